@@ -1,0 +1,14 @@
+//! vrrpd: a VRRP high-availability agent for Linux.
+//!
+//! The floors, lowest first; a floor may use those below it and nothing above
+//! (`tests/architecture.rs` enforces it):
+//!
+//! | floor | module | what it is |
+//! |---|---|---|
+//! | 0 | [`types`] | the vocabulary of RFC 9568 as newtypes |
+//! | 1 | [`wire`] | bytes to representations and back |
+//!
+//! Floors 0 to 2 know no socket, clock, thread, file or log.
+
+pub mod types;
+pub mod wire;

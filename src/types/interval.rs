@@ -1,0 +1,79 @@
+//! Advertisement intervals.
+
+use std::fmt;
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+/// An advertisement interval in whole centiseconds, 1..=4095: the 12-bit Max Advertise Interval
+/// (RFC 9568 §5.2.7, errata 8301), that is 10 ms to 40.95 s.
+///
+/// ```
+/// use std::time::Duration;
+/// use vrrpd::types::AdverInterval;
+/// let second = AdverInterval::from_duration(Duration::from_secs(1)).unwrap();
+/// assert_eq!(second, AdverInterval::default());
+/// assert_eq!(second.centiseconds(), 100);
+/// assert!(AdverInterval::from_centiseconds(0).is_err());
+/// assert!(AdverInterval::from_duration(Duration::from_millis(15)).is_err());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AdverInterval(NonZeroU16);
+
+/// An interval that the wire cannot carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an advertisement interval is 10ms to 40.95s in steps of 10ms")]
+pub struct AdverIntervalError;
+
+impl AdverInterval {
+    /// 10 ms, the shortest.
+    pub const MIN: Self = Self(NonZeroU16::MIN);
+
+    /// Checks a number of centiseconds.
+    ///
+    /// # Errors
+    /// [`AdverIntervalError`] outside 1..=4095.
+    pub const fn from_centiseconds(centiseconds: u16) -> Result<Self, AdverIntervalError> {
+        // RFC9568-5.2.7-1, RFC9568-6.1-1
+        match NonZeroU16::new(centiseconds) {
+            Some(cs) if centiseconds <= 4095 => Ok(Self(cs)),
+            Some(_) | None => Err(AdverIntervalError),
+        }
+    }
+
+    /// Checks a duration.
+    ///
+    /// # Errors
+    /// [`AdverIntervalError`] outside 10 ms..=40.95 s, or between two centiseconds.
+    pub fn from_duration(duration: Duration) -> Result<Self, AdverIntervalError> {
+        if !duration.as_nanos().is_multiple_of(10_000_000) {
+            return Err(AdverIntervalError);
+        }
+        let centiseconds = u16::try_from(duration.as_millis() / 10).map_err(|_| AdverIntervalError)?;
+        Self::from_centiseconds(centiseconds)
+    }
+
+    /// The number on the wire.
+    #[must_use]
+    pub const fn centiseconds(self) -> u16 {
+        self.0.get()
+    }
+
+    /// The interval as time.
+    #[must_use]
+    pub const fn period(self) -> Duration {
+        Duration::from_millis(self.0.get() as u64 * 10)
+    }
+}
+
+impl Default for AdverInterval {
+    /// 1 s (RFC 9568 §6.1).
+    fn default() -> Self {
+        Self(NonZeroU16::MIN.saturating_add(99))
+    }
+}
+
+impl fmt::Display for AdverInterval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.period())
+    }
+}

@@ -1,0 +1,23 @@
+//! What the kernel says about an interface.
+
+use super::MacAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// The facts about one existing interface that the protocol needs. A missing interface has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkFacts {
+    /// The kernel's index; a recreated interface has a new one.
+    pub index: u32,
+    /// Hardware address; `None` on links without Ethernet addresses.
+    pub mac: Option<MacAddr>,
+    /// Octets.
+    pub mtu: u32,
+    /// Administratively up (IFF_UP).
+    pub up: bool,
+    /// The link below is up (IFF_RUNNING).
+    pub carrier: bool,
+    /// IPv4 addresses that may be a source: not installed by us. In the kernel's order.
+    pub ipv4: Vec<Ipv4Addr>,
+    /// IPv6 link-local addresses that may be a source: neither tentative nor installed by us.
+    pub ipv6_link_local: Vec<Ipv6Addr>,
+}

@@ -1,0 +1,23 @@
+//! Floor 0: the vocabulary of RFC 9568 as types whose constructors are the checks.
+//!
+//! Nothing here knows a socket, a clock or another floor.
+
+mod family;
+mod interval;
+mod key;
+mod link;
+mod mac;
+mod name;
+mod priority;
+mod time;
+mod vrid;
+
+pub use family::Family;
+pub use interval::{AdverInterval, AdverIntervalError};
+pub use key::VrKey;
+pub use link::LinkFacts;
+pub use mac::MacAddr;
+pub use name::{InterfaceName, InterfaceNameError, RouterName, RouterNameError};
+pub use priority::{AdvertPriority, Preempt, Priority, PriorityError, Role};
+pub use time::MonoTime;
+pub use vrid::{Vrid, VridError};

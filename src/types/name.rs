@@ -1,0 +1,102 @@
+//! Names: of interfaces (the kernel's rules) and of virtual routers (ours).
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The kernel's name of a network interface: 1 to 15 octets, no `/`, no white space.
+///
+/// `Copy`, because it is part of every [`super::VrKey`].
+///
+/// ```
+/// use vrrpd::types::InterfaceName;
+/// assert_eq!("eth0".parse::<InterfaceName>().unwrap().as_str(), "eth0");
+/// assert!("a-name-longer-than-the-kernel-takes".parse::<InterfaceName>().is_err());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InterfaceName {
+    // Zero-padded, so that the derived order is the order of the names.
+    bytes: [u8; 15],
+}
+
+/// A name that no interface can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an interface name has 1 to 15 ASCII characters, without \"/\", \":\" or white space")]
+pub struct InterfaceNameError;
+
+impl InterfaceName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let len = self.bytes.iter().position(|b| *b == 0).unwrap_or(self.bytes.len());
+        self.bytes.get(..len).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or_default()
+    }
+}
+
+impl FromStr for InterfaceName {
+    type Err = InterfaceNameError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let legal = |c: char| c.is_ascii_graphic() && c != '/' && c != ':';
+        let mut bytes = [0; 15];
+        if name.is_empty() || name == "." || name == ".." || !name.chars().all(legal) {
+            return Err(InterfaceNameError);
+        }
+        bytes.get_mut(..name.len()).ok_or(InterfaceNameError)?.copy_from_slice(name.as_bytes());
+        Ok(Self { bytes })
+    }
+}
+
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// The operator's name of a virtual router: 1 to 64 of `A-Z a-z 0-9 . _ -`, not starting with `-`
+/// (it is typed on command lines).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouterName(Arc<str>);
+
+/// A name that a virtual router cannot have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a name has 1 to 64 of the characters A-Z a-z 0-9 . _ - and does not start with \"-\"")]
+pub struct RouterNameError;
+
+impl RouterName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RouterName {
+    type Err = RouterNameError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if name.is_empty() || name.len() > 64 || name.starts_with('-') || !name.chars().all(legal) {
+            return Err(RouterNameError);
+        }
+        Ok(Self(name.into()))
+    }
+}
+
+impl fmt::Display for RouterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for RouterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}

@@ -1,0 +1,136 @@
+//! Priorities: what a router is configured with, and what travels in an advertisement.
+
+use std::fmt;
+use std::num::NonZeroU8;
+
+/// A contender's priority, 1..=254, default 100 (RFC 9568 §5.2.4, §6.1).
+///
+/// ```
+/// use vrrpd::types::Priority;
+/// assert_eq!(Priority::default().get(), 100);
+/// assert!(Priority::new(255).is_err(), "255 is the owner's: Role::Owner");
+/// assert_eq!(Priority::clamped(-40).get(), 1);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Priority(NonZeroU8);
+
+/// A priority outside 1..=254.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a priority is 1 to 254 (or \"owner\", which is 255)")]
+pub struct PriorityError;
+
+impl Priority {
+    /// The lowest: the last resort.
+    pub const MIN: Self = Self(NonZeroU8::MIN);
+
+    /// Checks a priority.
+    ///
+    /// # Errors
+    /// [`PriorityError`] for 0 (a resignation) and 255 (the owner's).
+    pub const fn new(priority: u8) -> Result<Self, PriorityError> {
+        // RFC9568-5.2.4-2
+        match NonZeroU8::new(priority) {
+            Some(p) if priority < 255 => Ok(Self(p)),
+            Some(_) | None => Err(PriorityError),
+        }
+    }
+
+    /// The nearest legal priority: tracking weights may sum to anything.
+    #[must_use]
+    pub fn clamped(priority: i32) -> Self {
+        let clamped = u8::try_from(priority.clamp(1, 254)).unwrap_or(254);
+        Self::new(clamped).unwrap_or(Self::MIN)
+    }
+
+    /// The number on the wire.
+    #[must_use]
+    pub const fn get(self) -> u8 {
+        self.0.get()
+    }
+}
+
+impl Default for Priority {
+    fn default() -> Self {
+        Self::clamped(100)
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Preempt_Mode (RFC 9568 §6.1): may a Backup displace an Active of lower priority?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Preempt {
+    /// True, the default.
+    #[default]
+    Allow,
+    /// False.
+    Forbid,
+}
+
+/// What this router is to a virtual router.
+///
+/// The owner has no priority and no Preempt_Mode to configure: 255 and "always" (RFC 9568 §6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The addresses are this router's own interface addresses.
+    Owner,
+    /// One of those who compete for the addresses.
+    Contender {
+        /// Configured priority, before tracking.
+        priority: Priority,
+        /// Preempt_Mode.
+        preempt: Preempt,
+    },
+}
+
+impl Default for Role {
+    fn default() -> Self {
+        Self::Contender { priority: Priority::default(), preempt: Preempt::default() }
+    }
+}
+
+/// The Priority field of an advertisement: any octet (RFC 9568 §5.2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AdvertPriority(u8);
+
+impl AdvertPriority {
+    // RFC9568-5.2.4-3
+    /// 0: the Active resigns.
+    pub const RESIGN: Self = Self(0);
+    /// 255: the address owner.
+    pub const OWNER: Self = Self(255);
+
+    /// Any octet is meaningful here.
+    #[must_use]
+    pub const fn from_wire(priority: u8) -> Self {
+        Self(priority)
+    }
+
+    /// The octet.
+    #[must_use]
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+
+    /// Whether the sender resigns.
+    #[must_use]
+    pub const fn is_resignation(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl From<Priority> for AdvertPriority {
+    fn from(priority: Priority) -> Self {
+        Self(priority.get())
+    }
+}
+
+impl fmt::Display for AdvertPriority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

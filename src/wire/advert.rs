@@ -1,0 +1,196 @@
+//! The representation of an ADVERTISEMENT, whatever version carried it (RFC 9568 §5.2).
+
+use crate::types::{AdverInterval, AdvertPriority, Family, Vrid};
+use std::net::IpAddr;
+
+/// Which octets the checksum of a VRRPv3/IPv4 message covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChecksumFlavour {
+    /// The VRRP message only (RFC 9568 §5.2.8).
+    Rfc9568,
+    /// With an IPv4 pseudo-header, as RFC 5798 is widely read (keepalived, FRR).
+    Rfc5798,
+}
+
+/// What carried a message: the facts of its IP header that the receive checks need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carrier {
+    /// IP source address.
+    pub source: IpAddr,
+    /// IP destination address; same family as `source`.
+    pub destination: IpAddr,
+    /// TTL or Hop Limit.
+    pub ttl: u8,
+}
+
+/// An ADVERTISEMENT that passed every check that needs no configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Advertisement<'a> {
+    /// Virtual Router ID.
+    pub vrid: Vrid,
+    /// Priority: 0 resigns, 255 is the owner.
+    pub priority: AdvertPriority,
+    /// Max Advertise Interval.
+    pub interval: AdverInterval,
+    /// The addresses it speaks for, at least one.
+    pub addresses: AddressList<'a>,
+    /// How its checksum was computed. Always [`ChecksumFlavour::Rfc9568`] for IPv6.
+    pub checksum: ChecksumFlavour,
+}
+
+/// The address list of a received message, still in its octets: no allocation on the receive path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressList<'a> {
+    family: Family,
+    octets: &'a [u8],
+}
+
+impl<'a> AddressList<'a> {
+    /// Wraps octets whose length is a multiple of the family's address length; a remainder is ignored.
+    #[must_use]
+    pub const fn new(family: Family, octets: &'a [u8]) -> Self {
+        Self { family, octets }
+    }
+
+    /// The addresses in the order of the message.
+    pub fn iter(&self) -> impl Iterator<Item = IpAddr> + 'a {
+        let family = self.family;
+        self.octets.chunks_exact(family.address_len()).filter_map(move |octets| match family {
+            Family::Ipv4 => <[u8; 4]>::try_from(octets).ok().map(IpAddr::from),
+            Family::Ipv6 => <[u8; 16]>::try_from(octets).ok().map(IpAddr::from),
+        })
+    }
+
+    /// How many addresses there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.octets.len() / self.family.address_len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the first address is an IPv6 link-local one, as RFC 9568 §5.2.9 (errata 8300) wants
+    /// it in IPv6. `false` for IPv4, which has no such rule.
+    #[must_use]
+    pub fn first_is_link_local(&self) -> bool {
+        match self.iter().next() {
+            Some(IpAddr::V6(address)) => address.is_unicast_link_local(),
+            Some(IpAddr::V4(_)) | None => false,
+        }
+    }
+}
+
+/// An advertisement to be sent, but for its addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Draft {
+    /// IP source address; its family is the family of the message.
+    pub source: IpAddr,
+    /// Virtual Router ID.
+    pub vrid: Vrid,
+    /// Priority.
+    pub priority: AdvertPriority,
+    /// Max Advertise Interval.
+    pub interval: AdverInterval,
+    /// How to sum an IPv4 message. IPv6 knows one way only, whatever this says.
+    pub checksum: ChecksumFlavour,
+}
+
+/// Why a list of addresses cannot be advertised. `config` refuses such lists, so that to meet one
+/// when sending is a bug above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EmitError {
+    /// IPvX Addr Count is 1..=255 (RFC 9568 §5.2.5).
+    #[error("an advertisement without an address")]
+    NoAddress,
+    /// IPvX Addr Count is one octet.
+    #[error("more than 255 addresses in one advertisement")]
+    TooManyAddresses,
+    /// One family in one message (RFC 9568 §5.2.9).
+    #[error("{address} in an advertisement from {source_address}")]
+    WrongFamily {
+        /// The address that does not belong.
+        address: IpAddr,
+        /// Who wanted to send it.
+        source_address: IpAddr,
+    },
+}
+
+/// Why a message was discarded before it reached a virtual router. One per counter; the names are
+/// those of RFC 8347 where it has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RejectReason {
+    /// TTL or Hop Limit is not 255.
+    IpTtlErrors,
+    /// Shorter or longer than its own fields say.
+    PacketLengthErrors,
+    /// Not VRRPv3 (or not the configured version).
+    VersionErrors,
+    /// Type is not ADVERTISEMENT.
+    InvalidTypePktsRcvd,
+    /// The checksum matches neither flavour.
+    ChecksumErrors,
+    /// VRID 0, or one that is not configured here.
+    VridErrors,
+    /// IPvX Addr Count is 0 (errata 8299).
+    AddrCountErrors,
+    /// Max Advertise Interval is 0 (errata 8301).
+    IntervalZero,
+    /// IPv6: the first address is not link-local (errata 8300).
+    AddressListErrors,
+    /// Not sent to the VRRP group.
+    BadDestination,
+    /// The source cannot be a router: not unicast, or IPv6 and not link-local.
+    BadSource,
+    /// A reflected copy of our own advertisement.
+    OwnPackets,
+}
+
+impl RejectReason {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 12] = [
+        Self::IpTtlErrors,
+        Self::PacketLengthErrors,
+        Self::VersionErrors,
+        Self::InvalidTypePktsRcvd,
+        Self::ChecksumErrors,
+        Self::VridErrors,
+        Self::AddrCountErrors,
+        Self::IntervalZero,
+        Self::AddressListErrors,
+        Self::BadDestination,
+        Self::BadSource,
+        Self::OwnPackets,
+    ];
+
+    /// The counter's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::IpTtlErrors => "ip_ttl_errors",
+            Self::PacketLengthErrors => "packet_length_errors",
+            Self::VersionErrors => "version_errors",
+            Self::InvalidTypePktsRcvd => "invalid_type_pkts_rcvd",
+            Self::ChecksumErrors => "checksum_errors",
+            Self::VridErrors => "vrid_errors",
+            Self::AddrCountErrors => "addr_count_errors",
+            Self::IntervalZero => "interval_zero",
+            Self::AddressListErrors => "address_list_errors",
+            Self::BadDestination => "bad_destination",
+            Self::BadSource => "bad_source",
+            Self::OwnPackets => "own_packets",
+        }
+    }
+}
+
+/// A discarded message: why, and whom it claimed to be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reject {
+    /// The first check that failed.
+    pub reason: RejectReason,
+    /// The VRID octet, if the message was long enough to have one and it is not 0.
+    pub vrid: Option<Vrid>,
+}

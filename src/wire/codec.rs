@@ -1,0 +1,127 @@
+//! Reading and writing ADVERTISEMENTs: the checks that every version shares, and the only switch
+//! on the version.
+//!
+//! Must not know: what is configured. Whether a VRID is ours, whether a message is our own and
+//! whether IPv6 lists start with a link-local address is judged above.
+//!
+//! A second version is added here and in a file of its own: an arm in [`parse`], a version in
+//! [`Draft`], an arm in [`emit`]. Nothing above sees more than another [`Advertisement`].
+
+use super::advert::{Advertisement, Carrier, Draft, EmitError, Reject, RejectReason};
+use super::v3;
+use crate::types::{Family, Vrid};
+use std::net::IpAddr;
+
+/// Octets before the address list, in every version.
+const FIXED_PART: usize = 8;
+/// The only type there is (RFC 9568 §5.2.2).
+pub(super) const ADVERTISEMENT: u8 = 1;
+
+/// Reads what an IP packet of protocol 112 carries: `payload` has the length that the IP header
+/// says, without padding of the link.
+///
+/// The checks come in the order of RFC 9568 §7.1; the first that fails is the reason.
+///
+/// ```
+/// use vrrpd::wire::{Carrier, RejectReason, parse};
+/// let carrier = Carrier {
+///     source: "192.0.2.1".parse().unwrap(),
+///     destination: "224.0.0.18".parse().unwrap(),
+///     ttl: 255,
+/// };
+/// let message = [0x31, 51, 100, 1, 0, 100, 0xa7, 0x68, 192, 0, 2, 254];
+/// let advertisement = parse(&carrier, &message).unwrap();
+/// assert_eq!(advertisement.priority.get(), 100);
+/// let routed = Carrier { ttl: 254, ..carrier };
+/// assert_eq!(parse(&routed, &message).unwrap_err().reason, RejectReason::IpTtlErrors);
+/// ```
+///
+/// # Errors
+/// [`Reject`]: the message is to be counted, and to have no other effect.
+pub fn parse<'a>(carrier: &Carrier, payload: &'a [u8]) -> Result<Advertisement<'a>, Reject> {
+    // RFC9568-7.1-10
+    examine(carrier, payload).map_err(|reason| Reject { reason, vrid: claimed_vrid(payload) })
+}
+
+/// Writes `draft` with `addresses` in their order into `out`, replacing what it held. A buffer that
+/// is used again does not allocate.
+///
+/// # Errors
+/// [`EmitError`] for addresses that no message can carry; `out` is empty then.
+pub fn emit(
+    draft: &Draft,
+    addresses: impl IntoIterator<Item = IpAddr>,
+    out: &mut Vec<u8>,
+) -> Result<(), EmitError> {
+    let written = v3::emit(draft, addresses, out);
+    if written.is_err() {
+        out.clear();
+    }
+    written
+}
+
+/// The VRID octet has its place in every version, so that even a message we cannot read further is
+/// counted where an operator looks for it.
+fn claimed_vrid(payload: &[u8]) -> Option<Vrid> {
+    payload.get(1).and_then(|octet| Vrid::new(*octet).ok())
+}
+
+fn examine<'a>(carrier: &Carrier, payload: &'a [u8]) -> Result<Advertisement<'a>, RejectReason> {
+    examine_carrier(carrier)?;
+    // RFC 9568 §7.1: "complete" can be judged only when the fixed part is there.
+    let Some((message, _)) = payload.split_first_chunk::<FIXED_PART>() else {
+        // RFC9568-7.1-4
+        return Err(RejectReason::PacketLengthErrors);
+    };
+    let [version_and_type, ..] = *message;
+    // RFC9568-7.1-2
+    match version_and_type >> 4 {
+        v3::VERSION => {
+            is_advertisement(version_and_type)?;
+            v3::parse(carrier, message, payload)
+        }
+        _ => Err(RejectReason::VersionErrors),
+    }
+}
+
+/// RFC 9568 §7.1: the Type is checked after the Version.
+fn is_advertisement(version_and_type: u8) -> Result<(), RejectReason> {
+    // RFC9568-7.1-3
+    if version_and_type & 0x0f != ADVERTISEMENT {
+        return Err(RejectReason::InvalidTypePktsRcvd);
+    }
+    Ok(())
+}
+
+/// RFC 9568 §5.1: what a message of this protocol may come in.
+fn examine_carrier(carrier: &Carrier) -> Result<(), RejectReason> {
+    let family = Family::of(carrier.destination);
+    // RFC9568-7.1-14
+    if carrier.destination != family.group() {
+        return Err(RejectReason::BadDestination);
+    }
+    if !may_be_router(family, carrier.source) {
+        return Err(RejectReason::BadSource);
+    }
+    // GTSM: no router forwards a packet without lowering it.
+    // RFC9568-7.1-1
+    if carrier.ttl != 255 {
+        return Err(RejectReason::IpTtlErrors);
+    }
+    Ok(())
+}
+
+/// RFC 9568 §5.1.1.1, §5.1.2.1. Other receivers would believe such a source, and the tie-break
+/// would compare it.
+fn may_be_router(family: Family, source: IpAddr) -> bool {
+    match (family, source) {
+        (Family::Ipv4, IpAddr::V4(source)) => {
+            !(source.is_unspecified()
+                || source.is_loopback()
+                || source.is_multicast()
+                || source.is_broadcast())
+        }
+        (Family::Ipv6, IpAddr::V6(source)) => source.is_unicast_link_local(),
+        (Family::Ipv4, IpAddr::V6(_)) | (Family::Ipv6, IpAddr::V4(_)) => false,
+    }
+}
