@@ -7,8 +7,10 @@
 //! |---|---|---|
 //! | 0 | [`types`] | the vocabulary of RFC 9568 as newtypes |
 //! | 1 | [`wire`] | bytes to representations and back |
+//! | 2 | [`protocol`] | the state machine, election, hand-over and deadlines: pure |
 //!
 //! Floors 0 to 2 know no socket, clock, thread, file or log.
 
+pub mod protocol;
 pub mod types;
 pub mod wire;

@@ -1,0 +1,166 @@
+//! When to tell the LAN where the addresses are (RFC 9568 §6.4.2, §8.1.2, §8.2.2).
+//!
+//! Decides only when; `kernel` builds the frames.
+
+use super::spec::AnnounceSpec;
+use crate::types::MonoTime;
+use std::time::Duration;
+
+/// Evidence of a rival re-announces at most this often.
+const CONTESTED_GAP: Duration = Duration::from_millis(250);
+/// And once more this much later: the rival's own announcements may still be on their way.
+const CONTESTED_AGAIN: Duration = Duration::from_secs(1);
+
+/// Rounds of a burst are spread: those that leave together are lost together, and a host that asked
+/// while the previous router still answered is corrected by the next one.
+const SPREAD: [Duration; 4] = [
+    Duration::from_millis(30),
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+    Duration::from_secs(1),
+];
+
+/// The schedule of one tenure as Active; it begins when the kernel holds the addresses.
+#[derive(Debug, Clone)]
+pub(super) struct Schedule {
+    second_at: Option<MonoTime>,
+    refresh_at: Option<MonoTime>,
+    /// A rival was heard: hosts may believe it.
+    contested_at: Option<MonoTime>,
+    last: MonoTime,
+    burst: Option<Burst>,
+}
+
+/// What is left of a burst.
+#[derive(Debug, Clone, Copy)]
+struct Burst {
+    began: MonoTime,
+    /// Rounds sent.
+    sent: u8,
+}
+
+impl Burst {
+    /// When the next round is due, if one is left.
+    fn next(self, spec: AnnounceSpec) -> Option<MonoTime> {
+        if self.sent >= spec.repeat.get() {
+            return None;
+        }
+        let place = usize::from(self.sent).saturating_sub(1);
+        let last = Duration::from_secs(1);
+        // Beyond the table, one a second.
+        let beyond = u32::from(self.sent).saturating_sub(4);
+        Some(self.began + SPREAD.get(place).copied().unwrap_or(last + last * beyond))
+    }
+}
+
+impl Schedule {
+    /// The addresses are installed: the first round is due now.
+    pub(super) fn begin(now: MonoTime, spec: AnnounceSpec) -> (Self, u8) {
+        let after = |period: Duration| (!period.is_zero()).then(|| now + period);
+        let refresh_at = after(spec.refresh).map(|at| at + spec.delay);
+        let burst = Some(Burst { began: now, sent: 1 });
+        (Self { second_at: after(spec.delay), refresh_at, contested_at: None, last: now, burst }, 1)
+    }
+
+    /// Rounds due at `now`.
+    pub(super) fn due(&mut self, now: MonoTime, spec: AnnounceSpec) -> Option<u8> {
+        if self.second_at.is_some_and(|at| at <= now) {
+            self.second_at = None;
+            self.last = now;
+            self.burst = Some(Burst { began: now, sent: 1 });
+            return Some(1);
+        }
+        if let Some(burst) = &mut self.burst {
+            match burst.next(spec) {
+                Some(at) if at <= now => {
+                    burst.sent += 1;
+                    self.last = now;
+                    return Some(1);
+                }
+                Some(_) => {}
+                None => self.burst = None,
+            }
+        }
+        if self.contested_at.is_some_and(|at| at <= now) {
+            self.contested_at = None;
+            self.last = now;
+            return Some(1);
+        }
+        if self.refresh_at.is_some_and(|at| at <= now) {
+            self.refresh_at = (!spec.refresh.is_zero()).then(|| now + spec.refresh);
+            self.last = now;
+            return Some(1);
+        }
+        None
+    }
+
+    /// A rival was heard, so hosts may believe it: a round now, or as soon as the limited rate
+    /// allows, and another later.
+    pub(super) fn contested(&mut self, now: MonoTime) -> Option<u8> {
+        if now.since(self.last) < CONTESTED_GAP {
+            self.contested_at.get_or_insert(self.last + CONTESTED_GAP);
+            return None;
+        }
+        self.contested_at = Some(now + CONTESTED_AGAIN);
+        self.last = now;
+        Some(1)
+    }
+
+    pub(super) fn next(&self, spec: AnnounceSpec) -> Option<MonoTime> {
+        let round = self.burst.and_then(|burst| burst.next(spec));
+        self.second_at.into_iter().chain(round).chain(self.refresh_at).chain(self.contested_at).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: MonoTime = MonoTime::from_nanos(7);
+
+    /// Milliseconds at which a round is due, until `seconds` have passed.
+    fn rounds(schedule: &mut Schedule, spec: AnnounceSpec, seconds: u64) -> Vec<u128> {
+        let mut seen = Vec::new();
+        while let Some(at) = schedule.next(spec).filter(|at| at.since(START).as_secs() < seconds) {
+            assert_eq!(schedule.due(at - Duration::from_nanos(1), spec), None);
+            assert_eq!(schedule.due(at, spec), Some(1));
+            seen.push(at.since(START).as_millis());
+        }
+        seen
+    }
+
+    #[test]
+    fn two_spread_bursts_and_then_one_round_each_refresh() {
+        let spec = AnnounceSpec::default();
+        let (mut schedule, now) = Schedule::begin(START, spec);
+        assert_eq!(now, 1);
+        let expected = [30, 100, 300, 1000, 5000, 5030, 5100, 5300, 6000, 65_000, 125_000];
+        assert_eq!(rounds(&mut schedule, spec, 130), expected);
+    }
+
+    #[test]
+    fn many_repeats_go_on_once_a_second_and_one_repeat_is_one() {
+        let repeat = |n| AnnounceSpec {
+            repeat: std::num::NonZeroU8::new(n).unwrap(),
+            delay: Duration::ZERO,
+            refresh: Duration::ZERO,
+        };
+        let (mut schedule, _) = Schedule::begin(START, repeat(8));
+        assert_eq!(rounds(&mut schedule, repeat(8), 60), [30, 100, 300, 1000, 2000, 3000, 4000]);
+        let (mut schedule, _) = Schedule::begin(START, repeat(1));
+        assert_eq!(rounds(&mut schedule, repeat(1), 60), [0_u128; 0]);
+    }
+
+    #[test]
+    fn a_rival_right_after_an_announcement_is_answered_later_not_never() {
+        let spec = AnnounceSpec { repeat: std::num::NonZeroU8::MIN, ..AnnounceSpec::default() };
+        let (mut schedule, _) = Schedule::begin(START, spec);
+        let heard = START + Duration::from_millis(100);
+        assert_eq!(schedule.contested(heard), None);
+        assert_eq!(schedule.next(spec), Some(START + CONTESTED_GAP));
+        assert_eq!(schedule.due(START + CONTESTED_GAP, spec), Some(1));
+        let again = START + CONTESTED_GAP * 2;
+        assert_eq!(schedule.contested(again), Some(1));
+        assert_eq!(schedule.next(spec), Some(again + CONTESTED_AGAIN));
+    }
+}

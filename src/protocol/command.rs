@@ -1,0 +1,124 @@
+//! What an operator may ask of a router, and how it is answered.
+
+use super::effect::{Answer, DemoteOutcome, Effect, Effects, MemberResult};
+use super::event::{Cause, EventKind, HandoverCause};
+use super::group::{Again, Group, report};
+use super::handover::{Handover, Taker};
+use super::input::{CommandId, Demotion, Force, LastResort};
+use crate::types::MonoTime;
+use std::time::Duration;
+
+impl Group {
+    /// Out of service on this node: an Active hands over first, a Backup just leaves.
+    pub(super) fn demote(
+        &mut self,
+        now: MonoTime,
+        id: CommandId,
+        demotion: Demotion,
+        force: Force,
+        out: &mut Effects,
+    ) -> Again {
+        // Also one that serves as the last resort.
+        if self.is_active() {
+            self.hand_over(now, HandoverCause::Demote, out).join(id, demotion, force);
+            return Again::Nothing;
+        }
+        let outcome = match self.demoted {
+            Some(_) => DemoteOutcome::AlreadyDemoted,
+            None => DemoteOutcome::WasBackup,
+        };
+        self.record(demotion, out);
+        self.answer_demote(&[id], outcome, out);
+        Again::Evaluate(Cause::Demoted)
+    }
+
+    /// Ends a demotion, also one that is still under way.
+    pub(super) fn promote(&mut self, now: MonoTime, id: CommandId, out: &mut Effects) -> Again {
+        let under_way =
+            self.handover.as_ref().is_some_and(|handover| handover.cause == HandoverCause::Demote);
+        if under_way {
+            self.take_back(now, out);
+            self.answer_handover(now, None, out);
+        }
+        let was_demoted = self.end_demotion(EventKind::Promoted, out);
+        out.push(Effect::Answer { id, answer: Answer::Promoted { was_demoted: was_demoted || under_way } });
+        Again::Evaluate(Cause::Promoted)
+    }
+
+    /// Ends the demotion, if there is one.
+    pub(super) fn end_demotion(&mut self, why: EventKind, out: &mut Effects) -> bool {
+        self.watch = None;
+        let was_demoted = self.demoted.take().is_some();
+        if was_demoted {
+            out.push(Effect::Remember { router: self.spec.name.clone(), demotion: None });
+            out.push(report(&self.spec, None, why));
+        }
+        was_demoted
+    }
+
+    /// The hand-over is over: reports it, records the demotion if it succeeded, answers who waits.
+    pub(super) fn answer_handover(&mut self, now: MonoTime, takers: Option<&[Taker]>, out: &mut Effects) {
+        let Some(Handover { began, demotion, waiting, .. }) = self.handover.take() else { return };
+        // What counts is when the service was in other hands, not for how long we lingered.
+        let taken = takers.and_then(|takers| takers.iter().map(|taker| taker.heard).max());
+        let after = taken.unwrap_or(now).since(began);
+        let released = !self.is_active();
+        match takers.and_then(|takers| takers.first()) {
+            Some(to) => out.push(report(&self.spec, None, EventKind::HandedOver { to: to.address, after })),
+            None => out.push(report(&self.spec, None, EventKind::NobodyTookOver { after, released })),
+        }
+        let stays = match demotion {
+            Some(demotion) if released || demotion.last_resort == LastResort::Yes => {
+                let last_resort = demotion.last_resort;
+                self.record(demotion, out);
+                last_resort
+            }
+            Some(_) | None => LastResort::No,
+        };
+        if takers.is_some() || waiting.is_empty() {
+            self.answer_taken(&waiting, takers.unwrap_or_default(), after, out);
+            return;
+        }
+        let outcome = match stays {
+            _ if released => DemoteOutcome::Forced { after },
+            LastResort::Yes => DemoteOutcome::LastResort { after },
+            LastResort::No => DemoteOutcome::Refused { after },
+        };
+        self.answer_demote(&waiting, outcome, out);
+    }
+
+    pub(super) fn record(&mut self, demotion: Demotion, out: &mut Effects) {
+        let (by, reason) = (demotion.by.clone(), demotion.reason.clone());
+        self.demoted = Some(demotion.clone());
+        out.push(Effect::Remember { router: self.spec.name.clone(), demotion: Some(demotion) });
+        out.push(report(&self.spec, None, EventKind::Demoted { by, reason }));
+    }
+
+    fn answer_demote(&self, ids: &[CommandId], outcome: DemoteOutcome, out: &mut Effects) {
+        self.answer_each(ids, |_| Some(outcome), out);
+    }
+
+    fn answer_taken(&self, ids: &[CommandId], takers: &[Taker], after: Duration, out: &mut Effects) {
+        self.answer_each(
+            ids,
+            |at| takers.get(at).map(|to| DemoteOutcome::HandedOver { to: to.address, after }),
+            out,
+        );
+    }
+
+    fn answer_each(
+        &self,
+        ids: &[CommandId],
+        outcome: impl Fn(usize) -> Option<DemoteOutcome>,
+        out: &mut Effects,
+    ) {
+        let name = &self.spec.name;
+        let result =
+            |(at, family)| outcome(at).map(|outcome| MemberResult { name: name.clone(), family, outcome });
+        let families = || self.spec.members.iter().map(|member| member.family).enumerate();
+        for id in ids {
+            let results = families().filter_map(result).collect();
+            out.push(Effect::Answer { id: *id, answer: Answer::Demoted(results) });
+        }
+    }
+}

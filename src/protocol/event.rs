@@ -1,0 +1,334 @@
+//! Notable happenings, each with its cause.
+
+use super::input::Fault;
+use crate::types::{AdvertPriority, RouterName, VrKey};
+use crate::wire::{ChecksumFlavour, RejectReason};
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The state of a virtual router (RFC 9568 §6.4), without its timers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StateName {
+    /// Not taking part.
+    Initialize,
+    /// Watching the Active.
+    Backup,
+    /// Holding the addresses.
+    Active,
+}
+
+impl StateName {
+    /// As in the JSON contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Initialize => "initialize",
+            Self::Backup => "backup",
+            Self::Active => "active",
+        }
+    }
+}
+
+impl fmt::Display for StateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why a virtual router changed its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// It was configured.
+    Startup,
+    /// It was configured and owns the addresses.
+    OwnerStartup,
+    /// The Active fell silent: Active_Down_Timer.
+    ActiveDownTimer,
+    /// The Active resigned with priority 0.
+    PeerResigned,
+    /// The Active has a lower priority, and Preempt_Mode is True.
+    Preempted,
+    /// Somebody of higher priority advertises.
+    HigherPriority,
+    /// Somebody of equal priority and a greater address advertises.
+    TieBreak,
+    /// A hand-over ended: somebody else was heard serving.
+    HandedOver,
+    /// A fault.
+    Fault,
+    /// The last fault cleared.
+    FaultCleared,
+    /// The operator demoted it.
+    Demoted,
+    /// The operator ended its demotion, or its time was up.
+    Promoted,
+    /// The other family of the router moved.
+    Sibling,
+    /// We had stopped for longer than the others wait, and somebody took over meanwhile.
+    Stalled,
+    /// The configuration changed.
+    Configuration,
+    /// The agent ends.
+    Shutdown,
+}
+
+impl Cause {
+    /// As in the JSON contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Startup => "startup",
+            Self::OwnerStartup => "owner_startup",
+            Self::ActiveDownTimer => "active_down_timer",
+            Self::PeerResigned => "peer_resigned",
+            Self::Preempted => "preempted",
+            Self::HigherPriority => "higher_priority",
+            Self::TieBreak => "tie_break",
+            Self::HandedOver => "handed_over",
+            Self::Fault => "fault",
+            Self::FaultCleared => "fault_cleared",
+            Self::Demoted => "demoted",
+            Self::Promoted => "promoted",
+            Self::Sibling => "sibling",
+            Self::Stalled => "stalled",
+            Self::Configuration => "configuration",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why a hand-over was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HandoverCause {
+    /// `vrrpctl demote`.
+    Demote,
+    /// The agent ends.
+    Shutdown,
+    /// A fault: the service here is bad, so it does not wait long.
+    Fault,
+    /// The router left the configuration.
+    Configuration,
+}
+
+impl HandoverCause {
+    /// As in the JSON contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Demote => "demote",
+            Self::Shutdown => "shutdown",
+            Self::Fault => "fault",
+            Self::Configuration => "configuration",
+        }
+    }
+}
+
+/// One notable happening.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The router it is about.
+    pub router: RouterName,
+    /// The instance, where only one family is concerned.
+    pub key: Option<VrKey>,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventKind {
+    /// A transition of the state machine.
+    Transition {
+        /// From.
+        from: StateName,
+        /// To.
+        to: StateName,
+        /// Why.
+        cause: Cause,
+        /// Our priority.
+        priority: AdvertPriority,
+        /// Whose advertisement decided it, and its priority.
+        peer: Option<(IpAddr, AdvertPriority)>,
+    },
+    /// A fault appeared.
+    FaultRaised(Fault),
+    /// A fault went.
+    FaultCleared(Fault),
+    /// Tracking changed the effective priority.
+    PriorityChanged {
+        /// From.
+        from: AdvertPriority,
+        /// To.
+        to: AdvertPriority,
+    },
+    /// A hand-over began.
+    HandoverStarted(HandoverCause),
+    /// Somebody took over.
+    HandedOver {
+        /// Who.
+        to: IpAddr,
+        /// How long it took.
+        after: Duration,
+    },
+    /// Nobody took over; what follows is in `released`.
+    NobodyTookOver {
+        /// How long we waited.
+        after: Duration,
+        /// Whether the addresses were let go all the same.
+        released: bool,
+    },
+    /// The operator demoted the router.
+    Demoted {
+        /// The operator.
+        by: String,
+        /// The operator's words.
+        reason: String,
+    },
+    /// The operator ended the demotion.
+    Promoted,
+    /// The demotion's time was up.
+    DemotionExpired,
+    /// Soon after a hand-over nobody is heard any more: the demoted router serves as the last resort.
+    TakerSilent,
+    /// Somebody removed addresses; they were put back.
+    AddressesRestored {
+        /// How many.
+        count: usize,
+    },
+    /// The kernel refused addresses.
+    AddressesRefused {
+        /// Why.
+        why: String,
+    },
+    /// Another router is Active at the same time as we are.
+    DualActive {
+        /// Who.
+        peer: IpAddr,
+        /// Its priority.
+        priority: AdvertPriority,
+    },
+    /// A peer's settings differ or its messages are bad. At a limited rate a router and reason.
+    Suspicious {
+        /// Its address, if known.
+        peer: Option<IpAddr>,
+        /// What is wrong.
+        what: Suspicion,
+    },
+    /// We were not run for this long.
+    Stalled {
+        /// How late we are.
+        late: Duration,
+    },
+    /// A peer uses this checksum flavour, and so do we now.
+    ChecksumFollows(ChecksumFlavour),
+    /// A hook of the router ended, or will not run. Told by those who run hooks, never by the core,
+    /// which knows none.
+    Hook {
+        /// Which.
+        hook: HookKind,
+        /// The state it was told.
+        state: StateName,
+        /// What came of it.
+        outcome: HookOutcome,
+        /// How long it ran.
+        took: Duration,
+    },
+}
+
+/// A point at which an operator's command runs, in the order of a tenure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HookKind {
+    /// Before the addresses are installed.
+    BeforeActive,
+    /// After a transition.
+    OnTransition,
+    /// After the addresses are gone.
+    AfterRelease,
+}
+
+impl HookKind {
+    /// As in the configuration and the JSON contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BeforeActive => "before_active",
+            Self::OnTransition => "on_transition",
+            Self::AfterRelease => "after_release",
+        }
+    }
+}
+
+impl fmt::Display for HookKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What came of a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookOutcome {
+    /// Exit code 0.
+    Passed,
+    /// Another exit code, a signal, or it could not be run: in words.
+    Failed(String),
+    /// It did not end in time, and was killed: in words.
+    TimedOut(String),
+    /// It was killed, or never started, because what it was to prepare is off.
+    Cancelled,
+    /// It never started: the state changed again while it waited for its turn.
+    Superseded,
+}
+
+impl HookOutcome {
+    /// As in the JSON contract.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed(_) => "failed",
+            Self::TimedOut(_) => "timed_out",
+            Self::Cancelled => "cancelled",
+            Self::Superseded => "superseded",
+        }
+    }
+
+    /// Why, where there is more to say.
+    #[must_use]
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Failed(why) | Self::TimedOut(why) => Some(why),
+            Self::Passed | Self::Cancelled | Self::Superseded => None,
+        }
+    }
+}
+
+/// What is wrong with a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Suspicion {
+    /// A discarded message.
+    Rejected(RejectReason),
+    /// Its address list differs from ours (accepted all the same).
+    AddressListDiffers,
+    /// Its advertisement interval differs from ours (learned, as RFC 9568 says).
+    IntervalDiffers,
+    /// It claims to own the addresses that we own (errata 8298).
+    OwnerConflict,
+}
+
+impl fmt::Display for Suspicion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected(reason) => f.write_str(reason.as_str()),
+            Self::AddressListDiffers => f.write_str("address_list_differs"),
+            Self::IntervalDiffers => f.write_str("interval_differs"),
+            Self::OwnerConflict => f.write_str("owner_conflict"),
+        }
+    }
+}

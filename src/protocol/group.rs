@@ -1,0 +1,518 @@
+//! The virtual routers that move together: both families of one configured router (docs/adr/0003).
+//!
+//! Owns when they start, claim, yield, hand over and stop. The state machine of each is in
+//! `virtual_router`; what an advertisement does to it in `reception`.
+
+use super::counters::Counters;
+use super::effect::{Effect, Effects};
+use super::event::{Cause, Event, EventKind, HandoverCause, StateName};
+use super::handover::{Handover, LINGER, Seen, Taker, Then, Watch};
+use super::input::{Demotion, Fault, LastResort, Owned};
+use super::reception::Tie;
+use super::snapshot::RouterSnapshot;
+use super::spec::RouterSpec;
+use super::throttle::Throttle;
+use super::timing::active_down_interval;
+use super::tracking::{self, Facts, Standing};
+use super::virtual_router::{Moved, Policy, State, Tenure, VirtualRouter};
+use crate::types::{AdvertPriority, MonoTime, Preempt, Priority, Role, VrKey};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// After the kernel refused the addresses, the router tries again this much later.
+const REFUSED_RETRY: Duration = Duration::from_secs(10);
+
+/// One configured router.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    pub(super) spec: RouterSpec,
+    pub(super) policy: Policy,
+    pub(super) members: Vec<VirtualRouter>,
+    pub(super) faults: BTreeSet<Fault>,
+    pub(super) demoted: Option<Demotion>,
+    pub(super) handover: Option<Handover>,
+    /// Why the kernel refused the addresses, and when to try again.
+    pub(super) refused: Option<(String, MonoTime)>,
+    pub(super) presence: Presence,
+    pub(super) throttle: Throttle,
+    /// Whether the one who took over stays.
+    pub(super) watch: Option<Watch>,
+}
+
+/// Whether the router is to be there at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Presence {
+    Wanted,
+    /// The agent ends.
+    Ending,
+    /// It left the configuration; what replaces it under its name starts when it is gone.
+    Leaving(Option<Box<RouterSpec>>),
+}
+
+impl Group {
+    pub(super) fn new(now: MonoTime, spec: RouterSpec) -> Self {
+        let members = spec.members.iter().map(|m| VirtualRouter::new(spec.key(m.family), now)).collect();
+        Self {
+            policy: policy(&spec, AdvertPriority::RESIGN, now),
+            spec,
+            members,
+            faults: BTreeSet::new(),
+            demoted: None,
+            handover: None,
+            refused: None,
+            presence: Presence::Wanted,
+            throttle: Throttle::default(),
+            watch: None,
+        }
+    }
+
+    /// Recomputes everything that follows from facts, and starts or stops accordingly. `why` is the
+    /// cause of a start.
+    pub(super) fn evaluate(&mut self, now: MonoTime, facts: &Facts, why: Cause, out: &mut Effects) {
+        for member in &mut self.members {
+            member.source = tracking::source(&self.spec, member.key.family, facts, member.source);
+        }
+        self.update_priority(tracking::effective_priority(&self.spec, facts, self.standing()), out);
+        let mut faults = tracking::faults(&self.spec, facts);
+        faults.extend(self.refused.as_ref().map(|(why, _)| Fault::Addresses(why.clone())));
+        for fault in self.faults.difference(&faults) {
+            out.push(report(&self.spec, None, EventKind::FaultCleared(fault.clone())));
+        }
+        for fault in faults.difference(&self.faults) {
+            out.push(report(&self.spec, None, EventKind::FaultRaised(fault.clone())));
+        }
+        self.faults = faults;
+        match self.obstacle() {
+            None => self.start(now, why, out),
+            Some(obstacle) => self.stop(now, obstacle, out),
+        }
+    }
+
+    /// Replaces the specification of a router whose interface, VRID and families stay: state and
+    /// timers stay too.
+    pub(super) fn retune(&mut self, now: MonoTime, spec: RouterSpec, out: &mut Effects) {
+        let readdressed = spec.members != self.spec.members;
+        self.spec = spec;
+        let Policy { priority, preempt_after, .. } = self.policy;
+        // RFC9568-6.1-9
+        self.policy = Policy { preempt_after, ..policy(&self.spec, priority, now) };
+        for member in &mut self.members {
+            if readdressed {
+                member.readdress(out);
+            }
+            if let State::Active(active) = &mut member.state {
+                active.advertise_at = active.advertise_at.min(now + self.policy.interval.period());
+            }
+        }
+    }
+
+    /// Fires what is due. Returns whether facts must be looked at again.
+    pub(super) fn on_deadline(&mut self, now: MonoTime, out: &mut Effects) -> Again {
+        // A hand-over whose patience ran out ends without another word: after a stall, one with our
+        // priority would silence whoever took over, and be our last.
+        if self.handover_ends().is_some_and(|at| at <= now) {
+            return self.settle(now, out);
+        }
+        for member in &mut self.members {
+            if let Some(late) = member.on_deadline(now, &self.policy, out) {
+                out.push(report(&self.spec, Some(member.key), EventKind::Stalled { late }));
+            }
+        }
+        let settled = self.settle(now, out);
+        let ends = self.demoted.as_ref().and_then(|demotion| demotion.until.as_ref()).map(|until| until.at);
+        if ends.is_some_and(|at| at <= now) && self.handover.is_none() {
+            self.end_demotion(EventKind::DemotionExpired, out);
+            return Again::Evaluate(Cause::Promoted);
+        }
+        if let Some(watch) = self.watch.clone() {
+            match watch.look(now) {
+                Seen::Unsettled => {}
+                Seen::Settled => self.watch = None,
+                Seen::Silence => return self.stand_in(out),
+            }
+        }
+        if self.refused.as_ref().is_some_and(|(_, retry)| *retry <= now) {
+            self.refused = None;
+            return Again::Evaluate(Cause::FaultCleared);
+        }
+        settled
+    }
+
+    /// When to be called at the latest.
+    pub(super) fn wake(&self) -> Option<MonoTime> {
+        let members =
+            self.members.iter().filter_map(|m| m.deadline(&self.policy)).map(|(at, slack)| at + slack);
+        let retry = self.refused.as_ref().map(|(_, retry)| *retry);
+        let watch = self.watch.as_ref().map(Watch::next);
+        let demotion =
+            self.demoted.as_ref().and_then(|demotion| demotion.until.as_ref()).map(|until| until.at);
+        // A hand-over decides first.
+        let demotion = demotion.filter(|_| self.handover.is_none());
+        members.chain(self.handover_ends()).chain(retry).chain(watch).chain(demotion).min()
+    }
+
+    /// The kernel's answer to an `Own`.
+    pub(super) fn on_owned(&mut self, now: MonoTime, owned: Owned, out: &mut Effects) -> Again {
+        let Some(member) = self.members.iter_mut().find(|m| m.key == owned.key && m.epoch == owned.epoch)
+        else {
+            return Again::Nothing; // Stale: the decision changed meanwhile.
+        };
+        match owned.outcome {
+            Ok(()) => {
+                member.on_owned(now, &self.policy, out);
+                if !self.members.iter().any(VirtualRouter::is_claiming) {
+                    for member in &mut self.members {
+                        member.speak(now, &self.policy, out);
+                    }
+                }
+                Again::Nothing
+            }
+            Err(why) => self.refuse(now, owned.key, why, out),
+        }
+    }
+
+    /// Addresses that we held are gone, and the kernel does not take them back.
+    pub(super) fn on_unrestored(
+        &mut self,
+        now: MonoTime,
+        key: VrKey,
+        why: String,
+        out: &mut Effects,
+    ) -> Again {
+        if self.is_active() { self.refuse(now, key, why, out) } else { Again::Nothing }
+    }
+
+    fn refuse(&mut self, now: MonoTime, key: VrKey, why: String, out: &mut Effects) -> Again {
+        out.push(report(&self.spec, Some(key), EventKind::AddressesRefused { why: why.clone() }));
+        self.refused = Some((why, now + REFUSED_RETRY));
+        Again::Evaluate(Cause::FaultCleared)
+    }
+
+    /// After any change of a member: the others follow, hand-overs end, claims are granted.
+    pub(super) fn settle(&mut self, now: MonoTime, out: &mut Effects) -> Again {
+        if let Some(end) = self.handover_ends() {
+            if end > now {
+                return Again::Nothing;
+            }
+            let takers = self.takers();
+            return self.conclude(now, takers.as_deref(), out);
+        }
+        let yielded = self.members.iter().any(|m| matches!(m.state, State::Backup(_)));
+        if yielded && self.is_active() {
+            for at in 0..self.members.len() {
+                self.follow(now, at, out);
+            }
+        }
+        let ready = |m: &VirtualRouter| matches!(&m.state, State::Backup(backup) if backup.is_expired());
+        if self.members.iter().all(ready) {
+            self.claim(now, out);
+        }
+        Again::Nothing
+    }
+
+    /// When the hand-over under way ends: a little after everybody is taken over, else when patience does.
+    fn handover_ends(&self) -> Option<MonoTime> {
+        let handover = self.handover.as_ref()?;
+        let heard = self.takers().and_then(|takers| takers.iter().map(|taker| taker.heard).max());
+        Some(heard.map_or(handover.until, |heard| heard + LINGER))
+    }
+
+    /// Who took over from each member; `None`: not from all of them.
+    fn takers(&self) -> Option<Vec<Taker>> {
+        self.members.iter().map(taker).collect()
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.members.iter().any(|m| matches!(m.state, State::Active(_)))
+    }
+
+    /// Nothing more will come of it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.members.iter().all(|m| matches!(m.state, State::Initialize))
+    }
+
+    /// When a lost tie of `key` counts: the first family decides (docs/adr/0003).
+    pub(super) fn tie(&self, key: VrKey) -> Tie {
+        if self.members.first().is_none_or(|lead| lead.key == key) {
+            return Tie::AtOnce;
+        }
+        Tie::After(active_down_interval(self.policy.down_adverts, self.policy.priority, self.policy.interval))
+    }
+
+    pub(super) fn snapshot(&self) -> RouterSnapshot {
+        RouterSnapshot {
+            spec: self.spec.clone(),
+            effective: self.policy.priority,
+            faults: self.faults.iter().cloned().collect(),
+            demoted: self.demoted.clone(),
+            handing_over: self.handover.is_some(),
+            members: self.members.iter().map(|m| m.snapshot(&self.policy)).collect(),
+        }
+    }
+
+    /// Somebody removed addresses; they are back.
+    pub(super) fn on_restored(&mut self, key: VrKey, count: usize, out: &mut Effects) {
+        if let Some(member) = self.members.iter_mut().find(|m| m.key == key) {
+            member.on_restored(out);
+            out.push(report(&self.spec, Some(key), EventKind::AddressesRestored { count }));
+        }
+    }
+
+    pub(super) fn counters_mut(&mut self, key: VrKey) -> Option<&mut Counters> {
+        self.members.iter_mut().find(|m| m.key == key).map(|m| &mut m.counters)
+    }
+
+    pub(super) fn report_move(
+        &self,
+        key: VrKey,
+        moved: Moved,
+        peer: Option<(IpAddr, AdvertPriority)>,
+        out: &mut Effects,
+    ) {
+        let Moved { from, to, cause } = moved;
+        let kind = EventKind::Transition { from, to, cause, priority: self.policy.priority, peer };
+        out.push(report(&self.spec, Some(key), kind));
+    }
+
+    /// Begins to hand over, or makes a hand-over under way more pressing.
+    pub(super) fn hand_over(
+        &mut self,
+        now: MonoTime,
+        cause: HandoverCause,
+        out: &mut Effects,
+    ) -> &mut Handover {
+        if let Some(handover) = &mut self.handover {
+            if handover.cause != cause {
+                handover.press(now, cause, self.policy.interval);
+            }
+        } else {
+            for member in &mut self.members {
+                member.leave(now, &self.policy, out);
+            }
+            out.push(report(&self.spec, None, EventKind::HandoverStarted(cause)));
+        }
+        self.handover.get_or_insert_with(|| Handover::new(now, cause, self.policy.interval))
+    }
+
+    /// Takes a hand-over back: we serve on, and say so.
+    pub(super) fn take_back(&mut self, now: MonoTime, out: &mut Effects) {
+        for member in &mut self.members {
+            member.reassert(now, &self.policy, out);
+        }
+    }
+
+    /// Why the router may not run, the most final reason first.
+    fn obstacle(&self) -> Option<Obstacle> {
+        match &self.presence {
+            Presence::Ending => Some(Obstacle { cause: Cause::Shutdown, handover: HandoverCause::Shutdown }),
+            Presence::Leaving(_) => {
+                Some(Obstacle { cause: Cause::Configuration, handover: HandoverCause::Configuration })
+            }
+            Presence::Wanted if !self.faults.is_empty() => {
+                Some(Obstacle { cause: Cause::Fault, handover: HandoverCause::Fault })
+            }
+            Presence::Wanted if self.demoted.as_ref().is_some_and(|d| d.last_resort == LastResort::No) => {
+                Some(Obstacle { cause: Cause::Demoted, handover: HandoverCause::Demote })
+            }
+            Presence::Wanted => None,
+        }
+    }
+
+    /// How a demotion bears on the priority.
+    pub(super) fn standing(&self) -> Standing {
+        match self.demoted.as_ref().map(|demotion| demotion.last_resort) {
+            Some(LastResort::Yes) => Standing::LastResort,
+            Some(LastResort::No) | None => Standing::Full,
+        }
+    }
+
+    /// Who took over is silent: better to serve at the lowest priority than to let nobody serve.
+    fn stand_in(&mut self, out: &mut Effects) -> Again {
+        self.watch = None;
+        let Some(demotion) = &mut self.demoted else { return Again::Nothing };
+        demotion.last_resort = LastResort::Yes;
+        let demotion = Some(demotion.clone());
+        out.push(Effect::Remember { router: self.spec.name.clone(), demotion });
+        out.push(report(&self.spec, None, EventKind::TakerSilent));
+        Again::Evaluate(Cause::ActiveDownTimer)
+    }
+
+    fn start(&mut self, now: MonoTime, why: Cause, out: &mut Effects) {
+        if !self.is_idle() {
+            return;
+        }
+        self.policy.preempt_after = now + self.spec.preempt_delay; // RFC9568-6.4.2-16
+        for at in 0..self.members.len() {
+            let Some(member) = self.members.get_mut(at) else { continue };
+            let moved = match self.spec.role {
+                Role::Owner => {
+                    let why = if why == Cause::Startup { Cause::OwnerStartup } else { why };
+                    member.claim(now, &self.policy, why, out) // RFC9568-6.4.1-1
+                }
+                // The wait is over already: the one who took over fell silent.
+                Role::Contender { .. } if why == Cause::ActiveDownTimer => {
+                    member.claim(now, &self.policy, why, out)
+                }
+                Role::Contender { .. } => member.start(now, &self.policy, why),
+            };
+            let key = member.key;
+            self.report_move(key, moved, None, out);
+        }
+    }
+
+    fn stop(&mut self, now: MonoTime, obstacle: Obstacle, out: &mut Effects) {
+        if !self.is_active() {
+            self.stop_members(now, obstacle.cause, out);
+        } else if self.faults.iter().any(|fault| tracking::silences(&self.spec, fault)) {
+            // Nothing can be said: let go, and let the others' timers speak.
+            self.release(now, None, obstacle.cause, out);
+        } else if self.refused.is_some() {
+            for member in &mut self.members {
+                member.resign(&self.policy, out);
+            }
+            self.release(now, None, obstacle.cause, out);
+        } else {
+            // RFC9568-6.4.3-8
+            self.hand_over(now, obstacle.handover, out);
+        }
+    }
+
+    /// Everything that is not Active ends without a word.
+    fn stop_members(&mut self, now: MonoTime, cause: Cause, out: &mut Effects) {
+        for at in 0..self.members.len() {
+            let Some(member) = self.members.get_mut(at) else { continue };
+            if member.state_name() == StateName::Backup {
+                let moved = member.stop(now, cause); // RFC9568-6.4.2-6
+                let key = member.key;
+                self.report_move(key, moved, None, out);
+            }
+        }
+    }
+
+    fn claim(&mut self, now: MonoTime, out: &mut Effects) {
+        for at in 0..self.members.len() {
+            let Some(member) = self.members.get_mut(at) else { continue };
+            let State::Backup(backup) = &member.state else { continue };
+            let cause = backup.claim_cause(now);
+            let moved = member.claim(now, &self.policy, cause, out);
+            let key = member.key;
+            self.report_move(key, moved, None, out);
+        }
+    }
+
+    /// The member at `at` goes to Backup because its sibling did.
+    fn follow(&mut self, now: MonoTime, at: usize, out: &mut Effects) {
+        let Some(member) = self.members.get_mut(at) else { return };
+        if matches!(member.state, State::Active(_)) {
+            let moved = member.yield_to(now, &self.policy, self.policy.interval, Cause::Sibling, out);
+            let key = member.key;
+            self.report_move(key, moved, None, out);
+        }
+    }
+
+    /// A hand-over ends: everybody taken, or patience over.
+    fn conclude(&mut self, now: MonoTime, takers: Option<&[Taker]>, out: &mut Effects) -> Again {
+        let Some(then) = self.handover.as_ref().map(|handover| handover.then) else { return Again::Nothing };
+        match (takers, then) {
+            (Some(takers), Then::Stay | Then::LetGo) => {
+                self.release(now, Some(takers), Cause::HandedOver, out)
+            }
+            (None, Then::LetGo) => self.release(now, None, Cause::Demoted, out),
+            (None, Then::Stay) => {
+                let demotion = self.handover.as_ref().and_then(|handover| handover.demotion.as_ref());
+                if demotion.is_some_and(|demotion| demotion.last_resort == LastResort::Yes) {
+                    self.update_priority(Priority::MIN.into(), out);
+                }
+                // RFC9568-6.4.3-18
+                self.take_back(now, out);
+                self.answer_handover(now, None, out);
+            }
+        }
+        // What stopped it may be gone by now, and what did not stop it before may have come.
+        Again::Evaluate(if self.demoted.is_some() { Cause::Demoted } else { Cause::FaultCleared })
+    }
+
+    /// Every Active member lets go. `cause` is that of a release without a hand-over's own.
+    fn release(&mut self, now: MonoTime, takers: Option<&[Taker]>, cause: Cause, out: &mut Effects) {
+        let cause = match (self.handover.as_ref().map(|handover| handover.cause), takers) {
+            (Some(HandoverCause::Demote), Some(_)) => Cause::HandedOver,
+            (Some(HandoverCause::Demote), None) => Cause::Demoted,
+            (Some(HandoverCause::Shutdown), _) => Cause::Shutdown,
+            (Some(HandoverCause::Fault), _) => Cause::Fault,
+            (Some(HandoverCause::Configuration), _) => Cause::Configuration,
+            (None, _) => cause,
+        };
+        for at in 0..self.members.len() {
+            let Some(member) = self.members.get_mut(at) else { continue };
+            if matches!(member.state, State::Active(_)) {
+                let moved = member.let_go(now, cause, out);
+                let key = member.key;
+                self.report_move(key, moved, None, out);
+            }
+        }
+        self.stop_members(now, cause, out);
+        if cause == Cause::HandedOver {
+            let interval =
+                |m: &VirtualRouter| m.active.and_then(|taker| m.peers.get(taker)).map(|peer| peer.interval);
+            let interval = self.members.iter().filter_map(interval).max().unwrap_or(self.policy.interval);
+            self.watch = Some(Watch::new(now, interval, self.policy.down_adverts));
+        }
+        self.answer_handover(now, takers, out);
+    }
+}
+
+/// Whether the group's facts must be looked at again, and what a start would be due to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Again {
+    Nothing,
+    Evaluate(Cause),
+}
+
+/// What keeps a router from running.
+#[derive(Debug, Clone, Copy)]
+struct Obstacle {
+    cause: Cause,
+    handover: HandoverCause,
+}
+
+pub(super) fn report(spec: &RouterSpec, key: Option<VrKey>, kind: EventKind) -> Effect {
+    Effect::Report(Event { router: spec.name.clone(), key, kind })
+}
+
+fn taker(member: &VirtualRouter) -> Option<Taker> {
+    match &member.state {
+        State::Active(active) => match &active.tenure {
+            Tenure::Leaving(leaving) => leaving.taker(),
+            Tenure::Claiming | Tenure::Ready | Tenure::Serving | Tenure::Listening => None,
+        },
+        State::Initialize | State::Backup(_) => None,
+    }
+}
+
+fn policy(spec: &RouterSpec, priority: AdvertPriority, now: MonoTime) -> Policy {
+    let preempt = match spec.role {
+        Role::Owner => Preempt::Allow, // RFC9568-6.1-5: the owner always preempts.
+        Role::Contender { preempt, .. } => preempt,
+    };
+    Policy {
+        priority,
+        preempt,
+        interval: spec.interval,
+        down_adverts: spec.down_adverts,
+        announce: spec.announce,
+        checksum: spec.checksum,
+        preempt_after: now,
+    }
+}
+
+impl Group {
+    fn update_priority(&mut self, priority: AdvertPriority, out: &mut Effects) {
+        let from = std::mem::replace(&mut self.policy.priority, priority);
+        // RESIGN: it never had one, this is the first evaluation.
+        if from != priority && from != AdvertPriority::RESIGN {
+            out.push(report(&self.spec, None, EventKind::PriorityChanged { from, to: priority }));
+        }
+    }
+}

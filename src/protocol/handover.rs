@@ -1,0 +1,292 @@
+//! Leaving without a gap: shorten, resign, keep serving until somebody else is heard (docs/adr/0009).
+//!
+//! What one virtual router says while it leaves is a script; when the leave ends is decided by the
+//! group, because both families of a router let go together.
+//!
+//! 1. *Shorten.* Advertisements with our usual priority and the shortest interval: Backups learn
+//!    Active_Adver_Interval = 10 ms (RFC 9568 §6.4.2), so that their Skew_Time is under 10 ms.
+//! 2. *Resign.* Priority 0: their Active_Down_Timer becomes that Skew_Time. Repeated, in case it was
+//!    lost; an Active answers a repetition at once (§6.4.3), which shows a taker whose first
+//!    advertisement was lost.
+//! 3. *Hold.* The addresses stay until another router advertises.
+
+use super::event::HandoverCause;
+use super::input::{CommandId, Demotion, Force};
+use super::timing::active_down_interval;
+use crate::types::{AdverInterval, AdvertPriority, MonoTime};
+use std::net::IpAddr;
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+/// One line of the script: what is said, this long after the hand-over began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Say {
+    /// Our priority, the shortest interval.
+    Shorten,
+    /// Priority 0.
+    Resign,
+}
+
+/// VRRPv3. Three short advertisements survive the loss of two; the second resignation comes when
+/// every Backup that heard the first has fired, and the second round when all of the first was lost.
+/// A Backup that learned nothing (another version, another priority order) takes over within its
+/// own Skew_Time after the last resignation.
+const SCRIPT: [(u64, Say); 10] = [
+    (0, Say::Shorten),
+    (2, Say::Shorten),
+    (4, Say::Shorten),
+    (6, Say::Resign),
+    (36, Say::Resign),
+    (96, Say::Resign),
+    (256, Say::Shorten),
+    (258, Say::Shorten),
+    (260, Say::Shorten),
+    (262, Say::Resign),
+];
+
+/// When the first resignation is sent.
+const FIRST_RESIGNATION: Duration = Duration::from_millis(6);
+/// When the script is over.
+const LAST_WORD: Duration = Duration::from_millis(262);
+/// On top of the longest Skew_Time: scheduling and the way there and back.
+const MARGIN: Duration = Duration::from_millis(100);
+/// The addresses stay this much longer: some speak before they hold the addresses (keepalived by 1 to
+/// 6 ms), and hosts turn to the taker only when its announcement has arrived.
+pub(super) const LINGER: Duration = Duration::from_millis(20);
+/// A fault waits for the short Skew_Time (under 10 ms) and the way there and back, not more.
+const FAULT_PATIENCE: Duration = Duration::from_millis(30);
+/// A stop must end, whatever the interval.
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
+/// A router whose word could be older than our resignation must still be speaking this much later:
+/// longer than it takes to shorten and resign.
+pub(super) const CONFIRMATION: Duration = Duration::from_millis(12);
+
+/// The leave of one virtual router.
+#[derive(Debug, Clone)]
+pub(super) struct Leaving {
+    began: MonoTime,
+    spoken: usize,
+    probe_at: Option<MonoTime>,
+    heard: Heard,
+}
+
+/// Whether somebody else serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Nobody,
+    /// It spoke, but perhaps before it could know of our resignation.
+    Candidate(IpAddr, MonoTime),
+    Taker(Taker),
+}
+
+/// Who serves now, and since when we know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Taker {
+    pub(super) address: IpAddr,
+    pub(super) heard: MonoTime,
+}
+
+/// How sure a nonzero advertisement makes us that its sender serves and stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Evidence {
+    /// It was silent before: it took over because of our resignation.
+    TookOver,
+    /// It may be leaving itself, or was Active before we resigned: wait for another word.
+    Doubtful,
+}
+
+impl Leaving {
+    pub(super) const fn new(now: MonoTime) -> Self {
+        Self { began: now, spoken: 0, probe_at: None, heard: Heard::Nobody }
+    }
+
+    /// What is due at `now`, one line at a time.
+    pub(super) fn say(&mut self, now: MonoTime) -> Option<Say> {
+        if matches!(self.heard, Heard::Taker(_)) {
+            return None;
+        }
+        if self.probe_at.is_some_and(|at| at <= now) {
+            self.probe_at = None;
+            return Some(Say::Resign);
+        }
+        let (at, say) = *SCRIPT.get(self.spoken)?;
+        if self.began + Duration::from_millis(at) > now {
+            return None;
+        }
+        self.spoken += 1;
+        // A stall must not turn the rest of the script into a burst without gaps.
+        let behind = now.since(self.began + Duration::from_millis(at));
+        self.began = self.began + behind;
+        Some(say)
+    }
+
+    /// When the next line is due.
+    pub(super) fn next(&self) -> Option<MonoTime> {
+        if matches!(self.heard, Heard::Taker(_)) {
+            return None;
+        }
+        let line = SCRIPT.get(self.spoken).map(|(at, _)| self.began + Duration::from_millis(*at));
+        line.into_iter().chain(self.probe_at).min()
+    }
+
+    pub(super) fn has_resigned(&self) -> bool {
+        SCRIPT.get(..self.spoken).is_some_and(|said| said.iter().any(|(_, say)| *say == Say::Resign))
+    }
+
+    /// Whether it has shortened again after a resignation: somebody who took over meanwhile, and was
+    /// not heard, yields to that.
+    pub(super) fn has_repeated(&self) -> bool {
+        let said = SCRIPT.get(..self.spoken).unwrap_or_default();
+        said.iter().map(|(_, say)| *say).skip_while(|say| *say == Say::Shorten).any(|say| say == Say::Shorten)
+    }
+
+    /// Another router advertised with a nonzero priority after we resigned, or outranks us.
+    pub(super) fn on_advert(&mut self, now: MonoTime, from: IpAddr, evidence: Evidence) {
+        self.heard = match (self.heard, evidence) {
+            (Heard::Taker(taker), _) => Heard::Taker(taker),
+            (_, Evidence::TookOver) => Heard::Taker(Taker { address: from, heard: now }),
+            (Heard::Candidate(who, since), Evidence::Doubtful) if who == from => {
+                if now.since(since) >= CONFIRMATION {
+                    Heard::Taker(Taker { address: from, heard: now })
+                } else {
+                    Heard::Candidate(who, since)
+                }
+            }
+            (Heard::Nobody | Heard::Candidate(..), Evidence::Doubtful) => {
+                // A serving Active answers a resignation at once; one that leaves does not.
+                self.probe_at = Some(now + CONFIRMATION);
+                Heard::Candidate(from, now)
+            }
+        };
+    }
+
+    /// `from` resigned as well: it serves no more.
+    pub(super) fn on_resignation(&mut self, from: IpAddr) {
+        match self.heard {
+            Heard::Taker(Taker { address: who, .. }) | Heard::Candidate(who, _) if who == from => {
+                self.heard = Heard::Nobody;
+                self.probe_at = None;
+            }
+            Heard::Taker(_) | Heard::Candidate(..) | Heard::Nobody => {}
+        }
+    }
+
+    /// Who serves now.
+    pub(super) const fn taker(&self) -> Option<Taker> {
+        match self.heard {
+            Heard::Taker(taker) => Some(taker),
+            Heard::Candidate(..) | Heard::Nobody => None,
+        }
+    }
+}
+
+/// The hand-over of a whole router.
+#[derive(Debug, Clone)]
+pub(super) struct Handover {
+    pub(super) cause: HandoverCause,
+    pub(super) began: MonoTime,
+    /// When waiting ends.
+    pub(super) until: MonoTime,
+    pub(super) then: Then,
+    /// The fact to record when it succeeds.
+    pub(super) demotion: Option<Demotion>,
+    /// Whom to answer.
+    pub(super) waiting: Vec<CommandId>,
+}
+
+/// What follows when nobody took over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// Stay Active: a demotion never takes the service down.
+    Stay,
+    /// Let go all the same.
+    LetGo,
+}
+
+impl Handover {
+    pub(super) fn new(now: MonoTime, cause: HandoverCause, interval: AdverInterval) -> Self {
+        let skew = LAST_WORD + interval.period() + MARGIN;
+        let (patience, then) = match cause {
+            HandoverCause::Demote => (skew, Then::Stay),
+            HandoverCause::Shutdown | HandoverCause::Configuration => (skew.min(STOP_PATIENCE), Then::LetGo),
+            HandoverCause::Fault => (FIRST_RESIGNATION + FAULT_PATIENCE, Then::LetGo),
+        };
+        Self { cause, began: now, until: now + patience, then, demotion: None, waiting: Vec::new() }
+    }
+
+    /// A more pressing reason to leave arrived while leaving.
+    pub(super) fn press(&mut self, now: MonoTime, cause: HandoverCause, interval: AdverInterval) {
+        let pressing = Self::new(now, cause, interval);
+        self.until = self.until.min(pressing.until);
+        if pressing.then == Then::LetGo {
+            self.then = Then::LetGo;
+        }
+    }
+
+    /// A command joins a hand-over.
+    pub(super) fn join(&mut self, id: CommandId, demotion: Demotion, force: Force) {
+        self.waiting.push(id);
+        self.demotion = Some(demotion);
+        match force {
+            Force::Yes => self.then = Then::LetGo,
+            Force::No => {}
+        }
+    }
+}
+
+/// A look at the one who took over: a demotion must not end the service because its taker died at
+/// once. Passive: it listens until the taker has been heard a few times, and then forgets it.
+#[derive(Debug, Clone)]
+pub(super) struct Watch {
+    silent_at: MonoTime,
+    down_adverts: NonZeroU8,
+    /// Words of the taker still to come.
+    expected: u8,
+}
+
+/// What a look shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Nothing yet.
+    Unsettled,
+    /// The taker serves and stays.
+    Settled,
+    Silence,
+}
+
+impl Watch {
+    pub(super) fn new(now: MonoTime, interval: AdverInterval, down_adverts: NonZeroU8) -> Self {
+        Self { silent_at: now + patience(interval, down_adverts), down_adverts, expected: down_adverts.get() }
+    }
+
+    /// Somebody serves. One who leaves in turn (shortest interval, priority 0) changes nothing: it
+    /// goes when somebody takes over, or it falls silent.
+    pub(super) fn on_advert(&mut self, now: MonoTime, priority: AdvertPriority, interval: AdverInterval) {
+        if priority.is_resignation() {
+            return;
+        }
+        self.silent_at = self.silent_at.max(now + patience(interval, self.down_adverts));
+        self.expected = self.expected.saturating_sub(1);
+    }
+
+    pub(super) fn look(&self, now: MonoTime) -> Seen {
+        if self.expected == 0 {
+            Seen::Settled
+        } else if self.silent_at <= now {
+            Seen::Silence
+        } else {
+            Seen::Unsettled
+        }
+    }
+
+    pub(super) const fn next(&self) -> MonoTime {
+        self.silent_at
+    }
+}
+
+/// We stand behind every other Backup.
+const LOWEST: AdvertPriority = AdvertPriority::from_wire(1);
+
+fn patience(interval: AdverInterval, down_adverts: NonZeroU8) -> Duration {
+    active_down_interval(down_adverts, LOWEST, interval)
+}

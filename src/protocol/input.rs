@@ -1,0 +1,189 @@
+//! What can happen to this node, as values.
+
+use super::spec::{CheckName, RouterSpec};
+use crate::types::{Family, InterfaceName, LinkFacts, MonoTime, RouterName, VrKey};
+use crate::wire::{Advertisement, Carrier, Reject};
+use std::fmt;
+
+/// One input. `'a` is the receive buffer of a packet.
+#[derive(Debug, Clone)]
+pub enum Input<'a> {
+    /// A deadline may have passed: whatever is due at `now` happens.
+    Deadline,
+    /// The whole configuration. Routers that are new start, those gone stop, the others are retuned.
+    Configure(Vec<RouterSpec>),
+    /// A message that `wire` accepted.
+    Heard {
+        /// Where it arrived.
+        interface: InterfaceName,
+        /// Its IP header.
+        carrier: Carrier,
+        /// Its content.
+        advertisement: Advertisement<'a>,
+    },
+    /// A message that `wire` rejected: counted, and nothing else.
+    Rejected {
+        /// Where it arrived.
+        interface: InterfaceName,
+        /// The family of its carrier.
+        family: Family,
+        /// Why.
+        reject: Reject,
+    },
+    /// What the kernel now says about an interface; `None`: it does not exist.
+    Link(InterfaceName, Option<LinkFacts>),
+    /// How the desired state of addresses came out.
+    Owned(Owned),
+    /// Somebody removed this many of the addresses of a virtual router, and they were put back.
+    Restored {
+        /// Whose addresses.
+        key: VrKey,
+        /// How many.
+        count: usize,
+    },
+    /// Owned addresses are missing, and the kernel refuses to take them back.
+    Unrestored {
+        /// Whose addresses.
+        key: VrKey,
+        /// Why.
+        why: String,
+    },
+    /// Whether the sockets of an interface and family are open; `Err`: why not. Without a word,
+    /// they are.
+    Sockets(InterfaceName, Family, Result<(), String>),
+    /// A health check's verdict.
+    Check(CheckName, Health),
+    /// An operator's command; answered with [`super::Effect::Answer`] under the same id.
+    Operator(CommandId, Command),
+    /// A demotion that an earlier run recorded. To be fed before the router is configured, so that a
+    /// node that boots demoted does not touch the addresses.
+    Remembered(RouterName, Demotion),
+    /// The agent ends: every virtual router hands over and lets go.
+    Shutdown,
+}
+
+/// The kernel's answer to [`super::Effect::Own`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owned {
+    /// Whose addresses.
+    pub key: VrKey,
+    /// The epoch of the `Own` that is answered; a stale one is ignored.
+    pub epoch: u64,
+    /// `Err`: some could not be installed, and why.
+    pub outcome: Result<(), String>,
+}
+
+/// A health check's verdict, after rise and fall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Health {
+    /// It passes.
+    Passing,
+    /// It fails.
+    Failing,
+}
+
+/// Correlates a command with its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId(pub u64);
+
+/// What an operator may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Take a router out of service on this node.
+    Demote {
+        /// Which.
+        router: RouterName,
+        /// The fact that is recorded.
+        demotion: Demotion,
+        /// Release the addresses even if nobody takes over.
+        force: Force,
+    },
+    /// End its demotion.
+    Promote {
+        /// Which.
+        router: RouterName,
+    },
+}
+
+/// Whether a demotion may leave the addresses without a holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Force {
+    /// No: without a taker we stay Active.
+    No,
+    /// Yes, the operator said so.
+    Yes,
+}
+
+/// A demotion as a fact: who said so, when, why and until when. Texts are opaque to the core.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demotion {
+    /// RFC 3339.
+    pub since: String,
+    /// When it ends by itself; `None`: with a promotion only.
+    pub until: Option<Until>,
+    /// Whether the router still serves when nobody else does.
+    pub last_resort: LastResort,
+    /// The operator's words, may be empty.
+    pub reason: String,
+    /// The operator.
+    pub by: String,
+}
+
+/// The end of a demotion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Until {
+    /// On the core's clock.
+    pub at: MonoTime,
+    /// The same for people: RFC 3339.
+    pub text: String,
+}
+
+/// What a demoted router still does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum LastResort {
+    /// It takes part in nothing.
+    #[default]
+    No,
+    /// It stays Backup at priority 1: better than nobody.
+    Yes,
+}
+
+/// A named reason for which a router cannot take part. A router's faults are a set that is
+/// recomputed from facts, never a counter.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fault {
+    /// The interface does not exist.
+    InterfaceMissing(InterfaceName),
+    /// The interface is administratively down.
+    InterfaceDown(InterfaceName),
+    /// The interface has no carrier.
+    NoCarrier(InterfaceName),
+    /// The interface has no usable source address of this family.
+    NoSourceAddress(InterfaceName, Family),
+    /// The sockets of this family could not be opened; tried again every second.
+    Sockets(InterfaceName, Family, String),
+    /// A health check fails.
+    Check(CheckName),
+    /// A health check has not given its first verdict yet.
+    CheckPending(CheckName),
+    /// The kernel refused the addresses; retried after a while.
+    Addresses(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InterfaceMissing(name) => write!(f, "interface {name} missing"),
+            Self::InterfaceDown(name) => write!(f, "interface {name} down"),
+            Self::NoCarrier(name) => write!(f, "interface {name} no carrier"),
+            Self::NoSourceAddress(name, Family::Ipv4) => write!(f, "interface {name} no IPv4 address"),
+            Self::NoSourceAddress(name, Family::Ipv6) => {
+                write!(f, "interface {name} no IPv6 link-local address")
+            }
+            Self::Sockets(name, family, why) => write!(f, "interface {name} {family} socket: {why}"),
+            Self::Check(name) => write!(f, "check {}", name.0),
+            Self::CheckPending(name) => write!(f, "check {} pending", name.0),
+            Self::Addresses(why) => write!(f, "addresses: {why}"),
+        }
+    }
+}

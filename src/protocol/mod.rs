@@ -1,0 +1,34 @@
+//! Floor 2: VRRP itself (RFC 9568 §6), pure.
+//!
+//! [`VrrpRouter`] is this node: it owns every virtual router and every deadline. Time comes in as
+//! an argument, packets as representations; what should happen comes out as [`Effect`]s. It knows
+//! no socket, clock, thread or log, and no input makes it fail.
+
+mod announce;
+mod command;
+mod counters;
+mod effect;
+mod event;
+mod group;
+mod handover;
+mod input;
+mod peers;
+mod receive;
+mod reception;
+mod snapshot;
+mod spec;
+#[cfg(test)]
+mod tests;
+mod throttle;
+pub mod timing;
+mod tracking;
+mod virtual_router;
+mod vrrp_router;
+
+pub use counters::{Counters, LinkCounters};
+pub use effect::{Answer, DemoteOutcome, Effect, Effects, MemberResult};
+pub use event::{Cause, Event, EventKind, HandoverCause, HookKind, HookOutcome, StateName, Suspicion};
+pub use input::{Command, CommandId, Demotion, Fault, Force, Health, Input, LastResort, Owned, Until};
+pub use snapshot::{ActiveRouter, MemberSnapshot, PeerSnapshot, RouterSnapshot, Snapshot, TimerSnapshot};
+pub use spec::{AnnounceSpec, CheckName, ChecksumPolicy, LinkLocalRule, MemberSpec, RouterSpec, Track};
+pub use vrrp_router::VrrpRouter;

@@ -1,0 +1,57 @@
+//! Other routers of one virtual router, as last heard.
+
+use super::snapshot::PeerSnapshot;
+use crate::types::{AdverInterval, AdvertPriority, MonoTime};
+use crate::wire::ChecksumFlavour;
+use std::net::IpAddr;
+
+/// The most that are remembered; the one not heard for longest makes room. A LAN has a handful, and
+/// forged sources must not grow our memory.
+const MOST: usize = 8;
+
+/// The last heard first.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Peers(Vec<PeerSnapshot>);
+
+impl Peers {
+    pub(super) fn note(
+        &mut self,
+        now: MonoTime,
+        address: IpAddr,
+        priority: AdvertPriority,
+        interval: AdverInterval,
+        checksum: ChecksumFlavour,
+    ) {
+        let heard = PeerSnapshot { address, heard: now, priority, interval, checksum };
+        match self.0.iter().position(|peer| peer.address == address) {
+            Some(at) => {
+                if let Some(known) = self.0.get_mut(..=at) {
+                    known.rotate_right(1);
+                }
+            }
+            None => {
+                self.0.truncate(MOST - 1);
+                self.0.insert(0, heard);
+            }
+        }
+        if let Some(first) = self.0.first_mut() {
+            *first = heard;
+        }
+    }
+
+    pub(super) fn get(&self, address: IpAddr) -> Option<&PeerSnapshot> {
+        self.0.iter().find(|peer| peer.address == address)
+    }
+
+    /// Whether somebody was heard serving so lately that its next word is not overdue.
+    pub(super) fn anybody_serves(&self, now: MonoTime) -> bool {
+        let serves = |peer: &PeerSnapshot| {
+            !peer.priority.is_resignation() && now.since(peer.heard) <= peer.interval.period() * 3 / 2
+        };
+        self.0.iter().any(serves)
+    }
+
+    pub(super) fn to_vec(&self) -> Vec<PeerSnapshot> {
+        self.0.clone()
+    }
+}

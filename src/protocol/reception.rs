@@ -1,0 +1,254 @@
+//! What a virtual router does with an advertisement that passed the receive checks
+//! (RFC 9568 §6.4.2, §6.4.3).
+
+use super::effect::Effects;
+use super::event::Cause;
+use super::handover::Evidence;
+use super::timing::{Taking, active_down_interval, claim_grace, immediate_gap, skew_time};
+use super::virtual_router::{
+    Active, Backup, Down, Moved, Omen, Policy, State, Tenure, VirtualRouter, overslept,
+};
+use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt};
+use crate::wire::ChecksumFlavour;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// An advertisement, as far as the state machine cares.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heard {
+    pub(super) source: IpAddr,
+    pub(super) priority: AdvertPriority,
+    pub(super) interval: AdverInterval,
+    pub(super) checksum: ChecksumFlavour,
+}
+
+/// When a lost tie counts. A router of two families yields with both, and addresses order differently
+/// in each: were every family's tie to count, equal routers could all yield to one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tie {
+    /// At once: this family decides.
+    AtOnce,
+    /// When it has stood for this long: the sibling had its chance to decide.
+    After(Duration),
+}
+
+/// How an advertisement compares with what we say ourselves (RFC 9568 §6.4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rank {
+    Higher,
+    /// Equal priority, greater address.
+    TieLost,
+    /// Equal priority, address not greater.
+    TieWon,
+    Lower,
+}
+
+/// What came of it, for the group to report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Nothing,
+    Moved(Moved),
+    /// Somebody else is Active too, and we go on.
+    Rival,
+}
+
+impl VirtualRouter {
+    /// Feeds one advertisement to the state machine.
+    pub(super) fn on_advert(
+        &mut self,
+        now: MonoTime,
+        policy: &Policy,
+        heard: &Heard,
+        tie: Tie,
+        out: &mut Effects,
+    ) -> Outcome {
+        self.counters.advertisement_rcvd += 1;
+        if heard.priority.is_resignation() {
+            self.counters.priority_zero_pkts_rcvd += 1;
+        }
+        // Whether it was Active before this advertisement, for the hand-over.
+        let was_active = self.peers.get(heard.source).is_some_and(|peer| {
+            !peer.priority.is_resignation() && now.since(peer.heard) <= peer.interval.period() * 2
+        });
+        self.peers.note(now, heard.source, heard.priority, heard.interval, heard.checksum);
+        match &mut self.state {
+            State::Initialize => {
+                // RFC9568-6.4.1-5: takes no part; it only remembers who is Active.
+                self.active = (!heard.priority.is_resignation()).then_some(heard.source);
+                Outcome::Nothing
+            }
+            State::Backup(backup) => {
+                let obeyed = on_advert_in_backup(backup, now, policy, heard);
+                self.active = match obeyed {
+                    Obeyed::Active | Obeyed::Discarded => Some(heard.source),
+                    Obeyed::Resignation if self.active == Some(heard.source) => None,
+                    Obeyed::Resignation => self.active,
+                };
+                Outcome::Nothing
+            }
+            State::Active(Active { tenure: Tenure::Leaving(_), .. }) => {
+                self.on_advert_leaving(now, policy, heard, was_active);
+                Outcome::Nothing
+            }
+            State::Active(_) => self.on_advert_active(now, policy, heard, tie, out),
+        }
+    }
+
+    fn on_advert_active(
+        &mut self,
+        now: MonoTime,
+        policy: &Policy,
+        heard: &Heard,
+        tie: Tie,
+        out: &mut Effects,
+    ) -> Outcome {
+        let rank = self.rank(policy, heard);
+        let State::Active(active) = &mut self.state else { return Outcome::Nothing };
+        if heard.priority.is_resignation() {
+            if let Tenure::Claiming | Tenure::Ready = active.tenure {
+                // Whoever it was serves no more: our first word is urgent now.
+                let soon = now + claim_grace(policy.interval, Taking::FromLeaving);
+                active.advertise_at = active.advertise_at.min(soon);
+                return Outcome::Nothing;
+            }
+            // RFC9568-6.4.3-10
+            active.tenure = Tenure::Serving;
+            active.advertise_at = now + policy.interval.period();
+            self.advertise(policy.priority, policy.interval, policy.checksum, out);
+            return Outcome::Nothing;
+        }
+        let serving = matches!(active.tenure, Tenure::Serving);
+        if serving && policy.preempt == Preempt::Forbid && overslept(active, now, policy) {
+            // What waited in the socket is heard before our own timer says that we slept.
+            active.listen(now, policy);
+        }
+        let tie_counts = rank == Rank::TieLost && active.tie_counts(now, tie);
+        let cause = match (&active.tenure, rank) {
+            // RFC9568-6.4.3-11, RFC9568-6.4.3-16: Preempt_Mode plays no part
+            (_, Rank::Higher) => Some(Cause::HigherPriority),
+            (_, Rank::TieLost) if tie_counts => Some(Cause::TieBreak), // RFC9568-6.4.3-11
+            (Tenure::Listening, Rank::TieLost | Rank::TieWon | Rank::Lower) => Some(Cause::Stalled),
+            (
+                Tenure::Claiming | Tenure::Ready | Tenure::Serving | Tenure::Leaving(_),
+                Rank::TieLost | Rank::TieWon | Rank::Lower,
+            ) => None,
+        };
+        if let Some(cause) = cause {
+            self.active = Some(heard.source);
+            if cause != Cause::Stalled {
+                // A word of the one who must not preempt would preempt.
+                self.last_word(policy, heard.interval, out);
+            }
+            return Outcome::Moved(self.yield_to(now, policy, heard.interval, cause, out));
+        }
+        match active.tenure {
+            // Our first word is about to be said; the displaced Active is expected to speak.
+            Tenure::Claiming | Tenure::Ready => Outcome::Nothing,
+            Tenure::Serving | Tenure::Listening | Tenure::Leaving(_) => {
+                self.counters.dual_active += 1;
+                self.answer_rival(now, policy, out);
+                Outcome::Rival
+            }
+        }
+    }
+
+    /// A losing advertisement: answer at once, so that its sender yields (RFC 9568 §6.4.3), and tell
+    /// the LAN again where the addresses are. The Adver_Timer is left alone (RFC9568-6.4.3-15).
+    fn answer_rival(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+        let State::Active(active) = &mut self.state else { return };
+        if now < active.immediate_after {
+            // RFC9568-6.4.3-14
+            self.counters.immediate_adverts_suppressed += 1;
+            return;
+        }
+        active.immediate_after = now + immediate_gap(policy.interval);
+        let announce = active.announce.as_mut().and_then(|schedule| schedule.contested(now));
+        self.counters.immediate_adverts_sent += 1;
+        self.advertise(policy.priority, policy.interval, policy.checksum, out); // RFC9568-6.4.3-13
+        if let Some(rounds) = announce {
+            self.announce(rounds, out);
+        }
+    }
+
+    fn on_advert_leaving(&mut self, now: MonoTime, policy: &Policy, heard: &Heard, was_active: bool) {
+        let rank = self.rank(policy, heard);
+        let State::Active(active) = &mut self.state else { return };
+        let Tenure::Leaving(leaving) = &mut active.tenure else { return };
+        if heard.priority.is_resignation() {
+            leaving.on_resignation(heard.source);
+            return;
+        }
+        // An interval of 10 ms may be its owner's, or the first words of somebody else who leaves.
+        let repeated = leaving.has_repeated();
+        let evidence = if was_active || repeated || heard.interval == AdverInterval::MIN {
+            Evidence::Doubtful
+        } else {
+            Evidence::TookOver
+        };
+        match rank {
+            Rank::Higher | Rank::TieLost => leaving.on_advert(now, heard.source, evidence),
+            Rank::TieWon | Rank::Lower if leaving.has_resigned() => {
+                leaving.on_advert(now, heard.source, evidence);
+            }
+            Rank::TieWon | Rank::Lower => {} // It cannot know yet that we leave.
+        }
+        if let Some(at) = leaving.next() {
+            active.advertise_at = at;
+        }
+    }
+
+    /// RFC 9568 §6.4.3: greater priority wins; on a tie the greater source address, compared as an
+    /// unsigned integer in network byte order with the address we put in our own advertisements.
+    fn rank(&self, policy: &Policy, heard: &Heard) -> Rank {
+        match heard.priority.cmp(&policy.priority) {
+            std::cmp::Ordering::Greater => Rank::Higher,
+            std::cmp::Ordering::Less => Rank::Lower,
+            // RFC9568-6.4.3-12: `Ord` of addresses of one family is that of their octets.
+            std::cmp::Ordering::Equal if Some(heard.source) > self.source => Rank::TieLost,
+            std::cmp::Ordering::Equal => Rank::TieWon,
+        }
+    }
+}
+
+impl Active {
+    /// Notes a lost tie, and judges it.
+    fn tie_counts(&mut self, now: MonoTime, tie: Tie) -> bool {
+        let Tie::After(wait) = tie else { return true };
+        let standing = self.tie_lost.filter(|(_, last)| now.since(*last) < wait);
+        let since = standing.map_or(now, |(since, _)| since);
+        self.tie_lost = Some((since, now));
+        now.since(since) >= wait
+    }
+}
+
+/// What a Backup made of an advertisement.
+enum Obeyed {
+    Active,
+    Resignation,
+    Discarded,
+}
+
+/// RFC 9568 §6.4.2. The sender's address is not compared here: an equal priority is obeyed.
+fn on_advert_in_backup(backup: &mut Backup, now: MonoTime, policy: &Policy, heard: &Heard) -> Obeyed {
+    if heard.priority.is_resignation() {
+        // RFC9568-6.4.2-8, RFC9568-6.4.2-14: Skew_Time, and never longer than the timer still runs, so that repeated
+        // or forged resignations cannot postpone a takeover.
+        if let Down::At(at) = backup.down {
+            backup.down = Down::At(at.min(now + skew_time(policy.priority, backup.learned)));
+        }
+        backup.omen = Omen::Resigned;
+        return Obeyed::Resignation;
+    }
+    let lower = heard.priority < policy.priority;
+    if lower && policy.preempt == Preempt::Allow && now >= policy.preempt_after {
+        // RFC9568-6.4.2-10: discarded. The timer runs on, and its end is the preemption.
+        backup.omen = Omen::Lower(now, heard.interval);
+        return Obeyed::Discarded;
+    }
+    // RFC9568-6.4.2-9, RFC9568-6.4.2-13
+    // RFC9568-6.1-2
+    backup.learned = heard.interval;
+    backup.omen = Omen::Silence;
+    backup.down = Down::At(now + active_down_interval(policy.down_adverts, policy.priority, heard.interval));
+    Obeyed::Active
+}

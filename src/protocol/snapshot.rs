@@ -1,0 +1,102 @@
+//! The state of this node at one instant, for those who look: owned data, no references into the core.
+
+use super::counters::{Counters, LinkCounters};
+use super::event::{Cause, StateName};
+use super::input::{Demotion, Fault, Health};
+use super::spec::{CheckName, RouterSpec};
+use crate::types::{AdverInterval, AdvertPriority, Family, InterfaceName, MonoTime, VrKey};
+use crate::wire::ChecksumFlavour;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// This node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// When it was taken.
+    pub at: MonoTime,
+    /// In the order of their names.
+    pub routers: Vec<RouterSnapshot>,
+    /// Messages for nobody here, per interface and family.
+    pub links: Vec<(InterfaceName, Family, LinkCounters)>,
+    /// Verdicts of the health checks; `None`: none yet.
+    pub checks: Vec<(CheckName, Option<Health>)>,
+}
+
+/// One configured router.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouterSnapshot {
+    /// Its configuration.
+    pub spec: RouterSpec,
+    /// Priority after tracking: what is advertised.
+    pub effective: AdvertPriority,
+    /// Named reasons for which it does not take part.
+    pub faults: Vec<Fault>,
+    /// Its demotion.
+    pub demoted: Option<Demotion>,
+    /// Whether a hand-over is under way.
+    pub handing_over: bool,
+    /// One a family.
+    pub members: Vec<MemberSnapshot>,
+}
+
+/// One protocol instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberSnapshot {
+    /// Which.
+    pub key: VrKey,
+    /// Its state.
+    pub state: StateName,
+    /// Since when.
+    pub since: MonoTime,
+    /// Why it came into this state.
+    pub cause: Cause,
+    /// Who is Active, as far as known.
+    pub active: Option<ActiveRouter>,
+    /// Our source address.
+    pub source: Option<IpAddr>,
+    /// Running timers.
+    pub timers: TimerSnapshot,
+    /// Other routers heard, the last first.
+    pub peers: Vec<PeerSnapshot>,
+    /// Counters.
+    pub counters: Counters,
+    /// What we send.
+    pub checksum: ChecksumFlavour,
+}
+
+/// The Active router of a virtual router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActiveRouter {
+    /// Its source address.
+    pub address: IpAddr,
+    /// Whether it is this node.
+    pub local: bool,
+}
+
+/// The timers and what they are computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimerSnapshot {
+    /// Active_Adver_Interval: learned from the Active.
+    pub active_adver_interval: AdverInterval,
+    /// Skew_Time.
+    pub skew_time: Duration,
+    /// Active_Down_Interval.
+    pub active_down_interval: Duration,
+    /// The next deadline of this instance.
+    pub next: Option<MonoTime>,
+}
+
+/// Another router, as last heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerSnapshot {
+    /// Its source address.
+    pub address: IpAddr,
+    /// When it was last heard.
+    pub heard: MonoTime,
+    /// Its priority then.
+    pub priority: AdvertPriority,
+    /// Its interval then.
+    pub interval: AdverInterval,
+    /// Its checksum flavour (IPv4).
+    pub checksum: ChecksumFlavour,
+}

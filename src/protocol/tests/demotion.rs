@@ -1,0 +1,157 @@
+//! A demotion as a fact: it lasts, it ends, and it never ends the service.
+
+use super::*;
+
+const TAKER: &str = "192.0.2.1";
+
+/// Demoted, and taken over by somebody of priority 50.
+fn handed_over(last_resort: LastResort) -> Rig {
+    let mut rig = Rig::active(spec());
+    rig.demote_as(Force::No, last_resort);
+    rig.run(ms(12));
+    rig.hear(advert(TAKER, 50));
+    rig.run(ms(20));
+    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::HandedOver { .. }]));
+    rig
+}
+
+fn remembered(rig: &Rig) -> Vec<Option<LastResort>> {
+    rig.out
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Remember { demotion, .. } => Some(demotion.as_ref().map(|demotion| demotion.last_resort)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_demotion_is_remembered_until_it_ends() {
+    let mut rig = handed_over(LastResort::No);
+    assert_eq!(remembered(&rig), [Some(LastResort::No)]);
+    rig.out.clear();
+    rig.feed(Input::Operator(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    assert_eq!(remembered(&rig), [None]);
+}
+
+#[test]
+fn a_refused_demotion_is_not_remembered() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(Duration::from_secs(2));
+    assert_eq!(remembered(&rig), []);
+}
+
+#[test]
+fn a_node_that_starts_demoted_does_not_touch_the_addresses() {
+    let mut rig =
+        Rig { node: VrrpRouter::new(), now: MonoTime::ZERO, out: Effects::new(), kernel: Kernel::Prompt };
+    rig.feed(Input::Link(interface(), Some(link())));
+    rig.feed(Input::Remembered("web".parse().unwrap(), demotion(LastResort::No, None)));
+    rig.feed(Input::Configure(vec![RouterSpec { role: Role::Owner, ..spec() }]));
+    rig.run(Duration::from_secs(60));
+    assert_eq!((rig.state(), rig.said()), (StateName::Initialize, vec![]));
+}
+
+#[test]
+fn a_demotion_stays_with_a_router_that_moves_or_goes_and_comes_back() {
+    let elsewhere = RouterSpec { vrid: Vrid::new(99).unwrap(), ..spec() };
+    for change in [vec![elsewhere], vec![]] {
+        let mut rig = handed_over(LastResort::No);
+        rig.out.clear();
+        rig.feed(Input::Configure(change));
+        rig.feed(Input::Configure(vec![spec()]));
+        rig.run(Duration::from_secs(60));
+        assert_eq!((rig.state(), rig.said()), (StateName::Initialize, vec![]));
+        assert_eq!(remembered(&rig), [], "and it is still written down");
+    }
+}
+
+#[test]
+fn a_demotion_ends_by_itself() {
+    let mut rig = Rig::new(spec());
+    let until = Until { at: rig.now + Duration::from_secs(1800), text: "then".into() };
+    let router = "web".parse().unwrap();
+    let demotion = demotion(LastResort::No, Some(until));
+    rig.feed(Input::Operator(CommandId(7), Command::Demote { router, demotion, force: Force::No }));
+    rig.out.clear();
+    rig.run(Duration::from_secs(1799));
+    assert_eq!(rig.state(), StateName::Initialize);
+    rig.run(Duration::from_secs(1));
+    assert_eq!(rig.state(), StateName::Backup);
+    assert_eq!(remembered(&rig), [None]);
+}
+
+#[test]
+fn a_taker_that_dies_at_once_is_replaced_by_the_demoted_router() {
+    let mut rig = handed_over(LastResort::No);
+    rig.out.clear();
+    rig.run(Duration::from_secs(1));
+    rig.hear(advert(TAKER, 50));
+    assert_eq!(rig.until_state(StateName::Active), Duration::from_nanos(3_996_093_750));
+    assert_eq!(rig.said(), ["own", "say 1/100cs", "announce 1"]);
+    // And yields to anybody who can serve.
+    rig.hear(advert(TAKER, 50));
+    assert_eq!(rig.state(), StateName::Backup);
+}
+
+#[test]
+fn a_taker_that_was_heard_three_times_is_not_watched_any_more() {
+    let mut rig = handed_over(LastResort::No);
+    for _ in 0..3 {
+        rig.run(Duration::from_secs(1));
+        rig.hear(advert(TAKER, 50));
+    }
+    rig.run(Duration::from_secs(60));
+    assert_eq!(rig.state(), StateName::Initialize);
+}
+
+/// Its own demotion must be refused, not granted because a demoted router stands in.
+#[test]
+fn a_taker_that_is_demoted_in_turn_finds_no_taker() {
+    let mut rig = handed_over(LastResort::No);
+    rig.run(ms(300));
+    for _ in 0..3 {
+        rig.hear(Advert { centiseconds: 1, ..advert(TAKER, 50) });
+        rig.run(ms(2));
+    }
+    rig.hear(advert(TAKER, 0));
+    rig.run(Duration::from_secs(2));
+    assert_eq!(rig.state(), StateName::Initialize);
+}
+
+#[test]
+fn the_last_resort_stays_backup_at_priority_1() {
+    let mut rig = handed_over(LastResort::Yes);
+    assert_eq!(rig.state(), StateName::Backup);
+    rig.out.clear();
+    assert_eq!(rig.until_state(StateName::Active).as_micros(), 3_996_093);
+    assert_eq!(rig.said()[1], "say 1/100cs");
+    rig.feed(Input::Operator(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.out.clear();
+    rig.run(ms(1002));
+    assert_eq!(rig.spoken(), ["say 100/100cs"]);
+}
+
+#[test]
+fn without_a_taker_the_last_resort_serves_on_at_priority_1() {
+    let mut rig = Rig::active(spec());
+    rig.demote_as(Force::No, LastResort::Yes);
+    rig.run(Duration::from_secs(3));
+    assert_eq!(rig.state(), StateName::Active);
+    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::LastResort { .. }]));
+    assert_eq!(rig.spoken().last().map(String::as_str), Some("say 1/100cs"));
+    rig.hear(advert(TAKER, 50));
+    assert_eq!(rig.state(), StateName::Backup);
+}
+
+#[test]
+fn a_second_demotion_replaces_the_reason_and_the_end() {
+    let mut rig = Rig::new(spec());
+    rig.demote(Force::No);
+    rig.out.clear();
+    rig.demote_as(Force::No, LastResort::Yes);
+    assert_eq!(rig.outcomes(), [DemoteOutcome::AlreadyDemoted]);
+    assert_eq!(remembered(&rig), [Some(LastResort::Yes)]);
+    assert_eq!(rig.state(), StateName::Backup);
+}

@@ -1,0 +1,176 @@
+//! Faults are a set of named reasons, recomputed from facts.
+
+use super::*;
+
+fn faults(rig: &Rig) -> Vec<String> {
+    rig.node.snapshot(rig.now).routers[0].faults.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn rfc9568_6_4_1_6_each_missing_thing_is_a_named_fault_that_clears_itself() {
+    let mut rig = Rig::new(spec());
+    let without = |change: fn(&mut LinkFacts)| {
+        let mut facts = link();
+        change(&mut facts);
+        Some(facts)
+    };
+    for (facts, expected) in [
+        (None, "interface eth0 missing"),
+        (without(|facts| facts.up = false), "interface eth0 down"),
+        (without(|facts| facts.carrier = false), "interface eth0 no carrier"),
+        (without(|facts| facts.ipv4.clear()), "interface eth0 no IPv4 address"), // RFC9568-5.1.1.1-2
+    ] {
+        rig.feed(Input::Link(interface(), facts));
+        assert_eq!(faults(&rig), [expected]);
+        assert_eq!(rig.state(), StateName::Initialize);
+        rig.feed(Input::Link(interface(), Some(link())));
+        assert_eq!(faults(&rig), [""; 0]);
+        assert_eq!(rig.state(), StateName::Backup);
+        assert_eq!(rig.member(0).cause, Cause::FaultCleared);
+    }
+}
+
+// RFC9568-6.4.1-6
+/// T32.
+#[test]
+fn a_dead_link_lets_go_without_a_word() {
+    let mut rig = Rig::active(spec());
+    rig.feed(Input::Link(interface(), Some(LinkFacts { carrier: false, ..link() })));
+    assert_eq!(rig.said(), ["disown"]);
+    assert_eq!(rig.state(), StateName::Initialize);
+}
+
+#[test]
+fn in_initialize_advertisements_only_tell_who_is_active() {
+    let mut rig = Rig::new(spec());
+    rig.demote(Force::No);
+    rig.said();
+    rig.hear(advert("192.0.2.1", 200));
+    rig.hear(advert("192.0.2.1", 0));
+    rig.hear(advert("192.0.2.9", 50));
+    assert_eq!(rig.said(), [""; 0]); // RFC9568-6.4.1-5
+    assert_eq!(rig.node.next_deadline(), None);
+    assert_eq!(rig.member(0).active.unwrap().address.to_string(), "192.0.2.9");
+}
+
+#[test]
+fn a_check_without_a_verdict_holds_the_router_back() {
+    let nginx = CheckName("nginx".into());
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(nginx.clone())], ..spec() });
+    assert_eq!(faults(&rig), ["check nginx pending"]);
+    rig.feed(Input::Check(nginx.clone(), Health::Passing));
+    assert_eq!(rig.state(), StateName::Backup);
+    rig.feed(Input::Check(nginx, Health::Failing));
+    assert_eq!(faults(&rig), ["check nginx"]);
+}
+
+#[test]
+fn rfc9568_6_1_8_weights_change_what_is_advertised_and_the_timers() {
+    let haproxy = CheckName("haproxy".into());
+    let mut rig =
+        Rig::active(RouterSpec { tracks: vec![Track::WeightedCheck(haproxy.clone(), -60)], ..spec() });
+    rig.feed(Input::Check(haproxy.clone(), Health::Failing));
+    assert_eq!(rig.member(0).timers.skew_time, us(843_750));
+    rig.run(ms(1002));
+    assert_eq!(rig.said(), ["say 40/100cs"]);
+    rig.feed(Input::Check(haproxy, Health::Passing));
+    rig.run(ms(1002));
+    assert_eq!(rig.said(), ["say 100/100cs"]);
+}
+
+#[test]
+fn nothing_changes_the_priority_of_the_owner() {
+    let haproxy = CheckName("haproxy".into());
+    let tracks = vec![Track::WeightedCheck(haproxy.clone(), -60)];
+    let mut rig = Rig::active(RouterSpec { role: Role::Owner, tracks, ..spec() });
+    rig.feed(Input::Check(haproxy, Health::Failing));
+    rig.run(ms(1002));
+    assert_eq!(rig.said().last().map(String::as_str), Some("say 255/100cs"));
+}
+
+#[test]
+fn a_tracked_interface_is_a_fault_while_it_is_down() {
+    let uplink: InterfaceName = "eth1".parse().unwrap();
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Interface(uplink)], ..spec() });
+    assert_eq!(faults(&rig), ["interface eth1 missing"]);
+    rig.feed(Input::Link(uplink, Some(link())));
+    assert_eq!(rig.state(), StateName::Backup);
+    rig.feed(Input::Link(uplink, Some(LinkFacts { carrier: false, ..link() })));
+    assert_eq!(faults(&rig), ["interface eth1 no carrier"]);
+}
+
+#[test]
+fn two_faults_that_overlap_clear_when_the_last_one_does() {
+    let (eth1, eth2): (InterfaceName, InterfaceName) = ("eth1".parse().unwrap(), "eth2".parse().unwrap());
+    let mut rig =
+        Rig::new(RouterSpec { tracks: vec![Track::Interface(eth1), Track::Interface(eth2)], ..spec() });
+    rig.feed(Input::Link(eth1, Some(link())));
+    assert_eq!((rig.state(), faults(&rig)), (StateName::Initialize, vec!["interface eth2 missing".into()]));
+    rig.feed(Input::Link(eth2, Some(link())));
+    assert_eq!(rig.state(), StateName::Backup);
+}
+
+#[test]
+fn addresses_that_the_kernel_refuses_are_a_fault_and_are_tried_again() {
+    let mut rig = Rig::new(spec());
+    rig.kernel = Kernel::Silent;
+    rig.until_state(StateName::Active);
+    let refuse = |rig: &mut Rig| {
+        let key = rig.member(0).key;
+        let epoch = rig.out.iter().rev().find_map(|effect| match effect {
+            Effect::Own { epoch, .. } => Some(*epoch),
+            _ => None,
+        });
+        let owned = Owned { key, epoch: epoch.unwrap(), outcome: Err("no space left".into()) };
+        rig.feed(Input::Owned(owned));
+    };
+    refuse(&mut rig);
+    assert_eq!(faults(&rig), ["addresses: no space left"]);
+    assert_eq!(rig.said(), ["own", "say 100/100cs", "say 0/100cs", "disown"]);
+    rig.run(Duration::from_secs(10));
+    assert_eq!(rig.state(), StateName::Backup);
+}
+
+#[test]
+fn an_answer_of_the_kernel_to_an_older_decision_is_ignored() {
+    let mut rig = Rig::new(spec());
+    rig.kernel = Kernel::Silent;
+    rig.until_state(StateName::Active);
+    rig.hear(advert("192.0.2.1", 200));
+    rig.said();
+    let key = rig.member(0).key;
+    rig.feed(Input::Owned(Owned { key, epoch: 1, outcome: Ok(()) }));
+    assert_eq!(rig.said(), [""; 0]);
+}
+
+#[test]
+fn addresses_put_back_are_announced_without_a_transition() {
+    let mut rig = Rig::active(spec());
+    let key = rig.member(0).key;
+    rig.feed(Input::Restored { key, count: 1 });
+    assert_eq!(rig.events(), [EventKind::AddressesRestored { count: 1 }]);
+    assert_eq!(rig.said(), ["announce 1"]);
+}
+
+#[test]
+fn rfc9568_5_1_1_1_1_the_source_is_a_real_address_and_never_a_virtual_one() {
+    let mut facts = link();
+    facts.ipv4 = vec!["192.0.2.254".parse().unwrap(), US.parse().unwrap()];
+    let mut rig = Rig::new(spec());
+    rig.feed(Input::Link(interface(), Some(facts.clone())));
+    assert_eq!(rig.member(0).source, Some(US.parse().unwrap()));
+
+    let other = Some("192.0.2.9".parse().unwrap());
+    let mut rig = Rig::new(RouterSpec { source_address: other, ..spec() });
+    assert_eq!(faults(&rig), ["interface eth0 no IPv4 address"]);
+    facts.ipv4.push("192.0.2.9".parse().unwrap());
+    rig.feed(Input::Link(interface(), Some(facts)));
+    assert_eq!(rig.member(0).source, other);
+
+    let mut rig = Rig::new(RouterSpec { members: vec![member(Family::Ipv6)], ..spec() });
+    assert_eq!(rig.member(0).source, Some(US6.parse().unwrap())); // RFC9568-5.1.2.1-1
+    let mut facts = link();
+    facts.ipv6_link_local.insert(0, "fe80::1".parse().unwrap());
+    rig.feed(Input::Link(interface(), Some(facts)));
+    assert_eq!(rig.member(0).source, Some(US6.parse().unwrap()), "it stays while it can");
+}

@@ -1,0 +1,249 @@
+//! Leaving without a gap.
+
+use super::*;
+
+const TAKER: &str = "192.0.2.1";
+
+fn released(rig: &Rig) -> bool {
+    rig.out.iter().any(|effect| matches!(effect, Effect::Disown { .. }))
+}
+
+// RFC9568-6.4.3-18
+#[test]
+fn a_demotion_shortens_resigns_and_holds_until_another_router_is_heard() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(ms(7));
+    assert_eq!(rig.said(), ["say 100/1cs", "say 100/1cs", "say 100/1cs", "say 0/100cs"]);
+    rig.run(ms(8));
+    assert!(!released(&rig), "make before break");
+    rig.hear(advert(TAKER, 50));
+    rig.run(ms(19));
+    assert!(!released(&rig), "hosts are still turning to the taker");
+    rig.run(ms(1));
+    assert_eq!(rig.state(), StateName::Initialize);
+    assert!(released(&rig));
+    let [DemoteOutcome::HandedOver { to, after }] = rig.outcomes()[..] else {
+        panic!("{:?}", rig.outcomes())
+    };
+    assert_eq!((to.to_string().as_str(), after), (TAKER, ms(15)));
+    rig.out.clear();
+    rig.run(Duration::from_secs(3));
+    assert_eq!(rig.said(), [""; 0], "a demoted router takes part in nothing");
+}
+
+// RFC9568-6.4.3-18
+#[test]
+fn without_a_taker_a_demotion_is_refused_and_the_interval_is_taken_back_at_once() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(Duration::from_secs(2));
+    assert_eq!(rig.state(), StateName::Active);
+    assert!(!released(&rig));
+    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]));
+    let said = rig.said();
+    let last_resignation = said.iter().rposition(|word| word == "say 0/100cs").unwrap();
+    assert_eq!(said[last_resignation + 1], "say 100/100cs");
+    rig.run(Duration::from_secs(1));
+    assert_eq!(rig.spoken(), ["say 100/100cs"], "it serves as before");
+}
+
+#[test]
+fn force_releases_without_a_taker() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::Yes);
+    rig.run(Duration::from_secs(2));
+    assert_eq!(rig.state(), StateName::Initialize);
+    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Forced { .. }]));
+}
+
+#[test]
+fn an_advertisement_from_before_the_resignation_is_no_taker() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(ms(3));
+    rig.hear(advert(TAKER, 50));
+    rig.run(ms(20));
+    assert!(!released(&rig));
+}
+
+#[test]
+fn somebody_who_leaves_as_well_is_no_taker() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(ms(7));
+    for _ in 0..3 {
+        rig.hear(Advert { centiseconds: 1, ..advert(TAKER, 200) });
+        rig.run(ms(2));
+    }
+    rig.hear(Advert { centiseconds: 1, ..advert(TAKER, 0) });
+    rig.run(Duration::from_secs(2));
+    assert_eq!(rig.state(), StateName::Active);
+    assert!(!released(&rig));
+}
+
+#[test]
+fn a_taker_whose_own_interval_is_10_ms_is_believed_when_it_goes_on() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(ms(10));
+    rig.hear(Advert { centiseconds: 1, ..advert(TAKER, 50) });
+    rig.run(ms(10));
+    rig.hear(Advert { centiseconds: 1, ..advert(TAKER, 50) });
+    assert!(!released(&rig));
+    rig.run(ms(10));
+    rig.hear(Advert { centiseconds: 1, ..advert(TAKER, 50) });
+    rig.run(ms(20));
+    assert!(released(&rig));
+}
+
+#[test]
+fn patience_that_runs_out_while_we_linger_changes_nothing() {
+    let check = CheckName("nginx".into());
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
+    rig.feed(Input::Check(check.clone(), Health::Passing));
+    rig.until_state(StateName::Active);
+    rig.feed(Input::Check(check, Health::Failing));
+    rig.run(ms(30));
+    rig.hear(advert(TAKER, 50));
+    rig.run(ms(19));
+    assert!(!released(&rig));
+    rig.run(ms(1));
+    assert!(released(&rig));
+}
+
+#[test]
+fn a_leaving_router_announces_nothing_until_it_takes_its_word_back() {
+    let mut rig = Rig::new(spec());
+    rig.until_state(StateName::Active);
+    rig.said();
+    rig.demote(Force::No);
+    rig.run(Duration::from_secs(1));
+    assert!(!rig.said().iter().any(|word| word.starts_with("announce")));
+    rig.run(Duration::from_secs(1));
+    let said = rig.said();
+    assert_eq!(said[..2], ["say 100/100cs", "announce 1"]);
+}
+
+#[test]
+fn a_taker_that_leaves_while_we_linger_is_none() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(ms(12));
+    rig.hear(advert(TAKER, 50));
+    rig.run(ms(10));
+    rig.hear(advert(TAKER, 0));
+    rig.run(Duration::from_secs(2));
+    assert_eq!(rig.state(), StateName::Active);
+    assert!(!released(&rig));
+}
+
+#[test]
+fn a_second_resignation_finds_a_taker_whose_first_word_was_lost() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(ms(40));
+    assert_eq!(rig.said().iter().filter(|word| *word == "say 0/100cs").count(), 2);
+}
+
+#[test]
+fn a_backup_is_demoted_at_once_and_a_second_demotion_changes_nothing() {
+    let mut rig = Rig::new(spec());
+    rig.demote(Force::No);
+    assert_eq!(rig.outcomes(), [DemoteOutcome::WasBackup]);
+    assert_eq!(rig.state(), StateName::Initialize);
+    rig.out.clear();
+    rig.demote(Force::No);
+    assert_eq!(rig.outcomes(), [DemoteOutcome::AlreadyDemoted]);
+}
+
+#[test]
+fn a_promotion_ends_a_demotion_and_takes_part_again() {
+    let mut rig = Rig::new(spec());
+    rig.demote(Force::No);
+    rig.out.clear();
+    rig.feed(Input::Operator(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    let answered = |effect: &Effect| {
+        *effect == Effect::Answer { id: CommandId(8), answer: Answer::Promoted { was_demoted: true } }
+    };
+    assert!(rig.out.iter().any(answered));
+    assert_eq!(rig.until_state(StateName::Active), us(3_609_375));
+}
+
+#[test]
+fn a_promotion_during_the_hand_over_takes_it_back() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(ms(8));
+    rig.out.clear();
+    rig.feed(Input::Operator(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]));
+    assert_eq!(rig.said(), ["say 100/100cs", "announce 1"]);
+    assert_eq!(rig.state(), StateName::Active);
+}
+
+#[test]
+fn an_unknown_name_is_answered() {
+    let mut rig = Rig::new(spec());
+    let router: RouterName = "wbe".parse().unwrap();
+    rig.feed(Input::Operator(CommandId(1), Command::Promote { router: router.clone() }));
+    assert_eq!(
+        rig.out.last(),
+        Some(&Effect::Answer { id: CommandId(1), answer: Answer::UnknownRouter(router) })
+    );
+}
+
+/// T29.
+#[test]
+fn rfc9568_6_4_3_8_a_stop_hands_over_resigns_and_lets_go_even_without_a_taker() {
+    let mut rig = Rig::active(spec());
+    rig.feed(Input::Shutdown);
+    rig.run(ms(10));
+    rig.hear(advert(TAKER, 50));
+    rig.run(ms(20));
+    let said = rig.said();
+    assert_eq!(said[3..], ["say 0/100cs", "disown", "stopped"]);
+
+    let mut rig = Rig::active(spec());
+    rig.feed(Input::Shutdown);
+    rig.run(Duration::from_secs(3));
+    assert_eq!(rig.state(), StateName::Initialize);
+    assert_eq!(rig.said().last().map(String::as_str), Some("stopped"));
+    rig.run(Duration::from_secs(60));
+    assert_eq!(rig.said(), [""; 0]);
+}
+
+#[test]
+fn a_failing_check_costs_less_than_50_ms_even_without_a_taker() {
+    let check = CheckName("nginx".into());
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
+    rig.feed(Input::Check(check.clone(), Health::Passing));
+    rig.until_state(StateName::Active);
+    rig.feed(Input::Check(check, Health::Failing));
+    assert!(rig.until_state(StateName::Initialize) < ms(50));
+    assert_eq!(rig.member(0).cause, Cause::Fault);
+    assert!(released(&rig));
+}
+
+#[test]
+fn a_fault_during_a_demotion_shortens_the_patience() {
+    let check = CheckName("nginx".into());
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
+    rig.feed(Input::Check(check.clone(), Health::Passing));
+    rig.until_state(StateName::Active);
+    rig.demote(Force::No);
+    rig.feed(Input::Check(check, Health::Failing));
+    assert!(rig.until_state(StateName::Initialize) < ms(50));
+    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Forced { .. }]));
+}
+
+#[test]
+fn a_stalled_hand_over_does_not_burst() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.stall(ms(500));
+    rig.feed(Input::Deadline);
+    rig.said();
+    rig.run(ms(1));
+    assert_eq!(rig.said(), [""; 0], "the gap between two words stays");
+}

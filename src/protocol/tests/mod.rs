@@ -1,0 +1,271 @@
+//! The core through `handle`, as a peer and an operator see it.
+
+// A test asks for one kind of effect; a new kind is none of its business.
+#![allow(clippy::wildcard_enum_match_arm)]
+
+mod both_families;
+mod demotion;
+mod faults;
+mod handover;
+mod receiving;
+mod states;
+
+use super::*;
+use crate::types::*;
+use crate::wire::{AddressList, Advertisement, Carrier, ChecksumFlavour};
+use std::net::IpAddr;
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+const US: &str = "192.0.2.100";
+const US6: &str = "fe80::64";
+
+fn demotion(last_resort: LastResort, until: Option<Until>) -> Demotion {
+    Demotion { since: "now".into(), until, last_resort, reason: "kernel update".into(), by: "root".into() }
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn us(micros: u64) -> Duration {
+    Duration::from_micros(micros)
+}
+
+fn interface() -> InterfaceName {
+    "eth0".parse().unwrap()
+}
+
+fn interval(centiseconds: u16) -> AdverInterval {
+    AdverInterval::from_centiseconds(centiseconds).unwrap()
+}
+
+fn contender(priority: u8, preempt: Preempt) -> Role {
+    Role::Contender { priority: Priority::new(priority).unwrap(), preempt }
+}
+
+fn member(family: Family) -> MemberSpec {
+    let addresses = match family {
+        Family::Ipv4 => vec!["192.0.2.254/24".parse().unwrap()],
+        Family::Ipv6 => vec!["fe80::51/64".parse().unwrap(), "2001:db8:51::fe/64".parse().unwrap()],
+    };
+    MemberSpec { family, addresses, excluded: Vec::new() }
+}
+
+/// VRID 51, priority 100, 1 s, one IPv4 address; as in the black-box cases.
+fn spec() -> RouterSpec {
+    RouterSpec {
+        name: "web".parse().unwrap(),
+        interface: interface(),
+        vrid: Vrid::new(51).unwrap(),
+        role: Role::default(),
+        interval: AdverInterval::default(),
+        down_adverts: NonZeroU8::new(3).unwrap(),
+        preempt_delay: Duration::ZERO,
+        checksum: ChecksumPolicy::Auto,
+        link_local: LinkLocalRule::Require,
+        source_address: None,
+        members: vec![member(Family::Ipv4)],
+        tracks: Vec::new(),
+        announce: AnnounceSpec::default(),
+    }
+}
+
+fn link() -> LinkFacts {
+    LinkFacts {
+        index: 2,
+        mac: Some(MacAddr([2, 0, 0, 0, 0, 1])),
+        mtu: 1500,
+        up: true,
+        carrier: true,
+        ipv4: vec![US.parse().unwrap()],
+        ipv6_link_local: vec![US6.parse().unwrap()],
+    }
+}
+
+/// A packet from a peer, with what matters here.
+#[derive(Clone, Copy)]
+struct Advert {
+    from: &'static str,
+    priority: u8,
+    centiseconds: u16,
+}
+
+fn advert(from: &'static str, priority: u8) -> Advert {
+    Advert { from, priority, centiseconds: 100 }
+}
+
+/// One node under test, its clock, and all that it did.
+struct Rig {
+    node: VrrpRouter,
+    now: MonoTime,
+    out: Effects,
+    kernel: Kernel,
+}
+
+/// Whether `Own` is acknowledged at once.
+#[derive(PartialEq)]
+enum Kernel {
+    Prompt,
+    Silent,
+}
+
+impl Rig {
+    fn new(spec: RouterSpec) -> Self {
+        let start = MonoTime::from_nanos(5_000_000_000);
+        let mut rig =
+            Self { node: VrrpRouter::new(), now: start, out: Effects::new(), kernel: Kernel::Prompt };
+        rig.feed(Input::Link(interface(), Some(link())));
+        rig.feed(Input::Configure(vec![spec]));
+        rig
+    }
+
+    /// A node that became Active by silence; what it did until then is forgotten.
+    fn active(spec: RouterSpec) -> Self {
+        let mut rig = Self::new(spec);
+        rig.run(Duration::from_secs(20));
+        assert_eq!(rig.state(), StateName::Active);
+        rig.out.clear();
+        rig
+    }
+
+    fn feed(&mut self, input: Input<'_>) {
+        let from = self.out.len();
+        self.node.handle(self.now, input, &mut self.out);
+        if self.kernel == Kernel::Silent {
+            return;
+        }
+        let owned: Vec<Owned> = self.out[from..]
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Own { key, epoch } => Some(Owned { key: *key, epoch: *epoch, outcome: Ok(()) }),
+                _ => None,
+            })
+            .collect();
+        for owned in owned {
+            self.node.handle(self.now, Input::Owned(owned), &mut self.out);
+        }
+    }
+
+    /// Lets time pass, firing each deadline exactly when it is due.
+    fn run(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while let Some(at) = self.node.next_deadline().filter(|at| *at <= end) {
+            assert!(at >= self.now, "time steps back");
+            self.now = at;
+            self.feed(Input::Deadline);
+            assert!(self.node.next_deadline().is_none_or(|next| next > at), "the deadline did not move");
+        }
+        self.now = end;
+    }
+
+    /// The process does not run for so long: nothing fires meanwhile.
+    fn stall(&mut self, duration: Duration) {
+        self.now = self.now + duration;
+    }
+
+    fn hear(&mut self, advert: Advert) {
+        let source: IpAddr = advert.from.parse().unwrap();
+        let family = Family::of(source);
+        let octets: Vec<u8> = member(family)
+            .addresses
+            .iter()
+            .flat_map(|net| match net.addr() {
+                IpAddr::V4(a) => a.octets().to_vec(),
+                IpAddr::V6(a) => a.octets().to_vec(),
+            })
+            .collect();
+        self.hear_octets(advert, &octets, ChecksumFlavour::Rfc9568);
+    }
+
+    fn hear_octets(&mut self, advert: Advert, octets: &[u8], checksum: ChecksumFlavour) {
+        let source: IpAddr = advert.from.parse().unwrap();
+        let family = Family::of(source);
+        let carrier = Carrier { source, destination: family.group(), ttl: 255 };
+        let advertisement = Advertisement {
+            vrid: Vrid::new(51).unwrap(),
+            priority: AdvertPriority::from_wire(advert.priority),
+            interval: interval(advert.centiseconds),
+            addresses: AddressList::new(family, octets),
+            checksum,
+        };
+        self.feed(Input::Heard { interface: interface(), carrier, advertisement });
+    }
+
+    fn demote(&mut self, force: Force) {
+        self.demote_as(force, LastResort::No);
+    }
+
+    fn demote_as(&mut self, force: Force, last_resort: LastResort) {
+        let demotion = demotion(last_resort, None);
+        let router = "web".parse().unwrap();
+        self.feed(Input::Operator(CommandId(7), Command::Demote { router, demotion, force }));
+    }
+
+    fn member(&self, at: usize) -> MemberSnapshot {
+        self.node.snapshot(self.now).routers[0].members[at].clone()
+    }
+
+    fn state(&self) -> StateName {
+        self.member(0).state
+    }
+
+    /// Runs until the state changes; how long that took.
+    fn until_state(&mut self, state: StateName) -> Duration {
+        let start = self.now;
+        while self.state() != state {
+            let at = self.node.next_deadline().expect("something is due");
+            assert!(at.since(start) < Duration::from_secs(600), "it never becomes {state}");
+            self.now = at;
+            self.feed(Input::Deadline);
+        }
+        self.now.since(start)
+    }
+
+    /// Effects since the last call, as short words: `own`, `disown`, `say 100/100cs`, `announce 1`.
+    fn said(&mut self) -> Vec<String> {
+        let words = self
+            .out
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Own { .. } => Some("own".into()),
+                Effect::Disown { .. } => Some("disown".into()),
+                Effect::Advertise { priority, interval, .. } => {
+                    Some(format!("say {priority}/{}cs", interval.centiseconds()))
+                }
+                Effect::Announce { rounds, .. } => Some(format!("announce {rounds}")),
+                Effect::Stopped => Some("stopped".into()),
+                Effect::Report(_) | Effect::Answer { .. } | Effect::Remember { .. } => None,
+            })
+            .collect();
+        self.out.clear();
+        words
+    }
+
+    /// The advertisements among them.
+    fn spoken(&mut self) -> Vec<String> {
+        self.said().into_iter().filter(|word| word.starts_with("say")).collect()
+    }
+
+    fn events(&self) -> Vec<EventKind> {
+        self.out
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Report(event) => Some(event.kind.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn outcomes(&self) -> Vec<DemoteOutcome> {
+        self.out
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Answer { answer: Answer::Demoted(results), .. } => Some(results.clone()),
+                _ => None,
+            })
+            .flatten()
+            .map(|result| result.outcome)
+            .collect()
+    }
+}

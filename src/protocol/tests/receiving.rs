@@ -1,0 +1,118 @@
+//! Receive checks that need configuration, and what counts as what.
+
+use super::*;
+use crate::wire::{Reject, RejectReason};
+
+#[test]
+fn rfc9568_7_1_12_a_rejected_packet_moves_no_timer() {
+    for reason in RejectReason::ALL {
+        let mut rig = Rig::new(spec());
+        rig.hear(advert("192.0.2.1", 200));
+        rig.run(ms(700));
+        let before = rig.node.next_deadline();
+        for _ in 0..20 {
+            let reject = Reject { reason, vrid: Some(Vrid::new(51).unwrap()) };
+            rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, reject });
+        }
+        assert_eq!(rig.node.next_deadline(), before);
+        assert_eq!(rig.member(0).counters.rejected[&reason], 20);
+        let suspicious = |kind: &&EventKind| matches!(kind, EventKind::Suspicious { .. });
+        assert_eq!(rig.events().iter().filter(suspicious).count(), 1, "at a limited rate"); // RFC9568-7.1-11
+    }
+}
+
+/// T40.
+#[test]
+fn rfc9568_7_1_6_an_unknown_vrid_is_counted_for_the_interface() {
+    let mut rig = Rig::new(RouterSpec { vrid: Vrid::new(9).unwrap(), ..spec() });
+    rig.out.clear();
+    rig.hear(advert("192.0.2.1", 200));
+    let snapshot = rig.node.snapshot(rig.now);
+    assert_eq!(snapshot.links[0].2.rejected[&RejectReason::VridErrors], 1);
+    assert_eq!(rig.events(), [], "other virtual routers on a LAN are normal");
+}
+
+/// T52, T53: a bridge that echoes our advertisements.
+#[test]
+fn rfc9568_7_1_15_our_own_echo_is_no_peer() {
+    let mut rig = Rig::active(spec());
+    for priority in [100, 200, 0] {
+        rig.hear(advert(US, priority));
+    }
+    assert_eq!(rig.state(), StateName::Active);
+    assert!(!rig.said().iter().any(|word| word.starts_with("say")));
+    assert_eq!(rig.member(0).counters.rejected[&RejectReason::OwnPackets], 3);
+    assert!(rig.member(0).peers.is_empty());
+}
+
+/// T41, T42: differences are counted, reported once, and obeyed all the same.
+#[test]
+fn rfc9568_7_1_8_another_interval_and_rfc9568_7_1_9_another_list_are_accepted() {
+    let mut rig = Rig::new(spec());
+    for _ in 0..3 {
+        rig.hear_octets(
+            Advert { centiseconds: 10, ..advert("192.0.2.1", 200) },
+            &[192, 0, 2, 253],
+            ChecksumFlavour::Rfc9568,
+        );
+    }
+    let counters = rig.member(0).counters;
+    assert_eq!(
+        (counters.interval_errors, counters.address_list_errors, counters.advertisement_rcvd),
+        (3, 3, 3)
+    );
+    let suspicious = |kind: &EventKind| matches!(kind, EventKind::Suspicious { .. });
+    assert_eq!(rig.events().iter().filter(|kind| suspicious(kind)).count(), 2);
+    assert_eq!(rig.until_state(StateName::Active), Duration::from_nanos(360_937_500));
+}
+
+#[test]
+fn rfc9568_7_1_9_the_order_of_the_list_does_not_matter() {
+    let mut spec = spec();
+    spec.members[0].addresses = vec!["192.0.2.253/24".parse().unwrap(), "192.0.2.254/24".parse().unwrap()];
+    let mut rig = Rig::new(spec);
+    rig.hear_octets(advert("192.0.2.1", 200), &[192, 0, 2, 254, 192, 0, 2, 253], ChecksumFlavour::Rfc9568);
+    assert_eq!(rig.member(0).counters.address_list_errors, 0);
+}
+
+/// T49.
+#[test]
+fn rfc9568_5_2_9_3_a_first_address_that_is_not_link_local_is_discarded_unless_configured() {
+    let global: Vec<u8> = "2001:db8:51::fe".parse::<std::net::Ipv6Addr>().unwrap().octets().to_vec();
+    for (rule, expected) in [(LinkLocalRule::Require, 0), (LinkLocalRule::Lenient, 1)] {
+        let mut rig =
+            Rig::new(RouterSpec { members: vec![member(Family::Ipv6)], link_local: rule, ..spec() });
+        rig.hear_octets(advert("fe80::a", 200), &global, ChecksumFlavour::Rfc9568);
+        assert_eq!(rig.member(0).counters.advertisement_rcvd, expected);
+    }
+}
+
+/// T43: what we send follows what peers show.
+#[test]
+fn rfc9568_5_2_8_4_auto_follows_the_flavour_of_the_peer() {
+    for (policy, expected) in [
+        (ChecksumPolicy::Auto, ChecksumFlavour::Rfc5798),
+        (ChecksumPolicy::Rfc9568, ChecksumFlavour::Rfc9568),
+        (ChecksumPolicy::Rfc5798, ChecksumFlavour::Rfc5798),
+    ] {
+        let mut rig = Rig::active(RouterSpec { checksum: policy, ..spec() });
+        rig.hear_octets(advert("192.0.2.1", 50), &[192, 0, 2, 254], ChecksumFlavour::Rfc5798);
+        let sent = rig.out.iter().rev().find_map(|effect| match effect {
+            Effect::Advertise { checksum, .. } => Some(*checksum),
+            _ => None,
+        });
+        assert_eq!(sent, Some(expected));
+        assert_eq!(rig.member(0).counters.checksum_legacy_accepted, 1);
+    }
+}
+
+#[test]
+fn forged_sources_do_not_grow_the_list_of_peers() {
+    let mut rig = Rig::new(spec());
+    for last in ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"] {
+        let from: &'static str = Box::leak(format!("192.0.2.{last}").into_boxed_str());
+        rig.hear(advert(from, 200));
+    }
+    let peers = rig.member(0).peers;
+    assert_eq!((peers.len(), peers[0].address.to_string().as_str()), (8, "192.0.2.11"));
+}

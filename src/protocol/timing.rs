@@ -1,0 +1,103 @@
+//! The derived timers of RFC 9568 §6.1, in nanoseconds.
+
+use crate::types::{AdverInterval, AdvertPriority};
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+/// Skew_Time = ((256 − Priority) × Active_Adver_Interval) / 256.
+///
+/// Nanoseconds, because in whole centiseconds every skew at 10 ms would be 0 and all Backups would
+/// fire together.
+#[must_use]
+pub fn skew_time(priority: AdvertPriority, active: AdverInterval) -> Duration {
+    // RFC9568-6.1-3
+    active.period() * (256 - u32::from(priority.get())) / 256
+}
+
+/// Active_Down_Interval = 3 × Active_Adver_Interval + Skew_Time, where 3 may be configured.
+#[must_use]
+pub fn active_down_interval(
+    down_adverts: NonZeroU8,
+    priority: AdvertPriority,
+    active: AdverInterval,
+) -> Duration {
+    // RFC9568-6.1-4
+    active.period() * u32::from(down_adverts.get()) + skew_time(priority, active)
+}
+
+/// The shortest time between two advertisements that answer a losing one (RFC 9568 §6.4.3 asks for
+/// an answer at once; read literally, one reflected packet would start a storm).
+#[must_use]
+pub fn immediate_gap(interval: AdverInterval) -> Duration {
+    (interval.period() / 4).max(Duration::from_millis(10))
+}
+
+/// How long the first advertisement may wait for the kernel to install the addresses.
+///
+/// After a death it does not wait: nobody holds the addresses, and other Backups are about to fire.
+/// Whoever resigned or is displaced may still serve, and every address it drops before we have ours
+/// is a gap.
+#[must_use]
+pub fn claim_grace(interval: AdverInterval, taking: Taking) -> Duration {
+    match taking {
+        Taking::FromNobody => Duration::ZERO,
+        Taking::FromLeaving => Duration::from_millis(20),
+        Taking::FromLive => interval.period().min(Duration::from_millis(500)),
+    }
+}
+
+/// From whom the addresses are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taking {
+    /// The Active died, or never was.
+    FromNobody,
+    /// The Active resigned. One that hands over as we do serves on until it hears us, for 30 ms at
+    /// least (`handover`).
+    FromLeaving,
+    /// An Active of lower priority is still heard.
+    FromLive,
+}
+
+/// How late an advertisement may be so that those of many virtual routers leave in one system call.
+/// Peers wait three intervals: a sixty-fourth of one is nothing to them.
+#[must_use]
+pub fn coalescing_slack(interval: AdverInterval) -> Duration {
+    (interval.period() / 64).min(Duration::from_millis(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(centiseconds: u16) -> AdverInterval {
+        AdverInterval::from_centiseconds(centiseconds).unwrap()
+    }
+
+    /// The worked examples: priority, then Skew_Time and Active_Down_Interval in µs at 1 s, 100 ms, 10 ms.
+    #[test]
+    fn rfc9568_6_1_3_skew_and_active_down_interval_of_the_worked_examples() {
+        let three = NonZeroU8::new(3).unwrap();
+        for (priority, at_1s, at_100ms, at_10ms) in [
+            (50, (804_687, 3_804_687), (80_468, 380_468), (8_046, 38_046)),
+            (100, (609_375, 3_609_375), (60_937, 360_937), (6_093, 36_093)),
+            (200, (218_750, 3_218_750), (21_875, 321_875), (2_187, 32_187)),
+            (254, (7_812, 3_007_812), (781, 300_781), (78, 30_078)),
+            (255, (3_906, 3_003_906), (390, 300_390), (39, 30_039)),
+        ] {
+            let priority = AdvertPriority::from_wire(priority);
+            for (cs, (skew, down)) in [(100, at_1s), (10, at_100ms), (1, at_10ms)] {
+                assert_eq!(skew_time(priority, interval(cs)).as_micros(), skew, "{priority} at {cs} cs");
+                let computed = active_down_interval(three, priority, interval(cs));
+                assert_eq!(computed.as_micros(), down, "{priority} at {cs} cs"); // RFC9568-6.1-4
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_interval_does_not_overflow() {
+        let lowest = AdvertPriority::from_wire(1);
+        assert_eq!(skew_time(lowest, interval(4095)).as_micros(), 40_790_039);
+        let three = NonZeroU8::new(3).unwrap();
+        assert_eq!(active_down_interval(three, lowest, interval(4095)).as_millis(), 163_640);
+    }
+}

@@ -1,0 +1,155 @@
+//! From facts to what they mean for one router: named faults, effective priority, source addresses.
+//!
+//! Functions of facts, so that nothing can drift: no counters, no bits.
+
+use super::input::{Fault, Health};
+use super::spec::{CheckName, RouterSpec, Track};
+use crate::types::{AdvertPriority, Family, InterfaceName, LinkFacts, Priority, Role};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// What this node knows of its surroundings.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Facts {
+    pub(super) links: BTreeMap<InterfaceName, LinkFacts>,
+    pub(super) checks: BTreeMap<CheckName, Health>,
+    /// Why the sockets of an interface and family are not open.
+    pub(super) deaf: BTreeMap<(InterfaceName, Family), String>,
+}
+
+impl Facts {
+    /// Whether `address` is one of our own on this interface: then a packet from it is our echo.
+    pub(super) fn is_own(&self, interface: InterfaceName, address: IpAddr) -> bool {
+        self.links.get(&interface).is_some_and(|link| match address {
+            IpAddr::V4(address) => link.ipv4.contains(&address),
+            IpAddr::V6(address) => link.ipv6_link_local.contains(&address),
+        })
+    }
+}
+
+/// Every reason for which `spec` cannot take part now.
+pub(super) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Fault> {
+    let mut faults = BTreeSet::new();
+    // RFC9568-6.4.1-6
+    match link_fault(spec.interface, facts) {
+        Some(fault) => drop(faults.insert(fault)),
+        // Without the link there are no addresses either; one reason is enough.
+        None => faults.extend(
+            spec.members
+                .iter()
+                // RFC9568-5.1.1.1-2
+                .filter(|member| source(spec, member.family, facts, None).is_none())
+                .map(|member| Fault::NoSourceAddress(spec.interface, member.family)),
+        ),
+    }
+    faults.extend(spec.members.iter().filter_map(|member| {
+        let why = facts.deaf.get(&(spec.interface, member.family))?;
+        Some(Fault::Sockets(spec.interface, member.family, why.clone()))
+    }));
+    faults.extend(spec.tracks.iter().filter_map(|track| match track {
+        Track::Check(name) => match facts.checks.get(name) {
+            Some(Health::Passing) => None,
+            Some(Health::Failing) => Some(Fault::Check(name.clone())),
+            None => Some(Fault::CheckPending(name.clone())),
+        },
+        Track::WeightedCheck(..) => None,
+        Track::Interface(name) => link_fault(*name, facts),
+    }));
+    faults
+}
+
+/// Whether nothing can be sent because of `fault`.
+pub(super) fn silences(spec: &RouterSpec, fault: &Fault) -> bool {
+    match fault {
+        Fault::InterfaceMissing(name) | Fault::InterfaceDown(name) | Fault::NoCarrier(name) => {
+            *name == spec.interface
+        }
+        Fault::NoSourceAddress(..) | Fault::Sockets(..) => true,
+        Fault::Check(_) | Fault::CheckPending(_) | Fault::Addresses(_) => false,
+    }
+}
+
+/// Whether a router stands with its own priority, or as the last resort.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Full,
+    LastResort,
+}
+
+/// The priority that is advertised: weights added, clamped to 1..=254; trackers cannot change the owner's.
+pub(super) fn effective_priority(spec: &RouterSpec, facts: &Facts, standing: Standing) -> AdvertPriority {
+    match standing {
+        Standing::LastResort => return Priority::MIN.into(),
+        Standing::Full => {}
+    }
+    match spec.role {
+        // RFC9568-5.2.4-1
+        Role::Owner => AdvertPriority::OWNER,
+        Role::Contender { priority, .. } => {
+            // RFC9568-6.1-8
+            let weights: i32 = spec.tracks.iter().map(|track| weight(track, facts)).sum();
+            Priority::clamped(i32::from(priority.get()) + weights).into()
+        }
+    }
+}
+
+/// The source address of advertisements: the configured one if the interface has it, else the
+/// first real address of the interface; never a virtual one, unless we own it (RFC 9568 §5.1.1.1,
+/// §5.1.2.1). `current` stays while it can: a tie must not change hands because an address was added.
+pub(super) fn source(
+    spec: &RouterSpec,
+    family: Family,
+    facts: &Facts,
+    current: Option<IpAddr>,
+) -> Option<IpAddr> {
+    let link = facts.links.get(&spec.interface)?;
+    let real = |address: &IpAddr| match spec.role {
+        Role::Owner => true,
+        Role::Contender { .. } => !spec
+            .members
+            .iter()
+            .flat_map(|member| member.addresses.iter().chain(&member.excluded))
+            .any(|net| net.addr() == *address),
+    };
+    let wanted = |address: &IpAddr| match spec.source_address {
+        Some(source) if Family::of(source) == family => source == *address,
+        Some(_) | None => true,
+    };
+    let usable = |address: &IpAddr| real(address) && wanted(address);
+    let first = |candidates: &mut dyn Iterator<Item = IpAddr>| {
+        let mut best = None;
+        for candidate in candidates.filter(usable) {
+            if Some(candidate) == current {
+                return current;
+            }
+            best = best.or(Some(candidate));
+        }
+        best
+    };
+    match family {
+        Family::Ipv4 => first(&mut link.ipv4.iter().copied().map(IpAddr::V4)), // RFC9568-5.1.1.1-1
+        Family::Ipv6 => first(&mut link.ipv6_link_local.iter().copied().map(IpAddr::V6)), // RFC9568-5.1.2.1-1
+    }
+}
+
+fn link_fault(name: InterfaceName, facts: &Facts) -> Option<Fault> {
+    match facts.links.get(&name) {
+        None => Some(Fault::InterfaceMissing(name)),
+        Some(link) if !link.up => Some(Fault::InterfaceDown(name)),
+        Some(link) if !link.carrier => Some(Fault::NoCarrier(name)),
+        Some(_) => None,
+    }
+}
+
+/// A negative weight counts while the check fails, a positive one while it passes; neither before
+/// its first verdict.
+fn weight(track: &Track, facts: &Facts) -> i32 {
+    match track {
+        Track::WeightedCheck(name, weight) => match facts.checks.get(name) {
+            Some(Health::Failing) if *weight < 0 => i32::from(*weight),
+            Some(Health::Passing) if *weight > 0 => i32::from(*weight),
+            Some(Health::Failing | Health::Passing) | None => 0,
+        },
+        Track::Check(_) | Track::Interface(_) => 0,
+    }
+}

@@ -1,0 +1,596 @@
+//! The state machine of RFC 9568 §6.4 for ONE virtual router: one VRID, one family, one interface.
+//!
+//! It knows its timers, its peers and what it says. It does not know its sibling of the other
+//! family, faults, demotions or the node: `group` decides when it starts, stops and claims. What it
+//! does with a received advertisement is in `reception`.
+
+use super::announce::Schedule;
+use super::counters::Counters;
+use super::effect::{Effect, Effects};
+use super::event::{Cause, StateName};
+use super::handover::{Leaving, Say};
+use super::peers::Peers;
+use super::snapshot::{ActiveRouter, MemberSnapshot, TimerSnapshot};
+use super::spec::{AnnounceSpec, ChecksumPolicy};
+use super::timing::{Taking, active_down_interval, claim_grace, coalescing_slack, skew_time};
+use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt, VrKey};
+use crate::wire::ChecksumFlavour;
+use std::net::IpAddr;
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+/// A Backup that wakes this late (or a whole interval late, if that is longer) has not listened
+/// either: it listens once more before it judges.
+const OVERSLEPT: Duration = Duration::from_millis(50);
+
+/// What an announcement may take until hosts send to us.
+const TURNING: Duration = Duration::from_millis(3);
+
+/// One who leaves before its first word gives the kernel this long: less than a fault's patience
+/// leaves beside the script and a taker's Skew_Time.
+const UNSPOKEN: Duration = Duration::from_millis(10);
+
+/// The state, with the timers that exist in it (RFC 9568 §6.4):
+///
+/// ```text
+///            startup                Active_Down_Timer
+/// Initialize ────────────▶ Backup ────────────────────▶ Active
+///     ▲  ▲                  │  ▲                          │ │
+///     │  └──── shutdown ────┘  └── higher priority, tie ──┘ │
+///     └──────────────── shutdown: priority 0 ───────────────┘
+/// ```
+///
+/// The owner goes from Initialize to Active at once.
+#[derive(Debug, Clone)]
+pub(super) enum State {
+    Initialize,
+    Backup(Backup),
+    Active(Active),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Backup {
+    // RFC9568-6.2-1: exists in Backup only
+    pub(super) down: Down,
+    /// Active_Adver_Interval.
+    pub(super) learned: AdverInterval,
+    /// What it will mean when the timer fires.
+    pub(super) omen: Omen,
+}
+
+/// Active_Down_Timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Down {
+    At(MonoTime),
+    /// It fired; the sibling's has not yet.
+    Expired,
+}
+
+/// What a Backup has seen of the Active that it may replace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Omen {
+    Silence,
+    Resigned,
+    /// A lower priority was heard, last at this time, and is not obeyed.
+    Lower(MonoTime, AdverInterval),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Active {
+    /// Adver_Timer.
+    // RFC9568-6.2-2: exists in Active only
+    pub(super) advertise_at: MonoTime,
+    pub(super) tenure: Tenure,
+    /// From whom it took the addresses.
+    pub(super) taking: Taking,
+    /// Present while the kernel is known to hold the addresses.
+    pub(super) announce: Option<Schedule>,
+    /// No immediate advertisement before this.
+    pub(super) immediate_after: MonoTime,
+    /// A tie that was lost and not counted: since when it stands, and when it was last lost.
+    pub(super) tie_lost: Option<(MonoTime, MonoTime)>,
+}
+
+/// How an Active holds its addresses.
+#[derive(Debug, Clone)]
+pub(super) enum Tenure {
+    /// The kernel is installing them; nothing was said yet.
+    Claiming,
+    /// They are installed; those of the sibling are not yet, or hosts are turning to us. Nothing was
+    /// said yet.
+    Ready,
+    /// The rule.
+    Serving,
+    /// It overslept: with Preempt_Mode False somebody else may rightly be Active now.
+    Listening,
+    /// It is leaving, and still serves.
+    Leaving(Leaving),
+}
+
+/// What the operator and tracking want of this virtual router now.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Policy {
+    /// Priority after tracking; 255 for the owner.
+    pub(super) priority: AdvertPriority,
+    pub(super) preempt: Preempt,
+    pub(super) interval: AdverInterval,
+    pub(super) down_adverts: NonZeroU8,
+    pub(super) announce: AnnounceSpec,
+    pub(super) checksum: ChecksumPolicy,
+    /// A live Active of lower priority is obeyed until then.
+    pub(super) preempt_after: MonoTime,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct VirtualRouter {
+    pub(super) key: VrKey,
+    pub(super) state: State,
+    pub(super) since: MonoTime,
+    pub(super) cause: Cause,
+    /// Of the last `Own` or `Disown`.
+    pub(super) epoch: u64,
+    /// Our primary address: what we put in our advertisements.
+    pub(super) source: Option<IpAddr>,
+    /// The Active last obeyed.
+    pub(super) active: Option<IpAddr>,
+    pub(super) peers: Peers,
+    pub(super) counters: Counters,
+    /// The flavour that peers show.
+    pub(super) flavour: ChecksumFlavour,
+}
+
+/// A transition, for the group to report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moved {
+    pub(super) from: StateName,
+    pub(super) to: StateName,
+    pub(super) cause: Cause,
+}
+
+impl VirtualRouter {
+    pub(super) fn new(key: VrKey, now: MonoTime) -> Self {
+        Self {
+            key,
+            state: State::Initialize,
+            since: now,
+            cause: Cause::Startup,
+            epoch: 0,
+            source: None,
+            active: None,
+            peers: Peers::default(),
+            counters: Counters::default(),
+            flavour: ChecksumFlavour::Rfc9568,
+        }
+    }
+
+    pub(super) const fn state_name(&self) -> StateName {
+        match self.state {
+            State::Initialize => StateName::Initialize,
+            State::Backup(_) => StateName::Backup,
+            State::Active(_) => StateName::Active,
+        }
+    }
+
+    /// Whether it waits for the kernel before its first word.
+    pub(super) const fn is_claiming(&self) -> bool {
+        matches!(self.state, State::Active(Active { tenure: Tenure::Claiming, .. }))
+    }
+
+    /// Startup of a contender: Initialize to Backup, with our own interval until we learn another
+    /// (RFC 9568 §6.4.1).
+    pub(super) fn start(&mut self, now: MonoTime, policy: &Policy, cause: Cause) -> Moved {
+        // RFC9568-6.4.1-4
+        self.enter_backup(now, policy, policy.interval, cause)
+    }
+
+    /// Shutdown of a Backup: says nothing (RFC 9568 §6.4.2).
+    pub(super) fn stop(&mut self, now: MonoTime, cause: Cause) -> Moved {
+        self.enter(now, State::Initialize, cause)
+    }
+
+    /// Active_Down_Timer, preemption, or an owner's startup: take the addresses.
+    ///
+    /// The kernel is asked first. The advertisement that makes another router drop the addresses
+    /// follows its acknowledgement, or the grace's end: make before break (docs/adr/0004).
+    pub(super) fn claim(&mut self, now: MonoTime, policy: &Policy, cause: Cause, out: &mut Effects) -> Moved {
+        let taking = match self.state {
+            State::Backup(Backup { omen: Omen::Lower(heard, interval), .. })
+                if now.since(heard) <= interval.period() * 3 / 2 =>
+            {
+                Taking::FromLive
+            }
+            State::Backup(Backup { omen: Omen::Resigned, .. }) => Taking::FromLeaving,
+            // An owner that starts has not listened: somebody may be serving, as after a resignation.
+            State::Initialize => Taking::FromLeaving,
+            // Heard before it started, with an interval longer than its own.
+            State::Backup(_) if self.peers.anybody_serves(now) => Taking::FromLive,
+            State::Backup(_) | State::Active(_) => Taking::FromNobody,
+        };
+        self.own(out);
+        self.counters.active_transitions += 1;
+        let active = Active {
+            advertise_at: now + claim_grace(policy.interval, taking),
+            tenure: Tenure::Claiming,
+            taking,
+            announce: None,
+            immediate_after: now,
+            tie_lost: None,
+        };
+        self.active = self.source;
+        self.enter(now, State::Active(active), cause)
+    }
+
+    /// Let the addresses go and take no part any more.
+    pub(super) fn let_go(&mut self, now: MonoTime, cause: Cause, out: &mut Effects) -> Moved {
+        self.disown(out);
+        self.active = match &self.state {
+            State::Active(Active { tenure: Tenure::Leaving(leaving), .. }) => {
+                leaving.taker().map(|taker| taker.address)
+            }
+            State::Active(_) | State::Backup(_) | State::Initialize => None,
+        };
+        self.enter(now, State::Initialize, cause)
+    }
+
+    /// Active to Backup. Sends nothing (RFC 9568 §6.4.3).
+    pub(super) fn yield_to(
+        &mut self,
+        now: MonoTime,
+        policy: &Policy,
+        learned: AdverInterval,
+        cause: Cause,
+        out: &mut Effects,
+    ) -> Moved {
+        self.disown(out);
+        // RFC9568-6.4.3-17: and nothing is said.
+        self.enter_backup(now, policy, learned, cause)
+    }
+
+    /// Begins to leave; the first word is said at once. One who has said nothing yet may not hold all
+    /// addresses yet either: what it says would make another router drop them, so that it waits for
+    /// the kernel a little.
+    pub(super) fn leave(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+        if let State::Active(active) = &mut self.state {
+            let began = match active.tenure {
+                Tenure::Claiming | Tenure::Ready => active.advertise_at.min(now + UNSPOKEN),
+                Tenure::Serving | Tenure::Listening | Tenure::Leaving(_) => now,
+            };
+            active.tenure = Tenure::Leaving(Leaving::new(began));
+            // A word of ours after the taker's would turn the hosts back to us.
+            active.announce = None;
+            active.advertise_at = began;
+            if began <= now {
+                self.on_adver_timer(now, policy, out);
+            }
+        }
+    }
+
+    /// The leave came to nothing: say at once that we are here, with the interval that Backups are
+    /// to learn again.
+    pub(super) fn reassert(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+        if let State::Active(active) = &mut self.state {
+            active.tenure = Tenure::Serving;
+            active.advertise_at = now + policy.interval.period();
+            self.advertise(policy.priority, policy.interval, policy.checksum, out);
+            self.begin_announcing(now, policy, out);
+        }
+    }
+
+    /// One resignation without a hand-over: the addresses are not there to be served.
+    pub(super) fn resign(&mut self, policy: &Policy, out: &mut Effects) {
+        match &self.state {
+            State::Active(Active { tenure: Tenure::Claiming | Tenure::Ready, .. }) => {} // Nobody knows of us.
+            State::Active(_) => {
+                self.advertise(AdvertPriority::RESIGN, policy.interval, policy.checksum, out);
+            }
+            State::Initialize | State::Backup(_) => {}
+        }
+    }
+
+    /// The address list changed: what is held must follow, without a transition.
+    pub(super) fn readdress(&mut self, out: &mut Effects) {
+        if matches!(self.state, State::Active(_)) {
+            self.own(out);
+        }
+    }
+
+    /// The kernel holds the addresses of this epoch. The first word is the group's to give: what one
+    /// family says makes another router drop the addresses of both.
+    pub(super) fn on_owned(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+        let State::Active(active) = &mut self.state else { return };
+        match active.tenure {
+            Tenure::Claiming => active.tenure = Tenure::Ready,
+            Tenure::Ready => {}
+            Tenure::Serving | Tenure::Listening => self.begin_announcing(now, policy, out),
+            Tenure::Leaving(_) => {}
+        }
+    }
+
+    /// The first word of a router whose addresses are installed.
+    pub(super) fn speak(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+        let State::Active(active) = &mut self.state else { return };
+        if !matches!(active.tenure, Tenure::Ready) || active.announce.is_some() {
+            return;
+        }
+        if active.taking == Taking::FromLive {
+            // Nobody is in a hurry: the hosts come first, and the word that makes the displaced
+            // router drop the addresses when they have turned to us.
+            active.advertise_at = now + TURNING;
+            self.begin_announcing(now, policy, out);
+            return;
+        }
+        self.first_word(now, policy, out);
+    }
+
+    fn first_word(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+        let State::Active(active) = &mut self.state else { return };
+        active.tenure = Tenure::Serving;
+        active.advertise_at = now + policy.interval.period();
+        let announced = active.announce.is_some();
+        // RFC9568-6.4.2-7, RFC9568-7.2-4
+        self.advertise(policy.priority, policy.interval, policy.checksum, out);
+        if !announced {
+            self.begin_announcing(now, policy, out);
+        }
+    }
+
+    /// The last word of an Active that yields: the winner may not know that there were two, and only
+    /// a losing advertisement makes it tell the hosts again where the addresses are.
+    ///
+    /// It carries the winner's interval: a Backup that obeys it would time out on ours, and the
+    /// winner may speak less often.
+    pub(super) fn last_word(&mut self, policy: &Policy, winners: AdverInterval, out: &mut Effects) {
+        if matches!(&self.state, State::Active(Active { tenure: Tenure::Serving, .. })) {
+            self.advertise(policy.priority, winners, policy.checksum, out);
+        }
+    }
+
+    // RFC9568-6.4.1-2, RFC9568-6.4.1-3, RFC9568-8.1.2-3, RFC9568-8.2.2-2
+    fn begin_announcing(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+        let State::Active(active) = &mut self.state else { return };
+        let (schedule, rounds) = Schedule::begin(now, policy.announce);
+        active.announce = Some(schedule);
+        self.announce(rounds, out); // RFC9568-6.4.2-11, RFC9568-6.4.2-12
+    }
+
+    /// Somebody removed addresses and they are back: hosts may have learned something else.
+    pub(super) fn on_restored(&mut self, out: &mut Effects) {
+        if matches!(&self.state, State::Active(active) if active.announce.is_some()) {
+            self.announce(1, out);
+        }
+    }
+
+    /// Fires what is due. Returns how long we had not been run, if that is longer than others wait.
+    pub(super) fn on_deadline(
+        &mut self,
+        now: MonoTime,
+        policy: &Policy,
+        out: &mut Effects,
+    ) -> Option<Duration> {
+        match &mut self.state {
+            State::Initialize => None,
+            // RFC9568-6.4.2-15: says nothing
+            State::Backup(backup) => on_active_down_timer(backup, now, policy),
+            State::Active(active) => {
+                let announce =
+                    active.announce.as_mut().and_then(|schedule| schedule.due(now, policy.announce));
+                let due = active.advertise_at <= now;
+                let stalled = if due { self.on_adver_timer(now, policy, out) } else { None };
+                if let Some(rounds) = announce {
+                    self.announce(rounds, out);
+                }
+                stalled
+            }
+        }
+    }
+
+    /// Adver_Timer (RFC 9568 §6.4.3).
+    fn on_adver_timer(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) -> Option<Duration> {
+        let State::Active(active) = &mut self.state else { return None };
+        let period = policy.interval.period();
+        let late = now.since(active.advertise_at);
+        match &mut active.tenure {
+            Tenure::Ready => {
+                self.first_word(now, policy, out);
+                return None;
+            }
+            Tenure::Claiming | Tenure::Listening => {
+                active.tenure = Tenure::Serving;
+                active.advertise_at = now + period;
+            }
+            Tenure::Serving => {
+                let stalled = overslept(active, now, policy);
+                // RFC9568-6.2-4
+                if stalled && policy.preempt == Preempt::Forbid {
+                    active.listen(now, policy);
+                    return Some(late);
+                }
+                // From the previous deadline, so that the period does not drift. RFC9568-6.4.3-9
+                // RFC9568-6.2-3
+                let next = active.advertise_at + period;
+                active.advertise_at = if next > now { next } else { now + period };
+                self.advertise(policy.priority, policy.interval, policy.checksum, out);
+                return stalled.then_some(late);
+            }
+            Tenure::Leaving(leaving) => {
+                let say = leaving.say(now);
+                active.advertise_at = leaving.next().unwrap_or(now + period.max(Duration::from_secs(1)));
+                match say {
+                    Some(Say::Shorten) => {
+                        self.advertise(policy.priority, AdverInterval::MIN, policy.checksum, out);
+                    }
+                    Some(Say::Resign) => {
+                        self.advertise(AdvertPriority::RESIGN, policy.interval, policy.checksum, out);
+                    }
+                    None => {}
+                }
+                return None;
+            }
+        }
+        self.advertise(policy.priority, policy.interval, policy.checksum, out); // RFC9568-6.4.3-9
+        None
+    }
+
+    /// The next deadline, and how much later than that would do.
+    pub(super) fn deadline(&self, policy: &Policy) -> Option<(MonoTime, Duration)> {
+        match &self.state {
+            State::Initialize | State::Backup(Backup { down: Down::Expired, .. }) => None,
+            // Never coalesced: at 10 ms one priority step is 39 µs of Skew_Time.
+            State::Backup(Backup { down: Down::At(at), .. }) => Some((*at, Duration::ZERO)),
+            State::Active(active) => {
+                let slack = match active.tenure {
+                    Tenure::Serving => coalescing_slack(policy.interval),
+                    Tenure::Claiming | Tenure::Ready | Tenure::Listening | Tenure::Leaving(_) => {
+                        Duration::ZERO
+                    }
+                };
+                let announce = active.announce.as_ref().and_then(|schedule| schedule.next(policy.announce));
+                let announce = announce.map(|at| (at, coalescing_slack(policy.interval)));
+                [(active.advertise_at, slack)]
+                    .into_iter()
+                    .chain(announce)
+                    .min_by_key(|(at, slack)| *at + *slack)
+            }
+        }
+    }
+
+    pub(super) fn snapshot(&self, policy: &Policy) -> MemberSnapshot {
+        let learned = match &self.state {
+            State::Backup(backup) => backup.learned,
+            State::Initialize | State::Active(_) => policy.interval,
+        };
+        let active = self.active.map(|address| ActiveRouter {
+            address,
+            local: matches!(self.state, State::Active(_)) && self.source == Some(address),
+        });
+        MemberSnapshot {
+            key: self.key,
+            state: self.state_name(),
+            since: self.since,
+            cause: self.cause,
+            active,
+            source: self.source,
+            timers: TimerSnapshot {
+                active_adver_interval: learned,
+                skew_time: skew_time(policy.priority, learned),
+                active_down_interval: active_down_interval(policy.down_adverts, policy.priority, learned),
+                next: self.deadline(policy).map(|(at, _)| at),
+            },
+            peers: self.peers.to_vec(),
+            counters: self.counters.clone(),
+            checksum: self.transmit_flavour(policy.checksum),
+        }
+    }
+
+    /// Says one advertisement, built from the state of this moment.
+    pub(super) fn advertise(
+        &mut self,
+        priority: AdvertPriority,
+        interval: AdverInterval,
+        checksum: ChecksumPolicy,
+        out: &mut Effects,
+    ) {
+        // Without a source address nothing can be said; the group has a fault for it.
+        let Some(source) = self.source else { return };
+        self.counters.advertisement_sent += 1;
+        if priority.is_resignation() {
+            self.counters.priority_zero_pkts_sent += 1;
+        }
+        // RFC9568-7.2-1, RFC9568-5.2.8-4
+        let checksum = self.transmit_flavour(checksum);
+        out.push(Effect::Advertise { key: self.key, source, priority, interval, checksum });
+    }
+
+    pub(super) fn announce(&mut self, rounds: u8, out: &mut Effects) {
+        self.counters.announcements += u64::from(rounds);
+        out.push(Effect::Announce { key: self.key, rounds });
+    }
+
+    const fn transmit_flavour(&self, policy: ChecksumPolicy) -> ChecksumFlavour {
+        match policy {
+            ChecksumPolicy::Auto => self.flavour,
+            ChecksumPolicy::Rfc9568 => ChecksumFlavour::Rfc9568,
+            ChecksumPolicy::Rfc5798 => ChecksumFlavour::Rfc5798,
+        }
+    }
+
+    fn enter_backup(
+        &mut self,
+        now: MonoTime,
+        policy: &Policy,
+        learned: AdverInterval,
+        cause: Cause,
+    ) -> Moved {
+        let down = now + active_down_interval(policy.down_adverts, policy.priority, learned);
+        self.enter(now, State::Backup(Backup { down: Down::At(down), learned, omen: Omen::Silence }), cause)
+    }
+
+    fn enter(&mut self, now: MonoTime, state: State, cause: Cause) -> Moved {
+        let from = self.state_name();
+        self.state = state;
+        self.since = now;
+        self.cause = cause;
+        Moved { from, to: self.state_name(), cause }
+    }
+
+    fn own(&mut self, out: &mut Effects) {
+        self.epoch += 1;
+        // RFC9568-6.4.3-2, RFC9568-6.4.3-6: the kernel joins, answers and accepts.
+        out.push(Effect::Own { key: self.key, epoch: self.epoch });
+    }
+
+    fn disown(&mut self, out: &mut Effects) {
+        self.epoch += 1;
+        // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5: what the kernel does not hold, it neither answers nor accepts.
+        out.push(Effect::Disown { key: self.key, epoch: self.epoch });
+    }
+}
+
+impl Active {
+    /// Whoever took over while we slept must not be displaced with Preempt_Mode False, so hear it
+    /// first.
+    pub(super) fn listen(&mut self, now: MonoTime, policy: &Policy) {
+        self.tenure = Tenure::Listening;
+        self.advertise_at = now + policy.interval.period();
+    }
+}
+
+/// Whether an Active was silent for so long that others rightly believe it is gone.
+pub(super) fn overslept(active: &Active, now: MonoTime, policy: &Policy) -> bool {
+    let patience = active_down_interval(policy.down_adverts, policy.priority, policy.interval);
+    now.since(active.advertise_at) > patience
+}
+
+impl Backup {
+    pub(super) fn is_expired(&self) -> bool {
+        self.down == Down::Expired
+    }
+
+    /// Why this Backup becomes Active when its timer has fired.
+    pub(super) fn claim_cause(&self, now: MonoTime) -> Cause {
+        match self.omen {
+            Omen::Silence => Cause::ActiveDownTimer,
+            Omen::Resigned => Cause::PeerResigned,
+            Omen::Lower(heard, interval) if now.since(heard) <= interval.period() * 3 / 2 => Cause::Preempted,
+            Omen::Lower(..) => Cause::ActiveDownTimer,
+        }
+    }
+}
+
+fn on_active_down_timer(backup: &mut Backup, now: MonoTime, policy: &Policy) -> Option<Duration> {
+    let Down::At(at) = backup.down else { return None };
+    if at > now {
+        return None;
+    }
+    let late = now.since(at);
+    let period = backup.learned.period();
+    // RFC9568-6.2-4
+    if late > period.max(OVERSLEPT) {
+        // Not run, so not listening either (a paused machine loses its packets): a living Active is
+        // heard within one interval.
+        backup.down = Down::At(now + period + skew_time(policy.priority, backup.learned));
+        return Some(late);
+    }
+    backup.down = Down::Expired; // RFC9568-6.4.2-7
+    None
+}
