@@ -9,8 +9,9 @@
 //! | 1 | [`wire`] | bytes to representations and back |
 //! | 2 | [`protocol`] | the state machine, election, hand-over and deadlines: pure |
 //!
-//! Floors 0 to 2 know no socket, clock, thread, file or log.
+//! Floors 0 to 2 know no socket, clock, thread, file or log. [`sim`] uses only them.
 
 pub mod protocol;
+pub mod sim;
 pub mod types;
 pub mod wire;

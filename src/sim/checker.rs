@@ -1,0 +1,582 @@
+//! The invariants: what must hold after every input, and after every step of the world.
+//!
+//! It sees inputs, effects and what is really held, never the inside of the core. Rules that need a
+//! healthy LAN apply while it is *calm*; those about the service apply when it has *settled*, and
+//! are suspended while something happened that nobody could have bridged (an excuse).
+
+use super::bounds::Bounds;
+use super::clock::TrueTime;
+use super::lan::Port;
+use super::node::{Brief, Node, key};
+use super::packet::Packet;
+use super::view::{View, in_family};
+use super::world::WorldSetup;
+use crate::protocol::{Answer, DemoteOutcome, Effect, Effects, Input, StateName};
+use crate::types::{AdvertPriority, Family, MonoTime, Preempt, VrKey};
+use crate::wire::{ChecksumFlavour, Draft};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// A broken invariant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// When.
+    pub at: TrueTime,
+    /// Who, if one station is to blame.
+    pub port: Option<Port>,
+    /// Which rule.
+    pub rule: &'static str,
+    /// What was seen.
+    pub seen: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at {:?}", self.at)?;
+        if let Some(Port(port)) = self.port {
+            write!(f, ", station {port}")?;
+        }
+        write!(f, ": {}: {}", self.rule, self.seen)
+    }
+}
+
+impl std::error::Error for Violation {}
+
+/// What kind of input was given: what the rules distinguish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputKind {
+    /// A deadline.
+    Deadline,
+    /// A configuration.
+    Configure,
+    /// An advertisement of priority 0.
+    Resignation,
+    /// Any other advertisement.
+    Heard,
+    /// A rejected packet.
+    Rejected,
+    /// Anything else.
+    Other,
+}
+
+impl InputKind {
+    pub(super) const fn of(input: &Input<'_>) -> Self {
+        match input {
+            Input::Deadline => Self::Deadline,
+            Input::Configure(_) => Self::Configure,
+            Input::Heard { advertisement, .. } if advertisement.priority.is_resignation() => {
+                Self::Resignation
+            }
+            Input::Heard { .. } => Self::Heard,
+            Input::Rejected { .. } => Self::Rejected,
+            Input::Link(..)
+            | Input::Owned(_)
+            | Input::Restored { .. }
+            | Input::Unrestored { .. }
+            | Input::Sockets(..)
+            | Input::Remembered(..)
+            | Input::Check(..)
+            | Input::Operator(..)
+            | Input::Shutdown => Self::Other,
+        }
+    }
+}
+
+/// One input of one node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Occasion<'a> {
+    pub(super) now: TrueTime,
+    pub(super) port: Port,
+    /// What the node's clock shows.
+    pub(super) local: MonoTime,
+    pub(super) kind: InputKind,
+    /// The node before it.
+    pub(super) before: &'a Brief,
+}
+
+/// What was last asked of the kernel for one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Desired {
+    epoch: u64,
+    held: bool,
+}
+
+/// What is known of one station.
+#[derive(Debug, Clone, Default)]
+struct Record {
+    desired: BTreeMap<VrKey, Desired>,
+    born: TrueTime,
+    /// Words said in this life, and what entitled it to say them.
+    said: u64,
+    entitled: u64,
+    active_since: Option<TrueTime>,
+    /// Since when it is Backup.
+    listening_since: Option<TrueTime>,
+    leaving_since: Option<TrueTime>,
+    /// The last time its rank, or its word, changed: nobody else can know at once.
+    unsteady: TrueTime,
+}
+
+/// Checks every step of one world.
+#[derive(Debug)]
+pub struct Checker {
+    bounds: Bounds,
+    families: Vec<Family>,
+    records: Vec<Record>,
+    settle: Duration,
+    calm_since: Option<TrueTime>,
+    excused_until: TrueTime,
+    dual_since: Option<TrueTime>,
+    checks: u64,
+}
+
+impl Checker {
+    pub(super) fn new(setup: &WorldSetup) -> Self {
+        let bounds = Bounds::new(setup);
+        Self {
+            bounds,
+            families: setup.families.clone(),
+            records: vec![Record::default(); setup.stations.len()],
+            settle: bounds.settle(),
+            calm_since: None,
+            excused_until: TrueTime::ZERO,
+            dual_since: None,
+            checks: 0,
+        }
+    }
+
+    /// The bounds of this world.
+    #[must_use]
+    pub const fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    /// From the last fault until the rules about the service apply.
+    #[must_use]
+    pub const fn settle(&self) -> Duration {
+        self.settle
+    }
+
+    /// How many times the world was judged.
+    #[must_use]
+    pub const fn checks(&self) -> u64 {
+        self.checks
+    }
+
+    /// The last fault is over.
+    pub(super) const fn calm(&mut self, now: TrueTime) {
+        self.calm_since = Some(now);
+    }
+
+    /// Faults begin.
+    pub(super) const fn storm(&mut self) {
+        self.calm_since = None;
+        self.dual_since = None;
+    }
+
+    /// The kernel refused something: everything takes longer.
+    pub(super) fn refusals_happen(&mut self) {
+        self.settle = self.bounds.settle_after_refusal();
+    }
+
+    /// Something happened that nobody can bridge without a gap.
+    pub(super) fn excuse(&mut self, now: TrueTime) {
+        self.excused_until = self.excused_until.max(now + self.settle);
+    }
+
+    /// A process began or ended.
+    pub(super) fn reborn(&mut self, now: TrueTime, port: Port) {
+        if let Some(record) = self.records.get_mut(port.0) {
+            *record = Record { born: now, unsteady: now, ..Record::default() };
+        }
+    }
+
+    /// A station's rank changed by decree.
+    pub(super) fn unsteady(&mut self, now: TrueTime, port: Port) {
+        if let Some(record) = self.records.get_mut(port.0) {
+            record.unsteady = now;
+        }
+    }
+
+    pub(super) fn note_foreign(&mut self, now: TrueTime, port: Port, priority: AdvertPriority) {
+        if priority.is_resignation() {
+            self.unsteady(now, port);
+        }
+    }
+
+    pub(super) fn violation(
+        &self,
+        at: TrueTime,
+        port: Port,
+        rule: &'static str,
+        seen: impl Into<String>,
+    ) -> Violation {
+        Violation { at, port: Some(port), rule, seen: seen.into() }
+    }
+
+    /// Rules about one input of one node.
+    pub(super) fn judge_input(
+        &mut self,
+        occasion: &Occasion<'_>,
+        node: &Node,
+        effects: &Effects,
+    ) -> Result<(), Violation> {
+        let Occasion { now, port, local, kind, before } = *occasion;
+        let fail = |rule, seen: String| Err(Violation { at: now, port: Some(port), rule, seen });
+        let after = node.brief();
+        if kind == InputKind::Deadline && after.deadline.is_some_and(|at| at <= local) {
+            return fail(
+                "next_deadline() > now after a deadline",
+                format!("{:?} at {local:?}", after.deadline),
+            );
+        }
+        if kind == InputKind::Rejected && after.deadline != before.deadline {
+            return fail("a rejected packet touches no timer", format!("{before:?} became {after:?}"));
+        }
+        if kind == InputKind::Rejected && after.states != before.states {
+            return fail("a rejected packet changes no state", format!("{before:?} became {after:?}"));
+        }
+        // For each family: one decision, two advertisements (an answer and a first word), one
+        // announcement, two transitions; for the router: faults, a hand-over's end and its answers.
+        let most = 8 * self.families.len() + 12;
+        if effects.len() > most {
+            return fail("effects of one input are bounded", format!("{} > {most}", effects.len()));
+        }
+        if after.any(StateName::Active) && !after.all(StateName::Active) {
+            return fail("families of a router are Active together", format!("{:?}", after.states));
+        }
+        let retuned = kind == InputKind::Configure && !before.states.is_empty();
+        let moved = before.states != after.states || effects.iter().any(is_decision);
+        if retuned && before.eligible && moved {
+            return fail("a retune keeps the state", format!("{before:?} became {after:?}"));
+        }
+        self.judge_effects(occasion, node, effects)?;
+        self.judge_rate(occasion, node, effects)?;
+        self.judge_leaving(now, port, after)
+    }
+
+    fn judge_effects(
+        &mut self,
+        occasion: &Occasion<'_>,
+        node: &Node,
+        effects: &Effects,
+    ) -> Result<(), Violation> {
+        let Occasion { now, port, before, .. } = *occasion;
+        let fail = |rule, seen: String| Err(Violation { at: now, port: Some(port), rule, seen });
+        let after = node.brief();
+        let Some(record) = self.records.get_mut(port.0) else { return Ok(()) };
+        for effect in effects {
+            match effect {
+                Effect::Own { key, epoch } | Effect::Disown { key, epoch } => {
+                    let held = matches!(effect, Effect::Own { .. });
+                    let last = record.desired.insert(*key, Desired { epoch: *epoch, held });
+                    let last = last.unwrap_or(Desired { epoch: 0, held: false });
+                    if *epoch <= last.epoch || held == last.held {
+                        return fail(
+                            "Own and Disown alternate under growing epochs",
+                            format!("{effect:?} after {last:?}"),
+                        );
+                    }
+                }
+                Effect::Advertise { key, priority, source, .. } => {
+                    let was = before.state(*key) == StateName::Active;
+                    let is = after.state(*key) == StateName::Active;
+                    if priority.is_resignation() {
+                        record.unsteady = now;
+                        if !was {
+                            return fail("only an Active resigns", format!("{effect:?}, was {before:?}"));
+                        }
+                    } else if !(is || was && before_disown(effects, effect, *key)) {
+                        // One that yields has the last word, while it still holds the addresses.
+                        return fail("only an Active advertises", format!("{effect:?}, is {after:?}"));
+                    }
+                    if *source != node.host.address(key.family) {
+                        return fail("advertisements have our source address", format!("{effect:?}"));
+                    }
+                }
+                Effect::Answer { answer: Answer::Demoted(results), .. } => {
+                    for result in results {
+                        let serving = after.state(key(result.family)) == StateName::Active;
+                        let honest = match result.outcome {
+                            DemoteOutcome::HandedOver { .. } | DemoteOutcome::Forced { .. } => !serving,
+                            DemoteOutcome::Refused { .. } | DemoteOutcome::LastResort { .. } => {
+                                serving || !after.eligible
+                            }
+                            DemoteOutcome::WasBackup | DemoteOutcome::AlreadyDemoted => true,
+                        };
+                        if !honest {
+                            return fail(
+                                "a demotion is answered with the truth",
+                                format!("{result:?}, is {after:?}"),
+                            );
+                        }
+                    }
+                }
+                Effect::Answer { .. }
+                | Effect::Announce { .. }
+                | Effect::Report(_)
+                | Effect::Remember { .. }
+                | Effect::Stopped => {}
+            }
+        }
+        for (key, state) in &after.states {
+            let held = record.desired.get(key).is_some_and(|desired| desired.held);
+            if held != (*state == StateName::Active) {
+                return fail(
+                    "Active and nobody else wants the addresses",
+                    format!("{key} {state}, wanted: {held}"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// No storms: beside its own period a router speaks at most once per immediate gap, once per
+    /// resignation heard, and while it leaves.
+    fn judge_rate(
+        &mut self,
+        occasion: &Occasion<'_>,
+        node: &Node,
+        effects: &Effects,
+    ) -> Result<(), Violation> {
+        let Occasion { now, port, kind, before, .. } = *occasion;
+        let after = node.brief();
+        let families = self.families.len() as u64;
+        let Some(record) = self.records.get_mut(port.0) else { return Ok(()) };
+        record.said +=
+            effects.iter().filter(|effect| matches!(effect, Effect::Advertise { .. })).count() as u64;
+        if kind == InputKind::Resignation {
+            record.entitled += 1;
+        }
+        if after.handing_over && (kind == InputKind::Heard || !before.handing_over) {
+            // The script, its probes, and the first word after a refusal.
+            record.entitled += 12 * families;
+        }
+        if kind == InputKind::Configure || before.states != after.states {
+            record.entitled += 2 * families;
+        }
+        let period = node.spec().interval.period();
+        let gap = (period / 4).max(Duration::from_millis(10));
+        let lived = now.since(record.born).as_nanos();
+        let regular = lived / (period.as_nanos() * 99 / 100) + lived / (gap.as_nanos() * 99 / 100);
+        let most = u64::try_from(regular).unwrap_or(u64::MAX).saturating_mul(families) + record.entitled + 8;
+        if record.said > most {
+            let seen = format!("{} advertisements, at most {most}", record.said);
+            return Err(Violation { at: now, port: Some(port), rule: "no advertisement storms", seen });
+        }
+        Ok(())
+    }
+
+    fn judge_leaving(&mut self, now: TrueTime, port: Port, after: &Brief) -> Result<(), Violation> {
+        // One that failed may be followed by another at once: a fault came meanwhile.
+        let most = self.bounds.handover() * 2;
+        let Some(record) = self.records.get_mut(port.0) else { return Ok(()) };
+        record.leaving_since = after.handing_over.then(|| record.leaving_since.unwrap_or(now));
+        match (record.leaving_since, self.calm_since) {
+            (Some(since), Some(calm)) if now.since(since.max(calm)) > most => {
+                let seen = format!("since {since:?}, more than {most:?}");
+                Err(Violation { at: now, port: Some(port), rule: "a hand-over ends", seen })
+            }
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
+    /// RFC 9568 §8.1.2, §8.2.2: nothing is announced before it can be answered for.
+    pub(super) fn judge_announcement(
+        &self,
+        now: TrueTime,
+        port: Port,
+        key: VrKey,
+        held: bool,
+    ) -> Result<(), Violation> {
+        if held {
+            return Ok(());
+        }
+        Err(self.violation(now, port, "only held addresses are announced", key.to_string()))
+    }
+
+    /// What is sent is what is read.
+    pub(super) fn judge_codec(
+        &self,
+        now: TrueTime,
+        port: Port,
+        draft: &Draft,
+        packet: &Packet,
+    ) -> Result<(), Violation> {
+        let family = Family::of(draft.source);
+        let same = packet.parse().is_ok_and(|read| {
+            // IPv6 knows one way to sum; an IPv4 message may happen to be good in both.
+            let flavour = read.checksum == draft.checksum || read.checksum == ChecksumFlavour::Rfc9568;
+            let addresses = super::node::virtual_addresses(family).into_iter().map(|net| net.addr());
+            flavour
+                && (read.vrid, read.priority, read.interval) == (draft.vrid, draft.priority, draft.interval)
+                && read.addresses.iter().eq(addresses)
+        });
+        if same {
+            return Ok(());
+        }
+        Err(self.violation(
+            now,
+            port,
+            "parse(emit(x)) == x",
+            format!("{draft:?} became {:?}", packet.parse()),
+        ))
+    }
+
+    /// Rules about the whole world.
+    pub(super) fn judge_world(&mut self, now: TrueTime, views: &[View]) -> Result<(), Violation> {
+        self.checks += 1;
+        let usurped = self.judge_usurpers(now, views);
+        // Who sleeps is what it was: to wake up Active is not to become it.
+        for view in views.iter().filter(|view| view.awake) {
+            let Some(record) = self.records.get_mut(view.port.0) else { continue };
+            record.listening_since = view.is_backup().then(|| record.listening_since.unwrap_or(now));
+            record.active_since = view.is_active().then(|| record.active_since.unwrap_or(now));
+        }
+        usurped?;
+        let Some(calm) = self.calm_since else { return Ok(()) };
+        self.judge_dual_active(now, calm, views)?;
+        // Ours move their families together, foreign routers do not: where both serve two families, one
+        // may outrank ours in one of them only, and ours yield with both (docs/adr/0003).
+        let coupled = self.families.len() == 1 || views.iter().all(|view| view.ours);
+        if coupled && now.since(calm) >= self.settle && now >= self.excused_until {
+            self.judge_service(now, views)?;
+        }
+        Ok(())
+    }
+
+    /// Nobody becomes Active beside a healthy Active that it must not displace: only the owner, or
+    /// a higher priority with Preempt_Mode True, does (RFC 9568 §6.4.2). What a Backup could know
+    /// by then is what was so for an Active_Down_Interval. Who just started and has a shorter interval
+    /// than the Active may fire before it hears anything (§6.4.1 has it begin with its own).
+    fn judge_usurpers(&self, now: TrueTime, views: &[View]) -> Result<(), Violation> {
+        let long = self.bounds.active_down() + self.bounds.dual_active();
+        let lasted = |since: TrueTime| now.since(since) > long;
+        if !self.calm_since.is_some_and(lasted) {
+            return Ok(());
+        }
+        let one_word = self.bounds.interval() * 2 + self.bounds.reaction();
+        let informed = |since: Option<TrueTime>| since.is_none_or(|since| now.since(since) > one_word);
+        let fresh = |view: &&View| {
+            let record = self.records.get(view.port.0);
+            let became = record.is_some_and(|r| r.active_since.is_none() && informed(r.listening_since));
+            view.ours && view.awake && view.is_active() && became
+        };
+        for usurper in views.iter().filter(fresh) {
+            let changed = self.records.get(usurper.port.0).map_or(now, |record| record.unsteady);
+            let displaced = views.iter().find(|other| {
+                let steady = self
+                    .records
+                    .get(other.port.0)
+                    .is_some_and(|record| record.active_since.is_some_and(lasted) && lasted(record.unsteady));
+                let outranked = usurper.preempt == Preempt::Allow && usurper.priority > other.priority;
+                let serves = other.awake && other.is_active() && !other.leaving;
+                other.component == usurper.component && serves && steady && !outranked
+            });
+            if let Some(displaced) = displaced.filter(|_| lasted(changed)) {
+                let seen = format!("priority {} beside {displaced:?}", usurper.priority);
+                return Err(self.violation(now, usurper.port, "no healthy Active is displaced", seen));
+            }
+        }
+        Ok(())
+    }
+
+    fn judge_dual_active(&mut self, now: TrueTime, calm: TrueTime, views: &[View]) -> Result<(), Violation> {
+        let serving = |view: &View, family| view.awake && in_family(view.active, family) && !view.leaving;
+        let dual = self.families.iter().any(|family| {
+            views.iter().enumerate().any(|(at, view)| {
+                let mut rivals = views.iter().skip(at + 1).filter(|other| other.component == view.component);
+                serving(view, *family) && rivals.any(|rival| serving(rival, *family))
+            })
+        });
+        self.dual_since = dual.then(|| self.dual_since.unwrap_or(now));
+        let most = self.bounds.dual_active();
+        match self.dual_since {
+            Some(since) if now.since(since.max(calm)) > most => {
+                let seen = format!("since {since:?}, more than {most:?}: {views:?}");
+                Err(Violation { at: now, port: None, rule: "two Actives find out soon", seen })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// While anybody in a component can serve, somebody holds the addresses: no gap of any length.
+    fn judge_service(&self, now: TrueTime, views: &[View]) -> Result<(), Violation> {
+        for home in views.iter().filter(|view| view.component == view.port.0) {
+            let members = || views.iter().filter(|view| view.component == home.component);
+            if !members().any(|view| view.awake && view.eligible) {
+                continue;
+            }
+            for family in &self.families {
+                if !members().any(|view| in_family(view.holds, *family)) {
+                    let seen = format!("{family}: {:?}", members().collect::<Vec<_>>());
+                    return Err(Violation {
+                        at: now,
+                        port: None,
+                        rule: "somebody holds the addresses",
+                        seen,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// At rest: one Active in each component with somebody who can serve; it alone holds the
+    /// addresses; nobody who may displace it waits.
+    ///
+    /// # Errors
+    /// The [`Violation`].
+    pub fn judge_quiescence(&self, now: TrueTime, views: &[View]) -> Result<(), Violation> {
+        let fail = |rule, members: &[&View]| {
+            Err(Violation { at: now, port: None, rule, seen: format!("{members:?}") })
+        };
+        for home in views.iter().filter(|view| view.component == view.port.0) {
+            let members: Vec<_> = views.iter().filter(|view| view.component == home.component).collect();
+            let able = members.iter().any(|view| view.awake && view.eligible);
+            for family in &self.families {
+                let actives: Vec<_> =
+                    members.iter().filter(|v| v.awake && in_family(v.active, *family)).collect();
+                let holders: Vec<_> =
+                    members.iter().filter(|v| in_family(v.holds, *family)).map(|v| v.port).collect();
+                let [active] = actives.as_slice() else {
+                    if able || !actives.is_empty() {
+                        return fail("at rest one router is Active", &members);
+                    }
+                    continue;
+                };
+                if holders != [active.port] {
+                    return fail("at rest the Active alone holds the addresses", &members);
+                }
+                // Ours displace in both families or in none; foreign Actives may differ by family.
+                let highest = members.iter().filter(|v| v.awake && v.is_active()).map(|v| v.priority).max();
+                let better = members.iter().any(|v| {
+                    v.awake && v.eligible && v.preempt == Preempt::Allow && Some(v.priority) > highest
+                });
+                if better || active.leaving {
+                    return fail("at rest nobody who may displace the Active waits", &members);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether somebody else in the component of `port` would take over from it.
+    #[must_use]
+    pub fn has_taker(views: &[View], port: Port) -> bool {
+        let Some(leaver) = views.iter().find(|view| view.port == port) else { return false };
+        views.iter().any(|view| view.port != port && view.component == leaver.component && view.is_willing())
+    }
+}
+
+const fn is_decision(effect: &Effect) -> bool {
+    matches!(effect, Effect::Own { .. } | Effect::Disown { .. })
+}
+
+/// Whether `effect` comes before the addresses of `key` are let go.
+fn before_disown(effects: &Effects, effect: &Effect, key: VrKey) -> bool {
+    let place = |wanted: &dyn Fn(&Effect) -> bool| effects.iter().position(wanted);
+    let gone = place(&|e| matches!(e, Effect::Disown { key: whose, .. } if *whose == key));
+    gone.is_some_and(|gone| place(&|e| std::ptr::eq(e, effect)).is_some_and(|said| said < gone))
+}

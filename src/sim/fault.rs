@@ -1,0 +1,385 @@
+//! What a seed means: who is there, what goes wrong and when, and what operators do afterwards.
+//!
+//! Every run has the same acts in the same order: a storm of faults; their end, after which the
+//! service must settle within its bound; then a calm LAN on which operators work, where the
+//! addresses must never be without a holder; then rest.
+
+use super::checker::Violation;
+use super::clock::{Clock, Ppm, TrueTime};
+use super::kernel::Mood;
+use super::lan::{Cable, Conditions, Echo, Path, Port};
+use super::node::{Host, NodeSetup, Packets};
+use super::peer::{Habit, PeerSetup};
+use super::rng::{PerMille, Rng};
+use super::script::{Act, Carrier, Leftovers};
+use super::trace::Detail;
+use super::world::{StationSetup, World, WorldSetup};
+use crate::protocol::{CheckName, ChecksumPolicy, Force, Health, Track};
+use crate::types::{AdverInterval, AdvertPriority, Family, MonoTime, Preempt, Priority, Role};
+use crate::wire::ChecksumFlavour;
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+/// What a run did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Steps of the world.
+    pub steps: u64,
+    /// Times the rules were applied.
+    pub checks: u64,
+    /// Commands of operators on the calm LAN.
+    pub commands: u64,
+}
+
+/// A run that broke a rule, and the world at that moment.
+#[derive(Debug)]
+pub struct Failure {
+    /// The rule.
+    pub violation: Violation,
+    /// For its trace.
+    pub world: Box<World>,
+}
+
+/// Runs what `seed` means.
+///
+/// # Errors
+/// [`Failure`]: an invariant does not hold.
+pub fn run(seed: u64, detail: Detail) -> Result<Tally, Failure> {
+    let (verdict, world) = play(seed, detail);
+    match verdict {
+        Ok(commands) => Ok(Tally { steps: world.steps(), checks: world.checker().checks(), commands }),
+        Err(violation) => Err(Failure { violation, world }),
+    }
+}
+
+/// Runs what `seed` means, whatever comes of it. Returns the steps, and the world as it was left.
+#[must_use]
+pub fn replay(seed: u64, detail: Detail) -> (u64, Box<World>) {
+    let (_, world) = play(seed, detail);
+    (world.steps(), world)
+}
+
+fn play(seed: u64, detail: Detail) -> (Result<u64, Violation>, Box<World>) {
+    let mut draw = Draw { rng: Rng::new(seed) };
+    let setup = draw.world(detail);
+    let span = setup.stations.iter().map(interval_of).max().unwrap_or_default();
+    let ports = setup.stations.len();
+    let mut world = Box::new(World::new(setup));
+    (draw.play(&mut world, ports, span), world)
+}
+
+struct Draw {
+    rng: Rng,
+}
+
+impl Draw {
+    fn play(&mut self, world: &mut World, ports: usize, span: Duration) -> Result<u64, Violation> {
+        for port in (0..ports).map(Port) {
+            let at = TrueTime::ZERO + self.rng.between(Duration::ZERO, span * 2);
+            world.at(at, Act::Start(port));
+        }
+        let storm = self.rng.between(span * 12, span * 50);
+        for _ in 0..self.rng.below(10) {
+            let at = TrueTime::ZERO + self.rng.between(Duration::ZERO, storm);
+            self.trouble(world, ports, span, at, TrueTime::ZERO + storm);
+        }
+        world.run_for(storm)?;
+        self.end_of_faults(world, ports)?;
+        world.run_for(world.checker().settle())?;
+        world.checker().judge_quiescence(world.now(), &world.views())?;
+        let asked = commands(world, ports);
+        let commands = self.operators(world, ports, span)?;
+        world.run_for(world.checker().settle() * 2)?;
+        world.checker().judge_quiescence(world.now(), &world.views())?;
+        judge_answers(world, &asked)?;
+        Ok(commands)
+    }
+
+    fn world(&mut self, detail: Detail) -> WorldSetup {
+        let families = match self.rng.below(3) {
+            0 => vec![Family::Ipv4],
+            1 => vec![Family::Ipv6],
+            _ => vec![Family::Ipv4, Family::Ipv6],
+        };
+        let count = 2 + self.rng.index(4);
+        let foreign = if self.rng.chance(PerMille::new(300)) { 1 + self.rng.index(count - 1) } else { 0 };
+        let habit = self
+            .rng
+            .pick(&[Habit::ByTheBook, Habit::OwnInterval, Habit::WholeCentiseconds], Habit::ByTheBook);
+        let base = self.rng.pick(&[1, 1, 2, 5, 10, 20, 100], 100);
+        // Who does not learn needs what RFC 3768 demands: one interval for all.
+        let mixed = self.rng.chance(PerMille::new(300)) && (foreign == 0 || habit != Habit::OwnInterval);
+        let ranks = self.ranks(count, foreign > 0);
+        let hosts = self.hosts(count);
+        let stations = ranks.into_iter().zip(hosts).enumerate().map(|(at, (rank, host))| {
+            let factor = if mixed { self.rng.pick(&[1, 2, 3, 5], 1) } else { 1 };
+            let interval = AdverInterval::from_centiseconds(base * factor).unwrap_or_default();
+            if at < foreign {
+                StationSetup::Foreign(host, self.peer(host, rank, interval, habit))
+            } else {
+                StationSetup::Ours(self.node(host, rank, interval))
+            }
+        });
+        let stations = stations.collect();
+        let lateness = Duration::from_micros(self.rng.pick(&[0, 20, 200], 0));
+        WorldSetup { seed: self.rng.next_u64(), families, stations, lateness, detail }
+    }
+
+    /// Priorities: 255 is the owner's. Foreign routers treat families apart, so that ties between
+    /// them and us may never be resolved for both: they get ranks of their own.
+    fn ranks(&mut self, count: usize, foreign: bool) -> Vec<u8> {
+        let kind = if foreign { self.rng.below(2) } else { self.rng.below(4) };
+        let mut ranks: Vec<u8> = (1_u8..).map(|step| step * 40).take(count).collect();
+        for at in 0..count {
+            ranks.swap(at, self.rng.index(count));
+        }
+        match kind {
+            0 => ranks,
+            1 => {
+                if let Some(first) = ranks.iter_mut().max() {
+                    *first = 255;
+                }
+                ranks
+            }
+            2 => vec![100; count],
+            _ => ranks.iter().map(|_| self.rng.pick(&[99, 100, 200], 100)).collect(),
+        }
+    }
+
+    /// Distinct in each family, in unrelated orders.
+    fn hosts(&mut self, count: usize) -> Vec<Host> {
+        let mut v4: Vec<u8> = (1_u8..).map(|step| step * 50).take(count).collect();
+        let mut v6: Vec<u16> = (1_u16..).map(|step| step * 13_000).take(count).collect();
+        for at in 0..count {
+            v4.swap(at, self.rng.index(count));
+            v6.swap(at, self.rng.index(count));
+        }
+        v4.into_iter().zip(v6).map(|(v4, v6)| Host { v4, v6 }).collect()
+    }
+
+    fn preempt(&mut self) -> Preempt {
+        if self.rng.chance(PerMille::new(250)) { Preempt::Forbid } else { Preempt::Allow }
+    }
+
+    fn peer(&mut self, host: Host, rank: u8, interval: AdverInterval, habit: Habit) -> PeerSetup {
+        PeerSetup {
+            source: host.address(Family::Ipv4),
+            priority: AdvertPriority::from_wire(rank),
+            preempt: if rank == 255 { Preempt::Allow } else { self.preempt() },
+            interval,
+            habit,
+            checksum: self
+                .rng
+                .pick(&[ChecksumFlavour::Rfc9568, ChecksumFlavour::Rfc5798], ChecksumFlavour::Rfc9568),
+        }
+    }
+
+    fn node(&mut self, host: Host, rank: u8, interval: AdverInterval) -> NodeSetup {
+        let role = match Priority::new(rank) {
+            Ok(priority) => Role::Contender { priority, preempt: self.preempt() },
+            Err(_) => Role::Owner,
+        };
+        let check = || CheckName("nginx".into());
+        let tracks = match self.rng.below(4) {
+            0 => vec![],
+            1 => vec![Track::WeightedCheck(check(), -60)],
+            _ => vec![Track::Check(check())],
+        };
+        let offset = MonoTime::from_nanos(self.rng.below(1_000_000_000_000_000));
+        let rate = i16::try_from(self.rng.below(2001)).unwrap_or(0) - 1000;
+        NodeSetup {
+            interval,
+            down_adverts: NonZeroU8::MIN.saturating_add(self.rng.pick(&[1, 2, 2, 2, 4], 2)),
+            preempt_delay: interval.period() * self.rng.pick(&[0, 0, 0, 2, 10], 0),
+            checksum: self.rng.pick(
+                &[ChecksumPolicy::Auto, ChecksumPolicy::Rfc9568, ChecksumPolicy::Rfc5798],
+                ChecksumPolicy::Auto,
+            ),
+            tracks,
+            clock: Clock::new(offset, Ppm(rate)),
+            ..NodeSetup::new(host, role)
+        }
+    }
+
+    /// One kind of trouble, from `at` on, and sometimes its end.
+    fn trouble(&mut self, world: &mut World, ports: usize, span: Duration, at: TrueTime, end: TrueTime) {
+        let port = Port(self.rng.index(ports));
+        let other = Port(self.rng.index(ports));
+        let until = (at + self.rng.between(Duration::ZERO, span * 12)).min(end);
+        match self.rng.below(15) {
+            0 | 1 => {
+                world.at(at, Act::Conditions(self.conditions(span)));
+                world.at(until, Act::Conditions(Conditions::HEALTHY));
+            }
+            2 => {
+                world.at(at, Act::Path(port, other, Path::Blocked));
+                world.at(until, Act::Path(port, other, Path::Open));
+            }
+            3 => self.partition(world, ports, at),
+            4 => {
+                let carrier = self.rng.pick(&[Carrier::Lost, Carrier::Kept], Carrier::Lost);
+                world.at(at, Act::Cable(port, Cable::Cut, carrier));
+                world.at(until, Act::Cable(port, Cable::Plugged, carrier));
+            }
+            5 => {
+                world.at(at, Act::Echo(port, Echo::Reflects));
+                world.at(until, Act::Echo(port, Echo::Silent));
+            }
+            6 | 7 => {
+                let leftovers =
+                    self.rng.pick(&[Leftovers::Addresses, Leftovers::Nothing], Leftovers::Nothing);
+                world.at(at, Act::Crash(port, leftovers));
+                world.at(until, Act::Start(port));
+            }
+            8 | 9 => {
+                let packets = self.rng.pick(&[Packets::Wait, Packets::Vanish], Packets::Wait);
+                world.at(at, Act::Stall(port, packets));
+                world.at(until, Act::Wake(port));
+            }
+            10 => world.at(at, Act::Kernel(port, self.mood(span))),
+            11 => {
+                world.at(at, Act::Check(port, Health::Failing));
+                world.at(until, Act::Check(port, Health::Passing));
+            }
+            12 => {
+                let force = self.rng.pick(&[Force::No, Force::No, Force::Yes], Force::No);
+                world.at(at, Act::Demote(port, force));
+                world.at(until, Act::Promote(port));
+            }
+            13 => {
+                world.at(at, Act::Stop(port));
+                world.at(until, Act::Start(port));
+            }
+            _ => self.retune(world, port, at),
+        }
+    }
+
+    fn conditions(&mut self, span: Duration) -> Conditions {
+        let mut chance = |most: u64| {
+            let thousandths = if self.rng.below(2) == 0 { 0 } else { self.rng.below(most) };
+            PerMille::new(u16::try_from(thousandths).unwrap_or(0))
+        };
+        let (loss, duplication, corruption) = (chance(700), chance(300), chance(300));
+        // In flight at the end of the faults: no longer than the bound allows for.
+        let most_delay = self.rng.between(Duration::from_micros(20), span);
+        Conditions { loss, duplication, corruption, least_delay: Duration::from_micros(20), most_delay }
+    }
+
+    fn mood(&mut self, span: Duration) -> Mood {
+        // A refusal is retried after seconds: with short intervals that is mostly waiting.
+        let refusals = if span >= Duration::from_millis(100) { self.rng.pick(&[0, 0, 1, 2], 0) } else { 0 };
+        let most_delay = self.rng.between(Duration::from_micros(30), span * 2);
+        Mood { refusals, most_delay, ..Mood::WILLING }
+    }
+
+    fn partition(&mut self, world: &mut World, ports: usize, at: TrueTime) {
+        let side: Vec<u64> = (0..ports).map(|_| self.rng.below(2)).collect();
+        for (from, a) in side.iter().enumerate() {
+            for (to, b) in side.iter().enumerate() {
+                if a != b {
+                    world.at(at, Act::Path(Port(from), Port(to), Path::Blocked));
+                }
+            }
+        }
+    }
+
+    fn retune(&mut self, world: &mut World, port: Port, at: TrueTime) {
+        let Some(node) = world.node(port) else { return };
+        if let Role::Contender { preempt, .. } = node.spec().role {
+            let priority = Priority::clamped(i32::try_from(1 + self.rng.below(254)).unwrap_or(100));
+            world.at(at, Act::Retune(port, Role::Contender { priority, preempt }));
+        }
+    }
+
+    /// The last fault. Some of what operators and checks said stays, and sometimes a partition.
+    fn end_of_faults(&mut self, world: &mut World, ports: usize) -> Result<(), Violation> {
+        world.act(Act::Repair)?;
+        for port in (0..ports).map(Port) {
+            if self.rng.chance(PerMille::new(800)) {
+                world.act(Act::Check(port, Health::Passing))?;
+            }
+            if self.rng.chance(PerMille::new(800)) {
+                world.act(Act::Promote(port))?;
+            }
+        }
+        if self.rng.chance(PerMille::new(120)) {
+            let now = world.now();
+            self.partition(world, ports, now);
+            world.run_until(now)?;
+        }
+        world.act(Act::Calm)
+    }
+
+    /// Planned work on a calm LAN.
+    fn operators(&mut self, world: &mut World, ports: usize, span: Duration) -> Result<u64, Violation> {
+        let mut commands = 0;
+        let mut idle_from = world.now();
+        for _ in 0..1 + self.rng.below(4) {
+            let port = Port(self.rng.index(ports));
+            let now = world.now();
+            match self.rng.below(8) {
+                0..=2 => world.at(now, Act::Demote(port, Force::No)),
+                3 => {
+                    // Two at the same moment.
+                    world.at(now, Act::Demote(port, Force::No));
+                    let soon = now + self.rng.between(Duration::ZERO, Duration::from_millis(40));
+                    world.at(soon, Act::Demote(Port(self.rng.index(ports)), Force::No));
+                }
+                4 => world.at(now, Act::Promote(port)),
+                5 => {
+                    world.at(now, Act::Stop(port));
+                    let later = now + self.rng.between(span, span * 8) + Duration::from_secs(4);
+                    world.at(later, Act::Start(port));
+                    idle_from = idle_from.max(later);
+                }
+                6 => {
+                    let health = self.rng.pick(&[Health::Failing, Health::Passing], Health::Passing);
+                    world.at(now, Act::Check(port, health));
+                }
+                _ => self.retune(world, port, now),
+            }
+            commands += 1;
+            let pause = match self.rng.below(3) {
+                0 => self.rng.between(Duration::ZERO, Duration::from_millis(50)),
+                1 => self.rng.between(Duration::ZERO, span * 8),
+                _ => world.checker().settle(),
+            };
+            world.run_for(pause)?;
+        }
+        world.run_until(idle_from.max(world.now()))?;
+        Ok(commands)
+    }
+}
+
+/// Per node: which process, and how many commands it was given so far.
+fn commands(world: &World, ports: usize) -> Vec<(u32, u64)> {
+    let of = |port| world.node(Port(port)).map_or((0, 0), |node| (node.life(), node.asked()));
+    (0..ports).map(of).collect()
+}
+
+/// Every command on the calm LAN is answered once, unless its process ended.
+fn judge_answers(world: &World, before: &[(u32, u64)]) -> Result<(), Violation> {
+    for (at, (life, asked)) in before.iter().enumerate() {
+        let Some(node) = world.node(Port(at)).filter(|node| node.life() == *life) else { continue };
+        let ids = (asked + 1)..=node.asked();
+        for id in ids {
+            let answers = node.answers().iter().filter(|(_, of, _)| of.0 == id).count();
+            if answers != 1 {
+                return Err(Violation {
+                    at: world.now(),
+                    port: Some(Port(at)),
+                    rule: "every command is answered once",
+                    seen: format!("command {id}: {answers} answers"),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn interval_of(station: &StationSetup) -> Duration {
+    match station {
+        StationSetup::Ours(node) => node.interval.period(),
+        StationSetup::Foreign(_, peer) => peer.interval.period(),
+    }
+}

@@ -1,0 +1,226 @@
+//! The LAN: who hears whom, how late, and in what condition.
+//!
+//! It decides the fate of each copy of a packet; the world moves it. It knows nothing of VRRP.
+
+use super::rng::{PerMille, Rng};
+use std::time::Duration;
+
+/// Where a station is plugged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Port(pub usize);
+
+/// What happens to packets on the way. Reordering follows from the spread of the delay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conditions {
+    /// A copy vanishes.
+    pub loss: PerMille,
+    /// A copy arrives twice.
+    pub duplication: PerMille,
+    /// A copy arrives damaged.
+    pub corruption: PerMille,
+    /// The quickest way through.
+    pub least_delay: Duration,
+    /// The slowest.
+    pub most_delay: Duration,
+}
+
+impl Conditions {
+    /// A healthy switch.
+    pub const HEALTHY: Self = Self {
+        loss: PerMille::NEVER,
+        duplication: PerMille::NEVER,
+        corruption: PerMille::NEVER,
+        least_delay: Duration::from_micros(20),
+        most_delay: Duration::from_micros(200),
+    };
+}
+
+/// One direction between two ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Path {
+    /// Packets pass.
+    Open,
+    /// Nothing passes, and nobody is told.
+    Blocked,
+}
+
+/// Whether a station's cable is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cable {
+    /// In.
+    Plugged,
+    /// Out: nothing passes either way.
+    Cut,
+}
+
+/// Whether the bridge sends a station its own packets back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Echo {
+    /// It does not.
+    Silent,
+    /// It does.
+    Reflects,
+}
+
+/// In what condition a copy arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copy {
+    /// As sent.
+    Intact,
+    /// With a few bits flipped, or cut short.
+    Damaged,
+}
+
+/// One copy that will arrive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// Where.
+    pub port: Port,
+    /// How long it takes.
+    pub after: Duration,
+    /// How it arrives.
+    pub copy: Copy,
+}
+
+/// A broadcast domain of some ports.
+#[derive(Debug, Clone)]
+pub struct Lan {
+    conditions: Conditions,
+    /// `from * ports + to`.
+    paths: Vec<Path>,
+    ports: Vec<(Cable, Echo)>,
+}
+
+impl Lan {
+    /// A healthy LAN.
+    #[must_use]
+    pub fn new(ports: usize) -> Self {
+        Self {
+            conditions: Conditions::HEALTHY,
+            paths: vec![Path::Open; ports * ports],
+            ports: vec![(Cable::Plugged, Echo::Silent); ports],
+        }
+    }
+
+    /// Changes the conditions everywhere.
+    pub const fn set_conditions(&mut self, conditions: Conditions) {
+        self.conditions = conditions;
+    }
+
+    /// The conditions now.
+    #[must_use]
+    pub const fn conditions(&self) -> Conditions {
+        self.conditions
+    }
+
+    /// Opens or blocks one direction.
+    pub fn set_path(&mut self, from: Port, to: Port, path: Path) {
+        let at = from.0 * self.ports.len() + to.0;
+        if let Some(slot) = self.paths.get_mut(at) {
+            *slot = path;
+        }
+    }
+
+    /// Cuts or plugs a station's cable.
+    pub fn set_cable(&mut self, port: Port, cable: Cable) {
+        if let Some((slot, _)) = self.ports.get_mut(port.0) {
+            *slot = cable;
+        }
+    }
+
+    /// Starts or stops the reflection of a station's own packets.
+    pub fn set_echo(&mut self, port: Port, echo: Echo) {
+        if let Some((_, slot)) = self.ports.get_mut(port.0) {
+            *slot = echo;
+        }
+    }
+
+    /// Every path open, every cable in, nothing reflected.
+    pub fn repair(&mut self) {
+        self.paths.fill(Path::Open);
+        self.ports.fill((Cable::Plugged, Echo::Silent));
+    }
+
+    /// Whether anything that `from` says can reach `to`.
+    #[must_use]
+    pub fn reaches(&self, from: Port, to: Port) -> bool {
+        let at = from.0 * self.ports.len() + to.0;
+        self.paths.get(at) == Some(&Path::Open) && self.plugged(from) && self.plugged(to)
+    }
+
+    /// Whether a cable is in.
+    #[must_use]
+    pub fn plugged(&self, port: Port) -> bool {
+        self.ports.get(port.0).is_some_and(|(cable, _)| *cable == Cable::Plugged)
+    }
+
+    /// The copies of one packet that will arrive.
+    pub fn carry(&self, from: Port, rng: &mut Rng, arrivals: &mut Vec<Arrival>) {
+        for (to, (_, echo)) in self.ports.iter().enumerate() {
+            let to = Port(to);
+            let meant = to != from || *echo == Echo::Reflects;
+            if !meant || !self.reaches(from, to) {
+                continue;
+            }
+            let copies = if rng.chance(self.conditions.duplication) { 2 } else { 1 };
+            for _ in 0..copies {
+                if !rng.chance(self.conditions.loss) {
+                    arrivals.push(self.arrival(to, rng));
+                }
+            }
+        }
+    }
+
+    fn arrival(&self, port: Port, rng: &mut Rng) -> Arrival {
+        let after = rng.between(self.conditions.least_delay, self.conditions.most_delay);
+        let copy = if rng.chance(self.conditions.corruption) { Copy::Damaged } else { Copy::Intact };
+        Arrival { port, after, copy }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard_by(lan: &Lan, from: Port) -> Vec<usize> {
+        let mut arrivals = Vec::new();
+        lan.carry(from, &mut Rng::new(1), &mut arrivals);
+        arrivals.into_iter().map(|arrival| arrival.port.0).collect()
+    }
+
+    #[test]
+    fn a_packet_reaches_everybody_but_its_sender() {
+        assert_eq!(heard_by(&Lan::new(3), Port(1)), [0, 2]);
+    }
+
+    #[test]
+    fn a_partition_may_be_one_way() {
+        let mut lan = Lan::new(2);
+        lan.set_path(Port(0), Port(1), Path::Blocked);
+        assert_eq!((heard_by(&lan, Port(0)), heard_by(&lan, Port(1))), (vec![], vec![0]));
+    }
+
+    #[test]
+    fn a_cut_cable_silences_both_directions() {
+        let mut lan = Lan::new(3);
+        lan.set_cable(Port(0), Cable::Cut);
+        assert_eq!((heard_by(&lan, Port(0)), heard_by(&lan, Port(1))), (vec![], vec![2]));
+    }
+
+    #[test]
+    fn a_reflecting_bridge_sends_a_packet_back() {
+        let mut lan = Lan::new(2);
+        lan.set_echo(Port(0), Echo::Reflects);
+        assert_eq!(heard_by(&lan, Port(0)), [0, 1]);
+    }
+
+    #[test]
+    fn loss_and_duplication_follow_their_chances() {
+        let mut lan = Lan::new(2);
+        let certain = PerMille::ALWAYS;
+        lan.set_conditions(Conditions { duplication: certain, ..Conditions::HEALTHY });
+        assert_eq!(heard_by(&lan, Port(0)), [1, 1]);
+        lan.set_conditions(Conditions { loss: certain, ..Conditions::HEALTHY });
+        assert_eq!(heard_by(&lan, Port(0)), Vec::<usize>::new());
+    }
+}

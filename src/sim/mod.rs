@@ -1,0 +1,32 @@
+//! A deterministic simulation: real cores on a LAN that misbehaves, from one seed.
+//!
+//! Uses floors 0 to 2 only, and neither clock nor thread nor file: the same seed is the same run.
+//! Shared by tests, fuzzing and benches; the daemon does not use it.
+//!
+//! * [`rng`], [`clock`], [`lan`], [`kernel`], [`packet`]: what surrounds a node
+//! * [`node`], [`peer`]: ours, and other people's
+//! * [`world`], [`script`]: everything together, and what is done to it
+//! * [`checker`], [`bounds`], [`view`]: what must hold, and for how long it may not
+//! * [`fault`]: the mix of faults that a seed means
+//! * [`trace`]: what to read when it does not hold
+
+pub mod bounds;
+pub mod checker;
+pub mod clock;
+pub mod fault;
+pub mod kernel;
+pub mod lan;
+pub mod node;
+pub mod packet;
+pub mod peer;
+pub mod rng;
+pub mod script;
+pub mod trace;
+pub mod view;
+pub mod world;
+
+pub use checker::Violation;
+pub use clock::TrueTime;
+pub use lan::Port;
+pub use script::Act;
+pub use world::World;

@@ -1,0 +1,385 @@
+//! One of our nodes: the real core, its clock, its kernel, and how it fares.
+//!
+//! Holds state only; the world moves it.
+
+use super::clock::{Clock, TrueTime};
+use super::kernel::FakeKernel;
+use super::packet::Packet;
+use crate::protocol::{
+    AnnounceSpec, Answer, CheckName, ChecksumPolicy, Command, CommandId, Demotion, Effects, Health,
+    LinkLocalRule, MemberSpec, Owned, RouterSpec, StateName, Track, VrrpRouter,
+};
+use crate::types::{
+    AdverInterval, AdvertPriority, Family, InterfaceName, LinkFacts, MacAddr, MonoTime, Role, RouterName,
+    VrKey, Vrid,
+};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+/// A stalled process finds at most this many packets in its socket; later ones are dropped, as the
+/// kernel drops them when the receive buffer is full.
+const SOCKET_BUFFER: usize = 256;
+
+/// The host part of a station's addresses: 192.0.2.`v4` and fe80::`v6`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Host {
+    /// The last octet of its IPv4 address.
+    pub v4: u8,
+    /// The last group of its IPv6 link-local address.
+    pub v6: u16,
+}
+
+impl Host {
+    /// Its source address in one family.
+    #[must_use]
+    pub const fn address(self, family: Family) -> IpAddr {
+        match family {
+            Family::Ipv4 => IpAddr::V4(self.ipv4()),
+            Family::Ipv6 => IpAddr::V6(self.ipv6()),
+        }
+    }
+
+    const fn ipv4(self) -> Ipv4Addr {
+        Ipv4Addr::new(192, 0, 2, self.v4)
+    }
+
+    const fn ipv6(self) -> Ipv6Addr {
+        Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, self.v6)
+    }
+}
+
+/// How one of our nodes is configured.
+#[derive(Debug, Clone)]
+pub struct NodeSetup {
+    /// Its addresses.
+    pub host: Host,
+    /// Owner or contender.
+    pub role: Role,
+    /// Advertisement_Interval.
+    pub interval: AdverInterval,
+    /// Missed advertisements before Active_Down.
+    pub down_adverts: NonZeroU8,
+    /// How long a preemption waits after a start.
+    pub preempt_delay: Duration,
+    /// What to do with the checksum.
+    pub checksum: ChecksumPolicy,
+    /// What may fault it or lower its priority.
+    pub tracks: Vec<Track>,
+    /// Its clock.
+    pub clock: Clock,
+}
+
+impl NodeSetup {
+    /// A contender at one-second intervals with an exact clock.
+    #[must_use]
+    pub fn new(host: Host, role: Role) -> Self {
+        Self {
+            host,
+            role,
+            interval: AdverInterval::default(),
+            down_adverts: NonZeroU8::MIN.saturating_add(2),
+            preempt_delay: Duration::ZERO,
+            checksum: ChecksumPolicy::Auto,
+            tracks: Vec::new(),
+            clock: Clock::EXACT,
+        }
+    }
+}
+
+/// Whether the process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Run {
+    /// It does not.
+    Down,
+    /// It does.
+    Up,
+    /// It exists, but is not scheduled.
+    Stalled(Packets),
+}
+
+/// What becomes of packets for a stalled process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packets {
+    /// They wait in the socket: the process was not scheduled.
+    Wait,
+    /// They are lost: the whole machine was paused.
+    Vanish,
+}
+
+/// What waits for a stalled process besides packets.
+#[derive(Debug, Clone)]
+pub(super) enum Letter {
+    Owned(Owned),
+    Link(LinkFacts),
+    Check(CheckName, Health),
+    Operator(CommandId, Command),
+    Configure(RouterSpec),
+    Shutdown,
+}
+
+/// What can be seen of a node from outside after each input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brief {
+    /// The state of each family.
+    pub states: Vec<(VrKey, StateName)>,
+    /// Priority after tracking.
+    pub priority: AdvertPriority,
+    /// Whether it is leaving.
+    pub handing_over: bool,
+    /// Whether nothing keeps it from taking part.
+    pub eligible: bool,
+    /// Its next deadline.
+    pub deadline: Option<MonoTime>,
+}
+
+impl Brief {
+    /// Before the first configuration.
+    pub(super) const NOTHING: Self = Self {
+        states: Vec::new(),
+        priority: AdvertPriority::RESIGN,
+        handing_over: false,
+        eligible: false,
+        deadline: None,
+    };
+
+    /// The state of one family.
+    #[must_use]
+    pub fn state(&self, key: VrKey) -> StateName {
+        self.states.iter().find(|(of, _)| *of == key).map_or(StateName::Initialize, |(_, state)| *state)
+    }
+
+    /// Whether every family is in this state.
+    #[must_use]
+    pub fn all(&self, wanted: StateName) -> bool {
+        !self.states.is_empty() && self.states.iter().all(|(_, state)| *state == wanted)
+    }
+
+    /// Whether any family is in this state.
+    #[must_use]
+    pub fn any(&self, wanted: StateName) -> bool {
+        self.states.iter().any(|(_, state)| *state == wanted)
+    }
+}
+
+/// One node.
+#[derive(Debug)]
+pub struct Node {
+    pub(super) router: VrrpRouter,
+    pub(super) host: Host,
+    pub(super) spec: RouterSpec,
+    pub(super) clock: Clock,
+    pub(super) kernel: FakeKernel,
+    pub(super) link: LinkFacts,
+    pub(super) run: Run,
+    /// Of the process: what belonged to an earlier one is void.
+    pub(super) life: u32,
+    pub(super) socket: VecDeque<Packet>,
+    /// Bounded by the script: each entry is one of its acts, or the answer to one of the core's.
+    pub(super) letters: VecDeque<Letter>,
+    pub(super) brief: Brief,
+    /// The deadline that is waited for, and when this node will notice.
+    pub(super) wake: Option<(MonoTime, TrueTime)>,
+    /// What is on disk.
+    pub(super) demotion: Option<Demotion>,
+    pub(super) checks: BTreeMap<CheckName, Health>,
+    pub(super) answers: Vec<(TrueTime, CommandId, Answer)>,
+    pub(super) asked: u64,
+    pub(super) effects: Effects,
+}
+
+impl Node {
+    /// Not running yet.
+    #[must_use]
+    pub fn new(setup: NodeSetup, families: &[Family]) -> Self {
+        let host = setup.host;
+        let mac = MacAddr([2, 0, 0, 0, 0, host.v4]);
+        let checks = setup.tracks.iter().filter_map(check_of).map(|name| (name, Health::Passing)).collect();
+        Self {
+            router: VrrpRouter::new(),
+            host,
+            clock: setup.clock,
+            kernel: FakeKernel::default(),
+            link: LinkFacts {
+                index: 2,
+                mac: Some(mac),
+                mtu: 1500,
+                up: true,
+                carrier: true,
+                ipv4: vec![host.ipv4()],
+                ipv6_link_local: vec![host.ipv6()],
+            },
+            run: Run::Down,
+            life: 0,
+            socket: VecDeque::new(),
+            letters: VecDeque::new(),
+            brief: Brief::NOTHING,
+            wake: None,
+            demotion: None,
+            checks,
+            answers: Vec::new(),
+            asked: 0,
+            effects: Effects::new(),
+            spec: spec(setup, families),
+        }
+    }
+
+    /// What can be seen of it.
+    #[must_use]
+    pub const fn brief(&self) -> &Brief {
+        &self.brief
+    }
+
+    /// Its configuration.
+    #[must_use]
+    pub const fn spec(&self) -> &RouterSpec {
+        &self.spec
+    }
+
+    /// The core itself.
+    #[must_use]
+    pub const fn router(&self) -> &VrrpRouter {
+        &self.router
+    }
+
+    /// Its clock.
+    #[must_use]
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Whether its process runs.
+    #[must_use]
+    pub const fn run(&self) -> Run {
+        self.run
+    }
+
+    /// The answers to its commands, with the time of each.
+    #[must_use]
+    pub fn answers(&self) -> &[(TrueTime, CommandId, Answer)] {
+        &self.answers
+    }
+
+    /// How many commands it was given.
+    #[must_use]
+    pub const fn asked(&self) -> u64 {
+        self.asked
+    }
+
+    /// Which process it is: restarts count.
+    #[must_use]
+    pub const fn life(&self) -> u32 {
+        self.life
+    }
+
+    /// Whether it really holds the addresses of `key`.
+    #[must_use]
+    pub fn holds(&self, key: VrKey) -> bool {
+        self.kernel.holds(key)
+    }
+
+    /// What it knows of its link.
+    #[must_use]
+    pub const fn link(&self) -> &LinkFacts {
+        &self.link
+    }
+
+    /// A packet waits in the socket, if there is room.
+    pub(super) fn queue_packet(&mut self, packet: Packet) {
+        if self.socket.len() < SOCKET_BUFFER {
+            self.socket.push_back(packet);
+        }
+    }
+
+    pub(super) fn look(&mut self, now: MonoTime) {
+        let snapshot = self.router.snapshot(now);
+        let Some(router) = snapshot.routers.first() else {
+            self.brief = Brief { deadline: self.router.next_deadline(), ..Brief::NOTHING };
+            return;
+        };
+        self.brief.states.clear();
+        self.brief.states.extend(router.members.iter().map(|member| (member.key, member.state)));
+        self.brief.priority = router.effective;
+        self.brief.handing_over = router.handing_over;
+        self.brief.eligible = router.faults.is_empty() && router.demoted.is_none();
+        self.brief.deadline = self.router.next_deadline();
+    }
+}
+
+/// The interface of every station.
+///
+/// # Panics
+/// Never: the name is legal.
+#[must_use]
+pub fn interface() -> InterfaceName {
+    match "eth0".parse() {
+        Ok(name) => name,
+        Err(_) => unreachable!("eth0 is a legal name"),
+    }
+}
+
+/// The virtual router of every world.
+#[must_use]
+pub fn vrid() -> Vrid {
+    match Vrid::new(51) {
+        Ok(vrid) => vrid,
+        Err(_) => unreachable!("51 is a legal VRID"),
+    }
+}
+
+/// The key of one family in every world.
+#[must_use]
+pub fn key(family: Family) -> VrKey {
+    VrKey { interface: interface(), family, vrid: vrid() }
+}
+
+/// The addresses that travel, in one family.
+#[must_use]
+pub fn virtual_addresses(family: Family) -> Vec<IpNet> {
+    let addresses: &[&str] = match family {
+        Family::Ipv4 => &["192.0.2.254/24"],
+        Family::Ipv6 => &["fe80::51/64", "2001:db8::51/64"],
+    };
+    addresses.iter().filter_map(|address| address.parse().ok()).collect()
+}
+
+/// The name of every router.
+#[must_use]
+pub fn name() -> RouterName {
+    match "web".parse() {
+        Ok(name) => name,
+        Err(_) => unreachable!("web is a legal name"),
+    }
+}
+
+fn check_of(track: &Track) -> Option<CheckName> {
+    match track {
+        Track::Check(name) | Track::WeightedCheck(name, _) => Some(name.clone()),
+        Track::Interface(_) => None,
+    }
+}
+
+fn spec(setup: NodeSetup, families: &[Family]) -> RouterSpec {
+    let member = |family: &Family| MemberSpec {
+        family: *family,
+        addresses: virtual_addresses(*family),
+        excluded: Vec::new(),
+    };
+    RouterSpec {
+        name: name(),
+        interface: interface(),
+        vrid: vrid(),
+        role: setup.role,
+        interval: setup.interval,
+        down_adverts: setup.down_adverts,
+        preempt_delay: setup.preempt_delay,
+        checksum: setup.checksum,
+        link_local: LinkLocalRule::Require,
+        source_address: None,
+        members: families.iter().map(member).collect(),
+        tracks: setup.tracks,
+        announce: AnnounceSpec::default(),
+    }
+}

@@ -1,0 +1,104 @@
+//! A packet on the simulated LAN: the facts of its IP header, and the real octets of its message.
+
+use super::rng::Rng;
+use crate::types::Family;
+use crate::wire::{self, Advertisement, Carrier, Draft, EmitError, Reject};
+use std::net::IpAddr;
+
+/// One packet.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Packet {
+    source: IpAddr,
+    ttl: u8,
+    message: Vec<u8>,
+}
+
+impl Packet {
+    /// What a router puts on the LAN for one advertisement: TTL 255, to the group.
+    ///
+    /// # Errors
+    /// [`EmitError`], as [`wire::emit`].
+    pub fn advertise(draft: &Draft, addresses: impl Iterator<Item = IpAddr>) -> Result<Self, EmitError> {
+        let mut message = Vec::new();
+        wire::emit(draft, addresses, &mut message)?;
+        Ok(Self { source: draft.source, ttl: 255, message })
+    }
+
+    /// Its IP header, as the receive checks see it.
+    #[must_use]
+    pub const fn carrier(&self) -> Carrier {
+        Carrier { source: self.source, destination: self.family().group(), ttl: self.ttl }
+    }
+
+    /// Its family.
+    #[must_use]
+    pub const fn family(&self) -> Family {
+        Family::of(self.source)
+    }
+
+    /// Reads it, as a node does.
+    ///
+    /// # Errors
+    /// [`Reject`], as [`wire::parse`].
+    pub fn parse(&self) -> Result<Advertisement<'_>, Reject> {
+        wire::parse(&self.carrier(), &self.message)
+    }
+
+    /// A copy that suffered: a few bits flipped, the end missing, or a router on its way.
+    #[must_use]
+    pub fn damaged(&self, rng: &mut Rng) -> Self {
+        let mut copy = self.clone();
+        match rng.below(4) {
+            0 => copy.ttl = u8::try_from(rng.below(255)).unwrap_or(0),
+            1 => copy.message.truncate(rng.index(self.message.len())),
+            _ => {
+                for _ in 0..=rng.below(3) {
+                    let at = rng.index(copy.message.len());
+                    if let Some(octet) = copy.message.get_mut(at) {
+                        *octet ^= 1 << rng.below(8);
+                    }
+                }
+            }
+        }
+        copy
+    }
+
+    /// The whole IP packet, for a capture.
+    #[must_use]
+    pub fn to_ip(&self) -> Vec<u8> {
+        let mut packet = match (self.source, self.family().group()) {
+            (IpAddr::V4(source), IpAddr::V4(group)) => {
+                let len = u16::try_from(20 + self.message.len()).unwrap_or(u16::MAX).to_be_bytes();
+                let mut header =
+                    vec![0x45, 0xc0, len[0], len[1], 0, 0, 0x40, 0, self.ttl, wire::IP_PROTOCOL, 0, 0];
+                header.extend(source.octets());
+                header.extend(group.octets());
+                let sum = internet_checksum(&header).to_be_bytes();
+                header.splice(10..12, sum);
+                header
+            }
+            (source, group) => {
+                let len = u16::try_from(self.message.len()).unwrap_or(u16::MAX).to_be_bytes();
+                let mut header = vec![0x6c, 0, 0, 0, len[0], len[1], wire::IP_PROTOCOL, self.ttl];
+                for address in [source, group] {
+                    if let IpAddr::V6(address) = address {
+                        header.extend(address.octets());
+                    }
+                }
+                header
+            }
+        };
+        packet.extend(&self.message);
+        packet
+    }
+}
+
+fn internet_checksum(header: &[u8]) -> u16 {
+    let words =
+        header.chunks(2).map(|pair| pair.iter().fold(0_u32, |word, octet| word << 8 | u32::from(*octet)));
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !u16::try_from(sum).unwrap_or(u16::MAX)
+}

@@ -1,0 +1,369 @@
+//! What can be done to a world from outside: faults, operators, and their repair.
+
+use super::checker::{Checker, Violation};
+use super::kernel::Mood;
+use super::lan::{Cable, Conditions, Echo, Path, Port};
+use super::node::{Brief, Letter, Packets, Run, name};
+use super::view::View;
+use super::world::{Station, World};
+use crate::protocol::{Command, CommandId, Demotion, Force, Health, LastResort, VrrpRouter};
+use crate::types::{MonoTime, Role};
+
+/// What a dying process leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftovers {
+    /// Its addresses: it was killed.
+    Addresses,
+    /// Nothing: the machine lost power.
+    Nothing,
+}
+
+/// Whether a node is told that its cable was cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// It is its own cable: the link goes down.
+    Lost,
+    /// It is a cable between switches: the link stays up.
+    Kept,
+}
+
+/// One act.
+#[derive(Debug, Clone)]
+pub enum Act {
+    /// Starts a station that does not run.
+    Start(Port),
+    /// Asks a station to end: SIGTERM.
+    Stop(Port),
+    /// Kills it without a word.
+    Crash(Port, Leftovers),
+    /// Stops scheduling it.
+    Stall(Port, Packets),
+    /// Schedules it again.
+    Wake(Port),
+    /// `vrrpctl demote`.
+    Demote(Port, Force),
+    /// `vrrpctl promote`.
+    Promote(Port),
+    /// Every health check of a node has this verdict.
+    Check(Port, Health),
+    /// A reload that changes the role.
+    Retune(Port, Role),
+    /// A cable.
+    Cable(Port, Cable, Carrier),
+    /// One direction.
+    Path(Port, Port, Path),
+    /// A bridge's echo.
+    Echo(Port, Echo),
+    /// The LAN's conditions.
+    Conditions(Conditions),
+    /// A kernel's mood.
+    Kernel(Port, Mood),
+    /// Repairs everything but what operators and checks said: the LAN, cables and kernels; wakes
+    /// who is stalled and starts who is down.
+    Repair,
+    /// Declares that the last fault is over: from now on the rules of a healthy LAN apply.
+    Calm,
+    /// Declares that faults begin.
+    Storm,
+}
+
+impl World {
+    pub(super) fn carry_out_act(&mut self, act: Act) -> Result<(), Violation> {
+        let views = self.views();
+        match act {
+            Act::Start(port) => {
+                self.excuse_if_nobody_serves(&views);
+                self.start(port)
+            }
+            Act::Stop(port) => self.stop(&views, port),
+            Act::Crash(port, leftovers) => {
+                self.checker.excuse(self.now);
+                self.crash(port, leftovers);
+                Ok(())
+            }
+            Act::Stall(port, packets) => {
+                self.checker.excuse(self.now);
+                self.stall(port, packets);
+                Ok(())
+            }
+            Act::Wake(port) => self.wake(port),
+            Act::Demote(port, force) => self.demote(&views, port, force),
+            Act::Promote(port) => self.promote(&views, port),
+            Act::Check(port, health) => self.check(&views, port, health),
+            Act::Retune(port, role) => self.retune(port, role),
+            Act::Cable(port, cable, carrier) => self.cable(port, cable, carrier),
+            Act::Path(from, to, path) => {
+                self.lan.set_path(from, to, path);
+                Ok(())
+            }
+            Act::Echo(port, echo) => {
+                self.lan.set_echo(port, echo);
+                Ok(())
+            }
+            Act::Conditions(conditions) => {
+                self.lan.set_conditions(conditions);
+                Ok(())
+            }
+            Act::Kernel(port, mood) => {
+                self.set_mood(port, mood);
+                Ok(())
+            }
+            Act::Repair => self.repair(),
+            Act::Calm => {
+                self.checker.calm(self.now);
+                Ok(())
+            }
+            Act::Storm => {
+                self.checker.storm();
+                Ok(())
+            }
+        }
+    }
+
+    /// What the daemon does at its start: removes leftovers, then configuration, demotions from the
+    /// state directory, links, and the first verdicts.
+    fn start(&mut self, port: Port) -> Result<(), Violation> {
+        let mut letters = Vec::new();
+        match self.stations.get_mut(port.0) {
+            Some(Station::Ours(node)) if node.run == Run::Down => {
+                node.router = VrrpRouter::new();
+                node.kernel.clear();
+                node.life += 1;
+                node.run = Run::Up;
+                node.brief = Brief::NOTHING;
+                node.wake = None;
+                letters.push(Letter::Configure(node.spec.clone()));
+                if let Some(demotion) = node.demotion.clone() {
+                    node.asked += 1;
+                    let command = Command::Demote { router: name(), demotion, force: Force::No };
+                    letters.push(Letter::Operator(CommandId(node.asked), command));
+                }
+                letters.push(Letter::Link(node.link.clone()));
+                letters.extend(node.checks.iter().map(|(name, health)| Letter::Check(name.clone(), *health)));
+                self.checker.reborn(self.now, port);
+            }
+            Some(Station::Foreign(machines)) => {
+                let now = MonoTime::from_nanos(self.now.as_nanos());
+                let voices: Vec<_> = machines
+                    .iter_mut()
+                    .filter(|m| m.next_deadline().is_none())
+                    .map(|m| {
+                        let says = m.start(now);
+                        m.voice(says).map(|said| (*m.setup(), said))
+                    })
+                    .collect();
+                self.checker.reborn(self.now, port);
+                for voice in voices {
+                    self.speak_foreign(port, voice);
+                }
+            }
+            Some(Station::Ours(_)) | None => {}
+        }
+        letters.into_iter().try_for_each(|letter| self.deliver(port, letter))
+    }
+
+    fn stop(&mut self, views: &[View], port: Port) -> Result<(), Violation> {
+        self.excuse_unless_bridged(views, port, Bridge::AnyWilling);
+        match self.stations.get_mut(port.0) {
+            Some(Station::Ours(_)) => return self.deliver(port, Letter::Shutdown),
+            Some(Station::Foreign(machines)) => {
+                // It drops its addresses before anybody else can have them.
+                self.checker.excuse(self.now);
+                let voices: Vec<_> = machines
+                    .iter_mut()
+                    .map(|m| {
+                        let says = m.stop();
+                        m.voice(says).map(|said| (*m.setup(), said))
+                    })
+                    .collect();
+                for voice in voices {
+                    self.speak_foreign(port, voice);
+                }
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn crash(&mut self, port: Port, leftovers: Leftovers) {
+        match self.stations.get_mut(port.0) {
+            Some(Station::Ours(node)) => {
+                node.life += 1;
+                node.run = Run::Down;
+                node.socket.clear();
+                node.letters.clear();
+                node.brief = Brief::NOTHING;
+                match leftovers {
+                    Leftovers::Addresses => node.kernel.forget_requests(),
+                    Leftovers::Nothing => node.kernel.clear(),
+                }
+            }
+            Some(Station::Foreign(machines)) => {
+                for machine in machines {
+                    machine.stop();
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn stall(&mut self, port: Port, packets: Packets) {
+        if let Some(Station::Ours(node)) = self.stations.get_mut(port.0)
+            && node.run == Run::Up
+        {
+            node.run = Run::Stalled(packets);
+        }
+    }
+
+    /// What the reactor does: the socket first, then the mailbox, then deadlines.
+    fn wake(&mut self, port: Port) -> Result<(), Violation> {
+        let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
+        if !matches!(node.run, Run::Stalled(_)) {
+            return Ok(());
+        }
+        node.run = Run::Up;
+        let packets = std::mem::take(&mut node.socket);
+        let letters = std::mem::take(&mut node.letters);
+        packets.iter().try_for_each(|packet| self.feed_packet(port, packet))?;
+        letters.into_iter().try_for_each(|letter| self.deliver(port, letter))
+    }
+
+    fn demote(&mut self, views: &[View], port: Port, force: Force) -> Result<(), Violation> {
+        if force == Force::Yes {
+            self.excuse_unless_bridged(views, port, Bridge::AnyWilling);
+        } else {
+            self.excuse_if_last_hope(views, port);
+        }
+        let demotion = Demotion {
+            since: String::new(),
+            until: None,
+            last_resort: LastResort::No,
+            reason: String::new(),
+            by: "operator".to_owned(),
+        };
+        self.command(port, Command::Demote { router: name(), demotion, force })
+    }
+
+    fn promote(&mut self, views: &[View], port: Port) -> Result<(), Violation> {
+        self.excuse_if_nobody_serves(views);
+        self.checker.unsteady(self.now, port);
+        self.command(port, Command::Promote { router: name() })
+    }
+
+    fn command(&mut self, port: Port, command: Command) -> Result<(), Violation> {
+        let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
+        if node.run == Run::Down {
+            return Ok(());
+        }
+        node.asked += 1;
+        let id = CommandId(node.asked);
+        self.deliver(port, Letter::Operator(id, command))
+    }
+
+    fn check(&mut self, views: &[View], port: Port, health: Health) -> Result<(), Violation> {
+        self.checker.unsteady(self.now, port);
+        match health {
+            Health::Failing => self.excuse_unless_bridged(views, port, Bridge::Obedient),
+            Health::Passing => self.excuse_if_nobody_serves(views),
+        }
+        let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
+        let names: Vec<_> = node.checks.keys().cloned().collect();
+        for verdict in node.checks.values_mut() {
+            *verdict = health;
+        }
+        names.into_iter().try_for_each(|name| self.deliver(port, Letter::Check(name, health)))
+    }
+
+    fn retune(&mut self, port: Port, role: Role) -> Result<(), Violation> {
+        self.checker.unsteady(self.now, port);
+        let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
+        node.spec.role = role;
+        let spec = node.spec.clone();
+        self.deliver(port, Letter::Configure(spec))
+    }
+
+    fn cable(&mut self, port: Port, cable: Cable, carrier: Carrier) -> Result<(), Violation> {
+        self.checker.excuse(self.now);
+        self.lan.set_cable(port, cable);
+        let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
+        let up = cable == Cable::Plugged || carrier == Carrier::Kept;
+        if node.link.carrier == up {
+            return Ok(());
+        }
+        node.link.carrier = up;
+        let facts = node.link.clone();
+        self.deliver(port, Letter::Link(facts))
+    }
+
+    fn set_mood(&mut self, port: Port, mood: Mood) {
+        if mood.refusals > 0 {
+            self.checker.refusals_happen();
+        }
+        if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {
+            node.kernel.set_mood(mood);
+        }
+    }
+
+    fn repair(&mut self) -> Result<(), Violation> {
+        self.lan.repair();
+        self.lan.set_conditions(Conditions::HEALTHY);
+        for port in (0..self.stations.len()).map(Port) {
+            self.set_mood(port, Mood::WILLING);
+            self.cable(port, Cable::Plugged, Carrier::Kept)?;
+            self.wake(port)?;
+            self.start(port)?;
+        }
+        Ok(())
+    }
+
+    /// Who comes back finds no service, somewhere: it takes an election.
+    fn excuse_if_nobody_serves(&mut self, views: &[View]) {
+        let served =
+            |home: &View| views.iter().any(|view| view.component == home.component && view.is_active());
+        // With a shorter interval than the Active's it may also fire before it hears anything, and then
+        // does not wait for its kernel: RFC 9568 §6.4.1 has it begin with its own.
+        if !views.iter().all(served) || !self.checker.bounds().one_interval_for_all() {
+            self.checker.excuse(self.now);
+        }
+    }
+
+    /// A leave is bridged if somebody would take over.
+    fn excuse_unless_bridged(&mut self, views: &[View], port: Port, bridge: Bridge) {
+        let Some(leaver) = views.iter().find(|view| view.port == port) else { return };
+        // What does not learn the short interval takes over within its own Skew_Time: a stop waits for
+        // that by our interval, a fault does not. RFC 9568 §6.4.2 lets a Backup of higher priority
+        // discard what an Active of lower priority says.
+        let patient = bridge == Bridge::AnyWilling && self.checker.bounds().one_interval_for_all();
+        let taker = |v: &&View| v.port == port || patient || obeys(v, leaver);
+        let takers: Vec<View> = views.iter().filter(taker).cloned().collect();
+        let bridged = Checker::has_taker(&takers, port);
+        if leaver.is_active() && !bridged {
+            self.checker.excuse(self.now);
+        }
+        self.excuse_if_last_hope(views, port);
+    }
+
+    /// Somebody else is leaving for good, and `port` may be who was to take over.
+    fn excuse_if_last_hope(&mut self, views: &[View], port: Port) {
+        let hopeless = |leaver: &View| {
+            !views.iter().any(|view| view.port != port && view.is_willing() && obeys(view, leaver))
+        };
+        if views.iter().any(|view| view.port != port && view.leaving && hopeless(view)) {
+            self.checker.excuse(self.now);
+        }
+    }
+}
+
+/// Who can bridge a leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bridge {
+    /// Anybody who takes part.
+    AnyWilling,
+    /// Somebody of ours who obeys the leaver.
+    Obedient,
+}
+
+fn obeys(view: &View, leaver: &View) -> bool {
+    use crate::types::Preempt;
+    view.ours && (view.preempt == Preempt::Forbid || view.priority <= leaver.priority)
+}
