@@ -1,0 +1,281 @@
+//! The configuration as it stands in the file: every key that this version supports, typed, with
+//! its place. Nothing is combined here: defaults and everything that concerns two keys at once are
+//! `resolve`'s.
+
+use super::Realtime;
+use super::document::{Item, Key, Table, not_yet};
+use super::problem::Problems;
+use super::schema::{self, Schema};
+use super::value::{self, AddressList, RawLinkLocal, RawRole};
+use crate::protocol::{CheckName, ChecksumPolicy};
+use crate::types::{AdverInterval, InterfaceName, Preempt, RouterName, Vrid};
+use std::net::IpAddr;
+use std::num::NonZeroU8;
+use std::ops::Range;
+use std::time::Duration;
+use toml::Spanned;
+use toml::de::DeTable;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+/// A takeover waits for `before_active`: nobody serves meanwhile.
+const LONGEST_PREPARATION: Duration = Duration::from_secs(10);
+
+/// What an empty file wants.
+const SMALLEST: &str = "add at least:\n[[virtual_router]]\nname = \"web\"\ninterface = \"eth0\"\n\
+                        vrid = 51\naddresses = [\"192.0.2.50/24\"]";
+
+/// The file.
+#[derive(Debug)]
+pub(super) struct RawConfig {
+    pub(super) node_name: Key<String>,
+    pub(super) realtime: Key<Realtime>,
+    pub(super) defaults: RouterKeys,
+    pub(super) checks: Vec<RawCheck>,
+    pub(super) routers: Vec<RawRouter>,
+}
+
+/// One `[[check]]`.
+#[derive(Debug)]
+pub(super) struct RawCheck {
+    pub(super) span: Range<usize>,
+    pub(super) name: Key<CheckName>,
+    pub(super) command: Key<Vec<String>>,
+    pub(super) interval: Key<Duration>,
+    pub(super) timeout: Key<Duration>,
+    pub(super) rise: Key<NonZeroU8>,
+    pub(super) fall: Key<NonZeroU8>,
+    pub(super) user: Key<String>,
+}
+
+/// One `[[virtual_router]]`.
+#[derive(Debug)]
+pub(super) struct RawRouter {
+    pub(super) span: Range<usize>,
+    pub(super) name: Key<RouterName>,
+    pub(super) vrid: Key<Vrid>,
+    pub(super) addresses: Key<AddressList>,
+    pub(super) keys: RouterKeys,
+}
+
+/// What `[[virtual_router]]` and `[defaults]` have in common.
+#[derive(Debug)]
+pub(super) struct RouterKeys {
+    pub(super) interface: Key<InterfaceName>,
+    pub(super) role: Key<RawRole>,
+    pub(super) excluded: Key<AddressList>,
+    pub(super) link_local: Key<RawLinkLocal>,
+    pub(super) interval: Key<AdverInterval>,
+    pub(super) down_adverts: Key<NonZeroU8>,
+    pub(super) preempt: Key<Preempt>,
+    pub(super) preempt_delay: Key<Duration>,
+    pub(super) source_address: Key<IpAddr>,
+    pub(super) checksum: Key<ChecksumPolicy>,
+    pub(super) tracks: Key<Vec<RawTrack>>,
+    pub(super) repeat: Key<NonZeroU8>,
+    pub(super) delay: Key<Duration>,
+    pub(super) refresh: Key<Duration>,
+    pub(super) hooks: HookKeys,
+}
+
+/// Hooks. An empty list is none, so that a router can do without a default.
+#[derive(Debug)]
+pub(super) struct HookKeys {
+    pub(super) before_active: Key<Vec<String>>,
+    pub(super) on_transition: Key<Vec<String>>,
+    pub(super) after_release: Key<Vec<String>>,
+    pub(super) timeout: Key<Duration>,
+    pub(super) before_active_timeout: Key<Duration>,
+    pub(super) user: Key<String>,
+}
+
+/// One entry of `track`.
+#[derive(Debug, Clone)]
+pub(super) enum RawTrack {
+    Check { check: Spanned<CheckName>, weight: Option<Spanned<i16>> },
+    Interface(Spanned<InterfaceName>),
+}
+
+/// Reads the document.
+pub(super) fn read(root: &Spanned<DeTable<'_>>, problems: &mut Problems) -> RawConfig {
+    let before = problems.error_count();
+    let root = Table::open(&schema::ROOT, root.span(), root.get_ref(), problems);
+    let routers = root.tables("virtual_router", &schema::ROUTER, problems);
+    if routers.is_empty() && problems.error_count() == before {
+        problems.error(0..0, "there is no [[virtual_router]]: this node would do nothing", SMALLEST);
+    }
+    let agent = root.table("agent", &schema::AGENT, problems);
+    let defaults = root.table("defaults", &schema::DEFAULTS, problems);
+    let checks = root.tables("check", &schema::CHECK, problems);
+    RawConfig {
+        node_name: maybe(&agent, "node_name", problems, |i, p| value::word(i, "\"fe0\"", p)),
+        realtime: maybe(&agent, "realtime", problems, realtime),
+        defaults: router_keys(&defaults, &schema::DEFAULTS_ANNOUNCE, problems),
+        checks: checks.into_iter().map(|table| check(&table, problems)).collect(),
+        routers: routers.into_iter().map(|table| router(table, problems)).collect(),
+    }
+}
+
+/// A key of a table that may not be there.
+fn maybe<'d, T>(
+    table: &Option<Table<'d>>,
+    key: &'static str,
+    problems: &mut Problems,
+    read: impl FnOnce(Item<'d>, &mut Problems) -> Option<T>,
+) -> Key<T> {
+    table.as_ref().map_or(Key::Absent, |table| table.key(key, problems, read))
+}
+
+fn realtime(item: Item<'_>, problems: &mut Problems) -> Option<Realtime> {
+    value::flag(item, problems).map(|on| if on { Realtime::On } else { Realtime::Off })
+}
+
+fn check(table: &Table<'_>, p: &mut Problems) -> RawCheck {
+    let shortest = Duration::from_millis(10);
+    let interval = Duration::from_millis(100);
+    // A check of a later kind needs no command; what is wrong with it has been said.
+    let later = table.item("tcp").or(table.item("http"));
+    RawCheck {
+        span: table.span(),
+        name: table.key("name", p, value::check_name),
+        command: match (table.key("command", p, value::command), later) {
+            (Key::Absent, Some(_)) => Key::Wrong,
+            (command, _) => command,
+        },
+        interval: table.key("interval", p, |i, p| value::duration(i, interval..=HOUR, "2s", p)),
+        timeout: table.key("timeout", p, |i, p| value::duration(i, shortest..=HOUR, "1s", p)),
+        rise: table.key("rise", p, |i, p| value::count(i, u8::MAX, 2, p)),
+        fall: table.key("fall", p, |i, p| value::count(i, u8::MAX, 3, p)),
+        user: table.key("user", p, |i, p| value::word(i, "\"vrrpd-check\"", p)),
+    }
+}
+
+fn router(table: Table<'_>, p: &mut Problems) -> RawRouter {
+    RawRouter {
+        span: table.span(),
+        name: table.key("name", p, value::router_name),
+        vrid: table.key("vrid", p, value::vrid),
+        addresses: table.key("addresses", p, value::addresses),
+        keys: router_keys(&Some(table), &schema::ANNOUNCE, p),
+    }
+}
+
+fn router_keys(table: &Option<Table<'_>>, announce: &'static Schema, p: &mut Problems) -> RouterKeys {
+    maybe(table, "version", p, version);
+    maybe(table, "accept", p, accept);
+    let announce = table.as_ref().and_then(|table| table.table("announce", announce, p));
+    RouterKeys {
+        interface: maybe(table, "interface", p, value::interface),
+        role: maybe(table, "priority", p, value::role),
+        excluded: maybe(table, "excluded_addresses", p, value::addresses),
+        link_local: maybe(table, "link_local", p, value::link_local),
+        interval: maybe(table, "advertise_interval", p, value::adver_interval),
+        down_adverts: maybe(table, "down_adverts", p, |i, p| value::count(i, u8::MAX, 3, p)),
+        preempt: maybe(table, "preempt", p, value::preempt),
+        preempt_delay: maybe(table, "preempt_delay", p, |i, p| {
+            value::duration(i, Duration::ZERO..=HOUR, "30s", p)
+        }),
+        source_address: maybe(table, "source_address", p, value::source_address),
+        checksum: maybe(table, "checksum", p, value::checksum),
+        tracks: maybe(table, "track", p, tracks),
+        repeat: maybe(&announce, "repeat", p, |i, p| value::count(i, 100, 5, p)),
+        delay: maybe(&announce, "delay", p, |i, p| value::duration(i, Duration::ZERO..=HOUR, "5s", p)),
+        refresh: maybe(&announce, "refresh", p, refresh),
+        hooks: hook_keys(table, p),
+    }
+}
+
+fn hook_keys(table: &Option<Table<'_>>, p: &mut Problems) -> HookKeys {
+    let shortest = Duration::from_millis(10);
+    HookKeys {
+        before_active: maybe(table, "before_active", p, value::optional_command),
+        on_transition: maybe(table, "on_transition", p, value::optional_command),
+        after_release: maybe(table, "after_release", p, value::optional_command),
+        timeout: maybe(table, "hook_timeout", p, |i, p| value::duration(i, shortest..=HOUR, "10s", p)),
+        before_active_timeout: maybe(table, "before_active_timeout", p, |i, p| {
+            value::duration(i, shortest..=LONGEST_PREPARATION, "500ms", p)
+        }),
+        user: maybe(table, "hook_user", p, |i, p| value::word(i, "\"vrrpd-hook\"", p)),
+    }
+}
+
+/// Never, or at most once a second: a round is a frame for each address.
+fn refresh(item: Item<'_>, problems: &mut Problems) -> Option<Duration> {
+    let period = value::duration(item, Duration::ZERO..=DAY, "60s", problems)?;
+    if !period.is_zero() && period < Duration::from_secs(1) {
+        item.refuse("\"0s\", or \"1s\" and more", "refresh = \"60s\"", problems);
+        return None;
+    }
+    Some(period)
+}
+
+/// Only 3 so far.
+fn version(item: Item<'_>, problems: &mut Problems) -> Option<()> {
+    match value::number(item, 2..=3, 3, problems)? {
+        3 => Some(()),
+        _ => {
+            not_yet(item.span(), "`version = 2`", "remove it: 3 is the default", problems);
+            None
+        }
+    }
+}
+
+/// Only true so far (Accept_Mode, RFC 9568 §6.1).
+fn accept(item: Item<'_>, problems: &mut Problems) -> Option<()> {
+    if value::flag(item, problems)? {
+        return Some(());
+    }
+    not_yet(item.span(), "`accept = false`", "remove it: true is the default", problems);
+    None
+}
+
+fn tracks(item: Item<'_>, problems: &mut Problems) -> Option<Vec<RawTrack>> {
+    let example = "track = [{ check = \"nginx\" }]";
+    let Some(elements) = item.elements() else {
+        item.refuse("a list", example, problems);
+        return None;
+    };
+    let mut tracks = Vec::new();
+    for element in elements {
+        match element.value.as_table() {
+            Some(entries) => {
+                let before = problems.error_count();
+                let table = Table::open(&schema::TRACK, element.span(), entries, problems);
+                let track = track(&table, problems);
+                if track.is_none() && problems.error_count() == before {
+                    let help = "write { check = \"NAME\" } or { interface = \"NAME\" }";
+                    problems.error(table.span(), "this entry of `track` says nothing to track", help);
+                }
+                tracks.extend(track);
+            }
+            None => element.refuse("a list of tables", example, problems),
+        }
+    }
+    Some(tracks)
+}
+
+/// One entry: exactly one thing, and a weight where that can have one. `None` if it is none of
+/// these; reported here, unless there is nothing at all.
+fn track(table: &Table<'_>, problems: &mut Problems) -> Option<RawTrack> {
+    let check = table.key("check", problems, value::check_name);
+    let interface = table.key("interface", problems, value::interface);
+    let weight = table.key("weight", problems, value::weight);
+    match (check, interface) {
+        (Key::Is(check), Key::Absent) => Some(RawTrack::Check { check, weight: weight.spanned().cloned() }),
+        (Key::Absent, Key::Is(interface)) => match weight {
+            Key::Absent => Some(RawTrack::Interface(interface)),
+            Key::Wrong => None,
+            Key::Is(weight) => {
+                let instead = "remove it: an interface that is down is then a fault";
+                not_yet(weight.span(), "`weight` of an interface", instead, problems);
+                None
+            }
+        },
+        (Key::Wrong | Key::Is(_), Key::Wrong | Key::Is(_)) => {
+            let help = "write two entries: { check = … }, { interface = … }";
+            problems.error(table.span(), "this entry of `track` names two things", help);
+            None
+        }
+        (Key::Absent, Key::Absent) | (Key::Wrong, Key::Absent) | (Key::Absent, Key::Wrong) => None,
+    }
+}

@@ -1,0 +1,110 @@
+//! From the keys of the file to a [`Config`]: defaults, and everything that concerns two keys at
+//! once. This is the only road to a [`Config`], and it reports all errors of a text together.
+
+mod addresses;
+mod advice;
+mod hooks;
+mod router;
+mod tracks;
+mod unique;
+
+use super::document::Key;
+use super::problem::{ConfigError, ConfigWarning, Problems};
+use super::raw::{self, RawCheck, RawConfig};
+use super::{Agent, CheckSpec, Config, syntax};
+use std::ops::Range;
+use std::time::Duration;
+use toml::Spanned;
+use unique::Unique;
+
+/// A configuration, and what its author should hear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The configuration.
+    pub config: Config,
+    /// Legal, but probably not meant; in the order of the text.
+    pub warnings: Vec<ConfigWarning>,
+}
+
+/// Reads the text of a configuration; `file` is what errors call it.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the text. A text that is not TOML is searched
+/// for nothing else.
+pub fn resolve(text: &str, file: &str) -> Result<Resolved, Vec<ConfigError>> {
+    let mut problems = Problems::default();
+    let config = syntax::parse(text, &mut problems).and_then(|root| {
+        let raw = raw::read(&root, &mut problems);
+        config(&raw, &mut problems)
+    });
+    let (errors, warnings) = problems.conclude(text, file);
+    match config {
+        Some(config) if errors.is_empty() => Ok(Resolved { config, warnings }),
+        Some(_) | None => Err(errors),
+    }
+}
+
+fn config(raw: &RawConfig, problems: &mut Problems) -> Option<Config> {
+    let mut unique = Unique::default();
+    let agent = agent(raw);
+    let checks: Vec<_> = raw.checks.iter().map(|raw| check(raw, &mut unique, problems)).collect();
+    let routers: Vec<_> =
+        raw.routers.iter().map(|own| router::resolve(own, raw, &mut unique, problems)).collect();
+    tracks::advise_on_unused(raw, problems);
+    let (routers, hooks): (Vec<_>, Vec<_>) =
+        routers.into_iter().collect::<Option<Vec<_>>>()?.into_iter().unzip();
+    let hooks = routers.iter().map(|router| router.name.clone()).zip(hooks);
+    Some(Config {
+        agent: agent?,
+        checks: checks.into_iter().collect::<Option<_>>()?,
+        hooks: hooks.filter_map(|(name, hooks)| Some((name, hooks?))).collect(),
+        routers,
+    })
+}
+
+fn agent(raw: &RawConfig) -> Option<Agent> {
+    Some(Agent {
+        node_name: raw.node_name.optional()?,
+        realtime: raw.realtime.or_default(super::Realtime::Off)?,
+    })
+}
+
+fn check(raw: &RawCheck, unique: &mut Unique, problems: &mut Problems) -> Option<CheckSpec> {
+    let name = required(&raw.name, "name", "name = \"nginx\"", &raw.span, problems);
+    if let Some(name) = &name {
+        unique.check(name, problems);
+    }
+    let example = "command = [\"/usr/bin/systemctl\", \"is-active\", \"--quiet\", \"nginx\"]";
+    let command = required(&raw.command, "command", example, &raw.span, problems);
+    let interval = raw.interval.or_default(Duration::from_secs(2));
+    let timeout = raw.timeout.or_default(interval?.min(CheckSpec::LONGEST_DEFAULT_TIMEOUT));
+    if let (Some(interval), Some(timeout), Some(set)) = (interval, timeout, raw.timeout.spanned())
+        && timeout > interval
+    {
+        let message = "`timeout` is longer than `interval`: a command that hangs delays the next run";
+        problems.warning(set.span(), message, "write a timeout up to the interval (runs never overlap)");
+    }
+    Some(CheckSpec {
+        name: name?.into_inner(),
+        command: command?.into_inner(),
+        interval: interval?,
+        timeout: timeout?,
+        rise: raw.rise.optional()?.map_or(2, std::num::NonZeroU8::get),
+        fall: raw.fall.optional()?.map_or(3, std::num::NonZeroU8::get),
+        user: raw.user.optional()?,
+    })
+}
+
+/// The value of a key that must be there.
+fn required<T: Clone>(
+    key: &Key<T>,
+    name: &str,
+    example: &str,
+    table: &Range<usize>,
+    problems: &mut Problems,
+) -> Option<Spanned<T>> {
+    if matches!(key, Key::Absent) {
+        problems.error(table.clone(), format!("`{name}` is missing here"), format!("add {example}"));
+    }
+    key.spanned().cloned()
+}

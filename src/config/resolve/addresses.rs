@@ -1,0 +1,149 @@
+//! The addresses of one virtual router: one member a family, IPv6 with its link-local address first
+//! (RFC 9568 §5.2.9, errata 8300).
+
+use super::required;
+use super::unique::{Link, Unique};
+use crate::config::address::{is_link_local, virtual_link_local, written};
+use crate::config::document::Key;
+use crate::config::problem::Problems;
+use crate::config::raw::RawRouter;
+use crate::config::value::{AddressList, Completeness, RawLinkLocal};
+use crate::protocol::{LinkLocalRule, MemberSpec};
+use crate::types::{Family, Vrid};
+use ipnet::IpNet;
+use std::ops::Range;
+use toml::Spanned;
+
+/// Count IPvX Addr is one octet: RFC9568-5.2.5-3.
+const MOST_ADDRESSES: usize = 255;
+/// What one Ethernet frame of 1500 octets carries: IPv6 and VRRP headers, then 16 octets each. An
+/// advertisement is never fragmented.
+const MOST_IPV6_AT_1500: usize = (1500 - 40 - 8) / 16;
+
+/// The keys that decide about addresses, defaults applied.
+pub(super) struct Lists<'r> {
+    pub(super) excluded: &'r Key<AddressList>,
+    pub(super) link_local: &'r Key<RawLinkLocal>,
+    pub(super) link: Link,
+}
+
+/// Families and addresses of one router.
+#[derive(Debug)]
+pub(super) struct Members {
+    pub(super) members: Vec<MemberSpec>,
+    pub(super) rule: LinkLocalRule,
+}
+
+/// Checks the lists and sorts them by family. The families of the answer are right even where
+/// `problems` has more to say; `None` if they cannot be known.
+pub(super) fn resolve(
+    raw: &RawRouter,
+    lists: &Lists<'_>,
+    unique: &mut Unique,
+    problems: &mut Problems,
+) -> Option<Members> {
+    let example = "addresses = [\"192.0.2.50/24\"]";
+    let listed = required(&raw.addresses, "addresses", example, &raw.span, problems);
+    let excluded = lists.excluded.spanned();
+    let everything = listed.iter().chain(excluded).flat_map(|list| &list.get_ref().read);
+    everything.for_each(|net| unique.address(lists.link, net, problems));
+    let listed = listed?;
+    let whole = listed.get_ref().completeness == Completeness::Whole;
+    // RFC9568-6.1-7
+    if whole && listed.get_ref().read.is_empty() {
+        // RFC9568-6.1-7
+        problems.error(listed.span(), "a virtual router needs an address", format!("write {example}"));
+    }
+    let of = |family: Family, list: &AddressList| -> Vec<IpNet> {
+        let nets = list.read.iter().map(|net| *net.get_ref());
+        nets.filter(|net| Family::of(net.addr()) == family).collect()
+    };
+    let (mut members, mut rule) = (Vec::new(), LinkLocalRule::Require);
+    // RFC9568-5.2.9-4: in the order of the configuration, but for the link-local one.
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let mut addresses = of(family, listed.get_ref());
+        let excluded_here = excluded.map(|list| of(family, list.get_ref())).unwrap_or_default();
+        if whole && addresses.is_empty() && !excluded_here.is_empty() {
+            orphaned(family, excluded?.span(), problems);
+        }
+        if family == Family::Ipv6 && !addresses.is_empty() {
+            rule = link_local_first(&mut addresses, &listed, raw.vrid.spanned(), lists, unique, problems);
+        }
+        count(family, addresses.len(), &listed.span(), problems);
+        if !addresses.is_empty() {
+            members.push(MemberSpec { family, addresses, excluded: excluded_here });
+        }
+    }
+    let no_ipv6 = members.iter().all(|member| member.family == Family::Ipv4);
+    if let (true, true, Some(set)) = (whole, no_ipv6, own_link_local(raw)) {
+        problems.error(set, "`link_local` without an IPv6 address", "remove it, or add an IPv6 address");
+    }
+    (whole && !members.is_empty()).then_some(Members { members, rule })
+}
+
+/// An address given as `link_local` in the router itself; in `[defaults]` it may serve others.
+fn own_link_local(raw: &RawRouter) -> Option<Range<usize>> {
+    raw.keys.link_local.spanned().and_then(|rule| match rule.get_ref() {
+        RawLinkLocal::Address(_) => Some(rule.span()),
+        RawLinkLocal::Auto | RawLinkLocal::AsListed => None,
+    })
+}
+
+fn orphaned(family: Family, span: Range<usize>, problems: &mut Problems) {
+    let name = written(family);
+    let message = format!("`excluded_addresses` has {name} addresses and `addresses` has none");
+    let help = format!("move one {name} address to `addresses`, so that there is an election");
+    problems.error(span, message, help);
+}
+
+/// Brings a link-local address to the front of a list of IPv6 addresses, as `link_local` says:
+/// RFC9568-5.2.9-2.
+fn link_local_first(
+    addresses: &mut Vec<IpNet>,
+    listed: &Spanned<AddressList>,
+    vrid: Option<&Spanned<Vrid>>,
+    lists: &Lists<'_>,
+    unique: &mut Unique,
+    problems: &mut Problems,
+) -> LinkLocalRule {
+    let (wanted, span) = match lists.link_local {
+        Key::Is(key) => (*key.get_ref(), key.span()),
+        Key::Absent | Key::Wrong => (RawLinkLocal::Auto, listed.span()),
+    };
+    let position = match wanted {
+        RawLinkLocal::AsListed => return LinkLocalRule::Lenient,
+        RawLinkLocal::Auto => addresses.iter().position(|net| is_link_local(net.addr())),
+        RawLinkLocal::Address(net) => addresses.iter().position(|other| other.addr() == net.addr()),
+    };
+    let first = match (position, wanted) {
+        (Some(position), _) => Some(addresses.remove(position)),
+        (None, RawLinkLocal::Address(net)) => {
+            unique.address(lists.link, &Spanned::new(span, net), problems);
+            Some(net)
+        }
+        (None, RawLinkLocal::Auto | RawLinkLocal::AsListed) => vrid.map(|vrid| {
+            let net = virtual_link_local(*vrid.get_ref());
+            unique.derived(lists.link, &Spanned::new(span, net), problems);
+            net
+        }),
+    };
+    if let Some(first) = first {
+        addresses.insert(0, first);
+    }
+    LinkLocalRule::Require
+}
+
+fn count(family: Family, count: usize, span: &Range<usize>, problems: &mut Problems) {
+    if count > MOST_ADDRESSES {
+        let message = format!("{count} {} addresses are more than an advertisement lists", written(family));
+        let help = "leave 255, and write the others as `excluded_addresses`";
+        problems.error(span.clone(), message, help);
+    } else if family == Family::Ipv6 && count > MOST_IPV6_AT_1500 {
+        let need = 40 + 8 + 16 * count;
+        let message = format!("{count} IPv6 addresses need an MTU of {need}");
+        let help = format!(
+            "leave {MOST_IPV6_AT_1500} for an MTU of 1500, and write the others as `excluded_addresses`"
+        );
+        problems.warning(span.clone(), message, help);
+    }
+}

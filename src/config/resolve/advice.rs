@@ -1,0 +1,101 @@
+//! Warnings about one virtual router: legal, and probably not meant.
+
+use crate::config::Realtime;
+use crate::config::document::Key;
+use crate::config::problem::Problems;
+use crate::config::raw::{RawConfig, RawRouter, RawTrack};
+use crate::protocol::{RouterSpec, Track};
+use crate::types::{Preempt, Role};
+use std::time::Duration;
+
+/// Shorter intervals than this need a thread that the scheduler does not forget.
+const WANTS_REALTIME: Duration = Duration::from_millis(100);
+
+/// All of it.
+pub(super) fn on_router(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, problems: &mut Problems) {
+    on_timing(raw, file, spec, problems);
+    match spec.role {
+        Role::Owner => {}
+        Role::Contender { priority, preempt: Preempt::Forbid } => {
+            on_fixed_active(raw, file, spec, problems);
+            on_weights(raw, file, spec, priority.get(), problems);
+        }
+        Role::Contender { priority, preempt: Preempt::Allow } => {
+            on_weights(raw, file, spec, priority.get(), problems);
+        }
+    }
+    on_families(raw, file, spec, problems);
+    on_own_interface(raw, file, spec, problems);
+}
+
+fn on_timing(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, problems: &mut Problems) {
+    let realtime = file.realtime.or_default(Realtime::Off) == Some(Realtime::On);
+    if let Some(set) = raw.keys.interval.or(&file.defaults.interval).spanned()
+        && spec.interval.period() < WANTS_REALTIME
+        && !realtime
+    {
+        let message = format!("at {} a busy machine misses advertisements", spec.interval);
+        problems.warning(set.span(), message, "write realtime = true in [agent]");
+    }
+    if let Some(set) = raw.keys.down_adverts.or(&file.defaults.down_adverts).spanned()
+        && spec.down_adverts.get() == 1
+    {
+        let message = "with `down_adverts = 1` one lost packet is a failover";
+        problems.warning(set.span(), message, "write at least 2; RFC 9568 has 3");
+    }
+}
+
+/// Preempt_Mode False: what depends on displacing a lower priority never happens here.
+fn on_fixed_active(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, problems: &mut Problems) {
+    if let Some(set) = raw.keys.preempt_delay.or(&file.defaults.preempt_delay).spanned()
+        && !spec.preempt_delay.is_zero()
+    {
+        let message = "`preempt_delay` does nothing while `preempt = false`";
+        problems.warning(set.span(), message, "remove one of the two");
+    }
+    let weighted = spec.tracks.iter().any(|track| match track {
+        Track::WeightedCheck(..) => true,
+        Track::Check(_) | Track::Interface(_) => false,
+    });
+    if let (Some(set), true) = (raw.keys.preempt.or(&file.defaults.preempt).spanned(), weighted) {
+        let message = "with `preempt = false` weights move nothing to this node";
+        let help = "remove the weight, so that failing is a fault, or allow preemption";
+        problems.warning(set.span(), message, help);
+    }
+}
+
+/// 254 is the highest priority of a contender: what a weight would add to it is lost.
+fn on_weights(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, priority: u8, problems: &mut Problems) {
+    let raised = spec.tracks.iter().fold(i32::from(priority), |sum, track| match track {
+        Track::WeightedCheck(_, weight) => sum + i32::from(*weight).max(0),
+        Track::Check(_) | Track::Interface(_) => sum,
+    });
+    if let (Some(set), true) = (raw.keys.tracks.or(&file.defaults.tracks).spanned(), raised > 254) {
+        let message = format!("the weights raise the priority to {raised}; it stops at 254");
+        problems.warning(set.span(), message, "write a lower priority or smaller weights");
+    }
+}
+
+/// Equal priorities are decided by addresses, which can rank two nodes differently in each family.
+fn on_families(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, problems: &mut Problems) {
+    let unset = matches!(raw.keys.role.or(&file.defaults.role), Key::Absent);
+    if spec.members.len() > 1 && unset {
+        let message = format!("\"{}\" has both families and no `priority`", spec.name);
+        let help = "write a different one on each node: else addresses decide, and the families may disagree";
+        problems.warning(raw.span.clone(), message, help);
+    }
+}
+
+fn on_own_interface(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, problems: &mut Problems) {
+    let list = raw.keys.tracks.or(&file.defaults.tracks).spanned();
+    for track in list.iter().flat_map(|list| list.get_ref()) {
+        match track {
+            RawTrack::Interface(interface) if *interface.get_ref() == spec.interface => {
+                let message =
+                    format!("{} is this router's own interface, tracked in any case", spec.interface);
+                problems.warning(interface.span(), message, "remove it from `track`");
+            }
+            RawTrack::Interface(_) | RawTrack::Check { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! One `[[virtual_router]]`, with `[defaults]` below it.
+
+use super::addresses::{self, Lists, Members};
+use super::unique::{Link, Unique};
+use super::{advice, hooks, required, tracks};
+use crate::config::RouterHooks;
+use crate::config::address::written;
+use crate::config::document::Key;
+use crate::config::problem::Problems;
+use crate::config::raw::{RawConfig, RawRouter, RouterKeys};
+use crate::config::value::RawRole;
+use crate::protocol::{AnnounceSpec, ChecksumPolicy, RouterSpec};
+use crate::types::{AdverInterval, Family, Preempt, Priority, Role};
+use std::net::IpAddr;
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+/// Active_Down_Interval is 3 intervals and the skew (RFC 9568 §6.1).
+const DOWN_ADVERTS: NonZeroU8 = NonZeroU8::MIN.saturating_add(2);
+
+/// Resolves one router. `None` only after a report.
+pub(super) fn resolve(
+    raw: &RawRouter,
+    file: &RawConfig,
+    unique: &mut Unique,
+    problems: &mut Problems,
+) -> Option<(RouterSpec, Option<RouterHooks>)> {
+    let (own, defaults) = (&raw.keys, &file.defaults);
+    let name = required(&raw.name, "name", "name = \"web\"", &raw.span, problems);
+    if let Some(name) = &name {
+        unique.router(name, problems);
+    }
+    let example = "interface = \"eth0\", or the same to [defaults]";
+    let interface =
+        required(own.interface.or(&defaults.interface), "interface", example, &raw.span, problems);
+    let interface = interface.map(|interface| *interface.get_ref());
+    let vrid = required(&raw.vrid, "vrid", "vrid = 51, the same on all nodes", &raw.span, problems);
+    let lists = Lists {
+        excluded: own.excluded.or(&defaults.excluded),
+        link_local: own.link_local.or(&defaults.link_local),
+        link: interface.map_or(Link::Unknown(raw.span.start), Link::Of),
+    };
+    let members = addresses::resolve(raw, &lists, unique, problems);
+    let families: Vec<_> = members.iter().flat_map(|m| &m.members).map(|m| m.family).collect();
+    if let (Some(interface), Some(vrid)) = (interface, &vrid) {
+        unique.instance(interface, vrid, &families, problems);
+    }
+    let raw_role = own.role.or(&defaults.role);
+    let role = role(own, defaults, problems);
+    let source_address = source_address(own, defaults, members.as_ref(), raw_role, problems);
+    let tracked = match own.tracks.or(&defaults.tracks) {
+        Key::Absent => Some(Vec::new()),
+        Key::Wrong => None,
+        Key::Is(list) => {
+            let role = raw_role.spanned().map(|role| *role.get_ref());
+            Some(tracks::resolve(list.get_ref(), &file.checks, role, problems))
+        }
+    };
+    let timing = timing(own, defaults);
+    let hooks = hooks::resolve(&own.hooks, &defaults.hooks);
+    let (role, preempt_delay) = role?;
+    let (interval, down_adverts, announce) = timing?;
+    let Members { members, rule } = members?;
+    let spec = RouterSpec {
+        name: name?.into_inner(),
+        interface: interface?,
+        vrid: vrid?.into_inner(),
+        role,
+        interval,
+        down_adverts,
+        preempt_delay,
+        checksum: own.checksum.or(&defaults.checksum).or_default(ChecksumPolicy::Auto)?,
+        link_local: rule,
+        source_address: source_address?,
+        members,
+        tracks: tracked?,
+        announce,
+    };
+    advice::on_router(raw, file, &spec, problems);
+    let hooks = hooks?;
+    if let Some(hooks) = &hooks {
+        hooks::advise(&own.hooks, hooks, spec.interval.period(), problems);
+    }
+    Some((spec, hooks))
+}
+
+/// Periods and counts.
+fn timing(own: &RouterKeys, defaults: &RouterKeys) -> Option<(AdverInterval, NonZeroU8, AnnounceSpec)> {
+    let usual = AnnounceSpec::default();
+    let interval = own.interval.or(&defaults.interval).or_default(AdverInterval::default())?;
+    let down_adverts = own.down_adverts.or(&defaults.down_adverts).or_default(DOWN_ADVERTS)?;
+    let announce = AnnounceSpec {
+        repeat: own.repeat.or(&defaults.repeat).or_default(usual.repeat)?,
+        delay: own.delay.or(&defaults.delay).or_default(usual.delay)?,
+        refresh: own.refresh.or(&defaults.refresh).or_default(usual.refresh)?,
+    };
+    Some((interval, down_adverts, announce))
+}
+
+/// Priority and Preempt_Mode, and how long a preemption waits. An owner has neither (RFC 9568 §6.1):
+/// to write them beside it is an error, to have them as a default for other routers is none.
+fn role(own: &RouterKeys, defaults: &RouterKeys, problems: &mut Problems) -> Option<(Role, Duration)> {
+    match own.role.or(&defaults.role).or_default(RawRole::Priority(Priority::default()))? {
+        RawRole::Owner => {
+            let preempt = own.preempt.spanned().map(|key| ("preempt", key.span()));
+            let delay = own.preempt_delay.spanned().map(|key| ("preempt_delay", key.span()));
+            for (key, span) in preempt.into_iter().chain(delay) {
+                let message = format!("`{key}` means nothing to an owner: it always preempts at once");
+                problems.error(span, message, "remove it, or write a priority from 1 to 254");
+            }
+            Some((Role::Owner, Duration::ZERO))
+        }
+        RawRole::Priority(priority) => {
+            let preempt = own.preempt.or(&defaults.preempt).or_default(Preempt::Allow)?;
+            let delay = own.preempt_delay.or(&defaults.preempt_delay).or_default(Duration::ZERO)?;
+            Some((Role::Contender { priority, preempt }, delay))
+        }
+    }
+}
+
+/// The source must be an address of this node: of one of the router's families, and not one that
+/// moves (RFC 9568 §5.1.1.1), unless the node owns it.
+fn source_address(
+    own: &RouterKeys,
+    defaults: &RouterKeys,
+    members: Option<&Members>,
+    role: &Key<RawRole>,
+    problems: &mut Problems,
+) -> Option<Option<IpAddr>> {
+    let key = own.source_address.or(&defaults.source_address);
+    let (Some(source), Some(members)) = (key.spanned(), members) else { return key.optional() };
+    let address = *source.get_ref();
+    let family = Family::of(address);
+    let Some(member) = members.members.iter().find(|member| member.family == family) else {
+        let name = written(family);
+        let message = format!("`source_address` is {name}, and this router has no {name} address");
+        problems.error(source.span(), message, "write one of the other family, or remove it");
+        return None;
+    };
+    let mut moving = member.addresses.iter().chain(&member.excluded);
+    let owner = role.spanned().is_some_and(|role| *role.get_ref() == RawRole::Owner);
+    if !owner && moving.any(|net| net.addr() == address) {
+        let message = "`source_address` is one of the virtual addresses, which move";
+        problems.error(source.span(), message, "write an address that stays on the interface, or remove it");
+        return None;
+    }
+    Some(Some(address))
+}

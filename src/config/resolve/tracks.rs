@@ -1,0 +1,88 @@
+//! What a virtual router tracks: names that exist, each once.
+
+use crate::config::problem::{Problems, shown};
+use crate::config::raw::{RawCheck, RawConfig, RawTrack};
+use crate::config::schema::nearest;
+use crate::config::value::RawRole;
+use crate::protocol::{CheckName, Track};
+use crate::types::InterfaceName;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use toml::Spanned;
+
+/// Checks the entries of one router.
+pub(super) fn resolve(
+    raw: &[RawTrack],
+    checks: &[RawCheck],
+    role: Option<RawRole>,
+    problems: &mut Problems,
+) -> Vec<Track> {
+    let mut checks_seen: BTreeMap<&CheckName, Range<usize>> = BTreeMap::new();
+    let mut interfaces_seen: BTreeMap<&InterfaceName, Range<usize>> = BTreeMap::new();
+    let mut tracks = Vec::new();
+    for track in raw {
+        match track {
+            RawTrack::Check { check, weight } => {
+                exists(check, checks, problems);
+                once(&mut checks_seen, check, problems);
+                if let (Some(RawRole::Owner), Some(weight)) = (role, weight) {
+                    let message = "a weight cannot change the priority of an owner: it is always 255";
+                    let help = "remove the weight: failing is then a fault";
+                    problems.error(weight.span(), message, help);
+                }
+                let name = check.get_ref().clone();
+                tracks.push(match weight {
+                    Some(weight) => Track::WeightedCheck(name, *weight.get_ref()),
+                    None => Track::Check(name),
+                });
+            }
+            RawTrack::Interface(interface) => {
+                once(&mut interfaces_seen, interface, problems);
+                tracks.push(Track::Interface(*interface.get_ref()));
+            }
+        }
+    }
+    tracks
+}
+
+/// Checks that nothing tracks: they run, and nobody listens.
+pub(super) fn advise_on_unused(raw: &RawConfig, problems: &mut Problems) {
+    let lists = raw.routers.iter().filter_map(|router| router.keys.tracks.or(&raw.defaults.tracks).spanned());
+    let used: BTreeSet<_> = lists
+        .flat_map(|list| list.get_ref())
+        .filter_map(|track| match track {
+            RawTrack::Check { check, .. } => Some(check.get_ref()),
+            RawTrack::Interface(_) => None,
+        })
+        .collect();
+    for name in raw.checks.iter().filter_map(|check| check.name.spanned()) {
+        if !used.contains(name.get_ref()) {
+            let name_shown = shown(&name.get_ref().0);
+            let message = format!("no virtual router tracks the check \"{name_shown}\"");
+            let help = format!("write track = [{{ check = \"{name_shown}\" }}] where it matters");
+            problems.warning(name.span(), message, help);
+        }
+    }
+}
+
+fn exists(name: &Spanned<CheckName>, checks: &[RawCheck], problems: &mut Problems) {
+    let known = || checks.iter().filter_map(|check| check.name.spanned()).map(|name| &*name.get_ref().0);
+    let wanted = &*name.get_ref().0;
+    if known().any(|known| known == wanted) {
+        return;
+    }
+    let help = match nearest(wanted, known()) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => format!("add a [[check]] with name = \"{wanted}\""),
+    };
+    problems.error(name.span(), format!("there is no check called \"{wanted}\""), help);
+}
+
+fn once<'r, K: Ord>(seen: &mut BTreeMap<&'r K, Range<usize>>, name: &'r Spanned<K>, problems: &mut Problems) {
+    if let Some(first) = seen.get(name.get_ref()) {
+        let problem = problems.error(name.span(), "this is tracked twice", "remove one of the two");
+        problem.related(first.clone(), "first here");
+    } else {
+        seen.insert(name.get_ref(), name.span());
+    }
+}

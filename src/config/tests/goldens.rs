@@ -1,0 +1,45 @@
+//! What people and programs see of a bad file and of a doubtful one, compared with
+//! `tests/goldens/config/`. After an intended change: `INSTA_UPDATE=always cargo test --lib config`.
+
+use crate::config::{report, resolve};
+
+const BAD: &str = include_str!("../../../tests/goldens/config/bad.toml");
+const DOUBTFUL: &str = include_str!("../../../tests/goldens/config/doubtful.toml");
+
+fn compare(name: &str, shown: String) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/config"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.bind(|| insta::assert_snapshot!(name, shown));
+}
+
+#[test]
+fn a_bad_file_is_explained_in_one_go() {
+    let errors = resolve(BAD, "vrrpd.toml").expect_err("it is bad");
+    let shown = report::text(BAD, &errors, &[], report::Style::Plain);
+    let too_wide: Vec<_> = shown.lines().filter(|line| line.chars().count() > 80).collect();
+    assert_eq!(too_wide, Vec::<&str>::new(), "it must fit a terminal of 80 columns");
+    compare("bad", shown);
+    compare("bad-json", report::json(&errors, &[]));
+}
+
+#[test]
+fn a_doubtful_file_is_accepted_with_warnings() {
+    let resolved = resolve(DOUBTFUL, "vrrpd.toml").expect("it is legal");
+    compare("doubtful", report::text(DOUBTFUL, &[], &resolved.warnings, report::Style::Plain));
+    compare("doubtful-json", report::json(&[], &resolved.warnings));
+}
+
+#[test]
+fn colours_are_only_for_terminals() {
+    let errors = resolve("", "vrrpd.toml").expect_err("it is empty");
+    assert!(!report::text("", &errors, &[], report::Style::Plain).contains('\u{1b}'));
+    assert!(report::text("", &errors, &[], report::Style::Colour).contains('\u{1b}'));
+}
+
+#[test]
+fn errors_display_as_compilers_do() {
+    let errors = resolve("[agent]\nnode = 1\n", "/etc/vrrpd/vrrpd.toml").expect_err("node is unknown");
+    let shown: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(shown[1], "/etc/vrrpd/vrrpd.toml:2:1: unknown key `node` in [agent]");
+}

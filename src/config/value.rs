@@ -1,0 +1,334 @@
+//! Readers: one value of the document to one of our types. Each reports what is wrong, with an
+//! example of what to write, and answers `None`.
+
+use super::address;
+use super::document::Item;
+use super::duration;
+use super::problem::{Problems, shown};
+use crate::protocol::{CheckName, ChecksumPolicy};
+use crate::types::{AdverInterval, InterfaceName, Preempt, Priority, RouterName, Vrid};
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::num::NonZeroU8;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+use toml::Spanned;
+use toml::de::DeValue;
+
+/// `priority`: a number, or the owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RawRole {
+    Owner,
+    Priority(Priority),
+}
+
+/// `link_local`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RawLinkLocal {
+    Auto,
+    AsListed,
+    Address(IpNet),
+}
+
+/// `addresses`: what could be read of it.
+#[derive(Debug, Clone)]
+pub(super) struct AddressList {
+    pub(super) read: Vec<Spanned<IpNet>>,
+    /// Whether that is all, so that it can be said what is missing.
+    pub(super) completeness: Completeness,
+}
+
+/// Whether a list was read in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Completeness {
+    Whole,
+    Partial,
+}
+
+pub(super) fn text<'d>(item: Item<'d>, example: &str, problems: &mut Problems) -> Option<&'d str> {
+    let text = item.value.as_str();
+    if text.is_none() {
+        item.refuse("text in quotes", &format!("{} = {example}", item.key), problems);
+    }
+    text
+}
+
+pub(super) fn flag(item: Item<'_>, problems: &mut Problems) -> Option<bool> {
+    let flag = item.value.as_bool();
+    if flag.is_none() {
+        let key = item.key;
+        item.refuse("true or false", &format!("{key} = true or {key} = false, without quotes"), problems);
+    }
+    flag
+}
+
+/// A whole number within limits.
+pub(super) fn number(
+    item: Item<'_>,
+    range: RangeInclusive<i64>,
+    example: i64,
+    problems: &mut Problems,
+) -> Option<i64> {
+    let number = integer(item).filter(|number| range.contains(number));
+    if number.is_none() {
+        let wanted = format!("a number from {} to {}", range.start(), range.end());
+        item.refuse(&wanted, &format!("{} = {example}", item.key), problems);
+    }
+    number
+}
+
+fn integer(item: Item<'_>) -> Option<i64> {
+    item.value.as_integer().and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok())
+}
+
+/// A whole number from 1 to `max`.
+pub(super) fn count(item: Item<'_>, max: u8, example: i64, problems: &mut Problems) -> Option<NonZeroU8> {
+    let number = number(item, 1..=i64::from(max), example, problems)?;
+    u8::try_from(number).ok().and_then(NonZeroU8::new)
+}
+
+pub(super) fn vrid(item: Item<'_>, problems: &mut Problems) -> Option<Vrid> {
+    let number = number(item, 1..=255, 51, problems)?;
+    u8::try_from(number).ok().and_then(|vrid| Vrid::new(vrid).ok())
+}
+
+pub(super) fn role(item: Item<'_>, problems: &mut Problems) -> Option<RawRole> {
+    let wanted = "a number from 1 to 254, or \"owner\"";
+    let number = integer(item);
+    let priority = number.and_then(|n| u8::try_from(n).ok()).and_then(|n| Priority::new(n).ok());
+    match (priority, item.value.as_str()) {
+        (Some(priority), _) => return Some(RawRole::Priority(priority)),
+        (None, Some("owner")) => return Some(RawRole::Owner),
+        (None, Some(_) | None) => {}
+    }
+    let write = match number {
+        Some(255) => "priority = \"owner\" if the addresses are this node's own",
+        Some(_) | None => "priority = 100",
+    };
+    item.refuse(wanted, write, problems);
+    None
+}
+
+pub(super) fn preempt(item: Item<'_>, problems: &mut Problems) -> Option<Preempt> {
+    flag(item, problems).map(|allow| if allow { Preempt::Allow } else { Preempt::Forbid })
+}
+
+/// A duration within limits.
+pub(super) fn duration(
+    item: Item<'_>,
+    range: RangeInclusive<Duration>,
+    example: &str,
+    problems: &mut Problems,
+) -> Option<Duration> {
+    let read = item.value.as_str().map(duration::parse);
+    if let Some(Ok(duration)) = read
+        && range.contains(&duration)
+    {
+        return Some(duration);
+    }
+    let (least, most) = (duration::text(*range.start()), duration::text(*range.end()));
+    let write = match (integer(item), read) {
+        (Some(n), _) => with_unit(item.key, n, &range).unwrap_or(format!("{} = \"{example}\"", item.key)),
+        (_, Some(Err(reason))) => format!("{} = \"{example}\"; what stands there {reason}", item.key),
+        (_, Some(Ok(_)) | None) => format!("{} = \"{example}\"", item.key),
+    };
+    item.refuse(&format!("a duration from \"{least}\" to \"{most}\""), &write, problems);
+    None
+}
+
+/// What a number without a unit may have meant.
+fn with_unit(key: &str, number: i64, range: &RangeInclusive<Duration>) -> Option<String> {
+    ["s", "ms"]
+        .map(|unit| format!("{number}{unit}"))
+        .into_iter()
+        .find(|text| duration::parse(text).is_ok_and(|duration| range.contains(&duration)))
+        .map(|text| format!("the unit: {key} = \"{text}\""))
+}
+
+pub(super) fn adver_interval(item: Item<'_>, problems: &mut Problems) -> Option<AdverInterval> {
+    let longest = Duration::from_millis(40_950);
+    let read = duration(item, AdverInterval::MIN.period()..=longest, "1s", problems)?;
+    let interval = AdverInterval::from_duration(read).ok();
+    if interval.is_none() {
+        let step = AdverInterval::MIN.period().as_nanos();
+        let below = Duration::from_nanos(u64::try_from(read.as_nanos() / step * step).unwrap_or_default());
+        let write = format!("{} = \"{}\"", item.key, duration::text(below));
+        item.refuse("a multiple of \"10ms\"", &write, problems);
+    }
+    interval
+}
+
+pub(super) fn interface(item: Item<'_>, problems: &mut Problems) -> Option<InterfaceName> {
+    let text = text(item, "\"eth0\"", problems)?;
+    let name = text.parse().ok();
+    if name.is_none() {
+        let help = "write a name that `ip link` shows: 1 to 15 characters without / : or space";
+        problems.error(item.span(), format!("\"{}\" cannot name an interface", shown(text)), help);
+    }
+    name
+}
+
+pub(super) fn router_name(item: Item<'_>, problems: &mut Problems) -> Option<RouterName> {
+    let text = text(item, "\"web\"", problems)?;
+    let name = text.parse().ok();
+    if name.is_none() {
+        let help = "write 1 to 64 of A-Z a-z 0-9 . _ - and no - in front";
+        problems.error(item.span(), format!("\"{}\" cannot be a name", shown(text)), help);
+    }
+    name
+}
+
+/// Checks are named like routers: both names are typed and shown in the same places.
+pub(super) fn check_name(item: Item<'_>, problems: &mut Problems) -> Option<CheckName> {
+    router_name(item, problems).map(|name| CheckName(name.as_str().into()))
+}
+
+/// What the node or a user is called.
+pub(super) fn word(item: Item<'_>, example: &str, problems: &mut Problems) -> Option<String> {
+    let text = text(item, example, problems)?;
+    let legal = |c: char| c.is_ascii_graphic() && !"/:\"'\\".contains(c);
+    if text.is_empty() || text.len() > 64 || text.starts_with('-') || !text.chars().all(legal) {
+        let wanted = "1 to 64 letters, digits and . _ -";
+        item.refuse(wanted, &format!("{} = {example}", item.key), problems);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+pub(super) fn checksum(item: Item<'_>, problems: &mut Problems) -> Option<ChecksumPolicy> {
+    match item.value.as_str() {
+        Some("auto") => Some(ChecksumPolicy::Auto),
+        Some("rfc9568") => Some(ChecksumPolicy::Rfc9568),
+        Some("rfc5798") => Some(ChecksumPolicy::Rfc5798),
+        Some(_) | None => {
+            item.refuse("\"auto\", \"rfc9568\" or \"rfc5798\"", "checksum = \"auto\"", problems);
+            None
+        }
+    }
+}
+
+pub(super) fn link_local(item: Item<'_>, problems: &mut Problems) -> Option<RawLinkLocal> {
+    match text(item, "\"auto\"", problems)? {
+        "auto" => Some(RawLinkLocal::Auto),
+        "none" => Some(RawLinkLocal::AsListed),
+        text => {
+            let net = match text.parse() {
+                Ok(bare) => address::link_local_net(bare),
+                Err(_) => net(item, text, problems)?,
+            };
+            if !address::is_link_local(net.addr()) {
+                let wanted = "\"auto\", \"none\" or an address in fe80::/10";
+                item.refuse(wanted, "link_local = \"auto\"", problems);
+                return None;
+            }
+            Some(RawLinkLocal::Address(net))
+        }
+    }
+}
+
+pub(super) fn addresses(item: Item<'_>, problems: &mut Problems) -> Option<AddressList> {
+    let example = format!("{} = [\"192.0.2.50/24\"]", item.key);
+    let Some(elements) = item.elements() else {
+        item.refuse("a list of addresses", &example, problems);
+        return None;
+    };
+    let mut list = AddressList { read: Vec::new(), completeness: Completeness::Whole };
+    for element in elements {
+        let read = match element.value.as_str() {
+            Some(text) => net(element, text, problems),
+            None => {
+                element.refuse("a list of addresses in quotes", &example, problems);
+                None
+            }
+        };
+        match read {
+            Some(net) => list.read.push(Spanned::new(element.span(), net)),
+            None => list.completeness = Completeness::Partial,
+        }
+    }
+    Some(list)
+}
+
+fn net(item: Item<'_>, text: &str, problems: &mut Problems) -> Option<IpNet> {
+    address::parse(text).map_err(|error| problems.error(item.span(), error.message, error.help)).ok()
+}
+
+pub(super) fn source_address(item: Item<'_>, problems: &mut Problems) -> Option<IpAddr> {
+    let text = text(item, "\"192.0.2.10\"", problems)?;
+    let read = address::parse_bare(text)
+        .map_err(|error| problems.error(item.span(), error.message, error.help))
+        .ok()?;
+    // RFC 9568 §5.1.2.1: the source of an IPv6 advertisement is link-local.
+    if read.is_ipv6() && !address::is_link_local(read) {
+        item.refuse("link-local for IPv6", "an address in fe80::/10 of the interface", problems);
+        return None;
+    }
+    Some(read)
+}
+
+/// A program by its absolute path, and arguments.
+pub(super) fn command(item: Item<'_>, problems: &mut Problems) -> Option<Vec<String>> {
+    let example = command_example(item.key);
+    let wanted = format!("`{}` is a list: a program and its arguments", item.key);
+    let Some(elements) = item.elements() else {
+        let split = split_command(item.key, item.value);
+        problems.error(item.span(), wanted, format!("write {}", split.as_deref().unwrap_or(&example)));
+        return None;
+    };
+    let before = problems.error_count();
+    let mut words = Vec::new();
+    for element in elements {
+        match element.value.as_str() {
+            Some(word) if !word.contains('\0') => words.push(word.to_owned()),
+            Some(_) | None => element.refuse("a list of texts", &example, problems),
+        }
+    }
+    if problems.error_count() > before {
+        return None;
+    }
+    match words.first() {
+        None => {
+            problems.error(item.span(), wanted, format!("write {example}"));
+        }
+        Some(program) if !program.starts_with('/') || program.ends_with('/') => {
+            let message = format!("\"{}\" is not the absolute path of a program", shown(program));
+            let help = "write the whole path: there is no shell and no PATH to search";
+            problems.error(item.span(), message, help);
+        }
+        Some(_) => return Some(words),
+    }
+    None
+}
+
+/// As [`command`], or an empty list: none.
+pub(super) fn optional_command(item: Item<'_>, problems: &mut Problems) -> Option<Vec<String>> {
+    match item.value.as_array() {
+        Some(list) if list.is_empty() => Some(Vec::new()),
+        Some(_) | None => command(item, problems),
+    }
+}
+
+fn command_example(key: &str) -> String {
+    match key {
+        "command" => "command = [\"/usr/bin/pgrep\", \"haproxy\"]".to_owned(),
+        hook => format!("{hook} = [\"/etc/vrrpd/notify\"]"),
+    }
+}
+
+/// What a command line without quotes or shell operators would be as a list.
+fn split_command(key: &str, value: &DeValue<'_>) -> Option<String> {
+    let line = value.as_str().filter(|line| line.len() <= 120 && line.starts_with('/'))?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || " /._-=:@,+".contains(c);
+    let words: Vec<_> = line.split(' ').filter(|word| !word.is_empty()).map(|w| format!("\"{w}\"")).collect();
+    line.chars().all(plain).then(|| format!("{key} = [{}]", words.join(", ")))
+}
+
+/// -253..=253 without 0: more would move any priority beyond any other.
+pub(super) fn weight(item: Item<'_>, problems: &mut Problems) -> Option<i16> {
+    let weight = integer(item).filter(|n| *n != 0 && (-253..=253).contains(n));
+    if weight.is_none() {
+        let write = "weight = -60, or no weight: failing is then a fault";
+        item.refuse("a number from -253 to 253 but 0", write, problems);
+    }
+    weight.and_then(|weight| i16::try_from(weight).ok())
+}
