@@ -9,10 +9,12 @@
 //! | 1 | [`wire`] | bytes to representations and back |
 //! | 2 | [`protocol`] | the state machine, election, hand-over and deadlines: pure |
 //! | 3 | [`config`] | text to a checked configuration |
+//! | 4 | [`kernel`] | Linux: sockets, netlink |
 //!
 //! Floors 0 to 2 know no socket, clock, thread, file or log. [`sim`] uses only them.
 
 pub mod config;
+pub mod kernel;
 pub mod protocol;
 pub mod sim;
 pub mod types;

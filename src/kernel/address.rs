@@ -1,0 +1,164 @@
+//! One address of an interface, as the kernel lists it: from and to netlink messages.
+//!
+//! Owns the encoding (which attributes an address of ours carries) and the tag by which addresses
+//! of ours are known. Must not know sockets, nor why an address is wanted.
+
+use ipnet::IpNet;
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
+};
+use std::net::IpAddr;
+
+/// IFA_PROTO of the addresses that this agent installs: the number of the protocol, 112. Kernels
+/// before 5.18 do not keep it; there, addresses of ours are known only by being configured.
+pub const TAG: u8 = 112;
+
+/// An address as the kernel lists it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObservedAddress {
+    /// Of the interface.
+    pub index: u32,
+    /// The address, with its host part, and its prefix.
+    pub net: IpNet,
+    /// The far end of a point-to-point address.
+    pub peer: Option<IpAddr>,
+    /// Who installed it.
+    pub origin: Origin,
+    /// Its place in its IPv4 subnet.
+    pub rank: Rank,
+    /// Whether it may be used yet.
+    pub readiness: Readiness,
+    /// How far it is valid; [`AddressScope::Host`] never leaves the machine.
+    pub scope: AddressScope,
+}
+
+/// Who installed an address, by its tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// This agent, or a previous run of it.
+    Ours,
+    /// Anybody else.
+    Foreign,
+}
+
+/// IPv4: the first address of a subnet is primary. When a primary goes, the kernel takes its
+/// secondaries along, unless `promote_secondaries` is set. IPv6 knows only primaries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// Depends on a primary.
+    Secondary,
+    /// Stands alone.
+    Primary,
+}
+
+/// IPv6: where Duplicate Address Detection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// In use.
+    Ready,
+    /// Being probed: neither a source address nor answered for.
+    Tentative,
+    /// Somebody else answered the probe: will never be used.
+    Duplicate,
+}
+
+impl ObservedAddress {
+    /// Reads a message; `None` for what is no IPv4 or IPv6 address.
+    #[must_use]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; the other attributes are of no use")]
+    pub fn decode(message: &AddressMessage) -> Option<Self> {
+        let mut address = None;
+        let mut local = None;
+        let mut origin = Origin::Foreign;
+        let mut flags = AddressFlags::from_bits_retain(message.header.flags.bits().into());
+        for attribute in &message.attributes {
+            match attribute {
+                AddressAttribute::Address(a) => address = Some(*a),
+                AddressAttribute::Local(a) => local = Some(*a),
+                AddressAttribute::Flags(f) => flags = *f,
+                AddressAttribute::Protocol(p) if u8::from(*p) == TAG => origin = Origin::Ours,
+                _ => {}
+            }
+        }
+        // On point-to-point addresses IFA_ADDRESS is the far end and IFA_LOCAL ours; elsewhere they
+        // are equal (IPv4) or IFA_LOCAL is missing (IPv6).
+        let own = local.or(address)?;
+        Some(Self {
+            index: message.header.index,
+            net: IpNet::new(own, message.header.prefix_len).ok()?,
+            peer: address.filter(|a| *a != own),
+            origin,
+            rank: rank(own, flags),
+            readiness: readiness(flags),
+            scope: message.header.scope,
+        })
+    }
+
+    /// The message that removes exactly this address.
+    #[must_use]
+    pub fn removal(&self) -> AddressMessage {
+        let mut message = message(self.index, self.net);
+        let address = self.peer.unwrap_or(self.net.addr());
+        message.attributes =
+            vec![AddressAttribute::Local(self.net.addr()), AddressAttribute::Address(address)];
+        message
+    }
+}
+
+/// The message that installs an address of ours.
+///
+/// It is tagged. An IPv6 one skips Duplicate Address Detection, which would keep it unusable for a
+/// second (the election has decided whose it is), and has no preferred lifetime: a deprecated
+/// address answers, but is never chosen as the source of a connection that this host opens, so such
+/// connections survive a failover. IPv4 has no such notion: there a secondary address is not chosen.
+/// No broadcast address is set: that of the subnet comes with the host's own address.
+#[must_use]
+pub fn installation(index: u32, net: IpNet) -> AddressMessage {
+    let mut message = message(index, net);
+    let address = net.addr();
+    message.attributes = vec![
+        AddressAttribute::Local(address),
+        AddressAttribute::Address(address),
+        AddressAttribute::Protocol(AddressProtocol::Other(TAG)),
+    ];
+    if let IpAddr::V6(v6) = address {
+        // RFC9568-7.4-2. By installing it the kernel joins its solicited-node group: RFC9568-6.4.3-2.
+        if v6.is_unicast_link_local() {
+            message.header.scope = AddressScope::Link;
+        }
+        let mut lifetime = CacheInfo::default();
+        lifetime.ifa_valid = u32::MAX;
+        // RFC9568-7.4-2
+        message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+        message.attributes.push(AddressAttribute::CacheInfo(lifetime));
+    }
+    message
+}
+
+fn message(index: u32, net: IpNet) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = match net {
+        IpNet::V4(_) => AddressFamily::Inet,
+        IpNet::V6(_) => AddressFamily::Inet6,
+    };
+    message.header.prefix_len = net.prefix_len();
+    message.header.index = index;
+    message
+}
+
+/// The bit of IFA_F_SECONDARY means "temporary" on IPv6.
+fn rank(address: IpAddr, flags: AddressFlags) -> Rank {
+    if address.is_ipv4() && flags.contains(AddressFlags::Secondary) { Rank::Secondary } else { Rank::Primary }
+}
+
+/// An optimistic address may be used while it is being probed (RFC 4429).
+fn readiness(flags: AddressFlags) -> Readiness {
+    if flags.contains(AddressFlags::Dadfailed) {
+        Readiness::Duplicate
+    } else if flags.contains(AddressFlags::Tentative) && !flags.contains(AddressFlags::Optimistic) {
+        Readiness::Tentative
+    } else {
+        Readiness::Ready
+    }
+}

@@ -1,0 +1,85 @@
+//! The kernel filters in front of our raw sockets: classic BPF programs, as data.
+//!
+//! A raw socket of protocol 112 is handed every such packet that the host accepts, on any address. Of
+//! these only what was sent to the VRRP group is for us (RFC 9568 §5.1.1.2, §5.1.2.2); the rest must not
+//! take room in the queue. The filter is the only place where a packet may vanish uncounted, so it
+//! looks at nothing else: a wrong TTL, version, type, length or checksum must reach the counters
+//! (RFC 8347), and so must a VRID that is not configured here (`vrid-errors`).
+//!
+//! Not here, because a raw socket makes it superfluous: the protocol (the socket only gets 112), and
+//! fragments (the kernel delivers whole datagrams only; those it put together from fragments are
+//! recognised when they are received).
+
+use socket2::SockFilter;
+
+/// One instruction: `code`, the jumps if true and if false (instructions to skip), the operand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instruction {
+    code: u16,
+    if_true: u8,
+    if_false: u8,
+    operand: u32,
+}
+
+/// Load the 32-bit word at an offset.
+const LOAD_WORD: u16 = 0x20;
+/// Load the octet at an offset.
+const LOAD_OCTET: u16 = 0x30;
+/// Compare the loaded value with the operand and jump.
+const JUMP_EQUAL: u16 = 0x15;
+/// Accept as many octets as the operand says; 0 drops the packet.
+const RETURN: u16 = 0x06;
+/// Offsets from here count from the network header, wherever the packet's data starts (the kernel's
+/// `SKF_NET_OFF`, -0x100000).
+const NETWORK: u32 = 0xfff0_0000;
+/// All of the packet.
+const WHOLE: u32 = 0xffff_ffff;
+
+/// For sockets that only send: queue nothing.
+pub const NOTHING: [Instruction; 1] = [ret(0)];
+
+/// IPv4: the destination address is 224.0.0.18. The packet's data starts at its IP header.
+pub const IPV4_GROUP: [Instruction; 4] = [
+    load(LOAD_WORD, 16), // destination address
+    equal(0xe000_0012, 0, 1),
+    ret(WHOLE),
+    ret(0),
+];
+
+/// IPv6: the destination address is ff02::12, and the IPv6 header is directly followed by the message.
+///
+/// The packet's data starts behind the IPv6 header, hence the offsets from the network header.
+/// Extension headers in front of an ADVERTISEMENT are nothing that RFC 9568 §5.1.2 knows.
+pub const IPV6_GROUP: [Instruction; 12] = [
+    load(LOAD_OCTET, NETWORK + 6), // next header
+    equal(112, 0, 9),
+    load(LOAD_WORD, NETWORK + 24), // destination address, first of four words
+    equal(0xff02_0000, 0, 7),
+    load(LOAD_WORD, NETWORK + 28),
+    equal(0, 0, 5),
+    load(LOAD_WORD, NETWORK + 32),
+    equal(0, 0, 3),
+    load(LOAD_WORD, NETWORK + 36),
+    equal(0x12, 0, 1),
+    ret(WHOLE),
+    ret(0),
+];
+
+/// Attaches a program; from now on the socket queues only what it accepts.
+pub(super) fn attach(socket: &socket2::Socket, program: &[Instruction]) -> std::io::Result<()> {
+    let program: Vec<SockFilter> =
+        program.iter().map(|i| SockFilter::new(i.code, i.if_true, i.if_false, i.operand)).collect();
+    socket.attach_filter(&program)
+}
+
+const fn load(code: u16, offset: u32) -> Instruction {
+    Instruction { code, if_true: 0, if_false: 0, operand: offset }
+}
+
+const fn equal(value: u32, if_true: u8, if_false: u8) -> Instruction {
+    Instruction { code: JUMP_EQUAL, if_true, if_false, operand: value }
+}
+
+const fn ret(octets: u32) -> Instruction {
+    Instruction { code: RETURN, if_true: 0, if_false: 0, operand: octets }
+}

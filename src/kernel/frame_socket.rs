@@ -1,0 +1,123 @@
+//! The packet socket that sends announcements: whole Ethernet frames, past the local IP stack.
+//!
+//! Owns pacing: thousands of frames must all leave, however short the interface's queue is. Must not know
+//! why an address is announced. Blocks for a bounded time, so it is not for the protocol's thread.
+
+use super::announce::Frame;
+use super::socket_error::{Context, SocketError};
+use super::sys::{self, SEND_MANY};
+use crate::types::{InterfaceName, MacAddr};
+use nix::poll::{PollFd, PollFlags, poll};
+use socket2::{Domain, Socket, Type};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+
+/// How long one wait for room in a queue lasts at most, in milliseconds.
+const WAIT: u8 = 5;
+
+/// How many waits one [`FrameSocket::announce`] may spend: one second in all. Then the link is stuck, and
+/// its frames are better lost than late.
+const WAITS: u16 = 200;
+
+/// What became of the frames of one [`FrameSocket::announce`].
+#[derive(Debug, Default)]
+pub struct Announced {
+    /// Frames given to the interface.
+    pub sent: usize,
+    /// Frames that were not.
+    pub failed: usize,
+    /// The first reason why not.
+    pub error: Option<io::Error>,
+}
+
+/// Sends frames on one interface. Receives nothing.
+#[derive(Debug)]
+pub struct FrameSocket {
+    socket: Socket,
+}
+
+/// Whether the error of a frame says to try it again.
+enum Refusal {
+    QueueFull,
+    Final,
+}
+
+impl FrameSocket {
+    /// Opens the socket.
+    ///
+    /// # Errors
+    /// [`SocketError`], with the step that failed.
+    pub fn open(interface: InterfaceName, index: u32) -> Result<Self, SocketError> {
+        let context = Context { interface, index };
+        // Protocol 0: the kernel never hands it a packet (packet(7)).
+        let opened = Socket::new(Domain::PACKET, Type::RAW, None);
+        let socket = context.step("open a packet socket", opened)?;
+        let address = context.step("use the interface's index", sys::transmit_only_address(index))?;
+        context.step("bind a packet socket to the interface", socket.bind(&address))?;
+        context.step("make a packet socket non-blocking", socket.set_nonblocking(true))?;
+        Ok(Self { socket })
+    }
+
+    /// Announces every address at `mac`, `rounds` times: all addresses once before any of them again, so that
+    /// the last address is not behind the repeats of the first.
+    // RFC9568-8.1.2-4
+    pub fn announce(&self, mac: MacAddr, addresses: &[IpAddr], rounds: u8) -> Announced {
+        let mut announced = Announced::default();
+        let mut waits = 0..WAITS;
+        for _ in 0..rounds {
+            for chunk in addresses.chunks(SEND_MANY) {
+                let mut frames = chunk.iter().map(|address| Frame::announcing(*address, mac));
+                let frames: [Option<Frame>; SEND_MANY] = std::array::from_fn(|_| frames.next());
+                self.send_frames(&frames, chunk.len(), &mut waits, &mut announced);
+            }
+        }
+        announced
+    }
+
+    fn send_frames(
+        &self,
+        frames: &[Option<Frame>],
+        count: usize,
+        waits: &mut std::ops::Range<u16>,
+        announced: &mut Announced,
+    ) {
+        let mut next = 0;
+        while next < count {
+            let rest = frames.iter().skip(next).flatten().map(Frame::as_bytes);
+            match sys::send_many(&self.socket, None, &[], rest) {
+                Ok(sent) => {
+                    announced.sent += sent;
+                    next += sent;
+                }
+                Err(error) => match refusal(&error) {
+                    Refusal::QueueFull if waits.next().is_some() => self.wait(&error),
+                    Refusal::QueueFull | Refusal::Final => {
+                        announced.failed += 1;
+                        announced.error.get_or_insert(error);
+                        next += 1;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Waits until the socket has room again. If it is the interface's queue that is full, the socket says
+    /// that it has room all the time; then the wait is a plain pause.
+    fn wait(&self, error: &io::Error) {
+        let writable = PollFd::new(self.socket.as_fd(), PollFlags::POLLOUT);
+        // A signal ends the wait early; the frame is simply tried again.
+        let _ = if error.kind() == io::ErrorKind::WouldBlock {
+            poll(&mut [writable], WAIT)
+        } else {
+            poll(&mut [], WAIT)
+        };
+    }
+}
+
+fn refusal(error: &io::Error) -> Refusal {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::ENOBUFS) => Refusal::QueueFull,
+        Some(_) | None => Refusal::Final,
+    }
+}

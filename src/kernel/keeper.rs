@@ -1,0 +1,322 @@
+//! Makes the desired state of the virtual addresses true, and keeps it so.
+//!
+//! Owns the thread `vrrp-addresses`, its netlink socket and its bounded mailbox. It is told what is
+//! configured ([`Command::Declare`]), what the elections want ([`Command::Own`],
+//! [`Command::Disown`]) and that something may have changed ([`Command::Reconcile`]); it compares
+//! all of that with what the kernel has ([`super::ownership`]) and carries out the difference in one
+//! batch. Must not know the state machine: it is an executor of desired state. Since it compares
+//! states, not notifications, it cannot take its own changes for somebody else's.
+//!
+//! What it answers to somebody else who changes the addresses: a removed one is put back at once
+//! ([`KeeperEvent::Restored`]), one that appears while this node is Backup is removed
+//! ([`KeeperEvent::SquatterRemoved`]), both within a budget a virtual router of ten in a row
+//! and then one a second, so that two managers cannot spin ([`KeeperEvent::Contested`]).
+//!
+//! One agent a network namespace: everything that carries its tag is its own.
+
+mod budget;
+mod frames;
+mod ledger;
+mod message;
+mod router;
+
+pub use self::frames::frame_announcer;
+pub use self::message::{Announcement, Announcer, Command, KeeperEvent};
+
+use self::ledger::{Ledger, Pace, Plan, Refusals};
+use super::address::Origin;
+use super::netlink::{Netlink, NetlinkError};
+use super::ownership::{Claims, Operation, difference};
+use super::sysctl;
+use crate::types::MonoTime;
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+/// Commands that may wait: a few for each of a thousand virtual routers. A full mailbox refuses
+/// ([`Refused`]); nothing is dropped without its sender knowing.
+const MAILBOX: usize = 4096;
+
+/// How long an IPv6 address may take from its addition to its use, and how often we look. The
+/// worker needs the lock that every change of the network configuration needs.
+const DELIVERY_LIMIT: Duration = Duration::from_millis(200);
+const DELIVERY_POLL: Duration = Duration::from_micros(200);
+
+/// What lies in the mailbox. It is allocated with all its slots: in boxes, they take 64 KiB and not half
+/// a mebibyte.
+type Parcel = Box<Command>;
+
+/// What the keeper needs of its surroundings. All of it runs on the keeper's thread.
+pub struct Surroundings {
+    /// Reads the clock.
+    pub clock: Box<dyn Fn() -> MonoTime + Send>,
+    /// Sends gratuitous ARP or unsolicited NA.
+    pub announcer: Announcer,
+    /// Takes events; must not block.
+    pub events: Box<dyn FnMut(KeeperEvent) + Send>,
+}
+
+/// Why the keeper cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum KeeperError {
+    /// No socket.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+    /// No thread.
+    #[error("cannot start the thread of the addresses")]
+    Thread(#[source] io::Error),
+}
+
+/// A command that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The mailbox is full: try again.
+    #[error("the mailbox of the address keeper is full")]
+    Full(Command),
+    /// The thread has ended.
+    #[error("the address keeper has ended")]
+    Ended(Command),
+}
+
+/// The keeper's thread. Dropping it, as a panic would, removes every address and waits for that.
+#[derive(Debug)]
+pub struct AddressKeeper {
+    mailbox: Option<SyncSender<Parcel>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl AddressKeeper {
+    /// Starts the thread in the network namespace of the calling thread. Before anything else it
+    /// removes what a previous run left behind.
+    ///
+    /// # Errors
+    /// [`KeeperError`].
+    pub fn spawn(surroundings: Surroundings) -> Result<Self, KeeperError> {
+        let netlink = Netlink::open()?;
+        let (mailbox, commands) = sync_channel(MAILBOX);
+        let worker = Worker { netlink, surroundings, ledger: Ledger::default() };
+        let thread = Builder::new()
+            .name("vrrp-addresses".to_owned())
+            .spawn(move || worker.run(&commands))
+            .map_err(KeeperError::Thread)?;
+        Ok(Self { mailbox: Some(mailbox), thread: Some(thread) })
+    }
+
+    /// Hands over a command without waiting.
+    ///
+    /// # Errors
+    /// [`Refused`], with the command.
+    pub fn send(&self, command: Command) -> Result<(), Refused> {
+        let Some(mailbox) = &self.mailbox else {
+            return Err(Refused::Ended(command));
+        };
+        mailbox.try_send(Box::new(command)).map_err(|refusal| match refusal {
+            TrySendError::Full(command) => Refused::Full(*command),
+            TrySendError::Disconnected(command) => Refused::Ended(*command),
+        })
+    }
+}
+
+impl Drop for AddressKeeper {
+    /// A closed mailbox is a [`Command::Stop`].
+    fn drop(&mut self) {
+        self.mailbox = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of that thread was reported there; there is nothing left to wait for.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Worker {
+    netlink: Netlink,
+    surroundings: Surroundings,
+    ledger: Ledger,
+}
+
+/// Whether the thread goes on after a turn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    GoOn,
+    Stop,
+}
+
+impl Worker {
+    fn run(mut self, commands: &Receiver<Parcel>) {
+        self.remove_stale();
+        while self.turn(commands) == Turn::GoOn {}
+        self.ledger.release_all();
+        let outcome = self.pass(Pace::Unlimited);
+        self.tell(KeeperEvent::Stopped { outcome });
+    }
+
+    /// Takes every waiting command, or waits for one; then one pass for all of them together, then
+    /// their announcements.
+    fn turn(&mut self, commands: &Receiver<Parcel>) -> Turn {
+        let mut first = Some(self.wait(commands));
+        // As many as can wait, and no more: a busy sender must not keep the others from being served.
+        for _ in 0..MAILBOX {
+            match first.take().unwrap_or_else(|| waiting(commands)) {
+                Ok(Command::Stop) | Err(Waiting::Closed) => return Turn::Stop,
+                Err(Waiting::Nothing) => break,
+                Ok(command) => self.accept(command),
+            }
+        }
+        let now = (self.surroundings.clock)();
+        if self.ledger.wants_pass(now) {
+            // What failed is in the events, or is tried again.
+            let _ = self.pass(Pace::Limited);
+        }
+        self.announce();
+        Turn::GoOn
+    }
+
+    fn accept(&mut self, command: Command) {
+        let now = (self.surroundings.clock)();
+        if let Some(event) = self.ledger.accept(now, command) {
+            self.tell(event);
+        }
+    }
+
+    fn wait(&self, commands: &Receiver<Parcel>) -> Result<Command, Waiting> {
+        let Some(retry_at) = self.ledger.retry_at() else {
+            return commands.recv().map(|command| *command).map_err(|_| Waiting::Closed);
+        };
+        let now = (self.surroundings.clock)();
+        commands.recv_timeout(retry_at.since(now)).map(|command| *command).map_err(|e| match e {
+            RecvTimeoutError::Timeout => Waiting::Nothing,
+            RecvTimeoutError::Disconnected => Waiting::Closed,
+        })
+    }
+
+    /// Compares, changes and reports. `Err`: something is not as desired.
+    fn pass(&mut self, pace: Pace) -> Result<(), String> {
+        let now = (self.surroundings.clock)();
+        let mut events = Vec::new();
+        let outcome = match self.carry_out(now, pace) {
+            Ok((plan, refused)) => self.ledger.settle(now, &plan, &refused, &mut events),
+            Err(error) => self.ledger.fail(now, &describe(&error), &mut events),
+        };
+        for event in events {
+            self.tell(event);
+        }
+        outcome
+    }
+
+    fn carry_out(&mut self, now: MonoTime, pace: Pace) -> Result<(Plan, Refusals), NetlinkError> {
+        let mut observed = self.netlink.addresses()?;
+        for index in self.ledger.suspects(&observed) {
+            // A link that went takes addresses along, perhaps before the monitor has told us.
+            let state = self.netlink.link_state(index)?;
+            self.ledger.on_state(index, state);
+        }
+        let plan = self.ledger.plan(now, pace, &observed);
+        let mut refused = self.apply(&plan.operations)?;
+        if plan.may_sweep() {
+            observed = self.netlink.addresses()?;
+            refused.extend(self.apply(&plan.second_look(&observed))?);
+        }
+        self.await_delivery(&plan.operations, &refused)?;
+        Ok((plan, refused))
+    }
+
+    /// Waits until the kernel delivers what was added, so that nobody is told too early that the
+    /// addresses are here. One worker serves all of them in their order: the last one tells.
+    fn await_delivery(&mut self, operations: &[Operation], refused: &Refusals) -> Result<(), NetlinkError> {
+        let added = operations.iter().rev().find_map(|operation| match operation {
+            Operation::Add { index, net: IpNet::V6(net) } if !refused.contains_key(&operation.place()) => {
+                Some((*index, net.addr()))
+            }
+            Operation::Add { .. } | Operation::Remove(_) => None,
+        });
+        let Some((index, address)) = added else { return Ok(()) };
+        let start = (self.surroundings.clock)();
+        while !self.netlink.is_delivered(index, address)? {
+            if (self.surroundings.clock)().since(start) >= DELIVERY_LIMIT {
+                return Ok(()); // The link is down, or somebody took it away again.
+            }
+            std::thread::park_timeout(DELIVERY_POLL);
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, operations: &[Operation]) -> Result<Refusals, NetlinkError> {
+        let ipv4 = operations.iter().map(Operation::place).filter(|(_, address)| address.is_ipv4());
+        for index in ipv4.map(|(index, _)| index).collect::<BTreeSet<_>>() {
+            if let Ok(interface) = interface_name(index).parse() {
+                // Refused where /proc/sys is read-only. Then a second look puts back what of ours a
+                // removal swept; what of others' it swept is lost, as with any tool there.
+                let _ = sysctl::promote_secondaries(interface);
+            }
+        }
+        let results = self.netlink.apply(operations)?;
+        let refused = operations.iter().zip(results).filter_map(|(operation, result)| {
+            result.err().map(|refusal| (operation.place(), format!("{operation}: {refusal}")))
+        });
+        Ok(refused.collect())
+    }
+
+    fn remove_stale(&mut self) {
+        let Ok(observed) = self.netlink.addresses() else {
+            return; // the first pass tries again, and reports
+        };
+        let operations = difference(&Claims::default(), &observed);
+        let Ok(refused) = self.apply(&operations) else {
+            return;
+        };
+        let mut removed: BTreeMap<u32, Vec<IpNet>> = BTreeMap::new();
+        for address in observed.iter().filter(|a| a.origin == Origin::Ours) {
+            if !refused.contains_key(&(address.index, address.net.addr())) {
+                removed.entry(address.index).or_default().push(address.net);
+            }
+        }
+        for (index, addresses) in removed {
+            self.tell(KeeperEvent::StaleRemoved { interface: interface_name(index), addresses });
+        }
+    }
+
+    /// After the pass, and only what is in place: RFC9568-8.2.2-2.
+    fn announce(&mut self) {
+        for announcement in self.ledger.announcements() {
+            if let Err(error) = (self.surroundings.announcer)(&announcement) {
+                self.tell(KeeperEvent::Unannounced { key: announcement.key, why: error.to_string() });
+            }
+        }
+    }
+
+    fn tell(&mut self, event: KeeperEvent) {
+        (self.surroundings.events)(event);
+    }
+}
+
+/// Why there is no command.
+enum Waiting {
+    Nothing,
+    Closed,
+}
+
+fn waiting(commands: &Receiver<Parcel>) -> Result<Command, Waiting> {
+    commands.try_recv().map(|command| *command).map_err(|e| match e {
+        TryRecvError::Empty => Waiting::Nothing,
+        TryRecvError::Disconnected => Waiting::Closed,
+    })
+}
+
+fn interface_name(index: u32) -> String {
+    nix::net::if_::if_indextoname(index)
+        .map_or_else(|_| format!("interface {index}"), |name| name.to_string_lossy().into_owned())
+}
+
+/// An error and what caused it, in one line.
+fn describe(error: &NetlinkError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

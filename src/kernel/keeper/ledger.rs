@@ -1,0 +1,335 @@
+//! What the keeper knows and wants. Pure: commands and observations in, a plan out, its outcome in,
+//! events out.
+//!
+//! Owns epochs, who is owed an answer, what was in place after the last pass (hence what somebody
+//! removed since), and the pace of repairs. Must not know netlink or threads.
+
+use super::message::{Announcement, Command, KeeperEvent};
+use super::router::{Answer, Link, Repair, Router, Service};
+use crate::kernel::address::{ObservedAddress, Origin, Rank};
+use crate::kernel::netlink::LinkState;
+use crate::kernel::ownership::{Claims, Holding, Operation, Place, Wanted, difference};
+use crate::types::{InterfaceName, LinkFacts, MonoTime, VrKey};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+#[cfg(test)]
+mod tests;
+
+/// What the kernel refused is tried again after this.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What the kernel refused, in its words. Empty: all went well.
+pub(super) type Refusals = BTreeMap<Place, String>;
+
+/// Whether repairs have to wait for their budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Yes.
+    Limited,
+    /// No: this is the last pass.
+    Unlimited,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    routers: BTreeMap<VrKey, Router>,
+    links: BTreeMap<InterfaceName, Link>,
+    /// At most one a command of one turn, hence bounded by the mailbox.
+    announcements: Vec<(VrKey, u8)>,
+    need: Need,
+    retry_at: Option<MonoTime>,
+}
+
+/// Whether something changed since the last pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Need {
+    #[default]
+    Nothing,
+    Pass,
+}
+
+/// What one pass does.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) operations: Vec<Operation>,
+    claims: Claims,
+    repairs: BTreeMap<VrKey, Repair>,
+    /// What has to wait.
+    deferred: BTreeSet<Place>,
+}
+
+impl Ledger {
+    /// Takes a command; some are answered at once.
+    pub(super) fn accept(&mut self, now: MonoTime, command: Command) -> Option<KeeperEvent> {
+        match command {
+            Command::Declare { key, addresses, holding } => self.declare(now, key, addresses, holding),
+            Command::Forget { key } => {
+                self.routers.remove(&key);
+                self.need = Need::Pass;
+            }
+            Command::Own { key, epoch } => {
+                if !self.want(key, epoch, Wanted::Held) {
+                    let outcome = Err(format!("{key} is not declared"));
+                    return Some(KeeperEvent::Owned { key, epoch, outcome });
+                }
+            }
+            Command::Disown { key, epoch } => {
+                if !self.want(key, epoch, Wanted::Released) {
+                    return Some(KeeperEvent::Released { key, epoch, outcome: Ok(()) });
+                }
+            }
+            Command::Announce { key, rounds } => self.announcements.push((key, rounds)),
+            Command::Link(interface, facts) => self.link(interface, facts.as_ref()),
+            Command::Reconcile => self.need = Need::Pass,
+            Command::Stop => {} // ends the thread, which then calls `release_all`
+        }
+        None
+    }
+
+    pub(super) fn wants_pass(&self, now: MonoTime) -> bool {
+        self.need == Need::Pass || self.retry_at.is_some_and(|at| at <= now)
+    }
+
+    pub(super) fn retry_at(&self) -> Option<MonoTime> {
+        self.retry_at
+    }
+
+    /// Nothing is wanted any more, and nobody waits for an answer.
+    pub(super) fn release_all(&mut self) {
+        for router in self.routers.values_mut() {
+            router.wanted = Wanted::Released;
+            router.answer = Answer::Given;
+        }
+    }
+
+    /// The interfaces that are believed to be up and yet miss addresses: the belief may be old.
+    pub(super) fn suspects(&self, observed: &[ObservedAddress]) -> BTreeSet<u32> {
+        let present = places(observed);
+        self.held()
+            .filter(|(router, link)| router.index == Some(link.index) && link.state == LinkState::Up)
+            .filter(|(router, link)| router.in_place.iter().any(|a| !present.contains(&(link.index, *a))))
+            .map(|(_, link)| link.index)
+            .collect()
+    }
+
+    /// What the kernel says about a suspect.
+    pub(super) fn on_state(&mut self, index: u32, state: LinkState) {
+        match state {
+            LinkState::Up => {}
+            LinkState::Down => {
+                for link in self.links.values_mut().filter(|link| link.index == index) {
+                    link.state = state;
+                    link.service = Service::Interrupted;
+                }
+            }
+            LinkState::Missing => self.links.retain(|_, link| link.index != index),
+        }
+    }
+
+    /// The difference, without what must wait.
+    pub(super) fn plan(&mut self, now: MonoTime, pace: Pace, observed: &[ObservedAddress]) -> Plan {
+        let claims = self.claims();
+        let mut operations = difference(&claims, observed);
+        let mut repairs = self.repairs(observed, &operations);
+        let mut deferred = BTreeSet::new();
+        let mut urgent = BTreeSet::new();
+        for (key, router) in &mut self.routers {
+            let Some(link) = self.links.get(&key.interface) else {
+                continue;
+            };
+            if let Some(repair) = repairs.get_mut(key).filter(|r| r.is_contest()) {
+                let contested = repair.contested().map(|address| (link.index, address));
+                match (pace, router.budget.spend(now)) {
+                    (Pace::Limited, Err(at)) => {
+                        deferred.extend(contested);
+                        repair.wait = Some(at);
+                    }
+                    (Pace::Limited, Ok(())) | (Pace::Unlimited, Ok(()) | Err(_)) => urgent.extend(contested),
+                }
+            }
+            if router.answer == Answer::Owed {
+                urgent.extend(router.addresses.iter().map(|net| (link.index, net.addr())));
+            }
+        }
+        // Virtual routers may share an address: it is enough that one of them need not wait.
+        deferred.retain(|place| !urgent.contains(place));
+        operations.retain(|operation| !deferred.contains(&operation.place()));
+        Plan { operations, claims, repairs, deferred }
+    }
+
+    /// A plan was carried out: who is told what. `Err`: something is not as desired.
+    pub(super) fn settle(
+        &mut self,
+        now: MonoTime,
+        plan: &Plan,
+        refused: &Refusals,
+        events: &mut Vec<KeeperEvent>,
+    ) -> Result<(), String> {
+        let nothing = Repair::default();
+        for (key, router) in &mut self.routers {
+            let index = self.links.get(&key.interface).map(|link| link.index);
+            let repair = plan.repairs.get(key).unwrap_or(&nothing);
+            router.settle(*key, index, repair, refused, events);
+        }
+        for link in self.links.values_mut().filter(|link| link.state == LinkState::Up) {
+            link.service = Service::Continuous;
+        }
+        self.need = Need::Nothing;
+        let wait = plan.repairs.values().filter_map(|repair| repair.wait).min();
+        let retry = (!refused.is_empty()).then_some(now + RETRY);
+        self.retry_at = [wait, retry].into_iter().flatten().min();
+        refused.values().next().map_or(Ok(()), |why| Err(why.clone()))
+    }
+
+    /// The pass failed as a whole.
+    pub(super) fn fail(
+        &mut self,
+        now: MonoTime,
+        why: &str,
+        events: &mut Vec<KeeperEvent>,
+    ) -> Result<(), String> {
+        for (key, router) in &mut self.routers {
+            events.extend(router.answer(*key, Err(why.to_owned())));
+        }
+        // Not at once: whatever is wrong may still be.
+        self.need = Need::Nothing;
+        self.retry_at = Some(now + RETRY);
+        Err(why.to_owned())
+    }
+
+    /// What is to be announced now.
+    pub(super) fn announcements(&mut self) -> Vec<Announcement> {
+        let wanted = std::mem::take(&mut self.announcements);
+        wanted.into_iter().filter_map(|(key, rounds)| self.announcement(key, rounds)).collect()
+    }
+
+    fn announcement(&self, key: VrKey, rounds: u8) -> Option<Announcement> {
+        let router = self.routers.get(&key).filter(|router| router.wanted == Wanted::Held)?;
+        let link = self.links.get(&key.interface).filter(|link| router.index == Some(link.index))?;
+        let addresses: Vec<_> =
+            router.addresses.iter().map(IpNet::addr).filter(|a| router.in_place.contains(a)).collect();
+        (!addresses.is_empty()).then_some(Announcement {
+            key,
+            index: link.index,
+            mac: link.mac?,
+            addresses,
+            rounds,
+        })
+    }
+
+    fn declare(&mut self, now: MonoTime, key: VrKey, addresses: Vec<IpNet>, holding: Holding) {
+        let router = self.routers.entry(key).or_insert_with(|| Router::new(now, holding));
+        router.in_place.retain(|a| addresses.iter().any(|net| net.addr() == *a));
+        router.addresses = addresses;
+        router.holding = holding;
+        self.need = Need::Pass;
+    }
+
+    /// Whether the virtual router is declared. A stale epoch changes nothing.
+    fn want(&mut self, key: VrKey, epoch: u64, wanted: Wanted) -> bool {
+        let Some(router) = self.routers.get_mut(&key) else {
+            return false;
+        };
+        if epoch >= router.epoch {
+            router.wanted = wanted;
+            router.epoch = epoch;
+            router.answer = Answer::Owed;
+            self.need = Need::Pass;
+        }
+        true
+    }
+
+    fn link(&mut self, interface: InterfaceName, facts: Option<&LinkFacts>) {
+        let Some(facts) = facts else {
+            self.links.remove(&interface);
+            self.need = Need::Pass;
+            return;
+        };
+        let state = if facts.up { LinkState::Up } else { LinkState::Down };
+        let old = self.links.get(&interface).filter(|link| link.index == facts.index);
+        let was_interrupted = old.is_some_and(|link| link.service == Service::Interrupted);
+        if old.is_none_or(|link| link.state != state) {
+            self.need = Need::Pass;
+        }
+        let service = if state == LinkState::Up && !was_interrupted {
+            Service::Continuous
+        } else {
+            Service::Interrupted
+        };
+        self.links.insert(interface, Link { index: facts.index, mac: facts.mac, state, service });
+    }
+
+    fn claims(&self) -> Claims {
+        let mut claims = Claims::default();
+        for (key, router) in &self.routers {
+            if let Some(link) = self.links.get(&key.interface) {
+                for net in &router.addresses {
+                    claims.add(link.index, *net, router.holding, router.wanted);
+                }
+            }
+        }
+        claims
+    }
+
+    /// Virtual routers whose addresses should have been there since an earlier pass.
+    fn held(&self) -> impl Iterator<Item = (&Router, &Link)> {
+        self.routers
+            .iter()
+            .filter(|(_, router)| router.wanted == Wanted::Held && router.answer == Answer::Given)
+            .filter_map(|(key, router)| Some((router, self.links.get(&key.interface)?)))
+    }
+
+    fn repairs(&self, observed: &[ObservedAddress], operations: &[Operation]) -> BTreeMap<VrKey, Repair> {
+        let present = places(observed);
+        let foreign: BTreeMap<Place, IpNet> = operations.iter().filter_map(foreign_removal).collect();
+        let mut repairs = BTreeMap::new();
+        for (key, router) in self.routers.iter().filter(|(_, router)| router.answer == Answer::Given) {
+            let Some(link) = self.links.get(&key.interface) else {
+                continue;
+            };
+            let repair = match router.wanted {
+                Wanted::Held => router.losses(link, &present),
+                Wanted::Released => router.squatters(link, &foreign),
+            };
+            repairs.insert(*key, repair);
+        }
+        repairs
+    }
+}
+
+impl Plan {
+    /// Whether it removes an IPv4 primary where addresses of ours stay: where `promote_secondaries`
+    /// cannot be set, the kernel sweeps those of the same subnet.
+    pub(super) fn may_sweep(&self) -> bool {
+        let holding = self.claims.holding_ipv4();
+        self.operations.iter().any(|operation| match operation {
+            Operation::Remove(address) => {
+                let is_primary = address.net.addr().is_ipv4() && address.rank == Rank::Primary;
+                is_primary && holding.contains(&address.index)
+            }
+            Operation::Add { .. } => false,
+        })
+    }
+
+    /// What is still to be done once it is carried out.
+    pub(super) fn second_look(&self, observed: &[ObservedAddress]) -> Vec<Operation> {
+        let mut operations = difference(&self.claims, observed);
+        operations.retain(|operation| !self.deferred.contains(&operation.place()));
+        operations
+    }
+}
+
+fn places(observed: &[ObservedAddress]) -> BTreeSet<Place> {
+    observed.iter().map(|address| (address.index, address.net.addr())).collect()
+}
+
+fn foreign_removal(operation: &Operation) -> Option<(Place, IpNet)> {
+    match operation {
+        Operation::Remove(address) if address.origin == Origin::Foreign => {
+            Some((operation.place(), address.net))
+        }
+        Operation::Remove(_) | Operation::Add { .. } => None,
+    }
+}

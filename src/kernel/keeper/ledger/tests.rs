@@ -1,0 +1,341 @@
+//! The ledger against a kernel of a few lines: epochs, answers, repairs and their pace.
+
+use super::*;
+use crate::kernel::address::Readiness;
+use crate::types::{Family, Vrid};
+use netlink_packet_route::address::AddressScope;
+use std::net::IpAddr;
+
+const ETH0: u32 = 2;
+
+/// The ledger, and the kernel's tables as it would find them.
+struct Bench {
+    ledger: Ledger,
+    now: MonoTime,
+    kernel: Vec<ObservedAddress>,
+    refuse: BTreeSet<IpAddr>,
+}
+
+impl Bench {
+    /// With eth0 up and one contender for 192.0.2.50/24 and .51 that was told to own them.
+    fn owning() -> Self {
+        let mut bench = Self::new();
+        bench.say(Command::Own { key: key(51), epoch: 1 });
+        assert_eq!(bench.pass(), [owned(1, Ok(()))]);
+        bench
+    }
+
+    fn new() -> Self {
+        let mut bench = Self {
+            ledger: Ledger::default(),
+            now: MonoTime::ZERO,
+            kernel: Vec::new(),
+            refuse: BTreeSet::new(),
+        };
+        bench.say(Command::Link(eth0(), Some(facts(ETH0, true))));
+        bench.declare(51, &["192.0.2.50/24", "192.0.2.51/24"]);
+        assert_eq!(bench.pass(), []);
+        bench
+    }
+
+    fn declare(&mut self, vrid: u8, nets: &[&str]) {
+        let addresses = nets.iter().map(|net| net.parse().unwrap()).collect();
+        self.say(Command::Declare { key: key(vrid), addresses, holding: Holding::Contender });
+    }
+
+    fn say(&mut self, command: Command) {
+        assert_eq!(self.ledger.accept(self.now, command), None);
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now = self.now + time;
+    }
+
+    /// One pass, as the keeper does it; nothing if none is due.
+    fn pass(&mut self) -> Vec<KeeperEvent> {
+        let mut events = Vec::new();
+        if self.ledger.wants_pass(self.now) {
+            let plan = self.ledger.plan(self.now, Pace::Limited, &self.kernel);
+            let refused = self.carry_out(&plan.operations);
+            let _ = self.ledger.settle(self.now, &plan, &refused, &mut events);
+        }
+        events
+    }
+
+    fn carry_out(&mut self, operations: &[Operation]) -> Refusals {
+        let mut refused = Refusals::new();
+        for operation in operations {
+            match operation {
+                _ if self.refuse.contains(&operation.place().1) => {
+                    refused.insert(operation.place(), format!("{operation}: no"));
+                }
+                Operation::Remove(address) => self.kernel.retain(|a| a != address),
+                Operation::Add { index, net } => self.kernel.push(seen(*index, *net, Origin::Ours)),
+            }
+        }
+        refused
+    }
+
+    /// Somebody else removes an address; the monitor noticed.
+    fn strike(&mut self, address: &str) {
+        let address: IpAddr = address.parse().unwrap();
+        assert!(self.kernel.iter().any(|a| a.net.addr() == address), "{address} is not there");
+        self.kernel.retain(|a| a.net.addr() != address);
+        self.say(Command::Reconcile);
+    }
+
+    fn held(&self) -> Vec<String> {
+        let mut held: Vec<_> = self.kernel.iter().map(|a| a.net.to_string()).collect();
+        held.sort();
+        held
+    }
+}
+
+fn seen(index: u32, net: IpNet, origin: Origin) -> ObservedAddress {
+    ObservedAddress {
+        index,
+        net,
+        peer: None,
+        origin,
+        rank: Rank::Primary,
+        readiness: Readiness::Ready,
+        scope: AddressScope::Universe,
+    }
+}
+
+fn eth0() -> InterfaceName {
+    "eth0".parse().unwrap()
+}
+
+fn key(vrid: u8) -> VrKey {
+    VrKey { interface: eth0(), family: Family::Ipv4, vrid: Vrid::new(vrid).unwrap() }
+}
+
+fn facts(index: u32, up: bool) -> LinkFacts {
+    LinkFacts {
+        index,
+        mac: Some(crate::types::MacAddr([2, 0, 0, 0, 0, 1])),
+        mtu: 1500,
+        up,
+        carrier: up,
+        ipv4: Vec::new(),
+        ipv6_link_local: Vec::new(),
+    }
+}
+
+fn owned(epoch: u64, outcome: Result<(), String>) -> KeeperEvent {
+    KeeperEvent::Owned { key: key(51), epoch, outcome }
+}
+
+fn released(epoch: u64) -> KeeperEvent {
+    KeeperEvent::Released { key: key(51), epoch, outcome: Ok(()) }
+}
+
+fn restored(count: usize) -> KeeperEvent {
+    KeeperEvent::Restored { key: key(51), count }
+}
+
+#[test]
+fn of_several_wishes_in_one_turn_the_newest_is_carried_out_and_answered() {
+    let mut bench = Bench::new();
+    for (epoch, wish) in [(1, Wanted::Held), (2, Wanted::Released), (3, Wanted::Held), (2, Wanted::Released)]
+    {
+        bench.say(match wish {
+            Wanted::Held => Command::Own { key: key(51), epoch },
+            Wanted::Released => Command::Disown { key: key(51), epoch },
+        });
+    }
+    assert_eq!(bench.pass(), [owned(3, Ok(()))]);
+    assert_eq!(bench.held(), ["192.0.2.50/24", "192.0.2.51/24"]);
+    bench.say(Command::Disown { key: key(51), epoch: 2 });
+    assert_eq!(bench.pass(), []);
+    bench.say(Command::Disown { key: key(51), epoch: 4 });
+    assert_eq!(bench.pass(), [released(4)]);
+    assert_eq!(bench.held(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_not_declared_is_answered_at_once() {
+    let mut bench = Bench::new();
+    let outcome = Err("eth0/52/ipv4 is not declared".to_owned());
+    let answer = bench.ledger.accept(bench.now, Command::Own { key: key(52), epoch: 1 });
+    assert_eq!(answer, Some(KeeperEvent::Owned { key: key(52), epoch: 1, outcome }));
+    let answer = bench.ledger.accept(bench.now, Command::Disown { key: key(52), epoch: 2 });
+    assert_eq!(answer, Some(KeeperEvent::Released { key: key(52), epoch: 2, outcome: Ok(()) }));
+}
+
+#[test]
+fn what_the_kernel_refuses_is_answered_and_tried_again_until_it_works() {
+    let mut bench = Bench::new();
+    bench.refuse = ["192.0.2.50", "192.0.2.51"].map(|a| a.parse().unwrap()).into();
+    bench.say(Command::Own { key: key(51), epoch: 1 });
+    let why = "cannot add 192.0.2.50/24: no (and 1 more)".to_owned();
+    assert_eq!(bench.pass(), [owned(1, Err(why))]);
+    assert_eq!(bench.ledger.retry_at(), Some(bench.now + RETRY));
+    bench.wait(RETRY / 2);
+    assert_eq!(bench.pass(), [], "not due");
+    bench.wait(RETRY / 2);
+    assert_eq!(bench.pass(), [], "the same trouble is said once");
+    bench.refuse.clear();
+    bench.wait(RETRY);
+    assert_eq!(bench.pass(), [], "nobody removed them, nothing is restored");
+    assert_eq!(bench.held(), ["192.0.2.50/24", "192.0.2.51/24"]);
+    assert_eq!(bench.ledger.retry_at(), None);
+}
+
+#[test]
+fn a_pass_that_fails_as_a_whole_is_answered_and_tried_again() {
+    let mut bench = Bench::new();
+    bench.say(Command::Own { key: key(51), epoch: 1 });
+    let mut events = Vec::new();
+    let _ = bench.ledger.fail(bench.now, "no answer from netlink", &mut events);
+    assert_eq!(events, [owned(1, Err("no answer from netlink".to_owned()))]);
+    assert!(!bench.ledger.wants_pass(bench.now));
+    bench.wait(RETRY);
+    assert_eq!(bench.pass(), []);
+    assert_eq!(bench.held(), ["192.0.2.50/24", "192.0.2.51/24"]);
+}
+
+#[test]
+fn what_somebody_removes_is_restored_and_counted() {
+    let mut bench = Bench::owning();
+    bench.strike("192.0.2.50");
+    assert_eq!(bench.pass(), [restored(1)]);
+    bench.strike("192.0.2.50");
+    bench.strike("192.0.2.51");
+    assert_eq!(bench.pass(), [restored(2)]);
+    bench.say(Command::Reconcile);
+    assert_eq!(bench.pass(), []);
+}
+
+#[test]
+fn what_cannot_be_restored_is_said_once_and_restored_later() {
+    let mut bench = Bench::owning();
+    bench.refuse.insert("192.0.2.50".parse().unwrap());
+    bench.strike("192.0.2.50");
+    let why = "cannot add 192.0.2.50/24: no".to_owned();
+    assert_eq!(bench.pass(), [KeeperEvent::Unrestored { key: key(51), why }]);
+    bench.wait(RETRY);
+    assert_eq!(bench.pass(), []);
+    bench.refuse.clear();
+    bench.wait(RETRY);
+    assert_eq!(bench.pass(), [restored(1)]);
+}
+
+#[test]
+fn repairs_have_a_budget_and_the_wait_is_said_once() {
+    let mut bench = Bench::owning();
+    for _ in 0..10 {
+        bench.strike("192.0.2.50");
+        assert_eq!(bench.pass(), [restored(1)]);
+    }
+    bench.strike("192.0.2.50");
+    assert_eq!(bench.pass(), [KeeperEvent::Contested { key: key(51), count: 1 }]);
+    assert_eq!(bench.held(), ["192.0.2.51/24"]);
+    bench.say(Command::Reconcile);
+    assert_eq!(bench.pass(), []);
+    let due = bench.ledger.retry_at().expect("a retry");
+    bench.wait(due.since(bench.now));
+    assert_eq!(bench.pass(), [restored(1)]);
+    assert_eq!(bench.ledger.retry_at(), None);
+}
+
+#[test]
+fn who_waits_for_an_answer_does_not_wait_for_the_budget() {
+    let mut bench = Bench::owning();
+    bench.declare(52, &["192.0.2.50/24"]);
+    for _ in 0..10 {
+        bench.strike("192.0.2.50");
+        assert_eq!(bench.pass(), [restored(1)]);
+    }
+    bench.strike("192.0.2.50");
+    bench.say(Command::Own { key: key(52), epoch: 1 });
+    let told = bench.pass();
+    assert!(told.contains(&KeeperEvent::Owned { key: key(52), epoch: 1, outcome: Ok(()) }), "{told:?}");
+    assert_eq!(bench.held(), ["192.0.2.50/24", "192.0.2.51/24"]);
+}
+
+#[test]
+fn squatters_are_removed_within_the_same_budget() {
+    let mut bench = Bench::new();
+    let squatter = seen(ETH0, "192.0.2.50/24".parse().unwrap(), Origin::Foreign);
+    for _ in 0..10 {
+        bench.kernel.push(squatter);
+        bench.say(Command::Reconcile);
+        let removed = KeeperEvent::SquatterRemoved { key: key(51), addresses: vec![squatter.net] };
+        assert_eq!(bench.pass(), [removed]);
+    }
+    bench.kernel.push(squatter);
+    bench.say(Command::Reconcile);
+    assert_eq!(bench.pass(), [KeeperEvent::Contested { key: key(51), count: 1 }]);
+    assert_eq!(bench.held(), ["192.0.2.50/24"]);
+    bench.say(Command::Disown { key: key(51), epoch: 1 });
+    assert_eq!(bench.pass(), [released(1)], "a wish does not wait");
+    assert_eq!(bench.held(), Vec::<String>::new());
+}
+
+#[test]
+fn what_went_with_its_link_is_nobodys_fault() {
+    let reinstalled = |count| [KeeperEvent::Reinstalled { key: key(51), count }];
+    // Down and up again.
+    let mut bench = Bench::owning();
+    bench.say(Command::Link(eth0(), Some(facts(ETH0, false))));
+    bench.say(Command::Link(eth0(), Some(facts(ETH0, true))));
+    bench.strike("192.0.2.50");
+    assert_eq!(bench.pass(), reinstalled(1));
+    bench.strike("192.0.2.50");
+    assert_eq!(bench.pass(), [restored(1)], "that was long ago");
+    // Removed and created again.
+    bench.say(Command::Link(eth0(), None));
+    bench.kernel.clear();
+    assert_eq!(bench.pass(), []);
+    bench.say(Command::Link(eth0(), Some(facts(7, true))));
+    assert_eq!(bench.pass(), reinstalled(2));
+    assert!(bench.kernel.iter().all(|a| a.index == 7));
+    // Down, but only the kernel knows yet.
+    bench.kernel.clear();
+    bench.say(Command::Reconcile);
+    assert_eq!(bench.ledger.suspects(&bench.kernel), BTreeSet::from([7]));
+    bench.ledger.on_state(7, LinkState::Down);
+    assert_eq!(bench.pass(), reinstalled(2));
+    // Gone, but only the kernel knows yet.
+    bench.kernel.clear();
+    bench.say(Command::Link(eth0(), Some(facts(7, true))));
+    bench.ledger.on_state(7, LinkState::Missing);
+    assert_eq!(bench.pass(), []);
+    assert_eq!(bench.held(), Vec::<String>::new());
+}
+
+#[test]
+fn facts_that_do_not_matter_here_cause_no_pass() {
+    let mut bench = Bench::owning();
+    bench.say(Command::Link(eth0(), Some(LinkFacts { mtu: 1400, ..facts(ETH0, true) })));
+    assert!(!bench.ledger.wants_pass(bench.now));
+}
+
+#[test]
+fn an_adopted_address_is_no_squatter_when_it_is_released() {
+    let mut bench = Bench::new();
+    bench.kernel.push(seen(ETH0, "192.0.2.50/24".parse().unwrap(), Origin::Foreign));
+    bench.say(Command::Own { key: key(51), epoch: 1 });
+    assert_eq!(bench.pass(), [owned(1, Ok(()))]);
+    bench.ledger.release_all();
+    bench.say(Command::Reconcile);
+    assert_eq!(bench.pass(), []);
+    assert_eq!(bench.held(), Vec::<String>::new());
+}
+
+#[test]
+fn only_what_is_in_place_is_announced() {
+    let mut bench = Bench::new();
+    bench.refuse.insert("192.0.2.51".parse().unwrap());
+    bench.say(Command::Announce { key: key(51), rounds: 3 });
+    assert_eq!(bench.ledger.announcements(), []);
+    bench.say(Command::Own { key: key(51), epoch: 1 });
+    bench.say(Command::Announce { key: key(51), rounds: 3 });
+    bench.pass();
+    let announced = bench.ledger.announcements();
+    assert_eq!(announced.len(), 1);
+    assert_eq!(announced[0].addresses, ["192.0.2.50".parse::<IpAddr>().unwrap()]);
+    assert_eq!(bench.ledger.announcements(), [], "once");
+}

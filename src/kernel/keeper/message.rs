@@ -1,0 +1,152 @@
+//! What the keeper is told, and what it says.
+
+use crate::kernel::ownership::Holding;
+use crate::types::{InterfaceName, LinkFacts, MacAddr, VrKey};
+use ipnet::IpNet;
+use std::io;
+use std::net::IpAddr;
+
+/// What the keeper is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// A virtual router is configured, or its addresses changed. Until it is owned, none of them
+    /// is tolerated (unless they are the host's own).
+    Declare {
+        /// Which.
+        key: VrKey,
+        /// All its addresses, advertised or not.
+        addresses: Vec<IpNet>,
+        /// Whose they are when nobody is Active.
+        holding: Holding,
+    },
+    /// A virtual router is configured no more: what the agent installed for it goes, what others
+    /// installed is their business from now on. Not answered.
+    Forget {
+        /// Which.
+        key: VrKey,
+    },
+    /// Desired: its addresses are here. Answered by [`KeeperEvent::Owned`].
+    Own {
+        /// Which.
+        key: VrKey,
+        /// Grows with each `Own` and `Disown` of this virtual router; the newest wins, and only
+        /// that one is answered.
+        epoch: u64,
+    },
+    /// Desired: its addresses are not here. Answered by [`KeeperEvent::Released`].
+    Disown {
+        /// Which.
+        key: VrKey,
+        /// As in `Own`.
+        epoch: u64,
+    },
+    /// Tell the LAN where its addresses are. Ignored if they are not held.
+    Announce {
+        /// Which.
+        key: VrKey,
+        /// How often.
+        rounds: u8,
+    },
+    /// What the kernel now says about an interface; `None`: it does not exist.
+    Link(InterfaceName, Option<LinkFacts>),
+    /// Addresses may have changed: look.
+    Reconcile,
+    /// Remove everything, say so ([`KeeperEvent::Stopped`]), end.
+    Stop,
+}
+
+/// What the keeper says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeeperEvent {
+    /// The answer to [`Command::Own`].
+    Owned {
+        /// Whose addresses.
+        key: VrKey,
+        /// Of the `Own`.
+        epoch: u64,
+        /// `Err`: not all are there, and why. What is missing is tried again until `Disown`.
+        outcome: Result<(), String>,
+    },
+    /// The answer to [`Command::Disown`].
+    Released {
+        /// Whose addresses.
+        key: VrKey,
+        /// Of the `Disown`.
+        epoch: u64,
+        /// `Err`: not all are gone, and why. What is left is tried again.
+        outcome: Result<(), String>,
+    },
+    /// Somebody removed addresses that are owned; they are back in place.
+    Restored {
+        /// Whose.
+        key: VrKey,
+        /// How many.
+        count: usize,
+    },
+    /// Owned addresses had gone with their interface (down, or removed and created again); they are
+    /// back in place.
+    Reinstalled {
+        /// Whose.
+        key: VrKey,
+        /// How many.
+        count: usize,
+    },
+    /// Somebody keeps changing the addresses; the next repair waits. Said once a wait.
+    Contested {
+        /// Whose.
+        key: VrKey,
+        /// How many addresses are wrong now.
+        count: usize,
+    },
+    /// Owned addresses are missing, and the kernel refuses them. Tried again every second.
+    Unrestored {
+        /// Whose.
+        key: VrKey,
+        /// Its words.
+        why: String,
+    },
+    /// At start: addresses that a previous run left behind are removed.
+    StaleRemoved {
+        /// Where.
+        interface: String,
+        /// Which.
+        addresses: Vec<IpNet>,
+    },
+    /// Somebody installed an address of a virtual router that is not Active here; it is removed.
+    SquatterRemoved {
+        /// Whose.
+        key: VrKey,
+        /// Which.
+        addresses: Vec<IpNet>,
+    },
+    /// An announcement could not be sent.
+    Unannounced {
+        /// Whose.
+        key: VrKey,
+        /// Why.
+        why: String,
+    },
+    /// The answer to [`Command::Stop`]: the thread ends.
+    Stopped {
+        /// `Err`: something is left behind, and why.
+        outcome: Result<(), String>,
+    },
+}
+
+/// What [`Command::Announce`] asks of whoever can send frames.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    /// On whose behalf.
+    pub key: VrKey,
+    /// The interface.
+    pub index: u32,
+    /// Where the addresses are.
+    pub mac: MacAddr,
+    /// All of them, once a round.
+    pub addresses: Vec<IpAddr>,
+    /// How often.
+    pub rounds: u8,
+}
+
+/// Sends an [`Announcement`].
+pub type Announcer = Box<dyn FnMut(&Announcement) -> io::Result<()> + Send>;

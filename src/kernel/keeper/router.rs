@@ -1,0 +1,211 @@
+//! One virtual router in the ledger: what it wants, what it has, what it is told. Pure.
+
+use super::budget::RepairBudget;
+use super::ledger::Refusals;
+use super::message::KeeperEvent;
+use crate::kernel::netlink::LinkState;
+use crate::kernel::ownership::{Holding, Place, Wanted};
+use crate::types::{MacAddr, MonoTime, VrKey};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// One declared virtual router.
+#[derive(Debug)]
+pub(super) struct Router {
+    pub(super) addresses: Vec<IpNet>,
+    pub(super) holding: Holding,
+    pub(super) wanted: Wanted,
+    pub(super) epoch: u64,
+    pub(super) answer: Answer,
+    /// What was there after the last pass, and on which interface.
+    pub(super) in_place: BTreeSet<IpAddr>,
+    pub(super) index: Option<u32>,
+    pub(super) budget: RepairBudget,
+    /// The trouble that was reported last and has not ended.
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// Whether the newest epoch has been answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Owed,
+    Given,
+}
+
+/// What is wrong and was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    Contested,
+    Refused(String),
+}
+
+/// An interface.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) index: u32,
+    pub(super) mac: Option<MacAddr>,
+    pub(super) state: LinkState,
+    /// Whether it was down since the last pass that saw it up: that takes IPv6 addresses along.
+    pub(super) service: Service,
+}
+
+/// Whether a link was up all the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Service {
+    Continuous,
+    Interrupted,
+}
+
+/// What somebody else did to one virtual router since the last pass.
+#[derive(Debug, Default)]
+pub(super) struct Repair {
+    /// Removed by somebody.
+    pub(super) removed: BTreeSet<IpAddr>,
+    /// Gone with the link.
+    pub(super) gone: BTreeSet<IpAddr>,
+    /// Installed by somebody while this node is not Active.
+    pub(super) squatters: Vec<IpNet>,
+    /// Set if the budget is spent.
+    pub(super) wait: Option<MonoTime>,
+}
+
+impl Router {
+    /// One that is declared just now: it holds nothing.
+    pub(super) fn new(now: MonoTime, holding: Holding) -> Self {
+        Self {
+            addresses: Vec::new(),
+            holding,
+            wanted: Wanted::Released,
+            epoch: 0,
+            answer: Answer::Given,
+            in_place: BTreeSet::new(),
+            index: None,
+            budget: RepairBudget::full(now),
+            trouble: None,
+        }
+    }
+
+    pub(super) fn losses(&self, link: &Link, present: &BTreeSet<Place>) -> Repair {
+        let lost = self.in_place.iter().copied().filter(|a| !present.contains(&(link.index, *a))).collect();
+        let stayed = self.index == Some(link.index) && link.service == Service::Continuous;
+        if stayed {
+            Repair { removed: lost, ..Repair::default() }
+        } else {
+            Repair { gone: lost, ..Repair::default() }
+        }
+    }
+
+    /// What this router itself adopted is no squatter.
+    pub(super) fn squatters(&self, link: &Link, foreign: &BTreeMap<Place, IpNet>) -> Repair {
+        let not_adopted = self.addresses.iter().map(IpNet::addr).filter(|a| !self.in_place.contains(a));
+        let squatters = not_adopted.filter_map(|a| foreign.get(&(link.index, a)).copied()).collect();
+        Repair { squatters, ..Repair::default() }
+    }
+
+    pub(super) fn settle(
+        &mut self,
+        key: VrKey,
+        index: Option<u32>,
+        repair: &Repair,
+        refused: &Refusals,
+        events: &mut Vec<KeeperEvent>,
+    ) {
+        let Some(index) = index else {
+            // What was in place went with the interface. It is remembered for when that is back.
+            let outcome = match self.wanted {
+                Wanted::Held => Err(format!("interface {} does not exist", key.interface)),
+                Wanted::Released => {
+                    self.in_place.clear();
+                    Ok(())
+                }
+            };
+            events.extend(self.answer(key, outcome));
+            return;
+        };
+        let refusal = |a: &IpAddr| refused.get(&(index, *a));
+        let why = self.addresses.iter().find_map(|net| refusal(&net.addr())).cloned();
+        let failed = self.addresses.iter().filter(|net| refusal(&net.addr()).is_some()).count();
+        let outcome = match why {
+            None => Ok(()),
+            Some(why) if failed == 1 => Err(why),
+            Some(why) => Err(format!("{why} (and {} more)", failed - 1)),
+        };
+        match self.wanted {
+            // What is refused now, but was there before, is still missed.
+            Wanted::Held => {
+                let addresses = self.addresses.iter().map(IpNet::addr);
+                self.in_place =
+                    addresses.filter(|a| refusal(a).is_none() || self.in_place.contains(a)).collect();
+                self.index = Some(index);
+            }
+            Wanted::Released if outcome.is_ok() => self.in_place.clear(),
+            Wanted::Released => {}
+        }
+        match self.answer(key, outcome.clone()) {
+            Some(answer) => events.push(answer),
+            None => self.report(key, repair, outcome, |a| refusal(a).is_some(), events),
+        }
+    }
+
+    /// The answer that is owed, if one is.
+    pub(super) fn answer(&mut self, key: VrKey, outcome: Result<(), String>) -> Option<KeeperEvent> {
+        if self.answer == Answer::Given {
+            return None;
+        }
+        self.answer = Answer::Given;
+        self.trouble = outcome.clone().err().map(Trouble::Refused);
+        Some(match self.wanted {
+            Wanted::Held => KeeperEvent::Owned { key, epoch: self.epoch, outcome },
+            Wanted::Released => KeeperEvent::Released { key, epoch: self.epoch, outcome },
+        })
+    }
+
+    /// What nobody asked for. The same trouble is reported once.
+    fn report(
+        &mut self,
+        key: VrKey,
+        repair: &Repair,
+        outcome: Result<(), String>,
+        refused: impl Fn(&IpAddr) -> bool,
+        events: &mut Vec<KeeperEvent>,
+    ) {
+        let count = |lost: &BTreeSet<IpAddr>| lost.iter().filter(|a| !refused(a)).count();
+        let (restored, reinstalled) = (count(&repair.removed), count(&repair.gone));
+        if reinstalled > 0 {
+            events.push(KeeperEvent::Reinstalled { key, count: reinstalled });
+        }
+        let trouble = match (outcome, repair.wait) {
+            (Err(why), _) => Some(Trouble::Refused(why)),
+            (Ok(()), Some(_)) => Some(Trouble::Contested),
+            (Ok(()), None) => None,
+        };
+        if repair.wait.is_none() {
+            if restored > 0 {
+                events.push(KeeperEvent::Restored { key, count: restored });
+            }
+            let gone: Vec<_> = repair.squatters.iter().filter(|net| !refused(&net.addr())).copied().collect();
+            if !gone.is_empty() {
+                events.push(KeeperEvent::SquatterRemoved { key, addresses: gone });
+            }
+        }
+        if trouble != self.trouble {
+            events.extend(trouble.as_ref().map(|trouble| match trouble {
+                Trouble::Contested => KeeperEvent::Contested { key, count: repair.contested().count() },
+                Trouble::Refused(why) => KeeperEvent::Unrestored { key, why: why.clone() },
+            }));
+            self.trouble = trouble;
+        }
+    }
+}
+
+impl Repair {
+    pub(super) fn is_contest(&self) -> bool {
+        self.contested().next().is_some()
+    }
+
+    /// The addresses about which somebody disagrees with us.
+    pub(super) fn contested(&self) -> impl Iterator<Item = IpAddr> {
+        self.removed.iter().copied().chain(self.squatters.iter().map(IpNet::addr))
+    }
+}

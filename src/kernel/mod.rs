@@ -1,0 +1,18 @@
+//! Floor 4: Linux. Sockets, netlink and scheduling; the only floor that may hold `unsafe` code.
+//!
+//! Knows `types` and `wire`; never `protocol` or `config`.
+
+pub mod address;
+pub mod announce;
+pub mod capabilities;
+pub mod filter;
+pub mod frame_socket;
+pub mod keeper;
+pub mod monitor;
+pub mod netlink;
+pub mod ownership;
+pub mod realtime;
+pub mod socket_error;
+mod sys;
+pub mod sysctl;
+pub mod vrrp_socket;

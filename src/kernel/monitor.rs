@@ -1,0 +1,234 @@
+//! Watches interfaces and their addresses.
+//!
+//! Owns a netlink socket that is subscribed to links and addresses, and the table folded from it.
+//! Tells the facts of the watched interfaces whenever they change, and that addresses changed, so
+//! that the keeper looks. Must not know virtual routers.
+//!
+//! Nothing here grows without bound. What is to be told is derived from the table, not queued: a
+//! slow receiver gets the newest facts, never a backlog, and never stops the reading of netlink. If
+//! the kernel had to drop notifications all the same (overrun), the table is read anew and
+//! [`MonitorEvent::Resync`] says so. The channel inside netlink-proto has no bound of its own;
+//! therefore the connection is polled here, only once everything it delivered is folded.
+
+mod outbox;
+mod table;
+
+use self::outbox::Outbox;
+use self::table::{Change, Table};
+use super::netlink::grow_receive_buffer;
+use crate::types::{InterfaceName, LinkFacts};
+use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
+use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::link::LinkExtentMask;
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_sys::AsyncSocket;
+use rtnetlink::proto::Connection;
+use rtnetlink::{Handle, MulticastGroup};
+use std::collections::BTreeSet;
+use std::io;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
+
+/// Notifications that the kernel keeps for us: about ten thousand. Without CAP_NET_ADMIN over the
+/// machine it is cut to `rmem_max`.
+pub const RECEIVE_BUFFER: usize = 8 << 20;
+/// Between two [`MonitorEvent::AddressesChanged`]: the first is told at once, and then those of a
+/// burst together.
+const QUIET: Duration = Duration::from_millis(20);
+/// Dumps take milliseconds.
+const DUMP_LIMIT: Duration = Duration::from_secs(10);
+/// Dumps that a notification may spoil, one after the other.
+const DUMP_ATTEMPTS: u8 = 20;
+/// Notifications folded before what they amount to is told.
+const ROUND: usize = 4096;
+
+/// What the monitor tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MonitorEvent {
+    /// The facts of a watched interface as they are now; `None`: it does not exist. The first ones
+    /// come for every watched interface.
+    Link(InterfaceName, Option<LinkFacts>),
+    /// Addresses of a watched interface changed.
+    AddressesChanged,
+    /// Notifications were lost and the kernel was asked anew: anything may have changed.
+    Resync,
+}
+
+/// Why the monitor ended.
+#[derive(Debug, thiserror::Error)]
+pub enum MonitorError {
+    /// No socket.
+    #[error("cannot open a netlink socket for notifications")]
+    Open(#[source] io::Error),
+    /// A dump failed.
+    #[error("cannot list interfaces and addresses")]
+    Dump(#[source] rtnetlink::Error),
+    /// A dump did not end.
+    #[error("the list of interfaces and addresses does not end")]
+    Timeout,
+    /// The socket failed.
+    #[error("the netlink socket for notifications closed")]
+    Closed,
+}
+
+type Message = NetlinkMessage<RouteNetlinkMessage>;
+
+/// The subscribed socket.
+pub struct Monitor {
+    connection: Pin<Box<Connection<RouteNetlinkMessage>>>,
+    handle: Handle,
+    messages: Pin<Box<dyn Stream<Item = Message> + Send>>,
+}
+
+impl Monitor {
+    /// Subscribes, in the network namespace of the calling thread and on the current tokio runtime.
+    /// `receive_buffer` is [`RECEIVE_BUFFER`] unless a test wants an overrun.
+    ///
+    /// # Errors
+    /// [`MonitorError::Open`].
+    pub fn open(receive_buffer: usize) -> Result<Self, MonitorError> {
+        let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
+        let (mut connection, handle, messages) =
+            rtnetlink::new_multicast_connection(&groups).map_err(MonitorError::Open)?;
+        let socket = connection.socket_mut().socket_mut();
+        grow_receive_buffer(socket, receive_buffer)
+            .and_then(|()| socket.set_netlink_get_strict_chk(true))
+            .map_err(MonitorError::Open)?;
+        let messages = messages.map(|(message, _)| message);
+        Ok(Self { connection: Box::pin(connection), handle, messages: Box::pin(messages) })
+    }
+
+    /// Watches until the receiver or the sender of the watched names is gone.
+    ///
+    /// # Errors
+    /// [`MonitorError`], after which a new monitor is needed.
+    pub async fn run(
+        mut self,
+        mut watched: watch::Receiver<BTreeSet<InterfaceName>>,
+        out: mpsc::Sender<MonitorEvent>,
+    ) -> Result<(), MonitorError> {
+        let mut table = self.dump().await?;
+        let mut outbox = Outbox::default();
+        outbox.refresh(&table, &watched.borrow_and_update());
+        let mut quiet = pin!(sleep(Duration::ZERO));
+        loop {
+            tokio::select! {
+                message = self.next() => {
+                    self.fold(message?, &mut table, &mut outbox, &watched).await?;
+                    outbox.refresh(&table, &watched.borrow_and_update());
+                }
+                room = out.reserve(), if outbox.has_next(quiet.is_elapsed()) => {
+                    let Ok(room) = room else { return Ok(()) };
+                    if let Some(event) = outbox.next(quiet.is_elapsed()) {
+                        if event == MonitorEvent::AddressesChanged {
+                            quiet.set(sleep(QUIET));
+                        }
+                        room.send(event);
+                    }
+                }
+                () = &mut quiet, if !quiet.is_elapsed() => {}
+                changed = watched.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    outbox.refresh(&table, &watched.borrow_and_update());
+                }
+                () = out.closed() => return Ok(()),
+            }
+        }
+    }
+
+    /// Folds `first` and whatever waits behind it.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; the rest is no notification")]
+    async fn fold(
+        &mut self,
+        first: Message,
+        table: &mut Table,
+        outbox: &mut Outbox,
+        watched: &watch::Receiver<BTreeSet<InterfaceName>>,
+    ) -> Result<(), MonitorError> {
+        let mut overrun = false;
+        let mut next = Some(first);
+        for _ in 0..ROUND {
+            let Some(message) = next else { break };
+            match message.payload {
+                NetlinkPayload::InnerMessage(message) => match table.fold(&message) {
+                    Change::Addresses(index) => {
+                        if table.name(index).is_some_and(|name| watched.borrow().contains(&name)) {
+                            outbox.addresses_changed();
+                        }
+                    }
+                    Change::Link | Change::Nothing => {}
+                },
+                NetlinkPayload::Overrun(_) => overrun = true,
+                _ => {}
+            }
+            next = self.next().now_or_never().transpose()?;
+        }
+        if overrun {
+            *table = self.dump().await?;
+            outbox.resync();
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Message, MonitorError> {
+        tokio::select! {
+            biased;
+            message = self.messages.next() => message.ok_or(MonitorError::Closed),
+            () = &mut self.connection => Err(MonitorError::Closed),
+        }
+    }
+
+    /// The whole table. Notifications that arrive meanwhile are folded into it afterwards: each
+    /// states what is, so that it does no harm if the dump had it already.
+    /// Lists everything.
+    ///
+    /// A notification carries the sequence number of whoever caused it, a small one more often than
+    /// not, and netlink-proto takes it for an answer if a request of ours has the same. The dump is
+    /// spoilt then, and the next one has other numbers.
+    async fn dump(&mut self) -> Result<Table, MonitorError> {
+        for _ in 1..DUMP_ATTEMPTS {
+            match self.dump_once().await {
+                Err(MonitorError::Dump(rtnetlink::Error::UnexpectedMessage(_))) => {}
+                outcome => return outcome,
+            }
+        }
+        self.dump_once().await
+    }
+
+    async fn dump_once(&mut self) -> Result<Table, MonitorError> {
+        let mut table = Table::default();
+        let links = self.handle.link().get();
+        let links = links.set_filter_mask(AddressFamily::Unspec, vec![LinkExtentMask::SkipStats]);
+        // One after the other: a socket has one dump at a time.
+        self.list(links.execute().map_ok(RouteNetlinkMessage::NewLink), &mut table).await?;
+        let addresses = self.handle.address().get();
+        self.list(addresses.execute().map_ok(RouteNetlinkMessage::NewAddress), &mut table).await?;
+        Ok(table)
+    }
+
+    async fn list(
+        &mut self,
+        listed: impl Stream<Item = Result<RouteNetlinkMessage, rtnetlink::Error>>,
+        table: &mut Table,
+    ) -> Result<(), MonitorError> {
+        let mut listed = pin!(listed);
+        let reading = async {
+            loop {
+                tokio::select! {
+                    message = listed.next() => match message {
+                        Some(message) => {
+                            table.fold(&message.map_err(MonitorError::Dump)?);
+                        }
+                        None => return Ok(()),
+                    },
+                    () = &mut self.connection => return Err(MonitorError::Closed),
+                }
+            }
+        };
+        timeout(DUMP_LIMIT, reading).await.map_err(|_| MonitorError::Timeout)?
+    }
+}

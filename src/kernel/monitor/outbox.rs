@@ -1,0 +1,113 @@
+//! What is still to be told. Pure.
+//!
+//! Not a queue: the difference between what the table says and what was told last. A receiver that
+//! is slow misses intermediate facts, not the last ones.
+
+use super::MonitorEvent;
+use super::table::Table;
+use crate::types::{InterfaceName, LinkFacts};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    told: BTreeMap<InterfaceName, Option<LinkFacts>>,
+    untold: BTreeMap<InterfaceName, Option<LinkFacts>>,
+    addresses: Owed,
+    resync: Owed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Owed {
+    #[default]
+    No,
+    Yes,
+}
+
+impl Outbox {
+    /// The table or the set of watched interfaces may have changed.
+    pub(super) fn refresh(&mut self, table: &Table, watched: &BTreeSet<InterfaceName>) {
+        self.told.retain(|name, _| watched.contains(name));
+        self.untold.clear();
+        for name in watched {
+            let facts = table.facts(*name);
+            if self.told.get(name) != Some(&facts) {
+                self.untold.insert(*name, facts);
+            }
+        }
+    }
+
+    pub(super) fn addresses_changed(&mut self) {
+        self.addresses = Owed::Yes;
+    }
+
+    pub(super) fn resync(&mut self) {
+        self.resync = Owed::Yes;
+    }
+
+    /// `quiet_is_over`: changed addresses may be told again.
+    pub(super) fn has_next(&self, quiet_is_over: bool) -> bool {
+        !self.untold.is_empty() || self.resync == Owed::Yes || (quiet_is_over && self.addresses == Owed::Yes)
+    }
+
+    /// Facts first: whoever then looks at addresses knows which interfaces there are.
+    pub(super) fn next(&mut self, quiet_is_over: bool) -> Option<MonitorEvent> {
+        if let Some((name, facts)) = self.untold.pop_first() {
+            self.told.insert(name, facts.clone());
+            return Some(MonitorEvent::Link(name, facts));
+        }
+        if self.resync == Owed::Yes {
+            self.resync = Owed::No;
+            self.addresses = Owed::No;
+            return Some(MonitorEvent::Resync);
+        }
+        if quiet_is_over && self.addresses == Owed::Yes {
+            self.addresses = Owed::No;
+            return Some(MonitorEvent::AddressesChanged);
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched(names: &[&str]) -> BTreeSet<InterfaceName> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_missing_interface_is_told_once_and_anew_when_it_is_watched_again() {
+        let mut outbox = Outbox::default();
+        let gone = MonitorEvent::Link("eth0".parse().unwrap(), None);
+        for _ in 0..2 {
+            outbox.refresh(&Table::default(), &watched(&["eth0"]));
+            assert_eq!(outbox.next(true), Some(gone.clone()));
+            outbox.refresh(&Table::default(), &watched(&["eth0"]));
+            assert_eq!(outbox.next(true), None);
+            outbox.refresh(&Table::default(), &watched(&[]));
+        }
+    }
+
+    #[test]
+    fn changed_addresses_wait_for_the_end_of_the_quiet_time_and_are_told_once() {
+        let mut outbox = Outbox::default();
+        outbox.addresses_changed();
+        outbox.addresses_changed();
+        assert!(!outbox.has_next(false));
+        assert_eq!(outbox.next(false), None);
+        assert!(outbox.has_next(true));
+        assert_eq!(outbox.next(true), Some(MonitorEvent::AddressesChanged));
+        assert!(!outbox.has_next(true));
+    }
+
+    #[test]
+    fn facts_precede_a_resync_which_includes_changed_addresses() {
+        let mut outbox = Outbox::default();
+        outbox.addresses_changed();
+        outbox.resync();
+        outbox.refresh(&Table::default(), &watched(&["eth0"]));
+        let told: Vec<_> = std::iter::from_fn(|| outbox.next(true)).collect();
+        assert_eq!(told, [MonitorEvent::Link("eth0".parse().unwrap(), None), MonitorEvent::Resync]);
+    }
+}

@@ -1,0 +1,193 @@
+//! Netlink messages folded into a table of links and source addresses. Pure.
+
+use crate::kernel::address::{ObservedAddress, Origin, Rank, Readiness};
+use crate::types::{InterfaceName, LinkFacts, MacAddr};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::AddressScope;
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+#[cfg(test)]
+mod tests;
+
+/// All interfaces, by index.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Table {
+    links: BTreeMap<u32, Link>,
+    sources: BTreeMap<u32, Sources>,
+}
+
+/// What a message was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Nothing that matters here.
+    Nothing,
+    /// A link.
+    Link,
+    /// The addresses of the interface of this index, in a way that the keeper may want to undo: any
+    /// removal, or one that is not ours appeared.
+    Addresses(u32),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Link {
+    name: Option<InterfaceName>,
+    mac: Option<MacAddr>,
+    mtu: u32,
+    flags: LinkFlags,
+}
+
+/// Addresses of one interface that may be a source: neither ours nor unusable.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Sources {
+    ipv4: Vec<Ipv4Source>,
+    /// Sorted, so that the same set is the same facts whatever its history.
+    ipv6_link_local: BTreeSet<Ipv6Addr>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ipv4Source {
+    address: Ipv4Addr,
+    prefix_len: u8,
+    rank: Rank,
+    scope: u8,
+}
+
+impl Table {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; only links and addresses matter")]
+    pub(super) fn fold(&mut self, message: &RouteNetlinkMessage) -> Change {
+        match message {
+            // A bridge speaks of its ports in its own family; "deleted" then means that a port left.
+            RouteNetlinkMessage::NewLink(link) if link.header.interface_family == AddressFamily::Unspec => {
+                self.links.entry(link.header.index).or_insert_with(Link::unknown).update(link);
+                Change::Link
+            }
+            RouteNetlinkMessage::DelLink(link) if link.header.interface_family == AddressFamily::Unspec => {
+                self.links.remove(&link.header.index);
+                self.sources.remove(&link.header.index);
+                Change::Link
+            }
+            RouteNetlinkMessage::NewAddress(address) => {
+                let Some(address) = ObservedAddress::decode(address) else {
+                    return Change::Nothing;
+                };
+                self.sources.entry(address.index).or_default().insert(&address);
+                match address.origin {
+                    Origin::Ours => Change::Nothing,
+                    Origin::Foreign => Change::Addresses(address.index),
+                }
+            }
+            RouteNetlinkMessage::DelAddress(address) => {
+                let Some(address) = ObservedAddress::decode(address) else {
+                    return Change::Nothing;
+                };
+                if let Some(sources) = self.sources.get_mut(&address.index) {
+                    sources.remove(&address);
+                }
+                Change::Addresses(address.index)
+            }
+            _ => Change::Nothing,
+        }
+    }
+
+    pub(super) fn name(&self, index: u32) -> Option<InterfaceName> {
+        self.links.get(&index)?.name
+    }
+
+    pub(super) fn facts(&self, name: InterfaceName) -> Option<LinkFacts> {
+        let (index, link) = self.links.iter().find(|(_, link)| link.name == Some(name))?;
+        let sources = self.sources.get(index).cloned().unwrap_or_default();
+        Some(LinkFacts {
+            index: *index,
+            mac: link.mac,
+            mtu: link.mtu,
+            up: link.flags.contains(LinkFlags::Up),
+            carrier: link.flags.contains(LinkFlags::Running),
+            ipv4: sources.ipv4.iter().map(|source| source.address).collect(),
+            ipv6_link_local: sources.ipv6_link_local.into_iter().collect(),
+        })
+    }
+}
+
+impl Link {
+    fn unknown() -> Self {
+        Self { name: None, mac: None, mtu: 0, flags: LinkFlags::empty() }
+    }
+
+    /// Some notifications carry only some attributes.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; the other attributes are of no use")]
+    fn update(&mut self, message: &LinkMessage) {
+        self.flags = message.header.flags;
+        for attribute in &message.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => self.name = name.parse().ok(),
+                LinkAttribute::Mtu(mtu) => self.mtu = *mtu,
+                LinkAttribute::Address(octets) if message.header.link_layer_type == LinkLayerType::Ether => {
+                    self.mac = <[u8; 6]>::try_from(octets.as_slice()).ok().map(MacAddr);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Sources {
+    /// A message about an address that is known already replaces it.
+    fn insert(&mut self, address: &ObservedAddress) {
+        let may_be_source = address.origin == Origin::Foreign
+            && address.readiness == Readiness::Ready
+            && address.scope != AddressScope::Host;
+        match address.net.addr() {
+            IpAddr::V4(v4) => {
+                let source = Ipv4Source {
+                    address: v4,
+                    prefix_len: address.net.prefix_len(),
+                    rank: address.rank,
+                    scope: address.scope.into(),
+                };
+                if self.ipv4.contains(&source) && may_be_source {
+                    return; // lifetimes changed; its place did not
+                }
+                self.remove(address);
+                if may_be_source {
+                    self.ipv4.insert(self.place_of(source), source);
+                }
+            }
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+                if may_be_source {
+                    self.ipv6_link_local.insert(v6);
+                } else {
+                    self.ipv6_link_local.remove(&v6);
+                }
+            }
+            IpAddr::V6(_) => {}
+        }
+    }
+
+    fn remove(&mut self, address: &ObservedAddress) {
+        match address.net.addr() {
+            IpAddr::V4(v4) => {
+                let prefix_len = address.net.prefix_len();
+                self.ipv4.retain(|source| (source.address, source.prefix_len) != (v4, prefix_len));
+            }
+            IpAddr::V6(v6) => {
+                self.ipv6_link_local.remove(&v6);
+            }
+        }
+    }
+
+    /// Where the kernel lists a new one: a secondary last; a primary behind the primaries of its own
+    /// and of narrower scopes. A narrower scope is a greater number.
+    fn place_of(&self, new: Ipv4Source) -> usize {
+        match new.rank {
+            Rank::Secondary => self.ipv4.len(),
+            Rank::Primary => self
+                .ipv4
+                .iter()
+                .rposition(|source| source.rank == Rank::Primary && source.scope >= new.scope)
+                .map_or(0, |last| last + 1),
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! A blocking rtnetlink socket for batches of address changes.
+//!
+//! Owns: at most [`BATCH`] messages a send, an acknowledgement for every one, the kernel's own words
+//! in an error, and a timeout around every wait. Runs on a thread of its own: netlink is synchronous
+//! in the kernel, and thousands of addresses take a tenth of a second. Must not know why an address
+//! is added or removed.
+//!
+//! It stands beside `rtnetlink` (see [`super::monitor`]) because netlink-proto hangs for ever when
+//! the acknowledgements of a batch overflow the receive buffer, sends unacknowledged messages late,
+//! and does not read extended acknowledgements.
+
+use super::address::{ObservedAddress, installation};
+use super::ownership::Operation;
+use netlink_packet_core::{
+    ErrorMessage, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkBuffer,
+    NetlinkMessage, NetlinkPayload, NlasIterator,
+};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::AddressMessage;
+use netlink_packet_route::link::{LinkFlags, LinkMessage};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage as RouteRequest, RouteType};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
+use nix::errno::Errno;
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
+use std::fmt;
+use std::io;
+use std::net::Ipv6Addr;
+use std::ops::ControlFlow;
+use std::os::fd::AsFd;
+
+/// Messages a send: their acknowledgements fit any receive buffer.
+pub const BATCH: usize = 64;
+/// The kernel answers while `send` runs; this is for the case that it does not answer at all.
+const TIMEOUT_SECONDS: i64 = 2;
+/// What a socket asks for. Datagrams of a dump have 32 KiB at most.
+const RECEIVE_BUFFER: usize = 1 << 20;
+const DATAGRAM: usize = 64 << 10;
+/// A dump that another change interrupted is repeated this often before it is taken as it is.
+const DUMP_ATTEMPTS: u8 = 5;
+/// netlink(7); neither libc nor the netlink crates name them.
+const NLM_F_DUMP_INTR: u16 = 0x10;
+const NLM_F_ACK_TLVS: u16 = 0x200;
+const NLMSGERR_ATTR_MSG: u16 = 1;
+/// Octets of a netlink header.
+const REQUEST_HEADER: usize = 16;
+
+type RouteMessage = NetlinkMessage<RouteNetlinkMessage>;
+
+/// Why the socket is of no use now.
+#[derive(Debug, thiserror::Error)]
+pub enum NetlinkError {
+    /// It cannot be opened.
+    #[error("cannot open a netlink socket")]
+    Open(#[source] io::Error),
+    /// A request cannot be sent.
+    #[error("cannot send to netlink")]
+    Send(#[source] io::Error),
+    /// The answer did not come in time, or was dropped.
+    #[error("no answer from netlink")]
+    Receive(#[source] io::Error),
+    /// The answer makes no sense.
+    #[error("cannot read the answer of netlink: {0}")]
+    Decode(String),
+    /// A dump was refused.
+    #[error("cannot list the addresses: {0}")]
+    Dump(Refusal),
+}
+
+/// Why the kernel refused one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its error number.
+    pub errno: Errno,
+    /// Its own words, if it gave any (extended acknowledgement).
+    pub text: Option<String>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.text {
+            Some(text) => write!(f, "{text} ({})", self.errno),
+            None => write!(f, "{}", self.errno),
+        }
+    }
+}
+
+/// The administrative state of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkState {
+    /// IFF_UP.
+    Up,
+    /// Not.
+    Down,
+    /// There is none of this index.
+    Missing,
+}
+
+/// The socket.
+#[derive(Debug)]
+pub struct Netlink {
+    socket: Socket,
+    sequence: u32,
+    outgoing: Vec<u8>,
+    incoming: Vec<u8>,
+}
+
+impl Netlink {
+    /// Opens a socket in the network namespace of the calling thread.
+    ///
+    /// # Errors
+    /// [`NetlinkError::Open`].
+    pub fn open() -> Result<Self, NetlinkError> {
+        let open = || {
+            let mut socket = Socket::new(NETLINK_ROUTE)?;
+            socket.bind_auto()?;
+            socket.connect(&SocketAddr::new(0, 0))?;
+            socket.set_ext_ack(true)?;
+            socket.set_cap_ack(true)?;
+            socket.set_netlink_get_strict_chk(true)?;
+            grow_receive_buffer(&socket, RECEIVE_BUFFER)?;
+            setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::seconds(TIMEOUT_SECONDS))?;
+            Ok(socket)
+        };
+        Ok(Self {
+            socket: open().map_err(NetlinkError::Open)?,
+            // Far from the small numbers of `rtnetlink` in this process: see `Monitor::dump`.
+            sequence: 1 << 31,
+            outgoing: Vec::new(),
+            incoming: Vec::with_capacity(DATAGRAM),
+        })
+    }
+
+    /// Carries out `operations` in their order; the results have the same order. That an address is
+    /// there already, or gone already, is success.
+    ///
+    /// # Errors
+    /// [`NetlinkError`] when it is not known what was carried out.
+    pub fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Result<(), Refusal>>, NetlinkError> {
+        let mut results = Vec::with_capacity(operations.len());
+        for batch in operations.chunks(BATCH) {
+            let first = self.sequence.wrapping_add(1);
+            for operation in batch {
+                let (message, flags) = request(operation);
+                self.enqueue(message, flags);
+            }
+            self.flush()?;
+            let mut outcomes: Vec<Option<Result<(), Refusal>>> = vec![None; batch.len()];
+            self.collect_acks(first, &mut outcomes)?;
+            let settled = batch.iter().zip(outcomes).filter_map(|(operation, outcome)| {
+                outcome.map(|outcome| outcome.or_else(|refusal| forgive(operation, refusal)))
+            });
+            results.extend(settled);
+        }
+        Ok(results)
+    }
+
+    /// The addresses of all interfaces, each interface's in the kernel's order.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn addresses(&mut self) -> Result<Vec<ObservedAddress>, NetlinkError> {
+        let mut dump = self.dump()?;
+        for _ in 1..DUMP_ATTEMPTS {
+            if dump.consistency == Consistency::Whole {
+                break;
+            }
+            dump = self.dump()?;
+        }
+        Ok(dump.addresses)
+    }
+
+    /// The state of an interface.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn link_state(&mut self, index: u32) -> Result<LinkState, NetlinkError> {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        let sequence = self.enqueue(RouteNetlinkMessage::GetLink(message), NLM_F_REQUEST);
+        self.flush()?;
+        let mut state = LinkState::Missing;
+        self.receive(|message| {
+            if message.header.sequence_number != sequence {
+                return Ok(ControlFlow::Continue(()));
+            }
+            if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) = message.payload {
+                let up = link.header.flags.contains(LinkFlags::Up);
+                state = if up { LinkState::Up } else { LinkState::Down };
+            }
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(state)
+    }
+
+    /// Whether packets to `address` are delivered here: the kernel has its local route.
+    ///
+    /// An IPv6 address is in the kernel's list when its addition is acknowledged, and of use when a
+    /// kernel worker has also made its route and joined its solicited-node group, a little later.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn is_delivered(&mut self, index: u32, address: Ipv6Addr) -> Result<bool, NetlinkError> {
+        let mut get = RouteRequest::default();
+        get.header.address_family = AddressFamily::Inet6;
+        get.header.destination_prefix_length = 128;
+        get.attributes.push(RouteAttribute::Destination(RouteAddress::Inet6(address)));
+        get.attributes.push(RouteAttribute::Oif(index));
+        let sequence = self.enqueue(RouteNetlinkMessage::GetRoute(get), NLM_F_REQUEST);
+        self.flush()?;
+        let mut delivered = false;
+        self.receive(|message| {
+            if message.header.sequence_number != sequence {
+                return Ok(ControlFlow::Continue(()));
+            }
+            if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(route)) = message.payload {
+                delivered = route.header.kind == RouteType::Local;
+            }
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(delivered)
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; nothing else belongs to a dump")]
+    fn dump(&mut self) -> Result<Dump, NetlinkError> {
+        let get = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+        let sequence = self.enqueue(get, NLM_F_REQUEST | NLM_F_DUMP);
+        self.flush()?;
+        let mut dump = Dump { addresses: Vec::new(), consistency: Consistency::Whole };
+        self.receive(|message| {
+            if message.header.sequence_number != sequence {
+                return Ok(ControlFlow::Continue(()));
+            }
+            if message.header.flags & NLM_F_DUMP_INTR != 0 {
+                dump.consistency = Consistency::Interrupted;
+            }
+            match message.payload {
+                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(address)) => {
+                    dump.addresses.extend(ObservedAddress::decode(&address));
+                    Ok(ControlFlow::Continue(()))
+                }
+                NetlinkPayload::Error(error) => {
+                    refusal(&error, message.header.flags).map_err(NetlinkError::Dump)?;
+                    Ok(ControlFlow::Break(()))
+                }
+                NetlinkPayload::Done(done) if done.code < 0 => {
+                    let errno = Errno::from_raw(done.code.saturating_neg());
+                    Err(NetlinkError::Dump(Refusal { errno, text: None }))
+                }
+                NetlinkPayload::Done(_) => Ok(ControlFlow::Break(())),
+                _ => Ok(ControlFlow::Continue(())),
+            }
+        })?;
+        Ok(dump)
+    }
+
+    /// Appends a request; returns its sequence number.
+    fn enqueue(&mut self, message: RouteNetlinkMessage, flags: u16) -> u32 {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut message = RouteMessage::from(message);
+        message.header.flags = flags;
+        message.header.sequence_number = self.sequence;
+        message.finalize();
+        let at = self.outgoing.len();
+        // Bodies of rtnetlink messages are multiples of 4 octets: no padding between messages.
+        self.outgoing.resize(at + message.buffer_len(), 0);
+        if let Some(space) = self.outgoing.get_mut(at..) {
+            message.serialize(space);
+        }
+        self.sequence
+    }
+
+    fn flush(&mut self) -> Result<(), NetlinkError> {
+        let sent = self.socket.send(&self.outgoing, 0);
+        self.outgoing.clear();
+        sent.map(|_| ()).map_err(NetlinkError::Send)
+    }
+
+    /// Reads until the requests numbered from `first` are all answered.
+    fn collect_acks(
+        &mut self,
+        first: u32,
+        outcomes: &mut [Option<Result<(), Refusal>>],
+    ) -> Result<(), NetlinkError> {
+        let mut open = outcomes.len();
+        if open == 0 {
+            return Ok(());
+        }
+        self.receive(|message| {
+            let NetlinkPayload::Error(error) = &message.payload else {
+                return Ok(ControlFlow::Continue(()));
+            };
+            // Late answers to a request that timed out have a number outside the batch.
+            let at =
+                usize::try_from(message.header.sequence_number.wrapping_sub(first)).unwrap_or(usize::MAX);
+            if let Some(outcome @ None) = outcomes.get_mut(at) {
+                *outcome = Some(refusal(error, message.header.flags));
+                open -= 1;
+            }
+            Ok(if open == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })
+    }
+
+    /// Hands every message that arrives to `take`, until that has enough.
+    fn receive(
+        &mut self,
+        mut take: impl FnMut(RouteMessage) -> Result<ControlFlow<()>, NetlinkError>,
+    ) -> Result<(), NetlinkError> {
+        let mut enough = false;
+        while !enough {
+            self.incoming.clear();
+            self.socket.recv(&mut self.incoming, 0).map_err(NetlinkError::Receive)?;
+            let mut rest = self.incoming.as_slice();
+            while !rest.is_empty() {
+                let undecodable = |e: netlink_packet_core::DecodeError| NetlinkError::Decode(e.to_string());
+                let len = NetlinkBuffer::new_checked(rest).map_err(undecodable)?.length();
+                let len = usize::try_from(len).unwrap_or(usize::MAX);
+                let message = RouteMessage::deserialize(rest).map_err(undecodable)?;
+                rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
+                // After enough, the rest of the datagram is still looked at: it has no other reader.
+                enough |= take(message)?.is_break();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Asks for a receive buffer: SO_RCVBUFFORCE, or within `rmem_max` without CAP_NET_ADMIN (which
+/// inside a user namespace nobody has for this purpose).
+///
+/// # Errors
+/// If not even that works.
+pub fn grow_receive_buffer(socket: &impl AsFd, octets: usize) -> io::Result<()> {
+    setsockopt(socket, sockopt::RcvBufForce, &octets)
+        .or_else(|_| setsockopt(socket, sockopt::RcvBuf, &octets))
+        .map_err(io::Error::from)
+}
+
+struct Dump {
+    addresses: Vec<ObservedAddress>,
+    consistency: Consistency,
+}
+
+#[derive(PartialEq, Eq)]
+enum Consistency {
+    Whole,
+    Interrupted,
+}
+
+fn request(operation: &Operation) -> (RouteNetlinkMessage, u16) {
+    match operation {
+        Operation::Add { index, net } => (
+            RouteNetlinkMessage::NewAddress(installation(*index, *net)),
+            NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+        ),
+        Operation::Remove(address) => {
+            (RouteNetlinkMessage::DelAddress(address.removal()), NLM_F_REQUEST | NLM_F_ACK)
+        }
+    }
+}
+
+/// What was to be reached is so already. A removal also finds its address gone when the interface
+/// went, or when removing a primary swept it.
+fn forgive(operation: &Operation, refusal: Refusal) -> Result<(), Refusal> {
+    match (operation, refusal.errno) {
+        (Operation::Add { .. }, Errno::EEXIST)
+        | (Operation::Remove(_), Errno::EADDRNOTAVAIL | Errno::ENODEV) => Ok(()),
+        (Operation::Add { .. } | Operation::Remove(_), _) => Err(refusal),
+    }
+}
+
+/// An NLMSG_ERROR: code 0 is the acknowledgement. The attributes of an extended acknowledgement
+/// follow the header of the request, which NETLINK_CAP_ACK leaves alone of it.
+fn refusal(error: &ErrorMessage, flags: u16) -> Result<(), Refusal> {
+    let Some(code) = error.code else {
+        return Ok(());
+    };
+    let attributes = error.header.get(REQUEST_HEADER..).unwrap_or_default();
+    let text = (flags & NLM_F_ACK_TLVS != 0)
+        .then(|| NlasIterator::new(attributes).map_while(Result::ok))
+        .and_then(|mut nlas| nlas.find(|nla| nla.kind() == NLMSGERR_ATTR_MSG))
+        .map(|nla| String::from_utf8_lossy(nla.value()).trim_end_matches('\0').to_owned());
+    Err(Refusal { errno: Errno::from_raw(code.get().saturating_neg()), text })
+}

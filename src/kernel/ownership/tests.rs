@@ -1,0 +1,227 @@
+//! The rules cell by cell, and as a property.
+
+use super::*;
+use netlink_packet_route::address::AddressScope;
+
+const ETH0: u32 = 2;
+const ETH1: u32 = 3;
+
+fn net(text: &str) -> IpNet {
+    text.parse().unwrap()
+}
+
+fn seen(index: u32, text: &str, origin: Origin) -> ObservedAddress {
+    ObservedAddress {
+        index,
+        net: net(text),
+        peer: None,
+        origin,
+        rank: Rank::Primary,
+        readiness: Readiness::Ready,
+        scope: AddressScope::Universe,
+    }
+}
+
+fn claims(list: &[(u32, &str, Holding, Wanted)]) -> Claims {
+    let mut claims = Claims::default();
+    for (index, text, holding, wanted) in list {
+        claims.add(*index, net(text), *holding, *wanted);
+    }
+    claims
+}
+
+fn add(index: u32, text: &str) -> Operation {
+    Operation::Add { index, net: net(text) }
+}
+
+/// Every cell of the table at the module's head.
+#[test]
+fn the_table_of_rules_holds() {
+    use Holding::{Contender, Owner};
+    use Origin::{Foreign, Ours};
+    use Wanted::{Held, Released};
+    const VIP: &str = "192.0.2.50/24";
+    const OTHER: &str = "192.0.2.50/32";
+    type Row = (Option<(Holding, Wanted)>, Option<(&'static str, Origin)>, &'static str);
+    #[rustfmt::skip]
+    let table: &[Row] = &[
+        (Some((Contender, Held)),     None,                   "add"),
+        (Some((Owner,     Held)),     None,                   "add"),
+        (Some((Contender, Released)), None,                   ""),
+        (None,                        None,                   ""),
+        (Some((Contender, Held)),     Some((VIP, Ours)),      ""),
+        (Some((Owner,     Held)),     Some((VIP, Ours)),      ""),
+        (Some((Contender, Released)), Some((VIP, Ours)),      "remove"),
+        (Some((Owner,     Released)), Some((VIP, Ours)),      "remove"),
+        (None,                        Some((VIP, Ours)),      "remove"),
+        (Some((Contender, Held)),     Some((OTHER, Ours)),    "remove add"),
+        (Some((Owner,     Held)),     Some((OTHER, Ours)),    "remove add"),
+        (Some((Contender, Released)), Some((OTHER, Ours)),    "remove"),
+        (None,                        Some((OTHER, Ours)),    "remove"),
+        (Some((Contender, Held)),     Some((VIP, Foreign)),   ""),
+        (Some((Contender, Held)),     Some((OTHER, Foreign)), ""),
+        (Some((Contender, Released)), Some((VIP, Foreign)),   "remove"),
+        (Some((Contender, Released)), Some((OTHER, Foreign)), "remove"),
+        (Some((Owner,     Held)),     Some((VIP, Foreign)),   ""),
+        (Some((Owner,     Released)), Some((VIP, Foreign)),   ""),
+        (Some((Owner,     Released)), Some((OTHER, Foreign)), ""),
+        (None,                        Some((VIP, Foreign)),   ""),
+    ];
+    for (claim, present, expected) in table {
+        let claims = claim.map_or_else(Claims::default, |(h, w)| claims(&[(ETH0, VIP, h, w)]));
+        let observed: Vec<_> = present.iter().map(|(text, origin)| seen(ETH0, text, *origin)).collect();
+        let words: Vec<_> = difference(&claims, &observed)
+            .iter()
+            .map(|operation| match operation {
+                Operation::Remove(address) => {
+                    assert_eq!(Some(address), observed.first());
+                    "remove"
+                }
+                Operation::Add { index, net: added } => {
+                    assert_eq!((*index, *added), (ETH0, net(VIP)));
+                    "add"
+                }
+            })
+            .collect();
+        assert_eq!(words.join(" "), *expected, "{claim:?} {present:?}");
+    }
+}
+
+#[test]
+fn an_address_that_two_routers_want_is_added_once() {
+    let held = claims(&[
+        (ETH0, "192.0.2.50/24", Holding::Contender, Wanted::Held),
+        (ETH0, "192.0.2.50/32", Holding::Contender, Wanted::Held),
+    ]);
+    assert_eq!(difference(&held, &[]), [add(ETH0, "192.0.2.50/24")]);
+}
+
+#[test]
+fn an_address_stays_while_one_of_two_routers_wants_it() {
+    for order in [[Wanted::Held, Wanted::Released], [Wanted::Released, Wanted::Held]] {
+        let shared = claims(&order.map(|wanted| (ETH0, "192.0.2.50/24", Holding::Contender, wanted)));
+        assert_eq!(difference(&shared, &[seen(ETH0, "192.0.2.50/24", Origin::Ours)]), []);
+    }
+}
+
+#[test]
+fn the_prefix_of_the_holder_counts() {
+    let shared = claims(&[
+        (ETH0, "192.0.2.50/32", Holding::Contender, Wanted::Released),
+        (ETH0, "192.0.2.50/24", Holding::Contender, Wanted::Held),
+    ]);
+    assert_eq!(difference(&shared, &[]), [add(ETH0, "192.0.2.50/24")]);
+}
+
+#[test]
+fn an_address_of_the_host_is_spared_even_if_a_contender_lists_it_too() {
+    for order in [[Holding::Owner, Holding::Contender], [Holding::Contender, Holding::Owner]] {
+        let shared = claims(&order.map(|holding| (ETH0, "192.0.2.50/24", holding, Wanted::Released)));
+        assert_eq!(difference(&shared, &[seen(ETH0, "192.0.2.50/24", Origin::Foreign)]), []);
+    }
+}
+
+#[test]
+fn the_same_address_on_another_interface_is_another_address() {
+    let held = claims(&[(ETH0, "fe80::50/64", Holding::Contender, Wanted::Held)]);
+    let observed = [seen(ETH1, "fe80::50/64", Origin::Foreign)];
+    assert_eq!(difference(&held, &observed), [add(ETH0, "fe80::50/64")]);
+}
+
+#[test]
+fn an_address_that_moves_is_removed_before_it_is_added() {
+    let held = claims(&[(ETH0, "192.0.2.50/24", Holding::Contender, Wanted::Held)]);
+    let there = seen(ETH1, "192.0.2.50/24", Origin::Ours);
+    assert_eq!(difference(&held, &[there]), [Operation::Remove(there), add(ETH0, "192.0.2.50/24")]);
+}
+
+#[test]
+fn secondaries_are_removed_before_primaries_and_the_last_first() {
+    let primary = |text| seen(ETH0, text, Origin::Ours);
+    let secondary = |text| ObservedAddress { rank: Rank::Secondary, ..seen(ETH0, text, Origin::Ours) };
+    let observed = [
+        primary("192.0.2.1/24"),
+        primary("10.0.0.1/24"),
+        secondary("192.0.2.2/24"),
+        secondary("192.0.2.3/24"),
+    ];
+    let order: Vec<_> =
+        difference(&Claims::default(), &observed).iter().map(|o| o.place().1.to_string()).collect();
+    assert_eq!(order, ["192.0.2.3", "192.0.2.2", "10.0.0.1", "192.0.2.1"]);
+}
+
+#[test]
+fn an_ipv6_address_that_failed_duplicate_detection_is_replaced_unless_it_is_the_hosts() {
+    let failed =
+        ObservedAddress { readiness: Readiness::Duplicate, ..seen(ETH0, "2001:db8::50/64", Origin::Foreign) };
+    let held = claims(&[(ETH0, "2001:db8::50/64", Holding::Contender, Wanted::Held)]);
+    assert_eq!(difference(&held, &[failed]), [Operation::Remove(failed), add(ETH0, "2001:db8::50/64")]);
+    let owned = claims(&[(ETH0, "2001:db8::50/64", Holding::Owner, Wanted::Held)]);
+    assert_eq!(difference(&owned, &[failed]), []);
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The kernel, as far as the difference is concerned.
+    fn carry_out(observed: &[ObservedAddress], operations: &[Operation]) -> Vec<ObservedAddress> {
+        let mut after = observed.to_vec();
+        for operation in operations {
+            match operation {
+                Operation::Remove(address) => {
+                    let at = after.iter().position(|a| a == address).expect("removes what is there");
+                    after.remove(at);
+                }
+                Operation::Add { index, net } => {
+                    assert!(
+                        !after.iter().any(|a| a.index == *index && a.net == *net),
+                        "adds what is missing"
+                    );
+                    after.push(seen(*index, &net.to_string(), Origin::Ours));
+                }
+            }
+        }
+        after
+    }
+
+    fn any_net() -> impl Strategy<Value = IpNet> {
+        (0_u8..4, prop_oneof![Just(24_u8), Just(32_u8)])
+            .prop_map(|(host, prefix)| net(&format!("192.0.2.{host}/{prefix}")))
+    }
+
+    fn any_claim() -> impl Strategy<Value = (u32, IpNet, Holding, Wanted)> {
+        (
+            1_u32..3,
+            any_net(),
+            prop_oneof![Just(Holding::Owner), Just(Holding::Contender)],
+            prop_oneof![Just(Wanted::Held), Just(Wanted::Released)],
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn once_carried_out_nothing_is_left_to_do_and_strangers_are_untouched(
+            list in prop::collection::vec(any_claim(), 0..8),
+            present in prop::collection::btree_set((1_u32..3, any_net(), any::<u8>()), 0..8),
+        ) {
+            let mut claims = Claims::default();
+            for (index, net, holding, wanted) in &list {
+                claims.add(*index, *net, *holding, *wanted);
+            }
+            let mut observed: Vec<ObservedAddress> = Vec::new();
+            for (index, net, bits) in present {
+                let origin = if bits & 1 == 0 { Origin::Ours } else { Origin::Foreign };
+                if !observed.iter().any(|a| a.index == index && a.net == net) {
+                    observed.push(seen(index, &net.to_string(), origin));
+                }
+            }
+            let after = carry_out(&observed, &difference(&claims, &observed));
+            prop_assert_eq!(difference(&claims, &after), []);
+            for address in observed.iter().filter(|a| a.origin == Origin::Foreign) {
+                let configured = list.iter().any(|(i, n, _, _)| (*i, n.addr()) == (address.index, address.net.addr()));
+                prop_assert!(configured || after.contains(address));
+            }
+        }
+    }
+}

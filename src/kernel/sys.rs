@@ -1,0 +1,123 @@
+//! The `unsafe` code of the socket and scheduling modules: system calls that no crate here wraps
+//! in a safe function, each behind a safe function of a few lines.
+//!
+//! Owns nothing and decides nothing; its callers do.
+
+#![allow(unsafe_code)]
+
+use nix::errno::Errno;
+use nix::sys::socket::{MultiHeaders, SockaddrLike};
+use socket2::{SockAddr, SockAddrStorage};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::ptr;
+
+/// Sets a socket option whose value is a C `int`.
+pub(super) fn set_int_option(
+    socket: &impl AsFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
+    #[allow(clippy::cast_possible_truncation)] // four
+    const LENGTH: libc::socklen_t = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the descriptor is borrowed for the call; the kernel reads LENGTH octets of `value`.
+    let outcome = unsafe {
+        libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, (&raw const value).cast(), LENGTH)
+    };
+    Errno::result(outcome).map(drop).map_err(io::Error::from)
+}
+
+/// The link-layer address that stands for an interface and protocol 0: a packet socket bound to it
+/// transmits and never receives (packet(7)).
+pub(super) fn transmit_only_address(index: u32) -> io::Result<SockAddr> {
+    #[allow(clippy::cast_possible_truncation)] // twenty
+    const LENGTH: socket2::socklen_t = size_of::<libc::sockaddr_ll>() as socket2::socklen_t;
+    let mut storage = SockAddrStorage::zeroed();
+    // SAFETY: sockaddr_ll is one of the platform's sockaddr types, and all zeros is valid for it.
+    let address = unsafe { storage.view_as::<libc::sockaddr_ll>() };
+    address.sll_family = libc::sa_family_t::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
+    address.sll_ifindex = libc::c_int::try_from(index).map_err(io::Error::other)?;
+    // SAFETY: the storage holds a complete sockaddr_ll of the family it names, and LENGTH is its size.
+    Ok(unsafe { SockAddr::new(storage, LENGTH) })
+}
+
+/// Sets the policy and the real-time priority of the calling thread.
+pub(super) fn set_scheduler(policy: libc::c_int, priority: libc::c_int) -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: priority };
+    // SAFETY: thread 0 is the calling thread; the kernel only reads `parameters`.
+    let outcome = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
+    Errno::result(outcome).map(drop).map_err(io::Error::from)
+}
+
+/// Sets the nice value of the calling thread (on Linux it is the thread's, not the process's).
+pub(super) fn set_nice(value: libc::c_int) -> io::Result<()> {
+    // SAFETY: takes three integers; id 0 is the calling thread.
+    let outcome = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, value) };
+    Errno::result(outcome).map(drop).map_err(io::Error::from)
+}
+
+/// The most messages that one [`send_many`] takes.
+pub(super) const SEND_MANY: usize = 64;
+
+/// sendmmsg(2), without blocking: sends the longest prefix of `messages` that the kernel takes, of at most
+/// [`SEND_MANY`], to one destination (none: that which the socket is bound to) with one sequence of control
+/// messages. Returns how many were sent: at least one, if there was any.
+///
+/// Not nix's function: that one allocates nothing either, but its results read addresses that were never set.
+///
+/// # Errors
+/// The error that the first message met.
+pub(super) fn send_many<'a>(
+    socket: &impl AsFd,
+    destination: Option<&SockAddr>,
+    control: &[u8],
+    messages: impl Iterator<Item = &'a [u8]>,
+) -> io::Result<usize> {
+    let mut slices = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; SEND_MANY];
+    // SAFETY: mmsghdr is a plain C structure, and all zeros is valid for it (null pointers with length 0).
+    let mut headers: [libc::mmsghdr; SEND_MANY] = unsafe { std::mem::zeroed() };
+    let mut count: libc::c_uint = 0;
+    for ((message, slice), header) in messages.zip(&mut slices).zip(&mut headers) {
+        *slice = libc::iovec { iov_base: message.as_ptr().cast_mut().cast(), iov_len: message.len() };
+        header.msg_hdr.msg_iov = slice;
+        header.msg_hdr.msg_iovlen = 1;
+        header.msg_hdr.msg_control = control.as_ptr().cast_mut().cast();
+        header.msg_hdr.msg_controllen = control.len() as _;
+        if let Some(address) = destination {
+            header.msg_hdr.msg_name = address.as_ptr().cast_mut().cast();
+            header.msg_hdr.msg_namelen = address.len();
+        }
+        count += 1;
+    }
+    let fd = socket.as_fd().as_raw_fd();
+    loop {
+        // SAFETY: the first `count` headers point to octets of `messages`, `control` and `destination`, which are
+        // borrowed until the call returns, and to `slices`; the kernel only reads them, whatever the pointers'
+        // mutability says, and writes `msg_len`.
+        let outcome = unsafe {
+            libc::sendmmsg(fd, headers.as_mut_ptr(), count, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+        };
+        match Errno::result(outcome) {
+            Ok(sent) => return usize::try_from(sent).map_err(io::Error::other),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// nix's preallocated message headers, movable to the thread that will use them.
+#[derive(Debug)]
+pub(super) struct Headers<S>(pub(super) MultiHeaders<S>);
+
+// SAFETY: the raw pointers inside refer to boxes that the value itself owns, and to I/O slices that
+// every recvmmsg call sets anew before the kernel sees them. Nothing is shared, nothing
+// is bound to a thread.
+unsafe impl<S: Send> Send for Headers<S> {}
+
+impl<S: SockaddrLike + Copy> Headers<S> {
+    /// Headers to receive `count` messages, each with room for as many control octets as `control` can hold.
+    pub(super) fn new(count: usize, control: Option<Vec<u8>>) -> Self {
+        Self(MultiHeaders::preallocate(count, control))
+    }
+}

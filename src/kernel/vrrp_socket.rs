@@ -1,0 +1,49 @@
+//! The raw sockets of protocol 112: one to receive, one to send, per interface and family.
+//!
+//! Owns the kernel's side of RFC 9568 §5.1: the group, TTL or Hop Limit 255, the choice of the source
+//! address. Must not know what is inside a message: checks, counters and virtual routers are above.
+//!
+//! Two sockets, because they need opposite things: the receiver is filtered to the group and asks for
+//! ancillary data; the sender must never queue a packet that nobody reads. Both are bound to an interface
+//! by index: a recreated interface has a new one, and its sockets must be opened again.
+
+mod receive;
+mod transmit;
+
+pub use receive::{ReceiveSocket, Received, Remaining};
+pub use transmit::TransmitSocket;
+
+use super::filter::{self, Instruction};
+use super::socket_error::{Context, SocketError};
+use crate::types::Family;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::num::NonZeroU32;
+
+/// IANA's protocol number for VRRP.
+// RFC9568-5.1.1.4-1, RFC9568-5.1.2.4-1
+const VRRP: i32 = 112;
+
+/// A non-blocking, close-on-exec raw socket that is bound to the interface and accepts what `program` accepts.
+///
+/// A raw socket is served from the moment it exists, so the filter comes first, before anything else can
+/// be queued.
+fn open_raw(context: Context, family: Family, program: &[Instruction]) -> Result<Socket, SocketError> {
+    let domain = match family {
+        Family::Ipv4 => Domain::IPV4,
+        Family::Ipv6 => Domain::IPV6,
+    };
+    // `Socket::new` sets close-on-exec.
+    let opened = Socket::new(domain, Type::RAW, Some(Protocol::from(VRRP)));
+    let socket = context.step("open a raw socket for protocol 112", opened)?;
+    context.step("attach a filter to a raw socket", filter::attach(&socket, program))?;
+    context.step("make a raw socket non-blocking", socket.set_nonblocking(true))?;
+    let index = NonZeroU32::new(context.index);
+    let bound = match family {
+        Family::Ipv4 => socket.bind_device_by_index_v4(index),
+        Family::Ipv6 => socket.bind_device_by_index_v6(index),
+    };
+    // The kernel binds to any number; only the way back, to a name, tells whether there is such an interface.
+    let bound = bound.and_then(|()| socket.device());
+    context.step("bind a raw socket to the interface", bound)?;
+    Ok(socket)
+}

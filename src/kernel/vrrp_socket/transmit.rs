@@ -1,0 +1,188 @@
+//! Sending: the octets of a message and a source address in, packets out.
+
+use super::open_raw;
+use crate::kernel::filter::NOTHING;
+use crate::kernel::socket_error::{Context, SocketError};
+use crate::kernel::sys::{self, SEND_MANY};
+use crate::types::{Family, InterfaceName};
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{SockAddr, Socket};
+use std::io;
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+/// What is asked for as send buffer: a queue that is stuck for a moment must not lose the advertisements
+/// of 1,000 virtual routers. Without CAP_NET_ADMIN the kernel grants at most `net.core.wmem_max`.
+const SEND_BUFFER: usize = 1 << 20;
+
+/// TTL and Hop Limit: receivers discard any other.
+// RFC9568-5.1.1.3-1, RFC9568-5.1.2.3-1
+const TTL: u32 = 255;
+
+/// DSCP CS6, internetwork control. RFC 9568 §2.5 asks for priority treatment; CS6 is what VRRP routers send.
+// RFC9568-2.5-1
+const TRAFFIC_CLASS: u32 = 0xc0;
+
+/// The local queue's view of the same: internetwork control (802.1Q 6), the highest without CAP_NET_ADMIN.
+const QUEUE_PRIORITY: u32 = 6;
+
+/// Sends to the group of one family on one interface. Never receives, never blocks.
+#[derive(Debug)]
+pub struct TransmitSocket {
+    socket: Socket,
+    family: Family,
+    index: u32,
+    group: SockAddr,
+}
+
+impl TransmitSocket {
+    /// Opens the socket.
+    ///
+    /// # Errors
+    /// [`SocketError`], with the step that failed.
+    pub fn open(interface: InterfaceName, index: u32, family: Family) -> Result<Self, SocketError> {
+        let context = Context { interface, index };
+        let socket = open_raw(context, family, &NOTHING)?;
+        context.step("enlarge the send buffer", grow_buffer(&socket))?;
+        match family {
+            Family::Ipv4 => prepare_ipv4(context, &socket)?,
+            Family::Ipv6 => prepare_ipv6(context, &socket)?,
+        }
+        // After the traffic class, which for IPv4 sets a queue priority of its own.
+        context.step("set the queue priority", socket.set_priority(QUEUE_PRIORITY))?;
+        Ok(Self { socket, family, index, group: group(family, index) })
+    }
+
+    /// Sends one message to the group from `source`, which must be an address of this host.
+    ///
+    /// # Errors
+    /// The kernel's answer: `WouldBlock` if the queue is full; `NetworkUnreachable` (IPv4) or `InvalidInput` (IPv6)
+    /// if `source` is not, or no longer, ours or not yet usable; `NetworkDown` or `NetworkUnreachable` if the
+    /// interface is down. The message was not sent.
+    pub fn send(&self, source: IpAddr, message: &[u8]) -> io::Result<()> {
+        self.send_run(source, &[(source, message)]).map(drop)
+    }
+
+    /// Sends many messages with few system calls, and returns how many were sent. Every message is tried;
+    /// `failed` is told the place and the error of each that was not sent. Allocates nothing.
+    pub fn send_batch(
+        &self,
+        messages: &[(IpAddr, &[u8])],
+        failed: &mut dyn FnMut(usize, io::Error),
+    ) -> usize {
+        let mut sent = 0;
+        let mut next = 0;
+        while let Some(&(source, _)) = messages.get(next) {
+            let rest = messages.get(next..).unwrap_or_default();
+            // The control message is common to a system call; routers of one interface mostly share a source.
+            let same = rest.iter().take(SEND_MANY).take_while(|(other, _)| *other == source).count();
+            match self.send_run(source, rest.get(..same).unwrap_or_default()) {
+                Ok(count) => {
+                    sent += count;
+                    next += count;
+                }
+                Err(error) => {
+                    failed(next, error);
+                    next += 1;
+                }
+            }
+        }
+        sent
+    }
+
+    /// Sends the longest prefix of `messages` (all from `source`) that the kernel takes: at least one, or the
+    /// error that the first one met.
+    fn send_run(&self, source: IpAddr, messages: &[(IpAddr, &[u8])]) -> io::Result<usize> {
+        if Family::of(source) != self.family {
+            return Err(io::Error::from_raw_os_error(libc::EAFNOSUPPORT));
+        }
+        let mut room = [0; CONTROL_ROOM];
+        let control = packet_info(&mut room, source, self.index);
+        let octets = messages.iter().map(|(_, message)| *message);
+        sys::send_many(&self.socket, Some(&self.group), control, octets)
+    }
+}
+
+impl AsFd for TransmitSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for TransmitSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+fn prepare_ipv4(context: Context, socket: &Socket) -> Result<(), SocketError> {
+    context.step("set the TTL to 255", socket.set_multicast_ttl_v4(TTL))?;
+    // RFC9568-7.2-3
+    context.step("stop our packets from looping back", socket.set_multicast_loop_v4(false))?;
+    context.step("set the traffic class", socket.set_tos_v4(TRAFFIC_CLASS))
+}
+
+fn prepare_ipv6(context: Context, socket: &Socket) -> Result<(), SocketError> {
+    context.step("set the hop limit to 255", socket.set_multicast_hops_v6(TTL))?;
+    // RFC9568-7.2-3
+    context.step("stop our packets from looping back", socket.set_multicast_loop_v6(false))?;
+    context.step("set the traffic class", socket.set_tclass_v6(TRAFFIC_CLASS))?;
+    context.step("send to the interface", socket.set_multicast_if_v6(context.index))
+}
+
+/// Where everything goes. Being bound to the interface is enough for IPv4, without any route; the scope of
+/// the IPv6 group is spelled out.
+// RFC9568-5.1.1.2-1, RFC9568-5.1.2.2-1
+fn group(family: Family, index: u32) -> SockAddr {
+    SockAddr::from(match family.group() {
+        IpAddr::V4(group) => SocketAddr::V4(SocketAddrV4::new(group, 0)),
+        IpAddr::V6(group) => SocketAddr::V6(SocketAddrV6::new(group, 0, 0, index)),
+    })
+}
+
+/// SO_SNDBUFFORCE ignores the limit of ordinary processes; without the capability the limit applies.
+fn grow_buffer(socket: &Socket) -> io::Result<()> {
+    match setsockopt(socket, sockopt::SndBufForce, &SEND_BUFFER) {
+        Ok(()) => Ok(()),
+        Err(_) => socket.set_send_buffer_size(SEND_BUFFER),
+    }
+}
+
+/// Octets of `struct cmsghdr`: a length as wide as a pointer, a level and a type.
+const CONTROL_HEADER: usize = size_of::<usize>() + 8;
+
+/// Room for the larger control message, `struct in6_pktinfo` of 20 octets, padded.
+const CONTROL_ROOM: usize = CONTROL_HEADER + 24;
+
+/// The control message that chooses a packet's source: IP_PKTINFO (ip(7): interface index, source, destination)
+/// or IPV6_PKTINFO (RFC 3542 §6.2: source, interface index).
+fn packet_info(room: &mut [u8; CONTROL_ROOM], source: IpAddr, index: u32) -> &[u8] {
+    let index = index.to_ne_bytes();
+    let (level, kind) = match source {
+        IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO),
+        IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO),
+    };
+    let length = CONTROL_HEADER
+        + match source {
+            IpAddr::V4(source) => {
+                put(room, CONTROL_HEADER, &index);
+                put(room, CONTROL_HEADER + 4, &source.octets());
+                12
+            }
+            IpAddr::V6(source) => {
+                put(room, CONTROL_HEADER, &source.octets());
+                put(room, CONTROL_HEADER + 16, &index);
+                20
+            }
+        };
+    put(room, 0, &length.to_ne_bytes());
+    put(room, size_of::<usize>(), &level.to_ne_bytes());
+    put(room, size_of::<usize>() + 4, &kind.to_ne_bytes());
+    room.get(..length.next_multiple_of(size_of::<usize>())).unwrap_or_default()
+}
+
+fn put(room: &mut [u8], offset: usize, octets: &[u8]) {
+    if let Some(place) = room.get_mut(offset..offset + octets.len()) {
+        place.copy_from_slice(octets);
+    }
+}
