@@ -10,12 +10,16 @@
 //! | 2 | [`protocol`] | the state machine, election, hand-over and deadlines: pure |
 //! | 3 | [`config`] | text to a checked configuration |
 //! | 4 | [`kernel`] | Linux: sockets, netlink |
+//! | 5 | [`runtime`], [`control`], [`telemetry`] | threads, checks, the control socket, logs |
 //!
 //! Floors 0 to 2 know no socket, clock, thread, file or log. [`sim`] uses only them.
 
 pub mod config;
+pub mod control;
 pub mod kernel;
 pub mod protocol;
+pub mod runtime;
 pub mod sim;
+pub mod telemetry;
 pub mod types;
 pub mod wire;

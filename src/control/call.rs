@@ -1,0 +1,85 @@
+//! One call as the service sees it: who asks, with which arguments, and the errors it can get.
+
+use super::varlink::encode_error;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+/// Who asks: the kernel's word (SO_PEERCRED), taken when it connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Caller {
+    pub uid: u32,
+    pub pid: Option<i32>,
+}
+
+/// Why a call failed, for the one who asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum CallError {
+    InterfaceNotFound(String),
+    MethodNotFound(String),
+    InvalidParameter(String),
+    UnknownRouter { name: String, known: Vec<String> },
+    Stopping,
+    TimedOut,
+    TooManyConnections,
+    TooManyFollowers,
+}
+
+impl CallError {
+    /// Its frame.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let name = self.name();
+        match self {
+            Self::InterfaceNotFound(interface) => encode_error(name, &json!({ "interface": interface })),
+            Self::MethodNotFound(method) => encode_error(name, &json!({ "method": method })),
+            Self::InvalidParameter(parameter) => encode_error(name, &json!({ "parameter": parameter })),
+            Self::UnknownRouter { name: router, known } => {
+                encode_error(name, &json!({ "name": router, "known": known }))
+            }
+            Self::Stopping | Self::TimedOut | Self::TooManyConnections | Self::TooManyFollowers => {
+                encode_error(name, &json!({}))
+            }
+        }
+    }
+
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::InterfaceNotFound(_) => "org.varlink.service.InterfaceNotFound",
+            Self::MethodNotFound(_) => "org.varlink.service.MethodNotFound",
+            Self::InvalidParameter(_) => "org.varlink.service.InvalidParameter",
+            Self::UnknownRouter { .. } => "org.vrrpd.Control.UnknownRouter",
+            Self::Stopping => "org.vrrpd.Control.Stopping",
+            Self::TimedOut => "org.vrrpd.Control.TimedOut",
+            Self::TooManyConnections => "org.vrrpd.Control.TooManyConnections",
+            Self::TooManyFollowers => "org.vrrpd.Control.TooManyFollowers",
+        }
+    }
+}
+
+/// The arguments of a call, taken one by one; what is left over was a mistake of the caller.
+#[derive(Debug)]
+pub(super) struct Arguments(Map<String, Value>);
+
+impl Arguments {
+    pub(super) const fn new(parameters: Map<String, Value>) -> Self {
+        Self(parameters)
+    }
+
+    /// The argument of this name; absent and null are the same.
+    pub(super) fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, CallError> {
+        let value = self.0.remove(name).unwrap_or_default();
+        serde_json::from_value(value).map_err(|_| CallError::InvalidParameter(name.to_owned()))
+    }
+
+    /// The argument of this name, which must be there.
+    pub(super) fn require<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, CallError> {
+        self.take(name)?.ok_or_else(|| CallError::InvalidParameter(name.to_owned()))
+    }
+
+    /// A misspelt `force` must not be ignored.
+    pub(super) fn finish(self) -> Result<(), CallError> {
+        match self.0.into_iter().next() {
+            None => Ok(()),
+            Some((name, _)) => Err(CallError::InvalidParameter(name)),
+        }
+    }
+}

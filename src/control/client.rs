@@ -1,0 +1,449 @@
+//! The `vrrpctl` side of the control socket: one call, its replies, and what they mean for the
+//! exit code.
+//!
+//! Plain blocking I/O: a command has one thing to wait for. No wait is without an end except that
+//! of a follower.
+
+use super::message::{
+    DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, PromoteDoc, ShowDoc, StatusDoc, VERSION,
+};
+use super::varlink::{Call, FrameBuffer, Reply, encode_call};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::io::{self, ErrorKind, Read, Write};
+use std::ops::ControlFlow;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// For the connection and for answers that need no hand-over: longer than the server's own patience.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// For hand-overs, likewise.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(130);
+/// When a command that is not done deserves a word.
+const PROMPT: Duration = Duration::from_millis(300);
+/// Bytes of a reply: some 10,000 routers.
+const REPLY_MAX: usize = 32 * 1024 * 1024;
+
+/// The exit codes of `vrrpctl`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed.
+    Failed = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// The daemon is not reachable.
+    Unreachable = 3,
+    /// Refused, because it would harm the service.
+    Refused = 4,
+    /// Timed out.
+    TimedOut = 5,
+}
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("cannot reach vrrpd at {path}: {source}\nIs it running? See: systemctl status vrrpd", path = .path.display())]
+    Unreachable {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The socket's mode forbids it.
+    #[error("not allowed to use {path}: become root, or a member of the group vrrpd", path = .path.display())]
+    Forbidden {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The daemon did not answer in time.
+    #[error("vrrpd at {path} did not answer in time", path = .path.display())]
+    TimedOut {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The connection ended without an answer.
+    #[error("vrrpd at {path} closed the connection without an answer; did it stop?", path = .path.display())]
+    Closed {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The connection broke.
+    #[error("the connection to vrrpd at {path} broke: {source}", path = .path.display())]
+    Broken {
+        /// The socket.
+        path: PathBuf,
+        /// How.
+        source: io::Error,
+    },
+    /// What listens there is no vrrpd, or too different a release.
+    #[error("cannot understand the answer of {path}: {detail}", path = .path.display())]
+    NotUnderstood {
+        /// The socket.
+        path: PathBuf,
+        /// What was wrong.
+        detail: String,
+    },
+    /// No such router.
+    #[error("{}", unknown_router(.name, .known))]
+    UnknownRouter {
+        /// The name.
+        name: String,
+        /// Those that exist.
+        known: Vec<String>,
+    },
+    /// The daemon ends.
+    #[error("vrrpd is stopping")]
+    Stopping,
+    /// The daemon's own wait ended.
+    #[error("vrrpd did not finish in time; see: vrrpctl status")]
+    NotFinished,
+    /// The daemon refused the call.
+    #[error("vrrpd refused the call: {error} {parameters}")]
+    Refused {
+        /// The varlink error.
+        error: String,
+        /// Its parameters.
+        parameters: Value,
+    },
+}
+
+/// Which routers a command is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// These.
+    Names(Vec<String>),
+    /// All of this node.
+    All,
+}
+
+/// What a demotion is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order<'a> {
+    /// The operator's words, may be empty.
+    pub reason: &'a str,
+    /// How long it lasts; `None`: until it is promoted.
+    pub span: Option<Duration>,
+    /// Whether it still serves when nobody else does.
+    pub last_resort: LastResort,
+    /// Whether to release addresses that nobody takes over.
+    pub force: Force,
+}
+
+pub use crate::protocol::{Force, LastResort};
+
+/// A connection to the daemon.
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+    frames: FrameBuffer,
+    path: PathBuf,
+}
+
+impl Client {
+    /// Connects to the daemon at `path`.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`], [`ClientError::Forbidden`] or [`ClientError::TimedOut`].
+    pub fn connect(path: &Path) -> Result<Self, ClientError> {
+        let stream = connect(path).map_err(|source| unreachable(path.to_owned(), source))?;
+        Ok(Self { stream, frames: FrameBuffer::new(REPLY_MAX), path: path.to_owned() })
+    }
+
+    /// The status of all routers, or of one.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn status(&mut self, name: Option<&str>) -> Result<StatusDoc, ClientError> {
+        self.call("Status", json!({ "name": name }), PATIENCE)
+    }
+
+    /// Everything about one router.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn show(&mut self, name: &str) -> Result<ShowDoc, ClientError> {
+        self.call("Show", json!({ "name": name }), PATIENCE)
+    }
+
+    /// Takes routers out of service; calls `waiting` once if that does not end at once.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn demote(
+        &mut self,
+        selection: &Selection,
+        order: &Order<'_>,
+        waiting: impl FnOnce(),
+    ) -> Result<DemoteDoc, ClientError> {
+        let Order { reason, span, last_resort, force } = *order;
+        let span = span.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
+        let mut parameters = selected(selection);
+        parameters.insert("reason".to_owned(), reason.into());
+        parameters.insert("for_ms".to_owned(), span.into());
+        parameters.insert("last_resort".to_owned(), (last_resort == LastResort::Yes).into());
+        parameters.insert("force".to_owned(), (force == Force::Yes).into());
+        self.send("Demote", parameters, Replies::One)?;
+        let reply = match self.reply(PROMPT) {
+            Err(ClientError::TimedOut { .. }) => {
+                waiting();
+                self.reply(COMMAND_PATIENCE)?
+            }
+            reply => reply?,
+        };
+        self.understand(reply)
+    }
+
+    /// Ends demotions.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn promote(&mut self, selection: &Selection) -> Result<PromoteDoc, ClientError> {
+        self.call("Promote", Value::Object(selected(selection)), COMMAND_PATIENCE)
+    }
+
+    /// The last events.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn events(&mut self, last: usize) -> Result<EventsDoc, ClientError> {
+        self.call("Events", json!({ "last": last }), PATIENCE)
+    }
+
+    /// The last events, and then those to come, until `each` breaks.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`ClientError::Closed`] when the daemon ends.
+    pub fn follow(
+        &mut self,
+        last: usize,
+        mut each: impl FnMut(EventsDoc) -> ControlFlow<()>,
+    ) -> Result<(), ClientError> {
+        let parameters = Map::from_iter([("last".to_owned(), last.into())]);
+        self.send("Events", parameters, Replies::Many)?;
+        let mut reply = self.reply(PATIENCE)?;
+        loop {
+            let continues = reply.continues;
+            if each(self.understand(reply)?).is_break() || !continues {
+                return Ok(());
+            }
+            self.stream.set_read_timeout(None).map_err(|source| self.broken(source))?;
+            reply = self.read_reply()?;
+        }
+    }
+
+    fn call<T: DeserializeOwned>(
+        &mut self,
+        method: &str,
+        parameters: Value,
+        patience: Duration,
+    ) -> Result<T, ClientError> {
+        let parameters = match parameters {
+            Value::Object(parameters) => parameters,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                Map::new()
+            }
+        };
+        self.send(method, parameters, Replies::One)?;
+        let reply = self.reply(patience)?;
+        self.understand(reply)
+    }
+
+    fn send(
+        &mut self,
+        method: &str,
+        parameters: Map<String, Value>,
+        replies: Replies,
+    ) -> Result<(), ClientError> {
+        let call = Call {
+            method: format!("org.vrrpd.Control.{method}"),
+            parameters,
+            more: replies == Replies::Many,
+            oneway: false,
+        };
+        match self.stream.write_all(&encode_call(&call)) {
+            Ok(()) => Ok(()),
+            // It may have told us why before it closed: read that.
+            Err(source) if source.kind() == ErrorKind::BrokenPipe => Ok(()),
+            Err(source) => Err(self.broken(source)),
+        }
+    }
+
+    fn reply(&mut self, patience: Duration) -> Result<Reply, ClientError> {
+        self.stream.set_read_timeout(Some(patience)).map_err(|source| self.broken(source))?;
+        self.read_reply()
+    }
+
+    fn read_reply(&mut self) -> Result<Reply, ClientError> {
+        let mut piece = [0; 8192];
+        loop {
+            let frame = self.frames.next_frame().map_err(|error| self.not_understood(&error))?;
+            if let Some(frame) = frame {
+                let reply = serde_json::from_slice(&frame);
+                return reply.map_err(|error| self.not_understood(&error));
+            }
+            let read = match self.stream.read(&mut piece) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                read => read.map_err(|source| self.broken(source))?,
+            };
+            match piece.get(..read) {
+                Some([]) | None => return Err(ClientError::Closed { path: self.path.clone() }),
+                Some(bytes) => self.frames.extend(bytes),
+            }
+        }
+    }
+
+    fn understand<T: DeserializeOwned>(&self, reply: Reply) -> Result<T, ClientError> {
+        match reply.error {
+            None => serde_json::from_value(reply.parameters).map_err(|error| self.not_understood(&error)),
+            Some(error) => Err(remote(error, reply.parameters)),
+        }
+    }
+
+    fn broken(&self, source: io::Error) -> ClientError {
+        let path = self.path.clone();
+        if matches!(source.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
+            ClientError::TimedOut { path }
+        } else if source.kind() == ErrorKind::ConnectionReset {
+            ClientError::Closed { path }
+        } else {
+            ClientError::Broken { path, source }
+        }
+    }
+
+    fn not_understood(&self, error: &dyn std::error::Error) -> ClientError {
+        ClientError::NotUnderstood { path: self.path.clone(), detail: error.to_string() }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Replies {
+    One,
+    Many,
+}
+
+impl ClientError {
+    /// What `vrrpctl` exits with.
+    #[must_use]
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Unreachable { .. } | Self::Forbidden { .. } => Exit::Unreachable,
+            Self::TimedOut { .. } | Self::NotFinished => Exit::TimedOut,
+            Self::Closed { .. }
+            | Self::Broken { .. }
+            | Self::NotUnderstood { .. }
+            | Self::UnknownRouter { .. }
+            | Self::Stopping
+            | Self::Refused { .. } => Exit::Failed,
+        }
+    }
+
+    /// The document of the failure.
+    #[must_use]
+    pub fn document(&self) -> ErrorDoc {
+        let kind = match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Forbidden { .. } => "forbidden",
+            Self::TimedOut { .. } | Self::NotFinished => "timed_out",
+            Self::Closed { .. } | Self::Broken { .. } => "connection_lost",
+            Self::NotUnderstood { .. } => "not_understood",
+            Self::UnknownRouter { .. } => "unknown_router",
+            Self::Stopping => "stopping",
+            Self::Refused { .. } => "refused_call",
+        };
+        ErrorDoc { version: VERSION, error: ErrorDetailDoc { kind: kind.into(), message: self.to_string() } }
+    }
+}
+
+/// `UnixStream::connect` would wait for ever for a daemon that hangs with a full backlog.
+fn connect(path: &Path) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    Ok(socket.into())
+}
+
+fn unreachable(path: PathBuf, source: io::Error) -> ClientError {
+    if source.kind() == ErrorKind::PermissionDenied {
+        ClientError::Forbidden { path }
+    } else if source.kind() == ErrorKind::WouldBlock {
+        // The kernel's answer when the backlog stays full.
+        ClientError::TimedOut { path }
+    } else {
+        ClientError::Unreachable { path, source }
+    }
+}
+
+fn selected(selection: &Selection) -> Map<String, Value> {
+    match selection {
+        Selection::Names(names) => Map::from_iter([("names".to_owned(), names.clone().into())]),
+        Selection::All => Map::from_iter([("all".to_owned(), true.into())]),
+    }
+}
+
+fn remote(error: String, parameters: Value) -> ClientError {
+    match error.as_str() {
+        "org.vrrpd.Control.UnknownRouter" => {
+            let name = parameters.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let known = parameters.get("known").and_then(Value::as_array);
+            let known = known.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+            ClientError::UnknownRouter { name, known }
+        }
+        "org.vrrpd.Control.Stopping" => ClientError::Stopping,
+        "org.vrrpd.Control.TimedOut" => ClientError::NotFinished,
+        _ => ClientError::Refused { error, parameters },
+    }
+}
+
+/// Names what exists, nearest first if that is a lot.
+fn unknown_router(name: &str, known: &[String]) -> String {
+    const NAMED: usize = 12;
+    if known.is_empty() {
+        return format!("no virtual router is called \"{name}\": none is configured");
+    }
+    let mut nearest: Vec<&str> = known.iter().map(String::as_str).collect();
+    if nearest.len() > NAMED {
+        nearest.sort_by_cached_key(|candidate| strsim::damerau_levenshtein(candidate, name));
+    }
+    let named: Vec<_> = nearest.iter().take(NAMED).copied().collect();
+    let rest = match nearest.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("no virtual router is called \"{name}\"; there are: {}{rest}", named.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(kind: ErrorKind) -> ClientError {
+        unreachable("/run/vrrpd/control.sock".into(), kind.into())
+    }
+
+    #[test]
+    fn a_socket_for_others_names_the_group_that_may() {
+        let error = failed(ErrorKind::PermissionDenied);
+        assert_eq!((error.exit(), &*error.document().error.kind), (Exit::Unreachable, "forbidden"));
+        assert!(error.to_string().contains("/run/vrrpd/control.sock"), "{error}");
+        assert!(error.to_string().contains("the group vrrpd"), "{error}");
+    }
+
+    #[test]
+    fn a_backlog_that_stays_full_is_a_time_out() {
+        assert_eq!(failed(ErrorKind::WouldBlock).exit(), Exit::TimedOut);
+        assert_eq!(failed(ErrorKind::ConnectionRefused).exit(), Exit::Unreachable);
+    }
+
+    #[test]
+    fn of_many_routers_the_nearest_names_are_told() {
+        let known: Vec<_> = (100..400).map(|n| format!("router-{n}")).collect();
+        let message = unknown_router("router-3999", &known);
+        assert!(message.starts_with("no virtual router is called \"router-3999\"; there are: router-399, "));
+        assert!(message.ends_with(" and 288 more"), "{message}");
+    }
+}

@@ -1,0 +1,155 @@
+//! Snapshots for many askers, without burdening the one who makes them.
+//!
+//! Everybody who asks while a round is under way shares the next one, and rounds keep a distance.
+//! So every answer was taken after its question (a `status` after a `demote` shows the demotion),
+//! and a flood of questions costs the protocol thread no more than 50 snapshots a second.
+
+use super::document::Published;
+use super::server::Request;
+use crate::types::MonoTime;
+use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// The distance of two rounds.
+const DISTANCE: Duration = Duration::from_millis(20);
+
+/// Askers that wait: more than there are connections, and each has one question. Those beyond wait
+/// in `send`.
+const WAITING: usize = 64;
+
+/// Clocks are read a moment apart, and the wall clock is slewed: differences below this are no
+/// step, and would only make "since" flicker.
+const STEADY: SignedDuration = SignedDuration::from_millis(100);
+
+type Asker = oneshot::Sender<Arc<Published>>;
+
+/// Where to ask.
+#[derive(Debug, Clone)]
+pub(super) struct Desk {
+    askers: mpsc::Sender<Asker>,
+}
+
+/// The other side of the desk; to be run by a task.
+#[derive(Debug)]
+pub(super) struct Clerk {
+    askers: mpsc::Receiver<Asker>,
+    requests: mpsc::Sender<Request>,
+    /// An instant on both clocks.
+    reference: Option<(MonoTime, Timestamp)>,
+}
+
+/// The daemon does not answer any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gone;
+
+/// A desk in front of the daemon.
+pub(super) fn open(requests: mpsc::Sender<Request>) -> (Desk, Clerk) {
+    let (sender, askers) = mpsc::channel(WAITING);
+    (Desk { askers: sender }, Clerk { askers, requests, reference: None })
+}
+
+impl Desk {
+    /// A snapshot that is taken after this call.
+    pub(super) async fn snapshot(&self) -> Result<Arc<Published>, Gone> {
+        let (asker, answer) = oneshot::channel();
+        self.askers.send(asker).await.map_err(|_| Gone)?;
+        answer.await.map_err(|_| Gone)
+    }
+}
+
+impl Clerk {
+    /// Serves until the daemon is gone.
+    pub(super) async fn run(mut self) {
+        while let Some(first) = self.askers.recv().await {
+            let mut waiting = vec![first];
+            while let Ok(asker) = self.askers.try_recv() {
+                waiting.push(asker);
+            }
+            let (reply, answer) = oneshot::channel();
+            if self.requests.send(Request::Snapshot { reply }).await.is_err() {
+                return;
+            }
+            // On an error the askers are dropped, and learn it by that.
+            if let Ok(published) = answer.await {
+                let published = Arc::new(steady(&mut self.reference, published));
+                for asker in waiting {
+                    let _asker_went_away = asker.send(Arc::clone(&published));
+                }
+            }
+            tokio::time::sleep(DISTANCE).await;
+        }
+    }
+}
+
+/// Dates a snapshot by an earlier reading of both clocks, unless the wall clock was stepped since.
+fn steady(reference: &mut Option<(MonoTime, Timestamp)>, mut published: Published) -> Published {
+    let at = published.snapshot.at;
+    let expected = reference.and_then(|(then, wall)| {
+        let passed = SignedDuration::try_from(at.since(then)).ok()?;
+        wall.checked_add(passed).ok()
+    });
+    match expected {
+        Some(expected) if published.wall.duration_since(expected).abs() < STEADY => published.wall = expected,
+        Some(_) | None => *reference = Some((at, published.wall)),
+    }
+    published
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Snapshot;
+
+    fn published(at_ms: u64, wall_ms: i64) -> Published {
+        let at = MonoTime::from_nanos(at_ms * 1_000_000);
+        Published {
+            node: "n".into(),
+            wall: Timestamp::from_millisecond(wall_ms).unwrap(),
+            snapshot: Snapshot { at, routers: vec![], links: vec![], checks: vec![] },
+            hooks: std::collections::BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn small_differences_of_the_clocks_do_not_show_and_steps_do() {
+        let mut reference = None;
+        let mut dated = |at, wall| steady(&mut reference, published(at, wall)).wall.as_millisecond();
+        assert_eq!(dated(1_000, 50_000), 50_000);
+        assert_eq!(dated(2_000, 51_003), 51_000);
+        assert_eq!(dated(3_000, 51_999), 52_000);
+        assert_eq!(dated(4_000, 90_000), 90_000, "the wall clock was set");
+        assert_eq!(dated(5_000, 91_001), 91_000);
+    }
+
+    #[tokio::test]
+    async fn askers_share_a_round_and_nobody_gets_an_older_one() {
+        let (requests, mut daemon) = mpsc::channel(1);
+        let (desk, clerk) = open(requests);
+        let clerk = tokio::spawn(clerk.run());
+        let rounds = tokio::spawn(async move {
+            let mut round = 0;
+            while let Some(Request::Snapshot { reply }) = daemon.recv().await {
+                round += 1;
+                let _gone = reply.send(published(round, 0));
+            }
+            round
+        });
+        let flood: Vec<_> = (0..500)
+            .map(|_| {
+                let desk = desk.clone();
+                tokio::spawn(async move { desk.snapshot().await.map(|p| p.snapshot.at) })
+            })
+            .collect();
+        let mut last = MonoTime::ZERO;
+        for asker in flood {
+            let at = asker.await.unwrap().unwrap();
+            assert!(at >= last);
+            last = at;
+        }
+        drop(desk);
+        clerk.await.unwrap();
+        assert!(rounds.await.unwrap() < 50, "500 questions in a few rounds");
+    }
+}

@@ -1,0 +1,352 @@
+//! From a snapshot of the protocol to documents of the JSON contract.
+//!
+//! Owns the conversion of time (the core's clock to wall clock) and of enums to their fixed names.
+
+use super::message::{
+    ActiveDoc, AnnounceDoc, ConfigurationDoc, CountersDoc, DemoteResultDoc, DemotedDoc, HookDoc, HookRunDoc,
+    InstanceDoc, PeerDoc, PriorityDoc, ShowDoc, StatusDoc, TimersDoc, TrackDoc, UnattributedDoc, VERSION,
+    VirtualRouterDoc,
+};
+use crate::protocol::{
+    ActiveRouter, Cause, CheckName, ChecksumPolicy, Counters, DemoteOutcome, Demotion, Fault, Health,
+    LastResort, LinkLocalRule, MemberResult, MemberSnapshot, MemberSpec, PeerSnapshot, RouterSnapshot,
+    RouterSpec, Snapshot, Track,
+};
+use crate::runtime::hooks::{HookRun, HookStatus, Running};
+use crate::telemetry::words::{self, cause_in_full, cause_in_short, checksum, fault_in_short, millis};
+use crate::telemetry::{EventDoc, Stamp};
+use crate::types::{Family, InterfaceName, MonoTime, Preempt, Role, RouterName};
+use crate::wire::RejectReason;
+use ipnet::IpNet;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+
+/// A snapshot as the daemon hands it out: with the wall-clock time that belongs to its instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// What the node calls itself.
+    pub node: String,
+    /// The wall clock at `snapshot.at`.
+    pub wall: Timestamp,
+    /// The state.
+    pub snapshot: Snapshot,
+    /// What became of the hooks of the routers that have any.
+    pub hooks: BTreeMap<RouterName, Vec<HookStatus>>,
+}
+
+impl Published {
+    /// The wall-clock time of an instant of the core's clock. A step of the wall clock moves all
+    /// of them: the core's clock is the truth.
+    #[must_use]
+    pub fn wall_time(&self, instant: MonoTime) -> Stamp {
+        let age = SignedDuration::try_from(self.snapshot.at.since(instant)).unwrap_or_default();
+        Stamp(self.wall.checked_sub(age).unwrap_or(Timestamp::MIN))
+    }
+
+    /// The router of this name.
+    #[must_use]
+    pub fn router(&self, name: &str) -> Option<&RouterSnapshot> {
+        self.snapshot.routers.iter().find(|router| router.spec.name.as_str() == name)
+    }
+
+    /// `status`, of all routers or of one.
+    #[must_use]
+    pub fn status<'a>(&self, routers: impl IntoIterator<Item = &'a RouterSnapshot>) -> StatusDoc {
+        let of =
+            |router: &'a RouterSnapshot| router.members.iter().map(move |m| self.virtual_router(router, m));
+        StatusDoc {
+            version: VERSION,
+            node: self.node.clone(),
+            time: Stamp(self.wall),
+            virtual_routers: routers.into_iter().flat_map(of).collect(),
+        }
+    }
+
+    /// `show`.
+    #[must_use]
+    pub fn show(&self, router: &RouterSnapshot, events: Vec<EventDoc>) -> ShowDoc {
+        let spec = &router.spec;
+        ShowDoc {
+            version: VERSION,
+            node: self.node.clone(),
+            time: Stamp(self.wall),
+            name: spec.name.to_string().into(),
+            interface: spec.interface.to_string().into(),
+            vrid: spec.vrid.get(),
+            priority: priority(router),
+            configuration: configuration(spec),
+            faults: router.faults.iter().map(ToString::to_string).collect(),
+            demoted: router.demoted.as_ref().map(demoted),
+            handing_over: router.handing_over,
+            tracks: spec.tracks.iter().map(|track| self.track(router, track)).collect(),
+            hooks: self.hooks.get(&spec.name).into_iter().flatten().map(hook).collect(),
+            instances: router.members.iter().map(|member| self.instance(router, member)).collect(),
+            unattributed: self.unattributed(spec.interface),
+            events,
+        }
+    }
+
+    fn virtual_router(&self, router: &RouterSnapshot, member: &MemberSnapshot) -> VirtualRouterDoc {
+        VirtualRouterDoc {
+            name: router.spec.name.to_string().into(),
+            interface: member.key.interface.to_string().into(),
+            family: member.key.family.as_str().into(),
+            vrid: member.key.vrid.get(),
+            state: member.state.as_str().into(),
+            priority: priority(router),
+            active: member.active.map(active),
+            addresses: addresses(&router.spec, member.key.family).0,
+            since: self.wall_time(member.since),
+            cause: member.cause.as_str().into(),
+            why: why_in_short(router, member.cause, self.wall),
+            faults: router.faults.iter().map(ToString::to_string).collect(),
+            demoted: router.demoted.as_ref().map(demoted),
+            handing_over: router.handing_over,
+            counters: counters(&member.counters),
+        }
+    }
+
+    fn instance(&self, router: &RouterSnapshot, member: &MemberSnapshot) -> InstanceDoc {
+        let (addresses, excluded_addresses) = addresses(&router.spec, member.key.family);
+        let timers = member.timers;
+        InstanceDoc {
+            family: member.key.family.as_str().into(),
+            state: member.state.as_str().into(),
+            since: self.wall_time(member.since),
+            cause: member.cause.as_str().into(),
+            why: cause_in_full(member.cause).to_owned(),
+            active: member.active.map(active),
+            source: member.source,
+            addresses,
+            excluded_addresses,
+            checksum: checksum(member.checksum).into(),
+            timers: TimersDoc {
+                active_adver_interval_ms: millis(timers.active_adver_interval.period()),
+                skew_time_ms: millis(timers.skew_time),
+                active_down_interval_ms: millis(timers.active_down_interval),
+                next_in_ms: timers.next.map(|next| millis(next.since(self.snapshot.at))),
+            },
+            peers: member.peers.iter().map(|peer| self.peer(peer)).collect(),
+            counters: counters(&member.counters),
+        }
+    }
+
+    fn peer(&self, peer: &PeerSnapshot) -> PeerDoc {
+        PeerDoc {
+            address: peer.address,
+            priority: peer.priority.get(),
+            advertise_interval_ms: millis(peer.interval.period()),
+            checksum: checksum(peer.checksum).into(),
+            heard: self.wall_time(peer.heard),
+            age_ms: millis(self.snapshot.at.since(peer.heard)),
+        }
+    }
+
+    fn track(&self, router: &RouterSnapshot, track: &Track) -> TrackDoc {
+        match track {
+            Track::Check(name) => self.check(name, None),
+            Track::WeightedCheck(name, weight) => self.check(name, Some(*weight)),
+            Track::Interface(name) => {
+                let down = router.faults.iter().any(|fault| concerns(fault, *name));
+                let health = if down { "failing" } else { "passing" };
+                let name = name.to_string().into();
+                TrackDoc { kind: "interface".into(), name, weight: None, health: health.into() }
+            }
+        }
+    }
+
+    fn check(&self, name: &CheckName, weight: Option<i16>) -> TrackDoc {
+        let verdict = self.snapshot.checks.iter().find(|(check, _)| check == name);
+        let health = match verdict.and_then(|(_, health)| *health) {
+            Some(Health::Passing) => "passing",
+            Some(Health::Failing) => "failing",
+            None => "pending",
+        };
+        TrackDoc { kind: "check".into(), name: name.0.to_string().into(), weight, health: health.into() }
+    }
+
+    fn unattributed(&self, interface: InterfaceName) -> Vec<UnattributedDoc> {
+        let here = self.snapshot.links.iter().filter(|(link, ..)| *link == interface);
+        let doc = |(_, family, counters): &(InterfaceName, Family, crate::protocol::LinkCounters)| {
+            let rejected = counters.rejected.iter().map(|(reason, count)| (reason.as_str().into(), *count));
+            UnattributedDoc { family: family.as_str().into(), rejected: rejected.collect() }
+        };
+        here.map(doc).collect()
+    }
+}
+
+/// One result of a demotion.
+pub(super) fn demote_result(result: &MemberResult, replaced: Option<&Demotion>) -> DemoteResultDoc {
+    let (outcome, taken_over_by, handover, waited) = match result.outcome {
+        DemoteOutcome::HandedOver { to, after } => ("handed_over", Some(to), Some(after), None),
+        DemoteOutcome::WasBackup => ("was_backup", None, None, None),
+        DemoteOutcome::AlreadyDemoted => ("already_demoted", None, None, None),
+        DemoteOutcome::Refused { after } => ("refused", None, None, Some(after)),
+        DemoteOutcome::LastResort { after } => ("last_resort", None, None, Some(after)),
+        DemoteOutcome::Forced { after } => ("forced", None, None, Some(after)),
+    };
+    DemoteResultDoc {
+        name: result.name.to_string().into(),
+        family: result.family.as_str().into(),
+        outcome: outcome.into(),
+        taken_over_by,
+        handover_ms: handover.map(millis),
+        waited_ms: waited.map(millis),
+        replaced: replaced.map(demoted),
+    }
+}
+
+fn priority(router: &RouterSnapshot) -> PriorityDoc {
+    let configured = match router.spec.role {
+        Role::Owner => 255,
+        Role::Contender { priority, .. } => priority.get(),
+    };
+    PriorityDoc { configured, effective: router.effective.get() }
+}
+
+fn configuration(spec: &RouterSpec) -> ConfigurationDoc {
+    let (role, preempt) = match spec.role {
+        Role::Owner => ("owner", true),
+        Role::Contender { preempt: Preempt::Allow, .. } => ("contender", true),
+        Role::Contender { preempt: Preempt::Forbid, .. } => ("contender", false),
+    };
+    let checksum = match spec.checksum {
+        ChecksumPolicy::Auto => "auto",
+        ChecksumPolicy::Rfc9568 => "rfc9568",
+        ChecksumPolicy::Rfc5798 => "rfc5798",
+    };
+    let link_local = match spec.link_local {
+        LinkLocalRule::Require => "require",
+        LinkLocalRule::Lenient => "none",
+    };
+    ConfigurationDoc {
+        role: role.into(),
+        preempt,
+        preempt_delay_ms: millis(spec.preempt_delay),
+        advertise_interval_ms: millis(spec.interval.period()),
+        down_adverts: spec.down_adverts.get(),
+        checksum: checksum.into(),
+        link_local: link_local.into(),
+        source_address: spec.source_address,
+        announce: AnnounceDoc {
+            repeat: spec.announce.repeat.get(),
+            delay_ms: millis(spec.announce.delay),
+            refresh_ms: millis(spec.announce.refresh),
+        },
+    }
+}
+
+pub(super) fn demoted(demotion: &Demotion) -> DemotedDoc {
+    let Demotion { since, until, last_resort, reason, by } = demotion.clone();
+    let last_resort = last_resort == LastResort::Yes;
+    DemotedDoc { since, until: until.map(|until| until.text), reason, by, last_resort }
+}
+
+fn hook(status: &HookStatus) -> HookDoc {
+    HookDoc {
+        hook: status.hook.as_str().into(),
+        command: status.command.clone(),
+        timeout_ms: millis(status.timeout),
+        running: status.running == Running::Yes,
+        runs: status.runs,
+        failures: status.failures,
+        skipped: status.skipped,
+        last: status.last.as_ref().map(|HookRun { ended, state, took, outcome }| HookRunDoc {
+            time: Stamp(*ended),
+            state: state.as_str().into(),
+            outcome: outcome.as_str().into(),
+            error: outcome.why().map(str::to_owned),
+            took_ms: millis(*took),
+        }),
+    }
+}
+
+fn active(router: ActiveRouter) -> ActiveDoc {
+    ActiveDoc { address: router.address, local: router.local }
+}
+
+fn addresses(spec: &RouterSpec, family: Family) -> (Vec<IpNet>, Vec<IpNet>) {
+    let member = spec.members.iter().find(|member| member.family == family);
+    let both = |MemberSpec { addresses, excluded, .. }: &MemberSpec| (addresses.clone(), excluded.clone());
+    member.map(both).unwrap_or_default()
+}
+
+/// What an operator needs to know first: what keeps it out, then what it is doing, then why it is
+/// what it is.
+fn why_in_short(router: &RouterSnapshot, cause: Cause, now: Timestamp) -> String {
+    if let Some(demotion) = &router.demoted {
+        return demotion_in_short(demotion, now);
+    }
+    if !router.faults.is_empty() {
+        let faults: Vec<_> = router.faults.iter().map(fault_in_short).collect();
+        return faults.join(", ");
+    }
+    if router.handing_over {
+        return "handing over".to_owned();
+    }
+    cause_in_short(cause).to_owned()
+}
+
+/// `demoted: kernel update, until 12:34 UTC, last resort`.
+fn demotion_in_short(demotion: &Demotion, now: Timestamp) -> String {
+    let Demotion { until, last_resort, reason, .. } = demotion;
+    let reason = Some(reason.clone()).filter(|reason| !reason.is_empty());
+    let until = until.as_ref().map(|until| format!("until {}", words::until(&until.text, now)));
+    let last_resort = (*last_resort == LastResort::Yes).then(|| "last resort".to_owned());
+    let more: Vec<String> = [reason, until, last_resort].into_iter().flatten().collect();
+    if more.is_empty() { "demoted".to_owned() } else { format!("demoted: {}", more.join(", ")) }
+}
+
+fn concerns(fault: &Fault, interface: InterfaceName) -> bool {
+    match fault {
+        Fault::InterfaceMissing(name) | Fault::InterfaceDown(name) | Fault::NoCarrier(name) => {
+            *name == interface
+        }
+        Fault::NoSourceAddress(..)
+        | Fault::Sockets(..)
+        | Fault::Check(_)
+        | Fault::CheckPending(_)
+        | Fault::Addresses(_) => false,
+    }
+}
+
+/// Every counter by name, zeros included, so that a reader need not guess what exists.
+fn counters(counters: &Counters) -> CountersDoc {
+    let Counters {
+        active_transitions,
+        advertisement_rcvd,
+        advertisement_sent,
+        priority_zero_pkts_rcvd,
+        priority_zero_pkts_sent,
+        interval_errors,
+        address_list_errors,
+        immediate_adverts_sent,
+        immediate_adverts_suppressed,
+        checksum_legacy_accepted,
+        owner_conflicts,
+        dual_active,
+        announcements,
+        tx_errors,
+        rejected,
+    } = counters;
+    let named = [
+        ("active_transitions", active_transitions),
+        ("advertisement_rcvd", advertisement_rcvd),
+        ("advertisement_sent", advertisement_sent),
+        ("priority_zero_pkts_rcvd", priority_zero_pkts_rcvd),
+        ("priority_zero_pkts_sent", priority_zero_pkts_sent),
+        ("interval_errors", interval_errors),
+        // RFC 8347's name covers messages that were accepted and messages that were discarded for
+        // their addresses; this counter has both, so it goes last and wins over the reason.
+        ("address_list_errors", address_list_errors),
+        ("immediate_adverts_sent", immediate_adverts_sent),
+        ("immediate_adverts_suppressed", immediate_adverts_suppressed),
+        ("checksum_legacy_accepted", checksum_legacy_accepted),
+        ("owner_conflicts", owner_conflicts),
+        ("dual_active", dual_active),
+        ("announcements", announcements),
+        ("tx_errors", tx_errors),
+    ];
+    let reasons = RejectReason::ALL.map(|reason| (reason.as_str(), rejected.get(&reason).unwrap_or(&0)));
+    reasons.into_iter().chain(named).map(|(name, count)| (name.into(), *count)).collect()
+}

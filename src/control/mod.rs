@@ -1,0 +1,24 @@
+//! Floor 5: how people and their tools see and steer the daemon: a varlink service on a Unix
+//! socket, its JSON documents, and the `vrrpctl` side of both.
+//!
+//! The server meets the daemon through a bounded channel of [`Request`]s and the event log, never
+//! through its data. Documents are written and read by the same types.
+
+mod call;
+pub mod check;
+pub mod client;
+mod connection;
+mod desk;
+mod document;
+pub mod message;
+pub mod render;
+mod server;
+mod service;
+mod socket;
+mod varlink;
+
+pub use document::Published;
+pub use server::{Daemon, Done, Limits, Request, Server};
+pub use service::{DEMOTION_SPAN, INTERFACE_DESCRIPTION};
+pub use socket::{BindError, DEFAULT_SOCKET, GROUP};
+pub use varlink::{FrameBuffer, FrameTooLong};

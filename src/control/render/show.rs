@@ -1,0 +1,200 @@
+//! The page of `show`.
+
+use super::table::{priority, since};
+use super::{millis, printable};
+use crate::control::message::{
+    ActiveDoc, AnnounceDoc, CountersDoc, HookDoc, InstanceDoc, PeerDoc, ShowDoc, TrackDoc,
+};
+use crate::telemetry::Stamp;
+use std::fmt::Write as _;
+
+/// Everything about one router.
+#[must_use]
+pub fn show(document: &ShowDoc) -> String {
+    let mut page = Page::default();
+    page.heading(&format!(
+        "{} on {}, VRID {}, node {}",
+        document.name, document.interface, document.vrid, document.node
+    ));
+    standing(&mut page, document);
+    configuration(&mut page, document);
+    for track in &document.tracks {
+        page.row("tracks", &tracked(track));
+    }
+    for hook in &document.hooks {
+        page.row(&hook.hook, &self::hook(hook));
+    }
+    for instance in &document.instances {
+        self::instance(&mut page, instance, document.time);
+    }
+    for link in document.unattributed.iter().filter(|link| !link.rejected.is_empty()) {
+        page.heading(&format!("{} {}: messages for no router of this node", document.interface, link.family));
+        counters(&mut page, &link.rejected);
+    }
+    if !document.events.is_empty() {
+        page.heading("last events");
+        for event in &document.events {
+            page.line(&format!("{}  {}", event.time, printable(&event.text)));
+        }
+    }
+    page.text
+}
+
+/// Lines of a name and a value, under headings.
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn heading(&mut self, heading: &str) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        let _infallible = writeln!(self.text, "{heading}");
+    }
+
+    fn row(&mut self, name: &str, value: &str) {
+        self.line(&format!("{name:<24} {}", printable(value)));
+    }
+
+    fn line(&mut self, line: &str) {
+        let _infallible = writeln!(self.text, "  {line}");
+    }
+}
+
+fn standing(page: &mut Page, document: &ShowDoc) {
+    page.row("priority", &priority(document.priority.effective, document.priority.configured));
+    for fault in &document.faults {
+        page.row("fault", fault);
+    }
+    if let Some(demoted) = &document.demoted {
+        let why = if demoted.reason.is_empty() { String::new() } else { format!(": {}", demoted.reason) };
+        page.row("demoted", &format!("since {} by {}{why}", demoted.since, demoted.by));
+        page.row("demoted until", demoted.until.as_deref().unwrap_or("it is promoted"));
+        if demoted.last_resort {
+            page.row("last resort", "serves at priority 1 if nobody else does");
+        }
+    }
+    if document.handing_over {
+        page.row("handing over", "yes");
+    }
+}
+
+fn configuration(page: &mut Page, document: &ShowDoc) {
+    let settings = &document.configuration;
+    let preempts = if settings.preempt { "preempts" } else { "does not preempt" };
+    page.row("role", &format!("{}, {preempts}", settings.role));
+    if settings.preempt_delay_ms > 0.0 {
+        page.row("preempt delay", &duration(settings.preempt_delay_ms));
+    }
+    let every = duration(settings.advertise_interval_ms);
+    page.row("advertises every", &format!("{every}; silent after {} missed", settings.down_adverts));
+    page.row("checksum", &settings.checksum);
+    if let Some(source) = settings.source_address {
+        page.row("source address", &source.to_string());
+    }
+    page.row("announces", &announces(&settings.announce));
+}
+
+fn announces(announce: &AnnounceDoc) -> String {
+    let mut text = format!("{} times", announce.repeat);
+    if announce.delay_ms > 0.0 {
+        let _infallible = write!(text, ", again after {}", duration(announce.delay_ms));
+    }
+    if announce.refresh_ms > 0.0 {
+        let _infallible = write!(text, ", then once every {}", duration(announce.refresh_ms));
+    }
+    text
+}
+
+fn tracked(track: &TrackDoc) -> String {
+    let weight =
+        track.weight.map_or_else(|| "failing is a fault".to_owned(), |weight| format!("weight {weight:+}"));
+    format!("{} {}: {} ({weight})", track.kind, track.name, track.health)
+}
+
+/// `/etc/vrrpd/notify: passed in 12.3ms at 2026-11-22T10:00:00.123Z (active); 3 runs, 1 failed`.
+fn hook(hook: &HookDoc) -> String {
+    let mut text = hook.command.join(" ");
+    match &hook.last {
+        None => text.push_str(": has not run"),
+        Some(last) => {
+            let outcome = last.outcome.replace('_', " ");
+            let why = last.error.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+            let took = duration(last.took_ms);
+            let _infallible = write!(
+                text,
+                ": {outcome}{why} after {took} at {} ({}); {} runs",
+                last.time, last.state, hook.runs
+            );
+        }
+    }
+    for (count, what) in [(hook.failures, "failed"), (hook.skipped, "skipped")] {
+        if count > 0 {
+            let _infallible = write!(text, ", {count} {what}");
+        }
+    }
+    if hook.running {
+        text.push_str("; running");
+    }
+    text
+}
+
+fn instance(page: &mut Page, instance: &InstanceDoc, now: Stamp) {
+    page.heading(&format!(
+        "{}: {} for {}, {} ({})",
+        instance.family,
+        instance.state,
+        since(now, instance.since),
+        instance.why,
+        instance.cause
+    ));
+    page.row("since", &instance.since.to_string());
+    page.row("active", &instance.active.map_or_else(|| "not known".to_owned(), active));
+    let source = instance.source.map_or_else(|| "none".to_owned(), |source| source.to_string());
+    page.row("sends from", &source);
+    for address in &instance.addresses {
+        page.row("address", &address.to_string());
+    }
+    for address in &instance.excluded_addresses {
+        page.row("not advertised", &address.to_string());
+    }
+    page.row("checksum sent", &instance.checksum);
+    let timers = &instance.timers;
+    page.row("active advert interval", &duration(timers.active_adver_interval_ms));
+    page.row("skew time", &duration(timers.skew_time_ms));
+    page.row("active down interval", &duration(timers.active_down_interval_ms));
+    page.row("acts next in", &timers.next_in_ms.map_or_else(|| "waits for others".to_owned(), duration));
+    for peer in &instance.peers {
+        page.row("heard", &heard(peer));
+    }
+    counters(page, &instance.counters);
+}
+
+fn active(active: ActiveDoc) -> String {
+    if active.local { format!("{} (this node)", active.address) } else { active.address.to_string() }
+}
+
+fn heard(peer: &PeerDoc) -> String {
+    format!(
+        "{} {} ago: priority {}, every {}, checksum {}",
+        peer.address,
+        duration(peer.age_ms),
+        peer.priority,
+        duration(peer.advertise_interval_ms),
+        peer.checksum
+    )
+}
+
+/// Those that are not zero: the page is for reading.
+fn counters(page: &mut Page, counters: &CountersDoc) {
+    for (name, count) in counters.iter().filter(|(_, count)| **count > 0) {
+        page.row(name, &count.to_string());
+    }
+}
+
+/// Exact, in the unit that reads best: `609.375ms`, `3.609375s`.
+fn duration(milliseconds: f64) -> String {
+    format!("{:?}", millis(milliseconds))
+}

@@ -1,0 +1,193 @@
+//! The control server: who is let in, and how many.
+//!
+//! One task per connection. A newcomer to a full house takes the seat of the oldest connection that
+//! is neither changing something nor following events, so no set of idle, slow or endlessly asking
+//! clients keeps an operator out.
+
+use super::call::{CallError, Caller};
+use super::connection::Connection;
+use super::desk;
+use super::document::Published;
+use super::service::Service;
+use super::socket::{BindError, ControlSocket, GROUP, bind};
+use super::varlink::FrameBuffer;
+use crate::protocol::{Answer, Command};
+use crate::telemetry::EventLog;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+
+/// What the server asks of the daemon. A reply that is dropped means: the daemon ends.
+#[derive(Debug)]
+pub enum Request {
+    /// The state of everything.
+    Snapshot {
+        /// Where it goes.
+        reply: oneshot::Sender<Published>,
+    },
+    /// A command of an operator; its answer may take seconds.
+    Command {
+        /// What to do.
+        command: Command,
+        /// Where what came of it goes.
+        reply: oneshot::Sender<Done>,
+    },
+}
+
+/// A command that was carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// What came of it.
+    pub answer: Answer,
+    /// Whether what must survive a restart is on the disk; `Err`: why not.
+    pub saved: Result<(), String>,
+}
+
+/// The server's view of the daemon.
+#[derive(Debug, Clone)]
+pub struct Daemon {
+    /// Where requests go. A small bound will do: a full channel makes callers wait, nothing else.
+    pub requests: mpsc::Sender<Request>,
+    /// What happened.
+    pub events: Arc<EventLog>,
+}
+
+/// Bounds of the server. With the defaults its memory stays under 64 × (64 KiB + one reply).
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections at the same time.
+    pub connections: usize,
+    /// Of these, followers of events; fewer than `connections`, for they keep their seats.
+    pub followers: usize,
+    /// Bytes of a call.
+    pub message: usize,
+    /// From the connection, or the previous reply, to the last byte of a call.
+    pub request: Duration,
+    /// From the first byte of a reply until the peer has taken it into its buffer.
+    pub write: Duration,
+    /// For the daemon to hand out a snapshot.
+    pub snapshot: Duration,
+    /// For the daemon to carry out commands: longer than any hand-over.
+    pub command: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            followers: 32,
+            message: 64 * 1024,
+            request: Duration::from_secs(30),
+            write: Duration::from_secs(10),
+            snapshot: Duration::from_secs(5),
+            command: Duration::from_secs(120),
+        }
+    }
+}
+
+/// A control socket that listens, and is not served yet.
+#[derive(Debug)]
+pub struct Server {
+    socket: ControlSocket,
+    limits: Limits,
+}
+
+impl Server {
+    /// Listens on `path`, mode 0660 and group [`GROUP`]. The file goes when the server is dropped.
+    ///
+    /// # Errors
+    /// [`BindError`], before anything is changed where another daemon lives.
+    pub fn bind(path: &Path, limits: Limits) -> Result<Self, BindError> {
+        Ok(Self { socket: bind(path, GROUP)?, limits })
+    }
+
+    /// Serves until it is dropped, and then ends every connection. A call that is under way when
+    /// the daemon drops its request is answered with `Stopping`.
+    ///
+    /// # Errors
+    /// If the runtime cannot watch the socket. Nothing that a client does ends it.
+    pub async fn run(self, daemon: Daemon) -> std::io::Result<()> {
+        let Self { socket, limits } = self;
+        let listener = UnixListener::from_std(socket.listener.try_clone()?)?;
+        let (desk, clerk) = desk::open(daemon.requests.clone());
+        let mut background = JoinSet::new();
+        background.spawn(clerk.run());
+        let service = Arc::new(Service::new(daemon, desk, limits));
+        let mut house = House { service, limits, seats: Vec::new(), tasks: JoinSet::new() };
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => house.admit(stream),
+                    Err(error) => {
+                        // Usually out of file descriptors: those who wait in the backlog can.
+                        tracing::warn!(%error, "cannot accept a control connection");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                },
+                Some(ended) = house.tasks.join_next_with_id() => house.leave(ended),
+            }
+        }
+    }
+}
+
+/// The connections there are, oldest first.
+#[derive(Debug)]
+struct House {
+    service: Arc<Service>,
+    limits: Limits,
+    seats: Vec<Seat>,
+    tasks: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct Seat {
+    task: AbortHandle,
+    engaged: Arc<AtomicBool>,
+}
+
+impl House {
+    fn admit(&mut self, stream: UnixStream) {
+        let Ok(credentials) = stream.peer_cred() else { return };
+        if self.seats.len() >= self.limits.connections && !self.make_room() {
+            // Into an empty socket buffer: it is taken at once, or the peer does without.
+            let _best_effort = stream.try_write(&CallError::TooManyConnections.encode());
+            return;
+        }
+        let engaged = Arc::new(AtomicBool::new(false));
+        let connection = Connection {
+            stream,
+            frames: FrameBuffer::new(self.limits.message),
+            caller: Caller { uid: credentials.uid(), pid: credentials.pid() },
+            limits: self.limits,
+            service: Arc::clone(&self.service),
+            engaged: Arc::clone(&engaged),
+        };
+        let task = self.tasks.spawn(connection.serve());
+        self.seats.push(Seat { task, engaged });
+    }
+
+    /// Disconnects the oldest that may be.
+    fn make_room(&mut self) -> bool {
+        let oldest = self.seats.iter().position(|seat| !seat.engaged.load(Ordering::Relaxed));
+        let Some(oldest) = oldest else { return false };
+        self.seats.remove(oldest).task.abort();
+        true
+    }
+
+    fn leave(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let id = match &ended {
+            Ok((id, ())) => *id,
+            Err(error) => {
+                if error.is_panic() {
+                    tracing::error!(%error, "a control connection panicked: this is a bug of vrrpd");
+                }
+                error.id()
+            }
+        };
+        self.seats.retain(|seat| seat.task.id() != id);
+    }
+}

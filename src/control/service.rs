@@ -1,0 +1,414 @@
+//! The methods of `org.vrrpd.Control` and `org.varlink.service`.
+//!
+//! Owns what a call means; must not know sockets or framing of requests.
+
+use super::call::{Arguments, CallError, Caller};
+use super::desk::{Desk, Gone};
+use super::document::{Published, demote_result, demoted};
+use super::message::{DemoteDoc, EventsDoc, PromoteDoc, PromoteResultDoc, VERSION};
+use super::server::{Daemon, Done, Limits, Request};
+use super::varlink::{Call, Continues, encode_reply};
+use crate::protocol::{Answer, Command, Demotion, Force, LastResort, RouterSnapshot, Until};
+use crate::telemetry::{EventDoc, EventRecord, Follower, Stamp};
+use crate::types::RouterName;
+use nix::unistd::{Uid, User};
+use serde_json::json;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::timeout;
+
+/// Our interface in varlink's definition language.
+pub const INTERFACE_DESCRIPTION: &str = include_str!("org.vrrpd.Control.varlink");
+const SERVICE_DESCRIPTION: &str = include_str!("org.varlink.service.varlink");
+
+/// Events that `show` has.
+const EVENTS_SHOWN: usize = 10;
+/// Events that `Events` has unless told otherwise.
+const EVENTS_DEFAULT: usize = 20;
+/// Characters of an operator's reason: it travels through logs and tables.
+const REASON_MAX: usize = 200;
+
+/// How long a demotion may be told to last; longer is "until it is promoted".
+pub const DEMOTION_SPAN: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 3600);
+
+/// The methods of our interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    Status,
+    Show,
+    Demote,
+    Promote,
+    Events,
+}
+
+/// What a call is answered with.
+#[derive(Debug)]
+pub(super) enum Response {
+    /// One frame.
+    Reply(Vec<u8>),
+    /// Frames until the caller goes away.
+    Follow(Following),
+}
+
+/// A caller who follows events.
+#[derive(Debug)]
+pub(super) struct Following {
+    node: String,
+    /// What it gets at once.
+    past: Vec<Arc<EventRecord>>,
+    follower: Follower,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Answers calls.
+#[derive(Debug)]
+pub(super) struct Service {
+    daemon: Daemon,
+    desk: Desk,
+    limits: Limits,
+    followers: Arc<Semaphore>,
+}
+
+impl Method {
+    pub(super) const ALL: [Self; 5] = [Self::Status, Self::Show, Self::Demote, Self::Promote, Self::Events];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Status => "Status",
+            Self::Show => "Show",
+            Self::Demote => "Demote",
+            Self::Promote => "Promote",
+            Self::Events => "Events",
+        }
+    }
+
+    /// Whether it changes anything: then its connection is kept even if others want in.
+    pub(super) const fn changes(self) -> bool {
+        match self {
+            Self::Demote | Self::Promote => true,
+            Self::Status | Self::Show | Self::Events => false,
+        }
+    }
+
+    /// The method of our interface that a call names.
+    pub(super) fn of(call: &Call) -> Option<Self> {
+        let name = call.method.strip_prefix("org.vrrpd.Control.")?;
+        Self::ALL.into_iter().find(|method| method.name() == name)
+    }
+}
+
+impl Service {
+    pub(super) fn new(daemon: Daemon, desk: Desk, limits: Limits) -> Self {
+        let followers = Arc::new(Semaphore::new(limits.followers));
+        Self { daemon, desk, limits, followers }
+    }
+
+    /// Answers one call.
+    pub(super) async fn answer(&self, call: Call, caller: Caller) -> Result<Response, CallError> {
+        let method = Method::of(&call);
+        let (name, more) = (call.method, call.more);
+        let mut arguments = Arguments::new(call.parameters);
+        let reply = match method {
+            None => about_itself(&name, arguments)?,
+            Some(Method::Status) => {
+                let router = arguments.take("name")?;
+                arguments.finish()?;
+                self.status(router).await?
+            }
+            Some(Method::Show) => {
+                let router = arguments.require("name")?;
+                arguments.finish()?;
+                self.show(router).await?
+            }
+            Some(Method::Demote) => self.demote(arguments, caller).await?,
+            Some(Method::Promote) => self.promote(arguments, caller).await?,
+            Some(Method::Events) => {
+                let last = arguments.take("last")?.unwrap_or(EVENTS_DEFAULT);
+                arguments.finish()?;
+                if more {
+                    return self.follow(last).await.map(Response::Follow);
+                }
+                let node = self.snapshot().await?.node.clone();
+                encode_reply(&events(node, 0, &self.daemon.events.last(last)), Continues::No)
+            }
+        };
+        Ok(Response::Reply(reply))
+    }
+
+    async fn status(&self, name: Option<String>) -> Result<Vec<u8>, CallError> {
+        let published = self.snapshot().await?;
+        let document = match name {
+            None => published.status(&published.snapshot.routers),
+            Some(name) => published.status([known(&published, &name)?]),
+        };
+        Ok(encode_reply(&document, Continues::No))
+    }
+
+    async fn show(&self, name: String) -> Result<Vec<u8>, CallError> {
+        let published = self.snapshot().await?;
+        let router = known(&published, &name)?;
+        let of_it = |event: &crate::protocol::Event| event.router == router.spec.name;
+        let events = self.daemon.events.last_where(EVENTS_SHOWN, of_it);
+        let events = events.iter().map(|record| EventDoc::new(record)).collect();
+        Ok(encode_reply(&published.show(router, events), Continues::No))
+    }
+
+    async fn demote(&self, mut arguments: Arguments, caller: Caller) -> Result<Vec<u8>, CallError> {
+        let order = Order::take(&mut arguments)?;
+        let force = order.force;
+        let (published, routers) = self.selected(arguments).await?;
+        let by = user_name(caller.uid).await;
+        let Caller { uid, pid } = caller;
+        tracing::info!(uid, pid, by, ?order, ?routers, "asked to demote");
+        let demotion = order.demotion(&published, by)?;
+        let command = |router| Command::Demote { router, demotion: demotion.clone(), force };
+        let (mut results, mut unsaved) = (Vec::new(), None);
+        for Done { answer, saved } in self.command_all(routers.into_iter().map(command)).await? {
+            unsaved = unsaved.or(saved.err());
+            match answer {
+                Answer::Demoted(members) => {
+                    let before = |router: &RouterName| published.router(router.as_str())?.demoted.as_ref();
+                    results.extend(members.iter().map(|member| demote_result(member, before(&member.name))));
+                }
+                Answer::UnknownRouter(name) => return Err(unknown(&published, name.as_str())),
+                Answer::Promoted { .. } => unreachable!("a demotion is answered as one"),
+            }
+        }
+        let warning = unsaved.as_ref().map(|why| {
+            format!(
+                "this demotion is not saved: it will be forgotten when vrrpd or the machine restarts ({why})"
+            )
+        });
+        let document = DemoteDoc {
+            version: VERSION,
+            node: published.node.clone(),
+            demotion: demoted(&demotion),
+            persisted: unsaved.is_none(),
+            warning,
+            results,
+        };
+        Ok(encode_reply(&document, Continues::No))
+    }
+
+    async fn promote(&self, arguments: Arguments, caller: Caller) -> Result<Vec<u8>, CallError> {
+        let (published, routers) = self.selected(arguments).await?;
+        let by = user_name(caller.uid).await;
+        let Caller { uid, pid } = caller;
+        tracing::info!(uid, pid, by, ?routers, "asked to promote");
+        let commands = routers.iter().map(|router| Command::Promote { router: router.clone() });
+        let (mut results, mut unsaved) = (Vec::new(), None);
+        for (name, Done { answer, saved }) in routers.iter().zip(self.command_all(commands).await?) {
+            unsaved = unsaved.or(saved.err());
+            let outcome = match answer {
+                Answer::Promoted { was_demoted: true } => "promoted",
+                Answer::Promoted { was_demoted: false } => "was_not_demoted",
+                Answer::UnknownRouter(name) => return Err(unknown(&published, name.as_str())),
+                Answer::Demoted(_) => unreachable!("a promotion is answered as one"),
+            };
+            results.push(PromoteResultDoc { name: name.to_string().into(), outcome: outcome.into() });
+        }
+        let persisted = unsaved.is_none();
+        let warning = unsaved.map(|why| {
+            format!("this promotion is not saved: it may be demoted again when vrrpd or the machine restarts ({why})")
+        });
+        let node = published.node.clone();
+        let document = PromoteDoc { version: VERSION, node, persisted, warning, results };
+        Ok(encode_reply(&document, Continues::No))
+    }
+
+    async fn follow(&self, last: usize) -> Result<Following, CallError> {
+        let permit = Arc::clone(&self.followers).try_acquire_owned();
+        let permit = permit.map_err(|_| CallError::TooManyFollowers)?;
+        let node = self.snapshot().await?.node.clone();
+        let (past, follower) = self.daemon.events.follow(last);
+        Ok(Following { node, past, follower, _permit: permit })
+    }
+
+    /// The routers that a command is about, each once, in the order in which they were named. All
+    /// are known before anything is done to the first.
+    async fn selected(
+        &self,
+        mut arguments: Arguments,
+    ) -> Result<(Arc<Published>, Vec<RouterName>), CallError> {
+        let names: Vec<String> = arguments.take("names")?.unwrap_or_default();
+        let all = arguments.take("all")?.unwrap_or(false);
+        arguments.finish()?;
+        if all != names.is_empty() {
+            return Err(CallError::InvalidParameter("names".to_owned()));
+        }
+        let published = self.snapshot().await?;
+        if all {
+            let every = published.snapshot.routers.iter().map(|router| router.spec.name.clone()).collect();
+            return Ok((published, every));
+        }
+        let mut routers: Vec<RouterName> = Vec::with_capacity(names.len());
+        for name in &names {
+            let router = &known(&published, name)?.spec.name;
+            if !routers.contains(router) {
+                routers.push(router.clone());
+            }
+        }
+        Ok((published, routers))
+    }
+
+    /// Gives all commands to the daemon, then waits for all answers: they are carried out together.
+    async fn command_all(&self, commands: impl Iterator<Item = Command>) -> Result<Vec<Done>, CallError> {
+        let exchange = async {
+            let mut pending = Vec::new();
+            for command in commands {
+                let (reply, answer) = oneshot::channel();
+                let request = Request::Command { command, reply };
+                self.daemon.requests.send(request).await.map_err(|_| CallError::Stopping)?;
+                pending.push(answer);
+            }
+            let mut answers = Vec::with_capacity(pending.len());
+            for answer in pending {
+                answers.push(answer.await.map_err(|_| CallError::Stopping)?);
+            }
+            Ok(answers)
+        };
+        timeout(self.limits.command, exchange).await.unwrap_or(Err(CallError::TimedOut))
+    }
+
+    async fn snapshot(&self) -> Result<Arc<Published>, CallError> {
+        match timeout(self.limits.snapshot, self.desk.snapshot()).await {
+            Ok(Ok(published)) => Ok(published),
+            Ok(Err(Gone)) => Err(CallError::Stopping),
+            Err(_) => Err(CallError::TimedOut),
+        }
+    }
+}
+
+/// What `Demote` is asked, but for its routers.
+#[derive(Debug)]
+struct Order {
+    reason: String,
+    span: Option<Duration>,
+    last_resort: LastResort,
+    force: Force,
+}
+
+impl Order {
+    fn take(arguments: &mut Arguments) -> Result<Self, CallError> {
+        let invalid = |name: &str| Err(CallError::InvalidParameter(name.to_owned()));
+        let reason: String = arguments.take("reason")?.unwrap_or_default();
+        if reason.chars().count() > REASON_MAX || reason.chars().any(char::is_control) {
+            return invalid("reason");
+        }
+        let span = arguments.take("for_ms")?.map(Duration::from_millis);
+        if span.is_some_and(|span| !DEMOTION_SPAN.contains(&span)) {
+            return invalid("for_ms");
+        }
+        let last_resort =
+            if arguments.take("last_resort")?.unwrap_or(false) { LastResort::Yes } else { LastResort::No };
+        let force = if arguments.take("force")?.unwrap_or(false) { Force::Yes } else { Force::No };
+        // The one releases what the other keeps.
+        if (last_resort, force) == (LastResort::Yes, Force::Yes) {
+            return invalid("force");
+        }
+        Ok(Self { reason, span, last_resort, force })
+    }
+
+    /// The fact. Its end is on both clocks, from one reading of both.
+    fn demotion(self, published: &Published, by: String) -> Result<Demotion, CallError> {
+        let Self { reason, span, last_resort, force: _ } = self;
+        let at_wall = |span| {
+            published.wall.checked_add(span).map_err(|_| CallError::InvalidParameter("for_ms".to_owned()))
+        };
+        let until = match span {
+            Some(span) => {
+                Some(Until { at: published.snapshot.at + span, text: Stamp(at_wall(span)?).to_string() })
+            }
+            None => None,
+        };
+        Ok(Demotion { since: Stamp(published.wall).to_string(), until, last_resort, reason, by })
+    }
+}
+
+impl Following {
+    /// The frame of what it gets at once.
+    pub(super) fn first(&mut self) -> Vec<u8> {
+        let past = std::mem::take(&mut self.past);
+        encode_reply(&events(self.node.clone(), 0, &past), Continues::Yes)
+    }
+
+    /// The frame of what comes next; waits for it. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Vec<u8> {
+        let batch = self.follower.next().await;
+        encode_reply(&events(self.node.clone(), batch.lost, &batch.records), Continues::Yes)
+    }
+}
+
+/// `org.varlink.service`, and the errors for what is of neither interface.
+fn about_itself(name: &str, mut arguments: Arguments) -> Result<Vec<u8>, CallError> {
+    match name {
+        "org.varlink.service.GetInfo" => {
+            arguments.finish()?;
+            let info = json!({
+                "vendor": "vrrpd",
+                "product": "vrrpd",
+                "version": env!("CARGO_PKG_VERSION"),
+                "url": "",
+                "interfaces": ["org.varlink.service", "org.vrrpd.Control"],
+            });
+            Ok(encode_reply(&info, Continues::No))
+        }
+        "org.varlink.service.GetInterfaceDescription" => {
+            let interface: String = arguments.require("interface")?;
+            arguments.finish()?;
+            let description = match interface.as_str() {
+                "org.varlink.service" => SERVICE_DESCRIPTION,
+                "org.vrrpd.Control" => INTERFACE_DESCRIPTION,
+                _ => return Err(CallError::InterfaceNotFound(interface)),
+            };
+            Ok(encode_reply(&json!({ "description": description }), Continues::No))
+        }
+        _ => match name.rsplit_once('.') {
+            Some(("org.varlink.service" | "org.vrrpd.Control", _)) => {
+                Err(CallError::MethodNotFound(name.to_owned()))
+            }
+            Some((interface, _)) => Err(CallError::InterfaceNotFound(interface.to_owned())),
+            None => Err(CallError::MethodNotFound(name.to_owned())),
+        },
+    }
+}
+
+fn events(node: String, lost: u64, records: &[Arc<EventRecord>]) -> EventsDoc {
+    let events = records.iter().map(|record| EventDoc::new(record)).collect();
+    EventsDoc { version: VERSION, node, lost, events }
+}
+
+fn known<'a>(published: &'a Published, name: &str) -> Result<&'a RouterSnapshot, CallError> {
+    published.router(name).ok_or_else(|| unknown(published, name))
+}
+
+fn unknown(published: &Published, name: &str) -> CallError {
+    let known = published.snapshot.routers.iter().map(|router| router.spec.name.to_string()).collect();
+    CallError::UnknownRouter { name: name.to_owned(), known }
+}
+
+/// The name of a user, or `uid 1000`. Names may come over the network (NSS): not on this thread.
+async fn user_name(uid: u32) -> String {
+    let looked_up = tokio::task::spawn_blocking(move || User::from_uid(Uid::from_raw(uid))).await;
+    match looked_up {
+        Ok(Ok(Some(user))) => user.name,
+        Ok(Ok(None) | Err(_)) | Err(_) => format!("uid {uid}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_and_the_implementation_have_the_same_methods() {
+        let defined: Vec<_> = INTERFACE_DESCRIPTION
+            .lines()
+            .filter_map(|line| line.strip_prefix("method ")?.split_once('(').map(|(name, _)| name))
+            .collect();
+        assert_eq!(defined, Method::ALL.map(Method::name));
+    }
+}

@@ -1,0 +1,129 @@
+//! The sockets of one interface and family, and what waits to be sent through them.
+
+use crate::kernel::socket_error::SocketError;
+use crate::kernel::vrrp_socket::{ReceiveSocket, Received, TransmitSocket};
+use crate::protocol::Effect;
+use crate::types::{Family, InterfaceName, VrKey};
+use crate::wire::{self, Carrier, Draft};
+use ipnet::IpNet;
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+use std::error::Error as _;
+use std::io;
+use std::net::IpAddr;
+
+/// One receive and one transmit socket, shared by all virtual routers of the interface and family.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) interface: InterfaceName,
+    pub(super) family: Family,
+    sockets: Option<Sockets>,
+    /// Messages of this turn, back to back in `octets`.
+    waiting: Vec<Waiting>,
+    octets: Vec<u8>,
+    message: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Sockets {
+    index: u32,
+    receive: ReceiveSocket,
+    transmit: TransmitSocket,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    key: VrKey,
+    source: IpAddr,
+    end: usize,
+}
+
+impl Endpoint {
+    pub(super) const fn new(interface: InterfaceName, family: Family) -> Self {
+        Self {
+            interface,
+            family,
+            sockets: None,
+            waiting: Vec::new(),
+            octets: Vec::new(),
+            message: Vec::new(),
+        }
+    }
+
+    /// Whether sockets are open for this index of the interface.
+    pub(super) fn serves(&self, index: u32) -> bool {
+        self.sockets.as_ref().is_some_and(|sockets| sockets.index == index)
+    }
+
+    pub(super) fn close(&mut self) {
+        self.sockets = None;
+    }
+
+    /// Opens the sockets for the interface as it is now; `token` is what epoll will say.
+    pub(super) fn open(&mut self, index: u32, epoll: &Epoll, token: u64) -> io::Result<()> {
+        self.close();
+        let receive = ReceiveSocket::open(self.interface, index, self.family).map_err(in_full)?;
+        let transmit = TransmitSocket::open(self.interface, index, self.family).map_err(in_full)?;
+        epoll.add(&receive, EpollEvent::new(EpollFlags::EPOLLIN, token))?;
+        self.sockets = Some(Sockets { index, receive, transmit });
+        Ok(())
+    }
+
+    /// Hands on what has arrived, up to the socket's bound.
+    pub(super) fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<Received> {
+        match &mut self.sockets {
+            Some(sockets) => sockets.receive.receive(each),
+            None => Ok(Received::default()),
+        }
+    }
+
+    /// Builds a message to be sent with the next [`Self::flush`].
+    pub(super) fn enqueue(&mut self, effect: &Effect, addresses: &[IpNet]) {
+        let Effect::Advertise { key, source, priority, interval, checksum } = *effect else { return };
+        let draft = Draft { source, vrid: key.vrid, priority, interval, checksum };
+        match wire::emit(&draft, addresses.iter().map(IpNet::addr), &mut self.message) {
+            Ok(()) => {
+                self.octets.extend_from_slice(&self.message);
+                self.waiting.push(Waiting { key, source, end: self.octets.len() });
+            }
+            Err(error) => unreachable!("config refuses what cannot be advertised: {error}"),
+        }
+    }
+
+    /// Sends what waits, in as few system calls as the kernel allows; `failed` is told which
+    /// virtual routers' messages were not sent.
+    pub(super) fn flush(&mut self, failed: &mut dyn FnMut(VrKey, io::Error)) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let mut messages: Vec<(IpAddr, &[u8])> = Vec::with_capacity(self.waiting.len());
+        let mut start = 0;
+        for waiting in &self.waiting {
+            messages.push((waiting.source, self.octets.get(start..waiting.end).unwrap_or_default()));
+            start = waiting.end;
+        }
+        match &self.sockets {
+            Some(sockets) => {
+                sockets.transmit.send_batch(&messages, &mut |at, error| {
+                    if let Some(waiting) = self.waiting.get(at) {
+                        failed(waiting.key, error);
+                    }
+                });
+            }
+            None => self.waiting.iter().for_each(|waiting| failed(waiting.key, closed())),
+        }
+        self.waiting.clear();
+        self.octets.clear();
+    }
+}
+
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the socket is not open")
+}
+
+/// The step that failed with the kernel's answer, on one line.
+fn in_full(error: SocketError) -> io::Error {
+    match error.source() {
+        Some(source) => io::Error::other(format!("{error}: {source}")),
+        None => io::Error::other(error),
+    }
+}

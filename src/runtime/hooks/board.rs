@@ -1,0 +1,115 @@
+//! What became of every hook, for whoever shows it. Locked for moments only, and never by the
+//! protocol thread.
+
+use crate::config::RouterHooks;
+use crate::protocol::{HookKind, HookOutcome, StateName};
+use crate::types::RouterName;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// One hook of one router.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookStatus {
+    /// Which.
+    pub hook: HookKind,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// After this it is killed.
+    pub timeout: Duration,
+    /// Whether it runs now.
+    pub running: Running,
+    /// Runs that ended, however they did.
+    pub runs: u64,
+    /// Of these, those that failed or timed out.
+    pub failures: u64,
+    /// Runs that were left out or given up, because the state changed again.
+    pub skipped: u64,
+    /// The last run that ended.
+    pub last: Option<HookRun>,
+}
+
+/// Whether a hook runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Running {
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+}
+
+/// One run of a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookRun {
+    /// When it ended.
+    pub ended: Timestamp,
+    /// The state that it was told.
+    pub state: StateName,
+    /// How long it ran.
+    pub took: Duration,
+    /// What came of it.
+    pub outcome: HookOutcome,
+}
+
+/// All hooks, by router; shared.
+#[derive(Debug, Clone, Default)]
+pub struct HookBoard(Arc<Mutex<BTreeMap<RouterName, BTreeMap<HookKind, HookStatus>>>>);
+
+impl HookBoard {
+    /// A copy of everything, the hooks of a router in the order of a tenure.
+    #[must_use]
+    pub fn snapshot(&self) -> BTreeMap<RouterName, Vec<HookStatus>> {
+        self.lock().iter().map(|(name, hooks)| (name.clone(), hooks.values().cloned().collect())).collect()
+    }
+
+    pub(super) fn open(&self, router: &RouterName, hooks: &RouterHooks) {
+        let status = |(hook, command): (&HookKind, &Vec<String>)| {
+            let (timeout, command) = (hooks.timeout_of(*hook), command.clone());
+            let status = HookStatus {
+                hook: *hook,
+                command,
+                timeout,
+                running: Running::No,
+                runs: 0,
+                failures: 0,
+                skipped: 0,
+                last: None,
+            };
+            (*hook, status)
+        };
+        self.lock().insert(router.clone(), hooks.commands.iter().map(status).collect());
+    }
+
+    pub(super) fn started(&self, router: &RouterName, hook: HookKind) {
+        self.change(router, hook, |status| status.running = Running::Yes);
+    }
+
+    pub(super) fn ended(&self, router: &RouterName, hook: HookKind, run: HookRun) {
+        self.change(router, hook, |status| {
+            status.running = Running::No;
+            status.runs += 1;
+            match run.outcome {
+                HookOutcome::Passed => {}
+                HookOutcome::Failed(_) | HookOutcome::TimedOut(_) => status.failures += 1,
+                HookOutcome::Cancelled | HookOutcome::Superseded => status.skipped += 1,
+            }
+            status.last = Some(run);
+        });
+    }
+
+    pub(super) fn skipped(&self, router: &RouterName, hook: HookKind) {
+        self.change(router, hook, |status| status.skipped += 1);
+    }
+
+    fn change(&self, router: &RouterName, hook: HookKind, change: impl FnOnce(&mut HookStatus)) {
+        if let Some(status) = self.lock().get_mut(router).and_then(|hooks| hooks.get_mut(&hook)) {
+            change(status);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<RouterName, BTreeMap<HookKind, HookStatus>>> {
+        // Numbers and whole values: a panic elsewhere leaves none half written.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

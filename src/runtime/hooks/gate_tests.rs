@@ -1,0 +1,175 @@
+//! The gate with real queues and no workers.
+
+use super::super::Line;
+use super::*;
+use crate::config::resolve;
+use crate::protocol::{Cause, StateName};
+use crate::types::{AdvertPriority, Family};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+const CONFIG: &str = r#"
+[defaults]
+interface = "eth0"
+priority = 100
+[[virtual_router]]
+name = "web"
+vrid = 51
+addresses = ["192.0.2.50/24", "2001:db8::50/64"]
+before_active = ["/bin/true"]
+before_active_timeout = "300ms"
+[[virtual_router]]
+name = "mail"
+vrid = 52
+addresses = ["192.0.2.52/24"]
+on_transition = ["/bin/true"]
+[[virtual_router]]
+name = "plain"
+vrid = 53
+addresses = ["192.0.2.53/24"]
+"#;
+
+struct Scene {
+    gate: Gate,
+    news: mpsc::Receiver<News>,
+    web: [VrKey; 2],
+    others: [VrKey; 2],
+    lost: Arc<std::sync::atomic::AtomicU64>,
+}
+
+impl Scene {
+    /// With room for so many news.
+    fn new(room: usize) -> Self {
+        let config = resolve(CONFIG, "test").unwrap().config;
+        let key = |at: usize, family| config.routers[at].key(family);
+        let web = [key(0, Family::Ipv4), key(0, Family::Ipv6)];
+        let others = [key(1, Family::Ipv4), key(2, Family::Ipv4)];
+        let (sender, news) = mpsc::channel(room);
+        let line = |at: usize| Line { router: config.routers[at].name.clone(), news: sender.clone() };
+        let lines = BTreeMap::from([(web[0], line(0)), (web[1], line(0)), (others[0], line(1))]);
+        let lost = Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let lines = Lines { lines: Arc::new(lines), lost: Arc::clone(&lost) };
+        Self { gate: Gate::new(&config, lines), news, web, others, lost }
+    }
+
+    fn claim(&mut self, now: MonoTime, key: VrKey, epoch: u64) -> Option<Command> {
+        let passed = self.gate.own(now, key, epoch);
+        self.gate.on_event(&moved(key, StateName::Backup, StateName::Active));
+        passed
+    }
+
+    fn heard(&mut self) -> Vec<&'static str> {
+        let mut heard = Vec::new();
+        while let Ok(news) = self.news.try_recv() {
+            heard.push(match news {
+                News::Moved(_) => "moved",
+                News::TakenOverBy(_) => "taken over",
+                News::Prepare { .. } => "prepare",
+                News::Owned(_) | News::Released(_) => "keeper",
+            });
+        }
+        heard
+    }
+}
+
+fn moved(key: VrKey, from: StateName, to: StateName) -> Event {
+    let (cause, priority) = (Cause::ActiveDownTimer, AdvertPriority::from_wire(100));
+    let kind = EventKind::Transition { from, to, cause, priority, peer: None };
+    let name = if key.vrid.get() == 51 { "web" } else { "mail" };
+    Event { router: name.parse().unwrap(), key: Some(key), kind }
+}
+
+fn web() -> RouterName {
+    "web".parse().unwrap()
+}
+
+const fn at(ms: u64) -> MonoTime {
+    MonoTime::from_nanos(ms * 1_000_000)
+}
+
+#[test]
+fn who_has_no_before_active_passes_at_once() {
+    let mut scene = Scene::new(16);
+    for key in scene.others {
+        assert_eq!(scene.gate.own(at(0), key, 1), Some(Command::Own { key, epoch: 1 }));
+    }
+    assert_eq!((scene.gate.flush(), scene.gate.deadline()), (vec![], None));
+    assert_eq!(scene.heard(), Vec::<&str>::new());
+}
+
+#[test]
+fn both_families_wait_for_one_preparation_and_pass_together() {
+    let mut scene = Scene::new(16);
+    let [v4, v6] = scene.web;
+    assert_eq!((scene.claim(at(0), v4, 1), scene.claim(at(0), v6, 7)), (None, None));
+    assert_eq!(scene.gate.flush(), []);
+    assert_eq!(scene.heard(), ["moved", "moved", "prepare"]);
+    assert_eq!(scene.gate.deadline(), Some(at(300)));
+    let both = [Command::Own { key: v4, epoch: 1 }, Command::Own { key: v6, epoch: 7 }];
+    assert_eq!(scene.gate.prepared(&web(), 1), both);
+    assert_eq!(scene.gate.deadline(), None);
+    assert_eq!(scene.gate.prepared(&web(), 1), [], "it passes once");
+    assert_eq!(scene.gate.own(at(1), v4, 2), Some(Command::Own { key: v4, epoch: 2 }), "readdressed");
+}
+
+#[test]
+fn the_deadline_opens_whether_or_not_the_hook_has_ended() {
+    let mut scene = Scene::new(16);
+    let [v4, _] = scene.web;
+    assert_eq!(scene.claim(at(1000), v4, 1), None);
+    assert_eq!(scene.gate.expire(at(1299)), []);
+    assert_eq!(scene.gate.expire(at(1300)), [Command::Own { key: v4, epoch: 1 }]);
+    assert_eq!(scene.gate.prepared(&web(), 1), [], "too late");
+}
+
+#[test]
+fn what_is_wanted_no_more_never_passes() {
+    let mut scene = Scene::new(16);
+    let [v4, v6] = scene.web;
+    scene.claim(at(0), v4, 1);
+    scene.claim(at(0), v6, 1);
+    scene.gate.disown(v4);
+    assert_eq!(scene.gate.deadline(), Some(at(300)), "the other family still waits");
+    scene.gate.disown(v6);
+    assert_eq!((scene.gate.deadline(), scene.gate.expire(at(999))), (None, vec![]));
+    assert_eq!(scene.gate.prepared(&web(), 1), []);
+    assert_eq!(scene.gate.flush(), []);
+    assert_eq!(scene.heard(), ["moved", "moved"], "nobody prepares in vain");
+}
+
+#[test]
+fn the_end_of_an_older_preparation_opens_nothing() {
+    let mut scene = Scene::new(16);
+    let [v4, _] = scene.web;
+    scene.claim(at(0), v4, 1);
+    scene.gate.disown(v4);
+    assert_eq!(scene.claim(at(10), v4, 3), None);
+    assert_eq!(scene.gate.prepared(&web(), 1), []);
+    assert_eq!(scene.gate.prepared(&web(), 2), [Command::Own { key: v4, epoch: 3 }]);
+    scene.gate.disown(v4);
+    assert_eq!(scene.claim(at(20), v4, 5), None, "every tenure is prepared");
+}
+
+#[test]
+fn a_worker_that_cannot_be_told_holds_up_nothing() {
+    let mut scene = Scene::new(1);
+    let [v4, _] = scene.web;
+    scene.claim(at(0), v4, 1);
+    assert_eq!(scene.gate.flush(), [Command::Own { key: v4, epoch: 1 }]);
+    assert_eq!(scene.heard(), ["moved"]);
+    assert_eq!(scene.lost.load(Ordering::Relaxed), 1);
+    assert_eq!(scene.gate.deadline(), None);
+}
+
+#[test]
+fn workers_hear_of_transitions_and_takers_of_their_own_router_only() {
+    let mut scene = Scene::new(16);
+    let [mail, plain] = scene.others;
+    scene.gate.on_event(&moved(mail, StateName::Active, StateName::Backup));
+    scene.gate.on_event(&moved(plain, StateName::Active, StateName::Backup));
+    let kind = EventKind::HandedOver { to: "192.0.2.11".parse().unwrap(), after: Duration::ZERO };
+    scene.gate.on_event(&Event { router: "mail".parse().unwrap(), key: None, kind: kind.clone() });
+    scene.gate.on_event(&Event { router: "plain".parse().unwrap(), key: None, kind });
+    assert_eq!(scene.gate.flush(), []);
+    assert_eq!(scene.heard(), ["moved", "taken over"]);
+}

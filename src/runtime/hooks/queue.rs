@@ -1,0 +1,304 @@
+//! The order of one router's hooks. Pure: news and time in, jobs out.
+//!
+//! At most one job runs and at most two wait: what belongs to the addresses (`before_active` or
+//! `after_release`), then the state they led to (`on_transition`). A newer state makes waiting ones
+//! stale. Must not know processes.
+
+use crate::protocol::{Cause, HookKind, HookOutcome, StateName};
+use crate::types::{AdvertPriority, Family, MonoTime};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// What happened to the router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// A transition of one family.
+    Moved(Move),
+    /// Who took over, after the transition that it is about.
+    TakenOverBy(IpAddr),
+    /// The addresses are wanted, and wait for `before_active`.
+    Prepare {
+        /// To be named when it ended.
+        run: u64,
+    },
+    /// The addresses of one family are here.
+    Owned(Family),
+    /// The addresses of one family are gone.
+    Released(Family),
+}
+
+/// A transition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Move {
+    pub(super) family: Family,
+    pub(super) from: StateName,
+    pub(super) to: StateName,
+    pub(super) cause: Cause,
+    pub(super) priority: AdvertPriority,
+    pub(super) peer: Option<IpAddr>,
+}
+
+/// What a hook is told of the transition that it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) state: StateName,
+    /// The settled state before, whether or not a hook was told of it.
+    pub(super) previous: StateName,
+    pub(super) cause: Cause,
+    pub(super) priority: AdvertPriority,
+    pub(super) peer: Option<IpAddr>,
+    pub(super) at: Timestamp,
+}
+
+/// One run of a hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Job {
+    pub(super) hook: HookKind,
+    pub(super) facts: Facts,
+    /// Of a `before_active`: which preparation it is.
+    pub(super) run: u64,
+}
+
+/// What follows from news at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// End what runs: it prepares for nothing.
+    Kill,
+    /// A job will not run.
+    Drop(Job, Stale),
+}
+
+/// Why a job will not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stale {
+    /// There is a newer state to tell.
+    Superseded,
+    /// What it was to prepare is off.
+    Cancelled,
+}
+
+impl From<Stale> for HookOutcome {
+    fn from(stale: Stale) -> Self {
+        match stale {
+            Stale::Superseded => Self::Superseded,
+            Stale::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// The hooks of one router that wait or run.
+#[derive(Debug)]
+pub(super) struct Queue {
+    configured: BTreeSet<HookKind>,
+    /// How long a state may wait for its addresses to come or go before it counts as settled.
+    patience: Duration,
+    members: BTreeMap<Family, Member>,
+    /// The newest transition.
+    latest: Option<Facts>,
+    /// Since when that is not settled.
+    unsettled: Option<MonoTime>,
+    /// The last settled state.
+    settled: StateName,
+    /// The state that `on_transition` was told last, or will be told next.
+    told: Option<StateName>,
+    running: Option<HookKind>,
+    /// `before_active` or `after_release`.
+    addresses: Option<Job>,
+    /// `on_transition`.
+    transition: Option<Job>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Member {
+    state: StateName,
+    addresses: Addresses,
+}
+
+/// Where the addresses of a family are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Addresses {
+    Elsewhere,
+    Coming,
+    Here,
+    Going,
+}
+
+impl Queue {
+    /// Of a router that is in Initialize with all `families`.
+    pub(super) fn new(
+        configured: BTreeSet<HookKind>,
+        patience: Duration,
+        families: impl Iterator<Item = Family>,
+    ) -> Self {
+        let idle = Member { state: StateName::Initialize, addresses: Addresses::Elsewhere };
+        Self {
+            configured,
+            patience,
+            members: families.map(|family| (family, idle)).collect(),
+            latest: None,
+            unsettled: None,
+            settled: StateName::Initialize,
+            told: Some(StateName::Initialize),
+            running: None,
+            addresses: None,
+            transition: None,
+        }
+    }
+
+    /// Takes news; `at` is the wall clock at `now`.
+    pub(super) fn accept(&mut self, now: MonoTime, at: Timestamp, news: News) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match news {
+            News::Moved(moved) => self.on_move(now, at, moved, &mut actions),
+            News::TakenOverBy(taker) => {
+                if let Some(facts) = self.latest.as_mut().filter(|facts| facts.state != StateName::Active) {
+                    facts.peer.get_or_insert(taker);
+                }
+            }
+            News::Prepare { run } => {
+                if let Some(facts) = self.latest.filter(|facts| facts.state == StateName::Active) {
+                    self.addresses = Some(Job { hook: HookKind::BeforeActive, facts, run });
+                }
+            }
+            News::Owned(family) => self.arrived(family),
+            News::Released(family) => self.gone(family),
+        }
+        self.settle();
+        actions
+    }
+
+    /// The next job, if none runs; it counts as running until [`Self::ended`].
+    pub(super) fn next(&mut self) -> Option<Job> {
+        if self.running.is_some() {
+            return None;
+        }
+        let job = self.addresses.take().or_else(|| self.transition.take())?;
+        self.running = Some(job.hook);
+        Some(job)
+    }
+
+    /// What ran has ended.
+    pub(super) const fn ended(&mut self) {
+        self.running = None;
+    }
+
+    /// A state that waited long enough for its addresses is settled without them.
+    pub(super) fn on_deadline(&mut self, now: MonoTime) {
+        if self.deadline().is_none_or(|at| at > now) {
+            return;
+        }
+        let families: Vec<_> =
+            self.members.iter().map(|(family, member)| (*family, member.addresses)).collect();
+        for (family, addresses) in families {
+            match addresses {
+                Addresses::Coming => self.arrived(family),
+                Addresses::Going => self.gone(family),
+                Addresses::Here | Addresses::Elsewhere => {}
+            }
+        }
+        self.settle();
+    }
+
+    /// When [`Self::on_deadline`] is due.
+    pub(super) fn deadline(&self) -> Option<MonoTime> {
+        let (facts, since) = self.latest.zip(self.unsettled)?;
+        self.members.values().all(|member| member.state == facts.state).then_some(since + self.patience)
+    }
+
+    /// Gives up everything that waits.
+    pub(super) fn clear(&mut self) -> Vec<Action> {
+        let waiting = [self.addresses.take(), self.transition.take()];
+        waiting.into_iter().flatten().map(|job| Action::Drop(job, Stale::Cancelled)).collect()
+    }
+
+    fn on_move(&mut self, now: MonoTime, at: Timestamp, moved: Move, actions: &mut Vec<Action>) {
+        let Move { family, from, to, cause, priority, peer } = moved;
+        let Some(member) = self.members.get_mut(&family) else { return };
+        member.state = to;
+        match (from, to) {
+            (_, StateName::Active) => member.addresses = Addresses::Coming,
+            (StateName::Active, _) => member.addresses = Addresses::Going,
+            (StateName::Initialize | StateName::Backup, StateName::Initialize | StateName::Backup) => {}
+        }
+        // Of both families' transitions the one that has a cause of its own is told.
+        let told = |facts: &Facts| facts.state == to && facts.cause != Cause::Sibling;
+        if self.unsettled.is_none() || !self.latest.as_ref().is_some_and(told) {
+            self.latest = Some(Facts { state: to, previous: self.settled, cause, priority, peer, at });
+            self.unsettled = Some(now);
+        }
+        if let Some(job) = self.transition.take() {
+            self.told = None;
+            actions.push(Action::Drop(job, Stale::Superseded));
+        }
+        let stale = match to {
+            StateName::Active => Stale::Superseded,
+            StateName::Initialize | StateName::Backup => Stale::Cancelled,
+        };
+        let is_stale = |job: &mut Job| (job.hook == HookKind::BeforeActive) == (to != StateName::Active);
+        actions.extend(self.addresses.take_if(is_stale).map(|job| Action::Drop(job, stale)));
+        if to != StateName::Active && self.running == Some(HookKind::BeforeActive) {
+            actions.push(Action::Kill);
+        }
+    }
+
+    /// An answer to an older wish is ignored: it says nothing about this one.
+    fn arrived(&mut self, family: Family) {
+        if let Some(member) = self.members.get_mut(&family)
+            && member.addresses == Addresses::Coming
+        {
+            member.addresses = Addresses::Here;
+        }
+    }
+
+    fn gone(&mut self, family: Family) {
+        let Some(member) = self.members.get_mut(&family) else { return };
+        match member.addresses {
+            // Here: the keeper ends, whatever the election wants.
+            Addresses::Going | Addresses::Here => member.addresses = Addresses::Elsewhere,
+            Addresses::Coming | Addresses::Elsewhere => return,
+        }
+        if self.members.values().all(|member| member.addresses == Addresses::Elsewhere) {
+            self.release();
+        }
+    }
+
+    fn release(&mut self) {
+        let Some(facts) = self.latest.filter(|_| self.configured.contains(&HookKind::AfterRelease)) else {
+            return;
+        };
+        let facts = match facts.state {
+            StateName::Initialize | StateName::Backup => Facts { previous: StateName::Active, ..facts },
+            StateName::Active => {
+                let (state, cause) = (StateName::Initialize, Cause::Shutdown);
+                Facts { state, cause, previous: StateName::Active, ..facts }
+            }
+        };
+        self.addresses = Some(Job { hook: HookKind::AfterRelease, facts, run: 0 });
+    }
+
+    /// All families are in one state, and their addresses have come or gone.
+    fn settle(&mut self) {
+        let Some(facts) = self.latest.filter(|_| self.unsettled.is_some()) else { return };
+        let expected = match facts.state {
+            StateName::Active => Addresses::Here,
+            StateName::Initialize | StateName::Backup => Addresses::Elsewhere,
+        };
+        if self.members.values().any(|m| m.state != facts.state || m.addresses != expected) {
+            return;
+        }
+        self.unsettled = None;
+        self.settled = facts.state;
+        // Away and back before anybody was told is nothing to tell.
+        if self.told.replace(facts.state) != Some(facts.state)
+            && self.configured.contains(&HookKind::OnTransition)
+        {
+            self.transition = Some(Job { hook: HookKind::OnTransition, facts, run: 0 });
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

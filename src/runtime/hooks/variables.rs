@@ -1,0 +1,55 @@
+//! What a hook is told, as `VRRPD_*` variables: part of the contract (docs/operations.md).
+
+use super::queue::Facts;
+use crate::protocol::{HookKind, RouterSpec};
+use crate::telemetry::Stamp;
+use crate::types::{InterfaceName, RouterName, Vrid};
+
+/// What does not change about a router.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) router: RouterName,
+    pub(super) families: Vec<crate::types::Family>,
+    interface: InterfaceName,
+    vrid: Vrid,
+    node: String,
+    addresses: String,
+}
+
+impl Place {
+    pub(super) fn of(spec: &RouterSpec, node: &str) -> Self {
+        let addresses =
+            spec.members.iter().flat_map(|member| member.addresses.iter().chain(&member.excluded));
+        Self {
+            router: spec.name.clone(),
+            families: spec.members.iter().map(|member| member.family).collect(),
+            interface: spec.interface,
+            vrid: spec.vrid,
+            node: node.to_owned(),
+            addresses: joined(addresses),
+        }
+    }
+
+    /// All of them are always there; what is not known is empty.
+    pub(super) fn variables(&self, hook: HookKind, facts: &Facts) -> [(&'static str, String); 13] {
+        [
+            ("VRRPD_HOOK", hook.to_string()),
+            ("VRRPD_NAME", self.router.to_string()),
+            ("VRRPD_INTERFACE", self.interface.to_string()),
+            ("VRRPD_VRID", self.vrid.to_string()),
+            ("VRRPD_STATE", facts.state.to_string()),
+            ("VRRPD_PREVIOUS_STATE", facts.previous.to_string()),
+            ("VRRPD_CAUSE", facts.cause.to_string()),
+            ("VRRPD_PRIORITY", facts.priority.to_string()),
+            ("VRRPD_ADDRESSES", self.addresses.clone()),
+            ("VRRPD_FAMILIES", joined(&self.families)),
+            ("VRRPD_PEER", joined(facts.peer)),
+            ("VRRPD_NODE", self.node.clone()),
+            ("VRRPD_TIME", Stamp(facts.at).to_string()),
+        ]
+    }
+}
+
+fn joined<T: ToString>(words: impl IntoIterator<Item = T>) -> String {
+    words.into_iter().map(|word| word.to_string()).collect::<Vec<_>>().join(" ")
+}

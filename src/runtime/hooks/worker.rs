@@ -1,0 +1,222 @@
+//! Runs the hooks of one router, one at a time.
+//!
+//! A command that was started ends by itself, by its time-out, or because what it prepares is off;
+//! either way its whole process group has ended before the next one starts. (One that hangs in the
+//! kernel is given up after [`Attempt::kill`]'s patience: it must not hold up the rest for ever.)
+
+use super::Outlets;
+use super::board::{HookBoard, HookRun};
+use super::queue::{Action, Job, News, Queue};
+use super::variables::Place;
+use crate::config::RouterHooks;
+use crate::protocol::{Event, EventKind, HookKind, HookOutcome};
+use crate::runtime::clock;
+use crate::runtime::process::{Account, Attempt, Failure, FailureKind, Outcome};
+use futures_util::future::OptionFuture;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long addresses may take to come or go, before a state counts as settled without them: a
+/// netlink batch of thousands takes a second. On top of what `before_active` may take.
+const ADDRESSES_TAKE: Duration = Duration::from_secs(5);
+
+/// What the workers are to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Everything.
+    Work,
+    /// What is due, and end.
+    Finish,
+    /// End.
+    Abandon,
+}
+
+/// The task of one router.
+pub(super) struct Worker {
+    place: Place,
+    hooks: RouterHooks,
+    queue: Queue,
+    outlets: Outlets,
+    board: HookBoard,
+    /// Looked up until it is found once.
+    account: Option<Account>,
+}
+
+/// A hook that runs.
+struct Run {
+    job: Job,
+    /// Dropped to end it.
+    cancel: Option<oneshot::Sender<()>>,
+    end: Pin<Box<dyn Future<Output = End> + Send>>,
+}
+
+/// How it ended.
+struct End {
+    outcome: HookOutcome,
+    took: Duration,
+    account: Option<Account>,
+}
+
+/// What to run.
+struct Order {
+    command: Vec<String>,
+    variables: [(&'static str, String); 13],
+    limit: Duration,
+    user: Option<String>,
+    account: Option<Account>,
+}
+
+impl Worker {
+    pub(super) fn new(place: Place, hooks: RouterHooks, outlets: Outlets, board: HookBoard) -> Self {
+        let configured = hooks.commands.keys().copied().collect();
+        let patience = hooks.before_active_timeout + ADDRESSES_TAKE;
+        let queue = Queue::new(configured, patience, place.families.iter().copied());
+        Self { place, hooks, queue, outlets, board, account: None }
+    }
+
+    /// Runs until it is told to end.
+    pub(super) async fn live(mut self, mut news: mpsc::Receiver<News>, mut stages: watch::Receiver<Stage>) {
+        let mut run: Option<Run> = None;
+        loop {
+            if run.is_none() {
+                run = self.queue.next().map(|job| self.start(job));
+            }
+            let stage = *stages.borrow_and_update();
+            if run.is_none() && stage != Stage::Work && news.is_empty() {
+                return;
+            }
+            let deadline = self.queue.deadline().map(|at| sleep(at.since(clock::now())));
+            tokio::select! {
+                biased;
+                told = news.recv() => match told {
+                    Some(told) => self.on_news(told, &mut run),
+                    // Nobody is left to tell anything.
+                    None => {
+                        self.abandon(&mut run).await;
+                        return;
+                    }
+                },
+                Some(end) = OptionFuture::from(run.as_mut().map(|run| &mut run.end)) => {
+                    self.conclude(run.take(), end);
+                }
+                Some(()) = OptionFuture::from(deadline) => self.queue.on_deadline(clock::now()),
+                changed = stages.changed() => {
+                    if changed.is_err() || *stages.borrow() == Stage::Abandon {
+                        self.abandon(&mut run).await;
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn on_news(&mut self, news: News, run: &mut Option<Run>) {
+        for action in self.queue.accept(clock::now(), clock::wall(), news) {
+            self.carry_out(action, run);
+        }
+    }
+
+    fn carry_out(&self, action: Action, run: &mut Option<Run>) {
+        match action {
+            Action::Kill => drop(run.as_mut().and_then(|run| run.cancel.take())),
+            Action::Drop(job, why) => {
+                self.board.skipped(&self.place.router, job.hook);
+                self.report(job, why.into(), Duration::ZERO);
+            }
+        }
+    }
+
+    async fn abandon(&mut self, run: &mut Option<Run>) {
+        for action in self.queue.clear() {
+            self.carry_out(action, run);
+        }
+        if let Some(mut running) = run.take() {
+            drop(running.cancel.take());
+            let end = (&mut running.end).await;
+            self.conclude(Some(running), end);
+        }
+    }
+
+    fn start(&self, job: Job) -> Run {
+        let order = Order {
+            command: self.hooks.commands.get(&job.hook).cloned().unwrap_or_default(),
+            variables: self.place.variables(job.hook, &job.facts),
+            limit: self.hooks.timeout_of(job.hook),
+            user: self.hooks.user.clone(),
+            account: self.account,
+        };
+        self.board.started(&self.place.router, job.hook);
+        let (cancel, cancelled) = oneshot::channel();
+        Run { job, cancel: Some(cancel), end: Box::pin(order.carry_out(cancelled)) }
+    }
+
+    fn conclude(&mut self, run: Option<Run>, end: End) {
+        let Some(Run { job, .. }) = run else { return };
+        self.queue.ended();
+        self.account = self.account.or(end.account);
+        match job.hook {
+            HookKind::BeforeActive => (self.outlets.prepared)(&self.place.router, job.run),
+            HookKind::OnTransition | HookKind::AfterRelease => {}
+        }
+        let End { outcome, took, .. } = end;
+        let last = HookRun { ended: clock::wall(), state: job.facts.state, took, outcome: outcome.clone() };
+        self.board.ended(&self.place.router, job.hook, last);
+        self.report(job, outcome, took);
+    }
+
+    fn report(&self, job: Job, outcome: HookOutcome, took: Duration) {
+        let kind = EventKind::Hook { hook: job.hook, state: job.facts.state, outcome, took };
+        let event = Event { router: self.place.router.clone(), key: None, kind };
+        if self.outlets.events.try_send(event).is_err() {
+            self.outlets.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Order {
+    /// Runs it to its end.
+    async fn carry_out(self, cancelled: oneshot::Receiver<()>) -> End {
+        let started = Instant::now();
+        let (mut attempt, mut account) = (None, self.account);
+        let outcome = tokio::select! {
+            biased;
+            // Only ever dropped.
+            _ = cancelled => HookOutcome::Cancelled,
+            outcome = self.attempt(&mut attempt, &mut account) => outcome,
+        };
+        let took = started.elapsed();
+        if let Some(attempt) = &mut attempt {
+            attempt.kill().await;
+        }
+        End { outcome, took, account }
+    }
+
+    async fn attempt(&self, attempt: &mut Option<Attempt>, account: &mut Option<Account>) -> HookOutcome {
+        let outcome = match self.start(account).await {
+            Ok(started) => attempt.insert(started).outcome(self.limit).await,
+            Err(kind) => Outcome::Failed(Failure::from(kind)),
+        };
+        match outcome {
+            Outcome::Passed => HookOutcome::Passed,
+            Outcome::Failed(failure) => match failure.kind {
+                FailureKind::TimedOut(_) => HookOutcome::TimedOut(failure.to_string()),
+                FailureKind::ExitCode(_)
+                | FailureKind::Signal(_)
+                | FailureKind::CouldNotRun(_)
+                | FailureKind::Unkillable => HookOutcome::Failed(failure.to_string()),
+            },
+        }
+    }
+
+    async fn start(&self, account: &mut Option<Account>) -> Result<Attempt, FailureKind> {
+        if let (None, Some(user)) = (*account, &self.user) {
+            let found = timeout(self.limit, Account::look_up(user)).await;
+            *account = Some(found.map_err(|_| FailureKind::TimedOut(self.limit))??);
+        }
+        let variables: Vec<_> = self.variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Attempt::start(&self.command, *account, &variables)
+    }
+}

@@ -1,0 +1,112 @@
+//! The way into the protocol thread: a bounded queue and an eventfd that wakes it.
+
+use crate::control::Done;
+use crate::protocol::{CheckName, Command, Demotion, Health, Input, Owned, RouterSpec, Snapshot};
+use crate::types::{InterfaceName, LinkFacts, RouterName, VrKey};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use tokio::sync::oneshot;
+
+/// Letters that may wait. The protocol thread empties it at each turn, so that it fills only while
+/// that thread is not run; senders then wait, and they can afford to.
+const CAPACITY: usize = 1024;
+
+/// What the other threads tell the protocol thread.
+#[derive(Debug)]
+pub(super) enum Letter {
+    Link(InterfaceName, Option<LinkFacts>),
+    Owned(Owned),
+    Restored {
+        key: VrKey,
+        count: usize,
+    },
+    Unrestored {
+        key: VrKey,
+        why: String,
+    },
+    Check(CheckName, Health),
+    Remembered(RouterName, Demotion),
+    Configure(Vec<RouterSpec>),
+    Command(Command, oneshot::Sender<Done>),
+    Snapshot(oneshot::Sender<Snapshot>),
+    /// The `before_active` of this run of a router ended.
+    Prepared(RouterName, u64),
+    Shutdown,
+}
+
+impl Letter {
+    /// The input it is, if it is nothing else.
+    pub(super) fn into_input(self) -> Result<Input<'static>, Box<Self>> {
+        Ok(match self {
+            Self::Link(name, facts) => Input::Link(name, facts),
+            Self::Owned(owned) => Input::Owned(owned),
+            Self::Restored { key, count } => Input::Restored { key, count },
+            Self::Unrestored { key, why } => Input::Unrestored { key, why },
+            Self::Check(name, health) => Input::Check(name, health),
+            Self::Remembered(router, demotion) => Input::Remembered(router, demotion),
+            Self::Configure(specs) => Input::Configure(specs),
+            Self::Shutdown => Input::Shutdown,
+            Self::Command(..) | Self::Snapshot(_) | Self::Prepared(..) => return Err(Box::new(self)),
+        })
+    }
+}
+
+/// The sending end.
+#[derive(Debug, Clone)]
+pub(super) struct Sender {
+    letters: SyncSender<Letter>,
+    bell: Arc<EventFd>,
+}
+
+impl Sender {
+    /// Puts a letter in; waits while the box is full. `Err`: the protocol thread has ended.
+    ///
+    /// The wait is bounded by the time for which the protocol thread is not run at all.
+    pub(super) fn send(&self, letter: Letter) -> Result<(), Ended> {
+        self.letters.send(letter).map_err(|_| Ended)?;
+        // The counter overflows after 2^64 letters; the thread is awake long before.
+        let _ = self.bell.write(1);
+        Ok(())
+    }
+}
+
+/// Nobody reads letters any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the protocol thread has ended")]
+pub(super) struct Ended;
+
+/// The receiving end.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    letters: Receiver<Letter>,
+    bell: Arc<EventFd>,
+}
+
+impl Mailbox {
+    /// Both ends.
+    pub(super) fn open() -> io::Result<(Sender, Self)> {
+        let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        let bell = Arc::new(bell);
+        let (sender, letters) = sync_channel(CAPACITY);
+        Ok((Sender { letters: sender, bell: Arc::clone(&bell) }, Self { letters, bell }))
+    }
+
+    /// Silences the bell; to be called before the letters are read, so that none is overlooked.
+    pub(super) fn answer_bell(&self) {
+        let _ = self.bell.read();
+    }
+
+    /// The next letter, if there is one.
+    pub(super) fn next(&self) -> Option<Letter> {
+        self.letters.try_recv().ok()
+    }
+}
+
+impl AsFd for Mailbox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+}

@@ -1,0 +1,18 @@
+//! Floor 5: the daemon's threads, and everything that joins the pure core with Linux.
+//!
+//! - `vrrp-protocol` ([`reactor`]): sockets, timers and the core; never blocks.
+//! - `vrrp-addresses` (`kernel::keeper`): netlink batches and announcements.
+//! - the main thread ([`supervisor`]): a tokio runtime with the netlink monitor, health checks, hooks, the
+//!   control socket, logs and signals; [`state`]: the file of demotions.
+
+pub mod clock;
+mod endpoint;
+pub mod hooks;
+mod mailbox;
+mod process;
+mod reactor;
+mod state;
+pub mod supervisor;
+pub mod trackers;
+
+pub use process::{Failure, FailureKind, Outcome};

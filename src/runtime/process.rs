@@ -1,0 +1,314 @@
+//! One run of a command, under bounds: of time, of output, and of what it may leave behind.
+//!
+//! The command is the leader of a process group of its own; whatever ends the run early ends the
+//! whole group. A descendant that calls `setsid` escapes; only the service manager's cgroup catches
+//! it. What a command leaves running when it ends *by itself* is left alone: it may have started a
+//! service.
+//!
+//! Shared by health checks and hooks. Must not know: why it runs.
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Pid, User};
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::time::{sleep, timeout};
+
+/// From SIGTERM to SIGKILL.
+const GRACE: Duration = Duration::from_millis(500);
+/// How long a killed process may take to go, before it is given up for the time being: one that
+/// hangs in the kernel (a dead NFS server) goes when that lets it.
+const KILL_TAKES: Duration = Duration::from_secs(1);
+/// How long to wait for the last words of a command that has ended. They are in the pipe already;
+/// only a descendant that keeps the pipe open lets this pass.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+/// Octets of stderr that are kept.
+const LINE_KEPT: usize = 200;
+/// The daemon's own environment is nobody's business, and may be empty.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Exit code 0.
+    Passed,
+    /// Anything else.
+    Failed(Failure),
+}
+
+/// A run that failed, or could not be tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What happened.
+    pub kind: FailureKind,
+    /// The first line that it wrote to stderr, cut to 200 octets, without control characters.
+    pub stderr: Option<String>,
+}
+
+/// What happened to a run that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FailureKind {
+    /// It ended with this code.
+    #[error("exit code {0}")]
+    ExitCode(i32),
+    /// A signal ended it.
+    #[error("killed by {}", name_of(*.0))]
+    Signal(i32),
+    /// It did not end in time.
+    #[error("timed out after {0:?}")]
+    TimedOut(Duration),
+    /// It could not be started: the command says nothing about the service.
+    #[error("could not run: {0}")]
+    CouldNotRun(String),
+    /// An earlier run timed out, and even SIGKILL has not ended it yet.
+    #[error("an earlier run hangs and cannot be killed")]
+    Unkillable,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.stderr {
+            Some(line) => write!(f, "{}: {line}", self.kind),
+            None => self.kind.fmt(f),
+        }
+    }
+}
+
+impl From<FailureKind> for Failure {
+    fn from(kind: FailureKind) -> Self {
+        Self { kind, stderr: None }
+    }
+}
+
+/// The user that a command runs as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Account {
+    uid: u32,
+    gid: u32,
+}
+
+impl Account {
+    /// Asks the name service. That may take as long as its servers like: not on the runtime's own
+    /// threads.
+    pub(super) async fn look_up(name: &str) -> Result<Self, FailureKind> {
+        let wanted = name.to_owned();
+        let found = tokio::task::spawn_blocking(move || User::from_name(&wanted)).await;
+        match found {
+            Ok(Ok(Some(user))) => Ok(Self { uid: user.uid.as_raw(), gid: user.gid.as_raw() }),
+            Ok(Ok(None)) => Err(FailureKind::CouldNotRun(format!("no user \"{name}\""))),
+            Ok(Err(error)) => Err(FailureKind::CouldNotRun(format!("cannot look up \"{name}\": {error}"))),
+            Err(error) => Err(FailureKind::CouldNotRun(format!("cannot look up \"{name}\": {error}"))),
+        }
+    }
+}
+
+/// A command that was started. Dropped, it takes its process group along.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    child: Child,
+    group: Pid,
+    stderr: Option<ChildStderr>,
+    first_line: FirstLine,
+    life: Life,
+}
+
+/// Whether there may be processes to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    /// There may.
+    Running,
+    /// The command ended by itself, or everything of it was killed.
+    Over,
+}
+
+impl Attempt {
+    /// Starts `command` (program and arguments, no shell) with nothing but `PATH` and `variables` in
+    /// its environment.
+    pub(super) fn start(
+        command: &[String],
+        account: Option<Account>,
+        variables: &[(&str, &str)],
+    ) -> Result<Self, FailureKind> {
+        let (program, arguments) = command
+            .split_first()
+            .ok_or_else(|| FailureKind::CouldNotRun("the command is empty".to_owned()))?;
+        let cannot = |error: io::Error| FailureKind::CouldNotRun(explained(program, account, &error));
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir("/").env_clear().env("PATH", PATH);
+        command.envs(variables.iter().copied());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+        if let Some(Account { uid, gid }) = account {
+            // As root, the standard library drops all supplementary groups along with this.
+            command.gid(gid).uid(uid);
+        }
+        let mut child = command.spawn().map_err(cannot)?;
+        let leader = child.id().and_then(|id| i32::try_from(id).ok());
+        let leader =
+            leader.ok_or_else(|| FailureKind::CouldNotRun(format!("{program} has no process id")))?;
+        let stderr = child.stderr.take();
+        let first_line = FirstLine::default();
+        Ok(Self { child, group: Pid::from_raw(leader), stderr, first_line, life: Life::Running })
+    }
+
+    /// Waits for the end, `limit` at most. After a time-out the group has been asked to end, and
+    /// [`Self::kill`] must see to it that it does.
+    pub(super) async fn outcome(&mut self, limit: Duration) -> Outcome {
+        let Self { child, stderr, first_line, .. } = self;
+        // The order matters: output that never ends must starve neither the end nor the limit.
+        let ended = tokio::select! {
+            biased;
+            status = child.wait() => Some(status),
+            () = sleep(limit) => None,
+            never = first_line.hear(stderr) => match never {},
+        };
+        let kind = match ended {
+            Some(Ok(status)) => {
+                self.life = Life::Over;
+                failure_of(status)
+            }
+            Some(Err(error)) => Some(FailureKind::CouldNotRun(format!("cannot wait for it: {error}"))),
+            None => {
+                self.signal(Signal::SIGTERM);
+                Some(FailureKind::TimedOut(limit))
+            }
+        };
+        let Some(kind) = kind else { return Outcome::Passed };
+        if self.life == Life::Over {
+            let _ = timeout(LAST_WORDS, self.first_line.complete(&mut self.stderr)).await;
+        }
+        Outcome::Failed(Failure { kind, stderr: self.first_line.text() })
+    }
+
+    /// Ends the whole group: SIGTERM, a short grace, SIGKILL. Takes 1.5 s at most; still
+    /// [`Life::Running`] then, its leader hangs in the kernel. Nothing to do where the command ended
+    /// by itself.
+    ///
+    /// The group is signalled even after its leader is gone: whoever ignores SIGTERM may be any of
+    /// its members. While one of them lives, its number cannot be another's.
+    pub(super) async fn kill(&mut self) -> Life {
+        if self.life == Life::Over {
+            return Life::Over;
+        }
+        self.signal(Signal::SIGTERM);
+        let _ = timeout(GRACE, self.vanished()).await;
+        self.signal(Signal::SIGKILL);
+        if let Ok(Ok(_)) = timeout(KILL_TAKES, self.child.wait()).await {
+            self.life = Life::Over;
+        }
+        self.life
+    }
+
+    /// After [`Self::kill`] gave up: looks whether the leader has gone meanwhile.
+    pub(super) fn life_now(&mut self) -> Life {
+        if let Ok(Some(_)) = self.child.try_wait() {
+            self.life = Life::Over;
+        }
+        self.life
+    }
+
+    async fn vanished(&mut self) {
+        let _ = self.child.wait().await;
+        while killpg(self.group, None).is_ok() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        match killpg(self.group, signal) {
+            // ESRCH: it ended by itself, which is as good.
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(error) => {
+                tracing::warn!(group = self.group.as_raw(), %signal, %error, "cannot signal a command")
+            }
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if self.life == Life::Running {
+            self.signal(Signal::SIGKILL);
+        }
+    }
+}
+
+/// The start of what a command says, however much that is.
+#[derive(Debug, Default)]
+struct FirstLine {
+    octets: Vec<u8>,
+    complete: bool,
+}
+
+impl FirstLine {
+    /// Reads for ever, so that the command never waits for a reader.
+    async fn hear(&mut self, stderr: &mut Option<ChildStderr>) -> Infallible {
+        while self.read(stderr).await {}
+        std::future::pending().await
+    }
+
+    /// Reads until the line is there, or nothing more comes.
+    async fn complete(&mut self, stderr: &mut Option<ChildStderr>) {
+        while !self.complete && self.read(stderr).await {}
+    }
+
+    async fn read(&mut self, stderr: &mut Option<ChildStderr>) -> bool {
+        let mut buffer = [0; 4096];
+        let Some(pipe) = stderr else { return false };
+        let read = pipe.read(&mut buffer).await.unwrap_or(0);
+        self.push(buffer.get(..read).unwrap_or_default());
+        if read == 0 {
+            *stderr = None;
+        }
+        read > 0
+    }
+
+    fn push(&mut self, octets: &[u8]) {
+        for octet in octets {
+            if self.complete || (self.octets.is_empty() && octet.is_ascii_whitespace()) {
+                continue;
+            }
+            if *octet == b'\n' || self.octets.len() == LINE_KEPT {
+                self.complete = true;
+                continue;
+            }
+            self.octets.push(*octet);
+        }
+    }
+
+    /// Fit for a log and a terminal.
+    fn text(&self) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.octets);
+        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let text = text.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+}
+
+fn failure_of(status: ExitStatus) -> Option<FailureKind> {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => None,
+        (Some(code), _) => Some(FailureKind::ExitCode(code)),
+        (None, signal) => Some(FailureKind::Signal(signal.unwrap_or_default())),
+    }
+}
+
+fn explained(program: &str, account: Option<Account>, error: &io::Error) -> String {
+    match (account, error.kind()) {
+        (Some(Account { uid, .. }), io::ErrorKind::PermissionDenied) => {
+            format!(
+                "{program} as user id {uid}: {error} (this needs CAP_SETUID, and that user the right to run it)"
+            )
+        }
+        (_, _) => format!("{program}: {error}"),
+    }
+}
+
+fn name_of(signal: i32) -> String {
+    Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |signal| signal.as_str().to_owned())
+}

@@ -1,0 +1,439 @@
+//! The protocol thread: owns the core, its sockets and its one timer, and never blocks.
+//!
+//! The order of a turn is a rule: read the clock once; drain received packets; then letters; then
+//! due deadlines; then send; then sleep until the next absolute deadline. *Receive before you
+//! judge*: after a stall the queued advertisements are seen before any timer fires.
+//!
+//! It must not log, allocate without bound, touch files or wait for another thread.
+
+use super::clock;
+use super::endpoint::Endpoint;
+use super::hooks::Gate;
+use super::mailbox::{Letter, Mailbox};
+use super::state::Note;
+use crate::control::Done;
+use crate::kernel::keeper::{AddressKeeper, Command as KeeperCommand, Refused};
+use crate::kernel::ownership::Holding;
+use crate::kernel::vrrp_socket::{Received, Remaining};
+use crate::protocol::{Command, CommandId, Effect, Effects, Event, Input, RouterSpec, VrrpRouter};
+use crate::types::{Family, InterfaceName, LinkFacts, MonoTime, Role, RouterName, VrKey};
+use crate::wire::{self, Reject, RejectReason};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+
+const TIMER: u64 = 0;
+const MAIL: u64 = 1;
+const FIRST_ENDPOINT: u64 = 2;
+
+/// Calls of 256 packets each before timers are looked at: under a flood the advertisements that
+/// matter are among the first thousand, or they are lost anyway.
+const DRAINS: usize = 4;
+
+/// Sockets that could not be opened are tried again this often.
+const REOPEN: Duration = Duration::from_secs(1);
+
+/// What a full keeper or scribe refused is offered again this soon.
+const REOFFER: Duration = Duration::from_millis(5);
+
+/// What the protocol thread tells the others.
+#[derive(Debug)]
+pub(super) struct Outlets {
+    /// Notable happenings. Full: dropped and counted in `lost`.
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) lost: Arc<AtomicU64>,
+    /// What must survive a restart, and answers, in this order. Full: kept, and offered again.
+    pub(super) notes: mpsc::Sender<Note>,
+    /// Fires when everything is let go after [`Letter::Shutdown`].
+    pub(super) stopped: oneshot::Sender<()>,
+}
+
+/// The protocol thread's state.
+#[derive(Debug)]
+pub(super) struct Reactor {
+    node: VrrpRouter,
+    epoll: Epoll,
+    timer: TimerFd,
+    armed: Option<MonoTime>,
+    mailbox: Mailbox,
+    endpoints: Vec<Endpoint>,
+    links: BTreeMap<InterfaceName, LinkFacts>,
+    reopen_at: Option<MonoTime>,
+    keeper: Arc<AddressKeeper>,
+    /// What the keeper had no room for, oldest first: bounded by what the core can decide while a
+    /// netlink batch runs.
+    backlog: VecDeque<KeeperCommand>,
+    /// What must be prepared before its addresses come.
+    gate: Gate,
+    events: mpsc::Sender<Event>,
+    lost: Arc<AtomicU64>,
+    notes: mpsc::Sender<Note>,
+    /// What the scribe had no room for, oldest first: bounded by the commands under way, of which the
+    /// control server has a limit.
+    unsaid: VecDeque<Note>,
+    stopped: oneshot::Sender<()>,
+    asked: BTreeMap<CommandId, (RouterName, oneshot::Sender<Done>)>,
+    last_id: u64,
+    effects: Effects,
+}
+
+/// Whether the thread goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Next,
+    /// Packets may be left: do not sleep.
+    Again,
+    Last,
+}
+
+impl Reactor {
+    /// Opens what it needs. Sockets follow with [`Letter::Link`] and [`Letter::Configure`].
+    pub(super) fn new(
+        mailbox: Mailbox,
+        keeper: Arc<AddressKeeper>,
+        gate: Gate,
+        outlets: Outlets,
+    ) -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let timer =
+            TimerFd::new(ClockId::CLOCK_BOOTTIME, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
+        epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
+        epoll.add(&mailbox, EpollEvent::new(EpollFlags::EPOLLIN, MAIL))?;
+        Ok(Self {
+            node: VrrpRouter::new(),
+            epoll,
+            timer,
+            armed: None,
+            mailbox,
+            endpoints: Vec::new(),
+            links: BTreeMap::new(),
+            reopen_at: None,
+            keeper,
+            backlog: VecDeque::new(),
+            gate,
+            events: outlets.events,
+            lost: outlets.lost,
+            notes: outlets.notes,
+            unsaid: VecDeque::new(),
+            stopped: outlets.stopped,
+            asked: BTreeMap::new(),
+            last_id: 0,
+            effects: Effects::new(),
+        })
+    }
+
+    /// Runs until everything is let go after [`Letter::Shutdown`].
+    ///
+    /// # Errors
+    /// The kernel refused to wait or to set a timer: nothing can be kept on time any more.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        let mut ready = [EpollEvent::empty(); 32];
+        let mut turn = Turn::Next;
+        while turn != Turn::Last {
+            self.arm_timer()?;
+            let timeout = if turn == Turn::Again { EpollTimeout::ZERO } else { EpollTimeout::NONE };
+            let count = match self.epoll.wait(&mut ready, timeout) {
+                Ok(count) => count,
+                Err(nix::errno::Errno::EINTR) => 0,
+                Err(error) => return Err(error.into()),
+            };
+            turn = self.turn(ready.get(..count).unwrap_or_default());
+        }
+        // Everything is let go: there is time to wait now.
+        for note in self.unsaid.drain(..) {
+            let _ = self.notes.blocking_send(note);
+        }
+        let _ = self.stopped.send(());
+        Ok(())
+    }
+
+    fn turn(&mut self, ready: &[EpollEvent]) -> Turn {
+        let now = clock::now();
+        let mut turn = Turn::Next;
+        for event in ready {
+            match event.data() {
+                TIMER => self.on_timer(),
+                MAIL => self.mailbox.answer_bell(),
+                token => {
+                    if self.drain(now, token) == Remaining::Possibly {
+                        turn = Turn::Again;
+                    }
+                }
+            }
+        }
+        while let Some(letter) = self.mailbox.next() {
+            self.on_letter(now, letter);
+        }
+        self.node.handle(now, Input::Deadline, &mut self.effects);
+        self.reopen(now);
+        self.backlog.extend(self.gate.expire(now));
+        if self.carry_out(now) == Turn::Last {
+            turn = Turn::Last;
+        }
+        self.offer_backlog();
+        self.offer_notes();
+        turn
+    }
+
+    /// Silences it; what is due is found by looking, and it is armed anew.
+    fn on_timer(&mut self) {
+        self.armed = None;
+        // Non-blocking: `EAGAIN` if it was armed anew meanwhile.
+        let _ = self.timer.wait();
+    }
+
+    fn drain(&mut self, now: MonoTime, token: u64) -> Remaining {
+        let at = usize::try_from(token - FIRST_ENDPOINT).unwrap_or(usize::MAX);
+        let Self { node, endpoints, effects, .. } = self;
+        let Some(endpoint) = endpoints.get_mut(at) else { return Remaining::Nothing };
+        let (interface, family) = (endpoint.interface, endpoint.family);
+        for _ in 0..DRAINS {
+            let received = endpoint.receive(&mut |carrier, payload| {
+                let input = match wire::parse(&carrier, payload) {
+                    Ok(advertisement) => Input::Heard { interface, carrier, advertisement },
+                    Err(reject) => Input::Rejected { interface, family, reject },
+                };
+                node.handle(now, input, effects);
+            });
+            // ENETDOWN is told by the monitor as well, with more to say.
+            let Ok(received) = received else { return Remaining::Nothing };
+            count_unreadable(node, now, interface, family, received, effects);
+            if received.remaining == Remaining::Nothing {
+                return Remaining::Nothing;
+            }
+        }
+        Remaining::Possibly
+    }
+
+    fn on_letter(&mut self, now: MonoTime, letter: Letter) {
+        match &letter {
+            Letter::Link(name, facts) => self.on_link(now, *name, facts.as_ref()),
+            Letter::Configure(specs) => self.prepare(now, specs),
+            Letter::Owned(_)
+            | Letter::Restored { .. }
+            | Letter::Unrestored { .. }
+            | Letter::Check(..)
+            | Letter::Remembered(..)
+            | Letter::Command(..)
+            | Letter::Snapshot(_)
+            | Letter::Prepared(..)
+            | Letter::Shutdown => {}
+        }
+        match letter.into_input() {
+            Ok(input) => self.node.handle(now, input, &mut self.effects),
+            Err(request) => self.on_request(now, *request),
+        }
+    }
+
+    fn on_request(&mut self, now: MonoTime, request: Letter) {
+        match request {
+            Letter::Command(command, reply) => {
+                self.last_id += 1;
+                let id = CommandId(self.last_id);
+                let (Command::Demote { router, .. } | Command::Promote { router }) = &command;
+                self.asked.insert(id, (router.clone(), reply));
+                self.node.handle(now, Input::Operator(id, command), &mut self.effects);
+            }
+            Letter::Snapshot(reply) => {
+                // Whoever asked may be gone.
+                let _ = reply.send(self.node.snapshot(now));
+            }
+            Letter::Prepared(router, run) => self.backlog.extend(self.gate.prepared(&router, run)),
+            Letter::Link(..)
+            | Letter::Owned(_)
+            | Letter::Restored { .. }
+            | Letter::Unrestored { .. }
+            | Letter::Remembered(..)
+            | Letter::Check(..)
+            | Letter::Configure(_)
+            | Letter::Shutdown => unreachable!("an input is no request"),
+        }
+    }
+
+    fn on_link(&mut self, now: MonoTime, name: InterfaceName, facts: Option<&LinkFacts>) {
+        match facts {
+            Some(facts) => drop(self.links.insert(name, facts.clone())),
+            None => drop(self.links.remove(&name)),
+        }
+        self.reopen_at = Some(now);
+    }
+
+    /// Endpoints are never removed: a slot is its epoll token.
+    fn prepare(&mut self, now: MonoTime, specs: &[RouterSpec]) {
+        let wanted: BTreeSet<(InterfaceName, Family)> = specs
+            .iter()
+            .flat_map(|spec| spec.members.iter().map(|member| (spec.interface, member.family)))
+            .collect();
+        for (interface, family) in wanted {
+            if !self.endpoints.iter().any(|e| e.interface == interface && e.family == family) {
+                self.endpoints.push(Endpoint::new(interface, family));
+            }
+        }
+        for spec in specs {
+            let holding = match spec.role {
+                Role::Owner => Holding::Owner,
+                Role::Contender { .. } => Holding::Contender,
+            };
+            self.backlog.extend(spec.members.iter().map(|member| KeeperCommand::Declare {
+                key: spec.key(member.family),
+                addresses: member.addresses.iter().chain(&member.excluded).copied().collect(),
+                holding,
+            }));
+        }
+        self.reopen_at = Some(now);
+        self.reopen(now);
+    }
+
+    /// Opens, reopens and closes sockets so that they fit the interfaces of this moment.
+    fn reopen(&mut self, now: MonoTime) {
+        if self.reopen_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.reopen_at = None;
+        for (token, endpoint) in (FIRST_ENDPOINT..).zip(&mut self.endpoints) {
+            let Some(index) = self.links.get(&endpoint.interface).map(|facts| facts.index) else {
+                endpoint.close();
+                continue;
+            };
+            if endpoint.serves(index) {
+                continue;
+            }
+            let outcome = endpoint.open(index, &self.epoll, token).map_err(|error| error.to_string());
+            if outcome.is_err() {
+                self.reopen_at = Some(now + REOPEN);
+            }
+            let input = Input::Sockets(endpoint.interface, endpoint.family, outcome);
+            self.node.handle(now, input, &mut self.effects);
+        }
+    }
+
+    /// Carries out what the core decided, in its order.
+    fn carry_out(&mut self, now: MonoTime) -> Turn {
+        let mut turn = Turn::Next;
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Own { key, epoch } => self.backlog.extend(self.gate.own(now, key, epoch)),
+                Effect::Disown { key, epoch } => {
+                    // Our last word leaves before the addresses do.
+                    self.flush();
+                    self.gate.disown(key);
+                    self.backlog.push_back(KeeperCommand::Disown { key, epoch });
+                }
+                Effect::Advertise { key, .. } => self.enqueue(key, &effect),
+                Effect::Announce { key, rounds } => {
+                    self.flush();
+                    self.backlog.push_back(KeeperCommand::Announce { key, rounds });
+                }
+                Effect::Report(event) => {
+                    self.gate.on_event(&event);
+                    if self.events.try_send(event).is_err() {
+                        self.lost.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+                Effect::Answer { id, answer } => {
+                    if let Some((router, reply)) = self.asked.remove(&id) {
+                        self.unsaid.push_back(Note::Answer { router, answer, reply });
+                    }
+                }
+                Effect::Remember { router, demotion } => {
+                    self.unsaid.push_back(Note::Remember { router, demotion });
+                }
+                Effect::Stopped => turn = Turn::Last,
+            }
+        }
+        self.effects = effects;
+        self.flush();
+        self.backlog.extend(self.gate.flush());
+        turn
+    }
+
+    fn enqueue(&mut self, key: VrKey, effect: &Effect) {
+        let (advertised, _) = self.node.addresses(key);
+        let wanted = |e: &&mut Endpoint| e.interface == key.interface && e.family == key.family;
+        if let Some(endpoint) = self.endpoints.iter_mut().find(wanted) {
+            endpoint.enqueue(effect, advertised);
+        }
+    }
+
+    fn flush(&mut self) {
+        let Self { node, endpoints, .. } = self;
+        for endpoint in endpoints {
+            // Why a message was not sent is the link's story, which the monitor tells.
+            endpoint.flush(&mut |key, _| node.count_transmit_error(key));
+        }
+    }
+
+    /// Hands the keeper what it has room for.
+    fn offer_backlog(&mut self) {
+        while let Some(command) = self.backlog.pop_front() {
+            match self.keeper.send(command) {
+                Ok(()) => {}
+                Err(Refused::Full(command)) => {
+                    self.backlog.push_front(command);
+                    return;
+                }
+                // The supervisor sees the keeper end, and ends the agent.
+                Err(Refused::Ended(_)) => return,
+            }
+        }
+    }
+
+    /// Hands the scribe what it has room for.
+    fn offer_notes(&mut self) {
+        while let Some(note) = self.unsaid.pop_front() {
+            match self.notes.try_send(note) {
+                Ok(()) => {}
+                Err(TrySendError::Full(note)) => {
+                    self.unsaid.push_front(note);
+                    return;
+                }
+                // The agent ends.
+                Err(TrySendError::Closed(_)) => return,
+            }
+        }
+    }
+
+    /// Sets the timer to the next deadline, if that changed. A deadline that has passed fires at once.
+    fn arm_timer(&mut self) -> io::Result<()> {
+        let waiting = !self.backlog.is_empty() || !self.unsaid.is_empty();
+        let reoffer = waiting.then(|| clock::now() + REOFFER);
+        let next = [self.node.next_deadline(), self.gate.deadline(), self.reopen_at, reoffer];
+        let next = next.into_iter().flatten().min();
+        if next == self.armed {
+            return Ok(());
+        }
+        self.armed = next;
+        match next {
+            Some(at) => {
+                // Zero would disarm it.
+                let at = TimeSpec::from_duration(Duration::from_nanos(at.as_nanos().max(1)));
+                self.timer.set(Expiration::OneShot(at), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
+            }
+            None => self.timer.unset()?,
+        }
+        Ok(())
+    }
+}
+
+/// Packets that could not be split into header and message are length errors of nobody in particular.
+fn count_unreadable(
+    node: &mut VrrpRouter,
+    now: MonoTime,
+    interface: InterfaceName,
+    family: Family,
+    received: Received,
+    effects: &mut Effects,
+) {
+    let reject = Reject { reason: RejectReason::PacketLengthErrors, vrid: None };
+    for _ in 0..received.unreadable + received.truncated + received.fragmented {
+        node.handle(now, Input::Rejected { interface, family, reject }, effects);
+    }
+}

@@ -1,0 +1,226 @@
+//! What survives a restart: the demotions, in one file (docs/adr/0012).
+//!
+//! Owns the state directory: the file's name, how it is replaced, and what is done with one that
+//! cannot be understood. Its form is in `document`, when it is written in `scribe`. Must not know what
+//! a demotion means. Everything here may block.
+
+mod document;
+mod scribe;
+
+pub(super) use document::{Demotions, Moment};
+pub(super) use scribe::{Note, Scribe};
+
+use crate::types::RouterName;
+use document::Damage;
+use jiff::Timestamp;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::{AccessFlags, access};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+const FILE: &str = "demotions.json";
+/// What is written before it replaces the file; left over by a crash, and then overwritten.
+const DRAFT: &str = "demotions.json.new";
+/// What could not be understood is renamed to this and the time.
+const ASIDE: &str = "demotions.json.corrupt-";
+/// So many of these are kept, the newest.
+const ASIDE_KEPT: usize = 3;
+/// Octets that are read: some 10,000 demotions.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// Why the state directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StateError {
+    /// Two daemons would overwrite each other's demotions.
+    #[error("another vrrpd uses {path}; give this one another --state-dir", path = .0.display())]
+    InUse(PathBuf),
+    /// The kernel refused.
+    #[error("cannot {doing} {path}: {source}", path = .path.display())]
+    Io {
+        /// What it was about to do.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// The state directory. While it is held nobody else uses it.
+#[derive(Debug)]
+pub(super) struct Store {
+    dir: PathBuf,
+    lock: Option<Flock<File>>,
+    file: Known,
+}
+
+/// Whether we know what the file says. What we do not know we do not overwrite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Yes,
+    No,
+}
+
+/// What an earlier run left.
+#[derive(Debug, Default)]
+pub(super) struct Recalled {
+    /// The demotions that still hold, also of routers that are not configured.
+    pub(super) demotions: Demotions,
+    /// Those whose time is up.
+    pub(super) expired: Vec<RouterName>,
+    /// What went wrong. None of it is fatal, all of it must be said.
+    pub(super) troubles: Vec<Trouble>,
+}
+
+/// Why something may have been forgotten, or will be.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    /// Nothing can be read or written.
+    #[error("{0}")]
+    Unavailable(StateError),
+    /// The file is damaged, or of another version.
+    #[error("{path} {damage}; {}", aside(.set_aside), path = .path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        damage: Damage,
+        /// Where it is now.
+        set_aside: Result<PathBuf, StateError>,
+    },
+}
+
+impl Store {
+    /// Takes the directory, creating it if need be, and reads what an earlier run wrote. Never fails:
+    /// a node that cannot remember still serves.
+    pub(super) fn open(dir: &Path, now: Moment) -> (Self, Recalled) {
+        let mut store = Self { dir: dir.to_owned(), lock: None, file: Known::No };
+        let mut recalled = Recalled::default();
+        match store.prepare().and_then(|()| store.read()) {
+            Ok(None) => {}
+            Ok(Some(text)) => match document::parse(&text) {
+                Ok(entries) => (recalled.demotions, recalled.expired) = document::recall(entries, now),
+                Err(damage) => {
+                    let set_aside = store.set_aside(now.wall);
+                    recalled.troubles.push(Trouble::Damaged { path: store.path(FILE), damage, set_aside });
+                }
+            },
+            Err(error) => {
+                recalled.troubles.push(Trouble::Unavailable(error));
+                return (store, recalled);
+            }
+        }
+        if recalled.troubles.is_empty() {
+            store.file = Known::Yes;
+        }
+        // A read-only file system shows here, before an operator relies on it.
+        if let Err(errno) = access(dir, AccessFlags::W_OK) {
+            let error = failed("write to", dir)(errno.into());
+            recalled.troubles.push(Trouble::Unavailable(error));
+        }
+        (store, recalled)
+    }
+
+    /// Replaces the file, so that a crash or a power failure at any moment leaves the old or the new.
+    pub(super) fn save(&mut self, demotions: &Demotions, wall: Timestamp) -> Result<(), StateError> {
+        self.prepare()?;
+        if self.file == Known::No {
+            self.set_aside(wall)?;
+        }
+        let draft = self.path(DRAFT);
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&draft)
+            .map_err(failed("create", &draft))?;
+        let text = document::text(demotions);
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("write", &draft))?;
+        let path = self.path(FILE);
+        fs::rename(&draft, &path).map_err(failed("replace", &path))?;
+        // The new name is not on the disk before its directory is.
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(failed("write", &self.dir))
+    }
+
+    fn prepare(&mut self) -> Result<(), StateError> {
+        let create = DirBuilder::new().recursive(true).mode(0o750).create(&self.dir);
+        create.map_err(failed("create the directory", &self.dir))?;
+        if self.lock.is_none() {
+            let dir = File::open(&self.dir).map_err(failed("open", &self.dir))?;
+            let lock = Flock::lock(dir, FlockArg::LockExclusiveNonblock);
+            let refused = |(_, errno): (File, Errno)| {
+                if errno == Errno::EWOULDBLOCK {
+                    return StateError::InUse(self.dir.clone());
+                }
+                failed("lock", &self.dir)(errno.into())
+            };
+            self.lock = Some(lock.map_err(refused)?);
+        }
+        Ok(())
+    }
+
+    fn read(&self) -> Result<Option<Vec<u8>>, StateError> {
+        let path = self.path(FILE);
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(failed("open", &path))?,
+        };
+        let mut text = Vec::new();
+        // One octet more than is accepted, so that what is larger is noticed.
+        file.take(LARGEST + 1).read_to_end(&mut text).map_err(failed("read", &path))?;
+        Ok(Some(text))
+    }
+
+    /// Gives the file another name, for whoever wants to know what was in it.
+    fn set_aside(&mut self, wall: Timestamp) -> Result<PathBuf, StateError> {
+        let stamp = wall.strftime("%Y%m%dT%H%M%SZ").to_string();
+        let taken = |path: &PathBuf| path.symlink_metadata().is_ok();
+        let names = std::iter::once(String::new()).chain((1..).map(|again| format!("-{again}")));
+        let mut aside = names.map(|suffix| self.path(&format!("{ASIDE}{stamp}{suffix}")));
+        let aside = aside.find(|path| !taken(path)).unwrap_or_else(|| unreachable!("names do not end"));
+        let path = self.path(FILE);
+        match fs::rename(&path, &aside) {
+            Ok(()) => self.prune(),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("set aside", &path)(error)),
+        }
+        self.file = Known::Yes;
+        Ok(aside)
+    }
+
+    /// A directory of damaged files must not grow for ever.
+    fn prune(&self) {
+        let Ok(entries) = fs::read_dir(&self.dir) else { return };
+        let mut names: Vec<_> =
+            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        names.retain(|name| name.starts_with(ASIDE));
+        names.sort();
+        for name in names.iter().rev().skip(ASIDE_KEPT) {
+            // One too many does no harm.
+            let _best_effort = fs::remove_file(self.path(name));
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
+    let path = path.to_owned();
+    move |source| StateError::Io { doing, path, source }
+}
+
+fn aside(set_aside: &Result<PathBuf, StateError>) -> String {
+    match set_aside {
+        Ok(path) => format!("it is kept as {}", path.display()),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! The form of the file: JSON that a person can read, and mend. Pure.
+//!
+//! Times are on the wall clock there, and on the core's clock in a [`Demotion`]: an end is converted
+//! once, when it is read.
+
+use super::LARGEST;
+use crate::protocol::{Demotion, LastResort, Until};
+use crate::types::{MonoTime, RouterName};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const VERSION: u64 = 1;
+
+/// Every demotion of this node.
+pub(in crate::runtime) type Demotions = BTreeMap<RouterName, Demotion>;
+
+/// One instant on both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::runtime) struct Moment {
+    pub(in crate::runtime) mono: MonoTime,
+    pub(in crate::runtime) wall: Timestamp,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::runtime) enum Damage {
+    #[error("is too large to be a list of demotions")]
+    TooLarge,
+    #[error("is damaged: {0}")]
+    Form(#[from] serde_json::Error),
+    #[error("has version {0}, and this vrrpd knows version {VERSION} only")]
+    Version(u64),
+    #[error("is damaged: no virtual router can be called {0:?}")]
+    Name(String),
+    #[error("is damaged: {0} is in it twice")]
+    Twice(RouterName),
+    #[error("is damaged: {text:?} of {name} is no time")]
+    Time { name: RouterName, text: String },
+}
+
+/// A demotion as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    since: Timestamp,
+    until: Option<Timestamp>,
+    line: Line,
+}
+
+/// Version first: the rest of another version is none of our business.
+#[derive(Debug, Deserialize)]
+struct Versioned {
+    version: u64,
+}
+
+/// Strict: a misspelt `until` must not become a demotion without an end.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    version: u64,
+    demotions: Vec<Line>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    name: String,
+    since: String,
+    until: Option<String>,
+    last_resort: bool,
+    reason: String,
+    by: String,
+}
+
+/// The text of the file.
+pub(super) fn text(demotions: &Demotions) -> String {
+    let line = |(name, demotion): (&RouterName, &Demotion)| Line {
+        name: name.to_string(),
+        since: demotion.since.clone(),
+        until: demotion.until.as_ref().map(|until| until.text.clone()),
+        last_resort: demotion.last_resort == LastResort::Yes,
+        reason: demotion.reason.clone(),
+        by: demotion.by.clone(),
+    };
+    let document = Document { version: VERSION, demotions: demotions.iter().map(line).collect() };
+    let text = serde_json::to_string_pretty(&document);
+    text.unwrap_or_else(|error| unreachable!("it has texts as keys: {error}")) + "\n"
+}
+
+/// What a file says.
+pub(super) fn parse(text: &[u8]) -> Result<BTreeMap<RouterName, Entry>, Damage> {
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > LARGEST {
+        return Err(Damage::TooLarge);
+    }
+    let Versioned { version } = serde_json::from_slice(text)?;
+    if version != VERSION {
+        return Err(Damage::Version(version));
+    }
+    let document: Document = serde_json::from_slice(text)?;
+    let mut entries = BTreeMap::new();
+    for line in document.demotions {
+        let Ok(name) = line.name.parse::<RouterName>() else { return Err(Damage::Name(line.name)) };
+        let entry = Entry {
+            since: time(&name, &line.since)?,
+            until: line.until.as_deref().map(|until| time(&name, until)).transpose()?,
+            line,
+        };
+        if entries.insert(name.clone(), entry).is_some() {
+            return Err(Damage::Twice(name));
+        }
+    }
+    Ok(entries)
+}
+
+/// The demotions that hold at `now`, and the names of those whose time is up.
+pub(super) fn recall(entries: BTreeMap<RouterName, Entry>, now: Moment) -> (Demotions, Vec<RouterName>) {
+    let (mut demotions, mut expired) = (Demotions::new(), Vec::new());
+    for (name, entry) in entries {
+        let Entry { since, until, line } = entry;
+        let left = until.map(|until| left(since, until, now.wall));
+        if left == Some(None) {
+            expired.push(name);
+            continue;
+        }
+        let until = left.flatten().zip(line.until).map(|(left, text)| Until { at: now.mono + left, text });
+        let last_resort = if line.last_resort { LastResort::Yes } else { LastResort::No };
+        let demotion = Demotion { since: line.since, until, last_resort, reason: line.reason, by: line.by };
+        demotions.insert(name, demotion);
+    }
+    (demotions, expired)
+}
+
+/// How long it still holds; `None`: its time is up. Never longer than it was asked for: a machine may
+/// boot with a wall clock of years ago, before the network sets it.
+fn left(since: Timestamp, until: Timestamp, wall: Timestamp) -> Option<Duration> {
+    let left = until.duration_since(wall).min(until.duration_since(since));
+    Duration::try_from(left).ok().filter(|left| !left.is_zero())
+}
+
+fn time(name: &RouterName, text: &str) -> Result<Timestamp, Damage> {
+    text.parse().map_err(|_| Damage::Time { name: name.clone(), text: text.to_owned() })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+use super::*;
+use crate::protocol::{Demotion, LastResort};
+use crate::types::MonoTime;
+use std::os::unix::fs::PermissionsExt;
+
+fn now() -> Moment {
+    Moment { mono: MonoTime::ZERO, wall: "2026-11-23T12:00:00Z".parse().unwrap() }
+}
+
+fn demotions(reason: &str) -> Demotions {
+    let demotion = Demotion {
+        since: "2026-11-23T11:00:00.000Z".into(),
+        until: None,
+        last_resort: LastResort::No,
+        reason: reason.into(),
+        by: "alice".into(),
+    };
+    [("web".parse().unwrap(), demotion)].into()
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// What a daemon that starts now finds.
+fn recalled(dir: &Path) -> Recalled {
+    Store::open(dir, now()).1
+}
+
+fn said(recalled: &Recalled) -> String {
+    recalled.troubles.iter().map(|trouble| format!("{trouble}\n")).collect()
+}
+
+#[test]
+fn what_is_saved_is_recalled_by_the_next_run() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("lib/vrrpd");
+    let (mut store, found) = Store::open(&dir, now());
+    assert!(found.demotions.is_empty() && found.troubles.is_empty(), "{}", said(&found));
+    for reason in ["a", "b"] {
+        store.save(&demotions(reason), now().wall).unwrap();
+    }
+    assert_eq!((mode(&dir), mode(&dir.join(FILE)), names(&dir)), (0o750, 0o600, vec![FILE.to_owned()]));
+    drop(store);
+    let found = recalled(&dir);
+    assert_eq!((found.demotions, found.troubles.len()), (demotions("b"), 0));
+}
+
+#[test]
+fn a_draft_that_a_crash_left_behind_is_no_state() {
+    let dir = tempfile::tempdir().unwrap();
+    Store::open(dir.path(), now()).0.save(&demotions("a"), now().wall).unwrap();
+    fs::write(dir.path().join(DRAFT), "{\"versi").unwrap();
+    let (mut store, found) = Store::open(dir.path(), now());
+    assert_eq!((found.demotions, found.troubles.len()), (demotions("a"), 0));
+    store.save(&demotions("b"), now().wall).unwrap();
+    assert_eq!(names(dir.path()), [FILE]);
+}
+
+#[test]
+fn a_damaged_file_is_told_and_set_aside_and_three_of_them_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..6 {
+        let text = format!("{{ torn {round}");
+        fs::write(dir.path().join(FILE), &text).unwrap();
+        let wall = now().wall + jiff::SignedDuration::from_secs(round / 2);
+        let (mut store, found) = Store::open(dir.path(), Moment { wall, ..now() });
+        assert!(found.demotions.is_empty());
+        assert!(
+            said(&found).contains("is damaged") && said(&found).contains("it is kept as"),
+            "{}",
+            said(&found)
+        );
+        assert!(!dir.path().join(FILE).exists());
+        let newest = names(dir.path()).pop().unwrap();
+        assert_eq!(fs::read_to_string(dir.path().join(newest)).unwrap(), text, "as it was");
+        store.save(&demotions("a"), wall).unwrap();
+    }
+    assert_eq!(
+        names(dir.path()),
+        [
+            FILE,
+            "demotions.json.corrupt-20261123T120001Z-1",
+            "demotions.json.corrupt-20261123T120002Z",
+            "demotions.json.corrupt-20261123T120002Z-1"
+        ]
+    );
+}
+
+#[test]
+fn a_file_of_another_version_is_kept_too() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(FILE), "{\"version\": 2, \"demotions\": {}}").unwrap();
+    assert!(said(&recalled(dir.path())).contains("has version 2"));
+    assert_eq!(names(dir.path()), ["demotions.json.corrupt-20261123T120000Z"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_told_and_not_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    // Root reads everything but a directory.
+    fs::create_dir(dir.path().join(FILE)).unwrap();
+    fs::write(dir.path().join(FILE).join("precious"), "").unwrap();
+    let (mut store, found) = Store::open(dir.path(), now());
+    assert!(said(&found).contains("cannot read"), "{}", said(&found));
+    store.save(&demotions("a"), now().wall).unwrap();
+    let aside = "demotions.json.corrupt-20261123T120000Z";
+    assert_eq!(names(dir.path()), [FILE, aside]);
+    assert_eq!(names(&dir.path().join(aside)), ["precious"]);
+}
+
+#[test]
+fn a_directory_that_cannot_be_is_told_at_start_and_at_each_save() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("file");
+    fs::write(&file, "").unwrap();
+    let (mut store, found) = Store::open(&file.join("state"), now());
+    assert!(found.demotions.is_empty());
+    assert!(
+        said(&found).contains(&format!("cannot create the directory {}", file.display())),
+        "{}",
+        said(&found)
+    );
+    let error = store.save(&demotions("a"), now().wall).unwrap_err();
+    assert!(error.to_string().contains("cannot create the directory"), "{error}");
+    // And once it can be, it is.
+    fs::remove_file(&file).unwrap();
+    store.save(&demotions("a"), now().wall).unwrap();
+    drop(store);
+    assert_eq!(recalled(&file.join("state")).demotions, demotions("a"));
+}
+
+#[test]
+fn a_directory_that_vanished_is_made_anew() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("state");
+    let (mut store, _) = Store::open(&dir, now());
+    fs::remove_dir(&dir).unwrap();
+    store.save(&demotions("a"), now().wall).unwrap();
+    assert_eq!(recalled(&dir).demotions, demotions("a"));
+}
+
+#[test]
+fn two_daemons_do_not_share_a_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut first, _) = Store::open(dir.path(), now());
+    first.save(&demotions("of the first"), now().wall).unwrap();
+    let (mut second, found) = Store::open(dir.path(), now());
+    assert!(found.demotions.is_empty(), "they are not its own");
+    assert!(said(&found).contains("another vrrpd uses"), "{}", said(&found));
+    assert!(matches!(second.save(&demotions("of the second"), now().wall), Err(StateError::InUse(_))));
+    drop(first);
+    // The first one's are not overwritten by somebody who never read them.
+    second.save(&demotions("of the second"), now().wall).unwrap();
+    assert_eq!(names(dir.path()), [FILE, "demotions.json.corrupt-20261123T120000Z"]);
+}

@@ -1,0 +1,249 @@
+//! Health checks: one task each, which runs its command at an interval and reports what changed.
+//!
+//! The rules: the first run at once; never two runs of one check at a time; late ticks are put off,
+//! not made up for; a command that hangs counts as failing at every interval for as long as it
+//! hangs. A command that cannot be run counts as failing too: silence is not health.
+//!
+//! Must not know: which virtual router cares, and what a failing check does to it.
+
+use super::hysteresis::Hysteresis;
+use crate::config::CheckSpec;
+use crate::protocol::{CheckName, Health};
+use crate::runtime::process::{Account, Attempt, Failure, FailureKind, Life, Outcome};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc::error::SendError;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// No check runs more often than this, whatever its interval.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
+/// A verdict that is new: the first of a check, or another than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Of which check.
+    pub check: CheckName,
+    /// The verdict, after rise and fall.
+    pub health: Health,
+    /// The run that decided it.
+    pub outcome: Outcome,
+}
+
+/// The running checks. Dropped, all of them end.
+#[derive(Debug)]
+pub struct Checks {
+    verdicts: mpsc::Sender<Verdict>,
+    board: CheckBoard,
+    running: BTreeMap<CheckName, Running>,
+    tasks: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct Running {
+    spec: CheckSpec,
+    // Dropped to stop the task.
+    _stop: watch::Sender<()>,
+}
+
+impl Checks {
+    /// No checks yet. Verdicts go to `verdicts`; while it is full, the checks wait: none is lost.
+    #[must_use]
+    pub fn new(verdicts: mpsc::Sender<Verdict>) -> Self {
+        Self { verdicts, board: CheckBoard::default(), running: BTreeMap::new(), tasks: JoinSet::new() }
+    }
+
+    /// What is known of each check, shared.
+    #[must_use]
+    pub fn board(&self) -> CheckBoard {
+        self.board.clone()
+    }
+
+    /// Makes `specs` the checks that run: those unchanged do not notice, those changed start anew
+    /// without a verdict (while what the old one runs may still be ending), those gone are stopped. Must be called on a tokio runtime with I/O and time.
+    pub fn apply(&mut self, specs: &[CheckSpec]) {
+        while self.tasks.try_join_next().is_some() {}
+        let wanted: BTreeSet<_> = specs.iter().map(|spec| &spec.name).collect();
+        self.running.retain(|name, _| wanted.contains(name));
+        self.board.lock().retain(|name, _| wanted.contains(name));
+        for spec in specs {
+            if self.running.get(&spec.name).is_none_or(|running| running.spec != *spec) {
+                self.start(spec);
+            }
+        }
+    }
+
+    /// Stops all checks and ends what they run; takes 1.5 s at most.
+    pub async fn shutdown(mut self) {
+        self.running.clear();
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    fn start(&mut self, spec: &CheckSpec) {
+        let (stop, stopped) = watch::channel(());
+        self.board.lock().insert(spec.name.clone(), CheckStatus::default());
+        let watcher = Watcher {
+            spec: spec.clone(),
+            verdicts: self.verdicts.clone(),
+            board: self.board.clone(),
+            hysteresis: Hysteresis::new(spec.rise, spec.fall),
+            account: None,
+            attempt: None,
+        };
+        self.tasks.spawn(watcher.live(stopped));
+        self.running.insert(spec.name.clone(), Running { spec: spec.clone(), _stop: stop });
+    }
+}
+
+/// What is known of one check.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckStatus {
+    /// The verdict that stands; `None` before the first run has ended.
+    pub verdict: Option<Health>,
+    /// How the latest runs went, and how many of them in a row.
+    pub streak: Option<(Health, u32)>,
+    /// Runs since it was configured.
+    pub runs: u64,
+    /// The latest run.
+    pub last: Option<LastRun>,
+}
+
+/// The latest run of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastRun {
+    /// When it started; its age is [`Instant::elapsed`].
+    pub started: Instant,
+    /// How long it took.
+    pub took: Duration,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// The state of every check, for whoever shows it. Locked for moments only, and never by the
+/// protocol thread.
+#[derive(Debug, Clone, Default)]
+pub struct CheckBoard(Arc<Mutex<BTreeMap<CheckName, CheckStatus>>>);
+
+impl CheckBoard {
+    /// A copy of the state of every configured check.
+    #[must_use]
+    pub fn snapshot(&self) -> BTreeMap<CheckName, CheckStatus> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<CheckName, CheckStatus>> {
+        // A value in it is replaced as a whole: a panic elsewhere leaves none half written.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task of one check.
+struct Watcher {
+    spec: CheckSpec,
+    verdicts: mpsc::Sender<Verdict>,
+    board: CheckBoard,
+    hysteresis: Hysteresis,
+    /// Looked up until it is found once: a name service that is down later must not fail checks.
+    account: Option<Account>,
+    /// A run in progress, or one that timed out and has not ended yet. Here and not inside the
+    /// future that waits for it, so that a check that is stopped can end it in order.
+    attempt: Option<Attempt>,
+}
+
+impl Watcher {
+    async fn live(mut self, mut stopped: watch::Receiver<()>) {
+        tokio::select! {
+            biased;
+            _ = stopped.changed() => {}
+            () = self.work() => {}
+        }
+        if let Some(attempt) = &mut self.attempt {
+            attempt.kill().await;
+        }
+    }
+
+    /// Ends when nobody wants verdicts any more.
+    async fn work(&mut self) {
+        let mut ticks = interval(self.spec.interval.max(SHORTEST_INTERVAL));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let started = Instant::now();
+            let outcome = self.run_once().await;
+            let last = LastRun { started, took: started.elapsed(), outcome };
+            let verdict = self.conclude(last);
+            let (told, ()) = tokio::join!(tell(&self.verdicts, verdict), clear(&mut self.attempt));
+            if told.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn run_once(&mut self) -> Outcome {
+        if self.attempt.as_mut().is_some_and(|attempt| attempt.life_now() == Life::Running) {
+            return Outcome::Failed(FailureKind::Unkillable.into());
+        }
+        match self.start().await {
+            Ok(attempt) => self.attempt.insert(attempt).outcome(self.spec.timeout).await,
+            Err(kind) => Outcome::Failed(Failure::from(kind)),
+        }
+    }
+
+    async fn start(&mut self) -> Result<Attempt, FailureKind> {
+        if let (None, Some(user)) = (self.account, &self.spec.user) {
+            let found = tokio::time::timeout(self.spec.timeout, Account::look_up(user)).await;
+            self.account = Some(found.map_err(|_| {
+                FailureKind::CouldNotRun(format!(
+                    "no answer about user \"{user}\" within {:?}",
+                    self.spec.timeout
+                ))
+            })??);
+        }
+        Attempt::start(&self.spec.command, self.account, &[("VRRPD_CHECK", &self.spec.name.0)])
+    }
+
+    /// Records a run where it is shown. `Some`: the verdict is new.
+    fn conclude(&mut self, last: LastRun) -> Option<Verdict> {
+        let health = match &last.outcome {
+            Outcome::Passed => Health::Passing,
+            Outcome::Failed(failure) => {
+                tracing::debug!(check = %self.spec.name.0, %failure, "check run failed");
+                Health::Failing
+            }
+        };
+        let change = self.hysteresis.record(health);
+        let outcome = last.outcome.clone();
+        // A check that left the configuration has no place any more.
+        if let Some(status) = self.board.lock().get_mut(&self.spec.name) {
+            *status = CheckStatus {
+                verdict: self.hysteresis.verdict(),
+                streak: self.hysteresis.streak(),
+                runs: status.runs + 1,
+                last: Some(last),
+            };
+        }
+        change.map(|health| Verdict { check: self.spec.name.clone(), health, outcome })
+    }
+}
+
+async fn tell(verdicts: &mpsc::Sender<Verdict>, verdict: Option<Verdict>) -> Result<(), SendError<Verdict>> {
+    match verdict {
+        Some(verdict) => verdicts.send(verdict).await,
+        None => Ok(()),
+    }
+}
+
+/// Ends what a run that timed out left; keeps it, if it hangs, so that the next run can tell.
+async fn clear(attempt: &mut Option<Attempt>) {
+    if let Some(ended) = attempt
+        && ended.kill().await == Life::Over
+    {
+        *attempt = None;
+    }
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -1,0 +1,120 @@
+//! From single runs to a verdict. Pure.
+
+use crate::protocol::Health;
+
+/// Rise and fall: a verdict changes after so many runs *in a row* that speak against it.
+///
+/// The first run gives the first verdict. A node that starts must not wait `rise × interval` before
+/// it may take part, and must not take part for `fall × interval` with a service that is not there.
+///
+/// ```
+/// use vrrpd::protocol::Health::{Failing, Passing};
+/// use vrrpd::runtime::trackers::Hysteresis;
+/// let mut check = Hysteresis::new(2, 3);
+/// assert_eq!(check.record(Passing), Some(Passing), "the first verdict");
+/// assert_eq!(check.record(Failing), None);
+/// assert_eq!(check.record(Failing), None);
+/// assert_eq!(check.record(Failing), Some(Failing), "the third in a row");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hysteresis {
+    rise: u32,
+    fall: u32,
+    verdict: Option<Health>,
+    latest: Option<Health>,
+    in_a_row: u32,
+}
+
+impl Hysteresis {
+    /// A check that has not run yet. A 0 counts as 1.
+    #[must_use]
+    pub fn new(rise: u8, fall: u8) -> Self {
+        let [rise, fall] = [rise, fall].map(|runs| u32::from(runs.max(1)));
+        Self { rise, fall, verdict: None, latest: None, in_a_row: 0 }
+    }
+
+    /// Records one run. `Some`: the verdict is new.
+    pub fn record(&mut self, run: Health) -> Option<Health> {
+        self.in_a_row = if self.latest == Some(run) { self.in_a_row.saturating_add(1) } else { 1 };
+        self.latest = Some(run);
+        let needed = match (self.verdict, run) {
+            (None, Health::Passing | Health::Failing) => 1,
+            (Some(Health::Failing), Health::Passing) => self.rise,
+            (Some(Health::Passing), Health::Failing) => self.fall,
+            (Some(Health::Passing), Health::Passing) | (Some(Health::Failing), Health::Failing) => {
+                return None;
+            }
+        };
+        if self.in_a_row < needed {
+            return None;
+        }
+        self.verdict = Some(run);
+        self.verdict
+    }
+
+    /// The verdict that stands; `None` before the first run.
+    #[must_use]
+    pub const fn verdict(&self) -> Option<Health> {
+        self.verdict
+    }
+
+    /// How the latest runs went, and how many of them in a row.
+    #[must_use]
+    pub fn streak(&self) -> Option<(Health, u32)> {
+        self.latest.map(|health| (health, self.in_a_row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `+` and `-` are runs; the answer has `P` or `F` where the verdict was new, `.` elsewhere.
+    fn verdicts(rise: u8, fall: u8, runs: &str) -> String {
+        let mut check = Hysteresis::new(rise, fall);
+        let mut record = |run| match check.record(if run == '+' { Health::Passing } else { Health::Failing })
+        {
+            Some(Health::Passing) => 'P',
+            Some(Health::Failing) => 'F',
+            None => '.',
+        };
+        runs.chars().map(&mut record).collect()
+    }
+
+    #[test]
+    fn verdicts_change_after_as_many_runs_in_a_row_as_configured() {
+        for (rise, fall, runs, expected) in [
+            (1, 1, "+-+-", "PFPF"),
+            (2, 3, "+---++", "P..F.P"),
+            (2, 3, "-++---", "F.P..F"),
+            // One run of the other kind starts the count again.
+            (2, 3, "+--+--+---", "P........F"),
+            (3, 1, "-++-+++", "F.....P"),
+            // What confirms the verdict is no news.
+            (2, 2, "++++----", "P....F.."),
+            // Flapping does not move it.
+            (2, 2, "+-+-+-+-", "P......."),
+            (0, 0, "+-", "PF"),
+        ] {
+            assert_eq!(verdicts(rise, fall, runs), expected, "rise {rise}, fall {fall}: {runs}");
+        }
+    }
+
+    #[test]
+    fn the_largest_settings_count_to_their_end() {
+        let runs = format!("+{}", "-".repeat(255));
+        let expected = format!("P{}F", ".".repeat(254));
+        assert_eq!(verdicts(255, 255, &runs), expected);
+    }
+
+    #[test]
+    fn the_streak_tells_the_latest_runs() {
+        let mut check = Hysteresis::new(3, 3);
+        assert_eq!((check.verdict(), check.streak()), (None, None));
+        check.record(Health::Passing);
+        check.record(Health::Failing);
+        check.record(Health::Failing);
+        assert_eq!(check.verdict(), Some(Health::Passing));
+        assert_eq!(check.streak(), Some((Health::Failing, 2)));
+    }
+}

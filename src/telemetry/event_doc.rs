@@ -1,0 +1,286 @@
+//! An event as JSON: what `vrrpctl events --json` prints, what logs carry as fields.
+//!
+//! Owns the names of kinds and fields, which are part of the JSON contract. Reading is lenient:
+//! a newer daemon's kinds and fields are no error for an older `vrrpctl`.
+
+use super::events::EventRecord;
+use super::words;
+use crate::protocol::{EventKind, HookOutcome};
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+/// A value of a fixed set. Text for the one who reads, so that a word that a newer daemon knows is
+/// no error.
+pub type Word = Cow<'static, str>;
+
+/// A wall-clock time: RFC 3339, UTC, milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp(pub Timestamp);
+
+/// Who should look at an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Nobody now; it explains what happened.
+    Info,
+    /// Somebody, during working hours: the service or the next failover may suffer.
+    Warning,
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventDoc {
+    /// Number since the daemon started.
+    pub seq: u64,
+    /// When.
+    pub time: Stamp,
+    /// `info` or `warning`.
+    pub severity: Word,
+    /// What happened; see [`EventDetails`] for the fields of each.
+    pub kind: Word,
+    /// The virtual router.
+    pub name: Word,
+    /// Its interface; absent where the event is about all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<Word>,
+    /// `ipv4` or `ipv6`; absent likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<Word>,
+    /// Its VRID; absent likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vrid: Option<u8>,
+    /// The values that belong to `kind`.
+    #[serde(flatten)]
+    pub details: EventDetails,
+    /// One line for people; its wording may change.
+    pub text: String,
+}
+
+/// The values of an event; those that its kind does not have are absent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EventDetails {
+    /// `transition`: the state before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Word>,
+    /// `transition`: the state after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Word>,
+    /// `transition`: why; `handover_started`: `demote`, `shutdown`, `fault` or `configuration`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Word>,
+    /// `priority_changed`: the effective priority before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority_before: Option<u8>,
+    /// `transition`, `priority_changed`: this node's effective priority.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+    /// `transition`, `handed_over`, `dual_active`, `suspicious`: the other router.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
+    /// `transition`, `dual_active`: its priority.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_priority: Option<u8>,
+    /// `fault_raised`, `fault_cleared`: as in `faults` of the status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// `handed_over`, `nobody_took_over`: milliseconds since the hand-over began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after_ms: Option<f64>,
+    /// `nobody_took_over`: whether the addresses were let go all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub released: Option<bool>,
+    /// `demoted`: the operator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// `demoted`: the operator's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// `addresses_restored`: how many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// `addresses_refused`: the kernel's words; `hook`: what went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// `suspicious`: a reason of a discarded message, or `address_list_differs`,
+    /// `interval_differs`, `owner_conflict`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspicion: Option<String>,
+    /// `stalled`: milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_ms: Option<f64>,
+    /// `checksum_follows`: `rfc9568` or `rfc5798`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<Word>,
+    /// `hook`: `before_active`, `on_transition` or `after_release`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook: Option<Word>,
+    /// `hook`: the state that it was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<Word>,
+    /// `hook`: `passed`, `failed`, `timed_out`, `cancelled` or `superseded`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Word>,
+    /// `hook`: milliseconds that it ran; absent if it never started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<f64>,
+}
+
+impl EventDoc {
+    /// The document of a record.
+    #[must_use]
+    pub fn new(record: &EventRecord) -> Self {
+        let event = &record.event;
+        Self {
+            seq: record.seq,
+            time: Stamp(record.time),
+            severity: severity(&event.kind).as_str().into(),
+            kind: kind_name(&event.kind).into(),
+            name: event.router.to_string().into(),
+            interface: event.key.map(|key| key.interface.to_string().into()),
+            family: event.key.map(|key| key.family.as_str().into()),
+            vrid: event.key.map(|key| key.vrid.get()),
+            details: event_details(&event.kind),
+            text: words::event_line(event),
+        }
+    }
+}
+
+impl Severity {
+    /// As in the JSON contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+impl std::fmt::Display for Stamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.3}", self.0)
+    }
+}
+
+impl Serialize for Stamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Stamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Timestamp::deserialize(deserializer).map(Self)
+    }
+}
+
+/// Who should look at it.
+pub(super) const fn severity(kind: &EventKind) -> Severity {
+    match kind {
+        EventKind::Transition { .. }
+        | EventKind::FaultCleared(_)
+        | EventKind::PriorityChanged { .. }
+        | EventKind::HandoverStarted(_)
+        | EventKind::HandedOver { .. }
+        | EventKind::Demoted { .. }
+        | EventKind::Promoted
+        | EventKind::DemotionExpired
+        | EventKind::ChecksumFollows(_)
+        | EventKind::Hook {
+            outcome: HookOutcome::Passed | HookOutcome::Cancelled | HookOutcome::Superseded,
+            ..
+        } => Severity::Info,
+        EventKind::FaultRaised(_)
+        | EventKind::NobodyTookOver { .. }
+        | EventKind::TakerSilent
+        | EventKind::AddressesRestored { .. }
+        | EventKind::AddressesRefused { .. }
+        | EventKind::DualActive { .. }
+        | EventKind::Suspicious { .. }
+        | EventKind::Stalled { .. }
+        | EventKind::Hook { outcome: HookOutcome::Failed(_) | HookOutcome::TimedOut(_), .. } => {
+            Severity::Warning
+        }
+    }
+}
+
+/// The stable name of a kind.
+const fn kind_name(kind: &EventKind) -> &'static str {
+    match kind {
+        EventKind::Transition { .. } => "transition",
+        EventKind::FaultRaised(_) => "fault_raised",
+        EventKind::FaultCleared(_) => "fault_cleared",
+        EventKind::PriorityChanged { .. } => "priority_changed",
+        EventKind::HandoverStarted(_) => "handover_started",
+        EventKind::HandedOver { .. } => "handed_over",
+        EventKind::NobodyTookOver { .. } => "nobody_took_over",
+        EventKind::Demoted { .. } => "demoted",
+        EventKind::Promoted => "promoted",
+        EventKind::DemotionExpired => "demotion_expired",
+        EventKind::TakerSilent => "taker_silent",
+        EventKind::AddressesRestored { .. } => "addresses_restored",
+        EventKind::AddressesRefused { .. } => "addresses_refused",
+        EventKind::DualActive { .. } => "dual_active",
+        EventKind::Suspicious { .. } => "suspicious",
+        EventKind::Stalled { .. } => "stalled",
+        EventKind::ChecksumFollows(_) => "checksum_follows",
+        EventKind::Hook { .. } => "hook",
+    }
+}
+
+/// The values of an event, for fields of logs and JSON.
+fn event_details(kind: &EventKind) -> EventDetails {
+    let none = EventDetails::default();
+    match kind {
+        EventKind::Transition { from, to, cause, priority, peer } => EventDetails {
+            from: Some(from.as_str().into()),
+            to: Some(to.as_str().into()),
+            cause: Some(cause.as_str().into()),
+            priority: Some(priority.get()),
+            peer: peer.map(|(address, _)| address),
+            peer_priority: peer.map(|(_, priority)| priority.get()),
+            ..none
+        },
+        EventKind::FaultRaised(fault) | EventKind::FaultCleared(fault) => {
+            EventDetails { fault: Some(fault.to_string()), ..none }
+        }
+        EventKind::PriorityChanged { from, to } => {
+            EventDetails { priority_before: Some(from.get()), priority: Some(to.get()), ..none }
+        }
+        EventKind::HandoverStarted(cause) => EventDetails { cause: Some(cause.as_str().into()), ..none },
+        EventKind::HandedOver { to, after } => {
+            EventDetails { peer: Some(*to), after_ms: Some(words::millis(*after)), ..none }
+        }
+        EventKind::NobodyTookOver { after, released } => {
+            EventDetails { after_ms: Some(words::millis(*after)), released: Some(*released), ..none }
+        }
+        EventKind::Demoted { by, reason } => {
+            EventDetails { by: Some(by.clone()), reason: Some(reason.clone()), ..none }
+        }
+        EventKind::Promoted | EventKind::DemotionExpired | EventKind::TakerSilent => none,
+        EventKind::AddressesRestored { count } => {
+            EventDetails { count: Some(u64::try_from(*count).unwrap_or(u64::MAX)), ..none }
+        }
+        EventKind::AddressesRefused { why } => EventDetails { error: Some(why.clone()), ..none },
+        EventKind::DualActive { peer, priority } => {
+            EventDetails { peer: Some(*peer), peer_priority: Some(priority.get()), ..none }
+        }
+        EventKind::Suspicious { peer, what } => {
+            EventDetails { peer: *peer, suspicion: Some(what.to_string()), ..none }
+        }
+        EventKind::Stalled { late } => EventDetails { late_ms: Some(words::millis(*late)), ..none },
+        EventKind::ChecksumFollows(flavour) => {
+            EventDetails { checksum: Some(words::checksum(*flavour).into()), ..none }
+        }
+        EventKind::Hook { hook, state, outcome, took } => EventDetails {
+            hook: Some(hook.as_str().into()),
+            state: Some(state.as_str().into()),
+            outcome: Some(outcome.as_str().into()),
+            took_ms: (*outcome != HookOutcome::Superseded).then(|| words::millis(*took)),
+            error: outcome.why().map(str::to_owned),
+            ..none
+        },
+    }
+}

@@ -1,0 +1,86 @@
+use super::*;
+use crate::protocol::{self, Cause, EventKind, Fault, StateName};
+use crate::types::{AdvertPriority, Family, VrKey, Vrid};
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn record(kind: EventKind) -> EventRecord {
+    let key =
+        VrKey { interface: "eth0".parse().unwrap(), family: Family::Ipv4, vrid: Vrid::new(51).unwrap() };
+    let event = protocol::Event { router: "moodle-a".parse().unwrap(), key: Some(key), kind };
+    EventRecord { seq: 7, time: jiff::Timestamp::UNIX_EPOCH, event }
+}
+
+fn transition() -> EventRecord {
+    record(EventKind::Transition {
+        from: StateName::Backup,
+        to: StateName::Active,
+        cause: Cause::ActiveDownTimer,
+        priority: AdvertPriority::from_wire(150),
+        peer: None,
+    })
+}
+
+fn carrier_lost() -> EventRecord {
+    record(EventKind::FaultRaised(Fault::NoCarrier("eth0".parse().unwrap())))
+}
+
+fn logged(style: Style, filter: &str, records: &[EventRecord]) -> String {
+    let captured = Captured::default();
+    let writer = captured.clone();
+    let subscriber = subscriber(style, filter.parse().unwrap(), move || writer.clone());
+    tracing::subscriber::with_default(subscriber, || records.iter().for_each(log_event));
+    let bytes = captured.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn an_event_is_one_json_line_with_its_values_as_fields() {
+    let text = logged(Style::Json, "info", &[transition()]);
+    assert_eq!(text.lines().count(), 1);
+    let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(line["level"], "INFO");
+    assert_eq!(line["kind"], "transition");
+    assert_eq!(line["router"], "moodle-a");
+    assert_eq!(line["vrid"], 51);
+    assert_eq!((&line["from"], &line["to"]), (&"backup".into(), &"active".into()));
+    assert_eq!(line["cause"], "active_down_timer");
+    assert_eq!(line["priority"], 150);
+    assert_eq!(line.get("peer"), None, "no value, no field");
+}
+
+#[test]
+fn a_journal_line_begins_with_its_level_and_has_no_time_of_its_own() {
+    let text = logged(Style::Journal, "info", &[transition(), carrier_lost()]);
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].starts_with("<6> INFO vrrpd::event: moodle-a ipv4: backup → active"), "{text}");
+    assert!(lines[1].starts_with("<4> WARN vrrpd::event: moodle-a ipv4: fault: interface eth0"), "{text}");
+    assert!(lines[1].contains("fault=\"interface eth0 no carrier\""), "{text}");
+}
+
+#[test]
+fn the_filter_leaves_out_what_nobody_asked_for() {
+    let text = logged(Style::Terminal, "warn", &[transition(), carrier_lost()]);
+    assert_eq!(text.lines().count(), 1);
+    assert!(text.contains("fault_raised"), "{text}");
+}
+
+#[test]
+fn log_formats_have_two_names() {
+    assert_eq!("text".parse(), Ok(LogFormat::Text));
+    assert_eq!("json".parse(), Ok(LogFormat::Json));
+    assert_eq!("xml".parse::<LogFormat>(), Err(LogFormatError));
+}

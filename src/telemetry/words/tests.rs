@@ -1,0 +1,163 @@
+use super::*;
+use crate::protocol::{HookKind, StateName};
+use crate::telemetry::{EventDoc, EventRecord};
+use crate::types::{AdvertPriority, VrKey, Vrid};
+use crate::wire::RejectReason;
+
+const CAUSES: [Cause; 16] = [
+    Cause::Startup,
+    Cause::OwnerStartup,
+    Cause::ActiveDownTimer,
+    Cause::PeerResigned,
+    Cause::Preempted,
+    Cause::HigherPriority,
+    Cause::TieBreak,
+    Cause::HandedOver,
+    Cause::Fault,
+    Cause::FaultCleared,
+    Cause::Demoted,
+    Cause::Promoted,
+    Cause::Sibling,
+    Cause::Stalled,
+    Cause::Configuration,
+    Cause::Shutdown,
+];
+
+fn kinds() -> Vec<EventKind> {
+    let peer: IpAddr = "192.0.2.11".parse().unwrap();
+    let eth0 = "eth0".parse().unwrap();
+    let priority = AdvertPriority::from_wire;
+    vec![
+        EventKind::Transition {
+            from: StateName::Backup,
+            to: StateName::Active,
+            cause: Cause::ActiveDownTimer,
+            priority: priority(150),
+            peer: None,
+        },
+        EventKind::Transition {
+            from: StateName::Active,
+            to: StateName::Backup,
+            cause: Cause::HigherPriority,
+            priority: priority(100),
+            peer: Some((peer, priority(200))),
+        },
+        EventKind::FaultRaised(Fault::NoCarrier(eth0)),
+        EventKind::FaultRaised(Fault::InterfaceMissing(eth0)),
+        EventKind::FaultRaised(Fault::InterfaceDown(eth0)),
+        EventKind::FaultRaised(Fault::NoSourceAddress(eth0, Family::Ipv4)),
+        EventKind::FaultRaised(Fault::NoSourceAddress(eth0, Family::Ipv6)),
+        EventKind::FaultRaised(Fault::Check(crate::protocol::CheckName("nginx".into()))),
+        EventKind::FaultRaised(Fault::CheckPending(crate::protocol::CheckName("nginx".into()))),
+        EventKind::FaultRaised(Fault::Addresses("permission denied".into())),
+        EventKind::FaultCleared(Fault::NoCarrier(eth0)),
+        EventKind::PriorityChanged { from: priority(150), to: priority(90) },
+        EventKind::HandoverStarted(HandoverCause::Demote),
+        EventKind::HandoverStarted(HandoverCause::Shutdown),
+        EventKind::HandoverStarted(HandoverCause::Fault),
+        EventKind::HandoverStarted(HandoverCause::Configuration),
+        EventKind::HandedOver { to: peer, after: Duration::from_micros(18_300) },
+        EventKind::NobodyTookOver { after: Duration::from_millis(1609), released: false },
+        EventKind::NobodyTookOver { after: Duration::from_millis(1609), released: true },
+        EventKind::Demoted { by: "alice".into(), reason: String::new() },
+        EventKind::Demoted { by: "alice".into(), reason: "kernel update".into() },
+        EventKind::Promoted,
+        EventKind::DemotionExpired,
+        EventKind::TakerSilent,
+        EventKind::AddressesRestored { count: 1 },
+        EventKind::AddressesRestored { count: 3 },
+        EventKind::AddressesRefused { why: "permission denied".into() },
+        EventKind::DualActive { peer, priority: priority(100) },
+        EventKind::Suspicious { peer: None, what: Suspicion::Rejected(RejectReason::ChecksumErrors) },
+        EventKind::Suspicious { peer: Some(peer), what: Suspicion::AddressListDiffers },
+        EventKind::Suspicious { peer: Some(peer), what: Suspicion::IntervalDiffers },
+        EventKind::Suspicious { peer: Some(peer), what: Suspicion::OwnerConflict },
+        EventKind::Stalled { late: Duration::from_secs(4) },
+        EventKind::ChecksumFollows(ChecksumFlavour::Rfc5798),
+        hook(HookKind::OnTransition, HookOutcome::Passed),
+        hook(HookKind::AfterRelease, HookOutcome::Failed("exit code 1: no such zone".into())),
+        hook(HookKind::BeforeActive, HookOutcome::TimedOut("timed out after 500ms".into())),
+        hook(HookKind::BeforeActive, HookOutcome::Cancelled),
+        hook(HookKind::OnTransition, HookOutcome::Superseded),
+    ]
+}
+
+fn hook(hook: HookKind, outcome: HookOutcome) -> EventKind {
+    EventKind::Hook { hook, state: StateName::Active, outcome, took: Duration::from_millis(12) }
+}
+
+fn docs() -> Vec<EventDoc> {
+    let key =
+        VrKey { interface: "eth0".parse().unwrap(), family: Family::Ipv4, vrid: Vrid::new(51).unwrap() };
+    let record = |(seq, kind)| EventRecord {
+        seq,
+        time: jiff::Timestamp::UNIX_EPOCH,
+        event: Event { router: "moodle-a".parse().unwrap(), key: Some(key), kind },
+    };
+    (1..).zip(kinds()).map(|numbered| EventDoc::new(&record(numbered))).collect()
+}
+
+#[test]
+fn every_event_has_a_line() {
+    let lines: Vec<_> = docs().into_iter().map(|doc| format!("{:7} {}", doc.severity, doc.text)).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn every_event_has_json_that_reads_back() {
+    let docs = docs();
+    let lines: Vec<_> = docs.iter().map(|doc| serde_json::to_string(doc).unwrap()).collect();
+    for (line, doc) in lines.iter().zip(&docs) {
+        assert_eq!(&serde_json::from_str::<EventDoc>(line).unwrap(), doc);
+    }
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn an_event_of_a_newer_daemon_is_readable() {
+    let newer = r#"{"seq":1,"time":"2026-11-22T10:00:00.123Z","severity":"dire","kind":"teleported",
+        "name":"a","whither":"eth9","text":"a: teleported"}"#;
+    let doc: EventDoc = serde_json::from_str(newer).unwrap();
+    assert_eq!((&*doc.kind, &*doc.text), ("teleported", "a: teleported"));
+}
+
+#[test]
+fn short_causes_fit_their_column() {
+    for cause in CAUSES {
+        assert!(cause_in_short(cause).len() <= 14, "{cause}: {}", cause_in_short(cause));
+    }
+}
+
+#[test]
+fn spans_are_short_and_ages_fit_five_characters() {
+    let table = [
+        (Duration::from_micros(300), "less than 1 ms"),
+        (Duration::from_micros(18_300), "18 ms"),
+        (Duration::from_millis(999), "999 ms"),
+        (Duration::from_millis(1000), "1 s"),
+        (Duration::from_millis(1609), "1.6 s"),
+        (Duration::from_secs(61), "61 s"),
+    ];
+    for (duration, expected) in table {
+        assert_eq!(span(duration), expected);
+    }
+    let table = [
+        (0, "0s"),
+        (59, "59s"),
+        (192, "3m12s"),
+        (2_530, "42m"),
+        (7_500, "2h05m"),
+        (61_300, "17h"),
+        (356_400, "4d03h"),
+        (8_640_000, "100d"),
+    ];
+    for (seconds, expected) in table {
+        assert_eq!(age(Duration::from_secs(seconds)), expected);
+    }
+}
+
+#[test]
+fn milliseconds_keep_microseconds() {
+    assert_eq!(millis(Duration::from_nanos(18_300_499)).to_string(), "18.3");
+    assert_eq!(millis(Duration::from_nanos(609_375_000)).to_string(), "609.375");
+}
