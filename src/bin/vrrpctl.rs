@@ -1,0 +1,268 @@
+//! The command: arguments in, text or JSON out, and an exit code.
+
+use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use vrrpd::config::parse_duration;
+use vrrpd::config::report::Style;
+use vrrpd::control::check::{DEFAULT_CONFIG, check};
+use vrrpd::control::client::{Client, ClientError, Exit, Force, LastResort, Order, Selection};
+use vrrpd::control::message::{DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, VERSION};
+use vrrpd::control::render::{self, Width};
+use vrrpd::control::{DEFAULT_SOCKET, DEMOTION_SPAN};
+
+/// See and steer the virtual routers of this node.
+///
+/// Exit codes: 0 done, 1 failed, 2 usage, 3 daemon not reachable, 4 refused because it would harm
+/// the service, 5 timed out.
+#[derive(Debug, Parser)]
+#[command(name = "vrrpctl", version)]
+struct Cli {
+    /// The daemon's control socket
+    #[arg(long, global = true, value_name = "PATH", env = "VRRPD_SOCKET", default_value = DEFAULT_SOCKET)]
+    socket: PathBuf,
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// A table of all virtual routers, or of one
+    Status {
+        /// A virtual router
+        name: Option<String>,
+    },
+    /// Everything about one virtual router
+    Show {
+        /// A virtual router
+        name: String,
+    },
+    /// Take virtual routers out of service on this node, until they are promoted
+    ///
+    /// Hands over, waits, and tells who took over. Where nobody does, the router stays active and
+    /// the exit code is 4. A demotion survives restarts of the daemon and of the machine.
+    Demote {
+        #[command(flatten)]
+        which: Which,
+        /// Why: shown by status, show and events
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+        /// How long, such as 90s, 30m or 1d12h; then it takes part again by itself
+        #[arg(long = "for", value_name = "DURATION", value_parser = demotion_span)]
+        span: Option<Duration>,
+        /// Stay a Backup at priority 1: it serves if, and as long as, nobody else does
+        #[arg(long)]
+        last_resort: bool,
+        /// Release the addresses even if nobody takes over: they are then served by nobody
+        #[arg(long, conflicts_with = "last_resort")]
+        force: bool,
+    },
+    /// End demotions: the virtual routers take part again
+    Promote {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Transitions and other notable happenings, each with its cause
+    Events {
+        /// How many of the last
+        #[arg(short = 'n', value_name = "N", default_value_t = 20)]
+        last: usize,
+        /// Go on with those to come
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Validate a configuration, without a daemon
+    Check {
+        /// The configuration
+        #[arg(default_value = DEFAULT_CONFIG)]
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// Virtual routers
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// All virtual routers of this node
+    #[arg(long)]
+    all: bool,
+}
+
+/// Why a command did not do what it should, whether or not it spoke with the daemon.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Daemon(#[from] ClientError),
+    #[error("cannot read {path}: {source}", path = .path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// How the output is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Output {
+    Text,
+    Json,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = if cli.json { Output::Json } else { Output::Text };
+    let exit = run(&cli, output).unwrap_or_else(|failure| report(&failure, output));
+    ExitCode::from(exit as u8)
+}
+
+fn run(cli: &Cli, output: Output) -> Result<Exit, Failure> {
+    let connect = || Client::connect(&cli.socket);
+    match &cli.command {
+        Command::Status { name } => {
+            let document = connect()?.status(name.as_deref())?;
+            output.print(&document, |d| render::status(d, width()))?;
+            Ok(Exit::Done)
+        }
+        Command::Show { name } => {
+            output.print(&connect()?.show(name)?, render::show)?;
+            Ok(Exit::Done)
+        }
+        Command::Demote { which, reason, span, last_resort, force } => {
+            let last_resort = if *last_resort { LastResort::Yes } else { LastResort::No };
+            let force = if *force { Force::Yes } else { Force::No };
+            let order = Order { reason, span: *span, last_resort, force };
+            let document = connect()?.demote(&which.selection(), &order, tell_that_it_waits)?;
+            warn(document.warning.as_deref());
+            output.print(&document, render::demote)?;
+            Ok(outcome(&document))
+        }
+        Command::Promote { which } => {
+            let document = connect()?.promote(&which.selection())?;
+            warn(document.warning.as_deref());
+            output.print(&document, render::promote)?;
+            Ok(Exit::Done)
+        }
+        Command::Events { last, follow: false } => {
+            output.print(&connect()?.events(*last)?, render::events)?;
+            Ok(Exit::Done)
+        }
+        Command::Events { last, follow: true } => follow(connect()?, *last, output),
+        Command::Check { file } => {
+            let style = if io::stdout().is_terminal() { Style::Colour } else { Style::Plain };
+            let checked =
+                check(file, style).map_err(|source| Failure::Unreadable { path: file.clone(), source })?;
+            output.print(&checked.document, |_| checked.text.clone())?;
+            Ok(checked.exit())
+        }
+    }
+}
+
+/// Events as they come: lines of text, or one JSON document a line.
+fn follow(mut client: Client, last: usize, output: Output) -> Result<Exit, Failure> {
+    let mut written = Ok(());
+    client.follow(last, |document: EventsDoc| {
+        let text = match output {
+            Output::Text => render::events(&document),
+            Output::Json => line(&document),
+        };
+        written = write(&text);
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    written.or_else(unless_the_reader_left)?;
+    Ok(Exit::Done)
+}
+
+impl Which {
+    fn selection(&self) -> Selection {
+        if self.all { Selection::All } else { Selection::Names(self.names.clone()) }
+    }
+}
+
+impl Output {
+    fn print<T: Serialize>(self, document: &T, text: impl FnOnce(&T) -> String) -> io::Result<()> {
+        let written = match self {
+            Self::Text => write(&text(document)),
+            Self::Json => write(&pretty(document)),
+        };
+        written.or_else(unless_the_reader_left)
+    }
+}
+
+/// A reader that went away has seen enough (`vrrpctl status | head -1`): no failure of ours.
+fn unless_the_reader_left(error: io::Error) -> io::Result<()> {
+    if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
+}
+
+/// One refusal makes the whole command refused: the service is not where the operator wants it.
+fn outcome(document: &DemoteDoc) -> Exit {
+    if document.results.iter().any(|result| result.outcome == "refused") { Exit::Refused } else { Exit::Done }
+}
+
+/// How long a demotion may last.
+fn demotion_span(text: &str) -> Result<Duration, String> {
+    let span = parse_duration(text).map_err(|error| format!("{error}; write it like 90s, 30m or 1d12h"))?;
+    if DEMOTION_SPAN.contains(&span) { Ok(span) } else { Err("it must be from 1s to 366d".to_owned()) }
+}
+
+/// On standard error, also beside JSON: whoever does not read that is told by `persisted`.
+fn warn(warning: Option<&str>) {
+    if let Some(warning) = warning {
+        let _best_effort = writeln!(io::stderr(), "vrrpctl: WARNING: {warning}");
+    }
+}
+
+fn tell_that_it_waits() {
+    if io::stderr().is_terminal() {
+        eprintln!("Waiting for another router to take over…");
+    }
+}
+
+/// Says what went wrong on standard error, and as a document for those who asked for JSON.
+fn report(failure: &Failure, output: Output) -> Exit {
+    let (exit, document) = match failure {
+        Failure::Daemon(error) => (error.exit(), error.document()),
+        Failure::Unreadable { .. } | Failure::Output(_) => {
+            let error = ErrorDetailDoc { kind: "io".into(), message: failure.to_string() };
+            (Exit::Failed, ErrorDoc { version: VERSION, error })
+        }
+    };
+    // Where neither can be written, the exit code has to do.
+    let _best_effort = writeln!(io::stderr(), "vrrpctl: {failure}");
+    if output == Output::Json {
+        let _best_effort = write(&pretty(&document));
+    }
+    exit
+}
+
+/// A terminal is as wide as `COLUMNS` says, or 80; a program reads lines of any length.
+fn width() -> Width {
+    if !io::stdout().is_terminal() {
+        return Width::Unlimited;
+    }
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    Width::Columns(columns.unwrap_or(80))
+}
+
+fn pretty<T: Serialize>(document: &T) -> String {
+    let text = serde_json::to_string_pretty(document);
+    text.unwrap_or_else(|error| unreachable!("documents have text as keys: {error}")) + "\n"
+}
+
+fn line<T: Serialize>(document: &T) -> String {
+    let text = serde_json::to_string(document);
+    text.unwrap_or_else(|error| unreachable!("documents have text as keys: {error}")) + "\n"
+}
+
+/// `println!` panics when the reader went away.
+fn write(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}

@@ -1,0 +1,91 @@
+//! The daemon: arguments, exit codes, and what is said when it cannot start.
+
+use clap::Parser;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use vrrpd::config::report::{self, Style};
+use vrrpd::config::{ConfigError, Resolved, resolve};
+use vrrpd::control::DEFAULT_SOCKET;
+use vrrpd::runtime::supervisor::{self, Settings};
+use vrrpd::telemetry::log::{self, LogFormat};
+
+/// Something failed.
+const FAILED: u8 = 1;
+/// The arguments or the configuration are wrong: nothing was started.
+const USAGE: u8 = 2;
+
+/// A VRRP high-availability agent: holds virtual addresses on the frontend that is fit to serve.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 80)]
+struct Arguments {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "/etc/vrrpd/vrrpd.toml")]
+    config: PathBuf,
+    /// Check the configuration, say what is wrong with it, and exit: 0 valid, 2 not.
+    #[arg(long)]
+    check: bool,
+    /// The control socket.
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    socket: PathBuf,
+    /// Demotions are kept here over a restart; one directory a daemon.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/vrrpd")]
+    state_dir: PathBuf,
+    /// The form of log lines on standard error: text or json.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let resolved = match load(&arguments.config) {
+        Ok(resolved) => resolved,
+        Err(code) => return code,
+    };
+    if arguments.check {
+        println!("{}: valid", arguments.config.display());
+        return ExitCode::SUCCESS;
+    }
+    if let Err(error) = log::init(arguments.log_format) {
+        eprintln!("vrrpd: cannot start logging: {error}");
+        return ExitCode::from(FAILED);
+    }
+    let settings =
+        Settings { config: resolved.config, socket: arguments.socket, state_dir: arguments.state_dir };
+    match supervisor::run(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("vrrpd: {:#}", anyhow::Error::from(error));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Reads the configuration; what is wrong with it goes to standard error, all at once.
+fn load(file: &Path) -> Result<Resolved, ExitCode> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        eprintln!("vrrpd: cannot read the configuration {name}: {error}");
+        eprintln!("Write one (docs/configuration.md), or name another with --config FILE.");
+        ExitCode::from(USAGE)
+    })?;
+    let style = if std::io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
+    match resolve(&text, &name) {
+        Ok(resolved) => {
+            eprint!("{}", report::text(&text, &[], &resolved.warnings, style));
+            Ok(resolved)
+        }
+        Err(errors) => {
+            eprint!("{}", report::text(&text, &errors, &[], style));
+            eprintln!("vrrpd: {}; nothing was started", count(&errors));
+            Err(ExitCode::from(USAGE))
+        }
+    }
+}
+
+fn count(errors: &[ConfigError]) -> String {
+    match errors.len() {
+        1 => "one error in the configuration".to_owned(),
+        errors => format!("{errors} errors in the configuration"),
+    }
+}
