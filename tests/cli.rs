@@ -1,0 +1,293 @@
+//! The real `vrrpctl`: arguments, exit codes, output, and JSON against its schemas.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, unreachable_pub, reason = "tests")]
+
+mod rig;
+
+use rig::schema::assert_conforms;
+use rig::{Running, took_over};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+use vrrpd::control::Limits;
+
+fn vrrpctl(socket: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpctl"));
+    command.env_remove("VRRPD_SOCKET").arg("--socket").arg(socket).args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(socket: &Path, arguments: &[&str]) -> Output {
+    vrrpctl(socket, arguments).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or_else(|| panic!("ended by a signal: {output:?}"))
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+#[test]
+fn wrong_usage_is_code_2_and_nothing_is_done() {
+    let daemon = Running::start();
+    for arguments in [
+        &[][..],
+        &["explode"],
+        &["show"],
+        &["status", "a", "b"],
+        &["demote"],
+        &["promote"],
+        &["demote", "moodle-a", "--all"],
+        &["demote", "moodle-a", "--for", "soon"],
+        &["demote", "moodle-a", "--for", "30"],
+        &["demote", "moodle-a", "--for", "999ms"],
+        &["demote", "moodle-a", "--for", "367d"],
+        &["demote", "moodle-a", "--last-resort", "--force"],
+        &["events", "-n", "many"],
+        &["reload"],
+    ] {
+        let output = run(&daemon.socket, arguments);
+        assert_eq!(code(&output), 2, "{arguments:?}");
+        assert!(stdout(&output).is_empty() && stderr(&output).contains("--help"), "{output:?}");
+    }
+    assert!(daemon.demotions.lock().unwrap().is_empty());
+}
+
+#[test]
+fn help_names_the_commands_and_the_exit_codes() {
+    let output = run(Path::new("/nowhere"), &["--help"]);
+    assert_eq!(code(&output), 0);
+    for word in ["status", "show", "demote", "promote", "events", "check", "3 daemon not reachable"] {
+        assert!(stdout(&output).contains(word), "{word}");
+    }
+}
+
+#[test]
+fn without_a_daemon_it_is_code_3_with_the_path_and_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing.sock");
+    let stale = directory.path().join("stale.sock");
+    drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
+    for socket in [missing, stale] {
+        for arguments in
+            [&["status"][..], &["show", "a"], &["demote", "--all"], &["promote", "a"], &["events"]]
+        {
+            let output = run(&socket, arguments);
+            assert_eq!(code(&output), 3, "{arguments:?}");
+            assert!(stdout(&output).is_empty());
+            assert!(stderr(&output).contains(socket.to_str().unwrap()), "{output:?}");
+            assert!(stderr(&output).contains("systemctl status vrrpd"), "{output:?}");
+        }
+        let output = run(&socket, &["--json", "status"]);
+        assert_eq!(code(&output), 3);
+        assert_conforms("error", &json(&output));
+        assert_eq!(json(&output)["error"]["kind"], "unreachable");
+    }
+}
+
+#[test]
+fn the_socket_can_come_from_the_environment() {
+    let daemon = Running::start();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpctl"));
+    let output = command.env("VRRPD_SOCKET", &daemon.socket).arg("status").output().unwrap();
+    assert_eq!(code(&output), 0, "{output:?}");
+}
+
+#[test]
+fn status_is_a_table_of_all_or_of_one() {
+    let daemon = Running::start();
+    let output = run(&daemon.socket, &["status"]);
+    assert_eq!(code(&output), 0);
+    let table = stdout(&output);
+    let titles: Vec<_> = table.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(titles.join(" "), "NAME INTERFACE VRID FAMILY STATE PRIORITY ACTIVE SINCE WHY");
+    assert_eq!(table.lines().count(), 6);
+    let one = stdout(&run(&daemon.socket, &["status", "moodle-b"]));
+    let cells: Vec<_> = one.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(cells, ["moodle-b", "eth0", "52", "ipv4", "backup", "100", "192.0.2.11", "10m", "outranked"]);
+}
+
+#[test]
+fn every_json_conforms_to_its_schema() {
+    let daemon = Running::start();
+    daemon.happens("moodle-a", took_over());
+    for (schema, arguments) in [
+        ("status", &["status"][..]),
+        ("status", &["status", "moodle-a"]),
+        ("show", &["show", "moodle-a"]),
+        ("show", &["show", "lonely"]),
+        ("events", &["events"]),
+        ("demote", &["demote", "moodle-a", "moodle-b", "--reason", "kernel update"]),
+        ("demote", &["demote", "lonely", "--force"]),
+        ("demote", &["demote", "lonely"]),
+        ("promote", &["promote", "--all"]),
+    ] {
+        // The option is understood on either side of the command.
+        for arguments in [[&["--json"], arguments].concat(), [arguments, &["--json"]].concat()] {
+            let output = run(&daemon.socket, &arguments);
+            assert_eq!(code(&output), 0, "{arguments:?} {output:?}");
+            assert_conforms(schema, &json(&output));
+        }
+    }
+}
+
+#[test]
+fn an_unknown_router_is_code_1_and_those_that_exist_are_named() {
+    let daemon = Running::start();
+    for arguments in [["show", "moodle-z"], ["status", "moodle-z"], ["demote", "moodle-z"]] {
+        let output = run(&daemon.socket, &arguments);
+        assert_eq!(code(&output), 1);
+        let expected =
+            "no virtual router is called \"moodle-z\"; there are: broken, lonely, moodle-a, moodle-b";
+        assert!(stderr(&output).contains(expected), "{output:?}");
+    }
+    let output = run(&daemon.socket, &["--json", "show", "moodle-z"]);
+    assert_conforms("error", &json(&output));
+    assert_eq!(json(&output)["error"]["kind"], "unknown_router");
+}
+
+#[test]
+fn demote_and_promote_speak_in_sentences() {
+    let daemon = Running::start();
+    let output = run(&daemon.socket, &["demote", "moodle-b", "--reason", "kernel update"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    assert!(stdout(&output).starts_with("moodle-b: this node was not serving it"), "{output:?}");
+    assert_eq!(daemon.demotions.lock().unwrap()[0].reason, "kernel update");
+    let output = run(&daemon.socket, &["promote", "moodle-b"]);
+    assert_eq!((code(&output), &*stdout(&output)), (0, "moodle-b: takes part again.\n"));
+}
+
+#[test]
+fn a_demotion_without_a_taker_is_code_4_unless_forced() {
+    let daemon = Running::start();
+    let output = run(&daemon.socket, &["demote", "moodle-a", "lonely"]);
+    assert_eq!(code(&output), 4);
+    assert_eq!(
+        stdout(&output),
+        "moodle-a: 192.0.2.11 and fe80::11 took over after 18 ms; this node holds nothing of it any more.\n\
+         lonely: nobody took over within 1.6 s; this node stays active. Use --force to release it anyway.\n"
+    );
+    let daemon = Running::start();
+    let output = run(&daemon.socket, &["--json", "demote", "lonely"]);
+    assert_eq!((code(&output), &json(&output)["results"][0]["outcome"]), (4, &"refused".into()));
+    let daemon = Running::start();
+    let output = run(&daemon.socket, &["demote", "lonely", "--force"]);
+    assert_eq!(code(&output), 0);
+    assert!(stdout(&output).starts_with("lonely: nobody took over within 1.6 s; its addresses are released"));
+}
+
+#[test]
+fn what_will_not_survive_a_restart_is_a_warning_and_no_failure() {
+    for arguments in
+        [&["demote", "moodle-a", "--for", "1d12h", "--last-resort"][..], &["promote", "moodle-a"]]
+    {
+        let daemon = Running::with_a_full_disk();
+        let output = run(&daemon.socket, arguments);
+        assert_eq!(code(&output), 0, "{output:?}");
+        assert!(stderr(&output).starts_with("vrrpctl: WARNING: this "), "{output:?}");
+        assert!(stderr(&output).contains("is not saved") && stderr(&output).contains("the disk is full"));
+        let output = vrrpctl(&daemon.socket, arguments).arg("--json").output().unwrap();
+        assert_eq!((code(&output), &json(&output)["persisted"]), (0, &false.into()));
+        assert_conforms(arguments[0], &json(&output));
+        let daemon = Running::start();
+        let output = run(&daemon.socket, arguments);
+        assert_eq!((code(&output), &*stderr(&output)), (0, ""));
+    }
+}
+
+#[test]
+fn what_the_daemon_does_not_finish_is_code_5() {
+    let limits = Limits { command: Duration::from_millis(50), ..Limits::default() };
+    let daemon = Running::with(limits, 2);
+    let output = run(&daemon.socket, &["--json", "demote", "moodle-a"]);
+    assert_eq!((code(&output), &json(&output)["error"]["kind"]), (5, &"timed_out".into()));
+}
+
+#[test]
+fn events_are_the_last_and_with_follow_those_to_come() {
+    let daemon = Running::start();
+    daemon.happens("moodle-a", took_over());
+    daemon.happens("moodle-b", took_over());
+    let output = run(&daemon.socket, &["events", "-n", "1"]);
+    assert_eq!(stdout(&output).lines().count(), 1);
+    assert!(stdout(&output).contains("moodle-b ipv4: backup → active"), "{output:?}");
+
+    let mut follow = vrrpctl(&daemon.socket, &["--json", "events", "-n", "1", "--follow"]);
+    let mut follow = follow.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next()["events"][0]["seq"], 2);
+    daemon.happens("moodle-a", took_over());
+    let document = next();
+    assert_eq!(document["events"][0]["seq"], 3);
+    assert_conforms("events", &document);
+    drop(daemon);
+    assert_eq!(follow.wait().unwrap().code(), Some(1), "the daemon ended, and that is told");
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_failure() {
+    let daemon = Running::start();
+    daemon.happens("moodle-a", took_over());
+    for arguments in [&["status"][..], &["--json", "show", "moodle-a"], &["events", "--follow"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = vrrpctl(&daemon.socket, arguments).stdout(writer).output().unwrap();
+        assert_eq!((code(&output), &*stderr(&output)), (0, ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_refusal_is_told_by_the_code_even_if_nobody_reads() {
+    let daemon = Running::start();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = vrrpctl(&daemon.socket, &["demote", "lonely"]).stdout(writer).output().unwrap();
+    assert_eq!(code(&output), 4);
+}
+
+#[test]
+fn check_needs_no_daemon_and_names_every_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let nowhere = directory.path().join("nowhere.sock");
+    let file = directory.path().join("vrrpd.toml");
+    let path = file.to_str().unwrap();
+
+    let good = "[[virtual_router]]\nname = \"a\"\ninterface = \"eth0\"\nvrid = 51\naddresses = [\"192.0.2.50/24\"]\n";
+    std::fs::write(&file, good).unwrap();
+    let output = run(&nowhere, &["check", path]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    assert!(stdout(&output).contains(": valid"), "{output:?}");
+    let output = run(&nowhere, &["--json", "check", path]);
+    assert_conforms("check", &json(&output));
+    assert_eq!(json(&output)["valid"], true);
+
+    std::fs::write(&file, good.replace("51", "0").replace("interface", "interfaec")).unwrap();
+    let output = run(&nowhere, &["--json", "check", path]);
+    assert_eq!(code(&output), 2);
+    assert_conforms("check", &json(&output));
+    assert_eq!(json(&output)["valid"], false);
+    let lines: Vec<_> =
+        json(&output)["errors"].as_array().unwrap().iter().map(|e| e["line"].clone()).collect();
+    assert!(lines.contains(&3.into()) && lines.contains(&4.into()), "{output:?}");
+    let output = run(&nowhere, &["check", path]);
+    assert_eq!(code(&output), 2);
+    assert!(stdout(&output).contains(&format!("{path}:3:")), "{output:?}");
+
+    let output = run(&nowhere, &["--json", "check", "/nowhere/vrrpd.toml"]);
+    assert_eq!(code(&output), 1);
+    assert_conforms("error", &json(&output));
+    assert!(stderr(&output).contains("/nowhere/vrrpd.toml"), "{output:?}");
+}

@@ -1,0 +1,313 @@
+//! Documents against their schemas, and what people see of them.
+
+use crate::rig::schema::{assert_conforms, violations};
+use crate::rig::{event, published, took_over};
+use serde::Serialize;
+use serde_json::Value;
+use std::time::Duration;
+use vrrpd::control::message::{
+    DemoteDoc, DemoteResultDoc, DemotedDoc, EventsDoc, PromoteDoc, PromoteResultDoc, ShowDoc, StatusDoc,
+    VERSION,
+};
+use vrrpd::control::render::{self, Width};
+use vrrpd::protocol::{Demotion, EventKind, HookKind, HookOutcome, LastResort, StateName, Until};
+use vrrpd::telemetry::{EventDoc, EventLog};
+
+fn status() -> StatusDoc {
+    let published = published();
+    published.status(&published.snapshot.routers)
+}
+
+fn events() -> Vec<EventDoc> {
+    let log = EventLog::new();
+    log.push("2026-11-22T09:56:48.123Z".parse().unwrap(), event("moodle-a", took_over()));
+    let restored = EventKind::AddressesRestored { count: 2 };
+    log.push("2026-11-22T09:58:00Z".parse().unwrap(), event("moodle-a", restored));
+    let (hook, state, took) = (HookKind::OnTransition, StateName::Active, Duration::from_micros(73_250));
+    let failed = EventKind::Hook { hook, state, outcome: HookOutcome::Failed("exit code 1".into()), took };
+    log.push("2026-11-22T09:58:01Z".parse().unwrap(), event("moodle-a", failed));
+    log.last(10).iter().map(|record| EventDoc::new(record)).collect()
+}
+
+fn show() -> ShowDoc {
+    let mut published = published();
+    let router = published.snapshot.routers.iter_mut().find(|r| r.spec.name.as_str() == "moodle-a").unwrap();
+    router.demoted = Some(Demotion {
+        since: "2026-11-22T09:59:59.000Z".into(),
+        until: Some(Until { at: crate::rig::seconds(2799), text: "2026-11-22T10:29:59.000Z".into() }),
+        last_resort: LastResort::Yes,
+        reason: "kernel update".into(),
+        by: "alice".into(),
+    });
+    router.handing_over = true;
+    published.show(published.router("moodle-a").unwrap(), events())
+}
+
+fn demoted(until: Option<&str>, reason: &str) -> DemotedDoc {
+    DemotedDoc {
+        since: "2026-11-22T10:00:00.000Z".into(),
+        until: until.map(str::to_owned),
+        reason: reason.into(),
+        by: "alice".into(),
+        last_resort: false,
+    }
+}
+
+fn demote(outcomes: &[(&str, &str, &str)]) -> DemoteDoc {
+    let result = |(name, family, outcome): &(&str, &str, &str)| DemoteResultDoc {
+        name: (*name).to_owned().into(),
+        family: (*family).to_owned().into(),
+        outcome: (*outcome).to_owned().into(),
+        taken_over_by: (*outcome == "handed_over").then(|| match *family {
+            "ipv4" => "192.0.2.11".parse().unwrap(),
+            _ => "fe80::11".parse().unwrap(),
+        }),
+        handover_ms: (*outcome == "handed_over").then_some(18.3),
+        waited_ms: matches!(*outcome, "refused" | "forced" | "last_resort").then_some(1609.0),
+        replaced: None,
+    };
+    DemoteDoc {
+        version: VERSION,
+        node: "frontend-0".into(),
+        demotion: demoted(None, "kernel update"),
+        persisted: true,
+        warning: None,
+        results: outcomes.iter().map(result).collect(),
+    }
+}
+
+fn json<T: Serialize>(document: &T) -> Value {
+    serde_json::to_value(document).unwrap()
+}
+
+#[test]
+fn documents_conform_to_their_schemas_and_read_back() {
+    assert_conforms("status", &json(&status()));
+    assert_conforms("show", &json(&show()));
+    assert_conforms("demote", &json(&demote(&[("a", "ipv4", "handed_over"), ("b", "ipv6", "refused")])));
+    let events = EventsDoc { version: VERSION, node: "n".into(), lost: 3, events: events() };
+    assert_conforms("events", &json(&events));
+    assert_eq!(json(&serde_json::from_value::<StatusDoc>(json(&status())).unwrap()), json(&status()));
+    assert_eq!(json(&serde_json::from_value::<ShowDoc>(json(&show())).unwrap()), json(&show()));
+    assert_eq!(serde_json::from_value::<EventsDoc>(json(&events)).unwrap(), events);
+}
+
+#[test]
+fn the_schema_test_can_fail() {
+    let mut undocumented = json(&status());
+    undocumented["virtual_routers"][0]["colour"] = "red".into();
+    assert_eq!(violations("status", &undocumented).len(), 1);
+    let mut unknown_state = json(&status());
+    unknown_state["virtual_routers"][1]["state"] = "master".into();
+    assert_eq!(violations("status", &unknown_state).len(), 1);
+    let mut incomplete = json(&status());
+    incomplete["virtual_routers"][2].as_object_mut().unwrap().remove("cause");
+    assert_eq!(violations("status", &incomplete).len(), 1);
+    let mut local_time = json(&status());
+    local_time["time"] = "2026-11-22T10:00:00+01:00".into();
+    assert_eq!(violations("status", &local_time).len(), 1);
+}
+
+#[test]
+fn the_status_document_is_the_contract() {
+    let document = json(&status());
+    assert_eq!(document["version"], 1);
+    assert_eq!(document["time"], "2026-11-22T10:00:00.123Z");
+    let routers = document["virtual_routers"].as_array().unwrap();
+    let order: Vec<_> = routers.iter().map(|r| format!("{}/{}", r["name"], r["family"])).collect();
+    assert_eq!(
+        order.join(" ").replace('"', ""),
+        "broken/ipv4 lonely/ipv4 moodle-a/ipv4 moodle-a/ipv6 moodle-b/ipv4"
+    );
+    let a = &routers[2];
+    assert_eq!(a["priority"], serde_json::json!({ "configured": 150, "effective": 90 }));
+    assert_eq!(a["active"], serde_json::json!({ "address": "192.0.2.10", "local": true }));
+    assert_eq!(a["addresses"], serde_json::json!(["192.0.2.50/24", "192.0.2.51/24"]));
+    assert_eq!(a["since"], "2026-11-22T09:56:48.123Z", "192 s before");
+    assert_eq!((&a["demoted"], &a["faults"]), (&Value::Null, &serde_json::json!([])));
+    assert_eq!(a["counters"]["checksum_errors"], 3, "reasons are counters");
+    assert_eq!(a["counters"]["address_list_errors"], 2, "the protocol's counter has both kinds");
+    assert_eq!(a["counters"]["ip_ttl_errors"], 0, "what never happened is there");
+    assert_eq!(routers[0]["faults"], serde_json::json!(["interface eth1 no carrier", "check nginx"]));
+    assert_eq!(routers[1]["priority"]["configured"], 255, "the owner");
+}
+
+#[test]
+fn the_status_table_is_unlimited_for_programs() {
+    insta::assert_snapshot!(render::status(&status(), Width::Unlimited));
+}
+
+#[test]
+fn the_status_table_fits_a_terminal() {
+    let table = render::status(&status(), Width::Columns(80));
+    for line in table.lines() {
+        assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn long_values_are_shortened_and_never_the_state() {
+    let mut document = status();
+    document.virtual_routers.truncate(3);
+    document.virtual_routers[0].name = "a-very-long-name-of-a-virtual-router-0".into();
+    document.virtual_routers[1].name = "a-very-long-name-of-a-virtual-router-1".into();
+    document.virtual_routers[2].why = "demoted: \u{1b}[31mthe whole rack is moved to another room".into();
+    insta::assert_snapshot!(render::status(&document, Width::Columns(80)));
+}
+
+#[test]
+fn no_router_is_said_in_words() {
+    let empty = StatusDoc { virtual_routers: vec![], ..status() };
+    assert_eq!(render::status(&empty, Width::Columns(80)), "No virtual router is configured.\n");
+    assert_eq!(render::demote(&demote(&[])), "No virtual router is configured.\n");
+}
+
+#[test]
+fn the_page_of_a_router_shows_everything() {
+    insta::assert_snapshot!(render::show(&show()));
+}
+
+#[test]
+fn a_demotion_is_told_in_one_sentence_a_router() {
+    let document = demote(&[
+        ("moodle-a", "ipv4", "handed_over"),
+        ("moodle-b", "ipv4", "was_backup"),
+        ("both", "ipv4", "handed_over"),
+        ("both", "ipv6", "handed_over"),
+        ("lonely", "ipv4", "refused"),
+        ("forced", "ipv4", "forced"),
+        ("again", "ipv4", "already_demoted"),
+        ("last", "ipv4", "last_resort"),
+        ("mixed", "ipv4", "was_backup"),
+        ("mixed", "ipv6", "refused"),
+        ("newer", "ipv4", "teleported"),
+    ]);
+    insta::assert_snapshot!(render::demote(&document));
+}
+
+#[test]
+fn a_demotion_with_an_end_says_when_it_ends() {
+    let mut document = demote(&[
+        ("moodle-a", "ipv4", "handed_over"),
+        ("moodle-b", "ipv4", "was_backup"),
+        ("again", "ipv4", "already_demoted"),
+        ("last", "ipv4", "last_resort"),
+    ]);
+    document.demotion = demoted(Some("2026-11-22T10:30:00.000Z"), "");
+    insta::assert_snapshot!(render::demote(&document));
+}
+
+#[test]
+fn a_second_demotion_says_what_it_changed() {
+    let tomorrow = Some("2026-11-23T08:00:00.000Z");
+    let first = demoted(None, "kernel update");
+    let last_resort = DemotedDoc { last_resort: true, ..first.clone() };
+    let cases = [
+        (first.clone(), first.clone(), "nothing changed."),
+        (first.clone(), demoted(tomorrow, "kernel update"), "it now lasts until 2026-11-23 08:00 UTC."),
+        (demoted(tomorrow, "kernel update"), first.clone(), "it now lasts until it is promoted."),
+        (first.clone(), demoted(None, "a disk"), "its reason is now: a disk (was: kernel update)."),
+        (demoted(None, ""), first.clone(), "its reason is now: kernel update."),
+        (first.clone(), demoted(None, ""), "its reason is gone (was: kernel update)."),
+        (first.clone(), last_resort.clone(), "it serves as the last resort now."),
+        (last_resort, first, "it is no last resort any more."),
+    ];
+    for (before, now, words) in cases {
+        let mut document = demote(&[("web", "ipv4", "already_demoted")]);
+        document.results[0].replaced = Some(before);
+        document.demotion = now;
+        assert_conforms("demote", &json(&document));
+        assert_eq!(render::demote(&document), format!("web: was demoted already; {words}\n"));
+    }
+}
+
+#[test]
+fn the_status_tells_why_until_when_and_how_a_router_is_demoted() {
+    let until = |text: &str| Some(Until { at: crate::rig::seconds(2000), text: text.into() });
+    for (reason, until, last_resort, why) in [
+        ("", None, LastResort::No, "demoted"),
+        ("kernel update", None, LastResort::No, "demoted: kernel update"),
+        ("a disk", until("2026-11-22T12:34:56.789Z"), LastResort::No, "demoted: a disk, until 12:34 UTC"),
+        (
+            "",
+            until("2026-11-23T01:02:03.000Z"),
+            LastResort::Yes,
+            "demoted: until 2026-11-23 01:02 UTC, last resort",
+        ),
+    ] {
+        let mut published = published();
+        published.snapshot.routers.truncate(1);
+        let (since, by) = ("2026-11-22T09:59:59.000Z".into(), "alice".into());
+        let demotion = Demotion { since, until, last_resort, reason: reason.into(), by };
+        published.snapshot.routers[0].demoted = Some(demotion);
+        assert_eq!(published.status(&published.snapshot.routers).virtual_routers[0].why, why);
+    }
+}
+
+#[test]
+fn a_promotion_is_told_in_one_sentence_a_router() {
+    let result = |name: &'static str, outcome: &'static str| PromoteResultDoc {
+        name: name.into(),
+        outcome: outcome.into(),
+    };
+    let results = vec![result("moodle-a", "promoted"), result("moodle-b", "was_not_demoted")];
+    let node = "frontend-0".into();
+    let document = PromoteDoc { version: VERSION, node, persisted: true, warning: None, results };
+    assert_conforms("promote", &json(&document));
+    insta::assert_snapshot!(render::promote(&document));
+}
+
+#[test]
+fn events_are_lines() {
+    let document = EventsDoc { version: VERSION, node: "frontend-0".into(), lost: 3, events: events() };
+    insta::assert_snapshot!(render::events(&document));
+}
+
+/// The names in `(a: int, b: (…))` that follows `heading` in our interface's definition.
+fn defined(heading: &str) -> Vec<String> {
+    let code = |line: &'static str| line.split('#').next().unwrap_or_default();
+    let text: Vec<_> = vrrpd::control::INTERFACE_DESCRIPTION.lines().map(code).collect();
+    let text = text.join(" ");
+    let (_, rest) = text.split_once(heading).unwrap_or_else(|| panic!("{heading} is not defined"));
+    let rest = if heading.starts_with("method") { rest.split_once("->").unwrap().1 } else { rest };
+    let (_, rest) = rest.split_once('(').unwrap();
+    let (fields, _) = rest.split_once(')').unwrap();
+    let mut names: Vec<_> =
+        fields.split(',').map(|field| field.split_once(':').unwrap().0.trim().to_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_interface_definition_and_the_schemas_name_the_same_fields() {
+    for (heading, schema, pointer) in [
+        ("method Status(", "status", ""),
+        ("type VirtualRouter ", "status", "/$defs/virtual_router"),
+        ("type Priority ", "status", "/$defs/priority"),
+        ("type Active ", "status", "/$defs/active"),
+        ("type Demoted ", "status", "/$defs/demoted"),
+        ("method Show(", "show", ""),
+        ("type Configuration ", "show", "/properties/configuration"),
+        ("type Announce ", "show", "/properties/configuration/properties/announce"),
+        ("type Track ", "show", "/$defs/track"),
+        ("type Instance ", "show", "/$defs/instance"),
+        ("type Timers ", "show", "/$defs/instance/properties/timers"),
+        ("type Peer ", "show", "/$defs/peer"),
+        ("type Unattributed ", "show", "/$defs/unattributed"),
+        ("type Event ", "show", "/$defs/event"),
+        ("type Event ", "events", "/$defs/event"),
+        ("method Events(", "events", ""),
+        ("method Demote(", "demote", ""),
+        ("type DemoteResult ", "demote", "/$defs/result"),
+        ("method Promote(", "promote", ""),
+        ("type PromoteResult ", "promote", "/$defs/result"),
+    ] {
+        let path = format!("{}/docs/json-schema/{schema}.schema.json", env!("CARGO_MANIFEST_DIR"));
+        let root: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let properties = root.pointer(&format!("{pointer}/properties")).unwrap().as_object().unwrap();
+        let mut documented: Vec<_> = properties.keys().cloned().collect();
+        documented.sort();
+        assert_eq!(defined(heading), documented, "{heading} and {schema}.schema.json{pointer}");
+    }
+}

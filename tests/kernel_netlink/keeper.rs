@@ -1,0 +1,285 @@
+//! The keeper: start, owning, releasing, and what becomes of an interface.
+
+use crate::host::{Agent, ETH0, Host, key};
+use crate::support::{SOON, wait_for};
+use vrrpd::kernel::keeper::{Command, KeeperEvent, frame_announcer};
+use vrrpd::kernel::ownership::Holding::Contender;
+use vrrpd::kernel::ownership::Operation;
+use vrrpd::types::Family::{Ipv4, Ipv6};
+
+const NOTHING: [String; 0] = [];
+
+#[test]
+fn what_a_previous_run_left_behind_is_removed_at_start_wherever_it_is() {
+    let host = Host::new();
+    host.ns.ip("link add spare type veth\nlink set spare up\naddress add 203.0.113.1/24 dev spare");
+    let left = [(ETH0, "192.0.2.50/24"), (ETH0, "2001:db8::50/64"), ("spare", "203.0.113.50/24")];
+    let adds = left.map(|(on, net)| Operation::Add { index: host.index(on), net: net.parse().unwrap() });
+    host.netlink().apply(&adds).unwrap();
+    assert_eq!(host.ours().len(), 3);
+
+    let agent = Agent::start(&host);
+    let mut told = agent.told_so_far();
+    told.sort_by_key(|event| format!("{event:?}"));
+    let stale = |on: &str, nets: &[&str]| KeeperEvent::StaleRemoved {
+        interface: on.to_owned(),
+        addresses: nets.iter().map(|net| net.parse().unwrap()).collect(),
+    };
+    assert_eq!(
+        told,
+        [stale(ETH0, &["192.0.2.50/24", "2001:db8::50/64"]), stale("spare", &["203.0.113.50/24"])]
+    );
+    assert_eq!(host.ours(), NOTHING);
+    assert_eq!(host.foreign(), ["192.0.2.10/24", "203.0.113.1/24"]);
+}
+
+#[test]
+fn owning_installs_releasing_removes_and_every_newest_epoch_is_answered_once() {
+    let host = Host::new();
+    let agent = Agent::start(&host);
+    let (v4, v6) = (key(Ipv4, 51), key(Ipv6, 51));
+    agent.declare(v4, Contender, &["192.0.2.50/24", "192.0.2.51/24"]);
+    agent.declare(v6, Contender, &["fe80::50/64", "2001:db8::50/64"]);
+    agent.known(&host);
+    agent.own(v4, 1);
+    assert_eq!(host.ours(), ["192.0.2.50/24", "192.0.2.51/24"]);
+    agent.own(v6, 1);
+    assert_eq!(host.ours(), ["192.0.2.50/24", "192.0.2.51/24", "2001:db8::50/64", "fe80::50/64"]);
+    agent.disown(v4, 2);
+    assert_eq!(host.ours(), ["2001:db8::50/64", "fe80::50/64"]);
+    // A stale epoch changes nothing and is not answered.
+    agent.send(Command::Own { key: v4, epoch: 1 });
+    agent.send(Command::Disown { key: v6, epoch: 0 });
+    assert_eq!(agent.told_so_far(), []);
+    assert_eq!(host.ours(), ["2001:db8::50/64", "fe80::50/64"]);
+    agent.disown(v6, 2);
+    assert_eq!(host.ours(), NOTHING);
+    assert_eq!(host.foreign(), ["192.0.2.10/24"]);
+}
+
+/// The first advertisement follows this answer, and it makes the other router drop the address.
+// RFC9568-7.2-4
+#[test]
+fn an_ipv6_address_is_owned_only_when_the_kernel_delivers_to_it() {
+    let host = Host::new();
+    let agent = Agent::start(&host);
+    let v6 = key(Ipv6, 51);
+    agent.declare(v6, Contender, &["fe80::50/64", "2001:db8::50/64"]);
+    agent.known(&host);
+    let mut netlink = host.netlink();
+    let (index, address) = (host.index(ETH0), "2001:db8::50".parse().unwrap());
+    assert!(!netlink.is_delivered(index, address).unwrap());
+    for epoch in [1, 3, 5, 7, 9] {
+        agent.own(v6, epoch);
+        assert!(netlink.is_delivered(index, address).unwrap(), "epoch {epoch}");
+        agent.disown(v6, epoch + 1);
+        assert!(!netlink.is_delivered(index, address).unwrap());
+    }
+}
+
+#[test]
+fn an_address_that_two_routers_own_goes_with_the_last_of_them() {
+    let host = Host::new();
+    let agent = Agent::start(&host);
+    let (one, other) = (key(Ipv4, 51), key(Ipv4, 52));
+    agent.declare(one, Contender, &["192.0.2.50/24"]);
+    agent.declare(other, Contender, &["192.0.2.50/24", "192.0.2.52/24"]);
+    agent.known(&host);
+    agent.own(one, 1);
+    agent.own(other, 1);
+    assert_eq!(host.ours(), ["192.0.2.50/24", "192.0.2.52/24"]);
+    agent.disown(one, 2);
+    assert_eq!(host.ours(), ["192.0.2.50/24", "192.0.2.52/24"]);
+    agent.disown(other, 2);
+    assert_eq!(host.ours(), NOTHING);
+    assert_eq!(agent.told_so_far(), []);
+}
+
+#[test]
+fn a_reload_that_changes_addresses_changes_what_is_installed() {
+    let host = Host::new();
+    let agent = Agent::start(&host);
+    let v4 = key(Ipv4, 51);
+    agent.declare(v4, Contender, &["192.0.2.50/32", "192.0.2.51/24"]);
+    agent.known(&host);
+    agent.own(v4, 1);
+    agent.declare(v4, Contender, &["192.0.2.50/24", "192.0.2.52/24"]);
+    assert_eq!(agent.told_so_far(), []);
+    assert_eq!(host.ours(), ["192.0.2.50/24", "192.0.2.52/24"]);
+    agent.send(Command::Forget { key: v4 });
+    assert_eq!(agent.told_so_far(), []);
+    assert_eq!(host.ours(), NOTHING);
+}
+
+// RFC9568-8.2.2-2
+#[test]
+fn only_what_is_held_is_announced() {
+    let host = Host::new();
+    let agent = Agent::start(&host);
+    let v4 = key(Ipv4, 51);
+    agent.declare(v4, Contender, &["192.0.2.51/24", "192.0.2.50/24"]);
+    agent.known(&host);
+    agent.send(Command::Announce { key: v4, rounds: 5 });
+    assert_eq!(agent.told_so_far(), []);
+    assert_eq!(*agent.announced.lock().unwrap(), []);
+    agent.send(Command::Own { key: v4, epoch: 1 });
+    agent.send(Command::Announce { key: v4, rounds: 5 });
+    agent.told_so_far();
+    agent.send(Command::Disown { key: v4, epoch: 2 });
+    agent.send(Command::Announce { key: v4, rounds: 5 });
+    agent.told_so_far();
+    let announced = agent.announced.lock().unwrap();
+    assert_eq!(announced.len(), 1, "{announced:?}");
+    assert_eq!(announced[0].index, host.index(ETH0));
+    assert_eq!(announced[0].rounds, 5);
+    let expected: [std::net::IpAddr; 2] = ["192.0.2.51".parse().unwrap(), "192.0.2.50".parse().unwrap()];
+    assert_eq!(announced[0].addresses, expected, "in the configured order");
+    let shown = host.ns.run("ip", &["-o", "link", "show", ETH0]);
+    assert!(shown.contains(&format!("link/ether {} ", announced[0].mac)), "{shown}");
+}
+
+#[test]
+fn an_announcement_tells_the_neighbours_where_an_address_is() {
+    let host = Host::new();
+    host.far.ip("address add 192.0.2.99/24 dev eth0\naddress add 2001:db8::99/64 dev eth0 nodad");
+    host.far.ip("neighbour add 192.0.2.50 lladdr 02:00:00:00:00:99 dev eth0 nud stale");
+    host.far.ip("neighbour add 2001:db8::50 lladdr 02:00:00:00:00:99 dev eth0 nud stale");
+    let agent = Agent::start_with(&host, frame_announcer());
+    let (v4, v6) = (key(Ipv4, 51), key(Ipv6, 51));
+    agent.declare(v4, Contender, &["192.0.2.50/24"]);
+    agent.declare(v6, Contender, &["2001:db8::50/64"]);
+    agent.known(&host);
+    for key in [v4, v6] {
+        agent.own(key, 1);
+        agent.send(Command::Announce { key, rounds: 1 });
+    }
+    wait_for(SOON, "the neighbour knows where the addresses are", || {
+        let known = host.far.run("ip", &["neighbour", "show", "dev", ETH0]);
+        known.contains("192.0.2.50") && known.contains("2001:db8::50") && !known.contains("02:00:00:00:00:99")
+    });
+    assert_eq!(agent.told_so_far(), []);
+}
+
+#[test]
+fn without_its_interface_owning_fails_and_releasing_succeeds() {
+    let host = Host::new();
+    let agent = Agent::start(&host);
+    agent.known(&host);
+    host.ns.ip("link delete eth0");
+    agent.gone();
+    let v4 = key(Ipv4, 51);
+    agent.declare(v4, Contender, &["192.0.2.50/24"]);
+    agent.send(Command::Own { key: v4, epoch: 1 });
+    let outcome = Err("interface eth0 does not exist".to_owned());
+    agent.wait_event(&KeeperEvent::Owned { key: v4, epoch: 1, outcome });
+    agent.disown(v4, 2);
+    let nobody = key(Ipv4, 52);
+    agent.send(Command::Own { key: nobody, epoch: 1 });
+    let outcome = Err("eth0/52/ipv4 is not declared".to_owned());
+    agent.wait_event(&KeeperEvent::Owned { key: nobody, epoch: 1, outcome });
+}
+
+#[test]
+fn ipv6_addresses_that_went_with_the_link_come_back_and_nobody_is_blamed() {
+    let host = Host::new();
+    let agent = Agent::start(&host);
+    let v6 = key(Ipv6, 51);
+    agent.declare(v6, Contender, &["fe80::50/64", "2001:db8::50/64"]);
+    agent.known(&host);
+    agent.own(v6, 1);
+    host.ns.ip("link set eth0 down");
+    host.ns.ip("link set eth0 up");
+    agent.wait("the addresses are back", |event| match event {
+        KeeperEvent::Reinstalled { key, .. } if *key == v6 => Some(()),
+        KeeperEvent::Restored { .. } => panic!("{event:?}"),
+        _ => None,
+    });
+    wait_for(SOON, "both addresses", || host.ours() == ["2001:db8::50/64", "fe80::50/64"]);
+    let routes = host.ns.run("ip", &["-6", "route", "show", "2001:db8::/64", "dev", ETH0]);
+    assert!(routes.contains("2001:db8::/64"), "{routes}");
+}
+
+#[test]
+fn addresses_follow_an_interface_that_is_deleted_and_created_again() {
+    let host = Host::new();
+    let agent = Agent::start(&host);
+    let (v4, v6) = (key(Ipv4, 51), key(Ipv6, 51));
+    agent.declare(v4, Contender, &["192.0.2.50/24"]);
+    agent.declare(v6, Contender, &["2001:db8::50/64"]);
+    agent.known(&host);
+    agent.own(v4, 1);
+    agent.own(v6, 1);
+    host.ns.ip("link delete eth0");
+    host.plug_in();
+    for key in [v4, v6] {
+        agent.wait_event(&KeeperEvent::Reinstalled { key, count: 1 });
+    }
+    assert_eq!(host.ours(), ["192.0.2.50/24", "2001:db8::50/64"]);
+    agent.disown(v4, 2);
+    agent.disown(v6, 2);
+    assert_eq!(host.ours(), NOTHING);
+}
+
+#[test]
+fn addresses_do_not_follow_an_interface_that_is_renamed() {
+    let host = Host::new();
+    let agent = Agent::start(&host);
+    let v4 = key(Ipv4, 51);
+    agent.declare(v4, Contender, &["192.0.2.50/24"]);
+    agent.known(&host);
+    agent.own(v4, 1);
+    host.ns.ip("link set eth0 name lan0");
+    wait_for(SOON, "lan0 holds nothing of ours", || host.ours() == NOTHING);
+    host.ns.ip("link set lan0 name eth0");
+    agent.wait("back on eth0", |event| match event {
+        KeeperEvent::Reinstalled { .. } | KeeperEvent::Restored { .. } => Some(()),
+        _ => None,
+    });
+    assert_eq!(host.ours(), ["192.0.2.50/24"]);
+}
+
+#[test]
+fn stopping_removes_everything_and_says_so() {
+    let host = Host::new();
+    let agent = Agent::start(&host);
+    let (v4, v6) = (key(Ipv4, 51), key(Ipv6, 51));
+    agent.declare(v4, Contender, &["192.0.2.50/24"]);
+    agent.declare(v6, Contender, &["2001:db8::50/64"]);
+    agent.known(&host);
+    agent.own(v4, 1);
+    agent.own(v6, 1);
+    agent.send(Command::Stop);
+    agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
+    assert_eq!(host.ours(), NOTHING);
+    assert_eq!(host.foreign(), ["192.0.2.10/24"]);
+}
+
+#[test]
+fn a_keeper_that_is_dropped_leaves_nothing_behind() {
+    let host = Host::new();
+    let agent = Agent::start(&host);
+    let v4 = key(Ipv4, 51);
+    agent.declare(v4, Contender, &["192.0.2.50/24"]);
+    agent.known(&host);
+    agent.own(v4, 1);
+    agent.stop();
+    assert_eq!(host.ours(), NOTHING);
+}
+
+#[test]
+fn removing_the_first_address_of_a_subnet_spares_the_others() {
+    let host = Host::new();
+    host.ns.sysctl("ipv4/conf/eth0/promote_secondaries", "0");
+    let agent = Agent::start(&host);
+    let (one, other) = (key(Ipv4, 51), key(Ipv4, 52));
+    agent.declare(one, Contender, &["198.51.100.50/24"]);
+    agent.declare(other, Contender, &["198.51.100.52/24"]);
+    agent.known(&host);
+    agent.own(one, 1);
+    agent.own(other, 1);
+    host.ns.ip("address add 198.51.100.10/24 dev eth0");
+    agent.disown(one, 2);
+    assert_eq!(host.ours(), ["198.51.100.52/24"]);
+    assert_eq!(host.foreign(), ["192.0.2.10/24", "198.51.100.10/24"]);
+    assert_eq!(agent.told_so_far(), []);
+}

@@ -1,0 +1,143 @@
+//! An exhaustive small model: every order of events, to a stated depth, driving the real core.
+//!
+//! The simulation draws orders at random; here none is left out. A state is two or three cores, what
+//! their kernels hold and are asked for, and the packets in the air. From each, every possible next
+//! event is tried: any packet arrives (in any order, so that they overtake one another), is lost or
+//! arrives twice, any kernel answers, any timer that is due fires. Time passes only with timers, and
+//! not past the age that packets, kernels and schedulers are allowed.
+//!
+//! States that were met before are not explored again: equal is what prints equal, counters
+//! included, which keeps some states apart that behave alike but never merges two that do not.
+//!
+//! The depths are for an unoptimised build; `MODEL_DEEPER=4 cargo test --release --test model` adds to each.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+
+mod space;
+mod step;
+
+use space::{Limits, Outcome, explore};
+use step::{Fleet, Node};
+use vrrpd::types::{Family, Preempt};
+
+const V4: &[Family] = &[Family::Ipv4];
+const BOTH: &[Family] = &[Family::Ipv4, Family::Ipv6];
+
+fn contender(priority: u8) -> Node {
+    Node { priority, preempt: Preempt::Allow, v4: priority, v6: 1 }
+}
+
+/// Equal routers whose addresses rank them differently in each family.
+fn equals() -> Vec<Node> {
+    let node = |v4, v6| Node { priority: 100, preempt: Preempt::Allow, v4, v6 };
+    vec![node(1, 3), node(2, 2), node(3, 1)]
+}
+
+fn deep(depth: usize) -> usize {
+    let deeper = std::env::var("MODEL_DEEPER").ok().and_then(|more| more.parse::<usize>().ok());
+    depth + deeper.unwrap_or(0)
+}
+
+#[track_caller]
+fn report(what: &str, outcome: &Outcome) {
+    println!("{what}: {} states, {} of them at the last step", outcome.states, outcome.leaves);
+}
+
+/// From nobody, over a LAN that loses, repeats and reorders: whatever happened, one router serves
+/// when the LAN is healthy again.
+#[test]
+fn every_start_of_two_routers_ends_with_one_active() {
+    let limits = Limits { depth: deep(18), losses: 3, duplicates: 1, ..Limits::HEALTHY };
+    for nodes in [vec![contender(200), contender(100)], equals()[..2].to_vec()] {
+        let outcome = explore(&Fleet::started(V4, &nodes), limits, |_| Ok(()));
+        report("start of two, one family", &outcome);
+        assert!(outcome.states > 50, "{outcome:?}");
+    }
+}
+
+#[test]
+fn every_start_of_two_routers_of_both_families_ends_with_one_active() {
+    let limits = Limits { depth: deep(12), losses: 2, duplicates: 0, ..Limits::HEALTHY };
+    let outcome = explore(&Fleet::started(BOTH, &equals()[..2]), limits, |_| Ok(()));
+    report("start of two, both families", &outcome);
+    assert!(outcome.states > 50, "{outcome:?}");
+}
+
+/// No order of packets, kernels and timers leaves the addresses without a holder.
+#[test]
+fn every_demotion_of_the_active_keeps_the_addresses_held() {
+    let limits = Limits { depth: deep(40), ..Limits::HEALTHY };
+    for nodes in [vec![contender(200), contender(100)], equals()[..2].to_vec()] {
+        let mut fleet = Fleet::settled(V4, &nodes);
+        let active = fleet.active().unwrap();
+        fleet.demote(active).unwrap();
+        let outcome = explore(&fleet, limits, Fleet::is_held);
+        report("demotion, one family", &outcome);
+        assert!(outcome.states > 50, "{outcome:?}");
+    }
+}
+
+#[test]
+fn every_demotion_of_both_families_keeps_the_addresses_held() {
+    let limits = Limits { depth: deep(24), ..Limits::HEALTHY };
+    let mut fleet = Fleet::settled(BOTH, &[contender(200), contender(100)]);
+    fleet.demote(0).unwrap();
+    let outcome = explore(&fleet, limits, Fleet::is_held);
+    report("demotion, both families", &outcome);
+    assert!(outcome.states > 50, "{outcome:?}");
+}
+
+/// The takers are equal: both take over, and one yields, before or after the leaver lets go.
+#[test]
+fn every_demotion_with_two_equal_takers_keeps_the_addresses_held() {
+    let limits = Limits { depth: deep(24), ..Limits::HEALTHY };
+    let mut fleet = Fleet::settled(V4, &equals());
+    let active = fleet.active().unwrap();
+    fleet.demote(active).unwrap();
+    let outcome = explore(&fleet, limits, Fleet::is_held);
+    report("demotion, two equal takers", &outcome);
+    assert!(outcome.states > 50, "{outcome:?}");
+}
+
+#[test]
+fn two_demotions_at_once_keep_the_addresses_held_in_every_order() {
+    let limits = Limits { depth: deep(30), ..Limits::HEALTHY };
+    let mut fleet = Fleet::settled(V4, &[contender(200), contender(100)]);
+    fleet.demote_later(1);
+    fleet.demote(0).unwrap();
+    let outcome = explore(&fleet, limits, Fleet::is_held);
+    report("two demotions", &outcome);
+    assert!(outcome.states > 50, "{outcome:?}");
+}
+
+#[test]
+fn a_demotion_keeps_the_addresses_held_whichever_packets_are_lost() {
+    let limits = Limits { depth: deep(24), losses: 3, ..Limits::HEALTHY };
+    let mut fleet = Fleet::settled(V4, &[contender(200), contender(100)]);
+    fleet.demote(0).unwrap();
+    let outcome = explore(&fleet, limits, Fleet::is_held);
+    report("demotion, three losses", &outcome);
+    assert!(outcome.states > 50, "{outcome:?}");
+}
+
+#[test]
+fn a_demotion_of_both_families_keeps_the_addresses_held_whichever_packets_are_lost() {
+    let limits = Limits { depth: deep(12), losses: 2, duplicates: 1, ..Limits::HEALTHY };
+    let mut fleet = Fleet::settled(BOTH, &[contender(200), contender(100)]);
+    fleet.demote(0).unwrap();
+    let outcome = explore(&fleet, limits, Fleet::is_held);
+    report("demotion, both families, two losses", &outcome);
+    assert!(outcome.states > 1_000, "{outcome:?}");
+}
+
+/// Addresses rank the takers differently in each family: nobody may yield to everybody.
+#[test]
+fn every_demotion_with_two_equal_takers_of_both_families_keeps_the_addresses_held() {
+    let limits = Limits { depth: deep(6), ..Limits::HEALTHY };
+    let mut fleet = Fleet::settled(BOTH, &equals());
+    let active = fleet.active().unwrap();
+    fleet.demote(active).unwrap();
+    let outcome = explore(&fleet, limits, Fleet::is_held);
+    report("demotion, two equal takers of both families", &outcome);
+    assert!(outcome.states > 500, "{outcome:?}");
+}

@@ -1,0 +1,341 @@
+//! The state of the model, and one step of it.
+
+use crate::space::Limits;
+use std::collections::VecDeque;
+use std::time::Duration;
+use vrrpd::protocol::{
+    Command, CommandId, Demotion, Effect, Effects, Force, Input, LastResort, Owned, StateName, VrrpRouter,
+};
+use vrrpd::sim::node::{self, Host, NodeSetup, interface, key, name, virtual_addresses};
+use vrrpd::sim::packet::Packet;
+use vrrpd::types::{Family, MonoTime, Preempt, Priority, Role, VrKey};
+use vrrpd::wire::Draft;
+
+/// One router of the model.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Node {
+    pub(crate) priority: u8,
+    pub(crate) preempt: Preempt,
+    pub(crate) v4: u8,
+    pub(crate) v6: u16,
+}
+
+/// What was asked of a kernel and is not done.
+#[derive(Debug, Clone)]
+struct Request {
+    key: VrKey,
+    epoch: u64,
+    hold: bool,
+    asked: MonoTime,
+}
+
+#[derive(Debug, Clone)]
+struct Seat {
+    core: VrrpRouter,
+    requests: VecDeque<Request>,
+    held: Vec<VrKey>,
+    epochs: Vec<(VrKey, u64, bool)>,
+}
+
+/// A packet in the air.
+#[derive(Debug, Clone)]
+struct Flight {
+    to: usize,
+    sent: MonoTime,
+    packet: Packet,
+}
+
+/// Everything.
+#[derive(Debug, Clone)]
+pub(crate) struct Fleet {
+    pub(crate) now: MonoTime,
+    families: Vec<Family>,
+    seats: Vec<Seat>,
+    air: Vec<Flight>,
+    /// Demotions that an operator has asked for, and that have not arrived.
+    orders: Vec<usize>,
+    pub(crate) losses: u8,
+    pub(crate) duplicates: u8,
+}
+
+/// What may happen next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    Arrives(usize),
+    Lost(usize),
+    Duplicated(usize),
+    KernelAnswers(usize),
+    TimerFires(usize),
+    Ordered(usize),
+}
+
+pub(crate) type Verdict = Result<(), String>;
+
+impl Fleet {
+    /// All of them have just been configured.
+    pub(crate) fn started(families: &[Family], nodes: &[Node]) -> Self {
+        let seat = || Seat {
+            core: VrrpRouter::new(),
+            requests: VecDeque::new(),
+            held: Vec::new(),
+            epochs: Vec::new(),
+        };
+        let mut fleet = Self {
+            now: MonoTime::from_nanos(1),
+            families: families.to_vec(),
+            seats: nodes.iter().map(|_| seat()).collect(),
+            air: Vec::new(),
+            orders: Vec::new(),
+            losses: 0,
+            duplicates: 0,
+        };
+        for (at, of) in nodes.iter().enumerate() {
+            let role = Role::Contender { priority: Priority::new(of.priority).unwrap(), preempt: of.preempt };
+            let setup = NodeSetup::new(Host { v4: of.v4, v6: of.v6 }, role);
+            let node = node::Node::new(setup, families);
+            fleet.feed(at, Input::Configure(vec![node.spec().clone()])).unwrap();
+            fleet.feed(at, Input::Link(interface(), Some(node.link().clone()))).unwrap();
+        }
+        fleet
+    }
+
+    /// They run, and have agreed.
+    pub(crate) fn settled(families: &[Family], nodes: &[Node]) -> Self {
+        let mut fleet = Self::started(families, nodes);
+        fleet.rest(Duration::from_secs(20)).unwrap();
+        fleet.at_rest().unwrap();
+        fleet
+    }
+
+    pub(crate) fn active(&self) -> Option<usize> {
+        (0..self.seats.len()).find(|at| self.is_active(*at))
+    }
+
+    pub(crate) fn demote(&mut self, at: usize) -> Verdict {
+        let demotion = Demotion {
+            since: String::new(),
+            until: None,
+            last_resort: LastResort::No,
+            reason: String::new(),
+            by: String::new(),
+        };
+        let command = Command::Demote { router: name(), demotion, force: Force::No };
+        self.feed(at, Input::Operator(CommandId(1), command))
+    }
+
+    /// At any moment from now on.
+    pub(crate) fn demote_later(&mut self, at: usize) {
+        self.orders.push(at);
+    }
+
+    /// Everything that may happen next.
+    pub(crate) fn events(&self, limits: Limits) -> Vec<Event> {
+        let mut events: Vec<Event> = Vec::new();
+        for at in 0..self.air.len() {
+            events.push(Event::Arrives(at));
+            if self.losses < limits.losses {
+                events.push(Event::Lost(at));
+            }
+            if self.duplicates < limits.duplicates {
+                events.push(Event::Duplicated(at));
+            }
+        }
+        let asked = |at: &usize| !self.seats[*at].requests.is_empty();
+        events.extend((0..self.seats.len()).filter(asked).map(Event::KernelAnswers));
+        events.extend((0..self.orders.len()).map(Event::Ordered));
+        let flights = self.air.iter().map(|flight| flight.sent);
+        let requests = self.seats.iter().filter_map(|seat| seat.requests.front()).map(|r| r.asked);
+        let timers = self.seats.iter().filter_map(|seat| seat.core.next_deadline());
+        let latest = flights.chain(requests).chain(timers).min().unwrap_or(self.now) + limits.patience;
+        let fires = |at: &usize| self.seats[*at].core.next_deadline().is_some_and(|due| due <= latest);
+        events.extend((0..self.seats.len()).filter(fires).map(Event::TimerFires));
+        events
+    }
+
+    pub(crate) fn step(&mut self, event: Event) -> Verdict {
+        match event {
+            Event::Arrives(at) => {
+                let flight = self.air.remove(at);
+                self.hear(flight.to, &flight.packet)
+            }
+            Event::Lost(at) => {
+                self.air.remove(at);
+                self.losses += 1;
+                Ok(())
+            }
+            Event::Duplicated(at) => {
+                let flight = self.air[at].clone();
+                self.duplicates += 1;
+                self.hear(flight.to, &flight.packet)
+            }
+            Event::KernelAnswers(at) => self.kernel(at),
+            Event::TimerFires(at) => {
+                let due = self.seats[at].core.next_deadline().unwrap();
+                self.now = self.now.max(due);
+                self.feed(at, Input::Deadline)?;
+                match self.seats[at].core.next_deadline() {
+                    Some(next) if next <= self.now => Err(format!("node {at}: due again at once")),
+                    Some(_) | None => Ok(()),
+                }
+            }
+            Event::Ordered(at) => {
+                let who = self.orders.remove(at);
+                self.demote(who)
+            }
+        }
+    }
+
+    /// Lets everything happen in its natural order on a healthy LAN.
+    pub(crate) fn rest(&mut self, duration: Duration) -> Verdict {
+        let until = self.now + duration;
+        loop {
+            let busy = (0..self.seats.len()).find(|at| !self.seats[*at].requests.is_empty());
+            let timer = self.seats.iter().enumerate();
+            let timer = timer.filter_map(|(at, seat)| seat.core.next_deadline().map(|due| (due, at))).min();
+            let event = match (busy, timer) {
+                _ if !self.air.is_empty() => Event::Arrives(0),
+                (Some(at), _) => Event::KernelAnswers(at),
+                (None, Some((due, at))) if due <= until => Event::TimerFires(at),
+                (None, _) => break,
+            };
+            self.step(event)?;
+        }
+        self.now = until;
+        Ok(())
+    }
+
+    /// One is Active, and it alone holds the addresses.
+    pub(crate) fn at_rest(&self) -> Verdict {
+        let actives: Vec<usize> = (0..self.seats.len()).filter(|at| self.is_active(*at)).collect();
+        let [active] = actives[..] else { return Err(format!("Active: {actives:?}")) };
+        for (at, seat) in self.seats.iter().enumerate() {
+            if seat.held.len() != if at == active { self.families.len() } else { 0 } {
+                return Err(format!("{active} is Active, {at} holds {:?}", seat.held));
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody holds the addresses of every family.
+    pub(crate) fn is_held(&self) -> Verdict {
+        for family in &self.families {
+            if !self.seats.iter().any(|seat| seat.held.contains(&key(*family))) {
+                return Err(format!("nobody holds the addresses of {family}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// An event in this state, in words.
+    pub(crate) fn told(&self, event: Event) -> String {
+        match event {
+            Event::Arrives(at) | Event::Lost(at) | Event::Duplicated(at) => {
+                let Flight { to, packet, .. } = &self.air[at];
+                let said = packet.parse().map(|said| (said.priority.get(), said.interval));
+                format!("{said:?} from {} to node {to}", packet.carrier().source)
+            }
+            Event::KernelAnswers(at) => format!("{:?}", self.seats[at].requests.front()),
+            Event::TimerFires(at) => format!("node {at}, {:?}", self.states(at)),
+            Event::Ordered(at) => format!("node {} is demoted", self.orders[at]),
+        }
+    }
+
+    fn is_active(&self, at: usize) -> bool {
+        let snapshot = self.seats[at].core.snapshot(self.now);
+        snapshot.routers[0].members.iter().any(|member| member.state == StateName::Active)
+    }
+
+    fn hear(&mut self, at: usize, packet: &Packet) -> Verdict {
+        let advertisement = packet.parse().map_err(|reject| format!("{reject:?}"))?;
+        self.feed(at, Input::Heard { interface: interface(), carrier: packet.carrier(), advertisement })
+    }
+
+    fn kernel(&mut self, at: usize) -> Verdict {
+        let seat = &mut self.seats[at];
+        let Some(Request { key, epoch, hold, .. }) = seat.requests.pop_front() else { return Ok(()) };
+        seat.held.retain(|held| *held != key);
+        if hold {
+            seat.held.push(key);
+            seat.held.sort_unstable();
+            return self.feed(at, Input::Owned(Owned { key, epoch, outcome: Ok(()) }));
+        }
+        Ok(())
+    }
+
+    fn feed(&mut self, at: usize, input: Input<'_>) -> Verdict {
+        let before = self.states(at);
+        let mut effects = Effects::new();
+        self.seats[at].core.handle(self.now, input, &mut effects);
+        let after = self.states(at);
+        let active = after.iter().filter(|(_, state)| *state == StateName::Active).count();
+        if active != 0 && active != after.len() {
+            return Err(format!("node {at}: families apart: {after:?}"));
+        }
+        for effect in effects {
+            self.carry_out(at, &before, &after, effect)?;
+        }
+        for (key, state) in after {
+            let wanted = self.seats[at].epochs.iter().any(|(of, _, hold)| *of == key && *hold);
+            if wanted != (state == StateName::Active) {
+                return Err(format!("node {at}: {key} is {state}, wanted: {wanted}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, at: usize, before: &States, after: &States, effect: Effect) -> Verdict {
+        let was = |states: &States, key| states.contains(&(key, StateName::Active));
+        match effect {
+            Effect::Own { key, epoch } => self.request(at, key, epoch, true),
+            Effect::Disown { key, epoch } => self.request(at, key, epoch, false),
+            Effect::Advertise { key, source, priority, interval, checksum } => {
+                // One that yields has the last word, while it still holds the addresses.
+                let wanted = self.seats[at].epochs.iter().any(|(of, _, hold)| *of == key && *hold);
+                let entitled = if priority.is_resignation() {
+                    was(before, key)
+                } else {
+                    was(after, key) || (was(before, key) && wanted)
+                };
+                if !entitled {
+                    return Err(format!("node {at} says {priority} and is {before:?}, then {after:?}"));
+                }
+                let draft = Draft { source, vrid: key.vrid, priority, interval, checksum };
+                let addresses = virtual_addresses(key.family).into_iter().map(|net| net.addr());
+                let packet = Packet::advertise(&draft, addresses).map_err(|error| error.to_string())?;
+                let others = (0..self.seats.len()).filter(|to| *to != at);
+                let flight = |to| Flight { to, sent: self.now, packet: packet.clone() };
+                self.air.extend(others.map(flight));
+                Ok(())
+            }
+            Effect::Announce { key, .. } if !self.seats[at].held.contains(&key) => {
+                Err(format!("node {at} announces {key} and does not hold it"))
+            }
+            Effect::Announce { .. }
+            | Effect::Report(_)
+            | Effect::Answer { .. }
+            | Effect::Remember { .. }
+            | Effect::Stopped => Ok(()),
+        }
+    }
+
+    fn request(&mut self, at: usize, key: VrKey, epoch: u64, hold: bool) -> Verdict {
+        let asked = self.now;
+        let seat = &mut self.seats[at];
+        let last = seat.epochs.iter().position(|(of, ..)| *of == key);
+        let (_, last_epoch, last_hold) = last.map_or((key, 0, false), |last| seat.epochs.remove(last));
+        if epoch <= last_epoch || hold == last_hold {
+            return Err(format!("node {at}: {key} epoch {epoch} hold {hold} after {last_epoch} {last_hold}"));
+        }
+        seat.epochs.push((key, epoch, hold));
+        seat.requests.push_back(Request { key, epoch, hold, asked });
+        Ok(())
+    }
+
+    fn states(&self, at: usize) -> States {
+        let snapshot = self.seats[at].core.snapshot(self.now);
+        let members = snapshot.routers.first().map(|router| router.members.as_slice()).unwrap_or_default();
+        members.iter().map(|member| (member.key, member.state)).collect()
+    }
+}
+
+type States = Vec<(VrKey, StateName)>;

@@ -1,0 +1,216 @@
+//! What the documents show works: every configuration in them is accepted, every command in them is
+//! understood by the program it calls, every link leads somewhere.
+
+#[path = "support/source_tree.rs"]
+mod source_tree;
+
+use source_tree::{SourceFile, files_below, root};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use vrrpd::config::{self, ConfigError};
+
+/// A fenced block of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Block {
+    /// Where it starts.
+    place: String,
+    /// What follows the fence: `toml`, `console`.
+    language: String,
+    /// Without the indentation of its fence.
+    text: String,
+}
+
+fn documents() -> Vec<SourceFile> {
+    let mut files = files_below(&[""]);
+    files.retain(|file| file.path.ends_with(".md"));
+    assert!(files.iter().any(|file| file.path == "README.md"), "the scan looks in the wrong place");
+    files
+}
+
+fn blocks(document: &SourceFile) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(usize, Block)> = None;
+    for (at, line) in document.text.lines().enumerate() {
+        let fence = line.trim_start().strip_prefix("```");
+        match (&mut open, fence) {
+            (None, Some(language)) => {
+                let place = format!("{}:{}", document.path, at + 1);
+                let indent = line.len() - line.trim_start().len();
+                let language = language.trim().to_owned();
+                open = Some((indent, Block { place, language, text: String::new() }));
+            }
+            (Some((_, block)), Some(_)) => {
+                blocks.push(block.clone());
+                open = None;
+            }
+            (Some((indent, block)), None) => {
+                block.text.push_str(line.get(*indent..).unwrap_or_default());
+                block.text.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "{}: a fence is not closed", document.path);
+    blocks
+}
+
+fn blocks_of(language: &str) -> Vec<Block> {
+    documents().iter().flat_map(blocks).filter(|block| block.language == language).collect()
+}
+
+/// The commands of a `console` block: what follows a prompt of a user or of root.
+fn commands(block: &Block) -> Vec<Vec<String>> {
+    let after_prompt = |line: &str| {
+        let command = line.strip_prefix("$ ").or_else(|| line.strip_prefix("# "))?;
+        let command = command.split_once(" # ").map_or(command, |(command, _)| command);
+        Some(words(command))
+    };
+    block.text.lines().filter_map(after_prompt).collect()
+}
+
+/// Words as a shell splits them, with double quotes.
+fn words(command: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in command.trim().chars() {
+        match c {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            _ => {
+                if let Some(word) = words.last_mut() {
+                    word.push(c);
+                }
+            }
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+fn complaints(errors: &[ConfigError]) -> String {
+    errors.iter().map(|error| format!("{error:?}\n")).collect()
+}
+
+#[test]
+fn every_configuration_in_the_documents_is_accepted() {
+    let blocks = blocks_of("toml");
+    assert!(
+        blocks.iter().any(|block| block.place.starts_with("README.md")),
+        "the README shows no configuration"
+    );
+    for block in blocks {
+        if let Err(errors) = config::resolve(&block.text, &block.place) {
+            panic!("{}:\n{}", block.place, complaints(&errors));
+        }
+    }
+}
+
+#[test]
+fn the_pair_of_the_readme_is_a_pair() {
+    let block = blocks_of("toml").into_iter().find(|block| block.place.starts_with("README.md"));
+    let fe0 = block.expect("the README shows a configuration").text;
+    let fe1 = fe0.replace("\"fe0\"", "\"fe1\"").replace("150", "?").replace("100", "150").replace('?', "100");
+    let routers = |text: &str| {
+        let resolved =
+            config::resolve(text, "README.md").unwrap_or_else(|errors| panic!("{}", complaints(&errors)));
+        assert_eq!(resolved.warnings, [], "the example gets warnings");
+        resolved.config.routers
+    };
+    let (fe0, fe1) = (routers(&fe0), routers(&fe1));
+    assert_eq!(fe0.len(), fe1.len());
+    for (ours, theirs) in fe0.iter().zip(&fe1) {
+        assert_eq!((&ours.name, ours.vrid, &ours.members), (&theirs.name, theirs.vrid, &theirs.members));
+        assert_ne!(ours.role, theirs.role, "{}: somebody must be preferred", ours.name);
+    }
+}
+
+/// Runs a command of the documents so far that its arguments are judged, and no further.
+fn judge(program: &str, arguments: &[String], config: &Path) -> Output {
+    let mut command = match program {
+        "vrrpctl" => {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpctl"));
+            // Nobody listens there: a command that is understood ends with exit code 3.
+            command.args(["--socket", "/nonexistent/control.sock"]).args(arguments);
+            command
+        }
+        _ => {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpd"));
+            command.args(arguments.iter().filter(|argument| *argument != "--check"));
+            command.arg("--check").arg("--config").arg(config);
+            command
+        }
+    };
+    command.output().expect("the programs of this package can be run")
+}
+
+/// What is wrong with one command of the documents.
+fn complaint(words: &[String], config: &Path) -> Option<String> {
+    /// What belongs to the system and not to us.
+    const ORDINARY: [&str; 8] =
+        ["cargo", "install", "groupadd", "mkdir", "reboot", "systemctl", "tcpdump", "arping"];
+    let (program, arguments) = words.split_first()?;
+    match program.as_str() {
+        "vrrpctl" | "vrrpd" => {
+            let expected = if program == "vrrpctl" { 3 } else { 0 };
+            let Output { status, stderr, .. } = judge(program, arguments, config);
+            let error = String::from_utf8_lossy(&stderr);
+            (status.code() != Some(expected)).then(|| format!("{words:?} ends with {status}: {error}"))
+        }
+        script if script.contains('/') => {
+            (!root().join(script).is_file()).then(|| format!("there is no {script}"))
+        }
+        ordinary => (!ORDINARY.contains(&ordinary)).then(|| format!("what is {ordinary}?")),
+    }
+}
+
+#[test]
+fn every_command_in_the_documents_is_understood() {
+    let directory = tempfile::tempdir().expect("a directory for the configuration");
+    let config = directory.path().join("vrrpd.toml");
+    let example = blocks_of("toml").into_iter().find(|block| block.place.starts_with("README.md"));
+    fs::write(&config, example.expect("the README shows a configuration").text).expect("a temporary file");
+
+    let mut complaints = Vec::new();
+    for block in blocks_of("console") {
+        for words in commands(&block) {
+            complaints.extend(complaint(&words, &config).map(|what| format!("{}: {what}", block.place)));
+        }
+    }
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+/// Targets of `[text](target)` that lie in this project.
+fn links(text: &str) -> Vec<&str> {
+    let targets = text.match_indices("](").filter_map(|(at, _)| {
+        let rest = text.get(at + 2..)?;
+        rest.split_once(')').map(|(target, _)| target)
+    });
+    targets.filter(|target| !target.contains("://") && !target.starts_with('#')).collect()
+}
+
+#[test]
+fn every_link_in_the_documents_leads_somewhere() {
+    let mut dead = Vec::new();
+    for document in documents() {
+        let directory = Path::new(&document.path).parent().unwrap_or(Path::new(""));
+        for link in links(&document.text) {
+            let target = link.split_once('#').map_or(link, |(file, _)| file);
+            if !root().join(directory).join(target).exists() {
+                dead.push(format!("{}: {link}", document.path));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "\nlinks that lead nowhere:\n{}\n", dead.join("\n"));
+}
+
+#[test]
+fn blocks_commands_and_links_are_found_where_they_are() {
+    let text = "a\n   ```toml\n   x = 1\n\n   [y]\n   ```\n```console\n$ vrrpctl demote a --reason \"two words\" # note\nout\n# vrrpd\n```\n";
+    let document = SourceFile { path: "x.md".to_owned(), text: text.to_owned() };
+    let found = blocks(&document);
+    let [toml, console] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((toml.place.as_str(), toml.text.as_str()), ("x.md:2", "x = 1\n\n[y]\n"));
+    assert_eq!(commands(console), [vec!["vrrpctl", "demote", "a", "--reason", "two words"], vec!["vrrpd"]]);
+    assert_eq!(links("[a](b.md) [c](https://d) [e](f.md#g) [h](#i)"), ["b.md", "f.md#g"]);
+}

@@ -1,0 +1,378 @@
+//! What the tests of the control socket share: a hand-made state, and a daemon that has nothing but
+//! that state and the real server.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub mod schema;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use vrrpd::control::{Daemon, Done, Limits, Published, Request, Server};
+use vrrpd::protocol::{
+    ActiveRouter, AnnounceSpec, Answer, Cause, CheckName, ChecksumPolicy, Command, Counters, DemoteOutcome,
+    Demotion, Event, EventKind, Fault, Force, Health, HookKind, HookOutcome, LinkCounters, LinkLocalRule,
+    MemberResult, MemberSnapshot, MemberSpec, PeerSnapshot, RouterSnapshot, RouterSpec, Snapshot, StateName,
+    TimerSnapshot, Track,
+};
+use vrrpd::runtime::hooks::{HookRun, HookStatus, Running as HookRunning};
+use vrrpd::telemetry::EventLog;
+use vrrpd::types::{
+    AdverInterval, AdvertPriority, Family, MonoTime, Preempt, Priority, Role, RouterName, VrKey, Vrid,
+};
+use vrrpd::wire::{ChecksumFlavour, RejectReason};
+
+pub fn seconds(seconds: u64) -> MonoTime {
+    MonoTime::from_nanos(seconds * 1_000_000_000)
+}
+
+fn ip(address: &str) -> IpAddr {
+    address.parse().unwrap()
+}
+
+pub fn check(name: &str) -> CheckName {
+    CheckName(name.into())
+}
+
+fn spec(name: &str, interface: &str, vrid: u8, priority: u8, members: Vec<MemberSpec>) -> RouterSpec {
+    RouterSpec {
+        name: name.parse().unwrap(),
+        interface: interface.parse().unwrap(),
+        vrid: Vrid::new(vrid).unwrap(),
+        role: Role::Contender { priority: Priority::new(priority).unwrap(), preempt: Preempt::Allow },
+        interval: AdverInterval::default(),
+        down_adverts: 3.try_into().unwrap(),
+        preempt_delay: Duration::ZERO,
+        checksum: ChecksumPolicy::Auto,
+        link_local: LinkLocalRule::Require,
+        source_address: None,
+        members,
+        tracks: vec![],
+        announce: AnnounceSpec::default(),
+    }
+}
+
+fn holds(addresses: &[&str]) -> MemberSpec {
+    let addresses: Vec<ipnet::IpNet> = addresses.iter().map(|a| a.parse().unwrap()).collect();
+    MemberSpec { family: Family::of(addresses[0].addr()), addresses, excluded: vec![] }
+}
+
+fn member(spec: &RouterSpec, family: Family, state: StateName, cause: Cause, since: u64) -> MemberSnapshot {
+    MemberSnapshot {
+        key: spec.key(family),
+        state,
+        since: seconds(since),
+        cause,
+        active: None,
+        source: None,
+        timers: TimerSnapshot {
+            active_adver_interval: AdverInterval::default(),
+            skew_time: Duration::from_micros(414_062),
+            active_down_interval: Duration::from_micros(3_414_062),
+            next: None,
+        },
+        peers: vec![],
+        counters: Counters::default(),
+        checksum: ChecksumFlavour::Rfc9568,
+    }
+}
+
+fn router(spec: RouterSpec, members: Vec<MemberSnapshot>) -> RouterSnapshot {
+    let effective = match spec.role {
+        Role::Owner => AdvertPriority::OWNER,
+        Role::Contender { priority, .. } => priority.into(),
+    };
+    RouterSnapshot { spec, effective, faults: vec![], demoted: None, handing_over: false, members }
+}
+
+/// Active in both families, with everything that `show` can show.
+fn moodle_a() -> RouterSnapshot {
+    let mut spec = spec(
+        "moodle-a",
+        "eth0",
+        51,
+        150,
+        vec![holds(&["192.0.2.50/24", "192.0.2.51/24"]), holds(&["fe80::50/64", "2001:db8::50/64"])],
+    );
+    spec.members[0].excluded = vec!["198.51.100.50/32".parse().unwrap()];
+    spec.tracks = vec![
+        Track::Check(check("nginx")),
+        Track::WeightedCheck(check("haproxy"), -60),
+        Track::Interface("eth1".parse().unwrap()),
+    ];
+    let mut v4 = member(&spec, Family::Ipv4, StateName::Active, Cause::ActiveDownTimer, 808);
+    v4.active = Some(ActiveRouter { address: ip("192.0.2.10"), local: true });
+    v4.source = Some(ip("192.0.2.10"));
+    v4.timers.next = Some(seconds(1000) + Duration::from_millis(250));
+    v4.peers = vec![PeerSnapshot {
+        address: ip("192.0.2.11"),
+        heard: seconds(805),
+        priority: AdvertPriority::from_wire(100),
+        interval: AdverInterval::default(),
+        checksum: ChecksumFlavour::Rfc5798,
+    }];
+    v4.counters = Counters {
+        active_transitions: 1,
+        advertisement_sent: 192,
+        advertisement_rcvd: 40,
+        address_list_errors: 2,
+        rejected: [(RejectReason::ChecksumErrors, 3), (RejectReason::AddressListErrors, 1)].into(),
+        ..Counters::default()
+    };
+    let mut v6 = member(&spec, Family::Ipv6, StateName::Active, Cause::Sibling, 808);
+    v6.active = Some(ActiveRouter { address: ip("fe80::1c2d:3eff:fe4f:5a6b"), local: true });
+    v6.source = v6.active.map(|active| active.address);
+    let mut router = router(spec, vec![v4, v6]);
+    router.effective = AdvertPriority::from_wire(90);
+    router
+}
+
+/// Backup of another node.
+fn moodle_b() -> RouterSnapshot {
+    let spec = spec("moodle-b", "eth0", 52, 100, vec![holds(&["192.0.2.52/24"])]);
+    let mut v4 = member(&spec, Family::Ipv4, StateName::Backup, Cause::HigherPriority, 400);
+    v4.active = Some(ActiveRouter { address: ip("192.0.2.11"), local: false });
+    router(spec, vec![v4])
+}
+
+/// Kept out by faults.
+fn broken() -> RouterSnapshot {
+    let spec = spec("broken", "eth1", 7, 100, vec![holds(&["203.0.113.7/28"])]);
+    let v4 = member(&spec, Family::Ipv4, StateName::Initialize, Cause::Fault, 997);
+    let mut router = router(spec, vec![v4]);
+    router.faults = vec![Fault::NoCarrier("eth1".parse().unwrap()), Fault::Check(check("nginx"))];
+    router
+}
+
+/// Active without anybody who could take over.
+fn lonely() -> RouterSnapshot {
+    let mut spec = spec("lonely", "eth2", 8, 100, vec![holds(&["203.0.113.8/28"])]);
+    spec.role = Role::Owner;
+    let mut v4 = member(&spec, Family::Ipv4, StateName::Active, Cause::OwnerStartup, 10);
+    v4.active = Some(ActiveRouter { address: ip("203.0.113.8"), local: true });
+    router(spec, vec![v4])
+}
+
+/// One that failed, and one that has not run.
+fn hooks() -> Vec<HookStatus> {
+    let status = |hook, command: &[&str], timeout, last| HookStatus {
+        hook,
+        command: command.iter().map(ToString::to_string).collect(),
+        timeout,
+        running: HookRunning::No,
+        runs: 0,
+        failures: 0,
+        skipped: 0,
+        last,
+    };
+    let failed = HookRun {
+        ended: "2026-11-22T09:56:48.200Z".parse().unwrap(),
+        state: StateName::Active,
+        took: Duration::from_micros(73_250),
+        outcome: HookOutcome::Failed("exit code 1: no such zone".into()),
+    };
+    vec![
+        status(HookKind::BeforeActive, &["/bin/true"], Duration::from_millis(500), None),
+        HookStatus {
+            running: HookRunning::Yes,
+            runs: 4,
+            failures: 1,
+            skipped: 2,
+            ..status(
+                HookKind::OnTransition,
+                &["/etc/vrrpd/notify", "--zone", "b"],
+                Duration::from_secs(10),
+                Some(failed),
+            )
+        },
+    ]
+}
+
+/// A node as `frontend-0` was at 2026-11-22T10:00:00.123Z, 1000 seconds after its clock's zero.
+pub fn published() -> Published {
+    Published {
+        node: "frontend-0".into(),
+        wall: "2026-11-22T10:00:00.123456Z".parse().unwrap(),
+        snapshot: Snapshot {
+            at: seconds(1000),
+            routers: vec![broken(), lonely(), moodle_a(), moodle_b()],
+            links: vec![
+                (
+                    "eth0".parse().unwrap(),
+                    Family::Ipv4,
+                    LinkCounters { rejected: [(RejectReason::VridErrors, 12)].into() },
+                ),
+                ("eth0".parse().unwrap(), Family::Ipv6, LinkCounters::default()),
+                (
+                    "eth1".parse().unwrap(),
+                    Family::Ipv4,
+                    LinkCounters { rejected: [(RejectReason::IpTtlErrors, 1)].into() },
+                ),
+            ],
+            checks: vec![(check("haproxy"), Some(Health::Failing)), (check("nginx"), Some(Health::Passing))],
+        },
+        hooks: [("moodle-a".parse().unwrap(), hooks())].into(),
+    }
+}
+
+pub fn event(router: &str, kind: EventKind) -> Event {
+    let key =
+        VrKey { interface: "eth0".parse().unwrap(), family: Family::Ipv4, vrid: Vrid::new(51).unwrap() };
+    Event { router: router.parse().unwrap(), key: Some(key), kind }
+}
+
+pub fn took_over() -> EventKind {
+    EventKind::Transition {
+        from: StateName::Backup,
+        to: StateName::Active,
+        cause: Cause::ActiveDownTimer,
+        priority: AdvertPriority::from_wire(150),
+        peer: None,
+    }
+}
+
+/// The daemon behind the server: it answers from [`published`].
+struct Agent {
+    published: Published,
+    demotions: Arc<Mutex<Vec<Demotion>>>,
+    demoted: BTreeSet<RouterName>,
+    /// Demotions are answered when this many wait.
+    together: usize,
+    waiting: Vec<(Command, oneshot::Sender<Done>)>,
+    /// What it says about the disk.
+    saved: Result<(), String>,
+}
+
+impl Agent {
+    async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        while let Some(request) = requests.recv().await {
+            match request {
+                Request::Snapshot { reply } => drop(reply.send(self.published.clone())),
+                Request::Command { command, reply } => {
+                    self.waiting.push((command, reply));
+                    if self.waiting.len() >= self.together {
+                        for (command, reply) in std::mem::take(&mut self.waiting) {
+                            let answer = self.answer(command);
+                            drop(reply.send(Done { answer, saved: self.saved.clone() }));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, command: Command) -> Answer {
+        match command {
+            Command::Promote { router } => Answer::Promoted { was_demoted: self.demoted.remove(&router) },
+            Command::Demote { router, demotion, force } => {
+                self.demotions.lock().unwrap().push(demotion);
+                let again = !self.demoted.insert(router.clone());
+                let members = self.published.router(router.as_str()).unwrap().members.clone();
+                let result = |member: &MemberSnapshot| MemberResult {
+                    name: router.clone(),
+                    family: member.key.family,
+                    outcome: if again {
+                        DemoteOutcome::AlreadyDemoted
+                    } else {
+                        outcome(&router, member, force)
+                    },
+                };
+                Answer::Demoted(members.iter().map(result).collect())
+            }
+        }
+    }
+}
+
+fn outcome(router: &RouterName, member: &MemberSnapshot, force: Force) -> DemoteOutcome {
+    let after = Duration::from_millis(1609);
+    match (router.as_str(), member.key.family, force) {
+        ("moodle-a", Family::Ipv4, _) => {
+            DemoteOutcome::HandedOver { to: ip("192.0.2.11"), after: Duration::from_micros(17_250) }
+        }
+        ("moodle-a", Family::Ipv6, _) => {
+            DemoteOutcome::HandedOver { to: ip("fe80::11"), after: Duration::from_micros(18_300) }
+        }
+        ("lonely", _, Force::No) => DemoteOutcome::Refused { after },
+        ("lonely", _, Force::Yes) => DemoteOutcome::Forced { after },
+        _ => DemoteOutcome::WasBackup,
+    }
+}
+
+/// A running daemon in a thread of its own; it ends with this value.
+pub struct Running {
+    pub socket: PathBuf,
+    pub events: Arc<EventLog>,
+    /// As the server handed them over.
+    pub demotions: Arc<Mutex<Vec<Demotion>>>,
+    directory: tempfile::TempDir,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Running {
+    pub fn start() -> Self {
+        Self::with(Limits::default(), 1)
+    }
+
+    /// With limits, and a daemon that answers commands only when `together` of them wait.
+    pub fn with(limits: Limits, together: usize) -> Self {
+        Self::with_disk(limits, together, Ok(()))
+    }
+
+    /// Nothing that it is told survives a restart.
+    pub fn with_a_full_disk() -> Self {
+        Self::with_disk(Limits::default(), 1, Err("the disk is full".to_owned()))
+    }
+
+    fn with_disk(limits: Limits, together: usize, saved: Result<(), String>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("control.sock");
+        let events = Arc::new(EventLog::new());
+        let demotions = Arc::new(Mutex::new(Vec::new()));
+        let (stop, stopped) = oneshot::channel();
+        // Bound here, so that whoever connects next is served.
+        let server = Server::bind(&socket, limits).unwrap();
+        let agent = Agent {
+            published: published(),
+            demotions: Arc::clone(&demotions),
+            demoted: BTreeSet::new(),
+            together,
+            waiting: Vec::new(),
+            saved,
+        };
+        let (requests, receiver) = mpsc::channel(4);
+        let daemon = Daemon { requests, events: Arc::clone(&events) };
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                tokio::select! {
+                    ended = server.run(daemon) => ended.unwrap(),
+                    () = agent.run(receiver) => (),
+                    _ = stopped => (),
+                }
+            });
+        });
+        Self { socket, events, demotions, directory, stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn happens(&self, router: &str, kind: EventKind) {
+        let time = "2026-11-22T09:56:48.123Z".parse().unwrap();
+        self.events.push(time, event(router, kind));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let ended = self.thread.take().map(std::thread::JoinHandle::join);
+        if !std::thread::panicking() {
+            ended.unwrap().unwrap();
+        }
+    }
+}

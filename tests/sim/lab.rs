@@ -1,0 +1,183 @@
+//! A world for a scripted test: what is said here reads like the test's sentences.
+
+use std::io::Write;
+use std::time::Duration;
+use vrrpd::protocol::{
+    Answer, CheckName, DemoteOutcome, Force, MemberSnapshot, RouterSnapshot, StateName, Track,
+};
+use vrrpd::sim::kernel::Mood;
+use vrrpd::sim::lan::Conditions;
+use vrrpd::sim::node::{Host, NodeSetup, key};
+use vrrpd::sim::script::Act;
+use vrrpd::sim::trace::{Detail, Trace};
+use vrrpd::sim::world::{StationSetup, World, WorldSetup};
+use vrrpd::sim::{Port, Violation};
+use vrrpd::types::{AdverInterval, Family, Preempt, Priority, Role};
+
+pub(crate) const V4: &[Family] = &[Family::Ipv4];
+pub(crate) const BOTH: &[Family] = &[Family::Ipv4, Family::Ipv6];
+
+/// The way of every packet in a scripted world.
+pub(crate) const DELAY: Duration = Duration::from_micros(100);
+
+pub(crate) const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+pub(crate) const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// A contender of this priority that preempts; its address grows with its place.
+pub(crate) fn node(priority: u8) -> NodeSetup {
+    role(Role::Contender { priority: Priority::new(priority).unwrap(), preempt: Preempt::Allow })
+}
+
+pub(crate) fn patient(priority: u8) -> NodeSetup {
+    role(Role::Contender { priority: Priority::new(priority).unwrap(), preempt: Preempt::Forbid })
+}
+
+pub(crate) fn owner() -> NodeSetup {
+    role(Role::Owner)
+}
+
+fn role(role: Role) -> NodeSetup {
+    NodeSetup::new(Host { v4: 0, v6: 0 }, role)
+}
+
+pub(crate) fn every(centiseconds: u16, setup: NodeSetup) -> NodeSetup {
+    NodeSetup { interval: AdverInterval::from_centiseconds(centiseconds).unwrap(), ..setup }
+}
+
+pub(crate) fn watching(setup: NodeSetup, track: fn(CheckName) -> Track) -> NodeSetup {
+    NodeSetup { tracks: vec![track(CheckName("nginx".into()))], ..setup }
+}
+
+pub(crate) struct Lab {
+    pub(crate) world: World,
+}
+
+impl Lab {
+    /// Nobody runs yet. Addresses grow with the place, in both families.
+    pub(crate) fn new(families: &[Family], nodes: Vec<NodeSetup>) -> Self {
+        let place = |(at, node): (usize, NodeSetup)| {
+            let host = u8::try_from(at + 1).unwrap();
+            StationSetup::Ours(NodeSetup { host: Host { v4: host, v6: u16::from(host) }, ..node })
+        };
+        let stations = nodes.into_iter().enumerate().map(place).collect();
+        Self::of(families, stations)
+    }
+
+    pub(crate) fn of(families: &[Family], stations: Vec<StationSetup>) -> Self {
+        let setup = WorldSetup {
+            seed: 1,
+            families: families.to_vec(),
+            stations,
+            lateness: Duration::ZERO,
+            detail: Detail::On,
+        };
+        let mut lab = Self { world: World::new(setup) };
+        lab.act(Act::Conditions(Conditions { least_delay: DELAY, most_delay: DELAY, ..Conditions::HEALTHY }));
+        lab
+    }
+
+    /// All of them run on a calm LAN, and have agreed.
+    pub(crate) fn settled(families: &[Family], nodes: Vec<NodeSetup>) -> Self {
+        let count = nodes.len();
+        let mut lab = Self::new(families, nodes);
+        (0..count).for_each(|at| lab.act(Act::Start(Port(at))));
+        lab.calm();
+        lab.settle();
+        lab
+    }
+
+    /// From now on the rules of a healthy LAN are enforced at every step.
+    pub(crate) fn calm(&mut self) {
+        self.act(Act::Calm);
+    }
+
+    pub(crate) fn act(&mut self, act: Act) {
+        let done = self.world.act(act);
+        self.expect(done);
+    }
+
+    pub(crate) fn run(&mut self, duration: Duration) {
+        let done = self.world.run_for(duration);
+        self.expect(done);
+    }
+
+    /// Runs until the rules of quiescence must hold, and applies them.
+    pub(crate) fn settle(&mut self) {
+        self.run(self.world.checker().settle());
+        let verdict = self.world.checker().judge_quiescence(self.world.now(), &self.world.views());
+        self.expect(verdict);
+    }
+
+    fn expect(&self, result: Result<(), Violation>) {
+        if let Err(violation) = result {
+            panic!("{violation}\n{}", self.world.trace().text(60));
+        }
+    }
+
+    /// Who is Active, in every family.
+    pub(crate) fn actives(&self) -> Vec<usize> {
+        let mut actives: Vec<usize> =
+            self.world.views().iter().filter(|v| v.is_active()).map(|v| v.port.0).collect();
+        actives.dedup();
+        actives
+    }
+
+    /// Who really holds the addresses of the first family.
+    pub(crate) fn holders(&self) -> Vec<usize> {
+        let family = usize::from(self.world.families()[0] == Family::Ipv6);
+        self.world.views().iter().filter(|v| v.holds[family]).map(|v| v.port.0).collect()
+    }
+
+    pub(crate) fn router(&self, at: usize) -> RouterSnapshot {
+        let node = self.world.node(Port(at)).unwrap();
+        let now = node.clock().read(self.world.now());
+        node.router().snapshot(now).routers[0].clone()
+    }
+
+    pub(crate) fn member(&self, at: usize) -> MemberSnapshot {
+        self.router(at).members[0].clone()
+    }
+
+    pub(crate) fn state(&self, at: usize) -> StateName {
+        self.member(at).state
+    }
+
+    pub(crate) fn demote(&mut self, at: usize) {
+        self.act(Act::Demote(Port(at), Force::No));
+    }
+
+    /// The outcome of the last demotion, of the first family.
+    pub(crate) fn outcome(&self, at: usize) -> Option<DemoteOutcome> {
+        let node = self.world.node(Port(at)).unwrap();
+        let (_, id, answer) = node.answers().last()?;
+        match answer {
+            Answer::Demoted(results) if id.0 == node.asked() => results.first().map(|result| result.outcome),
+            Answer::Demoted(_) | Answer::Promoted { .. } | Answer::UnknownRouter(_) => None,
+        }
+    }
+
+    pub(crate) fn holds(&self, at: usize) -> bool {
+        self.world.node(Port(at)).unwrap().holds(key(self.world.families()[0]))
+    }
+}
+
+/// Keeps what is needed to understand a failure. Returns where.
+pub(crate) fn keep(name: &str, trace: &Trace) -> String {
+    let dir = std::env::temp_dir();
+    let (text, pcap) =
+        (dir.join(format!("vrrpd-sim-{name}.txt")), dir.join(format!("vrrpd-sim-{name}.pcap")));
+    let write = |path: &std::path::Path, octets: &[u8]| {
+        std::fs::File::create(path).and_then(|mut file| file.write_all(octets)).unwrap();
+    };
+    write(&text, trace.text(usize::MAX).as_bytes());
+    write(&pcap, &trace.pcap());
+    format!("{} and {}", text.display(), pcap.display())
+}
+
+pub(crate) const SLOW_KERNEL: Mood =
+    Mood { least_delay: Duration::from_millis(5), most_delay: Duration::from_millis(50), refusals: 0 };

@@ -1,0 +1,16 @@
+//! The simulation: routers on a LAN that misbehaves, in sentences and at random.
+//!
+//! ```text
+//! cargo test --test sim                                            # every day
+//! SIM_SEEDS=1000000 cargo test --release --test sim random         # over night
+//! SIM_FROM=4711 SIM_SEEDS=1 cargo test --test sim random           # one seed again
+//! ```
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+
+mod demotion;
+mod election;
+mod faults;
+mod lab;
+mod random;
+mod second_opinion;

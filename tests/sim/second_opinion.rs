@@ -1,0 +1,168 @@
+//! The core and a reference machine, written from the text of RFC 9568 §6.4 and not from ours, hear
+//! the same random advertisements and must be in the same state at every step.
+//!
+//! Where we differ on purpose the stimuli stay away: a resignation never lengthens our timer, and
+//! immediate answers are rate-limited; hand-overs are ours alone.
+
+use std::time::Duration;
+use vrrpd::protocol::{Effect, Effects, Input, Owned, StateName};
+use vrrpd::sim::clock::Clock;
+use vrrpd::sim::node::{Host, Node, NodeSetup, interface, virtual_addresses, vrid};
+use vrrpd::sim::packet::Packet;
+use vrrpd::sim::peer::{Habit, Machine, PeerSetup, PeerState};
+use vrrpd::sim::rng::{PerMille, Rng};
+use vrrpd::types::{AdverInterval, AdvertPriority, Family, MonoTime, Preempt, Priority, Role};
+use vrrpd::wire::{ChecksumFlavour, Draft};
+
+const HOST: Host = Host { v4: 100, v6: 100 };
+
+struct Pair {
+    core: vrrpd::protocol::VrrpRouter,
+    reference: Machine,
+    now: MonoTime,
+    effects: Effects,
+}
+
+impl Pair {
+    fn new(priority: u8, preempt: Preempt, centiseconds: u16) -> Self {
+        let interval = AdverInterval::from_centiseconds(centiseconds).unwrap();
+        let role = Role::Contender { priority: Priority::new(priority).unwrap(), preempt };
+        let setup = NodeSetup { interval, clock: Clock::EXACT, ..NodeSetup::new(HOST, role) };
+        let node = Node::new(setup, &[Family::Ipv4]);
+        let reference = Machine::new(PeerSetup {
+            source: HOST.address(Family::Ipv4),
+            priority: AdvertPriority::from_wire(priority),
+            preempt,
+            interval,
+            habit: Habit::ByTheBook,
+            checksum: ChecksumFlavour::Rfc9568,
+        });
+        let core = vrrpd::protocol::VrrpRouter::new();
+        let mut pair = Self { core, reference, now: MonoTime::from_nanos(1), effects: Effects::new() };
+        pair.feed(Input::Configure(vec![node.spec().clone()]));
+        pair.feed(Input::Link(interface(), Some(node.link().clone())));
+        pair.reference.start(pair.now);
+        pair
+    }
+
+    /// The kernel answers at once. Returns what was said.
+    fn feed(&mut self, input: Input<'_>) -> Vec<u8> {
+        self.effects.clear();
+        self.core.handle(self.now, input, &mut self.effects);
+        let mut said = Vec::new();
+        let mut at = 0;
+        while let Some(effect) = self.effects.get(at).cloned() {
+            at += 1;
+            match effect {
+                Effect::Own { key, epoch } => {
+                    let owned = Owned { key, epoch, outcome: Ok(()) };
+                    self.core.handle(self.now, Input::Owned(owned), &mut self.effects);
+                }
+                Effect::Advertise { priority, .. } => said.push(priority.get()),
+                Effect::Disown { .. }
+                | Effect::Announce { .. }
+                | Effect::Report(_)
+                | Effect::Answer { .. }
+                | Effect::Remember { .. }
+                | Effect::Stopped => {}
+            }
+        }
+        said
+    }
+
+    /// Lets time pass; each fires its own timers.
+    fn pass(&mut self, duration: Duration) {
+        let until = self.now + duration;
+        loop {
+            let ours = self.core.next_deadline().filter(|at| *at <= until);
+            let theirs = self.reference.next_deadline().filter(|at| *at <= until);
+            let Some(next) = ours.into_iter().chain(theirs).min() else { break };
+            self.now = next;
+            if ours == Some(next) {
+                self.feed(Input::Deadline);
+            }
+            if theirs == Some(next) {
+                self.reference.on_deadline(next);
+            }
+        }
+        self.now = until;
+    }
+
+    fn hear(&mut self, packet: &Packet) {
+        let carrier = packet.carrier();
+        let advertisement = packet.parse().unwrap();
+        self.reference.on_advert(self.now, carrier.source, &advertisement);
+        self.feed(Input::Heard { interface: interface(), carrier, advertisement });
+    }
+
+    #[track_caller]
+    fn agree(&self, seed: u64, step: u32) {
+        let snapshot = self.core.snapshot(self.now);
+        let ours = &snapshot.routers[0].members[0];
+        let (theirs, timer) = match self.reference.state() {
+            PeerState::Initialize => (StateName::Initialize, None),
+            PeerState::Backup(at) => (StateName::Backup, Some(at)),
+            PeerState::Active(_) => (StateName::Active, None),
+        };
+        assert_eq!(ours.state, theirs, "seed {seed}, step {step}");
+        if timer.is_some() {
+            assert_eq!(ours.timers.next, timer, "Active_Down_Timer, seed {seed}, step {step}");
+        }
+    }
+}
+
+fn packet(rng: &mut Rng, own: u8) -> Packet {
+    let priority = rng.pick(&[0, 1, own.saturating_sub(1), own, own, own.saturating_add(1), 254, 255], own);
+    let interval = AdverInterval::from_centiseconds(rng.pick(&[1, 3, 10, 100, 700], 10)).unwrap();
+    let last = rng.pick(&[1, 99, 101, 250], 1);
+    let draft = Draft {
+        source: Host { v4: last, v6: 1 }.address(Family::Ipv4),
+        vrid: vrid(),
+        priority: AdvertPriority::from_wire(priority),
+        interval,
+        checksum: ChecksumFlavour::Rfc9568,
+    };
+    Packet::advertise(&draft, virtual_addresses(Family::Ipv4).into_iter().map(|net| net.addr())).unwrap()
+}
+
+/// RFC9568-6.4.2 and RFC9568-6.4.3, all of their rows.
+#[test]
+fn the_core_and_the_text_of_the_rfc_agree_on_every_step() {
+    let mut seen = [0_u32; 2];
+    for seed in 0..300 {
+        let mut rng = Rng::new(seed);
+        let own = rng.pick(&[1, 50, 100, 200, 254], 100);
+        let preempt = rng.pick(&[Preempt::Allow, Preempt::Forbid], Preempt::Allow);
+        let mut pair = Pair::new(own, preempt, rng.pick(&[1, 10, 100], 10));
+        for step in 0..60 {
+            let longest = if rng.chance(PerMille::new(300)) { 5_000 } else { 200 };
+            pair.pass(rng.between(Duration::from_micros(1), Duration::from_millis(longest)));
+            pair.agree(seed, step);
+            let next = packet(&mut rng, own);
+            // On purpose ours never lengthens the timer: ask only when the text would not either.
+            if next.parse().unwrap().priority.is_resignation() && would_lengthen(&pair) {
+                continue;
+            }
+            pair.hear(&next);
+            pair.agree(seed, step);
+            seen[usize::from(pair.reference.is_active())] += 1;
+        }
+    }
+    assert!(seen.iter().all(|times| *times > 1_000), "both states were visited: {seen:?}");
+}
+
+fn would_lengthen(pair: &Pair) -> bool {
+    let mut probe = pair.reference.clone();
+    let before = probe.next_deadline();
+    let draft = Draft {
+        source: Host { v4: 1, v6: 1 }.address(Family::Ipv4),
+        vrid: vrid(),
+        priority: AdvertPriority::RESIGN,
+        interval: AdverInterval::default(),
+        checksum: ChecksumFlavour::Rfc9568,
+    };
+    let addresses = virtual_addresses(Family::Ipv4).into_iter().map(|net| net.addr());
+    let packet = Packet::advertise(&draft, addresses).unwrap();
+    probe.on_advert(pair.now, packet.carrier().source, &packet.parse().unwrap());
+    !probe.is_active() && probe.next_deadline() > before
+}

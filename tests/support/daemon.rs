@@ -1,0 +1,173 @@
+//! `vrrpd` on a node, and `vrrpctl` against it.
+
+use super::config::Config;
+use super::lab::Node;
+use super::process::{Process, finish};
+use super::wait::{stays, wait_for, wait_some};
+use super::{SOON, ms};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+/// A running daemon. Killed when dropped.
+pub(crate) struct Daemon {
+    node: Node,
+    process: Process,
+    place: Place,
+}
+
+/// What a `vrrpctl` call answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Ctl {
+    pub(crate) code: i32,
+    /// Standard output as JSON; null if it is none.
+    pub(crate) json: Value,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Where the files of one daemon are.
+#[derive(Debug, Clone)]
+struct Place {
+    config: PathBuf,
+    socket: PathBuf,
+    state: PathBuf,
+}
+
+impl Daemon {
+    /// Starts it, and waits until it answers.
+    pub(crate) fn start(node: &Node, config: &Config) -> Self {
+        Self::start_in(node, "vrrpd", config)
+    }
+
+    /// As [`Daemon::start`], with a name of its own for those who run several on one node.
+    pub(crate) fn start_in(node: &Node, name: &str, config: &Config) -> Self {
+        let dir = node.dir();
+        let place = Place {
+            config: dir.join(format!("{name}.toml")),
+            socket: dir.join(format!("{name}.sock")),
+            state: dir.join(format!("{name}.state")),
+        };
+        std::fs::write(&place.config, config.text()).expect("writing a configuration");
+        let process = launch(node, name, &place);
+        let mut daemon = Self { node: node.clone(), process, place };
+        wait_for(SOON, format!("vrrpd on {} answers", node.name), || {
+            assert!(daemon.process.is_running(), "vrrpd on {} ended at its start", daemon.node.name);
+            daemon.ctl(&["status"]).code == 0
+        });
+        daemon
+    }
+
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// `vrrpctl --json ARGUMENTS`.
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> Ctl {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpctl"));
+        command.arg("--socket").arg(&self.place.socket).arg("--json").args(arguments);
+        let (code, stdout, stderr) = finish(&self.node.ns, ms(60_000), &mut command);
+        Ctl { code, json: serde_json::from_str(&stdout).unwrap_or(Value::Null), stdout, stderr }
+    }
+
+    /// One instance as `status --json` shows it; null if it does not.
+    pub(crate) fn instance(&self, router: &str, family: &str) -> Value {
+        let status = self.ctl(&["status"]).json;
+        let wanted = |one: &&Value| one["name"] == router && one["family"] == family;
+        status["virtual_routers"]
+            .as_array()
+            .and_then(|all| all.iter().find(wanted))
+            .cloned()
+            .unwrap_or(Value::Null)
+    }
+
+    /// The states of all instances of a router.
+    pub(crate) fn states(&self, router: &str) -> Vec<String> {
+        let status = self.ctl(&["status"]).json;
+        let all = status["virtual_routers"].as_array().cloned().unwrap_or_default();
+        let ours = all.iter().filter(|one| one["name"] == router);
+        ours.map(|one| one["state"].as_str().unwrap_or("?").to_owned()).collect()
+    }
+
+    /// Whether every instance of the router is in this state.
+    pub(crate) fn is(&self, router: &str, state: &str) -> bool {
+        let states = self.states(router);
+        !states.is_empty() && states.iter().all(|one| one == state)
+    }
+
+    /// Waits until every instance of the router is in this state.
+    #[track_caller]
+    pub(crate) fn wait_state(&self, router: &str, state: &str) {
+        wait_for(SOON, format!("{router} is {state} on {}", self.node.name), || self.is(router, state));
+    }
+
+    /// Watches that no instance of the router leaves this state.
+    #[track_caller]
+    pub(crate) fn stays(&self, time: Duration, router: &str, state: &str) {
+        stays(time, format!("{router} is {state} on {}", self.node.name), || self.is(router, state));
+    }
+
+    /// Waits until exactly these faults are named.
+    #[track_caller]
+    pub(crate) fn wait_faults(&self, router: &str, family: &str, faults: &[&str]) {
+        wait_for(SOON, format!("{router} on {} has the faults {faults:?}", self.node.name), || {
+            self.instance(router, family)["faults"] == Value::from(faults)
+        });
+    }
+
+    /// A counter of an instance.
+    pub(crate) fn counter(&self, router: &str, family: &str, counter: &str) -> u64 {
+        let instance = self.instance(router, family);
+        let value = instance["counters"][counter].as_u64();
+        value.unwrap_or_else(|| panic!("no counter {counter} in {instance}"))
+    }
+
+    /// Waits for an event since the start of the daemon whose JSON `matches`.
+    #[track_caller]
+    pub(crate) fn wait_event(&self, what: &str, matches: impl Fn(&Value) -> bool) -> Value {
+        wait_some(SOON, format!("the event {what} on {}", self.node.name), || {
+            let events = self.ctl(&["events", "-n", "1000"]).json;
+            events["events"].as_array()?.iter().find(|event| matches(event)).cloned()
+        })
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
+    }
+
+    pub(crate) fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
+    /// SIGTERM, and its orderly end.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        self.process.terminate()
+    }
+
+    /// SIGKILL: the addresses stay behind.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again after its end, with the same files.
+    pub(crate) fn start_again(&mut self) {
+        let name = self.place.config.file_stem().and_then(|stem| stem.to_str()).unwrap_or("vrrpd").to_owned();
+        self.process = launch(&self.node, &name, &self.place);
+        wait_for(SOON, format!("vrrpd on {} answers again", self.node.name), || {
+            self.ctl(&["status"]).code == 0
+        });
+    }
+}
+
+fn launch(node: &Node, name: &str, place: &Place) -> Process {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpd"));
+    command.arg("--config").arg(&place.config).arg("--socket").arg(&place.socket);
+    command.arg("--state-dir").arg(&place.state).args(["--log-format", "text"]);
+    node.spawn(name, &mut command)
+}

@@ -1,0 +1,46 @@
+//! What the tests on the real kernel stand on: a LAN of network namespaces, daemons in them, a
+//! capture of everything that is said on it, and a client that notices every lost request.
+//!
+//! Shared by several test binaries (`mod support;`), which run under `netns-scripts/in-userns`
+//! (cargo's runner): nothing here touches the host or outlives the test binary.
+//!
+//! Every wait is [`wait::wait_for`]: on an observed condition, with a deadline. Timing is asserted
+//! against the kernel's timestamps in a [`capture::Capture`], never against when a test woke up.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "each test binary uses a part; in a test a panic is the report"
+)]
+
+pub(crate) mod capture;
+pub(crate) mod config;
+pub(crate) mod daemon;
+pub(crate) mod flood;
+pub(crate) mod frame;
+pub(crate) mod inject;
+pub(crate) mod lab;
+pub(crate) mod namespace;
+pub(crate) mod peers;
+pub(crate) mod prober;
+pub(crate) mod process;
+pub(crate) mod wait;
+
+pub(crate) use capture::Capture;
+pub(crate) use config::{Config, Router};
+pub(crate) use daemon::{Ctl, Daemon};
+pub(crate) use lab::{Lab, Node};
+pub(crate) use prober::{Prober, Report};
+pub(crate) use wait::{wait_for, wait_some};
+
+use std::time::Duration;
+
+/// Whole milliseconds.
+pub(crate) const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// For conditions that come at once on an idle machine; generous, since this one may not be idle.
+pub(crate) const SOON: Duration = Duration::from_secs(10);

@@ -1,0 +1,161 @@
+//! Other people's VRRP on a node: the distribution's keepalived and FRR. Needs them installed, and real
+//! root (they look for users of their own); a missing peer is a failed test.
+
+use super::lab::Node;
+use super::process::Process;
+use nix::unistd::Pid;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a peer shall be: the part that all implementations share.
+#[derive(Debug, Clone)]
+pub(crate) struct PeerRouter {
+    pub(crate) vrid: u8,
+    pub(crate) priority: u8,
+    pub(crate) interval_ms: u32,
+    pub(crate) preempt: PeerPreempt,
+    pub(crate) addresses: Vec<&'static str>,
+}
+
+/// Preempt_Mode of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PeerPreempt {
+    Yes,
+    No,
+}
+
+impl PeerRouter {
+    /// VRID 51, preempting; addresses of one family.
+    pub(crate) fn new(priority: u8, interval_ms: u32, addresses: &[&'static str]) -> Self {
+        Self { vrid: 51, priority, interval_ms, preempt: PeerPreempt::Yes, addresses: addresses.to_vec() }
+    }
+
+    pub(crate) fn nopreempt(self) -> Self {
+        Self { preempt: PeerPreempt::No, ..self }
+    }
+
+    fn is_ipv6(&self) -> bool {
+        self.addresses[0].contains(':')
+    }
+}
+
+/// keepalived, VRRP only.
+pub(crate) fn keepalived(node: &Node, router: &PeerRouter) -> Process {
+    start_keepalived(node, &keepalived_config(router), &["--log-detail"])
+}
+
+/// With a configuration of one's own; it logs no more than it must, so that its log costs it nothing.
+pub(crate) fn keepalived_with(node: &Node, text: &str) -> Process {
+    start_keepalived(node, text, &[])
+}
+
+fn start_keepalived(node: &Node, text: &str, options: &[&str]) -> Process {
+    let dir = node.dir();
+    let config = dir.join("keepalived.conf");
+    std::fs::write(&config, text).expect("writing keepalived.conf");
+    let mut command = Command::new("keepalived");
+    command.args(["--dont-fork", "--log-console"]).args(options).args(["--vrrp", "--use-file"]).arg(&config);
+    command.arg("--pid").arg(dir.join("keepalived.pid"));
+    command.arg("--vrrp_pid").arg(dir.join("keepalived-vrrp.pid"));
+    node.spawn("keepalived", &mut command)
+}
+
+fn keepalived_config(router: &PeerRouter) -> String {
+    let mut text = String::from(
+        "global_defs {\n  vrrp_version 3\n}\nvrrp_instance peer {\n  state BACKUP\n  interface eth0\n",
+    );
+    let interval = f64::from(router.interval_ms) / 1000.0;
+    let _ = writeln!(text, "  virtual_router_id {}\n  priority {}", router.vrid, router.priority);
+    let _ = writeln!(text, "  advert_int {interval}");
+    if router.preempt == PeerPreempt::No {
+        text.push_str("  nopreempt\n");
+    }
+    let _ = writeln!(text, "  virtual_ipaddress {{\n    {}\n  }}\n}}", router.addresses.join("\n    "));
+    text
+}
+
+/// FRR's zebra and vrrpd, with the macvlan that vrrpd expects to find.
+pub(crate) struct Frr {
+    vrrpd: Process,
+    /// After vrrpd, so that it can still put the macvlan down.
+    zebra: Process,
+}
+
+impl Frr {
+    pub(crate) fn start(node: &Node, router: &PeerRouter) -> Self {
+        let dir = &frr_directory(node);
+        macvlan(node, router);
+        let zebra_config = dir.join("zebra.conf");
+        std::fs::write(&zebra_config, "hostname peer\n").expect("writing zebra.conf");
+        let vrrpd_config = dir.join("vrrpd.conf");
+        std::fs::write(&vrrpd_config, frr_config(router)).expect("writing vrrpd.conf");
+        let zebra = node.spawn("zebra", &mut frr_command("zebra", dir, &zebra_config));
+        super::wait_for(super::SOON, "zebra listens", || dir.join("zserv.api").exists());
+        let vrrpd = node.spawn("frr-vrrpd", &mut frr_command("vrrpd", dir, &vrrpd_config));
+        Self { vrrpd, zebra }
+    }
+
+    pub(crate) fn vrrpd_pid(&self) -> Pid {
+        self.vrrpd.pid()
+    }
+
+    /// Its orderly end: it resigns.
+    pub(crate) fn terminate(&mut self) {
+        self.vrrpd.terminate();
+        self.zebra.terminate();
+    }
+}
+
+/// A directory in which FRR's own user may make its sockets.
+fn frr_directory(node: &Node) -> PathBuf {
+    let dir = node.dir().join("frr");
+    std::fs::create_dir(&dir).expect("a directory for FRR");
+    let user =
+        nix::unistd::User::from_name("frr").expect("the user database").expect("FRR's user: install frr");
+    std::os::unix::fs::chown(&dir, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+        .expect("giving it to FRR");
+    dir
+}
+
+fn frr_command(daemon: &str, dir: &Path, config: &Path) -> Command {
+    let mut command = Command::new(format!("/usr/lib/frr/{daemon}"));
+    command.args(["--user", "frr", "--group", "frr", "--log", "stdout", "--log-level", "debug"]);
+    command.arg("--vty_socket").arg(dir).arg("--config_file").arg(config);
+    command.arg("--pid_file").arg(dir.join(format!("{daemon}.pid")));
+    command.arg("--socket").arg(dir.join("zserv.api"));
+    command
+}
+
+/// The virtual router's addresses on a macvlan with its virtual MAC, which vrrpd finds by that MAC.
+fn macvlan(node: &Node, router: &PeerRouter) {
+    let (family, mode) = if router.is_ipv6() { (2, "random") } else { (1, "none") };
+    // Duplicate address detection would delay its first advertisement, and prove nothing here.
+    node.ns.sysctl("ipv6/conf/default/accept_dad", "0");
+    let mut lines = format!(
+        "link add vrrp0 link eth0 type macvlan mode bridge\n\
+         link set vrrp0 address 00:00:5e:00:{family:02x}:{:02x} addrgenmode {mode}\n",
+        router.vrid
+    );
+    for address in &router.addresses {
+        let _ = writeln!(lines, "address add {address} dev vrrp0");
+    }
+    lines.push_str("link set vrrp0 up\n");
+    node.ns.ip(&lines);
+}
+
+fn frr_config(router: &PeerRouter) -> String {
+    let vrid = router.vrid;
+    let mut text = format!("hostname peer\ndebug vrrp protocol\ninterface eth0\n vrrp {vrid} version 3\n");
+    let _ = writeln!(text, " vrrp {vrid} priority {}", router.priority);
+    let _ = writeln!(text, " vrrp {vrid} advertisement-interval {}", router.interval_ms);
+    if router.preempt == PeerPreempt::No {
+        let _ = writeln!(text, " no vrrp {vrid} preempt");
+    }
+    let family = if router.is_ipv6() { "ipv6" } else { "ip" };
+    for address in &router.addresses {
+        let bare = address.split('/').next().unwrap_or(address);
+        let _ = writeln!(text, " vrrp {vrid} {family} {bare}");
+    }
+    text
+}

@@ -1,0 +1,230 @@
+//! A client that asks a virtual address many times a second and notices every request that is lost,
+//! and the frontends that answer it. UDP, one datagram each way: no retransmission hides a gap.
+
+use super::lab::Node;
+use super::ms;
+use super::wait::{Ticker, now};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// Where the frontends answer.
+const PORT: u16 = 7007;
+/// A request counts as lost if nothing came back for this long.
+const PATIENCE: Duration = ms(500);
+
+/// A thread that ends with its handle.
+struct Worker {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A frontend's service: answers every request to `address` with the name of its node, from that
+/// address, whether or not the node holds it just now.
+pub(crate) struct Responder(#[expect(dead_code, reason = "held for its Drop")] Worker);
+
+/// A running client.
+pub(crate) struct Prober {
+    workers: Vec<Worker>,
+    log: Arc<Mutex<Log>>,
+}
+
+#[derive(Default)]
+struct Log {
+    sent: Vec<Instant>,
+    answers: BTreeMap<usize, (Instant, String)>,
+}
+
+/// What a client saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) sent: usize,
+    pub(crate) lost: usize,
+    /// The longest time from a request that was lost to the next that was answered.
+    pub(crate) longest_gap: Duration,
+    /// How many requests each node answered.
+    pub(crate) answered_by: BTreeMap<String, usize>,
+    /// Who answered, in the order of the requests, without repetitions.
+    pub(crate) sequence: Vec<String>,
+}
+
+impl Responder {
+    pub(crate) fn start(node: &Node, address: &str) -> Self {
+        let address = super::lab::ip(address);
+        let socket = node.ns.enter(|| bound_to(address));
+        socket.set_read_timeout(Some(ms(20))).expect("a receive timeout");
+        let name = node.name.clone();
+        Self(Worker::start(move |stop| {
+            let mut request = [0_u8; 64];
+            while !stop.load(Ordering::Relaxed) {
+                let Ok((length, client)) = socket.recv_from(&mut request) else { continue };
+                let mut answer = request[..length].to_vec();
+                answer.extend(name.as_bytes());
+                // Lost like any other packet if we have just lost the address.
+                let _lost: std::io::Result<usize> = socket.send_to(&answer, client);
+            }
+        }))
+    }
+}
+
+impl Prober {
+    /// Sends `rate` requests a second from `node` to `address` until it is finished.
+    pub(crate) fn start(node: &Node, address: &str, rate: u32) -> Self {
+        let server = SocketAddr::new(super::lab::ip(address), PORT);
+        let socket = node.ns.enter(|| {
+            let any = if server.is_ipv4() {
+                IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+            } else {
+                Ipv6Addr::UNSPECIFIED.into()
+            };
+            let socket = UdpSocket::bind((any, 0)).expect("a client's socket");
+            // Connected: answers from any other address are not answers.
+            socket.connect(server).expect("a route to the virtual address");
+            socket
+        });
+        socket.set_read_timeout(Some(ms(20))).expect("a receive timeout");
+        let log = Arc::new(Mutex::new(Log::default()));
+        let (sender, receiver) = (socket.try_clone().expect("a second handle"), socket);
+        let workers = vec![
+            Worker::start({
+                let log = Arc::clone(&log);
+                move |stop| send_requests(&sender, rate, &log, stop)
+            }),
+            Worker::start({
+                let log = Arc::clone(&log);
+                move |stop| receive_answers(&receiver, &log, stop)
+            }),
+        ];
+        Self { workers, log }
+    }
+
+    /// How many requests were answered so far.
+    pub(crate) fn answered(&self) -> usize {
+        self.log.lock().unwrap().answers.len()
+    }
+
+    /// Who answered last.
+    pub(crate) fn answering(&self) -> Option<String> {
+        self.log.lock().unwrap().answers.last_key_value().map(|(_, (_, name))| name.clone())
+    }
+
+    /// Waits until this node answers.
+    #[track_caller]
+    pub(crate) fn wait_answer_of(&self, node: &Node) {
+        super::wait_for(super::SOON, format!("{} answers the client", node.name), || {
+            self.answering().as_deref() == Some(&node.name)
+        });
+    }
+
+    /// Waits for a hundred more answers, so that what comes next has a good "before", or "after".
+    #[track_caller]
+    pub(crate) fn wait_some_answers(&self) {
+        let before = self.answered();
+        super::wait_for(super::SOON, "a hundred answers", || self.answered() >= before + 100);
+    }
+
+    /// Stops, waits for late answers, and counts.
+    pub(crate) fn finish(mut self) -> Report {
+        let receiver = self.workers.pop();
+        self.workers.clear();
+        let expected = self.log.lock().unwrap().sent.len();
+        let end = now();
+        super::wait_for(PATIENCE * 2, "the end of patience", || {
+            end.elapsed() >= PATIENCE || self.log.lock().unwrap().answers.len() == expected
+        });
+        drop(receiver);
+        self.log.lock().unwrap().report()
+    }
+}
+
+impl Log {
+    fn report(&self) -> Report {
+        let mut answered_by = BTreeMap::new();
+        let mut sequence: Vec<String> = Vec::new();
+        let mut longest = Duration::ZERO;
+        // From the first unanswered request to the next answered one; between requests, not answers:
+        // a request that comes late because this machine is busy is no gap.
+        let mut unanswered: Option<Instant> = None;
+        for (number, asked) in self.sent.iter().enumerate() {
+            longest = longest.max(unanswered.map_or(Duration::ZERO, |since| *asked - since));
+            let Some((_, name)) = self.answers.get(&number) else {
+                unanswered = unanswered.or(Some(*asked));
+                continue;
+            };
+            unanswered = None;
+            *answered_by.entry(name.clone()).or_default() += 1;
+            if sequence.last() != Some(name) {
+                sequence.push(name.clone());
+            }
+        }
+        let lost = self.sent.len() - self.answers.len();
+        Report { sent: self.sent.len(), lost, longest_gap: longest, answered_by, sequence }
+    }
+}
+
+impl Worker {
+    fn start(work: impl FnOnce(&AtomicBool) + Send + 'static) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = thread::spawn({
+            let stop = Arc::clone(&stop);
+            move || work(&stop)
+        });
+        Self { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ended: thread::Result<()> = thread.join();
+        }
+    }
+}
+
+fn send_requests(socket: &UdpSocket, rate: u32, log: &Mutex<Log>, stop: &AtomicBool) {
+    let mut ticker = Ticker::new(Duration::from_secs(1) / rate);
+    while !stop.load(Ordering::Relaxed) {
+        ticker.tick();
+        let number = {
+            let mut log = log.lock().unwrap();
+            log.sent.push(now());
+            log.sent.len() - 1
+        };
+        // An ICMP error of an earlier request shows here; this one then was not sent, and is lost.
+        let _lost: std::io::Result<usize> = socket.send(&u64::try_from(number).unwrap().to_be_bytes());
+    }
+}
+
+fn receive_answers(socket: &UdpSocket, log: &Mutex<Log>, stop: &AtomicBool) {
+    let mut answer = [0_u8; 64];
+    while !stop.load(Ordering::Relaxed) {
+        let length = match socket.recv(&mut answer) {
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::InvalidInput => panic!("receiving: {error}"),
+            Err(_timeout_or_icmp) => continue,
+        };
+        let Some((number, name)) = answer[..length].split_first_chunk::<8>() else { continue };
+        let number = usize::try_from(u64::from_be_bytes(*number)).unwrap();
+        let name = String::from_utf8_lossy(name).into_owned();
+        log.lock().unwrap().answers.insert(number, (now(), name));
+    }
+}
+
+/// A UDP socket with `address` as its source, also while the node does not hold it.
+fn bound_to(address: IpAddr) -> UdpSocket {
+    let domain = if address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP)).expect("a UDP socket");
+    if address.is_ipv4() {
+        socket.set_freebind_v4(true).expect("IP_FREEBIND");
+    } else {
+        socket.set_freebind_v6(true).expect("IPV6_FREEBIND");
+    }
+    socket.bind(&SocketAddr::new(address, PORT).into()).expect("binding to the virtual address");
+    socket.into()
+}
