@@ -1,0 +1,145 @@
+//! The implementations that are measured side by side, all started from the same facts.
+
+use crate::support::peers::{Frr, PeerRouter, keepalived, keepalived_with};
+use crate::support::process::Process;
+use crate::support::{Config, Daemon, Node, Router};
+use nix::unistd::Pid;
+use std::fmt::Write;
+use std::fmt::{self, Display, Formatter};
+use std::net::IpAddr;
+
+/// The virtual address of the measurements with one.
+pub(crate) const ADDRESS: &str = "192.0.2.50";
+const ADDRESSES: &[&str] = &["192.0.2.50/24"];
+
+/// Whose VRRP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Vrrpd,
+    Keepalived,
+    KeepalivedNopreempt,
+    Frr,
+}
+
+/// A running one; ends with its handle.
+pub(crate) enum Rival {
+    Vrrpd(Daemon),
+    Keepalived(Process),
+    Frr(Frr),
+}
+
+impl Kind {
+    /// One virtual router, VRID 51, named `web` where it has a name, with [`ADDRESS`].
+    pub(crate) fn start(self, node: &Node, priority: u8, interval_ms: u32) -> Rival {
+        let peer = PeerRouter::new(priority, interval_ms, ADDRESSES);
+        match self {
+            Self::Vrrpd => Rival::Vrrpd(Daemon::start(node, &Config::of(&ours(priority, interval_ms)))),
+            Self::Keepalived => Rival::Keepalived(keepalived(node, &peer)),
+            Self::KeepalivedNopreempt => Rival::Keepalived(keepalived(node, &peer.nopreempt())),
+            Self::Frr => Rival::Frr(Frr::start(node, &peer)),
+        }
+    }
+}
+
+impl Rival {
+    /// The process that was started.
+    pub(crate) fn pid(&self) -> Pid {
+        match self {
+            Self::Vrrpd(daemon) => daemon.pid(),
+            Self::Keepalived(process) => process.pid(),
+            Self::Frr(frr) => frr.vrrpd_pid(),
+        }
+    }
+
+    /// Its orderly end.
+    pub(crate) fn terminate(mut self) {
+        match &mut self {
+            Self::Vrrpd(daemon) => drop(daemon.terminate()),
+            Self::Keepalived(process) => drop(process.terminate()),
+            Self::Frr(frr) => frr.terminate(),
+        }
+    }
+}
+
+impl Display for Kind {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Vrrpd => "vrrpd",
+            Self::Keepalived => "keepalived",
+            Self::KeepalivedNopreempt => "keepalived, nopreempt",
+            Self::Frr => "FRR",
+        })
+    }
+}
+
+/// Our own router for [`ADDRESS`].
+pub(crate) fn ours(priority: u8, interval_ms: u32) -> Router {
+    Router::new("web").priority(priority).interval(&format!("{interval_ms}ms")).addresses(ADDRESSES)
+}
+
+/// Many virtual routers, VRIDs 1 to `count`, with one address each; of us or of keepalived.
+pub(crate) fn start_many(kind: Kind, node: &Node, count: u8, priority: u8, interval_ms: u32) -> Rival {
+    let address = |vrid: u8| format!("198.51.100.{vrid}/32");
+    match kind {
+        Kind::Vrrpd => {
+            let config = (1..=count).fold(Config::new(), |config, vrid| {
+                let router = Router::new(&format!("r{vrid}")).vrid(vrid).priority(priority);
+                config.with(&router.interval(&format!("{interval_ms}ms")).addresses(&[&address(vrid)]))
+            });
+            Rival::Vrrpd(Daemon::start(node, &config))
+        }
+        Kind::Keepalived => {
+            let instance = |vrid| keepalived_instance(vrid, priority, interval_ms, &[address(vrid)], &[]);
+            let text: String = (1..=count).map(instance).collect();
+            Rival::Keepalived(keepalived_with(node, &(keepalived_head() + &text)))
+        }
+        Kind::KeepalivedNopreempt | Kind::Frr => {
+            unreachable!("FRR wants an interface for each: not measured")
+        }
+    }
+}
+
+/// Whether this is an address of [`start_many`].
+pub(crate) fn is_one_of_many(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(address) if address.octets().starts_with(&[198, 51, 100]))
+}
+
+/// One virtual router with many addresses; of us or of keepalived.
+pub(crate) fn start_large(kind: Kind, node: &Node, advertised: &[String], excluded: &[String]) -> Rival {
+    match kind {
+        Kind::Vrrpd => {
+            let router = ours(200, 100).key("addresses", &format!("{advertised:?}"));
+            let router = router.key("excluded_addresses", &format!("{excluded:?}"));
+            Rival::Vrrpd(Daemon::start(node, &Config::of(&router)))
+        }
+        Kind::Keepalived => {
+            let instance = keepalived_instance(51, 200, 100, advertised, excluded);
+            Rival::Keepalived(keepalived_with(node, &(keepalived_head() + &instance)))
+        }
+        Kind::KeepalivedNopreempt | Kind::Frr => unreachable!("FRR has no excluded addresses"),
+    }
+}
+
+/// What keepalived needs to speak version 3.
+fn keepalived_head() -> String {
+    "global_defs {\n  vrrp_version 3\n}\n".to_owned()
+}
+
+/// One instance of keepalived on `eth0`.
+fn keepalived_instance(
+    vrid: u8,
+    priority: u8,
+    interval_ms: u32,
+    addresses: &[String],
+    excluded: &[String],
+) -> String {
+    let mut text = format!("vrrp_instance r{vrid} {{\n  state BACKUP\n  interface eth0\n");
+    let interval = f64::from(interval_ms) / 1000.0;
+    let _ = writeln!(text, "  virtual_router_id {vrid}\n  priority {priority}\n  advert_int {interval}");
+    let _ = writeln!(text, "  virtual_ipaddress {{\n    {}\n  }}", addresses.join("\n    "));
+    if !excluded.is_empty() {
+        let _ = writeln!(text, "  virtual_ipaddress_excluded {{\n    {}\n  }}", excluded.join("\n    "));
+    }
+    text.push_str("}\n");
+    text
+}

@@ -1,0 +1,15 @@
+//! Input: an IP payload. Read as IPv4 and as IPv6, as it is and with its checksum made good.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use vrrpd::wire::ChecksumFlavour;
+use vrrpd_fuzz::{V4, V6, accepted_messages_survive, with_good_checksum};
+
+fuzz_target!(|payload: &[u8]| {
+    for carrier in [&V4, &V6] {
+        accepted_messages_survive(carrier, payload);
+        for flavour in [ChecksumFlavour::Rfc9568, ChecksumFlavour::Rfc5798] {
+            accepted_messages_survive(carrier, &with_good_checksum(carrier, payload, flavour));
+        }
+    }
+});

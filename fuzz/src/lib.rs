@@ -1,0 +1,71 @@
+//! What the fuzz targets share: the property of a message, and the way past its checksum.
+
+use std::net::IpAddr;
+use vrrpd::wire::{Carrier, ChecksumFlavour, Draft, emit, parse};
+
+/// The carrier of a message from the router that the seed corpus comes from.
+pub const V4: Carrier = Carrier {
+    source: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
+    destination: vrrpd::types::Family::Ipv4.group(),
+    ttl: 255,
+};
+
+/// Its IPv6 address.
+pub const V6: Carrier = Carrier {
+    source: IpAddr::V6(std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xa)),
+    destination: vrrpd::types::Family::Ipv6.group(),
+    ttl: 255,
+};
+
+/// A message that is accepted is written again as it was, but for the Reserve field (sent as 0) and
+/// the alias 0xFFFF of the checksum 0x0000; and what is written is read as the same advertisement.
+pub fn accepted_messages_survive(carrier: &Carrier, payload: &[u8]) {
+    let Ok(heard) = parse(carrier, payload) else { return };
+    let draft = Draft {
+        source: carrier.source,
+        vrid: heard.vrid,
+        priority: heard.priority,
+        interval: heard.interval,
+        checksum: heard.checksum,
+    };
+    let mut written = Vec::new();
+    emit(&draft, heard.addresses.iter(), &mut written).expect("an accepted list can be sent");
+    assert_eq!(parse(carrier, &written), Ok(heard));
+    let reserve = payload[4] & 0xf0;
+    let alias = payload[6..8] == [0xff, 0xff];
+    if reserve == 0 && !alias {
+        assert_eq!(written, payload);
+    }
+}
+
+/// The same message with a good checksum: chance alone does not get past that check.
+#[must_use]
+pub fn with_good_checksum(carrier: &Carrier, payload: &[u8], flavour: ChecksumFlavour) -> Vec<u8> {
+    let mut message = payload.to_vec();
+    let Some(field) = message.get_mut(6..8) else { return message };
+    field.fill(0);
+    let mut covered = Vec::new();
+    match (carrier.source, carrier.destination, flavour) {
+        (IpAddr::V6(source), IpAddr::V6(group), _) => {
+            covered.extend(source.octets());
+            covered.extend(group.octets());
+            covered.extend((payload.len() as u32).to_be_bytes());
+            covered.extend([0, 0, 0, 112]);
+        }
+        (IpAddr::V4(source), IpAddr::V4(group), ChecksumFlavour::Rfc5798) => {
+            covered.extend(source.octets());
+            covered.extend(group.octets());
+            covered.extend([0, 112]);
+            covered.extend((payload.len() as u16).to_be_bytes());
+        }
+        (_, _, _) => {}
+    }
+    covered.extend(&message);
+    let word = |octets: &[u8]| u64::from(octets[0]) << 8 | octets.get(1).map_or(0, |low| u64::from(*low));
+    let mut sum = covered.chunks(2).map(word).sum::<u64>();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    message[6..8].copy_from_slice(&(!(sum as u16)).to_be_bytes());
+    message
+}
