@@ -11,10 +11,11 @@
 //! | 3 | [`config`] | text to a checked configuration |
 //! | 4 | [`kernel`] | Linux: sockets, netlink |
 //! | 5 | [`runtime`], [`control`], [`telemetry`] | threads, checks, the control socket, logs |
-//! | 6 | `src/bin` | arguments and exit codes |
+//! | 6 | [`cli`], `src/bin` | arguments and exit codes |
 //!
 //! Floors 0 to 2 know no socket, clock, thread, file or log. [`sim`] uses only them.
 
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod kernel;

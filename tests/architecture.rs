@@ -11,7 +11,7 @@ use rust_source::{NamedPath, code_only, paths};
 use source_tree::{SourceFile, files_below};
 
 /// The floors, and what each may name of the crate besides itself.
-const FLOORS: [(&str, &[&str]); 9] = [
+const FLOORS: [(&str, &[&str]); 10] = [
     ("types", &[]),
     ("wire", &["types"]),
     ("protocol", &["types", "wire"]),
@@ -21,6 +21,7 @@ const FLOORS: [(&str, &[&str]); 9] = [
     ("runtime", &["types", "wire", "protocol", "config", "kernel", "control", "telemetry"]),
     ("control", &["types", "wire", "protocol", "config", "kernel", "runtime", "telemetry"]),
     ("telemetry", &["types", "wire", "protocol", "config", "kernel", "control", "runtime"]),
+    ("cli", &["config", "control", "telemetry"]),
 ];
 
 /// Floors that know no socket, clock, thread, file or log.

@@ -1,101 +1,17 @@
 //! The command: arguments in, text or JSON out, and an exit code.
 
-use clap::{Args, Parser, Subcommand};
+use clap::Parser;
 use serde::Serialize;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
-use vrrpd::config::parse_duration;
+use vrrpd::cli::vrrpctl::{Cli, Command, Which};
 use vrrpd::config::report::Style;
-use vrrpd::control::check::{DEFAULT_CONFIG, check};
+use vrrpd::control::check::check;
 use vrrpd::control::client::{Client, ClientError, Exit, Force, LastResort, Order, Selection};
 use vrrpd::control::message::{DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, VERSION};
 use vrrpd::control::render::{self, Width};
-use vrrpd::control::{DEFAULT_SOCKET, DEMOTION_SPAN};
-
-/// See and steer the virtual routers of this node.
-///
-/// Exit codes: 0 done, 1 failed, 2 usage, 3 daemon not reachable, 4 refused because it would harm
-/// the service, 5 timed out.
-#[derive(Debug, Parser)]
-#[command(name = "vrrpctl", version)]
-struct Cli {
-    /// The daemon's control socket
-    #[arg(long, global = true, value_name = "PATH", env = "VRRPD_SOCKET", default_value = DEFAULT_SOCKET)]
-    socket: PathBuf,
-    /// Print JSON, for programs
-    #[arg(long, global = true)]
-    json: bool,
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// A table of all virtual routers, or of one
-    Status {
-        /// A virtual router
-        name: Option<String>,
-    },
-    /// Everything about one virtual router
-    Show {
-        /// A virtual router
-        name: String,
-    },
-    /// Take virtual routers out of service on this node, until they are promoted
-    ///
-    /// Hands over, waits, and tells who took over. Where nobody does, the router stays active and
-    /// the exit code is 4. A demotion survives restarts of the daemon and of the machine.
-    Demote {
-        #[command(flatten)]
-        which: Which,
-        /// Why: shown by status, show and events
-        #[arg(long, value_name = "TEXT", default_value = "")]
-        reason: String,
-        /// How long, such as 90s, 30m or 1d12h; then it takes part again by itself
-        #[arg(long = "for", value_name = "DURATION", value_parser = demotion_span)]
-        span: Option<Duration>,
-        /// Stay a Backup at priority 1: it serves if, and as long as, nobody else does
-        #[arg(long)]
-        last_resort: bool,
-        /// Release the addresses even if nobody takes over: they are then served by nobody
-        #[arg(long, conflicts_with = "last_resort")]
-        force: bool,
-    },
-    /// End demotions: the virtual routers take part again
-    Promote {
-        #[command(flatten)]
-        which: Which,
-    },
-    /// Transitions and other notable happenings, each with its cause
-    Events {
-        /// How many of the last
-        #[arg(short = 'n', value_name = "N", default_value_t = 20)]
-        last: usize,
-        /// Go on with those to come
-        #[arg(long, short)]
-        follow: bool,
-    },
-    /// Validate a configuration, without a daemon
-    Check {
-        /// The configuration
-        #[arg(default_value = DEFAULT_CONFIG)]
-        file: PathBuf,
-    },
-}
-
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-struct Which {
-    /// Virtual routers
-    #[arg(value_name = "NAME")]
-    names: Vec<String>,
-    /// All virtual routers of this node
-    #[arg(long)]
-    all: bool,
-}
 
 /// Why a command did not do what it should, whether or not it spoke with the daemon.
 #[derive(Debug, thiserror::Error)]
@@ -138,13 +54,13 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, Failure> {
             let last_resort = if *last_resort { LastResort::Yes } else { LastResort::No };
             let force = if *force { Force::Yes } else { Force::No };
             let order = Order { reason, span: *span, last_resort, force };
-            let document = connect()?.demote(&which.selection(), &order, tell_that_it_waits)?;
+            let document = connect()?.demote(&selection(which), &order, tell_that_it_waits)?;
             warn(document.warning.as_deref());
             output.print(&document, render::demote)?;
             Ok(outcome(&document))
         }
         Command::Promote { which } => {
-            let document = connect()?.promote(&which.selection())?;
+            let document = connect()?.promote(&selection(which))?;
             warn(document.warning.as_deref());
             output.print(&document, render::promote)?;
             Ok(Exit::Done)
@@ -179,10 +95,8 @@ fn follow(mut client: Client, last: usize, output: Output) -> Result<Exit, Failu
     Ok(Exit::Done)
 }
 
-impl Which {
-    fn selection(&self) -> Selection {
-        if self.all { Selection::All } else { Selection::Names(self.names.clone()) }
-    }
+fn selection(which: &Which) -> Selection {
+    if which.all { Selection::All } else { Selection::Names(which.names.clone()) }
 }
 
 impl Output {
@@ -203,12 +117,6 @@ fn unless_the_reader_left(error: io::Error) -> io::Result<()> {
 /// One refusal makes the whole command refused: the service is not where the operator wants it.
 fn outcome(document: &DemoteDoc) -> Exit {
     if document.results.iter().any(|result| result.outcome == "refused") { Exit::Refused } else { Exit::Done }
-}
-
-/// How long a demotion may last.
-fn demotion_span(text: &str) -> Result<Duration, String> {
-    let span = parse_duration(text).map_err(|error| format!("{error}; write it like 90s, 30m or 1d12h"))?;
-    if DEMOTION_SPAN.contains(&span) { Ok(span) } else { Err("it must be from 1s to 366d".to_owned()) }
 }
 
 /// On standard error, also beside JSON: whoever does not read that is told by `persisted`.

@@ -2,39 +2,18 @@
 
 use clap::Parser;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
+use vrrpd::cli::vrrpd::Arguments;
 use vrrpd::config::report::{self, Style};
 use vrrpd::config::{ConfigError, Resolved, resolve};
-use vrrpd::control::DEFAULT_SOCKET;
 use vrrpd::runtime::supervisor::{self, Settings};
-use vrrpd::telemetry::log::{self, LogFormat};
+use vrrpd::telemetry::log;
 
 /// Something failed.
 const FAILED: u8 = 1;
 /// The arguments or the configuration are wrong: nothing was started.
 const USAGE: u8 = 2;
-
-/// A VRRP high-availability agent: holds virtual addresses on the frontend that is fit to serve.
-#[derive(Debug, Parser)]
-#[command(version, max_term_width = 80)]
-struct Arguments {
-    /// The configuration.
-    #[arg(long, value_name = "FILE", default_value = "/etc/vrrpd/vrrpd.toml")]
-    config: PathBuf,
-    /// Check the configuration, say what is wrong with it, and exit: 0 valid, 2 not.
-    #[arg(long)]
-    check: bool,
-    /// The control socket.
-    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
-    socket: PathBuf,
-    /// Demotions are kept here over a restart; one directory a daemon.
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/vrrpd")]
-    state_dir: PathBuf,
-    /// The form of log lines on standard error: text or json.
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    log_format: LogFormat,
-}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

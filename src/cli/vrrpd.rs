@@ -1,0 +1,30 @@
+//! The command line of `vrrpd`.
+//!
+//! What it says about itself is its man page too (`docs/man`), generated from these types.
+
+use crate::control::DEFAULT_SOCKET;
+use crate::control::check::DEFAULT_CONFIG;
+use crate::telemetry::log::LogFormat;
+use clap::Parser;
+use std::path::PathBuf;
+
+/// A VRRP high-availability agent: holds virtual addresses on the frontend that is fit to serve.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 80)]
+pub struct Arguments {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// Check the configuration, say what is wrong with it, and exit: 0 valid, 2 not.
+    #[arg(long)]
+    pub check: bool,
+    /// The control socket.
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    pub socket: PathBuf,
+    /// Demotions are kept here over a restart; one directory a daemon.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/vrrpd")]
+    pub state_dir: PathBuf,
+    /// The form of log lines on standard error: text or json.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
