@@ -50,7 +50,7 @@ pub enum Command {
         #[command(flatten)]
         which: Which,
         /// Why: shown by status, show and events
-        #[arg(long, value_name = "TEXT", default_value = "")]
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         reason: String,
         /// How long, such as 90s, 30m or 1d12h; then it takes part again by itself
         #[arg(long = "for", value_name = "DURATION", value_parser = demotion_span)]

@@ -125,7 +125,7 @@ impl<'d> Table<'d> {
         for (name, value) in entries.iter() {
             match schema.key(name.get_ref()) {
                 None => unknown(schema, name.get_ref(), name.span(), problems),
-                Some(Known { support: Support::Now, .. }) => {}
+                Some(Known { support: Support::Now(_), .. }) => {}
                 Some(Known { name: known, support: Support::Later(off) }) => {
                     let item = Item::new(known, value);
                     if !asks_for_nothing(*off, item.value, entries) {

@@ -9,6 +9,7 @@
 mod address;
 mod document;
 mod duration;
+mod json_schema;
 mod problem;
 mod raw;
 pub mod report;
@@ -21,6 +22,7 @@ mod value;
 mod tests;
 
 pub use duration::{DurationError, parse as parse_duration};
+pub use json_schema::json_schema;
 pub use problem::{ConfigError, ConfigWarning, Finding, Place, Related};
 pub use resolve::{Resolved, resolve};
 

@@ -22,7 +22,7 @@ pub fn assert_conforms(name: &str, document: &Value) {
 fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
     for (keyword, rule) in schema.as_object().unwrap() {
         let fault = match keyword.as_str() {
-            "$schema" | "$defs" | "title" | "description" => None,
+            "$schema" | "$defs" | "$comment" | "title" | "description" => None,
             "$ref" => {
                 let pointer = rule.as_str().unwrap().strip_prefix('#').unwrap();
                 check(root, root.pointer(pointer).unwrap(), value, at, found);
@@ -63,6 +63,19 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<
                 }
                 None
             }
+            "not" => {
+                let mut inner = Vec::new();
+                check(root, rule, value, at, &mut inner);
+                inner.is_empty().then(|| format!("{value} is what it must not be"))
+            }
+            "pattern" => value.as_str().and_then(|text| {
+                let pattern = regex_lite::Regex::new(rule.as_str().unwrap()).unwrap();
+                (!pattern.is_match(text)).then(|| format!("{text:?} does not match {rule}"))
+            }),
+            "minItems" => value
+                .as_array()
+                .is_some_and(|items| (items.len() as u64) < rule.as_u64().unwrap())
+                .then(|| format!("fewer than {rule} items")),
             "properties" | "additionalProperties" => None,
             other => panic!("{at}: the keyword {other} is not checked by this test"),
         };
@@ -73,7 +86,7 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<
 
 fn properties(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
     let named = schema.get("properties").and_then(Value::as_object);
-    let others = schema.get("additionalProperties");
+    let others = schema.get("additionalProperties").filter(|rule| **rule != Value::Bool(false));
     if named.is_none() && others.is_none() {
         return;
     }

@@ -29,7 +29,7 @@ fn the_reference_has_a_row_for_every_key_and_no_other() {
         let mut documented: Vec<_> =
             rows(&format!("`{}`", schema.header)).into_iter().map(|(key, _, since)| (key, since)).collect();
         let since = |known: &Known| match known.support {
-            Support::Now => "0.1",
+            Support::Now(_) => "0.1",
             Support::Later(_) => "later",
         };
         let mut known: Vec<_> = schema.keys().map(|known| (known.name, since(known))).collect();
@@ -94,7 +94,7 @@ fn every_key_of_the_schema_is_read() {
         for key in schema.keys() {
             let text = template.replace("KEY", key.name);
             let at = match key.support {
-                Support::Now => wrong,
+                Support::Now(_) => wrong,
                 Support::Later(_) => key.name,
             };
             let found = errors(&text);

@@ -1,0 +1,70 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_vrrpctl_global_optspecs
+    string join \n socket= json h/help V/version
+end
+
+function __fish_vrrpctl_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_vrrpctl_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_vrrpctl_using_subcommand
+    set -l cmd (__fish_vrrpctl_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -l socket -d 'The daemon\'s control socket' -r -F
+complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -l json -d 'Print JSON, for programs'
+complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -s V -l version -d 'Print version'
+complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "status" -d 'A table of all virtual routers, or of one'
+complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "show" -d 'Everything about one virtual router'
+complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "demote" -d 'Take virtual routers out of service on this node, until they are promoted'
+complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "promote" -d 'End demotions: the virtual routers take part again'
+complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "events" -d 'Transitions and other notable happenings, each with its cause'
+complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "check" -d 'Validate a configuration, without a daemon'
+complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand status" -l socket -d 'The daemon\'s control socket' -r -F
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand status" -l json -d 'Print JSON, for programs'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand status" -s h -l help -d 'Print help'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand show" -l socket -d 'The daemon\'s control socket' -r -F
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand show" -l json -d 'Print JSON, for programs'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand show" -s h -l help -d 'Print help'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l reason -d 'Why: shown by status, show and events' -r
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l for -d 'How long, such as 90s, 30m or 1d12h; then it takes part again by itself' -r
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l socket -d 'The daemon\'s control socket' -r -F
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l all -d 'All virtual routers of this node'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l last-resort -d 'Stay a Backup at priority 1: it serves if, and as long as, nobody else does'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l force -d 'Release the addresses even if nobody takes over: they are then served by nobody'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l json -d 'Print JSON, for programs'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -l socket -d 'The daemon\'s control socket' -r -F
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -l all -d 'All virtual routers of this node'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -l json -d 'Print JSON, for programs'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -s h -l help -d 'Print help'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -s n -d 'How many of the last' -r
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -l socket -d 'The daemon\'s control socket' -r -F
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -s f -l follow -d 'Go on with those to come'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -l json -d 'Print JSON, for programs'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -s h -l help -d 'Print help'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand check" -l socket -d 'The daemon\'s control socket' -r -F
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand check" -l json -d 'Print JSON, for programs'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand check" -s h -l help -d 'Print help'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events check help" -f -a "status" -d 'A table of all virtual routers, or of one'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events check help" -f -a "show" -d 'Everything about one virtual router'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events check help" -f -a "demote" -d 'Take virtual routers out of service on this node, until they are promoted'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events check help" -f -a "promote" -d 'End demotions: the virtual routers take part again'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events check help" -f -a "events" -d 'Transitions and other notable happenings, each with its cause'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events check help" -f -a "check" -d 'Validate a configuration, without a daemon'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events check help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
