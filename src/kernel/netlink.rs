@@ -311,7 +311,13 @@ impl Netlink {
         let mut enough = false;
         while !enough {
             self.incoming.clear();
-            self.socket.recv(&mut self.incoming, 0).map_err(NetlinkError::Receive)?;
+            match self.socket.recv(&mut self.incoming, 0) {
+                Ok(_) => {}
+                // With a timeout set, SA_RESTART does not help, nor is a handler needed: SIGSTOP and SIGCONT do
+                // it (signal(7)).
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(NetlinkError::Receive(error)),
+            }
             let mut rest = self.incoming.as_slice();
             while !rest.is_empty() {
                 let undecodable = |e: netlink_packet_core::DecodeError| NetlinkError::Decode(e.to_string());
