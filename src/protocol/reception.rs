@@ -13,6 +13,9 @@ use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// The shortest time between two answers to priority 0: shorter than any two of them in a hand-over.
+const RESIGNATION_GAP: Duration = Duration::from_millis(10);
+
 /// An advertisement, as far as the state machine cares.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Heard {
@@ -111,10 +114,7 @@ impl VirtualRouter {
                 active.advertise_at = active.advertise_at.min(soon);
                 return Outcome::Nothing;
             }
-            // RFC9568-6.4.3-10
-            active.tenure = Tenure::Serving;
-            active.advertise_at = now + policy.interval.period();
-            self.advertise(policy.priority, policy.interval, policy.checksum, out);
+            self.answer_resignation(now, policy, out);
             return Outcome::Nothing;
         }
         let serving = matches!(active.tenure, Tenure::Serving);
@@ -150,6 +150,24 @@ impl VirtualRouter {
                 Outcome::Rival
             }
         }
+    }
+
+    /// Priority 0: somebody serves no more, and Backups are about to take over unless they hear us
+    /// (RFC 9568 §6.4.3). What follows sooner than [`RESIGNATION_GAP`] is answered together, at its end: a
+    /// flood of forged resignations must not make us flood the LAN as well.
+    fn answer_resignation(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+        let State::Active(active) = &mut self.state else { return };
+        active.tenure = Tenure::Serving;
+        if now < active.resignation_after {
+            // RFC9568-6.4.3-19
+            active.advertise_at = active.advertise_at.min(active.resignation_after);
+            self.counters.immediate_adverts_suppressed += 1;
+            return;
+        }
+        active.resignation_after = now + RESIGNATION_GAP;
+        // RFC9568-6.4.3-10
+        active.advertise_at = now + policy.interval.period();
+        self.advertise(policy.priority, policy.interval, policy.checksum, out);
     }
 
     /// A losing advertisement: answer at once, so that its sender yields (RFC 9568 §6.4.3), and tell

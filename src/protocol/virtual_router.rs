@@ -87,6 +87,8 @@ pub(super) struct Active {
     pub(super) announce: Option<Schedule>,
     /// No immediate advertisement before this.
     pub(super) immediate_after: MonoTime,
+    /// No answer to priority 0 before this; what comes sooner is answered then.
+    pub(super) resignation_after: MonoTime,
     /// A tie that was lost and not counted: since when it stands, and when it was last lost.
     pub(super) tie_lost: Option<(MonoTime, MonoTime)>,
 }
@@ -214,6 +216,7 @@ impl VirtualRouter {
             taking,
             announce: None,
             immediate_after: now,
+            resignation_after: now,
             tie_lost: None,
         };
         self.active = self.source;

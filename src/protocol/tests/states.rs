@@ -258,6 +258,26 @@ fn rfc9568_6_4_3_10_priority_zero_is_answered_at_once() {
     assert_eq!(rig.said(), ["say 100/100cs"]);
 }
 
+/// 1000 forged resignations a second are answered a hundred times, the last of them too, and the
+/// schedule then goes on from the last answer.
+#[test]
+fn rfc9568_6_4_3_19_a_flood_of_priority_zero_is_answered_at_a_limited_rate() {
+    let mut rig = Rig::active(spec());
+    rig.said();
+    for _ in 0..1000 {
+        rig.hear(advert("192.0.2.1", 0));
+        rig.run(ms(1));
+    }
+    rig.run(ms(10));
+    let answers = rig.said().len();
+    assert!((99..=102).contains(&answers), "{answers} answers");
+    assert_eq!(rig.state(), StateName::Active);
+    rig.run(ms(980));
+    assert_eq!(rig.said(), [""; 0]);
+    rig.run(ms(20));
+    assert_eq!(rig.said(), ["say 100/100cs"]);
+}
+
 // RFC9568-8.3.2-1
 /// T26, T27.
 #[test]
