@@ -48,7 +48,7 @@ const ROUND: usize = 4096;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MonitorEvent {
     /// The facts of a watched interface as they are now; `None`: it does not exist. The first ones
-    /// come for every watched interface.
+    /// come for every watched interface. One that went and came back is told as `None` first.
     Link(InterfaceName, Option<LinkFacts>),
     /// Addresses of a watched interface changed.
     AddressesChanged,
@@ -160,6 +160,7 @@ impl Monitor {
                             outbox.addresses_changed();
                         }
                     }
+                    Change::Gone(name) => outbox.gone(name),
                     Change::Link | Change::Nothing => {}
                 },
                 NetlinkPayload::Overrun(_) => overrun = true,
@@ -184,7 +185,6 @@ impl Monitor {
 
     /// The whole table. Notifications that arrive meanwhile are folded into it afterwards: each
     /// states what is, so that it does no harm if the dump had it already.
-    /// Lists everything.
     ///
     /// A notification carries the sequence number of whoever caused it, a small one more often than
     /// not, and netlink-proto takes it for an answer if a request of ours has the same. The dump is

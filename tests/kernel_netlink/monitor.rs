@@ -163,6 +163,23 @@ fn an_interface_that_is_renamed_or_created_again_is_followed_by_name() {
     });
 }
 
+/// The kernel gives an index again if it is asked to; what was bound to the old interface is not to the new.
+#[test]
+fn an_interface_that_was_created_again_under_its_old_index_is_told_as_gone_first() {
+    let host = Host::new();
+    let create = "link add br7 index 77 address 02:00:00:00:00:77 type bridge";
+    host.ns.ip(create);
+    on(&host, || async {
+        let mut watch = Watch::start(&["br7"], RECEIVE_BUFFER, 16);
+        let first = watch.facts("br7", |_| true).await;
+        // The monitor shares this thread: it reads both notifications together.
+        host.ns.ip(&format!("link delete br7\n{create}"));
+        watch.missing("br7").await;
+        let again = watch.facts("br7", |_| true).await;
+        assert_eq!(again, first);
+    });
+}
+
 #[test]
 fn a_port_that_leaves_its_bridge_still_exists() {
     let host = Host::new();

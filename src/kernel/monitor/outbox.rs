@@ -1,7 +1,7 @@
 //! What is still to be told. Pure.
 //!
 //! Not a queue: the difference between what the table says and what was told last. A receiver that
-//! is slow misses intermediate facts, not the last ones.
+//! is slow misses intermediate facts, not the last ones, nor that an interface is not the one it was.
 
 use super::MonitorEvent;
 use super::table::Table;
@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Outbox {
     told: BTreeMap<InterfaceName, Option<LinkFacts>>,
     untold: BTreeMap<InterfaceName, Option<LinkFacts>>,
+    /// Told as existing, and gone since, whatever there is now.
+    gone: BTreeSet<InterfaceName>,
     addresses: Owed,
     resync: Owed,
 }
@@ -27,12 +29,21 @@ impl Outbox {
     /// The table or the set of watched interfaces may have changed.
     pub(super) fn refresh(&mut self, table: &Table, watched: &BTreeSet<InterfaceName>) {
         self.told.retain(|name, _| watched.contains(name));
+        self.gone.retain(|name| watched.contains(name));
         self.untold.clear();
         for name in watched {
             let facts = table.facts(*name);
-            if self.told.get(name) != Some(&facts) {
+            let told = if self.gone.contains(name) { Some(&None) } else { self.told.get(name) };
+            if told != Some(&facts) {
                 self.untold.insert(*name, facts);
             }
+        }
+    }
+
+    /// This interface was deleted. To be called before [`Self::refresh`].
+    pub(super) fn gone(&mut self, name: InterfaceName) {
+        if self.told.get(&name).is_some_and(Option::is_some) {
+            self.gone.insert(name);
         }
     }
 
@@ -46,11 +57,16 @@ impl Outbox {
 
     /// `quiet_is_over`: changed addresses may be told again.
     pub(super) fn has_next(&self, quiet_is_over: bool) -> bool {
-        !self.untold.is_empty() || self.resync == Owed::Yes || (quiet_is_over && self.addresses == Owed::Yes)
+        let facts = !self.gone.is_empty() || !self.untold.is_empty();
+        facts || self.resync == Owed::Yes || (quiet_is_over && self.addresses == Owed::Yes)
     }
 
     /// Facts first: whoever then looks at addresses knows which interfaces there are.
     pub(super) fn next(&mut self, quiet_is_over: bool) -> Option<MonitorEvent> {
+        if let Some(name) = self.gone.pop_first() {
+            self.told.insert(name, None);
+            return Some(MonitorEvent::Link(name, None));
+        }
         if let Some((name, facts)) = self.untold.pop_first() {
             self.told.insert(name, facts.clone());
             return Some(MonitorEvent::Link(name, facts));
@@ -70,7 +86,10 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::Change;
     use super::*;
+    use netlink_packet_route::RouteNetlinkMessage;
+    use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 
     fn watched(names: &[&str]) -> BTreeSet<InterfaceName> {
         names.iter().map(|name| name.parse().unwrap()).collect()
@@ -87,6 +106,28 @@ mod tests {
             assert_eq!(outbox.next(true), None);
             outbox.refresh(&Table::default(), &watched(&[]));
         }
+    }
+
+    /// As when it moves to another namespace and back while nobody reads: its facts are what they were.
+    #[test]
+    fn an_interface_that_went_and_came_back_the_same_is_told_as_gone_first() {
+        let (mut outbox, mut table) = (Outbox::default(), Table::default());
+        let mut link = LinkMessage::default();
+        link.header.index = 2;
+        link.attributes.push(LinkAttribute::IfName("eth0".to_owned()));
+        let (appears, goes) =
+            (RouteNetlinkMessage::NewLink(link.clone()), RouteNetlinkMessage::DelLink(link));
+        let told = |outbox: &mut Outbox| -> Vec<_> { std::iter::from_fn(|| outbox.next(false)).collect() };
+        table.fold(&appears);
+        outbox.refresh(&table, &watched(&["eth0"]));
+        let [existed] = told(&mut outbox).try_into().unwrap();
+        assert!(matches!(existed, MonitorEvent::Link(_, Some(_))));
+        let Change::Gone(name) = table.fold(&goes) else { panic!("it is gone") };
+        outbox.gone(name);
+        table.fold(&appears);
+        outbox.refresh(&table, &watched(&["eth0"]));
+        assert!(outbox.has_next(false));
+        assert_eq!(told(&mut outbox), [MonitorEvent::Link(name, None), existed]);
     }
 
     #[test]

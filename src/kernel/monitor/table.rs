@@ -26,6 +26,9 @@ pub(super) enum Change {
     Nothing,
     /// A link.
     Link,
+    /// The link that had this name is gone. One that comes back, even under the same index, is another: sockets have
+    /// lost their group.
+    Gone(InterfaceName),
     /// The addresses of the interface of this index, in a way that the keeper may want to undo: any
     /// removal, or one that is not ours appeared.
     Addresses(u32),
@@ -65,9 +68,9 @@ impl Table {
                 Change::Link
             }
             RouteNetlinkMessage::DelLink(link) if link.header.interface_family == AddressFamily::Unspec => {
-                self.links.remove(&link.header.index);
                 self.sources.remove(&link.header.index);
-                Change::Link
+                let gone = self.links.remove(&link.header.index);
+                gone.and_then(|link| link.name).map_or(Change::Link, Change::Gone)
             }
             RouteNetlinkMessage::NewAddress(address) => {
                 let Some(address) = ObservedAddress::decode(address) else {

@@ -66,7 +66,7 @@ fn a_link_has_facts_under_its_present_name_only() {
 fn a_link_that_is_gone_takes_its_addresses_along() {
     let mut table = table(&[link(2, "eth0", UP), new_address(2, "192.0.2.10/24", NONE)]);
     let RouteNetlinkMessage::NewLink(gone) = link(2, "eth0", UP) else { unreachable!("made above") };
-    assert_eq!(table.fold(&RouteNetlinkMessage::DelLink(gone)), Change::Link);
+    assert_eq!(table.fold(&RouteNetlinkMessage::DelLink(gone)), Change::Gone(name("eth0")));
     assert_eq!(table.facts(name("eth0")), None);
     table.fold(&link(2, "eth0", UP));
     assert_eq!(ipv4(&table), Vec::<String>::new());
