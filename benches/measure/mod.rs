@@ -1,7 +1,7 @@
 //! What the measurements share: quantiles, tables, and what `/proc` tells about a process.
 //!
 //! A bench prints tables in Markdown, ready for `docs/measurements.md`. `cargo bench --bench NAME --
-//! [--runs N] [WORD…]` measures only the rows whose label contains all the words, N times each.
+//! [--runs N] [--jobs N] [WORD…]` measures only the rows whose label contains all the words, N times each.
 
 #![allow(
     dead_code,
@@ -23,6 +23,7 @@ pub(crate) use table::Table;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Request {
     runs: Option<usize>,
+    jobs: Option<usize>,
     words: Vec<String>,
 }
 
@@ -32,11 +33,11 @@ impl Request {
         let mut request = Self::default();
         let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
         while let Some(argument) = arguments.next() {
-            if argument == "--runs" {
-                let runs = arguments.next().and_then(|runs| runs.parse().ok());
-                request.runs = Some(runs.expect("--runs N"));
-            } else {
-                request.words.push(argument);
+            match argument.as_str() {
+                "--runs" => request.runs = Some(number(&argument, arguments.next())),
+                "--jobs" => request.jobs = Some(number(&argument, arguments.next())),
+                unknown if unknown.starts_with('-') => panic!("{unknown}: there are --runs N and --jobs N"),
+                _ => request.words.push(argument),
             }
         }
         request
@@ -51,4 +52,15 @@ impl Request {
     pub(crate) fn runs(&self, usual: usize) -> usize {
         self.runs.unwrap_or(usual)
     }
+
+    /// How many of what is independent at a time.
+    pub(crate) fn jobs(&self, usual: usize) -> usize {
+        self.jobs.unwrap_or(usual)
+    }
+}
+
+/// At least one.
+fn number(option: &str, value: Option<String>) -> usize {
+    let number = value.and_then(|value| value.parse().ok()).filter(|number| *number > 0);
+    number.unwrap_or_else(|| panic!("{option} N, a number from 1"))
 }

@@ -101,6 +101,13 @@ impl Capture {
         now.into()
     }
 
+    /// Keeps what came since `from` only.
+    pub(crate) fn forget_before(&self, from: Duration) {
+        for list in [&self.shared.frames, &self.shared.delivered] {
+            list.lock().unwrap().retain(|frame| frame.at >= from);
+        }
+    }
+
     /// Every frame since `from`.
     pub(crate) fn frames(&self, from: Duration) -> Vec<Frame> {
         self.shared.frames.lock().unwrap().iter().filter(|frame| frame.at >= from).cloned().collect()

@@ -85,6 +85,8 @@ pub(crate) struct Frr {
 impl Frr {
     pub(crate) fn start(node: &Node, router: &PeerRouter) -> Self {
         let dir = &frr_directory(node);
+        // Else eth0 answers ARP for what is configured on the macvlan, also on a Backup.
+        node.ns.sysctl("ipv4/conf/all/arp_ignore", "1");
         macvlan(node, router);
         let zebra_config = dir.join("zebra.conf");
         std::fs::write(&zebra_config, "hostname peer\n").expect("writing zebra.conf");
