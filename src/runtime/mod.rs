@@ -3,12 +3,13 @@
 //! - `vrrp-protocol` ([`reactor`]): sockets, timers and the core; never blocks.
 //! - `vrrp-addresses` (`kernel::keeper`): netlink batches and announcements.
 //! - the main thread ([`supervisor`]): a tokio runtime with the netlink monitor, health checks, hooks, the
-//!   control socket, logs and signals; [`state`]: the file of demotions.
+//!   control socket, logs and signals; [`state`]: the file of demotions; [`notify`]: the service manager.
 
 pub mod clock;
 mod endpoint;
 pub mod hooks;
 mod mailbox;
+mod notify;
 mod process;
 mod reactor;
 mod state;

@@ -5,6 +5,7 @@
 use super::clock;
 use super::hooks::{self, Gate, HookBoard, Hooks, Lines};
 use super::mailbox::{Letter, Mailbox, Sender};
+use super::notify::Notifier;
 use super::process::Outcome;
 use super::reactor::{Outlets, Reactor};
 use super::state::{Moment, Recalled, Scribe, Store};
@@ -152,6 +153,7 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
     let log = Arc::new(EventLog::new());
     let (requests_in, mut requests) = mpsc::channel(REQUESTS);
     let daemon = Daemon { requests: requests_in, events: Arc::clone(&log) };
+    let notifier = Notifier::start(daemon.clone());
     let serving = tokio::spawn(server.run(daemon));
     let (verdicts_in, mut verdicts) = mpsc::channel(64);
     let mut checks = Checks::new(verdicts_in);
@@ -178,6 +180,7 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
                 if start.is_due() {
                     let _ = mail.send(Letter::Configure(start.routers.take().unwrap_or_default()));
                     checks.apply(&config.checks);
+                    notifier.configured();
                 }
             }
             why = &mut protocol.ended => break Err(died("vrrp-protocol", why.unwrap_or_default())),
@@ -188,6 +191,7 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
             }
         }
     };
+    notifier.stopping(HANDOVER_LIMIT + KEEPER_LIMIT + HOOKS_LIMIT + SCRIBE_LIMIT);
     // The rest is the order of the end: say so, hand over, and then let the keeper remove what is left.
     if outcome.is_ok() && mail.send(Letter::Shutdown).is_ok() {
         let farewell = timeout(HANDOVER_LIMIT, stopped);

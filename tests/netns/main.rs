@@ -15,6 +15,7 @@ mod health;
 mod hostile;
 mod interfaces;
 mod operator;
+mod service_manager;
 mod stopping;
 
 use support::prober::Responder;

@@ -2,6 +2,7 @@
 
 use super::config::Config;
 use super::lab::Node;
+use super::manager::ServiceManager;
 use super::process::{Process, finish};
 use super::wait::{stays, wait_for, wait_some};
 use super::{SOON, ms};
@@ -34,6 +35,8 @@ struct Place {
     config: PathBuf,
     socket: PathBuf,
     state: PathBuf,
+    /// On top of the test's own environment.
+    environment: Vec<(String, String)>,
 }
 
 impl Daemon {
@@ -44,20 +47,38 @@ impl Daemon {
 
     /// As [`Daemon::start`], with a name of its own for those who run several on one node.
     pub(crate) fn start_in(node: &Node, name: &str, config: &Config) -> Self {
+        Self::launch(node, name, config, Vec::new()).answering()
+    }
+
+    /// As [`Daemon::start`], under a service manager.
+    pub(crate) fn start_under(manager: &ServiceManager, node: &Node, config: &Config) -> Self {
+        Self::launch_under(manager, node, config).answering()
+    }
+
+    /// As [`Daemon::start_under`], but does not wait.
+    pub(crate) fn launch_under(manager: &ServiceManager, node: &Node, config: &Config) -> Self {
+        Self::launch(node, "vrrpd", config, manager.environment())
+    }
+
+    fn launch(node: &Node, name: &str, config: &Config, environment: Vec<(String, String)>) -> Self {
         let dir = node.dir();
         let place = Place {
             config: dir.join(format!("{name}.toml")),
             socket: dir.join(format!("{name}.sock")),
             state: dir.join(format!("{name}.state")),
+            environment,
         };
         std::fs::write(&place.config, config.text()).expect("writing a configuration");
         let process = launch(node, name, &place);
-        let mut daemon = Self { node: node.clone(), process, place };
-        wait_for(SOON, format!("vrrpd on {} answers", node.name), || {
-            assert!(daemon.process.is_running(), "vrrpd on {} ended at its start", daemon.node.name);
-            daemon.ctl(&["status"]).code == 0
+        Self { node: node.clone(), process, place }
+    }
+
+    fn answering(mut self) -> Self {
+        wait_for(SOON, format!("vrrpd on {} answers", self.node.name), || {
+            assert!(self.process.is_running(), "vrrpd on {} ended at its start", self.node.name);
+            self.ctl(&["status"]).code == 0
         });
-        daemon
+        self
     }
 
     pub(crate) fn node(&self) -> &Node {
@@ -169,5 +190,6 @@ fn launch(node: &Node, name: &str, place: &Place) -> Process {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpd"));
     command.arg("--config").arg(&place.config).arg("--socket").arg(&place.socket);
     command.arg("--state-dir").arg(&place.state).args(["--log-format", "text"]);
+    command.envs(place.environment.iter().cloned());
     node.spawn(name, &mut command)
 }

@@ -22,6 +22,7 @@ pub(crate) mod flood;
 pub(crate) mod frame;
 pub(crate) mod inject;
 pub(crate) mod lab;
+pub(crate) mod manager;
 pub(crate) mod namespace;
 pub(crate) mod peers;
 pub(crate) mod prober;
@@ -32,6 +33,7 @@ pub(crate) use capture::Capture;
 pub(crate) use config::{Config, Router};
 pub(crate) use daemon::{Ctl, Daemon};
 pub(crate) use lab::{Lab, Node};
+pub(crate) use manager::ServiceManager;
 pub(crate) use prober::{Prober, Report};
 pub(crate) use wait::{wait_for, wait_some};
 

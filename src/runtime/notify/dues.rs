@@ -1,0 +1,114 @@
+//! What the service manager is owed, and in which words. Pure.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// What the supervisor tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// Every virtual router was given to the protocol thread.
+    Configured,
+    /// A reload began at this time of the service manager's clock.
+    Reloading { at: Duration },
+    /// The agent ends, within `limit`.
+    Stopping { limit: Duration },
+}
+
+/// What is still to be told.
+#[derive(Debug, Default)]
+pub(super) struct Dues {
+    ready: Due,
+    alive: Due,
+    states: Due,
+    stage: Stage,
+    /// The line of states that was told last.
+    told: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Due {
+    #[default]
+    No,
+    Yes,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Stage {
+    #[default]
+    Running,
+    Stopping,
+}
+
+impl Dues {
+    /// The message that follows at once, if one does; so with the others.
+    pub(super) fn on_news(&mut self, news: News) -> Option<String> {
+        match news {
+            News::Configured => {
+                self.ready = Due::Yes;
+                None
+            }
+            News::Reloading { at } => {
+                let since = format!("MONOTONIC_USEC={}", at.as_micros());
+                Some(message(&["RELOADING=1", &since]))
+            }
+            News::Stopping { limit } => {
+                *self = Self { stage: Stage::Stopping, ..Self::default() };
+                let limit = format!("EXTEND_TIMEOUT_USEC={}", limit.as_micros());
+                Some(message(&["STOPPING=1", &limit, "STATUS=stopping: handing over"]))
+            }
+        }
+    }
+
+    /// Half of the watchdog's patience is over.
+    ///
+    /// Who stops is not asked any more: the protocol thread ends before the last hook does, and the time
+    /// of a stop has its own limit.
+    pub(super) fn on_beat(&mut self) -> Option<String> {
+        match self.stage {
+            Stage::Running => {
+                self.alive = Due::Yes;
+                None
+            }
+            Stage::Stopping => Some(message(&["WATCHDOG=1"])),
+        }
+    }
+
+    /// States may have changed.
+    pub(super) fn on_event(&mut self) {
+        self.states = Due::Yes;
+    }
+
+    /// Whether the protocol thread is to be asked.
+    pub(super) fn wants_answer(&self) -> bool {
+        self.stage == Stage::Running && [self.ready, self.alive, self.states].contains(&Due::Yes)
+    }
+
+    /// The protocol thread answered with its states.
+    pub(super) fn on_answer(&mut self, line: &str) -> Option<String> {
+        match self.stage {
+            Stage::Running => {}
+            Stage::Stopping => return None,
+        }
+        let mut lines = Vec::new();
+        if std::mem::take(&mut self.ready) == Due::Yes {
+            lines.push("READY=1".to_owned());
+        }
+        if std::mem::take(&mut self.alive) == Due::Yes {
+            lines.push("WATCHDOG=1".to_owned());
+        }
+        self.states = Due::No;
+        if self.told != line {
+            line.clone_into(&mut self.told);
+            lines.push(format!("STATUS={line}"));
+        }
+        (!lines.is_empty()).then(|| message(&lines))
+    }
+}
+
+fn message(lines: &[impl AsRef<str>]) -> String {
+    let mut text = String::new();
+    for line in lines {
+        let _infallible = writeln!(text, "{}", line.as_ref());
+    }
+    text
+}
