@@ -1,72 +1,20 @@
 //! What the documents show works: every configuration in them is accepted, every command in them is
 //! understood by the program it calls, every link leads somewhere.
 
+#[path = "support/shown.rs"]
+mod shown;
 #[path = "support/source_tree.rs"]
 mod source_tree;
 
-use source_tree::{SourceFile, files_below, root};
+use shown::{Block, Lasting, Machine, Step, blocks, commands, documents, steps};
+use source_tree::{SourceFile, root};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use vrrpd::config::{self, ConfigError};
 
-/// A fenced block of a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Block {
-    /// Where it starts.
-    place: String,
-    /// What follows the fence: `toml`, `console`.
-    language: String,
-    /// Without the indentation of its fence.
-    text: String,
-}
-
-fn documents() -> Vec<SourceFile> {
-    let mut files = files_below(&[""]);
-    files.retain(|file| file.path.ends_with(".md"));
-    assert!(files.iter().any(|file| file.path == "README.md"), "the scan looks in the wrong place");
-    files
-}
-
-fn blocks(document: &SourceFile) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let mut open: Option<(usize, Block)> = None;
-    for (at, line) in document.text.lines().enumerate() {
-        let fence = line.trim_start().strip_prefix("```");
-        match (&mut open, fence) {
-            (None, Some(language)) => {
-                let place = format!("{}:{}", document.path, at + 1);
-                let indent = line.len() - line.trim_start().len();
-                let language = language.trim().to_owned();
-                open = Some((indent, Block { place, language, text: String::new() }));
-            }
-            (Some((_, block)), Some(_)) => {
-                blocks.push(block.clone());
-                open = None;
-            }
-            (Some((indent, block)), None) => {
-                block.text.push_str(line.get(*indent..).unwrap_or_default());
-                block.text.push('\n');
-            }
-            (None, None) => {}
-        }
-    }
-    assert!(open.is_none(), "{}: a fence is not closed", document.path);
-    blocks
-}
-
 fn blocks_of(language: &str) -> Vec<Block> {
     documents().iter().flat_map(blocks).filter(|block| block.language == language).collect()
-}
-
-/// The commands of a `console` block: what follows a prompt of a user or of root.
-fn commands(block: &Block) -> Vec<Vec<String>> {
-    let after_prompt = |line: &str| {
-        let command = line.strip_prefix("$ ").or_else(|| line.strip_prefix("# "))?;
-        let command = command.split_once(" # ").map_or(command, |(command, _)| command);
-        Some(words(command))
-    };
-    block.text.lines().filter_map(after_prompt).collect()
 }
 
 /// Words as a shell splits them, with double quotes.
@@ -173,8 +121,9 @@ fn every_command_in_the_documents_is_understood() {
 
     let mut complaints = Vec::new();
     for block in blocks_of("console") {
-        for words in commands(&block) {
-            complaints.extend(complaint(&words, &config).map(|what| format!("{}: {what}", block.place)));
+        for command in commands(&block) {
+            let complaint = complaint(&words(&command.line), &config);
+            complaints.extend(complaint.map(|what| format!("{}: {what}", command.place)));
         }
     }
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
@@ -211,6 +160,28 @@ fn blocks_commands_and_links_are_found_where_they_are() {
     let found = blocks(&document);
     let [toml, console] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!((toml.place.as_str(), toml.text.as_str()), ("x.md:2", "x = 1\n\n[y]\n"));
-    assert_eq!(commands(console), [vec!["vrrpctl", "demote", "a", "--reason", "two words"], vec!["vrrpd"]]);
+    let typed = commands(console);
+    let [demote, daemon] = typed.as_slice() else { panic!("{typed:?}") };
+    assert_eq!((demote.place.as_str(), demote.machine), ("x.md:8", Machine::Checkout));
+    assert_eq!(words(&demote.line), ["vrrpctl", "demote", "a", "--reason", "two words"]);
+    assert_eq!((daemon.line.as_str(), daemon.machine), ("vrrpd", Machine::Frontend));
     assert_eq!(links("[a](b.md) [c](https://d) [e](f.md#g) [h](#i)"), ["b.md", "f.md#g"]);
+}
+
+#[test]
+fn steps_name_their_machine_their_exit_code_and_how_long_they_last() {
+    let text = "```toml fe0,fe1:/etc/a.toml\nx = 1\n```\n```console\nfe1# vrrpctl demote a   # exit code 4: nobody\n\
+                client$ while sleep 1; do curl -s http://a/; done # until Ctrl-C\nfe0: output # no prompt\n```\n";
+    let document = SourceFile { path: "x.md".to_owned(), text: text.to_owned() };
+    let found = steps(&document);
+    let [Step::Write { machines, path, text, .. }, Step::Type(demote), Step::Type(watch)] = found.as_slice()
+    else {
+        panic!("{found:?}")
+    };
+    assert_eq!((machines.as_slice(), path.as_str()), (&[Machine::Fe0, Machine::Fe1][..], "/etc/a.toml"));
+    assert_eq!(text, "x = 1\n");
+    assert_eq!((demote.machine, demote.exit_code, demote.lasting), (Machine::Fe1, 4, Lasting::ToItsEnd));
+    assert_eq!(demote.line, "vrrpctl demote a");
+    assert_eq!((watch.machine, watch.lasting), (Machine::Client, Lasting::UntilInterrupted));
+    assert_eq!(watch.line, "while sleep 1; do curl -s http://a/; done");
 }
