@@ -4,9 +4,16 @@ use crate::config::{Config, resolve};
 use crate::types::{Priority, Role};
 use std::collections::BTreeMap;
 
+const EXAMPLE: &str = include_str!("../../../config/example.toml");
 const EVERYTHING: &str = include_str!("../../../config/vrrpd.toml");
 const FE0: &str = include_str!("../../../config/pair-fe0.toml");
 const FE1: &str = include_str!("../../../config/pair-fe1.toml");
+
+/// What the examples ask.
+const ASK_NGINX: &str =
+    r#"["/usr/bin/curl", "--fail", "--silent", "--output", "/dev/null", "http://127.0.0.1/ping"]"#;
+const ASK_HAPROXY: &str =
+    r#"["/usr/bin/curl", "--fail", "--silent", "--output", "/dev/null", "http://127.0.0.1:8080/ping"]"#;
 
 fn clean(text: &str) -> Config {
     let resolved = resolve(text, "example.toml").unwrap_or_else(|errors| panic!("{errors:#?}"));
@@ -23,22 +30,22 @@ fn every_file_under_config_is_one_of_these() {
         .filter(|name| name.ends_with(".toml"))
         .collect();
     files.sort();
-    assert_eq!(files, ["pair-fe0.toml", "pair-fe1.toml", "vrrpd.toml"]);
+    assert_eq!(files, ["example.toml", "pair-fe0.toml", "pair-fe1.toml", "vrrpd.toml"]);
 }
 
 #[test]
 fn the_commented_example_shows_the_defaults() {
     let shown = clean(EVERYTHING);
-    let bare = clean(
+    let bare = format!(
         "[agent]\nnode_name = \"fe0\"\n\
-         [[check]]\nname = \"nginx\"\ncommand = [\"/usr/bin/systemctl\", \"is-active\", \"--quiet\", \"nginx\"]\n\
+         [[check]]\nname = \"nginx\"\ncommand = {ASK_NGINX}\n\
          timeout = \"1s\"\n\
-         [[check]]\nname = \"haproxy\"\ncommand = [\"/usr/bin/systemctl\", \"is-active\", \"--quiet\", \"haproxy\"]\n\
+         [[check]]\nname = \"haproxy\"\ncommand = {ASK_HAPROXY}\n\
          [[virtual_router]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 51\npriority = 150\n\
          addresses = [\"192.0.2.50/24\", \"2001:db8::50/64\"]\nexcluded_addresses = [\"192.0.2.51/24\"]\n\
-         track = [{ check = \"nginx\" }, { check = \"haproxy\", weight = -60 }, { interface = \"eth1\" }]\n",
+         track = [{{ check = \"nginx\" }}, {{ check = \"haproxy\", weight = -60 }}, {{ interface = \"eth1\" }}]\n",
     );
-    assert_eq!(shown, bare);
+    assert_eq!(shown, clean(&bare));
 }
 
 #[test]
@@ -83,4 +90,49 @@ fn the_pair_agrees_on_everything_but_who_is_preferred() {
         [("web-a".to_owned(), vec![150, 100]), ("web-b".to_owned(), vec![100, 150]),]
     );
     assert!(fe0.routers.iter().all(|router| router.members.len() == 2 && router.tracks.len() == 2));
+}
+
+#[test]
+fn the_pair_differs_in_name_and_priorities_and_in_no_other_line() {
+    let differing: Vec<_> = FE0.lines().zip(FE1.lines()).filter(|(fe0, fe1)| fe0 != fe1).collect();
+    let comments_aside: Vec<_> = differing.into_iter().filter(|(fe0, _)| !fe0.starts_with('#')).collect();
+    assert_eq!(
+        comments_aside,
+        [
+            ("node_name = \"fe0\"", "node_name = \"fe1\""),
+            ("priority = 150", "priority = 100"),
+            ("priority = 100", "priority = 150"),
+        ]
+    );
+    assert_eq!(FE0.lines().count(), FE1.lines().count());
+}
+
+/// What an administrator gets by removing the `#` in column 1 of what is no remark.
+fn uncommented(text: &str) -> String {
+    let bare = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if !rest.starts_with(' ') => format!("{rest}\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(bare).collect()
+}
+
+#[test]
+fn the_installed_example_starts_nothing_until_it_is_edited() {
+    assert!(EXAMPLE.lines().all(|line| line.is_empty() || line.starts_with('#')));
+    let errors = resolve(EXAMPLE, "vrrpd.toml").expect_err("an example that starts takes addresses");
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+}
+
+#[test]
+fn the_installed_example_is_the_first_of_the_pair_without_a_balancer() {
+    let shown = clean(&uncommented(EXAMPLE));
+    let mut fe0 = clean(FE0);
+    fe0.checks.retain(|check| &*check.name.0 == "nginx");
+    assert_eq!(shown.checks, fe0.checks);
+    assert_eq!(shown.agent, fe0.agent);
+    for (ours, theirs) in shown.routers.iter().zip(&fe0.routers) {
+        assert_eq!((&ours.name, ours.vrid, &ours.role), (&theirs.name, theirs.vrid, &theirs.role));
+        assert_eq!((&ours.members, ours.tracks.len()), (&theirs.members, 1));
+    }
+    assert_eq!(shown.routers.len(), fe0.routers.len());
 }
