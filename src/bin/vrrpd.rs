@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use vrrpd::cli::vrrpd::Arguments;
 use vrrpd::config::report::{self, Style};
 use vrrpd::config::{ConfigError, Resolved, resolve};
+use vrrpd::kernel::capabilities;
 use vrrpd::runtime::supervisor::{self, Settings};
 use vrrpd::telemetry::log;
 
@@ -27,6 +28,11 @@ fn main() -> ExitCode {
     }
     if let Err(error) = log::init(arguments.log_format) {
         eprintln!("vrrpd: cannot start logging: {error}");
+        return ExitCode::from(FAILED);
+    }
+    // Before there is a second thread: threads inherit this too.
+    if let Err(error) = capabilities::withhold_from_programs() {
+        eprintln!("vrrpd: cannot keep its capabilities from checks and hooks: {error}");
         return ExitCode::from(FAILED);
     }
     let settings =

@@ -123,6 +123,10 @@ fn admit(path: &Path, group: &str) -> io::Result<()> {
         tracing::info!(group, "no such group: the control socket is for the daemon's own user and group");
         return fs::set_permissions(path, Permissions::from_mode(0o660));
     };
+    // As the group of a service it already is; and in its sandbox chown may be refused all the same.
+    if fs::symlink_metadata(path)?.gid() == members.gid.as_raw() {
+        return fs::set_permissions(path, Permissions::from_mode(0o660));
+    }
     if let Err(error) = chown(path, None, Some(members.gid)) {
         tracing::warn!(group, %error, "cannot give the control socket to the group: only its owner can use it");
         return Ok(());

@@ -1,5 +1,6 @@
-//! Which of the capabilities that the agent needs this process has.
+//! Which of the capabilities that the agent needs this process has, and that they stay with it.
 
+use super::sys;
 use std::fs;
 use std::io;
 
@@ -30,6 +31,16 @@ pub fn missing() -> io::Result<Vec<Missing>> {
         .filter(|(_, bit, _)| effective & (1 << bit) == 0)
         .map(|(name, _, purpose)| Missing { name, purpose })
         .collect())
+}
+
+/// Programs that are started from now on, by this thread or by those that it starts, do not inherit our
+/// capabilities. A daemon of an ordinary user has them as ambient ones, which every check and hook would have too.
+/// Programs that run as root have what root may have, as ever.
+///
+/// # Errors
+/// The kernel has no ambient capabilities (before Linux 4.3).
+pub fn withhold_from_programs() -> io::Result<()> {
+    sys::clear_ambient_capabilities()
 }
 
 fn effective(status: &str) -> Option<u64> {

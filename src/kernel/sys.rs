@@ -57,6 +57,15 @@ pub(super) fn set_nice(value: libc::c_int) -> io::Result<()> {
     Errno::result(outcome).map(drop).map_err(io::Error::from)
 }
 
+/// Empties the ambient set of the calling thread (capabilities(7)).
+pub(super) fn clear_ambient_capabilities() -> io::Result<()> {
+    let (clear, unused): (libc::c_ulong, libc::c_ulong) =
+        (libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong, 0);
+    // SAFETY: takes integers only, and changes nothing but the capabilities of this thread.
+    let outcome = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, clear, unused, unused, unused) };
+    Errno::result(outcome).map(drop).map_err(io::Error::from)
+}
+
 /// The most messages that one [`send_many`] takes.
 pub(super) const SEND_MANY: usize = 64;
 
