@@ -1,6 +1,6 @@
 //! `cargo run --example shown -- DOCUMENT…`: what a document has its reader do, for tests that are
-//! shell scripts. A JSON array, in order: commands as `{"place", "machine", "line", "exit_code", "lasting"}`
-//! (`lasting`: it goes on until it is interrupted), files as `{"place", "machines", "path", "text"}`.
+//! shell scripts. A JSON array, in order: commands as `{"place", "machine", "line", "exit_code", "lasting", "output"}`
+//! (`lasting`: it goes on until it is interrupted; `output` is what is shown below it), files as `{"place", "machines", "path", "text"}`.
 //! Machines are `fe0`, `fe1`, `client`, `frontend` (any of the two) and `checkout`.
 
 #[path = "../tests/support/shown.rs"]
@@ -26,6 +26,7 @@ fn as_json(step: Step) -> Value {
             "line": command.line,
             "exit_code": command.exit_code,
             "lasting": command.lasting == Lasting::UntilInterrupted,
+            "output": command.output,
         }),
         Step::Write { place, machines, path, text } => {
             let machines: Vec<_> = machines.into_iter().map(Machine::name).collect();

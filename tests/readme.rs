@@ -1,12 +1,14 @@
 //! What the documents show works: every configuration in them is accepted, every command in them is
 //! understood by the program it calls, every link leads somewhere.
 
+#[path = "support/runner.rs"]
+mod runner;
 #[path = "support/shown.rs"]
 mod shown;
 #[path = "support/source_tree.rs"]
 mod source_tree;
 
-use shown::{Block, Lasting, Machine, Step, blocks, commands, documents, steps};
+use shown::{Block, Lasting, Machine, Step, blocks, commands, documents, every_command, steps};
 use source_tree::{SourceFile, root};
 use std::fs;
 use std::path::Path;
@@ -92,11 +94,9 @@ fn judge(program: &str, arguments: &[String], config: &Path) -> Output {
     command.output().expect("the programs of this package can be run")
 }
 
-/// What is wrong with one command of the documents.
+/// What is wrong with one command of the documents. What belongs to the system is run, not judged:
+/// [`every_command_in_the_documents_is_run_by_somebody`].
 fn complaint(words: &[String], config: &Path) -> Option<String> {
-    /// What belongs to the system and not to us.
-    const ORDINARY: [&str; 8] =
-        ["cargo", "install", "groupadd", "mkdir", "reboot", "systemctl", "tcpdump", "arping"];
     let (program, arguments) = words.split_first()?;
     match program.as_str() {
         "vrrpctl" | "vrrpd" => {
@@ -108,7 +108,7 @@ fn complaint(words: &[String], config: &Path) -> Option<String> {
         script if script.contains('/') => {
             (!root().join(script).is_file()).then(|| format!("there is no {script}"))
         }
-        ordinary => (!ORDINARY.contains(&ordinary)).then(|| format!("what is {ordinary}?")),
+        _ => None,
     }
 }
 
@@ -127,6 +127,21 @@ fn every_command_in_the_documents_is_understood() {
         }
     }
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+#[test]
+fn every_command_in_the_documents_is_run_by_somebody() {
+    let all = every_command();
+    let nobody: Vec<String> = all
+        .iter()
+        .filter(|command| runner::runner(command).is_none())
+        .map(|command| format!("{}: {}", command.place, command.line))
+        .collect();
+    assert!(nobody.is_empty(), "nobody runs (tests/support/runner.rs):\n{}\n", nobody.join("\n"));
+    for (line, why) in runner::EXCEPTIONS {
+        assert!(all.iter().any(|command| command.line == line), "{line} ({why}) is not shown any more");
+    }
+    assert!(all.len() > 40, "only {} commands are shown", all.len());
 }
 
 /// Targets of `[text](target)` that lie in this project.
@@ -163,6 +178,7 @@ fn blocks_commands_and_links_are_found_where_they_are() {
     let typed = commands(console);
     let [demote, daemon] = typed.as_slice() else { panic!("{typed:?}") };
     assert_eq!((demote.place.as_str(), demote.machine), ("x.md:8", Machine::Checkout));
+    assert_eq!(demote.output, ["out"]);
     assert_eq!(words(&demote.line), ["vrrpctl", "demote", "a", "--reason", "two words"]);
     assert_eq!((daemon.line.as_str(), daemon.machine), ("vrrpd", Machine::Frontend));
     assert_eq!(links("[a](b.md) [c](https://d) [e](f.md#g) [h](#i)"), ["b.md", "f.md#g"]);

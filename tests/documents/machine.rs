@@ -51,8 +51,8 @@ impl Machine {
         for directory in ["etc/vrrpd", "etc/nginx/conf.d"] {
             fs::create_dir_all(machine.root.join(directory)).expect("a directory of a package");
         }
-        machine.append("/etc/passwd", "vrrpd-check:x:64123:64123::/nonexistent:/usr/sbin/nologin\n");
-        machine.append("/etc/group", "vrrpd-check:x:64123:\nvrrpd:x:64124:\n");
+        machine.append("/etc/passwd", "vrrpd:x:64124:64124::/nonexistent:/usr/sbin/nologin\n");
+        machine.append("/etc/group", "vrrpd:x:64124:\n");
         machine
     }
 

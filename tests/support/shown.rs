@@ -53,6 +53,8 @@ pub(crate) struct Command {
     pub(crate) line: String,
     pub(crate) exit_code: i32,
     pub(crate) lasting: Lasting,
+    /// The lines below it that are no command: what it prints.
+    pub(crate) output: Vec<String>,
 }
 
 /// One thing that the reader does.
@@ -102,7 +104,7 @@ impl Command {
         });
         let lasting =
             if comment.contains("until Ctrl-C") { Lasting::UntilInterrupted } else { Lasting::ToItsEnd };
-        Some(Self { place, machine, line: line.trim().to_owned(), exit_code, lasting })
+        Some(Self { place, machine, line: line.trim().to_owned(), exit_code, lasting, output: Vec::new() })
     }
 }
 
@@ -153,8 +155,15 @@ pub(crate) fn blocks(document: &SourceFile) -> Vec<Block> {
 pub(crate) fn commands(block: &Block) -> Vec<Command> {
     let (file, start) = block.place.rsplit_once(':').expect("a place is FILE:LINE");
     let start: usize = start.parse().expect("a line number");
-    let read = |(at, line)| Command::read(format!("{file}:{}", start + 1 + at), line);
-    block.text.lines().enumerate().filter_map(read).collect()
+    let mut commands: Vec<Command> = Vec::new();
+    for (at, line) in block.text.lines().enumerate() {
+        if let Some(command) = Command::read(format!("{file}:{}", start + 1 + at), line) {
+            commands.push(command);
+        } else if let Some(command) = commands.last_mut() {
+            command.output.push(line.to_owned());
+        }
+    }
+    commands
 }
 
 /// What the reader of a document types and writes, from top to bottom.
