@@ -74,6 +74,16 @@ impl Lab {
         self.nodes.iter().find(|node| node.name == name).unwrap_or_else(|| panic!("no node {name}"))
     }
 
+    /// A directory that goes with it.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Where the bridge `br0` is: for machines that are no [`Node`].
+    pub(crate) fn switch(&self) -> &Ns {
+        &self.switch
+    }
+
     /// Everything that any node said, as it entered the switch.
     pub(crate) fn capture(&self) -> &Capture {
         &self.capture

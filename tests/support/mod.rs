@@ -34,7 +34,8 @@ pub(crate) use config::{Config, Router};
 pub(crate) use daemon::{Ctl, Daemon};
 pub(crate) use lab::{Lab, Node};
 pub(crate) use manager::ServiceManager;
-pub(crate) use prober::{Prober, Report};
+pub(crate) use namespace::Ns;
+pub(crate) use prober::{Prober, Report, Responder};
 pub(crate) use wait::{wait_for, wait_some};
 
 use std::time::Duration;

@@ -28,6 +28,11 @@ impl Ns {
         ns
     }
 
+    /// That of a process.
+    pub(crate) fn of_process(pid: u32) -> Self {
+        Self(Arc::new(File::open(format!("/proc/{pid}/ns/net")).expect("a running process")))
+    }
+
     /// Runs `work` inside: sockets opened and processes started by it belong to this namespace.
     pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {

@@ -3,6 +3,7 @@
 
 use super::lab::Node;
 use super::ms;
+use super::namespace::Ns;
 use super::wait::{Ticker, now};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::BTreeMap;
@@ -55,10 +56,15 @@ pub(crate) struct Report {
 
 impl Responder {
     pub(crate) fn start(node: &Node, address: &str) -> Self {
+        Self::start_in(&node.ns, &node.name, address)
+    }
+
+    /// The same on a machine that is no node of a lab.
+    pub(crate) fn start_in(ns: &Ns, name: &str, address: &str) -> Self {
         let address = super::lab::ip(address);
-        let socket = node.ns.enter(|| bound_to(address));
+        let socket = ns.enter(|| bound_to(address));
         socket.set_read_timeout(Some(ms(20))).expect("a receive timeout");
-        let name = node.name.clone();
+        let name = name.to_owned();
         Self(Worker::start(move |stop| {
             let mut request = [0_u8; 64];
             while !stop.load(Ordering::Relaxed) {

@@ -1,0 +1,125 @@
+//! What the documents have a reader type on machines with systemd, typed there.
+
+use crate::machine::{Cable, Machine};
+use crate::pair::{ADDRESSES, Pair};
+use crate::runner::{Runner, runner};
+use crate::shown::{self, Command, Lasting, Step};
+use crate::source_tree::SourceFile;
+use crate::support::process::Process;
+use crate::support::{ms, wait_for};
+use std::path::Path;
+
+/// What the client prints when nobody answers.
+const LOST: &str = "LOST";
+
+#[test]
+fn getting_started_on_two_fresh_machines() {
+    let mut pair = Pair::bare();
+    type_all(&mut pair, &shown::document("docs/getting-started.md"));
+}
+
+#[test]
+fn operations_on_a_pair_that_serves() {
+    let mut pair = Pair::serving();
+    type_all(&mut pair, &shown::document("docs/operations.md"));
+}
+
+fn type_all(pair: &mut Pair, document: &SourceFile) {
+    let mut watching = Vec::new();
+    for step in shown::steps(document) {
+        match step {
+            Step::Write { machines, path, text, .. } => {
+                for machine in machines {
+                    on(pair, machine).write(&path, &text);
+                }
+            }
+            Step::Type(command) => type_one(pair, &command, &mut watching),
+        }
+    }
+}
+
+fn type_one(pair: &mut Pair, command: &Command, watching: &mut Vec<Process>) {
+    let runs = runner(command);
+    if !matches!(runs, Some(Runner::Lab | Runner::Package)) {
+        return;
+    }
+    println!("{}: {}# {}", command.place, command.machine.name(), command.line);
+    if command.machine == shown::Machine::Client {
+        return type_on_client(pair, command, watching);
+    }
+    settle(pair);
+    let lost = lost(watching);
+    if command.line == "systemctl reboot" {
+        let lab = &pair.lab;
+        let machine = &mut pair.fe0;
+        machine.run(&command.line);
+        machine.wait_off();
+        machine.boot(lab, Cable::Plugged);
+    } else {
+        let machine = on(pair, command.machine);
+        let outcome = machine.run(&apt_answers(&command.line));
+        let said = format!("{}{}", outcome.stdout, outcome.stderr);
+        assert_eq!(outcome.code, command.exit_code, "{}: {}\n{said}", command.place, command.line);
+    }
+    let planned = ["vrrpctl demote", "vrrpctl promote", "systemctl reboot", "apt install"];
+    if planned.iter().any(|planned| command.line.starts_with(planned)) {
+        settle(pair);
+        assert_eq!(self::lost(watching), lost, "{}: {} lost requests", command.place, command.line);
+    }
+}
+
+fn type_on_client(pair: &Pair, command: &Command, watching: &mut Vec<Process>) {
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &command.line]);
+    match command.lasting {
+        Lasting::UntilInterrupted => {
+            settle(pair);
+            let process =
+                Process::start(&pair.lab.node("client").ns, Path::new("/run"), "client", &mut shell);
+            wait_for(ms(20_000), "the client is answered", || process.log().contains("fe"));
+            watching.push(process);
+        }
+        Lasting::ToItsEnd => {
+            let (code, out, err) =
+                crate::support::process::finish(&pair.lab.node("client").ns, ms(30_000), &mut shell);
+            assert_eq!(code, command.exit_code, "{}: {}\n{out}{err}", command.place, command.line);
+        }
+    }
+}
+
+/// Nobody is there to say yes.
+fn apt_answers(line: &str) -> String {
+    line.replace("apt install", "apt-get install -y")
+}
+
+fn lost(watching: &[Process]) -> usize {
+    watching.iter().map(|process| process.log().matches(LOST).count()).sum()
+}
+
+fn on(pair: &mut Pair, machine: shown::Machine) -> &mut Machine {
+    match machine {
+        shown::Machine::Fe1 => &mut pair.fe1,
+        shown::Machine::Fe0 | shown::Machine::Frontend => &mut pair.fe0,
+        shown::Machine::Client | shown::Machine::Checkout => panic!("{machine:?} is no frontend"),
+    }
+}
+
+/// A reader takes a while to read on. Waits until somebody holds each address, and each router is where it will stay.
+fn settle(pair: &Pair) {
+    let running = |machine: &Machine| machine.run("systemctl is-active vrrpd").stdout.trim() == "active";
+    if !(running(&pair.fe0) && running(&pair.fe1)) {
+        return;
+    }
+    for (router, address, home, away) in
+        [("web-a", ADDRESSES[0], &pair.fe0, &pair.fe1), ("web-b", ADDRESSES[1], &pair.fe1, &pair.fe0)]
+    {
+        wait_for(ms(60_000), format!("{router} has settled"), || {
+            let (here, there) = (home.states(router), away.states(router));
+            let is = |states: &[String], state: &str| states.iter().all(|one| one == state);
+            let at_home = is(&here, "active") && is(&there, "backup") && home.holds(address);
+            let away_from_home = is(&here, "initialize") && is(&there, "active") && away.holds(address);
+            let nowhere_else = is(&here, "active") && is(&there, "initialize") && home.holds(address);
+            !here.is_empty() && !there.is_empty() && (at_home || away_from_home || nowhere_else)
+        });
+    }
+}

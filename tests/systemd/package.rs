@@ -1,0 +1,109 @@
+//! What the package installs, what it leaves, and what it does before anybody has configured it.
+
+use crate::machine::{Cable, Machine};
+use crate::pair::{configure, install, turn};
+use crate::support::Lab;
+
+const UNEDITED: &str = "no virtual router is configured yet: edit /etc/vrrpd/vrrpd.toml";
+
+#[test]
+fn the_package_installs_waits_for_a_configuration_and_leaves_what_it_should() {
+    let _turn = turn();
+    let lab = Lab::new(&["client"]);
+    let mut machine = Machine::new(&lab, "fe0", 30);
+    machine.boot(&lab, Cable::Plugged);
+    install(&machine);
+
+    // Enabled, not started, and no failure.
+    assert_eq!(machine.run("systemctl is-enabled vrrpd").stdout.trim(), "enabled");
+    assert_eq!(machine.run("systemctl is-active vrrpd").stdout.trim(), "inactive");
+    machine.must("systemctl start vrrpd");
+    assert_eq!(machine.run("systemctl is-active vrrpd").stdout.trim(), "inactive");
+    assert_eq!(machine.run("systemctl is-failed vrrpd").stdout.trim(), "inactive");
+    assert_eq!(machine.must("systemctl --failed --plain --no-legend").stdout, "");
+    let journal = machine.must("journalctl --no-pager -u vrrpd").stdout;
+    assert!(journal.contains(UNEDITED), "{journal}");
+
+    // Files, and whose they are.
+    for (path, mode) in [
+        ("/usr/sbin/vrrpd", "755 root root"),
+        ("/usr/bin/vrrpctl", "755 root root"),
+        ("/etc/vrrpd/vrrpd.toml", "644 root root"),
+        ("/usr/share/vrrpd/vrrpd.toml.schema.json", "644 root root"),
+        ("/usr/share/bash-completion/completions/vrrpctl", "644 root root"),
+        ("/usr/share/zsh/vendor-completions/_vrrpctl", "644 root root"),
+        ("/usr/share/fish/vendor_completions.d/vrrpctl.fish", "644 root root"),
+        ("/usr/share/doc/vrrpd/copyright", "644 root root"),
+        ("/usr/share/doc/vrrpd/examples/pair-fe0.toml", "644 root root"),
+    ] {
+        let found = machine.must(&format!("stat -c '%a %U %G' {path}")).stdout;
+        assert_eq!(found.trim(), mode, "{path}");
+    }
+    for page in ["8 vrrpd", "1 vrrpctl", "5 vrrpd.toml"] {
+        machine.must(&format!("test -s \"$(man -w {page})\""));
+    }
+    machine.must("bash -n /usr/share/bash-completion/completions/vrrpctl");
+    machine.must("getent group vrrpd && getent passwd vrrpd-check");
+    let size = machine.must("dpkg-query -W -f '${Installed-Size}' vrrpd").stdout;
+    println!("installed size: {size} KiB");
+
+    // A mistake fails the service, and says what it is where people look.
+    machine.write(
+        "/etc/vrrpd/vrrpd.toml",
+        "[[virtual_router]]\nname = \"web\"\nvrid = 0\ninterfase = \"eth0\"\n",
+    );
+    assert_ne!(machine.run("systemctl start vrrpd").code, 0);
+    assert_eq!(machine.run("systemctl is-failed vrrpd").stdout.trim(), "failed");
+    let status = machine.run("systemctl status --no-pager --full --lines=40 vrrpd").stdout;
+    for said in ["did you mean `interface`", "`vrid` is a number from 1 to 255", "nothing was started"] {
+        assert!(status.contains(said), "{said} is not in\n{status}");
+    }
+    assert_eq!(machine.property("ExecMainStatus"), "2");
+    assert_eq!(machine.property("NRestarts"), "0");
+
+    // As far as sandboxing goes.
+    let exposure = machine.must("systemd-analyze security --no-pager vrrpd | tail -n 1").stdout;
+    println!("{}", exposure.trim());
+    let score: f64 = exposure
+        .split_whitespace()
+        .find_map(|word| word.parse().ok())
+        .unwrap_or_else(|| panic!("no figure in {exposure}"));
+    assert!(score < 2.0, "{exposure}");
+
+    // It runs without root, and what it starts has no capability at all.
+    configure(&machine);
+    machine.write(
+        "/etc/vrrpd/look",
+        "#!/bin/sh\ngrep -E '^(Uid|Cap(Prm|Eff|Amb))' /proc/self/status >/run/vrrpd/look\n",
+    );
+    machine.must("chmod 755 /etc/vrrpd/look && sed -i 's|^command = .*8080.*|command = [\"/etc/vrrpd/look\"]|' /etc/vrrpd/vrrpd.toml");
+    machine.must("systemctl start vrrpd");
+    machine.wait_state("web-a", "active");
+    let pid = machine.daemon();
+    let user = machine.must(&format!("ps -o user= -p {pid}")).stdout;
+    assert_eq!(user.trim(), "vrrpd");
+    let capabilities = machine.must("cat /run/vrrpd/look").stdout;
+    for name in ["CapPrm", "CapEff", "CapAmb"] {
+        assert!(capabilities.contains(&format!("{name}:\t0000000000000000")), "{capabilities}");
+    }
+
+    // Members of the group use vrrpctl, others do not.
+    machine.must("useradd operator1 -G vrrpd && useradd stranger1");
+    machine.must("setpriv --reuid operator1 --regid operator1 --init-groups vrrpctl status");
+    let refused = machine.run("setpriv --reuid stranger1 --regid stranger1 --init-groups vrrpctl status");
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(refused.stderr.contains("/run/vrrpd/control.sock"), "{}", refused.stderr);
+
+    // Gone: the addresses and the programs. Kept: what somebody wrote.
+    assert!(machine.holds("192.0.2.50"));
+    machine.must("vrrpctl demote web-b --reason kept");
+    machine.must("apt-get remove -y vrrpd");
+    assert!(!machine.holds("192.0.2.50"), "an address is left behind");
+    assert!(!machine.has_file("/usr/sbin/vrrpd") && !machine.has_file("/run/vrrpd"));
+    assert!(machine.has_file("/etc/vrrpd/vrrpd.toml") && machine.has_file("/var/lib/vrrpd/demotions.json"));
+    machine.must("rm /etc/vrrpd/look && apt-get purge -y vrrpd");
+    for gone in ["/etc/vrrpd", "/var/lib/vrrpd", "/etc/systemd/system/multi-user.target.wants/vrrpd.service"]
+    {
+        assert!(!machine.has_file(gone), "{gone} is left behind");
+    }
+}

@@ -1,0 +1,118 @@
+//! Two frontends with the package, nginx and haproxy, as config/ has them, and a client on the same LAN.
+
+use crate::machine::{Cable, Machine};
+use crate::source_tree::root;
+use crate::support::{Lab, Prober, ms, wait_for};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// At home on fe0, and on fe1.
+pub(crate) const ADDRESSES: [&str; 2] = ["192.0.2.50", "192.0.2.51"];
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// Machines of one test at a time: there are two cores, and their names are taken.
+static TURN: Mutex<()> = Mutex::new(());
+
+pub(crate) struct Pair {
+    pub(crate) fe0: Machine,
+    pub(crate) fe1: Machine,
+    // Last: the machines are switched off before their network goes.
+    pub(crate) lab: Lab,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// Waits for one's turn; held for as long as there are machines.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pair {
+    /// Two machines as an installer leaves them: up, with nginx and haproxy, without vrrpd.
+    pub(crate) fn bare() -> Self {
+        let turn = turn();
+        let lab = Lab::new(&["client"]);
+        let (mut fe0, mut fe1) = (Machine::new(&lab, "fe0", 10), Machine::new(&lab, "fe1", 11));
+        // The client is .10 by the lab's numbering; it moves out of the way.
+        let client = lab.node("client");
+        client.ns.ip(&format!(
+            "address flush dev eth0 scope global\naddress add 192.0.2.20/24 dev eth0\n\
+             address add 2001:db8::20/64 dev eth0 nodad"
+        ));
+        for machine in [&mut fe0, &mut fe1] {
+            machine.boot(&lab, Cable::Plugged);
+        }
+        Self { fe0, fe1, lab, _turn: turn }
+    }
+
+    /// The pair of config/, settled.
+    pub(crate) fn serving() -> Self {
+        let mut pair = Self::bare();
+        for machine in [&mut pair.fe0, &mut pair.fe1] {
+            install(machine);
+            configure(machine);
+            for address in ADDRESSES {
+                machine.serve(address);
+            }
+            machine.must("systemctl start vrrpd");
+        }
+        pair.wait_settled();
+        pair
+    }
+
+    /// Waits until each address is served where it is at home.
+    #[track_caller]
+    pub(crate) fn wait_settled(&self) {
+        for (home, away, router) in [(&self.fe0, &self.fe1, "web-a"), (&self.fe1, &self.fe0, "web-b")] {
+            home.wait_state(router, "active");
+            away.wait_state(router, "backup");
+        }
+    }
+
+    /// Does something while a client asks for the address of fe0 1,000 times a second; no request may be lost.
+    #[track_caller]
+    pub(crate) fn unnoticed(&mut self, what: &str, act: impl FnOnce(&mut Self)) {
+        let prober = Prober::start(self.lab.node("client"), ADDRESSES[0], 1000);
+        wait_for(SETTLED, "the client is answered", || prober.answered() > 50);
+        act(self);
+        let seen = prober.answered();
+        wait_for(SETTLED, "the client goes on", || prober.answered() > seen + 100);
+        let report = prober.finish();
+        println!("{what}: {} requests, {} lost, answered by {:?}", report.sent, report.lost, report.sequence);
+        assert_eq!(report.lost, 0, "{what}: {report:?}");
+    }
+
+    /// The same, where a gap is allowed up to this.
+    #[track_caller]
+    pub(crate) fn noticed(&mut self, what: &str, limit: Duration, act: impl FnOnce(&mut Self)) {
+        let prober = Prober::start(self.lab.node("client"), ADDRESSES[0], 1000);
+        wait_for(SETTLED, "the client is answered", || prober.answered() > 50);
+        act(self);
+        let report = prober.finish();
+        let gap = report.longest_gap;
+        println!("{what}: {} requests, {} lost, longest gap {gap:?}", report.sent, report.lost);
+        assert!(gap <= limit, "{what}: a gap of {gap:?}, not within {limit:?}");
+    }
+}
+
+/// Installs the package as a reader would.
+#[track_caller]
+pub(crate) fn install(machine: &Machine) {
+    machine.must("apt-get install -y ./vrrpd_*.deb");
+}
+
+/// The files of config/ on a frontend, and its services restarted.
+#[track_caller]
+pub(crate) fn configure(machine: &Machine) {
+    let config = format!("pair-{}.toml", machine.name());
+    for (file, path) in [
+        (config.as_str(), "/etc/vrrpd/vrrpd.toml"),
+        ("nginx-frontend.conf", "/etc/nginx/conf.d/frontend.conf"),
+        ("haproxy-frontend.cfg", "/etc/haproxy/haproxy.cfg"),
+    ] {
+        machine.write(path, &std::fs::read_to_string(root().join("config").join(file)).expect(file));
+    }
+    machine.must("rm -f /etc/nginx/sites-enabled/default && systemctl restart nginx haproxy");
+    wait_for(ms(20_000), "nginx and haproxy answer", || {
+        machine.run("curl -fs http://127.0.0.1/ping && curl -fs http://127.0.0.1:8080/ping").code == 0
+    });
+}

@@ -1,0 +1,84 @@
+//! The life of the service on a pair: started, stopped, restarted, demoted, killed, hung.
+
+use crate::pair::{ADDRESSES, Pair};
+use crate::support::{ms, wait_for};
+use std::time::Duration;
+
+#[test]
+fn a_pair_lives_under_systemd_and_its_client_does_not_notice() {
+    let mut pair = Pair::serving();
+    let status = pair.fe0.must("systemctl status --no-pager vrrpd").stdout;
+    assert!(status.contains("web-a"), "the status line tells the states:\n{status}");
+    println!("from start to ready: {:?}", start_to_ready(&pair));
+    assert!(start_to_ready(&pair) < Duration::from_millis(500), "it is 50 ms on an idle machine");
+
+    pair.unnoticed("vrrpctl demote", |pair| {
+        let said = pair.fe0.must("vrrpctl demote --all --reason test").stdout;
+        assert!(said.contains("took over after"), "{said}");
+    });
+    pair.unnoticed("vrrpctl promote", |pair| {
+        pair.fe0.must("vrrpctl promote --all");
+        pair.wait_settled();
+    });
+    pair.unnoticed("systemctl restart of the Active", |pair| {
+        pair.fe0.must("systemctl restart vrrpd");
+        pair.wait_settled();
+    });
+    pair.unnoticed("systemctl stop of the Active", |pair| {
+        pair.fe0.must("systemctl stop vrrpd");
+        assert!(!pair.fe0.holds(ADDRESSES[0]), "an address is left behind");
+        pair.fe1.wait_state("web-a", "active");
+    });
+    pair.unnoticed("systemctl start", |pair| {
+        pair.fe0.must("systemctl start vrrpd");
+        pair.wait_settled();
+    });
+
+    a_daemon_that_is_killed(&mut pair);
+    a_daemon_that_hangs(&mut pair);
+    a_service_that_fails_its_check(&mut pair);
+}
+
+/// From the service manager's clock: the start of the main process, and READY=1.
+fn start_to_ready(pair: &Pair) -> Duration {
+    let micros = |property| -> u64 { pair.fe0.property(property).parse().expect("microseconds") };
+    Duration::from_micros(micros("ActiveEnterTimestampMonotonic") - micros("ExecMainStartTimestampMonotonic"))
+}
+
+fn a_daemon_that_is_killed(pair: &mut Pair) {
+    let before = pair.fe0.daemon();
+    // The kernel serves the addresses until the clean-up has handed them over, or until they are removed.
+    pair.noticed("SIGKILL of the Active's daemon", ms(1500), |pair| {
+        pair.fe0.must("systemctl kill --kill-whom=main --signal=KILL vrrpd");
+        wait_for(ms(20_000), "systemd started it again", || {
+            let now = pair.fe0.daemon();
+            now != before && now != "0"
+        });
+        pair.wait_settled();
+    });
+    assert_eq!(pair.fe0.property("NRestarts"), "1");
+}
+
+fn a_daemon_that_hangs(pair: &mut Pair) {
+    let before = pair.fe0.daemon();
+    pair.fe0.must("systemctl kill --kill-whom=main --signal=STOP vrrpd");
+    pair.fe1.wait_state("web-a", "active");
+    wait_for(ms(60_000), "the watchdog ended it, and it was started again", || {
+        let now = pair.fe0.daemon();
+        now != before && now != "0"
+    });
+    let journal = pair.fe0.must("journalctl --no-pager -u vrrpd").stdout;
+    assert!(journal.to_lowercase().contains("watchdog timeout"), "{journal}");
+    pair.wait_settled();
+}
+
+fn a_service_that_fails_its_check(pair: &mut Pair) {
+    pair.fe0.must("systemctl stop nginx");
+    pair.fe1.wait_state("web-a", "active");
+    let show = pair.fe0.must("vrrpctl status").stdout;
+    assert!(show.contains("check nginx"), "{show}");
+    pair.unnoticed("a check recovers", |pair| {
+        pair.fe0.must("systemctl start nginx");
+        pair.wait_settled();
+    });
+}
