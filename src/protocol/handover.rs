@@ -14,6 +14,7 @@ use super::event::HandoverCause;
 use super::input::{CommandId, Demotion, Force};
 use super::timing::active_down_interval;
 use crate::types::{AdverInterval, AdvertPriority, MonoTime};
+use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
@@ -48,6 +49,9 @@ const SCRIPT: [(u64, Say); 10] = [
 const FIRST_RESIGNATION: Duration = Duration::from_millis(6);
 /// When the script is over.
 const LAST_WORD: Duration = Duration::from_millis(262);
+/// An Active is asked whether it is there, and has this long to answer. Nothing is lost meanwhile: the
+/// addresses stay.
+pub(super) const ENQUIRY: Duration = Duration::from_millis(30);
 /// On top of the longest Skew_Time: scheduling and the way there and back.
 const MARGIN: Duration = Duration::from_millis(100);
 /// The addresses stay this much longer: some speak before they hold the addresses (keepalived by 1 to
@@ -67,7 +71,25 @@ pub(super) struct Leaving {
     began: MonoTime,
     spoken: usize,
     probe_at: Option<MonoTime>,
+    resigned: Resigned,
+    service: Service,
     heard: Heard,
+}
+
+/// Whether priority 0 was said, hence who speaks now may know that we leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resigned {
+    No,
+    Yes,
+}
+
+/// Whose service it is that is handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Service {
+    /// Ours, and we have listened all the time.
+    Ours,
+    /// That of a run that died: who else is there we do not know.
+    Inherited,
 }
 
 /// Whether somebody else serves.
@@ -97,7 +119,20 @@ pub(super) enum Evidence {
 
 impl Leaving {
     pub(super) const fn new(now: MonoTime) -> Self {
-        Self { began: now, spoken: 0, probe_at: None, heard: Heard::Nobody }
+        Self {
+            began: now,
+            spoken: 0,
+            probe_at: None,
+            resigned: Resigned::No,
+            service: Service::Ours,
+            heard: Heard::Nobody,
+        }
+    }
+
+    /// The leave of a run that died. Somebody may be Active already, whom shortening would make yield: a
+    /// resignation comes first, which a serving Active answers at once and which harms nobody.
+    pub(super) fn inherited(now: MonoTime) -> Self {
+        Self { probe_at: Some(now), service: Service::Inherited, ..Self::new(now + ENQUIRY) }
     }
 
     /// What is due at `now`, one line at a time.
@@ -107,6 +142,7 @@ impl Leaving {
         }
         if self.probe_at.is_some_and(|at| at <= now) {
             self.probe_at = None;
+            self.resigned = Resigned::Yes;
             return Some(Say::Resign);
         }
         let (at, say) = *SCRIPT.get(self.spoken)?;
@@ -114,6 +150,10 @@ impl Leaving {
             return None;
         }
         self.spoken += 1;
+        match say {
+            Say::Shorten => {}
+            Say::Resign => self.resigned = Resigned::Yes,
+        }
         // A stall must not turn the rest of the script into a burst without gaps.
         let behind = now.since(self.began + Duration::from_millis(at));
         self.began = self.began + behind;
@@ -130,7 +170,16 @@ impl Leaving {
     }
 
     pub(super) fn has_resigned(&self) -> bool {
-        SCRIPT.get(..self.spoken).is_some_and(|said| said.iter().any(|(_, say)| *say == Say::Resign))
+        self.resigned == Resigned::Yes
+    }
+
+    /// The checksum to speak with, where nobody was heard and the configuration leaves it open. The peers of
+    /// a dead run are not known: its second round is for those who understood nothing of the first.
+    pub(super) fn flavour(&self, first: ChecksumFlavour) -> ChecksumFlavour {
+        match (self.service, first) {
+            (Service::Inherited, ChecksumFlavour::Rfc9568) if self.has_repeated() => ChecksumFlavour::Rfc5798,
+            (Service::Ours | Service::Inherited, _) => first,
+        }
     }
 
     /// Whether it has shortened again after a resignation: somebody who took over meanwhile, and was

@@ -12,6 +12,9 @@ pub enum Input<'a> {
     Deadline,
     /// The whole configuration. Routers that are new start, those gone stop, the others are retuned.
     Configure(Vec<RouterSpec>),
+    /// Routers of which an earlier run died as Active, and whose addresses are in place: they are handed
+    /// over. Instead of a configuration, and followed by [`Self::Shutdown`].
+    Inherit(Vec<RouterSpec>),
     /// A message that `wire` accepted.
     Heard {
         /// Where it arrived.

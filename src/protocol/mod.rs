@@ -11,6 +11,7 @@ mod effect;
 mod event;
 mod group;
 mod handover;
+mod inheritance;
 mod input;
 mod peers;
 mod receive;

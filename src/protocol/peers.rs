@@ -51,6 +51,10 @@ impl Peers {
         self.0.iter().any(serves)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn to_vec(&self) -> Vec<PeerSnapshot> {
         self.0.clone()
     }

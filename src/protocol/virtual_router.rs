@@ -509,9 +509,9 @@ impl VirtualRouter {
         out.push(Effect::Announce { key: self.key, rounds });
     }
 
-    const fn transmit_flavour(&self, policy: ChecksumPolicy) -> ChecksumFlavour {
+    fn transmit_flavour(&self, policy: ChecksumPolicy) -> ChecksumFlavour {
         match policy {
-            ChecksumPolicy::Auto => self.flavour,
+            ChecksumPolicy::Auto => self.open_flavour(),
             ChecksumPolicy::Rfc9568 => ChecksumFlavour::Rfc9568,
             ChecksumPolicy::Rfc5798 => ChecksumFlavour::Rfc5798,
         }
@@ -528,7 +528,7 @@ impl VirtualRouter {
         self.enter(now, State::Backup(Backup { down: Down::At(down), learned, omen: Omen::Silence }), cause)
     }
 
-    fn enter(&mut self, now: MonoTime, state: State, cause: Cause) -> Moved {
+    pub(super) fn enter(&mut self, now: MonoTime, state: State, cause: Cause) -> Moved {
         let from = self.state_name();
         self.state = state;
         self.since = now;

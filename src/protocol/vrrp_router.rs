@@ -84,6 +84,7 @@ impl VrrpRouter {
             Input::Operator(id, command) => self.on_command(now, id, command, out),
             Input::Remembered(router, demotion) => drop(self.remembered.insert(router, demotion)),
             Input::Configure(specs) => self.configure(now, specs, out),
+            Input::Inherit(specs) => self.inherit(now, specs, out),
             Input::Shutdown => {
                 self.ending = Ending::Underway;
                 for group in &mut self.groups {
@@ -236,6 +237,16 @@ impl VrrpRouter {
         self.reindex();
         self.evaluate_all(now, Cause::Startup, out);
         self.replace_gone(now, out);
+    }
+
+    /// To a node without any router.
+    fn inherit(&mut self, now: MonoTime, specs: Vec<RouterSpec>, out: &mut Effects) {
+        self.groups = specs.into_iter().map(|spec| Group::new(now, spec)).collect();
+        self.groups.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+        self.reindex();
+        for at in 0..self.groups.len() {
+            self.with(now, at, out, |group, out| group.inherit(now, out));
+        }
     }
 
     fn evaluate_all(&mut self, now: MonoTime, why: Cause, out: &mut Effects) {

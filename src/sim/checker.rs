@@ -78,6 +78,7 @@ impl InputKind {
             | Input::Remembered(..)
             | Input::Check(..)
             | Input::Operator(..)
+            | Input::Inherit(_)
             | Input::Shutdown => Self::Other,
         }
     }

@@ -555,6 +555,7 @@ fn describe(input: &Input<'_>) -> String {
         Input::Check(name, health) => format!("check {}: {health:?}", name.0),
         Input::Remembered(router, _) => format!("{router} was demoted before"),
         Input::Operator(id, command) => format!("command {}: {command:?}", id.0),
+        Input::Inherit(_) => "inherits".to_owned(),
         Input::Shutdown => "shutdown".to_owned(),
     }
 }

@@ -7,6 +7,7 @@ mod both_families;
 mod demotion;
 mod faults;
 mod handover;
+mod inheritance;
 mod receiving;
 mod states;
 

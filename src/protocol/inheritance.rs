@@ -1,0 +1,55 @@
+//! The service of a run that died (SIGKILL, a crash), handed over by its successor (docs/adr/0014).
+//!
+//! Its addresses are still on the interface and the kernel still serves them, while every peer believes in an
+//! Active that will never speak again. The router begins as that Active, leaving: what follows is the
+//! ordinary hand-over. It says nothing but that it leaves, and announces nothing.
+
+use super::effect::Effects;
+use super::event::{Cause, HandoverCause};
+use super::group::{Again, Group};
+use super::handover::{ENQUIRY, Handover, Leaving};
+use super::timing::Taking;
+use super::virtual_router::{Active, Moved, State, Tenure, VirtualRouter};
+use crate::types::MonoTime;
+use crate::wire::ChecksumFlavour;
+
+impl Group {
+    /// A router that was just made takes the place of one that died as Active. The addresses are in place
+    /// and known to whoever holds them: they are not asked for, only let go.
+    pub(super) fn inherit(&mut self, now: MonoTime, out: &mut Effects) -> Again {
+        for at in 0..self.members.len() {
+            let Some(member) = self.members.get_mut(at) else { continue };
+            let moved = member.inherit(now);
+            let key = member.key;
+            self.report_move(key, moved, None, out);
+        }
+        let handover = Handover::new(now, HandoverCause::Shutdown, self.policy.interval);
+        self.handover = Some(Handover { until: handover.until + ENQUIRY, ..handover });
+        // What can be said, and with which priority, follows from facts.
+        Again::Evaluate(Cause::Startup)
+    }
+}
+
+impl VirtualRouter {
+    fn inherit(&mut self, now: MonoTime) -> Moved {
+        let active = Active {
+            advertise_at: now,
+            tenure: Tenure::Leaving(Leaving::inherited(now)),
+            taking: Taking::FromNobody,
+            announce: None,
+            immediate_after: now,
+            tie_lost: None,
+        };
+        self.enter(now, State::Active(active), Cause::Startup)
+    }
+
+    /// The checksum where the configuration leaves it open: that of the peers, if there are any.
+    pub(super) fn open_flavour(&self) -> ChecksumFlavour {
+        match &self.state {
+            State::Active(Active { tenure: Tenure::Leaving(leaving), .. }) if self.peers.is_empty() => {
+                leaving.flavour(self.flavour)
+            }
+            State::Initialize | State::Backup(_) | State::Active(_) => self.flavour,
+        }
+    }
+}

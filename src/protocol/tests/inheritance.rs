@@ -1,0 +1,99 @@
+//! The service of a run that died.
+
+use super::*;
+
+const TAKER: &str = "192.0.2.1";
+
+/// A node that found the addresses of a run that died, and is to end.
+fn heir(spec: RouterSpec, link: LinkFacts) -> Rig {
+    let start = MonoTime::from_nanos(5_000_000_000);
+    let mut rig = Rig { node: VrrpRouter::new(), now: start, out: Effects::new(), kernel: Kernel::Prompt };
+    rig.feed(Input::Link(interface(), Some(link)));
+    rig.feed(Input::Inherit(vec![spec]));
+    rig.feed(Input::Shutdown);
+    rig.feed(Input::Deadline);
+    rig
+}
+
+fn flavours(rig: &Rig) -> Vec<ChecksumFlavour> {
+    let flavour = |effect: &Effect| match effect {
+        Effect::Advertise { checksum, .. } => Some(*checksum),
+        _ => None,
+    };
+    rig.out.iter().filter_map(flavour).collect()
+}
+
+#[test]
+fn backups_take_over_as_in_any_hand_over_and_the_addresses_stay_until_then() {
+    let mut rig = heir(spec(), link());
+    assert_eq!(rig.said(), ["say 0/100cs"], "is somebody there?");
+    rig.run(ms(29));
+    assert_eq!(rig.said(), [""; 0], "time to answer");
+    rig.run(ms(8));
+    assert_eq!(rig.said(), ["say 100/1cs", "say 100/1cs", "say 100/1cs", "say 0/100cs"]);
+    rig.hear(advert(TAKER, 50));
+    rig.run(ms(19));
+    assert_eq!(rig.said(), [""; 0], "hosts are still turning to the taker");
+    rig.run(ms(1));
+    assert!(matches!(rig.events()[..], [.., EventKind::HandedOver { to, .. }] if to.to_string() == TAKER));
+    assert_eq!(rig.said(), ["disown", "stopped"], "nothing is claimed, announced or said");
+}
+
+#[test]
+fn somebody_who_serves_already_is_not_made_to_yield() {
+    let mut rig = heir(spec(), link());
+    rig.run(ms(2));
+    rig.hear(advert(TAKER, 50));
+    rig.run(Duration::from_secs(3));
+    assert_eq!(rig.said(), ["say 0/100cs", "disown", "stopped"]);
+}
+
+#[test]
+fn without_anybody_it_lets_go_at_the_end_of_its_patience() {
+    let mut rig = heir(spec(), link());
+    rig.run(ms(30 + 262 + 1000 + 99));
+    assert_eq!(rig.state(), StateName::Active);
+    rig.out.clear();
+    rig.run(ms(1));
+    assert!(matches!(rig.events()[..], [.., EventKind::NobodyTookOver { released: true, .. }]));
+    assert_eq!(rig.said(), ["disown", "stopped"]);
+}
+
+#[test]
+fn both_families_wait_for_one_another() {
+    let both = RouterSpec { members: vec![member(Family::Ipv4), member(Family::Ipv6)], ..spec() };
+    let mut rig = heir(both, link());
+    rig.run(ms(2));
+    rig.hear(advert(TAKER, 50));
+    rig.run(ms(100));
+    assert!(!rig.said().contains(&"disown".to_owned()));
+    rig.hear(advert("fe80::1", 50));
+    rig.run(ms(100));
+    assert_eq!(rig.said(), ["disown", "disown", "stopped"]);
+}
+
+#[test]
+fn without_a_link_it_lets_go_without_a_word() {
+    let mut rig = heir(spec(), LinkFacts { carrier: false, ..link() });
+    assert_eq!(rig.said(), ["disown", "stopped"]);
+}
+
+#[test]
+fn the_second_round_speaks_to_those_who_understood_nothing_of_the_first() {
+    use ChecksumFlavour::{Rfc5798, Rfc9568};
+    let mut rig = heir(spec(), link());
+    rig.run(Duration::from_secs(2));
+    assert_eq!(flavours(&rig), [&[Rfc9568; 7][..], &[Rfc5798; 4]].concat());
+
+    let fixed = RouterSpec { checksum: ChecksumPolicy::Rfc9568, ..spec() };
+    let mut rig = heir(fixed, link());
+    rig.run(Duration::from_secs(2));
+    assert_eq!(flavours(&rig), [Rfc9568; 11], "as configured");
+
+    let mut rig = heir(spec(), link());
+    // Resigns itself: no taker, but a peer whose flavour is known now.
+    rig.run(ms(1));
+    rig.hear(advert(TAKER, 0));
+    rig.run(Duration::from_secs(2));
+    assert_eq!(flavours(&rig), [Rfc9568; 11], "as the peer speaks");
+}
