@@ -8,6 +8,7 @@ use vrrpd::cli::vrrpd::Arguments;
 use vrrpd::config::report::{self, Style};
 use vrrpd::config::{ConfigError, Resolved, resolve};
 use vrrpd::kernel::capabilities;
+use vrrpd::runtime::clean_up::{self, Place};
 use vrrpd::runtime::supervisor::{self, Settings};
 use vrrpd::telemetry::log;
 
@@ -18,6 +19,9 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.clean_up {
+        return clean_up(arguments);
+    }
     let resolved = match load(&arguments.config) {
         Ok(resolved) => resolved,
         Err(code) => return code,
@@ -39,6 +43,28 @@ fn main() -> ExitCode {
         Settings { config: resolved.config, socket: arguments.socket, state_dir: arguments.state_dir };
     match supervisor::run(settings) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("vrrpd: {:#}", anyhow::Error::from(error));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Without a configuration nobody can be told, but what was left behind must go.
+fn clean_up(arguments: Arguments) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    let config = || match load(&arguments.config) {
+        Ok(resolved) => Some(resolved.config),
+        Err(wrong) => {
+            code = wrong;
+            None
+        }
+    };
+    match clean_up::run(&Place { socket: arguments.socket, state_dir: arguments.state_dir }, config) {
+        Ok(lines) => {
+            lines.iter().for_each(|line| println!("{line}"));
+            code
+        }
         Err(error) => {
             eprintln!("vrrpd: {:#}", anyhow::Error::from(error));
             ExitCode::from(FAILED)

@@ -18,6 +18,12 @@ pub struct Arguments {
     /// Check the configuration, say what is wrong with it, and exit: 0 valid, 2 not.
     #[arg(long)]
     pub check: bool,
+    /// After a crash: hand over and remove the addresses that a killed daemon left behind, and exit.
+    ///
+    /// For ExecStopPost= in a unit. Does nothing while a daemon runs or if nothing is left: 0 done or
+    /// nothing to do, 1 failed, 2 the configuration is wrong (the addresses are removed all the same).
+    #[arg(long, conflicts_with = "check")]
+    pub clean_up: bool,
     /// The control socket.
     #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
     pub socket: PathBuf,

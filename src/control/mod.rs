@@ -20,5 +20,5 @@ mod varlink;
 pub use document::Published;
 pub use server::{Daemon, Done, Limits, Request, Server};
 pub use service::{DEMOTION_SPAN, INTERFACE_DESCRIPTION};
-pub use socket::{BindError, DEFAULT_SOCKET, GROUP};
+pub use socket::{BindError, DEFAULT_SOCKET, GROUP, Vacancy, vacancy};
 pub use varlink::{FrameBuffer, FrameTooLong};

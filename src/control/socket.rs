@@ -59,6 +59,26 @@ struct SocketFile {
     _lock: Flock<File>,
 }
 
+/// The place of a daemon that is gone, kept free: none can start there while this is held.
+#[derive(Debug)]
+pub struct Vacancy(#[expect(dead_code, reason = "held for its Drop")] Option<Flock<File>>);
+
+/// Finds out whether a daemon lives at `path`. Nothing is created.
+///
+/// # Errors
+/// [`BindError::InUse`]: it does. Anything else: there is no telling.
+pub fn vacancy(path: &Path) -> Result<Vacancy, BindError> {
+    let lock = match lock_file(path, OpenOptions::new().write(true)) {
+        Err(BindError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+        lock => Some(lock?),
+    };
+    // Somebody may have removed the file of the lock.
+    match UnixStream::connect(path) {
+        Ok(_) => Err(BindError::InUse(path.to_owned())),
+        Err(_) => Ok(Vacancy(lock)),
+    }
+}
+
 /// Listens on `path`, for the owner and the members of `group` only.
 ///
 /// There is no moment at which anybody else could connect: the file is born with mode 0600, and
@@ -88,11 +108,17 @@ pub(super) fn bind(path: &Path, group: &str) -> Result<ControlSocket, BindError>
 /// One daemon a path: two that start at the same moment must not both find the file stale. The lock
 /// ends with its holder, whatever ends it.
 fn lock(path: &Path) -> Result<Flock<File>, BindError> {
+    lock_file(path, OpenOptions::new().create(true).truncate(false).write(true).mode(0o600))
+}
+
+fn lock_file(path: &Path, options: &OpenOptions) -> Result<Flock<File>, BindError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&name);
-    let file =
-        opened.map_err(|source| BindError::Io { doing: "open", path: PathBuf::from(&name), source })?;
+    let file = options.open(&name).map_err(|source| BindError::Io {
+        doing: "open",
+        path: PathBuf::from(&name),
+        source,
+    })?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| BindError::InUse(path.to_owned()))
 }
 

@@ -24,9 +24,8 @@ pub use self::frames::frame_announcer;
 pub use self::message::{Announcement, Announcer, Command, KeeperEvent};
 
 use self::ledger::{Ledger, Pace, Plan, Refusals};
-use super::address::Origin;
 use super::netlink::{Netlink, NetlinkError};
-use super::ownership::{Claims, Operation, difference};
+use super::ownership::Operation;
 use super::sysctl;
 use crate::types::MonoTime;
 use ipnet::IpNet;
@@ -95,12 +94,20 @@ impl AddressKeeper {
     /// # Errors
     /// [`KeeperError`].
     pub fn spawn(surroundings: Surroundings) -> Result<Self, KeeperError> {
+        Self::spawn_knowing(Vec::new(), surroundings)
+    }
+
+    /// As [`Self::spawn`], but these commands are known before anything is removed: what they want stays.
+    ///
+    /// # Errors
+    /// [`KeeperError`].
+    pub fn spawn_knowing(known: Vec<Command>, surroundings: Surroundings) -> Result<Self, KeeperError> {
         let netlink = Netlink::open()?;
         let (mailbox, commands) = sync_channel(MAILBOX);
         let worker = Worker { netlink, surroundings, ledger: Ledger::default() };
         let thread = Builder::new()
             .name("vrrp-addresses".to_owned())
-            .spawn(move || worker.run(&commands))
+            .spawn(move || worker.run(known, &commands))
             .map_err(KeeperError::Thread)?;
         Ok(Self { mailbox: Some(mailbox), thread: Some(thread) })
     }
@@ -145,7 +152,10 @@ enum Turn {
 }
 
 impl Worker {
-    fn run(mut self, commands: &Receiver<Parcel>) {
+    fn run(mut self, known: Vec<Command>, commands: &Receiver<Parcel>) {
+        for command in known {
+            self.accept(command);
+        }
         self.remove_stale();
         while self.turn(commands) == Turn::GoOn {}
         self.ledger.release_all();
@@ -263,13 +273,15 @@ impl Worker {
         let Ok(observed) = self.netlink.addresses() else {
             return; // the first pass tries again, and reports
         };
-        let operations = difference(&Claims::default(), &observed);
+        let operations = self.ledger.stale(&observed);
         let Ok(refused) = self.apply(&operations) else {
             return;
         };
         let mut removed: BTreeMap<u32, Vec<IpNet>> = BTreeMap::new();
-        for address in observed.iter().filter(|a| a.origin == Origin::Ours) {
-            if !refused.contains_key(&(address.index, address.net.addr())) {
+        let stale: BTreeSet<_> = operations.iter().map(Operation::place).collect();
+        for address in &observed {
+            let place = (address.index, address.net.addr());
+            if stale.contains(&place) && !refused.contains_key(&place) {
                 removed.entry(address.index).or_default().push(address.net);
             }
         }

@@ -38,6 +38,7 @@ impl VirtualRouter {
             taking: Taking::FromNobody,
             announce: None,
             immediate_after: now,
+            resignation_after: now,
             tie_lost: None,
         };
         self.enter(now, State::Active(active), Cause::Startup)

@@ -30,6 +30,8 @@ pub(super) enum Letter {
     Check(CheckName, Health),
     Remembered(RouterName, Demotion),
     Configure(Vec<RouterSpec>),
+    /// Routers of a run that died. The keeper was told of their addresses.
+    Inherit(Vec<RouterSpec>),
     Command(Command, oneshot::Sender<Done>),
     Snapshot(oneshot::Sender<Snapshot>),
     /// The `before_active` of this run of a router ended.
@@ -48,6 +50,7 @@ impl Letter {
             Self::Check(name, health) => Input::Check(name, health),
             Self::Remembered(router, demotion) => Input::Remembered(router, demotion),
             Self::Configure(specs) => Input::Configure(specs),
+            Self::Inherit(specs) => Input::Inherit(specs),
             Self::Shutdown => Input::Shutdown,
             Self::Command(..) | Self::Snapshot(_) | Self::Prepared(..) => return Err(Box::new(self)),
         })

@@ -3,8 +3,9 @@
 //! - `vrrp-protocol` ([`reactor`]): sockets, timers and the core; never blocks.
 //! - `vrrp-addresses` (`kernel::keeper`): netlink batches and announcements.
 //! - the main thread ([`supervisor`]): a tokio runtime with the netlink monitor, health checks, hooks, the
-//!   control socket, logs and signals; [`state`]: the file of demotions; [`notify`]: the service manager.
+//!   control socket, logs and signals; [`state`]: the file of demotions; [`clean_up`]: what a killed daemon left; [`notify`]: the service manager.
 
+pub mod clean_up;
 pub mod clock;
 mod endpoint;
 pub mod hooks;

@@ -216,6 +216,7 @@ impl Reactor {
         match &letter {
             Letter::Link(name, facts) => self.on_link(now, *name, facts.as_ref()),
             Letter::Configure(specs) => self.prepare(now, specs),
+            Letter::Inherit(specs) => self.listen(now, specs),
             Letter::Owned(_)
             | Letter::Restored { .. }
             | Letter::Unrestored { .. }
@@ -253,6 +254,7 @@ impl Reactor {
             | Letter::Remembered(..)
             | Letter::Check(..)
             | Letter::Configure(_)
+            | Letter::Inherit(_)
             | Letter::Shutdown => unreachable!("an input is no request"),
         }
     }
@@ -265,17 +267,8 @@ impl Reactor {
         self.reopen_at = Some(now);
     }
 
-    /// Endpoints are never removed: a slot is its epoll token.
     fn prepare(&mut self, now: MonoTime, specs: &[RouterSpec]) {
-        let wanted: BTreeSet<(InterfaceName, Family)> = specs
-            .iter()
-            .flat_map(|spec| spec.members.iter().map(|member| (spec.interface, member.family)))
-            .collect();
-        for (interface, family) in wanted {
-            if !self.endpoints.iter().any(|e| e.interface == interface && e.family == family) {
-                self.endpoints.push(Endpoint::new(interface, family));
-            }
-        }
+        self.listen(now, specs);
         for spec in specs {
             let holding = match spec.role {
                 Role::Owner => Holding::Owner,
@@ -286,6 +279,19 @@ impl Reactor {
                 addresses: member.addresses.iter().chain(&member.excluded).copied().collect(),
                 holding,
             }));
+        }
+    }
+
+    /// Endpoints are never removed: a slot is its epoll token.
+    fn listen(&mut self, now: MonoTime, specs: &[RouterSpec]) {
+        let wanted: BTreeSet<(InterfaceName, Family)> = specs
+            .iter()
+            .flat_map(|spec| spec.members.iter().map(|member| (spec.interface, member.family)))
+            .collect();
+        for (interface, family) in wanted {
+            if !self.endpoints.iter().any(|e| e.interface == interface && e.family == family) {
+                self.endpoints.push(Endpoint::new(interface, family));
+            }
         }
         self.reopen_at = Some(now);
         self.reopen(now);

@@ -124,6 +124,18 @@ impl Store {
         (store, recalled)
     }
 
+    /// Takes the directory of a daemon that is gone, and reads what it wrote. Nothing is created or
+    /// renamed: a damaged file is for the next daemon to report.
+    pub(super) fn visit(dir: &Path, now: Moment) -> Result<(Self, Demotions), StateError> {
+        let mut store = Self { dir: dir.to_owned(), lock: None, file: Known::No };
+        if !dir.exists() {
+            return Ok((store, Demotions::new()));
+        }
+        store.lock()?;
+        let entries = store.read()?.and_then(|text| document::parse(&text).ok());
+        Ok((store, entries.map(|entries| document::recall(entries, now).0).unwrap_or_default()))
+    }
+
     /// Replaces the file, so that a crash or a power failure at any moment leaves the old or the new.
     pub(super) fn save(&mut self, demotions: &Demotions, wall: Timestamp) -> Result<(), StateError> {
         self.prepare()?;
@@ -149,6 +161,10 @@ impl Store {
     fn prepare(&mut self) -> Result<(), StateError> {
         let create = DirBuilder::new().recursive(true).mode(0o750).create(&self.dir);
         create.map_err(failed("create the directory", &self.dir))?;
+        self.lock()
+    }
+
+    fn lock(&mut self) -> Result<(), StateError> {
         if self.lock.is_none() {
             let dir = File::open(&self.dir).map_err(failed("open", &self.dir))?;
             let lock = Flock::lock(dir, FlockArg::LockExclusiveNonblock);

@@ -111,7 +111,7 @@ pub fn run(settings: Settings) -> Result<(), RunError> {
     outcome
 }
 
-fn check_privileges() -> Result<(), RunError> {
+pub(super) fn check_privileges() -> Result<(), RunError> {
     let missing = capabilities::missing().map_err(system("read this process's capabilities"))?;
     if missing.is_empty() { Ok(()) } else { Err(RunError::Privileges(missing)) }
 }

@@ -4,7 +4,7 @@ use super::config::Config;
 use super::lab::Node;
 use super::manager::ServiceManager;
 use super::process::{Process, finish};
-use super::wait::{stays, wait_for, wait_some};
+use super::wait::{now, stays, wait_for, wait_some};
 use super::{SOON, ms};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -174,6 +174,26 @@ impl Daemon {
     /// SIGKILL: the addresses stay behind.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// `vrrpd --clean-up` with its files: exit code, both outputs, and how long it ran.
+    pub(crate) fn clean_up(&self) -> (i32, String, String, Duration) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpd"));
+        command.arg("--clean-up").arg("--config").arg(&self.place.config);
+        command.arg("--socket").arg(&self.place.socket).arg("--state-dir").arg(&self.place.state);
+        let start = now();
+        let (code, out, err) = finish(&self.node.ns, SOON, &mut command);
+        (code, out, err, start.elapsed())
+    }
+
+    /// Where its configuration is.
+    pub(crate) fn config(&self) -> &std::path::Path {
+        &self.place.config
+    }
+
+    /// Where it listens.
+    pub(crate) fn socket(&self) -> &std::path::Path {
+        &self.place.socket
     }
 
     /// Starts it again after its end, with the same files.

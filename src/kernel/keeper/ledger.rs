@@ -88,6 +88,14 @@ impl Ledger {
         None
     }
 
+    /// What an earlier run left behind and nobody wants: to be removed.
+    pub(super) fn stale(&self, observed: &[ObservedAddress]) -> Vec<Operation> {
+        let ours: Vec<_> = observed.iter().filter(|a| a.origin == Origin::Ours).copied().collect();
+        let mut operations = difference(&self.claims(), &ours);
+        operations.retain(|operation| matches!(operation, Operation::Remove(_)));
+        operations
+    }
+
     pub(super) fn wants_pass(&self, now: MonoTime) -> bool {
         self.need == Need::Pass || self.retry_at.is_some_and(|at| at <= now)
     }

@@ -1,0 +1,316 @@
+//! `vrrpd --clean-up`: hands over and removes what a killed daemon left behind (docs/adr/0014).
+//!
+//! The addresses are still there and the kernel still serves them. Of each router that was Active the protocol
+//! thread takes the place, to leave by the ordinary hand-over; the address keeper removes the rest at its
+//! start, as it does in every daemon. No hook, check, control socket or log takes part.
+//!
+//! While a daemon runs nothing is touched, and while this runs no daemon can start.
+
+use super::clock;
+use super::hooks::{self, Gate, Hooks};
+use super::mailbox::{Letter, Mailbox};
+use super::reactor::{Outlets, Reactor};
+use super::state::{Demotions, Moment, StateError, Store};
+use super::supervisor::{self, RunError};
+use crate::config::Config;
+use crate::control::{self, BindError};
+use crate::kernel::address::{ObservedAddress, Origin};
+use crate::kernel::keeper::{AddressKeeper, Command, KeeperEvent, Surroundings, frame_announcer};
+use crate::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
+use crate::kernel::netlink::{Netlink, NetlinkError};
+use crate::kernel::ownership::Holding;
+use crate::protocol::{Event, EventKind, LastResort, RouterSpec};
+use crate::types::{InterfaceName, LinkFacts, Role, RouterName, VrKey};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+
+/// Listing the interfaces takes milliseconds.
+const LINKS_LIMIT: Duration = Duration::from_millis(300);
+/// At an interval of one second a hand-over that nobody takes ends before. Together with the other limits
+/// under 3 s: a service manager waits.
+const HANDOVER_LIMIT: Duration = Duration::from_millis(1600);
+const KEEPER_LIMIT: Duration = Duration::from_secs(1);
+/// Notices and events of one run.
+const QUEUE: usize = 4096;
+/// Addresses that are named; more are counted.
+const NAMED: usize = 4;
+
+/// Where the daemon that is gone lived.
+#[derive(Debug)]
+pub struct Place {
+    /// Where the daemon would listen.
+    pub socket: PathBuf,
+    /// Where it keeps demotions.
+    pub state_dir: PathBuf,
+}
+
+/// Why something may still be there.
+#[derive(Debug, thiserror::Error)]
+pub enum CleanUpError {
+    /// Privileges, threads, netlink.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The addresses cannot be listed.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+    /// It cannot be told whether a daemon runs.
+    #[error("cannot tell whether a daemon runs, so nothing was touched")]
+    Socket(#[source] BindError),
+    /// As above, by the state directory; with its own words.
+    #[error("cannot tell whether a daemon runs, so nothing was touched: {0}")]
+    State(String),
+    /// The kernel.
+    #[error("addresses may be left behind: {0}")]
+    Left(String),
+}
+
+/// Does it, and says what was done: one line a router. No line: there was nothing to do.
+///
+/// `config` is asked for only if there is something; `None`: it is wrong, so that nobody can be told.
+///
+/// # Errors
+/// [`CleanUpError`].
+pub fn run(place: &Place, config: impl FnOnce() -> Option<Config>) -> Result<Vec<String>, CleanUpError> {
+    let mut netlink = Netlink::open()?;
+    if leftovers(&mut netlink)?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let now = Moment { mono: clock::now(), wall: clock::wall() };
+    let (_state, demotions) = match Store::visit(&place.state_dir, now) {
+        Ok(visit) => visit,
+        Err(StateError::InUse(_)) => return Ok(Vec::new()),
+        Err(error @ StateError::Io { .. }) => return Err(CleanUpError::State(error.to_string())),
+    };
+    let _socket = match control::vacancy(&place.socket) {
+        Ok(vacancy) => vacancy,
+        Err(BindError::InUse(_)) => return Ok(Vec::new()),
+        Err(error @ (BindError::NotASocket(_) | BindError::Io { .. })) => {
+            return Err(CleanUpError::Socket(error));
+        }
+    };
+    // Once more: whoever held these may have ended only now, in good order.
+    let left = leftovers(&mut netlink)?;
+    if left.is_empty() {
+        return Ok(Vec::new());
+    }
+    supervisor::check_privileges()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(system("start the event loop"))?;
+    let lines = runtime.block_on(tidy(config(), &demotions, &left));
+    runtime.shutdown_background();
+    lines
+}
+
+fn leftovers(netlink: &mut Netlink) -> Result<Vec<ObservedAddress>, NetlinkError> {
+    let mut addresses = netlink.addresses()?;
+    addresses.retain(|address| address.origin == Origin::Ours);
+    Ok(addresses)
+}
+
+/// A router that died as Active.
+struct Estate {
+    spec: RouterSpec,
+    /// What of it is still there.
+    found: BTreeMap<VrKey, Vec<IpNet>>,
+}
+
+async fn tidy(
+    config: Option<Config>,
+    demotions: &Demotions,
+    left: &[ObservedAddress],
+) -> Result<Vec<String>, CleanUpError> {
+    let (config, estates, links) = match config {
+        None => (None, Vec::new(), BTreeMap::new()),
+        Some(config) => {
+            let links = links(config.routers.iter().map(|spec| spec.interface).collect()).await?;
+            let estates = estates(&config, demotions, &links, left);
+            (Some(config), estates, links)
+        }
+    };
+    let (notices_in, mut notices) = mpsc::channel(QUEUE);
+    let surroundings = Surroundings {
+        clock: Box::new(clock::now),
+        announcer: frame_announcer(),
+        // A full queue loses lines of the report only.
+        events: Box::new(move |event| drop(notices_in.try_send(event))),
+    };
+    let keeper = AddressKeeper::spawn_knowing(known(&estates, &links), surroundings);
+    let keeper = Arc::new(keeper.map_err(RunError::from)?);
+    let events = match config {
+        Some(config) if !estates.is_empty() => hand_over(config, &estates, &links, &keeper).await?,
+        Some(_) | None => Vec::new(),
+    };
+    let mut lines: Vec<String> = estates.iter().map(|estate| line(estate, &events)).collect();
+    keeper.send(Command::Stop).map_err(|refused| CleanUpError::Left(refused.to_string()))?;
+    let stopped = async {
+        while let Some(notice) = notices.recv().await {
+            match notice {
+                KeeperEvent::StaleRemoved { interface, addresses } => {
+                    lines.push(format!("{interface}: removed {}, left over", named(&addresses)));
+                }
+                KeeperEvent::Stopped { outcome } => return outcome,
+                KeeperEvent::Owned { .. }
+                | KeeperEvent::Released { .. }
+                | KeeperEvent::Restored { .. }
+                | KeeperEvent::Reinstalled { .. }
+                | KeeperEvent::Unrestored { .. }
+                | KeeperEvent::Contested { .. }
+                | KeeperEvent::SquatterRemoved { .. }
+                | KeeperEvent::Unannounced { .. } => {}
+            }
+        }
+        Err("the address keeper has ended".to_owned())
+    };
+    let outcome = timeout(KEEPER_LIMIT, stopped).await;
+    outcome.unwrap_or_else(|_| Err("the kernel does not answer".to_owned())).map_err(CleanUpError::Left)?;
+    Ok(lines)
+}
+
+/// The facts of these interfaces, as far as they exist.
+async fn links(watched: BTreeSet<InterfaceName>) -> Result<BTreeMap<InterfaceName, LinkFacts>, CleanUpError> {
+    let (changes_in, mut changes) = mpsc::channel(64);
+    let mut missing = watched.clone();
+    let (_names, names) = watch::channel(watched);
+    let monitor = Monitor::open(RECEIVE_BUFFER).map_err(RunError::from)?;
+    let watching = tokio::spawn(monitor.run(names, changes_in));
+    let mut links = BTreeMap::new();
+    let all = async {
+        while !missing.is_empty() {
+            let Some(change) = changes.recv().await else { return };
+            if let MonitorEvent::Link(name, facts) = change {
+                missing.remove(&name);
+                links.extend(facts.map(|facts| (name, facts)));
+            }
+        }
+    };
+    // Who is not told of in time is as good as gone: its addresses are removed without a word.
+    let _late = timeout(LINKS_LIMIT, all).await;
+    watching.abort();
+    Ok(links)
+}
+
+/// Routers of which something was found. One that is out of service serves nobody.
+fn estates(
+    config: &Config,
+    demotions: &Demotions,
+    links: &BTreeMap<InterfaceName, LinkFacts>,
+    left: &[ObservedAddress],
+) -> Vec<Estate> {
+    let out = |name| demotions.get(name).is_some_and(|demotion| demotion.last_resort == LastResort::No);
+    let mut estates = Vec::new();
+    for spec in config.routers.iter().filter(|spec| !out(&spec.name)) {
+        let Some(link) = links.get(&spec.interface) else { continue };
+        let mut found: BTreeMap<VrKey, Vec<IpNet>> = BTreeMap::new();
+        for member in &spec.members {
+            let is_its = |a: &&ObservedAddress| {
+                let mut configured = member.addresses.iter().chain(&member.excluded);
+                a.index == link.index && configured.any(|net| net.addr() == a.net.addr())
+            };
+            // As they are: the configuration may have another prefix length by now.
+            let nets: Vec<IpNet> = left.iter().filter(is_its).map(|a| a.net).collect();
+            if !nets.is_empty() {
+                found.insert(spec.key(member.family), nets);
+            }
+        }
+        if !found.is_empty() {
+            // Checks do not run: what they would say of the service is not asked.
+            estates.push(Estate { spec: RouterSpec { tracks: Vec::new(), ..spec.clone() }, found });
+        }
+    }
+    estates
+}
+
+/// What the keeper must know before it removes what is left over.
+fn known(estates: &[Estate], links: &BTreeMap<InterfaceName, LinkFacts>) -> Vec<Command> {
+    let mut commands: Vec<Command> =
+        links.iter().map(|(name, facts)| Command::Link(*name, Some(facts.clone()))).collect();
+    for Estate { spec, found } in estates {
+        let holding = match spec.role {
+            Role::Owner => Holding::Owner,
+            Role::Contender { .. } => Holding::Contender,
+        };
+        for (key, addresses) in found {
+            commands.push(Command::Declare { key: *key, addresses: addresses.clone(), holding });
+            commands.push(Command::Own { key: *key, epoch: 0 });
+        }
+    }
+    commands
+}
+
+/// Lets the protocol thread leave in the place of the dead one. Returns what happened.
+async fn hand_over(
+    config: Config,
+    estates: &[Estate],
+    links: &BTreeMap<InterfaceName, LinkFacts>,
+    keeper: &Arc<AddressKeeper>,
+) -> Result<Vec<Event>, CleanUpError> {
+    let config = Config { hooks: BTreeMap::new(), ..config };
+    let (mail, mailbox) = Mailbox::open().map_err(system("make an eventfd"))?;
+    let (events_in, mut events) = mpsc::channel(QUEUE);
+    let lost = Arc::default();
+    let prepared: Arc<hooks::Prepared> = Arc::new(|_: &RouterName, _| {});
+    let told = hooks::Outlets { events: events_in.clone(), lost: Arc::clone(&lost), prepared };
+    let hooks = Hooks::start(&config, "", &told);
+    let gate = Gate::new(&config, hooks.lines());
+    let (stopped_in, stopped) = oneshot::channel();
+    let (notes, _unread) = mpsc::channel(1);
+    let outlets = Outlets { events: events_in, lost, notes, stopped: stopped_in };
+    let reactor = Reactor::new(mailbox, Arc::clone(keeper), gate, outlets);
+    let reactor = reactor.map_err(system("start the protocol"))?;
+    let thread = std::thread::Builder::new().name("vrrp-protocol".to_owned()).spawn(move || reactor.run());
+    thread.map_err(system("start the protocol thread"))?;
+    for (name, facts) in links {
+        let _ = mail.send(Letter::Link(*name, Some(facts.clone())));
+    }
+    let _ = mail.send(Letter::Inherit(estates.iter().map(|estate| estate.spec.clone()).collect()));
+    let _ = mail.send(Letter::Shutdown);
+    // Whether it ended in time or not: the addresses go now.
+    let _late = timeout(HANDOVER_LIMIT, stopped).await;
+    let mut happened = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        happened.push(event);
+    }
+    Ok(happened)
+}
+
+fn line(estate: &Estate, events: &[Event]) -> String {
+    let name = &estate.spec.name;
+    let addresses: Vec<IpNet> = estate.found.values().flatten().copied().collect();
+    let of_it = || events.iter().filter(|event| event.router == *name).map(|event| &event.kind);
+    let by = of_it().find_map(taken);
+    let told = by.or_else(|| of_it().find_map(unheard)).unwrap_or_else(|| "nobody took over".to_owned());
+    format!("{name}: {told}; removed {}", named(&addresses))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the report is about two kinds")]
+fn taken(kind: &EventKind) -> Option<String> {
+    match kind {
+        EventKind::HandedOver { to, after } => Some(format!("{to} took over after {} ms", after.as_millis())),
+        _ => None,
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "as above")]
+fn unheard(kind: &EventKind) -> Option<String> {
+    match kind {
+        EventKind::FaultRaised(fault) => Some(format!("nobody could be told ({fault})")),
+        _ => None,
+    }
+}
+
+fn named(addresses: &[IpNet]) -> String {
+    if addresses.len() > NAMED {
+        return format!("{} addresses", addresses.len());
+    }
+    addresses.iter().map(IpNet::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn system(step: &'static str) -> impl Fn(io::Error) -> CleanUpError {
+    move |source| CleanUpError::Run(RunError::System { step, source })
+}

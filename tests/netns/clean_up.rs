@@ -1,0 +1,214 @@
+//! `vrrpd --clean-up` after a SIGKILL, as a unit's ExecStopPost= runs it.
+
+use super::support::frame::{Advert, Checksum};
+use super::support::{Config, Daemon, Lab, Prober, Report, ms, wait_for};
+use super::support::{Router, SOON};
+use super::{Pair, WEB, web};
+use std::time::Duration;
+
+/// The bound of a whole run.
+const BOUND: Duration = Duration::from_secs(3);
+
+fn slow(priority: u8) -> Config {
+    Config::of(&web(priority).interval("1s"))
+}
+
+/// Kills an Active that serves: it is Active some moments before the kernel has the addresses.
+fn kill_serving(daemon: &mut Daemon) {
+    daemon.wait_state("web", "active");
+    let node = daemon.node().clone();
+    wait_for(SOON, format!("{} holds {WEB}", node.name), || node.has(WEB));
+    daemon.kill();
+}
+
+fn unharmed(prober: Prober, what: &str) -> Report {
+    prober.wait_some_answers();
+    let report = prober.finish();
+    println!(
+        "{what}: {} of {} requests lost, longest gap {:?}",
+        report.lost, report.sent, report.longest_gap
+    );
+    assert_eq!(report.lost, 0, "{what}: {report:?}");
+    report
+}
+
+#[test]
+fn after_a_kill_the_peer_takes_over_without_a_lost_request() {
+    let mut pair = Pair::with(&slow(200), &slow(100));
+    let prober = pair.client_of("fe0");
+    kill_serving(&mut pair.fe0);
+    let killed = pair.lab.capture().now();
+    let (code, out, err, took) = pair.fe0.clean_up();
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(out.starts_with("web: 192.0.2.11 took over after "), "{out}");
+    assert!(out.ends_with("; removed 192.0.2.50/24\n") && out.lines().count() == 1, "{out}");
+    let first = pair.lab.capture().wait_advert(SOON, "fe1", killed, |advert| advert.priority == 100);
+    // Without it: the rest of 3.6 s. The sum of a process start, the enquiry and the short Skew_Time.
+    assert!(first.at - killed < Duration::from_secs(1), "{:?}", first.at - killed);
+    println!("taken over {:?} after the kill; the clean-up ran for {took:?}", first.at - killed);
+    assert!(!pair.lab.node("fe0").has(WEB), "an address is left behind");
+    pair.fe1.wait_state("web", "active");
+    prober.wait_answer_of(pair.fe1.node());
+    assert_eq!(unharmed(prober, "kill and clean-up").sequence, ["fe0", "fe1"]);
+}
+
+#[test]
+fn killed_cleaned_up_and_started_again_it_takes_its_address_back_without_a_lost_request() {
+    let mut pair = Pair::new();
+    let prober = pair.client_of("fe0");
+    kill_serving(&mut pair.fe0);
+    assert_eq!(pair.fe0.clean_up().0, 0);
+    prober.wait_answer_of(pair.fe1.node());
+    pair.fe0.start_again();
+    pair.fe0.wait_state("web", "active");
+    assert_eq!(pair.fe0.instance("web", "ipv4")["cause"], "preempted");
+    prober.wait_answer_of(pair.fe0.node());
+    assert_eq!(unharmed(prober, "kill, clean-up and restart").sequence, ["fe0", "fe1", "fe0"]);
+}
+
+#[test]
+fn who_has_taken_over_meanwhile_is_not_disturbed() {
+    let mut pair = Pair::new();
+    kill_serving(&mut pair.fe0);
+    pair.fe1.wait_state("web", "active");
+    let before = pair.lab.capture().now();
+    let (code, out, _, _) = pair.fe0.clean_up();
+    assert!(code == 0 && out.contains("192.0.2.11 took over"), "{out}");
+    let said: Vec<Advert> = pair.lab.capture().adverts_of("fe0", before);
+    assert!(said.iter().all(|advert| advert.priority == 0) && said.len() == 1, "{said:?}");
+    assert!(!pair.lab.node("fe0").has(WEB));
+    assert_eq!(pair.fe1.counter("web", "ipv4", "active_transitions"), 1, "it never yielded");
+}
+
+#[test]
+fn both_families_are_handed_over() {
+    let both = |priority| {
+        Config::of(&web(priority).interval("1s").addresses(&[
+            "192.0.2.50/24",
+            "fe80::50/64",
+            "2001:db8::50/64",
+        ]))
+    };
+    let mut pair = Pair::with(&both(200), &both(100));
+    kill_serving(&mut pair.fe0);
+    let (code, out, _, took) = pair.fe0.clean_up();
+    assert!(code == 0 && out.contains("took over") && took < BOUND, "{out} {took:?}");
+    for address in [WEB, "fe80::50", "2001:db8::50"] {
+        assert!(!pair.lab.node("fe0").has(address), "{address} is left behind");
+    }
+    assert!(pair.fe1.is("web", "active"));
+}
+
+#[test]
+fn without_a_peer_it_lets_go_in_time() {
+    let lab = Lab::new(&["fe0"]);
+    // 40 s: whatever the interval, a service manager waits.
+    for (name, interval) in [("second", "1s"), ("slow", "40s")] {
+        let owner = web(100).interval(interval).key("priority", "\"owner\"");
+        let mut fe0 = Daemon::start_in(lab.node("fe0"), name, &Config::of(&owner));
+        kill_serving(&mut fe0);
+        let (code, out, err, took) = fe0.clean_up();
+        assert_eq!((code, out.as_str()), (0, "web: nobody took over; removed 192.0.2.50/24\n"), "{err}");
+        assert!(took < BOUND, "{took:?}");
+        assert!(!lab.node("fe0").has(WEB));
+    }
+}
+
+#[test]
+fn a_running_daemon_is_left_alone() {
+    let pair = Pair::new();
+    let before = pair.lab.capture().now();
+    let check = |what: &str| {
+        let (code, out, err, _) = pair.fe0.clean_up();
+        assert_eq!((code, out.as_str(), err.as_str()), (0, "", ""), "{what}");
+        assert!(pair.lab.node("fe0").has(WEB), "{what}");
+    };
+    check("it holds both locks");
+    std::fs::remove_file(format!("{}.lock", pair.fe0.socket().display())).unwrap();
+    check("the file of the lock was removed");
+    pair.fe0.stays(ms(300), "web", "active");
+    assert!(pair.lab.capture().adverts_of("fe0", before).iter().all(|advert| advert.priority == 200));
+}
+
+#[test]
+fn one_of_two_proofs_of_life_is_enough() {
+    let lab = Lab::new(&["fe0"]);
+    let fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(100)));
+    wait_for(SOON, "the address", || fe0.node().has(WEB));
+    let (socket, state) = (fe0.socket(), fe0.socket().with_extension("state"));
+    let elsewhere = lab.node("fe0").dir().join("elsewhere");
+    for (socket, state) in [(socket, elsewhere.as_path()), (elsewhere.as_path(), state.as_path())] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vrrpd"));
+        command.arg("--clean-up").arg("--config").arg(fe0.config());
+        command.arg("--socket").arg(socket).arg("--state-dir").arg(state);
+        let output = lab.node("fe0").ns.enter(|| command.output().unwrap());
+        assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+        assert!(lab.node("fe0").has(WEB));
+    }
+    assert!(!elsewhere.exists(), "nothing is created");
+}
+
+#[test]
+fn nothing_is_left_and_nothing_is_done() {
+    let mut pair = Pair::new();
+    assert!(pair.fe0.terminate().success());
+    let (stopped, name) = (pair.lab.capture().now(), pair.fe0.node().name.clone());
+    let (code, out, err, took) = pair.fe0.clean_up();
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "", ""));
+    assert!(took < ms(500), "{took:?}");
+    println!("with nothing to do: {took:?}");
+    std::fs::write(pair.fe0.config(), "not a configuration").unwrap();
+    assert_eq!(pair.fe0.clean_up().0, 0, "nor does it read what it does not need");
+    assert!(pair.lab.capture().adverts_of(&name, stopped).is_empty());
+}
+
+#[test]
+fn what_no_router_serves_here_is_just_removed() {
+    let mut pair = Pair::new();
+    let other = Router::new("other").vrid(52).addresses(&["192.0.2.60/24"]);
+    let config = Config::of(&web(200)).with(&other);
+    pair.fe0.terminate();
+    let mut fe0 = Daemon::start_in(pair.fe0.node(), "two", &config);
+    wait_for(SOON, "both", || ["192.0.2.60", WEB].iter().all(|address| fe0.node().has(address)));
+    fe0.kill();
+    pair.fe1.wait_state("web", "active");
+    pair.lab.node("fe0").ns.ip("address add 192.0.2.70/24 dev eth0");
+    // `other` has left the configuration; `web` is out of service.
+    std::fs::write(fe0.config(), Config::of(&web(200)).text()).unwrap();
+    let demoted = r#"{"version": 1, "demotions": [{"name": "web", "since": "2026-11-22T10:00:00Z", "until": null,
+        "last_resort": false, "reason": "", "by": "root"}]}"#;
+    std::fs::write(fe0.config().with_extension("state").join("demotions.json"), demoted).unwrap();
+    let before = pair.lab.capture().now();
+    let (code, out, err, _) = fe0.clean_up();
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(out, "eth0: removed 192.0.2.50/24, 192.0.2.60/24, left over\n");
+    assert!(pair.lab.capture().adverts_of("fe0", before).is_empty(), "nobody is told");
+    assert!(!pair.lab.node("fe0").has(WEB) && !pair.lab.node("fe0").has("192.0.2.60"));
+    assert!(pair.lab.node("fe0").has("192.0.2.70"), "an address that is not ours is not touched");
+}
+
+#[test]
+fn without_a_configuration_the_addresses_go_and_the_exit_code_tells() {
+    let lab = Lab::new(&["fe0"]);
+    let mut fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(100)));
+    kill_serving(&mut fe0);
+    std::fs::write(fe0.config(), "not a configuration").unwrap();
+    let (code, out, err, _) = fe0.clean_up();
+    assert_eq!((code, out.as_str()), (2, "eth0: removed 192.0.2.50/24, left over\n"), "{err}");
+    assert!(!lab.node("fe0").has(WEB));
+}
+
+#[test]
+fn the_second_round_has_the_other_checksum() {
+    let lab = Lab::new(&["fe0"]);
+    let mut fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(100)));
+    kill_serving(&mut fe0);
+    let before = lab.capture().now();
+    assert_eq!(fe0.clean_up().0, 0);
+    let said: Vec<_> =
+        lab.capture().adverts_of("fe0", before).into_iter().map(|a| (a.priority, a.checksum)).collect();
+    let (first, second) = (Checksum::Message, Checksum::PseudoHeader);
+    let round = |checksum| [(100, checksum), (100, checksum), (100, checksum), (0, checksum)];
+    let expected = [&[(0, first)][..], &round(first), &[(0, first), (0, first)], &round(second)].concat();
+    assert_eq!(said, expected);
+}
