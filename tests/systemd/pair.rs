@@ -80,18 +80,6 @@ impl Pair {
         println!("{what}: {} requests, {} lost, answered by {:?}", report.sent, report.lost, report.sequence);
         assert_eq!(report.lost, 0, "{what}: {report:?}");
     }
-
-    /// The same, where a gap is allowed up to this.
-    #[track_caller]
-    pub(crate) fn noticed(&mut self, what: &str, limit: Duration, act: impl FnOnce(&mut Self)) {
-        let prober = Prober::start(self.lab.node("client"), ADDRESSES[0], 1000);
-        wait_for(SETTLED, "the client is answered", || prober.answered() > 50);
-        act(self);
-        let report = prober.finish();
-        let gap = report.longest_gap;
-        println!("{what}: {} requests, {} lost, longest gap {gap:?}", report.sent, report.lost);
-        assert!(gap <= limit, "{what}: a gap of {gap:?}, not within {limit:?}");
-    }
 }
 
 /// Installs the package as a reader would.
