@@ -161,7 +161,7 @@ pub enum EventKind {
     FaultRaised(Fault),
     /// A fault went.
     FaultCleared(Fault),
-    /// Tracking changed the effective priority.
+    /// Tracking, a demotion or a reload changed the effective priority.
     PriorityChanged {
         /// From.
         from: AdvertPriority,

@@ -10,7 +10,7 @@ use super::handover::{Handover, LINGER, Seen, Taker, Then, Watch};
 use super::input::{Demotion, Fault, LastResort, Owned};
 use super::reception::Tie;
 use super::snapshot::RouterSnapshot;
-use super::spec::RouterSpec;
+use super::spec::{CheckName, RouterSpec, Track};
 use super::throttle::Throttle;
 use super::timing::active_down_interval;
 use super::tracking::{self, Facts, Standing};
@@ -38,6 +38,8 @@ pub(super) struct Group {
     pub(super) throttle: Throttle,
     /// Whether the one who took over stays.
     pub(super) watch: Option<Watch>,
+    /// Checks that it tracks since it runs and that have no verdict yet: no reason to stop what serves.
+    pub(super) on_trial: BTreeSet<CheckName>,
 }
 
 /// Whether the router is to be there at all.
@@ -46,13 +48,14 @@ pub(super) enum Presence {
     Wanted,
     /// The agent ends.
     Ending,
-    /// It left the configuration; what replaces it under its name starts when it is gone.
-    Leaving(Option<Box<RouterSpec>>),
+    /// It left the configuration, or what replaces it starts when it is gone.
+    Leaving,
 }
 
 impl Group {
-    pub(super) fn new(now: MonoTime, spec: RouterSpec) -> Self {
-        let members = spec.members.iter().map(|m| VirtualRouter::new(spec.key(m.family), now)).collect();
+    /// `epoch` is the last one that each key had.
+    pub(super) fn new(now: MonoTime, spec: RouterSpec, epoch: impl Fn(VrKey) -> u64) -> Self {
+        let members = spec.keys().map(|key| VirtualRouter::new(key, now, epoch(key))).collect();
         Self {
             policy: policy(&spec, AdvertPriority::RESIGN, now),
             spec,
@@ -64,6 +67,7 @@ impl Group {
             presence: Presence::Wanted,
             throttle: Throttle::default(),
             watch: None,
+            on_trial: BTreeSet::new(),
         }
     }
 
@@ -74,7 +78,13 @@ impl Group {
             member.source = tracking::source(&self.spec, member.key.family, facts, member.source);
         }
         self.update_priority(tracking::effective_priority(&self.spec, facts, self.standing()), out);
+        // One that starts waits for the verdicts; one that runs goes on until they come.
+        if self.is_idle() {
+            self.on_trial.clear();
+        }
+        self.on_trial.retain(|check| !facts.checks.contains_key(check));
         let mut faults = tracking::faults(&self.spec, facts);
+        faults.retain(|fault| !self.is_on_trial(fault));
         faults.extend(self.refused.as_ref().map(|(why, _)| Fault::Addresses(why.clone())));
         for fault in self.faults.difference(&faults) {
             out.push(report(&self.spec, None, EventKind::FaultCleared(fault.clone())));
@@ -92,19 +102,32 @@ impl Group {
     /// Replaces the specification of a router whose interface, VRID and families stay: state and
     /// timers stay too.
     pub(super) fn retune(&mut self, now: MonoTime, spec: RouterSpec, out: &mut Effects) {
-        let readdressed = spec.members != self.spec.members;
-        self.spec = spec;
+        self.presence = Presence::Wanted;
+        if spec == self.spec {
+            return;
+        }
+        let before = std::mem::replace(&mut self.spec, spec);
+        if !self.is_idle() {
+            let tracked = |spec: &RouterSpec, check| spec.tracks.iter().any(|t| t.check() == Some(check));
+            let checks = self.spec.tracks.iter().filter_map(Track::check);
+            self.on_trial.extend(checks.filter(|check| !tracked(&before, check)).cloned());
+        }
         let Policy { priority, preempt_after, .. } = self.policy;
         // RFC9568-6.1-9
         self.policy = Policy { preempt_after, ..policy(&self.spec, priority, now) };
-        for member in &mut self.members {
-            if readdressed {
+        for (member, specs) in self.members.iter_mut().zip(before.members.iter().zip(&self.spec.members)) {
+            if specs.0 != specs.1 {
                 member.readdress(out);
             }
-            if let State::Active(active) = &mut member.state {
-                active.advertise_at = active.advertise_at.min(now + self.policy.interval.period());
-            }
+            member.shorten(now, &self.policy);
         }
+    }
+
+    /// It is not wanted any more.
+    pub(super) fn dismiss(&mut self) {
+        self.presence = Presence::Leaving;
+        // Nobody is told about checks that it will not wait for.
+        self.on_trial.extend(self.spec.tracks.iter().filter_map(Track::check).cloned());
     }
 
     /// Fires what is due. Returns whether facts must be looked at again.
@@ -306,7 +329,7 @@ impl Group {
     fn obstacle(&self) -> Option<Obstacle> {
         match &self.presence {
             Presence::Ending => Some(Obstacle { cause: Cause::Shutdown, handover: HandoverCause::Shutdown }),
-            Presence::Leaving(_) => {
+            Presence::Leaving => {
                 Some(Obstacle { cause: Cause::Configuration, handover: HandoverCause::Configuration })
             }
             Presence::Wanted if !self.faults.is_empty() => {
@@ -316,6 +339,19 @@ impl Group {
                 Some(Obstacle { cause: Cause::Demoted, handover: HandoverCause::Demote })
             }
             Presence::Wanted => None,
+        }
+    }
+
+    fn is_on_trial(&self, fault: &Fault) -> bool {
+        match fault {
+            Fault::CheckPending(check) => self.on_trial.contains(check),
+            Fault::InterfaceMissing(_)
+            | Fault::InterfaceDown(_)
+            | Fault::NoCarrier(_)
+            | Fault::NoSourceAddress(..)
+            | Fault::Sockets(..)
+            | Fault::Check(_)
+            | Fault::Addresses(_) => false,
         }
     }
 

@@ -10,7 +10,9 @@ use std::fmt;
 pub enum Input<'a> {
     /// A deadline may have passed: whatever is due at `now` happens.
     Deadline,
-    /// The whole configuration. Routers that are new start, those gone stop, the others are retuned.
+    /// The whole configuration, all of it anew at each reload. Routers that are new start, those gone
+    /// hand over and stop, those whose instance is another do both in this order, the others are retuned:
+    /// they keep state and timers, and those unchanged do not notice.
     Configure(Vec<RouterSpec>),
     /// Routers of which an earlier run died as Active, and whose addresses are in place: they are handed
     /// over. Instead of a configuration, and followed by [`Self::Shutdown`].
@@ -56,6 +58,8 @@ pub enum Input<'a> {
     Sockets(InterfaceName, Family, Result<(), String>),
     /// A health check's verdict.
     Check(CheckName, Health),
+    /// A health check is not run any more: its verdict says nothing from now on.
+    CheckGone(CheckName),
     /// An operator's command; answered with [`super::Effect::Answer`] under the same id.
     Operator(CommandId, Command),
     /// A demotion that an earlier run recorded. To be fed before the router is configured, so that a

@@ -46,6 +46,19 @@ impl RouterSpec {
     pub const fn key(&self, family: Family) -> VrKey {
         VrKey { interface: self.interface, family, vrid: self.vrid }
     }
+
+    /// The identities of all families.
+    pub fn keys(&self) -> impl Iterator<Item = VrKey> {
+        self.members.iter().map(|member| self.key(member.family))
+    }
+
+    /// Whether a router that runs by `self` can run by `other` with its state and timers: the same
+    /// interface, VRID and families. Otherwise it lets go, and what replaces it starts anew. The core
+    /// acts on this, and the plan of a reload tells it.
+    #[must_use]
+    pub fn is_same_instance(&self, other: &Self) -> bool {
+        self.keys().eq(other.keys())
+    }
 }
 
 /// One family of a [`RouterSpec`].

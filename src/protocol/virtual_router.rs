@@ -150,13 +150,15 @@ pub(super) struct Moved {
 }
 
 impl VirtualRouter {
-    pub(super) fn new(key: VrKey, now: MonoTime) -> Self {
+    /// `epoch` is the last one of this key: what an earlier virtual router asked of the kernel may still
+    /// be answered, and the kernel's side ignores what is older.
+    pub(super) fn new(key: VrKey, now: MonoTime, epoch: u64) -> Self {
         Self {
             key,
             state: State::Initialize,
             since: now,
             cause: Cause::Startup,
-            epoch: 0,
+            epoch,
             source: None,
             active: None,
             peers: Peers::default(),
@@ -294,6 +296,18 @@ impl VirtualRouter {
     pub(super) fn readdress(&mut self, out: &mut Effects) {
         if matches!(self.state, State::Active(_)) {
             self.own(out);
+        }
+    }
+
+    /// The interval may be a shorter one now. What a leaving router says has times of its own.
+    pub(super) fn shorten(&mut self, now: MonoTime, policy: &Policy) {
+        if let State::Active(active) = &mut self.state {
+            match active.tenure {
+                Tenure::Claiming | Tenure::Ready | Tenure::Serving | Tenure::Listening => {
+                    active.advertise_at = active.advertise_at.min(now + policy.interval.period());
+                }
+                Tenure::Leaving(_) => {}
+            }
         }
     }
 

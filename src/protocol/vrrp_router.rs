@@ -6,7 +6,7 @@ use super::event::Cause;
 use super::group::{Again, Group, Presence};
 use super::input::{Command, CommandId, Demotion, Input, Owned};
 use super::snapshot::Snapshot;
-use super::spec::RouterSpec;
+use super::spec::{MemberSpec, RouterSpec};
 use super::tracking::Facts;
 use crate::types::{Family, InterfaceName, MonoTime, RouterName, VrKey};
 use crate::wire::{Advertisement, Carrier, Reject, RejectReason};
@@ -32,6 +32,12 @@ pub struct VrrpRouter {
     ending: Ending,
     /// Demotions of routers that are not configured: of an earlier run, or of an earlier configuration.
     remembered: BTreeMap<RouterName, Demotion>,
+    /// Configured routers whose name or keys another one still has, which is leaving.
+    waiting: BTreeMap<RouterName, RouterSpec>,
+    /// Virtual routers that are gone: one entry a key ever configured.
+    departed: BTreeMap<VrKey, Departed>,
+    /// Counts changes of what runs.
+    generation: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,6 +46,15 @@ enum Ending {
     No,
     Underway,
     Done,
+}
+
+/// What outlives a virtual router.
+#[derive(Debug, Clone)]
+struct Departed {
+    /// None is used twice.
+    epoch: u64,
+    /// Its last word may not be sent yet.
+    member: MemberSpec,
 }
 
 impl VrrpRouter {
@@ -81,12 +96,20 @@ impl VrrpRouter {
                 self.facts.checks.insert(name, health);
                 self.evaluate_all(now, Cause::FaultCleared, out);
             }
+            Input::CheckGone(name) => {
+                self.facts.checks.remove(&name);
+                self.evaluate_all(now, Cause::FaultCleared, out);
+            }
             Input::Operator(id, command) => self.on_command(now, id, command, out),
             Input::Remembered(router, demotion) => drop(self.remembered.insert(router, demotion)),
-            Input::Configure(specs) => self.configure(now, specs, out),
+            Input::Configure(specs) => match self.ending {
+                Ending::No => self.configure(now, specs, out),
+                Ending::Underway | Ending::Done => {}
+            },
             Input::Inherit(specs) => self.inherit(now, specs, out),
             Input::Shutdown => {
                 self.ending = Ending::Underway;
+                self.waiting.clear();
                 for group in &mut self.groups {
                     group.presence = Presence::Ending;
                 }
@@ -103,13 +126,26 @@ impl VrrpRouter {
         self.deadlines.first().map(|(at, _)| *at)
     }
 
-    /// The addresses that `key` advertises, in order, then those it only holds; empty if it is not
-    /// configured.
+    /// The addresses that `key` advertises, in order, then those it only holds. Of one that is gone, as
+    /// they were; empty if it never was.
     #[must_use]
     pub fn addresses(&self, key: VrKey) -> (&[IpNet], &[IpNet]) {
         let group = self.index.get(&key).and_then(|at| self.groups.get(*at));
         let member = group.and_then(|group| group.spec.members.iter().find(|m| m.family == key.family));
-        member.map_or((&[], &[]), |member| (&member.addresses, &member.excluded))
+        let departed = || self.departed.get(&key).map(|departed| &departed.member);
+        member.or_else(departed).map_or((&[], &[]), |member| (&member.addresses, &member.excluded))
+    }
+
+    /// Changes with the answers of [`Self::running`] and [`Self::addresses`].
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// What runs: the configured routers, but for those that wait until one that is leaving is gone, which
+    /// is here in their stead.
+    pub fn running(&self) -> impl Iterator<Item = &RouterSpec> {
+        self.groups.iter().map(|group| &group.spec)
     }
 
     /// The state of everything, as owned data.
@@ -215,33 +251,46 @@ impl VrrpRouter {
         });
     }
 
-    /// Adds, retunes, removes; what keeps its interface, VRID and families keeps its state.
+    /// Adds, retunes, removes. What replaces another router starts when that is gone.
     fn configure(&mut self, now: MonoTime, specs: Vec<RouterSpec>, out: &mut Effects) {
-        let mut wanted: BTreeMap<RouterName, RouterSpec> =
-            specs.into_iter().map(|spec| (spec.name.clone(), spec)).collect();
+        let why = if self.generation == 0 { Cause::Startup } else { Cause::Configuration };
+        self.waiting = specs.into_iter().map(|spec| (spec.name.clone(), spec)).collect();
         for group in &mut self.groups {
-            let replacement = wanted.remove(&group.spec.name);
-            match replacement {
-                Some(spec) if same_identity(&spec, &group.spec) => {
-                    group.presence = Presence::Wanted;
-                    group.retune(now, spec, out);
+            match self.waiting.remove(&group.spec.name) {
+                Some(spec) if group.spec.is_same_instance(&spec) => group.retune(now, spec, out),
+                replacement => {
+                    group.dismiss();
+                    self.waiting.extend(replacement.map(|spec| (spec.name.clone(), spec)));
                 }
-                replacement => group.presence = Presence::Leaving(replacement.map(Box::new)),
             }
         }
-        for spec in wanted.into_values() {
+        self.admit(now);
+        self.evaluate_all(now, why, out);
+    }
+
+    /// Configured routers that nobody is in the way of come to be. Returns their names.
+    fn admit(&mut self, now: MonoTime) -> BTreeSet<RouterName> {
+        let keys: BTreeSet<VrKey> = self.groups.iter().flat_map(|group| group.spec.keys()).collect();
+        let names: BTreeSet<RouterName> = self.groups.iter().map(|group| group.spec.name.clone()).collect();
+        let free = |spec: &RouterSpec| !names.contains(&spec.name) && !spec.keys().any(|k| keys.contains(&k));
+        let (admitted, waiting): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|(_, spec)| free(spec));
+        self.waiting = waiting;
+        let fresh = admitted.keys().cloned().collect();
+        for spec in admitted.into_values() {
             let demoted = self.remembered.remove(&spec.name);
-            self.groups.push(Group { demoted, ..Group::new(now, spec) });
+            let departed = &self.departed;
+            let epoch = |key| departed.get(&key).map_or(0, |departed| departed.epoch);
+            self.groups.push(Group { demoted, ..Group::new(now, spec, epoch) });
         }
         self.groups.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
         self.reindex();
-        self.evaluate_all(now, Cause::Startup, out);
-        self.replace_gone(now, out);
+        fresh
     }
 
     /// To a node without any router.
     fn inherit(&mut self, now: MonoTime, specs: Vec<RouterSpec>, out: &mut Effects) {
-        self.groups = specs.into_iter().map(|spec| Group::new(now, spec)).collect();
+        self.groups = specs.into_iter().map(|spec| Group::new(now, spec, |_| 0)).collect();
         self.groups.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
         self.reindex();
         for at in 0..self.groups.len() {
@@ -251,8 +300,13 @@ impl VrrpRouter {
 
     fn evaluate_all(&mut self, now: MonoTime, why: Cause, out: &mut Effects) {
         for at in 0..self.groups.len() {
-            self.with(now, at, out, |_, _| Again::Evaluate(why));
+            if let Some(group) = self.groups.get_mut(at) {
+                group.evaluate(now, &self.facts, why, out);
+            }
+            self.reschedule(at);
         }
+        // Not one by one: what goes would move the others to other places.
+        self.replace_gone(now, out);
     }
 
     /// Lets `f` act on one group, and keeps everything that depends on it true.
@@ -268,7 +322,7 @@ impl VrrpRouter {
             Again::Nothing => {}
             Again::Evaluate(why) => group.evaluate(now, &self.facts, why, out),
         }
-        let gone = matches!(group.presence, Presence::Leaving(_)) && group.is_idle();
+        let gone = group.presence == Presence::Leaving && group.is_idle();
         self.reschedule(at);
         if gone {
             self.replace_gone(now, out);
@@ -289,30 +343,21 @@ impl VrrpRouter {
 
     /// Routers that left and let go make room for what replaces them.
     fn replace_gone(&mut self, now: MonoTime, out: &mut Effects) {
-        let gone = |group: &Group| matches!(group.presence, Presence::Leaving(_)) && group.is_idle();
+        let gone = |group: &Group| group.presence == Presence::Leaving && group.is_idle();
         if !self.groups.iter().any(gone) {
             return;
         }
         let (leaving, staying): (Vec<Group>, Vec<Group>) =
             std::mem::take(&mut self.groups).into_iter().partition(gone);
         self.groups = staying;
-        let mut fresh: Vec<RouterName> = Vec::new();
-        for group in leaving {
-            let Group { presence, demoted, .. } = group;
-            match presence {
-                Presence::Leaving(Some(spec)) => {
-                    fresh.push(spec.name.clone());
-                    self.groups.push(Group { demoted, ..Group::new(now, *spec) });
-                }
-                // A demotion outlives its router: it may come back.
-                Presence::Leaving(None) => {
-                    self.remembered.extend(demoted.map(|demotion| (group.spec.name, demotion)))
-                }
-                Presence::Wanted | Presence::Ending => {}
-            }
+        for Group { spec, members, demoted, .. } in leaving {
+            let departed = spec.members.into_iter().zip(members);
+            let departed = departed.map(|(member, was)| (was.key, Departed { epoch: was.epoch, member }));
+            self.departed.extend(departed);
+            // A demotion outlives its router: it may come back.
+            self.remembered.extend(demoted.map(|demotion| (spec.name, demotion)));
         }
-        self.groups.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
-        self.reindex();
+        let fresh = self.admit(now);
         for at in 0..self.groups.len() {
             if self.groups.get(at).is_some_and(|group| fresh.contains(&group.spec.name)) {
                 self.with(now, at, out, |_, _| Again::Evaluate(Cause::Configuration));
@@ -321,6 +366,7 @@ impl VrrpRouter {
     }
 
     fn reindex(&mut self) {
+        self.generation += 1;
         self.index.clear();
         for (at, group) in self.groups.iter().enumerate() {
             self.index.extend(group.members.iter().map(|member| (member.key, at)));
@@ -339,10 +385,4 @@ impl VrrpRouter {
             out.push(Effect::Stopped);
         }
     }
-}
-
-/// Whether one specification can become the other without a new state machine.
-fn same_identity(a: &RouterSpec, b: &RouterSpec) -> bool {
-    let families = |spec: &RouterSpec| spec.members.iter().map(|m| m.family).collect::<Vec<_>>();
-    a.interface == b.interface && a.vrid == b.vrid && families(a) == families(b)
 }

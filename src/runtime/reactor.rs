@@ -18,6 +18,7 @@ use crate::kernel::vrrp_socket::{Received, Remaining};
 use crate::protocol::{Command, CommandId, Effect, Effects, Event, Input, RouterSpec, VrrpRouter};
 use crate::types::{Family, InterfaceName, LinkFacts, MonoTime, Role, RouterName, VrKey};
 use crate::wire::{self, Reject, RejectReason};
+use ipnet::IpNet;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
@@ -64,7 +65,12 @@ pub(super) struct Reactor {
     armed: Option<MonoTime>,
     mailbox: Mailbox,
     endpoints: Vec<Endpoint>,
+    /// Where the configuration wants to be heard.
+    configured: BTreeSet<(InterfaceName, Family)>,
     links: BTreeMap<InterfaceName, LinkFacts>,
+    /// What the keeper was told of each virtual router, and of which generation of the core that is.
+    declared: BTreeMap<VrKey, Declared>,
+    declared_generation: u64,
     reopen_at: Option<MonoTime>,
     keeper: Arc<AddressKeeper>,
     /// What the keeper had no room for, oldest first: bounded by what the core can decide while a
@@ -113,7 +119,10 @@ impl Reactor {
             armed: None,
             mailbox,
             endpoints: Vec::new(),
+            configured: BTreeSet::new(),
             links: BTreeMap::new(),
+            declared: BTreeMap::new(),
+            declared_generation: 0,
             reopen_at: None,
             keeper,
             backlog: VecDeque::new(),
@@ -216,7 +225,7 @@ impl Reactor {
         match &letter {
             Letter::Link(name, facts) => self.on_link(now, *name, facts.as_ref()),
             Letter::Configure(specs) => self.prepare(now, specs),
-            Letter::Inherit(specs) => self.listen(now, specs),
+            Letter::Inherit(specs) => self.prepare(now, specs),
             Letter::Owned(_)
             | Letter::Restored { .. }
             | Letter::Unrestored { .. }
@@ -227,9 +236,14 @@ impl Reactor {
             | Letter::Prepared(..)
             | Letter::Shutdown => {}
         }
+        let inherits = matches!(letter, Letter::Inherit(_));
         match letter.into_input() {
             Ok(input) => self.node.handle(now, input, &mut self.effects),
             Err(request) => self.on_request(now, *request),
+        }
+        if inherits {
+            // The keeper was told what is there, which may be less than what is configured.
+            self.declared_generation = self.node.generation();
         }
     }
 
@@ -267,28 +281,10 @@ impl Reactor {
         self.reopen_at = Some(now);
     }
 
-    fn prepare(&mut self, now: MonoTime, specs: &[RouterSpec]) {
-        self.listen(now, specs);
-        for spec in specs {
-            let holding = match spec.role {
-                Role::Owner => Holding::Owner,
-                Role::Contender { .. } => Holding::Contender,
-            };
-            self.backlog.extend(spec.members.iter().map(|member| KeeperCommand::Declare {
-                key: spec.key(member.family),
-                addresses: member.addresses.iter().chain(&member.excluded).copied().collect(),
-                holding,
-            }));
-        }
-    }
-
     /// Endpoints are never removed: a slot is its epoll token.
-    fn listen(&mut self, now: MonoTime, specs: &[RouterSpec]) {
-        let wanted: BTreeSet<(InterfaceName, Family)> = specs
-            .iter()
-            .flat_map(|spec| spec.members.iter().map(|member| (spec.interface, member.family)))
-            .collect();
-        for (interface, family) in wanted {
+    fn prepare(&mut self, now: MonoTime, specs: &[RouterSpec]) {
+        self.configured = specs.iter().flat_map(RouterSpec::keys).map(socket_of).collect();
+        for (interface, family) in self.configured.iter().copied() {
             if !self.endpoints.iter().any(|e| e.interface == interface && e.family == family) {
                 self.endpoints.push(Endpoint::new(interface, family));
             }
@@ -303,8 +299,13 @@ impl Reactor {
             return;
         }
         self.reopen_at = None;
+        // A router that left is heard and can speak until it is gone.
+        let running = self.node.running().flat_map(RouterSpec::keys).map(socket_of);
+        let used: BTreeSet<_> = running.chain(self.configured.iter().copied()).collect();
         for (token, endpoint) in (FIRST_ENDPOINT..).zip(&mut self.endpoints) {
-            let Some(index) = self.links.get(&endpoint.interface).map(|facts| facts.index) else {
+            let link = self.links.get(&endpoint.interface);
+            let link = link.filter(|_| used.contains(&(endpoint.interface, endpoint.family)));
+            let Some(index) = link.map(|facts| facts.index) else {
                 endpoint.close();
                 continue;
             };
@@ -326,7 +327,11 @@ impl Reactor {
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Own { key, epoch } => self.backlog.extend(self.gate.own(now, key, epoch)),
+                Effect::Own { key, epoch } => {
+                    // After the last word of what it may replace.
+                    self.declare(now);
+                    self.backlog.extend(self.gate.own(now, key, epoch));
+                }
                 Effect::Disown { key, epoch } => {
                     // Our last word leaves before the addresses do.
                     self.flush();
@@ -356,9 +361,31 @@ impl Reactor {
             }
         }
         self.effects = effects;
+        self.declare(now);
         self.flush();
         self.backlog.extend(self.gate.flush());
         turn
+    }
+
+    /// Tells the keeper what runs, if that changed: not what is configured, for a router that leaves holds
+    /// its addresses until it is gone.
+    fn declare(&mut self, now: MonoTime) {
+        if self.node.generation() == self.declared_generation {
+            return;
+        }
+        self.declared_generation = self.node.generation();
+        let running: BTreeMap<VrKey, Declared> = self.node.running().flat_map(declared).collect();
+        for (key, wanted) in &running {
+            let known = self.declared.get(key);
+            if known != Some(wanted) {
+                let (key, addresses, holding) = (*key, wanted.addresses.clone(), wanted.holding);
+                self.backlog.push_back(KeeperCommand::Declare { key, addresses, holding });
+            }
+        }
+        let gone = self.declared.keys().filter(|key| !running.contains_key(key));
+        self.backlog.extend(gone.map(|key| KeeperCommand::Forget { key: *key }));
+        self.declared = running;
+        self.reopen_at = Some(now);
     }
 
     fn enqueue(&mut self, key: VrKey, effect: &Effect) {
@@ -427,6 +454,29 @@ impl Reactor {
         }
         Ok(())
     }
+}
+
+/// Where a virtual router is heard.
+const fn socket_of(key: VrKey) -> (InterfaceName, Family) {
+    (key.interface, key.family)
+}
+
+/// What the keeper is told of one virtual router.
+#[derive(Debug, PartialEq, Eq)]
+struct Declared {
+    addresses: Vec<IpNet>,
+    holding: Holding,
+}
+
+fn declared(spec: &RouterSpec) -> impl Iterator<Item = (VrKey, Declared)> {
+    let holding = match spec.role {
+        Role::Owner => Holding::Owner,
+        Role::Contender { .. } => Holding::Contender,
+    };
+    spec.members.iter().map(move |member| {
+        let addresses = member.addresses.iter().chain(&member.excluded).copied().collect();
+        (spec.key(member.family), Declared { addresses, holding })
+    })
 }
 
 /// Packets that could not be split into header and message are length errors of nobody in particular.

@@ -50,6 +50,8 @@ pub enum InputKind {
     Deadline,
     /// A configuration.
     Configure,
+    /// The one that runs, again.
+    Unchanged,
     /// An advertisement of priority 0.
     Resignation,
     /// Any other advertisement.
@@ -77,6 +79,7 @@ impl InputKind {
             | Input::Sockets(..)
             | Input::Remembered(..)
             | Input::Check(..)
+            | Input::CheckGone(_)
             | Input::Operator(..)
             | Input::Inherit(_)
             | Input::Shutdown => Self::Other,
@@ -246,6 +249,9 @@ impl Checker {
         }
         if after.any(StateName::Active) && !after.all(StateName::Active) {
             return fail("families of a router are Active together", format!("{:?}", after.states));
+        }
+        if kind == InputKind::Unchanged && !(effects.is_empty() && before == after) {
+            return fail("an unchanged configuration is not noticed", format!("{before:?} became {after:?}"));
         }
         let retuned = kind == InputKind::Configure && !before.states.is_empty();
         let moved = before.states != after.states || effects.iter().any(is_decision);

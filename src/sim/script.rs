@@ -48,6 +48,8 @@ pub enum Act {
     Check(Port, Health),
     /// A reload that changes the role.
     Retune(Port, Role),
+    /// A reload that changes nothing.
+    Reload(Port),
     /// A cable.
     Cable(Port, Cable, Carrier),
     /// One direction.
@@ -91,6 +93,7 @@ impl World {
             Act::Promote(port) => self.promote(&views, port),
             Act::Check(port, health) => self.check(&views, port, health),
             Act::Retune(port, role) => self.retune(port, role),
+            Act::Reload(port) => self.reload(port),
             Act::Cable(port, cable, carrier) => self.cable(port, cable, carrier),
             Act::Path(from, to, path) => {
                 self.lan.set_path(from, to, path);
@@ -278,6 +281,12 @@ impl World {
         self.checker.unsteady(self.now, port);
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         node.spec.role = role;
+        let spec = node.spec.clone();
+        self.deliver(port, Letter::Configure(spec))
+    }
+
+    fn reload(&mut self, port: Port) -> Result<(), Violation> {
+        let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let spec = node.spec.clone();
         self.deliver(port, Letter::Configure(spec))
     }

@@ -305,7 +305,12 @@ impl World {
     pub(super) fn feed(&mut self, port: Port, input: Input<'_>) -> Result<(), Violation> {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let local = node.clock.read(self.now);
-        let kind = InputKind::of(&input);
+        let mut kind = InputKind::of(&input);
+        if let Input::Configure(specs) = &input
+            && node.router.running().eq(specs)
+        {
+            kind = InputKind::Unchanged;
+        }
         let trace = &mut self.trace;
         trace.note(self.now, || format!("node {}: {}", port.0, describe(&input)));
         let mut effects = std::mem::take(&mut node.effects);
@@ -553,6 +558,7 @@ fn describe(input: &Input<'_>) -> String {
         Input::Unrestored { why, .. } => format!("addresses gone: {why}"),
         Input::Sockets(_, family, outcome) => format!("sockets of {family}: {outcome:?}"),
         Input::Check(name, health) => format!("check {}: {health:?}", name.0),
+        Input::CheckGone(name) => format!("check {} is gone", name.0),
         Input::Remembered(router, _) => format!("{router} was demoted before"),
         Input::Operator(id, command) => format!("command {}: {command:?}", id.0),
         Input::Inherit(_) => "inherits".to_owned(),

@@ -96,7 +96,7 @@ fn happening(kind: &EventKind) -> String {
         }
         EventKind::FaultRaised(fault) => format!("fault: {}", fault_in_full(fault)),
         EventKind::FaultCleared(fault) => format!("fault cleared: {fault}"),
-        EventKind::PriorityChanged { from, to } => format!("priority {from} → {to}, by tracking"),
+        EventKind::PriorityChanged { from, to } => format!("priority {from} → {to}"),
         EventKind::HandoverStarted(cause) => format!("handing over, {}", handover_cause(*cause)),
         EventKind::HandedOver { to, after } => format!("{to} took over after {}", span(*after)),
         EventKind::NobodyTookOver { after, released: false } => {

@@ -5,7 +5,7 @@
 //! removed since), and the pace of repairs. Must not know netlink or threads.
 
 use super::message::{Announcement, Command, KeeperEvent};
-use super::router::{Answer, Link, Repair, Router, Service};
+use super::router::{Answer, Link, Repair, Router, Service, Tenure};
 use crate::kernel::address::{ObservedAddress, Origin, Rank};
 use crate::kernel::netlink::LinkState;
 use crate::kernel::ownership::{Claims, Holding, Operation, Place, Wanted, difference};
@@ -66,7 +66,10 @@ impl Ledger {
         match command {
             Command::Declare { key, addresses, holding } => self.declare(now, key, addresses, holding),
             Command::Forget { key } => {
-                self.routers.remove(&key);
+                match self.routers.get_mut(&key) {
+                    Some(router) if router.owes_release() => router.tenure = Tenure::Forgotten,
+                    Some(_) | None => drop(self.routers.remove(&key)),
+                }
                 self.need = Need::Pass;
             }
             Command::Own { key, epoch } => {
@@ -181,6 +184,7 @@ impl Ledger {
             let repair = plan.repairs.get(key).unwrap_or(&nothing);
             router.settle(*key, index, repair, refused, events);
         }
+        self.routers.retain(|_, router| router.tenure == Tenure::Declared || router.owes_release());
         for link in self.links.values_mut().filter(|link| link.state == LinkState::Up) {
             link.service = Service::Continuous;
         }
@@ -232,6 +236,7 @@ impl Ledger {
         router.in_place.retain(|a| addresses.iter().any(|net| net.addr() == *a));
         router.addresses = addresses;
         router.holding = holding;
+        router.tenure = Tenure::Declared;
         self.need = Need::Pass;
     }
 

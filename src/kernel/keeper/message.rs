@@ -20,7 +20,8 @@ pub enum Command {
         holding: Holding,
     },
     /// A virtual router is configured no more: what the agent installed for it goes, what others
-    /// installed is their business from now on. Not answered.
+    /// installed is their business from now on. Not answered, but an answer that is owed to
+    /// a [`Command::Disown`] before it still comes.
     Forget {
         /// Which.
         key: VrKey,

@@ -15,6 +15,7 @@ use std::net::IpAddr;
 pub(super) struct Router {
     pub(super) addresses: Vec<IpNet>,
     pub(super) holding: Holding,
+    pub(super) tenure: Tenure,
     pub(super) wanted: Wanted,
     pub(super) epoch: u64,
     pub(super) answer: Answer,
@@ -24,6 +25,14 @@ pub(super) struct Router {
     pub(super) budget: RepairBudget,
     /// The trouble that was reported last and has not ended.
     pub(super) trouble: Option<Trouble>,
+}
+
+/// Whether a virtual router is configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tenure {
+    Declared,
+    /// It goes when it has said that its addresses are gone.
+    Forgotten,
 }
 
 /// Whether the newest epoch has been answered.
@@ -76,6 +85,7 @@ impl Router {
         Self {
             addresses: Vec::new(),
             holding,
+            tenure: Tenure::Declared,
             wanted: Wanted::Released,
             epoch: 0,
             answer: Answer::Given,
@@ -84,6 +94,11 @@ impl Router {
             budget: RepairBudget::full(now),
             trouble: None,
         }
+    }
+
+    /// Whether somebody waits to hear that its addresses are gone.
+    pub(super) fn owes_release(&self) -> bool {
+        self.wanted == Wanted::Released && self.answer == Answer::Owed
     }
 
     pub(super) fn losses(&self, link: &Link, present: &BTreeSet<Place>) -> Repair {

@@ -9,6 +9,7 @@ mod faults;
 mod handover;
 mod inheritance;
 mod receiving;
+mod reload;
 mod states;
 
 use super::*;

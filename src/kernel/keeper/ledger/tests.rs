@@ -339,3 +339,26 @@ fn only_what_is_in_place_is_announced() {
     assert_eq!(announced[0].addresses, ["192.0.2.50".parse::<IpAddr>().unwrap()]);
     assert_eq!(bench.ledger.announcements(), [], "once");
 }
+
+#[test]
+fn what_is_forgotten_lets_go_answers_and_is_nobodys_business_any_more() {
+    let mut bench = Bench::owning();
+    bench.say(Command::Disown { key: key(51), epoch: 2 });
+    bench.say(Command::Forget { key: key(51) });
+    assert_eq!(bench.pass(), [released(2)]);
+    assert!(bench.kernel.is_empty() && bench.ledger.routers.is_empty());
+    // Configured anew, it starts from nothing.
+    bench.declare(51, &["192.0.2.50/24"]);
+    bench.say(Command::Own { key: key(51), epoch: 3 });
+    assert_eq!(bench.pass(), [owned(3, Ok(()))]);
+}
+
+#[test]
+fn a_router_that_is_declared_again_before_it_is_gone_stays() {
+    let mut bench = Bench::owning();
+    bench.say(Command::Disown { key: key(51), epoch: 2 });
+    bench.say(Command::Forget { key: key(51) });
+    bench.declare(51, &["192.0.2.50/24"]);
+    assert_eq!(bench.pass(), [released(2)]);
+    assert_eq!(bench.ledger.routers.len(), 1);
+}
