@@ -10,6 +10,7 @@ mod address;
 mod document;
 mod duration;
 mod json_schema;
+pub mod plan;
 mod problem;
 mod raw;
 pub mod report;
@@ -98,6 +99,18 @@ pub struct RouterHooks {
     pub before_active_timeout: Duration,
     /// The user they run as; `None`: the daemon's.
     pub user: Option<String>,
+}
+
+/// None.
+impl Default for RouterHooks {
+    fn default() -> Self {
+        Self {
+            commands: BTreeMap::new(),
+            timeout: Self::DEFAULT_TIMEOUT,
+            before_active_timeout: Self::DEFAULT_BEFORE_ACTIVE_TIMEOUT,
+            user: None,
+        }
+    }
 }
 
 impl RouterHooks {

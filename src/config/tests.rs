@@ -6,6 +6,7 @@ mod errors;
 mod examples;
 mod goldens;
 mod meaning;
+mod plan;
 mod warnings;
 
 use super::{Config, Finding, resolve};

@@ -4,6 +4,8 @@ use super::counters::{Counters, LinkCounters};
 use super::event::{Cause, StateName};
 use super::input::{Demotion, Fault, Health};
 use super::spec::{CheckName, RouterSpec};
+use super::timing::{active_down_interval, skew_time};
+use super::virtual_router::{Policy, State, VirtualRouter};
 use crate::types::{AdverInterval, AdvertPriority, Family, InterfaceName, MonoTime, VrKey};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
@@ -99,4 +101,34 @@ pub struct PeerSnapshot {
     pub interval: AdverInterval,
     /// Its checksum flavour (IPv4).
     pub checksum: ChecksumFlavour,
+}
+
+impl VirtualRouter {
+    pub(super) fn snapshot(&self, policy: &Policy) -> MemberSnapshot {
+        let learned = match &self.state {
+            State::Backup(backup) => backup.learned,
+            State::Initialize | State::Active(_) => policy.interval,
+        };
+        let active = self.active.map(|address| ActiveRouter {
+            address,
+            local: matches!(self.state, State::Active(_)) && self.source == Some(address),
+        });
+        MemberSnapshot {
+            key: self.key,
+            state: self.state_name(),
+            since: self.since,
+            cause: self.cause,
+            active,
+            source: self.source,
+            timers: TimerSnapshot {
+                active_adver_interval: learned,
+                skew_time: skew_time(policy.priority, learned),
+                active_down_interval: active_down_interval(policy.down_adverts, policy.priority, learned),
+                next: self.deadline(policy).map(|(at, _)| at),
+            },
+            peers: self.peers.to_vec(),
+            counters: self.counters.clone(),
+            checksum: self.transmit_flavour(policy.checksum),
+        }
+    }
 }

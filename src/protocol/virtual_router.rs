@@ -10,7 +10,6 @@ use super::effect::{Effect, Effects};
 use super::event::{Cause, StateName};
 use super::handover::{Leaving, Say};
 use super::peers::Peers;
-use super::snapshot::{ActiveRouter, MemberSnapshot, TimerSnapshot};
 use super::spec::{AnnounceSpec, ChecksumPolicy};
 use super::timing::{Taking, active_down_interval, claim_grace, coalescing_slack, skew_time};
 use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt, VrKey};
@@ -471,34 +470,6 @@ impl VirtualRouter {
         }
     }
 
-    pub(super) fn snapshot(&self, policy: &Policy) -> MemberSnapshot {
-        let learned = match &self.state {
-            State::Backup(backup) => backup.learned,
-            State::Initialize | State::Active(_) => policy.interval,
-        };
-        let active = self.active.map(|address| ActiveRouter {
-            address,
-            local: matches!(self.state, State::Active(_)) && self.source == Some(address),
-        });
-        MemberSnapshot {
-            key: self.key,
-            state: self.state_name(),
-            since: self.since,
-            cause: self.cause,
-            active,
-            source: self.source,
-            timers: TimerSnapshot {
-                active_adver_interval: learned,
-                skew_time: skew_time(policy.priority, learned),
-                active_down_interval: active_down_interval(policy.down_adverts, policy.priority, learned),
-                next: self.deadline(policy).map(|(at, _)| at),
-            },
-            peers: self.peers.to_vec(),
-            counters: self.counters.clone(),
-            checksum: self.transmit_flavour(policy.checksum),
-        }
-    }
-
     /// Says one advertisement, built from the state of this moment.
     pub(super) fn advertise(
         &mut self,
@@ -523,7 +494,7 @@ impl VirtualRouter {
         out.push(Effect::Announce { key: self.key, rounds });
     }
 
-    fn transmit_flavour(&self, policy: ChecksumPolicy) -> ChecksumFlavour {
+    pub(super) fn transmit_flavour(&self, policy: ChecksumPolicy) -> ChecksumFlavour {
         match policy {
             ChecksumPolicy::Auto => self.open_flavour(),
             ChecksumPolicy::Rfc9568 => ChecksumFlavour::Rfc9568,

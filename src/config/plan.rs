@@ -1,0 +1,348 @@
+//! What a reload does: the difference of two configurations, in the operator's words.
+//!
+//! Pure. Whether a router keeps its state is [`RouterSpec::is_same_instance`], on which the core acts
+//! too. Every field of a configuration is taken apart here by name, so that a new one cannot be
+//! forgotten. Must not know how a plan is shown or carried out.
+
+use super::duration::text as written;
+use super::{Agent, CheckSpec, Config, Realtime, RouterHooks};
+use crate::protocol::{
+    AnnounceSpec, CheckName, ChecksumPolicy, HookKind, LinkLocalRule, MemberSpec, RouterSpec, Track,
+};
+use crate::types::{InterfaceName, Preempt, Role, RouterName, Vrid};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+
+/// What happens to everything that is configured, in the order of the names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Every router of the old and of the new configuration.
+    pub routers: Vec<RouterPlan>,
+    /// Every check of both.
+    pub checks: Vec<CheckPlan>,
+    /// What changes in `[agent]`.
+    pub agent: Vec<AgentChange>,
+}
+
+/// What happens to one router.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouterPlan {
+    /// Which.
+    pub name: RouterName,
+    /// Where it is to run; of one that goes, where it runs.
+    pub interface: InterfaceName,
+    /// Likewise.
+    pub vrid: Vrid,
+    /// What happens.
+    pub step: RouterStep,
+}
+
+/// What happens to a router.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RouterStep {
+    /// It is new, and starts.
+    Add,
+    /// It hands over and is gone.
+    Remove,
+    /// It keeps its state and its timers.
+    Retune(Vec<Change>),
+    /// Its interface, VRID or families are others: it hands over, and starts anew.
+    Rebuild(Vec<Change>),
+    /// It does not notice.
+    Unchanged,
+}
+
+/// What happens to one check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckPlan {
+    /// Which.
+    pub name: CheckName,
+    /// What happens.
+    pub step: CheckStep,
+}
+
+/// What happens to a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckStep {
+    /// It is new. Routers that run go on until its first verdict.
+    Add,
+    /// It is stopped.
+    Remove,
+    /// It starts anew. Its last verdict stands until the first run ended.
+    Restart(Vec<Change>),
+    /// It does not notice.
+    Unchanged,
+}
+
+/// A change in `[agent]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentChange {
+    /// What.
+    pub change: Change,
+    /// When it is true.
+    pub effective: Effective,
+}
+
+/// When a change is true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effective {
+    /// With the reload.
+    Now,
+    /// When the daemon is started again; until then nothing changes.
+    Restart,
+}
+
+/// A key that has another value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// As in the file; `announce.delay` is in the table `announce`.
+    pub key: &'static str,
+    /// How it differs.
+    pub difference: Difference,
+}
+
+/// How a value differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Difference {
+    /// One value.
+    Value {
+        /// Before.
+        from: String,
+        /// After.
+        to: String,
+    },
+    /// A list; both empty: another order.
+    List {
+        /// In the order of the new one.
+        added: Vec<String>,
+        /// In the order of the old one.
+        removed: Vec<String>,
+    },
+}
+
+impl Plan {
+    /// From the configuration that runs to the one that is to run.
+    #[must_use]
+    pub fn new(old: &Config, new: &Config) -> Self {
+        // All fields, by name.
+        let Config { agent, checks, routers, hooks } = new;
+        let by_name = |specs: &'_ [RouterSpec]| -> BTreeMap<RouterName, RouterSpec> {
+            specs.iter().map(|spec| (spec.name.clone(), spec.clone())).collect()
+        };
+        let (before, after) = (by_name(&old.routers), by_name(routers));
+        let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+        let routers = names.into_iter().filter_map(|name| {
+            let hooks = (old.hooks.get(name), hooks.get(name));
+            router(before.get(name), after.get(name), hooks)
+        });
+        let by_name = |specs: &'_ [CheckSpec]| -> BTreeMap<CheckName, CheckSpec> {
+            specs.iter().map(|spec| (spec.name.clone(), spec.clone())).collect()
+        };
+        let (before, after) = (by_name(&old.checks), by_name(checks));
+        let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+        let checks = names.into_iter().filter_map(|name| {
+            let step = check(before.get(name), after.get(name))?;
+            Some(CheckPlan { name: name.clone(), step })
+        });
+        Self { routers: routers.collect(), checks: checks.collect(), agent: agent_changes(&old.agent, agent) }
+    }
+
+    /// Whether nothing changes at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.agent.is_empty()
+            && self.routers.iter().all(|router| router.step == RouterStep::Unchanged)
+            && self.checks.iter().all(|check| check.step == CheckStep::Unchanged)
+    }
+}
+
+fn router(
+    old: Option<&RouterSpec>,
+    new: Option<&RouterSpec>,
+    hooks: (Option<&RouterHooks>, Option<&RouterHooks>),
+) -> Option<RouterPlan> {
+    let step = match (old, new) {
+        (None, None) => return None,
+        (None, Some(_)) => RouterStep::Add,
+        (Some(_), None) => RouterStep::Remove,
+        (Some(old), Some(new)) => {
+            let mut changes = router_changes(old, new);
+            changes.extend(hook_changes(hooks.0, hooks.1));
+            if !old.is_same_instance(new) {
+                RouterStep::Rebuild(changes)
+            } else if old == new && hooks.0 == hooks.1 {
+                RouterStep::Unchanged
+            } else {
+                RouterStep::Retune(changes)
+            }
+        }
+    };
+    let spec = new.or(old)?;
+    Some(RouterPlan { name: spec.name.clone(), interface: spec.interface, vrid: spec.vrid, step })
+}
+
+fn router_changes(old: &RouterSpec, new: &RouterSpec) -> Vec<Change> {
+    let RouterSpec {
+        name: _,
+        interface,
+        vrid,
+        role,
+        interval,
+        down_adverts,
+        preempt_delay,
+        checksum,
+        link_local,
+        source_address,
+        members,
+        tracks,
+        announce,
+    } = new;
+    let AnnounceSpec { repeat, delay, refresh } = announce;
+    let source = |address: Option<std::net::IpAddr>| {
+        address.map_or_else(|| "the first of the interface".to_owned(), |address| address.to_string())
+    };
+    let (addresses, excluded) = lists(members);
+    let (old_addresses, old_excluded) = lists(&old.members);
+    let before = &old.announce;
+    [
+        value("interface", old.interface, interface),
+        value("vrid", old.vrid, vrid),
+        value("priority", rank(old.role), rank(*role)),
+        list("addresses", &old_addresses, &addresses),
+        list("excluded_addresses", &old_excluded, &excluded),
+        value("link_local", rule(old.link_local), rule(*link_local)),
+        value("advertise_interval", written(old.interval.period()), written(interval.period())),
+        value("down_adverts", old.down_adverts, down_adverts),
+        value("preempt", preempt(old.role), preempt(*role)),
+        value("preempt_delay", written(old.preempt_delay), written(*preempt_delay)),
+        value("source_address", source(old.source_address), source(*source_address)),
+        value("checksum", flavour(old.checksum), flavour(*checksum)),
+        list("track", &tracked(&old.tracks), &tracked(tracks)),
+        value("announce.repeat", before.repeat, repeat),
+        value("announce.delay", written(before.delay), written(*delay)),
+        value("announce.refresh", written(before.refresh), written(*refresh)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Without commands the other keys mean nothing.
+fn hook_changes(old: Option<&RouterHooks>, new: Option<&RouterHooks>) -> Vec<Change> {
+    let command = |hooks: Option<&RouterHooks>, kind| {
+        let command = hooks.and_then(|hooks| hooks.commands.get(&kind));
+        command.map_or_else(|| "none".to_owned(), |command| command.join(" "))
+    };
+    let kinds = [HookKind::BeforeActive, HookKind::OnTransition, HookKind::AfterRelease];
+    let mut changes: Vec<_> = kinds
+        .into_iter()
+        .filter_map(|kind| value(kind.as_str(), command(old, kind), command(new, kind)))
+        .collect();
+    if let (Some(old), Some(new)) = (old, new) {
+        let RouterHooks { commands: _, timeout, before_active_timeout, user } = new;
+        let patience = (written(old.before_active_timeout), written(*before_active_timeout));
+        changes.extend(value("hook_timeout", written(old.timeout), written(*timeout)));
+        changes.extend(value("before_active_timeout", patience.0, patience.1));
+        changes.extend(value("hook_user", account(old.user.as_ref()), account(user.as_ref())));
+    }
+    changes
+}
+
+fn check(old: Option<&CheckSpec>, new: Option<&CheckSpec>) -> Option<CheckStep> {
+    let (old, new) = match (old, new) {
+        (None, None) => return None,
+        (None, Some(_)) => return Some(CheckStep::Add),
+        (Some(_), None) => return Some(CheckStep::Remove),
+        (Some(old), Some(new)) => (old, new),
+    };
+    let CheckSpec { name: _, command, interval, timeout, rise, fall, user } = new;
+    let changes: Vec<_> = [
+        value("command", old.command.join(" "), command.join(" ")),
+        value("interval", written(old.interval), written(*interval)),
+        value("timeout", written(old.timeout), written(*timeout)),
+        value("rise", old.rise, rise),
+        value("fall", old.fall, fall),
+        value("user", account(old.user.as_ref()), account(user.as_ref())),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    // `["a b"]` and `["a", "b"]` look alike.
+    Some(if old == new { CheckStep::Unchanged } else { CheckStep::Restart(changes) })
+}
+
+fn agent_changes(old: &Agent, new: &Agent) -> Vec<AgentChange> {
+    let Agent { node_name, realtime } = new;
+    let name = |name: Option<&String>| name.cloned().unwrap_or_else(|| "the host name".to_owned());
+    let real = |realtime| match realtime {
+        Realtime::Off => "false",
+        Realtime::On => "true",
+    };
+    let now = value("node_name", name(old.node_name.as_ref()), name(node_name.as_ref()));
+    let restart = value("realtime", real(old.realtime), real(*realtime));
+    let with = |effective| move |change| AgentChange { change, effective };
+    now.map(with(Effective::Now)).into_iter().chain(restart.map(with(Effective::Restart))).collect()
+}
+
+fn value(key: &'static str, from: impl Display, to: impl Display) -> Option<Change> {
+    let (from, to) = (from.to_string(), to.to_string());
+    (from != to).then_some(Change { key, difference: Difference::Value { from, to } })
+}
+
+fn list(key: &'static str, from: &[String], to: &[String]) -> Option<Change> {
+    let without = |all: &[String], others: &[String]| -> Vec<String> {
+        all.iter().filter(|one| !others.contains(one)).cloned().collect()
+    };
+    let difference = || Difference::List { added: without(to, from), removed: without(from, to) };
+    (from != to).then(|| Change { key, difference: difference() })
+}
+
+/// Addresses of all families, and those that are not advertised.
+fn lists(members: &[MemberSpec]) -> (Vec<String>, Vec<String>) {
+    let text = |of: fn(&MemberSpec) -> &[IpNet]| members.iter().flat_map(of).map(IpNet::to_string).collect();
+    (text(|member| &member.addresses), text(|member| &member.excluded))
+}
+
+fn tracked(tracks: &[Track]) -> Vec<String> {
+    let text = |track: &Track| match track {
+        Track::Check(name) => format!("check {}", name.0),
+        Track::WeightedCheck(name, weight) => format!("check {}, weight {weight}", name.0),
+        Track::Interface(name) => format!("interface {name}"),
+    };
+    tracks.iter().map(text).collect()
+}
+
+fn rank(role: Role) -> String {
+    match role {
+        Role::Owner => "owner".to_owned(),
+        Role::Contender { priority, .. } => priority.to_string(),
+    }
+}
+
+/// An owner preempts always.
+const fn preempt(role: Role) -> &'static str {
+    match role {
+        Role::Owner | Role::Contender { preempt: Preempt::Allow, .. } => "true",
+        Role::Contender { preempt: Preempt::Forbid, .. } => "false",
+    }
+}
+
+const fn rule(rule: LinkLocalRule) -> &'static str {
+    match rule {
+        LinkLocalRule::Require => "auto",
+        LinkLocalRule::Lenient => "none",
+    }
+}
+
+const fn flavour(checksum: ChecksumPolicy) -> &'static str {
+    match checksum {
+        ChecksumPolicy::Auto => "auto",
+        ChecksumPolicy::Rfc9568 => "rfc9568",
+        ChecksumPolicy::Rfc5798 => "rfc5798",
+    }
+}
+
+fn account(user: Option<&String>) -> String {
+    user.cloned().unwrap_or_else(|| "the daemon's".to_owned())
+}
