@@ -5,13 +5,13 @@
 mod rig;
 
 use rig::schema::assert_conforms;
-use rig::{Running, took_over};
+use rig::{BEFORE, Running, reloaded, took_over};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
-use vrrpd::control::Limits;
+use vrrpd::control::{Limits, Outcome, Reloaded};
 
 fn vrrpctl(socket: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpctl"));
@@ -56,7 +56,7 @@ fn wrong_usage_is_code_2_and_nothing_is_done() {
         &["demote", "moodle-a", "--for", "367d"],
         &["demote", "moodle-a", "--last-resort", "--force"],
         &["events", "-n", "many"],
-        &["reload"],
+        &["reload", "now"],
     ] {
         let output = run(&daemon.socket, arguments);
         assert_eq!(code(&output), 2, "{arguments:?}");
@@ -66,10 +66,50 @@ fn wrong_usage_is_code_2_and_nothing_is_done() {
 }
 
 #[test]
+fn a_reload_tells_the_plan_and_a_wrong_file_is_code_2() {
+    let daemon = Running::start();
+    let lower = BEFORE.replace("priority = 150", "priority = 90");
+    let wrong = BEFORE.replace("vrid = 52", "vrid = 520");
+    for (arguments, after, expected, word) in [
+        (&["reload", "--dry-run"][..], &lower, 0, "priority: 150 → 90"),
+        (&["reload"], &lower, 0, "Reloaded /etc/vrrpd/vrrpd.toml."),
+        (&["reload"], &wrong, 2, "/etc/vrrpd/vrrpd.toml: 1 error found; nothing was changed"),
+        (&["reload", "--json"], &wrong, 2, "\"valid\": false"),
+        (&["--json", "reload", "--dry-run"], &lower, 0, "\"dry_run\": true"),
+    ] {
+        daemon.reloads_to_come.lock().unwrap().push_back(reloaded(BEFORE, after));
+        let output = run(&daemon.socket, arguments);
+        assert_eq!(code(&output), expected, "{output:?}");
+        assert!(stdout(&output).contains(word), "{output:?}");
+        if arguments.contains(&"--json") {
+            assert_conforms("reload", &json(&output));
+        }
+    }
+    let nothing = run(&daemon.socket, &["reload"]);
+    assert!(stdout(&nothing).contains("Nothing to change"), "{nothing:?}");
+}
+
+#[test]
+fn a_reload_of_a_file_that_cannot_be_read_is_code_1_with_the_reason() {
+    let daemon = Running::start();
+    let outcome = Outcome::Unreadable("Permission denied (os error 13)".into());
+    let unreadable = Reloaded { file: "/etc/vrrpd/vrrpd.toml".into(), outcome };
+    daemon.reloads_to_come.lock().unwrap().push_back(unreadable);
+    let output = run(&daemon.socket, &["reload", "--json"]);
+    assert_eq!(code(&output), 1, "{output:?}");
+    assert_conforms("error", &json(&output));
+    assert_eq!(json(&output)["error"]["kind"], "unreadable_configuration");
+    let expected = "vrrpctl: vrrpd cannot read /etc/vrrpd/vrrpd.toml: Permission denied (os error 13); \
+                    nothing was changed\n";
+    assert_eq!(stderr(&output), expected);
+}
+
+#[test]
 fn help_names_the_commands_and_the_exit_codes() {
     let output = run(Path::new("/nowhere"), &["--help"]);
     assert_eq!(code(&output), 0);
-    for word in ["status", "show", "demote", "promote", "events", "check", "3 daemon not reachable"] {
+    for word in ["status", "show", "demote", "promote", "events", "reload", "check", "3 daemon not reachable"]
+    {
         assert!(stdout(&output).contains(word), "{word}");
     }
 }

@@ -31,6 +31,9 @@ _vrrpctl() {
             vrrpctl,promote)
                 cmd="vrrpctl__subcmd__promote"
                 ;;
+            vrrpctl,reload)
+                cmd="vrrpctl__subcmd__reload"
+                ;;
             vrrpctl,show)
                 cmd="vrrpctl__subcmd__show"
                 ;;
@@ -52,6 +55,9 @@ _vrrpctl() {
             vrrpctl__subcmd__help,promote)
                 cmd="vrrpctl__subcmd__help__subcmd__promote"
                 ;;
+            vrrpctl__subcmd__help,reload)
+                cmd="vrrpctl__subcmd__help__subcmd__reload"
+                ;;
             vrrpctl__subcmd__help,show)
                 cmd="vrrpctl__subcmd__help__subcmd__show"
                 ;;
@@ -65,7 +71,7 @@ _vrrpctl() {
 
     case "${cmd}" in
         vrrpctl)
-            opts="-h -V --socket --json --help --version status show demote promote events check help"
+            opts="-h -V --socket --json --help --version status show demote promote events reload check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -149,7 +155,7 @@ _vrrpctl() {
             return 0
             ;;
         vrrpctl__subcmd__help)
-            opts="status show demote promote events check help"
+            opts="status show demote promote events reload check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -232,6 +238,20 @@ _vrrpctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        vrrpctl__subcmd__help__subcmd__reload)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         vrrpctl__subcmd__help__subcmd__show)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -262,6 +282,24 @@ _vrrpctl() {
             ;;
         vrrpctl__subcmd__promote)
             opts="-h --all --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vrrpctl__subcmd__reload)
+            opts="-h --dry-run --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

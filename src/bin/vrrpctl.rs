@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use vrrpd::cli::vrrpctl::{Cli, Command, Which};
 use vrrpd::config::report::Style;
 use vrrpd::control::check::check;
-use vrrpd::control::client::{Client, ClientError, Exit, Force, LastResort, Order, Selection};
+use vrrpd::control::client::{Client, ClientError, Exit, Force, Intent, LastResort, Order, Selection};
 use vrrpd::control::message::{DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, VERSION};
 use vrrpd::control::render::{self, Width};
 
@@ -70,6 +70,12 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, Failure> {
             Ok(Exit::Done)
         }
         Command::Events { last, follow: true } => follow(connect()?, *last, output),
+        Command::Reload { dry_run } => {
+            let intent = if *dry_run { Intent::DryRun } else { Intent::Apply };
+            let document = connect()?.reload(intent)?;
+            output.print(&document, render::reload)?;
+            Ok(if document.valid { Exit::Done } else { Exit::Usage })
+        }
         Command::Check { file } => {
             let style = if io::stdout().is_terminal() { Style::Colour } else { Style::Plain };
             let checked =

@@ -39,8 +39,12 @@ fn main() -> ExitCode {
         eprintln!("vrrpd: cannot keep its capabilities from checks and hooks: {error}");
         return ExitCode::from(FAILED);
     }
-    let settings =
-        Settings { config: resolved.config, socket: arguments.socket, state_dir: arguments.state_dir };
+    let settings = Settings {
+        config: resolved.config,
+        config_file: arguments.config,
+        socket: arguments.socket,
+        state_dir: arguments.state_dir,
+    };
     match supervisor::run(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

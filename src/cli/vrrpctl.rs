@@ -12,8 +12,8 @@ use std::time::Duration;
 
 /// See and steer the virtual routers of this node.
 ///
-/// Exit codes: 0 done, 1 failed, 2 usage, 3 daemon not reachable, 4 refused because it would harm
-/// the service, 5 timed out.
+/// Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 daemon not reachable,
+/// 4 refused because it would harm the service, 5 timed out.
 #[derive(Debug, Parser)]
 #[command(name = "vrrpctl", version, max_term_width = 80)]
 pub struct Cli {
@@ -76,6 +76,15 @@ pub enum Command {
         /// Go on with those to come
         #[arg(long, short)]
         follow: bool,
+    },
+    /// Have the daemon read its configuration anew
+    ///
+    /// Prints what changes. All or nothing: a file with an error changes nothing, and the exit code
+    /// is 2. Virtual routers that are not concerned do not notice.
+    Reload {
+        /// Print what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Validate a configuration, without a daemon
     Check {

@@ -18,6 +18,7 @@ pub(super) enum CallError {
     MethodNotFound(String),
     InvalidParameter(String),
     UnknownRouter { name: String, known: Vec<String> },
+    UnreadableConfiguration { file: String, reason: String },
     Stopping,
     TimedOut,
     TooManyConnections,
@@ -35,6 +36,9 @@ impl CallError {
             Self::UnknownRouter { name: router, known } => {
                 encode_error(name, &json!({ "name": router, "known": known }))
             }
+            Self::UnreadableConfiguration { file, reason } => {
+                encode_error(name, &json!({ "file": file, "reason": reason }))
+            }
             Self::Stopping | Self::TimedOut | Self::TooManyConnections | Self::TooManyFollowers => {
                 encode_error(name, &json!({}))
             }
@@ -47,6 +51,7 @@ impl CallError {
             Self::MethodNotFound(_) => "org.varlink.service.MethodNotFound",
             Self::InvalidParameter(_) => "org.varlink.service.InvalidParameter",
             Self::UnknownRouter { .. } => "org.vrrpd.Control.UnknownRouter",
+            Self::UnreadableConfiguration { .. } => "org.vrrpd.Control.UnreadableConfiguration",
             Self::Stopping => "org.vrrpd.Control.Stopping",
             Self::TimedOut => "org.vrrpd.Control.TimedOut",
             Self::TooManyConnections => "org.vrrpd.Control.TooManyConnections",

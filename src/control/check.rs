@@ -56,7 +56,7 @@ pub fn check(path: &Path, style: Style) -> io::Result<Checked> {
     Ok(Checked { document, text: report + &verdict })
 }
 
-fn finding(finding: &Finding) -> FindingDoc {
+pub(super) fn finding(finding: &Finding) -> FindingDoc {
     FindingDoc {
         line: finding.place.line,
         column: finding.place.column,

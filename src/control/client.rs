@@ -5,7 +5,7 @@
 //! of a follower.
 
 use super::message::{
-    DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, PromoteDoc, ShowDoc, StatusDoc, VERSION,
+    DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, PromoteDoc, ReloadDoc, ShowDoc, StatusDoc, VERSION,
 };
 use super::varlink::{Call, FrameBuffer, Reply, encode_call};
 use serde::de::DeserializeOwned;
@@ -33,7 +33,7 @@ pub enum Exit {
     Done = 0,
     /// Failed.
     Failed = 1,
-    /// Wrong usage.
+    /// Wrong usage, or a wrong configuration.
     Usage = 2,
     /// The daemon is not reachable.
     Unreachable = 3,
@@ -96,6 +96,14 @@ pub enum ClientError {
         /// Those that exist.
         known: Vec<String>,
     },
+    /// The daemon cannot read its configuration.
+    #[error("vrrpd cannot read {file}: {reason}; nothing was changed")]
+    UnreadableConfiguration {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
     /// The daemon ends.
     #[error("vrrpd is stopping")]
     Stopping,
@@ -134,6 +142,7 @@ pub struct Order<'a> {
     pub force: Force,
 }
 
+pub use super::reload::Intent;
 pub use crate::protocol::{Force, LastResort};
 
 /// A connection to the daemon.
@@ -204,6 +213,14 @@ impl Client {
     /// [`ClientError`].
     pub fn promote(&mut self, selection: &Selection) -> Result<PromoteDoc, ClientError> {
         self.call("Promote", Value::Object(selected(selection)), COMMAND_PATIENCE)
+    }
+
+    /// Has the daemon read its configuration anew.
+    ///
+    /// # Errors
+    /// [`ClientError`]. A file with errors is none: the document has them.
+    pub fn reload(&mut self, intent: Intent) -> Result<ReloadDoc, ClientError> {
+        self.call("Reload", json!({ "dry_run": intent == Intent::DryRun }), COMMAND_PATIENCE)
     }
 
     /// The last events.
@@ -337,6 +354,7 @@ impl ClientError {
             | Self::Broken { .. }
             | Self::NotUnderstood { .. }
             | Self::UnknownRouter { .. }
+            | Self::UnreadableConfiguration { .. }
             | Self::Stopping
             | Self::Refused { .. } => Exit::Failed,
         }
@@ -352,6 +370,7 @@ impl ClientError {
             Self::Closed { .. } | Self::Broken { .. } => "connection_lost",
             Self::NotUnderstood { .. } => "not_understood",
             Self::UnknownRouter { .. } => "unknown_router",
+            Self::UnreadableConfiguration { .. } => "unreadable_configuration",
             Self::Stopping => "stopping",
             Self::Refused { .. } => "refused_call",
         };
@@ -392,6 +411,10 @@ fn remote(error: String, parameters: Value) -> ClientError {
             let known = parameters.get("known").and_then(Value::as_array);
             let known = known.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
             ClientError::UnknownRouter { name, known }
+        }
+        "org.vrrpd.Control.UnreadableConfiguration" => {
+            let text = |key| parameters.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+            ClientError::UnreadableConfiguration { file: text("file"), reason: text("reason") }
         }
         "org.vrrpd.Control.Stopping" => ClientError::Stopping,
         "org.vrrpd.Control.TimedOut" => ClientError::NotFinished,

@@ -362,6 +362,86 @@ pub struct EventsDoc {
     pub events: Vec<EventDoc>,
 }
 
+/// `reload`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadDoc {
+    /// [`VERSION`].
+    pub version: u32,
+    /// What the node calls itself.
+    pub node: String,
+    /// The file that was read.
+    pub file: String,
+    /// Whether it was only to be told what would change.
+    pub dry_run: bool,
+    /// Whether it is a configuration; if not, nothing was changed.
+    pub valid: bool,
+    /// Whether the plan is carried out.
+    pub applied: bool,
+    /// Everything that is wrong with it, in the order of the file.
+    pub errors: Vec<FindingDoc>,
+    /// What is legal, but probably not meant.
+    pub warnings: Vec<FindingDoc>,
+    /// Errors and warnings as `check` shows them, for people. Its wording may change.
+    pub report: String,
+    /// All of the old and the new configuration, in the order of their names.
+    pub virtual_routers: Vec<PlannedRouterDoc>,
+    /// Likewise.
+    pub checks: Vec<PlannedCheckDoc>,
+    /// What changes in `[agent]`.
+    pub agent: Vec<AgentChangeDoc>,
+}
+
+/// What a reload does to a router.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedRouterDoc {
+    /// The router.
+    pub name: Word,
+    /// Where it is to run; of one that is removed, where it runs.
+    pub interface: Word,
+    /// VRID, likewise.
+    pub vrid: u8,
+    /// `add`, `remove`, `retune` (it keeps its state), `rebuild` (it hands over and starts anew) or `unchanged`.
+    pub action: Word,
+    /// Of `retune` and `rebuild`: what differs.
+    pub changes: Vec<ChangeDoc>,
+}
+
+/// What a reload does to a check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedCheckDoc {
+    /// The check.
+    pub name: Word,
+    /// `add`, `remove`, `restart` or `unchanged`.
+    pub action: Word,
+    /// Of `restart`: what differs.
+    pub changes: Vec<ChangeDoc>,
+}
+
+/// A key of `[agent]` that has another value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentChangeDoc {
+    /// What differs.
+    #[serde(flatten)]
+    pub change: ChangeDoc,
+    /// `now`, or `restart`: it changes nothing until the daemon is started again.
+    pub takes_effect: Word,
+}
+
+/// A key that has another value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeDoc {
+    /// As in the configuration; `announce.delay` is in the table `announce`.
+    pub key: Word,
+    /// Before; null: it is a list.
+    pub from: Option<String>,
+    /// After; null: it is a list.
+    pub to: Option<String>,
+    /// What came; null: it is no list.
+    pub added: Option<Vec<String>>,
+    /// What went; null: it is no list. Nothing came and nothing went: another order.
+    pub removed: Option<Vec<String>>,
+}
+
 /// `check`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckDoc {

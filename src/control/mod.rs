@@ -11,6 +11,7 @@ mod connection;
 mod desk;
 mod document;
 pub mod message;
+mod reload;
 pub mod render;
 mod server;
 mod service;
@@ -18,6 +19,7 @@ mod socket;
 mod varlink;
 
 pub use document::Published;
+pub use reload::{Intent, Outcome, ReloadRequest, Reloaded};
 pub use server::{Daemon, Done, Limits, Request, Server};
 pub use service::{DEMOTION_SPAN, INTERFACE_DESCRIPTION};
 pub use socket::{BindError, DEFAULT_SOCKET, GROUP, Vacancy, vacancy};

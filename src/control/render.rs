@@ -3,9 +3,11 @@
 //! Pure: the age of a thing comes from the document's own time, the width of the terminal is an
 //! argument. What scripts read is `--json`; this may change.
 
+mod reload;
 mod show;
 mod table;
 
+pub use reload::reload;
 pub use show::show;
 pub use table::{Width, status};
 

@@ -8,6 +8,7 @@ use super::call::{CallError, Caller};
 use super::connection::Connection;
 use super::desk;
 use super::document::Published;
+use super::reload::ReloadRequest;
 use super::service::Service;
 use super::socket::{BindError, ControlSocket, GROUP, bind};
 use super::varlink::FrameBuffer;
@@ -52,6 +53,8 @@ pub struct Done {
 pub struct Daemon {
     /// Where requests go. A small bound will do: a full channel makes callers wait, nothing else.
     pub requests: mpsc::Sender<Request>,
+    /// Where reloads go, one after the other; likewise.
+    pub reloads: mpsc::Sender<ReloadRequest>,
     /// What happened.
     pub events: Arc<EventLog>,
 }

@@ -6,6 +6,7 @@ use super::call::{Arguments, CallError, Caller};
 use super::desk::{Desk, Gone};
 use super::document::{Published, demote_result, demoted};
 use super::message::{DemoteDoc, EventsDoc, PromoteDoc, PromoteResultDoc, VERSION};
+use super::reload::{Intent, ReloadRequest};
 use super::server::{Daemon, Done, Limits, Request};
 use super::varlink::{Call, Continues, encode_reply};
 use crate::protocol::{Answer, Command, Demotion, Force, LastResort, RouterSnapshot, Until};
@@ -42,6 +43,7 @@ pub(super) enum Method {
     Demote,
     Promote,
     Events,
+    Reload,
 }
 
 /// What a call is answered with.
@@ -73,7 +75,8 @@ pub(super) struct Service {
 }
 
 impl Method {
-    pub(super) const ALL: [Self; 5] = [Self::Status, Self::Show, Self::Demote, Self::Promote, Self::Events];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Status, Self::Show, Self::Demote, Self::Promote, Self::Events, Self::Reload];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -82,13 +85,14 @@ impl Method {
             Self::Demote => "Demote",
             Self::Promote => "Promote",
             Self::Events => "Events",
+            Self::Reload => "Reload",
         }
     }
 
     /// Whether it changes anything: then its connection is kept even if others want in.
     pub(super) const fn changes(self) -> bool {
         match self {
-            Self::Demote | Self::Promote => true,
+            Self::Demote | Self::Promote | Self::Reload => true,
             Self::Status | Self::Show | Self::Events => false,
         }
     }
@@ -125,6 +129,7 @@ impl Service {
             }
             Some(Method::Demote) => self.demote(arguments, caller).await?,
             Some(Method::Promote) => self.promote(arguments, caller).await?,
+            Some(Method::Reload) => self.reload(arguments, caller).await?,
             Some(Method::Events) => {
                 let last = arguments.take("last")?.unwrap_or(EVENTS_DEFAULT);
                 arguments.finish()?;
@@ -150,7 +155,7 @@ impl Service {
     async fn show(&self, name: String) -> Result<Vec<u8>, CallError> {
         let published = self.snapshot().await?;
         let router = known(&published, &name)?;
-        let of_it = |event: &crate::protocol::Event| event.router == router.spec.name;
+        let of_it = |event: &crate::protocol::Event| event.router.as_ref() == Some(&router.spec.name);
         let events = self.daemon.events.last_where(EVENTS_SHOWN, of_it);
         let events = events.iter().map(|record| EventDoc::new(record)).collect();
         Ok(encode_reply(&published.show(router, events), Continues::No))
@@ -217,6 +222,30 @@ impl Service {
         let node = published.node.clone();
         let document = PromoteDoc { version: VERSION, node, persisted, warning, results };
         Ok(encode_reply(&document, Continues::No))
+    }
+
+    async fn reload(&self, mut arguments: Arguments, caller: Caller) -> Result<Vec<u8>, CallError> {
+        let dry_run = arguments.take("dry_run")?.unwrap_or(false);
+        arguments.finish()?;
+        let intent = if dry_run { Intent::DryRun } else { Intent::Apply };
+        let by = user_name(caller.uid).await;
+        let Caller { uid, pid } = caller;
+        tracing::info!(uid, pid, by, ?intent, "asked to reload");
+        let (reply, answer) = oneshot::channel();
+        let exchange = async {
+            let request = ReloadRequest { intent, by, reply };
+            self.daemon.reloads.send(request).await.map_err(|_| CallError::Stopping)?;
+            answer.await.map_err(|_| CallError::Stopping)
+        };
+        let reloaded = timeout(self.limits.command, exchange).await.unwrap_or(Err(CallError::TimedOut))?;
+        let node = self.snapshot().await?.node.clone();
+        match reloaded.document(node, intent) {
+            Ok(document) => Ok(encode_reply(&document, Continues::No)),
+            Err(why) => {
+                let (file, reason) = (reloaded.file.clone(), why.to_owned());
+                Err(CallError::UnreadableConfiguration { file, reason })
+            }
+        }
     }
 
     async fn follow(&self, last: usize) -> Result<Following, CallError> {

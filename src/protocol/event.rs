@@ -133,8 +133,8 @@ impl HandoverCause {
 /// One notable happening.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The router it is about.
-    pub router: RouterName,
+    /// The router it is about; `None`: the whole node.
+    pub router: Option<RouterName>,
     /// The instance, where only one family is concerned.
     pub key: Option<VrKey>,
     /// What happened.
@@ -239,6 +239,13 @@ pub enum EventKind {
         outcome: HookOutcome,
         /// How long it ran.
         took: Duration,
+    },
+    /// The configuration was read anew and is carried out. Told by those who read it.
+    ConfigurationReloaded {
+        /// The operator, or `SIGHUP`.
+        by: String,
+        /// How many routers, checks and keys of `[agent]` differ.
+        changes: usize,
     },
 }
 

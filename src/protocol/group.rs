@@ -514,7 +514,7 @@ struct Obstacle {
 }
 
 pub(super) fn report(spec: &RouterSpec, key: Option<VrKey>, kind: EventKind) -> Effect {
-    Effect::Report(Event { router: spec.name.clone(), key, kind })
+    Effect::Report(Event { router: Some(spec.name.clone()), key, kind })
 }
 
 fn taker(member: &VirtualRouter) -> Option<Taker> {

@@ -7,7 +7,6 @@
 //! While a daemon runs nothing is touched, and while this runs no daemon can start.
 
 use super::clock;
-use super::hooks::{self, Gate, Hooks};
 use super::mailbox::{Letter, Mailbox};
 use super::reactor::{Outlets, Reactor};
 use super::state::{Demotions, Moment, StateError, Store};
@@ -20,7 +19,7 @@ use crate::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use crate::kernel::netlink::{Netlink, NetlinkError};
 use crate::kernel::ownership::Holding;
 use crate::protocol::{Event, EventKind, LastResort, RouterSpec};
-use crate::types::{InterfaceName, LinkFacts, Role, RouterName, VrKey};
+use crate::types::{InterfaceName, LinkFacts, Role, VrKey};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -125,12 +124,11 @@ async fn tidy(
     demotions: &Demotions,
     left: &[ObservedAddress],
 ) -> Result<Vec<String>, CleanUpError> {
-    let (config, estates, links) = match config {
-        None => (None, Vec::new(), BTreeMap::new()),
+    let (estates, links) = match config {
+        None => (Vec::new(), BTreeMap::new()),
         Some(config) => {
             let links = links(config.routers.iter().map(|spec| spec.interface).collect()).await?;
-            let estates = estates(&config, demotions, &links, left);
-            (Some(config), estates, links)
+            (estates(&config, demotions, &links, left), links)
         }
     };
     let (notices_in, mut notices) = mpsc::channel(QUEUE);
@@ -142,10 +140,7 @@ async fn tidy(
     };
     let keeper = AddressKeeper::spawn_knowing(known(&estates, &links), surroundings);
     let keeper = Arc::new(keeper.map_err(RunError::from)?);
-    let events = match config {
-        Some(config) if !estates.is_empty() => hand_over(config, &estates, &links, &keeper).await?,
-        Some(_) | None => Vec::new(),
-    };
+    let events = if estates.is_empty() { Vec::new() } else { hand_over(&estates, &links, &keeper).await? };
     let mut lines: Vec<String> = estates.iter().map(|estate| line(estate, &events)).collect();
     keeper.send(Command::Stop).map_err(|refused| CleanUpError::Left(refused.to_string()))?;
     let stopped = async {
@@ -245,23 +240,16 @@ fn known(estates: &[Estate], links: &BTreeMap<InterfaceName, LinkFacts>) -> Vec<
 
 /// Lets the protocol thread leave in the place of the dead one. Returns what happened.
 async fn hand_over(
-    config: Config,
     estates: &[Estate],
     links: &BTreeMap<InterfaceName, LinkFacts>,
     keeper: &Arc<AddressKeeper>,
 ) -> Result<Vec<Event>, CleanUpError> {
-    let config = Config { hooks: BTreeMap::new(), ..config };
     let (mail, mailbox) = Mailbox::open().map_err(system("make an eventfd"))?;
     let (events_in, mut events) = mpsc::channel(QUEUE);
-    let lost = Arc::default();
-    let prepared: Arc<hooks::Prepared> = Arc::new(|_: &RouterName, _| {});
-    let told = hooks::Outlets { events: events_in.clone(), lost: Arc::clone(&lost), prepared };
-    let hooks = Hooks::start(&config, "", &told);
-    let gate = Gate::new(&config, hooks.lines());
     let (stopped_in, stopped) = oneshot::channel();
     let (notes, _unread) = mpsc::channel(1);
-    let outlets = Outlets { events: events_in, lost, notes, stopped: stopped_in };
-    let reactor = Reactor::new(mailbox, Arc::clone(keeper), gate, outlets);
+    let outlets = Outlets { events: events_in, lost: Arc::default(), notes, stopped: stopped_in };
+    let reactor = Reactor::new(mailbox, Arc::clone(keeper), outlets);
     let reactor = reactor.map_err(system("start the protocol"))?;
     let thread = std::thread::Builder::new().name("vrrp-protocol".to_owned()).spawn(move || reactor.run());
     thread.map_err(system("start the protocol thread"))?;
@@ -282,7 +270,7 @@ async fn hand_over(
 fn line(estate: &Estate, events: &[Event]) -> String {
     let name = &estate.spec.name;
     let addresses: Vec<IpNet> = estate.found.values().flatten().copied().collect();
-    let of_it = || events.iter().filter(|event| event.router == *name).map(|event| &event.kind);
+    let of_it = || events.iter().filter(|event| event.router.as_ref() == Some(name)).map(|event| &event.kind);
     let by = of_it().find_map(taken);
     let told = by.or_else(|| of_it().find_map(unheard)).unwrap_or_else(|| "nobody took over".to_owned());
     format!("{name}: {told}; removed {}", named(&addresses))

@@ -1,5 +1,6 @@
 //! The way into the protocol thread: a bounded queue and an eventfd that wakes it.
 
+use super::hooks::Arrangement;
 use crate::control::Done;
 use crate::protocol::{CheckName, Command, Demotion, Health, Input, Owned, RouterSpec, Snapshot};
 use crate::types::{InterfaceName, LinkFacts, RouterName, VrKey};
@@ -28,7 +29,10 @@ pub(super) enum Letter {
         why: String,
     },
     Check(CheckName, Health),
+    CheckGone(CheckName),
     Remembered(RouterName, Demotion),
+    /// Before the configuration that it belongs to.
+    Arrange(Box<Arrangement>),
     Configure(Vec<RouterSpec>),
     /// Routers of a run that died. The keeper was told of their addresses.
     Inherit(Vec<RouterSpec>),
@@ -48,11 +52,14 @@ impl Letter {
             Self::Restored { key, count } => Input::Restored { key, count },
             Self::Unrestored { key, why } => Input::Unrestored { key, why },
             Self::Check(name, health) => Input::Check(name, health),
+            Self::CheckGone(name) => Input::CheckGone(name),
             Self::Remembered(router, demotion) => Input::Remembered(router, demotion),
             Self::Configure(specs) => Input::Configure(specs),
             Self::Inherit(specs) => Input::Inherit(specs),
             Self::Shutdown => Input::Shutdown,
-            Self::Command(..) | Self::Snapshot(_) | Self::Prepared(..) => return Err(Box::new(self)),
+            Self::Command(..) | Self::Snapshot(_) | Self::Prepared(..) | Self::Arrange(_) => {
+                return Err(Box::new(self));
+            }
         })
     }
 }

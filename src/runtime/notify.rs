@@ -66,7 +66,6 @@ impl Notifier {
 
     /// A reload begins. Whatever comes of it, [`Self::configured`] must follow: until then the service
     /// manager waits.
-    #[cfg_attr(not(test), expect(dead_code, reason = "its caller, the reload, is not here yet"))]
     pub(super) fn reloading(&self) {
         self.tell(News::Reloading { at: clock::monotonic() });
     }

@@ -101,12 +101,7 @@ enum Turn {
 
 impl Reactor {
     /// Opens what it needs. Sockets follow with [`Letter::Link`] and [`Letter::Configure`].
-    pub(super) fn new(
-        mailbox: Mailbox,
-        keeper: Arc<AddressKeeper>,
-        gate: Gate,
-        outlets: Outlets,
-    ) -> io::Result<Self> {
+    pub(super) fn new(mailbox: Mailbox, keeper: Arc<AddressKeeper>, outlets: Outlets) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let timer =
             TimerFd::new(ClockId::CLOCK_BOOTTIME, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
@@ -126,7 +121,7 @@ impl Reactor {
             reopen_at: None,
             keeper,
             backlog: VecDeque::new(),
-            gate,
+            gate: Gate::default(),
             events: outlets.events,
             lost: outlets.lost,
             notes: outlets.notes,
@@ -230,6 +225,8 @@ impl Reactor {
             | Letter::Restored { .. }
             | Letter::Unrestored { .. }
             | Letter::Check(..)
+            | Letter::CheckGone(_)
+            | Letter::Arrange(_)
             | Letter::Remembered(..)
             | Letter::Command(..)
             | Letter::Snapshot(_)
@@ -260,6 +257,7 @@ impl Reactor {
                 // Whoever asked may be gone.
                 let _ = reply.send(self.node.snapshot(now));
             }
+            Letter::Arrange(arrangement) => self.backlog.extend(self.gate.rearrange(*arrangement)),
             Letter::Prepared(router, run) => self.backlog.extend(self.gate.prepared(&router, run)),
             Letter::Link(..)
             | Letter::Owned(_)
@@ -267,6 +265,7 @@ impl Reactor {
             | Letter::Unrestored { .. }
             | Letter::Remembered(..)
             | Letter::Check(..)
+            | Letter::CheckGone(_)
             | Letter::Configure(_)
             | Letter::Inherit(_)
             | Letter::Shutdown => unreachable!("an input is no request"),

@@ -3,22 +3,25 @@
 //! Everything here may be slow: nothing the protocol does on time passes through this thread.
 
 use super::clock;
-use super::hooks::{self, Gate, HookBoard, Hooks, Lines};
+use super::hooks::{self, HookBoard, Hooks, Switchboard};
 use super::mailbox::{Letter, Mailbox, Sender};
 use super::notify::Notifier;
 use super::process::Outcome;
 use super::reactor::{Outlets, Reactor};
+use super::reload::{RELOADS, Reloader, node_name};
+use super::shutdown::{HOOKS_LIMIT, KEEPER_LIMIT, finish_hooks, release_addresses};
+use super::signals::{Asked, Signals};
 use super::state::{Moment, Recalled, Scribe, Store};
-use super::trackers::{Checks, Verdict};
+use super::trackers::{CheckBoard, Checks, Verdict};
 use crate::config::{Config, Realtime};
-use crate::control::{BindError, Daemon, Limits, Published, Request, Server};
+use crate::control::{BindError, Daemon, Intent, Limits, Published, ReloadRequest, Request, Server};
 use crate::kernel::capabilities::{self, Missing};
 use crate::kernel::keeper::{
     AddressKeeper, Command, KeeperError, KeeperEvent, Surroundings, frame_announcer,
 };
 use crate::kernel::monitor::{Monitor, MonitorError, MonitorEvent, RECEIVE_BUFFER};
 use crate::kernel::realtime;
-use crate::protocol::{Event, EventKind, Owned, RouterSpec, Track};
+use crate::protocol::{Event, EventKind, Owned, RouterSpec};
 use crate::telemetry::EventLog;
 use crate::telemetry::log::log_event;
 use crate::types::{InterfaceName, RouterName};
@@ -30,7 +33,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
@@ -43,18 +46,19 @@ const REQUESTS: usize = 16;
 const NOTES: usize = 256;
 /// Longer than any hand-over of a stop (3 s).
 const HANDOVER_LIMIT: Duration = Duration::from_secs(5);
-/// A netlink batch of thousands of addresses takes a second at most.
-const KEEPER_LIMIT: Duration = Duration::from_secs(10);
 /// Longer than the scribe's own patience with the disk.
 const SCRIBE_LIMIT: Duration = Duration::from_secs(3);
-/// For all hooks of the end together.
-const HOOKS_LIMIT: Duration = Duration::from_secs(10);
+
+/// The task that carries out configurations.
+const RELOADER: &str = "configuration";
 
 /// What to run.
 #[derive(Debug)]
 pub struct Settings {
     /// The configuration.
     pub config: Config,
+    /// Where it was read, and is read again at a reload.
+    pub config_file: PathBuf,
     /// Where the control socket is made.
     pub socket: PathBuf,
     /// Where demotions are kept over a restart.
@@ -117,7 +121,7 @@ pub(super) fn check_privileges() -> Result<(), RunError> {
 }
 
 async fn supervise(settings: Settings) -> Result<(), RunError> {
-    let Settings { config, socket, state_dir } = settings;
+    let Settings { config, config_file, socket, state_dir } = settings;
     let mut signals = Signals::open()?;
     let server = Server::bind(&socket, Limits::default())?;
     let (mail, mailbox) = Mailbox::open().map_err(system("make an eventfd"))?;
@@ -128,71 +132,88 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
         lost: Arc::clone(&lost),
         prepared: prepared_by(mail.clone()),
     };
-    let mut hooks = Hooks::start(&config, &node_name(&config), &told);
+    let hooks = Hooks::new(told);
     let (notices_in, mut notices) = mpsc::channel(QUEUE);
-    let keeper = AddressKeeper::spawn(surroundings(mail.clone(), notices_in, hooks.lines()))?;
+    let keeper = AddressKeeper::spawn(surroundings(mail.clone(), notices_in, hooks.switchboard()))?;
     let keeper = Arc::new(keeper);
-    let gate = Gate::new(&config, hooks.lines());
     let (stopped_in, stopped) = oneshot::channel();
     let (notes_in, notes) = mpsc::channel(NOTES);
     let (store, recalled) = Store::open(&state_dir, Moment { mono: clock::now(), wall: clock::wall() });
     let scribe = Scribe::new(notes, store, recalled.demotions.clone(), recalled.expired.clone());
     let outlets =
-        Outlets { events: events_in, lost: Arc::clone(&lost), notes: notes_in, stopped: stopped_in };
+        Outlets { events: events_in.clone(), lost: Arc::clone(&lost), notes: notes_in, stopped: stopped_in };
     let reactor =
-        Reactor::new(mailbox, Arc::clone(&keeper), gate, outlets).map_err(system("start the protocol"))?;
+        Reactor::new(mailbox, Arc::clone(&keeper), outlets).map_err(system("start the protocol"))?;
     let mut protocol = spawn_protocol(reactor, config.agent.realtime)?;
     let (finish, finished) = oneshot::channel();
     let scribe = tokio::spawn(scribe.run(finished));
 
     let (monitor_in, mut changes) = mpsc::channel(64);
-    let watched = watched(&config.routers);
-    let (_names, names) = watch::channel(watched.clone());
+    // What to watch is the reloader's to say.
+    let (names_in, names) = watch::channel(BTreeSet::new());
     let mut monitor = tokio::spawn(Monitor::open(RECEIVE_BUFFER)?.run(names, monitor_in));
 
     let log = Arc::new(EventLog::new());
     let (requests_in, mut requests) = mpsc::channel(REQUESTS);
-    let daemon = Daemon { requests: requests_in, events: Arc::clone(&log) };
+    let (reloads_in, reloads) = mpsc::channel(RELOADS);
+    let daemon = Daemon { requests: requests_in, reloads: reloads_in.clone(), events: Arc::clone(&log) };
     let notifier = Notifier::start(daemon.clone());
     let serving = tokio::spawn(server.run(daemon));
     let (verdicts_in, mut verdicts) = mpsc::channel(64);
-    let mut checks = Checks::new(verdicts_in);
+    let checks = Checks::new(verdicts_in);
+    let (node_in, node) = watch::channel(node_name(&config));
+    let looked_at = watch::Sender::new(BTreeSet::new());
 
     let desk = Desk {
-        node: node_name(&config),
+        node,
+        reloads: reloads_in,
+        looked_at: looked_at.clone(),
+        checks: checks.board(),
         mail: mail.clone(),
         hooks: hooks.board(),
         log,
         lost,
         reported: 0.into(),
     };
-    let mut start = Start { missing: watched, routers: Some(config.routers) };
-    tracing::info!(node = desk.node, socket = %socket.display(), "started");
-    desk.recall(recalled, start.routers.as_deref().unwrap_or_default());
+    tracing::info!(node = *desk.node.borrow(), socket = %socket.display(), "started");
+    desk.recall(recalled, &config.routers);
+    let reloader = Reloader {
+        file: config_file,
+        running: config,
+        node: node_in,
+        names: names_in,
+        looked_at,
+        checks,
+        hooks,
+        mail: mail.clone(),
+        notifier: notifier.clone(),
+        events: events_in,
+        lost: Arc::clone(&desk.lost),
+    };
+    let (end_reloads, reloads_end) = oneshot::channel();
+    let mut reloader = tokio::spawn(reloader.run(reloads, reloads_end));
     let outcome = loop {
         tokio::select! {
             Some(event) = events.recv() => desk.on_event(event),
             Some(notice) = notices.recv() => on_notice(&notice),
             Some(request) = requests.recv() => desk.on_request(request),
             Some(verdict) = verdicts.recv() => desk.on_verdict(verdict),
-            Some(change) = changes.recv() => {
-                desk.on_change(&keeper, change, &mut start);
-                if start.is_due() {
-                    let _ = mail.send(Letter::Configure(start.routers.take().unwrap_or_default()));
-                    checks.apply(&config.checks);
-                    notifier.configured();
-                }
-            }
+            Some(change) = changes.recv() => desk.on_change(&keeper, change),
             why = &mut protocol.ended => break Err(died("vrrp-protocol", why.unwrap_or_default())),
             ended = &mut monitor => break Err(monitor_died(ended)),
-            signal = signals.next() => {
-                tracing::info!(signal, "stopping: handing over");
-                break Ok(());
-            }
+            ended = &mut reloader => break Err(reloader_died(&ended)),
+            asked = signals.next() => match asked {
+                Asked::Reload => desk.reload(),
+                Asked::End(signal) => {
+                    tracing::info!(signal, "stopping: handing over");
+                    break Ok(());
+                }
+            },
         }
     };
     notifier.stopping(HANDOVER_LIMIT + KEEPER_LIMIT + HOOKS_LIMIT + SCRIBE_LIMIT);
     // The rest is the order of the end: say so, hand over, and then let the keeper remove what is left.
+    let _ = end_reloads.send(());
     if outcome.is_ok() && mail.send(Letter::Shutdown).is_ok() {
         let farewell = timeout(HANDOVER_LIMIT, stopped);
         tokio::pin!(farewell);
@@ -202,16 +223,25 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
                 Some(event) = events.recv() => desk.on_event(event),
                 Some(notice) = notices.recv() => on_notice(&notice),
                 Some(request) = requests.recv() => desk.on_request(request),
-                signal = signals.next() => {
+                signal = signals.next_end() => {
                     tracing::warn!(signal, "stopping at once: nobody may have taken over yet");
                     break;
                 }
             }
         }
     }
-    checks.shutdown().await;
+    let rest = match outcome {
+        Err(RunError::Died { thread: RELOADER, .. }) => None,
+        Ok(()) | Err(_) => reloader.await.ok(),
+    };
+    let (checks, mut hooks) = rest.unzip();
+    if let Some(checks) = checks {
+        checks.shutdown().await;
+    }
     release_addresses(&keeper, &mut notices).await;
-    finish_hooks(&mut hooks, &mut signals).await;
+    if let Some(hooks) = &mut hooks {
+        finish_hooks(hooks, &mut signals).await;
+    }
     while let Ok(event) = events.try_recv() {
         desk.on_event(event);
     }
@@ -224,40 +254,12 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
     outcome
 }
 
-/// Nothing is left behind, whatever brought us here.
-async fn release_addresses(keeper: &AddressKeeper, notices: &mut mpsc::Receiver<KeeperEvent>) {
-    if keeper.send(Command::Stop).is_err() {
-        tracing::error!("the address keeper has ended: addresses may be left behind");
-        return;
-    }
-    let stopped = async {
-        while let Some(notice) = notices.recv().await {
-            on_notice(&notice);
-            if matches!(notice, KeeperEvent::Stopped { .. }) {
-                return;
-            }
-        }
-    };
-    if timeout(KEEPER_LIMIT, stopped).await.is_err() {
-        tracing::error!(limit = ?KEEPER_LIMIT, "the kernel does not answer: addresses may be left behind");
-    }
-}
-
-/// The last hooks, of routers that have let go. Another signal leaves them out.
-async fn finish_hooks(hooks: &mut Hooks, signals: &mut Signals) {
-    let skipped = tokio::select! {
-        () = hooks.finish(HOOKS_LIMIT) => None,
-        signal = signals.next() => Some(signal),
-    };
-    if let Some(signal) = skipped {
-        tracing::warn!(signal, "stopping at once: hooks are left out");
-        hooks.abandon().await;
-    }
-}
-
 /// What this thread does with what it hears.
 struct Desk {
-    node: String,
+    node: watch::Receiver<String>,
+    reloads: mpsc::Sender<ReloadRequest>,
+    looked_at: watch::Sender<BTreeSet<InterfaceName>>,
+    checks: CheckBoard,
     mail: Sender,
     hooks: HookBoard,
     log: Arc<EventLog>,
@@ -281,7 +283,7 @@ impl Desk {
             tracing::error!(%trouble, "demotions may be forgotten: routers take part unless named below");
         }
         for router in recalled.expired {
-            self.on_event(Event { router, key: None, kind: EventKind::DemotionExpired });
+            self.on_event(Event { router: Some(router), key: None, kind: EventKind::DemotionExpired });
         }
         for (router, demotion) in recalled.demotions {
             let (since, by, reason) = (&demotion.since, &demotion.by, &demotion.reason);
@@ -299,7 +301,7 @@ impl Desk {
         match request {
             Request::Snapshot { reply } => {
                 let (snapshot_in, snapshot) = oneshot::channel();
-                let (node, board) = (self.node.clone(), self.hooks.clone());
+                let (node, board) = (self.node.borrow().clone(), self.hooks.clone());
                 // A dropped reply tells the server that the daemon ends.
                 if self.mail.send(Letter::Snapshot(snapshot_in)).is_ok() {
                     tokio::spawn(async move {
@@ -316,8 +318,18 @@ impl Desk {
         }
     }
 
+    /// SIGHUP. With a full queue there is nothing to do: those who wait there read what is there now, too.
+    fn reload(&self) {
+        let (reply, _nobody_waits) = oneshot::channel();
+        let by = "SIGHUP".to_owned();
+        let _ = self.reloads.try_send(ReloadRequest { intent: Intent::Apply, by, reply });
+    }
+
     fn on_verdict(&self, verdict: Verdict) {
         let Verdict { check, health, outcome } = verdict;
+        if !self.checks.has(&check) {
+            return; // It left the configuration meanwhile.
+        }
         match outcome {
             Outcome::Passed => tracing::info!(check = &*check.0, "check passes"),
             Outcome::Failed(failure) => tracing::warn!(check = &*check.0, %failure, "check fails"),
@@ -325,61 +337,17 @@ impl Desk {
         let _ = self.mail.send(Letter::Check(check, health));
     }
 
-    fn on_change(&self, keeper: &AddressKeeper, change: MonitorEvent, start: &mut Start) {
+    fn on_change(&self, keeper: &AddressKeeper, change: MonitorEvent) {
         match change {
             MonitorEvent::Link(name, facts) => {
-                start.missing.remove(&name);
                 tell(keeper, Command::Link(name, facts.clone()));
                 let _ = self.mail.send(Letter::Link(name, facts));
+                self.looked_at.send_if_modified(|known| known.insert(name));
             }
             MonitorEvent::AddressesChanged => tell(keeper, Command::Reconcile),
             MonitorEvent::Resync => {
                 tracing::warn!("the kernel dropped notifications: everything was read anew");
                 tell(keeper, Command::Reconcile);
-            }
-        }
-    }
-}
-
-/// The virtual routers start when every interface they name was looked at, so that what exists is
-/// not a fault for the first millisecond.
-struct Start {
-    missing: BTreeSet<InterfaceName>,
-    routers: Option<Vec<RouterSpec>>,
-}
-
-impl Start {
-    fn is_due(&self) -> bool {
-        self.missing.is_empty() && self.routers.is_some()
-    }
-}
-
-/// SIGTERM and SIGINT end the agent; SIGHUP must not.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn open() -> Result<Self, RunError> {
-        let watch = |kind| signal(kind).map_err(system("watch signals"));
-        Ok(Self {
-            terminate: watch(SignalKind::terminate())?,
-            interrupt: watch(SignalKind::interrupt())?,
-            hang_up: watch(SignalKind::hangup())?,
-        })
-    }
-
-    /// The next one that ends the agent.
-    async fn next(&mut self) -> &'static str {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.hang_up.recv() => {
-                    tracing::warn!("SIGHUP: this version cannot reload; restart it, it hands over without a gap");
-                }
             }
         }
     }
@@ -422,7 +390,7 @@ fn prepared_by(mail: Sender) -> Arc<hooks::Prepared> {
 }
 
 /// The keeper's way to the clock, to frames, and to the rest of the agent.
-fn surroundings(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: Lines) -> Surroundings {
+fn surroundings(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: Switchboard) -> Surroundings {
     Surroundings {
         clock: Box::new(clock::now),
         announcer: frame_announcer(),
@@ -450,7 +418,7 @@ fn surroundings(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: Lines) 
     }
 }
 
-fn on_notice(notice: &KeeperEvent) {
+pub(super) fn on_notice(notice: &KeeperEvent) {
     match notice {
         KeeperEvent::Released { key, outcome: Err(why), .. } => {
             tracing::error!(%key, why, "addresses could not be removed; trying again");
@@ -479,25 +447,11 @@ fn on_notice(notice: &KeeperEvent) {
     }
 }
 
-/// Every interface that a router runs on or tracks.
-fn watched(routers: &[RouterSpec]) -> BTreeSet<InterfaceName> {
-    let tracked = routers.iter().flat_map(|router| &router.tracks).filter_map(|track| match track {
-        Track::Interface(name) => Some(*name),
-        Track::Check(_) | Track::WeightedCheck(..) => None,
-    });
-    routers.iter().map(|router| router.interface).chain(tracked).collect()
-}
-
 fn tell(keeper: &AddressKeeper, command: Command) {
     // Only a keeper that is stuck in the kernel is full; what it is told now it will find by looking.
     if let Err(refused) = keeper.send(command) {
         tracing::error!(%refused, "the address keeper was not told");
     }
-}
-
-fn node_name(config: &Config) -> String {
-    let host = || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-    config.agent.node_name.clone().or_else(host).unwrap_or_else(|| "localhost".to_owned())
 }
 
 fn last_words(panic: &(dyn Any + Send)) -> String {
@@ -510,6 +464,11 @@ fn died(thread: &'static str, why: String) -> RunError {
     RunError::Died { thread, why }
 }
 
+fn reloader_died<T>(ended: &Result<T, tokio::task::JoinError>) -> RunError {
+    let why = ended.as_ref().err().map_or_else(|| "nobody can ask it".to_owned(), ToString::to_string);
+    died(RELOADER, why)
+}
+
 fn monitor_died(ended: Result<Result<(), MonitorError>, tokio::task::JoinError>) -> RunError {
     match ended {
         Ok(Ok(())) => died("monitor", "nobody listens".to_owned()),
@@ -518,7 +477,7 @@ fn monitor_died(ended: Result<Result<(), MonitorError>, tokio::task::JoinError>)
     }
 }
 
-fn system(step: &'static str) -> impl Fn(io::Error) -> RunError {
+pub(super) fn system(step: &'static str) -> impl Fn(io::Error) -> RunError {
     move |source| RunError::System { step, source }
 }
 

@@ -39,8 +39,8 @@ pub struct EventDoc {
     pub severity: Word,
     /// What happened; see [`EventDetails`] for the fields of each.
     pub kind: Word,
-    /// The virtual router.
-    pub name: Word,
+    /// The router; null: the whole node.
+    pub name: Option<Word>,
     /// Its interface; absent where the event is about all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<Word>,
@@ -91,13 +91,14 @@ pub struct EventDetails {
     /// `nobody_took_over`: whether the addresses were let go all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub released: Option<bool>,
-    /// `demoted`: the operator.
+    /// `demoted`: the operator; `configuration_reloaded`: the operator, or `SIGHUP`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// `demoted`: the operator's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// `addresses_restored`: how many.
+    /// `addresses_restored`: how many; `configuration_reloaded`: routers, checks and keys of `[agent]` that
+    /// differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
     /// `addresses_refused`: the kernel's words; `hook`: what went wrong.
@@ -137,7 +138,7 @@ impl EventDoc {
             time: Stamp(record.time),
             severity: severity(&event.kind).as_str().into(),
             kind: kind_name(&event.kind).into(),
-            name: event.router.to_string().into(),
+            name: event.router.as_ref().map(|router| router.to_string().into()),
             interface: event.key.map(|key| key.interface.to_string().into()),
             family: event.key.map(|key| key.family.as_str().into()),
             vrid: event.key.map(|key| key.vrid.get()),
@@ -188,6 +189,7 @@ pub(super) const fn severity(kind: &EventKind) -> Severity {
         | EventKind::Promoted
         | EventKind::DemotionExpired
         | EventKind::ChecksumFollows(_)
+        | EventKind::ConfigurationReloaded { .. }
         | EventKind::Hook {
             outcome: HookOutcome::Passed | HookOutcome::Cancelled | HookOutcome::Superseded,
             ..
@@ -227,6 +229,7 @@ const fn kind_name(kind: &EventKind) -> &'static str {
         EventKind::Stalled { .. } => "stalled",
         EventKind::ChecksumFollows(_) => "checksum_follows",
         EventKind::Hook { .. } => "hook",
+        EventKind::ConfigurationReloaded { .. } => "configuration_reloaded",
     }
 }
 
@@ -274,6 +277,11 @@ fn event_details(kind: &EventKind) -> EventDetails {
         EventKind::ChecksumFollows(flavour) => {
             EventDetails { checksum: Some(words::checksum(*flavour).into()), ..none }
         }
+        EventKind::ConfigurationReloaded { by, changes } => EventDetails {
+            by: Some(by.clone()),
+            count: Some(u64::try_from(*changes).unwrap_or(u64::MAX)),
+            ..none
+        },
         EventKind::Hook { hook, state, outcome, took } => EventDetails {
             hook: Some(hook.as_str().into()),
             state: Some(state.as_str().into()),

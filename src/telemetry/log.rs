@@ -103,7 +103,7 @@ macro_rules! line {
             $level,
             seq,
             kind = &**kind,
-            router = &**name,
+            router = name.as_deref(),
             interface = interface.as_deref(),
             family = family.as_deref(),
             vrid,

@@ -75,7 +75,8 @@ pub fn fault_in_short(fault: &Fault) -> String {
 /// One line about an event: "moodle-a ipv4: backup → active, …".
 #[must_use]
 pub fn event_line(event: &Event) -> String {
-    let mut line = event.router.to_string();
+    let Some(router) = &event.router else { return happening(&event.kind) };
+    let mut line = router.to_string();
     if let Some(key) = event.key {
         let _infallible = write!(line, " {}", key.family);
     }
@@ -96,6 +97,15 @@ fn happening(kind: &EventKind) -> String {
         }
         EventKind::FaultRaised(fault) => format!("fault: {}", fault_in_full(fault)),
         EventKind::FaultCleared(fault) => format!("fault cleared: {fault}"),
+        EventKind::ConfigurationReloaded { by, changes: 0 } => {
+            format!("configuration reloaded by {by}: nothing changed")
+        }
+        EventKind::ConfigurationReloaded { by, changes: 1 } => {
+            format!("configuration reloaded by {by}: 1 change")
+        }
+        EventKind::ConfigurationReloaded { by, changes } => {
+            format!("configuration reloaded by {by}: {changes} changes")
+        }
         EventKind::PriorityChanged { from, to } => format!("priority {from} → {to}"),
         EventKind::HandoverStarted(cause) => format!("handing over, {}", handover_cause(*cause)),
         EventKind::HandedOver { to, after } => format!("{to} took over after {}", span(*after)),

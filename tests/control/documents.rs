@@ -1,13 +1,14 @@
 //! Documents against their schemas, and what people see of them.
 
 use crate::rig::schema::{assert_conforms, violations};
-use crate::rig::{event, published, took_over};
+use crate::rig::{BEFORE, event, published, reloaded, took_over};
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
+use vrrpd::control::Intent;
 use vrrpd::control::message::{
-    DemoteDoc, DemoteResultDoc, DemotedDoc, EventsDoc, PromoteDoc, PromoteResultDoc, ShowDoc, StatusDoc,
-    VERSION,
+    DemoteDoc, DemoteResultDoc, DemotedDoc, EventsDoc, PromoteDoc, PromoteResultDoc, ReloadDoc, ShowDoc,
+    StatusDoc, VERSION,
 };
 use vrrpd::control::render::{self, Width};
 use vrrpd::protocol::{Demotion, EventKind, HookKind, HookOutcome, LastResort, StateName, Until};
@@ -258,6 +259,75 @@ fn a_promotion_is_told_in_one_sentence_a_router() {
     insta::assert_snapshot!(render::promote(&document));
 }
 
+/// Everything that a reload can do at once.
+fn after() -> String {
+    let tables: Vec<_> = BEFORE.split("[[").collect();
+    let without_old: Vec<_> = tables.into_iter().filter(|table| !table.contains("\"old\"")).collect();
+    let mut text = without_old.join("[[");
+    for (from, to) in [
+        ("\"fe0\"", "\"fe-0\"\nrealtime = true"),
+        ("\"nginx.service\"]", "\"nginx.service\"]\ninterval = \"5s\"\ntimeout = \"1s\""),
+        ("priority = 150", "priority = 90\nadvertise_interval = \"250ms\""),
+        ("\"192.0.2.51/24\"]", "\"192.0.2.52/24\", \"192.0.2.53/24\"]"),
+        ("vrid = 52", "vrid = 62"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, to);
+    }
+    text + "\n[[virtual_router]]\nname = \"new\"\nvrid = 55\naddresses = [\"192.0.2.90/24\"]\n\
+            on_transition = [\"/etc/vrrpd/notify\"]\n\
+            [[check]]\nname = \"unused\"\ncommand = [\"/bin/true\"]\n"
+}
+
+fn reload(after: &str, intent: Intent) -> ReloadDoc {
+    let document = reloaded(BEFORE, after).document("fe0".into(), intent).unwrap();
+    assert_conforms("reload", &json(&document));
+    assert_eq!(serde_json::from_value::<ReloadDoc>(json(&document)).unwrap(), document);
+    document
+}
+
+#[test]
+fn the_plan_of_a_reload_tells_what_changes_and_fits_a_terminal() {
+    let text = render::reload(&reload(&after(), Intent::Apply));
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_dry_run_tells_the_same_and_that_it_did_nothing() {
+    let (applied, tried) = (reload(&after(), Intent::Apply), reload(&after(), Intent::DryRun));
+    assert_eq!((applied.applied, tried.applied, tried.dry_run), (true, false, true));
+    assert_eq!((&applied.virtual_routers, &applied.checks), (&tried.virtual_routers, &tried.checks));
+    let plan = |document: &ReloadDoc| {
+        let text = render::reload(document);
+        let (plan, verdict) = text.trim_end().rsplit_once('\n').unwrap();
+        (plan.to_owned(), verdict.to_owned())
+    };
+    assert_eq!(plan(&applied).0, plan(&tried).0);
+    assert_eq!(plan(&applied).1, "Reloaded /etc/vrrpd/vrrpd.toml.");
+    assert_eq!(plan(&tried).1, "Nothing was changed: a dry run of /etc/vrrpd/vrrpd.toml.");
+}
+
+#[test]
+fn a_reload_that_changes_nothing_says_so() {
+    let expected = "4 virtual routers and 2 checks unchanged.\n\
+                    Nothing to change: /etc/vrrpd/vrrpd.toml is what runs.\n";
+    for intent in [Intent::Apply, Intent::DryRun] {
+        assert_eq!(render::reload(&reload(BEFORE, intent)), expected);
+    }
+}
+
+#[test]
+fn a_wrong_file_is_shown_as_check_shows_it() {
+    let wrong = BEFORE.replace("vrid = 52", "vrid = 520").replace("priority", "prioritaet");
+    let document = reload(&wrong, Intent::Apply);
+    assert!(!document.valid && !document.applied && document.virtual_routers.is_empty());
+    assert_eq!(document.errors.len(), 2);
+    insta::assert_snapshot!(render::reload(&document));
+}
+
 #[test]
 fn events_are_lines() {
     let document = EventsDoc { version: VERSION, node: "frontend-0".into(), lost: 3, events: events() };
@@ -302,6 +372,12 @@ fn the_interface_definition_and_the_schemas_name_the_same_fields() {
         ("type DemoteResult ", "demote", "/$defs/result"),
         ("method Promote(", "promote", ""),
         ("type PromoteResult ", "promote", "/$defs/result"),
+        ("method Reload(", "reload", ""),
+        ("type Finding ", "reload", "/$defs/finding"),
+        ("type Change ", "reload", "/$defs/change"),
+        ("type PlannedRouter ", "reload", "/$defs/virtual_router"),
+        ("type PlannedCheck ", "reload", "/$defs/check"),
+        ("type AgentChange ", "reload", "/$defs/agent_change"),
     ] {
         let path = format!("{}/docs/json-schema/{schema}.schema.json", env!("CARGO_MANIFEST_DIR"));
         let root: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();

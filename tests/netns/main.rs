@@ -16,6 +16,7 @@ mod health;
 mod hostile;
 mod interfaces;
 mod operator;
+mod reload;
 mod service_manager;
 mod stopping;
 

@@ -153,3 +153,25 @@ fn checks_and_hooks_do_not_hear_of_the_service_manager() {
         assert!(!environment.contains("NOTIFY") && !environment.contains("WATCHDOG"), "{environment}");
     }
 }
+
+#[test]
+fn a_reload_is_told_and_its_end_whatever_came_of_it() {
+    let lab = Lab::new(&["fe0"]);
+    let node = lab.node("fe0");
+    let manager = ServiceManager::start(node.dir(), None);
+    let fe0 = Daemon::start_under(&manager, node, &Config::of(&web(100)));
+    manager.wait_line("STATUS=active: web");
+    let told = |line: &str| manager.lines().iter().filter(|one| *one == line).count();
+    for (text, code, reloads) in
+        [(Config::of(&web(150)).text().to_owned(), 0, 1), ("priority = no".to_owned(), 2, 2)]
+    {
+        fe0.write_config(&text);
+        assert_eq!(fe0.ctl(&["reload"]).code, code);
+        wait_for(SOON, "the reload, and ready again", || {
+            (told("RELOADING=1"), told("READY=1")) == (reloads, reloads + 1)
+        });
+    }
+    assert_eq!(fe0.ctl(&["reload", "--dry-run"]).code, 2);
+    assert_eq!(told("RELOADING=1"), 2, "a dry run is none");
+    assert!(fe0.is("web", "active"));
+}

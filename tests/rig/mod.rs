@@ -4,13 +4,15 @@
 
 pub mod schema;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use vrrpd::control::{Daemon, Done, Limits, Published, Request, Server};
+use vrrpd::config::plan::Plan;
+use vrrpd::config::{Resolved, report, resolve};
+use vrrpd::control::{Daemon, Done, Limits, Outcome, Published, ReloadRequest, Reloaded, Request, Server};
 use vrrpd::protocol::{
     ActiveRouter, AnnounceSpec, Answer, Cause, CheckName, ChecksumPolicy, Command, Counters, DemoteOutcome,
     Demotion, Event, EventKind, Fault, Force, Health, HookKind, HookOutcome, LinkCounters, LinkLocalRule,
@@ -220,7 +222,65 @@ pub fn published() -> Published {
 pub fn event(router: &str, kind: EventKind) -> Event {
     let key =
         VrKey { interface: "eth0".parse().unwrap(), family: Family::Ipv4, vrid: Vrid::new(51).unwrap() };
-    Event { router: router.parse().unwrap(), key: Some(key), kind }
+    Event { router: Some(router.parse().unwrap()), key: Some(key), kind }
+}
+
+/// What runs before a reload.
+pub const BEFORE: &str = r#"
+[agent]
+node_name = "fe0"
+
+[defaults]
+interface = "eth0"
+
+[[check]]
+name = "nginx"
+command = ["/usr/bin/systemctl", "is-active", "--quiet", "nginx.service"]
+
+[[check]]
+name = "disk"
+command = ["/usr/bin/test", "-w", "/srv"]
+
+[[virtual_router]]
+name = "web"
+vrid = 51
+priority = 150
+addresses = ["192.0.2.50/24", "192.0.2.51/24"]
+track = [{ check = "nginx" }]
+
+[[virtual_router]]
+name = "db"
+vrid = 52
+addresses = ["192.0.2.60/24"]
+
+[[virtual_router]]
+name = "old"
+vrid = 53
+addresses = ["192.0.2.70/24"]
+
+[[virtual_router]]
+name = "mail"
+vrid = 54
+addresses = ["192.0.2.80/24"]
+track = [{ check = "disk" }]
+"#;
+
+/// What came of a reload from one text to another.
+pub fn reloaded(before: &str, after: &str) -> Reloaded {
+    let file = "/etc/vrrpd/vrrpd.toml";
+    let before = resolve(before, file).unwrap().config;
+    let outcome = match resolve(after, file) {
+        Ok(Resolved { config, warnings }) => Outcome::Accepted {
+            plan: Plan::new(&before, &config),
+            report: report::text(after, &[], &warnings, report::Style::Plain),
+            warnings,
+        },
+        Err(errors) => {
+            let report = report::text(after, &errors, &[], report::Style::Plain);
+            Outcome::Wrong { errors, report }
+        }
+    };
+    Reloaded { file: file.to_owned(), outcome }
 }
 
 pub fn took_over() -> EventKind {
@@ -306,6 +366,8 @@ pub struct Running {
     pub events: Arc<EventLog>,
     /// As the server handed them over.
     pub demotions: Arc<Mutex<Vec<Demotion>>>,
+    /// What comes of the next reloads; then nothing changes.
+    pub reloads_to_come: Arc<Mutex<VecDeque<Reloaded>>>,
     directory: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -343,18 +405,27 @@ impl Running {
             saved,
         };
         let (requests, receiver) = mpsc::channel(4);
-        let daemon = Daemon { requests, events: Arc::clone(&events) };
+        let reloads_to_come = Arc::new(Mutex::new(VecDeque::new()));
+        let files = Arc::clone(&reloads_to_come);
+        let (reloads, mut asked) = mpsc::channel::<ReloadRequest>(4);
+        let daemon = Daemon { requests, reloads, events: Arc::clone(&events) };
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
                 tokio::select! {
                     ended = server.run(daemon) => ended.unwrap(),
                     () = agent.run(receiver) => (),
+                    () = async {
+                        while let Some(request) = asked.recv().await {
+                            let next = files.lock().unwrap().pop_front();
+                            drop(request.reply.send(next.unwrap_or_else(|| reloaded(BEFORE, BEFORE))));
+                        }
+                    } => (),
                     _ = stopped => (),
                 }
             });
         });
-        Self { socket, events, demotions, directory, stop: Some(stop), thread: Some(thread) }
+        Self { socket, events, demotions, reloads_to_come, directory, stop: Some(stop), thread: Some(thread) }
     }
 
     pub fn directory(&self) -> &Path {

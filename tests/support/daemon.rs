@@ -154,6 +154,15 @@ impl Daemon {
         })
     }
 
+    /// What the next reload finds.
+    pub(crate) fn write_config(&self, text: &str) {
+        std::fs::write(&self.place.config, text).expect("writing a configuration");
+    }
+
+    pub(crate) fn remove_config(&self) {
+        std::fs::remove_file(&self.place.config).expect("removing the configuration");
+    }
+
     pub(crate) fn log(&self) -> String {
         self.process.log()
     }

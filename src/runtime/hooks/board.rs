@@ -63,6 +63,7 @@ impl HookBoard {
         self.lock().iter().map(|(name, hooks)| (name.clone(), hooks.values().cloned().collect())).collect()
     }
 
+    /// Hooks that stay keep what is known of them.
     pub(super) fn open(&self, router: &RouterName, hooks: &RouterHooks) {
         let status = |(hook, command): (&HookKind, &Vec<String>)| {
             let (timeout, command) = (hooks.timeout_of(*hook), command.clone());
@@ -78,7 +79,19 @@ impl HookBoard {
             };
             (*hook, status)
         };
-        self.lock().insert(router.clone(), hooks.commands.iter().map(status).collect());
+        let mut board = self.lock();
+        let known = board.entry(router.clone()).or_default();
+        known.retain(|hook, _| hooks.commands.contains_key(hook));
+        for (hook, new) in hooks.commands.iter().map(status) {
+            let HookStatus { command, timeout, .. } = new.clone();
+            let status = known.entry(hook).or_insert(new);
+            (status.command, status.timeout) = (command, timeout);
+        }
+        board.retain(|_, hooks| !hooks.is_empty());
+    }
+
+    pub(super) fn retain(&self, stays: impl Fn(&RouterName) -> bool) {
+        self.lock().retain(|router, _| stays(router));
     }
 
     pub(super) fn started(&self, router: &RouterName, hook: HookKind) {

@@ -5,29 +5,32 @@
 //! there (a slow disk, a full log pipe) can hold up a takeover for longer.
 
 use super::queue::{Move, News};
-use super::{Lines, NotTold};
-use crate::config::Config;
+use super::{Arrangement, Lines, NotTold};
 use crate::kernel::keeper::Command;
-use crate::protocol::{Event, EventKind, HookKind};
+use crate::protocol::{Event, EventKind};
 use crate::types::{MonoTime, RouterName, VrKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Keeps back `Own` of routers that have a `before_active` hook, and passes on what hooks are about.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in crate::runtime) struct Gate {
     lines: Lines,
     /// Routers that have a `before_active`.
     doors: BTreeMap<RouterName, Door>,
     /// News of this turn, in order: at most one an effect.
-    waiting: Vec<(VrKey, News)>,
+    waiting: Vec<(RouterName, News)>,
+    /// The addresses that the core wants here, and for which router: a key may go to another.
+    wanted: BTreeMap<VrKey, RouterName>,
+    /// Counts preparations, so that the end of one cannot be taken for that of another.
+    runs: u64,
 }
 
 #[derive(Debug)]
 struct Door {
     patience: Duration,
-    /// Counts preparations, so that the end of one cannot be taken for that of another.
+    /// The last preparation.
     run: u64,
     state: DoorState,
 }
@@ -44,33 +47,42 @@ enum DoorState {
 }
 
 impl Gate {
-    /// The gate of the routers of `config`; `lines` lead to their workers.
-    pub(in crate::runtime) fn new(config: &Config, lines: Lines) -> Self {
-        let doors = config
-            .hooks
-            .iter()
-            .filter(|(_, hooks)| hooks.commands.contains_key(&HookKind::BeforeActive))
-            .map(|(name, hooks)| {
-                let patience = hooks.before_active_timeout;
-                (name.clone(), Door { patience, run: 0, state: DoorState::Closed })
-            })
-            .collect();
-        Self { lines, doors, waiting: Vec::new() }
+    /// The configuration changed. What is held stays held: a hook that is new runs at the next takeover.
+    /// Returns what was kept back behind doors that are no more.
+    #[must_use]
+    pub(in crate::runtime) fn rearrange(&mut self, arrangement: Arrangement) -> Vec<Command> {
+        let Arrangement { lines, doors } = arrangement;
+        self.lines = lines;
+        let mut before = std::mem::take(&mut self.doors);
+        for (router, patience) in doors {
+            let door = before.remove(&router).unwrap_or_else(|| {
+                let held = self.wanted.iter().filter(|(_, whose)| **whose == router);
+                let held: BTreeSet<VrKey> = held.map(|(key, _)| *key).collect();
+                let state = if held.is_empty() { DoorState::Closed } else { DoorState::Open(held) };
+                Door { patience, run: 0, state }
+            });
+            self.doors.insert(router, Door { patience, ..door });
+        }
+        before.values_mut().flat_map(Door::open).collect()
     }
 
     /// The core wants these addresses here. What is returned is for the keeper now; where nothing is,
     /// it follows from another method of the gate, unless [`Self::disown`] comes first.
     #[must_use]
     pub(in crate::runtime) fn own(&mut self, now: MonoTime, key: VrKey, epoch: u64) -> Option<Command> {
-        let Some(door) = self.lines.router(key).and_then(|router| self.doors.get_mut(router)) else {
+        let router = self.wanted.get(&key).or_else(|| self.lines.router(key)).cloned();
+        let Some(router) = router else { return Some(Command::Own { key, epoch }) };
+        self.wanted.insert(key, router.clone());
+        let Some(door) = self.doors.get_mut(&router) else {
             return Some(Command::Own { key, epoch });
         };
         match &mut door.state {
             DoorState::Closed => {
-                door.run += 1;
+                self.runs += 1;
+                door.run = self.runs;
                 door.state =
                     DoorState::Preparing { until: now + door.patience, kept: BTreeMap::from([(key, epoch)]) };
-                self.waiting.push((key, News::Prepare { run: door.run }));
+                self.waiting.push((router, News::Prepare { run: door.run }));
                 None
             }
             DoorState::Preparing { kept, .. } => {
@@ -86,7 +98,8 @@ impl Gate {
 
     /// The core does not want these addresses any more. The keeper is told in any case.
     pub(in crate::runtime) fn disown(&mut self, key: VrKey) {
-        let Some(door) = self.lines.router(key).and_then(|router| self.doors.get_mut(router)) else { return };
+        let router = self.wanted.remove(&key);
+        let Some(door) = router.and_then(|router| self.doors.get_mut(&router)) else { return };
         let left = match &mut door.state {
             DoorState::Closed => return,
             DoorState::Preparing { kept, .. } => {
@@ -106,9 +119,10 @@ impl Gate {
 
     /// Something happened to a router.
     pub(in crate::runtime) fn on_event(&mut self, event: &Event) {
+        let Some(router) = &event.router else { return };
         match &event.kind {
             EventKind::Transition { from, to, cause, priority, peer } => {
-                let Some(key) = event.key.filter(|key| self.lines.router(*key).is_some()) else { return };
+                let Some(key) = event.key else { return };
                 let peer = peer.map(|(address, _)| address);
                 let moved = Move {
                     family: key.family,
@@ -118,12 +132,10 @@ impl Gate {
                     priority: *priority,
                     peer,
                 };
-                self.waiting.push((key, News::Moved(moved)));
+                self.waiting.push((router.clone(), News::Moved(moved)));
             }
             EventKind::HandedOver { to, .. } => {
-                let lines = self.lines.lines.iter();
-                let line = lines.filter(|(_, line)| line.router == event.router).map(|(key, _)| *key).next();
-                self.waiting.extend(line.map(|key| (key, News::TakenOverBy(*to))));
+                self.waiting.push((router.clone(), News::TakenOverBy(*to)));
             }
             EventKind::FaultRaised(_)
             | EventKind::FaultCleared(_)
@@ -140,7 +152,8 @@ impl Gate {
             | EventKind::Suspicious { .. }
             | EventKind::Stalled { .. }
             | EventKind::ChecksumFollows(_)
-            | EventKind::Hook { .. } => {}
+            | EventKind::Hook { .. }
+            | EventKind::ConfigurationReloaded { .. } => {}
         }
     }
 
@@ -154,16 +167,15 @@ impl Gate {
         let waiting = std::mem::take(&mut self.waiting);
         let (prepare, moves): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|(_, news)| matches!(news, News::Prepare { .. }));
-        for (key, news) in moves {
-            self.lines.tell_or_lose(key, news);
+        for (router, news) in moves {
+            self.lines.tell_or_lose(&router, news);
         }
         let mut passed = Vec::new();
-        for (key, news) in prepare {
-            let Some(router) = self.lines.router(key).cloned() else { continue };
+        for (router, news) in prepare {
             let News::Prepare { run } = news else { continue };
             // Wanted no more, or again, since it was written.
             let current = self.doors.get(&router).is_some_and(|door| door.run == run && door.is_preparing());
-            if current && self.lines.tell(key, news) == Err(NotTold) {
+            if current && self.lines.tell(&router, news) == Err(NotTold) {
                 self.lines.lost.fetch_add(1, Ordering::Relaxed);
                 passed.extend(self.prepared(&router, run));
             }

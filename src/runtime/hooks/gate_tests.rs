@@ -1,6 +1,5 @@
 //! The gate with real queues and no workers.
 
-use super::super::Line;
 use super::*;
 use crate::config::resolve;
 use crate::protocol::{Cause, StateName};
@@ -45,11 +44,16 @@ impl Scene {
         let web = [key(0, Family::Ipv4), key(0, Family::Ipv6)];
         let others = [key(1, Family::Ipv4), key(2, Family::Ipv4)];
         let (sender, news) = mpsc::channel(room);
-        let line = |at: usize| Line { router: config.routers[at].name.clone(), news: sender.clone() };
-        let lines = BTreeMap::from([(web[0], line(0)), (web[1], line(0)), (others[0], line(1))]);
+        let name = |at: usize| config.routers[at].name.clone();
+        let keys = [(web[0], name(0)), (web[1], name(0)), (others[0], name(1)), (others[1], name(2))];
+        let workers = [0, 1].map(|at| (name(at), sender.clone()));
         let lost = Arc::new(std::sync::atomic::AtomicU64::new(0));
-        let lines = Lines { lines: Arc::new(lines), lost: Arc::clone(&lost) };
-        Self { gate: Gate::new(&config, lines), news, web, others, lost }
+        let (keys, workers) = (Arc::new(keys.into()), Arc::new(workers.into()));
+        let lines = Lines { keys, workers, lost: Arc::clone(&lost) };
+        let mut gate = Gate::default();
+        let doors = [(name(0), Duration::from_millis(300))].into();
+        assert!(gate.rearrange(Arrangement { lines, doors }).is_empty());
+        Self { gate, news, web, others, lost }
     }
 
     fn claim(&mut self, now: MonoTime, key: VrKey, epoch: u64) -> Option<Command> {
@@ -75,8 +79,12 @@ impl Scene {
 fn moved(key: VrKey, from: StateName, to: StateName) -> Event {
     let (cause, priority) = (Cause::ActiveDownTimer, AdvertPriority::from_wire(100));
     let kind = EventKind::Transition { from, to, cause, priority, peer: None };
-    let name = if key.vrid.get() == 51 { "web" } else { "mail" };
-    Event { router: name.parse().unwrap(), key: Some(key), kind }
+    let name = match key.vrid.get() {
+        51 => "web",
+        52 => "mail",
+        _ => "plain",
+    };
+    Event { router: Some(name.parse().unwrap()), key: Some(key), kind }
 }
 
 fn web() -> RouterName {
@@ -168,8 +176,67 @@ fn workers_hear_of_transitions_and_takers_of_their_own_router_only() {
     scene.gate.on_event(&moved(mail, StateName::Active, StateName::Backup));
     scene.gate.on_event(&moved(plain, StateName::Active, StateName::Backup));
     let kind = EventKind::HandedOver { to: "192.0.2.11".parse().unwrap(), after: Duration::ZERO };
-    scene.gate.on_event(&Event { router: "mail".parse().unwrap(), key: None, kind: kind.clone() });
-    scene.gate.on_event(&Event { router: "plain".parse().unwrap(), key: None, kind });
+    scene.gate.on_event(&Event { router: Some("mail".parse().unwrap()), key: None, kind: kind.clone() });
+    scene.gate.on_event(&Event { router: Some("plain".parse().unwrap()), key: None, kind });
     assert_eq!(scene.gate.flush(), []);
     assert_eq!(scene.heard(), ["moved", "taken over"]);
+}
+
+impl Scene {
+    /// From now on these routers, by their place in `CONFIG`, have a `before_active`.
+    fn rearrange(&mut self, doors: &[usize]) -> Vec<Command> {
+        let config = resolve(CONFIG, "test").unwrap().config;
+        let door = |at: &usize| (config.routers[*at].name.clone(), Duration::from_millis(300));
+        let lines = self.gate.lines.clone();
+        self.gate.rearrange(Arrangement { lines, doors: doors.iter().map(door).collect() })
+    }
+}
+
+#[test]
+fn a_door_that_is_new_is_open_for_what_is_held() {
+    let mut scene = Scene::new(16);
+    let now = MonoTime::from_nanos(1);
+    let mail = scene.others[0];
+    assert!(scene.claim(now, mail, 1).is_some());
+    assert_eq!(scene.rearrange(&[0, 1]), []);
+    // More addresses for an Active router are no takeover.
+    assert_eq!(scene.gate.own(now, mail, 2), Some(Command::Own { key: mail, epoch: 2 }));
+    scene.gate.disown(mail);
+    // The next one is.
+    assert_eq!(scene.gate.own(now, mail, 4), None);
+}
+
+#[test]
+fn what_waits_behind_a_door_that_is_no_more_passes() {
+    let mut scene = Scene::new(16);
+    let now = MonoTime::from_nanos(1);
+    let [v4, v6] = scene.web;
+    assert_eq!((scene.claim(now, v4, 1), scene.claim(now, v6, 1)), (None, None));
+    let passed = scene.rearrange(&[]);
+    assert_eq!(passed, [Command::Own { key: v4, epoch: 1 }, Command::Own { key: v6, epoch: 1 }]);
+    assert_eq!(scene.gate.deadline(), None);
+}
+
+#[test]
+fn a_door_that_stays_goes_on_waiting() {
+    let mut scene = Scene::new(16);
+    let now = MonoTime::from_nanos(1);
+    let v4 = scene.web[0];
+    assert_eq!(scene.claim(now, v4, 1), None);
+    assert_eq!(scene.rearrange(&[0]), []);
+    assert_eq!(scene.gate.deadline(), Some(now + Duration::from_millis(300)));
+    assert_eq!(scene.gate.prepared(&"web".parse().unwrap(), 1), [Command::Own { key: v4, epoch: 1 }]);
+}
+
+#[test]
+fn the_end_of_an_older_preparation_opens_no_newer_door() {
+    let mut scene = Scene::new(16);
+    let now = MonoTime::from_nanos(1);
+    let v4 = scene.web[0];
+    assert_eq!(scene.claim(now, v4, 1), None);
+    scene.gate.disown(v4);
+    scene.rearrange(&[]);
+    scene.rearrange(&[0]);
+    assert_eq!(scene.claim(now, v4, 3), None);
+    assert_eq!(scene.gate.prepared(&"web".parse().unwrap(), 1), []);
 }

@@ -38,7 +38,8 @@ impl Scene {
             lost: Arc::default(),
             prepared: Arc::new(move |_, run| told.lock().unwrap().push(run)),
         };
-        let hooks = Hooks::start(&config, "fe0", &outlets);
+        let mut hooks = Hooks::new(outlets);
+        let _arrangement = hooks.apply(&config, "fe0");
         let keys = config.routers[0].members.iter().map(|m| config.routers[0].key(m.family)).collect();
         Self { room, hooks, events, prepared, keys }
     }
@@ -52,31 +53,39 @@ impl Scene {
         let peer = Some("192.0.2.11".parse().unwrap());
         for key in &self.keys {
             let moved = queue::Move { family: key.family, from, to, cause, priority, peer };
-            self.hooks.lines.tell(*key, News::Moved(moved)).unwrap();
+            self.tell(News::Moved(moved)).unwrap();
         }
+    }
+
+    fn tell(&self, news: News) -> Result<(), NotTold> {
+        self.hooks.switchboard.0.lock().unwrap().tell(&"web".parse().unwrap(), news)
     }
 
     fn claims(&self, run: u64) {
         self.moves(StateName::Backup, StateName::Active, Cause::ActiveDownTimer);
-        self.hooks.lines.tell(self.keys[0], News::Prepare { run }).unwrap();
+        self.tell(News::Prepare { run }).unwrap();
     }
 
     fn owned(&self) {
         for key in &self.keys {
-            self.hooks.lines.on_keeper(&KeeperEvent::Owned { key: *key, epoch: 1, outcome: Ok(()) });
+            self.hooks.switchboard().on_keeper(&KeeperEvent::Owned { key: *key, epoch: 1, outcome: Ok(()) });
         }
     }
 
     fn released(&self) {
         for key in &self.keys {
-            self.hooks.lines.on_keeper(&KeeperEvent::Released { key: *key, epoch: 2, outcome: Ok(()) });
+            self.hooks.switchboard().on_keeper(&KeeperEvent::Released {
+                key: *key,
+                epoch: 2,
+                outcome: Ok(()),
+            });
         }
     }
 
     /// The next event: hook, state and outcome.
     async fn next(&mut self) -> (HookKind, StateName, HookOutcome) {
         let event = timeout(DEADLINE, self.events.recv()).await.expect("no event in time").unwrap();
-        assert_eq!((event.router.as_str(), event.key), ("web", None));
+        assert_eq!((event.router.as_ref().map(RouterName::as_str), event.key), (Some("web"), None));
         let EventKind::Hook { hook, state, outcome, .. } = event.kind else { panic!("{event:?}") };
         (hook, state, outcome)
     }
@@ -238,7 +247,7 @@ async fn the_end_waits_for_what_is_due_but_not_for_ever() {
     scene.owned();
     let first = content(&scene.path("pid")).await;
     scene.moves(StateName::Active, StateName::Initialize, Cause::Shutdown);
-    scene.hooks.lines.on_keeper(&KeeperEvent::Stopped { outcome: Ok(()) });
+    scene.hooks.switchboard().on_keeper(&KeeperEvent::Stopped { outcome: Ok(()) });
     scene.hooks.finish(Duration::from_millis(100)).await;
     assert!(!alive(&first), "what runs is killed");
     let mut outcomes = Vec::new();

@@ -7,7 +7,8 @@
 //! - [`gate`] stands on the protocol thread: it tells the worker of a router what happens, and keeps
 //!   back the wish for addresses until `before_active` ended, or its time is up.
 //! - [`queue`] is the order, pure: news in, what to run out.
-//! - [`worker`] runs it on the ordinary runtime, one task for each router that has hooks.
+//! - [`worker`] runs it on the ordinary runtime, one task for each router: one that has no hook may get
+//!   one at a reload, and then has to know where it stands.
 //!
 //! The protocol thread waits for none of this. Must not know: what a hook is for.
 
@@ -22,15 +23,15 @@ pub(in crate::runtime) use gate::Gate;
 
 use self::queue::News;
 use self::variables::Place;
-use self::worker::{Stage, Worker};
+use self::worker::{Assignment, Stage, Start, Worker};
 use crate::config::Config;
 use crate::kernel::keeper::KeeperEvent;
-use crate::protocol::Event;
+use crate::protocol::{Event, HookKind, RouterSpec};
 use crate::types::{RouterName, VrKey};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -62,40 +63,93 @@ impl fmt::Debug for Outlets {
     }
 }
 
-/// The workers of all routers that have hooks. Dropped, what they run is killed.
+/// The workers of all routers. Dropped, what they run is killed.
 #[derive(Debug)]
 pub(super) struct Hooks {
-    lines: Lines,
+    outlets: Outlets,
     board: HookBoard,
+    workers: BTreeMap<RouterName, Hand>,
+    /// The routers of the last configuration.
+    routers: BTreeMap<RouterName, RouterSpec>,
+    switchboard: Switchboard,
     stage: watch::Sender<Stage>,
     tasks: JoinSet<()>,
 }
 
+/// What we hold of a worker.
+#[derive(Debug)]
+struct Hand {
+    news: mpsc::Sender<News>,
+    assignment: watch::Sender<Assignment>,
+}
+
+/// What the gate needs of a configuration.
+#[derive(Debug)]
+pub(super) struct Arrangement {
+    lines: Lines,
+    /// How long a takeover waits for `before_active`, of routers that have one.
+    doors: BTreeMap<RouterName, Duration>,
+}
+
 impl Hooks {
-    /// Starts the workers. Must be called on a tokio runtime with I/O and time.
-    pub(super) fn start(config: &Config, node: &str, outlets: &Outlets) -> Self {
-        let (stage, stages) = watch::channel(Stage::Work);
-        let board = HookBoard::default();
-        let mut lines = BTreeMap::new();
-        let mut tasks = JoinSet::new();
-        for spec in &config.routers {
-            let Some(hooks) = config.hooks.get(&spec.name) else { continue };
-            let (sender, news) = mpsc::channel(NEWS);
-            for member in &spec.members {
-                let line = Line { router: spec.name.clone(), news: sender.clone() };
-                lines.insert(spec.key(member.family), line);
-            }
-            board.open(&spec.name, hooks);
-            let worker = Worker::new(Place::of(spec, node), hooks.clone(), outlets.clone(), board.clone());
-            tasks.spawn(worker.live(news, stages.clone()));
+    /// No workers yet.
+    pub(super) fn new(outlets: Outlets) -> Self {
+        let lines = Lines { lost: Arc::clone(&outlets.lost), ..Lines::default() };
+        Self {
+            outlets,
+            board: HookBoard::default(),
+            workers: BTreeMap::new(),
+            routers: BTreeMap::new(),
+            switchboard: Switchboard(Arc::new(Mutex::new(lines))),
+            stage: watch::Sender::new(Stage::Work),
+            tasks: JoinSet::new(),
         }
-        let lines = Lines { lines: Arc::new(lines), lost: Arc::clone(&outlets.lost) };
-        Self { lines, board, stage, tasks }
     }
 
-    /// The way to the workers.
-    pub(super) fn lines(&self) -> Lines {
-        self.lines.clone()
+    /// Gives every router its hooks. What runs goes on; what comes next is as configured now. Must be
+    /// called on a tokio runtime with I/O and time.
+    ///
+    /// A router that left keeps its worker until the next time, for what it has to run when it lets go.
+    pub(super) fn apply(&mut self, config: &Config, node: &str) -> Arrangement {
+        let routers: BTreeMap<_, _> =
+            config.routers.iter().map(|spec| (spec.name.clone(), spec.clone())).collect();
+        let before = std::mem::replace(&mut self.routers, routers);
+        self.workers.retain(|name, _| before.contains_key(name) || self.routers.contains_key(name));
+        self.board.retain(|name| self.workers.contains_key(name));
+        for spec in &config.routers {
+            let hooks = config.hooks.get(&spec.name).cloned().unwrap_or_default();
+            self.board.open(&spec.name, &hooks);
+            let stays = before.get(&spec.name).is_some_and(|before| before.is_same_instance(spec));
+            let start = if stays { Start::AtOnce } else { Start::WithTheRouter };
+            let assignment = Assignment { place: Place::of(spec, node), hooks, start };
+            match self.workers.get(&spec.name) {
+                Some(hand) => drop(hand.assignment.send_replace(assignment)),
+                None => self.hire(spec.name.clone(), assignment),
+            }
+        }
+        // Those that left, or move, have their keys until they are gone.
+        let keys = before.values().chain(&config.routers);
+        let keys = keys.flat_map(|spec| spec.keys().map(|key| (key, spec.name.clone()))).collect();
+        let workers = self.workers.iter().map(|(name, hand)| (name.clone(), hand.news.clone())).collect();
+        let lines =
+            Lines { keys: Arc::new(keys), workers: Arc::new(workers), lost: self.outlets.lost.clone() };
+        self.switchboard.replace(lines.clone());
+        let doors = config.hooks.iter().filter(|(_, h)| h.commands.contains_key(&HookKind::BeforeActive));
+        let doors = doors.map(|(name, hooks)| (name.clone(), hooks.before_active_timeout)).collect();
+        Arrangement { lines, doors }
+    }
+
+    fn hire(&mut self, name: RouterName, assignment: Assignment) {
+        let (news, told) = mpsc::channel(NEWS);
+        let (assignment, assigned) = watch::channel(assignment);
+        let worker = Worker::new(assigned, self.outlets.clone(), self.board.clone());
+        self.tasks.spawn(worker.live(told, self.stage.subscribe()));
+        self.workers.insert(name, Hand { news, assignment });
+    }
+
+    /// The keeper's way to the workers of the moment.
+    pub(super) fn switchboard(&self) -> Switchboard {
+        self.switchboard.clone()
     }
 
     /// What became of each hook, shared.
@@ -127,17 +181,30 @@ impl Hooks {
     }
 }
 
-/// The way to the workers, by virtual router; for the protocol thread and the keeper's.
+/// The way to the workers as it is now, for the thread of the addresses. Locked for moments only, and
+/// never by the protocol thread.
 #[derive(Debug, Clone)]
-pub(super) struct Lines {
-    lines: Arc<BTreeMap<VrKey, Line>>,
-    lost: Arc<AtomicU64>,
+pub(super) struct Switchboard(Arc<Mutex<Lines>>);
+
+impl Switchboard {
+    /// See [`Lines::on_keeper`].
+    pub(super) fn on_keeper(&self, event: &KeeperEvent) {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        lines.on_keeper(event);
+    }
+
+    fn replace(&self, lines: Lines) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = lines;
+    }
 }
 
-#[derive(Debug)]
-struct Line {
-    router: RouterName,
-    news: mpsc::Sender<News>,
+/// The way to the workers, for the protocol thread and the keeper's.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lines {
+    /// Whose key it is.
+    keys: Arc<BTreeMap<VrKey, RouterName>>,
+    workers: Arc<BTreeMap<RouterName, mpsc::Sender<News>>>,
+    lost: Arc<AtomicU64>,
 }
 
 /// The worker was not told.
@@ -149,14 +216,12 @@ impl Lines {
     pub(super) fn on_keeper(&self, event: &KeeperEvent) {
         match event {
             // Refused addresses are a fault, and what follows from that is a transition.
-            KeeperEvent::Owned { key, outcome: Ok(()), .. } => {
-                self.tell_or_lose(*key, News::Owned(key.family))
-            }
+            KeeperEvent::Owned { key, outcome: Ok(()), .. } => self.forward(*key, News::Owned(key.family)),
             // `Err`: tried again for ever, and an error in the log. The service has moved all the same.
-            KeeperEvent::Released { key, .. } => self.tell_or_lose(*key, News::Released(key.family)),
+            KeeperEvent::Released { key, .. } => self.forward(*key, News::Released(key.family)),
             KeeperEvent::Stopped { .. } => {
-                for key in self.lines.keys() {
-                    self.tell_or_lose(*key, News::Released(key.family));
+                for (key, router) in self.keys.iter() {
+                    self.tell_or_lose(router, News::Released(key.family));
                 }
             }
             KeeperEvent::Owned { outcome: Err(_), .. }
@@ -171,18 +236,24 @@ impl Lines {
     }
 
     fn router(&self, key: VrKey) -> Option<&RouterName> {
-        self.lines.get(&key).map(|line| &line.router)
+        self.keys.get(&key)
     }
 
-    fn tell_or_lose(&self, key: VrKey, news: News) {
-        if self.tell(key, news) == Err(NotTold) {
+    fn forward(&self, key: VrKey, news: News) {
+        if let Some(router) = self.router(key) {
+            self.tell_or_lose(router, news);
+        }
+    }
+
+    fn tell_or_lose(&self, router: &RouterName, news: News) {
+        if self.tell(router, news) == Err(NotTold) {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// A router without hooks has nobody to be told.
-    fn tell(&self, key: VrKey, news: News) -> Result<(), NotTold> {
-        self.lines.get(&key).map_or(Ok(()), |line| line.news.try_send(news).map_err(|_| NotTold))
+    /// A router without a worker has nobody to be told.
+    fn tell(&self, router: &RouterName, news: News) -> Result<(), NotTold> {
+        self.workers.get(router).map_or(Ok(()), |worker| worker.try_send(news).map_err(|_| NotTold))
     }
 }
 

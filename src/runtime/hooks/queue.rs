@@ -147,6 +147,38 @@ impl Queue {
         }
     }
 
+    /// From now on these are configured. What waits for another one is forgotten; who is where stays.
+    pub(super) fn reconfigure(
+        &mut self,
+        configured: BTreeSet<HookKind>,
+        patience: Duration,
+        families: impl Iterator<Item = Family>,
+    ) {
+        let fresh = Self::new(configured, patience, families);
+        let known = std::mem::replace(&mut self.members, fresh.members);
+        for (family, member) in &mut self.members {
+            *member = known.get(family).copied().unwrap_or(*member);
+        }
+        (self.configured, self.patience) = (fresh.configured, fresh.patience);
+        self.addresses.take_if(|job| !self.configured.contains(&job.hook));
+        self.transition.take_if(|job| !self.configured.contains(&job.hook));
+        self.settle();
+    }
+
+    /// Whether no address is here or on its way, and none has a hook that waits for its turn.
+    pub(super) fn is_released(&self) -> bool {
+        self.members.values().all(|member| member.addresses == Addresses::Elsewhere)
+            && self.addresses.is_none()
+    }
+
+    /// Whether the router takes part in nothing, and its hooks are through with that.
+    pub(super) fn is_idle(&self) -> bool {
+        let idle = |member: &Member| {
+            member.state == StateName::Initialize && member.addresses == Addresses::Elsewhere
+        };
+        self.members.values().all(idle) && self.addresses.is_none() && self.transition.is_none()
+    }
+
     /// Takes news; `at` is the wall clock at `now`.
     pub(super) fn accept(&mut self, now: MonoTime, at: Timestamp, news: News) -> Vec<Action> {
         let mut actions = Vec::new();
@@ -158,7 +190,9 @@ impl Queue {
                 }
             }
             News::Prepare { run } => {
-                if let Some(facts) = self.latest.filter(|facts| facts.state == StateName::Active) {
+                let wanted = self.configured.contains(&HookKind::BeforeActive);
+                let latest = self.latest.filter(|facts| wanted && facts.state == StateName::Active);
+                if let Some(facts) = latest {
                     self.addresses = Some(Job { hook: HookKind::BeforeActive, facts, run });
                 }
             }

@@ -268,3 +268,48 @@ fn a_keeper_that_ends_releases_nothing_of_a_router_that_held_nothing() {
     script.moves(&[Ipv4], Initialize, Backup, Cause::Startup).ends().said.clear();
     script.released(&[Ipv4]).said(&[]);
 }
+
+#[test]
+fn hooks_that_are_configured_later_are_told_where_the_router_stands() {
+    let mut script = Script::new(&[], &[Ipv4]);
+    script.claims(&[Ipv4]);
+    script.tell(News::Owned(Ipv4));
+    script.queue.reconfigure(ALL.into(), PATIENCE, [Ipv4].into_iter());
+    script.start();
+    assert!(script.said.is_empty(), "nothing happened: {:?}", script.said);
+    script.moves(&[Ipv4], Active, Initialize, Cause::Configuration);
+    script.tell(News::Released(Ipv4));
+    assert_eq!(script.queue.settled, Initialize);
+    assert_eq!(script.said.len(), 1, "{:?}", script.said);
+    script.queue.ended();
+    script.start();
+    assert_eq!(script.said.len(), 2, "after_release, on_transition: {:?}", script.said);
+}
+
+#[test]
+fn what_waits_for_a_hook_that_is_gone_is_forgotten() {
+    let mut script = Script::new(&ALL, &[Ipv4]);
+    script.claims(&[Ipv4]); // before_active runs
+    script.queue.reconfigure([HookKind::BeforeActive].into(), PATIENCE, [Ipv4].into_iter());
+    script.tell(News::Owned(Ipv4));
+    script.queue.ended();
+    let before = script.said.len();
+    script.start();
+    assert_eq!(script.said.len(), before, "{:?}", script.said);
+    // And a preparation that nobody configured is none.
+    script.queue.reconfigure([HookKind::OnTransition].into(), PATIENCE, [Ipv4].into_iter());
+    script.tell(News::Prepare { run: 9 });
+    assert_eq!(script.said.len(), before, "{:?}", script.said);
+}
+
+#[test]
+fn families_come_and_go() {
+    let mut script = Script::new(&ALL, &[Ipv4]);
+    assert!(script.queue.is_idle());
+    script.claims(&[Ipv4]);
+    assert!(!script.queue.is_idle());
+    script.queue.reconfigure(ALL.into(), PATIENCE, [Ipv4, Ipv6].into_iter());
+    assert!(!script.queue.is_idle(), "what is known of the one stays");
+    script.queue.reconfigure(ALL.into(), PATIENCE, [Ipv6].into_iter());
+    assert_eq!(script.queue.members.len(), 1);
+}

@@ -6,7 +6,7 @@ use crate::telemetry::Stamp;
 use crate::types::{InterfaceName, RouterName, Vrid};
 
 /// What does not change about a router.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) router: RouterName,
     pub(super) families: Vec<crate::types::Family>,

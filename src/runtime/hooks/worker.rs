@@ -6,10 +6,10 @@
 
 use super::Outlets;
 use super::board::{HookBoard, HookRun};
-use super::queue::{Action, Job, News, Queue};
+use super::queue::{Action, Job, Move, News, Queue};
 use super::variables::Place;
 use crate::config::RouterHooks;
-use crate::protocol::{Event, EventKind, HookKind, HookOutcome};
+use crate::protocol::{Event, EventKind, HookKind, HookOutcome, StateName};
 use crate::runtime::clock;
 use crate::runtime::process::{Account, Attempt, Failure, FailureKind, Outcome};
 use futures_util::future::OptionFuture;
@@ -34,6 +34,23 @@ pub(super) enum Stage {
     Abandon,
 }
 
+/// What a worker is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Assignment {
+    pub(super) place: Place,
+    pub(super) hooks: RouterHooks,
+    pub(super) start: Start,
+}
+
+/// From when on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// The router goes on.
+    AtOnce,
+    /// Its successor of the same name starts when it is gone.
+    WithTheRouter,
+}
+
 /// The task of one router.
 pub(super) struct Worker {
     place: Place,
@@ -43,6 +60,17 @@ pub(super) struct Worker {
     board: HookBoard,
     /// Looked up until it is found once.
     account: Option<Account>,
+    assignments: watch::Receiver<Assignment>,
+    next: Next,
+}
+
+/// What a worker is to do later.
+enum Next {
+    Nothing,
+    /// When the router that is leaving has a successor.
+    WithStart(Assignment),
+    /// It has, and its addresses are still going: `after_release` is about the old one.
+    WithRelease(Assignment),
 }
 
 /// A hook that runs.
@@ -70,11 +98,15 @@ struct Order {
 }
 
 impl Worker {
-    pub(super) fn new(place: Place, hooks: RouterHooks, outlets: Outlets, board: HookBoard) -> Self {
+    pub(super) fn new(
+        mut assignments: watch::Receiver<Assignment>,
+        outlets: Outlets,
+        board: HookBoard,
+    ) -> Self {
+        let Assignment { place, hooks, start: _ } = assignments.borrow_and_update().clone();
         let configured = hooks.commands.keys().copied().collect();
-        let patience = hooks.before_active_timeout + ADDRESSES_TAKE;
-        let queue = Queue::new(configured, patience, place.families.iter().copied());
-        Self { place, hooks, queue, outlets, board, account: None }
+        let queue = Queue::new(configured, patience(&hooks), place.families.iter().copied());
+        Self { place, hooks, queue, outlets, board, account: None, assignments, next: Next::Nothing }
     }
 
     /// Runs until it is told to end.
@@ -83,6 +115,9 @@ impl Worker {
         loop {
             if run.is_none() {
                 run = self.queue.next().map(|job| self.start(job));
+            }
+            if self.queue.is_released() {
+                self.take_up_what_waited();
             }
             let stage = *stages.borrow_and_update();
             if run.is_none() && stage != Stage::Work && news.is_empty() {
@@ -102,6 +137,7 @@ impl Worker {
                 Some(end) = OptionFuture::from(run.as_mut().map(|run| &mut run.end)) => {
                     self.conclude(run.take(), end);
                 }
+                Ok(()) = self.assignments.changed() => self.read_assignment(),
                 Some(()) = OptionFuture::from(deadline) => self.queue.on_deadline(clock::now()),
                 changed = stages.changed() => {
                     if changed.is_err() || *stages.borrow() == Stage::Abandon {
@@ -113,7 +149,48 @@ impl Worker {
         }
     }
 
+    fn read_assignment(&mut self) {
+        let assignment = self.assignments.borrow_and_update().clone();
+        match assignment.start {
+            Start::WithTheRouter if !self.queue.is_idle() => self.next = Next::WithStart(assignment),
+            Start::WithTheRouter | Start::AtOnce => self.take_up(assignment),
+        }
+    }
+
+    /// The router that was leaving is gone.
+    fn take_up_what_waited(&mut self) {
+        match std::mem::replace(&mut self.next, Next::Nothing) {
+            Next::WithRelease(assignment) => self.take_up(assignment),
+            next @ (Next::Nothing | Next::WithStart(_)) => self.next = next,
+        }
+    }
+
+    /// What runs goes on as it was started.
+    fn take_up(&mut self, assignment: Assignment) {
+        self.next = Next::Nothing;
+        let Assignment { place, hooks, start: _ } = assignment;
+        if hooks.user != self.hooks.user {
+            self.account = None;
+        }
+        let configured = hooks.commands.keys().copied().collect();
+        self.queue.reconfigure(configured, patience(&hooks), place.families.iter().copied());
+        (self.place, self.hooks) = (place, hooks);
+    }
+
     fn on_news(&mut self, news: News, run: &mut Option<Run>) {
+        // It was assigned before this was told.
+        if self.assignments.has_changed().unwrap_or(false) {
+            self.read_assignment();
+        }
+        if let News::Moved(Move { from, to, .. }) = news {
+            self.next = match std::mem::replace(&mut self.next, Next::Nothing) {
+                Next::WithStart(assignment) if from == StateName::Initialize => Next::WithRelease(assignment),
+                next @ (Next::Nothing | Next::WithStart(_) | Next::WithRelease(_)) => next,
+            };
+            if to == StateName::Active {
+                self.take_up_what_waited();
+            }
+        }
         for action in self.queue.accept(clock::now(), clock::wall(), news) {
             self.carry_out(action, run);
         }
@@ -169,11 +246,16 @@ impl Worker {
 
     fn report(&self, job: Job, outcome: HookOutcome, took: Duration) {
         let kind = EventKind::Hook { hook: job.hook, state: job.facts.state, outcome, took };
-        let event = Event { router: self.place.router.clone(), key: None, kind };
+        let event = Event { router: Some(self.place.router.clone()), key: None, kind };
         if self.outlets.events.try_send(event).is_err() {
             self.outlets.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// How long a state may wait for its addresses.
+fn patience(hooks: &RouterHooks) -> Duration {
+    hooks.before_active_timeout + ADDRESSES_TAKE
 }
 
 impl Order {

@@ -150,7 +150,7 @@ async fn heard(socket: &tokio::net::UnixDatagram, limit: Duration) -> Option<Str
 
 fn agent() -> (Daemon, mpsc::Receiver<Request>) {
     let (requests, waiting) = mpsc::channel(1);
-    (Daemon { requests, events: Arc::new(EventLog::new()) }, waiting)
+    (Daemon { requests, reloads: mpsc::channel(1).0, events: Arc::new(EventLog::new()) }, waiting)
 }
 
 fn give(request: Request) {

@@ -133,6 +133,12 @@ impl CheckBoard {
         self.lock().clone()
     }
 
+    /// Whether there is such a check.
+    #[must_use]
+    pub fn has(&self, check: &CheckName) -> bool {
+        self.lock().contains_key(check)
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<CheckName, CheckStatus>> {
         // A value in it is replaced as a whole: a panic elsewhere leaves none half written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

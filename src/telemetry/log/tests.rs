@@ -20,7 +20,7 @@ impl Write for Captured {
 fn record(kind: EventKind) -> EventRecord {
     let key =
         VrKey { interface: "eth0".parse().unwrap(), family: Family::Ipv4, vrid: Vrid::new(51).unwrap() };
-    let event = protocol::Event { router: "moodle-a".parse().unwrap(), key: Some(key), kind };
+    let event = protocol::Event { router: Some("moodle-a".parse().unwrap()), key: Some(key), kind };
     EventRecord { seq: 7, time: jiff::Timestamp::UNIX_EPOCH, event }
 }
 

@@ -74,6 +74,7 @@ fn kinds() -> Vec<EventKind> {
         EventKind::Suspicious { peer: Some(peer), what: Suspicion::OwnerConflict },
         EventKind::Stalled { late: Duration::from_secs(4) },
         EventKind::ChecksumFollows(ChecksumFlavour::Rfc5798),
+        EventKind::ConfigurationReloaded { by: "alice".into(), changes: 3 },
         hook(HookKind::OnTransition, HookOutcome::Passed),
         hook(HookKind::AfterRelease, HookOutcome::Failed("exit code 1: no such zone".into())),
         hook(HookKind::BeforeActive, HookOutcome::TimedOut("timed out after 500ms".into())),
@@ -86,13 +87,18 @@ fn hook(hook: HookKind, outcome: HookOutcome) -> EventKind {
     EventKind::Hook { hook, state: StateName::Active, outcome, took: Duration::from_millis(12) }
 }
 
+/// A reload is about no router.
+fn about(kind: &EventKind) -> Option<crate::types::RouterName> {
+    (!matches!(kind, EventKind::ConfigurationReloaded { .. })).then(|| "moodle-a".parse().unwrap())
+}
+
 fn docs() -> Vec<EventDoc> {
     let key =
         VrKey { interface: "eth0".parse().unwrap(), family: Family::Ipv4, vrid: Vrid::new(51).unwrap() };
     let record = |(seq, kind)| EventRecord {
         seq,
         time: jiff::Timestamp::UNIX_EPOCH,
-        event: Event { router: "moodle-a".parse().unwrap(), key: Some(key), kind },
+        event: Event { router: about(&kind), key: about(&kind).is_some().then_some(key), kind },
     };
     (1..).zip(kinds()).map(|numbered| EventDoc::new(&record(numbered))).collect()
 }

@@ -1,0 +1,215 @@
+//! Makes a configuration the one that runs: the first at the start, others at reloads (docs/adr/0013).
+//!
+//! Owns the configuration that runs, and what has to follow it: the watched interfaces, the checks, the
+//! hooks. One reload at a time. All or nothing: a file is read, resolved and planned before anything is
+//! touched, and what it takes to carry it out cannot fail. Must not know the control socket.
+
+use super::hooks::Hooks;
+use super::mailbox::{Letter, Sender};
+use super::notify::Notifier;
+use super::trackers::Checks;
+use crate::config::plan::{CheckStep, Plan, RouterStep};
+use crate::config::report::{self, Style};
+use crate::config::{Config, Resolved, resolve};
+use crate::control::{Intent, Outcome, ReloadRequest, Reloaded};
+use crate::protocol::{Event, EventKind, RouterSpec, Track};
+use crate::types::InterfaceName;
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+
+/// Reloads that may wait; whoever asks for another one waits until there is room.
+pub(super) const RELOADS: usize = 16;
+
+/// A file that is not read by then is on a disk that hangs.
+const READING: Duration = Duration::from_secs(10);
+
+/// The configuration that runs, and whom to tell about another.
+#[derive(Debug)]
+pub(super) struct Reloader {
+    /// Read again at each reload.
+    pub(super) file: PathBuf,
+    pub(super) running: Config,
+    /// What this node calls itself.
+    pub(super) node: watch::Sender<String>,
+    /// The interfaces that the monitor watches.
+    pub(super) names: watch::Sender<BTreeSet<InterfaceName>>,
+    /// Those of them whose facts are known. The main thread adds them as they come.
+    pub(super) looked_at: watch::Sender<BTreeSet<InterfaceName>>,
+    pub(super) checks: Checks,
+    pub(super) hooks: Hooks,
+    pub(super) mail: Sender,
+    pub(super) notifier: Notifier,
+    /// Full: counted in `lost`.
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) lost: Arc<AtomicU64>,
+}
+
+impl Reloader {
+    /// Starts what is configured, and then reloads as asked, until it is told to stop. Returns what has to
+    /// be ended in order. A reload that is stopped has changed nothing, and its asker is not answered.
+    pub(super) async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<ReloadRequest>,
+        stop: oneshot::Receiver<()>,
+    ) -> (Checks, Hooks) {
+        tokio::select! {
+            _ = stop => {}
+            () = self.work(&mut requests) => {}
+        }
+        (self.checks, self.hooks)
+    }
+
+    /// Ends when nobody can ask any more.
+    async fn work(&mut self, requests: &mut mpsc::Receiver<ReloadRequest>) {
+        let first = self.running.clone();
+        self.look_at(watched(&first.routers)).await;
+        self.carry_out(first);
+        self.notifier.configured();
+        while let Some(request) = requests.recv().await {
+            let ReloadRequest { intent, by, reply } = request;
+            self.begins(&by, intent);
+            let reloaded = self.reload(intent, &by).await;
+            self.ends(&by, intent, &reloaded);
+            // Whoever asked may be gone.
+            let _ = reply.send(reloaded);
+        }
+    }
+
+    /// From here to [`Self::ends`] a reload is under way.
+    fn begins(&self, by: &str, intent: Intent) {
+        tracing::debug!(file = %self.file.display(), by, ?intent, "reading the configuration");
+        match intent {
+            Intent::Apply => self.notifier.reloading(),
+            Intent::DryRun => {}
+        }
+    }
+
+    /// A reload is over, whatever came of it.
+    fn ends(&self, by: &str, intent: Intent, reloaded: &Reloaded) {
+        let file = &*reloaded.file;
+        match intent {
+            Intent::Apply => self.notifier.configured(),
+            Intent::DryRun => {}
+        }
+        match &reloaded.outcome {
+            Outcome::Accepted { warnings, .. } => {
+                for warning in warnings {
+                    tracing::warn!(help = warning.0.help, "{warning}");
+                }
+            }
+            Outcome::Wrong { errors, .. } => {
+                for error in errors {
+                    tracing::error!(help = error.0.help, "{error}");
+                }
+                let errors = errors.len();
+                tracing::error!(file, by, ?intent, errors, "this is no configuration: nothing was changed");
+            }
+            Outcome::Unreadable(why) => {
+                tracing::error!(file, by, ?intent, why, "cannot read the configuration: nothing was changed");
+            }
+        }
+    }
+
+    async fn reload(&mut self, intent: Intent, by: &str) -> Reloaded {
+        let file = self.file.display().to_string();
+        let outcome = match read(&self.file).await {
+            Err(error) => Outcome::Unreadable(error.to_string()),
+            Ok(text) => match resolve(&text, &file) {
+                Err(errors) => {
+                    let report = report::text(&text, &errors, &[], Style::Plain);
+                    Outcome::Wrong { errors, report }
+                }
+                Ok(Resolved { config, warnings }) => {
+                    let report = report::text(&text, &[], &warnings, Style::Plain);
+                    let plan = Plan::new(&self.running, &config);
+                    match intent {
+                        Intent::DryRun => {}
+                        Intent::Apply => self.apply(config, &plan, by).await,
+                    }
+                    Outcome::Accepted { plan, warnings, report }
+                }
+            },
+        };
+        Reloaded { file, outcome }
+    }
+
+    async fn apply(&mut self, config: Config, plan: &Plan, by: &str) {
+        if !plan.is_empty() {
+            // What the old one names is of interest until its routers are gone.
+            let names = watched(&self.running.routers).into_iter().chain(watched(&config.routers)).collect();
+            self.look_at(names).await;
+            self.carry_out(config);
+        }
+        let kind = EventKind::ConfigurationReloaded { by: by.to_owned(), changes: changes(plan) };
+        if self.events.try_send(Event { router: None, key: None, kind }).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Has the monitor watch these interfaces, and waits until each was looked at: what exists must not be
+    /// a fault for the first millisecond.
+    async fn look_at(&mut self, names: BTreeSet<InterfaceName>) {
+        let before = self.names.send_replace(names.clone());
+        self.looked_at.send_modify(|known| known.retain(|name| before.contains(name)));
+        let mut known = self.looked_at.subscribe();
+        // We hold the sender.
+        let _ = known.wait_for(|known| known.is_superset(&names)).await;
+    }
+
+    /// Nothing in here waits or fails: it is carried out as a whole.
+    fn carry_out(&mut self, config: Config) {
+        let node = node_name(&config);
+        self.node.send_replace(node.clone());
+        let arrangement = self.hooks.apply(&config, &node);
+        // The protocol thread has ended: so does the agent.
+        let _ = self.mail.send(Letter::Arrange(Box::new(arrangement)));
+        let _ = self.mail.send(Letter::Configure(config.routers.clone()));
+        let gone = |spec: &&crate::config::CheckSpec| !config.checks.iter().any(|new| new.name == spec.name);
+        for spec in self.running.checks.iter().filter(gone) {
+            let _ = self.mail.send(Letter::CheckGone(spec.name.clone()));
+        }
+        self.checks.apply(&config.checks);
+        // What only a restart changes is what it was, and is planned again.
+        let realtime = self.running.agent.realtime;
+        self.running = config;
+        self.running.agent.realtime = realtime;
+    }
+}
+
+/// The host name unless the configuration says otherwise.
+pub(super) fn node_name(config: &Config) -> String {
+    let host = || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    config.agent.node_name.clone().or_else(host).unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// Disks may hang: not on this thread.
+async fn read(file: &Path) -> io::Result<String> {
+    let path = file.to_owned();
+    let reading = tokio::task::spawn_blocking(move || std::fs::read_to_string(path));
+    match timeout(READING, reading).await {
+        Ok(Ok(text)) => text,
+        Ok(Err(ended)) => Err(io::Error::other(ended)),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {READING:?}"))),
+    }
+}
+
+/// Every interface that a router runs on or tracks.
+fn watched(routers: &[RouterSpec]) -> BTreeSet<InterfaceName> {
+    let tracked = routers.iter().flat_map(|router| &router.tracks).filter_map(|track| match track {
+        Track::Interface(name) => Some(*name),
+        Track::Check(_) | Track::WeightedCheck(..) => None,
+    });
+    routers.iter().map(|router| router.interface).chain(tracked).collect()
+}
+
+fn changes(plan: &Plan) -> usize {
+    let routers = plan.routers.iter().filter(|router| router.step != RouterStep::Unchanged).count();
+    let checks = plan.checks.iter().filter(|check| check.step != CheckStep::Unchanged).count();
+    routers + checks + plan.agent.len()
+}
