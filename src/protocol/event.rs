@@ -113,7 +113,7 @@ pub enum HandoverCause {
     Shutdown,
     /// A fault: the service here is bad, so it does not wait long.
     Fault,
-    /// The router left the configuration.
+    /// The router left the configuration, or what replaces it is another instance.
     Configuration,
 }
 

@@ -178,7 +178,7 @@ const fn handover_cause(cause: HandoverCause) -> &'static str {
         HandoverCause::Demote => "the operator demotes it (demote)",
         HandoverCause::Shutdown => "the agent ends (shutdown)",
         HandoverCause::Fault => "something it needs has failed (fault)",
-        HandoverCause::Configuration => "it left the configuration (configuration)",
+        HandoverCause::Configuration => "the configuration changed (configuration)",
     }
 }
 

@@ -44,6 +44,7 @@ fn an_unchanged_router_does_not_notice() {
     }
 }
 
+// RFC9568-6.1-9
 #[test]
 fn a_backup_that_is_retuned_keeps_its_timer_and_the_learned_interval() {
     let mut rig = Rig::new(spec());
@@ -55,6 +56,7 @@ fn a_backup_that_is_retuned_keeps_its_timer_and_the_learned_interval() {
     assert_eq!(rig.member(0).timers.active_adver_interval, interval(250));
 }
 
+// RFC9568-6.1-9
 #[test]
 fn addresses_of_an_active_change_without_a_transition() {
     let mut rig = Rig::active(spec());
