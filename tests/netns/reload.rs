@@ -2,6 +2,7 @@
 
 use super::support::capture::Capture;
 use super::support::lab::ip;
+use super::support::wait::stays;
 use super::support::{Config, Ctl, Daemon, Lab, Router, SOON, ms, wait_for};
 use super::{Pair, WEB, web};
 use nix::sys::signal::{Signal, kill};
@@ -199,9 +200,6 @@ fn a_router_that_is_removed_hands_over_and_comes_back_when_it_is_added() {
     prober.wait_answer_of(pair.fe1.node());
     pair.fe0.wait_state("db", "active");
     wait_for(SOON, "web is gone", || pair.fe0.states("web").is_empty() && !pair.lab.node("fe0").has(WEB));
-    // Nobody's business any more: what the administrator does with the address stays.
-    pair.lab.node("fe0").ns.ip("address add 192.0.2.50/32 dev lo");
-    pair.lab.node("fe0").ns.ip("address del 192.0.2.50/32 dev lo");
     let both = Config::of(&db).with(&web(200));
     assert_eq!(reloaded(&pair.fe0, &both), pairs(&[("db", "unchanged"), ("web", "add")]));
     prober.wait_answer_of(pair.fe0.node());
@@ -210,6 +208,22 @@ fn a_router_that_is_removed_hands_over_and_comes_back_when_it_is_added() {
     assert_eq!(report.lost, 0, "{report:?}");
     assert_eq!(report.sequence, ["fe0", "fe1", "fe0"]);
     assert!(pair.lab.node("fe0").has(WEB));
+}
+
+#[test]
+fn an_address_of_a_router_that_is_gone_is_the_administrators_again() {
+    let lab = Lab::new(&["fe0"]);
+    let db = Router::new("db").vrid(52).addresses(&["192.0.2.60/24"]);
+    let mut fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(100)).with(&db));
+    fe0.wait_state("db", "active");
+    assert_eq!(reloaded(&fe0, &Config::of(&web(100))), pairs(&[("db", "remove"), ("web", "unchanged")]));
+    let there = || lab.node("fe0").has("192.0.2.60");
+    wait_for(SOON, "db is gone", || fe0.states("db").is_empty() && !there());
+    // While it was configured, this would have been removed as a squatter.
+    lab.node("fe0").ns.ip("address add 192.0.2.60/24 dev eth0");
+    stays(ms(500), "the address is there", there);
+    assert!(fe0.terminate().success());
+    assert!(there(), "nor is it removed at the end");
 }
 
 #[test]
