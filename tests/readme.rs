@@ -141,7 +141,34 @@ fn every_command_in_the_documents_is_run_by_somebody() {
     for (line, why) in runner::EXCEPTIONS {
         assert!(all.iter().any(|command| command.line == line), "{line} ({why}) is not shown any more");
     }
+    for program in runner::LAB.iter().chain(&runner::PACKAGE) {
+        assert!(all.iter().any(|command| command.program() == *program), "{program} is not shown any more");
+    }
     assert!(all.len() > 40, "only {} commands are shown", all.len());
+}
+
+#[test]
+fn what_wants_systemd_is_shown_in_a_document_that_is_typed_there() {
+    let all = every_command();
+    let (there, elsewhere): (Vec<_>, Vec<_>) = all
+        .iter()
+        .filter(|command| runner::runner(command) == Some(runner::Runner::Package))
+        .partition(|command| runner::ON_SYSTEMD.contains(&command.document()));
+    assert!(!there.is_empty());
+    for command in elsewhere {
+        let same = there.iter().any(|typed| typed.line == command.line);
+        assert!(same, "{}: no document in {:?} has this line", command.place, runner::ON_SYSTEMD);
+    }
+}
+
+#[test]
+fn every_script_in_the_documents_is_one() {
+    let blocks = blocks_of("sh");
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let parsed = Command::new("sh").args(["-n", "-c", &block.text]).output().expect("a shell");
+        assert!(parsed.status.success(), "{}: {}", block.place, String::from_utf8_lossy(&parsed.stderr));
+    }
 }
 
 /// Targets of `[text](target)` that lie in this project.
@@ -153,14 +180,29 @@ fn links(text: &str) -> Vec<&str> {
     targets.filter(|target| !target.contains("://") && !target.starts_with('#')).collect()
 }
 
+/// What a heading is called in a link: small letters, no punctuation, hyphens for blanks.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
+fn has_anchor(text: &str, wanted: &str) -> bool {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| anchor(line.trim_start_matches('#').trim())).any(|anchor| anchor == wanted)
+}
+
 #[test]
 fn every_link_in_the_documents_leads_somewhere() {
     let mut dead = Vec::new();
     for document in documents() {
         let directory = Path::new(&document.path).parent().unwrap_or(Path::new(""));
         for link in links(&document.text) {
-            let target = link.split_once('#').map_or(link, |(file, _)| file);
-            if !root().join(directory).join(target).exists() {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = root().join(directory).join(file);
+            let found = target.exists()
+                && (heading.is_empty()
+                    || has_anchor(&fs::read_to_string(target).unwrap_or_default(), heading));
+            if !found {
                 dead.push(format!("{}: {link}", document.path));
             }
         }
@@ -182,6 +224,7 @@ fn blocks_commands_and_links_are_found_where_they_are() {
     assert_eq!(words(&demote.line), ["vrrpctl", "demote", "a", "--reason", "two words"]);
     assert_eq!((daemon.line.as_str(), daemon.machine), ("vrrpd", Machine::Frontend));
     assert_eq!(links("[a](b.md) [c](https://d) [e](f.md#g) [h](#i)"), ["b.md", "f.md#g"]);
+    assert!(has_anchor("a\n## What `x` is, and why\n", "what-x-is-and-why") && !has_anchor("what\n", "what"));
 }
 
 #[test]

@@ -20,29 +20,81 @@ mod lan;
 mod machine;
 
 use lan::Lan;
+use runner::Runner;
 use shown::{Lasting, Step};
 
+/// The documents that are typed here, each by a test below.
+const FOLLOWED: [&str; 6] = [
+    "README.md",
+    "docs/frontends.md",
+    "docs/getting-started.md",
+    "docs/man/src/vrrpctl.md",
+    "docs/operations.md",
+    "docs/troubleshooting.md",
+];
+
 /// Types what one document shows, from top to bottom: on bare machines if it has the reader configure them,
-/// otherwise beside the pair of config/.
-fn follow(path: &str) {
+/// otherwise beside the pair of config/. Returns what the commands that go on have printed.
+fn follow(path: &str) -> Vec<String> {
+    assert!(FOLLOWED.contains(&path));
     let document = shown::document(path);
     let configures =
         |step: &Step| matches!(step, Step::Write { path, .. } if path == "/etc/vrrpd/vrrpd.toml");
     let bare = shown::steps(&document).iter().any(configures);
     let mut lan = if bare { Lan::new() } else { Lan::with_the_pair() };
-    let lasting = lan.follow(&document);
-    for (command, mut process) in lasting {
+    let mut printed = Vec::new();
+    for (command, mut process) in lan.follow(&document) {
         assert_eq!(command.lasting, Lasting::UntilInterrupted);
         assert!(process.is_running(), "{}: ended by itself\n{}", command.place, process.log());
+        printed.push(process.log());
     }
+    printed
 }
 
 #[test]
+fn every_document_with_commands_for_the_lab_is_followed() {
+    let mut shown: Vec<String> = shown::every_command()
+        .iter()
+        .filter(|command| runner::runner(command) == Some(Runner::Lab))
+        .map(|command| command.document().to_owned())
+        .collect();
+    shown.sort();
+    shown.dedup();
+    assert_eq!(shown, FOLLOWED);
+}
+
+/// The client of the document sees what the document says it does: each move, and a loss only while nginx was dead.
+#[test]
 fn getting_started() {
-    follow("docs/getting-started.md");
+    let printed = follow("docs/getting-started.md");
+    let [client] = printed.as_slice() else { panic!("one client watches: {printed:?}") };
+    let mut seen: Vec<&str> = client.lines().filter(|line| !line.is_empty()).collect();
+    seen.dedup();
+    let story = ["fe0", "fe1", "fe0", "LOST", "fe1", "fe0", "fe1", "fe0"];
+    assert_eq!(seen, story, "{client}");
+}
+
+#[test]
+fn readme() {
+    follow("README.md");
+}
+
+#[test]
+fn frontends() {
+    follow("docs/frontends.md");
 }
 
 #[test]
 fn operations() {
     follow("docs/operations.md");
+}
+
+#[test]
+fn troubleshooting() {
+    follow("docs/troubleshooting.md");
+}
+
+#[test]
+fn manual() {
+    follow("docs/man/src/vrrpctl.md");
 }

@@ -17,12 +17,17 @@ pub(crate) enum Runner {
 }
 
 /// Programs that a namespace is enough for.
-const LAB: [&str; 12] = [
-    "vrrpctl", "vrrpd", "curl", "nginx", "haproxy", "tcpdump", "arping", "ss", "ip", "rm", "while", "setpriv",
+pub(crate) const LAB: [&str; 13] = [
+    "vrrpctl", "vrrpd", "curl", "nginx", "haproxy", "tcpdump", "arping", "ss", "ip", "nft", "rm", "while",
+    "setpriv",
 ];
 
 /// Programs that want systemd, or a package manager, or a machine to end.
-const PACKAGE: [&str; 5] = ["systemctl", "journalctl", "apt", "dpkg", "systemd-analyze"];
+pub(crate) const PACKAGE: [&str; 2] = ["systemctl", "apt"];
+
+/// The documents that are typed on machines with systemd, from top to bottom. What another one shows for such a
+/// machine is shown in one of these as well.
+pub(crate) const ON_SYSTEMD: [&str; 2] = ["docs/getting-started.md", "docs/operations.md"];
 
 /// What no test runs, and why. Every entry is shown somewhere.
 pub(crate) const EXCEPTIONS: [(&str, &str); 5] = [

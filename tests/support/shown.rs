@@ -94,6 +94,11 @@ impl Command {
         self.line.split_whitespace().next().unwrap_or_default()
     }
 
+    /// Where it is shown.
+    pub(crate) fn document(&self) -> &str {
+        self.place.rsplit_once(':').map_or(&*self.place, |(document, _)| document)
+    }
+
     fn read(place: String, line: &str) -> Option<Self> {
         let (prompt, rest) = line.split_once(' ')?;
         let machine = Machine::of_prompt(prompt)?;
