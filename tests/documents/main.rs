@@ -79,6 +79,25 @@ fn readme() {
     follow("README.md");
 }
 
+/// The pair of the README needs nothing but nginx as Debian installs it.
+#[test]
+fn the_pair_of_the_readme_serves_as_it_is() {
+    let blocks = shown::blocks(&shown::document("README.md"));
+    let fe0 = blocks.into_iter().find(|block| block.language == "toml").expect("a configuration").text;
+    let fe1 = fe0.replace("\"fe0\"", "\"fe1\"").replace("150", "?").replace("100", "150").replace('?', "100");
+    let mut lan = Lan::new();
+    for (frontend, config) in [(&mut lan.fe0, fe0), (&mut lan.fe1, fe1)] {
+        frontend.write("/etc/vrrpd/vrrpd.toml", &config);
+        frontend.systemctl("start", "nginx");
+        frontend.systemctl("start", "vrrpd");
+    }
+    lan.wait_settled();
+    for address in ["192.0.2.50", "192.0.2.51", "[2001:db8::50]", "[2001:db8::51]"] {
+        let page = lan.client.run(&format!("curl --silent --fail --max-time 2 http://{address}/"));
+        assert_eq!(page.code, 0, "{address}: {page:#?}");
+    }
+}
+
 #[test]
 fn frontends() {
     follow("docs/frontends.md");
