@@ -191,6 +191,10 @@ fn is_settled(all: &[Vec<Value>; 2], home: usize, router: &str) -> bool {
     let every = |at: usize, state: &str| of(at).count() == 2 && of(at).all(|one| one["state"] == state);
     let out =
         |at: usize| of(at).any(|one| !one["demoted"].is_null() || one["faults"] != Value::Array(vec![]));
+    let undecided = |at: usize| of(at).any(|one| one["faults"].to_string().contains("pending"));
+    if undecided(0) || undecided(1) {
+        return false;
+    }
     let away = 1 - home;
     let (here, there) = if out(home) { (away, home) } else { (home, away) };
     match (out(here), out(there)) {
