@@ -310,7 +310,9 @@ pub(super) fn optional_command(item: Item<'_>, problems: &mut Problems) -> Optio
 
 fn command_example(key: &str) -> String {
     match key {
-        "command" => "command = [\"/usr/bin/pgrep\", \"haproxy\"]".to_owned(),
+        "command" => {
+            "command = [\"/usr/bin/curl\", \"--fail\", \"--silent\", \"http://127.0.0.1/\"]".to_owned()
+        }
         hook => format!("{hook} = [\"/etc/vrrpd/notify\"]"),
     }
 }

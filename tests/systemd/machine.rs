@@ -4,7 +4,7 @@ use crate::root;
 use crate::support::process::{Process, finish};
 use crate::support::{Lab, Ns, Responder, ms, wait_for, wait_some};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -28,7 +28,12 @@ struct Power {
     /// Its init, as seen from here.
     leader: u32,
     responders: Vec<Responder>,
+    cgroups: Vec<PathBuf>,
 }
+
+/// Moves the shell into each directory before `--`, and becomes the rest.
+const ENTER_CGROUPS: &str =
+    r#"while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs" || exit; shift; done; shift; exec "$@""#;
 
 /// Whether a machine has its interface when it boots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +85,11 @@ impl Machine {
 
     /// Switches it on, and waits until systemd has started everything.
     pub(crate) fn boot(&mut self, lab: &Lab, cable: Cable) {
-        let mut command = Command::new("systemd-nspawn");
+        // Without a cgroup of its own each machine would have the same one for a unit of the same name, and
+        // stopping it here would be felt there.
+        let cgroups = cgroups(&self.name);
+        let mut command = Command::new("sh");
+        command.args(["-c", ENTER_CGROUPS, "sh"]).args(&cgroups).args(["--", "systemd-nspawn"]);
         command.arg("-D").arg(&self.root).args([
             "--boot",
             "--private-network",
@@ -94,7 +103,7 @@ impl Machine {
         let nspawn =
             Process::start(&self.switch, &self.base, &format!("{}-console", self.name), &mut command);
         let leader = wait_some(BOOT, format!("{} has an init", self.name), || init_of(nspawn.pid().as_raw()));
-        self.power = Some(Power { nspawn, leader, responders: Vec::new() });
+        self.power = Some(Power { nspawn, leader, responders: Vec::new(), cgroups });
         if cable == Cable::Plugged {
             self.plug_in(lab);
         }
@@ -196,6 +205,7 @@ impl Machine {
         // Its services answer to the end: they stop after vrrpd.
         let mut power = self.power.take().expect("it is on");
         power.nspawn.wait(BOOT);
+        power.cgroups.iter().for_each(|cgroup| remove_cgroup(cgroup));
     }
 
     fn power(&self) -> &Power {
@@ -219,9 +229,40 @@ impl Drop for Machine {
             let _gone = Command::new("kill").args(["-KILL", &power.leader.to_string()]).status();
             let mut nspawn = power.nspawn;
             nspawn.wait(ms(20_000));
+            power.cgroups.iter().for_each(|cgroup| remove_cgroup(cgroup));
         }
         let _lazily = Command::new("umount").arg("--lazy").arg(&self.root).status();
     }
+}
+
+/// A cgroup for a machine in each hierarchy that systemd uses, below our own.
+fn cgroups(machine: &str) -> Vec<PathBuf> {
+    let ours = fs::read_to_string("/proc/self/cgroup").expect("our cgroups");
+    let name = format!("vrrpd-test-{}-{machine}", std::process::id());
+    let directory = |line: &str| {
+        let (hierarchy, path) = line.split_once(':')?.1.split_once(':')?;
+        let unified = if Path::new("/sys/fs/cgroup/unified").exists() { "unified" } else { "" };
+        let mount = match hierarchy {
+            "" => unified,
+            "name=systemd" => "systemd",
+            _ => return None,
+        };
+        let base = Path::new("/sys/fs/cgroup").join(mount).join(path.trim_start_matches('/'));
+        Some(base.join(&name))
+    };
+    let cgroups: Vec<PathBuf> = ours.lines().filter_map(directory).collect();
+    assert!(!cgroups.is_empty(), "no cgroup for systemd in\n{ours}");
+    for cgroup in &cgroups {
+        fs::create_dir_all(cgroup).unwrap_or_else(|e| panic!("{}: {e}", cgroup.display()));
+    }
+    cgroups
+}
+
+/// A cgroup goes when everything in it is gone, innermost first.
+fn remove_cgroup(cgroup: &Path) {
+    let inner = fs::read_dir(cgroup).into_iter().flatten().flatten();
+    inner.filter(|entry| entry.path().is_dir()).for_each(|entry| remove_cgroup(&entry.path()));
+    let _best_effort = fs::remove_dir(cgroup);
 }
 
 /// The child of nspawn that became init.

@@ -24,6 +24,10 @@ fn the_package_installs_waits_for_a_configuration_and_leaves_what_it_should() {
     let journal = machine.must("journalctl --no-pager -u vrrpd").stdout;
     assert!(journal.contains(UNEDITED), "{journal}");
 
+    let changelog = machine.must("zcat /usr/share/doc/vrrpd/changelog.gz").stdout;
+    assert!(changelog.starts_with("vrrpd ("), "Debian's changelog:\n{changelog}");
+    machine.must("test -s /usr/share/doc/vrrpd/CHANGELOG.md || test -s /usr/share/doc/vrrpd/CHANGELOG.md.gz");
+
     // Files, and whose they are.
     for (path, mode) in [
         ("/usr/sbin/vrrpd", "755 root root"),
@@ -86,6 +90,9 @@ fn the_package_installs_waits_for_a_configuration_and_leaves_what_it_should() {
     for name in ["CapPrm", "CapEff", "CapAmb"] {
         assert!(capabilities.contains(&format!("{name}:\t0000000000000000")), "{capabilities}");
     }
+
+    // What the addresses need of the kernel could be set from inside the sandbox.
+    assert_eq!(machine.must("cat /proc/sys/net/ipv4/conf/eth0/promote_secondaries").stdout.trim(), "1");
 
     // Members of the group use vrrpctl, others do not.
     machine.must("useradd operator1 -G vrrpd && useradd stranger1");

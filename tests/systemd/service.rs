@@ -34,6 +34,7 @@ fn a_pair_lives_under_systemd_and_its_client_does_not_notice() {
         pair.wait_settled();
     });
 
+    a_reload(&mut pair);
     a_daemon_that_is_killed(&mut pair);
     a_daemon_that_hangs(&mut pair);
     a_service_that_fails_its_check(&mut pair);
@@ -43,6 +44,32 @@ fn a_pair_lives_under_systemd_and_its_client_does_not_notice() {
 fn start_to_ready(pair: &Pair) -> Duration {
     let micros = |property| -> u64 { pair.fe0.property(property).parse().expect("microseconds") };
     Duration::from_micros(micros("ActiveEnterTimestampMonotonic") - micros("ExecMainStartTimestampMonotonic"))
+}
+
+fn a_reload(pair: &mut Pair) {
+    let file = "/etc/vrrpd/vrrpd.toml";
+    let daemon = pair.fe0.daemon();
+    pair.unnoticed("systemctl reload: an address more", |pair| {
+        pair.fe0.must(&format!(
+            "cp {file} before.toml && sed -i 's|\"192.0.2.50/24\"|&, \"192.0.2.60/24\"|' {file}"
+        ));
+        pair.fe0.must("systemctl reload vrrpd");
+        wait_for(ms(20_000), "the address is there", || pair.fe0.holds("192.0.2.60"));
+    });
+    pair.unnoticed("systemctl reload of a wrong file", |pair| {
+        pair.fe0.must(&format!("sed -i 's/^vrid = 52/vrid = 520/' {file}"));
+        assert_ne!(pair.fe0.run("systemctl reload vrrpd").code, 0);
+        assert_eq!(pair.fe0.run("systemctl is-active vrrpd").stdout.trim(), "active");
+        let journal = pair.fe0.must("journalctl --no-pager -u vrrpd").stdout;
+        assert!(journal.contains("`vrid` is a number from 1 to 255"), "{journal}");
+        assert!(pair.fe0.holds("192.0.2.60"), "nothing is changed");
+    });
+    pair.unnoticed("systemctl reload: back", |pair| {
+        pair.fe0.must(&format!("cp before.toml {file} && systemctl reload vrrpd"));
+        wait_for(ms(20_000), "the address is gone", || !pair.fe0.holds("192.0.2.60"));
+        pair.wait_settled();
+    });
+    assert_eq!(pair.fe0.daemon(), daemon, "a reload starts nothing anew");
 }
 
 fn a_daemon_that_is_killed(pair: &mut Pair) {

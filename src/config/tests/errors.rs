@@ -149,12 +149,12 @@ fn each_bad_check_is_refused() {
     let command = "command = [\"/bin/true\"]";
     for (keys, at, message, help) in [
         ("command = \"/bin/true -x\"", "\"/bin/true -x\"", "is a list", "[\"/bin/true\", \"-x\"]"),
-        ("command = \"/bin/a | /bin/b\"", "\"/bin/a | /bin/b\"", "is a list", "pgrep"),
-        ("command = []", "[]", "is a list", "pgrep"),
+        ("command = \"/bin/a | /bin/b\"", "\"/bin/a | /bin/b\"", "is a list", "curl"),
+        ("command = []", "[]", "is a list", "curl"),
         ("command = [\"true\"]", "[\"true\"]", "not the absolute path", "no PATH"),
         ("command = [\"/bin/\"]", "[\"/bin/\"]", "not the absolute path", "no PATH"),
-        ("command = [\"/bin/true\", 3]", "3", "a list of texts", "pgrep"),
-        ("command = [\"/bin/true\", \"\\u0000\"]", "\"\\u0000\"", "a list of texts", "pgrep"),
+        ("command = [\"/bin/true\", 3]", "3", "a list of texts", "curl"),
+        ("command = [\"/bin/true\", \"\\u0000\"]", "\"\\u0000\"", "a list of texts", "curl"),
         ("", "[[check]]", "`command` is missing", "add command ="),
     ] {
         one(&check(keys), at, message, help);
