@@ -6,7 +6,7 @@
 //! demote` said, *announced after* how long after its first advertisement the taker announced the address. The service itself goes on answering on both nodes, also while its check "fails": what is lost is
 //! lost to the move of the address, and how long a check takes to notice does not count.
 //!
-//! Pairs are measured `--jobs N` at a time, each on a LAN of its own, since most of a run is waiting; no two
+//! FRR waits for link events, which other pairs delay: `--jobs 1 FRR`. The others are measured `--jobs N` at a time, each on a LAN of its own, since most of a run is waiting; no two
 //! leave at the same time.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a bench a panic is the report")]
 

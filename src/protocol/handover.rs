@@ -29,34 +29,41 @@ pub(super) enum Say {
 }
 
 /// VRRPv3. Three short advertisements survive the loss of two; the second resignation comes when
-/// every Backup that heard the first has fired, and the second round when all of the first was lost.
-/// A Backup that learned nothing (another version, another priority order) takes over within its
-/// own Skew_Time after the last resignation.
-const SCRIPT: [(u64, Say); 10] = [
+/// every Backup that heard the first has fired. A Backup that learned nothing (another version, another
+/// priority order) takes over within its own Skew_Time after the last resignation.
+///
+/// The second round is for when all of the first was lost. It makes a taker step back that was not
+/// heard yet, so it leaves time to those who are Active long before they speak: FRR waits for its
+/// interface to come up, for which the kernel takes up to a second.
+const SCRIPT: [(u64, Say); 11] = [
     (0, Say::Shorten),
     (2, Say::Shorten),
     (4, Say::Shorten),
     (6, Say::Resign),
     (36, Say::Resign),
     (96, Say::Resign),
-    (256, Say::Shorten),
-    (258, Say::Shorten),
-    (260, Say::Shorten),
-    (262, Say::Resign),
+    (256, Say::Resign),
+    (1250, Say::Shorten),
+    (1252, Say::Shorten),
+    (1254, Say::Shorten),
+    (1256, Say::Resign),
 ];
 
 /// When the first resignation is sent.
 const FIRST_RESIGNATION: Duration = Duration::from_millis(6);
-/// When the script is over.
-const LAST_WORD: Duration = Duration::from_millis(262);
+/// When the first round is over.
+const LAST_OF_FIRST_ROUND: Duration = Duration::from_millis(256);
+/// When the second round begins, and when it is over.
+const SECOND_ROUND: Duration = Duration::from_millis(1250);
+const LAST_WORD: Duration = Duration::from_millis(1256);
 /// An Active is asked whether it is there, and has this long to answer. Nothing is lost meanwhile: the
 /// addresses stay.
 pub(super) const ENQUIRY: Duration = Duration::from_millis(30);
 /// On top of the longest Skew_Time: scheduling and the way there and back.
 const MARGIN: Duration = Duration::from_millis(100);
 /// The addresses stay this much longer: some speak before they hold the addresses (keepalived by 1 to
-/// 6 ms), and hosts turn to the taker only when its announcement has arrived.
-pub(super) const LINGER: Duration = Duration::from_millis(20);
+/// 10 ms, on a busy machine by 23), and hosts turn to the taker only when its announcement has arrived.
+pub(super) const LINGER: Duration = Duration::from_millis(50);
 /// A fault waits for the short Skew_Time (under 10 ms) and the way there and back, not more.
 const FAULT_PATIENCE: Duration = Duration::from_millis(30);
 /// A stop must end, whatever the interval.
@@ -254,7 +261,11 @@ pub(super) enum Then {
 
 impl Handover {
     pub(super) fn new(now: MonoTime, cause: HandoverCause, interval: AdverInterval) -> Self {
-        let skew = LAST_WORD + interval.period() + MARGIN;
+        let mut skew = LAST_OF_FIRST_ROUND + interval.period() + MARGIN;
+        if skew > SECOND_ROUND {
+            // What is begun is brought to an end.
+            skew = skew.max(LAST_WORD + MARGIN);
+        }
         let (patience, then) = match cause {
             HandoverCause::Demote => (skew, Then::Stay),
             HandoverCause::Shutdown | HandoverCause::Configuration => (skew.min(STOP_PATIENCE), Then::LetGo),

@@ -13,7 +13,7 @@ use vrrpd::sim::script::{Act, Carrier, Leftovers};
 fn a_failing_check_hands_over_without_a_gap_and_a_passing_one_returns() {
     let mut lab = Lab::settled(BOTH, vec![watching(node(200), Track::Check), node(100)]);
     lab.act(Act::Check(Port(0), Health::Failing));
-    lab.run(ms(40));
+    lab.run(ms(100));
     assert_eq!((lab.actives(), lab.holders()), (vec![1], vec![1]));
     assert!(matches!(lab.router(0).faults[..], [Fault::Check(_)]));
     lab.act(Act::Check(Port(0), Health::Passing));

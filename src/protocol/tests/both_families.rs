@@ -22,6 +22,31 @@ fn both_become_active_at_the_same_instant() {
     }
 }
 
+/// What one family says makes a leaver drop the addresses of both.
+#[test]
+fn the_first_word_waits_for_the_addresses_of_both_families() {
+    let mut rig = Rig::new(both());
+    rig.kernel = Kernel::Silent;
+    rig.run(Duration::from_secs(3));
+    for from in ["192.0.2.1", "fe80::1"] {
+        rig.hear(advert(from, 0));
+    }
+    rig.until_state(StateName::Active);
+    let owned = |rig: &Rig| -> Vec<Owned> {
+        let own = |effect: &Effect| match effect {
+            Effect::Own { key, epoch } => Some(Owned { key: *key, epoch: *epoch, outcome: Ok(()) }),
+            _ => None,
+        };
+        rig.out.iter().filter_map(own).collect()
+    };
+    let [first, second] = owned(&rig).try_into().unwrap();
+    assert_eq!(rig.said(), ["own", "own"]);
+    rig.feed(Input::Owned(first));
+    assert_eq!(rig.said(), [""; 0]);
+    rig.feed(Input::Owned(second));
+    assert_eq!(rig.spoken(), ["say 100/100cs", "say 100/100cs"]);
+}
+
 #[test]
 fn while_one_family_is_obeyed_neither_claims() {
     let mut rig = Rig::new(both());
@@ -80,7 +105,7 @@ fn a_hand_over_ends_when_both_are_taken() {
     assert_eq!(states(&rig), [StateName::Active; 2], "IPv6 has no taker yet");
     rig.run(ms(1));
     rig.hear(advert("fe80::1", 50));
-    rig.run(ms(20));
+    rig.run(ms(50));
     assert_eq!(states(&rig), [StateName::Initialize; 2]);
     assert!(matches!(
         rig.outcomes()[..],

@@ -10,7 +10,7 @@ fn handed_over(last_resort: LastResort) -> Rig {
     rig.demote_as(Force::No, last_resort);
     rig.run(ms(12));
     rig.hear(advert(TAKER, 50));
-    rig.run(ms(20));
+    rig.run(ms(50));
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::HandedOver { .. }]));
     rig
 }
