@@ -203,7 +203,7 @@ fn demote_and_promote_speak_in_sentences() {
     let daemon = Running::start();
     let output = run(&daemon.socket, &["demote", "moodle-b", "--reason", "kernel update"]);
     assert_eq!(code(&output), 0, "{output:?}");
-    assert!(stdout(&output).starts_with("moodle-b: this node was not serving it"), "{output:?}");
+    assert!(stdout(&output).starts_with("moodle-b: was not Active here"), "{output:?}");
     assert_eq!(daemon.demotions.lock().unwrap()[0].reason, "kernel update");
     let output = run(&daemon.socket, &["promote", "moodle-b"]);
     assert_eq!((code(&output), &*stdout(&output)), (0, "moodle-b: takes part again.\n"));
@@ -216,7 +216,7 @@ fn a_demotion_without_a_taker_is_code_4_unless_forced() {
     assert_eq!(code(&output), 4);
     assert_eq!(
         stdout(&output),
-        "moodle-a: 192.0.2.11 and fe80::11 took over after 18 ms; this node holds nothing of it any more.\n\
+        "moodle-a: 192.0.2.11 and fe80::11 took over after 18 ms; nothing of it is left here.\n\
          lonely: nobody took over within 1.6 s; this node stays active. Use --force to release it anyway.\n"
     );
     let daemon = Running::start();

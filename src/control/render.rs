@@ -79,13 +79,13 @@ fn demoted(families: &[DemoteResultDoc], demotion: &DemotedDoc) -> String {
             let takers = takers(families);
             let slowest = families.iter().filter_map(|f| f.handover_ms).fold(0.0, f64::max);
             let after = span(millis(slowest));
-            format!("{takers} took over after {after}; this node holds nothing of it any more{until}.")
+            format!("{takers} took over after {after}; nothing of it is left here{until}.")
         }
         "was_backup" if demotion.last_resort => {
-            format!("this node was not serving it, and will do so as the last resort only, {end}.")
+            format!("was not Active here; serves as the last resort only, {end}.")
         }
         "was_backup" => {
-            format!("this node was not serving it, and takes no part in it {end}.")
+            format!("was not Active here; takes no part {end}.")
         }
         "already_demoted" => match &first.replaced {
             Some(before) => format!("was demoted already; {}.", changes(before, demotion)),
