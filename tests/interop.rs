@@ -228,6 +228,35 @@ fn a_demotion_hands_over_to_frr_without_a_lost_request() {
     }
 }
 
+/// Both want the other checksum by default, and the clean-up does not know them.
+#[test]
+fn what_a_killed_daemon_left_is_handed_over_to_a_peer_of_either_kind_without_a_lost_request() {
+    for kind in [Kind::Keepalived, Kind::Frr] {
+        let lab = Lab::new(&["us", "peer", "client"]);
+        let vip = service(VIP4);
+        let _services = ["us", "peer"].map(|name| Responder::start(lab.node(name), &vip));
+        let _peer = kind.start(&lab, &PeerRouter::new(100, 1000, VIP4));
+        lab.capture().wait_advert(SOON, "peer", ms(0), |_| true);
+        let mut us = Daemon::start(lab.node("us"), &Config::of(&ours(200, "1s", VIP4)));
+        us.wait_state("web", "active");
+        wait_alone(&lab, "us", "peer");
+        let prober = Prober::start(lab.node("client"), &vip, 1000);
+        prober.wait_answer_of(lab.node("us"));
+        let killed = lab.capture().now();
+        us.kill();
+        let (code, out, err, took) = us.clean_up();
+        assert_eq!(code, 0, "{kind:?} {out}{err}");
+        let first = lab.capture().wait_advert(SOON, "peer", killed, |advert| advert.priority == 100);
+        prober.wait_answer_of(lab.node("peer"));
+        prober.wait_some_answers();
+        let report = prober.finish();
+        eprintln!("{kind:?}: took over {:?} after the kill, {took:?}, {out}", first.at - killed);
+        assert!(first.at - killed < Duration::from_secs(2), "{kind:?}: sooner than by its own timer");
+        assert_eq!(report.lost, 0, "{kind:?} {report:?}");
+        assert!(!lab.node("us").has(&vip));
+    }
+}
+
 fn family(addresses: &[&str]) -> &'static str {
     if addresses[0].contains(':') { "ipv6" } else { "ipv4" }
 }

@@ -49,6 +49,23 @@ const SCRIPT: [(u64, Say); 11] = [
     (1256, Say::Resign),
 ];
 
+/// For those of whom nothing is known, since whoever knew them died. Of the second round the checksum is the
+/// other one ([`Leaving::flavour`]): it is for those who understood nothing of the first, and who
+/// understood takes no notice of it or has been heard.
+const INHERITED: [(u64, Say); 11] = [
+    (0, Say::Shorten),
+    (2, Say::Shorten),
+    (4, Say::Shorten),
+    (6, Say::Resign),
+    (36, Say::Resign),
+    (66, Say::Shorten),
+    (68, Say::Shorten),
+    (70, Say::Shorten),
+    (72, Say::Resign),
+    (102, Say::Resign),
+    (256, Say::Resign),
+];
+
 /// When the first resignation is sent.
 const FIRST_RESIGNATION: Duration = Duration::from_millis(6);
 /// When the first round is over.
@@ -142,6 +159,13 @@ impl Leaving {
         Self { probe_at: Some(now), service: Service::Inherited, ..Self::new(now + ENQUIRY) }
     }
 
+    const fn script(&self) -> &'static [(u64, Say)] {
+        match self.service {
+            Service::Ours => &SCRIPT,
+            Service::Inherited => &INHERITED,
+        }
+    }
+
     /// What is due at `now`, one line at a time.
     pub(super) fn say(&mut self, now: MonoTime) -> Option<Say> {
         if matches!(self.heard, Heard::Taker(_)) {
@@ -152,7 +176,7 @@ impl Leaving {
             self.resigned = Resigned::Yes;
             return Some(Say::Resign);
         }
-        let (at, say) = *SCRIPT.get(self.spoken)?;
+        let (at, say) = *self.script().get(self.spoken)?;
         if self.began + Duration::from_millis(at) > now {
             return None;
         }
@@ -172,7 +196,7 @@ impl Leaving {
         if matches!(self.heard, Heard::Taker(_)) {
             return None;
         }
-        let line = SCRIPT.get(self.spoken).map(|(at, _)| self.began + Duration::from_millis(*at));
+        let line = self.script().get(self.spoken).map(|(at, _)| self.began + Duration::from_millis(*at));
         line.into_iter().chain(self.probe_at).min()
     }
 
@@ -192,7 +216,7 @@ impl Leaving {
     /// Whether it has shortened again after a resignation: somebody who took over meanwhile, and was
     /// not heard, yields to that.
     pub(super) fn has_repeated(&self) -> bool {
-        let said = SCRIPT.get(..self.spoken).unwrap_or_default();
+        let said = self.script().get(..self.spoken).unwrap_or_default();
         said.iter().map(|(_, say)| *say).skip_while(|say| *say == Say::Shorten).any(|say| say == Say::Shorten)
     }
 

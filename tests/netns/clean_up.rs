@@ -209,6 +209,8 @@ fn the_second_round_has_the_other_checksum() {
         lab.capture().adverts_of("fe0", before).into_iter().map(|a| (a.priority, a.checksum)).collect();
     let (first, second) = (Checksum::Message, Checksum::PseudoHeader);
     let round = |checksum| [(100, checksum), (100, checksum), (100, checksum), (0, checksum)];
-    let expected = [&[(0, first)][..], &round(first), &[(0, first), (0, first)], &round(second)].concat();
+    let expected =
+        [&[(0, first)][..], &round(first), &[(0, first)], &round(second), &[(0, second), (0, second)]]
+            .concat();
     assert_eq!(said, expected);
 }
