@@ -214,7 +214,8 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
     notifier.stopping(HANDOVER_LIMIT + KEEPER_LIMIT + HOOKS_LIMIT + SCRIBE_LIMIT);
     // The rest is the order of the end: say so, hand over, and then let the keeper remove what is left.
     let _ = end_reloads.send(());
-    if outcome.is_ok() && mail.send(Letter::Shutdown).is_ok() {
+    // Whatever ended us: as long as the protocol thread lives, somebody else can take over first.
+    if mail.send(Letter::Shutdown).is_ok() {
         let farewell = timeout(HANDOVER_LIMIT, stopped);
         tokio::pin!(farewell);
         loop {
