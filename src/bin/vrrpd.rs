@@ -81,7 +81,7 @@ fn load(file: &Path) -> Result<Resolved, ExitCode> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| {
         eprintln!("vrrpd: cannot read the configuration {name}: {error}");
-        eprintln!("Write one (docs/configuration.md), or name another with --config FILE.");
+        eprintln!("Write one (man vrrpd.toml), or name another with --config FILE.");
         ExitCode::from(USAGE)
     })?;
     let style = if std::io::stderr().is_terminal() { Style::Colour } else { Style::Plain };

@@ -23,10 +23,12 @@ fn read(path: &str) -> String {
 fn assert_current(path: &str, generated: &str) {
     let full = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let committed = std::fs::read_to_string(&full).unwrap_or_default();
-    // Not if it is current: another test may be reading it.
     if committed != generated && std::env::var_os("VRRPD_UPDATE_DOCS").is_some() {
         std::fs::create_dir_all(full.parent().expect("a file has a directory")).expect("a directory");
-        std::fs::write(&full, generated).unwrap_or_else(|error| panic!("{path}: {error}"));
+        // In one step: another test may be reading it.
+        let draft = full.with_extension("draft");
+        std::fs::write(&draft, generated).unwrap_or_else(|error| panic!("{path}: {error}"));
+        std::fs::rename(&draft, &full).unwrap_or_else(|error| panic!("{path}: {error}"));
         return;
     }
     assert!(

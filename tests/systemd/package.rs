@@ -26,7 +26,11 @@ fn the_package_installs_waits_for_a_configuration_and_leaves_what_it_should() {
 
     let changelog = machine.must("zcat /usr/share/doc/vrrpd/changelog.gz").stdout;
     assert!(changelog.starts_with("vrrpd ("), "Debian's changelog:\n{changelog}");
-    machine.must("test -s /usr/share/doc/vrrpd/CHANGELOG.md || test -s /usr/share/doc/vrrpd/CHANGELOG.md.gz");
+    let readme = machine.must("cat /usr/share/doc/vrrpd/README.md").stdout;
+    assert!(readme.starts_with("# vrrpd"), "{readme}");
+    for document in ["CHANGELOG.md", "SECURITY.md", "docs/operations.md", "docs/adr/README.md"] {
+        machine.must(&format!("test -s /usr/share/doc/vrrpd/{document}"));
+    }
 
     // Files, and whose they are.
     for (path, mode) in [
