@@ -214,30 +214,30 @@ fn modules_open_with_their_contract(file: &SourceFile) -> Vec<String> {
         .collect()
 }
 
-/// Directories of a root that say nothing about one machine.
-const ORDINARY_ROOTS: [&str; 14] =
-    ["bin", "dev", "etc", "home", "lib", "mnt", "opt", "proc", "root", "run", "srv", "tmp", "usr", "var"];
-
-/// Text that only this machine can have: where the checkout lies.
-fn machine_paths() -> Vec<String> {
-    let checkout = env!("CARGO_MANIFEST_DIR");
-    let first = checkout.split('/').nth(1).unwrap_or_default();
-    let mut paths = vec![checkout.to_owned()];
-    if !first.is_empty() && !ORDINARY_ROOTS.contains(&first) {
-        paths.push(format!("/{first}/"));
-    }
-    paths
+/// Whether `line` names the directory `checkout`, or something in it.
+///
+/// What the rule forbids must not depend on where the next clone lies: a path is looked for as a whole,
+/// and one directly below the root, like `/src`, is too ordinary a word to be looked for at all.
+fn names_directory(line: &str, checkout: &str) -> bool {
+    let of_a_name = |c: char| c.is_alphanumeric() || "_-".contains(c);
+    checkout.matches('/').count() > 1
+        && line.match_indices(checkout).any(|(at, _)| {
+            let before = line[..at].chars().next_back();
+            let after = line[at + checkout.len()..].chars().next();
+            !before.is_some_and(of_a_name) && !after.is_some_and(of_a_name)
+        })
 }
 
 fn no_file_names_this_machine(file: &SourceFile) -> Vec<String> {
-    let machine = machine_paths();
+    let checkout = env!("CARGO_MANIFEST_DIR");
     let complain = |(at, line): (usize, &str)| {
-        let bad = machine.iter().find(|path| line.contains(path.as_str()))?;
-        Some(format!(
-            "{}:{}: names {bad}, a path of the machine it was written on. Write it relative to the checkout.",
-            file.path,
-            at + 1
-        ))
+        names_directory(line, checkout).then(|| {
+            format!(
+                "{}:{}: names {checkout}, a path of the machine it was written on. Write it relative to the checkout.",
+                file.path,
+                at + 1
+            )
+        })
     };
     file.text.lines().enumerate().filter_map(complain).collect()
 }
@@ -336,7 +336,13 @@ fn the_rules_see_what_they_forbid() {
         "time::sleep(t).await;\n#[cfg(test)]\nmod tests;\n",
     );
     shows(modules_open_with_their_contract, "src/wire/x.rs", "use std::fmt;", "//! Bytes.\n");
-    shows(no_file_names_this_machine, "docs/x.md", env!("CARGO_MANIFEST_DIR"), "/etc/vrrpd/vrrpd.toml");
+    for line in ["/home/a/vrrpd", "see /home/a/vrrpd/src", "(/home/a/vrrpd)"] {
+        assert!(names_directory(line, "/home/a/vrrpd"), "{line}");
+    }
+    for line in ["/home/a/vrrpd-2/src", "x/home/a/vrrpd/src", "/home/a", "/etc/vrrpd/vrrpd.toml"] {
+        assert!(!names_directory(line, "/home/a/vrrpd"), "{line}");
+    }
+    assert!(!names_directory("/src/lib.rs", "/src"));
 
     let named = |path: &str| SourceFile { path: path.to_owned(), text: String::new() };
     assert_ne!(names_say_what_a_file_owns(&named("src/wire/utils.rs")), Vec::<String>::new());
