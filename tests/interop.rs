@@ -228,6 +228,26 @@ fn a_demotion_hands_over_to_frr_without_a_lost_request() {
     }
 }
 
+/// A frontend with keepalived or FRR comes back from maintenance: keepalived speaks before it holds the address.
+#[test]
+fn a_peer_that_preempts_us_costs_no_request() {
+    each(|kind, addresses| {
+        let lab = Lab::new(&["us", "peer", "client"]);
+        let vip = service(addresses);
+        let _services = ["us", "peer"].map(|name| Responder::start(lab.node(name), &vip));
+        let us = Daemon::start(lab.node("us"), &Config::of(&ours(100, "1s", addresses)));
+        us.wait_state("web", "active");
+        let prober = Prober::start(lab.node("client"), &vip, 1000);
+        prober.wait_answer_of(lab.node("us"));
+        let _peer = kind.start(&lab, &PeerRouter::new(200, 1000, addresses));
+        prober.wait_answer_of(lab.node("peer"));
+        prober.wait_some_answers();
+        wait_alone(&lab, "peer", "us");
+        let report = prober.finish();
+        assert_eq!(report.lost, 0, "{kind:?} {report:?}");
+    });
+}
+
 /// Both want the other checksum by default, and the clean-up does not know them.
 #[test]
 fn what_a_killed_daemon_left_is_handed_over_to_a_peer_of_either_kind_without_a_lost_request() {

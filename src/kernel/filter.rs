@@ -6,6 +6,9 @@
 //! looks at nothing else: a wrong TTL, version, type, length or checksum must reach the counters
 //! (RFC 8347), and so must a VRID that is not configured here (`vrid-errors`).
 //!
+//! The sockets that hear where others announce addresses ([`super::sighting`]) have nothing to count: their
+//! programs pass what announces an address, and nothing else.
+//!
 //! Not here, because a raw socket makes it superfluous: the protocol (the socket only gets 112), and
 //! fragments (the kernel delivers whole datagrams only; those it put together from fragments are
 //! recognised when they are received).
@@ -23,15 +26,27 @@ pub struct Instruction {
 
 /// Load the 32-bit word at an offset.
 const LOAD_WORD: u16 = 0x20;
+/// Load the 16-bit word at an offset.
+const LOAD_HALF: u16 = 0x28;
 /// Load the octet at an offset.
 const LOAD_OCTET: u16 = 0x30;
+/// Keep the loaded value for [`JUMP_EQUAL_KEPT`].
+const KEEP: u16 = 0x07;
 /// Compare the loaded value with the operand and jump.
 const JUMP_EQUAL: u16 = 0x15;
+/// Compare the loaded value with the one that was kept and jump.
+const JUMP_EQUAL_KEPT: u16 = 0x1d;
+/// Jump if the loaded value has any bit of the operand.
+const JUMP_ANY_BIT: u16 = 0x45;
 /// Accept as many octets as the operand says; 0 drops the packet.
 const RETURN: u16 = 0x06;
 /// Offsets from here count from the network header, wherever the packet's data starts (the kernel's
 /// `SKF_NET_OFF`, -0x100000).
 const NETWORK: u32 = 0xfff0_0000;
+/// Who sent the packet to whom (the kernel's `SKF_AD_OFF` + `SKF_AD_PKTTYPE`).
+const PACKET_TYPE: u32 = 0xffff_f004;
+/// We sent it (the kernel's `PACKET_OUTGOING`).
+const OUTGOING: u32 = 4;
 /// All of the packet.
 const WHOLE: u32 = 0xffff_ffff;
 
@@ -61,6 +76,38 @@ pub const IPV6_GROUP: [Instruction; 12] = [
     equal(0, 0, 3),
     load(LOAD_WORD, NETWORK + 36),
     equal(0x12, 0, 1),
+    ret(WHOLE),
+    ret(0),
+];
+
+/// Gratuitous ARP, request or reply, that we did not send: the sender's address is the target's.
+///
+/// The packet's data starts at the ARP header, as in every packet socket of type `SOCK_DGRAM`.
+pub const GRATUITOUS_ARP: [Instruction; 12] = [
+    load(LOAD_WORD, PACKET_TYPE),
+    equal(OUTGOING, 9, 0),
+    load(LOAD_WORD, 0), // hardware Ethernet, protocol IPv4
+    equal(0x0001_0800, 0, 7),
+    load(LOAD_HALF, 4), // lengths of their addresses
+    equal(0x0604, 0, 5),
+    load(LOAD_WORD, 14), // sender's protocol address
+    Instruction { code: KEEP, if_true: 0, if_false: 0, operand: 0 },
+    load(LOAD_WORD, 24), // target's protocol address
+    Instruction { code: JUMP_EQUAL_KEPT, if_true: 0, if_false: 1, operand: 0 },
+    ret(WHOLE),
+    ret(0),
+];
+
+/// Unsolicited Neighbor Advertisements from the same link (RFC 4861 §7.1.2).
+///
+/// The packet's data starts behind the IPv6 header, as in every raw socket.
+pub const UNSOLICITED_ADVERTISEMENT: [Instruction; 8] = [
+    load(LOAD_OCTET, 0), // type
+    equal(136, 0, 5),
+    load(LOAD_OCTET, NETWORK + 7), // hop limit
+    equal(255, 0, 3),
+    load(LOAD_OCTET, 4),                                                        // flags
+    Instruction { code: JUMP_ANY_BIT, if_true: 1, if_false: 0, operand: 0x40 }, // Solicited
     ret(WHOLE),
     ret(0),
 ];

@@ -31,12 +31,22 @@ pub(super) fn set_int_option(
 /// The link-layer address that stands for an interface and protocol 0: a packet socket bound to it
 /// transmits and never receives (packet(7)).
 pub(super) fn transmit_only_address(index: u32) -> io::Result<SockAddr> {
+    link_address(index, 0)
+}
+
+/// The link-layer address that stands for all ARP packets of an interface.
+pub(super) fn arp_address(index: u32) -> io::Result<SockAddr> {
+    link_address(index, libc::ETH_P_ARP)
+}
+
+fn link_address(index: u32, protocol: libc::c_int) -> io::Result<SockAddr> {
     #[allow(clippy::cast_possible_truncation)] // twenty
     const LENGTH: socket2::socklen_t = size_of::<libc::sockaddr_ll>() as socket2::socklen_t;
     let mut storage = SockAddrStorage::zeroed();
     // SAFETY: sockaddr_ll is one of the platform's sockaddr types, and all zeros is valid for it.
     let address = unsafe { storage.view_as::<libc::sockaddr_ll>() };
     address.sll_family = libc::sa_family_t::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
+    address.sll_protocol = u16::try_from(protocol).map_err(io::Error::other)?.to_be();
     address.sll_ifindex = libc::c_int::try_from(index).map_err(io::Error::other)?;
     // SAFETY: the storage holds a complete sockaddr_ll of the family it names, and LENGTH is its size.
     Ok(unsafe { SockAddr::new(storage, LENGTH) })

@@ -10,6 +10,7 @@
 mod receive;
 mod transmit;
 
+pub(super) use receive::grow_buffer;
 pub use receive::{ReceiveSocket, Received, Remaining};
 pub use transmit::TransmitSocket;
 

@@ -2,13 +2,16 @@
 //!
 //! Decides only when; `kernel` builds the frames.
 
+use super::effect::{Effect, Effects};
 use super::spec::AnnounceSpec;
+use super::virtual_router::{Active, Policy, State, Tenure, VirtualRouter};
 use crate::types::MonoTime;
 use std::time::Duration;
 
 /// Evidence of a rival re-announces at most this often.
 const CONTESTED_GAP: Duration = Duration::from_millis(250);
-/// And once more this much later: the rival's own announcements may still be on their way.
+/// And again this much later: the rival's own announcements may still be on their way.
+const CONTESTED_SOON: Duration = Duration::from_millis(30);
 const CONTESTED_AGAIN: Duration = Duration::from_secs(1);
 
 /// Rounds of a burst are spread: those that leave together are lost together, and a host that asked
@@ -27,6 +30,8 @@ pub(super) struct Schedule {
     refresh_at: Option<MonoTime>,
     /// A rival was heard: hosts may believe it.
     contested_at: Option<MonoTime>,
+    /// And once more then.
+    contested_again: Option<MonoTime>,
     last: MonoTime,
     burst: Option<Burst>,
 }
@@ -59,7 +64,10 @@ impl Schedule {
         let after = |period: Duration| (!period.is_zero()).then(|| now + period);
         let refresh_at = after(spec.refresh).map(|at| at + spec.delay);
         let burst = Some(Burst { began: now, sent: 1 });
-        (Self { second_at: after(spec.delay), refresh_at, contested_at: None, last: now, burst }, 1)
+        let second_at = after(spec.delay);
+        let begun =
+            Self { second_at, refresh_at, contested_at: None, contested_again: None, last: now, burst };
+        (begun, 1)
     }
 
     /// Rounds due at `now`.
@@ -82,7 +90,7 @@ impl Schedule {
             }
         }
         if self.contested_at.is_some_and(|at| at <= now) {
-            self.contested_at = None;
+            self.contested_at = self.contested_again.take();
             self.last = now;
             return Some(1);
         }
@@ -95,13 +103,14 @@ impl Schedule {
     }
 
     /// A rival was heard, so hosts may believe it: a round now, or as soon as the limited rate
-    /// allows, and another later.
+    /// allows, and others later.
     pub(super) fn contested(&mut self, now: MonoTime) -> Option<u8> {
         if now.since(self.last) < CONTESTED_GAP {
             self.contested_at.get_or_insert(self.last + CONTESTED_GAP);
             return None;
         }
-        self.contested_at = Some(now + CONTESTED_AGAIN);
+        self.contested_at = Some(now + CONTESTED_SOON);
+        self.contested_again = Some(now + CONTESTED_AGAIN);
         self.last = now;
         Some(1)
     }
@@ -109,6 +118,47 @@ impl Schedule {
     pub(super) fn next(&self, spec: AnnounceSpec) -> Option<MonoTime> {
         let round = self.burst.and_then(|burst| burst.next(spec));
         self.second_at.into_iter().chain(round).chain(self.refresh_at).chain(self.contested_at).min()
+    }
+}
+
+impl VirtualRouter {
+    // RFC9568-6.4.1-2, RFC9568-6.4.1-3, RFC9568-8.1.2-3, RFC9568-8.2.2-2
+    pub(super) fn begin_announcing(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+        let State::Active(active) = &mut self.state else { return };
+        let (schedule, rounds) = Schedule::begin(now, policy.announce);
+        active.announce = Some(schedule);
+        self.announce(now, rounds, out); // RFC9568-6.4.2-11, RFC9568-6.4.2-12
+    }
+
+    /// Somebody removed addresses and they are back: hosts may have learned something else.
+    pub(super) fn on_restored(&mut self, now: MonoTime, out: &mut Effects) {
+        if matches!(&self.state, State::Active(active) if active.announces()) {
+            self.announce(now, 1, out);
+        }
+    }
+
+    pub(super) fn announce_if_due(&mut self, now: MonoTime, policy: &Policy, begun: bool, out: &mut Effects) {
+        let State::Active(active) = &mut self.state else { return };
+        if !begun || !active.announces() {
+            return;
+        }
+        let rounds = active.announce.as_mut().and_then(|schedule| schedule.due(now, policy.announce));
+        if let Some(rounds) = rounds {
+            self.announce(now, rounds, out);
+        }
+    }
+
+    pub(super) fn announce(&mut self, now: MonoTime, rounds: u8, out: &mut Effects) {
+        self.announced = Some(now);
+        self.counters.announcements += u64::from(rounds);
+        out.push(Effect::Announce { key: self.key, rounds });
+    }
+}
+
+impl Active {
+    /// Whether it tells hosts to turn to it: not while somebody else may rightly be Active.
+    pub(super) fn announces(&self) -> bool {
+        self.announce.is_some() && !matches!(self.tenure, Tenure::Listening)
     }
 }
 
@@ -161,6 +211,7 @@ mod tests {
         assert_eq!(schedule.due(START + CONTESTED_GAP, spec), Some(1));
         let again = START + CONTESTED_GAP * 2;
         assert_eq!(schedule.contested(again), Some(1));
+        assert_eq!(schedule.due(again + CONTESTED_SOON, spec), Some(1));
         assert_eq!(schedule.next(spec), Some(again + CONTESTED_AGAIN));
     }
 }

@@ -40,8 +40,10 @@ impl Group {
             self.take_back(now, out);
             self.answer_handover(now, None, out);
         }
-        let was_demoted = self.end_demotion(EventKind::Promoted, out);
-        out.push(Effect::Answer { id, answer: Answer::Promoted { was_demoted: was_demoted || under_way } });
+        // One that joined a hand-over for another cause: that goes on, and is not recorded.
+        let joined = self.handover.as_mut().and_then(|handover| handover.demotion.take()).is_some();
+        let was_demoted = self.end_demotion(EventKind::Promoted, out) || under_way || joined;
+        out.push(Effect::Answer { id, answer: Answer::Promoted { was_demoted } });
         Again::Evaluate(Cause::Promoted)
     }
 

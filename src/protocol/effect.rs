@@ -46,6 +46,17 @@ pub enum Effect {
         /// How often.
         rounds: u8,
     },
+    /// Hear what others announce of the addresses of `key`, from now until [`Self::Unlisten`]:
+    /// [`super::Input::Announced`].
+    Listen {
+        /// Whose addresses.
+        key: VrKey,
+    },
+    /// It is of no interest any more.
+    Unlisten {
+        /// Whose addresses.
+        key: VrKey,
+    },
     /// Something an operator may want to know.
     Report(Event),
     /// The answer to a command.

@@ -5,17 +5,17 @@
 
 use super::counters::Counters;
 use super::effect::{Effect, Effects};
-use super::event::{Cause, Event, EventKind, HandoverCause, StateName};
-use super::handover::{Handover, LINGER, Seen, Taker, Then, Watch};
+use super::event::{Cause, Event, EventKind, HandoverCause};
+use super::handover::{Handover, Seen, Watch};
 use super::input::{Demotion, Fault, LastResort, Owned};
 use super::reception::Tie;
 use super::snapshot::RouterSnapshot;
-use super::spec::{CheckName, RouterSpec, Track};
+use super::spec::{CheckName, MemberSpec, RouterSpec, Track};
 use super::throttle::Throttle;
 use super::timing::active_down_interval;
 use super::tracking::{self, Facts, Standing};
-use super::virtual_router::{Moved, Policy, State, Tenure, VirtualRouter};
-use crate::types::{AdvertPriority, MonoTime, Preempt, Priority, Role, VrKey};
+use super::virtual_router::{Moved, Policy, State, VirtualRouter};
+use crate::types::{AdverInterval, AdvertPriority, InterfaceName, MonoTime, Preempt, Role, VrKey};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -55,7 +55,11 @@ pub(super) enum Presence {
 impl Group {
     /// `epoch` is the last one that each key had.
     pub(super) fn new(now: MonoTime, spec: RouterSpec, epoch: impl Fn(VrKey) -> u64) -> Self {
-        let members = spec.keys().map(|key| VirtualRouter::new(key, now, epoch(key))).collect();
+        let members = spec.members.iter().map(|member| {
+            let key = spec.key(member.family);
+            VirtualRouter::new(key, now, epoch(key), width(member))
+        });
+        let members = members.collect();
         Self {
             policy: policy(&spec, AdvertPriority::RESIGN, now),
             spec,
@@ -75,7 +79,7 @@ impl Group {
     /// cause of a start.
     pub(super) fn evaluate(&mut self, now: MonoTime, facts: &Facts, why: Cause, out: &mut Effects) {
         for member in &mut self.members {
-            member.source = tracking::source(&self.spec, member.key.family, facts, member.source);
+            member.set_source(tracking::source(&self.spec, member.key.family, facts, member.source));
         }
         self.update_priority(tracking::effective_priority(&self.spec, facts, self.standing()), out);
         // One that starts waits for the verdicts; one that runs goes on until they come.
@@ -93,6 +97,9 @@ impl Group {
             out.push(report(&self.spec, None, EventKind::FaultRaised(fault.clone())));
         }
         self.faults = faults;
+        if self.faults.iter().any(|fault| tracking::is_dead_link(&self.spec, fault)) {
+            self.watch = None; // Whether anybody serves cannot be heard.
+        }
         match self.obstacle() {
             None => self.start(now, why, out),
             Some(obstacle) => self.stop(now, obstacle, out),
@@ -117,6 +124,7 @@ impl Group {
         self.policy = Policy { preempt_after, ..policy(&self.spec, priority, now) };
         for (member, specs) in self.members.iter_mut().zip(before.members.iter().zip(&self.spec.members)) {
             if specs.0 != specs.1 {
+                member.width = width(specs.1);
                 member.readdress(out);
             }
             member.shorten(now, &self.policy);
@@ -148,12 +156,10 @@ impl Group {
             self.end_demotion(EventKind::DemotionExpired, out);
             return Again::Evaluate(Cause::Promoted);
         }
-        if let Some(watch) = self.watch.clone() {
-            match watch.look(now) {
-                Seen::Unsettled => {}
-                Seen::Settled => self.watch = None,
-                Seen::Silence => return self.stand_in(out),
-            }
+        match self.watch.as_mut().map(|watch| watch.look(now)) {
+            Some(Seen::Settled) => self.watch = None,
+            Some(Seen::Silence) => return self.stand_in(out),
+            Some(Seen::Unsettled) | None => {}
         }
         if self.refused.as_ref().is_some_and(|(_, retry)| *retry <= now) {
             self.refused = None;
@@ -221,10 +227,13 @@ impl Group {
             let takers = self.takers();
             return self.conclude(now, takers.as_deref(), out);
         }
-        let yielded = self.members.iter().any(|m| matches!(m.state, State::Backup(_)));
-        if yielded && self.is_active() {
+        let yielded = self.members.iter().find_map(|m| match &m.state {
+            State::Backup(backup) => Some((m.cause, backup.learned)),
+            State::Initialize | State::Active(_) => None,
+        });
+        if let Some((cause, learned)) = yielded.filter(|_| self.is_active()) {
             for at in 0..self.members.len() {
-                self.follow(now, at, out);
+                self.follow(now, at, cause, learned, out);
             }
         }
         let ready = |m: &VirtualRouter| matches!(&m.state, State::Backup(backup) if backup.is_expired());
@@ -234,25 +243,32 @@ impl Group {
         Again::Nothing
     }
 
-    /// When the hand-over under way ends: a little after everybody is taken over, else when patience does.
-    fn handover_ends(&self) -> Option<MonoTime> {
-        let handover = self.handover.as_ref()?;
-        let heard = self.takers().and_then(|takers| takers.iter().map(|taker| taker.heard).max());
-        Some(heard.map_or(handover.until, |heard| heard + LINGER))
+    /// Whether what others announce on this interface is of interest.
+    pub(super) fn is_listening(&self, interface: InterfaceName) -> bool {
+        self.spec.interface == interface && self.members.iter().any(VirtualRouter::is_listening)
     }
 
-    /// Who took over from each member; `None`: not from all of them.
-    fn takers(&self) -> Option<Vec<Taker>> {
-        self.members.iter().map(taker).collect()
+    /// Another station announced an address.
+    pub(super) fn on_announced(&mut self, now: MonoTime, address: IpAddr) {
+        for (member, spec) in self.members.iter_mut().zip(&self.spec.members) {
+            if spec.addresses.iter().chain(&spec.excluded).any(|ours| ours.addr() == address) {
+                member.on_announced(now, address);
+            }
+        }
     }
 
     pub(super) fn is_active(&self) -> bool {
         self.members.iter().any(|m| matches!(m.state, State::Active(_)))
     }
 
-    /// Nothing more will come of it.
+    /// It takes no part.
     pub(super) fn is_idle(&self) -> bool {
         self.members.iter().all(|m| matches!(m.state, State::Initialize))
+    }
+
+    /// Nothing more will come of it: it takes no part and holds nothing.
+    pub(super) fn is_gone(&self) -> bool {
+        self.is_idle() && !self.members.iter().any(VirtualRouter::is_listening)
     }
 
     /// When a lost tie of `key` counts: the first family decides (docs/adr/0003).
@@ -275,9 +291,9 @@ impl Group {
     }
 
     /// Somebody removed addresses; they are back.
-    pub(super) fn on_restored(&mut self, key: VrKey, count: usize, out: &mut Effects) {
+    pub(super) fn on_restored(&mut self, now: MonoTime, key: VrKey, count: usize, out: &mut Effects) {
         if let Some(member) = self.members.iter_mut().find(|m| m.key == key) {
-            member.on_restored(out);
+            member.on_restored(now, out);
             out.push(report(&self.spec, Some(key), EventKind::AddressesRestored { count }));
         }
     }
@@ -296,33 +312,6 @@ impl Group {
         let Moved { from, to, cause } = moved;
         let kind = EventKind::Transition { from, to, cause, priority: self.policy.priority, peer };
         out.push(report(&self.spec, Some(key), kind));
-    }
-
-    /// Begins to hand over, or makes a hand-over under way more pressing.
-    pub(super) fn hand_over(
-        &mut self,
-        now: MonoTime,
-        cause: HandoverCause,
-        out: &mut Effects,
-    ) -> &mut Handover {
-        if let Some(handover) = &mut self.handover {
-            if handover.cause != cause {
-                handover.press(now, cause, self.policy.interval);
-            }
-        } else {
-            for member in &mut self.members {
-                member.leave(now, &self.policy, out);
-            }
-            out.push(report(&self.spec, None, EventKind::HandoverStarted(cause)));
-        }
-        self.handover.get_or_insert_with(|| Handover::new(now, cause, self.policy.interval))
-    }
-
-    /// Takes a hand-over back: we serve on, and say so.
-    pub(super) fn take_back(&mut self, now: MonoTime, out: &mut Effects) {
-        for member in &mut self.members {
-            member.reassert(now, &self.policy, out);
-        }
     }
 
     /// Why the router may not run, the most final reason first.
@@ -382,47 +371,19 @@ impl Group {
         for at in 0..self.members.len() {
             let Some(member) = self.members.get_mut(at) else { continue };
             let moved = match self.spec.role {
-                Role::Owner => {
+                Role::Owner if self.policy.priority == AdvertPriority::OWNER => {
                     let why = if why == Cause::Startup { Cause::OwnerStartup } else { why };
                     member.claim(now, &self.policy, why, out) // RFC9568-6.4.1-1
                 }
                 // The wait is over already: the one who took over fell silent.
-                Role::Contender { .. } if why == Cause::ActiveDownTimer => {
+                Role::Owner | Role::Contender { .. } if why == Cause::ActiveDownTimer => {
                     member.claim(now, &self.policy, why, out)
                 }
-                Role::Contender { .. } => member.start(now, &self.policy, why),
+                // An owner, too, that is demoted and serves as the last resort only.
+                Role::Owner | Role::Contender { .. } => member.start(now, &self.policy, why),
             };
             let key = member.key;
             self.report_move(key, moved, None, out);
-        }
-    }
-
-    fn stop(&mut self, now: MonoTime, obstacle: Obstacle, out: &mut Effects) {
-        if !self.is_active() {
-            self.stop_members(now, obstacle.cause, out);
-        } else if self.faults.iter().any(|fault| tracking::silences(&self.spec, fault)) {
-            // Nothing can be said: let go, and let the others' timers speak.
-            self.release(now, None, obstacle.cause, out);
-        } else if self.refused.is_some() {
-            for member in &mut self.members {
-                member.resign(&self.policy, out);
-            }
-            self.release(now, None, obstacle.cause, out);
-        } else {
-            // RFC9568-6.4.3-8
-            self.hand_over(now, obstacle.handover, out);
-        }
-    }
-
-    /// Everything that is not Active ends without a word.
-    fn stop_members(&mut self, now: MonoTime, cause: Cause, out: &mut Effects) {
-        for at in 0..self.members.len() {
-            let Some(member) = self.members.get_mut(at) else { continue };
-            if member.state_name() == StateName::Backup {
-                let moved = member.stop(now, cause); // RFC9568-6.4.2-6
-                let key = member.key;
-                self.report_move(key, moved, None, out);
-            }
         }
     }
 
@@ -437,64 +398,19 @@ impl Group {
         }
     }
 
-    /// The member at `at` goes to Backup because its sibling did.
-    fn follow(&mut self, now: MonoTime, at: usize, out: &mut Effects) {
+    /// The member at `at` goes to Backup because its sibling did, for this cause and to this interval.
+    fn follow(&mut self, now: MonoTime, at: usize, cause: Cause, learned: AdverInterval, out: &mut Effects) {
         let Some(member) = self.members.get_mut(at) else { return };
         if matches!(member.state, State::Active(_)) {
-            let moved = member.yield_to(now, &self.policy, self.policy.interval, Cause::Sibling, out);
+            // Who is Active in this family, it has not heard yet.
+            member.active = None;
+            if cause != Cause::Stalled {
+                member.last_word(&self.policy, learned, out);
+            }
+            let moved = member.yield_to(now, &self.policy, learned, Cause::Sibling, out);
             let key = member.key;
             self.report_move(key, moved, None, out);
         }
-    }
-
-    /// A hand-over ends: everybody taken, or patience over.
-    fn conclude(&mut self, now: MonoTime, takers: Option<&[Taker]>, out: &mut Effects) -> Again {
-        let Some(then) = self.handover.as_ref().map(|handover| handover.then) else { return Again::Nothing };
-        match (takers, then) {
-            (Some(takers), Then::Stay | Then::LetGo) => {
-                self.release(now, Some(takers), Cause::HandedOver, out)
-            }
-            (None, Then::LetGo) => self.release(now, None, Cause::Demoted, out),
-            (None, Then::Stay) => {
-                let demotion = self.handover.as_ref().and_then(|handover| handover.demotion.as_ref());
-                if demotion.is_some_and(|demotion| demotion.last_resort == LastResort::Yes) {
-                    self.update_priority(Priority::MIN.into(), out);
-                }
-                // RFC9568-6.4.3-18
-                self.take_back(now, out);
-                self.answer_handover(now, None, out);
-            }
-        }
-        // What stopped it may be gone by now, and what did not stop it before may have come.
-        Again::Evaluate(if self.demoted.is_some() { Cause::Demoted } else { Cause::FaultCleared })
-    }
-
-    /// Every Active member lets go. `cause` is that of a release without a hand-over's own.
-    fn release(&mut self, now: MonoTime, takers: Option<&[Taker]>, cause: Cause, out: &mut Effects) {
-        let cause = match (self.handover.as_ref().map(|handover| handover.cause), takers) {
-            (Some(HandoverCause::Demote), Some(_)) => Cause::HandedOver,
-            (Some(HandoverCause::Demote), None) => Cause::Demoted,
-            (Some(HandoverCause::Shutdown), _) => Cause::Shutdown,
-            (Some(HandoverCause::Fault), _) => Cause::Fault,
-            (Some(HandoverCause::Configuration), _) => Cause::Configuration,
-            (None, _) => cause,
-        };
-        for at in 0..self.members.len() {
-            let Some(member) = self.members.get_mut(at) else { continue };
-            if matches!(member.state, State::Active(_)) {
-                let moved = member.let_go(now, cause, out);
-                let key = member.key;
-                self.report_move(key, moved, None, out);
-            }
-        }
-        self.stop_members(now, cause, out);
-        if cause == Cause::HandedOver {
-            let interval =
-                |m: &VirtualRouter| m.active.and_then(|taker| m.peers.get(taker)).map(|peer| peer.interval);
-            let interval = self.members.iter().filter_map(interval).max().unwrap_or(self.policy.interval);
-            self.watch = Some(Watch::new(now, interval, self.policy.down_adverts));
-        }
-        self.answer_handover(now, takers, out);
     }
 }
 
@@ -508,23 +424,18 @@ pub(super) enum Again {
 
 /// What keeps a router from running.
 #[derive(Debug, Clone, Copy)]
-struct Obstacle {
-    cause: Cause,
-    handover: HandoverCause,
+pub(super) struct Obstacle {
+    pub(super) cause: Cause,
+    pub(super) handover: HandoverCause,
+}
+
+/// How many addresses a member holds.
+fn width(member: &MemberSpec) -> usize {
+    member.addresses.len() + member.excluded.len()
 }
 
 pub(super) fn report(spec: &RouterSpec, key: Option<VrKey>, kind: EventKind) -> Effect {
     Effect::Report(Event { router: Some(spec.name.clone()), key, kind })
-}
-
-fn taker(member: &VirtualRouter) -> Option<Taker> {
-    match &member.state {
-        State::Active(active) => match &active.tenure {
-            Tenure::Leaving(leaving) => leaving.taker(),
-            Tenure::Claiming | Tenure::Ready | Tenure::Serving | Tenure::Listening => None,
-        },
-        State::Initialize | State::Backup(_) => None,
-    }
 }
 
 fn policy(spec: &RouterSpec, priority: AdvertPriority, now: MonoTime) -> Policy {
@@ -544,7 +455,7 @@ fn policy(spec: &RouterSpec, priority: AdvertPriority, now: MonoTime) -> Policy 
 }
 
 impl Group {
-    fn update_priority(&mut self, priority: AdvertPriority, out: &mut Effects) {
+    pub(super) fn update_priority(&mut self, priority: AdvertPriority, out: &mut Effects) {
         let from = std::mem::replace(&mut self.policy.priority, priority);
         // RESIGN: it never had one, this is the first evaluation.
         if from != priority && from != AdvertPriority::RESIGN {

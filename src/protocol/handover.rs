@@ -8,11 +8,12 @@
 //! 2. *Resign.* Priority 0: their Active_Down_Timer becomes that Skew_Time. Repeated, in case it was
 //!    lost; an Active answers a repetition at once (§6.4.3), which shows a taker whose first
 //!    advertisement was lost.
-//! 3. *Hold.* The addresses stay until another router advertises.
+//! 3. *Hold.* The addresses stay until another router advertises, and until hosts have turned to it
+//!    ([`super::turning`]).
 
 use super::event::HandoverCause;
 use super::input::{CommandId, Demotion, Force};
-use super::timing::active_down_interval;
+use super::timing::{OVERSLEPT, active_down_interval};
 use crate::types::{AdverInterval, AdvertPriority, MonoTime};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
@@ -78,9 +79,6 @@ const LAST_WORD: Duration = Duration::from_millis(1256);
 pub(super) const ENQUIRY: Duration = Duration::from_millis(30);
 /// On top of the longest Skew_Time: scheduling and the way there and back.
 const MARGIN: Duration = Duration::from_millis(100);
-/// The addresses stay this much longer: some speak before they hold the addresses (keepalived by 1 to
-/// 10 ms, on a busy machine by 23), and hosts turn to the taker only when its announcement has arrived.
-pub(super) const LINGER: Duration = Duration::from_millis(50);
 /// A fault waits for the short Skew_Time (under 10 ms) and the way there and back, not more.
 const FAULT_PATIENCE: Duration = Duration::from_millis(30);
 /// A stop must end, whatever the interval.
@@ -200,6 +198,10 @@ impl Leaving {
         line.into_iter().chain(self.probe_at).min()
     }
 
+    pub(super) const fn is_unspoken(&self) -> bool {
+        self.spoken == 0 && matches!(self.resigned, Resigned::No)
+    }
+
     pub(super) fn has_resigned(&self) -> bool {
         self.resigned == Resigned::Yes
     }
@@ -298,6 +300,12 @@ impl Handover {
         Self { cause, began: now, until: now + patience, then, demotion: None, waiting: Vec::new() }
     }
 
+    /// Of one family nothing can be said any more: its Backups take over when their own timers fire, and others of
+    /// our kind in both families only then.
+    pub(super) fn wait_for_the_mute(&mut self, now: MonoTime, active_down: Duration) {
+        self.until = self.until.max(now + active_down + MARGIN);
+    }
+
     /// A more pressing reason to leave arrived while leaving.
     pub(super) fn press(&mut self, now: MonoTime, cause: HandoverCause, interval: AdverInterval) {
         let pressing = Self::new(now, cause, interval);
@@ -323,6 +331,7 @@ impl Handover {
 #[derive(Debug, Clone)]
 pub(super) struct Watch {
     silent_at: MonoTime,
+    interval: AdverInterval,
     down_adverts: NonZeroU8,
     /// Words of the taker still to come.
     expected: u8,
@@ -340,7 +349,8 @@ pub(super) enum Seen {
 
 impl Watch {
     pub(super) fn new(now: MonoTime, interval: AdverInterval, down_adverts: NonZeroU8) -> Self {
-        Self { silent_at: now + patience(interval, down_adverts), down_adverts, expected: down_adverts.get() }
+        let silent_at = now + patience(interval, down_adverts);
+        Self { silent_at, interval, down_adverts, expected: down_adverts.get() }
     }
 
     /// Somebody serves. One who leaves in turn (shortest interval, priority 0) changes nothing: it
@@ -349,13 +359,18 @@ impl Watch {
         if priority.is_resignation() {
             return;
         }
+        self.interval = interval;
         self.silent_at = self.silent_at.max(now + patience(interval, self.down_adverts));
         self.expected = self.expected.saturating_sub(1);
     }
 
-    pub(super) fn look(&self, now: MonoTime) -> Seen {
+    /// One that was not run has not listened either, and listens once more.
+    pub(super) fn look(&mut self, now: MonoTime) -> Seen {
         if self.expected == 0 {
             Seen::Settled
+        } else if now.since(self.silent_at) > self.interval.period().max(OVERSLEPT) {
+            self.silent_at = now + patience(self.interval, self.down_adverts);
+            Seen::Unsettled
         } else if self.silent_at <= now {
             Seen::Silence
         } else {

@@ -19,7 +19,7 @@ impl Group {
     pub(super) fn inherit(&mut self, now: MonoTime, out: &mut Effects) -> Again {
         for at in 0..self.members.len() {
             let Some(member) = self.members.get_mut(at) else { continue };
-            let moved = member.inherit(now);
+            let moved = member.inherit(now, out);
             let key = member.key;
             self.report_move(key, moved, None, out);
         }
@@ -31,15 +31,18 @@ impl Group {
 }
 
 impl VirtualRouter {
-    fn inherit(&mut self, now: MonoTime) -> Moved {
+    fn inherit(&mut self, now: MonoTime, out: &mut Effects) -> Moved {
+        self.listen(out);
         let active = Active {
             advertise_at: now,
             tenure: Tenure::Leaving(Leaving::inherited(now)),
             taking: Taking::FromNobody,
+            held: true,
             announce: None,
             immediate_after: now,
             resignation_after: now,
             tie_lost: None,
+            displaced_until: now,
         };
         self.enter(now, State::Active(active), Cause::Startup)
     }

@@ -4,6 +4,7 @@ use super::spec::{CheckName, RouterSpec};
 use crate::types::{Family, InterfaceName, LinkFacts, MonoTime, RouterName, VrKey};
 use crate::wire::{Advertisement, Carrier, Reject};
 use std::fmt;
+use std::net::IpAddr;
 
 /// One input. `'a` is the receive buffer of a packet.
 #[derive(Debug, Clone)]
@@ -34,6 +35,15 @@ pub enum Input<'a> {
         family: Family,
         /// Why.
         reject: Reject,
+    },
+    /// Another station told the LAN that this address is where it is: gratuitous ARP, or an unsolicited
+    /// Neighbor Advertisement. Of interest between [`super::Effect::Listen`] and
+    /// [`super::Effect::Unlisten`] only; not to be fed with our own announcements, reflected ones included.
+    Announced {
+        /// Where it was heard.
+        interface: InterfaceName,
+        /// The address.
+        address: IpAddr,
     },
     /// What the kernel now says about an interface; `None`: it does not exist.
     Link(InterfaceName, Option<LinkFacts>),

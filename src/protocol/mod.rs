@@ -13,6 +13,7 @@ mod group;
 mod handover;
 mod inheritance;
 mod input;
+mod leaving;
 mod peers;
 mod receive;
 mod reception;
@@ -23,6 +24,7 @@ mod tests;
 mod throttle;
 pub mod timing;
 mod tracking;
+mod turning;
 mod virtual_router;
 mod vrrp_router;
 

@@ -122,7 +122,7 @@ impl VirtualRouter {
             // What waited in the socket is heard before our own timer says that we slept.
             active.listen(now, policy);
         }
-        let tie_counts = rank == Rank::TieLost && active.tie_counts(now, tie);
+        let tie_counts = rank == Rank::TieLost && active.tie_counts(now, tie, heard.interval);
         let cause = match (&active.tenure, rank) {
             // RFC9568-6.4.3-11, RFC9568-6.4.3-16: Preempt_Mode plays no part
             (_, Rank::Higher) => Some(Cause::HigherPriority),
@@ -145,8 +145,12 @@ impl VirtualRouter {
             // Our first word is about to be said; the displaced Active is expected to speak.
             Tenure::Claiming | Tenure::Ready => Outcome::Nothing,
             Tenure::Serving | Tenure::Listening | Tenure::Leaving(_) => {
-                self.counters.dual_active += 1;
+                let displaced = now < active.displaced_until;
                 self.answer_rival(now, policy, out);
+                if displaced {
+                    return Outcome::Nothing;
+                }
+                self.counters.dual_active += 1;
                 Outcome::Rival
             }
         }
@@ -184,7 +188,7 @@ impl VirtualRouter {
         self.counters.immediate_adverts_sent += 1;
         self.advertise(policy.priority, policy.interval, policy.checksum, out); // RFC9568-6.4.3-13
         if let Some(rounds) = announce {
-            self.announce(rounds, out);
+            self.announce(now, rounds, out);
         }
     }
 
@@ -230,9 +234,11 @@ impl VirtualRouter {
 
 impl Active {
     /// Notes a lost tie, and judges it.
-    fn tie_counts(&mut self, now: MonoTime, tie: Tie) -> bool {
+    fn tie_counts(&mut self, now: MonoTime, tie: Tie, theirs: AdverInterval) -> bool {
         let Tie::After(wait) = tie else { return true };
-        let standing = self.tie_lost.filter(|(_, last)| now.since(*last) < wait);
+        // It may speak less often than we would wait.
+        let lapse = wait.max(theirs.period() * 3);
+        let standing = self.tie_lost.filter(|(_, last)| now.since(*last) < lapse);
         let since = standing.map_or(now, |(since, _)| since);
         self.tie_lost = Some((since, now));
         now.since(since) >= wait

@@ -124,7 +124,7 @@ impl VirtualRouter {
                 active_adver_interval: learned,
                 skew_time: skew_time(policy.priority, learned),
                 active_down_interval: active_down_interval(policy.down_adverts, policy.priority, learned),
-                next: self.deadline(policy).map(|(at, _)| at),
+                next: self.timer(policy).map(|(at, _)| at),
             },
             peers: self.peers.to_vec(),
             counters: self.counters.clone(),

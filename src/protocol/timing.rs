@@ -4,6 +4,10 @@ use crate::types::{AdverInterval, AdvertPriority};
 use std::num::NonZeroU8;
 use std::time::Duration;
 
+/// Who wakes this late (or a whole interval late, if that is longer) has not listened either: it listens once more
+/// before it judges.
+pub(super) const OVERSLEPT: Duration = Duration::from_millis(50);
+
 /// Skew_Time = ((256 − Priority) × Active_Adver_Interval) / 256.
 ///
 /// Nanoseconds, because in whole centiseconds every skew at 10 ms would be 0 and all Backups would

@@ -58,14 +58,30 @@ pub(super) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Fault> {
     faults
 }
 
-/// Whether nothing can be sent because of `fault`.
-pub(super) fn silences(spec: &RouterSpec, fault: &Fault) -> bool {
+/// Whether nothing can be said or heard because of `fault`.
+pub(super) fn is_dead_link(spec: &RouterSpec, fault: &Fault) -> bool {
     match fault {
         Fault::InterfaceMissing(name) | Fault::InterfaceDown(name) | Fault::NoCarrier(name) => {
             *name == spec.interface
         }
-        Fault::NoSourceAddress(..) | Fault::Sockets(..) => true,
-        Fault::Check(_) | Fault::CheckPending(_) | Fault::Addresses(_) => false,
+        Fault::NoSourceAddress(..)
+        | Fault::Sockets(..)
+        | Fault::Check(_)
+        | Fault::CheckPending(_)
+        | Fault::Addresses(_) => false,
+    }
+}
+
+/// Whether nothing can be said in `family` because of `fault`.
+pub(super) fn mutes(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
+    match fault {
+        Fault::NoSourceAddress(_, of) | Fault::Sockets(_, of, _) => *of == family,
+        Fault::InterfaceMissing(_)
+        | Fault::InterfaceDown(_)
+        | Fault::NoCarrier(_)
+        | Fault::Check(_)
+        | Fault::CheckPending(_)
+        | Fault::Addresses(_) => is_dead_link(spec, fault),
     }
 }
 

@@ -11,16 +11,13 @@ use super::event::{Cause, StateName};
 use super::handover::{Leaving, Say};
 use super::peers::Peers;
 use super::spec::{AnnounceSpec, ChecksumPolicy};
-use super::timing::{Taking, active_down_interval, claim_grace, coalescing_slack, skew_time};
+use super::timing::{OVERSLEPT, Taking, active_down_interval, claim_grace, coalescing_slack, skew_time};
+use super::turning::Turning;
 use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt, VrKey};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
-
-/// A Backup that wakes this late (or a whole interval late, if that is longer) has not listened
-/// either: it listens once more before it judges.
-const OVERSLEPT: Duration = Duration::from_millis(50);
 
 /// What an announcement may take until hosts send to us.
 const TURNING: Duration = Duration::from_millis(3);
@@ -82,6 +79,8 @@ pub(super) struct Active {
     pub(super) tenure: Tenure,
     /// From whom it took the addresses.
     pub(super) taking: Taking,
+    /// Whether the kernel has said that it holds them.
+    pub(super) held: bool,
     /// Present while the kernel is known to hold the addresses.
     pub(super) announce: Option<Schedule>,
     /// No immediate advertisement before this.
@@ -90,6 +89,8 @@ pub(super) struct Active {
     pub(super) resignation_after: MonoTime,
     /// A tie that was lost and not counted: since when it stands, and when it was last lost.
     pub(super) tie_lost: Option<(MonoTime, MonoTime)>,
+    /// It displaced a live Active, whose last words until then are no news.
+    pub(super) displaced_until: MonoTime,
 }
 
 /// How an Active holds its addresses.
@@ -130,6 +131,12 @@ pub(super) struct VirtualRouter {
     pub(super) cause: Cause,
     /// Of the last `Own` or `Disown`.
     pub(super) epoch: u64,
+    /// How many addresses it has.
+    pub(super) width: usize,
+    /// When it last announced its addresses.
+    pub(super) announced: Option<MonoTime>,
+    /// While it leaves, and after it yielded while the addresses are still here: how hosts turn to another.
+    pub(super) turning: Option<Turning>,
     /// Our primary address: what we put in our advertisements.
     pub(super) source: Option<IpAddr>,
     /// The Active last obeyed.
@@ -151,13 +158,16 @@ pub(super) struct Moved {
 impl VirtualRouter {
     /// `epoch` is the last one of this key: what an earlier virtual router asked of the kernel may still
     /// be answered, and the kernel's side ignores what is older.
-    pub(super) fn new(key: VrKey, now: MonoTime, epoch: u64) -> Self {
+    pub(super) fn new(key: VrKey, now: MonoTime, epoch: u64, width: usize) -> Self {
         Self {
             key,
             state: State::Initialize,
             since: now,
             cause: Cause::Startup,
             epoch,
+            width,
+            announced: None,
+            turning: None,
             source: None,
             active: None,
             peers: Peers::default(),
@@ -172,6 +182,14 @@ impl VirtualRouter {
             State::Backup(_) => StateName::Backup,
             State::Active(_) => StateName::Active,
         }
+    }
+
+    /// Our primary address may change while we are Active.
+    pub(super) fn set_source(&mut self, source: Option<IpAddr>) {
+        if matches!(self.state, State::Active(_)) && self.active == self.source {
+            self.active = source;
+        }
+        self.source = source;
     }
 
     /// Whether it waits for the kernel before its first word.
@@ -215,10 +233,12 @@ impl VirtualRouter {
             advertise_at: now + claim_grace(policy.interval, taking),
             tenure: Tenure::Claiming,
             taking,
+            held: false,
             announce: None,
             immediate_after: now,
             resignation_after: now,
             tie_lost: None,
+            displaced_until: now,
         };
         self.active = self.source;
         self.enter(now, State::Active(active), cause)
@@ -236,7 +256,8 @@ impl VirtualRouter {
         self.enter(now, State::Initialize, cause)
     }
 
-    /// Active to Backup. Sends nothing (RFC 9568 §6.4.3).
+    /// Active to Backup. Sends nothing (RFC 9568 §6.4.3). What hosts believe to be here stays until they
+    /// have turned to the other: it may have spoken before it holds the addresses itself.
     pub(super) fn yield_to(
         &mut self,
         now: MonoTime,
@@ -245,7 +266,11 @@ impl VirtualRouter {
         cause: Cause,
         out: &mut Effects,
     ) -> Moved {
-        self.disown(out);
+        if matches!(&self.state, State::Active(active) if active.announce.is_some()) {
+            self.part(now, out);
+        } else {
+            self.disown(out);
+        }
         // RFC9568-6.4.3-17: and nothing is said.
         self.enter_backup(now, policy, learned, cause)
     }
@@ -266,16 +291,26 @@ impl VirtualRouter {
             if began <= now {
                 self.on_adver_timer(now, policy, out);
             }
+            self.listen(out);
         }
     }
 
     /// The leave came to nothing: say at once that we are here, with the interval that Backups are
-    /// to learn again.
+    /// to learn again. One who has said nothing yet and waits for the kernel goes on waiting.
     pub(super) fn reassert(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
-        if let State::Active(active) = &mut self.state {
-            active.tenure = Tenure::Serving;
-            active.advertise_at = now + policy.interval.period();
-            self.advertise(policy.priority, policy.interval, policy.checksum, out);
+        self.unlisten(out);
+        let State::Active(active) = &mut self.state else { return };
+        let unspoken = matches!(&active.tenure, Tenure::Leaving(leaving) if leaving.is_unspoken());
+        if unspoken && !active.held {
+            active.tenure = Tenure::Claiming;
+            active.advertise_at = now + claim_grace(policy.interval, active.taking);
+            return;
+        }
+        let held = active.held;
+        active.tenure = Tenure::Serving;
+        active.advertise_at = now + policy.interval.period();
+        self.advertise(policy.priority, policy.interval, policy.checksum, out);
+        if held {
             self.begin_announcing(now, policy, out);
         }
     }
@@ -288,13 +323,6 @@ impl VirtualRouter {
                 self.advertise(AdvertPriority::RESIGN, policy.interval, policy.checksum, out);
             }
             State::Initialize | State::Backup(_) => {}
-        }
-    }
-
-    /// The address list changed: what is held must follow, without a transition.
-    pub(super) fn readdress(&mut self, out: &mut Effects) {
-        if matches!(self.state, State::Active(_)) {
-            self.own(out);
         }
     }
 
@@ -314,6 +342,7 @@ impl VirtualRouter {
     /// family says makes another router drop the addresses of both.
     pub(super) fn on_owned(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
         let State::Active(active) = &mut self.state else { return };
+        active.held = true;
         match active.tenure {
             Tenure::Claiming => active.tenure = Tenure::Ready,
             Tenure::Ready => {}
@@ -342,6 +371,9 @@ impl VirtualRouter {
         let State::Active(active) = &mut self.state else { return };
         active.tenure = Tenure::Serving;
         active.advertise_at = now + policy.interval.period();
+        if active.taking == Taking::FromLive {
+            active.displaced_until = now + policy.interval.period();
+        }
         let announced = active.announce.is_some();
         // RFC9568-6.4.2-7, RFC9568-7.2-4
         self.advertise(policy.priority, policy.interval, policy.checksum, out);
@@ -356,23 +388,10 @@ impl VirtualRouter {
     /// It carries the winner's interval: a Backup that obeys it would time out on ours, and the
     /// winner may speak less often.
     pub(super) fn last_word(&mut self, policy: &Policy, winners: AdverInterval, out: &mut Effects) {
-        if matches!(&self.state, State::Active(Active { tenure: Tenure::Serving, .. })) {
+        let State::Active(active) = &self.state else { return };
+        // Before our first word hosts may have turned to us already.
+        if matches!(active.tenure, Tenure::Serving) || active.announce.is_some() {
             self.advertise(policy.priority, winners, policy.checksum, out);
-        }
-    }
-
-    // RFC9568-6.4.1-2, RFC9568-6.4.1-3, RFC9568-8.1.2-3, RFC9568-8.2.2-2
-    fn begin_announcing(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
-        let State::Active(active) = &mut self.state else { return };
-        let (schedule, rounds) = Schedule::begin(now, policy.announce);
-        active.announce = Some(schedule);
-        self.announce(rounds, out); // RFC9568-6.4.2-11, RFC9568-6.4.2-12
-    }
-
-    /// Somebody removed addresses and they are back: hosts may have learned something else.
-    pub(super) fn on_restored(&mut self, out: &mut Effects) {
-        if matches!(&self.state, State::Active(active) if active.announce.is_some()) {
-            self.announce(1, out);
         }
     }
 
@@ -383,18 +402,19 @@ impl VirtualRouter {
         policy: &Policy,
         out: &mut Effects,
     ) -> Option<Duration> {
+        if self.lets_go_at().is_some_and(|at| at <= now) {
+            self.disown(out);
+        }
         match &mut self.state {
             State::Initialize => None,
             // RFC9568-6.4.2-15: says nothing
             State::Backup(backup) => on_active_down_timer(backup, now, policy),
             State::Active(active) => {
-                let announce =
-                    active.announce.as_mut().and_then(|schedule| schedule.due(now, policy.announce));
                 let due = active.advertise_at <= now;
+                let begun = active.announce.is_some();
                 let stalled = if due { self.on_adver_timer(now, policy, out) } else { None };
-                if let Some(rounds) = announce {
-                    self.announce(rounds, out);
-                }
+                // A schedule that has just begun has said its first.
+                self.announce_if_due(now, policy, begun, out);
                 stalled
             }
         }
@@ -449,6 +469,12 @@ impl VirtualRouter {
 
     /// The next deadline, and how much later than that would do.
     pub(super) fn deadline(&self, policy: &Policy) -> Option<(MonoTime, Duration)> {
+        let letting_go = self.lets_go_at().map(|at| (at, Duration::ZERO));
+        self.timer(policy).into_iter().chain(letting_go).min_by_key(|(at, slack)| *at + *slack)
+    }
+
+    /// The next timer of its state, likewise.
+    pub(super) fn timer(&self, policy: &Policy) -> Option<(MonoTime, Duration)> {
         match &self.state {
             State::Initialize | State::Backup(Backup { down: Down::Expired, .. }) => None,
             // Never coalesced: at 10 ms one priority step is 39 µs of Skew_Time.
@@ -460,7 +486,8 @@ impl VirtualRouter {
                         Duration::ZERO
                     }
                 };
-                let announce = active.announce.as_ref().and_then(|schedule| schedule.next(policy.announce));
+                let schedule = active.announce.as_ref().filter(|_| active.announces());
+                let announce = schedule.and_then(|schedule| schedule.next(policy.announce));
                 let announce = announce.map(|at| (at, coalescing_slack(policy.interval)));
                 [(active.advertise_at, slack)]
                     .into_iter()
@@ -489,11 +516,6 @@ impl VirtualRouter {
         out.push(Effect::Advertise { key: self.key, source, priority, interval, checksum });
     }
 
-    pub(super) fn announce(&mut self, rounds: u8, out: &mut Effects) {
-        self.counters.announcements += u64::from(rounds);
-        out.push(Effect::Announce { key: self.key, rounds });
-    }
-
     pub(super) fn transmit_flavour(&self, policy: ChecksumPolicy) -> ChecksumFlavour {
         match policy {
             ChecksumPolicy::Auto => self.open_flavour(),
@@ -519,18 +541,6 @@ impl VirtualRouter {
         self.since = now;
         self.cause = cause;
         Moved { from, to: self.state_name(), cause }
-    }
-
-    fn own(&mut self, out: &mut Effects) {
-        self.epoch += 1;
-        // RFC9568-6.4.3-2, RFC9568-6.4.3-6: the kernel joins, answers and accepts.
-        out.push(Effect::Own { key: self.key, epoch: self.epoch });
-    }
-
-    fn disown(&mut self, out: &mut Effects) {
-        self.epoch += 1;
-        // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5: what the kernel does not hold, it neither answers nor accepts.
-        out.push(Effect::Disown { key: self.key, epoch: self.epoch });
     }
 }
 

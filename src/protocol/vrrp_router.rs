@@ -12,6 +12,7 @@ use crate::types::{Family, InterfaceName, MonoTime, RouterName, VrKey};
 use crate::wire::{Advertisement, Carrier, Reject, RejectReason};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// This node.
 ///
@@ -75,8 +76,9 @@ impl VrrpRouter {
             Input::Rejected { interface, family, reject } => {
                 self.on_rejected(now, interface, family, reject, out);
             }
+            Input::Announced { interface, address } => self.on_announced(now, interface, address, out),
             Input::Owned(owned) => self.on_owned(now, owned, out),
-            Input::Restored { key, count } => self.on_restored(key, count, out),
+            Input::Restored { key, count } => self.on_restored(now, key, count, out),
             Input::Link(name, facts) => {
                 match facts {
                     Some(facts) => drop(self.facts.links.insert(name, facts)),
@@ -201,6 +203,17 @@ impl VrrpRouter {
         self.with(now, at, out, |group, out| group.on_heard(now, key, carrier, advertisement, out));
     }
 
+    fn on_announced(&mut self, now: MonoTime, interface: InterfaceName, address: IpAddr, out: &mut Effects) {
+        for at in 0..self.groups.len() {
+            if self.groups.get(at).is_some_and(|group| group.is_listening(interface)) {
+                self.with(now, at, out, |group, _| {
+                    group.on_announced(now, address);
+                    Again::Nothing
+                });
+            }
+        }
+    }
+
     fn on_rejected(
         &mut self,
         now: MonoTime,
@@ -232,10 +245,10 @@ impl VrrpRouter {
         }
     }
 
-    fn on_restored(&mut self, key: VrKey, count: usize, out: &mut Effects) {
+    fn on_restored(&mut self, now: MonoTime, key: VrKey, count: usize, out: &mut Effects) {
         let group = self.index.get(&key).and_then(|at| self.groups.get_mut(*at));
         if let Some(group) = group {
-            group.on_restored(key, count, out);
+            group.on_restored(now, key, count, out);
         }
     }
 
@@ -322,7 +335,7 @@ impl VrrpRouter {
             Again::Nothing => {}
             Again::Evaluate(why) => group.evaluate(now, &self.facts, why, out),
         }
-        let gone = group.presence == Presence::Leaving && group.is_idle();
+        let gone = group.presence == Presence::Leaving && group.is_gone();
         self.reschedule(at);
         if gone {
             self.replace_gone(now, out);
@@ -343,7 +356,7 @@ impl VrrpRouter {
 
     /// Routers that left and let go make room for what replaces them.
     fn replace_gone(&mut self, now: MonoTime, out: &mut Effects) {
-        let gone = |group: &Group| group.presence == Presence::Leaving && group.is_idle();
+        let gone = |group: &Group| group.presence == Presence::Leaving && group.is_gone();
         if !self.groups.iter().any(gone) {
             return;
         }
@@ -380,7 +393,7 @@ impl VrrpRouter {
 
     /// Says once that everything is let go.
     fn finish(&mut self, out: &mut Effects) {
-        if self.ending == Ending::Underway && self.groups.iter().all(Group::is_idle) {
+        if self.ending == Ending::Underway && self.groups.iter().all(Group::is_gone) {
             self.ending = Ending::Done;
             out.push(Effect::Stopped);
         }

@@ -31,9 +31,9 @@ use tokio::time::timeout;
 
 /// Listing the interfaces takes milliseconds.
 const LINKS_LIMIT: Duration = Duration::from_millis(300);
-/// At an interval of one second a hand-over that nobody takes ends before. Together with the other limits
-/// under 3 s: a service manager waits.
-const HANDOVER_LIMIT: Duration = Duration::from_millis(1600);
+/// At an interval of one second a hand-over ends before, whoever takes over. Together with the other limits
+/// 3 s: a service manager waits.
+const HANDOVER_LIMIT: Duration = Duration::from_millis(1700);
 const KEEPER_LIMIT: Duration = Duration::from_secs(1);
 /// Notices and events of one run.
 const QUEUE: usize = 4096;

@@ -1,22 +1,27 @@
-//! The sockets of one interface and family, and what waits to be sent through them.
+//! The sockets of one interface and family, what is heard through them, and what waits to be sent.
 
+use crate::kernel::sighting::{Sighting, SightingSocket};
 use crate::kernel::socket_error::SocketError;
-use crate::kernel::vrrp_socket::{ReceiveSocket, Received, TransmitSocket};
+use crate::kernel::vrrp_socket::{ReceiveSocket, Received, Remaining, TransmitSocket};
 use crate::protocol::Effect;
 use crate::types::{Family, InterfaceName, VrKey};
 use crate::wire::{self, Carrier, Draft};
 use ipnet::IpNet;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::io;
 use std::net::IpAddr;
 
-/// One receive and one transmit socket, shared by all virtual routers of the interface and family.
+/// One socket to receive, one to transmit and one to hear announcements, shared by all virtual routers of the
+/// interface and family.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) interface: InterfaceName,
     pub(super) family: Family,
     sockets: Option<Sockets>,
+    /// Those to whom announcements matter now.
+    listeners: BTreeSet<VrKey>,
     /// Messages of this turn, back to back in `octets`.
     waiting: Vec<Waiting>,
     octets: Vec<u8>,
@@ -28,6 +33,7 @@ struct Sockets {
     index: u32,
     receive: ReceiveSocket,
     transmit: TransmitSocket,
+    sighting: SightingSocket,
 }
 
 #[derive(Debug)]
@@ -43,6 +49,7 @@ impl Endpoint {
             interface,
             family,
             sockets: None,
+            listeners: BTreeSet::new(),
             waiting: Vec::new(),
             octets: Vec::new(),
             message: Vec::new(),
@@ -58,14 +65,50 @@ impl Endpoint {
         self.sockets = None;
     }
 
-    /// Opens the sockets for the interface as it is now; `token` is what epoll will say.
-    pub(super) fn open(&mut self, index: u32, epoll: &Epoll, token: u64) -> io::Result<()> {
+    /// Opens the sockets for the interface as it is now; epoll will say `token` of advertisements and `sighted`
+    /// of announcements.
+    pub(super) fn open(&mut self, index: u32, epoll: &Epoll, token: u64, sighted: u64) -> io::Result<()> {
         self.close();
         let receive = ReceiveSocket::open(self.interface, index, self.family).map_err(in_full)?;
         let transmit = TransmitSocket::open(self.interface, index, self.family).map_err(in_full)?;
+        let sighting = SightingSocket::open(self.interface, index, self.family).map_err(in_full)?;
         epoll.add(&receive, EpollEvent::new(EpollFlags::EPOLLIN, token))?;
-        self.sockets = Some(Sockets { index, receive, transmit });
+        epoll.add(&sighting, EpollEvent::new(EpollFlags::EPOLLIN, sighted))?;
+        if !self.listeners.is_empty() {
+            sighting.listen()?;
+        }
+        self.sockets = Some(Sockets { index, receive, transmit, sighting });
         Ok(())
+    }
+
+    /// Announcements matter to `key` from now on. If the kernel refuses, none is heard: the core waits for them for
+    /// a bounded time.
+    pub(super) fn listen(&mut self, key: VrKey) {
+        if self.listeners.is_empty()
+            && let Some(sockets) = &self.sockets
+        {
+            let _ = sockets.sighting.listen();
+        }
+        self.listeners.insert(key);
+    }
+
+    /// They matter to it no more. If the kernel refuses, what is heard is ignored.
+    pub(super) fn unlisten(&mut self, key: VrKey) {
+        let listened = self.listeners.remove(&key);
+        if listened
+            && self.listeners.is_empty()
+            && let Some(sockets) = &self.sockets
+        {
+            let _ = sockets.sighting.unlisten();
+        }
+    }
+
+    /// Hands on which announcements have arrived, up to the socket's bound.
+    pub(super) fn sight(&self, each: &mut dyn FnMut(Sighting)) -> io::Result<Remaining> {
+        match &self.sockets {
+            Some(sockets) => sockets.sighting.receive(each),
+            None => Ok(Remaining::Nothing),
+        }
     }
 
     /// Hands on what has arrived, up to the socket's bound.

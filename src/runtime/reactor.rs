@@ -14,6 +14,7 @@ use super::state::Note;
 use crate::control::Done;
 use crate::kernel::keeper::{AddressKeeper, Command as KeeperCommand, Refused};
 use crate::kernel::ownership::Holding;
+use crate::kernel::sighting::Sighting;
 use crate::kernel::vrrp_socket::{Received, Remaining};
 use crate::protocol::{Command, CommandId, Effect, Effects, Event, Input, RouterSpec, VrrpRouter};
 use crate::types::{Family, InterfaceName, LinkFacts, MonoTime, Role, RouterName, VrKey};
@@ -166,7 +167,11 @@ impl Reactor {
                 TIMER => self.on_timer(),
                 MAIL => self.mailbox.answer_bell(),
                 token => {
-                    if self.drain(now, token) == Remaining::Possibly {
+                    let remaining = match Ear::of(token) {
+                        (at, Ear::Advertisements) => self.drain(now, at),
+                        (at, Ear::Announcements) => self.sight(now, at),
+                    };
+                    if remaining == Remaining::Possibly {
                         turn = Turn::Again;
                     }
                 }
@@ -193,8 +198,7 @@ impl Reactor {
         let _ = self.timer.wait();
     }
 
-    fn drain(&mut self, now: MonoTime, token: u64) -> Remaining {
-        let at = usize::try_from(token - FIRST_ENDPOINT).unwrap_or(usize::MAX);
+    fn drain(&mut self, now: MonoTime, at: usize) -> Remaining {
         let Self { node, endpoints, effects, .. } = self;
         let Some(endpoint) = endpoints.get_mut(at) else { return Remaining::Nothing };
         let (interface, family) = (endpoint.interface, endpoint.family);
@@ -214,6 +218,22 @@ impl Reactor {
             }
         }
         Remaining::Possibly
+    }
+
+    /// Where others say that addresses are.
+    fn sight(&mut self, now: MonoTime, at: usize) -> Remaining {
+        let Self { node, endpoints, effects, links, .. } = self;
+        let Some(endpoint) = endpoints.get(at) else { return Remaining::Nothing };
+        let interface = endpoint.interface;
+        let ours = links.get(&interface).and_then(|link| link.mac);
+        let seen = endpoint.sight(&mut |Sighting { address, mac }| {
+            // A switch may reflect our own.
+            if ours != Some(mac) {
+                node.handle(now, Input::Announced { interface, address }, effects);
+            }
+        });
+        // ENETDOWN is told by the monitor as well, with more to say.
+        seen.unwrap_or(Remaining::Nothing)
     }
 
     fn on_letter(&mut self, now: MonoTime, letter: Letter) {
@@ -301,7 +321,7 @@ impl Reactor {
         // A router that left is heard and can speak until it is gone.
         let running = self.node.running().flat_map(RouterSpec::keys).map(socket_of);
         let used: BTreeSet<_> = running.chain(self.configured.iter().copied()).collect();
-        for (token, endpoint) in (FIRST_ENDPOINT..).zip(&mut self.endpoints) {
+        for (at, endpoint) in (0..).zip(&mut self.endpoints) {
             let link = self.links.get(&endpoint.interface);
             let link = link.filter(|_| used.contains(&(endpoint.interface, endpoint.family)));
             let Some(index) = link.map(|facts| facts.index) else {
@@ -311,7 +331,9 @@ impl Reactor {
             if endpoint.serves(index) {
                 continue;
             }
-            let outcome = endpoint.open(index, &self.epoll, token).map_err(|error| error.to_string());
+            let (heard, sighted) = (Ear::Advertisements.token(at), Ear::Announcements.token(at));
+            let outcome =
+                endpoint.open(index, &self.epoll, heard, sighted).map_err(|error| error.to_string());
             if outcome.is_err() {
                 self.reopen_at = Some(now + REOPEN);
             }
@@ -341,6 +363,16 @@ impl Reactor {
                 Effect::Announce { key, rounds } => {
                     self.flush();
                     self.backlog.push_back(KeeperCommand::Announce { key, rounds });
+                }
+                Effect::Listen { key } => {
+                    if let Some(endpoint) = endpoint(&mut self.endpoints, key) {
+                        endpoint.listen(key);
+                    }
+                }
+                Effect::Unlisten { key } => {
+                    if let Some(endpoint) = endpoint(&mut self.endpoints, key) {
+                        endpoint.unlisten(key);
+                    }
                 }
                 Effect::Report(event) => {
                     self.gate.on_event(&event);
@@ -389,8 +421,7 @@ impl Reactor {
 
     fn enqueue(&mut self, key: VrKey, effect: &Effect) {
         let (advertised, _) = self.node.addresses(key);
-        let wanted = |e: &&mut Endpoint| e.interface == key.interface && e.family == key.family;
-        if let Some(endpoint) = self.endpoints.iter_mut().find(wanted) {
+        if let Some(endpoint) = endpoint(&mut self.endpoints, key) {
             endpoint.enqueue(effect, advertised);
         }
     }
@@ -452,6 +483,36 @@ impl Reactor {
             None => self.timer.unset()?,
         }
         Ok(())
+    }
+}
+
+/// The sockets of a virtual router.
+fn endpoint(endpoints: &mut [Endpoint], key: VrKey) -> Option<&mut Endpoint> {
+    endpoints.iter_mut().find(|e| (e.interface, e.family) == socket_of(key))
+}
+
+/// What is ready of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ear {
+    Advertisements,
+    Announcements,
+}
+
+impl Ear {
+    /// What epoll says of the endpoint at a place.
+    const fn token(self, at: u64) -> u64 {
+        let ear = match self {
+            Self::Advertisements => 0,
+            Self::Announcements => 1,
+        };
+        FIRST_ENDPOINT + 2 * at + ear
+    }
+
+    /// And back.
+    fn of(token: u64) -> (usize, Self) {
+        let place = token.saturating_sub(FIRST_ENDPOINT);
+        let ear = if place.is_multiple_of(2) { Self::Advertisements } else { Self::Announcements };
+        (usize::try_from(place / 2).unwrap_or(usize::MAX), ear)
     }
 }
 

@@ -11,11 +11,13 @@ use std::time::Duration;
 
 /// A group tries again this long after the kernel refused it addresses.
 const REFUSED_RETRY: Duration = Duration::from_secs(10);
-/// The first round of a hand-over (the second delays nothing), the margin after the longest Skew_Time, and the lingering beside a
-/// taker that was heard in the last moment (docs/adr/0009).
-const HANDOVER: Duration = Duration::from_millis(256 + 100 + 50);
-/// What a second round that was begun may take at least, with margin and lingering.
-const SECOND_ROUND: Duration = Duration::from_millis(1256 + 100 + 50);
+/// What hosts may take to turn to another router that was heard, as far as an Active waits for it (docs/adr/0016).
+const TURNING: Duration = Duration::from_millis(250 + 80);
+/// The first round of a hand-over (the second delays nothing), and the margin after the longest Skew_Time
+/// (docs/adr/0009). The taker may be heard in the last moment.
+const HANDOVER: Duration = Duration::from_millis(256 + 100);
+/// What a second round that was begun may take at least, with the same margin.
+const SECOND_ROUND: Duration = Duration::from_millis(1256 + 100);
 /// A first advertisement waits this long for the kernel, when nobody serves.
 const CLAIM_GRACE: Duration = Duration::from_millis(10);
 /// One doubtful word is asked about again after 12 ms; twice, because the second may be doubtful.
@@ -88,7 +90,13 @@ impl Bounds {
     /// not learn the short interval, and the margin.
     #[must_use]
     pub fn handover(&self) -> Duration {
-        slow((HANDOVER + self.interval).max(SECOND_ROUND)) + self.reaction()
+        slow((HANDOVER + self.interval).max(SECOND_ROUND) + TURNING) + self.reaction()
+    }
+
+    /// The longest an Active that yielded keeps the addresses.
+    #[must_use]
+    pub fn parting(&self) -> Duration {
+        TURNING + self.lateness
     }
 
     /// The longest two routers that do not leave may both be Active on a healthy LAN.

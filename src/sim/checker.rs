@@ -8,11 +8,12 @@ use super::bounds::Bounds;
 use super::clock::TrueTime;
 use super::lan::Port;
 use super::node::{Brief, Node, key};
+use super::occasion::{InputKind, Occasion};
 use super::packet::Packet;
 use super::view::{View, in_family};
 use super::world::WorldSetup;
-use crate::protocol::{Answer, DemoteOutcome, Effect, Effects, Input, StateName};
-use crate::types::{AdvertPriority, Family, MonoTime, Preempt, VrKey};
+use crate::protocol::{Answer, DemoteOutcome, Effect, Effects, StateName};
+use crate::types::{AdvertPriority, Family, Preempt, VrKey};
 use crate::wire::{ChecksumFlavour, Draft};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,62 +43,6 @@ impl fmt::Display for Violation {
 }
 
 impl std::error::Error for Violation {}
-
-/// What kind of input was given: what the rules distinguish.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InputKind {
-    /// A deadline.
-    Deadline,
-    /// A configuration.
-    Configure,
-    /// The one that runs, again.
-    Unchanged,
-    /// An advertisement of priority 0.
-    Resignation,
-    /// Any other advertisement.
-    Heard,
-    /// A rejected packet.
-    Rejected,
-    /// Anything else.
-    Other,
-}
-
-impl InputKind {
-    pub(super) const fn of(input: &Input<'_>) -> Self {
-        match input {
-            Input::Deadline => Self::Deadline,
-            Input::Configure(_) => Self::Configure,
-            Input::Heard { advertisement, .. } if advertisement.priority.is_resignation() => {
-                Self::Resignation
-            }
-            Input::Heard { .. } => Self::Heard,
-            Input::Rejected { .. } => Self::Rejected,
-            Input::Link(..)
-            | Input::Owned(_)
-            | Input::Restored { .. }
-            | Input::Unrestored { .. }
-            | Input::Sockets(..)
-            | Input::Remembered(..)
-            | Input::Check(..)
-            | Input::CheckGone(_)
-            | Input::Operator(..)
-            | Input::Inherit(_)
-            | Input::Shutdown => Self::Other,
-        }
-    }
-}
-
-/// One input of one node.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Occasion<'a> {
-    pub(super) now: TrueTime,
-    pub(super) port: Port,
-    /// What the node's clock shows.
-    pub(super) local: MonoTime,
-    pub(super) kind: InputKind,
-    /// The node before it.
-    pub(super) before: &'a Brief,
-}
 
 /// What was last asked of the kernel for one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -259,7 +204,11 @@ impl Checker {
             return fail("a retune keeps the state", format!("{before:?} became {after:?}"));
         }
         self.judge_effects(occasion, node, effects)?;
+        self.judge_demoted(now, port, after)?;
         self.judge_rate(occasion, node, effects)?;
+        if kind == InputKind::Deadline {
+            self.judge_parting(now, port, local, after)?;
+        }
         self.judge_leaving(now, port, after)
     }
 
@@ -279,7 +228,9 @@ impl Checker {
                     let held = matches!(effect, Effect::Own { .. });
                     let last = record.desired.insert(*key, Desired { epoch: *epoch, held });
                     let last = last.unwrap_or(Desired { epoch: 0, held: false });
-                    if *epoch <= last.epoch || held == last.held {
+                    // Who takes over again before it has let go asks for what it holds.
+                    let again = held && before.state(*key) == StateName::Backup;
+                    if *epoch <= last.epoch || (held == last.held && !again) {
                         return fail(
                             "Own and Disown alternate under growing epochs",
                             format!("{effect:?} after {last:?}"),
@@ -294,7 +245,7 @@ impl Checker {
                         if !was {
                             return fail("only an Active resigns", format!("{effect:?}, was {before:?}"));
                         }
-                    } else if !(is || was && before_disown(effects, effect, *key)) {
+                    } else if !(is || was && before_parting(effects, effect, *key)) {
                         // One that yields has the last word, while it still holds the addresses.
                         return fail("only an Active advertises", format!("{effect:?}, is {after:?}"));
                     }
@@ -322,6 +273,8 @@ impl Checker {
                 }
                 Effect::Answer { .. }
                 | Effect::Announce { .. }
+                | Effect::Listen { .. }
+                | Effect::Unlisten { .. }
                 | Effect::Report(_)
                 | Effect::Remember { .. }
                 | Effect::Stopped => {}
@@ -329,9 +282,10 @@ impl Checker {
         }
         for (key, state) in &after.states {
             let held = record.desired.get(key).is_some_and(|desired| desired.held);
-            if held != (*state == StateName::Active) {
+            let parting = after.yielded(*key).is_some();
+            if held != (*state == StateName::Active || parting) {
                 return fail(
-                    "Active and nobody else wants the addresses",
+                    "Active and who has just yielded want the addresses, nobody else",
                     format!("{key} {state}, wanted: {held}"),
                 );
             }
@@ -444,13 +398,25 @@ impl Checker {
         usurped?;
         let Some(calm) = self.calm_since else { return Ok(()) };
         self.judge_dual_active(now, calm, views)?;
-        // Ours move their families together, foreign routers do not: where both serve two families, one
-        // may outrank ours in one of them only, and ours yield with both (docs/adr/0003).
-        let coupled = self.families.len() == 1 || views.iter().all(|view| view.ours);
-        if coupled && now.since(calm) >= self.settle && now >= self.excused_until {
+        if self.judges_service(now, views) {
             self.judge_service(now, views)?;
         }
         Ok(())
+    }
+
+    /// Whether the rules about the service apply.
+    ///
+    /// Ours move their families together, foreign routers do not: where both serve two families, one
+    /// may outrank ours in one of them only, and ours yield with both (docs/adr/0003).
+    pub(super) fn judges_service(&self, now: TrueTime, views: &[View]) -> bool {
+        let coupled = self.families.len() == 1 || views.iter().all(|view| view.ours);
+        let settled = self.calm_since.is_some_and(|calm| now.since(calm) >= self.settle);
+        coupled && settled && now >= self.excused_until
+    }
+
+    /// Since when a station is Active.
+    pub(super) fn active_since(&self, port: Port) -> Option<TrueTime> {
+        self.records.get(port.0).and_then(|record| record.active_since)
     }
 
     /// Nobody becomes Active beside a healthy Active that it must not displace: only the owner, or
@@ -581,9 +547,10 @@ const fn is_decision(effect: &Effect) -> bool {
     matches!(effect, Effect::Own { .. } | Effect::Disown { .. })
 }
 
-/// Whether `effect` comes before the addresses of `key` are let go.
-fn before_disown(effects: &Effects, effect: &Effect, key: VrKey) -> bool {
+/// Whether `effect` comes before the addresses of `key` are let go, or are about to be.
+fn before_parting(effects: &Effects, effect: &Effect, key: VrKey) -> bool {
     let place = |wanted: &dyn Fn(&Effect) -> bool| effects.iter().position(wanted);
-    let gone = place(&|e| matches!(e, Effect::Disown { key: whose, .. } if *whose == key));
+    let parting = |e: &Effect| matches!(e, Effect::Disown { key: whose, .. } | Effect::Listen { key: whose } if *whose == key);
+    let gone = place(&parting);
     gone.is_some_and(|gone| place(&|e| std::ptr::eq(e, effect)).is_some_and(|said| said < gone))
 }

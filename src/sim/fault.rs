@@ -60,7 +60,7 @@ pub fn replay(seed: u64, detail: Detail) -> (u64, Box<World>) {
 }
 
 fn play(seed: u64, detail: Detail) -> (Result<u64, Violation>, Box<World>) {
-    let mut draw = Draw { rng: Rng::new(seed) };
+    let mut draw = Draw { rng: Rng::new(seed), later: Rng::new(!seed) };
     let setup = draw.world(detail);
     let span = setup.stations.iter().map(interval_of).max().unwrap_or_default();
     let ports = setup.stations.len();
@@ -70,6 +70,8 @@ fn play(seed: u64, detail: Detail) -> (Result<u64, Violation>, Box<World>) {
 
 struct Draw {
     rng: Rng,
+    /// For what was added later: the other draws of a seed stay what they were.
+    later: Rng,
 }
 
 impl Draw {
@@ -243,7 +245,7 @@ impl Draw {
             }
             12 => {
                 let force = self.rng.pick(&[Force::No, Force::No, Force::Yes], Force::No);
-                world.at(at, Act::Demote(port, force));
+                world.at(at, self.demotion(port, force));
                 world.at(until, Act::Promote(port));
             }
             13 => {
@@ -252,6 +254,11 @@ impl Draw {
             }
             _ => self.retune(world, port, at),
         }
+    }
+
+    fn demotion(&mut self, port: Port, force: Force) -> Act {
+        let last_resort = force == Force::No && self.later.chance(PerMille::new(250));
+        if last_resort { Act::LastResort(port) } else { Act::Demote(port, force) }
     }
 
     fn conditions(&mut self, span: Duration) -> Conditions {
@@ -323,12 +330,13 @@ impl Draw {
             let port = Port(self.rng.index(ports));
             let now = world.now();
             match self.rng.below(8) {
-                0..=2 => world.at(now, Act::Demote(port, Force::No)),
+                0..=2 => world.at(now, self.demotion(port, Force::No)),
                 3 => {
                     // Two at the same moment.
-                    world.at(now, Act::Demote(port, Force::No));
+                    world.at(now, self.demotion(port, Force::No));
                     let soon = now + self.rng.between(Duration::ZERO, Duration::from_millis(40));
-                    world.at(soon, Act::Demote(Port(self.rng.index(ports)), Force::No));
+                    let other = Port(self.rng.index(ports));
+                    world.at(soon, self.demotion(other, Force::No));
                 }
                 4 => world.at(now, Act::Promote(port)),
                 5 => {

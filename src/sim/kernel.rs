@@ -15,6 +15,17 @@ pub enum Wanted {
     Absent,
 }
 
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Done {
+    /// Addresses were installed, or refused.
+    Held(Owned),
+    /// Those of this key were here, and are gone.
+    Absent(VrKey),
+    /// There was nothing to do.
+    Nothing,
+}
+
 /// How the kernel treats the next requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mood {
@@ -101,19 +112,21 @@ impl FakeKernel {
         done_at
     }
 
-    /// Carries out the oldest request. An installation is answered.
-    pub fn carry_out(&mut self) -> Option<Owned> {
-        let Request { key, epoch, wanted, granted, .. } = self.requests.pop_front()?;
+    /// Carries out the oldest request.
+    pub fn carry_out(&mut self) -> Done {
+        let Some(Request { key, epoch, wanted, granted, .. }) = self.requests.pop_front() else {
+            return Done::Nothing;
+        };
         match (wanted, granted) {
             (Wanted::Held, true) => {
                 self.held.insert(key);
-                Some(Owned { key, epoch, outcome: Ok(()) })
+                Done::Held(Owned { key, epoch, outcome: Ok(()) })
             }
-            (Wanted::Held, false) => Some(Owned { key, epoch, outcome: Err("RTNETLINK: busy".to_owned()) }),
-            (Wanted::Absent, _) => {
-                self.held.remove(&key);
-                None
+            (Wanted::Held, false) => {
+                Done::Held(Owned { key, epoch, outcome: Err("RTNETLINK: busy".to_owned()) })
             }
+            (Wanted::Absent, _) if self.held.remove(&key) => Done::Absent(key),
+            (Wanted::Absent, _) => Done::Nothing,
         }
     }
 

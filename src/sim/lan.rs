@@ -171,8 +171,13 @@ impl Lan {
         }
     }
 
+    /// How long a packet is on its way.
+    pub fn delay(conditions: Conditions, rng: &mut Rng) -> Duration {
+        rng.between(conditions.least_delay, conditions.most_delay)
+    }
+
     fn arrival(&self, port: Port, rng: &mut Rng) -> Arrival {
-        let after = rng.between(self.conditions.least_delay, self.conditions.most_delay);
+        let after = Self::delay(self.conditions, rng);
         let copy = if rng.chance(self.conditions.corruption) { Copy::Damaged } else { Copy::Intact };
         Arrival { port, after, copy }
     }

@@ -4,7 +4,7 @@
 //! Shared by tests, fuzzing and benches; the daemon does not use it.
 //!
 //! * [`rng`], [`clock`], [`lan`], [`kernel`], [`packet`]: what surrounds a node
-//! * [`node`], [`peer`]: ours, and other people's
+//! * [`node`], [`peer`]: ours, and other people's; `hosts`: those who use the addresses
 //! * [`world`], [`script`]: everything together, and what is done to it
 //! * [`checker`], [`bounds`], [`view`]: what must hold, and for how long it may not
 //! * [`fault`]: the mix of faults that a seed means
@@ -14,15 +14,18 @@ pub mod bounds;
 pub mod checker;
 pub mod clock;
 pub mod fault;
+mod hosts;
 pub mod kernel;
 pub mod lan;
 pub mod node;
+mod occasion;
 pub mod packet;
 pub mod peer;
 pub mod rng;
 pub mod script;
 pub mod trace;
 pub mod view;
+mod words;
 pub mod world;
 
 pub use checker::Violation;

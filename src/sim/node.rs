@@ -6,15 +6,15 @@ use super::clock::{Clock, TrueTime};
 use super::kernel::FakeKernel;
 use super::packet::Packet;
 use crate::protocol::{
-    AnnounceSpec, Answer, CheckName, ChecksumPolicy, Command, CommandId, Demotion, Effects, Health,
-    LinkLocalRule, MemberSpec, Owned, RouterSpec, StateName, Track, VrrpRouter,
+    AnnounceSpec, Answer, CheckName, ChecksumPolicy, Command, CommandId, Demotion, Effect, Effects, Health,
+    LastResort, LinkLocalRule, MemberSnapshot, MemberSpec, Owned, RouterSpec, StateName, Track, VrrpRouter,
 };
 use crate::types::{
     AdverInterval, AdvertPriority, Family, InterfaceName, LinkFacts, MacAddr, MonoTime, Role, RouterName,
     VrKey, Vrid,
 };
 use ipnet::IpNet;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU8;
 use std::time::Duration;
@@ -117,6 +117,7 @@ pub(super) enum Letter {
     Check(CheckName, Health),
     Operator(CommandId, Command),
     Configure(RouterSpec),
+    Remembered(Demotion),
     Shutdown,
 }
 
@@ -131,8 +132,11 @@ pub struct Brief {
     pub handing_over: bool,
     /// Whether nothing keeps it from taking part.
     pub eligible: bool,
+    /// How it is demoted, if it is.
+    pub demoted: Option<LastResort>,
     /// Its next deadline.
     pub deadline: Option<MonoTime>,
+    yielded: Vec<(VrKey, MonoTime)>,
 }
 
 impl Brief {
@@ -142,8 +146,16 @@ impl Brief {
         priority: AdvertPriority::RESIGN,
         handing_over: false,
         eligible: false,
+        demoted: None,
         deadline: None,
+        yielded: Vec::new(),
     };
+
+    /// Since when it is Active no more and still holds the addresses of one family, by its own clock.
+    #[must_use]
+    pub fn yielded(&self, key: VrKey) -> Option<MonoTime> {
+        self.yielded.iter().find(|(of, _)| *of == key).map(|(_, since)| *since)
+    }
 
     /// The state of one family.
     #[must_use]
@@ -187,6 +199,8 @@ pub struct Node {
     pub(super) checks: BTreeMap<CheckName, Health>,
     pub(super) answers: Vec<(TrueTime, CommandId, Answer)>,
     pub(super) asked: u64,
+    /// What its core wants to hear announced.
+    pub(super) listening: BTreeSet<VrKey>,
     pub(super) effects: Effects,
 }
 
@@ -221,6 +235,7 @@ impl Node {
             checks,
             answers: Vec::new(),
             asked: 0,
+            listening: BTreeSet::new(),
             effects: Effects::new(),
             spec: spec(setup, families),
         }
@@ -293,6 +308,28 @@ impl Node {
         }
     }
 
+    /// Whether its core listens; `Err`: what it asked for twice.
+    pub(super) fn listen(&mut self, effects: &Effects) -> Result<(), String> {
+        for effect in effects {
+            let again = match effect {
+                Effect::Listen { key } => !self.listening.insert(*key),
+                Effect::Unlisten { key } => !self.listening.remove(key),
+                Effect::Own { .. }
+                | Effect::Disown { .. }
+                | Effect::Advertise { .. }
+                | Effect::Announce { .. }
+                | Effect::Report(_)
+                | Effect::Answer { .. }
+                | Effect::Remember { .. }
+                | Effect::Stopped => false,
+            };
+            if again {
+                return Err(format!("{effect:?}"));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn look(&mut self, now: MonoTime) {
         let snapshot = self.router.snapshot(now);
         let Some(router) = snapshot.routers.first() else {
@@ -304,6 +341,10 @@ impl Node {
         self.brief.priority = router.effective;
         self.brief.handing_over = router.handing_over;
         self.brief.eligible = router.faults.is_empty() && router.demoted.is_none();
+        let parting = |m: &&MemberSnapshot| m.state != StateName::Active && self.listening.contains(&m.key);
+        self.brief.yielded.clear();
+        self.brief.yielded.extend(router.members.iter().filter(parting).map(|m| (m.key, m.since)));
+        self.brief.demoted = router.demoted.as_ref().map(|demotion| demotion.last_resort);
         self.brief.deadline = self.router.next_deadline();
     }
 }

@@ -65,13 +65,26 @@ pub struct Machine {
     setup: PeerSetup,
     state: PeerState,
     learned: AdverInterval,
+    holding: Holding,
+}
+
+/// What it does about the addresses as Active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holding {
+    /// Nothing: it is not Active.
+    No,
+    /// It has just become Active.
+    Rising,
+    /// It is about to install them.
+    Soon,
+    Yes,
 }
 
 impl Machine {
     /// Not running yet.
     #[must_use]
     pub const fn new(setup: PeerSetup) -> Self {
-        Self { setup, state: PeerState::Initialize, learned: setup.interval }
+        Self { setup, state: PeerState::Initialize, learned: setup.interval, holding: Holding::No }
     }
 
     /// Its configuration.
@@ -86,10 +99,34 @@ impl Machine {
         self.state
     }
 
-    /// Whether it is Active, and so holds the addresses.
+    /// Whether it is Active, and so holds the addresses, or is about to.
     #[must_use]
     pub const fn is_active(&self) -> bool {
         matches!(self.state, PeerState::Active(_))
+    }
+
+    /// Whether it holds the addresses.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.is_active() && self.holding == Holding::Yes
+    }
+
+    /// Whether it has become Active since the last call.
+    pub fn take_risen(&mut self) -> bool {
+        let risen = self.holding == Holding::Rising;
+        if risen {
+            self.holding = Holding::Soon;
+        }
+        risen
+    }
+
+    /// It has installed the addresses, if it still wants them.
+    pub fn install(&mut self) -> bool {
+        let wanted = self.is_active() && self.holding == Holding::Soon;
+        if wanted {
+            self.holding = Holding::Yes;
+        }
+        wanted
     }
 
     /// When its timer fires.
@@ -115,6 +152,7 @@ impl Machine {
     pub fn stop(&mut self) -> Says {
         let was_active = self.is_active();
         self.state = PeerState::Initialize;
+        self.holding = Holding::No;
         if was_active { Says::Resigns } else { Says::Nothing }
     }
 
@@ -168,6 +206,7 @@ impl Machine {
         if heard.priority > self.setup.priority || tie_lost {
             self.learn(heard.interval);
             self.state = PeerState::Backup(now + self.active_down_interval());
+            self.holding = Holding::No;
             return Says::Nothing;
         }
         match self.setup.habit {
@@ -177,6 +216,9 @@ impl Machine {
     }
 
     fn promote(&mut self, now: MonoTime) -> Says {
+        if !self.is_active() {
+            self.holding = Holding::Rising;
+        }
         self.state = PeerState::Active(now + self.setup.interval.period());
         Says::Advertises
     }

@@ -42,6 +42,8 @@ pub enum Act {
     Wake(Port),
     /// `vrrpctl demote`.
     Demote(Port, Force),
+    /// An operator demotes it, but for when nobody else serves.
+    LastResort(Port),
     /// `vrrpctl promote`.
     Promote(Port),
     /// Every health check of a node has this verdict.
@@ -89,7 +91,8 @@ impl World {
                 Ok(())
             }
             Act::Wake(port) => self.wake(port),
-            Act::Demote(port, force) => self.demote(&views, port, force),
+            Act::Demote(port, force) => self.demote(&views, port, force, LastResort::No),
+            Act::LastResort(port) => self.demote(&views, port, Force::No, LastResort::Yes),
             Act::Promote(port) => self.promote(&views, port),
             Act::Check(port, health) => self.check(&views, port, health),
             Act::Retune(port, role) => self.retune(port, role),
@@ -130,17 +133,14 @@ impl World {
         match self.stations.get_mut(port.0) {
             Some(Station::Ours(node)) if node.run == Run::Down => {
                 node.router = VrrpRouter::new();
+                node.listening.clear();
                 node.kernel.clear();
                 node.life += 1;
                 node.run = Run::Up;
                 node.brief = Brief::NOTHING;
                 node.wake = None;
+                letters.extend(node.demotion.clone().map(Letter::Remembered));
                 letters.push(Letter::Configure(node.spec.clone()));
-                if let Some(demotion) = node.demotion.clone() {
-                    node.asked += 1;
-                    let command = Command::Demote { router: name(), demotion, force: Force::No };
-                    letters.push(Letter::Operator(CommandId(node.asked), command));
-                }
                 letters.push(Letter::Link(node.link.clone()));
                 letters.extend(node.checks.iter().map(|(name, health)| Letter::Check(name.clone(), *health)));
                 self.checker.reborn(self.now, port);
@@ -231,7 +231,13 @@ impl World {
         letters.into_iter().try_for_each(|letter| self.deliver(port, letter))
     }
 
-    fn demote(&mut self, views: &[View], port: Port, force: Force) -> Result<(), Violation> {
+    fn demote(
+        &mut self,
+        views: &[View],
+        port: Port,
+        force: Force,
+        last_resort: LastResort,
+    ) -> Result<(), Violation> {
         if force == Force::Yes {
             self.excuse_unless_bridged(views, port, Bridge::AnyWilling);
         } else {
@@ -240,7 +246,7 @@ impl World {
         let demotion = Demotion {
             since: String::new(),
             until: None,
-            last_resort: LastResort::No,
+            last_resort,
             reason: String::new(),
             by: "operator".to_owned(),
         };

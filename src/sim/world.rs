@@ -4,17 +4,20 @@
 //! the script and the next deadline, in this order when they coincide: *receive before you judge*.
 //! After each the checker looks at everything.
 
-use super::checker::{Checker, InputKind, Occasion, Violation};
+use super::checker::{Checker, Violation};
 use super::clock::TrueTime;
-use super::kernel::Wanted;
+use super::hosts::{Hosts, News};
+use super::kernel::{Done, Wanted};
 use super::lan::{Arrival, Copy, Lan, Port};
 use super::node::{Brief, Letter, Node, NodeSetup, Packets, Run, interface, key, virtual_addresses, vrid};
+use super::occasion::{InputKind, Occasion};
 use super::packet::Packet;
 use super::peer::{Machine, PeerSetup, audible};
 use super::rng::Rng;
 use super::script::Act;
 use super::trace::{Detail, Trace};
 use super::view::View;
+use super::words;
 use crate::protocol::{Effect, Effects, Input, StateName};
 use crate::types::{AdvertPriority, Family, MonoTime};
 use crate::wire::Draft;
@@ -55,15 +58,16 @@ pub struct WorldSetup {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
+pub(super) enum Rank {
     Arrival,
     Kernel,
     Script,
 }
 
 #[derive(Debug)]
-enum Happening {
+pub(super) enum Happening {
     Arrives(Port, Packet),
+    News(Port, News),
     KernelDone(Port, u32),
     Act(Act),
 }
@@ -77,6 +81,7 @@ pub struct World {
     pub(super) stations: Vec<Station>,
     pub(super) families: Vec<Family>,
     pub(super) lateness: Duration,
+    pub(super) hosts: Hosts,
     queue: BTreeMap<(TrueTime, Rank, u64), Happening>,
     sequence: u64,
     pub(super) checker: Checker,
@@ -101,6 +106,7 @@ impl World {
             stations,
             families,
             lateness: setup.lateness,
+            hosts: Hosts::new(setup.seed),
             queue: BTreeMap::new(),
             sequence: 0,
             checker,
@@ -206,6 +212,7 @@ impl World {
         let queued = self.queue.first_entry().filter(|entry| entry.key().0 <= self.now);
         match queued.map(std::collections::btree_map::OccupiedEntry::remove) {
             Some(Happening::Arrives(port, packet)) => self.on_arrival(port, packet)?,
+            Some(Happening::News(port, news)) => self.on_news(port, news)?,
             Some(Happening::KernelDone(port, life)) => self.on_kernel_done(port, life)?,
             Some(Happening::Act(act)) => return self.act(act),
             None => self.on_deadlines()?,
@@ -252,8 +259,11 @@ impl World {
         if node.life != life {
             return Ok(());
         }
-        let Some(owned) = node.kernel.carry_out() else { return Ok(()) };
-        self.deliver(port, Letter::Owned(owned))
+        match node.kernel.carry_out() {
+            Done::Held(owned) => self.deliver(port, Letter::Owned(owned)),
+            Done::Absent(key) => self.judge_release(port, key.family),
+            Done::Nothing => Ok(()),
+        }
     }
 
     /// Hands a letter to a node, now or when it runs again.
@@ -276,6 +286,7 @@ impl World {
             Letter::Check(name, health) => Input::Check(name, health),
             Letter::Operator(id, command) => Input::Operator(id, command),
             Letter::Configure(spec) => Input::Configure(vec![spec]),
+            Letter::Remembered(demotion) => Input::Remembered(super::node::name(), demotion),
             Letter::Shutdown => Input::Shutdown,
         };
         self.feed(port, input)
@@ -312,17 +323,21 @@ impl World {
             kind = InputKind::Unchanged;
         }
         let trace = &mut self.trace;
-        trace.note(self.now, || format!("node {}: {}", port.0, describe(&input)));
+        trace.note(self.now, || format!("node {}: {}", port.0, words::of_input(&input)));
         let mut effects = std::mem::take(&mut node.effects);
         effects.clear();
         let before: Brief = node.brief.clone();
         node.router.handle(local, input, &mut effects);
+        let listening = node.listen(&effects);
         node.look(local);
         trace.note(self.now, || {
             let states: Vec<_> = node.brief.states.iter().map(|(_, state)| state.as_str()).collect();
             let leaving = if node.brief.handing_over { ", leaving" } else { "" };
             format!("node {}:     {}{leaving}, next {:?}", port.0, states.join("/"), node.brief.deadline)
         });
+        if let Err(seen) = listening {
+            return Err(self.checker.violation(self.now, port, "Listen and Unlisten alternate", seen));
+        }
         let occasion = Occasion { now: self.now, port, local, kind, before: &before };
         self.checker.judge_input(&occasion, node, &effects)?;
         let result = self.carry_out(port, &effects);
@@ -335,7 +350,7 @@ impl World {
 
     fn carry_out(&mut self, port: Port, effects: &Effects) -> Result<(), Violation> {
         for effect in effects {
-            self.trace.note(self.now, || format!("node {}:     {}", port.0, describe_effect(effect)));
+            self.trace.note(self.now, || format!("node {}:     {}", port.0, words::of_effect(effect)));
             match effect {
                 Effect::Own { key, epoch } => self.ask_kernel(port, *key, *epoch, Wanted::Held),
                 Effect::Disown { key, epoch } => self.ask_kernel(port, *key, *epoch, Wanted::Absent),
@@ -352,8 +367,9 @@ impl World {
                 Effect::Announce { key, .. } => {
                     let held = self.node(port).is_some_and(|node| node.holds(*key));
                     self.checker.judge_announcement(self.now, port, *key, held)?;
+                    self.announce(port, key.family);
                 }
-                Effect::Report(_) => {}
+                Effect::Listen { .. } | Effect::Unlisten { .. } | Effect::Report(_) => {}
                 Effect::Answer { id, answer } => {
                     let (now, id, answer) = (self.now, *id, answer.clone());
                     if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {
@@ -424,6 +440,12 @@ impl World {
         if let Ok(packet) = Packet::advertise(&draft, addresses) {
             self.send(port, &packet);
         }
+        let family = Family::of(setup.source);
+        if let Some(Station::Foreign(machines)) = self.stations.get_mut(port.0)
+            && machines.iter_mut().any(|m| Family::of(m.setup().source) == family && m.take_risen())
+        {
+            self.foreign_rises(port, family);
+        }
     }
 
     fn send(&mut self, port: Port, packet: &Packet) {
@@ -440,7 +462,7 @@ impl World {
         self.arrivals = arrivals;
     }
 
-    fn enqueue(&mut self, at: TrueTime, rank: Rank, happening: Happening) {
+    pub(super) fn enqueue(&mut self, at: TrueTime, rank: Rank, happening: Happening) {
         self.sequence += 1;
         self.queue.insert((at.max(self.now), rank, self.sequence), happening);
     }
@@ -532,7 +554,7 @@ impl Station {
                     backup: per_family(&|family| {
                         machine(family).is_some_and(|m| running(m) && !m.is_active())
                     }),
-                    holds: active,
+                    holds: per_family(&|family| machine(family).is_some_and(Machine::holds)),
                     leaving: false,
                     eligible: awake,
                     priority: first.map_or(AdvertPriority::RESIGN, |setup| setup.priority),
@@ -540,43 +562,5 @@ impl Station {
                 }
             }
         }
-    }
-}
-
-fn describe(input: &Input<'_>) -> String {
-    match input {
-        Input::Deadline => "deadline".to_owned(),
-        Input::Configure(_) => "configured".to_owned(),
-        Input::Heard { carrier, advertisement, .. } => {
-            let (priority, interval) = (advertisement.priority, advertisement.interval);
-            format!("hears {priority} every {interval} from {}", carrier.source)
-        }
-        Input::Rejected { reject, .. } => format!("rejects a packet: {}", reject.reason.as_str()),
-        Input::Link(_, facts) => format!("link up: {}", facts.as_ref().is_some_and(|f| f.up && f.carrier)),
-        Input::Owned(owned) => format!("kernel: {} epoch {}: {:?}", owned.key, owned.epoch, owned.outcome),
-        Input::Restored { count, .. } => format!("{count} addresses restored"),
-        Input::Unrestored { why, .. } => format!("addresses gone: {why}"),
-        Input::Sockets(_, family, outcome) => format!("sockets of {family}: {outcome:?}"),
-        Input::Check(name, health) => format!("check {}: {health:?}", name.0),
-        Input::CheckGone(name) => format!("check {} is gone", name.0),
-        Input::Remembered(router, _) => format!("{router} was demoted before"),
-        Input::Operator(id, command) => format!("command {}: {command:?}", id.0),
-        Input::Inherit(_) => "inherits".to_owned(),
-        Input::Shutdown => "shutdown".to_owned(),
-    }
-}
-
-fn describe_effect(effect: &Effect) -> String {
-    match effect {
-        Effect::Own { key, epoch } => format!("own {key} epoch {epoch}"),
-        Effect::Disown { key, epoch } => format!("disown {key} epoch {epoch}"),
-        Effect::Advertise { source, priority, interval, .. } => {
-            format!("says {priority} every {interval} as {source}")
-        }
-        Effect::Announce { key, rounds } => format!("announces {key}, {rounds} rounds"),
-        Effect::Report(event) => format!("reports {:?}", event.kind),
-        Effect::Answer { id, answer } => format!("answers {}: {answer:?}", id.0),
-        Effect::Remember { demotion, .. } => format!("remembers demotion: {}", demotion.is_some()),
-        Effect::Stopped => "stopped".to_owned(),
     }
 }

@@ -17,7 +17,7 @@ mod space;
 mod step;
 
 use space::{Limits, Outcome, explore};
-use step::{Fleet, Node};
+use step::{Announcements, Fleet, Node};
 use vrrpd::types::{Family, Preempt};
 
 const V4: &[Family] = &[Family::Ipv4];
@@ -75,6 +75,18 @@ fn every_demotion_of_the_active_keeps_the_addresses_held() {
         report("demotion, one family", &outcome);
         assert!(outcome.states > 50, "{outcome:?}");
     }
+}
+
+/// The taker may announce what we cannot hear.
+#[test]
+fn a_demotion_beside_a_taker_that_is_not_heard_to_announce_keeps_the_addresses_held() {
+    let limits = Limits { depth: deep(40), ..Limits::HEALTHY };
+    let mut fleet = Fleet::settled(V4, &[contender(200), contender(100)]);
+    fleet.announcements = Announcements::Unheard;
+    fleet.demote(0).unwrap();
+    let outcome = explore(&fleet, limits, Fleet::is_held);
+    report("demotion, announcements unheard", &outcome);
+    assert!(outcome.states > 50, "{outcome:?}");
 }
 
 #[test]

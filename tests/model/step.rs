@@ -34,6 +34,7 @@ struct Seat {
     core: VrrpRouter,
     requests: VecDeque<Request>,
     held: Vec<VrKey>,
+    listens: Vec<VrKey>,
     epochs: Vec<(VrKey, u64, bool)>,
 }
 
@@ -56,6 +57,14 @@ pub(crate) struct Fleet {
     orders: Vec<usize>,
     pub(crate) losses: u8,
     pub(crate) duplicates: u8,
+    /// Whether the routers hear what the others announce: at once, or never.
+    pub(crate) announcements: Announcements,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Announcements {
+    Heard,
+    Unheard,
 }
 
 /// What may happen next.
@@ -78,6 +87,7 @@ impl Fleet {
             core: VrrpRouter::new(),
             requests: VecDeque::new(),
             held: Vec::new(),
+            listens: Vec::new(),
             epochs: Vec::new(),
         };
         let mut fleet = Self {
@@ -88,6 +98,7 @@ impl Fleet {
             orders: Vec::new(),
             losses: 0,
             duplicates: 0,
+            announcements: Announcements::Heard,
         };
         for (at, of) in nodes.iter().enumerate() {
             let role = Role::Contender { priority: Priority::new(of.priority).unwrap(), preempt: of.preempt };
@@ -276,8 +287,24 @@ impl Fleet {
         }
         for (key, state) in after {
             let wanted = self.seats[at].epochs.iter().any(|(of, _, hold)| *of == key && *hold);
-            if wanted != (state == StateName::Active) {
+            let parting = state != StateName::Active && self.seats[at].listens.contains(&key);
+            if wanted != (state == StateName::Active || parting) {
                 return Err(format!("node {at}: {key} is {state}, wanted: {wanted}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// All the others hear it, if they want to.
+    fn announce(&mut self, at: usize, key: VrKey) -> Verdict {
+        if self.announcements == Announcements::Unheard {
+            return Ok(());
+        }
+        for other in (0..self.seats.len()).filter(|other| *other != at) {
+            for address in virtual_addresses(key.family) {
+                if self.seats[other].listens.contains(&key) {
+                    self.feed(other, Input::Announced { interface: interface(), address: address.addr() })?;
+                }
             }
         }
         Ok(())
@@ -286,8 +313,12 @@ impl Fleet {
     fn carry_out(&mut self, at: usize, before: &States, after: &States, effect: Effect) -> Verdict {
         let was = |states: &States, key| states.contains(&(key, StateName::Active));
         match effect {
-            Effect::Own { key, epoch } => self.request(at, key, epoch, true),
-            Effect::Disown { key, epoch } => self.request(at, key, epoch, false),
+            Effect::Own { key, epoch } => {
+                // Who takes over again before it has let go asks for what it holds.
+                let again = before.contains(&(key, StateName::Backup));
+                self.request(at, key, epoch, true, again)
+            }
+            Effect::Disown { key, epoch } => self.request(at, key, epoch, false, false),
             Effect::Advertise { key, source, priority, interval, checksum } => {
                 // One that yields has the last word, while it still holds the addresses.
                 let wanted = self.seats[at].epochs.iter().any(|(of, _, hold)| *of == key && *hold);
@@ -310,20 +341,27 @@ impl Fleet {
             Effect::Announce { key, .. } if !self.seats[at].held.contains(&key) => {
                 Err(format!("node {at} announces {key} and does not hold it"))
             }
-            Effect::Announce { .. }
-            | Effect::Report(_)
-            | Effect::Answer { .. }
-            | Effect::Remember { .. }
-            | Effect::Stopped => Ok(()),
+            Effect::Announce { key, .. } => self.announce(at, key),
+            Effect::Listen { key } => {
+                let listens = &mut self.seats[at].listens;
+                listens.push(key);
+                listens.sort_unstable();
+                Ok(())
+            }
+            Effect::Unlisten { key } => {
+                self.seats[at].listens.retain(|listens| *listens != key);
+                Ok(())
+            }
+            Effect::Report(_) | Effect::Answer { .. } | Effect::Remember { .. } | Effect::Stopped => Ok(()),
         }
     }
 
-    fn request(&mut self, at: usize, key: VrKey, epoch: u64, hold: bool) -> Verdict {
+    fn request(&mut self, at: usize, key: VrKey, epoch: u64, hold: bool, again: bool) -> Verdict {
         let asked = self.now;
         let seat = &mut self.seats[at];
         let last = seat.epochs.iter().position(|(of, ..)| *of == key);
         let (_, last_epoch, last_hold) = last.map_or((key, 0, false), |last| seat.epochs.remove(last));
-        if epoch <= last_epoch || hold == last_hold {
+        if epoch <= last_epoch || (hold == last_hold && !again) {
             return Err(format!("node {at}: {key} epoch {epoch} hold {hold} after {last_epoch} {last_hold}"));
         }
         seat.epochs.push((key, epoch, hold));

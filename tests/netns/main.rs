@@ -19,6 +19,7 @@ mod operator;
 mod reload;
 mod service_manager;
 mod stopping;
+mod turning;
 
 use support::prober::Responder;
 use support::{Config, Daemon, Lab, Prober, Router};

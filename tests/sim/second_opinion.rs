@@ -61,6 +61,8 @@ impl Pair {
                 Effect::Advertise { priority, .. } => said.push(priority.get()),
                 Effect::Disown { .. }
                 | Effect::Announce { .. }
+                | Effect::Listen { .. }
+                | Effect::Unlisten { .. }
                 | Effect::Report(_)
                 | Effect::Answer { .. }
                 | Effect::Remember { .. }

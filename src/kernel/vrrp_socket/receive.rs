@@ -194,7 +194,7 @@ impl AsRawFd for ReceiveSocket {
 }
 
 /// SO_RCVBUFFORCE ignores the limit of ordinary processes; without the capability the limit applies.
-fn grow_buffer(socket: &Socket) -> io::Result<()> {
+pub(in crate::kernel) fn grow_buffer(socket: &Socket) -> io::Result<()> {
     match setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER) {
         Ok(()) => Ok(()),
         Err(_) => socket.set_recv_buffer_size(RECEIVE_BUFFER),

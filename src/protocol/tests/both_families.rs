@@ -67,7 +67,15 @@ fn the_one_that_yields_takes_the_other_along() {
         rig.hear(advert(from, 200));
         assert_eq!(states(&rig), [StateName::Backup; 2]);
         assert_eq!(rig.member(sibling).cause, Cause::Sibling);
-        assert_eq!(rig.said(), ["say 100/100cs", "disown", "disown"]);
+        // A last word in each, or the winner would not tell the hosts of the sibling where they belong.
+        assert_eq!(rig.said(), ["say 100/100cs", "say 100/100cs"]);
+        assert_eq!(rig.member(sibling).active, None, "who is Active there was not heard yet");
+        rig.hear_announced(Family::Ipv4);
+        rig.run(ms(20));
+        assert_eq!(rig.said(), ["disown"], "hosts have turned in one family");
+        rig.hear_announced(Family::Ipv6);
+        rig.run(ms(80));
+        assert_eq!(rig.said(), ["disown"]);
     }
 }
 
@@ -105,7 +113,11 @@ fn a_hand_over_ends_when_both_are_taken() {
     assert_eq!(states(&rig), [StateName::Active; 2], "IPv6 has no taker yet");
     rig.run(ms(1));
     rig.hear(advert("fe80::1", 50));
-    rig.run(ms(50));
+    rig.hear_announced(Family::Ipv4);
+    rig.run(ms(21));
+    assert_eq!(states(&rig), [StateName::Active; 2], "hosts have not turned in IPv6");
+    rig.hear_announced(Family::Ipv6);
+    rig.run(ms(80));
     assert_eq!(states(&rig), [StateName::Initialize; 2]);
     assert!(matches!(
         rig.outcomes()[..],
@@ -124,9 +136,54 @@ fn a_hand_over_with_one_family_taken_only_is_refused() {
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }, DemoteOutcome::Refused { .. }]));
 }
 
+/// Others of our kind take over in both families only, hence when their timer of IPv6 fires: nobody can tell them.
 #[test]
-fn a_fault_of_one_family_is_a_fault_of_both() {
+fn a_fault_of_one_family_is_a_fault_of_both_and_the_other_hands_over() {
     let mut rig = Rig::active(both());
-    rig.feed(Input::Link(interface(), Some(LinkFacts { ipv6_link_local: Vec::new(), ..link() })));
+    let without_ipv6 = LinkFacts { ipv6_link_local: Vec::new(), ..link() };
+    rig.feed(Input::Link(interface(), Some(without_ipv6)));
+    rig.run(ms(10));
+    assert_eq!(rig.spoken(), ["say 100/1cs", "say 100/1cs", "say 100/1cs", "say 0/100cs"], "in IPv4");
+    rig.run(Duration::from_secs(3));
+    assert_eq!(states(&rig), [StateName::Active; 2], "it serves until somebody else can");
+    // After the second round a word alone is doubtful.
+    for _ in 0..2 {
+        rig.hear(advert("192.0.2.1", 50));
+        rig.hear(advert("fe80::1", 50));
+        rig.run(ms(13));
+    }
+    rig.hear_announced(Family::Ipv4);
+    rig.hear_announced(Family::Ipv6);
+    rig.run(ms(80));
     assert_eq!(states(&rig), [StateName::Initialize; 2]);
+}
+
+#[test]
+fn a_fault_of_one_family_without_anybody_else_lets_go_after_an_active_down_interval() {
+    let mut rig = Rig::active(both());
+    let deaf = Input::Sockets(interface(), Family::Ipv6, Err("no room".to_owned()));
+    rig.feed(deaf);
+    let took = rig.until_state(StateName::Initialize);
+    assert!((ms(3609)..ms(3800)).contains(&took), "{took:?}");
+}
+
+#[test]
+fn without_a_voice_in_any_family_it_lets_go_at_once() {
+    let mut rig = Rig::active(both());
+    let mute = LinkFacts { ipv4: Vec::new(), ipv6_link_local: Vec::new(), ..link() };
+    rig.feed(Input::Link(interface(), Some(mute)));
+    assert_eq!(states(&rig), [StateName::Initialize; 2]);
+    assert_eq!(rig.said(), ["disown", "disown"]);
+}
+
+/// The rival speaks less often than we would wait.
+#[test]
+fn a_tie_lost_in_ipv6_alone_counts_against_a_slow_rival_too() {
+    let mut rig = Rig::active(RouterSpec { interval: interval(10), ..both() });
+    for _ in 0..2 {
+        assert_eq!(states(&rig), [StateName::Active; 2]);
+        rig.hear(advert("fe80::ffff", 100));
+        rig.run(Duration::from_secs(1));
+    }
+    assert_eq!(states(&rig), [StateName::Backup; 2]);
 }

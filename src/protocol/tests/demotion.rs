@@ -10,7 +10,8 @@ fn handed_over(last_resort: LastResort) -> Rig {
     rig.demote_as(Force::No, last_resort);
     rig.run(ms(12));
     rig.hear(advert(TAKER, 50));
-    rig.run(ms(50));
+    rig.hear_announced(Family::Ipv4);
+    rig.run(ms(20));
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::HandedOver { .. }]));
     rig
 }
@@ -154,4 +155,69 @@ fn a_second_demotion_replaces_the_reason_and_the_end() {
     assert_eq!(rig.outcomes(), [DemoteOutcome::AlreadyDemoted]);
     assert_eq!(remembered(&rig), [Some(LastResort::Yes)]);
     assert_eq!(rig.state(), StateName::Backup);
+}
+
+/// It would displace whoever serves, and yield to it at once.
+#[test]
+fn an_owner_that_starts_as_the_last_resort_waits_like_any_backup() {
+    let mut rig = Rig::new(RouterSpec { role: Role::Owner, ..spec() });
+    rig.until_state(StateName::Active);
+    rig.demote_as(Force::No, LastResort::Yes);
+    rig.run(ms(12));
+    rig.hear(advert(TAKER, 50));
+    rig.hear_announced(Family::Ipv4);
+    rig.run(ms(20));
+    rig.said();
+    assert_eq!(rig.state(), StateName::Backup, "as the last resort");
+    for _ in 0..5 {
+        rig.hear(advert(TAKER, 50));
+        rig.run(Duration::from_secs(1));
+    }
+    assert_eq!(rig.said(), [""; 0]);
+    let silence = rig.until_state(StateName::Active);
+    assert!(silence > Duration::from_secs(2), "{silence:?}");
+    assert_eq!(rig.spoken(), ["say 1/100cs"]);
+}
+
+/// A paused machine heard nothing, which says nothing about the taker.
+#[test]
+fn a_demoted_router_that_was_paused_listens_once_more() {
+    let mut rig = handed_over(LastResort::No);
+    rig.run(Duration::from_secs(1));
+    rig.stall(Duration::from_secs(20));
+    rig.feed(Input::Deadline);
+    assert_eq!(rig.state(), StateName::Initialize);
+    for _ in 0..3 {
+        rig.run(Duration::from_secs(1));
+        rig.hear(advert(TAKER, 50));
+    }
+    rig.run(Duration::from_secs(60));
+    assert_eq!(rig.state(), StateName::Initialize);
+    assert_eq!(remembered(&rig), [Some(LastResort::No)]);
+}
+
+/// The cable is pulled, which is why it was demoted: what is not heard does not fall silent.
+#[test]
+fn a_demoted_router_without_a_link_judges_nobody() {
+    let mut rig = handed_over(LastResort::No);
+    rig.feed(Input::Link(interface(), Some(LinkFacts { carrier: false, ..link() })));
+    rig.run(Duration::from_secs(60));
+    rig.feed(Input::Link(interface(), Some(link())));
+    rig.run(Duration::from_secs(60));
+    assert_eq!(rig.state(), StateName::Initialize);
+    assert_eq!(remembered(&rig), [Some(LastResort::No)]);
+}
+
+#[test]
+fn a_promotion_withdraws_a_demotion_that_joined_a_stop() {
+    let mut rig = Rig::active(spec());
+    rig.feed(Input::Shutdown);
+    rig.run(ms(20));
+    rig.demote(Force::No);
+    rig.feed(Input::Operator(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    let withdrawn = Effect::Answer { id: CommandId(8), answer: Answer::Promoted { was_demoted: true } };
+    assert!(rig.out.contains(&withdrawn), "{:?}", rig.out);
+    rig.run(Duration::from_secs(3));
+    assert_eq!(rig.outcomes().len(), 1, "the demotion is answered");
+    assert_eq!(remembered(&rig), [], "and not recorded");
 }

@@ -11,6 +11,7 @@ mod inheritance;
 mod receiving;
 mod reload;
 mod states;
+mod turning;
 
 use super::*;
 use crate::types::*;
@@ -194,6 +195,13 @@ impl Rig {
         self.feed(Input::Heard { interface: interface(), carrier, advertisement });
     }
 
+    /// Somebody else announces every address of a family.
+    fn hear_announced(&mut self, family: Family) {
+        for address in member(family).addresses {
+            self.feed(Input::Announced { interface: interface(), address: address.addr() });
+        }
+    }
+
     fn demote(&mut self, force: Force) {
         self.demote_as(force, LastResort::No);
     }
@@ -237,7 +245,11 @@ impl Rig {
                 }
                 Effect::Announce { rounds, .. } => Some(format!("announce {rounds}")),
                 Effect::Stopped => Some("stopped".into()),
-                Effect::Report(_) | Effect::Answer { .. } | Effect::Remember { .. } => None,
+                Effect::Listen { .. }
+                | Effect::Unlisten { .. }
+                | Effect::Report(_)
+                | Effect::Answer { .. }
+                | Effect::Remember { .. } => None,
             })
             .collect();
         self.out.clear();

@@ -206,7 +206,7 @@ fn rfc9568_6_4_3_11_an_active_yields_to_higher_priority_and_to_greater_addresses
             match expected {
                 // RFC9568-6.4.3-17: a last word, no announcement.
                 StateName::Backup => {
-                    assert_eq!(rig.said(), ["say 100/10cs", "disown"]);
+                    assert_eq!(rig.said(), ["say 100/10cs"]);
                     assert_eq!(rig.until_state(StateName::Active).as_micros(), 360_937);
                 }
                 StateName::Active | StateName::Initialize => {
@@ -240,7 +240,12 @@ fn rfc9568_6_4_3_14_answers_to_losing_advertisements_are_limited() {
     assert!((3..=5).contains(&counters.immediate_adverts_sent), "{counters:?}");
     assert_eq!(counters.immediate_adverts_sent + counters.immediate_adverts_suppressed, 1000);
     // RFC9568-6.4.3-15: the schedule is that of before.
-    let advanced = rig.node.next_deadline().unwrap().since(due);
+    rig.out.clear();
+    while rig.spoken().is_empty() {
+        rig.now = rig.node.next_deadline().unwrap();
+        rig.feed(Input::Deadline);
+    }
+    let advanced = rig.now.since(due);
     assert_eq!(advanced.as_nanos() % 1_000_000_000, 0, "{advanced:?} after {:?}", rig.now.since(start));
 }
 

@@ -1,0 +1,165 @@
+//! How a whole router leaves: with a hand-over if anything can still be said, else at once.
+//!
+//! What one virtual router says meanwhile is in `handover`.
+
+use super::effect::Effects;
+use super::event::{Cause, EventKind, HandoverCause, StateName};
+use super::group::{Again, Group, Obstacle, report};
+use super::handover::{Handover, Taker, Then, Watch};
+use super::input::LastResort;
+use super::timing::active_down_interval;
+use super::tracking;
+use super::virtual_router::{Policy, State, Tenure, VirtualRouter};
+use crate::types::{MonoTime, Priority};
+
+impl Group {
+    /// Begins to hand over, or makes a hand-over under way more pressing.
+    pub(super) fn hand_over(
+        &mut self,
+        now: MonoTime,
+        cause: HandoverCause,
+        out: &mut Effects,
+    ) -> &mut Handover {
+        if let Some(handover) = &mut self.handover {
+            if handover.cause != cause {
+                handover.press(now, cause, self.policy.interval);
+            }
+        } else {
+            for member in &mut self.members {
+                member.leave(now, &self.policy, out);
+            }
+            out.push(report(&self.spec, None, EventKind::HandoverStarted(cause)));
+        }
+        self.handover.get_or_insert_with(|| Handover::new(now, cause, self.policy.interval))
+    }
+
+    /// Takes a hand-over back: we serve on, and say so.
+    pub(super) fn take_back(&mut self, now: MonoTime, out: &mut Effects) {
+        for member in &mut self.members {
+            member.reassert(now, &self.policy, out);
+        }
+    }
+
+    /// When the hand-over under way ends: when hosts have turned to those who took over every member, else
+    /// when patience ends.
+    pub(super) fn handover_ends(&self) -> Option<MonoTime> {
+        let handover = self.handover.as_ref()?;
+        let turned = |member: &VirtualRouter| taker(member).map(|taker| member.turned_at(taker.heard));
+        let turned: Option<Vec<MonoTime>> = self.members.iter().map(turned).collect();
+        Some(turned.and_then(|turned| turned.into_iter().max()).unwrap_or(handover.until))
+    }
+
+    /// Who took over from each member; `None`: not from all of them.
+    pub(super) fn takers(&self) -> Option<Vec<Taker>> {
+        self.members.iter().map(taker).collect()
+    }
+
+    /// Something keeps it from running.
+    pub(super) fn stop(&mut self, now: MonoTime, obstacle: Obstacle, out: &mut Effects) {
+        let dead = self.faults.iter().any(|fault| tracking::is_dead_link(&self.spec, fault));
+        let is_mute = |m: &VirtualRouter| {
+            self.faults.iter().any(|fault| tracking::mutes(&self.spec, fault, m.key.family))
+        };
+        let mute = self.members.iter().filter(|member| is_mute(member)).count();
+        if !self.is_active() {
+            self.stop_members(now, obstacle.cause, out);
+            for member in self.members.iter_mut().filter(|member| dead && member.is_listening()) {
+                member.disown(out); // No host can be reached any more, nor the other be heard.
+            }
+        } else if mute == self.members.len() {
+            // Nothing can be said: let go, and let the others' timers speak.
+            self.release(now, None, obstacle.cause, out);
+        } else if self.refused.is_some() {
+            for member in &mut self.members {
+                member.resign(&self.policy, out);
+            }
+            self.release(now, None, obstacle.cause, out);
+        } else {
+            let begins = self.handover.is_none();
+            let Policy { down_adverts, priority, interval, .. } = self.policy;
+            // RFC9568-6.4.3-8
+            let handover = self.hand_over(now, obstacle.handover, out);
+            if begins && mute > 0 {
+                handover.wait_for_the_mute(now, active_down_interval(down_adverts, priority, interval));
+            }
+        }
+    }
+
+    /// Everything that is not Active ends without a word.
+    pub(super) fn stop_members(&mut self, now: MonoTime, cause: Cause, out: &mut Effects) {
+        for at in 0..self.members.len() {
+            let Some(member) = self.members.get_mut(at) else { continue };
+            if member.state_name() == StateName::Backup {
+                let moved = member.stop(now, cause); // RFC9568-6.4.2-6
+                let key = member.key;
+                self.report_move(key, moved, None, out);
+            }
+        }
+    }
+
+    /// A hand-over ends: everybody taken, or patience over.
+    pub(super) fn conclude(&mut self, now: MonoTime, takers: Option<&[Taker]>, out: &mut Effects) -> Again {
+        let Some(then) = self.handover.as_ref().map(|handover| handover.then) else { return Again::Nothing };
+        match (takers, then) {
+            (Some(takers), Then::Stay | Then::LetGo) => {
+                self.release(now, Some(takers), Cause::HandedOver, out)
+            }
+            (None, Then::LetGo) => self.release(now, None, Cause::Demoted, out),
+            (None, Then::Stay) => {
+                let demotion = self.handover.as_ref().and_then(|handover| handover.demotion.as_ref());
+                if demotion.is_some_and(|demotion| demotion.last_resort == LastResort::Yes) {
+                    self.update_priority(Priority::MIN.into(), out);
+                }
+                // RFC9568-6.4.3-18
+                self.take_back(now, out);
+                self.answer_handover(now, None, out);
+            }
+        }
+        // What stopped it may be gone by now, and what did not stop it before may have come.
+        Again::Evaluate(if self.demoted.is_some() { Cause::Demoted } else { Cause::FaultCleared })
+    }
+
+    /// Every Active member lets go. `cause` is that of a release without a hand-over's own.
+    pub(super) fn release(
+        &mut self,
+        now: MonoTime,
+        takers: Option<&[Taker]>,
+        cause: Cause,
+        out: &mut Effects,
+    ) {
+        let cause = match (self.handover.as_ref().map(|handover| handover.cause), takers) {
+            (Some(HandoverCause::Demote), Some(_)) => Cause::HandedOver,
+            (Some(HandoverCause::Demote), None) => Cause::Demoted,
+            (Some(HandoverCause::Shutdown), _) => Cause::Shutdown,
+            (Some(HandoverCause::Fault), _) => Cause::Fault,
+            (Some(HandoverCause::Configuration), _) => Cause::Configuration,
+            (None, _) => cause,
+        };
+        for at in 0..self.members.len() {
+            let Some(member) = self.members.get_mut(at) else { continue };
+            if matches!(member.state, State::Active(_)) {
+                let moved = member.let_go(now, cause, out);
+                let key = member.key;
+                self.report_move(key, moved, None, out);
+            }
+        }
+        self.stop_members(now, cause, out);
+        if cause == Cause::HandedOver {
+            let interval =
+                |m: &VirtualRouter| m.active.and_then(|taker| m.peers.get(taker)).map(|peer| peer.interval);
+            let interval = self.members.iter().filter_map(interval).max().unwrap_or(self.policy.interval);
+            self.watch = Some(Watch::new(now, interval, self.policy.down_adverts));
+        }
+        self.answer_handover(now, takers, out);
+    }
+}
+
+fn taker(member: &VirtualRouter) -> Option<Taker> {
+    match &member.state {
+        State::Active(active) => match &active.tenure {
+            Tenure::Leaving(leaving) => leaving.taker(),
+            Tenure::Claiming | Tenure::Ready | Tenure::Serving | Tenure::Listening => None,
+        },
+        State::Initialize | State::Backup(_) => None,
+    }
+}

@@ -1,0 +1,185 @@
+//! The hosts on the LAN: where they believe the addresses to be, and how they learn that.
+//!
+//! They hear announcements as every station does. Ours are told only while their core wants to know. Foreign routers
+//! speak first, and hold and announce the addresses some time later.
+
+use super::checker::{Checker, Violation};
+use super::clock::TrueTime;
+use super::lan::{Copy, Lan, Port};
+use super::node::{Brief, interface, key, virtual_addresses};
+use super::rng::Rng;
+use super::view::{View, in_family};
+use super::world::{Happening, Rank, Station, World};
+use crate::protocol::{Input, LastResort, StateName};
+use crate::types::{Family, MonoTime, VrKey};
+use std::time::Duration;
+
+/// What foreign routers take from their first word to their announcement, in milliseconds.
+const SLOWNESS: [u64; 6] = [0, 1, 10, 23, 60, 200];
+
+/// All hosts together: they agree.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    /// Where they believe the addresses of each family, IPv4 first, and since when.
+    turned: [Option<(Port, TrueTime)>; 2],
+    /// Draws of its own: what a seed means elsewhere does not depend on them.
+    rng: Rng,
+}
+
+/// What hosts or stations hear of an address.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum News {
+    /// A foreign router has installed the addresses, and announces them.
+    Installed(Family),
+    /// A station hears an announcement.
+    Heard(Family),
+    /// The hosts hear it.
+    Turn(Family),
+}
+
+impl Hosts {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { turned: [None; 2], rng: Rng::new(seed ^ 0x0061_6e6e_6f75_6e63) }
+    }
+
+    const fn turned(&self, family: Family) -> Option<(Port, TrueTime)> {
+        let [v4, v6] = self.turned;
+        match family {
+            Family::Ipv4 => v4,
+            Family::Ipv6 => v6,
+        }
+    }
+
+    fn turn(&mut self, now: TrueTime, family: Family, port: Port) {
+        let [v4, v6] = &mut self.turned;
+        *match family {
+            Family::Ipv4 => v4,
+            Family::Ipv6 => v6,
+        } = Some((port, now));
+    }
+}
+
+impl World {
+    /// A station announces the addresses of a family.
+    pub(super) fn announce(&mut self, port: Port, family: Family) {
+        let mut arrivals = Vec::new();
+        self.lan.carry(port, &mut self.hosts.rng, &mut arrivals);
+        for arrival in arrivals.into_iter().filter(|arrival| arrival.copy == Copy::Intact) {
+            // Its own reflection is nothing to a station.
+            if arrival.port != port {
+                let heard = Happening::News(arrival.port, News::Heard(family));
+                self.enqueue(self.now + arrival.after, Rank::Arrival, heard);
+            }
+        }
+        if self.lan.plugged(port) {
+            let way = Lan::delay(self.lan.conditions(), &mut self.hosts.rng);
+            self.enqueue(self.now + way, Rank::Arrival, Happening::News(port, News::Turn(family)));
+        }
+    }
+
+    /// A foreign router that has just become Active installs and announces the addresses: sooner or later. Among
+    /// several of them at once, since they drop their addresses at once when another speaks.
+    pub(super) fn foreign_rises(&mut self, port: Port, family: Family) {
+        let foreign = |station: &&Station| matches!(station, Station::Foreign(_));
+        let several = self.stations.iter().filter(foreign).count() > 1;
+        let slowness = self.hosts.rng.pick(&SLOWNESS, 0);
+        if several {
+            self.install(port, family);
+            return;
+        }
+        let at = self.now + Duration::from_millis(slowness);
+        self.enqueue(at, Rank::Kernel, Happening::News(port, News::Installed(family)));
+    }
+
+    pub(super) fn on_news(&mut self, port: Port, news: News) -> Result<(), Violation> {
+        match news {
+            News::Installed(family) => self.install(port, family),
+            News::Turn(family) => self.hosts.turn(self.now, family, port),
+            News::Heard(family) => {
+                let listens = self.node(port).is_some_and(|node| node.listening.contains(&key(family)));
+                for address in virtual_addresses(family).into_iter().filter(|_| listens) {
+                    let announced = Input::Announced { interface: interface(), address: address.addr() };
+                    self.feed(port, announced)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn install(&mut self, port: Port, family: Family) {
+        let Some(Station::Foreign(machines)) = self.stations.get_mut(port.0) else { return };
+        let machine = machines.iter_mut().find(|machine| Family::of(machine.setup().source) == family);
+        if machine.is_some_and(super::peer::Machine::install) {
+            self.trace.note(self.now, || format!("peer {}:     holds and announces {family}", port.0));
+            self.announce(port, family);
+        }
+    }
+
+    /// The kernel of a station of ours has let addresses go.
+    pub(super) fn judge_release(&self, port: Port, family: Family) -> Result<(), Violation> {
+        let views = self.views();
+        let turned = self.hosts.turned(family).filter(|(to, _)| *to == port);
+        let Some((_, turned)) = turned.filter(|_| self.checker.judges_service(self.now, &views)) else {
+            return Ok(());
+        };
+        match self.checker.successor(self.now, &views, port, family, turned) {
+            Some(successor) => {
+                let seen = format!("{family} of station {}, which serves", successor.port.0);
+                Err(self.checker.violation(self.now, port, "hosts turn before the addresses go", seen))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Checker {
+    /// Who serves beside `port`, long enough for it to know, and has announced it or will. A foreign router that was
+    /// Active before hosts turned away from it does not announce again.
+    fn successor<'v>(
+        &self,
+        now: TrueTime,
+        views: &'v [View],
+        port: Port,
+        family: Family,
+        turned: TrueTime,
+    ) -> Option<&'v View> {
+        let leaver = views.iter().find(|view| view.port == port)?;
+        views.iter().find(|view| {
+            let serves = view.awake && in_family(view.active, family) && !view.leaving;
+            let since = self.active_since(view.port);
+            let known = since.is_some_and(|since| {
+                now.since(since) > self.bounds().reaction() && (view.ours || since > turned)
+            });
+            view.port != port && view.component == leaver.component && serves && known
+        })
+    }
+
+    /// Demoted, and not to serve as the last resort: it takes part in nothing, but for handing over.
+    pub(super) fn judge_demoted(&self, now: TrueTime, port: Port, node: &Brief) -> Result<(), Violation> {
+        if node.demoted == Some(LastResort::No) && !node.handing_over && !node.all(StateName::Initialize) {
+            return Err(self.violation(now, port, "who is demoted takes no part", format!("{node:?}")));
+        }
+        Ok(())
+    }
+
+    /// What an Active keeps after it yielded goes soon.
+    pub(super) fn judge_parting(
+        &self,
+        now: TrueTime,
+        port: Port,
+        local: MonoTime,
+        node: &Brief,
+    ) -> Result<(), Violation> {
+        let most = self.bounds().parting();
+        let late = |(key, _): &&(VrKey, StateName)| {
+            node.yielded(*key).is_some_and(|since| local.since(since) > most)
+        };
+        match node.states.iter().find(late) {
+            Some((key, _)) => {
+                let seen = format!("{key} since {:?}, more than {most:?}", node.yielded(*key));
+                Err(self.violation(now, port, "what is held after yielding goes soon", seen))
+            }
+            None => Ok(()),
+        }
+    }
+}
