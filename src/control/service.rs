@@ -419,12 +419,15 @@ fn unknown(published: &Published, name: &str) -> CallError {
     CallError::UnknownRouter { name: name.to_owned(), known }
 }
 
+/// What a name service has to answer; a command does not wait for one that is down.
+const NAME_LIMIT: Duration = Duration::from_secs(1);
+
 /// The name of a user, or `uid 1000`. Names may come over the network (NSS): not on this thread.
 async fn user_name(uid: u32) -> String {
-    let looked_up = tokio::task::spawn_blocking(move || User::from_uid(Uid::from_raw(uid))).await;
-    match looked_up {
-        Ok(Ok(Some(user))) => user.name,
-        Ok(Ok(None) | Err(_)) | Err(_) => format!("uid {uid}"),
+    let looked_up = tokio::task::spawn_blocking(move || User::from_uid(Uid::from_raw(uid)));
+    match timeout(NAME_LIMIT, looked_up).await {
+        Ok(Ok(Ok(Some(user)))) => user.name,
+        Ok(Ok(Ok(None) | Err(_)) | Err(_)) | Err(_) => format!("uid {uid}"),
     }
 }
 

@@ -44,6 +44,10 @@ const MAILBOX: usize = 4096;
 const DELIVERY_LIMIT: Duration = Duration::from_millis(200);
 const DELIVERY_POLL: Duration = Duration::from_micros(200);
 
+/// How often the last removal is tried again, and after how long.
+const LAST_TRIES: u8 = 5;
+const LAST_PAUSE: Duration = Duration::from_millis(100);
+
 /// What lies in the mailbox. It is allocated with all its slots: in boxes, they take 64 KiB and not half
 /// a mebibyte.
 type Parcel = Box<Command>;
@@ -159,7 +163,15 @@ impl Worker {
         self.remove_stale();
         while self.turn(commands) == Turn::GoOn {}
         self.ledger.release_all();
-        let outcome = self.pass(Pace::Unlimited);
+        let mut outcome = self.pass(Pace::Unlimited);
+        // The last chance: what the kernel refused in this moment, it may not in the next.
+        for _ in 0..LAST_TRIES {
+            if outcome.is_ok() {
+                break;
+            }
+            std::thread::park_timeout(LAST_PAUSE);
+            outcome = self.pass(Pace::Unlimited);
+        }
         self.tell(KeeperEvent::Stopped { outcome });
     }
 

@@ -106,6 +106,23 @@ pub fn run(place: &Place, config: impl FnOnce() -> Option<Config>) -> Result<Vec
     lines
 }
 
+/// The protocol thread has died and the agent lives on: another one takes its place, to leave. `keeper` holds what
+/// the dead one wanted.
+pub(super) async fn succeed(config: &Config, keeper: &Arc<AddressKeeper>) -> Result<(), CleanUpError> {
+    let held = leftovers(&mut Netlink::open()?)?;
+    let links = links(config.routers.iter().map(|spec| spec.interface).collect()).await?;
+    // Who is out of service holds nothing.
+    let estates = estates(config, &Demotions::default(), &links, &held);
+    if estates.is_empty() {
+        return Ok(());
+    }
+    let events = hand_over(&estates, &links, keeper).await?;
+    for estate in &estates {
+        tracing::warn!("{}", line(estate, &events));
+    }
+    Ok(())
+}
+
 fn leftovers(netlink: &mut Netlink) -> Result<Vec<ObservedAddress>, NetlinkError> {
     let mut addresses = netlink.addresses()?;
     addresses.retain(|address| address.origin == Origin::Ours);

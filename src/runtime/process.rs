@@ -18,6 +18,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, Command};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 /// From SIGTERM to SIGKILL.
@@ -94,17 +95,15 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Asks the name service. That may take as long as its servers like: not on the runtime's own
-    /// threads.
-    pub(super) async fn look_up(name: &str) -> Result<Self, FailureKind> {
-        let wanted = name.to_owned();
-        let found = tokio::task::spawn_blocking(move || User::from_name(&wanted)).await;
-        match found {
-            Ok(Ok(Some(user))) => Ok(Self { uid: user.uid.as_raw(), gid: user.gid.as_raw() }),
-            Ok(Ok(None)) => Err(FailureKind::CouldNotRun(format!("no user \"{name}\""))),
-            Ok(Err(error)) => Err(FailureKind::CouldNotRun(format!("cannot look up \"{name}\": {error}"))),
+    /// Asks the name service. That may take as long as its servers like, and cannot be ended: not on the
+    /// runtime's own threads, and whoever asks again and again waits for the same answer.
+    pub(super) fn look_up(name: &str) -> JoinHandle<Result<Self, FailureKind>> {
+        let name = name.to_owned();
+        tokio::task::spawn_blocking(move || match User::from_name(&name) {
+            Ok(Some(user)) => Ok(Self { uid: user.uid.as_raw(), gid: user.gid.as_raw() }),
+            Ok(None) => Err(FailureKind::CouldNotRun(format!("no user \"{name}\""))),
             Err(error) => Err(FailureKind::CouldNotRun(format!("cannot look up \"{name}\": {error}"))),
-        }
+        })
     }
 }
 

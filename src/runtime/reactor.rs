@@ -295,7 +295,11 @@ impl Reactor {
     fn on_link(&mut self, now: MonoTime, name: InterfaceName, facts: Option<&LinkFacts>) {
         match facts {
             Some(facts) => drop(self.links.insert(name, facts.clone())),
-            None => drop(self.links.remove(&name)),
+            None => {
+                self.links.remove(&name);
+                // It may be back in the same turn under the same index, and the sockets have lost their group.
+                self.endpoints.iter_mut().filter(|e| e.interface == name).for_each(Endpoint::close);
+            }
         }
         self.reopen_at = Some(now);
     }

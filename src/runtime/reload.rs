@@ -51,18 +51,19 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
-    /// Starts what is configured, and then reloads as asked, until it is told to stop. Returns what has to
-    /// be ended in order. A reload that is stopped has changed nothing, and its asker is not answered.
+    /// Starts what is configured, and then reloads as asked, until it is told to stop. Returns what ran, and what
+    /// has to be ended in order. A reload that is stopped has changed nothing, and its asker is not answered.
     pub(super) async fn run(
         mut self,
         mut requests: mpsc::Receiver<ReloadRequest>,
         stop: oneshot::Receiver<()>,
-    ) -> (Checks, Hooks) {
+    ) -> (Config, Checks, Hooks) {
         tokio::select! {
+            biased;
             _ = stop => {}
             () = self.work(&mut requests) => {}
         }
-        (self.checks, self.hooks)
+        (self.running, self.checks, self.hooks)
     }
 
     /// Ends when nobody can ask any more.

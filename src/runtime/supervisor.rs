@@ -2,6 +2,7 @@
 //!
 //! Everything here may be slow: nothing the protocol does on time passes through this thread.
 
+use super::clean_up;
 use super::clock;
 use super::hooks::{self, HookBoard, Hooks, Switchboard};
 use super::mailbox::{Letter, Mailbox, Sender};
@@ -51,6 +52,8 @@ const SCRIBE_LIMIT: Duration = Duration::from_secs(3);
 
 /// The task that carries out configurations.
 const RELOADER: &str = "configuration";
+/// The thread that hears, judges and says.
+const PROTOCOL: &str = "vrrp-protocol";
 
 /// What to run.
 #[derive(Debug)]
@@ -195,11 +198,15 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
     let outcome = loop {
         tokio::select! {
             Some(event) = events.recv() => desk.on_event(event),
-            Some(notice) = notices.recv() => on_notice(&notice),
+            notice = notices.recv() => match notice {
+                Some(notice) => on_notice(&notice),
+                // It holds the other end for as long as it lives.
+                None => break Err(died("vrrp-addresses", "its last words are above".to_owned())),
+            },
             Some(request) = requests.recv() => desk.on_request(request),
             Some(verdict) = verdicts.recv() => desk.on_verdict(verdict),
             Some(change) = changes.recv() => desk.on_change(&keeper, change),
-            why = &mut protocol.ended => break Err(died("vrrp-protocol", why.unwrap_or_default())),
+            why = &mut protocol.ended => break Err(died(PROTOCOL, why.unwrap_or_default())),
             ended = &mut monitor => break Err(monitor_died(ended)),
             ended = &mut reloader => break Err(reloader_died(&ended)),
             asked = signals.next() => match asked {
@@ -235,9 +242,16 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
         Err(RunError::Died { thread: RELOADER, .. }) => None,
         Ok(()) | Err(_) => reloader.await.ok(),
     };
-    let (checks, mut hooks) = rest.unzip();
-    if let Some(checks) = checks {
+    let (mut hooks, mut ran) = (None, None);
+    if let Some((config, checks, rest)) = rest {
         checks.shutdown().await;
+        (ran, hooks) = (Some(config), Some(rest));
+    }
+    if let (Err(RunError::Died { thread: PROTOCOL, .. }), Some(config)) = (&outcome, &ran) {
+        // Nobody has been told: somebody else can take over first, as after a SIGKILL.
+        if let Err(error) = clean_up::succeed(config, &keeper).await {
+            tracing::error!(%error, "nothing could be handed over");
+        }
     }
     release_addresses(&keeper, &mut notices).await;
     if let Some(hooks) = &mut hooks {
@@ -362,7 +376,7 @@ struct Protocol {
 fn spawn_protocol(reactor: Reactor, realtime: Realtime) -> Result<Protocol, RunError> {
     let (ended_in, ended) = oneshot::channel();
     std::thread::Builder::new()
-        .name("vrrp-protocol".to_owned())
+        .name(PROTOCOL.to_owned())
         .spawn(move || {
             match realtime {
                 Realtime::Off => {}
@@ -371,7 +385,7 @@ fn spawn_protocol(reactor: Reactor, realtime: Realtime) -> Result<Protocol, RunE
                     tracing::info!(%scheduling, %memory, "real-time scheduling was asked for");
                 }
             }
-            // A bug of ours must not leave addresses behind: the supervisor removes them.
+            // A bug of ours must not leave addresses behind: the supervisor hands them over.
             let why = match catch_unwind(AssertUnwindSafe(|| reactor.run())) {
                 Ok(Ok(())) => "it was told to".to_owned(),
                 Ok(Err(error)) => error.to_string(),

@@ -2,31 +2,38 @@
 
 use super::message::{Announcement, Announcer};
 use crate::kernel::frame_socket::FrameSocket;
+use crate::types::InterfaceName;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::io;
 
 /// Sends what the keeper announces. A socket is bound to an index: an interface that is created
 /// again has a new one, and a socket that failed is opened anew.
 #[must_use]
 pub fn frame_announcer() -> Announcer {
-    let mut sockets: BTreeMap<u32, FrameSocket> = BTreeMap::new();
+    let mut sockets: BTreeMap<InterfaceName, (u32, FrameSocket)> = BTreeMap::new();
     Box::new(move |announcement| {
+        let interface = announcement.key.interface;
+        if sockets.get(&interface).is_some_and(|(index, _)| *index != announcement.index) {
+            sockets.remove(&interface);
+        }
         let result = send(&mut sockets, announcement);
         if result.is_err() {
-            sockets.remove(&announcement.index);
+            sockets.remove(&interface);
         }
         result
     })
 }
 
-fn send(sockets: &mut BTreeMap<u32, FrameSocket>, announcement: &Announcement) -> io::Result<()> {
-    let socket = match sockets.entry(announcement.index) {
-        Entry::Occupied(entry) => entry.into_mut(),
-        Entry::Vacant(entry) => entry.insert(
-            FrameSocket::open(announcement.key.interface, announcement.index).map_err(io::Error::other)?,
-        ),
-    };
+fn send(
+    sockets: &mut BTreeMap<InterfaceName, (u32, FrameSocket)>,
+    announcement: &Announcement,
+) -> io::Result<()> {
+    let (interface, index) = (announcement.key.interface, announcement.index);
+    if !sockets.contains_key(&interface) {
+        let opened = FrameSocket::open(interface, index).map_err(io::Error::other)?;
+        sockets.insert(interface, (index, opened));
+    }
+    let Some((_, socket)) = sockets.get(&interface) else { return Ok(()) };
     let announced = socket.announce(announcement.mac, &announcement.addresses, announcement.rounds);
     match announced.error {
         None => Ok(()),

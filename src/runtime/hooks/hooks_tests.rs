@@ -273,3 +273,30 @@ async fn a_command_or_user_that_does_not_exist_is_a_failure_with_a_name() {
         assert!(why.contains(says), "{why}");
     }
 }
+
+/// Configuration management reloads twice within seconds.
+#[tokio::test]
+async fn a_router_that_left_runs_its_last_hooks_however_often_others_change() {
+    let mut scene = Scene::new("after_release = [\"/bin/sh\", \"-c\", \"echo $VRRPD_CAUSE >ROOM/released\"]");
+    scene.moves(StateName::Initialize, StateName::Backup, Cause::Startup);
+    scene.moves(StateName::Backup, StateName::Active, Cause::ActiveDownTimer);
+    scene.owned();
+    let busy = |scene: &Scene| scene.hooks.workers.values().any(Hand::is_busy);
+    until("the worker knows", || busy(&scene)).await;
+    for vrid in [60, 61, 62] {
+        let text = format!(
+            "[[virtual_router]]\nname = \"other\"\ninterface = \"eth1\"\nvrid = {vrid}\n\
+             addresses = [\"198.51.100.1/24\"]\n"
+        );
+        let _arrangement = scene.hooks.apply(&resolve(&text, "test").unwrap().config, "fe0");
+    }
+    scene.moves(StateName::Active, StateName::Initialize, Cause::Configuration);
+    scene.released();
+    assert_eq!(scene.next().await, (HookKind::AfterRelease, StateName::Initialize, HookOutcome::Passed));
+    assert_eq!(content(&scene.path("released")).await, "configuration");
+
+    until("it has nothing left to do", || !busy(&scene)).await;
+    let text = "[[virtual_router]]\nname = \"other\"\ninterface = \"eth1\"\nvrid = 62\naddresses = [\"198.51.100.1/24\"]\n";
+    let _arrangement = scene.hooks.apply(&resolve(text, "test").unwrap().config, "fe0");
+    assert_eq!(scene.hooks.workers.len(), 1, "and then it goes");
+}

@@ -30,7 +30,7 @@ use crate::protocol::{Event, HookKind, RouterSpec};
 use crate::types::{RouterName, VrKey};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -71,6 +71,8 @@ pub(super) struct Hooks {
     workers: BTreeMap<RouterName, Hand>,
     /// The routers of the last configuration.
     routers: BTreeMap<RouterName, RouterSpec>,
+    /// Those that left it before, and may have something to run.
+    departed: BTreeMap<RouterName, RouterSpec>,
     switchboard: Switchboard,
     stage: watch::Sender<Stage>,
     tasks: JoinSet<()>,
@@ -81,6 +83,7 @@ pub(super) struct Hooks {
 struct Hand {
     news: mpsc::Sender<News>,
     assignment: watch::Sender<Assignment>,
+    business: Business,
 }
 
 /// What the gate needs of a configuration.
@@ -91,6 +94,17 @@ pub(super) struct Arrangement {
     doors: BTreeMap<RouterName, Duration>,
 }
 
+impl Hand {
+    /// Whether the worker has something to run, or will have when its router lets go.
+    fn is_busy(&self) -> bool {
+        self.business.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether a worker has something to do; it says so.
+#[derive(Debug, Clone, Default)]
+struct Business(Arc<AtomicBool>);
+
 impl Hooks {
     /// No workers yet.
     pub(super) fn new(outlets: Outlets) -> Self {
@@ -100,6 +114,7 @@ impl Hooks {
             board: HookBoard::default(),
             workers: BTreeMap::new(),
             routers: BTreeMap::new(),
+            departed: BTreeMap::new(),
             switchboard: Switchboard(Arc::new(Mutex::new(lines))),
             stage: watch::Sender::new(Stage::Work),
             tasks: JoinSet::new(),
@@ -109,12 +124,18 @@ impl Hooks {
     /// Gives every router its hooks. What runs goes on; what comes next is as configured now. Must be
     /// called on a tokio runtime with I/O and time.
     ///
-    /// A router that left keeps its worker until the next time, for what it has to run when it lets go.
+    /// A router that left keeps its worker for what it has to run when it lets go: until it is idle at a later time.
     pub(super) fn apply(&mut self, config: &Config, node: &str) -> Arrangement {
         let routers: BTreeMap<_, _> =
             config.routers.iter().map(|spec| (spec.name.clone(), spec.clone())).collect();
         let before = std::mem::replace(&mut self.routers, routers);
-        self.workers.retain(|name, _| before.contains_key(name) || self.routers.contains_key(name));
+        let (routers, workers) = (&self.routers, &self.workers);
+        let left = |name: &RouterName| !routers.contains_key(name);
+        self.departed.retain(|name, _| left(name) && workers.get(name).is_some_and(Hand::is_busy));
+        let departs = before.iter().filter(|(name, _)| left(name));
+        self.departed.extend(departs.map(|(name, spec)| (name.clone(), spec.clone())));
+        let (routers, departed) = (&self.routers, &self.departed);
+        self.workers.retain(|name, _| routers.contains_key(name) || departed.contains_key(name));
         self.board.retain(|name| self.workers.contains_key(name));
         for spec in &config.routers {
             let hooks = config.hooks.get(&spec.name).cloned().unwrap_or_default();
@@ -128,7 +149,7 @@ impl Hooks {
             }
         }
         // Those that left, or move, have their keys until they are gone.
-        let keys = before.values().chain(&config.routers);
+        let keys = self.departed.values().chain(before.values()).chain(&config.routers);
         let keys = keys.flat_map(|spec| spec.keys().map(|key| (key, spec.name.clone()))).collect();
         let workers = self.workers.iter().map(|(name, hand)| (name.clone(), hand.news.clone())).collect();
         let lines =
@@ -142,9 +163,10 @@ impl Hooks {
     fn hire(&mut self, name: RouterName, assignment: Assignment) {
         let (news, told) = mpsc::channel(NEWS);
         let (assignment, assigned) = watch::channel(assignment);
-        let worker = Worker::new(assigned, self.outlets.clone(), self.board.clone());
+        let business = Business::default();
+        let worker = Worker::new(assigned, self.outlets.clone(), self.board.clone(), business.clone());
         self.tasks.spawn(worker.live(told, self.stage.subscribe()));
-        self.workers.insert(name, Hand { news, assignment });
+        self.workers.insert(name, Hand { news, assignment, business });
     }
 
     /// The keeper's way to the workers of the moment.

@@ -4,10 +4,10 @@
 //! either way its whole process group has ended before the next one starts. (One that hangs in the
 //! kernel is given up after [`Attempt::kill`]'s patience: it must not hold up the rest for ever.)
 
-use super::Outlets;
 use super::board::{HookBoard, HookRun};
 use super::queue::{Action, Job, Move, News, Queue};
 use super::variables::Place;
+use super::{Business, Outlets};
 use crate::config::RouterHooks;
 use crate::protocol::{Event, EventKind, HookKind, HookOutcome, StateName};
 use crate::runtime::clock;
@@ -62,6 +62,7 @@ pub(super) struct Worker {
     account: Option<Account>,
     assignments: watch::Receiver<Assignment>,
     next: Next,
+    business: Business,
 }
 
 /// What a worker is to do later.
@@ -102,11 +103,13 @@ impl Worker {
         mut assignments: watch::Receiver<Assignment>,
         outlets: Outlets,
         board: HookBoard,
+        business: Business,
     ) -> Self {
         let Assignment { place, hooks, start: _ } = assignments.borrow_and_update().clone();
         let configured = hooks.commands.keys().copied().collect();
         let queue = Queue::new(configured, patience(&hooks), place.families.iter().copied());
-        Self { place, hooks, queue, outlets, board, account: None, assignments, next: Next::Nothing }
+        let (account, next) = (None, Next::Nothing);
+        Self { place, hooks, queue, outlets, board, account, assignments, next, business }
     }
 
     /// Runs until it is told to end.
@@ -119,6 +122,7 @@ impl Worker {
             if self.queue.is_released() {
                 self.take_up_what_waited();
             }
+            self.business.0.store(run.is_some() || !self.queue.is_idle(), Ordering::Relaxed);
             let stage = *stages.borrow_and_update();
             if run.is_none() && stage != Stage::Work && news.is_empty() {
                 return;
@@ -296,7 +300,8 @@ impl Order {
     async fn start(&self, account: &mut Option<Account>) -> Result<Attempt, FailureKind> {
         if let (None, Some(user)) = (*account, &self.user) {
             let found = timeout(self.limit, Account::look_up(user)).await;
-            *account = Some(found.map_err(|_| FailureKind::TimedOut(self.limit))??);
+            let answer = found.map_err(|_| FailureKind::TimedOut(self.limit))?;
+            *account = Some(answer.map_err(|error| FailureKind::CouldNotRun(error.to_string()))??);
         }
         let variables: Vec<_> = self.variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
         Attempt::start(&self.command, *account, &variables)

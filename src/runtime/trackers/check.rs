@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::error::SendError;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// No check runs more often than this, whatever its interval.
@@ -90,6 +90,7 @@ impl Checks {
             board: self.board.clone(),
             hysteresis: Hysteresis::new(spec.rise, spec.fall),
             account: None,
+            asked: None,
             attempt: None,
         };
         self.tasks.spawn(watcher.live(stopped));
@@ -153,6 +154,8 @@ struct Watcher {
     hysteresis: Hysteresis,
     /// Looked up until it is found once: a name service that is down later must not fail checks.
     account: Option<Account>,
+    /// The question that the name service has not answered yet: never two of them.
+    asked: Option<JoinHandle<Result<Account, FailureKind>>>,
     /// A run in progress, or one that timed out and has not ended yet. Here and not inside the
     /// future that waits for it, so that a check that is stopped can end it in order.
     attempt: Option<Attempt>,
@@ -199,13 +202,15 @@ impl Watcher {
 
     async fn start(&mut self) -> Result<Attempt, FailureKind> {
         if let (None, Some(user)) = (self.account, &self.spec.user) {
-            let found = tokio::time::timeout(self.spec.timeout, Account::look_up(user)).await;
-            self.account = Some(found.map_err(|_| {
-                FailureKind::CouldNotRun(format!(
-                    "no answer about user \"{user}\" within {:?}",
-                    self.spec.timeout
-                ))
-            })??);
+            let limit = self.spec.timeout;
+            let asked = self.asked.get_or_insert_with(|| Account::look_up(user));
+            let Ok(answer) = tokio::time::timeout(limit, asked).await else {
+                return Err(FailureKind::CouldNotRun(format!(
+                    "no answer about user \"{user}\" within {limit:?}"
+                )));
+            };
+            self.asked = None;
+            self.account = Some(answer.map_err(|error| FailureKind::CouldNotRun(error.to_string()))??);
         }
         Attempt::start(&self.spec.command, self.account, &[("VRRPD_CHECK", &self.spec.name.0)])
     }

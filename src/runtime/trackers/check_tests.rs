@@ -337,6 +337,7 @@ async fn a_run_that_cannot_be_killed_fails_every_interval_until_it_is_gone() {
         verdicts: sender,
         board: CheckBoard::default(),
         account: None,
+        asked: None,
         attempt: Some(Attempt::start(&hangs, None, &[("VRRPD_CHECK", "test")]).unwrap()),
         spec,
     };
