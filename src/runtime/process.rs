@@ -150,6 +150,7 @@ impl Attempt {
         let leader = child.id().and_then(|id| i32::try_from(id).ok());
         let leader =
             leader.ok_or_else(|| FailureKind::CouldNotRun(format!("{program} has no process id")))?;
+        be_as_expendable_as_others(leader);
         let stderr = child.stderr.take();
         let first_line = FirstLine::default();
         Ok(Self { child, group: Pid::from_raw(leader), stderr, first_line, life: Life::Running })
@@ -226,6 +227,15 @@ impl Attempt {
                 tracing::warn!(group = self.group.as_raw(), %signal, %error, "cannot signal a command")
             }
         }
+    }
+}
+
+/// The service manager shields the daemon from the killer that acts when memory is short. What the daemon starts must not
+/// inherit that: a check that runs wild would take nginx along. Refused for another user's process, which is no harm.
+fn be_as_expendable_as_others(process: i32) {
+    let shielded = std::fs::read_to_string("/proc/self/oom_score_adj").is_ok_and(|own| own.starts_with('-'));
+    if shielded {
+        let _ = std::fs::write(format!("/proc/{process}/oom_score_adj"), "0");
     }
 }
 

@@ -1,5 +1,5 @@
 //! The package on Debian machines with systemd as init: systemd-nspawn containers on a bridge, and a client
-//! that asks a thousand times a second. `netns-scripts/test systemd` builds what it needs and runs it.
+//! that asks a thousand times a second. `netns-scripts/test systemd` builds what it needs, the package too, and runs it.
 //!
 //! Needs real root, systemd-container, debootstrap, and the package of `netns-scripts/package`. Nothing of it
 //! is skipped: what is missing fails.

@@ -21,7 +21,7 @@ fn the_package_installs_waits_for_a_configuration_and_leaves_what_it_should() {
     assert_eq!(machine.run("systemctl is-active vrrpd").stdout.trim(), "inactive");
     assert_eq!(machine.run("systemctl is-failed vrrpd").stdout.trim(), "inactive");
     assert_eq!(machine.must("systemctl --failed --plain --no-legend").stdout, "");
-    let journal = machine.must("journalctl --no-pager -u vrrpd").stdout;
+    let journal = machine.must("journalctl --sync; journalctl --no-pager -u vrrpd").stdout;
     assert!(journal.contains(UNEDITED), "{journal}");
 
     let changelog = machine.must("zcat /usr/share/doc/vrrpd/changelog.gz").stdout;
@@ -62,7 +62,7 @@ fn the_package_installs_waits_for_a_configuration_and_leaves_what_it_should() {
     );
     assert_ne!(machine.run("systemctl start vrrpd").code, 0);
     assert_eq!(machine.run("systemctl is-failed vrrpd").stdout.trim(), "failed");
-    let status = machine.run("systemctl status --no-pager --full --lines=40 vrrpd").stdout;
+    let status = machine.run("journalctl --sync; systemctl status --no-pager --full --lines=40 vrrpd").stdout;
     for said in ["did you mean `interface`", "`vrid` is a number from 1 to 255", "nothing was started"] {
         assert!(status.contains(said), "{said} is not in\n{status}");
     }
@@ -107,7 +107,8 @@ fn the_package_installs_waits_for_a_configuration_and_leaves_what_it_should() {
 
     // Gone: the addresses and the programs. Kept: what somebody wrote.
     assert!(machine.holds("192.0.2.50"));
-    machine.must("vrrpctl demote web-b --reason kept");
+    // There is nobody else here.
+    machine.must("vrrpctl demote web-b --force --reason kept");
     machine.must("apt-get remove -y vrrpd");
     assert!(!machine.holds("192.0.2.50"), "an address is left behind");
     assert!(!machine.has_file("/usr/sbin/vrrpd") && !machine.has_file("/run/vrrpd"));
