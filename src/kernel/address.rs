@@ -11,7 +11,7 @@ use netlink_packet_route::address::{
 use std::net::IpAddr;
 
 /// IFA_PROTO of the addresses that this agent installs: the number of the protocol, 112. Kernels
-/// before 5.18 do not keep it; there, addresses of ours are known only by being configured.
+/// before 5.18 do not keep it, and the agent does not start there ([`super::release`]).
 pub const TAG: u8 = 112;
 
 /// An address as the kernel lists it.

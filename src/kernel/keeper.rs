@@ -304,9 +304,17 @@ impl Worker {
 
     /// After the pass, and only what is in place: RFC9568-8.2.2-2.
     fn announce(&mut self) {
+        let mut stuck: BTreeMap<u32, String> = BTreeMap::new();
         for announcement in self.ledger.announcements() {
-            if let Err(error) = (self.surroundings.announcer)(&announcement) {
-                self.tell(KeeperEvent::Unannounced { key: announcement.key, why: error.to_string() });
+            // A link that takes no frames costs a second once a turn, and not for each of its routers: addresses on
+            // other links wait for this thread.
+            let outcome = match stuck.get(&announcement.index) {
+                Some(why) => Err(why.clone()),
+                None => (self.surroundings.announcer)(&announcement).map_err(|error| error.to_string()),
+            };
+            if let Err(why) = outcome {
+                stuck.entry(announcement.index).or_insert_with(|| why.clone());
+                self.tell(KeeperEvent::Unannounced { key: announcement.key, why });
             }
         }
     }

@@ -12,6 +12,7 @@ pub mod monitor;
 pub mod netlink;
 pub mod ownership;
 pub mod realtime;
+pub mod release;
 pub mod sighting;
 pub mod socket_error;
 mod sys;

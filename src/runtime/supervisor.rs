@@ -21,7 +21,7 @@ use crate::kernel::keeper::{
     AddressKeeper, Command, KeeperError, KeeperEvent, Surroundings, frame_announcer,
 };
 use crate::kernel::monitor::{Monitor, MonitorError, MonitorEvent, RECEIVE_BUFFER};
-use crate::kernel::realtime;
+use crate::kernel::{realtime, release};
 use crate::protocol::{Event, EventKind, Owned, RouterSpec};
 use crate::telemetry::EventLog;
 use crate::telemetry::log::log_event;
@@ -74,6 +74,12 @@ pub enum RunError {
     /// A capability is missing.
     #[error("{}", describe(.0))]
     Privileges(Vec<Missing>),
+    /// The kernel is too old.
+    #[error(
+        "this kernel ({0}) does not keep who added an address, so that vrrpd could not tell its own from yours: it needs \
+         Linux 5.18 or newer"
+    )]
+    Kernel(String),
     /// The control socket.
     #[error(transparent)]
     Control(#[from] BindError),
@@ -108,6 +114,9 @@ pub enum RunError {
 /// [`RunError`]; no address is left behind in that case either.
 pub fn run(settings: Settings) -> Result<(), RunError> {
     check_privileges()?;
+    if let Some(release) = release::too_old() {
+        return Err(RunError::Kernel(release));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
