@@ -4,6 +4,7 @@ use super::message::{Announcement, Announcer};
 use crate::kernel::frame_socket::FrameSocket;
 use crate::types::InterfaceName;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 
 /// Sends what the keeper announces. A socket is bound to an index: an interface that is created
@@ -29,11 +30,12 @@ fn send(
     announcement: &Announcement,
 ) -> io::Result<()> {
     let (interface, index) = (announcement.key.interface, announcement.index);
-    if !sockets.contains_key(&interface) {
-        let opened = FrameSocket::open(interface, index).map_err(io::Error::other)?;
-        sockets.insert(interface, (index, opened));
-    }
-    let Some((_, socket)) = sockets.get(&interface) else { return Ok(()) };
+    let (_, socket) = match sockets.entry(interface) {
+        Entry::Occupied(entry) => entry.into_mut(),
+        Entry::Vacant(entry) => {
+            entry.insert((index, FrameSocket::open(interface, index).map_err(io::Error::other)?))
+        }
+    };
     let announced = socket.announce(announcement.mac, &announcement.addresses, announcement.rounds);
     match announced.error {
         None => Ok(()),
