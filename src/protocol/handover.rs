@@ -301,9 +301,14 @@ impl Handover {
     }
 
     /// Of one family nothing can be said any more: its Backups take over when their own timers fire, and others of
-    /// our kind in both families only then.
+    /// our kind in both families only then. A stop must end all the same.
     pub(super) fn wait_for_the_mute(&mut self, now: MonoTime, active_down: Duration) {
-        self.until = self.until.max(now + active_down + MARGIN);
+        let wait = active_down + MARGIN;
+        let wait = match self.cause {
+            HandoverCause::Shutdown | HandoverCause::Configuration => wait.min(STOP_PATIENCE),
+            HandoverCause::Demote | HandoverCause::Fault => wait,
+        };
+        self.until = self.until.max(now + wait);
     }
 
     /// A more pressing reason to leave arrived while leaving.

@@ -60,6 +60,8 @@ struct Record {
     said: u64,
     entitled: u64,
     active_since: Option<TrueTime>,
+    /// When it was seen to be Active for the last time.
+    last_active: Option<TrueTime>,
     /// Since when it is Backup.
     listening_since: Option<TrueTime>,
     leaving_since: Option<TrueTime>,
@@ -394,6 +396,9 @@ impl Checker {
             let Some(record) = self.records.get_mut(view.port.0) else { continue };
             record.listening_since = view.is_backup().then(|| record.listening_since.unwrap_or(now));
             record.active_since = view.is_active().then(|| record.active_since.unwrap_or(now));
+            if view.is_active() {
+                record.last_active = Some(now);
+            }
         }
         usurped?;
         let Some(calm) = self.calm_since else { return Ok(()) };
@@ -412,6 +417,12 @@ impl Checker {
         let coupled = self.families.len() == 1 || views.iter().all(|view| view.ours);
         let settled = self.calm_since.is_some_and(|calm| now.since(calm) >= self.settle);
         coupled && settled && now >= self.excused_until
+    }
+
+    /// Whether a station has been Active since the last fault.
+    pub(super) fn was_active_in_calm(&self, port: Port) -> bool {
+        let last = self.records.get(port.0).and_then(|record| record.last_active);
+        self.calm_since.is_some_and(|calm| last.is_some_and(|last| last > calm))
     }
 
     /// Since when a station is Active.

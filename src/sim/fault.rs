@@ -89,10 +89,12 @@ impl Draw {
         self.end_of_faults(world, ports)?;
         world.run_for(world.checker().settle())?;
         world.checker().judge_quiescence(world.now(), &world.views())?;
+        world.judge_hosts()?;
         let asked = commands(world, ports);
         let commands = self.operators(world, ports, span)?;
         world.run_for(world.checker().settle() * 2)?;
         world.checker().judge_quiescence(world.now(), &world.views())?;
+        world.judge_hosts()?;
         judge_answers(world, &asked)?;
         Ok(commands)
     }

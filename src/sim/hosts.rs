@@ -6,7 +6,7 @@
 use super::checker::{Checker, Violation};
 use super::clock::TrueTime;
 use super::lan::{Copy, Lan, Port};
-use super::node::{Brief, interface, key, virtual_addresses};
+use super::node::{Brief, Run, interface, key, virtual_addresses};
 use super::rng::Rng;
 use super::view::{View, in_family};
 use super::world::{Happening, Rank, Station, World};
@@ -17,11 +17,13 @@ use std::time::Duration;
 /// What foreign routers take from their first word to their announcement, in milliseconds.
 const SLOWNESS: [u64; 6] = [0, 1, 10, 23, 60, 200];
 
-/// All hosts together: they agree.
+/// Where a host believes the addresses of each family, IPv4 first, and since when.
+type Belief = [Option<(Port, TrueTime)>; 2];
+
+/// One host beside each station, at the same port: it hears what the station hears, and the station.
 #[derive(Debug)]
 pub(super) struct Hosts {
-    /// Where they believe the addresses of each family, IPv4 first, and since when.
-    turned: [Option<(Port, TrueTime)>; 2],
+    beliefs: Vec<Belief>,
     /// Draws of its own: what a seed means elsewhere does not depend on them.
     rng: Rng,
 }
@@ -33,29 +35,32 @@ pub(super) enum News {
     Installed(Family),
     /// A station hears an announcement.
     Heard(Family),
-    /// The hosts hear it.
-    Turn(Family),
+    /// The host at a port hears this station's announcement.
+    Turn(Family, Port),
 }
 
 impl Hosts {
-    pub(super) fn new(seed: u64) -> Self {
-        Self { turned: [None; 2], rng: Rng::new(seed ^ 0x0061_6e6e_6f75_6e63) }
+    pub(super) fn new(seed: u64, ports: usize) -> Self {
+        Self { beliefs: vec![[None; 2]; ports], rng: Rng::new(seed ^ 0x0061_6e6e_6f75_6e63) }
     }
 
-    const fn turned(&self, family: Family) -> Option<(Port, TrueTime)> {
-        let [v4, v6] = self.turned;
-        match family {
-            Family::Ipv4 => v4,
-            Family::Ipv6 => v6,
-        }
+    /// Which hosts believe what of a family.
+    fn beliefs(&self, family: Family) -> impl Iterator<Item = (Port, Port, TrueTime)> {
+        self.beliefs.iter().enumerate().filter_map(move |(host, [v4, v6])| {
+            let belief = match family {
+                Family::Ipv4 => v4,
+                Family::Ipv6 => v6,
+            };
+            belief.map(|(station, since)| (Port(host), station, since))
+        })
     }
 
-    fn turn(&mut self, now: TrueTime, family: Family, port: Port) {
-        let [v4, v6] = &mut self.turned;
+    fn turn(&mut self, now: TrueTime, host: Port, family: Family, station: Port) {
+        let Some([v4, v6]) = self.beliefs.get_mut(host.0) else { return };
         *match family {
             Family::Ipv4 => v4,
             Family::Ipv6 => v6,
-        } = Some((port, now));
+        } = Some((station, now));
     }
 }
 
@@ -67,13 +72,14 @@ impl World {
         for arrival in arrivals.into_iter().filter(|arrival| arrival.copy == Copy::Intact) {
             // Its own reflection is nothing to a station.
             if arrival.port != port {
-                let heard = Happening::News(arrival.port, News::Heard(family));
-                self.enqueue(self.now + arrival.after, Rank::Arrival, heard);
+                let at = self.now + arrival.after;
+                self.enqueue(at, Rank::Arrival, Happening::News(arrival.port, News::Heard(family)));
+                self.enqueue(at, Rank::Arrival, Happening::News(arrival.port, News::Turn(family, port)));
             }
         }
         if self.lan.plugged(port) {
             let way = Lan::delay(self.lan.conditions(), &mut self.hosts.rng);
-            self.enqueue(self.now + way, Rank::Arrival, Happening::News(port, News::Turn(family)));
+            self.enqueue(self.now + way, Rank::Arrival, Happening::News(port, News::Turn(family, port)));
         }
     }
 
@@ -94,7 +100,7 @@ impl World {
     pub(super) fn on_news(&mut self, port: Port, news: News) -> Result<(), Violation> {
         match news {
             News::Installed(family) => self.install(port, family),
-            News::Turn(family) => self.hosts.turn(self.now, family, port),
+            News::Turn(family, station) => self.hosts.turn(self.now, port, family, station),
             News::Heard(family) => {
                 let listens = self.node(port).is_some_and(|node| node.listening.contains(&key(family)));
                 for address in virtual_addresses(family).into_iter().filter(|_| listens) {
@@ -118,18 +124,63 @@ impl World {
     /// The kernel of a station of ours has let addresses go.
     pub(super) fn judge_release(&self, port: Port, family: Family) -> Result<(), Violation> {
         let views = self.views();
-        let turned = self.hosts.turned(family).filter(|(to, _)| *to == port);
-        let Some((_, turned)) = turned.filter(|_| self.checker.judges_service(self.now, &views)) else {
+        if !self.checker.judges_service(self.now, &views) {
             return Ok(());
-        };
-        match self.checker.successor(self.now, &views, port, family, turned) {
-            Some(successor) => {
-                let seen = format!("{family} of station {}, which serves", successor.port.0);
-                Err(self.checker.violation(self.now, port, "hosts turn before the addresses go", seen))
-            }
-            None => Ok(()),
         }
+        for (host, _, since) in self.hosts.beliefs(family).filter(|(_, station, _)| *station == port) {
+            let beside = component(&views, host) == component(&views, port);
+            let successor = self.checker.successor(self.now, &views, port, family, since);
+            if let Some(successor) = successor.filter(|_| beside) {
+                let seen =
+                    format!("{family} of station {}, which serves, at port {}", successor.port.0, host.0);
+                return Err(self.checker.violation(
+                    self.now,
+                    port,
+                    "hosts turn before the addresses go",
+                    seen,
+                ));
+            }
+        }
+        Ok(())
     }
+
+    /// At rest, where one of ours is Active: no host believes in another of ours that has been Active since the last fault,
+    /// and so has yielded or handed over to somebody who announces. (Who died or fell silent before, nobody contradicts
+    /// before the next refresh.)
+    ///
+    /// # Errors
+    /// The [`Violation`].
+    pub fn judge_hosts(&self) -> Result<(), Violation> {
+        let views = self.views();
+        for family in &self.families {
+            for (host, station, _) in self.hosts.beliefs(*family) {
+                let active = views.iter().find(|view| {
+                    view.ours
+                        && view.awake
+                        && in_family(view.active, *family)
+                        && view.component == component(&views, host)
+                });
+                let Some(active) = active.filter(|active| active.port != station) else { continue };
+                let deposed = self.node(station).is_some_and(|node| node.run == Run::Up)
+                    && component(&views, station) == active.component
+                    && self.checker.was_active_in_calm(station);
+                if deposed {
+                    let seen = format!("{family} at port {}, {} is Active", host.0, active.port.0);
+                    return Err(self.checker.violation(
+                        self.now,
+                        station,
+                        "at rest hosts have found the Active",
+                        seen,
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn component(views: &[View], port: Port) -> usize {
+    views.iter().find(|view| view.port == port).map_or(usize::MAX, |view| view.component)
 }
 
 impl Checker {

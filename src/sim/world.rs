@@ -99,6 +99,7 @@ impl World {
         let families = setup.families;
         let stations: Vec<Station> =
             setup.stations.into_iter().map(|station| Station::new(station, &families)).collect();
+        let hosts = Hosts::new(setup.seed, stations.len());
         Self {
             now: TrueTime::ZERO,
             rng: Rng::new(setup.seed),
@@ -106,7 +107,7 @@ impl World {
             stations,
             families,
             lateness: setup.lateness,
-            hosts: Hosts::new(setup.seed),
+            hosts,
             queue: BTreeMap::new(),
             sequence: 0,
             checker,

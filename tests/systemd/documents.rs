@@ -15,17 +15,24 @@ const LOST: &str = "LOST";
 #[test]
 fn getting_started_on_two_fresh_machines() {
     let mut pair = Pair::bare();
-    type_all(&mut pair, &shown::document("docs/getting-started.md"));
+    type_all(&mut pair, &shown::document("docs/getting-started.md"), Vec::new());
 }
 
 #[test]
 fn operations_on_a_pair_that_serves() {
     let mut pair = Pair::serving();
-    type_all(&mut pair, &shown::document("docs/operations.md"));
+    // The client of the guide, as its reader has it.
+    let guide = shown::document("docs/getting-started.md");
+    let client = shown::steps(&guide).into_iter().find_map(|step| match step {
+        Step::Type(command) if command.lasting == Lasting::UntilInterrupted => Some(command),
+        Step::Type(_) | Step::Write { .. } => None,
+    });
+    let mut watching = Vec::new();
+    type_on_client(&pair, &client.expect("the guide watches with a client"), &mut watching);
+    type_all(&mut pair, &shown::document("docs/operations.md"), watching);
 }
 
-fn type_all(pair: &mut Pair, document: &SourceFile) {
-    let mut watching = Vec::new();
+fn type_all(pair: &mut Pair, document: &SourceFile, mut watching: Vec<Process>) {
     for step in shown::steps(document) {
         match step {
             Step::Write { machines, path, text, .. } => {
@@ -48,6 +55,7 @@ fn type_one(pair: &mut Pair, command: &Command, watching: &mut Vec<Process>) {
         return type_on_client(pair, command, watching);
     }
     settle(pair);
+    catch_up(watching);
     let lost = lost(watching);
     if command.line == "systemctl reboot" {
         let lab = &pair.lab;
@@ -64,6 +72,7 @@ fn type_one(pair: &mut Pair, command: &Command, watching: &mut Vec<Process>) {
     let planned = ["vrrpctl demote", "vrrpctl promote", "systemctl reboot", "apt install"];
     if planned.iter().any(|planned| command.line.starts_with(planned)) {
         settle(pair);
+        catch_up(watching);
         assert_eq!(self::lost(watching), lost, "{}: {} lost requests", command.place, command.line);
     }
 }
@@ -90,6 +99,15 @@ fn type_on_client(pair: &Pair, command: &Command, watching: &mut Vec<Process>) {
 /// Nobody is there to say yes.
 fn apt_answers(line: &str) -> String {
     line.replace("apt install", "apt-get install -y")
+}
+
+/// A lost request is told of a second later.
+fn catch_up(watching: &[Process]) {
+    for process in watching {
+        let lines = || process.log().lines().count();
+        let before = lines();
+        wait_for(ms(20_000), "the client has told of what it asked until now", || lines() >= before + 2);
+    }
 }
 
 fn lost(watching: &[Process]) -> usize {
