@@ -40,9 +40,15 @@ impl Group {
             self.take_back(now, out);
             self.answer_handover(now, None, out);
         }
-        // One that joined a hand-over for another cause: that goes on, and is not recorded.
-        let joined = self.handover.as_mut().and_then(|handover| handover.demotion.take()).is_some();
-        let was_demoted = self.end_demotion(EventKind::Promoted, out) || under_way || joined;
+        // One that joined a hand-over for another cause: that goes on, and the demotion is not recorded.
+        let joined = self.handover.as_mut().filter(|handover| handover.demotion.is_some()).map(|handover| {
+            handover.demotion = None;
+            (std::mem::take(&mut handover.waiting), now.since(handover.began))
+        });
+        if let Some((waiting, after)) = &joined {
+            self.answer_demote(waiting, DemoteOutcome::Refused { after: *after }, out);
+        }
+        let was_demoted = self.end_demotion(EventKind::Promoted, out) || under_way || joined.is_some();
         out.push(Effect::Answer { id, answer: Answer::Promoted { was_demoted } });
         Again::Evaluate(Cause::Promoted)
     }

@@ -60,8 +60,10 @@ struct Record {
     said: u64,
     entitled: u64,
     active_since: Option<TrueTime>,
-    /// When it was seen to be Active for the last time.
+    /// When it was last seen to be Active, and not leaving.
     last_active: Option<TrueTime>,
+    /// When it was scheduled again for the last time.
+    woken: Option<TrueTime>,
     /// Since when it is Backup.
     listening_since: Option<TrueTime>,
     leaving_since: Option<TrueTime>,
@@ -396,7 +398,7 @@ impl Checker {
             let Some(record) = self.records.get_mut(view.port.0) else { continue };
             record.listening_since = view.is_backup().then(|| record.listening_since.unwrap_or(now));
             record.active_since = view.is_active().then(|| record.active_since.unwrap_or(now));
-            if view.is_active() {
+            if view.is_active() && !view.leaving {
                 record.last_active = Some(now);
             }
         }
@@ -419,9 +421,24 @@ impl Checker {
         coupled && settled && now >= self.excused_until
     }
 
-    /// Whether a station has been Active since the last fault.
+    /// A process is scheduled again.
+    pub(super) fn woken(&mut self, now: TrueTime, port: Port) {
+        if let Some(record) = self.records.get_mut(port.0) {
+            record.woken = Some(now);
+        }
+    }
+
+    /// When it was, for the last time.
+    pub(super) fn woken_at(&self, port: Port) -> Option<TrueTime> {
+        self.records.get(port.0).and_then(|record| record.woken)
+    }
+
+    /// Whether a station has been Active since the last fault, and could say so. One that overslept and must not preempt
+    /// steps back without a word, and so does one that was leaving unheard: hosts beside them are told by the winner's next
+    /// refresh only.
     pub(super) fn was_active_in_calm(&self, port: Port) -> bool {
-        let last = self.records.get(port.0).and_then(|record| record.last_active);
+        let record = self.records.get(port.0).filter(|record| record.woken.is_none());
+        let last = record.and_then(|record| record.last_active);
         self.calm_since.is_some_and(|calm| last.is_some_and(|last| last > calm))
     }
 

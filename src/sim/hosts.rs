@@ -17,7 +17,7 @@ use std::time::Duration;
 /// What foreign routers take from their first word to their announcement, in milliseconds.
 const SLOWNESS: [u64; 6] = [0, 1, 10, 23, 60, 200];
 
-/// Where a host believes the addresses of each family, IPv4 first, and since when.
+/// Where a host believes the addresses of each family, IPv4 first, and when that was announced.
 type Belief = [Option<(Port, TrueTime)>; 2];
 
 /// One host beside each station, at the same port: it hears what the station hears, and the station.
@@ -35,8 +35,8 @@ pub(super) enum News {
     Installed(Family),
     /// A station hears an announcement.
     Heard(Family),
-    /// The host at a port hears this station's announcement.
-    Turn(Family, Port),
+    /// The host at a port hears this station's announcement of that time.
+    Turn(Family, Port, TrueTime),
 }
 
 impl Hosts {
@@ -55,12 +55,16 @@ impl Hosts {
         })
     }
 
-    fn turn(&mut self, now: TrueTime, host: Port, family: Family, station: Port) {
+    /// What was said earlier and arrives later is a storm's doing, and forgotten.
+    fn turn(&mut self, said: TrueTime, host: Port, family: Family, station: Port) {
         let Some([v4, v6]) = self.beliefs.get_mut(host.0) else { return };
-        *match family {
+        let belief = match family {
             Family::Ipv4 => v4,
             Family::Ipv6 => v6,
-        } = Some((station, now));
+        };
+        if belief.is_none_or(|(_, known)| known <= said) {
+            *belief = Some((station, said));
+        }
     }
 }
 
@@ -74,12 +78,20 @@ impl World {
             if arrival.port != port {
                 let at = self.now + arrival.after;
                 self.enqueue(at, Rank::Arrival, Happening::News(arrival.port, News::Heard(family)));
-                self.enqueue(at, Rank::Arrival, Happening::News(arrival.port, News::Turn(family, port)));
+                self.enqueue(
+                    at,
+                    Rank::Arrival,
+                    Happening::News(arrival.port, News::Turn(family, port, self.now)),
+                );
             }
         }
         if self.lan.plugged(port) {
             let way = Lan::delay(self.lan.conditions(), &mut self.hosts.rng);
-            self.enqueue(self.now + way, Rank::Arrival, Happening::News(port, News::Turn(family, port)));
+            self.enqueue(
+                self.now + way,
+                Rank::Arrival,
+                Happening::News(port, News::Turn(family, port, self.now)),
+            );
         }
     }
 
@@ -100,7 +112,7 @@ impl World {
     pub(super) fn on_news(&mut self, port: Port, news: News) -> Result<(), Violation> {
         match news {
             News::Installed(family) => self.install(port, family),
-            News::Turn(family, station) => self.hosts.turn(self.now, port, family, station),
+            News::Turn(family, station, said) => self.hosts.turn(said, port, family, station),
             News::Heard(family) => {
                 let listens = self.node(port).is_some_and(|node| node.listening.contains(&key(family)));
                 for address in virtual_addresses(family).into_iter().filter(|_| listens) {
@@ -213,7 +225,7 @@ impl Checker {
         Ok(())
     }
 
-    /// What an Active keeps after it yielded goes soon.
+    /// What an Active keeps after it yielded goes soon, as soon as it is scheduled.
     pub(super) fn judge_parting(
         &self,
         now: TrueTime,
@@ -222,6 +234,9 @@ impl Checker {
         node: &Brief,
     ) -> Result<(), Violation> {
         let most = self.bounds().parting();
+        if self.woken_at(port).is_some_and(|woken| now.since(woken) <= most) {
+            return Ok(());
+        }
         let late = |(key, _): &&(VrKey, StateName)| {
             node.yielded(*key).is_some_and(|since| local.since(since) > most)
         };

@@ -225,6 +225,8 @@ impl World {
             return Ok(());
         }
         node.run = Run::Up;
+        self.checker.woken(self.now, port);
+        let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let packets = std::mem::take(&mut node.socket);
         let letters = std::mem::take(&mut node.letters);
         packets.iter().try_for_each(|packet| self.feed_packet(port, packet))?;
