@@ -12,18 +12,17 @@ use super::view::{View, in_family};
 use super::world::{Happening, Rank, Station, World};
 use crate::protocol::{Input, LastResort, StateName};
 use crate::types::{Family, MonoTime, VrKey};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What foreign routers take from their first word to their announcement, in milliseconds.
 const SLOWNESS: [u64; 6] = [0, 1, 10, 23, 60, 200];
 
-/// Where a host believes the addresses of each family, IPv4 first, and when that was announced.
-type Belief = [Option<(Port, TrueTime)>; 2];
-
 /// One host beside each station, at the same port: it hears what the station hears, and the station.
 #[derive(Debug)]
 pub(super) struct Hosts {
-    beliefs: Vec<Belief>,
+    /// By the host's port: which station it believes to have the addresses, and when that was announced.
+    beliefs: BTreeMap<(Port, Family), (Port, TrueTime)>,
     /// Draws of its own: what a seed means elsewhere does not depend on them.
     rng: Rng,
 }
@@ -40,30 +39,21 @@ pub(super) enum News {
 }
 
 impl Hosts {
-    pub(super) fn new(seed: u64, ports: usize) -> Self {
-        Self { beliefs: vec![[None; 2]; ports], rng: Rng::new(seed ^ 0x0061_6e6e_6f75_6e63) }
+    pub(super) fn new(seed: u64) -> Self {
+        Self { beliefs: BTreeMap::new(), rng: Rng::new(seed ^ 0x0061_6e6e_6f75_6e63) }
     }
 
     /// Which hosts believe what of a family.
     fn beliefs(&self, family: Family) -> impl Iterator<Item = (Port, Port, TrueTime)> {
-        self.beliefs.iter().enumerate().filter_map(move |(host, [v4, v6])| {
-            let belief = match family {
-                Family::Ipv4 => v4,
-                Family::Ipv6 => v6,
-            };
-            belief.map(|(station, since)| (Port(host), station, since))
-        })
+        let of_it = self.beliefs.iter().filter(move |((_, of), _)| *of == family);
+        of_it.map(|((host, _), (station, since))| (*host, *station, *since))
     }
 
     /// What was said earlier and arrives later is a storm's doing, and forgotten.
     fn turn(&mut self, said: TrueTime, host: Port, family: Family, station: Port) {
-        let Some([v4, v6]) = self.beliefs.get_mut(host.0) else { return };
-        let belief = match family {
-            Family::Ipv4 => v4,
-            Family::Ipv6 => v6,
-        };
-        if belief.is_none_or(|(_, known)| known <= said) {
-            *belief = Some((station, said));
+        let belief = self.beliefs.entry((host, family)).or_insert((station, said));
+        if belief.1 <= said {
+            *belief = (station, said);
         }
     }
 }
@@ -71,6 +61,7 @@ impl Hosts {
 impl World {
     /// A station announces the addresses of a family.
     pub(super) fn announce(&mut self, port: Port, family: Family) {
+        let turn = News::Turn(family, port, self.now);
         let mut arrivals = Vec::new();
         self.lan.carry(port, &mut self.hosts.rng, &mut arrivals);
         for arrival in arrivals.into_iter().filter(|arrival| arrival.copy == Copy::Intact) {
@@ -78,20 +69,12 @@ impl World {
             if arrival.port != port {
                 let at = self.now + arrival.after;
                 self.enqueue(at, Rank::Arrival, Happening::News(arrival.port, News::Heard(family)));
-                self.enqueue(
-                    at,
-                    Rank::Arrival,
-                    Happening::News(arrival.port, News::Turn(family, port, self.now)),
-                );
+                self.enqueue(at, Rank::Arrival, Happening::News(arrival.port, turn));
             }
         }
         if self.lan.plugged(port) {
             let way = Lan::delay(self.lan.conditions(), &mut self.hosts.rng);
-            self.enqueue(
-                self.now + way,
-                Rank::Arrival,
-                Happening::News(port, News::Turn(family, port, self.now)),
-            );
+            self.enqueue(self.now + way, Rank::Arrival, Happening::News(port, turn));
         }
     }
 

@@ -99,7 +99,6 @@ impl World {
         let families = setup.families;
         let stations: Vec<Station> =
             setup.stations.into_iter().map(|station| Station::new(station, &families)).collect();
-        let hosts = Hosts::new(setup.seed, stations.len());
         Self {
             now: TrueTime::ZERO,
             rng: Rng::new(setup.seed),
@@ -107,7 +106,7 @@ impl World {
             stations,
             families,
             lateness: setup.lateness,
-            hosts,
+            hosts: Hosts::new(setup.seed),
             queue: BTreeMap::new(),
             sequence: 0,
             checker,

@@ -31,7 +31,9 @@ fn an_upgrade_loses_no_request_and_never_ends_a_service_that_works() {
     pair.unnoticed("an upgrade that refuses the configuration", |pair| {
         let said = pair.fe0.must("apt-get install -y ./next_0.1.2.deb");
         let said = format!("{}{}", said.stdout, said.stderr);
-        for words in ["was NOT restarted", "`vrid` is a number from 1 to 255", "vrrpd --check"] {
+        for words in
+            ["was NOT restarted", "`vrid` is a number from 1 to 255", "vrrpd --check", "--reuid=vrrpd "]
+        {
             assert!(said.contains(words), "{words} is not in\n{said}");
         }
         assert_eq!(pair.fe0.daemon(), before, "the old daemon goes on");
