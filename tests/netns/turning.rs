@@ -14,7 +14,7 @@ use vrrpd::types::MacAddr;
 /// By so much it speaks too early: far less than what an Active waits for an announcement.
 const EARLY: Duration = ms(60);
 
-fn announce(node: &Node, address: &str) {
+pub(super) fn announce(node: &Node, address: &str) {
     node.ns.enter(|| {
         let index = nix::net::if_::if_nametoindex("eth0").unwrap();
         let socket = FrameSocket::open("eth0".parse().unwrap(), index).unwrap();

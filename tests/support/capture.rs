@@ -1,6 +1,6 @@
 //! Everything that enters the switch, with the kernel's timestamps, in memory; a file only on failure.
 
-use super::frame::{Advert, Announcement, Frame};
+use super::frame::{Advert, Announcement, Datagram, Frame};
 use super::namespace::Ns;
 use super::wait::wait_some;
 use nix::errno::Errno;
@@ -137,6 +137,11 @@ impl Capture {
     /// Every gratuitous ARP and unsolicited neighbour advertisement since `from`.
     pub(crate) fn announcements(&self, from: Duration) -> Vec<Announcement> {
         self.read(from, Frame::announcement)
+    }
+
+    /// Every UDP datagram since `from`.
+    pub(crate) fn datagrams(&self, from: Duration) -> Vec<Datagram> {
+        self.read(from, Frame::datagram)
     }
 
     /// Waits for an advertisement of `node` since `from` that `matches`.

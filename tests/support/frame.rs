@@ -6,9 +6,10 @@ use pnet::packet::arp::{ArpOperations, ArpPacket};
 use pnet::packet::ethernet::{EtherTypes, EthernetPacket};
 use pnet::packet::icmpv6::ndp::NeighborAdvertPacket;
 use pnet::packet::icmpv6::{Icmpv6Packet, Icmpv6Types};
-use pnet::packet::ip::IpNextHeaderProtocols;
+use pnet::packet::ip::{IpNextHeaderProtocol, IpNextHeaderProtocols};
 use pnet::packet::ipv4::Ipv4Packet;
 use pnet::packet::ipv6::Ipv6Packet;
+use pnet::packet::udp::UdpPacket;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -63,11 +64,23 @@ pub(crate) struct Announcement {
     pub(crate) mac: [u8; 6],
 }
 
+/// A UDP datagram.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Datagram {
+    pub(crate) at: Duration,
+    /// The node that sent it.
+    pub(crate) node: String,
+    pub(crate) destination_mac: [u8; 6],
+    pub(crate) source_port: u16,
+    pub(crate) destination_port: u16,
+    pub(crate) payload: Vec<u8>,
+}
+
 impl Frame {
     /// As an advertisement, if it is one.
     pub(crate) fn advert(&self) -> Option<Advert> {
         let ethernet = EthernetPacket::new(&self.bytes)?;
-        let (source, destination, ttl, message) = carried(&ethernet)?;
+        let (source, destination, ttl, message) = carried(&ethernet, IpNextHeaderProtocols::Vrrp)?;
         let head: [u8; 8] = message.get(..8)?.try_into().ok()?;
         let size = if source.is_ipv4() { 4 } else { 16 };
         let addresses =
@@ -90,6 +103,21 @@ impl Frame {
         })
     }
 
+    /// As a datagram, if it is one.
+    pub(crate) fn datagram(&self) -> Option<Datagram> {
+        let ethernet = EthernetPacket::new(&self.bytes)?;
+        let (_, _, _, packet) = carried(&ethernet, IpNextHeaderProtocols::Udp)?;
+        let udp = UdpPacket::new(&packet)?;
+        Some(Datagram {
+            at: self.at,
+            node: self.node.clone(),
+            destination_mac: ethernet.get_destination().octets(),
+            source_port: udp.get_source(),
+            destination_port: udp.get_destination(),
+            payload: udp.payload().to_vec(),
+        })
+    }
+
     /// As an announcement, if it is one.
     pub(crate) fn announcement(&self) -> Option<Announcement> {
         let ethernet = EthernetPacket::new(&self.bytes)?;
@@ -98,17 +126,20 @@ impl Frame {
     }
 }
 
-/// Source, destination, TTL and payload of protocol 112.
-fn carried(ethernet: &EthernetPacket<'_>) -> Option<(IpAddr, IpAddr, u8, Vec<u8>)> {
+/// Source, destination, TTL and payload of an IP packet of this protocol.
+fn carried(
+    ethernet: &EthernetPacket<'_>,
+    protocol: IpNextHeaderProtocol,
+) -> Option<(IpAddr, IpAddr, u8, Vec<u8>)> {
     if ethernet.get_ethertype() == EtherTypes::Ipv4 {
         let ip = Ipv4Packet::new(ethernet.payload())?;
         // pnet cuts the payload to the total length: what is left is not Ethernet's padding.
-        (ip.get_next_level_protocol() == IpNextHeaderProtocols::Vrrp).then(|| {
+        (ip.get_next_level_protocol() == protocol).then(|| {
             (ip.get_source().into(), ip.get_destination().into(), ip.get_ttl(), ip.payload().to_vec())
         })
     } else if ethernet.get_ethertype() == EtherTypes::Ipv6 {
         let ip = Ipv6Packet::new(ethernet.payload())?;
-        (ip.get_next_header() == IpNextHeaderProtocols::Vrrp).then(|| {
+        (ip.get_next_header() == protocol).then(|| {
             (ip.get_source().into(), ip.get_destination().into(), ip.get_hop_limit(), ip.payload().to_vec())
         })
     } else {

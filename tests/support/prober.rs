@@ -1,7 +1,8 @@
 //! A client that asks a virtual address many times a second and notices every request that is lost,
 //! and the frontends that answer it. UDP, one datagram each way: no retransmission hides a gap.
 
-use super::lab::Node;
+use super::frame::{Announcement, Datagram};
+use super::lab::{Lab, Node};
 use super::ms;
 use super::namespace::Ns;
 use super::wait::{Ticker, now};
@@ -46,6 +47,8 @@ struct Log {
 pub(crate) struct Report {
     pub(crate) sent: usize,
     pub(crate) lost: usize,
+    /// Their numbers, from 0.
+    pub(crate) unanswered: Vec<usize>,
     /// The longest time from a request that was lost to the next that was answered.
     pub(crate) longest_gap: Duration,
     /// How many requests each node answered.
@@ -148,6 +151,30 @@ impl Prober {
     }
 }
 
+impl Report {
+    /// How many of the lost requests `node` lost by itself: it had announced `address`, so that the client asked it,
+    /// and its kernel did not deliver to the address yet. Nobody else can answer what arrives there.
+    pub(crate) fn announced_too_early(&self, lab: &Lab, node: &Node, address: &str) -> usize {
+        let address = super::lab::ip(address);
+        let mut announcements = lab.capture().announcements(Duration::ZERO).into_iter();
+        let its_own = |seen: &Announcement| seen.node == node.name && seen.address == address;
+        let Some(announced) = announcements.find(its_own) else { return 0 };
+        let datagrams = lab.capture().datagrams(Duration::ZERO);
+        let answer = datagrams.iter().find(|seen| seen.node == node.name && seen.source_port == PORT);
+        let answered = answer.map_or(Duration::MAX, |answer| answer.at);
+        let too_early = datagrams.iter().filter(|seen| {
+            seen.destination_mac == announced.mac && (announced.at..answered).contains(&seen.at)
+        });
+        too_early.filter_map(number_of_request).filter(|number| self.unanswered.contains(number)).count()
+    }
+}
+
+/// Which request it is, if it is one.
+fn number_of_request(seen: &Datagram) -> Option<usize> {
+    let number = <[u8; 8]>::try_from(seen.payload.as_slice()).ok()?;
+    (seen.destination_port == PORT).then(|| usize::try_from(u64::from_be_bytes(number)).unwrap())
+}
+
 impl Log {
     fn report(&self) -> Report {
         let mut answered_by = BTreeMap::new();
@@ -168,8 +195,16 @@ impl Log {
                 sequence.push(name.clone());
             }
         }
-        let lost = self.sent.len() - self.answers.len();
-        Report { sent: self.sent.len(), lost, longest_gap: longest, answered_by, sequence }
+        let unanswered: Vec<usize> =
+            (0..self.sent.len()).filter(|number| !self.answers.contains_key(number)).collect();
+        Report {
+            sent: self.sent.len(),
+            lost: unanswered.len(),
+            unanswered,
+            longest_gap: longest,
+            answered_by,
+            sequence,
+        }
     }
 }
 

@@ -315,3 +315,18 @@ fn a_stalled_hand_over_does_not_burst() {
     rig.run(ms(1));
     assert_eq!(rig.said(), [""; 0], "the gap between two words stays");
 }
+
+#[test]
+fn who_was_stalled_while_shortening_resigns_and_does_not_call_a_taker_back() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    assert_eq!(rig.said(), ["say 100/1cs"]);
+    // By now whoever heard that is Active, and perhaps not heard yet.
+    rig.stall(ms(34));
+    rig.feed(Input::Deadline);
+    assert_eq!(rig.said(), ["say 0/100cs"]);
+    rig.run(ms(29));
+    assert_eq!(rig.said(), [""; 0], "the gap to the next resignation stays");
+    rig.run(ms(1));
+    assert_eq!(rig.said(), ["say 0/100cs"]);
+}
