@@ -4,6 +4,7 @@ use crate::machine::Machine;
 use crate::runner::{Runner, runner};
 use crate::shown::{self, Command, Lasting, Step};
 use crate::source_tree::{SourceFile, root};
+use crate::support::guide_client::{Outcome, count};
 use crate::support::process::Process;
 use crate::support::{Lab, SOON, wait_for};
 use serde_json::Value;
@@ -214,7 +215,8 @@ fn lab_services(line: &str) -> Option<(&str, Vec<&str>)> {
 }
 
 fn lost(watching: &[Watching]) -> usize {
-    watching.iter().map(|(_, process)| process.log().matches("LOST").count()).sum()
+    let clients = watching.iter().filter(|(command, _)| command.machine == shown::Machine::Client);
+    clients.map(|(_, process)| count(&process.log(), |outcome| outcome == Outcome::Lost)).sum()
 }
 
 fn said(watching: &[Watching]) -> usize {

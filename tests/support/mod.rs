@@ -20,6 +20,7 @@ pub(crate) mod config;
 pub(crate) mod daemon;
 pub(crate) mod flood;
 pub(crate) mod frame;
+pub(crate) mod guide_client;
 pub(crate) mod inject;
 pub(crate) mod lab;
 pub(crate) mod manager;
@@ -28,6 +29,7 @@ pub(crate) mod peers;
 pub(crate) mod prober;
 pub(crate) mod process;
 pub(crate) mod wait;
+pub(crate) mod worker;
 
 pub(crate) use capture::Capture;
 pub(crate) use config::{Config, Router};
@@ -37,6 +39,7 @@ pub(crate) use manager::ServiceManager;
 pub(crate) use namespace::Ns;
 pub(crate) use prober::{Prober, Report, Responder};
 pub(crate) use wait::{wait_for, wait_some};
+pub(crate) use worker::Worker;
 
 use std::time::Duration;
 

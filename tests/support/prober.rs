@@ -6,25 +6,19 @@ use super::lab::{Lab, Node};
 use super::ms;
 use super::namespace::Ns;
 use super::wait::{Ticker, now};
+use super::worker::Worker;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Where the frontends answer.
 const PORT: u16 = 7007;
 /// A request counts as lost if nothing came back for this long.
 const PATIENCE: Duration = ms(500);
-
-/// A thread that ends with its handle.
-struct Worker {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
 
 /// A frontend's service: answers every request to `address` with the name of its node, from that
 /// address, whether or not the node holds it just now.
@@ -204,26 +198,6 @@ impl Log {
             longest_gap: longest,
             answered_by,
             sequence,
-        }
-    }
-}
-
-impl Worker {
-    fn start(work: impl FnOnce(&AtomicBool) + Send + 'static) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let thread = thread::spawn({
-            let stop = Arc::clone(&stop);
-            move || work(&stop)
-        });
-        Self { stop, thread: Some(thread) }
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ended: thread::Result<()> = thread.join();
         }
     }
 }

@@ -14,6 +14,7 @@ mod source_tree;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod application;
 mod documents;
 mod late;
 mod machine;

@@ -1,11 +1,16 @@
-//! Two frontends with the package, nginx and haproxy, as config/ has them, and a client on the same LAN.
+//! Two frontends with the package, nginx and haproxy, as config/ has them, the application servers behind them, and
+//! a client on the same LAN.
 
+use crate::application::{self, Application};
 use crate::machine::{Cable, Machine};
 use crate::source_tree::root;
 use crate::support::{Lab, Prober, ms, wait_for};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// Each machine, and the address that it keeps.
+const FRONTENDS: [(&str, u8); 2] = [("fe0", 10), ("fe1", 11)];
 /// At home on fe0, and on fe1.
 pub(crate) const ADDRESSES: [&str; 2] = ["192.0.2.50", "192.0.2.51"];
 const SETTLED: Duration = Duration::from_secs(60);
@@ -16,6 +21,7 @@ static TURN: Mutex<()> = Mutex::new(());
 pub(crate) struct Pair {
     pub(crate) fe0: Machine,
     pub(crate) fe1: Machine,
+    _application: Application,
     // Last: the machines are switched off before their network goes.
     pub(crate) lab: Lab,
     _turn: MutexGuard<'static, ()>,
@@ -30,18 +36,23 @@ impl Pair {
     /// Two machines as an installer leaves them: up, with nginx and haproxy, without vrrpd.
     pub(crate) fn bare() -> Self {
         let turn = turn();
-        let lab = Lab::new(&["client"]);
-        let (mut fe0, mut fe1) = (Machine::new(&lab, "fe0", 10), Machine::new(&lab, "fe1", 11));
-        // The client is .10 by the lab's numbering; it moves out of the way.
+        let lab = Lab::new(&["client", "applications"]);
+        let [mut fe0, mut fe1] = FRONTENDS.map(|(name, number)| Machine::new(&lab, name, number));
+        // The frontends have the numbers that the lab gives to its nodes, which move out of the way.
         let client = lab.node("client");
-        client.ns.ip(&format!(
-            "address flush dev eth0 scope global\naddress add 192.0.2.20/24 dev eth0\n\
-             address add 2001:db8::20/64 dev eth0 nodad"
+        client.ns.ip("address flush dev eth0 scope global\naddress add 192.0.2.20/24 dev eth0\n\
+             address add 2001:db8::20/64 dev eth0 nodad");
+        let applications = lab.node("applications");
+        let [one, other] = application::ADDRESSES;
+        applications.ns.ip(&format!(
+            "address flush dev eth0 scope global\naddress add {one}/24 dev eth0\naddress add {other}/24 dev eth0"
         ));
+        let frontends = FRONTENDS.map(|(name, number)| (name, IpAddr::from([192, 0, 2, number])));
+        let application = Application::start(applications, &frontends);
         for machine in [&mut fe0, &mut fe1] {
             machine.boot(&lab, Cable::Plugged);
         }
-        Self { fe0, fe1, lab, _turn: turn }
+        Self { fe0, fe1, _application: application, lab, _turn: turn }
     }
 
     /// The pair of config/, settled.
