@@ -461,5 +461,10 @@ impl Group {
         if from != priority && from != AdvertPriority::RESIGN {
             out.push(report(&self.spec, None, EventKind::PriorityChanged { from, to: priority }));
         }
+        if priority < from {
+            for member in &mut self.members {
+                member.on_lowered(&self.policy);
+            }
+        }
     }
 }

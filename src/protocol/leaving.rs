@@ -104,7 +104,13 @@ impl Group {
             (Some(takers), Then::Stay | Then::LetGo) => {
                 self.release(now, Some(takers), Cause::HandedOver, out)
             }
-            (None, Then::LetGo) => self.release(now, None, Cause::Demoted, out),
+            (None, Then::LetGo) => {
+                // A partition may have healed since the last word: an Active that hears this one tells our hosts.
+                for member in &mut self.members {
+                    member.resign(&self.policy, out);
+                }
+                self.release(now, None, Cause::Demoted, out);
+            }
             (None, Then::Stay) => {
                 let demotion = self.handover.as_ref().and_then(|handover| handover.demotion.as_ref());
                 if demotion.is_some_and(|demotion| demotion.last_resort == LastResort::Yes) {

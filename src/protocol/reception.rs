@@ -4,6 +4,7 @@
 use super::effect::Effects;
 use super::event::Cause;
 use super::handover::Evidence;
+use super::snapshot::PeerSnapshot;
 use super::timing::{Taking, active_down_interval, claim_grace, immediate_gap, skew_time};
 use super::virtual_router::{
     Active, Backup, Down, Moved, Omen, Policy, State, Tenure, VirtualRouter, overslept,
@@ -97,6 +98,24 @@ impl VirtualRouter {
         }
     }
 
+    /// Our priority fell. An Active that we were about to preempt may have the higher one now: its last word, which was
+    /// discarded, is obeyed after all.
+    pub(super) fn on_lowered(&mut self, policy: &Policy) {
+        let State::Backup(backup) = &mut self.state else { return };
+        let Omen::Lower(heard, interval) = backup.omen else { return };
+        let outranks = |peer: &PeerSnapshot| peer.priority >= policy.priority;
+        if self.active.and_then(|active| self.peers.get(active)).is_none_or(|peer| !outranks(peer)) {
+            return;
+        }
+        let down = heard + active_down_interval(policy.down_adverts, policy.priority, interval);
+        backup.down = match backup.down {
+            Down::At(at) => Down::At(at.max(down)),
+            Down::Expired => Down::At(down),
+        };
+        backup.learned = interval;
+        backup.omen = Omen::Silence;
+    }
+
     fn on_advert_active(
         &mut self,
         now: MonoTime,
@@ -158,7 +177,8 @@ impl VirtualRouter {
 
     /// Priority 0: somebody serves no more, and Backups are about to take over unless they hear us
     /// (RFC 9568 §6.4.3). What follows sooner than [`RESIGNATION_GAP`] is answered together, at its end: a
-    /// flood of forged resignations must not make us flood the LAN as well.
+    /// flood of forged resignations must not make us flood the LAN as well. Hosts that believed in whoever it was are told where
+    /// the addresses are: a partition may have kept our announcements from them.
     fn answer_resignation(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
         let State::Active(active) = &mut self.state else { return };
         active.tenure = Tenure::Serving;
@@ -171,7 +191,11 @@ impl VirtualRouter {
         active.resignation_after = now + RESIGNATION_GAP;
         // RFC9568-6.4.3-10
         active.advertise_at = now + policy.interval.period();
+        let announce = active.announce.as_mut().and_then(|schedule| schedule.contested(now));
         self.advertise(policy.priority, policy.interval, policy.checksum, out);
+        if let Some(rounds) = announce {
+            self.announce(now, rounds, out);
+        }
     }
 
     /// A losing advertisement: answer at once, so that its sender yields (RFC 9568 §6.4.3), and tell

@@ -398,7 +398,7 @@ impl Checker {
             let Some(record) = self.records.get_mut(view.port.0) else { continue };
             record.listening_since = view.is_backup().then(|| record.listening_since.unwrap_or(now));
             record.active_since = view.is_active().then(|| record.active_since.unwrap_or(now));
-            if view.is_active() && !view.leaving {
+            if view.is_active() {
                 record.last_active = Some(now);
             }
         }
@@ -434,12 +434,18 @@ impl Checker {
     }
 
     /// Whether a station has been Active since the last fault, and could say so. One that overslept and must not preempt
-    /// steps back without a word, and so does one that was leaving unheard: hosts beside them are told by the winner's next
-    /// refresh only.
+    /// steps back without a word: hosts beside it are told by the winner's next refresh only.
     pub(super) fn was_active_in_calm(&self, port: Port) -> bool {
         let record = self.records.get(port.0).filter(|record| record.woken.is_none());
         let last = record.and_then(|record| record.last_active);
         self.calm_since.is_some_and(|calm| last.is_some_and(|last| last > calm))
+    }
+
+    /// Whether a Backup hears the whole leave of another, which may have begun: the shortest interval is told at its beginning.
+    pub(super) fn hears_all_of_it(&self, backup: Port, leaver: Port) -> bool {
+        let began = self.records.get(leaver.0).and_then(|record| record.leaving_since);
+        let listens = self.records.get(backup.0).and_then(|record| record.listening_since);
+        began.is_none_or(|began| listens.is_some_and(|since| since < began))
     }
 
     /// Since when a station is Active.

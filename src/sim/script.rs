@@ -95,7 +95,7 @@ impl World {
             Act::LastResort(port) => self.demote(&views, port, Force::No, LastResort::Yes),
             Act::Promote(port) => self.promote(&views, port),
             Act::Check(port, health) => self.check(&views, port, health),
-            Act::Retune(port, role) => self.retune(port, role),
+            Act::Retune(port, role) => self.retune(&views, port, role),
             Act::Reload(port) => self.reload(port),
             Act::Cable(port, cable, carrier) => self.cable(port, cable, carrier),
             Act::Path(from, to, path) => {
@@ -285,8 +285,9 @@ impl World {
         names.into_iter().try_for_each(|name| self.deliver(port, Letter::Check(name, health)))
     }
 
-    fn retune(&mut self, port: Port, role: Role) -> Result<(), Violation> {
+    fn retune(&mut self, views: &[View], port: Port, role: Role) -> Result<(), Violation> {
         self.checker.unsteady(self.now, port);
+        self.excuse_if_contested(views, port);
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         node.spec.role = role;
         let spec = node.spec.clone();
@@ -344,6 +345,16 @@ impl World {
         }
     }
 
+    /// Whose priority falls while it and somebody else compare theirs yields to the other, which may yield to the word that
+    /// is on its way. No router can know; their timers end it.
+    fn excuse_if_contested(&mut self, views: &[View], port: Port) {
+        let serves = |view: &View| view.is_active() && !view.leaving;
+        let contested = views.iter().any(|view| view.port != port && serves(view));
+        if contested && views.iter().any(|view| view.port == port && serves(view)) {
+            self.checker.excuse(self.now);
+        }
+    }
+
     /// A leave is bridged if somebody would take over.
     fn excuse_unless_bridged(&mut self, views: &[View], port: Port, bridge: Bridge) {
         let Some(leaver) = views.iter().find(|view| view.port == port) else { return };
@@ -351,7 +362,8 @@ impl World {
         // that by our interval, a fault does not. RFC 9568 §6.4.2 lets a Backup of higher priority
         // discard what an Active of lower priority says.
         let patient = bridge == Bridge::AnyWilling && self.checker.bounds().one_interval_for_all();
-        let taker = |v: &&View| v.port == port || patient || obeys(v, leaver);
+        let obeys = |v: &View| obeys(v, leaver) && self.checker.hears_all_of_it(v.port, port);
+        let taker = |v: &&View| v.port == port || patient || obeys(v);
         let takers: Vec<View> = views.iter().filter(taker).cloned().collect();
         let bridged = Checker::has_taker(&takers, port);
         if leaver.is_active() && !bridged {

@@ -210,7 +210,6 @@ fn the_second_round_has_the_other_checksum() {
     let (first, second) = (Checksum::Message, Checksum::PseudoHeader);
     let round = |checksum| [(100, checksum), (100, checksum), (100, checksum), (0, checksum)];
     let expected =
-        [&[(0, first)][..], &round(first), &[(0, first)], &round(second), &[(0, second), (0, second)]]
-            .concat();
+        [&[(0, first)][..], &round(first), &[(0, first)], &round(second), &[(0, second); 3]].concat();
     assert_eq!(said, expected);
 }

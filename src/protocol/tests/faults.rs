@@ -174,3 +174,32 @@ fn rfc9568_5_1_1_1_1_the_source_is_a_real_address_and_never_a_virtual_one() {
     rig.feed(Input::Link(interface(), Some(facts)));
     assert_eq!(rig.member(0).source, Some(US6.parse().unwrap()), "it stays while it can");
 }
+
+#[test]
+fn a_backup_whose_priority_falls_before_it_preempts_obeys_the_active_after_all() {
+    let haproxy = CheckName("haproxy".into());
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::WeightedCheck(haproxy.clone(), -60)], ..spec() });
+    for _ in 0..4 {
+        rig.hear(advert("192.0.2.1", 80));
+        rig.run(ms(900));
+    }
+    assert_eq!(rig.state(), StateName::Backup, "9 ms are left until it preempts");
+    rig.feed(Input::Check(haproxy, Health::Failing));
+    rig.run(ms(3000 + 843 - 900));
+    assert_eq!(rig.state(), StateName::Backup);
+    rig.run(ms(1));
+    assert_eq!(rig.state(), StateName::Active, "the Active fell silent when it was heard for the last time");
+}
+
+#[test]
+fn a_backup_whose_priority_falls_and_is_still_higher_preempts_when_it_would_have() {
+    let haproxy = CheckName("haproxy".into());
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::WeightedCheck(haproxy.clone(), -10)], ..spec() });
+    for _ in 0..4 {
+        rig.hear(advert("192.0.2.1", 80));
+        rig.run(ms(900));
+    }
+    rig.feed(Input::Check(haproxy, Health::Failing));
+    rig.run(ms(10));
+    assert_eq!(rig.state(), StateName::Active);
+}

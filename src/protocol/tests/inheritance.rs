@@ -58,7 +58,7 @@ fn without_anybody_it_lets_go_at_the_end_of_its_patience() {
     rig.out.clear();
     rig.run(ms(1));
     assert!(matches!(rig.events()[..], [.., EventKind::NobodyTookOver { released: true, .. }]));
-    assert_eq!(rig.said(), ["disown", "stopped"]);
+    assert_eq!(rig.said(), ["say 0/100cs", "disown", "stopped"]);
 }
 
 #[test]
@@ -85,17 +85,17 @@ fn the_second_round_speaks_to_those_who_understood_nothing_of_the_first() {
     use ChecksumFlavour::{Rfc5798, Rfc9568};
     let mut rig = heir(spec(), link());
     rig.run(Duration::from_secs(2));
-    assert_eq!(flavours(&rig), [&[Rfc9568; 6][..], &[Rfc5798; 6]].concat());
+    assert_eq!(flavours(&rig), [&[Rfc9568; 6][..], &[Rfc5798; 7]].concat());
 
     let fixed = RouterSpec { checksum: ChecksumPolicy::Rfc9568, ..spec() };
     let mut rig = heir(fixed, link());
     rig.run(Duration::from_secs(2));
-    assert_eq!(flavours(&rig), [Rfc9568; 12], "as configured");
+    assert_eq!(flavours(&rig), [Rfc9568; 13], "as configured");
 
     let mut rig = heir(spec(), link());
     // Resigns itself: no taker, but a peer whose flavour is known now.
     rig.run(ms(1));
     rig.hear(advert(TAKER, 0));
     rig.run(Duration::from_secs(2));
-    assert_eq!(flavours(&rig), [Rfc9568; 12], "as the peer speaks");
+    assert_eq!(flavours(&rig), [Rfc9568; 13], "as the peer speaks");
 }
