@@ -205,11 +205,11 @@ fn the_second_round_has_the_other_checksum() {
     kill_serving(&mut fe0);
     let before = lab.capture().now();
     assert_eq!(fe0.clean_up().0, 0);
-    let said: Vec<_> =
+    let mut said: Vec<_> =
         lab.capture().adverts_of("fe0", before).into_iter().map(|a| (a.priority, a.checksum)).collect();
+    // How often is a matter of the clock: who stalls while it shortens goes on with the resignation.
+    said.dedup();
     let (first, second) = (Checksum::Message, Checksum::PseudoHeader);
-    let round = |checksum| [(100, checksum), (100, checksum), (100, checksum), (0, checksum)];
-    let expected =
-        [&[(0, first)][..], &round(first), &[(0, first)], &round(second), &[(0, second); 3]].concat();
+    let expected = [(0, first), (100, first), (0, first), (100, second), (0, second)];
     assert_eq!(said, expected);
 }
