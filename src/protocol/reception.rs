@@ -191,11 +191,7 @@ impl VirtualRouter {
         active.resignation_after = now + RESIGNATION_GAP;
         // RFC9568-6.4.3-10
         active.advertise_at = now + policy.interval.period();
-        let announce = active.announce.as_mut().and_then(|schedule| schedule.contested(now));
-        self.advertise(policy.priority, policy.interval, policy.checksum, out);
-        if let Some(rounds) = announce {
-            self.announce(now, rounds, out);
-        }
+        self.speak_up(now, policy, out);
     }
 
     /// A losing advertisement: answer at once, so that its sender yields (RFC 9568 §6.4.3), and tell
@@ -208,9 +204,15 @@ impl VirtualRouter {
             return;
         }
         active.immediate_after = now + immediate_gap(policy.interval);
-        let announce = active.announce.as_mut().and_then(|schedule| schedule.contested(now));
         self.counters.immediate_adverts_sent += 1;
-        self.advertise(policy.priority, policy.interval, policy.checksum, out); // RFC9568-6.4.3-13
+        self.speak_up(now, policy, out); // RFC9568-6.4.3-13
+    }
+
+    /// Tells routers that we are Active, and hosts again where the addresses are, as often as that may be.
+    fn speak_up(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+        let State::Active(active) = &mut self.state else { return };
+        let announce = active.announce.as_mut().and_then(|schedule| schedule.contested(now));
+        self.advertise(policy.priority, policy.interval, policy.checksum, out);
         if let Some(rounds) = announce {
             self.announce(now, rounds, out);
         }

@@ -207,9 +207,9 @@ fn the_second_round_has_the_other_checksum() {
     assert_eq!(fe0.clean_up().0, 0);
     let mut said: Vec<_> =
         lab.capture().adverts_of("fe0", before).into_iter().map(|a| (a.priority, a.checksum)).collect();
-    // How often is a matter of the clock: who stalls while it shortens goes on with the resignation.
-    said.dedup();
+    // How often it shortens is a matter of the clock: who stalls meanwhile goes on with the resignation.
+    said.dedup_by(|next, last| next == last && next.0 == 100);
     let (first, second) = (Checksum::Message, Checksum::PseudoHeader);
-    let expected = [(0, first), (100, first), (0, first), (100, second), (0, second)];
-    assert_eq!(said, expected);
+    let rounds = [(0, first), (100, first), (0, first), (0, first), (100, second)];
+    assert_eq!(said, [&rounds[..], &[(0, second); 4]].concat());
 }

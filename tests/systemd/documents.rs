@@ -57,7 +57,7 @@ fn type_one(pair: &mut Pair, command: &Command, watching: &mut Vec<Process>) {
     }
     settle(pair);
     catch_up(watching);
-    let (lost, cut) = (lost(watching), cut(watching));
+    let (lost, cut) = (ended(watching, Outcome::Lost), ended(watching, Outcome::Cut));
     if command.line == "systemctl reboot" {
         let lab = &pair.lab;
         let machine = &mut pair.fe0;
@@ -74,8 +74,8 @@ fn type_one(pair: &mut Pair, command: &Command, watching: &mut Vec<Process>) {
     if planned.iter().any(|planned| command.line.starts_with(planned)) {
         settle(pair);
         catch_up(watching);
-        assert_eq!(self::lost(watching), lost, "{}: {} lost requests", command.place, command.line);
-        let cut = self::cut(watching) - cut;
+        assert_eq!(ended(watching, Outcome::Lost), lost, "{}: {} lost requests", command.place, command.line);
+        let cut = ended(watching, Outcome::Cut) - cut;
         assert!(cut <= MOVES, "{}: {} cut {cut} connections", command.place, command.line);
     }
 }
@@ -115,12 +115,9 @@ fn catch_up(watching: &[Process]) {
     }
 }
 
-fn lost(watching: &[Process]) -> usize {
-    watching.iter().map(|process| count(&process.log(), |outcome| outcome == Outcome::Lost)).sum()
-}
-
-fn cut(watching: &[Process]) -> usize {
-    watching.iter().map(|process| count(&process.log(), |outcome| outcome == Outcome::Cut)).sum()
+/// How many requests ended so.
+fn ended(watching: &[Process], how: Outcome<'_>) -> usize {
+    watching.iter().map(|process| count(&process.log(), |outcome| outcome == how)).sum()
 }
 
 fn on(pair: &mut Pair, machine: shown::Machine) -> &mut Machine {

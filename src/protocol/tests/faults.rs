@@ -175,15 +175,22 @@ fn rfc9568_5_1_1_1_1_the_source_is_a_real_address_and_never_a_virtual_one() {
     assert_eq!(rig.member(0).source, Some(US6.parse().unwrap()), "it stays while it can");
 }
 
-#[test]
-fn a_backup_whose_priority_falls_before_it_preempts_obeys_the_active_after_all() {
+/// A Backup that hears an Active of priority 80, and a check that takes `weight` from its priority of 100.
+fn nine_ms_before_it_preempts(weight: i16) -> (Rig, CheckName) {
     let haproxy = CheckName("haproxy".into());
-    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::WeightedCheck(haproxy.clone(), -60)], ..spec() });
+    let tracks = vec![Track::WeightedCheck(haproxy.clone(), weight)];
+    let mut rig = Rig::new(RouterSpec { tracks, ..spec() });
     for _ in 0..4 {
         rig.hear(advert("192.0.2.1", 80));
         rig.run(ms(900));
     }
-    assert_eq!(rig.state(), StateName::Backup, "9 ms are left until it preempts");
+    assert_eq!(rig.state(), StateName::Backup);
+    (rig, haproxy)
+}
+
+#[test]
+fn a_backup_whose_priority_falls_before_it_preempts_obeys_the_active_after_all() {
+    let (mut rig, haproxy) = nine_ms_before_it_preempts(-60);
     rig.feed(Input::Check(haproxy, Health::Failing));
     rig.run(ms(3000 + 843 - 900));
     assert_eq!(rig.state(), StateName::Backup);
@@ -193,12 +200,7 @@ fn a_backup_whose_priority_falls_before_it_preempts_obeys_the_active_after_all()
 
 #[test]
 fn a_backup_whose_priority_falls_and_is_still_higher_preempts_when_it_would_have() {
-    let haproxy = CheckName("haproxy".into());
-    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::WeightedCheck(haproxy.clone(), -10)], ..spec() });
-    for _ in 0..4 {
-        rig.hear(advert("192.0.2.1", 80));
-        rig.run(ms(900));
-    }
+    let (mut rig, haproxy) = nine_ms_before_it_preempts(-10);
     rig.feed(Input::Check(haproxy, Health::Failing));
     rig.run(ms(10));
     assert_eq!(rig.state(), StateName::Active);
