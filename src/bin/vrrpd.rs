@@ -1,17 +1,20 @@
 //! The daemon: arguments, exit codes, and what is said when it cannot start.
 
 use clap::Parser;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 use vrrpd::cli::vrrpd::Arguments;
 use vrrpd::config::report::{self, Style};
-use vrrpd::config::{ConfigError, Resolved, resolve};
+use vrrpd::config::{Config, ConfigError, Resolved, resolve};
 use vrrpd::kernel::capabilities;
 use vrrpd::runtime::clean_up::{self, Place};
 use vrrpd::runtime::supervisor::{self, Settings};
 use vrrpd::telemetry::log;
+use vrrpd::telemetry::printer::{self, Printer, Stream};
 
+/// Nothing failed.
+const DONE: u8 = 0;
 /// Something failed.
 const FAILED: u8 = 1;
 /// The arguments or the configuration are wrong: nothing was started.
@@ -19,81 +22,137 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if arguments.clean_up {
-        return clean_up(arguments);
-    }
-    let resolved = match load(&arguments.config) {
-        Ok(resolved) => resolved,
-        Err(code) => return code,
-    };
     if arguments.check {
-        println!("{}: valid", arguments.config.display());
-        return ExitCode::SUCCESS;
-    }
-    if let Err(error) = log::init(arguments.log_format) {
-        eprintln!("vrrpd: cannot start logging: {error}");
-        return ExitCode::from(FAILED);
+        return check(&arguments);
     }
     // Before there is a second thread: threads inherit this too.
-    if let Err(error) = capabilities::withhold_from_programs() {
-        eprintln!("vrrpd: cannot keep its capabilities from checks and hooks: {error}");
-        return ExitCode::from(FAILED);
+    let withheld = capabilities::withhold_from_programs();
+    let printer = match log::printer(arguments.log_format) {
+        Ok(printer) => printer,
+        Err(error) => {
+            eprintln!("vrrpd: cannot start logging: {error}");
+            return ExitCode::from(FAILED);
+        }
+    };
+    // From here on nothing waits for whoever reads standard error.
+    let say = Say(&printer);
+    let code = if arguments.clean_up { clean_up(arguments, say) } else { serve(arguments, withheld, say) };
+    printer.finish(printer::PATIENCE);
+    ExitCode::from(code)
+}
+
+/// For somebody who reads what it finds: nothing else is to be done, so it waits for its reader.
+fn check(arguments: &Arguments) -> ExitCode {
+    let loaded = load(&arguments.config);
+    eprint!("{}", loaded.report);
+    match loaded.config {
+        Some(_) => {
+            println!("{}: valid", arguments.config.display());
+            ExitCode::SUCCESS
+        }
+        None => ExitCode::from(USAGE),
+    }
+}
+
+fn serve(arguments: Arguments, withheld: io::Result<()>, say: Say<'_>) -> u8 {
+    let loaded = load(&arguments.config);
+    say.text(&loaded.report);
+    let Some(config) = loaded.config else { return USAGE };
+    if let Err(error) = log::init(arguments.log_format, say.0) {
+        return say.failed(&format!("cannot start logging: {error}"));
+    }
+    if let Err(error) = withheld {
+        return say.failed(&format!("cannot keep its capabilities from checks and hooks: {error}"));
     }
     let settings = Settings {
-        config: resolved.config,
+        config,
         config_file: arguments.config,
         socket: arguments.socket,
         state_dir: arguments.state_dir,
     };
     match supervisor::run(settings) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("vrrpd: {:#}", anyhow::Error::from(error));
-            ExitCode::from(FAILED)
-        }
+        Ok(()) => DONE,
+        Err(error) => say.failed(&format!("{:#}", anyhow::Error::from(error))),
     }
 }
 
 /// Without a configuration nobody can be told, but what was left behind must go.
-fn clean_up(arguments: Arguments) -> ExitCode {
-    let mut code = ExitCode::SUCCESS;
-    let config = || match load(&arguments.config) {
-        Ok(resolved) => Some(resolved.config),
-        Err(wrong) => {
-            code = wrong;
-            None
+fn clean_up(arguments: Arguments, say: Say<'_>) -> u8 {
+    let mut code = DONE;
+    let config = || {
+        let loaded = load(&arguments.config);
+        say.text(&loaded.report);
+        if loaded.config.is_none() {
+            code = USAGE;
         }
+        loaded.config
     };
-    match clean_up::run(&Place { socket: arguments.socket, state_dir: arguments.state_dir }, config) {
-        Ok(lines) => {
-            lines.iter().for_each(|line| println!("{line}"));
-            code
-        }
-        Err(error) => {
-            eprintln!("vrrpd: {:#}", anyhow::Error::from(error));
-            ExitCode::from(FAILED)
-        }
+    let lines =
+        match clean_up::run(&Place { socket: arguments.socket, state_dir: arguments.state_dir }, config) {
+            Ok(lines) => lines,
+            Err(error) => return say.failed(&format!("{:#}", anyhow::Error::from(error))),
+        };
+    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    if let Err(error) = print(&lines) {
+        return say.failed(&format!("cannot say what was done: {error}"));
+    }
+    code
+}
+
+/// Prints on standard output; who does not read it in time is not waited for.
+fn print(text: &str) -> io::Result<()> {
+    let apology = |lost| format!("{lost} lines were lost\n").into_bytes();
+    let printer = Printer::start("vrrpd-print", Stream::of(io::stdout())?, Box::new(apology))?;
+    printer.print(text.as_bytes());
+    printer.finish(printer::PATIENCE);
+    Ok(())
+}
+
+/// Standard error.
+#[derive(Clone, Copy)]
+struct Say<'p>(&'p Printer);
+
+impl Say<'_> {
+    fn text(self, text: &str) {
+        self.0.print(text.as_bytes());
+    }
+
+    fn failed(self, why: &str) -> u8 {
+        self.text(&format!("vrrpd: {why}\n"));
+        FAILED
     }
 }
 
-/// Reads the configuration; what is wrong with it goes to standard error, all at once.
-fn load(file: &Path) -> Result<Resolved, ExitCode> {
+/// A configuration, or none, and what is to be said about the file.
+struct Loaded {
+    config: Option<Config>,
+    report: String,
+}
+
+/// Reads the configuration, and reports all that is wrong with it at once.
+fn load(file: &Path) -> Loaded {
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        eprintln!("vrrpd: cannot read the configuration {name}: {error}");
-        eprintln!("Write one (man vrrpd.toml), or name another with --config FILE.");
-        ExitCode::from(USAGE)
-    })?;
-    let style = if std::io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => {
+            let report = format!(
+                "vrrpd: cannot read the configuration {name}: {error}\n\
+                 Write one (man vrrpd.toml), or name another with --config FILE.\n"
+            );
+            return Loaded { config: None, report };
+        }
+    };
+    let style = if io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
     match resolve(&text, &name) {
-        Ok(resolved) => {
-            eprint!("{}", report::text(&text, &[], &resolved.warnings, style));
-            Ok(resolved)
+        Ok(Resolved { config, warnings }) => {
+            Loaded { config: Some(config), report: report::text(&text, &[], &warnings, style) }
         }
         Err(errors) => {
-            eprint!("{}", report::text(&text, &errors, &[], style));
-            eprintln!("vrrpd: {}; nothing was started", count(&errors));
-            Err(ExitCode::from(USAGE))
+            let report = report::text(&text, &errors, &[], style);
+            Loaded {
+                config: None,
+                report: format!("{report}vrrpd: {}; nothing was started\n", count(&errors)),
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Starts the threads, joins what they say, and ends them in order.
 //!
-//! Everything here may be slow: nothing the protocol does on time passes through this thread.
+//! Everything here may be slow: nothing the protocol does on time passes through this thread. It must not stop,
+//! though: checks, control, the watchdog and the end live here (docs/adr/0020).
 
 use super::clean_up;
 use super::clock;
@@ -24,9 +25,9 @@ use crate::kernel::monitor::{Monitor, MonitorError, MonitorEvent, RECEIVE_BUFFER
 use crate::kernel::{realtime, release};
 use crate::protocol::{Event, EventKind, Owned, RouterSpec};
 use crate::telemetry::EventLog;
-use crate::telemetry::log::log_event;
+use crate::telemetry::log::{last_words, log_event};
+use crate::telemetry::printer;
 use crate::types::{InterfaceName, RouterName};
-use std::any::Any;
 use std::collections::BTreeSet;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -227,7 +228,7 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
             },
         }
     };
-    notifier.stopping(HANDOVER_LIMIT + KEEPER_LIMIT + HOOKS_LIMIT + SCRIBE_LIMIT);
+    notifier.stopping(HANDOVER_LIMIT + KEEPER_LIMIT + HOOKS_LIMIT + SCRIBE_LIMIT + printer::PATIENCE);
     // The rest is the order of the end: say so, hand over, and then let the keeper remove what is left.
     let _ = end_reloads.send(());
     // Whatever ended us: as long as the protocol thread lives, somebody else can take over first.
@@ -476,12 +477,6 @@ fn tell(keeper: &AddressKeeper, command: Command) {
     if let Err(refused) = keeper.send(command) {
         tracing::error!(%refused, "the address keeper was not told");
     }
-}
-
-fn last_words(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("this is a bug, please report it: {}", text.unwrap_or_default())
 }
 
 fn died(thread: &'static str, why: String) -> RunError {

@@ -2,12 +2,18 @@
 //!
 //! Owns the set-up of `tracing` and the line of an event. Levels say who acts: ERROR, the service
 //! here is bad; WARN, somebody should look; INFO, explains what happened; DEBUG and TRACE, for
-//! those who debug the daemon. Writing may block: never call this on the protocol thread.
+//! those who debug the daemon. Nobody waits for whoever reads them: that is the [`Printer`]'s business.
 
 use super::event_doc::{EventDoc, Severity, severity};
 use super::events::EventRecord;
+use super::printer::{Printer, Stream};
+use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
+use std::io::{self, Write};
+use std::panic::{self, PanicHookInfo};
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 use tracing::subscriber::SetGlobalDefaultError;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -47,25 +53,43 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Starts logging to standard error, at INFO unless [`LEVEL_VARIABLE`] says otherwise.
+/// What prints on standard error from now on. Its lines about lost lines have the form of all others.
+///
+/// # Errors
+/// If its thread cannot be started.
+pub fn printer(format: LogFormat) -> io::Result<Printer> {
+    let style = Style::of(format);
+    Printer::start("vrrpd-log", Stream::of(io::stderr())?, Box::new(move |lost| apology(style, lost)))
+}
+
+/// Starts logging, at INFO unless [`LEVEL_VARIABLE`] says otherwise. Panics are logged too: the standard library would
+/// wait for whoever reads standard error.
 ///
 /// # Errors
 /// If logging was started before.
-pub fn init(format: LogFormat) -> Result<(), SetGlobalDefaultError> {
+pub fn init(format: LogFormat, printer: &Printer) -> Result<(), SetGlobalDefaultError> {
     let levels = std::env::var(LEVEL_VARIABLE).ok().and_then(|levels| levels.parse().ok());
     let levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
-    let style = match format {
-        LogFormat::Json => Style::Json,
-        LogFormat::Text if under_journal() => Style::Journal,
-        LogFormat::Text => Style::Terminal,
-    };
-    tracing::subscriber::set_global_default(subscriber(style, levels, std::io::stderr))
+    tracing::subscriber::set_global_default(subscriber(Style::of(format), levels, printer.clone()))?;
+    panic::set_hook(Box::new(log_panic));
+    Ok(())
 }
 
+#[derive(Debug, Clone, Copy)]
 enum Style {
     Terminal,
     Journal,
     Json,
+}
+
+impl Style {
+    fn of(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Json => Self::Json,
+            LogFormat::Text if under_journal() => Self::Journal,
+            LogFormat::Text => Self::Terminal,
+        }
+    }
 }
 
 fn subscriber<W>(style: Style, levels: Targets, writer: W) -> Box<dyn Subscriber + Send + Sync>
@@ -82,6 +106,55 @@ where
         }
         Style::Json => Box::new(levels.with(lines.json().flatten_event(true))),
     }
+}
+
+/// The line that stands where lines are missing.
+fn apology(style: Style, lost: u64) -> Vec<u8> {
+    let line = Line::default();
+    let levels = Targets::new().with_default(LevelFilter::WARN);
+    let writer = line.clone();
+    tracing::subscriber::with_default(subscriber(style, levels, move || writer.clone()), || {
+        tracing::warn!(lost, "{lost} log lines were lost: nobody read them in time; the service went on");
+    });
+    std::mem::take(&mut *line.lock())
+}
+
+/// One line in the making.
+#[derive(Clone, Default)]
+struct Line(Arc<Mutex<Vec<u8>>>);
+
+impl Line {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.lock().write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// As the standard library tells it, with a backtrace if `RUST_BACKTRACE` asks for one.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let (thread, place) = (thread.name(), panic.location().map(tracing::field::display));
+    let backtrace = Backtrace::capture();
+    let backtrace =
+        (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(&backtrace));
+    tracing::error!(thread, place, backtrace, "{}", last_words(panic.payload()));
+}
+
+/// What a panic said.
+#[must_use]
+pub fn last_words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("this is a bug, please report it: {}", text.unwrap_or_default())
 }
 
 /// Writes the line of one event: its text, and its values as fields.

@@ -6,6 +6,7 @@
 mod event_doc;
 pub mod events;
 pub mod log;
+pub mod printer;
 pub mod words;
 
 pub use event_doc::{EventDetails, EventDoc, Severity, Stamp, Word};

@@ -20,6 +20,7 @@ mod reload;
 mod service_manager;
 mod stopping;
 mod turning;
+mod unread;
 
 use support::prober::Responder;
 use support::{Config, Daemon, Lab, Prober, Router};

@@ -3,13 +3,14 @@
 use super::config::Config;
 use super::lab::Node;
 use super::manager::ServiceManager;
-use super::process::{Process, finish};
+use super::process::{Process, Unread, finish};
 use super::wait::{now, stays, wait_for, wait_some};
 use super::{SOON, ms};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A running daemon. Killed when dropped.
@@ -37,6 +38,8 @@ struct Place {
     state: PathBuf,
     /// On top of the test's own environment.
     environment: Vec<(String, String)>,
+    /// Where it prints, if not to a file.
+    unread: Option<Arc<Unread>>,
 }
 
 impl Daemon {
@@ -60,13 +63,34 @@ impl Daemon {
         Self::launch(node, "vrrpd", config, manager.environment())
     }
 
+    /// As [`Daemon::start_under`], with outputs that nobody reads.
+    pub(crate) fn start_unread(
+        manager: &ServiceManager,
+        node: &Node,
+        config: &Config,
+        unread: Arc<Unread>,
+    ) -> Self {
+        Self::launch_on(node, "vrrpd", config, manager.environment(), Some(unread)).answering()
+    }
+
     fn launch(node: &Node, name: &str, config: &Config, environment: Vec<(String, String)>) -> Self {
+        Self::launch_on(node, name, config, environment, None)
+    }
+
+    fn launch_on(
+        node: &Node,
+        name: &str,
+        config: &Config,
+        environment: Vec<(String, String)>,
+        unread: Option<Arc<Unread>>,
+    ) -> Self {
         let dir = node.dir();
         let place = Place {
             config: dir.join(format!("{name}.toml")),
             socket: dir.join(format!("{name}.sock")),
             state: dir.join(format!("{name}.state")),
             environment,
+            unread,
         };
         std::fs::write(&place.config, config.text()).expect("writing a configuration");
         let process = launch(node, name, &place);
@@ -187,12 +211,24 @@ impl Daemon {
 
     /// `vrrpd --clean-up` with its files: exit code, both outputs, and how long it ran.
     pub(crate) fn clean_up(&self) -> (i32, String, String, Duration) {
+        let start = now();
+        let (code, out, err) = finish(&self.node.ns, SOON, &mut self.clean_up_command());
+        (code, out, err, start.elapsed())
+    }
+
+    /// As [`Daemon::clean_up`], with outputs that nobody reads.
+    pub(crate) fn clean_up_unread(&self, unread: &Unread) -> (ExitStatus, Duration) {
+        let (start, log) = (now(), self.node.dir().join("clean-up.log"));
+        let mut command = self.clean_up_command();
+        let mut process = Process::start_on(&self.node.ns, log, "clean-up", &mut command, unread.outputs());
+        (process.wait(SOON), start.elapsed())
+    }
+
+    fn clean_up_command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpd"));
         command.arg("--clean-up").arg("--config").arg(&self.place.config);
         command.arg("--socket").arg(&self.place.socket).arg("--state-dir").arg(&self.place.state);
-        let start = now();
-        let (code, out, err) = finish(&self.node.ns, SOON, &mut command);
-        (code, out, err, start.elapsed())
+        command
     }
 
     /// Where its configuration is.
@@ -220,5 +256,11 @@ fn launch(node: &Node, name: &str, place: &Place) -> Process {
     command.arg("--config").arg(&place.config).arg("--socket").arg(&place.socket);
     command.arg("--state-dir").arg(&place.state).args(["--log-format", "text"]);
     command.envs(place.environment.iter().cloned());
-    node.spawn(name, &mut command)
+    match &place.unread {
+        None => node.spawn(name, &mut command),
+        Some(unread) => {
+            let log = node.dir().join(format!("{name}.log"));
+            Process::start_on(&node.ns, log, name, &mut command, unread.outputs())
+        }
+    }
 }

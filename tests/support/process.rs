@@ -5,9 +5,11 @@ use super::namespace::Ns;
 use super::wait::wait_some;
 use super::{SOON, ms};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, pipe2, write};
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -24,7 +26,24 @@ impl Process {
     pub(crate) fn start(ns: &Ns, dir: &Path, name: &str, command: &mut Command) -> Self {
         let log = dir.join(format!("{name}.log"));
         let out = File::options().create(true).append(true).open(&log).expect("a log file");
-        command.stdin(Stdio::null()).stdout(out.try_clone().expect("its second handle")).stderr(out);
+        Self::start_on(
+            ns,
+            log,
+            name,
+            command,
+            [out.try_clone().expect("its second handle").into(), out.into()],
+        )
+    }
+
+    /// As [`Process::start`], with these as its outputs.
+    pub(crate) fn start_on(
+        ns: &Ns,
+        log: PathBuf,
+        name: &str,
+        command: &mut Command,
+        [out, err]: [Stdio; 2],
+    ) -> Self {
+        command.stdin(Stdio::null()).stdout(out).stderr(err);
         let child = ns.enter(|| command.spawn().unwrap_or_else(|e| panic!("starting {name}: {e}")));
         Self { name: name.to_owned(), child, log }
     }
@@ -74,6 +93,30 @@ impl Drop for Process {
         if std::thread::panicking() {
             eprintln!("---- log of {} ({}) ----\n{}", self.name, self.log.display(), self.log());
         }
+    }
+}
+
+/// A pipe that is full, and that nobody reads: what a service writes its log to while the journal waits for its disk.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    _reading: OwnedFd,
+    writing: OwnedFd,
+}
+
+impl Unread {
+    /// Of one page, full.
+    pub(crate) fn new() -> Self {
+        const PAGE: usize = 4096;
+        let (reading, writing) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
+        let size = i32::try_from(PAGE).expect("a page");
+        fcntl(&writing, FcntlArg::F_SETPIPE_SZ(size)).expect("a small pipe");
+        assert_eq!(write(&writing, &[b'.'; PAGE]), Ok(PAGE), "filling the pipe");
+        Self { _reading: reading, writing }
+    }
+
+    /// Its writing end, as both outputs of a process.
+    pub(crate) fn outputs(&self) -> [Stdio; 2] {
+        [(); 2].map(|()| self.writing.try_clone().expect("another handle").into())
     }
 }
 

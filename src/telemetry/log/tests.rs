@@ -1,21 +1,6 @@
 use super::*;
 use crate::protocol::{self, Cause, EventKind, Fault, StateName};
 use crate::types::{AdvertPriority, Family, VrKey, Vrid};
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 fn record(kind: EventKind) -> EventRecord {
     let key =
@@ -39,11 +24,11 @@ fn carrier_lost() -> EventRecord {
 }
 
 fn logged(style: Style, filter: &str, records: &[EventRecord]) -> String {
-    let captured = Captured::default();
+    let captured = Line::default();
     let writer = captured.clone();
     let subscriber = subscriber(style, filter.parse().unwrap(), move || writer.clone());
     tracing::subscriber::with_default(subscriber, || records.iter().for_each(log_event));
-    let bytes = captured.0.lock().unwrap().clone();
+    let bytes = captured.lock().clone();
     String::from_utf8(bytes).unwrap()
 }
 
@@ -83,4 +68,14 @@ fn log_formats_have_two_names() {
     assert_eq!("text".parse(), Ok(LogFormat::Text));
     assert_eq!("json".parse(), Ok(LogFormat::Json));
     assert_eq!("xml".parse::<LogFormat>(), Err(LogFormatError));
+}
+
+#[test]
+fn lost_lines_are_told_of_in_the_form_of_all_lines() {
+    let told = |style| String::from_utf8(apology(style, 17)).unwrap();
+    assert!(told(Style::Journal).starts_with("<4> WARN vrrpd::telemetry::log: 17 log lines were lost: "));
+    assert!(told(Style::Terminal).contains(" WARN vrrpd::telemetry::log: 17 log lines were lost: "));
+    let json: serde_json::Value = serde_json::from_str(&told(Style::Json)).unwrap();
+    assert_eq!((&json["level"], &json["lost"]), (&"WARN".into(), &17.into()));
+    assert!(told(Style::Json).ends_with('\n'), "a line");
 }

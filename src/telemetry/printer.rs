@@ -1,0 +1,215 @@
+//! Lines for a stream whose reader may have stopped: a journal that waits for its disk, a container's log driver, a
+//! pipe that nobody empties (docs/adr/0020).
+//!
+//! Owns the queue between those who have something to say, none of whom ever waits, and the thread that writes and
+//! may wait for ever. What finds no room is lost and counted, and the count is written as soon as somebody reads
+//! again. Must not know what a line says.
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Octets that may wait, and as many again that the thread is writing: some 5,000 lines, ten seconds of the worst.
+/// The newest are lost, for the oldest tell how it began.
+const ROOM: usize = 1024 * 1024;
+
+/// How long the last lines may take when the process ends.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Prints lines in their order, from any thread, and never waits. Clones share the stream.
+#[derive(Debug, Clone)]
+pub struct Printer(Arc<Shared>);
+
+/// Whether everything that was printed is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// It is, as far as the stream took it.
+    Complete,
+    /// Nobody reads the rest.
+    GivenUp,
+}
+
+/// Tells in a line that so many were lost.
+pub type Apology = Box<dyn Fn(u64) -> Vec<u8> + Send>;
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Something is in the queue.
+    filled: Condvar,
+    /// Everything is written.
+    idle: Condvar,
+    /// Lines lost since the start.
+    lost: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Vec<u8>,
+    /// Lines lost since the thread last emptied the queue. All of them came after those that wait.
+    lost: u64,
+    pen: Pen,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Pen {
+    #[default]
+    Idle,
+    Writing,
+}
+
+impl Printer {
+    /// Starts the thread `name`, which writes to `stream`.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
+    pub fn start(name: &str, stream: impl Write + Send + 'static, apology: Apology) -> io::Result<Self> {
+        let shared = Arc::<Shared>::default();
+        let ours = Arc::clone(&shared);
+        thread::Builder::new().name(name.to_owned()).spawn(move || ours.write_to(stream, &apology))?;
+        Ok(Self(shared))
+    }
+
+    /// Prints whole lines: all of them, or none if there is no room.
+    pub fn print(&self, text: &[u8]) {
+        let mut queue = self.0.lock();
+        // A short line must not slip in behind a long one that found no room: the count stands where the gap is.
+        if queue.lost > 0 || queue.waiting.len() + text.len() > ROOM {
+            queue.lost += self.0.lose(text);
+        } else {
+            queue.waiting.extend_from_slice(text);
+        }
+        self.0.filled.notify_one();
+    }
+
+    /// Lines that were lost since the start.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.0.lost.load(Ordering::Relaxed)
+    }
+
+    /// Waits until everything is written, for `limit` at most.
+    pub fn finish(&self, limit: Duration) -> Finish {
+        let owes = |queue: &mut Queue| queue.is_filled() || queue.pen == Pen::Writing;
+        let waited = self.0.idle.wait_timeout_while(self.0.lock(), limit, owes);
+        let (_queue, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
+        if outcome.timed_out() { Finish::GivenUp } else { Finish::Complete }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Octets and numbers: a panic elsewhere leaves none half written.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the lines of a text that is lost.
+    fn lose(&self, text: &[u8]) -> u64 {
+        let lines = u64::try_from(text.split_inclusive(|octet| *octet == b'\n').count()).unwrap_or(u64::MAX);
+        self.lost.fetch_add(lines, Ordering::Relaxed);
+        lines
+    }
+
+    /// The thread.
+    fn write_to(&self, mut stream: impl Write, apology: &Apology) {
+        let mut owed: u64 = 0;
+        loop {
+            let (text, lost) = self.take();
+            // One write a line, so that lines of several processes on one pipe do not mix.
+            for line in text.split_inclusive(|octet| *octet == b'\n') {
+                if stream.write_all(line).is_err() {
+                    owed += self.lose(line);
+                }
+            }
+            owed += lost;
+            if owed > 0 && stream.write_all(&apology(owed)).is_ok() {
+                owed = 0;
+            }
+            let mut queue = self.lock();
+            queue.pen = Pen::Idle;
+            if !queue.is_filled() {
+                self.idle.notify_all();
+            }
+        }
+    }
+
+    /// Waits for text, and takes all of it, with the count of what is missing behind it.
+    fn take(&self) -> (Vec<u8>, u64) {
+        let empty = |queue: &mut Queue| !queue.is_filled();
+        let mut queue = self.filled.wait_while(self.lock(), empty).unwrap_or_else(PoisonError::into_inner);
+        queue.pen = Pen::Writing;
+        (std::mem::take(&mut queue.waiting), std::mem::take(&mut queue.lost))
+    }
+}
+
+impl Queue {
+    fn is_filled(&self) -> bool {
+        !self.waiting.is_empty() || self.lost > 0
+    }
+}
+
+impl Write for &Printer {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.print(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Printer {
+    type Writer = &'a Self;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self
+    }
+}
+
+/// A standard stream, written to without the lock of the standard library: whoever else holds that may wait for ever.
+#[derive(Debug)]
+pub struct Stream(File);
+
+impl Stream {
+    /// A second handle of `stream`.
+    ///
+    /// # Errors
+    /// If there are too many handles.
+    pub fn of(stream: impl AsFd) -> io::Result<Self> {
+        Ok(Self(stream.as_fd().try_clone_to_owned()?.into()))
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.0.write(octets) {
+                // Whoever started us made it non-blocking, for a program that shares it.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => wait_for_room(&self.0)?,
+                written => return written,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn wait_for_room(stream: &File) -> io::Result<()> {
+    match poll(&mut [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
