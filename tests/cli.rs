@@ -264,6 +264,19 @@ fn events_are_the_last_and_with_follow_those_to_come() {
     assert_eq!(stdout(&output).lines().count(), 1);
     assert!(stdout(&output).contains("moodle-b ipv4: backup → active"), "{output:?}");
 
+    let output =
+        run(&daemon.socket, &["events", "moodle-a", "--severity", "info", "--since", "2026-11-22T09:00:00Z"]);
+    assert_eq!((code(&output), stdout(&output).lines().count()), (0, 1), "{output:?}");
+    assert!(stdout(&output).contains("moodle-a ipv4"), "{output:?}");
+    for nothing in [&["events", "--severity", "warning"], &["events", "--since", "9999-01-01T00:00:00Z"]] {
+        let output = run(&daemon.socket, nothing);
+        assert_eq!((code(&output), &*stdout(&output)), (0, ""), "{nothing:?}");
+    }
+    for wrong in [&["events", "--severity", "dire"], &["events", "--since", "yesterday"]] {
+        assert_eq!(code(&run(&daemon.socket, wrong)), 2, "{wrong:?}");
+    }
+    assert_eq!(code(&run(&daemon.socket, &["events", "moodle-z"])), 1);
+
     let mut follow = vrrpctl(&daemon.socket, &["--json", "events", "-n", "1", "--follow"]);
     let mut follow = follow.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();

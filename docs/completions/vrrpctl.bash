@@ -133,13 +133,21 @@ _vrrpctl() {
             return 0
             ;;
         vrrpctl__subcmd__events)
-            opts="-n -f -h --follow --socket --json --help"
+            opts="-n -f -h --since --severity --follow --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --severity)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -32,7 +32,7 @@ complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "status" -d 'A table
 complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "show" -d 'Everything about one virtual router'
 complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "demote" -d 'Take virtual routers out of service on this node, until they are promoted'
 complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "promote" -d 'End demotions: the virtual routers take part again'
-complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "events" -d 'Transitions and other notable happenings, each with its cause'
+complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "events" -d 'What happened, and why'
 complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "reload" -d 'Have the daemon read its configuration anew'
 complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "check" -d 'Validate a configuration, without a daemon'
 complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -54,11 +54,13 @@ complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -l socket -d 'T
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -l all -d 'All virtual routers of this node'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -l json -d 'Print JSON, for programs'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -s h -l help -d 'Print help'
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -s n -d 'How many of the last' -r
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -s n -d 'Show the last N' -r
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -l since -d 'Only since then: a time such as 2026-11-28T03:00:00Z, or an age such as 90s, 30m or 1d12h' -r
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -l severity -d 'Only of this severity or a greater one: error, warning or info' -r
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -l socket -d 'The daemon\'s control socket' -r -F
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -s f -l follow -d 'Go on with those to come'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -s f -l follow -d 'Keep printing new events'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -l json -d 'Print JSON, for programs'
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -s h -l help -d 'Print help'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand reload" -l socket -d 'The daemon\'s control socket' -r -F
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand reload" -l dry-run -d 'Print what would change, and change nothing'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand reload" -l json -d 'Print JSON, for programs'
@@ -70,7 +72,7 @@ complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_see
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "show" -d 'Everything about one virtual router'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "demote" -d 'Take virtual routers out of service on this node, until they are promoted'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "promote" -d 'End demotions: the virtual routers take part again'
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "events" -d 'Transitions and other notable happenings, each with its cause'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "events" -d 'What happened, and why'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "reload" -d 'Have the daemon read its configuration anew'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "check" -d 'Validate a configuration, without a daemon'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -9,9 +9,12 @@ use std::process::ExitCode;
 use vrrpd::cli::vrrpctl::{Cli, Command, Which};
 use vrrpd::config::report::Style;
 use vrrpd::control::check::check;
-use vrrpd::control::client::{Client, ClientError, Exit, Force, Intent, LastResort, Order, Selection};
+use vrrpd::control::client::{
+    Client, ClientError, Exit, Force, Intent, LastResort, Order, Selection, Wanted,
+};
 use vrrpd::control::message::{DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, VERSION};
 use vrrpd::control::render::{self, Width};
+use vrrpd::runtime::clock::wall;
 
 /// Why a command did not do what it should, whether or not it spoke with the daemon.
 #[derive(Debug, thiserror::Error)]
@@ -65,11 +68,15 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, Failure> {
             output.print(&document, render::promote)?;
             Ok(Exit::Done)
         }
-        Command::Events { last, follow: false } => {
-            output.print(&connect()?.events(*last)?, render::events)?;
+        Command::Events { names, last, since, severity, follow: goes_on } => {
+            let since = since.map(|since| since.time(wall()));
+            let wanted = Wanted { last: *last, names, severity: *severity, since };
+            if *goes_on {
+                return follow(connect()?, &wanted, output);
+            }
+            output.print(&connect()?.events(&wanted)?, render::events)?;
             Ok(Exit::Done)
         }
-        Command::Events { last, follow: true } => follow(connect()?, *last, output),
         Command::Reload { dry_run } => {
             let intent = if *dry_run { Intent::DryRun } else { Intent::Apply };
             let document = connect()?.reload(intent)?;
@@ -87,9 +94,9 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, Failure> {
 }
 
 /// Events as they come: lines of text, or one JSON document a line.
-fn follow(mut client: Client, last: usize, output: Output) -> Result<Exit, Failure> {
+fn follow(mut client: Client, wanted: &Wanted<'_>, output: Output) -> Result<Exit, Failure> {
     let mut written = Ok(());
-    client.follow(last, |document: EventsDoc| {
+    client.follow(wanted, |document: EventsDoc| {
         let text = match output {
             Output::Text => render::events(&document),
             Output::Json => line(&document),

@@ -6,8 +6,11 @@
 use crate::config::parse_duration;
 use crate::control::check::DEFAULT_CONFIG;
 use crate::control::{DEFAULT_SOCKET, DEMOTION_SPAN};
+use crate::telemetry::Severity;
 use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// See and steer the virtual routers of this node.
@@ -68,12 +71,24 @@ pub enum Command {
         #[command(flatten)]
         which: Which,
     },
-    /// Transitions and other notable happenings, each with its cause
+    /// What happened, and why
+    ///
+    /// Severities: error, somebody should look now (nobody serves an address, two routers do); warning, somebody
+    /// should look during working hours (an unplanned failover, a node that cannot serve); info, expected.
     Events {
-        /// How many of the last
+        /// Only of these virtual routers
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Show the last N
         #[arg(short = 'n', value_name = "N", default_value_t = 20)]
         last: usize,
-        /// Go on with those to come
+        /// Only since then: a time such as 2026-11-28T03:00:00Z, or an age such as 90s, 30m or 1d12h
+        #[arg(long, value_name = "TIME")]
+        since: Option<Since>,
+        /// Only of this severity or a greater one: error, warning or info
+        #[arg(long, value_name = "SEVERITY")]
+        severity: Option<Severity>,
+        /// Keep printing new events
         #[arg(long, short)]
         follow: bool,
     },
@@ -104,6 +119,40 @@ pub struct Which {
     /// All virtual routers of this node
     #[arg(long)]
     pub all: bool,
+}
+
+/// Where a look back begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// At this time.
+    At(Timestamp),
+    /// This long ago.
+    Ago(Duration),
+}
+
+impl Since {
+    /// The same as a time.
+    #[must_use]
+    pub fn time(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(time) => time,
+            Self::Ago(age) => now.checked_sub(age).unwrap_or(Timestamp::MIN),
+        }
+    }
+}
+
+impl FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(time) = text.parse() {
+            return Ok(Self::At(time));
+        }
+        parse_duration(text).map(Self::Ago).map_err(|_| {
+            "write a time with its offset from UTC, such as 2026-11-28T03:00:00Z, or an age such as 30m"
+                .to_owned()
+        })
+    }
 }
 
 /// How long a demotion may last.

@@ -8,6 +8,8 @@ use super::message::{
     DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, PromoteDoc, ReloadDoc, ShowDoc, StatusDoc, VERSION,
 };
 use super::varlink::{Call, FrameBuffer, Reply, encode_call};
+use crate::telemetry::Severity;
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -142,6 +144,30 @@ pub struct Order<'a> {
     pub force: Force,
 }
 
+/// Which events somebody wants to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// The last so many.
+    pub last: usize,
+    /// Of these routers; none: of all, and of the node.
+    pub names: &'a [String],
+    /// Of this severity or a greater one.
+    pub severity: Option<Severity>,
+    /// At this time or later.
+    pub since: Option<Timestamp>,
+}
+
+impl Wanted<'_> {
+    fn parameters(&self) -> Value {
+        json!({
+            "last": self.last,
+            "names": self.names,
+            "severity": self.severity.map(Severity::as_str),
+            "since": self.since,
+        })
+    }
+}
+
 pub use super::reload::Intent;
 pub use crate::protocol::{Force, LastResort};
 
@@ -196,7 +222,7 @@ impl Client {
         parameters.insert("for_ms".to_owned(), span.into());
         parameters.insert("last_resort".to_owned(), (last_resort == LastResort::Yes).into());
         parameters.insert("force".to_owned(), (force == Force::Yes).into());
-        self.send("Demote", parameters, Replies::One)?;
+        self.send("Demote", Value::Object(parameters), Replies::One)?;
         let reply = match self.reply(PROMPT) {
             Err(ClientError::TimedOut { .. }) => {
                 waiting();
@@ -223,25 +249,24 @@ impl Client {
         self.call("Reload", json!({ "dry_run": intent == Intent::DryRun }), COMMAND_PATIENCE)
     }
 
-    /// The last events.
+    /// The last events that are wanted.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn events(&mut self, last: usize) -> Result<EventsDoc, ClientError> {
-        self.call("Events", json!({ "last": last }), PATIENCE)
+    pub fn events(&mut self, wanted: &Wanted<'_>) -> Result<EventsDoc, ClientError> {
+        self.call("Events", wanted.parameters(), PATIENCE)
     }
 
-    /// The last events, and then those to come, until `each` breaks.
+    /// The last events that are wanted, and then those to come, until `each` breaks.
     ///
     /// # Errors
     /// [`ClientError`]; [`ClientError::Closed`] when the daemon ends.
     pub fn follow(
         &mut self,
-        last: usize,
+        wanted: &Wanted<'_>,
         mut each: impl FnMut(EventsDoc) -> ControlFlow<()>,
     ) -> Result<(), ClientError> {
-        let parameters = Map::from_iter([("last".to_owned(), last.into())]);
-        self.send("Events", parameters, Replies::Many)?;
+        self.send("Events", wanted.parameters(), Replies::Many)?;
         let mut reply = self.reply(PATIENCE)?;
         loop {
             let continues = reply.continues;
@@ -259,26 +284,15 @@ impl Client {
         parameters: Value,
         patience: Duration,
     ) -> Result<T, ClientError> {
-        let parameters = match parameters {
-            Value::Object(parameters) => parameters,
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                Map::new()
-            }
-        };
         self.send(method, parameters, Replies::One)?;
         let reply = self.reply(patience)?;
         self.understand(reply)
     }
 
-    fn send(
-        &mut self,
-        method: &str,
-        parameters: Map<String, Value>,
-        replies: Replies,
-    ) -> Result<(), ClientError> {
+    fn send(&mut self, method: &str, parameters: Value, replies: Replies) -> Result<(), ClientError> {
         let call = Call {
             method: format!("org.vrrpd.Control.{method}"),
-            parameters,
+            parameters: object(parameters),
             more: replies == Replies::Many,
             oneway: false,
         };
@@ -379,6 +393,14 @@ impl ClientError {
 }
 
 /// `UnixStream::connect` would wait for ever for a daemon that hangs with a full backlog.
+/// Parameters are an object always.
+fn object(parameters: Value) -> Map<String, Value> {
+    match parameters {
+        Value::Object(parameters) => parameters,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+    }
+}
+
 fn connect(path: &Path) -> io::Result<UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_write_timeout(Some(PATIENCE))?;

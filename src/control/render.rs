@@ -53,7 +53,7 @@ pub fn promote(document: &PromoteDoc) -> String {
     text
 }
 
-/// `events`: one line each.
+/// `events`: one line each, its severity in front of what deserves a look.
 #[must_use]
 pub fn events(document: &EventsDoc) -> String {
     let mut text = String::new();
@@ -61,8 +61,13 @@ pub fn events(document: &EventsDoc) -> String {
         let _infallible = writeln!(text, "({} events were missed: this reader was too slow)", document.lost);
     }
     for event in &document.events {
-        let mark = if event.severity == "warning" { "!" } else { " " };
-        let _infallible = writeln!(text, "{} {mark} {}", event.time, printable(&event.text));
+        let mark = match &*event.severity {
+            "info" => "",
+            "warning" => "WARN",
+            "error" => "ERROR",
+            other => other,
+        };
+        let _infallible = writeln!(text, "{} {mark:5} {}", event.time, printable(&event.text));
     }
     text
 }

@@ -10,8 +10,9 @@ use super::reload::{Intent, ReloadRequest};
 use super::server::{Daemon, Done, Limits, Request};
 use super::varlink::{Call, Continues, encode_reply};
 use crate::protocol::{Answer, Command, Demotion, Force, LastResort, RouterSnapshot, Until};
-use crate::telemetry::{EventDoc, EventRecord, Follower, Stamp};
+use crate::telemetry::{EventDoc, EventFilter, EventRecord, Follower, Severity, Stamp};
 use crate::types::RouterName;
+use jiff::Timestamp;
 use nix::unistd::{Uid, User};
 use serde_json::json;
 use std::ops::RangeInclusive;
@@ -132,12 +133,13 @@ impl Service {
             Some(Method::Reload) => self.reload(arguments, caller).await?,
             Some(Method::Events) => {
                 let last = arguments.take("last")?.unwrap_or(EVENTS_DEFAULT);
-                arguments.finish()?;
+                let published = self.snapshot().await?;
+                let wanted = wanted(&published, arguments)?;
                 if more {
-                    return self.follow(last).await.map(Response::Follow);
+                    return self.follow(&published, last, wanted).map(Response::Follow);
                 }
-                let node = self.snapshot().await?.node.clone();
-                encode_reply(&events(node, 0, &self.daemon.events.last(last)), Continues::No)
+                let past = self.daemon.events.last_of(last, &wanted);
+                encode_reply(&events(published.node.clone(), 0, &past), Continues::No)
             }
         };
         Ok(Response::Reply(reply))
@@ -155,8 +157,8 @@ impl Service {
     async fn show(&self, name: String) -> Result<Vec<u8>, CallError> {
         let published = self.snapshot().await?;
         let router = known(&published, &name)?;
-        let of_it = |event: &crate::protocol::Event| event.router.as_ref() == Some(&router.spec.name);
-        let events = self.daemon.events.last_where(EVENTS_SHOWN, of_it);
+        let of_it = EventFilter { routers: vec![router.spec.name.clone()], ..EventFilter::default() };
+        let events = self.daemon.events.last_of(EVENTS_SHOWN, &of_it);
         let events = events.iter().map(|record| EventDoc::new(record)).collect();
         Ok(encode_reply(&published.show(router, events), Continues::No))
     }
@@ -248,12 +250,16 @@ impl Service {
         }
     }
 
-    async fn follow(&self, last: usize) -> Result<Following, CallError> {
+    fn follow(
+        &self,
+        published: &Published,
+        last: usize,
+        wanted: EventFilter,
+    ) -> Result<Following, CallError> {
         let permit = Arc::clone(&self.followers).try_acquire_owned();
         let permit = permit.map_err(|_| CallError::TooManyFollowers)?;
-        let node = self.snapshot().await?.node.clone();
-        let (past, follower) = self.daemon.events.follow(last);
-        Ok(Following { node, past, follower, _permit: permit })
+        let (past, follower) = self.daemon.events.follow(last, wanted);
+        Ok(Following { node: published.node.clone(), past, follower, _permit: permit })
     }
 
     /// The routers that a command is about, each once, in the order in which they were named. All
@@ -408,6 +414,18 @@ fn about_itself(name: &str, mut arguments: Arguments) -> Result<Vec<u8>, CallErr
 fn events(node: String, lost: u64, records: &[Arc<EventRecord>]) -> EventsDoc {
     let events = records.iter().map(|record| EventDoc::new(record)).collect();
     EventsDoc { version: VERSION, node, lost, events }
+}
+
+/// Which events a call asks for.
+fn wanted(published: &Published, mut arguments: Arguments) -> Result<EventFilter, CallError> {
+    let names: Vec<String> = arguments.take("names")?.unwrap_or_default();
+    let least: Option<String> = arguments.take("severity")?;
+    let since: Option<Timestamp> = arguments.take("since")?;
+    arguments.finish()?;
+    let least = least.map(|name| name.parse::<Severity>()).transpose();
+    let least = least.map_err(|_| CallError::InvalidParameter("severity".to_owned()))?;
+    let routers = names.iter().map(|name| Ok(known(published, name)?.spec.name.clone()));
+    Ok(EventFilter { routers: routers.collect::<Result<_, CallError>>()?, least, since })
 }
 
 fn known<'a>(published: &'a Published, name: &str) -> Result<&'a RouterSnapshot, CallError> {

@@ -141,6 +141,17 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+/// Another router, as an event remembers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastHeard {
+    /// Its source address.
+    pub address: IpAddr,
+    /// Its priority; of one that resigned, that before.
+    pub priority: AdvertPriority,
+    /// How long before the event it was last heard.
+    pub ago: Duration,
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventKind {
@@ -154,8 +165,10 @@ pub enum EventKind {
         cause: Cause,
         /// Our priority.
         priority: AdvertPriority,
-        /// Whose advertisement decided it, and its priority.
-        peer: Option<(IpAddr, AdvertPriority)>,
+        /// Whose words, or whose silence, decided it.
+        peer: Option<LastHeard>,
+        /// How long it was in `from`.
+        after: Duration,
     },
     /// A fault appeared.
     FaultRaised(Fault),

@@ -8,13 +8,14 @@ use super::effect::{Effect, Effects};
 use super::event::{Cause, Event, EventKind, HandoverCause};
 use super::handover::{Handover, Seen, Watch};
 use super::input::{Demotion, Fault, LastResort, Owned};
+use super::moves::Moved;
 use super::reception::Tie;
 use super::snapshot::RouterSnapshot;
 use super::spec::{CheckName, MemberSpec, RouterSpec, Track};
 use super::throttle::Throttle;
 use super::timing::active_down_interval;
 use super::tracking::{self, Facts, Standing};
-use super::virtual_router::{Moved, Policy, State, VirtualRouter};
+use super::virtual_router::{Policy, State, VirtualRouter};
 use crate::types::{AdverInterval, AdvertPriority, InterfaceName, MonoTime, Preempt, Role, VrKey};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -302,15 +303,9 @@ impl Group {
         self.members.iter_mut().find(|m| m.key == key).map(|m| &mut m.counters)
     }
 
-    pub(super) fn report_move(
-        &self,
-        key: VrKey,
-        moved: Moved,
-        peer: Option<(IpAddr, AdvertPriority)>,
-        out: &mut Effects,
-    ) {
-        let Moved { from, to, cause } = moved;
-        let kind = EventKind::Transition { from, to, cause, priority: self.policy.priority, peer };
+    pub(super) fn report_move(&self, key: VrKey, moved: Moved, out: &mut Effects) {
+        let Moved { from, to, cause, peer, after } = moved;
+        let kind = EventKind::Transition { from, to, cause, priority: self.policy.priority, peer, after };
         out.push(report(&self.spec, Some(key), kind));
     }
 
@@ -383,7 +378,7 @@ impl Group {
                 Role::Owner | Role::Contender { .. } => member.start(now, &self.policy, why),
             };
             let key = member.key;
-            self.report_move(key, moved, None, out);
+            self.report_move(key, moved, out);
         }
     }
 
@@ -394,7 +389,7 @@ impl Group {
             let cause = backup.claim_cause(now);
             let moved = member.claim(now, &self.policy, cause, out);
             let key = member.key;
-            self.report_move(key, moved, None, out);
+            self.report_move(key, moved, out);
         }
     }
 
@@ -409,7 +404,7 @@ impl Group {
             }
             let moved = member.yield_to(now, &self.policy, learned, Cause::Sibling, out);
             let key = member.key;
-            self.report_move(key, moved, None, out);
+            self.report_move(key, moved, out);
         }
     }
 }

@@ -8,8 +8,9 @@ use super::effect::Effects;
 use super::event::{Cause, HandoverCause};
 use super::group::{Again, Group};
 use super::handover::{ENQUIRY, Handover, Leaving};
+use super::moves::Moved;
 use super::timing::Taking;
-use super::virtual_router::{Active, Moved, State, Tenure, VirtualRouter};
+use super::virtual_router::{Active, State, Tenure, VirtualRouter};
 use crate::types::MonoTime;
 use crate::wire::ChecksumFlavour;
 
@@ -21,7 +22,7 @@ impl Group {
             let Some(member) = self.members.get_mut(at) else { continue };
             let moved = member.inherit(now, out);
             let key = member.key;
-            self.report_move(key, moved, None, out);
+            self.report_move(key, moved, out);
         }
         let handover = Handover::new(now, HandoverCause::Shutdown, self.policy.interval);
         self.handover = Some(Handover { until: handover.until + ENQUIRY, ..handover });

@@ -92,7 +92,7 @@ impl Group {
             if member.state_name() == StateName::Backup {
                 let moved = member.stop(now, cause); // RFC9568-6.4.2-6
                 let key = member.key;
-                self.report_move(key, moved, None, out);
+                self.report_move(key, moved, out);
             }
         }
     }
@@ -146,7 +146,7 @@ impl Group {
             if matches!(member.state, State::Active(_)) {
                 let moved = member.let_go(now, cause, out);
                 let key = member.key;
-                self.report_move(key, moved, None, out);
+                self.report_move(key, moved, out);
             }
         }
         self.stop_members(now, cause, out);

@@ -14,6 +14,7 @@ mod handover;
 mod inheritance;
 mod input;
 mod leaving;
+mod moves;
 mod peers;
 mod receive;
 mod reception;
@@ -30,7 +31,9 @@ mod vrrp_router;
 
 pub use counters::{Counters, LinkCounters};
 pub use effect::{Answer, DemoteOutcome, Effect, Effects, MemberResult};
-pub use event::{Cause, Event, EventKind, HandoverCause, HookKind, HookOutcome, StateName, Suspicion};
+pub use event::{
+    Cause, Event, EventKind, HandoverCause, HookKind, HookOutcome, LastHeard, StateName, Suspicion,
+};
 pub use input::{Command, CommandId, Demotion, Fault, Force, Health, Input, LastResort, Owned, Until};
 pub use snapshot::{ActiveRouter, MemberSnapshot, PeerSnapshot, RouterSnapshot, Snapshot, TimerSnapshot};
 pub use spec::{AnnounceSpec, CheckName, ChecksumPolicy, LinkLocalRule, MemberSpec, RouterSpec, Track};

@@ -22,7 +22,9 @@ impl Peers {
         interval: AdverInterval,
         checksum: ChecksumFlavour,
     ) {
-        let heard = PeerSnapshot { address, heard: now, priority, interval, checksum };
+        let known = self.get(address).map(|peer| peer.standing);
+        let standing = known.filter(|_| priority.is_resignation()).unwrap_or(priority);
+        let heard = PeerSnapshot { address, heard: now, priority, standing, interval, checksum };
         match self.0.iter().position(|peer| peer.address == address) {
             Some(at) => {
                 if let Some(known) = self.0.get_mut(..=at) {
@@ -41,6 +43,11 @@ impl Peers {
 
     pub(super) fn get(&self, address: IpAddr) -> Option<&PeerSnapshot> {
         self.0.iter().find(|peer| peer.address == address)
+    }
+
+    /// Whoever spoke last.
+    pub(super) fn latest(&self) -> Option<&PeerSnapshot> {
+        self.0.first()
     }
 
     /// Whether somebody was heard serving so lately that its next word is not overdue.

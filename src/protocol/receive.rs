@@ -44,9 +44,7 @@ impl Group {
         let Some(member) = self.members.iter_mut().find(|m| m.key == key) else { return Again::Nothing };
         match member.on_advert(now, &policy, &heard, tie, out) {
             Outcome::Nothing => {}
-            Outcome::Moved(moved) => {
-                self.report_move(key, moved, Some((heard.source, heard.priority)), out);
-            }
+            Outcome::Moved(moved) => self.report_move(key, moved, out),
             Outcome::Rival => {
                 if self.throttle.permits(now, Topic::Rival) {
                     let kind = EventKind::DualActive { peer: heard.source, priority: heard.priority };

@@ -4,11 +4,10 @@
 use super::effect::Effects;
 use super::event::Cause;
 use super::handover::Evidence;
+use super::moves::Moved;
 use super::snapshot::PeerSnapshot;
 use super::timing::{Taking, active_down_interval, claim_grace, immediate_gap, skew_time};
-use super::virtual_router::{
-    Active, Backup, Down, Moved, Omen, Policy, State, Tenure, VirtualRouter, overslept,
-};
+use super::virtual_router::{Active, Backup, Down, Omen, Policy, State, Tenure, VirtualRouter, overslept};
 use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;

@@ -97,6 +97,8 @@ pub struct PeerSnapshot {
     pub heard: MonoTime,
     /// Its priority then.
     pub priority: AdvertPriority,
+    /// Its priority before it resigned; while it does not, the same as `priority`.
+    pub standing: AdvertPriority,
     /// Its interval then.
     pub interval: AdverInterval,
     /// Its checksum flavour (IPv4).

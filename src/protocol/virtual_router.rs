@@ -9,6 +9,7 @@ use super::counters::Counters;
 use super::effect::{Effect, Effects};
 use super::event::{Cause, StateName};
 use super::handover::{Leaving, Say};
+use super::moves::Moved;
 use super::peers::Peers;
 use super::spec::{AnnounceSpec, ChecksumPolicy};
 use super::timing::{OVERSLEPT, Taking, active_down_interval, claim_grace, coalescing_slack, skew_time};
@@ -145,14 +146,6 @@ pub(super) struct VirtualRouter {
     pub(super) counters: Counters,
     /// The flavour that peers show.
     pub(super) flavour: ChecksumFlavour,
-}
-
-/// A transition, for the group to report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Moved {
-    pub(super) from: StateName,
-    pub(super) to: StateName,
-    pub(super) cause: Cause,
 }
 
 impl VirtualRouter {
@@ -533,14 +526,6 @@ impl VirtualRouter {
     ) -> Moved {
         let down = now + active_down_interval(policy.down_adverts, policy.priority, learned);
         self.enter(now, State::Backup(Backup { down: Down::At(down), learned, omen: Omen::Silence }), cause)
-    }
-
-    pub(super) fn enter(&mut self, now: MonoTime, state: State, cause: Cause) -> Moved {
-        let from = self.state_name();
-        self.state = state;
-        self.since = now;
-        self.cause = cause;
-        Moved { from, to: self.state_name(), cause }
     }
 }
 

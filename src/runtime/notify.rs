@@ -23,6 +23,7 @@ use self::dues::{Dues, News};
 use self::manager::Manager;
 use super::clock;
 use crate::control::{Daemon, Published, Request};
+use crate::telemetry::EventFilter;
 use std::time::Duration;
 use tokio::net::UnixDatagram;
 use tokio::sync::{mpsc, oneshot};
@@ -101,7 +102,7 @@ enum Question {
 
 impl Teller {
     async fn run(mut self, mut news: mpsc::Receiver<News>, watchdog: Option<Duration>) {
-        let (_, mut events) = self.daemon.events.follow(0);
+        let (_, mut events) = self.daemon.events.follow(0, EventFilter::default());
         // As sd_watchdog_enabled(3) advises.
         let mut beats = watchdog.map(|limit| beats(limit / 2));
         let mut question = Question::No;

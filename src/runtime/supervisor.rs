@@ -314,9 +314,9 @@ impl Desk {
             let (since, by, reason) = (&demotion.since, &demotion.by, &demotion.reason);
             let until = demotion.until.as_ref().map_or("promoted", |until| &until.text);
             if routers.iter().any(|spec| spec.name == router) {
-                tracing::warn!(%router, since, by, reason, until, "is demoted since an earlier run");
+                tracing::info!(%router, since, by, reason, until, "still demoted: the demotion was saved by an earlier run");
             } else {
-                tracing::warn!(%router, since, by, reason, until, "is demoted, but not configured");
+                tracing::warn!(%router, since, by, reason, until, "the saved demotion is kept, but no such virtual router is configured");
             }
             let _ = self.mail.send(Letter::Remembered(router, demotion));
         }

@@ -4,6 +4,7 @@
 //! a newer daemon's kinds and fields are no error for an older `vrrpctl`.
 
 use super::events::EventRecord;
+use super::severity::Severity;
 use super::words;
 use crate::protocol::{EventKind, HookOutcome};
 use jiff::Timestamp;
@@ -19,15 +20,6 @@ pub type Word = Cow<'static, str>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(pub Timestamp);
 
-/// Who should look at an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// Nobody now; it explains what happened.
-    Info,
-    /// Somebody, during working hours: the service or the next failover may suffer.
-    Warning,
-}
-
 /// One event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EventDoc {
@@ -35,7 +27,7 @@ pub struct EventDoc {
     pub seq: u64,
     /// When.
     pub time: Stamp,
-    /// `info` or `warning`.
+    /// `info`, `warning` or `error`.
     pub severity: Word,
     /// What happened; see [`EventDetails`] for the fields of each.
     pub kind: Word,
@@ -79,9 +71,15 @@ pub struct EventDetails {
     /// `transition`, `handed_over`, `dual_active`, `suspicious`: the other router.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpAddr>,
-    /// `transition`, `dual_active`: its priority.
+    /// `transition`, `dual_active`: its priority; of one that resigned, that before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_priority: Option<u8>,
+    /// `transition`: milliseconds since the other router was last heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_age_ms: Option<f64>,
+    /// `transition`: milliseconds that the state before lasted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lasted_ms: Option<f64>,
     /// `fault_raised`, `fault_cleared`: as in `faults` of the status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
@@ -136,7 +134,7 @@ impl EventDoc {
         Self {
             seq: record.seq,
             time: Stamp(record.time),
-            severity: severity(&event.kind).as_str().into(),
+            severity: Severity::of(&event.kind).as_str().into(),
             kind: kind_name(&event.kind).into(),
             name: event.router.as_ref().map(|router| router.to_string().into()),
             interface: event.key.map(|key| key.interface.to_string().into()),
@@ -144,17 +142,6 @@ impl EventDoc {
             vrid: event.key.map(|key| key.vrid.get()),
             details: event_details(&event.kind),
             text: words::event_line(event),
-        }
-    }
-}
-
-impl Severity {
-    /// As in the JSON contract.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
         }
     }
 }
@@ -174,37 +161,6 @@ impl Serialize for Stamp {
 impl<'de> Deserialize<'de> for Stamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Timestamp::deserialize(deserializer).map(Self)
-    }
-}
-
-/// Who should look at it.
-pub(super) const fn severity(kind: &EventKind) -> Severity {
-    match kind {
-        EventKind::Transition { .. }
-        | EventKind::FaultCleared(_)
-        | EventKind::PriorityChanged { .. }
-        | EventKind::HandoverStarted(_)
-        | EventKind::HandedOver { .. }
-        | EventKind::Demoted { .. }
-        | EventKind::Promoted
-        | EventKind::DemotionExpired
-        | EventKind::ChecksumFollows(_)
-        | EventKind::ConfigurationReloaded { .. }
-        | EventKind::Hook {
-            outcome: HookOutcome::Passed | HookOutcome::Cancelled | HookOutcome::Superseded,
-            ..
-        } => Severity::Info,
-        EventKind::FaultRaised(_)
-        | EventKind::NobodyTookOver { .. }
-        | EventKind::TakerSilent
-        | EventKind::AddressesRestored { .. }
-        | EventKind::AddressesRefused { .. }
-        | EventKind::DualActive { .. }
-        | EventKind::Suspicious { .. }
-        | EventKind::Stalled { .. }
-        | EventKind::Hook { outcome: HookOutcome::Failed(_) | HookOutcome::TimedOut(_), .. } => {
-            Severity::Warning
-        }
     }
 }
 
@@ -237,13 +193,15 @@ const fn kind_name(kind: &EventKind) -> &'static str {
 fn event_details(kind: &EventKind) -> EventDetails {
     let none = EventDetails::default();
     match kind {
-        EventKind::Transition { from, to, cause, priority, peer } => EventDetails {
+        EventKind::Transition { from, to, cause, priority, peer, after } => EventDetails {
             from: Some(from.as_str().into()),
             to: Some(to.as_str().into()),
             cause: Some(cause.as_str().into()),
             priority: Some(priority.get()),
-            peer: peer.map(|(address, _)| address),
-            peer_priority: peer.map(|(_, priority)| priority.get()),
+            peer: peer.map(|peer| peer.address),
+            peer_priority: peer.map(|peer| peer.priority.get()),
+            peer_age_ms: peer.map(|peer| words::millis(peer.ago)),
+            lasted_ms: Some(words::millis(*after)),
             ..none
         },
         EventKind::FaultRaised(fault) | EventKind::FaultCleared(fault) => {

@@ -4,7 +4,9 @@
 //! its own pace, by sequence number. One that falls behind by more than the ring learns how many
 //! events it lost; it can neither grow memory nor hold up the writer. Must not know sockets.
 
+use super::severity::Severity;
 use crate::protocol::Event;
+use crate::types::RouterName;
 use jiff::Timestamp;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -20,6 +22,28 @@ pub struct EventRecord {
     pub time: Timestamp,
     /// What happened.
     pub event: Event,
+}
+
+/// Which events somebody wants to see. The default is all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Of these routers; none: of all, and of the node.
+    pub routers: Vec<RouterName>,
+    /// Of this severity or a greater one.
+    pub least: Option<Severity>,
+    /// At this time or later.
+    pub since: Option<Timestamp>,
+}
+
+impl EventFilter {
+    /// Whether an event is wanted.
+    #[must_use]
+    pub fn admits(&self, record: &EventRecord) -> bool {
+        let router = record.event.router.as_ref();
+        let named = self.routers.is_empty() || router.is_some_and(|router| self.routers.contains(router));
+        let grave = self.least.is_none_or(|least| Severity::of(&record.event.kind) >= least);
+        named && grave && self.since.is_none_or(|since| record.time >= since)
+    }
 }
 
 /// A bounded ring of [`EventRecord`]s. The oldest is dropped for the newest: what an operator
@@ -43,7 +67,7 @@ struct Ring {
 pub struct Batch {
     /// How many it missed before the first of `records`, because it was too slow.
     pub lost: u64,
-    /// At most [`Follower::BATCH`], at least one.
+    /// At most [`Follower::BATCH`]; at least one, unless `lost` is more than 0.
     pub records: Vec<Arc<EventRecord>>,
 }
 
@@ -51,6 +75,7 @@ pub struct Batch {
 #[derive(Debug)]
 pub struct Follower {
     log: Arc<EventLog>,
+    wanted: EventFilter,
     wake: watch::Receiver<u64>,
     /// The sequence number it waits for.
     next: u64,
@@ -86,29 +111,19 @@ impl EventLog {
         record
     }
 
-    /// The last `count` events, oldest first.
+    /// The last `count` events that are wanted, oldest first.
     #[must_use]
-    pub fn last(&self, count: usize) -> Vec<Arc<EventRecord>> {
-        self.ring().last(count)
+    pub fn last_of(&self, count: usize, wanted: &EventFilter) -> Vec<Arc<EventRecord>> {
+        self.ring().last_of(count, wanted)
     }
 
-    /// The last `count` events for which `wanted` holds, oldest first.
+    /// The last `count` events that are wanted, and a follower that continues exactly there.
     #[must_use]
-    pub fn last_where(&self, count: usize, wanted: impl Fn(&Event) -> bool) -> Vec<Arc<EventRecord>> {
+    pub fn follow(self: &Arc<Self>, count: usize, wanted: EventFilter) -> (Vec<Arc<EventRecord>>, Follower) {
         let ring = self.ring();
-        let newest_first = ring.records.iter().rev().filter(|r| wanted(&r.event)).take(count);
-        let mut found: Vec<_> = newest_first.cloned().collect();
-        found.reverse();
-        found
-    }
-
-    /// The last `count` events, and a follower that continues exactly there.
-    #[must_use]
-    pub fn follow(self: &Arc<Self>, count: usize) -> (Vec<Arc<EventRecord>>, Follower) {
-        let ring = self.ring();
-        let follower =
-            Follower { log: Arc::clone(self), wake: self.newest.subscribe(), next: ring.newest + 1 };
-        (ring.last(count), follower)
+        let past = ring.last_of(count, &wanted);
+        let (log, wake) = (Arc::clone(self), self.newest.subscribe());
+        (past, Follower { log, wanted, wake, next: ring.newest + 1 })
     }
 
     /// A panic while the lock was held cannot leave the ring half written: use it all the same.
@@ -124,8 +139,11 @@ impl Default for EventLog {
 }
 
 impl Ring {
-    fn last(&self, count: usize) -> Vec<Arc<EventRecord>> {
-        self.records.iter().skip(self.records.len().saturating_sub(count)).cloned().collect()
+    fn last_of(&self, count: usize, wanted: &EventFilter) -> Vec<Arc<EventRecord>> {
+        let newest_first = self.records.iter().rev().filter(|record| wanted.admits(record)).take(count);
+        let mut found: Vec<_> = newest_first.cloned().collect();
+        found.reverse();
+        found
     }
 }
 
@@ -133,19 +151,29 @@ impl Follower {
     /// The most that one [`Batch`] holds, so that a reply built from it stays small.
     pub const BATCH: usize = 64;
 
-    /// Waits for events that were not returned yet. Cancel-safe: nothing is taken before it returns.
+    /// Waits for events that are wanted and were not returned yet. Cancel-safe: nothing is taken before it
+    /// returns.
     pub async fn next(&mut self) -> Batch {
-        while *self.wake.borrow_and_update() < self.next {
-            // The log holds the sender and `self` holds the log: it cannot be closed.
-            let _open = self.wake.changed().await;
+        loop {
+            while *self.wake.borrow_and_update() < self.next {
+                // The log holds the sender and `self` holds the log: it cannot be closed.
+                let _open = self.wake.changed().await;
+            }
+            let batch = self.read();
+            if batch.lost > 0 || !batch.records.is_empty() {
+                return batch;
+            }
         }
+    }
+
+    /// What is new. Whether the events that it missed were wanted, nobody knows.
+    fn read(&mut self) -> Batch {
         let ring = self.log.ring();
         let unseen = ring.records.iter().filter(|r| r.seq >= self.next).take(Self::BATCH);
-        let records: Vec<_> = unseen.cloned().collect();
-        let first = records.first().map_or(self.next, |r| r.seq);
-        let lost = first - self.next;
-        self.next = records.last().map_or(self.next, |r| r.seq + 1);
-        Batch { lost, records }
+        let unseen: Vec<_> = unseen.cloned().collect();
+        let lost = unseen.first().map_or(self.next, |r| r.seq) - self.next;
+        self.next = unseen.last().map_or(self.next, |r| r.seq + 1);
+        Batch { lost, records: unseen.into_iter().filter(|record| self.wanted.admits(record)).collect() }
     }
 }
 

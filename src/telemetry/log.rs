@@ -1,12 +1,14 @@
 //! Log lines on standard error.
 //!
-//! Owns the set-up of `tracing` and the line of an event. Levels say who acts: ERROR, the service
-//! here is bad; WARN, somebody should look; INFO, explains what happened; DEBUG and TRACE, for
-//! those who debug the daemon. Nobody waits for whoever reads them: that is the [`Printer`]'s business.
+//! Owns the set-up of `tracing` and the line of an event. Levels say who acts, those of events as
+//! [`Severity`] says: ERROR, somebody now; WARN, somebody during working hours; INFO explains what happened;
+//! DEBUG and TRACE are for those who debug the daemon. Nobody waits for whoever reads them: that is the
+//! [`Printer`]'s business.
 
-use super::event_doc::{EventDoc, Severity, severity};
+use super::event_doc::EventDoc;
 use super::events::EventRecord;
 use super::printer::{Printer, Stream};
+use super::severity::Severity;
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
@@ -160,9 +162,10 @@ pub fn last_words(panic: &(dyn Any + Send)) -> String {
 /// Writes the line of one event: its text, and its values as fields.
 pub fn log_event(record: &EventRecord) {
     let doc = EventDoc::new(record);
-    match severity(&record.event.kind) {
+    match Severity::of(&record.event.kind) {
         Severity::Info => info_line(&doc),
         Severity::Warning => warning_line(&doc),
+        Severity::Error => error_line(&doc),
     }
 }
 
@@ -187,6 +190,8 @@ macro_rules! line {
             priority = details.priority,
             peer = details.peer.map(tracing::field::display),
             peer_priority = details.peer_priority,
+            peer_age_ms = details.peer_age_ms,
+            lasted_ms = details.lasted_ms,
             fault = details.fault.as_deref(),
             after_ms = details.after_ms,
             released = details.released,
@@ -212,6 +217,10 @@ fn info_line(doc: &EventDoc) {
 
 fn warning_line(doc: &EventDoc) {
     line!(Level::WARN, doc);
+}
+
+fn error_line(doc: &EventDoc) {
+    line!(Level::ERROR, doc);
 }
 
 /// Whether standard error goes to systemd's journal, which dates lines itself (systemd.exec(5)).

@@ -7,7 +7,9 @@ mod event_doc;
 pub mod events;
 pub mod log;
 pub mod printer;
+mod severity;
 pub mod words;
 
-pub use event_doc::{EventDetails, EventDoc, Severity, Stamp, Word};
-pub use events::{EventLog, EventRecord, Follower};
+pub use event_doc::{EventDetails, EventDoc, Stamp, Word};
+pub use events::{EventFilter, EventLog, EventRecord, Follower};
+pub use severity::{Severity, SeverityError};

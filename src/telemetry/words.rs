@@ -3,7 +3,7 @@
 //! They may change from release to release; scripts read the fixed names of
 //! [`Cause::as_str`] and their like.
 
-use crate::protocol::{Cause, Event, EventKind, Fault, HandoverCause, HookOutcome, Suspicion};
+use crate::protocol::{Cause, Event, EventKind, Fault, HandoverCause, HookOutcome, LastHeard, Suspicion};
 use crate::types::Family;
 use crate::wire::ChecksumFlavour;
 use jiff::Timestamp;
@@ -87,10 +87,10 @@ pub fn event_line(event: &Event) -> String {
 
 fn happening(kind: &EventKind) -> String {
     match kind {
-        EventKind::Transition { from, to, cause, priority, peer } => {
+        EventKind::Transition { from, to, cause, priority, peer, after: _ } => {
             let because = cause_in_full(*cause);
             let mut text = format!("{from} → {to}, {because} ({cause}), priority {priority}");
-            if let Some((address, priority)) = peer {
+            if let Some(LastHeard { address, priority, ago: _ }) = peer {
                 let _infallible = write!(text, ", decided by {address} with priority {priority}");
             }
             text

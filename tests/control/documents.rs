@@ -12,7 +12,7 @@ use vrrpd::control::message::{
 };
 use vrrpd::control::render::{self, Width};
 use vrrpd::protocol::{Demotion, EventKind, HookKind, HookOutcome, LastResort, StateName, Until};
-use vrrpd::telemetry::{EventDoc, EventLog};
+use vrrpd::telemetry::{EventDoc, EventFilter, EventLog};
 
 fn status() -> StatusDoc {
     let published = published();
@@ -27,7 +27,7 @@ fn events() -> Vec<EventDoc> {
     let (hook, state, took) = (HookKind::OnTransition, StateName::Active, Duration::from_micros(73_250));
     let failed = EventKind::Hook { hook, state, outcome: HookOutcome::Failed("exit code 1".into()), took };
     log.push("2026-11-22T09:58:01Z".parse().unwrap(), event("moodle-a", failed));
-    log.last(10).iter().map(|record| EventDoc::new(record)).collect()
+    log.last_of(10, &EventFilter::default()).iter().map(|record| EventDoc::new(record)).collect()
 }
 
 fn show() -> ShowDoc {

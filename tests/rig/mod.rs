@@ -112,6 +112,7 @@ fn moodle_a() -> RouterSnapshot {
         address: ip("192.0.2.11"),
         heard: seconds(805),
         priority: AdvertPriority::from_wire(100),
+        standing: AdvertPriority::from_wire(100),
         interval: AdverInterval::default(),
         checksum: ChecksumFlavour::Rfc5798,
     }];
@@ -290,6 +291,7 @@ pub fn took_over() -> EventKind {
         cause: Cause::ActiveDownTimer,
         priority: AdvertPriority::from_wire(150),
         peer: None,
+        after: Duration::from_millis(3414),
     }
 }
 

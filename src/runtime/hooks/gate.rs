@@ -121,9 +121,9 @@ impl Gate {
     pub(in crate::runtime) fn on_event(&mut self, event: &Event) {
         let Some(router) = &event.router else { return };
         match &event.kind {
-            EventKind::Transition { from, to, cause, priority, peer } => {
+            EventKind::Transition { from, to, cause, priority, peer, after: _ } => {
                 let Some(key) = event.key else { return };
-                let peer = peer.map(|(address, _)| address);
+                let peer = peer.map(|peer| peer.address);
                 let moved = Move {
                     family: key.family,
                     from: *from,

@@ -78,7 +78,7 @@ impl Scene {
 
 fn moved(key: VrKey, from: StateName, to: StateName) -> Event {
     let (cause, priority) = (Cause::ActiveDownTimer, AdvertPriority::from_wire(100));
-    let kind = EventKind::Transition { from, to, cause, priority, peer: None };
+    let kind = EventKind::Transition { from, to, cause, priority, peer: None, after: Duration::ZERO };
     let name = match key.vrid.get() {
         51 => "web",
         52 => "mail",

@@ -5,6 +5,10 @@ fn event(router: &str) -> Event {
     Event { router: Some(router.parse().unwrap()), key: None, kind: EventKind::Promoted }
 }
 
+fn all() -> EventFilter {
+    EventFilter::default()
+}
+
 fn log_of(capacity: usize) -> Arc<EventLog> {
     Arc::new(EventLog::with_capacity(NonZeroUsize::new(capacity).unwrap()))
 }
@@ -32,11 +36,11 @@ fn poll_next(follower: &mut Follower) -> Option<Batch> {
 #[test]
 fn keeps_the_newest_and_drops_the_oldest() {
     let log = log_of(3);
-    assert!(log.last(10).is_empty());
+    assert!(log.last_of(10, &all()).is_empty());
     fill(&log, 5);
-    assert_eq!(seqs(&log.last(10)), [3, 4, 5]);
-    assert_eq!(seqs(&log.last(2)), [4, 5]);
-    assert!(log.last(0).is_empty());
+    assert_eq!(seqs(&log.last_of(10, &all())), [3, 4, 5]);
+    assert_eq!(seqs(&log.last_of(2, &all())), [4, 5]);
+    assert!(log.last_of(0, &all()).is_empty());
 }
 
 #[test]
@@ -45,7 +49,7 @@ fn finds_the_last_events_of_one_router() {
     for router in ["a", "b", "a", "b", "a"] {
         log.push(Timestamp::UNIX_EPOCH, event(router));
     }
-    let of_a = log.last_where(2, |e| e.router.as_ref().is_some_and(|router| router.as_str() == "a"));
+    let of_a = log.last_of(2, &EventFilter { routers: vec!["a".parse().unwrap()], ..all() });
     assert_eq!(seqs(&of_a), [3, 5]);
 }
 
@@ -53,7 +57,7 @@ fn finds_the_last_events_of_one_router() {
 fn a_follower_continues_where_the_past_ended() {
     let log = log_of(10);
     fill(&log, 3);
-    let (past, mut follower) = log.follow(2);
+    let (past, mut follower) = log.follow(2, all());
     assert_eq!(seqs(&past), [2, 3]);
     assert_eq!(poll_next(&mut follower), None, "nothing new");
     fill(&log, 2);
@@ -65,7 +69,7 @@ fn a_follower_continues_where_the_past_ended() {
 #[test]
 fn a_follower_that_lags_learns_how_many_it_lost() {
     let log = log_of(4);
-    let (_, mut follower) = log.follow(0);
+    let (_, mut follower) = log.follow(0, all());
     fill(&log, 10);
     let batch = poll_next(&mut follower).unwrap();
     assert_eq!((batch.lost, seqs(&batch.records)), (6, vec![7, 8, 9, 10]));
@@ -74,7 +78,7 @@ fn a_follower_that_lags_learns_how_many_it_lost() {
 #[test]
 fn a_batch_is_bounded_and_nothing_between_batches_is_lost() {
     let log = log_of(1000);
-    let (_, mut follower) = log.follow(0);
+    let (_, mut follower) = log.follow(0, all());
     fill(&log, Follower::BATCH * 2 + 1);
     let mut seen = Vec::new();
     while let Some(batch) = poll_next(&mut follower) {
@@ -86,10 +90,34 @@ fn a_batch_is_bounded_and_nothing_between_batches_is_lost() {
     assert_eq!(seen, all);
 }
 
+#[test]
+fn a_follower_sees_what_it_asked_for_and_nothing_else() {
+    let log = log_of(10);
+    let wanted = EventFilter { least: Some(Severity::Error), ..all() };
+    let (_, mut follower) = log.follow(10, wanted);
+    fill(&log, 2);
+    assert_eq!(poll_next(&mut follower), None, "nothing of this severity");
+    let kind = EventKind::NobodyTookOver { after: std::time::Duration::ZERO, released: true };
+    log.push(Timestamp::UNIX_EPOCH, Event { kind, ..event("a") });
+    let batch = poll_next(&mut follower).unwrap();
+    assert_eq!((batch.lost, seqs(&batch.records)), (0, vec![3]));
+}
+
+#[test]
+fn events_are_found_by_severity_and_time() {
+    let log = log_of(10);
+    let at = |second| Timestamp::from_second(second).unwrap();
+    for second in 1..=4 {
+        log.push(at(second), event("a"));
+    }
+    assert_eq!(seqs(&log.last_of(10, &EventFilter { since: Some(at(3)), ..all() })), [3, 4]);
+    assert!(log.last_of(10, &EventFilter { least: Some(Severity::Warning), ..all() }).is_empty());
+}
+
 #[tokio::test]
 async fn a_waiting_follower_is_woken() {
     let log = log_of(4);
-    let (_, mut follower) = log.follow(0);
+    let (_, mut follower) = log.follow(0, all());
     let waiting = tokio::spawn(async move { follower.next().await });
     tokio::task::yield_now().await;
     fill(&log, 1);

@@ -1,6 +1,7 @@
 use super::*;
 use crate::protocol::{self, Cause, EventKind, Fault, StateName};
 use crate::types::{AdvertPriority, Family, VrKey, Vrid};
+use std::time::Duration;
 
 fn record(kind: EventKind) -> EventRecord {
     let key =
@@ -16,6 +17,7 @@ fn transition() -> EventRecord {
         cause: Cause::ActiveDownTimer,
         priority: AdvertPriority::from_wire(150),
         peer: None,
+        after: Duration::from_millis(3414),
     })
 }
 

@@ -1,0 +1,151 @@
+//! Who has to act on an event. The one place that decides it: the level of its log line, the column of
+//! `vrrpctl events` and the field of the JSON follow.
+
+use crate::protocol::{Cause, EventKind, Fault, HookOutcome, StateName};
+use std::str::FromStr;
+
+/// How much an event matters. The greater one matters more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Expected: an operator's doing, an ordinary start or stop, a planned move, something that is well again.
+    Info,
+    /// To be looked at during working hours: an unplanned failover, a node that cannot serve, trouble that could become
+    /// an outage.
+    Warning,
+    /// To be looked at now: nobody serves an address, or two routers do and neither gives way.
+    Error,
+}
+
+impl Severity {
+    /// As in the JSON contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+
+    /// Of this event.
+    #[must_use]
+    pub const fn of(kind: &EventKind) -> Self {
+        match kind {
+            EventKind::Transition { to: StateName::Active, cause: Cause::ActiveDownTimer, peer, after, .. } => {
+                match peer {
+                    // It was Active, it was heard while we were Backup, and nobody took it out.
+                    Some(peer) if peer.ago.as_nanos() <= after.as_nanos() => Self::Warning,
+                    // The first election.
+                    Some(_) | None => Self::Info,
+                }
+            }
+            EventKind::Transition { .. }
+            | EventKind::FaultRaised(Fault::CheckPending(_))
+            | EventKind::FaultCleared(_)
+            | EventKind::PriorityChanged { .. }
+            | EventKind::HandoverStarted(_)
+            | EventKind::HandedOver { .. }
+            | EventKind::Demoted { .. }
+            | EventKind::Promoted
+            | EventKind::DemotionExpired
+            | EventKind::ChecksumFollows(_)
+            | EventKind::ConfigurationReloaded { .. }
+            | EventKind::Hook {
+                outcome: HookOutcome::Passed | HookOutcome::Cancelled | HookOutcome::Superseded,
+                ..
+            } => Self::Info,
+            EventKind::FaultRaised(
+                Fault::InterfaceMissing(_)
+                | Fault::InterfaceDown(_)
+                | Fault::NoCarrier(_)
+                | Fault::NoSourceAddress(..)
+                | Fault::Sockets(..)
+                | Fault::Check(_)
+                | Fault::Addresses(_),
+            )
+            // Refused: this node goes on serving.
+            | EventKind::NobodyTookOver { released: false, .. }
+            | EventKind::TakerSilent
+            | EventKind::AddressesRestored { .. }
+            | EventKind::AddressesRefused { .. }
+            | EventKind::DualActive { .. }
+            | EventKind::Suspicious { .. }
+            | EventKind::Stalled { .. }
+            | EventKind::Hook { outcome: HookOutcome::Failed(_) | HookOutcome::TimedOut(_), .. } => Self::Warning,
+            EventKind::NobodyTookOver { released: true, .. } => Self::Error,
+        }
+    }
+}
+
+/// Not a severity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a severity is \"error\", \"warning\" or \"info\"")]
+pub struct SeverityError;
+
+impl FromStr for Severity {
+    type Err = SeverityError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let all = [Self::Info, Self::Warning, Self::Error];
+        all.into_iter().find(|severity| severity.as_str() == name).ok_or(SeverityError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{CheckName, LastHeard};
+    use crate::types::AdvertPriority;
+    use std::time::Duration;
+
+    /// To Active, with the last word of a peer heard this long before.
+    fn becomes_active(cause: Cause, heard: Option<u64>) -> EventKind {
+        let priority = AdvertPriority::from_wire(150);
+        let peer = heard.map(|ago| LastHeard {
+            address: "192.0.2.10".parse().unwrap(),
+            priority,
+            ago: Duration::from_millis(ago),
+        });
+        let (from, to) = (StateName::Backup, StateName::Active);
+        EventKind::Transition { from, to, cause, priority, peer, after: Duration::from_secs(60) }
+    }
+
+    #[test]
+    fn an_unplanned_failover_is_a_warning_and_a_planned_one_is_not() {
+        for (cause, heard, expected) in [
+            (Cause::ActiveDownTimer, Some(3_600), Severity::Warning),
+            // It was last heard before this node took part: its end was told then.
+            (Cause::ActiveDownTimer, Some(60_001), Severity::Info),
+            (Cause::ActiveDownTimer, None, Severity::Info),
+            (Cause::PeerResigned, Some(40), Severity::Info),
+            (Cause::Preempted, Some(400), Severity::Info),
+        ] {
+            assert_eq!(Severity::of(&becomes_active(cause, heard)), expected, "{cause} {heard:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_ordinary_start_tells_is_no_warning() {
+        let check = || CheckName("nginx".into());
+        let pending = EventKind::FaultRaised(Fault::CheckPending(check()));
+        assert_eq!(Severity::of(&pending), Severity::Info);
+        assert_eq!(Severity::of(&EventKind::FaultRaised(Fault::Check(check()))), Severity::Warning);
+    }
+
+    #[test]
+    fn nobody_that_serves_is_an_error_and_a_refused_demotion_is_not() {
+        for (released, expected) in [(true, Severity::Error), (false, Severity::Warning)] {
+            let kind = EventKind::NobodyTookOver { after: Duration::from_secs(1), released };
+            assert_eq!(Severity::of(&kind), expected);
+        }
+    }
+
+    #[test]
+    fn severities_have_three_names_and_an_order() {
+        for severity in [Severity::Info, Severity::Warning, Severity::Error] {
+            assert_eq!(severity.as_str().parse(), Ok(severity));
+        }
+        assert_eq!("fatal".parse::<Severity>(), Err(SeverityError));
+        assert!(Severity::Info < Severity::Warning && Severity::Warning < Severity::Error);
+    }
+}
