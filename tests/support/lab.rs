@@ -29,6 +29,13 @@ pub(crate) struct Node {
     dir: PathBuf,
 }
 
+/// A direction on a node's cable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    FromNode,
+    ToNode,
+}
+
 impl Lab {
     /// A LAN with these nodes, all of them reachable. Every frame on it is captured.
     pub(crate) fn new(names: &[&str]) -> Self {
@@ -127,6 +134,30 @@ impl Lab {
     /// Undoes [`Lab::carrier_down`].
     pub(crate) fn carrier_up(&self, node: &Node) {
         self.switch.ip(&format!("link set {} up", node.port()));
+    }
+
+    /// Of everything that goes this way on the node's cable, this share is lost, at random; nobody sees a carrier change.
+    /// The capture still shows what the node sends.
+    pub(crate) fn lose(&self, node: &Node, way: Way, percent: u8) {
+        let port = node.port();
+        let hook = match way {
+            Way::FromNode => "ingress",
+            Way::ToNode => "egress",
+        };
+        let some = if percent < 100 { format!("numgen random mod 100 < {percent} ") } else { String::new() };
+        self.switch.nft(&format!(
+            "table netdev {port}-{hook} {{\nchain frames {{\ntype filter hook {hook} device \"{port}\" priority 0\n\
+             {some}drop\n}}\n}}\n",
+        ));
+    }
+
+    /// Undoes [`Lab::lose`].
+    pub(crate) fn lose_no_more(&self, node: &Node, way: Way) {
+        let hook = match way {
+            Way::FromNode => "ingress",
+            Way::ToNode => "egress",
+        };
+        self.switch.nft(&format!("delete table netdev {}-{hook}", node.port()));
     }
 
     /// Of the advertisements that the node sends, this share is lost, at random. The capture still shows them.

@@ -30,8 +30,12 @@ pub(crate) struct Prober {
     log: Arc<Mutex<Log>>,
 }
 
+/// Requests are numbered from 0 over the whole life of a client.
 #[derive(Default)]
 struct Log {
+    /// How many at the beginning were reported and forgotten ([`Prober::take`]).
+    forgotten: usize,
+    /// When each of the others was sent.
     sent: Vec<Instant>,
     answers: BTreeMap<usize, (Instant, String)>,
 }
@@ -116,6 +120,26 @@ impl Prober {
         self.log.lock().unwrap().answers.last_key_value().map(|(_, (_, name))| name.clone())
     }
 
+    /// Who answered within the last `time`, if anybody did.
+    pub(crate) fn answering_within(&self, time: Duration) -> Option<String> {
+        let log = self.log.lock().unwrap();
+        let (_, (at, name)) = log.answers.last_key_value()?;
+        (at.elapsed() <= time).then(|| name.clone())
+    }
+
+    /// What became of all requests since the last call, or since the start: waits until each was answered or is past
+    /// patience. The client goes on.
+    pub(crate) fn take(&self) -> Report {
+        let until = self.log.lock().unwrap().next();
+        super::wait_for(super::SOON, "an answer to each request, or the end of patience", || {
+            self.log.lock().unwrap().is_known(until)
+        });
+        let mut log = self.log.lock().unwrap();
+        let report = log.report(until);
+        log.forget(until);
+        report
+    }
+
     /// Waits until this node answers.
     #[track_caller]
     pub(crate) fn wait_answer_of(&self, node: &Node) {
@@ -135,13 +159,13 @@ impl Prober {
     pub(crate) fn finish(mut self) -> Report {
         let receiver = self.workers.pop();
         self.workers.clear();
-        let expected = self.log.lock().unwrap().sent.len();
+        let until = self.log.lock().unwrap().next();
         let end = now();
         super::wait_for(PATIENCE * 2, "the end of patience", || {
-            end.elapsed() >= PATIENCE || self.log.lock().unwrap().answers.len() == expected
+            end.elapsed() >= PATIENCE || self.log.lock().unwrap().is_known(until)
         });
         drop(receiver);
-        self.log.lock().unwrap().report()
+        self.log.lock().unwrap().report(until)
     }
 }
 
@@ -170,29 +194,52 @@ fn number_of_request(seen: &Datagram) -> Option<usize> {
 }
 
 impl Log {
-    fn report(&self) -> Report {
+    /// The number of the next request.
+    fn next(&self) -> usize {
+        self.forgotten + self.sent.len()
+    }
+
+    /// The requests below this number, with the time at which each was sent.
+    fn requests(&self, until: usize) -> impl Iterator<Item = (usize, Instant)> {
+        (self.forgotten..until).zip(self.sent.iter().copied())
+    }
+
+    /// Whether each request below this number was answered or counts as lost.
+    fn is_known(&self, until: usize) -> bool {
+        let answered = |number| self.answers.contains_key(&number);
+        self.requests(until).all(|(number, asked)| answered(number) || asked.elapsed() >= PATIENCE)
+    }
+
+    fn forget(&mut self, until: usize) {
+        self.answers = self.answers.split_off(&until);
+        self.sent.drain(..until - self.forgotten);
+        self.forgotten = until;
+    }
+
+    /// Of the requests below this number.
+    fn report(&self, until: usize) -> Report {
         let mut answered_by = BTreeMap::new();
         let mut sequence: Vec<String> = Vec::new();
+        let mut unanswered = Vec::new();
         let mut longest = Duration::ZERO;
         // From the first unanswered request to the next answered one; between requests, not answers:
         // a request that comes late because this machine is busy is no gap.
-        let mut unanswered: Option<Instant> = None;
-        for (number, asked) in self.sent.iter().enumerate() {
-            longest = longest.max(unanswered.map_or(Duration::ZERO, |since| *asked - since));
+        let mut since: Option<Instant> = None;
+        for (number, asked) in self.requests(until) {
+            longest = longest.max(since.map_or(Duration::ZERO, |since| asked - since));
             let Some((_, name)) = self.answers.get(&number) else {
-                unanswered = unanswered.or(Some(*asked));
+                since = since.or(Some(asked));
+                unanswered.push(number);
                 continue;
             };
-            unanswered = None;
+            since = None;
             *answered_by.entry(name.clone()).or_default() += 1;
             if sequence.last() != Some(name) {
                 sequence.push(name.clone());
             }
         }
-        let unanswered: Vec<usize> =
-            (0..self.sent.len()).filter(|number| !self.answers.contains_key(number)).collect();
         Report {
-            sent: self.sent.len(),
+            sent: until - self.forgotten,
             lost: unanswered.len(),
             unanswered,
             longest_gap: longest,
@@ -209,7 +256,7 @@ fn send_requests(socket: &UdpSocket, rate: u32, log: &Mutex<Log>, stop: &AtomicB
         let number = {
             let mut log = log.lock().unwrap();
             log.sent.push(now());
-            log.sent.len() - 1
+            log.next() - 1
         };
         // An ICMP error of an earlier request shows here; this one then was not sent, and is lost.
         let _lost: std::io::Result<usize> = socket.send(&u64::try_from(number).unwrap().to_be_bytes());
@@ -227,7 +274,11 @@ fn receive_answers(socket: &UdpSocket, log: &Mutex<Log>, stop: &AtomicBool) {
         let Some((number, name)) = answer[..length].split_first_chunk::<8>() else { continue };
         let number = usize::try_from(u64::from_be_bytes(*number)).unwrap();
         let name = String::from_utf8_lossy(name).into_owned();
-        log.lock().unwrap().answers.insert(number, (now(), name));
+        let mut log = log.lock().unwrap();
+        // One that comes after its report was lost.
+        if number >= log.forgotten {
+            log.answers.insert(number, (now(), name));
+        }
     }
 }
 

@@ -60,6 +60,11 @@ impl Ticker {
     }
 }
 
+/// Lets `time` pass: for what lasts as long as it is told to, like a cut of a cable. Never instead of a condition.
+pub(crate) fn wait_out(time: Duration) {
+    thread::sleep(time);
+}
+
 /// Time since `start`, for those who log it.
 pub(crate) fn now() -> Instant {
     Instant::now()

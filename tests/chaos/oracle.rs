@@ -1,0 +1,264 @@
+//! What must be true, judged from outside. Pure: it is given what the kernels, the switch and the client saw.
+//!
+//! Every rule is a function from observations to violations, and is fed violations below to show that it speaks up.
+
+use super::fault::{Kind, Member, Promise, Service};
+use super::timeline::Holders;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Beyond Active_Down_Interval, until the service must be at rest: starting, checking, handing over, and two busy cores.
+pub(crate) const GRACE: Duration = Duration::from_millis(2500);
+
+/// Something that must not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Violation {
+    /// At rest, nobody holds the address.
+    NobodyHolds(IpAddr),
+    /// At rest, several members hold the address.
+    SeveralHold(IpAddr, BTreeSet<Member>),
+    /// At rest, the one that holds the address is not the best that could.
+    Usurped { address: IpAddr, holder: Member, expected: Option<Member> },
+    /// At rest, the client is not answered by the holder.
+    NotServed { address: IpAddr, by: Option<Member>, expected: Option<Member> },
+    /// The kernel lists other addresses than it told about.
+    NotTold { member: Member, address: IpAddr },
+    /// At rest, somebody advertises a virtual router that is another's.
+    Advertises { service: Service, member: Member, expected: Option<Member> },
+    /// A planned move cost requests.
+    Lost { kind: Kind, address: IpAddr, requests: usize },
+    /// `vrrpctl status` says something else than what is.
+    Untrue { member: Member, service: Service, says: String, truth: String },
+    /// A command or a daemon did not end as it should.
+    Refused { member: Member, what: String },
+    /// Something of ours is there after the end.
+    LeftBehind { member: Member, what: String },
+    /// Something that was not ours is gone after the end.
+    TakenAway { member: Member, what: String },
+}
+
+/// Active_Down_Interval of the lowest priority (RFC 9568 §6.1): three intervals and nearly a fourth.
+pub(crate) fn bound(interval: Duration) -> Duration {
+    interval * 4 + GRACE
+}
+
+/// Each address is held by the member that must hold it, and by nobody else.
+pub(crate) fn holding(expected: &BTreeMap<IpAddr, Option<Member>>, holders: &Holders) -> Vec<Violation> {
+    let judge = |(address, expected): (&IpAddr, &Option<Member>)| {
+        let holding = holders.get(address).cloned().unwrap_or_default();
+        let mut each = holding.iter().copied();
+        match (each.next(), each.next()) {
+            (None, _) => expected.map(|_| Violation::NobodyHolds(*address)),
+            (Some(_), Some(_)) => Some(Violation::SeveralHold(*address, holding)),
+            (Some(holder), None) => (Some(holder) != *expected).then_some(Violation::Usurped {
+                address: *address,
+                holder,
+                expected: *expected,
+            }),
+        }
+    };
+    expected.iter().filter_map(judge).collect()
+}
+
+/// The client is answered, and by the holder. `answers` has who answered it just now, for each address that it asks.
+pub(crate) fn serving(
+    expected: &BTreeMap<IpAddr, Option<Member>>,
+    answers: &BTreeMap<IpAddr, Option<Member>>,
+) -> Vec<Violation> {
+    let judge = |(address, by): (&IpAddr, &Option<Member>)| {
+        let expected = expected.get(address).copied().flatten();
+        (*by != expected).then_some(Violation::NotServed { address: *address, by: *by, expected })
+    };
+    answers.iter().filter_map(judge).collect()
+}
+
+/// What the kernels list is what they told.
+pub(crate) fn telling(told: &Holders, listed: &Holders) -> Vec<Violation> {
+    let flat = |holders: &Holders| -> BTreeSet<(IpAddr, Member)> {
+        holders.iter().flat_map(|(address, all)| all.iter().map(|member| (*address, *member))).collect()
+    };
+    let different =
+        |(address, member): &(IpAddr, Member)| Violation::NotTold { member: *member, address: *address };
+    flat(told).symmetric_difference(&flat(listed)).map(different).collect()
+}
+
+/// Only the holder advertises. `heard` is who was heard for which virtual router since everything is at rest.
+pub(crate) fn advertising(
+    expected: &BTreeMap<Service, Option<Member>>,
+    heard: &BTreeSet<(Service, Member)>,
+) -> Vec<Violation> {
+    let judge = |(service, member): &(Service, Member)| {
+        let expected = expected.get(service).copied().flatten();
+        (Some(*member) != expected).then_some(Violation::Advertises {
+            service: *service,
+            member: *member,
+            expected,
+        })
+    };
+    heard.iter().filter_map(judge).collect()
+}
+
+/// A planned move costs nothing; what is lost when something broke is measured elsewhere.
+pub(crate) fn losing(kind: Kind, lost: &BTreeMap<IpAddr, usize>) -> Vec<Violation> {
+    match kind.promise() {
+        Promise::None => Vec::new(),
+        Promise::Planned => {
+            let some = lost.iter().filter(|(_, requests)| **requests > 0);
+            some.map(|(address, requests)| Violation::Lost { kind, address: *address, requests: *requests })
+                .collect()
+        }
+    }
+}
+
+/// Nothing is left behind, and nothing is taken away.
+pub(crate) fn residue(member: Member, before: &BTreeSet<String>, after: &BTreeSet<String>) -> Vec<Violation> {
+    let left = after.difference(before).map(|what| Violation::LeftBehind { member, what: what.clone() });
+    let taken = before.difference(after).map(|what| Violation::TakenAway { member, what: what.clone() });
+    left.chain(taken).collect()
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NobodyHolds(address) => write!(f, "nobody holds {address}"),
+            Self::SeveralHold(address, holders) => {
+                let names: Vec<&str> = holders.iter().map(|holder| holder.name()).collect();
+                write!(f, "{address} is held by {}", names.join(" and "))
+            }
+            Self::Usurped { address, holder, expected } => {
+                write!(f, "{address} is held by {} and not by {}", holder.name(), name(*expected))
+            }
+            Self::NotServed { address, by, expected } => {
+                write!(
+                    f,
+                    "the client is answered at {address} by {} and not by {}",
+                    name(*by),
+                    name(*expected)
+                )
+            }
+            Self::NotTold { member, address } => {
+                write!(f, "what the kernel of {} told about {address} is not what it lists", member.name())
+            }
+            Self::Advertises { service, member, expected } => {
+                let (service, member) = (service.name(), member.name());
+                write!(f, "{member} advertises {service}, which is for {} to serve", name(*expected))
+            }
+            Self::Lost { kind, address, requests } => {
+                write!(f, "{requests} requests to {address} were lost in a planned move ({})", kind.words())
+            }
+            Self::Untrue { member, service, says, truth } => {
+                write!(
+                    f,
+                    "vrrpctl status on {} says of {}: {says}; but {truth}",
+                    member.name(),
+                    service.name()
+                )
+            }
+            Self::Refused { member, what } => write!(f, "{}: {what}", member.name()),
+            Self::LeftBehind { member, what } => write!(f, "left behind on {}: {what}", member.name()),
+            Self::TakenAway { member, what } => write!(f, "gone from {}: {what}", member.name()),
+        }
+    }
+}
+
+fn name(member: Option<Member>) -> &'static str {
+    member.map_or("nobody", Member::name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WEB: &str = "192.0.2.50";
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn held_by(members: &[Member]) -> Holders {
+        BTreeMap::from([(ip(WEB), members.iter().copied().collect())])
+    }
+
+    #[test]
+    fn one_holder_is_right_and_two_and_none_and_another_are_not() {
+        let expected = BTreeMap::from([(ip(WEB), Some(Member::Fe0))]);
+        assert_eq!(holding(&expected, &held_by(&[Member::Fe0])), []);
+        assert_eq!(holding(&expected, &held_by(&[])), [Violation::NobodyHolds(ip(WEB))]);
+        assert_eq!(holding(&expected, &Holders::new()), [Violation::NobodyHolds(ip(WEB))]);
+        let two = [Member::Fe0, Member::Fe2];
+        assert_eq!(
+            holding(&expected, &held_by(&two)),
+            [Violation::SeveralHold(ip(WEB), BTreeSet::from(two))]
+        );
+        let usurped =
+            Violation::Usurped { address: ip(WEB), holder: Member::Fe2, expected: Some(Member::Fe0) };
+        assert_eq!(holding(&expected, &held_by(&[Member::Fe2])), [usurped]);
+        let nobody = BTreeMap::from([(ip(WEB), None)]);
+        assert_eq!(holding(&nobody, &held_by(&[])), []);
+        assert_eq!(holding(&nobody, &held_by(&[Member::Fe2])).len(), 1);
+    }
+
+    #[test]
+    fn a_client_that_is_not_answered_or_by_another_is_not_served() {
+        let expected = BTreeMap::from([(ip(WEB), Some(Member::Fe0))]);
+        let answered = |by| BTreeMap::from([(ip(WEB), by)]);
+        assert_eq!(serving(&expected, &answered(Some(Member::Fe0))), []);
+        for by in [None, Some(Member::Fe1)] {
+            assert_eq!(serving(&expected, &answered(by)).len(), 1);
+        }
+    }
+
+    #[test]
+    fn an_address_that_was_not_told_is_found_and_one_that_was_told_and_is_not_there() {
+        let (none, one) = (held_by(&[]), held_by(&[Member::Fe1]));
+        let untold = [Violation::NotTold { member: Member::Fe1, address: ip(WEB) }];
+        assert_eq!(telling(&one, &one), []);
+        assert_eq!(telling(&none, &one), untold);
+        assert_eq!(telling(&one, &none), untold);
+    }
+
+    #[test]
+    fn only_the_holder_may_advertise() {
+        let expected =
+            BTreeMap::from([(Service::Web, Some(Member::Fe0)), (Service::Mail, Some(Member::Fe1))]);
+        let good = BTreeSet::from([(Service::Web, Member::Fe0), (Service::Mail, Member::Fe1)]);
+        assert_eq!(advertising(&expected, &good), []);
+        let rival = BTreeSet::from([(Service::Web, Member::Fe0), (Service::Web, Member::Fe1)]);
+        let (service, member) = (Service::Web, Member::Fe1);
+        let expected_one = Some(Member::Fe0);
+        assert_eq!(
+            advertising(&expected, &rival),
+            [Violation::Advertises { service, member, expected: expected_one }]
+        );
+    }
+
+    #[test]
+    fn a_lost_request_is_a_violation_where_the_move_was_planned() {
+        let lost = |requests| BTreeMap::from([(ip(WEB), requests)]);
+        for (kind, _) in Kind::WEIGHTS {
+            assert_eq!(losing(kind, &lost(0)), []);
+            let expected = match kind.promise() {
+                Promise::Planned => vec![Violation::Lost { kind, address: ip(WEB), requests: 1 }],
+                Promise::None => Vec::new(),
+            };
+            assert_eq!(losing(kind, &lost(1)), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_left_behind_and_what_was_taken_away_is_found() {
+        let lines = |all: &[&str]| all.iter().map(|line| (*line).to_owned()).collect::<BTreeSet<String>>();
+        let before = lines(&["address 192.0.2.10/24"]);
+        assert_eq!(residue(Member::Fe0, &before, &before), []);
+        let after = lines(&["address 192.0.2.50/24"]);
+        assert_eq!(
+            residue(Member::Fe0, &before, &after),
+            [
+                Violation::LeftBehind { member: Member::Fe0, what: "address 192.0.2.50/24".to_owned() },
+                Violation::TakenAway { member: Member::Fe0, what: "address 192.0.2.10/24".to_owned() },
+            ]
+        );
+    }
+}
