@@ -7,9 +7,11 @@ mod rig;
 use rig::schema::assert_conforms;
 use rig::{BEFORE, Running, reloaded, took_over};
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use vrrpd::control::{Limits, Outcome, Reloaded};
 
@@ -343,4 +345,75 @@ fn check_needs_no_daemon_and_names_every_error() {
     assert_eq!(code(&output), 1);
     assert_conforms("error", &json(&output));
     assert!(stderr(&output).contains("/nowhere/vrrpd.toml"), "{output:?}");
+}
+
+#[test]
+fn what_is_no_regular_file_is_no_configuration_and_a_pipe_can_be_checked() {
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("vrrpd.toml");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let vrrpd = |arguments: &[&str], stdin: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpd"));
+        command.args(arguments).stdin(stdin).output().unwrap()
+    };
+    let table = [
+        (fifo.to_str().unwrap(), "it is a pipe"),
+        ("/dev/zero", "it is a device"),
+        ("/", "it is a directory"),
+    ];
+    for (file, why) in table {
+        let output = vrrpd(&["--config", file], Stdio::null());
+        assert_eq!(code(&output), 2, "{output:?}");
+        assert!(stderr(&output).contains(why), "{output:?}");
+    }
+    let mut endless = Command::new("/bin/yes").stdout(Stdio::piped()).spawn().unwrap();
+    let output = vrrpd(&["--check", "--config", "/dev/stdin"], endless.stdout.take().unwrap().into());
+    endless.wait().unwrap();
+    assert_eq!(code(&output), 2, "{output:?}");
+    assert!(stderr(&output).contains("it is larger than 16 MiB"), "{output:?}");
+    let text = "[[virtual_router]]\nname = \"a\"\ninterface = \"eth0\"\nvrid = 51\naddresses = [\"192.0.2.50/24\"]\n";
+    let mut checking = vrrpctl(&fifo, &["check", "/dev/stdin"]);
+    let mut checking = checking.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    checking.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = checking.wait_with_output().unwrap();
+    assert_eq!(code(&output), 0, "{output:?}");
+    assert!(stdout(&output).contains("/dev/stdin: valid"), "{output:?}");
+}
+
+/// Answers one call with anything.
+fn impostor(socket: &Path, answer: Value) -> JoinHandle<()> {
+    let listener = UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut octet = [1];
+        while octet != [0] {
+            stream.read_exact(&mut octet).unwrap();
+        }
+        let mut answer = answer.to_string().into_bytes();
+        answer.push(0);
+        stream.write_all(&answer).unwrap();
+    })
+}
+
+#[test]
+fn whoever_answers_a_terminal_gets_no_escapes() {
+    const ESCAPE: &str = "\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}";
+    let unknown = serde_json::json!({ "error": format!("org.{ESCAPE}"), "parameters": { "a": ESCAPE } });
+    let warned = serde_json::json!({ "parameters": {
+        "version": 1, "node": ESCAPE, "file": ESCAPE, "dry_run": false, "valid": false, "applied": false, "errors": [],
+        "warnings": [], "report": format!("{ESCAPE}\n"), "virtual_routers": [], "checks": [], "agent": [],
+    } });
+    for answer in [unknown, warned] {
+        for arguments in [&["reload"][..], &["--json", "reload"]] {
+            let directory = tempfile::tempdir().unwrap();
+            let socket = directory.path().join("control.sock");
+            let answering = impostor(&socket, answer.clone());
+            let output = run(&socket, arguments);
+            answering.join().unwrap();
+            let printed = stdout(&output) + &stderr(&output);
+            assert!(printed.contains("owned"), "it was printed: {output:?}");
+            let steers = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+            assert!(!printed.contains(steers), "{printed:?}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use vrrpd::control::client::{
     Client, ClientError, Exit, Force, Intent, LastResort, Order, Selection, Wanted,
 };
 use vrrpd::control::message::{DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, VERSION};
-use vrrpd::control::render::{self, Width};
+use vrrpd::control::render::{self, Width, terminal};
 use vrrpd::runtime::clock::wall;
 
 /// Why a command did not do what it should, whether or not it spoke with the daemon.
@@ -87,7 +87,8 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, Failure> {
             let style = if io::stdout().is_terminal() { Style::Colour } else { Style::Plain };
             let checked =
                 check(file, style).map_err(|source| Failure::Unreadable { path: file.clone(), source })?;
-            output.print(&checked.document, |_| checked.text.clone())?;
+            // With the colours of our own.
+            output.write(&checked.document, |_| checked.text.clone())?;
             Ok(checked.exit())
         }
     }
@@ -98,7 +99,7 @@ fn follow(mut client: Client, wanted: &Wanted<'_>, output: Output) -> Result<Exi
     let mut written = Ok(());
     client.follow(wanted, |document: EventsDoc| {
         let text = match output {
-            Output::Text => render::events(&document),
+            Output::Text => terminal::lines(&render::events(&document)),
             Output::Json => line(&document),
         };
         written = write(&text);
@@ -113,7 +114,12 @@ fn selection(which: &Which) -> Selection {
 }
 
 impl Output {
+    /// What the daemon said.
     fn print<T: Serialize>(self, document: &T, text: impl FnOnce(&T) -> String) -> io::Result<()> {
+        self.write(document, |document| terminal::lines(&text(document)))
+    }
+
+    fn write<T: Serialize>(self, document: &T, text: impl FnOnce(&T) -> String) -> io::Result<()> {
         let written = match self {
             Self::Text => write(&text(document)),
             Self::Json => write(&pretty(document)),
@@ -135,7 +141,7 @@ fn outcome(document: &DemoteDoc) -> Exit {
 /// On standard error, also beside JSON: whoever does not read that is told by `persisted`.
 fn warn(warning: Option<&str>) {
     if let Some(warning) = warning {
-        let _best_effort = writeln!(io::stderr(), "vrrpctl: WARNING: {warning}");
+        let _best_effort = writeln!(io::stderr(), "vrrpctl: WARNING: {}", terminal::lines(warning));
     }
 }
 
@@ -155,7 +161,7 @@ fn report(failure: &Failure, output: Output) -> Exit {
         }
     };
     // Where neither can be written, the exit code has to do.
-    let _best_effort = writeln!(io::stderr(), "vrrpctl: {failure}");
+    let _best_effort = writeln!(io::stderr(), "vrrpctl: {}", terminal::lines(&failure.to_string()));
     if output == Output::Json {
         let _best_effort = write(&pretty(&document));
     }
@@ -173,12 +179,14 @@ fn width() -> Width {
 
 fn pretty<T: Serialize>(document: &T) -> String {
     let text = serde_json::to_string_pretty(document);
-    text.unwrap_or_else(|error| unreachable!("documents have text as keys: {error}")) + "\n"
+    let text = text.unwrap_or_else(|error| unreachable!("documents have text as keys: {error}"));
+    terminal::json(&text) + "\n"
 }
 
 fn line<T: Serialize>(document: &T) -> String {
     let text = serde_json::to_string(document);
-    text.unwrap_or_else(|error| unreachable!("documents have text as keys: {error}")) + "\n"
+    let text = text.unwrap_or_else(|error| unreachable!("documents have text as keys: {error}"));
+    terminal::json(&text) + "\n"
 }
 
 /// `println!` panics when the reader went away.

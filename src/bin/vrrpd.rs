@@ -8,6 +8,8 @@ use vrrpd::cli::vrrpd::Arguments;
 use vrrpd::config::report::{self, Style};
 use vrrpd::config::{Config, ConfigError, Resolved, resolve};
 use vrrpd::kernel::capabilities;
+use vrrpd::kernel::plain_file::Accept;
+use vrrpd::runtime::candidate;
 use vrrpd::runtime::clean_up::{self, Place};
 use vrrpd::runtime::supervisor::{self, Settings};
 use vrrpd::telemetry::log;
@@ -42,8 +44,9 @@ fn main() -> ExitCode {
 }
 
 /// For somebody who reads what it finds: nothing else is to be done, so it waits for its reader.
+/// It may come from a pipe; who runs it reads it again at a reload.
 fn check(arguments: &Arguments) -> ExitCode {
-    let loaded = load(&arguments.config);
+    let loaded = load(&arguments.config, Accept::RegularOrPipe);
     eprint!("{}", loaded.report);
     match loaded.config {
         Some(_) => {
@@ -55,7 +58,7 @@ fn check(arguments: &Arguments) -> ExitCode {
 }
 
 fn serve(arguments: Arguments, withheld: io::Result<()>, say: Say<'_>) -> u8 {
-    let loaded = load(&arguments.config);
+    let loaded = load(&arguments.config, Accept::Regular);
     say.text(&loaded.report);
     let Some(config) = loaded.config else { return USAGE };
     if let Err(error) = log::init(arguments.log_format, say.0) {
@@ -80,7 +83,7 @@ fn serve(arguments: Arguments, withheld: io::Result<()>, say: Say<'_>) -> u8 {
 fn clean_up(arguments: Arguments, say: Say<'_>) -> u8 {
     let mut code = DONE;
     let config = || {
-        let loaded = load(&arguments.config);
+        let loaded = load(&arguments.config, Accept::Regular);
         say.text(&loaded.report);
         if loaded.config.is_none() {
             code = USAGE;
@@ -130,9 +133,9 @@ struct Loaded {
 }
 
 /// Reads the configuration, and reports all that is wrong with it at once.
-fn load(file: &Path) -> Loaded {
+fn load(file: &Path, accept: Accept) -> Loaded {
     let name = file.display().to_string();
-    let text = match std::fs::read_to_string(file) {
+    let text = match candidate::read(file, accept) {
         Ok(text) => text,
         Err(error) => {
             let report = format!(

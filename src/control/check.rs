@@ -5,6 +5,8 @@ use super::client::Exit;
 use super::message::{CheckDoc, FindingDoc, VERSION};
 use crate::config::report::{self, Style};
 use crate::config::{Finding, Resolved, resolve};
+use crate::kernel::plain_file::Accept;
+use crate::runtime::candidate;
 use std::io;
 use std::path::Path;
 
@@ -31,9 +33,9 @@ impl Checked {
 /// Checks the configuration file at `path`.
 ///
 /// # Errors
-/// If it cannot be read, or is not UTF-8.
+/// If it cannot be read, or is no text of at most 16 MiB.
 pub fn check(path: &Path, style: Style) -> io::Result<Checked> {
-    let text = std::fs::read_to_string(path)?;
+    let text = candidate::read(path, Accept::RegularOrPipe)?;
     let file = path.display().to_string();
     let (errors, warnings, verdict) = match resolve(&text, &file) {
         Ok(Resolved { config, warnings }) => {

@@ -6,11 +6,13 @@
 mod reload;
 mod show;
 mod table;
+pub mod terminal;
 
 pub use reload::reload;
 pub use show::show;
 pub use table::{Width, status};
 
+use self::terminal::line as printable;
 use super::message::{DemoteDoc, DemoteResultDoc, DemotedDoc, EventsDoc, PromoteDoc};
 use crate::telemetry::words::{self, span};
 use std::fmt::Write as _;
@@ -156,10 +158,4 @@ fn waited(families: &[DemoteResultDoc]) -> String {
 /// Milliseconds of a document; nonsense is zero.
 fn millis(milliseconds: f64) -> Duration {
     Duration::try_from_secs_f64(milliseconds / 1e3).unwrap_or_default()
-}
-
-/// Text that came from elsewhere (an operator's reason, a kernel's message), without what could
-/// steer a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

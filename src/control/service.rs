@@ -29,8 +29,6 @@ const SERVICE_DESCRIPTION: &str = include_str!("org.varlink.service.varlink");
 const EVENTS_SHOWN: usize = 10;
 /// Events that `Events` has unless told otherwise.
 const EVENTS_DEFAULT: usize = 20;
-/// Characters of an operator's reason: it travels through logs and tables.
-const REASON_MAX: usize = 200;
 
 /// How long a demotion may be told to last; longer is "until it is promoted".
 pub const DEMOTION_SPAN: RangeInclusive<Duration> =
@@ -330,7 +328,7 @@ impl Order {
     fn take(arguments: &mut Arguments) -> Result<Self, CallError> {
         let invalid = |name: &str| Err(CallError::InvalidParameter(name.to_owned()));
         let reason: String = arguments.take("reason")?.unwrap_or_default();
-        if reason.chars().count() > REASON_MAX || reason.chars().any(char::is_control) {
+        if reason.chars().count() > Demotion::REASON_MAX || reason.chars().any(char::is_control) {
             return invalid("reason");
         }
         let span = arguments.take("for_ms")?.map(Duration::from_millis);

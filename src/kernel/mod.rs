@@ -1,4 +1,4 @@
-//! Floor 4: Linux. Sockets, netlink and scheduling; the only floor that may hold `unsafe` code.
+//! Floor 4: Linux. Sockets, netlink, files and scheduling; the only floor that may hold `unsafe` code.
 //!
 //! Knows `types` and `wire`; never `protocol` or `config`.
 
@@ -11,6 +11,7 @@ pub mod keeper;
 pub mod monitor;
 pub mod netlink;
 pub mod ownership;
+pub mod plain_file;
 pub mod realtime;
 pub mod release;
 pub mod sighting;

@@ -146,6 +146,11 @@ pub struct Demotion {
     pub by: String,
 }
 
+impl Demotion {
+    /// Characters of an operator's reason: it travels through logs and tables.
+    pub const REASON_MAX: usize = 200;
+}
+
 /// The end of a demotion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Until {

@@ -61,6 +61,13 @@ pub enum CleanUpError {
     /// It cannot be told whether a daemon runs.
     #[error("cannot tell whether a daemon runs, so nothing was touched")]
     Socket(#[source] BindError),
+    /// Somebody who does not answer keeps the state directory locked.
+    #[error(
+        "somebody holds the lock of {path}, and no daemon answers on the control socket: nothing was touched, and addresses \
+         of a daemon that is gone may still be on the interfaces. Find out who: fuser {path} (a daemon with another \
+         --socket? then name that one)", path = .0.display()
+    )]
+    Held(PathBuf),
     /// As above, by the state directory; with its own words.
     #[error("cannot tell whether a daemon runs, so nothing was touched: {0}")]
     State(String),
@@ -81,18 +88,22 @@ pub fn run(place: &Place, config: impl FnOnce() -> Option<Config>) -> Result<Vec
         return Ok(Vec::new());
     }
     let now = Moment { mono: clock::now(), wall: clock::wall() };
-    let (_state, demotions) = match Store::visit(&place.state_dir, now) {
-        Ok(visit) => visit,
-        Err(StateError::InUse(_)) => return Ok(Vec::new()),
-        Err(error @ StateError::Io { .. }) => return Err(CleanUpError::State(error.to_string())),
-    };
     let _socket = match control::vacancy(&place.socket) {
         Ok(vacancy) => vacancy,
         Err(BindError::InUse(_)) => return Ok(Vec::new()),
-        Err(error @ (BindError::NotASocket(_) | BindError::Io { .. })) => {
-            return Err(CleanUpError::Socket(error));
-        }
+        Err(
+            error @ (BindError::Locked(_)
+            | BindError::NotASocket(_)
+            | BindError::ForeignDirectory { .. }
+            | BindError::Replaced(_)
+            | BindError::Io { .. }),
+        ) => return Err(CleanUpError::Socket(error)),
     };
+    // A daemon would have answered. Whoever holds this keeps addresses where nobody serves them.
+    let (_state, demotions) = Store::visit(&place.state_dir, now).map_err(|error| match error {
+        StateError::InUse(path) => CleanUpError::Held(path),
+        error @ StateError::Io { .. } => CleanUpError::State(error.to_string()),
+    })?;
     // Once more: whoever held these may have ended only now, in good order.
     let left = leftovers(&mut netlink)?;
     if left.is_empty() {

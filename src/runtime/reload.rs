@@ -4,6 +4,7 @@
 //! hooks. One reload at a time. All or nothing: a file is read, resolved and planned before anything is
 //! touched, and what it takes to carry it out cannot fail. Must not know the control socket.
 
+use super::candidate;
 use super::hooks::Hooks;
 use super::mailbox::{Letter, Sender};
 use super::notify::Notifier;
@@ -12,6 +13,7 @@ use crate::config::plan::{CheckStep, Plan, RouterStep};
 use crate::config::report::{self, Style};
 use crate::config::{Config, Resolved, resolve};
 use crate::control::{Intent, Outcome, ReloadRequest, Reloaded};
+use crate::kernel::plain_file::Accept;
 use crate::protocol::{Event, EventKind, RouterSpec, Track};
 use crate::types::InterfaceName;
 use std::collections::BTreeSet;
@@ -192,7 +194,7 @@ pub(super) fn node_name(config: &Config) -> String {
 /// Disks may hang: not on this thread.
 async fn read(file: &Path) -> io::Result<String> {
     let path = file.to_owned();
-    let reading = tokio::task::spawn_blocking(move || std::fs::read_to_string(path));
+    let reading = tokio::task::spawn_blocking(move || candidate::read(&path, Accept::Regular));
     match timeout(READING, reading).await {
         Ok(Ok(text)) => text,
         Ok(Err(ended)) => Err(io::Error::other(ended)),

@@ -10,19 +10,20 @@ mod scribe;
 pub(super) use document::{Demotions, Moment};
 pub(super) use scribe::{Note, Scribe};
 
+use crate::kernel::plain_file::{self, Links};
 use crate::types::RouterName;
 use document::Damage;
 use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{AccessFlags, access};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "demotions.json";
-/// What is written before it replaces the file; left over by a crash, and then overwritten.
+/// What is written before it replaces the file; left over by a crash, and then removed.
 const DRAFT: &str = "demotions.json.new";
 /// What could not be understood is renamed to this and the time.
 const ASIDE: &str = "demotions.json.corrupt-";
@@ -143,19 +144,14 @@ impl Store {
             self.set_aside(wall)?;
         }
         let draft = self.path(DRAFT);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)
-            .map_err(failed("create", &draft))?;
+        // Others may have put a link there.
+        let mut file = plain_file::create_anew(&draft, 0o600).map_err(failed("create", &draft))?;
         let text = document::text(demotions);
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("write", &draft))?;
         let path = self.path(FILE);
         fs::rename(&draft, &path).map_err(failed("replace", &path))?;
         // The new name is not on the disk before its directory is.
-        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(failed("write", &self.dir))
+        plain_file::directory(&self.dir).and_then(|dir| dir.sync_all()).map_err(failed("write", &self.dir))
     }
 
     fn prepare(&mut self) -> Result<(), StateError> {
@@ -166,7 +162,7 @@ impl Store {
 
     fn lock(&mut self) -> Result<(), StateError> {
         if self.lock.is_none() {
-            let dir = File::open(&self.dir).map_err(failed("open", &self.dir))?;
+            let dir = plain_file::directory(&self.dir).map_err(failed("open", &self.dir))?;
             let lock = Flock::lock(dir, FlockArg::LockExclusiveNonblock);
             let refused = |(_, errno): (File, Errno)| {
                 if errno == Errno::EWOULDBLOCK {
@@ -181,7 +177,7 @@ impl Store {
 
     fn read(&self) -> Result<Option<Vec<u8>>, StateError> {
         let path = self.path(FILE);
-        let file = match File::open(&path) {
+        let file = match plain_file::open(&path, Links::Refuse) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             file => file.map_err(failed("open", &path))?,
         };

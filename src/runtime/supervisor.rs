@@ -307,18 +307,38 @@ impl Desk {
         for trouble in recalled.troubles {
             tracing::error!(%trouble, "demotions may be forgotten: routers take part unless named below");
         }
-        for router in recalled.expired {
+        let configured = |name: &RouterName| routers.iter().any(|spec| spec.name == *name);
+        // Of routers that are not configured there may be any number, and nobody asked for them.
+        let (expired, forgotten) = recalled.expired.into_iter().partition::<Vec<_>, _>(configured);
+        for router in expired {
             self.on_event(Event { router: Some(router), key: None, kind: EventKind::DemotionExpired });
         }
+        let mut elsewhere = Vec::new();
         for (router, demotion) in recalled.demotions {
             let (since, by, reason) = (&demotion.since, &demotion.by, &demotion.reason);
             let until = demotion.until.as_ref().map_or("promoted", |until| &until.text);
-            if routers.iter().any(|spec| spec.name == router) {
+            if configured(&router) {
                 tracing::info!(%router, since, by, reason, until, "still demoted: the demotion was saved by an earlier run");
             } else {
-                tracing::warn!(%router, since, by, reason, until, "the saved demotion is kept, but no such virtual router is configured");
+                elsewhere.push(router.clone());
             }
             let _ = self.mail.send(Letter::Remembered(router, demotion));
+        }
+        if !elsewhere.is_empty() {
+            let (count, names) = (elsewhere.len(), named(&elsewhere));
+            tracing::warn!(
+                count,
+                names,
+                "saved demotions are kept, but no virtual routers of these names are configured"
+            );
+        }
+        if !forgotten.is_empty() {
+            let (count, names) = (forgotten.len(), named(&forgotten));
+            tracing::info!(
+                count,
+                names,
+                "saved demotions have expired; no virtual routers of these names are configured"
+            );
         }
     }
 
@@ -470,6 +490,14 @@ pub(super) fn on_notice(notice: &KeeperEvent) {
         | KeeperEvent::Unrestored { .. }
         | KeeperEvent::Stopped { .. } => {}
     }
+}
+
+/// The first few of many.
+fn named(routers: &[RouterName]) -> String {
+    const NAMED: usize = 5;
+    let names: Vec<_> = routers.iter().take(NAMED).map(RouterName::to_string).collect();
+    let rest = if routers.len() > NAMED { ", …" } else { "" };
+    names.join(", ") + rest
 }
 
 fn tell(keeper: &AddressKeeper, command: Command) {

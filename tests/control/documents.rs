@@ -158,6 +158,17 @@ fn long_values_are_shortened_and_never_the_state() {
 }
 
 #[test]
+fn a_cell_of_any_length_is_cut_in_every_width() {
+    let mut document = status();
+    document.virtual_routers[0].why = "é".repeat(70_000);
+    document.virtual_routers[0].name = "n".repeat(70_000).into();
+    for width in [Width::Unlimited, Width::Columns(80), Width::Columns(0)] {
+        let longest = render::status(&document, width).lines().map(|line| line.chars().count()).max();
+        assert!(longest.unwrap() < 2_500, "{width:?}: {longest:?}");
+    }
+}
+
+#[test]
 fn no_router_is_said_in_words() {
     let empty = StatusDoc { virtual_routers: vec![], ..status() };
     assert_eq!(render::status(&empty, Width::Columns(80)), "No virtual router is configured.\n");

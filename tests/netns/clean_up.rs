@@ -4,6 +4,8 @@ use super::support::frame::{Advert, Checksum};
 use super::support::{Config, Daemon, Lab, Prober, Report, ms, wait_for};
 use super::support::{Router, SOON};
 use super::{Pair, WEB, web};
+use nix::fcntl::{Flock, FlockArg};
+use std::path::Path;
 use std::time::Duration;
 
 /// The bound of a whole run.
@@ -130,6 +132,16 @@ fn a_running_daemon_is_left_alone() {
     assert!(pair.lab.capture().adverts_of("fe0", before).iter().all(|advert| advert.priority == 200));
 }
 
+/// `vrrpd --clean-up` with other paths: exit code, standard output and standard error.
+fn clean_up_elsewhere(fe0: &Daemon, socket: &Path, state: &Path) -> (Option<i32>, String, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vrrpd"));
+    command.arg("--clean-up").arg("--config").arg(fe0.config());
+    command.arg("--socket").arg(socket).arg("--state-dir").arg(state);
+    let output = fe0.node().ns.enter(|| command.output().unwrap());
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
 #[test]
 fn one_of_two_proofs_of_life_is_enough() {
     let lab = Lab::new(&["fe0"]);
@@ -137,15 +149,34 @@ fn one_of_two_proofs_of_life_is_enough() {
     wait_for(SOON, "the address", || fe0.node().has(WEB));
     let (socket, state) = (fe0.socket(), fe0.socket().with_extension("state"));
     let elsewhere = lab.node("fe0").dir().join("elsewhere");
-    for (socket, state) in [(socket, elsewhere.as_path()), (elsewhere.as_path(), state.as_path())] {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vrrpd"));
-        command.arg("--clean-up").arg("--config").arg(fe0.config());
-        command.arg("--socket").arg(socket).arg("--state-dir").arg(state);
-        let output = lab.node("fe0").ns.enter(|| command.output().unwrap());
-        assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
-        assert!(lab.node("fe0").has(WEB));
-    }
+    let (code, out, err) = clean_up_elsewhere(&fe0, socket, &elsewhere);
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "", ""));
+    // Whoever holds the state directory and does not answer may be anybody.
+    let (code, out, err) = clean_up_elsewhere(&fe0, &elsewhere, &state);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains(&format!("fuser {}", state.display())), "{err}");
+    assert!(lab.node("fe0").has(WEB));
     assert!(!elsewhere.exists(), "nothing is created");
+}
+
+#[test]
+fn a_lock_that_outlives_the_daemon_is_told() {
+    let lab = Lab::new(&["fe0"]);
+    let mut fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(100)));
+    wait_for(SOON, "the address", || fe0.node().has(WEB));
+    kill_serving(&mut fe0);
+    let lock = format!("{}.lock", fe0.socket().display());
+    let state = fe0.socket().with_extension("state");
+    for held in [Path::new(&lock), &state] {
+        let file = std::fs::File::open(held).unwrap();
+        let _held = Flock::lock(file, FlockArg::LockExclusiveNonblock).unwrap();
+        let (code, out, err, _) = fe0.clean_up();
+        assert_eq!((code, out.as_str()), (1, ""));
+        assert!(err.contains(&format!("fuser {}", held.display())), "{err}");
+        assert!(fe0.node().has(WEB), "nothing was touched");
+    }
+    assert_eq!(fe0.clean_up().0, 0);
+    assert!(!fe0.node().has(WEB));
 }
 
 #[test]

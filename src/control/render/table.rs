@@ -16,6 +16,9 @@ pub enum Width {
     Columns(usize),
 }
 
+/// Characters of a cell, whatever the daemon says: padding has an end (`std::fmt` panics at 65,536), and so have readers.
+const WIDEST: usize = 1000;
+
 const COLUMNS: usize = 9;
 const TITLES: [&str; COLUMNS] =
     ["NAME", "INTERFACE", "VRID", "FAMILY", "STATE", "PRIORITY", "ACTIVE", "SINCE", "WHY"];
@@ -70,6 +73,7 @@ fn widths(rows: &[[String; COLUMNS]], width: Width) -> [usize; COLUMNS] {
             *width = (*width).max(cell.chars().count());
         }
     }
+    let mut widths = widths.map(|width| width.min(WIDEST));
     let Width::Columns(limit) = width else { return widths };
     let floors = floors(rows);
     // One space between columns. What is too wide is taken from the column that has most to give,

@@ -5,6 +5,7 @@
 
 use super::LARGEST;
 use crate::protocol::{Demotion, LastResort, Until};
+use crate::telemetry::Stamp;
 use crate::types::{MonoTime, RouterName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,7 @@ pub(in crate::runtime) enum Damage {
     #[error("is too large to be a list of demotions")]
     TooLarge,
     #[error("is damaged: {0}")]
-    Form(#[from] serde_json::Error),
+    Form(String),
     #[error("has version {0}, and this vrrpd knows version {VERSION} only")]
     Version(u64),
     #[error("is damaged: no virtual router can be called {0:?}")]
@@ -38,6 +39,13 @@ pub(in crate::runtime) enum Damage {
     Twice(RouterName),
     #[error("is damaged: {text:?} of {name} is no time")]
     Time { name: RouterName, text: String },
+}
+
+/// Its message may quote a part of the file of any length.
+impl From<serde_json::Error> for Damage {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Form(shown(&error.to_string()))
+    }
 }
 
 /// A demotion as it was read.
@@ -100,7 +108,7 @@ pub(super) fn parse(text: &[u8]) -> Result<BTreeMap<RouterName, Entry>, Damage> 
     let document: Document = serde_json::from_slice(text)?;
     let mut entries = BTreeMap::new();
     for line in document.demotions {
-        let Ok(name) = line.name.parse::<RouterName>() else { return Err(Damage::Name(line.name)) };
+        let Ok(name) = line.name.parse::<RouterName>() else { return Err(Damage::Name(shown(&line.name))) };
         let entry = Entry {
             since: time(&name, &line.since)?,
             until: line.until.as_deref().map(|until| time(&name, until)).transpose()?,
@@ -123,9 +131,12 @@ pub(super) fn recall(entries: BTreeMap<RouterName, Entry>, now: Moment) -> (Demo
             expired.push(name);
             continue;
         }
-        let until = left.flatten().zip(line.until).map(|(left, text)| Until { at: now.mono + left, text });
+        let until = left.flatten().zip(until);
+        let until = until.map(|(left, until)| Until { at: now.mono + left, text: Stamp(until).to_string() });
         let last_resort = if line.last_resort { LastResort::Yes } else { LastResort::No };
-        let demotion = Demotion { since: line.since, until, last_resort, reason: line.reason, by: line.by };
+        let since = Stamp(since).to_string();
+        let (reason, by) = (shown(&line.reason), shown(&line.by));
+        let demotion = Demotion { since, until, last_resort, reason, by };
         demotions.insert(name, demotion);
     }
     (demotions, expired)
@@ -138,8 +149,20 @@ fn left(since: Timestamp, until: Timestamp, wall: Timestamp) -> Option<Duration>
     Duration::try_from(left).ok().filter(|left| !left.is_zero())
 }
 
+/// Whoever can write the directory can write any text into the file: no more of it than an operator may
+/// give goes on to logs, tables and terminals.
+fn shown(text: &str) -> String {
+    let mut characters = text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
+    let mut shown: String = characters.by_ref().take(Demotion::REASON_MAX).collect();
+    if characters.next().is_some() {
+        shown.pop();
+        shown.push('…');
+    }
+    shown
+}
+
 fn time(name: &RouterName, text: &str) -> Result<Timestamp, Damage> {
-    text.parse().map_err(|_| Damage::Time { name: name.clone(), text: text.to_owned() })
+    text.parse().map_err(|_| Damage::Time { name: name.clone(), text: shown(text) })
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ fn what_cannot_be_read_is_told_and_not_overwritten() {
     fs::create_dir(dir.path().join(FILE)).unwrap();
     fs::write(dir.path().join(FILE).join("precious"), "").unwrap();
     let (mut store, found) = Store::open(dir.path(), now());
-    assert!(said(&found).contains("cannot read"), "{}", said(&found));
+    assert!(said(&found).contains("it is a directory"), "{}", said(&found));
     store.save(&demotions("a"), now().wall).unwrap();
     let aside = "demotions.json.corrupt-20261123T120000Z";
     assert_eq!(names(dir.path()), [FILE, aside]);
@@ -160,4 +160,38 @@ fn two_daemons_do_not_share_a_directory() {
     // The first one's are not overwritten by somebody who never read them.
     second.save(&demotions("of the second"), now().wall).unwrap();
     assert_eq!(names(dir.path()), [FILE, "demotions.json.corrupt-20261123T120000Z"]);
+}
+
+#[test]
+fn a_pipe_or_a_link_in_the_place_of_the_file_is_told_and_never_waited_for() {
+    type Make = fn(&Path);
+    let table: [(Make, &str); 2] = [
+        (|path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap(), "it is a pipe"),
+        (|path| std::os::unix::fs::symlink("/etc/passwd", path).unwrap(), "it is a symbolic link"),
+    ];
+    for (make, why) in table {
+        let dir = tempfile::tempdir().unwrap();
+        make(&dir.path().join(FILE));
+        let error = Store::visit(dir.path(), now()).err().map(|error| error.to_string()).unwrap();
+        assert!(error.contains(why), "{error}");
+        let (mut store, found) = Store::open(dir.path(), now());
+        assert!(said(&found).contains(why), "{}", said(&found));
+        // What it says from now on is written; what was there is kept for whoever looks.
+        store.save(&demotions("a"), now().wall).unwrap();
+        drop(store);
+        assert_eq!(recalled(dir.path()).demotions, demotions("a"));
+        assert!(names(dir.path()).iter().any(|name| name.starts_with(ASIDE)), "{:?}", names(dir.path()));
+    }
+}
+
+#[test]
+fn a_draft_that_is_a_link_is_not_written_through() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("target");
+    fs::write(&target, "precious").unwrap();
+    std::os::unix::fs::symlink(&target, dir.path().join(DRAFT)).unwrap();
+    Store::open(dir.path(), now()).0.save(&demotions("a"), now().wall).unwrap();
+    assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+    assert!(dir.path().join(FILE).symlink_metadata().unwrap().is_file());
+    assert_eq!(recalled(dir.path()).demotions, demotions("a"));
 }

@@ -64,7 +64,7 @@ fn an_end_is_where_the_wall_clock_puts_it() {
     let (demotions, expired) = recalled(&file("\"2026-11-23T12:30:00Z\""), noon());
     let until = demotions[&name("web")].until.clone().unwrap();
     assert_eq!(until.at, noon().mono + 1800 * SECOND);
-    assert_eq!(until.text, "2026-11-23T12:30:00Z");
+    assert_eq!(until.text, "2026-11-23T12:30:00.000Z");
     assert_eq!(expired, []);
 }
 
@@ -102,17 +102,21 @@ fn what_is_no_such_file_is_refused_with_the_reason() {
         (good.replace("2026-11-23T11", "yesterday"), "is no time"),
         (file("\"soon\""), "is no time"),
         (twice, "twice"),
+        (good.replace("\"until\"", &format!("{:?}", "x".repeat(100_000))), "xxx…"),
+        (good.replace("web", &"a ".repeat(100_000)), "a a…"),
         (" ".repeat(usize::try_from(LARGEST).unwrap() + 1), "too large"),
     ] {
         let damage = parse(text.as_bytes()).expect_err(complaint).to_string();
         assert!(damage.contains(complaint), "{damage}");
+        assert!(damage.chars().count() < 300, "{damage}");
     }
     assert!(parse(good.as_bytes()).is_ok());
 }
 
 fn any_demotion() -> impl Strategy<Value = Demotion> {
     let span = prop_oneof![Just(None), (1_u64..31_622_400_000).prop_map(Some)];
-    (span, any::<bool>(), ".{0,40}", ".{0,20}").prop_map(|(span, last_resort, reason, by)| {
+    // What an operator may give: no control characters.
+    (span, any::<bool>(), "\\PC{0,40}", "\\PC{0,20}").prop_map(|(span, last_resort, reason, by)| {
         let until = span.map(Duration::from_millis).map(|span| {
             let then = later(noon(), span);
             Until { at: then.mono, text: format!("{:.3}", then.wall) }
@@ -149,4 +153,17 @@ proptest! {
         let whole = file("\"2026-11-23T12:30:00Z\"");
         prop_assert!(parse(&whole.as_bytes()[..keep.min(whole.len() - 1)]).is_err());
     }
+}
+
+#[test]
+fn texts_that_nobody_may_give_are_cut_and_cleaned() {
+    let text =
+        file("null").replace("kernel update", &"é".repeat(100_000)).replace("alice", "\\u001b[2Jalice");
+    let (demotions, _) = recalled(&text, noon());
+    let demotion = &demotions[&name("web")];
+    assert_eq!(demotion.reason, "é".repeat(Demotion::REASON_MAX - 1) + "…");
+    assert_eq!(demotion.by, "\u{fffd}[2Jalice");
+    let longest = "é".repeat(Demotion::REASON_MAX);
+    let (demotions, _) = recalled(&file("null").replace("kernel update", &longest), noon());
+    assert_eq!(demotions[&name("web")].reason, longest, "what an operator may give is kept");
 }

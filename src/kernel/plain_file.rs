@@ -1,0 +1,221 @@
+//! Opening files where others may have put something in our way.
+//!
+//! Owns what every file that the agent reads or writes has in common: opening never waits, what is opened is a
+//! regular file, and a symbolic link is followed only where an administrator may have made one. The caller says
+//! how much it reads. Must not know what is in a file.
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use std::fs::{self, File, FileType, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Opening waits for nobody (a named pipe would wait for its other end), and gives us no terminal.
+const NEVER_WAIT: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY);
+
+/// Whether a symbolic link in the last place of a path is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// The path is the administrator's.
+    Follow,
+    /// The name is ours, in a directory where somebody else may write.
+    Refuse,
+}
+
+/// What may be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accept {
+    /// What can be read again.
+    Regular,
+    /// A pipe, too: an operator waits for its end, and can interrupt that (`vrrpctl check <(make-config)`).
+    RegularOrPipe,
+}
+
+/// Opens a regular file for reading.
+///
+/// # Errors
+/// The kernel's, or that it is something else.
+pub fn open(path: &Path, links: Links) -> io::Result<File> {
+    open_accepted(path, links, Accept::Regular)
+}
+
+/// The text of a file of at most `limit` octets.
+///
+/// # Errors
+/// The kernel's; that the file is something else, or larger, or not in UTF-8.
+pub fn read_text(path: &Path, links: Links, accept: Accept, limit: u64) -> io::Result<String> {
+    let mut octets = Vec::new();
+    // One octet more than is accepted, so that what is larger is noticed.
+    open_accepted(path, links, accept)?.take(limit.saturating_add(1)).read_to_end(&mut octets)?;
+    if u64::try_from(octets.len()).unwrap_or(u64::MAX) > limit {
+        return Err(unfit(format!("it is larger than {} MiB", limit >> 20)));
+    }
+    String::from_utf8(octets).map_err(|error| {
+        let line = octets_before(error.as_bytes(), error.utf8_error().valid_up_to());
+        unfit(format!("it is not in UTF-8 (line {line})"))
+    })
+}
+
+/// A new file for writing. What had the name is removed, and not written through.
+///
+/// # Errors
+/// The kernel's: somebody may make another file in the same moment.
+pub fn create_anew(path: &Path, mode: u32) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let flags = OFlag::O_NOFOLLOW | NEVER_WAIT;
+    OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(flags.bits()).open(path)
+}
+
+/// A directory, to lock it or to make its entries durable.
+///
+/// # Errors
+/// The kernel's.
+pub fn directory(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_DIRECTORY | NEVER_WAIT;
+    OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
+}
+
+fn open_accepted(path: &Path, links: Links, accept: Accept) -> io::Result<File> {
+    let flags = match links {
+        Links::Follow => NEVER_WAIT,
+        Links::Refuse => NEVER_WAIT | OFlag::O_NOFOLLOW,
+    };
+    let opened = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);
+    let file = opened.map_err(|error| match error.raw_os_error() {
+        Some(libc::ELOOP) if links == Links::Refuse => unfit("it is a symbolic link".to_owned()),
+        Some(libc::ENXIO) => unfit("it is a socket or a device, not a regular file".to_owned()),
+        Some(_) | None => error,
+    })?;
+    let kind = file.metadata()?.file_type();
+    if accept == Accept::RegularOrPipe && kind.is_fifo() {
+        // From here on it is waited for.
+        fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
+        return Ok(file);
+    }
+    if kind.is_file() { Ok(file) } else { Err(unfit(format!("it is {}, not a regular file", named(kind)))) }
+}
+
+fn named(kind: FileType) -> &'static str {
+    if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a pipe"
+    } else {
+        "a device"
+    }
+}
+
+fn octets_before(text: &[u8], end: usize) -> usize {
+    text.iter().take(end).filter(|octet| **octet == b'\n').count() + 1
+}
+
+fn unfit(why: String) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+    use std::io::Write;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+    use std::path::PathBuf;
+
+    const LIMIT: u64 = 1 << 20;
+
+    fn place() -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        (directory, path)
+    }
+
+    fn read(path: &Path, links: Links) -> Result<String, String> {
+        read_text(path, links, Accept::Regular, LIMIT).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_named_and_never_waited_for() {
+        type Make = fn(&Path);
+        let table: [(Make, &str); 4] = [
+            (|path| mkfifo(path, Mode::S_IRWXU).unwrap(), "it is a pipe, not a regular file"),
+            (|path| fs::create_dir(path).unwrap(), "it is a directory, not a regular file"),
+            (
+                |path| drop(UnixListener::bind(path).unwrap()),
+                "it is a socket or a device, not a regular file",
+            ),
+            (|path| symlink("/dev/zero", path).unwrap(), "it is a device, not a regular file"),
+        ];
+        for (make, why) in table {
+            let (_directory, path) = place();
+            make(&path);
+            assert_eq!(read(&path, Links::Follow), Err(why.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_link_is_followed_only_where_the_caller_says_so() {
+        let (directory, path) = place();
+        let target = directory.path().join("target");
+        fs::write(&target, "text").unwrap();
+        symlink(&target, &path).unwrap();
+        assert_eq!(read(&path, Links::Follow), Ok("text".to_owned()));
+        assert_eq!(read(&path, Links::Refuse), Err("it is a symbolic link".to_owned()));
+    }
+
+    #[test]
+    fn what_is_larger_than_the_limit_is_refused() {
+        let (_directory, path) = place();
+        for (length, accepted) in [(LIMIT, true), (LIMIT + 1, false)] {
+            fs::write(&path, vec![b'#'; usize::try_from(length).unwrap()]).unwrap();
+            assert_eq!(read(&path, Links::Refuse).is_ok(), accepted, "{length}");
+        }
+        assert_eq!(read(&path, Links::Refuse), Err("it is larger than 1 MiB".to_owned()));
+    }
+
+    #[test]
+    fn a_text_in_another_encoding_is_refused_with_its_line() {
+        let (_directory, path) = place();
+        fs::write(&path, b"a = 1\n# M\xfcller\n").unwrap();
+        assert_eq!(read(&path, Links::Refuse), Err("it is not in UTF-8 (line 2)".to_owned()));
+    }
+
+    #[test]
+    fn a_pipe_is_read_to_its_end_where_one_is_accepted() {
+        let (reader, writer) = io::pipe().unwrap();
+        let path = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader)));
+        let writing = std::thread::spawn(move || {
+            let mut writer = writer;
+            // More than a pipe holds: the reader has to wait for it.
+            writer.write_all(&[b'#'; 200_000]).unwrap();
+        });
+        let text = read_text(&path, Links::Follow, Accept::RegularOrPipe, LIMIT).unwrap();
+        writing.join().unwrap();
+        assert_eq!(text.len(), 200_000);
+        assert!(read_text(&path, Links::Follow, Accept::Regular, LIMIT).is_err());
+    }
+
+    #[test]
+    fn a_new_file_replaces_a_link_and_leaves_its_target_alone() {
+        let (directory, path) = place();
+        let target = directory.path().join("target");
+        fs::write(&target, "precious").unwrap();
+        symlink(&target, &path).unwrap();
+        create_anew(&path, 0o600).unwrap().write_all(b"new").unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+        assert!(path.symlink_metadata().unwrap().is_file());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    }
+
+    #[test]
+    fn a_directory_is_a_directory() {
+        let (directory, path) = place();
+        mkfifo(&path, Mode::S_IRWXU).unwrap();
+        assert!(super::directory(directory.path()).is_ok());
+        assert!(super::directory(&path).is_err());
+    }
+}
