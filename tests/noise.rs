@@ -46,6 +46,7 @@ fn link() -> LinkFacts {
         carrier: true,
         ipv4: vec![[192, 0, 2, 10].into()],
         ipv6_link_local: vec![[0xfe80, 0, 0, 0, 0, 0, 0, 0x10].into()],
+        ..LinkFacts::default()
     }
 }
 

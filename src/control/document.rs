@@ -303,6 +303,7 @@ fn concerns(fault: &Fault, interface: InterfaceName) -> bool {
             *name == interface
         }
         Fault::NoSourceAddress(..)
+        | Fault::ForeignAddresses(_)
         | Fault::Sockets(..)
         | Fault::Check(_)
         | Fault::CheckPending(_)

@@ -7,10 +7,10 @@
 //! batch. Must not know the state machine: it is an executor of desired state. Since it compares
 //! states, not notifications, it cannot take its own changes for somebody else's.
 //!
-//! What it answers to somebody else who changes the addresses: a removed one is put back at once
-//! ([`KeeperEvent::Restored`]), one that appears while this node is Backup is removed
-//! ([`KeeperEvent::SquatterRemoved`]), both within a budget a virtual router of ten in a row
-//! and then one a second, so that two managers cannot spin ([`KeeperEvent::Contested`]).
+//! What it answers to somebody else who removes the addresses: they are put back at once
+//! ([`KeeperEvent::Restored`]), within a budget a virtual router of ten in a row and then one a second,
+//! so that two managers cannot spin ([`KeeperEvent::Contested`]). What somebody else added it never
+//! removes.
 //!
 //! One agent a network namespace: everything that carries its tag is its own.
 

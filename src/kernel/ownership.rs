@@ -9,15 +9,15 @@
 //! | missing | add | – | – |
 //! | ours | keep | remove | remove: stale |
 //! | ours, other prefix length | replace | remove | remove: stale |
-//! | foreign, contender | keep (adopt) | remove: squatter | not our business |
-//! | foreign, owner | keep | keep: it belongs to the host | not our business |
+//! | foreign | leave | leave | leave |
 //!
-//! A foreign address under another prefix length counts as present: the host answers for it, and
-//! a second copy would only be one more to remove. Under our own tag it is a leftover of another
-//! configuration and is replaced, so that a reload can change a prefix. A foreign IPv6 address that
-//! failed Duplicate Address Detection is never going to answer: a contender replaces it.
+//! **What carries no mark of ours is never removed** (docs/adr/0017): it may be the address by which
+//! the operator is logged in. That such an address is there keeps a contender from taking part; who says
+//! so is `protocol::tracking`. Under whatever prefix length, it counts as present: the host answers for
+//! it. Under our own mark it is a leftover of another configuration and is replaced, so that a reload can
+//! change a prefix.
 
-use super::address::{ObservedAddress, Origin, Rank, Readiness};
+use super::address::{ObservedAddress, Origin, Rank};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,15 +25,6 @@ use std::net::IpAddr;
 
 #[cfg(test)]
 mod tests;
-
-/// Whose the addresses of a virtual router are when nobody is Active.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Holding {
-    /// Nobody's: they go with the Active.
-    Contender,
-    /// This host's own (the address owner, RFC 9568 §1.8): what the host installed is never removed.
-    Owner,
-}
 
 /// Whether an address should be on the interface now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,26 +42,24 @@ pub type Place = (u32, IpAddr);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Claim {
     net: IpNet,
-    holding: Holding,
     wanted: Wanted,
 }
 
 /// All claims. Virtual routers that list the same address on the same interface share one claim: it
-/// is held while any of them holds it, and the host's own if any of them is the owner.
+/// is held while any of them holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Claims(BTreeMap<Place, Claim>);
 
 impl Claims {
     /// Adds what one virtual router says about one address. Of two prefix lengths, that of the first
     /// holder counts.
-    pub fn add(&mut self, index: u32, net: IpNet, holding: Holding, wanted: Wanted) {
-        let new = Claim { net, holding, wanted };
+    pub fn add(&mut self, index: u32, net: IpNet, wanted: Wanted) {
+        let new = Claim { net, wanted };
         let claim = self.0.entry((index, net.addr())).or_insert(new);
         if claim.wanted < wanted {
             claim.wanted = wanted;
             claim.net = net;
         }
-        claim.holding = claim.holding.max(holding);
     }
 
     /// The interfaces on which IPv4 addresses are to be held.
@@ -149,23 +138,16 @@ enum Verdict {
 
 /// The table of the module's head.
 fn verdict(claim: Option<&Claim>, address: &ObservedAddress) -> Verdict {
-    let Some(claim) = claim else {
-        return match address.origin {
-            Origin::Ours => Verdict::Remove,
-            Origin::Foreign => Verdict::Leave,
-        };
-    };
-    match (claim.wanted, address.origin, claim.holding) {
-        (Wanted::Held, Origin::Ours, _) if address.net.prefix_len() != claim.net.prefix_len() => {
-            Verdict::Remove
+    match (address.origin, claim.map(|claim| claim.wanted)) {
+        (Origin::Foreign, Some(Wanted::Held)) => Verdict::Present,
+        (Origin::Foreign, Some(Wanted::Released) | None) => Verdict::Leave,
+        (Origin::Ours, Some(Wanted::Held))
+            if claim.is_some_and(|claim| claim.net.prefix_len() == address.net.prefix_len()) =>
+        {
+            Verdict::Present
         }
-        (Wanted::Held, Origin::Foreign, Holding::Contender) if address.readiness == Readiness::Duplicate => {
-            Verdict::Remove
-        }
-        (Wanted::Held, Origin::Ours | Origin::Foreign, _) => Verdict::Present,
-        (Wanted::Released, Origin::Foreign, Holding::Owner) => Verdict::Leave,
         // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5: who does not hold an address neither
         // answers for it nor accepts packets to it.
-        (Wanted::Released, Origin::Ours | Origin::Foreign, _) => Verdict::Remove,
+        (Origin::Ours, Some(Wanted::Held | Wanted::Released) | None) => Verdict::Remove,
     }
 }

@@ -1,5 +1,6 @@
 //! Notable happenings, each with its cause.
 
+use super::concern::Concern;
 use super::input::Fault;
 use crate::types::{AdvertPriority, RouterName, VrKey};
 use crate::wire::{ChecksumFlavour, RejectReason};
@@ -174,6 +175,10 @@ pub enum EventKind {
     FaultRaised(Fault),
     /// A fault went.
     FaultCleared(Fault),
+    /// Something is wrong that is no reason to let go.
+    ConcernRaised(Concern),
+    /// It is over.
+    ConcernCleared(Concern),
     /// Tracking, a demotion or a reload changed the effective priority.
     PriorityChanged {
         /// From.

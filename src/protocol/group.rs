@@ -3,6 +3,7 @@
 //! Owns when they start, claim, yield, hand over and stop. The state machine of each is in
 //! `virtual_router`; what an advertisement does to it in `reception`.
 
+use super::concern::Concern;
 use super::counters::Counters;
 use super::effect::{Effect, Effects};
 use super::event::{Cause, Event, EventKind, HandoverCause};
@@ -31,6 +32,7 @@ pub(super) struct Group {
     pub(super) policy: Policy,
     pub(super) members: Vec<VirtualRouter>,
     pub(super) faults: BTreeSet<Fault>,
+    pub(super) concerns: BTreeSet<Concern>,
     pub(super) demoted: Option<Demotion>,
     pub(super) handover: Option<Handover>,
     /// Why the kernel refused the addresses, and when to try again.
@@ -66,6 +68,7 @@ impl Group {
             spec,
             members,
             faults: BTreeSet::new(),
+            concerns: BTreeSet::new(),
             demoted: None,
             handover: None,
             refused: None,
@@ -89,7 +92,10 @@ impl Group {
         }
         self.on_trial.retain(|check| !facts.checks.contains_key(check));
         let mut faults = tracking::faults(&self.spec, facts);
-        faults.retain(|fault| !self.is_on_trial(fault));
+        faults.retain(|fault| !self.is_on_trial(fault) && !self.is_tolerated(fault));
+        if !self.is_active() {
+            faults.retain(|fault| !tracking::is_explained(&self.spec, facts, fault));
+        }
         faults.extend(self.refused.as_ref().map(|(why, _)| Fault::Addresses(why.clone())));
         for fault in self.faults.difference(&faults) {
             out.push(report(&self.spec, None, EventKind::FaultCleared(fault.clone())));
@@ -98,6 +104,7 @@ impl Group {
             out.push(report(&self.spec, None, EventKind::FaultRaised(fault.clone())));
         }
         self.faults = faults;
+        self.update_concerns(facts, out);
         if self.faults.iter().any(|fault| tracking::is_dead_link(&self.spec, fault)) {
             self.watch = None; // Whether anybody serves cannot be heard.
         }
@@ -105,6 +112,25 @@ impl Group {
             None => self.start(now, why, out),
             Some(obstacle) => self.stop(now, obstacle, out),
         }
+        if self.has_outlived_its_concerns() {
+            self.evaluate(now, facts, why, out);
+        }
+    }
+
+    fn update_concerns(&mut self, facts: &Facts, out: &mut Effects) {
+        let concerns = if self.is_active() { tracking::concerns(&self.spec, facts) } else { BTreeSet::new() };
+        for concern in self.concerns.difference(&concerns) {
+            out.push(report(&self.spec, None, EventKind::ConcernCleared(concern.clone())));
+        }
+        for concern in concerns.difference(&self.concerns) {
+            out.push(report(&self.spec, None, EventKind::ConcernRaised(concern.clone())));
+        }
+        self.concerns = concerns;
+    }
+
+    /// It serves no more, and what was a concern may be a fault now: facts have to be looked at again.
+    pub(super) fn has_outlived_its_concerns(&self) -> bool {
+        !self.is_active() && !self.concerns.is_empty()
     }
 
     /// Replaces the specification of a router whose interface, VRID and families stay: state and
@@ -285,6 +311,7 @@ impl Group {
             spec: self.spec.clone(),
             effective: self.policy.priority,
             faults: self.faults.iter().cloned().collect(),
+            concerns: self.concerns.iter().cloned().collect(),
             demoted: self.demoted.clone(),
             handing_over: self.handover.is_some(),
             members: self.members.iter().map(|m| m.snapshot(&self.policy)).collect(),
@@ -333,8 +360,24 @@ impl Group {
             | Fault::InterfaceDown(_)
             | Fault::NoCarrier(_)
             | Fault::NoSourceAddress(..)
+            | Fault::ForeignAddresses(_)
             | Fault::Sockets(..)
             | Fault::Check(_)
+            | Fault::Addresses(_) => false,
+        }
+    }
+
+    /// Whether `fault` is no reason to let go of what is served.
+    fn is_tolerated(&self, fault: &Fault) -> bool {
+        match fault {
+            Fault::ForeignAddresses(_) => self.is_active(),
+            Fault::InterfaceMissing(_)
+            | Fault::InterfaceDown(_)
+            | Fault::NoCarrier(_)
+            | Fault::NoSourceAddress(..)
+            | Fault::Sockets(..)
+            | Fault::Check(_)
+            | Fault::CheckPending(_)
             | Fault::Addresses(_) => false,
         }
     }

@@ -1,5 +1,6 @@
 //! What can happen to this node, as values.
 
+use super::concern::ForeignAddresses;
 use super::spec::{CheckName, RouterSpec};
 use crate::types::{Family, InterfaceName, LinkFacts, MonoTime, RouterName, VrKey};
 use crate::wire::{Advertisement, Carrier, Reject};
@@ -182,6 +183,9 @@ pub enum Fault {
     NoCarrier(InterfaceName),
     /// The interface has no usable source address of this family.
     NoSourceAddress(InterfaceName, Family),
+    /// The router's addresses are on the interface, and not by this agent's doing. Nobody who does not serve may hold
+    /// them, and what is not ours is never taken away. While it serves, a [`super::Concern`].
+    ForeignAddresses(ForeignAddresses),
     /// The sockets of this family could not be opened; tried again every second.
     Sockets(InterfaceName, Family, String),
     /// A health check fails.
@@ -202,6 +206,7 @@ impl fmt::Display for Fault {
             Self::NoSourceAddress(name, Family::Ipv6) => {
                 write!(f, "interface {name} no IPv6 link-local address")
             }
+            Self::ForeignAddresses(foreign) => foreign.fmt(f),
             Self::Sockets(name, family, why) => write!(f, "interface {name} {family} socket: {why}"),
             Self::Check(name) => write!(f, "check {}", name.0),
             Self::CheckPending(name) => write!(f, "check {} pending", name.0),

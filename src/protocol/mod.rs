@@ -6,6 +6,7 @@
 
 mod announce;
 mod command;
+mod concern;
 mod counters;
 mod effect;
 mod event;
@@ -29,6 +30,7 @@ mod turning;
 mod virtual_router;
 mod vrrp_router;
 
+pub use concern::{Concern, ForeignAddresses};
 pub use counters::{Counters, LinkCounters};
 pub use effect::{Answer, DemoteOutcome, Effect, Effects, MemberResult};
 pub use event::{

@@ -1,5 +1,6 @@
 //! The state of this node at one instant, for those who look: owned data, no references into the core.
 
+use super::concern::Concern;
 use super::counters::{Counters, LinkCounters};
 use super::event::{Cause, StateName};
 use super::input::{Demotion, Fault, Health};
@@ -33,6 +34,8 @@ pub struct RouterSnapshot {
     pub effective: AdvertPriority,
     /// Named reasons for which it does not take part.
     pub faults: Vec<Fault>,
+    /// What is wrong besides, and no reason to let go.
+    pub concerns: Vec<Concern>,
     /// Its demotion.
     pub demoted: Option<Demotion>,
     /// Whether a hand-over is under way.

@@ -2,9 +2,11 @@
 //!
 //! Functions of facts, so that nothing can drift: no counters, no bits.
 
+use super::concern::{Concern, ForeignAddresses};
 use super::input::{Fault, Health};
 use super::spec::{CheckName, RouterSpec, Track};
 use crate::types::{AdvertPriority, Family, InterfaceName, LinkFacts, Priority, Role};
+use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -42,6 +44,8 @@ pub(super) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Fault> {
                 .map(|member| Fault::NoSourceAddress(spec.interface, member.family)),
         ),
     }
+    // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5: there is no Backup that has the addresses.
+    faults.extend(foreign_addresses(spec, facts).map(Fault::ForeignAddresses));
     faults.extend(spec.members.iter().filter_map(|member| {
         let why = facts.deaf.get(&(spec.interface, member.family))?;
         Some(Fault::Sockets(spec.interface, member.family, why.clone()))
@@ -58,6 +62,32 @@ pub(super) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Fault> {
     faults
 }
 
+/// Everything that is wrong with what `spec` serves, and no reason to let go of it.
+pub(super) fn concerns(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Concern> {
+    foreign_addresses(spec, facts).map(Concern::ForeignAddresses).into_iter().collect()
+}
+
+/// Whether `fault` only follows from the fact that the machine's own addresses are listed as virtual ones: then that is
+/// said, and this is not.
+pub(super) fn is_explained(spec: &RouterSpec, facts: &Facts, fault: &Fault) -> bool {
+    match fault {
+        Fault::NoSourceAddress(name, family) => facts.links.get(name).is_some_and(|link| {
+            let of_family = |address: &IpAddr| Family::of(*address) == *family;
+            let ipv4 = link.ipv4.iter().copied().map(IpAddr::V4);
+            let mut own = ipv4.chain(link.ipv6_link_local.iter().copied().map(IpAddr::V6)).filter(of_family);
+            foreign_addresses(spec, facts).is_some() && own.next().is_some()
+        }),
+        Fault::InterfaceMissing(_)
+        | Fault::InterfaceDown(_)
+        | Fault::NoCarrier(_)
+        | Fault::ForeignAddresses(_)
+        | Fault::Sockets(..)
+        | Fault::Check(_)
+        | Fault::CheckPending(_)
+        | Fault::Addresses(_) => false,
+    }
+}
+
 /// Whether nothing can be said or heard because of `fault`.
 pub(super) fn is_dead_link(spec: &RouterSpec, fault: &Fault) -> bool {
     match fault {
@@ -65,6 +95,7 @@ pub(super) fn is_dead_link(spec: &RouterSpec, fault: &Fault) -> bool {
             *name == spec.interface
         }
         Fault::NoSourceAddress(..)
+        | Fault::ForeignAddresses(_)
         | Fault::Sockets(..)
         | Fault::Check(_)
         | Fault::CheckPending(_)
@@ -79,6 +110,7 @@ pub(super) fn mutes(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
         Fault::InterfaceMissing(_)
         | Fault::InterfaceDown(_)
         | Fault::NoCarrier(_)
+        | Fault::ForeignAddresses(_)
         | Fault::Check(_)
         | Fault::CheckPending(_)
         | Fault::Addresses(_) => is_dead_link(spec, fault),
@@ -146,6 +178,22 @@ pub(super) fn source(
         Family::Ipv4 => first(&mut link.ipv4.iter().copied().map(IpAddr::V4)), // RFC9568-5.1.1.1-1
         Family::Ipv6 => first(&mut link.ipv6_link_local.iter().copied().map(IpAddr::V6)), // RFC9568-5.1.2.1-1
     }
+}
+
+/// Addresses of `spec` that are on its interface and not ours. Those of an owner are the machine's own, and have to be there.
+fn foreign_addresses(spec: &RouterSpec, facts: &Facts) -> Option<ForeignAddresses> {
+    match spec.role {
+        Role::Owner => return None,
+        Role::Contender { .. } => {}
+    }
+    let link = facts.links.get(&spec.interface)?;
+    let ours = spec.members.iter().flat_map(|member| member.addresses.iter().chain(&member.excluded));
+    let mut foreign = ours.filter_map(|net| {
+        let prefix_len = link.foreign.get(&net.addr())?;
+        IpNet::new(net.addr(), *prefix_len).ok()
+    });
+    let first = foreign.next()?;
+    Some(ForeignAddresses { interface: spec.interface, first, others: foreign.count() })
 }
 
 fn link_fault(name: InterfaceName, facts: &Facts) -> Option<Fault> {

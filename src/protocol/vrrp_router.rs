@@ -335,6 +335,9 @@ impl VrrpRouter {
             Again::Nothing => {}
             Again::Evaluate(why) => group.evaluate(now, &self.facts, why, out),
         }
+        if group.has_outlived_its_concerns() {
+            group.evaluate(now, &self.facts, Cause::FaultCleared, out);
+        }
         let gone = group.presence == Presence::Leaving && group.is_gone();
         self.reschedule(at);
         if gone {

@@ -17,9 +17,8 @@ use crate::kernel::address::{ObservedAddress, Origin};
 use crate::kernel::keeper::{AddressKeeper, Command, KeeperEvent, Surroundings, frame_announcer};
 use crate::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use crate::kernel::netlink::{Netlink, NetlinkError};
-use crate::kernel::ownership::Holding;
 use crate::protocol::{Event, EventKind, LastResort, RouterSpec};
-use crate::types::{InterfaceName, LinkFacts, Role, VrKey};
+use crate::types::{InterfaceName, LinkFacts, VrKey};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -184,7 +183,6 @@ async fn tidy(
                 | KeeperEvent::Reinstalled { .. }
                 | KeeperEvent::Unrestored { .. }
                 | KeeperEvent::Contested { .. }
-                | KeeperEvent::SquatterRemoved { .. }
                 | KeeperEvent::Unannounced { .. } => {}
             }
         }
@@ -253,13 +251,9 @@ fn estates(
 fn known(estates: &[Estate], links: &BTreeMap<InterfaceName, LinkFacts>) -> Vec<Command> {
     let mut commands: Vec<Command> =
         links.iter().map(|(name, facts)| Command::Link(*name, Some(facts.clone()))).collect();
-    for Estate { spec, found } in estates {
-        let holding = match spec.role {
-            Role::Owner => Holding::Owner,
-            Role::Contender { .. } => Holding::Contender,
-        };
+    for Estate { found, .. } in estates {
         for (key, addresses) in found {
-            commands.push(Command::Declare { key: *key, addresses: addresses.clone(), holding });
+            commands.push(Command::Declare { key: *key, addresses: addresses.clone() });
             commands.push(Command::Own { key: *key, epoch: 0 });
         }
     }

@@ -13,11 +13,10 @@ use super::mailbox::{Letter, Mailbox};
 use super::state::Note;
 use crate::control::Done;
 use crate::kernel::keeper::{AddressKeeper, Command as KeeperCommand, Refused};
-use crate::kernel::ownership::Holding;
 use crate::kernel::sighting::Sighting;
 use crate::kernel::vrrp_socket::{Received, Remaining};
 use crate::protocol::{Command, CommandId, Effect, Effects, Event, Input, RouterSpec, VrrpRouter};
-use crate::types::{Family, InterfaceName, LinkFacts, MonoTime, Role, RouterName, VrKey};
+use crate::types::{Family, InterfaceName, LinkFacts, MonoTime, RouterName, VrKey};
 use crate::wire::{self, Reject, RejectReason};
 use ipnet::IpNet;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -70,7 +69,7 @@ pub(super) struct Reactor {
     configured: BTreeSet<(InterfaceName, Family)>,
     links: BTreeMap<InterfaceName, LinkFacts>,
     /// What the keeper was told of each virtual router, and of which generation of the core that is.
-    declared: BTreeMap<VrKey, Declared>,
+    declared: BTreeMap<VrKey, Vec<IpNet>>,
     declared_generation: u64,
     reopen_at: Option<MonoTime>,
     keeper: Arc<AddressKeeper>,
@@ -409,12 +408,12 @@ impl Reactor {
             return;
         }
         self.declared_generation = self.node.generation();
-        let running: BTreeMap<VrKey, Declared> = self.node.running().flat_map(declared).collect();
+        let running: BTreeMap<VrKey, Vec<IpNet>> = self.node.running().flat_map(declared).collect();
         for (key, wanted) in &running {
             let known = self.declared.get(key);
             if known != Some(wanted) {
-                let (key, addresses, holding) = (*key, wanted.addresses.clone(), wanted.holding);
-                self.backlog.push_back(KeeperCommand::Declare { key, addresses, holding });
+                let (key, addresses) = (*key, wanted.clone());
+                self.backlog.push_back(KeeperCommand::Declare { key, addresses });
             }
         }
         let gone = self.declared.keys().filter(|key| !running.contains_key(key));
@@ -525,21 +524,11 @@ const fn socket_of(key: VrKey) -> (InterfaceName, Family) {
     (key.interface, key.family)
 }
 
-/// What the keeper is told of one virtual router.
-#[derive(Debug, PartialEq, Eq)]
-struct Declared {
-    addresses: Vec<IpNet>,
-    holding: Holding,
-}
-
-fn declared(spec: &RouterSpec) -> impl Iterator<Item = (VrKey, Declared)> {
-    let holding = match spec.role {
-        Role::Owner => Holding::Owner,
-        Role::Contender { .. } => Holding::Contender,
-    };
-    spec.members.iter().map(move |member| {
+/// What the keeper is told of the virtual routers of one router: all their addresses, advertised or not.
+fn declared(spec: &RouterSpec) -> impl Iterator<Item = (VrKey, Vec<IpNet>)> {
+    spec.members.iter().map(|member| {
         let addresses = member.addresses.iter().chain(&member.excluded).copied().collect();
-        (spec.key(member.family), Declared { addresses, holding })
+        (spec.key(member.family), addresses)
     })
 }
 

@@ -450,7 +450,6 @@ fn surroundings(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: Switchb
                 KeeperEvent::Released { .. }
                 | KeeperEvent::Contested { .. }
                 | KeeperEvent::StaleRemoved { .. }
-                | KeeperEvent::SquatterRemoved { .. }
                 | KeeperEvent::Unannounced { .. }
                 | KeeperEvent::Stopped { .. } => {
                     // Only log lines are lost with a full queue.
@@ -474,9 +473,6 @@ pub(super) fn on_notice(notice: &KeeperEvent) {
         KeeperEvent::StaleRemoved { interface, addresses } => {
             tracing::warn!(interface, ?addresses, "removed addresses that a previous run left behind");
         }
-        KeeperEvent::SquatterRemoved { key, addresses } => tracing::warn!(
-            %key, ?addresses, "removed addresses that this node must not hold now"
-        ),
         KeeperEvent::Unannounced { key, why } => {
             tracing::warn!(%key, why, "an announcement could not be sent")
         }

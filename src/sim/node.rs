@@ -224,6 +224,7 @@ impl Node {
                 carrier: true,
                 ipv4: vec![host.ipv4()],
                 ipv6_link_local: vec![host.ipv6()],
+                ..LinkFacts::default()
             },
             run: Run::Down,
             life: 0,

@@ -83,6 +83,9 @@ pub struct EventDetails {
     /// `fault_raised`, `fault_cleared`: as in `faults` of the status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// `concern_raised`, `concern_cleared`: what is wrong and no reason to let go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concern: Option<String>,
     /// `handed_over`, `nobody_took_over`: milliseconds since the hand-over began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after_ms: Option<f64>,
@@ -170,6 +173,8 @@ const fn kind_name(kind: &EventKind) -> &'static str {
         EventKind::Transition { .. } => "transition",
         EventKind::FaultRaised(_) => "fault_raised",
         EventKind::FaultCleared(_) => "fault_cleared",
+        EventKind::ConcernRaised(_) => "concern_raised",
+        EventKind::ConcernCleared(_) => "concern_cleared",
         EventKind::PriorityChanged { .. } => "priority_changed",
         EventKind::HandoverStarted(_) => "handover_started",
         EventKind::HandedOver { .. } => "handed_over",
@@ -204,6 +209,9 @@ fn event_details(kind: &EventKind) -> EventDetails {
             lasted_ms: Some(words::millis(*after)),
             ..none
         },
+        EventKind::ConcernRaised(concern) | EventKind::ConcernCleared(concern) => {
+            EventDetails { concern: Some(concern.to_string()), ..none }
+        }
         EventKind::FaultRaised(fault) | EventKind::FaultCleared(fault) => {
             EventDetails { fault: Some(fault.to_string()), ..none }
         }

@@ -42,6 +42,7 @@ impl Severity {
             EventKind::Transition { .. }
             | EventKind::FaultRaised(Fault::CheckPending(_))
             | EventKind::FaultCleared(_)
+            | EventKind::ConcernCleared(_)
             | EventKind::PriorityChanged { .. }
             | EventKind::HandoverStarted(_)
             | EventKind::HandedOver { .. }
@@ -59,10 +60,12 @@ impl Severity {
                 | Fault::InterfaceDown(_)
                 | Fault::NoCarrier(_)
                 | Fault::NoSourceAddress(..)
+                | Fault::ForeignAddresses(_)
                 | Fault::Sockets(..)
                 | Fault::Check(_)
                 | Fault::Addresses(_),
             )
+            | EventKind::ConcernRaised(_)
             // Refused: this node goes on serving.
             | EventKind::NobodyTookOver { released: false, .. }
             | EventKind::TakerSilent

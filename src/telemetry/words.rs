@@ -3,6 +3,8 @@
 //! They may change from release to release; scripts read the fixed names of
 //! [`Cause::as_str`] and their like.
 
+mod concern;
+
 use crate::protocol::{Cause, Event, EventKind, Fault, HandoverCause, HookOutcome, LastHeard, Suspicion};
 use crate::types::Family;
 use crate::wire::ChecksumFlavour;
@@ -65,6 +67,7 @@ pub fn fault_in_short(fault: &Fault) -> String {
         Fault::InterfaceDown(name) => format!("{name} down"),
         Fault::NoCarrier(name) => format!("{name} no carrier"),
         Fault::NoSourceAddress(name, family) => format!("{name} no {family} source"),
+        Fault::ForeignAddresses(foreign) => format!("foreign {}", foreign.first.addr()),
         Fault::Sockets(name, family, _) => format!("{name} no {family} socket"),
         Fault::Check(name) => format!("check {}", name.0),
         Fault::CheckPending(name) => format!("{} pending", name.0),
@@ -97,6 +100,8 @@ fn happening(kind: &EventKind) -> String {
         }
         EventKind::FaultRaised(fault) => format!("fault: {}", fault_in_full(fault)),
         EventKind::FaultCleared(fault) => format!("fault cleared: {fault}"),
+        EventKind::ConcernRaised(concern) => concern::begins(concern),
+        EventKind::ConcernCleared(concern) => concern::ends(concern),
         EventKind::ConfigurationReloaded { by, changes: 0 } => {
             format!("configuration reloaded by {by}: nothing changed")
         }
@@ -157,6 +162,7 @@ pub fn hook_outcome(outcome: &HookOutcome, took: Duration) -> String {
 
 fn fault_in_full(fault: &Fault) -> String {
     match fault {
+        Fault::ForeignAddresses(foreign) => concern::foreign_addresses(foreign),
         Fault::Sockets(name, family, why) => format!("no {family} socket on {name}: {why}"),
         Fault::InterfaceMissing(name) => format!("interface {name} does not exist"),
         Fault::InterfaceDown(name) => format!("interface {name} is down"),

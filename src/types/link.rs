@@ -1,10 +1,11 @@
 //! What the kernel says about an interface.
 
 use super::MacAddr;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The facts about one existing interface that the protocol needs. A missing interface has none.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LinkFacts {
     /// The kernel's index; a recreated interface has a new one.
     pub index: u32,
@@ -20,4 +21,7 @@ pub struct LinkFacts {
     pub ipv4: Vec<Ipv4Addr>,
     /// IPv6 link-local addresses that may be a source: neither tentative nor installed by us.
     pub ipv6_link_local: Vec<Ipv6Addr>,
+    /// Every address that somebody else than this agent put there, usable or not, with its prefix length (of
+    /// several the shortest).
+    pub foreign: BTreeMap<IpAddr, u8>,
 }

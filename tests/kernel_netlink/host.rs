@@ -13,7 +13,6 @@ use vrrpd::kernel::address::{ObservedAddress, Origin};
 use vrrpd::kernel::keeper::{AddressKeeper, Announcement, Announcer, Command, KeeperEvent, Surroundings};
 use vrrpd::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use vrrpd::kernel::netlink::Netlink;
-use vrrpd::kernel::ownership::Holding;
 use vrrpd::types::{Family, InterfaceName, MonoTime, VrKey, Vrid};
 
 pub(crate) const ETH0: &str = "eth0";
@@ -140,9 +139,9 @@ impl Agent {
         self.keeper.lock().unwrap().as_ref().unwrap().send(command).unwrap();
     }
 
-    pub(crate) fn declare(&self, key: VrKey, holding: Holding, addresses: &[&str]) {
+    pub(crate) fn declare(&self, key: VrKey, addresses: &[&str]) {
         let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
-        self.send(Command::Declare { key, addresses, holding });
+        self.send(Command::Declare { key, addresses });
     }
 
     /// Waits until `eth0` exists for the keeper too: then `Own` succeeds.
@@ -187,7 +186,7 @@ impl Agent {
     /// What was told until everything told to the keeper before is dealt with.
     pub(crate) fn told_so_far(&self) -> Vec<KeeperEvent> {
         let (probe, nobody) = (key(Family::Ipv4, 255), key(Family::Ipv6, 255));
-        self.declare(probe, Holding::Contender, &[]);
+        self.declare(probe, &[]);
         let mut told = Vec::new();
         // The first answer comes at the end of a pass, perhaps amid others; the second after those.
         for (key, epoch) in [(probe, u64::MAX), (nobody, 0)] {
@@ -245,7 +244,7 @@ impl Agent {
     #[track_caller]
     pub(crate) fn known(&self, host: &Host) {
         let probe = key(Family::Ipv4, 254);
-        self.declare(probe, Holding::Contender, &["203.0.113.254/32"]);
+        self.declare(probe, &["203.0.113.254/32"]);
         let mut epoch = 0;
         wait_some(SOON, "the keeper knows eth0", || {
             epoch += 2;
@@ -265,7 +264,7 @@ impl Agent {
     #[track_caller]
     pub(crate) fn gone(&self) {
         let probe = key(Family::Ipv4, 254);
-        self.declare(probe, Holding::Contender, &[]);
+        self.declare(probe, &[]);
         let mut epoch = 0;
         wait_some(SOON, "the keeper knows that eth0 is gone", || {
             epoch += 2;

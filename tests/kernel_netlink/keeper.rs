@@ -3,7 +3,6 @@
 use crate::host::{Agent, ETH0, Host, key};
 use crate::support::{SOON, wait_for};
 use vrrpd::kernel::keeper::{Command, KeeperEvent, frame_announcer};
-use vrrpd::kernel::ownership::Holding::Contender;
 use vrrpd::kernel::ownership::Operation;
 use vrrpd::types::Family::{Ipv4, Ipv6};
 
@@ -38,8 +37,8 @@ fn owning_installs_releasing_removes_and_every_newest_epoch_is_answered_once() {
     let host = Host::new();
     let agent = Agent::start(&host);
     let (v4, v6) = (key(Ipv4, 51), key(Ipv6, 51));
-    agent.declare(v4, Contender, &["192.0.2.50/24", "192.0.2.51/24"]);
-    agent.declare(v6, Contender, &["fe80::50/64", "2001:db8::50/64"]);
+    agent.declare(v4, &["192.0.2.50/24", "192.0.2.51/24"]);
+    agent.declare(v6, &["fe80::50/64", "2001:db8::50/64"]);
     agent.known(&host);
     agent.own(v4, 1);
     assert_eq!(host.ours(), ["192.0.2.50/24", "192.0.2.51/24"]);
@@ -64,7 +63,7 @@ fn an_ipv6_address_is_owned_only_when_the_kernel_delivers_to_it() {
     let host = Host::new();
     let agent = Agent::start(&host);
     let v6 = key(Ipv6, 51);
-    agent.declare(v6, Contender, &["fe80::50/64", "2001:db8::50/64"]);
+    agent.declare(v6, &["fe80::50/64", "2001:db8::50/64"]);
     agent.known(&host);
     let mut netlink = host.netlink();
     let (index, address) = (host.index(ETH0), "2001:db8::50".parse().unwrap());
@@ -82,8 +81,8 @@ fn an_address_that_two_routers_own_goes_with_the_last_of_them() {
     let host = Host::new();
     let agent = Agent::start(&host);
     let (one, other) = (key(Ipv4, 51), key(Ipv4, 52));
-    agent.declare(one, Contender, &["192.0.2.50/24"]);
-    agent.declare(other, Contender, &["192.0.2.50/24", "192.0.2.52/24"]);
+    agent.declare(one, &["192.0.2.50/24"]);
+    agent.declare(other, &["192.0.2.50/24", "192.0.2.52/24"]);
     agent.known(&host);
     agent.own(one, 1);
     agent.own(other, 1);
@@ -100,10 +99,10 @@ fn a_reload_that_changes_addresses_changes_what_is_installed() {
     let host = Host::new();
     let agent = Agent::start(&host);
     let v4 = key(Ipv4, 51);
-    agent.declare(v4, Contender, &["192.0.2.50/32", "192.0.2.51/24"]);
+    agent.declare(v4, &["192.0.2.50/32", "192.0.2.51/24"]);
     agent.known(&host);
     agent.own(v4, 1);
-    agent.declare(v4, Contender, &["192.0.2.50/24", "192.0.2.52/24"]);
+    agent.declare(v4, &["192.0.2.50/24", "192.0.2.52/24"]);
     assert_eq!(agent.told_so_far(), []);
     assert_eq!(host.ours(), ["192.0.2.50/24", "192.0.2.52/24"]);
     agent.send(Command::Forget { key: v4 });
@@ -117,7 +116,7 @@ fn only_what_is_held_is_announced() {
     let host = Host::new();
     let agent = Agent::start(&host);
     let v4 = key(Ipv4, 51);
-    agent.declare(v4, Contender, &["192.0.2.51/24", "192.0.2.50/24"]);
+    agent.declare(v4, &["192.0.2.51/24", "192.0.2.50/24"]);
     agent.known(&host);
     agent.send(Command::Announce { key: v4, rounds: 5 });
     assert_eq!(agent.told_so_far(), []);
@@ -146,8 +145,8 @@ fn an_announcement_tells_the_neighbours_where_an_address_is() {
     host.far.ip("neighbour add 2001:db8::50 lladdr 02:00:00:00:00:99 dev eth0 nud stale");
     let agent = Agent::start_with(&host, frame_announcer());
     let (v4, v6) = (key(Ipv4, 51), key(Ipv6, 51));
-    agent.declare(v4, Contender, &["192.0.2.50/24"]);
-    agent.declare(v6, Contender, &["2001:db8::50/64"]);
+    agent.declare(v4, &["192.0.2.50/24"]);
+    agent.declare(v6, &["2001:db8::50/64"]);
     agent.known(&host);
     for key in [v4, v6] {
         agent.own(key, 1);
@@ -168,7 +167,7 @@ fn without_its_interface_owning_fails_and_releasing_succeeds() {
     host.ns.ip("link delete eth0");
     agent.gone();
     let v4 = key(Ipv4, 51);
-    agent.declare(v4, Contender, &["192.0.2.50/24"]);
+    agent.declare(v4, &["192.0.2.50/24"]);
     agent.send(Command::Own { key: v4, epoch: 1 });
     let outcome = Err("interface eth0 does not exist".to_owned());
     agent.wait_event(&KeeperEvent::Owned { key: v4, epoch: 1, outcome });
@@ -184,7 +183,7 @@ fn ipv6_addresses_that_went_with_the_link_come_back_and_nobody_is_blamed() {
     let host = Host::new();
     let agent = Agent::start(&host);
     let v6 = key(Ipv6, 51);
-    agent.declare(v6, Contender, &["fe80::50/64", "2001:db8::50/64"]);
+    agent.declare(v6, &["fe80::50/64", "2001:db8::50/64"]);
     agent.known(&host);
     agent.own(v6, 1);
     host.ns.ip("link set eth0 down");
@@ -204,8 +203,8 @@ fn addresses_follow_an_interface_that_is_deleted_and_created_again() {
     let host = Host::new();
     let agent = Agent::start(&host);
     let (v4, v6) = (key(Ipv4, 51), key(Ipv6, 51));
-    agent.declare(v4, Contender, &["192.0.2.50/24"]);
-    agent.declare(v6, Contender, &["2001:db8::50/64"]);
+    agent.declare(v4, &["192.0.2.50/24"]);
+    agent.declare(v6, &["2001:db8::50/64"]);
     agent.known(&host);
     agent.own(v4, 1);
     agent.own(v6, 1);
@@ -225,7 +224,7 @@ fn addresses_do_not_follow_an_interface_that_is_renamed() {
     let host = Host::new();
     let agent = Agent::start(&host);
     let v4 = key(Ipv4, 51);
-    agent.declare(v4, Contender, &["192.0.2.50/24"]);
+    agent.declare(v4, &["192.0.2.50/24"]);
     agent.known(&host);
     agent.own(v4, 1);
     host.ns.ip("link set eth0 name lan0");
@@ -243,8 +242,8 @@ fn stopping_removes_everything_and_says_so() {
     let host = Host::new();
     let agent = Agent::start(&host);
     let (v4, v6) = (key(Ipv4, 51), key(Ipv6, 51));
-    agent.declare(v4, Contender, &["192.0.2.50/24"]);
-    agent.declare(v6, Contender, &["2001:db8::50/64"]);
+    agent.declare(v4, &["192.0.2.50/24"]);
+    agent.declare(v6, &["2001:db8::50/64"]);
     agent.known(&host);
     agent.own(v4, 1);
     agent.own(v6, 1);
@@ -259,7 +258,7 @@ fn a_keeper_that_is_dropped_leaves_nothing_behind() {
     let host = Host::new();
     let agent = Agent::start(&host);
     let v4 = key(Ipv4, 51);
-    agent.declare(v4, Contender, &["192.0.2.50/24"]);
+    agent.declare(v4, &["192.0.2.50/24"]);
     agent.known(&host);
     agent.own(v4, 1);
     agent.stop();
@@ -272,8 +271,8 @@ fn removing_the_first_address_of_a_subnet_spares_the_others() {
     host.ns.sysctl("ipv4/conf/eth0/promote_secondaries", "0");
     let agent = Agent::start(&host);
     let (one, other) = (key(Ipv4, 51), key(Ipv4, 52));
-    agent.declare(one, Contender, &["198.51.100.50/24"]);
-    agent.declare(other, Contender, &["198.51.100.52/24"]);
+    agent.declare(one, &["198.51.100.50/24"]);
+    agent.declare(other, &["198.51.100.52/24"]);
     agent.known(&host);
     agent.own(one, 1);
     agent.own(other, 1);

@@ -1,7 +1,6 @@
 //! Thousands of addresses. Prints how long it took; asserts only that it happened.
 
 use crate::host::{Agent, Host, clock, key};
-use vrrpd::kernel::ownership::Holding::Contender;
 use vrrpd::types::Family;
 
 fn measure(family: Family, addresses: &[String]) {
@@ -9,7 +8,7 @@ fn measure(family: Family, addresses: &[String]) {
     let agent = Agent::start(&host);
     let key = key(family, 51);
     let list: Vec<&str> = addresses.iter().map(String::as_str).collect();
-    agent.declare(key, Contender, &list);
+    agent.declare(key, &list);
     agent.known(&host);
     let start = clock();
     agent.own(key, 1);

@@ -1,6 +1,7 @@
 //! The kernel's addresses are kept as the state machine wants them.
 
 use super::support::lab::ip;
+use super::support::wait::stays;
 use super::support::{Config, Daemon, Lab, SOON, ms, wait_for};
 use super::{Pair, WEB, web};
 
@@ -79,4 +80,68 @@ fn a_second_burst_and_refreshes_follow_the_first_announcement() {
     let after: Vec<_> = times.iter().map(|at| (*at - times[0]).as_millis()).collect();
     assert!(after[1] < 350 && after[2] >= 395 && after[3] - after[2] < 350, "{after:?}");
     assert!(after[4] >= 900 && after[5] - after[4] >= 900, "{after:?}");
+}
+
+/// A slip of one digit, or the addresses of the pair where virtual ones belong.
+#[test]
+fn the_machines_own_address_in_the_list_is_a_fault_and_stays_where_it_is() {
+    let lab = Lab::new(&["fe0", "fe1"]);
+    let node = lab.node("fe0");
+    let own = [format!("{}/24", node.v4()), format!("{}/32", node.v6())];
+    for address in own {
+        let slip = web(100).addresses(&[&address]);
+        let mut fe0 = Daemon::start(node, &Config::of(&slip));
+        let fault = format!("interface eth0 foreign address {}", address.replace("/32", "/64"));
+        let family = if address.contains(':') { "ipv6" } else { "ipv4" };
+        fe0.wait_faults("web", family, &[&fault]);
+        let held = || node.has(&node.v4().to_string()) && node.has(&node.v6().to_string());
+        stays(ms(300), "the machine has its addresses", held);
+        assert!(fe0.terminate().success());
+        assert!(held(), "after the end");
+        let told = format!("ip address delete {} dev eth0", address.replace("/32", "/64"));
+        assert!(fe0.log().contains(&told), "{}", fe0.log());
+    }
+}
+
+/// As after a `kill -9` of keepalived, which leaves its addresses behind.
+#[test]
+fn what_another_program_left_behind_is_a_fault_until_the_told_command_removes_it() {
+    let lab = Lab::new(&["fe0"]);
+    let node = lab.node("fe0");
+    node.ns.ip("address add 192.0.2.50/32 dev eth0\naddress add 2001:db8::50/64 dev eth0 nodad");
+    let both = web(100).addresses(&["192.0.2.50/24", "2001:db8::50/64"]);
+    let mut fe0 = Daemon::start(node, &Config::of(&both));
+    fe0.wait_faults("web", "ipv4", &["interface eth0 foreign address 192.0.2.50/32 and 1 more"]);
+    node.ns.ip("address delete 192.0.2.50/32 dev eth0");
+    fe0.wait_faults("web", "ipv4", &["interface eth0 foreign address 2001:db8::50/64"]);
+    assert!(fe0.is("web", "initialize"));
+    node.ns.ip("address delete 2001:db8::50/64 dev eth0");
+    fe0.wait_state("web", "active");
+    wait_for(SOON, "it holds both", || node.has(WEB) && node.has("2001:db8::50"));
+
+    // While it serves, somebody adds it once more: that is said, and the service goes on.
+    node.ns.ip("address add 192.0.2.50/32 dev eth0");
+    let concern = fe0.wait_event("a concern", |event| event["kind"] == "concern_raised");
+    assert_eq!(concern["concern"], "interface eth0 foreign address 192.0.2.50/32");
+    fe0.stays(ms(300), "web", "active");
+    assert!(fe0.terminate().success());
+    assert!(node.has(WEB), "what is not ours is not taken away");
+    assert!(!node.has("2001:db8::50"), "what is ours is");
+}
+
+/// After a crash, too, only what carries our mark is removed.
+#[test]
+fn a_clean_up_leaves_what_is_not_ours() {
+    let lab = Lab::new(&["fe0"]);
+    let node = lab.node("fe0");
+    let mut fe0 = Daemon::start(node, &Config::of(&web(100)));
+    fe0.wait_state("web", "active");
+    wait_for(SOON, "the address", || node.has(WEB));
+    node.ns.ip("address add 192.0.2.50/32 dev eth0");
+    fe0.kill();
+    let (code, out, err, _) = fe0.clean_up();
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("removed 192.0.2.50/24"), "{out}");
+    let shown = node.ns.run("ip", &["-4", "-o", "address", "show", "dev", "eth0"]);
+    assert!(shown.contains("192.0.2.50/32") && !shown.contains("192.0.2.50/24"), "{shown}");
 }

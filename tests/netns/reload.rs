@@ -219,7 +219,6 @@ fn an_address_of_a_router_that_is_gone_is_the_administrators_again() {
     assert_eq!(reloaded(&fe0, &Config::of(&web(100))), pairs(&[("db", "remove"), ("web", "unchanged")]));
     let there = || lab.node("fe0").has("192.0.2.60");
     wait_for(SOON, "db is gone", || fe0.states("db").is_empty() && !there());
-    // While it was configured, this would have been removed as a squatter.
     lab.node("fe0").ns.ip("address add 192.0.2.60/24 dev eth0");
     stays(ms(500), "the address is there", there);
     assert!(fe0.terminate().success());

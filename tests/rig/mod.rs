@@ -86,7 +86,15 @@ fn router(spec: RouterSpec, members: Vec<MemberSnapshot>) -> RouterSnapshot {
         Role::Owner => AdvertPriority::OWNER,
         Role::Contender { priority, .. } => priority.into(),
     };
-    RouterSnapshot { spec, effective, faults: vec![], demoted: None, handing_over: false, members }
+    RouterSnapshot {
+        spec,
+        effective,
+        faults: vec![],
+        concerns: vec![],
+        demoted: None,
+        handing_over: false,
+        members,
+    }
 }
 
 /// Active in both families, with everything that `show` can show.

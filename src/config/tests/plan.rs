@@ -197,6 +197,7 @@ fn reconfigured(old: &Config, new: &Config) -> (VrrpRouter, usize, MonoTime) {
             carrier: true,
             ipv4: vec!["192.0.2.10".parse().unwrap()],
             ipv6_link_local: vec!["fe80::10".parse().unwrap()],
+            ..LinkFacts::default()
         };
         node.handle(now, Input::Link(interface.parse().unwrap(), Some(facts)), &mut out);
     }

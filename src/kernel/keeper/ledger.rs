@@ -8,7 +8,7 @@ use super::message::{Announcement, Command, KeeperEvent};
 use super::router::{Answer, Link, Repair, Router, Service, Tenure};
 use crate::kernel::address::{ObservedAddress, Origin, Rank};
 use crate::kernel::netlink::LinkState;
-use crate::kernel::ownership::{Claims, Holding, Operation, Place, Wanted, difference};
+use crate::kernel::ownership::{Claims, Operation, Place, Wanted, difference};
 use crate::types::{InterfaceName, LinkFacts, MonoTime, VrKey};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,7 +64,7 @@ impl Ledger {
     /// Takes a command; some are answered at once.
     pub(super) fn accept(&mut self, now: MonoTime, command: Command) -> Option<KeeperEvent> {
         match command {
-            Command::Declare { key, addresses, holding } => self.declare(now, key, addresses, holding),
+            Command::Declare { key, addresses } => self.declare(now, key, addresses),
             Command::Forget { key } => {
                 match self.routers.get_mut(&key) {
                     Some(router) if router.owes_release() => router.tenure = Tenure::Forgotten,
@@ -143,15 +143,15 @@ impl Ledger {
     pub(super) fn plan(&mut self, now: MonoTime, pace: Pace, observed: &[ObservedAddress]) -> Plan {
         let claims = self.claims();
         let mut operations = difference(&claims, observed);
-        let mut repairs = self.repairs(observed, &operations);
+        let mut repairs = self.repairs(observed);
         let mut deferred = BTreeSet::new();
         let mut urgent = BTreeSet::new();
         for (key, router) in &mut self.routers {
             let Some(link) = self.links.get(&key.interface) else {
                 continue;
             };
-            if let Some(repair) = repairs.get_mut(key).filter(|r| r.is_contest()) {
-                let contested = repair.contested().map(|address| (link.index, address));
+            if let Some(repair) = repairs.get_mut(key).filter(|repair| !repair.removed.is_empty()) {
+                let contested = repair.removed.iter().map(|address| (link.index, *address));
                 match (pace, router.budget.spend(now)) {
                     (Pace::Limited, Err(at)) => {
                         deferred.extend(contested);
@@ -231,11 +231,10 @@ impl Ledger {
         })
     }
 
-    fn declare(&mut self, now: MonoTime, key: VrKey, addresses: Vec<IpNet>, holding: Holding) {
-        let router = self.routers.entry(key).or_insert_with(|| Router::new(now, holding));
+    fn declare(&mut self, now: MonoTime, key: VrKey, addresses: Vec<IpNet>) {
+        let router = self.routers.entry(key).or_insert_with(|| Router::new(now));
         router.in_place.retain(|a| addresses.iter().any(|net| net.addr() == *a));
         router.addresses = addresses;
-        router.holding = holding;
         router.tenure = Tenure::Declared;
         self.need = Need::Pass;
     }
@@ -279,7 +278,7 @@ impl Ledger {
         for (key, router) in &self.routers {
             if let Some(link) = self.links.get(&key.interface) {
                 for net in &router.addresses {
-                    claims.add(link.index, *net, router.holding, router.wanted);
+                    claims.add(link.index, *net, router.wanted);
                 }
             }
         }
@@ -294,19 +293,15 @@ impl Ledger {
             .filter_map(|(key, router)| Some((router, self.links.get(&key.interface)?)))
     }
 
-    fn repairs(&self, observed: &[ObservedAddress], operations: &[Operation]) -> BTreeMap<VrKey, Repair> {
+    /// What somebody took away from virtual routers that hold their addresses.
+    fn repairs(&self, observed: &[ObservedAddress]) -> BTreeMap<VrKey, Repair> {
         let present = places(observed);
-        let foreign: BTreeMap<Place, IpNet> = operations.iter().filter_map(foreign_removal).collect();
+        let holding = |router: &Router| router.wanted == Wanted::Held && router.answer == Answer::Given;
         let mut repairs = BTreeMap::new();
-        for (key, router) in self.routers.iter().filter(|(_, router)| router.answer == Answer::Given) {
-            let Some(link) = self.links.get(&key.interface) else {
-                continue;
-            };
-            let repair = match router.wanted {
-                Wanted::Held => router.losses(link, &present),
-                Wanted::Released => router.squatters(link, &foreign),
-            };
-            repairs.insert(*key, repair);
+        for (key, router) in self.routers.iter().filter(|(_, router)| holding(router)) {
+            if let Some(link) = self.links.get(&key.interface) {
+                repairs.insert(*key, router.losses(link, &present));
+            }
         }
         repairs
     }
@@ -336,13 +331,4 @@ impl Plan {
 
 fn places(observed: &[ObservedAddress]) -> BTreeSet<Place> {
     observed.iter().map(|address| (address.index, address.net.addr())).collect()
-}
-
-fn foreign_removal(operation: &Operation) -> Option<(Place, IpNet)> {
-    match operation {
-        Operation::Remove(address) if address.origin == Origin::Foreign => {
-            Some((operation.place(), address.net))
-        }
-        Operation::Remove(_) | Operation::Add { .. } => None,
-    }
 }

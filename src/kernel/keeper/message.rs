@@ -1,6 +1,5 @@
 //! What the keeper is told, and what it says.
 
-use crate::kernel::ownership::Holding;
 use crate::types::{InterfaceName, LinkFacts, MacAddr, VrKey};
 use ipnet::IpNet;
 use std::io;
@@ -9,15 +8,13 @@ use std::net::IpAddr;
 /// What the keeper is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// A virtual router is configured, or its addresses changed. Until it is owned, none of them
-    /// is tolerated (unless they are the host's own).
+    /// A virtual router is configured, or its addresses changed. Until it is owned, none of ours is
+    /// tolerated.
     Declare {
         /// Which.
         key: VrKey,
         /// All its addresses, advertised or not.
         addresses: Vec<IpNet>,
-        /// Whose they are when nobody is Active.
-        holding: Holding,
     },
     /// A virtual router is configured no more: what the agent installed for it goes, what others
     /// installed is their business from now on. Not answered, but an answer that is owed to
@@ -110,13 +107,6 @@ pub enum KeeperEvent {
     StaleRemoved {
         /// Where.
         interface: String,
-        /// Which.
-        addresses: Vec<IpNet>,
-    },
-    /// Somebody installed an address of a virtual router that is not Active here; it is removed.
-    SquatterRemoved {
-        /// Whose.
-        key: VrKey,
         /// Which.
         addresses: Vec<IpNet>,
     },

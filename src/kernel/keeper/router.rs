@@ -4,17 +4,16 @@ use super::budget::RepairBudget;
 use super::ledger::Refusals;
 use super::message::KeeperEvent;
 use crate::kernel::netlink::LinkState;
-use crate::kernel::ownership::{Holding, Place, Wanted};
+use crate::kernel::ownership::{Place, Wanted};
 use crate::types::{MacAddr, MonoTime, VrKey};
 use ipnet::IpNet;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// One declared virtual router.
 #[derive(Debug)]
 pub(super) struct Router {
     pub(super) addresses: Vec<IpNet>,
-    pub(super) holding: Holding,
     pub(super) tenure: Tenure,
     pub(super) wanted: Wanted,
     pub(super) epoch: u64,
@@ -73,18 +72,15 @@ pub(super) struct Repair {
     pub(super) removed: BTreeSet<IpAddr>,
     /// Gone with the link.
     pub(super) gone: BTreeSet<IpAddr>,
-    /// Installed by somebody while this node is not Active.
-    pub(super) squatters: Vec<IpNet>,
     /// Set if the budget is spent.
     pub(super) wait: Option<MonoTime>,
 }
 
 impl Router {
     /// One that is declared just now: it holds nothing.
-    pub(super) fn new(now: MonoTime, holding: Holding) -> Self {
+    pub(super) fn new(now: MonoTime) -> Self {
         Self {
             addresses: Vec::new(),
-            holding,
             tenure: Tenure::Declared,
             wanted: Wanted::Released,
             epoch: 0,
@@ -109,13 +105,6 @@ impl Router {
         } else {
             Repair { gone: lost, ..Repair::default() }
         }
-    }
-
-    /// What this router itself adopted is no squatter.
-    pub(super) fn squatters(&self, link: &Link, foreign: &BTreeMap<Place, IpNet>) -> Repair {
-        let not_adopted = self.addresses.iter().map(IpNet::addr).filter(|a| !self.in_place.contains(a));
-        let squatters = not_adopted.filter_map(|a| foreign.get(&(link.index, a)).copied()).collect();
-        Repair { squatters, ..Repair::default() }
     }
 
     pub(super) fn settle(
@@ -195,32 +184,15 @@ impl Router {
             (Ok(()), Some(_)) => Some(Trouble::Contested),
             (Ok(()), None) => None,
         };
-        if repair.wait.is_none() {
-            if restored > 0 {
-                events.push(KeeperEvent::Restored { key, count: restored });
-            }
-            let gone: Vec<_> = repair.squatters.iter().filter(|net| !refused(&net.addr())).copied().collect();
-            if !gone.is_empty() {
-                events.push(KeeperEvent::SquatterRemoved { key, addresses: gone });
-            }
+        if repair.wait.is_none() && restored > 0 {
+            events.push(KeeperEvent::Restored { key, count: restored });
         }
         if trouble != self.trouble {
             events.extend(trouble.as_ref().map(|trouble| match trouble {
-                Trouble::Contested => KeeperEvent::Contested { key, count: repair.contested().count() },
+                Trouble::Contested => KeeperEvent::Contested { key, count: repair.removed.len() },
                 Trouble::Refused(why) => KeeperEvent::Unrestored { key, why: why.clone() },
             }));
             self.trouble = trouble;
         }
-    }
-}
-
-impl Repair {
-    pub(super) fn is_contest(&self) -> bool {
-        self.contested().next().is_some()
-    }
-
-    /// The addresses about which somebody disagrees with us.
-    pub(super) fn contested(&self) -> impl Iterator<Item = IpAddr> {
-        self.removed.iter().copied().chain(self.squatters.iter().map(IpNet::addr))
     }
 }

@@ -1,7 +1,8 @@
-//! Netlink messages folded into a table of links and source addresses. Pure.
+//! Netlink messages folded into a table of links and addresses. Pure.
 
 use crate::kernel::address::{ObservedAddress, Origin, Rank, Readiness};
 use crate::types::{InterfaceName, LinkFacts, MacAddr};
+use ipnet::IpNet;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressScope;
@@ -16,7 +17,7 @@ mod tests;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Table {
     links: BTreeMap<u32, Link>,
-    sources: BTreeMap<u32, Sources>,
+    addresses: BTreeMap<u32, Addresses>,
 }
 
 /// What a message was about.
@@ -42,12 +43,15 @@ struct Link {
     flags: LinkFlags,
 }
 
-/// Addresses of one interface that may be a source: neither ours nor unusable.
+/// Addresses of one interface.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Sources {
+struct Addresses {
+    /// Those that may be a source: neither ours nor unusable.
     ipv4: Vec<Ipv4Source>,
-    /// Sorted, so that the same set is the same facts whatever its history.
+    /// Likewise. Sorted, so that the same set is the same facts whatever its history.
     ipv6_link_local: BTreeSet<Ipv6Addr>,
+    /// All that are not ours.
+    foreign: BTreeSet<IpNet>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +72,7 @@ impl Table {
                 Change::Link
             }
             RouteNetlinkMessage::DelLink(link) if link.header.interface_family == AddressFamily::Unspec => {
-                self.sources.remove(&link.header.index);
+                self.addresses.remove(&link.header.index);
                 let gone = self.links.remove(&link.header.index);
                 gone.and_then(|link| link.name).map_or(Change::Link, Change::Gone)
             }
@@ -76,7 +80,7 @@ impl Table {
                 let Some(address) = ObservedAddress::decode(address) else {
                     return Change::Nothing;
                 };
-                self.sources.entry(address.index).or_default().insert(&address);
+                self.addresses.entry(address.index).or_default().insert(&address);
                 match address.origin {
                     Origin::Ours => Change::Nothing,
                     Origin::Foreign => Change::Addresses(address.index),
@@ -86,8 +90,8 @@ impl Table {
                 let Some(address) = ObservedAddress::decode(address) else {
                     return Change::Nothing;
                 };
-                if let Some(sources) = self.sources.get_mut(&address.index) {
-                    sources.remove(&address);
+                if let Some(addresses) = self.addresses.get_mut(&address.index) {
+                    addresses.remove(&address);
                 }
                 Change::Addresses(address.index)
             }
@@ -101,15 +105,17 @@ impl Table {
 
     pub(super) fn facts(&self, name: InterfaceName) -> Option<LinkFacts> {
         let (index, link) = self.links.iter().find(|(_, link)| link.name == Some(name))?;
-        let sources = self.sources.get(index).cloned().unwrap_or_default();
+        let addresses = self.addresses.get(index).cloned().unwrap_or_default();
         Some(LinkFacts {
             index: *index,
             mac: link.mac,
             mtu: link.mtu,
             up: link.flags.contains(LinkFlags::Up),
             carrier: link.flags.contains(LinkFlags::Running),
-            ipv4: sources.ipv4.iter().map(|source| source.address).collect(),
-            ipv6_link_local: sources.ipv6_link_local.into_iter().collect(),
+            ipv4: addresses.ipv4.iter().map(|source| source.address).collect(),
+            ipv6_link_local: addresses.ipv6_link_local.into_iter().collect(),
+            // The shortest prefix last.
+            foreign: addresses.foreign.iter().rev().map(|net| (net.addr(), net.prefix_len())).collect(),
         })
     }
 }
@@ -136,9 +142,13 @@ impl Link {
     }
 }
 
-impl Sources {
+impl Addresses {
     /// A message about an address that is known already replaces it.
     fn insert(&mut self, address: &ObservedAddress) {
+        match address.origin {
+            Origin::Ours => self.foreign.remove(&address.net),
+            Origin::Foreign => self.foreign.insert(address.net),
+        };
         let may_be_source = address.origin == Origin::Foreign
             && address.readiness == Readiness::Ready
             && address.scope != AddressScope::Host;
@@ -153,7 +163,7 @@ impl Sources {
                 if self.ipv4.contains(&source) && may_be_source {
                     return; // lifetimes changed; its place did not
                 }
-                self.remove(address);
+                self.remove_source(address);
                 if may_be_source {
                     self.ipv4.insert(self.place_of(source), source);
                 }
@@ -170,6 +180,11 @@ impl Sources {
     }
 
     fn remove(&mut self, address: &ObservedAddress) {
+        self.foreign.remove(&address.net);
+        self.remove_source(address);
+    }
+
+    fn remove_source(&mut self, address: &ObservedAddress) {
         match address.net.addr() {
             IpAddr::V4(v4) => {
                 let prefix_len = address.net.prefix_len();

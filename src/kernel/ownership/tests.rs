@@ -1,6 +1,7 @@
 //! The rules cell by cell, and as a property.
 
 use super::*;
+use crate::kernel::address::Readiness;
 use netlink_packet_route::address::AddressScope;
 
 const ETH0: u32 = 2;
@@ -22,10 +23,10 @@ fn seen(index: u32, text: &str, origin: Origin) -> ObservedAddress {
     }
 }
 
-fn claims(list: &[(u32, &str, Holding, Wanted)]) -> Claims {
+fn claims(list: &[(u32, &str, Wanted)]) -> Claims {
     let mut claims = Claims::default();
-    for (index, text, holding, wanted) in list {
-        claims.add(*index, net(text), *holding, *wanted);
+    for (index, text, wanted) in list {
+        claims.add(*index, net(text), *wanted);
     }
     claims
 }
@@ -37,38 +38,31 @@ fn add(index: u32, text: &str) -> Operation {
 /// Every cell of the table at the module's head.
 #[test]
 fn the_table_of_rules_holds() {
-    use Holding::{Contender, Owner};
     use Origin::{Foreign, Ours};
     use Wanted::{Held, Released};
     const VIP: &str = "192.0.2.50/24";
     const OTHER: &str = "192.0.2.50/32";
-    type Row = (Option<(Holding, Wanted)>, Option<(&'static str, Origin)>, &'static str);
+    type Row = (Option<Wanted>, Option<(&'static str, Origin)>, &'static str);
     #[rustfmt::skip]
     let table: &[Row] = &[
-        (Some((Contender, Held)),     None,                   "add"),
-        (Some((Owner,     Held)),     None,                   "add"),
-        (Some((Contender, Released)), None,                   ""),
-        (None,                        None,                   ""),
-        (Some((Contender, Held)),     Some((VIP, Ours)),      ""),
-        (Some((Owner,     Held)),     Some((VIP, Ours)),      ""),
-        (Some((Contender, Released)), Some((VIP, Ours)),      "remove"),
-        (Some((Owner,     Released)), Some((VIP, Ours)),      "remove"),
-        (None,                        Some((VIP, Ours)),      "remove"),
-        (Some((Contender, Held)),     Some((OTHER, Ours)),    "remove add"),
-        (Some((Owner,     Held)),     Some((OTHER, Ours)),    "remove add"),
-        (Some((Contender, Released)), Some((OTHER, Ours)),    "remove"),
-        (None,                        Some((OTHER, Ours)),    "remove"),
-        (Some((Contender, Held)),     Some((VIP, Foreign)),   ""),
-        (Some((Contender, Held)),     Some((OTHER, Foreign)), ""),
-        (Some((Contender, Released)), Some((VIP, Foreign)),   "remove"),
-        (Some((Contender, Released)), Some((OTHER, Foreign)), "remove"),
-        (Some((Owner,     Held)),     Some((VIP, Foreign)),   ""),
-        (Some((Owner,     Released)), Some((VIP, Foreign)),   ""),
-        (Some((Owner,     Released)), Some((OTHER, Foreign)), ""),
-        (None,                        Some((VIP, Foreign)),   ""),
+        (Some(Held),     None,                   "add"),
+        (Some(Released), None,                   ""),
+        (None,           None,                   ""),
+        (Some(Held),     Some((VIP, Ours)),      ""),
+        (Some(Released), Some((VIP, Ours)),      "remove"),
+        (None,           Some((VIP, Ours)),      "remove"),
+        (Some(Held),     Some((OTHER, Ours)),    "remove add"),
+        (Some(Released), Some((OTHER, Ours)),    "remove"),
+        (None,           Some((OTHER, Ours)),    "remove"),
+        (Some(Held),     Some((VIP, Foreign)),   ""),
+        (Some(Held),     Some((OTHER, Foreign)), ""),
+        (Some(Released), Some((VIP, Foreign)),   ""),
+        (Some(Released), Some((OTHER, Foreign)), ""),
+        (None,           Some((VIP, Foreign)),   ""),
+        (None,           Some((OTHER, Foreign)), ""),
     ];
     for (claim, present, expected) in table {
-        let claims = claim.map_or_else(Claims::default, |(h, w)| claims(&[(ETH0, VIP, h, w)]));
+        let claims = claim.map_or_else(Claims::default, |wanted| claims(&[(ETH0, VIP, wanted)]));
         let observed: Vec<_> = present.iter().map(|(text, origin)| seen(ETH0, text, *origin)).collect();
         let words: Vec<_> = difference(&claims, &observed)
             .iter()
@@ -89,48 +83,57 @@ fn the_table_of_rules_holds() {
 
 #[test]
 fn an_address_that_two_routers_want_is_added_once() {
-    let held = claims(&[
-        (ETH0, "192.0.2.50/24", Holding::Contender, Wanted::Held),
-        (ETH0, "192.0.2.50/32", Holding::Contender, Wanted::Held),
-    ]);
+    let held = claims(&[(ETH0, "192.0.2.50/24", Wanted::Held), (ETH0, "192.0.2.50/32", Wanted::Held)]);
     assert_eq!(difference(&held, &[]), [add(ETH0, "192.0.2.50/24")]);
 }
 
 #[test]
 fn an_address_stays_while_one_of_two_routers_wants_it() {
     for order in [[Wanted::Held, Wanted::Released], [Wanted::Released, Wanted::Held]] {
-        let shared = claims(&order.map(|wanted| (ETH0, "192.0.2.50/24", Holding::Contender, wanted)));
+        let shared = claims(&order.map(|wanted| (ETH0, "192.0.2.50/24", wanted)));
         assert_eq!(difference(&shared, &[seen(ETH0, "192.0.2.50/24", Origin::Ours)]), []);
     }
 }
 
 #[test]
 fn the_prefix_of_the_holder_counts() {
-    let shared = claims(&[
-        (ETH0, "192.0.2.50/32", Holding::Contender, Wanted::Released),
-        (ETH0, "192.0.2.50/24", Holding::Contender, Wanted::Held),
-    ]);
+    let shared = claims(&[(ETH0, "192.0.2.50/32", Wanted::Released), (ETH0, "192.0.2.50/24", Wanted::Held)]);
     assert_eq!(difference(&shared, &[]), [add(ETH0, "192.0.2.50/24")]);
 }
 
+/// At the start, at a reload, while running and when everything is let go: these are all the claims there are.
 #[test]
-fn an_address_of_the_host_is_spared_even_if_a_contender_lists_it_too() {
-    for order in [[Holding::Owner, Holding::Contender], [Holding::Contender, Holding::Owner]] {
-        let shared = claims(&order.map(|holding| (ETH0, "192.0.2.50/24", holding, Wanted::Released)));
-        assert_eq!(difference(&shared, &[seen(ETH0, "192.0.2.50/24", Origin::Foreign)]), []);
+fn what_carries_no_mark_of_ours_is_never_removed() {
+    let claimed = |wanted| claims(&[(ETH0, "192.0.2.10/24", wanted), (ETH0, "2001:db8::10/64", wanted)]);
+    for claims in [Claims::default(), claimed(Wanted::Held), claimed(Wanted::Released)] {
+        for (v4, v6) in [("192.0.2.10/24", "2001:db8::10/64"), ("192.0.2.10/32", "2001:db8::10/128")] {
+            for readiness in [Readiness::Ready, Readiness::Tentative, Readiness::Duplicate] {
+                let own =
+                    [v4, v6].map(|net| ObservedAddress { readiness, ..seen(ETH0, net, Origin::Foreign) });
+                assert_eq!(difference(&claims, &own), []);
+            }
+        }
     }
 }
 
 #[test]
+fn of_two_copies_under_two_prefixes_only_ours_is_removed() {
+    let (theirs, ours) =
+        (seen(ETH0, "192.0.2.50/24", Origin::Foreign), seen(ETH0, "192.0.2.50/32", Origin::Ours));
+    let released = claims(&[(ETH0, "192.0.2.50/32", Wanted::Released)]);
+    assert_eq!(difference(&released, &[theirs, ours]), [Operation::Remove(ours)]);
+}
+
+#[test]
 fn the_same_address_on_another_interface_is_another_address() {
-    let held = claims(&[(ETH0, "fe80::50/64", Holding::Contender, Wanted::Held)]);
+    let held = claims(&[(ETH0, "fe80::50/64", Wanted::Held)]);
     let observed = [seen(ETH1, "fe80::50/64", Origin::Foreign)];
     assert_eq!(difference(&held, &observed), [add(ETH0, "fe80::50/64")]);
 }
 
 #[test]
 fn an_address_that_moves_is_removed_before_it_is_added() {
-    let held = claims(&[(ETH0, "192.0.2.50/24", Holding::Contender, Wanted::Held)]);
+    let held = claims(&[(ETH0, "192.0.2.50/24", Wanted::Held)]);
     let there = seen(ETH1, "192.0.2.50/24", Origin::Ours);
     assert_eq!(difference(&held, &[there]), [Operation::Remove(there), add(ETH0, "192.0.2.50/24")]);
 }
@@ -148,16 +151,6 @@ fn secondaries_are_removed_before_primaries_and_the_last_first() {
     let order: Vec<_> =
         difference(&Claims::default(), &observed).iter().map(|o| o.place().1.to_string()).collect();
     assert_eq!(order, ["192.0.2.3", "192.0.2.2", "10.0.0.1", "192.0.2.1"]);
-}
-
-#[test]
-fn an_ipv6_address_that_failed_duplicate_detection_is_replaced_unless_it_is_the_hosts() {
-    let failed =
-        ObservedAddress { readiness: Readiness::Duplicate, ..seen(ETH0, "2001:db8::50/64", Origin::Foreign) };
-    let held = claims(&[(ETH0, "2001:db8::50/64", Holding::Contender, Wanted::Held)]);
-    assert_eq!(difference(&held, &[failed]), [Operation::Remove(failed), add(ETH0, "2001:db8::50/64")]);
-    let owned = claims(&[(ETH0, "2001:db8::50/64", Holding::Owner, Wanted::Held)]);
-    assert_eq!(difference(&owned, &[failed]), []);
 }
 
 mod properties {
@@ -190,13 +183,8 @@ mod properties {
             .prop_map(|(host, prefix)| net(&format!("192.0.2.{host}/{prefix}")))
     }
 
-    fn any_claim() -> impl Strategy<Value = (u32, IpNet, Holding, Wanted)> {
-        (
-            1_u32..3,
-            any_net(),
-            prop_oneof![Just(Holding::Owner), Just(Holding::Contender)],
-            prop_oneof![Just(Wanted::Held), Just(Wanted::Released)],
-        )
+    fn any_claim() -> impl Strategy<Value = (u32, IpNet, Wanted)> {
+        (1_u32..3, any_net(), prop_oneof![Just(Wanted::Held), Just(Wanted::Released)])
     }
 
     proptest! {
@@ -206,8 +194,8 @@ mod properties {
             present in prop::collection::btree_set((1_u32..3, any_net(), any::<u8>()), 0..8),
         ) {
             let mut claims = Claims::default();
-            for (index, net, holding, wanted) in &list {
-                claims.add(*index, *net, *holding, *wanted);
+            for (index, net, wanted) in &list {
+                claims.add(*index, *net, *wanted);
             }
             let mut observed: Vec<ObservedAddress> = Vec::new();
             for (index, net, bits) in present {
@@ -219,8 +207,7 @@ mod properties {
             let after = carry_out(&observed, &difference(&claims, &observed));
             prop_assert_eq!(difference(&claims, &after), []);
             for address in observed.iter().filter(|a| a.origin == Origin::Foreign) {
-                let configured = list.iter().any(|(i, n, _, _)| (*i, n.addr()) == (address.index, address.net.addr()));
-                prop_assert!(configured || after.contains(address));
+                prop_assert!(after.contains(address));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Faults are a set of named reasons, recomputed from facts.
 
 use super::*;
+use ipnet::IpNet;
 
 fn faults(rig: &Rig) -> Vec<String> {
     rig.node.snapshot(rig.now).routers[0].faults.iter().map(ToString::to_string).collect()
@@ -28,6 +29,80 @@ fn rfc9568_6_4_1_6_each_missing_thing_is_a_named_fault_that_clears_itself() {
         assert_eq!(rig.state(), StateName::Backup);
         assert_eq!(rig.member(0).cause, Cause::FaultCleared);
     }
+}
+
+fn with_foreign(nets: &[&str]) -> Option<LinkFacts> {
+    let nets = nets.iter().map(|net| net.parse::<IpNet>().unwrap());
+    Some(LinkFacts { foreign: nets.map(|net| (net.addr(), net.prefix_len())).collect(), ..link() })
+}
+
+fn concerns(rig: &Rig) -> Vec<String> {
+    rig.node.snapshot(rig.now).routers[0].concerns.iter().map(ToString::to_string).collect()
+}
+
+// RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5
+/// It could not let go of them as Backup, and hosts would find two holders.
+#[test]
+fn addresses_that_the_machine_has_of_its_own_keep_a_contender_out_until_they_are_gone() {
+    let excluded = vec!["192.0.2.51/24".parse().unwrap()];
+    let members = vec![MemberSpec { excluded, ..member(Family::Ipv4) }];
+    let mut rig = Rig::new(RouterSpec { members, ..spec() });
+    for (foreign, expected) in [
+        (&["192.0.2.254/24"][..], "interface eth0 foreign address 192.0.2.254/24"),
+        (&["192.0.2.254/32", "192.0.2.77/24"], "interface eth0 foreign address 192.0.2.254/32"),
+        (&["192.0.2.254/25", "192.0.2.51/24"], "interface eth0 foreign address 192.0.2.254/25 and 1 more"),
+    ] {
+        rig.feed(Input::Link(interface(), with_foreign(foreign)));
+        assert_eq!(faults(&rig), [expected]);
+        assert_eq!((rig.state(), concerns(&rig)), (StateName::Initialize, vec![]));
+        assert_eq!(rig.said(), [""; 0]);
+        rig.feed(Input::Link(interface(), with_foreign(&["192.0.2.77/24"])));
+        assert_eq!((rig.state(), faults(&rig)), (StateName::Backup, vec![]));
+    }
+}
+
+#[test]
+fn who_serves_does_not_stop_because_somebody_adds_its_address_too() {
+    let mut rig = Rig::active(spec());
+    rig.feed(Input::Link(interface(), with_foreign(&["192.0.2.254/32"])));
+    assert_eq!((rig.said(), faults(&rig)), (vec![], vec![]));
+    let concern = "interface eth0 foreign address 192.0.2.254/32";
+    assert_eq!((rig.state(), concerns(&rig)), (StateName::Active, vec![concern.to_owned()]));
+    rig.feed(Input::Link(interface(), Some(link())));
+    assert_eq!(concerns(&rig), [""; 0]);
+    // It yields with the address in place: from then on it is a fault.
+    rig.feed(Input::Link(interface(), with_foreign(&["192.0.2.254/32"])));
+    rig.hear(advert("192.0.2.1", 200));
+    assert_eq!((rig.state(), concerns(&rig)), (StateName::Initialize, vec![]));
+    assert_eq!(faults(&rig), [concern]);
+}
+
+#[test]
+fn a_fault_turns_a_concern_into_another_fault() {
+    let mut rig = Rig::active(spec());
+    rig.feed(Input::Link(interface(), with_foreign(&["192.0.2.254/32"])));
+    let dead = with_foreign(&["192.0.2.254/32"]).map(|facts| LinkFacts { carrier: false, ..facts });
+    rig.feed(Input::Link(interface(), dead));
+    assert_eq!((rig.state(), concerns(&rig)), (StateName::Initialize, vec![]));
+    assert_eq!(faults(&rig), ["interface eth0 no carrier", "interface eth0 foreign address 192.0.2.254/32"]);
+}
+
+#[test]
+fn an_owner_needs_the_machines_own_addresses() {
+    let mut rig = Rig::new(RouterSpec { role: Role::Owner, ..spec() });
+    rig.feed(Input::Link(interface(), with_foreign(&["192.0.2.254/24"])));
+    assert_eq!((faults(&rig), concerns(&rig)), (vec![], vec![]));
+}
+
+/// Its only address is listed: that is said, and not what follows from it.
+#[test]
+fn a_slip_that_lists_the_only_address_is_one_fault() {
+    let us = format!("{US}/24");
+    let addresses = vec![us.parse().unwrap()];
+    let member = MemberSpec { family: Family::Ipv4, addresses, excluded: Vec::new() };
+    let mut rig = Rig::new(RouterSpec { members: vec![member], ..spec() });
+    rig.feed(Input::Link(interface(), with_foreign(&[&us])));
+    assert_eq!(faults(&rig), [format!("interface eth0 foreign address {us}")]);
 }
 
 // RFC9568-6.4.1-6

@@ -83,6 +83,7 @@ fn link() -> LinkFacts {
         carrier: true,
         ipv4: vec![US.parse().unwrap()],
         ipv6_link_local: vec![US6.parse().unwrap()],
+        ..LinkFacts::default()
     }
 }
 

@@ -138,6 +138,8 @@ impl Gate {
                 self.waiting.push((router.clone(), News::TakenOverBy(*to)));
             }
             EventKind::FaultRaised(_)
+            | EventKind::ConcernRaised(_)
+            | EventKind::ConcernCleared(_)
             | EventKind::FaultCleared(_)
             | EventKind::PriorityChanged { .. }
             | EventKind::HandoverStarted(_)

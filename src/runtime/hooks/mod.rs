@@ -252,7 +252,6 @@ impl Lines {
             | KeeperEvent::Contested { .. }
             | KeeperEvent::Unrestored { .. }
             | KeeperEvent::StaleRemoved { .. }
-            | KeeperEvent::SquatterRemoved { .. }
             | KeeperEvent::Unannounced { .. } => {}
         }
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::protocol::{HookKind, StateName};
+use crate::protocol::{Concern, ForeignAddresses, HookKind, StateName};
 use crate::telemetry::{EventDoc, EventRecord};
 use crate::types::{AdvertPriority, VrKey, Vrid};
 use crate::wire::RejectReason;
@@ -49,10 +49,14 @@ fn kinds() -> Vec<EventKind> {
         EventKind::FaultRaised(Fault::InterfaceDown(eth0)),
         EventKind::FaultRaised(Fault::NoSourceAddress(eth0, Family::Ipv4)),
         EventKind::FaultRaised(Fault::NoSourceAddress(eth0, Family::Ipv6)),
+        EventKind::FaultRaised(Fault::ForeignAddresses(foreign(0))),
+        EventKind::FaultRaised(Fault::ForeignAddresses(foreign(2))),
         EventKind::FaultRaised(Fault::Check(crate::protocol::CheckName("nginx".into()))),
         EventKind::FaultRaised(Fault::CheckPending(crate::protocol::CheckName("nginx".into()))),
         EventKind::FaultRaised(Fault::Addresses("permission denied".into())),
         EventKind::FaultCleared(Fault::NoCarrier(eth0)),
+        EventKind::ConcernRaised(Concern::ForeignAddresses(foreign(0))),
+        EventKind::ConcernCleared(Concern::ForeignAddresses(foreign(0))),
         EventKind::PriorityChanged { from: priority(150), to: priority(90) },
         EventKind::HandoverStarted(HandoverCause::Demote),
         EventKind::HandoverStarted(HandoverCause::Shutdown),
@@ -83,6 +87,11 @@ fn kinds() -> Vec<EventKind> {
         hook(HookKind::BeforeActive, HookOutcome::Cancelled),
         hook(HookKind::OnTransition, HookOutcome::Superseded),
     ]
+}
+
+fn foreign(others: usize) -> ForeignAddresses {
+    let (interface, first) = ("eth0".parse().unwrap(), "192.0.2.10/24".parse().unwrap());
+    ForeignAddresses { interface, first, others }
 }
 
 fn hook(hook: HookKind, outcome: HookOutcome) -> EventKind {

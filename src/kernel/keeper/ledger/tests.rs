@@ -40,7 +40,7 @@ impl Bench {
 
     fn declare(&mut self, vrid: u8, nets: &[&str]) {
         let addresses = nets.iter().map(|net| net.parse().unwrap()).collect();
-        self.say(Command::Declare { key: key(vrid), addresses, holding: Holding::Contender });
+        self.say(Command::Declare { key: key(vrid), addresses });
     }
 
     fn say(&mut self, command: Command) {
@@ -120,6 +120,7 @@ fn facts(index: u32, up: bool) -> LinkFacts {
         carrier: up,
         ipv4: Vec::new(),
         ipv6_link_local: Vec::new(),
+        ..LinkFacts::default()
     }
 }
 
@@ -256,22 +257,31 @@ fn who_waits_for_an_answer_does_not_wait_for_the_budget() {
 }
 
 #[test]
-fn squatters_are_removed_within_the_same_budget() {
+fn what_somebody_else_added_stays_whatever_is_wanted() {
     let mut bench = Bench::new();
-    let squatter = seen(ETH0, "192.0.2.50/24".parse().unwrap(), Origin::Foreign);
-    for _ in 0..10 {
-        bench.kernel.push(squatter);
-        bench.say(Command::Reconcile);
-        let removed = KeeperEvent::SquatterRemoved { key: key(51), addresses: vec![squatter.net] };
-        assert_eq!(bench.pass(), [removed]);
-    }
-    bench.kernel.push(squatter);
+    bench.kernel.push(seen(ETH0, "192.0.2.50/24".parse().unwrap(), Origin::Foreign));
     bench.say(Command::Reconcile);
-    assert_eq!(bench.pass(), [KeeperEvent::Contested { key: key(51), count: 1 }]);
+    assert_eq!(bench.pass(), []);
+    bench.say(Command::Own { key: key(51), epoch: 1 });
+    assert_eq!(bench.pass(), [owned(1, Ok(()))]);
+    assert_eq!(bench.held(), ["192.0.2.50/24", "192.0.2.51/24"], "no second copy, and no mark of ours on it");
+    bench.say(Command::Disown { key: key(51), epoch: 2 });
+    assert_eq!(bench.pass(), [released(2)]);
+    bench.say(Command::Forget { key: key(51) });
+    bench.ledger.release_all();
+    assert_eq!(bench.pass(), []);
     assert_eq!(bench.held(), ["192.0.2.50/24"]);
-    bench.say(Command::Disown { key: key(51), epoch: 1 });
-    assert_eq!(bench.pass(), [released(1)], "a wish does not wait");
-    assert_eq!(bench.held(), Vec::<String>::new());
+}
+
+#[test]
+fn when_somebody_elses_copy_goes_from_an_active_ours_takes_its_place() {
+    let mut bench = Bench::new();
+    bench.kernel.push(seen(ETH0, "192.0.2.50/24".parse().unwrap(), Origin::Foreign));
+    bench.say(Command::Own { key: key(51), epoch: 1 });
+    assert_eq!(bench.pass(), [owned(1, Ok(()))]);
+    bench.strike("192.0.2.50");
+    assert_eq!(bench.pass(), [restored(1)]);
+    assert!(bench.kernel.iter().all(|address| address.origin == Origin::Ours));
 }
 
 #[test]
@@ -311,18 +321,6 @@ fn facts_that_do_not_matter_here_cause_no_pass() {
     let mut bench = Bench::owning();
     bench.say(Command::Link(eth0(), Some(LinkFacts { mtu: 1400, ..facts(ETH0, true) })));
     assert!(!bench.ledger.wants_pass(bench.now));
-}
-
-#[test]
-fn an_adopted_address_is_no_squatter_when_it_is_released() {
-    let mut bench = Bench::new();
-    bench.kernel.push(seen(ETH0, "192.0.2.50/24".parse().unwrap(), Origin::Foreign));
-    bench.say(Command::Own { key: key(51), epoch: 1 });
-    assert_eq!(bench.pass(), [owned(1, Ok(()))]);
-    bench.ledger.release_all();
-    bench.say(Command::Reconcile);
-    assert_eq!(bench.pass(), []);
-    assert_eq!(bench.held(), Vec::<String>::new());
 }
 
 #[test]

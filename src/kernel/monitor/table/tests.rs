@@ -63,6 +63,29 @@ fn a_link_has_facts_under_its_present_name_only() {
 }
 
 #[test]
+fn what_others_put_there_is_foreign_whatever_its_state_until_it_goes_or_becomes_ours() {
+    let mut table = table(&[
+        link(2, "eth0", UP),
+        new_address(2, "192.0.2.10/24", NONE),
+        new_address(2, "192.0.2.10/32", NONE),
+        new_address(2, "2001:db8::10/64", AddressFlags::Tentative),
+        RouteNetlinkMessage::NewAddress(installation(2, "192.0.2.50/24".parse().unwrap())),
+    ]);
+    let foreign = |table: &Table| -> Vec<String> {
+        let foreign = table.facts(name("eth0")).unwrap().foreign;
+        foreign.iter().map(|(address, len)| format!("{address}/{len}")).collect()
+    };
+    assert_eq!(foreign(&table), ["192.0.2.10/24", "2001:db8::10/64"]);
+    table.fold(&RouteNetlinkMessage::DelAddress(address(2, "192.0.2.10/24", NONE)));
+    assert_eq!(foreign(&table), ["192.0.2.10/32", "2001:db8::10/64"]);
+    // `ip address replace` takes our mark off; the same with our mark is ours.
+    table.fold(&new_address(2, "192.0.2.50/24", NONE));
+    assert_eq!(foreign(&table), ["192.0.2.10/32", "192.0.2.50/24", "2001:db8::10/64"]);
+    table.fold(&RouteNetlinkMessage::NewAddress(installation(2, "192.0.2.50/24".parse().unwrap())));
+    assert_eq!(foreign(&table), ["192.0.2.10/32", "2001:db8::10/64"]);
+}
+
+#[test]
 fn a_link_that_is_gone_takes_its_addresses_along() {
     let mut table = table(&[link(2, "eth0", UP), new_address(2, "192.0.2.10/24", NONE)]);
     let RouteNetlinkMessage::NewLink(gone) = link(2, "eth0", UP) else { unreachable!("made above") };

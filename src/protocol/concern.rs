@@ -1,0 +1,43 @@
+//! What is wrong and yet no reason to let go: told when it begins and when it ends.
+//!
+//! Like faults, concerns are a set that is recomputed from facts. What is a fault while this node serves nobody may be a
+//! concern while it serves: nobody gains by giving up a service for it.
+
+use crate::types::InterfaceName;
+use ipnet::IpNet;
+use std::fmt;
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Concern {
+    /// Addresses that this node serves are there by somebody else's doing too: they will stay when it lets go.
+    ForeignAddresses(ForeignAddresses),
+}
+
+/// Addresses of a router that somebody else than this agent put on its interface: the machine's own, or what
+/// another program left behind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ForeignAddresses {
+    /// Where.
+    pub interface: InterfaceName,
+    /// The first of them, in the order of the configuration, as it is there.
+    pub first: IpNet,
+    /// How many there are besides.
+    pub others: usize,
+}
+
+impl fmt::Display for Concern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ForeignAddresses(foreign) => foreign.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ForeignAddresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { interface, first, others } = self;
+        write!(f, "interface {interface} foreign address {first}")?;
+        if *others > 0 { write!(f, " and {others} more") } else { Ok(()) }
+    }
+}
