@@ -20,5 +20,6 @@ mod signals;
 mod state;
 pub mod supervisor;
 pub mod trackers;
+mod turn;
 
 pub use process::{Failure, FailureKind, Outcome};

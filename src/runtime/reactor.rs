@@ -1,8 +1,8 @@
 //! The protocol thread: owns the core, its sockets and its one timer, and never blocks.
 //!
-//! The order of a turn is a rule: read the clock once; drain received packets; then letters; then
-//! due deadlines; then send; then sleep until the next absolute deadline. *Receive before you
-//! judge*: after a stall the queued advertisements are seen before any timer fires.
+//! The order of a turn is a rule ([`super::turn`]): everything that waits is heard, packets and then letters; then
+//! due deadlines; then send; then sleep until the next absolute deadline. *Receive before you judge*: after a stall
+//! the queued advertisements of every interface are seen before any timer fires.
 //!
 //! It must not log, allocate without bound, touch files or wait for another thread.
 
@@ -11,6 +11,7 @@ use super::endpoint::Endpoint;
 use super::hooks::Gate;
 use super::mailbox::{Letter, Mailbox};
 use super::state::Note;
+use super::turn::{self, Heard, Senses};
 use crate::control::Done;
 use crate::kernel::keeper::{AddressKeeper, Command as KeeperCommand, Refused};
 use crate::kernel::sighting::Sighting;
@@ -34,9 +35,9 @@ const TIMER: u64 = 0;
 const MAIL: u64 = 1;
 const FIRST_ENDPOINT: u64 = 2;
 
-/// Calls of 256 packets each before timers are looked at: under a flood the advertisements that
-/// matter are among the first thousand, or they are lost anyway.
-const DRAINS: usize = 4;
+/// Calls of 256 packets each for one socket in one round of listening. In the rounds of a turn that is more than the
+/// socket's buffer holds: under a flood, too, what waited when the turn began has been heard before anything is judged.
+const DRAINS: usize = 3;
 
 /// Sockets that could not be opened are tried again this often.
 const REOPEN: Duration = Duration::from_secs(1);
@@ -65,6 +66,10 @@ pub(super) struct Reactor {
     armed: Option<MonoTime>,
     mailbox: Mailbox,
     endpoints: Vec<Endpoint>,
+    /// What epoll says: with room for everything that it may say at once.
+    ready: Vec<EpollEvent>,
+    /// Everything is let go.
+    over: Over,
     /// Where the configuration wants to be heard.
     configured: BTreeSet<(InterfaceName, Family)>,
     links: BTreeMap<InterfaceName, LinkFacts>,
@@ -90,13 +95,11 @@ pub(super) struct Reactor {
     effects: Effects,
 }
 
-/// Whether the thread goes on.
+/// Whether the thread ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    Next,
-    /// Packets may be left: do not sleep.
-    Again,
-    Last,
+enum Over {
+    NotYet,
+    Now,
 }
 
 impl Reactor {
@@ -114,6 +117,8 @@ impl Reactor {
             armed: None,
             mailbox,
             endpoints: Vec::new(),
+            ready: Vec::new(),
+            over: Over::NotYet,
             configured: BTreeSet::new(),
             links: BTreeMap::new(),
             declared: BTreeMap::new(),
@@ -138,17 +143,14 @@ impl Reactor {
     /// # Errors
     /// The kernel refused to wait or to set a timer: nothing can be kept on time any more.
     pub(super) fn run(mut self) -> io::Result<()> {
-        let mut ready = [EpollEvent::empty(); 32];
-        let mut turn = Turn::Next;
-        while turn != Turn::Last {
+        let mut heard = Heard::Nothing;
+        while self.over == Over::NotYet {
             self.arm_timer()?;
-            let timeout = if turn == Turn::Again { EpollTimeout::ZERO } else { EpollTimeout::NONE };
-            let count = match self.epoll.wait(&mut ready, timeout) {
-                Ok(count) => count,
-                Err(nix::errno::Errno::EINTR) => 0,
-                Err(error) => return Err(error.into()),
-            };
-            turn = self.turn(ready.get(..count).unwrap_or_default());
+            match heard {
+                Heard::Something => {} // There may be more.
+                Heard::Nothing => self.sleep()?,
+            }
+            heard = turn::turn(&mut self);
         }
         // Everything is let go: there is time to wait now.
         for note in self.unsaid.drain(..) {
@@ -158,36 +160,29 @@ impl Reactor {
         Ok(())
     }
 
-    fn turn(&mut self, ready: &[EpollEvent]) -> Turn {
-        let now = clock::now();
-        let mut turn = Turn::Next;
-        for event in ready {
-            match event.data() {
-                TIMER => self.on_timer(),
-                MAIL => self.mailbox.answer_bell(),
-                token => {
-                    let remaining = match Ear::of(token) {
-                        (at, Ear::Advertisements) => self.drain(now, at),
-                        (at, Ear::Announcements) => self.sight(now, at),
-                    };
-                    if remaining == Remaining::Possibly {
-                        turn = Turn::Again;
-                    }
-                }
+    /// Until something is ready. It does not matter what: a turn looks at everything.
+    fn sleep(&mut self) -> io::Result<()> {
+        match self.epoll.wait(&mut [EpollEvent::empty()], EpollTimeout::NONE) {
+            // A signal, or the end of a stop: whatever is ready, the turn finds it.
+            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What is ready now.
+    fn look(&mut self) -> Vec<EpollEvent> {
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.resize(2 + 2 * self.endpoints.len(), EpollEvent::empty());
+        let count = loop {
+            match self.epoll.wait(&mut ready, EpollTimeout::ZERO) {
+                Ok(count) => break count,
+                Err(nix::errno::Errno::EINTR) => {}
+                // It told of no error when we slept; if this one stays, the next sleep tells it.
+                Err(_) => break 0,
             }
-        }
-        while let Some(letter) = self.mailbox.next() {
-            self.on_letter(now, letter);
-        }
-        self.node.handle(now, Input::Deadline, &mut self.effects);
-        self.reopen(now);
-        self.backlog.extend(self.gate.expire(now));
-        if self.carry_out(now) == Turn::Last {
-            turn = Turn::Last;
-        }
-        self.offer_backlog();
-        self.offer_notes();
-        turn
+        };
+        ready.truncate(count);
+        ready
     }
 
     /// Silences it; what is due is found by looking, and it is armed anew.
@@ -197,9 +192,9 @@ impl Reactor {
         let _ = self.timer.wait();
     }
 
-    fn drain(&mut self, now: MonoTime, at: usize) -> Remaining {
+    fn drain(&mut self, at: usize) {
         let Self { node, endpoints, effects, .. } = self;
-        let Some(endpoint) = endpoints.get_mut(at) else { return Remaining::Nothing };
+        let Some(endpoint) = endpoints.get_mut(at) else { return };
         let (interface, family) = (endpoint.interface, endpoint.family);
         for _ in 0..DRAINS {
             let received = endpoint.receive(&mut |carrier, payload| {
@@ -207,32 +202,30 @@ impl Reactor {
                     Ok(advertisement) => Input::Heard { interface, carrier, advertisement },
                     Err(reject) => Input::Rejected { interface, family, reject },
                 };
-                node.handle(now, input, effects);
+                node.handle(clock::now(), input, effects);
             });
             // ENETDOWN is told by the monitor as well, with more to say.
-            let Ok(received) = received else { return Remaining::Nothing };
-            count_unreadable(node, now, interface, family, received, effects);
+            let Ok(received) = received else { return };
+            count_unreadable(node, clock::now(), interface, family, received, effects);
             if received.remaining == Remaining::Nothing {
-                return Remaining::Nothing;
+                return;
             }
         }
-        Remaining::Possibly
     }
 
     /// Where others say that addresses are.
-    fn sight(&mut self, now: MonoTime, at: usize) -> Remaining {
+    fn sight(&mut self, at: usize) {
         let Self { node, endpoints, effects, links, .. } = self;
-        let Some(endpoint) = endpoints.get(at) else { return Remaining::Nothing };
+        let Some(endpoint) = endpoints.get(at) else { return };
         let interface = endpoint.interface;
         let ours = links.get(&interface).and_then(|link| link.mac);
-        let seen = endpoint.sight(&mut |Sighting { address, mac }| {
+        // What may be left is ready in the next round; ENETDOWN is told by the monitor as well, with more to say.
+        let _ = endpoint.sight(&mut |Sighting { address, mac }| {
             // A switch may reflect our own.
             if ours != Some(mac) {
-                node.handle(now, Input::Announced { interface, address }, effects);
+                node.handle(clock::now(), Input::Announced { interface, address }, effects);
             }
         });
-        // ENETDOWN is told by the monitor as well, with more to say.
-        seen.unwrap_or(Remaining::Nothing)
     }
 
     fn on_letter(&mut self, now: MonoTime, letter: Letter) {
@@ -346,8 +339,7 @@ impl Reactor {
     }
 
     /// Carries out what the core decided, in its order.
-    fn carry_out(&mut self, now: MonoTime) -> Turn {
-        let mut turn = Turn::Next;
+    fn carry_out(&mut self, now: MonoTime) {
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             match effect {
@@ -391,14 +383,13 @@ impl Reactor {
                 Effect::Remember { router, demotion } => {
                     self.unsaid.push_back(Note::Remember { router, demotion });
                 }
-                Effect::Stopped => turn = Turn::Last,
+                Effect::Stopped => self.over = Over::Now,
             }
         }
         self.effects = effects;
         self.declare(now);
         self.flush();
         self.backlog.extend(self.gate.flush());
-        turn
     }
 
     /// Tells the keeper what runs, if that changed: not what is configured, for a router that leaves holds
@@ -486,6 +477,46 @@ impl Reactor {
             None => self.timer.unset()?,
         }
         Ok(())
+    }
+}
+
+impl Senses for Reactor {
+    fn now(&mut self) -> MonoTime {
+        clock::now()
+    }
+
+    /// Every socket that has something, and the mailbox.
+    fn hear(&mut self) -> Heard {
+        let ready = self.look();
+        let mut heard = Heard::Nothing;
+        for event in &ready {
+            match event.data() {
+                TIMER => self.on_timer(),
+                MAIL => self.mailbox.answer_bell(),
+                token => {
+                    heard = Heard::Something;
+                    match Ear::of(token) {
+                        (at, Ear::Advertisements) => self.drain(at),
+                        (at, Ear::Announcements) => self.sight(at),
+                    }
+                }
+            }
+        }
+        self.ready = ready;
+        while let Some(letter) = self.mailbox.next() {
+            heard = Heard::Something;
+            self.on_letter(clock::now(), letter);
+        }
+        heard
+    }
+
+    fn judge(&mut self, now: MonoTime) {
+        self.node.handle(now, Input::Deadline, &mut self.effects);
+        self.reopen(now);
+        self.backlog.extend(self.gate.expire(now));
+        self.carry_out(now);
+        self.offer_backlog();
+        self.offer_notes();
     }
 }
 

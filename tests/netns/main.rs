@@ -18,6 +18,7 @@ mod interfaces;
 mod operator;
 mod reload;
 mod service_manager;
+mod stopped;
 mod stopping;
 mod turning;
 mod unread;
