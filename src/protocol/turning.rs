@@ -25,8 +25,10 @@ const fn obeyed(family: Family) -> Duration {
 pub(super) const UNHEARD: Duration = Duration::from_millis(250);
 
 /// Two routers that took over at the same moment announce at the same moment, and who of them was last differs from
-/// host to host. What is heard so soon after our own announcement does not count; the winner repeats its own.
-const CROSSING: Duration = Duration::from_millis(5);
+/// host to host: what we have decided to announce leaves when the thread of the addresses gets to it, 7 ms later on a
+/// busy machine. What is heard so soon after our own announcement does not count; the winner repeats its own, 30 ms
+/// after the first.
+const CROSSING: Duration = Duration::from_millis(20);
 
 /// Of the addresses of one virtual router: which of them others have announced since we listen.
 #[derive(Debug, Clone, Default)]

@@ -162,6 +162,8 @@ fn a_second_demotion_replaces_the_reason_and_the_end() {
 fn an_owner_that_starts_as_the_last_resort_waits_like_any_backup() {
     let mut rig = Rig::new(RouterSpec { role: Role::Owner, ..spec() });
     rig.until_state(StateName::Active);
+    // The taker's announcement cannot have crossed its own.
+    rig.run(ms(100));
     rig.demote_as(Force::No, LastResort::Yes);
     rig.run(ms(12));
     rig.hear(advert(TAKER, 50));
