@@ -39,6 +39,20 @@ pub(crate) enum Violation {
     TakenAway { member: Member, what: String },
 }
 
+/// Whether everybody got the processor time that it needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Machine {
+    Fair,
+    Starved,
+}
+
+impl Machine {
+    /// A thread of a daemon, or of the client, was runnable and had no processor for so long.
+    pub(crate) fn when(waited: Duration, interval: Duration) -> Self {
+        if waited > interval { Self::Starved } else { Self::Fair }
+    }
+}
+
 /// Active_Down_Interval of the lowest priority (RFC 9568 §6.1): three intervals and nearly a fourth.
 pub(crate) fn bound(interval: Duration) -> Duration {
     interval * 4 + GRACE
@@ -100,14 +114,19 @@ pub(crate) fn advertising(
     heard.iter().filter_map(judge).collect()
 }
 
-/// A planned move costs nothing; what is lost when something broke is measured elsewhere.
-pub(crate) fn losing(kind: Kind, lost: &BTreeMap<IpAddr, usize>) -> Vec<Violation> {
-    match kind.promise() {
-        Promise::None => Vec::new(),
-        Promise::Planned => {
+/// A planned move costs nothing; what is lost when something broke is measured elsewhere. So is what is lost while the
+/// kernel let a daemon or the client wait for a processor longer than an interval: no router can keep a promise then.
+pub(crate) fn losing(kind: Kind, lost: &BTreeMap<IpAddr, usize>, machine: Machine) -> Vec<Violation> {
+    match (kind.promise(), machine) {
+        (Promise::None, _) | (Promise::Planned, Machine::Starved) => Vec::new(),
+        (Promise::Planned, Machine::Fair) => {
             let some = lost.iter().filter(|(_, requests)| **requests > 0);
-            some.map(|(address, requests)| Violation::Lost { kind, address: *address, requests: *requests })
-                .collect()
+            let lose = |(address, requests): (&IpAddr, &usize)| Violation::Lost {
+                kind,
+                address: *address,
+                requests: *requests,
+            };
+            some.map(lose).collect()
         }
     }
 }
@@ -238,12 +257,13 @@ mod tests {
     fn a_lost_request_is_a_violation_where_the_move_was_planned() {
         let lost = |requests| BTreeMap::from([(ip(WEB), requests)]);
         for (kind, _) in Kind::WEIGHTS {
-            assert_eq!(losing(kind, &lost(0)), []);
+            assert_eq!(losing(kind, &lost(0), Machine::Fair), []);
+            assert_eq!(losing(kind, &lost(1), Machine::Starved), []);
             let expected = match kind.promise() {
                 Promise::Planned => vec![Violation::Lost { kind, address: ip(WEB), requests: 1 }],
                 Promise::None => Vec::new(),
             };
-            assert_eq!(losing(kind, &lost(1)), expected);
+            assert_eq!(losing(kind, &lost(1), Machine::Fair), expected);
         }
     }
 

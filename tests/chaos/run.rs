@@ -1,13 +1,13 @@
 //! A run: rounds of faults, the oracle after each, and the evidence if it objects.
 
 use super::fault::{Member, Service, Stroke, all_held};
-use super::oracle::{self, Violation};
+use super::oracle::{self, Machine, Violation};
 use super::residue::residue;
 use super::schedule::{Mode, Round, Schedule};
 use super::tally::{Seen, Tally};
 use super::timeline::{Holders, HowMany};
 use super::world::World;
-use crate::support::{ms, wait_for};
+use crate::support::{SOON, ms, wait_for};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -105,6 +105,7 @@ impl Run {
     /// Lets all of it happen, waits for rest, and judges.
     pub(crate) fn round(&mut self, round: &Round) -> Vec<Violation> {
         let begun = self.world.lab().capture().now();
+        let account = self.world.account();
         for stroke in &round.strokes {
             self.note(begun, stroke.to_string());
         }
@@ -116,22 +117,24 @@ impl Run {
             wrong.extend(self.judge_rest(rested));
         }
         let end = self.world.lab().capture().now();
+        let (lost, longest_gap) = self.lost();
         let seen = {
             let timeline = self.world.watch().timeline();
             Seen {
                 rest_after: rested.saturating_sub(over),
+                lost: lost.values().sum(),
+                longest_gap,
                 without_holder: timeline.longest(HowMany::Nobody, begun, end),
                 several_holders: timeline.longest(HowMany::Several, begun, end),
-                ..Seen::default()
+                waited: self.world.account().since(&account),
             }
         };
-        let (lost, longest_gap) = self.lost();
-        let seen = Seen { lost: lost.values().sum(), longest_gap, ..seen };
+        let machine = Machine::when(seen.waited, self.request.interval);
         if let [stroke] = round.strokes.as_slice() {
-            wrong.extend(oracle::losing(stroke.kind, &lost));
+            wrong.extend(oracle::losing(stroke.kind, &lost, machine));
         }
-        self.note(end, format!("      at rest after {} ms, {} lost", seen.rest_after.as_millis(), seen.lost));
-        self.tally.add(&round.strokes, &seen);
+        self.note(end, seen.to_string());
+        self.tally.add(&round.strokes, &seen, machine);
         wrong
     }
 
@@ -154,16 +157,16 @@ impl Run {
     }
 
     /// Waits until everything is as it must be, and has stayed so for a moment. When that began; and what still is
-    /// wrong, if the time since `over` is too long.
+    /// wrong, if the time since `over` is too long; what a thread has waited for a processor meanwhile does not count.
     pub(crate) fn come_to_rest(&self, over: Duration) -> (Duration, Vec<Violation>) {
         let expected = self.world.cluster().holders();
         let capture = self.world.lab().capture();
         let quiet = self.request.interval * 2 + ms(50);
         let limit = over + oracle::bound(self.request.interval);
+        let account = self.world.account();
         let mut rested: Option<Duration> = None;
         let mut result = None;
-        let deadline = oracle::bound(self.request.interval) + quiet * 4;
-        wait_for(deadline, "the oracle has a verdict", || {
+        wait_for(SOON * 6, "the oracle has a verdict", || {
             let at = capture.now();
             let mut wrong = oracle::holding(&expected, self.world.watch().timeline().now());
             wrong.extend(oracle::serving(&expected, &self.answers()));
@@ -174,7 +177,7 @@ impl Run {
                 }
             } else {
                 rested = None;
-                if at > limit {
+                if at > limit && at > limit + self.world.account().since(&account) {
                     result = Some((at, wrong));
                 }
             }
@@ -216,7 +219,7 @@ impl Run {
     }
 
     /// What the client lost at each address since the last look, and the longest gap.
-    fn lost(&self) -> (BTreeMap<IpAddr, usize>, Duration) {
+    pub(crate) fn lost(&self) -> (BTreeMap<IpAddr, usize>, Duration) {
         let mut longest = Duration::ZERO;
         let mut lost = BTreeMap::new();
         for (address, client) in self.world.clients() {

@@ -1,6 +1,7 @@
 //! What a run costs, by kind of fault: the table at its end. Pure.
 
 use super::fault::{Kind, Promise, Stroke};
+use super::oracle::Machine;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -15,13 +16,15 @@ pub(crate) struct Seen {
     pub(crate) longest_gap: Duration,
     pub(crate) without_holder: Duration,
     pub(crate) several_holders: Duration,
+    /// What a thread of a daemon or of the client waited for a processor, the longest.
+    pub(crate) waited: Duration,
 }
 
-/// Rows of the table: a kind, or several at once.
+/// Rows of the table: a kind that came alone, or so many faults that overlapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Row {
     Kind(Kind),
-    Several,
+    Several(usize),
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,15 +37,31 @@ struct Sum {
 
 /// The sum of all rounds.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Tally(BTreeMap<Row, Sum>);
+pub(crate) struct Tally {
+    rows: BTreeMap<Row, Sum>,
+    planned: Planned,
+}
+
+/// What became of planned moves that came alone.
+#[derive(Debug, Clone, Copy, Default)]
+struct Planned {
+    moves: usize,
+    lost: usize,
+    /// On a starved machine; not among the others.
+    starved_moves: usize,
+    starved_lost: usize,
+}
 
 impl Tally {
-    pub(crate) fn add(&mut self, strokes: &[Stroke], seen: &Seen) {
+    pub(crate) fn add(&mut self, strokes: &[Stroke], seen: &Seen, machine: Machine) {
         let row = match strokes {
-            [one] => Row::Kind(one.kind),
-            _ => Row::Several,
+            [one] => {
+                self.planned.add(one.kind.promise(), seen.lost, machine);
+                Row::Kind(one.kind)
+            }
+            several => Row::Several(several.len()),
         };
-        let sum = self.0.entry(row).or_default();
+        let sum = self.rows.entry(row).or_default();
         sum.rounds += 1;
         sum.faults += strokes.len();
         sum.lost += seen.lost;
@@ -52,20 +71,39 @@ impl Tally {
         worst.longest_gap = worst.longest_gap.max(seen.longest_gap);
         worst.without_holder = worst.without_holder.max(seen.without_holder);
         worst.several_holders = worst.several_holders.max(seen.several_holders);
+        worst.waited = worst.waited.max(seen.waited);
     }
 
     /// How many faults there were.
     pub(crate) fn faults(&self) -> usize {
-        self.0.values().map(|sum| sum.faults).sum()
+        self.rows.values().map(|sum| sum.faults).sum()
     }
+}
 
-    /// Requests lost in planned moves.
-    pub(crate) fn lost_as_planned(&self) -> usize {
-        let planned = |row: &Row| match row {
-            Row::Kind(kind) => kind.promise() == Promise::Planned,
-            Row::Several => false,
-        };
-        self.0.iter().filter(|(row, _)| planned(row)).map(|(_, sum)| sum.lost).sum()
+impl Planned {
+    const fn add(&mut self, promise: Promise, lost: usize, machine: Machine) {
+        match (promise, machine) {
+            (Promise::None, _) => {}
+            (Promise::Planned, Machine::Fair) => {
+                self.moves += 1;
+                self.lost += lost;
+            }
+            (Promise::Planned, Machine::Starved) => {
+                self.starved_moves += 1;
+                self.starved_lost += lost;
+            }
+        }
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |time: Duration| time.as_millis();
+        write!(f, "      at rest after {} ms, {} lost", ms(self.rest_after), self.lost)?;
+        if self.waited > Duration::from_millis(50) {
+            write!(f, ", a thread waited {} ms for a processor", ms(self.waited))?;
+        }
+        Ok(())
     }
 }
 
@@ -75,28 +113,38 @@ impl fmt::Display for Tally {
         writeln!(
             f,
             "| fault | times | at rest after (ms) max | requests lost | most at once | longest gap (ms) | \
-             nobody holds (ms) max | several hold (ms) max |"
+             nobody holds (ms) max | several hold (ms) max | waited for a processor (ms) max |"
         )?;
-        writeln!(f, "|---|---|---|---|---|---|---|---|")?;
-        for (row, sum) in &self.0 {
+        writeln!(f, "|---|---|---|---|---|---|---|---|---|")?;
+        for (row, sum) in &self.rows {
             let name = match row {
-                Row::Kind(kind) => kind.words(),
-                Row::Several => "several at once",
+                Row::Kind(kind) => kind.words().to_owned(),
+                Row::Several(count) => format!("{count} that overlap"),
             };
             let worst = &sum.worst;
             writeln!(
                 f,
-                "| {name} | {} | {} | {} | {} | {} | {} | {} |",
-                sum.faults,
+                "| {name} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                sum.rounds,
                 worst.rest_after.as_millis(),
                 sum.lost,
                 worst.lost,
                 worst.longest_gap.as_millis(),
                 worst.without_holder.as_millis(),
                 worst.several_holders.as_millis(),
+                worst.waited.as_millis(),
             )?;
         }
-        Ok(())
+        let Planned { moves, lost, starved_moves, starved_lost } = self.planned;
+        write!(f, "\nplanned moves: {moves} lost {lost} requests")?;
+        if starved_moves > 0 {
+            write!(
+                f,
+                "; {starved_moves} more, in which a thread waited for a processor longer than an interval, \
+                 lost {starved_lost}"
+            )?;
+        }
+        writeln!(f)
     }
 }
 
@@ -109,14 +157,17 @@ mod tests {
     #[test]
     fn a_row_has_the_worst_and_the_sum_and_only_planned_losses_are_counted_as_such() {
         let mut tally = Tally::default();
+        let (cut, demote) = (chaos_stroke(Kind::Cut), chaos_stroke(Kind::Demote));
         let seen = |lost, gap| Seen { lost, longest_gap: ms(gap), ..Seen::default() };
-        tally.add(&[chaos_stroke(Kind::Cut)], &seen(40, 400));
-        tally.add(&[chaos_stroke(Kind::Cut)], &seen(2, 20));
-        tally.add(&[chaos_stroke(Kind::Demote)], &seen(3, 3));
-        tally.add(&[chaos_stroke(Kind::Cut), chaos_stroke(Kind::Demote)], &seen(70, 7));
-        assert_eq!((tally.faults(), tally.lost_as_planned()), (5, 3));
+        tally.add(&[cut], &seen(40, 400), Machine::Fair);
+        tally.add(&[cut], &seen(2, 20), Machine::Fair);
+        tally.add(&[demote], &seen(3, 3), Machine::Fair);
+        tally.add(&[demote], &seen(5, 5), Machine::Starved);
+        tally.add(&[cut, demote], &seen(70, 7), Machine::Fair);
+        assert_eq!(tally.faults(), 6);
         let text = tally.to_string();
-        assert!(text.contains("| cut | 2 | 0 | 42 | 40 | 400 | 0 | 0 |"), "{text}");
-        assert!(text.contains("| several at once | 2 | 0 | 70 | 70 | 7 | 0 | 0 |"), "{text}");
+        assert!(text.contains("| cut | 2 | 0 | 42 | 40 | 400 | 0 | 0 | 0 |"), "{text}");
+        assert!(text.contains("| 2 that overlap | 1 | 0 | 70 | 70 | 7 | 0 | 0 | 0 |"), "{text}");
+        assert!(text.contains("planned moves: 1 lost 3 requests; 1 more, in which"), "{text}");
     }
 }

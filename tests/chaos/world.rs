@@ -4,6 +4,7 @@
 use super::cluster::{Check, Cluster, Duty, Process, Rank, priority};
 use super::fault::{Kind, Member, Service, Stroke, all_held, all_served};
 use super::oracle::Violation;
+use super::starvation::Account;
 use super::watch::Watch;
 use crate::support::lab::Way;
 use crate::support::wait::wait_out;
@@ -76,6 +77,11 @@ impl World {
 
     pub(crate) fn daemon(&self, member: Member) -> MutexGuard<'_, Daemon> {
         self.daemons[&member].lock().unwrap()
+    }
+
+    /// What the daemons and the client have waited for a processor so far.
+    pub(crate) fn account(&self) -> Account {
+        Account::now(self.daemons.values().map(|daemon| daemon.lock().unwrap().pid().as_raw()))
     }
 
     /// What must be at rest.
