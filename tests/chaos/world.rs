@@ -161,7 +161,13 @@ impl World {
                 let delete = format!("address delete {}/24 dev eth0", node.v4());
                 interrupt(node, &delete, lasts, "")
             }
-            Kind::Demote => self.command(member, &["demote", "--all", "--reason", "chaos"]),
+            // One router may be demoted and the other refused: whoever is refused takes back the rest as well.
+            Kind::Demote => {
+                self.command(member, &["demote", "--all", "--reason", "chaos"]).or_else(|refused| {
+                    self.command(member, &["promote", "--all"])?;
+                    Err(refused)
+                })
+            }
             Kind::Promote => self.command(member, &["promote", "--all"]),
             Kind::Stop => terminate(&mut self.daemon(member)),
             Kind::Start => {
