@@ -7,7 +7,9 @@ mod rig;
 use rig::schema::assert_conforms;
 use rig::{BEFORE, Running, reloaded, took_over};
 use serde_json::Value;
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -378,6 +380,32 @@ fn what_is_no_regular_file_is_no_configuration_and_a_pipe_can_be_checked() {
     let output = checking.wait_with_output().unwrap();
     assert_eq!(code(&output), 0, "{output:?}");
     assert!(stdout(&output).contains("/dev/stdin: valid"), "{output:?}");
+}
+
+#[test]
+fn what_others_can_change_is_not_run_by_root() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let (program, file) = (path("check"), path("vrrpd.toml"));
+    std::fs::write(&program, "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(&program, Permissions::from_mode(0o777)).unwrap();
+    let text = format!(
+        "[[check]]\nname = \"a\"\nuser = \"root\"\ncommand = [{program:?}]\n\n[[virtual_router]]\nname = \"a\"\ninterface = \"eth0\"\n\
+         vrid = 51\naddresses = [\"192.0.2.50/24\"]\ntrack = [{{ check = \"a\" }}]\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    for arguments in [&["--check", "--config", &file][..], &["--config", &file]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_vrrpd")).args(arguments).output().unwrap();
+        assert_eq!(code(&output), 2, "{output:?}");
+        let said = stderr(&output);
+        assert!(
+            said.contains("root would run") && said.contains(&format!("chown root:root {program}")),
+            "{said}"
+        );
+    }
+    let output = run(&directory.path().join("nowhere.sock"), &["--json", "check", &file]);
+    assert_eq!((code(&output), &json(&output)["errors"][0]["line"]), (2, &4.into()), "{output:?}");
+    assert_conforms("check", &json(&output));
 }
 
 /// Answers one call with anything.

@@ -6,10 +6,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use vrrpd::cli::vrrpd::Arguments;
 use vrrpd::config::report::{self, Style};
-use vrrpd::config::{Config, ConfigError, Resolved, resolve};
+use vrrpd::config::{Config, ConfigError, Resolved};
 use vrrpd::kernel::capabilities;
-use vrrpd::kernel::plain_file::Accept;
-use vrrpd::runtime::candidate;
+use vrrpd::runtime::candidate::{self, Candidate, Purpose};
 use vrrpd::runtime::clean_up::{self, Place};
 use vrrpd::runtime::supervisor::{self, Settings};
 use vrrpd::telemetry::log;
@@ -46,7 +45,7 @@ fn main() -> ExitCode {
 /// For somebody who reads what it finds: nothing else is to be done, so it waits for its reader.
 /// It may come from a pipe; who runs it reads it again at a reload.
 fn check(arguments: &Arguments) -> ExitCode {
-    let loaded = load(&arguments.config, Accept::RegularOrPipe);
+    let loaded = load(&arguments.config, Purpose::Check);
     eprint!("{}", loaded.report);
     match loaded.config {
         Some(_) => {
@@ -58,7 +57,7 @@ fn check(arguments: &Arguments) -> ExitCode {
 }
 
 fn serve(arguments: Arguments, withheld: io::Result<()>, say: Say<'_>) -> u8 {
-    let loaded = load(&arguments.config, Accept::Regular);
+    let loaded = load(&arguments.config, Purpose::Run);
     say.text(&loaded.report);
     let Some(config) = loaded.config else { return USAGE };
     if let Err(error) = log::init(arguments.log_format, say.0) {
@@ -83,7 +82,7 @@ fn serve(arguments: Arguments, withheld: io::Result<()>, say: Say<'_>) -> u8 {
 fn clean_up(arguments: Arguments, say: Say<'_>) -> u8 {
     let mut code = DONE;
     let config = || {
-        let loaded = load(&arguments.config, Accept::Regular);
+        let loaded = load(&arguments.config, Purpose::CleanUp);
         say.text(&loaded.report);
         if loaded.config.is_none() {
             code = USAGE;
@@ -133,10 +132,10 @@ struct Loaded {
 }
 
 /// Reads the configuration, and reports all that is wrong with it at once.
-fn load(file: &Path, accept: Accept) -> Loaded {
+fn load(file: &Path, purpose: Purpose) -> Loaded {
     let name = file.display().to_string();
-    let text = match candidate::read(file, accept) {
-        Ok(text) => text,
+    let Candidate { text, judged } = match candidate::load(file, purpose) {
+        Ok(candidate) => candidate,
         Err(error) => {
             let report = format!(
                 "vrrpd: cannot read the configuration {name}: {error}\n\
@@ -146,8 +145,8 @@ fn load(file: &Path, accept: Accept) -> Loaded {
         }
     };
     let style = if io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
-    match resolve(&text, &name) {
-        Ok(Resolved { config, warnings }) => {
+    match judged {
+        Ok(Resolved { config, warnings, programs: _ }) => {
             Loaded { config: Some(config), report: report::text(&text, &[], &warnings, style) }
         }
         Err(errors) => {

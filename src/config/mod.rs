@@ -25,7 +25,7 @@ mod tests;
 pub use duration::{DurationError, parse as parse_duration};
 pub use json_schema::json_schema;
 pub use problem::{ConfigError, ConfigWarning, Finding, Place, Related};
-pub use resolve::{Resolved, resolve};
+pub use resolve::{Program, Resolved, Task, resolve};
 
 use crate::protocol::{CheckName, HookKind, RouterSpec};
 use crate::types::RouterName;

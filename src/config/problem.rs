@@ -115,8 +115,7 @@ impl Problems {
     }
 
     /// The verdict: the findings, in the order of the text.
-    pub(super) fn conclude(self, text: &str, file: &str) -> (Vec<ConfigError>, Vec<ConfigWarning>) {
-        let lines = Lines::new(text, file);
+    pub(super) fn conclude(self, lines: &Lines<'_>) -> (Vec<ConfigError>, Vec<ConfigWarning>) {
         let errors = lines.locate(self.errors).map(ConfigError).collect();
         let warnings = lines.locate(self.warnings).map(ConfigWarning).collect();
         (errors, warnings)
@@ -139,19 +138,19 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// Turns octets into lines and columns.
-struct Lines<'t> {
+pub(super) struct Lines<'t> {
     text: &'t str,
     file: Arc<str>,
     starts: Vec<usize>,
 }
 
 impl<'t> Lines<'t> {
-    fn new(text: &'t str, file: &str) -> Self {
+    pub(super) fn new(text: &'t str, file: &str) -> Self {
         let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         Self { text, file: file.into(), starts }
     }
 
-    fn place(&self, at: usize) -> Place {
+    pub(super) fn place(&self, at: usize) -> Place {
         let line = self.starts.partition_point(|start| *start <= at);
         let start = line.checked_sub(1).and_then(|before| self.starts.get(before)).copied().unwrap_or(0);
         let column = self.text.get(start..at).map_or(0, |before| before.chars().count()) + 1;
@@ -159,7 +158,7 @@ impl<'t> Lines<'t> {
     }
 
     /// The nearest span that a slice of the text can have: a parser may point past the end.
-    fn fit(&self, span: &Range<usize>) -> Range<usize> {
+    pub(super) fn fit(&self, span: &Range<usize>) -> Range<usize> {
         let floor =
             |at: usize| (0..=at.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at));
         let start = floor(span.start).unwrap_or(0);

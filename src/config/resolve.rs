@@ -4,18 +4,21 @@
 mod addresses;
 mod advice;
 mod hooks;
+mod programs;
 mod router;
 mod tracks;
 mod unique;
 
 use super::document::Key;
-use super::problem::{ConfigError, ConfigWarning, Problems};
+use super::problem::{ConfigError, ConfigWarning, Lines, Problems};
 use super::raw::{self, RawCheck, RawConfig};
 use super::{Agent, CheckSpec, Config, syntax};
 use std::ops::Range;
 use std::time::Duration;
 use toml::Spanned;
 use unique::Unique;
+
+pub use programs::{Program, Task};
 
 /// A configuration, and what its author should hear.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub struct Resolved {
     pub config: Config,
     /// Legal, but probably not meant; in the order of the text.
     pub warnings: Vec<ConfigWarning>,
+    /// What it has run.
+    pub programs: Vec<Program>,
 }
 
 /// Reads the text of a configuration; `file` is what errors call it.
@@ -33,13 +38,14 @@ pub struct Resolved {
 /// for nothing else.
 pub fn resolve(text: &str, file: &str) -> Result<Resolved, Vec<ConfigError>> {
     let mut problems = Problems::default();
-    let config = syntax::parse(text, &mut problems).and_then(|root| {
+    let lines = Lines::new(text, file);
+    let read = syntax::parse(text, &mut problems).and_then(|root| {
         let raw = raw::read(&root, &mut problems);
-        config(&raw, &mut problems)
+        config(&raw, &mut problems).map(|config| (config, programs::list(&raw, &lines)))
     });
-    let (errors, warnings) = problems.conclude(text, file);
-    match config {
-        Some(config) if errors.is_empty() => Ok(Resolved { config, warnings }),
+    let (errors, warnings) = problems.conclude(&lines);
+    match read {
+        Some((config, programs)) if errors.is_empty() => Ok(Resolved { config, warnings, programs }),
         Some(_) | None => Err(errors),
     }
 }

@@ -4,9 +4,8 @@
 use super::client::Exit;
 use super::message::{CheckDoc, FindingDoc, VERSION};
 use crate::config::report::{self, Style};
-use crate::config::{Finding, Resolved, resolve};
-use crate::kernel::plain_file::Accept;
-use crate::runtime::candidate;
+use crate::config::{Finding, Resolved};
+use crate::runtime::candidate::{self, Candidate, Purpose};
 use std::io;
 use std::path::Path;
 
@@ -35,10 +34,10 @@ impl Checked {
 /// # Errors
 /// If it cannot be read, or is no text of at most 16 MiB.
 pub fn check(path: &Path, style: Style) -> io::Result<Checked> {
-    let text = candidate::read(path, Accept::RegularOrPipe)?;
+    let Candidate { text, judged } = candidate::load(path, Purpose::Check)?;
     let file = path.display().to_string();
-    let (errors, warnings, verdict) = match resolve(&text, &file) {
-        Ok(Resolved { config, warnings }) => {
+    let (errors, warnings, verdict) = match judged {
+        Ok(Resolved { config, warnings, programs: _ }) => {
             let (routers, checks) = (config.routers.len(), config.checks.len());
             (Vec::new(), warnings, format!("{file}: valid ({routers} virtual routers, {checks} checks)\n"))
         }

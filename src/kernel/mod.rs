@@ -19,3 +19,4 @@ pub mod socket_error;
 mod sys;
 pub mod sysctl;
 pub mod vrrp_socket;
+pub mod writers;

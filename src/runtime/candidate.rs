@@ -1,19 +1,287 @@
-//! The file of a configuration, before anything of it runs.
+//! A configuration before anything of it runs: read, resolved, and looked at with the eyes of whoever will run it.
 //!
-//! Everybody who reads one reads it here: the daemon at its start and at a reload, `--check`, `vrrpctl check`. May
-//! block, as disks do.
+//! Everybody who has one takes it from here: the daemon at its start and at a reload, `--check`, `vrrpctl check`.
+//! Owns the question whether somebody else than the user in whose name a program runs can change the program
+//! (docs/adr/0021). May block, as disks and name services do.
 
+use crate::config::{ConfigError, ConfigWarning, Finding, Place, Program, Resolved, Task, resolve};
 use crate::kernel::plain_file::{self, Accept, Links};
+use crate::kernel::writers::{Exposed, Trusted, exposed};
+use nix::unistd::{User, geteuid};
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Octets of a configuration: some 60,000 virtual routers. What is larger is something else.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// Reads the text. The path may be a link: it is the administrator's.
+/// Programs that run the file that is their first argument.
+const INTERPRETERS: [&str; 13] = [
+    "sh", "bash", "dash", "ash", "zsh", "ksh", "busybox", "env", "python3", "python", "perl", "ruby", "node",
+];
+
+/// What it is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To run it, and to read it again at a reload: a regular file.
+    Run,
+    /// To tell what is wrong with it: a draft, which may come from a pipe.
+    Check,
+    /// To hand over what a dead daemon left: nothing of it is run.
+    CleanUp,
+}
+
+/// A text and what it means.
+#[derive(Debug)]
+pub struct Candidate {
+    /// The text.
+    pub text: String,
+    /// The configuration, or everything that is wrong with it.
+    pub judged: Result<Resolved, Vec<ConfigError>>,
+}
+
+/// Reads and judges a file.
 ///
 /// # Errors
 /// If it cannot be read, or is no text of at most 16 MiB.
-pub fn read(file: &Path, accept: Accept) -> io::Result<String> {
-    plain_file::read_text(file, Links::Follow, accept, LARGEST)
+pub fn load(file: &Path, purpose: Purpose) -> io::Result<Candidate> {
+    let accept = match purpose {
+        Purpose::Run | Purpose::CleanUp => Accept::Regular,
+        Purpose::Check => Accept::RegularOrPipe,
+    };
+    // The path may be a link: it is the administrator's.
+    let text = plain_file::read_text(file, Links::Follow, accept, LARGEST)?;
+    let resolved = resolve(&text, &file.display().to_string());
+    let judged = match purpose {
+        Purpose::Run | Purpose::Check => resolved.and_then(|resolved| vet(file, purpose, resolved)),
+        Purpose::CleanUp => resolved,
+    };
+    Ok(Candidate { text, judged })
+}
+
+/// What others can change is refused where root would run it, and is a warning elsewhere.
+fn vet(file: &Path, purpose: Purpose, mut resolved: Resolved) -> Result<Resolved, Vec<ConfigError>> {
+    let us = geteuid().as_raw();
+    let mut errors = Vec::new();
+    let mut identities = Identities { us, known: BTreeMap::new() };
+    let mut seen: BTreeMap<(PathBuf, Runner), Option<Exposed>> = BTreeMap::new();
+    for program in &resolved.programs {
+        let runner = identities.of(program);
+        for path in programs_of(&program.command) {
+            let looked_at = seen.entry((path.clone(), runner));
+            // One that is not there can be made by whoever may write; its runs will fail and say so.
+            let found = looked_at.or_insert_with(|| exposed(&path, &runner.trusts(us)).ok().flatten());
+            let Some(found) = found else { continue };
+            let finding = of_program(program, &path, runner, found);
+            match runner {
+                Runner::Root => errors.push(ConfigError(finding)),
+                Runner::User(_) | Runner::Unknown => resolved.warnings.push(ConfigWarning(finding)),
+            }
+        }
+    }
+    if let Ok(absolute) = std::path::absolute(file)
+        && let Ok(Some(found)) = exposed(&absolute, &Trusted::with([us]))
+    {
+        let finding = of_the_file(file, &found);
+        match (us, purpose) {
+            (0, Purpose::Run) => errors.push(ConfigError(finding)),
+            (_, Purpose::Run | Purpose::Check | Purpose::CleanUp) => {
+                resolved.warnings.push(ConfigWarning(finding))
+            }
+        }
+    }
+    errors.sort_by(|a, b| a.0.place.cmp(&b.0.place));
+    resolved.warnings.sort_by(|a, b| a.0.place.cmp(&b.0.place));
+    if errors.is_empty() { Ok(resolved) } else { Err(errors) }
+}
+
+/// In whose name a program runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Runner {
+    Root,
+    User(u32),
+    /// There is no such user: its runs will fail and say so.
+    Unknown,
+}
+
+impl Runner {
+    /// Whoever may write what it runs: whoever can change the daemon need not change its programs.
+    fn trusts(self, us: u32) -> Trusted {
+        match self {
+            Self::Root => Trusted::with([]),
+            Self::User(user) => Trusted::with([us, user]),
+            Self::Unknown => Trusted::with([us]),
+        }
+    }
+}
+
+/// Whom the users of the file are.
+struct Identities {
+    us: u32,
+    known: BTreeMap<String, Runner>,
+}
+
+impl Identities {
+    fn of(&mut self, program: &Program) -> Runner {
+        match program.user.as_deref() {
+            None => runner(self.us),
+            Some(name) => *self.known.entry(name.to_owned()).or_insert_with(|| {
+                let user = User::from_name(name).ok().flatten();
+                user.map_or(Runner::Unknown, |user| runner(user.uid.as_raw()))
+            }),
+        }
+    }
+}
+
+fn runner(uid: u32) -> Runner {
+    if uid == 0 { Runner::Root } else { Runner::User(uid) }
+}
+
+/// The program, and the script that a shell or another interpreter is to run.
+fn programs_of(command: &[String]) -> impl Iterator<Item = PathBuf> {
+    let program = command.first().map(PathBuf::from);
+    let name = program.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+    let interprets = name.is_some_and(|name| INTERPRETERS.contains(&name));
+    let script = command.iter().skip(1).find(|argument| !argument.starts_with('-'));
+    let script = script.filter(|script| interprets && script.starts_with('/')).map(PathBuf::from);
+    program.into_iter().chain(script)
+}
+
+fn of_program(program: &Program, path: &Path, runner: Runner, found: &Exposed) -> Finding {
+    let (path, place) = (path.display(), found.path.display());
+    let runs = match runner {
+        Runner::Root => "root would run".to_owned(),
+        Runner::User(uid) => format!("user id {uid} runs"),
+        Runner::Unknown => "this runs".to_owned(),
+    };
+    let user = match program.task {
+        Task::Check => "user",
+        Task::Hook => "hook_user",
+    };
+    let or = match runner {
+        Runner::Root => format!(", or have it run with less: {user} = \"vrrpd-check\""),
+        Runner::User(_) | Runner::Unknown => String::new(),
+    };
+    Finding {
+        place: program.place.clone(),
+        span: program.span.clone(),
+        message: format!("{runs} {path}, which others can change: {place} {}", found.to),
+        help: format!("give it to root: chown root:root {place}; chmod go-w {place}{or}"),
+        related: None,
+    }
+}
+
+fn of_the_file(file: &Path, found: &Exposed) -> Finding {
+    let place = found.path.display();
+    Finding {
+        place: Place { file: file.display().to_string().into(), line: 1, column: 1 },
+        span: 0..0,
+        message: format!("others can change this file, and with it what vrrpd runs: {place} {}", found.to),
+        help: format!(
+            "give it to root: chown root:root {place}; chmod go-w {place} (vrrpd refuses to run as root otherwise)"
+        ),
+        related: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    const ROUTER: &str = "\n[[virtual_router]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 51\naddresses = [\"192.0.2.50/24\"]\n";
+
+    /// A directory with a program and a configuration, ours alone.
+    struct Place {
+        directory: tempfile::TempDir,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let place = Self { directory: tempfile::tempdir().unwrap() };
+            place.write("check", "#!/bin/sh\n", 0o755);
+            place
+        }
+
+        fn path(&self, name: &str) -> String {
+            self.directory.path().join(name).display().to_string()
+        }
+
+        fn write(&self, name: &str, text: &str, mode: u32) {
+            fs::write(self.path(name), text).unwrap();
+            fs::set_permissions(self.path(name), Permissions::from_mode(mode)).unwrap();
+        }
+
+        /// The findings about a configuration with these commands of a check and a hook.
+        fn findings(&self, check: &str, hook: &str, purpose: Purpose) -> Vec<String> {
+            let text = format!(
+                "[[check]]\nname = \"a\"\nuser = \"root\"\ncommand = {check}\n{ROUTER}track = [{{ check = \"a\" }}]\nhook_user = \"nobody\"\non_transition = {hook}\n"
+            );
+            self.write("vrrpd.toml", &text, 0o644);
+            self.judged(purpose)
+        }
+
+        fn judged(&self, purpose: Purpose) -> Vec<String> {
+            let candidate = load(Path::new(&self.path("vrrpd.toml")), purpose).unwrap();
+            let line =
+                |kind: &str, finding: &Finding| format!("{kind} {}: {}", finding.place.line, finding.message);
+            match candidate.judged {
+                Ok(resolved) => resolved.warnings.iter().map(|warning| line("warning", &warning.0)).collect(),
+                Err(errors) => errors.iter().map(|error| line("error", &error.0)).collect(),
+            }
+        }
+    }
+
+    #[test]
+    fn what_only_we_can_change_is_no_finding() {
+        let place = Place::new();
+        let found = place.findings("[\"/bin/true\"]", &format!("[{:?}]", place.path("check")), Purpose::Run);
+        assert_eq!(found, Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_others_can_change_is_refused_for_root_and_a_warning_for_others() {
+        let place = Place::new();
+        place.write("check", "#!/bin/sh\n", 0o777);
+        let program = format!("[{:?}]", place.path("check"));
+        let found = place.findings(&program, "[]", Purpose::Run);
+        let open = place.path("check");
+        assert_eq!(
+            found,
+            [format!(
+                "error 4: root would run {open}, which others can change: {open} can be written by everybody"
+            )]
+        );
+        let found = place.findings("[\"/bin/true\"]", &program, Purpose::Run);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("warning 13: user id "), "{found:?}");
+    }
+
+    #[test]
+    fn the_script_of_a_shell_counts_and_other_arguments_do_not() {
+        let place = Place::new();
+        place.write("check", "", 0o777);
+        let open = place.path("check");
+        for (command, findings) in [
+            (format!("[\"/bin/sh\", {open:?}]"), 1),
+            (format!("[\"/bin/sh\", \"-e\", {open:?}, \"x\"]"), 1),
+            (format!("[\"/bin/sh\", \"-c\", \"true {open}\"]"), 0),
+            (format!("[\"/bin/cat\", {open:?}]"), 0),
+        ] {
+            assert_eq!(place.findings(&command, "[]", Purpose::Run).len(), findings, "{command}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_that_others_can_change_is_not_run_by_root() {
+        let place = Place::new();
+        place.write("vrrpd.toml", ROUTER, 0o666);
+        let runs = if geteuid().is_root() { "error 1: " } else { "warning 1: " };
+        for (purpose, kind) in [(Purpose::Run, runs), (Purpose::Check, "warning 1: ")] {
+            let found = place.judged(purpose);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].starts_with(&format!("{kind}others can change this file")), "{found:?}");
+        }
+    }
 }

@@ -4,16 +4,15 @@
 //! hooks. One reload at a time. All or nothing: a file is read, resolved and planned before anything is
 //! touched, and what it takes to carry it out cannot fail. Must not know the control socket.
 
-use super::candidate;
+use super::candidate::{self, Candidate, Purpose};
 use super::hooks::Hooks;
 use super::mailbox::{Letter, Sender};
 use super::notify::Notifier;
 use super::trackers::Checks;
 use crate::config::plan::{CheckStep, Plan, RouterStep};
 use crate::config::report::{self, Style};
-use crate::config::{Config, Resolved, resolve};
+use crate::config::{Config, Resolved};
 use crate::control::{Intent, Outcome, ReloadRequest, Reloaded};
-use crate::kernel::plain_file::Accept;
 use crate::protocol::{Event, EventKind, RouterSpec, Track};
 use crate::types::InterfaceName;
 use std::collections::BTreeSet;
@@ -121,14 +120,14 @@ impl Reloader {
 
     async fn reload(&mut self, intent: Intent, by: &str) -> Reloaded {
         let file = self.file.display().to_string();
-        let outcome = match read(&self.file).await {
+        let outcome = match load(&self.file).await {
             Err(error) => Outcome::Unreadable(error.to_string()),
-            Ok(text) => match resolve(&text, &file) {
+            Ok(Candidate { text, judged }) => match judged {
                 Err(errors) => {
                     let report = report::text(&text, &errors, &[], Style::Plain);
                     Outcome::Wrong { errors, report }
                 }
-                Ok(Resolved { config, warnings }) => {
+                Ok(Resolved { config, warnings, programs: _ }) => {
                     let report = report::text(&text, &[], &warnings, Style::Plain);
                     let plan = Plan::new(&self.running, &config);
                     match intent {
@@ -191,12 +190,12 @@ pub(super) fn node_name(config: &Config) -> String {
     config.agent.node_name.clone().or_else(host).unwrap_or_else(|| "localhost".to_owned())
 }
 
-/// Disks may hang: not on this thread.
-async fn read(file: &Path) -> io::Result<String> {
+/// Disks may hang, and a large file takes a while: not on this thread.
+async fn load(file: &Path) -> io::Result<Candidate> {
     let path = file.to_owned();
-    let reading = tokio::task::spawn_blocking(move || candidate::read(&path, Accept::Regular));
+    let reading = tokio::task::spawn_blocking(move || candidate::load(&path, Purpose::Run));
     match timeout(READING, reading).await {
-        Ok(Ok(text)) => text,
+        Ok(Ok(candidate)) => candidate,
         Ok(Err(ended)) => Err(io::Error::other(ended)),
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {READING:?}"))),
     }

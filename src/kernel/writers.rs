@@ -1,0 +1,225 @@
+//! Who else can change what a path leads to.
+//!
+//! Owns the walk from the root along a path and its symbolic links: whoever can write a directory on it can put
+//! something else at its end. Must not know what the path is for, nor what follows.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+/// As many as the kernel follows (path_resolution(7)).
+const LINKS: usize = 40;
+const STICKY: u32 = 0o1000;
+const GROUP_WRITES: u32 = 0o020;
+const EVERYBODY_WRITES: u32 = 0o002;
+
+/// Who may be able to write: users, by id. Root always is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trusted {
+    users: BTreeSet<u32>,
+    groups: BTreeSet<u32>,
+}
+
+/// The first place at which somebody else can change where a path leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exposed {
+    /// The file or directory.
+    pub path: PathBuf,
+    /// Who can write it.
+    pub to: Whom,
+}
+
+/// Who can write a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Whom {
+    /// Its owner.
+    #[error("belongs to user id {0}")]
+    Owner(u32),
+    /// The members of its group.
+    #[error("can be written by group id {0}")]
+    Group(u32),
+    /// All users.
+    #[error("can be written by everybody")]
+    Everybody,
+}
+
+impl Trusted {
+    /// Root and these.
+    #[must_use]
+    pub fn with(users: impl IntoIterator<Item = u32>) -> Self {
+        let mut trusted = Self { users: users.into_iter().chain([0]).collect(), groups: BTreeSet::from([0]) };
+        // In a user namespace what belongs to nobody of it belongs to whoever made it, as its root directory does.
+        if in_user_namespace() {
+            trusted.users.insert(overflow("uid"));
+            trusted.groups.insert(overflow("gid"));
+        }
+        trusted
+    }
+
+    fn exposed(&self, found: &Metadata) -> Option<Whom> {
+        let mode = found.mode();
+        // In a directory like /tmp everybody can make files, and nobody can replace those of others.
+        let shared = found.is_dir() && mode & STICKY != 0;
+        let writes = |bits| !found.is_symlink() && !shared && mode & bits != 0;
+        if !self.users.contains(&found.uid()) {
+            Some(Whom::Owner(found.uid()))
+        } else if writes(EVERYBODY_WRITES) {
+            Some(Whom::Everybody)
+        } else if writes(GROUP_WRITES) && !self.groups.contains(&found.gid()) {
+            Some(Whom::Group(found.gid()))
+        } else {
+            None
+        }
+    }
+}
+
+/// Walks an absolute path as the kernel does. `None`: nobody else can change what is at its end.
+///
+/// # Errors
+/// The kernel's, where the path leads nowhere.
+pub fn exposed(path: &Path, trusted: &Trusted) -> io::Result<Option<Exposed>> {
+    let mut at = PathBuf::from("/");
+    let mut rest: VecDeque<PathBuf> = parts(path).collect();
+    let mut links = 0;
+    if let Some(to) = trusted.exposed(&fs::symlink_metadata(&at)?) {
+        return Ok(Some(Exposed { path: at, to }));
+    }
+    while let Some(part) = rest.pop_front() {
+        if part == Path::new("..") {
+            at.pop();
+            continue;
+        }
+        let next = at.join(&part);
+        let found = fs::symlink_metadata(&next)?;
+        if let Some(to) = trusted.exposed(&found) {
+            return Ok(Some(Exposed { path: next, to }));
+        }
+        if found.is_symlink() {
+            links += 1;
+            if links > LINKS {
+                return Err(io::Error::from_raw_os_error(libc::ELOOP));
+            }
+            let target = fs::read_link(&next)?;
+            if target.is_absolute() {
+                at = PathBuf::from("/");
+            }
+            parts(&target).rev().for_each(|part| rest.push_front(part));
+        } else {
+            at = next;
+        }
+    }
+    Ok(None)
+}
+
+/// The names of a path, in order.
+fn parts(path: &Path) -> impl DoubleEndedIterator<Item = PathBuf> {
+    path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(PathBuf::from(name)),
+        Component::ParentDir => Some(PathBuf::from("..")),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    })
+}
+
+fn in_user_namespace() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().collect::<Vec<_>>() != ["0", "0", "4294967295"]
+}
+
+fn overflow(of: &str) -> u32 {
+    let id = fs::read_to_string(format!("/proc/sys/kernel/overflow{of}"));
+    id.ok().and_then(|id| id.trim().parse().ok()).unwrap_or(65534)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    /// A directory of ours below one like /tmp, whoever runs the tests and wherever.
+    fn place() -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let inner = directory.path().join("bin");
+        fs::create_dir(&inner).unwrap();
+        fs::set_permissions(&inner, Permissions::from_mode(0o755)).unwrap();
+        let file = inner.join("check");
+        fs::write(&file, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
+        (directory, file)
+    }
+
+    fn us() -> Trusted {
+        Trusted::with([nix::unistd::geteuid().as_raw()])
+    }
+
+    #[test]
+    fn what_only_we_can_write_is_not_exposed() {
+        let (_directory, file) = place();
+        assert_eq!(exposed(&file, &us()).unwrap(), None);
+        assert_eq!(exposed(&file.join("../../bin/./check"), &us()).unwrap(), None);
+        assert_eq!(exposed(Path::new("/bin/sh"), &us()).unwrap(), None, "a link on many systems");
+    }
+
+    #[test]
+    fn whoever_writes_the_file_or_a_directory_on_the_way_is_named() {
+        let (_directory, file) = place();
+        let parent = file.parent().unwrap();
+        for (path, mode, to) in [
+            (file.as_path(), 0o757, Some(Whom::Everybody)),
+            (parent, 0o777, Some(Whom::Everybody)),
+            (parent, 0o1777, None),
+        ] {
+            let before = fs::metadata(path).unwrap().permissions();
+            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+            let expected = to.map(|to| Exposed { path: path.to_owned(), to });
+            assert_eq!(exposed(&file, &us()).unwrap(), expected, "{mode:o}");
+            fs::set_permissions(path, before).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_group_is_somebody_else_unless_it_is_roots() {
+        let (_directory, file) = place();
+        fs::set_permissions(&file, Permissions::from_mode(0o775)).unwrap();
+        let gid = fs::metadata(&file).unwrap().gid();
+        let expected = (gid != 0).then(|| Exposed { path: file.clone(), to: Whom::Group(gid) });
+        assert_eq!(exposed(&file, &us()).unwrap(), expected);
+        let nobodys = Trusted { users: us().users, groups: BTreeSet::new() };
+        assert_eq!(
+            exposed(&file, &nobodys).unwrap(),
+            Some(Exposed { path: file.clone(), to: Whom::Group(gid) })
+        );
+    }
+
+    #[test]
+    fn the_directory_behind_a_link_counts() {
+        let (directory, file) = place();
+        let link = directory.path().join("link");
+        symlink("bin/check", &link).unwrap();
+        assert_eq!(exposed(&link, &us()).unwrap(), None);
+        fs::set_permissions(file.parent().unwrap(), Permissions::from_mode(0o777)).unwrap();
+        let expected = Exposed { path: file.parent().unwrap().to_owned(), to: Whom::Everybody };
+        assert_eq!(exposed(&link, &us()).unwrap(), Some(expected));
+    }
+
+    #[test]
+    fn the_owner_is_somebody_else_where_he_is_not_trusted() {
+        let (directory, file) = place();
+        let ours = nix::unistd::geteuid().as_raw();
+        let nobody = Trusted { users: BTreeSet::from([ours + 1]), groups: BTreeSet::new() };
+        let found = exposed(&file, &nobody).unwrap().unwrap();
+        assert!(matches!(found.to, Whom::Owner(_)), "{found:?}");
+        drop(directory);
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_is_an_error() {
+        let (directory, file) = place();
+        assert_eq!(exposed(&file.join("x"), &us()).unwrap_err().kind(), io::ErrorKind::NotADirectory);
+        let round = directory.path().join("round");
+        symlink("round", &round).unwrap();
+        assert_eq!(exposed(&round, &us()).unwrap_err().raw_os_error(), Some(libc::ELOOP));
+    }
+}
