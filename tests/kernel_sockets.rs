@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 
+#[path = "kernel_sockets/sighting.rs"]
+mod sighting;
 mod support;
 
 use std::io;
@@ -501,82 +503,6 @@ fn an_empty_queue_is_no_error() {
         let received: io::Result<Received> = receiver(lab.node("fe0"), family).receive(&mut |_, _| ());
         assert_eq!(received.unwrap(), Received::default());
     }
-}
-
-fn sighting_socket(node: &Node, family: Family) -> SightingSocket {
-    let index = index(node);
-    node.ns.enter(|| SightingSocket::open(eth0(), index, family).unwrap())
-}
-
-/// What is heard until `last` is.
-fn sightings(socket: &SightingSocket, last: IpAddr) -> Vec<Sighting> {
-    let mut seen = Vec::new();
-    wait_for(SOON, format!("{last} is announced"), || {
-        socket.receive(&mut |sighting| seen.push(sighting)).unwrap();
-        seen.last().is_some_and(|sighting: &Sighting| sighting.address == last)
-    });
-    seen
-}
-
-#[test]
-fn who_listens_hears_what_others_announce_and_nothing_else() {
-    let lab = Lab::new(&["fe0", "fe1"]);
-    let (fe0, fe1) = (lab.node("fe0"), lab.node("fe1"));
-    let (ours, theirs) = (MacAddr(fe0.mac()), MacAddr(fe1.mac()));
-    for (family, addresses) in [
-        (Family::Ipv4, ["192.0.2.250", "192.0.2.251", "192.0.2.252"].map(ip)),
-        (Family::Ipv6, ["2001:db8::a", "fe80::b", "2001:db8::c"].map(ip)),
-    ] {
-        let [early, first, last] = addresses;
-        let socket = sighting_socket(fe0, family);
-        let (fe0_says, fe1_says) = (frame_socket(fe0), frame_socket(fe1));
-        fe1_says.announce(theirs, &[early], 1);
-        // It has arrived when a neighbour's answer has.
-        ping(fe1, source(fe0, family));
-        socket.listen().unwrap();
-        fe0_says.announce(ours, &[early], 1);
-        // Requests and solicited answers, in both directions.
-        fe0.ns.ip("neighbour flush dev eth0");
-        ping(fe0, source(fe1, family));
-        fe1_says.announce(theirs, &[first, last], 1);
-        let at = |address| Sighting { address, mac: theirs };
-        assert_eq!(sightings(&socket, last), [at(first), at(last)], "{family}");
-
-        fe1_says.announce(theirs, &[early], 1);
-        socket.unlisten().unwrap();
-        ping(fe1, source(fe0, family));
-        socket.listen().unwrap();
-        fe1_says.announce(theirs, &[last], 1);
-        assert_eq!(sightings(&socket, last), [at(last)], "{family}: what was queued is forgotten");
-    }
-}
-
-/// The other kind of gratuitous ARP, as `arping -A` and some routers send it.
-#[test]
-fn a_gratuitous_reply_is_heard_as_well() {
-    let lab = Lab::new(&["fe0", "fe1"]);
-    let (fe0, fe1) = (lab.node("fe0"), lab.node("fe1"));
-    let socket = sighting_socket(fe0, Family::Ipv4);
-    socket.listen().unwrap();
-    let address = fe1.v4().to_string();
-    for kind in ["-A", "-U"] {
-        fe1.ns.run("arping", &[kind, "-c", "1", "-I", "eth0", &address]);
-        let seen = sightings(&socket, ip(&address));
-        assert_eq!(seen.last().unwrap().mac, MacAddr(fe1.mac()), "{kind}");
-    }
-}
-
-/// Two thousand addresses move at once.
-#[test]
-fn a_burst_of_announcements_is_heard_in_full() {
-    let lab = Lab::new(&["fe0", "fe1"]);
-    let (fe0, fe1) = (lab.node("fe0"), lab.node("fe1"));
-    let socket = sighting_socket(fe0, Family::Ipv4);
-    socket.listen().unwrap();
-    let addresses: Vec<IpAddr> =
-        (0..2000_u16).map(|n| Ipv4Addr::from(0x0a00_0000 + u32::from(n)).into()).collect();
-    frame_socket(fe1).announce(MacAddr(fe1.mac()), &addresses, 1);
-    assert_eq!(sightings(&socket, addresses[1999]).len(), 2000);
 }
 
 fn ping(from: &Node, to: IpAddr) {

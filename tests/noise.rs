@@ -108,7 +108,8 @@ fn a_million_random_payloads_are_counted_and_change_nothing() {
                 Input::Heard { interface: interface(), carrier, advertisement }
             }
             Err(reject) => {
-                Input::Rejected { interface: interface(), family: Family::of(carrier.source), reject }
+                let source = Some(carrier.source);
+                Input::Rejected { interface: interface(), family: Family::of(carrier.source), source, reject }
             }
         };
         router.handle(now, input, &mut effects);

@@ -45,8 +45,14 @@ const RETURN: u16 = 0x06;
 const NETWORK: u32 = 0xfff0_0000;
 /// Who sent the packet to whom (the kernel's `SKF_AD_OFF` + `SKF_AD_PKTTYPE`).
 const PACKET_TYPE: u32 = 0xffff_f004;
-/// We sent it (the kernel's `PACKET_OUTGOING`).
-const OUTGOING: u32 = 4;
+/// It was sent to all stations (the kernel's `PACKET_BROADCAST`).
+const TO_ALL: u32 = 1;
+/// It was sent to a group of stations (the kernel's `PACKET_MULTICAST`).
+const TO_GROUP: u32 = 2;
+/// The VLAN tag that the kernel has taken off, 0 if there was none (`SKF_AD_OFF` + `SKF_AD_VLAN_TAG`).
+const VLAN_TAG: u32 = 0xffff_f02c;
+/// The number of the VLAN in it. Number 0 is a priority on our own LAN.
+const VLAN_NUMBER: u32 = 0x0fff;
 /// All of the packet.
 const WHOLE: u32 = 0xffff_ffff;
 
@@ -80,12 +86,17 @@ pub const IPV6_GROUP: [Instruction; 12] = [
     ret(0),
 ];
 
-/// Gratuitous ARP, request or reply, that we did not send: the sender's address is the target's.
+/// Gratuitous ARP, request or reply, of another station: the sender's address is the target's. It tells our hosts
+/// something only if it was sent to all of them and on their LAN: what one station is told, or what carries the tag
+/// of another VLAN, a packet socket is shown as well.
 ///
 /// The packet's data starts at the ARP header, as in every packet socket of type `SOCK_DGRAM`.
-pub const GRATUITOUS_ARP: [Instruction; 12] = [
+pub const GRATUITOUS_ARP: [Instruction; 15] = [
     load(LOAD_WORD, PACKET_TYPE),
-    equal(OUTGOING, 9, 0),
+    equal(TO_ALL, 1, 0),
+    equal(TO_GROUP, 0, 11),
+    load(LOAD_WORD, VLAN_TAG),
+    Instruction { code: JUMP_ANY_BIT, if_true: 9, if_false: 0, operand: VLAN_NUMBER },
     load(LOAD_WORD, 0), // hardware Ethernet, protocol IPv4
     equal(0x0001_0800, 0, 7),
     load(LOAD_HALF, 4), // lengths of their addresses

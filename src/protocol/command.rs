@@ -20,7 +20,11 @@ impl Group {
     ) -> Again {
         // Also one that serves as the last resort.
         if self.is_active() {
-            self.hand_over(now, HandoverCause::Demote, out).join(id, demotion, force);
+            self.hand_over(now, HandoverCause::Demote, out);
+            if let Some(handover) = &mut self.handover {
+                handover.join(id, demotion, force);
+            }
+            self.demand_proof();
             return Again::Nothing;
         }
         let outcome = match self.demoted {

@@ -1,8 +1,9 @@
 //! Notable happenings, each with its cause.
 
 use super::concern::Concern;
+use super::doubt::Hastened;
 use super::input::Fault;
-use crate::types::{AdvertPriority, RouterName, VrKey};
+use crate::types::{AdverInterval, AdvertPriority, RouterName, VrKey};
 use crate::wire::{ChecksumFlavour, RejectReason};
 use std::fmt;
 use std::net::IpAddr;
@@ -232,6 +233,24 @@ pub enum EventKind {
         /// Its priority.
         priority: AdvertPriority,
     },
+    /// A router that this node had just replaced goes on: what made us take over was not its own word.
+    TakeoverRefuted {
+        /// Who.
+        by: IpAddr,
+        /// How long it had been silent when we took over.
+        silent: Duration,
+        /// What had been said in its name.
+        word: Hastened,
+        /// For how long such words are doubted from now on.
+        lasts: Duration,
+    },
+    /// Somebody speaks in our name: a message from our own address that we did not say.
+    Impersonated {
+        /// The priority in it.
+        priority: AdvertPriority,
+        /// The interval in it.
+        interval: AdverInterval,
+    },
     /// A peer's settings differ or its messages are bad. At a limited rate a router and reason.
     Suspicious {
         /// Its address, if known.
@@ -343,6 +362,10 @@ pub enum Suspicion {
     AddressListDiffers,
     /// Its advertisement interval differs from ours (learned, as RFC 9568 says).
     IntervalDiffers,
+    /// Its advertisement interval is longer than what is learned: it is obeyed with the longest that is.
+    IntervalTooLong,
+    /// It is Active beside us, and sums its messages otherwise than those whom we follow: it may not understand us.
+    ChecksumDiffers,
     /// It claims to own the addresses that we own (errata 8298).
     OwnerConflict,
 }
@@ -353,6 +376,8 @@ impl fmt::Display for Suspicion {
             Self::Rejected(reason) => f.write_str(reason.as_str()),
             Self::AddressListDiffers => f.write_str("address_list_differs"),
             Self::IntervalDiffers => f.write_str("interval_differs"),
+            Self::IntervalTooLong => f.write_str("interval_too_long"),
+            Self::ChecksumDiffers => f.write_str("checksum_differs"),
             Self::OwnerConflict => f.write_str("owner_conflict"),
         }
     }

@@ -99,6 +99,7 @@ pub(super) struct Leaving {
     probe_at: Option<MonoTime>,
     resigned: Resigned,
     service: Service,
+    proof: Proof,
     heard: Heard,
 }
 
@@ -122,9 +123,31 @@ enum Service {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Heard {
     Nobody,
-    /// It spoke, but perhaps before it could know of our resignation.
-    Candidate(IpAddr, MonoTime),
+    /// It spoke, which may not mean that it serves.
+    Candidate {
+        address: IpAddr,
+        heard: MonoTime,
+        doubt: Doubt,
+    },
     Taker(Taker),
+}
+
+/// Why a word does not show that its sender serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    /// Anybody on the LAN can say one.
+    OneWord,
+    /// It may be older than our resignation, or said by somebody who leaves as well.
+    Stale,
+}
+
+/// What it takes to believe that somebody took over (docs/adr/0019).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// We would stay otherwise: the addresses announced, or another word.
+    Demanded,
+    /// We let go whatever happens, and one word only says how soon.
+    Waived,
 }
 
 /// Who serves now, and since when we know.
@@ -137,20 +160,21 @@ pub(super) struct Taker {
 /// How sure a nonzero advertisement makes us that its sender serves and stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Evidence {
-    /// It was silent before: it took over because of our resignation.
-    TookOver,
+    /// It was silent before: it says that it took over because of our resignation.
+    Fresh,
     /// It may be leaving itself, or was Active before we resigned: wait for another word.
     Doubtful,
 }
 
 impl Leaving {
-    pub(super) const fn new(now: MonoTime) -> Self {
+    pub(super) const fn new(now: MonoTime, proof: Proof) -> Self {
         Self {
             began: now,
             spoken: 0,
             probe_at: None,
             resigned: Resigned::No,
             service: Service::Ours,
+            proof,
             heard: Heard::Nobody,
         }
     }
@@ -158,7 +182,7 @@ impl Leaving {
     /// The leave of a run that died. Somebody may be Active already, whom shortening would make yield: a
     /// resignation comes first, which a serving Active answers at once and which harms nobody.
     pub(super) fn inherited(now: MonoTime) -> Self {
-        Self { probe_at: Some(now), service: Service::Inherited, ..Self::new(now + ENQUIRY) }
+        Self { probe_at: Some(now), service: Service::Inherited, ..Self::new(now + ENQUIRY, Proof::Waived) }
     }
 
     const fn script(&self) -> &'static [(u64, Say)] {
@@ -240,40 +264,69 @@ impl Leaving {
 
     /// Another router advertised with a nonzero priority after we resigned, or outranks us.
     pub(super) fn on_advert(&mut self, now: MonoTime, from: IpAddr, evidence: Evidence) {
-        self.heard = match (self.heard, evidence) {
-            (Heard::Taker(taker), _) => Heard::Taker(taker),
-            (_, Evidence::TookOver) => Heard::Taker(Taker { address: from, heard: now }),
-            (Heard::Candidate(who, since), Evidence::Doubtful) if who == from => {
-                if now.since(since) >= CONFIRMATION {
-                    Heard::Taker(Taker { address: from, heard: now })
-                } else {
-                    Heard::Candidate(who, since)
+        let doubt = match evidence {
+            Evidence::Fresh => Doubt::OneWord,
+            Evidence::Doubtful => Doubt::Stale,
+        };
+        self.heard = match self.heard {
+            Heard::Taker(taker) => Heard::Taker(taker),
+            Heard::Nobody | Heard::Candidate { .. }
+                if evidence == Evidence::Fresh && self.proof == Proof::Waived =>
+            {
+                Heard::Taker(Taker { address: from, heard: now })
+            }
+            Heard::Candidate { address, heard, doubt: first } if address == from => {
+                if now.since(heard) < CONFIRMATION {
+                    return;
+                }
+                match first {
+                    Doubt::OneWord => Heard::Taker(Taker { address, heard }),
+                    Doubt::Stale => Heard::Taker(Taker { address, heard: now }),
                 }
             }
-            (Heard::Nobody | Heard::Candidate(..), Evidence::Doubtful) => {
-                // A serving Active answers a resignation at once; one that leaves does not.
+            Heard::Nobody | Heard::Candidate { .. } => {
+                // A serving Active answers a resignation at once; one that leaves, or is none, does not.
                 self.probe_at = Some(now + CONFIRMATION);
-                Heard::Candidate(from, now)
+                Heard::Candidate { address: from, heard: now, doubt }
             }
         };
+    }
+
+    /// Every one of our addresses was announced by somebody else: whoever said that it took over did.
+    pub(super) fn on_all_announced(&mut self) {
+        self.heard = match self.heard {
+            Heard::Candidate { address, heard, doubt: Doubt::OneWord } => {
+                Heard::Taker(Taker { address, heard })
+            }
+            Heard::Candidate { doubt: Doubt::Stale, .. } | Heard::Taker(_) | Heard::Nobody => return,
+        };
+        self.probe_at = None;
     }
 
     /// `from` resigned as well: it serves no more.
     pub(super) fn on_resignation(&mut self, from: IpAddr) {
         match self.heard {
-            Heard::Taker(Taker { address: who, .. }) | Heard::Candidate(who, _) if who == from => {
+            Heard::Taker(Taker { address, .. }) | Heard::Candidate { address, .. } if address == from => {
                 self.heard = Heard::Nobody;
                 self.probe_at = None;
             }
-            Heard::Taker(_) | Heard::Candidate(..) | Heard::Nobody => {}
+            Heard::Taker(_) | Heard::Candidate { .. } | Heard::Nobody => {}
         }
+    }
+
+    /// What it takes to believe that somebody took over may change while it leaves.
+    pub(super) const fn demand(&mut self, proof: Proof) {
+        self.proof = proof;
     }
 
     /// Who serves now.
     pub(super) const fn taker(&self) -> Option<Taker> {
-        match self.heard {
-            Heard::Taker(taker) => Some(taker),
-            Heard::Candidate(..) | Heard::Nobody => None,
+        match (self.heard, self.proof) {
+            (Heard::Taker(taker), _) => Some(taker),
+            (Heard::Candidate { address, heard, doubt: Doubt::OneWord }, Proof::Waived) => {
+                Some(Taker { address, heard })
+            }
+            (Heard::Candidate { .. }, Proof::Demanded | Proof::Waived) | (Heard::Nobody, _) => None,
         }
     }
 }
@@ -301,6 +354,15 @@ pub(super) enum Then {
     LetGo,
 }
 
+impl Then {
+    const fn proof(self) -> Proof {
+        match self {
+            Self::Stay => Proof::Demanded,
+            Self::LetGo => Proof::Waived,
+        }
+    }
+}
+
 impl Handover {
     pub(super) fn new(now: MonoTime, cause: HandoverCause, interval: AdverInterval) -> Self {
         let mut skew = LAST_OF_FIRST_ROUND + interval.period() + MARGIN;
@@ -314,6 +376,11 @@ impl Handover {
             HandoverCause::Fault => (FIRST_RESIGNATION + FAULT_PATIENCE, Then::LetGo),
         };
         Self { cause, began: now, until: now + patience, then, demotion: None, waiting: Vec::new() }
+    }
+
+    /// What its members demand of whoever says that it took over.
+    pub(super) const fn proof(&self) -> Proof {
+        self.then.proof()
     }
 
     /// Of one family nothing can be said any more: its Backups take over when their own timers fire, and others of
@@ -348,7 +415,8 @@ impl Handover {
 }
 
 /// A look at the one who took over: a demotion must not end the service because its taker died at
-/// once. Passive: it listens until the taker has been heard a few times, and then forgets it.
+/// once, or never was. Passive: it listens until the taker has been heard a few times, and then forgets it. Its
+/// patience is ours: what the taker says of its interval may be as untrue as the rest.
 #[derive(Debug, Clone)]
 pub(super) struct Watch {
     silent_at: MonoTime,
@@ -376,12 +444,11 @@ impl Watch {
 
     /// Somebody serves. One who leaves in turn (shortest interval, priority 0) changes nothing: it
     /// goes when somebody takes over, or it falls silent.
-    pub(super) fn on_advert(&mut self, now: MonoTime, priority: AdvertPriority, interval: AdverInterval) {
+    pub(super) fn on_advert(&mut self, now: MonoTime, priority: AdvertPriority) {
         if priority.is_resignation() {
             return;
         }
-        self.interval = interval;
-        self.silent_at = self.silent_at.max(now + patience(interval, self.down_adverts));
+        self.silent_at = self.silent_at.max(now + patience(self.interval, self.down_adverts));
         self.expected = self.expected.saturating_sub(1);
     }
 

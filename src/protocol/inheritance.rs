@@ -50,11 +50,12 @@ impl VirtualRouter {
 
     /// The checksum where the configuration leaves it open: that of the peers, if there are any.
     pub(super) fn open_flavour(&self) -> ChecksumFlavour {
+        let known = self.flavour.unwrap_or(ChecksumFlavour::Rfc9568);
         match &self.state {
             State::Active(Active { tenure: Tenure::Leaving(leaving), .. }) if self.peers.is_empty() => {
-                leaving.flavour(self.flavour)
+                leaving.flavour(known)
             }
-            State::Initialize | State::Backup(_) | State::Active(_) => self.flavour,
+            State::Initialize | State::Backup(_) | State::Active(_) => known,
         }
     }
 }

@@ -34,6 +34,8 @@ pub enum Input<'a> {
         interface: InterfaceName,
         /// The family of its carrier.
         family: Family,
+        /// The source address of its carrier, if there was one to read.
+        source: Option<IpAddr>,
         /// Why.
         reject: Reject,
     },

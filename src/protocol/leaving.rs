@@ -14,23 +14,28 @@ use crate::types::{MonoTime, Priority};
 
 impl Group {
     /// Begins to hand over, or makes a hand-over under way more pressing.
-    pub(super) fn hand_over(
-        &mut self,
-        now: MonoTime,
-        cause: HandoverCause,
-        out: &mut Effects,
-    ) -> &mut Handover {
+    pub(super) fn hand_over(&mut self, now: MonoTime, cause: HandoverCause, out: &mut Effects) {
         if let Some(handover) = &mut self.handover {
             if handover.cause != cause {
                 handover.press(now, cause, self.policy.interval);
             }
         } else {
+            let handover = Handover::new(now, cause, self.policy.interval);
             for member in &mut self.members {
-                member.leave(now, &self.policy, out);
+                member.leave(now, &self.policy, handover.proof(), out);
             }
+            self.handover = Some(handover);
             out.push(report(&self.spec, None, EventKind::HandoverStarted(cause)));
         }
-        self.handover.get_or_insert_with(|| Handover::new(now, cause, self.policy.interval))
+        self.demand_proof();
+    }
+
+    /// A hand-over became more pressing, or the operator will have it at any price.
+    pub(super) fn demand_proof(&mut self) {
+        let Some(handover) = &self.handover else { return };
+        for member in &mut self.members {
+            member.demand(handover.proof());
+        }
     }
 
     /// Takes a hand-over back: we serve on, and say so.
@@ -78,8 +83,8 @@ impl Group {
             let begins = self.handover.is_none();
             let Policy { down_adverts, priority, interval, .. } = self.policy;
             // RFC9568-6.4.3-8
-            let handover = self.hand_over(now, obstacle.handover, out);
-            if begins && mute > 0 {
+            self.hand_over(now, obstacle.handover, out);
+            if let Some(handover) = self.handover.as_mut().filter(|_| begins && mute > 0) {
                 handover.wait_for_the_mute(now, active_down_interval(down_adverts, priority, interval));
             }
         }
@@ -151,10 +156,7 @@ impl Group {
         }
         self.stop_members(now, cause, out);
         if cause == Cause::HandedOver {
-            let interval =
-                |m: &VirtualRouter| m.active.and_then(|taker| m.peers.get(taker)).map(|peer| peer.interval);
-            let interval = self.members.iter().filter_map(interval).max().unwrap_or(self.policy.interval);
-            self.watch = Some(Watch::new(now, interval, self.policy.down_adverts));
+            self.watch = Some(Watch::new(now, self.policy.interval, self.policy.down_adverts));
         }
         self.answer_handover(now, takers, out);
     }

@@ -5,9 +5,11 @@
 //! no socket, clock, thread or log, and no input makes it fail.
 
 mod announce;
+mod checksum;
 mod command;
 mod concern;
 mod counters;
+mod doubt;
 mod effect;
 mod event;
 mod group;
@@ -21,6 +23,7 @@ mod receive;
 mod reception;
 mod snapshot;
 mod spec;
+mod speech;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -32,6 +35,7 @@ mod vrrp_router;
 
 pub use concern::{Concern, ForeignAddresses};
 pub use counters::{Counters, LinkCounters};
+pub use doubt::Hastened;
 pub use effect::{Answer, DemoteOutcome, Effect, Effects, MemberResult};
 pub use event::{
     Cause, Event, EventKind, HandoverCause, HookKind, HookOutcome, LastHeard, StateName, Suspicion,

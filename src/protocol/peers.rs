@@ -1,8 +1,9 @@
 //! Other routers of one virtual router, as last heard.
 
+use super::reception::Heard;
 use super::snapshot::PeerSnapshot;
-use crate::types::{AdverInterval, AdvertPriority, MonoTime};
-use crate::wire::ChecksumFlavour;
+use super::timing::longest_learned;
+use crate::types::{AdverInterval, MonoTime};
 use std::net::IpAddr;
 
 /// The most that are remembered; the one not heard for longest makes room. A LAN has a handful, and
@@ -14,17 +15,11 @@ const MOST: usize = 8;
 pub(super) struct Peers(Vec<PeerSnapshot>);
 
 impl Peers {
-    pub(super) fn note(
-        &mut self,
-        now: MonoTime,
-        address: IpAddr,
-        priority: AdvertPriority,
-        interval: AdverInterval,
-        checksum: ChecksumFlavour,
-    ) {
+    pub(super) fn note(&mut self, now: MonoTime, heard: &Heard) {
+        let Heard { source: address, priority, said, checksum, .. } = *heard;
         let known = self.get(address).map(|peer| peer.standing);
         let standing = known.filter(|_| priority.is_resignation()).unwrap_or(priority);
-        let heard = PeerSnapshot { address, heard: now, priority, standing, interval, checksum };
+        let heard = PeerSnapshot { address, heard: now, priority, standing, interval: said, checksum };
         match self.0.iter().position(|peer| peer.address == address) {
             Some(at) => {
                 if let Some(known) = self.0.get_mut(..=at) {
@@ -51,11 +46,13 @@ impl Peers {
     }
 
     /// Whether somebody was heard serving so lately that its next word is not overdue.
-    pub(super) fn anybody_serves(&self, now: MonoTime) -> bool {
-        let serves = |peer: &PeerSnapshot| {
-            !peer.priority.is_resignation() && now.since(peer.heard) <= peer.interval.period() * 3 / 2
-        };
-        self.0.iter().any(serves)
+    pub(super) fn anybody_serves(&self, now: MonoTime, ours: AdverInterval) -> bool {
+        self.0.iter().any(|peer| serves(peer, now, ours))
+    }
+
+    /// Whether somebody else than `address` was.
+    pub(super) fn others_serve(&self, now: MonoTime, ours: AdverInterval, address: IpAddr) -> bool {
+        self.0.iter().any(|peer| peer.address != address && serves(peer, now, ours))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -65,4 +62,9 @@ impl Peers {
     pub(super) fn to_vec(&self) -> Vec<PeerSnapshot> {
         self.0.clone()
     }
+}
+
+fn serves(peer: &PeerSnapshot, now: MonoTime, ours: AdverInterval) -> bool {
+    let interval = peer.interval.min(longest_learned(ours));
+    !peer.priority.is_resignation() && now.since(peer.heard) <= interval.period() * 3 / 2
 }

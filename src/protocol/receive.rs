@@ -2,14 +2,18 @@
 //!
 //! A rejected packet touches no timer and no learned state (RFC9568-7.1-12).
 
+use super::checksum::Lesson;
+use super::doubt::Haste;
 use super::effect::Effects;
 use super::event::{EventKind, Suspicion};
 use super::group::{Again, Group, report};
 use super::reception::{Heard, Outcome};
-use super::spec::{ChecksumPolicy, LinkLocalRule};
+use super::spec::LinkLocalRule;
 use super::throttle::Topic;
+use super::timing::longest_learned;
 use crate::types::{AdverInterval, AdvertPriority, Family, MonoTime, Role, VrKey};
-use crate::wire::{AddressList, Advertisement, Carrier, ChecksumFlavour, RejectReason};
+use crate::wire::{AddressList, Advertisement, Carrier, RejectReason};
+use ipnet::IpNet;
 use std::net::IpAddr;
 
 impl Group {
@@ -28,23 +32,29 @@ impl Group {
             self.on_rejected(now, key, Some(carrier.source), RejectReason::AddressListErrors, out);
             return Again::Nothing;
         }
-        let heard = Heard {
-            source: carrier.source,
-            priority: advertisement.priority,
-            interval: advertisement.interval,
-            checksum: advertisement.checksum,
-        };
+        if self.is_broadcast(carrier.source) {
+            self.on_rejected(now, key, Some(carrier.source), RejectReason::BadSource, out);
+            return Again::Nothing;
+        }
+        let heard = self.heard(carrier.source, advertisement);
         if let Some(watch) = &mut self.watch {
-            watch.on_advert(now, heard.priority, heard.interval);
+            watch.on_advert(now, heard.priority);
         }
         self.compare_settings(now, key, &heard, &advertisement.addresses, out);
-        self.follow_checksum(now, key, &heard, out);
         let tie = self.tie(key);
         let policy = self.policy;
         let Some(member) = self.members.iter_mut().find(|m| m.key == key) else { return Again::Nothing };
-        match member.on_advert(now, &policy, &heard, tie, out) {
+        let lesson = member.learn_checksum(now, &policy, &heard);
+        let outcome = member.on_advert(now, &policy, &heard, tie, out);
+        match outcome {
             Outcome::Nothing => {}
             Outcome::Moved(moved) => self.report_move(key, moved, out),
+            Outcome::Refuted(moved, haste, lasts) => {
+                self.report_move(key, moved, out);
+                let Haste { silent, word, .. } = haste;
+                let kind = EventKind::TakeoverRefuted { by: heard.source, silent, word, lasts };
+                out.push(report(&self.spec, Some(key), kind));
+            }
             Outcome::Rival => {
                 if self.throttle.permits(now, Topic::Rival) {
                     let kind = EventKind::DualActive { peer: heard.source, priority: heard.priority };
@@ -52,7 +62,47 @@ impl Group {
                 }
             }
         }
+        self.report_lesson(now, key, &heard, lesson, out);
         self.settle(now, out)
+    }
+
+    /// Whether `address` is that of all hosts of a network in which one of our addresses is.
+    fn is_broadcast(&self, address: IpAddr) -> bool {
+        let mut nets = self.spec.members.iter().flat_map(|member| member.addresses.iter());
+        nets.any(|net| match net {
+            IpNet::V4(net) => net.prefix_len() < 31 && IpAddr::V4(net.broadcast()) == address,
+            IpNet::V6(_) => false,
+        })
+    }
+
+    /// A message from our own address: what a bridge reflects, or what somebody says in our name.
+    pub(super) fn on_own(
+        &mut self,
+        now: MonoTime,
+        key: VrKey,
+        source: IpAddr,
+        advertisement: &Advertisement<'_>,
+        out: &mut Effects,
+    ) {
+        let heard = self.heard(source, advertisement);
+        let policy = self.policy;
+        let Some(member) = self.members.iter_mut().find(|m| m.key == key) else { return };
+        if member.on_own(now, &policy, &heard, out) && self.throttle.permits(now, Topic::Impersonated) {
+            let kind = EventKind::Impersonated { priority: heard.priority, interval: heard.said };
+            out.push(report(&self.spec, Some(key), kind));
+        }
+        // RFC9568-7.1-15
+        self.on_rejected(now, key, Some(source), RejectReason::OwnPackets, out);
+    }
+
+    fn heard(&self, source: IpAddr, advertisement: &Advertisement<'_>) -> Heard {
+        Heard {
+            source,
+            priority: advertisement.priority,
+            said: advertisement.interval,
+            interval: advertisement.interval.min(longest_learned(self.spec.interval)),
+            checksum: advertisement.checksum,
+        }
     }
 
     /// A message that was discarded, and named one of our virtual routers.
@@ -90,14 +140,19 @@ impl Group {
             // RFC9568-8.3.2-1
             self.suspect(now, key, Some(heard.source), Suspicion::OwnerConflict, out);
         }
-        if heard.interval != self.spec.interval {
+        if heard.said != self.spec.interval {
             // RFC9568-7.1-8
             if let Some(counters) = self.counters_mut(key) {
                 counters.interval_errors += 1;
             }
+            let what = if heard.said > heard.interval {
+                Suspicion::IntervalTooLong
+            } else {
+                Suspicion::IntervalDiffers
+            };
             // 10 ms is also what a router says that hands over: nothing to report.
-            if heard.interval != AdverInterval::MIN {
-                self.suspect(now, key, Some(heard.source), Suspicion::IntervalDiffers, out);
+            if heard.said != AdverInterval::MIN {
+                self.suspect(now, key, Some(heard.source), what, out);
             }
         }
         let ours = self.spec.members.iter().find(|member| member.family == key.family);
@@ -110,19 +165,17 @@ impl Group {
         }
     }
 
-    /// `auto`: what we send follows what peers show (docs/adr/0005).
-    fn follow_checksum(&mut self, now: MonoTime, key: VrKey, heard: &Heard, out: &mut Effects) {
-        if key.family == Family::Ipv6 {
-            return;
-        }
-        let Some(member) = self.members.iter_mut().find(|m| m.key == key) else { return };
-        if heard.checksum == ChecksumFlavour::Rfc5798 {
-            member.counters.checksum_legacy_accepted += 1;
-        }
-        let changed = std::mem::replace(&mut member.flavour, heard.checksum) != heard.checksum;
-        if changed && self.spec.checksum == ChecksumPolicy::Auto && self.throttle.permits(now, Topic::Flavour)
-        {
-            out.push(report(&self.spec, Some(key), EventKind::ChecksumFollows(heard.checksum)));
+    fn report_lesson(&mut self, now: MonoTime, key: VrKey, heard: &Heard, lesson: Lesson, out: &mut Effects) {
+        match lesson {
+            Lesson::Nothing => {}
+            Lesson::Followed => {
+                if self.throttle.permits(now, Topic::Flavour) {
+                    out.push(report(&self.spec, Some(key), EventKind::ChecksumFollows(heard.checksum)));
+                }
+            }
+            Lesson::Declined => {
+                self.suspect(now, key, Some(heard.source), Suspicion::ChecksumDiffers, out);
+            }
         }
     }
 
@@ -142,11 +195,11 @@ impl Group {
 }
 
 /// Same addresses in any order; equal order, the usual case, costs one pass and no memory.
-fn same_addresses(heard: &AddressList<'_>, ours: &[ipnet::IpNet]) -> bool {
+fn same_addresses(heard: &AddressList<'_>, ours: &[IpNet]) -> bool {
     if heard.len() != ours.len() {
         return false;
     }
-    if heard.iter().eq(ours.iter().map(ipnet::IpNet::addr)) {
+    if heard.iter().eq(ours.iter().map(IpNet::addr)) {
         return true;
     }
     let sorted = |addresses: &mut dyn Iterator<Item = IpAddr>| {
@@ -154,5 +207,5 @@ fn same_addresses(heard: &AddressList<'_>, ours: &[ipnet::IpNet]) -> bool {
         addresses.sort_unstable();
         addresses
     };
-    sorted(&mut heard.iter()) == sorted(&mut ours.iter().map(ipnet::IpNet::addr))
+    sorted(&mut heard.iter()) == sorted(&mut ours.iter().map(IpNet::addr))
 }

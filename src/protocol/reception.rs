@@ -1,6 +1,7 @@
 //! What a virtual router does with an advertisement that passed the receive checks
 //! (RFC 9568 §6.4.2, §6.4.3).
 
+use super::doubt::Haste;
 use super::effect::Effects;
 use super::event::Cause;
 use super::handover::Evidence;
@@ -21,6 +22,9 @@ const RESIGNATION_GAP: Duration = Duration::from_millis(10);
 pub(super) struct Heard {
     pub(super) source: IpAddr,
     pub(super) priority: AdvertPriority,
+    /// What it said its interval is.
+    pub(super) said: AdverInterval,
+    /// What is believed of that ([`super::timing::longest_learned`]).
     pub(super) interval: AdverInterval,
     pub(super) checksum: ChecksumFlavour,
 }
@@ -37,7 +41,7 @@ pub(super) enum Tie {
 
 /// How an advertisement compares with what we say ourselves (RFC 9568 §6.4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rank {
+pub(super) enum Rank {
     Higher,
     /// Equal priority, greater address.
     TieLost,
@@ -51,6 +55,8 @@ enum Rank {
 pub(super) enum Outcome {
     Nothing,
     Moved(Moved),
+    /// It yielded to the one whom it had taken for gone, and doubts such words for this long.
+    Refuted(Moved, Haste, Duration),
     /// Somebody else is Active too, and we go on.
     Rival,
 }
@@ -73,7 +79,7 @@ impl VirtualRouter {
         let was_active = self.peers.get(heard.source).is_some_and(|peer| {
             !peer.priority.is_resignation() && now.since(peer.heard) <= peer.interval.period() * 2
         });
-        self.peers.note(now, heard.source, heard.priority, heard.interval, heard.checksum);
+        self.peers.note(now, heard);
         match &mut self.state {
             State::Initialize => {
                 // RFC9568-6.4.1-5: takes no part; it only remembers who is Active.
@@ -81,7 +87,8 @@ impl VirtualRouter {
                 Outcome::Nothing
             }
             State::Backup(backup) => {
-                let obeyed = on_advert_in_backup(backup, now, policy, heard);
+                let belief = if self.doubt.is_on(now) { Belief::Doubtful } else { Belief::Full };
+                let obeyed = on_advert_in_backup(backup, now, policy, heard, belief);
                 self.active = match obeyed {
                     Obeyed::Active | Obeyed::Discarded => Some(heard.source),
                     Obeyed::Resignation if self.active == Some(heard.source) => None,
@@ -152,12 +159,16 @@ impl VirtualRouter {
             ) => None,
         };
         if let Some(cause) = cause {
+            let refuted = self.refuted_by(now, heard.source, policy);
+            let doubt = refuted.map(|haste| (haste, self.doubt.justify(now, policy.interval)));
             self.active = Some(heard.source);
             if cause != Cause::Stalled {
                 // A word of the one who must not preempt would preempt.
                 self.last_word(policy, heard.interval, out);
             }
-            return Outcome::Moved(self.yield_to(now, policy, heard.interval, cause, out));
+            let moved = self.yield_to(now, policy, heard.interval, cause, out);
+            return doubt
+                .map_or(Outcome::Moved(moved), |(haste, lasts)| Outcome::Refuted(moved, haste, lasts));
         }
         match active.tenure {
             // Our first word is about to be said; the displaced Active is expected to speak.
@@ -178,7 +189,7 @@ impl VirtualRouter {
     /// (RFC 9568 §6.4.3). What follows sooner than [`RESIGNATION_GAP`] is answered together, at its end: a
     /// flood of forged resignations must not make us flood the LAN as well. Hosts that believed in whoever it was are told where
     /// the addresses are: a partition may have kept our announcements from them.
-    fn answer_resignation(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+    pub(super) fn answer_resignation(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
         let State::Active(active) = &mut self.state else { return };
         active.tenure = Tenure::Serving;
         if now < active.resignation_after {
@@ -227,10 +238,10 @@ impl VirtualRouter {
         }
         // An interval of 10 ms may be its owner's, or the first words of somebody else who leaves.
         let repeated = leaving.has_repeated();
-        let evidence = if was_active || repeated || heard.interval == AdverInterval::MIN {
+        let evidence = if was_active || repeated || heard.said == AdverInterval::MIN {
             Evidence::Doubtful
         } else {
-            Evidence::TookOver
+            Evidence::Fresh
         };
         match rank {
             Rank::Higher | Rank::TieLost => leaving.on_advert(now, heard.source, evidence),
@@ -239,6 +250,9 @@ impl VirtualRouter {
             }
             Rank::TieWon | Rank::Lower => {} // It cannot know yet that we leave.
         }
+        if self.turning.as_ref().is_some_and(|turning| turning.is_complete(self.width)) {
+            leaving.on_all_announced();
+        }
         if let Some(at) = leaving.next() {
             active.advertise_at = at;
         }
@@ -246,7 +260,7 @@ impl VirtualRouter {
 
     /// RFC 9568 §6.4.3: greater priority wins; on a tie the greater source address, compared as an
     /// unsigned integer in network byte order with the address we put in our own advertisements.
-    fn rank(&self, policy: &Policy, heard: &Heard) -> Rank {
+    pub(super) fn rank(&self, policy: &Policy, heard: &Heard) -> Rank {
         match heard.priority.cmp(&policy.priority) {
             std::cmp::Ordering::Greater => Rank::Higher,
             std::cmp::Ordering::Less => Rank::Lower,
@@ -277,13 +291,32 @@ enum Obeyed {
     Discarded,
 }
 
+/// Whether what hastens a takeover is believed at once, or only when the Active's next word is overdue
+/// ([`super::doubt`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Belief {
+    Full,
+    Doubtful,
+}
+
 /// RFC 9568 §6.4.2. The sender's address is not compared here: an equal priority is obeyed.
-fn on_advert_in_backup(backup: &mut Backup, now: MonoTime, policy: &Policy, heard: &Heard) -> Obeyed {
+fn on_advert_in_backup(
+    backup: &mut Backup,
+    now: MonoTime,
+    policy: &Policy,
+    heard: &Heard,
+    belief: Belief,
+) -> Obeyed {
     if heard.priority.is_resignation() {
         // RFC9568-6.4.2-8, RFC9568-6.4.2-14: Skew_Time, and never longer than the timer still runs, so that repeated
         // or forged resignations cannot postpone a takeover.
         if let Down::At(at) = backup.down {
-            backup.down = Down::At(at.min(now + skew_time(policy.priority, backup.learned)));
+            let soon = now + skew_time(policy.priority, backup.learned);
+            let due = match belief {
+                Belief::Full => soon,
+                Belief::Doubtful => soon.max(backup.overdue(policy)),
+            };
+            backup.down = Down::At(at.min(due));
         }
         backup.omen = Omen::Resigned;
         return Obeyed::Resignation;
@@ -296,8 +329,17 @@ fn on_advert_in_backup(backup: &mut Backup, now: MonoTime, policy: &Policy, hear
     }
     // RFC9568-6.4.2-9, RFC9568-6.4.2-13
     // RFC9568-6.1-2
-    backup.learned = heard.interval;
+    backup.obeyed = Some(heard.source);
+    backup.regular = now;
     backup.omen = Omen::Silence;
-    backup.down = Down::At(now + active_down_interval(policy.down_adverts, policy.priority, heard.interval));
+    (backup.learned, backup.down) = match belief {
+        Belief::Doubtful if heard.interval < policy.interval => {
+            (policy.interval, Down::At(backup.overdue(policy)))
+        }
+        Belief::Full | Belief::Doubtful => {
+            let wait = active_down_interval(policy.down_adverts, policy.priority, heard.interval);
+            (heard.interval, Down::At(now + wait))
+        }
+    };
     Obeyed::Active
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 pub(super) enum Topic {
     Suspicion(Suspicion),
     Rival,
+    Impersonated,
     Flavour,
 }
 

@@ -29,6 +29,17 @@ pub fn active_down_interval(
     active.period() * u32::from(down_adverts.get()) + skew_time(priority, active)
 }
 
+/// The longest Active_Adver_Interval that is learned: ten times ours, and three seconds at least.
+///
+/// RFC 9568 has a Backup wait three times whatever the last message said, which is anybody's to say: one forged
+/// word of 40.95 s would leave the addresses with nobody for more than two minutes (docs/adr/0019). Up to ten
+/// times ours, nodes of a pair can be changed from one interval to another one by one.
+#[must_use]
+pub fn longest_learned(ours: AdverInterval) -> AdverInterval {
+    let bound = ours.centiseconds().saturating_mul(10).max(300);
+    AdverInterval::from_centiseconds(bound).unwrap_or(AdverInterval::MAX)
+}
+
 /// The shortest time between two advertisements that answer a losing one (RFC 9568 §6.4.3 asks for
 /// an answer at once; read literally, one reflected packet would start a storm).
 #[must_use]
@@ -94,6 +105,15 @@ mod tests {
                 let computed = active_down_interval(three, priority, interval(cs));
                 assert_eq!(computed.as_micros(), down, "{priority} at {cs} cs"); // RFC9568-6.1-4
             }
+        }
+    }
+
+    #[test]
+    fn what_is_learned_has_a_bound() {
+        for (ours, longest) in
+            [(1, 300), (10, 300), (30, 300), (50, 500), (100, 1000), (410, 4095), (4095, 4095)]
+        {
+            assert_eq!(longest_learned(interval(ours)), interval(longest), "{ours} cs");
         }
     }
 

@@ -4,7 +4,7 @@
 //! Active that is replaced therefore keeps them a little longer: until it has heard each of them announced.
 
 use super::effect::{Effect, Effects};
-use super::virtual_router::{State, Tenure, VirtualRouter};
+use super::virtual_router::{Active, State, Tenure, VirtualRouter};
 use crate::types::{Family, MonoTime};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -47,10 +47,15 @@ impl Turning {
         }
     }
 
+    /// Whether all `count` of them were announced.
+    pub(super) fn is_complete(&self, count: usize) -> bool {
+        self.announced.len() >= count
+    }
+
     /// When hosts have turned away from all `count` of them, if somebody else serves since `served`.
     pub(super) fn over(&self, served: MonoTime, family: Family, count: usize) -> MonoTime {
         match self.last {
-            Some(last) if self.announced.len() >= count => last.max(served) + obeyed(family),
+            Some(last) if self.is_complete(count) => last.max(served) + obeyed(family),
             Some(_) | None => served + UNHEARD,
         }
     }
@@ -81,6 +86,11 @@ impl VirtualRouter {
         let crossed = self.announced.is_some_and(|ours| now < ours + CROSSING);
         if let Some(turning) = self.turning.as_mut().filter(|_| !crossed) {
             turning.on_announced(now, address);
+            if let State::Active(Active { tenure: Tenure::Leaving(leaving), .. }) = &mut self.state
+                && turning.is_complete(self.width)
+            {
+                leaving.on_all_announced();
+            }
         }
     }
 

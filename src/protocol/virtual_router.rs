@@ -6,12 +6,14 @@
 
 use super::announce::Schedule;
 use super::counters::Counters;
-use super::effect::{Effect, Effects};
+use super::doubt::{Doubt, Haste};
+use super::effect::Effects;
 use super::event::{Cause, StateName};
-use super::handover::{Leaving, Say};
+use super::handover::{Leaving, Proof, Say};
 use super::moves::Moved;
 use super::peers::Peers;
 use super::spec::{AnnounceSpec, ChecksumPolicy};
+use super::speech::Said;
 use super::timing::{OVERSLEPT, Taking, active_down_interval, claim_grace, coalescing_slack, skew_time};
 use super::turning::Turning;
 use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt, VrKey};
@@ -53,6 +55,9 @@ pub(super) struct Backup {
     pub(super) learned: AdverInterval,
     /// What it will mean when the timer fires.
     pub(super) omen: Omen,
+    /// Who armed the timer, and when for the last time.
+    pub(super) obeyed: Option<IpAddr>,
+    pub(super) regular: MonoTime,
 }
 
 /// Active_Down_Timer.
@@ -144,8 +149,12 @@ pub(super) struct VirtualRouter {
     pub(super) active: Option<IpAddr>,
     pub(super) peers: Peers,
     pub(super) counters: Counters,
-    /// The flavour that peers show.
-    pub(super) flavour: ChecksumFlavour,
+    /// The checksum flavour that peers have shown.
+    pub(super) flavour: Option<ChecksumFlavour>,
+    /// Whether it last became Active sooner than the Active's own pace would have it.
+    pub(super) haste: Option<Haste>,
+    pub(super) doubt: Doubt,
+    pub(super) said: Said,
 }
 
 impl VirtualRouter {
@@ -165,7 +174,10 @@ impl VirtualRouter {
             active: None,
             peers: Peers::default(),
             counters: Counters::default(),
-            flavour: ChecksumFlavour::Rfc9568,
+            flavour: None,
+            haste: None,
+            doubt: Doubt::default(),
+            said: Said::default(),
         }
     }
 
@@ -217,8 +229,12 @@ impl VirtualRouter {
             // An owner that starts has not listened: somebody may be serving, as after a resignation.
             State::Initialize => Taking::FromLeaving,
             // Heard before it started, with an interval longer than its own.
-            State::Backup(_) if self.peers.anybody_serves(now) => Taking::FromLive,
+            State::Backup(_) if self.peers.anybody_serves(now, policy.interval) => Taking::FromLive,
             State::Backup(_) | State::Active(_) => Taking::FromNobody,
+        };
+        self.haste = match &self.state {
+            State::Backup(backup) => backup.haste(now, policy, &self.peers),
+            State::Initialize | State::Active(_) => None,
         };
         self.own(out);
         self.counters.active_transitions += 1;
@@ -271,13 +287,13 @@ impl VirtualRouter {
     /// Begins to leave; the first word is said at once. One who has said nothing yet may not hold all
     /// addresses yet either: what it says would make another router drop them, so that it waits for
     /// the kernel a little.
-    pub(super) fn leave(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+    pub(super) fn leave(&mut self, now: MonoTime, policy: &Policy, proof: Proof, out: &mut Effects) {
         if let State::Active(active) = &mut self.state {
             let began = match active.tenure {
                 Tenure::Claiming | Tenure::Ready => active.advertise_at.min(now + UNSPOKEN),
                 Tenure::Serving | Tenure::Listening | Tenure::Leaving(_) => now,
             };
-            active.tenure = Tenure::Leaving(Leaving::new(began));
+            active.tenure = Tenure::Leaving(Leaving::new(began, proof));
             // A word of ours after the taker's would turn the hosts back to us.
             active.announce = None;
             active.advertise_at = began;
@@ -285,6 +301,12 @@ impl VirtualRouter {
                 self.on_adver_timer(now, policy, out);
             }
             self.listen(out);
+        }
+    }
+
+    pub(super) const fn demand(&mut self, proof: Proof) {
+        if let State::Active(Active { tenure: Tenure::Leaving(leaving), .. }) = &mut self.state {
+            leaving.demand(proof);
         }
     }
 
@@ -490,33 +512,6 @@ impl VirtualRouter {
         }
     }
 
-    /// Says one advertisement, built from the state of this moment.
-    pub(super) fn advertise(
-        &mut self,
-        priority: AdvertPriority,
-        interval: AdverInterval,
-        checksum: ChecksumPolicy,
-        out: &mut Effects,
-    ) {
-        // Without a source address nothing can be said; the group has a fault for it.
-        let Some(source) = self.source else { return };
-        self.counters.advertisement_sent += 1;
-        if priority.is_resignation() {
-            self.counters.priority_zero_pkts_sent += 1;
-        }
-        // RFC9568-7.2-1, RFC9568-5.2.8-4
-        let checksum = self.transmit_flavour(checksum);
-        out.push(Effect::Advertise { key: self.key, source, priority, interval, checksum });
-    }
-
-    pub(super) fn transmit_flavour(&self, policy: ChecksumPolicy) -> ChecksumFlavour {
-        match policy {
-            ChecksumPolicy::Auto => self.open_flavour(),
-            ChecksumPolicy::Rfc9568 => ChecksumFlavour::Rfc9568,
-            ChecksumPolicy::Rfc5798 => ChecksumFlavour::Rfc5798,
-        }
-    }
-
     fn enter_backup(
         &mut self,
         now: MonoTime,
@@ -524,8 +519,11 @@ impl VirtualRouter {
         learned: AdverInterval,
         cause: Cause,
     ) -> Moved {
+        let learned = if self.doubt.is_on(now) { learned.max(policy.interval) } else { learned };
         let down = now + active_down_interval(policy.down_adverts, policy.priority, learned);
-        self.enter(now, State::Backup(Backup { down: Down::At(down), learned, omen: Omen::Silence }), cause)
+        let (down, omen) = (Down::At(down), Omen::Silence);
+        let backup = Backup { down, learned, omen, obeyed: self.active, regular: now };
+        self.enter(now, State::Backup(backup), cause)
     }
 }
 

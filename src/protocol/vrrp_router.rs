@@ -73,8 +73,8 @@ impl VrrpRouter {
             Input::Heard { interface, carrier, advertisement } => {
                 self.on_heard(now, interface, carrier, &advertisement, out);
             }
-            Input::Rejected { interface, family, reject } => {
-                self.on_rejected(now, interface, family, reject, out);
+            Input::Rejected { interface, family, source, reject } => {
+                self.on_rejected(now, (interface, family), source, reject, out);
             }
             Input::Announced { interface, address } => self.on_announced(now, interface, address, out),
             Input::Owned(owned) => self.on_owned(now, owned, out),
@@ -194,11 +194,14 @@ impl VrrpRouter {
         let reject = |reason| Reject { reason, vrid: Some(key.vrid) };
         let Some(at) = self.index.get(&key).copied() else {
             // RFC9568-7.1-6
-            return self.on_rejected(now, interface, key.family, reject(RejectReason::VridErrors), out);
+            let link = (interface, key.family);
+            return self.on_rejected(now, link, Some(carrier.source), reject(RejectReason::VridErrors), out);
         };
         if self.facts.is_own(interface, carrier.source) {
-            // RFC9568-7.1-15
-            return self.on_rejected(now, interface, key.family, reject(RejectReason::OwnPackets), out);
+            return self.with(now, at, out, |group, out| {
+                group.on_own(now, key, carrier.source, advertisement, out);
+                Again::Nothing
+            });
         }
         self.with(now, at, out, |group, out| group.on_heard(now, key, carrier, advertisement, out));
     }
@@ -217,15 +220,15 @@ impl VrrpRouter {
     fn on_rejected(
         &mut self,
         now: MonoTime,
-        interface: InterfaceName,
-        family: Family,
+        (interface, family): (InterfaceName, Family),
+        source: Option<IpAddr>,
         reject: Reject,
         out: &mut Effects,
     ) {
         let key = reject.vrid.map(|vrid| VrKey { interface, family, vrid });
         let group = key.and_then(|key| self.index.get(&key)).and_then(|at| self.groups.get_mut(*at));
         match (group, key) {
-            (Some(group), Some(key)) => group.on_rejected(now, key, None, reject.reason, out),
+            (Some(group), Some(key)) => group.on_rejected(now, key, source, reject.reason, out),
             (Some(_) | None, _) => {
                 let counters = self.strays.entry((interface, family)).or_default();
                 *counters.rejected.entry(reject.reason).or_default() += 1;

@@ -200,7 +200,9 @@ impl Reactor {
             let received = endpoint.receive(&mut |carrier, payload| {
                 let input = match wire::parse(&carrier, payload) {
                     Ok(advertisement) => Input::Heard { interface, carrier, advertisement },
-                    Err(reject) => Input::Rejected { interface, family, reject },
+                    Err(reject) => {
+                        Input::Rejected { interface, family, source: Some(carrier.source), reject }
+                    }
                 };
                 node.handle(clock::now(), input, effects);
             });
@@ -574,6 +576,6 @@ fn count_unreadable(
 ) {
     let reject = Reject { reason: RejectReason::PacketLengthErrors, vrid: None };
     for _ in 0..received.unreadable + received.truncated + received.fragmented {
-        node.handle(now, Input::Rejected { interface, family, reject }, effects);
+        node.handle(now, Input::Rejected { interface, family, source: None, reject }, effects);
     }
 }

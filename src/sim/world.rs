@@ -249,7 +249,12 @@ impl World {
             Ok(advertisement) => {
                 Input::Heard { interface: interface(), carrier: packet.carrier(), advertisement }
             }
-            Err(reject) => Input::Rejected { interface: interface(), family: packet.family(), reject },
+            Err(reject) => Input::Rejected {
+                interface: interface(),
+                family: packet.family(),
+                source: Some(packet.carrier().source),
+                reject,
+            },
         };
         self.feed(port, input)
     }

@@ -6,7 +6,7 @@
 use super::events::EventRecord;
 use super::severity::Severity;
 use super::words;
-use crate::protocol::{EventKind, HookOutcome};
+use crate::protocol::{EventKind, Hastened, HookOutcome};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -68,10 +68,11 @@ pub struct EventDetails {
     /// `transition`, `priority_changed`: this node's effective priority.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
-    /// `transition`, `handed_over`, `dual_active`, `suspicious`: the other router.
+    /// `transition`, `handed_over`, `dual_active`, `takeover_refuted`, `suspicious`: the other router.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpAddr>,
-    /// `transition`, `dual_active`: its priority; of one that resigned, that before.
+    /// `transition`, `dual_active`: its priority; of one that resigned, that before. `impersonated`: the priority in the
+    /// message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_priority: Option<u8>,
     /// `transition`: milliseconds since the other router was last heard.
@@ -106,9 +107,18 @@ pub struct EventDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// `suspicious`: a reason of a discarded message, or `address_list_differs`,
-    /// `interval_differs`, `owner_conflict`.
+    /// `interval_differs`, `interval_too_long`, `checksum_differs`, `owner_conflict`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspicion: Option<String>,
+    /// `takeover_refuted`: how long the Active had been silent, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silent_ms: Option<f64>,
+    /// `takeover_refuted`, `impersonated`: the interval in the message, in milliseconds; absent: a resignation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learned_ms: Option<f64>,
+    /// `takeover_refuted`: for how long such messages are doubted, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lasts_ms: Option<f64>,
     /// `stalled`: milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub late_ms: Option<f64>,
@@ -186,6 +196,8 @@ const fn kind_name(kind: &EventKind) -> &'static str {
         EventKind::AddressesRestored { .. } => "addresses_restored",
         EventKind::AddressesRefused { .. } => "addresses_refused",
         EventKind::DualActive { .. } => "dual_active",
+        EventKind::TakeoverRefuted { .. } => "takeover_refuted",
+        EventKind::Impersonated { .. } => "impersonated",
         EventKind::Suspicious { .. } => "suspicious",
         EventKind::Stalled { .. } => "stalled",
         EventKind::ChecksumFollows(_) => "checksum_follows",
@@ -236,6 +248,21 @@ fn event_details(kind: &EventKind) -> EventDetails {
         EventKind::DualActive { peer, priority } => {
             EventDetails { peer: Some(*peer), peer_priority: Some(priority.get()), ..none }
         }
+        EventKind::TakeoverRefuted { by, silent, word, lasts } => EventDetails {
+            peer: Some(*by),
+            silent_ms: Some(words::millis(*silent)),
+            learned_ms: match word {
+                Hastened::Resignation => None,
+                Hastened::Interval(interval) => Some(words::millis(interval.period())),
+            },
+            lasts_ms: Some(words::millis(*lasts)),
+            ..none
+        },
+        EventKind::Impersonated { priority, interval } => EventDetails {
+            peer_priority: Some(priority.get()),
+            learned_ms: Some(words::millis(interval.period())),
+            ..none
+        },
         EventKind::Suspicious { peer, what } => {
             EventDetails { peer: *peer, suspicion: Some(what.to_string()), ..none }
         }

@@ -72,6 +72,8 @@ impl Severity {
             | EventKind::AddressesRestored { .. }
             | EventKind::AddressesRefused { .. }
             | EventKind::DualActive { .. }
+            | EventKind::TakeoverRefuted { .. }
+            | EventKind::Impersonated { .. }
             | EventKind::Suspicious { .. }
             | EventKind::Stalled { .. }
             | EventKind::Hook { outcome: HookOutcome::Failed(_) | HookOutcome::TimedOut(_), .. } => Self::Warning,

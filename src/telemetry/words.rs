@@ -5,7 +5,9 @@
 
 mod concern;
 
-use crate::protocol::{Cause, Event, EventKind, Fault, HandoverCause, HookOutcome, LastHeard, Suspicion};
+use crate::protocol::{
+    Cause, Event, EventKind, Fault, HandoverCause, Hastened, HookOutcome, LastHeard, Suspicion,
+};
 use crate::types::Family;
 use crate::wire::ChecksumFlavour;
 use jiff::Timestamp;
@@ -137,6 +139,26 @@ fn happening(kind: &EventKind) -> String {
         EventKind::DualActive { peer, priority } => {
             format!("{peer} is active as well, with priority {priority}")
         }
+        EventKind::TakeoverRefuted { by, silent, word, lasts } => {
+            let because = match word {
+                Hastened::Resignation => "a message in its name had resigned".to_owned(),
+                Hastened::Interval(interval) => {
+                    format!(
+                        "it was silent for {} at the {interval} that a message in its name said",
+                        span(*silent)
+                    )
+                }
+            };
+            format!(
+                "this node had taken over from {by}, which was there all the time: {because}. Somebody may forge \
+                 messages; for {} such words are believed only when {by} misses its next message",
+                span(*lasts)
+            )
+        }
+        EventKind::Impersonated { priority, interval } => format!(
+            "somebody sends VRRP messages from this node's own address (priority {priority}, interval {interval}): \
+             forged, or a second machine with this address. Look for its MAC address: tcpdump -eni IFACE proto 112"
+        ),
         EventKind::Suspicious { peer, what } => suspicious(peer.as_ref(), *what),
         EventKind::Stalled { late } => format!("this node was not run for {}", span(*late)),
         EventKind::ChecksumFollows(flavour) => {
@@ -198,6 +220,14 @@ fn suspicious(peer: Option<&IpAddr>, what: Suspicion) -> String {
         Suspicion::IntervalDiffers => {
             format!("{peer} advertises at another interval than ours ({what})")
         }
+        Suspicion::IntervalTooLong => format!(
+            "{peer} advertises at an interval more than ten times ours; this node waits for it as if it were ten \
+             times ours, 3 s at least ({what})"
+        ),
+        Suspicion::ChecksumDiffers => format!(
+            "{peer} is active as well and computes its checksums in the other way, so it may not understand this \
+             node ({what}): give all routers of this VRID the same `checksum`"
+        ),
         Suspicion::OwnerConflict => {
             format!("{peer} claims to own the addresses that this node owns ({what})")
         }

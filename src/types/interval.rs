@@ -27,6 +27,8 @@ pub struct AdverIntervalError;
 impl AdverInterval {
     /// 10 ms, the shortest.
     pub const MIN: Self = Self(NonZeroU16::MIN);
+    /// 40.95 s, the longest.
+    pub const MAX: Self = Self(NonZeroU16::MIN.saturating_add(4094));
 
     /// Checks a number of centiseconds.
     ///

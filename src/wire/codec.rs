@@ -116,10 +116,10 @@ fn examine_carrier(carrier: &Carrier) -> Result<(), RejectReason> {
 fn may_be_router(family: Family, source: IpAddr) -> bool {
     match (family, source) {
         (Family::Ipv4, IpAddr::V4(source)) => {
-            !(source.is_unspecified()
-                || source.is_loopback()
-                || source.is_multicast()
-                || source.is_broadcast())
+            // RFC 1122 §3.2.1.3, RFC 6890: "this network", loopback, groups and what is reserved, the limited
+            // broadcast address included.
+            let [first, ..] = source.octets();
+            !matches!(first, 0 | 127 | 224..)
         }
         (Family::Ipv6, IpAddr::V6(source)) => source.is_unicast_link_local(),
         (Family::Ipv4, IpAddr::V6(_)) | (Family::Ipv6, IpAddr::V4(_)) => false,

@@ -11,6 +11,7 @@ mod demotion;
 mod election;
 mod failover;
 mod families;
+mod forged;
 mod harness;
 mod health;
 mod hostile;

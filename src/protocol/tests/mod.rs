@@ -8,6 +8,7 @@ mod demotion;
 mod faults;
 mod handover;
 mod inheritance;
+mod proof;
 mod receiving;
 mod reload;
 mod states;

@@ -151,6 +151,8 @@ impl Gate {
             | EventKind::AddressesRestored { .. }
             | EventKind::AddressesRefused { .. }
             | EventKind::DualActive { .. }
+            | EventKind::TakeoverRefuted { .. }
+            | EventKind::Impersonated { .. }
             | EventKind::Suspicious { .. }
             | EventKind::Stalled { .. }
             | EventKind::ChecksumFollows(_)

@@ -1,7 +1,7 @@
 use super::*;
 use crate::protocol::{Concern, ForeignAddresses, HookKind, StateName};
 use crate::telemetry::{EventDoc, EventRecord};
-use crate::types::{AdvertPriority, VrKey, Vrid};
+use crate::types::{AdverInterval, AdvertPriority, VrKey, Vrid};
 use crate::wire::RejectReason;
 
 const CAUSES: [Cause; 16] = [
@@ -74,9 +74,24 @@ fn kinds() -> Vec<EventKind> {
         EventKind::AddressesRestored { count: 3 },
         EventKind::AddressesRefused { why: "permission denied".into() },
         EventKind::DualActive { peer, priority: priority(100) },
+        EventKind::TakeoverRefuted {
+            by: peer,
+            silent: Duration::from_millis(36),
+            word: Hastened::Interval(AdverInterval::MIN),
+            lasts: Duration::from_secs(10),
+        },
+        EventKind::TakeoverRefuted {
+            by: peer,
+            silent: Duration::from_millis(609),
+            word: Hastened::Resignation,
+            lasts: Duration::from_secs(20),
+        },
+        EventKind::Impersonated { priority: priority(150), interval: AdverInterval::MIN },
         EventKind::Suspicious { peer: None, what: Suspicion::Rejected(RejectReason::ChecksumErrors) },
         EventKind::Suspicious { peer: Some(peer), what: Suspicion::AddressListDiffers },
         EventKind::Suspicious { peer: Some(peer), what: Suspicion::IntervalDiffers },
+        EventKind::Suspicious { peer: Some(peer), what: Suspicion::IntervalTooLong },
+        EventKind::Suspicious { peer: Some(peer), what: Suspicion::ChecksumDiffers },
         EventKind::Suspicious { peer: Some(peer), what: Suspicion::OwnerConflict },
         EventKind::Stalled { late: Duration::from_secs(4) },
         EventKind::ChecksumFollows(ChecksumFlavour::Rfc5798),

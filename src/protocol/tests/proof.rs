@@ -1,0 +1,286 @@
+//! One word of a stranger proves nothing (docs/adr/0019).
+
+use super::*;
+use crate::wire::{Reject, RejectReason};
+
+/// Nobody knows it.
+const STRANGER: &str = "192.0.2.200";
+const PEER: &str = "192.0.2.1";
+
+fn released(rig: &Rig) -> bool {
+    rig.out.iter().any(|effect| matches!(effect, Effect::Disown { .. }))
+}
+
+fn suspected(rig: &Rig) -> Vec<(Option<IpAddr>, Suspicion)> {
+    let suspicion = |kind| match kind {
+        EventKind::Suspicious { peer, what } => Some((peer, what)),
+        _ => None,
+    };
+    rig.events().into_iter().filter_map(suspicion).collect()
+}
+
+fn flavours(rig: &Rig) -> Vec<ChecksumFlavour> {
+    let flavour = |effect: &Effect| match effect {
+        Effect::Advertise { checksum, .. } => Some(*checksum),
+        _ => None,
+    };
+    rig.out.iter().filter_map(flavour).collect()
+}
+
+#[test]
+fn a_forged_interval_keeps_a_backup_for_ten_of_ours_at_most() {
+    for (ours, expected) in [(100, us(33_906_250)), (10, us(10_171_875))] {
+        let mut rig =
+            Rig::new(RouterSpec { interval: interval(ours), role: contender(156, Preempt::Allow), ..spec() });
+        rig.hear(Advert { centiseconds: 4095, ..advert(STRANGER, 255) });
+        let said = suspected(&rig);
+        assert_eq!(said, [(Some(STRANGER.parse().unwrap()), Suspicion::IntervalTooLong)]);
+        assert_eq!(rig.member(0).peers[0].interval, interval(4095), "shown as it was said");
+        assert_eq!(rig.until_state(StateName::Active), expected, "{ours} cs");
+    }
+}
+
+#[test]
+fn an_active_that_yields_to_a_forged_interval_is_back_after_ten_of_its_own() {
+    let mut rig = Rig::active(spec());
+    rig.hear(Advert { centiseconds: 4095, ..advert(STRANGER, 255) });
+    assert_eq!(rig.state(), StateName::Backup);
+    assert_eq!(rig.until_state(StateName::Active), us(36_093_750));
+}
+
+/// Nodes of a pair are changed from one interval to another one by one.
+#[test]
+fn ten_times_our_interval_is_learned_as_it_is() {
+    let mut rig = Rig::new(RouterSpec { interval: interval(10), ..spec() });
+    rig.hear(Advert { centiseconds: 100, ..advert(PEER, 200) });
+    assert_eq!(suspected(&rig)[0].1, Suspicion::IntervalDiffers);
+    assert_eq!(rig.until_state(StateName::Active), us(3_609_375));
+}
+
+#[test]
+fn a_demotion_does_not_believe_one_word_of_a_stranger() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(ms(7));
+    rig.hear(Advert { centiseconds: 4095, ..advert(STRANGER, 254) });
+    rig.run(Duration::from_secs(3));
+    assert!(!released(&rig), "it would serve nobody");
+    assert_eq!(rig.state(), StateName::Active);
+    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]), "{:?}", rig.outcomes());
+}
+
+#[test]
+fn a_second_word_is_believed_and_asked_for() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(ms(8));
+    rig.said();
+    rig.hear(advert(PEER, 50));
+    rig.run(ms(12));
+    assert_eq!(rig.spoken(), ["say 0/100cs"], "who serves answers it at once");
+    rig.hear(advert(PEER, 50));
+    rig.run(ms(250));
+    let [DemoteOutcome::HandedOver { after, .. }] = rig.outcomes()[..] else {
+        panic!("{:?}", rig.outcomes())
+    };
+    assert_eq!(after, ms(8), "it served from its first word on");
+}
+
+#[test]
+fn an_announcement_of_one_address_of_two_is_no_proof() {
+    let two = vec!["192.0.2.253/24".parse().unwrap(), "192.0.2.254/24".parse().unwrap()];
+    let member = MemberSpec { addresses: two, ..member(Family::Ipv4) };
+    let mut rig = Rig::active(RouterSpec { members: vec![member], ..spec() });
+    rig.demote(Force::No);
+    rig.run(ms(7));
+    rig.hear(advert(STRANGER, 254));
+    rig.hear_announced(Family::Ipv4);
+    rig.run(Duration::from_secs(3));
+    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]), "{:?}", rig.outcomes());
+}
+
+/// What lets go anyway asks for nothing: a stop and a fault end as fast as before.
+#[test]
+fn who_lets_go_whatever_happens_waits_for_one_word_only() {
+    let mut rig = Rig::active(spec());
+    rig.feed(Input::Shutdown);
+    rig.run(ms(10));
+    rig.hear(advert(PEER, 50));
+    rig.run(ms(249));
+    assert!(!released(&rig), "hosts are turning");
+    rig.run(ms(1));
+    assert!(released(&rig));
+}
+
+/// The guard: whoever took over fell silent, and had said that it speaks every 40 s.
+#[test]
+fn the_patience_with_a_silent_taker_is_ours() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(ms(7));
+    for _ in 0..2 {
+        rig.hear(Advert { centiseconds: 4095, ..advert(STRANGER, 254) });
+        rig.run(ms(13));
+    }
+    rig.run(ms(250));
+    assert_eq!(rig.state(), StateName::Initialize);
+    assert!(rig.until_state(StateName::Active) < Duration::from_secs(4));
+}
+
+#[test]
+fn an_active_follows_the_checksum_of_nobody_whom_it_outranks() {
+    let list = [192, 0, 2, 254];
+    let mut rig = Rig::new(spec());
+    rig.hear_octets(advert(PEER, 50), &list, ChecksumFlavour::Rfc5798);
+    rig.run(Duration::from_secs(20));
+    rig.out.clear();
+    for _ in 0..20 {
+        rig.hear_octets(advert(STRANGER, 1), &list, ChecksumFlavour::Rfc9568);
+        rig.hear_octets(advert(STRANGER, 0), &list, ChecksumFlavour::Rfc9568);
+        rig.run(ms(250));
+    }
+    let said = flavours(&rig);
+    assert!(said.len() > 5 && said.iter().all(|flavour| *flavour == ChecksumFlavour::Rfc5798), "{said:?}");
+    let differs = (Some(STRANGER.parse().unwrap()), Suspicion::ChecksumDiffers);
+    assert_eq!(suspected(&rig), [differs]);
+    // Who makes it yield teaches it, and the last word is in the winner's flavour.
+    rig.out.clear();
+    rig.hear_octets(advert(STRANGER, 200), &list, ChecksumFlavour::Rfc9568);
+    assert_eq!((rig.state(), flavours(&rig)), (StateName::Backup, vec![ChecksumFlavour::Rfc9568]));
+}
+
+#[test]
+fn a_backup_follows_the_checksum_of_the_active_that_it_obeys() {
+    let list = [192, 0, 2, 254];
+    let mut rig = Rig::new(spec());
+    for _ in 0..5 {
+        rig.hear_octets(advert(PEER, 200), &list, ChecksumFlavour::Rfc5798);
+        rig.run(ms(500));
+        rig.hear_octets(advert(STRANGER, 1), &list, ChecksumFlavour::Rfc9568);
+        rig.run(ms(500));
+    }
+    rig.out.clear();
+    rig.until_state(StateName::Active);
+    assert_eq!(flavours(&rig), [ChecksumFlavour::Rfc5798]);
+}
+
+#[test]
+fn the_sender_of_a_rejected_message_is_named() {
+    let mut rig = Rig::new(spec());
+    let source: IpAddr = STRANGER.parse().unwrap();
+    let reject = Reject { reason: RejectReason::ChecksumErrors, vrid: Some(Vrid::new(51).unwrap()) };
+    rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, source: Some(source), reject });
+    assert_eq!(suspected(&rig), [(Some(source), Suspicion::Rejected(RejectReason::ChecksumErrors))]);
+}
+
+#[test]
+fn the_broadcast_address_of_the_network_is_no_router() {
+    let mut rig = Rig::active(spec());
+    rig.hear(advert("192.0.2.255", 254));
+    assert_eq!(rig.state(), StateName::Active);
+    assert_eq!(rig.member(0).counters.rejected[&RejectReason::BadSource], 1);
+}
+
+/// What an attacker says in the Active's name, twenty times a second, while the Active speaks on.
+fn forge(rig: &mut Rig, seconds: u32, forged: Advert) -> usize {
+    let before = rig.member(0).counters.active_transitions;
+    for tick in 0..seconds * 20 {
+        rig.hear(forged);
+        rig.run(ms(10));
+        // The Active hears whoever took over, and answers at once.
+        if tick % 20 == 0 || rig.state() == StateName::Active {
+            rig.hear(advert(PEER, 200));
+        }
+        rig.run(ms(40));
+        if rig.state() == StateName::Active {
+            rig.hear(advert(PEER, 200));
+        }
+    }
+    (rig.member(0).counters.active_transitions - before).try_into().unwrap()
+}
+
+#[test]
+fn a_word_in_the_actives_name_makes_two_actives_once_and_not_again() {
+    let short = Advert { centiseconds: 1, ..advert(PEER, 200) };
+    for forged in [short, advert(PEER, 0)] {
+        let mut rig = Rig::new(spec());
+        rig.hear(advert(PEER, 200));
+        assert_eq!(forge(&mut rig, 9, forged), 1, "in the first nine seconds");
+        let refuted = |kind| match kind {
+            EventKind::TakeoverRefuted { silent, word, lasts, .. } => Some((silent, word, lasts)),
+            _ => None,
+        };
+        let refuted: Vec<_> = rig.events().into_iter().filter_map(refuted).collect();
+        let [(silent, word, lasts)] = refuted[..] else { panic!("{refuted:?}") };
+        assert!(silent < ms(700) && lasts == Duration::from_secs(10), "{silent:?} {lasts:?}");
+        match forged.priority {
+            0 => assert_eq!(word, Hastened::Resignation),
+            _ => assert_eq!((word, silent.as_millis()), (Hastened::Interval(interval(1)), 36)),
+        }
+        // The next time costs one takeover as well, and is followed by twice as long a calm.
+        assert!(forge(&mut rig, 60, forged) <= 3);
+    }
+}
+
+#[test]
+fn who_doubts_takes_over_all_the_same_when_the_active_leaves_or_dies() {
+    let doubting = || {
+        let mut rig = Rig::new(spec());
+        rig.hear(advert(PEER, 200));
+        forge(&mut rig, 2, Advert { centiseconds: 1, ..advert(PEER, 200) });
+        rig.hear(advert(PEER, 200));
+        rig.run(ms(500));
+        rig
+    };
+    // A hand-over as ours: it serves for 356 ms more than an interval.
+    let mut rig = doubting();
+    for _ in 0..3 {
+        rig.hear(Advert { centiseconds: 1, ..advert(PEER, 200) });
+        rig.run(ms(2));
+    }
+    rig.hear(advert(PEER, 0));
+    let after = rig.until_state(StateName::Active);
+    assert!(after > ms(1000) && after < ms(1250), "{after:?}");
+    // keepalived's.
+    let mut rig = doubting();
+    rig.hear(advert(PEER, 0));
+    let after = rig.until_state(StateName::Active);
+    assert!(after > ms(500) && after < ms(750), "{after:?}");
+    // A death.
+    let mut rig = doubting();
+    assert_eq!(rig.until_state(StateName::Active), us(3_109_375));
+}
+
+#[test]
+fn a_router_that_was_silent_and_comes_back_is_no_reason_to_doubt() {
+    let mut rig = Rig::new(spec());
+    rig.hear(advert(PEER, 200));
+    rig.until_state(StateName::Active);
+    rig.run(ms(300));
+    rig.out.clear();
+    rig.hear(advert(PEER, 200));
+    assert_eq!(rig.state(), StateName::Backup);
+    assert!(!rig.events().iter().any(|kind| matches!(kind, EventKind::TakeoverRefuted { .. })));
+}
+
+/// So that whoever was made to take over beside us, or is about to, hears us before it does.
+#[test]
+fn what_somebody_says_in_our_name_is_answered_at_once_and_reported() {
+    for forged in [Advert { centiseconds: 1, ..advert(US, 100) }, advert(US, 0), advert(US, 200)] {
+        let mut rig = Rig::active(spec());
+        rig.hear(forged);
+        assert_eq!(rig.spoken(), ["say 100/100cs"]);
+        for _ in 0..100 {
+            rig.hear(forged);
+            rig.run(ms(1));
+        }
+        assert!((9..=11).contains(&rig.spoken().len()), "at a limited rate");
+        assert_eq!(rig.state(), StateName::Active);
+        assert_eq!(rig.member(0).counters.rejected[&RejectReason::OwnPackets], 101);
+    }
+    let mut rig = Rig::active(spec());
+    rig.hear(Advert { centiseconds: 1, ..advert(US, 100) });
+    let expected =
+        EventKind::Impersonated { priority: AdvertPriority::from_wire(100), interval: interval(1) };
+    assert!(rig.events().contains(&expected));
+}
