@@ -86,7 +86,12 @@ impl Cluster {
         let running = condition.process == Process::Running;
         let others = || Member::ALL.into_iter().any(|other| other != member && self.is_able(other));
         match kind {
-            Kind::Kill | Kind::KillCleanedUp | Kind::MachineLost | Kind::Pause | Kind::Reload => running,
+            Kind::Kill
+            | Kind::KillCleanedUp
+            | Kind::MachineLost
+            | Kind::Pause
+            | Kind::SecondDaemon
+            | Kind::Reload => running,
             Kind::Cut
             | Kind::Deaf
             | Kind::Mute
@@ -116,6 +121,7 @@ impl Cluster {
             | Kind::KillCleanedUp
             | Kind::MachineLost
             | Kind::Pause
+            | Kind::SecondDaemon
             | Kind::Cut
             | Kind::Deaf
             | Kind::Mute

@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     MachineLost,
     /// SIGSTOP and SIGCONT.
     Pause,
+    /// The daemon is started once more beside itself: that one must end, and touch nothing.
+    SecondDaemon,
     /// Nothing passes the cable, and nobody sees a carrier change.
     Cut,
     /// Nothing reaches the member; what it says is heard.
@@ -169,11 +171,12 @@ pub(crate) fn all_held() -> impl Iterator<Item = (Service, IpAddr)> {
 
 impl Kind {
     /// How often it is drawn, compared with the others.
-    pub(crate) const WEIGHTS: [(Self, u64); 21] = [
+    pub(crate) const WEIGHTS: [(Self, u64); 22] = [
         (Self::Kill, 4),
         (Self::KillCleanedUp, 4),
         (Self::MachineLost, 3),
         (Self::Pause, 6),
+        (Self::SecondDaemon, 2),
         (Self::Cut, 5),
         (Self::Deaf, 4),
         (Self::Mute, 4),
@@ -196,7 +199,8 @@ impl Kind {
 
     pub(crate) const fn promise(self) -> Promise {
         match self {
-            Self::Demote
+            Self::SecondDaemon
+            | Self::Demote
             | Self::Promote
             | Self::Stop
             | Self::Start
@@ -225,6 +229,7 @@ impl Kind {
             Self::Kill
             | Self::KillCleanedUp
             | Self::Pause
+            | Self::SecondDaemon
             | Self::Demote
             | Self::Promote
             | Self::Stop
@@ -256,6 +261,7 @@ impl Kind {
             Self::KillCleanedUp => "kill, clean up, start again",
             Self::MachineLost => "machine lost and back",
             Self::Pause => "pause",
+            Self::SecondDaemon => "a second daemon",
             Self::Cut => "cut",
             Self::Deaf => "cut towards it",
             Self::Mute => "cut from it",

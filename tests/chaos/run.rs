@@ -111,11 +111,20 @@ impl Run {
         }
         let mut wrong = self.strike(&round.strokes);
         let over = self.world.lab().capture().now();
-        let (rested, unrest) = self.come_to_rest(over);
-        wrong.extend(unrest);
-        if wrong.is_empty() {
-            wrong.extend(self.judge_rest(rested));
-        }
+        let rested = loop {
+            let (rested, unrest) = self.come_to_rest(over);
+            wrong.extend(unrest);
+            if !wrong.is_empty() {
+                break rested;
+            }
+            let seen = self.judge_rest(rested);
+            // What was judged was no rest if an address moved meanwhile.
+            let late = rested > over + oracle::bound(self.request.interval);
+            if seen.is_empty() || late || self.world.watch().timeline().is_quiet_since(rested) {
+                wrong = seen;
+                break rested;
+            }
+        };
         let end = self.world.lab().capture().now();
         let (lost, longest_gap) = self.lost();
         let seen = {

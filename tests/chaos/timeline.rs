@@ -43,6 +43,11 @@ impl Timeline {
         &self.now
     }
 
+    /// Whether anything has changed since then.
+    pub(crate) fn is_quiet_since(&self, at: Duration) -> bool {
+        self.changes.last().is_none_or(|change| change.at <= at)
+    }
+
     /// Begins anew: what is now is what was before.
     pub(crate) fn forget(&mut self) {
         self.before.clone_from(&self.now);
@@ -139,6 +144,7 @@ mod tests {
         let timeline = example();
         assert_eq!(timeline.longest(HowMany::Nobody, ms(0), ms(1000)), ms(250));
         assert_eq!(timeline.longest(HowMany::Several, ms(0), ms(1000)), ms(120));
+        assert!(timeline.is_quiet_since(ms(520)) && !timeline.is_quiet_since(ms(519)));
     }
 
     #[test]

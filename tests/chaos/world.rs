@@ -125,6 +125,12 @@ impl World {
             Kind::KillCleanedUp => self.kill_and_clean_up(member, lasts),
             Kind::MachineLost => self.lose_machine(member, lasts),
             Kind::Pause => self.pause(member, lasts),
+            Kind::SecondDaemon => {
+                let (code, errors) = self.daemon(member).start_beside();
+                (code == 1)
+                    .then_some(())
+                    .ok_or_else(|| format!("a second daemon ended with {code}: {errors}"))
+            }
             Kind::Cut => {
                 self.lab.cut(node);
                 wait_out(lasts);

@@ -231,6 +231,12 @@ impl Daemon {
         command
     }
 
+    /// Starts another with the same files while it runs: the exit code of that one, and its log.
+    pub(crate) fn start_beside(&self) -> (i32, String) {
+        let (code, _, log) = finish(&self.node.ns, SOON, &mut command(&self.place));
+        (code, log)
+    }
+
     /// Where its configuration is.
     pub(crate) fn config(&self) -> &std::path::Path {
         &self.place.config
@@ -252,10 +258,7 @@ impl Daemon {
 }
 
 fn launch(node: &Node, name: &str, place: &Place) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpd"));
-    command.arg("--config").arg(&place.config).arg("--socket").arg(&place.socket);
-    command.arg("--state-dir").arg(&place.state).args(["--log-format", "text"]);
-    command.envs(place.environment.iter().cloned());
+    let mut command = command(place);
     match &place.unread {
         None => node.spawn(name, &mut command),
         Some(unread) => {
@@ -263,4 +266,12 @@ fn launch(node: &Node, name: &str, place: &Place) -> Process {
             Process::start_on(&node.ns, log, name, &mut command, unread.outputs())
         }
     }
+}
+
+fn command(place: &Place) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpd"));
+    command.arg("--config").arg(&place.config).arg("--socket").arg(&place.socket);
+    command.arg("--state-dir").arg(&place.state).args(["--log-format", "text"]);
+    command.envs(place.environment.iter().cloned());
+    command
 }
