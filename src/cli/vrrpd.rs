@@ -27,7 +27,7 @@ pub struct Arguments {
     /// The control socket.
     #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
     pub socket: PathBuf,
-    /// Demotions are kept here over a restart; one directory a daemon.
+    /// Demotions are kept here over a restart.
     #[arg(long, value_name = "DIR", default_value = "/var/lib/vrrpd")]
     pub state_dir: PathBuf,
     /// The form of log lines on standard error: text or json.

@@ -43,6 +43,12 @@ pub fn withhold_from_programs() -> io::Result<()> {
     sys::clear_ambient_capabilities()
 }
 
+/// Whether a process may change addresses, by its `/proc/PID/status`.
+pub(super) fn may_change_addresses(status: &str) -> bool {
+    let [(_, bit, _), _] = NEEDED;
+    effective(status).is_some_and(|effective| effective & (1 << bit) != 0)
+}
+
 fn effective(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(line.trim(), 16).ok()
@@ -56,5 +62,8 @@ mod tests {
     fn the_effective_set_is_read_from_proc() {
         assert_eq!(effective("Name:\tx\nCapEff:\t0000000000003000\n"), Some(0x3000));
         assert_eq!(effective("Name:\tx\n"), None);
+        for (set, may) in [("3000", true), ("1000", true), ("2000", false), ("0", false)] {
+            assert_eq!(may_change_addresses(&format!("CapEff:\t{set}\n")), may, "{set}");
+        }
     }
 }

@@ -18,5 +18,6 @@ pub mod sighting;
 pub mod socket_error;
 mod sys;
 pub mod sysctl;
+pub mod tenancy;
 pub mod vrrp_socket;
 pub mod writers;

@@ -17,6 +17,7 @@ use crate::kernel::address::{ObservedAddress, Origin};
 use crate::kernel::keeper::{AddressKeeper, Command, KeeperEvent, Surroundings, frame_announcer};
 use crate::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use crate::kernel::netlink::{Netlink, NetlinkError};
+use crate::kernel::tenancy::{Tenancy, TenancyError};
 use crate::protocol::{Event, EventKind, LastResort, RouterSpec};
 use crate::types::{InterfaceName, LinkFacts, VrKey};
 use ipnet::IpNet;
@@ -86,6 +87,12 @@ pub fn run(place: &Place, config: impl FnOnce() -> Option<Config>) -> Result<Vec
     if leftovers(&mut netlink)?.is_empty() {
         return Ok(Vec::new());
     }
+    let _tenancy = match Tenancy::take() {
+        Ok(tenancy) => Some(tenancy),
+        Err(TenancyError::Taken(_)) => return Ok(Vec::new()),
+        // Both locks are left to tell.
+        Err(TenancyError::Unclear(_)) => None,
+    };
     let now = Moment { mono: clock::now(), wall: clock::wall() };
     let _socket = match control::vacancy(&place.socket) {
         Ok(vacancy) => vacancy,

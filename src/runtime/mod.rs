@@ -12,6 +12,7 @@ mod endpoint;
 pub mod hooks;
 mod mailbox;
 mod notify;
+pub mod patience;
 mod process;
 mod reactor;
 mod reload;

@@ -10,6 +10,7 @@ mod scribe;
 pub(super) use document::{Demotions, Moment};
 pub(super) use scribe::{Note, Scribe};
 
+use super::patience::within;
 use crate::kernel::plain_file::{self, Links};
 use crate::types::RouterName;
 use document::Damage;
@@ -21,6 +22,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const FILE: &str = "demotions.json";
 /// What is written before it replaces the file; left over by a crash, and then removed.
@@ -36,7 +38,10 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StateError {
     /// Two daemons would overwrite each other's demotions.
-    #[error("another vrrpd uses {path}; give this one another --state-dir", path = .0.display())]
+    #[error(
+        "somebody holds the state directory {path}: another vrrpd, whose demotions this one would overwrite, or another \
+         program (fuser {path} tells). This one ends and has touched nothing", path = .0.display()
+    )]
     InUse(PathBuf),
     /// The kernel refused.
     #[error("cannot {doing} {path}: {source}", path = .path.display())]
@@ -95,40 +100,76 @@ pub(super) enum Trouble {
 }
 
 impl Store {
-    /// Takes the directory, creating it if need be, and reads what an earlier run wrote. Never fails:
-    /// a node that cannot remember still serves.
-    pub(super) fn open(dir: &Path, now: Moment) -> (Self, Recalled) {
-        let mut store = Self { dir: dir.to_owned(), lock: None, file: Known::No };
+    /// Takes the directory, creating it if need be. Whatever else is wrong with it is told by [`Self::recall`]: a node
+    /// that cannot remember still serves.
+    ///
+    /// # Errors
+    /// [`StateError::InUse`].
+    pub(super) fn claim(dir: &Path) -> Result<Self, StateError> {
+        let mut store = Self::unread(dir);
+        match store.prepare() {
+            Err(error @ StateError::InUse(_)) => Err(error),
+            Err(StateError::Io { .. }) | Ok(()) => Ok(store),
+        }
+    }
+
+    /// The directory of which nothing is known: it is taken, and its file set aside, before anything is written.
+    fn unread(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), lock: None, file: Known::No }
+    }
+
+    /// [`Self::claim`] and [`Self::recall`], of a disk that may hang.
+    ///
+    /// # Errors
+    /// [`StateError::InUse`].
+    pub(super) fn open(dir: &Path, now: Moment, limit: Duration) -> Result<(Self, Recalled), StateError> {
+        let place = dir.to_owned();
+        let opened = within(limit, move || {
+            let mut store = Self::claim(&place)?;
+            let recalled = store.recall(now);
+            Ok((store, recalled))
+        });
+        opened.unwrap_or_else(|hangs| Ok(Self::without(dir, hangs)))
+    }
+
+    /// A start without what an earlier run wrote.
+    fn without(dir: &Path, hangs: io::Error) -> (Self, Recalled) {
+        let trouble = Trouble::Unavailable(failed("read", dir)(hangs));
+        (Self::unread(dir), Recalled { troubles: vec![trouble], ..Recalled::default() })
+    }
+
+    /// Reads what an earlier run wrote.
+    pub(super) fn recall(&mut self, now: Moment) -> Recalled {
         let mut recalled = Recalled::default();
-        match store.prepare().and_then(|()| store.read()) {
+        match self.prepare().and_then(|()| self.read()) {
             Ok(None) => {}
             Ok(Some(text)) => match document::parse(&text) {
                 Ok(entries) => (recalled.demotions, recalled.expired) = document::recall(entries, now),
                 Err(damage) => {
-                    let set_aside = store.set_aside(now.wall);
-                    recalled.troubles.push(Trouble::Damaged { path: store.path(FILE), damage, set_aside });
+                    let set_aside = self.set_aside(now.wall);
+                    recalled.troubles.push(Trouble::Damaged { path: self.path(FILE), damage, set_aside });
                 }
             },
             Err(error) => {
                 recalled.troubles.push(Trouble::Unavailable(error));
-                return (store, recalled);
+                return recalled;
             }
         }
         if recalled.troubles.is_empty() {
-            store.file = Known::Yes;
+            self.file = Known::Yes;
         }
         // A read-only file system shows here, before an operator relies on it.
-        if let Err(errno) = access(dir, AccessFlags::W_OK) {
-            let error = failed("write to", dir)(errno.into());
+        if let Err(errno) = access(&self.dir, AccessFlags::W_OK) {
+            let error = failed("write to", &self.dir)(errno.into());
             recalled.troubles.push(Trouble::Unavailable(error));
         }
-        (store, recalled)
+        recalled
     }
 
     /// Takes the directory of a daemon that is gone, and reads what it wrote. Nothing is created or
     /// renamed: a damaged file is for the next daemon to report.
     pub(super) fn visit(dir: &Path, now: Moment) -> Result<(Self, Demotions), StateError> {
-        let mut store = Self { dir: dir.to_owned(), lock: None, file: Known::No };
+        let mut store = Self::unread(dir);
         if !dir.exists() {
             return Ok((store, Demotions::new()));
         }

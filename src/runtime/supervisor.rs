@@ -22,6 +22,7 @@ use crate::kernel::keeper::{
     AddressKeeper, Command, KeeperError, KeeperEvent, Surroundings, frame_announcer,
 };
 use crate::kernel::monitor::{Monitor, MonitorError, MonitorEvent, RECEIVE_BUFFER};
+use crate::kernel::tenancy::{Tenancy, TenancyError};
 use crate::kernel::{realtime, release};
 use crate::protocol::{Event, EventKind, Owned, RouterSpec};
 use crate::telemetry::EventLog;
@@ -30,6 +31,7 @@ use crate::telemetry::printer;
 use crate::types::{InterfaceName, RouterName};
 use std::collections::BTreeSet;
 use std::io;
+use std::os::unix::net::UnixListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,6 +39,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// Events, verdicts and notices that may wait for this thread. It does little, so a full queue means
@@ -48,6 +51,8 @@ const REQUESTS: usize = 16;
 const NOTES: usize = 256;
 /// Longer than any hand-over of a stop (3 s).
 const HANDOVER_LIMIT: Duration = Duration::from_secs(5);
+/// For what an earlier run wrote down; then the disk hangs, and the routers start without.
+const STATE_LIMIT: Duration = Duration::from_secs(2);
 /// Longer than the scribe's own patience with the disk.
 const SCRIBE_LIMIT: Duration = Duration::from_secs(3);
 
@@ -81,6 +86,12 @@ pub enum RunError {
          Linux 5.18 or newer"
     )]
     Kernel(String),
+    /// Another daemon.
+    #[error(transparent)]
+    Tenancy(#[from] TenancyError),
+    /// Somebody else has the state directory; in its own words.
+    #[error("{0}")]
+    State(String),
     /// The control socket.
     #[error(transparent)]
     Control(#[from] BindError),
@@ -136,7 +147,14 @@ pub(super) fn check_privileges() -> Result<(), RunError> {
 async fn supervise(settings: Settings) -> Result<(), RunError> {
     let Settings { config, config_file, socket, state_dir } = settings;
     let mut signals = Signals::open()?;
+    // Before anything is touched: two daemons would remove each other's addresses.
+    let tenancy = tenancy()?;
+    let now = Moment { mono: clock::now(), wall: clock::wall() };
+    let opened = Store::open(&state_dir, now, STATE_LIMIT);
+    let (store, recalled) = opened.map_err(|error| RunError::State(error.to_string()))?;
     let server = Server::bind(&socket, Limits::default())?;
+    let _door =
+        tenancy.as_ref().map(Tenancy::door).transpose().map_err(system("share a socket"))?.map(keep_door);
     let (mail, mailbox) = Mailbox::open().map_err(system("make an eventfd"))?;
     let (events_in, mut events) = mpsc::channel(QUEUE);
     let lost = Arc::new(AtomicU64::new(0));
@@ -151,7 +169,6 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
     let keeper = Arc::new(keeper);
     let (stopped_in, stopped) = oneshot::channel();
     let (notes_in, notes) = mpsc::channel(NOTES);
-    let (store, recalled) = Store::open(&state_dir, Moment { mono: clock::now(), wall: clock::wall() });
     let scribe = Scribe::new(notes, store, recalled.demotions.clone(), recalled.expired.clone());
     let outlets =
         Outlets { events: events_in.clone(), lost: Arc::clone(&lost), notes: notes_in, stopped: stopped_in };
@@ -277,6 +294,28 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
     serving.abort();
     tracing::info!("stopped");
     outcome
+}
+
+/// The only daemon of the network namespace, or as good as that can be told.
+fn tenancy() -> Result<Option<Tenancy>, RunError> {
+    match Tenancy::take() {
+        Ok(tenancy) => Ok(Some(tenancy)),
+        Err(taken @ TenancyError::Taken(_)) => Err(taken.into()),
+        Err(unclear @ TenancyError::Unclear(_)) => {
+            tracing::warn!("{unclear}");
+            Ok(None)
+        }
+    }
+}
+
+/// Sends away whoever asks, so that there is always room for the next one.
+fn keep_door(door: UnixListener) -> JoinHandle<io::Result<()>> {
+    tokio::spawn(async move {
+        let door = tokio::net::UnixListener::from_std(door)?;
+        loop {
+            drop(door.accept().await?);
+        }
+    })
 }
 
 /// What this thread does with what it hears.

@@ -18,6 +18,7 @@ mod hostile;
 mod interfaces;
 mod operator;
 mod reload;
+mod second;
 mod service_manager;
 mod stopped;
 mod stopping;

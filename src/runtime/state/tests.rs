@@ -29,9 +29,14 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
+/// As a daemon that starts at this moment.
+fn open(dir: &Path, now: Moment) -> (Store, Recalled) {
+    Store::open(dir, now, Duration::from_secs(10)).unwrap()
+}
+
 /// What a daemon that starts now finds.
 fn recalled(dir: &Path) -> Recalled {
-    Store::open(dir, now()).1
+    open(dir, now()).1
 }
 
 fn said(recalled: &Recalled) -> String {
@@ -42,7 +47,7 @@ fn said(recalled: &Recalled) -> String {
 fn what_is_saved_is_recalled_by_the_next_run() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("lib/vrrpd");
-    let (mut store, found) = Store::open(&dir, now());
+    let (mut store, found) = open(&dir, now());
     assert!(found.demotions.is_empty() && found.troubles.is_empty(), "{}", said(&found));
     for reason in ["a", "b"] {
         store.save(&demotions(reason), now().wall).unwrap();
@@ -56,9 +61,9 @@ fn what_is_saved_is_recalled_by_the_next_run() {
 #[test]
 fn a_draft_that_a_crash_left_behind_is_no_state() {
     let dir = tempfile::tempdir().unwrap();
-    Store::open(dir.path(), now()).0.save(&demotions("a"), now().wall).unwrap();
+    open(dir.path(), now()).0.save(&demotions("a"), now().wall).unwrap();
     fs::write(dir.path().join(DRAFT), "{\"versi").unwrap();
-    let (mut store, found) = Store::open(dir.path(), now());
+    let (mut store, found) = open(dir.path(), now());
     assert_eq!((found.demotions, found.troubles.len()), (demotions("a"), 0));
     store.save(&demotions("b"), now().wall).unwrap();
     assert_eq!(names(dir.path()), [FILE]);
@@ -71,7 +76,7 @@ fn a_damaged_file_is_told_and_set_aside_and_three_of_them_are_kept() {
         let text = format!("{{ torn {round}");
         fs::write(dir.path().join(FILE), &text).unwrap();
         let wall = now().wall + jiff::SignedDuration::from_secs(round / 2);
-        let (mut store, found) = Store::open(dir.path(), Moment { wall, ..now() });
+        let (mut store, found) = open(dir.path(), Moment { wall, ..now() });
         assert!(found.demotions.is_empty());
         assert!(
             said(&found).contains("is damaged") && said(&found).contains("it is kept as"),
@@ -108,7 +113,7 @@ fn what_cannot_be_read_is_told_and_not_overwritten() {
     // Root reads everything but a directory.
     fs::create_dir(dir.path().join(FILE)).unwrap();
     fs::write(dir.path().join(FILE).join("precious"), "").unwrap();
-    let (mut store, found) = Store::open(dir.path(), now());
+    let (mut store, found) = open(dir.path(), now());
     assert!(said(&found).contains("it is a directory"), "{}", said(&found));
     store.save(&demotions("a"), now().wall).unwrap();
     let aside = "demotions.json.corrupt-20261123T120000Z";
@@ -121,7 +126,7 @@ fn a_directory_that_cannot_be_is_told_at_start_and_at_each_save() {
     let root = tempfile::tempdir().unwrap();
     let file = root.path().join("file");
     fs::write(&file, "").unwrap();
-    let (mut store, found) = Store::open(&file.join("state"), now());
+    let (mut store, found) = open(&file.join("state"), now());
     assert!(found.demotions.is_empty());
     assert!(
         said(&found).contains(&format!("cannot create the directory {}", file.display())),
@@ -141,7 +146,7 @@ fn a_directory_that_cannot_be_is_told_at_start_and_at_each_save() {
 fn a_directory_that_vanished_is_made_anew() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("state");
-    let (mut store, _) = Store::open(&dir, now());
+    let (mut store, _) = open(&dir, now());
     fs::remove_dir(&dir).unwrap();
     store.save(&demotions("a"), now().wall).unwrap();
     assert_eq!(recalled(&dir).demotions, demotions("a"));
@@ -150,14 +155,26 @@ fn a_directory_that_vanished_is_made_anew() {
 #[test]
 fn two_daemons_do_not_share_a_directory() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut first, _) = Store::open(dir.path(), now());
+    let (mut first, _) = open(dir.path(), now());
     first.save(&demotions("of the first"), now().wall).unwrap();
-    let (mut second, found) = Store::open(dir.path(), now());
-    assert!(found.demotions.is_empty(), "they are not its own");
-    assert!(said(&found).contains("another vrrpd uses"), "{}", said(&found));
+    let refused = Store::open(dir.path(), now(), Duration::from_secs(10)).unwrap_err();
+    assert!(matches!(refused, StateError::InUse(_)), "{refused}");
+    drop(first);
+    assert_eq!(
+        (recalled(dir.path()).demotions, names(dir.path())),
+        (demotions("of the first"), vec![FILE.into()])
+    );
+}
+
+#[test]
+fn who_could_not_read_the_directory_does_not_write_while_another_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut first, _) = open(dir.path(), now());
+    first.save(&demotions("of the first"), now().wall).unwrap();
+    let mut second = Store::unread(dir.path());
     assert!(matches!(second.save(&demotions("of the second"), now().wall), Err(StateError::InUse(_))));
     drop(first);
-    // The first one's are not overwritten by somebody who never read them.
+    // What somebody never read he does not overwrite.
     second.save(&demotions("of the second"), now().wall).unwrap();
     assert_eq!(names(dir.path()), [FILE, "demotions.json.corrupt-20261123T120000Z"]);
 }
@@ -174,7 +191,7 @@ fn a_pipe_or_a_link_in_the_place_of_the_file_is_told_and_never_waited_for() {
         make(&dir.path().join(FILE));
         let error = Store::visit(dir.path(), now()).err().map(|error| error.to_string()).unwrap();
         assert!(error.contains(why), "{error}");
-        let (mut store, found) = Store::open(dir.path(), now());
+        let (mut store, found) = open(dir.path(), now());
         assert!(said(&found).contains(why), "{}", said(&found));
         // What it says from now on is written; what was there is kept for whoever looks.
         store.save(&demotions("a"), now().wall).unwrap();
@@ -190,8 +207,20 @@ fn a_draft_that_is_a_link_is_not_written_through() {
     let target = dir.path().join("target");
     fs::write(&target, "precious").unwrap();
     std::os::unix::fs::symlink(&target, dir.path().join(DRAFT)).unwrap();
-    Store::open(dir.path(), now()).0.save(&demotions("a"), now().wall).unwrap();
+    open(dir.path(), now()).0.save(&demotions("a"), now().wall).unwrap();
     assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
     assert!(dir.path().join(FILE).symlink_metadata().unwrap().is_file());
     assert_eq!(recalled(dir.path()).demotions, demotions("a"));
+}
+
+#[test]
+fn a_disk_that_hangs_is_told_and_its_file_is_set_aside_when_it_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path(), now()).0.save(&demotions("of an earlier run"), now().wall).unwrap();
+    let hangs = io::Error::new(ErrorKind::TimedOut, "no answer within 2s");
+    let (mut store, found) = Store::without(dir.path(), hangs);
+    assert!(found.demotions.is_empty());
+    assert_eq!(said(&found), format!("cannot read {}: no answer within 2s\n", dir.path().display()));
+    store.save(&demotions("of this run"), now().wall).unwrap();
+    assert_eq!(names(dir.path()), [FILE, "demotions.json.corrupt-20261123T120000Z"]);
 }
