@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 use support::prober::Responder;
-use support::wait::stays;
+use support::wait::{now, stays};
 use support::{Config, Daemon, Lab, Node, Prober, Router, SOON, ms, wait_for, wait_some};
 
 const V4: &str = "192.0.2.50";
@@ -282,6 +282,28 @@ fn a_stop_runs_the_last_hooks_when_the_address_is_gone_and_before_the_daemon_end
     );
     let done = std::fs::read_to_string(node.dir().join("done")).unwrap();
     assert_eq!(done.lines().count(), said.len(), "every hook has ended");
+}
+
+#[test]
+fn a_hook_that_asks_the_daemon_while_it_stops_is_answered_at_once() {
+    let lab = Lab::new(&["fe0"]);
+    let node = lab.node("fe0");
+    let ask = format!(
+        "[ $VRRPD_STATE = active ] || {} --socket DIR/vrrpd.sock status >DIR/said 2>&1; echo $? >DIR/code",
+        env!("CARGO_BIN_EXE_vrrpctl")
+    );
+    let command = script(node, "asks", &ask);
+    let mut fe0 = Daemon::start(node, &Config::of(&web(150).key("after_release", &command)));
+    wait_for(SOON, "the address", || node.has(V4));
+    let stop = now();
+    assert!(fe0.terminate().success());
+    let took = stop.elapsed();
+    assert!(took < ms(2500), "{took:?}: it used to wait 5 s for an answer");
+    let said = std::fs::read_to_string(node.dir().join("said")).unwrap();
+    let code = std::fs::read_to_string(node.dir().join("code")).unwrap();
+    assert_eq!(code, "3\n", "{said}");
+    assert!(said.starts_with("vrrpctl: vrrpd is stopping"), "{said}");
+    println!("stopped after {took:?}");
 }
 
 #[test]

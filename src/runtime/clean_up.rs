@@ -8,6 +8,7 @@
 
 use super::clock;
 use super::mailbox::{Letter, Mailbox};
+use super::patience::within;
 use super::reactor::{Outlets, Reactor};
 use super::state::{Demotions, Moment, StateError, Store};
 use super::supervisor::{self, RunError};
@@ -23,7 +24,7 @@ use crate::types::{InterfaceName, LinkFacts, VrKey};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -35,6 +36,8 @@ const LINKS_LIMIT: Duration = Duration::from_millis(300);
 /// 3 s: a service manager waits.
 const HANDOVER_LIMIT: Duration = Duration::from_millis(1700);
 const KEEPER_LIMIT: Duration = Duration::from_secs(1);
+/// For the demotions: on a disk that hangs it is on top.
+const STATE_LIMIT: Duration = Duration::from_secs(1);
 /// Notices and events of one run.
 const QUEUE: usize = 4096;
 /// Addresses that are named; more are counted.
@@ -68,9 +71,6 @@ pub enum CleanUpError {
          --socket? then name that one)", path = .0.display()
     )]
     Held(PathBuf),
-    /// As above, by the state directory; with its own words.
-    #[error("cannot tell whether a daemon runs, so nothing was touched: {0}")]
-    State(String),
     /// The kernel.
     #[error("addresses may be left behind: {0}")]
     Left(String),
@@ -106,10 +106,7 @@ pub fn run(place: &Place, config: impl FnOnce() -> Option<Config>) -> Result<Vec
         ) => return Err(CleanUpError::Socket(error)),
     };
     // A daemon would have answered. Whoever holds this keeps addresses where nobody serves them.
-    let (_state, demotions) = Store::visit(&place.state_dir, now).map_err(|error| match error {
-        StateError::InUse(path) => CleanUpError::Held(path),
-        error @ StateError::Io { .. } => CleanUpError::State(error.to_string()),
-    })?;
+    let Visit { _store, demotions, trouble } = visit(&place.state_dir, now)?;
     // Once more: whoever held these may have ended only now, in good order.
     let left = leftovers(&mut netlink)?;
     if left.is_empty() {
@@ -120,7 +117,32 @@ pub fn run(place: &Place, config: impl FnOnce() -> Option<Config>) -> Result<Vec
     let runtime = runtime.map_err(system("start the event loop"))?;
     let lines = runtime.block_on(tidy(config(), &demotions, &left));
     runtime.shutdown_background();
-    lines
+    Ok(trouble.into_iter().chain(lines?).collect())
+}
+
+/// The state directory, held.
+struct Visit {
+    _store: Option<Store>,
+    demotions: Demotions,
+    /// Why demotions are not known.
+    trouble: Option<String>,
+}
+
+/// A disk that hangs or fails keeps no address on an interface: that no daemon lives, the socket has told. What is not
+/// known is who was demoted, and who was holds no address that could be left over.
+fn visit(dir: &Path, now: Moment) -> Result<Visit, CleanUpError> {
+    let place = dir.to_owned();
+    let unknown = |why: String| Visit {
+        _store: None,
+        demotions: Demotions::default(),
+        trouble: Some(format!("demotions are not known: {why}")),
+    };
+    match within(STATE_LIMIT, move || Store::visit(&place, now)) {
+        Ok(Ok((store, demotions))) => Ok(Visit { _store: Some(store), demotions, trouble: None }),
+        Ok(Err(StateError::InUse(path))) => Err(CleanUpError::Held(path)),
+        Ok(Err(error @ StateError::Io { .. })) => Ok(unknown(error.to_string())),
+        Err(hangs) => Ok(unknown(format!("cannot read {}: {hangs}", dir.display()))),
+    }
 }
 
 /// The protocol thread has died and the agent lives on: another one takes its place, to leave. `keeper` holds what

@@ -143,7 +143,7 @@ fn clean_up_elsewhere(fe0: &Daemon, socket: &Path, state: &Path) -> (Option<i32>
 }
 
 #[test]
-fn one_of_two_proofs_of_life_is_enough() {
+fn one_proof_of_life_is_enough() {
     let lab = Lab::new(&["fe0"]);
     let fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(100)));
     wait_for(SOON, "the address", || fe0.node().has(WEB));
@@ -151,10 +151,11 @@ fn one_of_two_proofs_of_life_is_enough() {
     let elsewhere = lab.node("fe0").dir().join("elsewhere");
     let (code, out, err) = clean_up_elsewhere(&fe0, socket, &elsewhere);
     assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "", ""));
-    // Whoever holds the state directory and does not answer may be anybody.
-    let (code, out, err) = clean_up_elsewhere(&fe0, &elsewhere, &state);
-    assert_eq!((code, out.as_str()), (Some(1), ""));
-    assert!(err.contains(&format!("fuser {}", state.display())), "{err}");
+    // Its network namespace tells of it, whatever paths are given.
+    for state in [&state, &elsewhere] {
+        let (code, out, err) = clean_up_elsewhere(&fe0, &elsewhere, state);
+        assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "", ""));
+    }
     assert!(lab.node("fe0").has(WEB));
     assert!(!elsewhere.exists(), "nothing is created");
 }

@@ -300,3 +300,19 @@ async fn a_router_that_left_runs_its_last_hooks_however_often_others_change() {
     let _arrangement = scene.hooks.apply(&resolve(text, "test").unwrap().config, "fe0");
     assert_eq!(scene.hooks.workers.len(), 1, "and then it goes");
 }
+
+/// A task that has ended keeps two kilobytes until somebody asks how.
+#[tokio::test]
+async fn workers_of_routers_that_left_leave_nothing_behind() {
+    let mut scene = Scene::new("");
+    for round in 0..200 {
+        let text = format!(
+            "[[virtual_router]]\nname = \"r{round}\"\ninterface = \"eth1\"\nvrid = 60\naddresses = [\"198.51.100.1/24\"]\n"
+        );
+        let _arrangement = scene.hooks.apply(&resolve(&text, "test").unwrap().config, "fe0");
+        // The new one, the one before, and one more whose task may not have been run yet.
+        tokio::task::yield_now().await;
+        assert!(scene.hooks.tasks.len() <= 4, "{} tasks after {round} reloads", scene.hooks.tasks.len());
+    }
+    assert!(scene.hooks.workers.len() <= 2 && scene.hooks.departed.len() <= 1);
+}

@@ -34,7 +34,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 /// News that may wait for one worker, which reads them at once: it is full only while the main thread
@@ -129,6 +129,7 @@ impl Hooks {
         let routers: BTreeMap<_, _> =
             config.routers.iter().map(|spec| (spec.name.clone(), spec.clone())).collect();
         let before = std::mem::replace(&mut self.routers, routers);
+        self.reap();
         let (routers, workers) = (&self.routers, &self.workers);
         let left = |name: &RouterName| !routers.contains_key(name);
         self.departed.retain(|name, _| left(name) && workers.get(name).is_some_and(Hand::is_busy));
@@ -196,10 +197,21 @@ impl Hooks {
 
     async fn ended(&mut self) {
         while let Some(ended) = self.tasks.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a hook's task ended: this is a bug, please report it");
-            }
+            buried(ended);
         }
+    }
+
+    /// A task that has ended keeps its memory until somebody asks how.
+    fn reap(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            buried(ended);
+        }
+    }
+}
+
+fn buried(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a hook's task ended: this is a bug, please report it");
     }
 }
 
