@@ -109,6 +109,18 @@ fn a_reload_of_a_file_that_cannot_be_read_is_code_1_with_the_reason() {
 }
 
 #[test]
+fn a_daemon_that_hangs_is_told_from_one_that_does_not_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("control.sock");
+    // The kernel connects whoever asks; nobody ever answers.
+    let _hangs = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let output = run(&socket, &["status"]);
+    assert_eq!(code(&output), 5, "{output:?}");
+    let who = format!("vrrpctl: vrrpd (process {}) is there, at {}", std::process::id(), socket.display());
+    assert!(stderr(&output).starts_with(&format!("{who}, and did not answer within 2s: ")), "{output:?}");
+}
+
+#[test]
 fn help_names_the_commands_and_the_exit_codes() {
     let output = run(Path::new("/nowhere"), &["--help"]);
     assert_eq!(code(&output), 0);

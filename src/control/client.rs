@@ -10,6 +10,7 @@ use super::message::{
 use super::varlink::{Call, FrameBuffer, Reply, encode_call};
 use crate::telemetry::Severity;
 use jiff::Timestamp;
+use nix::sys::socket::{getsockopt, sockopt};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -19,9 +20,10 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// For the connection and for answers that need no hand-over: longer than the server's own patience.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// For hand-overs, likewise.
+/// For the connection and for answers that only read. A daemon that is well answers within milliseconds, and whoever
+/// asks one that is not wants to know.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// For hand-overs and reloads: longer than the server's own patience.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(130);
 /// When a command that is not done deserves a word.
 const PROMPT: Duration = Duration::from_millis(300);
@@ -63,10 +65,14 @@ pub enum ClientError {
         path: PathBuf,
     },
     /// The daemon did not answer in time.
-    #[error("vrrpd at {path} did not answer in time", path = .path.display())]
+    #[error("{}", silent(.path, *.pid, *.waited))]
     TimedOut {
         /// The socket.
         path: PathBuf,
+        /// The process that listens there, if it let us connect.
+        pid: Option<i32>,
+        /// For so long.
+        waited: Duration,
     },
     /// The connection ended without an answer.
     #[error("vrrpd at {path} closed the connection without an answer; did it stop?", path = .path.display())]
@@ -107,7 +113,7 @@ pub enum ClientError {
         reason: String,
     },
     /// The daemon ends.
-    #[error("vrrpd is stopping")]
+    #[error("vrrpd is stopping and carries out nothing any more; a hook or a script may ignore this")]
     Stopping,
     /// The daemon's own wait ended.
     #[error("vrrpd did not finish in time; see: vrrpctl status")]
@@ -177,6 +183,8 @@ pub struct Client {
     stream: UnixStream,
     frames: FrameBuffer,
     path: PathBuf,
+    /// For the reply that is waited for.
+    patience: Duration,
 }
 
 impl Client {
@@ -186,7 +194,7 @@ impl Client {
     /// [`ClientError::Unreachable`], [`ClientError::Forbidden`] or [`ClientError::TimedOut`].
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
         let stream = connect(path).map_err(|source| unreachable(path.to_owned(), source))?;
-        Ok(Self { stream, frames: FrameBuffer::new(REPLY_MAX), path: path.to_owned() })
+        Ok(Self { stream, frames: FrameBuffer::new(REPLY_MAX), path: path.to_owned(), patience: PATIENCE })
     }
 
     /// The status of all routers, or of one.
@@ -305,6 +313,7 @@ impl Client {
     }
 
     fn reply(&mut self, patience: Duration) -> Result<Reply, ClientError> {
+        self.patience = patience;
         self.stream.set_read_timeout(Some(patience)).map_err(|source| self.broken(source))?;
         self.read_reply()
     }
@@ -338,7 +347,9 @@ impl Client {
     fn broken(&self, source: io::Error) -> ClientError {
         let path = self.path.clone();
         if matches!(source.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
-            ClientError::TimedOut { path }
+            let pid = getsockopt(&self.stream, sockopt::PeerCredentials).map(|peer| peer.pid());
+            let pid = pid.ok().filter(|pid| *pid > 0);
+            ClientError::TimedOut { path, pid, waited: self.patience }
         } else if source.kind() == ErrorKind::ConnectionReset {
             ClientError::Closed { path }
         } else {
@@ -362,14 +373,14 @@ impl ClientError {
     #[must_use]
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Unreachable { .. } | Self::Forbidden { .. } => Exit::Unreachable,
+            // The same whether a script asks a moment before the socket goes or a moment after.
+            Self::Unreachable { .. } | Self::Forbidden { .. } | Self::Stopping => Exit::Unreachable,
             Self::TimedOut { .. } | Self::NotFinished => Exit::TimedOut,
             Self::Closed { .. }
             | Self::Broken { .. }
             | Self::NotUnderstood { .. }
             | Self::UnknownRouter { .. }
             | Self::UnreadableConfiguration { .. }
-            | Self::Stopping
             | Self::Refused { .. } => Exit::Failed,
         }
     }
@@ -413,7 +424,7 @@ fn unreachable(path: PathBuf, source: io::Error) -> ClientError {
         ClientError::Forbidden { path }
     } else if source.kind() == ErrorKind::WouldBlock {
         // The kernel's answer when the backlog stays full.
-        ClientError::TimedOut { path }
+        ClientError::TimedOut { path, pid: None, waited: PATIENCE }
     } else {
         ClientError::Unreachable { path, source }
     }
@@ -442,6 +453,16 @@ fn remote(error: String, parameters: Value) -> ClientError {
         "org.vrrpd.Control.TimedOut" => ClientError::NotFinished,
         _ => ClientError::Refused { error, parameters },
     }
+}
+
+/// It is there: that is something else than a daemon that does not run.
+fn silent(path: &Path, pid: Option<i32>, waited: Duration) -> String {
+    let who = pid.map_or_else(|| "vrrpd".to_owned(), |pid| format!("vrrpd (process {pid})"));
+    format!(
+        "{who} is there, at {}, and did not answer within {waited:?}: it hangs, or the machine is overloaded\n\
+         Its log may tell why: journalctl -u vrrpd",
+        path.display()
+    )
 }
 
 /// Names what exists, nearest first if that is a lot.

@@ -11,6 +11,7 @@ mod connection;
 mod desk;
 mod document;
 pub mod message;
+mod minutes;
 mod reload;
 pub mod render;
 mod server;

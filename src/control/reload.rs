@@ -30,6 +30,17 @@ pub enum Intent {
     DryRun,
 }
 
+impl Intent {
+    /// As logs have it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Apply => "apply",
+            Self::DryRun => "dry run",
+        }
+    }
+}
+
 /// What came of a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reloaded {

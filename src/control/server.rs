@@ -2,7 +2,8 @@
 //!
 //! One task per connection. A newcomer to a full house takes the seat of the oldest connection that
 //! is neither changing something nor following events, so no set of idle, slow or endlessly asking
-//! clients keeps an operator out.
+//! clients keeps an operator out. Nor do those that change and follow: only so many of a user's
+//! connections are kept for what they do, and root has seats of its own.
 
 use super::call::{CallError, Caller};
 use super::connection::Connection;
@@ -14,6 +15,7 @@ use super::socket::{BindError, ControlSocket, GROUP, bind};
 use super::varlink::FrameBuffer;
 use crate::protocol::{Answer, Command};
 use crate::telemetry::EventLog;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,13 +61,19 @@ pub struct Daemon {
     pub events: Arc<EventLog>,
 }
 
-/// Bounds of the server. With the defaults its memory stays under 64 × (64 KiB + one reply).
+/// Bounds of the server. With the defaults its memory stays under 66 × (64 KiB + one reply).
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Connections at the same time.
     pub connections: usize,
     /// Of these, followers of events; fewer than `connections`, for they keep their seats.
     pub followers: usize,
+    /// Connections of one user that keep their seats for changing something or following events.
+    pub engaged: usize,
+    /// On top of `connections`, for the operator alone.
+    pub reserved: usize,
+    /// The user who is the operator, whose seats are taken by nobody else.
+    pub operator: u32,
     /// Bytes of a call.
     pub message: usize,
     /// From the connection, or the previous reply, to the last byte of a call.
@@ -83,6 +91,9 @@ impl Default for Limits {
         Self {
             connections: 64,
             followers: 32,
+            engaged: 16,
+            reserved: 2,
+            operator: 0,
             message: 64 * 1024,
             request: Duration::from_secs(30),
             write: Duration::from_secs(10),
@@ -149,13 +160,15 @@ struct House {
 #[derive(Debug)]
 struct Seat {
     task: AbortHandle,
+    uid: u32,
     engaged: Arc<AtomicBool>,
 }
 
 impl House {
     fn admit(&mut self, stream: UnixStream) {
         let Ok(credentials) = stream.peer_cred() else { return };
-        if self.seats.len() >= self.limits.connections && !self.make_room() {
+        let uid = credentials.uid();
+        if self.seats.len() >= self.seats_for(uid) && !self.make_room_for(uid) {
             // Into an empty socket buffer: it is taken at once, or the peer does without.
             let _best_effort = stream.try_write(&CallError::TooManyConnections.encode());
             return;
@@ -164,21 +177,40 @@ impl House {
         let connection = Connection {
             stream,
             frames: FrameBuffer::new(self.limits.message),
-            caller: Caller { uid: credentials.uid(), pid: credentials.pid() },
+            caller: Caller { uid, pid: credentials.pid() },
             limits: self.limits,
             service: Arc::clone(&self.service),
             engaged: Arc::clone(&engaged),
         };
         let task = self.tasks.spawn(connection.serve());
-        self.seats.push(Seat { task, engaged });
+        self.seats.push(Seat { task, uid, engaged });
     }
 
-    /// Disconnects the oldest that may be.
-    fn make_room(&mut self) -> bool {
-        let oldest = self.seats.iter().position(|seat| !seat.engaged.load(Ordering::Relaxed));
-        let Some(oldest) = oldest else { return false };
+    fn seats_for(&self, uid: u32) -> usize {
+        let Limits { connections, reserved, operator, .. } = self.limits;
+        if uid == operator { connections + reserved } else { connections }
+    }
+
+    /// Disconnects the oldest that may be. Nobody but the operator takes a seat from the operator.
+    fn make_room_for(&mut self, uid: u32) -> bool {
+        let operator = self.limits.operator;
+        let may_go =
+            |seat: &Seat| !seat.engaged.load(Ordering::Relaxed) && (seat.uid != operator || uid == operator);
+        let idle = self.seats.iter().position(may_go);
+        let Some(oldest) = idle.or_else(|| self.beyond_its_share()) else { return false };
         self.seats.remove(oldest).task.abort();
         true
+    }
+
+    /// The oldest that is engaged when as many older ones of its user are. What it asked for goes on without it.
+    fn beyond_its_share(&self) -> Option<usize> {
+        let Limits { engaged, operator, .. } = self.limits;
+        let mut of_user: BTreeMap<u32, usize> = BTreeMap::new();
+        self.seats.iter().position(|seat| {
+            let count = of_user.entry(seat.uid).or_default();
+            *count += usize::from(seat.engaged.load(Ordering::Relaxed));
+            *count > engaged && seat.uid != operator
+        })
     }
 
     fn leave(&mut self, ended: Result<(Id, ()), JoinError>) {

@@ -6,6 +6,7 @@ use super::call::{Arguments, CallError, Caller};
 use super::desk::{Desk, Gone};
 use super::document::{Published, demote_result, demoted};
 use super::message::{DemoteDoc, EventsDoc, PromoteDoc, PromoteResultDoc, VERSION};
+use super::minutes::{Minutes, Note};
 use super::reload::{Intent, ReloadRequest};
 use super::server::{Daemon, Done, Limits, Request};
 use super::varlink::{Call, Continues, encode_reply};
@@ -71,6 +72,7 @@ pub(super) struct Service {
     desk: Desk,
     limits: Limits,
     followers: Arc<Semaphore>,
+    minutes: Minutes,
 }
 
 impl Method {
@@ -106,7 +108,7 @@ impl Method {
 impl Service {
     pub(super) fn new(daemon: Daemon, desk: Desk, limits: Limits) -> Self {
         let followers = Arc::new(Semaphore::new(limits.followers));
-        Self { daemon, desk, limits, followers }
+        Self { daemon, desk, limits, followers, minutes: Minutes::default() }
     }
 
     /// Answers one call.
@@ -166,8 +168,29 @@ impl Service {
         let force = order.force;
         let (published, routers) = self.selected(arguments).await?;
         let by = user_name(caller.uid).await;
-        let Caller { uid, pid } = caller;
-        tracing::info!(uid, pid, by, ?order, ?routers, "asked to demote");
+        match self.minutes.note(caller.uid) {
+            Note::Line => {
+                let Caller { uid, pid } = caller;
+                let Order { reason, span, last_resort, force } = &order;
+                let reason = (!reason.is_empty()).then_some(reason);
+                let span = span.map(tracing::field::debug);
+                let last_resort = (*last_resort == LastResort::Yes).then_some("yes");
+                let force = (*force == Force::Yes).then_some("yes");
+                let routers = named(&routers);
+                tracing::info!(
+                    uid,
+                    pid,
+                    by,
+                    routers,
+                    reason,
+                    r#for = span,
+                    last_resort,
+                    force,
+                    "asked to demote"
+                );
+            }
+            Note::Counted => {}
+        }
         let demotion = order.demotion(&published, by)?;
         let command = |router| Command::Demote { router, demotion: demotion.clone(), force };
         let (mut results, mut unsaved) = (Vec::new(), None);
@@ -201,8 +224,13 @@ impl Service {
     async fn promote(&self, arguments: Arguments, caller: Caller) -> Result<Vec<u8>, CallError> {
         let (published, routers) = self.selected(arguments).await?;
         let by = user_name(caller.uid).await;
-        let Caller { uid, pid } = caller;
-        tracing::info!(uid, pid, by, ?routers, "asked to promote");
+        match self.minutes.note(caller.uid) {
+            Note::Line => {
+                let Caller { uid, pid } = caller;
+                tracing::info!(uid, pid, by, routers = named(&routers), "asked to promote");
+            }
+            Note::Counted => {}
+        }
         let commands = routers.iter().map(|router| Command::Promote { router: router.clone() });
         let (mut results, mut unsaved) = (Vec::new(), None);
         for (name, Done { answer, saved }) in routers.iter().zip(self.command_all(commands).await?) {
@@ -229,8 +257,13 @@ impl Service {
         arguments.finish()?;
         let intent = if dry_run { Intent::DryRun } else { Intent::Apply };
         let by = user_name(caller.uid).await;
-        let Caller { uid, pid } = caller;
-        tracing::info!(uid, pid, by, ?intent, "asked to reload");
+        match self.minutes.note(caller.uid) {
+            Note::Line => {
+                let Caller { uid, pid } = caller;
+                tracing::info!(uid, pid, by, intent = intent.word(), "asked to reload");
+            }
+            Note::Counted => {}
+        }
         let (reply, answer) = oneshot::channel();
         let exchange = async {
             let request = ReloadRequest { intent, by, reply };
@@ -239,13 +272,15 @@ impl Service {
         };
         let reloaded = timeout(self.limits.command, exchange).await.unwrap_or(Err(CallError::TimedOut))?;
         let node = self.snapshot().await?.node.clone();
-        match reloaded.document(node, intent) {
+        // Tens of thousands of routers or errors: not on this thread.
+        let encoding = tokio::task::spawn_blocking(move || match reloaded.document(node, intent) {
             Ok(document) => Ok(encode_reply(&document, Continues::No)),
             Err(why) => {
                 let (file, reason) = (reloaded.file.clone(), why.to_owned());
                 Err(CallError::UnreadableConfiguration { file, reason })
             }
-        }
+        });
+        encoding.await.unwrap_or(Err(CallError::Stopping))
     }
 
     fn follow(
@@ -424,6 +459,16 @@ fn wanted(published: &Published, mut arguments: Arguments) -> Result<EventFilter
     let least = least.map_err(|_| CallError::InvalidParameter("severity".to_owned()))?;
     let routers = names.iter().map(|name| Ok(known(published, name)?.spec.name.clone()));
     Ok(EventFilter { routers: routers.collect::<Result<_, CallError>>()?, least, since })
+}
+
+/// The first few of many.
+fn named(routers: &[RouterName]) -> String {
+    const NAMED: usize = 10;
+    let names: Vec<_> = routers.iter().take(NAMED).map(RouterName::as_str).collect();
+    match routers.len() - names.len() {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
 }
 
 fn known<'a>(published: &'a Published, name: &str) -> Result<&'a RouterSnapshot, CallError> {

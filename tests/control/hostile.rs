@@ -4,8 +4,12 @@ use crate::rig::{Running, took_over};
 use crate::wire::{Wire, served};
 use serde_json::json;
 use std::net::Shutdown;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use vrrpd::control::Limits;
+
+/// Who runs the tests is no operator.
+const SOMEBODY_ELSE: u32 = u32::MAX;
 
 /// Patience of a test: what takes 30 s in life takes 1 s here. Not less: on a busy machine an honest
 /// client may be kept from running for a while.
@@ -168,7 +172,7 @@ fn a_newcomer_takes_the_seat_of_the_oldest_idle_client() {
 
 #[test]
 fn those_who_wait_for_a_hand_over_keep_their_seats() {
-    let limits = Limits { connections: 2, followers: 1, ..Limits::default() };
+    let limits = Limits { connections: 2, followers: 1, operator: SOMEBODY_ELSE, ..Limits::default() };
     let daemon = Running::with(limits, 2);
     let mut first = Wire::connect(&daemon.socket);
     first.send(&json!({ "method": "org.vrrpd.Control.Demote", "parameters": { "names": ["moodle-a"] } }));
@@ -200,6 +204,74 @@ fn those_who_wait_for_a_hand_over_keep_their_seats() {
     };
     assert_eq!(newcomer["parameters"]["results"][0]["outcome"].take(), "was_backup");
     assert_eq!(first.reply().unwrap()["parameters"]["results"][0]["outcome"], "handed_over");
+}
+
+/// Demotions that are never answered, each on a connection of its own.
+fn waiting_for_ever(daemon: &Running, count: usize) -> Vec<Wire> {
+    let demote = json!({ "method": "org.vrrpd.Control.Demote", "parameters": { "names": ["moodle-a"] } });
+    let mut wires = Vec::new();
+    for before in 0..count {
+        let mut wire = Wire::connect(&daemon.socket);
+        wire.send(&demote);
+        while daemon.commands.load(Ordering::Relaxed) <= before {
+            std::thread::yield_now();
+        }
+        wires.push(wire);
+    }
+    wires
+}
+
+#[test]
+fn one_user_keeps_so_many_seats_and_no_more_by_what_it_asks_for() {
+    let limits = Limits { connections: 4, engaged: 2, operator: SOMEBODY_ELSE, ..Limits::default() };
+    let daemon = Running::with(limits, usize::MAX);
+    let mut waiting = waiting_for_ever(&daemon, 4);
+    served(&daemon.socket);
+    let mut last = Wire::connect(&daemon.socket);
+    assert_eq!(last.call("org.vrrpd.Control.Status", json!({}))["parameters"]["node"], "frontend-0");
+    waiting[2].assert_closed();
+    // The two oldest are kept: their calls are still under way.
+    for kept in &waiting[..2] {
+        kept.0.set_nonblocking(true).unwrap();
+        let read = std::io::Read::read(&mut &kept.0, &mut [0]);
+        assert_eq!(read.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    }
+}
+
+#[test]
+fn the_operator_has_seats_of_his_own() {
+    let own = nix::unistd::geteuid().as_raw();
+    for (operator, admitted) in [(own, true), (SOMEBODY_ELSE, false)] {
+        let limits = Limits { connections: 2, reserved: 1, operator, ..Limits::default() };
+        let daemon = Running::with(limits, usize::MAX);
+        let _waiting = waiting_for_ever(&daemon, 2);
+        let mut newcomer = Wire::connect(&daemon.socket);
+        // Who is refused is told before it has asked.
+        let call = json!({ "method": "org.vrrpd.Control.Status" });
+        let _refused = newcomer.raw(format!("{call}\0").as_bytes());
+        let reply = newcomer.reply().unwrap();
+        assert_eq!(reply["parameters"]["node"] == "frontend-0", admitted, "{reply}");
+        assert_eq!(reply["error"] == "org.vrrpd.Control.TooManyConnections", !admitted, "{reply}");
+    }
+}
+
+#[test]
+fn who_asks_without_a_pause_is_seen_between_two_calls() {
+    let limits = Limits { connections: 1, operator: SOMEBODY_ELSE, ..Limits::default() };
+    let daemon = Running::with(limits, 1);
+    let mut busy = Wire::connect(&daemon.socket);
+    let promote = json!({ "method": "org.vrrpd.Control.Promote", "parameters": { "names": ["moodle-a"] } });
+    let calls = format!("{promote}\0").repeat(100);
+    let endless = std::thread::spawn(move || while busy.raw(calls.as_bytes()).is_ok() {});
+    // Between two calls it may be sent away; while one is carried out it may not.
+    let admitted = (0..1000).any(|_| {
+        let mut newcomer = Wire::connect(&daemon.socket);
+        let call = json!({ "method": "org.vrrpd.Control.Status" });
+        newcomer.raw(format!("{call}\0").as_bytes()).is_ok()
+            && newcomer.reply().is_some_and(|reply| reply["parameters"]["node"] == "frontend-0")
+    });
+    assert!(admitted, "1,000 newcomers were refused");
+    endless.join().unwrap();
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub mod schema;
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -310,6 +311,7 @@ struct Agent {
     demoted: BTreeSet<RouterName>,
     /// Demotions are answered when this many wait.
     together: usize,
+    commands: Arc<AtomicUsize>,
     waiting: Vec<(Command, oneshot::Sender<Done>)>,
     /// What it says about the disk.
     saved: Result<(), String>,
@@ -322,6 +324,7 @@ impl Agent {
                 Request::Snapshot { reply } => drop(reply.send(self.published.clone())),
                 Request::Command { command, reply } => {
                     self.waiting.push((command, reply));
+                    self.commands.fetch_add(1, Ordering::Relaxed);
                     if self.waiting.len() >= self.together {
                         for (command, reply) in std::mem::take(&mut self.waiting) {
                             let answer = self.answer(command);
@@ -376,6 +379,8 @@ pub struct Running {
     pub events: Arc<EventLog>,
     /// As the server handed them over.
     pub demotions: Arc<Mutex<Vec<Demotion>>>,
+    /// Commands that have come, answered or not.
+    pub commands: Arc<AtomicUsize>,
     /// What comes of the next reloads; then nothing changes.
     pub reloads_to_come: Arc<Mutex<VecDeque<Reloaded>>>,
     directory: tempfile::TempDir,
@@ -403,6 +408,7 @@ impl Running {
         let socket = directory.path().join("control.sock");
         let events = Arc::new(EventLog::new());
         let demotions = Arc::new(Mutex::new(Vec::new()));
+        let commands = Arc::<AtomicUsize>::default();
         let (stop, stopped) = oneshot::channel();
         // Bound here, so that whoever connects next is served.
         let server = Server::bind(&socket, limits).unwrap();
@@ -411,6 +417,7 @@ impl Running {
             demotions: Arc::clone(&demotions),
             demoted: BTreeSet::new(),
             together,
+            commands: Arc::clone(&commands),
             waiting: Vec::new(),
             saved,
         };
@@ -435,7 +442,16 @@ impl Running {
                 }
             });
         });
-        Self { socket, events, demotions, reloads_to_come, directory, stop: Some(stop), thread: Some(thread) }
+        Self {
+            socket,
+            events,
+            demotions,
+            commands,
+            reloads_to_come,
+            directory,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
     }
 
     pub fn directory(&self) -> &Path {
