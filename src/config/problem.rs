@@ -89,6 +89,10 @@ pub(super) struct Problems {
 }
 
 impl Problems {
+    pub(super) fn errors_so_far(&self) -> usize {
+        self.errors.len()
+    }
+
     /// The configuration cannot be used.
     pub(super) fn error(
         &mut self,

@@ -8,6 +8,12 @@ use std::ops::Range;
 /// Columns of the terminal that everything must fit.
 const WIDTH: usize = 80;
 
+/// Findings of a kind that are rendered. Nobody mends more at a time, and a file can have tens of thousands.
+pub const MOST: usize = 50;
+
+/// Octets between two places that can be shown in one excerpt: all of it is searched.
+const NEAR: usize = 16 * 1024;
+
 /// Whether the reader's terminal shows colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Style {
@@ -18,7 +24,8 @@ pub enum Style {
     Colour,
 }
 
-/// Renders errors, then warnings, each with its line of `text`, as rustc does.
+/// Renders errors, then warnings, each with its line of `text`, as rustc does: the first [`MOST`] of each, and how many
+/// more there are.
 #[must_use]
 pub fn text(text: &str, errors: &[ConfigError], warnings: &[ConfigWarning], style: Style) -> String {
     let renderer = match style {
@@ -26,14 +33,33 @@ pub fn text(text: &str, errors: &[ConfigError], warnings: &[ConfigWarning], styl
         Style::Colour => Renderer::styled(),
     }
     .term_width(WIDTH);
-    let errors = errors.iter().map(|error| (Level::ERROR, "error", &error.0));
-    let warnings = warnings.iter().map(|warning| (Level::WARNING, "warning", &warning.0));
     let mut out = String::new();
-    for (level, name, finding) in errors.chain(warnings) {
-        out.push_str(&one(&renderer, level, name, finding, text));
-        out.push_str("\n\n");
-    }
+    let mut list = |level: Level<'static>, name, findings: &mut dyn ExactSizeIterator<Item = &Finding>| {
+        for finding in (&mut *findings).take(MOST) {
+            out.push_str(&one(&renderer, level.clone(), name, finding, text));
+            out.push_str("\n\n");
+        }
+        if findings.len() > 0 {
+            out.push_str(&format!("and {} more {name}s\n\n", grouped(findings.len())));
+        }
+    };
+    list(Level::ERROR, "error", &mut errors.iter().map(|error| &error.0));
+    list(Level::WARNING, "warning", &mut warnings.iter().map(|warning| &warning.0));
     out
+}
+
+/// A count as people read it: `17,950`.
+#[must_use]
+pub fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// The same for programs: a list of `{severity, file, line, column, message, help}`.
@@ -85,6 +111,10 @@ fn one(renderer: &Renderer, level: Level<'_>, name: &str, finding: &Finding, tex
         {
             note = Some(Level::NOTE.message(format!("{label}: column {}", place.column)));
         }
+        Some(related @ Related { place, label, .. }) if !is_near(finding, related) => {
+            note =
+                Some(Level::NOTE.message(format!("{label}: line {}, column {}", place.line, place.column)));
+        }
         Some(Related { label, span, .. }) => {
             snippet = snippet.annotation(AnnotationKind::Context.span(within(span)).label(&**label));
         }
@@ -93,10 +123,15 @@ fn one(renderer: &Renderer, level: Level<'_>, name: &str, finding: &Finding, tex
     renderer.render(&[group])
 }
 
+/// Whether both places fit into an excerpt.
+fn is_near(finding: &Finding, related: &Related) -> bool {
+    related.span.start.abs_diff(finding.span.start) < NEAR
+}
+
 /// The lines that a finding is about, where they begin, and the number of the first: to search the
 /// whole text for each of thousands of findings would take minutes.
 fn excerpt<'t>(text: &'t str, finding: &Finding) -> (&'t str, usize, usize) {
-    let related = finding.related.as_ref();
+    let related = finding.related.as_ref().filter(|related| is_near(finding, related));
     let first = related.map_or(finding.span.start, |related| related.span.start.min(finding.span.start));
     let last = related.map_or(finding.span.end, |related| related.span.end.max(finding.span.end));
     let line = related.map_or(finding.place.line, |related| related.place.line.min(finding.place.line));

@@ -11,7 +11,7 @@ use super::notify::Notifier;
 use super::trackers::Checks;
 use crate::config::plan::{CheckStep, Plan, RouterStep};
 use crate::config::report::{self, Style};
-use crate::config::{Config, Resolved};
+use crate::config::{Agent, Config, Resolved};
 use crate::control::{Intent, Outcome, ReloadRequest, Reloaded};
 use crate::protocol::{Event, EventKind, RouterSpec, Track};
 use crate::types::InterfaceName;
@@ -27,15 +27,18 @@ use tokio::time::timeout;
 /// Reloads that may wait; whoever asks for another one waits until there is room.
 pub(super) const RELOADS: usize = 16;
 
-/// A file that is not read by then is on a disk that hangs.
-const READING: Duration = Duration::from_secs(10);
+/// Findings that become log lines; a file can have tens of thousands.
+const LOGGED: usize = 20;
+
+/// A file that is not read and resolved by then is on a disk that hangs.
+const READING: Duration = Duration::from_secs(30);
 
 /// The configuration that runs, and whom to tell about another.
 #[derive(Debug)]
 pub(super) struct Reloader {
     /// Read again at each reload.
     pub(super) file: PathBuf,
-    pub(super) running: Config,
+    pub(super) running: Arc<Config>,
     /// What this node calls itself.
     pub(super) node: watch::Sender<String>,
     /// The interfaces that the monitor watches.
@@ -58,7 +61,7 @@ impl Reloader {
         mut self,
         mut requests: mpsc::Receiver<ReloadRequest>,
         stop: oneshot::Receiver<()>,
-    ) -> (Config, Checks, Hooks) {
+    ) -> (Arc<Config>, Checks, Hooks) {
         tokio::select! {
             biased;
             _ = stop => {}
@@ -69,7 +72,7 @@ impl Reloader {
 
     /// Ends when nobody can ask any more.
     async fn work(&mut self, requests: &mut mpsc::Receiver<ReloadRequest>) {
-        let first = self.running.clone();
+        let first = Config::clone(&self.running);
         self.look_at(watched(&first.routers)).await;
         self.carry_out(first);
         self.notifier.configured();
@@ -85,7 +88,7 @@ impl Reloader {
 
     /// From here to [`Self::ends`] a reload is under way.
     fn begins(&self, by: &str, intent: Intent) {
-        tracing::debug!(file = %self.file.display(), by, ?intent, "reading the configuration");
+        tracing::debug!(file = %self.file.display(), by, intent = intent.word(), "reading the configuration");
         match intent {
             Intent::Apply => self.notifier.reloading(),
             Intent::DryRun => {}
@@ -101,19 +104,27 @@ impl Reloader {
         }
         match &reloaded.outcome {
             Outcome::Accepted { warnings, .. } => {
-                for warning in warnings {
-                    tracing::warn!(help = warning.0.help, "{warning}");
-                }
+                log_findings(warnings, |warning| tracing::warn!(help = warning.0.help, "{warning}"));
             }
             Outcome::Wrong { errors, .. } => {
-                for error in errors {
-                    tracing::error!(help = error.0.help, "{error}");
-                }
+                log_findings(errors, |error| tracing::error!(help = error.0.help, "{error}"));
                 let errors = errors.len();
-                tracing::error!(file, by, ?intent, errors, "this is no configuration: nothing was changed");
+                tracing::error!(
+                    file,
+                    by,
+                    intent = intent.word(),
+                    errors,
+                    "this is no configuration: nothing was changed"
+                );
             }
             Outcome::Unreadable(why) => {
-                tracing::error!(file, by, ?intent, why, "cannot read the configuration: nothing was changed");
+                tracing::error!(
+                    file,
+                    by,
+                    intent = intent.word(),
+                    why,
+                    "cannot read the configuration: nothing was changed"
+                );
             }
         }
     }
@@ -122,19 +133,15 @@ impl Reloader {
         let file = self.file.display().to_string();
         let outcome = match load(&self.file).await {
             Err(error) => Outcome::Unreadable(error.to_string()),
-            Ok(Candidate { text, judged }) => match judged {
-                Err(errors) => {
-                    let report = report::text(&text, &errors, &[], Style::Plain);
-                    Outcome::Wrong { errors, report }
-                }
-                Ok(Resolved { config, warnings, programs: _ }) => {
-                    let report = report::text(&text, &[], &warnings, Style::Plain);
-                    let plan = Plan::new(&self.running, &config);
-                    match intent {
-                        Intent::DryRun => {}
-                        Intent::Apply => self.apply(config, &plan, by).await,
+            Ok(candidate) => match judge(candidate, Arc::clone(&self.running)).await {
+                Err(error) => Outcome::Unreadable(error.to_string()),
+                Ok(Judged { outcome, config }) => {
+                    if let (Outcome::Accepted { plan, .. }, Some(config), Intent::Apply) =
+                        (&outcome, config, intent)
+                    {
+                        self.apply(config, plan, by).await;
                     }
-                    Outcome::Accepted { plan, warnings, report }
+                    outcome
                 }
             },
         };
@@ -172,15 +179,14 @@ impl Reloader {
         // The protocol thread has ended: so does the agent.
         let _ = self.mail.send(Letter::Arrange(Box::new(arrangement)));
         let _ = self.mail.send(Letter::Configure(config.routers.clone()));
-        let gone = |spec: &&crate::config::CheckSpec| !config.checks.iter().any(|new| new.name == spec.name);
-        for spec in self.running.checks.iter().filter(gone) {
+        let stay: BTreeSet<_> = config.checks.iter().map(|spec| &spec.name).collect();
+        for spec in self.running.checks.iter().filter(|spec| !stay.contains(&spec.name)) {
             let _ = self.mail.send(Letter::CheckGone(spec.name.clone()));
         }
         self.checks.apply(&config.checks);
         // What only a restart changes is what it was, and is planned again.
-        let realtime = self.running.agent.realtime;
-        self.running = config;
-        self.running.agent.realtime = realtime;
+        let agent = Agent { realtime: self.running.agent.realtime, ..config.agent.clone() };
+        self.running = Arc::new(Config { agent, ..config });
     }
 }
 
@@ -198,6 +204,42 @@ async fn load(file: &Path) -> io::Result<Candidate> {
         Ok(Ok(candidate)) => candidate,
         Ok(Err(ended)) => Err(io::Error::other(ended)),
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {READING:?}"))),
+    }
+}
+
+/// What came of a text.
+struct Judged {
+    outcome: Outcome,
+    /// Of an accepted one.
+    config: Option<Config>,
+}
+
+/// Long work for a long file: not on the main thread, where checks, control and the watchdog live.
+async fn judge(candidate: Candidate, running: Arc<Config>) -> io::Result<Judged> {
+    let Candidate { text, judged } = candidate;
+    let judging = tokio::task::spawn_blocking(move || match judged {
+        Err(errors) => {
+            let report = report::text(&text, &errors, &[], Style::Plain);
+            Judged { outcome: Outcome::Wrong { errors, report }, config: None }
+        }
+        Ok(Resolved { config, warnings, programs: _ }) => {
+            let report = report::text(&text, &[], &warnings, Style::Plain);
+            let plan = Plan::new(&running, &config);
+            Judged { outcome: Outcome::Accepted { plan, warnings, report }, config: Some(config) }
+        }
+    });
+    judging.await.map_err(io::Error::other)
+}
+
+/// Says the first few of what was found in a file.
+fn log_findings<F>(findings: &[F], each: impl FnMut(&F)) {
+    findings.iter().take(LOGGED).for_each(each);
+    if findings.len() > LOGGED {
+        let more = report::grouped(findings.len() - LOGGED);
+        tracing::warn!(
+            "and {more} more findings; vrrpctl check shows the first {} with their lines",
+            report::MOST
+        );
     }
 }
 

@@ -205,11 +205,13 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
         lost,
         reported: 0.into(),
     };
-    tracing::info!(node = *desk.node.borrow(), socket = %socket.display(), "started");
+    let (node, routers) = (desk.node.borrow().clone(), config.routers.len());
+    let (version, file, socket) = (env!("CARGO_PKG_VERSION"), config_file.display(), socket.display());
+    tracing::info!(version, node, %file, routers, %socket, "started");
     desk.recall(recalled, &config.routers);
     let reloader = Reloader {
         file: config_file,
-        running: config,
+        running: Arc::new(config),
         node: node_in,
         names: names_in,
         looked_at,
@@ -265,6 +267,8 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
             }
         }
     }
+    // Nobody answers any more. Whoever asked, and whoever asks from now on (a hook that runs vrrpctl), is told so at once.
+    drop(requests);
     let rest = match outcome {
         Err(RunError::Died { thread: RELOADER, .. }) => None,
         Ok(()) | Err(_) => reloader.await.ok(),

@@ -3,7 +3,7 @@
 use super::support::capture::Capture;
 use super::support::lab::ip;
 use super::support::wait::stays;
-use super::support::{Config, Ctl, Daemon, Lab, Router, SOON, ms, wait_for};
+use super::support::{Config, Ctl, Daemon, Lab, Router, SOON, ServiceManager, ms, wait_for};
 use super::{Pair, WEB, web};
 use nix::sys::signal::{Signal, kill};
 use serde_json::{Value, json};
@@ -402,4 +402,34 @@ fn the_last_hooks_of_a_router_that_is_removed_run_when_it_is_gone() {
     let db = Router::new("db").vrid(52).addresses(&["192.0.2.60/24"]);
     assert_eq!(reloaded(&fe0, &Config::of(&db)), pairs(&[("db", "add"), ("web", "remove")]));
     traced("web 61 after_release initialize\nweb 61 on_transition initialize\n");
+}
+
+/// Long work for a long file: the watchdog would end a daemon that serves well.
+#[test]
+fn a_file_with_thousands_of_errors_stops_neither_the_watchdog_nor_other_clients() {
+    let lab = Lab::new(&["fe0"]);
+    let node = lab.node("fe0");
+    let watchdog = ms(1000);
+    let manager = ServiceManager::start(node.dir(), Some(watchdog));
+    let fe0 = Daemon::start_under(&manager, node, &Config::of(&web(100)));
+    let router = |n: usize| {
+        format!(
+            "[[virtual_router]]\nname = \"r{n}\"\ninterface = \"eth0\"\nvrid = 51\naddresses = [\"10.{}.{}.1/32\"]\n",
+            n / 256,
+            n % 256
+        )
+    };
+    fe0.write_config(&(0..6_000).map(router).collect::<String>());
+    let reload = fe0.ctl(&["reload"]);
+    assert_eq!(reload.code, 2);
+    assert_eq!(reload.json["errors"].as_array().map(Vec::len), Some(5_999));
+    assert!(reload.json["report"].as_str().unwrap().contains("and 5,949 more errors"));
+    let beats = manager.beats();
+    let gap = beats.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    println!("longest time between two signs of life: {gap:?}");
+    assert!(gap < watchdog, "the watchdog starved for {gap:?}");
+    let said = fe0.log();
+    assert_eq!(said.matches(" is used twice ").count(), 20, "{said}");
+    assert!(said.contains("and 5,979 more findings"), "{said}");
+    fe0.wait_state("web", "active");
 }

@@ -53,7 +53,7 @@ pub(super) fn resolve(
         Key::Wrong => None,
         Key::Is(list) => {
             let role = raw_role.spanned().map(|role| *role.get_ref());
-            Some(tracks::resolve(list.get_ref(), &file.checks, role, problems))
+            Some(tracks::resolve(list.get_ref(), &file.checks, unique, role, problems))
         }
     };
     let timing = timing(own, defaults);

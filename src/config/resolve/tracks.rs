@@ -1,7 +1,9 @@
 //! What a virtual router tracks: names that exist, each once.
 
+use super::unique::Unique;
 use crate::config::problem::{Problems, shown};
 use crate::config::raw::{RawCheck, RawConfig, RawTrack};
+use crate::config::report::MOST;
 use crate::config::schema::nearest;
 use crate::config::value::RawRole;
 use crate::protocol::{CheckName, Track};
@@ -14,6 +16,7 @@ use toml::Spanned;
 pub(super) fn resolve(
     raw: &[RawTrack],
     checks: &[RawCheck],
+    unique: &Unique,
     role: Option<RawRole>,
     problems: &mut Problems,
 ) -> Vec<Track> {
@@ -23,7 +26,7 @@ pub(super) fn resolve(
     for track in raw {
         match track {
             RawTrack::Check { check, weight } => {
-                exists(check, checks, problems);
+                exists(check, checks, unique, problems);
                 once(&mut checks_seen, check, problems);
                 if let (Some(RawRole::Owner), Some(weight)) = (role, weight) {
                     let message = "a weight cannot change the priority of an owner: it is always 255";
@@ -65,13 +68,15 @@ pub(super) fn advise_on_unused(raw: &RawConfig, problems: &mut Problems) {
     }
 }
 
-fn exists(name: &Spanned<CheckName>, checks: &[RawCheck], problems: &mut Problems) {
-    let known = || checks.iter().filter_map(|check| check.name.spanned()).map(|name| &*name.get_ref().0);
-    let wanted = &*name.get_ref().0;
-    if known().any(|known| known == wanted) {
+fn exists(name: &Spanned<CheckName>, checks: &[RawCheck], unique: &Unique, problems: &mut Problems) {
+    if unique.has_check(name.get_ref()) {
         return;
     }
-    let help = match nearest(wanted, known()) {
+    let known = || checks.iter().filter_map(|check| check.name.spanned()).map(|name| &*name.get_ref().0);
+    let wanted = &*name.get_ref().0;
+    // Nobody reads the advice of the thousandth, and each is a comparison with every name.
+    let near = if problems.errors_so_far() < MOST { nearest(wanted, known()) } else { None };
+    let help = match near {
         Some(near) => format!("did you mean \"{near}\"?"),
         None => format!("add a [[check]] with name = \"{wanted}\""),
     };

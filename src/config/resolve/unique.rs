@@ -45,6 +45,11 @@ impl Unique {
         once(&mut self.checks, name.get_ref().clone(), name.span(), message, help, problems);
     }
 
+    /// Whether there is a check of this name. All checks come before the first router.
+    pub(super) fn has_check(&self, name: &CheckName) -> bool {
+        self.checks.contains_key(name)
+    }
+
     /// A VRID is unique per interface and family (RFC9568-5.2.3-2).
     pub(super) fn instance(
         &mut self,

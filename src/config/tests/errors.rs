@@ -386,6 +386,6 @@ fn thousands_of_errors_are_found_and_shown_in_no_time() {
     let found = crate::config::resolve(&text, "test.toml").unwrap_err();
     assert_eq!(found.len(), 5000);
     let shown = crate::config::report::text(&text, &found, &[], crate::config::report::Style::Plain);
-    assert_eq!(shown.matches("unknown key").count(), 5000);
-    assert!(shown.contains("5005 | nonsense_4999 = 1\n"), "{}", &shown[shown.len() - 300..]);
+    assert_eq!(shown.matches("unknown key").count(), crate::config::report::MOST);
+    assert!(shown.ends_with("and 4,950 more errors\n\n"), "{}", &shown[shown.len() - 300..]);
 }

@@ -43,3 +43,31 @@ fn errors_display_as_compilers_do() {
     let shown: Vec<_> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(shown[1], "/etc/vrrpd/vrrpd.toml:2:1: unknown key `node` in [agent]");
 }
+
+#[test]
+fn of_thousands_of_errors_the_first_are_shown_and_the_rest_is_counted() {
+    let router = |n: usize| {
+        format!(
+            "[[virtual_router]]\nname = \"r{n}\"\ninterface = \"eth0\"\nvrid = 51\naddresses = [\"10.0.{}.{}/32\"]\n",
+            n / 250,
+            1 + n % 250
+        )
+    };
+    let text: String = (0..1_252).map(router).collect();
+    let errors = resolve(&text, "vrrpd.toml").unwrap_err();
+    assert_eq!(errors.len(), 1_251);
+    let shown = report::text(&text, &errors, &[], report::Style::Plain);
+    assert_eq!(shown.matches("error: ").count(), report::MOST);
+    assert!(shown.ends_with("and 1,201 more errors\n\n"), "{}", &shown[shown.len() - 200..]);
+    // From the fiftieth to the first it is not far; from the last it is.
+    let last = report::text(&text, &errors[errors.len() - 1..], &[], report::Style::Plain);
+    assert!(last.contains("first here: line 4, column 8") && last.lines().count() < 15, "{last}");
+}
+
+#[test]
+fn counts_are_written_for_people() {
+    let table = [(0, "0"), (999, "999"), (1_000, "1,000"), (17_950, "17,950"), (1_234_567, "1,234,567")];
+    for (count, text) in table {
+        assert_eq!(report::grouped(count), text);
+    }
+}
