@@ -4,12 +4,14 @@ use clap::Parser;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 use vrrpd::cli::vrrpd::Arguments;
 use vrrpd::config::report::{self, Style};
 use vrrpd::config::{Config, ConfigError, Resolved};
 use vrrpd::kernel::capabilities;
 use vrrpd::runtime::candidate::{self, Candidate, Purpose};
 use vrrpd::runtime::clean_up::{self, Place};
+use vrrpd::runtime::patience::within;
 use vrrpd::runtime::supervisor::{self, Settings};
 use vrrpd::telemetry::log;
 use vrrpd::telemetry::printer::{self, Printer, Stream};
@@ -20,6 +22,11 @@ const DONE: u8 = 0;
 const FAILED: u8 = 1;
 /// The arguments or the configuration are wrong: nothing was started.
 const USAGE: u8 = 2;
+
+/// For a configuration on a disk that hangs, until the start is given up.
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// Likewise, until the addresses are removed without a word.
+const CLEAN_UP_LIMIT: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -57,10 +64,24 @@ fn check(arguments: &Arguments) -> ExitCode {
 }
 
 fn serve(arguments: Arguments, withheld: io::Result<()>, say: Say<'_>) -> u8 {
-    let loaded = load(&arguments.config, Purpose::Run);
+    let levels = match log::levels() {
+        Ok(levels) => levels,
+        Err(error) => {
+            say.text(&format!("vrrpd: {error}\n"));
+            return USAGE;
+        }
+    };
+    let loaded = match load_within(START_LIMIT, &arguments.config, Purpose::Run) {
+        Ok(loaded) => loaded,
+        // Another time its disk may answer: not the exit code of a configuration that is wrong.
+        Err(report) => {
+            say.text(&report);
+            return FAILED;
+        }
+    };
     say.text(&loaded.report);
     let Some(config) = loaded.config else { return USAGE };
-    if let Err(error) = log::init(arguments.log_format, say.0) {
+    if let Err(error) = log::init(arguments.log_format, levels, say.0) {
         return say.failed(&format!("cannot start logging: {error}"));
     }
     if let Err(error) = withheld {
@@ -82,7 +103,8 @@ fn serve(arguments: Arguments, withheld: io::Result<()>, say: Say<'_>) -> u8 {
 fn clean_up(arguments: Arguments, say: Say<'_>) -> u8 {
     let mut code = DONE;
     let config = || {
-        let loaded = load(&arguments.config, Purpose::CleanUp);
+        let loaded = load_within(CLEAN_UP_LIMIT, &arguments.config, Purpose::CleanUp);
+        let loaded = loaded.unwrap_or_else(|report| Loaded { config: None, report });
         say.text(&loaded.report);
         if loaded.config.is_none() {
             code = USAGE;
@@ -129,6 +151,16 @@ impl Say<'_> {
 struct Loaded {
     config: Option<Config>,
     report: String,
+}
+
+/// As [`load`], from a disk that may hang.
+///
+/// # Errors
+/// What to say if it does.
+fn load_within(limit: Duration, file: &Path, purpose: Purpose) -> Result<Loaded, String> {
+    let path = file.to_owned();
+    let loaded = within(limit, move || load(&path, purpose));
+    loaded.map_err(|error| format!("vrrpd: cannot read the configuration {}: {error}\n", file.display()))
 }
 
 /// Reads the configuration, and reports all that is wrong with it at once.

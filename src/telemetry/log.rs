@@ -9,24 +9,26 @@ use super::event_doc::EventDoc;
 use super::events::EventRecord;
 use super::printer::{Printer, Stream};
 use super::severity::Severity;
+use lines::ForPeople;
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::fmt;
 use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::subscriber::SetGlobalDefaultError;
-use tracing::{Event, Level, Subscriber};
+use tracing::{Level, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::format::{Format, Full, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::LookupSpan;
 
-/// The environment variable that sets levels: `debug`, or `info,vrrpd::control=debug`. A value that
-/// is neither counts as absent.
-pub const LEVEL_VARIABLE: &str = "VRRPD_LOG";
+mod levels;
+mod lines;
+
+pub use levels::{LEVEL_VARIABLE, LevelError, levels};
+
+/// Where the lines of events come from.
+const EVENT_TARGET: &str = "vrrpd::event";
 
 /// `--log-format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -64,14 +66,12 @@ pub fn printer(format: LogFormat) -> io::Result<Printer> {
     Printer::start("vrrpd-log", Stream::of(io::stderr())?, Box::new(move |lost| apology(style, lost)))
 }
 
-/// Starts logging, at INFO unless [`LEVEL_VARIABLE`] says otherwise. Panics are logged too: the standard library would
+/// Starts logging at these levels. Panics are logged too: the standard library would
 /// wait for whoever reads standard error.
 ///
 /// # Errors
 /// If logging was started before.
-pub fn init(format: LogFormat, printer: &Printer) -> Result<(), SetGlobalDefaultError> {
-    let levels = std::env::var(LEVEL_VARIABLE).ok().and_then(|levels| levels.parse().ok());
-    let levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+pub fn init(format: LogFormat, levels: Targets, printer: &Printer) -> Result<(), SetGlobalDefaultError> {
     tracing::subscriber::set_global_default(subscriber(Style::of(format), levels, printer.clone()))?;
     panic::set_hook(Box::new(log_panic));
     Ok(())
@@ -101,11 +101,8 @@ where
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer);
     let levels = tracing_subscriber::registry().with(levels);
     match style {
-        Style::Terminal => Box::new(levels.with(lines)),
-        Style::Journal => {
-            let format = Format::default().with_ansi(false).without_time();
-            Box::new(levels.with(lines.event_format(ForJournal(format))))
-        }
+        Style::Terminal => Box::new(levels.with(lines.event_format(ForPeople::Terminal))),
+        Style::Journal => Box::new(levels.with(lines.event_format(ForPeople::Journal))),
         Style::Json => Box::new(levels.with(lines.json().flatten_event(true))),
     }
 }
@@ -116,7 +113,7 @@ fn apology(style: Style, lost: u64) -> Vec<u8> {
     let levels = Targets::new().with_default(LevelFilter::WARN);
     let writer = line.clone();
     tracing::subscriber::with_default(subscriber(style, levels, move || writer.clone()), || {
-        tracing::warn!(lost, "{lost} log lines were lost: nobody read them in time; the service went on");
+        tracing::warn!(target: EVENT_TARGET, lost, "{lost} log lines were lost: nobody read them in time; the service went on");
     });
     std::mem::take(&mut *line.lock())
 }
@@ -175,7 +172,7 @@ macro_rules! line {
     ($level:expr, $doc:expr) => {{
         let EventDoc { seq, time: _, severity: _, kind, name, interface, family, vrid, details, text } = $doc;
         tracing::event!(
-            target: "vrrpd::event",
+            target: EVENT_TARGET,
             $level,
             seq,
             kind = &**kind,
@@ -228,31 +225,6 @@ fn under_journal() -> bool {
     use nix::sys::stat::fstat;
     let Some(stream) = std::env::var_os("JOURNAL_STREAM") else { return false };
     fstat(std::io::stderr()).is_ok_and(|s| stream.to_str() == Some(&format!("{}:{}", s.st_dev, s.st_ino)))
-}
-
-/// Begins each line with its syslog level, `<4>`, so that `journalctl -p warning` works (sd-daemon(3)).
-struct ForJournal(Format<Full, ()>);
-
-impl<S, N> FormatEvent<S, N> for ForJournal
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let level = match *event.metadata().level() {
-            Level::ERROR => 3,
-            Level::WARN => 4,
-            Level::INFO => 6,
-            Level::DEBUG | Level::TRACE => 7,
-        };
-        write!(writer, "<{level}>")?;
-        self.0.format_event(context, writer, event)
-    }
 }
 
 #[cfg(test)]
