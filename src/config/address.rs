@@ -1,5 +1,6 @@
 //! Virtual addresses as operators write them: `"192.0.2.50/24"`, `"2001:db8::50/64"`.
 
+use super::meant::quoted;
 use super::problem::shown;
 use crate::types::{Family, MacAddr, Vrid};
 use ipnet::{IpNet, Ipv6Net};
@@ -21,6 +22,13 @@ impl AddressError {
 /// An address that a host can hold, with the length of its prefix. Without one it is a host route,
 /// /32 or /128: it lies in a network that the interface has already.
 pub(super) fn parse(text: &str) -> Result<IpNet, AddressError> {
+    if let Some(error) = crowded(text) {
+        return Err(error);
+    }
+    if let Some((address, zone)) = text.split_once('%') {
+        let prefix = zone.find('/').and_then(|at| zone.get(at..)).unwrap_or_default();
+        return Err(zoned(text, &format!("{address}{prefix}")));
+    }
     let net = match text.split_once('/') {
         Some((address, length)) => with_prefix(bare(address)?, length)?,
         None => IpNet::from(bare(text)?),
@@ -77,12 +85,49 @@ pub(super) fn link_local_net(address: Ipv6Addr) -> IpNet {
     IpNet::V6(Ipv6Net::new_assert(address, 64))
 }
 
+fn zoned(text: &str, address: &str) -> AddressError {
+    let message = format!("{} names an interface", shown(text));
+    AddressError::new(message, format!("write \"{}\"; `interface` says where", shown(address)))
+}
+
+/// More than an address in one text: several, or one with what `ip address add` would take.
+fn crowded(text: &str) -> Option<AddressError> {
+    let separators = |c: char| c == ',' || c == ';' || c.is_whitespace();
+    let words: Vec<_> = text.split(separators).filter(|word| !word.is_empty()).collect();
+    let tight: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    if tight == text && words.len() < 2 {
+        return None;
+    }
+    let message = format!("\"{}\" is more than one address", shown(text));
+    let sound: Vec<_> = words.iter().filter(|word| parse(word).is_ok()).map(|word| quoted(word)).collect();
+    if sound.len() == words.len() && !sound.is_empty() {
+        return Some(AddressError::new(message, format!("write {}", sound.join(", "))));
+    }
+    if tight != text && parse(&tight).is_ok() {
+        let message = format!("\"{}\" has a space in it", shown(text));
+        return Some(AddressError::new(message, format!("write {}", quoted(&tight))));
+    }
+    let (address, options) = words.split_first().filter(|(word, _)| parse(word).is_ok())?;
+    let elsewhere: Vec<_> = options
+        .iter()
+        .filter_map(|option| match *option {
+            "dev" => Some("the device is `interface` of the router"),
+            "label" => Some("labels are not supported"),
+            "scope" => Some("scopes are not supported"),
+            "brd" | "broadcast" => Some("the broadcast address follows from the prefix"),
+            _ => None,
+        })
+        .collect();
+    let mut help = format!("write {}", quoted(address));
+    if !elsewhere.is_empty() {
+        help = format!("{help}; {}", elsewhere.join(", "));
+    }
+    Some(AddressError::new(format!("\"{}\" is more than an address", shown(text)), help))
+}
+
 fn bare(text: &str) -> Result<IpAddr, AddressError> {
     if let Some((address, _)) = text.split_once('%') {
-        return Err(AddressError::new(
-            format!("{} names an interface", shown(text)),
-            format!("write \"{}\": `interface` says where", shown(address)),
-        ));
+        return Err(zoned(text, address));
     }
     text.parse().map_err(|_| {
         AddressError::new(
@@ -97,18 +142,30 @@ fn with_prefix(address: IpAddr, length: &str) -> Result<IpNet, AddressError> {
         Family::Ipv4 => 32,
         Family::Ipv6 => 128,
     };
+    let wrong = || {
+        AddressError::new(
+            format!("\"/{}\" is not the length of a prefix", shown(length)),
+            match netmask(length).filter(|_| address.is_ipv4()) {
+                Some(length) => format!("write \"{address}/{length}\""),
+                None => {
+                    format!("write the length of the network's prefix, from 1 to {longest}: \"{address}/N\"")
+                }
+            },
+        )
+    };
     // A plain parse would take "+24"; 0 would claim to be on-link with the whole world.
     Some(length)
         .filter(|length| length.bytes().all(|b| b.is_ascii_digit()))
         .and_then(|length| length.parse::<u8>().ok())
         .filter(|length| *length > 0)
         .and_then(|length| IpNet::new(address, length).ok())
-        .ok_or_else(|| {
-            AddressError::new(
-                format!("\"/{}\" is not the length of a prefix", shown(length)),
-                format!("write \"{address}/N\" with N from 1 to {longest}"),
-            )
-        })
+        .ok_or_else(wrong)
+}
+
+/// The length of the prefix that a netmask such as 255.255.255.0 means.
+fn netmask(mask: &str) -> Option<u8> {
+    let length = ipnet::ipv4_mask_to_prefix(mask.parse().ok()?).ok()?;
+    (length > 0).then_some(length)
 }
 
 fn usable(address: IpAddr) -> Result<(), AddressError> {

@@ -3,7 +3,10 @@
 //! of `toml::de` are walked by hand.
 
 use super::problem::{Problems, shown};
-use super::schema::{ANNOUNCE, KEEPALIVED, Known, Off, ROUTER, Schema, Support, TABLES};
+use super::schema::{ANNOUNCE, Known, Off, ROUTER, Schema, Shape, Support, TABLES};
+use super::{keepalived, meant};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -68,14 +71,16 @@ pub(super) struct Item<'d> {
     pub(super) key: &'static str,
     /// The value.
     pub(super) value: &'d DeValue<'d>,
+    /// What may stand behind the key; `None` for an element, which is only a part of that.
+    shape: Option<Shape>,
     start: usize,
     end: usize,
 }
 
 impl<'d> Item<'d> {
-    fn new(key: &'static str, value: &'d Spanned<DeValue<'d>>) -> Self {
+    fn new(key: &'static str, shape: Option<Shape>, value: &'d Spanned<DeValue<'d>>) -> Self {
         let Range { start, end } = value.span();
-        Self { key, value: value.get_ref(), start, end }
+        Self { key, value: value.get_ref(), shape, start, end }
     }
 
     /// Where it is.
@@ -86,11 +91,39 @@ impl<'d> Item<'d> {
     /// The elements, if it is an array.
     pub(super) fn elements(&self) -> Option<impl Iterator<Item = Item<'d>> + use<'d>> {
         let key = self.key;
-        self.value.as_array().map(|array| array.iter().map(move |value| Item::new(key, value)))
+        self.value.as_array().map(|array| array.iter().map(move |value| Item::new(key, None, value)))
     }
 
-    /// Reports that it is of another kind, or outside what is allowed.
+    /// `key = value` with this value in the form that the key wants, or else the nearest legal one.
+    pub(super) fn legal_form(&self) -> Option<String> {
+        self.own_form().or_else(|| {
+            let value = meant::nearest(self.shape?, &words(self.value)?)?;
+            Some(format!("{} = {value}", self.key))
+        })
+    }
+
+    /// `key = value` with this value in the form that the key wants.
+    pub(super) fn own_form(&self) -> Option<String> {
+        let words = words(self.value)?;
+        let value = meant::rewritten(self.shape?, &words)?;
+        // The key is more particular than its shape: do not recommend what stands there.
+        let same = match self.value {
+            DeValue::String(text) => meant::quoted(text) == value,
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => words == value,
+            DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => false,
+        };
+        (!same).then(|| format!("{} = {value}", self.key))
+    }
+
+    /// Reports that it is of another kind, or outside what is allowed. What was meant is recommended
+    /// where that can be known, and else `write`.
     pub(super) fn refuse(&self, wanted: &str, write: &str, problems: &mut Problems) {
+        let own = self.own_form();
+        self.refuse_for(wanted, own.as_deref().unwrap_or(write), problems);
+    }
+
+    /// The same, and recommends exactly this.
+    pub(super) fn refuse_for(&self, wanted: &str, write: &str, problems: &mut Problems) {
         let found = match self.value {
             DeValue::String(text) => format!("\"{}\"", shown(text)),
             DeValue::Integer(number) => shown(&number.to_string()),
@@ -105,6 +138,24 @@ impl<'d> Item<'d> {
     }
 }
 
+/// A value as somebody would have typed it without regard to its kind.
+fn words(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => {
+            let decimal = i64::from_str_radix(number.as_str(), number.radix());
+            Some(decimal.map_or_else(|_| number.as_str().to_owned(), |number| number.to_string()))
+        }
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
+        DeValue::Boolean(flag) => Some(flag.to_string()),
+        DeValue::Array(array) => match array.iter().as_slice() {
+            [only] if !matches!(only.get_ref(), DeValue::Array(_)) => words(only.get_ref()),
+            _ => None,
+        },
+        DeValue::Datetime(_) | DeValue::Table(_) => None,
+    }
+}
+
 /// One table.
 #[derive(Debug)]
 pub(super) struct Table<'d> {
@@ -112,6 +163,8 @@ pub(super) struct Table<'d> {
     start: usize,
     end: usize,
     entries: &'d DeTable<'d>,
+    /// Keys that are there under another name, about which enough has been said.
+    misnamed: BTreeSet<&'static str>,
 }
 
 impl<'d> Table<'d> {
@@ -122,19 +175,20 @@ impl<'d> Table<'d> {
         entries: &'d DeTable<'d>,
         problems: &mut Problems,
     ) -> Self {
+        let mut misnamed = BTreeSet::new();
         for (name, value) in entries.iter() {
             match schema.key(name.get_ref()) {
-                None => unknown(schema, name.get_ref(), name.span(), problems),
+                None => misnamed.extend(unknown(schema, name, value.get_ref(), problems)),
                 Some(Known { support: Support::Now(_), .. }) => {}
                 Some(Known { name: known, support: Support::Later(off) }) => {
-                    let item = Item::new(known, value);
-                    if !asks_for_nothing(*off, item.value, entries) {
-                        not_yet(name.span(), &format!("`{known}`"), "remove it", problems);
+                    if !asks_for_nothing(*off, value.get_ref(), entries) {
+                        let instead = instead(known, value.get_ref());
+                        not_yet(name.span(), &format!("`{known}`"), &instead, problems);
                     }
                 }
             }
         }
-        Self { schema, start: span.start, end: span.end, entries }
+        Self { schema, start: span.start, end: span.end, entries, misnamed }
     }
 
     /// Where its header is.
@@ -144,8 +198,10 @@ impl<'d> Table<'d> {
 
     /// The value of a key.
     pub(super) fn item(&self, key: &'static str) -> Option<Item<'d>> {
-        debug_assert!(self.schema.key(key).is_some(), "{key} is not in the schema of {}", self.schema.header);
-        self.entries.get(key).map(|value| Item::new(key, value))
+        let known = self.schema.key(key);
+        debug_assert!(known.is_some(), "{key} is not in the schema of {}", self.schema.header);
+        let shape = known.and_then(|known| known.support.shape());
+        self.entries.get(key).map(|value| Item::new(key, shape, value))
     }
 
     /// Reads one key; `read` reports what is wrong with it.
@@ -156,6 +212,7 @@ impl<'d> Table<'d> {
         read: impl FnOnce(Item<'d>, &mut Problems) -> Option<T>,
     ) -> Key<T> {
         match self.item(key) {
+            None if self.misnamed.contains(key) => Key::Wrong,
             None => Key::Absent,
             Some(item) => match read(item, problems) {
                 None => Key::Wrong,
@@ -234,30 +291,71 @@ fn asks_for_nothing(off: Off, value: &DeValue<'_>, beside: &DeTable<'_>) -> bool
     }
 }
 
-fn unknown(schema: &'static Schema, name: &str, span: Range<usize>, problems: &mut Problems) {
-    let (header, key) = (schema.header, shown(name));
+/// What does the work of a key that this version lacks.
+fn instead(key: &str, value: &DeValue<'_>) -> String {
+    let plain = |text: &&str| text.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '\\');
+    let text = value.as_str().filter(plain);
+    match (key, text) {
+        ("http", Some(url)) => format!(
+            "write command = [\"/usr/bin/curl\", \"--fail\", \"--silent\", \"--output\", \"/dev/null\", \"{url}\"]"
+        ),
+        ("tcp", Some(place)) => match place.rsplit_once(':') {
+            Some((host, port)) => {
+                let host = host.trim_matches(['[', ']']);
+                format!(
+                    "write command = [\"/usr/bin/nc\", \"-z\", \"{host}\", \"{port}\"]; package netcat-openbsd"
+                )
+            }
+            None => "write a `command` that tries the connection".to_owned(),
+        },
+        _ => "remove it".to_owned(),
+    }
+}
+
+/// Reports a key that the table does not have; answers the one that it stands for, if that is plain.
+fn unknown(
+    schema: &'static Schema,
+    name: &Spanned<Cow<'_, str>>,
+    value: &DeValue<'_>,
+    problems: &mut Problems,
+) -> Option<&'static str> {
+    let (header, span, name) = (schema.header, name.span(), &**name.get_ref());
+    let key = shown(name);
     if schema.except.contains(&name) {
         let help = format!("write it in each {}", ROUTER.header);
         problems.error(span, format!("`{key}` cannot have a default"), help);
-        return;
+        return None;
+    }
+    let place = if header.starts_with("the") { "at" } else { "in" };
+    let mut message = format!("unknown key `{key}` {place} {header}");
+    if let Some(help) = keepalived::help(name, words(value).as_deref()) {
+        message.push_str(": the name is keepalived's");
+        problems.error(span, message, help);
+        return keepalived::key(name).filter(|key| schema.key(key).is_some());
     }
     let elsewhere = TABLES.iter().find(|table| table.key(name).is_some());
-    let keepalived = KEEPALIVED.iter().find(|(theirs, _)| *theirs == name);
-    let help = if let Some(near) = schema.nearest(name) {
+    let near = schema.nearest(name);
+    let help = if let Some(negated) = negated(schema, name) {
+        format!("write {negated} = false")
+    } else if let Some(near) = near {
         format!("did you mean `{near}`?")
     } else if let Some(home) = elsewhere {
         let above =
             if header == ANNOUNCE.header { format!(": write it above {header}") } else { String::new() };
         format!("it belongs to {}{above}", home.header)
-    } else if let Some((_, ours)) = keepalived {
-        format!("that is keepalived's name; write {ours}")
     } else {
         let known: Vec<_> = schema.supported().collect();
         format!("known here: {}", known.join(", "))
     };
-    problems.error(
-        span,
-        format!("unknown key `{key}` {} {header}", if header.starts_with("the") { "at" } else { "in" }),
-        help,
-    );
+    problems.error(span, message, help);
+    near
+}
+
+/// The key that is true or false, of which the name says the opposite.
+fn negated(schema: &'static Schema, name: &str) -> Option<&'static str> {
+    let name = name.to_lowercase().replace('-', "_");
+    let rest = ["no_", "not_", "dont_", "disable_", "no"].iter().find_map(|not| name.strip_prefix(not))?;
+    let near = schema.nearest(rest)?;
+    let shape = schema.key(near).and_then(|known| known.support.shape());
+    (shape == Some(Shape::Flag)).then_some(near)
 }

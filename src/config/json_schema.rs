@@ -61,11 +61,8 @@ fn of_shape(shape: Shape, describe: &dyn Fn(&str, &str) -> Option<String>) -> Ma
         Shape::Priority => {
             json!({ "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 254 }, { "const": "owner" }] })
         }
-        Shape::Duration { least, most } => {
-            let mut duration = object(text(r"^(0|([0-9.]+(d|h|m|s|ms|us|ns))+)$"));
-            duration.insert("$comment".to_owned(), json!(format!("{least} to {most}")));
-            Value::Object(duration)
-        }
+        Shape::Duration { least, most } => duration(&format!("{least} to {most}")),
+        Shape::Interval => duration("10ms to 40.95s"),
         Shape::Name => text("^[A-Za-z0-9._][A-Za-z0-9._-]{0,63}$"),
         Shape::Word => text("^[^-/:\"'\\\\\\s][^/:\"'\\\\\\s]{0,63}$"),
         Shape::Interface => text("^[^/:\\s]{1,15}$"),
@@ -78,6 +75,10 @@ fn of_shape(shape: Shape, describe: &dyn Fn(&str, &str) -> Option<String>) -> Ma
         Shape::Table(inner) => Value::Object(table(inner, describe)),
         Shape::Tables(inner) => json!({ "type": "array", "items": table(inner, describe) }),
     })
+}
+
+fn duration(limits: &str) -> Value {
+    json!({ "type": "string", "pattern": r"^(0|([0-9.]+(d|h|m|s|ms|us|ns))+)$", "$comment": limits })
 }
 
 /// Letters that an address of either family may have, and its prefix.

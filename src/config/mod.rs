@@ -9,7 +9,10 @@
 mod address;
 mod document;
 mod duration;
+mod encoding;
 mod json_schema;
+mod keepalived;
+mod meant;
 pub mod plan;
 mod problem;
 mod raw;
@@ -23,6 +26,7 @@ mod value;
 mod tests;
 
 pub use duration::{DurationError, parse as parse_duration};
+pub use encoding::{NotUtf8, decode};
 pub use json_schema::json_schema;
 pub use problem::{ConfigError, ConfigWarning, Finding, Place, Related};
 pub use resolve::{Program, Resolved, Task, resolve};

@@ -203,7 +203,7 @@ fn hook_keys(table: &Option<Table<'_>>, p: &mut Problems) -> HookKeys {
 fn refresh(item: Item<'_>, problems: &mut Problems) -> Option<Duration> {
     let period = value::duration(item, Duration::ZERO..=DAY, "60s", problems)?;
     if !period.is_zero() && period < Duration::from_secs(1) {
-        item.refuse("\"0s\", or \"1s\" and more", "refresh = \"60s\"", problems);
+        item.refuse_for("\"0s\", or \"1s\" and more", "refresh = \"1s\"", problems);
         return None;
     }
     Some(period)

@@ -38,6 +38,8 @@ pub(super) enum Shape {
     Priority,
     /// A duration within limits, as text.
     Duration { least: &'static str, most: &'static str },
+    /// Advertisement_Interval: 10 ms to 40.95 s in steps of 10 ms, as text.
+    Interval,
     /// The name of a router or check.
     Name,
     /// The name of a node or user.
@@ -85,6 +87,14 @@ pub(super) enum Off {
 }
 
 impl Support {
+    /// What may stand behind the key, if it works.
+    pub(super) const fn shape(self) -> Option<Shape> {
+        match self {
+            Self::Now(shape) => Some(shape),
+            Self::Later(_) => None,
+        }
+    }
+
     /// Whether the key works.
     pub(super) const fn is_now(self) -> bool {
         match self {
@@ -162,7 +172,7 @@ pub(super) const ROUTER: Schema = Schema {
         now("addresses", Shape::Addresses { least: 1 }),
         now("excluded_addresses", Shape::Addresses { least: 0 }),
         now("link_local", Shape::ChoiceOrAddress(&["auto", "none"])),
-        now("advertise_interval", duration("10ms", "40.95s")),
+        now("advertise_interval", Shape::Interval),
         now("down_adverts", number(1, 255)),
         now("preempt", Shape::Flag),
         now("preempt_delay", duration("0s", "1h")),
@@ -225,26 +235,10 @@ pub(super) const TRACK: Schema = Schema {
 /// Tables in which a misplaced key may be at home.
 pub(super) const TABLES: &[&Schema] = &[&AGENT, &CHECK, &ROUTER, &ANNOUNCE, &TRACK, &ROOT];
 
-/// What keepalived calls it, and what to write here.
-pub(super) const KEEPALIVED: &[(&str, &str)] = &[
-    ("virtual_router_id", "vrid = 51"),
-    ("virtual_ipaddress", "addresses = [\"192.0.2.50/24\"]"),
-    ("virtual_ipaddress_excluded", "excluded_addresses = [\"192.0.2.51/24\"]"),
-    ("advert_int", "advertise_interval = \"1s\""),
-    ("nopreempt", "preempt = false"),
-    ("state", "nothing: `priority` decides who is preferred"),
-    ("track_script", "track = [{ check = \"NAME\" }] and a [[check]]"),
-    ("track_interface", "track = [{ interface = \"eth1\" }]"),
-    ("mcast_src_ip", "source_address = \"192.0.2.10\""),
-    ("vrrp_version", "version = 3"),
-    ("notify", "on_transition = [\"/etc/vrrpd/notify\"]; the state is in VRRPD_STATE"),
-    ("notify_master", "on_transition = [\"/etc/vrrpd/notify\"]; the state is in VRRPD_STATE"),
-    ("notify_backup", "on_transition = [\"/etc/vrrpd/notify\"]; the state is in VRRPD_STATE"),
-    ("notify_fault", "on_transition = [\"/etc/vrrpd/notify\"]; the state is in VRRPD_STATE"),
-    ("garp_master_delay", "delay = \"5s\" in [virtual_router.announce]"),
-    ("garp_master_repeat", "repeat = 5 in [virtual_router.announce]"),
-    ("garp_master_refresh", "refresh = \"60s\" in [virtual_router.announce]"),
-];
+/// What may stand behind the key of this name, wherever it is at home.
+pub(super) fn shape(name: &str) -> Option<Shape> {
+    TABLES.iter().find_map(|table| table.key(name)).and_then(|known| known.support.shape())
+}
 
 impl Schema {
     /// The key of this name, if it may stand here.

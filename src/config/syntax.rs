@@ -1,10 +1,15 @@
 //! Texts that are not TOML, explained to somebody who does not want to learn TOML today.
 
+mod line;
+
+use super::keepalived;
 use super::problem::{Problems, shown};
+use line::Line;
+use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, Error};
 
-/// A file with so many lines that are no TOML is a picture, or a keepalived.conf.
+/// A file with so many lines that are no TOML is something else altogether.
 const MOST_ERRORS: usize = 20;
 
 /// Parses a text; reports and gives up if it is not TOML, because what a parser guesses behind a
@@ -13,6 +18,10 @@ pub(super) fn parse<'t>(text: &'t str, problems: &mut Problems) -> Option<Spanne
     let (root, mut errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
         return Some(root);
+    }
+    if let Some((span, message, help)) = something_else(text) {
+        problems.error(span, message, help);
+        return None;
     }
     errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
     let (mut reported_to, mut reported) = (None, 0);
@@ -31,6 +40,21 @@ pub(super) fn parse<'t>(text: &'t str, problems: &mut Problems) -> Option<Spanne
     None
 }
 
+/// A file in another language: where that shows, what it is, and what to do. One error for all of it.
+fn something_else(text: &str) -> Option<(Range<usize>, &'static str, &'static str)> {
+    if let Some(span) = keepalived::whole_file(text) {
+        let help = "vrrpd reads TOML and cannot read this file. Write a new one: man vrrpd.toml shows both side \
+                    by side under FROM KEEPALIVED";
+        return Some((span, "this looks like keepalived.conf", help));
+    }
+    let start = text.len() - text.trim_start().len();
+    if text.trim_start().starts_with('{') && text.trim_end().ends_with('}') {
+        let help = "vrrpd reads TOML: man vrrpd.toml. Examples are in /usr/share/doc/vrrpd/examples";
+        return Some((start..start + 1, "this looks like JSON", help));
+    }
+    None
+}
+
 fn loses_structure(message: &str) -> bool {
     ["array", "table", "unclosed"].iter().any(|word| message.contains(word))
 }
@@ -41,43 +65,75 @@ fn report(error: &Error, text: &str, problems: &mut Problems) {
         Some((what, expected)) => (what, Some(expected)),
         None => (error.message(), None),
     };
-    let (message, help) = match what {
+    let line = Line::at(text, span.start);
+    if let Some((character, message, help)) = line.foreign_character(&span) {
+        problems.error(character, message, help);
+        return;
+    }
+    if let Some(help) = line.foreign_comment() {
+        problems.error(span, "a comment begins with #", help);
+        return;
+    }
+    match what {
+        "duplicate key" => twice(&line, span, text, problems),
         "string values must be quoted"
         | "invalid boolean"
         | "invalid float"
         | "invalid integer"
-        | "invalid date-time" => ("this value cannot be read".to_owned(), unquoted(text, span.start)),
-        "duplicate key" => (
-            "this name is used twice".to_owned(),
-            "remove one of the two; several routers are several [[virtual_router]]".to_owned(),
-        ),
-        "key with no value" => {
-            ("this is not `key = value`".to_owned(), "write `key = value`, or # before a comment".to_owned())
+        | "invalid date-time"
+        | "unexpected leading zero" => {
+            problems.error(span, "this value cannot be read", line.repaired());
+        }
+        "unexpected key or value" => {
+            problems.error(span, "this line does not end where its value ends", line.repaired());
+        }
+        "key with no value" | "extra `=`" => {
+            problems.error(span, "this is not `key = value`", line.as_assignment());
+        }
+        "invalid unquoted key" if line.lacks_equals() => {
+            problems.error(span, "this is not `key = value`", line.as_assignment());
+        }
+        "unclosed table" | "unclosed array table" => {
+            problems.error(span, shown(what), line.as_header());
         }
         other => {
-            (shown(other), expected.map_or("see https://toml.io".to_owned(), |e| format!("expected {e}")))
+            let help = expected.map_or("compare this line with man vrrpd.toml".to_owned(), |expected| {
+                format!("expected {expected}")
+            });
+            problems.error(span, shown(other), help);
         }
-    };
-    problems.error(span, message, help);
+    }
 }
 
-/// Shows how the value of this line would be written as text.
-fn unquoted(text: &str, at: usize) -> String {
-    let start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
-    let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
-    let advice = "text, addresses and durations stand in quotes";
-    match line.split_once('=') {
-        Some((key, value)) => {
-            let value = value.split('#').next().unwrap_or_default().trim();
-            let bare = value.chars().all(|c| c.is_ascii_alphanumeric() || "./:-_".contains(c));
-            if bare && !value.is_empty() {
-                format!("{advice}: {} = \"{}\"", shown(key.trim()), shown(value))
-            } else if value.is_empty() {
-                format!("write a value behind `{} =`", shown(key.trim()))
-            } else {
-                advice.to_owned()
-            }
+/// A key or a table that was there before.
+fn twice(line: &Line<'_>, span: Range<usize>, text: &str, problems: &mut Problems) {
+    let before = text.get(..line.start()).unwrap_or_default();
+    let Some(name) = text.get(span.clone()) else { return };
+    if !line.is_header() {
+        let message = format!("`{}` is set twice in this table", shown(name));
+        let problem = problems.error(span, message, "remove one of the two");
+        if let Some(first) = line::last_assignment(before, name) {
+            problem.related(first, "first here");
         }
-        None => advice.to_owned(),
+        return;
+    }
+    let inner = |header: &str| header.strip_prefix('[').is_some_and(|h| h.starts_with(&format!("{name}.")));
+    let list = |header: &str| header.starts_with(&format!("[[{name}]]"));
+    let headers = || line::headers(before);
+    if let Some((first, header)) = headers().find(|(_, header)| inner(header)) {
+        // Keys of a table that is not there yet.
+        let message = format!("{} stands above its [[{}]]", shown(header), shown(name));
+        let help = "move it below the one whose keys these are; it belongs to the last one above it";
+        problems.error(first, message, help);
+    } else if let Some((first, _)) = headers().find(|(_, header)| list(header)) {
+        let help =
+            format!("write [[{}]]; two brackets on each side, because there may be several", shown(name));
+        problems.error(span, "one bracket here, and two above", help).related(first, "first here");
+    } else {
+        let message = format!("[{}] stands here twice", shown(name));
+        let problem = problems.error(span, message, "move these keys to the first one, and remove this line");
+        if let Some((first, _)) = headers().find(|(_, header)| header.starts_with(&format!("[{name}]"))) {
+            problem.related(first, "first here");
+        }
     }
 }

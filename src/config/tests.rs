@@ -1,5 +1,6 @@
 //! Tests of the whole road from text to [`Config`].
 
+mod advice;
 mod any_text;
 mod documentation;
 mod errors;

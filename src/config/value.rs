@@ -13,7 +13,6 @@ use std::num::NonZeroU8;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use toml::Spanned;
-use toml::de::DeValue;
 
 /// `priority`: a number, or the owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +55,7 @@ pub(super) fn text<'d>(item: Item<'d>, example: &str, problems: &mut Problems) -
 pub(super) fn flag(item: Item<'_>, problems: &mut Problems) -> Option<bool> {
     let flag = item.value.as_bool();
     if flag.is_none() {
-        let key = item.key;
-        item.refuse("true or false", &format!("{key} = true or {key} = false, without quotes"), problems);
+        item.refuse("true or false", "true or false, without quotes", problems);
     }
     flag
 }
@@ -72,7 +70,8 @@ pub(super) fn number(
     let number = integer(item).filter(|number| range.contains(number));
     if number.is_none() {
         let wanted = format!("a number from {} to {}", range.start(), range.end());
-        item.refuse(&wanted, &format!("{} = {example}", item.key), problems);
+        let write = item.legal_form().unwrap_or_else(|| format!("for example {} = {example}", item.key));
+        item.refuse(&wanted, &write, problems);
     }
     number
 }
@@ -87,9 +86,14 @@ pub(super) fn count(item: Item<'_>, max: u8, example: i64, problems: &mut Proble
     u8::try_from(number).ok().and_then(NonZeroU8::new)
 }
 
+/// No example stands in for a wrong one, and no neighbour: with another VRID than the other nodes
+/// have, this one would be Active beside them.
 pub(super) fn vrid(item: Item<'_>, problems: &mut Problems) -> Option<Vrid> {
-    let number = number(item, 1..=255, 51, problems)?;
-    u8::try_from(number).ok().and_then(|vrid| Vrid::new(vrid).ok())
+    let vrid = integer(item).and_then(|n| u8::try_from(n).ok()).and_then(|n| Vrid::new(n).ok());
+    if vrid.is_none() {
+        item.refuse("a number from 1 to 255", "a number, the same on all nodes of this router", problems);
+    }
+    vrid
 }
 
 pub(super) fn role(item: Item<'_>, problems: &mut Problems) -> Option<RawRole> {
@@ -101,11 +105,13 @@ pub(super) fn role(item: Item<'_>, problems: &mut Problems) -> Option<RawRole> {
         (None, Some("owner")) => return Some(RawRole::Owner),
         (None, Some(_) | None) => {}
     }
-    let write = match number {
-        Some(255) => "priority = \"owner\" if the addresses are this node's own",
-        Some(_) | None => "priority = 100",
-    };
-    item.refuse(wanted, write, problems);
+    if number == Some(255) {
+        let help = "write priority = \"owner\"; only where these are the node's own addresses, else 254";
+        problems.error(item.span(), format!("`priority` is {wanted}, not 255"), help);
+        return None;
+    }
+    let write = item.legal_form().unwrap_or_else(|| "for example priority = 100".to_owned());
+    item.refuse(wanted, &write, problems);
     None
 }
 
@@ -127,22 +133,15 @@ pub(super) fn duration(
         return Some(duration);
     }
     let (least, most) = (duration::text(*range.start()), duration::text(*range.end()));
-    let write = match (integer(item), read) {
-        (Some(n), _) => with_unit(item.key, n, &range).unwrap_or(format!("{} = \"{example}\"", item.key)),
-        (_, Some(Err(reason))) => format!("{} = \"{example}\"; what stands there {reason}", item.key),
-        (_, Some(Ok(_)) | None) => format!("{} = \"{example}\"", item.key),
-    };
-    item.refuse(&format!("a duration from \"{least}\" to \"{most}\""), &write, problems);
+    let example = || format!("for example {} = \"{example}\"", item.key);
+    let mut write = item.legal_form().unwrap_or_else(example);
+    if let Some(Err(reason)) = read {
+        write.push_str(&format!("; what stands there {reason}"));
+    }
+    // Said here and not by `refuse`, which would not know of the reason.
+    let wanted = format!("a duration from \"{least}\" to \"{most}\"");
+    item.refuse_for(&wanted, &write, problems);
     None
-}
-
-/// What a number without a unit may have meant.
-fn with_unit(key: &str, number: i64, range: &RangeInclusive<Duration>) -> Option<String> {
-    ["s", "ms"]
-        .map(|unit| format!("{number}{unit}"))
-        .into_iter()
-        .find(|text| duration::parse(text).is_ok_and(|duration| range.contains(&duration)))
-        .map(|text| format!("the unit: {key} = \"{text}\""))
 }
 
 pub(super) fn adver_interval(item: Item<'_>, problems: &mut Problems) -> Option<AdverInterval> {
@@ -150,9 +149,7 @@ pub(super) fn adver_interval(item: Item<'_>, problems: &mut Problems) -> Option<
     let read = duration(item, AdverInterval::MIN.period()..=longest, "1s", problems)?;
     let interval = AdverInterval::from_duration(read).ok();
     if interval.is_none() {
-        let step = AdverInterval::MIN.period().as_nanos();
-        let below = Duration::from_nanos(u64::try_from(read.as_nanos() / step * step).unwrap_or_default());
-        let write = format!("{} = \"{}\"", item.key, duration::text(below));
+        let write = item.legal_form().unwrap_or_else(|| format!("for example {} = \"1s\"", item.key));
         item.refuse("a multiple of \"10ms\"", &write, problems);
     }
     interval
@@ -162,8 +159,10 @@ pub(super) fn interface(item: Item<'_>, problems: &mut Problems) -> Option<Inter
     let text = text(item, "\"eth0\"", problems)?;
     let name = text.parse().ok();
     if name.is_none() {
-        let help = "write a name that `ip link` shows: 1 to 15 characters without / : or space";
-        problems.error(item.span(), format!("\"{}\" cannot name an interface", shown(text)), help);
+        let names = "a name that `ip link` shows: 1 to 15 characters without / : or space";
+        let help = item.own_form().unwrap_or_else(|| names.to_owned());
+        let message = format!("\"{}\" cannot name an interface", shown(text));
+        problems.error(item.span(), message, format!("write {help}"));
     }
     name
 }
@@ -172,8 +171,9 @@ pub(super) fn router_name(item: Item<'_>, problems: &mut Problems) -> Option<Rou
     let text = text(item, "\"web\"", problems)?;
     let name = text.parse().ok();
     if name.is_none() {
-        let help = "write 1 to 64 of A-Z a-z 0-9 . _ - and no - in front";
-        problems.error(item.span(), format!("\"{}\" cannot be a name", shown(text)), help);
+        let help = item.own_form().unwrap_or_else(|| "1 to 64 of A-Z a-z 0-9 . _ - and no - in front".into());
+        let message = format!("\"{}\" cannot be a name", shown(text));
+        problems.error(item.span(), message, format!("write {help}"));
     }
     name
 }
@@ -208,22 +208,18 @@ pub(super) fn checksum(item: Item<'_>, problems: &mut Problems) -> Option<Checks
 }
 
 pub(super) fn link_local(item: Item<'_>, problems: &mut Problems) -> Option<RawLinkLocal> {
-    match text(item, "\"auto\"", problems)? {
-        "auto" => Some(RawLinkLocal::Auto),
-        "none" => Some(RawLinkLocal::AsListed),
-        text => {
-            let net = match text.parse() {
-                Ok(bare) => address::link_local_net(bare),
-                Err(_) => net(item, text, problems)?,
-            };
-            if !address::is_link_local(net.addr()) {
-                let wanted = "\"auto\", \"none\" or an address in fe80::/10";
-                item.refuse(wanted, "link_local = \"auto\"", problems);
-                return None;
-            }
-            Some(RawLinkLocal::Address(net))
-        }
+    let text = text(item, "\"auto\"", problems)?;
+    let read = match text {
+        "auto" => return Some(RawLinkLocal::Auto),
+        "none" => return Some(RawLinkLocal::AsListed),
+        text => text.parse().map(address::link_local_net).ok().or_else(|| address::parse(text).ok()),
+    };
+    let net = read.filter(|net| address::is_link_local(net.addr()));
+    if net.is_none() {
+        let wanted = "\"auto\", \"none\" or an address in fe80::/10";
+        item.refuse(wanted, "link_local = \"auto\", or an address in fe80::/10", problems);
     }
+    net.map(RawLinkLocal::Address)
 }
 
 pub(super) fn addresses(item: Item<'_>, problems: &mut Problems) -> Option<AddressList> {
@@ -255,15 +251,12 @@ fn net(item: Item<'_>, text: &str, problems: &mut Problems) -> Option<IpNet> {
 
 pub(super) fn source_address(item: Item<'_>, problems: &mut Problems) -> Option<IpAddr> {
     let text = text(item, "\"192.0.2.10\"", problems)?;
-    let read = address::parse_bare(text)
-        .map_err(|error| problems.error(item.span(), error.message, error.help))
-        .ok()?;
-    // RFC 9568 §5.1.2.1: the source of an IPv6 advertisement is link-local.
-    if read.is_ipv6() && !address::is_link_local(read) {
-        item.refuse("link-local for IPv6", "an address in fe80::/10 of the interface", problems);
-        return None;
-    }
-    Some(read)
+    address::parse_bare(text)
+        .map_err(|error| {
+            let help = item.own_form().map_or(error.help, |own| format!("write {own}"));
+            problems.error(item.span(), error.message, help)
+        })
+        .ok()
 }
 
 /// A program by its absolute path, and arguments.
@@ -271,8 +264,8 @@ pub(super) fn command(item: Item<'_>, problems: &mut Problems) -> Option<Vec<Str
     let example = command_example(item.key);
     let wanted = format!("`{}` is a list: a program and its arguments", item.key);
     let Some(elements) = item.elements() else {
-        let split = split_command(item.key, item.value);
-        problems.error(item.span(), wanted, format!("write {}", split.as_deref().unwrap_or(&example)));
+        let write = item.own_form().unwrap_or_else(|| format!("for example {example}"));
+        problems.error(item.span(), wanted, format!("write {write}"));
         return None;
     };
     let before = problems.error_count();
@@ -317,20 +310,13 @@ fn command_example(key: &str) -> String {
     }
 }
 
-/// What a command line without quotes or shell operators would be as a list.
-fn split_command(key: &str, value: &DeValue<'_>) -> Option<String> {
-    let line = value.as_str().filter(|line| line.len() <= 120 && line.starts_with('/'))?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || " /._-=:@,+".contains(c);
-    let words: Vec<_> = line.split(' ').filter(|word| !word.is_empty()).map(|w| format!("\"{w}\"")).collect();
-    line.chars().all(plain).then(|| format!("{key} = [{}]", words.join(", ")))
-}
-
 /// -253..=253 without 0: more would move any priority beyond any other.
 pub(super) fn weight(item: Item<'_>, problems: &mut Problems) -> Option<i16> {
     let weight = integer(item).filter(|n| *n != 0 && (-253..=253).contains(n));
     if weight.is_none() {
-        let write = "weight = -60, or no weight: failing is then a fault";
-        item.refuse("a number from -253 to 253 but 0", write, problems);
+        let example = "for example weight = -60, or no weight: failing is then a fault";
+        let write = item.legal_form().unwrap_or_else(|| example.to_owned());
+        item.refuse_for("a number from -253 to 253 but 0", &write, problems);
     }
     weight.and_then(|weight| i16::try_from(weight).ok())
 }

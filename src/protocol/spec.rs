@@ -69,7 +69,7 @@ pub struct MemberSpec {
     /// IPvX_Addresses, advertised in this order, 1..=255; IPv6: the link-local one first unless
     /// [`LinkLocalRule::Lenient`].
     pub addresses: Vec<IpNet>,
-    /// Held, but not advertised.
+    /// Held, but not advertised. Those of a family that the router has no member for are here, too.
     pub excluded: Vec<IpNet>,
 }
 

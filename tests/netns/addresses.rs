@@ -66,6 +66,27 @@ fn excluded_addresses_are_held_and_not_advertised() {
     lab.capture().wait_announcement(SOON, "fe0", ms(0), ip("192.0.2.70"));
 }
 
+/// keepalived's usual dual stack: IPv4 is elected, IPv6 goes along.
+#[test]
+fn excluded_addresses_of_the_other_family_go_along() {
+    let lab = Lab::new(&["fe0", "fe1"]);
+    let router = |priority| web(priority).key("excluded_addresses", "[\"2001:db8::70/64\"]");
+    let fe0 = Daemon::start(lab.node("fe0"), &Config::of(&router(200)));
+    fe0.wait_state("web", "active");
+    let fe1 = Daemon::start(lab.node("fe1"), &Config::of(&router(100)));
+    fe1.wait_state("web", "backup");
+    let holds = |name: &str| [WEB, "2001:db8::70"].map(|address| lab.node(name).has(address));
+    wait_for(SOON, "fe0 holds both", || holds("fe0") == [true, true] && holds("fe1") == [false, false]);
+    lab.capture().wait_announcement(SOON, "fe0", ms(0), ip("2001:db8::70"));
+    let adverts = lab.capture().adverts(ms(0));
+    assert!(adverts.iter().all(|advert| advert.addresses == [ip(WEB)]), "{adverts:?}");
+
+    let demoted = lab.capture().now();
+    assert_eq!(fe0.ctl(&["demote", "web"]).code, 0);
+    wait_for(SOON, "fe1 holds both", || holds("fe0") == [false, false] && holds("fe1") == [true, true]);
+    lab.capture().wait_announcement(SOON, "fe1", demoted, ip("2001:db8::70"));
+}
+
 #[test]
 fn a_second_burst_and_refreshes_follow_the_first_announcement() {
     let lab = Lab::new(&["fe0"]);

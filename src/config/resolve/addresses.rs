@@ -58,21 +58,24 @@ pub(super) fn resolve(
         let nets = list.read.iter().map(|net| *net.get_ref());
         nets.filter(|net| Family::of(net.addr()) == family).collect()
     };
-    let (mut members, mut rule) = (Vec::new(), LinkLocalRule::Require);
+    let (mut members, mut orphans, mut rule) = (Vec::new(), Vec::new(), LinkLocalRule::Require);
     // RFC9568-5.2.9-4: in the order of the configuration, but for the link-local one.
     for family in [Family::Ipv4, Family::Ipv6] {
         let mut addresses = of(family, listed.get_ref());
         let excluded_here = excluded.map(|list| of(family, list.get_ref())).unwrap_or_default();
-        if whole && addresses.is_empty() && !excluded_here.is_empty() {
-            orphaned(family, excluded?.span(), problems);
-        }
         if family == Family::Ipv6 && !addresses.is_empty() {
             rule = link_local_first(&mut addresses, &listed, raw.vrid.spanned(), lists, unique, problems);
         }
         count(family, addresses.len(), &listed.span(), problems);
-        if !addresses.is_empty() {
+        if addresses.is_empty() {
+            orphans.extend(excluded_here);
+        } else {
             members.push(MemberSpec { family, addresses, excluded: excluded_here });
         }
+    }
+    // Of a family that has no election: they come and go with the other one.
+    if let Some(member) = members.first_mut() {
+        member.excluded.extend(orphans);
     }
     let no_ipv6 = members.iter().all(|member| member.family == Family::Ipv4);
     if let (true, true, Some(set)) = (whole, no_ipv6, own_link_local(raw)) {
@@ -87,13 +90,6 @@ fn own_link_local(raw: &RawRouter) -> Option<Range<usize>> {
         RawLinkLocal::Address(_) => Some(rule.span()),
         RawLinkLocal::Auto | RawLinkLocal::AsListed => None,
     })
-}
-
-fn orphaned(family: Family, span: Range<usize>, problems: &mut Problems) {
-    let name = written(family);
-    let message = format!("`excluded_addresses` has {name} addresses and `addresses` has none");
-    let help = format!("move one {name} address to `addresses`, so that there is an election");
-    problems.error(span, message, help);
 }
 
 /// Brings a link-local address to the front of a list of IPv6 addresses, as `link_local` says:

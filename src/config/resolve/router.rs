@@ -4,7 +4,7 @@ use super::addresses::{self, Lists, Members};
 use super::unique::{Link, Unique};
 use super::{advice, hooks, required, tracks};
 use crate::config::RouterHooks;
-use crate::config::address::written;
+use crate::config::address::{is_link_local, written};
 use crate::config::document::Key;
 use crate::config::problem::Problems;
 use crate::config::raw::{RawConfig, RawRouter, RouterKeys};
@@ -137,6 +137,16 @@ fn source_address(
         problems.error(source.span(), message, "write one of the other family, or remove it");
         return None;
     };
+    // RFC 9568 §5.1.2.1: the source of an IPv6 advertisement is link-local.
+    if address.is_ipv6() && !is_link_local(address) {
+        let message = "`source_address` is link-local for IPv6";
+        problems.error(
+            source.span(),
+            message,
+            "write an address in fe80::/10 of the interface, or remove it",
+        );
+        return None;
+    }
     let mut moving = member.addresses.iter().chain(&member.excluded);
     let owner = role.spanned().is_some_and(|role| *role.get_ref() == RawRole::Owner);
     if !owner && moving.any(|net| net.addr() == address) {

@@ -106,6 +106,7 @@ const LEGAL: &[&str] = &[
     "preempt_delay = \"5s\"",
     "excluded_addresses = [\"192.0.2.90\"]",
     "excluded_addresses = [\"fe80::5/64\"]",
+    "excluded_addresses = [\"192.0.2.91\", \"2001:db8::91/64\"]",
     "link_local = \"none\"",
     "link_local = \"fe80::7\"",
     "source_address = \"192.0.2.10\"",
@@ -154,7 +155,9 @@ fn promises_are_kept(resolved: &Resolved) {
             assert!(keys.insert(router.key(member.family)), "a VRID is unique");
             assert!((1..=255).contains(&member.addresses.len()));
             let all: Vec<_> = member.addresses.iter().chain(&member.excluded).map(|net| net.addr()).collect();
-            assert!(all.iter().all(|address| Family::of(*address) == member.family));
+            assert!(member.addresses.iter().all(|net| Family::of(net.addr()) == member.family));
+            let at_home = |family| family == member.family || !families.contains(&family);
+            assert!(member.excluded.iter().all(|net| at_home(Family::of(net.addr()))));
             assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "an address is unique");
             let first_is_link_local =
                 matches!(all[0], std::net::IpAddr::V6(first) if first.is_unicast_link_local());

@@ -178,6 +178,14 @@ fn the_first_ipv6_address_is_link_local_as_the_operator_wants_it() {
 }
 
 #[test]
+fn excluded_addresses_of_a_family_without_an_election_go_along_with_the_other() {
+    let router = router(&router_with("excluded_addresses = [\"2001:db8::3/64\", \"192.0.2.7\"]"));
+    let [member] = &router.members[..] else { panic!("{:?}", router.members) };
+    assert_eq!((member.family, member.addresses.len()), (Family::Ipv4, 1));
+    assert_eq!(member.excluded, ["192.0.2.7/32".parse().unwrap(), "2001:db8::3/64".parse().unwrap()]);
+}
+
+#[test]
 fn any_number_of_addresses_may_be_excluded() {
     let list: Vec<_> = (0..2000).map(|n| format!("\"10.1.{}.{}\"", n / 250, n % 250 + 1)).collect();
     let router = router(&router_with(&format!("excluded_addresses = [{}]", list.join(","))));

@@ -1,0 +1,211 @@
+//! What a value in the wrong form was meant to be: advice repeats the operator's own value.
+//!
+//! An example in its place would be obeyed: whoever wrote `vrid = "77"` and is told to write
+//! `vrid = 51` has another VRID than the other node. Texts in, TOML out. Every answer is legal for
+//! the key that it is given for; a test holds all of them to that.
+
+use super::address;
+use super::duration;
+use super::schema::Shape;
+use crate::types::AdverInterval;
+use ipnet::IpNet;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// RFC 9568 §5.2.7: 12 bits of centiseconds.
+const LONGEST_INTERVAL: Duration = Duration::from_millis(40_950);
+
+/// The same value in the form that the key wants; `None` if it has no such form.
+pub(super) fn rewritten(shape: Shape, words: &str) -> Option<String> {
+    let words = bare(words);
+    match shape {
+        Shape::Flag => flag(words).map(|flag| flag.to_string()),
+        Shape::Only(only) => flag(words).filter(|flag| *flag == only).map(|flag| flag.to_string()),
+        Shape::Number { least, most, but } => number(words)
+            .filter(|n| (least..=most).contains(n) && Some(*n) != but)
+            .map(|number| number.to_string()),
+        Shape::Priority => match number(words) {
+            Some(255) => Some(quoted("owner")),
+            Some(number) => (1..=254).contains(&number).then(|| number.to_string()),
+            None => words.eq_ignore_ascii_case("owner").then(|| quoted("owner")),
+        },
+        Shape::Duration { least, most } => {
+            let range = duration::parse(least).ok()?..=duration::parse(most).ok()?;
+            time(words, |duration| range.contains(&duration)).map(|(text, _)| quoted(&text))
+        }
+        Shape::Interval => time(words, is_interval).map(|(text, _)| quoted(&text)),
+        Shape::Name => words.parse::<crate::types::RouterName>().ok().map(|_| quoted(words)),
+        Shape::Interface => {
+            words.parse::<crate::types::InterfaceName>().ok().filter(|_| plain(words)).map(|_| quoted(words))
+        }
+        Shape::Word => (plain(words) && !words.starts_with('-')).then(|| quoted(words)),
+        Shape::Choice(texts) => choice(texts, words),
+        Shape::ChoiceOrAddress(texts) => choice(texts, words),
+        Shape::Address => {
+            let address = words.split('/').next().unwrap_or_default();
+            address::parse_bare(address).ok().map(|_| quoted(address))
+        }
+        Shape::Addresses { .. } => addresses(words),
+        Shape::Command | Shape::OptionalCommand => command(words),
+        Shape::Table(_) | Shape::Tables(_) => None,
+    }
+}
+
+/// The nearest legal value to one that is a number or a duration, and beyond the limits.
+pub(super) fn nearest(shape: Shape, words: &str) -> Option<String> {
+    let words = bare(words);
+    match shape {
+        Shape::Number { least, most, but } => {
+            let clamped = number(words).map(|number| number.clamp(least, most));
+            clamped.filter(|number| Some(*number) != but).map(|number| number.to_string())
+        }
+        Shape::Priority => number(words).map(|number| number.clamp(1, 254).to_string()),
+        Shape::Duration { least, most } => {
+            let range = duration::parse(least).ok()?..=duration::parse(most).ok()?;
+            let (_, found) = time(words, |_| true)?;
+            Some(quoted(&duration::text(clamped(found, &range))))
+        }
+        Shape::Interval => {
+            let (_, found) = time(words, |_| true)?;
+            let step = AdverInterval::MIN.period().as_millis();
+            let below = u64::try_from(found.as_millis() / step * step).ok()?;
+            let range = AdverInterval::MIN.period()..=LONGEST_INTERVAL;
+            Some(quoted(&duration::text(clamped(Duration::from_millis(below), &range))))
+        }
+        Shape::Flag
+        | Shape::Only(_)
+        | Shape::Name
+        | Shape::Word
+        | Shape::Interface
+        | Shape::Choice(_)
+        | Shape::ChoiceOrAddress(_)
+        | Shape::Address
+        | Shape::Addresses { .. }
+        | Shape::Command
+        | Shape::OptionalCommand
+        | Shape::Table(_)
+        | Shape::Tables(_) => None,
+    }
+}
+
+/// A text as TOML, if it needs no escapes.
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{text}\"")
+}
+
+/// Without quotes of any kind around it, and the punctuation of other languages behind it.
+fn bare(words: &str) -> &str {
+    let quotes = ['"', '\'', '“', '”', '„', '‘', '’', '`'];
+    words.trim().trim_end_matches([';', ',']).trim_matches(quotes).trim()
+}
+
+/// Letters that mean the same inside and outside of quotes.
+fn plain(words: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "._-@+".contains(c);
+    (1..=64).contains(&words.len()) && words.chars().all(legal)
+}
+
+fn flag(words: &str) -> Option<bool> {
+    match words.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" | "enable" | "enabled" => Some(true),
+        "false" | "no" | "off" | "0" | "disable" | "disabled" | "none" => Some(false),
+        _ => None,
+    }
+}
+
+/// A whole number; `77.0` is one, and `007` is 7.
+fn number(words: &str) -> Option<i64> {
+    let whole = match words.split_once('.') {
+        Some((whole, zeros)) if zeros.bytes().all(|b| b == b'0') => whole,
+        Some(_) => return None,
+        None => words,
+    };
+    whole.parse().ok()
+}
+
+/// A text that `duration` reads, and what it reads. A number without a unit is in seconds if that is
+/// allowed, or else in milliseconds.
+fn time(words: &str, allowed: impl Fn(Duration) -> bool) -> Option<(String, Duration)> {
+    let text = units(words)?;
+    let read = |text: String| duration::parse(&text).ok().map(|duration| (text, duration));
+    let candidates = match duration::parse(&text) {
+        Err(duration::DurationError::NoUnit) => vec![read(format!("{text}s")), read(format!("{text}ms"))],
+        Ok(_) | Err(_) => vec![read(text)],
+    };
+    candidates.into_iter().flatten().find(|(_, duration)| allowed(*duration))
+}
+
+/// The names of units as people write them, without spaces, and a decimal point for the comma.
+fn units(words: &str) -> Option<String> {
+    let mut text: String = words.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
+    text = text.replace(',', ".");
+    if text.starts_with('.') {
+        text.insert(0, '0');
+    }
+    if text.len() > 40 || !text.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let mut out = String::new();
+    let mut rest = &*text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, after) = rest.split_at(digits);
+        let (unit, after) = after.split_at(after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len()));
+        out.push_str(number);
+        out.push_str(match unit {
+            "sec" | "secs" | "second" | "seconds" => "s",
+            "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => "ms",
+            "min" | "mins" | "minute" | "minutes" => "m",
+            "hr" | "hrs" | "hour" | "hours" => "h",
+            "day" | "days" => "d",
+            other => other,
+        });
+        rest = after;
+    }
+    Some(out)
+}
+
+fn is_interval(duration: Duration) -> bool {
+    AdverInterval::from_duration(duration).is_ok()
+}
+
+fn clamped(duration: Duration, range: &RangeInclusive<Duration>) -> Duration {
+    duration.clamp(*range.start(), *range.end())
+}
+
+fn choice(texts: &[&str], words: &str) -> Option<String> {
+    let off = |text: &&&str| **text == "none" && flag(words) == Some(false);
+    let same = |text: &&&str| text.eq_ignore_ascii_case(&words.replace([' ', '-', '_'], ""));
+    texts.iter().find(same).or_else(|| texts.iter().find(off)).map(|text| quoted(text))
+}
+
+fn addresses(words: &str) -> Option<String> {
+    let inside = words.trim_start_matches('[').trim_end_matches(']');
+    let separators = |c: char| c == ',' || c == ';' || c.is_whitespace();
+    let listed = inside.split(separators).map(bare).filter(|word| !word.is_empty());
+    let nets: Option<Vec<IpNet>> = listed.clone().map(|word| address::parse(word).ok()).collect();
+    let nets = nets.filter(|nets| (1..=8).contains(&nets.len()))?;
+    let distinct: std::collections::BTreeSet<_> = nets.iter().map(IpNet::addr).collect();
+    (distinct.len() == nets.len()).then(|| list(listed))
+}
+
+/// What a command line without quotes or shell operators would be as a list.
+fn command(words: &str) -> Option<String> {
+    let inside = words.trim_start_matches('[').trim_end_matches(']');
+    let legal = |c: char| c.is_ascii_alphanumeric() || " /._-=:@,+\"'".contains(c);
+    if !inside.starts_with(['/', '"', '\'']) || inside.len() > 120 || !inside.chars().all(legal) {
+        return None;
+    }
+    let separators: fn(char) -> bool =
+        if words.starts_with('[') { |c| c == ',' } else { char::is_whitespace };
+    let parts: Vec<_> = inside.split(separators).map(bare).filter(|word| !word.is_empty()).collect();
+    let program = parts.first()?;
+    let sound =
+        program.starts_with('/') && !program.ends_with('/') && !parts.iter().any(|p| p.contains(['"', '\'']));
+    sound.then(|| list(parts.into_iter()))
+}
+
+fn list<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let words: Vec<_> = words.map(quoted).collect();
+    format!("[{}]", words.join(", "))
+}
