@@ -3,6 +3,8 @@
 //! Needs both installed and real root: `netns-scripts/test` runs it, plain `cargo test` does not.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 
+#[path = "interop/moving.rs"]
+mod moving;
 mod support;
 
 use std::time::Duration;

@@ -173,11 +173,22 @@ impl Report {
     /// How many of the lost requests `node` lost by itself: it had announced `address`, so that the client asked it,
     /// and its kernel did not deliver to the address yet. Nobody else can answer what arrives there.
     pub(crate) fn announced_too_early(&self, lab: &Lab, node: &Node, address: &str) -> usize {
+        self.announced_too_early_since(Duration::ZERO, lab, node, address)
+    }
+
+    /// The same of a node that has served before `since`, on the clock of the capture.
+    pub(crate) fn announced_too_early_since(
+        &self,
+        since: Duration,
+        lab: &Lab,
+        node: &Node,
+        address: &str,
+    ) -> usize {
         let address = super::lab::ip(address);
-        let mut announcements = lab.capture().announcements(Duration::ZERO).into_iter();
+        let mut announcements = lab.capture().announcements(since).into_iter();
         let its_own = |seen: &Announcement| seen.node == node.name && seen.address == address;
         let Some(announced) = announcements.find(its_own) else { return 0 };
-        let datagrams = lab.capture().datagrams(Duration::ZERO);
+        let datagrams = lab.capture().datagrams(since);
         let answer = datagrams.iter().find(|seen| seen.node == node.name && seen.source_port == PORT);
         let answered = answer.map_or(Duration::MAX, |answer| answer.at);
         let too_early = datagrams.iter().filter(|seen| {

@@ -1,0 +1,79 @@
+//! The firewall rules that docs/firewall.md has its readers paste.
+
+use super::support::prober::Responder;
+use super::support::{Config, Daemon, Lab, Prober, SOON, wait_for};
+use super::{WEB, web};
+
+const DOCUMENT: &str = include_str!("../../docs/firewall.md");
+const WEB6: &str = "2001:db8::50";
+/// What the frontends of the lab serve; the document's is tcp.
+const SERVICE: &str = "udp dport 7007 accept\n        tcp dport";
+
+/// The rules for one file, as they are printed.
+fn rules(file: &str) -> &'static str {
+    let fence = format!("```nft {file}\n");
+    let (_, rest) = DOCUMENT.split_once(&fence).unwrap_or_else(|| panic!("docs/firewall.md has no {file}"));
+    rest.split_once("```").expect("the block ends").0
+}
+
+#[test]
+fn the_rules_to_paste_let_a_pair_elect_and_serve_both_families() {
+    let lab = Lab::new(&["fe0", "fe1", "client"]);
+    let nodes = ["fe0", "fe1"].map(|name| lab.node(name));
+    let pasted = rules("/etc/nftables.conf").replace("tcp dport", SERVICE);
+    let without_vrrp: String =
+        pasted.split_inclusive('\n').filter(|line| !line.contains("saddr @vrrp")).collect();
+    for node in nodes {
+        node.ns.nft(&without_vrrp);
+    }
+    let _services: Vec<_> =
+        nodes.iter().flat_map(|node| [WEB, WEB6].map(|address| Responder::start(node, address))).collect();
+    let router = |priority| Config::of(&web(priority).addresses(&["192.0.2.50/24", "2001:db8::50/64"]));
+    let fe0 = Daemon::start(lab.node("fe0"), &router(200));
+    let fe1 = Daemon::start(lab.node("fe1"), &router(100));
+    // A default of drop and no rule for VRRP: that is what the page warns of.
+    fe0.wait_state("web", "active");
+    fe1.wait_state("web", "active");
+
+    for node in nodes {
+        node.ns.nft(&pasted);
+        node.ns.nft(&pasted);
+        assert_eq!(node.ns.run("nft", &["list", "ruleset"]).matches("saddr @vrrp4").count(), 1, "once");
+    }
+    fe1.wait_state("web", "backup");
+    assert!(fe0.is("web", "active"));
+    let probers = [WEB, WEB6].map(|address| Prober::start(lab.node("client"), address, 200));
+    probers.iter().for_each(|prober| prober.wait_answer_of(lab.node("fe0")));
+    probers.iter().for_each(Prober::wait_some_answers);
+    assert_eq!(fe0.ctl(&["demote", "web"]).code, 0);
+    probers.iter().for_each(|prober| prober.wait_answer_of(lab.node("fe1")));
+    for prober in probers {
+        prober.wait_some_answers();
+        let report = prober.finish();
+        // The first requests may have gone to fe1, when that learnt that it is Backup.
+        assert!(report.lost <= 5, "{report:?}");
+    }
+}
+
+#[test]
+fn the_rules_for_a_machine_that_accepts_keep_strangers_out() {
+    let lab = Lab::new(&["fe0", "fe1", "stranger"]);
+    let pasted = rules("/etc/nftables.d/vrrp.conf");
+    for name in ["fe0", "fe1"] {
+        lab.node(name).ns.nft(pasted);
+        lab.node(name).ns.nft(pasted);
+    }
+    let fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(200)));
+    let fe1 = Daemon::start(lab.node("fe1"), &Config::of(&web(100)));
+    fe0.wait_state("web", "active");
+    fe1.wait_state("web", "backup");
+    // Same VRID, higher priority, its own address: without the rules it takes the service.
+    let stranger = Daemon::start(lab.node("stranger"), &Config::of(&web(250).addresses(&["192.0.2.77/24"])));
+    stranger.wait_state("web", "active");
+    let rules = || lab.node("fe0").ns.run("nft", &["list", "table", "inet", "vrrp"]);
+    wait_for(SOON, "its messages are dropped", || {
+        let rules = rules();
+        rules.contains("@vrrp4 counter packets") && !rules.contains("@vrrp4 counter packets 0 ")
+    });
+    assert!(fe0.is("web", "active") && fe1.is("web", "backup"));
+}
