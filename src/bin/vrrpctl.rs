@@ -81,7 +81,11 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, Failure> {
             let intent = if *dry_run { Intent::DryRun } else { Intent::Apply };
             let document = connect()?.reload(intent)?;
             output.print(&document, render::reload)?;
-            Ok(if document.valid { Exit::Done } else { Exit::Usage })
+            Ok(match (document.valid, document.refused.is_empty()) {
+                (false, _) => Exit::Usage,
+                (true, false) => Exit::Refused,
+                (true, true) => Exit::Done,
+            })
         }
         Command::Check { file } => {
             let style = if io::stdout().is_terminal() { Style::Colour } else { Style::Plain };

@@ -377,6 +377,9 @@ pub struct ReloadDoc {
     pub valid: bool,
     /// Whether the plan is carried out.
     pub applied: bool,
+    /// Why it is not carried out although it is a configuration: it would harm this machine. Each with its remedy.
+    #[serde(default)]
+    pub refused: Vec<String>,
     /// Everything that is wrong with it, in the order of the file.
     pub errors: Vec<FindingDoc>,
     /// What is legal, but probably not meant.

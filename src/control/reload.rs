@@ -62,6 +62,17 @@ pub enum Outcome {
         /// The warnings for people.
         report: String,
     },
+    /// A configuration that would harm this machine: nothing was changed.
+    Refused {
+        /// What it would have changed.
+        plan: Plan,
+        /// Why, each with its remedy.
+        reasons: Vec<String>,
+        /// Legal, but probably not meant.
+        warnings: Vec<ConfigWarning>,
+        /// The warnings for people.
+        report: String,
+    },
     /// None: nothing was changed.
     Wrong {
         /// Why.
@@ -86,6 +97,7 @@ impl Reloaded {
             dry_run: intent == Intent::DryRun,
             valid: false,
             applied: false,
+            refused: Vec::new(),
             errors: Vec::new(),
             warnings: Vec::new(),
             report: String::new(),
@@ -94,22 +106,33 @@ impl Reloaded {
             agent: Vec::new(),
         };
         match &self.outcome {
-            Outcome::Accepted { plan, warnings, report } => Ok(ReloadDoc {
-                valid: true,
-                applied: intent == Intent::Apply,
-                warnings: warnings.iter().map(|warning| finding(&warning.0)).collect(),
-                report: report.clone(),
-                virtual_routers: plan.routers.iter().map(router).collect(),
-                checks: plan.checks.iter().map(check).collect(),
-                agent: plan.agent.iter().map(agent).collect(),
-                ..blank
-            }),
+            Outcome::Accepted { plan, warnings, report } => {
+                Ok(ReloadDoc { applied: intent == Intent::Apply, ..blank.of(plan, warnings, report) })
+            }
+            Outcome::Refused { plan, reasons, warnings, report } => {
+                Ok(ReloadDoc { refused: reasons.clone(), ..blank.of(plan, warnings, report) })
+            }
             Outcome::Wrong { errors, report } => Ok(ReloadDoc {
                 errors: errors.iter().map(|error| finding(&error.0)).collect(),
                 report: report.clone(),
                 ..blank
             }),
             Outcome::Unreadable(why) => Err(why),
+        }
+    }
+}
+
+impl ReloadDoc {
+    /// Filled in for a file that is a configuration.
+    fn of(self, plan: &Plan, warnings: &[ConfigWarning], report: &str) -> Self {
+        Self {
+            valid: true,
+            warnings: warnings.iter().map(|warning| finding(&warning.0)).collect(),
+            report: report.to_owned(),
+            virtual_routers: plan.routers.iter().map(router).collect(),
+            checks: plan.checks.iter().map(check).collect(),
+            agent: plan.agent.iter().map(agent).collect(),
+            ..self
         }
     }
 }

@@ -16,17 +16,22 @@
 
 mod budget;
 mod frames;
+mod guards;
 mod ledger;
 mod message;
 mod router;
+mod sweep;
 
 pub use self::frames::frame_announcer;
-pub use self::message::{Announcement, Announcer, Command, KeeperEvent};
+pub use self::message::{Announcement, Announcer, Command, KeeperEvent, Promoter};
 
+use self::guards::Guards;
 use self::ledger::{Ledger, Pace, Plan, Refusals};
+use self::sweep::Sweep;
+use super::address::ObservedAddress;
 use super::netlink::{Netlink, NetlinkError};
 use super::ownership::Operation;
-use super::sysctl;
+use super::sysctl::Promotion;
 use crate::types::MonoTime;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +63,8 @@ pub struct Surroundings {
     pub clock: Box<dyn Fn() -> MonoTime + Send>,
     /// Sends gratuitous ARP or unsolicited NA.
     pub announcer: Announcer,
+    /// Sets `promote_secondaries`.
+    pub promoter: Promoter,
     /// Takes events; must not block.
     pub events: Box<dyn FnMut(KeeperEvent) + Send>,
 }
@@ -108,7 +115,7 @@ impl AddressKeeper {
     pub fn spawn_knowing(known: Vec<Command>, surroundings: Surroundings) -> Result<Self, KeeperError> {
         let netlink = Netlink::open()?;
         let (mailbox, commands) = sync_channel(MAILBOX);
-        let worker = Worker { netlink, surroundings, ledger: Ledger::default() };
+        let worker = Worker { netlink, surroundings, ledger: Ledger::default(), guards: Guards::default() };
         let thread = Builder::new()
             .name("vrrp-addresses".to_owned())
             .spawn(move || worker.run(known, &commands))
@@ -146,6 +153,7 @@ struct Worker {
     netlink: Netlink,
     surroundings: Surroundings,
     ledger: Ledger,
+    guards: Guards,
 }
 
 /// Whether the thread goes on after a turn.
@@ -172,6 +180,7 @@ impl Worker {
             std::thread::park_timeout(LAST_PAUSE);
             outcome = self.pass(Pace::Unlimited);
         }
+        let _ = self.guards.keep(&BTreeMap::new(), &mut self.surroundings.promoter);
         self.tell(KeeperEvent::Stopped { outcome });
     }
 
@@ -216,6 +225,7 @@ impl Worker {
 
     /// Compares, changes and reports. `Err`: something is not as desired.
     fn pass(&mut self, pace: Pace) -> Result<(), String> {
+        self.guard();
         let now = (self.surroundings.clock)();
         let mut events = Vec::new();
         let outcome = match self.carry_out(now, pace) {
@@ -245,6 +255,14 @@ impl Worker {
         Ok((plan, refused))
     }
 
+    /// Where there are IPv4 addresses to come, a removal must not take others along.
+    fn guard(&mut self) {
+        let unguarded = self.guards.keep(&self.ledger.ipv4_links(), &mut self.surroundings.promoter);
+        for (interface, why) in unguarded {
+            self.tell(KeeperEvent::Unguarded { interface, why });
+        }
+    }
+
     /// Waits until the kernel delivers what was added, so that nobody is told too early that the
     /// addresses are here. One worker serves all of them in their order: the last one tells.
     fn await_delivery(&mut self, operations: &[Operation], refused: &Refusals) -> Result<(), NetlinkError> {
@@ -266,19 +284,42 @@ impl Worker {
     }
 
     fn apply(&mut self, operations: &[Operation]) -> Result<Refusals, NetlinkError> {
-        let ipv4 = operations.iter().map(Operation::place).filter(|(_, address)| address.is_ipv4());
-        for index in ipv4.map(|(index, _)| index).collect::<BTreeSet<_>>() {
-            if let Ok(interface) = interface_name(index).parse() {
-                // Refused where /proc/sys is read-only. Then a second look puts back what of ours a
-                // removal swept; what of others' it swept is lost, as with any tool there.
-                let _ = sysctl::promote_secondaries(interface);
-            }
-        }
+        let sweep = self.foresee(operations)?;
+        self.netlink.apply(&sweep.stand_ins)?;
         let results = self.netlink.apply(operations)?;
+        self.put_back(&sweep)?;
         let refused = operations.iter().zip(results).filter_map(|(operation, result)| {
             result.err().map(|refusal| (operation.place(), format!("{operation}: {refusal}")))
         });
         Ok(refused.collect())
+    }
+
+    /// What these removals would sweep that is not ours.
+    fn foresee(&mut self, operations: &[Operation]) -> Result<Sweep, NetlinkError> {
+        let mut unguarded = sweep::exposed(operations);
+        unguarded.retain(|index| {
+            // Where it is not set by now, it cannot be (a container with a read-only /proc/sys).
+            let name = interface_name(*index).parse();
+            name.map_or(true, |name| (self.surroundings.promoter)(name, Promotion::On).is_err())
+        });
+        if unguarded.is_empty() {
+            return Ok(Sweep::default());
+        }
+        Ok(Sweep::of(&self.netlink.address_messages()?, operations, &unguarded))
+    }
+
+    /// The addresses of others that a removal of ours swept.
+    fn put_back(&mut self, sweep: &Sweep) -> Result<(), NetlinkError> {
+        let results = self.netlink.reinstall(&sweep.swept)?;
+        self.netlink.apply(&sweep.relieved)?;
+        for (message, result) in sweep.swept.iter().zip(results) {
+            if let Some(address) = ObservedAddress::decode(message) {
+                let outcome = result.map_err(|refusal| refusal.to_string());
+                let interface = interface_name(address.index);
+                self.tell(KeeperEvent::SweptBack { interface, address: address.net, outcome });
+            }
+        }
+        Ok(())
     }
 
     fn remove_stale(&mut self) {

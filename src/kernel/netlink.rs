@@ -139,20 +139,45 @@ impl Netlink {
     /// # Errors
     /// [`NetlinkError`] when it is not known what was carried out.
     pub fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Result<(), Refusal>>, NetlinkError> {
-        let mut results = Vec::with_capacity(operations.len());
-        for batch in operations.chunks(BATCH) {
+        let outcomes = self.transact(operations, request)?;
+        let settle = |(operation, outcome): (&Operation, Result<(), Refusal>)| {
+            outcome.or_else(|refusal| forgive(operation, refusal))
+        };
+        Ok(operations.iter().zip(outcomes).map(settle).collect())
+    }
+
+    /// Installs addresses that are not ours as the messages say; the results have the same order.
+    ///
+    /// # Errors
+    /// [`NetlinkError`] when it is not known what was carried out.
+    pub fn reinstall(
+        &mut self,
+        messages: &[AddressMessage],
+    ) -> Result<Vec<Result<(), Refusal>>, NetlinkError> {
+        let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+        let outcomes =
+            self.transact(messages, |message| (RouteNetlinkMessage::NewAddress(message.clone()), flags))?;
+        let there = |refusal: Refusal| if refusal.errno == Errno::EEXIST { Ok(()) } else { Err(refusal) };
+        Ok(outcomes.into_iter().map(|outcome| outcome.or_else(there)).collect())
+    }
+
+    /// Asks for each of `items` in their order.
+    fn transact<T>(
+        &mut self,
+        items: &[T],
+        request: impl Fn(&T) -> (RouteNetlinkMessage, u16),
+    ) -> Result<Vec<Result<(), Refusal>>, NetlinkError> {
+        let mut results = Vec::with_capacity(items.len());
+        for batch in items.chunks(BATCH) {
             let first = self.sequence.wrapping_add(1);
-            for operation in batch {
-                let (message, flags) = request(operation);
+            for item in batch {
+                let (message, flags) = request(item);
                 self.enqueue(message, flags);
             }
             self.flush()?;
             let mut outcomes: Vec<Option<Result<(), Refusal>>> = vec![None; batch.len()];
             self.collect_acks(first, &mut outcomes)?;
-            let settled = batch.iter().zip(outcomes).filter_map(|(operation, outcome)| {
-                outcome.map(|outcome| outcome.or_else(|refusal| forgive(operation, refusal)))
-            });
-            results.extend(settled);
+            results.extend(outcomes.into_iter().flatten());
         }
         Ok(results)
     }
@@ -162,6 +187,14 @@ impl Netlink {
     /// # Errors
     /// [`NetlinkError`].
     pub fn addresses(&mut self) -> Result<Vec<ObservedAddress>, NetlinkError> {
+        Ok(self.address_messages()?.iter().filter_map(ObservedAddress::decode).collect())
+    }
+
+    /// The same with everything that the kernel says of them.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn address_messages(&mut self) -> Result<Vec<AddressMessage>, NetlinkError> {
         let mut dump = self.dump()?;
         for _ in 1..DUMP_ATTEMPTS {
             if dump.consistency == Consistency::Whole {
@@ -238,7 +271,7 @@ impl Netlink {
             }
             match message.payload {
                 NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(address)) => {
-                    dump.addresses.extend(ObservedAddress::decode(&address));
+                    dump.addresses.push(address);
                     Ok(ControlFlow::Continue(()))
                 }
                 NetlinkPayload::Error(error) => {
@@ -345,7 +378,7 @@ pub fn grow_receive_buffer(socket: &impl AsFd, octets: usize) -> io::Result<()> 
 }
 
 struct Dump {
-    addresses: Vec<ObservedAddress>,
+    addresses: Vec<AddressMessage>,
     consistency: Consistency,
 }
 

@@ -18,6 +18,7 @@ use crate::kernel::address::{ObservedAddress, Origin};
 use crate::kernel::keeper::{AddressKeeper, Command, KeeperEvent, Surroundings, frame_announcer};
 use crate::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use crate::kernel::netlink::{Netlink, NetlinkError};
+use crate::kernel::sysctl::promote_secondaries;
 use crate::kernel::tenancy::{Tenancy, TenancyError};
 use crate::protocol::{Event, EventKind, LastResort, RouterSpec};
 use crate::types::{InterfaceName, LinkFacts, VrKey};
@@ -191,6 +192,7 @@ async fn tidy(
     let surroundings = Surroundings {
         clock: Box::new(clock::now),
         announcer: frame_announcer(),
+        promoter: Box::new(promote_secondaries),
         // A full queue loses lines of the report only.
         events: Box::new(move |event| drop(notices_in.try_send(event))),
     };
@@ -212,6 +214,8 @@ async fn tidy(
                 | KeeperEvent::Reinstalled { .. }
                 | KeeperEvent::Unrestored { .. }
                 | KeeperEvent::Contested { .. }
+                | KeeperEvent::Unguarded { .. }
+                | KeeperEvent::SweptBack { .. }
                 | KeeperEvent::Unannounced { .. } => {}
             }
         }

@@ -5,6 +5,7 @@
 //! touched, and what it takes to carry it out cannot fail. Must not know the control socket.
 
 use super::candidate::{self, Candidate, Purpose};
+use super::foreign;
 use super::hooks::Hooks;
 use super::mailbox::{Letter, Sender};
 use super::notify::Notifier;
@@ -105,6 +106,17 @@ impl Reloader {
         match &reloaded.outcome {
             Outcome::Accepted { warnings, .. } => {
                 log_findings(warnings, |warning| tracing::warn!(help = warning.0.help, "{warning}"));
+            }
+            Outcome::Refused { reasons, .. } => {
+                for reason in reasons {
+                    tracing::error!("{reason}");
+                }
+                tracing::error!(
+                    file,
+                    by,
+                    intent = intent.word(),
+                    "configuration refused, the running one stays"
+                );
             }
             Outcome::Wrong { errors, .. } => {
                 log_findings(errors, |error| tracing::error!(help = error.0.help, "{error}"));
@@ -225,10 +237,23 @@ async fn judge(candidate: Candidate, running: Arc<Config>) -> io::Result<Judged>
         Ok(Resolved { config, warnings, programs: _ }) => {
             let report = report::text(&text, &[], &warnings, Style::Plain);
             let plan = Plan::new(&running, &config);
-            Judged { outcome: Outcome::Accepted { plan, warnings, report }, config: Some(config) }
+            let reasons = refusals(&running, &config);
+            if reasons.is_empty() {
+                Judged { outcome: Outcome::Accepted { plan, warnings, report }, config: Some(config) }
+            } else {
+                Judged { outcome: Outcome::Refused { plan, reasons, warnings, report }, config: None }
+            }
         }
     });
     judging.await.map_err(io::Error::other)
+}
+
+/// Why this machine cannot do with `wanted`. Who cannot be asked has no objections: then it is a fault.
+fn refusals(running: &Config, wanted: &Config) -> Vec<String> {
+    foreign::refusals(running, wanted).unwrap_or_else(|error| {
+        tracing::warn!(%error, "cannot tell which addresses are this machine's own; the reload goes on");
+        Vec::new()
+    })
 }
 
 /// Says the first few of what was found in a file.

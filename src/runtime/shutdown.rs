@@ -1,8 +1,8 @@
 //! The order of the end: what was told is done, addresses go, the last hooks run, the disk has it.
 
 use super::hooks::Hooks;
+use super::notices::on_notice;
 use super::signals::Signals;
-use super::supervisor::on_notice;
 use crate::kernel::keeper::{AddressKeeper, Command, KeeperEvent};
 use std::time::Duration;
 use tokio::sync::mpsc;

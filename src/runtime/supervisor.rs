@@ -7,6 +7,7 @@ use super::clean_up;
 use super::clock;
 use super::hooks::{self, HookBoard, Hooks, Switchboard};
 use super::mailbox::{Letter, Mailbox, Sender};
+use super::notices::on_notice;
 use super::notify::Notifier;
 use super::process::Outcome;
 use super::reactor::{Outlets, Reactor};
@@ -22,6 +23,7 @@ use crate::kernel::keeper::{
     AddressKeeper, Command, KeeperError, KeeperEvent, Surroundings, frame_announcer,
 };
 use crate::kernel::monitor::{Monitor, MonitorError, MonitorEvent, RECEIVE_BUFFER};
+use crate::kernel::sysctl::promote_secondaries;
 use crate::kernel::tenancy::{Tenancy, TenancyError};
 use crate::kernel::{realtime, release};
 use crate::protocol::{Event, EventKind, Owned, RouterSpec};
@@ -482,6 +484,7 @@ fn surroundings(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: Switchb
     Surroundings {
         clock: Box::new(clock::now),
         announcer: frame_announcer(),
+        promoter: Box::new(promote_secondaries),
         events: Box::new(move |event| {
             hooks.on_keeper(&event);
             let letter = match event {
@@ -493,6 +496,8 @@ fn surroundings(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: Switchb
                 KeeperEvent::Released { .. }
                 | KeeperEvent::Contested { .. }
                 | KeeperEvent::StaleRemoved { .. }
+                | KeeperEvent::Unguarded { .. }
+                | KeeperEvent::SweptBack { .. }
                 | KeeperEvent::Unannounced { .. }
                 | KeeperEvent::Stopped { .. } => {
                     // Only log lines are lost with a full queue.
@@ -502,32 +507,6 @@ fn surroundings(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: Switchb
             };
             let _ = mail.send(letter);
         }),
-    }
-}
-
-pub(super) fn on_notice(notice: &KeeperEvent) {
-    match notice {
-        KeeperEvent::Released { key, outcome: Err(why), .. } => {
-            tracing::error!(%key, why, "addresses could not be removed; trying again");
-        }
-        KeeperEvent::Contested { key, count } => tracing::warn!(
-            %key, count, "somebody keeps changing our addresses; is it a network manager?"
-        ),
-        KeeperEvent::StaleRemoved { interface, addresses } => {
-            tracing::warn!(interface, ?addresses, "removed addresses that a previous run left behind");
-        }
-        KeeperEvent::Unannounced { key, why } => {
-            tracing::warn!(%key, why, "an announcement could not be sent")
-        }
-        KeeperEvent::Stopped { outcome: Err(why) } => {
-            tracing::error!(why, "addresses may be left behind");
-        }
-        KeeperEvent::Owned { .. }
-        | KeeperEvent::Released { .. }
-        | KeeperEvent::Restored { .. }
-        | KeeperEvent::Reinstalled { .. }
-        | KeeperEvent::Unrestored { .. }
-        | KeeperEvent::Stopped { .. } => {}
     }
 }
 

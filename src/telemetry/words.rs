@@ -5,6 +5,8 @@
 
 mod concern;
 
+pub use concern::foreign_addresses;
+
 use crate::protocol::{
     Cause, Event, EventKind, Fault, HandoverCause, Hastened, HookOutcome, LastHeard, Suspicion,
 };

@@ -10,9 +10,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use vrrpd::kernel::address::{ObservedAddress, Origin};
-use vrrpd::kernel::keeper::{AddressKeeper, Announcement, Announcer, Command, KeeperEvent, Surroundings};
+use vrrpd::kernel::keeper::{
+    AddressKeeper, Announcement, Announcer, Command, KeeperEvent, Promoter, Surroundings, frame_announcer,
+};
 use vrrpd::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use vrrpd::kernel::netlink::Netlink;
+use vrrpd::kernel::sysctl::promote_secondaries;
 use vrrpd::types::{Family, InterfaceName, MonoTime, VrKey, Vrid};
 
 pub(crate) const ETH0: &str = "eth0";
@@ -117,11 +120,23 @@ impl Agent {
     }
 
     pub(crate) fn start_with(host: &Host, announcer: Announcer) -> Self {
+        Self::start_in(host, announcer, Box::new(promote_secondaries))
+    }
+
+    /// As in a container whose /proc/sys is read-only.
+    pub(crate) fn start_unguarded(host: &Host) -> Self {
+        host.ns.sysctl("ipv4/conf/eth0/promote_secondaries", "0");
+        let read_only = |_, _| Err(std::io::Error::from_raw_os_error(nix::libc::EROFS));
+        Self::start_in(host, frame_announcer(), Box::new(read_only))
+    }
+
+    fn start_in(host: &Host, announcer: Announcer, promoter: Promoter) -> Self {
         let (tell, events) = channel();
         let announced = Arc::default();
         let surroundings = Surroundings {
             clock: Box::new(clock),
             announcer,
+            promoter,
             events: Box::new(move |event| drop(tell.send(event))),
         };
         let keeper = host.ns.enter(|| AddressKeeper::spawn(surroundings).unwrap());

@@ -282,3 +282,75 @@ fn removing_the_first_address_of_a_subnet_spares_the_others() {
     assert_eq!(host.foreign(), ["192.0.2.10/24", "198.51.100.10/24"]);
     assert_eq!(agent.told_so_far(), []);
 }
+
+/// A container that may not set the sysctl, and an address that a DHCP client added after ours.
+#[test]
+fn what_the_kernel_sweeps_and_is_not_ours_comes_back_as_it_was() {
+    let host = Host::new();
+    let agent = Agent::start_unguarded(&host);
+    let (one, other) = (key(Ipv4, 51), key(Ipv4, 52));
+    agent.declare(one, &["198.51.100.50/24"]);
+    agent.declare(other, &["198.51.100.52/24"]);
+    let why = "Read-only file system (os error 30)".to_owned();
+    agent.wait_event(&KeeperEvent::Unguarded { interface: "eth0".parse().unwrap(), why });
+    agent.known(&host);
+    agent.own(one, 1);
+    agent.own(other, 1);
+    // Without any other IPv4 address the interface would lose its routes, too.
+    host.ns.ip(
+        "address delete 192.0.2.10/24 dev eth0\n\
+         address add 198.51.100.10/24 dev eth0 label eth0:dhcp broadcast 198.51.100.255 metric 7 valid_lft 9000 preferred_lft 8000\n\
+         address add 198.51.100.11/24 dev eth0\n\
+         route add 203.0.113.0/24 via 198.51.100.1\n\
+         route add 203.0.114.0/24 via 198.51.100.1 src 198.51.100.10",
+    );
+    agent.send(Command::Disown { key: one, epoch: 2 });
+    for net in ["198.51.100.10/24", "198.51.100.11/24"] {
+        let (interface, address) = ("eth0".to_owned(), net.parse().unwrap());
+        agent.wait_event(&KeeperEvent::SweptBack { interface, address, outcome: Ok(()) });
+    }
+    agent.wait_event(&KeeperEvent::Released { key: one, epoch: 2, outcome: Ok(()) });
+    assert_eq!(
+        (host.ours(), host.foreign()),
+        (
+            vec!["198.51.100.52/24".to_owned()],
+            vec!["198.51.100.10/24".to_owned(), "198.51.100.11/24".to_owned()]
+        )
+    );
+    let shown = host.ns.run("ip", &["-4", "-o", "address", "show", "dev", ETH0]);
+    let line = shown.lines().find(|line| line.contains("198.51.100.10/24")).unwrap();
+    for detail in ["metric 7", "brd 198.51.100.255", "eth0:dhcp"] {
+        assert!(line.contains(detail), "{detail}: {line}");
+    }
+    for (lifetime, whole) in [("valid_lft", 9000), ("preferred_lft", 8000)] {
+        let (_, rest) = line.split_once(lifetime).unwrap();
+        let left: u32 = rest.trim_start().split_once("sec").unwrap().0.parse().unwrap();
+        assert!((whole - 60..=whole).contains(&left), "{lifetime}: {line}");
+    }
+    let routes = host.ns.run("ip", &["-4", "route", "show", "dev", ETH0]);
+    for route in [
+        "203.0.113.0/24 via 198.51.100.1",
+        "203.0.114.0/24 via 198.51.100.1 src 198.51.100.10",
+        "198.51.100.0/24 proto kernel scope link src 198.51.100.10 metric 7",
+    ] {
+        assert!(routes.contains(route), "{route}: {routes}");
+    }
+    agent.send(Command::Stop);
+    agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
+    assert_eq!((host.ours(), host.foreign().len()), (vec![], 2));
+}
+
+#[test]
+fn the_sysctl_that_was_set_is_given_back_at_the_end() {
+    let host = Host::new();
+    host.ns.sysctl("ipv4/conf/eth0/promote_secondaries", "0");
+    let value =
+        || host.ns.run("cat", &["/proc/sys/net/ipv4/conf/eth0/promote_secondaries"]).trim().to_owned();
+    let agent = Agent::start(&host);
+    agent.declare(key(Ipv4, 51), &["198.51.100.50/24"]);
+    agent.known(&host);
+    assert_eq!(value(), "1", "as soon as there may be something to remove");
+    agent.send(Command::Stop);
+    agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
+    assert_eq!(value(), "0");
+}

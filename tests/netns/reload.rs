@@ -433,3 +433,38 @@ fn a_file_with_thousands_of_errors_stops_neither_the_watchdog_nor_other_clients(
     assert!(said.contains("and 5,979 more findings"), "{said}");
     fe0.wait_state("web", "active");
 }
+
+/// Docs/adr/0017: the address of the machine in the list, by a slip of one digit.
+#[test]
+fn a_reload_that_lists_an_address_of_the_machine_is_refused_as_a_whole() {
+    let lab = Lab::new(&["fe0"]);
+    let node = lab.node("fe0");
+    let fe0 = Daemon::start(node, &Config::of(&web(100)));
+    fe0.wait_state("web", "active");
+    let db = Router::new("db").vrid(52).addresses(&["192.0.2.60/24"]);
+    for (own, is) in [
+        (format!("{}/32", node.v4()), format!("{}/24", node.v4())),
+        (format!("{}/64", node.v6()), format!("{}/64", node.v6())),
+    ] {
+        fe0.write_config(Config::of(&web(150).addresses(&["192.0.2.50/24", &own])).with(&db).text());
+        for arguments in [&["reload", "--dry-run"][..], &["reload"]] {
+            let answer = fe0.ctl(arguments);
+            assert_eq!(answer.code, 4, "{answer:?}");
+            assert_eq!((&answer.json["valid"], &answer.json["applied"]), (&true.into(), &false.into()));
+            let reason = answer.json["refused"][0].as_str().unwrap();
+            assert!(
+                reason.starts_with(&format!("web: {is} is configured on eth0 by something else")),
+                "{reason}"
+            );
+            assert!(reason.contains(&format!("ip address delete {is} dev eth0")), "{reason}");
+        }
+        assert!(node.has(&node.v4().to_string()) && node.has(&node.v6().to_string()));
+    }
+    // Nothing of it: neither the new priority nor the other router.
+    assert_eq!(fe0.instance("web", "ipv4")["priority"]["configured"], 100);
+    assert!(fe0.states("db").is_empty() && fe0.is("web", "active"));
+    // Without the slip it is carried out.
+    fe0.write_config(Config::of(&web(150)).with(&db).text());
+    assert_eq!(fe0.ctl(&["reload"]).code, 0);
+    fe0.wait_state("db", "active");
+}

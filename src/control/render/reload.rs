@@ -27,6 +27,13 @@ pub fn reload(document: &ReloadDoc) -> String {
         let line = if takes_effect == "restart" { "agent: needs a restart" } else { "agent: changes" };
         push(&mut text, line, std::slice::from_ref(change));
     }
+    if !document.refused.is_empty() {
+        for reason in &document.refused {
+            text.push_str(&wrapped(reason));
+        }
+        let _infallible = writeln!(text, "REFUSED: nothing was changed; it would harm this machine.");
+        return text;
+    }
     let changes = text.len() > report.len();
     text.push_str(&unchanged(virtual_routers, checks));
     let verdict = match (changes, document.applied) {
@@ -91,6 +98,24 @@ fn difference(change: &ChangeDoc) -> Vec<String> {
     }
     let lead = |at: usize| if at == 0 { format!("{key}:") } else { " ".repeat(key.len() + 1) };
     entries.iter().enumerate().map(|(at, entry)| format!("  {} {entry}", lead(at))).collect()
+}
+
+/// A sentence in as many lines as it needs, all but the first indented. No word is cut: a command may be copied.
+fn wrapped(sentence: &str) -> String {
+    let (mut text, mut columns) = (String::new(), 0);
+    for word in printable(sentence).split_whitespace() {
+        let width = word.chars().count();
+        if columns > 0 && columns + 1 + width > WIDTH {
+            text.push_str("\n  ");
+            columns = 2;
+        } else if columns > 0 {
+            text.push(' ');
+            columns += 1;
+        }
+        text.push_str(word);
+        columns += width;
+    }
+    text + "\n"
 }
 
 /// What is longer has all of it in `--json`.

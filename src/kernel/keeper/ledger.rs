@@ -9,7 +9,7 @@ use super::router::{Answer, Link, Repair, Router, Service, Tenure};
 use crate::kernel::address::{ObservedAddress, Origin, Rank};
 use crate::kernel::netlink::LinkState;
 use crate::kernel::ownership::{Claims, Operation, Place, Wanted, difference};
-use crate::types::{InterfaceName, LinkFacts, MonoTime, VrKey};
+use crate::types::{Family, InterfaceName, LinkFacts, MonoTime, VrKey};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -271,6 +271,12 @@ impl Ledger {
             Service::Interrupted
         };
         self.links.insert(interface, Link { index: facts.index, mac: facts.mac, state, service });
+    }
+
+    /// The interfaces that exist and on which an IPv4 router is declared.
+    pub(super) fn ipv4_links(&self) -> BTreeMap<InterfaceName, u32> {
+        let keys = self.routers.keys().filter(|key| key.family == Family::Ipv4);
+        keys.filter_map(|key| Some((key.interface, self.links.get(&key.interface)?.index))).collect()
     }
 
     fn claims(&self) -> Claims {

@@ -1,5 +1,6 @@
 //! What the keeper is told, and what it says.
 
+use crate::kernel::sysctl::{Promotion, Setting};
 use crate::types::{InterfaceName, LinkFacts, MacAddr, VrKey};
 use ipnet::IpNet;
 use std::io;
@@ -110,6 +111,23 @@ pub enum KeeperEvent {
         /// Which.
         addresses: Vec<IpNet>,
     },
+    /// `promote_secondaries` cannot be set there: a removal of ours may sweep addresses of others, which are then put
+    /// back. Said once, when the first IPv4 router is on it.
+    Unguarded {
+        /// Where.
+        interface: InterfaceName,
+        /// Why.
+        why: String,
+    },
+    /// The kernel removed an address of somebody else's with one of ours, and it was put back.
+    SweptBack {
+        /// Where.
+        interface: String,
+        /// Which.
+        address: IpNet,
+        /// `Err`: it is gone, and why.
+        outcome: Result<(), String>,
+    },
     /// An announcement could not be sent.
     Unannounced {
         /// Whose.
@@ -141,3 +159,6 @@ pub struct Announcement {
 
 /// Sends an [`Announcement`].
 pub type Announcer = Box<dyn FnMut(&Announcement) -> io::Result<()> + Send>;
+
+/// Tells the kernel whether to promote the secondary addresses of an interface.
+pub type Promoter = Box<dyn FnMut(InterfaceName, Promotion) -> io::Result<Setting> + Send>;

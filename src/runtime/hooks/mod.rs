@@ -264,6 +264,8 @@ impl Lines {
             | KeeperEvent::Contested { .. }
             | KeeperEvent::Unrestored { .. }
             | KeeperEvent::StaleRemoved { .. }
+            | KeeperEvent::Unguarded { .. }
+            | KeeperEvent::SweptBack { .. }
             | KeeperEvent::Unannounced { .. } => {}
         }
     }

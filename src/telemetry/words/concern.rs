@@ -27,7 +27,8 @@ pub(super) fn ends(concern: &Concern) -> String {
 }
 
 /// What the machine has of its own, and what to do about it.
-pub(super) fn foreign_addresses(foreign: &ForeignAddresses) -> String {
+#[must_use]
+pub fn foreign_addresses(foreign: &ForeignAddresses) -> String {
     let ForeignAddresses { interface, first, others } = foreign;
     format!(
         "{} configured on {interface} by something else than vrrpd, which does not remove it. If it is this machine's \

@@ -1,0 +1,121 @@
+//! Whether a reload would list addresses that the machine has of its own (docs/adr/0017).
+//!
+//! Owns the comparison of two configurations with the addresses of this machine. At the start nothing is refused: there
+//! it is a fault of the router concerned.
+
+use crate::config::Config;
+use crate::kernel::address::{ObservedAddress, Origin};
+use crate::kernel::netlink::{Netlink, NetlinkError};
+use crate::protocol::{ForeignAddresses, RouterSpec};
+use crate::telemetry::words;
+use crate::types::{InterfaceName, Role};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// Why `wanted` may not follow `running`; nothing: it may.
+///
+/// # Errors
+/// The addresses cannot be listed.
+pub(super) fn refusals(running: &Config, wanted: &Config) -> Result<Vec<String>, NetlinkError> {
+    let observed = Netlink::open()?.addresses()?;
+    let names: BTreeSet<InterfaceName> = wanted.routers.iter().map(|spec| spec.interface).collect();
+    let indexes = names.into_iter().filter_map(|name| {
+        let index = nix::net::if_::if_nametoindex(name.as_str()).ok()?;
+        Some((name, index))
+    });
+    Ok(conflicts(running, wanted, &observed, &indexes.collect()))
+}
+
+/// The same for what was observed. What is listed already is no reason: it is a fault or a concern by now, and the reload
+/// may be its cure.
+fn conflicts(
+    running: &Config,
+    wanted: &Config,
+    observed: &[ObservedAddress],
+    indexes: &BTreeMap<InterfaceName, u32>,
+) -> Vec<String> {
+    let foreign = observed.iter().filter(|address| address.origin == Origin::Foreign);
+    let foreign: BTreeMap<(u32, IpAddr), IpNet> =
+        foreign.map(|address| ((address.index, address.net.addr()), address.net)).collect();
+    let listed: BTreeSet<(InterfaceName, IpAddr)> = running.routers.iter().flat_map(virtual_places).collect();
+    let conflict = |spec: &RouterSpec| {
+        let index = indexes.get(&spec.interface)?;
+        let new = virtual_places(spec).filter(|place| !listed.contains(place));
+        let mut theirs = new.filter_map(|(_, address)| foreign.get(&(*index, address)).copied());
+        let first = theirs.next()?;
+        let foreign = ForeignAddresses { interface: spec.interface, first, others: theirs.count() };
+        Some(format!("{}: {}", spec.name, words::foreign_addresses(&foreign)))
+    };
+    wanted.routers.iter().filter_map(conflict).collect()
+}
+
+/// Where the addresses of a contender may come to be. Those of an owner are the machine's own.
+fn virtual_places(spec: &RouterSpec) -> impl Iterator<Item = (InterfaceName, IpAddr)> {
+    let members = match spec.role {
+        Role::Owner => &[][..],
+        Role::Contender { .. } => &spec.members[..],
+    };
+    let nets = members.iter().flat_map(|member| member.addresses.iter().chain(&member.excluded));
+    nets.map(|net| (spec.interface, net.addr()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::resolve;
+    use crate::kernel::address::{Rank, Readiness};
+    use netlink_packet_route::address::AddressScope;
+
+    fn config(more: &str, addresses: &str) -> Config {
+        let text = format!(
+            "[[virtual_router]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 61\n{more}\naddresses = [{addresses}]\n"
+        );
+        resolve(&text, "test.toml").unwrap_or_else(|errors| panic!("{errors:?}")).config
+    }
+
+    fn seen(net: &str, origin: Origin) -> ObservedAddress {
+        ObservedAddress {
+            index: 2,
+            net: net.parse().unwrap(),
+            peer: None,
+            origin,
+            rank: Rank::Primary,
+            readiness: Readiness::Ready,
+            scope: AddressScope::Universe,
+        }
+    }
+
+    fn refused(running: &Config, wanted: &Config, observed: &[ObservedAddress]) -> usize {
+        conflicts(running, wanted, observed, &BTreeMap::from([("eth0".parse().unwrap(), 2)])).len()
+    }
+
+    #[test]
+    fn only_what_would_be_new_and_is_not_ours_is_refused() {
+        let before = config("", "\"192.0.2.50/24\"");
+        let slip = config("", "\"192.0.2.50/24\", \"192.0.2.10/32\", \"2001:db8::10/64\"");
+        let own = [seen("192.0.2.10/24", Origin::Foreign), seen("2001:db8::10/64", Origin::Foreign)];
+        let told = conflicts(&before, &slip, &own, &BTreeMap::from([("eth0".parse().unwrap(), 2)]));
+        let [told] = &told[..] else { panic!("{told:?}") };
+        assert!(
+            told.starts_with("web: 192.0.2.10/24 and 1 more are configured on eth0 by something else"),
+            "{told}"
+        );
+        assert!(told.contains("ip address delete 192.0.2.10/24 dev eth0"), "{told}");
+        // It is there already, and a fault: the reload may do what it likes.
+        assert_eq!(refused(&slip, &slip, &own), 0);
+        assert_eq!(refused(&slip, &before, &own), 0);
+        // It is ours, or on another interface.
+        assert_eq!(refused(&before, &slip, &own.map(|a| ObservedAddress { origin: Origin::Ours, ..a })), 0);
+        assert_eq!(refused(&before, &slip, &own.map(|a| ObservedAddress { index: 3, ..a })), 0);
+    }
+
+    #[test]
+    fn an_owner_may_list_what_a_contender_may_not() {
+        let own = [seen("192.0.2.10/24", Origin::Foreign)];
+        let (before, owner) =
+            (config("", "\"192.0.2.50/24\""), config("priority = \"owner\"", "\"192.0.2.10/24\""));
+        assert_eq!(refused(&before, &owner, &own), 0);
+        assert_eq!(refused(&owner, &config("", "\"192.0.2.10/24\""), &own), 1, "it is a contender now");
+    }
+}

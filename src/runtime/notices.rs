@@ -1,0 +1,42 @@
+//! What the address keeper says that is about no decision of the protocol: log lines, each with its remedy.
+
+use crate::kernel::keeper::KeeperEvent;
+
+pub(super) fn on_notice(notice: &KeeperEvent) {
+    match notice {
+        KeeperEvent::Released { key, outcome: Err(why), .. } => {
+            tracing::error!(%key, why, "addresses could not be removed; trying again");
+        }
+        KeeperEvent::Contested { key, count } => tracing::warn!(
+            %key, count, "somebody keeps changing our addresses; is it a network manager?"
+        ),
+        KeeperEvent::StaleRemoved { interface, addresses } => {
+            tracing::warn!(interface, ?addresses, "removed addresses that a previous run left behind");
+        }
+        KeeperEvent::Unguarded { interface, why } => tracing::warn!(
+            "cannot set net.ipv4.conf.{interface}.promote_secondaries to 1: {why}. When a virtual address leaves that is the first \
+             of its network, the kernel takes other addresses of that network away with it, for a moment: vrrpd puts them back. To \
+             keep them, set it on the host: sysctl -w net.ipv4.conf.all.promote_secondaries=1"
+        ),
+        KeeperEvent::SweptBack { interface, address, outcome: Ok(()) } => tracing::warn!(
+            "the kernel removed {address} from {interface} together with a virtual address, and vrrpd put it back: \
+             promote_secondaries cannot be set there"
+        ),
+        KeeperEvent::SweptBack { interface, address, outcome: Err(why) } => tracing::error!(
+            "the kernel removed {address} from {interface} together with a virtual address, and does not take it back: {why}. Run: \
+             ip address add {address} dev {interface}"
+        ),
+        KeeperEvent::Unannounced { key, why } => {
+            tracing::warn!(%key, why, "an announcement could not be sent")
+        }
+        KeeperEvent::Stopped { outcome: Err(why) } => {
+            tracing::error!(why, "addresses may be left behind");
+        }
+        KeeperEvent::Owned { .. }
+        | KeeperEvent::Released { .. }
+        | KeeperEvent::Restored { .. }
+        | KeeperEvent::Reinstalled { .. }
+        | KeeperEvent::Unrestored { .. }
+        | KeeperEvent::Stopped { .. } => {}
+    }
+}
