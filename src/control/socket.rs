@@ -5,6 +5,7 @@
 //! file is held and then changed, never changed by its path; and root does not serve in the directory of somebody else.
 
 use crate::kernel::plain_file;
+use crate::runtime::patience::within;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat};
@@ -17,12 +18,16 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where the daemon listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/vrrpd/control.sock";
 
 /// The group whose members may read and change.
 pub const GROUP: &str = "vrrpd";
+
+/// For the group, which may come over the network (NSS): a start does not wait for a name service that is down.
+const NAME_LIMIT: Duration = Duration::from_secs(2);
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 64;
@@ -259,9 +264,18 @@ fn admit(inode: &OwnedFd, group: &str) -> io::Result<()> {
     // The kernel's name of what is held: no other file can have it.
     let held = PathBuf::from(format!("/proc/self/fd/{}", inode.as_raw_fd()));
     let open = || fs::set_permissions(&held, Permissions::from_mode(0o660));
-    let Some(members) = Group::from_name(group)? else {
-        tracing::info!(group, "no such group: the control socket is for the daemon's own user and group");
-        return open();
+    let name = group.to_owned();
+    let members = match within(NAME_LIMIT, move || Group::from_name(&name)) {
+        Ok(Ok(Some(members))) => members,
+        Ok(Ok(None)) => {
+            tracing::info!(group, "no such group: the control socket is for the daemon's own user and group");
+            return open();
+        }
+        Ok(Err(errno)) => return Err(errno.into()),
+        Err(error) => {
+            tracing::warn!(group, %error, "cannot look up the group: only the daemon's own user can use the control socket");
+            return Ok(());
+        }
     };
     // As the group of a service it already is; and in its sandbox chown may be refused all the same.
     if fstat(inode)?.st_gid == members.gid.as_raw() {

@@ -221,9 +221,15 @@ async fn tidy(
         }
         Err("the address keeper has ended".to_owned())
     };
-    let outcome = timeout(KEEPER_LIMIT, stopped).await;
-    outcome.unwrap_or_else(|_| Err("the kernel does not answer".to_owned())).map_err(CleanUpError::Left)?;
-    Ok(lines)
+    match timeout(KEEPER_LIMIT, stopped).await {
+        Ok(Ok(())) => Ok(lines),
+        Ok(Err(why)) => Err(CleanUpError::Left(why)),
+        Err(_) => {
+            // Dropped, it would wait for its thread, which waits for the kernel.
+            std::mem::forget(keeper);
+            Err(CleanUpError::Left("the kernel does not answer".to_owned()))
+        }
+    }
 }
 
 /// The facts of these interfaces, as far as they exist.

@@ -4,6 +4,7 @@ use super::hooks::Hooks;
 use super::notices::on_notice;
 use super::signals::Signals;
 use crate::kernel::keeper::{AddressKeeper, Command, KeeperEvent};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -14,7 +15,7 @@ pub(super) const KEEPER_LIMIT: Duration = Duration::from_secs(10);
 pub(super) const HOOKS_LIMIT: Duration = Duration::from_secs(10);
 
 /// Nothing is left behind, whatever brought us here.
-pub(super) async fn release_addresses(keeper: &AddressKeeper, notices: &mut mpsc::Receiver<KeeperEvent>) {
+pub(super) async fn release_addresses(keeper: Arc<AddressKeeper>, notices: &mut mpsc::Receiver<KeeperEvent>) {
     if keeper.send(Command::Stop).is_err() {
         tracing::error!("the address keeper has ended: addresses may be left behind");
         return;
@@ -29,6 +30,8 @@ pub(super) async fn release_addresses(keeper: &AddressKeeper, notices: &mut mpsc
     };
     if timeout(KEEPER_LIMIT, stopped).await.is_err() {
         tracing::error!(limit = ?KEEPER_LIMIT, "the kernel does not answer: addresses may be left behind");
+        // Dropped, it would wait for its thread, which waits for the kernel.
+        std::mem::forget(keeper);
     }
 }
 

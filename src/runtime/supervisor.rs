@@ -286,7 +286,7 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
             tracing::error!(%error, "nothing could be handed over");
         }
     }
-    release_addresses(&keeper, &mut notices).await;
+    release_addresses(keeper, &mut notices).await;
     if let Some(hooks) = &mut hooks {
         finish_hooks(hooks, &mut signals).await;
     }
