@@ -9,6 +9,8 @@ mod support;
 
 use std::time::Duration;
 use support::frame::Checksum;
+use support::inject::{Forgery, Injector};
+use support::lab::ip;
 use support::peers::{Frr, PeerRouter, keepalived};
 use support::prober::Responder;
 use support::process::Process;
@@ -193,6 +195,25 @@ fn the_checksum_follows_what_the_peer_shows() {
         assert_eq!(now.checksum, Checksum::PseudoHeader);
         us.wait_event("checksum_follows", |event| event["kind"] == "checksum_follows");
     }
+}
+
+/// Words of priority 1 in the other checksum, five a second: they made this node speak in it, and keepalived, which does
+/// not understand it, take over beside it.
+#[test]
+fn nobody_whom_we_outrank_takes_our_voice_away_from_keepalived() {
+    let lab = Lab::new(&["us", "peer", "client"]);
+    let us = Daemon::start(lab.node("us"), &Config::of(&ours(200, "1s", VIP4)));
+    us.wait_state("web", "active");
+    let _peer = Kind::Keepalived.start(&lab, &PeerRouter::new(100, 1000, VIP4));
+    lab.capture().wait_advert(SOON, "peer", ms(0), |_| true);
+    wait_alone(&lab, "us", "peer");
+    let from = lab.capture().now();
+    let word = Forgery::new(ip("192.0.2.13"), 51, 1, 100).addresses(&[&service(VIP4)]).frame();
+    Injector::new(lab.node("client")).flood(&word, 5, ms(6000));
+    let spoken = lab.capture().adverts_of("us", from);
+    assert!(spoken.iter().all(|advert| advert.checksum == Checksum::PseudoHeader), "{spoken:?}");
+    assert!(lab.capture().adverts_of("peer", from).is_empty(), "keepalived hears us");
+    us.wait_event("checksum_differs", |event| event["suspicion"] == "checksum_differs");
 }
 
 /// Demotes us in favour of a peer at the default interval of one second, while a client asks a

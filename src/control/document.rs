@@ -2,6 +2,8 @@
 //!
 //! Owns the conversion of time (the core's clock to wall clock) and of enums to their fixed names.
 
+mod warnings;
+
 use super::message::{
     ActiveDoc, AnnounceDoc, ConfigurationDoc, CountersDoc, DemoteResultDoc, DemotedDoc, HookDoc, HookRunDoc,
     InstanceDoc, PeerDoc, PriorityDoc, ShowDoc, StatusDoc, TimersDoc, TrackDoc, UnattributedDoc, VERSION,
@@ -102,6 +104,7 @@ impl Published {
             faults: router.faults.iter().map(ToString::to_string).collect(),
             demoted: router.demoted.as_ref().map(demoted),
             handing_over: router.handing_over,
+            warnings: self.warnings(router, member),
             counters: counters(&member.counters),
         }
     }
@@ -127,6 +130,7 @@ impl Published {
                 next_in_ms: timers.next.map(|next| millis(next.since(self.snapshot.at))),
             },
             peers: member.peers.iter().map(|peer| self.peer(peer)).collect(),
+            warnings: self.warnings(router, member),
             counters: counters(&member.counters),
         }
     }

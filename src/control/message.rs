@@ -61,8 +61,26 @@ pub struct VirtualRouterDoc {
     pub demoted: Option<DemotedDoc>,
     /// Whether a hand-over is under way.
     pub handing_over: bool,
+    /// What stands against its neighbours, and that nobody serves.
+    #[serde(default)]
+    pub warnings: Vec<WarningDoc>,
     /// Counters since it was configured.
     pub counters: CountersDoc,
+}
+
+/// Something that deserves a look now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarningDoc {
+    /// What: `nobody_serves`, or as in `suspicion` of an event.
+    pub kind: Word,
+    /// `warning` or `error`.
+    pub severity: Word,
+    /// Which router it is about; null: none, or its address is not known.
+    pub peer: Option<IpAddr>,
+    /// Since when.
+    pub since: Stamp,
+    /// One sentence for people; its wording may change.
+    pub message: String,
 }
 
 /// Priorities; 255 is the owner's.
@@ -246,6 +264,9 @@ pub struct InstanceDoc {
     pub timers: TimersDoc,
     /// Other routers heard, the last first.
     pub peers: Vec<PeerDoc>,
+    /// What stands against its neighbours, and that nobody serves.
+    #[serde(default)]
+    pub warnings: Vec<WarningDoc>,
     /// Counters since it was configured.
     pub counters: CountersDoc,
 }

@@ -7,6 +7,7 @@ mod reload;
 mod show;
 mod table;
 pub mod terminal;
+mod warnings;
 
 pub use reload::reload;
 pub use show::show;

@@ -5,7 +5,7 @@ use super::event::{Cause, EventKind, HandoverCause};
 use super::group::{Again, Group, report};
 use super::handover::{Handover, Taker};
 use super::input::{CommandId, Demotion, Force, LastResort};
-use crate::types::MonoTime;
+use crate::types::{Family, MonoTime};
 use std::time::Duration;
 
 impl Group {
@@ -107,29 +107,24 @@ impl Group {
     }
 
     fn answer_demote(&self, ids: &[CommandId], outcome: DemoteOutcome, out: &mut Effects) {
-        self.answer_each(ids, |_| Some(outcome), out);
+        self.answer_each(ids, |_| outcome, out);
     }
 
     fn answer_taken(&self, ids: &[CommandId], takers: &[Taker], after: Duration, out: &mut Effects) {
-        self.answer_each(
-            ids,
-            |at| takers.get(at).map(|to| DemoteOutcome::HandedOver { to: to.address, after }),
-            out,
-        );
+        let outcome = |family| {
+            let taker = takers.iter().find(|taker| Family::of(taker.address) == family);
+            let handed_over = |to: &Taker| DemoteOutcome::HandedOver { to: to.address, after };
+            taker.map_or(DemoteOutcome::WasBackup, handed_over)
+        };
+        self.answer_each(ids, outcome, out);
     }
 
-    fn answer_each(
-        &self,
-        ids: &[CommandId],
-        outcome: impl Fn(usize) -> Option<DemoteOutcome>,
-        out: &mut Effects,
-    ) {
+    fn answer_each(&self, ids: &[CommandId], outcome: impl Fn(Family) -> DemoteOutcome, out: &mut Effects) {
         let name = &self.spec.name;
-        let result =
-            |(at, family)| outcome(at).map(|outcome| MemberResult { name: name.clone(), family, outcome });
-        let families = || self.spec.members.iter().map(|member| member.family).enumerate();
+        let families = || self.spec.members.iter().map(|member| member.family);
         for id in ids {
-            let results = families().filter_map(result).collect();
+            let result = |family| MemberResult { name: name.clone(), family, outcome: outcome(family) };
+            let results = families().map(result).collect();
             out.push(Effect::Answer { id: *id, answer: Answer::Demoted(results) });
         }
     }

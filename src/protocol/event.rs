@@ -3,7 +3,8 @@
 use super::concern::Concern;
 use super::doubt::Hastened;
 use super::input::Fault;
-use crate::types::{AdverInterval, AdvertPriority, RouterName, VrKey};
+use super::silence::Unserved;
+use crate::types::{AdverInterval, AdvertPriority, RouterName, VrKey, Vrid};
 use crate::wire::{ChecksumFlavour, RejectReason};
 use std::fmt;
 use std::net::IpAddr;
@@ -258,6 +259,29 @@ pub enum EventKind {
         /// What is wrong.
         what: Suspicion,
     },
+    /// What was suspicious of a peer is over, or was not seen again.
+    SuspicionOver {
+        /// Its address, if known.
+        peer: Option<IpAddr>,
+        /// What was wrong.
+        what: Suspicion,
+        /// How long it stood.
+        after: Duration,
+    },
+    /// Nobody is heard to serve, and this node does not.
+    NobodyServes {
+        /// Who was heard last, and when.
+        unserved: Unserved,
+        /// Why this node does not.
+        idle: Idle,
+        /// The addresses.
+        addresses: Vec<IpAddr>,
+    },
+    /// That is over.
+    ServedAgain {
+        /// Who serves.
+        by: Option<IpAddr>,
+    },
     /// We were not run for this long.
     Stalled {
         /// How late we are.
@@ -353,32 +377,91 @@ impl HookOutcome {
     }
 }
 
+/// Why a router does not serve though nobody else does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Idle {
+    /// The operator demoted it.
+    Demoted,
+    /// These faults.
+    Faults(Vec<Fault>),
+    /// Its other family hears an Active, and both move together.
+    Sibling,
+}
+
 /// What is wrong with a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Suspicion {
     /// A discarded message.
     Rejected(RejectReason),
     /// Its address list differs from ours (accepted all the same).
-    AddressListDiffers,
+    AddressListDiffers {
+        /// What it lists and we do not.
+        more: Vec<IpAddr>,
+        /// What we list and it does not.
+        less: Vec<IpAddr>,
+    },
+    /// It is Active for our VRID and lists none of our addresses: nobody serves them.
+    AddressesLost {
+        /// Its priority.
+        priority: AdvertPriority,
+        /// What it lists.
+        lists: Vec<IpAddr>,
+        /// Ours.
+        ours: Vec<IpAddr>,
+    },
+    /// It advertises one of our addresses under another VRID.
+    OtherVrid {
+        /// The address.
+        address: IpAddr,
+        /// The VRID.
+        theirs: Vrid,
+    },
+    /// Its priority is ours: source addresses decide.
+    SamePriority(AdvertPriority),
+    /// It is Active as well, and goes on though it hears us, or should.
+    AlsoActive(AdvertPriority),
     /// Its advertisement interval differs from ours (learned, as RFC 9568 says).
-    IntervalDiffers,
+    IntervalDiffers(AdverInterval),
     /// Its advertisement interval is longer than what is learned: it is obeyed with the longest that is.
-    IntervalTooLong,
+    IntervalTooLong {
+        /// Its interval.
+        said: AdverInterval,
+        /// What it is taken for.
+        obeyed: AdverInterval,
+    },
     /// It is Active beside us, and sums its messages otherwise than those whom we follow: it may not understand us.
     ChecksumDiffers,
     /// It claims to own the addresses that we own (errata 8298).
     OwnerConflict,
 }
 
+impl Suspicion {
+    /// As in the JSON contract.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Rejected(reason) => reason.as_str(),
+            Self::AddressListDiffers { .. } => "address_list_differs",
+            Self::AddressesLost { .. } => "addresses_lost",
+            Self::OtherVrid { .. } => "other_vrid",
+            Self::SamePriority(_) => "same_priority",
+            Self::AlsoActive(_) => "also_active",
+            Self::IntervalDiffers(_) => "interval_differs",
+            Self::IntervalTooLong { .. } => "interval_too_long",
+            Self::ChecksumDiffers => "checksum_differs",
+            Self::OwnerConflict => "owner_conflict",
+        }
+    }
+
+    /// Whether both say the same of a peer, whatever the values.
+    #[must_use]
+    pub fn is_alike(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
 impl fmt::Display for Suspicion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rejected(reason) => f.write_str(reason.as_str()),
-            Self::AddressListDiffers => f.write_str("address_list_differs"),
-            Self::IntervalDiffers => f.write_str("interval_differs"),
-            Self::IntervalTooLong => f.write_str("interval_too_long"),
-            Self::ChecksumDiffers => f.write_str("checksum_differs"),
-            Self::OwnerConflict => f.write_str("owner_conflict"),
-        }
+        f.write_str(self.as_str())
     }
 }

@@ -10,7 +10,8 @@ use super::event::{Cause, Event, EventKind, HandoverCause};
 use super::handover::{Handover, Seen, Watch};
 use super::input::{Demotion, Fault, LastResort, Owned};
 use super::moves::Moved;
-use super::reception::Tie;
+use super::reception::{List, Tie};
+use super::remarks::Remarks;
 use super::snapshot::RouterSnapshot;
 use super::spec::{CheckName, MemberSpec, RouterSpec, Track};
 use super::throttle::Throttle;
@@ -39,6 +40,7 @@ pub(super) struct Group {
     pub(super) refused: Option<(String, MonoTime)>,
     pub(super) presence: Presence,
     pub(super) throttle: Throttle,
+    pub(super) remarks: Remarks,
     /// Whether the one who took over stays.
     pub(super) watch: Option<Watch>,
     /// Checks that it tracks since it runs and that have no verdict yet: no reason to stop what serves.
@@ -74,6 +76,7 @@ impl Group {
             refused: None,
             presence: Presence::Wanted,
             throttle: Throttle::default(),
+            remarks: Remarks::default(),
             watch: None,
             on_trial: BTreeSet::new(),
         }
@@ -205,7 +208,10 @@ impl Group {
             self.demoted.as_ref().and_then(|demotion| demotion.until.as_ref()).map(|until| until.at);
         // A hand-over decides first.
         let demotion = demotion.filter(|_| self.handover.is_none());
-        members.chain(self.handover_ends()).chain(retry).chain(watch).chain(demotion).min()
+        let silent = self.members.iter().filter_map(|member| member.silent_at(&self.policy));
+        let silent = silent.min().filter(|_| self.presence == Presence::Wanted);
+        let due = members.chain(self.handover_ends()).chain(retry).chain(watch).chain(demotion);
+        due.chain(silent).min()
     }
 
     /// The kernel's answer to an `Own`.
@@ -254,9 +260,10 @@ impl Group {
             let takers = self.takers();
             return self.conclude(now, takers.as_deref(), out);
         }
+        // A stranger with our VRID serves nothing of ours: what it takes from one family the other does not give up.
         let yielded = self.members.iter().find_map(|m| match &m.state {
-            State::Backup(backup) => Some((m.cause, backup.learned)),
-            State::Initialize | State::Active(_) => None,
+            State::Backup(backup) if m.list == List::Ours => Some((m.cause, backup.learned)),
+            State::Initialize | State::Backup(_) | State::Active(_) => None,
         });
         if let Some((cause, learned)) = yielded.filter(|_| self.is_active()) {
             for at in 0..self.members.len() {
@@ -264,7 +271,13 @@ impl Group {
             }
         }
         let ready = |m: &VirtualRouter| matches!(&m.state, State::Backup(backup) if backup.is_expired());
-        if self.members.iter().all(ready) {
+        // Nor does it keep the other family from taking over.
+        let in_the_way = |m: &VirtualRouter| match &m.state {
+            State::Backup(backup) => !backup.is_expired() && m.list == List::Ours,
+            State::Initialize => true,
+            State::Active(_) => false,
+        };
+        if self.members.iter().any(ready) && !self.members.iter().any(in_the_way) {
             self.claim(now, out);
         }
         Again::Nothing
@@ -306,7 +319,7 @@ impl Group {
         Tie::After(active_down_interval(self.policy.down_adverts, self.policy.priority, self.policy.interval))
     }
 
-    pub(super) fn snapshot(&self) -> RouterSnapshot {
+    pub(super) fn snapshot(&self, now: MonoTime) -> RouterSnapshot {
         RouterSnapshot {
             spec: self.spec.clone(),
             effective: self.policy.priority,
@@ -314,7 +327,9 @@ impl Group {
             concerns: self.concerns.iter().cloned().collect(),
             demoted: self.demoted.clone(),
             handing_over: self.handover.is_some(),
-            members: self.members.iter().map(|m| m.snapshot(&self.policy)).collect(),
+            members: self.members.iter().map(|m| m.snapshot(now, &self.policy)).collect(),
+            remarks: self.remarks.standing(now),
+            idle: self.idle(),
         }
     }
 
@@ -429,6 +444,9 @@ impl Group {
         for at in 0..self.members.len() {
             let Some(member) = self.members.get_mut(at) else { continue };
             let State::Backup(backup) = &member.state else { continue };
+            if !backup.is_expired() {
+                continue;
+            }
             let cause = backup.claim_cause(now);
             let moved = member.claim(now, &self.policy, cause, out);
             let key = member.key;

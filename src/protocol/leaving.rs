@@ -45,18 +45,23 @@ impl Group {
         }
     }
 
+    /// Those that hold their addresses: all, but where a stranger has taken the VRID of one family.
+    fn serving(&self) -> impl Iterator<Item = &VirtualRouter> {
+        self.members.iter().filter(|member| matches!(member.state, State::Active(_)))
+    }
+
     /// When the hand-over under way ends: when hosts have turned to those who took over every member, else
     /// when patience ends.
     pub(super) fn handover_ends(&self) -> Option<MonoTime> {
         let handover = self.handover.as_ref()?;
         let turned = |member: &VirtualRouter| taker(member).map(|taker| member.turned_at(taker.heard));
-        let turned: Option<Vec<MonoTime>> = self.members.iter().map(turned).collect();
+        let turned: Option<Vec<MonoTime>> = self.serving().map(turned).collect();
         Some(turned.and_then(|turned| turned.into_iter().max()).unwrap_or(handover.until))
     }
 
     /// Who took over from each member; `None`: not from all of them.
     pub(super) fn takers(&self) -> Option<Vec<Taker>> {
-        self.members.iter().map(taker).collect()
+        self.serving().map(taker).collect()
     }
 
     /// Something keeps it from running.

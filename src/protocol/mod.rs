@@ -21,6 +21,8 @@ mod moves;
 mod peers;
 mod receive;
 mod reception;
+mod remarks;
+mod silence;
 mod snapshot;
 mod spec;
 mod speech;
@@ -38,9 +40,11 @@ pub use counters::{Counters, LinkCounters};
 pub use doubt::Hastened;
 pub use effect::{Answer, DemoteOutcome, Effect, Effects, MemberResult};
 pub use event::{
-    Cause, Event, EventKind, HandoverCause, HookKind, HookOutcome, LastHeard, StateName, Suspicion,
+    Cause, Event, EventKind, HandoverCause, HookKind, HookOutcome, Idle, LastHeard, StateName, Suspicion,
 };
 pub use input::{Command, CommandId, Demotion, Fault, Force, Health, Input, LastResort, Owned, Until};
+pub use remarks::Remark;
+pub use silence::Unserved;
 pub use snapshot::{ActiveRouter, MemberSnapshot, PeerSnapshot, RouterSnapshot, Snapshot, TimerSnapshot};
 pub use spec::{AnnounceSpec, CheckName, ChecksumPolicy, LinkLocalRule, MemberSpec, RouterSpec, Track};
 pub use vrrp_router::VrrpRouter;

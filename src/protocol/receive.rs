@@ -5,16 +5,20 @@
 use super::checksum::Lesson;
 use super::doubt::Haste;
 use super::effect::Effects;
-use super::event::{EventKind, Suspicion};
+use super::event::{EventKind, StateName, Suspicion};
 use super::group::{Again, Group, report};
-use super::reception::{Heard, Outcome};
+use super::reception::{Heard, List, Outcome};
+use super::remarks::Patience;
 use super::spec::LinkLocalRule;
 use super::throttle::Topic;
-use super::timing::longest_learned;
-use crate::types::{AdverInterval, AdvertPriority, Family, MonoTime, Role, VrKey};
+use super::timing::{active_down_interval, longest_learned};
+use super::virtual_router::{Policy, VirtualRouter};
+use crate::types::{AdverInterval, AdvertPriority, Family, MonoTime, Preempt, Role, VrKey};
 use crate::wire::{AddressList, Advertisement, Carrier, RejectReason};
 use ipnet::IpNet;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 impl Group {
     /// An advertisement for one of our virtual routers.
@@ -37,6 +41,10 @@ impl Group {
             return Again::Nothing;
         }
         let heard = self.heard(carrier.source, advertisement);
+        if self.members.iter_mut().any(|m| m.key == key && m.hear_service(now, &heard)) {
+            let kind = EventKind::ServedAgain { by: Some(heard.source) };
+            out.push(report(&self.spec, Some(key), kind));
+        }
         if let Some(watch) = &mut self.watch {
             watch.on_advert(now, heard.priority);
         }
@@ -55,12 +63,7 @@ impl Group {
                 let kind = EventKind::TakeoverRefuted { by: heard.source, silent, word, lasts };
                 out.push(report(&self.spec, Some(key), kind));
             }
-            Outcome::Rival => {
-                if self.throttle.permits(now, Topic::Rival) {
-                    let kind = EventKind::DualActive { peer: heard.source, priority: heard.priority };
-                    out.push(report(&self.spec, Some(key), kind));
-                }
-            }
+            Outcome::Rival => self.report_rival(now, key, &heard, out),
         }
         self.report_lesson(now, key, &heard, lesson, out);
         self.settle(now, out)
@@ -87,7 +90,7 @@ impl Group {
         let heard = self.heard(source, advertisement);
         let policy = self.policy;
         let Some(member) = self.members.iter_mut().find(|m| m.key == key) else { return };
-        if member.on_own(now, &policy, &heard, out) && self.throttle.permits(now, Topic::Impersonated) {
+        if member.on_own(now, &policy, &heard, out) && self.throttle.permits(now, Topic::Impersonated, None) {
             let kind = EventKind::Impersonated { priority: heard.priority, interval: heard.said };
             out.push(report(&self.spec, Some(key), kind));
         }
@@ -96,12 +99,17 @@ impl Group {
     }
 
     fn heard(&self, source: IpAddr, advertisement: &Advertisement<'_>) -> Heard {
+        let ours = self.spec.members.iter().filter(|member| member.family == Family::of(source));
+        let ours = || ours.clone().flat_map(|member| member.addresses.iter().map(IpNet::addr));
+        // The first are compared first: that is the usual case.
+        let shared = advertisement.addresses.iter().any(|address| ours().any(|one| one == address));
         Heard {
             source,
             priority: advertisement.priority,
             said: advertisement.interval,
             interval: advertisement.interval.min(longest_learned(self.spec.interval)),
             checksum: advertisement.checksum,
+            list: if shared { List::Ours } else { List::Foreign },
         }
     }
 
@@ -120,7 +128,7 @@ impl Group {
                 counters.address_list_errors += 1;
             }
         }
-        self.suspect(now, key, peer, Suspicion::Rejected(reason), out);
+        self.suspect(now, key, peer, Suspicion::Rejected(reason), REJECTED, out);
     }
 
     /// What differs from ours is counted and reported, and obeyed all the same (RFC 9568 §7.1).
@@ -132,13 +140,17 @@ impl Group {
         addresses: &AddressList<'_>,
         out: &mut Effects,
     ) {
+        let patience = until_overdue(heard, Duration::ZERO);
+        let peer = Some(heard.source);
         if self.spec.role == Role::Owner && heard.priority == AdvertPriority::OWNER {
             // RFC9568-7.1-7 (errata 8298): logged, and processed.
             if let Some(counters) = self.counters_mut(key) {
                 counters.owner_conflicts += 1;
             }
             // RFC9568-8.3.2-1
-            self.suspect(now, key, Some(heard.source), Suspicion::OwnerConflict, out);
+            self.suspect(now, key, peer, Suspicion::OwnerConflict, patience, out);
+        } else if heard.priority == self.policy.priority {
+            self.suspect(now, key, peer, Suspicion::SamePriority(heard.priority), patience, out);
         }
         if heard.said != self.spec.interval {
             // RFC9568-7.1-8
@@ -146,13 +158,13 @@ impl Group {
                 counters.interval_errors += 1;
             }
             let what = if heard.said > heard.interval {
-                Suspicion::IntervalTooLong
+                Suspicion::IntervalTooLong { said: heard.said, obeyed: heard.interval }
             } else {
-                Suspicion::IntervalDiffers
+                Suspicion::IntervalDiffers(heard.said)
             };
             // 10 ms is also what a router says that hands over: nothing to report.
             if heard.said != AdverInterval::MIN {
-                self.suspect(now, key, Some(heard.source), what, out);
+                self.suspect(now, key, peer, what, patience, out);
             }
         }
         let ours = self.spec.members.iter().find(|member| member.family == key.family);
@@ -161,7 +173,41 @@ impl Group {
             if let Some(counters) = self.counters_mut(key) {
                 counters.address_list_errors += 1;
             }
-            self.suspect(now, key, Some(heard.source), Suspicion::AddressListDiffers, out);
+            // Not of one that resigns: it is gone.
+            if !heard.priority.is_resignation() {
+                let what = self.other_list(now, key, heard, addresses);
+                self.suspect(now, key, peer, what, patience, out);
+            }
+        }
+    }
+
+    /// What another list than ours means.
+    fn other_list(&self, now: MonoTime, key: VrKey, heard: &Heard, addresses: &AddressList<'_>) -> Suspicion {
+        let ours = self.addresses(key.family);
+        let Policy { priority, preempt, interval, .. } = self.policy;
+        let lost = |m: &VirtualRouter| match m.state_name() {
+            StateName::Initialize => false,
+            StateName::Backup => {
+                let obeyed = heard.priority >= priority || preempt == Preempt::Forbid;
+                obeyed && !m.peers.others_serve(now, interval, heard.source)
+            }
+            StateName::Active => heard.priority > priority,
+        };
+        let lost = self.members.iter().any(|m| m.key == key && lost(m));
+        match heard.list {
+            List::Foreign if lost => Suspicion::AddressesLost {
+                priority: heard.priority,
+                lists: addresses.iter().take(MOST_NAMED).collect(),
+                ours: ours.into_iter().take(MOST_NAMED).collect(),
+            },
+            List::Foreign | List::Ours => {
+                let theirs: BTreeSet<IpAddr> = addresses.iter().collect();
+                let ours: BTreeSet<IpAddr> = ours.into_iter().collect();
+                Suspicion::AddressListDiffers {
+                    more: theirs.difference(&ours).take(MOST_NAMED).copied().collect(),
+                    less: ours.difference(&theirs).take(MOST_NAMED).copied().collect(),
+                }
+            }
         }
     }
 
@@ -169,29 +215,59 @@ impl Group {
         match lesson {
             Lesson::Nothing => {}
             Lesson::Followed => {
-                if self.throttle.permits(now, Topic::Flavour) {
+                if self.throttle.permits(now, Topic::Flavour, None) {
                     out.push(report(&self.spec, Some(key), EventKind::ChecksumFollows(heard.checksum)));
                 }
             }
             Lesson::Declined => {
-                self.suspect(now, key, Some(heard.source), Suspicion::ChecksumDiffers, out);
+                let patience = until_overdue(heard, Duration::ZERO);
+                self.suspect(now, key, Some(heard.source), Suspicion::ChecksumDiffers, patience, out);
             }
         }
     }
 
-    fn suspect(
+    /// Somebody else is Active beside us. That happens for a moment; when it lasts, the LAN is split in one direction or
+    /// the other does not give way.
+    fn report_rival(&mut self, now: MonoTime, key: VrKey, heard: &Heard, out: &mut Effects) {
+        if self.throttle.permits(now, Topic::Rival, Some(heard.source)) {
+            let kind = EventKind::DualActive { peer: heard.source, priority: heard.priority };
+            out.push(report(&self.spec, Some(key), kind));
+        }
+        let Policy { down_adverts, priority, interval, .. } = self.policy;
+        let lasts = active_down_interval(down_adverts, priority, interval.max(heard.interval));
+        let what = Suspicion::AlsoActive(heard.priority);
+        self.suspect(now, key, Some(heard.source), what, until_overdue(heard, lasts), out);
+    }
+
+    /// Somebody advertises addresses under a VRID that is not configured here. Whether one of them is ours.
+    pub(super) fn on_other_vrid(
         &mut self,
         now: MonoTime,
-        key: VrKey,
-        peer: Option<IpAddr>,
-        what: Suspicion,
+        carrier: Carrier,
+        advertisement: &Advertisement<'_>,
         out: &mut Effects,
     ) {
-        // RFC9568-7.1-11
-        if self.throttle.permits(now, Topic::Suspicion(what)) {
-            out.push(report(&self.spec, Some(key), EventKind::Suspicious { peer, what }));
-        }
+        let family = Family::of(carrier.source);
+        let ours = self.addresses(family);
+        // The link-local address of a virtual MAC is that of its VRID.
+        let shared = |address: &IpAddr| ours.contains(address);
+        let Some(address) = advertisement.addresses.iter().take(MOST_NAMED * 4).find(shared) else { return };
+        let heard = self.heard(carrier.source, advertisement);
+        let what = Suspicion::OtherVrid { address, theirs: advertisement.vrid };
+        let patience = until_overdue(&heard, Duration::ZERO);
+        self.suspect(now, self.spec.key(family), Some(carrier.source), what, patience, out);
     }
+}
+
+/// So many addresses are named in an event.
+const MOST_NAMED: usize = 4;
+
+/// What was discarded says nothing of when the next is due.
+const REJECTED: Patience = Patience { tell_after: Duration::ZERO, lapse: Duration::from_secs(10) };
+
+/// Of what an advertisement shows: until the next ones are overdue.
+fn until_overdue(heard: &Heard, tell_after: Duration) -> Patience {
+    Patience { tell_after, lapse: heard.interval.period() * 4 + Duration::from_secs(1) }
 }
 
 /// Same addresses in any order; equal order, the usual case, costs one pass and no memory.

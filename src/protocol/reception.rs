@@ -27,6 +27,16 @@ pub(super) struct Heard {
     /// What is believed of that ([`super::timing::longest_learned`]).
     pub(super) interval: AdverInterval,
     pub(super) checksum: ChecksumFlavour,
+    pub(super) list: List,
+}
+
+/// Which addresses an advertisement lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum List {
+    /// Ours, or some of them: a router of our own pair.
+    Ours,
+    /// None of ours: a stranger with our VRID.
+    Foreign,
 }
 
 /// When a lost tie counts. A router of two families yields with both, and addresses order differently
@@ -89,6 +99,9 @@ impl VirtualRouter {
             State::Backup(backup) => {
                 let belief = if self.doubt.is_on(now) { Belief::Doubtful } else { Belief::Full };
                 let obeyed = on_advert_in_backup(backup, now, policy, heard, belief);
+                if obeyed == Obeyed::Active {
+                    self.list = heard.list;
+                }
                 self.active = match obeyed {
                     Obeyed::Active | Obeyed::Discarded => Some(heard.source),
                     Obeyed::Resignation if self.active == Some(heard.source) => None,
@@ -162,6 +175,7 @@ impl VirtualRouter {
             let refuted = self.refuted_by(now, heard.source, policy);
             let doubt = refuted.map(|haste| (haste, self.doubt.justify(now, policy.interval)));
             self.active = Some(heard.source);
+            self.list = heard.list;
             if cause != Cause::Stalled {
                 // A word of the one who must not preempt would preempt.
                 self.last_word(policy, heard.interval, out);
@@ -285,6 +299,7 @@ impl Active {
 }
 
 /// What a Backup made of an advertisement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Obeyed {
     Active,
     Resignation,

@@ -2,8 +2,10 @@
 
 use super::concern::Concern;
 use super::counters::{Counters, LinkCounters};
-use super::event::{Cause, StateName};
+use super::event::{Cause, Idle, StateName};
 use super::input::{Demotion, Fault, Health};
+use super::remarks::Remark;
+use super::silence::Unserved;
 use super::spec::{CheckName, RouterSpec};
 use super::timing::{active_down_interval, skew_time};
 use super::virtual_router::{Policy, State, VirtualRouter};
@@ -42,6 +44,10 @@ pub struct RouterSnapshot {
     pub handing_over: bool,
     /// One a family.
     pub members: Vec<MemberSnapshot>,
+    /// What stands against its neighbours.
+    pub remarks: Vec<Remark>,
+    /// Why it does not serve, where it does not.
+    pub idle: Idle,
 }
 
 /// One protocol instance.
@@ -57,6 +63,8 @@ pub struct MemberSnapshot {
     pub cause: Cause,
     /// Who is Active, as far as known.
     pub active: Option<ActiveRouter>,
+    /// That nobody serves, if so.
+    pub unserved: Option<Unserved>,
     /// Our source address.
     pub source: Option<IpAddr>,
     /// Running timers.
@@ -109,7 +117,7 @@ pub struct PeerSnapshot {
 }
 
 impl VirtualRouter {
-    pub(super) fn snapshot(&self, policy: &Policy) -> MemberSnapshot {
+    pub(super) fn snapshot(&self, now: MonoTime, policy: &Policy) -> MemberSnapshot {
         let learned = match &self.state {
             State::Backup(backup) => backup.learned,
             State::Initialize | State::Active(_) => policy.interval,
@@ -124,6 +132,7 @@ impl VirtualRouter {
             since: self.since,
             cause: self.cause,
             active,
+            unserved: self.unserved(now),
             source: self.source,
             timers: TimerSnapshot {
                 active_adver_interval: learned,

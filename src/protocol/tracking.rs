@@ -117,6 +117,21 @@ pub(super) fn mutes(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
     }
 }
 
+/// Whether nothing can be heard in `family` because of `fault`.
+pub(super) fn deafens(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
+    match fault {
+        Fault::Sockets(_, of, _) => *of == family,
+        Fault::NoSourceAddress(..)
+        | Fault::InterfaceMissing(_)
+        | Fault::InterfaceDown(_)
+        | Fault::NoCarrier(_)
+        | Fault::Check(_)
+        | Fault::CheckPending(_)
+        | Fault::ForeignAddresses(_)
+        | Fault::Addresses(_) => is_dead_link(spec, fault),
+    }
+}
+
 /// Whether a router stands with its own priority, or as the last resort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {

@@ -12,6 +12,8 @@ use super::event::{Cause, StateName};
 use super::handover::{Leaving, Proof, Say};
 use super::moves::Moved;
 use super::peers::Peers;
+use super::reception::List;
+use super::silence::Silence;
 use super::spec::{AnnounceSpec, ChecksumPolicy};
 use super::speech::Said;
 use super::timing::{OVERSLEPT, Taking, active_down_interval, claim_grace, coalescing_slack, skew_time};
@@ -155,6 +157,9 @@ pub(super) struct VirtualRouter {
     pub(super) haste: Option<Haste>,
     pub(super) doubt: Doubt,
     pub(super) said: Said,
+    /// The list of whom it obeys.
+    pub(super) list: List,
+    pub(super) silence: Silence,
 }
 
 impl VirtualRouter {
@@ -178,6 +183,8 @@ impl VirtualRouter {
             haste: None,
             doubt: Doubt::default(),
             said: Said::default(),
+            list: List::Ours,
+            silence: Silence::deaf(now),
         }
     }
 
@@ -206,6 +213,7 @@ impl VirtualRouter {
     /// (RFC 9568 §6.4.1).
     pub(super) fn start(&mut self, now: MonoTime, policy: &Policy, cause: Cause) -> Moved {
         // RFC9568-6.4.1-4
+        self.list = List::Ours;
         self.enter_backup(now, policy, policy.interval, cause)
     }
 

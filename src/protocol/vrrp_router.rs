@@ -13,6 +13,7 @@ use crate::wire::{Advertisement, Carrier, Reject, RejectReason};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// This node.
 ///
@@ -37,9 +38,14 @@ pub struct VrrpRouter {
     waiting: BTreeMap<RouterName, RouterSpec>,
     /// Virtual routers that are gone: one entry a key ever configured.
     departed: BTreeMap<VrKey, Departed>,
+    /// When it last compared the addresses of a foreign VRID with ours.
+    looked: Option<MonoTime>,
     /// Counts changes of what runs.
     generation: u64,
 }
+
+/// Messages for other VRIDs are compared with our addresses no more often.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Ending {
@@ -157,7 +163,7 @@ impl VrrpRouter {
         let names: BTreeSet<_> = tracked.filter_map(super::spec::Track::check).collect();
         Snapshot {
             at: now,
-            routers: self.groups.iter().map(Group::snapshot).collect(),
+            routers: self.groups.iter().map(|group| group.snapshot(now)).collect(),
             links: self.strays.iter().map(|((name, family), c)| (*name, *family, c.clone())).collect(),
             checks: names
                 .into_iter()
@@ -195,6 +201,7 @@ impl VrrpRouter {
         let Some(at) = self.index.get(&key).copied() else {
             // RFC9568-7.1-6
             let link = (interface, key.family);
+            self.on_other_vrid(now, carrier, interface, advertisement, out);
             return self.on_rejected(now, link, Some(carrier.source), reject(RejectReason::VridErrors), out);
         };
         if self.facts.is_own(interface, carrier.source) {
@@ -204,6 +211,24 @@ impl VrrpRouter {
             });
         }
         self.with(now, at, out, |group, out| group.on_heard(now, key, carrier, advertisement, out));
+    }
+
+    /// Whether somebody has our addresses under another VRID. A flood of foreign VRIDs is looked at now and then.
+    fn on_other_vrid(
+        &mut self,
+        now: MonoTime,
+        carrier: Carrier,
+        interface: InterfaceName,
+        advertisement: &Advertisement<'_>,
+        out: &mut Effects,
+    ) {
+        if self.looked.is_some_and(|last| now.since(last) < BETWEEN_LOOKS) {
+            return;
+        }
+        self.looked = Some(now);
+        for group in self.groups.iter_mut().filter(|group| group.spec.interface == interface) {
+            group.on_other_vrid(now, carrier, advertisement, out);
+        }
     }
 
     fn on_announced(&mut self, now: MonoTime, interface: InterfaceName, address: IpAddr, out: &mut Effects) {
@@ -318,6 +343,7 @@ impl VrrpRouter {
         for at in 0..self.groups.len() {
             if let Some(group) = self.groups.get_mut(at) {
                 group.evaluate(now, &self.facts, why, out);
+                group.watch_service(now, out);
             }
             self.reschedule(at);
         }
@@ -341,6 +367,8 @@ impl VrrpRouter {
         if group.has_outlived_its_concerns() {
             group.evaluate(now, &self.facts, Cause::FaultCleared, out);
         }
+        group.watch_service(now, out);
+        group.lay_remarks(now, out);
         let gone = group.presence == Presence::Leaving && group.is_gone();
         self.reschedule(at);
         if gone {

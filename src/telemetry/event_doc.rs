@@ -68,7 +68,8 @@ pub struct EventDetails {
     /// `transition`, `priority_changed`: this node's effective priority.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
-    /// `transition`, `handed_over`, `dual_active`, `takeover_refuted`, `suspicious`: the other router.
+    /// `transition`, `handed_over`, `dual_active`, `takeover_refuted`, `suspicious`,
+    /// `suspicion_over`, `nobody_serves`, `served_again`: the other router.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpAddr>,
     /// `transition`, `dual_active`: its priority; of one that resigned, that before. `impersonated`: the priority in the
@@ -78,7 +79,7 @@ pub struct EventDetails {
     /// `transition`: milliseconds since the other router was last heard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_age_ms: Option<f64>,
-    /// `transition`: milliseconds that the state before lasted.
+    /// `transition`, `suspicion_over`: milliseconds that the state before, or the suspicion, lasted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lasted_ms: Option<f64>,
     /// `fault_raised`, `fault_cleared`: as in `faults` of the status.
@@ -110,7 +111,10 @@ pub struct EventDetails {
     /// `interval_differs`, `interval_too_long`, `checksum_differs`, `owner_conflict`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspicion: Option<String>,
-    /// `takeover_refuted`: how long the Active had been silent, in milliseconds.
+    /// `nobody_serves`: the addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Vec<IpAddr>>,
+    /// `takeover_refuted`, `nobody_serves`: how long the Active had been silent, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_ms: Option<f64>,
     /// `takeover_refuted`, `impersonated`: the interval in the message, in milliseconds; absent: a resignation.
@@ -199,6 +203,9 @@ const fn kind_name(kind: &EventKind) -> &'static str {
         EventKind::TakeoverRefuted { .. } => "takeover_refuted",
         EventKind::Impersonated { .. } => "impersonated",
         EventKind::Suspicious { .. } => "suspicious",
+        EventKind::SuspicionOver { .. } => "suspicion_over",
+        EventKind::NobodyServes { .. } => "nobody_serves",
+        EventKind::ServedAgain { .. } => "served_again",
         EventKind::Stalled { .. } => "stalled",
         EventKind::ChecksumFollows(_) => "checksum_follows",
         EventKind::Hook { .. } => "hook",
@@ -266,6 +273,20 @@ fn event_details(kind: &EventKind) -> EventDetails {
         EventKind::Suspicious { peer, what } => {
             EventDetails { peer: *peer, suspicion: Some(what.to_string()), ..none }
         }
+        EventKind::SuspicionOver { peer, what, after } => EventDetails {
+            peer: *peer,
+            suspicion: Some(what.to_string()),
+            lasted_ms: Some(words::millis(*after)),
+            ..none
+        },
+        EventKind::NobodyServes { unserved, idle: _, addresses } => EventDetails {
+            peer: unserved.last.map(|last| last.address),
+            peer_priority: unserved.last.map(|last| last.priority.get()),
+            silent_ms: Some(words::millis(unserved.silent)),
+            addresses: Some(addresses.clone()),
+            ..none
+        },
+        EventKind::ServedAgain { by } => EventDetails { peer: *by, ..none },
         EventKind::Stalled { late } => EventDetails { late_ms: Some(words::millis(*late)), ..none },
         EventKind::ChecksumFollows(flavour) => {
             EventDetails { checksum: Some(words::checksum(*flavour).into()), ..none }

@@ -1,7 +1,7 @@
 //! Who has to act on an event. The one place that decides it: the level of its log line, the column of
 //! `vrrpctl events` and the field of the JSON follow.
 
-use crate::protocol::{Cause, EventKind, Fault, HookOutcome, StateName};
+use crate::protocol::{Cause, EventKind, Fault, HookOutcome, StateName, Suspicion};
 use std::str::FromStr;
 
 /// How much an event matters. The greater one matters more.
@@ -50,6 +50,8 @@ impl Severity {
             | EventKind::Promoted
             | EventKind::DemotionExpired
             | EventKind::ChecksumFollows(_)
+            | EventKind::SuspicionOver { .. }
+            | EventKind::ServedAgain { .. }
             | EventKind::ConfigurationReloaded { .. }
             | EventKind::Hook {
                 outcome: HookOutcome::Passed | HookOutcome::Cancelled | HookOutcome::Superseded,
@@ -74,10 +76,26 @@ impl Severity {
             | EventKind::DualActive { .. }
             | EventKind::TakeoverRefuted { .. }
             | EventKind::Impersonated { .. }
-            | EventKind::Suspicious { .. }
+            | EventKind::Suspicious {
+                what:
+                    Suspicion::Rejected(_)
+                    | Suspicion::AddressListDiffers { .. }
+                    | Suspicion::OtherVrid { .. }
+                    | Suspicion::SamePriority(_)
+                    | Suspicion::IntervalDiffers(_)
+                    | Suspicion::IntervalTooLong { .. }
+                    | Suspicion::ChecksumDiffers
+                    | Suspicion::OwnerConflict,
+                ..
+            }
             | EventKind::Stalled { .. }
             | EventKind::Hook { outcome: HookOutcome::Failed(_) | HookOutcome::TimedOut(_), .. } => Self::Warning,
-            EventKind::NobodyTookOver { released: true, .. } => Self::Error,
+            EventKind::NobodyTookOver { released: true, .. }
+            | EventKind::NobodyServes { .. }
+            | EventKind::Suspicious {
+                what: Suspicion::AddressesLost { .. } | Suspicion::AlsoActive(_),
+                ..
+            } => Self::Error,
         }
     }
 }

@@ -4,17 +4,15 @@
 //! [`Cause::as_str`] and their like.
 
 mod concern;
+pub mod neighbours;
 
 pub use concern::foreign_addresses;
 
-use crate::protocol::{
-    Cause, Event, EventKind, Fault, HandoverCause, Hastened, HookOutcome, LastHeard, Suspicion,
-};
+use crate::protocol::{Cause, Event, EventKind, Fault, HandoverCause, Hastened, HookOutcome, LastHeard};
 use crate::types::Family;
 use crate::wire::ChecksumFlavour;
 use jiff::Timestamp;
 use std::fmt::Write as _;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// Why, for a sentence: "backup → active, *the Active fell silent*".
@@ -88,7 +86,13 @@ pub fn event_line(event: &Event) -> String {
         let _infallible = write!(line, " {}", key.family);
     }
     line.push_str(": ");
-    line.push_str(&happening(&event.kind));
+    // The command that helps needs its name.
+    let text = if let EventKind::NobodyServes { unserved, idle, addresses } = &event.kind {
+        neighbours::nobody_serves(router.as_str(), addresses, unserved, idle)
+    } else {
+        happening(&event.kind)
+    };
+    line.push_str(&text);
     line
 }
 
@@ -161,7 +165,13 @@ fn happening(kind: &EventKind) -> String {
             "somebody sends VRRP messages from this node's own address (priority {priority}, interval {interval}): \
              forged, or a second machine with this address. Look for its MAC address: tcpdump -eni IFACE proto 112"
         ),
-        EventKind::Suspicious { peer, what } => suspicious(peer.as_ref(), *what),
+        EventKind::Suspicious { peer, what } => neighbours::suspicion(*peer, what),
+        EventKind::SuspicionOver { peer, what, after } => neighbours::over(*peer, what, *after),
+        EventKind::NobodyServes { unserved, idle, addresses } => {
+            neighbours::nobody_serves("NAME", addresses, unserved, idle)
+        }
+        EventKind::ServedAgain { by: Some(by) } => format!("{by} serves again"),
+        EventKind::ServedAgain { by: None } => "somebody serves again".to_owned(),
         EventKind::Stalled { late } => format!("this node was not run for {}", span(*late)),
         EventKind::ChecksumFollows(flavour) => {
             format!("a peer computes checksums as in {}; so does this node now", checksum(*flavour))
@@ -184,7 +194,7 @@ pub fn hook_outcome(outcome: &HookOutcome, took: Duration) -> String {
     }
 }
 
-fn fault_in_full(fault: &Fault) -> String {
+pub(in crate::telemetry) fn fault_in_full(fault: &Fault) -> String {
     match fault {
         Fault::ForeignAddresses(foreign) => concern::foreign_addresses(foreign),
         Fault::Sockets(name, family, why) => format!("no {family} socket on {name}: {why}"),
@@ -209,30 +219,6 @@ const fn handover_cause(cause: HandoverCause) -> &'static str {
         HandoverCause::Shutdown => "the agent ends (shutdown)",
         HandoverCause::Fault => "something it needs has failed (fault)",
         HandoverCause::Configuration => "the configuration changed (configuration)",
-    }
-}
-
-fn suspicious(peer: Option<&IpAddr>, what: Suspicion) -> String {
-    let peer = peer.map_or_else(|| "an unknown sender".to_owned(), ToString::to_string);
-    match what {
-        Suspicion::Rejected(reason) => format!("discarded a message of {peer} ({})", reason.as_str()),
-        Suspicion::AddressListDiffers => {
-            format!("{peer} advertises other addresses than ours ({what})")
-        }
-        Suspicion::IntervalDiffers => {
-            format!("{peer} advertises at another interval than ours ({what})")
-        }
-        Suspicion::IntervalTooLong => format!(
-            "{peer} advertises at an interval more than ten times ours; this node waits for it as if it were ten \
-             times ours, 3 s at least ({what})"
-        ),
-        Suspicion::ChecksumDiffers => format!(
-            "{peer} is active as well and computes its checksums in the other way, so it may not understand this \
-             node ({what}): give all routers of this VRID the same `checksum`"
-        ),
-        Suspicion::OwnerConflict => {
-            format!("{peer} claims to own the addresses that this node owns ({what})")
-        }
     }
 }
 

@@ -24,6 +24,7 @@ mod second;
 mod service_manager;
 mod stopped;
 mod stopping;
+mod strangers;
 mod turning;
 mod unread;
 

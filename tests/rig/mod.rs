@@ -16,9 +16,9 @@ use vrrpd::config::{Resolved, report, resolve};
 use vrrpd::control::{Daemon, Done, Limits, Outcome, Published, ReloadRequest, Reloaded, Request, Server};
 use vrrpd::protocol::{
     ActiveRouter, AnnounceSpec, Answer, Cause, CheckName, ChecksumPolicy, Command, Counters, DemoteOutcome,
-    Demotion, Event, EventKind, Fault, Force, Health, HookKind, HookOutcome, LinkCounters, LinkLocalRule,
-    MemberResult, MemberSnapshot, MemberSpec, PeerSnapshot, RouterSnapshot, RouterSpec, Snapshot, StateName,
-    TimerSnapshot, Track,
+    Demotion, Event, EventKind, Fault, Force, Health, HookKind, HookOutcome, Idle, LinkCounters,
+    LinkLocalRule, MemberResult, MemberSnapshot, MemberSpec, PeerSnapshot, Remark, RouterSnapshot,
+    RouterSpec, Snapshot, StateName, Suspicion, TimerSnapshot, Track, Unserved,
 };
 use vrrpd::runtime::hooks::{HookRun, HookStatus, Running as HookRunning};
 use vrrpd::telemetry::EventLog;
@@ -69,6 +69,7 @@ fn member(spec: &RouterSpec, family: Family, state: StateName, cause: Cause, sin
         since: seconds(since),
         cause,
         active: None,
+        unserved: None,
         source: None,
         timers: TimerSnapshot {
             active_adver_interval: AdverInterval::default(),
@@ -95,6 +96,8 @@ fn router(spec: RouterSpec, members: Vec<MemberSnapshot>) -> RouterSnapshot {
         demoted: None,
         handing_over: false,
         members,
+        remarks: vec![],
+        idle: Idle::Sibling,
     }
 }
 
@@ -146,15 +149,19 @@ fn moodle_b() -> RouterSnapshot {
     let spec = spec("moodle-b", "eth0", 52, 100, vec![holds(&["192.0.2.52/24"])]);
     let mut v4 = member(&spec, Family::Ipv4, StateName::Backup, Cause::HigherPriority, 400);
     v4.active = Some(ActiveRouter { address: ip("192.0.2.11"), local: false });
-    router(spec, vec![v4])
+    let what = Suspicion::SamePriority(AdvertPriority::from_wire(100));
+    let remark = Remark { key: v4.key, peer: Some(ip("192.0.2.11")), what, since: seconds(940) };
+    RouterSnapshot { remarks: vec![remark], ..router(spec, vec![v4]) }
 }
 
 /// Kept out by faults.
 fn broken() -> RouterSnapshot {
     let spec = spec("broken", "eth1", 7, 100, vec![holds(&["203.0.113.7/28"])]);
-    let v4 = member(&spec, Family::Ipv4, StateName::Initialize, Cause::Fault, 997);
+    let mut v4 = member(&spec, Family::Ipv4, StateName::Initialize, Cause::Fault, 997);
+    v4.unserved = Some(Unserved { last: None, silent: Duration::from_secs(15) });
     let mut router = router(spec, vec![v4]);
     router.faults = vec![Fault::NoCarrier("eth1".parse().unwrap()), Fault::Check(check("nginx"))];
+    router.idle = Idle::Faults(router.faults.clone());
     router
 }
 

@@ -117,6 +117,13 @@ impl Daemon {
         Ctl { code, json: serde_json::from_str(&stdout).unwrap_or(Value::Null), stdout, stderr }
     }
 
+    /// What `vrrpctl ARGUMENTS` prints for people.
+    pub(crate) fn ctl_text(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpctl"));
+        command.arg("--socket").arg(&self.place.socket).args(arguments);
+        finish(&self.node.ns, ms(60_000), &mut command).1
+    }
+
     /// One instance as `status --json` shows it; null if it does not.
     pub(crate) fn instance(&self, router: &str, family: &str) -> Value {
         let status = self.ctl(&["status"]).json;

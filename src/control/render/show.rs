@@ -1,6 +1,7 @@
 //! The page of `show`.
 
 use super::table::{priority, since};
+use super::warnings::on_page;
 use super::{millis, printable};
 use crate::control::message::{
     ActiveDoc, AnnounceDoc, CountersDoc, HookDoc, InstanceDoc, PeerDoc, ShowDoc, TrackDoc,
@@ -168,6 +169,9 @@ fn instance(page: &mut Page, instance: &InstanceDoc, now: Stamp) {
     page.row("acts next in", &timers.next_in_ms.map_or_else(|| "waits for others".to_owned(), duration));
     for peer in &instance.peers {
         page.row("heard", &heard(peer));
+    }
+    for warning in &instance.warnings {
+        page.row(&warning.severity.to_uppercase(), &on_page(warning));
     }
     counters(page, &instance.counters);
 }

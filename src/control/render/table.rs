@@ -17,7 +17,7 @@ pub enum Width {
 }
 
 /// Characters of a cell, whatever the daemon says: padding has an end (`std::fmt` panics at 65,536), and so have readers.
-const WIDEST: usize = 1000;
+pub(super) const WIDEST: usize = 1000;
 
 const COLUMNS: usize = 9;
 const TITLES: [&str; COLUMNS] =
@@ -39,6 +39,7 @@ pub fn status(document: &StatusDoc, width: Width) -> String {
     for row in &rows {
         line(&mut text, row, &widths);
     }
+    text.push_str(&super::warnings::under_table(document, width));
     text
 }
 

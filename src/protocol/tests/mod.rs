@@ -11,7 +11,9 @@ mod inheritance;
 mod proof;
 mod receiving;
 mod reload;
+mod silence;
 mod states;
+mod strangers;
 mod turning;
 
 use super::*;

@@ -154,6 +154,9 @@ impl Gate {
             | EventKind::TakeoverRefuted { .. }
             | EventKind::Impersonated { .. }
             | EventKind::Suspicious { .. }
+            | EventKind::SuspicionOver { .. }
+            | EventKind::NobodyServes { .. }
+            | EventKind::ServedAgain { .. }
             | EventKind::Stalled { .. }
             | EventKind::ChecksumFollows(_)
             | EventKind::Hook { .. }

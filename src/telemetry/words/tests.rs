@@ -1,8 +1,9 @@
 use super::*;
-use crate::protocol::{Concern, ForeignAddresses, HookKind, StateName};
+use crate::protocol::{Concern, ForeignAddresses, HookKind, Idle, StateName, Suspicion, Unserved};
 use crate::telemetry::{EventDoc, EventRecord};
 use crate::types::{AdverInterval, AdvertPriority, VrKey, Vrid};
 use crate::wire::RejectReason;
+use std::net::IpAddr;
 
 const CAUSES: [Cause; 16] = [
     Cause::Startup,
@@ -27,6 +28,11 @@ fn kinds() -> Vec<EventKind> {
     let peer: IpAddr = "192.0.2.11".parse().unwrap();
     let eth0 = "eth0".parse().unwrap();
     let priority = AdvertPriority::from_wire;
+    let other: IpAddr = "192.0.2.50".parse().unwrap();
+    let obeyed = AdverInterval::from_centiseconds(1000).unwrap();
+    let too_long = Suspicion::IntervalTooLong { said: AdverInterval::MAX, obeyed };
+    let last = LastHeard { address: peer, priority: priority(100), ago: Duration::from_millis(4096) };
+    let silent = Unserved { last: Some(last), silent: last.ago };
     vec![
         EventKind::Transition {
             from: StateName::Backup,
@@ -88,9 +94,32 @@ fn kinds() -> Vec<EventKind> {
         },
         EventKind::Impersonated { priority: priority(150), interval: AdverInterval::MIN },
         EventKind::Suspicious { peer: None, what: Suspicion::Rejected(RejectReason::ChecksumErrors) },
-        EventKind::Suspicious { peer: Some(peer), what: Suspicion::AddressListDiffers },
-        EventKind::Suspicious { peer: Some(peer), what: Suspicion::IntervalDiffers },
-        EventKind::Suspicious { peer: Some(peer), what: Suspicion::IntervalTooLong },
+        EventKind::Suspicious {
+            peer: Some(peer),
+            what: Suspicion::AddressListDiffers { more: vec![peer], less: vec![other] },
+        },
+        EventKind::Suspicious { peer: Some(peer), what: Suspicion::IntervalDiffers(AdverInterval::MIN) },
+        EventKind::Suspicious { peer: Some(peer), what: too_long.clone() },
+        EventKind::Suspicious { peer: Some(peer), what: Suspicion::Rejected(RejectReason::VersionErrors) },
+        EventKind::Suspicious {
+            peer: Some(peer),
+            what: Suspicion::AddressesLost { priority: priority(200), lists: vec![peer], ours: vec![other] },
+        },
+        EventKind::Suspicious {
+            peer: Some(peer),
+            what: Suspicion::OtherVrid { address: other, theirs: Vrid::new(53).unwrap() },
+        },
+        EventKind::Suspicious { peer: Some(peer), what: Suspicion::SamePriority(priority(150)) },
+        EventKind::Suspicious { peer: Some(peer), what: Suspicion::AlsoActive(priority(100)) },
+        EventKind::SuspicionOver { peer: Some(peer), what: too_long, after: Duration::from_secs(80) },
+        EventKind::NobodyServes { unserved: silent, idle: Idle::Demoted, addresses: vec![other] },
+        EventKind::NobodyServes {
+            unserved: Unserved { last: None, ..silent },
+            idle: Idle::Faults(vec![Fault::NoCarrier(eth0), Fault::Addresses("permission denied".into())]),
+            addresses: vec![other; 5],
+        },
+        EventKind::NobodyServes { unserved: silent, idle: Idle::Sibling, addresses: vec![other] },
+        EventKind::ServedAgain { by: Some(peer) },
         EventKind::Suspicious { peer: Some(peer), what: Suspicion::ChecksumDiffers },
         EventKind::Suspicious { peer: Some(peer), what: Suspicion::OwnerConflict },
         EventKind::Stalled { late: Duration::from_secs(4) },

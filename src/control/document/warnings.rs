@@ -1,0 +1,48 @@
+//! What deserves a look now, as documents: what stands against neighbours, and that nobody serves.
+
+use super::Published;
+use crate::control::message::WarningDoc;
+use crate::protocol::{EventKind, MemberSnapshot, Remark, RouterSnapshot};
+use crate::telemetry::{Severity, words::neighbours};
+
+impl Published {
+    /// The worst first.
+    pub(super) fn warnings(&self, router: &RouterSnapshot, member: &MemberSnapshot) -> Vec<WarningDoc> {
+        let remarks = router.remarks.iter().filter(|remark| remark.key == member.key);
+        let unserved = self.unserved(router, member).into_iter();
+        let mut warnings: Vec<_> = unserved.chain(remarks.map(|remark| self.remark(remark))).collect();
+        // An "error" sorts before a "warning".
+        warnings.sort_by(|a, b| a.severity.cmp(&b.severity));
+        warnings
+    }
+
+    fn remark(&self, Remark { peer, what, since, .. }: &Remark) -> WarningDoc {
+        let kind = EventKind::Suspicious { peer: *peer, what: what.clone() };
+        WarningDoc {
+            kind: what.as_str().into(),
+            severity: Severity::of(&kind).as_str().into(),
+            peer: *peer,
+            since: self.wall_time(*since),
+            message: neighbours::suspicion(*peer, what),
+        }
+    }
+
+    fn unserved(&self, router: &RouterSnapshot, member: &MemberSnapshot) -> Option<WarningDoc> {
+        let unserved = member.unserved?;
+        let specs = router.spec.members.iter().filter(|spec| spec.family == member.key.family);
+        let addresses: Vec<_> =
+            specs.flat_map(|spec| spec.addresses.iter().map(ipnet::IpNet::addr)).collect();
+        Some(WarningDoc {
+            kind: "nobody_serves".into(),
+            severity: Severity::Error.as_str().into(),
+            peer: unserved.last.map(|last| last.address),
+            since: self.wall_time(self.snapshot.at - unserved.silent),
+            message: neighbours::nobody_serves(
+                router.spec.name.as_str(),
+                &addresses,
+                &unserved,
+                &router.idle,
+            ),
+        })
+    }
+}

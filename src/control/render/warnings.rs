@@ -1,0 +1,67 @@
+//! What deserves a look now, under the table of `status` and on the page of `show`.
+
+use super::printable;
+use super::table::{WIDEST, Width};
+use crate::control::message::{StatusDoc, WarningDoc};
+
+/// What a sentence that does not fit goes on with.
+const INDENT: &str = "  ";
+
+/// `! web-a: …` for each, in lines that fit. What both families of a router say alike is said once.
+#[must_use]
+pub(super) fn under_table(document: &StatusDoc, width: Width) -> String {
+    let mut said: Vec<String> = Vec::new();
+    for router in &document.virtual_routers {
+        for warning in &router.warnings {
+            let sentence = format!("! {}: {}", router.name, printable(&warning.message));
+            if !said.contains(&sentence) {
+                said.push(sentence);
+            }
+        }
+    }
+    said.iter().map(|sentence| wrapped(sentence, width)).collect()
+}
+
+/// The same without the router's name.
+pub(super) fn on_page(warning: &WarningDoc) -> String {
+    format!("since {}: {}", warning.since, warning.message)
+}
+
+/// Broken between words; a word that fits nowhere is cut.
+fn wrapped(sentence: &str, width: Width) -> String {
+    let columns = match width {
+        Width::Unlimited => WIDEST,
+        Width::Columns(columns) => columns.clamp(20, WIDEST),
+    };
+    let mut text = String::new();
+    let mut line = String::new();
+    for word in sentence.split(' ') {
+        let word: String = word.chars().take(columns - INDENT.len()).collect();
+        let full = line.chars().count() + 1 + word.chars().count() > columns;
+        if full && !line.trim().is_empty() {
+            text.push_str(&line);
+            text.push('\n');
+            INDENT.clone_into(&mut line);
+        } else if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&word);
+    }
+    text.push_str(&line);
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_is_broken_between_words_and_a_long_word_is_cut() {
+        let sentence = "! web: nobody serves 192.0.2.50 and a-word-that-is-longer-than-the-line";
+        let expected = "! web: nobody serves\n  192.0.2.50 and\n  a-word-that-is-lon\n";
+        assert_eq!(wrapped(sentence, Width::Columns(20)), expected);
+        assert_eq!(wrapped("! web: short", Width::Columns(20)), "! web: short\n");
+        assert_eq!(wrapped(sentence, Width::Unlimited), format!("{sentence}\n"));
+    }
+}

@@ -1,0 +1,122 @@
+//! What stands against other routers now: told when it begins and when it ends, and shown in between.
+//!
+//! Bounded, whatever strangers say. It wakes nobody: an end is noticed when the router is called for another reason,
+//! and a snapshot leaves out what is over.
+
+use super::effect::Effects;
+use super::event::{EventKind, Suspicion};
+use super::group::{Group, report};
+use super::throttle::Topic;
+use crate::types::{MonoTime, VrKey};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The most that stand against the neighbours of one router. A LAN has a handful of routers.
+const MOST: usize = 16;
+
+/// One thing that stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// The instance that it is about.
+    pub key: VrKey,
+    /// Against whom; `None`: its address was not to be read.
+    pub peer: Option<IpAddr>,
+    /// What.
+    pub what: Suspicion,
+    /// Since when.
+    pub since: MonoTime,
+}
+
+/// How long something must be so before it is told, and how long it stands after it was last seen.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) tell_after: Duration,
+    pub(super) lapse: Duration,
+}
+
+#[derive(Debug, Clone)]
+struct Standing {
+    remark: Remark,
+    until: MonoTime,
+    told: Told,
+}
+
+/// Whether its beginning was told; then its end will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// It has not lasted yet.
+    NotYet,
+    /// The same was told a short while ago.
+    Withheld,
+    Yes,
+}
+
+/// Everything that stands against the neighbours of one router.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Remarks(Vec<Standing>);
+
+impl Remarks {
+    /// Returns it when it has lasted for long enough to be told.
+    fn note(&mut self, now: MonoTime, remark: Remark, patience: Patience) -> Option<&mut Standing> {
+        let same = |one: &Standing| {
+            (one.remark.key, one.remark.peer) == (remark.key, remark.peer)
+                && one.remark.what.is_alike(&remark.what)
+        };
+        let at = match self.0.iter().position(same) {
+            Some(at) => at,
+            None if self.0.len() >= MOST => return None,
+            None => {
+                self.0.push(Standing { remark: remark.clone(), until: now, told: Told::NotYet });
+                self.0.len() - 1
+            }
+        };
+        let standing = self.0.get_mut(at)?;
+        standing.until = now + patience.lapse;
+        standing.remark.what = remark.what;
+        let lasts = now.since(standing.remark.since) >= patience.tell_after;
+        (lasts && standing.told == Told::NotYet).then_some(standing)
+    }
+
+    /// What stands and has lasted.
+    pub(super) fn standing(&self, now: MonoTime) -> Vec<Remark> {
+        let stands = |one: &&Standing| one.until > now && one.told != Told::NotYet;
+        self.0.iter().filter(stands).map(|one| one.remark.clone()).collect()
+    }
+
+    /// Removes what is over; returns what of it was told.
+    fn expire(&mut self, now: MonoTime) -> Vec<Remark> {
+        let over = self.0.extract_if(.., |one| one.until <= now);
+        over.filter(|one| one.told == Told::Yes).map(|one| one.remark).collect()
+    }
+}
+
+impl Group {
+    /// Something stands against a neighbour.
+    pub(super) fn suspect(
+        &mut self,
+        now: MonoTime,
+        key: VrKey,
+        peer: Option<IpAddr>,
+        what: Suspicion,
+        patience: Patience,
+        out: &mut Effects,
+    ) {
+        let topic = Topic::Suspicion(what.as_str());
+        let remark = Remark { key, peer, what, since: now };
+        let Some(standing) = self.remarks.note(now, remark, patience) else { return };
+        // RFC9568-7.1-11
+        standing.told = if self.throttle.permits(now, topic, peer) { Told::Yes } else { Told::Withheld };
+        if standing.told == Told::Yes {
+            let kind = EventKind::Suspicious { peer, what: standing.remark.what.clone() };
+            out.push(report(&self.spec, Some(key), kind));
+        }
+    }
+
+    /// Tells what stands no more.
+    pub(super) fn lay_remarks(&mut self, now: MonoTime, out: &mut Effects) {
+        for Remark { key, peer, what, since } in self.remarks.expire(now) {
+            let kind = EventKind::SuspicionOver { peer, what, after: now.since(since) };
+            out.push(report(&self.spec, Some(key), kind));
+        }
+    }
+}

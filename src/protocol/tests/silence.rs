@@ -1,0 +1,125 @@
+//! Nobody is named Active who is not heard, and that nobody serves is told.
+
+use super::*;
+
+const PEER: &str = "192.0.2.1";
+
+fn active(rig: &Rig) -> Option<String> {
+    rig.member(0).active.map(|active| active.address.to_string())
+}
+
+/// What is told of the service, in short: `lost 192.0.2.1 4095` or `back 192.0.2.1`.
+fn told(rig: &Rig) -> Vec<String> {
+    let word = |kind| match kind {
+        EventKind::NobodyServes { unserved, .. } => {
+            let last = unserved.last.map_or_else(|| "-".to_owned(), |last| last.address.to_string());
+            Some(format!("lost {last} {}", unserved.silent.as_millis()))
+        }
+        EventKind::ServedAgain { by } => {
+            Some(format!("back {}", by.map_or_else(|| "-".to_owned(), |by| by.to_string())))
+        }
+        _ => None,
+    };
+    rig.events().into_iter().filter_map(word).collect()
+}
+
+fn idle(rig: &Rig) -> Idle {
+    let idle = |kind| match kind {
+        EventKind::NobodyServes { idle, .. } => Some(idle),
+        _ => None,
+    };
+    rig.events().into_iter().find_map(idle).unwrap()
+}
+
+#[test]
+fn a_demoted_node_tells_when_the_active_falls_silent_and_when_somebody_serves_again() {
+    let mut rig = Rig::new(spec());
+    rig.hear(advert(PEER, 200));
+    rig.demote(Force::No);
+    rig.run(ms(500));
+    rig.hear(advert(PEER, 200));
+    assert_eq!(active(&rig).as_deref(), Some(PEER));
+    rig.run(ms(4090));
+    assert_eq!((active(&rig).as_deref(), told(&rig)), (Some(PEER), vec![]));
+    rig.run(ms(10));
+    // The last of all Backups would have been heard by now: 3 s and its Skew_Time, and what it takes to be heard.
+    assert_eq!((active(&rig), told(&rig)), (None, vec!["lost 192.0.2.1 4096".to_owned()]));
+    assert_eq!(idle(&rig), Idle::Demoted);
+    rig.run(Duration::from_secs(60));
+    assert_eq!(told(&rig).len(), 1, "once");
+    assert_eq!(rig.member(0).unserved.unwrap().silent.as_secs(), 64, "it stands");
+    rig.hear(advert("192.0.2.2", 50));
+    assert_eq!(told(&rig)[1..], ["back 192.0.2.2"]);
+    assert_eq!(rig.member(0).unserved, None);
+}
+
+#[test]
+fn addresses_that_were_released_without_a_taker_are_served_by_nobody() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::Yes);
+    rig.run(Duration::from_secs(8));
+    assert_eq!(told(&rig), ["lost - 4096"]);
+    rig.feed(Input::Operator(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.until_state(StateName::Active);
+    assert_eq!(told(&rig)[1..], [format!("back {US}")]);
+}
+
+#[test]
+fn a_faulty_node_says_what_is_to_be_mended() {
+    let check = CheckName("nginx".into());
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
+    rig.feed(Input::Check(check.clone(), Health::Failing));
+    rig.run(Duration::from_secs(5));
+    assert_eq!(
+        (told(&rig), idle(&rig)),
+        (vec!["lost - 4096".to_owned()], Idle::Faults(vec![Fault::Check(check)]))
+    );
+}
+
+/// What cannot be heard is not known, in either way.
+#[test]
+fn who_cannot_hear_names_nobody_and_tells_nothing() {
+    let mut rig = Rig::new(spec());
+    rig.hear(advert(PEER, 200));
+    rig.feed(Input::Link(interface(), Some(LinkFacts { carrier: false, ..link() })));
+    assert_eq!(active(&rig), None);
+    rig.run(Duration::from_secs(30));
+    assert_eq!(told(&rig), [""; 0]);
+    rig.feed(Input::Link(interface(), Some(link())));
+    assert_eq!(told(&rig), [""; 0], "it listens first");
+}
+
+#[test]
+fn a_family_that_waits_for_its_sibling_names_nobody_who_is_silent() {
+    let both = RouterSpec { members: vec![member(Family::Ipv4), member(Family::Ipv6)], ..spec() };
+    let mut rig = Rig::new(both);
+    rig.hear(advert("fe80::1", 200));
+    for _ in 0..6 {
+        rig.hear(advert(PEER, 200));
+        rig.run(ms(1000));
+    }
+    assert_eq!(rig.member(1).state, StateName::Backup);
+    assert_eq!(rig.member(1).active, None);
+    assert_eq!((told(&rig), idle(&rig)), (vec!["lost fe80::1 4096".to_owned()], Idle::Sibling));
+}
+
+#[test]
+fn one_that_was_not_run_listens_before_it_tells() {
+    let mut rig = Rig::new(spec());
+    rig.hear(advert(PEER, 200));
+    rig.demote(Force::No);
+    rig.hear(advert(PEER, 200));
+    rig.stall(Duration::from_secs(60));
+    rig.feed(Input::Deadline);
+    assert_eq!(told(&rig), [""; 0]);
+    rig.run(Duration::from_secs(5));
+    assert_eq!(told(&rig).len(), 1);
+}
+
+#[test]
+fn a_node_that_ends_tells_nothing() {
+    let mut rig = Rig::active(spec());
+    rig.feed(Input::Shutdown);
+    rig.run(Duration::from_secs(60));
+    assert_eq!(told(&rig), [""; 0]);
+}

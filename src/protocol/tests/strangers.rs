@@ -1,0 +1,150 @@
+//! What stands against other routers, and what a stranger with our VRID cannot do.
+
+use super::*;
+
+const STRANGER: &str = "192.0.2.13";
+const FOREIGN: [u8; 4] = [192, 0, 2, 77];
+
+fn both() -> RouterSpec {
+    RouterSpec { members: vec![member(Family::Ipv4), member(Family::Ipv6)], ..spec() }
+}
+
+fn states(rig: &Rig) -> [StateName; 2] {
+    [rig.member(0).state, rig.member(1).state]
+}
+
+fn stranger(rig: &mut Rig, priority: u8) {
+    rig.hear_octets(advert(STRANGER, priority), &FOREIGN, ChecksumFlavour::Rfc9568);
+}
+
+fn begun(rig: &Rig) -> Vec<&'static str> {
+    let begun = |kind| match kind {
+        EventKind::Suspicious { what, .. } => Some(what.as_str()),
+        _ => None,
+    };
+    rig.events().into_iter().filter_map(begun).collect()
+}
+
+fn over(rig: &Rig) -> Vec<&'static str> {
+    let over = |kind| match kind {
+        EventKind::SuspicionOver { what, .. } => Some(what.as_str()),
+        _ => None,
+    };
+    rig.events().into_iter().filter_map(over).collect()
+}
+
+fn standing(rig: &Rig) -> Vec<&'static str> {
+    rig.node.snapshot(rig.now).routers[0].remarks.iter().map(|remark| remark.what.as_str()).collect()
+}
+
+#[test]
+fn one_family_is_not_given_up_because_of_a_stranger_in_the_other() {
+    let mut rig = Rig::active(both());
+    for _ in 0..10 {
+        stranger(&mut rig, 200);
+        rig.run(ms(1000));
+        assert_eq!(states(&rig), [StateName::Backup, StateName::Active]);
+    }
+    assert_eq!(begun(&rig), ["addresses_lost"]);
+    // It goes, and both are together again.
+    rig.run(Duration::from_secs(5));
+    assert_eq!(states(&rig), [StateName::Active; 2]);
+    assert_eq!(over(&rig), ["addresses_lost"]);
+}
+
+#[test]
+fn nor_does_it_keep_the_other_family_from_taking_over() {
+    let mut rig = Rig::new(both());
+    for _ in 0..6 {
+        stranger(&mut rig, 200);
+        rig.run(ms(1000));
+    }
+    assert_eq!(states(&rig), [StateName::Backup, StateName::Active]);
+}
+
+/// A router that lists our addresses in one family is our peer, and both families are its own.
+#[test]
+fn a_peer_takes_both_families_though_a_stranger_has_one() {
+    let mut rig = Rig::active(both());
+    stranger(&mut rig, 200);
+    rig.hear(advert("192.0.2.1", 210));
+    assert_eq!(states(&rig), [StateName::Backup; 2]);
+}
+
+#[test]
+fn the_family_that_is_left_is_handed_over_alone() {
+    let mut rig = Rig::active(both());
+    stranger(&mut rig, 200);
+    rig.run(ms(400));
+    rig.out.clear();
+    rig.demote(Force::No);
+    rig.run(ms(10));
+    rig.hear(advert("fe80::1", 50));
+    rig.hear_announced(Family::Ipv6);
+    rig.run(ms(80));
+    assert_eq!(states(&rig), [StateName::Initialize; 2]);
+    assert!(
+        matches!(rig.outcomes()[..], [DemoteOutcome::WasBackup, DemoteOutcome::HandedOver { .. }]),
+        "{:?}",
+        rig.outcomes()
+    );
+}
+
+#[test]
+fn a_split_brain_that_lasts_stands_until_it_is_over() {
+    let mut rig = Rig::active(spec());
+    rig.hear(advert(STRANGER, 50));
+    assert_eq!(begun(&rig), [""; 0], "for a moment there are two");
+    for _ in 0..4 {
+        rig.run(ms(1000));
+        rig.hear(advert(STRANGER, 50));
+    }
+    assert_eq!((begun(&rig), standing(&rig)), (vec!["also_active"], vec!["also_active"]));
+    rig.run(Duration::from_secs(6));
+    assert_eq!((over(&rig), standing(&rig)), (vec!["also_active"], vec![]));
+}
+
+#[test]
+fn other_lists_are_told_by_what_is_in_them() {
+    let mut spec = spec();
+    spec.members[0].addresses = vec!["192.0.2.253/24".parse().unwrap(), "192.0.2.254/24".parse().unwrap()];
+    let mut rig = Rig::new(spec);
+    let octets = [192, 0, 2, 252, 192, 0, 2, 253];
+    rig.hear_octets(advert("192.0.2.1", 200), &octets, ChecksumFlavour::Rfc9568);
+    let differs = |kind| match kind {
+        EventKind::Suspicious { what: Suspicion::AddressListDiffers { more, less }, .. } => {
+            Some((more, less))
+        }
+        _ => None,
+    };
+    let differs: Vec<_> = rig.events().into_iter().filter_map(differs).collect();
+    let one = |text: &str| vec![text.parse::<IpAddr>().unwrap()];
+    assert_eq!(differs, [(one("192.0.2.252"), one("192.0.2.254"))]);
+}
+
+#[test]
+fn equal_priorities_and_our_address_under_another_vrid_are_told() {
+    let mut rig = Rig::new(spec());
+    rig.hear(advert("192.0.2.1", 100));
+    assert_eq!(begun(&rig), ["same_priority"]);
+    let mut rig = Rig::new(RouterSpec { vrid: Vrid::new(9).unwrap(), ..spec() });
+    rig.hear(advert(STRANGER, 200));
+    assert_eq!(begun(&rig), ["other_vrid"]);
+    let mut rig = Rig::new(RouterSpec { vrid: Vrid::new(9).unwrap(), ..spec() });
+    stranger(&mut rig, 200);
+    assert_eq!(begun(&rig), [""; 0], "other virtual routers on a LAN are normal");
+}
+
+/// Four thousand forged sources neither grow our memory nor fill the event log.
+#[test]
+fn strangers_without_number_are_told_of_in_number() {
+    let mut rig = Rig::active(spec());
+    for n in 0..2000_u16 {
+        let from: &'static str = Box::leak(format!("10.0.{}.{}", n / 250, n % 250 + 1).into_boxed_str());
+        rig.hear(advert(from, 50));
+        rig.run(ms(5));
+    }
+    assert!(standing(&rig).len() <= 16);
+    let events = rig.events().len();
+    assert!(events < 120, "{events} events in ten seconds");
+}

@@ -1,0 +1,103 @@
+//! What stands against others, and that nobody serves: one sentence each, with the sender and what to do.
+
+use super::{fault_in_full, span};
+use crate::protocol::{Idle, Suspicion, Unserved};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Why one should look at a neighbour.
+#[must_use]
+pub fn suspicion(peer: Option<IpAddr>, what: &Suspicion) -> String {
+    let peer = peer.map_or_else(|| "an unknown sender".to_owned(), |peer| peer.to_string());
+    match what {
+        Suspicion::Rejected(crate::wire::RejectReason::VersionErrors) => format!(
+            "{peer} speaks another version of VRRP than 3, so that neither of you hears the other and both may hold the \
+             addresses. keepalived: vrrp_version 3 in global_defs (version_errors)"
+        ),
+        Suspicion::Rejected(reason) => format!("discarded a message of {peer} ({})", reason.as_str()),
+        Suspicion::AddressListDiffers { more, less } => format!(
+            "{peer} advertises other addresses than this node:{}{}. Give all routers of this VRID the same list ({what})",
+            signed(" +", more),
+            signed(" -", less)
+        ),
+        Suspicion::AddressesLost { priority, lists, ours } => format!(
+            "{peer} (priority {priority}) is Active for this VRID, but advertises {}, not {}: nobody serves these. \
+             Give one of the two pairs another vrid ({what})",
+            list(lists),
+            list(ours)
+        ),
+        Suspicion::OtherVrid { address, theirs } => format!(
+            "{peer} advertises {address}, which is an address of this router, under VRID {theirs}: both of you may hold \
+             it. Give both nodes the same vrid ({what})"
+        ),
+        Suspicion::SamePriority(priority) => format!(
+            "{peer} has the same priority, {priority}: the greater source address decides who is Active. Give the nodes \
+             different priorities ({what})"
+        ),
+        Suspicion::AlsoActive(priority) => format!(
+            "ALSO ACTIVE: {peer} (priority {priority}), which does not hear this node or does not give way. Look for a \
+             firewall that drops protocol 112 there, and for the cable ({what})"
+        ),
+        Suspicion::IntervalDiffers(interval) => format!(
+            "{peer} advertises every {interval}, not at the interval of this node. Give both the same \
+             advertise_interval ({what})"
+        ),
+        Suspicion::IntervalTooLong { said, obeyed } => format!(
+            "{peer} says that it advertises every {said}, more than this node believes: when it falls silent, this node \
+             waits as if it were {obeyed}. Give both the same advertise_interval ({what})"
+        ),
+        Suspicion::ChecksumDiffers => format!(
+            "{peer} computes its checksums in the other way than those whom this node follows, so it may not understand \
+             this node. Give all routers of this VRID the same checksum ({what})"
+        ),
+        Suspicion::OwnerConflict => format!(
+            "{peer} claims to own the addresses that this node owns: only one node may have priority = \"owner\" ({what})"
+        ),
+    }
+}
+
+/// That it is over.
+#[must_use]
+pub fn over(peer: Option<IpAddr>, what: &Suspicion, after: Duration) -> String {
+    let peer = peer.map_or_else(|| "an unknown sender".to_owned(), |peer| peer.to_string());
+    format!("{what} of {peer} was not seen again; it stood for {}", span(after))
+}
+
+/// That nobody serves, and the command that helps.
+#[must_use]
+pub fn nobody_serves(router: &str, addresses: &[IpAddr], unserved: &Unserved, idle: &Idle) -> String {
+    let silent = span(unserved.silent);
+    let since = match unserved.last {
+        Some(last) => format!(
+            "the last Active, {} (priority {}), has been silent for {silent}",
+            last.address, last.priority
+        ),
+        None => format!("no other router has been heard for {silent}"),
+    };
+    let why = match idle {
+        Idle::Demoted => format!("this node is demoted. To serve here: vrrpctl promote {router}"),
+        Idle::Faults(faults) => {
+            let faults: Vec<_> = faults.iter().map(fault_in_full).collect();
+            format!("this node cannot: {}. Mend that, or look at the other node", faults.join(", "))
+        }
+        Idle::Sibling => {
+            "this node waits, because an Active is heard in its other family, and both families move \
+                          together. Look at that node; to serve the families apart, configure two routers"
+                .to_owned()
+        }
+    };
+    format!("NOBODY SERVES {}: {since}, and {why}", list(addresses))
+}
+
+/// The first few.
+fn list(addresses: &[IpAddr]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<_> = addresses.iter().take(SHOWN).map(ToString::to_string).collect();
+    let more = addresses.len().saturating_sub(SHOWN);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{rest}", shown.join(", "))
+}
+
+fn signed(sign: &str, addresses: &[IpAddr]) -> String {
+    addresses.iter().map(|address| format!("{sign}{address}")).collect()
+}
