@@ -89,7 +89,7 @@ _vrrpctl() {
             return 0
             ;;
         vrrpctl__subcmd__check)
-            opts="-h --socket --json --help"
+            opts="-h --strict --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

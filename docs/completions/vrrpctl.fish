@@ -66,6 +66,7 @@ complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand reload" -l dry-run -d 'P
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand reload" -l json -d 'Print JSON, for programs'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand reload" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand check" -l socket -d 'The daemon\'s control socket' -r -F
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand check" -l strict -d 'Warnings count, too, those about this machine included; exit code 1 if there is one'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand check" -l json -d 'Print JSON, for programs'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand check" -s h -l help -d 'Print help'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "status" -d 'A table of all virtual routers, or of one'

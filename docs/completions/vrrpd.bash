@@ -23,7 +23,7 @@ _vrrpd() {
 
     case "${cmd}" in
         vrrpd)
-            opts="-h -V --config --check --clean-up --socket --state-dir --log-format --help --version"
+            opts="-h -V --config --check --strict --clean-up --socket --state-dir --log-format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

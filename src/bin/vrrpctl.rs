@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use vrrpd::cli::vrrpctl::{Cli, Command, Which};
 use vrrpd::config::report::Style;
-use vrrpd::control::check::check;
+use vrrpd::control::check::{Rigour, check};
 use vrrpd::control::client::{
     Client, ClientError, Exit, Force, Intent, LastResort, Order, Selection, Wanted,
 };
@@ -87,13 +87,14 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, Failure> {
                 (true, true) => Exit::Done,
             })
         }
-        Command::Check { file } => {
+        Command::Check { file, strict } => {
             let style = if io::stdout().is_terminal() { Style::Colour } else { Style::Plain };
             let checked =
                 check(file, style).map_err(|source| Failure::Unreadable { path: file.clone(), source })?;
             // With the colours of our own.
             output.write(&checked.document, |_| checked.text.clone())?;
-            Ok(checked.exit())
+            let rigour = if *strict { Rigour::Strict } else { Rigour::Usual };
+            Ok(checked.exit(rigour))
         }
     }
 }

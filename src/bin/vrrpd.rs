@@ -1,7 +1,7 @@
 //! The daemon: arguments, exit codes, and what is said when it cannot start.
 
 use clap::Parser;
-use std::io::{self, IsTerminal};
+use std::io::{self, ErrorKind, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -55,6 +55,7 @@ fn check(arguments: &Arguments) -> ExitCode {
     let loaded = load(&arguments.config, Purpose::Check);
     eprint!("{}", loaded.report);
     match loaded.config {
+        Some(_) if arguments.strict && loaded.warnings > 0 => ExitCode::from(FAILED),
         Some(_) => {
             println!("{}: valid", arguments.config.display());
             ExitCode::SUCCESS
@@ -104,7 +105,7 @@ fn clean_up(arguments: Arguments, say: Say<'_>) -> u8 {
     let mut code = DONE;
     let config = || {
         let loaded = load_within(CLEAN_UP_LIMIT, &arguments.config, Purpose::CleanUp);
-        let loaded = loaded.unwrap_or_else(|report| Loaded { config: None, report });
+        let loaded = loaded.unwrap_or_else(|report| Loaded { config: None, warnings: 0, report });
         say.text(&loaded.report);
         if loaded.config.is_none() {
             code = USAGE;
@@ -150,6 +151,7 @@ impl Say<'_> {
 /// A configuration, or none, and what is to be said about the file.
 struct Loaded {
     config: Option<Config>,
+    warnings: usize,
     report: String,
 }
 
@@ -169,31 +171,33 @@ fn load(file: &Path, purpose: Purpose) -> Loaded {
     let Candidate { text, judged } = match candidate::load(file, purpose) {
         Ok(candidate) => candidate,
         Err(error) => {
-            let report = format!(
-                "vrrpd: cannot read the configuration {name}: {error}\n\
-                 Write one (man vrrpd.toml), or name another with --config FILE.\n"
-            );
-            return Loaded { config: None, report };
+            let missing = "Write one (man vrrpd.toml), or name another with --config FILE.\n";
+            let advice = if error.kind() == ErrorKind::NotFound { missing } else { "" };
+            let report = format!("vrrpd: cannot read the configuration {name}: {error}\n{advice}");
+            return Loaded { config: None, warnings: 0, report };
         }
     };
     let style = if io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
     match judged {
-        Ok(Resolved { config, warnings, programs: _ }) => {
-            Loaded { config: Some(config), report: report::text(&text, &[], &warnings, style) }
+        Ok(Resolved { config, warnings, programs: _, expectations: _ }) => {
+            let report = report::text(&text, &[], &warnings, style);
+            Loaded { config: Some(config), warnings: warnings.len(), report }
         }
         Err(errors) => {
             let report = report::text(&text, &errors, &[], style);
-            Loaded {
-                config: None,
-                report: format!("{report}vrrpd: {}; nothing was started\n", count(&errors)),
-            }
+            let consequence = match purpose {
+                Purpose::Run => "; nothing was started",
+                Purpose::Check | Purpose::CleanUp => "",
+            };
+            let report = format!("{report}vrrpd: {}{consequence}\n", count(&errors));
+            Loaded { config: None, warnings: 0, report }
         }
     }
 }
 
 fn count(errors: &[ConfigError]) -> String {
     match errors.len() {
-        1 => "one error in the configuration".to_owned(),
+        1 => "1 error in the configuration".to_owned(),
         errors => format!("{errors} errors in the configuration"),
     }
 }

@@ -106,6 +106,9 @@ pub enum Command {
         /// The configuration
         #[arg(default_value = DEFAULT_CONFIG)]
         file: PathBuf,
+        /// Warnings count, too, those about this machine included; exit code 1 if there is one
+        #[arg(long)]
+        strict: bool,
     },
 }
 

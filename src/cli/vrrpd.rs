@@ -18,6 +18,9 @@ pub struct Arguments {
     /// Check the configuration, say what is wrong with it, and exit: 0 valid, 2 not.
     #[arg(long)]
     pub check: bool,
+    /// With --check: warnings count, too, those about this machine included; exit code 1 if there is one.
+    #[arg(long, requires = "check")]
+    pub strict: bool,
     /// After a crash: hand over and remove the addresses that a killed daemon left behind, and exit.
     ///
     /// For ExecStopPost= in a unit. Does nothing while a daemon runs or if nothing is left: 0 done or

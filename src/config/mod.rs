@@ -29,7 +29,7 @@ pub use duration::{DurationError, parse as parse_duration};
 pub use encoding::{NotUtf8, decode};
 pub use json_schema::json_schema;
 pub use problem::{ConfigError, ConfigWarning, Finding, Place, Related};
-pub use resolve::{Program, Resolved, Task, resolve};
+pub use resolve::{Expectation, Expected, Program, Resolved, Task, resolve};
 
 use crate::protocol::{CheckName, HookKind, RouterSpec};
 use crate::types::RouterName;

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod advice;
+mod expectations;
 mod hooks;
 mod programs;
 mod router;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use toml::Spanned;
 use unique::Unique;
 
+pub use expectations::{Expectation, Expected};
 pub use programs::{Program, Task};
 
 /// A configuration, and what its author should hear.
@@ -29,6 +31,8 @@ pub struct Resolved {
     pub warnings: Vec<ConfigWarning>,
     /// What it has run.
     pub programs: Vec<Program>,
+    /// What it takes for granted about its machine.
+    pub expectations: Vec<Expectation>,
 }
 
 /// Reads the text of a configuration; `file` is what errors call it.
@@ -41,11 +45,14 @@ pub fn resolve(text: &str, file: &str) -> Result<Resolved, Vec<ConfigError>> {
     let lines = Lines::new(text, file);
     let read = syntax::parse(text, &mut problems).and_then(|root| {
         let raw = raw::read(&root, &mut problems);
-        config(&raw, &mut problems).map(|config| (config, programs::list(&raw, &lines)))
+        let config = config(&raw, &mut problems)?;
+        Some((config, programs::list(&raw, &lines), expectations::list(&raw, &lines)))
     });
     let (errors, warnings) = problems.conclude(&lines);
     match read {
-        Some((config, programs)) if errors.is_empty() => Ok(Resolved { config, warnings, programs }),
+        Some((config, programs, expectations)) if errors.is_empty() => {
+            Ok(Resolved { config, warnings, programs, expectations })
+        }
         Some(_) | None => Err(errors),
     }
 }

@@ -12,6 +12,15 @@ use std::path::Path;
 /// Where the configuration is unless told otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/vrrpd/vrrpd.toml";
 
+/// Whether warnings count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rigour {
+    /// No.
+    Usual,
+    /// Yes.
+    Strict,
+}
+
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
@@ -24,8 +33,13 @@ pub struct Checked {
 impl Checked {
     /// What the command exits with.
     #[must_use]
-    pub const fn exit(&self) -> Exit {
-        if self.document.valid { Exit::Done } else { Exit::Usage }
+    pub fn exit(&self, rigour: Rigour) -> Exit {
+        let (valid, warned) = (self.document.valid, !self.document.warnings.is_empty());
+        match rigour {
+            Rigour::Usual | Rigour::Strict if !valid => Exit::Usage,
+            Rigour::Strict if warned => Exit::Failed,
+            Rigour::Usual | Rigour::Strict => Exit::Done,
+        }
     }
 }
 
@@ -37,12 +51,20 @@ pub fn check(path: &Path, style: Style) -> io::Result<Checked> {
     let Candidate { text, judged } = candidate::load(path, Purpose::Check)?;
     let file = path.display().to_string();
     let (errors, warnings, verdict) = match judged {
-        Ok(Resolved { config, warnings, programs: _ }) => {
+        Ok(Resolved { config, warnings, programs: _, expectations: _ }) => {
             let (routers, checks) = (config.routers.len(), config.checks.len());
-            (Vec::new(), warnings, format!("{file}: valid ({routers} virtual routers, {checks} checks)\n"))
+            (
+                Vec::new(),
+                warnings,
+                format!(
+                    "{file}: valid ({}, {})\n",
+                    counted(routers, "virtual router"),
+                    counted(checks, "check")
+                ),
+            )
         }
         Err(errors) => {
-            let verdict = format!("{file}: {} found\n", counted(errors.len()));
+            let verdict = format!("{file}: {}\n", counted(errors.len(), "error"));
             (errors, Vec::new(), verdict)
         }
     };
@@ -66,6 +88,6 @@ pub(super) fn finding(finding: &Finding) -> FindingDoc {
     }
 }
 
-fn counted(errors: usize) -> String {
-    if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") }
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

@@ -4,7 +4,9 @@
 //! Owns the question whether somebody else than the user in whose name a program runs can change the program
 //! (docs/adr/0021). May block, as disks and name services do.
 
-use crate::config::{ConfigError, ConfigWarning, Finding, Place, Program, Resolved, Task, resolve};
+mod machine;
+
+use crate::config::{ConfigError, ConfigWarning, Finding, Place, Program, Resolved, Task, decode, resolve};
 use crate::kernel::plain_file::{self, Accept, Links};
 use crate::kernel::writers::{Exposed, Trusted, exposed};
 use nix::unistd::{User, geteuid};
@@ -50,10 +52,16 @@ pub fn load(file: &Path, purpose: Purpose) -> io::Result<Candidate> {
         Purpose::Check => Accept::RegularOrPipe,
     };
     // The path may be a link: it is the administrator's.
-    let text = plain_file::read_text(file, Links::Follow, accept, LARGEST)?;
+    let octets = plain_file::read_octets(file, Links::Follow, accept, LARGEST)?;
+    let text = decode(octets).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     let resolved = resolve(&text, &file.display().to_string());
     let judged = match purpose {
-        Purpose::Run | Purpose::Check => resolved.and_then(|resolved| vet(file, purpose, resolved)),
+        Purpose::Run => resolved.and_then(|resolved| vet(file, purpose, resolved)),
+        Purpose::Check => resolved.and_then(|resolved| vet(file, purpose, resolved)).map(|mut resolved| {
+            resolved.warnings.extend(machine::look(file, &resolved));
+            resolved.warnings.sort_by(|a, b| a.0.place.cmp(&b.0.place));
+            resolved
+        }),
         Purpose::CleanUp => resolved,
     };
     Ok(Candidate { text, judged })
@@ -227,10 +235,24 @@ mod tests {
             let line =
                 |kind: &str, finding: &Finding| format!("{kind} {}: {}", finding.place.line, finding.message);
             match candidate.judged {
-                Ok(resolved) => resolved.warnings.iter().map(|warning| line("warning", &warning.0)).collect(),
+                Ok(resolved) => {
+                    // What the machine has is `machine`'s to test.
+                    let of_files =
+                        resolved.warnings.iter().filter(|w| !w.0.message.starts_with("on this machine"));
+                    of_files.map(|warning| line("warning", &warning.0)).collect()
+                }
                 Err(errors) => errors.iter().map(|error| line("error", &error.0)).collect(),
             }
         }
+    }
+
+    #[test]
+    fn a_text_in_another_encoding_is_refused_with_its_place_and_the_way_out() {
+        let place = Place::new();
+        fs::write(place.path("vrrpd.toml"), b"a = 1\n# M\xfcller\n").unwrap();
+        let error = load(Path::new(&place.path("vrrpd.toml")), Purpose::Check).unwrap_err().to_string();
+        assert!(error.starts_with("line 2, column 4: the octet 0xFC is not UTF-8."), "{error}");
+        assert!(error.contains("iconv -f latin1 -t utf-8"), "{error}");
     }
 
     #[test]

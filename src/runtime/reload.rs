@@ -234,7 +234,7 @@ async fn judge(candidate: Candidate, running: Arc<Config>) -> io::Result<Judged>
             let report = report::text(&text, &errors, &[], Style::Plain);
             Judged { outcome: Outcome::Wrong { errors, report }, config: None }
         }
-        Ok(Resolved { config, warnings, programs: _ }) => {
+        Ok(Resolved { config, warnings, programs: _, expectations: _ }) => {
             let report = report::text(&text, &[], &warnings, Style::Plain);
             let plan = Plan::new(&running, &config);
             let reasons = refusals(&running, &config);

@@ -6,6 +6,7 @@
 mod support;
 
 mod addresses;
+mod checking;
 mod clean_up;
 mod demotion;
 mod election;

@@ -287,7 +287,7 @@ pub fn reloaded(before: &str, after: &str) -> Reloaded {
     let file = "/etc/vrrpd/vrrpd.toml";
     let before = resolve(before, file).unwrap().config;
     let outcome = match resolve(after, file) {
-        Ok(Resolved { config, warnings, programs: _ }) => Outcome::Accepted {
+        Ok(Resolved { config, warnings, programs: _, expectations: _ }) => Outcome::Accepted {
             plan: Plan::new(&before, &config),
             report: report::text(after, &[], &warnings, report::Style::Plain),
             warnings,
