@@ -99,6 +99,10 @@ impl Group {
         if !self.is_active() {
             faults.retain(|fault| !tracking::is_explained(&self.spec, facts, fault));
         }
+        // What the kernel refused on a link that is dead, or gone, it may take on the next: that is asked at once.
+        if faults.iter().any(|fault| tracking::is_dead_link(&self.spec, fault)) {
+            self.refused = None;
+        }
         faults.extend(self.refused.as_ref().map(|(why, _)| Fault::Addresses(why.clone())));
         for fault in self.faults.difference(&faults) {
             out.push(report(&self.spec, None, EventKind::FaultCleared(fault.clone())));

@@ -208,6 +208,19 @@ fn addresses_that_the_kernel_refuses_are_a_fault_and_are_tried_again() {
     assert_eq!(rig.state(), StateName::Backup);
 }
 
+/// "No such device", because the interface was deleted while its addresses were put back.
+#[test]
+fn what_the_kernel_refused_on_an_interface_that_went_is_forgotten_with_it() {
+    let mut rig = Rig::active(spec());
+    let key = rig.member(0).key;
+    rig.feed(Input::Unrestored { key, why: "no such device".into() });
+    assert_eq!(faults(&rig), ["addresses: no such device"]);
+    rig.feed(Input::Link(interface(), None));
+    assert_eq!(faults(&rig), ["interface eth0 missing"]);
+    rig.feed(Input::Link(interface(), Some(link())));
+    assert_eq!((rig.state(), faults(&rig)), (StateName::Backup, Vec::<String>::new()));
+}
+
 #[test]
 fn an_answer_of_the_kernel_to_an_older_decision_is_ignored() {
     let mut rig = Rig::new(spec());
