@@ -8,11 +8,14 @@ use super::virtual_router::{Active, Policy, State, Tenure, VirtualRouter};
 use crate::types::MonoTime;
 use std::time::Duration;
 
-/// Evidence of a rival re-announces at most this often.
-const CONTESTED_GAP: Duration = Duration::from_millis(250);
-/// And again this much later: the rival's own announcements may still be on their way.
-const CONTESTED_SOON: Duration = Duration::from_millis(30);
+/// Evidence of a rival re-announces at most this often, and again this much later: the rival's own announcements may still
+/// be on their way. Whoever could not be heard and is heard again has its hosts back after this at the latest.
+const CONTESTED_GAP: Duration = Duration::from_millis(30);
+/// And once more this long after the last evidence.
 const CONTESTED_AGAIN: Duration = Duration::from_secs(1);
+/// What one address more costs: with two thousand of them, a rival must not be able to make us flood the LAN. Rounds for
+/// contested addresses are 500 frames a second.
+const CONTESTED_FRAME: Duration = Duration::from_millis(2);
 
 /// Rounds of a burst are spread: those that leave together are lost together, and a host that asked
 /// while the previous router still answered is corrected by the next one.
@@ -102,15 +105,17 @@ impl Schedule {
         None
     }
 
-    /// A rival was heard, so hosts may believe it: a round now, or as soon as the limited rate
-    /// allows, and others later.
-    pub(super) fn contested(&mut self, now: MonoTime) -> Option<u8> {
-        if now.since(self.last) < CONTESTED_GAP {
-            self.contested_at.get_or_insert(self.last + CONTESTED_GAP);
+    /// A rival was heard, so hosts may believe it: a round of all `width` addresses now, or as soon as the limited rate
+    /// allows, whatever was planned for later, and others after it.
+    pub(super) fn contested(&mut self, now: MonoTime, width: usize) -> Option<u8> {
+        let gap = contested_gap(width);
+        let allowed = self.last + gap;
+        self.contested_again = Some(now + CONTESTED_AGAIN.max(gap * 2));
+        if now < allowed {
+            self.contested_at = Some(self.contested_at.map_or(allowed, |at| at.min(allowed)));
             return None;
         }
-        self.contested_at = Some(now + CONTESTED_SOON);
-        self.contested_again = Some(now + CONTESTED_AGAIN);
+        self.contested_at = Some(now + gap);
         self.last = now;
         Some(1)
     }
@@ -119,6 +124,11 @@ impl Schedule {
         let round = self.burst.and_then(|burst| burst.next(spec));
         self.second_at.into_iter().chain(round).chain(self.refresh_at).chain(self.contested_at).min()
     }
+}
+
+/// The shortest time between two rounds for contested addresses.
+fn contested_gap(width: usize) -> Duration {
+    CONTESTED_GAP.max(CONTESTED_FRAME * u32::try_from(width).unwrap_or(u32::MAX))
 }
 
 impl VirtualRouter {
@@ -144,6 +154,18 @@ impl VirtualRouter {
         }
         let rounds = active.announce.as_mut().and_then(|schedule| schedule.due(now, policy.announce));
         if let Some(rounds) = rounds {
+            self.announce(now, rounds, out);
+        }
+    }
+
+    /// Hosts may believe a rival: tell them again where the addresses are, as often as that may be.
+    pub(super) fn contest(&mut self, now: MonoTime, out: &mut Effects) {
+        let width = self.width;
+        let State::Active(active) = &mut self.state else { return };
+        if !active.announces() {
+            return;
+        }
+        if let Some(rounds) = active.announce.as_mut().and_then(|schedule| schedule.contested(now, width)) {
             self.announce(now, rounds, out);
         }
     }
@@ -201,17 +223,56 @@ mod tests {
         assert_eq!(rounds(&mut schedule, repeat(1), 60), [0_u128; 0]);
     }
 
+    fn one_round() -> AnnounceSpec {
+        AnnounceSpec { repeat: std::num::NonZeroU8::MIN, ..AnnounceSpec::default() }
+    }
+
     #[test]
     fn a_rival_right_after_an_announcement_is_answered_later_not_never() {
-        let spec = AnnounceSpec { repeat: std::num::NonZeroU8::MIN, ..AnnounceSpec::default() };
+        let spec = one_round();
         let (mut schedule, _) = Schedule::begin(START, spec);
-        let heard = START + Duration::from_millis(100);
-        assert_eq!(schedule.contested(heard), None);
+        let heard = START + Duration::from_millis(10);
+        assert_eq!(schedule.contested(heard, 1), None);
         assert_eq!(schedule.next(spec), Some(START + CONTESTED_GAP));
         assert_eq!(schedule.due(START + CONTESTED_GAP, spec), Some(1));
         let again = START + CONTESTED_GAP * 2;
-        assert_eq!(schedule.contested(again), Some(1));
-        assert_eq!(schedule.due(again + CONTESTED_SOON, spec), Some(1));
+        assert_eq!(schedule.contested(again, 1), Some(1));
+        assert_eq!(schedule.due(again + CONTESTED_GAP, spec), Some(1));
         assert_eq!(schedule.next(spec), Some(again + CONTESTED_AGAIN));
+    }
+
+    /// What is planned for a second later keeps nothing earlier from being planned.
+    #[test]
+    fn a_rival_that_is_heard_again_is_answered_within_the_gap_whatever_is_planned() {
+        let spec = one_round();
+        for millis in 31..1000 {
+            let (mut schedule, _) = Schedule::begin(START, spec);
+            let first = START + Duration::from_millis(100);
+            assert_eq!(schedule.contested(first, 1), Some(1));
+            assert_eq!(schedule.due(first + CONTESTED_GAP, spec), Some(1));
+            let heard = first + Duration::from_millis(millis);
+            let answered = match schedule.contested(heard, 1) {
+                Some(_) => heard,
+                None => schedule.next(spec).unwrap(),
+            };
+            assert!(answered.since(heard) <= CONTESTED_GAP, "{millis} ms: {answered:?}");
+        }
+    }
+
+    #[test]
+    fn contested_rounds_of_many_addresses_are_limited_by_frames() {
+        let spec = one_round();
+        for (width, frames_a_second) in [(1, 34), (15, 500), (254, 508), (2001, 500)] {
+            let (mut schedule, _) = Schedule::begin(START, spec);
+            let mut rounds = 0;
+            // A rival that speaks every millisecond for a minute.
+            for millis in 0..60_000 {
+                let now = START + Duration::from_millis(millis);
+                rounds += schedule.due(now, spec).map_or(0, usize::from);
+                rounds += schedule.contested(now, width).map_or(0, usize::from);
+            }
+            assert!(rounds * width <= frames_a_second * 60 + 2 * width, "{width}: {rounds} rounds");
+            assert!(rounds > 10, "{width}: {rounds} rounds");
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::effect::{Effect, Effects};
 use super::event::{Cause, Event, EventKind, HandoverCause};
 use super::handover::{Handover, Seen, Watch};
 use super::input::{Demotion, Fault, LastResort, Owned};
+use super::interruption::Interruption;
 use super::moves::Moved;
 use super::reception::{List, Tie};
 use super::remarks::Remarks;
@@ -34,6 +35,8 @@ pub(super) struct Group {
     pub(super) members: Vec<VirtualRouter>,
     pub(super) faults: BTreeSet<Fault>,
     pub(super) concerns: BTreeSet<Concern>,
+    /// What would be faults if it lasted.
+    pub(super) interruption: Option<Interruption>,
     pub(super) demoted: Option<Demotion>,
     pub(super) handover: Option<Handover>,
     /// Why the kernel refused the addresses, and when to try again.
@@ -71,6 +74,7 @@ impl Group {
             members,
             faults: BTreeSet::new(),
             concerns: BTreeSet::new(),
+            interruption: None,
             demoted: None,
             handover: None,
             refused: None,
@@ -104,6 +108,7 @@ impl Group {
             self.refused = None;
         }
         faults.extend(self.refused.as_ref().map(|(why, _)| Fault::Addresses(why.clone())));
+        self.wait_out(now, &mut faults, out);
         for fault in self.faults.difference(&faults) {
             out.push(report(&self.spec, None, EventKind::FaultCleared(fault.clone())));
         }
@@ -195,6 +200,9 @@ impl Group {
             Some(Seen::Silence) => return self.stand_in(out),
             Some(Seen::Unsettled) | None => {}
         }
+        if self.interruption.as_ref().is_some_and(|interruption| interruption.until() <= now) {
+            return Again::Evaluate(Cause::FaultCleared);
+        }
         if self.refused.as_ref().is_some_and(|(_, retry)| *retry <= now) {
             self.refused = None;
             return Again::Evaluate(Cause::FaultCleared);
@@ -208,14 +216,15 @@ impl Group {
             self.members.iter().filter_map(|m| m.deadline(&self.policy)).map(|(at, slack)| at + slack);
         let retry = self.refused.as_ref().map(|(_, retry)| *retry);
         let watch = self.watch.as_ref().map(Watch::next);
+        let interruption = self.interruption.as_ref().map(Interruption::until);
         let demotion =
             self.demoted.as_ref().and_then(|demotion| demotion.until.as_ref()).map(|until| until.at);
         // A hand-over decides first.
         let demotion = demotion.filter(|_| self.handover.is_none());
         let silent = self.members.iter().filter_map(|member| member.silent_at(&self.policy));
         let silent = silent.min().filter(|_| self.presence == Presence::Wanted);
-        let due = members.chain(self.handover_ends()).chain(retry).chain(watch).chain(demotion);
-        due.chain(silent).min()
+        let due = interruption.into_iter().chain(retry).chain(watch).chain(demotion).chain(silent);
+        members.chain(self.handover_ends()).chain(due).min()
     }
 
     /// The kernel's answer to an `Own`.
@@ -281,7 +290,9 @@ impl Group {
             State::Initialize => true,
             State::Active(_) => false,
         };
-        if self.members.iter().any(ready) && !self.members.iter().any(in_the_way) {
+        let may_claim = self.members.iter().any(ready) && !self.members.iter().any(in_the_way);
+        // What could not be heard may be why the timer fired, and nothing could be said.
+        if may_claim && self.interruption.is_none() {
             self.claim(now, out);
         }
         Again::Nothing

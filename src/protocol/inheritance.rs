@@ -44,6 +44,7 @@ impl VirtualRouter {
             resignation_after: now,
             tie_lost: None,
             displaced_until: now,
+            contested_until: now,
         };
         self.enter(now, State::Active(active), Cause::Startup)
     }

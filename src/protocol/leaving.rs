@@ -66,10 +66,9 @@ impl Group {
 
     /// Something keeps it from running.
     pub(super) fn stop(&mut self, now: MonoTime, obstacle: Obstacle, out: &mut Effects) {
-        let dead = self.faults.iter().any(|fault| tracking::is_dead_link(&self.spec, fault));
-        let is_mute = |m: &VirtualRouter| {
-            self.faults.iter().any(|fault| tracking::mutes(&self.spec, fault, m.key.family))
-        };
+        let dead = self.troubles().any(|fault| tracking::is_dead_link(&self.spec, fault));
+        let is_mute =
+            |m: &VirtualRouter| self.troubles().any(|fault| tracking::mutes(&self.spec, fault, m.key.family));
         let mute = self.members.iter().filter(|member| is_mute(member)).count();
         if !self.is_active() {
             self.stop_members(now, obstacle.cause, out);

@@ -16,6 +16,7 @@ mod group;
 mod handover;
 mod inheritance;
 mod input;
+mod interruption;
 mod leaving;
 mod moves;
 mod peers;
@@ -26,6 +27,7 @@ mod silence;
 mod snapshot;
 mod spec;
 mod speech;
+mod stalling;
 #[cfg(test)]
 mod tests;
 mod throttle;

@@ -7,8 +7,9 @@ use super::event::Cause;
 use super::handover::Evidence;
 use super::moves::Moved;
 use super::snapshot::PeerSnapshot;
-use super::timing::{Taking, active_down_interval, claim_grace, immediate_gap, skew_time};
-use super::virtual_router::{Active, Backup, Down, Omen, Policy, State, Tenure, VirtualRouter, overslept};
+use super::stalling::overslept;
+use super::timing::{Taking, active_down_interval, claim_grace, skew_time};
+use super::virtual_router::{Active, Backup, Down, Omen, Policy, State, Tenure, VirtualRouter};
 use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
@@ -189,6 +190,9 @@ impl VirtualRouter {
             Tenure::Claiming | Tenure::Ready => Outcome::Nothing,
             Tenure::Serving | Tenure::Listening | Tenure::Leaving(_) => {
                 let displaced = now < active.displaced_until;
+                if !displaced {
+                    active.contested_until = now + heard.interval.period() * 3 / 2;
+                }
                 self.answer_rival(now, policy, out);
                 if displaced {
                     return Outcome::Nothing;
@@ -225,21 +229,19 @@ impl VirtualRouter {
         if now < active.immediate_after {
             // RFC9568-6.4.3-14
             self.counters.immediate_adverts_suppressed += 1;
+            // It may be the last word of one that has just heard us: hosts do not wait.
+            self.contest(now, out);
             return;
         }
-        active.immediate_after = now + immediate_gap(policy.interval);
+        active.said_at_once(now, policy);
         self.counters.immediate_adverts_sent += 1;
         self.speak_up(now, policy, out); // RFC9568-6.4.3-13
     }
 
     /// Tells routers that we are Active, and hosts again where the addresses are, as often as that may be.
     fn speak_up(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
-        let State::Active(active) = &mut self.state else { return };
-        let announce = active.announce.as_mut().and_then(|schedule| schedule.contested(now));
         self.advertise(policy.priority, policy.interval, policy.checksum, out);
-        if let Some(rounds) = announce {
-            self.announce(now, rounds, out);
-        }
+        self.contest(now, out);
     }
 
     fn on_advert_leaving(&mut self, now: MonoTime, policy: &Policy, heard: &Heard, was_active: bool) {

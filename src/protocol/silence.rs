@@ -192,7 +192,7 @@ impl Group {
     }
 
     fn ears(&self, family: Family) -> Ears {
-        let deaf = self.faults.iter().any(|fault| tracking::deafens(&self.spec, fault, family));
+        let deaf = self.troubles().any(|fault| tracking::deafens(&self.spec, fault, family));
         if deaf { Ears::Deaf } else { Ears::Open }
     }
 }

@@ -103,6 +103,21 @@ pub(super) fn is_dead_link(spec: &RouterSpec, fault: &Fault) -> bool {
     }
 }
 
+/// Whether `fault` may be over in a moment. An interface that is missing is not: its addresses went with it.
+pub(super) fn may_pass(spec: &RouterSpec, fault: &Fault) -> bool {
+    match fault {
+        Fault::InterfaceDown(name) | Fault::NoCarrier(name) | Fault::NoSourceAddress(name, _) => {
+            *name == spec.interface
+        }
+        Fault::InterfaceMissing(_)
+        | Fault::ForeignAddresses(_)
+        | Fault::Sockets(..)
+        | Fault::Check(_)
+        | Fault::CheckPending(_)
+        | Fault::Addresses(_) => false,
+    }
+}
+
 /// Whether nothing can be said in `family` because of `fault`.
 pub(super) fn mutes(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
     match fault {

@@ -70,6 +70,11 @@ impl VirtualRouter {
         }
     }
 
+    /// Whether it has yielded, and keeps the addresses for a while.
+    pub(super) fn is_parting(&self) -> bool {
+        self.turning.as_ref().is_some_and(|turning| turning.yielded.is_some())
+    }
+
     /// When the addresses go that it still has though it is Active no more.
     pub(super) fn lets_go_at(&self) -> Option<MonoTime> {
         let turning = self.turning.as_ref()?;

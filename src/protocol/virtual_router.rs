@@ -16,7 +16,8 @@ use super::reception::List;
 use super::silence::Silence;
 use super::spec::{AnnounceSpec, ChecksumPolicy};
 use super::speech::Said;
-use super::timing::{OVERSLEPT, Taking, active_down_interval, claim_grace, coalescing_slack, skew_time};
+use super::stalling::{on_active_down_timer, overslept};
+use super::timing::{Taking, active_down_interval, claim_grace, coalescing_slack};
 use super::turning::Turning;
 use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt, VrKey};
 use crate::wire::ChecksumFlavour;
@@ -99,6 +100,8 @@ pub(super) struct Active {
     pub(super) tie_lost: Option<(MonoTime, MonoTime)>,
     /// It displaced a live Active, whose last words until then are no news.
     pub(super) displaced_until: MonoTime,
+    /// A rival was heard whose next word is not overdue before this: it may not hear us yet.
+    pub(super) contested_until: MonoTime,
 }
 
 /// How an Active holds its addresses.
@@ -256,6 +259,7 @@ impl VirtualRouter {
             resignation_after: now,
             tie_lost: None,
             displaced_until: now,
+            contested_until: now,
         };
         self.active = self.source;
         self.enter(now, State::Active(active), cause)
@@ -468,7 +472,12 @@ impl VirtualRouter {
                 // RFC9568-6.2-3
                 let next = active.advertise_at + period;
                 active.advertise_at = if next > now { next } else { now + period };
+                let contested = now < active.contested_until;
                 self.advertise(policy.priority, policy.interval, policy.checksum, out);
+                if contested {
+                    // This word may be the one that is heard at last, and not every router has a last word itself.
+                    self.contest(now, out);
+                }
                 return stalled.then_some(late);
             }
             Tenure::Leaving(leaving) => {
@@ -535,21 +544,6 @@ impl VirtualRouter {
     }
 }
 
-impl Active {
-    /// Whoever took over while we slept must not be displaced with Preempt_Mode False, so hear it
-    /// first.
-    pub(super) fn listen(&mut self, now: MonoTime, policy: &Policy) {
-        self.tenure = Tenure::Listening;
-        self.advertise_at = now + policy.interval.period();
-    }
-}
-
-/// Whether an Active was silent for so long that others rightly believe it is gone.
-pub(super) fn overslept(active: &Active, now: MonoTime, policy: &Policy) -> bool {
-    let patience = active_down_interval(policy.down_adverts, policy.priority, policy.interval);
-    now.since(active.advertise_at) > patience
-}
-
 impl Backup {
     pub(super) fn is_expired(&self) -> bool {
         self.down == Down::Expired
@@ -564,22 +558,4 @@ impl Backup {
             Omen::Lower(..) => Cause::ActiveDownTimer,
         }
     }
-}
-
-fn on_active_down_timer(backup: &mut Backup, now: MonoTime, policy: &Policy) -> Option<Duration> {
-    let Down::At(at) = backup.down else { return None };
-    if at > now {
-        return None;
-    }
-    let late = now.since(at);
-    let period = backup.learned.period();
-    // RFC9568-6.2-4
-    if late > period.max(OVERSLEPT) {
-        // Not run, so not listening either (a paused machine loses its packets): a living Active is
-        // heard within one interval.
-        backup.down = Down::At(now + period + skew_time(policy.priority, backup.learned));
-        return Some(late);
-    }
-    backup.down = Down::Expired; // RFC9568-6.4.2-7
-    None
 }

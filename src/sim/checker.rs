@@ -448,6 +448,16 @@ impl Checker {
         began.is_none_or(|began| listens.is_some_and(|since| since < began))
     }
 
+    /// Since when a station is Backup.
+    pub(super) fn listening_since(&self, port: Port) -> Option<TrueTime> {
+        self.records.get(port.0).and_then(|record| record.listening_since)
+    }
+
+    /// When the last fault was over.
+    pub(super) const fn calm_since(&self) -> Option<TrueTime> {
+        self.calm_since
+    }
+
     /// Since when a station is Active.
     pub(super) fn active_since(&self, port: Port) -> Option<TrueTime> {
         self.records.get(port.0).and_then(|record| record.active_since)

@@ -11,7 +11,7 @@ use super::lan::{Cable, Conditions, Echo, Path, Port};
 use super::node::{Host, NodeSetup, Packets};
 use super::peer::{Habit, PeerSetup};
 use super::rng::{PerMille, Rng};
-use super::script::{Act, Carrier, Leftovers};
+use super::script::{Act, Carrier, Leftovers, Source};
 use super::trace::Detail;
 use super::world::{StationSetup, World, WorldSetup};
 use crate::protocol::{CheckName, ChecksumPolicy, Force, Health, Track};
@@ -84,6 +84,9 @@ impl Draw {
         for _ in 0..self.rng.below(10) {
             let at = TrueTime::ZERO + self.rng.between(Duration::ZERO, storm);
             self.trouble(world, ports, span, at, TrueTime::ZERO + storm);
+            if self.later.chance(PerMille::new(300)) {
+                self.flap(world, ports, span, TrueTime::ZERO + storm);
+            }
         }
         world.run_for(storm)?;
         self.end_of_faults(world, ports)?;
@@ -256,6 +259,21 @@ impl Draw {
             }
             _ => self.retune(world, port, at),
         }
+    }
+
+    /// The link or the source addresses are away for a moment, or for longer than others wait.
+    fn flap(&mut self, world: &mut World, ports: usize, span: Duration, end: TrueTime) {
+        let port = Port(self.later.index(ports));
+        let at = TrueTime::ZERO + self.later.between(Duration::ZERO, end.since(TrueTime::ZERO));
+        let until = (at + self.later.between(Duration::ZERO, span * 5)).min(end);
+        let (away, back) = if self.later.chance(PerMille::new(500)) {
+            (Act::Source(port, Source::Absent), Act::Source(port, Source::Present))
+        } else {
+            let cable = |cable| Act::Cable(port, cable, Carrier::Lost);
+            (cable(Cable::Cut), cable(Cable::Plugged))
+        };
+        world.at(at, away);
+        world.at(until, back);
     }
 
     fn demotion(&mut self, port: Port, force: Force) -> Act {

@@ -36,7 +36,12 @@ pub(super) enum News {
     Heard(Family),
     /// The host at a port hears this station's announcement of that time.
     Turn(Family, Port, TrueTime),
+    /// A station of ours yielded at that time to this one: by now hosts have found it.
+    Returned(Family, Port, TrueTime),
 }
+
+/// Hosts have found an Active that could not be heard, and is heard again, so soon after its rival yielded.
+const HOSTS_RETURN: Duration = Duration::from_millis(50);
 
 impl Hosts {
     pub(super) fn new(seed: u64) -> Self {
@@ -96,6 +101,9 @@ impl World {
         match news {
             News::Installed(family) => self.install(port, family),
             News::Turn(family, station, said) => self.hosts.turn(said, port, family, station),
+            News::Returned(family, winner, yielded) => {
+                return self.judge_return(port, family, winner, yielded);
+            }
             News::Heard(family) => {
                 let listens = self.node(port).is_some_and(|node| node.listening.contains(&key(family)));
                 for address in virtual_addresses(family).into_iter().filter(|_| listens) {
@@ -105,6 +113,65 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Which station the host at a port believes to have the addresses of a family.
+    #[must_use]
+    pub fn believed(&self, host: Port, family: Family) -> Option<Port> {
+        self.hosts.beliefs.get(&(host, family)).map(|(station, _)| *station)
+    }
+
+    /// After an input: a station that was Active and is Backup has yielded. If it is known to whom, and that one holds the
+    /// addresses, hosts are looked at a little later.
+    pub(super) fn note_yield(&mut self, port: Port, before: &Brief) {
+        let Some(Station::Ours(node)) = self.stations.get(port.0) else { return };
+        let was = |family: &Family| before.state(key(*family)) == StateName::Active;
+        let is = |family: &Family| node.brief.state(key(*family)) == StateName::Backup;
+        let families: Vec<Family> = self.families.iter().copied().filter(|f| was(f) && is(f)).collect();
+        if families.is_empty() {
+            return;
+        }
+        let views = self.views();
+        let home = component(&views, port);
+        for family in families {
+            let serves = |view: &&View| view.component == home && in_family(view.active, family);
+            let mut actives = views.iter().filter(serves);
+            let (Some(winner), None) = (actives.next(), actives.next()) else { continue };
+            if winner.ours && in_family(winner.holds, family) {
+                let at = self.now + HOSTS_RETURN + self.checker.bounds().reaction() * 2;
+                let news = News::Returned(family, winner.port, self.now);
+                self.enqueue(at, Rank::Script, Happening::News(port, news));
+            }
+        }
+    }
+
+    /// On a healthy LAN, whoever hears a station of ours yield tells the hosts: none of them believes in it any more.
+    fn judge_return(
+        &self,
+        port: Port,
+        family: Family,
+        winner: Port,
+        yielded: TrueTime,
+    ) -> Result<(), Violation> {
+        let views = self.views();
+        let home = component(&views, port);
+        let serves = |view: &View| {
+            view.component == home && view.awake && in_family(view.active, family) && !view.leaving
+        };
+        let serves = views.iter().any(|view| view.port == winner && serves(view));
+        if !serves || !self.checker.judges_return(port, winner, yielded) {
+            return Ok(());
+        }
+        let lost = |(host, station, _): &(Port, Port, TrueTime)| {
+            *station == port && component(&views, *host) == home
+        };
+        match self.hosts.beliefs(family).find(lost) {
+            Some((host, _, _)) => {
+                let seen = format!("{family} at port {}, {} is Active", host.0, winner.0);
+                Err(self.checker.violation(self.now, port, "hosts return within 50 ms", seen))
+            }
+            None => Ok(()),
+        }
     }
 
     fn install(&mut self, port: Port, family: Family) {
@@ -179,6 +246,19 @@ fn component(views: &[View], port: Port) -> usize {
 }
 
 impl Checker {
+    /// Whether hosts must have turned from one that yielded to the Active that it heard. Who was not scheduled in between, or
+    /// overslept and steps back without a word, is nobody's fault.
+    fn judges_return(&self, yielder: Port, winner: Port, yielded: TrueTime) -> bool {
+        let was = self.active_since(winner).is_some_and(|since| since <= yielded);
+        let is_backup = self.listening_since(yielder).is_some_and(|since| since <= yielded);
+        let slept = |port| self.woken_at(port).is_some();
+        self.calm_since().is_some_and(|calm| calm <= yielded)
+            && was
+            && is_backup
+            && !slept(yielder)
+            && !slept(winner)
+    }
+
     /// Who serves beside `port`, long enough for it to know, and has announced it or will. A foreign router that was
     /// Active before hosts turned away from it does not announce again.
     fn successor<'v>(

@@ -42,6 +42,11 @@ impl Host {
         }
     }
 
+    /// What a link with its addresses has.
+    pub(super) fn sources(self) -> (Vec<Ipv4Addr>, Vec<Ipv6Addr>) {
+        (vec![self.ipv4()], vec![self.ipv6()])
+    }
+
     const fn ipv4(self) -> Ipv4Addr {
         Ipv4Addr::new(192, 0, 2, self.v4)
     }

@@ -27,6 +27,15 @@ pub enum Carrier {
     Kept,
 }
 
+/// Whether a station has the addresses that it speaks from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// It has.
+    Present,
+    /// They are away: replaced, renewed, flushed.
+    Absent,
+}
+
 /// One act.
 #[derive(Debug, Clone)]
 pub enum Act {
@@ -54,6 +63,8 @@ pub enum Act {
     Reload(Port),
     /// A cable.
     Cable(Port, Cable, Carrier),
+    /// A station's own addresses.
+    Source(Port, Source),
     /// One direction.
     Path(Port, Port, Path),
     /// A bridge's echo.
@@ -98,6 +109,7 @@ impl World {
             Act::Retune(port, role) => self.retune(&views, port, role),
             Act::Reload(port) => self.reload(port),
             Act::Cable(port, cable, carrier) => self.cable(port, cable, carrier),
+            Act::Source(port, source) => self.source(port, source),
             Act::Path(from, to, path) => {
                 self.lan.set_path(from, to, path);
                 Ok(())
@@ -313,6 +325,21 @@ impl World {
         self.deliver(port, Letter::Link(facts))
     }
 
+    fn source(&mut self, port: Port, source: Source) -> Result<(), Violation> {
+        let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
+        let (ipv4, ipv6_link_local) = match source {
+            Source::Present => node.host.sources(),
+            Source::Absent => (Vec::new(), Vec::new()),
+        };
+        if (&node.link.ipv4, &node.link.ipv6_link_local) == (&ipv4, &ipv6_link_local) {
+            return Ok(());
+        }
+        node.link.ipv4 = ipv4;
+        node.link.ipv6_link_local = ipv6_link_local;
+        let facts = node.link.clone();
+        self.deliver(port, Letter::Link(facts))
+    }
+
     fn set_mood(&mut self, port: Port, mood: Mood) {
         if mood.refusals > 0 {
             self.checker.refusals_happen();
@@ -328,6 +355,7 @@ impl World {
         for port in (0..self.stations.len()).map(Port) {
             self.set_mood(port, Mood::WILLING);
             self.cable(port, Cable::Plugged, Carrier::Kept)?;
+            self.source(port, Source::Present)?;
             self.wake(port)?;
             self.start(port)?;
         }

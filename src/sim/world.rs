@@ -345,6 +345,7 @@ impl World {
         }
         let occasion = Occasion { now: self.now, port, local, kind, before: &before };
         self.checker.judge_input(&occasion, node, &effects)?;
+        self.note_yield(port, &before);
         let result = self.carry_out(port, &effects);
         self.reschedule(port);
         if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {

@@ -18,6 +18,7 @@ mod harness;
 mod health;
 mod hostile;
 mod interfaces;
+mod interruptions;
 mod monitoring;
 mod operator;
 mod reload;

@@ -11,6 +11,8 @@
 mod demotion;
 mod election;
 mod faults;
+mod hosts;
+mod interruptions;
 mod lab;
 mod random;
 mod second_opinion;

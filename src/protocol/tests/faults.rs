@@ -22,6 +22,7 @@ fn rfc9568_6_4_1_6_each_missing_thing_is_a_named_fault_that_clears_itself() {
         (without(|facts| facts.ipv4.clear()), "interface eth0 no IPv4 address"), // RFC9568-5.1.1.1-2
     ] {
         rig.feed(Input::Link(interface(), facts));
+        rig.run(Duration::from_secs(3));
         assert_eq!(faults(&rig), [expected]);
         assert_eq!(rig.state(), StateName::Initialize);
         rig.feed(Input::Link(interface(), Some(link())));
@@ -83,6 +84,7 @@ fn a_fault_turns_a_concern_into_another_fault() {
     rig.feed(Input::Link(interface(), with_foreign(&["192.0.2.254/32"])));
     let dead = with_foreign(&["192.0.2.254/32"]).map(|facts| LinkFacts { carrier: false, ..facts });
     rig.feed(Input::Link(interface(), dead));
+    rig.until_state(StateName::Initialize);
     assert_eq!((rig.state(), concerns(&rig)), (StateName::Initialize, vec![]));
     assert_eq!(faults(&rig), ["interface eth0 no carrier", "interface eth0 foreign address 192.0.2.254/32"]);
 }
@@ -110,9 +112,60 @@ fn a_slip_that_lists_the_only_address_is_one_fault() {
 #[test]
 fn a_dead_link_lets_go_without_a_word() {
     let mut rig = Rig::active(spec());
-    rig.feed(Input::Link(interface(), Some(LinkFacts { carrier: false, ..link() })));
+    rig.feed(Input::Link(interface(), Some(LinkFacts { ipv4: Vec::new(), carrier: false, ..link() })));
+    rig.run(Duration::from_secs(3));
     assert_eq!(rig.said(), ["disown"]);
     assert_eq!(rig.state(), StateName::Initialize);
+}
+
+/// Whoever is asked to stop while it cannot say so does not wait for better times.
+#[test]
+fn a_stop_during_an_interruption_does_not_wait() {
+    let mut rig = Rig::active(spec());
+    rig.feed(Input::Link(interface(), Some(LinkFacts { carrier: false, ..link() })));
+    assert_eq!(rig.said(), [""; 0], "it may be over in a moment");
+    rig.feed(Input::Shutdown);
+    assert_eq!(rig.said(), ["disown", "stopped"]);
+}
+
+#[test]
+fn an_interruption_is_over_with_a_word_and_an_announcement() {
+    for facts in [
+        LinkFacts { carrier: false, ..link() },
+        LinkFacts { up: false, carrier: false, ..link() },
+        LinkFacts { ipv4: Vec::new(), ..link() },
+    ] {
+        let mut rig = Rig::active(spec());
+        rig.run(ms(400));
+        rig.said();
+        let without = |rig: &mut Rig| {
+            rig.feed(Input::Link(interface(), Some(facts.clone())));
+            rig.feed(Input::Link(interface(), Some(link())));
+        };
+        without(&mut rig);
+        assert_eq!(rig.said(), ["say 100/100cs", "announce 1"]);
+        assert_eq!(rig.events(), []);
+        // Again and again, it is said at a limited rate.
+        for _ in 0..100 {
+            rig.run(ms(1));
+            without(&mut rig);
+        }
+        let said = rig.said();
+        assert!(said.len() <= 5, "{said:?}");
+    }
+}
+
+#[test]
+fn an_interruption_that_lasts_counts_before_a_backup_can_have_taken_over() {
+    let mut rig = Rig::active(spec());
+    // The last word was said a little less than an interval ago.
+    rig.run(ms(990));
+    rig.said();
+    let last = rig.member(0).timers;
+    rig.feed(Input::Link(interface(), Some(LinkFacts { ipv4: Vec::new(), ..link() })));
+    let waited = rig.until_state(StateName::Initialize);
+    assert!(waited > ms(1900) && waited <= ms(3000), "{waited:?}, {last:?}");
+    assert_eq!(faults(&rig), ["interface eth0 no IPv4 address"]);
 }
 
 #[test]

@@ -1,0 +1,136 @@
+//! Interruptions that may pass: the link or the source address is away for a moment.
+//!
+//! An address that is replaced, an interface that is set down and up, a lease that is renewed, a network manager that
+//! applies its files: for some milliseconds nothing can be said. Peers do not notice; they wait for three intervals. So
+//! a router that runs waits as well, and lets go of nothing: the kernel goes on serving whoever still reaches it, and
+//! when the interruption is over the router says at once that it is here, to its peers and to the hosts.
+//!
+//! The wait ends before any Backup can have taken over: then the fault counts, and what cannot be said is not said.
+
+use super::effect::Effects;
+use super::group::Group;
+use super::input::Fault;
+use super::timing::skew_time;
+use super::tracking;
+use super::virtual_router::{Backup, Down, Policy, State, Tenure, VirtualRouter};
+use crate::types::MonoTime;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// However long the interval is, a fault that lasts longer than this is told, and counts.
+const LONGEST: Duration = Duration::from_secs(3);
+
+/// One that goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Interruption {
+    /// What would be faults.
+    faults: BTreeSet<Fault>,
+    /// When they are.
+    until: MonoTime,
+    hearing: Hearing,
+}
+
+/// Whether others could be heard all the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hearing {
+    Continued,
+    Interrupted,
+}
+
+impl Interruption {
+    /// When waiting ends.
+    pub(super) const fn until(&self) -> MonoTime {
+        self.until
+    }
+}
+
+impl Group {
+    /// Takes out of `faults` what may pass, if there is time to wait for that. Who takes no part, or is leaving, waits for
+    /// nothing.
+    pub(super) fn wait_out(&mut self, now: MonoTime, faults: &mut BTreeSet<Fault>, out: &mut Effects) {
+        let passing: BTreeSet<Fault> =
+            faults.iter().filter(|fault| tracking::may_pass(&self.spec, fault)).cloned().collect();
+        if self.is_idle() || self.handover.is_some() || self.faults.iter().any(|f| passing.contains(f)) {
+            self.interruption = None;
+            return;
+        }
+        if passing.is_empty() {
+            if let Some(over) = self.interruption.take() {
+                self.resume(now, over.hearing, out);
+            }
+            return;
+        }
+        let (until, heard) = match &self.interruption {
+            Some(before) => (before.until, before.hearing),
+            None => (self.waits_until(now), Hearing::Continued),
+        };
+        if until <= now {
+            self.interruption = None; // Too long: now they count.
+            return;
+        }
+        let deaf = passing.iter().any(|fault| tracking::is_dead_link(&self.spec, fault));
+        let hearing = if deaf { Hearing::Interrupted } else { heard };
+        for member in self.members.iter_mut().filter(|member| deaf && member.is_parting()) {
+            member.disown(out); // No host can be reached any more, nor the other be heard.
+        }
+        faults.retain(|fault| !passing.contains(fault));
+        self.interruption = Some(Interruption { faults: passing, until, hearing });
+    }
+
+    /// Everything that is wrong now, be it waited out or not.
+    pub(super) fn troubles(&self) -> impl Iterator<Item = &Fault> {
+        self.faults.iter().chain(self.interruption.iter().flat_map(|interruption| &interruption.faults))
+    }
+
+    /// Backups wait for a number of intervals and their Skew_Time after our last word, those that hear one family only as
+    /// well as others.
+    fn waits_until(&self, now: MonoTime) -> MonoTime {
+        let period = self.policy.interval.period();
+        let silence = period * u32::from(self.policy.down_adverts.get());
+        let said = self.members.iter().filter_map(|member| match &member.state {
+            State::Active(active) => Some(active.advertise_at - period),
+            State::Initialize | State::Backup(_) => None,
+        });
+        (said.min().unwrap_or(now).min(now) + silence).min(now + LONGEST)
+    }
+
+    fn resume(&mut self, now: MonoTime, hearing: Hearing, out: &mut Effects) {
+        for member in &mut self.members {
+            match hearing {
+                Hearing::Continued => {}
+                Hearing::Interrupted => member.listen_again(now, &self.policy),
+            }
+            member.speak_again(now, &self.policy, out);
+        }
+    }
+}
+
+impl VirtualRouter {
+    /// An Active that could not say anything for a moment: it is here. Hosts are told as well, for the switch may have
+    /// forgotten where they find us.
+    fn speak_again(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+        let State::Active(active) = &mut self.state else { return };
+        match active.tenure {
+            Tenure::Serving if now >= active.immediate_after => {
+                active.said_at_once(now, policy);
+                active.advertise_at = now + policy.interval.period();
+                self.advertise(policy.priority, policy.interval, policy.checksum, out);
+                self.contest(now, out);
+            }
+            // Soon enough: an interface that flaps all the time must not make us flood the LAN.
+            Tenure::Serving => active.advertise_at = active.advertise_at.min(active.immediate_after),
+            // The first word, or the next, has a time of its own.
+            Tenure::Claiming | Tenure::Ready | Tenure::Listening | Tenure::Leaving(_) => {}
+        }
+    }
+
+    /// A Backup that could not hear for a moment: a living Active is heard within one interval.
+    fn listen_again(&mut self, now: MonoTime, policy: &Policy) {
+        let State::Backup(Backup { down, learned, .. }) = &mut self.state else { return };
+        let soon = now + learned.period() + skew_time(policy.priority, *learned);
+        *down = match *down {
+            Down::At(at) => Down::At(at.max(soon)),
+            Down::Expired => Down::At(soon),
+        };
+    }
+}
