@@ -14,6 +14,7 @@
 //! recognised when they are received).
 
 use socket2::SockFilter;
+use std::net::Ipv4Addr;
 
 /// One instruction: `code`, the jumps if true and if false (instructions to skip), the operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +123,33 @@ pub const UNSOLICITED_ADVERTISEMENT: [Instruction; 8] = [
     ret(WHOLE),
     ret(0),
 ];
+
+/// IPv4, for a packet socket that sees whole frames: what one of these sources sends to 224.0.0.18 on the link itself.
+pub fn group_from(sources: &[Ipv4Addr]) -> Vec<Instruction> {
+    if sources.is_empty() {
+        return NOTHING.to_vec();
+    }
+    let mut program = vec![
+        load(LOAD_WORD, PACKET_TYPE),
+        equal(TO_GROUP, 1, 0),
+        ret(0),
+        load(LOAD_WORD, VLAN_TAG),
+        Instruction { code: JUMP_ANY_BIT, if_true: 0, if_false: 1, operand: VLAN_NUMBER },
+        ret(0),
+        load(LOAD_OCTET, NETWORK + 9), // protocol
+        equal(112, 1, 0),
+        ret(0),
+        load(LOAD_WORD, NETWORK + 16), // destination address
+        equal(0xe000_0012, 1, 0),
+        ret(0),
+        load(LOAD_WORD, NETWORK + 12), // source address
+    ];
+    for source in sources {
+        program.extend([equal(u32::from(*source), 0, 1), ret(WHOLE)]);
+    }
+    program.push(ret(0));
+    program
+}
 
 /// Attaches a program; from now on the socket queues only what it accepts.
 pub(super) fn attach(socket: &socket2::Socket, program: &[Instruction]) -> std::io::Result<()> {

@@ -39,6 +39,11 @@ pub(super) fn arp_address(index: u32) -> io::Result<SockAddr> {
     link_address(index, libc::ETH_P_ARP)
 }
 
+/// The link-layer address that stands for all IPv4 packets of an interface.
+pub(super) fn ipv4_address(index: u32) -> io::Result<SockAddr> {
+    link_address(index, libc::ETH_P_IP)
+}
+
 fn link_address(index: u32, protocol: libc::c_int) -> io::Result<SockAddr> {
     #[allow(clippy::cast_possible_truncation)] // twenty
     const LENGTH: socket2::socklen_t = size_of::<libc::sockaddr_ll>() as socket2::socklen_t;

@@ -3,13 +3,17 @@
 //! Owns the kernel's side of RFC 9568 §5.1: the group, TTL or Hop Limit 255, the choice of the source
 //! address. Must not know what is inside a message: checks, counters and virtual routers are above.
 //!
+//! For IPv4 a third hears what the kernel keeps from the first: advertisements from our own addresses ([`martian`]).
+//!
 //! Two sockets, because they need opposite things: the receiver is filtered to the group and asks for
 //! ancillary data; the sender must never queue a packet that nobody reads. Both are bound to an interface
 //! by index: a recreated interface has a new one, and its sockets must be opened again.
 
+mod martian;
 mod receive;
 mod transmit;
 
+pub use martian::MartianSocket;
 pub(super) use receive::grow_buffer;
 pub use receive::{ReceiveSocket, Received, Remaining};
 pub use transmit::TransmitSocket;

@@ -2,16 +2,54 @@
 
 use crate::kernel::sighting::{Sighting, SightingSocket};
 use crate::kernel::socket_error::SocketError;
-use crate::kernel::vrrp_socket::{ReceiveSocket, Received, Remaining, TransmitSocket};
+use crate::kernel::vrrp_socket::{MartianSocket, ReceiveSocket, Received, Remaining, TransmitSocket};
 use crate::protocol::Effect;
-use crate::types::{Family, InterfaceName, VrKey};
+use crate::types::{Family, InterfaceName, MacAddr, VrKey};
 use crate::wire::{self, Carrier, Draft};
 use ipnet::IpNet;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// What epoll says of the first endpoint; smaller tokens are the reactor's own.
+const FIRST: u64 = 2;
+
+/// What is ready of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ear {
+    Advertisements,
+    /// Those that come from our own addresses, as far as the kernel believes.
+    Martians,
+    Announcements,
+}
+
+impl Ear {
+    /// How many there are.
+    pub(super) const COUNT: usize = 3;
+
+    /// What epoll says of the endpoint at a place.
+    const fn token(self, at: u64) -> u64 {
+        let ear = match self {
+            Self::Advertisements => 0,
+            Self::Martians => 1,
+            Self::Announcements => 2,
+        };
+        FIRST + Self::COUNT as u64 * at + ear
+    }
+
+    /// And back.
+    pub(super) fn of(token: u64) -> (usize, Self) {
+        let place = token.saturating_sub(FIRST);
+        let ear = match place % Self::COUNT as u64 {
+            0 => Self::Advertisements,
+            1 => Self::Martians,
+            _ => Self::Announcements,
+        };
+        (usize::try_from(place / Self::COUNT as u64).unwrap_or(usize::MAX), ear)
+    }
+}
 
 /// One socket to receive, one to transmit and one to hear announcements, shared by all virtual routers of the
 /// interface and family.
@@ -20,6 +58,9 @@ pub(super) struct Endpoint {
     pub(super) interface: InterfaceName,
     pub(super) family: Family,
     sockets: Option<Sockets>,
+    /// Addresses of this host that others may speak from: its own ones, and those that it holds.
+    own: Vec<Ipv4Addr>,
+    held: BTreeMap<VrKey, Vec<Ipv4Addr>>,
     /// Those to whom announcements matter now.
     listeners: BTreeSet<VrKey>,
     /// Messages of this turn, back to back in `octets`.
@@ -34,6 +75,8 @@ struct Sockets {
     receive: ReceiveSocket,
     transmit: TransmitSocket,
     sighting: SightingSocket,
+    /// IPv6 has no martians.
+    martian: Option<MartianSocket>,
 }
 
 #[derive(Debug)]
@@ -49,6 +92,8 @@ impl Endpoint {
             interface,
             family,
             sockets: None,
+            own: Vec::new(),
+            held: BTreeMap::new(),
             listeners: BTreeSet::new(),
             waiting: Vec::new(),
             octets: Vec::new(),
@@ -65,20 +110,75 @@ impl Endpoint {
         self.sockets = None;
     }
 
-    /// Opens the sockets for the interface as it is now; epoll will say `token` of advertisements and `sighted`
-    /// of announcements.
-    pub(super) fn open(&mut self, index: u32, epoll: &Epoll, token: u64, sighted: u64) -> io::Result<()> {
+    /// Opens the sockets for the interface as it is now; epoll will say of them what [`Ear`] makes of the place `at`.
+    pub(super) fn open(&mut self, index: u32, epoll: &Epoll, at: u64) -> io::Result<()> {
         self.close();
         let receive = ReceiveSocket::open(self.interface, index, self.family).map_err(in_full)?;
         let transmit = TransmitSocket::open(self.interface, index, self.family).map_err(in_full)?;
         let sighting = SightingSocket::open(self.interface, index, self.family).map_err(in_full)?;
-        epoll.add(&receive, EpollEvent::new(EpollFlags::EPOLLIN, token))?;
-        epoll.add(&sighting, EpollEvent::new(EpollFlags::EPOLLIN, sighted))?;
+        let martian = match self.family {
+            Family::Ipv4 => Some(MartianSocket::open(self.interface, index).map_err(in_full)?),
+            Family::Ipv6 => None,
+        };
+        let ready = |ear: Ear| EpollEvent::new(EpollFlags::EPOLLIN, ear.token(at));
+        epoll.add(&receive, ready(Ear::Advertisements))?;
+        epoll.add(&sighting, ready(Ear::Announcements))?;
+        if let Some(martian) = &martian {
+            epoll.add(martian, ready(Ear::Martians))?;
+        }
         if !self.listeners.is_empty() {
             sighting.listen()?;
         }
-        self.sockets = Some(Sockets { index, receive, transmit, sighting });
+        self.sockets = Some(Sockets { index, receive, transmit, sighting, martian });
+        self.listen_to_martians();
         Ok(())
+    }
+
+    /// The interface's own addresses, from which nobody else should speak.
+    pub(super) fn owns(&mut self, own: &[Ipv4Addr]) {
+        if self.own != own {
+            self.own = own.to_vec();
+            self.listen_to_martians();
+        }
+    }
+
+    /// `key` holds addresses, whose owner may come back. Of a moment in which the kernel does not hold them yet some is
+    /// heard twice, which changes nothing.
+    pub(super) fn holds(&mut self, key: VrKey, addresses: impl Iterator<Item = IpAddr>) {
+        let ipv4 = addresses.filter_map(|address| match address {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        });
+        self.held.insert(key, ipv4.collect());
+        self.listen_to_martians();
+    }
+
+    /// It does not any more.
+    pub(super) fn holds_not(&mut self, key: VrKey) {
+        if self.held.remove(&key).is_some() {
+            self.listen_to_martians();
+        }
+    }
+
+    fn listen_to_martians(&mut self) {
+        let Some(martian) = self.sockets.as_mut().and_then(|sockets| sockets.martian.as_mut()) else {
+            return;
+        };
+        let sources: BTreeSet<Ipv4Addr> =
+            self.own.iter().chain(self.held.values().flatten()).copied().collect();
+        // If the kernel refuses, it hears whom it heard before; the next change tries again.
+        let _ = martian.listen_to(sources);
+    }
+
+    /// Hands on what has arrived from addresses of this host, up to the socket's bound.
+    pub(super) fn receive_martians(
+        &self,
+        each: &mut dyn FnMut(MacAddr, Carrier, &[u8]),
+    ) -> io::Result<Remaining> {
+        match self.sockets.as_ref().and_then(|sockets| sockets.martian.as_ref()) {
+            Some(martian) => martian.receive(each),
+            None => Ok(Remaining::Nothing),
+        }
     }
 
     /// Announcements matter to `key` from now on. If the kernel refuses, none is heard: the core waits for them for

@@ -7,7 +7,7 @@
 //! It must not log, allocate without bound, touch files or wait for another thread.
 
 use super::clock;
-use super::endpoint::Endpoint;
+use super::endpoint::{Ear, Endpoint};
 use super::hooks::Gate;
 use super::mailbox::{Letter, Mailbox};
 use super::state::Note;
@@ -18,7 +18,7 @@ use crate::kernel::sighting::Sighting;
 use crate::kernel::vrrp_socket::{Received, Remaining};
 use crate::protocol::{Command, CommandId, Effect, Effects, Event, Input, RouterSpec, VrrpRouter};
 use crate::types::{Family, InterfaceName, LinkFacts, MonoTime, RouterName, VrKey};
-use crate::wire::{self, Reject, RejectReason};
+use crate::wire::{self, Carrier, Reject, RejectReason};
 use ipnet::IpNet;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::time::TimeSpec;
@@ -33,7 +33,6 @@ use tokio::sync::{mpsc, oneshot};
 
 const TIMER: u64 = 0;
 const MAIL: u64 = 1;
-const FIRST_ENDPOINT: u64 = 2;
 
 /// Calls of 256 packets each for one socket in one round of listening. In the rounds of a turn that is more than the
 /// socket's buffer holds: under a flood, too, what waited when the turn began has been heard before anything is judged.
@@ -172,7 +171,7 @@ impl Reactor {
     /// What is ready now.
     fn look(&mut self) -> Vec<EpollEvent> {
         let mut ready = std::mem::take(&mut self.ready);
-        ready.resize(2 + 2 * self.endpoints.len(), EpollEvent::empty());
+        ready.resize(2 + Ear::COUNT * self.endpoints.len(), EpollEvent::empty());
         let count = loop {
             match self.epoll.wait(&mut ready, EpollTimeout::ZERO) {
                 Ok(count) => break count,
@@ -198,13 +197,7 @@ impl Reactor {
         let (interface, family) = (endpoint.interface, endpoint.family);
         for _ in 0..DRAINS {
             let received = endpoint.receive(&mut |carrier, payload| {
-                let input = match wire::parse(&carrier, payload) {
-                    Ok(advertisement) => Input::Heard { interface, carrier, advertisement },
-                    Err(reject) => {
-                        Input::Rejected { interface, family, source: Some(carrier.source), reject }
-                    }
-                };
-                node.handle(clock::now(), input, effects);
+                node.handle(clock::now(), heard(interface, family, carrier, payload), effects);
             });
             // ENETDOWN is told by the monitor as well, with more to say.
             let Ok(received) = received else { return };
@@ -213,6 +206,17 @@ impl Reactor {
                 return;
             }
         }
+    }
+
+    /// What others say from addresses that we have as well.
+    fn hear_martians(&mut self, at: usize) {
+        let Self { node, endpoints, effects, .. } = self;
+        let Some(endpoint) = endpoints.get(at) else { return };
+        let (interface, family) = (endpoint.interface, endpoint.family);
+        // What may be left is ready in the next round; ENETDOWN is told by the monitor as well, with more to say.
+        let _ = endpoint.receive_martians(&mut |_, carrier, payload| {
+            node.handle(clock::now(), heard(interface, family, carrier, payload), effects);
+        });
     }
 
     /// Where others say that addresses are.
@@ -322,16 +326,16 @@ impl Reactor {
         for (at, endpoint) in (0..).zip(&mut self.endpoints) {
             let link = self.links.get(&endpoint.interface);
             let link = link.filter(|_| used.contains(&(endpoint.interface, endpoint.family)));
-            let Some(index) = link.map(|facts| facts.index) else {
+            let Some(facts) = link else {
                 endpoint.close();
                 continue;
             };
+            endpoint.owns(&facts.ipv4);
+            let index = facts.index;
             if endpoint.serves(index) {
                 continue;
             }
-            let (heard, sighted) = (Ear::Advertisements.token(at), Ear::Announcements.token(at));
-            let outcome =
-                endpoint.open(index, &self.epoll, heard, sighted).map_err(|error| error.to_string());
+            let outcome = endpoint.open(index, &self.epoll, at).map_err(|error| error.to_string());
             if outcome.is_err() {
                 self.reopen_at = Some(now + REOPEN);
             }
@@ -348,11 +352,15 @@ impl Reactor {
                 Effect::Own { key, epoch } => {
                     // After the last word of what it may replace.
                     self.declare(now);
+                    self.watch_addresses_of(key);
                     self.backlog.extend(self.gate.own(now, key, epoch));
                 }
                 Effect::Disown { key, epoch } => {
                     // Our last word leaves before the addresses do.
                     self.flush();
+                    if let Some(endpoint) = endpoint(&mut self.endpoints, key) {
+                        endpoint.holds_not(key);
+                    }
                     self.gate.disown(key);
                     self.backlog.push_back(KeeperCommand::Disown { key, epoch });
                 }
@@ -413,6 +421,14 @@ impl Reactor {
         self.backlog.extend(gone.map(|key| KeeperCommand::Forget { key: *key }));
         self.declared = running;
         self.reopen_at = Some(now);
+    }
+
+    /// Their owner may speak from them, which the kernel takes for us.
+    fn watch_addresses_of(&mut self, key: VrKey) {
+        let (advertised, excluded) = self.node.addresses(key);
+        if let Some(endpoint) = endpoint(&mut self.endpoints, key) {
+            endpoint.holds(key, advertised.iter().chain(excluded).map(IpNet::addr));
+        }
     }
 
     fn enqueue(&mut self, key: VrKey, effect: &Effect) {
@@ -499,6 +515,7 @@ impl Senses for Reactor {
                     heard = Heard::Something;
                     match Ear::of(token) {
                         (at, Ear::Advertisements) => self.drain(at),
+                        (at, Ear::Martians) => self.hear_martians(at),
                         (at, Ear::Announcements) => self.sight(at),
                     }
                 }
@@ -527,31 +544,6 @@ fn endpoint(endpoints: &mut [Endpoint], key: VrKey) -> Option<&mut Endpoint> {
     endpoints.iter_mut().find(|e| (e.interface, e.family) == socket_of(key))
 }
 
-/// What is ready of an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ear {
-    Advertisements,
-    Announcements,
-}
-
-impl Ear {
-    /// What epoll says of the endpoint at a place.
-    const fn token(self, at: u64) -> u64 {
-        let ear = match self {
-            Self::Advertisements => 0,
-            Self::Announcements => 1,
-        };
-        FIRST_ENDPOINT + 2 * at + ear
-    }
-
-    /// And back.
-    fn of(token: u64) -> (usize, Self) {
-        let place = token.saturating_sub(FIRST_ENDPOINT);
-        let ear = if place.is_multiple_of(2) { Self::Advertisements } else { Self::Announcements };
-        (usize::try_from(place / 2).unwrap_or(usize::MAX), ear)
-    }
-}
-
 /// Where a virtual router is heard.
 const fn socket_of(key: VrKey) -> (InterfaceName, Family) {
     (key.interface, key.family)
@@ -563,6 +555,14 @@ fn declared(spec: &RouterSpec) -> impl Iterator<Item = (VrKey, Vec<IpNet>)> {
         let addresses = member.addresses.iter().chain(&member.excluded).copied().collect();
         (spec.key(member.family), addresses)
     })
+}
+
+/// A message, read.
+fn heard(interface: InterfaceName, family: Family, carrier: Carrier, payload: &[u8]) -> Input<'_> {
+    match wire::parse(&carrier, payload) {
+        Ok(advertisement) => Input::Heard { interface, carrier, advertisement },
+        Err(reject) => Input::Rejected { interface, family, source: Some(carrier.source), reject },
+    }
 }
 
 /// Packets that could not be split into header and message are length errors of nobody in particular.

@@ -21,6 +21,7 @@ mod interfaces;
 mod interruptions;
 mod monitoring;
 mod operator;
+mod owner;
 mod reload;
 mod second;
 mod service_manager;
