@@ -3,7 +3,7 @@
 //! Like faults, concerns are a set that is recomputed from facts. What is a fault while this node serves nobody may be a
 //! concern while it serves: nobody gains by giving up a service for it.
 
-use crate::types::InterfaceName;
+use crate::types::{Family, InterfaceName};
 use ipnet::IpNet;
 use std::fmt;
 
@@ -12,6 +12,19 @@ use std::fmt;
 pub enum Concern {
     /// Addresses that this node serves are there by somebody else's doing too: they will stay when it lets go.
     ForeignAddresses(ForeignAddresses),
+    /// What this node says does not leave the machine: others do not hear it, and take over beside it.
+    Unsent(Unsent),
+}
+
+/// Advertisements that the kernel does not send, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Unsent {
+    /// Where.
+    pub interface: InterfaceName,
+    /// Of which family.
+    pub family: Family,
+    /// The kernel's error number.
+    pub errno: i32,
 }
 
 /// Addresses of a router that somebody else than this agent put on its interface: the machine's own, or what
@@ -30,6 +43,9 @@ impl fmt::Display for Concern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ForeignAddresses(foreign) => foreign.fmt(f),
+            Self::Unsent(Unsent { interface, family, errno }) => {
+                write!(f, "interface {interface} {family} advertisements not sent: errno {errno}")
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Counters with the names of RFC 8347, and the extensions that RFC 9568 makes useful.
 
+use crate::types::AdvertPriority;
 use crate::wire::RejectReason;
 use std::collections::BTreeMap;
 
@@ -36,6 +37,17 @@ pub struct Counters {
     pub tx_errors: u64,
     /// Discarded messages by reason, as far as they named this virtual router.
     pub rejected: BTreeMap<RejectReason, u64>,
+}
+
+impl Counters {
+    /// An advertisement that was counted when it was decided did not leave.
+    pub(super) const fn on_unsent(&mut self, priority: AdvertPriority) {
+        self.tx_errors += 1;
+        self.advertisement_sent = self.advertisement_sent.saturating_sub(1);
+        if priority.is_resignation() {
+            self.priority_zero_pkts_sent = self.priority_zero_pkts_sent.saturating_sub(1);
+        }
+    }
 }
 
 /// Discarded messages of one interface and family that named no configured virtual router.

@@ -37,7 +37,7 @@ mod turning;
 mod virtual_router;
 mod vrrp_router;
 
-pub use concern::{Concern, ForeignAddresses};
+pub use concern::{Concern, ForeignAddresses, Unsent};
 pub use counters::{Counters, LinkCounters};
 pub use doubt::Hastened;
 pub use effect::{Answer, DemoteOutcome, Effect, Effects, MemberResult};

@@ -2,10 +2,10 @@
 //!
 //! Functions of facts, so that nothing can drift: no counters, no bits.
 
-use super::concern::{Concern, ForeignAddresses};
+use super::concern::{Concern, ForeignAddresses, Unsent};
 use super::input::{Fault, Health};
 use super::spec::{CheckName, RouterSpec, Track};
-use crate::types::{AdvertPriority, Family, InterfaceName, LinkFacts, Priority, Role};
+use crate::types::{AdvertPriority, Family, InterfaceName, LinkFacts, Priority, Role, VrKey};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -17,7 +17,12 @@ pub(super) struct Facts {
     pub(super) checks: BTreeMap<CheckName, Health>,
     /// Why the sockets of an interface and family are not open.
     pub(super) deaf: BTreeMap<(InterfaceName, Family), String>,
+    /// How many advertisements in a row were not sent, and the last error.
+    pub(super) unsent: BTreeMap<VrKey, (u32, i32)>,
 }
+
+/// So many advertisements in a row that are not sent are no accident: a link that goes down is told by itself.
+pub(super) const MUTE: u32 = 2;
 
 impl Facts {
     /// Whether `address` is one of our own on this interface: then a packet from it is our echo.
@@ -64,7 +69,13 @@ pub(super) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Fault> {
 
 /// Everything that is wrong with what `spec` serves, and no reason to let go of it.
 pub(super) fn concerns(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Concern> {
-    foreign_addresses(spec, facts).map(Concern::ForeignAddresses).into_iter().collect()
+    let muted = spec.members.iter().filter(|_| link_fault(spec.interface, facts).is_none());
+    let unsent = muted.filter_map(|member| {
+        let (count, errno) = facts.unsent.get(&spec.key(member.family)).copied()?;
+        let unsent = Unsent { interface: spec.interface, family: member.family, errno };
+        (count >= MUTE).then_some(Concern::Unsent(unsent))
+    });
+    foreign_addresses(spec, facts).map(Concern::ForeignAddresses).into_iter().chain(unsent).collect()
 }
 
 /// Whether `fault` only follows from the fact that the machine's own addresses are listed as virtual ones: then that is

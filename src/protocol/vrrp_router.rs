@@ -7,8 +7,8 @@ use super::group::{Again, Group, Presence};
 use super::input::{Command, CommandId, Demotion, Input, Owned};
 use super::snapshot::Snapshot;
 use super::spec::{MemberSpec, RouterSpec};
-use super::tracking::Facts;
-use crate::types::{Family, InterfaceName, MonoTime, RouterName, VrKey};
+use super::tracking::{self, Facts};
+use crate::types::{AdvertPriority, Family, InterfaceName, MonoTime, RouterName, VrKey};
 use crate::wire::{Advertisement, Carrier, Reject, RejectReason};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -172,11 +172,35 @@ impl VrrpRouter {
         }
     }
 
-    /// Counts an advertisement of `key` that the socket refused.
-    pub fn count_transmit_error(&mut self, key: VrKey) {
-        let group = self.index.get(&key).and_then(|at| self.groups.get_mut(*at));
-        if let Some(counters) = group.and_then(|group| group.counters_mut(key)) {
-            counters.tx_errors += 1;
+    /// The socket refused an advertisement of `key`. It was counted as sent when it was decided, and is not. `errno`:
+    /// the kernel's, if it was asked at all.
+    pub fn on_unsent(
+        &mut self,
+        now: MonoTime,
+        key: VrKey,
+        priority: AdvertPriority,
+        errno: Option<i32>,
+        out: &mut Effects,
+    ) {
+        let Some(at) = self.index.get(&key).copied() else { return };
+        if let Some(counters) = self.groups.get_mut(at).and_then(|group| group.counters_mut(key)) {
+            counters.on_unsent(priority);
+        }
+        let Some(errno) = errno else { return };
+        let (count, last) = self.facts.unsent.entry(key).or_insert((0, errno));
+        *count = count.saturating_add(1);
+        if *count == tracking::MUTE || *last != errno {
+            *last = errno;
+            self.with(now, at, out, |_, _| Again::Evaluate(Cause::FaultCleared));
+        }
+    }
+
+    /// It took one again.
+    pub fn on_sent_again(&mut self, now: MonoTime, key: VrKey, out: &mut Effects) {
+        if self.facts.unsent.remove(&key).is_some()
+            && let Some(at) = self.index.get(&key).copied()
+        {
+            self.with(now, at, out, |_, _| Again::Evaluate(Cause::FaultCleared));
         }
     }
 

@@ -4,7 +4,7 @@ use crate::kernel::sighting::{Sighting, SightingSocket};
 use crate::kernel::socket_error::SocketError;
 use crate::kernel::vrrp_socket::{MartianSocket, ReceiveSocket, Received, Remaining, TransmitSocket};
 use crate::protocol::Effect;
-use crate::types::{Family, InterfaceName, MacAddr, VrKey};
+use crate::types::{AdvertPriority, Family, InterfaceName, MacAddr, VrKey};
 use crate::wire::{self, Carrier, Draft};
 use ipnet::IpNet;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
@@ -15,6 +15,18 @@ use std::net::{IpAddr, Ipv4Addr};
 
 /// What epoll says of the first endpoint; smaller tokens are the reactor's own.
 const FIRST: u64 = 2;
+
+/// How often a message is tried again that a full queue refused.
+const RETRIES: usize = 3;
+
+/// What became of a message, where that is worth a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// One of this priority was not sent; the kernel's error number, if it was asked.
+    Unsent(AdvertPriority, Option<i32>),
+    /// One was, after others were not.
+    SentAgain,
+}
 
 /// What is ready of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +75,8 @@ pub(super) struct Endpoint {
     held: BTreeMap<VrKey, Vec<Ipv4Addr>>,
     /// Those to whom announcements matter now.
     listeners: BTreeSet<VrKey>,
+    /// Whose last message was not sent.
+    failing: BTreeSet<VrKey>,
     /// Messages of this turn, back to back in `octets`.
     waiting: Vec<Waiting>,
     octets: Vec<u8>,
@@ -83,6 +97,7 @@ struct Sockets {
 struct Waiting {
     key: VrKey,
     source: IpAddr,
+    priority: AdvertPriority,
     end: usize,
 }
 
@@ -95,6 +110,7 @@ impl Endpoint {
             own: Vec::new(),
             held: BTreeMap::new(),
             listeners: BTreeSet::new(),
+            failing: BTreeSet::new(),
             waiting: Vec::new(),
             octets: Vec::new(),
             message: Vec::new(),
@@ -226,15 +242,15 @@ impl Endpoint {
         match wire::emit(&draft, addresses.iter().map(IpNet::addr), &mut self.message) {
             Ok(()) => {
                 self.octets.extend_from_slice(&self.message);
-                self.waiting.push(Waiting { key, source, end: self.octets.len() });
+                self.waiting.push(Waiting { key, source, priority, end: self.octets.len() });
             }
             Err(error) => unreachable!("config refuses what cannot be advertised: {error}"),
         }
     }
 
-    /// Sends what waits, in as few system calls as the kernel allows; `failed` is told which
-    /// virtual routers' messages were not sent.
-    pub(super) fn flush(&mut self, failed: &mut dyn FnMut(VrKey, io::Error)) {
+    /// Sends what waits, in as few system calls as the kernel allows; `tell` is told what was not sent, and who is heard
+    /// again. A queue that is full is tried again at once.
+    pub(super) fn flush(&mut self, tell: &mut dyn FnMut(VrKey, Fate)) {
         if self.waiting.is_empty() {
             return;
         }
@@ -244,23 +260,39 @@ impl Endpoint {
             messages.push((waiting.source, self.octets.get(start..waiting.end).unwrap_or_default()));
             start = waiting.end;
         }
+        let mut refused: BTreeMap<usize, Option<i32>> = BTreeMap::new();
         match &self.sockets {
             Some(sockets) => {
                 sockets.transmit.send_batch(&messages, &mut |at, error| {
-                    if let Some(waiting) = self.waiting.get(at) {
-                        failed(waiting.key, error);
-                    }
+                    refused.insert(at, error.raw_os_error());
+                });
+                let send =
+                    |(source, message): &(IpAddr, &[u8])| sockets.transmit.send(*source, message).is_ok();
+                refused.retain(|at, errno| {
+                    let again = messages.get(*at).filter(|_| is_full(*errno));
+                    !again.is_some_and(|message| (0..RETRIES).any(|_| send(message)))
                 });
             }
-            None => self.waiting.iter().for_each(|waiting| failed(waiting.key, closed())),
+            None => refused.extend((0..messages.len()).map(|at| (at, None))),
+        }
+        for (at, waiting) in self.waiting.iter().enumerate() {
+            match refused.get(&at) {
+                Some(errno) => {
+                    self.failing.insert(waiting.key);
+                    tell(waiting.key, Fate::Unsent(waiting.priority, *errno));
+                }
+                None if self.failing.remove(&waiting.key) => tell(waiting.key, Fate::SentAgain),
+                None => {}
+            }
         }
         self.waiting.clear();
         self.octets.clear();
     }
 }
 
-fn closed() -> io::Error {
-    io::Error::new(io::ErrorKind::NotConnected, "the socket is not open")
+/// Whether an error says that a queue is full at the moment.
+fn is_full(errno: Option<i32>) -> bool {
+    errno.is_some_and(|errno| errno == libc::ENOBUFS || errno == libc::EAGAIN)
 }
 
 /// The step that failed with the kernel's answer, on one line.

@@ -7,7 +7,7 @@
 //! It must not log, allocate without bound, touch files or wait for another thread.
 
 use super::clock;
-use super::endpoint::{Ear, Endpoint};
+use super::endpoint::{Ear, Endpoint, Fate};
 use super::hooks::Gate;
 use super::mailbox::{Letter, Mailbox};
 use super::state::Note;
@@ -357,7 +357,7 @@ impl Reactor {
                 }
                 Effect::Disown { key, epoch } => {
                     // Our last word leaves before the addresses do.
-                    self.flush();
+                    self.flush(now);
                     if let Some(endpoint) = endpoint(&mut self.endpoints, key) {
                         endpoint.holds_not(key);
                     }
@@ -366,7 +366,7 @@ impl Reactor {
                 }
                 Effect::Advertise { key, .. } => self.enqueue(key, &effect),
                 Effect::Announce { key, rounds } => {
-                    self.flush();
+                    self.flush(now);
                     self.backlog.push_back(KeeperCommand::Announce { key, rounds });
                 }
                 Effect::Listen { key } => {
@@ -396,9 +396,11 @@ impl Reactor {
                 Effect::Stopped => self.over = Over::Now,
             }
         }
+        // What could not be sent has had effects meanwhile: they are carried out in the next turn.
+        effects.append(&mut self.effects);
         self.effects = effects;
         self.declare(now);
-        self.flush();
+        self.flush(now);
         self.backlog.extend(self.gate.flush());
     }
 
@@ -438,11 +440,13 @@ impl Reactor {
         }
     }
 
-    fn flush(&mut self) {
-        let Self { node, endpoints, .. } = self;
+    fn flush(&mut self, now: MonoTime) {
+        let Self { node, endpoints, effects, .. } = self;
         for endpoint in endpoints {
-            // Why a message was not sent is the link's story, which the monitor tells.
-            endpoint.flush(&mut |key, _| node.count_transmit_error(key));
+            endpoint.flush(&mut |key, fate| match fate {
+                Fate::Unsent(priority, errno) => node.on_unsent(now, key, priority, errno, effects),
+                Fate::SentAgain => node.on_sent_again(now, key, effects),
+            });
         }
     }
 

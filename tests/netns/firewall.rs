@@ -77,3 +77,26 @@ fn the_rules_for_a_machine_that_accepts_keep_strangers_out() {
     });
     assert!(fe0.is("web", "active") && fe1.is("web", "backup"));
 }
+
+/// A firewall on the Active that drops what it sends: the peer cannot know, so this is the one place that can say it.
+#[test]
+fn advertisements_that_a_firewall_drops_on_their_way_out_are_told_and_not_counted_as_sent() {
+    let lab = Lab::new(&["fe0"]);
+    let node = lab.node("fe0");
+    let fe0 = Daemon::start(node, &Config::of(&web(200)));
+    fe0.wait_state("web", "active");
+    node.ns.nft(
+        "table inet mute {\nchain out {\ntype filter hook output priority 0\nip protocol 112 drop\n}\n}\n",
+    );
+    fe0.wait_event("it cannot send", |event| {
+        event["kind"] == "concern_raised"
+            && event["text"].as_str().is_some_and(|text| text.contains("Operation not permitted"))
+    });
+    let counted = |name| fe0.counter("web", "ipv4", name);
+    let (sent, refused) = (counted("advertisement_sent"), counted("tx_errors"));
+    wait_for(SOON, "more is refused", || counted("tx_errors") >= refused + 5);
+    assert_eq!(counted("advertisement_sent"), sent);
+    node.ns.nft("delete table inet mute");
+    fe0.wait_event("it can again", |event| event["kind"] == "concern_cleared");
+    assert!(fe0.is("web", "active"));
+}

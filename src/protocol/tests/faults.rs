@@ -168,6 +168,28 @@ fn an_interruption_that_lasts_counts_before_a_backup_can_have_taken_over() {
     assert_eq!(faults(&rig), ["interface eth0 no IPv4 address"]);
 }
 
+/// One that is not sent may be an accident; two in a row are told, and so is the end.
+#[test]
+fn what_cannot_be_sent_is_a_concern_and_is_not_counted_as_sent() {
+    let mut rig = Rig::active(spec());
+    let key = rig.member(0).key;
+    let sent = rig.member(0).counters.advertisement_sent;
+    let eperm = 1;
+    rig.node.on_unsent(rig.now, key, AdvertPriority::from_wire(100), Some(eperm), &mut rig.out);
+    assert_eq!((rig.events(), concerns(&rig)), (vec![], vec![]));
+    rig.node.on_unsent(rig.now, key, AdvertPriority::from_wire(100), Some(eperm), &mut rig.out);
+    let unsent = Unsent { interface: interface(), family: Family::Ipv4, errno: eperm };
+    assert_eq!(rig.events(), [EventKind::ConcernRaised(Concern::Unsent(unsent))]);
+    assert_eq!((rig.state(), concerns(&rig).len()), (StateName::Active, 1));
+    rig.out.clear();
+    rig.node.on_unsent(rig.now, key, AdvertPriority::from_wire(100), Some(eperm), &mut rig.out);
+    assert_eq!(rig.events(), [], "it is told once");
+    let counters = rig.member(0).counters;
+    assert_eq!((counters.tx_errors, counters.advertisement_sent), (3, sent - 3));
+    rig.node.on_sent_again(rig.now, key, &mut rig.out);
+    assert_eq!(rig.events(), [EventKind::ConcernCleared(Concern::Unsent(unsent))]);
+}
+
 #[test]
 fn in_initialize_advertisements_only_tell_who_is_active() {
     let mut rig = Rig::new(spec());

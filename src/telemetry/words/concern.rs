@@ -1,6 +1,6 @@
 //! What is wrong with what this node serves, and what the machine has of its own: in words, each with its remedy.
 
-use crate::protocol::{Concern, ForeignAddresses};
+use crate::protocol::{Concern, ForeignAddresses, Unsent};
 use ipnet::IpNet;
 
 /// It begins.
@@ -14,6 +14,33 @@ pub(super) fn begins(concern: &Concern) -> String {
                 named(first, *others)
             )
         }
+        Concern::Unsent(Unsent { interface, family, errno }) => {
+            let error = std::io::Error::from_raw_os_error(*errno);
+            let remedy = unsent(*errno, &interface.to_string());
+            format!(
+                "advertisements do not leave {interface} in {family}: {error}; the other routers do not hear this node and take \
+                 over beside it. {remedy}"
+            )
+        }
+    }
+}
+
+/// What usually makes the kernel refuse a message, and where to look.
+fn unsent(errno: i32, interface: &str) -> String {
+    match errno {
+        libc::EPERM | libc::EACCES => {
+            "A firewall on this machine drops them: accept protocol 112 in its output chain (nft list ruleset)".to_owned()
+        }
+        libc::ENOBUFS | libc::EAGAIN => {
+            format!("The interface's queue is full: tc -s qdisc show dev {interface}")
+        }
+        libc::EMSGSIZE => {
+            format!("They are longer than the interface's MTU: ip link show dev {interface}")
+        }
+        libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EADDRNOTAVAIL | libc::EINVAL => {
+            format!("The source address cannot be used now: ip address show dev {interface}")
+        }
+        _ => format!("Look at: ip -s link show dev {interface}"),
     }
 }
 
@@ -22,6 +49,9 @@ pub(super) fn ends(concern: &Concern) -> String {
     match concern {
         Concern::ForeignAddresses(ForeignAddresses { interface, first, .. }) => {
             format!("{first} on {interface} is vrrpd's alone again, or not served here any more")
+        }
+        Concern::Unsent(Unsent { interface, family, .. }) => {
+            format!("advertisements leave {interface} in {family} again, or this node is not Active any more")
         }
     }
 }

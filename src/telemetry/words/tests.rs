@@ -1,5 +1,5 @@
 use super::*;
-use crate::protocol::{Concern, ForeignAddresses, HookKind, Idle, StateName, Suspicion, Unserved};
+use crate::protocol::{Concern, ForeignAddresses, HookKind, Idle, StateName, Suspicion, Unsent, Unserved};
 use crate::telemetry::{EventDoc, EventRecord};
 use crate::types::{AdverInterval, AdvertPriority, VrKey, Vrid};
 use crate::wire::RejectReason;
@@ -63,6 +63,8 @@ fn kinds() -> Vec<EventKind> {
         EventKind::FaultCleared(Fault::NoCarrier(eth0)),
         EventKind::ConcernRaised(Concern::ForeignAddresses(foreign(0))),
         EventKind::ConcernCleared(Concern::ForeignAddresses(foreign(0))),
+        EventKind::ConcernRaised(Concern::Unsent(unsent())),
+        EventKind::ConcernCleared(Concern::Unsent(unsent())),
         EventKind::PriorityChanged { from: priority(150), to: priority(90) },
         EventKind::HandoverStarted(HandoverCause::Demote),
         EventKind::HandoverStarted(HandoverCause::Shutdown),
@@ -131,6 +133,10 @@ fn kinds() -> Vec<EventKind> {
         hook(HookKind::BeforeActive, HookOutcome::Cancelled),
         hook(HookKind::OnTransition, HookOutcome::Superseded),
     ]
+}
+
+fn unsent() -> Unsent {
+    Unsent { interface: "eth0".parse().unwrap(), family: Family::Ipv4, errno: libc::EPERM }
 }
 
 fn foreign(others: usize) -> ForeignAddresses {
