@@ -8,7 +8,7 @@ use std::time::Duration;
 use vrrpd::cli::vrrpd::Arguments;
 use vrrpd::config::report::{self, Style};
 use vrrpd::config::{Config, ConfigError, Resolved};
-use vrrpd::kernel::capabilities;
+use vrrpd::kernel::capabilities::{self, Powers};
 use vrrpd::runtime::candidate::{self, Candidate, Purpose};
 use vrrpd::runtime::clean_up::{self, Place};
 use vrrpd::runtime::patience::within;
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         return check(&arguments);
     }
     // Before there is a second thread: threads inherit this too.
-    let withheld = capabilities::withhold_from_programs();
+    let withheld = capabilities::shed_inheritance().and_then(|()| capabilities::withhold_from_programs());
     let printer = match log::printer(arguments.log_format) {
         Ok(printer) => printer,
         Err(error) => {
@@ -86,10 +86,11 @@ fn serve(arguments: Arguments, withheld: io::Result<()>, say: Say<'_>) -> u8 {
         return say.failed(&format!("cannot start logging: {error}"));
     }
     if let Err(error) = withheld {
-        return say.failed(&format!("cannot keep its capabilities from checks and hooks: {error}"));
+        return say.failed(&format!("cannot keep from checks and hooks what is not for them: {error}"));
     }
     let settings = Settings {
         config,
+        powers: loaded.powers,
         config_file: arguments.config,
         socket: arguments.socket,
         state_dir: arguments.state_dir,
@@ -105,7 +106,8 @@ fn clean_up(arguments: Arguments, say: Say<'_>) -> u8 {
     let mut code = DONE;
     let config = || {
         let loaded = load_within(CLEAN_UP_LIMIT, &arguments.config, Purpose::CleanUp);
-        let loaded = loaded.unwrap_or_else(|report| Loaded { config: None, warnings: 0, report });
+        let nothing = |report| Loaded { config: None, warnings: 0, report, powers: Powers::Needed };
+        let loaded = loaded.unwrap_or_else(nothing);
         say.text(&loaded.report);
         if loaded.config.is_none() {
             code = USAGE;
@@ -153,6 +155,7 @@ struct Loaded {
     config: Option<Config>,
     warnings: usize,
     report: String,
+    powers: Powers,
 }
 
 /// As [`load`], from a disk that may hang.
@@ -174,14 +177,15 @@ fn load(file: &Path, purpose: Purpose) -> Loaded {
             let missing = "Write one (man vrrpd.toml), or name another with --config FILE.\n";
             let advice = if error.kind() == ErrorKind::NotFound { missing } else { "" };
             let report = format!("vrrpd: cannot read the configuration {name}: {error}\n{advice}");
-            return Loaded { config: None, warnings: 0, report };
+            return Loaded { config: None, warnings: 0, report, powers: Powers::Needed };
         }
     };
     let style = if io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
     match judged {
-        Ok(Resolved { config, warnings, programs: _, expectations: _ }) => {
+        Ok(Resolved { config, warnings, programs, expectations: _ }) => {
             let report = report::text(&text, &[], &warnings, style);
-            Loaded { config: Some(config), warnings: warnings.len(), report }
+            let powers = if candidate::needs_root(&programs) { Powers::All } else { Powers::Needed };
+            Loaded { config: Some(config), warnings: warnings.len(), report, powers }
         }
         Err(errors) => {
             let report = report::text(&text, &errors, &[], style);
@@ -190,7 +194,7 @@ fn load(file: &Path, purpose: Purpose) -> Loaded {
                 Purpose::Check | Purpose::CleanUp => "",
             };
             let report = format!("{report}vrrpd: {}{consequence}\n", count(&errors));
-            Loaded { config: None, warnings: 0, report }
+            Loaded { config: None, warnings: 0, report, powers: Powers::Needed }
         }
     }
 }

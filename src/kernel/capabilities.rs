@@ -1,6 +1,7 @@
 //! Which of the capabilities that the agent needs this process has, and that they stay with it.
 
 use super::sys;
+use nix::sys::signal::SigSet;
 use std::fs;
 use std::io;
 
@@ -9,6 +10,23 @@ const NEEDED: [(&str, u32, &str); 2] = [
     ("CAP_NET_ADMIN", 12, "to add and remove addresses"),
     ("CAP_NET_RAW", 13, "to send and receive VRRP, gratuitous ARP and neighbor advertisements"),
 ];
+
+/// CAP_KILL, CAP_SETGID and CAP_SETUID.
+const USERS: u64 = 1 << 5 | 1 << 6 | 1 << 7;
+const SETPCAP: u64 = 1 << 8;
+/// What a daemon that was started as root goes on with: besides what is needed and other users for checks and hooks,
+/// CAP_CHOWN (the control socket's group), CAP_DAC_OVERRIDE and CAP_FOWNER (a state directory that was the service
+/// user's), CAP_IPC_LOCK and CAP_SYS_NICE (`realtime`).
+const KEPT_BY_ROOT: u64 = 1 << 12 | 1 << 13 | USERS | 1 << 0 | 1 << 1 | 1 << 3 | 1 << 14 | 1 << 23;
+
+/// What root goes on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Powers {
+    /// Everything: something that is configured runs as root.
+    All,
+    /// What the daemon needs.
+    Needed,
+}
 
 /// A capability that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +67,67 @@ pub(super) fn may_change_addresses(status: &str) -> bool {
     effective(status).is_some_and(|effective| effective & (1 << bit) != 0)
 }
 
+/// Whether this process may start programs as other users, and end them.
+#[must_use]
+pub fn may_change_users() -> bool {
+    let status = fs::read_to_string("/proc/thread-self/status").ok();
+    status.and_then(|status| effective(&status)).is_some_and(|effective| effective & USERS == USERS)
+}
+
+/// Whether a user id exists here: a user namespace has those that it was given.
+#[must_use]
+pub fn knows_user(uid: u32) -> bool {
+    fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_mapped(&map, uid))
+}
+
+/// Before there is a second thread: what was inherited in open files and blocked signals stays here and is not passed
+/// on. A daemon whose SIGTERM is blocked would never end.
+///
+/// # Errors
+/// The kernel refused.
+pub fn shed_inheritance() -> io::Result<()> {
+    SigSet::empty().thread_set_mask()?;
+    sys::close_on_exec(3)
+}
+
+/// Gives up, for this process and whatever it starts, every capability that it will not need. For a daemon that was
+/// started as root by hand, before there is a second thread; where the service manager has done it there is nothing left
+/// to do. Whoever may not change the set has no more than the service manager gave.
+///
+/// # Errors
+/// The kernel refused.
+pub fn shed_what_is_not_needed() -> io::Result<()> {
+    let status = fs::read_to_string("/proc/thread-self/status")?;
+    let effective = effective(&status).ok_or_else(|| io::Error::other("/proc tells no CapEff"))?;
+    if effective & SETPCAP == 0 {
+        return Ok(());
+    }
+    for capability in (0..u64::BITS).filter(|bit| KEPT_BY_ROOT & (1 << bit) == 0) {
+        match sys::drop_from_bounding_set(capability) {
+            // There are no more.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => break,
+            dropped => dropped?,
+        }
+    }
+    sys::set_capabilities(effective & KEPT_BY_ROOT)
+}
+
+/// Gives up all of them in the calling thread: for one that only writes to what is open already.
+///
+/// # Errors
+/// The kernel refused.
+pub fn give_up_all() -> io::Result<()> {
+    sys::set_capabilities(0)
+}
+
+/// Whether an id is in one of the ranges of a uid_map: first inside, first outside, count.
+fn is_mapped(map: &str, uid: u32) -> bool {
+    map.lines().any(|line| {
+        let numbers: Vec<u64> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+        matches!(numbers[..], [inside, _, count] if (inside..inside + count).contains(&uid.into()))
+    })
+}
+
 fn effective(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(line.trim(), 16).ok()
@@ -65,5 +144,58 @@ mod tests {
         for (set, may) in [("3000", true), ("1000", true), ("2000", false), ("0", false)] {
             assert_eq!(may_change_addresses(&format!("CapEff:\t{set}\n")), may, "{set}");
         }
+    }
+
+    #[test]
+    fn the_users_of_a_namespace_are_those_that_were_mapped() {
+        assert!(is_mapped("         0          0 4294967295\n", 998));
+        let rootless = "         0       1000          1\n         1     100000      65536\n";
+        assert_eq!([0, 1, 65_536, 65_537].map(|uid| is_mapped(rootless, uid)), [true, true, true, false]);
+        assert!(!is_mapped("", 0));
+    }
+
+    /// Capabilities of this thread.
+    fn set(name: &str) -> u64 {
+        let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        u64::from_str_radix(line.trim_start_matches(':').trim(), 16).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_needed_is_given_up_for_good() {
+        // A thread's sets are its own.
+        let given_up = std::thread::spawn(|| {
+            let before = set("CapEff");
+            shed_what_is_not_needed().unwrap();
+            (before, ["CapEff", "CapPrm", "CapBnd"].map(set), set("CapInh"))
+        });
+        let (before, after, inheritable) = given_up.join().unwrap();
+        if before & SETPCAP == 0 {
+            assert_eq!(
+                after[0], before,
+                "whoever may not change the set keeps what the service manager gave"
+            );
+        } else {
+            let kept = before & KEPT_BY_ROOT;
+            assert_eq!((after[0], after[1], after[2] & !KEPT_BY_ROOT, inheritable), (kept, kept, 0, 0));
+        }
+    }
+
+    #[test]
+    fn open_files_and_blocked_signals_are_not_passed_on() {
+        use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+        use nix::sys::signal::Signal;
+        let (file, blocked) = std::thread::spawn(|| {
+            let file = fs::File::open("/dev/null").unwrap();
+            fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+            SigSet::from_iter([Signal::SIGTERM]).thread_block().unwrap();
+            shed_inheritance().unwrap();
+            (file, SigSet::thread_get_mask().unwrap())
+        })
+        .join()
+        .unwrap();
+        let flags = FdFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFD).unwrap());
+        assert!(flags.contains(FdFlag::FD_CLOEXEC));
+        assert_eq!(blocked, SigSet::empty());
     }
 }

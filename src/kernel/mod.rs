@@ -5,6 +5,7 @@
 pub mod address;
 pub mod announce;
 pub mod capabilities;
+pub mod confinement;
 pub mod filter;
 pub mod frame_socket;
 pub mod keeper;

@@ -1,15 +1,18 @@
-//! The `unsafe` code of the socket and scheduling modules: system calls that no crate here wraps
+//! The `unsafe` code of the modules of sockets, scheduling and privileges: system calls that no crate here wraps
 //! in a safe function, each behind a safe function of a few lines.
 //!
 //! Owns nothing and decides nothing; its callers do.
 
 #![allow(unsafe_code)]
 
+use super::confinement::Trust;
 use nix::errno::Errno;
 use nix::sys::socket::{MultiHeaders, SockaddrLike};
 use socket2::{SockAddr, SockAddrStorage};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::ptr;
 
 /// Sets a socket option whose value is a C `int`.
@@ -78,6 +81,110 @@ pub(super) fn clear_ambient_capabilities() -> io::Result<()> {
         (libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong, 0);
     // SAFETY: takes integers only, and changes nothing but the capabilities of this thread.
     let outcome = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, clear, unused, unused, unused) };
+    Errno::result(outcome).map(drop).map_err(io::Error::from)
+}
+
+/// What a child does before it becomes another program. Made before the fork: the child only reads it.
+pub(super) struct InChild {
+    /// User, group and groups.
+    pub(super) identity: Option<(u32, u32, Vec<u32>)>,
+    pub(super) trust: Trust,
+    /// Rules of landlock(7).
+    pub(super) signals: Option<&'static OwnedFd>,
+}
+
+/// Has a command take these steps between fork and exec.
+pub(super) fn before_exec(command: &mut Command, steps: InChild) {
+    // SAFETY: the closure makes system calls on values that exist already, allocates nothing, takes no lock and does
+    // not panic, as a child of a process with threads must.
+    unsafe { command.pre_exec(move || steps.take()) };
+}
+
+impl InChild {
+    fn take(&self) -> io::Result<()> {
+        if let Some((uid, gid, groups)) = &self.identity {
+            // SAFETY: the kernel reads `groups.len()` ids; the others take integers.
+            unsafe {
+                Errno::result(libc::setgroups(groups.len() as _, groups.as_ptr()))?;
+                Errno::result(libc::setgid(*gid))?;
+                Errno::result(libc::setuid(*uid))?;
+            }
+        }
+        if self.trust == Trust::ToAnswer {
+            let (on, unused): (libc::c_ulong, libc::c_ulong) = (1, 0);
+            // SAFETY: takes integers only, and changes nothing but this process.
+            let outcome = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, on, unused, unused, unused) };
+            Errno::result(outcome)?;
+        }
+        if let Some(rules) = self.signals {
+            // SAFETY: takes a descriptor that is open for good, and flags.
+            let outcome = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules.as_raw_fd(), 0) };
+            Errno::result(outcome)?;
+        }
+        Ok(())
+    }
+}
+
+/// Rules of landlock(7) under which a process can signal only processes under the same rules, and nothing else is
+/// forbidden.
+///
+/// # Errors
+/// Before Linux 6.12, or where landlock is switched off.
+pub(super) fn signal_scope() -> io::Result<OwnedFd> {
+    /// `struct landlock_ruleset_attr` of Linux 6.12.
+    #[repr(C)]
+    struct Attributes {
+        handled_access_fs: u64,
+        handled_access_net: u64,
+        scoped: u64,
+    }
+    const SCOPE_SIGNAL: u64 = 1 << 1;
+    let attributes = Attributes { handled_access_fs: 0, handled_access_net: 0, scoped: SCOPE_SIGNAL };
+    // SAFETY: the kernel reads the structure, whose size is told, and returns a descriptor that is nobody else's.
+    unsafe {
+        let (rules, size) = (&raw const attributes, size_of::<Attributes>());
+        let fd = Errno::result(libc::syscall(libc::SYS_landlock_create_ruleset, rules, size, 0))?;
+        Ok(OwnedFd::from_raw_fd(RawFd::try_from(fd).map_err(io::Error::other)?))
+    }
+}
+
+/// What is open from descriptor `first` on is not inherited by programs that are started.
+pub(super) fn close_on_exec(first: libc::c_uint) -> io::Result<()> {
+    let flags = libc::CLOSE_RANGE_CLOEXEC;
+    // SAFETY: takes integers only, and closes nothing.
+    let outcome = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, flags) };
+    Errno::result(outcome).map(drop).map_err(io::Error::from)
+}
+
+/// Takes a capability out of the bounding set of the calling thread.
+pub(super) fn drop_from_bounding_set(capability: u32) -> io::Result<()> {
+    let (capability, unused): (libc::c_ulong, libc::c_ulong) = (capability.into(), 0);
+    // SAFETY: takes integers only, and changes nothing but the capabilities of this thread.
+    let outcome = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, unused, unused, unused) };
+    Errno::result(outcome).map(drop).map_err(io::Error::from)
+}
+
+/// Sets the effective and permitted capabilities of the calling thread, and no inheritable ones.
+pub(super) fn set_capabilities(kept: u64) -> io::Result<()> {
+    /// `struct __user_cap_header_struct` and two of `__user_cap_data_struct` (capset(2)).
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: libc::c_int,
+    }
+    #[repr(C)]
+    struct Data {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = Header { version: VERSION_3, pid: 0 };
+    #[allow(clippy::cast_possible_truncation)] // the two halves
+    let halves = [kept as u32, (kept >> 32) as u32];
+    let data = halves.map(|half| Data { effective: half, permitted: half, inheritable: 0 });
+    // SAFETY: process 0 is the calling thread; the kernel reads one header and two structures of data.
+    let outcome = unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) };
     Errno::result(outcome).map(drop).map_err(io::Error::from)
 }
 

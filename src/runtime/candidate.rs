@@ -6,6 +6,7 @@
 
 mod machine;
 
+use super::account;
 use crate::config::{ConfigError, ConfigWarning, Finding, Place, Program, Resolved, Task, decode, resolve};
 use crate::kernel::plain_file::{self, Accept, Links};
 use crate::kernel::writers::{Exposed, Trusted, exposed};
@@ -65,6 +66,13 @@ pub fn load(file: &Path, purpose: Purpose) -> io::Result<Candidate> {
         Purpose::CleanUp => resolved,
     };
     Ok(Candidate { text, judged })
+}
+
+/// Whether any of these would run as root, so that what root may do must not be given up.
+#[must_use]
+pub fn needs_root(programs: &[Program]) -> bool {
+    let mut identities = Identities { us: geteuid().as_raw(), known: BTreeMap::new() };
+    programs.iter().any(|program| identities.of(program) == Runner::Root)
 }
 
 /// What others can change is refused where root would run it, and is a warning elsewhere.
@@ -131,7 +139,11 @@ struct Identities {
 
 impl Identities {
     fn of(&mut self, program: &Program) -> Runner {
-        match program.user.as_deref() {
+        let default = match program.task {
+            Task::Check => account::for_checks(),
+            Task::Hook => None,
+        };
+        match program.user.as_deref().or(default) {
             None => runner(self.us),
             Some(name) => *self.known.entry(name.to_owned()).or_insert_with(|| {
                 let user = User::from_name(name).ok().flatten();

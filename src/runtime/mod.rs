@@ -5,6 +5,7 @@
 //! - the main thread ([`supervisor`]): a tokio runtime with the netlink monitor, health checks, hooks, the
 //!   control socket, logs and signals; [`state`]: the file of demotions; [`clean_up`]: what a killed daemon left; [`notify`]: the service manager.
 
+mod account;
 pub mod candidate;
 pub mod clean_up;
 pub mod clock;

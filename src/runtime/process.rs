@@ -7,9 +7,11 @@
 //!
 //! Shared by health checks and hooks. Must not know: why it runs.
 
+use super::account::Account;
+use crate::kernel::confinement::{Identity, Trust, confine};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::{Pid, User};
+use nix::unistd::Pid;
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
@@ -18,7 +20,6 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, Command};
-use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 /// From SIGTERM to SIGKILL.
@@ -87,26 +88,6 @@ impl From<FailureKind> for Failure {
     }
 }
 
-/// The user that a command runs as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Account {
-    uid: u32,
-    gid: u32,
-}
-
-impl Account {
-    /// Asks the name service. That may take as long as its servers like, and cannot be ended: not on the
-    /// runtime's own threads, and whoever asks again and again waits for the same answer.
-    pub(super) fn look_up(name: &str) -> JoinHandle<Result<Self, FailureKind>> {
-        let name = name.to_owned();
-        tokio::task::spawn_blocking(move || match User::from_name(&name) {
-            Ok(Some(user)) => Ok(Self { uid: user.uid.as_raw(), gid: user.gid.as_raw() }),
-            Ok(None) => Err(FailureKind::CouldNotRun(format!("no user \"{name}\""))),
-            Err(error) => Err(FailureKind::CouldNotRun(format!("cannot look up \"{name}\": {error}"))),
-        })
-    }
-}
-
 /// A command that was started. Dropped, it takes its process group along.
 #[derive(Debug)]
 pub(super) struct Attempt {
@@ -128,10 +109,11 @@ pub(super) enum Life {
 
 impl Attempt {
     /// Starts `command` (program and arguments, no shell) with nothing but `PATH` and `variables` in
-    /// its environment.
+    /// its environment, as the daemon's user or another.
     pub(super) fn start(
         command: &[String],
-        account: Option<Account>,
+        account: Option<&Account>,
+        trust: Trust,
         variables: &[(&str, &str)],
     ) -> Result<Self, FailureKind> {
         let (program, arguments) = command
@@ -142,10 +124,8 @@ impl Attempt {
         command.args(arguments).current_dir("/").env_clear().env("PATH", PATH);
         command.envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
-        if let Some(Account { uid, gid }) = account {
-            // As root, the standard library drops all supplementary groups along with this.
-            command.gid(gid).uid(uid);
-        }
+        let identity = account.map(|Account { uid, gid, groups }| Identity { uid: *uid, gid: *gid, groups });
+        confine(command.as_std_mut(), identity, trust);
         let mut child = command.spawn().map_err(cannot)?;
         let leader = child.id().and_then(|id| i32::try_from(id).ok());
         let leader =
@@ -307,7 +287,7 @@ fn failure_of(status: ExitStatus) -> Option<FailureKind> {
     }
 }
 
-fn explained(program: &str, account: Option<Account>, error: &io::Error) -> String {
+fn explained(program: &str, account: Option<&Account>, error: &io::Error) -> String {
     match (account, error.kind()) {
         (Some(Account { uid, .. }), io::ErrorKind::PermissionDenied) => {
             format!(

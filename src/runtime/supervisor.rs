@@ -18,7 +18,7 @@ use super::state::{Moment, Recalled, Scribe, Store};
 use super::trackers::{CheckBoard, Checks, Verdict};
 use crate::config::{Config, Realtime};
 use crate::control::{BindError, Daemon, Intent, Limits, Published, ReloadRequest, Request, Server};
-use crate::kernel::capabilities::{self, Missing};
+use crate::kernel::capabilities::{self, Missing, Powers};
 use crate::kernel::keeper::{
     AddressKeeper, Command, KeeperError, KeeperEvent, Surroundings, frame_announcer,
 };
@@ -68,6 +68,8 @@ const PROTOCOL: &str = "vrrp-protocol";
 pub struct Settings {
     /// The configuration.
     pub config: Config,
+    /// What root goes on with.
+    pub powers: Powers,
     /// Where it was read, and is read again at a reload.
     pub config_file: PathBuf,
     /// Where the control socket is made.
@@ -147,10 +149,15 @@ pub(super) fn check_privileges() -> Result<(), RunError> {
 }
 
 async fn supervise(settings: Settings) -> Result<(), RunError> {
-    let Settings { config, config_file, socket, state_dir } = settings;
+    let Settings { config, powers, config_file, socket, state_dir } = settings;
     let mut signals = Signals::open()?;
     // Before anything is touched: two daemons would remove each other's addresses.
     let tenancy = tenancy()?;
+    // Before there are threads that inherit them. Whoever asked for the name had to look at others' processes.
+    match powers {
+        Powers::Needed => capabilities::shed_what_is_not_needed().map_err(system("give up capabilities"))?,
+        Powers::All => {}
+    }
     let now = Moment { mono: clock::now(), wall: clock::wall() };
     let opened = Store::open(&state_dir, now, STATE_LIMIT);
     let (store, recalled) = opened.map_err(|error| RunError::State(error.to_string()))?;

@@ -5,6 +5,7 @@
 //! may wait for ever. What finds no room is lost and counted, and the count is written as soon as somebody reads
 //! again. Must not know what a line says.
 
+use crate::kernel::capabilities;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
@@ -73,7 +74,11 @@ impl Printer {
     pub fn start(name: &str, stream: impl Write + Send + 'static, apology: Apology) -> io::Result<Self> {
         let shared = Arc::<Shared>::default();
         let ours = Arc::clone(&shared);
-        thread::Builder::new().name(name.to_owned()).spawn(move || ours.write_to(stream, &apology))?;
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            // It lives as long as the process, and only writes.
+            let _best_effort = capabilities::give_up_all();
+            ours.write_to(stream, &apology);
+        })?;
         Ok(Self(shared))
     }
 

@@ -22,6 +22,7 @@ mod interruptions;
 mod monitoring;
 mod operator;
 mod owner;
+mod privileges;
 mod reload;
 mod second;
 mod service_manager;

@@ -9,9 +9,11 @@ use super::queue::{Action, Job, Move, News, Queue};
 use super::variables::Place;
 use super::{Business, Outlets};
 use crate::config::RouterHooks;
+use crate::kernel::confinement::Trust;
 use crate::protocol::{Event, EventKind, HookKind, HookOutcome, StateName};
+use crate::runtime::account::Account;
 use crate::runtime::clock;
-use crate::runtime::process::{Account, Attempt, Failure, FailureKind, Outcome};
+use crate::runtime::process::{Attempt, Failure, FailureKind, Outcome};
 use futures_util::future::OptionFuture;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -227,7 +229,7 @@ impl Worker {
             variables: self.place.variables(job.hook, &job.facts),
             limit: self.hooks.timeout_of(job.hook),
             user: self.hooks.user.clone(),
-            account: self.account,
+            account: self.account.clone(),
         };
         self.board.started(&self.place.router, job.hook);
         let (cancel, cancelled) = oneshot::channel();
@@ -237,7 +239,7 @@ impl Worker {
     fn conclude(&mut self, run: Option<Run>, end: End) {
         let Some(Run { job, .. }) = run else { return };
         self.queue.ended();
-        self.account = self.account.or(end.account);
+        self.account = self.account.take().or(end.account);
         match job.hook {
             HookKind::BeforeActive => (self.outlets.prepared)(&self.place.router, job.run),
             HookKind::OnTransition | HookKind::AfterRelease => {}
@@ -266,7 +268,7 @@ impl Order {
     /// Runs it to its end.
     async fn carry_out(self, cancelled: oneshot::Receiver<()>) -> End {
         let started = Instant::now();
-        let (mut attempt, mut account) = (None, self.account);
+        let (mut attempt, mut account) = (None, self.account.clone());
         let outcome = tokio::select! {
             biased;
             // Only ever dropped.
@@ -298,12 +300,12 @@ impl Order {
     }
 
     async fn start(&self, account: &mut Option<Account>) -> Result<Attempt, FailureKind> {
-        if let (None, Some(user)) = (*account, &self.user) {
+        if let (None, Some(user)) = (account.as_ref(), &self.user) {
             let found = timeout(self.limit, Account::look_up(user)).await;
             let answer = found.map_err(|_| FailureKind::TimedOut(self.limit))?;
             *account = Some(answer.map_err(|error| FailureKind::CouldNotRun(error.to_string()))??);
         }
         let variables: Vec<_> = self.variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        Attempt::start(&self.command, *account, &variables)
+        Attempt::start(&self.command, account.as_ref(), Trust::AsItsUser, &variables)
     }
 }

@@ -8,8 +8,10 @@
 
 use super::hysteresis::Hysteresis;
 use crate::config::CheckSpec;
+use crate::kernel::confinement::Trust;
 use crate::protocol::{CheckName, Health};
-use crate::runtime::process::{Account, Attempt, Failure, FailureKind, Life, Outcome};
+use crate::runtime::account::{self, Account};
+use crate::runtime::process::{Attempt, Failure, FailureKind, Life, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -201,7 +203,8 @@ impl Watcher {
     }
 
     async fn start(&mut self) -> Result<Attempt, FailureKind> {
-        if let (None, Some(user)) = (self.account, &self.spec.user) {
+        let user = self.spec.user.as_deref().or_else(|| account::for_checks());
+        if let (None, Some(user)) = (&self.account, user) {
             let limit = self.spec.timeout;
             let asked = self.asked.get_or_insert_with(|| Account::look_up(user));
             let Ok(answer) = tokio::time::timeout(limit, asked).await else {
@@ -212,7 +215,8 @@ impl Watcher {
             self.asked = None;
             self.account = Some(answer.map_err(|error| FailureKind::CouldNotRun(error.to_string()))??);
         }
-        Attempt::start(&self.spec.command, self.account, &[("VRRPD_CHECK", &self.spec.name.0)])
+        let variables = [("VRRPD_CHECK", &*self.spec.name.0)];
+        Attempt::start(&self.spec.command, self.account.as_ref(), Trust::ToAnswer, &variables)
     }
 
     /// Records a run where it is shown. `Some`: the verdict is new.

@@ -1,0 +1,137 @@
+//! What a program that the agent starts gets less of than the agent has.
+//!
+//! Owns the steps between fork and exec: another user with his own groups, no new privileges, and no signals to
+//! the daemon. Must not know why the program runs.
+
+use super::sys::{self, InChild};
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Another user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// All groups that the user is a member of.
+    pub groups: &'a [u32],
+}
+
+/// How far a program is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// As far as its user: it may start programs that give it another (sudo).
+    AsItsUser,
+    /// It gains no privileges by what it starts. As the daemon's own user it can signal only what it started itself
+    /// (Linux 6.12, landlock(7)): the daemon's processes are the only others that this user could signal.
+    ToAnswer,
+}
+
+/// Octets of memory of our own (that of some 1,500 virtual routers) up to which a fork takes a few milliseconds on a
+/// busy machine. Beyond that it could keep the protocol thread from its memory for as long as an interval.
+const CHEAP_TO_FORK: u64 = 16 << 20;
+
+/// Has the program start with less. Without an identity it runs as the daemon's user.
+pub fn confine(command: &mut Command, identity: Option<Identity<'_>>, trust: Trust) {
+    let us = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    // To become who one is needs no privilege; to set one's groups does.
+    let identity = identity.filter(|identity| (identity.uid, identity.gid) != us);
+    let signals = match trust {
+        Trust::ToAnswer if identity.is_none() && us.0 != 0 => no_signals_to_others(),
+        Trust::ToAnswer | Trust::AsItsUser => None,
+    };
+    // Such steps cost a fork, which copies the tables of our memory; a program without them is started without.
+    if identity.is_none() && (trust == Trust::AsItsUser || own_memory() > CHEAP_TO_FORK) {
+        return;
+    }
+    let identity = identity.map(|Identity { uid, gid, groups }| (uid, gid, groups.to_vec()));
+    sys::before_exec(command, InChild { identity, trust, signals });
+}
+
+/// What a fork would have to copy the tables of: memory that is no file's.
+fn own_memory() -> u64 {
+    const PAGE: u64 = 4096;
+    let pages = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let mut pages = pages.split_whitespace().skip(1).map(|pages| pages.parse().unwrap_or(0_u64));
+    let (resident, of_files) = (pages.next().unwrap_or(0), pages.next().unwrap_or(0));
+    resident.saturating_sub(of_files) * PAGE
+}
+
+/// Rules that forbid signals to processes that are not under them; `None`: the kernel knows none.
+fn no_signals_to_others() -> Option<&'static OwnedFd> {
+    static RULES: OnceLock<Option<OwnedFd>> = OnceLock::new();
+    RULES.get_or_init(|| sys::signal_scope().ok()).as_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::unistd::geteuid;
+
+    /// What a script exits with under these steps.
+    fn exit(steps: InChild, script: &str) -> i32 {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        sys::before_exec(&mut command, steps);
+        command.status().unwrap().code().unwrap()
+    }
+
+    fn answering(signals: Option<&'static OwnedFd>) -> InChild {
+        InChild { identity: None, trust: Trust::ToAnswer, signals }
+    }
+
+    #[test]
+    fn what_is_to_answer_gains_no_privileges() {
+        assert_eq!(exit(answering(None), "grep -q '^NoNewPrivs:.*1$' /proc/self/status"), 0);
+    }
+
+    #[test]
+    fn what_is_to_answer_signals_only_what_it_started() {
+        const DAEMON: &str = "kill -0 $PPID 2>/dev/null";
+        const OWN: &str = "sleep 1000 & kill $!";
+        assert_eq!(exit(answering(None), DAEMON), 0, "otherwise this shows nothing");
+        match sys::signal_scope() {
+            Ok(_) => {
+                assert_ne!(exit(answering(no_signals_to_others()), DAEMON), 0);
+                assert_eq!(exit(answering(no_signals_to_others()), OWN), 0);
+            }
+            // An older kernel does not know the rule, or landlock at all.
+            Err(error) => {
+                let known = [libc::E2BIG, libc::ENOSYS, libc::EOPNOTSUPP, libc::EPERM];
+                assert!(known.contains(&error.raw_os_error().unwrap()), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn another_user_comes_with_his_groups() {
+        let identity = Some((65_534, 65_534, vec![65_534, 4]));
+        let steps = InChild { identity, trust: Trust::AsItsUser, signals: None };
+        if crate::kernel::capabilities::knows_user(65_534) && geteuid().is_root() {
+            let script = "[ \"$(id -u) $(id -g) $(id -G)\" = '65534 65534 65534 4' ]";
+            assert_eq!(exit(steps, script), 0);
+        } else {
+            let mut command = Command::new("/bin/true");
+            sys::before_exec(&mut command, steps);
+            assert!(command.status().is_err());
+        }
+    }
+
+    #[test]
+    fn our_memory_is_known() {
+        let (before, more) = (own_memory(), vec![1_u8; 64 << 20]);
+        assert!(before > 0);
+        assert!(own_memory() >= before + (60 << 20), "{} octets", more.len());
+    }
+
+    #[test]
+    fn to_run_as_oneself_needs_no_privilege() {
+        let (uid, gid) = (geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        let mut command = Command::new("/bin/true");
+        confine(&mut command, Some(Identity { uid, gid, groups: &[] }), Trust::ToAnswer);
+        assert!(command.status().unwrap().success());
+    }
+}
