@@ -172,7 +172,8 @@ fn status_is_a_table_of_all_or_of_one() {
     assert_eq!(table.lines().count(), 6);
     let one = stdout(&run(&daemon.socket, &["status", "moodle-b"]));
     let cells: Vec<_> = one.lines().nth(1).unwrap().split_whitespace().collect();
-    assert_eq!(cells, ["moodle-b", "eth0", "52", "ipv4", "backup", "100", "192.0.2.11", "10m", "outranked"]);
+    assert_eq!(cells[..8], ["moodle-b", "eth0", "52", "ipv4", "backup", "100", "192.0.2.11", "10m"]);
+    assert_eq!(cells[8..].join(" "), "192.0.2.11 has priority 150");
 }
 
 #[test]
@@ -278,7 +279,10 @@ fn events_are_the_last_and_with_follow_those_to_come() {
     daemon.happens("moodle-b", took_over());
     let output = run(&daemon.socket, &["events", "-n", "1"]);
     assert_eq!(stdout(&output).lines().count(), 1);
-    assert!(stdout(&output).contains("moodle-b ipv4: backup → active"), "{output:?}");
+    assert!(
+        stdout(&output).contains("moodle-b ipv4: BACKUP → ACTIVE: no other router was heard for 3.4 s"),
+        "{output:?}"
+    );
 
     let output =
         run(&daemon.socket, &["events", "moodle-a", "--severity", "info", "--since", "2026-11-22T09:00:00Z"]);

@@ -10,12 +10,12 @@ use super::message::{
     VirtualRouterDoc,
 };
 use crate::protocol::{
-    ActiveRouter, Cause, CheckName, ChecksumPolicy, Counters, DemoteOutcome, Demotion, Fault, Health,
-    LastResort, LinkLocalRule, MemberResult, MemberSnapshot, MemberSpec, PeerSnapshot, RouterSnapshot,
-    RouterSpec, Snapshot, Track,
+    ActiveRouter, CheckName, ChecksumPolicy, Counters, DemoteOutcome, Demotion, Fault, Health, LastResort,
+    LinkLocalRule, MemberResult, MemberSnapshot, MemberSpec, PeerSnapshot, RouterSnapshot, RouterSpec,
+    Snapshot, Track,
 };
 use crate::runtime::hooks::{HookRun, HookStatus, Running};
-use crate::telemetry::words::{self, cause_in_full, cause_in_short, checksum, fault_in_short, millis};
+use crate::telemetry::words::{self, checksum, fault_in_short, millis};
 use crate::telemetry::{EventDoc, Stamp};
 use crate::types::{Family, InterfaceName, MonoTime, Preempt, Role, RouterName};
 use crate::wire::RejectReason;
@@ -100,7 +100,7 @@ impl Published {
             addresses: addresses(&router.spec, member.key.family).0,
             since: self.wall_time(member.since),
             cause: member.cause.as_str().into(),
-            why: why_in_short(router, member.cause, self.wall),
+            why: why(router, member, self.wall),
             faults: router.faults.iter().map(ToString::to_string).collect(),
             demoted: router.demoted.as_ref().map(demoted),
             handing_over: router.handing_over,
@@ -117,7 +117,7 @@ impl Published {
             state: member.state.as_str().into(),
             since: self.wall_time(member.since),
             cause: member.cause.as_str().into(),
-            why: cause_in_full(member.cause).to_owned(),
+            why: words::why_in_full(member.cause, &member.grounds, router.effective, member.key.family),
             active: member.active.map(active),
             source: member.source,
             addresses,
@@ -277,7 +277,7 @@ fn addresses(spec: &RouterSpec, family: Family) -> (Vec<IpNet>, Vec<IpNet>) {
 
 /// What an operator needs to know first: what keeps it out, then what it is doing, then why it is
 /// what it is.
-fn why_in_short(router: &RouterSnapshot, cause: Cause, now: Timestamp) -> String {
+fn why(router: &RouterSnapshot, member: &MemberSnapshot, now: Timestamp) -> String {
     if let Some(demotion) = &router.demoted {
         return demotion_in_short(demotion, now);
     }
@@ -288,7 +288,7 @@ fn why_in_short(router: &RouterSnapshot, cause: Cause, now: Timestamp) -> String
     if router.handing_over {
         return "handing over".to_owned();
     }
-    cause_in_short(cause).to_owned()
+    words::why_in_short(member.cause, &member.grounds, member.key.family)
 }
 
 /// `demoted: kernel update, until 12:34 UTC, last resort`.

@@ -2,7 +2,7 @@
 
 use super::concern::Concern;
 use super::doubt::Hastened;
-use super::input::Fault;
+use super::input::{Demotion, Fault};
 use super::silence::Unserved;
 use crate::types::{AdverInterval, AdvertPriority, RouterName, VrKey, Vrid};
 use crate::wire::{ChecksumFlavour, RejectReason};
@@ -64,8 +64,10 @@ pub enum Cause {
     FaultCleared,
     /// The operator demoted it.
     Demoted,
-    /// The operator ended its demotion, or its time was up.
+    /// The operator ended its demotion.
     Promoted,
+    /// The time of its demotion was up.
+    DemotionExpired,
     /// The other family of the router moved.
     Sibling,
     /// We had stopped for longer than the others wait, and somebody took over meanwhile.
@@ -93,6 +95,7 @@ impl Cause {
             Self::FaultCleared => "fault_cleared",
             Self::Demoted => "demoted",
             Self::Promoted => "promoted",
+            Self::DemotionExpired => "demotion_expired",
             Self::Sibling => "sibling",
             Self::Stalled => "stalled",
             Self::Configuration => "configuration",
@@ -155,6 +158,27 @@ pub struct LastHeard {
     pub ago: Duration,
 }
 
+/// What decided a transition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grounds {
+    /// Whose words, or whose silence.
+    pub peer: Option<LastHeard>,
+    /// How long the state before lasted.
+    pub lasted: Duration,
+    /// With [`Cause::Fault`] those that there are, with [`Cause::FaultCleared`] those that went last.
+    pub faults: Vec<Fault>,
+    /// With [`Cause::Demoted`] and [`Cause::HandedOver`]: what the operator said.
+    pub demotion: Option<Demotion>,
+}
+
+impl Grounds {
+    /// Whether the other router was heard during the state that has ended, and not just before it.
+    #[must_use]
+    pub fn was_heard_meanwhile(&self) -> bool {
+        self.peer.is_some_and(|peer| peer.ago <= self.lasted)
+    }
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventKind {
@@ -168,10 +192,8 @@ pub enum EventKind {
         cause: Cause,
         /// Our priority.
         priority: AdvertPriority,
-        /// Whose words, or whose silence, decided it.
-        peer: Option<LastHeard>,
-        /// How long it was in `from`.
-        after: Duration,
+        /// What decided it.
+        grounds: Grounds,
     },
     /// A fault appeared.
     FaultRaised(Fault),

@@ -10,7 +10,6 @@ use super::event::{Cause, Event, EventKind, HandoverCause};
 use super::handover::{Handover, Seen, Watch};
 use super::input::{Demotion, Fault, LastResort, Owned};
 use super::interruption::Interruption;
-use super::moves::Moved;
 use super::reception::{List, Tie};
 use super::remarks::Remarks;
 use super::snapshot::RouterSnapshot;
@@ -37,6 +36,8 @@ pub(super) struct Group {
     pub(super) concerns: BTreeSet<Concern>,
     /// What would be faults if it lasted.
     pub(super) interruption: Option<Interruption>,
+    /// Those that went last.
+    pub(super) cleared: Vec<Fault>,
     pub(super) demoted: Option<Demotion>,
     pub(super) handover: Option<Handover>,
     /// Why the kernel refused the addresses, and when to try again.
@@ -75,6 +76,7 @@ impl Group {
             faults: BTreeSet::new(),
             concerns: BTreeSet::new(),
             interruption: None,
+            cleared: Vec::new(),
             demoted: None,
             handover: None,
             refused: None,
@@ -109,6 +111,10 @@ impl Group {
         }
         faults.extend(self.refused.as_ref().map(|(why, _)| Fault::Addresses(why.clone())));
         self.wait_out(now, &mut faults, out);
+        let cleared: Vec<Fault> = self.faults.difference(&faults).cloned().collect();
+        if !cleared.is_empty() {
+            self.cleared = cleared;
+        }
         for fault in self.faults.difference(&faults) {
             out.push(report(&self.spec, None, EventKind::FaultCleared(fault.clone())));
         }
@@ -193,7 +199,7 @@ impl Group {
         let ends = self.demoted.as_ref().and_then(|demotion| demotion.until.as_ref()).map(|until| until.at);
         if ends.is_some_and(|at| at <= now) && self.handover.is_none() {
             self.end_demotion(EventKind::DemotionExpired, out);
-            return Again::Evaluate(Cause::Promoted);
+            return Again::Evaluate(Cause::DemotionExpired);
         }
         match self.watch.as_mut().map(|watch| watch.look(now)) {
             Some(Seen::Settled) => self.watch = None,
@@ -358,12 +364,6 @@ impl Group {
 
     pub(super) fn counters_mut(&mut self, key: VrKey) -> Option<&mut Counters> {
         self.members.iter_mut().find(|m| m.key == key).map(|m| &mut m.counters)
-    }
-
-    pub(super) fn report_move(&self, key: VrKey, moved: Moved, out: &mut Effects) {
-        let Moved { from, to, cause, peer, after } = moved;
-        let kind = EventKind::Transition { from, to, cause, priority: self.policy.priority, peer, after };
-        out.push(report(&self.spec, Some(key), kind));
     }
 
     /// Why the router may not run, the most final reason first.

@@ -42,7 +42,7 @@ pub use counters::{Counters, LinkCounters};
 pub use doubt::Hastened;
 pub use effect::{Answer, DemoteOutcome, Effect, Effects, MemberResult};
 pub use event::{
-    Cause, Event, EventKind, HandoverCause, HookKind, HookOutcome, Idle, LastHeard, StateName, Suspicion,
+    Cause, Event, EventKind, Grounds, HandoverCause, HookKind, HookOutcome, Idle, LastHeard, StateName, Suspicion,
 };
 pub use input::{Command, CommandId, Demotion, Fault, Force, Health, Input, LastResort, Owned, Until};
 pub use remarks::Remark;

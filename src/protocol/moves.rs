@@ -1,9 +1,10 @@
 //! Transitions as they are told: from where to where, why, and because of whom.
 
-use super::event::{Cause, LastHeard, StateName};
+use super::effect::Effects;
+use super::event::{Cause, EventKind, Grounds, LastHeard, StateName};
+use super::group::{Group, report};
 use super::virtual_router::{State, VirtualRouter};
-use crate::types::MonoTime;
-use std::time::Duration;
+use crate::types::{MonoTime, VrKey};
 
 /// A transition, for the group to report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,18 +12,17 @@ pub(super) struct Moved {
     pub(super) from: StateName,
     pub(super) to: StateName,
     pub(super) cause: Cause,
-    pub(super) peer: Option<LastHeard>,
-    /// How long it was in `from`.
-    pub(super) after: Duration,
 }
 
 impl VirtualRouter {
     pub(super) fn enter(&mut self, now: MonoTime, state: State, cause: Cause) -> Moved {
-        let (from, after, peer) = (self.state_name(), now.since(self.since), self.decided_by(now, cause));
+        let from = self.state_name();
+        let (peer, lasted) = (self.decided_by(now, cause), now.since(self.since));
         self.state = state;
         self.since = now;
         self.cause = cause;
-        Moved { from, to: self.state_name(), cause, peer, after }
+        self.grounds = Grounds { peer, lasted, ..Grounds::default() };
+        Moved { from, to: self.state_name(), cause }
     }
 
     /// Whose words, or whose silence, a transition is due to.
@@ -41,10 +41,43 @@ impl VirtualRouter {
             | Cause::FaultCleared
             | Cause::Demoted
             | Cause::Promoted
+            | Cause::DemotionExpired
             | Cause::Sibling
             | Cause::Configuration
             | Cause::Shutdown => None,
         }?;
         Some(LastHeard { address: peer.address, priority: peer.standing, ago: now.since(peer.heard) })
+    }
+}
+
+impl Group {
+    pub(super) fn report_move(&mut self, key: VrKey, moved: Moved, out: &mut Effects) {
+        let Moved { from, to, cause } = moved;
+        let (faults, demotion) = match cause {
+            Cause::Fault => (self.faults.iter().cloned().collect(), None),
+            Cause::FaultCleared => (self.cleared.clone(), None),
+            Cause::Demoted | Cause::HandedOver => {
+                let under_way = self.handover.as_ref().and_then(|handover| handover.demotion.as_ref());
+                (Vec::new(), under_way.or(self.demoted.as_ref()).cloned())
+            }
+            Cause::Startup
+            | Cause::OwnerStartup
+            | Cause::ActiveDownTimer
+            | Cause::PeerResigned
+            | Cause::Preempted
+            | Cause::HigherPriority
+            | Cause::TieBreak
+            | Cause::Promoted
+            | Cause::DemotionExpired
+            | Cause::Sibling
+            | Cause::Stalled
+            | Cause::Configuration
+            | Cause::Shutdown => (Vec::new(), None),
+        };
+        let Some(member) = self.members.iter_mut().find(|member| member.key == key) else { return };
+        (member.grounds.faults, member.grounds.demotion) = (faults, demotion);
+        let (priority, grounds) = (self.policy.priority, member.grounds.clone());
+        let kind = EventKind::Transition { from, to, cause, priority, grounds };
+        out.push(report(&self.spec, Some(key), kind));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::concern::Concern;
 use super::counters::{Counters, LinkCounters};
-use super::event::{Cause, Idle, StateName};
+use super::event::{Cause, Grounds, Idle, StateName};
 use super::input::{Demotion, Fault, Health};
 use super::remarks::Remark;
 use super::silence::Unserved;
@@ -61,6 +61,8 @@ pub struct MemberSnapshot {
     pub since: MonoTime,
     /// Why it came into this state.
     pub cause: Cause,
+    /// What decided that.
+    pub grounds: Grounds,
     /// Who is Active, as far as known.
     pub active: Option<ActiveRouter>,
     /// That nobody serves, if so.
@@ -131,6 +133,7 @@ impl VirtualRouter {
             state: self.state_name(),
             since: self.since,
             cause: self.cause,
+            grounds: self.grounds.clone(),
             active,
             unserved: self.unserved(now),
             source: self.source,

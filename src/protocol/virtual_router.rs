@@ -8,7 +8,7 @@ use super::announce::Schedule;
 use super::counters::Counters;
 use super::doubt::{Doubt, Haste};
 use super::effect::Effects;
-use super::event::{Cause, StateName};
+use super::event::{Cause, Grounds, StateName};
 use super::handover::{Leaving, Proof, Say};
 use super::moves::Moved;
 use super::peers::Peers;
@@ -140,6 +140,7 @@ pub(super) struct VirtualRouter {
     pub(super) state: State,
     pub(super) since: MonoTime,
     pub(super) cause: Cause,
+    pub(super) grounds: Grounds,
     /// Of the last `Own` or `Disown`.
     pub(super) epoch: u64,
     /// How many addresses it has.
@@ -174,6 +175,7 @@ impl VirtualRouter {
             state: State::Initialize,
             since: now,
             cause: Cause::Startup,
+            grounds: Grounds::default(),
             epoch,
             width,
             announced: None,

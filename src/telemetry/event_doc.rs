@@ -217,15 +217,15 @@ const fn kind_name(kind: &EventKind) -> &'static str {
 fn event_details(kind: &EventKind) -> EventDetails {
     let none = EventDetails::default();
     match kind {
-        EventKind::Transition { from, to, cause, priority, peer, after } => EventDetails {
+        EventKind::Transition { from, to, cause, priority, grounds } => EventDetails {
             from: Some(from.as_str().into()),
             to: Some(to.as_str().into()),
             cause: Some(cause.as_str().into()),
             priority: Some(priority.get()),
-            peer: peer.map(|peer| peer.address),
-            peer_priority: peer.map(|peer| peer.priority.get()),
-            peer_age_ms: peer.map(|peer| words::millis(peer.ago)),
-            lasted_ms: Some(words::millis(*after)),
+            peer: grounds.peer.map(|peer| peer.address),
+            peer_priority: grounds.peer.map(|peer| peer.priority.get()),
+            peer_age_ms: grounds.peer.map(|peer| words::millis(peer.ago)),
+            lasted_ms: Some(words::millis(grounds.lasted)),
             ..none
         },
         EventKind::ConcernRaised(concern) | EventKind::ConcernCleared(concern) => {

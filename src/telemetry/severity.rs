@@ -29,16 +29,12 @@ impl Severity {
 
     /// Of this event.
     #[must_use]
-    pub const fn of(kind: &EventKind) -> Self {
+    pub fn of(kind: &EventKind) -> Self {
         match kind {
-            EventKind::Transition { to: StateName::Active, cause: Cause::ActiveDownTimer, peer, after, .. } => {
-                match peer {
-                    // It was Active, it was heard while we were Backup, and nobody took it out.
-                    Some(peer) if peer.ago.as_nanos() <= after.as_nanos() => Self::Warning,
-                    // The first election.
-                    Some(_) | None => Self::Info,
-                }
-            }
+            // It was Active, it was heard while we were Backup, and nobody took it out: no first election.
+            EventKind::Transition {
+                to: StateName::Active, cause: Cause::ActiveDownTimer, grounds, ..
+            } if grounds.was_heard_meanwhile() => Self::Warning,
             EventKind::Transition { .. }
             | EventKind::FaultRaised(Fault::CheckPending(_))
             | EventKind::FaultCleared(_)
@@ -117,7 +113,7 @@ impl FromStr for Severity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{CheckName, LastHeard};
+    use crate::protocol::{CheckName, Grounds, LastHeard};
     use crate::types::AdvertPriority;
     use std::time::Duration;
 
@@ -130,7 +126,8 @@ mod tests {
             ago: Duration::from_millis(ago),
         });
         let (from, to) = (StateName::Backup, StateName::Active);
-        EventKind::Transition { from, to, cause, priority, peer, after: Duration::from_secs(60) }
+        let grounds = Grounds { peer, lasted: Duration::from_secs(60), ..Grounds::default() };
+        EventKind::Transition { from, to, cause, priority, grounds }
     }
 
     #[test]

@@ -1,113 +1,52 @@
-//! Words for people: why something happened, and how long it took.
+//! Words for people: what happened, why, and how long it took.
 //!
 //! They may change from release to release; scripts read the fixed names of
-//! [`Cause::as_str`] and their like.
+//! [`crate::protocol::Cause::as_str`] and their like.
 
 mod concern;
 pub mod neighbours;
+mod why;
 
 pub use concern::foreign_addresses;
+pub use why::{fault_in_short, why_in_full, why_in_short};
 
-use crate::protocol::{Cause, Event, EventKind, Fault, HandoverCause, Hastened, HookOutcome, LastHeard};
+use crate::protocol::{Event, EventKind, Fault, Hastened, HookOutcome};
 use crate::types::Family;
 use crate::wire::ChecksumFlavour;
 use jiff::Timestamp;
 use std::fmt::Write as _;
 use std::time::Duration;
-
-/// Why, for a sentence: "backup → active, *the Active fell silent*".
-#[must_use]
-pub const fn cause_in_full(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Startup => "the agent started",
-        Cause::OwnerStartup => "the owner of the addresses started",
-        Cause::ActiveDownTimer => "the Active fell silent",
-        Cause::PeerResigned => "the Active resigned",
-        Cause::Preempted => "the Active had a lower priority",
-        Cause::HigherPriority => "a router of higher priority advertises",
-        Cause::TieBreak => "a router of equal priority and greater address advertises",
-        Cause::HandedOver => "another router took over",
-        Cause::Fault => "something it needs has failed",
-        Cause::FaultCleared => "what it needs works again",
-        Cause::Demoted => "the operator demoted it",
-        Cause::Promoted => "the operator promoted it",
-        Cause::Sibling => "its other family moved",
-        Cause::Stalled => "this node had stalled and another router took over",
-        Cause::Configuration => "the configuration changed",
-        Cause::Shutdown => "the agent ends",
-    }
-}
-
-/// Why, for a table column: 14 characters at most.
-#[must_use]
-pub const fn cause_in_short(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Startup => "started",
-        Cause::OwnerStartup => "owner",
-        Cause::ActiveDownTimer => "Active silent",
-        Cause::PeerResigned => "peer resigned",
-        Cause::Preempted => "outranks peer",
-        Cause::HigherPriority => "outranked",
-        Cause::TieBreak => "lost tie-break",
-        Cause::HandedOver => "handed over",
-        Cause::Fault => "fault",
-        Cause::FaultCleared => "recovered",
-        Cause::Demoted => "demoted",
-        Cause::Promoted => "promoted",
-        Cause::Sibling => "other family",
-        Cause::Stalled => "had stalled",
-        Cause::Configuration => "reconfigured",
-        Cause::Shutdown => "stopping",
-    }
-}
-
-/// A fault for a table column.
-#[must_use]
-pub fn fault_in_short(fault: &Fault) -> String {
-    match fault {
-        Fault::InterfaceMissing(name) => format!("{name} missing"),
-        Fault::InterfaceDown(name) => format!("{name} down"),
-        Fault::NoCarrier(name) => format!("{name} no carrier"),
-        Fault::NoSourceAddress(name, family) => format!("{name} no {family} source"),
-        Fault::ForeignAddresses(foreign) => format!("foreign {}", foreign.first.addr()),
-        Fault::Sockets(name, family, _) => format!("{name} no {family} socket"),
-        Fault::Check(name) => format!("check {}", name.0),
-        Fault::CheckPending(name) => format!("{} pending", name.0),
-        Fault::Addresses(why) => why.clone(),
-    }
-}
+use why::{fault_in_full, handover_cause, recovered, states};
 
 /// One line about an event: "moodle-a ipv4: backup → active, …".
 #[must_use]
 pub fn event_line(event: &Event) -> String {
-    let Some(router) = &event.router else { return happening(&event.kind) };
+    let Some(router) = &event.router else { return happening(&event.kind, Family::Ipv4) };
     let mut line = router.to_string();
     if let Some(key) = event.key {
         let _infallible = write!(line, " {}", key.family);
     }
     line.push_str(": ");
+    let family = event.key.map_or(Family::Ipv4, |key| key.family);
     // The command that helps needs its name.
     let text = if let EventKind::NobodyServes { unserved, idle, addresses } = &event.kind {
         neighbours::nobody_serves(router.as_str(), addresses, unserved, idle)
     } else {
-        happening(&event.kind)
+        happening(&event.kind, family)
     };
     line.push_str(&text);
     line
 }
 
-fn happening(kind: &EventKind) -> String {
+fn happening(kind: &EventKind, family: Family) -> String {
     match kind {
-        EventKind::Transition { from, to, cause, priority, peer, after: _ } => {
-            let because = cause_in_full(*cause);
-            let mut text = format!("{from} → {to}, {because} ({cause}), priority {priority}");
-            if let Some(LastHeard { address, priority, ago: _ }) = peer {
-                let _infallible = write!(text, ", decided by {address} with priority {priority}");
-            }
-            text
+        EventKind::Transition { from, to, cause, priority, grounds } => {
+            let because = why_in_full(*cause, grounds, *priority, family);
+            format!("{}: {because}", states(*from, *to, *cause))
         }
-        EventKind::FaultRaised(fault) => format!("fault: {}", fault_in_full(fault)),
-        EventKind::FaultCleared(fault) => format!("fault cleared: {fault}"),
+        EventKind::FaultRaised(fault @ Fault::CheckPending(_)) => fault_in_full(fault),
+        EventKind::FaultRaised(fault) => format!("FAULT: {}", fault_in_full(fault)),
+        EventKind::FaultCleared(fault) => recovered(fault),
         EventKind::ConcernRaised(concern) => concern::begins(concern),
         EventKind::ConcernCleared(concern) => concern::ends(concern),
         EventKind::ConfigurationReloaded { by, changes: 0 } => {
@@ -120,20 +59,20 @@ fn happening(kind: &EventKind) -> String {
             format!("configuration reloaded by {by}: {changes} changes")
         }
         EventKind::PriorityChanged { from, to } => format!("priority {from} → {to}"),
-        EventKind::HandoverStarted(cause) => format!("handing over, {}", handover_cause(*cause)),
+        EventKind::HandoverStarted(cause) => format!("handing over: {}", handover_cause(*cause)),
         EventKind::HandedOver { to, after } => format!("{to} took over after {}", span(*after)),
         EventKind::NobodyTookOver { after, released: false } => {
-            format!("nobody took over within {}; this node stays active", span(*after))
+            format!("nobody took over within {}; this node stays Active and goes on serving", span(*after))
         }
         EventKind::NobodyTookOver { after, released: true } => {
-            format!("nobody took over within {}; the addresses are released all the same", span(*after))
+            format!("NOBODY SERVES its addresses: released after {} without a successor", span(*after))
         }
         EventKind::Demoted { by, reason } if reason.is_empty() => format!("demoted by {by}"),
         EventKind::Demoted { by, reason } => format!("demoted by {by}: {reason}"),
-        EventKind::Promoted => "promoted".to_owned(),
-        EventKind::DemotionExpired => "the demotion's time is up".to_owned(),
+        EventKind::Promoted => "an operator ended the demotion".to_owned(),
+        EventKind::DemotionExpired => "the demotion ended by itself (--for)".to_owned(),
         EventKind::TakerSilent => {
-            "nobody is heard since the hand-over; this node serves as the last resort".to_owned()
+            "the router that took over is gone again; serving here although demoted".to_owned()
         }
         EventKind::AddressesRestored { count: 1 } => {
             "1 address was removed by somebody else and is back in place".to_owned()
@@ -143,7 +82,7 @@ fn happening(kind: &EventKind) -> String {
         }
         EventKind::AddressesRefused { why } => format!("the kernel refused addresses: {why}"),
         EventKind::DualActive { peer, priority } => {
-            format!("{peer} is active as well, with priority {priority}")
+            format!("{peer} (priority {priority}) is Active too: both hold the virtual addresses")
         }
         EventKind::TakeoverRefuted { by, silent, word, lasts } => {
             let because = match word {
@@ -172,9 +111,11 @@ fn happening(kind: &EventKind) -> String {
         }
         EventKind::ServedAgain { by: Some(by) } => format!("{by} serves again"),
         EventKind::ServedAgain { by: None } => "somebody serves again".to_owned(),
-        EventKind::Stalled { late } => format!("this node was not run for {}", span(*late)),
+        EventKind::Stalled { late } => {
+            format!("this machine was paused for {} (snapshot, live migration, overload?)", span(*late))
+        }
         EventKind::ChecksumFollows(flavour) => {
-            format!("a peer computes checksums as in {}; so does this node now", checksum(*flavour))
+            format!("a peer uses the {} checksum; using it too (harmless)", flavour_in_full(*flavour))
         }
         EventKind::Hook { hook, state, outcome, took } => {
             format!("{hook} ({state}) {}", hook_outcome(outcome, *took))
@@ -189,40 +130,19 @@ pub fn hook_outcome(outcome: &HookOutcome, took: Duration) -> String {
         HookOutcome::Passed => format!("passed in {}", span(took)),
         HookOutcome::Failed(why) => format!("failed after {}: {why}", span(took)),
         HookOutcome::TimedOut(why) => format!("was killed: {why}"),
-        HookOutcome::Cancelled => "was given up: what it was for is off".to_owned(),
-        HookOutcome::Superseded => "was left out: the state changed again before its turn".to_owned(),
+        HookOutcome::Cancelled => "was cancelled: this node is no longer becoming Active".to_owned(),
+        HookOutcome::Superseded => "was skipped: the state changed before it could run".to_owned(),
     }
 }
 
-pub(in crate::telemetry) fn fault_in_full(fault: &Fault) -> String {
-    match fault {
-        Fault::ForeignAddresses(foreign) => concern::foreign_addresses(foreign),
-        Fault::Sockets(name, family, why) => format!("no {family} socket on {name}: {why}"),
-        Fault::InterfaceMissing(name) => format!("interface {name} does not exist"),
-        Fault::InterfaceDown(name) => format!("interface {name} is down"),
-        Fault::NoCarrier(name) => format!("interface {name} has no carrier"),
-        Fault::NoSourceAddress(name, Family::Ipv4) => {
-            format!("interface {name} has no IPv4 address to send from")
-        }
-        Fault::NoSourceAddress(name, Family::Ipv6) => {
-            format!("interface {name} has no IPv6 link-local address to send from")
-        }
-        Fault::Check(name) => format!("check {} fails", name.0),
-        Fault::CheckPending(name) => format!("check {} has no verdict yet", name.0),
-        Fault::Addresses(why) => format!("the kernel refuses addresses: {why}"),
+const fn flavour_in_full(flavour: ChecksumFlavour) -> &'static str {
+    match flavour {
+        ChecksumFlavour::Rfc9568 => "RFC 9568",
+        ChecksumFlavour::Rfc5798 => "RFC 5798",
     }
 }
 
-const fn handover_cause(cause: HandoverCause) -> &'static str {
-    match cause {
-        HandoverCause::Demote => "the operator demotes it (demote)",
-        HandoverCause::Shutdown => "the agent ends (shutdown)",
-        HandoverCause::Fault => "something it needs has failed (fault)",
-        HandoverCause::Configuration => "the configuration changed (configuration)",
-    }
-}
-
-/// How the JSON contract and people name a checksum flavour.
+/// How the JSON contract names a checksum flavour.
 #[must_use]
 pub const fn checksum(flavour: ChecksumFlavour) -> &'static str {
     match flavour {

@@ -16,7 +16,7 @@ use vrrpd::config::{Resolved, report, resolve};
 use vrrpd::control::{Daemon, Done, Limits, Outcome, Published, ReloadRequest, Reloaded, Request, Server};
 use vrrpd::protocol::{
     ActiveRouter, AnnounceSpec, Answer, Cause, CheckName, ChecksumPolicy, Command, Counters, DemoteOutcome,
-    Demotion, Event, EventKind, Fault, Force, Health, HookKind, HookOutcome, Idle, LinkCounters,
+    Demotion, Event, EventKind, Fault, Force, Grounds, Health, HookKind, HookOutcome, Idle, LastHeard, LinkCounters,
     LinkLocalRule, MemberResult, MemberSnapshot, MemberSpec, PeerSnapshot, Remark, RouterSnapshot,
     RouterSpec, Snapshot, StateName, Suspicion, TimerSnapshot, Track, Unserved,
 };
@@ -68,6 +68,7 @@ fn member(spec: &RouterSpec, family: Family, state: StateName, cause: Cause, sin
         state,
         since: seconds(since),
         cause,
+        grounds: Grounds::default(),
         active: None,
         unserved: None,
         source: None,
@@ -136,6 +137,12 @@ fn moodle_a() -> RouterSnapshot {
         rejected: [(RejectReason::ChecksumErrors, 3), (RejectReason::AddressListErrors, 1)].into(),
         ..Counters::default()
     };
+    v4.grounds.lasted = Duration::from_secs(600);
+    v4.grounds.peer = Some(LastHeard {
+        address: ip("192.0.2.11"),
+        priority: AdvertPriority::from_wire(100),
+        ago: Duration::from_millis(3609),
+    });
     let mut v6 = member(&spec, Family::Ipv6, StateName::Active, Cause::Sibling, 808);
     v6.active = Some(ActiveRouter { address: ip("fe80::1c2d:3eff:fe4f:5a6b"), local: true });
     v6.source = v6.active.map(|active| active.address);
@@ -149,6 +156,11 @@ fn moodle_b() -> RouterSnapshot {
     let spec = spec("moodle-b", "eth0", 52, 100, vec![holds(&["192.0.2.52/24"])]);
     let mut v4 = member(&spec, Family::Ipv4, StateName::Backup, Cause::HigherPriority, 400);
     v4.active = Some(ActiveRouter { address: ip("192.0.2.11"), local: false });
+    v4.grounds.peer = Some(LastHeard {
+        address: ip("192.0.2.11"),
+        priority: AdvertPriority::from_wire(150),
+        ago: Duration::ZERO,
+    });
     let what = Suspicion::SamePriority(AdvertPriority::from_wire(100));
     let remark = Remark { key: v4.key, peer: Some(ip("192.0.2.11")), what, since: seconds(940) };
     RouterSnapshot { remarks: vec![remark], ..router(spec, vec![v4]) }
@@ -306,8 +318,7 @@ pub fn took_over() -> EventKind {
         to: StateName::Active,
         cause: Cause::ActiveDownTimer,
         priority: AdvertPriority::from_wire(150),
-        peer: None,
-        after: Duration::from_millis(3414),
+        grounds: Grounds { lasted: Duration::from_millis(3414), ..Grounds::default() },
     }
 }
 

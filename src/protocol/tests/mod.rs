@@ -6,6 +6,7 @@
 mod both_families;
 mod demotion;
 mod faults;
+mod grounds;
 mod handover;
 mod inheritance;
 mod proof;

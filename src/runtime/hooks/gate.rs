@@ -7,7 +7,8 @@
 use super::queue::{Move, News};
 use super::{Arrangement, Lines, NotTold};
 use crate::kernel::keeper::Command;
-use crate::protocol::{Event, EventKind};
+use crate::protocol::{Cause, Event, EventKind};
+use crate::telemetry::words::why_in_full;
 use crate::types::{MonoTime, RouterName, VrKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -121,16 +122,19 @@ impl Gate {
     pub(in crate::runtime) fn on_event(&mut self, event: &Event) {
         let Some(router) = &event.router else { return };
         match &event.kind {
-            EventKind::Transition { from, to, cause, priority, peer, after: _ } => {
+            EventKind::Transition { from, to, cause, priority, grounds } => {
                 let Some(key) = event.key else { return };
-                let peer = peer.map(|peer| peer.address);
+                let faults: Vec<String> = grounds.faults.iter().map(ToString::to_string).collect();
+                let faults = if *cause == Cause::Fault { faults.join("; ") } else { String::new() };
                 let moved = Move {
                     family: key.family,
                     from: *from,
                     to: *to,
                     cause: *cause,
                     priority: *priority,
-                    peer,
+                    peer: grounds.peer.map(|peer| peer.address),
+                    reason: why_in_full(*cause, grounds, *priority, key.family).into(),
+                    faults: faults.into(),
                 };
                 self.waiting.push((router.clone(), News::Moved(moved)));
             }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::resolve;
-use crate::protocol::{Cause, StateName};
+use crate::protocol::{Grounds, StateName};
 use crate::types::{AdvertPriority, Family};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -78,7 +78,7 @@ impl Scene {
 
 fn moved(key: VrKey, from: StateName, to: StateName) -> Event {
     let (cause, priority) = (Cause::ActiveDownTimer, AdvertPriority::from_wire(100));
-    let kind = EventKind::Transition { from, to, cause, priority, peer: None, after: Duration::ZERO };
+    let kind = EventKind::Transition { from, to, cause, priority, grounds: Grounds::default() };
     let name = match key.vrid.get() {
         51 => "web",
         52 => "mail",

@@ -52,7 +52,16 @@ impl Scene {
         let priority = AdvertPriority::from_wire(150);
         let peer = Some("192.0.2.11".parse().unwrap());
         for key in &self.keys {
-            let moved = queue::Move { family: key.family, from, to, cause, priority, peer };
+            let moved = queue::Move {
+                family: key.family,
+                from,
+                to,
+                cause,
+                priority,
+                peer,
+                reason: "why".into(),
+                faults: "".into(),
+            };
             self.tell(News::Moved(moved)).unwrap();
         }
     }
@@ -134,6 +143,7 @@ async fn a_hook_is_told_what_happened_and_nothing_else() {
         "VRRPD_ADDRESSES=192.0.2.50/24 192.0.2.51/24 2001:db8::50/64",
         "VRRPD_CAUSE=startup",
         "VRRPD_FAMILIES=ipv4 ipv6",
+        "VRRPD_FAULTS=",
         "VRRPD_HOOK=on_transition",
         "VRRPD_INTERFACE=eth0",
         "VRRPD_NAME=web",
@@ -141,6 +151,7 @@ async fn a_hook_is_told_what_happened_and_nothing_else() {
         "VRRPD_PEER=192.0.2.11",
         "VRRPD_PREVIOUS_STATE=initialize",
         "VRRPD_PRIORITY=150",
+        "VRRPD_REASON=why",
         "VRRPD_STATE=backup",
         &format!("VRRPD_TIME={time}"),
         "VRRPD_VRID=51",

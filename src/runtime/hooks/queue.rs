@@ -9,10 +9,11 @@ use crate::types::{AdvertPriority, Family, MonoTime};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What happened to the router.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum News {
     /// A transition of one family.
     Moved(Move),
@@ -30,7 +31,7 @@ pub(super) enum News {
 }
 
 /// A transition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Move {
     pub(super) family: Family,
     pub(super) from: StateName,
@@ -38,10 +39,14 @@ pub(super) struct Move {
     pub(super) cause: Cause,
     pub(super) priority: AdvertPriority,
     pub(super) peer: Option<IpAddr>,
+    /// In a sentence.
+    pub(super) reason: Arc<str>,
+    /// Those that it is due to.
+    pub(super) faults: Arc<str>,
 }
 
 /// What a hook is told of the transition that it is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Facts {
     pub(super) state: StateName,
     /// The settled state before, whether or not a hook was told of it.
@@ -49,11 +54,13 @@ pub(super) struct Facts {
     pub(super) cause: Cause,
     pub(super) priority: AdvertPriority,
     pub(super) peer: Option<IpAddr>,
+    pub(super) reason: Arc<str>,
+    pub(super) faults: Arc<str>,
     pub(super) at: Timestamp,
 }
 
 /// One run of a hook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Job {
     pub(super) hook: HookKind,
     pub(super) facts: Facts,
@@ -62,7 +69,7 @@ pub(super) struct Job {
 }
 
 /// What follows from news at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
     /// End what runs: it prepares for nothing.
     Kill,
@@ -191,7 +198,7 @@ impl Queue {
             }
             News::Prepare { run } => {
                 let wanted = self.configured.contains(&HookKind::BeforeActive);
-                let latest = self.latest.filter(|facts| wanted && facts.state == StateName::Active);
+                let latest = self.latest.clone().filter(|facts| wanted && facts.state == StateName::Active);
                 if let Some(facts) = latest {
                     self.addresses = Some(Job { hook: HookKind::BeforeActive, facts, run });
                 }
@@ -237,7 +244,7 @@ impl Queue {
 
     /// When [`Self::on_deadline`] is due.
     pub(super) fn deadline(&self) -> Option<MonoTime> {
-        let (facts, since) = self.latest.zip(self.unsettled)?;
+        let (facts, since) = self.latest.as_ref().zip(self.unsettled)?;
         self.members.values().all(|member| member.state == facts.state).then_some(since + self.patience)
     }
 
@@ -248,7 +255,7 @@ impl Queue {
     }
 
     fn on_move(&mut self, now: MonoTime, at: Timestamp, moved: Move, actions: &mut Vec<Action>) {
-        let Move { family, from, to, cause, priority, peer } = moved;
+        let Move { family, from, to, cause, priority, peer, reason, faults } = moved;
         let Some(member) = self.members.get_mut(&family) else { return };
         member.state = to;
         match (from, to) {
@@ -259,7 +266,8 @@ impl Queue {
         // Of both families' transitions the one that has a cause of its own is told.
         let told = |facts: &Facts| facts.state == to && facts.cause != Cause::Sibling;
         if self.unsettled.is_none() || !self.latest.as_ref().is_some_and(told) {
-            self.latest = Some(Facts { state: to, previous: self.settled, cause, priority, peer, at });
+            self.latest =
+                Some(Facts { state: to, previous: self.settled, cause, priority, peer, reason, faults, at });
             self.unsettled = Some(now);
         }
         if let Some(job) = self.transition.take() {
@@ -299,14 +307,16 @@ impl Queue {
     }
 
     fn release(&mut self) {
-        let Some(facts) = self.latest.filter(|_| self.configured.contains(&HookKind::AfterRelease)) else {
+        let Some(facts) = self.latest.clone().filter(|_| self.configured.contains(&HookKind::AfterRelease))
+        else {
             return;
         };
         let facts = match facts.state {
             StateName::Initialize | StateName::Backup => Facts { previous: StateName::Active, ..facts },
             StateName::Active => {
                 let (state, cause) = (StateName::Initialize, Cause::Shutdown);
-                Facts { state, cause, previous: StateName::Active, ..facts }
+                let reason = "vrrpd is stopping".into();
+                Facts { state, cause, previous: StateName::Active, reason, ..facts }
             }
         };
         self.addresses = Some(Job { hook: HookKind::AfterRelease, facts, run: 0 });
@@ -314,7 +324,7 @@ impl Queue {
 
     /// All families are in one state, and their addresses have come or gone.
     fn settle(&mut self) {
-        let Some(facts) = self.latest.filter(|_| self.unsettled.is_some()) else { return };
+        let Some(facts) = self.latest.clone().filter(|_| self.unsettled.is_some()) else { return };
         let expected = match facts.state {
             StateName::Active => Addresses::Here,
             StateName::Initialize | StateName::Backup => Addresses::Elsewhere,

@@ -42,7 +42,16 @@ impl Script {
     fn moves(&mut self, families: &[Family], from: StateName, to: StateName, cause: Cause) -> &mut Self {
         for family in families {
             let priority = AdvertPriority::from_wire(150);
-            self.tell(News::Moved(Move { family: *family, from, to, cause, priority, peer: None }));
+            self.tell(News::Moved(Move {
+                family: *family,
+                from,
+                to,
+                cause,
+                priority,
+                peer: None,
+                reason: "why".into(),
+                faults: "".into(),
+            }));
         }
         self
     }
@@ -233,7 +242,16 @@ fn who_took_over_is_told_unless_a_peer_decided_it() {
         let mut script = Script::new(&[HookKind::AfterRelease], &[Ipv4]);
         script.claims(&[Ipv4]).owned(&[Ipv4]);
         let (cause, priority) = (Cause::HandedOver, AdvertPriority::from_wire(150));
-        let moved = Move { family: Ipv4, from: Active, to: Initialize, cause, priority, peer: decided };
+        let moved = Move {
+            family: Ipv4,
+            from: Active,
+            to: Initialize,
+            cause,
+            priority,
+            peer: decided,
+            reason: "why".into(),
+            faults: "".into(),
+        };
         script.tell(News::Moved(moved)).tell(News::TakenOverBy(taker));
         script.queue.accept(script.now, Timestamp::UNIX_EPOCH, News::Released(Ipv4));
         assert_eq!(script.queue.next().unwrap().facts.peer, Some(told));

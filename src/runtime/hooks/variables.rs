@@ -5,6 +5,9 @@ use crate::protocol::{HookKind, RouterSpec};
 use crate::telemetry::Stamp;
 use crate::types::{InterfaceName, RouterName, Vrid};
 
+/// What a hook finds in its environment.
+pub(super) type Variables = [(&'static str, String); 15];
+
 /// What does not change about a router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
@@ -31,7 +34,7 @@ impl Place {
     }
 
     /// All of them are always there; what is not known is empty.
-    pub(super) fn variables(&self, hook: HookKind, facts: &Facts) -> [(&'static str, String); 13] {
+    pub(super) fn variables(&self, hook: HookKind, facts: &Facts) -> Variables {
         [
             ("VRRPD_HOOK", hook.to_string()),
             ("VRRPD_NAME", self.router.to_string()),
@@ -43,11 +46,18 @@ impl Place {
             ("VRRPD_PRIORITY", facts.priority.to_string()),
             ("VRRPD_ADDRESSES", self.addresses.clone()),
             ("VRRPD_FAMILIES", joined(&self.families)),
+            ("VRRPD_REASON", one_line(&facts.reason)),
             ("VRRPD_PEER", joined(facts.peer)),
+            ("VRRPD_FAULTS", one_line(&facts.faults)),
             ("VRRPD_NODE", self.node.clone()),
             ("VRRPD_TIME", Stamp(facts.at).to_string()),
         ]
     }
+}
+
+/// What the kernel or a command said may be among it.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn joined<T: ToString>(words: impl IntoIterator<Item = T>) -> String {

@@ -6,7 +6,7 @@
 
 use super::board::{HookBoard, HookRun};
 use super::queue::{Action, Job, Move, News, Queue};
-use super::variables::Place;
+use super::variables::{Place, Variables};
 use super::{Business, Outlets};
 use crate::config::RouterHooks;
 use crate::kernel::confinement::Trust;
@@ -94,7 +94,7 @@ struct End {
 /// What to run.
 struct Order {
     command: Vec<String>,
-    variables: [(&'static str, String); 13],
+    variables: Variables,
     limit: Duration,
     user: Option<String>,
     account: Option<Account>,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::protocol::{self, Cause, EventKind, Fault, StateName};
+use crate::protocol::{self, Cause, EventKind, Fault, Grounds, StateName};
 use crate::types::{AdvertPriority, Family, VrKey, Vrid};
 use std::time::Duration;
 
@@ -16,8 +16,7 @@ fn transition() -> EventRecord {
         to: StateName::Active,
         cause: Cause::ActiveDownTimer,
         priority: AdvertPriority::from_wire(150),
-        peer: None,
-        after: Duration::from_millis(3414),
+        grounds: Grounds { lasted: Duration::from_millis(3414), ..Grounds::default() },
     })
 }
 
@@ -53,8 +52,8 @@ fn an_event_is_one_json_line_with_its_values_as_fields() {
 fn a_journal_line_begins_with_its_level_and_has_no_time_of_its_own() {
     let text = logged(Style::Journal, "info", &[transition(), carrier_lost()]);
     let lines: Vec<_> = text.lines().collect();
-    assert!(lines[0].starts_with("<6> INFO moodle-a ipv4: backup → active"), "{text}");
-    assert!(lines[1].starts_with("<4> WARN moodle-a ipv4: fault: interface eth0"), "{text}");
+    assert!(lines[0].starts_with("<6> INFO moodle-a ipv4: BACKUP → ACTIVE"), "{text}");
+    assert!(lines[1].starts_with("<4> WARN moodle-a ipv4: FAULT: interface eth0"), "{text}");
     assert!(!text.contains('='), "values that the sentence has are not said twice: {text}");
 }
 

@@ -1,11 +1,14 @@
 use super::*;
-use crate::protocol::{Concern, ForeignAddresses, HookKind, Idle, StateName, Suspicion, Unsent, Unserved};
+use crate::protocol::{
+    Cause, Concern, Demotion, ForeignAddresses, Grounds, HandoverCause, HookKind, Idle, LastHeard, StateName, Suspicion,
+    Unsent, Unserved,
+};
 use crate::telemetry::{EventDoc, EventRecord};
 use crate::types::{AdverInterval, AdvertPriority, VrKey, Vrid};
 use crate::wire::RejectReason;
 use std::net::IpAddr;
 
-const CAUSES: [Cause; 16] = [
+const CAUSES: [Cause; 17] = [
     Cause::Startup,
     Cause::OwnerStartup,
     Cause::ActiveDownTimer,
@@ -18,6 +21,7 @@ const CAUSES: [Cause; 16] = [
     Cause::FaultCleared,
     Cause::Demoted,
     Cause::Promoted,
+    Cause::DemotionExpired,
     Cause::Sibling,
     Cause::Stalled,
     Cause::Configuration,
@@ -39,16 +43,18 @@ fn kinds() -> Vec<EventKind> {
             to: StateName::Active,
             cause: Cause::ActiveDownTimer,
             priority: priority(150),
-            peer: None,
-            after: Duration::from_millis(3414),
+            grounds: Grounds { lasted: Duration::from_millis(3414), ..Grounds::default() },
         },
         EventKind::Transition {
             from: StateName::Active,
             to: StateName::Backup,
             cause: Cause::HigherPriority,
             priority: priority(100),
-            peer: Some(LastHeard { address: peer, priority: priority(200), ago: Duration::ZERO }),
-            after: Duration::from_secs(86_400),
+            grounds: Grounds {
+                peer: Some(LastHeard { address: peer, priority: priority(200), ago: Duration::ZERO }),
+                lasted: Duration::from_secs(86_400),
+                ..Grounds::default()
+            },
         },
         EventKind::FaultRaised(Fault::NoCarrier(eth0)),
         EventKind::FaultRaised(Fault::InterfaceMissing(eth0)),
@@ -188,11 +194,43 @@ fn an_event_of_a_newer_daemon_is_readable() {
     assert_eq!((&*doc.kind, &*doc.text), ("teleported", "a: teleported"));
 }
 
+/// What a transition may know: nothing, everything, and a peer that had been silent before.
+fn grounds() -> [Grounds; 3] {
+    let peer = |ago| LastHeard {
+        address: "192.0.2.11".parse().unwrap(),
+        priority: AdvertPriority::from_wire(100),
+        ago: Duration::from_millis(ago),
+    };
+    let lasted = Duration::from_millis(3614);
+    let demotion = Demotion {
+        since: String::new(),
+        until: None,
+        last_resort: crate::protocol::LastResort::No,
+        reason: "kernel update".into(),
+        by: "alice".into(),
+    };
+    let eth0 = "eth0".parse().unwrap();
+    let faults = vec![Fault::NoCarrier(eth0), Fault::Check(crate::protocol::CheckName("nginx".into()))];
+    [
+        Grounds { lasted, ..Grounds::default() },
+        Grounds { peer: Some(peer(3609)), lasted, faults, demotion: Some(demotion) },
+        Grounds { peer: Some(peer(7_200_000)), lasted, ..Grounds::default() },
+    ]
+}
+
 #[test]
-fn short_causes_fit_their_column() {
+fn every_cause_is_told_in_a_sentence_and_in_a_cell() {
+    let mut lines = Vec::new();
     for cause in CAUSES {
-        assert!(cause_in_short(cause).len() <= 14, "{cause}: {}", cause_in_short(cause));
+        for grounds in grounds() {
+            let ours = AdvertPriority::from_wire(150);
+            let (family, cause_name) = (Family::Ipv6, cause.as_str());
+            let sentence = why_in_full(cause, &grounds, ours, family);
+            lines.push(format!("{cause_name:17} {sentence}  |  {}", why_in_short(cause, &grounds, family)));
+        }
     }
+    lines.dedup();
+    insta::assert_snapshot!(lines.join("\n"));
 }
 
 #[test]
