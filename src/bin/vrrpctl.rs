@@ -6,8 +6,8 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use vrrpd::cli::style;
 use vrrpd::cli::vrrpctl::{Cli, Command, Which};
-use vrrpd::config::report::Style;
 use vrrpd::control::check::{Rigour, check};
 use vrrpd::control::client::{
     Client, ClientError, Exit, Force, Intent, LastResort, Order, Selection, Wanted,
@@ -88,7 +88,7 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, Failure> {
             })
         }
         Command::Check { file, strict } => {
-            let style = if io::stdout().is_terminal() { Style::Colour } else { Style::Plain };
+            let style = style(&io::stdout());
             let checked =
                 check(file, style).map_err(|source| Failure::Unreadable { path: file.clone(), source })?;
             // With the colours of our own.
@@ -173,13 +173,14 @@ fn report(failure: &Failure, output: Output) -> Exit {
     exit
 }
 
-/// A terminal is as wide as `COLUMNS` says, or 80; a program reads lines of any length.
+/// A terminal is as wide as `COLUMNS` says, else as it says itself, else 80; a program reads lines of any length.
 fn width() -> Width {
     if !io::stdout().is_terminal() {
         return Width::Unlimited;
     }
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    Width::Columns(columns.unwrap_or(80))
+    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let asked = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    Width::Columns(told.or_else(asked).filter(|columns| *columns > 0).unwrap_or(80))
 }
 
 fn pretty<T: Serialize>(document: &T) -> String {

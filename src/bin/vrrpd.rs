@@ -1,12 +1,13 @@
 //! The daemon: arguments, exit codes, and what is said when it cannot start.
 
 use clap::Parser;
-use std::io::{self, ErrorKind, IsTerminal};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
+use vrrpd::cli::style;
 use vrrpd::cli::vrrpd::Arguments;
-use vrrpd::config::report::{self, Style};
+use vrrpd::config::report;
 use vrrpd::config::{Config, ConfigError, Resolved};
 use vrrpd::kernel::capabilities::{self, Powers};
 use vrrpd::runtime::candidate::{self, Candidate, Purpose};
@@ -180,7 +181,7 @@ fn load(file: &Path, purpose: Purpose) -> Loaded {
             return Loaded { config: None, warnings: 0, report, powers: Powers::Needed };
         }
     };
-    let style = if io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
+    let style = style(&io::stderr());
     match judged {
         Ok(Resolved { config, warnings, programs, expectations: _ }) => {
             let report = report::text(&text, &[], &warnings, style);

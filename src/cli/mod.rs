@@ -5,3 +5,42 @@
 
 pub mod vrrpctl;
 pub mod vrrpd;
+
+use crate::config::report::Style;
+use std::env::var_os;
+use std::ffi::OsStr;
+use std::io::IsTerminal;
+
+/// Colours for a terminal that shows them, unless its user wants none (<https://no-color.org>).
+#[must_use]
+pub fn style(stream: &impl IsTerminal) -> Style {
+    if stream.is_terminal() {
+        style_of(var_os("NO_COLOR").as_deref(), var_os("TERM").as_deref())
+    } else {
+        Style::Plain
+    }
+}
+
+fn style_of(no_color: Option<&OsStr>, term: Option<&OsStr>) -> Style {
+    let unwanted = no_color.is_some_and(|value| !value.is_empty());
+    if unwanted || term.is_some_and(|term| term == "dumb") { Style::Plain } else { Style::Colour }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_color_and_a_dumb_terminal_are_obeyed() {
+        for (no_color, term, expected) in [
+            (None, Some("xterm-256color"), Style::Colour),
+            (None, None, Style::Colour),
+            (Some(""), Some("xterm"), Style::Colour),
+            (Some("1"), Some("xterm"), Style::Plain),
+            (None, Some("dumb"), Style::Plain),
+        ] {
+            let found = style_of(no_color.map(OsStr::new), term.map(OsStr::new));
+            assert_eq!(found, expected, "NO_COLOR={no_color:?} TERM={term:?}");
+        }
+    }
+}

@@ -55,7 +55,7 @@ pub enum Command {
         /// Why: shown by status, show and events
         #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         reason: String,
-        /// How long, such as 90s, 30m or 1d12h; then it takes part again by itself
+        /// How long, such as 90s, 30m or 1d12h; the demotion then ends by itself
         #[arg(long = "for", value_name = "DURATION", value_parser = demotion_span)]
         span: Option<Duration>,
         /// Stay a Backup at priority 1: it serves if, and as long as, nobody else does
@@ -65,7 +65,10 @@ pub enum Command {
         #[arg(long, conflicts_with = "last_resort")]
         force: bool,
     },
-    /// End demotions: the virtual routers take part again
+    /// Put demoted virtual routers back into service on this node
+    ///
+    /// It ends a demotion and nothing else: a Backup that is not demoted stays Backup, and is told why. To move a
+    /// virtual router here, demote it where it is Active.
     Promote {
         /// Of which virtual routers.
         #[command(flatten)]
@@ -92,7 +95,7 @@ pub enum Command {
         #[arg(long, short)]
         follow: bool,
     },
-    /// Have the daemon read its configuration anew
+    /// Have the daemon read its configuration again
     ///
     /// Prints what changes. All or nothing: a file with an error changes nothing, and the exit code
     /// is 2. Virtual routers that are not concerned do not notice.
@@ -101,7 +104,7 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Validate a configuration, without a daemon
+    /// Check a configuration file, without a daemon
     Check {
         /// The configuration
         #[arg(default_value = DEFAULT_CONFIG)]

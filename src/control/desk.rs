@@ -109,6 +109,7 @@ mod tests {
             wall: Timestamp::from_millisecond(wall_ms).unwrap(),
             snapshot: Snapshot { at, routers: vec![], links: vec![], checks: vec![] },
             hooks: std::collections::BTreeMap::new(),
+            checks: std::collections::BTreeMap::new(),
         }
     }
 

@@ -6,22 +6,26 @@ mod warnings;
 
 use super::message::{
     ActiveDoc, AnnounceDoc, ConfigurationDoc, CountersDoc, DemoteResultDoc, DemotedDoc, HookDoc, HookRunDoc,
-    InstanceDoc, PeerDoc, PriorityDoc, ShowDoc, StatusDoc, TimersDoc, TrackDoc, UnattributedDoc, VERSION,
+    InstanceDoc, LastHeardDoc, PeerDoc, PriorityDoc, ShowDoc, StatusDoc, TimersDoc, UnattributedDoc, VERSION,
     VirtualRouterDoc,
 };
 use crate::protocol::{
-    ActiveRouter, CheckName, ChecksumPolicy, Counters, DemoteOutcome, Demotion, Fault, Health, LastResort,
-    LinkLocalRule, MemberResult, MemberSnapshot, MemberSpec, PeerSnapshot, RouterSnapshot, RouterSpec,
-    Snapshot, Track,
+    ActiveRouter, CheckName, ChecksumPolicy, Counters, DemoteOutcome, Demotion, LastResort, LinkLocalRule,
+    MemberResult, MemberSnapshot, MemberSpec, PeerSnapshot, RouterSnapshot, RouterSpec, Snapshot,
 };
 use crate::runtime::hooks::{HookRun, HookStatus, Running};
-use crate::telemetry::words::{self, checksum, fault_in_short, millis};
+use crate::runtime::trackers::CheckStatus;
+use crate::telemetry::words::{self, checksum, millis};
 use crate::telemetry::{EventDoc, Stamp};
 use crate::types::{Family, InterfaceName, MonoTime, Preempt, Role, RouterName};
 use crate::wire::RejectReason;
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
+
+mod outlook;
+mod tracks;
+mod why;
 
 /// A snapshot as the daemon hands it out: with the wall-clock time that belongs to its instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub struct Published {
     pub snapshot: Snapshot,
     /// What became of the hooks of the routers that have any.
     pub hooks: BTreeMap<RouterName, Vec<HookStatus>>,
+    /// How the checks are doing.
+    pub checks: BTreeMap<CheckName, CheckStatus>,
 }
 
 impl Published {
@@ -100,7 +106,7 @@ impl Published {
             addresses: addresses(&router.spec, member.key.family).0,
             since: self.wall_time(member.since),
             cause: member.cause.as_str().into(),
-            why: why(router, member, self.wall),
+            why: self.why(router, member),
             faults: router.faults.iter().map(ToString::to_string).collect(),
             demoted: router.demoted.as_ref().map(demoted),
             handing_over: router.handing_over,
@@ -146,29 +152,6 @@ impl Published {
         }
     }
 
-    fn track(&self, router: &RouterSnapshot, track: &Track) -> TrackDoc {
-        match track {
-            Track::Check(name) => self.check(name, None),
-            Track::WeightedCheck(name, weight) => self.check(name, Some(*weight)),
-            Track::Interface(name) => {
-                let down = router.faults.iter().any(|fault| concerns(fault, *name));
-                let health = if down { "failing" } else { "passing" };
-                let name = name.to_string().into();
-                TrackDoc { kind: "interface".into(), name, weight: None, health: health.into() }
-            }
-        }
-    }
-
-    fn check(&self, name: &CheckName, weight: Option<i16>) -> TrackDoc {
-        let verdict = self.snapshot.checks.iter().find(|(check, _)| check == name);
-        let health = match verdict.and_then(|(_, health)| *health) {
-            Some(Health::Passing) => "passing",
-            Some(Health::Failing) => "failing",
-            None => "pending",
-        };
-        TrackDoc { kind: "check".into(), name: name.0.to_string().into(), weight, health: health.into() }
-    }
-
     fn unattributed(&self, interface: InterfaceName) -> Vec<UnattributedDoc> {
         let here = self.snapshot.links.iter().filter(|(link, ..)| *link == interface);
         let doc = |(_, family, counters): &(InterfaceName, Family, crate::protocol::LinkCounters)| {
@@ -180,7 +163,15 @@ impl Published {
 }
 
 /// One result of a demotion.
-pub(super) fn demote_result(result: &MemberResult, replaced: Option<&Demotion>) -> DemoteResultDoc {
+/// `before`: the router as it was before that, at `published`.
+pub(super) fn demote_result(
+    published: &Published,
+    result: &MemberResult,
+    before: Option<&RouterSnapshot>,
+) -> DemoteResultDoc {
+    let member = before.and_then(|router| router.members.iter().find(|m| m.key.family == result.family));
+    let last_heard = member.and_then(|member| member.peers.first());
+    let replaced = before.and_then(|router| router.demoted.as_ref());
     let (outcome, taken_over_by, handover, waited) = match result.outcome {
         DemoteOutcome::HandedOver { to, after } => ("handed_over", Some(to), Some(after), None),
         DemoteOutcome::WasBackup => ("was_backup", None, None, None),
@@ -197,6 +188,12 @@ pub(super) fn demote_result(result: &MemberResult, replaced: Option<&Demotion>) 
         handover_ms: handover.map(millis),
         waited_ms: waited.map(millis),
         replaced: replaced.map(demoted),
+        last_heard: last_heard.map(|peer| LastHeardDoc {
+            address: peer.address,
+            priority: peer.standing.get(),
+            time: published.wall_time(peer.heard),
+        }),
+        addresses: before.map(|router| addresses(&router.spec, result.family).0).unwrap_or_default(),
     }
 }
 
@@ -273,46 +270,6 @@ fn addresses(spec: &RouterSpec, family: Family) -> (Vec<IpNet>, Vec<IpNet>) {
     let member = spec.members.iter().find(|member| member.family == family);
     let both = |MemberSpec { addresses, excluded, .. }: &MemberSpec| (addresses.clone(), excluded.clone());
     member.map(both).unwrap_or_default()
-}
-
-/// What an operator needs to know first: what keeps it out, then what it is doing, then why it is
-/// what it is.
-fn why(router: &RouterSnapshot, member: &MemberSnapshot, now: Timestamp) -> String {
-    if let Some(demotion) = &router.demoted {
-        return demotion_in_short(demotion, now);
-    }
-    if !router.faults.is_empty() {
-        let faults: Vec<_> = router.faults.iter().map(fault_in_short).collect();
-        return faults.join(", ");
-    }
-    if router.handing_over {
-        return "handing over".to_owned();
-    }
-    words::why_in_short(member.cause, &member.grounds, member.key.family)
-}
-
-/// `demoted: kernel update, until 12:34 UTC, last resort`.
-fn demotion_in_short(demotion: &Demotion, now: Timestamp) -> String {
-    let Demotion { until, last_resort, reason, .. } = demotion;
-    let reason = Some(reason.clone()).filter(|reason| !reason.is_empty());
-    let until = until.as_ref().map(|until| format!("until {}", words::until(&until.text, now)));
-    let last_resort = (*last_resort == LastResort::Yes).then(|| "last resort".to_owned());
-    let more: Vec<String> = [reason, until, last_resort].into_iter().flatten().collect();
-    if more.is_empty() { "demoted".to_owned() } else { format!("demoted: {}", more.join(", ")) }
-}
-
-fn concerns(fault: &Fault, interface: InterfaceName) -> bool {
-    match fault {
-        Fault::InterfaceMissing(name) | Fault::InterfaceDown(name) | Fault::NoCarrier(name) => {
-            *name == interface
-        }
-        Fault::NoSourceAddress(..)
-        | Fault::ForeignAddresses(_)
-        | Fault::Sockets(..)
-        | Fault::Check(_)
-        | Fault::CheckPending(_)
-        | Fault::Addresses(_) => false,
-    }
 }
 
 /// Every counter by name, zeros included, so that a reader need not guess what exists.

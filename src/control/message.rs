@@ -189,7 +189,7 @@ pub struct AnnounceDoc {
 }
 
 /// One thing that is watched.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrackDoc {
     /// `check` or `interface`.
     pub kind: Word,
@@ -199,6 +199,45 @@ pub struct TrackDoc {
     pub weight: Option<i16>,
     /// `passing`, `failing` or `pending`.
     pub health: Word,
+    /// Of a check: how it is doing. Null: it is none, or the daemon is older than this.
+    #[serde(default)]
+    pub check: Option<CheckStatusDoc>,
+}
+
+/// How a check is doing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckStatusDoc {
+    /// Since when its verdict stands; null: it has none yet.
+    pub since: Option<Stamp>,
+    /// From one run to the next.
+    pub interval_ms: f64,
+    /// Runs in a row that must pass before it passes.
+    pub rise: u8,
+    /// Runs in a row that must fail before it fails.
+    pub fall: u8,
+    /// Runs since it was configured.
+    pub runs: u64,
+    /// The latest runs that ended alike: `passing` or `failing`; null: none yet.
+    pub latest: Option<Word>,
+    /// How many of them in a row.
+    pub in_a_row: u32,
+    /// The latest run; null: none yet.
+    pub last: Option<CheckRunDoc>,
+}
+
+/// One run of a check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckRunDoc {
+    /// When it started.
+    pub time: Stamp,
+    /// How long it took.
+    pub took_ms: f64,
+    /// Its exit code; null: it passed, or it did not end by itself.
+    pub exit_code: Option<i32>,
+    /// How it failed; null: it passed.
+    pub failure: Option<String>,
+    /// The first line that it wrote to standard error, else to standard output; null: it passed, or wrote none.
+    pub output: Option<String>,
 }
 
 /// One hook: a command, and what became of it since the daemon started.
@@ -344,6 +383,23 @@ pub struct DemoteResultDoc {
     pub waited_ms: Option<f64>,
     /// Its demotion before this one; null: none.
     pub replaced: Option<DemotedDoc>,
+    /// The other router that was heard last before the command; null: none was.
+    #[serde(default)]
+    pub last_heard: Option<LastHeardDoc>,
+    /// What it advertises.
+    #[serde(default)]
+    pub addresses: Vec<IpNet>,
+}
+
+/// Another router, and when it was last heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastHeardDoc {
+    /// Its source address.
+    pub address: IpAddr,
+    /// Its priority; of one that resigned, that before.
+    pub priority: u8,
+    /// When.
+    pub time: Stamp,
 }
 
 /// `promote`.
@@ -368,6 +424,9 @@ pub struct PromoteResultDoc {
     pub name: Word,
     /// `promoted` or `was_not_demoted`.
     pub outcome: Word,
+    /// What it does now and why, for people; its wording may change.
+    #[serde(default)]
+    pub outlook: String,
 }
 
 /// `events`; with `--follow` one such document a line.

@@ -14,7 +14,9 @@ pub use show::show;
 pub use table::{Width, status};
 
 use self::terminal::line as printable;
-use super::message::{DemoteDoc, DemoteResultDoc, DemotedDoc, EventsDoc, PromoteDoc};
+use super::message::{
+    DemoteDoc, DemoteResultDoc, DemotedDoc, EventsDoc, LastHeardDoc, PromoteDoc, PromoteResultDoc,
+};
 use crate::telemetry::words::{self, span};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -31,8 +33,7 @@ pub fn demote(document: &DemoteDoc) -> String {
             let Some(first) = alike.first() else { continue };
             let whole = alike.len() == router.len();
             let family = if whole { String::new() } else { format!(" {}", first.family) };
-            let _infallible =
-                writeln!(text, "{}{family}: {}", first.name, demoted(alike, &document.demotion));
+            let _infallible = writeln!(text, "{}{family}: {}", first.name, demoted(alike, document));
         }
     }
     text
@@ -44,14 +45,19 @@ pub fn promote(document: &PromoteDoc) -> String {
     if document.results.is_empty() {
         return NONE_CONFIGURED.to_owned();
     }
-    let sentence = |outcome: &str| match outcome {
-        "promoted" => "takes part again.".to_owned(),
-        "was_not_demoted" => "was not demoted; nothing changed.".to_owned(),
-        other => format!("{other}."),
-    };
     let mut text = String::new();
-    for result in &document.results {
-        let _infallible = writeln!(text, "{}: {}", result.name, sentence(&result.outcome));
+    for PromoteResultDoc { name, outcome, outlook } in &document.results {
+        let outlook = printable(outlook);
+        let sentence = match (&**outcome, outlook.is_empty()) {
+            ("promoted", true) => format!("{name}: demotion ended."),
+            ("promoted", false) => format!("{name}: demotion ended; it {outlook}."),
+            ("was_not_demoted", true) => format!("{name}: is not demoted here: nothing to end."),
+            ("was_not_demoted", false) => {
+                format!("{name}: is not demoted here: nothing to end. It {outlook}.")
+            }
+            (other, _) => format!("{name}: {other}."),
+        };
+        let _infallible = writeln!(text, "{sentence}");
     }
     text
 }
@@ -78,40 +84,84 @@ pub fn events(document: &EventsDoc) -> String {
 const NONE_CONFIGURED: &str = "No virtual router is configured.\n";
 
 /// What a demotion did to families of one router that fared alike.
-fn demoted(families: &[DemoteResultDoc], demotion: &DemotedDoc) -> String {
+fn demoted(families: &[DemoteResultDoc], document: &DemoteDoc) -> String {
     let Some(first) = families.first() else { return String::new() };
+    let demotion = &document.demotion;
     let end = end(demotion);
-    let until = demotion.until.as_ref().map(|_| format!(" {end}")).unwrap_or_default();
     match &*first.outcome {
         "handed_over" => {
-            let takers = takers(families);
             let slowest = families.iter().filter_map(|f| f.handover_ms).fold(0.0, f64::max);
             let after = span(millis(slowest));
-            format!("{takers} took over after {after}; nothing of it is left here{until}.")
+            let takers = takers(families);
+            format!(
+                "now served by {takers} ({after}). This node holds none of its addresses and stays out {end}."
+            )
         }
         "was_backup" if demotion.last_resort => {
-            format!("was not Active here; serves as the last resort only, {end}.")
+            format!("was not Active here; from now on it serves here only if nobody else does, {end}.")
         }
-        "was_backup" => {
-            format!("was not Active here; takes no part {end}.")
-        }
+        "was_backup" => match first.last_heard {
+            Some(active) => format!(
+                "was not Active here; now demoted {end}: this node will not take over if {} fails.",
+                active.address
+            ),
+            None => format!(
+                "was not Active here; now demoted {end}. No other router was heard: does anybody serve {}?",
+                addresses(families)
+            ),
+        },
         "already_demoted" => match &first.replaced {
             Some(before) => format!("was demoted already; {}.", changes(before, demotion)),
             None => format!("was demoted already, now {end}."),
         },
-        "refused" => format!(
-            "nobody took over within {}; this node stays active. Use --force to release it anyway.",
-            waited(families)
-        ),
+        "refused" => refused(families),
         "last_resort" => format!(
-            "nobody took over within {}; this node serves it as the last resort, and yields to anybody{until}.",
-            waited(families)
+            "nobody took over within {}: still served here, at priority 1; any other router takes over. {}",
+            waited(families),
+            end_in_full(demotion, &first.name)
         ),
         "forced" => format!(
-            "nobody took over within {}; its addresses are released all the same, and nobody serves them.",
-            waited(families)
+            "NOBODY SERVES {} now: nobody took over within {}, and the addresses were released (--force). To serve here \
+             again: vrrpctl promote {}",
+            addresses(families),
+            waited(families),
+            first.name
         ),
         other => format!("{other}."),
+    }
+}
+
+/// A refusal says where to look, and that the way around it costs the service.
+fn refused(families: &[DemoteResultDoc]) -> String {
+    let waited = waited(families);
+    let heard = families.iter().filter_map(|family| family.last_heard).max_by_key(|heard| heard.time);
+    let heard = match heard {
+        Some(LastHeardDoc { address, priority, time }) => format!(
+            "The last other router that was heard is {address} (priority {priority}), at {time}. Look there first: \
+             vrrpctl status"
+        ),
+        None => "No other router was heard since vrrpd started: is it running on the other node, and do the firewalls let \
+                 protocol 112 pass?"
+            .to_owned(),
+    };
+    format!(
+        "NOT demoted: nobody took over within {waited}, and this node goes on serving. {heard} (--force would leave {} \
+         without a server.)",
+        addresses(families)
+    )
+}
+
+/// The addresses without their prefixes.
+fn addresses(families: &[DemoteResultDoc]) -> String {
+    let all = families.iter().flat_map(|family| &family.addresses).map(|net| net.addr().to_string());
+    let all = all.collect::<Vec<_>>().join(", ");
+    if all.is_empty() { "its addresses".to_owned() } else { all }
+}
+
+fn end_in_full(demotion: &DemotedDoc, name: &str) -> String {
+    match demotion.until {
+        Some(_) => format!("The demotion lasts {}.", end(demotion)),
+        None => format!("To end the demotion: vrrpctl promote {name}"),
     }
 }
 
@@ -120,7 +170,7 @@ fn end(demotion: &DemotedDoc) -> String {
     match (&demotion.until, demotion.since.parse()) {
         (Some(until), Ok(now)) => format!("until {}", words::until(until, now)),
         (Some(until), Err(_)) => format!("until {until}"),
-        (None, _) => "until it is promoted".to_owned(),
+        (None, _) => "until promoted".to_owned(),
     }
 }
 

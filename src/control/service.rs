@@ -10,7 +10,9 @@ use super::minutes::{Minutes, Note};
 use super::reload::{Intent, ReloadRequest};
 use super::server::{Daemon, Done, Limits, Request};
 use super::varlink::{Call, Continues, encode_reply};
-use crate::protocol::{Answer, Command, Demotion, Force, LastResort, RouterSnapshot, Until};
+use crate::protocol::{
+    Answer, Command, Demotion, Force, LastResort, MemberResult, RouterSnapshot, Track, Until,
+};
 use crate::telemetry::{EventDoc, EventFilter, EventRecord, Follower, Severity, Stamp};
 use crate::types::RouterName;
 use jiff::Timestamp;
@@ -157,7 +159,7 @@ impl Service {
     async fn show(&self, name: String) -> Result<Vec<u8>, CallError> {
         let published = self.snapshot().await?;
         let router = known(&published, &name)?;
-        let of_it = EventFilter { routers: vec![router.spec.name.clone()], ..EventFilter::default() };
+        let of_it = about([router]);
         let events = self.daemon.events.last_of(EVENTS_SHOWN, &of_it);
         let events = events.iter().map(|record| EventDoc::new(record)).collect();
         Ok(encode_reply(&published.show(router, events), Continues::No))
@@ -167,7 +169,7 @@ impl Service {
         let order = Order::take(&mut arguments)?;
         let force = order.force;
         let (published, routers) = self.selected(arguments).await?;
-        let by = user_name(caller.uid).await;
+        let by = operator(caller).await;
         match self.minutes.note(caller.uid) {
             Note::Line => {
                 let Caller { uid, pid } = caller;
@@ -198,8 +200,10 @@ impl Service {
             unsaved = unsaved.or(saved.err());
             match answer {
                 Answer::Demoted(members) => {
-                    let before = |router: &RouterName| published.router(router.as_str())?.demoted.as_ref();
-                    results.extend(members.iter().map(|member| demote_result(member, before(&member.name))));
+                    let before = |router: &RouterName| published.router(router.as_str());
+                    let result =
+                        |member: &MemberResult| demote_result(&published, member, before(&member.name));
+                    results.extend(members.iter().map(result));
                 }
                 Answer::UnknownRouter(name) => return Err(unknown(&published, name.as_str())),
                 Answer::Promoted { .. } => unreachable!("a demotion is answered as one"),
@@ -223,7 +227,7 @@ impl Service {
 
     async fn promote(&self, arguments: Arguments, caller: Caller) -> Result<Vec<u8>, CallError> {
         let (published, routers) = self.selected(arguments).await?;
-        let by = user_name(caller.uid).await;
+        let by = operator(caller).await;
         match self.minutes.note(caller.uid) {
             Note::Line => {
                 let Caller { uid, pid } = caller;
@@ -241,7 +245,15 @@ impl Service {
                 Answer::UnknownRouter(name) => return Err(unknown(&published, name.as_str())),
                 Answer::Demoted(_) => unreachable!("a promotion is answered as one"),
             };
-            results.push(PromoteResultDoc { name: name.to_string().into(), outcome: outcome.into() });
+            results.push(PromoteResultDoc {
+                name: name.to_string().into(),
+                outcome: outcome.into(),
+                outlook: String::new(),
+            });
+        }
+        let now = self.snapshot().await?;
+        for result in &mut results {
+            result.outlook = now.router(&result.name).map_or_else(String::new, |router| now.outlook(router));
         }
         let persisted = unsaved.is_none();
         let warning = unsaved.map(|why| {
@@ -256,7 +268,7 @@ impl Service {
         let dry_run = arguments.take("dry_run")?.unwrap_or(false);
         arguments.finish()?;
         let intent = if dry_run { Intent::DryRun } else { Intent::Apply };
-        let by = user_name(caller.uid).await;
+        let by = operator(caller).await;
         match self.minutes.note(caller.uid) {
             Note::Line => {
                 let Caller { uid, pid } = caller;
@@ -457,8 +469,18 @@ fn wanted(published: &Published, mut arguments: Arguments) -> Result<EventFilter
     arguments.finish()?;
     let least = least.map(|name| name.parse::<Severity>()).transpose();
     let least = least.map_err(|_| CallError::InvalidParameter("severity".to_owned()))?;
-    let routers = names.iter().map(|name| Ok(known(published, name)?.spec.name.clone()));
-    Ok(EventFilter { routers: routers.collect::<Result<_, CallError>>()?, least, since })
+    let routers = names.iter().map(|name| known(published, name)).collect::<Result<Vec<_>, _>>()?;
+    Ok(EventFilter { least, since, ..about(routers) })
+}
+
+/// Events of these routers, and of the checks that may move them.
+fn about<'a>(routers: impl IntoIterator<Item = &'a RouterSnapshot>) -> EventFilter {
+    let mut filter = EventFilter::default();
+    for router in routers {
+        filter.routers.push(router.spec.name.clone());
+        filter.checks.extend(router.spec.tracks.iter().filter_map(Track::check).cloned());
+    }
+    filter
 }
 
 /// The first few of many.
@@ -482,6 +504,21 @@ fn unknown(published: &Published, name: &str) -> CallError {
 
 /// What a name service has to answer; a command does not wait for one that is down.
 const NAME_LIMIT: Duration = Duration::from_secs(1);
+
+/// Who asks: the user, and for root the one who logged in and became root.
+async fn operator(caller: Caller) -> String {
+    let name = user_name(caller.uid).await;
+    match caller.pid.filter(|_| caller.uid == 0).and_then(login_uid).filter(|login| *login != caller.uid) {
+        Some(login) => format!("{} as {name}", user_name(login).await),
+        None => name,
+    }
+}
+
+/// The user who logged in, as the kernel remembers it over `sudo` and `su`; `None`: nobody did, or it cannot be seen.
+fn login_uid(pid: i32) -> Option<u32> {
+    let uid = std::fs::read_to_string(format!("/proc/{pid}/loginuid")).ok()?.trim().parse().ok()?;
+    (uid != u32::MAX).then_some(uid)
+}
 
 /// The name of a user, or `uid 1000`. Names may come over the network (NSS): not on this thread.
 async fn user_name(uid: u32) -> String {

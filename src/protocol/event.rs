@@ -2,8 +2,9 @@
 
 use super::concern::Concern;
 use super::doubt::Hastened;
-use super::input::{Demotion, Fault};
+use super::input::{Demotion, Fault, Health};
 use super::silence::Unserved;
+use super::spec::CheckName;
 use crate::types::{AdverInterval, AdvertPriority, RouterName, VrKey, Vrid};
 use crate::wire::{ChecksumFlavour, RejectReason};
 use std::fmt;
@@ -209,6 +210,22 @@ pub enum EventKind {
         from: AdvertPriority,
         /// To.
         to: AdvertPriority,
+        /// Of which checks the weight came or went, and by how much the sum of weights changed with it. None:
+        /// a demotion, or a reload.
+        checks: Vec<(CheckName, i32)>,
+    },
+    /// The verdict of a health check, where it is the first or another than before. Told by those who run checks.
+    Check {
+        /// Which.
+        check: CheckName,
+        /// The verdict.
+        health: Health,
+        /// Whether another one stood before.
+        turn: Turn,
+        /// How many runs in a row speak for it.
+        in_a_row: u32,
+        /// How the last of them failed, in words.
+        failure: Option<String>,
     },
     /// A hand-over began.
     HandoverStarted(HandoverCause),
@@ -330,6 +347,15 @@ pub enum EventKind {
         /// How many routers, checks and keys of `[agent]` differ.
         changes: usize,
     },
+}
+
+/// Whether a verdict is the first of its check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Turn {
+    /// It is.
+    First,
+    /// Another one stood before.
+    Changed,
 }
 
 /// A point at which an operator's command runs, in the order of a tenure.

@@ -19,7 +19,7 @@ use super::timing::active_down_interval;
 use super::tracking::{self, Facts, Standing};
 use super::virtual_router::{Policy, State, VirtualRouter};
 use crate::types::{AdverInterval, AdvertPriority, InterfaceName, MonoTime, Preempt, Role, VrKey};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(super) struct Group {
     pub(super) concerns: BTreeSet<Concern>,
     /// What would be faults if it lasted.
     pub(super) interruption: Option<Interruption>,
+    /// What each check adds to the priority now.
+    pub(super) weights: BTreeMap<CheckName, i32>,
     /// Those that went last.
     pub(super) cleared: Vec<Fault>,
     pub(super) demoted: Option<Demotion>,
@@ -77,6 +79,7 @@ impl Group {
             concerns: BTreeSet::new(),
             interruption: None,
             cleared: Vec::new(),
+            weights: BTreeMap::new(),
             demoted: None,
             handover: None,
             refused: None,
@@ -94,7 +97,7 @@ impl Group {
         for member in &mut self.members {
             member.set_source(tracking::source(&self.spec, member.key.family, facts, member.source));
         }
-        self.update_priority(tracking::effective_priority(&self.spec, facts, self.standing()), out);
+        self.weigh(facts, out);
         // One that starts waits for the verdicts; one that runs goes on until they come.
         if self.is_idle() {
             self.on_trial.clear();
@@ -526,11 +529,28 @@ fn policy(spec: &RouterSpec, priority: AdvertPriority, now: MonoTime) -> Policy 
 }
 
 impl Group {
-    pub(super) fn update_priority(&mut self, priority: AdvertPriority, out: &mut Effects) {
+    /// The priority that follows from facts, and which checks are to blame for a change.
+    fn weigh(&mut self, facts: &Facts, out: &mut Effects) {
+        let weights = tracking::weights(&self.spec, facts);
+        let before = std::mem::replace(&mut self.weights, weights);
+        let change = |(check, now): (&CheckName, &i32)| {
+            let change = now - before.get(check).unwrap_or(&0);
+            (change != 0).then(|| (check.clone(), change))
+        };
+        let changes = self.weights.iter().filter_map(change).collect();
+        self.update_priority(tracking::effective_priority(&self.spec, facts, self.standing()), changes, out);
+    }
+
+    pub(super) fn update_priority(
+        &mut self,
+        priority: AdvertPriority,
+        checks: Vec<(CheckName, i32)>,
+        out: &mut Effects,
+    ) {
         let from = std::mem::replace(&mut self.policy.priority, priority);
         // RESIGN: it never had one, this is the first evaluation.
         if from != priority && from != AdvertPriority::RESIGN {
-            out.push(report(&self.spec, None, EventKind::PriorityChanged { from, to: priority }));
+            out.push(report(&self.spec, None, EventKind::PriorityChanged { from, to: priority, checks }));
         }
         if priority < from {
             for member in &mut self.members {

@@ -123,7 +123,7 @@ impl Group {
             (None, Then::Stay) => {
                 let demotion = self.handover.as_ref().and_then(|handover| handover.demotion.as_ref());
                 if demotion.is_some_and(|demotion| demotion.last_resort == LastResort::Yes) {
-                    self.update_priority(Priority::MIN.into(), out);
+                    self.update_priority(Priority::MIN.into(), Vec::new(), out);
                 }
                 // RFC9568-6.4.3-18
                 self.take_back(now, out);

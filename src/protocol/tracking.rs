@@ -237,6 +237,20 @@ fn foreign_addresses(spec: &RouterSpec, facts: &Facts) -> Option<ForeignAddresse
     Some(ForeignAddresses { interface: spec.interface, first, others: foreign.count() })
 }
 
+/// What each weighted check adds to the priority now.
+pub(super) fn weights(spec: &RouterSpec, facts: &Facts) -> BTreeMap<CheckName, i32> {
+    let mut weights = BTreeMap::new();
+    for track in &spec.tracks {
+        match track {
+            Track::WeightedCheck(name, _) => {
+                *weights.entry(name.clone()).or_insert(0) += weight(track, facts)
+            }
+            Track::Check(_) | Track::Interface(_) => {}
+        }
+    }
+    weights
+}
+
 fn link_fault(name: InterfaceName, facts: &Facts) -> Option<Fault> {
     match facts.links.get(&name) {
         None => Some(Fault::InterfaceMissing(name)),

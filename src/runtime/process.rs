@@ -18,8 +18,8 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
 /// From SIGTERM to SIGKILL.
@@ -30,7 +30,7 @@ const KILL_TAKES: Duration = Duration::from_secs(1);
 /// How long to wait for the last words of a command that has ended. They are in the pipe already;
 /// only a descendant that keeps the pipe open lets this pass.
 const LAST_WORDS: Duration = Duration::from_millis(50);
-/// Octets of stderr that are kept.
+/// Octets of a line of output that are kept.
 const LINE_KEPT: usize = 200;
 /// The daemon's own environment is nobody's business, and may be empty.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -49,8 +49,9 @@ pub enum Outcome {
 pub struct Failure {
     /// What happened.
     pub kind: FailureKind,
-    /// The first line that it wrote to stderr, cut to 200 octets, without control characters.
-    pub stderr: Option<String>,
+    /// The first line that it wrote to standard error, else, of a check, to standard output, where plugins for
+    /// monitoring speak; cut to 200 octets, without control characters.
+    pub said: Option<String>,
 }
 
 /// What happened to a run that failed.
@@ -75,7 +76,7 @@ pub enum FailureKind {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.stderr {
+        match &self.said {
             Some(line) => write!(f, "{}: {line}", self.kind),
             None => self.kind.fmt(f),
         }
@@ -84,8 +85,17 @@ impl fmt::Display for Failure {
 
 impl From<FailureKind> for Failure {
     fn from(kind: FailureKind) -> Self {
-        Self { kind, stderr: None }
+        Self { kind, said: None }
     }
+}
+
+/// Whether standard output is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Output {
+    /// It is: a check says there what it found.
+    Read,
+    /// It is not: what a hook leaves running must not end because nobody reads any more.
+    Discarded,
 }
 
 /// A command that was started. Dropped, it takes its process group along.
@@ -93,8 +103,8 @@ impl From<FailureKind> for Failure {
 pub(super) struct Attempt {
     child: Child,
     group: Pid,
-    stderr: Option<ChildStderr>,
-    first_line: FirstLine,
+    stderr: Listener<ChildStderr>,
+    stdout: Listener<ChildStdout>,
     life: Life,
 }
 
@@ -115,6 +125,7 @@ impl Attempt {
         account: Option<&Account>,
         trust: Trust,
         variables: &[(&str, &str)],
+        output: Output,
     ) -> Result<Self, FailureKind> {
         let (program, arguments) = command
             .split_first()
@@ -123,7 +134,11 @@ impl Attempt {
         let mut command = Command::new(program);
         command.args(arguments).current_dir("/").env_clear().env("PATH", PATH);
         command.envs(variables.iter().copied());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+        let stdout = match output {
+            Output::Read => Stdio::piped(),
+            Output::Discarded => Stdio::null(),
+        };
+        command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).process_group(0);
         let identity = account.map(|Account { uid, gid, groups }| Identity { uid: *uid, gid: *gid, groups });
         confine(command.as_std_mut(), identity, trust);
         let mut child = command.spawn().map_err(cannot)?;
@@ -131,21 +146,22 @@ impl Attempt {
         let leader =
             leader.ok_or_else(|| FailureKind::CouldNotRun(format!("{program} has no process id")))?;
         be_as_expendable_as_others(leader);
-        let stderr = child.stderr.take();
-        let first_line = FirstLine::default();
-        Ok(Self { child, group: Pid::from_raw(leader), stderr, first_line, life: Life::Running })
+        let stderr = Listener::new(child.stderr.take());
+        let stdout = Listener::new(child.stdout.take());
+        Ok(Self { child, group: Pid::from_raw(leader), stderr, stdout, life: Life::Running })
     }
 
     /// Waits for the end, `limit` at most. After a time-out the group has been asked to end, and
     /// [`Self::kill`] must see to it that it does.
     pub(super) async fn outcome(&mut self, limit: Duration) -> Outcome {
-        let Self { child, stderr, first_line, .. } = self;
+        let Self { child, stderr, stdout, .. } = self;
         // The order matters: output that never ends must starve neither the end nor the limit.
         let ended = tokio::select! {
             biased;
             status = child.wait() => Some(status),
             () = sleep(limit) => None,
-            never = first_line.hear(stderr) => match never {},
+            never = stderr.hear() => match never {},
+            never = stdout.hear() => match never {},
         };
         let kind = match ended {
             Some(Ok(status)) => {
@@ -160,9 +176,11 @@ impl Attempt {
         };
         let Some(kind) = kind else { return Outcome::Passed };
         if self.life == Life::Over {
-            let _ = timeout(LAST_WORDS, self.first_line.complete(&mut self.stderr)).await;
+            let Self { stderr, stdout, .. } = self;
+            let _ = timeout(LAST_WORDS, async { tokio::join!(stderr.complete(), stdout.complete()) }).await;
         }
-        Outcome::Failed(Failure { kind, stderr: self.first_line.text() })
+        let said = self.stderr.text().or_else(|| self.stdout.text());
+        Outcome::Failed(Failure { kind, said })
     }
 
     /// Ends the whole group: SIGTERM, a short grace, SIGKILL. Takes 1.5 s at most; still
@@ -227,32 +245,38 @@ impl Drop for Attempt {
     }
 }
 
-/// The start of what a command says, however much that is.
-#[derive(Debug, Default)]
-struct FirstLine {
+/// The start of what a command says on one stream, however much that is.
+#[derive(Debug)]
+struct Listener<T> {
+    /// `None`: nothing more comes.
+    pipe: Option<T>,
     octets: Vec<u8>,
     complete: bool,
 }
 
-impl FirstLine {
+impl<T: AsyncRead + Unpin> Listener<T> {
+    const fn new(pipe: Option<T>) -> Self {
+        Self { pipe, octets: Vec::new(), complete: false }
+    }
+
     /// Reads for ever, so that the command never waits for a reader.
-    async fn hear(&mut self, stderr: &mut Option<ChildStderr>) -> Infallible {
-        while self.read(stderr).await {}
+    async fn hear(&mut self) -> Infallible {
+        while self.read().await {}
         std::future::pending().await
     }
 
     /// Reads until the line is there, or nothing more comes.
-    async fn complete(&mut self, stderr: &mut Option<ChildStderr>) {
-        while !self.complete && self.read(stderr).await {}
+    async fn complete(&mut self) {
+        while !self.complete && self.read().await {}
     }
 
-    async fn read(&mut self, stderr: &mut Option<ChildStderr>) -> bool {
+    async fn read(&mut self) -> bool {
         let mut buffer = [0; 4096];
-        let Some(pipe) = stderr else { return false };
+        let Some(pipe) = &mut self.pipe else { return false };
         let read = pipe.read(&mut buffer).await.unwrap_or(0);
         self.push(buffer.get(..read).unwrap_or_default());
         if read == 0 {
-            *stderr = None;
+            self.pipe = None;
         }
         read > 0
     }

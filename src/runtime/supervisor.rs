@@ -398,13 +398,14 @@ impl Desk {
         match request {
             Request::Snapshot { reply } => {
                 let (snapshot_in, snapshot) = oneshot::channel();
-                let (node, board) = (self.node.borrow().clone(), self.hooks.clone());
+                let (node, hooks, checks) =
+                    (self.node.borrow().clone(), self.hooks.clone(), self.checks.clone());
                 // A dropped reply tells the server that the daemon ends.
                 if self.mail.send(Letter::Snapshot(snapshot_in)).is_ok() {
                     tokio::spawn(async move {
                         if let Ok(snapshot) = snapshot.await {
-                            let (wall, hooks) = (clock::wall(), board.snapshot());
-                            let _ = reply.send(Published { node, wall, snapshot, hooks });
+                            let (wall, hooks, checks) = (clock::wall(), hooks.snapshot(), checks.snapshot());
+                            let _ = reply.send(Published { node, wall, snapshot, hooks, checks });
                         }
                     });
                 }
@@ -423,14 +424,16 @@ impl Desk {
     }
 
     fn on_verdict(&self, verdict: Verdict) {
-        let Verdict { check, health, outcome } = verdict;
+        let Verdict { check, health, turn, in_a_row, outcome } = verdict;
         if !self.checks.has(&check) {
             return; // It left the configuration meanwhile.
         }
-        match outcome {
-            Outcome::Passed => tracing::info!(check = &*check.0, "check passes"),
-            Outcome::Failed(failure) => tracing::warn!(check = &*check.0, %failure, "check fails"),
-        }
+        let failure = match outcome {
+            Outcome::Passed => None,
+            Outcome::Failed(failure) => Some(failure.to_string()),
+        };
+        let kind = EventKind::Check { check: check.clone(), health, turn, in_a_row, failure };
+        self.on_event(Event { router: None, key: None, kind });
         let _ = self.mail.send(Letter::Check(check, health));
     }
 

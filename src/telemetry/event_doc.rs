@@ -10,6 +10,7 @@ use crate::protocol::{EventKind, Hastened, HookOutcome};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// A value of a fixed set. Text for the one who reads, so that a word that a newer daemon knows is
@@ -100,11 +101,20 @@ pub struct EventDetails {
     /// `demoted`: the operator's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// `addresses_restored`: how many; `configuration_reloaded`: routers, checks and keys of `[agent]` that
+    /// `check`: which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
+    /// `check`: `passing` or `failing`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Word>,
+    /// `priority_changed`: by how much each check changed it; absent: it was a demotion or a reload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<BTreeMap<Word, i32>>,
+    /// `check`: how many runs in a row speak for its verdict; `addresses_restored`: how many; `configuration_reloaded`: routers, checks and keys of `[agent]` that
     /// differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// `addresses_refused`: the kernel's words; `hook`: what went wrong.
+    /// `check`: how it failed; `addresses_refused`: the kernel's words; `hook`: what went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// `suspicious`: a reason of a discarded message, or `address_list_differs`,
@@ -190,6 +200,7 @@ const fn kind_name(kind: &EventKind) -> &'static str {
         EventKind::ConcernRaised(_) => "concern_raised",
         EventKind::ConcernCleared(_) => "concern_cleared",
         EventKind::PriorityChanged { .. } => "priority_changed",
+        EventKind::Check { .. } => "check",
         EventKind::HandoverStarted(_) => "handover_started",
         EventKind::HandedOver { .. } => "handed_over",
         EventKind::NobodyTookOver { .. } => "nobody_took_over",
@@ -234,9 +245,21 @@ fn event_details(kind: &EventKind) -> EventDetails {
         EventKind::FaultRaised(fault) | EventKind::FaultCleared(fault) => {
             EventDetails { fault: Some(fault.to_string()), ..none }
         }
-        EventKind::PriorityChanged { from, to } => {
-            EventDetails { priority_before: Some(from.get()), priority: Some(to.get()), ..none }
-        }
+        EventKind::PriorityChanged { from, to, checks } => EventDetails {
+            priority_before: Some(from.get()),
+            priority: Some(to.get()),
+            weights: (!checks.is_empty()).then(|| {
+                checks.iter().map(|(check, change)| (check.0.to_string().into(), *change)).collect()
+            }),
+            ..none
+        },
+        EventKind::Check { check, health, turn: _, in_a_row, failure } => EventDetails {
+            check: Some(check.0.to_string()),
+            health: Some(words::health(*health).into()),
+            count: Some(u64::from(*in_a_row)),
+            error: failure.clone(),
+            ..none
+        },
         EventKind::HandoverStarted(cause) => EventDetails { cause: Some(cause.as_str().into()), ..none },
         EventKind::HandedOver { to, after } => {
             EventDetails { peer: Some(*to), after_ms: Some(words::millis(*after)), ..none }

@@ -5,7 +5,7 @@
 //! events it lost; it can neither grow memory nor hold up the writer. Must not know sockets.
 
 use super::severity::Severity;
-use crate::protocol::Event;
+use crate::protocol::{CheckName, Event, EventKind};
 use crate::types::RouterName;
 use jiff::Timestamp;
 use std::collections::VecDeque;
@@ -29,6 +29,8 @@ pub struct EventRecord {
 pub struct EventFilter {
     /// Of these routers; none: of all, and of the node.
     pub routers: Vec<RouterName>,
+    /// Besides, of these checks.
+    pub checks: Vec<CheckName>,
     /// Of this severity or a greater one.
     pub least: Option<Severity>,
     /// At this time or later.
@@ -40,9 +42,11 @@ impl EventFilter {
     #[must_use]
     pub fn admits(&self, record: &EventRecord) -> bool {
         let router = record.event.router.as_ref();
+        let kind = &record.event.kind;
+        let watched = matches!(kind, EventKind::Check { check, .. } if self.checks.contains(check));
         let named = self.routers.is_empty() || router.is_some_and(|router| self.routers.contains(router));
-        let grave = self.least.is_none_or(|least| Severity::of(&record.event.kind) >= least);
-        named && grave && self.since.is_none_or(|since| record.time >= since)
+        let grave = self.least.is_none_or(|least| Severity::of(kind) >= least);
+        (named || watched) && grave && self.since.is_none_or(|since| record.time >= since)
     }
 }
 

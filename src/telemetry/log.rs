@@ -190,6 +190,8 @@ macro_rules! line {
             peer_age_ms = details.peer_age_ms,
             lasted_ms = details.lasted_ms,
             fault = details.fault.as_deref(),
+            check = details.check.as_deref(),
+            health = details.health.as_deref(),
             after_ms = details.after_ms,
             released = details.released,
             by = details.by.as_deref(),

@@ -1,7 +1,7 @@
 //! Who has to act on an event. The one place that decides it: the level of its log line, the column of
 //! `vrrpctl events` and the field of the JSON follow.
 
-use crate::protocol::{Cause, EventKind, Fault, HookOutcome, StateName, Suspicion};
+use crate::protocol::{Cause, EventKind, Fault, Health, HookOutcome, StateName, Suspicion};
 use std::str::FromStr;
 
 /// How much an event matters. The greater one matters more.
@@ -40,6 +40,7 @@ impl Severity {
             | EventKind::FaultCleared(_)
             | EventKind::ConcernCleared(_)
             | EventKind::PriorityChanged { .. }
+            | EventKind::Check { health: Health::Passing, .. }
             | EventKind::HandoverStarted(_)
             | EventKind::HandedOver { .. }
             | EventKind::Demoted { .. }
@@ -64,6 +65,7 @@ impl Severity {
                 | Fault::Addresses(_),
             )
             | EventKind::ConcernRaised(_)
+            | EventKind::Check { health: Health::Failing, .. }
             // Refused: this node goes on serving.
             | EventKind::NobodyTookOver { released: false, .. }
             | EventKind::TakerSilent

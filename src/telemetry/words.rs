@@ -10,7 +10,7 @@ mod why;
 pub use concern::foreign_addresses;
 pub use why::{fault_in_short, why_in_full, why_in_short};
 
-use crate::protocol::{Event, EventKind, Fault, Hastened, HookOutcome};
+use crate::protocol::{Event, EventKind, Fault, Hastened, Health, HookOutcome, Turn};
 use crate::types::Family;
 use crate::wire::ChecksumFlavour;
 use jiff::Timestamp;
@@ -58,7 +58,25 @@ fn happening(kind: &EventKind, family: Family) -> String {
         EventKind::ConfigurationReloaded { by, changes } => {
             format!("configuration reloaded by {by}: {changes} changes")
         }
-        EventKind::PriorityChanged { from, to } => format!("priority {from} → {to}"),
+        EventKind::PriorityChanged { from, to, checks } => {
+            let weights = checks.iter().map(|(check, change)| format!("check {} {change:+}", check.0));
+            let weights = weights.collect::<Vec<_>>().join(", ");
+            let because = if weights.is_empty() { String::new() } else { format!(" ({weights})") };
+            format!("priority {from} → {to}{because}")
+        }
+        EventKind::Check { check, health, turn, in_a_row, failure } => {
+            let verdict = match (health, turn) {
+                (Health::Failing, Turn::First | Turn::Changed) => "fails",
+                (Health::Passing, Turn::First) => "passes",
+                (Health::Passing, Turn::Changed) => "passes again",
+            };
+            let runs = match turn {
+                Turn::First => "first result".to_owned(),
+                Turn::Changed => format!("{in_a_row} in a row"),
+            };
+            let why = failure.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+            format!("check {} {verdict} ({runs}){why}", check.0)
+        }
         EventKind::HandoverStarted(cause) => format!("handing over: {}", handover_cause(*cause)),
         EventKind::HandedOver { to, after } => format!("{to} took over after {}", span(*after)),
         EventKind::NobodyTookOver { after, released: false } => {
@@ -148,6 +166,15 @@ pub const fn checksum(flavour: ChecksumFlavour) -> &'static str {
     match flavour {
         ChecksumFlavour::Rfc9568 => "rfc9568",
         ChecksumFlavour::Rfc5798 => "rfc5798",
+    }
+}
+
+/// How the JSON contract names the verdict of a check.
+#[must_use]
+pub const fn health(health: Health) -> &'static str {
+    match health {
+        Health::Passing => "passing",
+        Health::Failing => "failing",
     }
 }
 

@@ -7,12 +7,16 @@ use serde_json::Value;
 use std::time::Duration;
 use vrrpd::control::Intent;
 use vrrpd::control::message::{
-    DemoteDoc, DemoteResultDoc, DemotedDoc, EventsDoc, PromoteDoc, PromoteResultDoc, ReloadDoc, ShowDoc,
-    StatusDoc, VERSION,
+    DemoteDoc, DemoteResultDoc, DemotedDoc, EventsDoc, LastHeardDoc, PromoteDoc, PromoteResultDoc, ReloadDoc,
+    ShowDoc, StatusDoc, VERSION, VirtualRouterDoc,
 };
 use vrrpd::control::render::{self, Width};
-use vrrpd::protocol::{Demotion, EventKind, HookKind, HookOutcome, LastResort, StateName, Until};
-use vrrpd::telemetry::{EventDoc, EventFilter, EventLog};
+use vrrpd::protocol::{
+    Demotion, EventKind, Fault, HookKind, HookOutcome, LastResort, PeerSnapshot, RouterSnapshot, StateName,
+    Until,
+};
+use vrrpd::telemetry::{EventDoc, EventFilter, EventLog, Stamp};
+use vrrpd::types::{AdvertPriority, Preempt, Priority, Role};
 
 fn status() -> StatusDoc {
     let published = published();
@@ -66,6 +70,12 @@ fn demote(outcomes: &[(&str, &str, &str)]) -> DemoteDoc {
         handover_ms: (*outcome == "handed_over").then_some(18.3),
         waited_ms: matches!(*outcome, "refused" | "forced" | "last_resort").then_some(1609.0),
         replaced: None,
+        last_heard: (*name != "alone").then(|| LastHeardDoc {
+            address: "192.0.2.11".parse().unwrap(),
+            priority: 100,
+            time: Stamp("2026-11-22T03:01:00.000Z".parse().unwrap()),
+        }),
+        addresses: vec!["192.0.2.50/24".parse().unwrap()],
     };
     DemoteDoc {
         version: VERSION,
@@ -168,6 +178,73 @@ fn a_cell_of_any_length_is_cut_in_every_width() {
     }
 }
 
+fn on_a_terminal(document: &StatusDoc, columns: usize) -> Vec<String> {
+    let table = render::status(document, Width::Columns(columns));
+    for line in table.lines() {
+        assert!(line.chars().count() <= columns, "{} columns: {line}", line.chars().count());
+    }
+    table.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn names_are_never_cut_to_the_same_text() {
+    let mut document = status();
+    let model = document.virtual_routers[4].clone();
+    let named = |at: usize| VirtualRouterDoc {
+        name: format!("moodle-production-frontend-{at:02}.example").into(),
+        why: "demoted: the whole rack is moved to another room, ticket 4711, until 2026-11-23 08:00 UTC"
+            .into(),
+        ..model.clone()
+    };
+    document.virtual_routers = (0..10).map(named).collect();
+    for columns in [60, 80, 120, 200] {
+        let lines = on_a_terminal(&document, columns);
+        let rows = lines[1..].iter().filter(|line| !line.starts_with(' '));
+        let names: std::collections::BTreeSet<_> =
+            rows.map(|line| line.split_whitespace().next().unwrap()).collect();
+        assert_eq!(names.len(), 10, "{columns} columns: {names:?}");
+        assert!(!lines[0].contains("INTERFACE"), "it says nothing, and space is short: {}", lines[0]);
+    }
+    assert!(on_a_terminal(&document, 250)[0].contains("INTERFACE"), "there is space for everything");
+    assert!(
+        on_a_terminal(&document, 120).join(" ").contains("2026-11-23 08:00 UTC"),
+        "the reason goes on below"
+    );
+}
+
+#[test]
+fn on_a_terminal_families_that_agree_share_a_row() {
+    let mut document = status();
+    document.virtual_routers.retain(|vr| vr.name == "moodle-a");
+    let lines = on_a_terminal(&document, 200);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[1].contains("ipv4+6") && lines[1].contains("this node"), "{lines:?}");
+    assert!(
+        lines[1].contains("192.0.2.11 (100) was not heard for 3.6 s"),
+        "and not \"with IPv4\": {lines:?}"
+    );
+    assert_eq!(render::status(&document, Width::Unlimited).lines().count(), 3, "a program has both");
+    document.virtual_routers[1].state = "backup".into();
+    assert_eq!(on_a_terminal(&document, 200).len(), 3, "they do not agree");
+}
+
+#[test]
+fn the_state_says_what_initialize_means() {
+    let mut router = status().virtual_routers[4].clone();
+    router.state = "initialize".into();
+    let mut shown = |faults: &[&str], demotion: Option<DemotedDoc>| {
+        router.faults = faults.iter().map(ToString::to_string).collect();
+        router.demoted = demotion;
+        let document = StatusDoc { virtual_routers: vec![router.clone()], ..status() };
+        let table = render::status(&document, Width::Unlimited);
+        table.lines().nth(1).unwrap().split_whitespace().nth(4).unwrap().to_owned()
+    };
+    assert_eq!(shown(&[], None), "STARTING");
+    assert_eq!(shown(&["check nginx pending"], None), "STARTING");
+    assert_eq!(shown(&["check nginx pending", "interface eth0 down"], None), "FAULT");
+    assert_eq!(shown(&["interface eth0 down"], Some(demoted(None, ""))), "DEMOTED");
+}
+
 #[test]
 fn no_router_is_said_in_words() {
     let empty = StatusDoc { virtual_routers: vec![], ..status() };
@@ -188,6 +265,7 @@ fn a_demotion_is_told_in_one_sentence_a_router() {
         ("both", "ipv4", "handed_over"),
         ("both", "ipv6", "handed_over"),
         ("lonely", "ipv4", "refused"),
+        ("alone", "ipv4", "refused"),
         ("forced", "ipv4", "forced"),
         ("again", "ipv4", "already_demoted"),
         ("last", "ipv4", "last_resort"),
@@ -218,7 +296,7 @@ fn a_second_demotion_says_what_it_changed() {
     let cases = [
         (first.clone(), first.clone(), "nothing changed."),
         (first.clone(), demoted(tomorrow, "kernel update"), "it now lasts until 2026-11-23 08:00 UTC."),
-        (demoted(tomorrow, "kernel update"), first.clone(), "it now lasts until it is promoted."),
+        (demoted(tomorrow, "kernel update"), first.clone(), "it now lasts until promoted."),
         (first.clone(), demoted(None, "a disk"), "its reason is now: a disk (was: kernel update)."),
         (demoted(None, ""), first.clone(), "its reason is now: kernel update."),
         (first.clone(), demoted(None, ""), "its reason is gone (was: kernel update)."),
@@ -262,8 +340,15 @@ fn a_promotion_is_told_in_one_sentence_a_router() {
     let result = |name: &'static str, outcome: &'static str| PromoteResultDoc {
         name: name.into(),
         outcome: outcome.into(),
+        outlook: "is Backup, because 192.0.2.11 has priority 150 and this node 100".to_owned(),
     };
-    let results = vec![result("moodle-a", "promoted"), result("moodle-b", "was_not_demoted")];
+    let old = |outcome| PromoteResultDoc { outlook: String::new(), ..result("old", outcome) };
+    let results = vec![
+        result("moodle-a", "promoted"),
+        result("moodle-b", "was_not_demoted"),
+        old("promoted"),
+        old("was_not_demoted"),
+    ];
     let node = "frontend-0".into();
     let document = PromoteDoc { version: VERSION, node, persisted: true, warning: None, results };
     assert_conforms("promote", &json(&document));
@@ -372,6 +457,8 @@ fn the_interface_definition_and_the_schemas_name_the_same_fields() {
         ("type Configuration ", "show", "/properties/configuration"),
         ("type Announce ", "show", "/properties/configuration/properties/announce"),
         ("type Track ", "show", "/$defs/track"),
+        ("type CheckStatus ", "show", "/$defs/check_status"),
+        ("type CheckRun ", "show", "/$defs/check_run"),
         ("type Instance ", "show", "/$defs/instance"),
         ("type Timers ", "show", "/$defs/instance/properties/timers"),
         ("type Peer ", "show", "/$defs/peer"),
@@ -380,6 +467,7 @@ fn the_interface_definition_and_the_schemas_name_the_same_fields() {
         ("type Event ", "events", "/$defs/event"),
         ("method Events(", "events", ""),
         ("method Demote(", "demote", ""),
+        ("type LastHeard ", "demote", "/$defs/last_heard"),
         ("type DemoteResult ", "demote", "/$defs/result"),
         ("method Promote(", "promote", ""),
         ("type PromoteResult ", "promote", "/$defs/result"),
@@ -397,4 +485,54 @@ fn the_interface_definition_and_the_schemas_name_the_same_fields() {
         documented.sort();
         assert_eq!(defined(heading), documented, "{heading} and {schema}.schema.json{pointer}");
     }
+}
+
+#[test]
+fn after_a_promotion_an_operator_is_told_what_to_run_where() {
+    let outlook = |change: &dyn Fn(&mut RouterSnapshot)| {
+        let mut published = published();
+        let mut router = published.router("moodle-b").unwrap().clone();
+        let heard = published.router("moodle-a").unwrap().members[0].peers[0];
+        router.members[0].peers = vec![PeerSnapshot { priority: priority(150), ..heard }];
+        change(&mut router);
+        published.snapshot.routers = vec![router];
+        published.outlook(&published.snapshot.routers[0])
+    };
+    let next = crate::rig::seconds(1000) + Duration::from_millis(3400);
+    let move_it = "to move it here, run on 192.0.2.11: vrrpctl demote moodle-b";
+    assert_eq!(
+        outlook(&|_| {}),
+        format!("is Backup, because 192.0.2.11 has priority 150 and this node 100; {move_it}")
+    );
+    let outranks = |router: &mut RouterSnapshot| {
+        router.effective = priority(200);
+        router.members[0].timers.next = Some(next);
+    };
+    assert_eq!(
+        outlook(&outranks),
+        "is Backup, and takes over from 192.0.2.11 in about 3 s (priority 200 > 150)"
+    );
+    assert_eq!(
+        outlook(&|router| {
+            outranks(router);
+            router.members[0].active = None;
+        }),
+        "is Backup; it takes over in about 3 s unless another router is heard"
+    );
+    assert_eq!(
+        outlook(&|router| {
+            outranks(router);
+            router.spec.role =
+                Role::Contender { priority: Priority::new(200).unwrap(), preempt: Preempt::Forbid };
+        }),
+        format!("is Backup, and leaves it to 192.0.2.11 (preempt = false); {move_it}")
+    );
+    assert_eq!(
+        outlook(&|router| router.faults = vec![Fault::NoCarrier("eth0".parse().unwrap())]),
+        "is out of service here: eth0 has no carrier"
+    );
+}
+
+fn priority(priority: u8) -> AdvertPriority {
+    AdvertPriority::from_wire(priority)
 }

@@ -21,6 +21,7 @@ use vrrpd::protocol::{
     RouterSpec, Snapshot, StateName, Suspicion, TimerSnapshot, Track, Unserved,
 };
 use vrrpd::runtime::hooks::{HookRun, HookStatus, Running as HookRunning};
+use vrrpd::runtime::trackers::{CheckStatus, Failure, FailureKind, LastRun, Outcome as CheckOutcome, Rule};
 use vrrpd::telemetry::EventLog;
 use vrrpd::types::{
     AdverInterval, AdvertPriority, Family, MonoTime, Preempt, Priority, Role, RouterName, VrKey, Vrid,
@@ -221,6 +222,32 @@ fn hooks() -> Vec<HookStatus> {
     ]
 }
 
+/// One that fails, one that passes but for its last run.
+fn checks() -> std::collections::BTreeMap<CheckName, CheckStatus> {
+    let status = |verdict, since: &str, streak, failure: Option<Failure>| CheckStatus {
+        rule: Rule { interval: Duration::from_secs(1), rise: 2, fall: 3 },
+        verdict: Some(verdict),
+        since: Some(since.parse().unwrap()),
+        streak: Some(streak),
+        runs: 4123,
+        last: Some(LastRun {
+            time: "2026-11-22T09:59:59.200Z".parse().unwrap(),
+            started: tokio::time::Instant::now(),
+            took: Duration::from_micros(12_250),
+            outcome: failure.map_or(CheckOutcome::Passed, CheckOutcome::Failed),
+        }),
+    };
+    let refused =
+        Failure { kind: FailureKind::ExitCode(7), said: Some("CRITICAL - connection refused".into()) };
+    let slow = Failure { kind: FailureKind::TimedOut(Duration::from_millis(500)), said: None };
+    let (failing, passing) = (Health::Failing, Health::Passing);
+    [
+        (check("haproxy"), status(failing, "2026-11-22T09:56:48.123Z", (failing, 195), Some(refused))),
+        (check("nginx"), status(passing, "2026-11-22T08:00:00.000Z", (failing, 1), Some(slow))),
+    ]
+    .into()
+}
+
 /// A node as `frontend-0` was at 2026-11-22T10:00:00.123Z, 1000 seconds after its clock's zero.
 pub fn published() -> Published {
     Published {
@@ -245,6 +272,7 @@ pub fn published() -> Published {
             checks: vec![(check("haproxy"), Some(Health::Failing)), (check("nginx"), Some(Health::Passing))],
         },
         hooks: [("moodle-a".parse().unwrap(), hooks())].into(),
+        checks: checks(),
     }
 }
 

@@ -14,7 +14,7 @@ fn a_pair_lives_under_systemd_and_its_client_does_not_notice() {
 
     pair.unnoticed("vrrpctl demote", |pair| {
         let said = pair.fe0.must("vrrpctl demote --all --reason test").stdout;
-        assert!(said.contains("took over after"), "{said}");
+        assert!(said.contains("now served by"), "{said}");
     });
     pair.unnoticed("vrrpctl promote", |pair| {
         pair.fe0.must("vrrpctl promote --all");

@@ -4,9 +4,10 @@ use super::table::{priority, since};
 use super::warnings::on_page;
 use super::{millis, printable};
 use crate::control::message::{
-    ActiveDoc, AnnounceDoc, CountersDoc, HookDoc, InstanceDoc, PeerDoc, ShowDoc, TrackDoc,
+    ActiveDoc, AnnounceDoc, CheckStatusDoc, CountersDoc, HookDoc, InstanceDoc, PeerDoc, ShowDoc, TrackDoc,
 };
 use crate::telemetry::Stamp;
+use crate::telemetry::words::span;
 use std::fmt::Write as _;
 
 /// Everything about one router.
@@ -20,7 +21,10 @@ pub fn show(document: &ShowDoc) -> String {
     standing(&mut page, document);
     configuration(&mut page, document);
     for track in &document.tracks {
-        page.row("tracks", &tracked(track));
+        page.row("tracks", &tracked(track, document.time));
+        if let Some(check) = &track.check {
+            page.row("  last run", &runs(check));
+        }
     }
     for hook in &document.hooks {
         page.row(&hook.hook, &self::hook(hook));
@@ -72,7 +76,7 @@ fn standing(page: &mut Page, document: &ShowDoc) {
     if let Some(demoted) = &document.demoted {
         let why = if demoted.reason.is_empty() { String::new() } else { format!(": {}", demoted.reason) };
         page.row("demoted", &format!("since {} by {}{why}", demoted.since, demoted.by));
-        page.row("demoted until", demoted.until.as_deref().unwrap_or("it is promoted"));
+        page.row("demoted until", demoted.until.as_deref().unwrap_or("vrrpctl promote"));
         if demoted.last_resort {
             page.row("last resort", "serves at priority 1 if nobody else does");
         }
@@ -90,7 +94,7 @@ fn configuration(page: &mut Page, document: &ShowDoc) {
         page.row("preempt delay", &duration(settings.preempt_delay_ms));
     }
     let every = duration(settings.advertise_interval_ms);
-    page.row("advertises every", &format!("{every}; silent after {} missed", settings.down_adverts));
+    page.row("advertises every", &format!("{every}; taken for dead after {} missed", settings.down_adverts));
     page.row("checksum", &settings.checksum);
     if let Some(source) = settings.source_address {
         page.row("source address", &source.to_string());
@@ -109,10 +113,42 @@ fn announces(announce: &AnnounceDoc) -> String {
     text
 }
 
-fn tracked(track: &TrackDoc) -> String {
-    let weight =
-        track.weight.map_or_else(|| "failing is a fault".to_owned(), |weight| format!("weight {weight:+}"));
-    format!("{} {}: {} ({weight})", track.kind, track.name, track.health)
+/// `check haproxy: FAILING → priority -60, for 3m12s`.
+fn tracked(track: &TrackDoc, now: Stamp) -> String {
+    let effect = match (&*track.health, track.weight) {
+        ("failing", None) => "FAILING → fault".to_owned(),
+        ("failing", Some(weight)) if weight < 0 => format!("FAILING → priority {weight}"),
+        ("failing", Some(weight)) => format!("FAILING → priority +0 (would be {weight:+})"),
+        ("passing", Some(weight)) if weight > 0 => format!("passing → priority {weight:+}"),
+        ("passing", Some(weight)) => format!("passing (failing: priority {weight})"),
+        ("passing", None) => "passing (failing is a fault)".to_owned(),
+        ("pending", _) => "waiting for the first result".to_owned(),
+        (health, _) => health.to_owned(),
+    };
+    let stands = track.check.as_ref().and_then(|check| check.since);
+    let stands = stands.map_or_else(String::new, |then| format!(", for {}", since(now, then)));
+    format!("{} {}: {effect}{stands}", track.kind, track.name)
+}
+
+/// `exit code 3: backend pool empty; the last 195 failed (3 make it fail); took 12 ms; 4123 runs, every 1s`.
+fn runs(check: &CheckStatusDoc) -> String {
+    let every = duration(check.interval_ms);
+    let Some(last) = &check.last else { return format!("none yet; every {every}") };
+    let mut text = last.failure.clone().unwrap_or_else(|| "passed".to_owned());
+    if let Some(output) = &last.output {
+        let _infallible = write!(text, ": {output}");
+    }
+    let (ended, needed, turns) = match check.latest.as_deref() {
+        Some("failing") => ("failed", check.fall, "make it fail"),
+        Some(_) | None => ("passed", check.rise, "make it pass"),
+    };
+    let took = span(millis(last.took_ms));
+    let _infallible = write!(
+        text,
+        "; the last {} {ended} ({needed} {turns}); took {took}; {} runs, every {every}",
+        check.in_a_row, check.runs
+    );
+    text
 }
 
 /// `/etc/vrrpd/notify: passed in 12.3ms at 2026-11-22T10:00:00.123Z (active); 3 runs, 1 failed`.
@@ -166,7 +202,7 @@ fn instance(page: &mut Page, instance: &InstanceDoc, now: Stamp) {
     page.row("active advert interval", &duration(timers.active_adver_interval_ms));
     page.row("skew time", &duration(timers.skew_time_ms));
     page.row("active down interval", &duration(timers.active_down_interval_ms));
-    page.row("acts next in", &timers.next_in_ms.map_or_else(|| "waits for others".to_owned(), duration));
+    page.row("acts next in", &timers.next_in_ms.map_or_else(|| "nothing scheduled".to_owned(), duration));
     for peer in &instance.peers {
         page.row("heard", &heard(peer));
     }
@@ -181,13 +217,14 @@ fn active(active: ActiveDoc) -> String {
 }
 
 fn heard(peer: &PeerDoc) -> String {
+    let ago = span(millis(peer.age_ms));
+    if peer.priority == 0 {
+        return format!("{} resigned {ago} ago", peer.address);
+    }
+    let every = duration(peer.advertise_interval_ms);
     format!(
-        "{} {} ago: priority {}, every {}, checksum {}",
-        peer.address,
-        duration(peer.age_ms),
-        peer.priority,
-        duration(peer.advertise_interval_ms),
-        peer.checksum
+        "{} {ago} ago: priority {}, every {every}, checksum {}",
+        peer.address, peer.priority, peer.checksum
     )
 }
 

@@ -1,9 +1,14 @@
 //! The table of `status`.
+//!
+//! What a program reads has a row for each family and every column. What a terminal shows fits its width, in this order:
+//! families that agree share a row; INTERFACE goes where it is the same everywhere; reasons go on in the next line; and
+//! names are shortened only as far as they can still be told apart.
 
 use super::{NONE_CONFIGURED, printable};
 use crate::control::message::{StatusDoc, VirtualRouterDoc};
 use crate::telemetry::Stamp;
 use crate::telemetry::words::age;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -12,19 +17,32 @@ use std::time::Duration;
 pub enum Width {
     /// As wide as it gets: the reader is a program.
     Unlimited,
-    /// A terminal's columns. Names and reasons are shortened, as far as they can be.
+    /// A terminal's columns.
     Columns(usize),
 }
 
 /// Characters of a cell, whatever the daemon says: padding has an end (`std::fmt` panics at 65,536), and so have readers.
 pub(super) const WIDEST: usize = 1000;
 
+/// Lines that a reason may take on a terminal.
+const LINES: usize = 3;
+
 const COLUMNS: usize = 9;
 const TITLES: [&str; COLUMNS] =
     ["NAME", "INTERFACE", "VRID", "FAMILY", "STATE", "PRIORITY", "ACTIVE", "SINCE", "WHY"];
+const NAME: usize = 0;
+const INTERFACE: usize = 1;
+const VRID: usize = 2;
+const FAMILY: usize = 3;
+const PRIORITY: usize = 5;
+const ACTIVE: usize = 6;
+const SINCE: usize = 7;
+const WHY: usize = 8;
 
-/// How far each column may shrink; `None`: not at all. ACTIVE keeps its IPv4 addresses whole, too.
-const FLOORS: [Option<usize>; COLUMNS] = [Some(8), None, None, None, None, None, Some(11), None, Some(10)];
+/// What a narrow terminal can do without, the first first.
+const DISPENSABLE: [usize; 5] = [INTERFACE, FAMILY, VRID, PRIORITY, SINCE];
+
+type Row = [String; COLUMNS];
 
 /// The table of `status`.
 #[must_use]
@@ -32,12 +50,23 @@ pub fn status(document: &StatusDoc, width: Width) -> String {
     if document.virtual_routers.is_empty() {
         return NONE_CONFIGURED.to_owned();
     }
-    let rows: Vec<_> = document.virtual_routers.iter().map(|vr| cells(vr, document.time)).collect();
-    let widths = widths(&rows, width);
+    let alone = |vr| vec![cells(vr, document.time)];
+    let rows: Vec<Row> = match width {
+        Width::Unlimited => document.virtual_routers.iter().flat_map(alone).collect(),
+        Width::Columns(_) => {
+            let routers = document.virtual_routers.chunk_by(|a, b| a.name == b.name);
+            let agreed = |router: &[VirtualRouterDoc]| match agreed(router, document.time) {
+                Some(row) => vec![row],
+                None => router.iter().map(|vr| cells(vr, document.time)).collect(),
+            };
+            routers.flat_map(agreed).collect()
+        }
+    };
+    let columns = columns(&rows, width);
     let mut text = String::new();
-    line(&mut text, &TITLES.map(str::to_owned), &widths);
+    line(&mut text, &TITLES.map(str::to_owned), &columns);
     for row in &rows {
-        line(&mut text, row, &widths);
+        line(&mut text, row, &columns);
     }
     text.push_str(&super::warnings::under_table(document, width));
     text
@@ -48,72 +77,166 @@ pub(super) fn since(now: Stamp, since: Stamp) -> String {
     age(Duration::try_from(now.0.duration_since(since.0)).unwrap_or_default())
 }
 
-/// `150`, or `90/150` where tracking has changed it.
+/// `150`, or `90 (150)` where it is not the configured one.
 pub(super) fn priority(effective: u8, configured: u8) -> String {
-    if effective == configured { effective.to_string() } else { format!("{effective}/{configured}") }
+    if effective == configured { effective.to_string() } else { format!("{effective} ({configured})") }
 }
 
-fn cells(vr: &VirtualRouterDoc, now: Stamp) -> [String; COLUMNS] {
+/// What an operator calls the state. RFC 9568 says Initialize to a router that is broken, to one that was taken out of
+/// service and to one that starts.
+fn state(vr: &VirtualRouterDoc) -> &str {
+    if vr.state != "initialize" {
+        return &vr.state;
+    }
+    let is_out = vr.demoted.as_ref().is_some_and(|demoted| !demoted.last_resort);
+    if is_out {
+        "DEMOTED"
+    } else if vr.faults.iter().all(|fault| fault.starts_with("check ") && fault.ends_with(" pending")) {
+        "STARTING"
+    } else {
+        "FAULT"
+    }
+}
+
+fn cells(vr: &VirtualRouterDoc, now: Stamp) -> Row {
+    let active = match vr.active {
+        Some(active) if active.local => "this node".to_owned(),
+        Some(active) => active.address.to_string(),
+        None => "-".to_owned(),
+    };
     [
         vr.name.to_string(),
         vr.interface.to_string(),
         vr.vrid.to_string(),
         vr.family.to_string(),
-        vr.state.to_string(),
+        state(vr).to_owned(),
         priority(vr.priority.effective, vr.priority.configured),
-        vr.active.map_or_else(|| "-".to_owned(), |active| active.address.to_string()),
+        active,
         since(now, vr.since),
         printable(&vr.why),
     ]
+    .map(|cell| cell.chars().take(WIDEST).collect())
 }
 
-fn widths(rows: &[[String; COLUMNS]], width: Width) -> [usize; COLUMNS] {
-    let mut widths = TITLES.map(str::len);
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+/// One row for both families of a router that are in the same state for the same reason: that of the family that has
+/// a reason of its own.
+fn agreed(router: &[VirtualRouterDoc], now: Stamp) -> Option<Row> {
+    let [first, second] = router else { return None };
+    let local = |vr: &VirtualRouterDoc| vr.active.map(|active| active.local);
+    let told = if first.cause == "sibling" { second } else { first };
+    let alike = first.state == second.state
+        && first.vrid == second.vrid
+        && first.interface == second.interface
+        && local(first) == local(second)
+        && (second.cause == told.cause || second.cause == "sibling");
+    let mut row = alike.then(|| cells(told, now))?;
+    if let Some(family) = row.get_mut(FAMILY) {
+        "ipv4+6".clone_into(family);
+    }
+    Some(row)
+}
+
+/// The columns that are shown, each with its width.
+fn columns(rows: &[Row], width: Width) -> Vec<(usize, usize)> {
+    let widest = |at: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
+        cells.chain(TITLES.get(at).map(|title| title.len())).max().unwrap_or(0)
+    };
+    let mut columns: Vec<(usize, usize)> = (0..COLUMNS).map(|at| (at, widest(at))).collect();
+    let Width::Columns(limit) = width else { return columns };
+    let floors: Vec<usize> = columns.iter().map(|(at, width)| floor(rows, *at).min(*width)).collect();
+    let floor = |at: usize| floors.get(at).copied().unwrap_or(0);
+    // One space between columns.
+    let total = |widths: &mut dyn Iterator<Item = usize>| widths.map(|width| width + 1).sum::<usize>();
+    for at in DISPENSABLE {
+        let too_wide = match at {
+            INTERFACE => total(&mut columns.iter().map(|(_, width)| *width)) > limit + 1,
+            _ => total(&mut columns.iter().map(|(at, _)| floor(*at))) > limit + 1,
+        };
+        let tells_nothing = rows.windows(2).all(|pair| matches!(pair, [a, b] if a.get(at) == b.get(at)));
+        if too_wide && (tells_nothing || at == PRIORITY || at == SINCE) {
+            columns.retain(|(column, _)| *column != at);
         }
     }
-    let mut widths = widths.map(|width| width.min(WIDEST));
-    let Width::Columns(limit) = width else { return widths };
-    let floors = floors(rows);
-    // One space between columns. What is too wide is taken from the column that has most to give,
-    // one character after the other, until nothing more can be given.
-    while widths.iter().sum::<usize>() + COLUMNS - 1 > limit {
-        let spare =
-            |(width, floor): &(&mut usize, Option<usize>)| floor.map_or(0, |f| width.saturating_sub(f));
-        let Some((widest, _)) = widths.iter_mut().zip(floors).max_by_key(spare).filter(|c| spare(c) > 0)
+    // What is still too wide is taken from the column that has most to give, one character after the other.
+    while total(&mut columns.iter().map(|(_, width)| *width)) > limit + 1 {
+        let spare = |(at, width): &(usize, usize)| width.saturating_sub(floor(*at));
+        let Some(widest) = columns.iter_mut().max_by_key(|column| spare(column)).filter(|c| spare(c) > 0)
         else {
             break;
         };
-        *widest -= 1;
+        widest.1 -= 1;
     }
-    widths
+    columns
 }
 
-fn floors(rows: &[[String; COLUMNS]]) -> [Option<usize>; COLUMNS] {
-    let mut floors = FLOORS;
-    for row in rows {
-        for ((floor, cell), title) in floors.iter_mut().zip(row).zip(TITLES) {
-            if title == "ACTIVE" && !cell.contains(':') {
-                *floor = (*floor).max(Some(cell.len()));
-            }
-        }
-    }
-    floors
+/// How narrow a column may become: its cells must still be told apart.
+fn floor(rows: &[Row], at: usize) -> usize {
+    let shortest = match at {
+        NAME => 8,
+        ACTIVE => 11,
+        // It goes on in the next line.
+        WHY => return 20,
+        _ => return usize::MAX,
+    };
+    let cells: BTreeSet<&String> = rows.iter().filter_map(|row| row.get(at)).collect();
+    let longest = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let whole = cells
+        .iter()
+        .filter(|cell| at == ACTIVE && !cell.contains(':'))
+        .map(|cell| cell.chars().count())
+        .max();
+    let apart = |width: &usize| {
+        let cut: BTreeSet<String> = cells.iter().map(|cell| cut_middle(cell, *width)).collect();
+        cut.len() == cells.len()
+    };
+    let first = shortest.max(whole.unwrap_or(0));
+    (first..longest).find(apart).unwrap_or(longest.max(first))
 }
 
-fn line(text: &mut String, cells: &[String; COLUMNS], widths: &[usize; COLUMNS]) {
+fn line(text: &mut String, cells: &Row, columns: &[(usize, usize)]) {
     let mut line = String::new();
-    for ((cell, width), title) in cells.iter().zip(widths).zip(TITLES) {
-        let fitted = if title == "WHY" { cut_end(cell, *width) } else { cut_middle(cell, *width) };
+    let mut rest = Vec::new();
+    for (at, width) in columns {
+        let Some(cell) = cells.get(*at) else { continue };
+        let fitted = if *at == WHY {
+            let mut lines = wrapped(cell, *width).into_iter();
+            let first = lines.next().unwrap_or_default();
+            rest = lines.collect();
+            first
+        } else {
+            cut_middle(cell, *width)
+        };
         let _infallible = write!(line, "{fitted:width$} ");
     }
     text.push_str(line.trim_end());
     text.push('\n');
+    let indent: usize = columns.iter().filter(|(at, _)| *at != WHY).map(|(_, width)| width + 1).sum();
+    for line in rest {
+        let _infallible = writeln!(text, "{:indent$}{line}", "");
+    }
 }
 
-/// A reason says most at its beginning.
+/// A reason in lines of this width, at most [`LINES`]; what does not fit is cut at the end: a reason says most at its
+/// beginning.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut left = text;
+    while !left.is_empty() && lines.len() + 1 < LINES && left.chars().count() > width {
+        let end = left.char_indices().nth(width).map_or(left.len(), |(at, _)| at);
+        let fits = left.get(..end).unwrap_or(left);
+        // The space after a word that fits exactly is where to break, too.
+        let breaks_here = left.get(end..).is_some_and(|after| after.starts_with(' '));
+        let at = if breaks_here { end } else { fits.rfind(' ').filter(|at| *at > 0).unwrap_or(end) };
+        lines.push(left.get(..at).unwrap_or_default().trim_end().to_owned());
+        left = left.get(at..).unwrap_or_default().trim_start();
+    }
+    if !left.is_empty() || lines.is_empty() {
+        lines.push(cut_end(left, width));
+    }
+    lines
+}
+
 fn cut_end(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();

@@ -222,10 +222,17 @@ fn rfc9568_6_1_8_weights_change_what_is_advertised_and_the_timers() {
     let mut rig =
         Rig::active(RouterSpec { tracks: vec![Track::WeightedCheck(haproxy.clone(), -60)], ..spec() });
     rig.feed(Input::Check(haproxy.clone(), Health::Failing));
+    let priority = AdvertPriority::from_wire;
+    let checks = vec![(haproxy.clone(), -60)];
+    let lowered = EventKind::PriorityChanged { from: priority(100), to: priority(40), checks };
+    assert_eq!(rig.events(), [lowered], "the event names the check");
     assert_eq!(rig.member(0).timers.skew_time, us(843_750));
     rig.run(ms(1002));
     assert_eq!(rig.said(), ["say 40/100cs"]);
-    rig.feed(Input::Check(haproxy, Health::Passing));
+    rig.feed(Input::Check(haproxy.clone(), Health::Passing));
+    let checks = vec![(haproxy, 60)];
+    let raised = EventKind::PriorityChanged { from: priority(40), to: priority(100), checks };
+    assert_eq!(rig.events(), [raised]);
     rig.run(ms(1002));
     assert_eq!(rig.said(), ["say 100/100cs"]);
 }

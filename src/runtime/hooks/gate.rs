@@ -146,6 +146,7 @@ impl Gate {
             | EventKind::ConcernCleared(_)
             | EventKind::FaultCleared(_)
             | EventKind::PriorityChanged { .. }
+            | EventKind::Check { .. }
             | EventKind::HandoverStarted(_)
             | EventKind::NobodyTookOver { .. }
             | EventKind::Demoted { .. }

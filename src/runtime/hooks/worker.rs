@@ -13,7 +13,7 @@ use crate::kernel::confinement::Trust;
 use crate::protocol::{Event, EventKind, HookKind, HookOutcome, StateName};
 use crate::runtime::account::Account;
 use crate::runtime::clock;
-use crate::runtime::process::{Attempt, Failure, FailureKind, Outcome};
+use crate::runtime::process::{Attempt, Failure, FailureKind, Outcome, Output};
 use futures_util::future::OptionFuture;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -306,6 +306,6 @@ impl Order {
             *account = Some(answer.map_err(|error| FailureKind::CouldNotRun(error.to_string()))??);
         }
         let variables: Vec<_> = self.variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        Attempt::start(&self.command, account.as_ref(), Trust::AsItsUser, &variables)
+        Attempt::start(&self.command, account.as_ref(), Trust::AsItsUser, &variables, Output::Discarded)
     }
 }

@@ -156,7 +156,15 @@ fn agent() -> (Daemon, mpsc::Receiver<Request>) {
 fn give(request: Request) {
     let Request::Snapshot { reply } = request else { panic!("{request:?}") };
     let (node, snapshot) = ("fe0".to_owned(), snapshot(&["web"]));
-    reply.send(Published { node, wall: clock::wall(), snapshot, hooks: BTreeMap::new() }).unwrap();
+    reply
+        .send(Published {
+            node,
+            wall: clock::wall(),
+            snapshot,
+            hooks: BTreeMap::new(),
+            checks: BTreeMap::new(),
+        })
+        .unwrap();
 }
 
 #[tokio::test]

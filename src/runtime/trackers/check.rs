@@ -9,9 +9,11 @@
 use super::hysteresis::Hysteresis;
 use crate::config::CheckSpec;
 use crate::kernel::confinement::Trust;
-use crate::protocol::{CheckName, Health};
+use crate::protocol::{CheckName, Health, Turn};
 use crate::runtime::account::{self, Account};
-use crate::runtime::process::{Attempt, Failure, FailureKind, Life, Outcome};
+use crate::runtime::clock;
+use crate::runtime::process::{Attempt, Failure, FailureKind, Life, Outcome, Output};
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,6 +32,10 @@ pub struct Verdict {
     pub check: CheckName,
     /// The verdict, after rise and fall.
     pub health: Health,
+    /// Whether another one stood before.
+    pub turn: Turn,
+    /// How many runs in a row speak for it.
+    pub in_a_row: u32,
     /// The run that decided it.
     pub outcome: Outcome,
 }
@@ -85,7 +91,8 @@ impl Checks {
 
     fn start(&mut self, spec: &CheckSpec) {
         let (stop, stopped) = watch::channel(());
-        self.board.lock().insert(spec.name.clone(), CheckStatus::default());
+        let rule = Rule { interval: spec.interval, rise: spec.rise, fall: spec.fall };
+        self.board.lock().insert(spec.name.clone(), CheckStatus { rule, ..CheckStatus::default() });
         let watcher = Watcher {
             spec: spec.clone(),
             verdicts: self.verdicts.clone(),
@@ -100,11 +107,26 @@ impl Checks {
     }
 }
 
+/// When a check runs, and when its verdict turns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// From one start to the next.
+    pub interval: Duration,
+    /// Runs in a row that must pass.
+    pub rise: u8,
+    /// Runs in a row that must fail.
+    pub fall: u8,
+}
+
 /// What is known of one check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CheckStatus {
+    /// How often it runs, and how many runs in a row turn its verdict.
+    pub rule: Rule,
     /// The verdict that stands; `None` before the first run has ended.
     pub verdict: Option<Health>,
+    /// Since when.
+    pub since: Option<Timestamp>,
     /// How the latest runs went, and how many of them in a row.
     pub streak: Option<(Health, u32)>,
     /// Runs since it was configured.
@@ -116,7 +138,9 @@ pub struct CheckStatus {
 /// The latest run of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastRun {
-    /// When it started; its age is [`Instant::elapsed`].
+    /// When it started, for people.
+    pub time: Timestamp,
+    /// The same; its age is [`Instant::elapsed`].
     pub started: Instant,
     /// How long it took.
     pub took: Duration,
@@ -181,9 +205,9 @@ impl Watcher {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let started = Instant::now();
+            let (time, started) = (clock::wall(), Instant::now());
             let outcome = self.run_once().await;
-            let last = LastRun { started, took: started.elapsed(), outcome };
+            let last = LastRun { time, started, took: started.elapsed(), outcome };
             let verdict = self.conclude(last);
             let (told, ()) = tokio::join!(tell(&self.verdicts, verdict), clear(&mut self.attempt));
             if told.is_err() {
@@ -216,7 +240,7 @@ impl Watcher {
             self.account = Some(answer.map_err(|error| FailureKind::CouldNotRun(error.to_string()))??);
         }
         let variables = [("VRRPD_CHECK", &*self.spec.name.0)];
-        Attempt::start(&self.spec.command, self.account.as_ref(), Trust::ToAnswer, &variables)
+        Attempt::start(&self.spec.command, self.account.as_ref(), Trust::ToAnswer, &variables, Output::Read)
     }
 
     /// Records a run where it is shown. `Some`: the verdict is new.
@@ -228,18 +252,22 @@ impl Watcher {
                 Health::Failing
             }
         };
+        let turn = if self.hysteresis.verdict().is_some() { Turn::Changed } else { Turn::First };
         let change = self.hysteresis.record(health);
+        let in_a_row = self.hysteresis.streak().map_or(1, |(_, runs)| runs);
         let outcome = last.outcome.clone();
         // A check that left the configuration has no place any more.
         if let Some(status) = self.board.lock().get_mut(&self.spec.name) {
             *status = CheckStatus {
+                rule: status.rule,
+                since: if change.is_some() { Some(clock::wall()) } else { status.since },
                 verdict: self.hysteresis.verdict(),
                 streak: self.hysteresis.streak(),
                 runs: status.runs + 1,
                 last: Some(last),
             };
         }
-        change.map(|health| Verdict { check: self.spec.name.clone(), health, outcome })
+        change.map(|health| Verdict { check: self.spec.name.clone(), health, turn, in_a_row, outcome })
     }
 }
 

@@ -92,18 +92,24 @@ async fn a_signal_is_named() {
 }
 
 #[tokio::test]
-async fn the_first_line_of_stderr_is_kept_and_made_fit_for_a_log() {
+async fn the_first_line_is_kept_and_made_fit_for_a_log_and_standard_error_goes_before_standard_output() {
     for (script, said) in [
         ("echo nginx is gone >&2; echo more >&2; exit 1", "exit code 1: nginx is gone"),
         (r"printf '\n  \n spaced \n' >&2; exit 1", "exit code 1: spaced"),
         (r"printf 'a\033[31mb\377' >&2; exit 1", "exit code 1: a [31mb\u{fffd}"),
-        ("echo to stdout; exit 1", "exit code 1"),
+        (
+            "echo CRITICAL - connection refused; echo more; exit 2",
+            "exit code 2: CRITICAL - connection refused",
+        ),
+        ("echo to stdout; echo to stderr >&2; exit 1", "exit code 1: to stderr"),
         ("echo last words >&2; kill -KILL $$", "killed by SIGKILL: last words"),
     ] {
         assert_eq!(first(shell(script)).await, (Health::Failing, said.to_owned()), "{script}");
     }
     let (_, long) = first(shell("head -c 100000 /dev/zero | tr '\\0' x >&2; exit 1")).await;
     assert_eq!(long, format!("exit code 1: {}", "x".repeat(200)));
+    let (_, endless) = first(shell("head -c 1000000 /dev/zero | tr '\\0' y; exit 1")).await;
+    assert_eq!(endless, format!("exit code 1: {}", "y".repeat(200)), "all of it is read, and no more kept");
 }
 
 #[tokio::test]
@@ -242,7 +248,7 @@ async fn who_ignores_sigterm_is_killed_even_after_the_leader_went() {
     let script =
         format!("sh -c \"trap '' TERM; echo $$ > {}; while :; do sleep 1000; done\" & wait", pid.display());
     let command = ["/bin/sh", "-c", &script].map(str::to_owned);
-    let mut attempt = Attempt::start(&command, None, Trust::ToAnswer, &[("VRRPD_CHECK", "test")]).unwrap();
+    let mut attempt = Attempt::start(&command, None, Trust::ToAnswer, &[("VRRPD_CHECK", "test")], Output::Read).unwrap();
     let group = content(&pid).await;
     let leader = |stat: &String| stat.starts_with(&format!("{group} "));
     until("leader and descendant run", || members(&group).len() >= 2).await;
@@ -338,7 +344,7 @@ async fn a_run_that_cannot_be_killed_fails_every_interval_until_it_is_gone() {
         board: CheckBoard::default(),
         account: None,
         asked: None,
-        attempt: Some(Attempt::start(&hangs, None, Trust::ToAnswer, &[("VRRPD_CHECK", "test")]).unwrap()),
+        attempt: Some(Attempt::start(&hangs, None, Trust::ToAnswer, &[("VRRPD_CHECK", "test")], Output::Read).unwrap()),
         spec,
     };
     let unkillable = Outcome::Failed(FailureKind::Unkillable.into());
@@ -430,13 +436,16 @@ async fn a_full_queue_makes_checks_wait_and_loses_no_verdict() {
 async fn the_board_tells_the_latest_run() {
     let (checks, mut verdicts) =
         start(&[CheckSpec { interval: DEADLINE, ..shell("sleep 0.2; echo no >&2; exit 7") }]);
-    assert_eq!(status(&checks), CheckStatus::default());
+    let rule = Rule { interval: DEADLINE, rise: 1, fall: 1 };
+    assert_eq!(status(&checks), CheckStatus { rule, ..CheckStatus::default() });
     let verdict = next(&mut verdicts).await;
     let status = status(&checks);
     assert_eq!(
         (status.verdict, status.streak, status.runs),
         (Some(Health::Failing), Some((Health::Failing, 1)), 1)
     );
+    assert!(status.since.is_some());
+    assert_eq!((verdict.turn, verdict.in_a_row), (Turn::First, 1));
     let last = status.last.unwrap();
     assert_eq!(last.outcome, verdict.outcome);
     assert!(last.took >= millis(200), "{:?}", last.took);

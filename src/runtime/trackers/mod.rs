@@ -6,5 +6,6 @@
 mod check;
 mod hysteresis;
 
-pub use check::{CheckBoard, CheckStatus, Checks, LastRun, Verdict};
+pub use crate::runtime::process::{Failure, FailureKind, Outcome};
+pub use check::{CheckBoard, CheckStatus, Checks, LastRun, Rule, Verdict};
 pub use hysteresis::Hysteresis;

@@ -1,5 +1,4 @@
 use super::*;
-use crate::protocol::EventKind;
 
 fn event(router: &str) -> Event {
     Event { router: Some(router.parse().unwrap()), key: None, kind: EventKind::Promoted }

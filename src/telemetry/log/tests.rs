@@ -61,7 +61,7 @@ fn a_journal_line_begins_with_its_level_and_has_no_time_of_its_own() {
 fn the_filter_leaves_out_what_nobody_asked_for() {
     let text = logged(Style::Terminal, "warn", &[transition(), carrier_lost()]);
     assert_eq!(text.lines().count(), 1);
-    assert!(text.contains(" WARN moodle-a ipv4: fault: "), "{text}");
+    assert!(text.contains(" WARN moodle-a ipv4: FAULT: "), "{text}");
 }
 
 #[test]

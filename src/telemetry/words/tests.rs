@@ -1,7 +1,7 @@
 use super::*;
 use crate::protocol::{
-    Cause, Concern, Demotion, ForeignAddresses, Grounds, HandoverCause, HookKind, Idle, LastHeard, StateName, Suspicion,
-    Unsent, Unserved,
+    Cause, CheckName, Concern, Demotion, ForeignAddresses, Grounds, HandoverCause, HookKind, Idle, LastHeard,
+    StateName, Suspicion, Unsent, Unserved,
 };
 use crate::telemetry::{EventDoc, EventRecord};
 use crate::types::{AdverInterval, AdvertPriority, VrKey, Vrid};
@@ -63,15 +63,22 @@ fn kinds() -> Vec<EventKind> {
         EventKind::FaultRaised(Fault::NoSourceAddress(eth0, Family::Ipv6)),
         EventKind::FaultRaised(Fault::ForeignAddresses(foreign(0))),
         EventKind::FaultRaised(Fault::ForeignAddresses(foreign(2))),
-        EventKind::FaultRaised(Fault::Check(crate::protocol::CheckName("nginx".into()))),
-        EventKind::FaultRaised(Fault::CheckPending(crate::protocol::CheckName("nginx".into()))),
+        EventKind::FaultRaised(Fault::Check(check("nginx"))),
+        EventKind::FaultRaised(Fault::CheckPending(check("nginx"))),
         EventKind::FaultRaised(Fault::Addresses("permission denied".into())),
         EventKind::FaultCleared(Fault::NoCarrier(eth0)),
         EventKind::ConcernRaised(Concern::ForeignAddresses(foreign(0))),
         EventKind::ConcernCleared(Concern::ForeignAddresses(foreign(0))),
-        EventKind::ConcernRaised(Concern::Unsent(unsent())),
-        EventKind::ConcernCleared(Concern::Unsent(unsent())),
-        EventKind::PriorityChanged { from: priority(150), to: priority(90) },
+        EventKind::PriorityChanged { from: priority(150), to: priority(1), checks: Vec::new() },
+        EventKind::PriorityChanged {
+            from: priority(150),
+            to: priority(95),
+            checks: vec![(check("haproxy"), -60), (check("nginx"), 5)],
+        },
+        verdict(Health::Failing, Turn::Changed, 3, Some("exit code 3: backend pool empty")),
+        verdict(Health::Failing, Turn::First, 1, Some("timed out after 1s")),
+        verdict(Health::Passing, Turn::Changed, 2, None),
+        verdict(Health::Passing, Turn::First, 1, None),
         EventKind::HandoverStarted(HandoverCause::Demote),
         EventKind::HandoverStarted(HandoverCause::Shutdown),
         EventKind::HandoverStarted(HandoverCause::Fault),
@@ -150,13 +157,23 @@ fn foreign(others: usize) -> ForeignAddresses {
     ForeignAddresses { interface, first, others }
 }
 
+fn check(name: &str) -> CheckName {
+    CheckName(name.into())
+}
+
+fn verdict(health: Health, turn: Turn, in_a_row: u32, failure: Option<&str>) -> EventKind {
+    let failure = failure.map(str::to_owned);
+    EventKind::Check { check: check("haproxy"), health, turn, in_a_row, failure }
+}
+
 fn hook(hook: HookKind, outcome: HookOutcome) -> EventKind {
     EventKind::Hook { hook, state: StateName::Active, outcome, took: Duration::from_millis(12) }
 }
 
-/// A reload is about no router.
+/// A reload and a check are about no router.
 fn about(kind: &EventKind) -> Option<crate::types::RouterName> {
-    (!matches!(kind, EventKind::ConfigurationReloaded { .. })).then(|| "moodle-a".parse().unwrap())
+    (!matches!(kind, EventKind::ConfigurationReloaded { .. } | EventKind::Check { .. }))
+        .then(|| "moodle-a".parse().unwrap())
 }
 
 fn docs() -> Vec<EventDoc> {
@@ -210,7 +227,7 @@ fn grounds() -> [Grounds; 3] {
         by: "alice".into(),
     };
     let eth0 = "eth0".parse().unwrap();
-    let faults = vec![Fault::NoCarrier(eth0), Fault::Check(crate::protocol::CheckName("nginx".into()))];
+    let faults = vec![Fault::NoCarrier(eth0), Fault::Check(check("nginx"))];
     [
         Grounds { lasted, ..Grounds::default() },
         Grounds { peer: Some(peer(3609)), lasted, faults, demotion: Some(demotion) },

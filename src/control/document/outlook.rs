@@ -1,0 +1,58 @@
+//! What an operator is told after `promote`: what this node does now, why, and what to run where if something else was
+//! wanted.
+
+use super::Published;
+use crate::protocol::{MemberSnapshot, PeerSnapshot, RouterSnapshot, StateName};
+use crate::types::{Preempt, Role};
+
+impl Published {
+    /// A sentence without its subject, which is the router: "is Backup, because 192.0.2.10 has priority 150 …".
+    #[must_use]
+    pub fn outlook(&self, router: &RouterSnapshot) -> String {
+        // A router is Active or Backup in both families.
+        let Some(lead) = router.members.first() else { return "has no addresses".to_owned() };
+        if !router.faults.is_empty() {
+            return format!("is out of service here: {}", self.why(router, lead));
+        }
+        match lead.state {
+            StateName::Active => "is Active on this node".to_owned(),
+            StateName::Initialize => "is about to start here".to_owned(),
+            StateName::Backup => self.of_a_backup(router, lead),
+        }
+    }
+
+    fn of_a_backup(&self, router: &RouterSnapshot, lead: &MemberSnapshot) -> String {
+        let in_time =
+            lead.timers.next.map_or_else(String::new, |at| match at.since(self.snapshot.at).as_secs() {
+                0 => " in less than 1 s".to_owned(),
+                seconds => format!(" in about {seconds} s"),
+            });
+        let Some(active) = active(lead) else {
+            return format!("is Backup; it takes over{in_time} unless another router is heard");
+        };
+        let (name, ours) = (&router.spec.name, router.effective);
+        let (address, theirs) = (active.address, active.priority);
+        let elsewhere = format!("to move it here, run on {address}: vrrpctl demote {name}");
+        let preempts = match router.spec.role {
+            Role::Owner | Role::Contender { preempt: Preempt::Allow, .. } => Preempt::Allow,
+            Role::Contender { preempt: Preempt::Forbid, .. } => Preempt::Forbid,
+        };
+        match preempts {
+            Preempt::Allow if ours > theirs => {
+                format!("is Backup, and takes over from {address}{in_time} (priority {ours} > {theirs})")
+            }
+            Preempt::Forbid if ours > theirs => {
+                format!("is Backup, and leaves it to {address} (preempt = false); {elsewhere}")
+            }
+            Preempt::Allow | Preempt::Forbid => format!(
+                "is Backup, because {address} has priority {theirs} and this node {ours}; {elsewhere}"
+            ),
+        }
+    }
+}
+
+/// Who is Active, as last heard.
+fn active(member: &MemberSnapshot) -> Option<&PeerSnapshot> {
+    let active = member.active?;
+    member.peers.iter().find(|peer| peer.address == active.address)
+}

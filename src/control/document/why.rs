@@ -1,0 +1,70 @@
+//! Why a router is as it is, for the column WHY: what keeps it out, then what it is doing, then what decided its state.
+
+use super::Published;
+use crate::protocol::{
+    Demotion, Fault, Health, LastResort, MemberSnapshot, RouterSnapshot, StateName, Track,
+};
+use crate::telemetry::words::{self, fault_in_short};
+
+impl Published {
+    pub(super) fn why(&self, router: &RouterSnapshot, member: &MemberSnapshot) -> String {
+        if let Some(demotion) = &router.demoted {
+            return self.demotion(demotion, member.state);
+        }
+        if !router.faults.is_empty() {
+            let faults: Vec<_> = router.faults.iter().map(|fault| self.fault(fault)).collect();
+            return faults.join("; ");
+        }
+        if router.handing_over {
+            return "handing over".to_owned();
+        }
+        let mut why = words::why_in_short(member.cause, &member.grounds, member.key.family);
+        for lost in router.spec.tracks.iter().filter_map(|track| self.lost_weight(track)) {
+            why.push_str("; ");
+            why.push_str(&lost);
+        }
+        why
+    }
+
+    /// `check nginx fails: exit code 7: connection refused`.
+    fn fault(&self, fault: &Fault) -> String {
+        let short = fault_in_short(fault);
+        let failure = match fault {
+            Fault::Check(name) => self.failure(name),
+            Fault::InterfaceMissing(_)
+            | Fault::InterfaceDown(_)
+            | Fault::NoCarrier(_)
+            | Fault::NoSourceAddress(..)
+            | Fault::ForeignAddresses(_)
+            | Fault::Sockets(..)
+            | Fault::CheckPending(_)
+            | Fault::Addresses(_) => None,
+        };
+        failure.map_or(short.clone(), |failure| format!("{short}: {failure}"))
+    }
+
+    /// Why the priority is lower than configured: `check haproxy fails (-60)`.
+    fn lost_weight(&self, track: &Track) -> Option<String> {
+        match track {
+            Track::WeightedCheck(name, weight) if *weight < 0 => {
+                let fails = self.health(name) == Some(Health::Failing);
+                fails.then(|| format!("check {} fails ({weight})", name.0))
+            }
+            Track::WeightedCheck(..) | Track::Check(_) | Track::Interface(_) => None,
+        }
+    }
+
+    /// `demoted: kernel update, until 12:34 UTC`.
+    fn demotion(&self, demotion: &Demotion, state: StateName) -> String {
+        let Demotion { until, last_resort, reason, .. } = demotion;
+        let reason = Some(reason.clone()).filter(|reason| !reason.is_empty());
+        let until = until.as_ref().map(|until| format!("until {}", words::until(&until.text, self.wall)));
+        let last_resort = match (last_resort, state) {
+            (LastResort::No, _) => None,
+            (LastResort::Yes, StateName::Active) => Some("serving because nobody else does".to_owned()),
+            (LastResort::Yes, StateName::Backup | StateName::Initialize) => Some("last resort".to_owned()),
+        };
+        let more: Vec<String> = [reason, until, last_resort].into_iter().flatten().collect();
+        if more.is_empty() { "demoted".to_owned() } else { format!("demoted: {}", more.join(", ")) }
+    }
+}
