@@ -203,9 +203,9 @@ fn names_are_never_cut_to_the_same_text() {
         let names: std::collections::BTreeSet<_> =
             rows.map(|line| line.split_whitespace().next().unwrap()).collect();
         assert_eq!(names.len(), 10, "{columns} columns: {names:?}");
-        assert!(!lines[0].contains("INTERFACE"), "it says nothing, and space is short: {}", lines[0]);
+        let short = columns < 200;
+        assert_eq!(!lines[0].contains("INTERFACE"), short, "it says nothing, if space is short: {}", lines[0]);
     }
-    assert!(on_a_terminal(&document, 250)[0].contains("INTERFACE"), "there is space for everything");
     assert!(
         on_a_terminal(&document, 120).join(" ").contains("2026-11-23 08:00 UTC"),
         "the reason goes on below"
