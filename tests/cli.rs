@@ -169,7 +169,7 @@ fn status_is_a_table_of_all_or_of_one() {
     let table = stdout(&output);
     let titles: Vec<_> = table.lines().next().unwrap().split_whitespace().collect();
     assert_eq!(titles.join(" "), "NAME INTERFACE VRID FAMILY STATE PRIORITY ACTIVE SINCE WHY");
-    assert_eq!(table.lines().count(), 6);
+    assert_eq!(table.lines().count(), 8);
     let one = stdout(&run(&daemon.socket, &["status", "moodle-b"]));
     let cells: Vec<_> = one.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!(cells[..8], ["moodle-b", "eth0", "52", "ipv4", "backup", "100", "192.0.2.11", "10m"]);

@@ -42,8 +42,8 @@ pub use counters::{Counters, LinkCounters};
 pub use doubt::Hastened;
 pub use effect::{Answer, DemoteOutcome, Effect, Effects, MemberResult};
 pub use event::{
-    Cause, Event, EventKind, Grounds, HandoverCause, HookKind, HookOutcome, Idle, LastHeard, StateName, Suspicion,
-    Turn,
+    Cause, Event, EventKind, Grounds, HandoverCause, HookKind, HookOutcome, Idle, LastHeard, StateName,
+    Suspicion, Turn,
 };
 pub use input::{Command, CommandId, Demotion, Fault, Force, Health, Input, LastResort, Owned, Until};
 pub use remarks::Remark;

@@ -204,7 +204,12 @@ fn names_are_never_cut_to_the_same_text() {
             rows.map(|line| line.split_whitespace().next().unwrap()).collect();
         assert_eq!(names.len(), 10, "{columns} columns: {names:?}");
         let short = columns < 200;
-        assert_eq!(!lines[0].contains("INTERFACE"), short, "it says nothing, if space is short: {}", lines[0]);
+        assert_eq!(
+            !lines[0].contains("INTERFACE"),
+            short,
+            "it says nothing, if space is short: {}",
+            lines[0]
+        );
     }
     assert!(
         on_a_terminal(&document, 120).join(" ").contains("2026-11-23 08:00 UTC"),

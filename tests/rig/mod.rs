@@ -16,9 +16,9 @@ use vrrpd::config::{Resolved, report, resolve};
 use vrrpd::control::{Daemon, Done, Limits, Outcome, Published, ReloadRequest, Reloaded, Request, Server};
 use vrrpd::protocol::{
     ActiveRouter, AnnounceSpec, Answer, Cause, CheckName, ChecksumPolicy, Command, Counters, DemoteOutcome,
-    Demotion, Event, EventKind, Fault, Force, Grounds, Health, HookKind, HookOutcome, Idle, LastHeard, LinkCounters,
-    LinkLocalRule, MemberResult, MemberSnapshot, MemberSpec, PeerSnapshot, Remark, RouterSnapshot,
-    RouterSpec, Snapshot, StateName, Suspicion, TimerSnapshot, Track, Unserved,
+    Demotion, Event, EventKind, Fault, Force, Grounds, Health, HookKind, HookOutcome, Idle, LastHeard,
+    LinkCounters, LinkLocalRule, MemberResult, MemberSnapshot, MemberSpec, PeerSnapshot, Remark,
+    RouterSnapshot, RouterSpec, Snapshot, StateName, Suspicion, TimerSnapshot, Track, Unserved,
 };
 use vrrpd::runtime::hooks::{HookRun, HookStatus, Running as HookRunning};
 use vrrpd::runtime::trackers::{CheckStatus, Failure, FailureKind, LastRun, Outcome as CheckOutcome, Rule};
