@@ -74,6 +74,7 @@ fn preemption_names_both_sides() {
 fn a_fault_and_its_end_are_named_by_the_transitions_that_they_cause() {
     let mut rig = Rig::active(spec());
     rig.feed(Input::Link(interface(), Some(LinkFacts { carrier: false, ..link() })));
+    rig.run(ms(3000)); // What is back sooner is no fault.
     let (_, to, cause, grounds) = last_move(&rig);
     let lost = vec![Fault::NoCarrier(interface())];
     assert_eq!((to, cause, &grounds.faults), (StateName::Initialize, Cause::Fault, &lost));
