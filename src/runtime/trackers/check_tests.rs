@@ -248,7 +248,8 @@ async fn who_ignores_sigterm_is_killed_even_after_the_leader_went() {
     let script =
         format!("sh -c \"trap '' TERM; echo $$ > {}; while :; do sleep 1000; done\" & wait", pid.display());
     let command = ["/bin/sh", "-c", &script].map(str::to_owned);
-    let mut attempt = Attempt::start(&command, None, Trust::ToAnswer, &[("VRRPD_CHECK", "test")], Output::Read).unwrap();
+    let mut attempt =
+        Attempt::start(&command, None, Trust::ToAnswer, &[("VRRPD_CHECK", "test")], Output::Read).unwrap();
     let group = content(&pid).await;
     let leader = |stat: &String| stat.starts_with(&format!("{group} "));
     until("leader and descendant run", || members(&group).len() >= 2).await;
@@ -344,7 +345,9 @@ async fn a_run_that_cannot_be_killed_fails_every_interval_until_it_is_gone() {
         board: CheckBoard::default(),
         account: None,
         asked: None,
-        attempt: Some(Attempt::start(&hangs, None, Trust::ToAnswer, &[("VRRPD_CHECK", "test")], Output::Read).unwrap()),
+        attempt: Some(
+            Attempt::start(&hangs, None, Trust::ToAnswer, &[("VRRPD_CHECK", "test")], Output::Read).unwrap(),
+        ),
         spec,
     };
     let unkillable = Outcome::Failed(FailureKind::Unkillable.into());
