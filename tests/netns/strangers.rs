@@ -21,6 +21,8 @@ fn a_node_that_is_out_tells_that_nobody_serves_and_how_to_serve() {
     let mut pair = Pair::new();
     assert_eq!(pair.fe0.ctl(&["demote", "web"]).code, 0);
     assert_eq!(pair.fe0.instance("web", "ipv4")["active"]["address"], "192.0.2.11");
+    // One that dies at once is replaced by the last resort.
+    wait_for(SOON, "fe1 has served for a while", || pair.lab.capture().adverts_of("fe1", ms(0)).len() > 6);
     pair.fe1.kill();
     let lost = pair.fe0.wait_event("nobody_serves", |event| event["kind"] == "nobody_serves");
     assert_eq!((&lost["severity"], &lost["peer"]), (&"error".into(), &"192.0.2.11".into()), "{lost}");
