@@ -31,10 +31,10 @@ complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -s V -l version -d 'Print 
 complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "status" -d 'A table of all virtual routers, or of one'
 complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "show" -d 'Everything about one virtual router'
 complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "demote" -d 'Take virtual routers out of service on this node, until they are promoted'
-complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "promote" -d 'End demotions: the virtual routers take part again'
+complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "promote" -d 'Put demoted virtual routers back into service on this node'
 complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "events" -d 'What happened, and why'
-complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "reload" -d 'Have the daemon read its configuration anew'
-complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "check" -d 'Validate a configuration, without a daemon'
+complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "reload" -d 'Have the daemon read its configuration again'
+complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "check" -d 'Check a configuration file, without a daemon'
 complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand status" -l socket -d 'The daemon\'s control socket' -r -F
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand status" -l json -d 'Print JSON, for programs'
@@ -43,7 +43,7 @@ complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand show" -l socket -d 'The 
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand show" -l json -d 'Print JSON, for programs'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand show" -s h -l help -d 'Print help'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l reason -d 'Why: shown by status, show and events' -r
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l for -d 'How long, such as 90s, 30m or 1d12h; then it takes part again by itself' -r
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l for -d 'How long, such as 90s, 30m or 1d12h; the demotion then ends by itself' -r
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l socket -d 'The daemon\'s control socket' -r -F
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l all -d 'All virtual routers of this node'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l last-resort -d 'Stay a Backup at priority 1: it serves if, and as long as, nobody else does'
@@ -53,7 +53,7 @@ complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -s h -l help -d 
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -l socket -d 'The daemon\'s control socket' -r -F
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -l all -d 'All virtual routers of this node'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -l json -d 'Print JSON, for programs'
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -s h -l help -d 'Print help'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -s n -d 'Show the last N' -r
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -l since -d 'Only since then: a time such as 2026-11-28T03:00:00Z, or an age such as 90s, 30m or 1d12h' -r
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -l severity -d 'Only of this severity or a greater one: error, warning or info' -r
@@ -72,8 +72,8 @@ complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand check" -s h -l help -d '
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "status" -d 'A table of all virtual routers, or of one'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "show" -d 'Everything about one virtual router'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "demote" -d 'Take virtual routers out of service on this node, until they are promoted'
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "promote" -d 'End demotions: the virtual routers take part again'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "promote" -d 'Put demoted virtual routers back into service on this node'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "events" -d 'What happened, and why'
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "reload" -d 'Have the daemon read its configuration anew'
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "check" -d 'Validate a configuration, without a daemon'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "reload" -d 'Have the daemon read its configuration again'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "check" -d 'Check a configuration file, without a daemon'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

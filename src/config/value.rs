@@ -158,6 +158,16 @@ pub(super) fn adver_interval(item: Item<'_>, problems: &mut Problems) -> Option<
 pub(super) fn interface(item: Item<'_>, problems: &mut Problems) -> Option<InterfaceName> {
     let text = text(item, "\"eth0\"", problems)?;
     let name = text.parse().ok();
+    // Copied from `ip link`, which shows the interface below with it.
+    if let Some((own, below)) = text.split_once('@').filter(|(own, _)| !own.is_empty()) {
+        let message = format!(
+            "\"{}\" is no name of an interface: `@{}` says what is below it",
+            shown(text),
+            shown(below)
+        );
+        problems.error(item.span(), message, format!("write \"{}\"", shown(own)));
+        return None;
+    }
     if name.is_none() {
         let names = "a name that `ip link` shows: 1 to 15 characters without / : or space";
         let help = item.own_form().unwrap_or_else(|| names.to_owned());

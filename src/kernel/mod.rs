@@ -11,6 +11,7 @@ pub mod frame_socket;
 pub mod keeper;
 pub mod monitor;
 pub mod netlink;
+pub mod other_name;
 pub mod ownership;
 pub mod plain_file;
 pub mod realtime;

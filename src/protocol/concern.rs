@@ -12,6 +12,21 @@ use std::fmt;
 pub enum Concern {
     /// Addresses that this node serves are there by somebody else's doing too: they will stay when it lets go.
     ForeignAddresses(ForeignAddresses),
+    /// The advertisement of a family does not fit: it goes in fragments, and receivers refuse those.
+    MtuTooSmall {
+        /// Where.
+        interface: InterfaceName,
+        /// Which family.
+        family: Family,
+        /// How many addresses it lists.
+        addresses: usize,
+        /// Octets that this takes.
+        needed: usize,
+        /// Octets that there are.
+        mtu: u32,
+    },
+    /// Connections of this machine itself leave from a virtual address, and break when it moves.
+    Chosen(InterfaceName, IpNet),
     /// What this node says does not leave the machine: others do not hear it, and take over beside it.
     Unsent(Unsent),
 }
@@ -43,6 +58,12 @@ impl fmt::Display for Concern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ForeignAddresses(foreign) => foreign.fmt(f),
+            Self::MtuTooSmall { interface, family, needed, mtu, .. } => {
+                write!(f, "interface {interface} {family} advertisement {needed} octets, MTU {mtu}")
+            }
+            Self::Chosen(interface, net) => {
+                write!(f, "interface {interface} source {net} of own connections")
+            }
             Self::Unsent(Unsent { interface, family, errno }) => {
                 write!(f, "interface {interface} {family} advertisements not sent: errno {errno}")
             }

@@ -5,7 +5,7 @@ use super::doubt::Hastened;
 use super::input::{Demotion, Fault, Health};
 use super::silence::Unserved;
 use super::spec::CheckName;
-use crate::types::{AdverInterval, AdvertPriority, RouterName, VrKey, Vrid};
+use crate::types::{AdverInterval, AdvertPriority, InterfaceName, MacAddr, RouterName, VrKey, Vrid};
 use crate::wire::{ChecksumFlavour, RejectReason};
 use std::fmt;
 use std::net::IpAddr;
@@ -204,6 +204,15 @@ pub enum EventKind {
     ConcernRaised(Concern),
     /// It is over.
     ConcernCleared(Concern),
+    /// The interface has another hardware address now, and hosts were told.
+    MacChanged {
+        /// Which interface.
+        interface: InterfaceName,
+        /// Before.
+        from: MacAddr,
+        /// After.
+        to: MacAddr,
+    },
     /// Tracking, a demotion or a reload changed the effective priority.
     PriorityChanged {
         /// From.

@@ -18,7 +18,7 @@ use super::throttle::Throttle;
 use super::timing::active_down_interval;
 use super::tracking::{self, Facts, Standing};
 use super::virtual_router::{Policy, State, VirtualRouter};
-use crate::types::{AdverInterval, AdvertPriority, InterfaceName, MonoTime, Preempt, Role, VrKey};
+use crate::types::{AdverInterval, AdvertPriority, InterfaceName, MacAddr, MonoTime, Preempt, Role, VrKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -138,7 +138,7 @@ impl Group {
         }
     }
 
-    fn update_concerns(&mut self, facts: &Facts, out: &mut Effects) {
+    pub(super) fn update_concerns(&mut self, facts: &Facts, out: &mut Effects) {
         let concerns = if self.is_active() { tracking::concerns(&self.spec, facts) } else { BTreeSet::new() };
         for concern in self.concerns.difference(&concerns) {
             out.push(report(&self.spec, None, EventKind::ConcernCleared(concern.clone())));
@@ -147,6 +147,28 @@ impl Group {
             out.push(report(&self.spec, None, EventKind::ConcernRaised(concern.clone())));
         }
         self.concerns = concerns;
+    }
+
+    /// The interface has another hardware address: hosts send to one that nobody has.
+    pub(super) fn on_mac(&mut self, now: MonoTime, from: MacAddr, to: MacAddr, out: &mut Effects) {
+        let announcing =
+            |m: &&mut VirtualRouter| matches!(&m.state, State::Active(active) if active.announces());
+        let mut told = false;
+        for member in self.members.iter_mut().filter(announcing) {
+            member.begin_announcing(now, &self.policy, out);
+            told = true;
+        }
+        if told {
+            let kind = EventKind::MacChanged { interface: self.spec.interface, from, to };
+            out.push(report(&self.spec, None, kind));
+        }
+    }
+
+    /// Addresses that had gone with the interface are back.
+    pub(super) fn on_reinstalled(&mut self, now: MonoTime, key: VrKey, out: &mut Effects) {
+        if let Some(member) = self.members.iter_mut().find(|m| m.key == key) {
+            member.on_restored(now, out);
+        }
     }
 
     /// It serves no more, and what was a concern may be a fault now: facts have to be looked at again.
@@ -392,6 +414,8 @@ impl Group {
             Fault::InterfaceMissing(_)
             | Fault::InterfaceDown(_)
             | Fault::NoCarrier(_)
+            | Fault::Port(..)
+            | Fault::OtherName(..)
             | Fault::NoSourceAddress(..)
             | Fault::ForeignAddresses(_)
             | Fault::Sockets(..)
@@ -407,6 +431,8 @@ impl Group {
             Fault::InterfaceMissing(_)
             | Fault::InterfaceDown(_)
             | Fault::NoCarrier(_)
+            | Fault::Port(..)
+            | Fault::OtherName(..)
             | Fault::NoSourceAddress(..)
             | Fault::Sockets(..)
             | Fault::Check(_)

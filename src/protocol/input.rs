@@ -50,6 +50,9 @@ pub enum Input<'a> {
     },
     /// What the kernel now says about an interface; `None`: it does not exist.
     Link(InterfaceName, Option<LinkFacts>),
+    /// The first name, which no interface has as its own, is another name of the interface of the second. Until there is
+    /// an interface of that name.
+    OtherName(InterfaceName, InterfaceName),
     /// How the desired state of addresses came out.
     Owned(Owned),
     /// Somebody removed this many of the addresses of a virtual router, and they were put back.
@@ -58,6 +61,11 @@ pub enum Input<'a> {
         key: VrKey,
         /// How many.
         count: usize,
+    },
+    /// Owned addresses had gone with their interface and are back: hosts may not know the way.
+    Reinstalled {
+        /// Whose addresses.
+        key: VrKey,
     },
     /// Owned addresses are missing, and the kernel refuses to take them back.
     Unrestored {
@@ -183,6 +191,10 @@ pub enum Fault {
     InterfaceDown(InterfaceName),
     /// The interface has no carrier.
     NoCarrier(InterfaceName),
+    /// The first is a port of the second (a bridge, a bond): it hears nothing itself.
+    Port(InterfaceName, InterfaceName),
+    /// The first is another name of the second, which is the one to be used.
+    OtherName(InterfaceName, InterfaceName),
     /// The interface has no usable source address of this family.
     NoSourceAddress(InterfaceName, Family),
     /// The router's addresses are on the interface, and not by this agent's doing. Nobody who does not serve may hold
@@ -208,6 +220,8 @@ impl fmt::Display for Fault {
             Self::NoSourceAddress(name, Family::Ipv6) => {
                 write!(f, "interface {name} no IPv6 link-local address")
             }
+            Self::Port(name, controller) => write!(f, "interface {name} port of {controller}"),
+            Self::OtherName(name, real) => write!(f, "interface {name} other name of {real}"),
             Self::ForeignAddresses(foreign) => foreign.fmt(f),
             Self::Sockets(name, family, why) => write!(f, "interface {name} {family} socket: {why}"),
             Self::Check(name) => write!(f, "check {}", name.0),

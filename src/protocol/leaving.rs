@@ -6,7 +6,7 @@ use super::effect::Effects;
 use super::event::{Cause, EventKind, HandoverCause, StateName};
 use super::group::{Again, Group, Obstacle, report};
 use super::handover::{Handover, Taker, Then, Watch};
-use super::input::LastResort;
+use super::input::{Fault, LastResort};
 use super::timing::active_down_interval;
 use super::tracking;
 use super::virtual_router::{Policy, State, Tenure, VirtualRouter};
@@ -78,7 +78,8 @@ impl Group {
         } else if mute == self.members.len() {
             // Nothing can be said: let go, and let the others' timers speak.
             self.release(now, None, obstacle.cause, out);
-        } else if self.refused.is_some() {
+        } else if self.refused.is_some() || self.is_deaf() {
+            // Nobody would be heard to take over.
             for member in &mut self.members {
                 member.resign(&self.policy, out);
             }
@@ -92,6 +93,11 @@ impl Group {
                 handover.wait_for_the_mute(now, active_down_interval(down_adverts, priority, interval));
             }
         }
+    }
+
+    /// It can speak, but hears nothing.
+    fn is_deaf(&self) -> bool {
+        self.faults.iter().any(|fault| matches!(fault, Fault::Port(..)))
     }
 
     /// Everything that is not Active ends without a word.

@@ -4,7 +4,7 @@
 
 use super::concern::{Concern, ForeignAddresses, Unsent};
 use super::input::{Fault, Health};
-use super::spec::{CheckName, RouterSpec, Track};
+use super::spec::{CheckName, MemberSpec, RouterSpec, Track};
 use crate::types::{AdvertPriority, Family, InterfaceName, LinkFacts, Priority, Role, VrKey};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +15,8 @@ use std::net::IpAddr;
 pub(super) struct Facts {
     pub(super) links: BTreeMap<InterfaceName, LinkFacts>,
     pub(super) checks: BTreeMap<CheckName, Health>,
+    /// Of names that no interface has as its own: whose other names they are.
+    pub(super) other_names: BTreeMap<InterfaceName, InterfaceName>,
     /// Why the sockets of an interface and family are not open.
     pub(super) deaf: BTreeMap<(InterfaceName, Family), String>,
     /// How many advertisements in a row were not sent, and the last error.
@@ -49,6 +51,8 @@ pub(super) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Fault> {
                 .map(|member| Fault::NoSourceAddress(spec.interface, member.family)),
         ),
     }
+    let controller = facts.links.get(&spec.interface).and_then(|link| link.port_of);
+    faults.extend(controller.map(|controller| Fault::Port(spec.interface, controller)));
     // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5: there is no Backup that has the addresses.
     faults.extend(foreign_addresses(spec, facts).map(Fault::ForeignAddresses));
     faults.extend(spec.members.iter().filter_map(|member| {
@@ -75,7 +79,15 @@ pub(super) fn concerns(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Concern> {
         let unsent = Unsent { interface: spec.interface, family: member.family, errno };
         (count >= MUTE).then_some(Concern::Unsent(unsent))
     });
-    foreign_addresses(spec, facts).map(Concern::ForeignAddresses).into_iter().chain(unsent).collect()
+    let mut concerns: BTreeSet<_> =
+        foreign_addresses(spec, facts).map(Concern::ForeignAddresses).into_iter().chain(unsent).collect();
+    if let Some(link) = facts.links.get(&spec.interface) {
+        concerns.extend(spec.members.iter().filter_map(|member| mtu_too_small(spec.interface, member, link)));
+        let listed = spec.members.iter().flat_map(|member| member.addresses.iter().chain(&member.excluded));
+        let chosen = listed.filter(|net| link.chosen.get(&net.addr()) == Some(&net.prefix_len()));
+        concerns.extend(chosen.map(|net| Concern::Chosen(spec.interface, *net)));
+    }
+    concerns
 }
 
 /// Whether `fault` only follows from the fact that the machine's own addresses are listed as virtual ones: then that is
@@ -91,6 +103,8 @@ pub(super) fn is_explained(spec: &RouterSpec, facts: &Facts, fault: &Fault) -> b
         Fault::InterfaceMissing(_)
         | Fault::InterfaceDown(_)
         | Fault::NoCarrier(_)
+        | Fault::Port(..)
+        | Fault::OtherName(..)
         | Fault::ForeignAddresses(_)
         | Fault::Sockets(..)
         | Fault::Check(_)
@@ -102,10 +116,12 @@ pub(super) fn is_explained(spec: &RouterSpec, facts: &Facts, fault: &Fault) -> b
 /// Whether nothing can be said or heard because of `fault`.
 pub(super) fn is_dead_link(spec: &RouterSpec, fault: &Fault) -> bool {
     match fault {
-        Fault::InterfaceMissing(name) | Fault::InterfaceDown(name) | Fault::NoCarrier(name) => {
-            *name == spec.interface
-        }
+        Fault::InterfaceMissing(name)
+        | Fault::OtherName(name, _)
+        | Fault::InterfaceDown(name)
+        | Fault::NoCarrier(name) => *name == spec.interface,
         Fault::NoSourceAddress(..)
+        | Fault::Port(..)
         | Fault::ForeignAddresses(_)
         | Fault::Sockets(..)
         | Fault::Check(_)
@@ -121,6 +137,8 @@ pub(super) fn may_pass(spec: &RouterSpec, fault: &Fault) -> bool {
             *name == spec.interface
         }
         Fault::InterfaceMissing(_)
+        | Fault::Port(..)
+        | Fault::OtherName(..)
         | Fault::ForeignAddresses(_)
         | Fault::Sockets(..)
         | Fault::Check(_)
@@ -136,6 +154,8 @@ pub(super) fn mutes(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
         Fault::InterfaceMissing(_)
         | Fault::InterfaceDown(_)
         | Fault::NoCarrier(_)
+        | Fault::Port(..)
+        | Fault::OtherName(..)
         | Fault::ForeignAddresses(_)
         | Fault::Check(_)
         | Fault::CheckPending(_)
@@ -147,10 +167,12 @@ pub(super) fn mutes(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
 pub(super) fn deafens(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
     match fault {
         Fault::Sockets(_, of, _) => *of == family,
+        Fault::Port(name, _) => *name == spec.interface,
         Fault::NoSourceAddress(..)
         | Fault::InterfaceMissing(_)
         | Fault::InterfaceDown(_)
         | Fault::NoCarrier(_)
+        | Fault::OtherName(..)
         | Fault::Check(_)
         | Fault::CheckPending(_)
         | Fault::ForeignAddresses(_)
@@ -237,6 +259,17 @@ fn foreign_addresses(spec: &RouterSpec, facts: &Facts) -> Option<ForeignAddresse
     Some(ForeignAddresses { interface: spec.interface, first, others: foreign.count() })
 }
 
+fn mtu_too_small(interface: InterfaceName, member: &MemberSpec, link: &LinkFacts) -> Option<Concern> {
+    let (family, addresses) = (member.family, member.addresses.len());
+    // IP header, VRRP header, addresses (RFC 9568 §5.1, §5.2).
+    let needed = match family {
+        Family::Ipv4 => 20 + 8 + 4 * addresses,
+        Family::Ipv6 => 40 + 8 + 16 * addresses,
+    };
+    let fits = usize::try_from(link.mtu).is_ok_and(|mtu| needed <= mtu);
+    (!fits).then_some(Concern::MtuTooSmall { interface, family, addresses, needed, mtu: link.mtu })
+}
+
 /// What each weighted check adds to the priority now.
 pub(super) fn weights(spec: &RouterSpec, facts: &Facts) -> BTreeMap<CheckName, i32> {
     let mut weights = BTreeMap::new();
@@ -253,7 +286,10 @@ pub(super) fn weights(spec: &RouterSpec, facts: &Facts) -> BTreeMap<CheckName, i
 
 fn link_fault(name: InterfaceName, facts: &Facts) -> Option<Fault> {
     match facts.links.get(&name) {
-        None => Some(Fault::InterfaceMissing(name)),
+        None => Some(match facts.other_names.get(&name) {
+            Some(real) => Fault::OtherName(name, *real),
+            None => Fault::InterfaceMissing(name),
+        }),
         Some(link) if !link.up => Some(Fault::InterfaceDown(name)),
         Some(link) if !link.carrier => Some(Fault::NoCarrier(name)),
         Some(_) => None,

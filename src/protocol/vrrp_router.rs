@@ -8,7 +8,7 @@ use super::input::{Command, CommandId, Demotion, Input, Owned};
 use super::snapshot::Snapshot;
 use super::spec::{MemberSpec, RouterSpec};
 use super::tracking::{self, Facts};
-use crate::types::{AdvertPriority, Family, InterfaceName, MonoTime, RouterName, VrKey};
+use crate::types::{AdvertPriority, Family, InterfaceName, LinkFacts, MonoTime, RouterName, VrKey};
 use crate::wire::{Advertisement, Carrier, Reject, RejectReason};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,11 +85,18 @@ impl VrrpRouter {
             Input::Announced { interface, address } => self.on_announced(now, interface, address, out),
             Input::Owned(owned) => self.on_owned(now, owned, out),
             Input::Restored { key, count } => self.on_restored(now, key, count, out),
-            Input::Link(name, facts) => {
-                match facts {
-                    Some(facts) => drop(self.facts.links.insert(name, facts)),
-                    None => drop(self.facts.links.remove(&name)),
+            Input::Reinstalled { key } => {
+                let group = self.index.get(&key).and_then(|at| self.groups.get_mut(*at));
+                if let Some(group) = group {
+                    group.on_reinstalled(now, key, out);
                 }
+            }
+            Input::OtherName(name, real) => {
+                self.facts.other_names.insert(name, real);
+                self.evaluate_all(now, Cause::FaultCleared, out);
+            }
+            Input::Link(name, facts) => {
+                self.on_link(now, name, facts, out);
                 self.evaluate_all(now, Cause::FaultCleared, out);
             }
             Input::Unrestored { key, why } => self.on_unrestored(now, key, why, out),
@@ -201,6 +208,23 @@ impl VrrpRouter {
             && let Some(at) = self.index.get(&key).copied()
         {
             self.with(now, at, out, |_, _| Again::Evaluate(Cause::FaultCleared));
+        }
+    }
+
+    fn on_link(&mut self, now: MonoTime, name: InterfaceName, facts: Option<LinkFacts>, out: &mut Effects) {
+        let mac = facts.as_ref().and_then(|facts| facts.mac);
+        let before = match facts {
+            Some(facts) => {
+                self.facts.other_names.remove(&name);
+                self.facts.links.insert(name, facts)
+            }
+            None => self.facts.links.remove(&name),
+        };
+        let moved = before.and_then(|before| before.mac).zip(mac).filter(|(from, to)| from != to);
+        if let Some((from, to)) = moved {
+            for group in self.groups.iter_mut().filter(|group| group.spec.interface == name) {
+                group.on_mac(now, from, to, out);
+            }
         }
     }
 
@@ -384,9 +408,13 @@ impl VrrpRouter {
         f: impl FnOnce(&mut Group, &mut Effects) -> Again,
     ) {
         let Some(group) = self.groups.get_mut(at) else { return };
+        let served = group.is_active();
         match f(group, out) {
             Again::Nothing => {}
             Again::Evaluate(why) => group.evaluate(now, &self.facts, why, out),
+        }
+        if !served && group.is_active() {
+            group.update_concerns(&self.facts, out);
         }
         if group.has_outlived_its_concerns() {
             group.evaluate(now, &self.facts, Cause::FaultCleared, out);

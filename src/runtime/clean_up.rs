@@ -289,7 +289,7 @@ fn estates(
 /// What the keeper must know before it removes what is left over.
 fn known(estates: &[Estate], links: &BTreeMap<InterfaceName, LinkFacts>) -> Vec<Command> {
     let mut commands: Vec<Command> =
-        links.iter().map(|(name, facts)| Command::Link(*name, Some(facts.clone()))).collect();
+        links.iter().map(|(name, facts)| Command::Link(*name, Some(Box::new(facts.clone())))).collect();
     for Estate { found, .. } in estates {
         for (key, addresses) in found {
             commands.push(Command::Declare { key: *key, addresses: addresses.clone() });

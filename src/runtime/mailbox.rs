@@ -24,6 +24,10 @@ pub(super) enum Letter {
         key: VrKey,
         count: usize,
     },
+    Reinstalled {
+        key: VrKey,
+    },
+    OtherName(InterfaceName, InterfaceName),
     Unrestored {
         key: VrKey,
         why: String,
@@ -49,6 +53,8 @@ impl Letter {
         Ok(match self {
             Self::Link(name, facts) => Input::Link(name, facts),
             Self::Owned(owned) => Input::Owned(owned),
+            Self::Reinstalled { key } => Input::Reinstalled { key },
+            Self::OtherName(name, real) => Input::OtherName(name, real),
             Self::Restored { key, count } => Input::Restored { key, count },
             Self::Unrestored { key, why } => Input::Unrestored { key, why },
             Self::Check(name, health) => Input::Check(name, health),

@@ -241,6 +241,8 @@ impl Reactor {
             Letter::Inherit(specs) => self.prepare(now, specs),
             Letter::Owned(_)
             | Letter::Restored { .. }
+            | Letter::Reinstalled { .. }
+            | Letter::OtherName(..)
             | Letter::Unrestored { .. }
             | Letter::Check(..)
             | Letter::CheckGone(_)
@@ -280,6 +282,8 @@ impl Reactor {
             Letter::Link(..)
             | Letter::Owned(_)
             | Letter::Restored { .. }
+            | Letter::Reinstalled { .. }
+            | Letter::OtherName(..)
             | Letter::Unrestored { .. }
             | Letter::Remembered(..)
             | Letter::Check(..)

@@ -23,6 +23,7 @@ use crate::kernel::keeper::{
     AddressKeeper, Command, KeeperError, KeeperEvent, Surroundings, frame_announcer,
 };
 use crate::kernel::monitor::{Monitor, MonitorError, MonitorEvent, RECEIVE_BUFFER};
+use crate::kernel::other_name::other_name;
 use crate::kernel::sysctl::promote_secondaries;
 use crate::kernel::tenancy::{Tenancy, TenancyError};
 use crate::kernel::{realtime, release};
@@ -440,7 +441,10 @@ impl Desk {
     fn on_change(&self, keeper: &AddressKeeper, change: MonitorEvent) {
         match change {
             MonitorEvent::Link(name, facts) => {
-                tell(keeper, Command::Link(name, facts.clone()));
+                tell(keeper, Command::Link(name, facts.clone().map(Box::new)));
+                if let Some(real) = facts.is_none().then(|| other_name(name)).flatten() {
+                    let _ = self.mail.send(Letter::OtherName(name, real));
+                }
                 let _ = self.mail.send(Letter::Link(name, facts));
                 self.looked_at.send_if_modified(|known| known.insert(name));
             }
@@ -499,9 +503,8 @@ fn surroundings(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: Switchb
             hooks.on_keeper(&event);
             let letter = match event {
                 KeeperEvent::Owned { key, epoch, outcome } => Letter::Owned(Owned { key, epoch, outcome }),
-                KeeperEvent::Restored { key, count } | KeeperEvent::Reinstalled { key, count } => {
-                    Letter::Restored { key, count }
-                }
+                KeeperEvent::Restored { key, count } => Letter::Restored { key, count },
+                KeeperEvent::Reinstalled { key, .. } => Letter::Reinstalled { key },
                 KeeperEvent::Unrestored { key, why } => Letter::Unrestored { key, why },
                 KeeperEvent::Released { .. }
                 | KeeperEvent::Contested { .. }

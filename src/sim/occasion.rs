@@ -39,6 +39,8 @@ impl InputKind {
             | Input::Announced { .. }
             | Input::Owned(_)
             | Input::Restored { .. }
+            | Input::Reinstalled { .. }
+            | Input::OtherName(..)
             | Input::Unrestored { .. }
             | Input::Sockets(..)
             | Input::Remembered(..)

@@ -14,6 +14,8 @@ pub(super) fn of_input(input: &Input<'_>) -> String {
         Input::Link(_, facts) => format!("link up: {}", facts.as_ref().is_some_and(|f| f.up && f.carrier)),
         Input::Announced { address, .. } => format!("hears {address} announced"),
         Input::Owned(owned) => format!("kernel: {} epoch {}: {:?}", owned.key, owned.epoch, owned.outcome),
+        Input::Reinstalled { .. } => "addresses are back with their link".to_owned(),
+        Input::OtherName(name, real) => format!("{name} is another name of {real}"),
         Input::Restored { count, .. } => format!("{count} addresses restored"),
         Input::Unrestored { why, .. } => format!("addresses gone: {why}"),
         Input::Sockets(_, family, outcome) => format!("sockets of {family}: {outcome:?}"),

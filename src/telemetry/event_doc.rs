@@ -198,6 +198,7 @@ const fn kind_name(kind: &EventKind) -> &'static str {
         EventKind::FaultRaised(_) => "fault_raised",
         EventKind::FaultCleared(_) => "fault_cleared",
         EventKind::ConcernRaised(_) => "concern_raised",
+        EventKind::MacChanged { .. } => "mac_changed",
         EventKind::ConcernCleared(_) => "concern_cleared",
         EventKind::PriorityChanged { .. } => "priority_changed",
         EventKind::Check { .. } => "check",
@@ -239,6 +240,7 @@ fn event_details(kind: &EventKind) -> EventDetails {
             lasted_ms: Some(words::millis(grounds.lasted)),
             ..none
         },
+        EventKind::MacChanged { .. } => none,
         EventKind::ConcernRaised(concern) | EventKind::ConcernCleared(concern) => {
             EventDetails { concern: Some(concern.to_string()), ..none }
         }

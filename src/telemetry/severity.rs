@@ -39,6 +39,7 @@ impl Severity {
             | EventKind::FaultRaised(Fault::CheckPending(_))
             | EventKind::FaultCleared(_)
             | EventKind::ConcernCleared(_)
+            | EventKind::MacChanged { .. }
             | EventKind::PriorityChanged { .. }
             | EventKind::Check { health: Health::Passing, .. }
             | EventKind::HandoverStarted(_)
@@ -59,6 +60,8 @@ impl Severity {
                 | Fault::InterfaceDown(_)
                 | Fault::NoCarrier(_)
                 | Fault::NoSourceAddress(..)
+                | Fault::Port(..)
+                | Fault::OtherName(..)
                 | Fault::ForeignAddresses(_)
                 | Fault::Sockets(..)
                 | Fault::Check(_)

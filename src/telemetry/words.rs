@@ -47,6 +47,11 @@ fn happening(kind: &EventKind, family: Family) -> String {
         EventKind::FaultRaised(fault @ Fault::CheckPending(_)) => fault_in_full(fault),
         EventKind::FaultRaised(fault) => format!("FAULT: {}", fault_in_full(fault)),
         EventKind::FaultCleared(fault) => recovered(fault),
+        EventKind::MacChanged { interface, from, to } => {
+            format!(
+                "{interface} has another hardware address, {to} (before: {from}); hosts were told at once"
+            )
+        }
         EventKind::ConcernRaised(concern) => concern::begins(concern),
         EventKind::ConcernCleared(concern) => concern::ends(concern),
         EventKind::ConfigurationReloaded { by, changes: 0 } => {

@@ -1,6 +1,6 @@
 //! What the kernel says about an interface.
 
-use super::MacAddr;
+use super::{InterfaceName, MacAddr};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -24,4 +24,9 @@ pub struct LinkFacts {
     /// Every address that somebody else than this agent put there, usable or not, with its prefix length (of
     /// several the shortest).
     pub foreign: BTreeMap<IpAddr, u8>,
+    /// IPv4 addresses of ours that the kernel gives to connections of this machine itself, although it has another
+    /// address in their network: they are the first of it. With their prefix length.
+    pub chosen: BTreeMap<IpAddr, u8>,
+    /// The bridge or bond that this interface is a port of: what arrives is that one's, and nothing is heard here.
+    pub port_of: Option<InterfaceName>,
 }

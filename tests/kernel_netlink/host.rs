@@ -241,7 +241,7 @@ fn watch_for(watched: watch::Receiver<BTreeSet<InterfaceName>>, keeper: &Mutex<O
         let forward = async {
             while let Some(event) = events.recv().await {
                 let command = match event {
-                    MonitorEvent::Link(name, facts) => Command::Link(name, facts),
+                    MonitorEvent::Link(name, facts) => Command::Link(name, facts.map(Box::new)),
                     MonitorEvent::AddressesChanged | MonitorEvent::Resync => Command::Reconcile,
                 };
                 if let Some(keeper) = keeper.lock().unwrap().as_ref() {

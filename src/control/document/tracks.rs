@@ -81,9 +81,11 @@ fn run(run: &LastRun) -> CheckRunDoc {
 
 fn concerns(fault: &Fault, interface: InterfaceName) -> bool {
     match fault {
-        Fault::InterfaceMissing(name) | Fault::InterfaceDown(name) | Fault::NoCarrier(name) => {
-            *name == interface
-        }
+        Fault::InterfaceMissing(name)
+        | Fault::InterfaceDown(name)
+        | Fault::NoCarrier(name)
+        | Fault::Port(name, _)
+        | Fault::OtherName(name, _) => *name == interface,
         Fault::NoSourceAddress(..)
         | Fault::ForeignAddresses(_)
         | Fault::Sockets(..)

@@ -34,6 +34,8 @@ impl Published {
             Fault::InterfaceMissing(_)
             | Fault::InterfaceDown(_)
             | Fault::NoCarrier(_)
+            | Fault::Port(..)
+            | Fault::OtherName(..)
             | Fault::NoSourceAddress(..)
             | Fault::ForeignAddresses(_)
             | Fault::Sockets(..)

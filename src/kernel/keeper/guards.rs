@@ -24,13 +24,14 @@ impl Guards {
         wanted: &BTreeMap<InterfaceName, u32>,
         promoter: &mut Promoter,
     ) -> Vec<(InterfaceName, String)> {
-        let gone = |name: &InterfaceName, guard: &Guard| wanted.get(name) != Some(&guard.index);
-        for (name, guard) in self.0.extract_if(.., |name, guard| gone(name, guard)) {
+        self.0.retain(|name, guard| {
+            let stays = wanted.get(name) == Some(&guard.index);
             // Of an interface that was made anew it says nothing.
-            if guard.setting == Some(Setting::Changed) && !wanted.contains_key(&name) {
-                let _best_effort = promoter(name, Promotion::Off);
+            if !stays && guard.setting == Some(Setting::Changed) && !wanted.contains_key(name) {
+                let _best_effort = promoter(*name, Promotion::Off);
             }
-        }
+            stays
+        });
         let mut troubles = Vec::new();
         for (name, index) in wanted {
             if self.0.contains_key(name) {

@@ -84,7 +84,7 @@ impl Ledger {
                 }
             }
             Command::Announce { key, rounds } => self.announcements.push((key, rounds)),
-            Command::Link(interface, facts) => self.link(interface, facts.as_ref()),
+            Command::Link(interface, facts) => self.link(interface, facts.as_deref()),
             Command::Reconcile => self.need = Need::Pass,
             Command::Stop => {} // ends the thread, which then calls `release_all`
         }

@@ -47,7 +47,7 @@ pub enum Command {
         rounds: u8,
     },
     /// What the kernel now says about an interface; `None`: it does not exist.
-    Link(InterfaceName, Option<LinkFacts>),
+    Link(InterfaceName, Option<Box<LinkFacts>>),
     /// Addresses may have changed: look.
     Reconcile,
     /// Remove everything, say so ([`KeeperEvent::Stopped`]), end.

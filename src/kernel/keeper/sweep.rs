@@ -85,19 +85,14 @@ fn stand_in(index: u32, net: IpNet) -> ObservedAddress {
 
 /// The request that makes an address again as it was listed: scope, label, broadcast address, metric, mark, flags, and
 /// what was left of its lifetimes. What the kernel works out by itself is left to it.
-#[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; the rest is as it was")]
 fn as_it_was(listed: &AddressMessage) -> AddressMessage {
     let own = AddressFlags::Secondary | AddressFlags::Permanent | AddressFlags::Deprecated;
     let mut message = listed.clone();
     message.header.flags = AddressHeaderFlags::empty();
-    message.attributes.retain(|attribute| match attribute {
-        AddressAttribute::TargetNetNsId(_) => false,
-        _ => true,
-    });
+    message.attributes.retain(|attribute| !matches!(attribute, AddressAttribute::TargetNetNsId(_)));
     for attribute in &mut message.attributes {
-        match attribute {
-            AddressAttribute::Flags(flags) => flags.remove(own),
-            _ => {}
+        if let AddressAttribute::Flags(flags) = attribute {
+            flags.remove(own);
         }
     }
     message

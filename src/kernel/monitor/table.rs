@@ -6,7 +6,9 @@ use ipnet::IpNet;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressScope;
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
+use netlink_packet_route::link::{
+    InfoPortKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -41,6 +43,8 @@ struct Link {
     mac: Option<MacAddr>,
     mtu: u32,
     flags: LinkFlags,
+    /// The index of the interface that it is a port of.
+    controller: Option<u32>,
 }
 
 /// Addresses of one interface.
@@ -52,6 +56,8 @@ struct Addresses {
     ipv6_link_local: BTreeSet<Ipv6Addr>,
     /// All that are not ours.
     foreign: BTreeSet<IpNet>,
+    /// Those of ours that are the first of their IPv4 network.
+    first: BTreeSet<IpNet>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +119,9 @@ impl Table {
             up: link.flags.contains(LinkFlags::Up),
             carrier: link.flags.contains(LinkFlags::Running),
             ipv4: addresses.ipv4.iter().map(|source| source.address).collect(),
-            ipv6_link_local: addresses.ipv6_link_local.into_iter().collect(),
+            ipv6_link_local: addresses.ipv6_link_local.iter().copied().collect(),
+            chosen: addresses.chosen(),
+            port_of: link.controller.and_then(|controller| self.name(controller)),
             // The shortest prefix last.
             foreign: addresses.foreign.iter().rev().map(|net| (net.addr(), net.prefix_len())).collect(),
         })
@@ -122,13 +130,17 @@ impl Table {
 
 impl Link {
     fn unknown() -> Self {
-        Self { name: None, mac: None, mtu: 0, flags: LinkFlags::empty() }
+        Self { name: None, mac: None, mtu: 0, flags: LinkFlags::empty(), controller: None }
     }
 
     /// Some notifications carry only some attributes.
     #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; the other attributes are of no use")]
     fn update(&mut self, message: &LinkMessage) {
         self.flags = message.header.flags;
+        // Who says the MTU says everything: what is missing is not so.
+        if message.attributes.iter().any(|attribute| matches!(attribute, LinkAttribute::Mtu(_))) {
+            self.controller = controller(message);
+        }
         for attribute in &message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => self.name = name.parse().ok(),
@@ -142,13 +154,44 @@ impl Link {
     }
 }
 
+/// Whose port it is. A member of a VRF is none: it hears what arrives.
+#[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; the other attributes are of no use")]
+fn controller(message: &LinkMessage) -> Option<u32> {
+    let mut controller = None;
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::Controller(index) => controller = Some(*index),
+            LinkAttribute::LinkInfo(infos) if infos.contains(&LinkInfo::PortKind(InfoPortKind::Vrf)) => {
+                return None;
+            }
+            _ => {}
+        }
+    }
+    controller.filter(|index| *index != 0)
+}
+
 impl Addresses {
+    /// The kernel gives a connection the first address of the network that it goes to; of a host route (/32) nothing goes
+    /// anywhere. Where the machine has no other address in that network it has no choice.
+    fn chosen(&self) -> BTreeMap<IpAddr, u8> {
+        let near = |net: &&IpNet| {
+            self.foreign.iter().any(|own| own.contains(&net.addr()) || net.contains(&own.addr()))
+        };
+        let wide = self.first.iter().filter(|net| net.prefix_len() < 31);
+        wide.filter(near).map(|net| (net.addr(), net.prefix_len())).collect()
+    }
+
     /// A message about an address that is known already replaces it.
     fn insert(&mut self, address: &ObservedAddress) {
         match address.origin {
             Origin::Ours => self.foreign.remove(&address.net),
             Origin::Foreign => self.foreign.insert(address.net),
         };
+        if address.origin == Origin::Ours && address.net.addr().is_ipv4() && address.rank == Rank::Primary {
+            self.first.insert(address.net);
+        } else {
+            self.first.remove(&address.net);
+        }
         let may_be_source = address.origin == Origin::Foreign
             && address.readiness == Readiness::Ready
             && address.scope != AddressScope::Host;
@@ -181,6 +224,7 @@ impl Addresses {
 
     fn remove(&mut self, address: &ObservedAddress) {
         self.foreign.remove(&address.net);
+        self.first.remove(&address.net);
         self.remove_source(address);
     }
 

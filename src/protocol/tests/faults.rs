@@ -107,6 +107,83 @@ fn a_slip_that_lists_the_only_address_is_one_fault() {
     assert_eq!(faults(&rig), [format!("interface eth0 foreign address {us}")]);
 }
 
+fn with(change: fn(&mut LinkFacts)) -> Option<LinkFacts> {
+    let mut facts = link();
+    change(&mut facts);
+    Some(facts)
+}
+
+/// It would hear nobody who takes over: it says that it leaves, and goes.
+#[test]
+fn an_active_whose_interface_becomes_a_port_of_a_bridge_resigns_at_once() {
+    let mut rig = Rig::active(spec());
+    rig.feed(Input::Link(interface(), with(|facts| facts.port_of = "br1".parse().ok())));
+    assert_eq!(faults(&rig), ["interface eth0 port of br1"]);
+    assert_eq!(rig.state(), StateName::Initialize);
+    let said = rig.said();
+    assert!(said.iter().any(|said| said.starts_with("say 0/")), "{said:?}");
+    rig.feed(Input::Link(interface(), Some(link())));
+    assert_eq!((rig.state(), faults(&rig)), (StateName::Backup, vec![]));
+}
+
+#[test]
+fn another_name_of_an_interface_is_told_as_that() {
+    let mut rig = Rig::new(spec());
+    rig.feed(Input::OtherName(interface(), "lan0".parse().unwrap()));
+    rig.feed(Input::Link(interface(), None));
+    assert_eq!(faults(&rig), ["interface eth0 other name of lan0"]);
+    rig.feed(Input::Link(interface(), Some(link())));
+    rig.feed(Input::Link(interface(), None));
+    assert_eq!(faults(&rig), ["interface eth0 missing"]);
+}
+
+/// Hosts send to the old one until they forget it: 40 s and more.
+#[test]
+fn another_hardware_address_is_announced_at_once_by_who_serves() {
+    let changed = with(|facts| facts.mac = Some(MacAddr([2, 0, 0, 0, 0, 0x77])));
+    let mut rig = Rig::active(spec());
+    rig.run(ms(20_000));
+    rig.said();
+    rig.feed(Input::Link(interface(), changed.clone()));
+    assert_eq!(rig.said(), ["announce 1"]);
+    rig.feed(Input::Link(interface(), changed.clone()));
+    assert_eq!(rig.said(), [""; 0], "nothing changed");
+    rig.run(ms(950));
+    let rounds = rig.said().iter().filter(|said| said.starts_with("announce")).count();
+    assert_eq!(rounds, 3, "a whole burst");
+    let mut backup = Rig::new(spec());
+    backup.feed(Input::Link(interface(), changed));
+    assert_eq!(backup.said(), [""; 0]);
+}
+
+#[test]
+fn addresses_that_come_back_with_their_link_are_announced_and_nobody_is_blamed() {
+    let mut rig = Rig::active(spec());
+    let key = rig.member(0).key;
+    rig.said();
+    rig.feed(Input::Reinstalled { key });
+    assert_eq!(rig.said(), ["announce 1"]);
+}
+
+#[test]
+fn what_does_not_fit_and_what_is_chosen_are_concerns_of_who_serves() {
+    let mut rig = Rig::active(spec());
+    rig.feed(Input::Link(interface(), with(|facts| facts.mtu = 31)));
+    assert_eq!(concerns(&rig), ["interface eth0 ipv4 advertisement 32 octets, MTU 31"]);
+    rig.feed(Input::Link(interface(), with(|facts| facts.mtu = 32)));
+    assert_eq!(concerns(&rig), [""; 0]);
+    let chosen = with(|facts| facts.chosen = [("192.0.2.254".parse().unwrap(), 24)].into());
+    rig.feed(Input::Link(interface(), chosen));
+    assert_eq!(concerns(&rig), ["interface eth0 source 192.0.2.254/24 of own connections"]);
+    assert_eq!((rig.state(), faults(&rig)), (StateName::Active, vec![]));
+    // A Backup sends nothing; when it takes over it is told.
+    let mut rig = Rig::new(spec());
+    rig.feed(Input::Link(interface(), with(|facts| facts.mtu = 31)));
+    assert_eq!((rig.state(), concerns(&rig)), (StateName::Backup, vec![]));
+    rig.run(ms(4000));
+    assert_eq!((rig.state(), concerns(&rig).len()), (StateName::Active, 1));
+}
+
 // RFC9568-6.4.1-6
 /// T32.
 #[test]

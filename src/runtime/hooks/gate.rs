@@ -143,6 +143,7 @@ impl Gate {
             }
             EventKind::FaultRaised(_)
             | EventKind::ConcernRaised(_)
+            | EventKind::MacChanged { .. }
             | EventKind::ConcernCleared(_)
             | EventKind::FaultCleared(_)
             | EventKind::PriorityChanged { .. }

@@ -1,6 +1,7 @@
 //! What is wrong with what this node serves, and what the machine has of its own: in words, each with its remedy.
 
 use crate::protocol::{Concern, ForeignAddresses, Unsent};
+use crate::types::{Family, InterfaceName};
 use ipnet::IpNet;
 
 /// It begins.
@@ -14,6 +15,14 @@ pub(super) fn begins(concern: &Concern) -> String {
                 named(first, *others)
             )
         }
+        Concern::MtuTooSmall { interface, family, addresses, needed, mtu } => {
+            octets(*family, *addresses, *needed, *mtu, *interface)
+        }
+        Concern::Chosen(interface, net) => format!(
+            "connections of this machine itself leave {interface} from {net}, and break when it moves: it is the first address of its \
+             network there. List it as {}/32, or with the prefix length of the machine's own address and after it",
+            net.addr()
+        ),
         Concern::Unsent(Unsent { interface, family, errno }) => {
             let error = std::io::Error::from_raw_os_error(*errno);
             let remedy = unsent(*errno, &interface.to_string());
@@ -44,11 +53,24 @@ fn unsent(errno: i32, interface: &str) -> String {
     }
 }
 
+fn octets(family: Family, addresses: usize, needed: usize, mtu: u32, interface: InterfaceName) -> String {
+    format!(
+        "an advertisement of {addresses} {family} addresses needs an MTU of {needed}, and {interface} has {mtu}: it goes out in \
+         fragments, which other routers refuse. Raise the MTU, or move addresses to `excluded_addresses` or another router"
+    )
+}
+
 /// It is over.
 pub(super) fn ends(concern: &Concern) -> String {
     match concern {
         Concern::ForeignAddresses(ForeignAddresses { interface, first, .. }) => {
             format!("{first} on {interface} is vrrpd's alone again, or not served here any more")
+        }
+        Concern::MtuTooSmall { interface, family, .. } => {
+            format!("an {family} advertisement fits the MTU of {interface} again, or is not sent any more")
+        }
+        Concern::Chosen(interface, net) => {
+            format!("connections of this machine itself do not leave {interface} from {net} any more")
         }
         Concern::Unsent(Unsent { interface, family, .. }) => {
             format!("advertisements leave {interface} in {family} again, or this node is not Active any more")

@@ -4,6 +4,7 @@ use crate::protocol::{
     StateName, Suspicion, Unsent, Unserved,
 };
 use crate::telemetry::{EventDoc, EventRecord};
+use crate::types::MacAddr;
 use crate::types::{AdverInterval, AdvertPriority, VrKey, Vrid};
 use crate::wire::RejectReason;
 use std::net::IpAddr;
@@ -67,6 +68,19 @@ fn kinds() -> Vec<EventKind> {
         EventKind::FaultRaised(Fault::CheckPending(check("nginx"))),
         EventKind::FaultRaised(Fault::Addresses("permission denied".into())),
         EventKind::FaultCleared(Fault::NoCarrier(eth0)),
+        EventKind::FaultRaised(Fault::Port(eth0, "br1".parse().unwrap())),
+        EventKind::FaultRaised(Fault::OtherName("enp3s0".parse().unwrap(), eth0)),
+        EventKind::MacChanged {
+            interface: eth0,
+            from: MacAddr([2, 0, 0, 0, 0, 1]),
+            to: MacAddr([2, 0, 0, 0, 0, 0x77]),
+        },
+        EventKind::ConcernRaised(mtu()),
+        EventKind::ConcernCleared(mtu()),
+        EventKind::ConcernRaised(Concern::Unsent(unsent())),
+        EventKind::ConcernCleared(Concern::Unsent(unsent())),
+        EventKind::ConcernRaised(Concern::Chosen(eth0, "192.0.2.50/24".parse().unwrap())),
+        EventKind::ConcernCleared(Concern::Chosen(eth0, "192.0.2.50/24".parse().unwrap())),
         EventKind::ConcernRaised(Concern::ForeignAddresses(foreign(0))),
         EventKind::ConcernCleared(Concern::ForeignAddresses(foreign(0))),
         EventKind::PriorityChanged { from: priority(150), to: priority(1), checks: Vec::new() },
@@ -150,6 +164,11 @@ fn kinds() -> Vec<EventKind> {
 
 fn unsent() -> Unsent {
     Unsent { interface: "eth0".parse().unwrap(), family: Family::Ipv4, errno: libc::EPERM }
+}
+
+fn mtu() -> Concern {
+    let interface = "eth0".parse().unwrap();
+    Concern::MtuTooSmall { interface, family: Family::Ipv6, addresses: 86, needed: 1424, mtu: 1280 }
 }
 
 fn foreign(others: usize) -> ForeignAddresses {

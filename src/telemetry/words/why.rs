@@ -134,6 +134,8 @@ pub fn fault_in_short(fault: &Fault) -> String {
         Fault::InterfaceMissing(name) => format!("{name} does not exist"),
         Fault::InterfaceDown(name) => format!("{name} is down"),
         Fault::NoCarrier(name) => format!("{name} has no carrier"),
+        Fault::Port(name, controller) => format!("{name} is a port of {controller}"),
+        Fault::OtherName(name, real) => format!("{name} is another name of {real}"),
         Fault::NoSourceAddress(name, Family::Ipv4) => format!("{name} has no IPv4 address"),
         Fault::NoSourceAddress(name, Family::Ipv6) => format!("{name} has no IPv6 link-local address"),
         Fault::ForeignAddresses(foreign) => format!("{} is not vrrpd's", foreign.first.addr()),
@@ -148,6 +150,13 @@ pub fn fault_in_short(fault: &Fault) -> String {
 pub(super) fn fault_in_full(fault: &Fault) -> String {
     match fault {
         Fault::InterfaceMissing(name) => format!("interface {name} does not exist"),
+        Fault::Port(name, controller) => format!(
+            "{name} is a port of {controller} and hears nothing itself: write interface = \"{controller}\", and give \
+             {controller} the addresses of {name}"
+        ),
+        Fault::OtherName(name, real) => {
+            format!("{name} is another name of {real}: write interface = \"{real}\"")
+        }
         Fault::InterfaceDown(name) => format!("interface {name} is down"),
         Fault::NoCarrier(name) => format!("interface {name} has no carrier"),
         Fault::NoSourceAddress(name, Family::Ipv4) => {
@@ -170,6 +179,8 @@ pub(super) fn recovered(fault: &Fault) -> String {
         Fault::InterfaceMissing(name) => format!("interface {name} exists again"),
         Fault::InterfaceDown(name) => format!("interface {name} is up again"),
         Fault::NoCarrier(name) => format!("interface {name} has carrier again"),
+        Fault::Port(name, controller) => format!("{name} is not a port of {controller} any more"),
+        Fault::OtherName(name, real) => format!("{name} is not another name of {real} any more"),
         Fault::NoSourceAddress(name, Family::Ipv4) => format!("interface {name} has an IPv4 address again"),
         Fault::NoSourceAddress(name, Family::Ipv6) => {
             format!("interface {name} has an IPv6 link-local address again")

@@ -32,7 +32,7 @@ impl Bench {
             kernel: Vec::new(),
             refuse: BTreeSet::new(),
         };
-        bench.say(Command::Link(eth0(), Some(facts(ETH0, true))));
+        bench.say(Command::Link(eth0(), Some(Box::new(facts(ETH0, true)))));
         bench.declare(51, &["192.0.2.50/24", "192.0.2.51/24"]);
         assert_eq!(bench.pass(), []);
         bench
@@ -289,8 +289,8 @@ fn what_went_with_its_link_is_nobodys_fault() {
     let reinstalled = |count| [KeeperEvent::Reinstalled { key: key(51), count }];
     // Down and up again.
     let mut bench = Bench::owning();
-    bench.say(Command::Link(eth0(), Some(facts(ETH0, false))));
-    bench.say(Command::Link(eth0(), Some(facts(ETH0, true))));
+    bench.say(Command::Link(eth0(), Some(Box::new(facts(ETH0, false)))));
+    bench.say(Command::Link(eth0(), Some(Box::new(facts(ETH0, true)))));
     bench.strike("192.0.2.50");
     assert_eq!(bench.pass(), reinstalled(1));
     bench.strike("192.0.2.50");
@@ -299,7 +299,7 @@ fn what_went_with_its_link_is_nobodys_fault() {
     bench.say(Command::Link(eth0(), None));
     bench.kernel.clear();
     assert_eq!(bench.pass(), []);
-    bench.say(Command::Link(eth0(), Some(facts(7, true))));
+    bench.say(Command::Link(eth0(), Some(Box::new(facts(7, true)))));
     assert_eq!(bench.pass(), reinstalled(2));
     assert!(bench.kernel.iter().all(|a| a.index == 7));
     // Down, but only the kernel knows yet.
@@ -310,7 +310,7 @@ fn what_went_with_its_link_is_nobodys_fault() {
     assert_eq!(bench.pass(), reinstalled(2));
     // Gone, but only the kernel knows yet.
     bench.kernel.clear();
-    bench.say(Command::Link(eth0(), Some(facts(7, true))));
+    bench.say(Command::Link(eth0(), Some(Box::new(facts(7, true)))));
     bench.ledger.on_state(7, LinkState::Missing);
     assert_eq!(bench.pass(), []);
     assert_eq!(bench.held(), Vec::<String>::new());
@@ -319,7 +319,7 @@ fn what_went_with_its_link_is_nobodys_fault() {
 #[test]
 fn facts_that_do_not_matter_here_cause_no_pass() {
     let mut bench = Bench::owning();
-    bench.say(Command::Link(eth0(), Some(LinkFacts { mtu: 1400, ..facts(ETH0, true) })));
+    bench.say(Command::Link(eth0(), Some(Box::new(LinkFacts { mtu: 1400, ..facts(ETH0, true) }))));
     assert!(!bench.ledger.wants_pass(bench.now));
 }
 

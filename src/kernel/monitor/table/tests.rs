@@ -86,6 +86,59 @@ fn what_others_put_there_is_foreign_whatever_its_state_until_it_goes_or_becomes_
 }
 
 #[test]
+fn a_port_of_a_bridge_is_known_as_one_until_it_leaves_and_a_member_of_a_vrf_is_none() {
+    let port = |kind| {
+        let RouteNetlinkMessage::NewLink(mut message) = link(2, "eth0", UP) else {
+            unreachable!("made above")
+        };
+        message.attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::PortKind(kind)]));
+        message.attributes.push(LinkAttribute::Controller(7));
+        RouteNetlinkMessage::NewLink(message)
+    };
+    let mut table = table(&[link(2, "eth0", UP), link(7, "br1", UP)]);
+    let port_of = |table: &Table| table.facts(name("eth0")).unwrap().port_of;
+    assert_eq!(port_of(&table), None);
+    table.fold(&port(InfoPortKind::Bridge));
+    assert_eq!(port_of(&table), Some(name("br1")));
+    // Some notifications carry the name only.
+    let RouteNetlinkMessage::NewLink(mut brief) = link(2, "eth0", UP) else { unreachable!("made above") };
+    brief.attributes.truncate(1);
+    table.fold(&RouteNetlinkMessage::NewLink(brief));
+    assert_eq!(port_of(&table), Some(name("br1")));
+    table.fold(&link(2, "eth0", UP));
+    assert_eq!(port_of(&table), None);
+    table.fold(&port(InfoPortKind::Vrf));
+    assert_eq!(port_of(&table), None);
+}
+
+#[test]
+fn an_address_of_ours_is_chosen_when_it_comes_first_in_a_network_where_the_host_has_another() {
+    let ours = |net: &str, flags| {
+        let mut message = installation(2, net.parse().unwrap());
+        message.attributes.push(AddressAttribute::Flags(flags));
+        RouteNetlinkMessage::NewAddress(message)
+    };
+    let chosen = |table: &Table| -> Vec<String> {
+        let chosen = table.facts(name("eth0")).unwrap().chosen;
+        chosen.iter().map(|(address, len)| format!("{address}/{len}")).collect()
+    };
+    let secondary = AddressFlags::Secondary;
+    let own = new_address(2, "192.0.2.10/24", NONE);
+    let mut table = table(&[link(2, "eth0", UP), own.clone(), ours("192.0.2.50/24", secondary)]);
+    assert_eq!(chosen(&table), [""; 0]);
+    table.fold(&ours("192.0.2.51/32", NONE));
+    table.fold(&ours("198.51.100.50/24", NONE));
+    assert_eq!(chosen(&table), [""; 0], "a host route, and a network where the host has nothing else");
+    table.fold(&ours("192.0.2.52/25", NONE));
+    assert_eq!(chosen(&table), ["192.0.2.52/25"]);
+    // The host's address goes and comes back: ours was promoted.
+    table.fold(&ours("192.0.2.50/24", NONE));
+    assert_eq!(chosen(&table), ["192.0.2.50/24", "192.0.2.52/25"]);
+    table.fold(&RouteNetlinkMessage::DelAddress(installation(2, "192.0.2.50/24".parse().unwrap())));
+    assert_eq!(chosen(&table), ["192.0.2.52/25"]);
+}
+
+#[test]
 fn a_link_that_is_gone_takes_its_addresses_along() {
     let mut table = table(&[link(2, "eth0", UP), new_address(2, "192.0.2.10/24", NONE)]);
     let RouteNetlinkMessage::NewLink(gone) = link(2, "eth0", UP) else { unreachable!("made above") };
