@@ -315,7 +315,7 @@ fn demotions_of_routers_that_are_not_configured_are_kept() {
     first.start_again();
     first.wait_state("other", "active");
     assert_eq!(first.ctl(&["promote", "other"]).code, 0);
-    assert!(first.log().contains("not configured"), "{}", first.log());
+    assert!(first.log().contains("no virtual routers of these names are configured"), "{}", first.log());
     first.terminate();
     std::fs::write(&config, with_web).expect("the first configuration");
     first.start_again();
