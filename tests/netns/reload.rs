@@ -424,6 +424,7 @@ fn a_file_with_thousands_of_errors_stops_neither_the_watchdog_nor_other_clients(
     assert_eq!(reload.code, 2);
     assert_eq!(reload.json["errors"].as_array().map(Vec::len), Some(5_999));
     assert!(reload.json["report"].as_str().unwrap().contains("and 5,949 more errors"));
+    wait_for(SOON, "signs of life before and after", || manager.beats().len() > 1);
     let beats = manager.beats();
     let gap = beats.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
     println!("longest time between two signs of life: {gap:?}");
