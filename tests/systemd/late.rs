@@ -18,7 +18,7 @@ fn an_interface_that_comes_after_the_boot_is_used_when_it_comes() {
     machine.boot(&lab, Cable::Missing);
     assert_eq!(machine.run("systemctl is-active vrrpd").stdout.trim(), "active");
     let status = machine.must("vrrpctl status").stdout;
-    assert!(status.contains("eth0 missing"), "the fault is named:\n{status}");
+    assert!(status.contains("eth0 does not exist"), "the fault is named:\n{status}");
     machine.add_interface(&lab);
     machine.wait_state("web-b", "active");
     assert!(machine.holds("192.0.2.51"));
