@@ -108,8 +108,9 @@ impl Group {
         if !self.is_active() {
             faults.retain(|fault| !tracking::is_explained(&self.spec, facts, fault));
         }
-        // What the kernel refused on a link that is dead, or gone, it may take on the next: that is asked at once.
-        if faults.iter().any(|fault| tracking::is_dead_link(&self.spec, fault)) {
+        // What the kernel refused on a link that is dead, or gone, it may take on the next: that is asked at once. Who is
+        // Active without its addresses lets go first, however short the interruption is.
+        if !self.is_active() && faults.iter().any(|fault| tracking::is_dead_link(&self.spec, fault)) {
             self.refused = None;
         }
         faults.extend(self.refused.as_ref().map(|(why, _)| Fault::Addresses(why.clone())));
@@ -133,7 +134,7 @@ impl Group {
             None => self.start(now, why, out),
             Some(obstacle) => self.stop(now, obstacle, out),
         }
-        if self.has_outlived_its_concerns() {
+        if self.has_outlived_its_facts() {
             self.evaluate(now, facts, why, out);
         }
     }
@@ -171,9 +172,10 @@ impl Group {
         }
     }
 
-    /// It serves no more, and what was a concern may be a fault now: facts have to be looked at again.
-    pub(super) fn has_outlived_its_concerns(&self) -> bool {
-        !self.is_active() && !self.concerns.is_empty()
+    /// It does something else now, so that facts have to be looked at again: what was a concern of one who serves, and
+    /// what was waited out, may be faults.
+    pub(super) fn has_outlived_its_facts(&self) -> bool {
+        (!self.is_active() && !self.concerns.is_empty()) || self.has_outlived_its_interruption()
     }
 
     /// Replaces the specification of a router whose interface, VRID and families stay: state and
@@ -231,7 +233,7 @@ impl Group {
             Some(Seen::Silence) => return self.stand_in(out),
             Some(Seen::Unsettled) | None => {}
         }
-        if self.interruption.as_ref().is_some_and(|interruption| interruption.until() <= now) {
+        if self.interruption.as_mut().is_some_and(|interruption| interruption.lapses(now)) {
             return Again::Evaluate(Cause::FaultCleared);
         }
         if self.refused.as_ref().is_some_and(|(_, retry)| *retry <= now) {
@@ -332,6 +334,11 @@ impl Group {
     /// Whether what others announce on this interface is of interest.
     pub(super) fn is_listening(&self, interface: InterfaceName) -> bool {
         self.spec.interface == interface && self.members.iter().any(VirtualRouter::is_listening)
+    }
+
+    /// Whether a message from `source` is one that `key` sent before that address went away.
+    pub(super) fn has_spoken_from(&self, key: VrKey, source: IpAddr) -> bool {
+        self.members.iter().any(|m| m.key == key && m.former_source == Some(source))
     }
 
     /// Another station announced an address.

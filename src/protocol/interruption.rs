@@ -5,7 +5,8 @@
 //! a router that runs waits as well, and lets go of nothing: the kernel goes on serving whoever still reaches it, and
 //! when the interruption is over the router says at once that it is here, to its peers and to the hosts.
 //!
-//! The wait ends before any Backup can have taken over: then the fault counts, and what cannot be said is not said.
+//! The wait ends before any Backup can have taken over: then the fault counts, and what cannot be said is not said. Only
+//! a deadline ends it: after a stall, the news that the interruption is over may still wait in the mailbox.
 
 use super::effect::Effects;
 use super::group::Group;
@@ -27,7 +28,15 @@ pub(super) struct Interruption {
     faults: BTreeSet<Fault>,
     /// When they are.
     until: MonoTime,
+    patience: Patience,
     hearing: Hearing,
+}
+
+/// Whether it is still waited for its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    Left,
+    Over,
 }
 
 /// Whether others could be heard all the time.
@@ -42,15 +51,23 @@ impl Interruption {
     pub(super) const fn until(&self) -> MonoTime {
         self.until
     }
+
+    /// A deadline: everything that had arrived was heard. Returns whether the faults count from now on.
+    pub(super) fn lapses(&mut self, now: MonoTime) -> bool {
+        if self.until <= now {
+            self.patience = Patience::Over;
+        }
+        self.patience == Patience::Over
+    }
 }
 
 impl Group {
-    /// Takes out of `faults` what may pass, if there is time to wait for that. Who takes no part, or is leaving, waits for
-    /// nothing.
+    /// Takes out of `faults` what may pass, if there is time to wait for that. Who takes no part waits for nothing. Who is
+    /// leaving does: a hand-over has a patience of its own, and its taker may be heard when the interruption is over.
     pub(super) fn wait_out(&mut self, now: MonoTime, faults: &mut BTreeSet<Fault>, out: &mut Effects) {
         let passing: BTreeSet<Fault> =
             faults.iter().filter(|fault| tracking::may_pass(&self.spec, fault)).cloned().collect();
-        if self.is_idle() || self.handover.is_some() || self.faults.iter().any(|f| passing.contains(f)) {
+        if self.is_idle() || self.faults.iter().any(|f| passing.contains(f)) {
             self.interruption = None;
             return;
         }
@@ -64,17 +81,31 @@ impl Group {
             Some(before) => (before.until, before.hearing),
             None => (self.waits_until(now), Hearing::Continued),
         };
-        if until <= now {
+        if self.interruption.as_ref().is_some_and(|before| before.patience == Patience::Over) {
             self.interruption = None; // Too long: now they count.
             return;
         }
-        let deaf = passing.iter().any(|fault| tracking::is_dead_link(&self.spec, fault));
-        let hearing = if deaf { Hearing::Interrupted } else { heard };
-        for member in self.members.iter_mut().filter(|member| deaf && member.is_parting()) {
-            member.disown(out); // No host can be reached any more, nor the other be heard.
-        }
         faults.retain(|fault| !passing.contains(fault));
-        self.interruption = Some(Interruption { faults: passing, until, hearing });
+        let patience = Patience::Left;
+        self.interruption = Some(Interruption { faults: passing, until, patience, hearing: heard });
+        if self.is_cut_off() {
+            self.interruption.iter_mut().for_each(|interruption| interruption.hearing = Hearing::Interrupted);
+            for member in self.members.iter_mut().filter(|member| member.is_parting()) {
+                member.disown(out); // No host can be reached any more, nor the other be heard.
+            }
+        }
+    }
+
+    /// Whether the interruption has to be looked at again, since what the router does has changed.
+    pub(super) fn has_outlived_its_interruption(&self) -> bool {
+        let parting = || self.is_cut_off() && self.members.iter().any(VirtualRouter::is_parting);
+        self.interruption.is_some() && (self.is_idle() || parting())
+    }
+
+    /// Whether nobody can be heard during this interruption.
+    fn is_cut_off(&self) -> bool {
+        let faults = self.interruption.iter().flat_map(|interruption| &interruption.faults);
+        faults.into_iter().any(|fault| tracking::is_dead_link(&self.spec, fault))
     }
 
     /// Everything that is wrong now, be it waited out or not.
@@ -97,7 +128,7 @@ impl Group {
     fn resume(&mut self, now: MonoTime, hearing: Hearing, out: &mut Effects) {
         for member in &mut self.members {
             match hearing {
-                Hearing::Continued => {}
+                Hearing::Continued => member.judge_again(now),
                 Hearing::Interrupted => member.listen_again(now, &self.policy),
             }
             member.speak_again(now, &self.policy, out);
@@ -122,6 +153,15 @@ impl VirtualRouter {
             // The first word, or the next, has a time of its own.
             Tenure::Claiming | Tenure::Ready | Tenure::Listening | Tenure::Leaving(_) => {}
         }
+    }
+
+    /// A Backup that could not have said anything, so that nothing came of its timer: it fires anew.
+    fn judge_again(&mut self, now: MonoTime) {
+        let State::Backup(Backup { down, .. }) = &mut self.state else { return };
+        *down = match *down {
+            Down::At(at) => Down::At(at),
+            Down::Expired => Down::At(now),
+        };
     }
 
     /// A Backup that could not hear for a moment: a living Active is heard within one interval.

@@ -281,7 +281,9 @@ impl VirtualRouter {
             std::cmp::Ordering::Greater => Rank::Higher,
             std::cmp::Ordering::Less => Rank::Lower,
             // RFC9568-6.4.3-12: `Ord` of addresses of one family is that of their octets.
-            std::cmp::Ordering::Equal if Some(heard.source) > self.source => Rank::TieLost,
+            std::cmp::Ordering::Equal if Some(heard.source) > self.source.or(self.former_source) => {
+                Rank::TieLost
+            }
             std::cmp::Ordering::Equal => Rank::TieWon,
         }
     }

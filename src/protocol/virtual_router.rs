@@ -151,6 +151,8 @@ pub(super) struct VirtualRouter {
     pub(super) turning: Option<Turning>,
     /// Our primary address: what we put in our advertisements.
     pub(super) source: Option<IpAddr>,
+    /// The one before that went away, while there is none: what we said from it may come back, and it still decides ties.
+    pub(super) former_source: Option<IpAddr>,
     /// The Active last obeyed.
     pub(super) active: Option<IpAddr>,
     pub(super) peers: Peers,
@@ -181,6 +183,7 @@ impl VirtualRouter {
             announced: None,
             turning: None,
             source: None,
+            former_source: None,
             active: None,
             peers: Peers::default(),
             counters: Counters::default(),
@@ -206,6 +209,10 @@ impl VirtualRouter {
         if matches!(self.state, State::Active(_)) && self.active == self.source {
             self.active = source;
         }
+        self.former_source = match source {
+            Some(_) => None,
+            None => self.source.or(self.former_source),
+        };
         self.source = source;
     }
 

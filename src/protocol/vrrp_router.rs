@@ -252,7 +252,8 @@ impl VrrpRouter {
             self.on_other_vrid(now, carrier, interface, advertisement, out);
             return self.on_rejected(now, link, Some(carrier.source), reject(RejectReason::VridErrors), out);
         };
-        if self.facts.is_own(interface, carrier.source) {
+        let spoke = |group: &Group| group.has_spoken_from(key, carrier.source);
+        if self.facts.is_own(interface, carrier.source) || self.groups.get(at).is_some_and(spoke) {
             return self.with(now, at, out, |group, out| {
                 group.on_own(now, key, carrier.source, advertisement, out);
                 Again::Nothing
@@ -416,7 +417,7 @@ impl VrrpRouter {
         if !served && group.is_active() {
             group.update_concerns(&self.facts, out);
         }
-        if group.has_outlived_its_concerns() {
+        if group.has_outlived_its_facts() {
             group.evaluate(now, &self.facts, Cause::FaultCleared, out);
         }
         group.watch_service(now, out);

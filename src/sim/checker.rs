@@ -196,16 +196,21 @@ impl Checker {
         if effects.len() > most {
             return fail("effects of one input are bounded", format!("{} > {most}", effects.len()));
         }
-        if after.any(StateName::Active) && !after.all(StateName::Active) {
+        // What a stranger with our VRID takes from one family, the other does not give up.
+        if after.any(StateName::Active) && !after.all(StateName::Active) && !after.other_addresses {
             return fail("families of a router are Active together", format!("{:?}", after.states));
         }
-        if kind == InputKind::Unchanged && !(effects.is_empty() && before == after) {
-            return fail("an unchanged configuration is not noticed", format!("{before:?} became {after:?}"));
+        // What slept past a deadline has more to notice than that.
+        let overslept = before.deadline.is_some_and(|at| at <= local);
+        if kind == InputKind::Unchanged && !overslept && !(effects.is_empty() && before == after) {
+            let seen = format!("{before:?} became {after:?} by {effects:?}");
+            return fail("an unchanged configuration is not noticed", seen);
         }
         let retuned = kind == InputKind::Configure && !before.states.is_empty();
         let moved = before.states != after.states || effects.iter().any(is_decision);
         if retuned && before.eligible && moved {
-            return fail("a retune keeps the state", format!("{before:?} became {after:?}"));
+            let seen = format!("{before:?} became {after:?} by {effects:?}");
+            return fail("a retune keeps the state", seen);
         }
         self.judge_effects(occasion, node, effects)?;
         self.judge_demoted(now, port, after)?;
@@ -233,7 +238,7 @@ impl Checker {
                     let last = record.desired.insert(*key, Desired { epoch: *epoch, held });
                     let last = last.unwrap_or(Desired { epoch: 0, held: false });
                     // Who takes over again before it has let go asks for what it holds.
-                    let again = held && before.state(*key) == StateName::Backup;
+                    let again = held && before.yielded(*key).is_some();
                     if *epoch <= last.epoch || (held == last.held && !again) {
                         return fail(
                             "Own and Disown alternate under growing epochs",

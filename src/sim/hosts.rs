@@ -137,7 +137,9 @@ impl World {
             let serves = |view: &&View| view.component == home && in_family(view.active, family);
             let mut actives = views.iter().filter(serves);
             let (Some(winner), None) = (actives.next(), actives.next()) else { continue };
-            if winner.ours && in_family(winner.holds, family) {
+            // One whose kernel still works through what it was told knows nothing of its addresses, and announces none.
+            let knows = |winner: &Port| self.node(*winner).is_some_and(|node| node.kernel.is_idle());
+            if winner.ours && in_family(winner.holds, family) && knows(&winner.port) {
                 let at = self.now + HOSTS_RETURN + self.checker.bounds().reaction() * 2;
                 let news = News::Returned(family, winner.port, self.now);
                 self.enqueue(at, Rank::Script, Happening::News(port, news));

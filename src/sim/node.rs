@@ -7,7 +7,8 @@ use super::kernel::FakeKernel;
 use super::packet::Packet;
 use crate::protocol::{
     AnnounceSpec, Answer, CheckName, ChecksumPolicy, Command, CommandId, Demotion, Effect, Effects, Health,
-    LastResort, LinkLocalRule, MemberSnapshot, MemberSpec, Owned, RouterSpec, StateName, Track, VrrpRouter,
+    LastResort, LinkLocalRule, MemberSnapshot, MemberSpec, Owned, RouterSpec, StateName, Suspicion, Track,
+    VrrpRouter,
 };
 use crate::types::{
     AdverInterval, AdvertPriority, Family, InterfaceName, LinkFacts, MacAddr, MonoTime, Role, RouterName,
@@ -137,6 +138,8 @@ pub struct Brief {
     pub handing_over: bool,
     /// Whether nothing keeps it from taking part.
     pub eligible: bool,
+    /// Whether it heard other addresses than its own under its VRID: its families are no pair then.
+    pub other_addresses: bool,
     /// How it is demoted, if it is.
     pub demoted: Option<LastResort>,
     /// Its next deadline.
@@ -151,6 +154,7 @@ impl Brief {
         priority: AdvertPriority::RESIGN,
         handing_over: false,
         eligible: false,
+        other_addresses: false,
         demoted: None,
         deadline: None,
         yielded: Vec::new(),
@@ -347,6 +351,9 @@ impl Node {
         self.brief.priority = router.effective;
         self.brief.handing_over = router.handing_over;
         self.brief.eligible = router.faults.is_empty() && router.demoted.is_none();
+        self.brief.other_addresses = router.remarks.iter().any(|remark| {
+            matches!(remark.what, Suspicion::AddressesLost { .. } | Suspicion::AddressListDiffers { .. })
+        });
         let parting = |m: &&MemberSnapshot| m.state != StateName::Active && self.listening.contains(&m.key);
         self.brief.yielded.clear();
         self.brief.yielded.extend(router.members.iter().filter(parting).map(|m| (m.key, m.since)));

@@ -241,7 +241,12 @@ impl World {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let packets = std::mem::take(&mut node.socket);
         let letters = std::mem::take(&mut node.letters);
-        packets.iter().try_for_each(|packet| self.feed_packet(port, packet))?;
+        for packet in packets {
+            // What it hears may end its hand-over, and with that the process.
+            if self.node(port).is_some_and(|node| node.run == Run::Up) {
+                self.feed_packet(port, &packet)?;
+            }
+        }
         letters.into_iter().try_for_each(|letter| self.deliver(port, letter))
     }
 
@@ -394,7 +399,8 @@ impl World {
         let taker = |v: &&View| v.port == port || patient || obeys(v);
         let takers: Vec<View> = views.iter().filter(taker).cloned().collect();
         let bridged = Checker::has_taker(&takers, port);
-        if leaver.is_active() && !bridged {
+        // A hand-over that is under way may have given its takers up.
+        if leaver.is_active() && (!bridged || leaver.leaving) {
             self.checker.excuse(self.now);
         }
         self.excuse_if_last_hope(views, port);

@@ -8,7 +8,7 @@ use super::packet::Packet;
 use std::collections::VecDeque;
 
 /// Steps that are remembered; older ones are forgotten. A violation is close to its cause.
-const STEPS: usize = 400;
+const STEPS: usize = 20_000;
 /// Packets that are remembered; older ones are forgotten.
 const PACKETS: usize = 4_000;
 

@@ -9,6 +9,7 @@ mod faults;
 mod grounds;
 mod handover;
 mod inheritance;
+mod interruptions;
 mod proof;
 mod receiving;
 mod reload;
