@@ -14,7 +14,7 @@ use support::lab::ip;
 use support::{Lab, Node, SOON, wait_for, wait_some};
 use vrrpd::kernel::frame_socket::FrameSocket;
 use vrrpd::kernel::realtime::{MemoryLock, Scheduling, lock_memory, raise_thread};
-use vrrpd::kernel::sighting::{Sighting, SightingSocket};
+use vrrpd::kernel::sighting::{Hearing, Sighting, SightingSocket};
 use vrrpd::kernel::socket_error::SocketError;
 use vrrpd::kernel::vrrp_socket::{ReceiveSocket, Received, Remaining, TransmitSocket};
 use vrrpd::types::{Family, InterfaceName, MacAddr};

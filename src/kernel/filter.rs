@@ -7,14 +7,15 @@
 //! (RFC 8347), and so must a VRID that is not configured here (`vrid-errors`).
 //!
 //! The sockets that hear where others announce addresses ([`super::sighting`]) have nothing to count: their
-//! programs pass what announces an address, and nothing else.
+//! programs pass what announces an address, or one of those that matter, and nothing else.
 //!
 //! Not here, because a raw socket makes it superfluous: the protocol (the socket only gets 112), and
 //! fragments (the kernel delivers whole datagrams only; those it put together from fragments are
 //! recognised when they are received).
 
 use socket2::SockFilter;
-use std::net::Ipv4Addr;
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// One instruction: `code`, the jumps if true and if false (instructions to skip), the operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,12 +125,65 @@ pub const UNSOLICITED_ADVERTISEMENT: [Instruction; 8] = [
     ret(0),
 ];
 
+/// ARP, request or reply, that any other station has sent to all of our LAN from one of these addresses: hosts that know
+/// the address believe each of them (RFC 5227 §2.4).
+pub fn arp_from(addresses: &[Ipv4Addr]) -> Vec<Instruction> {
+    let program = vec![
+        load(LOAD_WORD, PACKET_TYPE),
+        equal(TO_ALL, 2, 0),
+        equal(TO_GROUP, 1, 0),
+        ret(0),
+        load(LOAD_WORD, VLAN_TAG),
+        Instruction { code: JUMP_ANY_BIT, if_true: 0, if_false: 1, operand: VLAN_NUMBER },
+        ret(0),
+        load(LOAD_WORD, 0), // hardware Ethernet, protocol IPv4
+        equal(0x0001_0800, 1, 0),
+        ret(0),
+        load(LOAD_HALF, 4), // lengths of their addresses
+        equal(0x0604, 1, 0),
+        ret(0),
+        load(LOAD_WORD, 14), // sender's protocol address
+    ];
+    pass_any_of(program, addresses.iter().map(|address| u32::from(*address)))
+}
+
+/// Unsolicited Neighbor Advertisements from the same link for one of these addresses, or for one that ends like it.
+pub fn advertisement_of(addresses: &[Ipv6Addr]) -> Vec<Instruction> {
+    let program = vec![
+        load(LOAD_OCTET, 0), // type
+        equal(136, 1, 0),
+        ret(0),
+        load(LOAD_OCTET, NETWORK + 7), // hop limit
+        equal(255, 1, 0),
+        ret(0),
+        load(LOAD_OCTET, 4),                                                        // flags
+        Instruction { code: JUMP_ANY_BIT, if_true: 0, if_false: 1, operand: 0x40 }, // Solicited
+        ret(0),
+        load(LOAD_WORD, 20), // target address, last of four words
+    ];
+    let last = |address: &Ipv6Addr| {
+        let [.., a, b, c, d] = address.octets();
+        u32::from_be_bytes([a, b, c, d])
+    };
+    let ends: BTreeSet<u32> = addresses.iter().map(last).collect();
+    pass_any_of(program, ends.into_iter())
+}
+
+/// The end of a program: passes what was loaded last if it is one of these.
+fn pass_any_of(mut program: Vec<Instruction>, values: impl Iterator<Item = u32>) -> Vec<Instruction> {
+    for value in values {
+        program.extend([equal(value, 0, 1), ret(WHOLE)]);
+    }
+    program.push(ret(0));
+    program
+}
+
 /// IPv4, for a packet socket that sees whole frames: what one of these sources sends to 224.0.0.18 on the link itself.
-pub fn group_from(sources: &[Ipv4Addr]) -> Vec<Instruction> {
+pub fn group_from(sources: &BTreeSet<Ipv4Addr>) -> Vec<Instruction> {
     if sources.is_empty() {
         return NOTHING.to_vec();
     }
-    let mut program = vec![
+    let program = vec![
         load(LOAD_WORD, PACKET_TYPE),
         equal(TO_GROUP, 1, 0),
         ret(0),
@@ -144,18 +198,24 @@ pub fn group_from(sources: &[Ipv4Addr]) -> Vec<Instruction> {
         ret(0),
         load(LOAD_WORD, NETWORK + 12), // source address
     ];
-    for source in sources {
-        program.extend([equal(u32::from(*source), 0, 1), ret(WHOLE)]);
-    }
-    program.push(ret(0));
-    program
+    pass_any_of(program, sources.iter().map(|source| u32::from(*source)))
 }
 
-/// Attaches a program; from now on the socket queues only what it accepts.
+/// Attaches a program; from now on the socket queues only what it accepts. For a moment it may queue nothing: a long
+/// program and the long one that it replaces do not fit into the memory that older kernels give a socket (`optmem_max`).
 pub(super) fn attach(socket: &socket2::Socket, program: &[Instruction]) -> std::io::Result<()> {
-    let program: Vec<SockFilter> =
-        program.iter().map(|i| SockFilter::new(i.code, i.if_true, i.if_false, i.operand)).collect();
-    socket.attach_filter(&program)
+    let filter = |program: &[Instruction]| {
+        let program: Vec<SockFilter> =
+            program.iter().map(|i| SockFilter::new(i.code, i.if_true, i.if_false, i.operand)).collect();
+        socket.attach_filter(&program)
+    };
+    match filter(program) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => {
+            filter(&NOTHING)?;
+            filter(program)
+        }
+        outcome => outcome,
+    }
 }
 
 const fn load(code: u16, offset: u32) -> Instruction {

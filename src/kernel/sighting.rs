@@ -1,14 +1,15 @@
 //! Hears where other stations say that addresses are: gratuitous ARP and unsolicited Neighbor Advertisements.
 //!
-//! Owns the sockets and the reading of what arrives. Must not know which addresses matter, nor why. It queues
-//! nothing unless it is told to listen: what somebody announced yesterday says nothing today.
+//! Owns the sockets and the reading of what arrives. Must not know why addresses matter. It queues nothing unless it is
+//! told what to listen to: what somebody announced yesterday says nothing today.
 
-use super::filter::{self, GRATUITOUS_ARP, NOTHING, UNSOLICITED_ADVERTISEMENT};
+use super::filter::{self, GRATUITOUS_ARP, Instruction, NOTHING, UNSOLICITED_ADVERTISEMENT};
 use super::socket_error::{Context, SocketError};
 use super::sys;
 use super::vrrp_socket::{Remaining, grow_buffer};
 use crate::types::{Family, InterfaceName, MacAddr};
 use socket2::{Domain, Protocol, Socket, Type};
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
@@ -19,6 +20,21 @@ const LONGEST: usize = 128;
 
 /// Packets per [`SightingSocket::receive`]: a flood must not keep the caller from its timers.
 const BOUND: usize = 256;
+
+/// Addresses that one socket can listen to: a filter compares one after the other.
+const MOST: usize = 500;
+
+/// What a socket hears.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Hearing {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// What announces one of these addresses, or speaks from it to all. Of more than 500, what announces any address.
+    These(BTreeSet<IpAddr>),
+    /// What announces any address.
+    Everything,
+}
 
 /// One announcement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +50,7 @@ pub struct Sighting {
 pub struct SightingSocket {
     socket: Socket,
     family: Family,
+    hearing: Hearing,
 }
 
 impl SightingSocket {
@@ -50,27 +67,22 @@ impl SightingSocket {
         context.step("make a socket for announcements non-blocking", socket.set_nonblocking(true))?;
         // Two thousand addresses are announced in one burst.
         context.step("enlarge the receive buffer for announcements", grow_buffer(&socket))?;
-        Ok(Self { socket, family })
+        Ok(Self { socket, family, hearing: Hearing::Nothing })
     }
 
-    /// From now on announcements are queued.
+    /// From now on this is queued. When that is nothing, what is queued is forgotten.
     ///
     /// # Errors
-    /// The kernel's, then it is as deaf as before.
-    pub fn listen(&self) -> io::Result<()> {
-        match self.family {
-            Family::Ipv4 => filter::attach(&self.socket, &GRATUITOUS_ARP),
-            Family::Ipv6 => filter::attach(&self.socket, &UNSOLICITED_ADVERTISEMENT),
+    /// The kernel's, then it hears what it heard before.
+    pub fn listen(&mut self, hearing: Hearing) -> io::Result<()> {
+        if hearing == self.hearing {
+            return Ok(());
         }
-    }
-
-    /// Stops that, and forgets what is queued.
-    ///
-    /// # Errors
-    /// The kernel's, then it goes on.
-    pub fn unlisten(&self) -> io::Result<()> {
-        filter::attach(&self.socket, &NOTHING)?;
-        while self.receive(&mut |_| {})? == Remaining::Possibly {}
+        filter::attach(&self.socket, &program(self.family, &hearing))?;
+        if hearing == Hearing::Nothing {
+            while self.receive(&mut |_| {})? == Remaining::Possibly {}
+        }
+        self.hearing = hearing;
         Ok(())
     }
 
@@ -103,6 +115,28 @@ impl SightingSocket {
 impl AsFd for SightingSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+fn program(family: Family, hearing: &Hearing) -> Vec<Instruction> {
+    match (family, hearing) {
+        (_, Hearing::Nothing) => NOTHING.to_vec(),
+        (Family::Ipv4, Hearing::These(addresses)) if addresses.len() <= MOST => {
+            let ipv4 = addresses.iter().filter_map(|address| match address {
+                IpAddr::V4(address) => Some(*address),
+                IpAddr::V6(_) => None,
+            });
+            filter::arp_from(&ipv4.collect::<Vec<_>>())
+        }
+        (Family::Ipv6, Hearing::These(addresses)) if addresses.len() <= MOST => {
+            let ipv6 = addresses.iter().filter_map(|address| match address {
+                IpAddr::V4(_) => None,
+                IpAddr::V6(address) => Some(*address),
+            });
+            filter::advertisement_of(&ipv6.collect::<Vec<_>>())
+        }
+        (Family::Ipv4, Hearing::These(_) | Hearing::Everything) => GRATUITOUS_ARP.to_vec(),
+        (Family::Ipv6, Hearing::These(_) | Hearing::Everything) => UNSOLICITED_ADVERTISEMENT.to_vec(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! heard, and after that only an Active that we obey or yield to: nobody whom we outrank can take our voice away
 //! from those who understand it.
 
-use super::reception::{Heard, Rank};
+use super::reception::{Heard, List, Rank};
 use super::spec::ChecksumPolicy;
 use super::virtual_router::{Policy, State, VirtualRouter};
 use crate::types::{Family, MonoTime};
@@ -49,10 +49,12 @@ impl VirtualRouter {
                 Rank::Higher | Rank::TieLost => true,
                 Rank::TieWon | Rank::Lower => false,
             },
-            // We are silent: what counts is who serves when we speak next.
+            // We are silent: what counts is who serves when we speak next. One word of the lowest may be anybody's.
             State::Initialize | State::Backup(_) => {
-                let obeyed = !heard.priority.is_resignation() && heard.priority >= policy.priority;
-                obeyed || !self.peers.others_serve(now, policy.interval, heard.source)
+                let serves = !heard.priority.is_resignation() && heard.list == List::Ours;
+                let known = self.peers.get(heard.source).is_some_and(|peer| !peer.priority.is_resignation());
+                let alone = || !self.peers.others_serve(now, policy.interval, heard.source);
+                serves && (heard.priority >= policy.priority || (known && alone()))
             }
         }
     }

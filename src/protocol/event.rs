@@ -490,6 +490,13 @@ pub enum Suspicion {
     ChecksumDiffers,
     /// It claims to own the addresses that we own (errata 8298).
     OwnerConflict,
+    /// A station that is not heard as a router announces one of our addresses while we serve it.
+    AddressConflict {
+        /// The address.
+        address: IpAddr,
+        /// Where it is said to be.
+        mac: MacAddr,
+    },
 }
 
 impl Suspicion {
@@ -507,6 +514,7 @@ impl Suspicion {
             Self::IntervalTooLong { .. } => "interval_too_long",
             Self::ChecksumDiffers => "checksum_differs",
             Self::OwnerConflict => "owner_conflict",
+            Self::AddressConflict { .. } => "address_conflict",
         }
     }
 

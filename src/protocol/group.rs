@@ -130,9 +130,14 @@ impl Group {
         if self.faults.iter().any(|fault| tracking::is_dead_link(&self.spec, fault)) {
             self.watch = None; // Whether anybody serves cannot be heard.
         }
+        let served = self.is_active();
         match self.obstacle() {
             None => self.start(now, why, out),
             Some(obstacle) => self.stop(now, obstacle, out),
+        }
+        // An owner serves from its start.
+        if !served && self.is_active() {
+            self.update_concerns(facts, out);
         }
         if self.has_outlived_its_facts() {
             self.evaluate(now, facts, why, out);
@@ -222,6 +227,7 @@ impl Group {
                 out.push(report(&self.spec, Some(member.key), EventKind::Stalled { late }));
             }
         }
+        self.judge_conflicts(now, out);
         let settled = self.settle(now, out);
         let ends = self.demoted.as_ref().and_then(|demotion| demotion.until.as_ref()).map(|until| until.at);
         if ends.is_some_and(|at| at <= now) && self.handover.is_none() {
@@ -256,7 +262,9 @@ impl Group {
         let demotion = demotion.filter(|_| self.handover.is_none());
         let silent = self.members.iter().filter_map(|member| member.silent_at(&self.policy));
         let silent = silent.min().filter(|_| self.presence == Presence::Wanted);
-        let due = interruption.into_iter().chain(retry).chain(watch).chain(demotion).chain(silent);
+        let conflict = self.members.iter().filter_map(VirtualRouter::conflict_at).min();
+        let due =
+            interruption.into_iter().chain(retry).chain(watch).chain(demotion).chain(silent).chain(conflict);
         members.chain(self.handover_ends()).chain(due).min()
     }
 
@@ -331,21 +339,28 @@ impl Group {
         Again::Nothing
     }
 
-    /// Whether what others announce on this interface is of interest.
-    pub(super) fn is_listening(&self, interface: InterfaceName) -> bool {
-        self.spec.interface == interface && self.members.iter().any(VirtualRouter::is_listening)
+    /// Whether it is of interest that another station announces this address there.
+    pub(super) fn is_listening(&self, interface: InterfaceName, address: IpAddr) -> bool {
+        let cares = |m: &VirtualRouter| m.is_listening() || matches!(m.state, State::Active(_));
+        let has = |spec: &MemberSpec| {
+            spec.addresses.iter().chain(&spec.excluded).any(|ours| ours.addr() == address)
+        };
+        self.spec.interface == interface
+            && self.members.iter().zip(&self.spec.members).any(|(member, spec)| cares(member) && has(spec))
     }
 
-    /// Whether a message from `source` is one that `key` sent before that address went away.
+    /// Whether a message from `source` is one that `key` sent before that address went away a moment ago.
     pub(super) fn has_spoken_from(&self, key: VrKey, source: IpAddr) -> bool {
-        self.members.iter().any(|m| m.key == key && m.former_source == Some(source))
+        let spoke = |m: &VirtualRouter| m.key == key && m.former_source == Some(source);
+        self.interruption.is_some() && self.members.iter().any(spoke)
     }
 
     /// Another station announced an address.
-    pub(super) fn on_announced(&mut self, now: MonoTime, address: IpAddr) {
+    pub(super) fn on_announced(&mut self, now: MonoTime, address: IpAddr, mac: MacAddr) {
         for (member, spec) in self.members.iter_mut().zip(&self.spec.members) {
             if spec.addresses.iter().chain(&spec.excluded).any(|ours| ours.addr() == address) {
                 member.on_announced(now, address);
+                member.note_conflict(now, address, mac);
             }
         }
     }
@@ -498,7 +513,7 @@ impl Group {
             if !backup.is_expired() {
                 continue;
             }
-            let cause = backup.claim_cause(now);
+            let cause = member.claim_cause(now, backup, self.policy.priority);
             let moved = member.claim(now, &self.policy, cause, out);
             let key = member.key;
             self.report_move(key, moved, out);
@@ -515,6 +530,7 @@ impl Group {
                 member.last_word(&self.policy, learned, out);
             }
             let moved = member.yield_to(now, &self.policy, learned, Cause::Sibling, out);
+            member.list = List::Ours;
             let key = member.key;
             self.report_move(key, moved, out);
         }

@@ -319,6 +319,11 @@ impl Leaving {
         self.proof = proof;
     }
 
+    /// Whether it is the leave of a run that died, which begins with a resignation that whoever serves has answered.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.service == Service::Inherited
+    }
+
     /// Who serves now.
     pub(super) const fn taker(&self) -> Option<Taker> {
         match (self.heard, self.proof) {
@@ -442,13 +447,14 @@ impl Watch {
         Self { silent_at, interval, down_adverts, expected: down_adverts.get() }
     }
 
-    /// Somebody serves. One who leaves in turn (shortest interval, priority 0) changes nothing: it
-    /// goes when somebody takes over, or it falls silent.
-    pub(super) fn on_advert(&mut self, now: MonoTime, priority: AdvertPriority) {
+    /// Somebody serves, and says so this often, as far as that is believed: it may speak less often than we did. One who
+    /// leaves in turn (shortest interval, priority 0) changes nothing: it goes when somebody takes over, or it falls silent.
+    pub(super) fn on_advert(&mut self, now: MonoTime, priority: AdvertPriority, interval: AdverInterval) {
         if priority.is_resignation() {
             return;
         }
-        self.silent_at = self.silent_at.max(now + patience(self.interval, self.down_adverts));
+        let patience = patience(self.interval.max(interval), self.down_adverts);
+        self.silent_at = self.silent_at.max(now + patience);
         self.expected = self.expected.saturating_sub(1);
     }
 
@@ -472,8 +478,6 @@ impl Watch {
 }
 
 /// We stand behind every other Backup.
-const LOWEST: AdvertPriority = AdvertPriority::from_wire(1);
-
 fn patience(interval: AdverInterval, down_adverts: NonZeroU8) -> Duration {
-    active_down_interval(down_adverts, LOWEST, interval)
+    active_down_interval(down_adverts, AdvertPriority::LOWEST, interval)
 }

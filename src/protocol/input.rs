@@ -2,7 +2,7 @@
 
 use super::concern::ForeignAddresses;
 use super::spec::{CheckName, RouterSpec};
-use crate::types::{Family, InterfaceName, LinkFacts, MonoTime, RouterName, VrKey};
+use crate::types::{Family, InterfaceName, LinkFacts, MacAddr, MonoTime, RouterName, VrKey};
 use crate::wire::{Advertisement, Carrier, Reject};
 use std::fmt;
 use std::net::IpAddr;
@@ -41,12 +41,15 @@ pub enum Input<'a> {
     },
     /// Another station told the LAN that this address is where it is: gratuitous ARP, or an unsolicited
     /// Neighbor Advertisement. Of interest between [`super::Effect::Listen`] and
-    /// [`super::Effect::Unlisten`] only; not to be fed with our own announcements, reflected ones included.
+    /// [`super::Effect::Unlisten`], and of an address that this node serves, of which any broadcast in its name will do; not to be
+    /// fed with our own announcements, reflected ones included.
     Announced {
         /// Where it was heard.
         interface: InterfaceName,
         /// The address.
         address: IpAddr,
+        /// Where it is said to be.
+        mac: MacAddr,
     },
     /// What the kernel now says about an interface; `None`: it does not exist.
     Link(InterfaceName, Option<LinkFacts>),

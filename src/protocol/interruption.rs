@@ -28,14 +28,14 @@ pub(super) struct Interruption {
     faults: BTreeSet<Fault>,
     /// When they are.
     until: MonoTime,
-    patience: Patience,
+    waiting: Waiting,
     hearing: Hearing,
 }
 
 /// Whether it is still waited for its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Patience {
-    Left,
+enum Waiting {
+    On,
     Over,
 }
 
@@ -55,9 +55,9 @@ impl Interruption {
     /// A deadline: everything that had arrived was heard. Returns whether the faults count from now on.
     pub(super) fn lapses(&mut self, now: MonoTime) -> bool {
         if self.until <= now {
-            self.patience = Patience::Over;
+            self.waiting = Waiting::Over;
         }
-        self.patience == Patience::Over
+        self.waiting == Waiting::Over
     }
 }
 
@@ -81,13 +81,13 @@ impl Group {
             Some(before) => (before.until, before.hearing),
             None => (self.waits_until(now), Hearing::Continued),
         };
-        if self.interruption.as_ref().is_some_and(|before| before.patience == Patience::Over) {
+        if self.interruption.as_ref().is_some_and(|before| before.waiting == Waiting::Over) {
             self.interruption = None; // Too long: now they count.
             return;
         }
         faults.retain(|fault| !passing.contains(fault));
-        let patience = Patience::Left;
-        self.interruption = Some(Interruption { faults: passing, until, patience, hearing: heard });
+        let waiting = Waiting::On;
+        self.interruption = Some(Interruption { faults: passing, until, waiting, hearing: heard });
         if self.is_cut_off() {
             self.interruption.iter_mut().for_each(|interruption| interruption.hearing = Hearing::Interrupted);
             for member in self.members.iter_mut().filter(|member| member.is_parting()) {

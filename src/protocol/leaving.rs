@@ -69,13 +69,13 @@ impl Group {
         let dead = self.troubles().any(|fault| tracking::is_dead_link(&self.spec, fault));
         let is_mute =
             |m: &VirtualRouter| self.troubles().any(|fault| tracking::mutes(&self.spec, fault, m.key.family));
-        let mute = self.members.iter().filter(|member| is_mute(member)).count();
+        let mute = self.serving().filter(|member| is_mute(member)).count();
         if !self.is_active() {
             self.stop_members(now, obstacle.cause, out);
             for member in self.members.iter_mut().filter(|member| dead && member.is_listening()) {
                 member.disown(out); // No host can be reached any more, nor the other be heard.
             }
-        } else if mute == self.members.len() {
+        } else if mute == self.serving().count() {
             // Nothing can be said: let go, and let the others' timers speak.
             self.release(now, None, obstacle.cause, out);
         } else if self.refused.is_some() || self.is_deaf() {
@@ -117,6 +117,10 @@ impl Group {
         let Some(then) = self.handover.as_ref().map(|handover| handover.then) else { return Again::Nothing };
         match (takers, then) {
             (Some(takers), Then::Stay | Then::LetGo) => {
+                // One that was Active before, behind a partition that has healed, tells our hosts when it hears this.
+                for member in self.members.iter_mut().filter(|member| member.leaves_hosts_behind()) {
+                    member.resign(&self.policy, out);
+                }
                 self.release(now, Some(takers), Cause::HandedOver, out)
             }
             (None, Then::LetGo) => {

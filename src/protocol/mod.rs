@@ -8,6 +8,7 @@ mod announce;
 mod checksum;
 mod command;
 mod concern;
+mod conflict;
 mod counters;
 mod doubt;
 mod effect;

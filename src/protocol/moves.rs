@@ -28,11 +28,17 @@ impl VirtualRouter {
     /// Whose words, or whose silence, a transition is due to.
     fn decided_by(&self, now: MonoTime, cause: Cause) -> Option<LastHeard> {
         let peer = match cause {
-            // The Active so far, or whoever serves now: nobody spoke after it.
-            Cause::ActiveDownTimer | Cause::PeerResigned | Cause::Preempted | Cause::HandedOver => {
-                self.peers.latest()
+            // Who armed the timer; of nobody whom we obeyed, whoever was heard last.
+            Cause::ActiveDownTimer => {
+                let obeyed = match &self.state {
+                    State::Backup(backup) => backup.obeyed,
+                    State::Initialize | State::Active(_) => None,
+                };
+                obeyed.and_then(|obeyed| self.peers.get(obeyed)).or_else(|| self.peers.latest())
             }
-            Cause::HigherPriority | Cause::TieBreak | Cause::Stalled => {
+            Cause::PeerResigned | Cause::Preempted => self.peers.latest(),
+            // Whoever serves now.
+            Cause::HandedOver | Cause::HigherPriority | Cause::TieBreak | Cause::Stalled => {
                 self.active.and_then(|active| self.peers.get(active))
             }
             Cause::Startup

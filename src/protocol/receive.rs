@@ -41,16 +41,16 @@ impl Group {
             return Again::Nothing;
         }
         let heard = self.heard(carrier.source, advertisement);
-        if self.members.iter_mut().any(|m| m.key == key && m.hear_service(now, &heard)) {
+        let policy = self.policy;
+        if self.members.iter_mut().any(|m| m.key == key && m.hear_service(now, &policy, &heard)) {
             let kind = EventKind::ServedAgain { by: Some(heard.source) };
             out.push(report(&self.spec, Some(key), kind));
         }
-        if let Some(watch) = &mut self.watch {
-            watch.on_advert(now, heard.priority);
+        if let Some(watch) = self.watch.as_mut().filter(|_| heard.list == List::Ours) {
+            watch.on_advert(now, heard.priority, heard.interval);
         }
         self.compare_settings(now, key, &heard, &advertisement.addresses, out);
         let tie = self.tie(key);
-        let policy = self.policy;
         let Some(member) = self.members.iter_mut().find(|m| m.key == key) else { return Again::Nothing };
         let lesson = member.learn_checksum(now, &policy, &heard);
         let outcome = member.on_advert(now, &policy, &heard, tie, out);
@@ -128,7 +128,9 @@ impl Group {
                 counters.address_list_errors += 1;
             }
         }
-        self.suspect(now, key, peer, Suspicion::Rejected(reason), REJECTED, out);
+        let patience = until_overdue(self.spec.interval, Duration::ZERO);
+        let patience = Patience { lapse: patience.lapse.max(REJECTED), ..patience };
+        self.suspect(now, key, peer, Suspicion::Rejected(reason), patience, out);
     }
 
     /// What differs from ours is counted and reported, and obeyed all the same (RFC 9568 §7.1).
@@ -140,7 +142,7 @@ impl Group {
         addresses: &AddressList<'_>,
         out: &mut Effects,
     ) {
-        let patience = until_overdue(heard, Duration::ZERO);
+        let patience = until_overdue(heard.interval, Duration::ZERO);
         let peer = Some(heard.source);
         if self.spec.role == Role::Owner && heard.priority == AdvertPriority::OWNER {
             // RFC9568-7.1-7 (errata 8298): logged, and processed.
@@ -220,7 +222,7 @@ impl Group {
                 }
             }
             Lesson::Declined => {
-                let patience = until_overdue(heard, Duration::ZERO);
+                let patience = until_overdue(heard.interval, Duration::ZERO);
                 self.suspect(now, key, Some(heard.source), Suspicion::ChecksumDiffers, patience, out);
             }
         }
@@ -236,7 +238,7 @@ impl Group {
         let Policy { down_adverts, priority, interval, .. } = self.policy;
         let lasts = active_down_interval(down_adverts, priority, interval.max(heard.interval));
         let what = Suspicion::AlsoActive(heard.priority);
-        self.suspect(now, key, Some(heard.source), what, until_overdue(heard, lasts), out);
+        self.suspect(now, key, Some(heard.source), what, until_overdue(heard.interval, lasts), out);
     }
 
     /// Somebody advertises addresses under a VRID that is not configured here. Whether one of them is ours.
@@ -254,7 +256,7 @@ impl Group {
         let Some(address) = advertisement.addresses.iter().take(MOST_NAMED * 4).find(shared) else { return };
         let heard = self.heard(carrier.source, advertisement);
         let what = Suspicion::OtherVrid { address, theirs: advertisement.vrid };
-        let patience = until_overdue(&heard, Duration::ZERO);
+        let patience = until_overdue(heard.interval, Duration::ZERO);
         self.suspect(now, self.spec.key(family), Some(carrier.source), what, patience, out);
     }
 }
@@ -262,12 +264,12 @@ impl Group {
 /// So many addresses are named in an event.
 const MOST_NAMED: usize = 4;
 
-/// What was discarded says nothing of when the next is due.
-const REJECTED: Patience = Patience { tell_after: Duration::ZERO, lapse: Duration::from_secs(10) };
+/// What was discarded says nothing of when the next is due: as often as ours, and no more often than this.
+const REJECTED: Duration = Duration::from_secs(10);
 
 /// Of what an advertisement shows: until the next ones are overdue.
-fn until_overdue(heard: &Heard, tell_after: Duration) -> Patience {
-    Patience { tell_after, lapse: heard.interval.period() * 4 + Duration::from_secs(1) }
+fn until_overdue(interval: AdverInterval, tell_after: Duration) -> Patience {
+    Patience { tell_after, lapse: interval.period() * 4 + Duration::from_secs(1) }
 }
 
 /// Same addresses in any order; equal order, the usual case, costs one pass and no memory.

@@ -245,6 +245,9 @@ impl VirtualRouter {
     }
 
     fn on_advert_leaving(&mut self, now: MonoTime, policy: &Policy, heard: &Heard, was_active: bool) {
+        if heard.list == List::Foreign {
+            return; // Whatever it serves, it is nothing of ours.
+        }
         let rank = self.rank(policy, heard);
         let State::Active(active) = &mut self.state else { return };
         let Tenure::Leaving(leaving) = &mut active.tenure else { return };

@@ -56,7 +56,7 @@ enum Told {
 pub(super) struct Remarks(Vec<Standing>);
 
 impl Remarks {
-    /// Returns it when it has lasted for long enough to be told.
+    /// Returns it when it has lasted for long enough to be told, and was not.
     fn note(&mut self, now: MonoTime, remark: Remark, patience: Patience) -> Option<&mut Standing> {
         let same = |one: &Standing| {
             (one.remark.key, one.remark.peer) == (remark.key, remark.peer)
@@ -74,7 +74,7 @@ impl Remarks {
         standing.until = now + patience.lapse;
         standing.remark.what = remark.what;
         let lasts = now.since(standing.remark.since) >= patience.tell_after;
-        (lasts && standing.told == Told::NotYet).then_some(standing)
+        (lasts && standing.told != Told::Yes).then_some(standing)
     }
 
     /// What stands and has lasted.
@@ -83,10 +83,26 @@ impl Remarks {
         self.0.iter().filter(stands).map(|one| one.remark.clone()).collect()
     }
 
-    /// Removes what is over; returns what of it was told.
-    fn expire(&mut self, now: MonoTime) -> Vec<Remark> {
+    /// Removes what is over; returns what of it was told, and for how long it stood.
+    fn expire(&mut self, now: MonoTime) -> Vec<(Remark, Duration)> {
         let over = self.0.extract_if(.., |one| one.until <= now);
-        over.filter(|one| one.told == Told::Yes).map(|one| one.remark).collect()
+        let told = over.filter(|one| one.told == Told::Yes);
+        told.map(|Standing { remark, until, .. }| {
+            let stood = until.since(remark.since);
+            (remark, stood)
+        })
+        .collect()
+    }
+
+    /// If there is no room for `what`, the oldest discarded message makes room: anybody can send those, under any name.
+    fn make_room(&mut self, now: MonoTime, what: &Suspicion) {
+        let discarded = |what: &Suspicion| matches!(what, Suspicion::Rejected(_));
+        if self.0.len() >= MOST
+            && !discarded(what)
+            && let Some(oldest) = self.0.iter_mut().find(|one| discarded(&one.remark.what))
+        {
+            oldest.until = now;
+        }
     }
 }
 
@@ -101,6 +117,8 @@ impl Group {
         patience: Patience,
         out: &mut Effects,
     ) {
+        self.remarks.make_room(now, &what);
+        self.lay_remarks(now, out);
         let topic = Topic::Suspicion(what.as_str());
         let remark = Remark { key, peer, what, since: now };
         let Some(standing) = self.remarks.note(now, remark, patience) else { return };
@@ -114,8 +132,8 @@ impl Group {
 
     /// Tells what stands no more.
     pub(super) fn lay_remarks(&mut self, now: MonoTime, out: &mut Effects) {
-        for Remark { key, peer, what, since } in self.remarks.expire(now) {
-            let kind = EventKind::SuspicionOver { peer, what, after: now.since(since) };
+        for (Remark { key, peer, what, .. }, after) in self.remarks.expire(now) {
+            let kind = EventKind::SuspicionOver { peer, what, after };
             out.push(report(&self.spec, Some(key), kind));
         }
     }

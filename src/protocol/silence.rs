@@ -6,8 +6,8 @@
 use super::effect::Effects;
 use super::event::{EventKind, Idle, LastHeard};
 use super::group::{Group, Presence, report};
-use super::input::LastResort;
-use super::reception::Heard;
+use super::input::{Fault, LastResort};
+use super::reception::{Heard, List};
 use super::timing::{OVERSLEPT, active_down_interval};
 use super::tracking;
 use super::virtual_router::{Backup, Down, Policy, State, VirtualRouter};
@@ -15,8 +15,6 @@ use crate::types::{AdverInterval, AdvertPriority, Family, MonoTime};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// The last of all Backups.
-const LOWEST: AdvertPriority = AdvertPriority::from_wire(1);
 /// What it may take to be heard.
 const MARGIN: Duration = Duration::from_millis(100);
 
@@ -38,6 +36,8 @@ enum Stage {
     Told,
     /// We cannot hear.
     Deaf,
+    /// Nor could we hear any more when it had been told.
+    DeafSinceTold,
 }
 
 /// Whether messages of others reach us.
@@ -82,13 +82,13 @@ impl Silence {
         by: Option<(IpAddr, AdvertPriority)>,
         interval: AdverInterval,
     ) -> bool {
-        let told = self.stage == Stage::Told;
+        let told = matches!(self.stage, Stage::Told | Stage::DeafSinceTold);
         *self = Self { since: now, last: by, interval, stage: Stage::Open };
         told
     }
 
     fn ends(&self, policy: &Policy) -> MonoTime {
-        self.since + active_down_interval(policy.down_adverts, LOWEST, self.interval) + MARGIN
+        self.since + active_down_interval(policy.down_adverts, AdvertPriority::LOWEST, self.interval) + MARGIN
     }
 
     fn told(&self, now: MonoTime) -> Option<Unserved> {
@@ -112,12 +112,13 @@ impl VirtualRouter {
         (self.stands_by() && self.silence.stage == Stage::Open).then(|| self.silence.ends(policy))
     }
 
-    /// Somebody is heard serving.
-    pub(super) fn hear_service(&mut self, now: MonoTime, heard: &Heard) -> bool {
-        if heard.priority.is_resignation() {
+    /// Somebody is heard serving, and not a stranger. One that leaves says that it speaks often, and does not.
+    pub(super) fn hear_service(&mut self, now: MonoTime, policy: &Policy, heard: &Heard) -> bool {
+        if heard.priority.is_resignation() || heard.list == List::Foreign {
             return false;
         }
-        self.silence.broken(now, Some((heard.source, heard.priority)), heard.interval)
+        let interval = heard.interval.max(policy.interval);
+        self.silence.broken(now, Some((heard.source, heard.priority)), interval)
     }
 
     pub(super) fn unserved(&self, now: MonoTime) -> Option<Unserved> {
@@ -133,12 +134,17 @@ impl VirtualRouter {
             }
             (State::Initialize | State::Backup(_), Stage::Open | Stage::Told, Ears::Deaf) => {
                 self.active = None;
-                self.silence.stage = Stage::Deaf;
+                let told = self.silence.stage == Stage::Told;
+                self.silence.stage = if told { Stage::DeafSinceTold } else { Stage::Deaf };
             }
             (State::Initialize | State::Backup(_), Stage::Deaf, Ears::Open) => {
                 self.silence = Silence { interval: policy.interval, ..Silence::new(now) };
             }
-            (State::Initialize | State::Backup(_), Stage::Deaf, Ears::Deaf)
+            // It is not told again; whoever serves by now is heard soon.
+            (State::Initialize | State::Backup(_), Stage::DeafSinceTold, Ears::Open) => {
+                self.silence.stage = Stage::Told;
+            }
+            (State::Initialize | State::Backup(_), Stage::Deaf | Stage::DeafSinceTold, Ears::Deaf)
             | (State::Initialize | State::Backup(_), Stage::Open | Stage::Told, Ears::Open) => {}
         }
         let Some(at) = self.silent_at(policy).filter(|at| *at <= now) else { return Service::Same };
@@ -176,8 +182,9 @@ impl Group {
 
     /// Why this router does not serve though it might.
     pub(super) fn idle(&self) -> Idle {
-        if !self.faults.is_empty() {
-            return Idle::Faults(self.faults.iter().cloned().collect());
+        let troubles: Vec<Fault> = self.troubles().cloned().collect();
+        if !troubles.is_empty() {
+            return Idle::Faults(troubles);
         }
         match self.demoted.as_ref().map(|demotion| demotion.last_resort) {
             Some(LastResort::No) => Idle::Demoted,

@@ -284,7 +284,7 @@ pub(super) fn weights(spec: &RouterSpec, facts: &Facts) -> BTreeMap<CheckName, i
     weights
 }
 
-fn link_fault(name: InterfaceName, facts: &Facts) -> Option<Fault> {
+pub(super) fn link_fault(name: InterfaceName, facts: &Facts) -> Option<Fault> {
     match facts.links.get(&name) {
         None => Some(match facts.other_names.get(&name) {
             Some(real) => Fault::OtherName(name, *real),

@@ -86,6 +86,15 @@ impl VirtualRouter {
         self.turning.as_ref().map_or(served, |turning| turning.over(served, self.key.family, self.width))
     }
 
+    /// Whether it leaves to somebody who has not announced every address since it began to.
+    pub(super) fn leaves_hosts_behind(&self) -> bool {
+        let State::Active(Active { tenure: Tenure::Leaving(leaving), .. }) = &self.state else {
+            return false;
+        };
+        !leaving.is_inherited()
+            && self.turning.as_ref().is_some_and(|turning| !turning.is_complete(self.width))
+    }
+
     /// Another station announced one of our addresses.
     pub(super) fn on_announced(&mut self, now: MonoTime, address: IpAddr) {
         let crossed = self.announced.is_some_and(|ours| now < ours + CROSSING);

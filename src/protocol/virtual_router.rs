@@ -5,6 +5,7 @@
 //! does with a received advertisement is in `reception`.
 
 use super::announce::Schedule;
+use super::conflict::Conflict;
 use super::counters::Counters;
 use super::doubt::{Doubt, Haste};
 use super::effect::Effects;
@@ -166,6 +167,7 @@ pub(super) struct VirtualRouter {
     /// The list of whom it obeys.
     pub(super) list: List,
     pub(super) silence: Silence,
+    pub(super) conflict: Conflict,
 }
 
 impl VirtualRouter {
@@ -193,6 +195,7 @@ impl VirtualRouter {
             said: Said::default(),
             list: List::Ours,
             silence: Silence::deaf(now),
+            conflict: Conflict::default(),
         }
     }
 
@@ -256,6 +259,7 @@ impl VirtualRouter {
             State::Backup(backup) => backup.haste(now, policy, &self.peers),
             State::Initialize | State::Active(_) => None,
         };
+        self.conflict.begin();
         self.own(out);
         self.counters.active_transitions += 1;
         let active = Active {
@@ -557,12 +561,17 @@ impl Backup {
     pub(super) fn is_expired(&self) -> bool {
         self.down == Down::Expired
     }
+}
 
-    /// Why this Backup becomes Active when its timer has fired.
-    pub(super) fn claim_cause(&self, now: MonoTime) -> Cause {
-        match self.omen {
+impl VirtualRouter {
+    /// Why this Backup becomes Active when its timer has fired. Somebody of lower priority may speak beside an Active that
+    /// was obeyed, and has died.
+    pub(super) fn claim_cause(&self, now: MonoTime, backup: &Backup, ours: AdvertPriority) -> Cause {
+        let obeyed = backup.obeyed.and_then(|obeyed| self.peers.get(obeyed));
+        match backup.omen {
             Omen::Silence => Cause::ActiveDownTimer,
             Omen::Resigned => Cause::PeerResigned,
+            Omen::Lower(..) if obeyed.is_some_and(|peer| peer.standing >= ours) => Cause::ActiveDownTimer,
             Omen::Lower(heard, interval) if now.since(heard) <= interval.period() * 3 / 2 => Cause::Preempted,
             Omen::Lower(..) => Cause::ActiveDownTimer,
         }

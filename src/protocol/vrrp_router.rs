@@ -8,7 +8,7 @@ use super::input::{Command, CommandId, Demotion, Input, Owned};
 use super::snapshot::Snapshot;
 use super::spec::{MemberSpec, RouterSpec};
 use super::tracking::{self, Facts};
-use crate::types::{AdvertPriority, Family, InterfaceName, LinkFacts, MonoTime, RouterName, VrKey};
+use crate::types::{AdvertPriority, Family, InterfaceName, LinkFacts, MacAddr, MonoTime, RouterName, VrKey};
 use crate::wire::{Advertisement, Carrier, Reject, RejectReason};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,7 +82,9 @@ impl VrrpRouter {
             Input::Rejected { interface, family, source, reject } => {
                 self.on_rejected(now, (interface, family), source, reject, out);
             }
-            Input::Announced { interface, address } => self.on_announced(now, interface, address, out),
+            Input::Announced { interface, address, mac } => {
+                self.on_announced(now, interface, address, mac, out);
+            }
             Input::Owned(owned) => self.on_owned(now, owned, out),
             Input::Restored { key, count } => self.on_restored(now, key, count, out),
             Input::Reinstalled { key } => {
@@ -194,6 +196,10 @@ impl VrrpRouter {
             counters.on_unsent(priority);
         }
         let Some(errno) = errno else { return };
+        // Of a link that is away that is said already.
+        if tracking::link_fault(key.interface, &self.facts).is_some() {
+            return;
+        }
         let (count, last) = self.facts.unsent.entry(key).or_insert((0, errno));
         *count = count.saturating_add(1);
         if *count == tracking::MUTE || *last != errno {
@@ -280,11 +286,18 @@ impl VrrpRouter {
         }
     }
 
-    fn on_announced(&mut self, now: MonoTime, interface: InterfaceName, address: IpAddr, out: &mut Effects) {
+    fn on_announced(
+        &mut self,
+        now: MonoTime,
+        interface: InterfaceName,
+        address: IpAddr,
+        mac: MacAddr,
+        out: &mut Effects,
+    ) {
         for at in 0..self.groups.len() {
-            if self.groups.get(at).is_some_and(|group| group.is_listening(interface)) {
+            if self.groups.get(at).is_some_and(|group| group.is_listening(interface, address)) {
                 self.with(now, at, out, |group, _| {
-                    group.on_announced(now, address);
+                    group.on_announced(now, address, mac);
                     Again::Nothing
                 });
             }
@@ -394,6 +407,7 @@ impl VrrpRouter {
                 group.evaluate(now, &self.facts, why, out);
                 group.watch_service(now, out);
             }
+            self.forget_unsent(at);
             self.reschedule(at);
         }
         // Not one by one: what goes would move the others to other places.
@@ -423,9 +437,20 @@ impl VrrpRouter {
         group.watch_service(now, out);
         group.lay_remarks(now, out);
         let gone = group.presence == Presence::Leaving && group.is_gone();
+        self.forget_unsent(at);
         self.reschedule(at);
         if gone {
             self.replace_gone(now, out);
+        }
+    }
+
+    /// Who says nothing any more does not know whether it would be sent.
+    fn forget_unsent(&mut self, at: usize) {
+        if self.facts.unsent.is_empty() {
+            return;
+        }
+        if let Some(group) = self.groups.get(at).filter(|group| !group.is_active()) {
+            self.facts.unsent.retain(|key, _| !group.members.iter().any(|member| member.key == *key));
         }
     }
 

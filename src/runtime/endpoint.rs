@@ -1,10 +1,10 @@
 //! The sockets of one interface and family, what is heard through them, and what waits to be sent.
 
-use crate::kernel::sighting::{Sighting, SightingSocket};
+use crate::kernel::sighting::{Hearing, Sighting, SightingSocket};
 use crate::kernel::socket_error::SocketError;
 use crate::kernel::vrrp_socket::{MartianSocket, ReceiveSocket, Received, Remaining, TransmitSocket};
 use crate::protocol::Effect;
-use crate::types::{AdvertPriority, Family, InterfaceName, MacAddr, VrKey};
+use crate::types::{AdvertPriority, Family, InterfaceName, VrKey};
 use crate::wire::{self, Carrier, Draft};
 use ipnet::IpNet;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
@@ -70,11 +70,13 @@ pub(super) struct Endpoint {
     pub(super) interface: InterfaceName,
     pub(super) family: Family,
     sockets: Option<Sockets>,
-    /// Addresses of this host that others may speak from: its own ones, and those that it holds.
+    /// Addresses of this host that others may speak from, or announce: its own ones, and those that it holds.
     own: Vec<Ipv4Addr>,
-    held: BTreeMap<VrKey, Vec<Ipv4Addr>>,
-    /// Those to whom announcements matter now.
+    held: BTreeMap<VrKey, Vec<IpAddr>>,
+    /// Those who wait for others to announce their addresses.
     listeners: BTreeSet<VrKey>,
+    /// Whether what is to be heard has changed since [`Self::tune`].
+    tuning: Tuning,
     /// Whose last message was not sent.
     failing: BTreeSet<VrKey>,
     /// Messages of this turn, back to back in `octets`.
@@ -91,6 +93,13 @@ struct Sockets {
     sighting: SightingSocket,
     /// IPv6 has no martians.
     martian: Option<MartianSocket>,
+}
+
+/// Whether the sockets hear what they should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tuning {
+    Right,
+    Changed,
 }
 
 #[derive(Debug)]
@@ -110,6 +119,7 @@ impl Endpoint {
             own: Vec::new(),
             held: BTreeMap::new(),
             listeners: BTreeSet::new(),
+            tuning: Tuning::Right,
             failing: BTreeSet::new(),
             waiting: Vec::new(),
             octets: Vec::new(),
@@ -142,11 +152,8 @@ impl Endpoint {
         if let Some(martian) = &martian {
             epoll.add(martian, ready(Ear::Martians))?;
         }
-        if !self.listeners.is_empty() {
-            sighting.listen()?;
-        }
         self.sockets = Some(Sockets { index, receive, transmit, sighting, martian });
-        self.listen_to_martians();
+        self.hear();
         Ok(())
     }
 
@@ -154,68 +161,72 @@ impl Endpoint {
     pub(super) fn owns(&mut self, own: &[Ipv4Addr]) {
         if self.own != own {
             self.own = own.to_vec();
-            self.listen_to_martians();
+            self.tuning = Tuning::Changed;
         }
     }
 
-    /// `key` holds addresses, whose owner may come back. Of a moment in which the kernel does not hold them yet some is
-    /// heard twice, which changes nothing.
+    /// `key` holds addresses: their owner may come back, and somebody else may have them as well. Of a moment in which the
+    /// kernel does not hold them yet some is heard twice, which changes nothing.
     pub(super) fn holds(&mut self, key: VrKey, addresses: impl Iterator<Item = IpAddr>) {
-        let ipv4 = addresses.filter_map(|address| match address {
-            IpAddr::V4(address) => Some(address),
-            IpAddr::V6(_) => None,
-        });
-        self.held.insert(key, ipv4.collect());
-        self.listen_to_martians();
+        self.held.insert(key, addresses.collect());
+        self.tuning = Tuning::Changed;
     }
 
     /// It does not any more.
     pub(super) fn holds_not(&mut self, key: VrKey) {
         if self.held.remove(&key).is_some() {
-            self.listen_to_martians();
+            self.tuning = Tuning::Changed;
         }
     }
 
-    fn listen_to_martians(&mut self) {
-        let Some(martian) = self.sockets.as_mut().and_then(|sockets| sockets.martian.as_mut()) else {
-            return;
+    /// At the end of a turn, when everything that is urgent was done: the kernel is told what is to be heard, if that has
+    /// changed.
+    pub(super) fn tune(&mut self) {
+        if self.tuning == Tuning::Changed {
+            self.hear();
+        }
+    }
+
+    /// If the kernel refuses, the sockets hear what they heard before; the next change tries again. The core waits for
+    /// announcements for a bounded time, and ignores those that do not matter.
+    fn hear(&mut self) {
+        self.tuning = Tuning::Right;
+        let Some(sockets) = &mut self.sockets else { return };
+        let held = self.held.values().flatten().copied();
+        let hearing = if !self.listeners.is_empty() {
+            Hearing::Everything
+        } else if self.held.is_empty() {
+            Hearing::Nothing
+        } else {
+            Hearing::These(held.clone().collect())
         };
-        let sources: BTreeSet<Ipv4Addr> =
-            self.own.iter().chain(self.held.values().flatten()).copied().collect();
-        // If the kernel refuses, it hears whom it heard before; the next change tries again.
-        let _ = martian.listen_to(sources);
+        let _ = sockets.sighting.listen(hearing);
+        let Some(martian) = &mut sockets.martian else { return };
+        let ipv4 = held.filter_map(|address| match address {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        });
+        let _ = martian.listen_to(self.own.iter().copied().chain(ipv4).collect());
     }
 
     /// Hands on what has arrived from addresses of this host, up to the socket's bound.
-    pub(super) fn receive_martians(
-        &self,
-        each: &mut dyn FnMut(MacAddr, Carrier, &[u8]),
-    ) -> io::Result<Remaining> {
+    pub(super) fn receive_martians(&self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<Remaining> {
         match self.sockets.as_ref().and_then(|sockets| sockets.martian.as_ref()) {
             Some(martian) => martian.receive(each),
             None => Ok(Remaining::Nothing),
         }
     }
 
-    /// Announcements matter to `key` from now on. If the kernel refuses, none is heard: the core waits for them for
-    /// a bounded time.
+    /// `key` waits for others to announce its addresses, at once: they may answer what is said in this turn.
     pub(super) fn listen(&mut self, key: VrKey) {
-        if self.listeners.is_empty()
-            && let Some(sockets) = &self.sockets
-        {
-            let _ = sockets.sighting.listen();
-        }
         self.listeners.insert(key);
+        self.hear();
     }
 
-    /// They matter to it no more. If the kernel refuses, what is heard is ignored.
+    /// It does not any more.
     pub(super) fn unlisten(&mut self, key: VrKey) {
-        let listened = self.listeners.remove(&key);
-        if listened
-            && self.listeners.is_empty()
-            && let Some(sockets) = &self.sockets
-        {
-            let _ = sockets.sighting.unlisten();
+        if self.listeners.remove(&key) {
+            self.tuning = Tuning::Changed;
         }
     }
 

@@ -213,9 +213,10 @@ impl Reactor {
         let Self { node, endpoints, effects, .. } = self;
         let Some(endpoint) = endpoints.get(at) else { return };
         let (interface, family) = (endpoint.interface, endpoint.family);
-        // What may be left is ready in the next round; ENETDOWN is told by the monitor as well, with more to say.
-        let _ = endpoint.receive_martians(&mut |_, carrier, payload| {
-            node.handle(clock::now(), heard(interface, family, carrier, payload), effects);
+        read_in_full(|| {
+            endpoint.receive_martians(&mut |carrier, payload| {
+                node.handle(clock::now(), heard(interface, family, carrier, payload), effects);
+            })
         });
     }
 
@@ -224,13 +225,14 @@ impl Reactor {
         let Self { node, endpoints, effects, links, .. } = self;
         let Some(endpoint) = endpoints.get(at) else { return };
         let interface = endpoint.interface;
-        let ours = links.get(&interface).and_then(|link| link.mac);
-        // What may be left is ready in the next round; ENETDOWN is told by the monitor as well, with more to say.
-        let _ = endpoint.sight(&mut |Sighting { address, mac }| {
-            // A switch may reflect our own.
-            if ours != Some(mac) {
-                node.handle(clock::now(), Input::Announced { interface, address }, effects);
-            }
+        let ours = |mac| links.values().any(|link| link.mac == Some(mac));
+        read_in_full(|| {
+            endpoint.sight(&mut |Sighting { address, mac }| {
+                // A switch may reflect our own, and two interfaces may be on one LAN.
+                if !ours(mac) {
+                    node.handle(clock::now(), Input::Announced { interface, address, mac }, effects);
+                }
+            })
         });
     }
 
@@ -544,6 +546,7 @@ impl Senses for Reactor {
         self.carry_out(now);
         self.offer_backlog();
         self.offer_notes();
+        self.endpoints.iter_mut().for_each(Endpoint::tune);
     }
 }
 
@@ -570,6 +573,16 @@ fn heard(interface: InterfaceName, family: Family, carrier: Carrier, payload: &[
     match wire::parse(&carrier, payload) {
         Ok(advertisement) => Input::Heard { interface, carrier, advertisement },
         Err(reject) => Input::Rejected { interface, family, source: Some(carrier.source), reject },
+    }
+}
+
+/// Reads what waits in a socket, as much as is read in one round. ENETDOWN is told by the monitor as well, with more to
+/// say.
+fn read_in_full(mut receive: impl FnMut() -> io::Result<Remaining>) {
+    for _ in 0..DRAINS {
+        if !matches!(receive(), Ok(Remaining::Possibly)) {
+            return;
+        }
     }
 }
 

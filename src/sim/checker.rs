@@ -12,7 +12,7 @@ use super::occasion::{InputKind, Occasion};
 use super::packet::Packet;
 use super::view::{View, in_family};
 use super::world::WorldSetup;
-use crate::protocol::{Answer, DemoteOutcome, Effect, Effects, StateName};
+use crate::protocol::{Answer, DemoteOutcome, Effect, Effects, Event, EventKind, StateName, Suspicion};
 use crate::types::{AdvertPriority, Family, Preempt, VrKey};
 use crate::wire::{ChecksumFlavour, Draft};
 use std::collections::BTreeMap;
@@ -279,6 +279,12 @@ impl Checker {
                             );
                         }
                     }
+                }
+                Effect::Report(Event {
+                    kind: EventKind::Suspicious { what: Suspicion::AddressConflict { .. }, .. },
+                    ..
+                }) if self.calm_since.is_some_and(|calm| now.since(calm) >= self.settle) => {
+                    return fail("on a calm LAN nobody announces what another serves", format!("{effect:?}"));
                 }
                 Effect::Answer { .. }
                 | Effect::Announce { .. }

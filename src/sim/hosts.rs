@@ -6,12 +6,12 @@
 use super::checker::{Checker, Violation};
 use super::clock::TrueTime;
 use super::lan::{Copy, Lan, Port};
-use super::node::{Brief, Run, interface, key, virtual_addresses};
+use super::node::{Brief, Node, Run, interface, key, virtual_addresses};
 use super::rng::Rng;
 use super::view::{View, in_family};
 use super::world::{Happening, Rank, Station, World};
 use crate::protocol::{Input, LastResort, StateName};
-use crate::types::{Family, MonoTime, VrKey};
+use crate::types::{Family, MacAddr, MonoTime, VrKey};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ pub(super) struct Hosts {
 pub(super) enum News {
     /// A foreign router has installed the addresses, and announces them.
     Installed(Family),
-    /// A station hears an announcement.
-    Heard(Family),
+    /// A station hears another one announce.
+    Heard(Family, Port),
     /// The host at a port hears this station's announcement of that time.
     Turn(Family, Port, TrueTime),
     /// A station of ours yielded at that time to this one: by now hosts have found it.
@@ -73,7 +73,7 @@ impl World {
             // Its own reflection is nothing to a station.
             if arrival.port != port {
                 let at = self.now + arrival.after;
-                self.enqueue(at, Rank::Arrival, Happening::News(arrival.port, News::Heard(family)));
+                self.enqueue(at, Rank::Arrival, Happening::News(arrival.port, News::Heard(family, port)));
                 self.enqueue(at, Rank::Arrival, Happening::News(arrival.port, turn));
             }
         }
@@ -104,10 +104,13 @@ impl World {
             News::Returned(family, winner, yielded) => {
                 return self.judge_return(port, family, winner, yielded);
             }
-            News::Heard(family) => {
-                let listens = self.node(port).is_some_and(|node| node.listening.contains(&key(family)));
-                for address in virtual_addresses(family).into_iter().filter(|_| listens) {
-                    let announced = Input::Announced { interface: interface(), address: address.addr() };
+            News::Heard(family, other) => {
+                let key = key(family);
+                let cares = |node: &Node| node.listening.contains(&key) || node.holds(key);
+                let cares = self.node(port).is_some_and(cares);
+                for address in virtual_addresses(family).into_iter().filter(|_| cares) {
+                    let (interface, address, mac) = (interface(), address.addr(), mac_of(other));
+                    let announced = Input::Announced { interface, address, mac };
                     self.feed(port, announced)?;
                 }
             }
@@ -241,6 +244,11 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Where a station says that addresses are.
+fn mac_of(port: Port) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 1, u8::try_from(port.0).unwrap_or(u8::MAX)])
 }
 
 fn component(views: &[View], port: Port) -> usize {

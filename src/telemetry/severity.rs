@@ -94,7 +94,10 @@ impl Severity {
             EventKind::NobodyTookOver { released: true, .. }
             | EventKind::NobodyServes { .. }
             | EventKind::Suspicious {
-                what: Suspicion::AddressesLost { .. } | Suspicion::AlsoActive(_),
+                what:
+                    Suspicion::AddressesLost { .. }
+                    | Suspicion::AlsoActive(_)
+                    | Suspicion::AddressConflict { .. },
                 ..
             } => Self::Error,
         }

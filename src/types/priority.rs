@@ -103,6 +103,8 @@ impl AdvertPriority {
     pub const RESIGN: Self = Self(0);
     /// 255: the address owner.
     pub const OWNER: Self = Self(255);
+    /// 1: the last of all Backups.
+    pub const LOWEST: Self = Self(1);
 
     /// Any octet is meaningful here.
     #[must_use]

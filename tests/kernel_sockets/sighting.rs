@@ -1,6 +1,7 @@
 //! Hearing where others say that addresses are.
 
 use super::*;
+use std::collections::BTreeSet;
 
 fn sighting_socket(node: &Node, family: Family) -> SightingSocket {
     let index = index(node);
@@ -27,12 +28,12 @@ fn who_listens_hears_what_others_announce_and_nothing_else() {
         (Family::Ipv6, ["2001:db8::a", "fe80::b", "2001:db8::c"].map(ip)),
     ] {
         let [early, first, last] = addresses;
-        let socket = sighting_socket(fe0, family);
+        let mut socket = sighting_socket(fe0, family);
         let (fe0_says, fe1_says) = (frame_socket(fe0), frame_socket(fe1));
         fe1_says.announce(theirs, &[early], 1);
         // It has arrived when a neighbour's answer has.
         ping(fe1, source(fe0, family));
-        socket.listen().unwrap();
+        socket.listen(Hearing::Everything).unwrap();
         fe0_says.announce(ours, &[early], 1);
         // Requests and solicited answers, in both directions.
         fe0.ns.ip("neighbour flush dev eth0");
@@ -42,11 +43,50 @@ fn who_listens_hears_what_others_announce_and_nothing_else() {
         assert_eq!(sightings(&socket, last), [at(first), at(last)], "{family}");
 
         fe1_says.announce(theirs, &[early], 1);
-        socket.unlisten().unwrap();
+        socket.listen(Hearing::Nothing).unwrap();
         ping(fe1, source(fe0, family));
-        socket.listen().unwrap();
+        socket.listen(Hearing::Everything).unwrap();
         fe1_says.announce(theirs, &[last], 1);
         assert_eq!(sightings(&socket, last), [at(last)], "{family}: what was queued is forgotten");
+    }
+}
+
+/// A machine that has one of our addresses tells hosts so with every request of its own.
+#[test]
+fn who_listens_to_some_addresses_hears_whoever_speaks_from_them() {
+    let lab = Lab::new(&["fe0", "fe1"]);
+    let (fe0, fe1) = (lab.node("fe0"), lab.node("fe1"));
+    let theirs = MacAddr(fe1.mac());
+    for (family, addresses) in [
+        (Family::Ipv4, ["192.0.2.250", "192.0.2.251", "192.0.2.252"].map(ip)),
+        (Family::Ipv6, ["2001:db8::a", "fe80::b", "2001:db8::c"].map(ip)),
+    ] {
+        let [other, first, last] = addresses;
+        let mut socket = sighting_socket(fe0, family);
+        socket.listen(Hearing::These(BTreeSet::from([first, last]))).unwrap();
+        frame_socket(fe1).announce(theirs, &[other, first, other, last], 1);
+        let at = |address| Sighting { address, mac: theirs };
+        assert_eq!(sightings(&socket, last), [at(first), at(last)], "{family}");
+    }
+    let mut socket = sighting_socket(fe0, Family::Ipv4);
+    socket.listen(Hearing::These(BTreeSet::from([ip("192.0.2.252")]))).unwrap();
+    fe1.ns.ip("address add 192.0.2.252/24 dev eth0\nneighbour flush dev eth0");
+    fe1.ns.run("ping", &["-c", "1", "-I", "192.0.2.252", &fe0.v4().to_string()]);
+    assert_eq!(sightings(&socket, ip("192.0.2.252")).first().unwrap().mac, theirs);
+}
+
+/// More addresses than a filter takes are heard all the same.
+#[test]
+fn who_listens_to_a_thousand_addresses_hears_what_is_announced() {
+    let lab = Lab::new(&["fe0", "fe1"]);
+    let (fe0, fe1) = (lab.node("fe0"), lab.node("fe1"));
+    let addresses: Vec<IpAddr> =
+        (0..1000_u16).map(|n| Ipv4Addr::from(0x0a00_0000 + u32::from(n)).into()).collect();
+    for count in [500, 1000] {
+        let mut socket = sighting_socket(fe0, Family::Ipv4);
+        socket.listen(Hearing::These(addresses[..count].iter().copied().collect())).unwrap();
+        frame_socket(fe1).announce(MacAddr(fe1.mac()), &addresses[..count], 1);
+        assert_eq!(sightings(&socket, addresses[count - 1]).len(), count);
     }
 }
 
@@ -55,8 +95,8 @@ fn who_listens_hears_what_others_announce_and_nothing_else() {
 fn a_gratuitous_reply_is_heard_as_well() {
     let lab = Lab::new(&["fe0", "fe1"]);
     let (fe0, fe1) = (lab.node("fe0"), lab.node("fe1"));
-    let socket = sighting_socket(fe0, Family::Ipv4);
-    socket.listen().unwrap();
+    let mut socket = sighting_socket(fe0, Family::Ipv4);
+    socket.listen(Hearing::Everything).unwrap();
     let address = fe1.v4().to_string();
     for kind in ["-A", "-U"] {
         fe1.ns.run("arping", &[kind, "-c", "1", "-I", "eth0", &address]);
@@ -70,8 +110,8 @@ fn a_gratuitous_reply_is_heard_as_well() {
 fn what_is_not_announced_to_all_hosts_of_this_lan_is_no_announcement() {
     let lab = Lab::new(&["fe0", "fe1"]);
     let (fe0, fe1) = (lab.node("fe0"), lab.node("fe1"));
-    let socket = sighting_socket(fe0, Family::Ipv4);
-    socket.listen().unwrap();
+    let mut socket = sighting_socket(fe0, Family::Ipv4);
+    socket.listen(Hearing::Everything).unwrap();
     let frame = |address| {
         let frame = vrrpd::kernel::announce::Frame::announcing(ip(address), MacAddr(fe1.mac()));
         frame.as_bytes().to_vec()
@@ -97,8 +137,8 @@ fn what_is_not_announced_to_all_hosts_of_this_lan_is_no_announcement() {
 fn a_burst_of_announcements_is_heard_in_full() {
     let lab = Lab::new(&["fe0", "fe1"]);
     let (fe0, fe1) = (lab.node("fe0"), lab.node("fe1"));
-    let socket = sighting_socket(fe0, Family::Ipv4);
-    socket.listen().unwrap();
+    let mut socket = sighting_socket(fe0, Family::Ipv4);
+    socket.listen(Hearing::Everything).unwrap();
     let addresses: Vec<IpAddr> =
         (0..2000_u16).map(|n| Ipv4Addr::from(0x0a00_0000 + u32::from(n)).into()).collect();
     frame_socket(fe1).announce(MacAddr(fe1.mac()), &addresses, 1);

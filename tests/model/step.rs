@@ -8,7 +8,7 @@ use vrrpd::protocol::{
 };
 use vrrpd::sim::node::{self, Host, NodeSetup, interface, key, name, virtual_addresses};
 use vrrpd::sim::packet::Packet;
-use vrrpd::types::{Family, MonoTime, Preempt, Priority, Role, VrKey};
+use vrrpd::types::{Family, MacAddr, MonoTime, Preempt, Priority, Role, VrKey};
 use vrrpd::wire::Draft;
 
 /// One router of the model.
@@ -303,7 +303,9 @@ impl Fleet {
         for other in (0..self.seats.len()).filter(|other| *other != at) {
             for address in virtual_addresses(key.family) {
                 if self.seats[other].listens.contains(&key) {
-                    self.feed(other, Input::Announced { interface: interface(), address: address.addr() })?;
+                    let mac = MacAddr([2, 0, 0, 0, 0, 1]);
+                    let announced = Input::Announced { interface: interface(), address: address.addr(), mac };
+                    self.feed(other, announced)?;
                 }
             }
         }

@@ -2,9 +2,10 @@
 
 use super::support::inject::{Forgery, Injector};
 use super::support::lab::ip;
-use super::support::{Config, Daemon, Lab, Router, SOON, ms, wait_for};
+use super::support::{Config, Daemon, Lab, Node, Router, SOON, ms, wait_for};
 use super::{Pair, WEB, web};
 use serde_json::Value;
+use vrrpd::types::MacAddr;
 
 fn kinds(daemon: &Daemon, family: &str) -> Vec<String> {
     let warnings = daemon.instance("web", family)["warnings"].clone();
@@ -72,6 +73,39 @@ fn a_stranger_with_our_vrid_in_one_family_does_not_take_the_other() {
         "{six}"
     );
     fe0.wait_state("web", "active");
+}
+
+/// Somebody has given our address to another machine, or it runs a router that we do not hear.
+#[test]
+fn a_machine_that_announces_our_address_is_named_and_hosts_come_back() {
+    for (family, address) in [("ipv4", WEB), ("ipv6", "2001:db8::50")] {
+        let lab = Lab::new(&["fe0", "fe1", "client"]);
+        let router =
+            Router::new("web").priority(100).addresses(&["192.0.2.50/24", "fe80::50/64", "2001:db8::50/64"]);
+        let fe0 = Daemon::start(lab.node("fe0"), &Config::of(&router));
+        fe0.wait_state("web", "active");
+        let (client, other) = (lab.node("client"), lab.node("fe1"));
+        // A host does not change its mind twice in a second; this one does.
+        client.ns.sysctl("ipv4/neigh/eth0/locktime", "0");
+        // What the host believes.
+        let neighbour = || client.ns.run("ip", &["neighbour", "show", address, "dev", "eth0"]);
+        let mac = |node: &Node| MacAddr(node.mac()).to_string();
+        client.ns.run("ping", &["-c", "1", "-w", "5", address]);
+        // Five rounds follow a takeover, the last a second later, and would bring it back at once.
+        let announcements = || fe0.instance("web", family)["counters"]["announcements"].as_u64().unwrap();
+        wait_for(SOON, "the first announcements are over", || announcements() >= 5);
+        assert!(neighbour().contains(&mac(lab.node("fe0"))), "{}", neighbour());
+        let announce = vrrpd::kernel::announce::Frame::announcing(ip(address), MacAddr(other.mac()));
+        Injector::new(other).send(announce.as_bytes());
+        wait_for(SOON, "the host is led astray", || neighbour().contains(&mac(other)));
+        let told = event(&fe0, "address_conflict");
+        assert_eq!(told["severity"], "error", "{told}");
+        let text = told["text"].as_str().unwrap();
+        assert!(text.contains(address) && text.contains(&mac(other)), "{text}");
+        wait_for(SOON, "the host is back", || neighbour().contains(&mac(lab.node("fe0"))));
+        assert_eq!(kinds(&fe0, family), ["address_conflict"]);
+        fe0.wait_state("web", "active");
+    }
 }
 
 #[test]

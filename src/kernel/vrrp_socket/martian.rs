@@ -9,7 +9,7 @@ use super::receive::{Remaining, grow_buffer};
 use crate::kernel::filter::{self, NOTHING};
 use crate::kernel::socket_error::{Context, SocketError};
 use crate::kernel::sys;
-use crate::types::{InterfaceName, MacAddr};
+use crate::types::InterfaceName;
 use crate::wire::{Carrier, split_ipv4};
 use socket2::{Domain, Socket, Type};
 use std::collections::BTreeSet;
@@ -59,27 +59,26 @@ impl MartianSocket {
     /// # Errors
     /// The kernel's, then it hears whom it heard before.
     pub fn listen_to(&mut self, sources: BTreeSet<Ipv4Addr>) -> io::Result<()> {
-        if sources == self.sources {
-            return Ok(());
+        let heard: BTreeSet<Ipv4Addr> = sources.into_iter().take(MOST).collect();
+        if heard != self.sources {
+            filter::attach(&self.socket, &filter::group_from(&heard))?;
+            self.sources = heard;
         }
-        let heard: Vec<Ipv4Addr> = sources.iter().copied().take(MOST).collect();
-        filter::attach(&self.socket, &filter::group_from(&heard))?;
-        self.sources = sources;
         Ok(())
     }
 
-    /// Hands every queued message to `each`, with the hardware address of its sender, in the order of arrival, for at
-    /// most 256 packets. What is damaged is dropped, as the kernel would.
+    /// Hands every queued message to `each`, in the order of arrival, for at most 256 packets. What is damaged is dropped,
+    /// as the kernel would.
     ///
     /// # Errors
     /// The kernel's error; never `WouldBlock`.
-    pub fn receive(&self, each: &mut dyn FnMut(MacAddr, Carrier, &[u8])) -> io::Result<Remaining> {
+    pub fn receive(&self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<Remaining> {
         let mut frame = [0; LONGEST];
         for _ in 0..BOUND {
             match (&self.socket).read(&mut frame) {
                 Ok(length) => {
-                    if let Some((mac, carrier, message)) = read(frame.get(..length).unwrap_or_default()) {
-                        each(mac, carrier, message);
+                    if let Some((carrier, message)) = read(frame.get(..length).unwrap_or_default()) {
+                        each(carrier, message);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Remaining::Nothing),
@@ -97,15 +96,14 @@ impl AsFd for MartianSocket {
     }
 }
 
-fn read(frame: &[u8]) -> Option<(MacAddr, Carrier, &[u8])> {
-    let mac = MacAddr(*frame.get(6..)?.first_chunk()?);
+fn read(frame: &[u8]) -> Option<(Carrier, &[u8])> {
     let packet = frame.get(ETHERNET..)?;
     let header = packet.get(..usize::from(packet.first()? & 0x0f) * 4)?;
     if internet_checksum(header) != 0 {
         return None;
     }
     let (carrier, message) = split_ipv4(packet).ok()?;
-    Some((mac, carrier, message))
+    Some((carrier, message))
 }
 
 /// RFC 1071; 0 over a header that holds its own checksum.
@@ -136,10 +134,9 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_who_sent_it_its_carrier_and_its_message() {
+    fn a_frame_is_its_carrier_and_its_message() {
         let frame = frame();
-        let (mac, carrier, message) = read(&frame).unwrap();
-        assert_eq!(mac, MacAddr([2, 0, 0, 0, 0, 0x0a]));
+        let (carrier, message) = read(&frame).unwrap();
         assert_eq!(carrier.source, Ipv4Addr::new(192, 0, 2, 10));
         assert_eq!((carrier.destination, carrier.ttl), (Ipv4Addr::new(224, 0, 0, 18).into(), 255));
         assert_eq!(message, &frame[34..]);

@@ -98,3 +98,24 @@ fn a_demotion_says_who_and_why_and_its_end_by_itself_is_no_promotion() {
     let expected = (StateName::Initialize, StateName::Backup, Cause::DemotionExpired);
     assert_eq!((from, to, cause), expected, "nobody promoted it");
 }
+
+/// One of lower priority that hears nobody speaks beside the Active, and is not the one who died.
+#[test]
+fn the_survivor_names_whom_it_obeyed() {
+    let mut rig = Rig::new(spec());
+    for _ in 0..3 {
+        rig.hear(advert("192.0.2.1", 200));
+        rig.run(ms(500));
+        rig.hear(advert("192.0.2.2", 50));
+        rig.run(ms(500));
+    }
+    for _ in 0..3 {
+        rig.run(ms(500));
+        rig.hear(advert("192.0.2.2", 50));
+        rig.run(ms(500));
+    }
+    rig.until_state(StateName::Active);
+    let (.., cause, grounds) = last_move(&rig);
+    let peer = grounds.peer.unwrap();
+    assert_eq!((cause, peer.address.to_string()), (Cause::ActiveDownTimer, "192.0.2.1".to_owned()));
+}

@@ -4,6 +4,7 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 mod both_families;
+mod conflicts;
 mod demotion;
 mod faults;
 mod grounds;
@@ -26,6 +27,8 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 const US: &str = "192.0.2.100";
+/// Where another station says that addresses are.
+const STRANGER_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x99]);
 const US6: &str = "fe80::64";
 
 fn demotion(last_resort: LastResort, until: Option<Until>) -> Demotion {
@@ -204,7 +207,11 @@ impl Rig {
     /// Somebody else announces every address of a family.
     fn hear_announced(&mut self, family: Family) {
         for address in member(family).addresses {
-            self.feed(Input::Announced { interface: interface(), address: address.addr() });
+            self.feed(Input::Announced {
+                interface: interface(),
+                address: address.addr(),
+                mac: STRANGER_MAC,
+            });
         }
     }
 

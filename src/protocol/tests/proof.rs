@@ -285,3 +285,21 @@ fn what_somebody_says_in_our_name_is_answered_at_once_and_reported() {
         EventKind::Impersonated { priority: AdvertPriority::from_wire(100), interval: interval(1) };
     assert!(rig.events().contains(&expected));
 }
+
+/// When the Active has died, one packet decides nothing.
+#[test]
+fn a_backup_does_not_follow_the_checksum_of_one_word_of_the_lowest() {
+    let list = [192, 0, 2, 254];
+    for priority in [0, 1] {
+        let mut rig = Rig::new(spec());
+        for _ in 0..3 {
+            rig.hear_octets(advert(PEER, 200), &list, ChecksumFlavour::Rfc5798);
+            rig.run(ms(1000));
+        }
+        rig.run(ms(1500));
+        rig.hear_octets(advert(STRANGER, priority), &list, ChecksumFlavour::Rfc9568);
+        rig.out.clear();
+        rig.run(ms(1200));
+        assert_eq!(flavours(&rig).first(), Some(&ChecksumFlavour::Rfc5798), "priority {priority}");
+    }
+}

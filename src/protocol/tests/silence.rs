@@ -123,3 +123,45 @@ fn a_node_that_ends_tells_nothing() {
     rig.run(Duration::from_secs(60));
     assert_eq!(told(&rig), [""; 0]);
 }
+
+/// The one who leaves says that it speaks every 10 ms, and then waits for a taker that needs its time.
+#[test]
+fn a_planned_move_between_others_is_not_a_silence() {
+    let mut rig = Rig::new(spec());
+    rig.demote(Force::No);
+    rig.hear(advert(PEER, 200));
+    for _ in 0..3 {
+        rig.hear(Advert { centiseconds: 1, ..advert(PEER, 200) });
+        rig.run(ms(2));
+    }
+    for _ in 0..3 {
+        rig.hear(advert(PEER, 0));
+        rig.run(ms(100));
+    }
+    rig.run(ms(1000));
+    rig.hear(advert("192.0.2.2", 100));
+    assert_eq!(told(&rig), [""; 0]);
+}
+
+#[test]
+fn a_silence_that_was_told_has_an_end_though_the_link_was_away_in_between() {
+    for ends in [None, Some(PEER)] {
+        let mut rig = Rig::new(spec());
+        rig.demote(Force::No);
+        rig.run(Duration::from_secs(20));
+        assert_eq!(told(&rig).len(), 1);
+        rig.feed(Input::Link(interface(), Some(LinkFacts { carrier: false, ..link() })));
+        rig.run(Duration::from_secs(5));
+        rig.feed(Input::Link(interface(), Some(link())));
+        rig.run(Duration::from_secs(20));
+        assert_eq!(told(&rig).len(), 1, "it is told once");
+        match ends {
+            Some(peer) => rig.hear(advert(peer, 200)),
+            None => {
+                rig.feed(Input::Operator(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+                rig.until_state(StateName::Active);
+            }
+        }
+        assert_eq!(told(&rig)[1..], [format!("back {}", ends.unwrap_or(US))]);
+    }
+}

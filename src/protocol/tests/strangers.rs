@@ -1,6 +1,7 @@
 //! What stands against other routers, and what a stranger with our VRID cannot do.
 
 use super::*;
+use crate::wire::{Reject, RejectReason};
 
 const STRANGER: &str = "192.0.2.13";
 const FOREIGN: [u8; 4] = [192, 0, 2, 77];
@@ -135,7 +136,7 @@ fn equal_priorities_and_our_address_under_another_vrid_are_told() {
     assert_eq!(begun(&rig), [""; 0], "other virtual routers on a LAN are normal");
 }
 
-/// Four thousand forged sources neither grow our memory nor fill the event log.
+/// Two thousand forged sources neither grow our memory nor fill the event log.
 #[test]
 fn strangers_without_number_are_told_of_in_number() {
     let mut rig = Rig::active(spec());
@@ -147,4 +148,106 @@ fn strangers_without_number_are_told_of_in_number() {
     assert!(standing(&rig).len() <= 16);
     let events = rig.events().len();
     assert!(events < 120, "{events} events in ten seconds");
+}
+
+/// It serves nothing of ours: whoever lets go for its sake leaves the addresses with nobody.
+#[test]
+fn a_demotion_is_not_handed_over_to_a_stranger() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(ms(7));
+    for _ in 0..3 {
+        stranger(&mut rig, 50);
+        rig.run(ms(20));
+    }
+    rig.run(Duration::from_secs(5));
+    assert_eq!(rig.state(), StateName::Active);
+    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]), "{:?}", rig.outcomes());
+}
+
+/// Nor is it a sign that the one who took over stays.
+#[test]
+fn a_stranger_does_not_hide_that_nobody_serves() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(ms(7));
+    rig.hear(advert("192.0.2.1", 50));
+    rig.hear_announced(Family::Ipv4);
+    rig.run(ms(25));
+    assert_eq!(rig.state(), StateName::Initialize);
+    for _ in 0..5 {
+        stranger(&mut rig, 50);
+        rig.run(ms(1000));
+    }
+    assert!(rig.events().contains(&EventKind::TakerSilent), "{:?}", rig.events());
+    assert!(standing(&rig).contains(&"addresses_lost"), "{:?}", standing(&rig));
+}
+
+#[test]
+fn what_begins_again_is_told_again_when_it_lasts() {
+    let mut rig = Rig::active(spec());
+    let lasts = |rig: &mut Rig, seconds: u32| {
+        for _ in 0..seconds {
+            rig.hear(advert(STRANGER, 50));
+            rig.run(ms(1000));
+        }
+    };
+    lasts(&mut rig, 6);
+    rig.run(ms(6000));
+    assert_eq!((begun(&rig).len(), over(&rig).len()), (1, 1));
+    lasts(&mut rig, 30);
+    assert_eq!((begun(&rig).len(), standing(&rig)), (1, vec!["also_active"]), "once a minute");
+    lasts(&mut rig, 30);
+    assert_eq!((begun(&rig).len(), over(&rig).len()), (2, 1));
+}
+
+/// Anybody can send messages that are discarded, under any name.
+#[test]
+fn discarded_messages_neither_hide_a_split_brain_nor_stand_for_ever() {
+    let mut rig = Rig::active(spec());
+    let discarded = |rig: &mut Rig, n: u8| {
+        let source = Some(IpAddr::from([10, 0, 0, n]));
+        let reject = Reject { reason: RejectReason::ChecksumErrors, vrid: Some(Vrid::new(51).unwrap()) };
+        rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, source, reject });
+    };
+    for n in 0..16 {
+        discarded(&mut rig, n);
+    }
+    for _ in 0..6 {
+        rig.hear(advert(STRANGER, 50));
+        rig.run(ms(1000));
+    }
+    assert!(standing(&rig).contains(&"also_active"), "{:?}", standing(&rig));
+    // A node that takes no part hears nothing but such messages.
+    let mut rig = Rig::new(spec());
+    rig.demote(Force::No);
+    discarded(&mut rig, 0);
+    rig.stall(Duration::from_secs(3600));
+    discarded(&mut rig, 1);
+    let ended = |kind| match kind {
+        EventKind::SuspicionOver { after, .. } => Some(after),
+        _ => None,
+    };
+    let ended: Vec<_> = rig.events().into_iter().filter_map(ended).collect();
+    assert_eq!((ended, standing(&rig).len()), (vec![Duration::from_secs(10)], 1));
+}
+
+/// A stranger that was there and has gone leaves nothing behind: both families are a pair again.
+#[test]
+fn families_are_a_pair_again_when_the_stranger_has_gone() {
+    let mut rig = Rig::active(both());
+    for _ in 0..3 {
+        stranger(&mut rig, 200);
+        rig.run(ms(1000));
+    }
+    rig.run(Duration::from_secs(5));
+    assert_eq!(states(&rig), [StateName::Active; 2]);
+    // A peer takes IPv6, and IPv4 follows, as a pair does: it waits for its own peer, and holds its sibling back.
+    rig.hear(advert("fe80::1", 200));
+    assert_eq!(states(&rig), [StateName::Backup; 2]);
+    for _ in 0..8 {
+        rig.hear(advert("fe80::1", 200));
+        rig.run(ms(1000));
+    }
+    assert_eq!(states(&rig), [StateName::Backup; 2]);
 }

@@ -3,7 +3,11 @@
 use super::*;
 
 fn heard(rig: &mut Rig, address: &str) {
-    rig.feed(Input::Announced { interface: interface(), address: address.parse().unwrap() });
+    rig.feed(Input::Announced {
+        interface: interface(),
+        address: address.parse().unwrap(),
+        mac: STRANGER_MAC,
+    });
 }
 
 /// Somebody of higher priority speaks, perhaps before it holds the address.
@@ -44,7 +48,7 @@ fn the_announcement_of_something_else_is_none() {
     heard(&mut rig, "192.0.2.253");
     let elsewhere = "eth1".parse().unwrap();
     let address = "192.0.2.254".parse().unwrap();
-    rig.feed(Input::Announced { interface: elsewhere, address });
+    rig.feed(Input::Announced { interface: elsewhere, address, mac: STRANGER_MAC });
     rig.run(ms(249));
     assert_eq!(rig.said(), [""; 0]);
 }

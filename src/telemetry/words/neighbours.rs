@@ -53,6 +53,11 @@ pub fn suspicion(peer: Option<IpAddr>, what: &Suspicion) -> String {
         Suspicion::OwnerConflict => format!(
             "{peer} claims to own the addresses that this node owns: only one node may have priority = \"owner\" ({what})"
         ),
+        Suspicion::AddressConflict { address, mac } => format!(
+            "ADDRESS CONFLICT: a machine with the MAC address {mac} announces {address}, which this node serves, so that \
+             hosts may send to it. Find it in the MAC address table of the switch, and take {address} away from it. If it is \
+             a node of this router: look for a firewall that keeps its advertisements from this node ({what})"
+        ),
     }
 }
 

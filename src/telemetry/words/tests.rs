@@ -151,6 +151,10 @@ fn kinds() -> Vec<EventKind> {
         EventKind::ServedAgain { by: Some(peer) },
         EventKind::Suspicious { peer: Some(peer), what: Suspicion::ChecksumDiffers },
         EventKind::Suspicious { peer: Some(peer), what: Suspicion::OwnerConflict },
+        EventKind::Suspicious {
+            peer: None,
+            what: Suspicion::AddressConflict { address: other, mac: MacAddr([2, 0, 0, 0xaa, 0xbb, 0xcc]) },
+        },
         EventKind::Stalled { late: Duration::from_secs(4) },
         EventKind::ChecksumFollows(ChecksumFlavour::Rfc5798),
         EventKind::ConfigurationReloaded { by: "alice".into(), changes: 3 },

@@ -1,0 +1,103 @@
+//! Addresses that somebody else announces while we serve them (RFC 5227 §2.4).
+//!
+//! A machine that has one of them as its own takes hosts away from us without a word of VRRP, and so does a router that
+//! we do not hear. It is told, and hosts are told again where the address is.
+
+use super::effect::Effects;
+use super::event::Suspicion;
+use super::group::Group;
+use super::remarks::Patience;
+use super::virtual_router::{Active, State, Tenure, VirtualRouter};
+use crate::types::{MacAddr, MonoTime};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Some routers announce addresses before they are heard by VRRP, and some that have just been heard give way after they
+/// have announced: so much before and after an announcement explains it.
+const UNEXPLAINED: Duration = Duration::from_millis(250);
+
+/// RFC 5227 §2.4 (DEFEND_INTERVAL): hosts are told again no more often, so that two who both do it do not flood the LAN.
+const BETWEEN_DEFENCES: Duration = Duration::from_secs(10);
+
+/// A machine announces an address when it gets it, and later only with requests of its own.
+const STANDS: Patience = Patience { tell_after: Duration::ZERO, lapse: Duration::from_secs(300) };
+
+/// What one virtual router has seen announced by others while it serves.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Conflict {
+    /// The first announcement that is not explained yet.
+    seen: Option<Announced>,
+    defended: Option<MonoTime>,
+}
+
+/// One announcement.
+#[derive(Debug, Clone, Copy)]
+struct Announced {
+    address: IpAddr,
+    mac: MacAddr,
+    at: MonoTime,
+}
+
+impl Conflict {
+    /// A new tenure begins: what was announced before it was somebody else's right.
+    pub(super) const fn begin(&mut self) {
+        self.seen = None;
+    }
+
+    fn may_defend(&mut self, now: MonoTime) -> bool {
+        let may = self.defended.is_none_or(|last| now.since(last) >= BETWEEN_DEFENCES);
+        if may {
+            self.defended = Some(now);
+        }
+        may
+    }
+}
+
+impl VirtualRouter {
+    /// Another station announced one of our addresses, which we may be serving.
+    pub(super) fn note_conflict(&mut self, now: MonoTime, address: IpAddr, mac: MacAddr) {
+        let serving = self.serving().is_some_and(|active| now >= active.displaced_until);
+        if serving && self.conflict.seen.is_none() {
+            self.conflict.seen = Some(Announced { address, mac, at: now });
+        }
+    }
+
+    /// When it is to be judged.
+    pub(super) fn conflict_at(&self) -> Option<MonoTime> {
+        self.serving()?;
+        self.conflict.seen.map(|seen| seen.at + UNEXPLAINED)
+    }
+
+    /// An announcement that no advertisement has explained: which address, and who said to have it.
+    fn judge_conflict(&mut self, now: MonoTime) -> Option<(IpAddr, MacAddr)> {
+        self.conflict_at().filter(|at| *at <= now)?;
+        let seen = self.conflict.seen.take()?;
+        // A router that is heard is answered, and told as a rival if it goes on.
+        let explains = |heard: MonoTime| heard + UNEXPLAINED >= seen.at;
+        let explained = self.peers.latest().is_some_and(|peer| explains(peer.heard));
+        (!explained).then_some((seen.address, seen.mac))
+    }
+
+    /// Who is leaving, or asks first whether somebody else is Active, claims nothing.
+    const fn serving(&self) -> Option<&Active> {
+        match &self.state {
+            State::Active(active) if matches!(active.tenure, Tenure::Serving) => Some(active),
+            State::Active(_) | State::Backup(_) | State::Initialize => None,
+        }
+    }
+}
+
+impl Group {
+    /// At a deadline: tells of conflicts, and defends the addresses.
+    pub(super) fn judge_conflicts(&mut self, now: MonoTime, out: &mut Effects) {
+        for at in 0..self.members.len() {
+            let Some(member) = self.members.get_mut(at) else { continue };
+            let Some((address, mac)) = member.judge_conflict(now) else { continue };
+            if member.conflict.may_defend(now) {
+                member.contest(now, out);
+            }
+            let key = member.key;
+            self.suspect(now, key, None, Suspicion::AddressConflict { address, mac }, STANDS, out);
+        }
+    }
+}
