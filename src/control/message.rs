@@ -71,7 +71,8 @@ pub struct VirtualRouterDoc {
 /// Something that deserves a look now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WarningDoc {
-    /// What: `nobody_serves`, or as in `suspicion` of an event.
+    /// What: `nobody_serves`; `foreign_addresses`, `mtu_too_small`, `source_of_own_connections`, `not_sent`; or as in
+    /// `suspicion` of an event.
     pub kind: Word,
     /// `warning` or `error`.
     pub severity: Word,

@@ -31,6 +31,30 @@ pub enum Concern {
     Unsent(Unsent),
 }
 
+impl Concern {
+    /// As in the JSON contract.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::ForeignAddresses(_) => "foreign_addresses",
+            Self::MtuTooSmall { .. } => "mtu_too_small",
+            Self::Chosen(..) => "source_of_own_connections",
+            Self::Unsent(_) => "not_sent",
+        }
+    }
+
+    /// Which family of the router it is about.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        match self {
+            Self::ForeignAddresses(ForeignAddresses { first: net, .. }) | Self::Chosen(_, net) => {
+                Family::of(net.addr())
+            }
+            Self::MtuTooSmall { family, .. } | Self::Unsent(Unsent { family, .. }) => *family,
+        }
+    }
+}
+
 /// Advertisements that the kernel does not send, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Unsent {

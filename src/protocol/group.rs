@@ -19,6 +19,7 @@ use super::timing::active_down_interval;
 use super::tracking::{self, Facts, Standing};
 use super::virtual_router::{Policy, State, VirtualRouter};
 use crate::types::{AdverInterval, AdvertPriority, InterfaceName, MacAddr, MonoTime, Preempt, Role, VrKey};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -33,7 +34,8 @@ pub(super) struct Group {
     pub(super) policy: Policy,
     pub(super) members: Vec<VirtualRouter>,
     pub(super) faults: BTreeSet<Fault>,
-    pub(super) concerns: BTreeSet<Concern>,
+    /// Since when each stands.
+    pub(super) concerns: BTreeMap<Concern, MonoTime>,
     /// What would be faults if it lasted.
     pub(super) interruption: Option<Interruption>,
     /// What each check adds to the priority now.
@@ -76,7 +78,7 @@ impl Group {
             spec,
             members,
             faults: BTreeSet::new(),
-            concerns: BTreeSet::new(),
+            concerns: BTreeMap::new(),
             interruption: None,
             cleared: Vec::new(),
             weights: BTreeMap::new(),
@@ -126,7 +128,7 @@ impl Group {
             out.push(report(&self.spec, None, EventKind::FaultRaised(fault.clone())));
         }
         self.faults = faults;
-        self.update_concerns(facts, out);
+        self.update_concerns(now, facts, out);
         if self.faults.iter().any(|fault| tracking::is_dead_link(&self.spec, fault)) {
             self.watch = None; // Whether anybody serves cannot be heard.
         }
@@ -137,22 +139,25 @@ impl Group {
         }
         // An owner serves from its start.
         if !served && self.is_active() {
-            self.update_concerns(facts, out);
+            self.update_concerns(now, facts, out);
         }
         if self.has_outlived_its_facts() {
             self.evaluate(now, facts, why, out);
         }
     }
 
-    pub(super) fn update_concerns(&mut self, facts: &Facts, out: &mut Effects) {
+    pub(super) fn update_concerns(&mut self, now: MonoTime, facts: &Facts, out: &mut Effects) {
         let concerns = if self.is_active() { tracking::concerns(&self.spec, facts) } else { BTreeSet::new() };
-        for concern in self.concerns.difference(&concerns) {
-            out.push(report(&self.spec, None, EventKind::ConcernCleared(concern.clone())));
+        let over = self.concerns.extract_if(.., |concern, _| !concerns.contains(concern));
+        for (concern, _) in over {
+            out.push(report(&self.spec, None, EventKind::ConcernCleared(concern)));
         }
-        for concern in concerns.difference(&self.concerns) {
-            out.push(report(&self.spec, None, EventKind::ConcernRaised(concern.clone())));
+        for concern in concerns {
+            if let Entry::Vacant(place) = self.concerns.entry(concern) {
+                out.push(report(&self.spec, None, EventKind::ConcernRaised(place.key().clone())));
+                place.insert(now);
+            }
         }
-        self.concerns = concerns;
     }
 
     /// The interface has another hardware address: hosts send to one that nobody has.
@@ -392,7 +397,7 @@ impl Group {
             spec: self.spec.clone(),
             effective: self.policy.priority,
             faults: self.faults.iter().cloned().collect(),
-            concerns: self.concerns.iter().cloned().collect(),
+            concerns: self.concerns.iter().map(|(concern, since)| (concern.clone(), *since)).collect(),
             demoted: self.demoted.clone(),
             handing_over: self.handover.is_some(),
             members: self.members.iter().map(|m| m.snapshot(now, &self.policy)).collect(),

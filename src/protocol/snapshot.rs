@@ -36,8 +36,8 @@ pub struct RouterSnapshot {
     pub effective: AdvertPriority,
     /// Named reasons for which it does not take part.
     pub faults: Vec<Fault>,
-    /// What is wrong besides, and no reason to let go.
-    pub concerns: Vec<Concern>,
+    /// What is wrong besides, and no reason to let go; since when.
+    pub concerns: Vec<(Concern, MonoTime)>,
     /// Its demotion.
     pub demoted: Option<Demotion>,
     /// Whether a hand-over is under way.

@@ -429,7 +429,7 @@ impl VrrpRouter {
             Again::Evaluate(why) => group.evaluate(now, &self.facts, why, out),
         }
         if !served && group.is_active() {
-            group.update_concerns(&self.facts, out);
+            group.update_concerns(now, &self.facts, out);
         }
         if group.has_outlived_its_facts() {
             group.evaluate(now, &self.facts, Cause::FaultCleared, out);

@@ -3,7 +3,7 @@
 //! They may change from release to release; scripts read the fixed names of
 //! [`crate::protocol::Cause::as_str`] and their like.
 
-mod concern;
+pub mod concern;
 pub mod neighbours;
 mod why;
 

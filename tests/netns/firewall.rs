@@ -92,11 +92,15 @@ fn advertisements_that_a_firewall_drops_on_their_way_out_are_told_and_not_counte
         event["kind"] == "concern_raised"
             && event["text"].as_str().is_some_and(|text| text.contains("Operation not permitted"))
     });
+    let table = fe0.ctl_text(&["status"]);
+    assert!(table.contains("\n! web: advertisements do not leave eth0"), "{table}");
+    assert_eq!(fe0.instance("web", "ipv4")["warnings"][0]["kind"], "not_sent");
     let counted = |name| fe0.counter("web", "ipv4", name);
     let (sent, refused) = (counted("advertisement_sent"), counted("tx_errors"));
     wait_for(SOON, "more is refused", || counted("tx_errors") >= refused + 5);
     assert_eq!(counted("advertisement_sent"), sent);
     node.ns.nft("delete table inet mute");
     fe0.wait_event("it can again", |event| event["kind"] == "concern_cleared");
+    assert_eq!(fe0.instance("web", "ipv4")["warnings"], serde_json::json!([]));
     assert!(fe0.is("web", "active"));
 }

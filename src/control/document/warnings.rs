@@ -1,19 +1,35 @@
-//! What deserves a look now, as documents: what stands against neighbours, and that nobody serves.
+//! What deserves a look now, as documents: what is wrong here, what stands against neighbours, and that nobody serves.
 
 use super::Published;
 use crate::control::message::WarningDoc;
-use crate::protocol::{EventKind, MemberSnapshot, Remark, RouterSnapshot};
-use crate::telemetry::{Severity, words::neighbours};
+use crate::protocol::{Concern, EventKind, MemberSnapshot, Remark, RouterSnapshot};
+use crate::telemetry::Severity;
+use crate::telemetry::words::{concern, neighbours};
+use crate::types::MonoTime;
 
 impl Published {
     /// The worst first.
     pub(super) fn warnings(&self, router: &RouterSnapshot, member: &MemberSnapshot) -> Vec<WarningDoc> {
         let remarks = router.remarks.iter().filter(|remark| remark.key == member.key);
+        let remarks = remarks.map(|remark| self.remark(remark));
+        let concerns = router.concerns.iter().filter(|(concern, _)| concern.family() == member.key.family);
+        let concerns = concerns.map(|(concern, since)| self.concern(concern, *since));
         let unserved = self.unserved(router, member).into_iter();
-        let mut warnings: Vec<_> = unserved.chain(remarks.map(|remark| self.remark(remark))).collect();
+        let mut warnings: Vec<_> = unserved.chain(concerns).chain(remarks).collect();
         // An "error" sorts before a "warning".
         warnings.sort_by(|a, b| a.severity.cmp(&b.severity));
         warnings
+    }
+
+    fn concern(&self, concern: &Concern, since: MonoTime) -> WarningDoc {
+        let kind = EventKind::ConcernRaised(concern.clone());
+        WarningDoc {
+            kind: concern.as_str().into(),
+            severity: Severity::of(&kind).as_str().into(),
+            peer: None,
+            since: self.wall_time(since),
+            message: concern::begins(concern),
+        }
     }
 
     fn remark(&self, Remark { peer, what, since, .. }: &Remark) -> WarningDoc {

@@ -5,7 +5,8 @@ use crate::types::{Family, InterfaceName};
 use ipnet::IpNet;
 
 /// It begins.
-pub(super) fn begins(concern: &Concern) -> String {
+#[must_use]
+pub fn begins(concern: &Concern) -> String {
     match concern {
         Concern::ForeignAddresses(foreign) => {
             let ForeignAddresses { interface, first, others } = foreign;
