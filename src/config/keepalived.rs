@@ -7,10 +7,10 @@ use super::schema;
 /// One of keepalived's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Theirs {
-    /// Another name for the same: our key, and a value for those who wrote none.
-    Key(&'static str, &'static str),
+    /// Another name for the same: our key, and an example for those whose value cannot be understood.
+    Key(&'static str, Example),
     /// The same, of `[virtual_router.announce]`.
-    Announce(&'static str, &'static str),
+    Announce(&'static str, Example),
     /// What to write, whatever stands behind it.
     Line(&'static str),
     /// What to do instead, in a sentence.
@@ -18,6 +18,17 @@ pub(super) enum Theirs {
 }
 
 use Theirs::{Advice, Announce, Key, Line};
+
+/// What may stand behind a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Example {
+    /// Such a value.
+    Such(&'static str),
+    /// No value of ours: it is somewhere else, in these words (docs/adr/0023).
+    Known(&'static str),
+}
+
+use Example::{Known, Such};
 
 const NO_PASSWORD: &str = "remove it: VRRPv3 has no authentication. Let the firewall accept \
                            protocol 112 from the other nodes only";
@@ -54,8 +65,8 @@ pub(super) const WORDS: &[(&str, Theirs)] = &[
     ("static_routes", Advice("remove it: the system's own network configuration does that")),
     ("static_rules", Advice("remove it: the system's own network configuration does that")),
     // global_defs
-    ("router_id", Key("node_name", "\"fe0\"")),
-    ("vrrp_version", Key("version", "3")),
+    ("router_id", Key("node_name", Such("\"fe0\""))),
+    ("vrrp_version", Key("version", Such("3"))),
     ("script_user", Advice("write `user` in each [[check]] and `hook_user` in each [[virtual_router]]")),
     ("enable_script_security", Advice(DEFAULT)),
     ("dynamic_interfaces", Advice(DEFAULT)),
@@ -72,13 +83,13 @@ pub(super) const WORDS: &[(&str, Theirs)] = &[
     ("vrrp_priority", Advice("write realtime = true in [agent]")),
     ("vrrp_no_swap", Advice("write realtime = true in [agent]")),
     // vrrp_instance
-    ("virtual_router_id", Key("vrid", "51")),
-    ("virtual_ipaddress", Key("addresses", "[\"192.0.2.50/24\"]")),
-    ("virtual_ipaddress_excluded", Key("excluded_addresses", "[\"192.0.2.51/24\"]")),
-    ("advert_int", Key("advertise_interval", "\"1s\"")),
-    ("mcast_src_ip", Key("source_address", "\"192.0.2.10\"")),
-    ("unicast_src_ip", Key("source_address", "\"192.0.2.10\"")),
-    ("down_timer_adverts", Key("down_adverts", "3")),
+    ("virtual_router_id", Key("vrid", Known("the number that the other nodes of this router have"))),
+    ("virtual_ipaddress", Key("addresses", Such("[\"192.0.2.50/24\"]"))),
+    ("virtual_ipaddress_excluded", Key("excluded_addresses", Such("[\"192.0.2.51/24\"]"))),
+    ("advert_int", Key("advertise_interval", Such("\"1s\""))),
+    ("mcast_src_ip", Key("source_address", Such("\"192.0.2.10\""))),
+    ("unicast_src_ip", Key("source_address", Such("\"192.0.2.10\""))),
+    ("down_timer_adverts", Key("down_adverts", Such("3"))),
     ("nopreempt", Line("preempt = false")),
     ("no_accept", Advice("remove it: this version answers on the addresses always")),
     ("state", Advice("remove it: `priority` decides who is preferred")),
@@ -101,13 +112,13 @@ pub(super) const WORDS: &[(&str, Theirs)] = &[
     ("garp_lower_prio_repeat", Advice(DEFAULT)),
     ("garp_interval", Advice("remove it: the rounds of a burst are spread in any case")),
     ("gna_interval", Advice("remove it: the rounds of a burst are spread in any case")),
-    ("garp_master_delay", Announce("delay", "\"5s\"")),
-    ("garp_master_repeat", Announce("repeat", "5")),
-    ("garp_master_refresh", Announce("refresh", "\"60s\"")),
+    ("garp_master_delay", Announce("delay", Such("\"5s\""))),
+    ("garp_master_repeat", Announce("repeat", Such("5"))),
+    ("garp_master_refresh", Announce("refresh", Such("\"60s\""))),
     ("garp_master_refresh_repeat", Advice("remove it: a refresh is one round")),
-    ("vrrp_garp_master_delay", Announce("delay", "\"5s\"")),
-    ("vrrp_garp_master_repeat", Announce("repeat", "5")),
-    ("vrrp_garp_master_refresh", Announce("refresh", "\"60s\"")),
+    ("vrrp_garp_master_delay", Announce("delay", Such("\"5s\""))),
+    ("vrrp_garp_master_repeat", Announce("repeat", Such("5"))),
+    ("vrrp_garp_master_refresh", Announce("refresh", Such("\"60s\""))),
     ("track_script", Line("track = [{ check = \"NAME\" }]; the command stands in [[check]]")),
     ("track_interface", Line("track = [{ interface = \"eth1\" }]")),
     ("track_sync_group", Advice("write `track` in the router that it is for")),
@@ -119,7 +130,7 @@ pub(super) const WORDS: &[(&str, Theirs)] = &[
     ("notify_deleted", Line(HOOK)),
     ("notify_fifo", Line(HOOK)),
     // vrrp_script
-    ("script", Key("command", "[\"/usr/local/bin/check\"]")),
+    ("script", Key("command", Such("[\"/usr/local/bin/check\"]"))),
     ("init_fail", Advice("remove it: a router waits for the first result of its checks")),
 ];
 
@@ -138,16 +149,18 @@ const BLOCKS: [&str; 8] = [
 /// What to say about a name, if it is one of keepalived's; `value` is what stood behind it.
 pub(super) fn help(name: &str, value: Option<&str>) -> Option<String> {
     let (_, theirs) = WORDS.iter().find(|(word, _)| *word == name)?;
-    let translated = |key: &str, example: &str| {
+    let translated = |key: &str, example: Example| {
         let shape = schema::shape(key);
-        let own = shape.zip(value).and_then(|(shape, value)| meant::rewritten(shape, value));
-        let text = own.unwrap_or_else(|| example.to_owned());
-        format!("write {key} = {text}")
+        match (shape.zip(value).and_then(|(shape, value)| meant::rewritten(shape, value)), example) {
+            (Some(own), _) => format!("write {key} = {own}"),
+            (None, Such(example)) => format!("write for example {key} = {example}"),
+            (None, Known(place)) => format!("write {key} = {place}"),
+        }
     };
     Some(match theirs {
-        Key(key, example) => translated(key, example),
+        Key(key, example) => translated(key, *example),
         Announce(key, example) => {
-            format!("{}; it belongs to [virtual_router.announce]", translated(key, example))
+            format!("{}; it belongs to [virtual_router.announce]", translated(key, *example))
         }
         Line(line) => format!("write {line}"),
         Advice(advice) => (*advice).to_owned(),

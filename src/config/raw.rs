@@ -23,7 +23,7 @@ const LONGEST_PREPARATION: Duration = Duration::from_secs(10);
 
 /// What an empty file wants.
 const SMALLEST: &str = "add at least:\n[[virtual_router]]\nname = \"web\"\ninterface = \"eth0\"\n\
-                        vrid = 51\naddresses = [\"192.0.2.50/24\"]";
+                        vrid = 51  # from 1 to 255: the same on all nodes, and that of nobody else on this link\naddresses = [\"192.0.2.50/24\"]";
 
 /// The file.
 #[derive(Debug)]

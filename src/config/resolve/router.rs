@@ -34,7 +34,8 @@ pub(super) fn resolve(
     let interface =
         required(own.interface.or(&defaults.interface), "interface", example, &raw.span, problems);
     let interface = interface.map(|interface| *interface.get_ref());
-    let vrid = required(&raw.vrid, "vrid", "vrid = 51, the same on all nodes", &raw.span, problems);
+    let vrid =
+        required(&raw.vrid, "vrid", "vrid = the same number from 1 to 255 on all nodes", &raw.span, problems);
     let lists = Lists {
         excluded: own.excluded.or(&defaults.excluded),
         link_local: own.link_local.or(&defaults.link_local),

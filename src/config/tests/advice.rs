@@ -135,6 +135,36 @@ fn no_example_stands_in_for_a_vrid() {
         assert_eq!(found.len(), 1, "{found:#?}");
         assert!(!found[0].help.contains(char::is_numeric), "{value}: {}", found[0].help);
     }
+    for line in [
+        "virtual_router_id = 300",
+        "virtual_router_id $VRID",
+        "virtual_router_id = \"${ID}\"",
+        "virtual_router_id",
+        "virtual_router_id = 0",
+    ] {
+        let found = errors(&instead_of("vrid", line));
+        assert_eq!(found.len(), 1, "{found:#?}");
+        let help = "write vrid = the number that the other nodes of this router have";
+        assert_eq!(found[0].help, help, "{line}");
+    }
+    let found = errors(&instead_of("vrid", ""));
+    assert_eq!(found[0].help, "add vrid = the same number from 1 to 255 on all nodes");
+}
+
+#[test]
+fn an_example_is_called_one() {
+    for (line, help) in [
+        ("advert_int = \"often\"", "write for example advertise_interval = \"1s\""),
+        ("mcast_src_ip $IP", "write for example source_address = \"192.0.2.10\""),
+        ("virtual_ipaddress = 5", "write for example addresses = [\"192.0.2.50/24\"]"),
+        (
+            "garp_master_repeat = \"${N}\"",
+            "write for example repeat = 5; it belongs to [virtual_router.announce]",
+        ),
+    ] {
+        let found = errors(&instead_of(if line.starts_with("virtual") { "addresses" } else { "none" }, line));
+        assert_eq!(found[0].help, help, "{line}: {found:#?}");
+    }
 }
 
 #[test]
