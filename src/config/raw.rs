@@ -230,7 +230,7 @@ fn accept(item: Item<'_>, problems: &mut Problems) -> Option<()> {
 }
 
 fn tracks(item: Item<'_>, problems: &mut Problems) -> Option<Vec<RawTrack>> {
-    let example = "track = [{ check = \"nginx\" }]";
+    let example = "for example track = [{ check = \"nginx\" }]";
     let Some(elements) = item.elements() else {
         item.refuse("a list", example, problems);
         return None;

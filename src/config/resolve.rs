@@ -83,11 +83,11 @@ fn agent(raw: &RawConfig) -> Option<Agent> {
 }
 
 fn check(raw: &RawCheck, unique: &mut Unique, problems: &mut Problems) -> Option<CheckSpec> {
-    let name = required(&raw.name, "name", "name = \"nginx\"", &raw.span, problems);
+    let name = required(&raw.name, "name", "for example name = \"nginx\"", &raw.span, problems);
     if let Some(name) = &name {
         unique.check(name, problems);
     }
-    let example = "command = [\"/usr/bin/systemctl\", \"is-active\", \"--quiet\", \"nginx\"]";
+    let example = "for example command = [\"/usr/bin/systemctl\", \"is-active\", \"--quiet\", \"nginx\"]";
     let command = required(&raw.command, "command", example, &raw.span, problems);
     let interval = raw.interval.or_default(Duration::from_secs(2));
     let timeout = raw.timeout.or_default(interval?.min(CheckSpec::LONGEST_DEFAULT_TIMEOUT));

@@ -8,6 +8,7 @@ use super::problem::{Problems, shown};
 use crate::protocol::{CheckName, ChecksumPolicy};
 use crate::types::{AdverInterval, InterfaceName, Preempt, Priority, RouterName, Vrid};
 use ipnet::IpNet;
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::ops::RangeInclusive;
@@ -47,9 +48,14 @@ pub(super) enum Completeness {
 pub(super) fn text<'d>(item: Item<'d>, example: &str, problems: &mut Problems) -> Option<&'d str> {
     let text = item.value.as_str();
     if text.is_none() {
-        item.refuse("text in quotes", &format!("{} = {example}", item.key), problems);
+        item.refuse("text in quotes", &such(item, example), problems);
     }
     text
+}
+
+/// An example is called one: it is not what was meant.
+fn such(item: Item<'_>, example: impl Display) -> String {
+    format!("for example {} = {example}", item.key)
 }
 
 pub(super) fn flag(item: Item<'_>, problems: &mut Problems) -> Option<bool> {
@@ -70,7 +76,7 @@ pub(super) fn number(
     let number = integer(item).filter(|number| range.contains(number));
     if number.is_none() {
         let wanted = format!("a number from {} to {}", range.start(), range.end());
-        let write = item.legal_form().unwrap_or_else(|| format!("for example {} = {example}", item.key));
+        let write = item.legal_form().unwrap_or_else(|| such(item, example));
         item.refuse(&wanted, &write, problems);
     }
     number
@@ -133,8 +139,7 @@ pub(super) fn duration(
         return Some(duration);
     }
     let (least, most) = (duration::text(*range.start()), duration::text(*range.end()));
-    let example = || format!("for example {} = \"{example}\"", item.key);
-    let mut write = item.legal_form().unwrap_or_else(example);
+    let mut write = item.legal_form().unwrap_or_else(|| such(item, format_args!("\"{example}\"")));
     if let Some(Err(reason)) = read {
         write.push_str(&format!("; what stands there {reason}"));
     }
@@ -149,7 +154,7 @@ pub(super) fn adver_interval(item: Item<'_>, problems: &mut Problems) -> Option<
     let read = duration(item, AdverInterval::MIN.period()..=longest, "1s", problems)?;
     let interval = AdverInterval::from_duration(read).ok();
     if interval.is_none() {
-        let write = item.legal_form().unwrap_or_else(|| format!("for example {} = \"1s\"", item.key));
+        let write = item.legal_form().unwrap_or_else(|| such(item, "\"1s\""));
         item.refuse("a multiple of \"10ms\"", &write, problems);
     }
     interval
@@ -199,7 +204,7 @@ pub(super) fn word(item: Item<'_>, example: &str, problems: &mut Problems) -> Op
     let legal = |c: char| c.is_ascii_graphic() && !"/:\"'\\".contains(c);
     if text.is_empty() || text.len() > 64 || text.starts_with('-') || !text.chars().all(legal) {
         let wanted = "1 to 64 letters, digits and . _ -";
-        item.refuse(wanted, &format!("{} = {example}", item.key), problems);
+        item.refuse(wanted, &such(item, example), problems);
         return None;
     }
     Some(text.to_owned())
@@ -211,7 +216,7 @@ pub(super) fn checksum(item: Item<'_>, problems: &mut Problems) -> Option<Checks
         Some("rfc9568") => Some(ChecksumPolicy::Rfc9568),
         Some("rfc5798") => Some(ChecksumPolicy::Rfc5798),
         Some(_) | None => {
-            item.refuse("\"auto\", \"rfc9568\" or \"rfc5798\"", "checksum = \"auto\"", problems);
+            item.refuse("\"auto\", \"rfc9568\" or \"rfc5798\"", &such(item, "\"auto\""), problems);
             None
         }
     }
@@ -233,7 +238,7 @@ pub(super) fn link_local(item: Item<'_>, problems: &mut Problems) -> Option<RawL
 }
 
 pub(super) fn addresses(item: Item<'_>, problems: &mut Problems) -> Option<AddressList> {
-    let example = format!("{} = [\"192.0.2.50/24\"]", item.key);
+    let example = such(item, "[\"192.0.2.50/24\"]");
     let Some(elements) = item.elements() else {
         item.refuse("a list of addresses", &example, problems);
         return None;
@@ -271,10 +276,10 @@ pub(super) fn source_address(item: Item<'_>, problems: &mut Problems) -> Option<
 
 /// A program by its absolute path, and arguments.
 pub(super) fn command(item: Item<'_>, problems: &mut Problems) -> Option<Vec<String>> {
-    let example = command_example(item.key);
+    let example = format!("for example {}", command_example(item.key));
     let wanted = format!("`{}` is a list: a program and its arguments", item.key);
     let Some(elements) = item.elements() else {
-        let write = item.own_form().unwrap_or_else(|| format!("for example {example}"));
+        let write = item.own_form().unwrap_or_else(|| example.clone());
         problems.error(item.span(), wanted, format!("write {write}"));
         return None;
     };

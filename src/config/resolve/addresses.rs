@@ -42,7 +42,7 @@ pub(super) fn resolve(
     unique: &mut Unique,
     problems: &mut Problems,
 ) -> Option<Members> {
-    let example = "addresses = [\"192.0.2.50/24\"]";
+    let example = "for example addresses = [\"192.0.2.50/24\"]";
     let listed = required(&raw.addresses, "addresses", example, &raw.span, problems);
     let excluded = lists.excluded.spanned();
     let everything = listed.iter().chain(excluded).flat_map(|list| &list.get_ref().read);

@@ -26,11 +26,11 @@ pub(super) fn resolve(
     problems: &mut Problems,
 ) -> Option<(RouterSpec, Option<RouterHooks>)> {
     let (own, defaults) = (&raw.keys, &file.defaults);
-    let name = required(&raw.name, "name", "name = \"web\"", &raw.span, problems);
+    let name = required(&raw.name, "name", "for example name = \"web\"", &raw.span, problems);
     if let Some(name) = &name {
         unique.router(name, problems);
     }
-    let example = "interface = \"eth0\", or the same to [defaults]";
+    let example = "for example interface = \"eth0\", or the same to [defaults]";
     let interface =
         required(own.interface.or(&defaults.interface), "interface", example, &raw.span, problems);
     let interface = interface.map(|interface| *interface.get_ref());

@@ -154,6 +154,19 @@ fn no_example_stands_in_for_a_vrid() {
 #[test]
 fn an_example_is_called_one() {
     for (line, help) in [
+        ("addresses = 5", "write for example addresses = [\"192.0.2.50/24\"]"),
+        ("addresses = [5]", "write for example addresses = [\"192.0.2.50/24\"]"),
+        ("addresses = []", "write for example addresses = [\"192.0.2.50/24\"]"),
+        ("interface = {}", "write for example interface = \"eth0\""),
+        ("source_address = true", "write for example source_address = \"192.0.2.10\""),
+        ("hook_user = \"a b\"", "write for example hook_user = \"vrrpd-hook\""),
+        ("checksum = \"rfc3768\"", "write for example checksum = \"auto\""),
+        ("link_local = 3", "write for example link_local = \"auto\""),
+        ("track = 5", "write for example track = [{ check = \"nginx\" }]"),
+        ("on_transition = [3]", "write for example on_transition = [\"/etc/vrrpd/notify\"]"),
+        ("on_transition = true", "write for example on_transition = [\"/etc/vrrpd/notify\"]"),
+        ("name = []", "write for example name = \"web\""),
+        ("", "add for example name = \"web\""),
         ("advert_int = \"often\"", "write for example advertise_interval = \"1s\""),
         ("mcast_src_ip $IP", "write for example source_address = \"192.0.2.10\""),
         ("virtual_ipaddress = 5", "write for example addresses = [\"192.0.2.50/24\"]"),
@@ -162,7 +175,12 @@ fn an_example_is_called_one() {
             "write for example repeat = 5; it belongs to [virtual_router.announce]",
         ),
     ] {
-        let found = errors(&instead_of(if line.starts_with("virtual") { "addresses" } else { "none" }, line));
+        let key = match line.split(' ').next().unwrap() {
+            "virtual_ipaddress" => "addresses",
+            "" => "name",
+            key => key,
+        };
+        let found = errors(&instead_of(key, line));
         assert_eq!(found[0].help, help, "{line}: {found:#?}");
     }
 }

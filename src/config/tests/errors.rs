@@ -154,7 +154,7 @@ fn each_bad_check_is_refused() {
         ("command = [\"/bin/\"]", "[\"/bin/\"]", "not the absolute path", "no PATH"),
         ("command = [\"/bin/true\", 3]", "3", "a list of texts", "curl"),
         ("command = [\"/bin/true\", \"\\u0000\"]", "\"\\u0000\"", "a list of texts", "curl"),
-        ("", "[[check]]", "`command` is missing", "add command ="),
+        ("", "[[check]]", "`command` is missing", "add for example command ="),
     ] {
         one(&check(keys), at, message, help);
     }
@@ -211,7 +211,7 @@ fn what_is_required_is_missed() {
         "[[check]]\ncommand = [\"/bin/true\"]\n[[virtual_router]]\nname = \"web\"\ninterface = \"e\"\nvrid = 1\naddresses = [\"192.0.2.1\"]",
         "[[check]]",
         "`name` is missing",
-        "add name",
+        "add for example name",
     );
 }
 
