@@ -27,6 +27,25 @@ fn one_vrid_names_different_virtual_routers_per_interface_and_family() {
     assert_eq!(keys.len(), 4);
 }
 
+#[test]
+fn a_mac_address_is_read_as_it_is_written() {
+    for (text, octets) in [
+        ("02:00:00:aa:bb:cc", Some([2, 0, 0, 0xaa, 0xbb, 0xcc])),
+        ("00:00:5E:00:01:33", Some([0, 0, 0x5e, 0, 1, 0x33])),
+        ("", None),
+        ("02:00:00:aa:bb", None),
+        ("02:00:00:aa:bb:cc:dd", None),
+        ("2:0:0:aa:bb:cc", None),
+        ("02:00:00:aa:bb:+c", None),
+        ("02-00-00-aa-bb-cc", None),
+        ("0x:00:00:aa:bb:cc", None),
+    ] {
+        let read = text.parse::<MacAddr>().ok();
+        assert_eq!(read, octets.map(MacAddr), "{text:?}");
+        assert!(read.is_none_or(|mac| mac.to_string() == text.to_lowercase()), "{text}");
+    }
+}
+
 // RFC9568-5.2.4-2
 #[test]
 fn a_contender_has_priority_1_to_254_and_100_by_default() {

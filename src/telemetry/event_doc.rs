@@ -7,6 +7,7 @@ use super::events::EventRecord;
 use super::severity::Severity;
 use super::words;
 use crate::protocol::{EventKind, Hastened, HookOutcome};
+use crate::types::MacAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -89,6 +90,12 @@ pub struct EventDetails {
     /// `concern_raised`, `concern_cleared`: what is wrong and no reason to let go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concern: Option<String>,
+    /// `mac_changed`: the hardware address before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac_before: Option<MacAddr>,
+    /// `mac_changed`: the hardware address that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<MacAddr>,
     /// `handed_over`, `nobody_took_over`: milliseconds since the hand-over began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after_ms: Option<f64>,
@@ -191,6 +198,20 @@ impl<'de> Deserialize<'de> for Stamp {
     }
 }
 
+/// As people write it: `02:00:00:aa:bb:cc`.
+impl Serialize for MacAddr {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for MacAddr {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'_, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// The stable name of a kind.
 const fn kind_name(kind: &EventKind) -> &'static str {
     match kind {
@@ -240,7 +261,9 @@ fn event_details(kind: &EventKind) -> EventDetails {
             lasted_ms: Some(words::millis(grounds.lasted)),
             ..none
         },
-        EventKind::MacChanged { .. } => none,
+        EventKind::MacChanged { interface: _, from, to } => {
+            EventDetails { mac_before: Some(*from), mac: Some(*to), ..none }
+        }
         EventKind::ConcernRaised(concern) | EventKind::ConcernCleared(concern) => {
             EventDetails { concern: Some(concern.to_string()), ..none }
         }

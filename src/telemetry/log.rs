@@ -5,14 +5,16 @@
 //! DEBUG and TRACE are for those who debug the daemon. Nobody waits for whoever reads them: that is the
 //! [`Printer`]'s business.
 
-use super::event_doc::EventDoc;
+use super::event_doc::{EventDetails, EventDoc, Word};
 use super::events::EventRecord;
 use super::printer::{Printer, Stream};
 use super::severity::Severity;
 use lines::ForPeople;
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::panic::{self, PanicHookInfo};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -158,19 +160,57 @@ pub fn last_words(panic: &(dyn Any + Send)) -> String {
 
 /// Writes the line of one event: its text, and its values as fields.
 pub fn log_event(record: &EventRecord) {
-    let doc = EventDoc::new(record);
-    match Severity::of(&record.event.kind) {
-        Severity::Info => info_line(&doc),
-        Severity::Warning => warning_line(&doc),
-        Severity::Error => error_line(&doc),
+    log_doc(Severity::of(&record.event.kind), &EventDoc::new(record));
+}
+
+fn log_doc(severity: Severity, doc: &EventDoc) {
+    match severity {
+        Severity::Info => info_line(doc),
+        Severity::Warning => warning_line(doc),
+        Severity::Error => error_line(doc),
     }
 }
 
 /// `tracing` wants the level and the names of all fields at compile time. A field without a value
-/// is left out of the line.
+/// is left out of the line. A new field does not compile before it is logged.
 macro_rules! line {
     ($level:expr, $doc:expr) => {{
         let EventDoc { seq, time: _, severity: _, kind, name, interface, family, vrid, details, text } = $doc;
+        let EventDetails {
+            from,
+            to,
+            cause,
+            priority_before,
+            priority,
+            peer,
+            peer_priority,
+            peer_age_ms,
+            lasted_ms,
+            fault,
+            concern,
+            mac_before,
+            mac,
+            after_ms,
+            released,
+            by,
+            reason,
+            check,
+            health,
+            weights,
+            count,
+            error,
+            suspicion,
+            addresses,
+            silent_ms,
+            learned_ms,
+            lasts_ms,
+            late_ms,
+            checksum,
+            hook,
+            state,
+            outcome,
+            took_ms,
+        } = details;
         tracing::event!(
             target: EVENT_TARGET,
             $level,
@@ -180,34 +220,52 @@ macro_rules! line {
             interface = interface.as_deref(),
             family = family.as_deref(),
             vrid,
-            from = details.from.as_deref(),
-            to = details.to.as_deref(),
-            cause = details.cause.as_deref(),
-            priority_before = details.priority_before,
-            priority = details.priority,
-            peer = details.peer.map(tracing::field::display),
-            peer_priority = details.peer_priority,
-            peer_age_ms = details.peer_age_ms,
-            lasted_ms = details.lasted_ms,
-            fault = details.fault.as_deref(),
-            check = details.check.as_deref(),
-            health = details.health.as_deref(),
-            after_ms = details.after_ms,
-            released = details.released,
-            by = details.by.as_deref(),
-            reason = details.reason.as_deref(),
-            count = details.count,
-            error = details.error.as_deref(),
-            suspicion = details.suspicion.as_deref(),
-            late_ms = details.late_ms,
-            checksum = details.checksum.as_deref(),
-            hook = details.hook.as_deref(),
-            state = details.state.as_deref(),
-            outcome = details.outcome.as_deref(),
-            took_ms = details.took_ms,
+            from = from.as_deref(),
+            to = to.as_deref(),
+            cause = cause.as_deref(),
+            priority_before,
+            priority,
+            peer = peer.map(tracing::field::display),
+            peer_priority,
+            peer_age_ms,
+            lasted_ms,
+            fault = fault.as_deref(),
+            concern = concern.as_deref(),
+            mac_before = mac_before.map(tracing::field::display),
+            mac = mac.map(tracing::field::display),
+            after_ms,
+            released,
+            by = by.as_deref(),
+            reason = reason.as_deref(),
+            check = check.as_deref(),
+            health = health.as_deref(),
+            weights = weights.as_ref().map(weighed),
+            count,
+            error = error.as_deref(),
+            suspicion = suspicion.as_deref(),
+            addresses = addresses.as_deref().map(listed),
+            silent_ms,
+            learned_ms,
+            lasts_ms,
+            late_ms,
+            checksum = checksum.as_deref(),
+            hook = hook.as_deref(),
+            state = state.as_deref(),
+            outcome = outcome.as_deref(),
+            took_ms,
             "{text}"
         );
     }};
+}
+
+/// `nginx=-60 haproxy=-10`: a field is one value.
+fn weighed(weights: &BTreeMap<Word, i32>) -> String {
+    weights.iter().map(|(check, change)| format!("{check}={change}")).collect::<Vec<_>>().join(" ")
+}
+
+/// As hooks are told them.
+fn listed(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 fn info_line(doc: &EventDoc) {

@@ -2,6 +2,7 @@
 
 use super::{Family, Vrid};
 use std::fmt;
+use std::str::FromStr;
 
 /// A 48-bit Ethernet address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +28,26 @@ impl MacAddr {
             Family::Ipv6 => 2,
         };
         Self([0x00, 0x00, 0x5e, 0x00, block, vrid.get()])
+    }
+}
+
+/// Not a MAC address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a MAC address is six pairs of hexadecimal digits: 00:00:5e:00:01:33")]
+pub struct MacAddrError;
+
+impl FromStr for MacAddr {
+    type Err = MacAddrError;
+
+    /// As it is displayed; capitals are understood.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut pairs = text.split(':');
+        let mut octets = [0; 6];
+        for octet in &mut octets {
+            let pair = pairs.next().filter(|pair| pair.len() == 2 && !pair.starts_with('+'));
+            *octet = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()).ok_or(MacAddrError)?;
+        }
+        if pairs.next().is_none() { Ok(Self(octets)) } else { Err(MacAddrError) }
     }
 }
 

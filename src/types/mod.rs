@@ -16,7 +16,7 @@ pub use family::Family;
 pub use interval::{AdverInterval, AdverIntervalError};
 pub use key::VrKey;
 pub use link::LinkFacts;
-pub use mac::MacAddr;
+pub use mac::{MacAddr, MacAddrError};
 pub use name::{InterfaceName, InterfaceNameError, RouterName, RouterNameError};
 pub use priority::{AdvertPriority, Preempt, Priority, PriorityError, Role};
 pub use time::MonoTime;

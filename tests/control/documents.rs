@@ -104,6 +104,18 @@ fn documents_conform_to_their_schemas_and_read_back() {
 }
 
 #[test]
+fn what_two_schemas_describe_they_describe_alike() {
+    let mut described = std::collections::BTreeMap::new();
+    for schema in ["status", "show", "events"] {
+        let path = format!("{}/docs/json-schema/{schema}.schema.json", env!("CARGO_MANIFEST_DIR"));
+        let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        for (name, rule) in schema["$defs"].as_object().unwrap() {
+            assert_eq!(described.entry(name.clone()).or_insert_with(|| rule.clone()), rule, "{name}");
+        }
+    }
+}
+
+#[test]
 fn the_schema_test_can_fail() {
     let mut undocumented = json(&status());
     undocumented["virtual_routers"][0]["colour"] = "red".into();

@@ -25,10 +25,14 @@ fn carrier_lost() -> EventRecord {
 }
 
 fn logged(style: Style, filter: &str, records: &[EventRecord]) -> String {
+    captured(style, filter, || records.iter().for_each(log_event))
+}
+
+fn captured(style: Style, filter: &str, log: impl FnOnce()) -> String {
     let captured = Line::default();
     let writer = captured.clone();
     let subscriber = subscriber(style, levels::parse(filter).unwrap(), move || writer.clone());
-    tracing::subscriber::with_default(subscriber, || records.iter().for_each(log_event));
+    tracing::subscriber::with_default(subscriber, log);
     let bytes = captured.lock().clone();
     String::from_utf8(bytes).unwrap()
 }
@@ -46,6 +50,52 @@ fn an_event_is_one_json_line_with_its_values_as_fields() {
     assert_eq!(line["cause"], "active_down_timer");
     assert_eq!(line["priority"], 150);
     assert_eq!(line.get("peer"), None, "no value, no field");
+}
+
+/// A value of each field that the schema of events has.
+fn everything() -> serde_json::Value {
+    let schema = include_str!("../../../docs/json-schema/events.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+    let fields = schema["$defs"]["event"]["properties"].as_object().unwrap();
+    let sample = |(name, rule): (&String, &serde_json::Value)| {
+        let value = match (name.as_str(), rule["type"].as_str(), rule["enum"].get(0)) {
+            ("time", ..) => "1970-01-01T00:00:00.000Z".into(),
+            ("peer", ..) => "192.0.2.11".into(),
+            ("mac", ..) => "02:00:00:aa:bb:cc".into(),
+            ("mac_before", ..) => "02:00:00:00:00:01".into(),
+            ("addresses", ..) => serde_json::json!(["192.0.2.50", "2001:db8::50"]),
+            ("weights", ..) => serde_json::json!({ "haproxy": -60, "nginx": 5 }),
+            (_, _, Some(first)) => first.clone(),
+            (_, Some("integer"), _) => 7.into(),
+            (_, Some("number"), _) => 18.3.into(),
+            (_, Some("boolean"), _) => true.into(),
+            (name, ..) => format!("some {name}").into(),
+        };
+        (name.clone(), value)
+    };
+    fields.iter().map(sample).collect()
+}
+
+#[test]
+fn every_field_of_an_event_is_in_its_json_line() {
+    let event = everything();
+    let doc: EventDoc = serde_json::from_value(event.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&doc).unwrap(), event, "the schema has what events have");
+    let text = captured(Style::Json, "info", || log_doc(Severity::Info, &doc));
+    let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for (name, value) in event.as_object().unwrap() {
+        let (name, value) = match name.as_str() {
+            // The line has its own.
+            "time" | "severity" => continue,
+            "name" => ("router", value.clone()),
+            "text" => ("message", value.clone()),
+            // A field is one value.
+            "addresses" => ("addresses", "192.0.2.50 2001:db8::50".into()),
+            "weights" => ("weights", "haproxy=-60 nginx=5".into()),
+            name => (name, value.clone()),
+        };
+        assert_eq!(line[name], value, "{name}");
+    }
 }
 
 #[test]

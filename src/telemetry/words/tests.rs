@@ -223,6 +223,14 @@ fn every_event_has_json_that_reads_back() {
     for (line, doc) in lines.iter().zip(&docs) {
         assert_eq!(&serde_json::from_str::<EventDoc>(line).unwrap(), doc);
     }
+    let schema = include_str!("../../../docs/json-schema/events.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+    for doc in &docs {
+        for (name, _) in serde_json::to_value(doc).unwrap().as_object().unwrap() {
+            let documented = &schema["$defs"]["event"]["properties"][name];
+            assert!(documented.is_object(), "the schema of events lacks {name}");
+        }
+    }
     insta::assert_snapshot!(lines.join("\n"));
 }
 
