@@ -72,7 +72,7 @@ pub struct Limits {
     pub engaged: usize,
     /// On top of `connections`, for the operator alone.
     pub reserved: usize,
-    /// The user who is the operator, whose seats are taken by nobody else.
+    /// The user who is the operator, whose seats are taken by nobody else, and who may always follow events.
     pub operator: u32,
     /// Bytes of a call.
     pub message: usize,

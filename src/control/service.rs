@@ -64,7 +64,8 @@ pub(super) struct Following {
     /// What it gets at once.
     past: Vec<Arc<EventRecord>>,
     follower: Follower,
-    _permit: OwnedSemaphorePermit,
+    /// The operator needs none.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Answers calls.
@@ -138,7 +139,7 @@ impl Service {
                 let published = self.snapshot().await?;
                 let wanted = wanted(&published, arguments)?;
                 if more {
-                    return self.follow(&published, last, wanted).map(Response::Follow);
+                    return self.follow(caller, &published, last, wanted).map(Response::Follow);
                 }
                 let past = self.daemon.events.last_of(last, &wanted);
                 encode_reply(&events(published.node.clone(), 0, &past), Continues::No)
@@ -295,14 +296,20 @@ impl Service {
         encoding.await.unwrap_or(Err(CallError::Stopping))
     }
 
+    /// However many of others follow, the operator can; his seats are his limit.
     fn follow(
         &self,
+        caller: Caller,
         published: &Published,
         last: usize,
         wanted: EventFilter,
     ) -> Result<Following, CallError> {
-        let permit = Arc::clone(&self.followers).try_acquire_owned();
-        let permit = permit.map_err(|_| CallError::TooManyFollowers)?;
+        let permit = if caller.uid == self.limits.operator {
+            None
+        } else {
+            let permit = Arc::clone(&self.followers).try_acquire_owned();
+            Some(permit.map_err(|_| CallError::TooManyFollowers)?)
+        };
         let (past, follower) = self.daemon.events.follow(last, wanted);
         Ok(Following { node: published.node.clone(), past, follower, _permit: permit })
     }

@@ -276,7 +276,7 @@ fn who_asks_without_a_pause_is_seen_between_two_calls() {
 
 #[test]
 fn followers_are_limited_and_a_follower_that_does_not_read_is_sent_away() {
-    let daemon = Running::with(Limits { followers: 1, ..impatient() }, 1);
+    let daemon = Running::with(Limits { followers: 1, operator: SOMEBODY_ELSE, ..impatient() }, 1);
     let mut deaf = Wire::connect(&daemon.socket);
     let follow = json!({ "method": "org.vrrpd.Control.Events", "more": true });
     deaf.send(&follow);
@@ -298,6 +298,23 @@ fn followers_are_limited_and_a_follower_that_does_not_read_is_sent_away() {
         }
     };
     assert_eq!(freed["parameters"]["events"].as_array().unwrap().len(), 20);
+}
+
+#[test]
+fn the_operator_follows_however_many_others_do() {
+    let operator = nix::unistd::geteuid().as_raw();
+    // Nobody at all may follow.
+    let daemon = Running::with(Limits { followers: 0, operator, ..Limits::default() }, 1);
+    let follow = json!({ "method": "org.vrrpd.Control.Events", "more": true });
+    let mut wires: Vec<_> = (0..3).map(|_| Wire::connect(&daemon.socket)).collect();
+    for wire in &mut wires {
+        wire.send(&follow);
+        assert_eq!(wire.reply().unwrap()["continues"], true);
+    }
+    daemon.happens("moodle-a", took_over());
+    for wire in &mut wires {
+        assert_eq!(wire.reply().unwrap()["parameters"]["events"][0]["kind"], "transition");
+    }
 }
 
 #[test]
