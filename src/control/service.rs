@@ -18,6 +18,7 @@ use crate::types::RouterName;
 use jiff::Timestamp;
 use nix::unistd::{Uid, User};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -331,13 +332,10 @@ impl Service {
             let every = published.snapshot.routers.iter().map(|router| router.spec.name.clone()).collect();
             return Ok((published, every));
         }
-        let mut routers: Vec<RouterName> = Vec::with_capacity(names.len());
-        for name in &names {
-            let router = &known(&published, name)?.spec.name;
-            if !routers.contains(router) {
-                routers.push(router.clone());
-            }
-        }
+        let mut seen = BTreeSet::new();
+        let each_once = names.iter().filter(|name| seen.insert(*name));
+        let routers = each_once.map(|name| known(&published, name).map(|router| router.spec.name.clone()));
+        let routers = routers.collect::<Result<_, _>>()?;
         Ok((published, routers))
     }
 
@@ -470,7 +468,8 @@ fn events(node: String, lost: u64, records: &[Arc<EventRecord>]) -> EventsDoc {
 
 /// Which events a call asks for.
 fn wanted(published: &Published, mut arguments: Arguments) -> Result<EventFilter, CallError> {
-    let names: Vec<String> = arguments.take("names")?.unwrap_or_default();
+    // One call has room for thousands of names: each counts once.
+    let names: BTreeSet<String> = arguments.take("names")?.unwrap_or_default();
     let least: Option<String> = arguments.take("severity")?;
     let since: Option<Timestamp> = arguments.take("since")?;
     arguments.finish()?;
@@ -484,7 +483,7 @@ fn wanted(published: &Published, mut arguments: Arguments) -> Result<EventFilter
 fn about<'a>(routers: impl IntoIterator<Item = &'a RouterSnapshot>) -> EventFilter {
     let mut filter = EventFilter::default();
     for router in routers {
-        filter.routers.push(router.spec.name.clone());
+        filter.routers.insert(router.spec.name.clone());
         filter.checks.extend(router.spec.tracks.iter().filter_map(Track::check).cloned());
     }
     filter

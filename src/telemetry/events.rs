@@ -8,7 +8,7 @@ use super::severity::Severity;
 use crate::protocol::{CheckName, Event, EventKind};
 use crate::types::RouterName;
 use jiff::Timestamp;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -28,9 +28,9 @@ pub struct EventRecord {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
     /// Of these routers; none: of all, and of the node.
-    pub routers: Vec<RouterName>,
+    pub routers: BTreeSet<RouterName>,
     /// Besides, of these checks.
-    pub checks: Vec<CheckName>,
+    pub checks: BTreeSet<CheckName>,
     /// Of this severity or a greater one.
     pub least: Option<Severity>,
     /// At this time or later.

@@ -269,6 +269,23 @@ fn a_follower_gets_the_past_and_then_what_happens() {
 }
 
 #[test]
+fn a_router_that_is_named_thousands_of_times_is_asked_for_once() {
+    let daemon = Running::start();
+    daemon.happens("moodle-a", took_over());
+    daemon.happens("moodle-b", took_over());
+    daemon.happens("lonely", took_over());
+    let asked = |names: Vec<&str>| {
+        let reply = Wire::connect(&daemon.socket).call("org.vrrpd.Control.Events", json!({ "names": names }));
+        reply["parameters"]["events"].clone()
+    };
+    let many = [&["moodle-a"; 3_000][..], &["lonely"], &["moodle-a"; 2_000]].concat();
+    let events = asked(many);
+    assert_eq!(events, asked(vec!["lonely", "moodle-a"]));
+    let of: Vec<_> = events.as_array().unwrap().iter().map(|event| &event["name"]).collect();
+    assert_eq!(of, ["moodle-a", "lonely"]);
+}
+
+#[test]
 fn without_more_events_are_one_reply() {
     let daemon = Running::start();
     (0..30).for_each(|_| {

@@ -48,7 +48,7 @@ fn finds_the_last_events_of_one_router() {
     for router in ["a", "b", "a", "b", "a"] {
         log.push(Timestamp::UNIX_EPOCH, event(router));
     }
-    let of_a = log.last_of(2, &EventFilter { routers: vec!["a".parse().unwrap()], ..all() });
+    let of_a = log.last_of(2, &EventFilter { routers: ["a".parse().unwrap()].into(), ..all() });
     assert_eq!(seqs(&of_a), [3, 5]);
 }
 
