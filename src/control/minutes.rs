@@ -44,7 +44,7 @@ impl Minutes {
         tokio::time::sleep(CALM).await;
         let count = self.lock().remove(&uid).unwrap_or_default();
         if count > 0 {
-            tracing::warn!(
+            tracing::info!(
                 uid,
                 count,
                 "asked for more changes within a second, which are not logged one by one"
