@@ -16,7 +16,8 @@ pub(super) fn on_notice(notice: &KeeperEvent) {
         KeeperEvent::Unguarded { interface, why } => tracing::warn!(
             "cannot set net.ipv4.conf.{interface}.promote_secondaries to 1: {why}. When a virtual address leaves that is the first \
              of its network, the kernel takes other addresses of that network away with it, for a moment: vrrpd puts them back. To \
-             keep them, set it on the host: sysctl -w net.ipv4.conf.all.promote_secondaries=1"
+             keep them, set net.ipv4.conf.all.promote_secondaries=1 for the container (docker or podman: \
+             --sysctl net.ipv4.conf.all.promote_secondaries=1), or on the host before the container starts"
         ),
         KeeperEvent::SweptBack { interface, address, outcome: Ok(()) } => tracing::warn!(
             "the kernel removed {address} from {interface} together with a virtual address, and vrrpd put it back: \
