@@ -69,6 +69,44 @@ fn wrong_usage_is_code_2_and_nothing_is_done() {
     assert!(daemon.demotions.lock().unwrap().is_empty());
 }
 
+/// What `config/check_vrrpd` makes of this status, with its exit code. Needs jq.
+fn plugged_in(status: &Value) -> (i32, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let vrrpctl = directory.path().join("vrrpctl");
+    std::fs::write(&vrrpctl, format!("cat <<'END'\n{status}\nEND\n")).unwrap();
+    let plugin = concat!(env!("CARGO_MANIFEST_DIR"), "/config/check_vrrpd");
+    let output = Command::new(plugin).env("VRRPCTL", format!("sh {}", vrrpctl.display())).output().unwrap();
+    (code(&output), stdout(&output))
+}
+
+#[test]
+fn the_plug_in_tells_a_start_from_a_fault() {
+    let daemon = Running::start();
+    let status = json(&run(&daemon.socket, &["--json", "status", "moodle-b"]));
+    let with = |faults: &[&str], state: &str, why: &str| {
+        let mut status = status.clone();
+        let router = &mut status["virtual_routers"][0];
+        (router["faults"], router["state"], router["why"]) = (faults.into(), state.into(), why.into());
+        router["warnings"] = Value::Array(Vec::new());
+        plugged_in(&status)
+    };
+    let starting = "OK - moodle-b/ipv4 starting\n".to_owned();
+    assert_eq!(with(&[], "backup", "started"), (0, "OK - moodle-b/ipv4 backup\n".to_owned()));
+    assert_eq!(
+        with(&["check nginx pending", "check haproxy pending"], "initialize", "waiting"),
+        (0, starting)
+    );
+    for faults in [
+        &["check nginx"][..],
+        &["check nginx pending", "interface eth0 down"],
+        &["addresses: something pending"],
+        &["check pending"],
+    ] {
+        let critical = "CRITICAL - moodle-b/ipv4: broken\n".to_owned();
+        assert_eq!(with(faults, "initialize", "broken"), (2, critical), "{faults:?}");
+    }
+}
+
 #[test]
 fn a_reload_tells_the_plan_and_a_wrong_file_is_code_2() {
     let daemon = Running::start();
