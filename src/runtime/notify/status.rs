@@ -66,7 +66,7 @@ fn class(router: &RouterSnapshot) -> Class {
         Class::Backup
     } else if out_of_service {
         Class::Demoted
-    } else if router.faults.is_empty() {
+    } else if router.faults.iter().all(|fault| matches!(fault, Fault::CheckPending(_))) {
         Class::Starting
     } else {
         Class::Faulty

@@ -63,6 +63,12 @@ fn few_routers_are_named_under_what_is_most_worth_saying() {
         status::line(&states),
         "active: a; handing over: f; backup: b, e (last resort); faulty: c (check nginx); demoted: d; starting: g"
     );
+    // The table of `vrrpctl status` says STARTING.
+    let pending = Fault::CheckPending(crate::protocol::CheckName("nginx".into()));
+    states.routers[6].faults = vec![pending.clone(), pending.clone()];
+    assert!(status::line(&states).ends_with("; demoted: d; starting: g"), "{}", status::line(&states));
+    states.routers[6].faults = vec![pending, Fault::NoCarrier("eth0".parse().unwrap())];
+    assert!(!status::line(&states).contains("starting"), "{}", status::line(&states));
 }
 
 #[test]
