@@ -44,8 +44,7 @@ fn addresses(node: &Node) -> Vec<String> {
     lines
 }
 
-/// What the daemon sets for as long as the interface lives: with it, the kernel keeps the other addresses of a network
-/// when the first of them goes. Whoever was spared by it may still need it when the daemon has ended.
+/// Is left out: after a SIGKILL nobody knows its old value, and it stays set (docs/adr/0017).
 const STAYS: &str = "promote_secondaries";
 
 /// Of the network namespace, as far as they can be read.
