@@ -244,3 +244,20 @@ fn steps_name_their_machine_their_exit_code_and_how_long_they_last() {
     assert_eq!((watch.machine, watch.lasting), (Machine::Client, Lasting::UntilInterrupted));
     assert_eq!(watch.line, "while sleep 1; do curl -s http://a/; done");
 }
+
+#[test]
+fn every_decision_has_one_row_and_a_head_with_its_number() {
+    let directory = root().join("docs/adr");
+    let names = fs::read_dir(&directory).expect("docs/adr").map(|entry| entry.expect("an entry").file_name());
+    let mut decisions: Vec<_> = names.map(|name| name.into_string().expect("a name in UTF-8")).collect();
+    decisions.retain(|name| name != "README.md");
+    decisions.sort();
+    let table = fs::read_to_string(directory.join("README.md")).expect("docs/adr/README.md");
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| [")?.split_once("](")?.1.split_once(')'));
+    let listed: Vec<_> = rows.map(|(file, _)| file).collect();
+    assert_eq!(listed, decisions, "the rows of docs/adr/README.md");
+    for name in decisions {
+        let text = fs::read_to_string(directory.join(&name)).expect("a decision");
+        assert!(text.starts_with(&format!("# {}: ", &name[..4])), "{name}");
+    }
+}
