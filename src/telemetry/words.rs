@@ -14,32 +14,23 @@ use crate::protocol::{Event, EventKind, Fault, Hastened, Health, HookOutcome, Tu
 use crate::types::Family;
 use crate::wire::ChecksumFlavour;
 use jiff::Timestamp;
-use std::fmt::Write as _;
 use std::time::Duration;
 use why::{fault_in_full, handover_cause, recovered, states};
 
 /// One line about an event: "moodle-a ipv4: backup → active, …".
 #[must_use]
 pub fn event_line(event: &Event) -> String {
-    let Some(router) = &event.router else { return happening(&event.kind, Family::Ipv4) };
-    let mut line = router.to_string();
-    if let Some(key) = event.key {
-        let _infallible = write!(line, " {}", key.family);
+    let text = happening(event);
+    match (&event.router, event.key) {
+        (None, _) => text,
+        (Some(router), None) => format!("{router}: {text}"),
+        (Some(router), Some(key)) => format!("{router} {}: {text}", key.family),
     }
-    line.push_str(": ");
-    let family = event.key.map_or(Family::Ipv4, |key| key.family);
-    // The command that helps needs its name.
-    let text = if let EventKind::NobodyServes { unserved, idle, addresses } = &event.kind {
-        neighbours::nobody_serves(router.as_str(), addresses, unserved, idle)
-    } else {
-        happening(&event.kind, family)
-    };
-    line.push_str(&text);
-    line
 }
 
-fn happening(kind: &EventKind, family: Family) -> String {
-    match kind {
+fn happening(event: &Event) -> String {
+    let family = event.key.map_or(Family::Ipv4, |key| key.family);
+    match &event.kind {
         EventKind::Transition { from, to, cause, priority, grounds } => {
             let because = why_in_full(*cause, grounds, *priority, family);
             format!("{}: {because}", states(*from, *to, *cause))
@@ -112,7 +103,7 @@ fn happening(kind: &EventKind, family: Family) -> String {
                 Hastened::Resignation => "a message in its name had resigned".to_owned(),
                 Hastened::Interval(interval) => {
                     format!(
-                        "it was silent for {} at the {interval} that a message in its name said",
+                        "a message in its name named an interval of {interval}, and then nothing came for {}",
                         span(*silent)
                     )
                 }
@@ -123,14 +114,19 @@ fn happening(kind: &EventKind, family: Family) -> String {
                 span(*lasts)
             )
         }
-        EventKind::Impersonated { priority, interval } => format!(
-            "somebody sends VRRP messages from this node's own address (priority {priority}, interval {interval}): \
-             forged, or a second machine with this address. Look for its MAC address: tcpdump -eni IFACE proto 112"
-        ),
+        EventKind::Impersonated { priority, interval } => {
+            let interface = event.key.map_or_else(|| "any".to_owned(), |key| key.interface.to_string());
+            format!(
+                "somebody sends VRRP messages from this node's own address (priority {priority}, interval {interval}): \
+                 forged, or a second machine with this address. Look for its MAC address: tcpdump -eni {interface} proto 112"
+            )
+        }
         EventKind::Suspicious { peer, what } => neighbours::suspicion(*peer, what),
         EventKind::SuspicionOver { peer, what, after } => neighbours::over(*peer, what, *after),
         EventKind::NobodyServes { unserved, idle, addresses } => {
-            neighbours::nobody_serves("NAME", addresses, unserved, idle)
+            // The command that helps needs its name.
+            let router = event.router.as_ref().map_or("NAME", |router| router.as_str());
+            neighbours::nobody_serves(router, addresses, unserved, idle)
         }
         EventKind::ServedAgain { by: Some(by) } => format!("{by} serves again"),
         EventKind::ServedAgain { by: None } => "somebody serves again".to_owned(),

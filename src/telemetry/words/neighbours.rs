@@ -65,7 +65,12 @@ pub fn suspicion(peer: Option<IpAddr>, what: &Suspicion) -> String {
 #[must_use]
 pub fn over(peer: Option<IpAddr>, what: &Suspicion, after: Duration) -> String {
     let peer = peer.map_or_else(|| "an unknown sender".to_owned(), |peer| peer.to_string());
-    format!("{what} of {peer} was not seen again; it stood for {}", span(after))
+    let after = span(after);
+    if let Suspicion::AlsoActive(_) = what {
+        format!("{peer} is not Active beside this node any more; that lasted {after} ({what})")
+    } else {
+        format!("{peer} shows no sign of {what} any more; that lasted {after}")
+    }
 }
 
 /// That nobody serves, and the command that helps.

@@ -141,6 +141,11 @@ fn kinds() -> Vec<EventKind> {
         EventKind::Suspicious { peer: Some(peer), what: Suspicion::SamePriority(priority(150)) },
         EventKind::Suspicious { peer: Some(peer), what: Suspicion::AlsoActive(priority(100)) },
         EventKind::SuspicionOver { peer: Some(peer), what: too_long, after: Duration::from_secs(80) },
+        EventKind::SuspicionOver {
+            peer: Some(peer),
+            what: Suspicion::AlsoActive(priority(100)),
+            after: Duration::from_millis(2600),
+        },
         EventKind::NobodyServes { unserved: silent, idle: Idle::Demoted, addresses: vec![other] },
         EventKind::NobodyServes {
             unserved: Unserved { last: None, ..silent },
