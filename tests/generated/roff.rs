@@ -20,6 +20,11 @@ pub(crate) fn escape(text: &str) -> String {
     text.replace('\\', "\\e").replace('-', "\\-").replace('\u{2019}', "\\(cq")
 }
 
+/// What is pasted: an apostrophe of plain text is shown as a quotation mark.
+fn verbatim(code: &str) -> String {
+    escape(code).replace('\'', "\\*(Aq")
+}
+
 #[derive(Default)]
 struct Page {
     out: String,
@@ -39,7 +44,7 @@ impl Page {
             Event::Text(text) if self.in_code => self.code(&text),
             Event::Text(text) => self.line.push_str(&escape(&text)),
             Event::Code(text) => {
-                let _ = write!(self.line, "\\fB{}\\fR", escape(&text));
+                let _ = write!(self.line, "\\fB{}\\fR", verbatim(&text));
             }
             Event::SoftBreak | Event::HardBreak => self.line.push(' '),
             Event::Rule
@@ -125,7 +130,7 @@ impl Page {
 
     fn code(&mut self, text: &str) {
         for line in text.lines() {
-            let _ = writeln!(self.out, "{}", guarded(&escape(line)));
+            let _ = writeln!(self.out, "{}", guarded(&verbatim(line)));
         }
     }
 
@@ -158,10 +163,10 @@ fn capital(word: &str) -> String {
 
 #[test]
 fn markdown_becomes_roff() {
-    let markdown = "# T\n\nA `--b` *c*\n[d](e.md).\n\n- one\n- two\n\n## Two `x`\n\n```toml\n.a = 1\n```\n\n\
+    let markdown = "# T\n\nA `--b 'x'` *c*\n[d](e.md).\n\n- one\n- two\n\n## Two `x`\n\n```toml\n.a = 1\n```\n\n\
                     | key | type | meaning | since |\n|---|---|---|---|\n| `k` | text | what | 0.1 |\n\n\
                     | code | meaning |\n|---|---|\n| `0` | done |\n";
-    let wanted = ".PP\nA \\fB\\-\\-b\\fR \\fIc\\fR d.\n.IP \\(bu 2\none\n.IP \\(bu 2\ntwo\n.SH \"Two x\"\n.PP\n\
+    let wanted = ".PP\nA \\fB\\-\\-b \\*(Aqx\\*(Aq\\fR \\fIc\\fR d.\n.IP \\(bu 2\none\n.IP \\(bu 2\ntwo\n.SH \"Two x\"\n.PP\n\
                   .RS 4\n.nf\n\\&.a = 1\n.fi\n.RE\n.TP\n\\fBk\\fR\nwhat.\nType: text.\n.TP\n\\fB0\\fR\ndone.\n";
     assert_eq!(from_markdown(markdown), wanted);
 }
