@@ -74,8 +74,8 @@ pub struct EventDetails {
     /// `suspicion_over`, `nobody_serves`, `served_again`: the other router.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpAddr>,
-    /// `transition`, `dual_active`: its priority; of one that resigned, that before. `impersonated`: the priority in the
-    /// message.
+    /// `transition`, `dual_active`, `nobody_serves`: its priority; of one that resigned, that before. `impersonated`: the
+    /// priority in the message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_priority: Option<u8>,
     /// `transition`: milliseconds since the other router was last heard.
@@ -124,8 +124,9 @@ pub struct EventDetails {
     /// `check`: how it failed; `addresses_refused`: the kernel's words; `hook`: what went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// `suspicious`: a reason of a discarded message, or `address_list_differs`,
-    /// `interval_differs`, `interval_too_long`, `checksum_differs`, `owner_conflict`.
+    /// `suspicious`, `suspicion_over`: a reason of a discarded message, or `address_list_differs`, `addresses_lost`,
+    /// `other_vrid`, `same_priority`, `also_active`, `interval_differs`, `interval_too_long`, `checksum_differs`,
+    /// `owner_conflict`, `address_conflict`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspicion: Option<String>,
     /// `nobody_serves`: the addresses.

@@ -230,10 +230,16 @@ fn every_event_has_json_that_reads_back() {
     }
     let schema = include_str!("../../../docs/json-schema/events.schema.json");
     let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+    let general = ["seq", "time", "severity", "kind", "name", "interface", "family", "vrid", "text"];
     for doc in &docs {
-        for (name, _) in serde_json::to_value(doc).unwrap().as_object().unwrap() {
+        for (name, value) in serde_json::to_value(doc).unwrap().as_object().unwrap() {
             let documented = &schema["$defs"]["event"]["properties"][name];
             assert!(documented.is_object(), "the schema of events lacks {name}");
+            let words = documented["enum"].as_array();
+            assert!(words.is_none_or(|words| words.contains(value)), "{name} does not have {value}");
+            let kinds = documented["description"].as_str().unwrap_or_default();
+            let described = general.contains(&name.as_str()) || kinds.contains(&*doc.kind);
+            assert!(described, "the schema does not say that {} has {name}: {kinds}", doc.kind);
         }
     }
     insta::assert_snapshot!(lines.join("\n"));
