@@ -520,7 +520,8 @@ async fn operator(caller: Caller) -> String {
     }
 }
 
-/// The user who logged in, as the kernel remembers it over `sudo` and `su`; `None`: nobody did, or it cannot be seen.
+/// The user who logged in, as the kernel remembers it over `sudo` and `su`; `None`: nobody did, or it cannot be seen, as
+/// under the unit of the package (`ProtectProc=invisible`).
 fn login_uid(pid: i32) -> Option<u32> {
     let uid = std::fs::read_to_string(format!("/proc/{pid}/loginuid")).ok()?.trim().parse().ok()?;
     (uid != u32::MAX).then_some(uid)
