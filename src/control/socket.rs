@@ -259,19 +259,23 @@ fn answers(path: &Path) -> io::Result<Answers> {
 }
 
 /// Mode 0660 and the group. Where the group does not exist the file keeps the daemon's own; where
-/// it cannot be given, mode 0600.
+/// it cannot be looked up or given, mode 0600.
 fn admit(inode: &OwnedFd, group: &str) -> io::Result<()> {
+    let name = group.to_owned();
+    let found = within(NAME_LIMIT, move || Group::from_name(&name));
+    admit_members(inode, group, found.and_then(|found| Ok(found?)))
+}
+
+fn admit_members(inode: &OwnedFd, group: &str, found: io::Result<Option<Group>>) -> io::Result<()> {
     // The kernel's name of what is held: no other file can have it.
     let held = PathBuf::from(format!("/proc/self/fd/{}", inode.as_raw_fd()));
     let open = || fs::set_permissions(&held, Permissions::from_mode(0o660));
-    let name = group.to_owned();
-    let members = match within(NAME_LIMIT, move || Group::from_name(&name)) {
-        Ok(Ok(Some(members))) => members,
-        Ok(Ok(None)) => {
+    let members = match found {
+        Ok(Some(members)) => members,
+        Ok(None) => {
             tracing::info!(group, "no such group: the control socket is for the daemon's own user and group");
             return open();
         }
-        Ok(Err(errno)) => return Err(errno.into()),
         Err(error) => {
             tracing::warn!(group, %error, "cannot look up the group: only the daemon's own user can use the control socket");
             return Ok(());

@@ -32,6 +32,22 @@ fn the_file_gets_the_group() {
     assert_eq!((metadata.gid(), metadata.mode() & 0o7777), (gid.as_raw(), 0o660));
 }
 
+/// A name service that fails is no reason not to serve, as one that hangs is none.
+#[test]
+fn a_group_that_cannot_be_looked_up_leaves_the_socket_to_its_owner() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sock");
+    fs::write(&path, "").unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let inode = OwnedFd::from(File::open(&path).unwrap());
+    for error in [io::Error::from(Errno::EIO), io::ErrorKind::TimedOut.into()] {
+        admit_members(&inode, GROUP, Err(error)).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+    }
+    admit_members(&inode, GROUP, Ok(None)).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o660);
+}
+
 #[test]
 fn the_file_of_a_dead_daemon_is_replaced() {
     let (_directory, path) = place();
