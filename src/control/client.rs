@@ -403,7 +403,6 @@ impl ClientError {
     }
 }
 
-/// `UnixStream::connect` would wait for ever for a daemon that hangs with a full backlog.
 /// Parameters are an object always.
 fn object(parameters: Value) -> Map<String, Value> {
     match parameters {
@@ -412,6 +411,7 @@ fn object(parameters: Value) -> Map<String, Value> {
     }
 }
 
+/// `UnixStream::connect` would wait for ever for a daemon that hangs with a full backlog.
 fn connect(path: &Path) -> io::Result<UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_write_timeout(Some(PATIENCE))?;

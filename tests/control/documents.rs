@@ -468,6 +468,7 @@ fn the_interface_definition_and_the_schemas_name_the_same_fields() {
     for (heading, schema, pointer) in [
         ("method Status(", "status", ""),
         ("type VirtualRouter ", "status", "/$defs/virtual_router"),
+        ("type Warning ", "status", "/$defs/warning"),
         ("type Priority ", "status", "/$defs/priority"),
         ("type Active ", "status", "/$defs/active"),
         ("type Demoted ", "status", "/$defs/demoted"),
