@@ -431,7 +431,7 @@ fn what_is_no_regular_file_is_no_configuration_and_a_pipe_can_be_checked() {
     let mut endless = Command::new("/bin/yes").stdout(Stdio::piped()).spawn().unwrap();
     let output = vrrpd(&["--check", "--config", "/dev/stdin"], endless.stdout.take().unwrap().into());
     endless.wait().unwrap();
-    assert_eq!(code(&output), 2, "{output:?}");
+    assert_eq!(code(&output), 1, "{output:?}");
     assert!(stderr(&output).contains("it is larger than 16 MiB"), "{output:?}");
     let text = "[[virtual_router]]\nname = \"a\"\ninterface = \"eth0\"\nvrid = 51\naddresses = [\"192.0.2.50/24\"]\n";
     let mut checking = vrrpctl(&fifo, &["check", "/dev/stdin"]);
@@ -440,6 +440,28 @@ fn what_is_no_regular_file_is_no_configuration_and_a_pipe_can_be_checked() {
     let output = checking.wait_with_output().unwrap();
     assert_eq!(code(&output), 0, "{output:?}");
     assert!(stdout(&output).contains("/dev/stdin: valid"), "{output:?}");
+}
+
+#[test]
+fn a_check_tells_a_file_that_cannot_be_read_from_one_that_is_wrong() {
+    let directory = tempfile::tempdir().unwrap();
+    let (wrong, latin) = (directory.path().join("wrong.toml"), directory.path().join("latin.toml"));
+    std::fs::write(&wrong, "nonsense\n").unwrap();
+    std::fs::write(&latin, b"# caf\xe9\n").unwrap();
+    let missing = directory.path().join("missing.toml");
+    for (file, checked) in [(&missing, 1), (&latin, 1), (&wrong, 2)] {
+        let vrrpd = |arguments: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpd"));
+            command.args(arguments).arg("--config").arg(file).stdin(Stdio::null()).output().unwrap()
+        };
+        let output = vrrpd(&["--check"]);
+        assert_eq!(code(&output), checked, "{output:?}");
+        assert!(stdout(&output).is_empty() && !stderr(&output).is_empty(), "{output:?}");
+        let command = run(&missing, &["check", file.to_str().unwrap()]);
+        assert_eq!(code(&command), checked, "{command:?}");
+        // A start that fails with 2 is not tried again.
+        assert_eq!(code(&vrrpd(&[])), 2);
+    }
 }
 
 #[test]

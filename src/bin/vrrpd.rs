@@ -56,12 +56,14 @@ fn check(arguments: &Arguments) -> ExitCode {
     let loaded = load(&arguments.config, Purpose::Check);
     eprint!("{}", loaded.report);
     match loaded.config {
-        Some(_) if arguments.strict && loaded.warnings > 0 => ExitCode::from(FAILED),
-        Some(_) => {
+        Ok(_) if arguments.strict && loaded.warnings > 0 => ExitCode::from(FAILED),
+        Ok(_) => {
             println!("{}: valid", arguments.config.display());
             ExitCode::SUCCESS
         }
-        None => ExitCode::from(USAGE),
+        // As `vrrpctl check`: nothing is known of it.
+        Err(Lack::Unreadable) => ExitCode::from(FAILED),
+        Err(Lack::Wrong) => ExitCode::from(USAGE),
     }
 }
 
@@ -82,7 +84,8 @@ fn serve(arguments: Arguments, withheld: io::Result<()>, say: Say<'_>) -> u8 {
         }
     };
     say.text(&loaded.report);
-    let Some(config) = loaded.config else { return USAGE };
+    // In both cases: the service manager must not try again and again.
+    let Ok(config) = loaded.config else { return USAGE };
     if let Err(error) = log::init(arguments.log_format, levels, say.0) {
         return say.failed(&format!("cannot start logging: {error}"));
     }
@@ -107,13 +110,12 @@ fn clean_up(arguments: Arguments, say: Say<'_>) -> u8 {
     let mut code = DONE;
     let config = || {
         let loaded = load_within(CLEAN_UP_LIMIT, &arguments.config, Purpose::CleanUp);
-        let nothing = |report| Loaded { config: None, warnings: 0, report, powers: Powers::Needed };
-        let loaded = loaded.unwrap_or_else(nothing);
+        let loaded = loaded.unwrap_or_else(|report| Loaded::none(Lack::Unreadable, report));
         say.text(&loaded.report);
-        if loaded.config.is_none() {
+        if loaded.config.is_err() {
             code = USAGE;
         }
-        loaded.config
+        loaded.config.ok()
     };
     let lines =
         match clean_up::run(&Place { socket: arguments.socket, state_dir: arguments.state_dir }, config) {
@@ -153,10 +155,25 @@ impl Say<'_> {
 
 /// A configuration, or none, and what is to be said about the file.
 struct Loaded {
-    config: Option<Config>,
+    config: Result<Config, Lack>,
     warnings: usize,
     report: String,
     powers: Powers,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lack {
+    /// The file cannot be read, or is no text.
+    Unreadable,
+    /// It has errors.
+    Wrong,
+}
+
+impl Loaded {
+    const fn none(why: Lack, report: String) -> Self {
+        Self { config: Err(why), warnings: 0, report, powers: Powers::Needed }
+    }
 }
 
 /// As [`load`], from a disk that may hang.
@@ -178,7 +195,7 @@ fn load(file: &Path, purpose: Purpose) -> Loaded {
             let missing = "Write one (man vrrpd.toml), or name another with --config FILE.\n";
             let advice = if error.kind() == ErrorKind::NotFound { missing } else { "" };
             let report = format!("vrrpd: cannot read the configuration {name}: {error}\n{advice}");
-            return Loaded { config: None, warnings: 0, report, powers: Powers::Needed };
+            return Loaded::none(Lack::Unreadable, report);
         }
     };
     let style = style(&io::stderr());
@@ -186,7 +203,7 @@ fn load(file: &Path, purpose: Purpose) -> Loaded {
         Ok(Resolved { config, warnings, programs, expectations: _ }) => {
             let report = report::text(&text, &[], &warnings, style);
             let powers = if candidate::needs_root(&programs) { Powers::All } else { Powers::Needed };
-            Loaded { config: Some(config), warnings: warnings.len(), report, powers }
+            Loaded { config: Ok(config), warnings: warnings.len(), report, powers }
         }
         Err(errors) => {
             let report = report::text(&text, &errors, &[], style);
@@ -195,7 +212,7 @@ fn load(file: &Path, purpose: Purpose) -> Loaded {
                 Purpose::Check | Purpose::CleanUp => "",
             };
             let report = format!("{report}vrrpd: {}{consequence}\n", count(&errors));
-            Loaded { config: None, warnings: 0, report, powers: Powers::Needed }
+            Loaded::none(Lack::Wrong, report)
         }
     }
 }

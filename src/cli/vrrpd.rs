@@ -15,7 +15,7 @@ pub struct Arguments {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
-    /// Check the configuration, say what is wrong with it, and exit: 0 valid, 2 not.
+    /// Check the configuration, say what is wrong with it, and exit: 0 valid, 1 it cannot be read, 2 it is wrong.
     #[arg(long)]
     pub check: bool,
     /// With --check: warnings count, too, those about this machine included; exit code 1 if there is one.
