@@ -69,6 +69,28 @@ fn wrong_usage_is_code_2_and_nothing_is_done() {
     assert!(daemon.demotions.lock().unwrap().is_empty());
 }
 
+#[test]
+fn the_tip_about_an_option_that_there_is_not_is_right_or_is_not_given() {
+    for (arguments, tip) in [
+        (&["status", "--watch"][..], None),
+        (&["show", "-x"], None),
+        (&["demote", "--now"], None),
+        (&["status", "--jsn"], Some("'--json'")),
+        (&["events", "--sinse", "5m"], Some("'--since'")),
+        (&["stats"], Some("'status'")),
+    ] {
+        let output = run(Path::new("/nowhere/control.sock"), arguments);
+        let said = stderr(&output);
+        assert_eq!(code(&output), 2, "{said}");
+        assert!(!said.contains("as a value") && said.contains("Usage: vrrpctl"), "{said}");
+        assert_eq!(said.contains("tip:"), tip.is_some(), "{said}");
+        assert!(tip.is_none_or(|tip| said.contains(tip)), "{said}");
+    }
+    let help = run(Path::new("/nowhere/control.sock"), &["--help"]);
+    assert_eq!((code(&help), stderr(&help).as_str()), (0, ""));
+    assert!(stdout(&help).contains("Usage: vrrpctl"), "{help:?}");
+}
+
 /// What `config/check_vrrpd` makes of this status, with its exit code. Needs jq.
 fn plugged_in(status: &Value) -> (i32, String) {
     let directory = tempfile::tempdir().unwrap();

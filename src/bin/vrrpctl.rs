@@ -1,13 +1,12 @@
 //! The command: arguments in, text or JSON out, and an exit code.
 
-use clap::Parser;
 use serde::Serialize;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use vrrpd::cli::style;
 use vrrpd::cli::vrrpctl::{Cli, Command, Which};
+use vrrpd::cli::{self, style};
 use vrrpd::control::check::{Rigour, check};
 use vrrpd::control::client::{
     Client, ClientError, Exit, Force, Intent, LastResort, Order, Selection, Wanted,
@@ -35,7 +34,7 @@ enum Output {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = cli::arguments();
     let output = if cli.json { Output::Json } else { Output::Text };
     let exit = run(&cli, output).unwrap_or_else(|failure| report(&failure, output));
     ExitCode::from(exit as u8)

@@ -1,12 +1,11 @@
 //! The daemon: arguments, exit codes, and what is said when it cannot start.
 
-use clap::Parser;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
-use vrrpd::cli::style;
 use vrrpd::cli::vrrpd::Arguments;
+use vrrpd::cli::{self, style};
 use vrrpd::config::report;
 use vrrpd::config::{Config, ConfigError, Resolved};
 use vrrpd::kernel::capabilities::{self, Powers};
@@ -30,7 +29,7 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 const CLEAN_UP_LIMIT: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments: Arguments = cli::arguments();
     if arguments.check {
         return check(&arguments);
     }

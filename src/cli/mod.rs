@@ -7,9 +7,29 @@ pub mod vrrpctl;
 pub mod vrrpd;
 
 use crate::config::report::Style;
+use clap::Parser;
+use clap::error::{ContextKind, ContextValue, Error};
 use std::env::var_os;
 use std::ffi::OsStr;
 use std::io::IsTerminal;
+
+/// The arguments of this process; ends it, with a usage error or with help, if they are none.
+#[must_use]
+pub fn arguments<P: Parser>() -> P {
+    P::try_parse().unwrap_or_else(|error| without_wrong_tip(error).exit())
+}
+
+/// For an option that there is not, the parser suggests to pass it as a value; but no name of a router begins with a dash.
+/// Its other suggestions are right.
+fn without_wrong_tip(mut error: Error) -> Error {
+    if let Some(ContextValue::StyledStrs(mut tips)) = error.remove(ContextKind::Suggested) {
+        tips.retain(|tip| !tip.to_string().contains("as a value"));
+        if !tips.is_empty() {
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+        }
+    }
+    error
+}
 
 /// Colours for a terminal that shows them, unless its user wants none (<https://no-color.org>).
 #[must_use]
