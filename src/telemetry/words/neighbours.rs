@@ -68,6 +68,10 @@ pub fn over(peer: Option<IpAddr>, what: &Suspicion, after: Duration) -> String {
     let after = span(after);
     if let Suspicion::AlsoActive(_) = what {
         format!("{peer} is not Active beside this node any more; that lasted {after} ({what})")
+    } else if let Suspicion::AddressConflict { address, mac } = what {
+        format!(
+            "nobody with the MAC address {mac} announces {address} any more; that lasted {after} ({what})"
+        )
     } else {
         format!("{peer} shows no sign of {what} any more; that lasted {after}")
     }

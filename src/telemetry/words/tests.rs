@@ -146,6 +146,11 @@ fn kinds() -> Vec<EventKind> {
             what: Suspicion::AlsoActive(priority(100)),
             after: Duration::from_millis(2600),
         },
+        EventKind::SuspicionOver {
+            peer: None,
+            what: Suspicion::AddressConflict { address: other, mac: MacAddr([2, 0, 0, 0xaa, 0xbb, 0xcc]) },
+            after: Duration::from_secs(300),
+        },
         EventKind::NobodyServes { unserved: silent, idle: Idle::Demoted, addresses: vec![other] },
         EventKind::NobodyServes {
             unserved: Unserved { last: None, ..silent },
