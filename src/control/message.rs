@@ -5,6 +5,7 @@
 //! understands the daemon of the next.
 
 use crate::telemetry::{EventDoc, Stamp, Word};
+use crate::types::MacAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -78,6 +79,8 @@ pub struct WarningDoc {
     pub severity: Word,
     /// Which router it is about; null: none, or its address is not known.
     pub peer: Option<IpAddr>,
+    /// The hardware address that it is about; null: none.
+    pub mac: Option<MacAddr>,
     /// Since when.
     pub since: Stamp,
     /// One sentence for people; its wording may change.

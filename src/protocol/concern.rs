@@ -3,8 +3,14 @@
 //! Like faults, concerns are a set that is recomputed from facts. What is a fault while this node serves nobody may be a
 //! concern while it serves: nobody gains by giving up a service for it.
 
-use crate::types::{Family, InterfaceName};
+use super::effect::Effects;
+use super::event::EventKind;
+use super::group::{Group, report};
+use super::tracking::{self, Facts};
+use crate::types::{Family, InterfaceName, MonoTime};
 use ipnet::IpNet;
+use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 /// One of them.
@@ -100,5 +106,25 @@ impl fmt::Display for ForeignAddresses {
         let Self { interface, first, others } = self;
         write!(f, "interface {interface} foreign address {first}")?;
         if *others > 0 { write!(f, " and {others} more") } else { Ok(()) }
+    }
+}
+
+impl Group {
+    /// Tells what begins and what ends. Who does not serve has none.
+    pub(super) fn update_concerns(&mut self, now: MonoTime, facts: &Facts, out: &mut Effects) {
+        let concerns = if self.is_active() { tracking::concerns(&self.spec, facts) } else { BTreeSet::new() };
+        self.concerns.retain(|concern, _| {
+            let stands = concerns.contains(concern);
+            if !stands {
+                out.push(report(&self.spec, None, EventKind::ConcernCleared(concern.clone())));
+            }
+            stands
+        });
+        for concern in concerns {
+            if let Entry::Vacant(place) = self.concerns.entry(concern) {
+                out.push(report(&self.spec, None, EventKind::ConcernRaised(place.key().clone())));
+                place.insert(now);
+            }
+        }
     }
 }

@@ -518,6 +518,24 @@ impl Suspicion {
         }
     }
 
+    /// The hardware address of the one who did it, where nothing else is known of it.
+    #[must_use]
+    pub const fn mac(&self) -> Option<MacAddr> {
+        match self {
+            Self::AddressConflict { mac, .. } => Some(*mac),
+            Self::Rejected(_)
+            | Self::AddressListDiffers { .. }
+            | Self::AddressesLost { .. }
+            | Self::OtherVrid { .. }
+            | Self::SamePriority(_)
+            | Self::AlsoActive(_)
+            | Self::IntervalDiffers(_)
+            | Self::IntervalTooLong { .. }
+            | Self::ChecksumDiffers
+            | Self::OwnerConflict => None,
+        }
+    }
+
     /// Whether both say the same of a peer, whatever the values.
     #[must_use]
     pub fn is_alike(&self, other: &Self) -> bool {

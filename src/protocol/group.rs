@@ -18,10 +18,8 @@ use super::throttle::Throttle;
 use super::timing::active_down_interval;
 use super::tracking::{self, Facts, Standing};
 use super::virtual_router::{Policy, State, VirtualRouter};
-use crate::types::{AdverInterval, AdvertPriority, InterfaceName, MacAddr, MonoTime, Preempt, Role, VrKey};
-use std::collections::btree_map::Entry;
+use crate::types::{AdverInterval, AdvertPriority, MacAddr, MonoTime, Preempt, Role, VrKey};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// After the kernel refused the addresses, the router tries again this much later.
@@ -143,20 +141,6 @@ impl Group {
         }
         if self.has_outlived_its_facts() {
             self.evaluate(now, facts, why, out);
-        }
-    }
-
-    pub(super) fn update_concerns(&mut self, now: MonoTime, facts: &Facts, out: &mut Effects) {
-        let concerns = if self.is_active() { tracking::concerns(&self.spec, facts) } else { BTreeSet::new() };
-        let over = self.concerns.extract_if(.., |concern, _| !concerns.contains(concern));
-        for (concern, _) in over {
-            out.push(report(&self.spec, None, EventKind::ConcernCleared(concern)));
-        }
-        for concern in concerns {
-            if let Entry::Vacant(place) = self.concerns.entry(concern) {
-                out.push(report(&self.spec, None, EventKind::ConcernRaised(place.key().clone())));
-                place.insert(now);
-            }
         }
     }
 
@@ -342,32 +326,6 @@ impl Group {
             self.claim(now, out);
         }
         Again::Nothing
-    }
-
-    /// Whether it is of interest that another station announces this address there.
-    pub(super) fn is_listening(&self, interface: InterfaceName, address: IpAddr) -> bool {
-        let cares = |m: &VirtualRouter| m.is_listening() || matches!(m.state, State::Active(_));
-        let has = |spec: &MemberSpec| {
-            spec.addresses.iter().chain(&spec.excluded).any(|ours| ours.addr() == address)
-        };
-        self.spec.interface == interface
-            && self.members.iter().zip(&self.spec.members).any(|(member, spec)| cares(member) && has(spec))
-    }
-
-    /// Whether a message from `source` is one that `key` sent before that address went away a moment ago.
-    pub(super) fn has_spoken_from(&self, key: VrKey, source: IpAddr) -> bool {
-        let spoke = |m: &VirtualRouter| m.key == key && m.former_source == Some(source);
-        self.interruption.is_some() && self.members.iter().any(spoke)
-    }
-
-    /// Another station announced an address.
-    pub(super) fn on_announced(&mut self, now: MonoTime, address: IpAddr, mac: MacAddr) {
-        for (member, spec) in self.members.iter_mut().zip(&self.spec.members) {
-            if spec.addresses.iter().chain(&spec.excluded).any(|ours| ours.addr() == address) {
-                member.on_announced(now, address);
-                member.note_conflict(now, address, mac);
-            }
-        }
     }
 
     pub(super) fn is_active(&self) -> bool {

@@ -14,8 +14,9 @@ use super::input::Fault;
 use super::timing::skew_time;
 use super::tracking;
 use super::virtual_router::{Backup, Down, Policy, State, Tenure, VirtualRouter};
-use crate::types::MonoTime;
+use crate::types::{MonoTime, VrKey};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// However long the interval is, a fault that lasts longer than this is told, and counts.
@@ -100,6 +101,12 @@ impl Group {
     pub(super) fn has_outlived_its_interruption(&self) -> bool {
         let parting = || self.is_cut_off() && self.members.iter().any(VirtualRouter::is_parting);
         self.interruption.is_some() && (self.is_idle() || parting())
+    }
+
+    /// Whether a message from `source` is one that `key` sent before that address went away a moment ago.
+    pub(super) fn has_spoken_from(&self, key: VrKey, source: IpAddr) -> bool {
+        let spoke = |m: &VirtualRouter| m.key == key && m.former_source == Some(source);
+        self.interruption.is_some() && self.members.iter().any(spoke)
     }
 
     /// Whether nobody can be heard during this interruption.

@@ -4,8 +4,10 @@
 //! Active that is replaced therefore keeps them a little longer: until it has heard each of them announced.
 
 use super::effect::{Effect, Effects};
+use super::group::Group;
+use super::spec::MemberSpec;
 use super::virtual_router::{Active, State, Tenure, VirtualRouter};
-use crate::types::{Family, MonoTime};
+use crate::types::{Family, InterfaceName, MacAddr, MonoTime};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -149,6 +151,28 @@ impl VirtualRouter {
         self.epoch += 1;
         // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5: what the kernel does not hold, it neither answers nor accepts.
         out.push(Effect::Disown { key: self.key, epoch: self.epoch });
+    }
+}
+
+impl Group {
+    /// Whether it is of interest that another station announces this address there.
+    pub(super) fn is_listening(&self, interface: InterfaceName, address: IpAddr) -> bool {
+        let cares = |m: &VirtualRouter| m.is_listening() || matches!(m.state, State::Active(_));
+        let has = |spec: &MemberSpec| {
+            spec.addresses.iter().chain(&spec.excluded).any(|ours| ours.addr() == address)
+        };
+        self.spec.interface == interface
+            && self.members.iter().zip(&self.spec.members).any(|(member, spec)| cares(member) && has(spec))
+    }
+
+    /// Another station announced an address.
+    pub(super) fn on_announced(&mut self, now: MonoTime, address: IpAddr, mac: MacAddr) {
+        for (member, spec) in self.members.iter_mut().zip(&self.spec.members) {
+            if spec.addresses.iter().chain(&spec.excluded).any(|ours| ours.addr() == address) {
+                member.on_announced(now, address);
+                member.note_conflict(now, address, mac);
+            }
+        }
     }
 }
 

@@ -195,17 +195,13 @@ impl Reactor {
         let Self { node, endpoints, effects, .. } = self;
         let Some(endpoint) = endpoints.get_mut(at) else { return };
         let (interface, family) = (endpoint.interface, endpoint.family);
-        for _ in 0..DRAINS {
+        read_in_full(|| {
             let received = endpoint.receive(&mut |carrier, payload| {
                 node.handle(clock::now(), heard(interface, family, carrier, payload), effects);
-            });
-            // ENETDOWN is told by the monitor as well, with more to say.
-            let Ok(received) = received else { return };
+            })?;
             count_unreadable(node, clock::now(), interface, family, received, effects);
-            if received.remaining == Remaining::Nothing {
-                return;
-            }
-        }
+            Ok(received.remaining)
+        });
     }
 
     /// What others say from addresses that we have as well.

@@ -8,11 +8,11 @@ use super::bounds::Bounds;
 use super::clock::TrueTime;
 use super::lan::Port;
 use super::node::{Brief, Node, key};
-use super::occasion::{InputKind, Occasion};
+use super::occasion::{InputKind, Occasion, before_parting, is_conflict, is_decision};
 use super::packet::Packet;
 use super::view::{View, in_family};
 use super::world::WorldSetup;
-use crate::protocol::{Answer, DemoteOutcome, Effect, Effects, Event, EventKind, StateName, Suspicion};
+use crate::protocol::{Answer, DemoteOutcome, Effect, Effects, StateName};
 use crate::types::{AdvertPriority, Family, Preempt, VrKey};
 use crate::wire::{ChecksumFlavour, Draft};
 use std::collections::BTreeMap;
@@ -184,11 +184,12 @@ impl Checker {
                 format!("{:?} at {local:?}", after.deadline),
             );
         }
+        let became = || format!("{before:?} became {after:?} by {effects:?}");
         if kind == InputKind::Rejected && after.deadline != before.deadline {
-            return fail("a rejected packet touches no timer", format!("{before:?} became {after:?}"));
+            return fail("a rejected packet touches no timer", became());
         }
         if kind == InputKind::Rejected && after.states != before.states {
-            return fail("a rejected packet changes no state", format!("{before:?} became {after:?}"));
+            return fail("a rejected packet changes no state", became());
         }
         // For each family: one decision, two advertisements (an answer and a first word), one
         // announcement, two transitions; for the router: faults, a hand-over's end and its answers.
@@ -203,14 +204,15 @@ impl Checker {
         // What slept past a deadline has more to notice than that.
         let overslept = before.deadline.is_some_and(|at| at <= local);
         if kind == InputKind::Unchanged && !overslept && !(effects.is_empty() && before == after) {
-            let seen = format!("{before:?} became {after:?} by {effects:?}");
-            return fail("an unchanged configuration is not noticed", seen);
+            return fail("an unchanged configuration is not noticed", became());
         }
         let retuned = kind == InputKind::Configure && !before.states.is_empty();
         let moved = before.states != after.states || effects.iter().any(is_decision);
         if retuned && before.eligible && moved {
-            let seen = format!("{before:?} became {after:?} by {effects:?}");
-            return fail("a retune keeps the state", seen);
+            return fail("a retune keeps the state", became());
+        }
+        if self.has_settled(now) && effects.iter().any(is_conflict) {
+            return fail("on a calm LAN nobody announces what another serves", became());
         }
         self.judge_effects(occasion, node, effects)?;
         self.judge_demoted(now, port, after)?;
@@ -279,12 +281,6 @@ impl Checker {
                             );
                         }
                     }
-                }
-                Effect::Report(Event {
-                    kind: EventKind::Suspicious { what: Suspicion::AddressConflict { .. }, .. },
-                    ..
-                }) if self.calm_since.is_some_and(|calm| now.since(calm) >= self.settle) => {
-                    return fail("on a calm LAN nobody announces what another serves", format!("{effect:?}"));
                 }
                 Effect::Answer { .. }
                 | Effect::Announce { .. }
@@ -428,8 +424,12 @@ impl Checker {
     /// may outrank ours in one of them only, and ours yield with both (docs/adr/0003).
     pub(super) fn judges_service(&self, now: TrueTime, views: &[View]) -> bool {
         let coupled = self.families.len() == 1 || views.iter().all(|view| view.ours);
-        let settled = self.calm_since.is_some_and(|calm| now.since(calm) >= self.settle);
-        coupled && settled && now >= self.excused_until
+        coupled && self.has_settled(now) && now >= self.excused_until
+    }
+
+    /// Whether the LAN has been healthy for long enough for everything to be in its place.
+    fn has_settled(&self, now: TrueTime) -> bool {
+        self.calm_since.is_some_and(|calm| now.since(calm) >= self.settle)
     }
 
     /// A process is scheduled again.
@@ -596,16 +596,4 @@ impl Checker {
         let Some(leaver) = views.iter().find(|view| view.port == port) else { return false };
         views.iter().any(|view| view.port != port && view.component == leaver.component && view.is_willing())
     }
-}
-
-const fn is_decision(effect: &Effect) -> bool {
-    matches!(effect, Effect::Own { .. } | Effect::Disown { .. })
-}
-
-/// Whether `effect` comes before the addresses of `key` are let go, or are about to be.
-fn before_parting(effects: &Effects, effect: &Effect, key: VrKey) -> bool {
-    let place = |wanted: &dyn Fn(&Effect) -> bool| effects.iter().position(wanted);
-    let parting = |e: &Effect| matches!(e, Effect::Disown { key: whose, .. } | Effect::Listen { key: whose } if *whose == key);
-    let gone = place(&parting);
-    gone.is_some_and(|gone| place(&|e| std::ptr::eq(e, effect)).is_some_and(|said| said < gone))
 }

@@ -1,10 +1,10 @@
-//! One input of one node, as far as the rules distinguish.
+//! One input of one node, and what comes of it, as far as the rules distinguish.
 
 use super::clock::TrueTime;
 use super::lan::Port;
 use super::node::Brief;
-use crate::protocol::Input;
-use crate::types::MonoTime;
+use crate::protocol::{Effect, Effects, Event, EventKind, Input, Suspicion};
+use crate::types::{MonoTime, VrKey};
 
 /// What kind of input was given: what the rules distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,4 +63,23 @@ pub(super) struct Occasion<'a> {
     pub(super) kind: InputKind,
     /// The node before it.
     pub(super) before: &'a Brief,
+}
+
+/// Whether it tells that somebody else announces our address.
+pub(super) const fn is_conflict(effect: &Effect) -> bool {
+    let Effect::Report(Event { kind: EventKind::Suspicious { what, .. }, .. }) = effect else { return false };
+    matches!(what, Suspicion::AddressConflict { .. })
+}
+
+/// Whether it takes addresses or lets them go.
+pub(super) const fn is_decision(effect: &Effect) -> bool {
+    matches!(effect, Effect::Own { .. } | Effect::Disown { .. })
+}
+
+/// Whether `effect` comes before the addresses of `key` are let go, or are about to be.
+pub(super) fn before_parting(effects: &Effects, effect: &Effect, key: VrKey) -> bool {
+    let place = |wanted: &dyn Fn(&Effect) -> bool| effects.iter().position(wanted);
+    let parting = |e: &Effect| matches!(e, Effect::Disown { key: whose, .. } | Effect::Listen { key: whose } if *whose == key);
+    let gone = place(&parting);
+    gone.is_some_and(|gone| place(&|e| std::ptr::eq(e, effect)).is_some_and(|said| said < gone))
 }

@@ -6,7 +6,7 @@
 use super::events::EventRecord;
 use super::severity::Severity;
 use super::words;
-use crate::protocol::{EventKind, Hastened, HookOutcome, Suspicion};
+use crate::protocol::{EventKind, Hastened, HookOutcome};
 use crate::types::MacAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -321,11 +321,11 @@ fn event_details(kind: &EventKind) -> EventDetails {
             ..none
         },
         EventKind::Suspicious { peer, what } => {
-            EventDetails { peer: *peer, mac: mac(what), suspicion: Some(what.to_string()), ..none }
+            EventDetails { peer: *peer, mac: what.mac(), suspicion: Some(what.to_string()), ..none }
         }
         EventKind::SuspicionOver { peer, what, after } => EventDetails {
             peer: *peer,
-            mac: mac(what),
+            mac: what.mac(),
             suspicion: Some(what.to_string()),
             lasted_ms: Some(words::millis(*after)),
             ..none
@@ -355,22 +355,5 @@ fn event_details(kind: &EventKind) -> EventDetails {
             error: outcome.why().map(str::to_owned),
             ..none
         },
-    }
-}
-
-/// Whose it is, where that is known by nothing else.
-const fn mac(what: &Suspicion) -> Option<MacAddr> {
-    match what {
-        Suspicion::AddressConflict { mac, .. } => Some(*mac),
-        Suspicion::Rejected(_)
-        | Suspicion::AddressListDiffers { .. }
-        | Suspicion::AddressesLost { .. }
-        | Suspicion::OtherVrid { .. }
-        | Suspicion::SamePriority(_)
-        | Suspicion::AlsoActive(_)
-        | Suspicion::IntervalDiffers(_)
-        | Suspicion::IntervalTooLong { .. }
-        | Suspicion::ChecksumDiffers
-        | Suspicion::OwnerConflict => None,
     }
 }

@@ -27,6 +27,7 @@ impl Published {
             kind: concern.as_str().into(),
             severity: Severity::of(&kind).as_str().into(),
             peer: None,
+            mac: None,
             since: self.wall_time(since),
             message: concern::begins(concern),
         }
@@ -38,6 +39,7 @@ impl Published {
             kind: what.as_str().into(),
             severity: Severity::of(&kind).as_str().into(),
             peer: *peer,
+            mac: what.mac(),
             since: self.wall_time(*since),
             message: neighbours::suspicion(*peer, what),
         }
@@ -52,6 +54,7 @@ impl Published {
             kind: "nobody_serves".into(),
             severity: Severity::Error.as_str().into(),
             peer: unserved.last.map(|last| last.address),
+            mac: None,
             since: self.wall_time(self.snapshot.at - unserved.silent),
             message: neighbours::nobody_serves(
                 router.spec.name.as_str(),

@@ -460,7 +460,7 @@ fn what_is_not_sent_on_a_dead_link_or_before_a_demotion_is_forgotten() {
     let unsent = |rig: &mut Rig| {
         let key = rig.member(0).key;
         for _ in 0..2 {
-            rig.node.on_unsent(rig.now, key, AdvertPriority::from_wire(100), Some(libc::EPERM), &mut rig.out);
+            rig.node.on_unsent(rig.now, key, AdvertPriority::from_wire(100), Some(1), &mut rig.out);
         }
     };
     let mut rig = Rig::active(spec());
