@@ -287,7 +287,7 @@ impl Service {
         let reloaded = timeout(self.limits.command, exchange).await.unwrap_or(Err(CallError::TimedOut))?;
         let node = self.snapshot().await?.node.clone();
         // Tens of thousands of routers or errors: not on this thread.
-        let encoding = tokio::task::spawn_blocking(move || match reloaded.document(node, intent) {
+        let encoding = crate::runtime::patience::aside(move || match reloaded.document(node, intent) {
             Ok(document) => Ok(encode_reply(&document, Continues::No)),
             Err(why) => {
                 let (file, reason) = (reloaded.file.clone(), why.to_owned());
@@ -529,7 +529,7 @@ fn login_uid(pid: i32) -> Option<u32> {
 
 /// The name of a user, or `uid 1000`. Names may come over the network (NSS): not on this thread.
 async fn user_name(uid: u32) -> String {
-    let looked_up = tokio::task::spawn_blocking(move || User::from_uid(Uid::from_raw(uid)));
+    let looked_up = crate::runtime::patience::aside(move || User::from_uid(Uid::from_raw(uid)));
     match timeout(NAME_LIMIT, looked_up).await {
         Ok(Ok(Ok(Some(user)))) => user.name,
         Ok(Ok(Ok(None) | Err(_)) | Err(_)) | Err(_) => format!("uid {uid}"),

@@ -3,12 +3,12 @@
 //! Owns who that is where the configuration names nobody: checks get a user of their own where there is one and the
 //! daemon may change users (docs/adr/0021).
 
+use super::patience::{Errand, aside};
 use super::process::FailureKind;
 use crate::kernel::capabilities;
 use nix::unistd::{User, getgrouplist};
 use std::ffi::CString;
 use std::sync::{Arc, OnceLock};
-use tokio::task::JoinHandle;
 
 /// For checks of which the configuration does not say as whom they run. The package makes it.
 const CHECKS: &str = "vrrpd-check";
@@ -23,10 +23,10 @@ pub(super) struct Account {
 
 impl Account {
     /// Asks the name service. That may take as long as its servers like, and cannot be ended: not on the
-    /// runtime's own threads, and whoever asks again and again waits for the same answer.
-    pub(super) fn look_up(name: &str) -> JoinHandle<Result<Self, FailureKind>> {
+    /// runtime's own thread, and whoever asks again and again should wait for the same answer.
+    pub(super) fn look_up(name: &str) -> Errand<Result<Self, FailureKind>> {
         let name = name.to_owned();
-        tokio::task::spawn_blocking(move || Self::of(&name))
+        aside(move || Self::of(&name))
     }
 
     fn of(name: &str) -> Result<Self, FailureKind> {

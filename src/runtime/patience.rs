@@ -1,10 +1,20 @@
-//! What may hang, with an end: a disk, a name service. For the time before the event loop runs and for `--clean-up`,
-//! which has none.
+//! What may hang, with an end: a disk, a name service. It is done on a thread of its own, which is left behind if it
+//! does: [`within`] for the time before the event loop runs and for `--clean-up`, which has none; [`aside`] for tasks.
+//!
+//! Not tokio's threads: where there can be no more of them, `spawn_blocking` panics. Here that is an error.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Octets of stack, as the standard library has it.
+const STACK: usize = 2 << 20;
+
+/// What comes of work that is done elsewhere: an error if there can be no more threads, or if it panicked.
+pub type Errand<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
 /// Does `work` on a thread of its own, and leaves that behind if it has not ended within `limit`.
 ///
@@ -16,14 +26,44 @@ pub fn within<T: Send + 'static>(
 ) -> io::Result<T> {
     let (done_in, done) = sync_channel(1);
     // Whoever is late is told that nobody waits, and what it got is dropped.
-    let work = move || drop(done_in.send(work()));
-    thread::Builder::new().name("vrrpd-slow".to_owned()).spawn(work)?;
+    start(STACK, move || drop(done_in.send(work())))?;
     done.recv_timeout(limit).map_err(|error| match error {
         RecvTimeoutError::Timeout => {
             io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {limit:?}"))
         }
-        RecvTimeoutError::Disconnected => io::Error::other("this is a bug, please report it: it panicked"),
+        RecvTimeoutError::Disconnected => panicked(),
     })
+}
+
+/// Does `work` on a thread of its own. It begins at once, and goes on if nobody waits for it any more; what it got is
+/// dropped then.
+pub fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Errand<T> {
+    aside_with(STACK, work)
+}
+
+/// As [`aside`], with as much stack.
+pub(super) fn aside_with<T: Send + 'static>(
+    stack: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Errand<T> {
+    let (done_in, done) = oneshot::channel();
+    let started = start(stack, move || drop(done_in.send(work())));
+    Box::pin(async move {
+        started?;
+        done.await.map_err(|_| panicked())
+    })
+}
+
+fn start(stack: usize, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let builder = thread::Builder::new().name("vrrpd-slow".to_owned()).stack_size(stack);
+    let refused = |error: io::Error| {
+        io::Error::new(error.kind(), format!("cannot start a thread: {error} (TasksMax= of the service?)"))
+    };
+    builder.spawn(work).map(drop).map_err(refused)
+}
+
+fn panicked() -> io::Error {
+    io::Error::other("this is a bug, please report it: it panicked")
 }
 
 #[cfg(test)]
@@ -36,5 +76,21 @@ mod tests {
         let (_held, hangs) = std::sync::mpsc::channel::<()>();
         let error = within(Duration::from_millis(10), move || hangs.recv()).unwrap_err();
         assert_eq!(error.to_string(), "no answer within 10ms");
+    }
+
+    #[tokio::test]
+    async fn an_errand_is_done_whether_or_not_somebody_waits_and_a_panic_is_an_error() {
+        assert_eq!(aside(|| 7).await.unwrap(), 7);
+        let (done_in, done) = oneshot::channel();
+        drop(aside(move || done_in.send(8)));
+        assert_eq!(done.await.unwrap(), 8);
+        let error = aside(|| assert!(std::env::args().next().is_none(), "on purpose")).await.unwrap_err();
+        assert!(error.to_string().contains("it panicked"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn where_there_can_be_no_more_threads_that_is_an_error() {
+        let error = aside_with(usize::MAX / 4, || 7).await.unwrap_err();
+        assert!(error.to_string().starts_with("cannot start a thread: "), "{error}");
     }
 }

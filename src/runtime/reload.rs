@@ -9,6 +9,7 @@ use super::foreign;
 use super::hooks::Hooks;
 use super::mailbox::{Letter, Sender};
 use super::notify::Notifier;
+use super::patience::aside;
 use super::trackers::Checks;
 use crate::config::plan::{CheckStep, Plan, RouterStep};
 use crate::config::report::{self, Style};
@@ -211,10 +212,9 @@ pub(super) fn node_name(config: &Config) -> String {
 /// Disks may hang, and a large file takes a while: not on this thread.
 async fn load(file: &Path) -> io::Result<Candidate> {
     let path = file.to_owned();
-    let reading = tokio::task::spawn_blocking(move || candidate::load(&path, Purpose::Run));
+    let reading = aside(move || candidate::load(&path, Purpose::Run));
     match timeout(READING, reading).await {
-        Ok(Ok(candidate)) => candidate,
-        Ok(Err(ended)) => Err(io::Error::other(ended)),
+        Ok(read) => read?,
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {READING:?}"))),
     }
 }
@@ -229,7 +229,7 @@ struct Judged {
 /// Long work for a long file: not on the main thread, where checks, control and the watchdog live.
 async fn judge(candidate: Candidate, running: Arc<Config>) -> io::Result<Judged> {
     let Candidate { text, judged } = candidate;
-    let judging = tokio::task::spawn_blocking(move || match judged {
+    let judging = aside(move || match judged {
         Err(errors) => {
             let report = report::text(&text, &errors, &[], Style::Plain);
             Judged { outcome: Outcome::Wrong { errors, report }, config: None }
@@ -245,7 +245,7 @@ async fn judge(candidate: Candidate, running: Arc<Config>) -> io::Result<Judged>
             }
         }
     });
-    judging.await.map_err(io::Error::other)
+    judging.await
 }
 
 /// Why this machine cannot do with `wanted`. Who cannot be asked has no objections: then it is a fault.

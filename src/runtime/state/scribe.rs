@@ -8,13 +8,13 @@ use super::{StateError, Store};
 use crate::control::Done;
 use crate::protocol::{Answer, Demotion};
 use crate::runtime::clock;
+use crate::runtime::patience::{Errand, aside};
 use crate::types::RouterName;
 use futures_util::FutureExt;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 /// Notes that are dealt with at once: with one write for all of them.
@@ -42,7 +42,7 @@ pub(in crate::runtime) enum Note {
 /// Writes everything; may block.
 type Pen = Box<dyn FnMut(&Demotions) -> Result<(), StateError> + Send>;
 /// A write under way, and whose demotions are not on the disk before it ends.
-type Writing = (BTreeSet<RouterName>, JoinHandle<Result<(), StateError>>);
+type Writing = (BTreeSet<RouterName>, Errand<Result<(), StateError>>);
 
 /// The one who writes; to be run by a task.
 pub(in crate::runtime) struct Scribe {
@@ -168,7 +168,8 @@ impl Scribe {
             let failure = match ended {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),
-                Err(panic) => Some(format!("this is a bug, please report it: {panic}")),
+                // It cannot be begun, or it panicked.
+                Err(error) => Some(error.to_string()),
             };
             let routers = self.writing.take().map(|(routers, _)| routers).unwrap_or_default();
             if let Some(failure) = failure {
@@ -180,9 +181,9 @@ impl Scribe {
     }
 }
 
-fn begin(pen: &Arc<Mutex<Pen>>, demotions: Demotions) -> JoinHandle<Result<(), StateError>> {
+fn begin(pen: &Arc<Mutex<Pen>>, demotions: Demotions) -> Errand<Result<(), StateError>> {
     let pen = Arc::clone(pen);
-    spawn_blocking(move || pen.lock().unwrap_or_else(PoisonError::into_inner)(&demotions))
+    aside(move || pen.lock().unwrap_or_else(PoisonError::into_inner)(&demotions))
 }
 
 #[cfg(test)]

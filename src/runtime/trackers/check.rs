@@ -12,6 +12,7 @@ use crate::kernel::confinement::Trust;
 use crate::protocol::{CheckName, Health, Turn};
 use crate::runtime::account::{self, Account};
 use crate::runtime::clock;
+use crate::runtime::patience::Errand;
 use crate::runtime::process::{Attempt, Failure, FailureKind, Life, Outcome, Output};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::error::SendError;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// No check runs more often than this, whatever its interval.
@@ -102,7 +103,7 @@ impl Checks {
             asked: None,
             attempt: None,
         };
-        self.tasks.spawn(watcher.live(stopped));
+        self.tasks.spawn(outlived(watcher, stopped));
         self.running.insert(spec.name.clone(), Running { spec: spec.clone(), _stop: stop });
     }
 }
@@ -166,6 +167,23 @@ impl CheckBoard {
         self.lock().contains_key(check)
     }
 
+    /// The check counts as failing from now on. `Some`: that is new.
+    fn bury(&self, check: CheckName, death: &JoinError) -> Option<Verdict> {
+        let why = format!("this is a bug, please report it: nobody runs the check any more ({death})");
+        tracing::error!(check = %check.0, why, "the check counts as failing until it is changed or vrrpd restarts");
+        let mut board = self.lock();
+        let status = board.get_mut(&check)?;
+        let before = status.verdict.replace(Health::Failing);
+        status.streak = Some((Health::Failing, 1));
+        if before == Some(Health::Failing) {
+            return None;
+        }
+        status.since = Some(clock::wall());
+        let turn = if before.is_some() { Turn::Changed } else { Turn::First };
+        let outcome = Outcome::Failed(FailureKind::CouldNotRun(why).into());
+        Some(Verdict { check, health: Health::Failing, turn, in_a_row: 1, outcome })
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<CheckName, CheckStatus>> {
         // A value in it is replaced as a whole: a panic elsewhere leaves none half written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -181,10 +199,28 @@ struct Watcher {
     /// Looked up until it is found once: a name service that is down later must not fail checks.
     account: Option<Account>,
     /// The question that the name service has not answered yet: never two of them.
-    asked: Option<JoinHandle<Result<Account, FailureKind>>>,
+    asked: Option<Errand<Result<Account, FailureKind>>>,
     /// A run in progress, or one that timed out and has not ended yet. Here and not inside the
     /// future that waits for it, so that a check that is stopped can end it in order.
     attempt: Option<Attempt>,
+}
+
+/// Runs a watcher, and speaks for it should it die: its last verdict must not stand for ever.
+async fn outlived(watcher: Watcher, stopped: watch::Receiver<()>) {
+    let (check, verdicts, board) =
+        (watcher.spec.name.clone(), watcher.verdicts.clone(), watcher.board.clone());
+    let still_wanted = stopped.clone();
+    // A set of one: dropped, it ends with its task.
+    let mut task = JoinSet::new();
+    task.spawn(watcher.live(stopped));
+    if let Some(Err(death)) = task.join_next().await
+        && death.is_panic()
+        && still_wanted.has_changed().is_ok()
+        && let Some(verdict) = board.bury(check, &death)
+    {
+        // Nobody wants verdicts any more.
+        let _ = verdicts.send(verdict).await;
+    }
 }
 
 impl Watcher {

@@ -334,22 +334,40 @@ async fn missed_ticks_are_put_off_and_not_made_up_for() {
     checks.shutdown().await;
 }
 
+/// A watcher that has not begun.
+fn watcher(spec: CheckSpec) -> (Watcher, mpsc::Receiver<Verdict>) {
+    let (sender, verdicts) = mpsc::channel(8);
+    let board = CheckBoard::default();
+    board.lock().insert(spec.name.clone(), CheckStatus::default());
+    let hysteresis = Hysteresis::new(1, 1);
+    let watcher =
+        Watcher { spec, verdicts: sender, board, hysteresis, account: None, asked: None, attempt: None };
+    (watcher, verdicts)
+}
+
+#[tokio::test]
+async fn a_check_whose_watcher_died_counts_as_failing() {
+    for (before, turn) in [(None, Turn::First), (Some(Health::Passing), Turn::Changed)] {
+        let spec = CheckSpec { user: Some("nobody".to_owned()), ..shell("exit 0") };
+        let (mut watcher, mut verdicts) = watcher(spec.clone());
+        watcher.asked = Some(Box::pin(async { panic!("on purpose") }));
+        let board = watcher.board.clone();
+        board.lock().get_mut(&spec.name).unwrap().verdict = before;
+        let (_stop, stopped) = watch::channel(());
+        outlived(watcher, stopped).await;
+        let verdict = next(&mut verdicts).await;
+        assert_eq!((verdict.health, verdict.turn), (Health::Failing, turn));
+        assert_eq!(board.snapshot()[&spec.name].verdict, Some(Health::Failing));
+    }
+}
+
 #[tokio::test]
 async fn a_run_that_cannot_be_killed_fails_every_interval_until_it_is_gone() {
-    let (sender, _verdicts) = mpsc::channel(8);
-    let spec = shell("exit 0");
     let hangs = ["/bin/sleep".to_owned(), "1000".to_owned()];
-    let mut watcher = Watcher {
-        hysteresis: Hysteresis::new(1, 1),
-        verdicts: sender,
-        board: CheckBoard::default(),
-        account: None,
-        asked: None,
-        attempt: Some(
-            Attempt::start(&hangs, None, Trust::ToAnswer, &[("VRRPD_CHECK", "test")], Output::Read).unwrap(),
-        ),
-        spec,
-    };
+    let (mut watcher, _verdicts) = watcher(shell("exit 0"));
+    watcher.attempt = Some(
+        Attempt::start(&hangs, None, Trust::ToAnswer, &[("VRRPD_CHECK", "test")], Output::Read).unwrap(),
+    );
     let unkillable = Outcome::Failed(FailureKind::Unkillable.into());
     assert_eq!(watcher.run_once().await, unkillable);
     assert_eq!(watcher.run_once().await, unkillable);
