@@ -8,6 +8,7 @@
 //! Shared by health checks and hooks. Must not know: why it runs.
 
 use super::account::Account;
+use super::patience::{Errand, aside_with};
 use crate::kernel::confinement::{Identity, Trust, confine};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
@@ -20,6 +21,8 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 /// From SIGTERM to SIGKILL.
@@ -98,6 +101,81 @@ pub(super) enum Output {
     Discarded,
 }
 
+/// What is to be run: program and arguments, no shell; as the daemon's user or another; with nothing but `PATH` and
+/// `variables` in its environment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Launch<'a> {
+    pub(super) command: &'a [String],
+    pub(super) account: Option<&'a Account>,
+    pub(super) trust: Trust,
+    pub(super) variables: &'a [(&'a str, &'a str)],
+    pub(super) output: Output,
+}
+
+/// What came of a start, and what says that it is over.
+type Started = (Result<Attempt, FailureKind>, oneshot::Sender<Infallible>);
+
+/// The starts of one check, or of the hooks of one router. Whoever starts a program waits until the kernel has read it,
+/// which takes for ever where the disk does not answer: so another thread does it, and never two of them.
+#[derive(Default)]
+pub(super) struct Starter {
+    /// Of a start that nobody has waited for to its end; dropped, it kills what comes of it.
+    errand: Option<Errand<Started>>,
+    /// Closed when the last one is over.
+    under_way: Option<oneshot::Receiver<Infallible>>,
+}
+
+/// How long a start that is called off may take to be over.
+const CALLED_OFF: Duration = Duration::from_millis(500);
+/// Octets of stack for that; with locked memory all of them are used.
+const STACK: usize = 256 << 10;
+
+impl Starter {
+    /// Starts it within `limit`. What comes to life later is killed at once; while it may, nothing else is started.
+    pub(super) async fn start(
+        &mut self,
+        launch: Launch<'_>,
+        limit: Duration,
+    ) -> Result<Attempt, FailureKind> {
+        let start = launch.prepare()?;
+        self.start_by(start, limit).await
+    }
+
+    /// After a start that was called off: what it brought to life is ended as any other, if that comes soon.
+    pub(super) async fn call_off(&mut self) {
+        let Some(errand) = self.errand.take() else { return };
+        if let Ok(Ok((Ok(mut attempt), _))) = timeout(CALLED_OFF, errand).await {
+            attempt.kill().await;
+        }
+    }
+
+    async fn start_by(
+        &mut self,
+        start: impl FnOnce() -> Result<Attempt, FailureKind> + Send + 'static,
+        limit: Duration,
+    ) -> Result<Attempt, FailureKind> {
+        // One that was cancelled is over in a moment, and killed.
+        self.errand = None;
+        if let Some(earlier) = &mut self.under_way
+            && timeout(KILL_TAKES.min(limit), earlier).await.is_err()
+        {
+            return Err(FailureKind::Unkillable);
+        }
+        let (end, under_way) = oneshot::channel::<Infallible>();
+        self.under_way = Some(under_way);
+        let runtime = Handle::current();
+        let errand = self.errand.insert(aside_with(STACK, move || {
+            let _context = runtime.enter();
+            // It is over when whoever waits has it; if nobody does, when it was dropped, which kills it.
+            (start(), end)
+        }));
+        let started = timeout(limit, errand).await;
+        self.errand = None;
+        let started = started.map_err(|_| FailureKind::TimedOut(limit))?;
+        started.map_err(|error| FailureKind::CouldNotRun(error.to_string()))?.0
+    }
+}
+
 /// A command that was started. Dropped, it takes its process group along.
 #[derive(Debug)]
 pub(super) struct Attempt {
@@ -117,20 +195,15 @@ pub(super) enum Life {
     Over,
 }
 
-impl Attempt {
-    /// Starts `command` (program and arguments, no shell) with nothing but `PATH` and `variables` in
-    /// its environment, as the daemon's user or another.
-    pub(super) fn start(
-        command: &[String],
-        account: Option<&Account>,
-        trust: Trust,
-        variables: &[(&str, &str)],
-        output: Output,
-    ) -> Result<Self, FailureKind> {
+impl Launch<'_> {
+    /// What may wait for a disk; to be done on a tokio runtime with I/O.
+    pub(super) fn prepare(
+        self,
+    ) -> Result<impl FnOnce() -> Result<Attempt, FailureKind> + Send + 'static, FailureKind> {
+        let Self { command, account, trust, variables, output } = self;
         let (program, arguments) = command
             .split_first()
             .ok_or_else(|| FailureKind::CouldNotRun("the command is empty".to_owned()))?;
-        let cannot = |error: io::Error| FailureKind::CouldNotRun(explained(program, account, &error));
         let mut command = Command::new(program);
         command.args(arguments).current_dir("/").env_clear().env("PATH", PATH);
         command.envs(variables.iter().copied());
@@ -141,7 +214,15 @@ impl Attempt {
         command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).process_group(0);
         let identity = account.map(|Account { uid, gid, groups }| Identity { uid: *uid, gid: *gid, groups });
         confine(command.as_std_mut(), identity, trust);
-        let mut child = command.spawn().map_err(cannot)?;
+        let (program, uid) = (program.clone(), account.map(|account| account.uid));
+        Ok(move || Attempt::spawn(command, &program, uid))
+    }
+}
+
+impl Attempt {
+    fn spawn(mut command: Command, program: &str, uid: Option<u32>) -> Result<Self, FailureKind> {
+        let started = command.spawn();
+        let mut child = started.map_err(|error| FailureKind::CouldNotRun(explained(program, uid, &error)))?;
         let leader = child.id().and_then(|id| i32::try_from(id).ok());
         let leader =
             leader.ok_or_else(|| FailureKind::CouldNotRun(format!("{program} has no process id")))?;
@@ -311,9 +392,9 @@ fn failure_of(status: ExitStatus) -> Option<FailureKind> {
     }
 }
 
-fn explained(program: &str, account: Option<&Account>, error: &io::Error) -> String {
-    match (account, error.kind()) {
-        (Some(Account { uid, .. }), io::ErrorKind::PermissionDenied) => {
+fn explained(program: &str, uid: Option<u32>, error: &io::Error) -> String {
+    match (uid, error.kind()) {
+        (Some(uid), io::ErrorKind::PermissionDenied) => {
             format!(
                 "{program} as user id {uid}: {error} (this needs CAP_SETUID, and that user the right to run it)"
             )
@@ -324,4 +405,77 @@ fn explained(program: &str, account: Option<&Account>, error: &io::Error) -> Str
 
 fn name_of(signal: i32) -> String {
     Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |signal| signal.as_str().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    fn launch(command: &[String]) -> Launch<'_> {
+        Launch { command, account: None, trust: Trust::ToAnswer, variables: &[], output: Output::Read }
+    }
+
+    async fn until_gone(group: Pid) {
+        while killpg(group, None).is_ok() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_start_that_hangs_is_given_up_and_what_comes_late_is_killed() {
+        let command = ["/bin/sleep".to_owned(), "1000".to_owned()];
+        let (disk, answers) = channel();
+        let (late_in, late) = channel();
+        let start = launch(&command).prepare().unwrap();
+        let hangs = move || {
+            let _ = answers.recv();
+            let attempt = start()?;
+            let _ = late_in.send(attempt.group);
+            Ok(attempt)
+        };
+        let (mut starter, limit) = (Starter::default(), Duration::from_millis(50));
+        assert_eq!(starter.start_by(hangs, limit).await.unwrap_err(), FailureKind::TimedOut(limit));
+        let again = starter.start(launch(&command), LIMIT).await;
+        assert_eq!(again.unwrap_err(), FailureKind::Unkillable, "never two of them");
+        disk.send(()).unwrap();
+        let group = late.recv_timeout(LIMIT).unwrap();
+        timeout(LIMIT, until_gone(group)).await.expect("it is killed");
+        let mut next = starter.start(launch(&command), LIMIT).await.unwrap();
+        assert_eq!(next.kill().await, Life::Over);
+    }
+
+    #[tokio::test]
+    async fn after_a_start_that_was_cancelled_the_next_one_waits_a_moment_for_its_end() {
+        let command = ["/bin/true".to_owned()];
+        let mut starter = Starter::default();
+        let start = launch(&command).prepare().unwrap();
+        let slow = move || {
+            std::thread::park_timeout(Duration::from_millis(100));
+            start()
+        };
+        let _cancelled = timeout(Duration::from_millis(1), starter.start_by(slow, LIMIT)).await.unwrap_err();
+        assert!(starter.errand.is_some());
+        let mut next = starter.start(launch(&command), LIMIT).await.unwrap();
+        assert_eq!(next.outcome(LIMIT).await, Outcome::Passed);
+    }
+    #[tokio::test]
+    async fn what_a_start_that_was_called_off_brought_to_life_has_ended() {
+        let command = ["/bin/sleep".to_owned(), "1000".to_owned()];
+        let (born_in, born) = channel();
+        let start = launch(&command).prepare().unwrap();
+        let slow = move || {
+            let attempt = start()?;
+            let _ = born_in.send(attempt.group);
+            std::thread::park_timeout(Duration::from_millis(100));
+            Ok(attempt)
+        };
+        let mut starter = Starter::default();
+        let _cancelled = timeout(Duration::from_millis(1), starter.start_by(slow, LIMIT)).await.unwrap_err();
+        starter.call_off().await;
+        assert!(killpg(born.recv_timeout(LIMIT).unwrap(), None).is_err());
+        starter.call_off().await;
+    }
 }

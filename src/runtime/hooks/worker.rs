@@ -2,7 +2,8 @@
 //!
 //! A command that was started ends by itself, by its time-out, or because what it prepares is off;
 //! either way its whole process group has ended before the next one starts. (One that hangs in the
-//! kernel is given up after [`Attempt::kill`]'s patience: it must not hold up the rest for ever.)
+//! kernel is given up after [`Attempt::kill`]'s patience: it must not hold up the rest for ever. While its start
+//! hangs, the others fail.)
 
 use super::board::{HookBoard, HookRun};
 use super::queue::{Action, Job, Move, News, Queue};
@@ -13,7 +14,7 @@ use crate::kernel::confinement::Trust;
 use crate::protocol::{Event, EventKind, HookKind, HookOutcome, StateName};
 use crate::runtime::account::Account;
 use crate::runtime::clock;
-use crate::runtime::process::{Attempt, Failure, FailureKind, Outcome, Output};
+use crate::runtime::process::{Attempt, Failure, FailureKind, Launch, Outcome, Output, Starter};
 use futures_util::future::OptionFuture;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -62,6 +63,8 @@ pub(super) struct Worker {
     board: HookBoard,
     /// Looked up until it is found once.
     account: Option<Account>,
+    /// With the hook that runs, while one does.
+    starter: Starter,
     assignments: watch::Receiver<Assignment>,
     next: Next,
     business: Business,
@@ -89,6 +92,7 @@ struct End {
     outcome: HookOutcome,
     took: Duration,
     account: Option<Account>,
+    starter: Starter,
 }
 
 /// What to run.
@@ -98,6 +102,7 @@ struct Order {
     limit: Duration,
     user: Option<String>,
     account: Option<Account>,
+    starter: Starter,
 }
 
 impl Worker {
@@ -110,8 +115,8 @@ impl Worker {
         let Assignment { place, hooks, start: _ } = assignments.borrow_and_update().clone();
         let configured = hooks.commands.keys().copied().collect();
         let queue = Queue::new(configured, patience(&hooks), place.families.iter().copied());
-        let (account, next) = (None, Next::Nothing);
-        Self { place, hooks, queue, outlets, board, account, assignments, next, business }
+        let (account, starter, next) = (None, Starter::default(), Next::Nothing);
+        Self { place, hooks, queue, outlets, board, account, starter, assignments, next, business }
     }
 
     /// Runs until it is told to end.
@@ -119,7 +124,8 @@ impl Worker {
         let mut run: Option<Run> = None;
         loop {
             if run.is_none() {
-                run = self.queue.next().map(|job| self.start(job));
+                let job = self.queue.next();
+                run = job.map(|job| self.start(job));
             }
             if self.queue.is_released() {
                 self.take_up_what_waited();
@@ -223,13 +229,14 @@ impl Worker {
         }
     }
 
-    fn start(&self, job: Job) -> Run {
+    fn start(&mut self, job: Job) -> Run {
         let order = Order {
             command: self.hooks.commands.get(&job.hook).cloned().unwrap_or_default(),
             variables: self.place.variables(job.hook, &job.facts),
             limit: self.hooks.timeout_of(job.hook),
             user: self.hooks.user.clone(),
             account: self.account.clone(),
+            starter: std::mem::take(&mut self.starter),
         };
         self.board.started(&self.place.router, job.hook);
         let (cancel, cancelled) = oneshot::channel();
@@ -240,6 +247,7 @@ impl Worker {
         let Some(Run { job, .. }) = run else { return };
         self.queue.ended();
         self.account = self.account.take().or(end.account);
+        self.starter = end.starter;
         match job.hook {
             HookKind::BeforeActive => (self.outlets.prepared)(&self.place.router, job.run),
             HookKind::OnTransition | HookKind::AfterRelease => {}
@@ -266,7 +274,7 @@ fn patience(hooks: &RouterHooks) -> Duration {
 
 impl Order {
     /// Runs it to its end.
-    async fn carry_out(self, cancelled: oneshot::Receiver<()>) -> End {
+    async fn carry_out(mut self, cancelled: oneshot::Receiver<()>) -> End {
         let started = Instant::now();
         let (mut attempt, mut account) = (None, self.account.clone());
         let outcome = tokio::select! {
@@ -276,13 +284,14 @@ impl Order {
             outcome = self.attempt(&mut attempt, &mut account) => outcome,
         };
         let took = started.elapsed();
+        self.starter.call_off().await;
         if let Some(attempt) = &mut attempt {
             attempt.kill().await;
         }
-        End { outcome, took, account }
+        End { outcome, took, account, starter: self.starter }
     }
 
-    async fn attempt(&self, attempt: &mut Option<Attempt>, account: &mut Option<Account>) -> HookOutcome {
+    async fn attempt(&mut self, attempt: &mut Option<Attempt>, account: &mut Option<Account>) -> HookOutcome {
         let outcome = match self.start(account).await {
             Ok(started) => attempt.insert(started).outcome(self.limit).await,
             Err(kind) => Outcome::Failed(Failure::from(kind)),
@@ -299,13 +308,20 @@ impl Order {
         }
     }
 
-    async fn start(&self, account: &mut Option<Account>) -> Result<Attempt, FailureKind> {
+    async fn start(&mut self, account: &mut Option<Account>) -> Result<Attempt, FailureKind> {
         if let (None, Some(user)) = (account.as_ref(), &self.user) {
             let found = timeout(self.limit, Account::look_up(user)).await;
             let answer = found.map_err(|_| FailureKind::TimedOut(self.limit))?;
             *account = Some(answer.map_err(|error| FailureKind::CouldNotRun(error.to_string()))??);
         }
         let variables: Vec<_> = self.variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        Attempt::start(&self.command, account.as_ref(), Trust::AsItsUser, &variables, Output::Discarded)
+        let launch = Launch {
+            command: &self.command,
+            account: account.as_ref(),
+            trust: Trust::AsItsUser,
+            variables: &variables,
+            output: Output::Discarded,
+        };
+        self.starter.start(launch, self.limit).await
     }
 }

@@ -13,7 +13,7 @@ use crate::protocol::{CheckName, Health, Turn};
 use crate::runtime::account::{self, Account};
 use crate::runtime::clock;
 use crate::runtime::patience::Errand;
-use crate::runtime::process::{Attempt, Failure, FailureKind, Life, Outcome, Output};
+use crate::runtime::process::{Attempt, Failure, FailureKind, Launch, Life, Outcome, Output, Starter};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -84,7 +84,7 @@ impl Checks {
         }
     }
 
-    /// Stops all checks and ends what they run; takes 1.5 s at most.
+    /// Stops all checks and ends what they run; takes 2 s at most.
     pub async fn shutdown(mut self) {
         self.running.clear();
         while self.tasks.join_next().await.is_some() {}
@@ -101,6 +101,7 @@ impl Checks {
             hysteresis: Hysteresis::new(spec.rise, spec.fall),
             account: None,
             asked: None,
+            starter: Starter::default(),
             attempt: None,
         };
         self.tasks.spawn(outlived(watcher, stopped));
@@ -200,6 +201,7 @@ struct Watcher {
     account: Option<Account>,
     /// The question that the name service has not answered yet: never two of them.
     asked: Option<Errand<Result<Account, FailureKind>>>,
+    starter: Starter,
     /// A run in progress, or one that timed out and has not ended yet. Here and not inside the
     /// future that waits for it, so that a check that is stopped can end it in order.
     attempt: Option<Attempt>,
@@ -230,6 +232,7 @@ impl Watcher {
             _ = stopped.changed() => {}
             () = self.work() => {}
         }
+        self.starter.call_off().await;
         if let Some(attempt) = &mut self.attempt {
             attempt.kill().await;
         }
@@ -276,7 +279,14 @@ impl Watcher {
             self.account = Some(answer.map_err(|error| FailureKind::CouldNotRun(error.to_string()))??);
         }
         let variables = [("VRRPD_CHECK", &*self.spec.name.0)];
-        Attempt::start(&self.spec.command, self.account.as_ref(), Trust::ToAnswer, &variables, Output::Read)
+        let launch = Launch {
+            command: &self.spec.command,
+            account: self.account.as_ref(),
+            trust: Trust::ToAnswer,
+            variables: &variables,
+            output: Output::Read,
+        };
+        self.starter.start(launch, self.spec.timeout).await
     }
 
     /// Records a run where it is shown. `Some`: the verdict is new.

@@ -248,8 +248,7 @@ async fn who_ignores_sigterm_is_killed_even_after_the_leader_went() {
     let script =
         format!("sh -c \"trap '' TERM; echo $$ > {}; while :; do sleep 1000; done\" & wait", pid.display());
     let command = ["/bin/sh", "-c", &script].map(str::to_owned);
-    let mut attempt =
-        Attempt::start(&command, None, Trust::ToAnswer, &[("VRRPD_CHECK", "test")], Output::Read).unwrap();
+    let mut attempt = attempt(&command);
     let group = content(&pid).await;
     let leader = |stat: &String| stat.starts_with(&format!("{group} "));
     until("leader and descendant run", || members(&group).len() >= 2).await;
@@ -334,14 +333,29 @@ async fn missed_ticks_are_put_off_and_not_made_up_for() {
     checks.shutdown().await;
 }
 
+fn attempt(command: &[String]) -> Attempt {
+    let variables = [("VRRPD_CHECK", "test")];
+    let (trust, output) = (Trust::ToAnswer, Output::Read);
+    let launch = Launch { command, account: None, trust, variables: &variables, output };
+    launch.prepare().and_then(|start| start()).unwrap()
+}
+
 /// A watcher that has not begun.
 fn watcher(spec: CheckSpec) -> (Watcher, mpsc::Receiver<Verdict>) {
     let (sender, verdicts) = mpsc::channel(8);
     let board = CheckBoard::default();
     board.lock().insert(spec.name.clone(), CheckStatus::default());
     let hysteresis = Hysteresis::new(1, 1);
-    let watcher =
-        Watcher { spec, verdicts: sender, board, hysteresis, account: None, asked: None, attempt: None };
+    let watcher = Watcher {
+        spec,
+        verdicts: sender,
+        board,
+        hysteresis,
+        account: None,
+        asked: None,
+        starter: Starter::default(),
+        attempt: None,
+    };
     (watcher, verdicts)
 }
 
@@ -365,9 +379,7 @@ async fn a_check_whose_watcher_died_counts_as_failing() {
 async fn a_run_that_cannot_be_killed_fails_every_interval_until_it_is_gone() {
     let hangs = ["/bin/sleep".to_owned(), "1000".to_owned()];
     let (mut watcher, _verdicts) = watcher(shell("exit 0"));
-    watcher.attempt = Some(
-        Attempt::start(&hangs, None, Trust::ToAnswer, &[("VRRPD_CHECK", "test")], Output::Read).unwrap(),
-    );
+    watcher.attempt = Some(attempt(&hangs));
     let unkillable = Outcome::Failed(FailureKind::Unkillable.into());
     assert_eq!(watcher.run_once().await, unkillable);
     assert_eq!(watcher.run_once().await, unkillable);
@@ -393,7 +405,9 @@ async fn shutdown_ends_what_runs() {
 fn a_runtime_that_ends_takes_the_processes_along() {
     let room = TempDir::new().unwrap();
     let pid = room.path().join("pid");
-    let script = format!("echo $$ > {}; trap '' TERM; sleep 1000 & sleep 1000", pid.display());
+    // More than a pipe holds: somebody listens.
+    let heard = "head -c 200000 /dev/zero >&2";
+    let script = format!("{heard}; echo $$ > {}; trap '' TERM; sleep 1000 & sleep 1000", pid.display());
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let first = runtime();
     let (checks, verdicts, group) = first.block_on(async {
