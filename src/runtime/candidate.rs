@@ -7,13 +7,15 @@
 mod machine;
 
 use super::account;
+use super::patience::within;
 use crate::config::{ConfigError, ConfigWarning, Finding, Place, Program, Resolved, Task, decode, resolve};
 use crate::kernel::plain_file::{self, Accept, Links};
 use crate::kernel::writers::{Exposed, Trusted, exposed};
 use nix::unistd::{User, geteuid};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Octets of a configuration: some 60,000 virtual routers. What is larger is something else.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -56,14 +58,15 @@ pub fn load(file: &Path, purpose: Purpose) -> io::Result<Candidate> {
     let octets = plain_file::read_octets(file, Links::Follow, accept, LARGEST)?;
     let text = decode(octets).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     let resolved = resolve(&text, &file.display().to_string());
-    let judged = match purpose {
-        Purpose::Run => resolved.and_then(|resolved| vet(file, purpose, resolved)),
-        Purpose::Check => resolved.and_then(|resolved| vet(file, purpose, resolved)).map(|mut resolved| {
-            resolved.warnings.extend(machine::look(file, &resolved));
+    let mut looks = Looks::default();
+    let judged = match (resolved, purpose) {
+        (Ok(resolved), Purpose::Run) => vet(file, purpose, resolved, &mut looks)?,
+        (Ok(resolved), Purpose::Check) => vet(file, purpose, resolved, &mut looks)?.map(|mut resolved| {
+            resolved.warnings.extend(machine::look(file, &resolved, &looks));
             resolved.warnings.sort_by(|a, b| a.0.place.cmp(&b.0.place));
             resolved
         }),
-        Purpose::CleanUp => resolved,
+        (resolved, Purpose::Run | Purpose::Check | Purpose::CleanUp) => resolved,
     };
     Ok(Candidate { text, judged })
 }
@@ -75,23 +78,101 @@ pub fn needs_root(programs: &[Program]) -> bool {
     programs.iter().any(|program| identities.of(program) == Runner::Root)
 }
 
+/// What can be told of the paths of programs. One on a disk that does not answer must not hold up the rest.
+#[derive(Debug, Default)]
+struct Looks {
+    seen: BTreeMap<(PathBuf, Runner), Look>,
+    /// They did not answer.
+    silent: BTreeSet<PathBuf>,
+}
+
+/// What a look along a path came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Look {
+    /// Nobody else can change where it leads, or it leads nowhere.
+    Closed,
+    Open(Exposed),
+    Silent,
+}
+
+/// For one path; its disk hangs if it takes longer.
+const LOOK: Duration = Duration::from_secs(1);
+/// As many may hang; then the rest of those that nobody has looked at counts as hanging.
+const HANGING: usize = 3;
+
+impl Looks {
+    fn at(&mut self, path: &Path, runner: Runner, us: u32) -> Look {
+        self.at_by(path, runner, move |path| exposed(path, &runner.trusts(us)), LOOK)
+    }
+
+    fn at_by(
+        &mut self,
+        path: &Path,
+        runner: Runner,
+        look: impl FnOnce(&Path) -> io::Result<Option<Exposed>> + Send + 'static,
+        limit: Duration,
+    ) -> Look {
+        let key = (path.to_owned(), runner);
+        if let Some(seen) = self.seen.get(&key) {
+            return seen.clone();
+        }
+        let to = key.0.clone();
+        let found = if self.silent.contains(path) || self.silent.len() >= HANGING {
+            Look::Silent
+        } else {
+            match within(limit, move || look(&to)) {
+                Ok(Ok(Some(found))) => Look::Open(found),
+                // One that is not there can be made by whoever may write; its runs will fail and say so.
+                Ok(Ok(None) | Err(_)) => Look::Closed,
+                Err(_) => Look::Silent,
+            }
+        };
+        if found == Look::Silent {
+            self.silent.insert(path.to_owned());
+        }
+        self.seen.insert(key, found.clone());
+        found
+    }
+
+    fn is_silent(&self, path: &str) -> bool {
+        self.silent.contains(Path::new(path))
+    }
+}
+
 /// What others can change is refused where root would run it, and is a warning elsewhere.
-fn vet(file: &Path, purpose: Purpose, mut resolved: Resolved) -> Result<Resolved, Vec<ConfigError>> {
+///
+/// # Errors
+/// It cannot be told what root would run: another time its disk may answer.
+fn vet(
+    file: &Path,
+    purpose: Purpose,
+    mut resolved: Resolved,
+    looks: &mut Looks,
+) -> io::Result<Result<Resolved, Vec<ConfigError>>> {
     let us = geteuid().as_raw();
     let mut errors = Vec::new();
     let mut identities = Identities { us, known: BTreeMap::new() };
-    let mut seen: BTreeMap<(PathBuf, Runner), Option<Exposed>> = BTreeMap::new();
     for program in &resolved.programs {
         let runner = identities.of(program);
         for path in programs_of(&program.command) {
-            let looked_at = seen.entry((path.clone(), runner));
-            // One that is not there can be made by whoever may write; its runs will fail and say so.
-            let found = looked_at.or_insert_with(|| exposed(&path, &runner.trusts(us)).ok().flatten());
-            let Some(found) = found else { continue };
-            let finding = of_program(program, &path, runner, found);
-            match runner {
-                Runner::Root => errors.push(ConfigError(finding)),
-                Runner::User(_) | Runner::Unknown => resolved.warnings.push(ConfigWarning(finding)),
+            match (looks.at(&path, runner, us), runner) {
+                (Look::Closed, _) => {}
+                (Look::Open(found), Runner::Root) => {
+                    errors.push(ConfigError(of_program(program, &path, runner, &found)));
+                }
+                (Look::Open(found), Runner::User(_) | Runner::Unknown) => {
+                    resolved.warnings.push(ConfigWarning(of_program(program, &path, runner, &found)));
+                }
+                (Look::Silent, Runner::Root) => {
+                    let path = path.display();
+                    let why = format!(
+                        "root would run {path}, whose disk does not answer: nobody can tell who can change it"
+                    );
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+                }
+                (Look::Silent, Runner::User(_) | Runner::Unknown) => {
+                    resolved.warnings.push(ConfigWarning(of_silence(program, &path)));
+                }
             }
         }
     }
@@ -108,7 +189,7 @@ fn vet(file: &Path, purpose: Purpose, mut resolved: Resolved) -> Result<Resolved
     }
     errors.sort_by(|a, b| a.0.place.cmp(&b.0.place));
     resolved.warnings.sort_by(|a, b| a.0.place.cmp(&b.0.place));
-    if errors.is_empty() { Ok(resolved) } else { Err(errors) }
+    Ok(if errors.is_empty() { Ok(resolved) } else { Err(errors) })
 }
 
 /// In whose name a program runs.
@@ -187,6 +268,18 @@ fn of_program(program: &Program, path: &Path, runner: Runner, found: &Exposed) -
         span: program.span.clone(),
         message: format!("{runs} {path}, which others can change: {place} {}", found.to),
         help: format!("give it to root: chown root:root {place}; chmod go-w {place}{or}"),
+        related: None,
+    }
+}
+
+fn of_silence(program: &Program, path: &Path) -> Finding {
+    let path = path.display();
+    Finding {
+        place: program.place.clone(),
+        span: program.span.clone(),
+        message: format!("the disk of {path} does not answer, so that its runs will hang"),
+        help: "put it on a disk of this machine: what a dead server keeps cannot say how a service is"
+            .to_owned(),
         related: None,
     }
 }
@@ -290,6 +383,27 @@ mod tests {
         let found = place.findings("[\"/bin/true\"]", &program, Purpose::Run);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].starts_with("warning 13: user id "), "{found:?}");
+    }
+
+    #[test]
+    fn a_path_that_does_not_answer_is_told_once_and_soon_nobody_waits_any_more() {
+        let (mut looks, us) = (Looks::default(), Runner::User(1));
+        let (held, hangs) = std::sync::mpsc::channel::<()>();
+        let hangs = std::sync::Arc::new(std::sync::Mutex::new(hangs));
+        for path in ["/mnt/a", "/mnt/b", "/mnt/c"] {
+            let hangs = std::sync::Arc::clone(&hangs);
+            let look = move |_: &Path| {
+                let _ = hangs.lock().unwrap().recv();
+                Ok(None)
+            };
+            assert_eq!(looks.at_by(Path::new(path), us, look, Duration::from_millis(10)), Look::Silent);
+        }
+        let never = |_: &Path| panic!("nobody looks again");
+        assert_eq!(looks.at_by(Path::new("/mnt/a"), Runner::Root, never, LOOK), Look::Silent);
+        assert_eq!(looks.at_by(Path::new("/mnt/d"), us, never, LOOK), Look::Silent);
+        assert!(looks.is_silent("/mnt/a"));
+        drop(held);
+        assert_eq!(Looks::default().at(Path::new("/bin/true"), Runner::Root, 0), Look::Closed);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Whether the machine at hand is the one that a configuration has in mind: for `--check`, as warnings. What is
 //! missing now may be there later, so none of it is an error.
 
+use super::Looks;
 use crate::config::{ConfigWarning, Expectation, Expected, Finding, Place, Program, Resolved, Task};
 use crate::kernel::address::{ObservedAddress, Origin};
 use crate::kernel::netlink::Netlink;
@@ -27,7 +28,7 @@ struct Machine {
 }
 
 /// Everything that does not agree.
-pub(super) fn look(file: &Path, resolved: &Resolved) -> Vec<ConfigWarning> {
+pub(super) fn look(file: &Path, resolved: &Resolved, looks: &Looks) -> Vec<ConfigWarning> {
     let mut found = match Machine::read() {
         Ok(machine) => {
             let of = |expectation: &Expectation| {
@@ -44,7 +45,7 @@ pub(super) fn look(file: &Path, resolved: &Resolved) -> Vec<ConfigWarning> {
         )],
     };
     found.extend(resolved.programs.iter().filter_map(|program| {
-        let (message, help) = of_program(program)?;
+        let (message, help) = of_program(program, looks)?;
         Some(warning(program.place.clone(), program.span.clone(), message, help))
     }));
     found.extend(of_file(file));
@@ -126,7 +127,7 @@ fn link_local(net: IpNet) -> bool {
     }
 }
 
-fn of_program(program: &Program) -> Option<(String, String)> {
+fn of_program(program: &Program, looks: &Looks) -> Option<(String, String)> {
     let key = match program.task {
         Task::Check => "user",
         Task::Hook => "hook_user",
@@ -139,7 +140,7 @@ fn of_program(program: &Program) -> Option<(String, String)> {
             format!("write another {key}, or: useradd --system {user}"),
         ));
     }
-    let path = program.command.first()?;
+    let path = program.command.first().filter(|path| !looks.is_silent(path))?;
     let help = "it can never pass like this: write the path of a program that is there";
     match fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -288,7 +289,7 @@ mod tests {
             ("/bin/true", "root", None),
         ] {
             let resolved = resolve(&text(command, user), "test.toml").unwrap();
-            let found = of_program(&resolved.programs[0]).map(|(message, _)| message);
+            let found = of_program(&resolved.programs[0], &Looks::default()).map(|(message, _)| message);
             assert_eq!(found.is_some(), said.is_some(), "{command}: {found:?}");
             assert!(found.unwrap_or_default().contains(said.unwrap_or_default()), "{command}");
         }
