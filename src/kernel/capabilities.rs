@@ -121,7 +121,7 @@ pub fn give_up_all() -> io::Result<()> {
 }
 
 /// Whether an id is in one of the ranges of a uid_map: first inside, first outside, count.
-fn is_mapped(map: &str, uid: u32) -> bool {
+pub(super) fn is_mapped(map: &str, uid: u32) -> bool {
     map.lines().any(|line| {
         let numbers: Vec<u64> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
         matches!(numbers[..], [inside, _, count] if (inside..inside + count).contains(&uid.into()))

@@ -3,6 +3,7 @@
 //! Owns the walk from the root along a path and its symbolic links: whoever can write a directory on it can put
 //! something else at its end. Must not know what the path is for, nor what follows.
 
+use super::capabilities::is_mapped;
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, Metadata};
 use std::io;
@@ -49,13 +50,11 @@ impl Trusted {
     /// Root and these.
     #[must_use]
     pub fn with(users: impl IntoIterator<Item = u32>) -> Self {
-        let mut trusted = Self { users: users.into_iter().chain([0]).collect(), groups: BTreeSet::from([0]) };
         // In a user namespace what belongs to nobody of it belongs to whoever made it, as its root directory does.
-        if in_user_namespace() {
-            trusted.users.insert(overflow("uid"));
-            trusted.groups.insert(overflow("gid"));
+        Self {
+            users: users.into_iter().chain([0]).chain(nobody("uid")).collect(),
+            groups: [0].into_iter().chain(nobody("gid")).collect(),
         }
-        trusted
     }
 
     fn exposed(&self, found: &Metadata) -> Option<Whom> {
@@ -122,14 +121,17 @@ fn parts(path: &Path) -> impl DoubleEndedIterator<Item = PathBuf> {
     })
 }
 
-fn in_user_namespace() -> bool {
-    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    map.split_whitespace().collect::<Vec<_>>() != ["0", "0", "4294967295"]
+/// The id (`uid` or `gid`) by which the kernel shows whoever is not of this user namespace.
+fn nobody(of: &str) -> Option<u32> {
+    let map = fs::read_to_string(format!("/proc/self/{of}_map")).ok()?;
+    let id = fs::read_to_string(format!("/proc/sys/kernel/overflow{of}"));
+    let id = id.ok().and_then(|id| id.trim().parse().ok()).unwrap_or(65534);
+    unless_mapped(&map, id)
 }
 
-fn overflow(of: &str) -> u32 {
-    let id = fs::read_to_string(format!("/proc/sys/kernel/overflow{of}"));
-    id.ok().and_then(|id| id.trim().parse().ok()).unwrap_or(65534)
+/// A namespace that has a user of that id (a container with a range of 65,536) has a stranger under it, too.
+fn unless_mapped(map: &str, id: u32) -> Option<u32> {
+    (!is_mapped(map, id)).then_some(id)
 }
 
 #[cfg(test)]
@@ -212,6 +214,19 @@ mod tests {
         let found = exposed(&file, &nobody).unwrap().unwrap();
         assert!(matches!(found.to, Whom::Owner(_)), "{found:?}");
         drop(directory);
+    }
+
+    #[test]
+    fn who_is_not_of_the_namespace_is_trusted_only_where_nobody_of_it_has_that_id() {
+        for (map, trusted) in [
+            ("         0          0 4294967295\n", None),
+            ("0 100000 65536\n", None),
+            ("0 1000 1\n", Some(65_534)),
+            ("0 1000 1\n1 100000 65533\n", Some(65_534)),
+            ("0 1000 1\n1 100000 65534\n", None),
+        ] {
+            assert_eq!(unless_mapped(map, 65_534), trusted, "{map}");
+        }
     }
 
     #[test]
