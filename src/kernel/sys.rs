@@ -9,6 +9,7 @@ use super::confinement::Trust;
 use nix::errno::Errno;
 use nix::sys::socket::{MultiHeaders, SockaddrLike};
 use socket2::{SockAddr, SockAddrStorage};
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -146,6 +147,23 @@ pub(super) fn signal_scope() -> io::Result<OwnedFd> {
         let fd = Errno::result(libc::syscall(libc::SYS_landlock_create_ruleset, rules, size, 0))?;
         Ok(OwnedFd::from_raw_fd(RawFd::try_from(fd).map_err(io::Error::other)?))
     }
+}
+
+/// Whether a file or directory has an access list (acl(5)) beside its mode.
+pub(super) fn has_access_list(path: &CStr) -> bool {
+    // SAFETY: the kernel reads two strings that end with NUL, and writes nothing where there is no room.
+    let octets =
+        unsafe { libc::lgetxattr(path.as_ptr(), c"system.posix_acl_access".as_ptr(), ptr::null_mut(), 0) };
+    octets > 0
+}
+
+/// Gives a file an access list in the form of the kernel.
+#[cfg(test)]
+pub(super) fn set_access_list(path: &CStr, list: &[u8]) -> io::Result<()> {
+    let name = c"system.posix_acl_access".as_ptr();
+    // SAFETY: the kernel reads two strings that end with NUL and the octets of the list.
+    let outcome = unsafe { libc::lsetxattr(path.as_ptr(), name, list.as_ptr().cast(), list.len(), 0) };
+    Errno::result(outcome).map(drop).map_err(io::Error::from)
 }
 
 /// What is open from descriptor `first` on is not inherited by programs that are started.

@@ -4,9 +4,12 @@
 //! something else at its end. Must not know what the path is for, nor what follows.
 
 use super::capabilities::is_mapped;
+use super::sys;
 use std::collections::{BTreeSet, VecDeque};
+use std::ffi::CString;
 use std::fs::{self, Metadata};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -41,6 +44,9 @@ pub enum Whom {
     /// The members of its group.
     #[error("can be written by group id {0}")]
     Group(u32),
+    /// Whoever its access list (acl(5)) names.
+    #[error("has an access list that lets others write (getfacl shows it)")]
+    Listed,
     /// All users.
     #[error("can be written by everybody")]
     Everybody,
@@ -57,7 +63,7 @@ impl Trusted {
         }
     }
 
-    fn exposed(&self, found: &Metadata) -> Option<Whom> {
+    fn exposed(&self, path: &Path, found: &Metadata) -> Option<Whom> {
         let mode = found.mode();
         // In a directory like /tmp everybody can make files, and nobody can replace those of others.
         let shared = found.is_dir() && mode & STICKY != 0;
@@ -66,6 +72,9 @@ impl Trusted {
             Some(Whom::Owner(found.uid()))
         } else if writes(EVERYBODY_WRITES) {
             Some(Whom::Everybody)
+        } else if writes(GROUP_WRITES) && has_access_list(path) {
+            // The bits of the group are then what the list may grant at most.
+            Some(Whom::Listed)
         } else if writes(GROUP_WRITES) && !self.groups.contains(&found.gid()) {
             Some(Whom::Group(found.gid()))
         } else {
@@ -82,7 +91,7 @@ pub fn exposed(path: &Path, trusted: &Trusted) -> io::Result<Option<Exposed>> {
     let mut at = PathBuf::from("/");
     let mut rest: VecDeque<PathBuf> = parts(path).collect();
     let mut links = 0;
-    if let Some(to) = trusted.exposed(&fs::symlink_metadata(&at)?) {
+    if let Some(to) = trusted.exposed(&at, &fs::symlink_metadata(&at)?) {
         return Ok(Some(Exposed { path: at, to }));
     }
     while let Some(part) = rest.pop_front() {
@@ -92,7 +101,7 @@ pub fn exposed(path: &Path, trusted: &Trusted) -> io::Result<Option<Exposed>> {
         }
         let next = at.join(&part);
         let found = fs::symlink_metadata(&next)?;
-        if let Some(to) = trusted.exposed(&found) {
+        if let Some(to) = trusted.exposed(&next, &found) {
             return Ok(Some(Exposed { path: next, to }));
         }
         if found.is_symlink() {
@@ -110,6 +119,10 @@ pub fn exposed(path: &Path, trusted: &Trusted) -> io::Result<Option<Exposed>> {
         }
     }
     Ok(None)
+}
+
+fn has_access_list(path: &Path) -> bool {
+    CString::new(path.as_os_str().as_bytes()).is_ok_and(|path| sys::has_access_list(&path))
 }
 
 /// The names of a path, in order.
@@ -193,6 +206,32 @@ mod tests {
             exposed(&file, &nobodys).unwrap(),
             Some(Exposed { path: file.clone(), to: Whom::Group(gid) })
         );
+    }
+
+    /// An access list that names one more user who may write, as setfacl makes it.
+    #[test]
+    fn whom_an_access_list_names_counts() {
+        let (_directory, file) = place();
+        let entry = |tag: u16, rights: u16, id: u32| {
+            [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()
+        };
+        let none = u32::MAX;
+        let (owner, user, group) = (entry(0x01, 7, none), entry(0x02, 7, 12_345), entry(0x04, 5, none));
+        let list =
+            [vec![2, 0, 0, 0], owner, user, group, entry(0x10, 7, none), entry(0x20, 5, none)].concat();
+        let path = CString::new(file.as_os_str().as_bytes()).unwrap();
+        if let Err(error) = sys::set_access_list(&path, &list) {
+            // A file system without lists; in a user namespace there may be no such user.
+            let known = [libc::EOPNOTSUPP, libc::EINVAL];
+            assert!(known.contains(&error.raw_os_error().unwrap()), "{error}");
+            return;
+        }
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o775);
+        let roots = Trusted { groups: BTreeSet::from([fs::metadata(&file).unwrap().gid()]), ..us() };
+        let expected = Exposed { path: file.clone(), to: Whom::Listed };
+        assert_eq!(exposed(&file, &roots).unwrap(), Some(expected));
+        fs::set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(exposed(&file, &roots).unwrap(), None, "without the right to write in the mask");
     }
 
     #[test]
