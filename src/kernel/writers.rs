@@ -26,6 +26,13 @@ pub struct Trusted {
     groups: BTreeSet<u32>,
 }
 
+/// Whether there is what the path goes on with, behind a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    IsThere,
+    IsMissing,
+}
+
 /// The first place at which somebody else can change where a path leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exposed {
@@ -63,10 +70,10 @@ impl Trusted {
         }
     }
 
-    fn exposed(&self, path: &Path, found: &Metadata) -> Option<Whom> {
+    fn exposed(&self, path: &Path, found: &Metadata, next: Next) -> Option<Whom> {
         let mode = found.mode();
         // In a directory like /tmp everybody can make files, and nobody can replace those of others.
-        let shared = found.is_dir() && mode & STICKY != 0;
+        let shared = found.is_dir() && mode & STICKY != 0 && next == Next::IsThere;
         let writes = |bits| !found.is_symlink() && !shared && mode & bits != 0;
         if !self.users.contains(&found.uid()) {
             Some(Whom::Owner(found.uid()))
@@ -86,12 +93,12 @@ impl Trusted {
 /// Walks an absolute path as the kernel does. `None`: nobody else can change what is at its end.
 ///
 /// # Errors
-/// The kernel's, where the path leads nowhere.
+/// The kernel's, where the path leads nowhere and nobody else can change that.
 pub fn exposed(path: &Path, trusted: &Trusted) -> io::Result<Option<Exposed>> {
     let mut at = PathBuf::from("/");
     let mut rest: VecDeque<PathBuf> = parts(path).collect();
     let mut links = 0;
-    if let Some(to) = trusted.exposed(&at, &fs::symlink_metadata(&at)?) {
+    if let Some(to) = trusted.exposed(&at, &fs::symlink_metadata(&at)?, Next::IsThere) {
         return Ok(Some(Exposed { path: at, to }));
     }
     while let Some(part) = rest.pop_front() {
@@ -100,8 +107,15 @@ pub fn exposed(path: &Path, trusted: &Trusted) -> io::Result<Option<Exposed>> {
             continue;
         }
         let next = at.join(&part);
-        let found = fs::symlink_metadata(&next)?;
-        if let Some(to) = trusted.exposed(&next, &found) {
+        let found = match fs::symlink_metadata(&next) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Whoever can write here can make it.
+                let to = trusted.exposed(&at, &fs::symlink_metadata(&at)?, Next::IsMissing);
+                return to.map(|to| Some(Exposed { path: at, to })).ok_or(error);
+            }
+            found => found?,
+        };
+        if let Some(to) = trusted.exposed(&next, &found, Next::IsThere) {
             return Ok(Some(Exposed { path: next, to }));
         }
         if found.is_symlink() {
@@ -191,6 +205,22 @@ mod tests {
             let expected = to.map(|to| Exposed { path: path.to_owned(), to });
             assert_eq!(exposed(&file, &us()).unwrap(), expected, "{mode:o}");
             fs::set_permissions(path, before).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_exposed_where_others_can_make_it() {
+        let (_directory, file) = place();
+        let parent = file.parent().unwrap();
+        for (mode, to) in [(0o755, None), (0o1777, Some(Whom::Everybody)), (0o777, Some(Whom::Everybody))] {
+            fs::set_permissions(parent, Permissions::from_mode(mode)).unwrap();
+            for missing in ["missing", "missing/check"] {
+                let found = exposed(&parent.join(missing), &us());
+                match &to {
+                    Some(to) => assert_eq!(found.unwrap(), Some(Exposed { path: parent.into(), to: *to })),
+                    None => assert_eq!(found.unwrap_err().kind(), io::ErrorKind::NotFound),
+                }
+            }
         }
     }
 

@@ -122,7 +122,7 @@ impl Looks {
         } else {
             match within(limit, move || look(&to)) {
                 Ok(Ok(Some(found))) => Look::Open(found),
-                // One that is not there can be made by whoever may write; its runs will fail and say so.
+                // One that is not there, and cannot be made by others: its runs will fail and say so.
                 Ok(Ok(None) | Err(_)) => Look::Closed,
                 Err(_) => Look::Silent,
             }
@@ -404,6 +404,24 @@ mod tests {
         assert!(looks.is_silent("/mnt/a"));
         drop(held);
         assert_eq!(Looks::default().at(Path::new("/bin/true"), Runner::Root, 0), Look::Closed);
+    }
+
+    #[test]
+    fn what_anybody_could_put_there_is_refused_for_root() {
+        let place = Place::new();
+        place.write("vrrpd.toml", "", 0o644);
+        let shared = place.directory.path().join("shared");
+        fs::create_dir(&shared).unwrap();
+        fs::set_permissions(&shared, Permissions::from_mode(0o1777)).unwrap();
+        let missing = shared.join("check.sh").display().to_string();
+        let found = place.findings(&format!("[{missing:?}]"), "[]", Purpose::Run);
+        let shared = shared.display();
+        assert_eq!(
+            found,
+            [format!(
+                "error 4: root would run {missing}, which others can change: {shared} can be written by everybody"
+            )]
+        );
     }
 
     #[test]
