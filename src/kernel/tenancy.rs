@@ -8,17 +8,25 @@
 //! Any user of the machine can take the name. Nobody is believed who could not be a daemon.
 
 use super::capabilities;
+use nix::errno::Errno;
+use nix::sys::signal::kill;
 use nix::sys::socket::{getsockopt, sockopt};
+use nix::unistd::Pid;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::Path;
+use std::time::Duration;
 
 /// The name, without the NUL in front of it.
 const NAME: &str = "vrrpd";
 /// A holder that has just ended, or has not yet begun to listen, shows as nobody.
 const TRIES: usize = 3;
+/// How often we look whether one that has died lets go, and after how long.
+const DYING_POLLS: usize = 15;
+const DYING_POLL: Duration = Duration::from_millis(20);
 
 /// The name is ours while this lives. Whoever asks connects, and may be accepted and sent away.
 #[derive(Debug)]
@@ -34,6 +42,13 @@ pub enum TenancyError {
         process(*.0)
     )]
     Taken(Option<i32>),
+    /// A daemon had it that has died, and something of it hangs in the kernel with all that was open.
+    #[error(
+        "the vrrpd that has this network namespace{} has died, and something of it hangs in the kernel (a disk that does not \
+         answer?). Until that ends, the control socket and the state directory are taken as well",
+        process(Some(*.0))
+    )]
+    Dead(i32),
     /// Somebody has it who is none, or there is no telling.
     #[error(
         "cannot tell whether another vrrpd runs in this network namespace: {0}. Two of them would remove each other's \
@@ -61,7 +76,11 @@ impl Tenancy {
                 Err(error) => return Err(unclear(error)),
             }
             match holder(name) {
-                Ok(holder) => return Err(holder.judged()),
+                Ok(holder) => {
+                    let judged = holder.judged();
+                    let let_go = matches!(judged, TenancyError::Dead(_)).then(|| after_death(&address));
+                    return let_go.flatten().map(Self).ok_or(judged);
+                }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
                 Err(error) => return Err(unclear(error)),
             }
@@ -80,6 +99,17 @@ impl Tenancy {
     }
 }
 
+/// Who has died lets go in a moment, unless something of it hangs. It is not asked again: nobody accepts.
+fn after_death(address: &SocketAddr) -> Option<UnixListener> {
+    for _ in 0..DYING_POLLS {
+        std::thread::park_timeout(DYING_POLL);
+        if let Ok(listener) = UnixListener::bind_addr(address) {
+            return Some(listener);
+        }
+    }
+    None
+}
+
 /// Who listens: the kernel's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Holder {
@@ -94,6 +124,9 @@ impl Holder {
     fn judged(self) -> TenancyError {
         let Self { pid, uid } = self;
         let believed = uid == 0 || uid == nix::unistd::geteuid().as_raw();
+        if let Some(dead) = pid.filter(|pid| believed && has_died(*pid)) {
+            return TenancyError::Dead(dead);
+        }
         if believed || pid.is_some_and(may_change_addresses) {
             return TenancyError::Taken(pid);
         }
@@ -104,14 +137,36 @@ impl Holder {
     }
 }
 
+/// The process that began to listen on the socket at `path`; `None`: nobody does, or it is in another PID namespace.
+#[must_use]
+pub fn listener(path: &Path) -> Option<i32> {
+    holder_of(&SockAddr::unix(path).ok()?).ok()?.pid
+}
+
 fn holder(name: &str) -> io::Result<Holder> {
+    holder_of(&SockAddr::unix(format!("\0{name}"))?)
+}
+
+fn holder_of(address: &SockAddr) -> io::Result<Holder> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     // Somebody who accepts nobody is not waited for.
     socket.set_nonblocking(true)?;
-    socket.connect(&SockAddr::unix(format!("\0{name}"))?)?;
+    socket.connect(address)?;
     let credentials = getsockopt(&socket, sockopt::PeerCredentials)?;
     let pid = Some(credentials.pid()).filter(|pid| *pid > 0);
     Ok(Holder { pid, uid: credentials.uid() })
+}
+
+/// A process that was killed keeps what it has open while a thread of it hangs in the kernel, or a child that has not
+/// become another program yet. It shows as a zombie then, or not at all. In doubt it lives.
+fn has_died(pid: i32) -> bool {
+    // Where /proc hides the processes of others, this does not.
+    if kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH) {
+        return true;
+    }
+    // "PID (NAME) STATE …", where NAME may hold anything.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
 }
 
 /// `false` also where we may not look.
@@ -144,7 +199,12 @@ mod tests {
         assert!(matches!(error, TenancyError::Taken(Some(pid)) if pid == own), "{error:?}");
         assert!(error.to_string().contains(&format!("already (process {own}), and")), "{error}");
         drop(first);
-        Tenancy::take_name(&name).unwrap();
+        // The child of another test holds it, too, until it is another program.
+        let again = || {
+            std::thread::park_timeout(Duration::from_millis(10));
+            Tenancy::take_name(&name).ok()
+        };
+        assert!((0..1000).find_map(|_| again()).is_some());
     }
 
     #[test]
@@ -165,6 +225,33 @@ mod tests {
         // The first of those who ask waits there although it has gone, and leaves no room.
         assert!(matches!(Tenancy::take_name(&name), Err(TenancyError::Taken(Some(_)))));
         assert!(matches!(Tenancy::take_name(&name), Err(TenancyError::Unclear(_))));
+    }
+
+    #[test]
+    fn who_has_died_is_not_believed() {
+        let mut child = std::process::Command::new("/bin/sleep").arg("1000").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let holder = Holder { pid: Some(pid), uid: 0 };
+        assert!(matches!(holder.judged(), TenancyError::Taken(Some(_))));
+        child.kill().unwrap();
+        // Nobody takes its exit code yet: a zombie, as the leader of threads that hang is.
+        let id = nix::sys::wait::Id::Pid(Pid::from_raw(pid));
+        let flags = nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT;
+        nix::sys::wait::waitid(id, flags).unwrap();
+        assert!(matches!(holder.judged(), TenancyError::Dead(dead) if dead == pid));
+        child.wait().unwrap();
+        assert!(matches!(holder.judged(), TenancyError::Dead(dead) if dead == pid));
+        let elsewhere = Holder { pid: None, uid: 0 };
+        assert!(matches!(elsewhere.judged(), TenancyError::Taken(None)));
+    }
+
+    #[test]
+    fn who_listens_on_a_file_is_known() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        assert_eq!(listener(&path), None);
+        let _listening = UnixListener::bind(&path).unwrap();
+        assert_eq!(listener(&path), Some(i32::try_from(std::process::id()).unwrap()));
     }
 
     #[test]

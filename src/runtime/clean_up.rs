@@ -19,7 +19,7 @@ use crate::kernel::keeper::{AddressKeeper, Command, KeeperEvent, Surroundings, f
 use crate::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use crate::kernel::netlink::{Netlink, NetlinkError};
 use crate::kernel::sysctl::promote_secondaries;
-use crate::kernel::tenancy::{Tenancy, TenancyError};
+use crate::kernel::tenancy::{self, Tenancy, TenancyError};
 use crate::protocol::{Event, EventKind, LastResort, RouterSpec};
 use crate::types::{InterfaceName, LinkFacts, VrKey};
 use ipnet::IpNet;
@@ -88,26 +88,35 @@ pub fn run(place: &Place, config: impl FnOnce() -> Option<Config>) -> Result<Vec
     if leftovers(&mut netlink)?.is_empty() {
         return Ok(Vec::new());
     }
-    let _tenancy = match Tenancy::take() {
-        Ok(tenancy) => Some(tenancy),
+    let (_tenancy, died) = match Tenancy::take() {
+        Ok(tenancy) => (Some(tenancy), None),
         Err(TenancyError::Taken(_)) => return Ok(Vec::new()),
+        Err(died @ TenancyError::Dead(_)) => (None, Some(died)),
         // Both locks are left to tell.
-        Err(TenancyError::Unclear(_)) => None,
+        Err(TenancyError::Unclear(_)) => (None, None),
     };
     let now = Moment { mono: clock::now(), wall: clock::wall() };
-    let _socket = match control::vacancy(&place.socket) {
-        Ok(vacancy) => vacancy,
-        Err(BindError::InUse(_)) => return Ok(Vec::new()),
-        Err(
-            error @ (BindError::Locked(_)
-            | BindError::NotASocket(_)
-            | BindError::ForeignDirectory { .. }
-            | BindError::Replaced(_)
-            | BindError::Io { .. }),
+    let (_socket, died) = match (control::vacancy(&place.socket), died) {
+        (Ok(vacancy), _) => (Some(vacancy), None),
+        // Its lock is held by what hangs of it, and so is that of the state directory.
+        (Err(BindError::InUse(_)), Some(died)) if listens(&died, &place.socket) => (None, Some(died)),
+        (Err(BindError::InUse(_)), _) => return Ok(Vec::new()),
+        (
+            Err(
+                error @ (BindError::Locked(_)
+                | BindError::NotASocket(_)
+                | BindError::ForeignDirectory { .. }
+                | BindError::Replaced(_)
+                | BindError::Io { .. }),
+            ),
+            _,
         ) => return Err(CleanUpError::Socket(error)),
     };
     // A daemon would have answered. Whoever holds this keeps addresses where nobody serves them.
-    let Visit { _store, demotions, trouble } = visit(&place.state_dir, now)?;
+    let Visit { _store, demotions, trouble } = match died {
+        Some(died) => Visit::unknown(died.to_string()),
+        None => visit(&place.state_dir, now)?,
+    };
     // Once more: whoever held these may have ended only now, in good order.
     let left = leftovers(&mut netlink)?;
     if left.is_empty() {
@@ -129,20 +138,26 @@ struct Visit {
     trouble: Option<String>,
 }
 
+impl Visit {
+    fn unknown(why: String) -> Self {
+        let trouble = Some(format!("demotions are not known: {why}"));
+        Self { _store: None, demotions: Demotions::default(), trouble }
+    }
+}
+
+fn listens(died: &TenancyError, socket: &Path) -> bool {
+    matches!(died, TenancyError::Dead(pid) if tenancy::listener(socket) == Some(*pid))
+}
+
 /// A disk that hangs or fails keeps no address on an interface: that no daemon lives, the socket has told. What is not
 /// known is who was demoted, and who was holds no address that could be left over.
 fn visit(dir: &Path, now: Moment) -> Result<Visit, CleanUpError> {
     let place = dir.to_owned();
-    let unknown = |why: String| Visit {
-        _store: None,
-        demotions: Demotions::default(),
-        trouble: Some(format!("demotions are not known: {why}")),
-    };
     match within(STATE_LIMIT, move || Store::visit(&place, now)) {
         Ok(Ok((store, demotions))) => Ok(Visit { _store: Some(store), demotions, trouble: None }),
         Ok(Err(StateError::InUse(path))) => Err(CleanUpError::Held(path)),
-        Ok(Err(error @ StateError::Io { .. })) => Ok(unknown(error.to_string())),
-        Err(hangs) => Ok(unknown(format!("cannot read {}: {hangs}", dir.display()))),
+        Ok(Err(error @ StateError::Io { .. })) => Ok(Visit::unknown(error.to_string())),
+        Err(hangs) => Ok(Visit::unknown(format!("cannot read {}: {hangs}", dir.display()))),
     }
 }
 

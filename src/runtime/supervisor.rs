@@ -315,7 +315,7 @@ fn tenancy() -> Result<Option<Tenancy>, RunError> {
     match Tenancy::take() {
         Ok(tenancy) => Ok(Some(tenancy)),
         Err(taken @ TenancyError::Taken(_)) => Err(taken.into()),
-        Err(unclear @ TenancyError::Unclear(_)) => {
+        Err(unclear @ (TenancyError::Unclear(_) | TenancyError::Dead(_))) => {
             tracing::warn!("{unclear}");
             Ok(None)
         }
