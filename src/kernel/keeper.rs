@@ -27,8 +27,7 @@ pub use self::message::{Announcement, Announcer, Command, KeeperEvent, Promoter}
 
 use self::guards::Guards;
 use self::ledger::{Ledger, Pace, Plan, Refusals};
-use self::sweep::Sweep;
-use super::address::ObservedAddress;
+use self::sweep::{Debt, Sweep};
 use super::netlink::{Netlink, NetlinkError};
 use super::ownership::Operation;
 use super::sysctl::Promotion;
@@ -115,7 +114,13 @@ impl AddressKeeper {
     pub fn spawn_knowing(known: Vec<Command>, surroundings: Surroundings) -> Result<Self, KeeperError> {
         let netlink = Netlink::open()?;
         let (mailbox, commands) = sync_channel(MAILBOX);
-        let worker = Worker { netlink, surroundings, ledger: Ledger::default(), guards: Guards::default() };
+        let worker = Worker {
+            netlink,
+            surroundings,
+            ledger: Ledger::default(),
+            guards: Guards::default(),
+            debt: Debt::default(),
+        };
         let thread = Builder::new()
             .name("vrrp-addresses".to_owned())
             .spawn(move || worker.run(known, &commands))
@@ -154,6 +159,8 @@ struct Worker {
     surroundings: Surroundings,
     ledger: Ledger,
     guards: Guards,
+    /// Addresses of others.
+    debt: Debt,
 }
 
 /// Whether the thread goes on after a turn.
@@ -239,18 +246,24 @@ impl Worker {
     }
 
     fn carry_out(&mut self, now: MonoTime, pace: Pace) -> Result<(Plan, Refusals), NetlinkError> {
+        // What an earlier pass could not.
+        self.put_back()?;
         let mut observed = self.netlink.addresses()?;
         for index in self.ledger.suspects(&observed) {
             // A link that went takes addresses along, perhaps before the monitor has told us.
             let state = self.netlink.link_state(index)?;
             self.ledger.on_state(index, state);
         }
-        let plan = self.ledger.plan(now, pace, &observed);
+        let mut plan = self.ledger.plan(now, pace, &observed);
+        self.debt.spare(&mut plan.operations);
         let mut refused = self.apply(&plan.operations)?;
         if plan.may_sweep() {
             observed = self.netlink.addresses()?;
-            refused.extend(self.apply(&plan.second_look(&observed))?);
+            let mut rest = plan.second_look(&observed);
+            self.debt.spare(&mut rest);
+            refused.extend(self.apply(&rest)?);
         }
+        refused.extend(self.debt.refusals());
         self.await_delivery(&plan.operations, &refused)?;
         Ok((plan, refused))
     }
@@ -284,10 +297,12 @@ impl Worker {
     }
 
     fn apply(&mut self, operations: &[Operation]) -> Result<Refusals, NetlinkError> {
-        let sweep = self.foresee(operations)?;
-        self.netlink.apply(&sweep.stand_ins)?;
+        let Sweep { stand_ins, swept } = self.foresee(operations)?;
+        // From here on it may have gone, whatever we are told.
+        self.debt.owe(swept);
+        self.netlink.apply(&stand_ins)?;
         let results = self.netlink.apply(operations)?;
-        self.put_back(&sweep)?;
+        self.put_back()?;
         let refused = operations.iter().zip(results).filter_map(|(operation, result)| {
             result.err().map(|refusal| (operation.place(), format!("{operation}: {refusal}")))
         });
@@ -309,16 +324,14 @@ impl Worker {
     }
 
     /// The addresses of others that a removal of ours swept.
-    fn put_back(&mut self, sweep: &Sweep) -> Result<(), NetlinkError> {
-        let results = self.netlink.reinstall(&sweep.swept)?;
-        self.netlink.apply(&sweep.relieved)?;
-        for (message, result) in sweep.swept.iter().zip(results) {
-            if let Some(address) = ObservedAddress::decode(message) {
-                let outcome = result.map_err(|refusal| refusal.to_string());
-                let interface = interface_name(address.index);
-                self.tell(KeeperEvent::SweptBack { interface, address: address.net, outcome });
-            }
+    fn put_back(&mut self) -> Result<(), NetlinkError> {
+        let outcomes = self.netlink.reinstall(&self.debt.messages())?;
+        let payment = self.debt.pay(outcomes);
+        for (index, address, outcome) in payment.news {
+            self.tell(KeeperEvent::SweptBack { interface: interface_name(index), address, outcome });
         }
+        // One that stays is no address that anybody wants, and goes in the next pass.
+        self.netlink.apply(&payment.relieved)?;
         Ok(())
     }
 

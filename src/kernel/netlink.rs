@@ -78,6 +78,15 @@ pub struct Refusal {
     pub text: Option<String>,
 }
 
+/// How an address that was to be installed again came to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Return {
+    /// By this request.
+    Installed,
+    /// It had not gone, or somebody else was faster.
+    WasThere,
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.text {
@@ -146,19 +155,23 @@ impl Netlink {
         Ok(operations.iter().zip(outcomes).map(settle).collect())
     }
 
-    /// Installs addresses that are not ours as the messages say; the results have the same order.
+    /// Installs addresses that are not ours as the messages say, unless they are there; the results have the same order.
     ///
     /// # Errors
     /// [`NetlinkError`] when it is not known what was carried out.
     pub fn reinstall(
         &mut self,
         messages: &[AddressMessage],
-    ) -> Result<Vec<Result<(), Refusal>>, NetlinkError> {
+    ) -> Result<Vec<Result<Return, Refusal>>, NetlinkError> {
         let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
         let outcomes =
             self.transact(messages, |message| (RouteNetlinkMessage::NewAddress(message.clone()), flags))?;
-        let there = |refusal: Refusal| if refusal.errno == Errno::EEXIST { Ok(()) } else { Err(refusal) };
-        Ok(outcomes.into_iter().map(|outcome| outcome.or_else(there)).collect())
+        let returned = |outcome: Result<(), Refusal>| match outcome {
+            Ok(()) => Ok(Return::Installed),
+            Err(refusal) if refusal.errno == Errno::EEXIST => Ok(Return::WasThere),
+            Err(refusal) => Err(refusal),
+        };
+        Ok(outcomes.into_iter().map(returned).collect())
     }
 
     /// Asks for each of `items` in their order.

@@ -4,12 +4,15 @@
 //! the last address of an interface all its routes. While ours goes, each of those others is stood in for by the same
 //! address as a /32: packets to it are delivered and routes stay, until it is back as it was.
 
+use super::ledger::Refusals;
 use crate::kernel::address::{ObservedAddress, Origin, Rank, Readiness};
+use crate::kernel::netlink::{Refusal, Return};
 use crate::kernel::ownership::Operation;
 use ipnet::IpNet;
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope,
 };
+use nix::errno::Errno;
 use std::collections::BTreeSet;
 
 /// What is to be done around some removals.
@@ -17,10 +20,91 @@ use std::collections::BTreeSet;
 pub(super) struct Sweep {
     /// Before them.
     pub(super) stand_ins: Vec<Operation>,
-    /// After them: what was swept, as it was.
-    pub(super) swept: Vec<AddressMessage>,
-    /// At last.
+    /// After them.
+    pub(super) swept: Vec<Swept>,
+}
+
+/// An address of somebody else's that a removal takes along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Swept {
+    /// What makes it again as it was.
+    pub(super) message: AddressMessage,
+    /// The end of its stand-in, when it is back.
+    relief: Option<Operation>,
+    /// The kernel has refused it, which was told.
+    refused: bool,
+}
+
+/// What is owed to others: swept, and not back yet. It is kept whatever fails meanwhile, and so are the stand-ins.
+#[derive(Debug, Default)]
+pub(super) struct Debt(Vec<Swept>);
+
+/// What came of paying it back.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Payment {
+    /// Stand-ins that are to go.
     pub(super) relieved: Vec<Operation>,
+    /// What is news: the interface, the address, and why it is not back.
+    pub(super) news: Vec<(u32, IpNet, Result<(), String>)>,
+}
+
+impl Debt {
+    /// Before the removals.
+    pub(super) fn owe(&mut self, swept: Vec<Swept>) {
+        self.0.extend(swept);
+    }
+
+    pub(super) fn messages(&self) -> Vec<AddressMessage> {
+        self.0.iter().map(|swept| swept.message.clone()).collect()
+    }
+
+    /// `outcomes` are those of [`Self::messages`], in their order. What the kernel refuses stays owed: its stand-in is
+    /// all that is left of it.
+    pub(super) fn pay(&mut self, outcomes: Vec<Result<Return, Refusal>>) -> Payment {
+        let mut payment = Payment::default();
+        for (mut swept, outcome) in std::mem::take(&mut self.0).into_iter().zip(outcomes) {
+            let Some(address) = ObservedAddress::decode(&swept.message) else { continue };
+            let news = match outcome {
+                Ok(Return::WasThere) => None,
+                Ok(Return::Installed) => Some(Ok(())),
+                // It went with its interface.
+                Err(refusal) if refusal.errno == Errno::ENODEV => continue,
+                Err(refusal) => {
+                    let first = !std::mem::replace(&mut swept.refused, true);
+                    payment
+                        .news
+                        .extend(first.then(|| (address.index, address.net, Err(refusal.to_string()))));
+                    self.0.push(swept);
+                    continue;
+                }
+            };
+            payment.news.extend(news.map(|outcome| (address.index, address.net, outcome)));
+            payment.relieved.extend(swept.relief);
+        }
+        payment
+    }
+
+    /// What would remove a stand-in is left out.
+    pub(super) fn spare(&self, operations: &mut Vec<Operation>) {
+        let stands_in = |operation: &Operation| match operation {
+            Operation::Remove(address) => {
+                let relieves = |relief: &Operation| match relief {
+                    Operation::Remove(own) => (own.index, own.net) == (address.index, address.net),
+                    Operation::Add { .. } => false,
+                };
+                self.0.iter().filter_map(|swept| swept.relief.as_ref()).any(relieves)
+            }
+            Operation::Add { .. } => false,
+        };
+        operations.retain(|operation| !stands_in(operation));
+    }
+
+    /// The places whose addresses are still owed, in words.
+    pub(super) fn refusals(&self) -> Refusals {
+        let addresses = self.0.iter().filter_map(|swept| ObservedAddress::decode(&swept.message));
+        let why = |net| format!("cannot put back {net}, which is somebody else's");
+        addresses.map(|address| ((address.index, address.net.addr()), why(address.net))).collect()
+    }
 }
 
 /// The interfaces on which `operations` remove the first IPv4 address of a network.
@@ -47,16 +131,15 @@ impl Sweep {
             if !is_swept {
                 continue;
             }
-            sweep.swept.push(as_it_was(message));
             let same = |other: &&ObservedAddress| {
                 (other.index, other.net.addr()) == (address.index, address.net.addr())
             };
             // Somebody has it a second time: that one stays, and does for a stand-in.
-            if observed.iter().filter(same).count() == 1 {
-                let net = IpNet::from(address.net.addr());
-                sweep.stand_ins.push(Operation::Add { index: address.index, net });
-                sweep.relieved.push(Operation::Remove(stand_in(address.index, net)));
-            }
+            let net = IpNet::from(address.net.addr());
+            let alone = observed.iter().filter(same).count() == 1;
+            let relief = alone.then(|| Operation::Remove(stand_in(address.index, net)));
+            sweep.stand_ins.extend(alone.then_some(Operation::Add { index: address.index, net }));
+            sweep.swept.push(Swept { message: as_it_was(message), relief, refused: false });
         }
         sweep
     }
@@ -132,15 +215,67 @@ mod tests {
         ];
         let sweep = Sweep::of(&table, &[removal(&first)], &BTreeSet::from([ETH0]));
         let [swept] = &sweep.swept[..] else { panic!("{sweep:?}") };
-        assert_eq!(ObservedAddress::decode(swept).unwrap().net.to_string(), "192.0.2.10/24");
+        assert_eq!(ObservedAddress::decode(&swept.message).unwrap().net.to_string(), "192.0.2.10/24");
         assert_eq!(
-            ObservedAddress::decode(swept).unwrap().rank,
+            ObservedAddress::decode(&swept.message).unwrap().rank,
             Rank::Primary,
             "the kernel says which rank it has"
         );
         let net = "192.0.2.10/32".parse().unwrap();
         assert_eq!(sweep.stand_ins, [Operation::Add { index: ETH0, net }]);
-        assert_eq!(sweep.relieved[0].place(), (ETH0, net.addr()));
+        assert_eq!(swept.relief.as_ref().unwrap().place(), (ETH0, net.addr()));
+    }
+
+    /// A debt of two addresses, and the removals of their stand-ins.
+    fn debt() -> (Debt, Vec<Operation>) {
+        let first = ours("192.0.2.50/24");
+        let others = ["192.0.2.10/24", "192.0.2.11/24"].map(|net| listed(net, AddressFlags::Secondary));
+        let table = [vec![first.clone()], others.into()].concat();
+        let sweep = Sweep::of(&table, &[removal(&first)], &BTreeSet::from([ETH0]));
+        let removals = sweep.swept.iter().filter_map(|swept| swept.relief).collect();
+        let mut debt = Debt::default();
+        debt.owe(sweep.swept);
+        (debt, removals)
+    }
+
+    fn refusal(errno: Errno) -> Result<Return, Refusal> {
+        Err(Refusal { errno, text: None })
+    }
+
+    #[test]
+    fn only_what_is_back_is_relieved_and_what_was_refused_is_owed_and_told_once() {
+        let (mut debt, removals) = debt();
+        let payment = debt.pay(vec![Ok(Return::Installed), refusal(Errno::ENOBUFS)]);
+        assert_eq!(payment.relieved, removals[..1]);
+        let told: Vec<_> =
+            payment.news.iter().map(|(_, net, outcome)| (net.to_string(), outcome.is_ok())).collect();
+        assert_eq!(told, [("192.0.2.10/24".to_owned(), true), ("192.0.2.11/24".to_owned(), false)]);
+        assert_eq!(debt.refusals().len(), 1);
+        assert_eq!(debt.pay(vec![refusal(Errno::ENOBUFS)]), Payment::default());
+        let payment = debt.pay(vec![Ok(Return::Installed)]);
+        assert_eq!((payment.relieved.as_slice(), payment.news.len()), (&removals[1..], 1));
+        assert!(debt.messages().is_empty());
+    }
+
+    #[test]
+    fn what_never_went_is_no_news_and_what_went_with_its_interface_is_not_owed() {
+        let (mut debt, removals) = debt();
+        let payment = debt.pay(vec![Ok(Return::WasThere), refusal(Errno::ENODEV)]);
+        assert_eq!(payment, Payment { relieved: removals[..1].into(), news: vec![] });
+        assert!(debt.messages().is_empty());
+    }
+
+    #[test]
+    fn stand_ins_stay_while_their_address_is_owed() {
+        let (mut debt, mut removals) = debt();
+        removals.push(removal(&ours("192.0.2.60/24")));
+        let mut spared = removals.clone();
+        debt.spare(&mut spared);
+        assert_eq!(spared, removals[2..]);
+        debt.pay(vec![Ok(Return::Installed), Ok(Return::Installed)]);
+        let mut all = removals.clone();
+        debt.spare(&mut all);
+        assert_eq!(all, removals);
     }
 
     #[test]
