@@ -9,7 +9,7 @@ use super::router::{Answer, Link, Repair, Router, Service, Tenure};
 use crate::kernel::address::{ObservedAddress, Origin, Rank};
 use crate::kernel::netlink::LinkState;
 use crate::kernel::ownership::{Claims, Operation, Place, Wanted, difference};
-use crate::types::{Family, InterfaceName, LinkFacts, MonoTime, VrKey};
+use crate::types::{InterfaceName, LinkFacts, MonoTime, VrKey};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -273,9 +273,11 @@ impl Ledger {
         self.links.insert(interface, Link { index: facts.index, mac: facts.mac, state, service });
     }
 
-    /// The interfaces that exist and on which an IPv4 router is declared.
+    /// The interfaces that exist and on which a router with IPv4 addresses is declared. One of IPv6 may have some that
+    /// it does not advertise.
     pub(super) fn ipv4_links(&self) -> BTreeMap<InterfaceName, u32> {
-        let keys = self.routers.keys().filter(|key| key.family == Family::Ipv4);
+        let has_ipv4 = |router: &Router| router.addresses.iter().any(|net| net.addr().is_ipv4());
+        let keys = self.routers.iter().filter(|(_, router)| has_ipv4(router)).map(|(key, _)| key);
         keys.filter_map(|key| Some((key.interface, self.links.get(&key.interface)?.index))).collect()
     }
 

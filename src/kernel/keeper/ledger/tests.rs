@@ -360,3 +360,18 @@ fn a_router_that_is_declared_again_before_it_is_gone_stays() {
     assert_eq!(bench.pass(), [released(2)]);
     assert_eq!(bench.ledger.routers.len(), 1);
 }
+
+#[test]
+fn an_interface_is_guarded_for_ipv4_addresses_whatever_the_family_of_their_router() {
+    let mut bench = Bench::new();
+    let ipv6 = VrKey { family: Family::Ipv6, ..key(51) };
+    bench.say(Command::Forget { key: key(51) });
+    for (nets, guarded) in
+        [(&["2001:db8::50/64", "192.0.2.50/24"][..], true), (&["2001:db8::50/64"], false), (&[], false)]
+    {
+        let addresses = nets.iter().map(|net| net.parse().unwrap()).collect();
+        bench.say(Command::Declare { key: ipv6, addresses });
+        bench.pass();
+        assert_eq!(bench.ledger.ipv4_links().contains_key(&eth0()), guarded, "{nets:?}");
+    }
+}
