@@ -43,7 +43,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Events, verdicts and notices that may wait for this thread. It does little, so a full queue means
 /// that it is not run; then the oldest stay and the newest are counted as lost.
@@ -327,7 +327,10 @@ fn keep_door(door: UnixListener) -> JoinHandle<io::Result<()>> {
     tokio::spawn(async move {
         let door = tokio::net::UnixListener::from_std(door)?;
         loop {
-            drop(door.accept().await?);
+            if door.accept().await.is_err() {
+                // Usually out of file descriptors: those who wait in the backlog can.
+                sleep(Duration::from_millis(100)).await;
+            }
         }
     })
 }
