@@ -10,6 +10,7 @@ use super::clock;
 use super::mailbox::{Letter, Mailbox};
 use super::patience::within;
 use super::reactor::{Outlets, Reactor};
+use super::shutdown::tell_to_stop;
 use super::state::{Demotions, Moment, StateError, Store};
 use super::supervisor::{self, RunError};
 use crate::config::Config;
@@ -215,8 +216,8 @@ async fn tidy(
     let keeper = Arc::new(keeper.map_err(RunError::from)?);
     let events = if estates.is_empty() { Vec::new() } else { hand_over(&estates, &links, &keeper).await? };
     let mut lines: Vec<String> = estates.iter().map(|estate| line(estate, &events)).collect();
-    keeper.send(Command::Stop).map_err(|refused| CleanUpError::Left(refused.to_string()))?;
     let stopped = async {
+        tell_to_stop(|command| keeper.send(command)).await.map_err(|ended| ended.to_string())?;
         while let Some(notice) = notices.recv().await {
             match notice {
                 KeeperEvent::StaleRemoved { interface, addresses } => {
