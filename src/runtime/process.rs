@@ -30,6 +30,8 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How long a killed process may take to go, before it is given up for the time being: one that
 /// hangs in the kernel (a dead NFS server) goes when that lets it.
 const KILL_TAKES: Duration = Duration::from_secs(1);
+/// To end a run, whether it has begun or is about to: [`Starter::call_off`] and [`Attempt::kill`].
+pub(super) const KILL_LIMIT: Duration = CALLED_OFF.saturating_add(GRACE).saturating_add(KILL_TAKES);
 /// How long to wait for the last words of a command that has ended. They are in the pipe already;
 /// only a descendant that keeps the pipe open lets this pass.
 const LAST_WORDS: Duration = Duration::from_millis(50);

@@ -9,7 +9,7 @@ use super::hooks::{self, HookBoard, Hooks, Switchboard};
 use super::mailbox::{Letter, Mailbox, Sender};
 use super::notices::on_notice;
 use super::notify::Notifier;
-use super::process::Outcome;
+use super::process::{KILL_LIMIT, Outcome};
 use super::reactor::{Outlets, Reactor};
 use super::reload::{RELOADS, Reloader, node_name};
 use super::shutdown::{HOOKS_LIMIT, KEEPER_LIMIT, finish_hooks, release_addresses};
@@ -154,7 +154,7 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
     let mut signals = Signals::open()?;
     // Before anything is touched: two daemons would remove each other's addresses.
     let tenancy = tenancy()?;
-    // Before there are threads that inherit them. Whoever asked for the name had to look at others' processes.
+    // Before there is a thread that needs them, or passes them on. Whoever asked for the name had to look at others' processes.
     match powers {
         Powers::Needed => capabilities::shed_what_is_not_needed().map_err(system("give up capabilities"))?,
         Powers::All => {}
@@ -257,7 +257,9 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
             },
         }
     };
-    notifier.stopping(HANDOVER_LIMIT + KEEPER_LIMIT + HOOKS_LIMIT + SCRIBE_LIMIT + printer::PATIENCE);
+    let hooks_limit = HOOKS_LIMIT + hooks::KILLING;
+    let limit = HANDOVER_LIMIT + KILL_LIMIT + KEEPER_LIMIT + hooks_limit + SCRIBE_LIMIT + printer::PATIENCE;
+    notifier.stopping(limit);
     // The rest is the order of the end: say so, hand over, and then let the keeper remove what is left.
     let _ = end_reloads.send(());
     // Whatever ended us: as long as the protocol thread lives, somebody else can take over first.

@@ -45,7 +45,7 @@ fn start_transition_demotion_and_stop_are_told_in_their_order() {
             "STATUS=backup: web",
             "STATUS=active: web",
             "STOPPING=1",
-            "EXTEND_TIMEOUT_USEC=29000000",
+            "EXTEND_TIMEOUT_USEC=33500000",
             "STATUS=stopping: handing over",
         ]
     );

@@ -27,6 +27,7 @@ use self::worker::{Assignment, Stage, Start, Worker};
 use crate::config::Config;
 use crate::kernel::keeper::KeeperEvent;
 use crate::protocol::{Event, HookKind, RouterSpec};
+use crate::runtime::process::KILL_LIMIT;
 use crate::types::{RouterName, VrKey};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,7 +43,7 @@ use tokio::time::timeout;
 const NEWS: usize = 1024;
 
 /// What ends a command that ignores SIGTERM, and a little more.
-const KILLING: Duration = Duration::from_secs(2);
+pub(super) const KILLING: Duration = KILL_LIMIT.saturating_add(Duration::from_millis(500));
 
 /// Takes the end of a router's `before_active`, and which run it was.
 pub(super) type Prepared = dyn Fn(&RouterName, u64) + Send + Sync;
