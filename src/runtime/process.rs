@@ -3,7 +3,8 @@
 //! The command is the leader of a process group of its own; whatever ends the run early ends the
 //! whole group. A descendant that calls `setsid` escapes; only the service manager's cgroup catches
 //! it. What a command leaves running when it ends *by itself* is left alone: it may have started a
-//! service.
+//! service. But nobody reads any more then: what is left and writes where a run is listened to (standard error,
+//! of a check standard output as well) ends by SIGPIPE, unless the command redirected its output.
 //!
 //! Shared by health checks and hooks. Must not know: why it runs.
 
@@ -99,7 +100,7 @@ impl From<FailureKind> for Failure {
 pub(super) enum Output {
     /// It is: a check says there what it found.
     Read,
-    /// It is not: what a hook leaves running must not end because nobody reads any more.
+    /// It is not.
     Discarded,
 }
 
