@@ -43,7 +43,8 @@ pub fn confine(command: &mut Command, identity: Option<Identity<'_>>, trust: Tru
         Trust::ToAnswer if identity.is_none() && us.0 != 0 => no_signals_to_others(),
         Trust::ToAnswer | Trust::AsItsUser => None,
     };
-    // Such steps cost a fork, which copies the tables of our memory; a program without them is started without.
+    // Such steps cost a fork, which copies the tables of our memory; a program without them is started without. So a
+    // check of a large daemon may gain privileges, unless the service manager forbids it (docs/security.md).
     if identity.is_none() && (trust == Trust::AsItsUser || own_memory() > CHEAP_TO_FORK) {
         return;
     }
@@ -53,11 +54,14 @@ pub fn confine(command: &mut Command, identity: Option<Identity<'_>>, trust: Tru
 
 /// What a fork would have to copy the tables of: memory that is no file's.
 fn own_memory() -> u64 {
-    const PAGE: u64 = 4096;
-    let pages = fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let mut pages = pages.split_whitespace().skip(1).map(|pages| pages.parse().unwrap_or(0_u64));
-    let (resident, of_files) = (pages.next().unwrap_or(0), pages.next().unwrap_or(0));
-    resident.saturating_sub(of_files) * PAGE
+    anonymous(&fs::read_to_string("/proc/self/status").unwrap_or_default())
+}
+
+/// In KiB, whatever the size of a page.
+fn anonymous(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    kib.map_or(0, |kib: u64| kib << 10)
 }
 
 /// Rules that forbid signals to processes that are not under them; `None`: the kernel knows none.
@@ -118,6 +122,12 @@ mod tests {
             sys::before_exec(&mut command, steps);
             assert!(command.status().is_err());
         }
+    }
+
+    #[test]
+    fn memory_is_read_in_octets() {
+        assert_eq!(anonymous("VmRSS:\t   9000 kB\nRssAnon:\t    1404 kB\nRssFile:\t 7596 kB\n"), 1404 << 10);
+        assert_eq!(anonymous(""), 0);
     }
 
     #[test]
