@@ -432,6 +432,24 @@ fn check_needs_no_daemon_and_names_every_error() {
 }
 
 #[test]
+fn a_check_whose_reader_has_gone_has_its_exit_code() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("vrrpd.toml");
+    let good = "[[virtual_router]]\nname = \"a\"\ninterface = \"eth0\"\nvrid = 51\naddresses = [\"192.0.2.50/24\"]\n";
+    for (text, expected) in [(good.to_owned(), 0), (good.replace("51", "0"), 2)] {
+        std::fs::write(&file, text).unwrap();
+        let nobody = || {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            writer
+        };
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpd"));
+        command.arg("--check").arg("--config").arg(&file).stdout(nobody()).stderr(nobody());
+        assert_eq!(command.status().unwrap().code(), Some(expected));
+    }
+}
+
+#[test]
 fn what_is_no_regular_file_is_no_configuration_and_a_pipe_can_be_checked() {
     let directory = tempfile::tempdir().unwrap();
     let fifo = directory.path().join("vrrpd.toml");

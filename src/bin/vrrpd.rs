@@ -1,6 +1,6 @@
 //! The daemon: arguments, exit codes, and what is said when it cannot start.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -53,15 +53,16 @@ fn main() -> ExitCode {
 /// It may come from a pipe; who runs it reads it again at a reload.
 fn check(arguments: &Arguments) -> ExitCode {
     let loaded = load(&arguments.config, Purpose::Check);
-    eprint!("{}", loaded.report);
+    // `eprint!` and `println!` panic when the reader has gone (`vrrpd --check 2>&1 | head -1`). The exit code has to do.
+    let _best_effort = io::stderr().write_all(loaded.report.as_bytes());
     match loaded.config {
         Ok(_) if arguments.strict && loaded.warnings > 0 => ExitCode::from(FAILED),
         Ok(_) => {
-            println!("{}: valid", arguments.config.display());
+            let _best_effort = writeln!(io::stdout(), "{}: valid", arguments.config.display());
             ExitCode::SUCCESS
         }
         // As `vrrpctl check`: nothing is known of it.
-        Err(Lack::Unreadable) => ExitCode::from(FAILED),
+        Err(Lack::Unreadable | Lack::Late) => ExitCode::from(FAILED),
         Err(Lack::Wrong) => ExitCode::from(USAGE),
     }
 }
@@ -83,8 +84,13 @@ fn serve(arguments: Arguments, withheld: io::Result<()>, say: Say<'_>) -> u8 {
         }
     };
     say.text(&loaded.report);
-    // In both cases: the service manager must not try again and again.
-    let Ok(config) = loaded.config else { return USAGE };
+    let config = match loaded.config {
+        Ok(config) => config,
+        // Another time the disk of what root would run may answer.
+        Err(Lack::Late) => return FAILED,
+        // In both cases: the service manager must not try again and again.
+        Err(Lack::Unreadable | Lack::Wrong) => return USAGE,
+    };
     if let Err(error) = log::init(arguments.log_format, levels, say.0) {
         return say.failed(&format!("cannot start logging: {error}"));
     }
@@ -109,11 +115,13 @@ fn clean_up(arguments: Arguments, say: Say<'_>) -> u8 {
     let mut code = DONE;
     let config = || {
         let loaded = load_within(CLEAN_UP_LIMIT, &arguments.config, Purpose::CleanUp);
-        let loaded = loaded.unwrap_or_else(|report| Loaded::none(Lack::Unreadable, report));
+        let loaded = loaded.unwrap_or_else(|report| Loaded::none(Lack::Late, report));
         say.text(&loaded.report);
-        if loaded.config.is_err() {
-            code = USAGE;
-        }
+        code = match &loaded.config {
+            Ok(_) => DONE,
+            Err(Lack::Late) => FAILED,
+            Err(Lack::Unreadable | Lack::Wrong) => USAGE,
+        };
         loaded.config.ok()
     };
     let lines =
@@ -165,6 +173,8 @@ struct Loaded {
 enum Lack {
     /// The file cannot be read, or is no text.
     Unreadable,
+    /// A disk does not answer, so that nothing is known to be wrong.
+    Late,
     /// It has errors.
     Wrong,
 }
@@ -194,7 +204,8 @@ fn load(file: &Path, purpose: Purpose) -> Loaded {
             let missing = "Write one (man vrrpd.toml), or name another with --config FILE.\n";
             let advice = if error.kind() == ErrorKind::NotFound { missing } else { "" };
             let report = format!("vrrpd: cannot read the configuration {name}: {error}\n{advice}");
-            return Loaded::none(Lack::Unreadable, report);
+            let late = error.kind() == ErrorKind::TimedOut;
+            return Loaded::none(if late { Lack::Late } else { Lack::Unreadable }, report);
         }
     };
     let style = style(&io::stderr());
