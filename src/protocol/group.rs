@@ -132,7 +132,10 @@ impl Group {
         }
         let served = self.is_active();
         match self.obstacle() {
-            None => self.start(now, why, out),
+            None => {
+                self.relent();
+                self.start(now, why, out);
+            }
             Some(obstacle) => self.stop(now, obstacle, out),
         }
         // An owner serves from its start.

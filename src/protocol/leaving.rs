@@ -18,6 +18,8 @@ impl Group {
         if let Some(handover) = &mut self.handover {
             if handover.cause != cause {
                 handover.press(now, cause, self.policy.interval);
+            } else if cause == HandoverCause::Fault {
+                handover.then = Then::LetGo; // It had gone meanwhile.
             }
         } else {
             let handover = Handover::new(now, cause, self.policy.interval);
@@ -28,6 +30,14 @@ impl Group {
             out.push(report(&self.spec, None, EventKind::HandoverStarted(cause)));
         }
         self.demand_proof();
+    }
+
+    /// The fault that it leaves for has gone: whoever is about to take over may, and without one we stay.
+    pub(super) fn relent(&mut self) {
+        if let Some(handover) = self.handover.as_mut().filter(|it| it.cause == HandoverCause::Fault) {
+            handover.then = Then::Stay;
+            self.demand_proof();
+        }
     }
 
     /// A hand-over became more pressing, or the operator will have it at any price.

@@ -330,3 +330,38 @@ fn who_was_stalled_while_shortening_resigns_and_does_not_call_a_taker_back() {
     rig.run(ms(1));
     assert_eq!(rig.said(), ["say 0/100cs"]);
 }
+
+/// It would be nobody's service for the time that a Backup waits.
+#[test]
+fn a_fault_that_goes_while_nobody_takes_over_costs_no_service() {
+    let check = CheckName("nginx".into());
+    let faulty = || {
+        let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
+        rig.feed(Input::Check(check.clone(), Health::Passing));
+        rig.until_state(StateName::Active);
+        rig.run(ms(400));
+        rig.feed(Input::Check(check.clone(), Health::Failing));
+        rig.run(ms(10));
+        rig.out.clear();
+        rig
+    };
+    let mut rig = faulty();
+    rig.feed(Input::Check(check.clone(), Health::Passing));
+    rig.run(Duration::from_secs(2));
+    assert_eq!(rig.state(), StateName::Active);
+    assert!(!rig.said().contains(&"disown".to_owned()));
+    // If it comes back, the addresses go as they would have.
+    let mut rig = faulty();
+    for health in [Health::Passing, Health::Failing] {
+        rig.feed(Input::Check(check.clone(), health));
+    }
+    rig.run(Duration::from_secs(2));
+    assert_eq!((rig.state(), rig.said().last().map(String::as_str)), (StateName::Initialize, Some("disown")));
+    // Somebody who takes over does so in the usual way.
+    let mut rig = faulty();
+    rig.feed(Input::Check(check.clone(), Health::Passing));
+    rig.hear(advert("192.0.2.1", 50));
+    rig.hear_announced(Family::Ipv4);
+    rig.run(ms(21));
+    assert_eq!(rig.state(), StateName::Backup, "{:?}", rig.out);
+}
