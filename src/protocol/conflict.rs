@@ -7,14 +7,13 @@ use super::effect::Effects;
 use super::event::Suspicion;
 use super::group::Group;
 use super::remarks::Patience;
-use super::virtual_router::{Active, State, Tenure, VirtualRouter};
+use super::virtual_router::{Active, Policy, State, Tenure, VirtualRouter};
 use crate::types::{MacAddr, MonoTime};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Some routers announce addresses before they are heard by VRRP, and some that have just been heard give way after they
-/// have announced: so much before and after an announcement explains it.
-const UNEXPLAINED: Duration = Duration::from_millis(250);
+/// Some routers that have just been heard give way after they have announced.
+const HEARD_BEFORE: Duration = Duration::from_millis(250);
 
 /// RFC 5227 §2.4 (DEFEND_INTERVAL): hosts are told again no more often, so that two who both do it do not flood the LAN.
 const BETWEEN_DEFENCES: Duration = Duration::from_secs(10);
@@ -53,6 +52,12 @@ impl Conflict {
     }
 }
 
+/// Some routers announce addresses long before they are heard by VRRP: FRR over IPv6 speaks an interval later, and does
+/// not announce again if hosts were told otherwise meanwhile. Who rightly takes over is heard by then.
+fn unexplained(policy: &Policy) -> Duration {
+    policy.interval.period() * u32::from(policy.down_adverts.get())
+}
+
 impl VirtualRouter {
     /// Another station announced one of our addresses, which we may be serving.
     pub(super) fn note_conflict(&mut self, now: MonoTime, address: IpAddr, mac: MacAddr) {
@@ -63,17 +68,17 @@ impl VirtualRouter {
     }
 
     /// When it is to be judged.
-    pub(super) fn conflict_at(&self) -> Option<MonoTime> {
+    pub(super) fn conflict_at(&self, policy: &Policy) -> Option<MonoTime> {
         self.serving()?;
-        self.conflict.seen.map(|seen| seen.at + UNEXPLAINED)
+        self.conflict.seen.map(|seen| seen.at + unexplained(policy))
     }
 
     /// An announcement that no advertisement has explained: which address, and who said to have it.
-    fn judge_conflict(&mut self, now: MonoTime) -> Option<(IpAddr, MacAddr)> {
-        self.conflict_at().filter(|at| *at <= now)?;
+    fn judge_conflict(&mut self, now: MonoTime, policy: &Policy) -> Option<(IpAddr, MacAddr)> {
+        self.conflict_at(policy).filter(|at| *at <= now)?;
         let seen = self.conflict.seen.take()?;
         // A router that is heard is answered, and told as a rival if it goes on.
-        let explains = |heard: MonoTime| heard + UNEXPLAINED >= seen.at;
+        let explains = |heard: MonoTime| heard + HEARD_BEFORE >= seen.at;
         let explained = self.peers.latest().is_some_and(|peer| explains(peer.heard));
         (!explained).then_some((seen.address, seen.mac))
     }
@@ -92,7 +97,7 @@ impl Group {
     pub(super) fn judge_conflicts(&mut self, now: MonoTime, out: &mut Effects) {
         for at in 0..self.members.len() {
             let Some(member) = self.members.get_mut(at) else { continue };
-            let Some((address, mac)) = member.judge_conflict(now) else { continue };
+            let Some((address, mac)) = member.judge_conflict(now, &self.policy) else { continue };
             if member.conflict.may_defend(now) {
                 member.contest(now, out);
             }

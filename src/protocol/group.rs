@@ -254,7 +254,7 @@ impl Group {
         let demotion = demotion.filter(|_| self.handover.is_none());
         let silent = self.members.iter().filter_map(|member| member.silent_at(&self.policy));
         let silent = silent.min().filter(|_| self.presence == Presence::Wanted);
-        let conflict = self.members.iter().filter_map(VirtualRouter::conflict_at).min();
+        let conflict = self.members.iter().filter_map(|m| m.conflict_at(&self.policy)).min();
         let due =
             interruption.into_iter().chain(retry).chain(watch).chain(demotion).chain(silent).chain(conflict);
         members.chain(self.handover_ends()).chain(due).min()
