@@ -71,6 +71,8 @@ pub(crate) struct Datagram {
     /// The node that sent it.
     pub(crate) node: String,
     pub(crate) destination_mac: [u8; 6],
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
     pub(crate) source_port: u16,
     pub(crate) destination_port: u16,
     pub(crate) payload: Vec<u8>,
@@ -106,12 +108,14 @@ impl Frame {
     /// As a datagram, if it is one.
     pub(crate) fn datagram(&self) -> Option<Datagram> {
         let ethernet = EthernetPacket::new(&self.bytes)?;
-        let (_, _, _, packet) = carried(&ethernet, IpNextHeaderProtocols::Udp)?;
+        let (source, destination, _, packet) = carried(&ethernet, IpNextHeaderProtocols::Udp)?;
         let udp = UdpPacket::new(&packet)?;
         Some(Datagram {
             at: self.at,
             node: self.node.clone(),
             destination_mac: ethernet.get_destination().octets(),
+            source,
+            destination,
             source_port: udp.get_source(),
             destination_port: udp.get_destination(),
             payload: udp.payload().to_vec(),

@@ -189,10 +189,15 @@ impl Report {
         let its_own = |seen: &Announcement| seen.node == node.name && seen.address == address;
         let Some(announced) = announcements.find(its_own) else { return 0 };
         let datagrams = lab.capture().datagrams(since);
-        let answer = datagrams.iter().find(|seen| seen.node == node.name && seen.source_port == PORT);
+        // The other family may be asked at the same time.
+        let from_it =
+            |seen: &&Datagram| seen.node == node.name && seen.source == address && seen.source_port == PORT;
+        let answer = datagrams.iter().find(from_it);
         let answered = answer.map_or(Duration::MAX, |answer| answer.at);
         let too_early = datagrams.iter().filter(|seen| {
-            seen.destination_mac == announced.mac && (announced.at..answered).contains(&seen.at)
+            seen.destination == address
+                && seen.destination_mac == announced.mac
+                && (announced.at..answered).contains(&seen.at)
         });
         too_early.filter_map(number_of_request).filter(|number| self.unanswered.contains(number)).count()
     }
