@@ -219,8 +219,12 @@ impl Endpoint {
 
     /// `key` waits for others to announce its addresses, at once: they may answer what is said in this turn.
     pub(super) fn listen(&mut self, key: VrKey) {
+        let first = self.listeners.is_empty();
         self.listeners.insert(key);
-        self.hear();
+        // What one waits for, all are told: nothing changes when more of them leave in the same turn.
+        if first {
+            self.hear();
+        }
     }
 
     /// It does not any more.
