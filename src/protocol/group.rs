@@ -520,7 +520,7 @@ pub(super) struct Obstacle {
 
 /// How many addresses a member holds.
 fn width(member: &MemberSpec) -> usize {
-    member.addresses.len() + member.excluded.len()
+    member.held().count()
 }
 
 pub(super) fn report(spec: &RouterSpec, key: Option<VrKey>, kind: EventKind) -> Effect {

@@ -83,15 +83,10 @@ impl Remarks {
         self.0.iter().filter(stands).map(|one| one.remark.clone()).collect()
     }
 
-    /// Removes what is over; returns what of it was told, and for how long it stood.
-    fn expire(&mut self, now: MonoTime) -> Vec<(Remark, Duration)> {
+    /// Removes what is over; returns what of it was told.
+    fn expire(&mut self, now: MonoTime) -> Vec<Standing> {
         let over = self.0.extract_if(.., |one| one.until <= now);
-        let told = over.filter(|one| one.told == Told::Yes);
-        told.map(|Standing { remark, until, .. }| {
-            let stood = until.since(remark.since);
-            (remark, stood)
-        })
-        .collect()
+        over.filter(|one| one.told == Told::Yes).collect()
     }
 
     /// If there is no room for `what`, the oldest discarded message makes room: anybody can send those, under any name.
@@ -132,8 +127,8 @@ impl Group {
 
     /// Tells what stands no more.
     pub(super) fn lay_remarks(&mut self, now: MonoTime, out: &mut Effects) {
-        for (Remark { key, peer, what, .. }, after) in self.remarks.expire(now) {
-            let kind = EventKind::SuspicionOver { peer, what, after };
+        for Standing { remark: Remark { key, peer, what, since }, until, .. } in self.remarks.expire(now) {
+            let kind = EventKind::SuspicionOver { peer, what, after: until.since(since) };
             out.push(report(&self.spec, Some(key), kind));
         }
     }

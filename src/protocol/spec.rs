@@ -73,6 +73,13 @@ pub struct MemberSpec {
     pub excluded: Vec<IpNet>,
 }
 
+impl MemberSpec {
+    /// Every address that is held, advertised or not.
+    pub fn held(&self) -> impl Iterator<Item = &IpNet> {
+        self.addresses.iter().chain(&self.excluded)
+    }
+}
+
 /// Checksum flavour of VRRPv3/IPv4 advertisements we send. Both are accepted whatever it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ChecksumPolicy {

@@ -83,7 +83,7 @@ pub(super) fn concerns(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Concern> {
         foreign_addresses(spec, facts).map(Concern::ForeignAddresses).into_iter().chain(unsent).collect();
     if let Some(link) = facts.links.get(&spec.interface) {
         concerns.extend(spec.members.iter().filter_map(|member| mtu_too_small(spec.interface, member, link)));
-        let listed = spec.members.iter().flat_map(|member| member.addresses.iter().chain(&member.excluded));
+        let listed = spec.members.iter().flat_map(|member| member.held());
         let chosen = listed.filter(|net| link.chosen.get(&net.addr()) == Some(&net.prefix_len()));
         concerns.extend(chosen.map(|net| Concern::Chosen(spec.interface, *net)));
     }
@@ -216,11 +216,9 @@ pub(super) fn source(
     let link = facts.links.get(&spec.interface)?;
     let real = |address: &IpAddr| match spec.role {
         Role::Owner => true,
-        Role::Contender { .. } => !spec
-            .members
-            .iter()
-            .flat_map(|member| member.addresses.iter().chain(&member.excluded))
-            .any(|net| net.addr() == *address),
+        Role::Contender { .. } => {
+            !spec.members.iter().flat_map(|member| member.held()).any(|net| net.addr() == *address)
+        }
     };
     let wanted = |address: &IpAddr| match spec.source_address {
         Some(source) if Family::of(source) == family => source == *address,
@@ -250,7 +248,7 @@ fn foreign_addresses(spec: &RouterSpec, facts: &Facts) -> Option<ForeignAddresse
         Role::Contender { .. } => {}
     }
     let link = facts.links.get(&spec.interface)?;
-    let ours = spec.members.iter().flat_map(|member| member.addresses.iter().chain(&member.excluded));
+    let ours = spec.members.iter().flat_map(|member| member.held());
     let mut foreign = ours.filter_map(|net| {
         let prefix_len = link.foreign.get(&net.addr())?;
         IpNet::new(net.addr(), *prefix_len).ok()

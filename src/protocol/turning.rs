@@ -158,9 +158,7 @@ impl Group {
     /// Whether it is of interest that another station announces this address there.
     pub(super) fn is_listening(&self, interface: InterfaceName, address: IpAddr) -> bool {
         let cares = |m: &VirtualRouter| m.is_listening() || matches!(m.state, State::Active(_));
-        let has = |spec: &MemberSpec| {
-            spec.addresses.iter().chain(&spec.excluded).any(|ours| ours.addr() == address)
-        };
+        let has = |spec: &MemberSpec| spec.held().any(|ours| ours.addr() == address);
         self.spec.interface == interface
             && self.members.iter().zip(&self.spec.members).any(|(member, spec)| cares(member) && has(spec))
     }
@@ -168,7 +166,7 @@ impl Group {
     /// Another station announced an address.
     pub(super) fn on_announced(&mut self, now: MonoTime, address: IpAddr, mac: MacAddr) {
         for (member, spec) in self.members.iter_mut().zip(&self.spec.members) {
-            if spec.addresses.iter().chain(&spec.excluded).any(|ours| ours.addr() == address) {
+            if spec.held().any(|ours| ours.addr() == address) {
                 member.on_announced(now, address);
                 member.note_conflict(now, address, mac);
             }

@@ -285,7 +285,7 @@ fn estates(
         let mut found: BTreeMap<VrKey, Vec<IpNet>> = BTreeMap::new();
         for member in &spec.members {
             let is_its = |a: &&ObservedAddress| {
-                let mut configured = member.addresses.iter().chain(&member.excluded);
+                let mut configured = member.held();
                 a.index == link.index && configured.any(|net| net.addr() == a.net.addr())
             };
             // As they are: the configuration may have another prefix length by now.

@@ -56,7 +56,7 @@ fn virtual_places(spec: &RouterSpec) -> impl Iterator<Item = (InterfaceName, IpA
         Role::Owner => &[][..],
         Role::Contender { .. } => &spec.members[..],
     };
-    let nets = members.iter().flat_map(|member| member.addresses.iter().chain(&member.excluded));
+    let nets = members.iter().flat_map(|member| member.held());
     nets.map(|net| (spec.interface, net.addr()))
 }
 

@@ -559,7 +559,7 @@ const fn socket_of(key: VrKey) -> (InterfaceName, Family) {
 /// What the keeper is told of the virtual routers of one router: all their addresses, advertised or not.
 fn declared(spec: &RouterSpec) -> impl Iterator<Item = (VrKey, Vec<IpNet>)> {
     spec.members.iter().map(|member| {
-        let addresses = member.addresses.iter().chain(&member.excluded).copied().collect();
+        let addresses = member.held().copied().collect();
         (spec.key(member.family), addresses)
     })
 }

@@ -148,7 +148,7 @@ fn source_address(
         );
         return None;
     }
-    let mut moving = member.addresses.iter().chain(&member.excluded);
+    let mut moving = member.held();
     let owner = role.spanned().is_some_and(|role| *role.get_ref() == RawRole::Owner);
     if !owner && moving.any(|net| net.addr() == address) {
         let message = "`source_address` is one of the virtual addresses, which move";

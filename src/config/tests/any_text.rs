@@ -154,7 +154,7 @@ fn promises_are_kept(resolved: &Resolved) {
         for member in &router.members {
             assert!(keys.insert(router.key(member.family)), "a VRID is unique");
             assert!((1..=255).contains(&member.addresses.len()));
-            let all: Vec<_> = member.addresses.iter().chain(&member.excluded).map(|net| net.addr()).collect();
+            let all: Vec<_> = member.held().map(|net| net.addr()).collect();
             assert!(member.addresses.iter().all(|net| Family::of(net.addr()) == member.family));
             let at_home = |family| family == member.family || !families.contains(&family);
             assert!(member.excluded.iter().all(|net| at_home(Family::of(net.addr()))));

@@ -21,8 +21,7 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn of(spec: &RouterSpec, node: &str) -> Self {
-        let addresses =
-            spec.members.iter().flat_map(|member| member.addresses.iter().chain(&member.excluded));
+        let addresses = spec.members.iter().flat_map(|member| member.held());
         Self {
             router: spec.name.clone(),
             families: spec.members.iter().map(|member| member.family).collect(),
