@@ -19,9 +19,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod kernel;
-pub mod protocol;
 pub mod runtime;
-pub mod sim;
 pub mod telemetry;
-pub mod types;
-pub mod wire;
+
+pub use vrrpd_core::{protocol, sim, types, wire};

@@ -61,7 +61,7 @@ const UNSAFE_FILE: &str = "src/kernel/sys.rs";
 /// The longest a Rust file may be.
 const LONGEST: usize = 600;
 
-const RUST_DIRECTORIES: [&str; 4] = ["src", "tests", "benches", "fuzz"];
+const RUST_DIRECTORIES: [&str; 5] = ["core", "src", "tests", "benches", "fuzz"];
 
 fn rust_files() -> Vec<SourceFile> {
     let mut files = files_below(&RUST_DIRECTORIES);
@@ -84,7 +84,7 @@ fn shows(rule: fn(&SourceFile) -> Vec<String>, path: &str, bad: &str, good: &str
 }
 
 fn floor_of(path: &str) -> Option<&str> {
-    let inside = path.strip_prefix("src/")?;
+    let inside = path.strip_prefix("core/").unwrap_or(path).strip_prefix("src/")?;
     inside.split_once('/').map(|(floor, _)| floor).or_else(|| inside.strip_suffix(".rs"))
 }
 
@@ -93,16 +93,16 @@ fn named_floor(file: &SourceFile, path: &NamedPath) -> Option<String> {
     let supers = path.segments.iter().take_while(|segment| *segment == "super").count();
     let depth = module_depth(&file.path);
     let at = match path.segments.first()?.as_str() {
-        "crate" | "vrrpd" => 1,
+        "crate" | "vrrpd" | "vrrpd_core" => 1,
         "super" if supers >= depth => supers,
         _ => return None,
     };
     path.segments.get(at).filter(|name| FLOORS.iter().any(|(floor, _)| floor == name)).cloned()
 }
 
-/// How many modules deep a file of the library is: `src/wire/mod.rs` 1, `src/wire/v3.rs` 2.
+/// How many modules deep a file of the library is: `core/src/wire/mod.rs` 1, `core/src/wire/v3.rs` 2.
 fn module_depth(path: &str) -> usize {
-    let inside = path.trim_start_matches("src/").trim_end_matches(".rs");
+    let inside = path.trim_start_matches("core/").trim_start_matches("src/").trim_end_matches(".rs");
     inside.split('/').filter(|part| *part != "mod").count()
 }
 
@@ -298,30 +298,35 @@ fn no_file_names_the_machine_it_was_written_on() {
 #[test]
 fn the_rules_see_what_they_forbid() {
     let down = dependencies_point_down;
-    shows(down, "src/types/vrid.rs", "use crate::wire::Advertisement;", "use crate::types::Family;");
+    shows(down, "core/src/types/vrid.rs", "use crate::wire::Advertisement;", "use crate::types::Family;");
     shows(
         down,
-        "src/wire/v3.rs",
+        "core/src/wire/v3.rs",
         "use crate::{types::Vrid, protocol::Event};",
         "use crate::types::{self, Vrid};",
     );
     shows(down, "src/kernel/socket.rs", "fn f(_: crate::config::Config) {}", "// crate::config is above\n");
-    shows(down, "src/protocol/mod.rs", "use super::runtime::Reactor;", "use super::types::Vrid;");
-    shows(down, "src/protocol/event.rs", "use super::super::kernel::X;", "use super::kernel::X;");
-    shows(down, "src/sim/lan.rs", "let x = crate::runtime::clock();", "let x = \"crate::runtime\";");
+    shows(down, "core/src/protocol/mod.rs", "use super::runtime::Reactor;", "use super::types::Vrid;");
+    shows(down, "core/src/protocol/event.rs", "use super::super::kernel::X;", "use super::kernel::X;");
+    shows(down, "core/src/sim/lan.rs", "let x = crate::runtime::clock();", "let x = \"crate::runtime\";");
 
     let pure = pure_floors_stay_pure;
-    shows(pure, "src/protocol/x.rs", "use std::{net::IpAddr, time::Instant};", "use std::time::Duration;");
     shows(
         pure,
-        "src/wire/x.rs",
+        "core/src/protocol/x.rs",
+        "use std::{net::IpAddr, time::Instant};",
+        "use std::time::Duration;",
+    );
+    shows(
+        pure,
+        "core/src/wire/x.rs",
         "let s = std::net::UdpSocket::bind(a);",
         "use std::net::{IpAddr, Ipv4Addr};",
     );
-    shows(pure, "src/types/x.rs", "use tracing::info;", "/* tracing::info */");
-    shows(pure, "src/sim/x.rs", "fn f() { std::fs::read(p); }", "let s = r#\"std::fs::read\"#;");
+    shows(pure, "core/src/types/x.rs", "use tracing::info;", "/* tracing::info */");
+    shows(pure, "core/src/sim/x.rs", "fn f() { std::fs::read(p); }", "let s = r#\"std::fs::read\"#;");
 
-    shows(files_are_short, "src/wire/x.rs", &"x\n".repeat(601), &"x\n".repeat(600));
+    shows(files_are_short, "core/src/wire/x.rs", &"x\n".repeat(601), &"x\n".repeat(600));
     shows(unsafe_has_one_place, "src/kernel/x.rs", "unsafe { f() }", "let unsafely = \"unsafe\"; // unsafe");
     shows(
         tests_wait_for_conditions,
@@ -335,7 +340,7 @@ fn the_rules_see_what_they_forbid() {
         "#[cfg(test)]\nmod tests {\n    time::sleep(t).await;\n}",
         "time::sleep(t).await;\n#[cfg(test)]\nmod tests;\n",
     );
-    shows(modules_open_with_their_contract, "src/wire/x.rs", "use std::fmt;", "//! Bytes.\n");
+    shows(modules_open_with_their_contract, "core/src/wire/x.rs", "use std::fmt;", "//! Bytes.\n");
     for line in ["/home/a/vrrpd", "see /home/a/vrrpd/src", "(/home/a/vrrpd)"] {
         assert!(names_directory(line, "/home/a/vrrpd"), "{line}");
     }
@@ -345,6 +350,6 @@ fn the_rules_see_what_they_forbid() {
     assert!(!names_directory("/src/lib.rs", "/src"));
 
     let named = |path: &str| SourceFile { path: path.to_owned(), text: String::new() };
-    assert_ne!(names_say_what_a_file_owns(&named("src/wire/utils.rs")), Vec::<String>::new());
-    assert_eq!(names_say_what_a_file_owns(&named("src/wire/checksum.rs")), Vec::<String>::new());
+    assert_ne!(names_say_what_a_file_owns(&named("core/src/wire/utils.rs")), Vec::<String>::new());
+    assert_eq!(names_say_what_a_file_owns(&named("core/src/wire/checksum.rs")), Vec::<String>::new());
 }

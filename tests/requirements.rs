@@ -135,7 +135,7 @@ fn read_tags(files: &[SourceFile]) -> Tags {
         for (at, line) in file.text.lines().enumerate() {
             let comment = line.find("//").and_then(|from| line.get(from..)).unwrap_or_default();
             // The simulation's checker shows what the core obeys.
-            let shows = at + 1 >= tests_from || file.path.starts_with("src/sim/");
+            let shows = at + 1 >= tests_from || file.path.starts_with("core/src/sim/");
             let side = if shows { Side::Test } else { Side::Code };
             let here = tags_of_comment(comment).into_iter().map(str::to_owned).chain(tag_of_name(line));
             for tag in here {
@@ -147,7 +147,7 @@ fn read_tags(files: &[SourceFile]) -> Tags {
 }
 
 fn tagged_files() -> Vec<SourceFile> {
-    let mut files = files_below(&["src", "tests"]);
+    let mut files = files_below(&["core", "src", "tests"]);
     // This file and the scanner speak of tags without obeying anything.
     files.retain(|file| file.path.ends_with(".rs") && file.path != "tests/requirements.rs");
     files
@@ -287,7 +287,7 @@ fn the_join_sees_what_it_looks_for() {
     let none = read_tags(&[]);
     assert_eq!(missing(&rows, &none).len(), 3, "code, test and case are missing");
 
-    let code = file("src/protocol/timing.rs", "let a = 1; // RFC9568-6.1-1: obeyed\n");
+    let code = file("core/src/protocol/timing.rs", "let a = 1; // RFC9568-6.1-1: obeyed\n");
     let test = file("tests/sim.rs", "// T01, T02: alone\n// RFC9568-6.1-1, RFC9568-6.1-9\n");
     let tags = read_tags(&[code, test]);
     assert_eq!(missing(&rows, &tags), Vec::<String>::new());
@@ -301,7 +301,7 @@ fn the_join_sees_what_it_looks_for() {
     let first = joined(document, &tags).lines().next().map(str::to_owned);
     assert_eq!(
         first.as_deref(),
-        Some("| RFC9568-6.1-1 | MUST | a | met | `src/protocol/timing.rs` | `tests/sim.rs` |")
+        Some("| RFC9568-6.1-1 | MUST | a | met | `core/src/protocol/timing.rs` | `tests/sim.rs` |")
     );
 }
 
@@ -316,9 +316,9 @@ fn the_name_of_a_test_may_carry_the_tag() {
 #[test]
 fn a_tag_in_a_test_module_is_no_proof_that_the_code_obeys() {
     let text = "fn a() {}\n#[cfg(test)]\nmod tests {\n    // RFC9568-6.1-1\n}\n";
-    let tags = read_tags(&[SourceFile { path: "src/wire/v3.rs".to_owned(), text: text.to_owned() }]);
+    let tags = read_tags(&[SourceFile { path: "core/src/wire/v3.rs".to_owned(), text: text.to_owned() }]);
     assert_eq!(cell(&tags, "RFC9568-6.1-1", Side::Code), NOTHING);
-    assert_eq!(cell(&tags, "RFC9568-6.1-1", Side::Test), "`src/wire/v3.rs`");
+    assert_eq!(cell(&tags, "RFC9568-6.1-1", Side::Test), "`core/src/wire/v3.rs`");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vrrpd::wire::ChecksumFlavour;
+use vrrpd_core::wire::ChecksumFlavour;
 use vrrpd_fuzz::{V4, V6, accepted_messages_survive, with_good_checksum};
 
 fuzz_target!(|payload: &[u8]| {

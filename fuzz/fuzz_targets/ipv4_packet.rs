@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vrrpd::wire::split_ipv4;
+use vrrpd_core::wire::split_ipv4;
 use vrrpd_fuzz::accepted_messages_survive;
 
 fuzz_target!(|packet: &[u8]| {

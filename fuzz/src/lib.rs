@@ -1,19 +1,19 @@
 //! What the fuzz targets share: the property of a message, and the way past its checksum.
 
 use std::net::IpAddr;
-use vrrpd::wire::{Carrier, ChecksumFlavour, Draft, emit, parse};
+use vrrpd_core::wire::{Carrier, ChecksumFlavour, Draft, emit, parse};
 
 /// The carrier of a message from the router that the seed corpus comes from.
 pub const V4: Carrier = Carrier {
     source: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
-    destination: vrrpd::types::Family::Ipv4.group(),
+    destination: vrrpd_core::types::Family::Ipv4.group(),
     ttl: 255,
 };
 
 /// Its IPv6 address.
 pub const V6: Carrier = Carrier {
     source: IpAddr::V6(std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xa)),
-    destination: vrrpd::types::Family::Ipv6.group(),
+    destination: vrrpd_core::types::Family::Ipv6.group(),
     ttl: 255,
 };
 

@@ -200,20 +200,6 @@ impl<'de> Deserialize<'de> for Stamp {
     }
 }
 
-/// As people write it: `02:00:00:aa:bb:cc`.
-impl Serialize for MacAddr {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for MacAddr {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'_, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
 /// The stable name of a kind.
 const fn kind_name(kind: &EventKind) -> &'static str {
     match kind {

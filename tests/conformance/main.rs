@@ -5,7 +5,7 @@
 
 #[path = "../support/mod.rs"]
 mod support;
-#[path = "../vectors/mod.rs"]
+#[path = "../../core/tests/vectors/mod.rs"]
 mod vectors;
 
 mod active;

@@ -2,11 +2,11 @@
 
 use crate::lab::{BOTH, DELAY, Lab, V4, every, ms, node, owner, patient, secs};
 use std::time::Duration;
-use vrrpd::protocol::{Cause, StateName};
-use vrrpd::sim::Port;
-use vrrpd::sim::lan::{Conditions, Echo, Path};
-use vrrpd::sim::script::{Act, Leftovers};
-use vrrpd::types::{Preempt, Priority, Role};
+use vrrpd_core::protocol::{Cause, StateName};
+use vrrpd_core::sim::Port;
+use vrrpd_core::sim::lan::{Conditions, Echo, Path};
+use vrrpd_core::sim::script::{Act, Leftovers};
+use vrrpd_core::types::{Preempt, Priority, Role};
 
 #[test]
 fn a_lone_router_waits_one_active_down_interval() {
@@ -212,7 +212,7 @@ fn a_retune_below_the_peer_lets_it_preempt_and_nobody_restarts() {
 fn duplicated_and_reordered_packets_change_nothing() {
     let mut lab = Lab::settled(V4, vec![every(10, node(200)), every(10, node(100))]);
     lab.act(Act::Conditions(Conditions {
-        duplication: vrrpd::sim::rng::PerMille::ALWAYS,
+        duplication: vrrpd_core::sim::rng::PerMille::ALWAYS,
         most_delay: ms(40),
         ..Conditions::HEALTHY
     }));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// `Copy`, because it is part of every [`super::VrKey`].
 ///
 /// ```
-/// use vrrpd::types::InterfaceName;
+/// use vrrpd_core::types::InterfaceName;
 /// assert_eq!("eth0".parse::<InterfaceName>().unwrap().as_str(), "eth0");
 /// assert!("a-name-longer-than-the-kernel-takes".parse::<InterfaceName>().is_err());
 /// ```

@@ -2,15 +2,15 @@
 
 use crate::lab::{BOTH, Lab, V4, every, ms, node, secs};
 use std::time::Duration;
-use vrrpd::protocol::StateName;
-use vrrpd::sim::Port;
-use vrrpd::sim::lan::Path;
-use vrrpd::sim::node::{Host, NodeSetup};
-use vrrpd::sim::peer::{Habit, PeerSetup};
-use vrrpd::sim::script::Act;
-use vrrpd::sim::world::StationSetup;
-use vrrpd::types::{AdverInterval, AdvertPriority, Family, Preempt};
-use vrrpd::wire::ChecksumFlavour;
+use vrrpd_core::protocol::StateName;
+use vrrpd_core::sim::Port;
+use vrrpd_core::sim::lan::Path;
+use vrrpd_core::sim::node::{Host, NodeSetup};
+use vrrpd_core::sim::peer::{Habit, PeerSetup};
+use vrrpd_core::sim::script::Act;
+use vrrpd_core::sim::world::StationSetup;
+use vrrpd_core::types::{AdverInterval, AdvertPriority, Family, Preempt};
+use vrrpd_core::wire::ChecksumFlavour;
 
 /// Hosts are back this soon after the other router has yielded.
 const BACK: Duration = ms(50);

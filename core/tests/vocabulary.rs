@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::time::Duration;
-use vrrpd::types::{
+use vrrpd_core::types::{
     AdverInterval, AdvertPriority, Family, InterfaceName, MacAddr, MonoTime, Preempt, Priority, Role,
     RouterName, VrKey, Vrid,
 };

@@ -2,10 +2,10 @@
 
 use crate::lab::{BOTH, Lab, V4, every, ms, node};
 use std::time::Duration;
-use vrrpd::protocol::StateName;
-use vrrpd::sim::Port;
-use vrrpd::sim::lan::{Cable, Path};
-use vrrpd::sim::script::{Act, Carrier, Source};
+use vrrpd_core::protocol::StateName;
+use vrrpd_core::sim::Port;
+use vrrpd_core::sim::lan::{Cable, Path};
+use vrrpd_core::sim::script::{Act, Carrier, Source};
 
 const LOST: Act = Act::Cable(Port(0), Cable::Cut, Carrier::Lost);
 const BACK: Act = Act::Cable(Port(0), Cable::Plugged, Carrier::Lost);

@@ -9,7 +9,7 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use vrrpd::types::AdverInterval;
+/// use vrrpd_core::types::AdverInterval;
 /// let second = AdverInterval::from_duration(Duration::from_secs(1)).unwrap();
 /// assert_eq!(second, AdverInterval::default());
 /// assert_eq!(second.centiseconds(), 100);

@@ -2,17 +2,17 @@
 
 use std::io::Write;
 use std::time::Duration;
-use vrrpd::protocol::{
+use vrrpd_core::protocol::{
     Answer, CheckName, DemoteOutcome, Force, MemberSnapshot, RouterSnapshot, StateName, Track,
 };
-use vrrpd::sim::kernel::Mood;
-use vrrpd::sim::lan::Conditions;
-use vrrpd::sim::node::{Host, NodeSetup, key};
-use vrrpd::sim::script::Act;
-use vrrpd::sim::trace::{Detail, Trace};
-use vrrpd::sim::world::{StationSetup, World, WorldSetup};
-use vrrpd::sim::{Port, Violation};
-use vrrpd::types::{AdverInterval, Family, Preempt, Priority, Role};
+use vrrpd_core::sim::kernel::Mood;
+use vrrpd_core::sim::lan::Conditions;
+use vrrpd_core::sim::node::{Host, NodeSetup, key};
+use vrrpd_core::sim::script::Act;
+use vrrpd_core::sim::trace::{Detail, Trace};
+use vrrpd_core::sim::world::{StationSetup, World, WorldSetup};
+use vrrpd_core::sim::{Port, Violation};
+use vrrpd_core::types::{AdverInterval, Family, Preempt, Priority, Role};
 
 pub(crate) const V4: &[Family] = &[Family::Ipv4];
 pub(crate) const BOTH: &[Family] = &[Family::Ipv4, Family::Ipv6];

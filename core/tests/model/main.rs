@@ -18,7 +18,7 @@ mod step;
 
 use space::{Limits, Outcome, explore};
 use step::{Announcements, Fleet, Node};
-use vrrpd::types::{Family, Preempt};
+use vrrpd_core::types::{Family, Preempt};
 
 const V4: &[Family] = &[Family::Ipv4];
 const BOTH: &[Family] = &[Family::Ipv4, Family::Ipv6];

@@ -1,6 +1,8 @@
 //! Ethernet addresses.
 
 use super::{Family, Vrid};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -16,7 +18,7 @@ impl MacAddr {
     /// IPv6 (RFC 9568 §7.3).
     ///
     /// ```
-    /// use vrrpd::types::{Family, MacAddr, Vrid};
+    /// use vrrpd_core::types::{Family, MacAddr, Vrid};
     /// let mac = MacAddr::virtual_router(Family::Ipv6, Vrid::new(51).unwrap());
     /// assert_eq!(mac.to_string(), "00:00:5e:00:02:33");
     /// ```
@@ -55,5 +57,19 @@ impl fmt::Display for MacAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, e, g] = self.0;
         write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+/// As a text, in the form in which people write it: `02:00:00:aa:bb:cc`.
+impl Serialize for MacAddr {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for MacAddr {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'_, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }

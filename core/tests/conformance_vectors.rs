@@ -5,8 +5,8 @@ mod vectors;
 
 use std::net::IpAddr;
 use vectors::{F01, F20, Form, VECTORS, Vector, Verdict, from_hex, vector};
-use vrrpd::types::{AdverInterval, AdvertPriority, Family, Vrid};
-use vrrpd::wire::{Advertisement, Carrier, ChecksumFlavour, Draft, Reject, emit, parse, split_ipv4};
+use vrrpd_core::types::{AdverInterval, AdvertPriority, Family, Vrid};
+use vrrpd_core::wire::{Advertisement, Carrier, ChecksumFlavour, Draft, Reject, emit, parse, split_ipv4};
 
 fn carrier_of(vector: &Vector) -> Carrier {
     let source: IpAddr = vector.source.parse().unwrap();
@@ -159,7 +159,7 @@ fn an_advertisement_of_that_configuration_is_f01() {
 /// The seeds of `fuzz/` are these vectors, so that the fuzzer starts behind every check.
 #[test]
 fn the_fuzz_corpus_holds_every_vector() {
-    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/advert_parse");
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/advert_parse");
     for vector in VECTORS {
         let seed = corpus.join(format!("seed-{}", vector.name()));
         assert_eq!(std::fs::read(&seed).unwrap(), vector.octets(), "{}", seed.display());

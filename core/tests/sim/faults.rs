@@ -1,13 +1,13 @@
 //! Faults: checks, cables, stalls, kernels that refuse, and what a killed agent leaves behind.
 
 use crate::lab::{BOTH, Lab, V4, every, ms, node, patient, secs, watching};
-use vrrpd::protocol::{Cause, Fault, Health, StateName, Track};
-use vrrpd::sim::Port;
-use vrrpd::sim::kernel::Mood;
-use vrrpd::sim::lan::{Cable, Conditions};
-use vrrpd::sim::node::Packets;
-use vrrpd::sim::rng::PerMille;
-use vrrpd::sim::script::{Act, Carrier, Leftovers};
+use vrrpd_core::protocol::{Cause, Fault, Health, StateName, Track};
+use vrrpd_core::sim::Port;
+use vrrpd_core::sim::kernel::Mood;
+use vrrpd_core::sim::lan::{Cable, Conditions};
+use vrrpd_core::sim::node::Packets;
+use vrrpd_core::sim::rng::PerMille;
+use vrrpd_core::sim::script::{Act, Carrier, Leftovers};
 
 #[test]
 fn a_failing_check_hands_over_without_a_gap_and_a_passing_one_returns() {

@@ -6,19 +6,19 @@
 //! doubts.
 
 use std::time::Duration;
-use vrrpd::protocol::{Effect, Effects, EventKind, Input, Owned, StateName};
-use vrrpd::sim::clock::Clock;
-use vrrpd::sim::node::{Host, Node, NodeSetup, interface, virtual_addresses, vrid};
-use vrrpd::sim::packet::Packet;
-use vrrpd::sim::peer::{Habit, Machine, PeerSetup, PeerState};
-use vrrpd::sim::rng::{PerMille, Rng};
-use vrrpd::types::{AdverInterval, AdvertPriority, Family, MonoTime, Preempt, Priority, Role};
-use vrrpd::wire::{ChecksumFlavour, Draft};
+use vrrpd_core::protocol::{Effect, Effects, EventKind, Input, Owned, StateName};
+use vrrpd_core::sim::clock::Clock;
+use vrrpd_core::sim::node::{Host, Node, NodeSetup, interface, virtual_addresses, vrid};
+use vrrpd_core::sim::packet::Packet;
+use vrrpd_core::sim::peer::{Habit, Machine, PeerSetup, PeerState};
+use vrrpd_core::sim::rng::{PerMille, Rng};
+use vrrpd_core::types::{AdverInterval, AdvertPriority, Family, MonoTime, Preempt, Priority, Role};
+use vrrpd_core::wire::{ChecksumFlavour, Draft};
 
 const HOST: Host = Host { v4: 100, v6: 100 };
 
 struct Pair {
-    core: vrrpd::protocol::VrrpRouter,
+    core: vrrpd_core::protocol::VrrpRouter,
     reference: Machine,
     now: MonoTime,
     effects: Effects,
@@ -40,7 +40,7 @@ impl Pair {
             habit: Habit::ByTheBook,
             checksum: ChecksumFlavour::Rfc9568,
         });
-        let core = vrrpd::protocol::VrrpRouter::new();
+        let core = vrrpd_core::protocol::VrrpRouter::new();
         let mut pair =
             Self { core, reference, now: MonoTime::from_nanos(1), effects: Effects::new(), doubts: false };
         pair.feed(Input::Configure(vec![node.spec().clone()]));

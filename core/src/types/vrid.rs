@@ -6,7 +6,7 @@ use std::num::NonZeroU8;
 /// VRID, 1..=255, unique per interface and family (RFC 9568 §5.2.3, §6.1).
 ///
 /// ```
-/// use vrrpd::types::Vrid;
+/// use vrrpd_core::types::Vrid;
 /// assert_eq!(Vrid::new(51).unwrap().get(), 51);
 /// assert!(Vrid::new(0).is_err());
 /// ```

@@ -3,13 +3,13 @@
 use crate::space::Limits;
 use std::collections::VecDeque;
 use std::time::Duration;
-use vrrpd::protocol::{
+use vrrpd_core::protocol::{
     Command, CommandId, Demotion, Effect, Effects, Force, Input, LastResort, Owned, StateName, VrrpRouter,
 };
-use vrrpd::sim::node::{self, Host, NodeSetup, interface, key, name, virtual_addresses};
-use vrrpd::sim::packet::Packet;
-use vrrpd::types::{Family, MacAddr, MonoTime, Preempt, Priority, Role, VrKey};
-use vrrpd::wire::Draft;
+use vrrpd_core::sim::node::{self, Host, NodeSetup, interface, key, name, virtual_addresses};
+use vrrpd_core::sim::packet::Packet;
+use vrrpd_core::types::{Family, MacAddr, MonoTime, Preempt, Priority, Role, VrKey};
+use vrrpd_core::wire::Draft;
 
 /// One router of the model.
 #[derive(Debug, Clone, Copy)]

@@ -23,7 +23,7 @@ pub(super) const ADVERTISEMENT: u8 = 1;
 /// The checks come in the order of RFC 9568 §7.1; the first that fails is the reason.
 ///
 /// ```
-/// use vrrpd::wire::{Carrier, RejectReason, parse};
+/// use vrrpd_core::wire::{Carrier, RejectReason, parse};
 /// let carrier = Carrier {
 ///     source: "192.0.2.1".parse().unwrap(),
 ///     destination: "224.0.0.18".parse().unwrap(),

@@ -3,16 +3,16 @@
 
 use crate::lab::{BOTH, Lab, SLOW_KERNEL, V4, every, ms, node, owner, patient, secs};
 use std::time::Duration;
-use vrrpd::protocol::{DemoteOutcome, Force, StateName};
-use vrrpd::sim::Port;
-use vrrpd::sim::lan::Conditions;
-use vrrpd::sim::node::{Host, NodeSetup};
-use vrrpd::sim::peer::{Habit, PeerSetup};
-use vrrpd::sim::rng::PerMille;
-use vrrpd::sim::script::{Act, Leftovers};
-use vrrpd::sim::world::StationSetup;
-use vrrpd::types::{AdverInterval, AdvertPriority, Family, Preempt};
-use vrrpd::wire::ChecksumFlavour;
+use vrrpd_core::protocol::{DemoteOutcome, Force, StateName};
+use vrrpd_core::sim::Port;
+use vrrpd_core::sim::lan::Conditions;
+use vrrpd_core::sim::node::{Host, NodeSetup};
+use vrrpd_core::sim::peer::{Habit, PeerSetup};
+use vrrpd_core::sim::rng::PerMille;
+use vrrpd_core::sim::script::{Act, Leftovers};
+use vrrpd_core::sim::world::StationSetup;
+use vrrpd_core::types::{AdverInterval, AdvertPriority, Family, Preempt};
+use vrrpd_core::wire::ChecksumFlavour;
 
 #[track_caller]
 fn handed_over(lab: &Lab, at: usize) -> Duration {

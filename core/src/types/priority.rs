@@ -6,7 +6,7 @@ use std::num::NonZeroU8;
 /// A contender's priority, 1..=254, default 100 (RFC 9568 §5.2.4, §6.1).
 ///
 /// ```
-/// use vrrpd::types::Priority;
+/// use vrrpd_core::types::Priority;
 /// assert_eq!(Priority::default().get(), 100);
 /// assert!(Priority::new(255).is_err(), "255 is the owner's: Role::Owner");
 /// assert_eq!(Priority::clamped(-40).get(), 1);

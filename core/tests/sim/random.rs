@@ -3,8 +3,8 @@
 use crate::lab::keep;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use vrrpd::sim::fault::{self, Tally};
-use vrrpd::sim::trace::Detail;
+use vrrpd_core::sim::fault::{self, Tally};
+use vrrpd_core::sim::trace::Detail;
 
 /// Enough to reach every kind of fault many times, and quick in an unoptimised build.
 const SEEDS: u64 = 400;
