@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 use vrrpd::config;
-use vrrpd::protocol::{Effects, Input, Snapshot, StateName, VrrpRouter};
+use vrrpd::protocol::{Effects, Input, Node, Snapshot, StateName};
 use vrrpd::types::{Family, InterfaceName, LinkFacts, MacAddr, MonoTime};
 use vrrpd::wire::{Carrier, parse};
 
@@ -51,9 +51,9 @@ fn link() -> LinkFacts {
 }
 
 /// A router of both families, as Backup.
-fn backup(now: MonoTime) -> VrrpRouter {
+fn backup(now: MonoTime) -> Node {
     let config = config::resolve(CONFIGURATION, "noise.rs").expect("the configuration is good").config;
-    let mut router = VrrpRouter::new();
+    let mut router = Node::new();
     let mut effects = Effects::new();
     router.handle(now, Input::Configure(config.routers), &mut effects);
     router.handle(now, Input::Link(interface(), Some(link())), &mut effects);
@@ -62,7 +62,7 @@ fn backup(now: MonoTime) -> VrrpRouter {
 
 /// What noise may not change.
 fn unmoved(snapshot: &Snapshot) -> Vec<String> {
-    let members = snapshot.routers.iter().flat_map(|router| &router.members);
+    let members = snapshot.routers.iter().flat_map(|router| &router.instances);
     members
         .map(|m| format!("{:?} {:?} {:?} {:?} {:?}", m.state, m.since, m.timers, m.active, m.peers))
         .collect()
@@ -70,7 +70,7 @@ fn unmoved(snapshot: &Snapshot) -> Vec<String> {
 
 /// Everything that was counted as discarded, per reason.
 fn discarded(snapshot: &Snapshot) -> BTreeMap<&'static str, u64> {
-    let members = snapshot.routers.iter().flat_map(|router| &router.members).map(|m| &m.counters.rejected);
+    let members = snapshot.routers.iter().flat_map(|router| &router.instances).map(|m| &m.counters.rejected);
     let links = snapshot.links.iter().map(|(_, _, counters)| &counters.rejected);
     let mut sums = BTreeMap::new();
     for (reason, count) in members.chain(links).flatten() {
@@ -86,7 +86,7 @@ fn a_million_random_payloads_are_counted_and_change_nothing() {
     let now = start + Duration::from_millis(1);
     let mut router = backup(start);
     let before = router.snapshot(start);
-    assert!(before.routers.iter().flat_map(|r| &r.members).all(|m| m.state == StateName::Backup));
+    assert!(before.routers.iter().flat_map(|r| &r.instances).all(|m| m.state == StateName::Backup));
     let (mut effects, mut random) = (Effects::new(), Random(70));
     let noise: Vec<u8> = (0..20_000).flat_map(|_| random.next().to_be_bytes()).collect();
     let carriers = [("192.0.2.66", Family::Ipv4), ("fe80::66", Family::Ipv6)].map(|(source, family)| {
@@ -105,7 +105,7 @@ fn a_million_random_payloads_are_counted_and_change_nothing() {
         let input = match parse(&carrier, &payload) {
             Ok(advertisement) => {
                 handed_on += 1;
-                Input::Heard { interface: interface(), carrier, advertisement }
+                Input::Received { interface: interface(), carrier, advertisement }
             }
             Err(reject) => {
                 let source = Some(carrier.source);

@@ -70,7 +70,7 @@ fn the_pair_of_the_readme_is_a_pair() {
     let (fe0, fe1) = (routers(&fe0), routers(&fe1));
     assert_eq!(fe0.len(), fe1.len());
     for (ours, theirs) in fe0.iter().zip(&fe1) {
-        assert_eq!((&ours.name, ours.vrid, &ours.members), (&theirs.name, theirs.vrid, &theirs.members));
+        assert_eq!((&ours.name, ours.vrid, &ours.instances), (&theirs.name, theirs.vrid, &theirs.instances));
         assert_ne!(ours.role, theirs.role, "{}: somebody must be preferred", ours.name);
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 use vrrpd_core::types::{
-    AdverInterval, AdvertPriority, Family, InterfaceName, MacAddr, MonoTime, Preempt, Priority, Role,
-    RouterName, VrKey, Vrid,
+    AdverInterval, AdvertPriority, Family, InstanceKey, InterfaceName, MacAddr, MonoTime, Preempt, Priority,
+    Role, RouterName, Vrid,
 };
 
 // RFC9568-5.2.3-1
@@ -21,7 +21,7 @@ fn one_vrid_names_different_virtual_routers_per_interface_and_family() {
     let mut keys = BTreeSet::new();
     for interface in ["eth0", "eth1"] {
         for family in [Family::Ipv4, Family::Ipv6] {
-            keys.insert(VrKey { interface: interface.parse().unwrap(), family, vrid });
+            keys.insert(InstanceKey { interface: interface.parse().unwrap(), family, vrid });
         }
     }
     assert_eq!(keys.len(), 4);

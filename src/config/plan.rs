@@ -7,7 +7,7 @@
 use super::duration::text as written;
 use super::{Agent, CheckSpec, Config, Realtime, RouterHooks};
 use crate::protocol::{
-    AnnounceSpec, CheckName, ChecksumPolicy, HookKind, LinkLocalRule, MemberSpec, RouterSpec, Track,
+    AnnounceSpec, CheckName, ChecksumPolicy, HookKind, InstanceSpec, LinkLocalRule, RouterSpec, Track,
 };
 use crate::types::{InterfaceName, Preempt, Role, RouterName, Vrid};
 use ipnet::IpNet;
@@ -194,7 +194,7 @@ fn router_changes(old: &RouterSpec, new: &RouterSpec) -> Vec<Change> {
         checksum,
         link_local,
         source_address,
-        members,
+        instances,
         tracks,
         announce,
     } = new;
@@ -202,8 +202,8 @@ fn router_changes(old: &RouterSpec, new: &RouterSpec) -> Vec<Change> {
     let source = |address: Option<std::net::IpAddr>| {
         address.map_or_else(|| "the first of the interface".to_owned(), |address| address.to_string())
     };
-    let (addresses, excluded) = lists(members);
-    let (old_addresses, old_excluded) = lists(&old.members);
+    let (addresses, excluded) = lists(instances);
+    let (old_addresses, old_excluded) = lists(&old.instances);
     let before = &old.announce;
     [
         value("interface", old.interface, interface),
@@ -299,9 +299,10 @@ fn list(key: &'static str, from: &[String], to: &[String]) -> Option<Change> {
 }
 
 /// Addresses of all families, and those that are not advertised.
-fn lists(members: &[MemberSpec]) -> (Vec<String>, Vec<String>) {
-    let text = |of: fn(&MemberSpec) -> &[IpNet]| members.iter().flat_map(of).map(IpNet::to_string).collect();
-    (text(|member| &member.addresses), text(|member| &member.excluded))
+fn lists(instances: &[InstanceSpec]) -> (Vec<String>, Vec<String>) {
+    let text =
+        |of: fn(&InstanceSpec) -> &[IpNet]| instances.iter().flat_map(of).map(IpNet::to_string).collect();
+    (text(|instance| &instance.addresses), text(|instance| &instance.excluded))
 }
 
 fn tracked(tracks: &[Track]) -> Vec<String> {

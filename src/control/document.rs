@@ -10,8 +10,9 @@ use super::message::{
     VirtualRouterDoc,
 };
 use crate::protocol::{
-    ActiveRouter, CheckName, ChecksumPolicy, Counters, DemoteOutcome, Demotion, LastResort, LinkLocalRule,
-    MemberResult, MemberSnapshot, MemberSpec, PeerSnapshot, RouterSnapshot, RouterSpec, Snapshot,
+    ActiveRouter, CheckName, ChecksumPolicy, Counters, DemoteOutcome, Demotion, InstanceResult,
+    InstanceSnapshot, InstanceSpec, LastResort, LinkLocalRule, PeerSnapshot, RouterSnapshot, RouterSpec,
+    Snapshot,
 };
 use crate::runtime::hooks::{HookRun, HookStatus, Running};
 use crate::runtime::trackers::CheckStatus;
@@ -61,7 +62,7 @@ impl Published {
     #[must_use]
     pub fn status<'a>(&self, routers: impl IntoIterator<Item = &'a RouterSnapshot>) -> StatusDoc {
         let of =
-            |router: &'a RouterSnapshot| router.members.iter().map(move |m| self.virtual_router(router, m));
+            |router: &'a RouterSnapshot| router.instances.iter().map(move |m| self.virtual_router(router, m));
         StatusDoc {
             version: VERSION,
             node: self.node.clone(),
@@ -88,56 +89,56 @@ impl Published {
             handing_over: router.handing_over,
             tracks: spec.tracks.iter().map(|track| self.track(router, track)).collect(),
             hooks: self.hooks.get(&spec.name).into_iter().flatten().map(hook).collect(),
-            instances: router.members.iter().map(|member| self.instance(router, member)).collect(),
+            instances: router.instances.iter().map(|instance| self.instance(router, instance)).collect(),
             unattributed: self.unattributed(spec.interface),
             events,
         }
     }
 
-    fn virtual_router(&self, router: &RouterSnapshot, member: &MemberSnapshot) -> VirtualRouterDoc {
+    fn virtual_router(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> VirtualRouterDoc {
         VirtualRouterDoc {
             name: router.spec.name.to_string().into(),
-            interface: member.key.interface.to_string().into(),
-            family: member.key.family.as_str().into(),
-            vrid: member.key.vrid.get(),
-            state: member.state.as_str().into(),
+            interface: instance.key.interface.to_string().into(),
+            family: instance.key.family.as_str().into(),
+            vrid: instance.key.vrid.get(),
+            state: instance.state.as_str().into(),
             priority: priority(router),
-            active: member.active.map(active),
-            addresses: addresses(&router.spec, member.key.family).0,
-            since: self.wall_time(member.since),
-            cause: member.cause.as_str().into(),
-            why: self.why(router, member),
+            active: instance.active.map(active),
+            addresses: addresses(&router.spec, instance.key.family).0,
+            since: self.wall_time(instance.since),
+            cause: instance.cause.as_str().into(),
+            why: self.why(router, instance),
             faults: router.faults.iter().map(ToString::to_string).collect(),
             demoted: router.demoted.as_ref().map(demoted),
             handing_over: router.handing_over,
-            warnings: self.warnings(router, member),
-            counters: counters(&member.counters),
+            warnings: self.warnings(router, instance),
+            counters: counters(&instance.counters),
         }
     }
 
-    fn instance(&self, router: &RouterSnapshot, member: &MemberSnapshot) -> InstanceDoc {
-        let (addresses, excluded_addresses) = addresses(&router.spec, member.key.family);
-        let timers = member.timers;
+    fn instance(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> InstanceDoc {
+        let (addresses, excluded_addresses) = addresses(&router.spec, instance.key.family);
+        let timers = instance.timers;
         InstanceDoc {
-            family: member.key.family.as_str().into(),
-            state: member.state.as_str().into(),
-            since: self.wall_time(member.since),
-            cause: member.cause.as_str().into(),
-            why: words::why_in_full(member.cause, &member.grounds, router.effective, member.key.family),
-            active: member.active.map(active),
-            source: member.source,
+            family: instance.key.family.as_str().into(),
+            state: instance.state.as_str().into(),
+            since: self.wall_time(instance.since),
+            cause: instance.cause.as_str().into(),
+            why: words::why_in_full(instance.cause, &instance.grounds, router.effective, instance.key.family),
+            active: instance.active.map(active),
+            source: instance.source,
             addresses,
             excluded_addresses,
-            checksum: checksum(member.checksum).into(),
+            checksum: checksum(instance.checksum).into(),
             timers: TimersDoc {
                 active_adver_interval_ms: millis(timers.active_adver_interval.period()),
                 skew_time_ms: millis(timers.skew_time),
                 active_down_interval_ms: millis(timers.active_down_interval),
                 next_in_ms: timers.next.map(|next| millis(next.since(self.snapshot.at))),
             },
-            peers: member.peers.iter().map(|peer| self.peer(peer)).collect(),
-            warnings: self.warnings(router, member),
-            counters: counters(&member.counters),
+            peers: instance.peers.iter().map(|peer| self.peer(peer)).collect(),
+            warnings: self.warnings(router, instance),
+            counters: counters(&instance.counters),
         }
     }
 
@@ -166,11 +167,11 @@ impl Published {
 /// `before`: the router as it was before that, at `published`.
 pub(super) fn demote_result(
     published: &Published,
-    result: &MemberResult,
+    result: &InstanceResult,
     before: Option<&RouterSnapshot>,
 ) -> DemoteResultDoc {
-    let member = before.and_then(|router| router.members.iter().find(|m| m.key.family == result.family));
-    let last_heard = member.and_then(|member| member.peers.first());
+    let instance = before.and_then(|router| router.instances.iter().find(|m| m.key.family == result.family));
+    let last_heard = instance.and_then(|instance| instance.peers.first());
     let replaced = before.and_then(|router| router.demoted.as_ref());
     let (outcome, taken_over_by, handover, waited) = match result.outcome {
         DemoteOutcome::HandedOver { to, after } => ("handed_over", Some(to), Some(after), None),
@@ -267,9 +268,10 @@ fn active(router: ActiveRouter) -> ActiveDoc {
 }
 
 fn addresses(spec: &RouterSpec, family: Family) -> (Vec<IpNet>, Vec<IpNet>) {
-    let member = spec.members.iter().find(|member| member.family == family);
-    let both = |MemberSpec { addresses, excluded, .. }: &MemberSpec| (addresses.clone(), excluded.clone());
-    member.map(both).unwrap_or_default()
+    let instance = spec.instances.iter().find(|instance| instance.family == family);
+    let both =
+        |InstanceSpec { addresses, excluded, .. }: &InstanceSpec| (addresses.clone(), excluded.clone());
+    instance.map(both).unwrap_or_default()
 }
 
 /// Every counter by name, zeros included, so that a reader need not guess what exists.

@@ -11,7 +11,7 @@ use super::reload::{Intent, ReloadRequest};
 use super::server::{Daemon, Done, Limits, Request};
 use super::varlink::{Call, Continues, encode_reply};
 use crate::protocol::{
-    Answer, Command, Demotion, Force, LastResort, MemberResult, RouterSnapshot, Track, Until,
+    Answer, Command, Demotion, Force, InstanceResult, LastResort, RouterSnapshot, Track, Until,
 };
 use crate::telemetry::{EventDoc, EventFilter, EventRecord, Follower, Severity, Stamp};
 use crate::types::RouterName;
@@ -201,11 +201,12 @@ impl Service {
         for Done { answer, saved } in self.command_all(routers.into_iter().map(command)).await? {
             unsaved = unsaved.or(saved.err());
             match answer {
-                Answer::Demoted(members) => {
+                Answer::Demoted(instances) => {
                     let before = |router: &RouterName| published.router(router.as_str());
-                    let result =
-                        |member: &MemberResult| demote_result(&published, member, before(&member.name));
-                    results.extend(members.iter().map(result));
+                    let result = |instance: &InstanceResult| {
+                        demote_result(&published, instance, before(&instance.name))
+                    };
+                    results.extend(instances.iter().map(result));
                 }
                 Answer::UnknownRouter(name) => return Err(unknown(&published, name.as_str())),
                 Answer::Promoted { .. } => unreachable!("a demotion is answered as one"),

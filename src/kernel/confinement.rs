@@ -16,7 +16,7 @@ pub struct Identity<'a> {
     pub uid: u32,
     /// Group id.
     pub gid: u32,
-    /// All groups that the user is a member of.
+    /// All groups that the user is a instance of.
     pub groups: &'a [u32],
 }
 

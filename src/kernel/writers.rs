@@ -48,7 +48,7 @@ pub enum Whom {
     /// Its owner.
     #[error("belongs to user id {0}")]
     Owner(u32),
-    /// The members of its group.
+    /// The instances of its group.
     #[error("can be written by group id {0}")]
     Group(u32),
     /// Whoever its access list (acl(5)) names.

@@ -22,7 +22,7 @@ use crate::kernel::netlink::{Netlink, NetlinkError};
 use crate::kernel::sysctl::promote_secondaries;
 use crate::kernel::tenancy::{self, Tenancy, TenancyError};
 use crate::protocol::{Event, EventKind, LastResort, RouterSpec};
-use crate::types::{InterfaceName, LinkFacts, VrKey};
+use crate::types::{InstanceKey, InterfaceName, LinkFacts};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -189,7 +189,7 @@ fn leftovers(netlink: &mut Netlink) -> Result<Vec<ObservedAddress>, NetlinkError
 struct Estate {
     spec: RouterSpec,
     /// What of it is still there.
-    found: BTreeMap<VrKey, Vec<IpNet>>,
+    found: BTreeMap<InstanceKey, Vec<IpNet>>,
 }
 
 async fn tidy(
@@ -282,16 +282,16 @@ fn estates(
     let mut estates = Vec::new();
     for spec in config.routers.iter().filter(|spec| !out(&spec.name)) {
         let Some(link) = links.get(&spec.interface) else { continue };
-        let mut found: BTreeMap<VrKey, Vec<IpNet>> = BTreeMap::new();
-        for member in &spec.members {
+        let mut found: BTreeMap<InstanceKey, Vec<IpNet>> = BTreeMap::new();
+        for instance in &spec.instances {
             let is_its = |a: &&ObservedAddress| {
-                let mut configured = member.held();
+                let mut configured = instance.held();
                 a.index == link.index && configured.any(|net| net.addr() == a.net.addr())
             };
             // As they are: the configuration may have another prefix length by now.
             let nets: Vec<IpNet> = left.iter().filter(is_its).map(|a| a.net).collect();
             if !nets.is_empty() {
-                found.insert(spec.key(member.family), nets);
+                found.insert(spec.key(instance.family), nets);
             }
         }
         if !found.is_empty() {

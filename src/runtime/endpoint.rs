@@ -4,7 +4,7 @@ use crate::kernel::sighting::{Hearing, Sighting, SightingSocket};
 use crate::kernel::socket_error::SocketError;
 use crate::kernel::vrrp_socket::{MartianSocket, ReceiveSocket, Received, Remaining, TransmitSocket};
 use crate::protocol::Effect;
-use crate::types::{AdvertPriority, Family, InterfaceName, VrKey};
+use crate::types::{AdvertPriority, Family, InstanceKey, InterfaceName};
 use crate::wire::{self, Carrier, Draft};
 use ipnet::IpNet;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
@@ -72,13 +72,13 @@ pub(super) struct Endpoint {
     sockets: Option<Sockets>,
     /// Addresses of this host that others may speak from, or announce: its own ones, and those that it holds.
     own: Vec<Ipv4Addr>,
-    held: BTreeMap<VrKey, Vec<IpAddr>>,
+    held: BTreeMap<InstanceKey, Vec<IpAddr>>,
     /// Those who wait for others to announce their addresses.
-    listeners: BTreeSet<VrKey>,
+    listeners: BTreeSet<InstanceKey>,
     /// Whether what is to be heard has changed since [`Self::tune`].
     tuning: Tuning,
     /// Whose last message was not sent.
-    failing: BTreeSet<VrKey>,
+    failing: BTreeSet<InstanceKey>,
     /// Messages of this turn, back to back in `octets`.
     waiting: Vec<Waiting>,
     octets: Vec<u8>,
@@ -104,7 +104,7 @@ enum Tuning {
 
 #[derive(Debug)]
 struct Waiting {
-    key: VrKey,
+    key: InstanceKey,
     source: IpAddr,
     priority: AdvertPriority,
     end: usize,
@@ -167,13 +167,13 @@ impl Endpoint {
 
     /// `key` holds addresses: their owner may come back, and somebody else may have them as well. Of a moment in which the
     /// kernel does not hold them yet some is heard twice, which changes nothing.
-    pub(super) fn holds(&mut self, key: VrKey, addresses: impl Iterator<Item = IpAddr>) {
+    pub(super) fn holds(&mut self, key: InstanceKey, addresses: impl Iterator<Item = IpAddr>) {
         self.held.insert(key, addresses.collect());
         self.tuning = Tuning::Changed;
     }
 
     /// It does not any more.
-    pub(super) fn holds_not(&mut self, key: VrKey) {
+    pub(super) fn holds_not(&mut self, key: InstanceKey) {
         if self.held.remove(&key).is_some() {
             self.tuning = Tuning::Changed;
         }
@@ -218,7 +218,7 @@ impl Endpoint {
     }
 
     /// `key` waits for others to announce its addresses, at once: they may answer what is said in this turn.
-    pub(super) fn listen(&mut self, key: VrKey) {
+    pub(super) fn listen(&mut self, key: InstanceKey) {
         let first = self.listeners.is_empty();
         self.listeners.insert(key);
         // What one waits for, all are told: nothing changes when more of them leave in the same turn.
@@ -228,7 +228,7 @@ impl Endpoint {
     }
 
     /// It does not any more.
-    pub(super) fn unlisten(&mut self, key: VrKey) {
+    pub(super) fn unlisten(&mut self, key: InstanceKey) {
         if self.listeners.remove(&key) {
             self.tuning = Tuning::Changed;
         }
@@ -265,7 +265,7 @@ impl Endpoint {
 
     /// Sends what waits, in as few system calls as the kernel allows; `tell` is told what was not sent, and who is heard
     /// again. A queue that is full is tried again at once.
-    pub(super) fn flush(&mut self, tell: &mut dyn FnMut(VrKey, Fate)) {
+    pub(super) fn flush(&mut self, tell: &mut dyn FnMut(InstanceKey, Fate)) {
         if self.waiting.is_empty() {
             return;
         }

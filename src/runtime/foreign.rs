@@ -52,11 +52,11 @@ fn conflicts(
 
 /// Where the addresses of a contender may come to be. Those of an owner are the machine's own.
 fn virtual_places(spec: &RouterSpec) -> impl Iterator<Item = (InterfaceName, IpAddr)> {
-    let members = match spec.role {
+    let instances = match spec.role {
         Role::Owner => &[][..],
-        Role::Contender { .. } => &spec.members[..],
+        Role::Contender { .. } => &spec.instances[..],
     };
-    let nets = members.iter().flat_map(|member| member.held());
+    let nets = instances.iter().flat_map(|instance| instance.held());
     nets.map(|net| (spec.interface, net.addr()))
 }
 

@@ -2,8 +2,8 @@
 
 use super::hooks::Arrangement;
 use crate::control::Done;
-use crate::protocol::{CheckName, Command, Demotion, Health, Input, Owned, RouterSpec, Snapshot};
-use crate::types::{InterfaceName, LinkFacts, RouterName, VrKey};
+use crate::protocol::{CheckName, CheckResult, Command, Demotion, HoldResult, Input, RouterSpec, Snapshot};
+use crate::types::{InstanceKey, InterfaceName, LinkFacts, RouterName};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -19,20 +19,20 @@ const CAPACITY: usize = 1024;
 #[derive(Debug)]
 pub(super) enum Letter {
     Link(InterfaceName, Option<LinkFacts>),
-    Owned(Owned),
+    Owned(HoldResult),
     Restored {
-        key: VrKey,
+        key: InstanceKey,
         count: usize,
     },
     Reinstalled {
-        key: VrKey,
+        key: InstanceKey,
     },
     OtherName(InterfaceName, InterfaceName),
     Unrestored {
-        key: VrKey,
+        key: InstanceKey,
         why: String,
     },
-    Check(CheckName, Health),
+    Check(CheckName, CheckResult),
     CheckGone(CheckName),
     Remembered(RouterName, Demotion),
     /// Before the configuration that it belongs to.
@@ -52,16 +52,16 @@ impl Letter {
     pub(super) fn into_input(self) -> Result<Input<'static>, Box<Self>> {
         Ok(match self {
             Self::Link(name, facts) => Input::Link(name, facts),
-            Self::Owned(owned) => Input::Owned(owned),
-            Self::Reinstalled { key } => Input::Reinstalled { key },
+            Self::Owned(owned) => Input::AddressesHeld(owned),
+            Self::Reinstalled { key } => Input::AddressesReinstalled { key },
             Self::OtherName(name, real) => Input::OtherName(name, real),
-            Self::Restored { key, count } => Input::Restored { key, count },
-            Self::Unrestored { key, why } => Input::Unrestored { key, why },
-            Self::Check(name, health) => Input::Check(name, health),
-            Self::CheckGone(name) => Input::CheckGone(name),
-            Self::Remembered(router, demotion) => Input::Remembered(router, demotion),
+            Self::Restored { key, count } => Input::AddressesRestored { key, count },
+            Self::Unrestored { key, why } => Input::AddressesNotRestored { key, why },
+            Self::Check(name, health) => Input::CheckResult(name, health),
+            Self::CheckGone(name) => Input::CheckRemoved(name),
+            Self::Remembered(router, demotion) => Input::SavedDemotion(router, demotion),
             Self::Configure(specs) => Input::Configure(specs),
-            Self::Inherit(specs) => Input::Inherit(specs),
+            Self::Inherit(specs) => Input::FinishCrashedRun(specs),
             Self::Shutdown => Input::Shutdown,
             Self::Command(..) | Self::Snapshot(_) | Self::Prepared(..) | Self::Arrange(_) => {
                 return Err(Box::new(self));

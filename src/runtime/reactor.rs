@@ -16,8 +16,8 @@ use crate::control::Done;
 use crate::kernel::keeper::{AddressKeeper, Command as KeeperCommand, Refused};
 use crate::kernel::sighting::Sighting;
 use crate::kernel::vrrp_socket::{Received, Remaining};
-use crate::protocol::{Command, CommandId, Effect, Effects, Event, Input, RouterSpec, VrrpRouter};
-use crate::types::{Family, InterfaceName, LinkFacts, MonoTime, RouterName, VrKey};
+use crate::protocol::{Command, CommandId, Effect, Effects, Event, Input, Node, RouterSpec};
+use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, MonoTime, RouterName};
 use crate::wire::{self, Carrier, Reject, RejectReason};
 use ipnet::IpNet;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -59,7 +59,7 @@ pub(super) struct Outlets {
 /// The protocol thread's state.
 #[derive(Debug)]
 pub(super) struct Reactor {
-    node: VrrpRouter,
+    node: Node,
     epoll: Epoll,
     timer: TimerFd,
     armed: Option<MonoTime>,
@@ -73,7 +73,7 @@ pub(super) struct Reactor {
     configured: BTreeSet<(InterfaceName, Family)>,
     links: BTreeMap<InterfaceName, LinkFacts>,
     /// What the keeper was told of each virtual router, and of which generation of the core that is.
-    declared: BTreeMap<VrKey, Vec<IpNet>>,
+    declared: BTreeMap<InstanceKey, Vec<IpNet>>,
     declared_generation: u64,
     reopen_at: Option<MonoTime>,
     keeper: Arc<AddressKeeper>,
@@ -110,7 +110,7 @@ impl Reactor {
         epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
         epoll.add(&mailbox, EpollEvent::new(EpollFlags::EPOLLIN, MAIL))?;
         Ok(Self {
-            node: VrrpRouter::new(),
+            node: Node::new(),
             epoll,
             timer,
             armed: None,
@@ -226,7 +226,7 @@ impl Reactor {
             endpoint.sight(&mut |Sighting { address, mac }| {
                 // A switch may reflect our own, and two interfaces may be on one LAN.
                 if !ours(mac) {
-                    node.handle(clock::now(), Input::Announced { interface, address, mac }, effects);
+                    node.handle(clock::now(), Input::AnnouncementHeard { interface, address, mac }, effects);
                 }
             })
         });
@@ -269,7 +269,7 @@ impl Reactor {
                 let id = CommandId(self.last_id);
                 let (Command::Demote { router, .. } | Command::Promote { router }) = &command;
                 self.asked.insert(id, (router.clone(), reply));
-                self.node.handle(now, Input::Operator(id, command), &mut self.effects);
+                self.node.handle(now, Input::Command(id, command), &mut self.effects);
             }
             Letter::Snapshot(reply) => {
                 // Whoever asked may be gone.
@@ -351,13 +351,13 @@ impl Reactor {
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Own { key, epoch } => {
+                Effect::HoldAddresses { key, epoch } => {
                     // After the last word of what it may replace.
                     self.declare(now);
                     self.watch_addresses_of(key);
                     self.backlog.extend(self.gate.own(now, key, epoch));
                 }
-                Effect::Disown { key, epoch } => {
+                Effect::ReleaseAddresses { key, epoch } => {
                     // Our last word leaves before the addresses do.
                     self.flush(now);
                     if let Some(endpoint) = endpoint(&mut self.endpoints, key) {
@@ -371,12 +371,12 @@ impl Reactor {
                     self.flush(now);
                     self.backlog.push_back(KeeperCommand::Announce { key, rounds });
                 }
-                Effect::Listen { key } => {
+                Effect::WatchAnnouncements { key } => {
                     if let Some(endpoint) = endpoint(&mut self.endpoints, key) {
                         endpoint.listen(key);
                     }
                 }
-                Effect::Unlisten { key } => {
+                Effect::IgnoreAnnouncements { key } => {
                     if let Some(endpoint) = endpoint(&mut self.endpoints, key) {
                         endpoint.unlisten(key);
                     }
@@ -392,7 +392,7 @@ impl Reactor {
                         self.unsaid.push_back(Note::Answer { router, answer, reply });
                     }
                 }
-                Effect::Remember { router, demotion } => {
+                Effect::SaveDemotion { router, demotion } => {
                     self.unsaid.push_back(Note::Remember { router, demotion });
                 }
                 Effect::Stopped => self.over = Over::Now,
@@ -413,7 +413,7 @@ impl Reactor {
             return;
         }
         self.declared_generation = self.node.generation();
-        let running: BTreeMap<VrKey, Vec<IpNet>> = self.node.running().flat_map(declared).collect();
+        let running: BTreeMap<InstanceKey, Vec<IpNet>> = self.node.running().flat_map(declared).collect();
         for (key, wanted) in &running {
             let known = self.declared.get(key);
             if known != Some(wanted) {
@@ -428,14 +428,14 @@ impl Reactor {
     }
 
     /// Their owner may speak from them, which the kernel takes for us.
-    fn watch_addresses_of(&mut self, key: VrKey) {
+    fn watch_addresses_of(&mut self, key: InstanceKey) {
         let (advertised, excluded) = self.node.addresses(key);
         if let Some(endpoint) = endpoint(&mut self.endpoints, key) {
             endpoint.holds(key, advertised.iter().chain(excluded).map(IpNet::addr));
         }
     }
 
-    fn enqueue(&mut self, key: VrKey, effect: &Effect) {
+    fn enqueue(&mut self, key: InstanceKey, effect: &Effect) {
         let (advertised, _) = self.node.addresses(key);
         if let Some(endpoint) = endpoint(&mut self.endpoints, key) {
             endpoint.enqueue(effect, advertised);
@@ -547,27 +547,27 @@ impl Senses for Reactor {
 }
 
 /// The sockets of a virtual router.
-fn endpoint(endpoints: &mut [Endpoint], key: VrKey) -> Option<&mut Endpoint> {
+fn endpoint(endpoints: &mut [Endpoint], key: InstanceKey) -> Option<&mut Endpoint> {
     endpoints.iter_mut().find(|e| (e.interface, e.family) == socket_of(key))
 }
 
 /// Where a virtual router is heard.
-const fn socket_of(key: VrKey) -> (InterfaceName, Family) {
+const fn socket_of(key: InstanceKey) -> (InterfaceName, Family) {
     (key.interface, key.family)
 }
 
 /// What the keeper is told of the virtual routers of one router: all their addresses, advertised or not.
-fn declared(spec: &RouterSpec) -> impl Iterator<Item = (VrKey, Vec<IpNet>)> {
-    spec.members.iter().map(|member| {
-        let addresses = member.held().copied().collect();
-        (spec.key(member.family), addresses)
+fn declared(spec: &RouterSpec) -> impl Iterator<Item = (InstanceKey, Vec<IpNet>)> {
+    spec.instances.iter().map(|instance| {
+        let addresses = instance.held().copied().collect();
+        (spec.key(instance.family), addresses)
     })
 }
 
 /// A message, read.
 fn heard(interface: InterfaceName, family: Family, carrier: Carrier, payload: &[u8]) -> Input<'_> {
     match wire::parse(&carrier, payload) {
-        Ok(advertisement) => Input::Heard { interface, carrier, advertisement },
+        Ok(advertisement) => Input::Received { interface, carrier, advertisement },
         Err(reject) => Input::Rejected { interface, family, source: Some(carrier.source), reject },
     }
 }
@@ -584,7 +584,7 @@ fn read_in_full(mut receive: impl FnMut() -> io::Result<Remaining>) {
 
 /// Packets that could not be split into header and message are length errors of nobody in particular.
 fn count_unreadable(
-    node: &mut VrrpRouter,
+    node: &mut Node,
     now: MonoTime,
     interface: InterfaceName,
     family: Family,

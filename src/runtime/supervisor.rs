@@ -27,7 +27,7 @@ use crate::kernel::other_name::other_name;
 use crate::kernel::sysctl::promote_secondaries;
 use crate::kernel::tenancy::{Tenancy, TenancyError};
 use crate::kernel::{realtime, release};
-use crate::protocol::{Event, EventKind, Owned, RouterSpec};
+use crate::protocol::{Event, EventKind, HoldResult, RouterSpec};
 use crate::telemetry::EventLog;
 use crate::telemetry::log::{last_words, log_event};
 use crate::telemetry::printer;
@@ -507,7 +507,9 @@ fn surroundings(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: Switchb
         events: Box::new(move |event| {
             hooks.on_keeper(&event);
             let letter = match event {
-                KeeperEvent::Owned { key, epoch, outcome } => Letter::Owned(Owned { key, epoch, outcome }),
+                KeeperEvent::Owned { key, epoch, outcome } => {
+                    Letter::Owned(HoldResult { key, epoch, outcome })
+                }
                 KeeperEvent::Restored { key, count } => Letter::Restored { key, count },
                 KeeperEvent::Reinstalled { key, .. } => Letter::Reinstalled { key },
                 KeeperEvent::Unrestored { key, why } => Letter::Unrestored { key, why },

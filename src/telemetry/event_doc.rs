@@ -6,7 +6,7 @@
 use super::events::EventRecord;
 use super::severity::Severity;
 use super::words;
-use crate::protocol::{EventKind, Hastened, HookOutcome};
+use crate::protocol::{EventKind, HastyMessage, HookOutcome};
 use crate::types::MacAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -206,9 +206,9 @@ const fn kind_name(kind: &EventKind) -> &'static str {
         EventKind::Transition { .. } => "transition",
         EventKind::FaultRaised(_) => "fault_raised",
         EventKind::FaultCleared(_) => "fault_cleared",
-        EventKind::ConcernRaised(_) => "concern_raised",
+        EventKind::LocalWarningRaised(_) => "concern_raised",
         EventKind::MacChanged { .. } => "mac_changed",
-        EventKind::ConcernCleared(_) => "concern_cleared",
+        EventKind::LocalWarningCleared(_) => "concern_cleared",
         EventKind::PriorityChanged { .. } => "priority_changed",
         EventKind::Check { .. } => "check",
         EventKind::HandoverStarted(_) => "handover_started",
@@ -223,8 +223,8 @@ const fn kind_name(kind: &EventKind) -> &'static str {
         EventKind::DualActive { .. } => "dual_active",
         EventKind::TakeoverRefuted { .. } => "takeover_refuted",
         EventKind::Impersonated { .. } => "impersonated",
-        EventKind::Suspicious { .. } => "suspicious",
-        EventKind::SuspicionOver { .. } => "suspicion_over",
+        EventKind::PeerWarningRaised { .. } => "suspicious",
+        EventKind::PeerWarningCleared { .. } => "suspicion_over",
         EventKind::NobodyServes { .. } => "nobody_serves",
         EventKind::ServedAgain { .. } => "served_again",
         EventKind::Stalled { .. } => "stalled",
@@ -252,7 +252,7 @@ fn event_details(kind: &EventKind) -> EventDetails {
         EventKind::MacChanged { interface: _, from, to } => {
             EventDetails { mac_before: Some(*from), mac: Some(*to), ..none }
         }
-        EventKind::ConcernRaised(concern) | EventKind::ConcernCleared(concern) => {
+        EventKind::LocalWarningRaised(concern) | EventKind::LocalWarningCleared(concern) => {
             EventDetails { concern: Some(concern.to_string()), ..none }
         }
         EventKind::FaultRaised(fault) | EventKind::FaultCleared(fault) => {
@@ -295,8 +295,8 @@ fn event_details(kind: &EventKind) -> EventDetails {
             peer: Some(*by),
             silent_ms: Some(words::millis(*silent)),
             learned_ms: match word {
-                Hastened::Resignation => None,
-                Hastened::Interval(interval) => Some(words::millis(interval.period())),
+                HastyMessage::Resignation => None,
+                HastyMessage::Interval(interval) => Some(words::millis(interval.period())),
             },
             lasts_ms: Some(words::millis(*lasts)),
             ..none
@@ -306,10 +306,10 @@ fn event_details(kind: &EventKind) -> EventDetails {
             learned_ms: Some(words::millis(interval.period())),
             ..none
         },
-        EventKind::Suspicious { peer, what } => {
+        EventKind::PeerWarningRaised { peer, what } => {
             EventDetails { peer: *peer, mac: what.mac(), suspicion: Some(what.to_string()), ..none }
         }
-        EventKind::SuspicionOver { peer, what, after } => EventDetails {
+        EventKind::PeerWarningCleared { peer, what, after } => EventDetails {
             peer: *peer,
             mac: what.mac(),
             suspicion: Some(what.to_string()),

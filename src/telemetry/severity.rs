@@ -1,7 +1,7 @@
 //! Who has to act on an event. The one place that decides it: the level of its log line, the column of
 //! `vrrpctl events` and the field of the JSON follow.
 
-use crate::protocol::{Cause, EventKind, Fault, Health, HookOutcome, StateName, Suspicion};
+use crate::protocol::{Cause, CheckResult, EventKind, Fault, HookOutcome, PeerWarning, StateName};
 use std::str::FromStr;
 
 /// How much an event matters. The greater one matters more.
@@ -38,17 +38,17 @@ impl Severity {
             EventKind::Transition { .. }
             | EventKind::FaultRaised(Fault::CheckPending(_))
             | EventKind::FaultCleared(_)
-            | EventKind::ConcernCleared(_)
+            | EventKind::LocalWarningCleared(_)
             | EventKind::MacChanged { .. }
             | EventKind::PriorityChanged { .. }
-            | EventKind::Check { health: Health::Passing, .. }
+            | EventKind::Check { health: CheckResult::Passing, .. }
             | EventKind::HandoverStarted(_)
             | EventKind::HandedOver { .. }
             | EventKind::Demoted { .. }
             | EventKind::Promoted
             | EventKind::DemotionExpired
             | EventKind::ChecksumFollows(_)
-            | EventKind::SuspicionOver { .. }
+            | EventKind::PeerWarningCleared { .. }
             | EventKind::ServedAgain { .. }
             | EventKind::ConfigurationReloaded { .. }
             | EventKind::Hook {
@@ -67,8 +67,8 @@ impl Severity {
                 | Fault::Check(_)
                 | Fault::Addresses(_),
             )
-            | EventKind::ConcernRaised(_)
-            | EventKind::Check { health: Health::Failing, .. }
+            | EventKind::LocalWarningRaised(_)
+            | EventKind::Check { health: CheckResult::Failing, .. }
             // Refused: this node goes on serving.
             | EventKind::NobodyTookOver { released: false, .. }
             | EventKind::TakerSilent
@@ -77,27 +77,27 @@ impl Severity {
             | EventKind::DualActive { .. }
             | EventKind::TakeoverRefuted { .. }
             | EventKind::Impersonated { .. }
-            | EventKind::Suspicious {
+            | EventKind::PeerWarningRaised {
                 what:
-                    Suspicion::Rejected(_)
-                    | Suspicion::AddressListDiffers { .. }
-                    | Suspicion::OtherVrid { .. }
-                    | Suspicion::SamePriority(_)
-                    | Suspicion::IntervalDiffers(_)
-                    | Suspicion::IntervalTooLong { .. }
-                    | Suspicion::ChecksumDiffers
-                    | Suspicion::OwnerConflict,
+                    PeerWarning::Rejected(_)
+                    | PeerWarning::AddressListDiffers { .. }
+                    | PeerWarning::OtherVrid { .. }
+                    | PeerWarning::SamePriority(_)
+                    | PeerWarning::IntervalDiffers(_)
+                    | PeerWarning::IntervalTooLong { .. }
+                    | PeerWarning::ChecksumDiffers
+                    | PeerWarning::OwnerConflict,
                 ..
             }
             | EventKind::Stalled { .. }
             | EventKind::Hook { outcome: HookOutcome::Failed(_) | HookOutcome::TimedOut(_), .. } => Self::Warning,
             EventKind::NobodyTookOver { released: true, .. }
             | EventKind::NobodyServes { .. }
-            | EventKind::Suspicious {
+            | EventKind::PeerWarningRaised {
                 what:
-                    Suspicion::AddressesLost { .. }
-                    | Suspicion::AlsoActive(_)
-                    | Suspicion::AddressConflict { .. },
+                    PeerWarning::AddressesLost { .. }
+                    | PeerWarning::StaysActive(_)
+                    | PeerWarning::AddressConflict { .. },
                 ..
             } => Self::Error,
         }
@@ -121,7 +121,7 @@ impl FromStr for Severity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{CheckName, Grounds, LastHeard};
+    use crate::protocol::{CheckName, LastHeard, TransitionDetails};
     use crate::types::AdvertPriority;
     use std::time::Duration;
 
@@ -134,7 +134,8 @@ mod tests {
             ago: Duration::from_millis(ago),
         });
         let (from, to) = (StateName::Backup, StateName::Active);
-        let grounds = Grounds { peer, lasted: Duration::from_secs(60), ..Grounds::default() };
+        let grounds =
+            TransitionDetails { peer, lasted: Duration::from_secs(60), ..TransitionDetails::default() };
         EventKind::Transition { from, to, cause, priority, grounds }
     }
 

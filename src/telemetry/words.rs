@@ -10,7 +10,7 @@ mod why;
 pub use concern::foreign_addresses;
 pub use why::{fault_in_short, why_in_full, why_in_short};
 
-use crate::protocol::{Event, EventKind, Fault, Hastened, Health, HookOutcome, Turn};
+use crate::protocol::{CheckResult, Event, EventKind, Fault, HastyMessage, HookOutcome, Turn};
 use crate::types::Family;
 use crate::wire::ChecksumFlavour;
 use jiff::Timestamp;
@@ -43,8 +43,8 @@ fn happening(event: &Event) -> String {
                 "{interface} has another hardware address, {to} (before: {from}); hosts were told at once"
             )
         }
-        EventKind::ConcernRaised(concern) => concern::begins(concern),
-        EventKind::ConcernCleared(concern) => concern::ends(concern),
+        EventKind::LocalWarningRaised(concern) => concern::begins(concern),
+        EventKind::LocalWarningCleared(concern) => concern::ends(concern),
         EventKind::ConfigurationReloaded { by, changes: 0 } => {
             format!("configuration reloaded by {by}: nothing changed")
         }
@@ -62,9 +62,9 @@ fn happening(event: &Event) -> String {
         }
         EventKind::Check { check, health, turn, in_a_row, failure } => {
             let verdict = match (health, turn) {
-                (Health::Failing, Turn::First | Turn::Changed) => "fails",
-                (Health::Passing, Turn::First) => "passes",
-                (Health::Passing, Turn::Changed) => "passes again",
+                (CheckResult::Failing, Turn::First | Turn::Changed) => "fails",
+                (CheckResult::Passing, Turn::First) => "passes",
+                (CheckResult::Passing, Turn::Changed) => "passes again",
             };
             let runs = match turn {
                 Turn::First => "first result".to_owned(),
@@ -100,8 +100,8 @@ fn happening(event: &Event) -> String {
         }
         EventKind::TakeoverRefuted { by, silent, word, lasts } => {
             let because = match word {
-                Hastened::Resignation => "a message in its name had resigned".to_owned(),
-                Hastened::Interval(interval) => {
+                HastyMessage::Resignation => "a message in its name had resigned".to_owned(),
+                HastyMessage::Interval(interval) => {
                     format!(
                         "a message in its name named an interval of {interval}, and then nothing came for {}",
                         span(*silent)
@@ -121,8 +121,8 @@ fn happening(event: &Event) -> String {
                  forged, or a second machine with this address. Look for its MAC address: tcpdump -eni {interface} proto 112"
             )
         }
-        EventKind::Suspicious { peer, what } => neighbours::suspicion(*peer, what),
-        EventKind::SuspicionOver { peer, what, after } => neighbours::over(*peer, what, *after),
+        EventKind::PeerWarningRaised { peer, what } => neighbours::suspicion(*peer, what),
+        EventKind::PeerWarningCleared { peer, what, after } => neighbours::over(*peer, what, *after),
         EventKind::NobodyServes { unserved, idle, addresses } => {
             // The command that helps needs its name.
             let router = event.router.as_ref().map_or("NAME", |router| router.as_str());
@@ -172,10 +172,10 @@ pub const fn checksum(flavour: ChecksumFlavour) -> &'static str {
 
 /// How the JSON contract names the verdict of a check.
 #[must_use]
-pub const fn health(health: Health) -> &'static str {
+pub const fn health(health: CheckResult) -> &'static str {
     match health {
-        Health::Passing => "passing",
-        Health::Failing => "failing",
+        CheckResult::Passing => "passing",
+        CheckResult::Failing => "failing",
     }
 }
 

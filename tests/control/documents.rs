@@ -511,8 +511,8 @@ fn after_a_promotion_an_operator_is_told_what_to_run_where() {
     let outlook = |change: &dyn Fn(&mut RouterSnapshot)| {
         let mut published = published();
         let mut router = published.router("moodle-b").unwrap().clone();
-        let heard = published.router("moodle-a").unwrap().members[0].peers[0];
-        router.members[0].peers = vec![PeerSnapshot { priority: priority(150), ..heard }];
+        let heard = published.router("moodle-a").unwrap().instances[0].peers[0];
+        router.instances[0].peers = vec![PeerSnapshot { priority: priority(150), ..heard }];
         change(&mut router);
         published.snapshot.routers = vec![router];
         published.outlook(&published.snapshot.routers[0])
@@ -525,7 +525,7 @@ fn after_a_promotion_an_operator_is_told_what_to_run_where() {
     );
     let outranks = |router: &mut RouterSnapshot| {
         router.effective = priority(200);
-        router.members[0].timers.next = Some(next);
+        router.instances[0].timers.next = Some(next);
     };
     assert_eq!(
         outlook(&outranks),
@@ -534,7 +534,7 @@ fn after_a_promotion_an_operator_is_told_what_to_run_where() {
     assert_eq!(
         outlook(&|router| {
             outranks(router);
-            router.members[0].active = None;
+            router.instances[0].active = None;
         }),
         "is Backup; it takes over in about 3 s unless another router is heard"
     );

@@ -16,7 +16,7 @@ use vrrpd::kernel::keeper::{
 use vrrpd::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use vrrpd::kernel::netlink::Netlink;
 use vrrpd::kernel::sysctl::promote_secondaries;
-use vrrpd::types::{Family, InterfaceName, MonoTime, VrKey, Vrid};
+use vrrpd::types::{Family, InstanceKey, InterfaceName, MonoTime, Vrid};
 
 pub(crate) const ETH0: &str = "eth0";
 
@@ -24,8 +24,8 @@ pub(crate) fn interface(name: &str) -> InterfaceName {
     name.parse().unwrap()
 }
 
-pub(crate) fn key(family: Family, vrid: u8) -> VrKey {
-    VrKey { interface: interface(ETH0), family, vrid: Vrid::new(vrid).unwrap() }
+pub(crate) fn key(family: Family, vrid: u8) -> InstanceKey {
+    InstanceKey { interface: interface(ETH0), family, vrid: Vrid::new(vrid).unwrap() }
 }
 
 pub(crate) fn clock() -> MonoTime {
@@ -154,14 +154,14 @@ impl Agent {
         self.keeper.lock().unwrap().as_ref().unwrap().send(command).unwrap();
     }
 
-    pub(crate) fn declare(&self, key: VrKey, addresses: &[&str]) {
+    pub(crate) fn declare(&self, key: InstanceKey, addresses: &[&str]) {
         let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
         self.send(Command::Declare { key, addresses });
     }
 
     /// Waits until `eth0` exists for the keeper too: then `Own` succeeds.
     #[track_caller]
-    pub(crate) fn own(&self, key: VrKey, epoch: u64) {
+    pub(crate) fn own(&self, key: InstanceKey, epoch: u64) {
         self.send(Command::Own { key, epoch });
         let outcome = self.wait("an answer to Own", |event| match event {
             KeeperEvent::Owned { key: of, epoch: e, outcome } if (*of, *e) == (key, epoch) => {
@@ -173,7 +173,7 @@ impl Agent {
     }
 
     #[track_caller]
-    pub(crate) fn disown(&self, key: VrKey, epoch: u64) {
+    pub(crate) fn disown(&self, key: InstanceKey, epoch: u64) {
         self.send(Command::Disown { key, epoch });
         self.wait_event(&KeeperEvent::Released { key, epoch, outcome: Ok(()) });
     }

@@ -1,4 +1,4 @@
-//! Health checks decide who serves.
+//! CheckResult checks decide who serves.
 
 use super::support::{Config, Daemon, Lab, SOON, ms, wait_for};
 use super::{Pair, WEB, web};

@@ -15,16 +15,17 @@ use vrrpd::config::plan::Plan;
 use vrrpd::config::{Resolved, report, resolve};
 use vrrpd::control::{Daemon, Done, Limits, Outcome, Published, ReloadRequest, Reloaded, Request, Server};
 use vrrpd::protocol::{
-    ActiveRouter, AnnounceSpec, Answer, Cause, CheckName, ChecksumPolicy, Command, Counters, DemoteOutcome,
-    Demotion, Event, EventKind, Fault, Force, Grounds, Health, HookKind, HookOutcome, Idle, LastHeard,
-    LinkCounters, LinkLocalRule, MemberResult, MemberSnapshot, MemberSpec, PeerSnapshot, Remark,
-    RouterSnapshot, RouterSpec, Snapshot, StateName, Suspicion, TimerSnapshot, Track, Unserved,
+    ActiveRouter, AnnounceSpec, Answer, Cause, CheckName, CheckResult, ChecksumPolicy, Command, Counters,
+    DemoteOutcome, Demotion, Event, EventKind, Fault, Force, HookKind, HookOutcome, InstanceResult,
+    InstanceSnapshot, InstanceSpec, LastHeard, LinkCounters, LinkLocalRule, NobodyServing, NotServing,
+    PeerSnapshot, PeerWarning, RouterSnapshot, RouterSpec, Snapshot, StandingPeerWarning, StateName,
+    TimerSnapshot, Track, TransitionDetails,
 };
 use vrrpd::runtime::hooks::{HookRun, HookStatus, Running as HookRunning};
 use vrrpd::runtime::trackers::{CheckStatus, Failure, FailureKind, LastRun, Outcome as CheckOutcome, Rule};
 use vrrpd::telemetry::EventLog;
 use vrrpd::types::{
-    AdverInterval, AdvertPriority, Family, MonoTime, Preempt, Priority, Role, RouterName, VrKey, Vrid,
+    AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, Preempt, Priority, Role, RouterName, Vrid,
 };
 use vrrpd::wire::{ChecksumFlavour, RejectReason};
 
@@ -40,7 +41,7 @@ pub fn check(name: &str) -> CheckName {
     CheckName(name.into())
 }
 
-fn spec(name: &str, interface: &str, vrid: u8, priority: u8, members: Vec<MemberSpec>) -> RouterSpec {
+fn spec(name: &str, interface: &str, vrid: u8, priority: u8, instances: Vec<InstanceSpec>) -> RouterSpec {
     RouterSpec {
         name: name.parse().unwrap(),
         interface: interface.parse().unwrap(),
@@ -52,24 +53,30 @@ fn spec(name: &str, interface: &str, vrid: u8, priority: u8, members: Vec<Member
         checksum: ChecksumPolicy::Auto,
         link_local: LinkLocalRule::Require,
         source_address: None,
-        members,
+        instances,
         tracks: vec![],
         announce: AnnounceSpec::default(),
     }
 }
 
-fn holds(addresses: &[&str]) -> MemberSpec {
+fn holds(addresses: &[&str]) -> InstanceSpec {
     let addresses: Vec<ipnet::IpNet> = addresses.iter().map(|a| a.parse().unwrap()).collect();
-    MemberSpec { family: Family::of(addresses[0].addr()), addresses, excluded: vec![] }
+    InstanceSpec { family: Family::of(addresses[0].addr()), addresses, excluded: vec![] }
 }
 
-fn member(spec: &RouterSpec, family: Family, state: StateName, cause: Cause, since: u64) -> MemberSnapshot {
-    MemberSnapshot {
+fn instance(
+    spec: &RouterSpec,
+    family: Family,
+    state: StateName,
+    cause: Cause,
+    since: u64,
+) -> InstanceSnapshot {
+    InstanceSnapshot {
         key: spec.key(family),
         state,
         since: seconds(since),
         cause,
-        grounds: Grounds::default(),
+        grounds: TransitionDetails::default(),
         active: None,
         unserved: None,
         source: None,
@@ -85,7 +92,7 @@ fn member(spec: &RouterSpec, family: Family, state: StateName, cause: Cause, sin
     }
 }
 
-fn router(spec: RouterSpec, members: Vec<MemberSnapshot>) -> RouterSnapshot {
+fn router(spec: RouterSpec, instances: Vec<InstanceSnapshot>) -> RouterSnapshot {
     let effective = match spec.role {
         Role::Owner => AdvertPriority::OWNER,
         Role::Contender { priority, .. } => priority.into(),
@@ -97,9 +104,9 @@ fn router(spec: RouterSpec, members: Vec<MemberSnapshot>) -> RouterSnapshot {
         concerns: vec![],
         demoted: None,
         handing_over: false,
-        members,
+        instances,
         remarks: vec![],
-        idle: Idle::Sibling,
+        idle: NotServing::Sibling,
     }
 }
 
@@ -112,13 +119,13 @@ fn moodle_a() -> RouterSnapshot {
         150,
         vec![holds(&["192.0.2.50/24", "192.0.2.51/24"]), holds(&["fe80::50/64", "2001:db8::50/64"])],
     );
-    spec.members[0].excluded = vec!["198.51.100.50/32".parse().unwrap()];
+    spec.instances[0].excluded = vec!["198.51.100.50/32".parse().unwrap()];
     spec.tracks = vec![
         Track::Check(check("nginx")),
         Track::WeightedCheck(check("haproxy"), -60),
         Track::Interface("eth1".parse().unwrap()),
     ];
-    let mut v4 = member(&spec, Family::Ipv4, StateName::Active, Cause::ActiveDownTimer, 808);
+    let mut v4 = instance(&spec, Family::Ipv4, StateName::Active, Cause::ActiveDownTimer, 808);
     v4.active = Some(ActiveRouter { address: ip("192.0.2.10"), local: true });
     v4.source = Some(ip("192.0.2.10"));
     v4.timers.next = Some(seconds(1000) + Duration::from_millis(250));
@@ -144,7 +151,7 @@ fn moodle_a() -> RouterSnapshot {
         priority: AdvertPriority::from_wire(100),
         ago: Duration::from_millis(3609),
     });
-    let mut v6 = member(&spec, Family::Ipv6, StateName::Active, Cause::Sibling, 808);
+    let mut v6 = instance(&spec, Family::Ipv6, StateName::Active, Cause::Sibling, 808);
     v6.active = Some(ActiveRouter { address: ip("fe80::1c2d:3eff:fe4f:5a6b"), local: true });
     v6.source = v6.active.map(|active| active.address);
     let mut router = router(spec, vec![v4, v6]);
@@ -155,26 +162,26 @@ fn moodle_a() -> RouterSnapshot {
 /// Backup of another node.
 fn moodle_b() -> RouterSnapshot {
     let spec = spec("moodle-b", "eth0", 52, 100, vec![holds(&["192.0.2.52/24"])]);
-    let mut v4 = member(&spec, Family::Ipv4, StateName::Backup, Cause::HigherPriority, 400);
+    let mut v4 = instance(&spec, Family::Ipv4, StateName::Backup, Cause::HigherPriority, 400);
     v4.active = Some(ActiveRouter { address: ip("192.0.2.11"), local: false });
     v4.grounds.peer = Some(LastHeard {
         address: ip("192.0.2.11"),
         priority: AdvertPriority::from_wire(150),
         ago: Duration::ZERO,
     });
-    let what = Suspicion::SamePriority(AdvertPriority::from_wire(100));
-    let remark = Remark { key: v4.key, peer: Some(ip("192.0.2.11")), what, since: seconds(940) };
+    let what = PeerWarning::SamePriority(AdvertPriority::from_wire(100));
+    let remark = StandingPeerWarning { key: v4.key, peer: Some(ip("192.0.2.11")), what, since: seconds(940) };
     RouterSnapshot { remarks: vec![remark], ..router(spec, vec![v4]) }
 }
 
 /// Kept out by faults.
 fn broken() -> RouterSnapshot {
     let spec = spec("broken", "eth1", 7, 100, vec![holds(&["203.0.113.7/28"])]);
-    let mut v4 = member(&spec, Family::Ipv4, StateName::Initialize, Cause::Fault, 997);
-    v4.unserved = Some(Unserved { last: None, silent: Duration::from_secs(15) });
+    let mut v4 = instance(&spec, Family::Ipv4, StateName::Initialize, Cause::Fault, 997);
+    v4.unserved = Some(NobodyServing { last: None, silent: Duration::from_secs(15) });
     let mut router = router(spec, vec![v4]);
     router.faults = vec![Fault::NoCarrier("eth1".parse().unwrap()), Fault::Check(check("nginx"))];
-    router.idle = Idle::Faults(router.faults.clone());
+    router.idle = NotServing::Faults(router.faults.clone());
     router
 }
 
@@ -182,7 +189,7 @@ fn broken() -> RouterSnapshot {
 fn lonely() -> RouterSnapshot {
     let mut spec = spec("lonely", "eth2", 8, 100, vec![holds(&["203.0.113.8/28"])]);
     spec.role = Role::Owner;
-    let mut v4 = member(&spec, Family::Ipv4, StateName::Active, Cause::OwnerStartup, 10);
+    let mut v4 = instance(&spec, Family::Ipv4, StateName::Active, Cause::OwnerStartup, 10);
     v4.active = Some(ActiveRouter { address: ip("203.0.113.8"), local: true });
     router(spec, vec![v4])
 }
@@ -240,7 +247,7 @@ fn checks() -> std::collections::BTreeMap<CheckName, CheckStatus> {
     let refused =
         Failure { kind: FailureKind::ExitCode(7), said: Some("CRITICAL - connection refused".into()) };
     let slow = Failure { kind: FailureKind::TimedOut(Duration::from_millis(500)), said: None };
-    let (failing, passing) = (Health::Failing, Health::Passing);
+    let (failing, passing) = (CheckResult::Failing, CheckResult::Passing);
     [
         (check("haproxy"), status(failing, "2026-11-22T09:56:48.123Z", (failing, 195), Some(refused))),
         (check("nginx"), status(passing, "2026-11-22T08:00:00.000Z", (failing, 1), Some(slow))),
@@ -269,7 +276,10 @@ pub fn published() -> Published {
                     LinkCounters { rejected: [(RejectReason::IpTtlErrors, 1)].into() },
                 ),
             ],
-            checks: vec![(check("haproxy"), Some(Health::Failing)), (check("nginx"), Some(Health::Passing))],
+            checks: vec![
+                (check("haproxy"), Some(CheckResult::Failing)),
+                (check("nginx"), Some(CheckResult::Passing)),
+            ],
         },
         hooks: [("moodle-a".parse().unwrap(), hooks())].into(),
         checks: checks(),
@@ -277,8 +287,11 @@ pub fn published() -> Published {
 }
 
 pub fn event(router: &str, kind: EventKind) -> Event {
-    let key =
-        VrKey { interface: "eth0".parse().unwrap(), family: Family::Ipv4, vrid: Vrid::new(51).unwrap() };
+    let key = InstanceKey {
+        interface: "eth0".parse().unwrap(),
+        family: Family::Ipv4,
+        vrid: Vrid::new(51).unwrap(),
+    };
     Event { router: Some(router.parse().unwrap()), key: Some(key), kind }
 }
 
@@ -346,7 +359,7 @@ pub fn took_over() -> EventKind {
         to: StateName::Active,
         cause: Cause::ActiveDownTimer,
         priority: AdvertPriority::from_wire(150),
-        grounds: Grounds { lasted: Duration::from_millis(3414), ..Grounds::default() },
+        grounds: TransitionDetails { lasted: Duration::from_millis(3414), ..TransitionDetails::default() },
     }
 }
 
@@ -388,25 +401,25 @@ impl Agent {
             Command::Demote { router, demotion, force } => {
                 self.demotions.lock().unwrap().push(demotion);
                 let again = !self.demoted.insert(router.clone());
-                let members = self.published.router(router.as_str()).unwrap().members.clone();
-                let result = |member: &MemberSnapshot| MemberResult {
+                let instances = self.published.router(router.as_str()).unwrap().instances.clone();
+                let result = |instance: &InstanceSnapshot| InstanceResult {
                     name: router.clone(),
-                    family: member.key.family,
+                    family: instance.key.family,
                     outcome: if again {
                         DemoteOutcome::AlreadyDemoted
                     } else {
-                        outcome(&router, member, force)
+                        outcome(&router, instance, force)
                     },
                 };
-                Answer::Demoted(members.iter().map(result).collect())
+                Answer::Demoted(instances.iter().map(result).collect())
             }
         }
     }
 }
 
-fn outcome(router: &RouterName, member: &MemberSnapshot, force: Force) -> DemoteOutcome {
+fn outcome(router: &RouterName, instance: &InstanceSnapshot, force: Force) -> DemoteOutcome {
     let after = Duration::from_millis(1609);
-    match (router.as_str(), member.key.family, force) {
+    match (router.as_str(), instance.key.family, force) {
         ("moodle-a", Family::Ipv4, _) => {
             DemoteOutcome::HandedOver { to: ip("192.0.2.11"), after: Duration::from_micros(17_250) }
         }

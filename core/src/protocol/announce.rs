@@ -3,8 +3,8 @@
 //! Decides only when; `kernel` builds the frames.
 
 use super::effect::{Effect, Effects};
+use super::instance::{Active, Instance, Policy, State, Tenure};
 use super::spec::AnnounceSpec;
-use super::virtual_router::{Active, Policy, State, Tenure, VirtualRouter};
 use crate::types::MonoTime;
 use std::time::Duration;
 
@@ -131,7 +131,7 @@ fn contested_gap(width: usize) -> Duration {
     CONTESTED_GAP.max(CONTESTED_FRAME * u32::try_from(width).unwrap_or(u32::MAX))
 }
 
-impl VirtualRouter {
+impl Instance {
     // RFC9568-6.4.1-2, RFC9568-6.4.1-3, RFC9568-8.1.2-3, RFC9568-8.2.2-2
     pub(super) fn begin_announcing(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
         let State::Active(active) = &mut self.state else { return };

@@ -4,9 +4,9 @@
 //! heard, and after that only an Active that we obey or yield to: nobody whom we outrank can take our voice away
 //! from those who understand it.
 
+use super::instance::{Instance, Policy, State};
 use super::reception::{Heard, List, Rank};
 use super::spec::ChecksumPolicy;
-use super::virtual_router::{Policy, State, VirtualRouter};
 use crate::types::{Family, MonoTime};
 use crate::wire::ChecksumFlavour;
 
@@ -21,7 +21,7 @@ pub(super) enum Lesson {
     Declined,
 }
 
-impl VirtualRouter {
+impl Instance {
     /// To be called before the state machine hears the message: the last word of one who yields is for the winner.
     pub(super) fn learn_checksum(&mut self, now: MonoTime, policy: &Policy, heard: &Heard) -> Lesson {
         if self.key.family == Family::Ipv6 {

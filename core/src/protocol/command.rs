@@ -1,14 +1,14 @@
 //! What an operator may ask of a router, and how it is answered.
 
-use super::effect::{Answer, DemoteOutcome, Effect, Effects, MemberResult};
+use super::effect::{Answer, DemoteOutcome, Effect, Effects, InstanceResult};
 use super::event::{Cause, EventKind, HandoverCause};
-use super::group::{Again, Group, report};
 use super::handover::{Handover, Taker};
 use super::input::{CommandId, Demotion, Force, LastResort};
+use super::router::{Again, Router, report};
 use crate::types::{Family, MonoTime};
 use std::time::Duration;
 
-impl Group {
+impl Router {
     /// Out of service on this node: an Active hands over first, a Backup just leaves.
     pub(super) fn demote(
         &mut self,
@@ -62,7 +62,7 @@ impl Group {
         self.watch = None;
         let was_demoted = self.demoted.take().is_some();
         if was_demoted {
-            out.push(Effect::Remember { router: self.spec.name.clone(), demotion: None });
+            out.push(Effect::SaveDemotion { router: self.spec.name.clone(), demotion: None });
             out.push(report(&self.spec, None, why));
         }
         was_demoted
@@ -102,7 +102,7 @@ impl Group {
     pub(super) fn record(&mut self, demotion: Demotion, out: &mut Effects) {
         let (by, reason) = (demotion.by.clone(), demotion.reason.clone());
         self.demoted = Some(demotion.clone());
-        out.push(Effect::Remember { router: self.spec.name.clone(), demotion: Some(demotion) });
+        out.push(Effect::SaveDemotion { router: self.spec.name.clone(), demotion: Some(demotion) });
         out.push(report(&self.spec, None, EventKind::Demoted { by, reason }));
     }
 
@@ -121,9 +121,9 @@ impl Group {
 
     fn answer_each(&self, ids: &[CommandId], outcome: impl Fn(Family) -> DemoteOutcome, out: &mut Effects) {
         let name = &self.spec.name;
-        let families = || self.spec.members.iter().map(|member| member.family);
+        let families = || self.spec.instances.iter().map(|instance| instance.family);
         for id in ids {
-            let result = |family| MemberResult { name: name.clone(), family, outcome: outcome(family) };
+            let result = |family| InstanceResult { name: name.clone(), family, outcome: outcome(family) };
             let results = families().map(result).collect();
             out.push(Effect::Answer { id: *id, answer: Answer::Demoted(results) });
         }

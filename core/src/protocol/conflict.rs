@@ -4,10 +4,10 @@
 //! we do not hear. It is told, and hosts are told again where the address is.
 
 use super::effect::Effects;
-use super::event::Suspicion;
-use super::group::Group;
-use super::remarks::Patience;
-use super::virtual_router::{Active, Policy, State, Tenure, VirtualRouter};
+use super::event::PeerWarning;
+use super::instance::{Active, Instance, Policy, State, Tenure};
+use super::peer_warnings::Patience;
+use super::router::Router;
 use crate::types::{MacAddr, MonoTime};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -58,7 +58,7 @@ fn unexplained(policy: &Policy) -> Duration {
     policy.interval.period() * u32::from(policy.down_adverts.get())
 }
 
-impl VirtualRouter {
+impl Instance {
     /// Another station announced one of our addresses, which we may be serving.
     pub(super) fn note_conflict(&mut self, now: MonoTime, address: IpAddr, mac: MacAddr) {
         let serving = self.serving().is_some_and(|active| now >= active.displaced_until);
@@ -92,17 +92,17 @@ impl VirtualRouter {
     }
 }
 
-impl Group {
+impl Router {
     /// At a deadline: tells of conflicts, and defends the addresses.
     pub(super) fn judge_conflicts(&mut self, now: MonoTime, out: &mut Effects) {
-        for at in 0..self.members.len() {
-            let Some(member) = self.members.get_mut(at) else { continue };
-            let Some((address, mac)) = member.judge_conflict(now, &self.policy) else { continue };
-            if member.conflict.may_defend(now) {
-                member.contest(now, out);
+        for at in 0..self.instances.len() {
+            let Some(instance) = self.instances.get_mut(at) else { continue };
+            let Some((address, mac)) = instance.judge_conflict(now, &self.policy) else { continue };
+            if instance.conflict.may_defend(now) {
+                instance.contest(now, out);
             }
-            let key = member.key;
-            self.suspect(now, key, None, Suspicion::AddressConflict { address, mac }, STANDS, out);
+            let key = instance.key;
+            self.suspect(now, key, None, PeerWarning::AddressConflict { address, mac }, STANDS, out);
         }
     }
 }

@@ -5,9 +5,9 @@
 //! then on, for a while, a Backup doubts such words: it waits until the Active's next regular word is overdue. One
 //! that really leaves goes on serving for longer than that, so that no planned move loses its service by it.
 
+use super::instance::{Backup, Instance, Omen, Policy};
 use super::peers::Peers;
 use super::timing::skew_time;
-use super::virtual_router::{Backup, Omen, Policy, VirtualRouter};
 use crate::types::{AdverInterval, MonoTime};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -35,12 +35,12 @@ pub(super) struct Haste {
     /// How long it had been silent.
     pub(super) silent: Duration,
     /// What hastened it.
-    pub(super) word: Hastened,
+    pub(super) word: HastyMessage,
 }
 
 /// What hastened a takeover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hastened {
+pub enum HastyMessage {
     /// Priority 0.
     Resignation,
     /// An interval shorter than ours.
@@ -76,8 +76,8 @@ impl Backup {
     pub(super) fn haste(&self, now: MonoTime, policy: &Policy, peers: &Peers) -> Option<Haste> {
         let replaced = self.obeyed?;
         let word = match self.omen {
-            Omen::Resigned => Hastened::Resignation,
-            Omen::Silence if self.learned < policy.interval => Hastened::Interval(self.learned),
+            Omen::Resigned => HastyMessage::Resignation,
+            Omen::Silence if self.learned < policy.interval => HastyMessage::Interval(self.learned),
             Omen::Silence | Omen::Lower(..) => return None,
         };
         let silent = now.since(peers.get(replaced)?.heard);
@@ -85,7 +85,7 @@ impl Backup {
     }
 }
 
-impl VirtualRouter {
+impl Instance {
     /// Whether this Active took `source`, which outranks it, for gone by mistake: it goes on as if nothing had happened.
     pub(super) fn refuted_by(&self, now: MonoTime, source: IpAddr, policy: &Policy) -> Option<Haste> {
         let within = policy.interval.period() * 5 / 4;

@@ -3,7 +3,7 @@
 
 use super::event::Event;
 use super::input::{CommandId, Demotion};
-use crate::types::{AdverInterval, AdvertPriority, Family, RouterName, VrKey};
+use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, RouterName};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,24 +12,24 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Desired state: this node holds the addresses of `key`. To be answered with
-    /// [`super::Input::Owned`] under the same epoch.
-    Own {
+    /// [`super::Input::AddressesHeld`] under the same epoch.
+    HoldAddresses {
         /// Whose addresses.
-        key: VrKey,
-        /// Grows with each `Own` and `Disown` of this virtual router.
+        key: InstanceKey,
+        /// Grows with each `HoldAddresses` and `ReleaseAddresses` of this virtual router.
         epoch: u64,
     },
     /// Desired state: this node does not hold the addresses of `key`.
-    Disown {
+    ReleaseAddresses {
         /// Whose addresses.
-        key: VrKey,
-        /// As in `Own`.
+        key: InstanceKey,
+        /// As in `HoldAddresses`.
         epoch: u64,
     },
-    /// Send one advertisement now. The address list is [`super::VrrpRouter::addresses`].
+    /// Send one advertisement now. The address list is [`super::Node::addresses`].
     Advertise {
         /// Who speaks.
-        key: VrKey,
+        key: InstanceKey,
         /// IP source address.
         source: IpAddr,
         /// Priority.
@@ -42,20 +42,20 @@ pub enum Effect {
     /// Gratuitous ARP or unsolicited NA for every held address of `key`: all of them, `rounds` times.
     Announce {
         /// Whose addresses.
-        key: VrKey,
+        key: InstanceKey,
         /// How often.
         rounds: u8,
     },
-    /// Hear what others announce of the addresses of `key`, from now until [`Self::Unlisten`]:
-    /// [`super::Input::Announced`].
-    Listen {
+    /// Hear what others announce of the addresses of `key`, from now until [`Self::IgnoreAnnouncements`]:
+    /// [`super::Input::AnnouncementHeard`].
+    WatchAnnouncements {
         /// Whose addresses.
-        key: VrKey,
+        key: InstanceKey,
     },
     /// It is of no interest any more.
-    Unlisten {
+    IgnoreAnnouncements {
         /// Whose addresses.
-        key: VrKey,
+        key: InstanceKey,
     },
     /// Something an operator may want to know.
     Report(Event),
@@ -67,14 +67,14 @@ pub enum Effect {
         answer: Answer,
     },
     /// The set of demotions changed: what must survive a restart. `None`: not demoted any more.
-    Remember {
+    SaveDemotion {
         /// Which router.
         router: RouterName,
         /// Its demotion.
         demotion: Option<Demotion>,
     },
     /// After [`super::Input::Shutdown`]: everything is handed over and let go. The agent may end
-    /// once the last `Disown` is carried out.
+    /// once the last `ReleaseAddresses` is carried out.
     Stopped,
 }
 
@@ -85,7 +85,7 @@ pub type Effects = Vec<Effect>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Of a demotion: one result a family.
-    Demoted(Vec<MemberResult>),
+    Demoted(Vec<InstanceResult>),
     /// Of a promotion.
     Promoted {
         /// Whether it was demoted before.
@@ -97,7 +97,7 @@ pub enum Answer {
 
 /// What a demotion did to one family of a router.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberResult {
+pub struct InstanceResult {
     /// The router.
     pub name: RouterName,
     /// The family.

@@ -1,11 +1,11 @@
 //! Notable happenings, each with its cause.
 
-use super::concern::Concern;
-use super::doubt::Hastened;
-use super::input::{Demotion, Fault, Health};
-use super::silence::Unserved;
+use super::doubt::HastyMessage;
+use super::input::{CheckResult, Demotion, Fault};
+use super::local_warning::LocalWarning;
+use super::silence::NobodyServing;
 use super::spec::CheckName;
-use crate::types::{AdverInterval, AdvertPriority, InterfaceName, MacAddr, RouterName, VrKey, Vrid};
+use crate::types::{AdverInterval, AdvertPriority, InstanceKey, InterfaceName, MacAddr, RouterName, Vrid};
 use crate::wire::{ChecksumFlavour, RejectReason};
 use std::fmt;
 use std::net::IpAddr;
@@ -143,7 +143,7 @@ pub struct Event {
     /// The router it is about; `None`: the whole node.
     pub router: Option<RouterName>,
     /// The instance, where only one family is concerned.
-    pub key: Option<VrKey>,
+    pub key: Option<InstanceKey>,
     /// What happened.
     pub kind: EventKind,
 }
@@ -161,7 +161,7 @@ pub struct LastHeard {
 
 /// What decided a transition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Grounds {
+pub struct TransitionDetails {
     /// Whose words, or whose silence.
     pub peer: Option<LastHeard>,
     /// How long the state before lasted.
@@ -172,7 +172,7 @@ pub struct Grounds {
     pub demotion: Option<Demotion>,
 }
 
-impl Grounds {
+impl TransitionDetails {
     /// Whether the other router was heard during the state that has ended, and not just before it.
     #[must_use]
     pub fn was_heard_meanwhile(&self) -> bool {
@@ -194,16 +194,16 @@ pub enum EventKind {
         /// Our priority.
         priority: AdvertPriority,
         /// What decided it.
-        grounds: Grounds,
+        grounds: TransitionDetails,
     },
     /// A fault appeared.
     FaultRaised(Fault),
     /// A fault went.
     FaultCleared(Fault),
     /// Something is wrong that is no reason to let go.
-    ConcernRaised(Concern),
+    LocalWarningRaised(LocalWarning),
     /// It is over.
-    ConcernCleared(Concern),
+    LocalWarningCleared(LocalWarning),
     /// The interface has another hardware address now, and hosts were told.
     MacChanged {
         /// Which interface.
@@ -228,7 +228,7 @@ pub enum EventKind {
         /// Which.
         check: CheckName,
         /// The verdict.
-        health: Health,
+        health: CheckResult,
         /// Whether another one stood before.
         turn: Turn,
         /// How many runs in a row speak for it.
@@ -289,7 +289,7 @@ pub enum EventKind {
         /// How long it had been silent when we took over.
         silent: Duration,
         /// What had been said in its name.
-        word: Hastened,
+        word: HastyMessage,
         /// For how long such words are doubted from now on.
         lasts: Duration,
     },
@@ -301,27 +301,27 @@ pub enum EventKind {
         interval: AdverInterval,
     },
     /// A peer's settings differ or its messages are bad. At a limited rate a router and reason.
-    Suspicious {
+    PeerWarningRaised {
         /// Its address, if known.
         peer: Option<IpAddr>,
         /// What is wrong.
-        what: Suspicion,
+        what: PeerWarning,
     },
     /// What was suspicious of a peer is over, or was not seen again.
-    SuspicionOver {
+    PeerWarningCleared {
         /// Its address, if known.
         peer: Option<IpAddr>,
         /// What was wrong.
-        what: Suspicion,
+        what: PeerWarning,
         /// How long it stood.
         after: Duration,
     },
     /// Nobody is heard to serve, and this node does not.
     NobodyServes {
         /// Who was heard last, and when.
-        unserved: Unserved,
+        unserved: NobodyServing,
         /// Why this node does not.
-        idle: Idle,
+        idle: NotServing,
         /// The addresses.
         addresses: Vec<IpAddr>,
     },
@@ -436,7 +436,7 @@ impl HookOutcome {
 
 /// Why a router does not serve though nobody else does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Idle {
+pub enum NotServing {
     /// The operator demoted it.
     Demoted,
     /// These faults.
@@ -447,7 +447,7 @@ pub enum Idle {
 
 /// What is wrong with a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Suspicion {
+pub enum PeerWarning {
     /// A discarded message.
     Rejected(RejectReason),
     /// Its address list differs from ours (accepted all the same).
@@ -476,7 +476,7 @@ pub enum Suspicion {
     /// Its priority is ours: source addresses decide.
     SamePriority(AdvertPriority),
     /// It is Active as well, and goes on though it hears us, or should.
-    AlsoActive(AdvertPriority),
+    StaysActive(AdvertPriority),
     /// Its advertisement interval differs from ours (learned, as RFC 9568 says).
     IntervalDiffers(AdverInterval),
     /// Its advertisement interval is longer than what is learned: it is obeyed with the longest that is.
@@ -499,7 +499,7 @@ pub enum Suspicion {
     },
 }
 
-impl Suspicion {
+impl PeerWarning {
     /// As in the JSON contract.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
@@ -509,7 +509,7 @@ impl Suspicion {
             Self::AddressesLost { .. } => "addresses_lost",
             Self::OtherVrid { .. } => "other_vrid",
             Self::SamePriority(_) => "same_priority",
-            Self::AlsoActive(_) => "also_active",
+            Self::StaysActive(_) => "also_active",
             Self::IntervalDiffers(_) => "interval_differs",
             Self::IntervalTooLong { .. } => "interval_too_long",
             Self::ChecksumDiffers => "checksum_differs",
@@ -528,7 +528,7 @@ impl Suspicion {
             | Self::AddressesLost { .. }
             | Self::OtherVrid { .. }
             | Self::SamePriority(_)
-            | Self::AlsoActive(_)
+            | Self::StaysActive(_)
             | Self::IntervalDiffers(_)
             | Self::IntervalTooLong { .. }
             | Self::ChecksumDiffers
@@ -543,7 +543,7 @@ impl Suspicion {
     }
 }
 
-impl fmt::Display for Suspicion {
+impl fmt::Display for PeerWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }

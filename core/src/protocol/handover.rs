@@ -383,7 +383,7 @@ impl Handover {
         Self { cause, began: now, until: now + patience, then, demotion: None, waiting: Vec::new() }
     }
 
-    /// What its members demand of whoever says that it took over.
+    /// What its instances demand of whoever says that it took over.
     pub(super) const fn proof(&self) -> Proof {
         self.then.proof()
     }

@@ -6,22 +6,22 @@
 
 use super::effect::Effects;
 use super::event::{Cause, HandoverCause};
-use super::group::{Again, Group};
 use super::handover::{ENQUIRY, Handover, Leaving};
+use super::instance::{Active, Instance, State, Tenure};
 use super::moves::Moved;
+use super::router::{Again, Router};
 use super::timing::Taking;
-use super::virtual_router::{Active, State, Tenure, VirtualRouter};
 use crate::types::MonoTime;
 use crate::wire::ChecksumFlavour;
 
-impl Group {
+impl Router {
     /// A router that was just made takes the place of one that died as Active. The addresses are in place
     /// and known to whoever holds them: they are not asked for, only let go.
     pub(super) fn inherit(&mut self, now: MonoTime, out: &mut Effects) -> Again {
-        for at in 0..self.members.len() {
-            let Some(member) = self.members.get_mut(at) else { continue };
-            let moved = member.inherit(now, out);
-            let key = member.key;
+        for at in 0..self.instances.len() {
+            let Some(instance) = self.instances.get_mut(at) else { continue };
+            let moved = instance.inherit(now, out);
+            let key = instance.key;
             self.report_move(key, moved, out);
         }
         let handover = Handover::new(now, HandoverCause::Shutdown, self.policy.interval);
@@ -31,7 +31,7 @@ impl Group {
     }
 }
 
-impl VirtualRouter {
+impl Instance {
     fn inherit(&mut self, now: MonoTime, out: &mut Effects) -> Moved {
         self.listen(out);
         let active = Active {

@@ -1,8 +1,8 @@
 //! What can happen to this node, as values.
 
-use super::concern::ForeignAddresses;
+use super::local_warning::ForeignAddresses;
 use super::spec::{CheckName, RouterSpec};
-use crate::types::{Family, InterfaceName, LinkFacts, MacAddr, MonoTime, RouterName, VrKey};
+use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime, RouterName};
 use crate::wire::{Advertisement, Carrier, Reject};
 use std::fmt;
 use std::net::IpAddr;
@@ -18,9 +18,9 @@ pub enum Input<'a> {
     Configure(Vec<RouterSpec>),
     /// Routers of which an earlier run died as Active, and whose addresses are in place: they are handed
     /// over. Instead of a configuration, and followed by [`Self::Shutdown`].
-    Inherit(Vec<RouterSpec>),
+    FinishCrashedRun(Vec<RouterSpec>),
     /// A message that `wire` accepted.
-    Heard {
+    Received {
         /// Where it arrived.
         interface: InterfaceName,
         /// Its IP header.
@@ -40,10 +40,10 @@ pub enum Input<'a> {
         reject: Reject,
     },
     /// Another station told the LAN that this address is where it is: gratuitous ARP, or an unsolicited
-    /// Neighbor Advertisement. Of interest between [`super::Effect::Listen`] and
-    /// [`super::Effect::Unlisten`], and of an address that this node serves, of which any broadcast in its name will do; not to be
+    /// Neighbor Advertisement. Of interest between [`super::Effect::WatchAnnouncements`] and
+    /// [`super::Effect::IgnoreAnnouncements`], and of an address that this node serves, of which any broadcast in its name will do; not to be
     /// fed with our own announcements, reflected ones included.
-    Announced {
+    AnnouncementHeard {
         /// Where it was heard.
         interface: InterfaceName,
         /// The address.
@@ -57,23 +57,23 @@ pub enum Input<'a> {
     /// an interface of that name.
     OtherName(InterfaceName, InterfaceName),
     /// How the desired state of addresses came out.
-    Owned(Owned),
+    AddressesHeld(HoldResult),
     /// Somebody removed this many of the addresses of a virtual router, and they were put back.
-    Restored {
+    AddressesRestored {
         /// Whose addresses.
-        key: VrKey,
+        key: InstanceKey,
         /// How many.
         count: usize,
     },
     /// Owned addresses had gone with their interface and are back: hosts may not know the way.
-    Reinstalled {
+    AddressesReinstalled {
         /// Whose addresses.
-        key: VrKey,
+        key: InstanceKey,
     },
     /// Owned addresses are missing, and the kernel refuses to take them back.
-    Unrestored {
+    AddressesNotRestored {
         /// Whose addresses.
-        key: VrKey,
+        key: InstanceKey,
         /// Why.
         why: String,
     },
@@ -81,23 +81,23 @@ pub enum Input<'a> {
     /// they are.
     Sockets(InterfaceName, Family, Result<(), String>),
     /// A health check's verdict.
-    Check(CheckName, Health),
+    CheckResult(CheckName, CheckResult),
     /// A health check is not run any more: its verdict says nothing from now on.
-    CheckGone(CheckName),
+    CheckRemoved(CheckName),
     /// An operator's command; answered with [`super::Effect::Answer`] under the same id.
-    Operator(CommandId, Command),
+    Command(CommandId, Command),
     /// A demotion that an earlier run recorded. To be fed before the router is configured, so that a
     /// node that boots demoted does not touch the addresses.
-    Remembered(RouterName, Demotion),
+    SavedDemotion(RouterName, Demotion),
     /// The agent ends: every virtual router hands over and lets go.
     Shutdown,
 }
 
-/// The kernel's answer to [`super::Effect::Own`].
+/// The kernel's answer to [`super::Effect::HoldAddresses`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owned {
+pub struct HoldResult {
     /// Whose addresses.
-    pub key: VrKey,
+    pub key: InstanceKey,
     /// The epoch of the `Own` that is answered; a stale one is ignored.
     pub epoch: u64,
     /// `Err`: some could not be installed, and why.
@@ -106,7 +106,7 @@ pub struct Owned {
 
 /// A health check's verdict, after rise and fall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Health {
+pub enum CheckResult {
     /// It passes.
     Passing,
     /// It fails.
@@ -201,7 +201,7 @@ pub enum Fault {
     /// The interface has no usable source address of this family.
     NoSourceAddress(InterfaceName, Family),
     /// The router's addresses are on the interface, and not by this agent's doing. Nobody who does not serve may hold
-    /// them, and what is not ours is never taken away. While it serves, a [`super::Concern`].
+    /// them, and what is not ours is never taken away. While it serves, a [`super::LocalWarning`].
     ForeignAddresses(ForeignAddresses),
     /// The sockets of this family could not be opened; tried again every second.
     Sockets(InterfaceName, Family, String),

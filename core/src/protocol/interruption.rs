@@ -9,12 +9,12 @@
 //! a deadline ends it: after a stall, the news that the interruption is over may still wait in the mailbox.
 
 use super::effect::Effects;
-use super::group::Group;
 use super::input::Fault;
+use super::instance::{Backup, Down, Instance, Policy, State, Tenure};
+use super::router::Router;
 use super::timing::skew_time;
 use super::tracking;
-use super::virtual_router::{Backup, Down, Policy, State, Tenure, VirtualRouter};
-use crate::types::{MonoTime, VrKey};
+use crate::types::{InstanceKey, MonoTime};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -62,7 +62,7 @@ impl Interruption {
     }
 }
 
-impl Group {
+impl Router {
     /// Takes out of `faults` what may pass, if there is time to wait for that. Who takes no part waits for nothing. Who is
     /// leaving does: a hand-over has a patience of its own, and its taker may be heard when the interruption is over.
     pub(super) fn wait_out(&mut self, now: MonoTime, faults: &mut BTreeSet<Fault>, out: &mut Effects) {
@@ -91,22 +91,22 @@ impl Group {
         self.interruption = Some(Interruption { faults: passing, until, waiting, hearing: heard });
         if self.is_cut_off() {
             self.interruption.iter_mut().for_each(|interruption| interruption.hearing = Hearing::Interrupted);
-            for member in self.members.iter_mut().filter(|member| member.is_parting()) {
-                member.disown(out); // No host can be reached any more, nor the other be heard.
+            for instance in self.instances.iter_mut().filter(|instance| instance.is_parting()) {
+                instance.disown(out); // No host can be reached any more, nor the other be heard.
             }
         }
     }
 
     /// Whether the interruption has to be looked at again, since what the router does has changed.
     pub(super) fn has_outlived_its_interruption(&self) -> bool {
-        let parting = || self.is_cut_off() && self.members.iter().any(VirtualRouter::is_parting);
+        let parting = || self.is_cut_off() && self.instances.iter().any(Instance::is_parting);
         self.interruption.is_some() && (self.is_idle() || parting())
     }
 
     /// Whether a message from `source` is one that `key` sent before that address went away a moment ago.
-    pub(super) fn has_spoken_from(&self, key: VrKey, source: IpAddr) -> bool {
-        let spoke = |m: &VirtualRouter| m.key == key && m.former_source == Some(source);
-        self.interruption.is_some() && self.members.iter().any(spoke)
+    pub(super) fn has_spoken_from(&self, key: InstanceKey, source: IpAddr) -> bool {
+        let spoke = |m: &Instance| m.key == key && m.former_source == Some(source);
+        self.interruption.is_some() && self.instances.iter().any(spoke)
     }
 
     /// Whether nobody can be heard during this interruption.
@@ -125,7 +125,7 @@ impl Group {
     fn waits_until(&self, now: MonoTime) -> MonoTime {
         let period = self.policy.interval.period();
         let silence = period * u32::from(self.policy.down_adverts.get());
-        let said = self.members.iter().filter_map(|member| match &member.state {
+        let said = self.instances.iter().filter_map(|instance| match &instance.state {
             State::Active(active) => Some(active.advertise_at - period),
             State::Initialize | State::Backup(_) => None,
         });
@@ -133,17 +133,17 @@ impl Group {
     }
 
     fn resume(&mut self, now: MonoTime, hearing: Hearing, out: &mut Effects) {
-        for member in &mut self.members {
+        for instance in &mut self.instances {
             match hearing {
-                Hearing::Continued => member.judge_again(now),
-                Hearing::Interrupted => member.listen_again(now, &self.policy),
+                Hearing::Continued => instance.judge_again(now),
+                Hearing::Interrupted => instance.listen_again(now, &self.policy),
             }
-            member.speak_again(now, &self.policy, out);
+            instance.speak_again(now, &self.policy, out);
         }
     }
 }
 
-impl VirtualRouter {
+impl Instance {
     /// An Active that could not say anything for a moment: it is here. Hosts are told as well, for the switch may have
     /// forgotten where they find us.
     fn speak_again(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {

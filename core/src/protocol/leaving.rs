@@ -4,15 +4,15 @@
 
 use super::effect::Effects;
 use super::event::{Cause, EventKind, HandoverCause, StateName};
-use super::group::{Again, Group, Obstacle, report};
 use super::handover::{Handover, Taker, Then, Watch};
 use super::input::{Fault, LastResort};
+use super::instance::{Instance, Policy, State, Tenure};
+use super::router::{Again, Obstacle, Router, report};
 use super::timing::active_down_interval;
 use super::tracking;
-use super::virtual_router::{Policy, State, Tenure, VirtualRouter};
 use crate::types::{MonoTime, Priority};
 
-impl Group {
+impl Router {
     /// Begins to hand over, or makes a hand-over under way more pressing.
     pub(super) fn hand_over(&mut self, now: MonoTime, cause: HandoverCause, out: &mut Effects) {
         if let Some(handover) = &mut self.handover {
@@ -23,8 +23,8 @@ impl Group {
             }
         } else {
             let handover = Handover::new(now, cause, self.policy.interval);
-            for member in &mut self.members {
-                member.leave(now, &self.policy, handover.proof(), out);
+            for instance in &mut self.instances {
+                instance.leave(now, &self.policy, handover.proof(), out);
             }
             self.handover = Some(handover);
             out.push(report(&self.spec, None, EventKind::HandoverStarted(cause)));
@@ -43,33 +43,33 @@ impl Group {
     /// A hand-over became more pressing, or the operator will have it at any price.
     pub(super) fn demand_proof(&mut self) {
         let Some(handover) = &self.handover else { return };
-        for member in &mut self.members {
-            member.demand(handover.proof());
+        for instance in &mut self.instances {
+            instance.demand(handover.proof());
         }
     }
 
     /// Takes a hand-over back: we serve on, and say so.
     pub(super) fn take_back(&mut self, now: MonoTime, out: &mut Effects) {
-        for member in &mut self.members {
-            member.reassert(now, &self.policy, out);
+        for instance in &mut self.instances {
+            instance.reassert(now, &self.policy, out);
         }
     }
 
     /// Those that hold their addresses: all, but where a stranger has taken the VRID of one family.
-    fn serving(&self) -> impl Iterator<Item = &VirtualRouter> {
-        self.members.iter().filter(|member| matches!(member.state, State::Active(_)))
+    fn serving(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter().filter(|instance| matches!(instance.state, State::Active(_)))
     }
 
-    /// When the hand-over under way ends: when hosts have turned to those who took over every member, else
+    /// When the hand-over under way ends: when hosts have turned to those who took over every instance, else
     /// when patience ends.
     pub(super) fn handover_ends(&self) -> Option<MonoTime> {
         let handover = self.handover.as_ref()?;
-        let turned = |member: &VirtualRouter| taker(member).map(|taker| member.turned_at(taker.heard));
+        let turned = |instance: &Instance| taker(instance).map(|taker| instance.turned_at(taker.heard));
         let turned: Option<Vec<MonoTime>> = self.serving().map(turned).collect();
         Some(turned.and_then(|turned| turned.into_iter().max()).unwrap_or(handover.until))
     }
 
-    /// Who took over from each member; `None`: not from all of them.
+    /// Who took over from each instance; `None`: not from all of them.
     pub(super) fn takers(&self) -> Option<Vec<Taker>> {
         self.serving().map(taker).collect()
     }
@@ -78,20 +78,20 @@ impl Group {
     pub(super) fn stop(&mut self, now: MonoTime, obstacle: Obstacle, out: &mut Effects) {
         let dead = self.troubles().any(|fault| tracking::is_dead_link(&self.spec, fault));
         let is_mute =
-            |m: &VirtualRouter| self.troubles().any(|fault| tracking::mutes(&self.spec, fault, m.key.family));
-        let mute = self.serving().filter(|member| is_mute(member)).count();
+            |m: &Instance| self.troubles().any(|fault| tracking::mutes(&self.spec, fault, m.key.family));
+        let mute = self.serving().filter(|instance| is_mute(instance)).count();
         if !self.is_active() {
             self.stop_members(now, obstacle.cause, out);
-            for member in self.members.iter_mut().filter(|member| dead && member.is_listening()) {
-                member.disown(out); // No host can be reached any more, nor the other be heard.
+            for instance in self.instances.iter_mut().filter(|instance| dead && instance.is_listening()) {
+                instance.disown(out); // No host can be reached any more, nor the other be heard.
             }
         } else if mute == self.serving().count() {
             // Nothing can be said: let go, and let the others' timers speak.
             self.release(now, None, obstacle.cause, out);
         } else if self.refused.is_some() || self.is_deaf() {
             // Nobody would be heard to take over.
-            for member in &mut self.members {
-                member.resign(&self.policy, out);
+            for instance in &mut self.instances {
+                instance.resign(&self.policy, out);
             }
             self.release(now, None, obstacle.cause, out);
         } else {
@@ -112,11 +112,11 @@ impl Group {
 
     /// Everything that is not Active ends without a word.
     pub(super) fn stop_members(&mut self, now: MonoTime, cause: Cause, out: &mut Effects) {
-        for at in 0..self.members.len() {
-            let Some(member) = self.members.get_mut(at) else { continue };
-            if member.state_name() == StateName::Backup {
-                let moved = member.stop(now, cause); // RFC9568-6.4.2-6
-                let key = member.key;
+        for at in 0..self.instances.len() {
+            let Some(instance) = self.instances.get_mut(at) else { continue };
+            if instance.state_name() == StateName::Backup {
+                let moved = instance.stop(now, cause); // RFC9568-6.4.2-6
+                let key = instance.key;
                 self.report_move(key, moved, out);
             }
         }
@@ -128,15 +128,15 @@ impl Group {
         match (takers, then) {
             (Some(takers), Then::Stay | Then::LetGo) => {
                 // One that was Active before, behind a partition that has healed, tells our hosts when it hears this.
-                for member in self.members.iter_mut().filter(|member| member.leaves_hosts_behind()) {
-                    member.resign(&self.policy, out);
+                for instance in self.instances.iter_mut().filter(|instance| instance.leaves_hosts_behind()) {
+                    instance.resign(&self.policy, out);
                 }
                 self.release(now, Some(takers), Cause::HandedOver, out)
             }
             (None, Then::LetGo) => {
                 // A partition may have healed since the last word: an Active that hears this one tells our hosts.
-                for member in &mut self.members {
-                    member.resign(&self.policy, out);
+                for instance in &mut self.instances {
+                    instance.resign(&self.policy, out);
                 }
                 self.release(now, None, Cause::Demoted, out);
             }
@@ -154,7 +154,7 @@ impl Group {
         Again::Evaluate(if self.demoted.is_some() { Cause::Demoted } else { Cause::FaultCleared })
     }
 
-    /// Every Active member lets go. `cause` is that of a release without a hand-over's own.
+    /// Every Active instance lets go. `cause` is that of a release without a hand-over's own.
     pub(super) fn release(
         &mut self,
         now: MonoTime,
@@ -170,11 +170,11 @@ impl Group {
             (Some(HandoverCause::Configuration), _) => Cause::Configuration,
             (None, _) => cause,
         };
-        for at in 0..self.members.len() {
-            let Some(member) = self.members.get_mut(at) else { continue };
-            if matches!(member.state, State::Active(_)) {
-                let moved = member.let_go(now, cause, out);
-                let key = member.key;
+        for at in 0..self.instances.len() {
+            let Some(instance) = self.instances.get_mut(at) else { continue };
+            if matches!(instance.state, State::Active(_)) {
+                let moved = instance.let_go(now, cause, out);
+                let key = instance.key;
                 self.report_move(key, moved, out);
             }
         }
@@ -186,8 +186,8 @@ impl Group {
     }
 }
 
-fn taker(member: &VirtualRouter) -> Option<Taker> {
-    match &member.state {
+fn taker(instance: &Instance) -> Option<Taker> {
+    match &instance.state {
         State::Active(active) => match &active.tenure {
             Tenure::Leaving(leaving) => leaving.taker(),
             Tenure::Claiming | Tenure::Ready | Tenure::Serving | Tenure::Listening => None,

@@ -1,29 +1,31 @@
 //! Floor 2: VRRP itself (RFC 9568 §6), pure.
 //!
-//! [`VrrpRouter`] is this node: it owns every virtual router and every deadline. Time comes in as
+//! [`Node`] is this node: it owns every virtual router and every deadline. Time comes in as
 //! an argument, packets as representations; what should happen comes out as [`Effect`]s. It knows
 //! no socket, clock, thread or log, and no input makes it fail.
 
 mod announce;
 mod checksum;
 mod command;
-mod concern;
 mod conflict;
 mod counters;
 mod doubt;
 mod effect;
 mod event;
-mod group;
 mod handover;
 mod inheritance;
 mod input;
+mod instance;
 mod interruption;
 mod leaving;
+mod local_warning;
 mod moves;
+mod node;
+mod peer_warnings;
 mod peers;
 mod receive;
 mod reception;
-mod remarks;
+mod router;
 mod silence;
 mod snapshot;
 mod spec;
@@ -35,20 +37,20 @@ mod throttle;
 pub mod timing;
 mod tracking;
 mod turning;
-mod virtual_router;
-mod vrrp_router;
 
-pub use concern::{Concern, ForeignAddresses, Unsent};
 pub use counters::{Counters, LinkCounters};
-pub use doubt::Hastened;
-pub use effect::{Answer, DemoteOutcome, Effect, Effects, MemberResult};
+pub use doubt::HastyMessage;
+pub use effect::{Answer, DemoteOutcome, Effect, Effects, InstanceResult};
 pub use event::{
-    Cause, Event, EventKind, Grounds, HandoverCause, HookKind, HookOutcome, Idle, LastHeard, StateName,
-    Suspicion, Turn,
+    Cause, Event, EventKind, HandoverCause, HookKind, HookOutcome, LastHeard, NotServing, PeerWarning,
+    StateName, TransitionDetails, Turn,
 };
-pub use input::{Command, CommandId, Demotion, Fault, Force, Health, Input, LastResort, Owned, Until};
-pub use remarks::Remark;
-pub use silence::Unserved;
-pub use snapshot::{ActiveRouter, MemberSnapshot, PeerSnapshot, RouterSnapshot, Snapshot, TimerSnapshot};
-pub use spec::{AnnounceSpec, CheckName, ChecksumPolicy, LinkLocalRule, MemberSpec, RouterSpec, Track};
-pub use vrrp_router::VrrpRouter;
+pub use input::{
+    CheckResult, Command, CommandId, Demotion, Fault, Force, HoldResult, Input, LastResort, Until,
+};
+pub use local_warning::{ForeignAddresses, LocalWarning, Unsent};
+pub use node::Node;
+pub use peer_warnings::StandingPeerWarning;
+pub use silence::NobodyServing;
+pub use snapshot::{ActiveRouter, InstanceSnapshot, PeerSnapshot, RouterSnapshot, Snapshot, TimerSnapshot};
+pub use spec::{AnnounceSpec, CheckName, ChecksumPolicy, InstanceSpec, LinkLocalRule, RouterSpec, Track};

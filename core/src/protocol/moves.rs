@@ -1,10 +1,10 @@
 //! Transitions as they are told: from where to where, why, and because of whom.
 
 use super::effect::Effects;
-use super::event::{Cause, EventKind, Grounds, LastHeard, StateName};
-use super::group::{Group, report};
-use super::virtual_router::{State, VirtualRouter};
-use crate::types::{MonoTime, VrKey};
+use super::event::{Cause, EventKind, LastHeard, StateName, TransitionDetails};
+use super::instance::{Instance, State};
+use super::router::{Router, report};
+use crate::types::{InstanceKey, MonoTime};
 
 /// A transition, for the group to report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,14 +14,14 @@ pub(super) struct Moved {
     pub(super) cause: Cause,
 }
 
-impl VirtualRouter {
+impl Instance {
     pub(super) fn enter(&mut self, now: MonoTime, state: State, cause: Cause) -> Moved {
         let from = self.state_name();
         let (peer, lasted) = (self.decided_by(now, cause), now.since(self.since));
         self.state = state;
         self.since = now;
         self.cause = cause;
-        self.grounds = Grounds { peer, lasted, ..Grounds::default() };
+        self.grounds = TransitionDetails { peer, lasted, ..TransitionDetails::default() };
         Moved { from, to: self.state_name(), cause }
     }
 
@@ -56,8 +56,8 @@ impl VirtualRouter {
     }
 }
 
-impl Group {
-    pub(super) fn report_move(&mut self, key: VrKey, moved: Moved, out: &mut Effects) {
+impl Router {
+    pub(super) fn report_move(&mut self, key: InstanceKey, moved: Moved, out: &mut Effects) {
         let Moved { from, to, cause } = moved;
         let (faults, demotion) = match cause {
             Cause::Fault => (self.faults.iter().cloned().collect(), None),
@@ -80,9 +80,9 @@ impl Group {
             | Cause::Configuration
             | Cause::Shutdown => (Vec::new(), None),
         };
-        let Some(member) = self.members.iter_mut().find(|member| member.key == key) else { return };
-        (member.grounds.faults, member.grounds.demotion) = (faults, demotion);
-        let (priority, grounds) = (self.policy.priority, member.grounds.clone());
+        let Some(instance) = self.instances.iter_mut().find(|instance| instance.key == key) else { return };
+        (instance.grounds.faults, instance.grounds.demotion) = (faults, demotion);
+        let (priority, grounds) = (self.policy.priority, instance.grounds.clone());
         let kind = EventKind::Transition { from, to, cause, priority, grounds };
         out.push(report(&self.spec, Some(key), kind));
     }

@@ -5,27 +5,27 @@
 use super::checksum::Lesson;
 use super::doubt::Haste;
 use super::effect::Effects;
-use super::event::{EventKind, StateName, Suspicion};
-use super::group::{Again, Group, report};
+use super::event::{EventKind, PeerWarning, StateName};
+use super::instance::{Instance, Policy};
+use super::peer_warnings::Patience;
 use super::reception::{Heard, List, Outcome};
-use super::remarks::Patience;
+use super::router::{Again, Router, report};
 use super::spec::LinkLocalRule;
 use super::throttle::Topic;
 use super::timing::{active_down_interval, longest_learned};
-use super::virtual_router::{Policy, VirtualRouter};
-use crate::types::{AdverInterval, AdvertPriority, Family, MonoTime, Preempt, Role, VrKey};
+use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, Preempt, Role};
 use crate::wire::{AddressList, Advertisement, Carrier, RejectReason};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-impl Group {
+impl Router {
     /// An advertisement for one of our virtual routers.
     pub(super) fn on_heard(
         &mut self,
         now: MonoTime,
-        key: VrKey,
+        key: InstanceKey,
         carrier: Carrier,
         advertisement: &Advertisement<'_>,
         out: &mut Effects,
@@ -42,7 +42,7 @@ impl Group {
         }
         let heard = self.heard(carrier.source, advertisement);
         let policy = self.policy;
-        if self.members.iter_mut().any(|m| m.key == key && m.hear_service(now, &policy, &heard)) {
+        if self.instances.iter_mut().any(|m| m.key == key && m.hear_service(now, &policy, &heard)) {
             let kind = EventKind::ServedAgain { by: Some(heard.source) };
             out.push(report(&self.spec, Some(key), kind));
         }
@@ -51,9 +51,9 @@ impl Group {
         }
         self.compare_settings(now, key, &heard, &advertisement.addresses, out);
         let tie = self.tie(key);
-        let Some(member) = self.members.iter_mut().find(|m| m.key == key) else { return Again::Nothing };
-        let lesson = member.learn_checksum(now, &policy, &heard);
-        let outcome = member.on_advert(now, &policy, &heard, tie, out);
+        let Some(instance) = self.instances.iter_mut().find(|m| m.key == key) else { return Again::Nothing };
+        let lesson = instance.learn_checksum(now, &policy, &heard);
+        let outcome = instance.on_advert(now, &policy, &heard, tie, out);
         match outcome {
             Outcome::Nothing => {}
             Outcome::Moved(moved) => self.report_move(key, moved, out),
@@ -71,7 +71,7 @@ impl Group {
 
     /// Whether `address` is that of all hosts of a network in which one of our addresses is.
     fn is_broadcast(&self, address: IpAddr) -> bool {
-        let mut nets = self.spec.members.iter().flat_map(|member| member.addresses.iter());
+        let mut nets = self.spec.instances.iter().flat_map(|instance| instance.addresses.iter());
         nets.any(|net| match net {
             IpNet::V4(net) => net.prefix_len() < 31 && IpAddr::V4(net.broadcast()) == address,
             IpNet::V6(_) => false,
@@ -82,15 +82,16 @@ impl Group {
     pub(super) fn on_own(
         &mut self,
         now: MonoTime,
-        key: VrKey,
+        key: InstanceKey,
         source: IpAddr,
         advertisement: &Advertisement<'_>,
         out: &mut Effects,
     ) {
         let heard = self.heard(source, advertisement);
         let policy = self.policy;
-        let Some(member) = self.members.iter_mut().find(|m| m.key == key) else { return };
-        if member.on_own(now, &policy, &heard, out) && self.throttle.permits(now, Topic::Impersonated, None) {
+        let Some(instance) = self.instances.iter_mut().find(|m| m.key == key) else { return };
+        if instance.on_own(now, &policy, &heard, out) && self.throttle.permits(now, Topic::Impersonated, None)
+        {
             let kind = EventKind::Impersonated { priority: heard.priority, interval: heard.said };
             out.push(report(&self.spec, Some(key), kind));
         }
@@ -99,8 +100,8 @@ impl Group {
     }
 
     fn heard(&self, source: IpAddr, advertisement: &Advertisement<'_>) -> Heard {
-        let ours = self.spec.members.iter().filter(|member| member.family == Family::of(source));
-        let ours = || ours.clone().flat_map(|member| member.addresses.iter().map(IpNet::addr));
+        let ours = self.spec.instances.iter().filter(|instance| instance.family == Family::of(source));
+        let ours = || ours.clone().flat_map(|instance| instance.addresses.iter().map(IpNet::addr));
         // The first are compared first: that is the usual case.
         let shared = advertisement.addresses.iter().any(|address| ours().any(|one| one == address));
         Heard {
@@ -117,7 +118,7 @@ impl Group {
     pub(super) fn on_rejected(
         &mut self,
         now: MonoTime,
-        key: VrKey,
+        key: InstanceKey,
         peer: Option<IpAddr>,
         reason: RejectReason,
         out: &mut Effects,
@@ -130,14 +131,14 @@ impl Group {
         }
         let patience = until_overdue(self.spec.interval, Duration::ZERO);
         let patience = Patience { lapse: patience.lapse.max(REJECTED), ..patience };
-        self.suspect(now, key, peer, Suspicion::Rejected(reason), patience, out);
+        self.suspect(now, key, peer, PeerWarning::Rejected(reason), patience, out);
     }
 
     /// What differs from ours is counted and reported, and obeyed all the same (RFC 9568 §7.1).
     fn compare_settings(
         &mut self,
         now: MonoTime,
-        key: VrKey,
+        key: InstanceKey,
         heard: &Heard,
         addresses: &AddressList<'_>,
         out: &mut Effects,
@@ -150,9 +151,9 @@ impl Group {
                 counters.owner_conflicts += 1;
             }
             // RFC9568-8.3.2-1
-            self.suspect(now, key, peer, Suspicion::OwnerConflict, patience, out);
+            self.suspect(now, key, peer, PeerWarning::OwnerConflict, patience, out);
         } else if heard.priority == self.policy.priority {
-            self.suspect(now, key, peer, Suspicion::SamePriority(heard.priority), patience, out);
+            self.suspect(now, key, peer, PeerWarning::SamePriority(heard.priority), patience, out);
         }
         if heard.said != self.spec.interval {
             // RFC9568-7.1-8
@@ -160,16 +161,16 @@ impl Group {
                 counters.interval_errors += 1;
             }
             let what = if heard.said > heard.interval {
-                Suspicion::IntervalTooLong { said: heard.said, obeyed: heard.interval }
+                PeerWarning::IntervalTooLong { said: heard.said, obeyed: heard.interval }
             } else {
-                Suspicion::IntervalDiffers(heard.said)
+                PeerWarning::IntervalDiffers(heard.said)
             };
             // 10 ms is also what a router says that hands over: nothing to report.
             if heard.said != AdverInterval::MIN {
                 self.suspect(now, key, peer, what, patience, out);
             }
         }
-        let ours = self.spec.members.iter().find(|member| member.family == key.family);
+        let ours = self.spec.instances.iter().find(|instance| instance.family == key.family);
         if ours.is_some_and(|ours| !same_addresses(addresses, &ours.addresses)) {
             // RFC9568-7.1-9
             if let Some(counters) = self.counters_mut(key) {
@@ -184,10 +185,16 @@ impl Group {
     }
 
     /// What another list than ours means.
-    fn other_list(&self, now: MonoTime, key: VrKey, heard: &Heard, addresses: &AddressList<'_>) -> Suspicion {
+    fn other_list(
+        &self,
+        now: MonoTime,
+        key: InstanceKey,
+        heard: &Heard,
+        addresses: &AddressList<'_>,
+    ) -> PeerWarning {
         let ours = self.addresses(key.family);
         let Policy { priority, preempt, interval, .. } = self.policy;
-        let lost = |m: &VirtualRouter| match m.state_name() {
+        let lost = |m: &Instance| match m.state_name() {
             StateName::Initialize => false,
             StateName::Backup => {
                 let obeyed = heard.priority >= priority || preempt == Preempt::Forbid;
@@ -195,9 +202,9 @@ impl Group {
             }
             StateName::Active => heard.priority > priority,
         };
-        let lost = self.members.iter().any(|m| m.key == key && lost(m));
+        let lost = self.instances.iter().any(|m| m.key == key && lost(m));
         match heard.list {
-            List::Foreign if lost => Suspicion::AddressesLost {
+            List::Foreign if lost => PeerWarning::AddressesLost {
                 priority: heard.priority,
                 lists: addresses.iter().take(MOST_NAMED).collect(),
                 ours: ours.into_iter().take(MOST_NAMED).collect(),
@@ -205,7 +212,7 @@ impl Group {
             List::Foreign | List::Ours => {
                 let theirs: BTreeSet<IpAddr> = addresses.iter().collect();
                 let ours: BTreeSet<IpAddr> = ours.into_iter().collect();
-                Suspicion::AddressListDiffers {
+                PeerWarning::AddressListDiffers {
                     more: theirs.difference(&ours).take(MOST_NAMED).copied().collect(),
                     less: ours.difference(&theirs).take(MOST_NAMED).copied().collect(),
                 }
@@ -213,7 +220,14 @@ impl Group {
         }
     }
 
-    fn report_lesson(&mut self, now: MonoTime, key: VrKey, heard: &Heard, lesson: Lesson, out: &mut Effects) {
+    fn report_lesson(
+        &mut self,
+        now: MonoTime,
+        key: InstanceKey,
+        heard: &Heard,
+        lesson: Lesson,
+        out: &mut Effects,
+    ) {
         match lesson {
             Lesson::Nothing => {}
             Lesson::Followed => {
@@ -223,21 +237,21 @@ impl Group {
             }
             Lesson::Declined => {
                 let patience = until_overdue(heard.interval, Duration::ZERO);
-                self.suspect(now, key, Some(heard.source), Suspicion::ChecksumDiffers, patience, out);
+                self.suspect(now, key, Some(heard.source), PeerWarning::ChecksumDiffers, patience, out);
             }
         }
     }
 
     /// Somebody else is Active beside us. That happens for a moment; when it lasts, the LAN is split in one direction or
     /// the other does not give way.
-    fn report_rival(&mut self, now: MonoTime, key: VrKey, heard: &Heard, out: &mut Effects) {
+    fn report_rival(&mut self, now: MonoTime, key: InstanceKey, heard: &Heard, out: &mut Effects) {
         if self.throttle.permits(now, Topic::Rival, Some(heard.source)) {
             let kind = EventKind::DualActive { peer: heard.source, priority: heard.priority };
             out.push(report(&self.spec, Some(key), kind));
         }
         let Policy { down_adverts, priority, interval, .. } = self.policy;
         let lasts = active_down_interval(down_adverts, priority, interval.max(heard.interval));
-        let what = Suspicion::AlsoActive(heard.priority);
+        let what = PeerWarning::StaysActive(heard.priority);
         self.suspect(now, key, Some(heard.source), what, until_overdue(heard.interval, lasts), out);
     }
 
@@ -255,7 +269,7 @@ impl Group {
         let shared = |address: &IpAddr| ours.contains(address);
         let Some(address) = advertisement.addresses.iter().take(MOST_NAMED * 4).find(shared) else { return };
         let heard = self.heard(carrier.source, advertisement);
-        let what = Suspicion::OtherVrid { address, theirs: advertisement.vrid };
+        let what = PeerWarning::OtherVrid { address, theirs: advertisement.vrid };
         let patience = until_overdue(heard.interval, Duration::ZERO);
         self.suspect(now, self.spec.key(family), Some(carrier.source), what, patience, out);
     }

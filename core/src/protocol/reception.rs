@@ -5,11 +5,11 @@ use super::doubt::Haste;
 use super::effect::Effects;
 use super::event::Cause;
 use super::handover::Evidence;
+use super::instance::{Active, Backup, Down, Instance, Omen, Policy, State, Tenure};
 use super::moves::Moved;
 use super::snapshot::PeerSnapshot;
 use super::stalling::overslept;
 use super::timing::{Taking, active_down_interval, claim_grace, skew_time};
-use super::virtual_router::{Active, Backup, Down, Omen, Policy, State, Tenure, VirtualRouter};
 use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
@@ -72,7 +72,7 @@ pub(super) enum Outcome {
     Rival,
 }
 
-impl VirtualRouter {
+impl Instance {
     /// Feeds one advertisement to the state machine.
     pub(super) fn on_advert(
         &mut self,

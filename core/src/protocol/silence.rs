@@ -4,13 +4,13 @@
 //! other family, has nothing: it listens as long as the last of all Backups would, and tells.
 
 use super::effect::Effects;
-use super::event::{EventKind, Idle, LastHeard};
-use super::group::{Group, Presence, report};
+use super::event::{EventKind, LastHeard, NotServing};
 use super::input::{Fault, LastResort};
+use super::instance::{Backup, Down, Instance, Policy, State};
 use super::reception::{Heard, List};
+use super::router::{Presence, Router, report};
 use super::timing::{OVERSLEPT, active_down_interval};
 use super::tracking;
-use super::virtual_router::{Backup, Down, Policy, State, VirtualRouter};
 use crate::types::{AdverInterval, AdvertPriority, Family, MonoTime};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -51,14 +51,14 @@ enum Ears {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Service {
     Same,
-    Lost(Unserved),
+    Lost(NobodyServing),
     /// It was lost, and this node serves now.
     Back(Option<IpAddr>),
 }
 
 /// That nobody serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unserved {
+pub struct NobodyServing {
     /// Who was heard last, and when.
     pub last: Option<LastHeard>,
     /// For how long nobody has been heard.
@@ -91,14 +91,14 @@ impl Silence {
         self.since + active_down_interval(policy.down_adverts, AdvertPriority::LOWEST, self.interval) + MARGIN
     }
 
-    fn told(&self, now: MonoTime) -> Option<Unserved> {
+    fn told(&self, now: MonoTime) -> Option<NobodyServing> {
         let ago = now.since(self.since);
         let last = self.last.map(|(address, priority)| LastHeard { address, priority, ago });
-        (self.stage == Stage::Told).then_some(Unserved { last, silent: ago })
+        (self.stage == Stage::Told).then_some(NobodyServing { last, silent: ago })
     }
 }
 
-impl VirtualRouter {
+impl Instance {
     /// Whether it neither serves nor has a timer after which it will.
     const fn stands_by(&self) -> bool {
         match self.state {
@@ -121,7 +121,7 @@ impl VirtualRouter {
         self.silence.broken(now, Some((heard.source, heard.priority)), interval)
     }
 
-    pub(super) fn unserved(&self, now: MonoTime) -> Option<Unserved> {
+    pub(super) fn unserved(&self, now: MonoTime) -> Option<NobodyServing> {
         self.silence.told(now)
     }
 
@@ -159,16 +159,16 @@ impl VirtualRouter {
     }
 }
 
-impl Group {
+impl Router {
     /// After each input: tells when nobody serves, and when somebody does again.
     pub(super) fn watch_service(&mut self, now: MonoTime, out: &mut Effects) {
         let policy = self.policy;
-        for at in 0..self.members.len() {
-            let Some(family) = self.members.get(at).map(|member| member.key.family) else { continue };
+        for at in 0..self.instances.len() {
+            let Some(family) = self.instances.get(at).map(|instance| instance.key.family) else { continue };
             let ears = self.ears(family);
-            let Some(member) = self.members.get_mut(at) else { continue };
-            let key = member.key;
-            let kind = match member.watch_service(now, &policy, ears) {
+            let Some(instance) = self.instances.get_mut(at) else { continue };
+            let key = instance.key;
+            let kind = match instance.watch_service(now, &policy, ears) {
                 Service::Same => continue,
                 Service::Back(by) => EventKind::ServedAgain { by },
                 Service::Lost(_) if self.presence != Presence::Wanted => continue,
@@ -181,21 +181,21 @@ impl Group {
     }
 
     /// Why this router does not serve though it might.
-    pub(super) fn idle(&self) -> Idle {
+    pub(super) fn idle(&self) -> NotServing {
         let troubles: Vec<Fault> = self.troubles().cloned().collect();
         if !troubles.is_empty() {
-            return Idle::Faults(troubles);
+            return NotServing::Faults(troubles);
         }
         match self.demoted.as_ref().map(|demotion| demotion.last_resort) {
-            Some(LastResort::No) => Idle::Demoted,
-            Some(LastResort::Yes) | None => Idle::Sibling,
+            Some(LastResort::No) => NotServing::Demoted,
+            Some(LastResort::Yes) | None => NotServing::Sibling,
         }
     }
 
     /// What it advertises in one family.
     pub(super) fn addresses(&self, family: Family) -> Vec<IpAddr> {
-        let members = self.spec.members.iter().filter(|member| member.family == family);
-        members.flat_map(|member| member.addresses.iter().map(ipnet::IpNet::addr)).collect()
+        let instances = self.spec.instances.iter().filter(|instance| instance.family == family);
+        instances.flat_map(|instance| instance.addresses.iter().map(ipnet::IpNet::addr)).collect()
     }
 
     fn ears(&self, family: Family) -> Ears {

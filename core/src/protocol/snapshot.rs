@@ -1,15 +1,15 @@
 //! The state of this node at one instant, for those who look: owned data, no references into the core.
 
-use super::concern::Concern;
 use super::counters::{Counters, LinkCounters};
-use super::event::{Cause, Grounds, Idle, StateName};
-use super::input::{Demotion, Fault, Health};
-use super::remarks::Remark;
-use super::silence::Unserved;
+use super::event::{Cause, NotServing, StateName, TransitionDetails};
+use super::input::{CheckResult, Demotion, Fault};
+use super::instance::{Instance, Policy, State};
+use super::local_warning::LocalWarning;
+use super::peer_warnings::StandingPeerWarning;
+use super::silence::NobodyServing;
 use super::spec::{CheckName, RouterSpec};
 use super::timing::{active_down_interval, skew_time};
-use super::virtual_router::{Policy, State, VirtualRouter};
-use crate::types::{AdverInterval, AdvertPriority, Family, InterfaceName, MonoTime, VrKey};
+use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, InterfaceName, MonoTime};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct Snapshot {
     /// Messages for nobody here, per interface and family.
     pub links: Vec<(InterfaceName, Family, LinkCounters)>,
     /// Verdicts of the health checks; `None`: none yet.
-    pub checks: Vec<(CheckName, Option<Health>)>,
+    pub checks: Vec<(CheckName, Option<CheckResult>)>,
 }
 
 /// One configured router.
@@ -37,24 +37,24 @@ pub struct RouterSnapshot {
     /// Named reasons for which it does not take part.
     pub faults: Vec<Fault>,
     /// What is wrong besides, and no reason to let go; since when.
-    pub concerns: Vec<(Concern, MonoTime)>,
+    pub concerns: Vec<(LocalWarning, MonoTime)>,
     /// Its demotion.
     pub demoted: Option<Demotion>,
     /// Whether a hand-over is under way.
     pub handing_over: bool,
     /// One a family.
-    pub members: Vec<MemberSnapshot>,
+    pub instances: Vec<InstanceSnapshot>,
     /// What stands against its neighbours.
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<StandingPeerWarning>,
     /// Why it does not serve, where it does not.
-    pub idle: Idle,
+    pub idle: NotServing,
 }
 
 /// One protocol instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberSnapshot {
+pub struct InstanceSnapshot {
     /// Which.
-    pub key: VrKey,
+    pub key: InstanceKey,
     /// Its state.
     pub state: StateName,
     /// Since when.
@@ -62,11 +62,11 @@ pub struct MemberSnapshot {
     /// Why it came into this state.
     pub cause: Cause,
     /// What decided that.
-    pub grounds: Grounds,
+    pub grounds: TransitionDetails,
     /// Who is Active, as far as known.
     pub active: Option<ActiveRouter>,
     /// That nobody serves, if so.
-    pub unserved: Option<Unserved>,
+    pub unserved: Option<NobodyServing>,
     /// Our source address.
     pub source: Option<IpAddr>,
     /// Running timers.
@@ -118,8 +118,8 @@ pub struct PeerSnapshot {
     pub checksum: ChecksumFlavour,
 }
 
-impl VirtualRouter {
-    pub(super) fn snapshot(&self, now: MonoTime, policy: &Policy) -> MemberSnapshot {
+impl Instance {
+    pub(super) fn snapshot(&self, now: MonoTime, policy: &Policy) -> InstanceSnapshot {
         let learned = match &self.state {
             State::Backup(backup) => backup.learned,
             State::Initialize | State::Active(_) => policy.interval,
@@ -128,7 +128,7 @@ impl VirtualRouter {
             address,
             local: matches!(self.state, State::Active(_)) && self.source == Some(address),
         });
-        MemberSnapshot {
+        InstanceSnapshot {
             key: self.key,
             state: self.state_name(),
             since: self.since,

@@ -1,7 +1,7 @@
 //! What the operator wants of one configured virtual router, resolved: `config` makes it, the core
 //! takes it. Every combination that a value of these types can express is legal.
 
-use crate::types::{AdverInterval, Family, InterfaceName, Role, RouterName, VrKey, Vrid};
+use crate::types::{AdverInterval, Family, InstanceKey, InterfaceName, Role, RouterName, Vrid};
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::num::NonZeroU8;
@@ -33,7 +33,7 @@ pub struct RouterSpec {
     /// Source address of advertisements; must be on the interface. Of one family only.
     pub source_address: Option<IpAddr>,
     /// One or two, IPv4 before IPv6, families distinct.
-    pub members: Vec<MemberSpec>,
+    pub instances: Vec<InstanceSpec>,
     /// What may fault it or change its priority.
     pub tracks: Vec<Track>,
     /// Gratuitous ARP and unsolicited NA.
@@ -43,13 +43,13 @@ pub struct RouterSpec {
 impl RouterSpec {
     /// The identity of the instance of one family.
     #[must_use]
-    pub const fn key(&self, family: Family) -> VrKey {
-        VrKey { interface: self.interface, family, vrid: self.vrid }
+    pub const fn key(&self, family: Family) -> InstanceKey {
+        InstanceKey { interface: self.interface, family, vrid: self.vrid }
     }
 
     /// The identities of all families.
-    pub fn keys(&self) -> impl Iterator<Item = VrKey> {
-        self.members.iter().map(|member| self.key(member.family))
+    pub fn keys(&self) -> impl Iterator<Item = InstanceKey> {
+        self.instances.iter().map(|instance| self.key(instance.family))
     }
 
     /// Whether a router that runs by `self` can run by `other` with its state and timers: the same
@@ -63,17 +63,17 @@ impl RouterSpec {
 
 /// One family of a [`RouterSpec`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberSpec {
+pub struct InstanceSpec {
     /// Its family.
     pub family: Family,
     /// IPvX_Addresses, advertised in this order, 1..=255; IPv6: the link-local one first unless
     /// [`LinkLocalRule::Lenient`].
     pub addresses: Vec<IpNet>,
-    /// Held, but not advertised. Those of a family that the router has no member for are here, too.
+    /// Held, but not advertised. Those of a family that the router has no instance for are here, too.
     pub excluded: Vec<IpNet>,
 }
 
-impl MemberSpec {
+impl InstanceSpec {
     /// Every address that is held, advertised or not.
     pub fn held(&self) -> impl Iterator<Item = &IpNet> {
         self.addresses.iter().chain(&self.excluded)

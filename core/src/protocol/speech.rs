@@ -2,9 +2,9 @@
 //! somebody else's.
 
 use super::effect::{Effect, Effects};
+use super::instance::{Instance, Policy, State, Tenure};
 use super::reception::Heard;
 use super::spec::ChecksumPolicy;
-use super::virtual_router::{Policy, State, Tenure, VirtualRouter};
 use crate::types::{AdverInterval, AdvertPriority, MonoTime};
 
 /// The last different words. More than these a router does not have: its own, the shortest interval, its resignation,
@@ -32,7 +32,7 @@ impl Said {
     }
 }
 
-impl VirtualRouter {
+impl Instance {
     /// Says one advertisement, built from the state of this moment.
     pub(super) fn advertise(
         &mut self,

@@ -1,7 +1,7 @@
 //! Who was not run for a while has not listened either: it listens once more before it judges.
 
+use super::instance::{Active, Backup, Down, Policy, Tenure};
 use super::timing::{OVERSLEPT, active_down_interval, immediate_gap, skew_time};
-use super::virtual_router::{Active, Backup, Down, Policy, Tenure};
 use crate::types::MonoTime;
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Topic {
     /// By the name of a suspicion.
-    Suspicion(&'static str),
+    PeerWarning(&'static str),
     Rival,
     Impersonated,
     Flavour,

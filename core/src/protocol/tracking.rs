@@ -2,10 +2,10 @@
 //!
 //! Functions of facts, so that nothing can drift: no counters, no bits.
 
-use super::concern::{Concern, ForeignAddresses, Unsent};
-use super::input::{Fault, Health};
-use super::spec::{CheckName, MemberSpec, RouterSpec, Track};
-use crate::types::{AdvertPriority, Family, InterfaceName, LinkFacts, Priority, Role, VrKey};
+use super::input::{CheckResult, Fault};
+use super::local_warning::{ForeignAddresses, LocalWarning, Unsent};
+use super::spec::{CheckName, InstanceSpec, RouterSpec, Track};
+use crate::types::{AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, Priority, Role};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -14,13 +14,13 @@ use std::net::IpAddr;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
     pub(super) links: BTreeMap<InterfaceName, LinkFacts>,
-    pub(super) checks: BTreeMap<CheckName, Health>,
+    pub(super) checks: BTreeMap<CheckName, CheckResult>,
     /// Of names that no interface has as its own: whose other names they are.
     pub(super) other_names: BTreeMap<InterfaceName, InterfaceName>,
     /// Why the sockets of an interface and family are not open.
     pub(super) deaf: BTreeMap<(InterfaceName, Family), String>,
     /// How many advertisements in a row were not sent, and the last error.
-    pub(super) unsent: BTreeMap<VrKey, (u32, i32)>,
+    pub(super) unsent: BTreeMap<InstanceKey, (u32, i32)>,
 }
 
 /// So many advertisements in a row that are not sent are no accident: a link that goes down is told by itself.
@@ -44,25 +44,25 @@ pub(super) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Fault> {
         Some(fault) => drop(faults.insert(fault)),
         // Without the link there are no addresses either; one reason is enough.
         None => faults.extend(
-            spec.members
+            spec.instances
                 .iter()
                 // RFC9568-5.1.1.1-2
-                .filter(|member| source(spec, member.family, facts, None).is_none())
-                .map(|member| Fault::NoSourceAddress(spec.interface, member.family)),
+                .filter(|instance| source(spec, instance.family, facts, None).is_none())
+                .map(|instance| Fault::NoSourceAddress(spec.interface, instance.family)),
         ),
     }
     let controller = facts.links.get(&spec.interface).and_then(|link| link.port_of);
     faults.extend(controller.map(|controller| Fault::Port(spec.interface, controller)));
     // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5: there is no Backup that has the addresses.
     faults.extend(foreign_addresses(spec, facts).map(Fault::ForeignAddresses));
-    faults.extend(spec.members.iter().filter_map(|member| {
-        let why = facts.deaf.get(&(spec.interface, member.family))?;
-        Some(Fault::Sockets(spec.interface, member.family, why.clone()))
+    faults.extend(spec.instances.iter().filter_map(|instance| {
+        let why = facts.deaf.get(&(spec.interface, instance.family))?;
+        Some(Fault::Sockets(spec.interface, instance.family, why.clone()))
     }));
     faults.extend(spec.tracks.iter().filter_map(|track| match track {
         Track::Check(name) => match facts.checks.get(name) {
-            Some(Health::Passing) => None,
-            Some(Health::Failing) => Some(Fault::Check(name.clone())),
+            Some(CheckResult::Passing) => None,
+            Some(CheckResult::Failing) => Some(Fault::Check(name.clone())),
             None => Some(Fault::CheckPending(name.clone())),
         },
         Track::WeightedCheck(..) => None,
@@ -72,20 +72,25 @@ pub(super) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Fault> {
 }
 
 /// Everything that is wrong with what `spec` serves, and no reason to let go of it.
-pub(super) fn concerns(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Concern> {
-    let muted = spec.members.iter().filter(|_| link_fault(spec.interface, facts).is_none());
-    let unsent = muted.filter_map(|member| {
-        let (count, errno) = facts.unsent.get(&spec.key(member.family)).copied()?;
-        let unsent = Unsent { interface: spec.interface, family: member.family, errno };
-        (count >= MUTE).then_some(Concern::Unsent(unsent))
+pub(super) fn concerns(spec: &RouterSpec, facts: &Facts) -> BTreeSet<LocalWarning> {
+    let muted = spec.instances.iter().filter(|_| link_fault(spec.interface, facts).is_none());
+    let unsent = muted.filter_map(|instance| {
+        let (count, errno) = facts.unsent.get(&spec.key(instance.family)).copied()?;
+        let unsent = Unsent { interface: spec.interface, family: instance.family, errno };
+        (count >= MUTE).then_some(LocalWarning::Unsent(unsent))
     });
-    let mut concerns: BTreeSet<_> =
-        foreign_addresses(spec, facts).map(Concern::ForeignAddresses).into_iter().chain(unsent).collect();
+    let mut concerns: BTreeSet<_> = foreign_addresses(spec, facts)
+        .map(LocalWarning::ForeignAddresses)
+        .into_iter()
+        .chain(unsent)
+        .collect();
     if let Some(link) = facts.links.get(&spec.interface) {
-        concerns.extend(spec.members.iter().filter_map(|member| mtu_too_small(spec.interface, member, link)));
-        let listed = spec.members.iter().flat_map(|member| member.held());
+        concerns.extend(
+            spec.instances.iter().filter_map(|instance| mtu_too_small(spec.interface, instance, link)),
+        );
+        let listed = spec.instances.iter().flat_map(|instance| instance.held());
         let chosen = listed.filter(|net| link.chosen.get(&net.addr()) == Some(&net.prefix_len()));
-        concerns.extend(chosen.map(|net| Concern::Chosen(spec.interface, *net)));
+        concerns.extend(chosen.map(|net| LocalWarning::Chosen(spec.interface, *net)));
     }
     concerns
 }
@@ -217,7 +222,7 @@ pub(super) fn source(
     let real = |address: &IpAddr| match spec.role {
         Role::Owner => true,
         Role::Contender { .. } => {
-            !spec.members.iter().flat_map(|member| member.held()).any(|net| net.addr() == *address)
+            !spec.instances.iter().flat_map(|instance| instance.held()).any(|net| net.addr() == *address)
         }
     };
     let wanted = |address: &IpAddr| match spec.source_address {
@@ -248,7 +253,7 @@ fn foreign_addresses(spec: &RouterSpec, facts: &Facts) -> Option<ForeignAddresse
         Role::Contender { .. } => {}
     }
     let link = facts.links.get(&spec.interface)?;
-    let ours = spec.members.iter().flat_map(|member| member.held());
+    let ours = spec.instances.iter().flat_map(|instance| instance.held());
     let mut foreign = ours.filter_map(|net| {
         let prefix_len = link.foreign.get(&net.addr())?;
         IpNet::new(net.addr(), *prefix_len).ok()
@@ -257,15 +262,19 @@ fn foreign_addresses(spec: &RouterSpec, facts: &Facts) -> Option<ForeignAddresse
     Some(ForeignAddresses { interface: spec.interface, first, others: foreign.count() })
 }
 
-fn mtu_too_small(interface: InterfaceName, member: &MemberSpec, link: &LinkFacts) -> Option<Concern> {
-    let (family, addresses) = (member.family, member.addresses.len());
+fn mtu_too_small(
+    interface: InterfaceName,
+    instance: &InstanceSpec,
+    link: &LinkFacts,
+) -> Option<LocalWarning> {
+    let (family, addresses) = (instance.family, instance.addresses.len());
     // IP header, VRRP header, addresses (RFC 9568 §5.1, §5.2).
     let needed = match family {
         Family::Ipv4 => 20 + 8 + 4 * addresses,
         Family::Ipv6 => 40 + 8 + 16 * addresses,
     };
     let fits = usize::try_from(link.mtu).is_ok_and(|mtu| needed <= mtu);
-    (!fits).then_some(Concern::MtuTooSmall { interface, family, addresses, needed, mtu: link.mtu })
+    (!fits).then_some(LocalWarning::MtuTooSmall { interface, family, addresses, needed, mtu: link.mtu })
 }
 
 /// What each weighted check adds to the priority now.
@@ -299,9 +308,9 @@ pub(super) fn link_fault(name: InterfaceName, facts: &Facts) -> Option<Fault> {
 fn weight(track: &Track, facts: &Facts) -> i32 {
     match track {
         Track::WeightedCheck(name, weight) => match facts.checks.get(name) {
-            Some(Health::Failing) if *weight < 0 => i32::from(*weight),
-            Some(Health::Passing) if *weight > 0 => i32::from(*weight),
-            Some(Health::Failing | Health::Passing) | None => 0,
+            Some(CheckResult::Failing) if *weight < 0 => i32::from(*weight),
+            Some(CheckResult::Passing) if *weight > 0 => i32::from(*weight),
+            Some(CheckResult::Failing | CheckResult::Passing) | None => 0,
         },
         Track::Check(_) | Track::Interface(_) => 0,
     }

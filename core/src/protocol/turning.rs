@@ -4,9 +4,9 @@
 //! Active that is replaced therefore keeps them a little longer: until it has heard each of them announced.
 
 use super::effect::{Effect, Effects};
-use super::group::Group;
-use super::spec::MemberSpec;
-use super::virtual_router::{Active, State, Tenure, VirtualRouter};
+use super::instance::{Active, Instance, State, Tenure};
+use super::router::Router;
+use super::spec::InstanceSpec;
 use crate::types::{Family, InterfaceName, MacAddr, MonoTime};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -63,7 +63,7 @@ impl Turning {
     }
 }
 
-impl VirtualRouter {
+impl Instance {
     /// Active no more, it keeps the addresses for a while.
     pub(super) fn part(&mut self, now: MonoTime, out: &mut Effects) {
         self.listen(out);
@@ -118,13 +118,13 @@ impl VirtualRouter {
     pub(super) fn listen(&mut self, out: &mut Effects) {
         if self.turning.is_none() {
             self.turning = Some(Turning::default());
-            out.push(Effect::Listen { key: self.key });
+            out.push(Effect::WatchAnnouncements { key: self.key });
         }
     }
 
     pub(super) fn unlisten(&mut self, out: &mut Effects) {
         if self.turning.take().is_some() {
-            out.push(Effect::Unlisten { key: self.key });
+            out.push(Effect::IgnoreAnnouncements { key: self.key });
         }
     }
 
@@ -143,32 +143,36 @@ impl VirtualRouter {
         self.unlisten(out);
         self.epoch += 1;
         // RFC9568-6.4.3-2, RFC9568-6.4.3-6: the kernel joins, answers and accepts.
-        out.push(Effect::Own { key: self.key, epoch: self.epoch });
+        out.push(Effect::HoldAddresses { key: self.key, epoch: self.epoch });
     }
 
     pub(super) fn disown(&mut self, out: &mut Effects) {
         self.unlisten(out);
         self.epoch += 1;
         // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5: what the kernel does not hold, it neither answers nor accepts.
-        out.push(Effect::Disown { key: self.key, epoch: self.epoch });
+        out.push(Effect::ReleaseAddresses { key: self.key, epoch: self.epoch });
     }
 }
 
-impl Group {
+impl Router {
     /// Whether it is of interest that another station announces this address there.
     pub(super) fn is_listening(&self, interface: InterfaceName, address: IpAddr) -> bool {
-        let cares = |m: &VirtualRouter| m.is_listening() || matches!(m.state, State::Active(_));
-        let has = |spec: &MemberSpec| spec.held().any(|ours| ours.addr() == address);
+        let cares = |m: &Instance| m.is_listening() || matches!(m.state, State::Active(_));
+        let has = |spec: &InstanceSpec| spec.held().any(|ours| ours.addr() == address);
         self.spec.interface == interface
-            && self.members.iter().zip(&self.spec.members).any(|(member, spec)| cares(member) && has(spec))
+            && self
+                .instances
+                .iter()
+                .zip(&self.spec.instances)
+                .any(|(instance, spec)| cares(instance) && has(spec))
     }
 
     /// Another station announced an address.
     pub(super) fn on_announced(&mut self, now: MonoTime, address: IpAddr, mac: MacAddr) {
-        for (member, spec) in self.members.iter_mut().zip(&self.spec.members) {
+        for (instance, spec) in self.instances.iter_mut().zip(&self.spec.instances) {
             if spec.held().any(|ours| ours.addr() == address) {
-                member.on_announced(now, address);
-                member.note_conflict(now, address, mac);
+                instance.on_announced(now, address);
+                instance.note_conflict(now, address, mac);
             }
         }
     }

@@ -7,13 +7,13 @@
 use super::bounds::Bounds;
 use super::clock::TrueTime;
 use super::lan::Port;
-use super::node::{Brief, Node, key};
+use super::node::{Brief, SimNode, key};
 use super::occasion::{InputKind, Occasion, before_parting, is_conflict, is_decision};
 use super::packet::Packet;
 use super::view::{View, in_family};
 use super::world::WorldSetup;
 use crate::protocol::{Answer, DemoteOutcome, Effect, Effects, StateName};
-use crate::types::{AdvertPriority, Family, Preempt, VrKey};
+use crate::types::{AdvertPriority, Family, InstanceKey, Preempt};
 use crate::wire::{ChecksumFlavour, Draft};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,7 +54,7 @@ struct Desired {
 /// What is known of one station.
 #[derive(Debug, Clone, Default)]
 struct Record {
-    desired: BTreeMap<VrKey, Desired>,
+    desired: BTreeMap<InstanceKey, Desired>,
     born: TrueTime,
     /// Words said in this life, and what entitled it to say them.
     said: u64,
@@ -172,7 +172,7 @@ impl Checker {
     pub(super) fn judge_input(
         &mut self,
         occasion: &Occasion<'_>,
-        node: &Node,
+        node: &SimNode,
         effects: &Effects,
     ) -> Result<(), Violation> {
         let Occasion { now, port, local, kind, before } = *occasion;
@@ -226,7 +226,7 @@ impl Checker {
     fn judge_effects(
         &mut self,
         occasion: &Occasion<'_>,
-        node: &Node,
+        node: &SimNode,
         effects: &Effects,
     ) -> Result<(), Violation> {
         let Occasion { now, port, before, .. } = *occasion;
@@ -235,8 +235,8 @@ impl Checker {
         let Some(record) = self.records.get_mut(port.0) else { return Ok(()) };
         for effect in effects {
             match effect {
-                Effect::Own { key, epoch } | Effect::Disown { key, epoch } => {
-                    let held = matches!(effect, Effect::Own { .. });
+                Effect::HoldAddresses { key, epoch } | Effect::ReleaseAddresses { key, epoch } => {
+                    let held = matches!(effect, Effect::HoldAddresses { .. });
                     let last = record.desired.insert(*key, Desired { epoch: *epoch, held });
                     let last = last.unwrap_or(Desired { epoch: 0, held: false });
                     // Who takes over again before it has let go asks for what it holds.
@@ -284,10 +284,10 @@ impl Checker {
                 }
                 Effect::Answer { .. }
                 | Effect::Announce { .. }
-                | Effect::Listen { .. }
-                | Effect::Unlisten { .. }
+                | Effect::WatchAnnouncements { .. }
+                | Effect::IgnoreAnnouncements { .. }
                 | Effect::Report(_)
-                | Effect::Remember { .. }
+                | Effect::SaveDemotion { .. }
                 | Effect::Stopped => {}
             }
         }
@@ -309,7 +309,7 @@ impl Checker {
     fn judge_rate(
         &mut self,
         occasion: &Occasion<'_>,
-        node: &Node,
+        node: &SimNode,
         effects: &Effects,
     ) -> Result<(), Violation> {
         let Occasion { now, port, kind, before, .. } = *occasion;
@@ -359,7 +359,7 @@ impl Checker {
         &self,
         now: TrueTime,
         port: Port,
-        key: VrKey,
+        key: InstanceKey,
         held: bool,
     ) -> Result<(), Violation> {
         if held {
@@ -532,13 +532,13 @@ impl Checker {
     /// While anybody in a component can serve, somebody holds the addresses: no gap of any length.
     fn judge_service(&self, now: TrueTime, views: &[View]) -> Result<(), Violation> {
         for home in views.iter().filter(|view| view.component == view.port.0) {
-            let members = || views.iter().filter(|view| view.component == home.component);
-            if !members().any(|view| view.awake && view.eligible) {
+            let instances = || views.iter().filter(|view| view.component == home.component);
+            if !instances().any(|view| view.awake && view.eligible) {
                 continue;
             }
             for family in &self.families {
-                if !members().any(|view| in_family(view.holds, *family)) {
-                    let seen = format!("{family}: {:?}", members().collect::<Vec<_>>());
+                if !instances().any(|view| in_family(view.holds, *family)) {
+                    let seen = format!("{family}: {:?}", instances().collect::<Vec<_>>());
                     return Err(Violation {
                         at: now,
                         port: None,
@@ -557,33 +557,33 @@ impl Checker {
     /// # Errors
     /// The [`Violation`].
     pub fn judge_quiescence(&self, now: TrueTime, views: &[View]) -> Result<(), Violation> {
-        let fail = |rule, members: &[&View]| {
-            Err(Violation { at: now, port: None, rule, seen: format!("{members:?}") })
+        let fail = |rule, instances: &[&View]| {
+            Err(Violation { at: now, port: None, rule, seen: format!("{instances:?}") })
         };
         for home in views.iter().filter(|view| view.component == view.port.0) {
-            let members: Vec<_> = views.iter().filter(|view| view.component == home.component).collect();
-            let able = members.iter().any(|view| view.awake && view.eligible);
+            let instances: Vec<_> = views.iter().filter(|view| view.component == home.component).collect();
+            let able = instances.iter().any(|view| view.awake && view.eligible);
             for family in &self.families {
                 let actives: Vec<_> =
-                    members.iter().filter(|v| v.awake && in_family(v.active, *family)).collect();
+                    instances.iter().filter(|v| v.awake && in_family(v.active, *family)).collect();
                 let holders: Vec<_> =
-                    members.iter().filter(|v| in_family(v.holds, *family)).map(|v| v.port).collect();
+                    instances.iter().filter(|v| in_family(v.holds, *family)).map(|v| v.port).collect();
                 let [active] = actives.as_slice() else {
                     if able || !actives.is_empty() {
-                        return fail("at rest one router is Active", &members);
+                        return fail("at rest one router is Active", &instances);
                     }
                     continue;
                 };
                 if holders != [active.port] {
-                    return fail("at rest the Active alone holds the addresses", &members);
+                    return fail("at rest the Active alone holds the addresses", &instances);
                 }
                 // Ours displace in both families or in none; foreign Actives may differ by family.
-                let highest = members.iter().filter(|v| v.awake && v.is_active()).map(|v| v.priority).max();
-                let better = members.iter().any(|v| {
+                let highest = instances.iter().filter(|v| v.awake && v.is_active()).map(|v| v.priority).max();
+                let better = instances.iter().any(|v| {
                     v.awake && v.eligible && v.preempt == Preempt::Allow && Some(v.priority) > highest
                 });
                 if better || active.leaving {
-                    return fail("at rest nobody who may displace the Active waits", &members);
+                    return fail("at rest nobody who may displace the Active waits", &instances);
                 }
             }
         }

@@ -14,7 +14,7 @@ use super::rng::{PerMille, Rng};
 use super::script::{Act, Carrier, Leftovers, Source};
 use super::trace::Detail;
 use super::world::{StationSetup, World, WorldSetup};
-use crate::protocol::{CheckName, ChecksumPolicy, Force, Health, Track};
+use crate::protocol::{CheckName, CheckResult, ChecksumPolicy, Force, Track};
 use crate::types::{AdverInterval, AdvertPriority, Family, MonoTime, Preempt, Priority, Role};
 use crate::wire::ChecksumFlavour;
 use std::num::NonZeroU8;
@@ -245,8 +245,8 @@ impl Draw {
             }
             10 => world.at(at, Act::Kernel(port, self.mood(span))),
             11 => {
-                world.at(at, Act::Check(port, Health::Failing));
-                world.at(until, Act::Check(port, Health::Passing));
+                world.at(at, Act::Check(port, CheckResult::Failing));
+                world.at(until, Act::Check(port, CheckResult::Passing));
             }
             12 => {
                 let force = self.rng.pick(&[Force::No, Force::No, Force::Yes], Force::No);
@@ -328,7 +328,7 @@ impl Draw {
         world.act(Act::Repair)?;
         for port in (0..ports).map(Port) {
             if self.rng.chance(PerMille::new(800)) {
-                world.act(Act::Check(port, Health::Passing))?;
+                world.act(Act::Check(port, CheckResult::Passing))?;
             }
             if self.rng.chance(PerMille::new(800)) {
                 world.act(Act::Promote(port))?;
@@ -366,7 +366,8 @@ impl Draw {
                     idle_from = idle_from.max(later);
                 }
                 6 => {
-                    let health = self.rng.pick(&[Health::Failing, Health::Passing], Health::Passing);
+                    let health =
+                        self.rng.pick(&[CheckResult::Failing, CheckResult::Passing], CheckResult::Passing);
                     world.at(now, Act::Check(port, health));
                 }
                 _ => self.retune(world, port, now),

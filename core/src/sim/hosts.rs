@@ -6,12 +6,12 @@
 use super::checker::{Checker, Violation};
 use super::clock::TrueTime;
 use super::lan::{Copy, Lan, Port};
-use super::node::{Brief, Node, Run, interface, key, virtual_addresses};
+use super::node::{Brief, Run, SimNode, interface, key, virtual_addresses};
 use super::rng::Rng;
 use super::view::{View, in_family};
 use super::world::{Happening, Rank, Station, World};
 use crate::protocol::{Input, LastResort, StateName};
-use crate::types::{Family, MacAddr, MonoTime, VrKey};
+use crate::types::{Family, InstanceKey, MacAddr, MonoTime};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -106,11 +106,11 @@ impl World {
             }
             News::Heard(family, other) => {
                 let key = key(family);
-                let cares = |node: &Node| node.listening.contains(&key) || node.holds(key);
+                let cares = |node: &SimNode| node.listening.contains(&key) || node.holds(key);
                 let cares = self.node(port).is_some_and(cares);
                 for address in virtual_addresses(family).into_iter().filter(|_| cares) {
                     let (interface, address, mac) = (interface(), address.addr(), mac_of(other));
-                    let announced = Input::Announced { interface, address, mac };
+                    let announced = Input::AnnouncementHeard { interface, address, mac };
                     self.feed(port, announced)?;
                 }
             }
@@ -310,7 +310,7 @@ impl Checker {
         if self.woken_at(port).is_some_and(|woken| now.since(woken) <= most) {
             return Ok(());
         }
-        let late = |(key, _): &&(VrKey, StateName)| {
+        let late = |(key, _): &&(InstanceKey, StateName)| {
             node.yielded(*key).is_some_and(|since| local.since(since) > most)
         };
         match node.states.iter().find(late) {

@@ -1,8 +1,8 @@
 //! A kernel that holds addresses: late, in order, and not always willing.
 
 use super::clock::TrueTime;
-use crate::protocol::Owned;
-use crate::types::VrKey;
+use crate::protocol::HoldResult;
+use crate::types::InstanceKey;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ pub enum Wanted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
     /// Addresses were installed, or refused.
-    Held(Owned),
+    Held(HoldResult),
     /// Those of this key were here, and are gone.
-    Absent(VrKey),
+    Absent(InstanceKey),
     /// There was nothing to do.
     Nothing,
 }
@@ -45,7 +45,7 @@ impl Mood {
 
 #[derive(Debug, Clone)]
 struct Request {
-    key: VrKey,
+    key: InstanceKey,
     epoch: u64,
     wanted: Wanted,
     granted: bool,
@@ -56,7 +56,7 @@ struct Request {
 #[derive(Debug, Clone)]
 pub struct FakeKernel {
     requests: VecDeque<Request>,
-    held: BTreeSet<VrKey>,
+    held: BTreeSet<InstanceKey>,
     mood: Mood,
 }
 
@@ -80,7 +80,7 @@ impl FakeKernel {
 
     /// What this node really holds, whatever it believes.
     #[must_use]
-    pub fn holds(&self, key: VrKey) -> bool {
+    pub fn holds(&self, key: InstanceKey) -> bool {
         self.held.contains(&key)
     }
 
@@ -94,7 +94,7 @@ impl FakeKernel {
     pub fn request(
         &mut self,
         now: TrueTime,
-        key: VrKey,
+        key: InstanceKey,
         epoch: u64,
         wanted: Wanted,
         delay: Duration,
@@ -120,10 +120,10 @@ impl FakeKernel {
         match (wanted, granted) {
             (Wanted::Held, true) => {
                 self.held.insert(key);
-                Done::Held(Owned { key, epoch, outcome: Ok(()) })
+                Done::Held(HoldResult { key, epoch, outcome: Ok(()) })
             }
             (Wanted::Held, false) => {
-                Done::Held(Owned { key, epoch, outcome: Err("RTNETLINK: busy".to_owned()) })
+                Done::Held(HoldResult { key, epoch, outcome: Err("RTNETLINK: busy".to_owned()) })
             }
             (Wanted::Absent, _) if self.held.remove(&key) => Done::Absent(key),
             (Wanted::Absent, _) => Done::Nothing,

@@ -6,13 +6,13 @@ use super::clock::{Clock, TrueTime};
 use super::kernel::FakeKernel;
 use super::packet::Packet;
 use crate::protocol::{
-    AnnounceSpec, Answer, CheckName, ChecksumPolicy, Command, CommandId, Demotion, Effect, Effects, Health,
-    LastResort, LinkLocalRule, MemberSnapshot, MemberSpec, Owned, RouterSpec, StateName, Suspicion, Track,
-    VrrpRouter,
+    AnnounceSpec, Answer, CheckName, CheckResult, ChecksumPolicy, Command, CommandId, Demotion, Effect,
+    Effects, HoldResult, InstanceSnapshot, InstanceSpec, LastResort, LinkLocalRule, Node, PeerWarning,
+    RouterSpec, StateName, Track,
 };
 use crate::types::{
-    AdverInterval, AdvertPriority, Family, InterfaceName, LinkFacts, MacAddr, MonoTime, Role, RouterName,
-    VrKey, Vrid,
+    AdverInterval, AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime, Role,
+    RouterName, Vrid,
 };
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -118,9 +118,9 @@ pub enum Packets {
 /// What waits for a stalled process besides packets.
 #[derive(Debug, Clone)]
 pub(super) enum Letter {
-    Owned(Owned),
+    Owned(HoldResult),
     Link(LinkFacts),
-    Check(CheckName, Health),
+    Check(CheckName, CheckResult),
     Operator(CommandId, Command),
     Configure(RouterSpec),
     Remembered(Demotion),
@@ -131,7 +131,7 @@ pub(super) enum Letter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Brief {
     /// The state of each family.
-    pub states: Vec<(VrKey, StateName)>,
+    pub states: Vec<(InstanceKey, StateName)>,
     /// Priority after tracking.
     pub priority: AdvertPriority,
     /// Whether it is leaving.
@@ -144,7 +144,7 @@ pub struct Brief {
     pub demoted: Option<LastResort>,
     /// Its next deadline.
     pub deadline: Option<MonoTime>,
-    yielded: Vec<(VrKey, MonoTime)>,
+    yielded: Vec<(InstanceKey, MonoTime)>,
 }
 
 impl Brief {
@@ -162,13 +162,13 @@ impl Brief {
 
     /// Since when it is Active no more and still holds the addresses of one family, by its own clock.
     #[must_use]
-    pub fn yielded(&self, key: VrKey) -> Option<MonoTime> {
+    pub fn yielded(&self, key: InstanceKey) -> Option<MonoTime> {
         self.yielded.iter().find(|(of, _)| *of == key).map(|(_, since)| *since)
     }
 
     /// The state of one family.
     #[must_use]
-    pub fn state(&self, key: VrKey) -> StateName {
+    pub fn state(&self, key: InstanceKey) -> StateName {
         self.states.iter().find(|(of, _)| *of == key).map_or(StateName::Initialize, |(_, state)| *state)
     }
 
@@ -187,8 +187,8 @@ impl Brief {
 
 /// One node.
 #[derive(Debug)]
-pub struct Node {
-    pub(super) router: VrrpRouter,
+pub struct SimNode {
+    pub(super) router: Node,
     pub(super) host: Host,
     pub(super) spec: RouterSpec,
     pub(super) clock: Clock,
@@ -205,23 +205,24 @@ pub struct Node {
     pub(super) wake: Option<(MonoTime, TrueTime)>,
     /// What is on disk.
     pub(super) demotion: Option<Demotion>,
-    pub(super) checks: BTreeMap<CheckName, Health>,
+    pub(super) checks: BTreeMap<CheckName, CheckResult>,
     pub(super) answers: Vec<(TrueTime, CommandId, Answer)>,
     pub(super) asked: u64,
     /// What its core wants to hear announced.
-    pub(super) listening: BTreeSet<VrKey>,
+    pub(super) listening: BTreeSet<InstanceKey>,
     pub(super) effects: Effects,
 }
 
-impl Node {
+impl SimNode {
     /// Not running yet.
     #[must_use]
     pub fn new(setup: NodeSetup, families: &[Family]) -> Self {
         let host = setup.host;
         let mac = MacAddr([2, 0, 0, 0, 0, host.v4]);
-        let checks = setup.tracks.iter().filter_map(check_of).map(|name| (name, Health::Passing)).collect();
+        let checks =
+            setup.tracks.iter().filter_map(check_of).map(|name| (name, CheckResult::Passing)).collect();
         Self {
-            router: VrrpRouter::new(),
+            router: Node::new(),
             host,
             clock: setup.clock,
             kernel: FakeKernel::default(),
@@ -265,7 +266,7 @@ impl Node {
 
     /// The core itself.
     #[must_use]
-    pub const fn router(&self) -> &VrrpRouter {
+    pub const fn router(&self) -> &Node {
         &self.router
     }
 
@@ -301,7 +302,7 @@ impl Node {
 
     /// Whether it really holds the addresses of `key`.
     #[must_use]
-    pub fn holds(&self, key: VrKey) -> bool {
+    pub fn holds(&self, key: InstanceKey) -> bool {
         self.kernel.holds(key)
     }
 
@@ -322,15 +323,15 @@ impl Node {
     pub(super) fn listen(&mut self, effects: &Effects) -> Result<(), String> {
         for effect in effects {
             let again = match effect {
-                Effect::Listen { key } => !self.listening.insert(*key),
-                Effect::Unlisten { key } => !self.listening.remove(key),
-                Effect::Own { .. }
-                | Effect::Disown { .. }
+                Effect::WatchAnnouncements { key } => !self.listening.insert(*key),
+                Effect::IgnoreAnnouncements { key } => !self.listening.remove(key),
+                Effect::HoldAddresses { .. }
+                | Effect::ReleaseAddresses { .. }
                 | Effect::Advertise { .. }
                 | Effect::Announce { .. }
                 | Effect::Report(_)
                 | Effect::Answer { .. }
-                | Effect::Remember { .. }
+                | Effect::SaveDemotion { .. }
                 | Effect::Stopped => false,
             };
             if again {
@@ -347,16 +348,16 @@ impl Node {
             return;
         };
         self.brief.states.clear();
-        self.brief.states.extend(router.members.iter().map(|member| (member.key, member.state)));
+        self.brief.states.extend(router.instances.iter().map(|instance| (instance.key, instance.state)));
         self.brief.priority = router.effective;
         self.brief.handing_over = router.handing_over;
         self.brief.eligible = router.faults.is_empty() && router.demoted.is_none();
         self.brief.other_addresses = router.remarks.iter().any(|remark| {
-            matches!(remark.what, Suspicion::AddressesLost { .. } | Suspicion::AddressListDiffers { .. })
+            matches!(remark.what, PeerWarning::AddressesLost { .. } | PeerWarning::AddressListDiffers { .. })
         });
-        let parting = |m: &&MemberSnapshot| m.state != StateName::Active && self.listening.contains(&m.key);
+        let parting = |m: &&InstanceSnapshot| m.state != StateName::Active && self.listening.contains(&m.key);
         self.brief.yielded.clear();
-        self.brief.yielded.extend(router.members.iter().filter(parting).map(|m| (m.key, m.since)));
+        self.brief.yielded.extend(router.instances.iter().filter(parting).map(|m| (m.key, m.since)));
         self.brief.demoted = router.demoted.as_ref().map(|demotion| demotion.last_resort);
         self.brief.deadline = self.router.next_deadline();
     }
@@ -385,8 +386,8 @@ pub fn vrid() -> Vrid {
 
 /// The key of one family in every world.
 #[must_use]
-pub fn key(family: Family) -> VrKey {
-    VrKey { interface: interface(), family, vrid: vrid() }
+pub fn key(family: Family) -> InstanceKey {
+    InstanceKey { interface: interface(), family, vrid: vrid() }
 }
 
 /// The addresses that travel, in one family.
@@ -416,7 +417,7 @@ fn check_of(track: &Track) -> Option<CheckName> {
 }
 
 fn spec(setup: NodeSetup, families: &[Family]) -> RouterSpec {
-    let member = |family: &Family| MemberSpec {
+    let instance = |family: &Family| InstanceSpec {
         family: *family,
         addresses: virtual_addresses(*family),
         excluded: Vec::new(),
@@ -432,7 +433,7 @@ fn spec(setup: NodeSetup, families: &[Family]) -> RouterSpec {
         checksum: setup.checksum,
         link_local: LinkLocalRule::Require,
         source_address: None,
-        members: families.iter().map(member).collect(),
+        instances: families.iter().map(instance).collect(),
         tracks: setup.tracks,
         announce: AnnounceSpec::default(),
     }

@@ -3,8 +3,8 @@
 use super::clock::TrueTime;
 use super::lan::Port;
 use super::node::Brief;
-use crate::protocol::{Effect, Effects, Event, EventKind, Input, Suspicion};
-use crate::types::{MonoTime, VrKey};
+use crate::protocol::{Effect, Effects, Event, EventKind, Input, PeerWarning};
+use crate::types::{InstanceKey, MonoTime};
 
 /// What kind of input was given: what the rules distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,24 +30,24 @@ impl InputKind {
         match input {
             Input::Deadline => Self::Deadline,
             Input::Configure(_) => Self::Configure,
-            Input::Heard { advertisement, .. } if advertisement.priority.is_resignation() => {
+            Input::Received { advertisement, .. } if advertisement.priority.is_resignation() => {
                 Self::Resignation
             }
-            Input::Heard { .. } => Self::Heard,
+            Input::Received { .. } => Self::Heard,
             Input::Rejected { .. } => Self::Rejected,
             Input::Link(..)
-            | Input::Announced { .. }
-            | Input::Owned(_)
-            | Input::Restored { .. }
-            | Input::Reinstalled { .. }
+            | Input::AnnouncementHeard { .. }
+            | Input::AddressesHeld(_)
+            | Input::AddressesRestored { .. }
+            | Input::AddressesReinstalled { .. }
             | Input::OtherName(..)
-            | Input::Unrestored { .. }
+            | Input::AddressesNotRestored { .. }
             | Input::Sockets(..)
-            | Input::Remembered(..)
-            | Input::Check(..)
-            | Input::CheckGone(_)
-            | Input::Operator(..)
-            | Input::Inherit(_)
+            | Input::SavedDemotion(..)
+            | Input::CheckResult(..)
+            | Input::CheckRemoved(_)
+            | Input::Command(..)
+            | Input::FinishCrashedRun(_)
             | Input::Shutdown => Self::Other,
         }
     }
@@ -67,19 +67,21 @@ pub(super) struct Occasion<'a> {
 
 /// Whether it tells that somebody else announces our address.
 pub(super) const fn is_conflict(effect: &Effect) -> bool {
-    let Effect::Report(Event { kind: EventKind::Suspicious { what, .. }, .. }) = effect else { return false };
-    matches!(what, Suspicion::AddressConflict { .. })
+    let Effect::Report(Event { kind: EventKind::PeerWarningRaised { what, .. }, .. }) = effect else {
+        return false;
+    };
+    matches!(what, PeerWarning::AddressConflict { .. })
 }
 
 /// Whether it takes addresses or lets them go.
 pub(super) const fn is_decision(effect: &Effect) -> bool {
-    matches!(effect, Effect::Own { .. } | Effect::Disown { .. })
+    matches!(effect, Effect::HoldAddresses { .. } | Effect::ReleaseAddresses { .. })
 }
 
 /// Whether `effect` comes before the addresses of `key` are let go, or are about to be.
-pub(super) fn before_parting(effects: &Effects, effect: &Effect, key: VrKey) -> bool {
+pub(super) fn before_parting(effects: &Effects, effect: &Effect, key: InstanceKey) -> bool {
     let place = |wanted: &dyn Fn(&Effect) -> bool| effects.iter().position(wanted);
-    let parting = |e: &Effect| matches!(e, Effect::Disown { key: whose, .. } | Effect::Listen { key: whose } if *whose == key);
+    let parting = |e: &Effect| matches!(e, Effect::ReleaseAddresses { key: whose, .. } | Effect::WatchAnnouncements { key: whose } if *whose == key);
     let gone = place(&parting);
     gone.is_some_and(|gone| place(&|e| std::ptr::eq(e, effect)).is_some_and(|said| said < gone))
 }

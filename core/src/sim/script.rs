@@ -6,7 +6,7 @@ use super::lan::{Cable, Conditions, Echo, Path, Port};
 use super::node::{Brief, Letter, Packets, Run, name};
 use super::view::View;
 use super::world::{Station, World};
-use crate::protocol::{Command, CommandId, Demotion, Force, Health, LastResort, VrrpRouter};
+use crate::protocol::{CheckResult, Command, CommandId, Demotion, Force, LastResort, Node};
 use crate::types::{MonoTime, Role};
 
 /// What a dying process leaves behind.
@@ -56,7 +56,7 @@ pub enum Act {
     /// `vrrpctl promote`.
     Promote(Port),
     /// Every health check of a node has this verdict.
-    Check(Port, Health),
+    Check(Port, CheckResult),
     /// A reload that changes the role.
     Retune(Port, Role),
     /// A reload that changes nothing.
@@ -144,7 +144,7 @@ impl World {
         let mut letters = Vec::new();
         match self.stations.get_mut(port.0) {
             Some(Station::Ours(node)) if node.run == Run::Down => {
-                node.router = VrrpRouter::new();
+                node.router = Node::new();
                 node.listening.clear();
                 node.kernel.clear();
                 node.life += 1;
@@ -288,11 +288,11 @@ impl World {
         self.deliver(port, Letter::Operator(id, command))
     }
 
-    fn check(&mut self, views: &[View], port: Port, health: Health) -> Result<(), Violation> {
+    fn check(&mut self, views: &[View], port: Port, health: CheckResult) -> Result<(), Violation> {
         self.checker.unsteady(self.now, port);
         match health {
-            Health::Failing => self.excuse_unless_bridged(views, port, Bridge::Obedient),
-            Health::Passing => self.excuse_if_nobody_serves(views),
+            CheckResult::Failing => self.excuse_unless_bridged(views, port, Bridge::Obedient),
+            CheckResult::Passing => self.excuse_if_nobody_serves(views),
         }
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let names: Vec<_> = node.checks.keys().cloned().collect();

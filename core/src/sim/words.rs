@@ -6,41 +6,43 @@ pub(super) fn of_input(input: &Input<'_>) -> String {
     match input {
         Input::Deadline => "deadline".to_owned(),
         Input::Configure(_) => "configured".to_owned(),
-        Input::Heard { carrier, advertisement, .. } => {
+        Input::Received { carrier, advertisement, .. } => {
             let (priority, interval) = (advertisement.priority, advertisement.interval);
             format!("hears {priority} every {interval} from {}", carrier.source)
         }
         Input::Rejected { reject, .. } => format!("rejects a packet: {}", reject.reason.as_str()),
         Input::Link(_, facts) => format!("link up: {}", facts.as_ref().is_some_and(|f| f.up && f.carrier)),
-        Input::Announced { address, .. } => format!("hears {address} announced"),
-        Input::Owned(owned) => format!("kernel: {} epoch {}: {:?}", owned.key, owned.epoch, owned.outcome),
-        Input::Reinstalled { .. } => "addresses are back with their link".to_owned(),
+        Input::AnnouncementHeard { address, .. } => format!("hears {address} announced"),
+        Input::AddressesHeld(owned) => {
+            format!("kernel: {} epoch {}: {:?}", owned.key, owned.epoch, owned.outcome)
+        }
+        Input::AddressesReinstalled { .. } => "addresses are back with their link".to_owned(),
         Input::OtherName(name, real) => format!("{name} is another name of {real}"),
-        Input::Restored { count, .. } => format!("{count} addresses restored"),
-        Input::Unrestored { why, .. } => format!("addresses gone: {why}"),
+        Input::AddressesRestored { count, .. } => format!("{count} addresses restored"),
+        Input::AddressesNotRestored { why, .. } => format!("addresses gone: {why}"),
         Input::Sockets(_, family, outcome) => format!("sockets of {family}: {outcome:?}"),
-        Input::Check(name, health) => format!("check {}: {health:?}", name.0),
-        Input::CheckGone(name) => format!("check {} is gone", name.0),
-        Input::Remembered(router, _) => format!("{router} was demoted before"),
-        Input::Operator(id, command) => format!("command {}: {command:?}", id.0),
-        Input::Inherit(_) => "inherits".to_owned(),
+        Input::CheckResult(name, health) => format!("check {}: {health:?}", name.0),
+        Input::CheckRemoved(name) => format!("check {} is gone", name.0),
+        Input::SavedDemotion(router, _) => format!("{router} was demoted before"),
+        Input::Command(id, command) => format!("command {}: {command:?}", id.0),
+        Input::FinishCrashedRun(_) => "inherits".to_owned(),
         Input::Shutdown => "shutdown".to_owned(),
     }
 }
 
 pub(super) fn of_effect(effect: &Effect) -> String {
     match effect {
-        Effect::Own { key, epoch } => format!("own {key} epoch {epoch}"),
-        Effect::Disown { key, epoch } => format!("disown {key} epoch {epoch}"),
+        Effect::HoldAddresses { key, epoch } => format!("own {key} epoch {epoch}"),
+        Effect::ReleaseAddresses { key, epoch } => format!("disown {key} epoch {epoch}"),
         Effect::Advertise { source, priority, interval, .. } => {
             format!("says {priority} every {interval} as {source}")
         }
         Effect::Announce { key, rounds } => format!("announces {key}, {rounds} rounds"),
-        Effect::Listen { key } => format!("listens what others announce of {key}"),
-        Effect::Unlisten { key } => format!("listens no more for {key}"),
+        Effect::WatchAnnouncements { key } => format!("listens what others announce of {key}"),
+        Effect::IgnoreAnnouncements { key } => format!("listens no more for {key}"),
         Effect::Report(event) => format!("reports {:?}", event.kind),
         Effect::Answer { id, answer } => format!("answers {}: {answer:?}", id.0),
-        Effect::Remember { demotion, .. } => format!("remembers demotion: {}", demotion.is_some()),
+        Effect::SaveDemotion { demotion, .. } => format!("remembers demotion: {}", demotion.is_some()),
         Effect::Stopped => "stopped".to_owned(),
     }
 }

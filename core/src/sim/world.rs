@@ -9,7 +9,7 @@ use super::clock::TrueTime;
 use super::hosts::{Hosts, News};
 use super::kernel::{Done, Wanted};
 use super::lan::{Arrival, Copy, Lan, Port};
-use super::node::{Brief, Letter, Node, NodeSetup, Packets, Run, interface, key, virtual_addresses, vrid};
+use super::node::{Brief, Letter, NodeSetup, Packets, Run, SimNode, interface, key, virtual_addresses, vrid};
 use super::occasion::{InputKind, Occasion};
 use super::packet::Packet;
 use super::peer::{Machine, PeerSetup, audible};
@@ -28,7 +28,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub enum Station {
     /// Ours.
-    Ours(Box<Node>),
+    Ours(Box<SimNode>),
     /// Somebody else's: one machine a family, which know nothing of each other.
     Foreign(Vec<Machine>),
 }
@@ -149,7 +149,7 @@ impl World {
 
     /// One of our nodes.
     #[must_use]
-    pub fn node(&self, port: Port) -> Option<&Node> {
+    pub fn node(&self, port: Port) -> Option<&SimNode> {
         match self.stations.get(port.0) {
             Some(Station::Ours(node)) => Some(node),
             Some(Station::Foreign(_)) | None => None,
@@ -247,7 +247,7 @@ impl World {
     pub(super) fn feed_packet(&mut self, port: Port, packet: &Packet) -> Result<(), Violation> {
         let input = match packet.parse() {
             Ok(advertisement) => {
-                Input::Heard { interface: interface(), carrier: packet.carrier(), advertisement }
+                Input::Received { interface: interface(), carrier: packet.carrier(), advertisement }
             }
             Err(reject) => Input::Rejected {
                 interface: interface(),
@@ -286,12 +286,12 @@ impl World {
 
     pub(super) fn open(&mut self, port: Port, letter: Letter) -> Result<(), Violation> {
         let input = match letter {
-            Letter::Owned(owned) => Input::Owned(owned),
+            Letter::Owned(owned) => Input::AddressesHeld(owned),
             Letter::Link(facts) => Input::Link(interface(), Some(facts)),
-            Letter::Check(name, health) => Input::Check(name, health),
-            Letter::Operator(id, command) => Input::Operator(id, command),
+            Letter::Check(name, health) => Input::CheckResult(name, health),
+            Letter::Operator(id, command) => Input::Command(id, command),
             Letter::Configure(spec) => Input::Configure(vec![spec]),
-            Letter::Remembered(demotion) => Input::Remembered(super::node::name(), demotion),
+            Letter::Remembered(demotion) => Input::SavedDemotion(super::node::name(), demotion),
             Letter::Shutdown => Input::Shutdown,
         };
         self.feed(port, input)
@@ -358,8 +358,10 @@ impl World {
         for effect in effects {
             self.trace.note(self.now, || format!("node {}:     {}", port.0, words::of_effect(effect)));
             match effect {
-                Effect::Own { key, epoch } => self.ask_kernel(port, *key, *epoch, Wanted::Held),
-                Effect::Disown { key, epoch } => self.ask_kernel(port, *key, *epoch, Wanted::Absent),
+                Effect::HoldAddresses { key, epoch } => self.ask_kernel(port, *key, *epoch, Wanted::Held),
+                Effect::ReleaseAddresses { key, epoch } => {
+                    self.ask_kernel(port, *key, *epoch, Wanted::Absent)
+                }
                 Effect::Advertise { key, source, priority, interval, checksum } => {
                     let draft = Draft {
                         source: *source,
@@ -375,14 +377,16 @@ impl World {
                     self.checker.judge_announcement(self.now, port, *key, held)?;
                     self.announce(port, key.family);
                 }
-                Effect::Listen { .. } | Effect::Unlisten { .. } | Effect::Report(_) => {}
+                Effect::WatchAnnouncements { .. }
+                | Effect::IgnoreAnnouncements { .. }
+                | Effect::Report(_) => {}
                 Effect::Answer { id, answer } => {
                     let (now, id, answer) = (self.now, *id, answer.clone());
                     if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {
                         node.answers.push((now, id, answer));
                     }
                 }
-                Effect::Remember { demotion, .. } => {
+                Effect::SaveDemotion { demotion, .. } => {
                     if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {
                         node.demotion.clone_from(demotion);
                     }
@@ -393,7 +397,7 @@ impl World {
         Ok(())
     }
 
-    fn ask_kernel(&mut self, port: Port, key: crate::types::VrKey, epoch: u64, wanted: Wanted) {
+    fn ask_kernel(&mut self, port: Port, key: crate::types::InstanceKey, epoch: u64, wanted: Wanted) {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return };
         let mood = node.kernel.mood();
         let delay = self.rng.between(mood.least_delay, mood.most_delay);
@@ -499,7 +503,7 @@ impl World {
 impl Station {
     fn new(setup: StationSetup, families: &[Family]) -> Self {
         match setup {
-            StationSetup::Ours(setup) => Self::Ours(Box::new(Node::new(setup, families))),
+            StationSetup::Ours(setup) => Self::Ours(Box::new(SimNode::new(setup, families))),
             StationSetup::Foreign(host, setup) => {
                 let machine =
                     |family: &Family| Machine::new(PeerSetup { source: host.address(*family), ..setup });

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// One virtual router of RFC 9568: a VRID is unique per interface and family (§5.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VrKey {
+pub struct InstanceKey {
     // RFC9568-5.2.3-2: all three make the identity.
     /// The interface it runs on.
     pub interface: InterfaceName,
@@ -15,7 +15,7 @@ pub struct VrKey {
     pub vrid: Vrid,
 }
 
-impl fmt::Display for VrKey {
+impl fmt::Display for InstanceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.interface, self.vrid, self.family)
     }

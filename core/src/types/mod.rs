@@ -14,7 +14,7 @@ mod vrid;
 
 pub use family::Family;
 pub use interval::{AdverInterval, AdverIntervalError};
-pub use key::VrKey;
+pub use key::InstanceKey;
 pub use link::LinkFacts;
 pub use mac::{MacAddr, MacAddrError};
 pub use name::{InterfaceName, InterfaceNameError, RouterName, RouterNameError};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// The kernel's name of a network interface: 1 to 15 octets, no `/`, no white space.
 ///
-/// `Copy`, because it is part of every [`super::VrKey`].
+/// `Copy`, because it is part of every [`super::InstanceKey`].
 ///
 /// ```
 /// use vrrpd_core::types::InterfaceName;

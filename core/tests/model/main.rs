@@ -17,19 +17,19 @@ mod space;
 mod step;
 
 use space::{Limits, Outcome, explore};
-use step::{Announcements, Fleet, Node};
+use step::{Announcements, Contender, Fleet};
 use vrrpd_core::types::{Family, Preempt};
 
 const V4: &[Family] = &[Family::Ipv4];
 const BOTH: &[Family] = &[Family::Ipv4, Family::Ipv6];
 
-fn contender(priority: u8) -> Node {
-    Node { priority, preempt: Preempt::Allow, v4: priority, v6: 1 }
+fn contender(priority: u8) -> Contender {
+    Contender { priority, preempt: Preempt::Allow, v4: priority, v6: 1 }
 }
 
 /// Equal routers whose addresses rank them differently in each family.
-fn equals() -> Vec<Node> {
-    let node = |v4, v6| Node { priority: 100, preempt: Preempt::Allow, v4, v6 };
+fn equals() -> Vec<Contender> {
+    let node = |v4, v6| Contender { priority: 100, preempt: Preempt::Allow, v4, v6 };
     vec![node(1, 3), node(2, 2), node(3, 1)]
 }
 

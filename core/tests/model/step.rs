@@ -4,16 +4,16 @@ use crate::space::Limits;
 use std::collections::VecDeque;
 use std::time::Duration;
 use vrrpd_core::protocol::{
-    Command, CommandId, Demotion, Effect, Effects, Force, Input, LastResort, Owned, StateName, VrrpRouter,
+    Command, CommandId, Demotion, Effect, Effects, Force, HoldResult, Input, LastResort, Node, StateName,
 };
 use vrrpd_core::sim::node::{self, Host, NodeSetup, interface, key, name, virtual_addresses};
 use vrrpd_core::sim::packet::Packet;
-use vrrpd_core::types::{Family, MacAddr, MonoTime, Preempt, Priority, Role, VrKey};
+use vrrpd_core::types::{Family, InstanceKey, MacAddr, MonoTime, Preempt, Priority, Role};
 use vrrpd_core::wire::Draft;
 
 /// One router of the model.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Node {
+pub(crate) struct Contender {
     pub(crate) priority: u8,
     pub(crate) preempt: Preempt,
     pub(crate) v4: u8,
@@ -23,7 +23,7 @@ pub(crate) struct Node {
 /// What was asked of a kernel and is not done.
 #[derive(Debug, Clone)]
 struct Request {
-    key: VrKey,
+    key: InstanceKey,
     epoch: u64,
     hold: bool,
     asked: MonoTime,
@@ -31,11 +31,11 @@ struct Request {
 
 #[derive(Debug, Clone)]
 struct Seat {
-    core: VrrpRouter,
+    core: Node,
     requests: VecDeque<Request>,
-    held: Vec<VrKey>,
-    listens: Vec<VrKey>,
-    epochs: Vec<(VrKey, u64, bool)>,
+    held: Vec<InstanceKey>,
+    listens: Vec<InstanceKey>,
+    epochs: Vec<(InstanceKey, u64, bool)>,
 }
 
 /// A packet in the air.
@@ -82,9 +82,9 @@ pub(crate) type Verdict = Result<(), String>;
 
 impl Fleet {
     /// All of them have just been configured.
-    pub(crate) fn started(families: &[Family], nodes: &[Node]) -> Self {
+    pub(crate) fn started(families: &[Family], nodes: &[Contender]) -> Self {
         let seat = || Seat {
-            core: VrrpRouter::new(),
+            core: Node::new(),
             requests: VecDeque::new(),
             held: Vec::new(),
             listens: Vec::new(),
@@ -103,7 +103,7 @@ impl Fleet {
         for (at, of) in nodes.iter().enumerate() {
             let role = Role::Contender { priority: Priority::new(of.priority).unwrap(), preempt: of.preempt };
             let setup = NodeSetup::new(Host { v4: of.v4, v6: of.v6 }, role);
-            let node = node::Node::new(setup, families);
+            let node = node::SimNode::new(setup, families);
             fleet.feed(at, Input::Configure(vec![node.spec().clone()])).unwrap();
             fleet.feed(at, Input::Link(interface(), Some(node.link().clone()))).unwrap();
         }
@@ -111,7 +111,7 @@ impl Fleet {
     }
 
     /// They run, and have agreed.
-    pub(crate) fn settled(families: &[Family], nodes: &[Node]) -> Self {
+    pub(crate) fn settled(families: &[Family], nodes: &[Contender]) -> Self {
         let mut fleet = Self::started(families, nodes);
         fleet.rest(Duration::from_secs(20)).unwrap();
         fleet.at_rest().unwrap();
@@ -131,7 +131,7 @@ impl Fleet {
             by: String::new(),
         };
         let command = Command::Demote { router: name(), demotion, force: Force::No };
-        self.feed(at, Input::Operator(CommandId(1), command))
+        self.feed(at, Input::Command(CommandId(1), command))
     }
 
     /// At any moment from now on.
@@ -253,12 +253,12 @@ impl Fleet {
 
     fn is_active(&self, at: usize) -> bool {
         let snapshot = self.seats[at].core.snapshot(self.now);
-        snapshot.routers[0].members.iter().any(|member| member.state == StateName::Active)
+        snapshot.routers[0].instances.iter().any(|instance| instance.state == StateName::Active)
     }
 
     fn hear(&mut self, at: usize, packet: &Packet) -> Verdict {
         let advertisement = packet.parse().map_err(|reject| format!("{reject:?}"))?;
-        self.feed(at, Input::Heard { interface: interface(), carrier: packet.carrier(), advertisement })
+        self.feed(at, Input::Received { interface: interface(), carrier: packet.carrier(), advertisement })
     }
 
     fn kernel(&mut self, at: usize) -> Verdict {
@@ -268,7 +268,7 @@ impl Fleet {
         if hold {
             seat.held.push(key);
             seat.held.sort_unstable();
-            return self.feed(at, Input::Owned(Owned { key, epoch, outcome: Ok(()) }));
+            return self.feed(at, Input::AddressesHeld(HoldResult { key, epoch, outcome: Ok(()) }));
         }
         Ok(())
     }
@@ -296,7 +296,7 @@ impl Fleet {
     }
 
     /// All the others hear it, if they want to.
-    fn announce(&mut self, at: usize, key: VrKey) -> Verdict {
+    fn announce(&mut self, at: usize, key: InstanceKey) -> Verdict {
         if self.announcements == Announcements::Unheard {
             return Ok(());
         }
@@ -304,7 +304,8 @@ impl Fleet {
             for address in virtual_addresses(key.family) {
                 if self.seats[other].listens.contains(&key) {
                     let mac = MacAddr([2, 0, 0, 0, 0, 1]);
-                    let announced = Input::Announced { interface: interface(), address: address.addr(), mac };
+                    let announced =
+                        Input::AnnouncementHeard { interface: interface(), address: address.addr(), mac };
                     self.feed(other, announced)?;
                 }
             }
@@ -315,12 +316,12 @@ impl Fleet {
     fn carry_out(&mut self, at: usize, before: &States, after: &States, effect: Effect) -> Verdict {
         let was = |states: &States, key| states.contains(&(key, StateName::Active));
         match effect {
-            Effect::Own { key, epoch } => {
+            Effect::HoldAddresses { key, epoch } => {
                 // Who takes over again before it has let go asks for what it holds.
                 let again = before.contains(&(key, StateName::Backup));
                 self.request(at, key, epoch, true, again)
             }
-            Effect::Disown { key, epoch } => self.request(at, key, epoch, false, false),
+            Effect::ReleaseAddresses { key, epoch } => self.request(at, key, epoch, false, false),
             Effect::Advertise { key, source, priority, interval, checksum } => {
                 // One that yields has the last word, while it still holds the addresses.
                 let wanted = self.seats[at].epochs.iter().any(|(of, _, hold)| *of == key && *hold);
@@ -344,21 +345,23 @@ impl Fleet {
                 Err(format!("node {at} announces {key} and does not hold it"))
             }
             Effect::Announce { key, .. } => self.announce(at, key),
-            Effect::Listen { key } => {
+            Effect::WatchAnnouncements { key } => {
                 let listens = &mut self.seats[at].listens;
                 listens.push(key);
                 listens.sort_unstable();
                 Ok(())
             }
-            Effect::Unlisten { key } => {
+            Effect::IgnoreAnnouncements { key } => {
                 self.seats[at].listens.retain(|listens| *listens != key);
                 Ok(())
             }
-            Effect::Report(_) | Effect::Answer { .. } | Effect::Remember { .. } | Effect::Stopped => Ok(()),
+            Effect::Report(_) | Effect::Answer { .. } | Effect::SaveDemotion { .. } | Effect::Stopped => {
+                Ok(())
+            }
         }
     }
 
-    fn request(&mut self, at: usize, key: VrKey, epoch: u64, hold: bool, again: bool) -> Verdict {
+    fn request(&mut self, at: usize, key: InstanceKey, epoch: u64, hold: bool, again: bool) -> Verdict {
         let asked = self.now;
         let seat = &mut self.seats[at];
         let last = seat.epochs.iter().position(|(of, ..)| *of == key);
@@ -373,9 +376,10 @@ impl Fleet {
 
     fn states(&self, at: usize) -> States {
         let snapshot = self.seats[at].core.snapshot(self.now);
-        let members = snapshot.routers.first().map(|router| router.members.as_slice()).unwrap_or_default();
-        members.iter().map(|member| (member.key, member.state)).collect()
+        let instances =
+            snapshot.routers.first().map(|router| router.instances.as_slice()).unwrap_or_default();
+        instances.iter().map(|instance| (instance.key, instance.state)).collect()
     }
 }
 
-type States = Vec<(VrKey, StateName)>;
+type States = Vec<(InstanceKey, StateName)>;

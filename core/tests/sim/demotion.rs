@@ -97,8 +97,8 @@ fn a_refused_demotion_leaves_no_short_interval_behind() {
     lab.act(Act::Promote(Port(1)));
     lab.run(secs(60));
     assert_eq!(lab.actives(), [0]);
-    assert_eq!(lab.member(1).timers.active_adver_interval, AdverInterval::default());
-    assert_eq!(lab.member(1).counters.active_transitions, 0);
+    assert_eq!(lab.instance(1).timers.active_adver_interval, AdverInterval::default());
+    assert_eq!(lab.instance(1).counters.active_transitions, 0);
 }
 
 #[test]

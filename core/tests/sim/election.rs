@@ -33,7 +33,7 @@ fn a_backup_takes_over_exactly_one_active_down_interval_after_the_last_advertise
         let mut lab = Lab::settled(V4, vec![every(centiseconds, node(200)), every(centiseconds, node(100))]);
         lab.act(Act::Crash(Port(0), Leftovers::Nothing));
         lab.settle();
-        let taker = lab.member(1);
+        let taker = lab.instance(1);
         assert_eq!(taker.state, StateName::Active);
         assert_eq!(taker.since.since(taker.peers[0].heard).as_micros(), micros);
     }
@@ -45,7 +45,7 @@ fn when_the_active_dies_the_second_takes_over_and_the_third_stays() {
     lab.act(Act::Crash(Port(0), Leftovers::Nothing));
     lab.settle();
     assert_eq!(lab.actives(), [1]);
-    assert_eq!(lab.member(2).counters.active_transitions, 0);
+    assert_eq!(lab.instance(2).counters.active_transitions, 0);
 }
 
 #[test]
@@ -59,8 +59,8 @@ fn a_higher_priority_preempts_without_a_gap() {
     // The checker watches the addresses at every step.
     lab.settle();
     lab.settle();
-    assert_eq!((lab.actives(), lab.member(1).cause), (vec![1], Cause::Preempted));
-    assert_eq!(lab.member(0).cause, Cause::HigherPriority);
+    assert_eq!((lab.actives(), lab.instance(1).cause), (vec![1], Cause::Preempted));
+    assert_eq!(lab.instance(0).cause, Cause::HigherPriority);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn both_families_of_a_router_fail_over_together() {
     lab.act(Act::Crash(Port(0), Leftovers::Nothing));
     lab.settle();
     assert_eq!(lab.actives(), [1]);
-    assert!(lab.router(1).members.iter().all(|member| member.state == StateName::Active));
+    assert!(lab.router(1).instances.iter().all(|instance| instance.state == StateName::Active));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn an_active_that_nobody_hears_is_replaced_and_yields_to_nobody_lower() {
     lab.act(Act::Path(Port(0), Port(1), Path::Blocked));
     lab.run(secs(10));
     assert_eq!(lab.actives(), [0, 1], "one way only: neither can be sure of the other");
-    let answers = lab.member(0).counters.immediate_adverts_sent;
+    let answers = lab.instance(0).counters.immediate_adverts_sent;
     assert!((1..=40).contains(&answers), "the losing advertisements are answered: {answers}");
     lab.act(Act::Path(Port(0), Port(1), Path::Open));
     lab.calm();
@@ -157,9 +157,9 @@ fn an_active_that_nobody_hears_is_replaced_and_yields_to_nobody_lower() {
 fn reflected_copies_change_nothing() {
     let mut lab = Lab::settled(BOTH, vec![every(10, node(200)), every(10, node(100))]);
     lab.act(Act::Echo(Port(0), Echo::Reflects));
-    let before = lab.member(0).counters;
+    let before = lab.instance(0).counters;
     lab.run(secs(10));
-    let after = lab.member(0).counters;
+    let after = lab.instance(0).counters;
     assert_eq!(lab.actives(), [0]);
     assert_eq!(after.immediate_adverts_sent, before.immediate_adverts_sent);
     assert_eq!(after.advertisement_rcvd, before.advertisement_rcvd);
@@ -175,15 +175,15 @@ fn two_lost_advertisements_are_survived_and_four_are_not() {
     for (lost, takeovers) in [(2, 0), (4, 1)] {
         let mut lab = Lab::settled(V4, vec![node(200), node(100)]);
         lab.act(Act::Storm);
-        let heard = lab.member(1).peers[0].heard;
-        while lab.member(1).peers[0].heard == heard {
+        let heard = lab.instance(1).peers[0].heard;
+        while lab.instance(1).peers[0].heard == heard {
             lab.run(ms(1));
         }
         lab.act(Act::Path(Port(0), Port(1), Path::Blocked));
         lab.run(secs(lost) + ms(500));
         lab.act(Act::Path(Port(0), Port(1), Path::Open));
         lab.run(secs(2));
-        assert_eq!(lab.member(1).counters.active_transitions, takeovers, "{lost} lost");
+        assert_eq!(lab.instance(1).counters.active_transitions, takeovers, "{lost} lost");
         assert_eq!(lab.actives(), [0]);
     }
 }
@@ -192,7 +192,7 @@ fn two_lost_advertisements_are_survived_and_four_are_not() {
 fn a_backup_learns_the_interval_of_a_slower_active() {
     let mut lab = Lab::settled(V4, vec![every(300, node(200)), every(10, node(100))]);
     assert_eq!(lab.actives(), [0]);
-    assert_eq!(lab.member(1).timers.active_down_interval.as_millis(), 10_828);
+    assert_eq!(lab.instance(1).timers.active_down_interval.as_millis(), 10_828);
     lab.run(secs(60));
     assert_eq!(lab.actives(), [0]);
 }
@@ -205,7 +205,7 @@ fn a_retune_below_the_peer_lets_it_preempt_and_nobody_restarts() {
     assert_eq!(lab.state(0), StateName::Active);
     lab.settle();
     assert_eq!(lab.actives(), [1]);
-    assert_eq!(lab.member(0).counters.active_transitions, 1);
+    assert_eq!(lab.instance(0).counters.active_transitions, 1);
 }
 
 #[test]
@@ -218,5 +218,5 @@ fn duplicated_and_reordered_packets_change_nothing() {
     }));
     lab.run(secs(30));
     assert_eq!(lab.actives(), [0]);
-    assert_eq!(lab.member(1).counters.active_transitions, 0);
+    assert_eq!(lab.instance(1).counters.active_transitions, 0);
 }

@@ -1,7 +1,7 @@
 //! Faults: checks, cables, stalls, kernels that refuse, and what a killed agent leaves behind.
 
 use crate::lab::{BOTH, Lab, V4, every, ms, node, patient, secs, watching};
-use vrrpd_core::protocol::{Cause, Fault, Health, StateName, Track};
+use vrrpd_core::protocol::{Cause, CheckResult, Fault, StateName, Track};
 use vrrpd_core::sim::Port;
 use vrrpd_core::sim::kernel::Mood;
 use vrrpd_core::sim::lan::{Cable, Conditions};
@@ -12,11 +12,11 @@ use vrrpd_core::sim::script::{Act, Carrier, Leftovers};
 #[test]
 fn a_failing_check_hands_over_without_a_gap_and_a_passing_one_returns() {
     let mut lab = Lab::settled(BOTH, vec![watching(node(200), Track::Check), node(100)]);
-    lab.act(Act::Check(Port(0), Health::Failing));
+    lab.act(Act::Check(Port(0), CheckResult::Failing));
     lab.run(ms(100));
     assert_eq!((lab.actives(), lab.holders()), (vec![1], vec![1]));
     assert!(matches!(lab.router(0).faults[..], [Fault::Check(_)]));
-    lab.act(Act::Check(Port(0), Health::Passing));
+    lab.act(Act::Check(Port(0), CheckResult::Passing));
     lab.settle();
     assert_eq!(lab.actives(), [0]);
 }
@@ -24,7 +24,7 @@ fn a_failing_check_hands_over_without_a_gap_and_a_passing_one_returns() {
 #[test]
 fn a_fault_does_not_wait_for_a_taker() {
     let mut lab = Lab::settled(V4, vec![watching(node(200), Track::Check)]);
-    lab.act(Act::Check(Port(0), Health::Failing));
+    lab.act(Act::Check(Port(0), CheckResult::Failing));
     lab.run(ms(40));
     assert_eq!((lab.state(0), lab.holds(0)), (StateName::Initialize, false));
 }
@@ -33,11 +33,11 @@ fn a_fault_does_not_wait_for_a_taker() {
 fn a_weighted_check_moves_the_addresses_by_priority() {
     let weighted = |name| Track::WeightedCheck(name, -150);
     let mut lab = Lab::settled(V4, vec![watching(node(200), weighted), node(100)]);
-    lab.act(Act::Check(Port(0), Health::Failing));
+    lab.act(Act::Check(Port(0), CheckResult::Failing));
     assert_eq!(lab.state(0), StateName::Active, "until the other preempts");
     lab.settle();
-    assert_eq!((lab.actives(), lab.member(1).cause), (vec![1], Cause::Preempted));
-    lab.act(Act::Check(Port(0), Health::Passing));
+    assert_eq!((lab.actives(), lab.instance(1).cause), (vec![1], Cause::Preempted));
+    lab.act(Act::Check(Port(0), CheckResult::Passing));
     lab.settle();
     assert_eq!(lab.actives(), [0]);
 }
@@ -86,13 +86,13 @@ fn an_active_that_was_not_scheduled_yields_before_it_speaks() {
         lab.act(Act::Stall(Port(0), Packets::Wait));
         lab.run(secs(2));
         assert_eq!(lab.state(1), StateName::Active);
-        let said = lab.member(0).counters.advertisement_sent;
+        let said = lab.instance(0).counters.advertisement_sent;
         lab.act(Act::Wake(Port(0)));
         lab.run(ms(1));
-        assert_eq!((lab.state(0), lab.member(0).cause), (StateName::Backup, cause));
+        assert_eq!((lab.state(0), lab.instance(0).cause), (StateName::Backup, cause));
         // A loser's last word tells the winner that there were two; a sleeper that would win says none.
         let last_word = u64::from(cause == Cause::TieBreak);
-        assert_eq!(lab.member(0).counters.advertisement_sent, said + last_word);
+        assert_eq!(lab.instance(0).counters.advertisement_sent, said + last_word);
         lab.settle();
         assert_eq!(lab.actives(), [1]);
     }
@@ -112,7 +112,7 @@ fn a_paused_machine_whose_packets_vanished_listens_before_it_displaces_anybody()
     assert_eq!(lab.state(1), StateName::Active);
     lab.act(Act::Wake(Port(0)));
     lab.run(ms(120));
-    assert_eq!((lab.actives(), lab.member(0).cause), (vec![1], Cause::Stalled));
+    assert_eq!((lab.actives(), lab.instance(0).cause), (vec![1], Cause::Stalled));
     lab.settle();
     assert_eq!(lab.actives(), [1]);
 }
@@ -125,7 +125,7 @@ fn a_paused_backup_whose_packets_vanished_does_not_take_over_from_a_living_activ
     lab.act(Act::Wake(Port(1)));
     lab.run(secs(1));
     assert_eq!(lab.actives(), [0]);
-    assert_eq!(lab.member(1).counters.active_transitions, 0);
+    assert_eq!(lab.instance(1).counters.active_transitions, 0);
 }
 
 #[test]
@@ -158,11 +158,11 @@ fn a_killed_agent_that_kept_its_addresses_is_clean_after_its_restart() {
 fn damaged_packets_are_counted_and_obeyed_by_nobody() {
     let mut lab = Lab::settled(BOTH, vec![every(10, node(200)), every(10, node(100))]);
     lab.act(Act::Storm);
-    let heard = lab.member(1).counters.advertisement_rcvd;
+    let heard = lab.instance(1).counters.advertisement_rcvd;
     lab.act(Act::Conditions(Conditions { corruption: PerMille::ALWAYS, ..Conditions::HEALTHY }));
     lab.run(ms(250));
     assert_eq!(lab.actives(), [0]);
-    let counters = lab.member(1).counters;
+    let counters = lab.instance(1).counters;
     assert_eq!(counters.advertisement_rcvd, heard);
     assert!(!counters.rejected.is_empty());
     lab.run(secs(1));
@@ -184,5 +184,5 @@ fn a_preemption_speaks_when_both_families_are_installed() {
     // The checker finds a gap of any length.
     lab.settle();
     lab.settle();
-    assert_eq!((lab.actives(), lab.member(1).cause), (vec![1], Cause::Preempted));
+    assert_eq!((lab.actives(), lab.instance(1).cause), (vec![1], Cause::Preempted));
 }

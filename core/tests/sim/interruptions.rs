@@ -14,7 +14,7 @@ const PRESENT: Act = Act::Source(Port(0), Source::Present);
 
 /// Transitions to Active, by node.
 fn taken(lab: &Lab, nodes: usize) -> Vec<u64> {
-    (0..nodes).map(|at| lab.member(at).counters.active_transitions).collect()
+    (0..nodes).map(|at| lab.instance(at).counters.active_transitions).collect()
 }
 
 /// Station 0 is interrupted for so long.
@@ -33,12 +33,12 @@ fn a_source_address_that_is_replaced_costs_nothing() {
             lab.run(ms(5 * moment));
             // The checker finds a gap of any length.
             interrupted(&mut lab, &ABSENT, &PRESENT, ms(190));
-            let said = lab.member(0).counters.advertisement_sent;
+            let said = lab.instance(0).counters.advertisement_sent;
             lab.run(ms(1));
             assert_eq!(lab.state(0), StateName::Active);
             lab.settle();
             assert_eq!((lab.actives(), taken(&lab, 2)), (vec![0], before), "moment {moment}");
-            assert!(lab.member(0).counters.advertisement_sent > said);
+            assert!(lab.instance(0).counters.advertisement_sent > said);
         }
     }
 }
@@ -46,7 +46,7 @@ fn a_source_address_that_is_replaced_costs_nothing() {
 #[test]
 fn whose_source_address_is_back_says_at_once_that_it_is_here() {
     let mut lab = Lab::settled(V4, vec![node(200), node(100)]);
-    let said = |lab: &Lab| lab.member(0).counters.advertisement_sent;
+    let said = |lab: &Lab| lab.instance(0).counters.advertisement_sent;
     lab.act(ABSENT);
     lab.run(ms(1500));
     let before = said(&lab);

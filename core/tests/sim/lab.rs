@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 use vrrpd_core::protocol::{
-    Answer, CheckName, DemoteOutcome, Force, MemberSnapshot, RouterSnapshot, StateName, Track,
+    Answer, CheckName, DemoteOutcome, Force, InstanceSnapshot, RouterSnapshot, StateName, Track,
 };
 use vrrpd_core::sim::kernel::Mood;
 use vrrpd_core::sim::lan::Conditions;
@@ -139,12 +139,12 @@ impl Lab {
         node.router().snapshot(now).routers[0].clone()
     }
 
-    pub(crate) fn member(&self, at: usize) -> MemberSnapshot {
-        self.router(at).members[0].clone()
+    pub(crate) fn instance(&self, at: usize) -> InstanceSnapshot {
+        self.router(at).instances[0].clone()
     }
 
     pub(crate) fn state(&self, at: usize) -> StateName {
-        self.member(at).state
+        self.instance(at).state
     }
 
     pub(crate) fn demote(&mut self, at: usize) {

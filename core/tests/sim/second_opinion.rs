@@ -6,9 +6,9 @@
 //! doubts.
 
 use std::time::Duration;
-use vrrpd_core::protocol::{Effect, Effects, EventKind, Input, Owned, StateName};
+use vrrpd_core::protocol::{Effect, Effects, EventKind, HoldResult, Input, StateName};
 use vrrpd_core::sim::clock::Clock;
-use vrrpd_core::sim::node::{Host, Node, NodeSetup, interface, virtual_addresses, vrid};
+use vrrpd_core::sim::node::{Host, NodeSetup, SimNode, interface, virtual_addresses, vrid};
 use vrrpd_core::sim::packet::Packet;
 use vrrpd_core::sim::peer::{Habit, Machine, PeerSetup, PeerState};
 use vrrpd_core::sim::rng::{PerMille, Rng};
@@ -18,7 +18,7 @@ use vrrpd_core::wire::{ChecksumFlavour, Draft};
 const HOST: Host = Host { v4: 100, v6: 100 };
 
 struct Pair {
-    core: vrrpd_core::protocol::VrrpRouter,
+    core: vrrpd_core::protocol::Node,
     reference: Machine,
     now: MonoTime,
     effects: Effects,
@@ -31,7 +31,7 @@ impl Pair {
         let interval = AdverInterval::from_centiseconds(centiseconds).unwrap();
         let role = Role::Contender { priority: Priority::new(priority).unwrap(), preempt };
         let setup = NodeSetup { interval, clock: Clock::EXACT, ..NodeSetup::new(HOST, role) };
-        let node = Node::new(setup, &[Family::Ipv4]);
+        let node = SimNode::new(setup, &[Family::Ipv4]);
         let reference = Machine::new(PeerSetup {
             source: HOST.address(Family::Ipv4),
             priority: AdvertPriority::from_wire(priority),
@@ -40,7 +40,7 @@ impl Pair {
             habit: Habit::ByTheBook,
             checksum: ChecksumFlavour::Rfc9568,
         });
-        let core = vrrpd_core::protocol::VrrpRouter::new();
+        let core = vrrpd_core::protocol::Node::new();
         let mut pair =
             Self { core, reference, now: MonoTime::from_nanos(1), effects: Effects::new(), doubts: false };
         pair.feed(Input::Configure(vec![node.spec().clone()]));
@@ -58,20 +58,20 @@ impl Pair {
         while let Some(effect) = self.effects.get(at).cloned() {
             at += 1;
             match effect {
-                Effect::Own { key, epoch } => {
-                    let owned = Owned { key, epoch, outcome: Ok(()) };
-                    self.core.handle(self.now, Input::Owned(owned), &mut self.effects);
+                Effect::HoldAddresses { key, epoch } => {
+                    let owned = HoldResult { key, epoch, outcome: Ok(()) };
+                    self.core.handle(self.now, Input::AddressesHeld(owned), &mut self.effects);
                 }
                 Effect::Advertise { priority, .. } => said.push(priority.get()),
                 Effect::Report(event) => {
                     self.doubts |= matches!(event.kind, EventKind::TakeoverRefuted { .. });
                 }
-                Effect::Disown { .. }
+                Effect::ReleaseAddresses { .. }
                 | Effect::Announce { .. }
-                | Effect::Listen { .. }
-                | Effect::Unlisten { .. }
+                | Effect::WatchAnnouncements { .. }
+                | Effect::IgnoreAnnouncements { .. }
                 | Effect::Answer { .. }
-                | Effect::Remember { .. }
+                | Effect::SaveDemotion { .. }
                 | Effect::Stopped => {}
             }
         }
@@ -100,13 +100,13 @@ impl Pair {
         let carrier = packet.carrier();
         let advertisement = packet.parse().unwrap();
         self.reference.on_advert(self.now, carrier.source, &advertisement);
-        self.feed(Input::Heard { interface: interface(), carrier, advertisement });
+        self.feed(Input::Received { interface: interface(), carrier, advertisement });
     }
 
     #[track_caller]
     fn agree(&self, seed: u64, step: u32) {
         let snapshot = self.core.snapshot(self.now);
-        let ours = &snapshot.routers[0].members[0];
+        let ours = &snapshot.routers[0].instances[0];
         let (theirs, timer) = match self.reference.state() {
             PeerState::Initialize => (StateName::Initialize, None),
             PeerState::Backup(at) => (StateName::Backup, Some(at)),

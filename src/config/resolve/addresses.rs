@@ -1,4 +1,4 @@
-//! The addresses of one virtual router: one member a family, IPv6 with its link-local address first
+//! The addresses of one virtual router: one instance a family, IPv6 with its link-local address first
 //! (RFC 9568 §5.2.9, errata 8300).
 
 use super::required;
@@ -8,7 +8,7 @@ use crate::config::document::Key;
 use crate::config::problem::Problems;
 use crate::config::raw::RawRouter;
 use crate::config::value::{AddressList, Completeness, RawLinkLocal};
-use crate::protocol::{LinkLocalRule, MemberSpec};
+use crate::protocol::{InstanceSpec, LinkLocalRule};
 use crate::types::{Family, Vrid};
 use ipnet::IpNet;
 use std::ops::Range;
@@ -29,8 +29,8 @@ pub(super) struct Lists<'r> {
 
 /// Families and addresses of one router.
 #[derive(Debug)]
-pub(super) struct Members {
-    pub(super) members: Vec<MemberSpec>,
+pub(super) struct Instances {
+    pub(super) instances: Vec<InstanceSpec>,
     pub(super) rule: LinkLocalRule,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn resolve(
     lists: &Lists<'_>,
     unique: &mut Unique,
     problems: &mut Problems,
-) -> Option<Members> {
+) -> Option<Instances> {
     let example = "for example addresses = [\"192.0.2.50/24\"]";
     let listed = required(&raw.addresses, "addresses", example, &raw.span, problems);
     let excluded = lists.excluded.spanned();
@@ -58,7 +58,7 @@ pub(super) fn resolve(
         let nets = list.read.iter().map(|net| *net.get_ref());
         nets.filter(|net| Family::of(net.addr()) == family).collect()
     };
-    let (mut members, mut orphans, mut rule) = (Vec::new(), Vec::new(), LinkLocalRule::Require);
+    let (mut instances, mut orphans, mut rule) = (Vec::new(), Vec::new(), LinkLocalRule::Require);
     // RFC9568-5.2.9-4: in the order of the configuration, but for the link-local one.
     for family in [Family::Ipv4, Family::Ipv6] {
         let mut addresses = of(family, listed.get_ref());
@@ -70,18 +70,18 @@ pub(super) fn resolve(
         if addresses.is_empty() {
             orphans.extend(excluded_here);
         } else {
-            members.push(MemberSpec { family, addresses, excluded: excluded_here });
+            instances.push(InstanceSpec { family, addresses, excluded: excluded_here });
         }
     }
     // Of a family that has no election: they come and go with the other one.
-    if let Some(member) = members.first_mut() {
-        member.excluded.extend(orphans);
+    if let Some(instance) = instances.first_mut() {
+        instance.excluded.extend(orphans);
     }
-    let no_ipv6 = members.iter().all(|member| member.family == Family::Ipv4);
+    let no_ipv6 = instances.iter().all(|instance| instance.family == Family::Ipv4);
     if let (true, true, Some(set)) = (whole, no_ipv6, own_link_local(raw)) {
         problems.error(set, "`link_local` without an IPv6 address", "remove it, or add an IPv6 address");
     }
-    (whole && !members.is_empty()).then_some(Members { members, rule })
+    (whole && !instances.is_empty()).then_some(Instances { instances, rule })
 }
 
 /// An address given as `link_local` in the router itself; in `[defaults]` it may serve others.

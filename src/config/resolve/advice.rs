@@ -79,7 +79,7 @@ fn on_weights(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, priority: u8
 /// Equal priorities are decided by addresses, which can rank two nodes differently in each family.
 fn on_families(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, problems: &mut Problems) {
     let unset = matches!(raw.keys.role.or(&file.defaults.role), Key::Absent);
-    if spec.members.len() > 1 && unset {
+    if spec.instances.len() > 1 && unset {
         let message = format!("\"{}\" has both families and no `priority`", spec.name);
         let help = "write a different one on each node: else addresses decide, and the families may disagree";
         problems.warning(raw.span.clone(), message, help);

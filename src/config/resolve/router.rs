@@ -1,6 +1,6 @@
 //! One `[[virtual_router]]`, with `[defaults]` below it.
 
-use super::addresses::{self, Lists, Members};
+use super::addresses::{self, Instances, Lists};
 use super::unique::{Link, Unique};
 use super::{advice, hooks, required, tracks};
 use crate::config::RouterHooks;
@@ -41,14 +41,14 @@ pub(super) fn resolve(
         link_local: own.link_local.or(&defaults.link_local),
         link: interface.map_or(Link::Unknown(raw.span.start), Link::Of),
     };
-    let members = addresses::resolve(raw, &lists, unique, problems);
-    let families: Vec<_> = members.iter().flat_map(|m| &m.members).map(|m| m.family).collect();
+    let instances = addresses::resolve(raw, &lists, unique, problems);
+    let families: Vec<_> = instances.iter().flat_map(|m| &m.instances).map(|m| m.family).collect();
     if let (Some(interface), Some(vrid)) = (interface, &vrid) {
         unique.instance(interface, vrid, &families, problems);
     }
     let raw_role = own.role.or(&defaults.role);
     let role = role(own, defaults, problems);
-    let source_address = source_address(own, defaults, members.as_ref(), raw_role, problems);
+    let source_address = source_address(own, defaults, instances.as_ref(), raw_role, problems);
     let tracked = match own.tracks.or(&defaults.tracks) {
         Key::Absent => Some(Vec::new()),
         Key::Wrong => None,
@@ -61,7 +61,7 @@ pub(super) fn resolve(
     let hooks = hooks::resolve(&own.hooks, &defaults.hooks);
     let (role, preempt_delay) = role?;
     let (interval, down_adverts, announce) = timing?;
-    let Members { members, rule } = members?;
+    let Instances { instances, rule } = instances?;
     let spec = RouterSpec {
         name: name?.into_inner(),
         interface: interface?,
@@ -73,7 +73,7 @@ pub(super) fn resolve(
         checksum: own.checksum.or(&defaults.checksum).or_default(ChecksumPolicy::Auto)?,
         link_local: rule,
         source_address: source_address?,
-        members,
+        instances,
         tracks: tracked?,
         announce,
     };
@@ -124,15 +124,15 @@ fn role(own: &RouterKeys, defaults: &RouterKeys, problems: &mut Problems) -> Opt
 fn source_address(
     own: &RouterKeys,
     defaults: &RouterKeys,
-    members: Option<&Members>,
+    instances: Option<&Instances>,
     role: &Key<RawRole>,
     problems: &mut Problems,
 ) -> Option<Option<IpAddr>> {
     let key = own.source_address.or(&defaults.source_address);
-    let (Some(source), Some(members)) = (key.spanned(), members) else { return key.optional() };
+    let (Some(source), Some(instances)) = (key.spanned(), instances) else { return key.optional() };
     let address = *source.get_ref();
     let family = Family::of(address);
-    let Some(member) = members.members.iter().find(|member| member.family == family) else {
+    let Some(instance) = instances.instances.iter().find(|instance| instance.family == family) else {
         let name = written(family);
         let message = format!("`source_address` is {name}, and this router has no {name} address");
         problems.error(source.span(), message, "write one of the other family, or remove it");
@@ -148,7 +148,7 @@ fn source_address(
         );
         return None;
     }
-    let mut moving = member.held();
+    let mut moving = instance.held();
     let owner = role.spanned().is_some_and(|role| *role.get_ref() == RawRole::Owner);
     if !owner && moving.any(|net| net.addr() == address) {
         let message = "`source_address` is one of the virtual addresses, which move";

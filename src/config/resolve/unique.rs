@@ -3,7 +3,7 @@
 use crate::config::address::{is_link_local, written};
 use crate::config::problem::{Problems, shown};
 use crate::protocol::CheckName;
-use crate::types::{Family, InterfaceName, RouterName, VrKey, Vrid};
+use crate::types::{Family, InstanceKey, InterfaceName, RouterName, Vrid};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ pub(super) enum Link {
 pub(super) struct Unique {
     routers: BTreeMap<RouterName, Range<usize>>,
     checks: BTreeMap<CheckName, Range<usize>>,
-    instances: BTreeMap<VrKey, Range<usize>>,
+    instances: BTreeMap<InstanceKey, Range<usize>>,
     addresses: BTreeMap<(Link, IpAddr), Range<usize>>,
     derived: BTreeSet<(Link, IpAddr)>,
     anywhere: BTreeMap<IpAddr, (Link, Range<usize>)>,
@@ -59,7 +59,7 @@ impl Unique {
         problems: &mut Problems,
     ) {
         for family in families {
-            let key = VrKey { interface, family: *family, vrid: *vrid.get_ref() };
+            let key = InstanceKey { interface, family: *family, vrid: *vrid.get_ref() };
             let message =
                 format!("VRID {} is used twice for {} on {interface}", vrid.get_ref(), written(*family));
             let help = "give this router a VRID of its own, or put its addresses into the other one";

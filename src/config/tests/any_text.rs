@@ -145,24 +145,24 @@ fn router() -> impl Strategy<Value = String> {
 fn promises_are_kept(resolved: &Resolved) {
     let mut keys = BTreeSet::new();
     for router in &resolved.config.routers {
-        let families: Vec<_> = router.members.iter().map(|member| member.family).collect();
+        let families: Vec<_> = router.instances.iter().map(|instance| instance.family).collect();
         assert!(
             [&[Family::Ipv4][..], &[Family::Ipv6], &[Family::Ipv4, Family::Ipv6]].contains(&&families[..])
         );
         assert!(router.role != Role::Owner || router.preempt_delay.is_zero());
         assert!(router.source_address.is_none_or(|source| families.contains(&Family::of(source))));
-        for member in &router.members {
-            assert!(keys.insert(router.key(member.family)), "a VRID is unique");
-            assert!((1..=255).contains(&member.addresses.len()));
-            let all: Vec<_> = member.held().map(|net| net.addr()).collect();
-            assert!(member.addresses.iter().all(|net| Family::of(net.addr()) == member.family));
-            let at_home = |family| family == member.family || !families.contains(&family);
-            assert!(member.excluded.iter().all(|net| at_home(Family::of(net.addr()))));
+        for instance in &router.instances {
+            assert!(keys.insert(router.key(instance.family)), "a VRID is unique");
+            assert!((1..=255).contains(&instance.addresses.len()));
+            let all: Vec<_> = instance.held().map(|net| net.addr()).collect();
+            assert!(instance.addresses.iter().all(|net| Family::of(net.addr()) == instance.family));
+            let at_home = |family| family == instance.family || !families.contains(&family);
+            assert!(instance.excluded.iter().all(|net| at_home(Family::of(net.addr()))));
             assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "an address is unique");
             let first_is_link_local =
                 matches!(all[0], std::net::IpAddr::V6(first) if first.is_unicast_link_local());
             assert!(
-                member.family == Family::Ipv4
+                instance.family == Family::Ipv4
                     || router.link_local == LinkLocalRule::Lenient
                     || first_is_link_local
             );

@@ -191,7 +191,7 @@ fn each_bad_address_is_refused_where_it_stands() {
     let text = |count| format!("{ROUTER}addresses = [{}]\n", list(count).collect::<Vec<_>>().join(","));
     let too_many = errors(&text(256));
     assert_eq!(too_many[0].message, "256 IPv4 addresses are more than an advertisement lists");
-    assert_eq!(super::good(&text(255)).routers[0].members[0].addresses.len(), 255);
+    assert_eq!(super::good(&text(255)).routers[0].instances[0].addresses.len(), 255);
 }
 
 #[test]

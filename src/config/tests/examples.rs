@@ -89,7 +89,7 @@ fn the_pair_agrees_on_everything_but_who_is_preferred() {
         priorities.into_iter().collect::<Vec<_>>(),
         [("web-a".to_owned(), vec![150, 100]), ("web-b".to_owned(), vec![100, 150]),]
     );
-    assert!(fe0.routers.iter().all(|router| router.members.len() == 2 && router.tracks.len() == 2));
+    assert!(fe0.routers.iter().all(|router| router.instances.len() == 2 && router.tracks.len() == 2));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn the_installed_example_is_the_first_of_the_pair_without_a_balancer() {
     assert_eq!(shown.agent, fe0.agent);
     for (ours, theirs) in shown.routers.iter().zip(&fe0.routers) {
         assert_eq!((&ours.name, ours.vrid, &ours.role), (&theirs.name, theirs.vrid, &theirs.role));
-        assert_eq!((&ours.members, ours.tracks.len()), (&theirs.members, 1));
+        assert_eq!((&ours.instances, ours.tracks.len()), (&theirs.instances, 1));
     }
     assert_eq!(shown.routers.len(), fe0.routers.len());
 }

@@ -13,8 +13,9 @@ fn router(text: &str) -> RouterSpec {
 /// The IPv6 list of a router and its rule.
 fn ipv6(keys: &str) -> (Vec<String>, LinkLocalRule) {
     let router = router(&format!("{ROUTER}{keys}\n"));
-    let member = router.members.iter().find(|member| member.family == Family::Ipv6).expect("has IPv6");
-    (member.addresses.iter().map(ToString::to_string).collect(), router.link_local)
+    let instance =
+        router.instances.iter().find(|instance| instance.family == Family::Ipv6).expect("has IPv6");
+    (instance.addresses.iter().map(ToString::to_string).collect(), router.link_local)
 }
 
 #[test]
@@ -36,9 +37,9 @@ fn a_minimal_router_has_the_defaults_of_rfc_9568() {
     assert_eq!(router.source_address, None);
     assert_eq!(router.tracks, []);
     assert_eq!(router.announce, AnnounceSpec::default());
-    assert_eq!(router.members.len(), 1);
-    assert_eq!(router.members[0].family, Family::Ipv4);
-    assert_eq!(router.members[0].addresses, ["192.0.2.50/24".parse().unwrap()]);
+    assert_eq!(router.instances.len(), 1);
+    assert_eq!(router.instances[0].family, Family::Ipv4);
+    assert_eq!(router.instances[0].addresses, ["192.0.2.50/24".parse().unwrap()]);
 }
 
 #[test]
@@ -51,7 +52,7 @@ fn every_key_of_a_router_reaches_the_core() {
     ));
     let role = Role::Contender { priority: Priority::new(150).unwrap(), preempt: Preempt::Forbid };
     assert_eq!(router.role, role);
-    assert_eq!(router.members[0].excluded, ["192.0.2.51/32".parse().unwrap()]);
+    assert_eq!(router.instances[0].excluded, ["192.0.2.51/32".parse().unwrap()]);
     assert_eq!(router.interval, AdverInterval::from_centiseconds(4095).unwrap());
     assert_eq!(router.down_adverts.get(), 5);
     assert_eq!(router.source_address, Some("192.0.2.10".parse().unwrap()));
@@ -131,7 +132,7 @@ fn both_families_become_two_members_ipv4_first_in_the_order_of_the_list() {
          excluded_addresses = [\"2001:db8::3/64\", \"192.0.2.7\"]\n"
     ));
     let shown: Vec<_> =
-        router.members.iter().map(|m| format!("{} {:?} {:?}", m.family, m.addresses, m.excluded)).collect();
+        router.instances.iter().map(|m| format!("{} {:?} {:?}", m.family, m.addresses, m.excluded)).collect();
     assert_eq!(
         shown,
         [
@@ -180,16 +181,16 @@ fn the_first_ipv6_address_is_link_local_as_the_operator_wants_it() {
 #[test]
 fn excluded_addresses_of_a_family_without_an_election_go_along_with_the_other() {
     let router = router(&router_with("excluded_addresses = [\"2001:db8::3/64\", \"192.0.2.7\"]"));
-    let [member] = &router.members[..] else { panic!("{:?}", router.members) };
-    assert_eq!((member.family, member.addresses.len()), (Family::Ipv4, 1));
-    assert_eq!(member.excluded, ["192.0.2.7/32".parse().unwrap(), "2001:db8::3/64".parse().unwrap()]);
+    let [instance] = &router.instances[..] else { panic!("{:?}", router.instances) };
+    assert_eq!((instance.family, instance.addresses.len()), (Family::Ipv4, 1));
+    assert_eq!(instance.excluded, ["192.0.2.7/32".parse().unwrap(), "2001:db8::3/64".parse().unwrap()]);
 }
 
 #[test]
 fn any_number_of_addresses_may_be_excluded() {
     let list: Vec<_> = (0..2000).map(|n| format!("\"10.1.{}.{}\"", n / 250, n % 250 + 1)).collect();
     let router = router(&router_with(&format!("excluded_addresses = [{}]", list.join(","))));
-    assert_eq!(router.members[0].excluded.len(), 2000);
+    assert_eq!(router.instances[0].excluded.len(), 2000);
 }
 
 #[test]

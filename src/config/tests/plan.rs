@@ -3,7 +3,7 @@
 use super::good;
 use crate::config::Config;
 use crate::config::plan::{Change, CheckStep, Difference, Effective, Plan, RouterStep};
-use crate::protocol::{Effects, Input, StateName, VrrpRouter};
+use crate::protocol::{Effects, Input, Node, StateName};
 use crate::types::{LinkFacts, MonoTime};
 use std::time::Duration;
 
@@ -186,8 +186,8 @@ fn a_command_with_other_arguments_differs_even_if_it_looks_alike() {
 }
 
 /// An Active node with the old configuration, which is given the new one.
-fn reconfigured(old: &Config, new: &Config) -> (VrrpRouter, usize, MonoTime) {
-    let (mut node, mut out, mut now) = (VrrpRouter::new(), Effects::new(), MonoTime::from_nanos(1));
+fn reconfigured(old: &Config, new: &Config) -> (Node, usize, MonoTime) {
+    let (mut node, mut out, mut now) = (Node::new(), Effects::new(), MonoTime::from_nanos(1));
     for interface in ["eth0", "eth1"] {
         let facts = LinkFacts {
             index: 2,
@@ -205,7 +205,8 @@ fn reconfigured(old: &Config, new: &Config) -> (VrrpRouter, usize, MonoTime) {
     while let Some(at) = node.next_deadline().filter(|at| at.since(now) < Duration::from_secs(3600)) {
         now = at;
         node.handle(now, Input::Deadline, &mut out);
-        if node.snapshot(now).routers.iter().all(|r| r.members.iter().all(|m| m.state == StateName::Active)) {
+        if node.snapshot(now).routers.iter().all(|r| r.instances.iter().all(|m| m.state == StateName::Active))
+        {
             break;
         }
     }
@@ -233,7 +234,7 @@ fn the_core_does_what_the_plan_says() {
         let snapshot = node.snapshot(now);
         let web = snapshot.routers.iter().find(|router| router.spec.name.as_str() == "web").unwrap();
         let step = &plan.routers.iter().find(|router| router.name.as_str() == "web").unwrap().step;
-        let keeps = web.members.iter().all(|m| m.state == StateName::Active) && !web.handing_over;
+        let keeps = web.instances.iter().all(|m| m.state == StateName::Active) && !web.handing_over;
         match step {
             RouterStep::Unchanged => assert!(keeps && effects == 0, "{from}"),
             RouterStep::Retune(_) => assert!(keeps && web.spec == new.routers[0], "{from}"),

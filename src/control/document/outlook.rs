@@ -2,7 +2,7 @@
 //! wanted.
 
 use super::Published;
-use crate::protocol::{MemberSnapshot, PeerSnapshot, RouterSnapshot, StateName};
+use crate::protocol::{InstanceSnapshot, PeerSnapshot, RouterSnapshot, StateName};
 use crate::types::{Preempt, Role};
 
 impl Published {
@@ -10,7 +10,7 @@ impl Published {
     #[must_use]
     pub fn outlook(&self, router: &RouterSnapshot) -> String {
         // A router is Active or Backup in both families.
-        let Some(lead) = router.members.first() else { return "has no addresses".to_owned() };
+        let Some(lead) = router.instances.first() else { return "has no addresses".to_owned() };
         if !router.faults.is_empty() {
             return format!("is out of service here: {}", self.why(router, lead));
         }
@@ -21,7 +21,7 @@ impl Published {
         }
     }
 
-    fn of_a_backup(&self, router: &RouterSnapshot, lead: &MemberSnapshot) -> String {
+    fn of_a_backup(&self, router: &RouterSnapshot, lead: &InstanceSnapshot) -> String {
         let in_time =
             lead.timers.next.map_or_else(String::new, |at| match at.since(self.snapshot.at).as_secs() {
                 0 => " in less than 1 s".to_owned(),
@@ -52,7 +52,7 @@ impl Published {
 }
 
 /// Who is Active, as last heard.
-fn active(member: &MemberSnapshot) -> Option<&PeerSnapshot> {
-    let active = member.active?;
-    member.peers.iter().find(|peer| peer.address == active.address)
+fn active(instance: &InstanceSnapshot) -> Option<&PeerSnapshot> {
+    let active = instance.active?;
+    instance.peers.iter().find(|peer| peer.address == active.address)
 }

@@ -2,7 +2,7 @@
 
 use super::Published;
 use crate::control::message::{CheckRunDoc, CheckStatusDoc, TrackDoc};
-use crate::protocol::{CheckName, Fault, Health, RouterSnapshot, Track};
+use crate::protocol::{CheckName, CheckResult, Fault, RouterSnapshot, Track};
 use crate::runtime::trackers::{CheckStatus, FailureKind, LastRun, Outcome};
 use crate::telemetry::Stamp;
 use crate::telemetry::words::{self, millis};
@@ -34,7 +34,7 @@ impl Published {
     }
 
     /// The verdict that the protocol knows; `None`: none yet.
-    pub(super) fn health(&self, name: &CheckName) -> Option<Health> {
+    pub(super) fn health(&self, name: &CheckName) -> Option<CheckResult> {
         self.snapshot.checks.iter().find(|(check, _)| check == name).and_then(|(_, health)| *health)
     }
 

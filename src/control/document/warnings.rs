@@ -2,27 +2,27 @@
 
 use super::Published;
 use crate::control::message::WarningDoc;
-use crate::protocol::{Concern, EventKind, MemberSnapshot, Remark, RouterSnapshot};
+use crate::protocol::{EventKind, InstanceSnapshot, LocalWarning, RouterSnapshot, StandingPeerWarning};
 use crate::telemetry::Severity;
 use crate::telemetry::words::{concern, neighbours};
 use crate::types::MonoTime;
 
 impl Published {
     /// The worst first.
-    pub(super) fn warnings(&self, router: &RouterSnapshot, member: &MemberSnapshot) -> Vec<WarningDoc> {
-        let remarks = router.remarks.iter().filter(|remark| remark.key == member.key);
+    pub(super) fn warnings(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> Vec<WarningDoc> {
+        let remarks = router.remarks.iter().filter(|remark| remark.key == instance.key);
         let remarks = remarks.map(|remark| self.remark(remark));
-        let concerns = router.concerns.iter().filter(|(concern, _)| concern.family() == member.key.family);
+        let concerns = router.concerns.iter().filter(|(concern, _)| concern.family() == instance.key.family);
         let concerns = concerns.map(|(concern, since)| self.concern(concern, *since));
-        let unserved = self.unserved(router, member).into_iter();
+        let unserved = self.unserved(router, instance).into_iter();
         let mut warnings: Vec<_> = unserved.chain(concerns).chain(remarks).collect();
         // An "error" sorts before a "warning".
         warnings.sort_by(|a, b| a.severity.cmp(&b.severity));
         warnings
     }
 
-    fn concern(&self, concern: &Concern, since: MonoTime) -> WarningDoc {
-        let kind = EventKind::ConcernRaised(concern.clone());
+    fn concern(&self, concern: &LocalWarning, since: MonoTime) -> WarningDoc {
+        let kind = EventKind::LocalWarningRaised(concern.clone());
         WarningDoc {
             kind: concern.as_str().into(),
             severity: Severity::of(&kind).as_str().into(),
@@ -33,8 +33,8 @@ impl Published {
         }
     }
 
-    fn remark(&self, Remark { peer, what, since, .. }: &Remark) -> WarningDoc {
-        let kind = EventKind::Suspicious { peer: *peer, what: what.clone() };
+    fn remark(&self, StandingPeerWarning { peer, what, since, .. }: &StandingPeerWarning) -> WarningDoc {
+        let kind = EventKind::PeerWarningRaised { peer: *peer, what: what.clone() };
         WarningDoc {
             kind: what.as_str().into(),
             severity: Severity::of(&kind).as_str().into(),
@@ -45,9 +45,9 @@ impl Published {
         }
     }
 
-    fn unserved(&self, router: &RouterSnapshot, member: &MemberSnapshot) -> Option<WarningDoc> {
-        let unserved = member.unserved?;
-        let specs = router.spec.members.iter().filter(|spec| spec.family == member.key.family);
+    fn unserved(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> Option<WarningDoc> {
+        let unserved = instance.unserved?;
+        let specs = router.spec.instances.iter().filter(|spec| spec.family == instance.key.family);
         let addresses: Vec<_> =
             specs.flat_map(|spec| spec.addresses.iter().map(ipnet::IpNet::addr)).collect();
         Some(WarningDoc {

@@ -2,14 +2,14 @@
 
 use super::Published;
 use crate::protocol::{
-    Demotion, Fault, Health, LastResort, MemberSnapshot, RouterSnapshot, StateName, Track,
+    CheckResult, Demotion, Fault, InstanceSnapshot, LastResort, RouterSnapshot, StateName, Track,
 };
 use crate::telemetry::words::{self, fault_in_short};
 
 impl Published {
-    pub(super) fn why(&self, router: &RouterSnapshot, member: &MemberSnapshot) -> String {
+    pub(super) fn why(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> String {
         if let Some(demotion) = &router.demoted {
-            return self.demotion(demotion, member.state);
+            return self.demotion(demotion, instance.state);
         }
         if !router.faults.is_empty() {
             let faults: Vec<_> = router.faults.iter().map(|fault| self.fault(fault)).collect();
@@ -18,7 +18,7 @@ impl Published {
         if router.handing_over {
             return "handing over".to_owned();
         }
-        let mut why = words::why_in_short(member.cause, &member.grounds, member.key.family);
+        let mut why = words::why_in_short(instance.cause, &instance.grounds, instance.key.family);
         for lost in router.spec.tracks.iter().filter_map(|track| self.lost_weight(track)) {
             why.push_str("; ");
             why.push_str(&lost);
@@ -49,7 +49,7 @@ impl Published {
     fn lost_weight(&self, track: &Track) -> Option<String> {
         match track {
             Track::WeightedCheck(name, weight) if *weight < 0 => {
-                let fails = self.health(name) == Some(Health::Failing);
+                let fails = self.health(name) == Some(CheckResult::Failing);
                 fails.then(|| format!("check {} fails ({weight})", name.0))
             }
             Track::WeightedCheck(..) | Track::Check(_) | Track::Interface(_) => None,

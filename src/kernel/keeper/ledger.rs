@@ -9,7 +9,7 @@ use super::router::{Answer, Link, Repair, Router, Service, Tenure};
 use crate::kernel::address::{ObservedAddress, Origin, Rank};
 use crate::kernel::netlink::LinkState;
 use crate::kernel::ownership::{Claims, Operation, Place, Wanted, difference};
-use crate::types::{InterfaceName, LinkFacts, MonoTime, VrKey};
+use crate::types::{InstanceKey, InterfaceName, LinkFacts, MonoTime};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -34,10 +34,10 @@ pub(super) enum Pace {
 
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    routers: BTreeMap<VrKey, Router>,
+    routers: BTreeMap<InstanceKey, Router>,
     links: BTreeMap<InterfaceName, Link>,
     /// At most one a command of one turn, hence bounded by the mailbox.
-    announcements: Vec<(VrKey, u8)>,
+    announcements: Vec<(InstanceKey, u8)>,
     need: Need,
     retry_at: Option<MonoTime>,
 }
@@ -55,7 +55,7 @@ enum Need {
 pub(super) struct Plan {
     pub(super) operations: Vec<Operation>,
     claims: Claims,
-    repairs: BTreeMap<VrKey, Repair>,
+    repairs: BTreeMap<InstanceKey, Repair>,
     /// What has to wait.
     deferred: BTreeSet<Place>,
 }
@@ -217,7 +217,7 @@ impl Ledger {
         wanted.into_iter().filter_map(|(key, rounds)| self.announcement(key, rounds)).collect()
     }
 
-    fn announcement(&self, key: VrKey, rounds: u8) -> Option<Announcement> {
+    fn announcement(&self, key: InstanceKey, rounds: u8) -> Option<Announcement> {
         let router = self.routers.get(&key).filter(|router| router.wanted == Wanted::Held)?;
         let link = self.links.get(&key.interface).filter(|link| router.index == Some(link.index))?;
         let addresses: Vec<_> =
@@ -231,7 +231,7 @@ impl Ledger {
         })
     }
 
-    fn declare(&mut self, now: MonoTime, key: VrKey, addresses: Vec<IpNet>) {
+    fn declare(&mut self, now: MonoTime, key: InstanceKey, addresses: Vec<IpNet>) {
         let router = self.routers.entry(key).or_insert_with(|| Router::new(now));
         router.in_place.retain(|a| addresses.iter().any(|net| net.addr() == *a));
         router.addresses = addresses;
@@ -240,7 +240,7 @@ impl Ledger {
     }
 
     /// Whether the virtual router is declared. A stale epoch changes nothing.
-    fn want(&mut self, key: VrKey, epoch: u64, wanted: Wanted) -> bool {
+    fn want(&mut self, key: InstanceKey, epoch: u64, wanted: Wanted) -> bool {
         let Some(router) = self.routers.get_mut(&key) else {
             return false;
         };
@@ -302,7 +302,7 @@ impl Ledger {
     }
 
     /// What somebody took away from virtual routers that hold their addresses.
-    fn repairs(&self, observed: &[ObservedAddress]) -> BTreeMap<VrKey, Repair> {
+    fn repairs(&self, observed: &[ObservedAddress]) -> BTreeMap<InstanceKey, Repair> {
         let present = places(observed);
         let holding = |router: &Router| router.wanted == Wanted::Held && router.answer == Answer::Given;
         let mut repairs = BTreeMap::new();

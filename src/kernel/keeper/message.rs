@@ -1,7 +1,7 @@
 //! What the keeper is told, and what it says.
 
 use crate::kernel::sysctl::{Promotion, Setting};
-use crate::types::{InterfaceName, LinkFacts, MacAddr, VrKey};
+use crate::types::{InstanceKey, InterfaceName, LinkFacts, MacAddr};
 use ipnet::IpNet;
 use std::io;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ pub enum Command {
     /// tolerated.
     Declare {
         /// Which.
-        key: VrKey,
+        key: InstanceKey,
         /// All its addresses, advertised or not.
         addresses: Vec<IpNet>,
     },
@@ -22,12 +22,12 @@ pub enum Command {
     /// a [`Command::Disown`] before it still comes.
     Forget {
         /// Which.
-        key: VrKey,
+        key: InstanceKey,
     },
     /// Desired: its addresses are here. Answered by [`KeeperEvent::Owned`].
     Own {
         /// Which.
-        key: VrKey,
+        key: InstanceKey,
         /// Grows with each `Own` and `Disown` of this virtual router; the newest wins, and only
         /// that one is answered.
         epoch: u64,
@@ -35,14 +35,14 @@ pub enum Command {
     /// Desired: its addresses are not here. Answered by [`KeeperEvent::Released`].
     Disown {
         /// Which.
-        key: VrKey,
+        key: InstanceKey,
         /// As in `Own`.
         epoch: u64,
     },
     /// Tell the LAN where its addresses are. Ignored if they are not held.
     Announce {
         /// Which.
-        key: VrKey,
+        key: InstanceKey,
         /// How often.
         rounds: u8,
     },
@@ -60,7 +60,7 @@ pub enum KeeperEvent {
     /// The answer to [`Command::Own`].
     Owned {
         /// Whose addresses.
-        key: VrKey,
+        key: InstanceKey,
         /// Of the `Own`.
         epoch: u64,
         /// `Err`: not all are there, and why. What is missing is tried again until `Disown`.
@@ -69,7 +69,7 @@ pub enum KeeperEvent {
     /// The answer to [`Command::Disown`].
     Released {
         /// Whose addresses.
-        key: VrKey,
+        key: InstanceKey,
         /// Of the `Disown`.
         epoch: u64,
         /// `Err`: not all are gone, and why. What is left is tried again.
@@ -78,7 +78,7 @@ pub enum KeeperEvent {
     /// Somebody removed addresses that are owned; they are back in place.
     Restored {
         /// Whose.
-        key: VrKey,
+        key: InstanceKey,
         /// How many.
         count: usize,
     },
@@ -86,21 +86,21 @@ pub enum KeeperEvent {
     /// back in place.
     Reinstalled {
         /// Whose.
-        key: VrKey,
+        key: InstanceKey,
         /// How many.
         count: usize,
     },
     /// Somebody keeps changing the addresses; the next repair waits. Said once a wait.
     Contested {
         /// Whose.
-        key: VrKey,
+        key: InstanceKey,
         /// How many addresses are wrong now.
         count: usize,
     },
     /// Owned addresses are missing, and the kernel refuses them. Tried again every second.
     Unrestored {
         /// Whose.
-        key: VrKey,
+        key: InstanceKey,
         /// Its words.
         why: String,
     },
@@ -131,7 +131,7 @@ pub enum KeeperEvent {
     /// An announcement could not be sent.
     Unannounced {
         /// Whose.
-        key: VrKey,
+        key: InstanceKey,
         /// Why.
         why: String,
     },
@@ -146,7 +146,7 @@ pub enum KeeperEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
     /// On whose behalf.
-    pub key: VrKey,
+    pub key: InstanceKey,
     /// The interface.
     pub index: u32,
     /// Where the addresses are.

@@ -5,7 +5,7 @@ use super::ledger::Refusals;
 use super::message::KeeperEvent;
 use crate::kernel::netlink::LinkState;
 use crate::kernel::ownership::{Place, Wanted};
-use crate::types::{MacAddr, MonoTime, VrKey};
+use crate::types::{InstanceKey, MacAddr, MonoTime};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -109,7 +109,7 @@ impl Router {
 
     pub(super) fn settle(
         &mut self,
-        key: VrKey,
+        key: InstanceKey,
         index: Option<u32>,
         repair: &Repair,
         refused: &Refusals,
@@ -153,7 +153,7 @@ impl Router {
     }
 
     /// The answer that is owed, if one is.
-    pub(super) fn answer(&mut self, key: VrKey, outcome: Result<(), String>) -> Option<KeeperEvent> {
+    pub(super) fn answer(&mut self, key: InstanceKey, outcome: Result<(), String>) -> Option<KeeperEvent> {
         if self.answer == Answer::Given {
             return None;
         }
@@ -168,7 +168,7 @@ impl Router {
     /// What nobody asked for. The same trouble is reported once.
     fn report(
         &mut self,
-        key: VrKey,
+        key: InstanceKey,
         repair: &Repair,
         outcome: Result<(), String>,
         refused: impl Fn(&IpAddr) -> bool,

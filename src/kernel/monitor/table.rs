@@ -154,7 +154,7 @@ impl Link {
     }
 }
 
-/// Whose port it is. A member of a VRF is none: it hears what arrives.
+/// Whose port it is. A instance of a VRF is none: it hears what arrives.
 #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; the other attributes are of no use")]
 fn controller(message: &LinkMessage) -> Option<u32> {
     let mut controller = None;

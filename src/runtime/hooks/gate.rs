@@ -9,7 +9,7 @@ use super::{Arrangement, Lines, NotTold};
 use crate::kernel::keeper::Command;
 use crate::protocol::{Cause, Event, EventKind};
 use crate::telemetry::words::why_in_full;
-use crate::types::{MonoTime, RouterName, VrKey};
+use crate::types::{InstanceKey, MonoTime, RouterName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(in crate::runtime) struct Gate {
     /// News of this turn, in order: at most one an effect.
     waiting: Vec<(RouterName, News)>,
     /// The addresses that the core wants here, and for which router: a key may go to another.
-    wanted: BTreeMap<VrKey, RouterName>,
+    wanted: BTreeMap<InstanceKey, RouterName>,
     /// Counts preparations, so that the end of one cannot be taken for that of another.
     runs: u64,
 }
@@ -42,9 +42,9 @@ enum DoorState {
     /// Nothing is wanted.
     Closed,
     /// The hook runs or waits for its turn; these `Own` are kept back, by epoch.
-    Preparing { until: MonoTime, kept: BTreeMap<VrKey, u64> },
+    Preparing { until: MonoTime, kept: BTreeMap<InstanceKey, u64> },
     /// Prepared for as long as one of these is wanted.
-    Open(BTreeSet<VrKey>),
+    Open(BTreeSet<InstanceKey>),
 }
 
 impl Gate {
@@ -58,7 +58,7 @@ impl Gate {
         for (router, patience) in doors {
             let door = before.remove(&router).unwrap_or_else(|| {
                 let held = self.wanted.iter().filter(|(_, whose)| **whose == router);
-                let held: BTreeSet<VrKey> = held.map(|(key, _)| *key).collect();
+                let held: BTreeSet<InstanceKey> = held.map(|(key, _)| *key).collect();
                 let state = if held.is_empty() { DoorState::Closed } else { DoorState::Open(held) };
                 Door { patience, run: 0, state }
             });
@@ -70,7 +70,7 @@ impl Gate {
     /// The core wants these addresses here. What is returned is for the keeper now; where nothing is,
     /// it follows from another method of the gate, unless [`Self::disown`] comes first.
     #[must_use]
-    pub(in crate::runtime) fn own(&mut self, now: MonoTime, key: VrKey, epoch: u64) -> Option<Command> {
+    pub(in crate::runtime) fn own(&mut self, now: MonoTime, key: InstanceKey, epoch: u64) -> Option<Command> {
         let router = self.wanted.get(&key).or_else(|| self.lines.router(key)).cloned();
         let Some(router) = router else { return Some(Command::Own { key, epoch }) };
         self.wanted.insert(key, router.clone());
@@ -98,7 +98,7 @@ impl Gate {
     }
 
     /// The core does not want these addresses any more. The keeper is told in any case.
-    pub(in crate::runtime) fn disown(&mut self, key: VrKey) {
+    pub(in crate::runtime) fn disown(&mut self, key: InstanceKey) {
         let router = self.wanted.remove(&key);
         let Some(door) = router.and_then(|router| self.doors.get_mut(&router)) else { return };
         let left = match &mut door.state {
@@ -142,9 +142,9 @@ impl Gate {
                 self.waiting.push((router.clone(), News::TakenOverBy(*to)));
             }
             EventKind::FaultRaised(_)
-            | EventKind::ConcernRaised(_)
+            | EventKind::LocalWarningRaised(_)
             | EventKind::MacChanged { .. }
-            | EventKind::ConcernCleared(_)
+            | EventKind::LocalWarningCleared(_)
             | EventKind::FaultCleared(_)
             | EventKind::PriorityChanged { .. }
             | EventKind::Check { .. }
@@ -159,8 +159,8 @@ impl Gate {
             | EventKind::DualActive { .. }
             | EventKind::TakeoverRefuted { .. }
             | EventKind::Impersonated { .. }
-            | EventKind::Suspicious { .. }
-            | EventKind::SuspicionOver { .. }
+            | EventKind::PeerWarningRaised { .. }
+            | EventKind::PeerWarningCleared { .. }
             | EventKind::NobodyServes { .. }
             | EventKind::ServedAgain { .. }
             | EventKind::Stalled { .. }

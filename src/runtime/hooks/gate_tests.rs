@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::resolve;
-use crate::protocol::{Grounds, StateName};
+use crate::protocol::{StateName, TransitionDetails};
 use crate::types::{AdvertPriority, Family};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -31,8 +31,8 @@ addresses = ["192.0.2.53/24"]
 struct Scene {
     gate: Gate,
     news: mpsc::Receiver<News>,
-    web: [VrKey; 2],
-    others: [VrKey; 2],
+    web: [InstanceKey; 2],
+    others: [InstanceKey; 2],
     lost: Arc<std::sync::atomic::AtomicU64>,
 }
 
@@ -56,7 +56,7 @@ impl Scene {
         Self { gate, news, web, others, lost }
     }
 
-    fn claim(&mut self, now: MonoTime, key: VrKey, epoch: u64) -> Option<Command> {
+    fn claim(&mut self, now: MonoTime, key: InstanceKey, epoch: u64) -> Option<Command> {
         let passed = self.gate.own(now, key, epoch);
         self.gate.on_event(&moved(key, StateName::Backup, StateName::Active));
         passed
@@ -76,9 +76,9 @@ impl Scene {
     }
 }
 
-fn moved(key: VrKey, from: StateName, to: StateName) -> Event {
+fn moved(key: InstanceKey, from: StateName, to: StateName) -> Event {
     let (cause, priority) = (Cause::ActiveDownTimer, AdvertPriority::from_wire(100));
-    let kind = EventKind::Transition { from, to, cause, priority, grounds: Grounds::default() };
+    let kind = EventKind::Transition { from, to, cause, priority, grounds: TransitionDetails::default() };
     let name = match key.vrid.get() {
         51 => "web",
         52 => "mail",

@@ -16,7 +16,7 @@ struct Scene {
     hooks: Hooks,
     events: mpsc::Receiver<Event>,
     prepared: Arc<Mutex<Vec<u64>>>,
-    keys: Vec<VrKey>,
+    keys: Vec<InstanceKey>,
 }
 
 impl Scene {
@@ -40,7 +40,7 @@ impl Scene {
         };
         let mut hooks = Hooks::new(outlets);
         let _arrangement = hooks.apply(&config, "fe0");
-        let keys = config.routers[0].members.iter().map(|m| config.routers[0].key(m.family)).collect();
+        let keys = config.routers[0].instances.iter().map(|m| config.routers[0].key(m.family)).collect();
         Self { room, hooks, events, prepared, keys }
     }
 

@@ -28,7 +28,7 @@ use crate::config::Config;
 use crate::kernel::keeper::KeeperEvent;
 use crate::protocol::{Event, HookKind, RouterSpec};
 use crate::runtime::process::KILL_LIMIT;
-use crate::types::{RouterName, VrKey};
+use crate::types::{InstanceKey, RouterName};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -237,7 +237,7 @@ impl Switchboard {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lines {
     /// Whose key it is.
-    keys: Arc<BTreeMap<VrKey, RouterName>>,
+    keys: Arc<BTreeMap<InstanceKey, RouterName>>,
     workers: Arc<BTreeMap<RouterName, mpsc::Sender<News>>>,
     lost: Arc<AtomicU64>,
 }
@@ -271,11 +271,11 @@ impl Lines {
         }
     }
 
-    fn router(&self, key: VrKey) -> Option<&RouterName> {
+    fn router(&self, key: InstanceKey) -> Option<&RouterName> {
         self.keys.get(&key)
     }
 
-    fn forward(&self, key: VrKey, news: News) {
+    fn forward(&self, key: InstanceKey, news: News) {
         if let Some(router) = self.router(key) {
             self.tell_or_lose(router, news);
         }

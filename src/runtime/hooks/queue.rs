@@ -101,7 +101,7 @@ pub(super) struct Queue {
     configured: BTreeSet<HookKind>,
     /// How long a state may wait for its addresses to come or go before it counts as settled.
     patience: Duration,
-    members: BTreeMap<Family, Member>,
+    instances: BTreeMap<Family, InstanceState>,
     /// The newest transition.
     latest: Option<Facts>,
     /// Since when that is not settled.
@@ -118,7 +118,7 @@ pub(super) struct Queue {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Member {
+struct InstanceState {
     state: StateName,
     addresses: Addresses,
 }
@@ -139,11 +139,11 @@ impl Queue {
         patience: Duration,
         families: impl Iterator<Item = Family>,
     ) -> Self {
-        let idle = Member { state: StateName::Initialize, addresses: Addresses::Elsewhere };
+        let idle = InstanceState { state: StateName::Initialize, addresses: Addresses::Elsewhere };
         Self {
             configured,
             patience,
-            members: families.map(|family| (family, idle)).collect(),
+            instances: families.map(|family| (family, idle)).collect(),
             latest: None,
             unsettled: None,
             settled: StateName::Initialize,
@@ -162,9 +162,9 @@ impl Queue {
         families: impl Iterator<Item = Family>,
     ) {
         let fresh = Self::new(configured, patience, families);
-        let known = std::mem::replace(&mut self.members, fresh.members);
-        for (family, member) in &mut self.members {
-            *member = known.get(family).copied().unwrap_or(*member);
+        let known = std::mem::replace(&mut self.instances, fresh.instances);
+        for (family, instance) in &mut self.instances {
+            *instance = known.get(family).copied().unwrap_or(*instance);
         }
         (self.configured, self.patience) = (fresh.configured, fresh.patience);
         self.addresses.take_if(|job| !self.configured.contains(&job.hook));
@@ -174,16 +174,16 @@ impl Queue {
 
     /// Whether no address is here or on its way, and none has a hook that waits for its turn.
     pub(super) fn is_released(&self) -> bool {
-        self.members.values().all(|member| member.addresses == Addresses::Elsewhere)
+        self.instances.values().all(|instance| instance.addresses == Addresses::Elsewhere)
             && self.addresses.is_none()
     }
 
     /// Whether the router takes part in nothing, and its hooks are through with that.
     pub(super) fn is_idle(&self) -> bool {
-        let idle = |member: &Member| {
-            member.state == StateName::Initialize && member.addresses == Addresses::Elsewhere
+        let idle = |instance: &InstanceState| {
+            instance.state == StateName::Initialize && instance.addresses == Addresses::Elsewhere
         };
-        self.members.values().all(idle) && self.addresses.is_none() && self.transition.is_none()
+        self.instances.values().all(idle) && self.addresses.is_none() && self.transition.is_none()
     }
 
     /// Takes news; `at` is the wall clock at `now`.
@@ -231,7 +231,7 @@ impl Queue {
             return;
         }
         let families: Vec<_> =
-            self.members.iter().map(|(family, member)| (*family, member.addresses)).collect();
+            self.instances.iter().map(|(family, instance)| (*family, instance.addresses)).collect();
         for (family, addresses) in families {
             match addresses {
                 Addresses::Coming => self.arrived(family),
@@ -245,7 +245,7 @@ impl Queue {
     /// When [`Self::on_deadline`] is due.
     pub(super) fn deadline(&self) -> Option<MonoTime> {
         let (facts, since) = self.latest.as_ref().zip(self.unsettled)?;
-        self.members.values().all(|member| member.state == facts.state).then_some(since + self.patience)
+        self.instances.values().all(|instance| instance.state == facts.state).then_some(since + self.patience)
     }
 
     /// Gives up everything that waits.
@@ -256,11 +256,11 @@ impl Queue {
 
     fn on_move(&mut self, now: MonoTime, at: Timestamp, moved: Move, actions: &mut Vec<Action>) {
         let Move { family, from, to, cause, priority, peer, reason, faults } = moved;
-        let Some(member) = self.members.get_mut(&family) else { return };
-        member.state = to;
+        let Some(instance) = self.instances.get_mut(&family) else { return };
+        instance.state = to;
         match (from, to) {
-            (_, StateName::Active) => member.addresses = Addresses::Coming,
-            (StateName::Active, _) => member.addresses = Addresses::Going,
+            (_, StateName::Active) => instance.addresses = Addresses::Coming,
+            (StateName::Active, _) => instance.addresses = Addresses::Going,
             (StateName::Initialize | StateName::Backup, StateName::Initialize | StateName::Backup) => {}
         }
         // Of both families' transitions the one that has a cause of its own is told.
@@ -287,21 +287,21 @@ impl Queue {
 
     /// An answer to an older wish is ignored: it says nothing about this one.
     fn arrived(&mut self, family: Family) {
-        if let Some(member) = self.members.get_mut(&family)
-            && member.addresses == Addresses::Coming
+        if let Some(instance) = self.instances.get_mut(&family)
+            && instance.addresses == Addresses::Coming
         {
-            member.addresses = Addresses::Here;
+            instance.addresses = Addresses::Here;
         }
     }
 
     fn gone(&mut self, family: Family) {
-        let Some(member) = self.members.get_mut(&family) else { return };
-        match member.addresses {
+        let Some(instance) = self.instances.get_mut(&family) else { return };
+        match instance.addresses {
             // Here: the keeper ends, whatever the election wants.
-            Addresses::Going | Addresses::Here => member.addresses = Addresses::Elsewhere,
+            Addresses::Going | Addresses::Here => instance.addresses = Addresses::Elsewhere,
             Addresses::Coming | Addresses::Elsewhere => return,
         }
-        if self.members.values().all(|member| member.addresses == Addresses::Elsewhere) {
+        if self.instances.values().all(|instance| instance.addresses == Addresses::Elsewhere) {
             self.release();
         }
     }
@@ -329,7 +329,7 @@ impl Queue {
             StateName::Active => Addresses::Here,
             StateName::Initialize | StateName::Backup => Addresses::Elsewhere,
         };
-        if self.members.values().any(|m| m.state != facts.state || m.addresses != expected) {
+        if self.instances.values().any(|m| m.state != facts.state || m.addresses != expected) {
             return;
         }
         self.unsettled = None;

@@ -329,5 +329,5 @@ fn families_come_and_go() {
     script.queue.reconfigure(ALL.into(), PATIENCE, [Ipv4, Ipv6].into_iter());
     assert!(!script.queue.is_idle(), "what is known of the one stays");
     script.queue.reconfigure(ALL.into(), PATIENCE, [Ipv6].into_iter());
-    assert_eq!(script.queue.members.len(), 1);
+    assert_eq!(script.queue.instances.len(), 1);
 }

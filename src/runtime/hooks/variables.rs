@@ -21,10 +21,10 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn of(spec: &RouterSpec, node: &str) -> Self {
-        let addresses = spec.members.iter().flat_map(|member| member.held());
+        let addresses = spec.instances.iter().flat_map(|instance| instance.held());
         Self {
             router: spec.name.clone(),
-            families: spec.members.iter().map(|member| member.family).collect(),
+            families: spec.instances.iter().map(|instance| instance.family).collect(),
             interface: spec.interface,
             vrid: spec.vrid,
             node: node.to_owned(),

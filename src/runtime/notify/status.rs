@@ -57,7 +57,7 @@ pub(super) fn line(snapshot: &Snapshot) -> String {
 
 fn class(router: &RouterSnapshot) -> Class {
     let out_of_service = router.demoted.as_ref().is_some_and(|d| d.last_resort == LastResort::No);
-    let any = |state| router.members.iter().any(|member| member.state == state);
+    let any = |state| router.instances.iter().any(|instance| instance.state == state);
     if router.handing_over {
         Class::HandingOver
     } else if any(StateName::Active) {

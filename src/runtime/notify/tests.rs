@@ -4,7 +4,7 @@ use super::dues::{Dues, News};
 use super::manager::Manager;
 use super::{Notifier, status};
 use crate::control::{Daemon, Published, Request};
-use crate::protocol::{Demotion, Fault, Input, LastResort, Snapshot, StateName, VrrpRouter};
+use crate::protocol::{Demotion, Fault, Input, LastResort, Node, Snapshot, StateName};
 use crate::runtime::clock;
 use crate::telemetry::EventLog;
 use crate::types::MonoTime;
@@ -30,12 +30,12 @@ fn snapshot(names: &[&str]) -> Snapshot {
         ));
     }
     let config = crate::config::resolve(&text, "test.toml").unwrap().config;
-    let mut node = VrrpRouter::new();
+    let mut node = Node::new();
     node.handle(MonoTime::ZERO, Input::Configure(config.routers), &mut Vec::new());
     let mut snapshot = node.snapshot(MonoTime::ZERO);
     for router in &mut snapshot.routers {
         router.faults.clear();
-        router.members[0].state = StateName::Backup;
+        router.instances[0].state = StateName::Backup;
     }
     snapshot
 }
@@ -49,16 +49,16 @@ fn demotion(last_resort: LastResort) -> Demotion {
 fn few_routers_are_named_under_what_is_most_worth_saying() {
     let mut states = snapshot(&["a", "b", "c", "d", "e", "f", "g"]);
     let routers = &mut states.routers;
-    routers[0].members[0].state = StateName::Active;
-    routers[2].members[0].state = StateName::Initialize;
+    routers[0].instances[0].state = StateName::Active;
+    routers[2].instances[0].state = StateName::Initialize;
     routers[2].faults = vec![Fault::Check(crate::protocol::CheckName("nginx".into()))];
-    routers[3].members[0].state = StateName::Initialize;
+    routers[3].instances[0].state = StateName::Initialize;
     routers[3].faults = routers[2].faults.clone();
     routers[3].demoted = Some(demotion(LastResort::No));
     routers[4].demoted = Some(demotion(LastResort::Yes));
-    routers[5].members[0].state = StateName::Active;
+    routers[5].instances[0].state = StateName::Active;
     routers[5].handing_over = true;
-    routers[6].members[0].state = StateName::Initialize;
+    routers[6].instances[0].state = StateName::Initialize;
     assert_eq!(
         status::line(&states),
         "active: a; handing over: f; backup: b, e (last resort); faulty: c (check nginx); demoted: d; starting: g"
@@ -75,14 +75,14 @@ fn few_routers_are_named_under_what_is_most_worth_saying() {
 fn many_routers_are_counted_and_the_line_stays_short() {
     let names: Vec<String> = (1..=40).map(|number| format!("a-rather-long-name-{number}")).collect();
     let mut states = snapshot(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    states.routers[7].members[0].state = StateName::Active;
+    states.routers[7].instances[0].state = StateName::Active;
     assert_eq!(status::line(&states), "40 virtual routers: 1 active, 39 backup");
 }
 
 #[test]
 fn what_the_kernel_said_breaks_neither_the_line_nor_its_length() {
     let mut states = snapshot(&["web"]);
-    states.routers[0].members[0].state = StateName::Initialize;
+    states.routers[0].instances[0].state = StateName::Initialize;
     states.routers[0].faults = vec![Fault::Addresses("one\nREADY=1".to_owned())];
     assert_eq!(status::line(&states), "faulty: web (addresses: one READY=1)");
     states.routers[0].faults = vec![Fault::Addresses("long ".repeat(100))];

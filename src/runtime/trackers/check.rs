@@ -1,4 +1,4 @@
-//! Health checks: one task each, which runs its command at an interval and reports what changed.
+//! CheckResult checks: one task each, which runs its command at an interval and reports what changed.
 //!
 //! The rules: the first run at once; never two runs of one check at a time; late ticks are put off,
 //! not made up for; a command that hangs counts as failing at every interval for as long as it
@@ -9,7 +9,7 @@
 use super::hysteresis::Hysteresis;
 use crate::config::CheckSpec;
 use crate::kernel::confinement::Trust;
-use crate::protocol::{CheckName, Health, Turn};
+use crate::protocol::{CheckName, CheckResult, Turn};
 use crate::runtime::account::{self, Account};
 use crate::runtime::clock;
 use crate::runtime::patience::Errand;
@@ -32,7 +32,7 @@ pub struct Verdict {
     /// Of which check.
     pub check: CheckName,
     /// The verdict, after rise and fall.
-    pub health: Health,
+    pub health: CheckResult,
     /// Whether another one stood before.
     pub turn: Turn,
     /// How many runs in a row speak for it.
@@ -126,11 +126,11 @@ pub struct CheckStatus {
     /// How often it runs, and how many runs in a row turn its verdict.
     pub rule: Rule,
     /// The verdict that stands; `None` before the first run has ended.
-    pub verdict: Option<Health>,
+    pub verdict: Option<CheckResult>,
     /// Since when.
     pub since: Option<Timestamp>,
     /// How the latest runs went, and how many of them in a row.
-    pub streak: Option<(Health, u32)>,
+    pub streak: Option<(CheckResult, u32)>,
     /// Runs since it was configured.
     pub runs: u64,
     /// The latest run.
@@ -174,15 +174,15 @@ impl CheckBoard {
         tracing::error!(check = %check.0, why, "the check counts as failing until it is changed or vrrpd restarts");
         let mut board = self.lock();
         let status = board.get_mut(&check)?;
-        let before = status.verdict.replace(Health::Failing);
-        status.streak = Some((Health::Failing, 1));
-        if before == Some(Health::Failing) {
+        let before = status.verdict.replace(CheckResult::Failing);
+        status.streak = Some((CheckResult::Failing, 1));
+        if before == Some(CheckResult::Failing) {
             return None;
         }
         status.since = Some(clock::wall());
         let turn = if before.is_some() { Turn::Changed } else { Turn::First };
         let outcome = Outcome::Failed(FailureKind::CouldNotRun(why).into());
-        Some(Verdict { check, health: Health::Failing, turn, in_a_row: 1, outcome })
+        Some(Verdict { check, health: CheckResult::Failing, turn, in_a_row: 1, outcome })
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<CheckName, CheckStatus>> {
@@ -292,10 +292,10 @@ impl Watcher {
     /// Records a run where it is shown. `Some`: the verdict is new.
     fn conclude(&mut self, last: LastRun) -> Option<Verdict> {
         let health = match &last.outcome {
-            Outcome::Passed => Health::Passing,
+            Outcome::Passed => CheckResult::Passing,
             Outcome::Failed(failure) => {
                 tracing::debug!(check = %self.spec.name.0, %failure, "check run failed");
-                Health::Failing
+                CheckResult::Failing
             }
         };
         let turn = if self.hysteresis.verdict().is_some() { Turn::Changed } else { Turn::First };

@@ -39,7 +39,7 @@ async fn next(verdicts: &mut mpsc::Receiver<Verdict>) -> Verdict {
 }
 
 /// The first verdict of a check, and what it says about a failure.
-async fn first(spec: CheckSpec) -> (Health, String) {
+async fn first(spec: CheckSpec) -> (CheckResult, String) {
     let (checks, mut verdicts) = start(&[spec]);
     let verdict = next(&mut verdicts).await;
     checks.shutdown().await;
@@ -81,14 +81,14 @@ async fn content(file: &Path) -> String {
 
 #[tokio::test]
 async fn exit_code_0_passes_and_any_other_fails() {
-    assert_eq!(first(shell("exit 0")).await, (Health::Passing, String::new()));
-    assert_eq!(first(shell("exit 3")).await, (Health::Failing, "exit code 3".to_owned()));
-    assert_eq!(first(program("true", &["/bin/true"])).await.0, Health::Passing);
+    assert_eq!(first(shell("exit 0")).await, (CheckResult::Passing, String::new()));
+    assert_eq!(first(shell("exit 3")).await, (CheckResult::Failing, "exit code 3".to_owned()));
+    assert_eq!(first(program("true", &["/bin/true"])).await.0, CheckResult::Passing);
 }
 
 #[tokio::test]
 async fn a_signal_is_named() {
-    assert_eq!(first(shell("kill -SEGV $$")).await, (Health::Failing, "killed by SIGSEGV".to_owned()));
+    assert_eq!(first(shell("kill -SEGV $$")).await, (CheckResult::Failing, "killed by SIGSEGV".to_owned()));
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn the_first_line_is_kept_and_made_fit_for_a_log_and_standard_error_goes_b
         ("echo to stdout; echo to stderr >&2; exit 1", "exit code 1: to stderr"),
         ("echo last words >&2; kill -KILL $$", "killed by SIGKILL: last words"),
     ] {
-        assert_eq!(first(shell(script)).await, (Health::Failing, said.to_owned()), "{script}");
+        assert_eq!(first(shell(script)).await, (CheckResult::Failing, said.to_owned()), "{script}");
     }
     let (_, long) = first(shell("head -c 100000 /dev/zero | tr '\\0' x >&2; exit 1")).await;
     assert_eq!(long, format!("exit code 1: {}", "x".repeat(200)));
@@ -114,19 +114,19 @@ async fn the_first_line_is_kept_and_made_fit_for_a_log_and_standard_error_goes_b
 
 #[tokio::test]
 async fn what_a_check_says_while_it_passes_is_not_kept() {
-    assert_eq!(first(shell("echo a warning >&2")).await, (Health::Passing, String::new()));
+    assert_eq!(first(shell("echo a warning >&2")).await, (CheckResult::Passing, String::new()));
 }
 
 #[tokio::test]
 async fn a_flood_of_output_neither_blocks_the_check_nor_us() {
     let flood = "head -c 30000000 /dev/zero; head -c 30000000 /dev/zero >&2; exit 0";
-    assert_eq!(first(shell(flood)).await.0, Health::Passing);
+    assert_eq!(first(shell(flood)).await.0, CheckResult::Passing);
 }
 
 #[tokio::test]
 async fn output_without_end_does_not_outlive_the_timeout() {
     let spec = CheckSpec { timeout: millis(300), ..shell("exec yes >&2") };
-    assert_eq!(first(spec).await, (Health::Failing, "timed out after 300ms: y".to_owned()));
+    assert_eq!(first(spec).await, (CheckResult::Failing, "timed out after 300ms: y".to_owned()));
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn a_descendant_that_keeps_stderr_open_does_not_hold_up_the_verdict() {
     let script = format!("sleep 1000 & echo $! > {}; echo sad >&2; exit 1", pid.display());
     let (checks, mut verdicts) = start(&[CheckSpec { interval: DEADLINE, ..shell(&script) }]);
     let verdict = next(&mut verdicts).await;
-    assert_eq!(verdict.health, Health::Failing);
+    assert_eq!(verdict.health, CheckResult::Failing);
     assert!(status(&checks).last.unwrap().took < Duration::from_secs(5), "it waited for the descendant");
     checks.shutdown().await;
     // A command that ended by itself keeps what it started.
@@ -157,12 +157,12 @@ async fn a_command_that_cannot_run_says_so_and_fails() {
         (&[], "could not run: the command is empty"),
     ] {
         let (health, detail) = first(program("test", command)).await;
-        assert_eq!(health, Health::Failing, "{command:?}");
+        assert_eq!(health, CheckResult::Failing, "{command:?}");
         assert!(detail.starts_with(says), "{command:?}: {detail}");
     }
     let nobody = CheckSpec { user: Some("no-such-user".to_owned()), ..shell("exit 0") };
     let expected = "could not run: no user \"no-such-user\"".to_owned();
-    assert_eq!(first(nobody).await, (Health::Failing, expected));
+    assert_eq!(first(nobody).await, (CheckResult::Failing, expected));
 }
 
 /// As root it runs as that user, with its group and no other; without the privilege it says so.
@@ -177,9 +177,9 @@ async fn a_check_runs_as_its_user_or_says_why_not() {
     let whole = std::fs::read_to_string("/proc/self/uid_map").unwrap().contains("4294967295");
     let us = nix::unistd::geteuid();
     if us == user.uid || (us.is_root() && whole) {
-        assert_eq!((health, detail), (Health::Passing, String::new()));
+        assert_eq!((health, detail), (CheckResult::Passing, String::new()));
     } else {
-        assert_eq!(health, Health::Failing);
+        assert_eq!(health, CheckResult::Failing);
         assert!(detail.starts_with("could not run: /bin/sh"), "{detail}");
     }
 }
@@ -189,7 +189,7 @@ async fn the_environment_holds_the_path_and_the_name_of_the_check_only() {
     let room = TempDir::new().unwrap();
     let env = room.path().join("env");
     let spec = program("web", &["/bin/cp", "/proc/self/environ", env.to_str().unwrap()]);
-    assert_eq!(first(spec).await.0, Health::Passing);
+    assert_eq!(first(spec).await.0, CheckResult::Passing);
     let mut variables: Vec<_> =
         std::fs::read_to_string(&env).unwrap().split_terminator('\0').map(str::to_owned).collect();
     variables.sort();
@@ -201,7 +201,7 @@ async fn the_environment_holds_the_path_and_the_name_of_the_check_only() {
 
 #[tokio::test]
 async fn a_check_reads_nothing_and_holds_no_terminal() {
-    assert_eq!(first(shell("read line && exit 1; test \"$(pwd)\" = /")).await.0, Health::Passing);
+    assert_eq!(first(shell("read line && exit 1; test \"$(pwd)\" = /")).await.0, CheckResult::Passing);
 }
 
 /// The first verdict and the end of everything that the script started.
@@ -216,7 +216,7 @@ async fn times_out_and_leaves_nothing(script: &str, at_least: Duration) {
 
     let verdict = next(&mut verdicts).await;
     let timed_out = Outcome::Failed(FailureKind::TimedOut(millis(1500)).into());
-    assert_eq!((verdict.health, verdict.outcome), (Health::Failing, timed_out), "{script}");
+    assert_eq!((verdict.health, verdict.outcome), (CheckResult::Failing, timed_out), "{script}");
     let said = Instant::now();
     until("the whole tree is gone", || members(&group).is_empty()).await;
     assert!(said.elapsed() >= at_least, "{script}: {:?}", said.elapsed());
@@ -285,18 +285,18 @@ async fn rise_and_fall_count_runs_in_a_row() {
     assert_eq!(
         changes,
         [
-            Health::Passing,
-            Health::Passing,
-            Health::Failing,
-            Health::Failing,
-            Health::Passing,
-            Health::Passing
+            CheckResult::Passing,
+            CheckResult::Passing,
+            CheckResult::Failing,
+            CheckResult::Failing,
+            CheckResult::Passing,
+            CheckResult::Passing
         ]
     );
     until("15 runs", || status(&checks).runs >= 15).await;
     assert!(verdicts.try_recv().is_err(), "what confirms a verdict is not told");
     let status = status(&checks);
-    assert_eq!(status.streak.map(|(health, _)| health), Some(Health::Passing));
+    assert_eq!(status.streak.map(|(health, _)| health), Some(CheckResult::Passing));
     assert_eq!(u64::from(status.streak.unwrap().1), status.runs - 9);
     checks.shutdown().await;
 }
@@ -307,7 +307,7 @@ async fn runs_of_one_check_never_overlap() {
     let lock = room.path().join("lock");
     let script = format!("mkdir {0} || exit 1; sleep 0.1; rmdir {0}", lock.display());
     let (checks, mut verdicts) = start(&[CheckSpec { interval: millis(10), ..shell(&script) }]);
-    assert_eq!(next(&mut verdicts).await.health, Health::Passing);
+    assert_eq!(next(&mut verdicts).await.health, CheckResult::Passing);
     until("5 runs", || status(&checks).runs >= 5).await;
     assert!(verdicts.try_recv().is_err(), "one of them met another");
     checks.shutdown().await;
@@ -361,7 +361,7 @@ fn watcher(spec: CheckSpec) -> (Watcher, mpsc::Receiver<Verdict>) {
 
 #[tokio::test]
 async fn a_check_whose_watcher_died_counts_as_failing() {
-    for (before, turn) in [(None, Turn::First), (Some(Health::Passing), Turn::Changed)] {
+    for (before, turn) in [(None, Turn::First), (Some(CheckResult::Passing), Turn::Changed)] {
         let spec = CheckSpec { user: Some("nobody".to_owned()), ..shell("exit 0") };
         let (mut watcher, mut verdicts) = watcher(spec.clone());
         watcher.asked = Some(Box::pin(async { panic!("on purpose") }));
@@ -370,8 +370,8 @@ async fn a_check_whose_watcher_died_counts_as_failing() {
         let (_stop, stopped) = watch::channel(());
         outlived(watcher, stopped).await;
         let verdict = next(&mut verdicts).await;
-        assert_eq!((verdict.health, verdict.turn), (Health::Failing, turn));
-        assert_eq!(board.snapshot()[&spec.name].verdict, Some(Health::Failing));
+        assert_eq!((verdict.health, verdict.turn), (CheckResult::Failing, turn));
+        assert_eq!(board.snapshot()[&spec.name].verdict, Some(CheckResult::Failing));
     }
 }
 
@@ -428,7 +428,7 @@ async fn a_new_list_leaves_unchanged_checks_alone() {
         (named("kept", "exit 0"), named("changed", "exit 0"), named("gone", "exit 0"));
     let (mut checks, mut verdicts) = start(&[kept.clone(), changed, gone]);
     for _ in 0..3 {
-        assert_eq!(next(&mut verdicts).await.health, Health::Passing);
+        assert_eq!(next(&mut verdicts).await.health, CheckResult::Passing);
     }
     let board = checks.board();
     let runs = |name: &str| board.snapshot().get(&CheckName(name.into())).map(|status| status.runs);
@@ -440,7 +440,7 @@ async fn a_new_list_leaves_unchanged_checks_alone() {
     assert_eq!((runs("changed"), runs("gone"), runs("new")), (Some(0), None, Some(0)));
     let mut news = [next(&mut verdicts).await, next(&mut verdicts).await].map(|v| (v.check, v.health));
     news.sort_by(|a, b| a.0.cmp(&b.0));
-    let expected = [("changed", Health::Failing), ("new", Health::Passing)];
+    let expected = [("changed", CheckResult::Failing), ("new", CheckResult::Passing)];
     assert_eq!(news, expected.map(|(name, health)| (CheckName(name.into()), health)));
     until("it still runs", || runs("kept") > before).await;
     assert_eq!(runs("gone"), None);
@@ -463,7 +463,7 @@ async fn a_full_queue_makes_checks_wait_and_loses_no_verdict() {
     for _ in 0..6 {
         healths.push(next(&mut verdicts).await.health);
     }
-    assert_eq!(healths, [Health::Failing, Health::Passing].repeat(3));
+    assert_eq!(healths, [CheckResult::Failing, CheckResult::Passing].repeat(3));
     checks.shutdown().await;
 }
 
@@ -477,7 +477,7 @@ async fn the_board_tells_the_latest_run() {
     let status = status(&checks);
     assert_eq!(
         (status.verdict, status.streak, status.runs),
-        (Some(Health::Failing), Some((Health::Failing, 1)), 1)
+        (Some(CheckResult::Failing), Some((CheckResult::Failing, 1)), 1)
     );
     assert!(status.since.is_some());
     assert_eq!((verdict.turn, verdict.in_a_row), (Turn::First, 1));

@@ -1,6 +1,6 @@
 //! From single runs to a verdict. Pure.
 
-use crate::protocol::Health;
+use crate::protocol::CheckResult;
 
 /// Rise and fall: a verdict changes after so many runs *in a row* that speak against it.
 ///
@@ -8,7 +8,7 @@ use crate::protocol::Health;
 /// it may take part, and must not take part for `fall × interval` with a service that is not there.
 ///
 /// ```
-/// use vrrpd::protocol::Health::{Failing, Passing};
+/// use vrrpd::protocol::CheckResult::{Failing, Passing};
 /// use vrrpd::runtime::trackers::Hysteresis;
 /// let mut check = Hysteresis::new(2, 3);
 /// assert_eq!(check.record(Passing), Some(Passing), "the first verdict");
@@ -20,8 +20,8 @@ use crate::protocol::Health;
 pub struct Hysteresis {
     rise: u32,
     fall: u32,
-    verdict: Option<Health>,
-    latest: Option<Health>,
+    verdict: Option<CheckResult>,
+    latest: Option<CheckResult>,
     in_a_row: u32,
 }
 
@@ -34,14 +34,15 @@ impl Hysteresis {
     }
 
     /// Records one run. `Some`: the verdict is new.
-    pub fn record(&mut self, run: Health) -> Option<Health> {
+    pub fn record(&mut self, run: CheckResult) -> Option<CheckResult> {
         self.in_a_row = if self.latest == Some(run) { self.in_a_row.saturating_add(1) } else { 1 };
         self.latest = Some(run);
         let needed = match (self.verdict, run) {
-            (None, Health::Passing | Health::Failing) => 1,
-            (Some(Health::Failing), Health::Passing) => self.rise,
-            (Some(Health::Passing), Health::Failing) => self.fall,
-            (Some(Health::Passing), Health::Passing) | (Some(Health::Failing), Health::Failing) => {
+            (None, CheckResult::Passing | CheckResult::Failing) => 1,
+            (Some(CheckResult::Failing), CheckResult::Passing) => self.rise,
+            (Some(CheckResult::Passing), CheckResult::Failing) => self.fall,
+            (Some(CheckResult::Passing), CheckResult::Passing)
+            | (Some(CheckResult::Failing), CheckResult::Failing) => {
                 return None;
             }
         };
@@ -54,13 +55,13 @@ impl Hysteresis {
 
     /// The verdict that stands; `None` before the first run.
     #[must_use]
-    pub const fn verdict(&self) -> Option<Health> {
+    pub const fn verdict(&self) -> Option<CheckResult> {
         self.verdict
     }
 
     /// How the latest runs went, and how many of them in a row.
     #[must_use]
-    pub fn streak(&self) -> Option<(Health, u32)> {
+    pub fn streak(&self) -> Option<(CheckResult, u32)> {
         self.latest.map(|health| (health, self.in_a_row))
     }
 }
@@ -72,12 +73,12 @@ mod tests {
     /// `+` and `-` are runs; the answer has `P` or `F` where the verdict was new, `.` elsewhere.
     fn verdicts(rise: u8, fall: u8, runs: &str) -> String {
         let mut check = Hysteresis::new(rise, fall);
-        let mut record = |run| match check.record(if run == '+' { Health::Passing } else { Health::Failing })
-        {
-            Some(Health::Passing) => 'P',
-            Some(Health::Failing) => 'F',
-            None => '.',
-        };
+        let mut record =
+            |run| match check.record(if run == '+' { CheckResult::Passing } else { CheckResult::Failing }) {
+                Some(CheckResult::Passing) => 'P',
+                Some(CheckResult::Failing) => 'F',
+                None => '.',
+            };
         runs.chars().map(&mut record).collect()
     }
 
@@ -111,10 +112,10 @@ mod tests {
     fn the_streak_tells_the_latest_runs() {
         let mut check = Hysteresis::new(3, 3);
         assert_eq!((check.verdict(), check.streak()), (None, None));
-        check.record(Health::Passing);
-        check.record(Health::Failing);
-        check.record(Health::Failing);
-        assert_eq!(check.verdict(), Some(Health::Passing));
-        assert_eq!(check.streak(), Some((Health::Failing, 2)));
+        check.record(CheckResult::Passing);
+        check.record(CheckResult::Failing);
+        check.record(CheckResult::Failing);
+        assert_eq!(check.verdict(), Some(CheckResult::Passing));
+        assert_eq!(check.streak(), Some((CheckResult::Failing, 2)));
     }
 }

@@ -1,11 +1,14 @@
 use super::*;
-use crate::protocol::{self, Cause, EventKind, Fault, Grounds, StateName};
-use crate::types::{AdvertPriority, Family, VrKey, Vrid};
+use crate::protocol::{self, Cause, EventKind, Fault, StateName, TransitionDetails};
+use crate::types::{AdvertPriority, Family, InstanceKey, Vrid};
 use std::time::Duration;
 
 fn record(kind: EventKind) -> EventRecord {
-    let key =
-        VrKey { interface: "eth0".parse().unwrap(), family: Family::Ipv4, vrid: Vrid::new(51).unwrap() };
+    let key = InstanceKey {
+        interface: "eth0".parse().unwrap(),
+        family: Family::Ipv4,
+        vrid: Vrid::new(51).unwrap(),
+    };
     let event = protocol::Event { router: Some("moodle-a".parse().unwrap()), key: Some(key), kind };
     EventRecord { seq: 7, time: jiff::Timestamp::UNIX_EPOCH, event }
 }
@@ -16,7 +19,7 @@ fn transition() -> EventRecord {
         to: StateName::Active,
         cause: Cause::ActiveDownTimer,
         priority: AdvertPriority::from_wire(150),
-        grounds: Grounds { lasted: Duration::from_millis(3414), ..Grounds::default() },
+        grounds: TransitionDetails { lasted: Duration::from_millis(3414), ..TransitionDetails::default() },
     })
 }
 

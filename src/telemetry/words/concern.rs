@@ -1,14 +1,14 @@
 //! What is wrong with what this node serves, and what the machine has of its own: in words, each with its remedy.
 
-use crate::protocol::{Concern, ForeignAddresses, Unsent};
+use crate::protocol::{ForeignAddresses, LocalWarning, Unsent};
 use crate::types::{Family, InterfaceName};
 use ipnet::IpNet;
 
 /// It begins.
 #[must_use]
-pub fn begins(concern: &Concern) -> String {
+pub fn begins(concern: &LocalWarning) -> String {
     match concern {
-        Concern::ForeignAddresses(foreign) => {
+        LocalWarning::ForeignAddresses(foreign) => {
             let ForeignAddresses { interface, first, others } = foreign;
             format!(
                 "{} configured on {interface} by something else than vrrpd as well; this node serves on, but when it lets go \
@@ -16,15 +16,15 @@ pub fn begins(concern: &Concern) -> String {
                 named(first, *others)
             )
         }
-        Concern::MtuTooSmall { interface, family, addresses, needed, mtu } => {
+        LocalWarning::MtuTooSmall { interface, family, addresses, needed, mtu } => {
             octets(*family, *addresses, *needed, *mtu, *interface)
         }
-        Concern::Chosen(interface, net) => format!(
+        LocalWarning::Chosen(interface, net) => format!(
             "connections of this machine itself leave {interface} from {net}, and break when it moves: it is the first address of its \
              network there. List it as {}/32, or with the prefix length of the machine's own address and after it",
             net.addr()
         ),
-        Concern::Unsent(Unsent { interface, family, errno }) => {
+        LocalWarning::Unsent(Unsent { interface, family, errno }) => {
             let error = std::io::Error::from_raw_os_error(*errno);
             let remedy = unsent(*errno, &interface.to_string());
             format!(
@@ -62,18 +62,18 @@ fn octets(family: Family, addresses: usize, needed: usize, mtu: u32, interface: 
 }
 
 /// It is over.
-pub(super) fn ends(concern: &Concern) -> String {
+pub(super) fn ends(concern: &LocalWarning) -> String {
     match concern {
-        Concern::ForeignAddresses(ForeignAddresses { interface, first, .. }) => {
+        LocalWarning::ForeignAddresses(ForeignAddresses { interface, first, .. }) => {
             format!("{first} on {interface} is vrrpd's alone again, or not served here any more")
         }
-        Concern::MtuTooSmall { interface, family, .. } => {
+        LocalWarning::MtuTooSmall { interface, family, .. } => {
             format!("an {family} advertisement fits the MTU of {interface} again, or is not sent any more")
         }
-        Concern::Chosen(interface, net) => {
+        LocalWarning::Chosen(interface, net) => {
             format!("connections of this machine itself do not leave {interface} from {net} any more")
         }
-        Concern::Unsent(Unsent { interface, family, .. }) => {
+        LocalWarning::Unsent(Unsent { interface, family, .. }) => {
             format!("advertisements leave {interface} in {family} again, or this node is not Active any more")
         }
     }

@@ -1,59 +1,59 @@
 //! What stands against others, and that nobody serves: one sentence each, with the sender and what to do.
 
 use super::{fault_in_full, span};
-use crate::protocol::{Idle, Suspicion, Unserved};
+use crate::protocol::{NobodyServing, NotServing, PeerWarning};
 use std::net::IpAddr;
 use std::time::Duration;
 
 /// Why one should look at a neighbour.
 #[must_use]
-pub fn suspicion(peer: Option<IpAddr>, what: &Suspicion) -> String {
+pub fn suspicion(peer: Option<IpAddr>, what: &PeerWarning) -> String {
     let peer = peer.map_or_else(|| "an unknown sender".to_owned(), |peer| peer.to_string());
     match what {
-        Suspicion::Rejected(crate::wire::RejectReason::VersionErrors) => format!(
+        PeerWarning::Rejected(crate::wire::RejectReason::VersionErrors) => format!(
             "{peer} speaks another version of VRRP than 3, so that neither of you hears the other and both may hold the \
              addresses. keepalived: vrrp_version 3 in global_defs (version_errors)"
         ),
-        Suspicion::Rejected(reason) => format!("discarded a message of {peer} ({})", reason.as_str()),
-        Suspicion::AddressListDiffers { more, less } => format!(
+        PeerWarning::Rejected(reason) => format!("discarded a message of {peer} ({})", reason.as_str()),
+        PeerWarning::AddressListDiffers { more, less } => format!(
             "{peer} advertises other addresses than this node:{}{}. Give all routers of this VRID the same list ({what})",
             signed(" +", more),
             signed(" -", less)
         ),
-        Suspicion::AddressesLost { priority, lists, ours } => format!(
+        PeerWarning::AddressesLost { priority, lists, ours } => format!(
             "{peer} (priority {priority}) is Active for this VRID, but advertises {}, not {}: nobody serves these. \
              Give one of the two pairs another vrid ({what})",
             list(lists),
             list(ours)
         ),
-        Suspicion::OtherVrid { address, theirs } => format!(
+        PeerWarning::OtherVrid { address, theirs } => format!(
             "{peer} advertises {address}, which is an address of this router, under VRID {theirs}: both of you may hold \
              it. Give both nodes the same vrid ({what})"
         ),
-        Suspicion::SamePriority(priority) => format!(
+        PeerWarning::SamePriority(priority) => format!(
             "{peer} has the same priority, {priority}: the greater source address decides who is Active. Give the nodes \
              different priorities ({what})"
         ),
-        Suspicion::AlsoActive(priority) => format!(
+        PeerWarning::StaysActive(priority) => format!(
             "ALSO ACTIVE: {peer} (priority {priority}), which does not hear this node or does not give way. Look for a \
              firewall that drops protocol 112 there, and for the cable ({what})"
         ),
-        Suspicion::IntervalDiffers(interval) => format!(
+        PeerWarning::IntervalDiffers(interval) => format!(
             "{peer} advertises every {interval}, not at the interval of this node. Give both the same \
              advertise_interval ({what})"
         ),
-        Suspicion::IntervalTooLong { said, obeyed } => format!(
+        PeerWarning::IntervalTooLong { said, obeyed } => format!(
             "{peer} says that it advertises every {said}, more than this node believes: when it falls silent, this node \
              waits as if it were {obeyed}. Give both the same advertise_interval ({what})"
         ),
-        Suspicion::ChecksumDiffers => format!(
+        PeerWarning::ChecksumDiffers => format!(
             "{peer} computes its checksums in the other way than those whom this node follows, so it may not understand \
              this node. Give all routers of this VRID the same checksum ({what})"
         ),
-        Suspicion::OwnerConflict => format!(
+        PeerWarning::OwnerConflict => format!(
             "{peer} claims to own the addresses that this node owns: only one node may have priority = \"owner\" ({what})"
         ),
-        Suspicion::AddressConflict { address, mac } => format!(
+        PeerWarning::AddressConflict { address, mac } => format!(
             "ADDRESS CONFLICT: a machine with the MAC address {mac} announces {address}, which this node serves, so that \
              hosts may send to it. Find it in the MAC address table of the switch, and take {address} away from it. If it is \
              a node of this router: look for a firewall that keeps its advertisements from this node ({what})"
@@ -63,12 +63,12 @@ pub fn suspicion(peer: Option<IpAddr>, what: &Suspicion) -> String {
 
 /// That it is over.
 #[must_use]
-pub fn over(peer: Option<IpAddr>, what: &Suspicion, after: Duration) -> String {
+pub fn over(peer: Option<IpAddr>, what: &PeerWarning, after: Duration) -> String {
     let peer = peer.map_or_else(|| "an unknown sender".to_owned(), |peer| peer.to_string());
     let after = span(after);
-    if let Suspicion::AlsoActive(_) = what {
+    if let PeerWarning::StaysActive(_) = what {
         format!("{peer} is not Active beside this node any more; that lasted {after} ({what})")
-    } else if let Suspicion::AddressConflict { address, mac } = what {
+    } else if let PeerWarning::AddressConflict { address, mac } = what {
         format!(
             "nobody with the MAC address {mac} announces {address} any more; that lasted {after} ({what})"
         )
@@ -79,7 +79,12 @@ pub fn over(peer: Option<IpAddr>, what: &Suspicion, after: Duration) -> String {
 
 /// That nobody serves, and the command that helps.
 #[must_use]
-pub fn nobody_serves(router: &str, addresses: &[IpAddr], unserved: &Unserved, idle: &Idle) -> String {
+pub fn nobody_serves(
+    router: &str,
+    addresses: &[IpAddr],
+    unserved: &NobodyServing,
+    idle: &NotServing,
+) -> String {
     let silent = span(unserved.silent);
     let since = match unserved.last {
         Some(last) => format!(
@@ -89,12 +94,12 @@ pub fn nobody_serves(router: &str, addresses: &[IpAddr], unserved: &Unserved, id
         None => format!("no other router has been heard for {silent}"),
     };
     let why = match idle {
-        Idle::Demoted => format!("this node is demoted. To serve here: vrrpctl promote {router}"),
-        Idle::Faults(faults) => {
+        NotServing::Demoted => format!("this node is demoted. To serve here: vrrpctl promote {router}"),
+        NotServing::Faults(faults) => {
             let faults: Vec<_> = faults.iter().map(fault_in_full).collect();
             format!("this node cannot: {}. Mend that, or look at the other node", faults.join(", "))
         }
-        Idle::Sibling => {
+        NotServing::Sibling => {
             "this node waits, because an Active is heard in its other family, and both families move \
                           together. Look at that node; to serve the families apart, configure two routers"
                 .to_owned()

@@ -1,11 +1,11 @@
 use super::*;
 use crate::protocol::{
-    Cause, CheckName, Concern, Demotion, ForeignAddresses, Grounds, HandoverCause, HookKind, Idle, LastHeard,
-    StateName, Suspicion, Unsent, Unserved,
+    Cause, CheckName, Demotion, ForeignAddresses, HandoverCause, HookKind, LastHeard, LocalWarning,
+    NobodyServing, NotServing, PeerWarning, StateName, TransitionDetails, Unsent,
 };
 use crate::telemetry::{EventDoc, EventRecord};
 use crate::types::MacAddr;
-use crate::types::{AdverInterval, AdvertPriority, VrKey, Vrid};
+use crate::types::{AdverInterval, AdvertPriority, InstanceKey, Vrid};
 use crate::wire::RejectReason;
 use std::net::IpAddr;
 
@@ -35,26 +35,29 @@ fn kinds() -> Vec<EventKind> {
     let priority = AdvertPriority::from_wire;
     let other: IpAddr = "192.0.2.50".parse().unwrap();
     let obeyed = AdverInterval::from_centiseconds(1000).unwrap();
-    let too_long = Suspicion::IntervalTooLong { said: AdverInterval::MAX, obeyed };
+    let too_long = PeerWarning::IntervalTooLong { said: AdverInterval::MAX, obeyed };
     let last = LastHeard { address: peer, priority: priority(100), ago: Duration::from_millis(4096) };
-    let silent = Unserved { last: Some(last), silent: last.ago };
+    let silent = NobodyServing { last: Some(last), silent: last.ago };
     vec![
         EventKind::Transition {
             from: StateName::Backup,
             to: StateName::Active,
             cause: Cause::ActiveDownTimer,
             priority: priority(150),
-            grounds: Grounds { lasted: Duration::from_millis(3414), ..Grounds::default() },
+            grounds: TransitionDetails {
+                lasted: Duration::from_millis(3414),
+                ..TransitionDetails::default()
+            },
         },
         EventKind::Transition {
             from: StateName::Active,
             to: StateName::Backup,
             cause: Cause::HigherPriority,
             priority: priority(100),
-            grounds: Grounds {
+            grounds: TransitionDetails {
                 peer: Some(LastHeard { address: peer, priority: priority(200), ago: Duration::ZERO }),
                 lasted: Duration::from_secs(86_400),
-                ..Grounds::default()
+                ..TransitionDetails::default()
             },
         },
         EventKind::FaultRaised(Fault::NoCarrier(eth0)),
@@ -75,24 +78,24 @@ fn kinds() -> Vec<EventKind> {
             from: MacAddr([2, 0, 0, 0, 0, 1]),
             to: MacAddr([2, 0, 0, 0, 0, 0x77]),
         },
-        EventKind::ConcernRaised(mtu()),
-        EventKind::ConcernCleared(mtu()),
-        EventKind::ConcernRaised(Concern::Unsent(unsent())),
-        EventKind::ConcernCleared(Concern::Unsent(unsent())),
-        EventKind::ConcernRaised(Concern::Chosen(eth0, "192.0.2.50/24".parse().unwrap())),
-        EventKind::ConcernCleared(Concern::Chosen(eth0, "192.0.2.50/24".parse().unwrap())),
-        EventKind::ConcernRaised(Concern::ForeignAddresses(foreign(0))),
-        EventKind::ConcernCleared(Concern::ForeignAddresses(foreign(0))),
+        EventKind::LocalWarningRaised(mtu()),
+        EventKind::LocalWarningCleared(mtu()),
+        EventKind::LocalWarningRaised(LocalWarning::Unsent(unsent())),
+        EventKind::LocalWarningCleared(LocalWarning::Unsent(unsent())),
+        EventKind::LocalWarningRaised(LocalWarning::Chosen(eth0, "192.0.2.50/24".parse().unwrap())),
+        EventKind::LocalWarningCleared(LocalWarning::Chosen(eth0, "192.0.2.50/24".parse().unwrap())),
+        EventKind::LocalWarningRaised(LocalWarning::ForeignAddresses(foreign(0))),
+        EventKind::LocalWarningCleared(LocalWarning::ForeignAddresses(foreign(0))),
         EventKind::PriorityChanged { from: priority(150), to: priority(1), checks: Vec::new() },
         EventKind::PriorityChanged {
             from: priority(150),
             to: priority(95),
             checks: vec![(check("haproxy"), -60), (check("nginx"), 5)],
         },
-        verdict(Health::Failing, Turn::Changed, 3, Some("exit code 3: backend pool empty")),
-        verdict(Health::Failing, Turn::First, 1, Some("timed out after 1s")),
-        verdict(Health::Passing, Turn::Changed, 2, None),
-        verdict(Health::Passing, Turn::First, 1, None),
+        verdict(CheckResult::Failing, Turn::Changed, 3, Some("exit code 3: backend pool empty")),
+        verdict(CheckResult::Failing, Turn::First, 1, Some("timed out after 1s")),
+        verdict(CheckResult::Passing, Turn::Changed, 2, None),
+        verdict(CheckResult::Passing, Turn::First, 1, None),
         EventKind::HandoverStarted(HandoverCause::Demote),
         EventKind::HandoverStarted(HandoverCause::Shutdown),
         EventKind::HandoverStarted(HandoverCause::Fault),
@@ -112,58 +115,74 @@ fn kinds() -> Vec<EventKind> {
         EventKind::TakeoverRefuted {
             by: peer,
             silent: Duration::from_millis(36),
-            word: Hastened::Interval(AdverInterval::MIN),
+            word: HastyMessage::Interval(AdverInterval::MIN),
             lasts: Duration::from_secs(10),
         },
         EventKind::TakeoverRefuted {
             by: peer,
             silent: Duration::from_millis(609),
-            word: Hastened::Resignation,
+            word: HastyMessage::Resignation,
             lasts: Duration::from_secs(20),
         },
         EventKind::Impersonated { priority: priority(150), interval: AdverInterval::MIN },
-        EventKind::Suspicious { peer: None, what: Suspicion::Rejected(RejectReason::ChecksumErrors) },
-        EventKind::Suspicious {
-            peer: Some(peer),
-            what: Suspicion::AddressListDiffers { more: vec![peer], less: vec![other] },
+        EventKind::PeerWarningRaised {
+            peer: None,
+            what: PeerWarning::Rejected(RejectReason::ChecksumErrors),
         },
-        EventKind::Suspicious { peer: Some(peer), what: Suspicion::IntervalDiffers(AdverInterval::MIN) },
-        EventKind::Suspicious { peer: Some(peer), what: too_long.clone() },
-        EventKind::Suspicious { peer: Some(peer), what: Suspicion::Rejected(RejectReason::VersionErrors) },
-        EventKind::Suspicious {
+        EventKind::PeerWarningRaised {
             peer: Some(peer),
-            what: Suspicion::AddressesLost { priority: priority(200), lists: vec![peer], ours: vec![other] },
+            what: PeerWarning::AddressListDiffers { more: vec![peer], less: vec![other] },
         },
-        EventKind::Suspicious {
+        EventKind::PeerWarningRaised {
             peer: Some(peer),
-            what: Suspicion::OtherVrid { address: other, theirs: Vrid::new(53).unwrap() },
+            what: PeerWarning::IntervalDiffers(AdverInterval::MIN),
         },
-        EventKind::Suspicious { peer: Some(peer), what: Suspicion::SamePriority(priority(150)) },
-        EventKind::Suspicious { peer: Some(peer), what: Suspicion::AlsoActive(priority(100)) },
-        EventKind::SuspicionOver { peer: Some(peer), what: too_long, after: Duration::from_secs(80) },
-        EventKind::SuspicionOver {
+        EventKind::PeerWarningRaised { peer: Some(peer), what: too_long.clone() },
+        EventKind::PeerWarningRaised {
             peer: Some(peer),
-            what: Suspicion::AlsoActive(priority(100)),
+            what: PeerWarning::Rejected(RejectReason::VersionErrors),
+        },
+        EventKind::PeerWarningRaised {
+            peer: Some(peer),
+            what: PeerWarning::AddressesLost {
+                priority: priority(200),
+                lists: vec![peer],
+                ours: vec![other],
+            },
+        },
+        EventKind::PeerWarningRaised {
+            peer: Some(peer),
+            what: PeerWarning::OtherVrid { address: other, theirs: Vrid::new(53).unwrap() },
+        },
+        EventKind::PeerWarningRaised { peer: Some(peer), what: PeerWarning::SamePriority(priority(150)) },
+        EventKind::PeerWarningRaised { peer: Some(peer), what: PeerWarning::StaysActive(priority(100)) },
+        EventKind::PeerWarningCleared { peer: Some(peer), what: too_long, after: Duration::from_secs(80) },
+        EventKind::PeerWarningCleared {
+            peer: Some(peer),
+            what: PeerWarning::StaysActive(priority(100)),
             after: Duration::from_millis(2600),
         },
-        EventKind::SuspicionOver {
+        EventKind::PeerWarningCleared {
             peer: None,
-            what: Suspicion::AddressConflict { address: other, mac: MacAddr([2, 0, 0, 0xaa, 0xbb, 0xcc]) },
+            what: PeerWarning::AddressConflict { address: other, mac: MacAddr([2, 0, 0, 0xaa, 0xbb, 0xcc]) },
             after: Duration::from_secs(300),
         },
-        EventKind::NobodyServes { unserved: silent, idle: Idle::Demoted, addresses: vec![other] },
+        EventKind::NobodyServes { unserved: silent, idle: NotServing::Demoted, addresses: vec![other] },
         EventKind::NobodyServes {
-            unserved: Unserved { last: None, ..silent },
-            idle: Idle::Faults(vec![Fault::NoCarrier(eth0), Fault::Addresses("permission denied".into())]),
+            unserved: NobodyServing { last: None, ..silent },
+            idle: NotServing::Faults(vec![
+                Fault::NoCarrier(eth0),
+                Fault::Addresses("permission denied".into()),
+            ]),
             addresses: vec![other; 5],
         },
-        EventKind::NobodyServes { unserved: silent, idle: Idle::Sibling, addresses: vec![other] },
+        EventKind::NobodyServes { unserved: silent, idle: NotServing::Sibling, addresses: vec![other] },
         EventKind::ServedAgain { by: Some(peer) },
-        EventKind::Suspicious { peer: Some(peer), what: Suspicion::ChecksumDiffers },
-        EventKind::Suspicious { peer: Some(peer), what: Suspicion::OwnerConflict },
-        EventKind::Suspicious {
+        EventKind::PeerWarningRaised { peer: Some(peer), what: PeerWarning::ChecksumDiffers },
+        EventKind::PeerWarningRaised { peer: Some(peer), what: PeerWarning::OwnerConflict },
+        EventKind::PeerWarningRaised {
             peer: None,
-            what: Suspicion::AddressConflict { address: other, mac: MacAddr([2, 0, 0, 0xaa, 0xbb, 0xcc]) },
+            what: PeerWarning::AddressConflict { address: other, mac: MacAddr([2, 0, 0, 0xaa, 0xbb, 0xcc]) },
         },
         EventKind::Stalled { late: Duration::from_secs(4) },
         EventKind::ChecksumFollows(ChecksumFlavour::Rfc5798),
@@ -180,9 +199,9 @@ fn unsent() -> Unsent {
     Unsent { interface: "eth0".parse().unwrap(), family: Family::Ipv4, errno: libc::EPERM }
 }
 
-fn mtu() -> Concern {
+fn mtu() -> LocalWarning {
     let interface = "eth0".parse().unwrap();
-    Concern::MtuTooSmall { interface, family: Family::Ipv6, addresses: 86, needed: 1424, mtu: 1280 }
+    LocalWarning::MtuTooSmall { interface, family: Family::Ipv6, addresses: 86, needed: 1424, mtu: 1280 }
 }
 
 fn foreign(others: usize) -> ForeignAddresses {
@@ -194,7 +213,7 @@ fn check(name: &str) -> CheckName {
     CheckName(name.into())
 }
 
-fn verdict(health: Health, turn: Turn, in_a_row: u32, failure: Option<&str>) -> EventKind {
+fn verdict(health: CheckResult, turn: Turn, in_a_row: u32, failure: Option<&str>) -> EventKind {
     let failure = failure.map(str::to_owned);
     EventKind::Check { check: check("haproxy"), health, turn, in_a_row, failure }
 }
@@ -210,8 +229,11 @@ fn about(kind: &EventKind) -> Option<crate::types::RouterName> {
 }
 
 fn docs() -> Vec<EventDoc> {
-    let key =
-        VrKey { interface: "eth0".parse().unwrap(), family: Family::Ipv4, vrid: Vrid::new(51).unwrap() };
+    let key = InstanceKey {
+        interface: "eth0".parse().unwrap(),
+        family: Family::Ipv4,
+        vrid: Vrid::new(51).unwrap(),
+    };
     let record = |(seq, kind)| EventRecord {
         seq,
         time: jiff::Timestamp::UNIX_EPOCH,
@@ -259,7 +281,7 @@ fn an_event_of_a_newer_daemon_is_readable() {
 }
 
 /// What a transition may know: nothing, everything, and a peer that had been silent before.
-fn grounds() -> [Grounds; 3] {
+fn grounds() -> [TransitionDetails; 3] {
     let peer = |ago| LastHeard {
         address: "192.0.2.11".parse().unwrap(),
         priority: AdvertPriority::from_wire(100),
@@ -276,9 +298,9 @@ fn grounds() -> [Grounds; 3] {
     let eth0 = "eth0".parse().unwrap();
     let faults = vec![Fault::NoCarrier(eth0), Fault::Check(check("nginx"))];
     [
-        Grounds { lasted, ..Grounds::default() },
-        Grounds { peer: Some(peer(3609)), lasted, faults, demotion: Some(demotion) },
-        Grounds { peer: Some(peer(7_200_000)), lasted, ..Grounds::default() },
+        TransitionDetails { lasted, ..TransitionDetails::default() },
+        TransitionDetails { peer: Some(peer(3609)), lasted, faults, demotion: Some(demotion) },
+        TransitionDetails { peer: Some(peer(7_200_000)), lasted, ..TransitionDetails::default() },
     ]
 }
 

@@ -5,7 +5,7 @@
 
 use super::concern::foreign_addresses;
 use super::span;
-use crate::protocol::{Cause, Demotion, Fault, Grounds, HandoverCause, LastHeard, StateName};
+use crate::protocol::{Cause, Demotion, Fault, HandoverCause, LastHeard, StateName, TransitionDetails};
 use crate::types::{AdvertPriority, Family};
 
 /// The names of a transition: `BACKUP → ACTIVE`. What is called Initialize by RFC 9568 is named by what it means.
@@ -45,8 +45,13 @@ const fn upper(state: StateName) -> &'static str {
 
 /// Why, for a sentence: "BACKUP → ACTIVE: *192.0.2.10 (priority 150) was last heard 3.6 s ago*".
 #[must_use]
-pub fn why_in_full(cause: Cause, grounds: &Grounds, ours: AdvertPriority, family: Family) -> String {
-    let Grounds { peer, lasted, faults, demotion } = grounds;
+pub fn why_in_full(
+    cause: Cause,
+    grounds: &TransitionDetails,
+    ours: AdvertPriority,
+    family: Family,
+) -> String {
+    let TransitionDetails { peer, lasted, faults, demotion } = grounds;
     match (cause, peer) {
         (Cause::Startup, _) => "vrrpd started".to_owned(),
         (Cause::OwnerStartup, _) => "vrrpd started, and this node owns the addresses".to_owned(),
@@ -94,8 +99,8 @@ pub fn why_in_full(cause: Cause, grounds: &Grounds, ours: AdvertPriority, family
 
 /// Why, for a table column.
 #[must_use]
-pub fn why_in_short(cause: Cause, grounds: &Grounds, family: Family) -> String {
-    let Grounds { peer, faults, .. } = grounds;
+pub fn why_in_short(cause: Cause, grounds: &TransitionDetails, family: Family) -> String {
+    let TransitionDetails { peer, faults, .. } = grounds;
     match (cause, peer) {
         (Cause::Startup, _) => "started".to_owned(),
         (Cause::OwnerStartup, _) => "owner of the addresses".to_owned(),

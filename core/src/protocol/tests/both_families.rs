@@ -3,11 +3,11 @@
 use super::*;
 
 fn both() -> RouterSpec {
-    RouterSpec { members: vec![member(Family::Ipv4), member(Family::Ipv6)], ..spec() }
+    RouterSpec { instances: vec![instance(Family::Ipv4), instance(Family::Ipv6)], ..spec() }
 }
 
 fn states(rig: &Rig) -> [StateName; 2] {
-    [rig.member(0).state, rig.member(1).state]
+    [rig.instance(0).state, rig.instance(1).state]
 }
 
 // RFC9568-6.4.1-3, RFC9568-6.4.2-12
@@ -32,18 +32,20 @@ fn the_first_word_waits_for_the_addresses_of_both_families() {
         rig.hear(advert(from, 0));
     }
     rig.until_state(StateName::Active);
-    let owned = |rig: &Rig| -> Vec<Owned> {
+    let owned = |rig: &Rig| -> Vec<HoldResult> {
         let own = |effect: &Effect| match effect {
-            Effect::Own { key, epoch } => Some(Owned { key: *key, epoch: *epoch, outcome: Ok(()) }),
+            Effect::HoldAddresses { key, epoch } => {
+                Some(HoldResult { key: *key, epoch: *epoch, outcome: Ok(()) })
+            }
             _ => None,
         };
         rig.out.iter().filter_map(own).collect()
     };
     let [first, second] = owned(&rig).try_into().unwrap();
     assert_eq!(rig.said(), ["own", "own"]);
-    rig.feed(Input::Owned(first));
+    rig.feed(Input::AddressesHeld(first));
     assert_eq!(rig.said(), [""; 0]);
-    rig.feed(Input::Owned(second));
+    rig.feed(Input::AddressesHeld(second));
     assert_eq!(rig.spoken(), ["say 100/100cs", "say 100/100cs"]);
 }
 
@@ -66,10 +68,10 @@ fn the_one_that_yields_takes_the_other_along() {
         let mut rig = Rig::active(both());
         rig.hear(advert(from, 200));
         assert_eq!(states(&rig), [StateName::Backup; 2]);
-        assert_eq!(rig.member(sibling).cause, Cause::Sibling);
+        assert_eq!(rig.instance(sibling).cause, Cause::Sibling);
         // A last word in each, or the winner would not tell the hosts of the sibling where they belong.
         assert_eq!(rig.said(), ["say 100/100cs", "say 100/100cs"]);
-        assert_eq!(rig.member(sibling).active, None, "who is Active there was not heard yet");
+        assert_eq!(rig.instance(sibling).active, None, "who is Active there was not heard yet");
         rig.hear_announced(Family::Ipv4);
         rig.run(ms(20));
         assert_eq!(rig.said(), ["disown"], "hosts have turned in one family");

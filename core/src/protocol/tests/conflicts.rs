@@ -12,7 +12,7 @@ fn announcements(rig: &mut Rig) -> usize {
 
 fn told(rig: &Rig) -> Vec<(IpAddr, MacAddr)> {
     let told = |kind| match kind {
-        EventKind::Suspicious { what: Suspicion::AddressConflict { address, mac }, peer: None } => {
+        EventKind::PeerWarningRaised { what: PeerWarning::AddressConflict { address, mac }, peer: None } => {
             Some((address, mac))
         }
         _ => None,
@@ -27,10 +27,10 @@ fn who_announces_our_address_without_a_word_of_vrrp_is_told_and_answered() {
     rig.run(ms(2999));
     assert_eq!((told(&rig), announcements(&mut rig)), (vec![], 0), "who takes over is heard by then");
     rig.run(ms(1));
-    let address = member(Family::Ipv4).addresses[0].addr();
+    let address = instance(Family::Ipv4).addresses[0].addr();
     assert_eq!(told(&rig), [(address, STRANGER_MAC)]);
     let standing = rig.node.snapshot(rig.now).routers[0].remarks.clone();
-    assert_eq!(standing[0].what, Suspicion::AddressConflict { address, mac: STRANGER_MAC });
+    assert_eq!(standing[0].what, PeerWarning::AddressConflict { address, mac: STRANGER_MAC });
     assert_eq!(announcements(&mut rig), 1);
     // One that does the same as often as it hears us must not make us flood the LAN.
     let mut answers = 0;
@@ -87,7 +87,7 @@ fn nothing_is_carried_from_one_tenure_to_the_next() {
 #[test]
 fn addresses_of_others_are_nothing_to_us() {
     let mut rig = Rig::active(spec());
-    let announced = |interface, address: &str| Input::Announced {
+    let announced = |interface, address: &str| Input::AnnouncementHeard {
         interface,
         address: address.parse().unwrap(),
         mac: STRANGER_MAC,

@@ -20,7 +20,9 @@ fn remembered(rig: &Rig) -> Vec<Option<LastResort>> {
     rig.out
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Remember { demotion, .. } => Some(demotion.as_ref().map(|demotion| demotion.last_resort)),
+            Effect::SaveDemotion { demotion, .. } => {
+                Some(demotion.as_ref().map(|demotion| demotion.last_resort))
+            }
             _ => None,
         })
         .collect()
@@ -31,7 +33,7 @@ fn a_demotion_is_remembered_until_it_ends() {
     let mut rig = handed_over(LastResort::No);
     assert_eq!(remembered(&rig), [Some(LastResort::No)]);
     rig.out.clear();
-    rig.feed(Input::Operator(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
     assert_eq!(remembered(&rig), [None]);
 }
 
@@ -45,10 +47,9 @@ fn a_refused_demotion_is_not_remembered() {
 
 #[test]
 fn a_node_that_starts_demoted_does_not_touch_the_addresses() {
-    let mut rig =
-        Rig { node: VrrpRouter::new(), now: MonoTime::ZERO, out: Effects::new(), kernel: Kernel::Prompt };
+    let mut rig = Rig { node: Node::new(), now: MonoTime::ZERO, out: Effects::new(), kernel: Kernel::Prompt };
     rig.feed(Input::Link(interface(), Some(link())));
-    rig.feed(Input::Remembered("web".parse().unwrap(), demotion(LastResort::No, None)));
+    rig.feed(Input::SavedDemotion("web".parse().unwrap(), demotion(LastResort::No, None)));
     rig.feed(Input::Configure(vec![RouterSpec { role: Role::Owner, ..spec() }]));
     rig.run(Duration::from_secs(60));
     assert_eq!((rig.state(), rig.said()), (StateName::Initialize, vec![]));
@@ -74,7 +75,7 @@ fn a_demotion_ends_by_itself() {
     let until = Until { at: rig.now + Duration::from_secs(1800), text: "then".into() };
     let router = "web".parse().unwrap();
     let demotion = demotion(LastResort::No, Some(until));
-    rig.feed(Input::Operator(CommandId(7), Command::Demote { router, demotion, force: Force::No }));
+    rig.feed(Input::Command(CommandId(7), Command::Demote { router, demotion, force: Force::No }));
     rig.out.clear();
     rig.run(Duration::from_secs(1799));
     assert_eq!(rig.state(), StateName::Initialize);
@@ -128,7 +129,7 @@ fn the_last_resort_stays_backup_at_priority_1() {
     rig.out.clear();
     assert_eq!(rig.until_state(StateName::Active).as_micros(), 3_996_093);
     assert_eq!(rig.said()[1], "say 1/100cs");
-    rig.feed(Input::Operator(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
     rig.out.clear();
     rig.run(ms(1002));
     assert_eq!(rig.spoken(), ["say 100/100cs"]);
@@ -216,7 +217,7 @@ fn a_promotion_withdraws_a_demotion_that_joined_a_stop() {
     rig.feed(Input::Shutdown);
     rig.run(ms(20));
     rig.demote(Force::No);
-    rig.feed(Input::Operator(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
     let withdrawn = Effect::Answer { id: CommandId(8), answer: Answer::Promoted { was_demoted: true } };
     assert!(rig.out.contains(&withdrawn), "{:?}", rig.out);
     rig.run(Duration::from_secs(3));

@@ -28,7 +28,7 @@ fn rfc9568_6_4_1_6_each_missing_thing_is_a_named_fault_that_clears_itself() {
         rig.feed(Input::Link(interface(), Some(link())));
         assert_eq!(faults(&rig), [""; 0]);
         assert_eq!(rig.state(), StateName::Backup);
-        assert_eq!(rig.member(0).cause, Cause::FaultCleared);
+        assert_eq!(rig.instance(0).cause, Cause::FaultCleared);
     }
 }
 
@@ -46,8 +46,8 @@ fn concerns(rig: &Rig) -> Vec<String> {
 #[test]
 fn addresses_that_the_machine_has_of_its_own_keep_a_contender_out_until_they_are_gone() {
     let excluded = vec!["192.0.2.51/24".parse().unwrap()];
-    let members = vec![MemberSpec { excluded, ..member(Family::Ipv4) }];
-    let mut rig = Rig::new(RouterSpec { members, ..spec() });
+    let instances = vec![InstanceSpec { excluded, ..instance(Family::Ipv4) }];
+    let mut rig = Rig::new(RouterSpec { instances, ..spec() });
     for (foreign, expected) in [
         (&["192.0.2.254/24"][..], "interface eth0 foreign address 192.0.2.254/24"),
         (&["192.0.2.254/32", "192.0.2.77/24"], "interface eth0 foreign address 192.0.2.254/32"),
@@ -101,8 +101,8 @@ fn an_owner_needs_the_machines_own_addresses() {
 fn a_slip_that_lists_the_only_address_is_one_fault() {
     let us = format!("{US}/24");
     let addresses = vec![us.parse().unwrap()];
-    let member = MemberSpec { family: Family::Ipv4, addresses, excluded: Vec::new() };
-    let mut rig = Rig::new(RouterSpec { members: vec![member], ..spec() });
+    let instance = InstanceSpec { family: Family::Ipv4, addresses, excluded: Vec::new() };
+    let mut rig = Rig::new(RouterSpec { instances: vec![instance], ..spec() });
     rig.feed(Input::Link(interface(), with_foreign(&[&us])));
     assert_eq!(faults(&rig), [format!("interface eth0 foreign address {us}")]);
 }
@@ -159,9 +159,9 @@ fn another_hardware_address_is_announced_at_once_by_who_serves() {
 #[test]
 fn addresses_that_come_back_with_their_link_are_announced_and_nobody_is_blamed() {
     let mut rig = Rig::active(spec());
-    let key = rig.member(0).key;
+    let key = rig.instance(0).key;
     rig.said();
-    rig.feed(Input::Reinstalled { key });
+    rig.feed(Input::AddressesReinstalled { key });
     assert_eq!(rig.said(), ["announce 1"]);
 }
 
@@ -236,7 +236,7 @@ fn an_interruption_is_over_with_a_word_and_an_announcement() {
 fn an_interruption_that_lasts_counts_before_a_backup_can_have_taken_over() {
     let mut rig = Rig::active(spec());
     // The last word was said a little less than an interval ago, and Backups wait for three.
-    let next = rig.member(0).timers.next.unwrap();
+    let next = rig.instance(0).timers.next.unwrap();
     rig.run(next.since(rig.now) - ms(10));
     rig.feed(Input::Link(interface(), Some(LinkFacts { ipv4: Vec::new(), ..link() })));
     let waited = rig.until_state(StateName::Initialize);
@@ -248,22 +248,22 @@ fn an_interruption_that_lasts_counts_before_a_backup_can_have_taken_over() {
 #[test]
 fn what_cannot_be_sent_is_a_concern_and_is_not_counted_as_sent() {
     let mut rig = Rig::active(spec());
-    let key = rig.member(0).key;
-    let sent = rig.member(0).counters.advertisement_sent;
+    let key = rig.instance(0).key;
+    let sent = rig.instance(0).counters.advertisement_sent;
     let eperm = 1;
     rig.node.on_unsent(rig.now, key, AdvertPriority::from_wire(100), Some(eperm), &mut rig.out);
     assert_eq!((rig.events(), concerns(&rig)), (vec![], vec![]));
     rig.node.on_unsent(rig.now, key, AdvertPriority::from_wire(100), Some(eperm), &mut rig.out);
     let unsent = Unsent { interface: interface(), family: Family::Ipv4, errno: eperm };
-    assert_eq!(rig.events(), [EventKind::ConcernRaised(Concern::Unsent(unsent))]);
+    assert_eq!(rig.events(), [EventKind::LocalWarningRaised(LocalWarning::Unsent(unsent))]);
     assert_eq!((rig.state(), concerns(&rig).len()), (StateName::Active, 1));
     rig.out.clear();
     rig.node.on_unsent(rig.now, key, AdvertPriority::from_wire(100), Some(eperm), &mut rig.out);
     assert_eq!(rig.events(), [], "it is told once");
-    let counters = rig.member(0).counters;
+    let counters = rig.instance(0).counters;
     assert_eq!((counters.tx_errors, counters.advertisement_sent), (3, sent - 3));
     rig.node.on_sent_again(rig.now, key, &mut rig.out);
-    assert_eq!(rig.events(), [EventKind::ConcernCleared(Concern::Unsent(unsent))]);
+    assert_eq!(rig.events(), [EventKind::LocalWarningCleared(LocalWarning::Unsent(unsent))]);
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn in_initialize_advertisements_only_tell_who_is_active() {
     // Nothing but to tell that nobody serves, if nobody is heard by then.
     let next = rig.node.next_deadline().map(|at| at.since(rig.now));
     assert_eq!(next, Some(Duration::from_nanos(4_096_093_750)));
-    assert_eq!(rig.member(0).active.unwrap().address.to_string(), "192.0.2.9");
+    assert_eq!(rig.instance(0).active.unwrap().address.to_string(), "192.0.2.9");
 }
 
 #[test]
@@ -286,9 +286,9 @@ fn a_check_without_a_verdict_holds_the_router_back() {
     let nginx = CheckName("nginx".into());
     let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(nginx.clone())], ..spec() });
     assert_eq!(faults(&rig), ["check nginx pending"]);
-    rig.feed(Input::Check(nginx.clone(), Health::Passing));
+    rig.feed(Input::CheckResult(nginx.clone(), CheckResult::Passing));
     assert_eq!(rig.state(), StateName::Backup);
-    rig.feed(Input::Check(nginx, Health::Failing));
+    rig.feed(Input::CheckResult(nginx, CheckResult::Failing));
     assert_eq!(faults(&rig), ["check nginx"]);
 }
 
@@ -297,15 +297,15 @@ fn rfc9568_6_1_8_weights_change_what_is_advertised_and_the_timers() {
     let haproxy = CheckName("haproxy".into());
     let mut rig =
         Rig::active(RouterSpec { tracks: vec![Track::WeightedCheck(haproxy.clone(), -60)], ..spec() });
-    rig.feed(Input::Check(haproxy.clone(), Health::Failing));
+    rig.feed(Input::CheckResult(haproxy.clone(), CheckResult::Failing));
     let priority = AdvertPriority::from_wire;
     let checks = vec![(haproxy.clone(), -60)];
     let lowered = EventKind::PriorityChanged { from: priority(100), to: priority(40), checks };
     assert_eq!(rig.events(), [lowered], "the event names the check");
-    assert_eq!(rig.member(0).timers.skew_time, us(843_750));
+    assert_eq!(rig.instance(0).timers.skew_time, us(843_750));
     rig.run(ms(1002));
     assert_eq!(rig.said(), ["say 40/100cs"]);
-    rig.feed(Input::Check(haproxy.clone(), Health::Passing));
+    rig.feed(Input::CheckResult(haproxy.clone(), CheckResult::Passing));
     let checks = vec![(haproxy, 60)];
     let raised = EventKind::PriorityChanged { from: priority(40), to: priority(100), checks };
     assert_eq!(rig.events(), [raised]);
@@ -318,7 +318,7 @@ fn nothing_changes_the_priority_of_the_owner() {
     let haproxy = CheckName("haproxy".into());
     let tracks = vec![Track::WeightedCheck(haproxy.clone(), -60)];
     let mut rig = Rig::active(RouterSpec { role: Role::Owner, tracks, ..spec() });
-    rig.feed(Input::Check(haproxy, Health::Failing));
+    rig.feed(Input::CheckResult(haproxy, CheckResult::Failing));
     rig.run(ms(1002));
     assert_eq!(rig.said().last().map(String::as_str), Some("say 255/100cs"));
 }
@@ -351,13 +351,13 @@ fn addresses_that_the_kernel_refuses_are_a_fault_and_are_tried_again() {
     rig.kernel = Kernel::Silent;
     rig.until_state(StateName::Active);
     let refuse = |rig: &mut Rig| {
-        let key = rig.member(0).key;
+        let key = rig.instance(0).key;
         let epoch = rig.out.iter().rev().find_map(|effect| match effect {
-            Effect::Own { epoch, .. } => Some(*epoch),
+            Effect::HoldAddresses { epoch, .. } => Some(*epoch),
             _ => None,
         });
-        let owned = Owned { key, epoch: epoch.unwrap(), outcome: Err("no space left".into()) };
-        rig.feed(Input::Owned(owned));
+        let owned = HoldResult { key, epoch: epoch.unwrap(), outcome: Err("no space left".into()) };
+        rig.feed(Input::AddressesHeld(owned));
     };
     refuse(&mut rig);
     assert_eq!(faults(&rig), ["addresses: no space left"]);
@@ -370,8 +370,8 @@ fn addresses_that_the_kernel_refuses_are_a_fault_and_are_tried_again() {
 #[test]
 fn what_the_kernel_refused_on_an_interface_that_went_is_forgotten_with_it() {
     let mut rig = Rig::active(spec());
-    let key = rig.member(0).key;
-    rig.feed(Input::Unrestored { key, why: "no such device".into() });
+    let key = rig.instance(0).key;
+    rig.feed(Input::AddressesNotRestored { key, why: "no such device".into() });
     assert_eq!(faults(&rig), ["addresses: no such device"]);
     rig.feed(Input::Link(interface(), None));
     assert_eq!(faults(&rig), ["interface eth0 missing"]);
@@ -386,16 +386,16 @@ fn an_answer_of_the_kernel_to_an_older_decision_is_ignored() {
     rig.until_state(StateName::Active);
     rig.hear(advert("192.0.2.1", 200));
     rig.said();
-    let key = rig.member(0).key;
-    rig.feed(Input::Owned(Owned { key, epoch: 1, outcome: Ok(()) }));
+    let key = rig.instance(0).key;
+    rig.feed(Input::AddressesHeld(HoldResult { key, epoch: 1, outcome: Ok(()) }));
     assert_eq!(rig.said(), [""; 0]);
 }
 
 #[test]
 fn addresses_put_back_are_announced_without_a_transition() {
     let mut rig = Rig::active(spec());
-    let key = rig.member(0).key;
-    rig.feed(Input::Restored { key, count: 1 });
+    let key = rig.instance(0).key;
+    rig.feed(Input::AddressesRestored { key, count: 1 });
     assert_eq!(rig.events(), [EventKind::AddressesRestored { count: 1 }]);
     assert_eq!(rig.said(), ["announce 1"]);
 }
@@ -406,21 +406,21 @@ fn rfc9568_5_1_1_1_1_the_source_is_a_real_address_and_never_a_virtual_one() {
     facts.ipv4 = vec!["192.0.2.254".parse().unwrap(), US.parse().unwrap()];
     let mut rig = Rig::new(spec());
     rig.feed(Input::Link(interface(), Some(facts.clone())));
-    assert_eq!(rig.member(0).source, Some(US.parse().unwrap()));
+    assert_eq!(rig.instance(0).source, Some(US.parse().unwrap()));
 
     let other = Some("192.0.2.9".parse().unwrap());
     let mut rig = Rig::new(RouterSpec { source_address: other, ..spec() });
     assert_eq!(faults(&rig), ["interface eth0 no IPv4 address"]);
     facts.ipv4.push("192.0.2.9".parse().unwrap());
     rig.feed(Input::Link(interface(), Some(facts)));
-    assert_eq!(rig.member(0).source, other);
+    assert_eq!(rig.instance(0).source, other);
 
-    let mut rig = Rig::new(RouterSpec { members: vec![member(Family::Ipv6)], ..spec() });
-    assert_eq!(rig.member(0).source, Some(US6.parse().unwrap())); // RFC9568-5.1.2.1-1
+    let mut rig = Rig::new(RouterSpec { instances: vec![instance(Family::Ipv6)], ..spec() });
+    assert_eq!(rig.instance(0).source, Some(US6.parse().unwrap())); // RFC9568-5.1.2.1-1
     let mut facts = link();
     facts.ipv6_link_local.insert(0, "fe80::1".parse().unwrap());
     rig.feed(Input::Link(interface(), Some(facts)));
-    assert_eq!(rig.member(0).source, Some(US6.parse().unwrap()), "it stays while it can");
+    assert_eq!(rig.instance(0).source, Some(US6.parse().unwrap()), "it stays while it can");
 }
 
 /// A Backup that hears an Active of priority 80, and a check that takes `weight` from its priority of 100.
@@ -439,7 +439,7 @@ fn nine_ms_before_it_preempts(weight: i16) -> (Rig, CheckName) {
 #[test]
 fn a_backup_whose_priority_falls_before_it_preempts_obeys_the_active_after_all() {
     let (mut rig, haproxy) = nine_ms_before_it_preempts(-60);
-    rig.feed(Input::Check(haproxy, Health::Failing));
+    rig.feed(Input::CheckResult(haproxy, CheckResult::Failing));
     rig.run(ms(3000 + 843 - 900));
     assert_eq!(rig.state(), StateName::Backup);
     rig.run(ms(1));
@@ -449,7 +449,7 @@ fn a_backup_whose_priority_falls_before_it_preempts_obeys_the_active_after_all()
 #[test]
 fn a_backup_whose_priority_falls_and_is_still_higher_preempts_when_it_would_have() {
     let (mut rig, haproxy) = nine_ms_before_it_preempts(-10);
-    rig.feed(Input::Check(haproxy, Health::Failing));
+    rig.feed(Input::CheckResult(haproxy, CheckResult::Failing));
     rig.run(ms(10));
     assert_eq!(rig.state(), StateName::Active);
 }
@@ -458,7 +458,7 @@ fn a_backup_whose_priority_falls_and_is_still_higher_preempts_when_it_would_have
 #[test]
 fn what_is_not_sent_on_a_dead_link_or_before_a_demotion_is_forgotten() {
     let unsent = |rig: &mut Rig| {
-        let key = rig.member(0).key;
+        let key = rig.instance(0).key;
         for _ in 0..2 {
             rig.node.on_unsent(rig.now, key, AdvertPriority::from_wire(100), Some(1), &mut rig.out);
         }
@@ -472,7 +472,7 @@ fn what_is_not_sent_on_a_dead_link_or_before_a_demotion_is_forgotten() {
     assert_eq!(concerns(&rig).len(), 1);
     rig.demote(Force::Yes);
     rig.run(Duration::from_secs(5));
-    rig.feed(Input::Operator(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
     rig.until_state(StateName::Active);
     assert_eq!(concerns(&rig), [""; 0], "until it has tried");
 }

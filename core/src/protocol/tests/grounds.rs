@@ -3,7 +3,7 @@
 use super::*;
 
 /// The last transition: from, to, cause, and its grounds.
-fn last_move(rig: &Rig) -> (StateName, StateName, Cause, Grounds) {
+fn last_move(rig: &Rig) -> (StateName, StateName, Cause, TransitionDetails) {
     let moves = rig.events().into_iter().filter_map(|kind| match kind {
         EventKind::Transition { from, to, cause, priority: _, grounds } => Some((from, to, cause, grounds)),
         _ => None,
@@ -29,7 +29,7 @@ fn the_survivor_says_whom_it_replaced_and_when_it_was_last_heard() {
     assert_eq!(grounds.peer, last_heard("192.0.2.10", 150, patience));
     assert_eq!(grounds.lasted, ms(3000) + patience);
     assert!(grounds.was_heard_meanwhile());
-    assert_eq!(rig.member(0).grounds, grounds, "status says what the event said");
+    assert_eq!(rig.instance(0).grounds, grounds, "status says what the event said");
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_demotion_says_who_and_why_and_its_end_by_itself_is_no_promotion() {
     let demotion = demotion(LastResort::No, Some(until));
     let router = "web".parse().unwrap();
     let order = Command::Demote { router, demotion: demotion.clone(), force: Force::No };
-    rig.feed(Input::Operator(CommandId(7), order));
+    rig.feed(Input::Command(CommandId(7), order));
     let (.., cause, grounds) = last_move(&rig);
     assert_eq!((cause, grounds.demotion), (Cause::Demoted, Some(demotion)));
     rig.run(ms(60_001));

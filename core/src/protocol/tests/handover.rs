@@ -5,7 +5,7 @@ use super::*;
 const TAKER: &str = "192.0.2.1";
 
 fn released(rig: &Rig) -> bool {
-    rig.out.iter().any(|effect| matches!(effect, Effect::Disown { .. }))
+    rig.out.iter().any(|effect| matches!(effect, Effect::ReleaseAddresses { .. }))
 }
 
 // RFC9568-6.4.3-18
@@ -168,9 +168,9 @@ fn a_second_round_that_is_begun_is_brought_to_an_end() {
 fn patience_that_runs_out_while_we_linger_changes_nothing() {
     let check = CheckName("nginx".into());
     let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
-    rig.feed(Input::Check(check.clone(), Health::Passing));
+    rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
     rig.until_state(StateName::Active);
-    rig.feed(Input::Check(check, Health::Failing));
+    rig.feed(Input::CheckResult(check, CheckResult::Failing));
     rig.run(ms(30));
     rig.hear(advert(TAKER, 50));
     rig.run(ms(249));
@@ -229,7 +229,7 @@ fn a_promotion_ends_a_demotion_and_takes_part_again() {
     let mut rig = Rig::new(spec());
     rig.demote(Force::No);
     rig.out.clear();
-    rig.feed(Input::Operator(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
     let answered = |effect: &Effect| {
         *effect == Effect::Answer { id: CommandId(8), answer: Answer::Promoted { was_demoted: true } }
     };
@@ -243,7 +243,7 @@ fn a_promotion_during_the_hand_over_takes_it_back() {
     rig.demote(Force::No);
     rig.run(ms(8));
     rig.out.clear();
-    rig.feed(Input::Operator(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]));
     assert_eq!(rig.said(), ["say 100/100cs", "announce 1"]);
     assert_eq!(rig.state(), StateName::Active);
@@ -253,7 +253,7 @@ fn a_promotion_during_the_hand_over_takes_it_back() {
 fn an_unknown_name_is_answered() {
     let mut rig = Rig::new(spec());
     let router: RouterName = "wbe".parse().unwrap();
-    rig.feed(Input::Operator(CommandId(1), Command::Promote { router: router.clone() }));
+    rig.feed(Input::Command(CommandId(1), Command::Promote { router: router.clone() }));
     assert_eq!(
         rig.out.last(),
         Some(&Effect::Answer { id: CommandId(1), answer: Answer::UnknownRouter(router) })
@@ -285,11 +285,11 @@ fn rfc9568_6_4_3_8_a_stop_hands_over_resigns_and_lets_go_even_without_a_taker() 
 fn a_failing_check_costs_less_than_50_ms_even_without_a_taker() {
     let check = CheckName("nginx".into());
     let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
-    rig.feed(Input::Check(check.clone(), Health::Passing));
+    rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
     rig.until_state(StateName::Active);
-    rig.feed(Input::Check(check, Health::Failing));
+    rig.feed(Input::CheckResult(check, CheckResult::Failing));
     assert!(rig.until_state(StateName::Initialize) < ms(50));
-    assert_eq!(rig.member(0).cause, Cause::Fault);
+    assert_eq!(rig.instance(0).cause, Cause::Fault);
     assert!(released(&rig));
 }
 
@@ -297,10 +297,10 @@ fn a_failing_check_costs_less_than_50_ms_even_without_a_taker() {
 fn a_fault_during_a_demotion_shortens_the_patience() {
     let check = CheckName("nginx".into());
     let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
-    rig.feed(Input::Check(check.clone(), Health::Passing));
+    rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
     rig.until_state(StateName::Active);
     rig.demote(Force::No);
-    rig.feed(Input::Check(check, Health::Failing));
+    rig.feed(Input::CheckResult(check, CheckResult::Failing));
     assert!(rig.until_state(StateName::Initialize) < ms(50));
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Forced { .. }]));
 }
@@ -337,29 +337,29 @@ fn a_fault_that_goes_while_nobody_takes_over_costs_no_service() {
     let check = CheckName("nginx".into());
     let faulty = || {
         let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
-        rig.feed(Input::Check(check.clone(), Health::Passing));
+        rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
         rig.until_state(StateName::Active);
         rig.run(ms(400));
-        rig.feed(Input::Check(check.clone(), Health::Failing));
+        rig.feed(Input::CheckResult(check.clone(), CheckResult::Failing));
         rig.run(ms(10));
         rig.out.clear();
         rig
     };
     let mut rig = faulty();
-    rig.feed(Input::Check(check.clone(), Health::Passing));
+    rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
     rig.run(Duration::from_secs(2));
     assert_eq!(rig.state(), StateName::Active);
     assert!(!rig.said().contains(&"disown".to_owned()));
     // If it comes back, the addresses go as they would have.
     let mut rig = faulty();
-    for health in [Health::Passing, Health::Failing] {
-        rig.feed(Input::Check(check.clone(), health));
+    for health in [CheckResult::Passing, CheckResult::Failing] {
+        rig.feed(Input::CheckResult(check.clone(), health));
     }
     rig.run(Duration::from_secs(2));
     assert_eq!((rig.state(), rig.said().last().map(String::as_str)), (StateName::Initialize, Some("disown")));
     // Somebody who takes over does so in the usual way.
     let mut rig = faulty();
-    rig.feed(Input::Check(check.clone(), Health::Passing));
+    rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
     rig.hear(advert("192.0.2.1", 50));
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(21));

@@ -7,9 +7,9 @@ const TAKER: &str = "192.0.2.1";
 /// A node that found the addresses of a run that died, and is to end.
 fn heir(spec: RouterSpec, link: LinkFacts) -> Rig {
     let start = MonoTime::from_nanos(5_000_000_000);
-    let mut rig = Rig { node: VrrpRouter::new(), now: start, out: Effects::new(), kernel: Kernel::Prompt };
+    let mut rig = Rig { node: Node::new(), now: start, out: Effects::new(), kernel: Kernel::Prompt };
     rig.feed(Input::Link(interface(), Some(link)));
-    rig.feed(Input::Inherit(vec![spec]));
+    rig.feed(Input::FinishCrashedRun(vec![spec]));
     rig.feed(Input::Shutdown);
     rig.feed(Input::Deadline);
     rig
@@ -63,7 +63,7 @@ fn without_anybody_it_lets_go_at_the_end_of_its_patience() {
 
 #[test]
 fn both_families_wait_for_one_another() {
-    let both = RouterSpec { members: vec![member(Family::Ipv4), member(Family::Ipv6)], ..spec() };
+    let both = RouterSpec { instances: vec![instance(Family::Ipv4), instance(Family::Ipv6)], ..spec() };
     let mut rig = heir(both, link());
     rig.run(ms(2));
     rig.hear(advert(TAKER, 50));

@@ -55,9 +55,9 @@ fn what_the_kernel_refuses_during_an_interruption_is_asked_again_after_it() {
     rig.kernel = Kernel::Silent;
     rig.until_state(StateName::Active);
     rig.feed(Input::Link(interface(), Some(without_carrier())));
-    let key = rig.member(0).key;
+    let key = rig.instance(0).key;
     let outcome = Err("RTNETLINK: busy".to_owned());
-    rig.feed(Input::Owned(Owned { key, epoch: 1, outcome }));
+    rig.feed(Input::AddressesHeld(HoldResult { key, epoch: 1, outcome }));
     assert_eq!(rig.state(), StateName::Initialize);
     rig.kernel = Kernel::Prompt;
     rig.feed(Input::Link(interface(), Some(link())));
@@ -95,11 +95,11 @@ fn who_yields_while_it_is_cut_off_keeps_nothing() {
 fn who_stops_for_another_reason_tells_the_interruption_too() {
     let check = CheckName("nginx".into());
     let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
-    rig.feed(Input::Check(check.clone(), Health::Passing));
+    rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
     rig.until_state(StateName::Active);
     rig.feed(Input::Link(interface(), Some(without_carrier())));
     rig.out.clear();
-    rig.feed(Input::Check(check.clone(), Health::Failing));
+    rig.feed(Input::CheckResult(check.clone(), CheckResult::Failing));
     let faults = [Fault::Check(check), Fault::NoCarrier(interface())].map(EventKind::FaultRaised);
     assert_eq!(raised(&rig), faults);
 }

@@ -55,12 +55,12 @@ fn contender(priority: u8, preempt: Preempt) -> Role {
     Role::Contender { priority: Priority::new(priority).unwrap(), preempt }
 }
 
-fn member(family: Family) -> MemberSpec {
+fn instance(family: Family) -> InstanceSpec {
     let addresses = match family {
         Family::Ipv4 => vec!["192.0.2.254/24".parse().unwrap()],
         Family::Ipv6 => vec!["fe80::51/64".parse().unwrap(), "2001:db8:51::fe/64".parse().unwrap()],
     };
-    MemberSpec { family, addresses, excluded: Vec::new() }
+    InstanceSpec { family, addresses, excluded: Vec::new() }
 }
 
 /// VRID 51, priority 100, 1 s, one IPv4 address; as in the black-box cases.
@@ -76,7 +76,7 @@ fn spec() -> RouterSpec {
         checksum: ChecksumPolicy::Auto,
         link_local: LinkLocalRule::Require,
         source_address: None,
-        members: vec![member(Family::Ipv4)],
+        instances: vec![instance(Family::Ipv4)],
         tracks: Vec::new(),
         announce: AnnounceSpec::default(),
     }
@@ -109,7 +109,7 @@ fn advert(from: &'static str, priority: u8) -> Advert {
 
 /// One node under test, its clock, and all that it did.
 struct Rig {
-    node: VrrpRouter,
+    node: Node,
     now: MonoTime,
     out: Effects,
     kernel: Kernel,
@@ -125,8 +125,7 @@ enum Kernel {
 impl Rig {
     fn new(spec: RouterSpec) -> Self {
         let start = MonoTime::from_nanos(5_000_000_000);
-        let mut rig =
-            Self { node: VrrpRouter::new(), now: start, out: Effects::new(), kernel: Kernel::Prompt };
+        let mut rig = Self { node: Node::new(), now: start, out: Effects::new(), kernel: Kernel::Prompt };
         rig.feed(Input::Link(interface(), Some(link())));
         rig.feed(Input::Configure(vec![spec]));
         rig
@@ -147,15 +146,17 @@ impl Rig {
         if self.kernel == Kernel::Silent {
             return;
         }
-        let owned: Vec<Owned> = self.out[from..]
+        let owned: Vec<HoldResult> = self.out[from..]
             .iter()
             .filter_map(|effect| match effect {
-                Effect::Own { key, epoch } => Some(Owned { key: *key, epoch: *epoch, outcome: Ok(()) }),
+                Effect::HoldAddresses { key, epoch } => {
+                    Some(HoldResult { key: *key, epoch: *epoch, outcome: Ok(()) })
+                }
                 _ => None,
             })
             .collect();
         for owned in owned {
-            self.node.handle(self.now, Input::Owned(owned), &mut self.out);
+            self.node.handle(self.now, Input::AddressesHeld(owned), &mut self.out);
         }
     }
 
@@ -179,7 +180,7 @@ impl Rig {
     fn hear(&mut self, advert: Advert) {
         let source: IpAddr = advert.from.parse().unwrap();
         let family = Family::of(source);
-        let octets: Vec<u8> = member(family)
+        let octets: Vec<u8> = instance(family)
             .addresses
             .iter()
             .flat_map(|net| match net.addr() {
@@ -201,13 +202,13 @@ impl Rig {
             addresses: AddressList::new(family, octets),
             checksum,
         };
-        self.feed(Input::Heard { interface: interface(), carrier, advertisement });
+        self.feed(Input::Received { interface: interface(), carrier, advertisement });
     }
 
     /// Somebody else announces every address of a family.
     fn hear_announced(&mut self, family: Family) {
-        for address in member(family).addresses {
-            self.feed(Input::Announced {
+        for address in instance(family).addresses {
+            self.feed(Input::AnnouncementHeard {
                 interface: interface(),
                 address: address.addr(),
                 mac: STRANGER_MAC,
@@ -222,15 +223,15 @@ impl Rig {
     fn demote_as(&mut self, force: Force, last_resort: LastResort) {
         let demotion = demotion(last_resort, None);
         let router = "web".parse().unwrap();
-        self.feed(Input::Operator(CommandId(7), Command::Demote { router, demotion, force }));
+        self.feed(Input::Command(CommandId(7), Command::Demote { router, demotion, force }));
     }
 
-    fn member(&self, at: usize) -> MemberSnapshot {
-        self.node.snapshot(self.now).routers[0].members[at].clone()
+    fn instance(&self, at: usize) -> InstanceSnapshot {
+        self.node.snapshot(self.now).routers[0].instances[at].clone()
     }
 
     fn state(&self) -> StateName {
-        self.member(0).state
+        self.instance(0).state
     }
 
     /// Runs until the state changes; how long that took.
@@ -251,18 +252,18 @@ impl Rig {
             .out
             .iter()
             .filter_map(|effect| match effect {
-                Effect::Own { .. } => Some("own".into()),
-                Effect::Disown { .. } => Some("disown".into()),
+                Effect::HoldAddresses { .. } => Some("own".into()),
+                Effect::ReleaseAddresses { .. } => Some("disown".into()),
                 Effect::Advertise { priority, interval, .. } => {
                     Some(format!("say {priority}/{}cs", interval.centiseconds()))
                 }
                 Effect::Announce { rounds, .. } => Some(format!("announce {rounds}")),
                 Effect::Stopped => Some("stopped".into()),
-                Effect::Listen { .. }
-                | Effect::Unlisten { .. }
+                Effect::WatchAnnouncements { .. }
+                | Effect::IgnoreAnnouncements { .. }
                 | Effect::Report(_)
                 | Effect::Answer { .. }
-                | Effect::Remember { .. } => None,
+                | Effect::SaveDemotion { .. } => None,
             })
             .collect();
         self.out.clear();

@@ -8,12 +8,12 @@ const STRANGER: &str = "192.0.2.200";
 const PEER: &str = "192.0.2.1";
 
 fn released(rig: &Rig) -> bool {
-    rig.out.iter().any(|effect| matches!(effect, Effect::Disown { .. }))
+    rig.out.iter().any(|effect| matches!(effect, Effect::ReleaseAddresses { .. }))
 }
 
-fn suspected(rig: &Rig) -> Vec<(Option<IpAddr>, Suspicion)> {
+fn suspected(rig: &Rig) -> Vec<(Option<IpAddr>, PeerWarning)> {
     let suspicion = |kind| match kind {
-        EventKind::Suspicious { peer, what } => Some((peer, what)),
+        EventKind::PeerWarningRaised { peer, what } => Some((peer, what)),
         _ => None,
     };
     rig.events().into_iter().filter_map(suspicion).collect()
@@ -34,9 +34,9 @@ fn a_forged_interval_keeps_a_backup_for_ten_of_ours_at_most() {
             Rig::new(RouterSpec { interval: interval(ours), role: contender(156, Preempt::Allow), ..spec() });
         rig.hear(Advert { centiseconds: 4095, ..advert(STRANGER, 255) });
         let obeyed = interval(if ours == 100 { 1000 } else { 300 });
-        let what = Suspicion::IntervalTooLong { said: interval(4095), obeyed };
+        let what = PeerWarning::IntervalTooLong { said: interval(4095), obeyed };
         assert_eq!(suspected(&rig), [(Some(STRANGER.parse().unwrap()), what)]);
-        assert_eq!(rig.member(0).peers[0].interval, interval(4095), "shown as it was said");
+        assert_eq!(rig.instance(0).peers[0].interval, interval(4095), "shown as it was said");
         assert_eq!(rig.until_state(StateName::Active), expected, "{ours} cs");
     }
 }
@@ -54,7 +54,7 @@ fn an_active_that_yields_to_a_forged_interval_is_back_after_ten_of_its_own() {
 fn ten_times_our_interval_is_learned_as_it_is() {
     let mut rig = Rig::new(RouterSpec { interval: interval(10), ..spec() });
     rig.hear(Advert { centiseconds: 100, ..advert(PEER, 200) });
-    assert_eq!(suspected(&rig)[0].1, Suspicion::IntervalDiffers(interval(100)));
+    assert_eq!(suspected(&rig)[0].1, PeerWarning::IntervalDiffers(interval(100)));
     assert_eq!(rig.until_state(StateName::Active), us(3_609_375));
 }
 
@@ -90,8 +90,8 @@ fn a_second_word_is_believed_and_asked_for() {
 #[test]
 fn an_announcement_of_one_address_of_two_is_no_proof() {
     let two = vec!["192.0.2.253/24".parse().unwrap(), "192.0.2.254/24".parse().unwrap()];
-    let member = MemberSpec { addresses: two, ..member(Family::Ipv4) };
-    let mut rig = Rig::active(RouterSpec { members: vec![member], ..spec() });
+    let instance = InstanceSpec { addresses: two, ..instance(Family::Ipv4) };
+    let mut rig = Rig::active(RouterSpec { instances: vec![instance], ..spec() });
     rig.demote(Force::No);
     rig.run(ms(7));
     rig.hear(advert(STRANGER, 254));
@@ -142,7 +142,7 @@ fn an_active_follows_the_checksum_of_nobody_whom_it_outranks() {
     }
     let said = flavours(&rig);
     assert!(said.len() > 5 && said.iter().all(|flavour| *flavour == ChecksumFlavour::Rfc5798), "{said:?}");
-    let differs = (Some(STRANGER.parse().unwrap()), Suspicion::ChecksumDiffers);
+    let differs = (Some(STRANGER.parse().unwrap()), PeerWarning::ChecksumDiffers);
     assert_eq!(suspected(&rig)[0], differs);
     // Who makes it yield teaches it, and the last word is in the winner's flavour.
     rig.out.clear();
@@ -171,7 +171,7 @@ fn the_sender_of_a_rejected_message_is_named() {
     let source: IpAddr = STRANGER.parse().unwrap();
     let reject = Reject { reason: RejectReason::ChecksumErrors, vrid: Some(Vrid::new(51).unwrap()) };
     rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, source: Some(source), reject });
-    assert_eq!(suspected(&rig), [(Some(source), Suspicion::Rejected(RejectReason::ChecksumErrors))]);
+    assert_eq!(suspected(&rig), [(Some(source), PeerWarning::Rejected(RejectReason::ChecksumErrors))]);
 }
 
 #[test]
@@ -179,12 +179,12 @@ fn the_broadcast_address_of_the_network_is_no_router() {
     let mut rig = Rig::active(spec());
     rig.hear(advert("192.0.2.255", 254));
     assert_eq!(rig.state(), StateName::Active);
-    assert_eq!(rig.member(0).counters.rejected[&RejectReason::BadSource], 1);
+    assert_eq!(rig.instance(0).counters.rejected[&RejectReason::BadSource], 1);
 }
 
 /// What an attacker says in the Active's name, twenty times a second, while the Active speaks on.
 fn forge(rig: &mut Rig, seconds: u32, forged: Advert) -> usize {
-    let before = rig.member(0).counters.active_transitions;
+    let before = rig.instance(0).counters.active_transitions;
     for tick in 0..seconds * 20 {
         rig.hear(forged);
         rig.run(ms(10));
@@ -197,7 +197,7 @@ fn forge(rig: &mut Rig, seconds: u32, forged: Advert) -> usize {
             rig.hear(advert(PEER, 200));
         }
     }
-    (rig.member(0).counters.active_transitions - before).try_into().unwrap()
+    (rig.instance(0).counters.active_transitions - before).try_into().unwrap()
 }
 
 #[test]
@@ -215,8 +215,8 @@ fn a_word_in_the_actives_name_makes_two_actives_once_and_not_again() {
         let [(silent, word, lasts)] = refuted[..] else { panic!("{refuted:?}") };
         assert!(silent < ms(700) && lasts == Duration::from_secs(10), "{silent:?} {lasts:?}");
         match forged.priority {
-            0 => assert_eq!(word, Hastened::Resignation),
-            _ => assert_eq!((word, silent.as_millis()), (Hastened::Interval(interval(1)), 36)),
+            0 => assert_eq!(word, HastyMessage::Resignation),
+            _ => assert_eq!((word, silent.as_millis()), (HastyMessage::Interval(interval(1)), 36)),
         }
         // The next time costs one takeover as well, and is followed by twice as long a calm.
         assert!(forge(&mut rig, 60, forged) <= 3);
@@ -277,7 +277,7 @@ fn what_somebody_says_in_our_name_is_answered_at_once_and_reported() {
         }
         assert!((9..=11).contains(&rig.spoken().len()), "at a limited rate");
         assert_eq!(rig.state(), StateName::Active);
-        assert_eq!(rig.member(0).counters.rejected[&RejectReason::OwnPackets], 101);
+        assert_eq!(rig.instance(0).counters.rejected[&RejectReason::OwnPackets], 101);
     }
     let mut rig = Rig::active(spec());
     rig.hear(Advert { centiseconds: 1, ..advert(US, 100) });

@@ -16,8 +16,8 @@ fn rfc9568_7_1_12_a_rejected_packet_moves_no_timer() {
             rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, source, reject });
         }
         assert_eq!(rig.node.next_deadline(), before);
-        assert_eq!(rig.member(0).counters.rejected[&reason], 20);
-        let suspicious = |kind: &&EventKind| matches!(kind, EventKind::Suspicious { .. });
+        assert_eq!(rig.instance(0).counters.rejected[&reason], 20);
+        let suspicious = |kind: &&EventKind| matches!(kind, EventKind::PeerWarningRaised { .. });
         assert_eq!(rig.events().iter().filter(suspicious).count(), 1, "at a limited rate"); // RFC9568-7.1-11
     }
 }
@@ -30,7 +30,7 @@ fn rfc9568_7_1_6_an_unknown_vrid_is_counted_for_the_interface() {
     rig.hear(advert("192.0.2.1", 200));
     let snapshot = rig.node.snapshot(rig.now);
     assert_eq!(snapshot.links[0].2.rejected[&RejectReason::VridErrors], 1);
-    let suspicious = |kind: &EventKind| matches!(kind, EventKind::Suspicious { .. });
+    let suspicious = |kind: &EventKind| matches!(kind, EventKind::PeerWarningRaised { .. });
     assert!(rig.events().iter().any(suspicious), "it lists our address");
 }
 
@@ -43,8 +43,8 @@ fn rfc9568_7_1_15_our_own_echo_is_no_peer() {
     }
     assert_eq!(rig.state(), StateName::Active);
     assert!(!rig.said().iter().any(|word| word.starts_with("say")));
-    assert_eq!(rig.member(0).counters.rejected[&RejectReason::OwnPackets], 3);
-    assert!(rig.member(0).peers.is_empty());
+    assert_eq!(rig.instance(0).counters.rejected[&RejectReason::OwnPackets], 3);
+    assert!(rig.instance(0).peers.is_empty());
 }
 
 /// T41, T42: differences are counted, reported once, and obeyed all the same.
@@ -58,12 +58,12 @@ fn rfc9568_7_1_8_another_interval_and_rfc9568_7_1_9_another_list_are_accepted() 
             ChecksumFlavour::Rfc9568,
         );
     }
-    let counters = rig.member(0).counters;
+    let counters = rig.instance(0).counters;
     assert_eq!(
         (counters.interval_errors, counters.address_list_errors, counters.advertisement_rcvd),
         (3, 3, 3)
     );
-    let suspicious = |kind: &EventKind| matches!(kind, EventKind::Suspicious { .. });
+    let suspicious = |kind: &EventKind| matches!(kind, EventKind::PeerWarningRaised { .. });
     assert_eq!(rig.events().iter().filter(|kind| suspicious(kind)).count(), 2);
     assert_eq!(rig.until_state(StateName::Active), Duration::from_nanos(360_937_500));
 }
@@ -71,10 +71,10 @@ fn rfc9568_7_1_8_another_interval_and_rfc9568_7_1_9_another_list_are_accepted() 
 #[test]
 fn rfc9568_7_1_9_the_order_of_the_list_does_not_matter() {
     let mut spec = spec();
-    spec.members[0].addresses = vec!["192.0.2.253/24".parse().unwrap(), "192.0.2.254/24".parse().unwrap()];
+    spec.instances[0].addresses = vec!["192.0.2.253/24".parse().unwrap(), "192.0.2.254/24".parse().unwrap()];
     let mut rig = Rig::new(spec);
     rig.hear_octets(advert("192.0.2.1", 200), &[192, 0, 2, 254, 192, 0, 2, 253], ChecksumFlavour::Rfc9568);
-    assert_eq!(rig.member(0).counters.address_list_errors, 0);
+    assert_eq!(rig.instance(0).counters.address_list_errors, 0);
 }
 
 /// T49.
@@ -83,9 +83,9 @@ fn rfc9568_5_2_9_3_a_first_address_that_is_not_link_local_is_discarded_unless_co
     let global: Vec<u8> = "2001:db8:51::fe".parse::<std::net::Ipv6Addr>().unwrap().octets().to_vec();
     for (rule, expected) in [(LinkLocalRule::Require, 0), (LinkLocalRule::Lenient, 1)] {
         let mut rig =
-            Rig::new(RouterSpec { members: vec![member(Family::Ipv6)], link_local: rule, ..spec() });
+            Rig::new(RouterSpec { instances: vec![instance(Family::Ipv6)], link_local: rule, ..spec() });
         rig.hear_octets(advert("fe80::a", 200), &global, ChecksumFlavour::Rfc9568);
-        assert_eq!(rig.member(0).counters.advertisement_rcvd, expected);
+        assert_eq!(rig.instance(0).counters.advertisement_rcvd, expected);
     }
 }
 
@@ -104,7 +104,7 @@ fn rfc9568_5_2_8_4_auto_follows_the_flavour_of_the_peer() {
             _ => None,
         });
         assert_eq!(sent, Some(expected));
-        assert_eq!(rig.member(0).counters.checksum_legacy_accepted, 1);
+        assert_eq!(rig.instance(0).counters.checksum_legacy_accepted, 1);
     }
 }
 
@@ -115,6 +115,6 @@ fn forged_sources_do_not_grow_the_list_of_peers() {
         let from: &'static str = Box::leak(format!("192.0.2.{last}").into_boxed_str());
         rig.hear(advert(from, 200));
     }
-    let peers = rig.member(0).peers;
+    let peers = rig.instance(0).peers;
     assert_eq!((peers.len(), peers[0].address.to_string().as_str()), (8, "192.0.2.11"));
 }

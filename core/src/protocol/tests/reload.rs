@@ -53,30 +53,30 @@ fn a_backup_that_is_retuned_keeps_its_timer_and_the_learned_interval() {
     let deadline = rig.node.next_deadline();
     rig.feed(Input::Configure(vec![RouterSpec { interval: interval(50), ..spec() }]));
     assert_eq!(rig.node.next_deadline(), deadline);
-    assert_eq!(rig.member(0).timers.active_adver_interval, interval(250));
+    assert_eq!(rig.instance(0).timers.active_adver_interval, interval(250));
 }
 
 // RFC9568-6.1-9
 #[test]
 fn addresses_of_an_active_change_without_a_transition() {
     let mut rig = Rig::active(spec());
-    let since = rig.member(0).since;
+    let since = rig.instance(0).since;
     let mut changed = spec();
-    changed.members[0].addresses.insert(0, "192.0.2.253/24".parse().unwrap());
+    changed.instances[0].addresses.insert(0, "192.0.2.253/24".parse().unwrap());
     rig.feed(Input::Configure(vec![changed.clone()]));
     // Installed first, announced when they are there.
     assert_eq!(rig.said(), ["own", "announce 1"]);
     let key = changed.key(Family::Ipv4);
-    assert_eq!(rig.node.addresses(key).0, changed.members[0].addresses, "in the new order");
-    assert_eq!((rig.state(), rig.member(0).since), (StateName::Active, since));
+    assert_eq!(rig.node.addresses(key).0, changed.instances[0].addresses, "in the new order");
+    assert_eq!((rig.state(), rig.instance(0).since), (StateName::Active, since));
 }
 
 #[test]
 fn the_family_whose_addresses_stay_is_not_asked_for_again() {
-    let both = RouterSpec { members: vec![member(Family::Ipv4), member(Family::Ipv6)], ..spec() };
+    let both = RouterSpec { instances: vec![instance(Family::Ipv4), instance(Family::Ipv6)], ..spec() };
     let mut rig = Rig::active(both.clone());
     let mut changed = both;
-    changed.members[1].excluded.push("2001:db8:51::99/64".parse().unwrap());
+    changed.instances[1].excluded.push("2001:db8:51::99/64".parse().unwrap());
     rig.feed(Input::Configure(vec![changed]));
     assert_eq!(rig.said(), ["own", "announce 1"]);
 }
@@ -87,11 +87,11 @@ fn a_new_check_does_not_stop_a_router_that_runs_before_its_first_verdict() {
     rig.feed(Input::Configure(vec![tracking(&["nginx"])]));
     rig.run(Duration::from_secs(5));
     assert_eq!((rig.state(), rig.events()), (StateName::Active, vec![]));
-    rig.feed(Input::Check(check("nginx"), Health::Passing));
+    rig.feed(Input::CheckResult(check("nginx"), CheckResult::Passing));
     assert_eq!(rig.state(), StateName::Active);
     rig.out.clear();
     // From then on it counts.
-    rig.feed(Input::Check(check("nginx"), Health::Failing));
+    rig.feed(Input::CheckResult(check("nginx"), CheckResult::Failing));
     assert!(rig.events().contains(&EventKind::HandoverStarted(HandoverCause::Fault)), "{:?}", rig.events());
 }
 
@@ -99,7 +99,7 @@ fn a_new_check_does_not_stop_a_router_that_runs_before_its_first_verdict() {
 fn a_first_verdict_that_fails_is_a_fault() {
     let mut rig = Rig::active(spec());
     rig.feed(Input::Configure(vec![tracking(&["nginx"])]));
-    rig.feed(Input::Check(check("nginx"), Health::Failing));
+    rig.feed(Input::CheckResult(check("nginx"), CheckResult::Failing));
     rig.run(Duration::from_secs(5));
     assert_eq!(rig.state(), StateName::Initialize);
 }
@@ -111,17 +111,17 @@ fn a_router_that_stops_meanwhile_waits_for_the_verdict() {
     rig.feed(Input::Link(interface(), None));
     rig.feed(Input::Link(interface(), Some(link())));
     assert_eq!(rig.state(), StateName::Initialize, "pending, as at every start");
-    rig.feed(Input::Check(check("nginx"), Health::Passing));
+    rig.feed(Input::CheckResult(check("nginx"), CheckResult::Passing));
     assert_eq!(rig.state(), StateName::Backup);
 }
 
 #[test]
 fn a_check_that_is_gone_leaves_no_verdict_behind() {
     let mut rig = Rig::new(tracking(&["nginx"]));
-    rig.feed(Input::Check(check("nginx"), Health::Failing));
+    rig.feed(Input::CheckResult(check("nginx"), CheckResult::Failing));
     rig.feed(Input::Configure(vec![spec()]));
-    rig.feed(Input::CheckGone(check("nginx")));
-    assert_eq!((rig.state(), rig.member(0).cause), (StateName::Backup, Cause::Configuration));
+    rig.feed(Input::CheckRemoved(check("nginx")));
+    assert_eq!((rig.state(), rig.instance(0).cause), (StateName::Backup, Cause::Configuration));
     rig.feed(Input::Configure(vec![tracking(&["nginx"])]));
     assert_eq!(rig.state(), StateName::Backup, "a new one by that name has not failed");
 }
@@ -147,7 +147,7 @@ fn a_router_that_is_removed_hands_over_first() {
     assert_eq!(names(&rig), [""; 0]);
     assert_eq!(rig.node.next_deadline(), None);
     // What was said in the same moment is still to be written.
-    assert_eq!(rig.node.addresses(spec().key(Family::Ipv4)).0, spec().members[0].addresses);
+    assert_eq!(rig.node.addresses(spec().key(Family::Ipv4)).0, spec().instances[0].addresses);
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn two_routers_can_exchange_their_vrids() {
     let found: Vec<_> = snapshot
         .routers
         .iter()
-        .map(|r| (r.spec.name.to_string(), r.members[0].key.vrid.get(), r.members[0].state))
+        .map(|r| (r.spec.name.to_string(), r.instances[0].key.vrid.get(), r.instances[0].state))
         .collect();
     let active = StateName::Active;
     assert_eq!(found, [("other".to_owned(), 51, active), ("web".to_owned(), 52, active)]);
@@ -181,13 +181,13 @@ fn two_routers_can_exchange_their_vrids() {
 #[test]
 fn no_epoch_of_a_virtual_router_is_used_twice() {
     let mut rig = Rig::active(spec());
-    let both = RouterSpec { members: vec![member(Family::Ipv4), member(Family::Ipv6)], ..spec() };
+    let both = RouterSpec { instances: vec![instance(Family::Ipv4), instance(Family::Ipv6)], ..spec() };
     let mut used = BTreeSet::new();
     for specs in [vec![both], vec![], vec![spec()]] {
         rig.feed(Input::Configure(specs));
         rig.run(Duration::from_secs(20));
         for effect in rig.out.drain(..) {
-            if let Effect::Own { key, epoch } | Effect::Disown { key, epoch } = effect {
+            if let Effect::HoldAddresses { key, epoch } | Effect::ReleaseAddresses { key, epoch } = effect {
                 let newest = used.iter().filter(|(of, _)| *of == key).map(|(_, epoch)| *epoch).max();
                 assert!(newest < Some(epoch), "{key} {epoch} after {newest:?}");
                 used.insert((key, epoch));

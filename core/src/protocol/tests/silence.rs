@@ -5,7 +5,7 @@ use super::*;
 const PEER: &str = "192.0.2.1";
 
 fn active(rig: &Rig) -> Option<String> {
-    rig.member(0).active.map(|active| active.address.to_string())
+    rig.instance(0).active.map(|active| active.address.to_string())
 }
 
 /// What is told of the service, in short: `lost 192.0.2.1 4095` or `back 192.0.2.1`.
@@ -23,7 +23,7 @@ fn told(rig: &Rig) -> Vec<String> {
     rig.events().into_iter().filter_map(word).collect()
 }
 
-fn idle(rig: &Rig) -> Idle {
+fn idle(rig: &Rig) -> NotServing {
     let idle = |kind| match kind {
         EventKind::NobodyServes { idle, .. } => Some(idle),
         _ => None,
@@ -44,13 +44,13 @@ fn a_demoted_node_tells_when_the_active_falls_silent_and_when_somebody_serves_ag
     rig.run(ms(10));
     // The last of all Backups would have been heard by now: 3 s and its Skew_Time, and what it takes to be heard.
     assert_eq!((active(&rig), told(&rig)), (None, vec!["lost 192.0.2.1 4096".to_owned()]));
-    assert_eq!(idle(&rig), Idle::Demoted);
+    assert_eq!(idle(&rig), NotServing::Demoted);
     rig.run(Duration::from_secs(60));
     assert_eq!(told(&rig).len(), 1, "once");
-    assert_eq!(rig.member(0).unserved.unwrap().silent.as_secs(), 64, "it stands");
+    assert_eq!(rig.instance(0).unserved.unwrap().silent.as_secs(), 64, "it stands");
     rig.hear(advert("192.0.2.2", 50));
     assert_eq!(told(&rig)[1..], ["back 192.0.2.2"]);
-    assert_eq!(rig.member(0).unserved, None);
+    assert_eq!(rig.instance(0).unserved, None);
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn addresses_that_were_released_without_a_taker_are_served_by_nobody() {
     rig.demote(Force::Yes);
     rig.run(Duration::from_secs(8));
     assert_eq!(told(&rig), ["lost - 4096"]);
-    rig.feed(Input::Operator(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
     rig.until_state(StateName::Active);
     assert_eq!(told(&rig)[1..], [format!("back {US}")]);
 }
@@ -68,11 +68,11 @@ fn addresses_that_were_released_without_a_taker_are_served_by_nobody() {
 fn a_faulty_node_says_what_is_to_be_mended() {
     let check = CheckName("nginx".into());
     let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
-    rig.feed(Input::Check(check.clone(), Health::Failing));
+    rig.feed(Input::CheckResult(check.clone(), CheckResult::Failing));
     rig.run(Duration::from_secs(5));
     assert_eq!(
         (told(&rig), idle(&rig)),
-        (vec!["lost - 4096".to_owned()], Idle::Faults(vec![Fault::Check(check)]))
+        (vec!["lost - 4096".to_owned()], NotServing::Faults(vec![Fault::Check(check)]))
     );
 }
 
@@ -91,16 +91,16 @@ fn who_cannot_hear_names_nobody_and_tells_nothing() {
 
 #[test]
 fn a_family_that_waits_for_its_sibling_names_nobody_who_is_silent() {
-    let both = RouterSpec { members: vec![member(Family::Ipv4), member(Family::Ipv6)], ..spec() };
+    let both = RouterSpec { instances: vec![instance(Family::Ipv4), instance(Family::Ipv6)], ..spec() };
     let mut rig = Rig::new(both);
     rig.hear(advert("fe80::1", 200));
     for _ in 0..6 {
         rig.hear(advert(PEER, 200));
         rig.run(ms(1000));
     }
-    assert_eq!(rig.member(1).state, StateName::Backup);
-    assert_eq!(rig.member(1).active, None);
-    assert_eq!((told(&rig), idle(&rig)), (vec!["lost fe80::1 4096".to_owned()], Idle::Sibling));
+    assert_eq!(rig.instance(1).state, StateName::Backup);
+    assert_eq!(rig.instance(1).active, None);
+    assert_eq!((told(&rig), idle(&rig)), (vec!["lost fe80::1 4096".to_owned()], NotServing::Sibling));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_silence_that_was_told_has_an_end_though_the_link_was_away_in_between() {
         match ends {
             Some(peer) => rig.hear(advert(peer, 200)),
             None => {
-                rig.feed(Input::Operator(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+                rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
                 rig.until_state(StateName::Active);
             }
         }

@@ -26,7 +26,7 @@ fn rfc9568_6_4_2_7_silence_makes_a_backup_active_after_active_down_interval() {
         let word = format!("say {priority}/{cs}cs");
         // RFC9568-6.4.2-11: own first, then the advertisement, then the announcement. RFC9568-7.2-4
         assert_eq!(rig.said(), ["own", word.as_str(), "announce 1"]);
-        assert_eq!(rig.member(0).cause, Cause::ActiveDownTimer);
+        assert_eq!(rig.instance(0).cause, Cause::ActiveDownTimer);
         let period = interval(cs).period();
         rig.run(period - us(1));
         assert_eq!(rig.spoken(), [""; 0]);
@@ -53,7 +53,7 @@ fn the_period_does_not_drift_when_every_wake_is_late() {
 fn rfc9568_6_4_1_1_an_owner_is_active_at_once() {
     let mut rig = Rig::new(RouterSpec { role: Role::Owner, ..spec() });
     assert_eq!(rig.said(), ["own", "say 255/100cs", "announce 1"]); // RFC9568-6.4.1-2, RFC9568-5.2.4-1
-    assert_eq!(rig.member(0).cause, Cause::OwnerStartup);
+    assert_eq!(rig.instance(0).cause, Cause::OwnerStartup);
 }
 
 // RFC9568-7.2-4, RFC9568-8.1.2-3
@@ -100,7 +100,7 @@ fn rfc9568_6_4_2_9_a_backup_obeys_and_learns_the_interval() {
     for (cs, expected) in [(100, us(3_609_375)), (10, us(360_937)), (1000, us(36_093_750))] {
         let mut rig = Rig::new(spec());
         rig.hear(Advert { centiseconds: cs, ..advert("192.0.2.1", 200) });
-        assert_eq!(rig.member(0).timers.active_adver_interval, interval(cs)); // RFC9568-6.1-2
+        assert_eq!(rig.instance(0).timers.active_adver_interval, interval(cs)); // RFC9568-6.1-2
         assert_eq!(rig.until_state(StateName::Active).as_micros(), expected.as_micros());
         assert_eq!(rig.said()[1], "say 100/100cs");
     }
@@ -118,7 +118,7 @@ fn rfc9568_6_4_2_8_priority_zero_arms_skew_time() {
         rig.hear(Advert { centiseconds: cs, ..advert("192.0.2.1", 200) });
         rig.hear(advert("192.0.2.1", 0));
         assert_eq!(rig.until_state(StateName::Active).as_micros(), expected.as_micros());
-        assert_eq!(rig.member(0).cause, Cause::PeerResigned);
+        assert_eq!(rig.instance(0).cause, Cause::PeerResigned);
     }
 }
 
@@ -142,10 +142,10 @@ fn rfc9568_6_4_2_10_a_lower_priority_is_discarded_when_preempting() {
         rig.run(Duration::from_secs(1));
         rig.hear(Advert { centiseconds: 50, ..advert("192.0.2.1", 50) });
     }
-    assert_eq!(rig.member(0).timers.active_adver_interval, interval(100), "nothing is learned");
+    assert_eq!(rig.instance(0).timers.active_adver_interval, interval(100), "nothing is learned");
     rig.out.clear();
     assert_eq!(rig.until_state(StateName::Active), us(609_375));
-    assert_eq!(rig.member(0).cause, Cause::Preempted);
+    assert_eq!(rig.instance(0).cause, Cause::Preempted);
 
     let mut rig = Rig::new(RouterSpec { role: contender(100, Preempt::Forbid), ..spec() });
     for _ in 0..30 {
@@ -220,7 +220,7 @@ fn rfc9568_6_4_3_11_an_active_yields_to_higher_priority_and_to_greater_addresses
 #[test]
 fn ipv6_ties_compare_as_unsigned_integers() {
     for (from, expected) in [("fe80::63", StateName::Active), ("fe80::8000:0:0:1", StateName::Backup)] {
-        let mut rig = Rig::active(RouterSpec { members: vec![member(Family::Ipv6)], ..spec() });
+        let mut rig = Rig::active(RouterSpec { instances: vec![instance(Family::Ipv6)], ..spec() });
         rig.hear(advert(from, 100));
         assert_eq!(rig.state(), expected); // RFC9568-6.4.3-12
     }
@@ -236,7 +236,7 @@ fn rfc9568_6_4_3_14_answers_to_losing_advertisements_are_limited() {
         rig.hear(advert("192.0.2.1", 50));
         rig.run(ms(1));
     }
-    let counters = rig.member(0).counters;
+    let counters = rig.instance(0).counters;
     assert!((3..=5).contains(&counters.immediate_adverts_sent), "{counters:?}");
     assert_eq!(counters.immediate_adverts_sent + counters.immediate_adverts_suppressed, 1000);
     // RFC9568-6.4.3-15: the schedule is that of before.
@@ -270,7 +270,7 @@ fn rfc9568_6_4_3_10_priority_zero_is_answered_at_once() {
 fn rfc9568_6_4_3_19_a_flood_of_priority_zero_is_answered_at_a_limited_rate() {
     let mut rig = Rig::active(spec());
     rig.said();
-    let announcements = |rig: &Rig| rig.member(0).counters.announcements;
+    let announcements = |rig: &Rig| rig.instance(0).counters.announcements;
     let before = announcements(&rig);
     for _ in 0..1000 {
         rig.hear(advert("192.0.2.1", 0));
@@ -300,9 +300,10 @@ fn rfc9568_7_1_7_an_owner_stays_and_a_second_owner_is_reported_and_obeyed_by_add
     assert_eq!(rig.state(), StateName::Active);
     rig.hear(advert("192.0.2.200", 255));
     assert_eq!(rig.state(), StateName::Backup);
-    assert_eq!(rig.member(0).counters.owner_conflicts, 2);
-    let conflict =
-        |kind: &EventKind| matches!(kind, EventKind::Suspicious { what: Suspicion::OwnerConflict, .. });
+    assert_eq!(rig.instance(0).counters.owner_conflicts, 2);
+    let conflict = |kind: &EventKind| {
+        matches!(kind, EventKind::PeerWarningRaised { what: PeerWarning::OwnerConflict, .. })
+    };
     rig.hear(advert("192.0.2.200", 255));
     assert_eq!(rig.events().iter().filter(|kind| conflict(kind)).count(), 2, "once for each");
 }
@@ -351,7 +352,7 @@ fn an_active_that_overslept_listens_before_it_speaks_unless_it_may_preempt() {
     assert!(!rig.said().iter().any(|word| word.starts_with("say")));
     rig.hear(advert("192.0.2.1", 50));
     assert_eq!(rig.state(), StateName::Backup);
-    assert_eq!(rig.member(0).cause, Cause::Stalled);
+    assert_eq!(rig.instance(0).cause, Cause::Stalled);
 }
 
 // RFC9568-6.2-4
@@ -386,6 +387,6 @@ fn another_vrid_is_a_new_router_and_the_old_one_resigns() {
     rig.run(Duration::from_secs(3));
     let said = rig.said();
     assert!(said.contains(&"say 0/100cs".into()) && said.contains(&"disown".into()), "{said:?}");
-    assert_eq!(rig.member(0).key.vrid.get(), 52);
+    assert_eq!(rig.instance(0).key.vrid.get(), 52);
     assert_eq!(rig.state(), StateName::Backup);
 }

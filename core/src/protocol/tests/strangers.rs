@@ -7,11 +7,11 @@ const STRANGER: &str = "192.0.2.13";
 const FOREIGN: [u8; 4] = [192, 0, 2, 77];
 
 fn both() -> RouterSpec {
-    RouterSpec { members: vec![member(Family::Ipv4), member(Family::Ipv6)], ..spec() }
+    RouterSpec { instances: vec![instance(Family::Ipv4), instance(Family::Ipv6)], ..spec() }
 }
 
 fn states(rig: &Rig) -> [StateName; 2] {
-    [rig.member(0).state, rig.member(1).state]
+    [rig.instance(0).state, rig.instance(1).state]
 }
 
 fn stranger(rig: &mut Rig, priority: u8) {
@@ -20,7 +20,7 @@ fn stranger(rig: &mut Rig, priority: u8) {
 
 fn begun(rig: &Rig) -> Vec<&'static str> {
     let begun = |kind| match kind {
-        EventKind::Suspicious { what, .. } => Some(what.as_str()),
+        EventKind::PeerWarningRaised { what, .. } => Some(what.as_str()),
         _ => None,
     };
     rig.events().into_iter().filter_map(begun).collect()
@@ -28,7 +28,7 @@ fn begun(rig: &Rig) -> Vec<&'static str> {
 
 fn over(rig: &Rig) -> Vec<&'static str> {
     let over = |kind| match kind {
-        EventKind::SuspicionOver { what, .. } => Some(what.as_str()),
+        EventKind::PeerWarningCleared { what, .. } => Some(what.as_str()),
         _ => None,
     };
     rig.events().into_iter().filter_map(over).collect()
@@ -108,12 +108,12 @@ fn a_split_brain_that_lasts_stands_until_it_is_over() {
 #[test]
 fn other_lists_are_told_by_what_is_in_them() {
     let mut spec = spec();
-    spec.members[0].addresses = vec!["192.0.2.253/24".parse().unwrap(), "192.0.2.254/24".parse().unwrap()];
+    spec.instances[0].addresses = vec!["192.0.2.253/24".parse().unwrap(), "192.0.2.254/24".parse().unwrap()];
     let mut rig = Rig::new(spec);
     let octets = [192, 0, 2, 252, 192, 0, 2, 253];
     rig.hear_octets(advert("192.0.2.1", 200), &octets, ChecksumFlavour::Rfc9568);
     let differs = |kind| match kind {
-        EventKind::Suspicious { what: Suspicion::AddressListDiffers { more, less }, .. } => {
+        EventKind::PeerWarningRaised { what: PeerWarning::AddressListDiffers { more, less }, .. } => {
             Some((more, less))
         }
         _ => None,
@@ -225,7 +225,7 @@ fn discarded_messages_neither_hide_a_split_brain_nor_stand_for_ever() {
     rig.stall(Duration::from_secs(3600));
     discarded(&mut rig, 1);
     let ended = |kind| match kind {
-        EventKind::SuspicionOver { after, .. } => Some(after),
+        EventKind::PeerWarningCleared { after, .. } => Some(after),
         _ => None,
     };
     let ended: Vec<_> = rig.events().into_iter().filter_map(ended).collect();

@@ -3,7 +3,7 @@
 use super::*;
 
 fn heard(rig: &mut Rig, address: &str) {
-    rig.feed(Input::Announced {
+    rig.feed(Input::AnnouncementHeard {
         interface: interface(),
         address: address.parse().unwrap(),
         mac: STRANGER_MAC,
@@ -48,7 +48,7 @@ fn the_announcement_of_something_else_is_none() {
     heard(&mut rig, "192.0.2.253");
     let elsewhere = "eth1".parse().unwrap();
     let address = "192.0.2.254".parse().unwrap();
-    rig.feed(Input::Announced { interface: elsewhere, address, mac: STRANGER_MAC });
+    rig.feed(Input::AnnouncementHeard { interface: elsewhere, address, mac: STRANGER_MAC });
     rig.run(ms(249));
     assert_eq!(rig.said(), [""; 0]);
 }
@@ -81,7 +81,7 @@ fn one_that_is_promoted_meanwhile_goes_on_letting_go() {
     let mut rig = displaced();
     rig.demote(Force::No);
     assert_eq!(rig.state(), StateName::Initialize);
-    rig.feed(Input::Operator(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
     assert_eq!(rig.state(), StateName::Backup);
     rig.run(ms(250));
     assert_eq!(rig.said(), ["disown"]);
@@ -130,8 +130,8 @@ fn an_announcement_that_may_have_crossed_ours_does_not_count() {
 fn it_listens_only_as_long_as_it_matters() {
     let listens = |rig: &mut Rig| {
         let balance = rig.out.iter().fold(0, |balance, effect| match effect {
-            Effect::Listen { .. } => balance + 1,
-            Effect::Unlisten { .. } => balance - 1,
+            Effect::WatchAnnouncements { .. } => balance + 1,
+            Effect::IgnoreAnnouncements { .. } => balance - 1,
             _ => balance,
         });
         rig.out.clear();
@@ -154,9 +154,9 @@ fn another_address_list_during_a_hand_over_does_not_end_the_wait() {
     let mut rig = Rig::active(spec());
     rig.demote(Force::No);
     rig.run(ms(5));
-    let mut other = member(Family::Ipv4);
+    let mut other = instance(Family::Ipv4);
     other.addresses.push("192.0.2.253/24".parse().unwrap());
-    rig.feed(Input::Configure(vec![RouterSpec { members: vec![other], ..spec() }]));
+    rig.feed(Input::Configure(vec![RouterSpec { instances: vec![other], ..spec() }]));
     rig.run(ms(10));
     rig.hear(advert("192.0.2.1", 50));
     rig.run(ms(20));
@@ -174,7 +174,7 @@ fn one_that_overslept_and_must_not_preempt_announces_nothing_before_it_has_liste
     let mut rig = Rig::active(RouterSpec { role: contender(100, Preempt::Forbid), ..spec() });
     rig.stall(Duration::from_secs(100));
     rig.feed(Input::Deadline);
-    rig.feed(Input::Restored { key: spec().keys().next().unwrap(), count: 1 });
+    rig.feed(Input::AddressesRestored { key: spec().keys().next().unwrap(), count: 1 });
     rig.run(ms(900));
     assert_eq!(rig.said(), [""; 0]);
     rig.run(ms(200));
@@ -191,11 +191,11 @@ fn who_preempts_does_not_report_the_last_word_of_the_other() {
         rig.hear(advert("192.0.2.1", 100));
         rig.run(ms(500));
     }
-    assert_eq!(rig.member(0).cause, Cause::Preempted);
+    assert_eq!(rig.instance(0).cause, Cause::Preempted);
     rig.out.clear();
     rig.hear(advert("192.0.2.1", 100));
     assert_eq!(rig.events(), []);
-    assert_eq!(rig.member(0).counters.dual_active, 0);
+    assert_eq!(rig.instance(0).counters.dual_active, 0);
     assert_eq!(rig.said()[0], "say 200/100cs", "but it is answered");
     rig.run(Duration::from_secs(1));
     rig.hear(advert("192.0.2.1", 100));
@@ -207,6 +207,6 @@ fn the_active_that_is_shown_follows_our_own_address() {
     let mut rig = Rig::active(spec());
     let renumbered = vec!["192.0.2.33".parse().unwrap()];
     rig.feed(Input::Link(interface(), Some(LinkFacts { ipv4: renumbered, ..link() })));
-    let active = rig.member(0).active.unwrap();
+    let active = rig.instance(0).active.unwrap();
     assert_eq!((active.address.to_string().as_str(), active.local), ("192.0.2.33", true));
 }

@@ -107,8 +107,8 @@ fn eth0() -> InterfaceName {
     "eth0".parse().unwrap()
 }
 
-fn key(vrid: u8) -> VrKey {
-    VrKey { interface: eth0(), family: Family::Ipv4, vrid: Vrid::new(vrid).unwrap() }
+fn key(vrid: u8) -> InstanceKey {
+    InstanceKey { interface: eth0(), family: Family::Ipv4, vrid: Vrid::new(vrid).unwrap() }
 }
 
 fn facts(index: u32, up: bool) -> LinkFacts {
@@ -364,7 +364,7 @@ fn a_router_that_is_declared_again_before_it_is_gone_stays() {
 #[test]
 fn an_interface_is_guarded_for_ipv4_addresses_whatever_the_family_of_their_router() {
     let mut bench = Bench::new();
-    let ipv6 = VrKey { family: Family::Ipv6, ..key(51) };
+    let ipv6 = InstanceKey { family: Family::Ipv6, ..key(51) };
     bench.say(Command::Forget { key: key(51) });
     for (nets, guarded) in
         [(&["2001:db8::50/64", "192.0.2.50/24"][..], true), (&["2001:db8::50/64"], false), (&[], false)]

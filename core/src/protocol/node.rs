@@ -3,12 +3,14 @@
 use super::counters::LinkCounters;
 use super::effect::{Answer, Effect, Effects};
 use super::event::Cause;
-use super::group::{Again, Group, Presence};
-use super::input::{Command, CommandId, Demotion, Input, Owned};
+use super::input::{Command, CommandId, Demotion, HoldResult, Input};
+use super::router::{Again, Presence, Router};
 use super::snapshot::Snapshot;
-use super::spec::{MemberSpec, RouterSpec};
+use super::spec::{InstanceSpec, RouterSpec};
 use super::tracking::{self, Facts};
-use crate::types::{AdvertPriority, Family, InterfaceName, LinkFacts, MacAddr, MonoTime, RouterName, VrKey};
+use crate::types::{
+    AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime, RouterName,
+};
 use crate::wire::{Advertisement, Carrier, Reject, RejectReason};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,11 +23,11 @@ use std::time::Duration;
 /// [`Input::Deadline`] ("receive before you judge"), so that after a stall the queued
 /// advertisements are seen before any timer fires.
 #[derive(Debug, Clone, Default)]
-pub struct VrrpRouter {
+pub struct Node {
     /// In the order of their names.
-    groups: Vec<Group>,
+    groups: Vec<Router>,
     /// Where each virtual router is in `groups`.
-    index: BTreeMap<VrKey, usize>,
+    index: BTreeMap<InstanceKey, usize>,
     /// When each group wants to be called; `wakes` is the same by group.
     deadlines: BTreeSet<(MonoTime, usize)>,
     wakes: Vec<Option<MonoTime>>,
@@ -37,7 +39,7 @@ pub struct VrrpRouter {
     /// Configured routers whose name or keys another one still has, which is leaving.
     waiting: BTreeMap<RouterName, RouterSpec>,
     /// Virtual routers that are gone: one entry a key ever configured.
-    departed: BTreeMap<VrKey, Departed>,
+    departed: BTreeMap<InstanceKey, Departed>,
     /// When it last compared the addresses of a foreign VRID with ours.
     looked: Option<MonoTime>,
     /// Counts changes of what runs.
@@ -61,10 +63,10 @@ struct Departed {
     /// None is used twice.
     epoch: u64,
     /// Its last word may not be sent yet.
-    member: MemberSpec,
+    instance: InstanceSpec,
 }
 
-impl VrrpRouter {
+impl Node {
     /// A node without any virtual router; [`Input::Configure`] gives it some.
     #[must_use]
     pub fn new() -> Self {
@@ -76,18 +78,18 @@ impl VrrpRouter {
     pub fn handle(&mut self, now: MonoTime, input: Input<'_>, out: &mut Effects) {
         match input {
             Input::Deadline => self.on_deadline(now, out),
-            Input::Heard { interface, carrier, advertisement } => {
+            Input::Received { interface, carrier, advertisement } => {
                 self.on_heard(now, interface, carrier, &advertisement, out);
             }
             Input::Rejected { interface, family, source, reject } => {
                 self.on_rejected(now, (interface, family), source, reject, out);
             }
-            Input::Announced { interface, address, mac } => {
+            Input::AnnouncementHeard { interface, address, mac } => {
                 self.on_announced(now, interface, address, mac, out);
             }
-            Input::Owned(owned) => self.on_owned(now, owned, out),
-            Input::Restored { key, count } => self.on_restored(now, key, count, out),
-            Input::Reinstalled { key } => {
+            Input::AddressesHeld(owned) => self.on_owned(now, owned, out),
+            Input::AddressesRestored { key, count } => self.on_restored(now, key, count, out),
+            Input::AddressesReinstalled { key } => {
                 let group = self.index.get(&key).and_then(|at| self.groups.get_mut(*at));
                 if let Some(group) = group {
                     group.on_reinstalled(now, key, out);
@@ -101,7 +103,7 @@ impl VrrpRouter {
                 self.on_link(now, name, facts, out);
                 self.evaluate_all(now, Cause::FaultCleared, out);
             }
-            Input::Unrestored { key, why } => self.on_unrestored(now, key, why, out),
+            Input::AddressesNotRestored { key, why } => self.on_unrestored(now, key, why, out),
             Input::Sockets(name, family, outcome) => {
                 match outcome {
                     Ok(()) => drop(self.facts.deaf.remove(&(name, family))),
@@ -109,21 +111,21 @@ impl VrrpRouter {
                 }
                 self.evaluate_all(now, Cause::FaultCleared, out);
             }
-            Input::Check(name, health) => {
+            Input::CheckResult(name, health) => {
                 self.facts.checks.insert(name, health);
                 self.evaluate_all(now, Cause::FaultCleared, out);
             }
-            Input::CheckGone(name) => {
+            Input::CheckRemoved(name) => {
                 self.facts.checks.remove(&name);
                 self.evaluate_all(now, Cause::FaultCleared, out);
             }
-            Input::Operator(id, command) => self.on_command(now, id, command, out),
-            Input::Remembered(router, demotion) => drop(self.remembered.insert(router, demotion)),
+            Input::Command(id, command) => self.on_command(now, id, command, out),
+            Input::SavedDemotion(router, demotion) => drop(self.remembered.insert(router, demotion)),
             Input::Configure(specs) => match self.ending {
                 Ending::No => self.configure(now, specs, out),
                 Ending::Underway | Ending::Done => {}
             },
-            Input::Inherit(specs) => self.inherit(now, specs, out),
+            Input::FinishCrashedRun(specs) => self.inherit(now, specs, out),
             Input::Shutdown => {
                 self.ending = Ending::Underway;
                 self.waiting.clear();
@@ -146,11 +148,11 @@ impl VrrpRouter {
     /// The addresses that `key` advertises, in order, then those it only holds. Of one that is gone, as
     /// they were; empty if it never was.
     #[must_use]
-    pub fn addresses(&self, key: VrKey) -> (&[IpNet], &[IpNet]) {
+    pub fn addresses(&self, key: InstanceKey) -> (&[IpNet], &[IpNet]) {
         let group = self.index.get(&key).and_then(|at| self.groups.get(*at));
-        let member = group.and_then(|group| group.spec.members.iter().find(|m| m.family == key.family));
-        let departed = || self.departed.get(&key).map(|departed| &departed.member);
-        member.or_else(departed).map_or((&[], &[]), |member| (&member.addresses, &member.excluded))
+        let instance = group.and_then(|group| group.spec.instances.iter().find(|m| m.family == key.family));
+        let departed = || self.departed.get(&key).map(|departed| &departed.instance);
+        instance.or_else(departed).map_or((&[], &[]), |instance| (&instance.addresses, &instance.excluded))
     }
 
     /// Changes with the answers of [`Self::running`] and [`Self::addresses`].
@@ -186,7 +188,7 @@ impl VrrpRouter {
     pub fn on_unsent(
         &mut self,
         now: MonoTime,
-        key: VrKey,
+        key: InstanceKey,
         priority: AdvertPriority,
         errno: Option<i32>,
         out: &mut Effects,
@@ -209,7 +211,7 @@ impl VrrpRouter {
     }
 
     /// It took one again.
-    pub fn on_sent_again(&mut self, now: MonoTime, key: VrKey, out: &mut Effects) {
+    pub fn on_sent_again(&mut self, now: MonoTime, key: InstanceKey, out: &mut Effects) {
         if self.facts.unsent.remove(&key).is_some()
             && let Some(at) = self.index.get(&key).copied()
         {
@@ -250,7 +252,7 @@ impl VrrpRouter {
         advertisement: &Advertisement<'_>,
         out: &mut Effects,
     ) {
-        let key = VrKey { interface, family: Family::of(carrier.source), vrid: advertisement.vrid };
+        let key = InstanceKey { interface, family: Family::of(carrier.source), vrid: advertisement.vrid };
         let reject = |reason| Reject { reason, vrid: Some(key.vrid) };
         let Some(at) = self.index.get(&key).copied() else {
             // RFC9568-7.1-6
@@ -258,7 +260,7 @@ impl VrrpRouter {
             self.on_other_vrid(now, carrier, interface, advertisement, out);
             return self.on_rejected(now, link, Some(carrier.source), reject(RejectReason::VridErrors), out);
         };
-        let spoke = |group: &Group| group.has_spoken_from(key, carrier.source);
+        let spoke = |group: &Router| group.has_spoken_from(key, carrier.source);
         if self.facts.is_own(interface, carrier.source) || self.groups.get(at).is_some_and(spoke) {
             return self.with(now, at, out, |group, out| {
                 group.on_own(now, key, carrier.source, advertisement, out);
@@ -312,7 +314,7 @@ impl VrrpRouter {
         reject: Reject,
         out: &mut Effects,
     ) {
-        let key = reject.vrid.map(|vrid| VrKey { interface, family, vrid });
+        let key = reject.vrid.map(|vrid| InstanceKey { interface, family, vrid });
         let group = key.and_then(|key| self.index.get(&key)).and_then(|at| self.groups.get_mut(*at));
         match (group, key) {
             (Some(group), Some(key)) => group.on_rejected(now, key, source, reject.reason, out),
@@ -323,19 +325,19 @@ impl VrrpRouter {
         }
     }
 
-    fn on_owned(&mut self, now: MonoTime, owned: Owned, out: &mut Effects) {
+    fn on_owned(&mut self, now: MonoTime, owned: HoldResult, out: &mut Effects) {
         if let Some(at) = self.index.get(&owned.key).copied() {
             self.with(now, at, out, |group, out| group.on_owned(now, owned, out));
         }
     }
 
-    fn on_unrestored(&mut self, now: MonoTime, key: VrKey, why: String, out: &mut Effects) {
+    fn on_unrestored(&mut self, now: MonoTime, key: InstanceKey, why: String, out: &mut Effects) {
         if let Some(at) = self.index.get(&key).copied() {
             self.with(now, at, out, |group, out| group.on_unrestored(now, key, why, out));
         }
     }
 
-    fn on_restored(&mut self, now: MonoTime, key: VrKey, count: usize, out: &mut Effects) {
+    fn on_restored(&mut self, now: MonoTime, key: InstanceKey, count: usize, out: &mut Effects) {
         let group = self.index.get(&key).and_then(|at| self.groups.get_mut(*at));
         if let Some(group) = group {
             group.on_restored(now, key, count, out);
@@ -373,7 +375,7 @@ impl VrrpRouter {
 
     /// Configured routers that nobody is in the way of come to be. Returns their names.
     fn admit(&mut self, now: MonoTime) -> BTreeSet<RouterName> {
-        let keys: BTreeSet<VrKey> = self.groups.iter().flat_map(|group| group.spec.keys()).collect();
+        let keys: BTreeSet<InstanceKey> = self.groups.iter().flat_map(|group| group.spec.keys()).collect();
         let names: BTreeSet<RouterName> = self.groups.iter().map(|group| group.spec.name.clone()).collect();
         let free = |spec: &RouterSpec| !names.contains(&spec.name) && !spec.keys().any(|k| keys.contains(&k));
         let (admitted, waiting): (BTreeMap<_, _>, BTreeMap<_, _>) =
@@ -384,7 +386,7 @@ impl VrrpRouter {
             let demoted = self.remembered.remove(&spec.name);
             let departed = &self.departed;
             let epoch = |key| departed.get(&key).map_or(0, |departed| departed.epoch);
-            self.groups.push(Group { demoted, ..Group::new(now, spec, epoch) });
+            self.groups.push(Router { demoted, ..Router::new(now, spec, epoch) });
         }
         self.groups.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
         self.reindex();
@@ -393,7 +395,7 @@ impl VrrpRouter {
 
     /// To a node without any router.
     fn inherit(&mut self, now: MonoTime, specs: Vec<RouterSpec>, out: &mut Effects) {
-        self.groups = specs.into_iter().map(|spec| Group::new(now, spec, |_| 0)).collect();
+        self.groups = specs.into_iter().map(|spec| Router::new(now, spec, |_| 0)).collect();
         self.groups.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
         self.reindex();
         for at in 0..self.groups.len() {
@@ -420,7 +422,7 @@ impl VrrpRouter {
         now: MonoTime,
         at: usize,
         out: &mut Effects,
-        f: impl FnOnce(&mut Group, &mut Effects) -> Again,
+        f: impl FnOnce(&mut Router, &mut Effects) -> Again,
     ) {
         let Some(group) = self.groups.get_mut(at) else { return };
         let served = group.is_active();
@@ -450,12 +452,12 @@ impl VrrpRouter {
             return;
         }
         if let Some(group) = self.groups.get(at).filter(|group| !group.is_active()) {
-            self.facts.unsent.retain(|key, _| !group.members.iter().any(|member| member.key == *key));
+            self.facts.unsent.retain(|key, _| !group.instances.iter().any(|instance| instance.key == *key));
         }
     }
 
     fn reschedule(&mut self, at: usize) {
-        let wake = self.groups.get(at).and_then(Group::wake);
+        let wake = self.groups.get(at).and_then(Router::wake);
         let Some(slot) = self.wakes.get_mut(at) else { return };
         if *slot == wake {
             return;
@@ -468,16 +470,16 @@ impl VrrpRouter {
 
     /// Routers that left and let go make room for what replaces them.
     fn replace_gone(&mut self, now: MonoTime, out: &mut Effects) {
-        let gone = |group: &Group| group.presence == Presence::Leaving && group.is_gone();
+        let gone = |group: &Router| group.presence == Presence::Leaving && group.is_gone();
         if !self.groups.iter().any(gone) {
             return;
         }
-        let (leaving, staying): (Vec<Group>, Vec<Group>) =
+        let (leaving, staying): (Vec<Router>, Vec<Router>) =
             std::mem::take(&mut self.groups).into_iter().partition(gone);
         self.groups = staying;
-        for Group { spec, members, demoted, .. } in leaving {
-            let departed = spec.members.into_iter().zip(members);
-            let departed = departed.map(|(member, was)| (was.key, Departed { epoch: was.epoch, member }));
+        for Router { spec, instances, demoted, .. } in leaving {
+            let departed = spec.instances.into_iter().zip(instances);
+            let departed = departed.map(|(instance, was)| (was.key, Departed { epoch: was.epoch, instance }));
             self.departed.extend(departed);
             // A demotion outlives its router: it may come back.
             self.remembered.extend(demoted.map(|demotion| (spec.name, demotion)));
@@ -494,7 +496,7 @@ impl VrrpRouter {
         self.generation += 1;
         self.index.clear();
         for (at, group) in self.groups.iter().enumerate() {
-            self.index.extend(group.members.iter().map(|member| (member.key, at)));
+            self.index.extend(group.instances.iter().map(|instance| (instance.key, at)));
         }
         self.deadlines.clear();
         self.wakes = vec![None; self.groups.len()];
@@ -505,7 +507,7 @@ impl VrrpRouter {
 
     /// Says once that everything is let go.
     fn finish(&mut self, out: &mut Effects) {
-        if self.ending == Ending::Underway && self.groups.iter().all(Group::is_gone) {
+        if self.ending == Ending::Underway && self.groups.iter().all(Router::is_gone) {
             self.ending = Ending::Done;
             out.push(Effect::Stopped);
         }

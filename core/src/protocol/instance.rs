@@ -9,7 +9,7 @@ use super::conflict::Conflict;
 use super::counters::Counters;
 use super::doubt::{Doubt, Haste};
 use super::effect::Effects;
-use super::event::{Cause, Grounds, StateName};
+use super::event::{Cause, StateName, TransitionDetails};
 use super::handover::{Leaving, Proof, Say};
 use super::moves::Moved;
 use super::peers::Peers;
@@ -20,7 +20,7 @@ use super::speech::Said;
 use super::stalling::{on_active_down_timer, overslept};
 use super::timing::{Taking, active_down_interval, claim_grace, coalescing_slack};
 use super::turning::Turning;
-use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt, VrKey};
+use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime, Preempt};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
 use std::num::NonZeroU8;
@@ -136,12 +136,12 @@ pub(super) struct Policy {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct VirtualRouter {
-    pub(super) key: VrKey,
+pub(super) struct Instance {
+    pub(super) key: InstanceKey,
     pub(super) state: State,
     pub(super) since: MonoTime,
     pub(super) cause: Cause,
-    pub(super) grounds: Grounds,
+    pub(super) grounds: TransitionDetails,
     /// Of the last `Own` or `Disown`.
     pub(super) epoch: u64,
     /// How many addresses it has.
@@ -170,16 +170,16 @@ pub(super) struct VirtualRouter {
     pub(super) conflict: Conflict,
 }
 
-impl VirtualRouter {
+impl Instance {
     /// `epoch` is the last one of this key: what an earlier virtual router asked of the kernel may still
     /// be answered, and the kernel's side ignores what is older.
-    pub(super) fn new(key: VrKey, now: MonoTime, epoch: u64, width: usize) -> Self {
+    pub(super) fn new(key: InstanceKey, now: MonoTime, epoch: u64, width: usize) -> Self {
         Self {
             key,
             state: State::Initialize,
             since: now,
             cause: Cause::Startup,
-            grounds: Grounds::default(),
+            grounds: TransitionDetails::default(),
             epoch,
             width,
             announced: None,
@@ -563,7 +563,7 @@ impl Backup {
     }
 }
 
-impl VirtualRouter {
+impl Instance {
     /// Why this Backup becomes Active when its timer has fired. Somebody of lower priority may speak beside an Active that
     /// was obeyed, and has died.
     pub(super) fn claim_cause(&self, now: MonoTime, backup: &Backup, ours: AdvertPriority) -> Cause {

@@ -3,22 +3,22 @@
 //! Owns when they start, claim, yield, hand over and stop. The state machine of each is in
 //! `virtual_router`; what an advertisement does to it in `reception`.
 
-use super::concern::Concern;
 use super::counters::Counters;
 use super::effect::{Effect, Effects};
 use super::event::{Cause, Event, EventKind, HandoverCause};
 use super::handover::{Handover, Seen, Watch};
-use super::input::{Demotion, Fault, LastResort, Owned};
+use super::input::{Demotion, Fault, HoldResult, LastResort};
+use super::instance::{Instance, Policy, State};
 use super::interruption::Interruption;
+use super::local_warning::LocalWarning;
+use super::peer_warnings::PeerWarnings;
 use super::reception::{List, Tie};
-use super::remarks::Remarks;
 use super::snapshot::RouterSnapshot;
-use super::spec::{CheckName, MemberSpec, RouterSpec, Track};
+use super::spec::{CheckName, InstanceSpec, RouterSpec, Track};
 use super::throttle::Throttle;
 use super::timing::active_down_interval;
 use super::tracking::{self, Facts, Standing};
-use super::virtual_router::{Policy, State, VirtualRouter};
-use crate::types::{AdverInterval, AdvertPriority, MacAddr, MonoTime, Preempt, Role, VrKey};
+use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MacAddr, MonoTime, Preempt, Role};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -27,13 +27,13 @@ const REFUSED_RETRY: Duration = Duration::from_secs(10);
 
 /// One configured router.
 #[derive(Debug, Clone)]
-pub(super) struct Group {
+pub(super) struct Router {
     pub(super) spec: RouterSpec,
     pub(super) policy: Policy,
-    pub(super) members: Vec<VirtualRouter>,
+    pub(super) instances: Vec<Instance>,
     pub(super) faults: BTreeSet<Fault>,
     /// Since when each stands.
-    pub(super) concerns: BTreeMap<Concern, MonoTime>,
+    pub(super) concerns: BTreeMap<LocalWarning, MonoTime>,
     /// What would be faults if it lasted.
     pub(super) interruption: Option<Interruption>,
     /// What each check adds to the priority now.
@@ -46,7 +46,7 @@ pub(super) struct Group {
     pub(super) refused: Option<(String, MonoTime)>,
     pub(super) presence: Presence,
     pub(super) throttle: Throttle,
-    pub(super) remarks: Remarks,
+    pub(super) remarks: PeerWarnings,
     /// Whether the one who took over stays.
     pub(super) watch: Option<Watch>,
     /// Checks that it tracks since it runs and that have no verdict yet: no reason to stop what serves.
@@ -63,18 +63,18 @@ pub(super) enum Presence {
     Leaving,
 }
 
-impl Group {
+impl Router {
     /// `epoch` is the last one that each key had.
-    pub(super) fn new(now: MonoTime, spec: RouterSpec, epoch: impl Fn(VrKey) -> u64) -> Self {
-        let members = spec.members.iter().map(|member| {
-            let key = spec.key(member.family);
-            VirtualRouter::new(key, now, epoch(key), width(member))
+    pub(super) fn new(now: MonoTime, spec: RouterSpec, epoch: impl Fn(InstanceKey) -> u64) -> Self {
+        let instances = spec.instances.iter().map(|instance| {
+            let key = spec.key(instance.family);
+            Instance::new(key, now, epoch(key), width(instance))
         });
-        let members = members.collect();
+        let instances = instances.collect();
         Self {
             policy: policy(&spec, AdvertPriority::RESIGN, now),
             spec,
-            members,
+            instances,
             faults: BTreeSet::new(),
             concerns: BTreeMap::new(),
             interruption: None,
@@ -85,7 +85,7 @@ impl Group {
             refused: None,
             presence: Presence::Wanted,
             throttle: Throttle::default(),
-            remarks: Remarks::default(),
+            remarks: PeerWarnings::default(),
             watch: None,
             on_trial: BTreeSet::new(),
         }
@@ -94,8 +94,8 @@ impl Group {
     /// Recomputes everything that follows from facts, and starts or stops accordingly. `why` is the
     /// cause of a start.
     pub(super) fn evaluate(&mut self, now: MonoTime, facts: &Facts, why: Cause, out: &mut Effects) {
-        for member in &mut self.members {
-            member.set_source(tracking::source(&self.spec, member.key.family, facts, member.source));
+        for instance in &mut self.instances {
+            instance.set_source(tracking::source(&self.spec, instance.key.family, facts, instance.source));
         }
         self.weigh(facts, out);
         // One that starts waits for the verdicts; one that runs goes on until they come.
@@ -149,11 +149,10 @@ impl Group {
 
     /// The interface has another hardware address: hosts send to one that nobody has.
     pub(super) fn on_mac(&mut self, now: MonoTime, from: MacAddr, to: MacAddr, out: &mut Effects) {
-        let announcing =
-            |m: &&mut VirtualRouter| matches!(&m.state, State::Active(active) if active.announces());
+        let announcing = |m: &&mut Instance| matches!(&m.state, State::Active(active) if active.announces());
         let mut told = false;
-        for member in self.members.iter_mut().filter(announcing) {
-            member.begin_announcing(now, &self.policy, out);
+        for instance in self.instances.iter_mut().filter(announcing) {
+            instance.begin_announcing(now, &self.policy, out);
             told = true;
         }
         if told {
@@ -163,9 +162,9 @@ impl Group {
     }
 
     /// Addresses that had gone with the interface are back.
-    pub(super) fn on_reinstalled(&mut self, now: MonoTime, key: VrKey, out: &mut Effects) {
-        if let Some(member) = self.members.iter_mut().find(|m| m.key == key) {
-            member.on_restored(now, out);
+    pub(super) fn on_reinstalled(&mut self, now: MonoTime, key: InstanceKey, out: &mut Effects) {
+        if let Some(instance) = self.instances.iter_mut().find(|m| m.key == key) {
+            instance.on_restored(now, out);
         }
     }
 
@@ -191,12 +190,14 @@ impl Group {
         let Policy { priority, preempt_after, .. } = self.policy;
         // RFC9568-6.1-9
         self.policy = Policy { preempt_after, ..policy(&self.spec, priority, now) };
-        for (member, specs) in self.members.iter_mut().zip(before.members.iter().zip(&self.spec.members)) {
+        for (instance, specs) in
+            self.instances.iter_mut().zip(before.instances.iter().zip(&self.spec.instances))
+        {
             if specs.0 != specs.1 {
-                member.width = width(specs.1);
-                member.readdress(out);
+                instance.width = width(specs.1);
+                instance.readdress(out);
             }
-            member.shorten(now, &self.policy);
+            instance.shorten(now, &self.policy);
         }
     }
 
@@ -214,9 +215,9 @@ impl Group {
         if self.handover_ends().is_some_and(|at| at <= now) {
             return self.settle(now, out);
         }
-        for member in &mut self.members {
-            if let Some(late) = member.on_deadline(now, &self.policy, out) {
-                out.push(report(&self.spec, Some(member.key), EventKind::Stalled { late }));
+        for instance in &mut self.instances {
+            if let Some(late) = instance.on_deadline(now, &self.policy, out) {
+                out.push(report(&self.spec, Some(instance.key), EventKind::Stalled { late }));
             }
         }
         self.judge_conflicts(now, out);
@@ -243,8 +244,8 @@ impl Group {
 
     /// When to be called at the latest.
     pub(super) fn wake(&self) -> Option<MonoTime> {
-        let members =
-            self.members.iter().filter_map(|m| m.deadline(&self.policy)).map(|(at, slack)| at + slack);
+        let instances =
+            self.instances.iter().filter_map(|m| m.deadline(&self.policy)).map(|(at, slack)| at + slack);
         let retry = self.refused.as_ref().map(|(_, retry)| *retry);
         let watch = self.watch.as_ref().map(Watch::next);
         let interruption = self.interruption.as_ref().map(Interruption::until);
@@ -252,26 +253,26 @@ impl Group {
             self.demoted.as_ref().and_then(|demotion| demotion.until.as_ref()).map(|until| until.at);
         // A hand-over decides first.
         let demotion = demotion.filter(|_| self.handover.is_none());
-        let silent = self.members.iter().filter_map(|member| member.silent_at(&self.policy));
+        let silent = self.instances.iter().filter_map(|instance| instance.silent_at(&self.policy));
         let silent = silent.min().filter(|_| self.presence == Presence::Wanted);
-        let conflict = self.members.iter().filter_map(|m| m.conflict_at(&self.policy)).min();
+        let conflict = self.instances.iter().filter_map(|m| m.conflict_at(&self.policy)).min();
         let due =
             interruption.into_iter().chain(retry).chain(watch).chain(demotion).chain(silent).chain(conflict);
-        members.chain(self.handover_ends()).chain(due).min()
+        instances.chain(self.handover_ends()).chain(due).min()
     }
 
     /// The kernel's answer to an `Own`.
-    pub(super) fn on_owned(&mut self, now: MonoTime, owned: Owned, out: &mut Effects) -> Again {
-        let Some(member) = self.members.iter_mut().find(|m| m.key == owned.key && m.epoch == owned.epoch)
+    pub(super) fn on_owned(&mut self, now: MonoTime, owned: HoldResult, out: &mut Effects) -> Again {
+        let Some(instance) = self.instances.iter_mut().find(|m| m.key == owned.key && m.epoch == owned.epoch)
         else {
             return Again::Nothing; // Stale: the decision changed meanwhile.
         };
         match owned.outcome {
             Ok(()) => {
-                member.on_owned(now, &self.policy, out);
-                if !self.members.iter().any(VirtualRouter::is_claiming) {
-                    for member in &mut self.members {
-                        member.speak(now, &self.policy, out);
+                instance.on_owned(now, &self.policy, out);
+                if !self.instances.iter().any(Instance::is_claiming) {
+                    for instance in &mut self.instances {
+                        instance.speak(now, &self.policy, out);
                     }
                 }
                 Again::Nothing
@@ -284,20 +285,20 @@ impl Group {
     pub(super) fn on_unrestored(
         &mut self,
         now: MonoTime,
-        key: VrKey,
+        key: InstanceKey,
         why: String,
         out: &mut Effects,
     ) -> Again {
         if self.is_active() { self.refuse(now, key, why, out) } else { Again::Nothing }
     }
 
-    fn refuse(&mut self, now: MonoTime, key: VrKey, why: String, out: &mut Effects) -> Again {
+    fn refuse(&mut self, now: MonoTime, key: InstanceKey, why: String, out: &mut Effects) -> Again {
         out.push(report(&self.spec, Some(key), EventKind::AddressesRefused { why: why.clone() }));
         self.refused = Some((why, now + REFUSED_RETRY));
         Again::Evaluate(Cause::FaultCleared)
     }
 
-    /// After any change of a member: the others follow, hand-overs end, claims are granted.
+    /// After any change of a instance: the others follow, hand-overs end, claims are granted.
     pub(super) fn settle(&mut self, now: MonoTime, out: &mut Effects) -> Again {
         if let Some(end) = self.handover_ends() {
             if end > now {
@@ -307,23 +308,23 @@ impl Group {
             return self.conclude(now, takers.as_deref(), out);
         }
         // A stranger with our VRID serves nothing of ours: what it takes from one family the other does not give up.
-        let yielded = self.members.iter().find_map(|m| match &m.state {
+        let yielded = self.instances.iter().find_map(|m| match &m.state {
             State::Backup(backup) if m.list == List::Ours => Some((m.cause, backup.learned)),
             State::Initialize | State::Backup(_) | State::Active(_) => None,
         });
         if let Some((cause, learned)) = yielded.filter(|_| self.is_active()) {
-            for at in 0..self.members.len() {
+            for at in 0..self.instances.len() {
                 self.follow(now, at, cause, learned, out);
             }
         }
-        let ready = |m: &VirtualRouter| matches!(&m.state, State::Backup(backup) if backup.is_expired());
+        let ready = |m: &Instance| matches!(&m.state, State::Backup(backup) if backup.is_expired());
         // Nor does it keep the other family from taking over.
-        let in_the_way = |m: &VirtualRouter| match &m.state {
+        let in_the_way = |m: &Instance| match &m.state {
             State::Backup(backup) => !backup.is_expired() && m.list == List::Ours,
             State::Initialize => true,
             State::Active(_) => false,
         };
-        let may_claim = self.members.iter().any(ready) && !self.members.iter().any(in_the_way);
+        let may_claim = self.instances.iter().any(ready) && !self.instances.iter().any(in_the_way);
         // What could not be heard may be why the timer fired, and nothing could be said.
         if may_claim && self.interruption.is_none() {
             self.claim(now, out);
@@ -332,22 +333,22 @@ impl Group {
     }
 
     pub(super) fn is_active(&self) -> bool {
-        self.members.iter().any(|m| matches!(m.state, State::Active(_)))
+        self.instances.iter().any(|m| matches!(m.state, State::Active(_)))
     }
 
     /// It takes no part.
     pub(super) fn is_idle(&self) -> bool {
-        self.members.iter().all(|m| matches!(m.state, State::Initialize))
+        self.instances.iter().all(|m| matches!(m.state, State::Initialize))
     }
 
     /// Nothing more will come of it: it takes no part and holds nothing.
     pub(super) fn is_gone(&self) -> bool {
-        self.is_idle() && !self.members.iter().any(VirtualRouter::is_listening)
+        self.is_idle() && !self.instances.iter().any(Instance::is_listening)
     }
 
     /// When a lost tie of `key` counts: the first family decides (docs/adr/0003).
-    pub(super) fn tie(&self, key: VrKey) -> Tie {
-        if self.members.first().is_none_or(|lead| lead.key == key) {
+    pub(super) fn tie(&self, key: InstanceKey) -> Tie {
+        if self.instances.first().is_none_or(|lead| lead.key == key) {
             return Tie::AtOnce;
         }
         Tie::After(active_down_interval(self.policy.down_adverts, self.policy.priority, self.policy.interval))
@@ -361,22 +362,22 @@ impl Group {
             concerns: self.concerns.iter().map(|(concern, since)| (concern.clone(), *since)).collect(),
             demoted: self.demoted.clone(),
             handing_over: self.handover.is_some(),
-            members: self.members.iter().map(|m| m.snapshot(now, &self.policy)).collect(),
+            instances: self.instances.iter().map(|m| m.snapshot(now, &self.policy)).collect(),
             remarks: self.remarks.standing(now),
             idle: self.idle(),
         }
     }
 
     /// Somebody removed addresses; they are back.
-    pub(super) fn on_restored(&mut self, now: MonoTime, key: VrKey, count: usize, out: &mut Effects) {
-        if let Some(member) = self.members.iter_mut().find(|m| m.key == key) {
-            member.on_restored(now, out);
+    pub(super) fn on_restored(&mut self, now: MonoTime, key: InstanceKey, count: usize, out: &mut Effects) {
+        if let Some(instance) = self.instances.iter_mut().find(|m| m.key == key) {
+            instance.on_restored(now, out);
             out.push(report(&self.spec, Some(key), EventKind::AddressesRestored { count }));
         }
     }
 
-    pub(super) fn counters_mut(&mut self, key: VrKey) -> Option<&mut Counters> {
-        self.members.iter_mut().find(|m| m.key == key).map(|m| &mut m.counters)
+    pub(super) fn counters_mut(&mut self, key: InstanceKey) -> Option<&mut Counters> {
+        self.instances.iter_mut().find(|m| m.key == key).map(|m| &mut m.counters)
     }
 
     /// Why the router may not run, the most final reason first.
@@ -443,7 +444,7 @@ impl Group {
         let Some(demotion) = &mut self.demoted else { return Again::Nothing };
         demotion.last_resort = LastResort::Yes;
         let demotion = Some(demotion.clone());
-        out.push(Effect::Remember { router: self.spec.name.clone(), demotion });
+        out.push(Effect::SaveDemotion { router: self.spec.name.clone(), demotion });
         out.push(report(&self.spec, None, EventKind::TakerSilent));
         Again::Evaluate(Cause::ActiveDownTimer)
     }
@@ -453,51 +454,51 @@ impl Group {
             return;
         }
         self.policy.preempt_after = now + self.spec.preempt_delay; // RFC9568-6.4.2-16
-        for at in 0..self.members.len() {
-            let Some(member) = self.members.get_mut(at) else { continue };
+        for at in 0..self.instances.len() {
+            let Some(instance) = self.instances.get_mut(at) else { continue };
             let moved = match self.spec.role {
                 Role::Owner if self.policy.priority == AdvertPriority::OWNER => {
                     let why = if why == Cause::Startup { Cause::OwnerStartup } else { why };
-                    member.claim(now, &self.policy, why, out) // RFC9568-6.4.1-1
+                    instance.claim(now, &self.policy, why, out) // RFC9568-6.4.1-1
                 }
                 // The wait is over already: the one who took over fell silent.
                 Role::Owner | Role::Contender { .. } if why == Cause::ActiveDownTimer => {
-                    member.claim(now, &self.policy, why, out)
+                    instance.claim(now, &self.policy, why, out)
                 }
                 // An owner, too, that is demoted and serves as the last resort only.
-                Role::Owner | Role::Contender { .. } => member.start(now, &self.policy, why),
+                Role::Owner | Role::Contender { .. } => instance.start(now, &self.policy, why),
             };
-            let key = member.key;
+            let key = instance.key;
             self.report_move(key, moved, out);
         }
     }
 
     fn claim(&mut self, now: MonoTime, out: &mut Effects) {
-        for at in 0..self.members.len() {
-            let Some(member) = self.members.get_mut(at) else { continue };
-            let State::Backup(backup) = &member.state else { continue };
+        for at in 0..self.instances.len() {
+            let Some(instance) = self.instances.get_mut(at) else { continue };
+            let State::Backup(backup) = &instance.state else { continue };
             if !backup.is_expired() {
                 continue;
             }
-            let cause = member.claim_cause(now, backup, self.policy.priority);
-            let moved = member.claim(now, &self.policy, cause, out);
-            let key = member.key;
+            let cause = instance.claim_cause(now, backup, self.policy.priority);
+            let moved = instance.claim(now, &self.policy, cause, out);
+            let key = instance.key;
             self.report_move(key, moved, out);
         }
     }
 
-    /// The member at `at` goes to Backup because its sibling did, for this cause and to this interval.
+    /// The instance at `at` goes to Backup because its sibling did, for this cause and to this interval.
     fn follow(&mut self, now: MonoTime, at: usize, cause: Cause, learned: AdverInterval, out: &mut Effects) {
-        let Some(member) = self.members.get_mut(at) else { return };
-        if matches!(member.state, State::Active(_)) {
+        let Some(instance) = self.instances.get_mut(at) else { return };
+        if matches!(instance.state, State::Active(_)) {
             // Who is Active in this family, it has not heard yet.
-            member.active = None;
+            instance.active = None;
             if cause != Cause::Stalled {
-                member.last_word(&self.policy, learned, out);
+                instance.last_word(&self.policy, learned, out);
             }
-            let moved = member.yield_to(now, &self.policy, learned, Cause::Sibling, out);
-            member.list = List::Ours;
-            let key = member.key;
+            let moved = instance.yield_to(now, &self.policy, learned, Cause::Sibling, out);
+            instance.list = List::Ours;
+            let key = instance.key;
             self.report_move(key, moved, out);
         }
     }
@@ -518,12 +519,12 @@ pub(super) struct Obstacle {
     pub(super) handover: HandoverCause,
 }
 
-/// How many addresses a member holds.
-fn width(member: &MemberSpec) -> usize {
-    member.held().count()
+/// How many addresses a instance holds.
+fn width(instance: &InstanceSpec) -> usize {
+    instance.held().count()
 }
 
-pub(super) fn report(spec: &RouterSpec, key: Option<VrKey>, kind: EventKind) -> Effect {
+pub(super) fn report(spec: &RouterSpec, key: Option<InstanceKey>, kind: EventKind) -> Effect {
     Effect::Report(Event { router: Some(spec.name.clone()), key, kind })
 }
 
@@ -543,7 +544,7 @@ fn policy(spec: &RouterSpec, priority: AdvertPriority, now: MonoTime) -> Policy 
     }
 }
 
-impl Group {
+impl Router {
     /// The priority that follows from facts, and which checks are to blame for a change.
     fn weigh(&mut self, facts: &Facts, out: &mut Effects) {
         let weights = tracking::weights(&self.spec, facts);
@@ -568,8 +569,8 @@ impl Group {
             out.push(report(&self.spec, None, EventKind::PriorityChanged { from, to: priority, checks }));
         }
         if priority < from {
-            for member in &mut self.members {
-                member.on_lowered(&self.policy);
+            for instance in &mut self.instances {
+                instance.on_lowered(&self.policy);
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use super::effect::Effects;
 use super::event::EventKind;
-use super::group::{Group, report};
+use super::router::{Router, report};
 use super::tracking::{self, Facts};
 use crate::types::{Family, InterfaceName, MonoTime};
 use ipnet::IpNet;
@@ -15,7 +15,7 @@ use std::fmt;
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Concern {
+pub enum LocalWarning {
     /// Addresses that this node serves are there by somebody else's doing too: they will stay when it lets go.
     ForeignAddresses(ForeignAddresses),
     /// The advertisement of a family does not fit: it goes in fragments, and receivers refuse those.
@@ -37,7 +37,7 @@ pub enum Concern {
     Unsent(Unsent),
 }
 
-impl Concern {
+impl LocalWarning {
     /// As in the JSON contract.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
@@ -84,7 +84,7 @@ pub struct ForeignAddresses {
     pub others: usize,
 }
 
-impl fmt::Display for Concern {
+impl fmt::Display for LocalWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ForeignAddresses(foreign) => foreign.fmt(f),
@@ -109,20 +109,20 @@ impl fmt::Display for ForeignAddresses {
     }
 }
 
-impl Group {
+impl Router {
     /// Tells what begins and what ends. Who does not serve has none.
     pub(super) fn update_concerns(&mut self, now: MonoTime, facts: &Facts, out: &mut Effects) {
         let concerns = if self.is_active() { tracking::concerns(&self.spec, facts) } else { BTreeSet::new() };
         self.concerns.retain(|concern, _| {
             let stands = concerns.contains(concern);
             if !stands {
-                out.push(report(&self.spec, None, EventKind::ConcernCleared(concern.clone())));
+                out.push(report(&self.spec, None, EventKind::LocalWarningCleared(concern.clone())));
             }
             stands
         });
         for concern in concerns {
             if let Entry::Vacant(place) = self.concerns.entry(concern) {
-                out.push(report(&self.spec, None, EventKind::ConcernRaised(place.key().clone())));
+                out.push(report(&self.spec, None, EventKind::LocalWarningRaised(place.key().clone())));
                 place.insert(now);
             }
         }

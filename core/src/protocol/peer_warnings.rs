@@ -4,10 +4,10 @@
 //! and a snapshot leaves out what is over.
 
 use super::effect::Effects;
-use super::event::{EventKind, Suspicion};
-use super::group::{Group, report};
+use super::event::{EventKind, PeerWarning};
+use super::router::{Router, report};
 use super::throttle::Topic;
-use crate::types::{MonoTime, VrKey};
+use crate::types::{InstanceKey, MonoTime};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ const MOST: usize = 16;
 
 /// One thing that stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remark {
+pub struct StandingPeerWarning {
     /// The instance that it is about.
-    pub key: VrKey,
+    pub key: InstanceKey,
     /// Against whom; `None`: its address was not to be read.
     pub peer: Option<IpAddr>,
     /// What.
-    pub what: Suspicion,
+    pub what: PeerWarning,
     /// Since when.
     pub since: MonoTime,
 }
@@ -36,7 +36,7 @@ pub(super) struct Patience {
 
 #[derive(Debug, Clone)]
 struct Standing {
-    remark: Remark,
+    remark: StandingPeerWarning,
     until: MonoTime,
     told: Told,
 }
@@ -53,11 +53,16 @@ enum Told {
 
 /// Everything that stands against the neighbours of one router.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Remarks(Vec<Standing>);
+pub(super) struct PeerWarnings(Vec<Standing>);
 
-impl Remarks {
+impl PeerWarnings {
     /// Returns it when it has lasted for long enough to be told, and was not.
-    fn note(&mut self, now: MonoTime, remark: Remark, patience: Patience) -> Option<&mut Standing> {
+    fn note(
+        &mut self,
+        now: MonoTime,
+        remark: StandingPeerWarning,
+        patience: Patience,
+    ) -> Option<&mut Standing> {
         let same = |one: &Standing| {
             (one.remark.key, one.remark.peer) == (remark.key, remark.peer)
                 && one.remark.what.is_alike(&remark.what)
@@ -78,7 +83,7 @@ impl Remarks {
     }
 
     /// What stands and has lasted.
-    pub(super) fn standing(&self, now: MonoTime) -> Vec<Remark> {
+    pub(super) fn standing(&self, now: MonoTime) -> Vec<StandingPeerWarning> {
         let stands = |one: &&Standing| one.until > now && one.told != Told::NotYet;
         self.0.iter().filter(stands).map(|one| one.remark.clone()).collect()
     }
@@ -90,8 +95,8 @@ impl Remarks {
     }
 
     /// If there is no room for `what`, the oldest discarded message makes room: anybody can send those, under any name.
-    fn make_room(&mut self, now: MonoTime, what: &Suspicion) {
-        let discarded = |what: &Suspicion| matches!(what, Suspicion::Rejected(_));
+    fn make_room(&mut self, now: MonoTime, what: &PeerWarning) {
+        let discarded = |what: &PeerWarning| matches!(what, PeerWarning::Rejected(_));
         if self.0.len() >= MOST
             && !discarded(what)
             && let Some(oldest) = self.0.iter_mut().find(|one| discarded(&one.remark.what))
@@ -101,34 +106,36 @@ impl Remarks {
     }
 }
 
-impl Group {
+impl Router {
     /// Something stands against a neighbour.
     pub(super) fn suspect(
         &mut self,
         now: MonoTime,
-        key: VrKey,
+        key: InstanceKey,
         peer: Option<IpAddr>,
-        what: Suspicion,
+        what: PeerWarning,
         patience: Patience,
         out: &mut Effects,
     ) {
         self.remarks.make_room(now, &what);
         self.lay_remarks(now, out);
-        let topic = Topic::Suspicion(what.as_str());
-        let remark = Remark { key, peer, what, since: now };
+        let topic = Topic::PeerWarning(what.as_str());
+        let remark = StandingPeerWarning { key, peer, what, since: now };
         let Some(standing) = self.remarks.note(now, remark, patience) else { return };
         // RFC9568-7.1-11
         standing.told = if self.throttle.permits(now, topic, peer) { Told::Yes } else { Told::Withheld };
         if standing.told == Told::Yes {
-            let kind = EventKind::Suspicious { peer, what: standing.remark.what.clone() };
+            let kind = EventKind::PeerWarningRaised { peer, what: standing.remark.what.clone() };
             out.push(report(&self.spec, Some(key), kind));
         }
     }
 
     /// Tells what stands no more.
     pub(super) fn lay_remarks(&mut self, now: MonoTime, out: &mut Effects) {
-        for Standing { remark: Remark { key, peer, what, since }, until, .. } in self.remarks.expire(now) {
-            let kind = EventKind::SuspicionOver { peer, what, after: until.since(since) };
+        for Standing { remark: StandingPeerWarning { key, peer, what, since }, until, .. } in
+            self.remarks.expire(now)
+        {
+            let kind = EventKind::PeerWarningCleared { peer, what, after: until.since(since) };
             out.push(report(&self.spec, Some(key), kind));
         }
     }
