@@ -1,8 +1,8 @@
 //! What should happen, as values. The order of effects of one input is part of the contract: own,
 //! then advertise, then announce, then report.
 
-use super::event::Event;
-use super::input::{CommandId, Demotion};
+use crate::protocol::event::Event;
+use crate::protocol::input::{CommandId, Demotion};
 use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, RouterName};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;

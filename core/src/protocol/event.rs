@@ -1,10 +1,10 @@
 //! Notable happenings, each with its cause.
 
-use super::doubt::HastyMessage;
-use super::input::{CheckResult, Demotion, Fault};
-use super::local_warning::LocalWarning;
-use super::silence::NobodyServing;
-use super::spec::CheckName;
+use crate::protocol::input::{CheckResult, Demotion, Fault};
+use crate::protocol::instance::hasty_takeover::HastyMessage;
+use crate::protocol::instance::service_watch::NobodyServing;
+use crate::protocol::local_warning::LocalWarning;
+use crate::protocol::spec::CheckName;
 use crate::types::{AdverInterval, AdvertPriority, InstanceKey, InterfaceName, MacAddr, RouterName, Vrid};
 use crate::wire::{ChecksumFlavour, RejectReason};
 use std::fmt;

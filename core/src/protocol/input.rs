@@ -1,7 +1,7 @@
 //! What can happen to this node, as values.
 
-use super::local_warning::ForeignAddresses;
-use super::spec::{CheckName, RouterSpec};
+use crate::protocol::local_warning::ForeignAddresses;
+use crate::protocol::spec::{CheckName, RouterSpec};
 use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime, RouterName};
 use crate::wire::{Advertisement, Carrier, Reject};
 use std::fmt;

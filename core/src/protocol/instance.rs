@@ -4,22 +4,37 @@
 //! family, faults, demotions or the node: `group` decides when it starts, stops and claims. What it
 //! does with a received advertisement is in `reception`.
 
-use super::announce::Schedule;
-use super::conflict::Conflict;
-use super::counters::Counters;
-use super::doubt::{Doubt, Haste};
-use super::effect::Effects;
-use super::event::{Cause, StateName, TransitionDetails};
-use super::handover::{Leaving, Proof, Say};
-use super::moves::Moved;
-use super::peers::Peers;
-use super::reception::List;
-use super::silence::Silence;
-use super::spec::{AnnounceSpec, ChecksumPolicy};
-use super::speech::Said;
-use super::stalling::{on_active_down_timer, overslept};
-use super::timing::{Taking, active_down_interval, claim_grace, coalescing_slack};
-use super::turning::Turning;
+pub(in crate::protocol) mod address_conflict;
+pub(in crate::protocol) mod announcing;
+pub(in crate::protocol) mod checksum;
+pub(in crate::protocol) mod hasty_takeover;
+pub(in crate::protocol) mod peers;
+pub(in crate::protocol) mod reception;
+pub(in crate::protocol) mod retention;
+pub(in crate::protocol) mod sent;
+pub(in crate::protocol) mod service_watch;
+pub(in crate::protocol) mod stalling;
+pub(in crate::protocol) mod transition;
+
+pub use hasty_takeover::HastyMessage;
+pub use service_watch::NobodyServing;
+
+use crate::protocol::counters::Counters;
+use crate::protocol::effect::Effects;
+use crate::protocol::event::{Cause, StateName, TransitionDetails};
+use crate::protocol::instance::address_conflict::Conflict;
+use crate::protocol::instance::announcing::Schedule;
+use crate::protocol::instance::hasty_takeover::{Doubt, Haste};
+use crate::protocol::instance::peers::Peers;
+use crate::protocol::instance::reception::List;
+use crate::protocol::instance::retention::Turning;
+use crate::protocol::instance::sent::Said;
+use crate::protocol::instance::service_watch::Silence;
+use crate::protocol::instance::stalling::{on_active_down_timer, overslept};
+use crate::protocol::instance::transition::Moved;
+use crate::protocol::router::handover::{Leaving, Proof, Say};
+use crate::protocol::spec::{AnnounceSpec, ChecksumPolicy};
+use crate::protocol::timing::{Taking, active_down_interval, claim_grace, coalescing_slack};
 use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime, Preempt};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
@@ -45,28 +60,28 @@ const UNSPOKEN: Duration = Duration::from_millis(10);
 ///
 /// The owner goes from Initialize to Active at once.
 #[derive(Debug, Clone)]
-pub(super) enum State {
+pub(in crate::protocol) enum State {
     Initialize,
     Backup(Backup),
     Active(Active),
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Backup {
+pub(in crate::protocol) struct Backup {
     // RFC9568-6.2-1: exists in Backup only
-    pub(super) down: Down,
+    pub(in crate::protocol) down: Down,
     /// Active_Adver_Interval.
-    pub(super) learned: AdverInterval,
+    pub(in crate::protocol) learned: AdverInterval,
     /// What it will mean when the timer fires.
-    pub(super) omen: Omen,
+    pub(in crate::protocol) omen: Omen,
     /// Who armed the timer, and when for the last time.
-    pub(super) obeyed: Option<IpAddr>,
-    pub(super) regular: MonoTime,
+    pub(in crate::protocol) obeyed: Option<IpAddr>,
+    pub(in crate::protocol) regular: MonoTime,
 }
 
 /// Active_Down_Timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Down {
+pub(in crate::protocol) enum Down {
     At(MonoTime),
     /// It fired; the sibling's has not yet.
     Expired,
@@ -74,7 +89,7 @@ pub(super) enum Down {
 
 /// What a Backup has seen of the Active that it may replace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Omen {
+pub(in crate::protocol) enum Omen {
     Silence,
     Resigned,
     /// A lower priority was heard, last at this time, and is not obeyed.
@@ -82,32 +97,32 @@ pub(super) enum Omen {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Active {
+pub(in crate::protocol) struct Active {
     /// Adver_Timer.
     // RFC9568-6.2-2: exists in Active only
-    pub(super) advertise_at: MonoTime,
-    pub(super) tenure: Tenure,
+    pub(in crate::protocol) advertise_at: MonoTime,
+    pub(in crate::protocol) tenure: Tenure,
     /// From whom it took the addresses.
-    pub(super) taking: Taking,
+    pub(in crate::protocol) taking: Taking,
     /// Whether the kernel has said that it holds them.
-    pub(super) held: bool,
+    pub(in crate::protocol) held: bool,
     /// Present while the kernel is known to hold the addresses.
-    pub(super) announce: Option<Schedule>,
+    pub(in crate::protocol) announce: Option<Schedule>,
     /// No immediate advertisement before this.
-    pub(super) immediate_after: MonoTime,
+    pub(in crate::protocol) immediate_after: MonoTime,
     /// No answer to priority 0 before this; what comes sooner is answered then.
-    pub(super) resignation_after: MonoTime,
+    pub(in crate::protocol) resignation_after: MonoTime,
     /// A tie that was lost and not counted: since when it stands, and when it was last lost.
-    pub(super) tie_lost: Option<(MonoTime, MonoTime)>,
+    pub(in crate::protocol) tie_lost: Option<(MonoTime, MonoTime)>,
     /// It displaced a live Active, whose last words until then are no news.
-    pub(super) displaced_until: MonoTime,
+    pub(in crate::protocol) displaced_until: MonoTime,
     /// A rival was heard whose next word is not overdue before this: it may not hear us yet.
-    pub(super) contested_until: MonoTime,
+    pub(in crate::protocol) contested_until: MonoTime,
 }
 
 /// How an Active holds its addresses.
 #[derive(Debug, Clone)]
-pub(super) enum Tenure {
+pub(in crate::protocol) enum Tenure {
     /// The kernel is installing them; nothing was said yet.
     Claiming,
     /// They are installed; those of the sibling are not yet, or hosts are turning to us. Nothing was
@@ -123,57 +138,57 @@ pub(super) enum Tenure {
 
 /// What the operator and tracking want of this virtual router now.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Policy {
+pub(in crate::protocol) struct Policy {
     /// Priority after tracking; 255 for the owner.
-    pub(super) priority: AdvertPriority,
-    pub(super) preempt: Preempt,
-    pub(super) interval: AdverInterval,
-    pub(super) down_adverts: NonZeroU8,
-    pub(super) announce: AnnounceSpec,
-    pub(super) checksum: ChecksumPolicy,
+    pub(in crate::protocol) priority: AdvertPriority,
+    pub(in crate::protocol) preempt: Preempt,
+    pub(in crate::protocol) interval: AdverInterval,
+    pub(in crate::protocol) down_adverts: NonZeroU8,
+    pub(in crate::protocol) announce: AnnounceSpec,
+    pub(in crate::protocol) checksum: ChecksumPolicy,
     /// A live Active of lower priority is obeyed until then.
-    pub(super) preempt_after: MonoTime,
+    pub(in crate::protocol) preempt_after: MonoTime,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Instance {
-    pub(super) key: InstanceKey,
-    pub(super) state: State,
-    pub(super) since: MonoTime,
-    pub(super) cause: Cause,
-    pub(super) grounds: TransitionDetails,
+pub(in crate::protocol) struct Instance {
+    pub(in crate::protocol) key: InstanceKey,
+    pub(in crate::protocol) state: State,
+    pub(in crate::protocol) since: MonoTime,
+    pub(in crate::protocol) cause: Cause,
+    pub(in crate::protocol) grounds: TransitionDetails,
     /// Of the last `Own` or `Disown`.
-    pub(super) epoch: u64,
+    pub(in crate::protocol) epoch: u64,
     /// How many addresses it has.
-    pub(super) width: usize,
+    pub(in crate::protocol) width: usize,
     /// When it last announced its addresses.
-    pub(super) announced: Option<MonoTime>,
+    pub(in crate::protocol) announced: Option<MonoTime>,
     /// While it leaves, and after it yielded while the addresses are still here: how hosts turn to another.
-    pub(super) turning: Option<Turning>,
+    pub(in crate::protocol) turning: Option<Turning>,
     /// Our primary address: what we put in our advertisements.
-    pub(super) source: Option<IpAddr>,
+    pub(in crate::protocol) source: Option<IpAddr>,
     /// The one before that went away, while there is none: what we said from it may come back, and it still decides ties.
-    pub(super) former_source: Option<IpAddr>,
+    pub(in crate::protocol) former_source: Option<IpAddr>,
     /// The Active last obeyed.
-    pub(super) active: Option<IpAddr>,
-    pub(super) peers: Peers,
-    pub(super) counters: Counters,
+    pub(in crate::protocol) active: Option<IpAddr>,
+    pub(in crate::protocol) peers: Peers,
+    pub(in crate::protocol) counters: Counters,
     /// The checksum flavour that peers have shown.
-    pub(super) flavour: Option<ChecksumFlavour>,
+    pub(in crate::protocol) flavour: Option<ChecksumFlavour>,
     /// Whether it last became Active sooner than the Active's own pace would have it.
-    pub(super) haste: Option<Haste>,
-    pub(super) doubt: Doubt,
-    pub(super) said: Said,
+    pub(in crate::protocol) haste: Option<Haste>,
+    pub(in crate::protocol) doubt: Doubt,
+    pub(in crate::protocol) said: Said,
     /// The list of whom it obeys.
-    pub(super) list: List,
-    pub(super) silence: Silence,
-    pub(super) conflict: Conflict,
+    pub(in crate::protocol) list: List,
+    pub(in crate::protocol) silence: Silence,
+    pub(in crate::protocol) conflict: Conflict,
 }
 
 impl Instance {
     /// `epoch` is the last one of this key: what an earlier virtual router asked of the kernel may still
     /// be answered, and the kernel's side ignores what is older.
-    pub(super) fn new(key: InstanceKey, now: MonoTime, epoch: u64, width: usize) -> Self {
+    pub(in crate::protocol) fn new(key: InstanceKey, now: MonoTime, epoch: u64, width: usize) -> Self {
         Self {
             key,
             state: State::Initialize,
@@ -199,7 +214,7 @@ impl Instance {
         }
     }
 
-    pub(super) const fn state_name(&self) -> StateName {
+    pub(in crate::protocol) const fn state_name(&self) -> StateName {
         match self.state {
             State::Initialize => StateName::Initialize,
             State::Backup(_) => StateName::Backup,
@@ -208,7 +223,7 @@ impl Instance {
     }
 
     /// Our primary address may change while we are Active.
-    pub(super) fn set_source(&mut self, source: Option<IpAddr>) {
+    pub(in crate::protocol) fn set_source(&mut self, source: Option<IpAddr>) {
         if matches!(self.state, State::Active(_)) && self.active == self.source {
             self.active = source;
         }
@@ -220,20 +235,20 @@ impl Instance {
     }
 
     /// Whether it waits for the kernel before its first word.
-    pub(super) const fn is_claiming(&self) -> bool {
+    pub(in crate::protocol) const fn is_claiming(&self) -> bool {
         matches!(self.state, State::Active(Active { tenure: Tenure::Claiming, .. }))
     }
 
     /// Startup of a contender: Initialize to Backup, with our own interval until we learn another
     /// (RFC 9568 §6.4.1).
-    pub(super) fn start(&mut self, now: MonoTime, policy: &Policy, cause: Cause) -> Moved {
+    pub(in crate::protocol) fn start(&mut self, now: MonoTime, policy: &Policy, cause: Cause) -> Moved {
         // RFC9568-6.4.1-4
         self.list = List::Ours;
         self.enter_backup(now, policy, policy.interval, cause)
     }
 
     /// Shutdown of a Backup: says nothing (RFC 9568 §6.4.2).
-    pub(super) fn stop(&mut self, now: MonoTime, cause: Cause) -> Moved {
+    pub(in crate::protocol) fn stop(&mut self, now: MonoTime, cause: Cause) -> Moved {
         self.enter(now, State::Initialize, cause)
     }
 
@@ -241,7 +256,13 @@ impl Instance {
     ///
     /// The kernel is asked first. The advertisement that makes another router drop the addresses
     /// follows its acknowledgement, or the grace's end: make before break (docs/adr/0004).
-    pub(super) fn claim(&mut self, now: MonoTime, policy: &Policy, cause: Cause, out: &mut Effects) -> Moved {
+    pub(in crate::protocol) fn claim(
+        &mut self,
+        now: MonoTime,
+        policy: &Policy,
+        cause: Cause,
+        out: &mut Effects,
+    ) -> Moved {
         let taking = match self.state {
             State::Backup(Backup { omen: Omen::Lower(heard, interval), .. })
                 if now.since(heard) <= interval.period() * 3 / 2 =>
@@ -279,7 +300,7 @@ impl Instance {
     }
 
     /// Let the addresses go and take no part any more.
-    pub(super) fn let_go(&mut self, now: MonoTime, cause: Cause, out: &mut Effects) -> Moved {
+    pub(in crate::protocol) fn let_go(&mut self, now: MonoTime, cause: Cause, out: &mut Effects) -> Moved {
         self.disown(out);
         self.active = match &self.state {
             State::Active(Active { tenure: Tenure::Leaving(leaving), .. }) => {
@@ -292,7 +313,7 @@ impl Instance {
 
     /// Active to Backup. Sends nothing (RFC 9568 §6.4.3). What hosts believe to be here stays until they
     /// have turned to the other: it may have spoken before it holds the addresses itself.
-    pub(super) fn yield_to(
+    pub(in crate::protocol) fn yield_to(
         &mut self,
         now: MonoTime,
         policy: &Policy,
@@ -312,7 +333,13 @@ impl Instance {
     /// Begins to leave; the first word is said at once. One who has said nothing yet may not hold all
     /// addresses yet either: what it says would make another router drop them, so that it waits for
     /// the kernel a little.
-    pub(super) fn leave(&mut self, now: MonoTime, policy: &Policy, proof: Proof, out: &mut Effects) {
+    pub(in crate::protocol) fn leave(
+        &mut self,
+        now: MonoTime,
+        policy: &Policy,
+        proof: Proof,
+        out: &mut Effects,
+    ) {
         if let State::Active(active) = &mut self.state {
             let began = match active.tenure {
                 Tenure::Claiming | Tenure::Ready => active.advertise_at.min(now + UNSPOKEN),
@@ -329,7 +356,7 @@ impl Instance {
         }
     }
 
-    pub(super) const fn demand(&mut self, proof: Proof) {
+    pub(in crate::protocol) const fn demand(&mut self, proof: Proof) {
         if let State::Active(Active { tenure: Tenure::Leaving(leaving), .. }) = &mut self.state {
             leaving.demand(proof);
         }
@@ -337,7 +364,7 @@ impl Instance {
 
     /// The leave came to nothing: say at once that we are here, with the interval that Backups are
     /// to learn again. One who has said nothing yet and waits for the kernel goes on waiting.
-    pub(super) fn reassert(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+    pub(in crate::protocol) fn reassert(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
         self.unlisten(out);
         let State::Active(active) = &mut self.state else { return };
         let unspoken = matches!(&active.tenure, Tenure::Leaving(leaving) if leaving.is_unspoken());
@@ -356,7 +383,7 @@ impl Instance {
     }
 
     /// One resignation without a hand-over: the addresses are not there to be served.
-    pub(super) fn resign(&mut self, policy: &Policy, out: &mut Effects) {
+    pub(in crate::protocol) fn resign(&mut self, policy: &Policy, out: &mut Effects) {
         match &self.state {
             State::Active(Active { tenure: Tenure::Claiming | Tenure::Ready, .. }) => {} // Nobody knows of us.
             State::Active(_) => {
@@ -367,7 +394,7 @@ impl Instance {
     }
 
     /// The interval may be a shorter one now. What a leaving router says has times of its own.
-    pub(super) fn shorten(&mut self, now: MonoTime, policy: &Policy) {
+    pub(in crate::protocol) fn shorten(&mut self, now: MonoTime, policy: &Policy) {
         if let State::Active(active) = &mut self.state {
             match active.tenure {
                 Tenure::Claiming | Tenure::Ready | Tenure::Serving | Tenure::Listening => {
@@ -380,7 +407,7 @@ impl Instance {
 
     /// The kernel holds the addresses of this epoch. The first word is the group's to give: what one
     /// family says makes another router drop the addresses of both.
-    pub(super) fn on_owned(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+    pub(in crate::protocol) fn on_owned(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
         let State::Active(active) = &mut self.state else { return };
         active.held = true;
         match active.tenure {
@@ -392,7 +419,7 @@ impl Instance {
     }
 
     /// The first word of a router whose addresses are installed.
-    pub(super) fn speak(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+    pub(in crate::protocol) fn speak(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
         let State::Active(active) = &mut self.state else { return };
         if !matches!(active.tenure, Tenure::Ready) || active.announce.is_some() {
             return;
@@ -427,7 +454,12 @@ impl Instance {
     ///
     /// It carries the winner's interval: a Backup that obeys it would time out on ours, and the
     /// winner may speak less often.
-    pub(super) fn last_word(&mut self, policy: &Policy, winners: AdverInterval, out: &mut Effects) {
+    pub(in crate::protocol) fn last_word(
+        &mut self,
+        policy: &Policy,
+        winners: AdverInterval,
+        out: &mut Effects,
+    ) {
         let State::Active(active) = &self.state else { return };
         // Before our first word hosts may have turned to us already.
         if matches!(active.tenure, Tenure::Serving) || active.announce.is_some() {
@@ -436,7 +468,7 @@ impl Instance {
     }
 
     /// Fires what is due. Returns how long we had not been run, if that is longer than others wait.
-    pub(super) fn on_deadline(
+    pub(in crate::protocol) fn on_deadline(
         &mut self,
         now: MonoTime,
         policy: &Policy,
@@ -513,13 +545,13 @@ impl Instance {
     }
 
     /// The next deadline, and how much later than that would do.
-    pub(super) fn deadline(&self, policy: &Policy) -> Option<(MonoTime, Duration)> {
+    pub(in crate::protocol) fn deadline(&self, policy: &Policy) -> Option<(MonoTime, Duration)> {
         let letting_go = self.lets_go_at().map(|at| (at, Duration::ZERO));
         self.timer(policy).into_iter().chain(letting_go).min_by_key(|(at, slack)| *at + *slack)
     }
 
     /// The next timer of its state, likewise.
-    pub(super) fn timer(&self, policy: &Policy) -> Option<(MonoTime, Duration)> {
+    pub(in crate::protocol) fn timer(&self, policy: &Policy) -> Option<(MonoTime, Duration)> {
         match &self.state {
             State::Initialize | State::Backup(Backup { down: Down::Expired, .. }) => None,
             // Never coalesced: at 10 ms one priority step is 39 µs of Skew_Time.
@@ -558,7 +590,7 @@ impl Instance {
 }
 
 impl Backup {
-    pub(super) fn is_expired(&self) -> bool {
+    pub(in crate::protocol) fn is_expired(&self) -> bool {
         self.down == Down::Expired
     }
 }
@@ -566,7 +598,12 @@ impl Backup {
 impl Instance {
     /// Why this Backup becomes Active when its timer has fired. Somebody of lower priority may speak beside an Active that
     /// was obeyed, and has died.
-    pub(super) fn claim_cause(&self, now: MonoTime, backup: &Backup, ours: AdvertPriority) -> Cause {
+    pub(in crate::protocol) fn claim_cause(
+        &self,
+        now: MonoTime,
+        backup: &Backup,
+        ours: AdvertPriority,
+    ) -> Cause {
         let obeyed = backup.obeyed.and_then(|obeyed| self.peers.get(obeyed));
         match backup.omen {
             Omen::Silence => Cause::ActiveDownTimer,

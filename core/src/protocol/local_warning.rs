@@ -3,10 +3,10 @@
 //! Like faults, concerns are a set that is recomputed from facts. What is a fault while this node serves nobody may be a
 //! concern while it serves: nobody gains by giving up a service for it.
 
-use super::effect::Effects;
-use super::event::EventKind;
-use super::router::{Router, report};
-use super::tracking::{self, Facts};
+use crate::protocol::effect::Effects;
+use crate::protocol::event::EventKind;
+use crate::protocol::router::tracking::{self, Facts};
+use crate::protocol::router::{Router, report};
 use crate::types::{Family, InterfaceName, MonoTime};
 use ipnet::IpNet;
 use std::collections::BTreeSet;

@@ -1,13 +1,13 @@
 //! This node: every virtual router, every deadline; routes inputs to the router they are about.
 
-use super::counters::LinkCounters;
-use super::effect::{Answer, Effect, Effects};
-use super::event::Cause;
-use super::input::{Command, CommandId, Demotion, HoldResult, Input};
-use super::router::{Again, Presence, Router};
-use super::snapshot::Snapshot;
-use super::spec::{InstanceSpec, RouterSpec};
-use super::tracking::{self, Facts};
+use crate::protocol::counters::LinkCounters;
+use crate::protocol::effect::{Answer, Effect, Effects};
+use crate::protocol::event::Cause;
+use crate::protocol::input::{Command, CommandId, Demotion, HoldResult, Input};
+use crate::protocol::router::tracking::{self, Facts};
+use crate::protocol::router::{Again, Presence, Router};
+use crate::protocol::snapshot::Snapshot;
+use crate::protocol::spec::{InstanceSpec, RouterSpec};
 use crate::types::{
     AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime, RouterName,
 };
@@ -171,7 +171,7 @@ impl Node {
     #[must_use]
     pub fn snapshot(&self, now: MonoTime) -> Snapshot {
         let tracked = self.groups.iter().flat_map(|group| group.spec.tracks.iter());
-        let names: BTreeSet<_> = tracked.filter_map(super::spec::Track::check).collect();
+        let names: BTreeSet<_> = tracked.filter_map(crate::protocol::spec::Track::check).collect();
         Snapshot {
             at: now,
             routers: self.groups.iter().map(|group| group.snapshot(now)).collect(),

@@ -3,21 +3,33 @@
 //! Owns when they start, claim, yield, hand over and stop. The state machine of each is in
 //! `virtual_router`; what an advertisement does to it in `reception`.
 
-use super::counters::Counters;
-use super::effect::{Effect, Effects};
-use super::event::{Cause, Event, EventKind, HandoverCause};
-use super::handover::{Handover, Seen, Watch};
-use super::input::{Demotion, Fault, HoldResult, LastResort};
-use super::instance::{Instance, Policy, State};
-use super::interruption::Interruption;
-use super::local_warning::LocalWarning;
-use super::peer_warnings::PeerWarnings;
-use super::reception::{List, Tie};
-use super::snapshot::RouterSnapshot;
-use super::spec::{CheckName, InstanceSpec, RouterSpec, Track};
-use super::throttle::Throttle;
-use super::timing::active_down_interval;
-use super::tracking::{self, Facts, Standing};
+pub(in crate::protocol) mod crashed_run;
+pub(in crate::protocol) mod demotion;
+pub(in crate::protocol) mod handover;
+pub(in crate::protocol) mod interruption;
+pub(in crate::protocol) mod peer_warnings;
+pub(in crate::protocol) mod receive;
+pub(in crate::protocol) mod stopping;
+pub(in crate::protocol) mod throttle;
+pub(in crate::protocol) mod tracking;
+
+pub use peer_warnings::StandingPeerWarning;
+
+use crate::protocol::counters::Counters;
+use crate::protocol::effect::{Effect, Effects};
+use crate::protocol::event::{Cause, Event, EventKind, HandoverCause};
+use crate::protocol::input::{Demotion, Fault, HoldResult, LastResort};
+use crate::protocol::instance::reception::{List, Tie};
+use crate::protocol::instance::{Instance, Policy, State};
+use crate::protocol::local_warning::LocalWarning;
+use crate::protocol::router::handover::{Handover, Seen, Watch};
+use crate::protocol::router::interruption::Interruption;
+use crate::protocol::router::peer_warnings::PeerWarnings;
+use crate::protocol::router::throttle::Throttle;
+use crate::protocol::router::tracking::{Facts, Standing};
+use crate::protocol::snapshot::RouterSnapshot;
+use crate::protocol::spec::{CheckName, InstanceSpec, RouterSpec, Track};
+use crate::protocol::timing::active_down_interval;
 use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MacAddr, MonoTime, Preempt, Role};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -27,35 +39,35 @@ const REFUSED_RETRY: Duration = Duration::from_secs(10);
 
 /// One configured router.
 #[derive(Debug, Clone)]
-pub(super) struct Router {
-    pub(super) spec: RouterSpec,
-    pub(super) policy: Policy,
-    pub(super) instances: Vec<Instance>,
-    pub(super) faults: BTreeSet<Fault>,
+pub(in crate::protocol) struct Router {
+    pub(in crate::protocol) spec: RouterSpec,
+    pub(in crate::protocol) policy: Policy,
+    pub(in crate::protocol) instances: Vec<Instance>,
+    pub(in crate::protocol) faults: BTreeSet<Fault>,
     /// Since when each stands.
-    pub(super) concerns: BTreeMap<LocalWarning, MonoTime>,
+    pub(in crate::protocol) concerns: BTreeMap<LocalWarning, MonoTime>,
     /// What would be faults if it lasted.
-    pub(super) interruption: Option<Interruption>,
+    pub(in crate::protocol) interruption: Option<Interruption>,
     /// What each check adds to the priority now.
-    pub(super) weights: BTreeMap<CheckName, i32>,
+    pub(in crate::protocol) weights: BTreeMap<CheckName, i32>,
     /// Those that went last.
-    pub(super) cleared: Vec<Fault>,
-    pub(super) demoted: Option<Demotion>,
-    pub(super) handover: Option<Handover>,
+    pub(in crate::protocol) cleared: Vec<Fault>,
+    pub(in crate::protocol) demoted: Option<Demotion>,
+    pub(in crate::protocol) handover: Option<Handover>,
     /// Why the kernel refused the addresses, and when to try again.
-    pub(super) refused: Option<(String, MonoTime)>,
-    pub(super) presence: Presence,
-    pub(super) throttle: Throttle,
-    pub(super) remarks: PeerWarnings,
+    pub(in crate::protocol) refused: Option<(String, MonoTime)>,
+    pub(in crate::protocol) presence: Presence,
+    pub(in crate::protocol) throttle: Throttle,
+    pub(in crate::protocol) remarks: PeerWarnings,
     /// Whether the one who took over stays.
-    pub(super) watch: Option<Watch>,
+    pub(in crate::protocol) watch: Option<Watch>,
     /// Checks that it tracks since it runs and that have no verdict yet: no reason to stop what serves.
-    pub(super) on_trial: BTreeSet<CheckName>,
+    pub(in crate::protocol) on_trial: BTreeSet<CheckName>,
 }
 
 /// Whether the router is to be there at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Presence {
+pub(in crate::protocol) enum Presence {
     Wanted,
     /// The agent ends.
     Ending,
@@ -65,7 +77,11 @@ pub(super) enum Presence {
 
 impl Router {
     /// `epoch` is the last one that each key had.
-    pub(super) fn new(now: MonoTime, spec: RouterSpec, epoch: impl Fn(InstanceKey) -> u64) -> Self {
+    pub(in crate::protocol) fn new(
+        now: MonoTime,
+        spec: RouterSpec,
+        epoch: impl Fn(InstanceKey) -> u64,
+    ) -> Self {
         let instances = spec.instances.iter().map(|instance| {
             let key = spec.key(instance.family);
             Instance::new(key, now, epoch(key), width(instance))
@@ -93,7 +109,13 @@ impl Router {
 
     /// Recomputes everything that follows from facts, and starts or stops accordingly. `why` is the
     /// cause of a start.
-    pub(super) fn evaluate(&mut self, now: MonoTime, facts: &Facts, why: Cause, out: &mut Effects) {
+    pub(in crate::protocol) fn evaluate(
+        &mut self,
+        now: MonoTime,
+        facts: &Facts,
+        why: Cause,
+        out: &mut Effects,
+    ) {
         for instance in &mut self.instances {
             instance.set_source(tracking::source(&self.spec, instance.key.family, facts, instance.source));
         }
@@ -148,7 +170,13 @@ impl Router {
     }
 
     /// The interface has another hardware address: hosts send to one that nobody has.
-    pub(super) fn on_mac(&mut self, now: MonoTime, from: MacAddr, to: MacAddr, out: &mut Effects) {
+    pub(in crate::protocol) fn on_mac(
+        &mut self,
+        now: MonoTime,
+        from: MacAddr,
+        to: MacAddr,
+        out: &mut Effects,
+    ) {
         let announcing = |m: &&mut Instance| matches!(&m.state, State::Active(active) if active.announces());
         let mut told = false;
         for instance in self.instances.iter_mut().filter(announcing) {
@@ -162,7 +190,7 @@ impl Router {
     }
 
     /// Addresses that had gone with the interface are back.
-    pub(super) fn on_reinstalled(&mut self, now: MonoTime, key: InstanceKey, out: &mut Effects) {
+    pub(in crate::protocol) fn on_reinstalled(&mut self, now: MonoTime, key: InstanceKey, out: &mut Effects) {
         if let Some(instance) = self.instances.iter_mut().find(|m| m.key == key) {
             instance.on_restored(now, out);
         }
@@ -170,13 +198,13 @@ impl Router {
 
     /// It does something else now, so that facts have to be looked at again: what was a concern of one who serves, and
     /// what was waited out, may be faults.
-    pub(super) fn has_outlived_its_facts(&self) -> bool {
+    pub(in crate::protocol) fn has_outlived_its_facts(&self) -> bool {
         (!self.is_active() && !self.concerns.is_empty()) || self.has_outlived_its_interruption()
     }
 
     /// Replaces the specification of a router whose interface, VRID and families stay: state and
     /// timers stay too.
-    pub(super) fn retune(&mut self, now: MonoTime, spec: RouterSpec, out: &mut Effects) {
+    pub(in crate::protocol) fn retune(&mut self, now: MonoTime, spec: RouterSpec, out: &mut Effects) {
         self.presence = Presence::Wanted;
         if spec == self.spec {
             return;
@@ -202,14 +230,14 @@ impl Router {
     }
 
     /// It is not wanted any more.
-    pub(super) fn dismiss(&mut self) {
+    pub(in crate::protocol) fn dismiss(&mut self) {
         self.presence = Presence::Leaving;
         // Nobody is told about checks that it will not wait for.
         self.on_trial.extend(self.spec.tracks.iter().filter_map(Track::check).cloned());
     }
 
     /// Fires what is due. Returns whether facts must be looked at again.
-    pub(super) fn on_deadline(&mut self, now: MonoTime, out: &mut Effects) -> Again {
+    pub(in crate::protocol) fn on_deadline(&mut self, now: MonoTime, out: &mut Effects) -> Again {
         // A hand-over whose patience ran out ends without another word: after a stall, one with our
         // priority would silence whoever took over, and be our last.
         if self.handover_ends().is_some_and(|at| at <= now) {
@@ -243,7 +271,7 @@ impl Router {
     }
 
     /// When to be called at the latest.
-    pub(super) fn wake(&self) -> Option<MonoTime> {
+    pub(in crate::protocol) fn wake(&self) -> Option<MonoTime> {
         let instances =
             self.instances.iter().filter_map(|m| m.deadline(&self.policy)).map(|(at, slack)| at + slack);
         let retry = self.refused.as_ref().map(|(_, retry)| *retry);
@@ -262,7 +290,12 @@ impl Router {
     }
 
     /// The kernel's answer to an `Own`.
-    pub(super) fn on_owned(&mut self, now: MonoTime, owned: HoldResult, out: &mut Effects) -> Again {
+    pub(in crate::protocol) fn on_owned(
+        &mut self,
+        now: MonoTime,
+        owned: HoldResult,
+        out: &mut Effects,
+    ) -> Again {
         let Some(instance) = self.instances.iter_mut().find(|m| m.key == owned.key && m.epoch == owned.epoch)
         else {
             return Again::Nothing; // Stale: the decision changed meanwhile.
@@ -282,7 +315,7 @@ impl Router {
     }
 
     /// Addresses that we held are gone, and the kernel does not take them back.
-    pub(super) fn on_unrestored(
+    pub(in crate::protocol) fn on_unrestored(
         &mut self,
         now: MonoTime,
         key: InstanceKey,
@@ -299,7 +332,7 @@ impl Router {
     }
 
     /// After any change of a instance: the others follow, hand-overs end, claims are granted.
-    pub(super) fn settle(&mut self, now: MonoTime, out: &mut Effects) -> Again {
+    pub(in crate::protocol) fn settle(&mut self, now: MonoTime, out: &mut Effects) -> Again {
         if let Some(end) = self.handover_ends() {
             if end > now {
                 return Again::Nothing;
@@ -332,29 +365,29 @@ impl Router {
         Again::Nothing
     }
 
-    pub(super) fn is_active(&self) -> bool {
+    pub(in crate::protocol) fn is_active(&self) -> bool {
         self.instances.iter().any(|m| matches!(m.state, State::Active(_)))
     }
 
     /// It takes no part.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(in crate::protocol) fn is_idle(&self) -> bool {
         self.instances.iter().all(|m| matches!(m.state, State::Initialize))
     }
 
     /// Nothing more will come of it: it takes no part and holds nothing.
-    pub(super) fn is_gone(&self) -> bool {
+    pub(in crate::protocol) fn is_gone(&self) -> bool {
         self.is_idle() && !self.instances.iter().any(Instance::is_listening)
     }
 
     /// When a lost tie of `key` counts: the first family decides (docs/adr/0003).
-    pub(super) fn tie(&self, key: InstanceKey) -> Tie {
+    pub(in crate::protocol) fn tie(&self, key: InstanceKey) -> Tie {
         if self.instances.first().is_none_or(|lead| lead.key == key) {
             return Tie::AtOnce;
         }
         Tie::After(active_down_interval(self.policy.down_adverts, self.policy.priority, self.policy.interval))
     }
 
-    pub(super) fn snapshot(&self, now: MonoTime) -> RouterSnapshot {
+    pub(in crate::protocol) fn snapshot(&self, now: MonoTime) -> RouterSnapshot {
         RouterSnapshot {
             spec: self.spec.clone(),
             effective: self.policy.priority,
@@ -369,14 +402,20 @@ impl Router {
     }
 
     /// Somebody removed addresses; they are back.
-    pub(super) fn on_restored(&mut self, now: MonoTime, key: InstanceKey, count: usize, out: &mut Effects) {
+    pub(in crate::protocol) fn on_restored(
+        &mut self,
+        now: MonoTime,
+        key: InstanceKey,
+        count: usize,
+        out: &mut Effects,
+    ) {
         if let Some(instance) = self.instances.iter_mut().find(|m| m.key == key) {
             instance.on_restored(now, out);
             out.push(report(&self.spec, Some(key), EventKind::AddressesRestored { count }));
         }
     }
 
-    pub(super) fn counters_mut(&mut self, key: InstanceKey) -> Option<&mut Counters> {
+    pub(in crate::protocol) fn counters_mut(&mut self, key: InstanceKey) -> Option<&mut Counters> {
         self.instances.iter_mut().find(|m| m.key == key).map(|m| &mut m.counters)
     }
 
@@ -431,7 +470,7 @@ impl Router {
     }
 
     /// How a demotion bears on the priority.
-    pub(super) fn standing(&self) -> Standing {
+    pub(in crate::protocol) fn standing(&self) -> Standing {
         match self.demoted.as_ref().map(|demotion| demotion.last_resort) {
             Some(LastResort::Yes) => Standing::LastResort,
             Some(LastResort::No) | None => Standing::Full,
@@ -507,16 +546,16 @@ impl Router {
 /// Whether the group's facts must be looked at again, and what a start would be due to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub(super) enum Again {
+pub(in crate::protocol) enum Again {
     Nothing,
     Evaluate(Cause),
 }
 
 /// What keeps a router from running.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Obstacle {
-    pub(super) cause: Cause,
-    pub(super) handover: HandoverCause,
+pub(in crate::protocol) struct Obstacle {
+    pub(in crate::protocol) cause: Cause,
+    pub(in crate::protocol) handover: HandoverCause,
 }
 
 /// How many addresses a instance holds.
@@ -524,7 +563,7 @@ fn width(instance: &InstanceSpec) -> usize {
     instance.held().count()
 }
 
-pub(super) fn report(spec: &RouterSpec, key: Option<InstanceKey>, kind: EventKind) -> Effect {
+pub(in crate::protocol) fn report(spec: &RouterSpec, key: Option<InstanceKey>, kind: EventKind) -> Effect {
     Effect::Report(Event { router: Some(spec.name.clone()), key, kind })
 }
 
@@ -557,7 +596,7 @@ impl Router {
         self.update_priority(tracking::effective_priority(&self.spec, facts, self.standing()), changes, out);
     }
 
-    pub(super) fn update_priority(
+    pub(in crate::protocol) fn update_priority(
         &mut self,
         priority: AdvertPriority,
         checks: Vec<(CheckName, i32)>,

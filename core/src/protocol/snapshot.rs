@@ -1,14 +1,14 @@
 //! The state of this node at one instant, for those who look: owned data, no references into the core.
 
-use super::counters::{Counters, LinkCounters};
-use super::event::{Cause, NotServing, StateName, TransitionDetails};
-use super::input::{CheckResult, Demotion, Fault};
-use super::instance::{Instance, Policy, State};
-use super::local_warning::LocalWarning;
-use super::peer_warnings::StandingPeerWarning;
-use super::silence::NobodyServing;
-use super::spec::{CheckName, RouterSpec};
-use super::timing::{active_down_interval, skew_time};
+use crate::protocol::counters::{Counters, LinkCounters};
+use crate::protocol::event::{Cause, NotServing, StateName, TransitionDetails};
+use crate::protocol::input::{CheckResult, Demotion, Fault};
+use crate::protocol::instance::service_watch::NobodyServing;
+use crate::protocol::instance::{Instance, Policy, State};
+use crate::protocol::local_warning::LocalWarning;
+use crate::protocol::router::peer_warnings::StandingPeerWarning;
+use crate::protocol::spec::{CheckName, RouterSpec};
+use crate::protocol::timing::{active_down_interval, skew_time};
 use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, InterfaceName, MonoTime};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;

@@ -2,9 +2,9 @@
 //!
 //! Decides only when; `kernel` builds the frames.
 
-use super::effect::{Effect, Effects};
-use super::instance::{Active, Instance, Policy, State, Tenure};
-use super::spec::AnnounceSpec;
+use crate::protocol::effect::{Effect, Effects};
+use crate::protocol::instance::{Active, Instance, Policy, State, Tenure};
+use crate::protocol::spec::AnnounceSpec;
 use crate::types::MonoTime;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ const SPREAD: [Duration; 4] = [
 
 /// The schedule of one tenure as Active; it begins when the kernel holds the addresses.
 #[derive(Debug, Clone)]
-pub(super) struct Schedule {
+pub(in crate::protocol) struct Schedule {
     second_at: Option<MonoTime>,
     refresh_at: Option<MonoTime>,
     /// A rival was heard: hosts may believe it.
@@ -63,7 +63,7 @@ impl Burst {
 
 impl Schedule {
     /// The addresses are installed: the first round is due now.
-    pub(super) fn begin(now: MonoTime, spec: AnnounceSpec) -> (Self, u8) {
+    pub(in crate::protocol) fn begin(now: MonoTime, spec: AnnounceSpec) -> (Self, u8) {
         let after = |period: Duration| (!period.is_zero()).then(|| now + period);
         let refresh_at = after(spec.refresh).map(|at| at + spec.delay);
         let burst = Some(Burst { began: now, sent: 1 });
@@ -74,7 +74,7 @@ impl Schedule {
     }
 
     /// Rounds due at `now`.
-    pub(super) fn due(&mut self, now: MonoTime, spec: AnnounceSpec) -> Option<u8> {
+    pub(in crate::protocol) fn due(&mut self, now: MonoTime, spec: AnnounceSpec) -> Option<u8> {
         if self.second_at.is_some_and(|at| at <= now) {
             self.second_at = None;
             self.last = now;
@@ -107,7 +107,7 @@ impl Schedule {
 
     /// A rival was heard, so hosts may believe it: a round of all `width` addresses now, or as soon as the limited rate
     /// allows, whatever was planned for later, and others after it.
-    pub(super) fn contested(&mut self, now: MonoTime, width: usize) -> Option<u8> {
+    pub(in crate::protocol) fn contested(&mut self, now: MonoTime, width: usize) -> Option<u8> {
         let gap = contested_gap(width);
         let allowed = self.last + gap;
         self.contested_again = Some(now + CONTESTED_AGAIN.max(gap * 2));
@@ -120,7 +120,7 @@ impl Schedule {
         Some(1)
     }
 
-    pub(super) fn next(&self, spec: AnnounceSpec) -> Option<MonoTime> {
+    pub(in crate::protocol) fn next(&self, spec: AnnounceSpec) -> Option<MonoTime> {
         let round = self.burst.and_then(|burst| burst.next(spec));
         self.second_at.into_iter().chain(round).chain(self.refresh_at).chain(self.contested_at).min()
     }
@@ -133,7 +133,12 @@ fn contested_gap(width: usize) -> Duration {
 
 impl Instance {
     // RFC9568-6.4.1-2, RFC9568-6.4.1-3, RFC9568-8.1.2-3, RFC9568-8.2.2-2
-    pub(super) fn begin_announcing(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+    pub(in crate::protocol) fn begin_announcing(
+        &mut self,
+        now: MonoTime,
+        policy: &Policy,
+        out: &mut Effects,
+    ) {
         let State::Active(active) = &mut self.state else { return };
         let (schedule, rounds) = Schedule::begin(now, policy.announce);
         active.announce = Some(schedule);
@@ -141,13 +146,19 @@ impl Instance {
     }
 
     /// Somebody removed addresses and they are back: hosts may have learned something else.
-    pub(super) fn on_restored(&mut self, now: MonoTime, out: &mut Effects) {
+    pub(in crate::protocol) fn on_restored(&mut self, now: MonoTime, out: &mut Effects) {
         if matches!(&self.state, State::Active(active) if active.announces()) {
             self.announce(now, 1, out);
         }
     }
 
-    pub(super) fn announce_if_due(&mut self, now: MonoTime, policy: &Policy, begun: bool, out: &mut Effects) {
+    pub(in crate::protocol) fn announce_if_due(
+        &mut self,
+        now: MonoTime,
+        policy: &Policy,
+        begun: bool,
+        out: &mut Effects,
+    ) {
         let State::Active(active) = &mut self.state else { return };
         if !begun || !active.announces() {
             return;
@@ -159,7 +170,7 @@ impl Instance {
     }
 
     /// Hosts may believe a rival: tell them again where the addresses are, as often as that may be.
-    pub(super) fn contest(&mut self, now: MonoTime, out: &mut Effects) {
+    pub(in crate::protocol) fn contest(&mut self, now: MonoTime, out: &mut Effects) {
         let width = self.width;
         let State::Active(active) = &mut self.state else { return };
         if !active.announces() {
@@ -170,7 +181,7 @@ impl Instance {
         }
     }
 
-    pub(super) fn announce(&mut self, now: MonoTime, rounds: u8, out: &mut Effects) {
+    pub(in crate::protocol) fn announce(&mut self, now: MonoTime, rounds: u8, out: &mut Effects) {
         self.announced = Some(now);
         self.counters.announcements += u64::from(rounds);
         out.push(Effect::Announce { key: self.key, rounds });
@@ -179,7 +190,7 @@ impl Instance {
 
 impl Active {
     /// Whether it tells hosts to turn to it: not while somebody else may rightly be Active.
-    pub(super) fn announces(&self) -> bool {
+    pub(in crate::protocol) fn announces(&self) -> bool {
         self.announce.is_some() && !matches!(self.tenure, Tenure::Listening)
     }
 }

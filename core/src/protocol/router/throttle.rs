@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// What is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Topic {
+pub(in crate::protocol) enum Topic {
     /// By the name of a suspicion.
     PeerWarning(&'static str),
     Rival,
@@ -24,11 +24,11 @@ const MOST: usize = 32;
 
 /// When each was reported last.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Throttle(BTreeMap<(Topic, Option<IpAddr>), MonoTime>);
+pub(in crate::protocol) struct Throttle(BTreeMap<(Topic, Option<IpAddr>), MonoTime>);
 
 impl Throttle {
     /// Whether `topic` may be reported of `peer` now.
-    pub(super) fn permits(&mut self, now: MonoTime, topic: Topic, peer: Option<IpAddr>) -> bool {
+    pub(in crate::protocol) fn permits(&mut self, now: MonoTime, topic: Topic, peer: Option<IpAddr>) -> bool {
         let recent = |last: &MonoTime| now.since(*last) < PERIOD;
         if self.0.get(&(topic, peer)).is_some_and(recent) {
             return false;

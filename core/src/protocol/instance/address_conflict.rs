@@ -3,11 +3,11 @@
 //! A machine that has one of them as its own takes hosts away from us without a word of VRRP, and so does a router that
 //! we do not hear. It is told, and hosts are told again where the address is.
 
-use super::effect::Effects;
-use super::event::PeerWarning;
-use super::instance::{Active, Instance, Policy, State, Tenure};
-use super::peer_warnings::Patience;
-use super::router::Router;
+use crate::protocol::effect::Effects;
+use crate::protocol::event::PeerWarning;
+use crate::protocol::instance::{Active, Instance, Policy, State, Tenure};
+use crate::protocol::router::Router;
+use crate::protocol::router::peer_warnings::Patience;
 use crate::types::{MacAddr, MonoTime};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const STANDS: Patience = Patience { tell_after: Duration::ZERO, lapse: Duration:
 
 /// What one virtual router has seen announced by others while it serves.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Conflict {
+pub(in crate::protocol) struct Conflict {
     /// The first announcement that is not explained yet.
     seen: Option<Announced>,
     defended: Option<MonoTime>,
@@ -39,7 +39,7 @@ struct Announced {
 
 impl Conflict {
     /// A new tenure begins: what was announced before it was somebody else's right.
-    pub(super) const fn begin(&mut self) {
+    pub(in crate::protocol) const fn begin(&mut self) {
         self.seen = None;
     }
 
@@ -60,7 +60,7 @@ fn unexplained(policy: &Policy) -> Duration {
 
 impl Instance {
     /// Another station announced one of our addresses, which we may be serving.
-    pub(super) fn note_conflict(&mut self, now: MonoTime, address: IpAddr, mac: MacAddr) {
+    pub(in crate::protocol) fn note_conflict(&mut self, now: MonoTime, address: IpAddr, mac: MacAddr) {
         let serving = self.serving().is_some_and(|active| now >= active.displaced_until);
         if serving && self.conflict.seen.is_none() {
             self.conflict.seen = Some(Announced { address, mac, at: now });
@@ -68,7 +68,7 @@ impl Instance {
     }
 
     /// When it is to be judged.
-    pub(super) fn conflict_at(&self, policy: &Policy) -> Option<MonoTime> {
+    pub(in crate::protocol) fn conflict_at(&self, policy: &Policy) -> Option<MonoTime> {
         self.serving()?;
         self.conflict.seen.map(|seen| seen.at + unexplained(policy))
     }
@@ -94,7 +94,7 @@ impl Instance {
 
 impl Router {
     /// At a deadline: tells of conflicts, and defends the addresses.
-    pub(super) fn judge_conflicts(&mut self, now: MonoTime, out: &mut Effects) {
+    pub(in crate::protocol) fn judge_conflicts(&mut self, now: MonoTime, out: &mut Effects) {
         for at in 0..self.instances.len() {
             let Some(instance) = self.instances.get_mut(at) else { continue };
             let Some((address, mac)) = instance.judge_conflict(now, &self.policy) else { continue };

@@ -1,21 +1,21 @@
 //! Transitions as they are told: from where to where, why, and because of whom.
 
-use super::effect::Effects;
-use super::event::{Cause, EventKind, LastHeard, StateName, TransitionDetails};
-use super::instance::{Instance, State};
-use super::router::{Router, report};
+use crate::protocol::effect::Effects;
+use crate::protocol::event::{Cause, EventKind, LastHeard, StateName, TransitionDetails};
+use crate::protocol::instance::{Instance, State};
+use crate::protocol::router::{Router, report};
 use crate::types::{InstanceKey, MonoTime};
 
 /// A transition, for the group to report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Moved {
-    pub(super) from: StateName,
-    pub(super) to: StateName,
-    pub(super) cause: Cause,
+pub(in crate::protocol) struct Moved {
+    pub(in crate::protocol) from: StateName,
+    pub(in crate::protocol) to: StateName,
+    pub(in crate::protocol) cause: Cause,
 }
 
 impl Instance {
-    pub(super) fn enter(&mut self, now: MonoTime, state: State, cause: Cause) -> Moved {
+    pub(in crate::protocol) fn enter(&mut self, now: MonoTime, state: State, cause: Cause) -> Moved {
         let from = self.state_name();
         let (peer, lasted) = (self.decided_by(now, cause), now.since(self.since));
         self.state = state;
@@ -57,7 +57,7 @@ impl Instance {
 }
 
 impl Router {
-    pub(super) fn report_move(&mut self, key: InstanceKey, moved: Moved, out: &mut Effects) {
+    pub(in crate::protocol) fn report_move(&mut self, key: InstanceKey, moved: Moved, out: &mut Effects) {
         let Moved { from, to, cause } = moved;
         let (faults, demotion) = match cause {
             Cause::Fault => (self.faults.iter().cloned().collect(), None),

@@ -2,9 +2,9 @@
 //!
 //! Functions of facts, so that nothing can drift: no counters, no bits.
 
-use super::input::{CheckResult, Fault};
-use super::local_warning::{ForeignAddresses, LocalWarning, Unsent};
-use super::spec::{CheckName, InstanceSpec, RouterSpec, Track};
+use crate::protocol::input::{CheckResult, Fault};
+use crate::protocol::local_warning::{ForeignAddresses, LocalWarning, Unsent};
+use crate::protocol::spec::{CheckName, InstanceSpec, RouterSpec, Track};
 use crate::types::{AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, Priority, Role};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,23 +12,23 @@ use std::net::IpAddr;
 
 /// What this node knows of its surroundings.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Facts {
-    pub(super) links: BTreeMap<InterfaceName, LinkFacts>,
-    pub(super) checks: BTreeMap<CheckName, CheckResult>,
+pub(in crate::protocol) struct Facts {
+    pub(in crate::protocol) links: BTreeMap<InterfaceName, LinkFacts>,
+    pub(in crate::protocol) checks: BTreeMap<CheckName, CheckResult>,
     /// Of names that no interface has as its own: whose other names they are.
-    pub(super) other_names: BTreeMap<InterfaceName, InterfaceName>,
+    pub(in crate::protocol) other_names: BTreeMap<InterfaceName, InterfaceName>,
     /// Why the sockets of an interface and family are not open.
-    pub(super) deaf: BTreeMap<(InterfaceName, Family), String>,
+    pub(in crate::protocol) deaf: BTreeMap<(InterfaceName, Family), String>,
     /// How many advertisements in a row were not sent, and the last error.
-    pub(super) unsent: BTreeMap<InstanceKey, (u32, i32)>,
+    pub(in crate::protocol) unsent: BTreeMap<InstanceKey, (u32, i32)>,
 }
 
 /// So many advertisements in a row that are not sent are no accident: a link that goes down is told by itself.
-pub(super) const MUTE: u32 = 2;
+pub(in crate::protocol) const MUTE: u32 = 2;
 
 impl Facts {
     /// Whether `address` is one of our own on this interface: then a packet from it is our echo.
-    pub(super) fn is_own(&self, interface: InterfaceName, address: IpAddr) -> bool {
+    pub(in crate::protocol) fn is_own(&self, interface: InterfaceName, address: IpAddr) -> bool {
         self.links.get(&interface).is_some_and(|link| match address {
             IpAddr::V4(address) => link.ipv4.contains(&address),
             IpAddr::V6(address) => link.ipv6_link_local.contains(&address),
@@ -37,7 +37,7 @@ impl Facts {
 }
 
 /// Every reason for which `spec` cannot take part now.
-pub(super) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Fault> {
+pub(in crate::protocol) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Fault> {
     let mut faults = BTreeSet::new();
     // RFC9568-6.4.1-6
     match link_fault(spec.interface, facts) {
@@ -72,7 +72,7 @@ pub(super) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Fault> {
 }
 
 /// Everything that is wrong with what `spec` serves, and no reason to let go of it.
-pub(super) fn concerns(spec: &RouterSpec, facts: &Facts) -> BTreeSet<LocalWarning> {
+pub(in crate::protocol) fn concerns(spec: &RouterSpec, facts: &Facts) -> BTreeSet<LocalWarning> {
     let muted = spec.instances.iter().filter(|_| link_fault(spec.interface, facts).is_none());
     let unsent = muted.filter_map(|instance| {
         let (count, errno) = facts.unsent.get(&spec.key(instance.family)).copied()?;
@@ -97,7 +97,7 @@ pub(super) fn concerns(spec: &RouterSpec, facts: &Facts) -> BTreeSet<LocalWarnin
 
 /// Whether `fault` only follows from the fact that the machine's own addresses are listed as virtual ones: then that is
 /// said, and this is not.
-pub(super) fn is_explained(spec: &RouterSpec, facts: &Facts, fault: &Fault) -> bool {
+pub(in crate::protocol) fn is_explained(spec: &RouterSpec, facts: &Facts, fault: &Fault) -> bool {
     match fault {
         Fault::NoSourceAddress(name, family) => facts.links.get(name).is_some_and(|link| {
             let of_family = |address: &IpAddr| Family::of(*address) == *family;
@@ -119,7 +119,7 @@ pub(super) fn is_explained(spec: &RouterSpec, facts: &Facts, fault: &Fault) -> b
 }
 
 /// Whether nothing can be said or heard because of `fault`.
-pub(super) fn is_dead_link(spec: &RouterSpec, fault: &Fault) -> bool {
+pub(in crate::protocol) fn is_dead_link(spec: &RouterSpec, fault: &Fault) -> bool {
     match fault {
         Fault::InterfaceMissing(name)
         | Fault::OtherName(name, _)
@@ -136,7 +136,7 @@ pub(super) fn is_dead_link(spec: &RouterSpec, fault: &Fault) -> bool {
 }
 
 /// Whether `fault` may be over in a moment. An interface that is missing is not: its addresses went with it.
-pub(super) fn may_pass(spec: &RouterSpec, fault: &Fault) -> bool {
+pub(in crate::protocol) fn may_pass(spec: &RouterSpec, fault: &Fault) -> bool {
     match fault {
         Fault::InterfaceDown(name) | Fault::NoCarrier(name) | Fault::NoSourceAddress(name, _) => {
             *name == spec.interface
@@ -153,7 +153,7 @@ pub(super) fn may_pass(spec: &RouterSpec, fault: &Fault) -> bool {
 }
 
 /// Whether nothing can be said in `family` because of `fault`.
-pub(super) fn mutes(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
+pub(in crate::protocol) fn mutes(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
     match fault {
         Fault::NoSourceAddress(_, of) | Fault::Sockets(_, of, _) => *of == family,
         Fault::InterfaceMissing(_)
@@ -169,7 +169,7 @@ pub(super) fn mutes(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
 }
 
 /// Whether nothing can be heard in `family` because of `fault`.
-pub(super) fn deafens(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
+pub(in crate::protocol) fn deafens(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
     match fault {
         Fault::Sockets(_, of, _) => *of == family,
         Fault::Port(name, _) => *name == spec.interface,
@@ -187,13 +187,17 @@ pub(super) fn deafens(spec: &RouterSpec, fault: &Fault, family: Family) -> bool 
 
 /// Whether a router stands with its own priority, or as the last resort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(in crate::protocol) enum Standing {
     Full,
     LastResort,
 }
 
 /// The priority that is advertised: weights added, clamped to 1..=254; trackers cannot change the owner's.
-pub(super) fn effective_priority(spec: &RouterSpec, facts: &Facts, standing: Standing) -> AdvertPriority {
+pub(in crate::protocol) fn effective_priority(
+    spec: &RouterSpec,
+    facts: &Facts,
+    standing: Standing,
+) -> AdvertPriority {
     match standing {
         Standing::LastResort => return Priority::MIN.into(),
         Standing::Full => {}
@@ -212,7 +216,7 @@ pub(super) fn effective_priority(spec: &RouterSpec, facts: &Facts, standing: Sta
 /// The source address of advertisements: the configured one if the interface has it, else the
 /// first real address of the interface; never a virtual one, unless we own it (RFC 9568 §5.1.1.1,
 /// §5.1.2.1). `current` stays while it can: a tie must not change hands because an address was added.
-pub(super) fn source(
+pub(in crate::protocol) fn source(
     spec: &RouterSpec,
     family: Family,
     facts: &Facts,
@@ -278,7 +282,7 @@ fn mtu_too_small(
 }
 
 /// What each weighted check adds to the priority now.
-pub(super) fn weights(spec: &RouterSpec, facts: &Facts) -> BTreeMap<CheckName, i32> {
+pub(in crate::protocol) fn weights(spec: &RouterSpec, facts: &Facts) -> BTreeMap<CheckName, i32> {
     let mut weights = BTreeMap::new();
     for track in &spec.tracks {
         match track {
@@ -291,7 +295,7 @@ pub(super) fn weights(spec: &RouterSpec, facts: &Facts) -> BTreeMap<CheckName, i
     weights
 }
 
-pub(super) fn link_fault(name: InterfaceName, facts: &Facts) -> Option<Fault> {
+pub(in crate::protocol) fn link_fault(name: InterfaceName, facts: &Facts) -> Option<Fault> {
     match facts.links.get(&name) {
         None => Some(match facts.other_names.get(&name) {
             Some(real) => Fault::OtherName(name, *real),

@@ -4,15 +4,15 @@
 //! heard, and after that only an Active that we obey or yield to: nobody whom we outrank can take our voice away
 //! from those who understand it.
 
-use super::instance::{Instance, Policy, State};
-use super::reception::{Heard, List, Rank};
-use super::spec::ChecksumPolicy;
+use crate::protocol::instance::reception::{Heard, List, Rank};
+use crate::protocol::instance::{Instance, Policy, State};
+use crate::protocol::spec::ChecksumPolicy;
 use crate::types::{Family, MonoTime};
 use crate::wire::ChecksumFlavour;
 
 /// What a message did to the flavour in which we speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lesson {
+pub(in crate::protocol) enum Lesson {
     /// Nothing: it is ours already, or there is no choice.
     Nothing,
     /// From now on we speak as its sender does.
@@ -23,7 +23,12 @@ pub(super) enum Lesson {
 
 impl Instance {
     /// To be called before the state machine hears the message: the last word of one who yields is for the winner.
-    pub(super) fn learn_checksum(&mut self, now: MonoTime, policy: &Policy, heard: &Heard) -> Lesson {
+    pub(in crate::protocol) fn learn_checksum(
+        &mut self,
+        now: MonoTime,
+        policy: &Policy,
+        heard: &Heard,
+    ) -> Lesson {
         if self.key.family == Family::Ipv6 {
             return Lesson::Nothing;
         }
@@ -61,7 +66,7 @@ impl Instance {
 
     /// The flavour of what we say.
     // RFC9568-5.2.8-4
-    pub(super) fn transmit_flavour(&self, policy: ChecksumPolicy) -> ChecksumFlavour {
+    pub(in crate::protocol) fn transmit_flavour(&self, policy: ChecksumPolicy) -> ChecksumFlavour {
         match policy {
             ChecksumPolicy::Auto => self.open_flavour(),
             ChecksumPolicy::Rfc9568 => ChecksumFlavour::Rfc9568,

@@ -2,19 +2,19 @@
 //!
 //! What one virtual router says meanwhile is in `handover`.
 
-use super::effect::Effects;
-use super::event::{Cause, EventKind, HandoverCause, StateName};
-use super::handover::{Handover, Taker, Then, Watch};
-use super::input::{Fault, LastResort};
-use super::instance::{Instance, Policy, State, Tenure};
-use super::router::{Again, Obstacle, Router, report};
-use super::timing::active_down_interval;
-use super::tracking;
+use crate::protocol::effect::Effects;
+use crate::protocol::event::{Cause, EventKind, HandoverCause, StateName};
+use crate::protocol::input::{Fault, LastResort};
+use crate::protocol::instance::{Instance, Policy, State, Tenure};
+use crate::protocol::router::handover::{Handover, Taker, Then, Watch};
+use crate::protocol::router::tracking;
+use crate::protocol::router::{Again, Obstacle, Router, report};
+use crate::protocol::timing::active_down_interval;
 use crate::types::{MonoTime, Priority};
 
 impl Router {
     /// Begins to hand over, or makes a hand-over under way more pressing.
-    pub(super) fn hand_over(&mut self, now: MonoTime, cause: HandoverCause, out: &mut Effects) {
+    pub(in crate::protocol) fn hand_over(&mut self, now: MonoTime, cause: HandoverCause, out: &mut Effects) {
         if let Some(handover) = &mut self.handover {
             if handover.cause != cause {
                 handover.press(now, cause, self.policy.interval);
@@ -33,7 +33,7 @@ impl Router {
     }
 
     /// The fault that it leaves for has gone: whoever is about to take over may, and without one we stay.
-    pub(super) fn relent(&mut self) {
+    pub(in crate::protocol) fn relent(&mut self) {
         if let Some(handover) = self.handover.as_mut().filter(|it| it.cause == HandoverCause::Fault) {
             handover.then = Then::Stay;
             self.demand_proof();
@@ -41,7 +41,7 @@ impl Router {
     }
 
     /// A hand-over became more pressing, or the operator will have it at any price.
-    pub(super) fn demand_proof(&mut self) {
+    pub(in crate::protocol) fn demand_proof(&mut self) {
         let Some(handover) = &self.handover else { return };
         for instance in &mut self.instances {
             instance.demand(handover.proof());
@@ -49,7 +49,7 @@ impl Router {
     }
 
     /// Takes a hand-over back: we serve on, and say so.
-    pub(super) fn take_back(&mut self, now: MonoTime, out: &mut Effects) {
+    pub(in crate::protocol) fn take_back(&mut self, now: MonoTime, out: &mut Effects) {
         for instance in &mut self.instances {
             instance.reassert(now, &self.policy, out);
         }
@@ -62,7 +62,7 @@ impl Router {
 
     /// When the hand-over under way ends: when hosts have turned to those who took over every instance, else
     /// when patience ends.
-    pub(super) fn handover_ends(&self) -> Option<MonoTime> {
+    pub(in crate::protocol) fn handover_ends(&self) -> Option<MonoTime> {
         let handover = self.handover.as_ref()?;
         let turned = |instance: &Instance| taker(instance).map(|taker| instance.turned_at(taker.heard));
         let turned: Option<Vec<MonoTime>> = self.serving().map(turned).collect();
@@ -70,12 +70,12 @@ impl Router {
     }
 
     /// Who took over from each instance; `None`: not from all of them.
-    pub(super) fn takers(&self) -> Option<Vec<Taker>> {
+    pub(in crate::protocol) fn takers(&self) -> Option<Vec<Taker>> {
         self.serving().map(taker).collect()
     }
 
     /// Something keeps it from running.
-    pub(super) fn stop(&mut self, now: MonoTime, obstacle: Obstacle, out: &mut Effects) {
+    pub(in crate::protocol) fn stop(&mut self, now: MonoTime, obstacle: Obstacle, out: &mut Effects) {
         let dead = self.troubles().any(|fault| tracking::is_dead_link(&self.spec, fault));
         let is_mute =
             |m: &Instance| self.troubles().any(|fault| tracking::mutes(&self.spec, fault, m.key.family));
@@ -111,7 +111,7 @@ impl Router {
     }
 
     /// Everything that is not Active ends without a word.
-    pub(super) fn stop_members(&mut self, now: MonoTime, cause: Cause, out: &mut Effects) {
+    pub(in crate::protocol) fn stop_members(&mut self, now: MonoTime, cause: Cause, out: &mut Effects) {
         for at in 0..self.instances.len() {
             let Some(instance) = self.instances.get_mut(at) else { continue };
             if instance.state_name() == StateName::Backup {
@@ -123,7 +123,12 @@ impl Router {
     }
 
     /// A hand-over ends: everybody taken, or patience over.
-    pub(super) fn conclude(&mut self, now: MonoTime, takers: Option<&[Taker]>, out: &mut Effects) -> Again {
+    pub(in crate::protocol) fn conclude(
+        &mut self,
+        now: MonoTime,
+        takers: Option<&[Taker]>,
+        out: &mut Effects,
+    ) -> Again {
         let Some(then) = self.handover.as_ref().map(|handover| handover.then) else { return Again::Nothing };
         match (takers, then) {
             (Some(takers), Then::Stay | Then::LetGo) => {
@@ -155,7 +160,7 @@ impl Router {
     }
 
     /// Every Active instance lets go. `cause` is that of a release without a hand-over's own.
-    pub(super) fn release(
+    pub(in crate::protocol) fn release(
         &mut self,
         now: MonoTime,
         takers: Option<&[Taker]>,

@@ -2,17 +2,17 @@
 //!
 //! A rejected packet touches no timer and no learned state (RFC9568-7.1-12).
 
-use super::checksum::Lesson;
-use super::doubt::Haste;
-use super::effect::Effects;
-use super::event::{EventKind, PeerWarning, StateName};
-use super::instance::{Instance, Policy};
-use super::peer_warnings::Patience;
-use super::reception::{Heard, List, Outcome};
-use super::router::{Again, Router, report};
-use super::spec::LinkLocalRule;
-use super::throttle::Topic;
-use super::timing::{active_down_interval, longest_learned};
+use crate::protocol::effect::Effects;
+use crate::protocol::event::{EventKind, PeerWarning, StateName};
+use crate::protocol::instance::checksum::Lesson;
+use crate::protocol::instance::hasty_takeover::Haste;
+use crate::protocol::instance::reception::{Heard, List, Outcome};
+use crate::protocol::instance::{Instance, Policy};
+use crate::protocol::router::peer_warnings::Patience;
+use crate::protocol::router::throttle::Topic;
+use crate::protocol::router::{Again, Router, report};
+use crate::protocol::spec::LinkLocalRule;
+use crate::protocol::timing::{active_down_interval, longest_learned};
 use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, Preempt, Role};
 use crate::wire::{AddressList, Advertisement, Carrier, RejectReason};
 use ipnet::IpNet;
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 impl Router {
     /// An advertisement for one of our virtual routers.
-    pub(super) fn on_heard(
+    pub(in crate::protocol) fn on_heard(
         &mut self,
         now: MonoTime,
         key: InstanceKey,
@@ -79,7 +79,7 @@ impl Router {
     }
 
     /// A message from our own address: what a bridge reflects, or what somebody says in our name.
-    pub(super) fn on_own(
+    pub(in crate::protocol) fn on_own(
         &mut self,
         now: MonoTime,
         key: InstanceKey,
@@ -115,7 +115,7 @@ impl Router {
     }
 
     /// A message that was discarded, and named one of our virtual routers.
-    pub(super) fn on_rejected(
+    pub(in crate::protocol) fn on_rejected(
         &mut self,
         now: MonoTime,
         key: InstanceKey,
@@ -256,7 +256,7 @@ impl Router {
     }
 
     /// Somebody advertises addresses under a VRID that is not configured here. Whether one of them is ours.
-    pub(super) fn on_other_vrid(
+    pub(in crate::protocol) fn on_other_vrid(
         &mut self,
         now: MonoTime,
         carrier: Carrier,

@@ -3,10 +3,10 @@
 //! Whoever serves now speaks before the hosts know of it, and some speak before they hold the addresses at all. An
 //! Active that is replaced therefore keeps them a little longer: until it has heard each of them announced.
 
-use super::effect::{Effect, Effects};
-use super::instance::{Active, Instance, State, Tenure};
-use super::router::Router;
-use super::spec::InstanceSpec;
+use crate::protocol::effect::{Effect, Effects};
+use crate::protocol::instance::{Active, Instance, State, Tenure};
+use crate::protocol::router::Router;
+use crate::protocol::spec::InstanceSpec;
 use crate::types::{Family, InterfaceName, MacAddr, MonoTime};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ const fn obeyed(family: Family) -> Duration {
 
 /// Whoever serves now may announce nothing that we can hear. Longer than the slowest that was measured: keepalived
 /// announces 1 to 10 ms after it spoke, on a busy machine 23 ms, on a starved one more than 50 ms.
-pub(super) const UNHEARD: Duration = Duration::from_millis(250);
+pub(in crate::protocol) const UNHEARD: Duration = Duration::from_millis(250);
 
 /// Two routers that took over at the same moment announce at the same moment, and who of them was last differs from
 /// host to host: what we have decided to announce leaves when the thread of the addresses gets to it, 7 ms later on a
@@ -34,7 +34,7 @@ const CROSSING: Duration = Duration::from_millis(20);
 
 /// Of the addresses of one virtual router: which of them others have announced since we listen.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Turning {
+pub(in crate::protocol) struct Turning {
     announced: BTreeSet<IpAddr>,
     last: Option<MonoTime>,
     /// When we yielded, if that is why; `None`: we are leaving, and still serve.
@@ -43,19 +43,19 @@ pub(super) struct Turning {
 
 impl Turning {
     /// Somebody else announced `address`, which is one of them.
-    pub(super) fn on_announced(&mut self, now: MonoTime, address: IpAddr) {
+    pub(in crate::protocol) fn on_announced(&mut self, now: MonoTime, address: IpAddr) {
         if self.announced.insert(address) {
             self.last = Some(now);
         }
     }
 
     /// Whether all `count` of them were announced.
-    pub(super) fn is_complete(&self, count: usize) -> bool {
+    pub(in crate::protocol) fn is_complete(&self, count: usize) -> bool {
         self.announced.len() >= count
     }
 
     /// When hosts have turned away from all `count` of them, if somebody else serves since `served`.
-    pub(super) fn over(&self, served: MonoTime, family: Family, count: usize) -> MonoTime {
+    pub(in crate::protocol) fn over(&self, served: MonoTime, family: Family, count: usize) -> MonoTime {
         match self.last {
             Some(last) if self.is_complete(count) => last.max(served) + obeyed(family),
             Some(_) | None => served + UNHEARD,
@@ -65,7 +65,7 @@ impl Turning {
 
 impl Instance {
     /// Active no more, it keeps the addresses for a while.
-    pub(super) fn part(&mut self, now: MonoTime, out: &mut Effects) {
+    pub(in crate::protocol) fn part(&mut self, now: MonoTime, out: &mut Effects) {
         self.listen(out);
         if let Some(turning) = &mut self.turning {
             turning.yielded = Some(now);
@@ -73,23 +73,23 @@ impl Instance {
     }
 
     /// Whether it has yielded, and keeps the addresses for a while.
-    pub(super) fn is_parting(&self) -> bool {
+    pub(in crate::protocol) fn is_parting(&self) -> bool {
         self.turning.as_ref().is_some_and(|turning| turning.yielded.is_some())
     }
 
     /// When the addresses go that it still has though it is Active no more.
-    pub(super) fn lets_go_at(&self) -> Option<MonoTime> {
+    pub(in crate::protocol) fn lets_go_at(&self) -> Option<MonoTime> {
         let turning = self.turning.as_ref()?;
         turning.yielded.map(|yielded| turning.over(yielded, self.key.family, self.width))
     }
 
     /// When hosts have turned away from us, to somebody who serves since `served`.
-    pub(super) fn turned_at(&self, served: MonoTime) -> MonoTime {
+    pub(in crate::protocol) fn turned_at(&self, served: MonoTime) -> MonoTime {
         self.turning.as_ref().map_or(served, |turning| turning.over(served, self.key.family, self.width))
     }
 
     /// Whether it leaves to somebody who has not announced every address since it began to.
-    pub(super) fn leaves_hosts_behind(&self) -> bool {
+    pub(in crate::protocol) fn leaves_hosts_behind(&self) -> bool {
         let State::Active(Active { tenure: Tenure::Leaving(leaving), .. }) = &self.state else {
             return false;
         };
@@ -98,7 +98,7 @@ impl Instance {
     }
 
     /// Another station announced one of our addresses.
-    pub(super) fn on_announced(&mut self, now: MonoTime, address: IpAddr) {
+    pub(in crate::protocol) fn on_announced(&mut self, now: MonoTime, address: IpAddr) {
         let crossed = self.announced.is_some_and(|ours| now < ours + CROSSING);
         if let Some(turning) = self.turning.as_mut().filter(|_| !crossed) {
             turning.on_announced(now, address);
@@ -111,25 +111,25 @@ impl Instance {
     }
 
     /// Whether it is of interest what others announce.
-    pub(super) const fn is_listening(&self) -> bool {
+    pub(in crate::protocol) const fn is_listening(&self) -> bool {
         self.turning.is_some()
     }
 
-    pub(super) fn listen(&mut self, out: &mut Effects) {
+    pub(in crate::protocol) fn listen(&mut self, out: &mut Effects) {
         if self.turning.is_none() {
             self.turning = Some(Turning::default());
             out.push(Effect::WatchAnnouncements { key: self.key });
         }
     }
 
-    pub(super) fn unlisten(&mut self, out: &mut Effects) {
+    pub(in crate::protocol) fn unlisten(&mut self, out: &mut Effects) {
         if self.turning.take().is_some() {
             out.push(Effect::IgnoreAnnouncements { key: self.key });
         }
     }
 
     /// The address list changed: what is held must follow, without a transition.
-    pub(super) fn readdress(&mut self, out: &mut Effects) {
+    pub(in crate::protocol) fn readdress(&mut self, out: &mut Effects) {
         if let State::Active(active) = &self.state {
             let leaving = matches!(active.tenure, Tenure::Leaving(_));
             self.own(out);
@@ -139,14 +139,14 @@ impl Instance {
         }
     }
 
-    pub(super) fn own(&mut self, out: &mut Effects) {
+    pub(in crate::protocol) fn own(&mut self, out: &mut Effects) {
         self.unlisten(out);
         self.epoch += 1;
         // RFC9568-6.4.3-2, RFC9568-6.4.3-6: the kernel joins, answers and accepts.
         out.push(Effect::HoldAddresses { key: self.key, epoch: self.epoch });
     }
 
-    pub(super) fn disown(&mut self, out: &mut Effects) {
+    pub(in crate::protocol) fn disown(&mut self, out: &mut Effects) {
         self.unlisten(out);
         self.epoch += 1;
         // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5: what the kernel does not hold, it neither answers nor accepts.
@@ -156,7 +156,7 @@ impl Instance {
 
 impl Router {
     /// Whether it is of interest that another station announces this address there.
-    pub(super) fn is_listening(&self, interface: InterfaceName, address: IpAddr) -> bool {
+    pub(in crate::protocol) fn is_listening(&self, interface: InterfaceName, address: IpAddr) -> bool {
         let cares = |m: &Instance| m.is_listening() || matches!(m.state, State::Active(_));
         let has = |spec: &InstanceSpec| spec.held().any(|ours| ours.addr() == address);
         self.spec.interface == interface
@@ -168,7 +168,7 @@ impl Router {
     }
 
     /// Another station announced an address.
-    pub(super) fn on_announced(&mut self, now: MonoTime, address: IpAddr, mac: MacAddr) {
+    pub(in crate::protocol) fn on_announced(&mut self, now: MonoTime, address: IpAddr, mac: MacAddr) {
         for (instance, spec) in self.instances.iter_mut().zip(&self.spec.instances) {
             if spec.held().any(|ours| ours.addr() == address) {
                 instance.on_announced(now, address);

@@ -8,12 +8,12 @@
 //! The wait ends before any Backup can have taken over: then the fault counts, and what cannot be said is not said. Only
 //! a deadline ends it: after a stall, the news that the interruption is over may still wait in the mailbox.
 
-use super::effect::Effects;
-use super::input::Fault;
-use super::instance::{Backup, Down, Instance, Policy, State, Tenure};
-use super::router::Router;
-use super::timing::skew_time;
-use super::tracking;
+use crate::protocol::effect::Effects;
+use crate::protocol::input::Fault;
+use crate::protocol::instance::{Backup, Down, Instance, Policy, State, Tenure};
+use crate::protocol::router::Router;
+use crate::protocol::router::tracking;
+use crate::protocol::timing::skew_time;
 use crate::types::{InstanceKey, MonoTime};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ const LONGEST: Duration = Duration::from_secs(3);
 
 /// One that goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Interruption {
+pub(in crate::protocol) struct Interruption {
     /// What would be faults.
     faults: BTreeSet<Fault>,
     /// When they are.
@@ -49,12 +49,12 @@ enum Hearing {
 
 impl Interruption {
     /// When waiting ends.
-    pub(super) const fn until(&self) -> MonoTime {
+    pub(in crate::protocol) const fn until(&self) -> MonoTime {
         self.until
     }
 
     /// A deadline: everything that had arrived was heard. Returns whether the faults count from now on.
-    pub(super) fn lapses(&mut self, now: MonoTime) -> bool {
+    pub(in crate::protocol) fn lapses(&mut self, now: MonoTime) -> bool {
         if self.until <= now {
             self.waiting = Waiting::Over;
         }
@@ -65,7 +65,12 @@ impl Interruption {
 impl Router {
     /// Takes out of `faults` what may pass, if there is time to wait for that. Who takes no part waits for nothing. Who is
     /// leaving does: a hand-over has a patience of its own, and its taker may be heard when the interruption is over.
-    pub(super) fn wait_out(&mut self, now: MonoTime, faults: &mut BTreeSet<Fault>, out: &mut Effects) {
+    pub(in crate::protocol) fn wait_out(
+        &mut self,
+        now: MonoTime,
+        faults: &mut BTreeSet<Fault>,
+        out: &mut Effects,
+    ) {
         let passing: BTreeSet<Fault> =
             faults.iter().filter(|fault| tracking::may_pass(&self.spec, fault)).cloned().collect();
         if self.is_idle() || self.faults.iter().any(|f| passing.contains(f)) {
@@ -98,13 +103,13 @@ impl Router {
     }
 
     /// Whether the interruption has to be looked at again, since what the router does has changed.
-    pub(super) fn has_outlived_its_interruption(&self) -> bool {
+    pub(in crate::protocol) fn has_outlived_its_interruption(&self) -> bool {
         let parting = || self.is_cut_off() && self.instances.iter().any(Instance::is_parting);
         self.interruption.is_some() && (self.is_idle() || parting())
     }
 
     /// Whether a message from `source` is one that `key` sent before that address went away a moment ago.
-    pub(super) fn has_spoken_from(&self, key: InstanceKey, source: IpAddr) -> bool {
+    pub(in crate::protocol) fn has_spoken_from(&self, key: InstanceKey, source: IpAddr) -> bool {
         let spoke = |m: &Instance| m.key == key && m.former_source == Some(source);
         self.interruption.is_some() && self.instances.iter().any(spoke)
     }
@@ -116,7 +121,7 @@ impl Router {
     }
 
     /// Everything that is wrong now, be it waited out or not.
-    pub(super) fn troubles(&self) -> impl Iterator<Item = &Fault> {
+    pub(in crate::protocol) fn troubles(&self) -> impl Iterator<Item = &Fault> {
         self.faults.iter().chain(self.interruption.iter().flat_map(|interruption| &interruption.faults))
     }
 

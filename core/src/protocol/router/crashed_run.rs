@@ -4,20 +4,20 @@
 //! Active that will never speak again. The router begins as that Active, leaving: what follows is the
 //! ordinary hand-over. It says nothing but that it leaves, and announces nothing.
 
-use super::effect::Effects;
-use super::event::{Cause, HandoverCause};
-use super::handover::{ENQUIRY, Handover, Leaving};
-use super::instance::{Active, Instance, State, Tenure};
-use super::moves::Moved;
-use super::router::{Again, Router};
-use super::timing::Taking;
+use crate::protocol::effect::Effects;
+use crate::protocol::event::{Cause, HandoverCause};
+use crate::protocol::instance::transition::Moved;
+use crate::protocol::instance::{Active, Instance, State, Tenure};
+use crate::protocol::router::handover::{ENQUIRY, Handover, Leaving};
+use crate::protocol::router::{Again, Router};
+use crate::protocol::timing::Taking;
 use crate::types::MonoTime;
 use crate::wire::ChecksumFlavour;
 
 impl Router {
     /// A router that was just made takes the place of one that died as Active. The addresses are in place
     /// and known to whoever holds them: they are not asked for, only let go.
-    pub(super) fn inherit(&mut self, now: MonoTime, out: &mut Effects) -> Again {
+    pub(in crate::protocol) fn inherit(&mut self, now: MonoTime, out: &mut Effects) -> Again {
         for at in 0..self.instances.len() {
             let Some(instance) = self.instances.get_mut(at) else { continue };
             let moved = instance.inherit(now, out);
@@ -50,7 +50,7 @@ impl Instance {
     }
 
     /// The checksum where the configuration leaves it open: that of the peers, if there are any.
-    pub(super) fn open_flavour(&self) -> ChecksumFlavour {
+    pub(in crate::protocol) fn open_flavour(&self) -> ChecksumFlavour {
         let known = self.flavour.unwrap_or(ChecksumFlavour::Rfc9568);
         match &self.state {
             State::Active(Active { tenure: Tenure::Leaving(leaving), .. }) if self.peers.is_empty() => {

@@ -1,16 +1,16 @@
 //! What an operator may ask of a router, and how it is answered.
 
-use super::effect::{Answer, DemoteOutcome, Effect, Effects, InstanceResult};
-use super::event::{Cause, EventKind, HandoverCause};
-use super::handover::{Handover, Taker};
-use super::input::{CommandId, Demotion, Force, LastResort};
-use super::router::{Again, Router, report};
+use crate::protocol::effect::{Answer, DemoteOutcome, Effect, Effects, InstanceResult};
+use crate::protocol::event::{Cause, EventKind, HandoverCause};
+use crate::protocol::input::{CommandId, Demotion, Force, LastResort};
+use crate::protocol::router::handover::{Handover, Taker};
+use crate::protocol::router::{Again, Router, report};
 use crate::types::{Family, MonoTime};
 use std::time::Duration;
 
 impl Router {
     /// Out of service on this node: an Active hands over first, a Backup just leaves.
-    pub(super) fn demote(
+    pub(in crate::protocol) fn demote(
         &mut self,
         now: MonoTime,
         id: CommandId,
@@ -37,7 +37,7 @@ impl Router {
     }
 
     /// Ends a demotion, also one that is still under way.
-    pub(super) fn promote(&mut self, now: MonoTime, id: CommandId, out: &mut Effects) -> Again {
+    pub(in crate::protocol) fn promote(&mut self, now: MonoTime, id: CommandId, out: &mut Effects) -> Again {
         let under_way =
             self.handover.as_ref().is_some_and(|handover| handover.cause == HandoverCause::Demote);
         if under_way {
@@ -58,7 +58,7 @@ impl Router {
     }
 
     /// Ends the demotion, if there is one.
-    pub(super) fn end_demotion(&mut self, why: EventKind, out: &mut Effects) -> bool {
+    pub(in crate::protocol) fn end_demotion(&mut self, why: EventKind, out: &mut Effects) -> bool {
         self.watch = None;
         let was_demoted = self.demoted.take().is_some();
         if was_demoted {
@@ -69,7 +69,12 @@ impl Router {
     }
 
     /// The hand-over is over: reports it, records the demotion if it succeeded, answers who waits.
-    pub(super) fn answer_handover(&mut self, now: MonoTime, takers: Option<&[Taker]>, out: &mut Effects) {
+    pub(in crate::protocol) fn answer_handover(
+        &mut self,
+        now: MonoTime,
+        takers: Option<&[Taker]>,
+        out: &mut Effects,
+    ) {
         let Some(Handover { began, demotion, waiting, .. }) = self.handover.take() else { return };
         // What counts is when the service was in other hands, not for how long we lingered.
         let taken = takers.and_then(|takers| takers.iter().map(|taker| taker.heard).max());
@@ -99,7 +104,7 @@ impl Router {
         self.answer_demote(&waiting, outcome, out);
     }
 
-    pub(super) fn record(&mut self, demotion: Demotion, out: &mut Effects) {
+    pub(in crate::protocol) fn record(&mut self, demotion: Demotion, out: &mut Effects) {
         let (by, reason) = (demotion.by.clone(), demotion.reason.clone());
         self.demoted = Some(demotion.clone());
         out.push(Effect::SaveDemotion { router: self.spec.name.clone(), demotion: Some(demotion) });

@@ -9,11 +9,11 @@
 //!    lost; an Active answers a repetition at once (§6.4.3), which shows a taker whose first
 //!    advertisement was lost.
 //! 3. *Hold.* The addresses stay until another router advertises, and until hosts have turned to it
-//!    ([`super::turning`]).
+//!    ([`crate::protocol::instance::retention`]).
 
-use super::event::HandoverCause;
-use super::input::{CommandId, Demotion, Force};
-use super::timing::{OVERSLEPT, active_down_interval};
+use crate::protocol::event::HandoverCause;
+use crate::protocol::input::{CommandId, Demotion, Force};
+use crate::protocol::timing::{OVERSLEPT, active_down_interval};
 use crate::types::{AdverInterval, AdvertPriority, MonoTime};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 /// One line of the script: what is said, this long after the hand-over began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Say {
+pub(in crate::protocol) enum Say {
     /// Our priority, the shortest interval.
     Shorten,
     /// Priority 0.
@@ -80,7 +80,7 @@ const SECOND_ROUND: Duration = Duration::from_millis(1250);
 const LAST_WORD: Duration = Duration::from_millis(1256);
 /// An Active is asked whether it is there, and has this long to answer. Nothing is lost meanwhile: the
 /// addresses stay.
-pub(super) const ENQUIRY: Duration = Duration::from_millis(30);
+pub(in crate::protocol) const ENQUIRY: Duration = Duration::from_millis(30);
 /// On top of the longest Skew_Time: scheduling and the way there and back.
 const MARGIN: Duration = Duration::from_millis(100);
 /// A fault waits for the short Skew_Time (under 10 ms) and the way there and back, not more.
@@ -89,11 +89,11 @@ const FAULT_PATIENCE: Duration = Duration::from_millis(30);
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 /// A router whose word could be older than our resignation must still be speaking this much later:
 /// longer than it takes to shorten and resign.
-pub(super) const CONFIRMATION: Duration = Duration::from_millis(12);
+pub(in crate::protocol) const CONFIRMATION: Duration = Duration::from_millis(12);
 
 /// The leave of one virtual router.
 #[derive(Debug, Clone)]
-pub(super) struct Leaving {
+pub(in crate::protocol) struct Leaving {
     began: MonoTime,
     spoken: usize,
     probe_at: Option<MonoTime>,
@@ -143,7 +143,7 @@ enum Doubt {
 
 /// What it takes to believe that somebody took over (docs/adr/0019).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Proof {
+pub(in crate::protocol) enum Proof {
     /// We would stay otherwise: the addresses announced, or another word.
     Demanded,
     /// We let go whatever happens, and one word only says how soon.
@@ -152,14 +152,14 @@ pub(super) enum Proof {
 
 /// Who serves now, and since when we know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Taker {
-    pub(super) address: IpAddr,
-    pub(super) heard: MonoTime,
+pub(in crate::protocol) struct Taker {
+    pub(in crate::protocol) address: IpAddr,
+    pub(in crate::protocol) heard: MonoTime,
 }
 
 /// How sure a nonzero advertisement makes us that its sender serves and stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Evidence {
+pub(in crate::protocol) enum Evidence {
     /// It was silent before: it says that it took over because of our resignation.
     Fresh,
     /// It may be leaving itself, or was Active before we resigned: wait for another word.
@@ -167,7 +167,7 @@ pub(super) enum Evidence {
 }
 
 impl Leaving {
-    pub(super) const fn new(now: MonoTime, proof: Proof) -> Self {
+    pub(in crate::protocol) const fn new(now: MonoTime, proof: Proof) -> Self {
         Self {
             began: now,
             spoken: 0,
@@ -181,7 +181,7 @@ impl Leaving {
 
     /// The leave of a run that died. Somebody may be Active already, whom shortening would make yield: a
     /// resignation comes first, which a serving Active answers at once and which harms nobody.
-    pub(super) fn inherited(now: MonoTime) -> Self {
+    pub(in crate::protocol) fn inherited(now: MonoTime) -> Self {
         Self { probe_at: Some(now), service: Service::Inherited, ..Self::new(now + ENQUIRY, Proof::Waived) }
     }
 
@@ -193,7 +193,7 @@ impl Leaving {
     }
 
     /// What is due at `now`, one line at a time.
-    pub(super) fn say(&mut self, now: MonoTime) -> Option<Say> {
+    pub(in crate::protocol) fn say(&mut self, now: MonoTime) -> Option<Say> {
         if matches!(self.heard, Heard::Taker(_)) {
             return None;
         }
@@ -230,7 +230,7 @@ impl Leaving {
     }
 
     /// When the next line is due.
-    pub(super) fn next(&self) -> Option<MonoTime> {
+    pub(in crate::protocol) fn next(&self) -> Option<MonoTime> {
         if matches!(self.heard, Heard::Taker(_)) {
             return None;
         }
@@ -238,17 +238,17 @@ impl Leaving {
         line.into_iter().chain(self.probe_at).min()
     }
 
-    pub(super) const fn is_unspoken(&self) -> bool {
+    pub(in crate::protocol) const fn is_unspoken(&self) -> bool {
         self.spoken == 0 && matches!(self.resigned, Resigned::No)
     }
 
-    pub(super) fn has_resigned(&self) -> bool {
+    pub(in crate::protocol) fn has_resigned(&self) -> bool {
         self.resigned == Resigned::Yes
     }
 
     /// The checksum to speak with, where nobody was heard and the configuration leaves it open. The peers of
     /// a dead run are not known: its second round is for those who understood nothing of the first.
-    pub(super) fn flavour(&self, first: ChecksumFlavour) -> ChecksumFlavour {
+    pub(in crate::protocol) fn flavour(&self, first: ChecksumFlavour) -> ChecksumFlavour {
         match (self.service, first) {
             (Service::Inherited, ChecksumFlavour::Rfc9568) if self.has_repeated() => ChecksumFlavour::Rfc5798,
             (Service::Ours | Service::Inherited, _) => first,
@@ -257,13 +257,13 @@ impl Leaving {
 
     /// Whether it has shortened again after a resignation: somebody who took over meanwhile, and was
     /// not heard, yields to that.
-    pub(super) fn has_repeated(&self) -> bool {
+    pub(in crate::protocol) fn has_repeated(&self) -> bool {
         let said = self.script().get(..self.spoken).unwrap_or_default();
         said.iter().map(|(_, say)| *say).skip_while(|say| *say == Say::Shorten).any(|say| say == Say::Shorten)
     }
 
     /// Another router advertised with a nonzero priority after we resigned, or outranks us.
-    pub(super) fn on_advert(&mut self, now: MonoTime, from: IpAddr, evidence: Evidence) {
+    pub(in crate::protocol) fn on_advert(&mut self, now: MonoTime, from: IpAddr, evidence: Evidence) {
         let doubt = match evidence {
             Evidence::Fresh => Doubt::OneWord,
             Evidence::Doubtful => Doubt::Stale,
@@ -293,7 +293,7 @@ impl Leaving {
     }
 
     /// Every one of our addresses was announced by somebody else: whoever said that it took over did.
-    pub(super) fn on_all_announced(&mut self) {
+    pub(in crate::protocol) fn on_all_announced(&mut self) {
         self.heard = match self.heard {
             Heard::Candidate { address, heard, doubt: Doubt::OneWord } => {
                 Heard::Taker(Taker { address, heard })
@@ -304,7 +304,7 @@ impl Leaving {
     }
 
     /// `from` resigned as well: it serves no more.
-    pub(super) fn on_resignation(&mut self, from: IpAddr) {
+    pub(in crate::protocol) fn on_resignation(&mut self, from: IpAddr) {
         match self.heard {
             Heard::Taker(Taker { address, .. }) | Heard::Candidate { address, .. } if address == from => {
                 self.heard = Heard::Nobody;
@@ -315,17 +315,17 @@ impl Leaving {
     }
 
     /// What it takes to believe that somebody took over may change while it leaves.
-    pub(super) const fn demand(&mut self, proof: Proof) {
+    pub(in crate::protocol) const fn demand(&mut self, proof: Proof) {
         self.proof = proof;
     }
 
     /// Whether it is the leave of a run that died, which begins with a resignation that whoever serves has answered.
-    pub(super) fn is_inherited(&self) -> bool {
+    pub(in crate::protocol) fn is_inherited(&self) -> bool {
         self.service == Service::Inherited
     }
 
     /// Who serves now.
-    pub(super) const fn taker(&self) -> Option<Taker> {
+    pub(in crate::protocol) const fn taker(&self) -> Option<Taker> {
         match (self.heard, self.proof) {
             (Heard::Taker(taker), _) => Some(taker),
             (Heard::Candidate { address, heard, doubt: Doubt::OneWord }, Proof::Waived) => {
@@ -338,21 +338,21 @@ impl Leaving {
 
 /// The hand-over of a whole router.
 #[derive(Debug, Clone)]
-pub(super) struct Handover {
-    pub(super) cause: HandoverCause,
-    pub(super) began: MonoTime,
+pub(in crate::protocol) struct Handover {
+    pub(in crate::protocol) cause: HandoverCause,
+    pub(in crate::protocol) began: MonoTime,
     /// When waiting ends.
-    pub(super) until: MonoTime,
-    pub(super) then: Then,
+    pub(in crate::protocol) until: MonoTime,
+    pub(in crate::protocol) then: Then,
     /// The fact to record when it succeeds.
-    pub(super) demotion: Option<Demotion>,
+    pub(in crate::protocol) demotion: Option<Demotion>,
     /// Whom to answer.
-    pub(super) waiting: Vec<CommandId>,
+    pub(in crate::protocol) waiting: Vec<CommandId>,
 }
 
 /// What follows when nobody took over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Then {
+pub(in crate::protocol) enum Then {
     /// Stay Active: a demotion never takes the service down.
     Stay,
     /// Let go all the same.
@@ -369,7 +369,7 @@ impl Then {
 }
 
 impl Handover {
-    pub(super) fn new(now: MonoTime, cause: HandoverCause, interval: AdverInterval) -> Self {
+    pub(in crate::protocol) fn new(now: MonoTime, cause: HandoverCause, interval: AdverInterval) -> Self {
         let mut skew = LAST_OF_FIRST_ROUND + interval.period() + MARGIN;
         if skew > SECOND_ROUND {
             // What is begun is brought to an end.
@@ -384,13 +384,13 @@ impl Handover {
     }
 
     /// What its instances demand of whoever says that it took over.
-    pub(super) const fn proof(&self) -> Proof {
+    pub(in crate::protocol) const fn proof(&self) -> Proof {
         self.then.proof()
     }
 
     /// Of one family nothing can be said any more: its Backups take over when their own timers fire, and others of
     /// our kind in both families only then. A stop must end all the same.
-    pub(super) fn wait_for_the_mute(&mut self, now: MonoTime, active_down: Duration) {
+    pub(in crate::protocol) fn wait_for_the_mute(&mut self, now: MonoTime, active_down: Duration) {
         let wait = active_down + MARGIN;
         let wait = match self.cause {
             HandoverCause::Shutdown | HandoverCause::Configuration => wait.min(STOP_PATIENCE),
@@ -400,7 +400,12 @@ impl Handover {
     }
 
     /// A more pressing reason to leave arrived while leaving.
-    pub(super) fn press(&mut self, now: MonoTime, cause: HandoverCause, interval: AdverInterval) {
+    pub(in crate::protocol) fn press(
+        &mut self,
+        now: MonoTime,
+        cause: HandoverCause,
+        interval: AdverInterval,
+    ) {
         let pressing = Self::new(now, cause, interval);
         self.until = self.until.min(pressing.until);
         if pressing.then == Then::LetGo {
@@ -409,7 +414,7 @@ impl Handover {
     }
 
     /// A command joins a hand-over.
-    pub(super) fn join(&mut self, id: CommandId, demotion: Demotion, force: Force) {
+    pub(in crate::protocol) fn join(&mut self, id: CommandId, demotion: Demotion, force: Force) {
         self.waiting.push(id);
         self.demotion = Some(demotion);
         match force {
@@ -423,7 +428,7 @@ impl Handover {
 /// once, or never was. Passive: it listens until the taker has been heard a few times, and then forgets it. Its
 /// patience is ours: what the taker says of its interval may be as untrue as the rest.
 #[derive(Debug, Clone)]
-pub(super) struct Watch {
+pub(in crate::protocol) struct Watch {
     silent_at: MonoTime,
     interval: AdverInterval,
     down_adverts: NonZeroU8,
@@ -433,7 +438,7 @@ pub(super) struct Watch {
 
 /// What a look shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(in crate::protocol) enum Seen {
     /// Nothing yet.
     Unsettled,
     /// The taker serves and stays.
@@ -442,14 +447,19 @@ pub(super) enum Seen {
 }
 
 impl Watch {
-    pub(super) fn new(now: MonoTime, interval: AdverInterval, down_adverts: NonZeroU8) -> Self {
+    pub(in crate::protocol) fn new(now: MonoTime, interval: AdverInterval, down_adverts: NonZeroU8) -> Self {
         let silent_at = now + patience(interval, down_adverts);
         Self { silent_at, interval, down_adverts, expected: down_adverts.get() }
     }
 
     /// Somebody serves, and says so this often, as far as that is believed: it may speak less often than we did. One who
     /// leaves in turn (shortest interval, priority 0) changes nothing: it goes when somebody takes over, or it falls silent.
-    pub(super) fn on_advert(&mut self, now: MonoTime, priority: AdvertPriority, interval: AdverInterval) {
+    pub(in crate::protocol) fn on_advert(
+        &mut self,
+        now: MonoTime,
+        priority: AdvertPriority,
+        interval: AdverInterval,
+    ) {
         if priority.is_resignation() {
             return;
         }
@@ -459,7 +469,7 @@ impl Watch {
     }
 
     /// One that was not run has not listened either, and listens once more.
-    pub(super) fn look(&mut self, now: MonoTime) -> Seen {
+    pub(in crate::protocol) fn look(&mut self, now: MonoTime) -> Seen {
         if self.expected == 0 {
             Seen::Settled
         } else if now.since(self.silent_at) > self.interval.period().max(OVERSLEPT) {
@@ -472,7 +482,7 @@ impl Watch {
         }
     }
 
-    pub(super) const fn next(&self) -> MonoTime {
+    pub(in crate::protocol) const fn next(&self) -> MonoTime {
         self.silent_at
     }
 }

@@ -5,9 +5,9 @@
 //! then on, for a while, a Backup doubts such words: it waits until the Active's next regular word is overdue. One
 //! that really leaves goes on serving for longer than that, so that no planned move loses its service by it.
 
-use super::instance::{Backup, Instance, Omen, Policy};
-use super::peers::Peers;
-use super::timing::skew_time;
+use crate::protocol::instance::peers::Peers;
+use crate::protocol::instance::{Backup, Instance, Omen, Policy};
+use crate::protocol::timing::skew_time;
 use crate::types::{AdverInterval, MonoTime};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -22,20 +22,20 @@ const LATE: (Duration, Duration) = (Duration::from_millis(30), Duration::from_mi
 
 /// Whether words that hasten a takeover are believed.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Doubt {
+pub(in crate::protocol) struct Doubt {
     until: Option<MonoTime>,
     doublings: u32,
 }
 
 /// A takeover before the Active had missed what it used to say, because of something that was said in its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Haste {
+pub(in crate::protocol) struct Haste {
     /// The Active that was replaced.
-    pub(super) replaced: IpAddr,
+    pub(in crate::protocol) replaced: IpAddr,
     /// How long it had been silent.
-    pub(super) silent: Duration,
+    pub(in crate::protocol) silent: Duration,
     /// What hastened it.
-    pub(super) word: HastyMessage,
+    pub(in crate::protocol) word: HastyMessage,
 }
 
 /// What hastened a takeover.
@@ -48,12 +48,12 @@ pub enum HastyMessage {
 }
 
 impl Doubt {
-    pub(super) fn is_on(&self, now: MonoTime) -> bool {
+    pub(in crate::protocol) fn is_on(&self, now: MonoTime) -> bool {
         self.until.is_some_and(|until| now < until)
     }
 
     /// A hasty takeover was refuted. Returns for how long such words are doubted now.
-    pub(super) fn justify(&mut self, now: MonoTime, ours: AdverInterval) -> Duration {
+    pub(in crate::protocol) fn justify(&mut self, now: MonoTime, ours: AdverInterval) -> Duration {
         let span = |doublings| ours.period() * (SPAN << doublings);
         let again = self.until.is_some_and(|until| now < until + span(self.doublings));
         self.doublings = if again { (self.doublings + 1).min(MOST_DOUBLINGS) } else { 0 };
@@ -66,14 +66,14 @@ impl Doubt {
 impl Backup {
     /// When a takeover is due at the earliest that a doubtful word hastens: the Active's next word is overdue. Several
     /// Backups keep their order.
-    pub(super) fn overdue(&self, policy: &Policy) -> MonoTime {
+    pub(in crate::protocol) fn overdue(&self, policy: &Policy) -> MonoTime {
         let ours = policy.interval.period();
         let late = (ours / 4).clamp(LATE.0, LATE.1);
         self.regular + ours + late + skew_time(policy.priority, AdverInterval::MIN)
     }
 
     /// How hasty a takeover at `now` is.
-    pub(super) fn haste(&self, now: MonoTime, policy: &Policy, peers: &Peers) -> Option<Haste> {
+    pub(in crate::protocol) fn haste(&self, now: MonoTime, policy: &Policy, peers: &Peers) -> Option<Haste> {
         let replaced = self.obeyed?;
         let word = match self.omen {
             Omen::Resigned => HastyMessage::Resignation,
@@ -87,7 +87,12 @@ impl Backup {
 
 impl Instance {
     /// Whether this Active took `source`, which outranks it, for gone by mistake: it goes on as if nothing had happened.
-    pub(super) fn refuted_by(&self, now: MonoTime, source: IpAddr, policy: &Policy) -> Option<Haste> {
+    pub(in crate::protocol) fn refuted_by(
+        &self,
+        now: MonoTime,
+        source: IpAddr,
+        policy: &Policy,
+    ) -> Option<Haste> {
         let within = policy.interval.period() * 5 / 4;
         self.haste.filter(|haste| haste.replaced == source && now.since(self.since) <= within)
     }

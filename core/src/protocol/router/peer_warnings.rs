@@ -3,10 +3,10 @@
 //! Bounded, whatever strangers say. It wakes nobody: an end is noticed when the router is called for another reason,
 //! and a snapshot leaves out what is over.
 
-use super::effect::Effects;
-use super::event::{EventKind, PeerWarning};
-use super::router::{Router, report};
-use super::throttle::Topic;
+use crate::protocol::effect::Effects;
+use crate::protocol::event::{EventKind, PeerWarning};
+use crate::protocol::router::throttle::Topic;
+use crate::protocol::router::{Router, report};
 use crate::types::{InstanceKey, MonoTime};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -29,9 +29,9 @@ pub struct StandingPeerWarning {
 
 /// How long something must be so before it is told, and how long it stands after it was last seen.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    pub(super) tell_after: Duration,
-    pub(super) lapse: Duration,
+pub(in crate::protocol) struct Patience {
+    pub(in crate::protocol) tell_after: Duration,
+    pub(in crate::protocol) lapse: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ enum Told {
 
 /// Everything that stands against the neighbours of one router.
 #[derive(Debug, Clone, Default)]
-pub(super) struct PeerWarnings(Vec<Standing>);
+pub(in crate::protocol) struct PeerWarnings(Vec<Standing>);
 
 impl PeerWarnings {
     /// Returns it when it has lasted for long enough to be told, and was not.
@@ -83,7 +83,7 @@ impl PeerWarnings {
     }
 
     /// What stands and has lasted.
-    pub(super) fn standing(&self, now: MonoTime) -> Vec<StandingPeerWarning> {
+    pub(in crate::protocol) fn standing(&self, now: MonoTime) -> Vec<StandingPeerWarning> {
         let stands = |one: &&Standing| one.until > now && one.told != Told::NotYet;
         self.0.iter().filter(stands).map(|one| one.remark.clone()).collect()
     }
@@ -108,7 +108,7 @@ impl PeerWarnings {
 
 impl Router {
     /// Something stands against a neighbour.
-    pub(super) fn suspect(
+    pub(in crate::protocol) fn suspect(
         &mut self,
         now: MonoTime,
         key: InstanceKey,
@@ -131,7 +131,7 @@ impl Router {
     }
 
     /// Tells what stands no more.
-    pub(super) fn lay_remarks(&mut self, now: MonoTime, out: &mut Effects) {
+    pub(in crate::protocol) fn lay_remarks(&mut self, now: MonoTime, out: &mut Effects) {
         for Standing { remark: StandingPeerWarning { key, peer, what, since }, until, .. } in
             self.remarks.expire(now)
         {

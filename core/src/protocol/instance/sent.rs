@@ -1,10 +1,10 @@
 //! What one virtual router says, and the memory of it: a message from our own address that we did not say is
 //! somebody else's.
 
-use super::effect::{Effect, Effects};
-use super::instance::{Instance, Policy, State, Tenure};
-use super::reception::Heard;
-use super::spec::ChecksumPolicy;
+use crate::protocol::effect::{Effect, Effects};
+use crate::protocol::instance::reception::Heard;
+use crate::protocol::instance::{Instance, Policy, State, Tenure};
+use crate::protocol::spec::ChecksumPolicy;
 use crate::types::{AdverInterval, AdvertPriority, MonoTime};
 
 /// The last different words. More than these a router does not have: its own, the shortest interval, its resignation,
@@ -13,7 +13,7 @@ const WORDS: usize = 6;
 
 /// What this virtual router has said of late: each pair of priority and interval once, the last first.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Said([Option<(AdvertPriority, AdverInterval)>; WORDS]);
+pub(in crate::protocol) struct Said([Option<(AdvertPriority, AdverInterval)>; WORDS]);
 
 impl Said {
     fn note(&mut self, priority: AdvertPriority, interval: AdverInterval) {
@@ -34,7 +34,7 @@ impl Said {
 
 impl Instance {
     /// Says one advertisement, built from the state of this moment.
-    pub(super) fn advertise(
+    pub(in crate::protocol) fn advertise(
         &mut self,
         priority: AdvertPriority,
         interval: AdverInterval,
@@ -56,7 +56,7 @@ impl Instance {
     /// A message came from our own address. What we said ourselves a bridge has reflected (RFC9568-7.1-15). What we did
     /// not say, somebody says in our name, to make a Backup take over beside us: it hears us at once, which arms its
     /// timer anew. Returns whether it was somebody else's.
-    pub(super) fn on_own(
+    pub(in crate::protocol) fn on_own(
         &mut self,
         now: MonoTime,
         policy: &Policy,

@@ -3,14 +3,14 @@
 //! A Backup has its Active_Down_Timer for this and takes over. Who takes no part (a demotion, a fault), or waits for its
 //! other family, has nothing: it listens as long as the last of all Backups would, and tells.
 
-use super::effect::Effects;
-use super::event::{EventKind, LastHeard, NotServing};
-use super::input::{Fault, LastResort};
-use super::instance::{Backup, Down, Instance, Policy, State};
-use super::reception::{Heard, List};
-use super::router::{Presence, Router, report};
-use super::timing::{OVERSLEPT, active_down_interval};
-use super::tracking;
+use crate::protocol::effect::Effects;
+use crate::protocol::event::{EventKind, LastHeard, NotServing};
+use crate::protocol::input::{Fault, LastResort};
+use crate::protocol::instance::reception::{Heard, List};
+use crate::protocol::instance::{Backup, Down, Instance, Policy, State};
+use crate::protocol::router::tracking;
+use crate::protocol::router::{Presence, Router, report};
+use crate::protocol::timing::{OVERSLEPT, active_down_interval};
 use crate::types::{AdverInterval, AdvertPriority, Family, MonoTime};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -20,7 +20,7 @@ const MARGIN: Duration = Duration::from_millis(100);
 
 /// For how long nobody has been heard to serve.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Silence {
+pub(in crate::protocol) struct Silence {
     since: MonoTime,
     /// Who was heard last.
     last: Option<(IpAddr, AdvertPriority)>,
@@ -71,7 +71,7 @@ impl Silence {
     }
 
     /// Of one that has no ears yet.
-    pub(super) const fn deaf(now: MonoTime) -> Self {
+    pub(in crate::protocol) const fn deaf(now: MonoTime) -> Self {
         Self { stage: Stage::Deaf, ..Self::new(now) }
     }
 
@@ -108,12 +108,17 @@ impl Instance {
     }
 
     /// When it is to be said that nobody serves.
-    pub(super) fn silent_at(&self, policy: &Policy) -> Option<MonoTime> {
+    pub(in crate::protocol) fn silent_at(&self, policy: &Policy) -> Option<MonoTime> {
         (self.stands_by() && self.silence.stage == Stage::Open).then(|| self.silence.ends(policy))
     }
 
     /// Somebody is heard serving, and not a stranger. One that leaves says that it speaks often, and does not.
-    pub(super) fn hear_service(&mut self, now: MonoTime, policy: &Policy, heard: &Heard) -> bool {
+    pub(in crate::protocol) fn hear_service(
+        &mut self,
+        now: MonoTime,
+        policy: &Policy,
+        heard: &Heard,
+    ) -> bool {
         if heard.priority.is_resignation() || heard.list == List::Foreign {
             return false;
         }
@@ -121,7 +126,7 @@ impl Instance {
         self.silence.broken(now, Some((heard.source, heard.priority)), interval)
     }
 
-    pub(super) fn unserved(&self, now: MonoTime) -> Option<NobodyServing> {
+    pub(in crate::protocol) fn unserved(&self, now: MonoTime) -> Option<NobodyServing> {
         self.silence.told(now)
     }
 
@@ -161,7 +166,7 @@ impl Instance {
 
 impl Router {
     /// After each input: tells when nobody serves, and when somebody does again.
-    pub(super) fn watch_service(&mut self, now: MonoTime, out: &mut Effects) {
+    pub(in crate::protocol) fn watch_service(&mut self, now: MonoTime, out: &mut Effects) {
         let policy = self.policy;
         for at in 0..self.instances.len() {
             let Some(family) = self.instances.get(at).map(|instance| instance.key.family) else { continue };
@@ -181,7 +186,7 @@ impl Router {
     }
 
     /// Why this router does not serve though it might.
-    pub(super) fn idle(&self) -> NotServing {
+    pub(in crate::protocol) fn idle(&self) -> NotServing {
         let troubles: Vec<Fault> = self.troubles().cloned().collect();
         if !troubles.is_empty() {
             return NotServing::Faults(troubles);
@@ -193,7 +198,7 @@ impl Router {
     }
 
     /// What it advertises in one family.
-    pub(super) fn addresses(&self, family: Family) -> Vec<IpAddr> {
+    pub(in crate::protocol) fn addresses(&self, family: Family) -> Vec<IpAddr> {
         let instances = self.spec.instances.iter().filter(|instance| instance.family == family);
         instances.flat_map(|instance| instance.addresses.iter().map(ipnet::IpNet::addr)).collect()
     }

@@ -1,15 +1,15 @@
 //! What a virtual router does with an advertisement that passed the receive checks
 //! (RFC 9568 §6.4.2, §6.4.3).
 
-use super::doubt::Haste;
-use super::effect::Effects;
-use super::event::Cause;
-use super::handover::Evidence;
-use super::instance::{Active, Backup, Down, Instance, Omen, Policy, State, Tenure};
-use super::moves::Moved;
-use super::snapshot::PeerSnapshot;
-use super::stalling::overslept;
-use super::timing::{Taking, active_down_interval, claim_grace, skew_time};
+use crate::protocol::effect::Effects;
+use crate::protocol::event::Cause;
+use crate::protocol::instance::hasty_takeover::Haste;
+use crate::protocol::instance::stalling::overslept;
+use crate::protocol::instance::transition::Moved;
+use crate::protocol::instance::{Active, Backup, Down, Instance, Omen, Policy, State, Tenure};
+use crate::protocol::router::handover::Evidence;
+use crate::protocol::snapshot::PeerSnapshot;
+use crate::protocol::timing::{Taking, active_down_interval, claim_grace, skew_time};
 use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
@@ -20,20 +20,20 @@ const RESIGNATION_GAP: Duration = Duration::from_millis(10);
 
 /// An advertisement, as far as the state machine cares.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Heard {
-    pub(super) source: IpAddr,
-    pub(super) priority: AdvertPriority,
+pub(in crate::protocol) struct Heard {
+    pub(in crate::protocol) source: IpAddr,
+    pub(in crate::protocol) priority: AdvertPriority,
     /// What it said its interval is.
-    pub(super) said: AdverInterval,
-    /// What is believed of that ([`super::timing::longest_learned`]).
-    pub(super) interval: AdverInterval,
-    pub(super) checksum: ChecksumFlavour,
-    pub(super) list: List,
+    pub(in crate::protocol) said: AdverInterval,
+    /// What is believed of that ([`crate::protocol::timing::longest_learned`]).
+    pub(in crate::protocol) interval: AdverInterval,
+    pub(in crate::protocol) checksum: ChecksumFlavour,
+    pub(in crate::protocol) list: List,
 }
 
 /// Which addresses an advertisement lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum List {
+pub(in crate::protocol) enum List {
     /// Ours, or some of them: a router of our own pair.
     Ours,
     /// None of ours: a stranger with our VRID.
@@ -43,7 +43,7 @@ pub(super) enum List {
 /// When a lost tie counts. A router of two families yields with both, and addresses order differently
 /// in each: were every family's tie to count, equal routers could all yield to one another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tie {
+pub(in crate::protocol) enum Tie {
     /// At once: this family decides.
     AtOnce,
     /// When it has stood for this long: the sibling had its chance to decide.
@@ -52,7 +52,7 @@ pub(super) enum Tie {
 
 /// How an advertisement compares with what we say ourselves (RFC 9568 §6.4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rank {
+pub(in crate::protocol) enum Rank {
     Higher,
     /// Equal priority, greater address.
     TieLost,
@@ -63,7 +63,7 @@ pub(super) enum Rank {
 
 /// What came of it, for the group to report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(in crate::protocol) enum Outcome {
     Nothing,
     Moved(Moved),
     /// It yielded to the one whom it had taken for gone, and doubts such words for this long.
@@ -74,7 +74,7 @@ pub(super) enum Outcome {
 
 impl Instance {
     /// Feeds one advertisement to the state machine.
-    pub(super) fn on_advert(
+    pub(in crate::protocol) fn on_advert(
         &mut self,
         now: MonoTime,
         policy: &Policy,
@@ -120,7 +120,7 @@ impl Instance {
 
     /// Our priority fell. An Active that we were about to preempt may have the higher one now: its last word, which was
     /// discarded, is obeyed after all.
-    pub(super) fn on_lowered(&mut self, policy: &Policy) {
+    pub(in crate::protocol) fn on_lowered(&mut self, policy: &Policy) {
         let State::Backup(backup) = &mut self.state else { return };
         let Omen::Lower(heard, interval) = backup.omen else { return };
         let outranks = |peer: &PeerSnapshot| peer.priority >= policy.priority;
@@ -207,7 +207,12 @@ impl Instance {
     /// (RFC 9568 §6.4.3). What follows sooner than [`RESIGNATION_GAP`] is answered together, at its end: a
     /// flood of forged resignations must not make us flood the LAN as well. Hosts that believed in whoever it was are told where
     /// the addresses are: a partition may have kept our announcements from them.
-    pub(super) fn answer_resignation(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
+    pub(in crate::protocol) fn answer_resignation(
+        &mut self,
+        now: MonoTime,
+        policy: &Policy,
+        out: &mut Effects,
+    ) {
         let State::Active(active) = &mut self.state else { return };
         active.tenure = Tenure::Serving;
         if now < active.resignation_after {
@@ -279,7 +284,7 @@ impl Instance {
 
     /// RFC 9568 §6.4.3: greater priority wins; on a tie the greater source address, compared as an
     /// unsigned integer in network byte order with the address we put in our own advertisements.
-    pub(super) fn rank(&self, policy: &Policy, heard: &Heard) -> Rank {
+    pub(in crate::protocol) fn rank(&self, policy: &Policy, heard: &Heard) -> Rank {
         match heard.priority.cmp(&policy.priority) {
             std::cmp::Ordering::Greater => Rank::Higher,
             std::cmp::Ordering::Less => Rank::Lower,
@@ -314,7 +319,7 @@ enum Obeyed {
 }
 
 /// Whether what hastens a takeover is believed at once, or only when the Active's next word is overdue
-/// ([`super::doubt`]).
+/// ([`crate::protocol::instance::hasty_takeover`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Belief {
     Full,

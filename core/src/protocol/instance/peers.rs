@@ -1,8 +1,8 @@
 //! Other routers of one virtual router, as last heard.
 
-use super::reception::Heard;
-use super::snapshot::PeerSnapshot;
-use super::timing::longest_learned;
+use crate::protocol::instance::reception::Heard;
+use crate::protocol::snapshot::PeerSnapshot;
+use crate::protocol::timing::longest_learned;
 use crate::types::{AdverInterval, MonoTime};
 use std::net::IpAddr;
 
@@ -12,10 +12,10 @@ const MOST: usize = 8;
 
 /// The last heard first.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Peers(Vec<PeerSnapshot>);
+pub(in crate::protocol) struct Peers(Vec<PeerSnapshot>);
 
 impl Peers {
-    pub(super) fn note(&mut self, now: MonoTime, heard: &Heard) {
+    pub(in crate::protocol) fn note(&mut self, now: MonoTime, heard: &Heard) {
         let Heard { source: address, priority, said, checksum, .. } = *heard;
         let known = self.get(address).map(|peer| peer.standing);
         let standing = known.filter(|_| priority.is_resignation()).unwrap_or(priority);
@@ -36,30 +36,35 @@ impl Peers {
         }
     }
 
-    pub(super) fn get(&self, address: IpAddr) -> Option<&PeerSnapshot> {
+    pub(in crate::protocol) fn get(&self, address: IpAddr) -> Option<&PeerSnapshot> {
         self.0.iter().find(|peer| peer.address == address)
     }
 
     /// Whoever spoke last.
-    pub(super) fn latest(&self) -> Option<&PeerSnapshot> {
+    pub(in crate::protocol) fn latest(&self) -> Option<&PeerSnapshot> {
         self.0.first()
     }
 
     /// Whether somebody was heard serving so lately that its next word is not overdue.
-    pub(super) fn anybody_serves(&self, now: MonoTime, ours: AdverInterval) -> bool {
+    pub(in crate::protocol) fn anybody_serves(&self, now: MonoTime, ours: AdverInterval) -> bool {
         self.0.iter().any(|peer| serves(peer, now, ours))
     }
 
     /// Whether somebody else than `address` was.
-    pub(super) fn others_serve(&self, now: MonoTime, ours: AdverInterval, address: IpAddr) -> bool {
+    pub(in crate::protocol) fn others_serve(
+        &self,
+        now: MonoTime,
+        ours: AdverInterval,
+        address: IpAddr,
+    ) -> bool {
         self.0.iter().any(|peer| peer.address != address && serves(peer, now, ours))
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::protocol) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn to_vec(&self) -> Vec<PeerSnapshot> {
+    pub(in crate::protocol) fn to_vec(&self) -> Vec<PeerSnapshot> {
         self.0.clone()
     }
 }
