@@ -58,9 +58,6 @@ const IMPURE: [&str; 24] = [
 /// The only file that may hold `unsafe` code.
 const UNSAFE_FILE: &str = "src/kernel/sys.rs";
 
-/// The longest a Rust file may be.
-const LONGEST: usize = 600;
-
 const RUST_DIRECTORIES: [&str; 5] = ["core", "src", "tests", "benches", "fuzz"];
 
 fn rust_files() -> Vec<SourceFile> {
@@ -133,19 +130,6 @@ fn pure_floors_stay_pure(file: &SourceFile) -> Vec<String> {
         ))
     };
     paths(&code_only(&file.text)).iter().filter_map(complain).collect()
-}
-
-fn files_are_short(file: &SourceFile) -> Vec<String> {
-    let lines = file.text.lines().count();
-    let long = lines > LONGEST;
-    long.then(|| {
-        format!(
-            "{}: {lines} lines, more than {LONGEST}. Split it by mechanism; move tests to a sibling file.",
-            file.path
-        )
-    })
-    .into_iter()
-    .collect()
 }
 
 fn unsafe_has_one_place(file: &SourceFile) -> Vec<String> {
@@ -266,11 +250,6 @@ fn floors_zero_to_two_and_the_simulation_are_pure() {
 }
 
 #[test]
-fn no_rust_file_is_longer_than_six_hundred_lines() {
-    enforce(&rust_files(), files_are_short);
-}
-
-#[test]
 fn unsafe_code_lives_in_one_file() {
     enforce(&rust_files(), unsafe_has_one_place);
 }
@@ -326,7 +305,6 @@ fn the_rules_see_what_they_forbid() {
     shows(pure, "core/src/types/x.rs", "use tracing::info;", "/* tracing::info */");
     shows(pure, "core/src/sim/x.rs", "fn f() { std::fs::read(p); }", "let s = r#\"std::fs::read\"#;");
 
-    shows(files_are_short, "core/src/wire/x.rs", &"x\n".repeat(601), &"x\n".repeat(600));
     shows(unsafe_has_one_place, "src/kernel/x.rs", "unsafe { f() }", "let unsafely = \"unsafe\"; // unsafe");
     shows(
         tests_wait_for_conditions,

@@ -1,8 +1,7 @@
 //! Notable happenings, each with its cause.
 
 use crate::protocol::input::{CheckResult, Demotion, Fault};
-use crate::protocol::instance::hasty_takeover::HastyMessage;
-use crate::protocol::instance::service_watch::NobodyServing;
+use crate::protocol::instance::{HastyMessage, NobodyServing};
 use crate::protocol::local_warning::LocalWarning;
 use crate::protocol::spec::CheckName;
 use crate::types::{AdverInterval, AdvertPriority, InstanceKey, InterfaceName, MacAddr, RouterName, Vrid};

@@ -1,318 +1,335 @@
-//! The state machine of RFC 9568 §6.4 for ONE virtual router: one VRID, one family, one interface.
+//! One instance: the state machine of RFC 9568 §6.4 for one VRID, one address family and one
+//! interface.
 //!
-//! It knows its timers, its peers and what it says. It does not know its sibling of the other
-//! family, faults, demotions or the node: `group` decides when it starts, stops and claims. What it
-//! does with a received advertisement is in `reception`.
+//! An instance knows its timers, its peers, what it sends, and whether the kernel was told to hold its
+//! addresses. It does not know the other family, faults, demotions or the node: [`super::router`]
+//! decides when it starts, takes over, leaves and stops.
+//!
+//! Its mechanisms are the modules below, each with private fields. Two dimensions say what it is
+//! doing: the state ([`state::State`], with [`backup`] and [`active`]) and its addresses
+//! ([`addresses`]).
+//!
+//! Three kinds of methods act on it:
+//!
+//! 1. *What the router decides*: `start`, `stop`, `take_over`, `leave`, `cancel_leave`, `release`,
+//!    `yield_to`. Each returns the transition that it made, which the router reports.
+//! 2. *What is heard*: `on_advert`, `on_announced_by_other`, `on_addresses_held`.
+//! 3. *What is due*: [`Instance::due`] says when, [`Instance::on_deadline`] acts.
 
-pub(in crate::protocol) mod address_conflict;
-pub(in crate::protocol) mod announcing;
-pub(in crate::protocol) mod checksum;
-pub(in crate::protocol) mod hasty_takeover;
-pub(in crate::protocol) mod peers;
-pub(in crate::protocol) mod reception;
-pub(in crate::protocol) mod retention;
-pub(in crate::protocol) mod sent;
-pub(in crate::protocol) mod service_watch;
-pub(in crate::protocol) mod stalling;
-pub(in crate::protocol) mod transition;
+mod active;
+mod address_conflict;
+mod addresses;
+mod announcing;
+mod backup;
+mod checksum;
+mod election;
+mod hasty_takeover;
+mod leaving;
+mod peers;
+mod sender;
+mod service_watch;
+mod state;
+mod transition;
 
+pub(in crate::protocol) use active::{HostsTold, Impersonation, Outcome};
+pub(in crate::protocol) use address_conflict::AddressConflict;
+pub(in crate::protocol) use addresses::Addresses;
+pub(in crate::protocol) use checksum::ChecksumLesson;
+pub(in crate::protocol) use election::Tie;
 pub use hasty_takeover::HastyMessage;
+pub(in crate::protocol) use hasty_takeover::HastyTakeover;
+pub(in crate::protocol) use leaving::{
+    FIRST_RESIGNATION, FIRST_ROUND_ENDS, PROBE_TIMEOUT, Proof, SCRIPT_ENDS, SECOND_ROUND_BEGINS, Successor,
+};
 pub use service_watch::NobodyServing;
+pub(in crate::protocol) use service_watch::{Reception, ServedAgain, ServiceChange};
+pub(in crate::protocol) use transition::Moved;
 
-use crate::protocol::counters::Counters;
-use crate::protocol::effect::Effects;
-use crate::protocol::event::{Cause, StateName, TransitionDetails};
-use crate::protocol::instance::address_conflict::Conflict;
-use crate::protocol::instance::announcing::Schedule;
-use crate::protocol::instance::hasty_takeover::{Doubt, Haste};
-use crate::protocol::instance::peers::Peers;
-use crate::protocol::instance::reception::List;
-use crate::protocol::instance::retention::Turning;
-use crate::protocol::instance::sent::Said;
-use crate::protocol::instance::service_watch::Silence;
-use crate::protocol::instance::stalling::{on_active_down_timer, overslept};
-use crate::protocol::instance::transition::Moved;
-use crate::protocol::router::handover::{Leaving, Proof, Say};
-use crate::protocol::spec::{AnnounceSpec, ChecksumPolicy};
-use crate::protocol::timing::{Taking, active_down_interval, claim_grace, coalescing_slack};
-use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime, Preempt};
+use super::counters::Counters;
+use super::deadline::{Deadline, Due};
+use super::effect::Effects;
+use super::event::{Cause, StateName, TransitionDetails};
+use super::input::{Demotion, Fault};
+use super::snapshot::{ActiveRouter, InstanceSnapshot, TimerSnapshot};
+use super::spec::{AnnounceSpec, ChecksumPolicy};
+use super::timing::{Taking, active_down_interval, skew_time};
+use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MacAddr, MonoTime, Preempt};
 use crate::wire::ChecksumFlavour;
+use active::{Active, SenderBefore};
+use address_conflict::ConflictWatch;
+use addresses::AddressHolding;
+use backup::{Backup, Reaction, Trust};
+use hasty_takeover::Distrust;
+use peers::Peers;
+use sender::{Draft, Sender};
+use service_watch::ServiceWatch;
+use state::State;
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-/// What an announcement may take until hosts send to us.
-const TURNING: Duration = Duration::from_millis(3);
-
-/// One who leaves before its first word gives the kernel this long: less than a fault's patience
-/// leaves beside the script and a taker's Skew_Time.
-const UNSPOKEN: Duration = Duration::from_millis(10);
-
-/// The state, with the timers that exist in it (RFC 9568 §6.4):
-///
-/// ```text
-///            startup                Active_Down_Timer
-/// Initialize ────────────▶ Backup ────────────────────▶ Active
-///     ▲  ▲                  │  ▲                          │ │
-///     │  └──── shutdown ────┘  └── higher priority, tie ──┘ │
-///     └──────────────── shutdown: priority 0 ───────────────┘
-/// ```
-///
-/// The owner goes from Initialize to Active at once.
-#[derive(Debug, Clone)]
-pub(in crate::protocol) enum State {
-    Initialize,
-    Backup(Backup),
-    Active(Active),
-}
-
-#[derive(Debug, Clone)]
-pub(in crate::protocol) struct Backup {
-    // RFC9568-6.2-1: exists in Backup only
-    pub(in crate::protocol) down: Down,
-    /// Active_Adver_Interval.
-    pub(in crate::protocol) learned: AdverInterval,
-    /// What it will mean when the timer fires.
-    pub(in crate::protocol) omen: Omen,
-    /// Who armed the timer, and when for the last time.
-    pub(in crate::protocol) obeyed: Option<IpAddr>,
-    pub(in crate::protocol) regular: MonoTime,
-}
-
-/// Active_Down_Timer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::protocol) enum Down {
-    At(MonoTime),
-    /// It fired; the sibling's has not yet.
-    Expired,
-}
-
-/// What a Backup has seen of the Active that it may replace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::protocol) enum Omen {
-    Silence,
-    Resigned,
-    /// A lower priority was heard, last at this time, and is not obeyed.
-    Lower(MonoTime, AdverInterval),
-}
-
-#[derive(Debug, Clone)]
-pub(in crate::protocol) struct Active {
-    /// Adver_Timer.
-    // RFC9568-6.2-2: exists in Active only
-    pub(in crate::protocol) advertise_at: MonoTime,
-    pub(in crate::protocol) tenure: Tenure,
-    /// From whom it took the addresses.
-    pub(in crate::protocol) taking: Taking,
-    /// Whether the kernel has said that it holds them.
-    pub(in crate::protocol) held: bool,
-    /// Present while the kernel is known to hold the addresses.
-    pub(in crate::protocol) announce: Option<Schedule>,
-    /// No immediate advertisement before this.
-    pub(in crate::protocol) immediate_after: MonoTime,
-    /// No answer to priority 0 before this; what comes sooner is answered then.
-    pub(in crate::protocol) resignation_after: MonoTime,
-    /// A tie that was lost and not counted: since when it stands, and when it was last lost.
-    pub(in crate::protocol) tie_lost: Option<(MonoTime, MonoTime)>,
-    /// It displaced a live Active, whose last words until then are no news.
-    pub(in crate::protocol) displaced_until: MonoTime,
-    /// A rival was heard whose next word is not overdue before this: it may not hear us yet.
-    pub(in crate::protocol) contested_until: MonoTime,
-}
-
-/// How an Active holds its addresses.
-#[derive(Debug, Clone)]
-pub(in crate::protocol) enum Tenure {
-    /// The kernel is installing them; nothing was said yet.
-    Claiming,
-    /// They are installed; those of the sibling are not yet, or hosts are turning to us. Nothing was
-    /// said yet.
-    Ready,
-    /// The rule.
-    Serving,
-    /// It overslept: with Preempt_Mode False somebody else may rightly be Active now.
-    Listening,
-    /// It is leaving, and still serves.
-    Leaving(Leaving),
-}
-
-/// What the operator and tracking want of this virtual router now.
+/// What the operator and tracking want of an instance now.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::protocol) struct Policy {
     /// Priority after tracking; 255 for the owner.
     pub(in crate::protocol) priority: AdvertPriority,
+    /// Preempt_Mode.
     pub(in crate::protocol) preempt: Preempt,
+    /// Advertisement_Interval.
     pub(in crate::protocol) interval: AdverInterval,
+    /// Missed advertisements before Active_Down_Interval ends, RFC 9568's 3 unless configured.
     pub(in crate::protocol) down_adverts: NonZeroU8,
+    /// Gratuitous ARP and unsolicited Neighbor Advertisements.
     pub(in crate::protocol) announce: AnnounceSpec,
+    /// How checksums are computed.
     pub(in crate::protocol) checksum: ChecksumPolicy,
     /// A live Active of lower priority is obeyed until then.
     pub(in crate::protocol) preempt_after: MonoTime,
 }
 
+/// An advertisement that passed all checks, as far as the state machine cares.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::protocol) struct Received {
+    pub(in crate::protocol) source: IpAddr,
+    pub(in crate::protocol) priority: AdvertPriority,
+    /// The interval that its sender says it has.
+    pub(in crate::protocol) said_interval: AdverInterval,
+    /// As much of that interval as is believed ([`super::timing::longest_learned`]).
+    pub(in crate::protocol) interval: AdverInterval,
+    pub(in crate::protocol) checksum: ChecksumFlavour,
+    pub(in crate::protocol) lists: Lists,
+}
+
+/// Which addresses an advertisement lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::protocol) enum Lists {
+    /// Ours, or some of them: its sender is a router of our own pair.
+    Ours,
+    /// None of ours: its sender is a stranger with our VRID.
+    Foreign,
+}
+
+/// One instance.
 #[derive(Debug, Clone)]
 pub(in crate::protocol) struct Instance {
-    pub(in crate::protocol) key: InstanceKey,
-    pub(in crate::protocol) state: State,
-    pub(in crate::protocol) since: MonoTime,
-    pub(in crate::protocol) cause: Cause,
-    pub(in crate::protocol) grounds: TransitionDetails,
-    /// Of the last `Own` or `Disown`.
-    pub(in crate::protocol) epoch: u64,
-    /// How many addresses it has.
-    pub(in crate::protocol) width: usize,
-    /// When it last announced its addresses.
-    pub(in crate::protocol) announced: Option<MonoTime>,
-    /// While it leaves, and after it yielded while the addresses are still here: how hosts turn to another.
-    pub(in crate::protocol) turning: Option<Turning>,
-    /// Our primary address: what we put in our advertisements.
-    pub(in crate::protocol) source: Option<IpAddr>,
-    /// The one before that went away, while there is none: what we said from it may come back, and it still decides ties.
-    pub(in crate::protocol) former_source: Option<IpAddr>,
-    /// The Active last obeyed.
-    pub(in crate::protocol) active: Option<IpAddr>,
-    pub(in crate::protocol) peers: Peers,
-    pub(in crate::protocol) counters: Counters,
-    /// The checksum flavour that peers have shown.
-    pub(in crate::protocol) flavour: Option<ChecksumFlavour>,
+    key: InstanceKey,
+    state: State,
+    /// Since when it is in this state, why, and what decided that.
+    since: MonoTime,
+    cause: Cause,
+    details: TransitionDetails,
+    addresses: AddressHolding,
+    sender: Sender,
+    /// The router that is Active, as far as known; our own source if we are.
+    active_router: Option<IpAddr>,
+    /// Whether the Active that it obeys, or has yielded to, lists our addresses.
+    active_lists: Lists,
+    peers: Peers,
+    counters: Counters,
     /// Whether it last became Active sooner than the Active's own pace would have it.
-    pub(in crate::protocol) haste: Option<Haste>,
-    pub(in crate::protocol) doubt: Doubt,
-    pub(in crate::protocol) said: Said,
-    /// The list of whom it obeys.
-    pub(in crate::protocol) list: List,
-    pub(in crate::protocol) silence: Silence,
-    pub(in crate::protocol) conflict: Conflict,
+    hasty: Option<HastyTakeover>,
+    distrust: Distrust,
+    service: ServiceWatch,
+    conflict: ConflictWatch,
 }
 
 impl Instance {
-    /// `epoch` is the last one of this key: what an earlier virtual router asked of the kernel may still
-    /// be answered, and the kernel's side ignores what is older.
-    pub(in crate::protocol) fn new(key: InstanceKey, now: MonoTime, epoch: u64, width: usize) -> Self {
+    /// An instance in Initialize with `addresses` addresses. `epoch` is the last one of this key: what
+    /// an earlier instance asked of the kernel may still be answered.
+    pub(in crate::protocol) fn new(key: InstanceKey, now: MonoTime, epoch: u64, addresses: usize) -> Self {
         Self {
             key,
             state: State::Initialize,
             since: now,
             cause: Cause::Startup,
-            grounds: TransitionDetails::default(),
-            epoch,
-            width,
-            announced: None,
-            turning: None,
-            source: None,
-            former_source: None,
-            active: None,
+            details: TransitionDetails::default(),
+            addresses: AddressHolding::new(key, addresses, epoch),
+            sender: Sender::new(key),
+            active_router: None,
+            active_lists: Lists::Ours,
             peers: Peers::default(),
             counters: Counters::default(),
-            flavour: None,
-            haste: None,
-            doubt: Doubt::default(),
-            said: Said::default(),
-            list: List::Ours,
-            silence: Silence::deaf(now),
-            conflict: Conflict::default(),
+            hasty: None,
+            distrust: Distrust::default(),
+            service: ServiceWatch::before_receiving(now),
+            conflict: ConflictWatch::default(),
         }
+    }
+
+    pub(in crate::protocol) const fn key(&self) -> InstanceKey {
+        self.key
     }
 
     pub(in crate::protocol) const fn state_name(&self) -> StateName {
+        self.state.name()
+    }
+
+    pub(in crate::protocol) const fn is_active(&self) -> bool {
+        matches!(self.state, State::Active(_))
+    }
+
+    /// What the kernel was told to do with the addresses.
+    pub(in crate::protocol) const fn addresses(&self) -> Addresses {
+        self.addresses.addresses()
+    }
+
+    /// The number of the last decision on the addresses.
+    pub(in crate::protocol) const fn epoch(&self) -> u64 {
+        self.addresses.epoch()
+    }
+
+    /// Why it came into its state.
+    pub(in crate::protocol) const fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    pub(in crate::protocol) const fn source(&self) -> Option<IpAddr> {
+        self.sender.source()
+    }
+
+    pub(in crate::protocol) const fn counters_mut(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+
+    /// Whether it is a Backup whose Active_Down_Timer has fired.
+    pub(in crate::protocol) fn is_ready_to_take_over(&self) -> bool {
+        matches!(&self.state, State::Backup(backup) if backup.is_ready_to_take_over())
+    }
+
+    /// Whether it waits for the kernel before its first advertisement.
+    pub(in crate::protocol) const fn is_installing(&self) -> bool {
+        matches!(&self.state, State::Active(active) if active.is_installing())
+    }
+
+    /// Active_Adver_Interval of a Backup that obeys a router of our own pair, and not a stranger.
+    pub(in crate::protocol) fn interval_of_obeyed_peer(&self) -> Option<AdverInterval> {
+        match &self.state {
+            State::Backup(backup) if self.active_lists == Lists::Ours => Some(backup.learned()),
+            State::Initialize | State::Backup(_) | State::Active(_) => None,
+        }
+    }
+
+    /// Whether it listens for announcements of others, to know when hosts have switched.
+    pub(in crate::protocol) const fn watches_announcements(&self) -> bool {
+        self.addresses.is_watching()
+    }
+
+    /// Whether `address` was its source until that went away.
+    pub(in crate::protocol) fn was_source(&self, address: IpAddr) -> bool {
+        self.sender.was_source(address)
+    }
+
+    /// Whether it obeys, or would obey, the sender of an advertisement that lists none of our
+    /// addresses: then nobody serves them.
+    pub(in crate::protocol) fn loses_to(&self, now: MonoTime, policy: &Policy, received: &Received) -> bool {
         match self.state {
-            State::Initialize => StateName::Initialize,
-            State::Backup(_) => StateName::Backup,
-            State::Active(_) => StateName::Active,
+            State::Initialize => false,
+            State::Backup(_) => {
+                let obeyed = received.priority >= policy.priority || policy.preempt == Preempt::Forbid;
+                obeyed && !self.peers.others_serve(now, policy.interval, received.source)
+            }
+            State::Active(_) => received.priority > policy.priority,
         }
     }
 
-    /// Our primary address may change while we are Active.
+    /// When an Active advertised last, if it is on time.
+    pub(in crate::protocol) fn advertised_at(&self, policy: &Policy) -> Option<MonoTime> {
+        match &self.state {
+            State::Active(active) => Some(active.advertised_at(policy)),
+            State::Initialize | State::Backup(_) => None,
+        }
+    }
+
+    /// Our primary address. It may change while we are Active.
     pub(in crate::protocol) fn set_source(&mut self, source: Option<IpAddr>) {
-        if matches!(self.state, State::Active(_)) && self.active == self.source {
-            self.active = source;
+        if self.is_active() && self.active_router == self.sender.source() {
+            self.active_router = source;
         }
-        self.former_source = match source {
-            Some(_) => None,
-            None => self.source.or(self.former_source),
-        };
-        self.source = source;
+        self.sender.set_source(source);
     }
 
-    /// Whether it waits for the kernel before its first word.
-    pub(in crate::protocol) const fn is_claiming(&self) -> bool {
-        matches!(self.state, State::Active(Active { tenure: Tenure::Claiming, .. }))
+    /// What a transition was due to besides, for status and events. Returns the whole.
+    pub(in crate::protocol) fn set_details(
+        &mut self,
+        faults: Vec<Fault>,
+        demotion: Option<Demotion>,
+    ) -> TransitionDetails {
+        (self.details.faults, self.details.demotion) = (faults, demotion);
+        self.details.clone()
     }
 
-    /// Startup of a contender: Initialize to Backup, with our own interval until we learn another
-    /// (RFC 9568 §6.4.1).
+    /// Startup of a router that does not own the addresses: Initialize to Backup, with our own interval
+    /// until we learn another (RFC 9568 §6.4.1).
     pub(in crate::protocol) fn start(&mut self, now: MonoTime, policy: &Policy, cause: Cause) -> Moved {
         // RFC9568-6.4.1-4
-        self.list = List::Ours;
+        self.active_lists = Lists::Ours;
         self.enter_backup(now, policy, policy.interval, cause)
     }
 
-    /// Shutdown of a Backup: says nothing (RFC 9568 §6.4.2).
+    /// Shutdown of a Backup: sends nothing (RFC 9568 §6.4.2).
     pub(in crate::protocol) fn stop(&mut self, now: MonoTime, cause: Cause) -> Moved {
         self.enter(now, State::Initialize, cause)
     }
 
-    /// Active_Down_Timer, preemption, or an owner's startup: take the addresses.
+    /// Active_Down_Timer has fired, or an owner starts: becomes Active.
     ///
-    /// The kernel is asked first. The advertisement that makes another router drop the addresses
-    /// follows its acknowledgement, or the grace's end: make before break (docs/adr/0004).
-    pub(in crate::protocol) fn claim(
+    /// The kernel is asked for the addresses first. The advertisement that makes another router drop
+    /// them follows the kernel's answer, or the end of the grace: make before break (docs/adr/0004).
+    pub(in crate::protocol) fn take_over(
         &mut self,
         now: MonoTime,
         policy: &Policy,
         cause: Cause,
         out: &mut Effects,
     ) -> Moved {
-        let taking = match self.state {
-            State::Backup(Backup { omen: Omen::Lower(heard, interval), .. })
-                if now.since(heard) <= interval.period() * 3 / 2 =>
-            {
-                Taking::FromLive
+        let (taking, hasty) = match &self.state {
+            // An owner that starts has not listened: a router may be serving, as after a resignation.
+            State::Initialize => (Taking::FromLeaving, None),
+            State::Backup(backup) => {
+                (backup.takes_from(now, policy, &self.peers), backup.hasty_takeover(now, policy, &self.peers))
             }
-            State::Backup(Backup { omen: Omen::Resigned, .. }) => Taking::FromLeaving,
-            // An owner that starts has not listened: somebody may be serving, as after a resignation.
-            State::Initialize => Taking::FromLeaving,
-            // Heard before it started, with an interval longer than its own.
-            State::Backup(_) if self.peers.anybody_serves(now, policy.interval) => Taking::FromLive,
-            State::Backup(_) | State::Active(_) => Taking::FromNobody,
+            State::Active(_) => (Taking::FromNobody, None),
         };
-        self.haste = match &self.state {
-            State::Backup(backup) => backup.haste(now, policy, &self.peers),
-            State::Initialize | State::Active(_) => None,
-        };
-        self.conflict.begin();
-        self.own(out);
+        self.hasty = hasty;
+        self.conflict.reset();
+        self.addresses.hold(out);
         self.counters.active_transitions += 1;
-        let active = Active {
-            advertise_at: now + claim_grace(policy.interval, taking),
-            tenure: Tenure::Claiming,
-            taking,
-            held: false,
-            announce: None,
-            immediate_after: now,
-            resignation_after: now,
-            tie_lost: None,
-            displaced_until: now,
-            contested_until: now,
-        };
-        self.active = self.source;
-        self.enter(now, State::Active(active), cause)
+        self.active_router = self.sender.source();
+        self.enter(now, State::Active(Active::new(now, policy, taking)), cause)
     }
 
-    /// Let the addresses go and take no part any more.
-    pub(in crate::protocol) fn let_go(&mut self, now: MonoTime, cause: Cause, out: &mut Effects) -> Moved {
-        self.disown(out);
-        self.active = match &self.state {
-            State::Active(Active { tenure: Tenure::Leaving(leaving), .. }) => {
-                leaving.taker().map(|taker| taker.address)
-            }
-            State::Active(_) | State::Backup(_) | State::Initialize => None,
-        };
+    /// Why a Backup whose timer has fired becomes Active.
+    pub(in crate::protocol) fn takeover_cause(&self, now: MonoTime, policy: &Policy) -> Option<Cause> {
+        match &self.state {
+            State::Backup(backup) => Some(backup.takeover_cause(now, policy.priority, &self.peers)),
+            State::Initialize | State::Active(_) => None,
+        }
+    }
+
+    /// Becomes the Active that a crashed run was, leaving. The addresses are in place and hosts know
+    /// them: they are not asked for, only released in the end (docs/adr/0014).
+    pub(in crate::protocol) fn finish_crashed_run(&mut self, now: MonoTime, out: &mut Effects) -> Moved {
+        self.addresses.adopt(out);
+        self.enter(now, State::Active(Active::of_crashed_run(now)), Cause::Startup)
+    }
+
+    /// Releases the addresses and takes no part any more.
+    pub(in crate::protocol) fn release(&mut self, now: MonoTime, cause: Cause, out: &mut Effects) -> Moved {
+        self.addresses.release(out);
+        self.active_router = self.successor().map(|successor| successor.address);
         self.enter(now, State::Initialize, cause)
     }
 
-    /// Active to Backup. Sends nothing (RFC 9568 §6.4.3). What hosts believe to be here stays until they
-    /// have turned to the other: it may have spoken before it holds the addresses itself.
+    /// Releases addresses that are retained: no host can be reached any more, and no announcement can
+    /// be heard.
+    pub(in crate::protocol) fn release_retained(&mut self, out: &mut Effects) {
+        if self.addresses() == Addresses::Retained {
+            self.addresses.release(out);
+        }
+    }
+
+    /// Active to Backup. Sends nothing (RFC 9568 §6.4.3). If hosts may send to us, the addresses are
+    /// retained until they have switched: the other router may advertise before it holds them.
     pub(in crate::protocol) fn yield_to(
         &mut self,
         now: MonoTime,
@@ -321,257 +338,31 @@ impl Instance {
         cause: Cause,
         out: &mut Effects,
     ) -> Moved {
-        if matches!(&self.state, State::Active(active) if active.announce.is_some()) {
-            self.part(now, out);
+        if matches!(&self.state, State::Active(active) if active.has_announced()) {
+            self.addresses.retain(now, out);
         } else {
-            self.disown(out);
+            self.addresses.release(out);
         }
-        // RFC9568-6.4.3-17: and nothing is said.
+        // RFC9568-6.4.3-17: and nothing is sent.
         self.enter_backup(now, policy, learned, cause)
     }
 
-    /// Begins to leave; the first word is said at once. One who has said nothing yet may not hold all
-    /// addresses yet either: what it says would make another router drop them, so that it waits for
-    /// the kernel a little.
-    pub(in crate::protocol) fn leave(
+    /// Yields because the other family did: to whom, this family has not heard yet.
+    pub(in crate::protocol) fn follow_other_family(
         &mut self,
         now: MonoTime,
         policy: &Policy,
-        proof: Proof,
+        learned: AdverInterval,
+        cause: Cause,
         out: &mut Effects,
-    ) {
-        if let State::Active(active) = &mut self.state {
-            let began = match active.tenure {
-                Tenure::Claiming | Tenure::Ready => active.advertise_at.min(now + UNSPOKEN),
-                Tenure::Serving | Tenure::Listening | Tenure::Leaving(_) => now,
-            };
-            active.tenure = Tenure::Leaving(Leaving::new(began, proof));
-            // A word of ours after the taker's would turn the hosts back to us.
-            active.announce = None;
-            active.advertise_at = began;
-            if began <= now {
-                self.on_adver_timer(now, policy, out);
-            }
-            self.listen(out);
+    ) -> Moved {
+        self.active_router = None;
+        if cause != Cause::Stalled {
+            self.last_word(policy, learned, out);
         }
-    }
-
-    pub(in crate::protocol) const fn demand(&mut self, proof: Proof) {
-        if let State::Active(Active { tenure: Tenure::Leaving(leaving), .. }) = &mut self.state {
-            leaving.demand(proof);
-        }
-    }
-
-    /// The leave came to nothing: say at once that we are here, with the interval that Backups are
-    /// to learn again. One who has said nothing yet and waits for the kernel goes on waiting.
-    pub(in crate::protocol) fn reassert(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
-        self.unlisten(out);
-        let State::Active(active) = &mut self.state else { return };
-        let unspoken = matches!(&active.tenure, Tenure::Leaving(leaving) if leaving.is_unspoken());
-        if unspoken && !active.held {
-            active.tenure = Tenure::Claiming;
-            active.advertise_at = now + claim_grace(policy.interval, active.taking);
-            return;
-        }
-        let held = active.held;
-        active.tenure = Tenure::Serving;
-        active.advertise_at = now + policy.interval.period();
-        self.advertise(policy.priority, policy.interval, policy.checksum, out);
-        if held {
-            self.begin_announcing(now, policy, out);
-        }
-    }
-
-    /// One resignation without a hand-over: the addresses are not there to be served.
-    pub(in crate::protocol) fn resign(&mut self, policy: &Policy, out: &mut Effects) {
-        match &self.state {
-            State::Active(Active { tenure: Tenure::Claiming | Tenure::Ready, .. }) => {} // Nobody knows of us.
-            State::Active(_) => {
-                self.advertise(AdvertPriority::RESIGN, policy.interval, policy.checksum, out);
-            }
-            State::Initialize | State::Backup(_) => {}
-        }
-    }
-
-    /// The interval may be a shorter one now. What a leaving router says has times of its own.
-    pub(in crate::protocol) fn shorten(&mut self, now: MonoTime, policy: &Policy) {
-        if let State::Active(active) = &mut self.state {
-            match active.tenure {
-                Tenure::Claiming | Tenure::Ready | Tenure::Serving | Tenure::Listening => {
-                    active.advertise_at = active.advertise_at.min(now + policy.interval.period());
-                }
-                Tenure::Leaving(_) => {}
-            }
-        }
-    }
-
-    /// The kernel holds the addresses of this epoch. The first word is the group's to give: what one
-    /// family says makes another router drop the addresses of both.
-    pub(in crate::protocol) fn on_owned(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
-        let State::Active(active) = &mut self.state else { return };
-        active.held = true;
-        match active.tenure {
-            Tenure::Claiming => active.tenure = Tenure::Ready,
-            Tenure::Ready => {}
-            Tenure::Serving | Tenure::Listening => self.begin_announcing(now, policy, out),
-            Tenure::Leaving(_) => {}
-        }
-    }
-
-    /// The first word of a router whose addresses are installed.
-    pub(in crate::protocol) fn speak(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
-        let State::Active(active) = &mut self.state else { return };
-        if !matches!(active.tenure, Tenure::Ready) || active.announce.is_some() {
-            return;
-        }
-        if active.taking == Taking::FromLive {
-            // Nobody is in a hurry: the hosts come first, and the word that makes the displaced
-            // router drop the addresses when they have turned to us.
-            active.advertise_at = now + TURNING;
-            self.begin_announcing(now, policy, out);
-            return;
-        }
-        self.first_word(now, policy, out);
-    }
-
-    fn first_word(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
-        let State::Active(active) = &mut self.state else { return };
-        active.tenure = Tenure::Serving;
-        active.advertise_at = now + policy.interval.period();
-        if active.taking == Taking::FromLive {
-            active.displaced_until = now + policy.interval.period();
-        }
-        let announced = active.announce.is_some();
-        // RFC9568-6.4.2-7, RFC9568-7.2-4
-        self.advertise(policy.priority, policy.interval, policy.checksum, out);
-        if !announced {
-            self.begin_announcing(now, policy, out);
-        }
-    }
-
-    /// The last word of an Active that yields: the winner may not know that there were two, and only
-    /// a losing advertisement makes it tell the hosts again where the addresses are.
-    ///
-    /// It carries the winner's interval: a Backup that obeys it would time out on ours, and the
-    /// winner may speak less often.
-    pub(in crate::protocol) fn last_word(
-        &mut self,
-        policy: &Policy,
-        winners: AdverInterval,
-        out: &mut Effects,
-    ) {
-        let State::Active(active) = &self.state else { return };
-        // Before our first word hosts may have turned to us already.
-        if matches!(active.tenure, Tenure::Serving) || active.announce.is_some() {
-            self.advertise(policy.priority, winners, policy.checksum, out);
-        }
-    }
-
-    /// Fires what is due. Returns how long we had not been run, if that is longer than others wait.
-    pub(in crate::protocol) fn on_deadline(
-        &mut self,
-        now: MonoTime,
-        policy: &Policy,
-        out: &mut Effects,
-    ) -> Option<Duration> {
-        if self.lets_go_at().is_some_and(|at| at <= now) {
-            self.disown(out);
-        }
-        match &mut self.state {
-            State::Initialize => None,
-            // RFC9568-6.4.2-15: says nothing
-            State::Backup(backup) => on_active_down_timer(backup, now, policy),
-            State::Active(active) => {
-                let due = active.advertise_at <= now;
-                let begun = active.announce.is_some();
-                let stalled = if due { self.on_adver_timer(now, policy, out) } else { None };
-                // A schedule that has just begun has said its first.
-                self.announce_if_due(now, policy, begun, out);
-                stalled
-            }
-        }
-    }
-
-    /// Adver_Timer (RFC 9568 §6.4.3).
-    fn on_adver_timer(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) -> Option<Duration> {
-        let State::Active(active) = &mut self.state else { return None };
-        let period = policy.interval.period();
-        let late = now.since(active.advertise_at);
-        match &mut active.tenure {
-            Tenure::Ready => {
-                self.first_word(now, policy, out);
-                return None;
-            }
-            Tenure::Claiming | Tenure::Listening => {
-                active.tenure = Tenure::Serving;
-                active.advertise_at = now + period;
-            }
-            Tenure::Serving => {
-                let stalled = overslept(active, now, policy);
-                // RFC9568-6.2-4
-                if stalled && policy.preempt == Preempt::Forbid {
-                    active.listen(now, policy);
-                    return Some(late);
-                }
-                // From the previous deadline, so that the period does not drift. RFC9568-6.4.3-9
-                // RFC9568-6.2-3
-                let next = active.advertise_at + period;
-                active.advertise_at = if next > now { next } else { now + period };
-                let contested = now < active.contested_until;
-                self.advertise(policy.priority, policy.interval, policy.checksum, out);
-                if contested {
-                    // This word may be the one that is heard at last, and not every router has a last word itself.
-                    self.contest(now, out);
-                }
-                return stalled.then_some(late);
-            }
-            Tenure::Leaving(leaving) => {
-                let say = leaving.say(now);
-                active.advertise_at = leaving.next().unwrap_or(now + period.max(Duration::from_secs(1)));
-                match say {
-                    Some(Say::Shorten) => {
-                        self.advertise(policy.priority, AdverInterval::MIN, policy.checksum, out);
-                    }
-                    Some(Say::Resign) => {
-                        self.advertise(AdvertPriority::RESIGN, policy.interval, policy.checksum, out);
-                    }
-                    None => {}
-                }
-                return None;
-            }
-        }
-        self.advertise(policy.priority, policy.interval, policy.checksum, out); // RFC9568-6.4.3-9
-        None
-    }
-
-    /// The next deadline, and how much later than that would do.
-    pub(in crate::protocol) fn deadline(&self, policy: &Policy) -> Option<(MonoTime, Duration)> {
-        let letting_go = self.lets_go_at().map(|at| (at, Duration::ZERO));
-        self.timer(policy).into_iter().chain(letting_go).min_by_key(|(at, slack)| *at + *slack)
-    }
-
-    /// The next timer of its state, likewise.
-    pub(in crate::protocol) fn timer(&self, policy: &Policy) -> Option<(MonoTime, Duration)> {
-        match &self.state {
-            State::Initialize | State::Backup(Backup { down: Down::Expired, .. }) => None,
-            // Never coalesced: at 10 ms one priority step is 39 µs of Skew_Time.
-            State::Backup(Backup { down: Down::At(at), .. }) => Some((*at, Duration::ZERO)),
-            State::Active(active) => {
-                let slack = match active.tenure {
-                    Tenure::Serving => coalescing_slack(policy.interval),
-                    Tenure::Claiming | Tenure::Ready | Tenure::Listening | Tenure::Leaving(_) => {
-                        Duration::ZERO
-                    }
-                };
-                let schedule = active.announce.as_ref().filter(|_| active.announces());
-                let announce = schedule.and_then(|schedule| schedule.next(policy.announce));
-                let announce = announce.map(|at| (at, coalescing_slack(policy.interval)));
-                [(active.advertise_at, slack)]
-                    .into_iter()
-                    .chain(announce)
-                    .min_by_key(|(at, slack)| *at + *slack)
-            }
-        }
+        let moved = self.yield_to(now, policy, learned, Cause::Sibling, out);
+        self.active_lists = Lists::Ours;
+        moved
     }
 
     fn enter_backup(
@@ -581,36 +372,229 @@ impl Instance {
         learned: AdverInterval,
         cause: Cause,
     ) -> Moved {
-        let learned = if self.doubt.is_on(now) { learned.max(policy.interval) } else { learned };
-        let down = now + active_down_interval(policy.down_adverts, policy.priority, learned);
-        let (down, omen) = (Down::At(down), Omen::Silence);
-        let backup = Backup { down, learned, omen, obeyed: self.active, regular: now };
+        let learned = if self.distrust.is_on(now) { learned.max(policy.interval) } else { learned };
+        let backup = Backup::new(now, policy, learned, self.active_router);
         self.enter(now, State::Backup(backup), cause)
     }
-}
 
-impl Backup {
-    pub(in crate::protocol) fn is_expired(&self) -> bool {
-        self.down == Down::Expired
-    }
-}
-
-impl Instance {
-    /// Why this Backup becomes Active when its timer has fired. Somebody of lower priority may speak beside an Active that
-    /// was obeyed, and has died.
-    pub(in crate::protocol) fn claim_cause(
-        &self,
+    /// An advertisement of another router.
+    pub(in crate::protocol) fn on_advert(
+        &mut self,
         now: MonoTime,
-        backup: &Backup,
-        ours: AdvertPriority,
-    ) -> Cause {
-        let obeyed = backup.obeyed.and_then(|obeyed| self.peers.get(obeyed));
-        match backup.omen {
-            Omen::Silence => Cause::ActiveDownTimer,
-            Omen::Resigned => Cause::PeerResigned,
-            Omen::Lower(..) if obeyed.is_some_and(|peer| peer.standing >= ours) => Cause::ActiveDownTimer,
-            Omen::Lower(heard, interval) if now.since(heard) <= interval.period() * 3 / 2 => Cause::Preempted,
-            Omen::Lower(..) => Cause::ActiveDownTimer,
+        policy: &Policy,
+        received: &Received,
+        tie: Tie,
+        out: &mut Effects,
+    ) -> Outcome {
+        self.counters.advertisement_rcvd += 1;
+        if received.priority.is_resignation() {
+            self.counters.priority_zero_pkts_rcvd += 1;
+        }
+        let before = self.sender_before(now, received.source);
+        self.peers.note(now, received);
+        match &mut self.state {
+            State::Initialize => {
+                // RFC9568-6.4.1-5: it takes no part, and only remembers which router is Active.
+                self.active_router = (!received.priority.is_resignation()).then_some(received.source);
+                Outcome::Nothing
+            }
+            State::Backup(backup) => {
+                let trust = if self.distrust.is_on(now) { Trust::Distrust } else { Trust::Full };
+                match backup.on_advert(now, policy, received, trust) {
+                    Reaction::Obeyed => {
+                        self.active_lists = received.lists;
+                        self.active_router = Some(received.source);
+                    }
+                    Reaction::Discarded => self.active_router = Some(received.source),
+                    Reaction::NotedResignation => {
+                        self.active_router = self.active_router.filter(|active| *active != received.source);
+                    }
+                }
+                Outcome::Nothing
+            }
+            State::Active(active) if active.leaving().is_some() => {
+                self.on_advert_in_leaving(now, policy, received, before);
+                Outcome::Nothing
+            }
+            State::Active(_) => self.on_advert_in_active(now, policy, received, tie, out),
+        }
+    }
+
+    /// Whether the sender of an advertisement that just arrived was Active before.
+    fn sender_before(&self, now: MonoTime, source: IpAddr) -> SenderBefore {
+        let was_active = self.peers.get(source).is_some_and(|peer| {
+            !peer.priority.is_resignation() && now.since(peer.heard) <= peer.interval.period() * 2
+        });
+        if was_active { SenderBefore::Active } else { SenderBefore::NotActive }
+    }
+
+    /// Our priority fell.
+    pub(in crate::protocol) fn on_priority_lowered(&mut self, policy: &Policy) {
+        if let State::Backup(backup) = &mut self.state {
+            let active = self.active_router.and_then(|active| self.peers.get(active));
+            backup.on_priority_lowered(policy, active);
+        }
+    }
+
+    /// Our interval may be shorter now.
+    pub(in crate::protocol) fn on_interval_changed(&mut self, now: MonoTime, policy: &Policy) {
+        if let State::Active(active) = &mut self.state {
+            active.shorten_timer(now, policy);
+        }
+    }
+
+    /// The address list changed to one of `count`: what is held must follow, without a transition.
+    pub(in crate::protocol) fn on_addresses_changed(&mut self, count: usize, out: &mut Effects) {
+        self.addresses.resize(count);
+        if let State::Active(active) = &self.state {
+            let leaves = active.leaving().is_some();
+            self.addresses.hold(out);
+            if leaves {
+                self.addresses.watch(out);
+            }
+        }
+    }
+
+    /// Another station announced one of our addresses.
+    pub(in crate::protocol) fn on_announced_by_other(
+        &mut self,
+        now: MonoTime,
+        address: IpAddr,
+        mac: MacAddr,
+    ) {
+        self.addresses.on_announced_by_other(now, address);
+        if self.addresses.all_announced() == Some(true)
+            && let State::Active(active) = &mut self.state
+            && let Some(leaving) = active.leaving_mut()
+        {
+            leaving.on_all_announced();
+        }
+        self.note_announcement(now, address, mac);
+    }
+
+    /// After an interruption in which nothing could be sent, but everything heard.
+    pub(in crate::protocol) fn judge_again(&mut self, now: MonoTime) {
+        if let State::Backup(backup) = &mut self.state {
+            backup.fire_again(now);
+        }
+    }
+
+    /// After an interruption in which nothing could be heard.
+    pub(in crate::protocol) fn listen_again(&mut self, now: MonoTime, policy: &Policy) {
+        if let State::Backup(backup) = &mut self.state {
+            backup.listen_again(now, policy);
+        }
+    }
+
+    /// When hosts have switched from us to a successor that serves since `served`.
+    pub(in crate::protocol) fn switched_at(&self, served: MonoTime) -> MonoTime {
+        self.addresses.switched_at(served)
+    }
+
+    /// When one of its own deadlines is due ([`Deadline::OF_INSTANCE`]); `None` for those of a router.
+    pub(in crate::protocol) fn due(&self, deadline: Deadline, policy: &Policy) -> Option<Due> {
+        let with_slack = |(at, slack)| Due::with_slack(at, slack);
+        match (deadline, &self.state) {
+            (Deadline::ReleaseRetained, _) => self.addresses.release_at().map(Due::exactly),
+            // Never later: at 10 ms one step of priority is 39 µs of Skew_Time.
+            (Deadline::ActiveDown, State::Backup(backup)) => backup.fires_at().map(Due::exactly),
+            (Deadline::Advertise, State::Active(active)) => Some(with_slack(active.advertise_at(policy))),
+            (Deadline::Announce, State::Active(active)) => active.announce_at(policy).map(with_slack),
+            (Deadline::AddressConflict, _) => self.conflict_at(policy).map(Due::exactly),
+            (Deadline::ServiceSilence, _) => self.silence_at(policy).map(Due::exactly),
+            (Deadline::ActiveDown | Deadline::Advertise | Deadline::Announce, _)
+            | (
+                Deadline::HandoverEnd
+                | Deadline::DemotionEnd
+                | Deadline::SuccessorSilent
+                | Deadline::InterruptionEnd
+                | Deadline::RefusalRetry,
+                _,
+            ) => None,
+        }
+    }
+
+    /// Fires what is due. Returns how long we were not run, if that is longer than others wait.
+    pub(in crate::protocol) fn on_deadline(
+        &mut self,
+        now: MonoTime,
+        policy: &Policy,
+        out: &mut Effects,
+    ) -> Option<Duration> {
+        let mut stalled = None;
+        for deadline in Deadline::OF_INSTANCE {
+            if self.due(deadline, policy).is_none_or(|due| due.at > now) {
+                continue;
+            }
+            match (deadline, &mut self.state) {
+                (Deadline::ReleaseRetained, _) => self.addresses.release(out),
+                // RFC9568-6.4.2-15: sends nothing
+                (Deadline::ActiveDown, State::Backup(backup)) => stalled = backup.on_timer(now, policy),
+                (Deadline::Advertise, _) => stalled = self.on_adver_timer(now, policy, out),
+                (Deadline::Announce, _) => self.on_announce_timer(now, policy, out),
+                (
+                    Deadline::ActiveDown
+                    | Deadline::AddressConflict
+                    | Deadline::ServiceSilence
+                    | Deadline::HandoverEnd
+                    | Deadline::DemotionEnd
+                    | Deadline::SuccessorSilent
+                    | Deadline::InterruptionEnd
+                    | Deadline::RefusalRetry,
+                    _,
+                ) => {}
+            }
+        }
+        stalled
+    }
+
+    /// Sends one advertisement, built from the state of this moment.
+    fn advertise(
+        &mut self,
+        priority: AdvertPriority,
+        interval: AdverInterval,
+        policy: &Policy,
+        out: &mut Effects,
+    ) {
+        let checksum = self.transmit_flavour(policy.checksum);
+        self.sender.send(Draft { priority, interval, checksum }, &mut self.counters, out);
+    }
+
+    /// The next timer of its state, for those who look.
+    fn next_timer(&self, policy: &Policy) -> Option<MonoTime> {
+        let timers = [Deadline::ActiveDown, Deadline::Advertise, Deadline::Announce];
+        let due = timers.into_iter().filter_map(|timer| self.due(timer, policy));
+        due.min_by_key(|due| due.latest).map(|due| due.at)
+    }
+
+    /// Everything that can be seen of it.
+    pub(in crate::protocol) fn snapshot(&self, now: MonoTime, policy: &Policy) -> InstanceSnapshot {
+        let learned = match &self.state {
+            State::Backup(backup) => backup.learned(),
+            State::Initialize | State::Active(_) => policy.interval,
+        };
+        let active = self.active_router.map(|address| ActiveRouter {
+            address,
+            local: self.is_active() && self.sender.source() == Some(address),
+        });
+        InstanceSnapshot {
+            key: self.key,
+            state: self.state.name(),
+            since: self.since,
+            cause: self.cause,
+            grounds: self.details.clone(),
+            active,
+            unserved: self.nobody_serving(now),
+            source: self.sender.source(),
+            timers: TimerSnapshot {
+                active_adver_interval: learned,
+                skew_time: skew_time(policy.priority, learned),
+                active_down_interval: active_down_interval(policy.down_adverts, policy.priority, learned),
+                next: self.next_timer(policy),
+            },
+            peers: self.peers.to_vec(),
+            counters: self.counters.clone(),
+            checksum: self.transmit_flavour(policy.checksum),
         }
     }
 }

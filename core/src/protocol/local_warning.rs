@@ -1,16 +1,11 @@
-//! What is wrong and yet no reason to let go: told when it begins and when it ends.
+//! What is wrong with this node and yet is not a reason to let go of the service: reported when it
+//! begins and when it ends.
 //!
-//! Like faults, concerns are a set that is recomputed from facts. What is a fault while this node serves nobody may be a
-//! concern while it serves: nobody gains by giving up a service for it.
+//! Like faults, local warnings are a set that is evaluated from facts. What is a fault while this node
+//! does not serve may be a warning while it serves: nobody gains by giving up a service for it.
 
-use crate::protocol::effect::Effects;
-use crate::protocol::event::EventKind;
-use crate::protocol::router::tracking::{self, Facts};
-use crate::protocol::router::{Router, report};
-use crate::types::{Family, InterfaceName, MonoTime};
+use crate::types::{Family, InterfaceName};
 use ipnet::IpNet;
-use std::collections::BTreeSet;
-use std::collections::btree_map::Entry;
 use std::fmt;
 
 /// One of them.
@@ -106,25 +101,5 @@ impl fmt::Display for ForeignAddresses {
         let Self { interface, first, others } = self;
         write!(f, "interface {interface} foreign address {first}")?;
         if *others > 0 { write!(f, " and {others} more") } else { Ok(()) }
-    }
-}
-
-impl Router {
-    /// Tells what begins and what ends. Who does not serve has none.
-    pub(super) fn update_concerns(&mut self, now: MonoTime, facts: &Facts, out: &mut Effects) {
-        let concerns = if self.is_active() { tracking::concerns(&self.spec, facts) } else { BTreeSet::new() };
-        self.concerns.retain(|concern, _| {
-            let stands = concerns.contains(concern);
-            if !stands {
-                out.push(report(&self.spec, None, EventKind::LocalWarningCleared(concern.clone())));
-            }
-            stands
-        });
-        for concern in concerns {
-            if let Entry::Vacant(place) = self.concerns.entry(concern) {
-                out.push(report(&self.spec, None, EventKind::LocalWarningRaised(place.key().clone())));
-                place.insert(now);
-            }
-        }
     }
 }

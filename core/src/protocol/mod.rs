@@ -5,6 +5,7 @@
 //! no socket, clock, thread or log, and no input makes it fail.
 
 mod counters;
+mod deadline;
 mod effect;
 mod event;
 mod input;

@@ -1,53 +1,55 @@
-//! This node: every virtual router, every deadline; routes inputs to the router they are about.
+//! This node: every router, and every fact about its interfaces and checks. It routes each input to
+//! the routers that it concerns.
 
-use crate::protocol::counters::LinkCounters;
-use crate::protocol::effect::{Answer, Effect, Effects};
-use crate::protocol::event::Cause;
-use crate::protocol::input::{Command, CommandId, Demotion, HoldResult, Input};
-use crate::protocol::router::tracking::{self, Facts};
-use crate::protocol::router::{Again, Presence, Router};
-use crate::protocol::snapshot::Snapshot;
-use crate::protocol::spec::{InstanceSpec, RouterSpec};
-use crate::types::{
-    AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime, RouterName,
-};
+mod schedule;
+mod succession;
+
+use super::counters::LinkCounters;
+use super::effect::{Answer, Effect, Effects};
+use super::event::Cause;
+use super::input::{Command, CommandId, Input};
+use super::router::{Facts, FollowUp, Router, UNSENT_IN_A_ROW, link_fault};
+use super::snapshot::Snapshot;
+use super::spec::{RouterSpec, Track};
+use crate::types::{AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime};
 use crate::wire::{Advertisement, Carrier, Reject, RejectReason};
 use ipnet::IpNet;
+use schedule::Schedule;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
+use succession::Succession;
 
 /// This node.
 ///
 /// Contract: time never steps back from one call to the next; received packets are fed before
-/// [`Input::Deadline`] ("receive before you judge"), so that after a stall the queued
-/// advertisements are seen before any timer fires.
+/// [`Input::Deadline`], so that after a pause the queued advertisements are heard before any timer
+/// fires.
 #[derive(Debug, Clone, Default)]
 pub struct Node {
-    /// In the order of their names.
-    groups: Vec<Router>,
-    /// Where each virtual router is in `groups`.
-    index: BTreeMap<InstanceKey, usize>,
-    /// When each group wants to be called; `wakes` is the same by group.
-    deadlines: BTreeSet<(MonoTime, usize)>,
-    wakes: Vec<Option<MonoTime>>,
+    routers: BTreeMap<RouterId, Router>,
+    next_id: u32,
+    /// Which router each instance belongs to.
+    by_key: BTreeMap<InstanceKey, RouterId>,
+    schedule: Schedule,
     facts: Facts,
-    strays: BTreeMap<(InterfaceName, Family), LinkCounters>,
+    succession: Succession,
+    /// Messages for no router of this node.
+    unattributed: BTreeMap<(InterfaceName, Family), LinkCounters>,
     ending: Ending,
-    /// Demotions of routers that are not configured: of an earlier run, or of an earlier configuration.
-    remembered: BTreeMap<RouterName, Demotion>,
-    /// Configured routers whose name or keys another one still has, which is leaving.
-    waiting: BTreeMap<RouterName, RouterSpec>,
-    /// Virtual routers that are gone: one entry a key ever configured.
-    departed: BTreeMap<InstanceKey, Departed>,
-    /// When it last compared the addresses of a foreign VRID with ours.
-    looked: Option<MonoTime>,
+    /// When the addresses of a foreign VRID were last compared with ours.
+    compared_foreign_vrid: Option<MonoTime>,
     /// Counts changes of what runs.
     generation: u64,
 }
 
-/// Messages for other VRIDs are compared with our addresses no more often.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+/// A router, as long as it runs. Never used for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct RouterId(u32);
+
+/// Messages for foreign VRIDs are compared with our addresses at most this often, so that a flood of
+/// them costs little.
+const BETWEEN_COMPARISONS: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Ending {
@@ -57,17 +59,8 @@ enum Ending {
     Done,
 }
 
-/// What outlives a virtual router.
-#[derive(Debug, Clone)]
-struct Departed {
-    /// None is used twice.
-    epoch: u64,
-    /// Its last word may not be sent yet.
-    instance: InstanceSpec,
-}
-
 impl Node {
-    /// A node without any virtual router; [`Input::Configure`] gives it some.
+    /// A node without any router; [`Input::Configure`] gives it some.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -79,61 +72,62 @@ impl Node {
         match input {
             Input::Deadline => self.on_deadline(now, out),
             Input::Received { interface, carrier, advertisement } => {
-                self.on_heard(now, interface, carrier, &advertisement, out);
+                self.on_received(now, interface, carrier, &advertisement, out);
             }
             Input::Rejected { interface, family, source, reject } => {
                 self.on_rejected(now, (interface, family), source, reject, out);
             }
             Input::AnnouncementHeard { interface, address, mac } => {
-                self.on_announced(now, interface, address, mac, out);
+                self.on_announced_by_other(now, interface, address, mac, out);
             }
-            Input::AddressesHeld(owned) => self.on_owned(now, owned, out),
-            Input::AddressesRestored { key, count } => self.on_restored(now, key, count, out),
-            Input::AddressesReinstalled { key } => {
-                let group = self.index.get(&key).and_then(|at| self.groups.get_mut(*at));
-                if let Some(group) = group {
-                    group.on_reinstalled(now, key, out);
+            Input::AddressesHeld(result) => {
+                self.act_on_key(now, result.key, out, |router, out| router.on_hold_result(now, result, out));
+            }
+            Input::AddressesRestored { key, count } => {
+                if let Some(router) = self.router_of(key) {
+                    router.on_addresses_restored(now, key, count, out);
                 }
             }
-            Input::OtherName(name, real) => {
-                self.facts.other_names.insert(name, real);
-                self.evaluate_all(now, Cause::FaultCleared, out);
+            Input::AddressesReinstalled { key } => {
+                if let Some(router) = self.router_of(key) {
+                    router.on_addresses_reinstalled(now, key, out);
+                }
+            }
+            Input::AddressesNotRestored { key, why } => {
+                self.act_on_key(now, key, out, |router, out| {
+                    router.on_addresses_not_restored(now, key, why, out)
+                });
             }
             Input::Link(name, facts) => {
                 self.on_link(now, name, facts, out);
-                self.evaluate_all(now, Cause::FaultCleared, out);
+                self.evaluate_each(now, Cause::FaultCleared, out, |spec| depends_on_link(spec, name));
             }
-            Input::AddressesNotRestored { key, why } => self.on_unrestored(now, key, why, out),
+            Input::OtherName(name, real) => {
+                self.facts.other_names.insert(name, real);
+                self.evaluate_each(now, Cause::FaultCleared, out, |spec| depends_on_link(spec, name));
+            }
             Input::Sockets(name, family, outcome) => {
                 match outcome {
-                    Ok(()) => drop(self.facts.deaf.remove(&(name, family))),
-                    Err(why) => drop(self.facts.deaf.insert((name, family), why)),
+                    Ok(()) => drop(self.facts.socket_errors.remove(&(name, family))),
+                    Err(why) => drop(self.facts.socket_errors.insert((name, family), why)),
                 }
-                self.evaluate_all(now, Cause::FaultCleared, out);
+                self.evaluate_each(now, Cause::FaultCleared, out, |spec| spec.interface == name);
             }
-            Input::CheckResult(name, health) => {
-                self.facts.checks.insert(name, health);
-                self.evaluate_all(now, Cause::FaultCleared, out);
+            Input::CheckResult(name, result) => {
+                self.facts.checks.insert(name.clone(), result);
+                let tracks = |spec: &RouterSpec| spec.tracks.iter().any(|t| t.check() == Some(&name));
+                self.evaluate_each(now, Cause::FaultCleared, out, tracks);
             }
             Input::CheckRemoved(name) => {
                 self.facts.checks.remove(&name);
-                self.evaluate_all(now, Cause::FaultCleared, out);
+                let tracks = |spec: &RouterSpec| spec.tracks.iter().any(|t| t.check() == Some(&name));
+                self.evaluate_each(now, Cause::FaultCleared, out, tracks);
             }
             Input::Command(id, command) => self.on_command(now, id, command, out),
-            Input::SavedDemotion(router, demotion) => drop(self.remembered.insert(router, demotion)),
-            Input::Configure(specs) => match self.ending {
-                Ending::No => self.configure(now, specs, out),
-                Ending::Underway | Ending::Done => {}
-            },
-            Input::FinishCrashedRun(specs) => self.inherit(now, specs, out),
-            Input::Shutdown => {
-                self.ending = Ending::Underway;
-                self.waiting.clear();
-                for group in &mut self.groups {
-                    group.presence = Presence::Ending;
-                }
-                self.evaluate_all(now, Cause::Shutdown, out);
-            }
+            Input::SavedDemotion(router, demotion) => self.succession.save_demotion(router, demotion),
+            Input::Configure(specs) => self.configure(now, specs, out),
+            Input::FinishCrashedRun(specs) => self.finish_crashed_run(now, specs, out),
+            Input::Shutdown => self.shut_down(now, out),
         }
         self.finish(out);
     }
@@ -142,17 +136,18 @@ impl Node {
     /// `Input::Deadline` it lies later than `now`.
     #[must_use]
     pub fn next_deadline(&self) -> Option<MonoTime> {
-        self.deadlines.first().map(|(at, _)| *at)
+        self.schedule.first()
     }
 
-    /// The addresses that `key` advertises, in order, then those it only holds. Of one that is gone, as
-    /// they were; empty if it never was.
+    /// The addresses that `key` advertises, in order, then those that it only holds. For an instance
+    /// that is gone: as they were. Empty if it never was.
     #[must_use]
     pub fn addresses(&self, key: InstanceKey) -> (&[IpNet], &[IpNet]) {
-        let group = self.index.get(&key).and_then(|at| self.groups.get(*at));
-        let instance = group.and_then(|group| group.spec.instances.iter().find(|m| m.family == key.family));
-        let departed = || self.departed.get(&key).map(|departed| &departed.instance);
-        instance.or_else(departed).map_or((&[], &[]), |instance| (&instance.addresses, &instance.excluded))
+        let router = self.by_key.get(&key).and_then(|id| self.routers.get(id));
+        let running =
+            router.and_then(|router| router.spec().instances.iter().find(|m| m.family == key.family));
+        let instance = running.or_else(|| self.succession.departed(key));
+        instance.map_or((&[], &[]), |instance| (&instance.addresses, &instance.excluded))
     }
 
     /// Changes with the answers of [`Self::running`] and [`Self::addresses`].
@@ -161,30 +156,31 @@ impl Node {
         self.generation
     }
 
-    /// What runs: the configured routers, but for those that wait until one that is leaving is gone, which
-    /// is here in their stead.
+    /// What runs: the configured routers. A router that waits until another is gone is not among them;
+    /// the other, which is leaving, is.
     pub fn running(&self) -> impl Iterator<Item = &RouterSpec> {
-        self.groups.iter().map(|group| &group.spec)
+        self.routers.values().map(Router::spec)
     }
 
     /// The state of everything, as owned data.
     #[must_use]
     pub fn snapshot(&self, now: MonoTime) -> Snapshot {
-        let tracked = self.groups.iter().flat_map(|group| group.spec.tracks.iter());
-        let names: BTreeSet<_> = tracked.filter_map(crate::protocol::spec::Track::check).collect();
+        let tracked = self.running().flat_map(|spec| spec.tracks.iter());
+        let names: BTreeSet<_> = tracked.filter_map(Track::check).collect();
+        let result = |name| self.facts.checks.get(name).copied();
+        let mut routers: Vec<_> = self.routers.values().map(|router| router.snapshot(now)).collect();
+        routers.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+        let links = self.unattributed.iter().map(|((name, family), c)| (*name, *family, c.clone()));
         Snapshot {
             at: now,
-            routers: self.groups.iter().map(|group| group.snapshot(now)).collect(),
-            links: self.strays.iter().map(|((name, family), c)| (*name, *family, c.clone())).collect(),
-            checks: names
-                .into_iter()
-                .map(|name| (name.clone(), self.facts.checks.get(name).copied()))
-                .collect(),
+            routers,
+            links: links.collect(),
+            checks: names.into_iter().map(|name| (name.clone(), result(name))).collect(),
         }
     }
 
-    /// The socket refused an advertisement of `key`. It was counted as sent when it was decided, and is not. `errno`:
-    /// the kernel's, if it was asked at all.
+    /// The socket refused an advertisement of `key`. It was counted as sent when it was decided, and is
+    /// not. `errno`: the kernel's error number, if it was asked at all.
     pub fn on_unsent(
         &mut self,
         now: MonoTime,
@@ -193,29 +189,26 @@ impl Node {
         errno: Option<i32>,
         out: &mut Effects,
     ) {
-        let Some(at) = self.index.get(&key).copied() else { return };
-        if let Some(counters) = self.groups.get_mut(at).and_then(|group| group.counters_mut(key)) {
+        if let Some(counters) = self.router_of(key).and_then(|router| router.counters_mut(key)) {
             counters.on_unsent(priority);
         }
-        let Some(errno) = errno else { return };
-        // Of a link that is away that is said already.
-        if tracking::link_fault(key.interface, &self.facts).is_some() {
+        let Some(errno) = errno.filter(|_| self.by_key.contains_key(&key)) else { return };
+        // A link that is away is reported already.
+        if link_fault(key.interface, &self.facts).is_some() {
             return;
         }
         let (count, last) = self.facts.unsent.entry(key).or_insert((0, errno));
         *count = count.saturating_add(1);
-        if *count == tracking::MUTE || *last != errno {
+        if *count == UNSENT_IN_A_ROW || *last != errno {
             *last = errno;
-            self.with(now, at, out, |_, _| Again::Evaluate(Cause::FaultCleared));
+            self.act_on_key(now, key, out, |_, _| EVALUATE);
         }
     }
 
-    /// It took one again.
+    /// The socket accepted an advertisement of `key` again.
     pub fn on_sent_again(&mut self, now: MonoTime, key: InstanceKey, out: &mut Effects) {
-        if self.facts.unsent.remove(&key).is_some()
-            && let Some(at) = self.index.get(&key).copied()
-        {
-            self.with(now, at, out, |_, _| Again::Evaluate(Cause::FaultCleared));
+        if self.facts.unsent.remove(&key).is_some() {
+            self.act_on_key(now, key, out, |_, _| EVALUATE);
         }
     }
 
@@ -230,21 +223,21 @@ impl Node {
         };
         let moved = before.and_then(|before| before.mac).zip(mac).filter(|(from, to)| from != to);
         if let Some((from, to)) = moved {
-            for group in self.groups.iter_mut().filter(|group| group.spec.interface == name) {
-                group.on_mac(now, from, to, out);
+            for router in self.routers.values_mut().filter(|router| router.spec().interface == name) {
+                router.on_mac_changed(now, from, to, out);
             }
         }
     }
 
     fn on_deadline(&mut self, now: MonoTime, out: &mut Effects) {
-        // A group may be due again at once (a hand-over that ends starts a router); each step makes
-        // progress, so that this ends.
-        while let Some((_, at)) = self.deadlines.first().copied().filter(|(due, _)| *due <= now) {
-            self.with(now, at, out, |group, out| group.on_deadline(now, out));
+        // A router may be due again at once (a hand-over that ends starts another router). Each step
+        // makes progress, so that this ends.
+        while let Some(id) = self.schedule.due(now) {
+            self.act_on(now, id, out, |router, out| router.on_deadline(now, out));
         }
     }
 
-    fn on_heard(
+    fn on_received(
         &mut self,
         now: MonoTime,
         interface: InterfaceName,
@@ -253,24 +246,24 @@ impl Node {
         out: &mut Effects,
     ) {
         let key = InstanceKey { interface, family: Family::of(carrier.source), vrid: advertisement.vrid };
-        let reject = |reason| Reject { reason, vrid: Some(key.vrid) };
-        let Some(at) = self.index.get(&key).copied() else {
+        let Some(id) = self.by_key.get(&key).copied() else {
             // RFC9568-7.1-6
-            let link = (interface, key.family);
             self.on_other_vrid(now, carrier, interface, advertisement, out);
-            return self.on_rejected(now, link, Some(carrier.source), reject(RejectReason::VridErrors), out);
+            let reject = Reject { reason: RejectReason::VridErrors, vrid: Some(key.vrid) };
+            return self.on_rejected(now, (interface, key.family), Some(carrier.source), reject, out);
         };
-        let spoke = |group: &Router| group.has_spoken_from(key, carrier.source);
-        if self.facts.is_own(interface, carrier.source) || self.groups.get(at).is_some_and(spoke) {
-            return self.with(now, at, out, |group, out| {
-                group.on_own(now, key, carrier.source, advertisement, out);
-                Again::Nothing
-            });
-        }
-        self.with(now, at, out, |group, out| group.on_heard(now, key, carrier, advertisement, out));
+        let is_own = self.facts.is_own(interface, carrier.source);
+        self.act_on(now, id, out, |router, out| {
+            if is_own || router.has_sent_from(key, carrier.source) {
+                router.on_own_address_heard(now, key, carrier.source, advertisement, out);
+                FollowUp::Nothing
+            } else {
+                router.on_advert(now, key, carrier, advertisement, out)
+            }
+        });
     }
 
-    /// Whether somebody has our addresses under another VRID. A flood of foreign VRIDs is looked at now and then.
+    /// Another router may have our addresses under another VRID.
     fn on_other_vrid(
         &mut self,
         now: MonoTime,
@@ -279,16 +272,16 @@ impl Node {
         advertisement: &Advertisement<'_>,
         out: &mut Effects,
     ) {
-        if self.looked.is_some_and(|last| now.since(last) < BETWEEN_LOOKS) {
+        if self.compared_foreign_vrid.is_some_and(|last| now.since(last) < BETWEEN_COMPARISONS) {
             return;
         }
-        self.looked = Some(now);
-        for group in self.groups.iter_mut().filter(|group| group.spec.interface == interface) {
-            group.on_other_vrid(now, carrier, advertisement, out);
+        self.compared_foreign_vrid = Some(now);
+        for router in self.routers.values_mut().filter(|router| router.spec().interface == interface) {
+            router.on_other_vrid(now, carrier, advertisement, out);
         }
     }
 
-    fn on_announced(
+    fn on_announced_by_other(
         &mut self,
         now: MonoTime,
         interface: InterfaceName,
@@ -296,13 +289,13 @@ impl Node {
         mac: MacAddr,
         out: &mut Effects,
     ) {
-        for at in 0..self.groups.len() {
-            if self.groups.get(at).is_some_and(|group| group.is_listening(interface, address)) {
-                self.with(now, at, out, |group, _| {
-                    group.on_announced(now, address, mac);
-                    Again::Nothing
-                });
-            }
+        let cares = |router: &Router| router.cares_for_announcement(interface, address);
+        let concerned = self.routers.iter().filter(|(_, router)| cares(router)).map(|(id, _)| *id);
+        for id in concerned.collect::<Vec<_>>() {
+            self.act_on(now, id, out, |router, _| {
+                router.on_announced_by_other(now, address, mac);
+                FollowUp::Nothing
+            });
         }
     }
 
@@ -315,201 +308,112 @@ impl Node {
         out: &mut Effects,
     ) {
         let key = reject.vrid.map(|vrid| InstanceKey { interface, family, vrid });
-        let group = key.and_then(|key| self.index.get(&key)).and_then(|at| self.groups.get_mut(*at));
-        match (group, key) {
-            (Some(group), Some(key)) => group.on_rejected(now, key, source, reject.reason, out),
-            (Some(_) | None, _) => {
-                let counters = self.strays.entry((interface, family)).or_default();
-                *counters.rejected.entry(reject.reason).or_default() += 1;
-            }
+        if let Some(key) = key
+            && let Some(router) = self.router_of(key)
+        {
+            router.on_rejected(now, key, source, reject.reason, out);
+            return;
         }
-    }
-
-    fn on_owned(&mut self, now: MonoTime, owned: HoldResult, out: &mut Effects) {
-        if let Some(at) = self.index.get(&owned.key).copied() {
-            self.with(now, at, out, |group, out| group.on_owned(now, owned, out));
-        }
-    }
-
-    fn on_unrestored(&mut self, now: MonoTime, key: InstanceKey, why: String, out: &mut Effects) {
-        if let Some(at) = self.index.get(&key).copied() {
-            self.with(now, at, out, |group, out| group.on_unrestored(now, key, why, out));
-        }
-    }
-
-    fn on_restored(&mut self, now: MonoTime, key: InstanceKey, count: usize, out: &mut Effects) {
-        let group = self.index.get(&key).and_then(|at| self.groups.get_mut(*at));
-        if let Some(group) = group {
-            group.on_restored(now, key, count, out);
-        }
+        let counters = self.unattributed.entry((interface, family)).or_default();
+        *counters.rejected.entry(reject.reason).or_default() += 1;
     }
 
     fn on_command(&mut self, now: MonoTime, id: CommandId, command: Command, out: &mut Effects) {
-        let (Command::Demote { router, .. } | Command::Promote { router }) = &command;
-        let Some(at) = self.groups.iter().position(|group| group.spec.name == *router) else {
-            out.push(Effect::Answer { id, answer: Answer::UnknownRouter(router.clone()) });
+        let (Command::Demote { router: name, .. } | Command::Promote { router: name }) = &command;
+        let Some(router) = self.routers.iter().find(|(_, router)| router.name() == name).map(|(id, _)| *id)
+        else {
+            out.push(Effect::Answer { id, answer: Answer::UnknownRouter(name.clone()) });
             return;
         };
-        self.with(now, at, out, |group, out| match command {
-            Command::Demote { demotion, force, .. } => group.demote(now, id, demotion, force, out),
-            Command::Promote { .. } => group.promote(now, id, out),
+        self.act_on(now, router, out, |router, out| match command {
+            Command::Demote { demotion, force, .. } => router.demote(now, id, demotion, force, out),
+            Command::Promote { .. } => router.promote(now, id, out),
         });
     }
 
-    /// Adds, retunes, removes. What replaces another router starts when that is gone.
-    fn configure(&mut self, now: MonoTime, specs: Vec<RouterSpec>, out: &mut Effects) {
-        let why = if self.generation == 0 { Cause::Startup } else { Cause::Configuration };
-        self.waiting = specs.into_iter().map(|spec| (spec.name.clone(), spec)).collect();
-        for group in &mut self.groups {
-            match self.waiting.remove(&group.spec.name) {
-                Some(spec) if group.spec.is_same_instance(&spec) => group.retune(now, spec, out),
-                replacement => {
-                    group.dismiss();
-                    self.waiting.extend(replacement.map(|spec| (spec.name.clone(), spec)));
-                }
-            }
-        }
-        self.admit(now);
-        self.evaluate_all(now, why, out);
+    fn router_of(&mut self, key: InstanceKey) -> Option<&mut Router> {
+        self.by_key.get(&key).and_then(|id| self.routers.get_mut(id))
     }
 
-    /// Configured routers that nobody is in the way of come to be. Returns their names.
-    fn admit(&mut self, now: MonoTime) -> BTreeSet<RouterName> {
-        let keys: BTreeSet<InstanceKey> = self.groups.iter().flat_map(|group| group.spec.keys()).collect();
-        let names: BTreeSet<RouterName> = self.groups.iter().map(|group| group.spec.name.clone()).collect();
-        let free = |spec: &RouterSpec| !names.contains(&spec.name) && !spec.keys().any(|k| keys.contains(&k));
-        let (admitted, waiting): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            std::mem::take(&mut self.waiting).into_iter().partition(|(_, spec)| free(spec));
-        self.waiting = waiting;
-        let fresh = admitted.keys().cloned().collect();
-        for spec in admitted.into_values() {
-            let demoted = self.remembered.remove(&spec.name);
-            let departed = &self.departed;
-            let epoch = |key| departed.get(&key).map_or(0, |departed| departed.epoch);
-            self.groups.push(Router { demoted, ..Router::new(now, spec, epoch) });
+    /// Evaluates the routers to which a fact matters that has changed. If one starts because of that,
+    /// this is the cause.
+    fn evaluate_each(
+        &mut self,
+        now: MonoTime,
+        cause_if_started: Cause,
+        out: &mut Effects,
+        matters: impl Fn(&RouterSpec) -> bool,
+    ) {
+        let Self { routers, facts, schedule, .. } = self;
+        for (id, router) in routers.iter_mut().filter(|(_, router)| matters(router.spec())) {
+            router.evaluate(now, facts, cause_if_started, out);
+            router.watch_service(now, out);
+            forget_unsent(facts, router);
+            schedule.set(*id, router.wakes_at());
         }
-        self.groups.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
-        self.reindex();
-        fresh
-    }
-
-    /// To a node without any router.
-    fn inherit(&mut self, now: MonoTime, specs: Vec<RouterSpec>, out: &mut Effects) {
-        self.groups = specs.into_iter().map(|spec| Router::new(now, spec, |_| 0)).collect();
-        self.groups.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
-        self.reindex();
-        for at in 0..self.groups.len() {
-            self.with(now, at, out, |group, out| group.inherit(now, out));
-        }
-    }
-
-    fn evaluate_all(&mut self, now: MonoTime, why: Cause, out: &mut Effects) {
-        for at in 0..self.groups.len() {
-            if let Some(group) = self.groups.get_mut(at) {
-                group.evaluate(now, &self.facts, why, out);
-                group.watch_service(now, out);
-            }
-            self.forget_unsent(at);
-            self.reschedule(at);
-        }
-        // Not one by one: what goes would move the others to other places.
         self.replace_gone(now, out);
     }
 
-    /// Lets `f` act on one group, and keeps everything that depends on it true.
-    fn with(
+    fn act_on_key(
         &mut self,
         now: MonoTime,
-        at: usize,
+        key: InstanceKey,
         out: &mut Effects,
-        f: impl FnOnce(&mut Router, &mut Effects) -> Again,
+        act: impl FnOnce(&mut Router, &mut Effects) -> FollowUp,
     ) {
-        let Some(group) = self.groups.get_mut(at) else { return };
-        let served = group.is_active();
-        match f(group, out) {
-            Again::Nothing => {}
-            Again::Evaluate(why) => group.evaluate(now, &self.facts, why, out),
+        if let Some(id) = self.by_key.get(&key).copied() {
+            self.act_on(now, id, out, act);
         }
-        if !served && group.is_active() {
-            group.update_concerns(now, &self.facts, out);
+    }
+
+    /// Lets one router act, and keeps everything true that depends on it.
+    fn act_on(
+        &mut self,
+        now: MonoTime,
+        id: RouterId,
+        out: &mut Effects,
+        act: impl FnOnce(&mut Router, &mut Effects) -> FollowUp,
+    ) {
+        let Some(router) = self.routers.get_mut(&id) else { return };
+        let was_active = router.is_active();
+        match act(router, out) {
+            FollowUp::Nothing => {}
+            FollowUp::Evaluate { cause_if_started } => {
+                router.evaluate(now, &self.facts, cause_if_started, out);
+            }
         }
-        if group.has_outlived_its_facts() {
-            group.evaluate(now, &self.facts, Cause::FaultCleared, out);
+        if !was_active && router.is_active() {
+            router.update_local_warnings(now, &self.facts, out);
         }
-        group.watch_service(now, out);
-        group.lay_remarks(now, out);
-        let gone = group.presence == Presence::Leaving && group.is_gone();
-        self.forget_unsent(at);
-        self.reschedule(at);
+        if router.must_evaluate_again() {
+            router.evaluate(now, &self.facts, Cause::FaultCleared, out);
+        }
+        router.watch_service(now, out);
+        router.expire_peer_warnings(now, out);
+        forget_unsent(&mut self.facts, router);
+        let gone = router.is_gone();
+        self.reschedule(id);
         if gone {
             self.replace_gone(now, out);
         }
     }
 
-    /// Who says nothing any more does not know whether it would be sent.
-    fn forget_unsent(&mut self, at: usize) {
-        if self.facts.unsent.is_empty() {
-            return;
-        }
-        if let Some(group) = self.groups.get(at).filter(|group| !group.is_active()) {
-            self.facts.unsent.retain(|key, _| !group.instances.iter().any(|instance| instance.key == *key));
-        }
+    fn reschedule(&mut self, id: RouterId) {
+        self.schedule.set(id, self.routers.get(&id).and_then(Router::wakes_at));
     }
+}
 
-    fn reschedule(&mut self, at: usize) {
-        let wake = self.groups.get(at).and_then(Router::wake);
-        let Some(slot) = self.wakes.get_mut(at) else { return };
-        if *slot == wake {
-            return;
-        }
-        if let Some(old) = std::mem::replace(slot, wake) {
-            self.deadlines.remove(&(old, at));
-        }
-        self.deadlines.extend(wake.map(|wake| (wake, at)));
-    }
+const EVALUATE: FollowUp = FollowUp::Evaluate { cause_if_started: Cause::FaultCleared };
 
-    /// Routers that left and let go make room for what replaces them.
-    fn replace_gone(&mut self, now: MonoTime, out: &mut Effects) {
-        let gone = |group: &Router| group.presence == Presence::Leaving && group.is_gone();
-        if !self.groups.iter().any(gone) {
-            return;
-        }
-        let (leaving, staying): (Vec<Router>, Vec<Router>) =
-            std::mem::take(&mut self.groups).into_iter().partition(gone);
-        self.groups = staying;
-        for Router { spec, instances, demoted, .. } in leaving {
-            let departed = spec.instances.into_iter().zip(instances);
-            let departed = departed.map(|(instance, was)| (was.key, Departed { epoch: was.epoch, instance }));
-            self.departed.extend(departed);
-            // A demotion outlives its router: it may come back.
-            self.remembered.extend(demoted.map(|demotion| (spec.name, demotion)));
-        }
-        let fresh = self.admit(now);
-        for at in 0..self.groups.len() {
-            if self.groups.get(at).is_some_and(|group| fresh.contains(&group.spec.name)) {
-                self.with(now, at, out, |_, _| Again::Evaluate(Cause::Configuration));
-            }
+/// A router that sends nothing any more does not know whether it would be sent.
+fn forget_unsent(facts: &mut Facts, router: &Router) {
+    if !facts.unsent.is_empty() && !router.is_active() {
+        for key in router.keys() {
+            facts.unsent.remove(&key);
         }
     }
+}
 
-    fn reindex(&mut self) {
-        self.generation += 1;
-        self.index.clear();
-        for (at, group) in self.groups.iter().enumerate() {
-            self.index.extend(group.instances.iter().map(|instance| (instance.key, at)));
-        }
-        self.deadlines.clear();
-        self.wakes = vec![None; self.groups.len()];
-        for at in 0..self.groups.len() {
-            self.reschedule(at);
-        }
-    }
-
-    /// Says once that everything is let go.
-    fn finish(&mut self, out: &mut Effects) {
-        if self.ending == Ending::Underway && self.groups.iter().all(Router::is_gone) {
-            self.ending = Ending::Done;
-            out.push(Effect::Stopped);
-        }
-    }
+fn depends_on_link(spec: &RouterSpec, name: InterfaceName) -> bool {
+    spec.interface == name || spec.tracks.iter().any(|track| track.interface() == Some(name))
 }

@@ -1,429 +1,299 @@
-//! The virtual routers that move together: both families of one configured router (docs/adr/0003).
+//! One router: what the operator configured in one `[[virtual_router]]`, with an instance for each of
+//! its families. Its instances move together (docs/adr/0003).
 //!
-//! Owns when they start, claim, yield, hand over and stop. The state machine of each is in
-//! `virtual_router`; what an advertisement does to it in `reception`.
+//! From facts (links, checks, the kernel's refusals, a demotion) follow faults, and from faults
+//! whether the router runs. What each of its mechanisms does is in the modules below; the state
+//! machine of each instance is in [`super::instance`].
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`tracking`] | facts → faults, warnings, priority, source address |
+//! | [`coupling`] | the instances become Active, yield and stop together |
+//! | [`handover`] | leaving without a gap, and how a hand-over ends |
+//! | [`successor_watch`] | whether the successor of a demoted router stays |
+//! | [`demotion`] | demote, promote, and their answers |
+//! | [`refusal`] | the kernel refused the addresses |
+//! | [`interruption`] | the link or the source address is away for a moment |
+//! | [`receive`] | the checks of a received message that need configuration |
+//! | [`peer_warnings`] | what is wrong with other routers |
+//! | [`crashed_run`] | finishing the hand-over of a run that crashed |
 
-pub(in crate::protocol) mod crashed_run;
-pub(in crate::protocol) mod demotion;
-pub(in crate::protocol) mod handover;
-pub(in crate::protocol) mod interruption;
-pub(in crate::protocol) mod peer_warnings;
-pub(in crate::protocol) mod receive;
-pub(in crate::protocol) mod stopping;
-pub(in crate::protocol) mod throttle;
-pub(in crate::protocol) mod tracking;
+mod coupling;
+mod crashed_run;
+mod demotion;
+mod handover;
+mod interruption;
+mod peer_warnings;
+mod receive;
+mod refusal;
+mod service;
+mod successor_watch;
+mod throttle;
+mod tracking;
 
 pub use peer_warnings::StandingPeerWarning;
+pub(in crate::protocol) use tracking::{Facts, UNSENT_IN_A_ROW, link_fault};
 
-use crate::protocol::counters::Counters;
-use crate::protocol::effect::{Effect, Effects};
-use crate::protocol::event::{Cause, Event, EventKind, HandoverCause};
-use crate::protocol::input::{Demotion, Fault, HoldResult, LastResort};
-use crate::protocol::instance::reception::{List, Tie};
-use crate::protocol::instance::{Instance, Policy, State};
-use crate::protocol::local_warning::LocalWarning;
-use crate::protocol::router::handover::{Handover, Seen, Watch};
-use crate::protocol::router::interruption::Interruption;
-use crate::protocol::router::peer_warnings::PeerWarnings;
-use crate::protocol::router::throttle::Throttle;
-use crate::protocol::router::tracking::{Facts, Standing};
-use crate::protocol::snapshot::RouterSnapshot;
-use crate::protocol::spec::{CheckName, InstanceSpec, RouterSpec, Track};
-use crate::protocol::timing::active_down_interval;
-use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MacAddr, MonoTime, Preempt, Role};
+use super::counters::Counters;
+use super::deadline::{Deadline, Due};
+use super::effect::{Effect, Effects};
+use super::event::{Cause, Event, EventKind, HandoverCause};
+use super::input::{Demotion, Fault, LastResort};
+use super::instance::{Addresses, HostsTold, Instance, Moved, Policy};
+use super::local_warning::LocalWarning;
+use super::snapshot::RouterSnapshot;
+use super::spec::{CheckName, InstanceSpec, RouterSpec, Track};
+use crate::types::{
+    AdvertPriority, Family, InstanceKey, InterfaceName, MacAddr, MonoTime, Preempt, Role, RouterName,
+};
+use handover::Handover;
+use interruption::Interruption;
+use peer_warnings::PeerWarnings;
+use refusal::Refusal;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
-/// After the kernel refused the addresses, the router tries again this much later.
-const REFUSED_RETRY: Duration = Duration::from_secs(10);
+use std::net::IpAddr;
+use successor_watch::SuccessorWatch;
+use throttle::Throttle;
+use tracking::Participation;
 
 /// One configured router.
 #[derive(Debug, Clone)]
 pub(in crate::protocol) struct Router {
-    pub(in crate::protocol) spec: RouterSpec,
-    pub(in crate::protocol) policy: Policy,
-    pub(in crate::protocol) instances: Vec<Instance>,
-    pub(in crate::protocol) faults: BTreeSet<Fault>,
-    /// Since when each stands.
-    pub(in crate::protocol) concerns: BTreeMap<LocalWarning, MonoTime>,
+    spec: RouterSpec,
+    policy: Policy,
+    instances: Vec<Instance>,
+    /// The addresses that it advertises in all families, for comparison with received lists.
+    advertised: BTreeSet<IpAddr>,
+    presence: Presence,
+    faults: BTreeSet<Fault>,
+    /// The faults that were cleared last, which is why a router starts.
+    cleared: Vec<Fault>,
+    /// What is wrong besides, and since when.
+    warnings: BTreeMap<LocalWarning, MonoTime>,
     /// What would be faults if it lasted.
-    pub(in crate::protocol) interruption: Option<Interruption>,
+    interruption: Option<Interruption>,
     /// What each check adds to the priority now.
-    pub(in crate::protocol) weights: BTreeMap<CheckName, i32>,
-    /// Those that went last.
-    pub(in crate::protocol) cleared: Vec<Fault>,
-    pub(in crate::protocol) demoted: Option<Demotion>,
-    pub(in crate::protocol) handover: Option<Handover>,
-    /// Why the kernel refused the addresses, and when to try again.
-    pub(in crate::protocol) refused: Option<(String, MonoTime)>,
-    pub(in crate::protocol) presence: Presence,
-    pub(in crate::protocol) throttle: Throttle,
-    pub(in crate::protocol) remarks: PeerWarnings,
-    /// Whether the one who took over stays.
-    pub(in crate::protocol) watch: Option<Watch>,
-    /// Checks that it tracks since it runs and that have no verdict yet: no reason to stop what serves.
-    pub(in crate::protocol) on_trial: BTreeSet<CheckName>,
+    weights: BTreeMap<CheckName, i32>,
+    /// Checks that a reload added and that have no result yet: they do not stop a router that serves.
+    unjudged_new_checks: BTreeSet<CheckName>,
+    demoted: Option<Demotion>,
+    handover: Option<Handover>,
+    successor_watch: Option<SuccessorWatch>,
+    refusal: Option<Refusal>,
+    throttle: Throttle,
+    peer_warnings: PeerWarnings,
 }
 
 /// Whether the router is to be there at all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::protocol) enum Presence {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
     Wanted,
-    /// The agent ends.
-    Ending,
+    /// The daemon stops.
+    ShuttingDown,
     /// It left the configuration, or what replaces it starts when it is gone.
-    Leaving,
+    Removed,
+}
+
+/// What is to be done after a router has acted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(in crate::protocol) enum FollowUp {
+    Nothing,
+    /// The facts must be evaluated again. If the router starts because of that, this is the cause.
+    Evaluate {
+        cause_if_started: Cause,
+    },
+}
+
+/// What keeps a router from running.
+#[derive(Debug, Clone, Copy)]
+struct Obstacle {
+    cause: Cause,
+    handover: HandoverCause,
 }
 
 impl Router {
-    /// `epoch` is the last one that each key had.
+    /// A router at rest. `epoch` is the last one that each key had, `demoted` what an earlier run
+    /// recorded.
     pub(in crate::protocol) fn new(
         now: MonoTime,
         spec: RouterSpec,
+        demoted: Option<Demotion>,
         epoch: impl Fn(InstanceKey) -> u64,
     ) -> Self {
         let instances = spec.instances.iter().map(|instance| {
             let key = spec.key(instance.family);
-            Instance::new(key, now, epoch(key), width(instance))
+            Instance::new(key, now, epoch(key), instance.held().count())
         });
-        let instances = instances.collect();
         Self {
+            instances: instances.collect(),
+            advertised: advertised(&spec),
+            // RESIGN: it has no priority before its first evaluation.
             policy: policy(&spec, AdvertPriority::RESIGN, now),
             spec,
-            instances,
-            faults: BTreeSet::new(),
-            concerns: BTreeMap::new(),
-            interruption: None,
-            cleared: Vec::new(),
-            weights: BTreeMap::new(),
-            demoted: None,
-            handover: None,
-            refused: None,
             presence: Presence::Wanted,
+            faults: BTreeSet::new(),
+            cleared: Vec::new(),
+            warnings: BTreeMap::new(),
+            interruption: None,
+            weights: BTreeMap::new(),
+            unjudged_new_checks: BTreeSet::new(),
+            demoted,
+            handover: None,
+            successor_watch: None,
+            refusal: None,
             throttle: Throttle::default(),
-            remarks: PeerWarnings::default(),
-            watch: None,
-            on_trial: BTreeSet::new(),
+            peer_warnings: PeerWarnings::default(),
         }
     }
 
-    /// Recomputes everything that follows from facts, and starts or stops accordingly. `why` is the
-    /// cause of a start.
+    pub(in crate::protocol) const fn spec(&self) -> &RouterSpec {
+        &self.spec
+    }
+
+    pub(in crate::protocol) const fn name(&self) -> &RouterName {
+        &self.spec.name
+    }
+
+    pub(in crate::protocol) fn keys(&self) -> impl Iterator<Item = InstanceKey> {
+        self.instances.iter().map(Instance::key)
+    }
+
+    /// Whether any instance is Active.
+    pub(in crate::protocol) fn is_active(&self) -> bool {
+        self.instances.iter().any(Instance::is_active)
+    }
+
+    /// Whether it takes no part.
+    fn is_idle(&self) -> bool {
+        use super::event::StateName;
+        self.instances.iter().all(|instance| instance.state_name() == StateName::Initialize)
+    }
+
+    /// Whether nothing more will come of it: it takes no part, and the kernel was told to hold nothing.
+    pub(in crate::protocol) fn is_at_rest(&self) -> bool {
+        self.is_idle() && self.instances.iter().all(|instance| instance.addresses() == Addresses::None)
+    }
+
+    /// Whether it was removed, and is gone.
+    pub(in crate::protocol) fn is_gone(&self) -> bool {
+        self.presence == Presence::Removed && self.is_at_rest()
+    }
+
+    /// What outlives it: its specification, the epoch of each instance, and its demotion.
+    pub(in crate::protocol) fn into_remains(self) -> (RouterSpec, Vec<u64>, Option<Demotion>) {
+        let epochs = self.instances.iter().map(Instance::epoch).collect();
+        (self.spec, epochs, self.demoted)
+    }
+
+    /// Evaluates everything that follows from facts, and starts or stops accordingly.
     pub(in crate::protocol) fn evaluate(
         &mut self,
         now: MonoTime,
         facts: &Facts,
-        why: Cause,
+        cause_if_started: Cause,
         out: &mut Effects,
     ) {
         for instance in &mut self.instances {
-            instance.set_source(tracking::source(&self.spec, instance.key.family, facts, instance.source));
+            let (family, current) = (instance.key().family, instance.source());
+            instance.set_source(tracking::source(&self.spec, family, facts, current));
         }
-        self.weigh(facts, out);
-        // One that starts waits for the verdicts; one that runs goes on until they come.
+        self.evaluate_priority(facts, out);
+        // A router that starts waits for the results; one that runs goes on until they come.
         if self.is_idle() {
-            self.on_trial.clear();
+            self.unjudged_new_checks.clear();
         }
-        self.on_trial.retain(|check| !facts.checks.contains_key(check));
-        let mut faults = tracking::faults(&self.spec, facts);
-        faults.retain(|fault| !self.is_on_trial(fault) && !self.is_tolerated(fault));
-        if !self.is_active() {
-            faults.retain(|fault| !tracking::is_explained(&self.spec, facts, fault));
+        self.unjudged_new_checks.retain(|check| !facts.checks.contains_key(check));
+        let faults = self.evaluate_faults(now, facts, out);
+        self.report_faults(faults, out);
+        self.update_local_warnings(now, facts, out);
+        if self.has_dead_link() {
+            self.successor_watch = None; // Whether any router serves cannot be heard.
         }
-        // What the kernel refused on a link that is dead, or gone, it may take on the next: that is asked at once. Who is
-        // Active without its addresses lets go first, however short the interruption is.
-        if !self.is_active() && faults.iter().any(|fault| tracking::is_dead_link(&self.spec, fault)) {
-            self.refused = None;
-        }
-        faults.extend(self.refused.as_ref().map(|(why, _)| Fault::Addresses(why.clone())));
-        self.wait_out(now, &mut faults, out);
-        let cleared: Vec<Fault> = self.faults.difference(&faults).cloned().collect();
-        if !cleared.is_empty() {
-            self.cleared = cleared;
-        }
-        for fault in self.faults.difference(&faults) {
-            out.push(report(&self.spec, None, EventKind::FaultCleared(fault.clone())));
-        }
-        for fault in faults.difference(&self.faults) {
-            out.push(report(&self.spec, None, EventKind::FaultRaised(fault.clone())));
-        }
-        self.faults = faults;
-        self.update_concerns(now, facts, out);
-        if self.faults.iter().any(|fault| tracking::is_dead_link(&self.spec, fault)) {
-            self.watch = None; // Whether anybody serves cannot be heard.
-        }
-        let served = self.is_active();
+        let was_active = self.is_active();
         match self.obstacle() {
             None => {
-                self.relent();
-                self.start(now, why, out);
+                self.stay_if_nobody_takes_over();
+                self.start(now, cause_if_started, out);
             }
             Some(obstacle) => self.stop(now, obstacle, out),
         }
         // An owner serves from its start.
-        if !served && self.is_active() {
-            self.update_concerns(now, facts, out);
+        if !was_active && self.is_active() {
+            self.update_local_warnings(now, facts, out);
         }
-        if self.has_outlived_its_facts() {
-            self.evaluate(now, facts, why, out);
-        }
-    }
-
-    /// The interface has another hardware address: hosts send to one that nobody has.
-    pub(in crate::protocol) fn on_mac(
-        &mut self,
-        now: MonoTime,
-        from: MacAddr,
-        to: MacAddr,
-        out: &mut Effects,
-    ) {
-        let announcing = |m: &&mut Instance| matches!(&m.state, State::Active(active) if active.announces());
-        let mut told = false;
-        for instance in self.instances.iter_mut().filter(announcing) {
-            instance.begin_announcing(now, &self.policy, out);
-            told = true;
-        }
-        if told {
-            let kind = EventKind::MacChanged { interface: self.spec.interface, from, to };
-            out.push(report(&self.spec, None, kind));
+        if self.must_evaluate_again() {
+            self.evaluate(now, facts, cause_if_started, out);
         }
     }
 
-    /// Addresses that had gone with the interface are back.
-    pub(in crate::protocol) fn on_reinstalled(&mut self, now: MonoTime, key: InstanceKey, out: &mut Effects) {
-        if let Some(instance) = self.instances.iter_mut().find(|m| m.key == key) {
-            instance.on_restored(now, out);
+    /// The faults that count now.
+    fn evaluate_faults(&mut self, now: MonoTime, facts: &Facts, out: &mut Effects) -> BTreeSet<Fault> {
+        let mut faults = tracking::faults(&self.spec, facts);
+        faults.retain(|fault| !self.is_tolerated(fault));
+        if !self.is_active() {
+            faults.retain(|fault| !tracking::follows_from_foreign_addresses(&self.spec, facts, fault));
+        }
+        // What the kernel refused on a link that is dead, or gone, it may accept on the next: it is asked
+        // at once. A router that is Active without its addresses lets go first, however short the
+        // interruption is.
+        if !self.is_active() && faults.iter().any(|fault| tracking::is_dead_link(&self.spec, fault)) {
+            self.refusal = None;
+        }
+        faults.extend(self.refusal.as_ref().map(Refusal::fault));
+        self.wait_out(now, &mut faults, out);
+        faults
+    }
+
+    fn report_faults(&mut self, faults: BTreeSet<Fault>, out: &mut Effects) {
+        let cleared: Vec<Fault> = self.faults.difference(&faults).cloned().collect();
+        for fault in &cleared {
+            self.report(None, EventKind::FaultCleared(fault.clone()), out);
+        }
+        for fault in faults.difference(&self.faults) {
+            self.report(None, EventKind::FaultRaised(fault.clone()), out);
+        }
+        if !cleared.is_empty() {
+            self.cleared = cleared;
+        }
+        self.faults = faults;
+    }
+
+    /// Whether `fault` is not a reason to let go of what is served.
+    fn is_tolerated(&self, fault: &Fault) -> bool {
+        match fault {
+            Fault::CheckPending(check) => self.unjudged_new_checks.contains(check),
+            Fault::ForeignAddresses(_) => self.is_active(),
+            Fault::InterfaceMissing(_)
+            | Fault::InterfaceDown(_)
+            | Fault::NoCarrier(_)
+            | Fault::Port(..)
+            | Fault::OtherName(..)
+            | Fault::NoSourceAddress(..)
+            | Fault::Sockets(..)
+            | Fault::Check(_)
+            | Fault::Addresses(_) => false,
         }
     }
 
-    /// It does something else now, so that facts have to be looked at again: what was a concern of one who serves, and
-    /// what was waited out, may be faults.
-    pub(in crate::protocol) fn has_outlived_its_facts(&self) -> bool {
-        (!self.is_active() && !self.concerns.is_empty()) || self.has_outlived_its_interruption()
+    fn has_dead_link(&self) -> bool {
+        self.faults.iter().any(|fault| tracking::is_dead_link(&self.spec, fault))
     }
 
-    /// Replaces the specification of a router whose interface, VRID and families stay: state and
-    /// timers stay too.
-    pub(in crate::protocol) fn retune(&mut self, now: MonoTime, spec: RouterSpec, out: &mut Effects) {
-        self.presence = Presence::Wanted;
-        if spec == self.spec {
-            return;
-        }
-        let before = std::mem::replace(&mut self.spec, spec);
-        if !self.is_idle() {
-            let tracked = |spec: &RouterSpec, check| spec.tracks.iter().any(|t| t.check() == Some(check));
-            let checks = self.spec.tracks.iter().filter_map(Track::check);
-            self.on_trial.extend(checks.filter(|check| !tracked(&before, check)).cloned());
-        }
-        let Policy { priority, preempt_after, .. } = self.policy;
-        // RFC9568-6.1-9
-        self.policy = Policy { preempt_after, ..policy(&self.spec, priority, now) };
-        for (instance, specs) in
-            self.instances.iter_mut().zip(before.instances.iter().zip(&self.spec.instances))
-        {
-            if specs.0 != specs.1 {
-                instance.width = width(specs.1);
-                instance.readdress(out);
-            }
-            instance.shorten(now, &self.policy);
-        }
-    }
-
-    /// It is not wanted any more.
-    pub(in crate::protocol) fn dismiss(&mut self) {
-        self.presence = Presence::Leaving;
-        // Nobody is told about checks that it will not wait for.
-        self.on_trial.extend(self.spec.tracks.iter().filter_map(Track::check).cloned());
-    }
-
-    /// Fires what is due. Returns whether facts must be looked at again.
-    pub(in crate::protocol) fn on_deadline(&mut self, now: MonoTime, out: &mut Effects) -> Again {
-        // A hand-over whose patience ran out ends without another word: after a stall, one with our
-        // priority would silence whoever took over, and be our last.
-        if self.handover_ends().is_some_and(|at| at <= now) {
-            return self.settle(now, out);
-        }
-        for instance in &mut self.instances {
-            if let Some(late) = instance.on_deadline(now, &self.policy, out) {
-                out.push(report(&self.spec, Some(instance.key), EventKind::Stalled { late }));
-            }
-        }
-        self.judge_conflicts(now, out);
-        let settled = self.settle(now, out);
-        let ends = self.demoted.as_ref().and_then(|demotion| demotion.until.as_ref()).map(|until| until.at);
-        if ends.is_some_and(|at| at <= now) && self.handover.is_none() {
-            self.end_demotion(EventKind::DemotionExpired, out);
-            return Again::Evaluate(Cause::DemotionExpired);
-        }
-        match self.watch.as_mut().map(|watch| watch.look(now)) {
-            Some(Seen::Settled) => self.watch = None,
-            Some(Seen::Silence) => return self.stand_in(out),
-            Some(Seen::Unsettled) | None => {}
-        }
-        if self.interruption.as_mut().is_some_and(|interruption| interruption.lapses(now)) {
-            return Again::Evaluate(Cause::FaultCleared);
-        }
-        if self.refused.as_ref().is_some_and(|(_, retry)| *retry <= now) {
-            self.refused = None;
-            return Again::Evaluate(Cause::FaultCleared);
-        }
-        settled
-    }
-
-    /// When to be called at the latest.
-    pub(in crate::protocol) fn wake(&self) -> Option<MonoTime> {
-        let instances =
-            self.instances.iter().filter_map(|m| m.deadline(&self.policy)).map(|(at, slack)| at + slack);
-        let retry = self.refused.as_ref().map(|(_, retry)| *retry);
-        let watch = self.watch.as_ref().map(Watch::next);
-        let interruption = self.interruption.as_ref().map(Interruption::until);
-        let demotion =
-            self.demoted.as_ref().and_then(|demotion| demotion.until.as_ref()).map(|until| until.at);
-        // A hand-over decides first.
-        let demotion = demotion.filter(|_| self.handover.is_none());
-        let silent = self.instances.iter().filter_map(|instance| instance.silent_at(&self.policy));
-        let silent = silent.min().filter(|_| self.presence == Presence::Wanted);
-        let conflict = self.instances.iter().filter_map(|m| m.conflict_at(&self.policy)).min();
-        let due =
-            interruption.into_iter().chain(retry).chain(watch).chain(demotion).chain(silent).chain(conflict);
-        instances.chain(self.handover_ends()).chain(due).min()
-    }
-
-    /// The kernel's answer to an `Own`.
-    pub(in crate::protocol) fn on_owned(
-        &mut self,
-        now: MonoTime,
-        owned: HoldResult,
-        out: &mut Effects,
-    ) -> Again {
-        let Some(instance) = self.instances.iter_mut().find(|m| m.key == owned.key && m.epoch == owned.epoch)
-        else {
-            return Again::Nothing; // Stale: the decision changed meanwhile.
-        };
-        match owned.outcome {
-            Ok(()) => {
-                instance.on_owned(now, &self.policy, out);
-                if !self.instances.iter().any(Instance::is_claiming) {
-                    for instance in &mut self.instances {
-                        instance.speak(now, &self.policy, out);
-                    }
-                }
-                Again::Nothing
-            }
-            Err(why) => self.refuse(now, owned.key, why, out),
-        }
-    }
-
-    /// Addresses that we held are gone, and the kernel does not take them back.
-    pub(in crate::protocol) fn on_unrestored(
-        &mut self,
-        now: MonoTime,
-        key: InstanceKey,
-        why: String,
-        out: &mut Effects,
-    ) -> Again {
-        if self.is_active() { self.refuse(now, key, why, out) } else { Again::Nothing }
-    }
-
-    fn refuse(&mut self, now: MonoTime, key: InstanceKey, why: String, out: &mut Effects) -> Again {
-        out.push(report(&self.spec, Some(key), EventKind::AddressesRefused { why: why.clone() }));
-        self.refused = Some((why, now + REFUSED_RETRY));
-        Again::Evaluate(Cause::FaultCleared)
-    }
-
-    /// After any change of a instance: the others follow, hand-overs end, claims are granted.
-    pub(in crate::protocol) fn settle(&mut self, now: MonoTime, out: &mut Effects) -> Again {
-        if let Some(end) = self.handover_ends() {
-            if end > now {
-                return Again::Nothing;
-            }
-            let takers = self.takers();
-            return self.conclude(now, takers.as_deref(), out);
-        }
-        // A stranger with our VRID serves nothing of ours: what it takes from one family the other does not give up.
-        let yielded = self.instances.iter().find_map(|m| match &m.state {
-            State::Backup(backup) if m.list == List::Ours => Some((m.cause, backup.learned)),
-            State::Initialize | State::Backup(_) | State::Active(_) => None,
-        });
-        if let Some((cause, learned)) = yielded.filter(|_| self.is_active()) {
-            for at in 0..self.instances.len() {
-                self.follow(now, at, cause, learned, out);
-            }
-        }
-        let ready = |m: &Instance| matches!(&m.state, State::Backup(backup) if backup.is_expired());
-        // Nor does it keep the other family from taking over.
-        let in_the_way = |m: &Instance| match &m.state {
-            State::Backup(backup) => !backup.is_expired() && m.list == List::Ours,
-            State::Initialize => true,
-            State::Active(_) => false,
-        };
-        let may_claim = self.instances.iter().any(ready) && !self.instances.iter().any(in_the_way);
-        // What could not be heard may be why the timer fired, and nothing could be said.
-        if may_claim && self.interruption.is_none() {
-            self.claim(now, out);
-        }
-        Again::Nothing
-    }
-
-    pub(in crate::protocol) fn is_active(&self) -> bool {
-        self.instances.iter().any(|m| matches!(m.state, State::Active(_)))
-    }
-
-    /// It takes no part.
-    pub(in crate::protocol) fn is_idle(&self) -> bool {
-        self.instances.iter().all(|m| matches!(m.state, State::Initialize))
-    }
-
-    /// Nothing more will come of it: it takes no part and holds nothing.
-    pub(in crate::protocol) fn is_gone(&self) -> bool {
-        self.is_idle() && !self.instances.iter().any(Instance::is_listening)
-    }
-
-    /// When a lost tie of `key` counts: the first family decides (docs/adr/0003).
-    pub(in crate::protocol) fn tie(&self, key: InstanceKey) -> Tie {
-        if self.instances.first().is_none_or(|lead| lead.key == key) {
-            return Tie::AtOnce;
-        }
-        Tie::After(active_down_interval(self.policy.down_adverts, self.policy.priority, self.policy.interval))
-    }
-
-    pub(in crate::protocol) fn snapshot(&self, now: MonoTime) -> RouterSnapshot {
-        RouterSnapshot {
-            spec: self.spec.clone(),
-            effective: self.policy.priority,
-            faults: self.faults.iter().cloned().collect(),
-            concerns: self.concerns.iter().map(|(concern, since)| (concern.clone(), *since)).collect(),
-            demoted: self.demoted.clone(),
-            handing_over: self.handover.is_some(),
-            instances: self.instances.iter().map(|m| m.snapshot(now, &self.policy)).collect(),
-            remarks: self.remarks.standing(now),
-            idle: self.idle(),
-        }
-    }
-
-    /// Somebody removed addresses; they are back.
-    pub(in crate::protocol) fn on_restored(
-        &mut self,
-        now: MonoTime,
-        key: InstanceKey,
-        count: usize,
-        out: &mut Effects,
-    ) {
-        if let Some(instance) = self.instances.iter_mut().find(|m| m.key == key) {
-            instance.on_restored(now, out);
-            out.push(report(&self.spec, Some(key), EventKind::AddressesRestored { count }));
-        }
-    }
-
-    pub(in crate::protocol) fn counters_mut(&mut self, key: InstanceKey) -> Option<&mut Counters> {
-        self.instances.iter_mut().find(|m| m.key == key).map(|m| &mut m.counters)
+    /// Whether the router does something else now, so that facts mean something else: what was a warning
+    /// to a router that serves, and what was waited out, may be faults.
+    pub(in crate::protocol) fn must_evaluate_again(&self) -> bool {
+        (!self.is_active() && !self.warnings.is_empty()) || self.has_outlived_its_interruption()
     }
 
     /// Why the router may not run, the most final reason first.
     fn obstacle(&self) -> Option<Obstacle> {
-        match &self.presence {
-            Presence::Ending => Some(Obstacle { cause: Cause::Shutdown, handover: HandoverCause::Shutdown }),
-            Presence::Leaving => {
+        match self.presence {
+            Presence::ShuttingDown => {
+                Some(Obstacle { cause: Cause::Shutdown, handover: HandoverCause::Shutdown })
+            }
+            Presence::Removed => {
                 Some(Obstacle { cause: Cause::Configuration, handover: HandoverCause::Configuration })
             }
             Presence::Wanted if !self.faults.is_empty() => {
@@ -436,134 +306,330 @@ impl Router {
         }
     }
 
-    fn is_on_trial(&self, fault: &Fault) -> bool {
-        match fault {
-            Fault::CheckPending(check) => self.on_trial.contains(check),
-            Fault::InterfaceMissing(_)
-            | Fault::InterfaceDown(_)
-            | Fault::NoCarrier(_)
-            | Fault::Port(..)
-            | Fault::OtherName(..)
-            | Fault::NoSourceAddress(..)
-            | Fault::ForeignAddresses(_)
-            | Fault::Sockets(..)
-            | Fault::Check(_)
-            | Fault::Addresses(_) => false,
-        }
-    }
-
-    /// Whether `fault` is no reason to let go of what is served.
-    fn is_tolerated(&self, fault: &Fault) -> bool {
-        match fault {
-            Fault::ForeignAddresses(_) => self.is_active(),
-            Fault::InterfaceMissing(_)
-            | Fault::InterfaceDown(_)
-            | Fault::NoCarrier(_)
-            | Fault::Port(..)
-            | Fault::OtherName(..)
-            | Fault::NoSourceAddress(..)
-            | Fault::Sockets(..)
-            | Fault::Check(_)
-            | Fault::CheckPending(_)
-            | Fault::Addresses(_) => false,
-        }
-    }
-
     /// How a demotion bears on the priority.
-    pub(in crate::protocol) fn standing(&self) -> Standing {
+    fn participation(&self) -> Participation {
         match self.demoted.as_ref().map(|demotion| demotion.last_resort) {
-            Some(LastResort::Yes) => Standing::LastResort,
-            Some(LastResort::No) | None => Standing::Full,
+            Some(LastResort::Yes) => Participation::LastResort,
+            Some(LastResort::No) | None => Participation::Full,
         }
     }
 
-    /// Who took over is silent: better to serve at the lowest priority than to let nobody serve.
-    fn stand_in(&mut self, out: &mut Effects) -> Again {
-        self.watch = None;
-        let Some(demotion) = &mut self.demoted else { return Again::Nothing };
-        demotion.last_resort = LastResort::Yes;
-        let demotion = Some(demotion.clone());
-        out.push(Effect::SaveDemotion { router: self.spec.name.clone(), demotion });
-        out.push(report(&self.spec, None, EventKind::TakerSilent));
-        Again::Evaluate(Cause::ActiveDownTimer)
+    /// The priority that follows from facts, and which checks changed it.
+    fn evaluate_priority(&mut self, facts: &Facts, out: &mut Effects) {
+        let weights = tracking::weights(&self.spec, facts);
+        let before = std::mem::replace(&mut self.weights, weights);
+        let change = |(check, now): (&CheckName, &i32)| {
+            let change = now - before.get(check).unwrap_or(&0);
+            (change != 0).then(|| (check.clone(), change))
+        };
+        let changes = self.weights.iter().filter_map(change).collect();
+        let priority = tracking::effective_priority(&self.spec, facts, self.participation());
+        self.set_priority(priority, changes, out);
     }
 
-    fn start(&mut self, now: MonoTime, why: Cause, out: &mut Effects) {
-        if !self.is_idle() {
+    fn set_priority(&mut self, priority: AdvertPriority, checks: Vec<(CheckName, i32)>, out: &mut Effects) {
+        let from = std::mem::replace(&mut self.policy.priority, priority);
+        // RESIGN: this is the first evaluation.
+        if from != priority && from != AdvertPriority::RESIGN {
+            self.report(None, EventKind::PriorityChanged { from, to: priority, checks }, out);
+        }
+        if priority < from {
+            for instance in &mut self.instances {
+                instance.on_priority_lowered(&self.policy);
+            }
+        }
+    }
+
+    /// Reports warnings that begin and warnings that end. A router that does not serve has none.
+    pub(in crate::protocol) fn update_local_warnings(
+        &mut self,
+        now: MonoTime,
+        facts: &Facts,
+        out: &mut Effects,
+    ) {
+        let warnings =
+            if self.is_active() { tracking::local_warnings(&self.spec, facts) } else { BTreeSet::new() };
+        self.warnings.retain(|warning, _| {
+            let stands = warnings.contains(warning);
+            if !stands {
+                out.push(report(&self.spec, None, EventKind::LocalWarningCleared(warning.clone())));
+            }
+            stands
+        });
+        for warning in warnings {
+            if let Entry::Vacant(place) = self.warnings.entry(warning) {
+                out.push(report(&self.spec, None, EventKind::LocalWarningRaised(place.key().clone())));
+                place.insert(now);
+            }
+        }
+    }
+
+    /// The interface has another hardware address: hosts send to one that does not exist.
+    pub(in crate::protocol) fn on_mac_changed(
+        &mut self,
+        now: MonoTime,
+        from: MacAddr,
+        to: MacAddr,
+        out: &mut Effects,
+    ) {
+        let mut told = HostsTold::No;
+        for instance in &mut self.instances {
+            match instance.on_mac_changed(now, &self.policy, out) {
+                HostsTold::Yes => told = HostsTold::Yes,
+                HostsTold::No => {}
+            }
+        }
+        if told == HostsTold::Yes {
+            self.report(None, EventKind::MacChanged { interface: self.spec.interface, from, to }, out);
+        }
+    }
+
+    /// Takes another specification with the same interface, VRID and families. State and timers stay.
+    pub(in crate::protocol) fn reconfigure(&mut self, now: MonoTime, spec: RouterSpec, out: &mut Effects) {
+        self.presence = Presence::Wanted;
+        if spec == self.spec {
             return;
         }
-        self.policy.preempt_after = now + self.spec.preempt_delay; // RFC9568-6.4.2-16
+        self.advertised = advertised(&spec);
+        let before = std::mem::replace(&mut self.spec, spec);
+        if !self.is_idle() {
+            let tracked = |spec: &RouterSpec, check| spec.tracks.iter().any(|t| t.check() == Some(check));
+            let checks = self.spec.tracks.iter().filter_map(Track::check);
+            self.unjudged_new_checks.extend(checks.filter(|check| !tracked(&before, check)).cloned());
+        }
+        let Policy { priority, preempt_after, .. } = self.policy;
+        // RFC9568-6.1-9
+        self.policy = Policy { preempt_after, ..policy(&self.spec, priority, now) };
+        let changes = before.instances.iter().zip(&self.spec.instances);
+        for (instance, (old, new)) in self.instances.iter_mut().zip(changes) {
+            if old != new {
+                instance.on_addresses_changed(new.held().count(), out);
+            }
+            instance.on_interval_changed(now, &self.policy);
+        }
+    }
+
+    /// It left the configuration.
+    pub(in crate::protocol) fn remove(&mut self) {
+        self.presence = Presence::Removed;
+        // It does not wait for the results of new checks any more.
+        self.unjudged_new_checks.extend(self.spec.tracks.iter().filter_map(Track::check).cloned());
+    }
+
+    /// The daemon stops.
+    pub(in crate::protocol) const fn shut_down(&mut self) {
+        self.presence = Presence::ShuttingDown;
+    }
+
+    /// When a deadline is due.
+    fn due(&self, deadline: Deadline) -> Option<Due> {
+        match deadline {
+            Deadline::ReleaseRetained
+            | Deadline::ActiveDown
+            | Deadline::Advertise
+            | Deadline::Announce
+            | Deadline::AddressConflict => self.due_of_instances(deadline),
+            Deadline::ServiceSilence if self.presence == Presence::Wanted => self.due_of_instances(deadline),
+            Deadline::HandoverEnd => self.handover_ends_at().map(Due::exactly),
+            // A hand-over decides first.
+            Deadline::DemotionEnd if self.handover.is_none() => {
+                let until = self.demoted.as_ref().and_then(|demotion| demotion.until.as_ref());
+                until.map(|until| Due::exactly(until.at))
+            }
+            Deadline::SuccessorSilent => {
+                self.successor_watch.as_ref().map(|watch| Due::exactly(watch.silent_at()))
+            }
+            Deadline::InterruptionEnd => {
+                self.interruption.as_ref().map(|interruption| Due::exactly(interruption.until()))
+            }
+            Deadline::RefusalRetry => self.refusal.as_ref().map(|refusal| Due::exactly(refusal.retry_at())),
+            Deadline::ServiceSilence | Deadline::DemotionEnd => None,
+        }
+    }
+
+    fn due_of_instances(&self, deadline: Deadline) -> Option<Due> {
+        let due = self.instances.iter().filter_map(|instance| instance.due(deadline, &self.policy));
+        due.min_by_key(|due| due.latest)
+    }
+
+    /// When to be called at the latest.
+    pub(in crate::protocol) fn wakes_at(&self) -> Option<MonoTime> {
+        let deadlines = Deadline::OF_INSTANCE.into_iter().chain(Deadline::OF_ROUTER);
+        deadlines.filter_map(|deadline| self.due(deadline)).map(|due| due.latest).min()
+    }
+
+    /// Fires what is due.
+    pub(in crate::protocol) fn on_deadline(&mut self, now: MonoTime, out: &mut Effects) -> FollowUp {
+        // A hand-over whose patience is over ends without another advertisement: after a pause, one with
+        // our priority would silence whoever took over, and be our last.
+        if self.is_due(now, Deadline::HandoverEnd) {
+            return self.settle(now, out);
+        }
         for at in 0..self.instances.len() {
             let Some(instance) = self.instances.get_mut(at) else { continue };
-            let moved = match self.spec.role {
-                Role::Owner if self.policy.priority == AdvertPriority::OWNER => {
-                    let why = if why == Cause::Startup { Cause::OwnerStartup } else { why };
-                    instance.claim(now, &self.policy, why, out) // RFC9568-6.4.1-1
+            if let Some(late) = instance.on_deadline(now, &self.policy, out) {
+                let key = instance.key();
+                self.report(Some(key), EventKind::Stalled { late }, out);
+            }
+        }
+        self.judge_conflicts(now, out);
+        let settled = self.settle(now, out);
+        for deadline in Deadline::OF_ROUTER {
+            if self.is_due(now, deadline)
+                && let FollowUp::Evaluate { cause_if_started } = self.on_router_deadline(now, deadline, out)
+            {
+                return FollowUp::Evaluate { cause_if_started };
+            }
+        }
+        settled
+    }
+
+    fn is_due(&self, now: MonoTime, deadline: Deadline) -> bool {
+        self.due(deadline).is_some_and(|due| due.at <= now)
+    }
+
+    fn on_router_deadline(&mut self, now: MonoTime, deadline: Deadline, out: &mut Effects) -> FollowUp {
+        match deadline {
+            Deadline::DemotionEnd => {
+                self.end_demotion(EventKind::DemotionExpired, out);
+                FollowUp::Evaluate { cause_if_started: Cause::DemotionExpired }
+            }
+            Deadline::SuccessorSilent => self.on_successor_deadline(now, out),
+            Deadline::InterruptionEnd => {
+                let ended = self.interruption.as_mut().is_some_and(|interruption| interruption.ends(now));
+                if ended {
+                    return FollowUp::Evaluate { cause_if_started: Cause::FaultCleared };
                 }
-                // The wait is over already: the one who took over fell silent.
-                Role::Owner | Role::Contender { .. } if why == Cause::ActiveDownTimer => {
-                    instance.claim(now, &self.policy, why, out)
-                }
-                // An owner, too, that is demoted and serves as the last resort only.
-                Role::Owner | Role::Contender { .. } => instance.start(now, &self.policy, why),
-            };
-            let key = instance.key;
-            self.report_move(key, moved, out);
+                FollowUp::Nothing
+            }
+            Deadline::RefusalRetry => {
+                self.refusal = None;
+                FollowUp::Evaluate { cause_if_started: Cause::FaultCleared }
+            }
+            // Each instance has fired its own.
+            Deadline::ReleaseRetained | Deadline::ActiveDown | Deadline::Advertise | Deadline::Announce => {
+                FollowUp::Nothing
+            }
+            // `settle` ends a hand-over, `judge_conflicts` has judged, and `watch_service` looks after
+            // every input.
+            Deadline::HandoverEnd | Deadline::AddressConflict | Deadline::ServiceSilence => FollowUp::Nothing,
         }
     }
 
-    fn claim(&mut self, now: MonoTime, out: &mut Effects) {
+    /// Whether it matters that another station announces this address there.
+    pub(in crate::protocol) fn cares_for_announcement(
+        &self,
+        interface: InterfaceName,
+        address: IpAddr,
+    ) -> bool {
+        let cares = |instance: &Instance| instance.watches_announcements() || instance.is_active();
+        let mut instances = self.instances.iter().zip(&self.spec.instances);
+        self.spec.interface == interface
+            && instances.any(|(instance, spec)| cares(instance) && has_address(spec, address))
+    }
+
+    /// Another station announced an address.
+    pub(in crate::protocol) fn on_announced_by_other(
+        &mut self,
+        now: MonoTime,
+        address: IpAddr,
+        mac: MacAddr,
+    ) {
+        for (instance, spec) in self.instances.iter_mut().zip(&self.spec.instances) {
+            if has_address(spec, address) {
+                instance.on_announced_by_other(now, address, mac);
+            }
+        }
+    }
+
+    pub(in crate::protocol) fn counters_mut(&mut self, key: InstanceKey) -> Option<&mut Counters> {
+        self.instance_mut(key).map(Instance::counters_mut)
+    }
+
+    fn instance_mut(&mut self, key: InstanceKey) -> Option<&mut Instance> {
+        self.instances.iter_mut().find(|instance| instance.key() == key)
+    }
+
+    /// The addresses that it advertises in one family.
+    fn advertised_addresses(&self, family: Family) -> Vec<IpAddr> {
+        let instances = self.spec.instances.iter().filter(|instance| instance.family == family);
+        instances.flat_map(|instance| instance.addresses.iter().map(ipnet::IpNet::addr)).collect()
+    }
+
+    /// Lets each instance make a transition, and reports it.
+    fn move_each(
+        &mut self,
+        out: &mut Effects,
+        mut act: impl FnMut(&mut Instance, &Policy, &mut Effects) -> Option<Moved>,
+    ) {
         for at in 0..self.instances.len() {
             let Some(instance) = self.instances.get_mut(at) else { continue };
-            let State::Backup(backup) = &instance.state else { continue };
-            if !backup.is_expired() {
-                continue;
+            let key = instance.key();
+            if let Some(moved) = act(instance, &self.policy, out) {
+                self.report_transition(key, moved, out);
             }
-            let cause = instance.claim_cause(now, backup, self.policy.priority);
-            let moved = instance.claim(now, &self.policy, cause, out);
-            let key = instance.key;
-            self.report_move(key, moved, out);
         }
     }
 
-    /// The instance at `at` goes to Backup because its sibling did, for this cause and to this interval.
-    fn follow(&mut self, now: MonoTime, at: usize, cause: Cause, learned: AdverInterval, out: &mut Effects) {
-        let Some(instance) = self.instances.get_mut(at) else { return };
-        if matches!(instance.state, State::Active(_)) {
-            // Who is Active in this family, it has not heard yet.
-            instance.active = None;
-            if cause != Cause::Stalled {
-                instance.last_word(&self.policy, learned, out);
+    /// Reports a transition, with what decided it.
+    fn report_transition(&mut self, key: InstanceKey, moved: Moved, out: &mut Effects) {
+        let Moved { from, to, cause } = moved;
+        let (faults, demotion) = match cause {
+            Cause::Fault => (self.faults.iter().cloned().collect(), None),
+            Cause::FaultCleared => (self.cleared.clone(), None),
+            Cause::Demoted | Cause::HandedOver => {
+                let under_way = self.handover.as_ref().and_then(Handover::demotion);
+                (Vec::new(), under_way.or(self.demoted.as_ref()).cloned())
             }
-            let moved = instance.yield_to(now, &self.policy, learned, Cause::Sibling, out);
-            instance.list = List::Ours;
-            let key = instance.key;
-            self.report_move(key, moved, out);
+            Cause::Startup
+            | Cause::OwnerStartup
+            | Cause::ActiveDownTimer
+            | Cause::PeerResigned
+            | Cause::Preempted
+            | Cause::HigherPriority
+            | Cause::TieBreak
+            | Cause::Promoted
+            | Cause::DemotionExpired
+            | Cause::Sibling
+            | Cause::Stalled
+            | Cause::Configuration
+            | Cause::Shutdown => (Vec::new(), None),
+        };
+        let Some(instance) = self.instance_mut(key) else { return };
+        let grounds = instance.set_details(faults, demotion);
+        let priority = self.policy.priority;
+        self.report(Some(key), EventKind::Transition { from, to, cause, priority, grounds }, out);
+    }
+
+    fn report(&self, key: Option<InstanceKey>, kind: EventKind, out: &mut Effects) {
+        out.push(report(&self.spec, key, kind));
+    }
+
+    /// Everything that can be seen of it.
+    pub(in crate::protocol) fn snapshot(&self, now: MonoTime) -> RouterSnapshot {
+        RouterSnapshot {
+            spec: self.spec.clone(),
+            effective: self.policy.priority,
+            faults: self.faults.iter().cloned().collect(),
+            concerns: self.warnings.iter().map(|(warning, since)| (warning.clone(), *since)).collect(),
+            demoted: self.demoted.clone(),
+            handing_over: self.handover.is_some(),
+            instances: self.instances.iter().map(|m| m.snapshot(now, &self.policy)).collect(),
+            remarks: self.peer_warnings.standing(now),
+            idle: self.not_serving(),
         }
     }
 }
 
-/// Whether the group's facts must be looked at again, and what a start would be due to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub(in crate::protocol) enum Again {
-    Nothing,
-    Evaluate(Cause),
+fn advertised(spec: &RouterSpec) -> BTreeSet<IpAddr> {
+    spec.instances.iter().flat_map(|instance| &instance.addresses).map(ipnet::IpNet::addr).collect()
 }
 
-/// What keeps a router from running.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::protocol) struct Obstacle {
-    pub(in crate::protocol) cause: Cause,
-    pub(in crate::protocol) handover: HandoverCause,
+fn has_address(spec: &InstanceSpec, address: IpAddr) -> bool {
+    spec.held().any(|ours| ours.addr() == address)
 }
 
-/// How many addresses a instance holds.
-fn width(instance: &InstanceSpec) -> usize {
-    instance.held().count()
-}
-
-pub(in crate::protocol) fn report(spec: &RouterSpec, key: Option<InstanceKey>, kind: EventKind) -> Effect {
+fn report(spec: &RouterSpec, key: Option<InstanceKey>, kind: EventKind) -> Effect {
     Effect::Report(Event { router: Some(spec.name.clone()), key, kind })
 }
 
@@ -580,37 +646,5 @@ fn policy(spec: &RouterSpec, priority: AdvertPriority, now: MonoTime) -> Policy 
         announce: spec.announce,
         checksum: spec.checksum,
         preempt_after: now,
-    }
-}
-
-impl Router {
-    /// The priority that follows from facts, and which checks are to blame for a change.
-    fn weigh(&mut self, facts: &Facts, out: &mut Effects) {
-        let weights = tracking::weights(&self.spec, facts);
-        let before = std::mem::replace(&mut self.weights, weights);
-        let change = |(check, now): (&CheckName, &i32)| {
-            let change = now - before.get(check).unwrap_or(&0);
-            (change != 0).then(|| (check.clone(), change))
-        };
-        let changes = self.weights.iter().filter_map(change).collect();
-        self.update_priority(tracking::effective_priority(&self.spec, facts, self.standing()), changes, out);
-    }
-
-    pub(in crate::protocol) fn update_priority(
-        &mut self,
-        priority: AdvertPriority,
-        checks: Vec<(CheckName, i32)>,
-        out: &mut Effects,
-    ) {
-        let from = std::mem::replace(&mut self.policy.priority, priority);
-        // RESIGN: it never had one, this is the first evaluation.
-        if from != priority && from != AdvertPriority::RESIGN {
-            out.push(report(&self.spec, None, EventKind::PriorityChanged { from, to: priority, checks }));
-        }
-        if priority < from {
-            for instance in &mut self.instances {
-                instance.on_lowered(&self.policy);
-            }
-        }
     }
 }

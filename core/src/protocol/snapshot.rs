@@ -3,12 +3,10 @@
 use crate::protocol::counters::{Counters, LinkCounters};
 use crate::protocol::event::{Cause, NotServing, StateName, TransitionDetails};
 use crate::protocol::input::{CheckResult, Demotion, Fault};
-use crate::protocol::instance::service_watch::NobodyServing;
-use crate::protocol::instance::{Instance, Policy, State};
+use crate::protocol::instance::NobodyServing;
 use crate::protocol::local_warning::LocalWarning;
-use crate::protocol::router::peer_warnings::StandingPeerWarning;
+use crate::protocol::router::StandingPeerWarning;
 use crate::protocol::spec::{CheckName, RouterSpec};
-use crate::protocol::timing::{active_down_interval, skew_time};
 use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, InterfaceName, MonoTime};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
@@ -116,36 +114,4 @@ pub struct PeerSnapshot {
     pub interval: AdverInterval,
     /// Its checksum flavour (IPv4).
     pub checksum: ChecksumFlavour,
-}
-
-impl Instance {
-    pub(super) fn snapshot(&self, now: MonoTime, policy: &Policy) -> InstanceSnapshot {
-        let learned = match &self.state {
-            State::Backup(backup) => backup.learned,
-            State::Initialize | State::Active(_) => policy.interval,
-        };
-        let active = self.active.map(|address| ActiveRouter {
-            address,
-            local: matches!(self.state, State::Active(_)) && self.source == Some(address),
-        });
-        InstanceSnapshot {
-            key: self.key,
-            state: self.state_name(),
-            since: self.since,
-            cause: self.cause,
-            grounds: self.grounds.clone(),
-            active,
-            unserved: self.unserved(now),
-            source: self.source,
-            timers: TimerSnapshot {
-                active_adver_interval: learned,
-                skew_time: skew_time(policy.priority, learned),
-                active_down_interval: active_down_interval(policy.down_adverts, policy.priority, learned),
-                next: self.timer(policy).map(|(at, _)| at),
-            },
-            peers: self.peers.to_vec(),
-            counters: self.counters.clone(),
-            checksum: self.transmit_flavour(policy.checksum),
-        }
-    }
 }

@@ -127,6 +127,15 @@ impl Track {
             Self::Interface(_) => None,
         }
     }
+
+    /// The interface it watches, if it watches one.
+    #[must_use]
+    pub const fn interface(&self) -> Option<InterfaceName> {
+        match self {
+            Self::Interface(name) => Some(*name),
+            Self::Check(_) | Self::WeightedCheck(..) => None,
+        }
+    }
 }
 
 /// When to tell the LAN where the addresses are.

@@ -1,24 +1,23 @@
 //! When to tell the LAN where the addresses are (RFC 9568 §6.4.2, §8.1.2, §8.2.2).
 //!
-//! Decides only when; `kernel` builds the frames.
+//! This decides only when. `wire` builds the frames, `kernel` sends them.
 
-use crate::protocol::effect::{Effect, Effects};
-use crate::protocol::instance::{Active, Instance, Policy, State, Tenure};
 use crate::protocol::spec::AnnounceSpec;
 use crate::types::MonoTime;
 use std::time::Duration;
 
-/// Evidence of a rival re-announces at most this often, and again this much later: the rival's own announcements may still
-/// be on their way. Whoever could not be heard and is heard again has its hosts back after this at the latest.
+/// When another Active is heard, addresses are announced again at most this often, and once more this
+/// much later: the other's own announcements may still be on their way. An Active that could not be
+/// heard, and is heard again, has its hosts back after this at the latest.
 const CONTESTED_GAP: Duration = Duration::from_millis(30);
-/// And once more this long after the last evidence.
+/// And once more this long after the other Active was heard last.
 const CONTESTED_AGAIN: Duration = Duration::from_secs(1);
-/// What one address more costs: with two thousand of them, a rival must not be able to make us flood the LAN. Rounds for
-/// contested addresses are 500 frames a second.
+/// What each address adds to the distance of two such rounds: with two thousand addresses, another
+/// router must not be able to make us flood the LAN. Such rounds are at most 500 frames a second.
 const CONTESTED_FRAME: Duration = Duration::from_millis(2);
 
-/// Rounds of a burst are spread: those that leave together are lost together, and a host that asked
-/// while the previous router still answered is corrected by the next one.
+/// The rounds of a burst are spread: frames that leave together are lost together, and a host that
+/// asked while the previous router still answered is corrected by the next round.
 const SPREAD: [Duration; 4] = [
     Duration::from_millis(30),
     Duration::from_millis(100),
@@ -26,14 +25,14 @@ const SPREAD: [Duration; 4] = [
     Duration::from_secs(1),
 ];
 
-/// The schedule of one tenure as Active; it begins when the kernel holds the addresses.
+/// The announcements of an Active. The schedule begins when the kernel holds the addresses.
 #[derive(Debug, Clone)]
-pub(in crate::protocol) struct Schedule {
+pub(super) struct Schedule {
     second_at: Option<MonoTime>,
     refresh_at: Option<MonoTime>,
-    /// A rival was heard: hosts may believe it.
+    /// Another Active was heard, and hosts may believe it: the next round for that.
     contested_at: Option<MonoTime>,
-    /// And once more then.
+    /// And the one after it.
     contested_again: Option<MonoTime>,
     last: MonoTime,
     burst: Option<Burst>,
@@ -63,7 +62,7 @@ impl Burst {
 
 impl Schedule {
     /// The addresses are installed: the first round is due now.
-    pub(in crate::protocol) fn begin(now: MonoTime, spec: AnnounceSpec) -> (Self, u8) {
+    pub(super) fn begin(now: MonoTime, spec: AnnounceSpec) -> (Self, u8) {
         let after = |period: Duration| (!period.is_zero()).then(|| now + period);
         let refresh_at = after(spec.refresh).map(|at| at + spec.delay);
         let burst = Some(Burst { began: now, sent: 1 });
@@ -74,7 +73,7 @@ impl Schedule {
     }
 
     /// Rounds due at `now`.
-    pub(in crate::protocol) fn due(&mut self, now: MonoTime, spec: AnnounceSpec) -> Option<u8> {
+    pub(super) fn due(&mut self, now: MonoTime, spec: AnnounceSpec) -> Option<u8> {
         if self.second_at.is_some_and(|at| at <= now) {
             self.second_at = None;
             self.last = now;
@@ -105,10 +104,10 @@ impl Schedule {
         None
     }
 
-    /// A rival was heard, so hosts may believe it: a round of all `width` addresses now, or as soon as the limited rate
-    /// allows, whatever was planned for later, and others after it.
-    pub(in crate::protocol) fn contested(&mut self, now: MonoTime, width: usize) -> Option<u8> {
-        let gap = contested_gap(width);
+    /// Another Active was heard, so hosts may believe it: a round of all `count` addresses now, or as
+    /// soon as the limited rate allows, whatever was planned for later, and others after it.
+    pub(super) fn contested(&mut self, now: MonoTime, count: usize) -> Option<u8> {
+        let gap = contested_gap(count);
         let allowed = self.last + gap;
         self.contested_again = Some(now + CONTESTED_AGAIN.max(gap * 2));
         if now < allowed {
@@ -120,79 +119,15 @@ impl Schedule {
         Some(1)
     }
 
-    pub(in crate::protocol) fn next(&self, spec: AnnounceSpec) -> Option<MonoTime> {
+    pub(super) fn next(&self, spec: AnnounceSpec) -> Option<MonoTime> {
         let round = self.burst.and_then(|burst| burst.next(spec));
         self.second_at.into_iter().chain(round).chain(self.refresh_at).chain(self.contested_at).min()
     }
 }
 
 /// The shortest time between two rounds for contested addresses.
-fn contested_gap(width: usize) -> Duration {
-    CONTESTED_GAP.max(CONTESTED_FRAME * u32::try_from(width).unwrap_or(u32::MAX))
-}
-
-impl Instance {
-    // RFC9568-6.4.1-2, RFC9568-6.4.1-3, RFC9568-8.1.2-3, RFC9568-8.2.2-2
-    pub(in crate::protocol) fn begin_announcing(
-        &mut self,
-        now: MonoTime,
-        policy: &Policy,
-        out: &mut Effects,
-    ) {
-        let State::Active(active) = &mut self.state else { return };
-        let (schedule, rounds) = Schedule::begin(now, policy.announce);
-        active.announce = Some(schedule);
-        self.announce(now, rounds, out); // RFC9568-6.4.2-11, RFC9568-6.4.2-12
-    }
-
-    /// Somebody removed addresses and they are back: hosts may have learned something else.
-    pub(in crate::protocol) fn on_restored(&mut self, now: MonoTime, out: &mut Effects) {
-        if matches!(&self.state, State::Active(active) if active.announces()) {
-            self.announce(now, 1, out);
-        }
-    }
-
-    pub(in crate::protocol) fn announce_if_due(
-        &mut self,
-        now: MonoTime,
-        policy: &Policy,
-        begun: bool,
-        out: &mut Effects,
-    ) {
-        let State::Active(active) = &mut self.state else { return };
-        if !begun || !active.announces() {
-            return;
-        }
-        let rounds = active.announce.as_mut().and_then(|schedule| schedule.due(now, policy.announce));
-        if let Some(rounds) = rounds {
-            self.announce(now, rounds, out);
-        }
-    }
-
-    /// Hosts may believe a rival: tell them again where the addresses are, as often as that may be.
-    pub(in crate::protocol) fn contest(&mut self, now: MonoTime, out: &mut Effects) {
-        let width = self.width;
-        let State::Active(active) = &mut self.state else { return };
-        if !active.announces() {
-            return;
-        }
-        if let Some(rounds) = active.announce.as_mut().and_then(|schedule| schedule.contested(now, width)) {
-            self.announce(now, rounds, out);
-        }
-    }
-
-    pub(in crate::protocol) fn announce(&mut self, now: MonoTime, rounds: u8, out: &mut Effects) {
-        self.announced = Some(now);
-        self.counters.announcements += u64::from(rounds);
-        out.push(Effect::Announce { key: self.key, rounds });
-    }
-}
-
-impl Active {
-    /// Whether it tells hosts to turn to it: not while somebody else may rightly be Active.
-    pub(in crate::protocol) fn announces(&self) -> bool {
-        self.announce.is_some() && !matches!(self.tenure, Tenure::Listening)
-    }
+fn contested_gap(count: usize) -> Duration {
+    CONTESTED_GAP.max(CONTESTED_FRAME * u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

@@ -1,210 +1,194 @@
-//! Nobody is named Active who is not heard, and that nobody serves is told, in whatever state we are.
+//! Whether anybody serves the addresses of an instance, in whatever state we are: a router that is not
+//! heard is not named Active, and that nobody serves is reported.
 //!
-//! A Backup has its Active_Down_Timer for this and takes over. Who takes no part (a demotion, a fault), or waits for its
-//! other family, has nothing: it listens as long as the last of all Backups would, and tells.
+//! A Backup has its Active_Down_Timer for this, and takes over. An instance that takes no part
+//! (because of a demotion or a fault), or waits for its other family, has no such timer: it listens as
+//! long as the last of all Backups would, and then an operator is told.
 
-use crate::protocol::effect::Effects;
-use crate::protocol::event::{EventKind, LastHeard, NotServing};
-use crate::protocol::input::{Fault, LastResort};
-use crate::protocol::instance::reception::{Heard, List};
-use crate::protocol::instance::{Backup, Down, Instance, Policy, State};
-use crate::protocol::router::tracking;
-use crate::protocol::router::{Presence, Router, report};
+use super::state::State;
+use super::{Instance, Lists, Policy, Received};
+use crate::protocol::event::LastHeard;
 use crate::protocol::timing::{OVERSLEPT, active_down_interval};
-use crate::types::{AdverInterval, AdvertPriority, Family, MonoTime};
+use crate::types::{AdverInterval, AdvertPriority, MonoTime};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// What it may take to be heard.
+/// How long a message may be under way.
 const MARGIN: Duration = Duration::from_millis(100);
 
-/// For how long nobody has been heard to serve.
+/// For how long no router has been heard to serve.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::protocol) struct Silence {
+pub(super) struct ServiceWatch {
     since: MonoTime,
-    /// Who was heard last.
+    /// The router that was heard last.
     last: Option<(IpAddr, AdvertPriority)>,
     interval: AdverInterval,
-    stage: Stage,
+    finding: Finding,
 }
 
+/// What is known of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// Somebody may serve: it was heard a short while ago, or we have only just begun to listen.
-    Open,
-    /// Nobody does, and it was told.
-    Told,
-    /// We cannot hear.
-    Deaf,
-    /// Nor could we hear any more when it had been told.
-    DeafSinceTold,
+enum Finding {
+    /// A router may serve: one was heard a short while ago, or we have only just begun to listen.
+    MayBeServed,
+    /// No router serves, and that was reported.
+    ReportedUnserved,
+    /// We cannot receive.
+    CannotReceive,
+    /// We cannot receive since it was reported that no router serves.
+    CannotReceiveSinceReported,
 }
 
 /// Whether messages of others reach us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ears {
-    Open,
-    Deaf,
+pub(in crate::protocol) enum Reception {
+    Works,
+    Fails,
 }
 
 /// What has become of the service since we last looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Service {
-    Same,
+pub(in crate::protocol) enum ServiceChange {
+    /// Nothing.
+    None,
+    /// No router serves any more.
     Lost(NobodyServing),
-    /// It was lost, and this node serves now.
-    Back(Option<IpAddr>),
+    /// No router served, and this node does now, from this source.
+    ServedHere(Option<IpAddr>),
+}
+
+/// Whether an advertisement ends a silence that was reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::protocol) enum ServedAgain {
+    Yes,
+    No,
 }
 
 /// That nobody serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NobodyServing {
-    /// Who was heard last, and when.
+    /// The router that was heard last, and when.
     pub last: Option<LastHeard>,
-    /// For how long nobody has been heard.
+    /// For how long no router has been heard.
     pub silent: Duration,
 }
 
-impl Silence {
-    const fn new(now: MonoTime) -> Self {
-        Self { since: now, last: None, interval: AdverInterval::MAX, stage: Stage::Open }
+impl ServiceWatch {
+    /// The watch of an instance that cannot receive yet.
+    pub(super) const fn before_receiving(now: MonoTime) -> Self {
+        Self { since: now, last: None, interval: AdverInterval::MAX, finding: Finding::CannotReceive }
     }
 
-    /// Of one that has no ears yet.
-    pub(in crate::protocol) const fn deaf(now: MonoTime) -> Self {
-        Self { stage: Stage::Deaf, ..Self::new(now) }
-    }
-
-    /// Somebody serves: another, or we did until now. Returns whether that ends a silence that was told.
-    fn broken(
+    /// A router serves: another, or we did until now.
+    fn on_served(
         &mut self,
         now: MonoTime,
         by: Option<(IpAddr, AdvertPriority)>,
         interval: AdverInterval,
-    ) -> bool {
-        let told = matches!(self.stage, Stage::Told | Stage::DeafSinceTold);
-        *self = Self { since: now, last: by, interval, stage: Stage::Open };
-        told
+    ) -> ServedAgain {
+        let reported =
+            matches!(self.finding, Finding::ReportedUnserved | Finding::CannotReceiveSinceReported);
+        *self = Self { since: now, last: by, interval, finding: Finding::MayBeServed };
+        if reported { ServedAgain::Yes } else { ServedAgain::No }
     }
 
-    fn ends(&self, policy: &Policy) -> MonoTime {
+    fn ends_at(&self, policy: &Policy) -> MonoTime {
         self.since + active_down_interval(policy.down_adverts, AdvertPriority::LOWEST, self.interval) + MARGIN
     }
 
-    fn told(&self, now: MonoTime) -> Option<NobodyServing> {
-        let ago = now.since(self.since);
-        let last = self.last.map(|(address, priority)| LastHeard { address, priority, ago });
-        (self.stage == Stage::Told).then_some(NobodyServing { last, silent: ago })
+    fn reported(&self, now: MonoTime) -> Option<NobodyServing> {
+        let silent = now.since(self.since);
+        let last = self.last.map(|(address, priority)| LastHeard { address, priority, ago: silent });
+        (self.finding == Finding::ReportedUnserved).then_some(NobodyServing { last, silent })
     }
 }
 
 impl Instance {
     /// Whether it neither serves nor has a timer after which it will.
-    const fn stands_by(&self) -> bool {
-        match self.state {
-            State::Initialize | State::Backup(Backup { down: Down::Expired, .. }) => true,
-            State::Backup(Backup { down: Down::At(_), .. }) | State::Active(_) => false,
+    fn stands_by(&self) -> bool {
+        match &self.state {
+            State::Initialize => true,
+            State::Backup(backup) => backup.is_ready_to_take_over(),
+            State::Active(_) => false,
         }
     }
 
-    /// When it is to be said that nobody serves.
-    pub(in crate::protocol) fn silent_at(&self, policy: &Policy) -> Option<MonoTime> {
-        (self.stands_by() && self.silence.stage == Stage::Open).then(|| self.silence.ends(policy))
+    /// When it is to be reported that nobody serves.
+    pub(in crate::protocol) fn silence_at(&self, policy: &Policy) -> Option<MonoTime> {
+        let waits = self.stands_by() && self.service.finding == Finding::MayBeServed;
+        waits.then(|| self.service.ends_at(policy))
     }
 
-    /// Somebody is heard serving, and not a stranger. One that leaves says that it speaks often, and does not.
-    pub(in crate::protocol) fn hear_service(
+    /// An advertisement: its sender serves, unless it resigns or lists other addresses. A router that
+    /// leaves says that it advertises often, and does not.
+    pub(in crate::protocol) fn note_service(
         &mut self,
         now: MonoTime,
         policy: &Policy,
-        heard: &Heard,
-    ) -> bool {
-        if heard.priority.is_resignation() || heard.list == List::Foreign {
-            return false;
+        received: &Received,
+    ) -> ServedAgain {
+        if received.priority.is_resignation() || received.lists == Lists::Foreign {
+            return ServedAgain::No;
         }
-        let interval = heard.interval.max(policy.interval);
-        self.silence.broken(now, Some((heard.source, heard.priority)), interval)
+        let interval = received.interval.max(policy.interval);
+        self.service.on_served(now, Some((received.source, received.priority)), interval)
     }
 
-    pub(in crate::protocol) fn unserved(&self, now: MonoTime) -> Option<NobodyServing> {
-        self.silence.told(now)
+    /// That nobody serves, if that was reported and still holds.
+    pub(super) fn nobody_serving(&self, now: MonoTime) -> Option<NobodyServing> {
+        self.service.reported(now)
     }
 
-    /// What of that has changed.
-    fn watch_service(&mut self, now: MonoTime, policy: &Policy, ears: Ears) -> Service {
-        match (&self.state, self.silence.stage, ears) {
+    /// What of the service has changed. To be called after each input.
+    pub(in crate::protocol) fn watch_service(
+        &mut self,
+        now: MonoTime,
+        policy: &Policy,
+        reception: Reception,
+    ) -> ServiceChange {
+        match (&self.state, self.service.finding, reception) {
             (State::Active(_), _, _) => {
-                let told = self.silence.broken(now, None, policy.interval);
-                return if told { Service::Back(self.source) } else { Service::Same };
+                return match self.service.on_served(now, None, policy.interval) {
+                    ServedAgain::Yes => ServiceChange::ServedHere(self.sender.source()),
+                    ServedAgain::No => ServiceChange::None,
+                };
             }
-            (State::Initialize | State::Backup(_), Stage::Open | Stage::Told, Ears::Deaf) => {
-                self.active = None;
-                let told = self.silence.stage == Stage::Told;
-                self.silence.stage = if told { Stage::DeafSinceTold } else { Stage::Deaf };
+            (State::Initialize | State::Backup(_), Finding::MayBeServed, Reception::Fails) => {
+                self.active_router = None;
+                self.service.finding = Finding::CannotReceive;
             }
-            (State::Initialize | State::Backup(_), Stage::Deaf, Ears::Open) => {
-                self.silence = Silence { interval: policy.interval, ..Silence::new(now) };
+            (State::Initialize | State::Backup(_), Finding::ReportedUnserved, Reception::Fails) => {
+                self.active_router = None;
+                self.service.finding = Finding::CannotReceiveSinceReported;
             }
-            // It is not told again; whoever serves by now is heard soon.
-            (State::Initialize | State::Backup(_), Stage::DeafSinceTold, Ears::Open) => {
-                self.silence.stage = Stage::Told;
+            (State::Initialize | State::Backup(_), Finding::CannotReceive, Reception::Works) => {
+                let interval = policy.interval;
+                let finding = Finding::MayBeServed;
+                self.service = ServiceWatch { since: now, last: None, interval, finding };
             }
-            (State::Initialize | State::Backup(_), Stage::Deaf | Stage::DeafSinceTold, Ears::Deaf)
-            | (State::Initialize | State::Backup(_), Stage::Open | Stage::Told, Ears::Open) => {}
+            // It is not reported again. A router that serves by now is heard soon.
+            (State::Initialize | State::Backup(_), Finding::CannotReceiveSinceReported, Reception::Works) => {
+                self.service.finding = Finding::ReportedUnserved;
+            }
+            (
+                State::Initialize | State::Backup(_),
+                Finding::CannotReceive | Finding::CannotReceiveSinceReported,
+                Reception::Fails,
+            )
+            | (
+                State::Initialize | State::Backup(_),
+                Finding::MayBeServed | Finding::ReportedUnserved,
+                Reception::Works,
+            ) => {}
         }
-        let Some(at) = self.silent_at(policy).filter(|at| *at <= now) else { return Service::Same };
-        if now.since(at) > self.silence.interval.period().max(OVERSLEPT) {
-            // Not run, so not listening either: it listens once more.
-            self.silence.since = now;
-            return Service::Same;
+        let Some(at) = self.silence_at(policy).filter(|at| *at <= now) else { return ServiceChange::None };
+        if now.since(at) > self.service.interval.period().max(OVERSLEPT) {
+            // We were not run, and so did not listen either: listen once more.
+            self.service.since = now;
+            return ServiceChange::None;
         }
-        self.active = None;
-        self.silence.stage = Stage::Told;
-        self.unserved(now).map_or(Service::Same, Service::Lost)
-    }
-}
-
-impl Router {
-    /// After each input: tells when nobody serves, and when somebody does again.
-    pub(in crate::protocol) fn watch_service(&mut self, now: MonoTime, out: &mut Effects) {
-        let policy = self.policy;
-        for at in 0..self.instances.len() {
-            let Some(family) = self.instances.get(at).map(|instance| instance.key.family) else { continue };
-            let ears = self.ears(family);
-            let Some(instance) = self.instances.get_mut(at) else { continue };
-            let key = instance.key;
-            let kind = match instance.watch_service(now, &policy, ears) {
-                Service::Same => continue,
-                Service::Back(by) => EventKind::ServedAgain { by },
-                Service::Lost(_) if self.presence != Presence::Wanted => continue,
-                Service::Lost(unserved) => {
-                    EventKind::NobodyServes { unserved, idle: self.idle(), addresses: self.addresses(family) }
-                }
-            };
-            out.push(report(&self.spec, Some(key), kind));
-        }
-    }
-
-    /// Why this router does not serve though it might.
-    pub(in crate::protocol) fn idle(&self) -> NotServing {
-        let troubles: Vec<Fault> = self.troubles().cloned().collect();
-        if !troubles.is_empty() {
-            return NotServing::Faults(troubles);
-        }
-        match self.demoted.as_ref().map(|demotion| demotion.last_resort) {
-            Some(LastResort::No) => NotServing::Demoted,
-            Some(LastResort::Yes) | None => NotServing::Sibling,
-        }
-    }
-
-    /// What it advertises in one family.
-    pub(in crate::protocol) fn addresses(&self, family: Family) -> Vec<IpAddr> {
-        let instances = self.spec.instances.iter().filter(|instance| instance.family == family);
-        instances.flat_map(|instance| instance.addresses.iter().map(ipnet::IpNet::addr)).collect()
-    }
-
-    fn ears(&self, family: Family) -> Ears {
-        let deaf = self.troubles().any(|fault| tracking::deafens(&self.spec, fault, family));
-        if deaf { Ears::Deaf } else { Ears::Open }
+        self.active_router = None;
+        self.service.finding = Finding::ReportedUnserved;
+        self.nobody_serving(now).map_or(ServiceChange::None, ServiceChange::Lost)
     }
 }

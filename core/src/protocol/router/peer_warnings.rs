@@ -1,105 +1,108 @@
-//! What stands against other routers now: told when it begins and when it ends, and shown in between.
+//! What is wrong with other routers now: reported when it begins and when it ends, and shown in
+//! between.
 //!
-//! Bounded, whatever strangers say. It wakes nobody: an end is noticed when the router is called for another reason,
-//! and a snapshot leaves out what is over.
+//! The list is bounded, whatever strangers send. It wakes nobody: an end is noticed when the router is
+//! called for another reason, and a snapshot leaves out what is over.
 
+use super::Router;
+use super::throttle::Topic;
 use crate::protocol::effect::Effects;
 use crate::protocol::event::{EventKind, PeerWarning};
-use crate::protocol::router::throttle::Topic;
-use crate::protocol::router::{Router, report};
 use crate::types::{InstanceKey, MonoTime};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// The most that stand against the neighbours of one router. A LAN has a handful of routers.
+/// The most that stand against the peers of one router. A LAN has a handful of routers.
 const MOST: usize = 16;
 
-/// One thing that stands.
+/// One warning that stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StandingPeerWarning {
     /// The instance that it is about.
     pub key: InstanceKey,
-    /// Against whom; `None`: its address was not to be read.
+    /// The router that it is about; `None`: its address could not be read.
     pub peer: Option<IpAddr>,
-    /// What.
+    /// What is wrong.
     pub what: PeerWarning,
     /// Since when.
     pub since: MonoTime,
 }
 
-/// How long something must be so before it is told, and how long it stands after it was last seen.
+/// How long something must be so before it is reported, and how long it stands after it was last seen.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::protocol) struct Patience {
-    pub(in crate::protocol) tell_after: Duration,
-    pub(in crate::protocol) lapse: Duration,
+pub(super) struct Lifetime {
+    pub(super) report_after: Duration,
+    pub(super) lapse_after: Duration,
 }
 
 #[derive(Debug, Clone)]
-struct Standing {
-    remark: StandingPeerWarning,
+struct Entry {
+    warning: StandingPeerWarning,
     until: MonoTime,
-    told: Told,
+    beginning: Beginning,
 }
 
-/// Whether its beginning was told; then its end will be.
+/// Whether the beginning of a warning was reported. If it was, its end will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
-    /// It has not lasted yet.
-    NotYet,
-    /// The same was told a short while ago.
+enum Beginning {
+    /// The warning has not lasted for long enough yet.
+    TooEarly,
+    /// The same was reported a short while ago.
     Withheld,
-    Yes,
+    Reported,
 }
 
-/// Everything that stands against the neighbours of one router.
+/// Everything that is wrong with the peers of one router.
 #[derive(Debug, Clone, Default)]
-pub(in crate::protocol) struct PeerWarnings(Vec<Standing>);
+pub(super) struct PeerWarnings(Vec<Entry>);
 
 impl PeerWarnings {
-    /// Returns it when it has lasted for long enough to be told, and was not.
+    /// Notes a warning. Returns it when it has lasted for long enough to be reported, and was not.
     fn note(
         &mut self,
         now: MonoTime,
-        remark: StandingPeerWarning,
-        patience: Patience,
-    ) -> Option<&mut Standing> {
-        let same = |one: &Standing| {
-            (one.remark.key, one.remark.peer) == (remark.key, remark.peer)
-                && one.remark.what.is_alike(&remark.what)
+        warning: StandingPeerWarning,
+        lifetime: Lifetime,
+    ) -> Option<&mut Entry> {
+        let same = |known: &Entry| {
+            (known.warning.key, known.warning.peer) == (warning.key, warning.peer)
+                && known.warning.what.is_alike(&warning.what)
         };
         let at = match self.0.iter().position(same) {
             Some(at) => at,
             None if self.0.len() >= MOST => return None,
             None => {
-                self.0.push(Standing { remark: remark.clone(), until: now, told: Told::NotYet });
+                let beginning = Beginning::TooEarly;
+                self.0.push(Entry { warning: warning.clone(), until: now, beginning });
                 self.0.len() - 1
             }
         };
-        let standing = self.0.get_mut(at)?;
-        standing.until = now + patience.lapse;
-        standing.remark.what = remark.what;
-        let lasts = now.since(standing.remark.since) >= patience.tell_after;
-        (lasts && standing.told != Told::Yes).then_some(standing)
+        let entry = self.0.get_mut(at)?;
+        entry.until = now + lifetime.lapse_after;
+        entry.warning.what = warning.what;
+        let lasts = now.since(entry.warning.since) >= lifetime.report_after;
+        (lasts && entry.beginning != Beginning::Reported).then_some(entry)
     }
 
-    /// What stands and has lasted.
-    pub(in crate::protocol) fn standing(&self, now: MonoTime) -> Vec<StandingPeerWarning> {
-        let stands = |one: &&Standing| one.until > now && one.told != Told::NotYet;
-        self.0.iter().filter(stands).map(|one| one.remark.clone()).collect()
+    /// The warnings that stand and have lasted.
+    pub(super) fn standing(&self, now: MonoTime) -> Vec<StandingPeerWarning> {
+        let stands = |entry: &&Entry| entry.until > now && entry.beginning != Beginning::TooEarly;
+        self.0.iter().filter(stands).map(|entry| entry.warning.clone()).collect()
     }
 
-    /// Removes what is over; returns what of it was told.
-    fn expire(&mut self, now: MonoTime) -> Vec<Standing> {
-        let over = self.0.extract_if(.., |one| one.until <= now);
-        over.filter(|one| one.told == Told::Yes).collect()
+    /// Removes what is over. Returns what of it was reported.
+    fn expire(&mut self, now: MonoTime) -> Vec<Entry> {
+        let over = self.0.extract_if(.., |entry| entry.until <= now);
+        over.filter(|entry| entry.beginning == Beginning::Reported).collect()
     }
 
-    /// If there is no room for `what`, the oldest discarded message makes room: anybody can send those, under any name.
+    /// If there is no room for `what`, the oldest discarded message makes room: anybody can send those,
+    /// under any name.
     fn make_room(&mut self, now: MonoTime, what: &PeerWarning) {
         let discarded = |what: &PeerWarning| matches!(what, PeerWarning::Rejected(_));
         if self.0.len() >= MOST
             && !discarded(what)
-            && let Some(oldest) = self.0.iter_mut().find(|one| discarded(&one.remark.what))
+            && let Some(oldest) = self.0.iter_mut().find(|entry| discarded(&entry.warning.what))
         {
             oldest.until = now;
         }
@@ -107,36 +110,37 @@ impl PeerWarnings {
 }
 
 impl Router {
-    /// Something stands against a neighbour.
-    pub(in crate::protocol) fn suspect(
+    /// Something is wrong with another router.
+    pub(super) fn warn_of_peer(
         &mut self,
         now: MonoTime,
         key: InstanceKey,
         peer: Option<IpAddr>,
         what: PeerWarning,
-        patience: Patience,
+        lifetime: Lifetime,
         out: &mut Effects,
     ) {
-        self.remarks.make_room(now, &what);
-        self.lay_remarks(now, out);
+        self.peer_warnings.make_room(now, &what);
+        self.expire_peer_warnings(now, out);
         let topic = Topic::PeerWarning(what.as_str());
-        let remark = StandingPeerWarning { key, peer, what, since: now };
-        let Some(standing) = self.remarks.note(now, remark, patience) else { return };
+        let warning = StandingPeerWarning { key, peer, what, since: now };
+        let Some(entry) = self.peer_warnings.note(now, warning, lifetime) else { return };
         // RFC9568-7.1-11
-        standing.told = if self.throttle.permits(now, topic, peer) { Told::Yes } else { Told::Withheld };
-        if standing.told == Told::Yes {
-            let kind = EventKind::PeerWarningRaised { peer, what: standing.remark.what.clone() };
-            out.push(report(&self.spec, Some(key), kind));
+        if self.throttle.permits(now, topic, peer) {
+            entry.beginning = Beginning::Reported;
+            let what = entry.warning.what.clone();
+            self.report(Some(key), EventKind::PeerWarningRaised { peer, what }, out);
+        } else {
+            entry.beginning = Beginning::Withheld;
         }
     }
 
-    /// Tells what stands no more.
-    pub(in crate::protocol) fn lay_remarks(&mut self, now: MonoTime, out: &mut Effects) {
-        for Standing { remark: StandingPeerWarning { key, peer, what, since }, until, .. } in
-            self.remarks.expire(now)
-        {
-            let kind = EventKind::PeerWarningCleared { peer, what, after: until.since(since) };
-            out.push(report(&self.spec, Some(key), kind));
+    /// Reports warnings that are over.
+    pub(in crate::protocol) fn expire_peer_warnings(&mut self, now: MonoTime, out: &mut Effects) {
+        for Entry { warning, until, .. } in self.peer_warnings.expire(now) {
+            let StandingPeerWarning { key, peer, what, since } = warning;
+            let after = until.since(since);
+            self.report(Some(key), EventKind::PeerWarningCleared { peer, what, after }, out);
         }
     }
 }

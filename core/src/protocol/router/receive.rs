@@ -1,19 +1,20 @@
-//! The receive checks that need configuration (RFC 9568 §7.1), and the counters of all of them.
+//! The checks of a received message that need configuration (RFC 9568 §7.1), and the counters of all
+//! checks.
 //!
-//! A rejected packet touches no timer and no learned state (RFC9568-7.1-12).
+//! A rejected message touches no timer and no learned state (RFC9568-7.1-12).
 
+use super::peer_warnings::Lifetime;
+use super::successor_watch::Finding;
+use super::throttle::Topic;
+use super::{FollowUp, Router};
 use crate::protocol::effect::Effects;
-use crate::protocol::event::{EventKind, PeerWarning, StateName};
-use crate::protocol::instance::checksum::Lesson;
-use crate::protocol::instance::hasty_takeover::Haste;
-use crate::protocol::instance::reception::{Heard, List, Outcome};
-use crate::protocol::instance::{Instance, Policy};
-use crate::protocol::router::peer_warnings::Patience;
-use crate::protocol::router::throttle::Topic;
-use crate::protocol::router::{Again, Router, report};
+use crate::protocol::event::{EventKind, PeerWarning};
+use crate::protocol::instance::{
+    AddressConflict, ChecksumLesson, HastyTakeover, Impersonation, Lists, Outcome, Received, ServedAgain,
+};
 use crate::protocol::spec::LinkLocalRule;
 use crate::protocol::timing::{active_down_interval, longest_learned};
-use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, Preempt, Role};
+use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, Role};
 use crate::wire::{AddressList, Advertisement, Carrier, RejectReason};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
@@ -21,65 +22,56 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 impl Router {
-    /// An advertisement for one of our virtual routers.
-    pub(in crate::protocol) fn on_heard(
+    /// An advertisement for one of our instances, from another router.
+    pub(in crate::protocol) fn on_advert(
         &mut self,
         now: MonoTime,
         key: InstanceKey,
         carrier: Carrier,
         advertisement: &Advertisement<'_>,
         out: &mut Effects,
-    ) -> Again {
+    ) -> FollowUp {
         let foreign_first = key.family == Family::Ipv6 && !advertisement.addresses.first_is_link_local();
         if foreign_first && self.spec.link_local == LinkLocalRule::Require {
             // RFC9568-5.2.9-3 (errata 8300)
             self.on_rejected(now, key, Some(carrier.source), RejectReason::AddressListErrors, out);
-            return Again::Nothing;
+            return FollowUp::Nothing;
         }
         if self.is_broadcast(carrier.source) {
             self.on_rejected(now, key, Some(carrier.source), RejectReason::BadSource, out);
-            return Again::Nothing;
+            return FollowUp::Nothing;
         }
-        let heard = self.heard(carrier.source, advertisement);
-        let policy = self.policy;
-        if self.instances.iter_mut().any(|m| m.key == key && m.hear_service(now, &policy, &heard)) {
-            let kind = EventKind::ServedAgain { by: Some(heard.source) };
-            out.push(report(&self.spec, Some(key), kind));
+        let received = self.received(carrier.source, advertisement);
+        let (policy, tie) = (self.policy, self.tie(key));
+        let served = self.instance_mut(key).map(|instance| instance.note_service(now, &policy, &received));
+        if served == Some(ServedAgain::Yes) {
+            self.report(Some(key), EventKind::ServedAgain { by: Some(received.source) }, out);
         }
-        if let Some(watch) = self.watch.as_mut().filter(|_| heard.list == List::Ours) {
-            watch.on_advert(now, heard.priority, heard.interval);
+        if let Some(watch) = self.successor_watch.as_mut().filter(|_| received.lists == Lists::Ours)
+            && watch.on_advert(now, received.priority, received.interval) == Finding::Confirmed
+        {
+            self.successor_watch = None;
         }
-        self.compare_settings(now, key, &heard, &advertisement.addresses, out);
-        let tie = self.tie(key);
-        let Some(instance) = self.instances.iter_mut().find(|m| m.key == key) else { return Again::Nothing };
-        let lesson = instance.learn_checksum(now, &policy, &heard);
-        let outcome = instance.on_advert(now, &policy, &heard, tie, out);
-        match outcome {
+        self.compare_settings(now, key, &received, &advertisement.addresses, out);
+        let Some(instance) = self.instance_mut(key) else { return FollowUp::Nothing };
+        let lesson = instance.learn_checksum(now, &policy, &received);
+        match instance.on_advert(now, &policy, &received, tie, out) {
             Outcome::Nothing => {}
-            Outcome::Moved(moved) => self.report_move(key, moved, out),
-            Outcome::Refuted(moved, haste, lasts) => {
-                self.report_move(key, moved, out);
-                let Haste { silent, word, .. } = haste;
-                let kind = EventKind::TakeoverRefuted { by: heard.source, silent, word, lasts };
-                out.push(report(&self.spec, Some(key), kind));
+            Outcome::Moved(moved) => self.report_transition(key, moved, out),
+            Outcome::Refuted(moved, hasty, lasts) => {
+                self.report_transition(key, moved, out);
+                let HastyTakeover { silent, message: word, .. } = hasty;
+                let kind = EventKind::TakeoverRefuted { by: received.source, silent, word, lasts };
+                self.report(Some(key), kind, out);
             }
-            Outcome::Rival => self.report_rival(now, key, &heard, out),
+            Outcome::DualActive => self.report_dual_active(now, key, &received, out),
         }
-        self.report_lesson(now, key, &heard, lesson, out);
+        self.report_lesson(now, key, &received, lesson, out);
         self.settle(now, out)
     }
 
-    /// Whether `address` is that of all hosts of a network in which one of our addresses is.
-    fn is_broadcast(&self, address: IpAddr) -> bool {
-        let mut nets = self.spec.instances.iter().flat_map(|instance| instance.addresses.iter());
-        nets.any(|net| match net {
-            IpNet::V4(net) => net.prefix_len() < 31 && IpAddr::V4(net.broadcast()) == address,
-            IpNet::V6(_) => false,
-        })
-    }
-
-    /// A message from our own address: what a bridge reflects, or what somebody says in our name.
-    pub(in crate::protocol) fn on_own(
+    /// A message from our own address: a bridge has reflected it, or another machine sends in our name.
+    pub(in crate::protocol) fn on_own_address_heard(
         &mut self,
         now: MonoTime,
         key: InstanceKey,
@@ -87,34 +79,19 @@ impl Router {
         advertisement: &Advertisement<'_>,
         out: &mut Effects,
     ) {
-        let heard = self.heard(source, advertisement);
+        let received = self.received(source, advertisement);
         let policy = self.policy;
-        let Some(instance) = self.instances.iter_mut().find(|m| m.key == key) else { return };
-        if instance.on_own(now, &policy, &heard, out) && self.throttle.permits(now, Topic::Impersonated, None)
-        {
-            let kind = EventKind::Impersonated { priority: heard.priority, interval: heard.said };
-            out.push(report(&self.spec, Some(key), kind));
+        let Some(instance) = self.instance_mut(key) else { return };
+        let impersonation = instance.on_own_address_heard(now, &policy, &received, out);
+        if impersonation == Impersonation::Yes && self.throttle.permits(now, Topic::Impersonated, None) {
+            let (priority, interval) = (received.priority, received.said_interval);
+            self.report(Some(key), EventKind::Impersonated { priority, interval }, out);
         }
         // RFC9568-7.1-15
         self.on_rejected(now, key, Some(source), RejectReason::OwnPackets, out);
     }
 
-    fn heard(&self, source: IpAddr, advertisement: &Advertisement<'_>) -> Heard {
-        let ours = self.spec.instances.iter().filter(|instance| instance.family == Family::of(source));
-        let ours = || ours.clone().flat_map(|instance| instance.addresses.iter().map(IpNet::addr));
-        // The first are compared first: that is the usual case.
-        let shared = advertisement.addresses.iter().any(|address| ours().any(|one| one == address));
-        Heard {
-            source,
-            priority: advertisement.priority,
-            said: advertisement.interval,
-            interval: advertisement.interval.min(longest_learned(self.spec.interval)),
-            checksum: advertisement.checksum,
-            list: if shared { List::Ours } else { List::Foreign },
-        }
-    }
-
-    /// A message that was discarded, and named one of our virtual routers.
+    /// A message that was discarded, and named one of our instances.
     pub(in crate::protocol) fn on_rejected(
         &mut self,
         now: MonoTime,
@@ -129,87 +106,131 @@ impl Router {
                 counters.address_list_errors += 1;
             }
         }
-        let patience = until_overdue(self.spec.interval, Duration::ZERO);
-        let patience = Patience { lapse: patience.lapse.max(REJECTED), ..patience };
-        self.suspect(now, key, peer, PeerWarning::Rejected(reason), patience, out);
+        let lifetime = until_overdue(self.spec.interval, Duration::ZERO);
+        let lifetime = Lifetime { lapse_after: lifetime.lapse_after.max(REJECTED_LAPSES_AFTER), ..lifetime };
+        self.warn_of_peer(now, key, peer, PeerWarning::Rejected(reason), lifetime, out);
     }
 
-    /// What differs from ours is counted and reported, and obeyed all the same (RFC 9568 §7.1).
+    /// A router advertises addresses under a VRID that is not configured here. If one of them is ours,
+    /// that is wrong.
+    pub(in crate::protocol) fn on_other_vrid(
+        &mut self,
+        now: MonoTime,
+        carrier: Carrier,
+        advertisement: &Advertisement<'_>,
+        out: &mut Effects,
+    ) {
+        // The link-local address of a virtual MAC is that of its VRID.
+        let shared = |address: &IpAddr| self.advertised.contains(address);
+        let Some(address) = advertisement.addresses.iter().take(MOST_NAMED * 4).find(shared) else { return };
+        let received = self.received(carrier.source, advertisement);
+        let what = PeerWarning::OtherVrid { address, theirs: advertisement.vrid };
+        let lifetime = until_overdue(received.interval, Duration::ZERO);
+        let key = self.spec.key(Family::of(carrier.source));
+        self.warn_of_peer(now, key, Some(carrier.source), what, lifetime, out);
+    }
+
+    /// Whether `address` is that of all hosts of a network in which one of our addresses is.
+    fn is_broadcast(&self, address: IpAddr) -> bool {
+        let mut nets = self.spec.instances.iter().flat_map(|instance| instance.addresses.iter());
+        nets.any(|net| match net {
+            IpNet::V4(net) => net.prefix_len() < 31 && IpAddr::V4(net.broadcast()) == address,
+            IpNet::V6(_) => false,
+        })
+    }
+
+    fn received(&self, source: IpAddr, advertisement: &Advertisement<'_>) -> Received {
+        let shared = advertisement.addresses.iter().any(|address| self.advertised.contains(&address));
+        Received {
+            source,
+            priority: advertisement.priority,
+            said_interval: advertisement.interval,
+            interval: advertisement.interval.min(longest_learned(self.spec.interval)),
+            checksum: advertisement.checksum,
+            lists: if shared { Lists::Ours } else { Lists::Foreign },
+        }
+    }
+
+    /// What differs from our settings is counted and reported, and obeyed all the same (RFC 9568 §7.1).
     fn compare_settings(
         &mut self,
         now: MonoTime,
         key: InstanceKey,
-        heard: &Heard,
+        received: &Received,
         addresses: &AddressList<'_>,
         out: &mut Effects,
     ) {
-        let patience = until_overdue(heard.interval, Duration::ZERO);
-        let peer = Some(heard.source);
-        if self.spec.role == Role::Owner && heard.priority == AdvertPriority::OWNER {
+        let lifetime = until_overdue(received.interval, Duration::ZERO);
+        let peer = Some(received.source);
+        if self.spec.role == Role::Owner && received.priority == AdvertPriority::OWNER {
             // RFC9568-7.1-7 (errata 8298): logged, and processed.
             if let Some(counters) = self.counters_mut(key) {
                 counters.owner_conflicts += 1;
             }
             // RFC9568-8.3.2-1
-            self.suspect(now, key, peer, PeerWarning::OwnerConflict, patience, out);
-        } else if heard.priority == self.policy.priority {
-            self.suspect(now, key, peer, PeerWarning::SamePriority(heard.priority), patience, out);
+            self.warn_of_peer(now, key, peer, PeerWarning::OwnerConflict, lifetime, out);
+        } else if received.priority == self.policy.priority {
+            self.warn_of_peer(now, key, peer, PeerWarning::SamePriority(received.priority), lifetime, out);
         }
-        if heard.said != self.spec.interval {
+        if received.said_interval != self.spec.interval {
             // RFC9568-7.1-8
             if let Some(counters) = self.counters_mut(key) {
                 counters.interval_errors += 1;
             }
-            let what = if heard.said > heard.interval {
-                PeerWarning::IntervalTooLong { said: heard.said, obeyed: heard.interval }
+            let (said, obeyed) = (received.said_interval, received.interval);
+            let what = if said > obeyed {
+                PeerWarning::IntervalTooLong { said, obeyed }
             } else {
-                PeerWarning::IntervalDiffers(heard.said)
+                PeerWarning::IntervalDiffers(said)
             };
-            // 10 ms is also what a router says that hands over: nothing to report.
-            if heard.said != AdverInterval::MIN {
-                self.suspect(now, key, peer, what, patience, out);
+            // A router that hands over says 10 ms as well: that is not worth a report.
+            if said != AdverInterval::MIN {
+                self.warn_of_peer(now, key, peer, what, lifetime, out);
             }
         }
-        let ours = self.spec.instances.iter().find(|instance| instance.family == key.family);
-        if ours.is_some_and(|ours| !same_addresses(addresses, &ours.addresses)) {
+        if !self.is_our_list(key.family, addresses) {
             // RFC9568-7.1-9
             if let Some(counters) = self.counters_mut(key) {
                 counters.address_list_errors += 1;
             }
-            // Not of one that resigns: it is gone.
-            if !heard.priority.is_resignation() {
-                let what = self.other_list(now, key, heard, addresses);
-                self.suspect(now, key, peer, what, patience, out);
+            // A router that resigns is gone.
+            if !received.priority.is_resignation() {
+                let what = self.other_list(now, key, received, addresses);
+                self.warn_of_peer(now, key, peer, what, lifetime, out);
             }
         }
     }
 
-    /// What another list than ours means.
+    /// Whether a list has the addresses that we advertise, in any order. The equal order is the usual
+    /// case, and costs one pass and no memory.
+    fn is_our_list(&self, family: Family, heard: &AddressList<'_>) -> bool {
+        let Some(ours) = self.spec.instances.iter().find(|instance| instance.family == family) else {
+            return true;
+        };
+        let ours = &ours.addresses;
+        heard.len() == ours.len()
+            && (heard.iter().eq(ours.iter().map(IpNet::addr))
+                || heard.iter().collect::<BTreeSet<_>>() == ours.iter().map(IpNet::addr).collect())
+    }
+
+    /// What it means that a router advertises another list than ours.
     fn other_list(
         &self,
         now: MonoTime,
         key: InstanceKey,
-        heard: &Heard,
+        received: &Received,
         addresses: &AddressList<'_>,
     ) -> PeerWarning {
-        let ours = self.addresses(key.family);
-        let Policy { priority, preempt, interval, .. } = self.policy;
-        let lost = |m: &Instance| match m.state_name() {
-            StateName::Initialize => false,
-            StateName::Backup => {
-                let obeyed = heard.priority >= priority || preempt == Preempt::Forbid;
-                obeyed && !m.peers.others_serve(now, interval, heard.source)
-            }
-            StateName::Active => heard.priority > priority,
-        };
-        let lost = self.instances.iter().any(|m| m.key == key && lost(m));
-        match heard.list {
-            List::Foreign if lost => PeerWarning::AddressesLost {
-                priority: heard.priority,
+        let ours = self.advertised_addresses(key.family);
+        let mut instances = self.instances.iter().filter(|instance| instance.key() == key);
+        let lost = instances.any(|instance| instance.loses_to(now, &self.policy, received));
+        match received.lists {
+            Lists::Foreign if lost => PeerWarning::AddressesLost {
+                priority: received.priority,
                 lists: addresses.iter().take(MOST_NAMED).collect(),
                 ours: ours.into_iter().take(MOST_NAMED).collect(),
             },
-            List::Foreign | List::Ours => {
+            Lists::Foreign | Lists::Ours => {
                 let theirs: BTreeSet<IpAddr> = addresses.iter().collect();
                 let ours: BTreeSet<IpAddr> = ours.into_iter().collect();
                 PeerWarning::AddressListDiffers {
@@ -224,80 +245,70 @@ impl Router {
         &mut self,
         now: MonoTime,
         key: InstanceKey,
-        heard: &Heard,
-        lesson: Lesson,
+        received: &Received,
+        lesson: ChecksumLesson,
         out: &mut Effects,
     ) {
         match lesson {
-            Lesson::Nothing => {}
-            Lesson::Followed => {
-                if self.throttle.permits(now, Topic::Flavour, None) {
-                    out.push(report(&self.spec, Some(key), EventKind::ChecksumFollows(heard.checksum)));
+            ChecksumLesson::Nothing => {}
+            ChecksumLesson::Followed => {
+                if self.throttle.permits(now, Topic::Checksum, None) {
+                    self.report(Some(key), EventKind::ChecksumFollows(received.checksum), out);
                 }
             }
-            Lesson::Declined => {
-                let patience = until_overdue(heard.interval, Duration::ZERO);
-                self.suspect(now, key, Some(heard.source), PeerWarning::ChecksumDiffers, patience, out);
+            ChecksumLesson::Declined => {
+                let lifetime = until_overdue(received.interval, Duration::ZERO);
+                let peer = Some(received.source);
+                self.warn_of_peer(now, key, peer, PeerWarning::ChecksumDiffers, lifetime, out);
             }
         }
     }
 
-    /// Somebody else is Active beside us. That happens for a moment; when it lasts, the LAN is split in one direction or
-    /// the other does not give way.
-    fn report_rival(&mut self, now: MonoTime, key: InstanceKey, heard: &Heard, out: &mut Effects) {
-        if self.throttle.permits(now, Topic::Rival, Some(heard.source)) {
-            let kind = EventKind::DualActive { peer: heard.source, priority: heard.priority };
-            out.push(report(&self.spec, Some(key), kind));
-        }
-        let Policy { down_adverts, priority, interval, .. } = self.policy;
-        let lasts = active_down_interval(down_adverts, priority, interval.max(heard.interval));
-        let what = PeerWarning::StaysActive(heard.priority);
-        self.suspect(now, key, Some(heard.source), what, until_overdue(heard.interval, lasts), out);
-    }
-
-    /// Somebody advertises addresses under a VRID that is not configured here. Whether one of them is ours.
-    pub(in crate::protocol) fn on_other_vrid(
+    /// Another router is Active beside us. That happens for a moment. When it lasts, the LAN is split in
+    /// one direction, or the other router does not yield.
+    fn report_dual_active(
         &mut self,
         now: MonoTime,
-        carrier: Carrier,
-        advertisement: &Advertisement<'_>,
+        key: InstanceKey,
+        received: &Received,
         out: &mut Effects,
     ) {
-        let family = Family::of(carrier.source);
-        let ours = self.addresses(family);
-        // The link-local address of a virtual MAC is that of its VRID.
-        let shared = |address: &IpAddr| ours.contains(address);
-        let Some(address) = advertisement.addresses.iter().take(MOST_NAMED * 4).find(shared) else { return };
-        let heard = self.heard(carrier.source, advertisement);
-        let what = PeerWarning::OtherVrid { address, theirs: advertisement.vrid };
-        let patience = until_overdue(heard.interval, Duration::ZERO);
-        self.suspect(now, self.spec.key(family), Some(carrier.source), what, patience, out);
+        let (peer, priority) = (received.source, received.priority);
+        if self.throttle.permits(now, Topic::DualActive, Some(peer)) {
+            self.report(Some(key), EventKind::DualActive { peer, priority }, out);
+        }
+        let interval = self.policy.interval.max(received.interval);
+        let lasts = active_down_interval(self.policy.down_adverts, self.policy.priority, interval);
+        let lifetime = until_overdue(received.interval, lasts);
+        self.warn_of_peer(now, key, Some(peer), PeerWarning::StaysActive(priority), lifetime, out);
+    }
+
+    /// At a deadline: reports address conflicts.
+    pub(super) fn judge_conflicts(&mut self, now: MonoTime, out: &mut Effects) {
+        for at in 0..self.instances.len() {
+            let Some(instance) = self.instances.get_mut(at) else { continue };
+            let key = instance.key();
+            if let Some(conflict) = instance.judge_conflict(now, &self.policy, out) {
+                let AddressConflict { address, mac } = conflict;
+                let what = PeerWarning::AddressConflict { address, mac };
+                self.warn_of_peer(now, key, None, what, CONFLICT_STANDS, out);
+            }
+        }
     }
 }
 
 /// So many addresses are named in an event.
 const MOST_NAMED: usize = 4;
 
-/// What was discarded says nothing of when the next is due: as often as ours, and no more often than this.
-const REJECTED: Duration = Duration::from_secs(10);
+/// A discarded message does not say when the next one is due: it is taken to be as often as ours, and
+/// not more often than this.
+const REJECTED_LAPSES_AFTER: Duration = Duration::from_secs(10);
 
-/// Of what an advertisement shows: until the next ones are overdue.
-fn until_overdue(interval: AdverInterval, tell_after: Duration) -> Patience {
-    Patience { tell_after, lapse: interval.period() * 4 + Duration::from_secs(1) }
-}
+/// A machine announces an address when it gets it, and later only with requests of its own.
+const CONFLICT_STANDS: Lifetime =
+    Lifetime { report_after: Duration::ZERO, lapse_after: Duration::from_secs(300) };
 
-/// Same addresses in any order; equal order, the usual case, costs one pass and no memory.
-fn same_addresses(heard: &AddressList<'_>, ours: &[IpNet]) -> bool {
-    if heard.len() != ours.len() {
-        return false;
-    }
-    if heard.iter().eq(ours.iter().map(IpNet::addr)) {
-        return true;
-    }
-    let sorted = |addresses: &mut dyn Iterator<Item = IpAddr>| {
-        let mut addresses: Vec<IpAddr> = addresses.collect();
-        addresses.sort_unstable();
-        addresses
-    };
-    sorted(&mut heard.iter()) == sorted(&mut ours.iter().map(IpNet::addr))
+/// What an advertisement shows stands until the next ones are overdue.
+fn until_overdue(interval: AdverInterval, report_after: Duration) -> Lifetime {
+    Lifetime { report_after, lapse_after: interval.period() * 4 + Duration::from_secs(1) }
 }

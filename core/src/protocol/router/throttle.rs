@@ -8,27 +8,28 @@ use std::time::Duration;
 
 /// What is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::protocol) enum Topic {
-    /// By the name of a suspicion.
+pub(super) enum Topic {
+    /// A warning, by its name.
     PeerWarning(&'static str),
-    Rival,
+    DualActive,
     Impersonated,
-    Flavour,
+    Checksum,
 }
 
 /// Once a minute for each topic and peer; the counters tell how often it really happened.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// So many in all within that time: forged sources must neither grow our memory nor fill the event log.
+/// So many in all within that time: forged sources must neither grow our memory nor fill the event
+/// log.
 const MOST: usize = 32;
 
 /// When each was reported last.
 #[derive(Debug, Clone, Default)]
-pub(in crate::protocol) struct Throttle(BTreeMap<(Topic, Option<IpAddr>), MonoTime>);
+pub(super) struct Throttle(BTreeMap<(Topic, Option<IpAddr>), MonoTime>);
 
 impl Throttle {
     /// Whether `topic` may be reported of `peer` now.
-    pub(in crate::protocol) fn permits(&mut self, now: MonoTime, topic: Topic, peer: Option<IpAddr>) -> bool {
+    pub(super) fn permits(&mut self, now: MonoTime, topic: Topic, peer: Option<IpAddr>) -> bool {
         let recent = |last: &MonoTime| now.since(*last) < PERIOD;
         if self.0.get(&(topic, peer)).is_some_and(recent) {
             return false;
@@ -54,11 +55,11 @@ mod tests {
         let mut throttle = Throttle::default();
         let peer = |last: u8| Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
         let start = MonoTime::from_nanos(1);
-        assert!(throttle.permits(start, Topic::Rival, peer(1)));
-        assert!(!throttle.permits(start, Topic::Rival, peer(1)));
-        assert!(throttle.permits(start, Topic::Flavour, peer(1)), "another topic");
-        let told = (0..=255).filter(|last| throttle.permits(start, Topic::Rival, peer(*last))).count();
+        assert!(throttle.permits(start, Topic::DualActive, peer(1)));
+        assert!(!throttle.permits(start, Topic::DualActive, peer(1)));
+        assert!(throttle.permits(start, Topic::Checksum, peer(1)), "another topic");
+        let told = (0..=255).filter(|last| throttle.permits(start, Topic::DualActive, peer(*last))).count();
         assert_eq!(told, MOST - 2);
-        assert!(throttle.permits(start + PERIOD, Topic::Rival, peer(200)));
+        assert!(throttle.permits(start + PERIOD, Topic::DualActive, peer(200)));
     }
 }

@@ -1,6 +1,7 @@
-//! From facts to what they mean for one router: named faults, effective priority, source addresses.
+//! What the facts about this node mean for one router: named faults, warnings, the effective
+//! priority, source addresses.
 //!
-//! Functions of facts, so that nothing can drift: no counters, no bits.
+//! These are functions of facts, so that nothing can drift: there are no counters and no bits.
 
 use crate::protocol::input::{CheckResult, Fault};
 use crate::protocol::local_warning::{ForeignAddresses, LocalWarning, Unsent};
@@ -10,21 +11,22 @@ use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// What this node knows of its surroundings.
+/// What this node knows of its interfaces and checks.
 #[derive(Debug, Clone, Default)]
 pub(in crate::protocol) struct Facts {
     pub(in crate::protocol) links: BTreeMap<InterfaceName, LinkFacts>,
     pub(in crate::protocol) checks: BTreeMap<CheckName, CheckResult>,
-    /// Of names that no interface has as its own: whose other names they are.
+    /// For names that no interface has as its own: the interface of which it is another name.
     pub(in crate::protocol) other_names: BTreeMap<InterfaceName, InterfaceName>,
-    /// Why the sockets of an interface and family are not open.
-    pub(in crate::protocol) deaf: BTreeMap<(InterfaceName, Family), String>,
-    /// How many advertisements in a row were not sent, and the last error.
+    /// Why the sockets of an interface and a family are not open.
+    pub(in crate::protocol) socket_errors: BTreeMap<(InterfaceName, Family), String>,
+    /// How many advertisements in a row were not sent, and the last error number.
     pub(in crate::protocol) unsent: BTreeMap<InstanceKey, (u32, i32)>,
 }
 
-/// So many advertisements in a row that are not sent are no accident: a link that goes down is told by itself.
-pub(in crate::protocol) const MUTE: u32 = 2;
+/// So many advertisements in a row that are not sent are not an accident. That a link goes down is
+/// reported by itself.
+pub(in crate::protocol) const UNSENT_IN_A_ROW: u32 = 2;
 
 impl Facts {
     /// Whether `address` is one of our own on this interface: then a packet from it is our echo.
@@ -37,7 +39,7 @@ impl Facts {
 }
 
 /// Every reason for which `spec` cannot take part now.
-pub(in crate::protocol) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Fault> {
+pub(super) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Fault> {
     let mut faults = BTreeSet::new();
     // RFC9568-6.4.1-6
     match link_fault(spec.interface, facts) {
@@ -53,10 +55,10 @@ pub(in crate::protocol) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<
     }
     let controller = facts.links.get(&spec.interface).and_then(|link| link.port_of);
     faults.extend(controller.map(|controller| Fault::Port(spec.interface, controller)));
-    // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5: there is no Backup that has the addresses.
+    // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5: no Backup has the addresses.
     faults.extend(foreign_addresses(spec, facts).map(Fault::ForeignAddresses));
     faults.extend(spec.instances.iter().filter_map(|instance| {
-        let why = facts.deaf.get(&(spec.interface, instance.family))?;
+        let why = facts.socket_errors.get(&(spec.interface, instance.family))?;
         Some(Fault::Sockets(spec.interface, instance.family, why.clone()))
     }));
     faults.extend(spec.tracks.iter().filter_map(|track| match track {
@@ -71,136 +73,151 @@ pub(in crate::protocol) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<
     faults
 }
 
-/// Everything that is wrong with what `spec` serves, and no reason to let go of it.
-pub(in crate::protocol) fn concerns(spec: &RouterSpec, facts: &Facts) -> BTreeSet<LocalWarning> {
-    let muted = spec.instances.iter().filter(|_| link_fault(spec.interface, facts).is_none());
-    let unsent = muted.filter_map(|instance| {
+/// Everything that is wrong with what `spec` serves, and is not a reason to let go of it.
+pub(super) fn local_warnings(spec: &RouterSpec, facts: &Facts) -> BTreeSet<LocalWarning> {
+    let linked = spec.instances.iter().filter(|_| link_fault(spec.interface, facts).is_none());
+    let unsent = linked.filter_map(|instance| {
         let (count, errno) = facts.unsent.get(&spec.key(instance.family)).copied()?;
         let unsent = Unsent { interface: spec.interface, family: instance.family, errno };
-        (count >= MUTE).then_some(LocalWarning::Unsent(unsent))
+        (count >= UNSENT_IN_A_ROW).then_some(LocalWarning::Unsent(unsent))
     });
-    let mut concerns: BTreeSet<_> = foreign_addresses(spec, facts)
+    let mut warnings: BTreeSet<_> = foreign_addresses(spec, facts)
         .map(LocalWarning::ForeignAddresses)
         .into_iter()
         .chain(unsent)
         .collect();
     if let Some(link) = facts.links.get(&spec.interface) {
-        concerns.extend(
+        warnings.extend(
             spec.instances.iter().filter_map(|instance| mtu_too_small(spec.interface, instance, link)),
         );
         let listed = spec.instances.iter().flat_map(|instance| instance.held());
         let chosen = listed.filter(|net| link.chosen.get(&net.addr()) == Some(&net.prefix_len()));
-        concerns.extend(chosen.map(|net| LocalWarning::Chosen(spec.interface, *net)));
+        warnings.extend(chosen.map(|net| LocalWarning::Chosen(spec.interface, *net)));
     }
-    concerns
+    warnings
 }
 
-/// Whether `fault` only follows from the fact that the machine's own addresses are listed as virtual ones: then that is
-/// said, and this is not.
-pub(in crate::protocol) fn is_explained(spec: &RouterSpec, facts: &Facts, fault: &Fault) -> bool {
-    match fault {
-        Fault::NoSourceAddress(name, family) => facts.links.get(name).is_some_and(|link| {
-            let of_family = |address: &IpAddr| Family::of(*address) == *family;
-            let ipv4 = link.ipv4.iter().copied().map(IpAddr::V4);
-            let mut own = ipv4.chain(link.ipv6_link_local.iter().copied().map(IpAddr::V6)).filter(of_family);
-            foreign_addresses(spec, facts).is_some() && own.next().is_some()
-        }),
-        Fault::InterfaceMissing(_)
-        | Fault::InterfaceDown(_)
-        | Fault::NoCarrier(_)
-        | Fault::Port(..)
-        | Fault::OtherName(..)
-        | Fault::ForeignAddresses(_)
-        | Fault::Sockets(..)
-        | Fault::Check(_)
-        | Fault::CheckPending(_)
-        | Fault::Addresses(_) => false,
-    }
+/// Whether `fault` only follows from the fact that the machine's own addresses are listed as virtual
+/// ones: then that is reported, and this is not.
+pub(super) fn follows_from_foreign_addresses(spec: &RouterSpec, facts: &Facts, fault: &Fault) -> bool {
+    let Fault::NoSourceAddress(name, family) = fault else { return false };
+    facts.links.get(name).is_some_and(|link| {
+        let of_family = |address: &IpAddr| Family::of(*address) == *family;
+        let ipv4 = link.ipv4.iter().copied().map(IpAddr::V4);
+        let mut own = ipv4.chain(link.ipv6_link_local.iter().copied().map(IpAddr::V6)).filter(of_family);
+        foreign_addresses(spec, facts).is_some() && own.next().is_some()
+    })
 }
 
-/// Whether nothing can be said or heard because of `fault`.
-pub(in crate::protocol) fn is_dead_link(spec: &RouterSpec, fault: &Fault) -> bool {
-    match fault {
-        Fault::InterfaceMissing(name)
-        | Fault::OtherName(name, _)
-        | Fault::InterfaceDown(name)
-        | Fault::NoCarrier(name) => *name == spec.interface,
-        Fault::NoSourceAddress(..)
-        | Fault::Port(..)
-        | Fault::ForeignAddresses(_)
-        | Fault::Sockets(..)
-        | Fault::Check(_)
-        | Fault::CheckPending(_)
-        | Fault::Addresses(_) => false,
-    }
-}
-
-/// Whether `fault` may be over in a moment. An interface that is missing is not: its addresses went with it.
-pub(in crate::protocol) fn may_pass(spec: &RouterSpec, fault: &Fault) -> bool {
-    match fault {
-        Fault::InterfaceDown(name) | Fault::NoCarrier(name) | Fault::NoSourceAddress(name, _) => {
-            *name == spec.interface
-        }
-        Fault::InterfaceMissing(_)
-        | Fault::Port(..)
-        | Fault::OtherName(..)
-        | Fault::ForeignAddresses(_)
-        | Fault::Sockets(..)
-        | Fault::Check(_)
-        | Fault::CheckPending(_)
-        | Fault::Addresses(_) => false,
-    }
-}
-
-/// Whether nothing can be said in `family` because of `fault`.
-pub(in crate::protocol) fn mutes(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
-    match fault {
-        Fault::NoSourceAddress(_, of) | Fault::Sockets(_, of, _) => *of == family,
-        Fault::InterfaceMissing(_)
-        | Fault::InterfaceDown(_)
-        | Fault::NoCarrier(_)
-        | Fault::Port(..)
-        | Fault::OtherName(..)
-        | Fault::ForeignAddresses(_)
-        | Fault::Check(_)
-        | Fault::CheckPending(_)
-        | Fault::Addresses(_) => is_dead_link(spec, fault),
-    }
-}
-
-/// Whether nothing can be heard in `family` because of `fault`.
-pub(in crate::protocol) fn deafens(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
-    match fault {
-        Fault::Sockets(_, of, _) => *of == family,
-        Fault::Port(name, _) => *name == spec.interface,
-        Fault::NoSourceAddress(..)
-        | Fault::InterfaceMissing(_)
-        | Fault::InterfaceDown(_)
-        | Fault::NoCarrier(_)
-        | Fault::OtherName(..)
-        | Fault::Check(_)
-        | Fault::CheckPending(_)
-        | Fault::ForeignAddresses(_)
-        | Fault::Addresses(_) => is_dead_link(spec, fault),
-    }
-}
-
-/// Whether a router stands with its own priority, or as the last resort.
+/// What a fault prevents a router from doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::protocol) enum Standing {
+pub(super) struct Impact {
+    /// Nothing can be sent or received on the router's interface.
+    pub(super) link: LinkState,
+    /// In which families nothing can be sent.
+    sending: Affected,
+    /// In which families nothing can be received.
+    receiving: Affected,
+    pub(super) persistence: Persistence,
+}
+
+/// Whether the router's interface carries packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LinkState {
+    Works,
+    Dead,
+}
+
+/// Whether a fault may be over in a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Persistence {
+    MayPass,
+    Stays,
+}
+
+/// The families that a fault affects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Affected {
+    None,
+    One(Family),
+    All,
+}
+
+impl Affected {
+    fn includes(self, family: Family) -> bool {
+        match self {
+            Self::None => false,
+            Self::One(one) => one == family,
+            Self::All => true,
+        }
+    }
+}
+
+impl Impact {
+    /// The one place that says what each kind of fault means.
+    pub(super) fn of(spec: &RouterSpec, fault: &Fault) -> Self {
+        let none = Self {
+            link: LinkState::Works,
+            sending: Affected::None,
+            receiving: Affected::None,
+            persistence: Persistence::Stays,
+        };
+        let dead = Self { link: LinkState::Dead, sending: Affected::All, receiving: Affected::All, ..none };
+        match fault {
+            // The addresses of an interface went with it: that does not pass.
+            Fault::InterfaceMissing(name) | Fault::OtherName(name, _) if *name == spec.interface => dead,
+            Fault::InterfaceDown(name) | Fault::NoCarrier(name) if *name == spec.interface => {
+                Self { persistence: Persistence::MayPass, ..dead }
+            }
+            Fault::NoSourceAddress(_, family) => {
+                Self { sending: Affected::One(*family), persistence: Persistence::MayPass, ..none }
+            }
+            Fault::Sockets(_, family, _) => {
+                Self { sending: Affected::One(*family), receiving: Affected::One(*family), ..none }
+            }
+            Fault::Port(..) => Self { receiving: Affected::All, ..none },
+            // Another interface that is tracked, and what has nothing to do with packets.
+            Fault::InterfaceMissing(_)
+            | Fault::OtherName(..)
+            | Fault::InterfaceDown(_)
+            | Fault::NoCarrier(_)
+            | Fault::ForeignAddresses(_)
+            | Fault::Check(_)
+            | Fault::CheckPending(_)
+            | Fault::Addresses(_) => none,
+        }
+    }
+
+    pub(super) fn prevents_sending(self, family: Family) -> bool {
+        self.sending.includes(family)
+    }
+
+    pub(super) fn prevents_receiving(self, family: Family) -> bool {
+        self.receiving.includes(family)
+    }
+}
+
+/// Whether nothing can be sent or received because of `fault`.
+pub(super) fn is_dead_link(spec: &RouterSpec, fault: &Fault) -> bool {
+    Impact::of(spec, fault).link == LinkState::Dead
+}
+
+/// Whether a router takes part with its own priority, or with the lowest as the last resort.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Participation {
     Full,
     LastResort,
 }
 
 /// The priority that is advertised: weights added, clamped to 1..=254; trackers cannot change the owner's.
-pub(in crate::protocol) fn effective_priority(
+pub(super) fn effective_priority(
     spec: &RouterSpec,
     facts: &Facts,
-    standing: Standing,
+    participation: Participation,
 ) -> AdvertPriority {
-    match standing {
-        Standing::LastResort => return Priority::MIN.into(),
-        Standing::Full => {}
+    match participation {
+        Participation::LastResort => return Priority::MIN.into(),
+        Participation::Full => {}
     }
     match spec.role {
         // RFC9568-5.2.4-1
@@ -216,7 +233,7 @@ pub(in crate::protocol) fn effective_priority(
 /// The source address of advertisements: the configured one if the interface has it, else the
 /// first real address of the interface; never a virtual one, unless we own it (RFC 9568 §5.1.1.1,
 /// §5.1.2.1). `current` stays while it can: a tie must not change hands because an address was added.
-pub(in crate::protocol) fn source(
+pub(super) fn source(
     spec: &RouterSpec,
     family: Family,
     facts: &Facts,
@@ -250,7 +267,8 @@ pub(in crate::protocol) fn source(
     }
 }
 
-/// Addresses of `spec` that are on its interface and not ours. Those of an owner are the machine's own, and have to be there.
+/// Addresses of `spec` that are on its interface and not ours. Those of an owner are the machine's own,
+/// and have to be there.
 fn foreign_addresses(spec: &RouterSpec, facts: &Facts) -> Option<ForeignAddresses> {
     match spec.role {
         Role::Owner => return None,
@@ -282,7 +300,7 @@ fn mtu_too_small(
 }
 
 /// What each weighted check adds to the priority now.
-pub(in crate::protocol) fn weights(spec: &RouterSpec, facts: &Facts) -> BTreeMap<CheckName, i32> {
+pub(super) fn weights(spec: &RouterSpec, facts: &Facts) -> BTreeMap<CheckName, i32> {
     let mut weights = BTreeMap::new();
     for track in &spec.tracks {
         match track {

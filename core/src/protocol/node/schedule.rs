@@ -1,0 +1,65 @@
+//! When each router wants to be called, the earliest first.
+
+use super::RouterId;
+use crate::types::MonoTime;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// At most one moment for each router.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Schedule {
+    by_time: BTreeSet<(MonoTime, RouterId)>,
+    by_router: BTreeMap<RouterId, MonoTime>,
+}
+
+impl Schedule {
+    /// The router wants to be called then, or not at all, and not at the moment that was set before.
+    pub(super) fn set(&mut self, router: RouterId, at: Option<MonoTime>) {
+        let before = self.by_router.get(&router).copied();
+        if before == at {
+            return;
+        }
+        if let Some(before) = before {
+            self.by_time.remove(&(before, router));
+        }
+        match at {
+            Some(at) => {
+                self.by_router.insert(router, at);
+                self.by_time.insert((at, router));
+            }
+            None => drop(self.by_router.remove(&router)),
+        }
+    }
+
+    /// The first moment.
+    pub(super) fn first(&self) -> Option<MonoTime> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+
+    /// A router whose moment has come.
+    pub(super) fn due(&self, now: MonoTime) -> Option<RouterId> {
+        self.by_time.first().filter(|(at, _)| *at <= now).map(|(_, router)| *router)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earliest_is_first_and_a_router_has_one_moment() {
+        let (a, b) = (RouterId(1), RouterId(2));
+        let at = MonoTime::from_nanos;
+        let mut schedule = Schedule::default();
+        schedule.set(a, Some(at(20)));
+        schedule.set(b, Some(at(10)));
+        assert_eq!(
+            (schedule.first(), schedule.due(at(9)), schedule.due(at(10))),
+            (Some(at(10)), None, Some(b))
+        );
+        schedule.set(b, Some(at(30)));
+        assert_eq!((schedule.first(), schedule.due(at(25))), (Some(at(20)), Some(a)));
+        schedule.set(a, None);
+        schedule.set(b, None);
+        assert_eq!(schedule.first(), None);
+    }
+}

@@ -1,0 +1,78 @@
+//! Whether the successor of a demoted router stays: a demotion must not end the service because the
+//! successor died at once, or never was.
+//!
+//! The watch is passive. It listens until the successor has been heard a few times, and is over then.
+//! Its patience is ours, because what the successor says of its interval may be as untrue as the rest.
+
+use crate::protocol::timing::{OVERSLEPT, active_down_interval};
+use crate::types::{AdverInterval, AdvertPriority, MonoTime};
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+/// The watch of one router, after it was demoted and let go.
+#[derive(Debug, Clone)]
+pub(super) struct SuccessorWatch {
+    /// When it takes the successor for dead.
+    silent_at: MonoTime,
+    interval: AdverInterval,
+    down_adverts: NonZeroU8,
+    /// Advertisements of the successor still to come.
+    expected: u8,
+}
+
+/// What the watch has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// Nothing yet.
+    TooEarly,
+    /// The successor serves and stays.
+    Confirmed,
+    /// The successor is not heard any more.
+    Silent,
+}
+
+impl SuccessorWatch {
+    pub(super) fn new(now: MonoTime, interval: AdverInterval, down_adverts: NonZeroU8) -> Self {
+        let silent_at = now + patience(interval, down_adverts);
+        Self { silent_at, interval, down_adverts, expected: down_adverts.get() }
+    }
+
+    /// A router serves, and says that it advertises this often, as far as that is believed: it may
+    /// advertise less often than we did. A router that leaves in turn (with the shortest interval, and
+    /// priority 0) changes nothing: it goes when somebody takes over, or it falls silent.
+    pub(super) fn on_advert(
+        &mut self,
+        now: MonoTime,
+        priority: AdvertPriority,
+        interval: AdverInterval,
+    ) -> Finding {
+        if priority.is_resignation() {
+            return Finding::TooEarly;
+        }
+        let patience = patience(self.interval.max(interval), self.down_adverts);
+        self.silent_at = self.silent_at.max(now + patience);
+        self.expected = self.expected.saturating_sub(1);
+        if self.expected == 0 { Finding::Confirmed } else { Finding::TooEarly }
+    }
+
+    /// A deadline. If we were not run, we have not listened either, and listen once more.
+    pub(super) fn on_deadline(&mut self, now: MonoTime) -> Finding {
+        if now.since(self.silent_at) > self.interval.period().max(OVERSLEPT) {
+            self.silent_at = now + patience(self.interval, self.down_adverts);
+            Finding::TooEarly
+        } else if self.silent_at <= now {
+            Finding::Silent
+        } else {
+            Finding::TooEarly
+        }
+    }
+
+    pub(super) const fn silent_at(&self) -> MonoTime {
+        self.silent_at
+    }
+}
+
+/// Priority 1: every other Backup gets to take over first.
+fn patience(interval: AdverInterval, down_adverts: NonZeroU8) -> Duration {
+    active_down_interval(down_adverts, AdvertPriority::LOWEST, interval)
+}
