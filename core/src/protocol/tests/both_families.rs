@@ -17,7 +17,7 @@ fn both_become_active_at_the_same_instant() {
     assert_eq!(rig.until_state(StateName::Active), us(3_609_375));
     assert_eq!(states(&rig), [StateName::Active; 2]);
     let said = rig.said();
-    for each in ["own", "say 100/100cs", "announce 1"] {
+    for each in ["hold", "say 100/100cs", "announce 1"] {
         assert_eq!(said.iter().filter(|word| *word == each).count(), 2, "{each} once a family");
     }
 }
@@ -42,7 +42,7 @@ fn the_first_word_waits_for_the_addresses_of_both_families() {
         rig.out.iter().filter_map(own).collect()
     };
     let [first, second] = owned(&rig).try_into().unwrap();
-    assert_eq!(rig.said(), ["own", "own"]);
+    assert_eq!(rig.said(), ["hold", "hold"]);
     rig.feed(Input::AddressesHeld(first));
     assert_eq!(rig.said(), [""; 0]);
     rig.feed(Input::AddressesHeld(second));
@@ -74,10 +74,10 @@ fn the_one_that_yields_takes_the_other_along() {
         assert_eq!(rig.instance(sibling).active, None, "who is Active there was not heard yet");
         rig.hear_announced(Family::Ipv4);
         rig.run(ms(20));
-        assert_eq!(rig.said(), ["disown"], "hosts have turned in one family");
+        assert_eq!(rig.said(), ["release"], "hosts have turned in one family");
         rig.hear_announced(Family::Ipv6);
         rig.run(ms(80));
-        assert_eq!(rig.said(), ["disown"]);
+        assert_eq!(rig.said(), ["release"]);
     }
 }
 
@@ -179,7 +179,7 @@ fn without_a_voice_in_any_family_it_lets_go_without_a_word() {
     rig.feed(Input::Link(interface(), Some(mute)));
     rig.until_state(StateName::Initialize);
     assert_eq!(states(&rig), [StateName::Initialize; 2]);
-    assert_eq!(rig.said(), ["disown", "disown"]);
+    assert_eq!(rig.said(), ["release", "release"]);
 }
 
 /// The rival speaks less often than we would wait.

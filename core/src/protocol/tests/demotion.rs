@@ -91,7 +91,7 @@ fn a_taker_that_dies_at_once_is_replaced_by_the_demoted_router() {
     rig.run(Duration::from_secs(1));
     rig.hear(advert(TAKER, 50));
     assert_eq!(rig.until_state(StateName::Active), Duration::from_nanos(3_996_093_750));
-    assert_eq!(rig.said(), ["own", "say 1/100cs", "announce 1"]);
+    assert_eq!(rig.said(), ["hold", "say 1/100cs", "announce 1"]);
     // And yields to anybody who can serve.
     rig.hear(advert(TAKER, 50));
     assert_eq!(rig.state(), StateName::Backup);

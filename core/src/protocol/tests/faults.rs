@@ -191,7 +191,7 @@ fn a_dead_link_lets_go_without_a_word() {
     let mut rig = Rig::active(spec());
     rig.feed(Input::Link(interface(), Some(LinkFacts { ipv4: Vec::new(), carrier: false, ..link() })));
     rig.run(Duration::from_secs(3));
-    assert_eq!(rig.said(), ["disown"]);
+    assert_eq!(rig.said(), ["release"]);
     assert_eq!(rig.state(), StateName::Initialize);
 }
 
@@ -202,7 +202,7 @@ fn a_stop_during_an_interruption_does_not_wait() {
     rig.feed(Input::Link(interface(), Some(LinkFacts { carrier: false, ..link() })));
     assert_eq!(rig.said(), [""; 0], "it may be over in a moment");
     rig.feed(Input::Shutdown);
-    assert_eq!(rig.said(), ["disown", "stopped"]);
+    assert_eq!(rig.said(), ["release", "stopped"]);
 }
 
 #[test]
@@ -361,7 +361,7 @@ fn addresses_that_the_kernel_refuses_are_a_fault_and_are_tried_again() {
     };
     refuse(&mut rig);
     assert_eq!(faults(&rig), ["addresses: no space left"]);
-    assert_eq!(rig.said(), ["own", "say 100/100cs", "say 0/100cs", "disown"]);
+    assert_eq!(rig.said(), ["hold", "say 100/100cs", "say 0/100cs", "release"]);
     rig.run(Duration::from_secs(10));
     assert_eq!(rig.state(), StateName::Backup);
 }

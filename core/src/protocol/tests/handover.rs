@@ -270,7 +270,7 @@ fn rfc9568_6_4_3_8_a_stop_hands_over_resigns_and_lets_go_even_without_a_taker() 
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(20));
     let said = rig.said();
-    assert_eq!(said[3..], ["say 0/100cs", "disown", "stopped"]);
+    assert_eq!(said[3..], ["say 0/100cs", "release", "stopped"]);
 
     let mut rig = Rig::active(spec());
     rig.feed(Input::Shutdown);
@@ -349,14 +349,17 @@ fn a_fault_that_goes_while_nobody_takes_over_costs_no_service() {
     rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
     rig.run(Duration::from_secs(2));
     assert_eq!(rig.state(), StateName::Active);
-    assert!(!rig.said().contains(&"disown".to_owned()));
+    assert!(!rig.said().contains(&"release".to_owned()));
     // If it comes back, the addresses go as they would have.
     let mut rig = faulty();
     for health in [CheckResult::Passing, CheckResult::Failing] {
         rig.feed(Input::CheckResult(check.clone(), health));
     }
     rig.run(Duration::from_secs(2));
-    assert_eq!((rig.state(), rig.said().last().map(String::as_str)), (StateName::Initialize, Some("disown")));
+    assert_eq!(
+        (rig.state(), rig.said().last().map(String::as_str)),
+        (StateName::Initialize, Some("release"))
+    );
     // Somebody who takes over does so in the usual way.
     let mut rig = faulty();
     rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));

@@ -63,7 +63,7 @@ fn what_the_kernel_refuses_during_an_interruption_is_asked_again_after_it() {
     rig.feed(Input::Link(interface(), Some(link())));
     rig.out.clear();
     rig.until_state(StateName::Active);
-    assert_eq!(rig.said().first().map(String::as_str), Some("own"));
+    assert_eq!(rig.said().first().map(String::as_str), Some("hold"));
 }
 
 /// A switch may reflect what was said just before the address went away.
@@ -87,7 +87,7 @@ fn who_yields_while_it_is_cut_off_keeps_nothing() {
     // It was in the socket already.
     rig.hear(advert("192.0.2.1", 200));
     assert_eq!(rig.state(), StateName::Backup);
-    assert_eq!(rig.said().last().map(String::as_str), Some("disown"));
+    assert_eq!(rig.said().last().map(String::as_str), Some("release"));
 }
 
 /// What was waited out counts at once when nobody is served any more: the status tells the truth.

@@ -5,19 +5,20 @@
 
 mod both_families;
 mod conflicts;
+mod crashed_run;
 mod demotion;
 mod faults;
-mod grounds;
 mod handover;
-mod inheritance;
 mod interruptions;
 mod proof;
 mod receiving;
 mod reload;
-mod silence;
+mod retention;
+mod service_watch;
+mod state_table;
 mod states;
 mod strangers;
-mod turning;
+mod transition_details;
 
 use super::*;
 use crate::types::*;
@@ -246,14 +247,14 @@ impl Rig {
         self.now.since(start)
     }
 
-    /// Effects since the last call, as short words: `own`, `disown`, `say 100/100cs`, `announce 1`.
+    /// Effects since the last call, as short words: `hold`, `release`, `say 100/100cs`, `announce 1`.
     fn said(&mut self) -> Vec<String> {
         let words = self
             .out
             .iter()
             .filter_map(|effect| match effect {
-                Effect::HoldAddresses { .. } => Some("own".into()),
-                Effect::ReleaseAddresses { .. } => Some("disown".into()),
+                Effect::HoldAddresses { .. } => Some("hold".into()),
+                Effect::ReleaseAddresses { .. } => Some("release".into()),
                 Effect::Advertise { priority, interval, .. } => {
                     Some(format!("say {priority}/{}cs", interval.centiseconds()))
                 }

@@ -65,7 +65,7 @@ fn addresses_of_an_active_change_without_a_transition() {
     changed.instances[0].addresses.insert(0, "192.0.2.253/24".parse().unwrap());
     rig.feed(Input::Configure(vec![changed.clone()]));
     // Installed first, announced when they are there.
-    assert_eq!(rig.said(), ["own", "announce 1"]);
+    assert_eq!(rig.said(), ["hold", "announce 1"]);
     let key = changed.key(Family::Ipv4);
     assert_eq!(rig.node.addresses(key).0, changed.instances[0].addresses, "in the new order");
     assert_eq!((rig.state(), rig.instance(0).since), (StateName::Active, since));
@@ -78,7 +78,7 @@ fn the_family_whose_addresses_stay_is_not_asked_for_again() {
     let mut changed = both;
     changed.instances[1].excluded.push("2001:db8:51::99/64".parse().unwrap());
     rig.feed(Input::Configure(vec![changed]));
-    assert_eq!(rig.said(), ["own", "announce 1"]);
+    assert_eq!(rig.said(), ["hold", "announce 1"]);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_router_that_is_removed_hands_over_first() {
     assert_eq!(rig.state(), StateName::Active, "until somebody takes over");
     rig.run(Duration::from_secs(3));
     let said = rig.said();
-    assert_eq!(said.iter().filter(|word| *word == "disown").count(), 1, "{said:?}");
+    assert_eq!(said.iter().filter(|word| *word == "release").count(), 1, "{said:?}");
     assert_eq!(names(&rig), [""; 0]);
     assert_eq!(rig.node.next_deadline(), None);
     // What was said in the same moment is still to be written.

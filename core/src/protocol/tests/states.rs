@@ -25,7 +25,7 @@ fn rfc9568_6_4_2_7_silence_makes_a_backup_active_after_active_down_interval() {
         assert_eq!(rig.until_state(StateName::Active), expected);
         let word = format!("say {priority}/{cs}cs");
         // RFC9568-6.4.2-11: own first, then the advertisement, then the announcement. RFC9568-7.2-4
-        assert_eq!(rig.said(), ["own", word.as_str(), "announce 1"]);
+        assert_eq!(rig.said(), ["hold", word.as_str(), "announce 1"]);
         assert_eq!(rig.instance(0).cause, Cause::ActiveDownTimer);
         let period = interval(cs).period();
         rig.run(period - us(1));
@@ -52,7 +52,7 @@ fn the_period_does_not_drift_when_every_wake_is_late() {
 #[test]
 fn rfc9568_6_4_1_1_an_owner_is_active_at_once() {
     let mut rig = Rig::new(RouterSpec { role: Role::Owner, ..spec() });
-    assert_eq!(rig.said(), ["own", "say 255/100cs", "announce 1"]); // RFC9568-6.4.1-2, RFC9568-5.2.4-1
+    assert_eq!(rig.said(), ["hold", "say 255/100cs", "announce 1"]); // RFC9568-6.4.1-2, RFC9568-5.2.4-1
     assert_eq!(rig.instance(0).cause, Cause::OwnerStartup);
 }
 
@@ -72,10 +72,10 @@ fn the_first_advertisement_waits_for_the_kernel_only_where_somebody_may_still_se
         rig
     };
     let mut dead = silent(None);
-    assert_eq!(dead.said(), ["own", "say 100/100cs"]);
+    assert_eq!(dead.said(), ["hold", "say 100/100cs"]);
     for (heard, grace) in [(0, 20), (50, 500)] {
         let mut rig = silent(Some(heard));
-        assert_eq!(rig.said(), ["own"]);
+        assert_eq!(rig.said(), ["hold"]);
         rig.run(ms(grace - 1));
         assert_eq!(rig.said(), [""; 0]);
         rig.run(ms(1));
@@ -89,7 +89,7 @@ fn hosts_are_told_before_the_active_that_is_displaced() {
     rig.run(Duration::from_secs(3));
     rig.hear(advert("192.0.2.1", 50));
     rig.until_state(StateName::Active);
-    assert_eq!(rig.said(), ["own", "announce 1"]);
+    assert_eq!(rig.said(), ["hold", "announce 1"]);
     rig.run(ms(3));
     assert_eq!(rig.said(), ["say 100/100cs"]);
 }
@@ -386,7 +386,7 @@ fn another_vrid_is_a_new_router_and_the_old_one_resigns() {
     rig.feed(Input::Configure(vec![RouterSpec { vrid: Vrid::new(52).unwrap(), ..spec() }]));
     rig.run(Duration::from_secs(3));
     let said = rig.said();
-    assert!(said.contains(&"say 0/100cs".into()) && said.contains(&"disown".into()), "{said:?}");
+    assert!(said.contains(&"say 0/100cs".into()) && said.contains(&"release".into()), "{said:?}");
     assert_eq!(rig.instance(0).key.vrid.get(), 52);
     assert_eq!(rig.state(), StateName::Backup);
 }

@@ -28,7 +28,7 @@ fn who_yields_keeps_the_address_until_the_other_has_announced_it() {
     rig.run(ms(19));
     assert_eq!(rig.said(), [""; 0]);
     rig.run(ms(1));
-    assert_eq!(rig.said(), ["disown"]);
+    assert_eq!(rig.said(), ["release"]);
     rig.run(Duration::from_secs(2));
     assert_eq!(rig.said(), [""; 0]);
 }
@@ -39,7 +39,7 @@ fn one_that_announces_nothing_is_waited_for_a_quarter_of_a_second() {
     rig.run(ms(249));
     assert_eq!(rig.said(), [""; 0]);
     rig.run(ms(1));
-    assert_eq!(rig.said(), ["disown"]);
+    assert_eq!(rig.said(), ["release"]);
 }
 
 #[test]
@@ -59,9 +59,9 @@ fn who_takes_over_again_meanwhile_asks_for_what_it_holds() {
     rig.hear(Advert { centiseconds: 1, ..advert("192.0.2.200", 200) });
     rig.said();
     assert!(rig.until_state(StateName::Active) < ms(40));
-    assert_eq!(rig.said(), ["own", "say 100/100cs", "announce 1"]);
+    assert_eq!(rig.said(), ["hold", "say 100/100cs", "announce 1"]);
     rig.run(ms(500));
-    assert!(!rig.said().contains(&"disown".to_owned()));
+    assert!(!rig.said().contains(&"release".to_owned()));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_backup_that_stops_meanwhile_keeps_the_address_all_the_same() {
     assert_eq!(rig.said(), [""; 0]);
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(20));
-    assert_eq!(rig.said(), ["disown", "stopped"]);
+    assert_eq!(rig.said(), ["release", "stopped"]);
 }
 
 #[test]
@@ -84,14 +84,14 @@ fn one_that_is_promoted_meanwhile_goes_on_letting_go() {
     rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
     assert_eq!(rig.state(), StateName::Backup);
     rig.run(ms(250));
-    assert_eq!(rig.said(), ["disown"]);
+    assert_eq!(rig.said(), ["release"]);
 }
 
 #[test]
 fn on_a_dead_link_it_lets_go_at_once() {
     let mut rig = displaced();
     rig.feed(Input::Link(interface(), Some(LinkFacts { carrier: false, ..link() })));
-    assert_eq!(rig.said(), ["disown"]);
+    assert_eq!(rig.said(), ["release"]);
     rig.run(Duration::from_secs(1));
     assert_eq!(rig.said(), [""; 0]);
 }
@@ -104,7 +104,7 @@ fn who_yields_before_it_has_announced_anything_lets_go_at_once() {
     rig.until_state(StateName::Active);
     rig.said();
     rig.hear(advert("192.0.2.200", 200));
-    assert_eq!(rig.said().last().map(String::as_str), Some("disown"));
+    assert_eq!(rig.said().last().map(String::as_str), Some("release"));
 }
 
 /// Both became Active at the same moment. Which announcement hosts heard last, nobody knows.
@@ -113,7 +113,7 @@ fn an_announcement_that_may_have_crossed_ours_does_not_count() {
     let mut rig = Rig::new(spec());
     rig.until_state(StateName::Active);
     rig.run(ms(1));
-    assert_eq!(rig.said(), ["own", "say 100/100cs", "announce 1"]);
+    assert_eq!(rig.said(), ["hold", "say 100/100cs", "announce 1"]);
     rig.hear(advert("192.0.2.200", 200));
     // Ours may have left after it: what is decided waits for the thread of the addresses.
     rig.run(ms(17));
@@ -123,7 +123,7 @@ fn an_announcement_that_may_have_crossed_ours_does_not_count() {
     // The winner repeats itself after 30 ms.
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(20));
-    assert_eq!(rig.said(), ["disown"]);
+    assert_eq!(rig.said(), ["release"]);
 }
 
 #[test]
@@ -162,10 +162,10 @@ fn another_address_list_during_a_hand_over_does_not_end_the_wait() {
     rig.run(ms(20));
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(20));
-    assert!(!rig.said().contains(&"disown".to_owned()), "the new one is not announced yet");
+    assert!(!rig.said().contains(&"release".to_owned()), "the new one is not announced yet");
     heard(&mut rig, "192.0.2.253");
     rig.run(ms(20));
-    assert_eq!(rig.said(), ["disown"]);
+    assert_eq!(rig.said(), ["release"]);
 }
 
 /// Somebody else may rightly be Active by now, and would not announce again.

@@ -38,7 +38,7 @@ fn backups_take_over_as_in_any_hand_over_and_the_addresses_stay_until_then() {
     assert_eq!(rig.said(), [""; 0], "hosts are still turning to the taker");
     rig.run(ms(1));
     assert!(matches!(rig.events()[..], [.., EventKind::HandedOver { to, .. }] if to.to_string() == TAKER));
-    assert_eq!(rig.said(), ["disown", "stopped"], "nothing is claimed, announced or said");
+    assert_eq!(rig.said(), ["release", "stopped"], "nothing is claimed, announced or said");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn somebody_who_serves_already_is_not_made_to_yield() {
     rig.run(ms(2));
     rig.hear(advert(TAKER, 50));
     rig.run(Duration::from_secs(3));
-    assert_eq!(rig.said(), ["say 0/100cs", "disown", "stopped"]);
+    assert_eq!(rig.said(), ["say 0/100cs", "release", "stopped"]);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn without_anybody_it_lets_go_at_the_end_of_its_patience() {
     rig.out.clear();
     rig.run(ms(1));
     assert!(matches!(rig.events()[..], [.., EventKind::NobodyTookOver { released: true, .. }]));
-    assert_eq!(rig.said(), ["say 0/100cs", "disown", "stopped"]);
+    assert_eq!(rig.said(), ["say 0/100cs", "release", "stopped"]);
 }
 
 #[test]
@@ -68,16 +68,16 @@ fn both_families_wait_for_one_another() {
     rig.run(ms(2));
     rig.hear(advert(TAKER, 50));
     rig.run(ms(60));
-    assert!(!rig.said().contains(&"disown".to_owned()));
+    assert!(!rig.said().contains(&"release".to_owned()));
     rig.hear(advert("fe80::1", 50));
     rig.run(ms(300));
-    assert_eq!(rig.said(), ["disown", "disown", "stopped"]);
+    assert_eq!(rig.said(), ["release", "release", "stopped"]);
 }
 
 #[test]
 fn without_a_link_it_lets_go_without_a_word() {
     let mut rig = heir(spec(), LinkFacts { carrier: false, ..link() });
-    assert_eq!(rig.said(), ["disown", "stopped"]);
+    assert_eq!(rig.said(), ["release", "stopped"]);
 }
 
 #[test]
