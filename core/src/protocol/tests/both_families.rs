@@ -193,3 +193,21 @@ fn a_tie_lost_in_ipv6_alone_counts_against_a_slow_rival_too() {
     }
     assert_eq!(states(&rig), [StateName::Backup; 2]);
 }
+
+/// A stranger has taken the VRID of IPv6, so that this family retains its addresses for a moment, when
+/// the hand-over of IPv4 is called off.
+#[test]
+fn a_hand_over_that_is_called_off_forgets_no_retained_addresses() {
+    let mut rig = Rig::active(both());
+    let foreign = [0xfe80_0000_0000_0000_u64.to_be_bytes(), 0x99_u64.to_be_bytes()].concat();
+    rig.hear_octets(advert("fe80::99", 200), &foreign, ChecksumFlavour::Rfc9568);
+    assert_eq!(states(&rig), [StateName::Active, StateName::Backup]);
+    rig.demote(Force::No);
+    rig.run(ms(3));
+    rig.said();
+    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    assert_eq!(states(&rig), [StateName::Active, StateName::Backup]);
+    rig.run(ms(250));
+    let released = |effect: &&Effect| matches!(effect, Effect::ReleaseAddresses { .. });
+    assert_eq!(rig.out.iter().filter(released).count(), 1, "the addresses of IPv6");
+}

@@ -15,6 +15,7 @@ mod receiving;
 mod reload;
 mod retention;
 mod service_watch;
+mod several_routers;
 mod state_table;
 mod states;
 mod strangers;
