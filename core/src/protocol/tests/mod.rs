@@ -7,6 +7,7 @@ mod both_families;
 mod conflicts;
 mod crashed_run;
 mod demotion;
+mod edges;
 mod faults;
 mod handover;
 mod interruptions;

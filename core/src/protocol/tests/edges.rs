@@ -1,0 +1,79 @@
+//! Edges that mutation testing found unguarded: each test states the right value on both sides.
+
+use super::*;
+
+const PEER: &str = "192.0.2.9";
+const GREATER: &str = "192.0.2.200";
+
+fn warned(rig: &Rig) -> Vec<&'static str> {
+    let begun = |kind| match kind {
+        EventKind::PeerWarningRaised { what, .. } => Some(what.as_str()),
+        _ => None,
+    };
+    rig.events().into_iter().filter_map(begun).collect()
+}
+
+fn hear_foreign_list(rig: &mut Rig, from: &'static str, priority: u8) {
+    rig.hear_octets(advert(from, priority), &[198, 51, 100, 1], ChecksumFlavour::Rfc9568);
+}
+
+/// A stranger with our VRID takes the addresses from everybody only if we obey it, and nobody else
+/// serves them.
+#[test]
+fn the_addresses_are_lost_to_a_stranger_that_is_obeyed_while_nobody_serves() {
+    for (ours, preempt, theirs, served, expected) in [
+        (100, Preempt::Allow, 100, false, "addresses_lost"),
+        (100, Preempt::Allow, 99, false, "address_list_differs"),
+        (100, Preempt::Forbid, 99, false, "addresses_lost"),
+        (100, Preempt::Allow, 100, true, "address_list_differs"),
+    ] {
+        let mut rig = Rig::new(RouterSpec { role: contender(ours, preempt), ..spec() });
+        if served {
+            rig.hear(advert(PEER, 200));
+        }
+        hear_foreign_list(&mut rig, GREATER, theirs);
+        assert!(warned(&rig).contains(&expected), "{theirs}, served {served}: {:?}", warned(&rig));
+    }
+}
+
+#[test]
+fn an_active_loses_its_addresses_to_a_higher_priority_only() {
+    for (theirs, expected) in [(101, "addresses_lost"), (100, "address_list_differs")] {
+        let mut rig = Rig::active(spec());
+        hear_foreign_list(&mut rig, PEER, theirs);
+        assert!(warned(&rig).contains(&expected), "{theirs}: {:?}", warned(&rig));
+    }
+}
+
+/// A source address that appears does not make a router Active that is not.
+#[test]
+fn a_source_address_that_appears_names_no_active_router() {
+    let mut rig = Rig::new(spec());
+    rig.feed(Input::Link(interface(), Some(LinkFacts { ipv4: Vec::new(), ..link() })));
+    rig.run(Duration::from_secs(4));
+    assert_eq!((rig.state(), rig.instance(0).active), (StateName::Initialize, None));
+    rig.feed(Input::Link(interface(), Some(link())));
+    assert_eq!((rig.state(), rig.instance(0).active), (StateName::Backup, None));
+}
+
+/// While we leave, the first advertisement of a router that was Active before may be older than our
+/// resignation: it is asked with another resignation. That of a router that was not is the takeover.
+#[test]
+fn who_was_active_before_is_asked_again_and_who_was_not_has_taken_over() {
+    for (priority, millis_ago, asked) in [
+        (50, 1900, true),  // Within two of its intervals: it was Active.
+        (50, 2100, false), // Longer ago: it was not any more.
+        (0, 1000, false),  // It had resigned.
+    ] {
+        let mut rig = Rig::active(spec());
+        rig.hear(advert(PEER, priority));
+        rig.run(ms(millis_ago));
+        rig.feed(Input::Shutdown);
+        rig.run(ms(10));
+        rig.said();
+        rig.hear(advert(PEER, 90));
+        rig.run(ms(20));
+        let asks = rig.spoken() == ["say 0/100cs"];
+        assert_eq!(asks, asked, "priority {priority}, {millis_ago} ms before");
+    }
+}
