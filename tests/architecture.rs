@@ -28,7 +28,7 @@ const FLOORS: [(&str, &[&str]); 10] = [
 const PURE: [&str; 4] = ["types", "wire", "protocol", "sim"];
 
 /// What a pure floor may not name. `std::net` is allowed for its address types only.
-const IMPURE: [&str; 24] = [
+const IMPURE: [&str; 26] = [
     "std::net::TcpListener",
     "std::net::TcpStream",
     "std::net::UdpSocket",
@@ -53,6 +53,8 @@ const IMPURE: [&str; 24] = [
     "netlink_sys",
     "netlink_packet_core",
     "netlink_packet_route",
+    "pnet::datalink",
+    "pnet::transport",
 ];
 
 /// The only file that may hold `unsafe` code.

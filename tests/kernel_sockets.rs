@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 
-#[path = "kernel_sockets/sighting.rs"]
-mod sighting;
+#[path = "kernel_sockets/announcements.rs"]
+mod announcements;
 mod support;
 
 use std::io;
@@ -12,13 +12,13 @@ use std::process::Command;
 use support::inject::{Forgery, Injector, Sum};
 use support::lab::ip;
 use support::{Lab, Node, SOON, wait_for, wait_some};
+use vrrpd::kernel::announcement_socket::{AnnouncementSocket, Watched};
 use vrrpd::kernel::frame_socket::FrameSocket;
 use vrrpd::kernel::realtime::{MemoryLock, Scheduling, lock_memory, raise_thread};
-use vrrpd::kernel::sighting::{Hearing, Sighting, SightingSocket};
 use vrrpd::kernel::socket_error::SocketError;
 use vrrpd::kernel::vrrp_socket::{ReceiveSocket, Received, Remaining, TransmitSocket};
 use vrrpd::types::{Family, InterfaceName, MacAddr};
-use vrrpd::wire::Carrier;
+use vrrpd::wire::{Announcement, Carrier};
 
 const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
 

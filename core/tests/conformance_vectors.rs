@@ -4,9 +4,11 @@
 mod vectors;
 
 use std::net::IpAddr;
-use vectors::{F01, F20, Form, VECTORS, Vector, Verdict, from_hex, vector};
-use vrrpd_core::types::{AdverInterval, AdvertPriority, Family, Vrid};
-use vrrpd_core::wire::{Advertisement, Carrier, ChecksumFlavour, Draft, Reject, emit, parse, split_ipv4};
+use vectors::{F01, F20, Form, G01, N01, VECTORS, Vector, Verdict, from_hex, vector};
+use vrrpd_core::types::{AdverInterval, AdvertPriority, Family, MacAddr, Vrid};
+use vrrpd_core::wire::{
+    Advertisement, Announcement, Carrier, ChecksumFlavour, Draft, Reject, emit, parse, split_ipv4,
+};
 
 fn carrier_of(vector: &Vector) -> Carrier {
     let source: IpAddr = vector.source.parse().unwrap();
@@ -166,6 +168,27 @@ fn the_fuzz_corpus_holds_every_vector() {
     }
     let packet = std::fs::read(corpus.with_file_name("ipv4_packet").join("seed-F01")).unwrap();
     assert_eq!(packet, from_hex(F01)[14..]);
+    for (target, seed, packet) in [
+        ("arp_packet", "seed-G01", &from_hex(G01)[14..]),
+        ("neighbor_advertisement", "seed-N01", &from_hex(N01)[54..]),
+    ] {
+        assert_eq!(std::fs::read(corpus.with_file_name(target).join(seed)).unwrap(), packet, "{target}");
+    }
+}
+
+// RFC9568-8.1.2-2, RFC9568-8.2.2-1
+/// What others computed is what we write, and it is read as it was meant.
+#[test]
+fn the_announcements_of_a_router_that_becomes_active_are_g01_and_n01() {
+    for (address, vector, headers) in [("192.0.2.254", G01, 14), ("2001:db8:51::fe", N01, 54)] {
+        let address: IpAddr = address.parse().unwrap();
+        let family = Family::of(address);
+        let mac = MacAddr::virtual_router(family, Vrid::new(51).unwrap());
+        let announcement = Announcement { address, mac };
+        let octets = from_hex(vector);
+        assert_eq!(announcement.frame().as_bytes(), octets, "{address}");
+        assert_eq!(Announcement::read(family, &octets[headers..]), Some(announcement), "{address}");
+    }
 }
 
 /// Reproducible randomness (SplitMix64): the run is the same everywhere.

@@ -1,19 +1,20 @@
-//! What the fuzz targets share: the property of a message, and the way past its checksum.
+//! What the fuzz targets share: the properties of a message and of an announcement, and the way past a checksum.
 
 use std::net::IpAddr;
-use vrrpd_core::wire::{Carrier, ChecksumFlavour, Draft, emit, parse};
+use vrrpd_core::types::Family;
+use vrrpd_core::wire::{Announcement, Carrier, ChecksumFlavour, Draft, emit, parse};
 
 /// The carrier of a message from the router that the seed corpus comes from.
 pub const V4: Carrier = Carrier {
     source: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
-    destination: vrrpd_core::types::Family::Ipv4.group(),
+    destination: Family::Ipv4.group(),
     ttl: 255,
 };
 
 /// Its IPv6 address.
 pub const V6: Carrier = Carrier {
     source: IpAddr::V6(std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xa)),
-    destination: vrrpd_core::types::Family::Ipv6.group(),
+    destination: Family::Ipv6.group(),
     ttl: 255,
 };
 
@@ -68,4 +69,22 @@ pub fn with_good_checksum(carrier: &Carrier, payload: &[u8], flavour: ChecksumFl
     }
     message[6..8].copy_from_slice(&(!(sum as u16)).to_be_bytes());
     message
+}
+
+/// A packet that announces an address says the same when it is written again, and holds both addresses that were read.
+pub fn an_announcement_survives(family: Family, packet: &[u8]) {
+    let Some(said) = Announcement::read(family, packet) else { return };
+    assert_eq!(Family::of(said.address), family);
+    let frame = said.frame();
+    let written = match family {
+        Family::Ipv4 => frame.payload(),
+        Family::Ipv6 => &frame.payload()[40..],
+    };
+    assert_eq!(Announcement::read(family, written), Some(said));
+    let holds = |octets: &[u8]| packet.windows(octets.len()).any(|window| window == octets);
+    assert!(holds(&said.mac.0));
+    assert!(match said.address {
+        IpAddr::V4(address) => holds(&address.octets()),
+        IpAddr::V6(address) => holds(&address.octets()),
+    });
 }

@@ -6,8 +6,9 @@
 //! looks at nothing else: a wrong TTL, version, type, length or checksum must reach the counters
 //! (RFC 8347), and so must a VRID that is not configured here (`vrid-errors`).
 //!
-//! The sockets that hear where others announce addresses ([`super::sighting`]) have nothing to count: their
-//! programs pass what announces an address, or one of those that matter, and nothing else.
+//! The sockets that hear the announcements of others ([`super::announcement_socket`]) have nothing to count: their
+//! programs pass what announces an address, or one of those that matter, and nothing else. The octets at the offsets
+//! below are those that [`crate::wire`] reads; a program can only name them by their place.
 //!
 //! Not here, because a raw socket makes it superfluous: the protocol (the socket only gets 112), and
 //! fragments (the kernel delivers whole datagrams only; those it put together from fragments are

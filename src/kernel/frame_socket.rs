@@ -3,10 +3,10 @@
 //! Owns pacing: thousands of frames must all leave, however short the interface's queue is. Must not know
 //! why an address is announced. Blocks for a bounded time, so it is not for the protocol's thread.
 
-use super::announce::Frame;
 use super::socket_error::{Context, SocketError};
 use super::sys::{self, SEND_MANY};
 use crate::types::{InterfaceName, MacAddr};
+use crate::wire::{Announcement, Frame};
 use nix::poll::{PollFd, PollFlags, poll};
 use socket2::{Domain, Socket, Type};
 use std::io;
@@ -67,7 +67,7 @@ impl FrameSocket {
         let mut waits = 0..WAITS;
         for _ in 0..rounds {
             for chunk in addresses.chunks(SEND_MANY) {
-                let mut frames = chunk.iter().map(|address| Frame::announcing(*address, mac));
+                let mut frames = chunk.iter().map(|address| Announcement { address: *address, mac }.frame());
                 let frames: [Option<Frame>; SEND_MANY] = std::array::from_fn(|_| frames.next());
                 self.send_frames(&frames, chunk.len(), &mut waits, &mut announced);
             }

@@ -3,7 +3,7 @@
 //! Knows `types` and `wire`; never `protocol` or `config`.
 
 pub mod address;
-pub mod announce;
+pub mod announcement_socket;
 pub mod capabilities;
 pub mod confinement;
 pub mod filter;
@@ -16,7 +16,6 @@ pub mod ownership;
 pub mod plain_file;
 pub mod realtime;
 pub mod release;
-pub mod sighting;
 pub mod socket_error;
 mod sys;
 pub mod sysctl;

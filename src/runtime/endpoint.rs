@@ -1,11 +1,11 @@
 //! The sockets of one interface and family, what is heard through them, and what waits to be sent.
 
-use crate::kernel::sighting::{Hearing, Sighting, SightingSocket};
+use crate::kernel::announcement_socket::{AnnouncementSocket, Watched};
 use crate::kernel::socket_error::SocketError;
 use crate::kernel::vrrp_socket::{MartianSocket, ReceiveSocket, Received, Remaining, TransmitSocket};
 use crate::protocol::Effect;
 use crate::types::{AdvertPriority, Family, InstanceKey, InterfaceName};
-use crate::wire::{self, Carrier, Draft};
+use crate::wire::{self, Announcement, Carrier, Draft};
 use ipnet::IpNet;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,7 +90,7 @@ struct Sockets {
     index: u32,
     receive: ReceiveSocket,
     transmit: TransmitSocket,
-    sighting: SightingSocket,
+    announcements: AnnouncementSocket,
     /// IPv6 has no martians.
     martian: Option<MartianSocket>,
 }
@@ -141,18 +141,18 @@ impl Endpoint {
         self.close();
         let receive = ReceiveSocket::open(self.interface, index, self.family).map_err(in_full)?;
         let transmit = TransmitSocket::open(self.interface, index, self.family).map_err(in_full)?;
-        let sighting = SightingSocket::open(self.interface, index, self.family).map_err(in_full)?;
+        let announcements = AnnouncementSocket::open(self.interface, index, self.family).map_err(in_full)?;
         let martian = match self.family {
             Family::Ipv4 => Some(MartianSocket::open(self.interface, index).map_err(in_full)?),
             Family::Ipv6 => None,
         };
         let ready = |ear: Ear| EpollEvent::new(EpollFlags::EPOLLIN, ear.token(at));
         epoll.add(&receive, ready(Ear::Advertisements))?;
-        epoll.add(&sighting, ready(Ear::Announcements))?;
+        epoll.add(&announcements, ready(Ear::Announcements))?;
         if let Some(martian) = &martian {
             epoll.add(martian, ready(Ear::Martians))?;
         }
-        self.sockets = Some(Sockets { index, receive, transmit, sighting, martian });
+        self.sockets = Some(Sockets { index, receive, transmit, announcements, martian });
         self.hear();
         Ok(())
     }
@@ -193,14 +193,14 @@ impl Endpoint {
         self.tuning = Tuning::Right;
         let Some(sockets) = &mut self.sockets else { return };
         let held = self.held.values().flatten().copied();
-        let hearing = if !self.listeners.is_empty() {
-            Hearing::Everything
+        let watched = if !self.listeners.is_empty() {
+            Watched::Everything
         } else if self.held.is_empty() {
-            Hearing::Nothing
+            Watched::Nothing
         } else {
-            Hearing::These(held.clone().collect())
+            Watched::Addresses(held.clone().collect())
         };
-        let _ = sockets.sighting.listen(hearing);
+        let _ = sockets.announcements.watch(watched);
         let Some(martian) = &mut sockets.martian else { return };
         let ipv4 = held.filter_map(|address| match address {
             IpAddr::V4(address) => Some(address),
@@ -235,9 +235,9 @@ impl Endpoint {
     }
 
     /// Hands on which announcements have arrived, up to the socket's bound.
-    pub(super) fn sight(&self, each: &mut dyn FnMut(Sighting)) -> io::Result<Remaining> {
+    pub(super) fn sight(&self, each: &mut dyn FnMut(Announcement)) -> io::Result<Remaining> {
         match &self.sockets {
-            Some(sockets) => sockets.sighting.receive(each),
+            Some(sockets) => sockets.announcements.receive(each),
             None => Ok(Remaining::Nothing),
         }
     }

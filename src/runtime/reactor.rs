@@ -14,11 +14,10 @@ use super::state::Note;
 use super::turn::{self, Heard, Senses};
 use crate::control::Done;
 use crate::kernel::keeper::{AddressKeeper, Command as KeeperCommand, Refused};
-use crate::kernel::sighting::Sighting;
 use crate::kernel::vrrp_socket::{Received, Remaining};
 use crate::protocol::{Command, CommandId, Effect, Effects, Event, Input, Node, RouterSpec};
 use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, MonoTime, RouterName};
-use crate::wire::{self, Carrier, Reject, RejectReason};
+use crate::wire::{self, Announcement, Carrier, Reject, RejectReason};
 use ipnet::IpNet;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::time::TimeSpec;
@@ -223,7 +222,7 @@ impl Reactor {
         let interface = endpoint.interface;
         let ours = |mac| links.values().any(|link| link.mac == Some(mac));
         read_in_full(|| {
-            endpoint.sight(&mut |Sighting { address, mac }| {
+            endpoint.sight(&mut |Announcement { address, mac }| {
                 // A switch may reflect our own, and two interfaces may be on one LAN.
                 if !ours(mac) {
                     node.handle(clock::now(), Input::AnnouncementHeard { interface, address, mac }, effects);

@@ -95,7 +95,7 @@ fn a_machine_that_announces_our_address_is_named_and_hosts_come_back() {
         let announcements = || fe0.instance("web", family)["counters"]["announcements"].as_u64().unwrap();
         wait_for(SOON, "the first announcements are over", || announcements() >= 5);
         assert!(neighbour().contains(&mac(lab.node("fe0"))), "{}", neighbour());
-        let announce = vrrpd::kernel::announce::Frame::announcing(ip(address), MacAddr(other.mac()));
+        let announce = vrrpd::wire::Announcement { address: ip(address), mac: MacAddr(other.mac()) }.frame();
         Injector::new(other).send(announce.as_bytes());
         wait_for(SOON, "the host is led astray", || neighbour().contains(&mac(other)));
         let told = event(&fe0, "address_conflict");

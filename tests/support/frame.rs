@@ -139,12 +139,14 @@ fn carried(
         let ip = Ipv4Packet::new(ethernet.payload())?;
         // pnet cuts the payload to the total length: what is left is not Ethernet's padding.
         (ip.get_next_level_protocol() == protocol).then(|| {
-            (ip.get_source().into(), ip.get_destination().into(), ip.get_ttl(), ip.payload().to_vec())
+            let (source, destination) = (ip.get_source().octets(), ip.get_destination().octets());
+            (source.into(), destination.into(), ip.get_ttl(), ip.payload().to_vec())
         })
     } else if ethernet.get_ethertype() == EtherTypes::Ipv6 {
         let ip = Ipv6Packet::new(ethernet.payload())?;
         (ip.get_next_header() == protocol).then(|| {
-            (ip.get_source().into(), ip.get_destination().into(), ip.get_hop_limit(), ip.payload().to_vec())
+            let (source, destination) = (ip.get_source().octets(), ip.get_destination().octets());
+            (source.into(), destination.into(), ip.get_hop_limit(), ip.payload().to_vec())
         })
     } else {
         None
@@ -159,7 +161,7 @@ fn gratuitous_arp(ethernet: &EthernetPacket<'_>) -> Option<(IpAddr, [u8; 6])> {
     let gratuitous = arp.get_sender_proto_addr() == arp.get_target_proto_addr()
         && arp.get_operation() == ArpOperations::Request
         && ethernet.get_destination().is_broadcast();
-    gratuitous.then(|| (arp.get_sender_proto_addr().into(), arp.get_sender_hw_addr().octets()))
+    gratuitous.then(|| (arp.get_sender_proto_addr().octets().into(), arp.get_sender_hw_addr().octets()))
 }
 
 fn unsolicited_na(ethernet: &EthernetPacket<'_>) -> Option<(IpAddr, [u8; 6])> {
@@ -171,7 +173,7 @@ fn unsolicited_na(ethernet: &EthernetPacket<'_>) -> Option<(IpAddr, [u8; 6])> {
     let all_nodes = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
     if ip.get_next_header() != IpNextHeaderProtocols::Icmpv6
         || icmp.get_icmpv6_type() != Icmpv6Types::NeighborAdvert
-        || ip.get_destination() != all_nodes
+        || ip.get_destination().octets() != all_nodes.octets()
     {
         return None;
     }
@@ -179,7 +181,7 @@ fn unsolicited_na(ethernet: &EthernetPacket<'_>) -> Option<(IpAddr, [u8; 6])> {
     // Option 2, target link-layer address: type, length 1 (times 8 octets), the address.
     let option = na.get_options_raw().get(..8)?;
     let mac = option.strip_prefix(&[2, 1])?.try_into().ok()?;
-    Some((na.get_target_addr().into(), mac))
+    Some((na.get_target_addr().octets().into(), mac))
 }
 
 fn address(octets: &[u8]) -> Option<IpAddr> {

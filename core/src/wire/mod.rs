@@ -1,21 +1,31 @@
-//! Floor 1: bytes to representations and back (RFC 9568 §5).
+//! Floor 1: octets to representations and back: VRRP (RFC 9568 §5), the packets that carry it, and the announcements of
+//! addresses by ARP and Neighbor Discovery.
 //!
-//! Pure; nothing from the network can make it panic. Rejections are values.
+//! Pure; nothing from the network can make it panic. Rejections are values. The formats that are not VRRP's are read and
+//! written with pnet's packet types (docs/adr/0029-the-wire-in-one-place.md).
 
 mod advert;
+mod announcement;
+mod arp;
 mod checksum;
 mod codec;
-mod ip;
+mod ethernet;
+mod ipv4;
+mod ndp;
 mod v3;
 
+#[cfg(test)]
+mod announcement_tests;
 #[cfg(test)]
 mod tests;
 
 pub use advert::{
     AddressList, Advertisement, Carrier, ChecksumFlavour, Draft, EmitError, Reject, RejectReason,
 };
+pub use announcement::{Announcement, LONGEST_ANNOUNCEMENT};
 pub use codec::{emit, parse};
-pub use ip::split_ipv4;
+pub use ethernet::{ETHERNET_HEADER, Frame};
+pub use ipv4::{split_ipv4, split_ipv4_frame};
 
 /// The IP protocol number, and Next Header, of VRRP (RFC 9568 §5.1.1.4, §5.1.2.4).
 pub const IP_PROTOCOL: u8 = 112;

@@ -340,6 +340,44 @@ fn what_is_not_one_whole_ipv4_packet_is_refused() {
     assert!(empty.is_empty(), "an empty payload is the codec's to refuse");
 }
 
+/// An advertisement of an owner, 192.0.2.10, VRID 51, as it leaves its interface.
+fn owners_frame() -> Vec<u8> {
+    let mut frame = vec![1, 0, 0x5e, 0, 0, 0x12, 2, 0, 0, 0, 0, 0x0a, 8, 0];
+    let mut header = vec![0x45, 0xc0, 0, 32, 0, 0, 0x40, 0, 255, 112, 0, 0, 192, 0, 2, 10, 224, 0, 0, 18];
+    let sum = checksum::Sum::new().octets(&header).checksum();
+    header[10..12].copy_from_slice(&sum.to_be_bytes());
+    frame.extend(header);
+    frame.extend([0x31, 51, 255, 1, 0, 100, 0, 0, 192, 0, 2, 10]);
+    frame
+}
+
+#[test]
+fn a_frame_is_its_carrier_and_its_message() {
+    let mut frame = owners_frame();
+    let carrier = Carrier { source: IpAddr::from([192, 0, 2, 10]), ..V4 };
+    assert_eq!(split_ipv4_frame(&frame), Ok((carrier, &frame[34..])));
+    frame.extend([0; 14]);
+    assert_eq!(split_ipv4_frame(&frame), Ok((carrier, &frame[34..46])), "padding");
+}
+
+/// A frame comes from below IP, where the kernel has verified nothing.
+#[test]
+fn a_frame_that_the_kernel_would_drop_is_refused() {
+    let refused = Reject { reason: RejectReason::PacketLengthErrors, vrid: None };
+    for damaged in [14, 16, 22, 24, 26, 30] {
+        let mut frame = owners_frame();
+        frame[damaged] ^= 1;
+        assert_eq!(split_ipv4_frame(&frame), Err(refused), "octet {damaged}");
+    }
+    let frame = owners_frame();
+    for length in 0..frame.len() {
+        assert_eq!(split_ipv4_frame(&frame[..length]), Err(refused), "cut at {length}");
+    }
+    let mut zeros = frame;
+    zeros[14..].fill(0);
+    assert_eq!(split_ipv4_frame(&zeros), Err(refused), "a header of no length");
+}
+
 fn a_list() -> impl Strategy<Value = (IpAddr, Vec<IpAddr>)> {
     let v4_source =
         any::<[u8; 4]>().prop_map(IpAddr::from).prop_filter("a router's address", |source| match source {
@@ -413,8 +451,10 @@ proptest! {
     ) {
         let octets = [head.as_ref().map_or(&[][..], |head| head), &tail].concat();
         let _ = parse(if v6 { &V6 } else { &V4 }, &octets);
-        if let Ok((carrier, payload)) = split_ipv4(&octets) {
-            let _ = parse(&carrier, payload);
+        for split in [split_ipv4, split_ipv4_frame] {
+            if let Ok((carrier, payload)) = split(&octets) {
+                let _ = parse(&carrier, payload);
+            }
         }
     }
 }

@@ -1,19 +1,19 @@
-//! Hearing where others say that addresses are.
+//! Watched where others say that addresses are.
 
 use super::*;
 use std::collections::BTreeSet;
 
-fn sighting_socket(node: &Node, family: Family) -> SightingSocket {
+fn announcement_socket(node: &Node, family: Family) -> AnnouncementSocket {
     let index = index(node);
-    node.ns.enter(|| SightingSocket::open(eth0(), index, family).unwrap())
+    node.ns.enter(|| AnnouncementSocket::open(eth0(), index, family).unwrap())
 }
 
 /// What is heard until `last` is.
-fn sightings(socket: &SightingSocket, last: IpAddr) -> Vec<Sighting> {
+fn announcements(socket: &AnnouncementSocket, last: IpAddr) -> Vec<Announcement> {
     let mut seen = Vec::new();
     wait_for(SOON, format!("{last} is announced"), || {
-        socket.receive(&mut |sighting| seen.push(sighting)).unwrap();
-        seen.last().is_some_and(|sighting: &Sighting| sighting.address == last)
+        socket.receive(&mut |announcement| seen.push(announcement)).unwrap();
+        seen.last().is_some_and(|announcement: &Announcement| announcement.address == last)
     });
     seen
 }
@@ -28,26 +28,26 @@ fn who_listens_hears_what_others_announce_and_nothing_else() {
         (Family::Ipv6, ["2001:db8::a", "fe80::b", "2001:db8::c"].map(ip)),
     ] {
         let [early, first, last] = addresses;
-        let mut socket = sighting_socket(fe0, family);
+        let mut socket = announcement_socket(fe0, family);
         let (fe0_says, fe1_says) = (frame_socket(fe0), frame_socket(fe1));
         fe1_says.announce(theirs, &[early], 1);
         // It has arrived when a neighbour's answer has.
         ping(fe1, source(fe0, family));
-        socket.listen(Hearing::Everything).unwrap();
+        socket.watch(Watched::Everything).unwrap();
         fe0_says.announce(ours, &[early], 1);
         // Requests and solicited answers, in both directions.
         fe0.ns.ip("neighbour flush dev eth0");
         ping(fe0, source(fe1, family));
         fe1_says.announce(theirs, &[first, last], 1);
-        let at = |address| Sighting { address, mac: theirs };
-        assert_eq!(sightings(&socket, last), [at(first), at(last)], "{family}");
+        let at = |address| Announcement { address, mac: theirs };
+        assert_eq!(announcements(&socket, last), [at(first), at(last)], "{family}");
 
         fe1_says.announce(theirs, &[early], 1);
-        socket.listen(Hearing::Nothing).unwrap();
+        socket.watch(Watched::Nothing).unwrap();
         ping(fe1, source(fe0, family));
-        socket.listen(Hearing::Everything).unwrap();
+        socket.watch(Watched::Everything).unwrap();
         fe1_says.announce(theirs, &[last], 1);
-        assert_eq!(sightings(&socket, last), [at(last)], "{family}: what was queued is forgotten");
+        assert_eq!(announcements(&socket, last), [at(last)], "{family}: what was queued is forgotten");
     }
 }
 
@@ -62,17 +62,17 @@ fn who_listens_to_some_addresses_hears_whoever_speaks_from_them() {
         (Family::Ipv6, ["2001:db8::a", "fe80::b", "2001:db8::c"].map(ip)),
     ] {
         let [other, first, last] = addresses;
-        let mut socket = sighting_socket(fe0, family);
-        socket.listen(Hearing::These(BTreeSet::from([first, last]))).unwrap();
+        let mut socket = announcement_socket(fe0, family);
+        socket.watch(Watched::Addresses(BTreeSet::from([first, last]))).unwrap();
         frame_socket(fe1).announce(theirs, &[other, first, other, last], 1);
-        let at = |address| Sighting { address, mac: theirs };
-        assert_eq!(sightings(&socket, last), [at(first), at(last)], "{family}");
+        let at = |address| Announcement { address, mac: theirs };
+        assert_eq!(announcements(&socket, last), [at(first), at(last)], "{family}");
     }
-    let mut socket = sighting_socket(fe0, Family::Ipv4);
-    socket.listen(Hearing::These(BTreeSet::from([ip("192.0.2.252")]))).unwrap();
+    let mut socket = announcement_socket(fe0, Family::Ipv4);
+    socket.watch(Watched::Addresses(BTreeSet::from([ip("192.0.2.252")]))).unwrap();
     fe1.ns.ip("address add 192.0.2.252/24 dev eth0\nneighbour flush dev eth0");
     fe1.ns.run("ping", &["-c", "1", "-I", "192.0.2.252", &fe0.v4().to_string()]);
-    assert_eq!(sightings(&socket, ip("192.0.2.252")).first().unwrap().mac, theirs);
+    assert_eq!(announcements(&socket, ip("192.0.2.252")).first().unwrap().mac, theirs);
 }
 
 /// More addresses than a filter takes are heard all the same.
@@ -83,10 +83,10 @@ fn who_listens_to_a_thousand_addresses_hears_what_is_announced() {
     let addresses: Vec<IpAddr> =
         (0..1000_u16).map(|n| Ipv4Addr::from(0x0a00_0000 + u32::from(n)).into()).collect();
     for count in [500, 1000] {
-        let mut socket = sighting_socket(fe0, Family::Ipv4);
-        socket.listen(Hearing::These(addresses[..count].iter().copied().collect())).unwrap();
+        let mut socket = announcement_socket(fe0, Family::Ipv4);
+        socket.watch(Watched::Addresses(addresses[..count].iter().copied().collect())).unwrap();
         frame_socket(fe1).announce(MacAddr(fe1.mac()), &addresses[..count], 1);
-        assert_eq!(sightings(&socket, addresses[count - 1]).len(), count);
+        assert_eq!(announcements(&socket, addresses[count - 1]).len(), count);
     }
 }
 
@@ -95,12 +95,12 @@ fn who_listens_to_a_thousand_addresses_hears_what_is_announced() {
 fn a_gratuitous_reply_is_heard_as_well() {
     let lab = Lab::new(&["fe0", "fe1"]);
     let (fe0, fe1) = (lab.node("fe0"), lab.node("fe1"));
-    let mut socket = sighting_socket(fe0, Family::Ipv4);
-    socket.listen(Hearing::Everything).unwrap();
+    let mut socket = announcement_socket(fe0, Family::Ipv4);
+    socket.watch(Watched::Everything).unwrap();
     let address = fe1.v4().to_string();
     for kind in ["-A", "-U"] {
         fe1.ns.run("arping", &[kind, "-c", "1", "-I", "eth0", &address]);
-        let seen = sightings(&socket, ip(&address));
+        let seen = announcements(&socket, ip(&address));
         assert_eq!(seen.last().unwrap().mac, MacAddr(fe1.mac()), "{kind}");
     }
 }
@@ -110,10 +110,10 @@ fn a_gratuitous_reply_is_heard_as_well() {
 fn what_is_not_announced_to_all_hosts_of_this_lan_is_no_announcement() {
     let lab = Lab::new(&["fe0", "fe1"]);
     let (fe0, fe1) = (lab.node("fe0"), lab.node("fe1"));
-    let mut socket = sighting_socket(fe0, Family::Ipv4);
-    socket.listen(Hearing::Everything).unwrap();
+    let mut socket = announcement_socket(fe0, Family::Ipv4);
+    socket.watch(Watched::Everything).unwrap();
     let frame = |address| {
-        let frame = vrrpd::kernel::announce::Frame::announcing(ip(address), MacAddr(fe1.mac()));
+        let frame = Announcement { address: ip(address), mac: MacAddr(fe1.mac()) }.frame();
         frame.as_bytes().to_vec()
     };
     let to = |mac: [u8; 6], address| [&mac[..], &frame(address)[6..]].concat();
@@ -128,7 +128,8 @@ fn what_is_not_announced_to_all_hosts_of_this_lan_is_no_announcement() {
     // A priority on our own LAN.
     injector.send(&tagged(0, "192.0.2.250"));
     injector.send(&frame("192.0.2.254"));
-    let seen: Vec<_> = sightings(&socket, ip("192.0.2.254")).into_iter().map(|seen| seen.address).collect();
+    let seen: Vec<_> =
+        announcements(&socket, ip("192.0.2.254")).into_iter().map(|seen| seen.address).collect();
     assert_eq!(seen, [ip("192.0.2.250"), ip("192.0.2.254")]);
 }
 
@@ -137,10 +138,10 @@ fn what_is_not_announced_to_all_hosts_of_this_lan_is_no_announcement() {
 fn a_burst_of_announcements_is_heard_in_full() {
     let lab = Lab::new(&["fe0", "fe1"]);
     let (fe0, fe1) = (lab.node("fe0"), lab.node("fe1"));
-    let mut socket = sighting_socket(fe0, Family::Ipv4);
-    socket.listen(Hearing::Everything).unwrap();
+    let mut socket = announcement_socket(fe0, Family::Ipv4);
+    socket.watch(Watched::Everything).unwrap();
     let addresses: Vec<IpAddr> =
         (0..2000_u16).map(|n| Ipv4Addr::from(0x0a00_0000 + u32::from(n)).into()).collect();
     frame_socket(fe1).announce(MacAddr(fe1.mac()), &addresses, 1);
-    assert_eq!(sightings(&socket, addresses[1999]).len(), 2000);
+    assert_eq!(announcements(&socket, addresses[1999]).len(), 2000);
 }
