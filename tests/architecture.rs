@@ -60,7 +60,7 @@ const IMPURE: [&str; 26] = [
 /// The only file that may hold `unsafe` code.
 const UNSAFE_FILE: &str = "src/kernel/sys.rs";
 
-const RUST_DIRECTORIES: [&str; 5] = ["core", "src", "tests", "benches", "fuzz"];
+const RUST_DIRECTORIES: [&str; 6] = ["core", "src", "tests", "benches", "fuzz", "xtask"];
 
 fn rust_files() -> Vec<SourceFile> {
     let mut files = files_below(&RUST_DIRECTORIES);

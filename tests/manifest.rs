@@ -60,3 +60,27 @@ fn versions_compare_as_numbers() {
     assert!(version("1.100") > version("1.88.0"));
     assert_eq!(version("1.88"), version("1.88.0"));
 }
+
+/// The crates that are linked into what a plain `cargo build` builds.
+fn linked() -> Vec<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--edges", "normal,no-proc-macro", "--prefix", "none"])
+        .args(["--target", "x86_64-unknown-linux-gnu", "--format", "{lib}"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+/// The schemas are the developers' (docs/adr/0030), and pnet's own sockets nobody's (docs/adr/0029).
+#[test]
+fn the_programs_carry_neither_schemas_nor_the_sockets_of_pnet() {
+    let linked = linked();
+    for wanted in ["vrrpd", "vrrpd_core", "pnet", "pnet_packet"] {
+        assert!(linked.iter().any(|name| name == wanted), "{wanted} is not linked: {linked:?}");
+    }
+    for unwanted in ["schemars", "xtask", "pnet_datalink", "pnet_transport", "pnet_sys"] {
+        assert!(!linked.iter().any(|name| name == unwanted), "{unwanted} is linked");
+    }
+}

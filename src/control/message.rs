@@ -1,8 +1,8 @@
 //! The documents of the JSON contract: what `--json` prints and the control socket carries.
 //!
-//! Owns names and units; the schemas are under `docs/json-schema/`. Names of durations end in
-//! `_ms`: milliseconds as a number. Reading is lenient, so that `vrrpctl` of one release
-//! understands the daemon of the next.
+//! Owns names and units. The schemas under `docs/json-schema/` are generated from these types ([`super::schema`]), and
+//! the comments here are their descriptions, written for operators. Names of durations end in `_ms`: milliseconds as a
+//! number. Reading is lenient, so that `vrrpctl` of one release understands the daemon of the next.
 
 use crate::telemetry::{EventDoc, Stamp, Word};
 use crate::types::MacAddr;
@@ -14,542 +14,595 @@ use std::net::IpAddr;
 /// The version of all documents. Fields may be added under it; none changes or goes.
 pub const VERSION: u32 = 1;
 
-/// Counters by name: those of RFC 8347 with underscores, the reasons of discarded messages, and
-/// ours.
+/// Counters by name: those of RFC 8347 with underscores, the reasons of discarded messages, and those of vrrpd.
 pub type CountersDoc = BTreeMap<Word, u64>;
 
-/// `status`.
+/// The answer to `status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct StatusDoc {
-    /// [`VERSION`].
+    /// The version of this document. Fields may be added under it; none changes or goes.
     pub version: u32,
-    /// What the node calls itself.
+    /// The name of the node that answers.
     pub node: String,
-    /// When this was so.
+    /// When this state was read.
     pub time: Stamp,
-    /// One entry per router and family, in the order of their names.
+    /// One entry for each router and family, in the order of the names, IPv4 before IPv6.
     pub virtual_routers: Vec<VirtualRouterDoc>,
 }
 
 /// One family of one router, in brief.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct VirtualRouterDoc {
-    /// The router.
+    /// The name of the router.
     pub name: Word,
-    /// Its interface.
+    /// The interface that the router runs on.
     pub interface: Word,
-    /// `ipv4` or `ipv6`.
+    /// The address family: `ipv4` or `ipv6`.
     pub family: Word,
-    /// VRID.
+    /// The Virtual Router ID.
     pub vrid: u8,
-    /// `initialize`, `backup` or `active`.
+    /// The state of RFC 9568: `initialize`, `backup` or `active`.
     pub state: Word,
-    /// Priorities.
+    /// The priorities of the router.
     pub priority: PriorityDoc,
-    /// Who is Active; null: not known.
+    /// The router that is Active now; null: this node does not know of one.
     pub active: Option<ActiveDoc>,
-    /// What it advertises, in order.
+    /// The addresses that it advertises, with prefix length, in the order of the advertisement.
+    #[cfg_attr(any(test, feature = "schema"), schemars(with = "Vec<String>"))]
     pub addresses: Vec<IpNet>,
     /// When it came into this state.
     pub since: Stamp,
-    /// Why: a fixed name.
+    /// Why it came into this state, as a fixed name.
     pub cause: Word,
-    /// Why, for people: faults and demotion before the cause. Its wording may change.
+    /// Why it is in this state, for people: faults and a demotion come before the cause. The wording may
+    /// change.
     pub why: String,
-    /// Named reasons for which it does not take part.
+    /// The reasons for which it does not take part, as names.
     pub faults: Vec<String>,
-    /// Its demotion; null: none.
+    /// The demotion by an operator; null: the router is not demoted.
     pub demoted: Option<DemotedDoc>,
-    /// Whether a hand-over is under way.
+    /// Whether a hand-over to another router is under way.
     pub handing_over: bool,
-    /// What stands against its neighbours, and that nobody serves.
+    /// What is wrong with other routers or with this node, and whether nobody serves. The worst comes first.
     #[serde(default)]
     pub warnings: Vec<WarningDoc>,
-    /// Counters since it was configured.
+    /// The counters since the router was configured.
+    #[cfg_attr(any(test, feature = "schema"), schemars(with = "super::schema::Counters"))]
     pub counters: CountersDoc,
 }
 
-/// Something that deserves a look now.
+/// Something that an operator should look at now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct WarningDoc {
-    /// What: `nobody_serves`; `foreign_addresses`, `mtu_too_small`, `source_of_own_connections`, `not_sent`; or as in
-    /// `suspicion` of an event.
+    /// What is wrong: `nobody_serves`; of this node `foreign_addresses`, `mtu_too_small`,
+    /// `source_of_own_connections` or `not_sent`; of another router one of the names of `suspicion` of an
+    /// event.
     pub kind: Word,
-    /// `warning` or `error`.
+    /// How urgent it is: `warning` or `error`.
     pub severity: Word,
-    /// Which router it is about; null: none, or its address is not known.
+    /// The router that the warning is about; null: it is about no other router, or its address is not known.
     pub peer: Option<IpAddr>,
-    /// The hardware address that it is about; null: none.
+    /// The hardware address that the warning is about; null: it is about none.
+    #[cfg_attr(any(test, feature = "schema"), schemars(with = "Option<String>"))]
     pub mac: Option<MacAddr>,
-    /// Since when.
+    /// Since when this has been so.
     pub since: Stamp,
-    /// One sentence for people; its wording may change.
+    /// One sentence for people. The wording may change.
     pub message: String,
 }
 
-/// Priorities; 255 is the owner's.
+/// The priorities of a router. 255 is the priority of the owner of the addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct PriorityDoc {
-    /// Of the configuration.
+    /// The priority of the configuration.
     pub configured: u8,
-    /// After tracking.
+    /// The priority that is advertised: the configured one changed by what is tracked.
     pub effective: u8,
 }
 
-/// The Active router.
+/// The router that is Active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ActiveDoc {
-    /// Its source address.
+    /// The source address of its advertisements.
     pub address: IpAddr,
     /// Whether it is this node.
     pub local: bool,
 }
 
-/// A demotion.
+/// A demotion: an operator has taken the router out of service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct DemotedDoc {
-    /// RFC 3339.
+    /// When the operator gave the command.
     pub since: String,
-    /// When it ends by itself; null: at `promote`.
+    /// When the demotion ends by itself; null: it ends with `promote` only.
     pub until: Option<String>,
-    /// The operator's words, may be empty.
+    /// What the operator gave as the reason; it may be empty.
     pub reason: String,
-    /// The operator.
+    /// Who gave the command.
     pub by: String,
-    /// Whether it stays Backup at priority 1.
+    /// Whether the router stays Backup at priority 1, to serve if nobody else does.
     pub last_resort: bool,
 }
 
-/// `show`: everything about one router.
+/// The answer to `show`: everything about one router.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ShowDoc {
-    /// [`VERSION`].
+    /// The version of this document. Fields may be added under it; none changes or goes.
     pub version: u32,
-    /// What the node calls itself.
+    /// The name of the node that answers.
     pub node: String,
-    /// When this was so.
+    /// When this state was read.
     pub time: Stamp,
-    /// The router.
+    /// The name of the router.
     pub name: Word,
-    /// Its interface.
+    /// The interface that the router runs on.
     pub interface: Word,
-    /// VRID of all families.
+    /// The Virtual Router ID, which all families of the router share.
     pub vrid: u8,
-    /// Priorities.
+    /// The priorities of the router.
     pub priority: PriorityDoc,
-    /// What was configured.
+    /// The settings of the router.
     pub configuration: ConfigurationDoc,
-    /// Named reasons for which it does not take part.
+    /// The reasons for which it does not take part, as names.
     pub faults: Vec<String>,
-    /// Its demotion; null: none.
+    /// The demotion by an operator; null: the router is not demoted.
     pub demoted: Option<DemotedDoc>,
-    /// Whether a hand-over is under way.
+    /// Whether a hand-over to another router is under way.
     pub handing_over: bool,
-    /// What is watched on its behalf.
+    /// The checks and interfaces that the router tracks.
     pub tracks: Vec<TrackDoc>,
-    /// The operator's commands at its turning points; a daemon before them says nothing.
+    /// The commands that are run when the router takes over, moves or lets go, in the order in which they
+    /// come. An older daemon leaves this out.
     #[serde(default)]
     pub hooks: Vec<HookDoc>,
-    /// One a family.
+    /// One entry for each family.
     pub instances: Vec<InstanceDoc>,
-    /// Messages on its interface that named no virtual router of this node, one entry a family.
+    /// Messages on the interface that named no virtual router of this node, one entry for each family.
     pub unattributed: Vec<UnattributedDoc>,
-    /// Its last events, oldest first.
+    /// The last ten events of the router, oldest first.
     pub events: Vec<EventDoc>,
 }
 
 /// The settings of a router.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ConfigurationDoc {
-    /// `owner` or `contender`.
+    /// Whether the router owns its addresses: `owner` or `contender`.
     pub role: Word,
-    /// Preempt_Mode.
+    /// Whether it takes over from an Active of lower priority (Preempt_Mode).
     pub preempt: bool,
-    /// From start or recovery to a preemption.
+    /// How long it waits after its start or its recovery before it takes over from an Active of lower
+    /// priority.
     pub preempt_delay_ms: f64,
-    /// Advertisement_Interval.
+    /// The time between two advertisements (Advertisement_Interval).
     pub advertise_interval_ms: f64,
-    /// Missed advertisements before it takes over.
+    /// How many advertisements are missed before it takes over.
     pub down_adverts: u8,
-    /// `auto`, `rfc9568` or `rfc5798`.
+    /// The checksum that it sends in IPv4: `auto`, `rfc9568` or `rfc5798`.
     pub checksum: Word,
-    /// `require` or `none`: whether the first IPv6 address must be link-local.
+    /// Whether the first IPv6 address must be link-local: `require` or `none`.
     pub link_local: Word,
-    /// Source address of advertisements; null: the interface's.
+    /// The source address of its advertisements; null: an address of the interface.
     pub source_address: Option<IpAddr>,
-    /// Gratuitous ARP and unsolicited NA.
+    /// How often the addresses are announced by gratuitous ARP and unsolicited Neighbor Advertisements.
     pub announce: AnnounceDoc,
 }
 
-/// When the LAN is told where the addresses are.
+/// When hosts are told where the addresses are.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct AnnounceDoc {
-    /// Rounds of a burst.
+    /// How many rounds of announcements a burst has.
     pub repeat: u8,
-    /// From the first burst to the second; 0: no second.
+    /// The time from the first burst to the second; 0: there is no second burst.
     pub delay_ms: f64,
-    /// Period of single rounds while Active; 0: never.
+    /// The time between two single rounds while the router is Active; 0: there are none.
     pub refresh_ms: f64,
 }
 
-/// One thing that is watched.
+/// A check or an interface that the router tracks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct TrackDoc {
-    /// `check` or `interface`.
+    /// What is tracked: `check` or `interface`.
     pub kind: Word,
-    /// Its name.
+    /// The name of the check or of the interface.
     pub name: Word,
-    /// Added to the priority; null: failing is a fault.
+    /// What is added to the priority; null: the router has a fault while this fails.
     pub weight: Option<i16>,
-    /// `passing`, `failing` or `pending`.
+    /// The present result: `passing`, `failing` or `pending`.
     pub health: Word,
-    /// Of a check: how it is doing. Null: it is none, or the daemon is older than this.
+    /// The runs of the check; null: this is not a check, or the daemon is too old to tell.
     #[serde(default)]
     pub check: Option<CheckStatusDoc>,
 }
 
-/// How a check is doing.
+/// The runs of a check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct CheckStatusDoc {
-    /// Since when its verdict stands; null: it has none yet.
+    /// Since when its result has stood; null: it has no result yet.
     pub since: Option<Stamp>,
-    /// From one run to the next.
+    /// The time from one run to the next.
     pub interval_ms: f64,
-    /// Runs in a row that must pass before it passes.
+    /// How many runs in a row must pass before the result is `passing`.
     pub rise: u8,
-    /// Runs in a row that must fail before it fails.
+    /// How many runs in a row must fail before the result is `failing`.
     pub fall: u8,
-    /// Runs since it was configured.
+    /// How many runs have ended since the check was configured.
     pub runs: u64,
-    /// The latest runs that ended alike: `passing` or `failing`; null: none yet.
+    /// How the latest runs ended: `passing` or `failing`; null: none has ended yet.
     pub latest: Option<Word>,
-    /// How many of them in a row.
+    /// How many of the latest runs ended alike.
     pub in_a_row: u32,
-    /// The latest run; null: none yet.
+    /// The latest run; null: none has ended yet.
     pub last: Option<CheckRunDoc>,
 }
 
 /// One run of a check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct CheckRunDoc {
-    /// When it started.
+    /// When the run started.
     pub time: Stamp,
-    /// How long it took.
+    /// How long it ran.
     pub took_ms: f64,
-    /// Its exit code; null: it passed, or it did not end by itself.
+    /// The exit code of the command; null: the run passed, or the command did not end by itself.
     pub exit_code: Option<i32>,
-    /// How it failed; null: it passed.
+    /// How the run failed; null: it passed.
     pub failure: Option<String>,
-    /// The first line that it wrote to standard error, else to standard output; null: it passed, or wrote none.
+    /// The first line that the command wrote to standard error, or else to standard output; null: the run
+    /// passed, or wrote nothing.
     pub output: Option<String>,
 }
 
-/// One hook: a command, and what became of it since the daemon started.
+/// One hook: an operator's command, and its runs since the daemon started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct HookDoc {
-    /// `before_active`, `on_transition` or `after_release`.
+    /// When the command is run: `before_active`, `on_transition` or `after_release`.
     pub hook: Word,
-    /// Program and arguments.
+    /// The program and its arguments.
     pub command: Vec<String>,
-    /// After this it is killed.
+    /// The time after which the command is killed.
     pub timeout_ms: f64,
-    /// Whether it runs now.
+    /// Whether the command is running now.
     pub running: bool,
-    /// Runs that ended, however they did.
+    /// How many runs have ended, in whatever way.
     pub runs: u64,
-    /// Of these, those that failed or timed out.
+    /// How many of these runs failed or timed out.
     pub failures: u64,
-    /// Runs left out or given up, because the state changed again.
+    /// How many runs were left out or cancelled because the state changed again.
     pub skipped: u64,
-    /// The last run; null: none yet.
+    /// The latest run; null: none has ended yet.
     pub last: Option<HookRunDoc>,
 }
 
 /// One run of a hook.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct HookRunDoc {
-    /// When it ended.
+    /// When the run ended.
     pub time: Stamp,
-    /// The state that it was told: `initialize`, `backup` or `active`.
+    /// The state that the command was told: `initialize`, `backup` or `active`.
     pub state: Word,
-    /// `passed`, `failed`, `timed_out` or `cancelled`.
+    /// How the run ended: `passed`, `failed`, `timed_out` or `cancelled`.
     pub outcome: Word,
-    /// What went wrong; null: nothing.
+    /// What went wrong; null: nothing did.
     pub error: Option<String>,
     /// How long it ran.
     pub took_ms: f64,
 }
 
-/// One protocol instance.
+/// One family of the router.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct InstanceDoc {
-    /// `ipv4` or `ipv6`.
+    /// The address family: `ipv4` or `ipv6`.
     pub family: Word,
-    /// `initialize`, `backup` or `active`.
+    /// The state of RFC 9568: `initialize`, `backup` or `active`.
     pub state: Word,
     /// When it came into this state.
     pub since: Stamp,
-    /// Why: a fixed name.
+    /// Why it came into this state, as a fixed name.
     pub cause: Word,
-    /// Why, for people. Its wording may change.
+    /// Why it is in this state, for people. The wording may change.
     pub why: String,
-    /// Who is Active; null: not known.
+    /// The router that is Active now; null: this node does not know of one.
     pub active: Option<ActiveDoc>,
-    /// Our source address; null: none.
+    /// The source address of the advertisements of this node; null: it has none.
     pub source: Option<IpAddr>,
-    /// What it advertises, in order.
+    /// The addresses that it advertises, with prefix length, in the order of the advertisement.
+    #[cfg_attr(any(test, feature = "schema"), schemars(with = "Vec<String>"))]
     pub addresses: Vec<IpNet>,
-    /// What it holds besides.
+    /// The addresses that it holds while Active, but does not advertise.
+    #[cfg_attr(any(test, feature = "schema"), schemars(with = "Vec<String>"))]
     pub excluded_addresses: Vec<IpNet>,
-    /// Checksum that it sends: `rfc9568` or `rfc5798`.
+    /// The checksum that it sends: `rfc9568` or `rfc5798`.
     pub checksum: Word,
-    /// Timers.
+    /// The intervals of the protocol and the next deadline.
     pub timers: TimersDoc,
-    /// Other routers heard, the last first.
+    /// The other routers that were heard, the latest first.
     pub peers: Vec<PeerDoc>,
-    /// What stands against its neighbours, and that nobody serves.
+    /// What is wrong with other routers or with this node, and whether nobody serves. The worst comes first.
     #[serde(default)]
     pub warnings: Vec<WarningDoc>,
-    /// Counters since it was configured.
+    /// The counters since the router was configured.
+    #[cfg_attr(any(test, feature = "schema"), schemars(with = "super::schema::Counters"))]
     pub counters: CountersDoc,
 }
 
-/// The timers of RFC 9568 §6.1 and §6.2.
+/// The intervals of RFC 9568 §6.1 and §6.2 and the next deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct TimersDoc {
-    /// Active_Adver_Interval.
+    /// Active_Adver_Interval: the interval that the Active advertises.
     pub active_adver_interval_ms: f64,
-    /// Skew_Time.
+    /// Skew_Time: by how much a lower priority waits longer.
     pub skew_time_ms: f64,
-    /// Active_Down_Interval.
+    /// Active_Down_Interval: how long the Active must be silent before this node takes over.
     pub active_down_interval_ms: f64,
-    /// From `time` to when this instance acts next by itself; null: it waits for others.
+    /// The time from `time` of this document until this instance acts by itself; null: it waits for others.
     pub next_in_ms: Option<f64>,
 }
 
-/// Another router, as last heard.
+/// Another router, as it was last heard.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct PeerDoc {
-    /// Its source address.
+    /// The source address of its advertisements.
     pub address: IpAddr,
-    /// Its priority.
+    /// The priority that it advertised.
     pub priority: u8,
-    /// Its interval.
+    /// The interval that it advertised.
     pub advertise_interval_ms: f64,
-    /// Its checksum: `rfc9568` or `rfc5798`.
+    /// The checksum that it sent: `rfc9568` or `rfc5798`.
     pub checksum: Word,
     /// When it was last heard.
     pub heard: Stamp,
-    /// The same as an age.
+    /// How long ago that was.
     pub age_ms: f64,
 }
 
 /// Messages that named no virtual router of this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct UnattributedDoc {
-    /// `ipv4` or `ipv6`.
+    /// The address family: `ipv4` or `ipv6`.
     pub family: Word,
-    /// How many by reason; reasons that never occurred are absent.
+    /// How many messages were discarded, by reason. A reason that has not occurred is absent.
     pub rejected: CountersDoc,
 }
 
-/// `demote`.
+/// The answer to `demote`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct DemoteDoc {
-    /// [`VERSION`].
+    /// The version of this document. Fields may be added under it; none changes or goes.
     pub version: u32,
-    /// What the node calls itself.
+    /// The name of the node that answers.
     pub node: String,
-    /// What was asked for: recorded where the outcome is not `refused`.
+    /// The demotion that was asked for. It is recorded for each router whose outcome is not `refused`.
     pub demotion: DemotedDoc,
-    /// Whether all of it is on the disk and survives a restart.
+    /// Whether all of it is on the disk, and so survives a restart.
     pub persisted: bool,
-    /// What to worry about, for people; null: nothing.
+    /// What the operator should worry about, for people; null: nothing. `vrrpctl` prints it on standard error
+    /// as well.
     pub warning: Option<String>,
-    /// One per router and family.
+    /// One entry for each router and family.
     pub results: Vec<DemoteResultDoc>,
 }
 
 /// What a demotion did to one family of a router.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct DemoteResultDoc {
-    /// The router.
+    /// The name of the router.
     pub name: Word,
-    /// `ipv4` or `ipv6`.
+    /// The address family: `ipv4` or `ipv6`.
     pub family: Word,
-    /// `handed_over`, `was_backup`, `already_demoted`, `refused`, `last_resort` or `forced`.
+    /// What happened. `handed_over`: another router serves. `was_backup`: this node did not serve.
+    /// `already_demoted`: nothing changed. `refused`: nobody took over and this node is still Active (exit
+    /// code 4). `last_resort`: nobody took over and this node serves on at priority 1. `forced`: nobody took
+    /// over and the addresses were released.
     pub outcome: Word,
-    /// Who serves now; null unless `handed_over`.
+    /// The router that serves now; null unless `handed_over`.
     pub taken_over_by: Option<IpAddr>,
-    /// From the command to the taker's first advertisement; null unless `handed_over`.
+    /// The time from the command to the first advertisement of the router that took over; null unless
+    /// `handed_over`.
     pub handover_ms: Option<f64>,
-    /// How long it waited in vain; null unless `refused`, `last_resort` or `forced`.
+    /// How long this node waited for another router in vain; null unless `refused`, `last_resort` or
+    /// `forced`.
     pub waited_ms: Option<f64>,
-    /// Its demotion before this one; null: none.
+    /// The demotion that this one replaced; null: there was none.
     pub replaced: Option<DemotedDoc>,
-    /// The other router that was heard last before the command; null: none was.
+    /// The other router that was heard last before the command; null: none was heard.
     #[serde(default)]
     pub last_heard: Option<LastHeardDoc>,
-    /// What it advertises.
+    /// The addresses that it advertises, with prefix length.
     #[serde(default)]
+    #[cfg_attr(any(test, feature = "schema"), schemars(with = "Vec<String>"))]
     pub addresses: Vec<IpNet>,
 }
 
 /// Another router, and when it was last heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct LastHeardDoc {
-    /// Its source address.
+    /// The source address of its advertisements.
     pub address: IpAddr,
-    /// Its priority; of one that resigned, that before.
+    /// The priority that it advertised; of a router that resigned, the priority before.
     pub priority: u8,
-    /// When.
+    /// When it was last heard.
     pub time: Stamp,
 }
 
-/// `promote`.
+/// The answer to `promote`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct PromoteDoc {
-    /// [`VERSION`].
+    /// The version of this document. Fields may be added under it; none changes or goes.
     pub version: u32,
-    /// What the node calls itself.
+    /// The name of the node that answers.
     pub node: String,
-    /// Whether all of it is on the disk and survives a restart.
+    /// Whether all of it is on the disk, and so survives a restart.
     pub persisted: bool,
-    /// What to worry about, for people; null: nothing.
+    /// What the operator should worry about, for people; null: nothing. `vrrpctl` prints it on standard error
+    /// as well.
     pub warning: Option<String>,
-    /// One per router.
+    /// One entry for each router.
     pub results: Vec<PromoteResultDoc>,
 }
 
 /// What a promotion did to a router.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct PromoteResultDoc {
-    /// The router.
+    /// The name of the router.
     pub name: Word,
-    /// `promoted` or `was_not_demoted`.
+    /// What happened: `promoted` or `was_not_demoted`.
     pub outcome: Word,
-    /// What it does now and why, for people; its wording may change.
+    /// What the router does now and why, for people. The wording may change.
     #[serde(default)]
     pub outlook: String,
 }
 
-/// `events`; with `--follow` one such document a line.
+/// The answer to `events`; with `--follow` there is one such document in each line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct EventsDoc {
-    /// [`VERSION`].
+    /// The version of this document. Fields may be added under it; none changes or goes.
     pub version: u32,
-    /// What the node calls itself.
+    /// The name of the node that answers.
     pub node: String,
-    /// How many events the follower missed before these, because it was too slow.
+    /// How many events were missed before these, because the reader was too slow.
     pub lost: u64,
-    /// Oldest first.
+    /// The events, oldest first.
     pub events: Vec<EventDoc>,
 }
 
-/// `reload`.
+/// The answer to `reload`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ReloadDoc {
-    /// [`VERSION`].
+    /// The version of this document. Fields may be added under it; none changes or goes.
     pub version: u32,
-    /// What the node calls itself.
+    /// The name of the node that answers.
     pub node: String,
-    /// The file that was read.
+    /// The file that the daemon read.
     pub file: String,
-    /// Whether it was only to be told what would change.
+    /// Whether the daemon was only asked what would change.
     pub dry_run: bool,
-    /// Whether it is a configuration; if not, nothing was changed.
+    /// Whether the file is a valid configuration. If it is not, nothing was changed and the exit code is 2.
     pub valid: bool,
     /// Whether the plan is carried out.
     pub applied: bool,
-    /// Why it is not carried out although it is a configuration: it would harm this machine. Each with its remedy.
+    /// Why a valid file is not carried out: it would harm this machine. Each entry says how to remedy it.
+    /// Nothing was changed and the exit code is 4.
     #[serde(default)]
     pub refused: Vec<String>,
-    /// Everything that is wrong with it, in the order of the file.
+    /// Everything that is wrong with the file, in its order.
     pub errors: Vec<FindingDoc>,
-    /// What is legal, but probably not meant.
+    /// What is allowed, but probably not meant.
     pub warnings: Vec<FindingDoc>,
-    /// Errors and warnings as `check` shows them, for people. Its wording may change.
+    /// Errors and warnings as `check` shows them, for people. The wording may change.
     pub report: String,
-    /// All of the old and the new configuration, in the order of their names.
+    /// Every router of the old and of the new configuration, in the order of the names.
     pub virtual_routers: Vec<PlannedRouterDoc>,
-    /// Likewise.
+    /// Every check of the old and of the new configuration, in the order of the names.
     pub checks: Vec<PlannedCheckDoc>,
-    /// What changes in `[agent]`.
+    /// What changes in the table `[agent]`.
     pub agent: Vec<AgentChangeDoc>,
 }
 
 /// What a reload does to a router.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct PlannedRouterDoc {
-    /// The router.
+    /// The name of the router.
     pub name: Word,
-    /// Where it is to run; of one that is removed, where it runs.
+    /// The interface that it is to run on; of a router that is removed, the interface that it runs on.
     pub interface: Word,
-    /// VRID, likewise.
+    /// The Virtual Router ID, likewise.
     pub vrid: u8,
-    /// `add`, `remove`, `retune` (it keeps its state), `rebuild` (it hands over and starts anew) or `unchanged`.
+    /// What is done: `add`, `remove`, `retune` (it keeps its state and timers), `rebuild` (it hands over and
+    /// starts again) or `unchanged`.
     pub action: Word,
-    /// Of `retune` and `rebuild`: what differs.
+    /// What differs, for `retune` and `rebuild`.
     pub changes: Vec<ChangeDoc>,
 }
 
 /// What a reload does to a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct PlannedCheckDoc {
-    /// The check.
+    /// The name of the check.
     pub name: Word,
-    /// `add`, `remove`, `restart` or `unchanged`.
+    /// What is done: `add`, `remove`, `restart` (its last result stands until the first run has ended) or
+    /// `unchanged`.
     pub action: Word,
-    /// Of `restart`: what differs.
+    /// What differs, for `restart`.
     pub changes: Vec<ChangeDoc>,
 }
 
-/// A key of `[agent]` that has another value.
+/// A key of the table `[agent]` that has another value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct AgentChangeDoc {
     /// What differs.
     #[serde(flatten)]
     pub change: ChangeDoc,
-    /// `now`, or `restart`: it changes nothing until the daemon is started again.
+    /// When the new value takes effect: `now`, or at the next `restart` of the daemon.
     pub takes_effect: Word,
 }
 
 /// A key that has another value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ChangeDoc {
-    /// As in the configuration; `announce.delay` is in the table `announce`.
+    /// The key as in the configuration; `announce.delay` is the key `delay` of the table `announce`.
     pub key: Word,
-    /// Before; null: it is a list.
+    /// The value before; null: the value is a list.
     pub from: Option<String>,
-    /// After; null: it is a list.
+    /// The value after; null: the value is a list.
     pub to: Option<String>,
-    /// What came; null: it is no list.
+    /// What was added to the list; null: the value is not a list.
     pub added: Option<Vec<String>>,
-    /// What went; null: it is no list. Nothing came and nothing went: another order.
+    /// What was removed from the list; null: the value is not a list. If nothing was added and nothing
+    /// removed, the order differs.
     pub removed: Option<Vec<String>>,
 }
 
-/// `check`.
+/// The answer to `check`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct CheckDoc {
-    /// [`VERSION`].
+    /// The version of this document. Fields may be added under it; none changes or goes.
     pub version: u32,
     /// The file that was read.
     pub file: String,
     /// Whether a daemon would start with it.
     pub valid: bool,
-    /// Everything that is wrong with it, in the order of the file.
+    /// Everything that is wrong with the file, in its order.
     pub errors: Vec<FindingDoc>,
-    /// What is legal, but probably not meant.
+    /// What is allowed, but probably not meant.
     pub warnings: Vec<FindingDoc>,
 }
 
-/// One thing found in a configuration.
+/// Something that was found in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct FindingDoc {
-    /// From 1.
+    /// The line of the file, counted from 1.
     pub line: usize,
-    /// From 1, in characters.
+    /// The place in the line in characters, counted from 1.
     pub column: usize,
     /// What is wrong.
     pub message: String,
@@ -557,10 +610,11 @@ pub struct FindingDoc {
     pub help: String,
 }
 
-/// Any command that failed.
+/// The answer of any command that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ErrorDoc {
-    /// [`VERSION`].
+    /// The version of this document. Fields may be added under it; none changes or goes.
     pub version: u32,
     /// What went wrong.
     pub error: ErrorDetailDoc,
@@ -568,9 +622,10 @@ pub struct ErrorDoc {
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ErrorDetailDoc {
-    /// A fixed name: `unreachable`, `timed_out`, `unknown_router`, …
+    /// The kind of the error, as a fixed name.
     pub kind: Word,
-    /// For people.
+    /// What went wrong, for people. The wording may change.
     pub message: String,
 }

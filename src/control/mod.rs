@@ -14,6 +14,8 @@ pub mod message;
 mod minutes;
 mod reload;
 pub mod render;
+#[cfg(any(test, feature = "schema"))]
+pub mod schema;
 mod server;
 mod service;
 mod socket;

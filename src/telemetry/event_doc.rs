@@ -24,35 +24,37 @@ pub struct Stamp(pub Timestamp);
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct EventDoc {
-    /// Number since the daemon started.
+    /// The number of the event since the daemon started, without gaps.
     pub seq: u64,
-    /// When.
+    /// When it happened.
     pub time: Stamp,
-    /// `info`, `warning` or `error`.
+    /// Who should act. `error`: look now. `warning`: look during working hours. `info`: this is expected.
     pub severity: Word,
-    /// What happened; see [`EventDetails`] for the fields of each.
+    /// What happened, as a fixed name. It says which of the other fields are there.
     pub kind: Word,
-    /// The router; null: the whole node.
+    /// The router that the event is about; null: it is about the whole node.
     pub name: Option<Word>,
-    /// Its interface; absent where the event is about all of it.
+    /// The interface of the router; absent where the event is about all of the router.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<Word>,
-    /// `ipv4` or `ipv6`; absent likewise.
+    /// The address family, `ipv4` or `ipv6`; absent where the event is about all of the router.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub family: Option<Word>,
-    /// Its VRID; absent likewise.
+    /// The Virtual Router ID; absent where the event is about all of the router.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vrid: Option<u8>,
     /// The values that belong to `kind`.
     #[serde(flatten)]
     pub details: EventDetails,
-    /// One line for people; its wording may change.
+    /// One line for people. The wording may change.
     pub text: String,
 }
 
 /// The values of an event; those that its kind does not have are absent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct EventDetails {
     /// `transition`: the state before.
@@ -61,103 +63,107 @@ pub struct EventDetails {
     /// `transition`: the state after.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Word>,
-    /// `transition`: why; `handover_started`: `demote`, `shutdown`, `fault` or `configuration`.
+    /// `transition`: why. `handover_started`: `demote`, `shutdown`, `fault` or `configuration`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Word>,
     /// `priority_changed`: the effective priority before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_before: Option<u8>,
-    /// `transition`, `priority_changed`: this node's effective priority.
+    /// `transition`, `priority_changed`: the effective priority of this node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
-    /// `transition`, `handed_over`, `dual_active`, `takeover_refuted`, `suspicious`,
-    /// `suspicion_over`, `nobody_serves`, `served_again`: the other router.
+    /// `transition`, `handed_over`, `dual_active`, `takeover_refuted`, `suspicious`, `suspicion_over`,
+    /// `nobody_serves`, `served_again`: the address of the other router.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpAddr>,
-    /// `transition`, `dual_active`, `nobody_serves`: its priority; of one that resigned, that before. `impersonated`: the
-    /// priority in the message.
+    /// `transition`, `dual_active`, `nobody_serves`: the priority of the other router; of one that resigned,
+    /// the priority before. `impersonated`: the priority in the message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_priority: Option<u8>,
-    /// `transition`: milliseconds since the other router was last heard.
+    /// `transition`: how long ago the other router was last heard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_age_ms: Option<f64>,
-    /// `transition`, `suspicion_over`: milliseconds that the state before, or the suspicion, lasted.
+    /// `transition`: how long the state before lasted. `suspicion_over`: how long the warning stood.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lasted_ms: Option<f64>,
-    /// `fault_raised`, `fault_cleared`: as in `faults` of the status.
+    /// `fault_raised`, `fault_cleared`: the fault, as in `faults` of the status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
-    /// `concern_raised`, `concern_cleared`: what is wrong and no reason to let go.
+    /// `concern_raised`, `concern_cleared`: what is wrong with this node, but not a reason to let go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concern: Option<String>,
     /// `mac_changed`: the hardware address before.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(any(test, feature = "schema"), schemars(with = "Option<String>"))]
     pub mac_before: Option<MacAddr>,
-    /// `mac_changed`, and `suspicious` and `suspicion_over` where it is an `address_conflict`: the hardware address that it
-    /// is about.
+    /// `mac_changed`: the hardware address after. `suspicious`, `suspicion_over`: of an `address_conflict`,
+    /// the hardware address that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(any(test, feature = "schema"), schemars(with = "Option<String>"))]
     pub mac: Option<MacAddr>,
-    /// `handed_over`, `nobody_took_over`: milliseconds since the hand-over began.
+    /// `handed_over`, `nobody_took_over`: the time since the hand-over began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after_ms: Option<f64>,
-    /// `nobody_took_over`: whether the addresses were let go all the same.
+    /// `nobody_took_over`: whether the addresses were released all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub released: Option<bool>,
-    /// `demoted`: the operator; `configuration_reloaded`: the operator, or `SIGHUP`.
+    /// `demoted`: the operator. `configuration_reloaded`: the operator, or `SIGHUP`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// `demoted`: the operator's words.
+    /// `demoted`: what the operator gave as the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// `check`: which.
+    /// `check`: the name of the check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check: Option<String>,
-    /// `check`: `passing` or `failing`.
+    /// `check`: the new result, `passing` or `failing`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<Word>,
-    /// `priority_changed`: by how much each check changed it; absent: it was a demotion or a reload.
+    /// `priority_changed`: by how much each check changed the priority; absent: a demotion or a reload
+    /// changed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<BTreeMap<Word, i32>>,
-    /// `check`: how many runs in a row speak for its verdict; `addresses_restored`: how many; `configuration_reloaded`: routers, checks and keys of `[agent]` that
-    /// differ.
+    /// `check`: how many runs in a row led to the result. `addresses_restored`: how many addresses.
+    /// `configuration_reloaded`: how many routers, checks and keys of `[agent]` differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// `check`: how it failed; `addresses_refused`: the kernel's words; `hook`: what went wrong.
+    /// `check`: how it failed. `addresses_refused`: what the kernel said. `hook`: what went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// `suspicious`, `suspicion_over`: a reason of a discarded message, or `address_list_differs`, `addresses_lost`,
-    /// `other_vrid`, `same_priority`, `also_active`, `interval_differs`, `interval_too_long`, `checksum_differs`,
-    /// `owner_conflict`, `address_conflict`.
+    /// `suspicious`, `suspicion_over`: what is wrong with the other router: the reason of a discarded
+    /// message, or what does not fit this node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspicion: Option<String>,
-    /// `nobody_serves`: the addresses.
+    /// `nobody_serves`: the addresses that nobody serves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Vec<IpAddr>>,
-    /// `takeover_refuted`, `nobody_serves`: how long the Active had been silent, in milliseconds.
+    /// `takeover_refuted`, `nobody_serves`: how long the Active had been silent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_ms: Option<f64>,
-    /// `takeover_refuted`, `impersonated`: the interval in the message, in milliseconds; absent: a resignation.
+    /// `takeover_refuted`, `impersonated`: the interval in the message; absent: the message was a
+    /// resignation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learned_ms: Option<f64>,
-    /// `takeover_refuted`: for how long such messages are doubted, in milliseconds.
+    /// `takeover_refuted`: for how long such messages are doubted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lasts_ms: Option<f64>,
-    /// `stalled`: milliseconds.
+    /// `stalled`: for how long the daemon was not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub late_ms: Option<f64>,
-    /// `checksum_follows`: `rfc9568` or `rfc5798`.
+    /// `checksum_follows`: the checksum that is sent now, `rfc9568` or `rfc5798`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum: Option<Word>,
-    /// `hook`: `before_active`, `on_transition` or `after_release`.
+    /// `hook`: which hook ran, `before_active`, `on_transition` or `after_release`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hook: Option<Word>,
-    /// `hook`: the state that it was told.
+    /// `hook`: the state that the command was told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<Word>,
-    /// `hook`: `passed`, `failed`, `timed_out`, `cancelled` or `superseded`.
+    /// `hook`: how the run ended: `passed`, `failed`, `timed_out`, `cancelled` (killed or not started) or
+    /// `superseded` (not started, because the state changed again).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Word>,
-    /// `hook`: milliseconds that it ran; absent if it never started.
+    /// `hook`: how long it ran; absent if it never started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub took_ms: Option<f64>,
 }

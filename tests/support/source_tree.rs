@@ -35,9 +35,10 @@ impl SourceFile {
     }
 }
 
-/// The checkout.
+/// The checkout: the package of the test, or the directory above it that holds the workspace.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().find(|directory| directory.join("Cargo.lock").is_file()).unwrap_or(package)
 }
 
 /// Every text file below `directories` (relative to the checkout; `""` is all of it), in the order of

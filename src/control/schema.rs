@@ -1,0 +1,420 @@
+//! The JSON Schemas of the documents, generated from their types.
+//!
+//! Owns what a type cannot say: the words that a text may be, the limits of a number, and the counters. It is built for
+//! tests and for the developers' command (`cargo xtask docs`, feature `schema`) only: the programs do not carry it.
+//! The schemas leave room for fields that a later release adds; the tests read them more strictly.
+
+use super::message::{
+    CheckDoc, DemoteDoc, ErrorDoc, EventsDoc, PromoteDoc, ReloadDoc, ShowDoc, StatusDoc, VERSION,
+};
+use crate::telemetry::Stamp;
+use crate::wire::RejectReason;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+
+/// The schema of every document: the name of its file in `docs/json-schema` without `.schema.json`, and the schema.
+#[must_use]
+pub fn schemas() -> Vec<(&'static str, Value)> {
+    vec![
+        ("check", schema::<CheckDoc>("vrrpctl check --json")),
+        ("demote", schema::<DemoteDoc>("vrrpctl demote --json")),
+        ("error", schema::<ErrorDoc>("Any command that failed, with --json")),
+        ("events", schema::<EventsDoc>("vrrpctl events --json; with --follow one such document a line")),
+        ("promote", schema::<PromoteDoc>("vrrpctl promote --json")),
+        ("reload", schema::<ReloadDoc>("vrrpctl reload --json")),
+        ("show", schema::<ShowDoc>("vrrpctl show NAME --json")),
+        ("status", schema::<StatusDoc>("vrrpctl status --json")),
+    ]
+}
+
+/// The counters of a virtual router, as a type of their own for the schemas: a map in the documents.
+pub(super) struct Counters;
+
+/// Every counter and what it counts.
+const COUNTERS: [(&str, &str); 25] = [
+    ("active_transitions", "How often it became Active."),
+    ("addr_count_errors", "Discarded messages: the message lists no address."),
+    (
+        "address_list_errors",
+        "Messages that list other addresses than this node; in IPv6 also discarded messages whose first address is not \
+         link-local.",
+    ),
+    ("advertisement_rcvd", "Advertisements that were heard."),
+    ("advertisement_sent", "Advertisements that were sent, of any priority."),
+    ("announcements", "Rounds of gratuitous ARP or of unsolicited Neighbor Advertisements."),
+    ("bad_destination", "Discarded messages: the message was not sent to the group of VRRP."),
+    ("bad_source", "Discarded messages: the source cannot be a router."),
+    ("checksum_errors", "Discarded messages: the checksum is neither that of RFC 9568 nor that of RFC 5798."),
+    ("checksum_legacy_accepted", "Advertisements that were heard with the checksum of RFC 5798."),
+    ("dual_active", "How often another Active was heard while this node was Active."),
+    (
+        "immediate_adverts_sent",
+        "Advertisements that were sent at once, in answer to an advertisement of lower rank.",
+    ),
+    (
+        "immediate_adverts_suppressed",
+        "Advertisements of lower rank that were not answered at once, because such answers are limited.",
+    ),
+    ("interval_errors", "Advertisements that were heard with another interval than that of this node."),
+    ("interval_zero", "Discarded messages: the interval is 0."),
+    ("invalid_type_pkts_rcvd", "Discarded messages: the message is not an advertisement."),
+    (
+        "ip_ttl_errors",
+        "Discarded messages: TTL or Hop Limit is not 255, so that they may come from another link.",
+    ),
+    (
+        "own_packets",
+        "Discarded messages: a message of this node came back, or somebody sends from its address.",
+    ),
+    ("owner_conflicts", "Advertisements of an owner that were heard while this node owns the addresses."),
+    ("packet_length_errors", "Discarded messages: the message is shorter or longer than its own fields say."),
+    ("priority_zero_pkts_rcvd", "Resignations that were heard."),
+    ("priority_zero_pkts_sent", "Resignations that were sent."),
+    ("tx_errors", "Advertisements that the kernel did not send."),
+    ("version_errors", "Discarded messages: the message is not VRRPv3."),
+    ("vrid_errors", "Discarded messages: the VRID is 0, or one that is not configured here."),
+];
+
+const FAMILIES: [&str; 2] = ["ipv4", "ipv6"];
+const STATES: [&str; 3] = ["initialize", "backup", "active"];
+const CHECKSUMS: [&str; 2] = ["rfc9568", "rfc5798"];
+const HOOKS: [&str; 3] = ["before_active", "on_transition", "after_release"];
+const CAUSES: [&str; 17] = [
+    "startup",
+    "owner_startup",
+    "active_down_timer",
+    "peer_resigned",
+    "preempted",
+    "higher_priority",
+    "tie_break",
+    "handed_over",
+    "fault",
+    "fault_cleared",
+    "demoted",
+    "promoted",
+    "demotion_expired",
+    "sibling",
+    "stalled",
+    "configuration",
+    "shutdown",
+];
+const EVENTS: [&str; 27] = [
+    "transition",
+    "fault_raised",
+    "fault_cleared",
+    "concern_raised",
+    "concern_cleared",
+    "mac_changed",
+    "priority_changed",
+    "check",
+    "handover_started",
+    "handed_over",
+    "nobody_took_over",
+    "demoted",
+    "promoted",
+    "demotion_expired",
+    "taker_silent",
+    "addresses_restored",
+    "addresses_refused",
+    "dual_active",
+    "takeover_refuted",
+    "impersonated",
+    "suspicious",
+    "suspicion_over",
+    "nobody_serves",
+    "served_again",
+    "stalled",
+    "checksum_follows",
+    "hook",
+];
+/// What may be wrong with another router, besides the reasons of a discarded message.
+const PEER_WARNINGS: [&str; 10] = [
+    "address_list_differs",
+    "addresses_lost",
+    "other_vrid",
+    "same_priority",
+    "also_active",
+    "interval_differs",
+    "interval_too_long",
+    "checksum_differs",
+    "owner_conflict",
+    "address_conflict",
+];
+const ERRORS: [&str; 10] = [
+    "unreachable",
+    "forbidden",
+    "timed_out",
+    "connection_lost",
+    "not_understood",
+    "unknown_router",
+    "unreadable_configuration",
+    "stopping",
+    "refused_call",
+    "io",
+];
+const MAC: &str = "^([0-9a-f]{2}:){5}[0-9a-f]{2}$";
+
+/// What the schema says of fields beyond their types: the type, its fields, and what is added.
+fn refinements() -> Vec<(&'static str, &'static [&'static str], Value)> {
+    let events = EVENTS.into_iter().chain(["configuration_reloaded"]).collect::<Vec<_>>();
+    let causes = CAUSES.into_iter().chain(["demote"]).collect::<Vec<_>>();
+    let suspicions = RejectReason::ALL.map(RejectReason::as_str).into_iter().chain(PEER_WARNINGS);
+    let word = |words: &[&str]| json!({ "enum": words });
+    let from_one = json!({ "minimum": 1 });
+    vec![
+        ("StatusDoc", &["version"], json!({ "const": VERSION })),
+        ("ShowDoc", &["version"], json!({ "const": VERSION })),
+        ("DemoteDoc", &["version"], json!({ "const": VERSION })),
+        ("PromoteDoc", &["version"], json!({ "const": VERSION })),
+        ("EventsDoc", &["version"], json!({ "const": VERSION })),
+        ("ReloadDoc", &["version"], json!({ "const": VERSION })),
+        ("CheckDoc", &["version"], json!({ "const": VERSION })),
+        ("ErrorDoc", &["version"], json!({ "const": VERSION })),
+        ("ShowDoc", &["vrid"], from_one.clone()),
+        ("VirtualRouterDoc", &["vrid"], from_one.clone()),
+        ("PlannedRouterDoc", &["vrid"], from_one.clone()),
+        ("EventDoc", &["vrid"], from_one.clone()),
+        ("ConfigurationDoc", &["down_adverts"], from_one.clone()),
+        ("AnnounceDoc", &["repeat"], json!({ "minimum": 1, "maximum": 100 })),
+        ("CheckStatusDoc", &["rise", "fall"], from_one.clone()),
+        ("FindingDoc", &["line", "column"], from_one),
+        ("VirtualRouterDoc", &["family"], word(&FAMILIES)),
+        ("InstanceDoc", &["family"], word(&FAMILIES)),
+        ("UnattributedDoc", &["family"], word(&FAMILIES)),
+        ("DemoteResultDoc", &["family"], word(&FAMILIES)),
+        ("EventDoc", &["family"], word(&FAMILIES)),
+        ("VirtualRouterDoc", &["state"], word(&STATES)),
+        ("InstanceDoc", &["state"], word(&STATES)),
+        ("HookRunDoc", &["state"], word(&STATES)),
+        ("EventDoc", &["from", "to", "state"], word(&STATES)),
+        ("VirtualRouterDoc", &["cause"], word(&CAUSES)),
+        ("InstanceDoc", &["cause"], word(&CAUSES)),
+        ("EventDoc", &["cause"], word(&causes)),
+        ("InstanceDoc", &["checksum"], word(&CHECKSUMS)),
+        ("PeerDoc", &["checksum"], word(&CHECKSUMS)),
+        ("EventDoc", &["checksum"], word(&CHECKSUMS)),
+        ("ConfigurationDoc", &["checksum"], word(&["auto", "rfc9568", "rfc5798"])),
+        ("ConfigurationDoc", &["role"], word(&["owner", "contender"])),
+        ("ConfigurationDoc", &["link_local"], word(&["require", "none"])),
+        ("WarningDoc", &["severity"], word(&["warning", "error"])),
+        ("WarningDoc", &["mac"], json!({ "pattern": MAC })),
+        ("DemotedDoc", &["since", "until"], json!({ "format": "date-time" })),
+        ("TrackDoc", &["kind"], word(&["check", "interface"])),
+        ("TrackDoc", &["health"], word(&["passing", "failing", "pending"])),
+        ("CheckStatusDoc", &["latest"], word(&["passing", "failing"])),
+        ("HookDoc", &["hook"], word(&HOOKS)),
+        ("HookRunDoc", &["outcome"], word(&["passed", "failed", "timed_out", "cancelled"])),
+        (
+            "DemoteResultDoc",
+            &["outcome"],
+            word(&["handed_over", "was_backup", "already_demoted", "refused", "last_resort", "forced"]),
+        ),
+        ("PromoteResultDoc", &["outcome"], word(&["promoted", "was_not_demoted"])),
+        ("PlannedRouterDoc", &["action"], word(&["add", "remove", "retune", "rebuild", "unchanged"])),
+        ("PlannedCheckDoc", &["action"], word(&["add", "remove", "restart", "unchanged"])),
+        ("AgentChangeDoc", &["takes_effect"], word(&["now", "restart"])),
+        ("ErrorDetailDoc", &["kind"], word(&ERRORS)),
+        ("EventDoc", &["severity"], word(&["info", "warning", "error"])),
+        ("EventDoc", &["kind"], word(&events)),
+        ("EventDoc", &["health"], word(&["passing", "failing"])),
+        ("EventDoc", &["hook"], word(&HOOKS)),
+        ("EventDoc", &["outcome"], word(&["passed", "failed", "timed_out", "cancelled", "superseded"])),
+        ("EventDoc", &["suspicion"], word(&suspicions.collect::<Vec<_>>())),
+        ("EventDoc", &["mac", "mac_before"], json!({ "pattern": MAC })),
+    ]
+}
+
+fn schema<T: JsonSchema>(title: &str) -> Value {
+    // A document is described as it is written: every field that is always written is required.
+    let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
+    let mut root = generator.into_root_schema_for::<T>().to_value();
+    refine(&mut root, &T::schema_name());
+    for (name, definition) in root.get_mut("$defs").and_then(Value::as_object_mut).into_iter().flatten() {
+        refine(definition, name);
+    }
+    simplify(&mut root);
+    if let Some(root) = root.as_object_mut() {
+        root.insert("title".to_owned(), title.into());
+        let definitions = root.remove("$defs").and_then(|definitions| match definitions {
+            Value::Object(definitions) => Some(definitions),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => None,
+        });
+        let renamed: Map<String, Value> =
+            definitions.into_iter().flatten().map(|(name, one)| (name_of(&name), one)).collect();
+        if !renamed.is_empty() {
+            root.insert("$defs".to_owned(), renamed.into());
+        }
+    }
+    root
+}
+
+/// Adds to the definition of one type what its fields say beyond their types.
+fn refine(definition: &mut Value, type_name: &str) {
+    for (of, fields, more) in refinements() {
+        for field in fields.iter().filter(|_| of == type_name) {
+            let place =
+                definition.pointer_mut(&format!("/properties/{field}")).and_then(Value::as_object_mut);
+            let Some(place) = place else { unreachable!("{type_name} has no field {field}") };
+            place.extend(
+                more.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())),
+            );
+        }
+    }
+}
+
+/// Makes the generated schema plain: no formats that no validator knows, one line a description, names of definitions as
+/// in the documents, and no null where a field is left out instead.
+fn simplify(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            simplify_object(object);
+            object.values_mut().for_each(simplify);
+        }
+        Value::Array(items) => items.iter_mut().for_each(simplify),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn simplify_object(object: &mut Map<String, Value>) {
+    object.remove("default");
+    if object.get("format").is_some_and(|format| format != "date-time") {
+        object.remove("format");
+    }
+    if let Some(Value::String(text)) = object.get_mut("description") {
+        *text = text.replace('\n', " ").replace('`', "");
+    }
+    if let Some(Value::String(reference)) = object.get_mut("$ref")
+        && let Some(name) = reference.strip_prefix("#/$defs/")
+    {
+        *reference = format!("#/$defs/{}", name_of(name));
+    }
+    let required: Vec<Value> = match object.get("required") {
+        Some(Value::Array(required)) => required.clone(),
+        _ => Vec::new(),
+    };
+    let Some(Value::Object(properties)) = object.get_mut("properties") else { return };
+    for (name, property) in properties.iter_mut() {
+        let Some(property) = property.as_object_mut() else { continue };
+        if !required.contains(&Value::String(name.clone())) {
+            never_null(property);
+        }
+        let nullable = property.get("type").and_then(Value::as_array).is_some();
+        if let Some(Value::Array(words)) = property.get_mut("enum").filter(|_| nullable) {
+            words.push(Value::Null);
+        }
+        if name.ends_with("_ms") {
+            property.insert("minimum".to_owned(), 0.into());
+        }
+    }
+}
+
+/// A field that is left out when it has no value is never null.
+fn never_null(property: &mut Map<String, Value>) {
+    let Some(Value::Array(types)) = property.get("type") else { return };
+    if let [one, null] = types.as_slice()
+        && null == "null"
+    {
+        let one = one.clone();
+        property.insert("type".to_owned(), one);
+    }
+}
+
+/// `virtual_router` for `VirtualRouterDoc`.
+fn name_of(type_name: &str) -> String {
+    let mut name = String::new();
+    for c in type_name.trim_end_matches("Doc").chars() {
+        if c.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.extend(c.to_lowercase());
+    }
+    name
+}
+
+impl JsonSchema for Counters {
+    fn schema_name() -> Cow<'static, str> {
+        "Counters".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> = COUNTERS.iter().map(|(name, _)| *name).collect();
+        let properties: Map<String, Value> = COUNTERS
+            .iter()
+            .map(|(name, what)| {
+                let counter = json!({ "type": "integer", "minimum": 0, "description": what });
+                ((*name).to_owned(), counter)
+            })
+            .collect();
+        json_schema!({
+            "type": "object",
+            "description": "The counters since the router was configured: those of RFC 8347 with underscores, the \
+                            reasons of discarded messages, and those of vrrpd.",
+            "properties": properties,
+            "required": names,
+        })
+    }
+}
+
+impl JsonSchema for Stamp {
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schemas_are_those_of_the_types() {
+        for (name, schema) in schemas() {
+            let path = format!("{}/docs/json-schema/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
+            let committed = std::fs::read_to_string(&path).unwrap_or_default();
+            let generated = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+            assert!(
+                committed == generated,
+                "docs/json-schema/{name}.schema.json is stale: run `cargo xtask docs`, and look at the difference"
+            );
+        }
+    }
+
+    /// Every object and every field says what it is, in a sentence.
+    #[test]
+    fn every_field_is_described() {
+        fn look(at: &str, value: &Value) {
+            for (name, property) in value["properties"].as_object().into_iter().flatten() {
+                let described = property["description"].as_str().is_some_and(|text| text.ends_with('.'));
+                assert!(described || property.get("$ref").is_some(), "{at}: {name}: {property}");
+                look(at, property);
+            }
+            for (name, definition) in value["$defs"].as_object().into_iter().flatten() {
+                assert!(definition["description"].is_string(), "{at}: {name}");
+                look(at, definition);
+            }
+        }
+        for (name, schema) in schemas() {
+            look(name, &schema);
+        }
+    }
+
+    #[test]
+    fn every_refinement_meets_its_type() {
+        let texts: String = schemas().iter().map(|(_, schema)| schema.to_string()).collect();
+        for (of, _, _) in refinements() {
+            let root = ["Status", "Show", "Demote", "Promote", "Events", "Reload", "Check", "Error"]
+                .iter()
+                .any(|name| of == format!("{name}Doc"));
+            assert!(root || texts.contains(&format!("#/$defs/{}\"", name_of(of))), "nothing is a {of}");
+        }
+    }
+}

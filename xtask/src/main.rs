@@ -1,0 +1,67 @@
+//! What developers run besides cargo: `cargo xtask docs` writes the generated documents, and `cargo xtask mutants` tests the
+//! tests of the core.
+
+mod docs;
+mod mutants;
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+use docs::File;
+use std::process::ExitCode;
+use vrrpd::control::schema::schemas;
+
+/// Commands for the developers of vrrpd.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write man pages, shell completions, JSON Schemas and the tables of docs/rfc9568.md
+    Docs {
+        /// Write nothing, and fail if a file is not what would be written
+        #[arg(long)]
+        check: bool,
+    },
+    /// Change the core in a thousand small ways, and list the changes that no test notices
+    Mutants(mutants::Options),
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Arguments::parse().command {
+        Command::Docs { check: true } => check_docs().map(|()| ExitCode::SUCCESS),
+        Command::Docs { check: false } => write_docs().map(|()| ExitCode::SUCCESS),
+        Command::Mutants(options) => mutants::run(&options),
+    }
+}
+
+/// The files that are not as they should be.
+fn stale() -> Vec<File> {
+    let documents = schemas().into_iter().map(|(name, schema)| {
+        let path = format!("docs/json-schema/{name}.schema.json");
+        File::json(&path, &schema)
+    });
+    docs::files().into_iter().chain(documents).filter(|file| !file.is_current()).collect()
+}
+
+fn write_docs() -> anyhow::Result<()> {
+    for file in stale() {
+        file.write().with_context(|| format!("cannot write {}", file.path))?;
+        println!("{}", file.path);
+    }
+    Ok(())
+}
+
+fn check_docs() -> anyhow::Result<()> {
+    let stale: Vec<String> = stale().into_iter().map(|file| file.path).collect();
+    if !stale.is_empty() {
+        bail!(
+            "not as they should be: {}. Run `cargo xtask docs`, and look at the difference",
+            stale.join(", ")
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! Mutation tests of the core: cargo-mutants changes one expression after the other, and every change that no test
+//! notices is either a value that nobody states or one that makes no difference (docs/mutation-testing.md).
+//!
+//! Only tests that take seconds are run. The exhaustive model and the long simulation would take days for a thousand
+//! mutants, and their strength is the order of events, not values.
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+/// The version whose mutants docs/mutation-testing.md counts.
+const VERSION: &str = "27.1.0";
+const OUTPUT: &str = "target/mutants";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The floor to change; all of them if it is not given
+    #[arg(long = "in", value_name = "FLOOR")]
+    floor: Option<Floor>,
+    /// The part of the mutants to try, such as 0/4
+    #[arg(long, value_name = "I/N")]
+    shard: Option<String>,
+    /// How many mutants to try at the same time
+    #[arg(long, default_value_t = 2)]
+    jobs: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum Floor {
+    Types,
+    Wire,
+    Protocol,
+}
+
+impl Floor {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Types => "types",
+            Self::Wire => "wire",
+            Self::Protocol => "protocol",
+        }
+    }
+
+    /// The tests that know this floor and take seconds.
+    const fn tests(self) -> &'static [&'static str] {
+        match self {
+            Self::Types | Self::Wire => &["--lib", "--test", "conformance_vectors", "--test", "vocabulary"],
+            Self::Protocol => &["--lib", "--test", "sim"],
+        }
+    }
+}
+
+/// What became of the mutants of one floor.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tally {
+    caught: usize,
+    /// The tests did not end: a mutant that is noticed.
+    timed_out: usize,
+    /// What the compiler refuses.
+    unviable: usize,
+    survivors: Vec<String>,
+}
+
+impl Tally {
+    /// Of those that could be tested, the share that no test noticed, in percent.
+    fn surviving(&self) -> f64 {
+        let survivors = self.survivors.len();
+        let tested = self.caught + self.timed_out + survivors;
+        let of = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        if tested == 0 { 0.0 } else { 100.0 * of(survivors) / of(tested) }
+    }
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    require_cargo_mutants()?;
+    let floors = match options.floor {
+        Some(floor) => vec![floor],
+        None => vec![Floor::Types, Floor::Wire, Floor::Protocol],
+    };
+    let mut tallies = BTreeMap::new();
+    for floor in floors {
+        tallies.insert(floor, try_mutants(floor, options)?);
+    }
+    print!("{}", report(&tallies));
+    let all_caught = tallies.values().all(|tally| tally.survivors.is_empty());
+    Ok(if all_caught { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn require_cargo_mutants() -> anyhow::Result<()> {
+    let found = Command::new("cargo").args(["mutants", "--version"]).output().context("cannot run cargo")?;
+    let found = String::from_utf8_lossy(&found.stdout);
+    if found.trim() != format!("cargo-mutants {VERSION}") {
+        bail!(
+            "cargo-mutants {VERSION} is needed, and there is {}: cargo install --locked --version {VERSION} cargo-mutants",
+            if found.trim().is_empty() { "none" } else { found.trim() }
+        );
+    }
+    Ok(())
+}
+
+fn try_mutants(floor: Floor, options: &Options) -> anyhow::Result<Tally> {
+    let output = format!("{OUTPUT}/{}", floor.as_str());
+    fs::create_dir_all(&output).with_context(|| format!("cannot make {output}"))?;
+    let mut command = Command::new("cargo");
+    command.args(["mutants", "--package", "vrrpd-core", "--no-shuffle", "--colors", "never"]);
+    command.args(["--file", &format!("core/src/{}/**", floor.as_str()), "--output", &output]);
+    command.args(["--jobs", &options.jobs.to_string()]);
+    if let Some(shard) = &options.shard {
+        command.args(["--shard", shard]);
+    }
+    command.arg("--").args(floor.tests());
+    // A short simulation.
+    command.env("SIM_SEEDS", "40");
+    let status = command.status().context("cannot run cargo mutants")?;
+    // 0: all caught. 2: some were missed. 3: the tests of some did not end. Anything else is no result.
+    match status.code() {
+        Some(0 | 2 | 3) => read_tally(&Path::new(&output).join("mutants.out")),
+        Some(_) | None => bail!("cargo mutants failed in {}: {status}", floor.as_str()),
+    }
+}
+
+fn read_tally(directory: &Path) -> anyhow::Result<Tally> {
+    let lines = |name: &str| {
+        let path = directory.join(name);
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        anyhow::Ok(text.lines().map(str::to_owned).collect::<Vec<_>>())
+    };
+    Ok(Tally {
+        caught: lines("caught.txt")?.len(),
+        timed_out: lines("timeout.txt")?.len(),
+        unviable: lines("unviable.txt")?.len(),
+        survivors: lines("missed.txt")?,
+    })
+}
+
+fn report(tallies: &BTreeMap<Floor, Tally>) -> String {
+    let mut text = String::from("\nfloor     caught  timed out  unviable  survived\n");
+    for (floor, tally) in tallies {
+        text.push_str(&format!(
+            "{:9} {:6} {:10} {:9} {:9}  ({:.1} %)\n",
+            floor.as_str(),
+            tally.caught,
+            tally.timed_out,
+            tally.unviable,
+            tally.survivors.len(),
+            tally.surviving()
+        ));
+    }
+    for survivor in tallies.values().flat_map(|tally| &tally.survivors) {
+        text.push_str(&format!("survived: {survivor}\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_is_that_of_the_mutants_that_could_be_tested() {
+        let survivors = vec!["core/src/wire/v3.rs:9:1: replace + with -".to_owned()];
+        let tally = Tally { caught: 18, timed_out: 1, unviable: 100, survivors };
+        assert!((tally.surviving() - 5.0).abs() < 1e-9);
+        assert!(Tally::default().surviving().abs() < 1e-9);
+        let text = report(&BTreeMap::from([(Floor::Wire, tally)]));
+        assert!(text.contains("(5.0 %)"), "{text}");
+        assert!(text.ends_with("survived: core/src/wire/v3.rs:9:1: replace + with -\n"), "{text}");
+    }
+}
