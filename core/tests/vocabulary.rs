@@ -131,3 +131,24 @@ fn names_that_the_kernel_or_a_command_line_would_mistake_are_refused() {
     }
     assert_eq!("moodle-a.v4_1".parse::<RouterName>().unwrap().as_str(), "moodle-a.v4_1");
 }
+
+#[test]
+fn the_longest_name_of_a_router_has_sixty_four_characters() {
+    let longest = "x".repeat(64);
+    assert_eq!(longest.parse::<RouterName>().unwrap().as_str(), longest);
+}
+
+/// What operators read in log lines and errors, and developers in a failing test.
+#[test]
+fn each_quantity_is_shown_as_people_write_it() {
+    let vrid = Vrid::new(51).unwrap();
+    let interface: InterfaceName = "eth0".parse().unwrap();
+    let name: RouterName = "web".parse().unwrap();
+    let key = InstanceKey { interface, family: Family::Ipv6, vrid };
+    assert_eq!(vrid.to_string(), "51");
+    assert_eq!(format!("{:>4}", Priority::new(100).unwrap()), " 100");
+    assert_eq!(AdverInterval::from_centiseconds(25).unwrap().to_string(), "250ms");
+    assert_eq!(key.to_string(), "eth0/51/ipv6");
+    assert_eq!(format!("{interface:?} {name:?}"), "\"eth0\" \"web\"");
+    assert_eq!(format!("{:?}", MonoTime::from_nanos(1_500_000_000)), "1.5s");
+}

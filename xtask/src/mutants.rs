@@ -4,6 +4,7 @@
 //! Only tests that take seconds are run. The exhaustive model and the long simulation would take days for a thousand
 //! mutants, and their strength is the order of events, not values.
 
+use crate::docs::source_tree::root;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::process::{Command, ExitCode};
 
 /// The version whose mutants docs/mutation-testing.md counts.
 const VERSION: &str = "27.1.0";
+/// Below the checkout.
 const OUTPUT: &str = "target/mutants";
 
 #[derive(Debug, clap::Args)]
@@ -94,7 +96,7 @@ fn require_cargo_mutants() -> anyhow::Result<()> {
     let found = String::from_utf8_lossy(&found.stdout);
     if found.trim() != format!("cargo-mutants {VERSION}") {
         bail!(
-            "cargo-mutants {VERSION} is needed, and there is {}: cargo install --locked --version {VERSION} cargo-mutants",
+            "cargo-mutants {VERSION} is needed, and there is {}. Run: cargo install --locked --version {VERSION} cargo-mutants",
             if found.trim().is_empty() { "none" } else { found.trim() }
         );
     }
@@ -102,11 +104,12 @@ fn require_cargo_mutants() -> anyhow::Result<()> {
 }
 
 fn try_mutants(floor: Floor, options: &Options) -> anyhow::Result<Tally> {
-    let output = format!("{OUTPUT}/{}", floor.as_str());
-    fs::create_dir_all(&output).with_context(|| format!("cannot make {output}"))?;
+    let output = root().join(OUTPUT).join(floor.as_str());
+    fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
     let mut command = Command::new("cargo");
+    command.current_dir(root());
     command.args(["mutants", "--package", "vrrpd-core", "--no-shuffle", "--colors", "never"]);
-    command.args(["--file", &format!("core/src/{}/**", floor.as_str()), "--output", &output]);
+    command.args(["--file", &format!("core/src/{}/**", floor.as_str())]).arg("--output").arg(&output);
     command.args(["--jobs", &options.jobs.to_string()]);
     if let Some(shard) = &options.shard {
         command.args(["--shard", shard]);
@@ -117,7 +120,7 @@ fn try_mutants(floor: Floor, options: &Options) -> anyhow::Result<Tally> {
     let status = command.status().context("cannot run cargo mutants")?;
     // 0: all caught. 2: some were missed. 3: the tests of some did not end. Anything else is no result.
     match status.code() {
-        Some(0 | 2 | 3) => read_tally(&Path::new(&output).join("mutants.out")),
+        Some(0 | 2 | 3) => read_tally(&output.join("mutants.out")),
         Some(_) | None => bail!("cargo mutants failed in {}: {status}", floor.as_str()),
     }
 }

@@ -50,3 +50,16 @@ impl Frame {
         self.octets.get(ETHERNET_HEADER..self.length).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Announcement;
+
+    #[test]
+    fn the_longest_frame_fills_its_room() {
+        let longest =
+            Announcement { address: std::net::Ipv6Addr::LOCALHOST.into(), mac: MacAddr([0; 6]) }.frame();
+        assert_eq!(longest.length, longest.octets.len());
+    }
+}

@@ -217,6 +217,14 @@ fn addresses_keep_their_order() {
     assert!(!parsed.addresses.is_empty());
 }
 
+#[test]
+fn a_list_without_an_address_is_empty() {
+    for family in [Family::Ipv4, Family::Ipv6] {
+        assert!(AddressList::new(family, &[]).is_empty(), "{family}");
+        assert!(AddressList::new(family, &[1, 2, 3]).is_empty(), "{family}: a remainder");
+    }
+}
+
 // RFC9568-5.2.5-1, RFC9568-5.2.9-1
 #[test]
 fn a_list_that_no_message_can_carry_is_refused_and_leaves_nothing_to_send() {

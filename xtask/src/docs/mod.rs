@@ -11,7 +11,7 @@ mod reference;
 mod requirements;
 pub(crate) mod roff;
 #[path = "../../../tests/support/source_tree.rs"]
-mod source_tree;
+pub(crate) mod source_tree;
 
 use source_tree::root;
 use std::{fs, io};

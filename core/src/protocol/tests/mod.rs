@@ -11,6 +11,7 @@ mod edges;
 mod faults;
 mod handover;
 mod interruptions;
+mod mutants;
 mod proof;
 mod receiving;
 mod reload;
