@@ -444,9 +444,12 @@ impl Reactor {
     fn flush(&mut self, now: MonoTime) {
         let Self { node, endpoints, effects, .. } = self;
         for endpoint in endpoints {
-            endpoint.flush(&mut |key, fate| match fate {
-                Fate::Unsent(priority, errno) => node.on_unsent(now, key, priority, errno, effects),
-                Fate::SentAgain => node.on_sent_again(now, key, effects),
+            endpoint.flush(&mut |key, fate| {
+                let input = match fate {
+                    Fate::Unsent(priority, errno) => Input::AdvertisementUnsent { key, priority, errno },
+                    Fate::SentAgain => Input::AdvertisementSentAgain(key),
+                };
+                node.handle(now, input, effects);
             });
         }
     }

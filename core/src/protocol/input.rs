@@ -2,7 +2,9 @@
 
 use crate::protocol::local_warning::ForeignAddresses;
 use crate::protocol::spec::{CheckName, RouterSpec};
-use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime, RouterName};
+use crate::types::{
+    AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime, RouterName,
+};
 use crate::wire::{Advertisement, Carrier, Reject};
 use std::fmt;
 use std::net::IpAddr;
@@ -80,6 +82,17 @@ pub enum Input<'a> {
     /// Whether the sockets of an interface and family are open; `Err`: why not. Without a word,
     /// they are.
     Sockets(InterfaceName, Family, Result<(), String>),
+    /// The socket refused an advertisement. It was counted as sent when it was decided, and was not sent.
+    AdvertisementUnsent {
+        /// The instance whose advertisement it was.
+        key: InstanceKey,
+        /// The priority in the advertisement.
+        priority: AdvertPriority,
+        /// The kernel's error number; `None`: there was no socket to ask.
+        errno: Option<i32>,
+    },
+    /// The socket took an advertisement of this instance after it had refused the one before.
+    AdvertisementSentAgain(InstanceKey),
     /// A health check's verdict.
     CheckResult(CheckName, CheckResult),
     /// A health check is not run any more: its verdict says nothing from now on.

@@ -113,6 +113,10 @@ impl Node {
                 }
                 self.evaluate_each(now, Cause::FaultCleared, out, |spec| spec.interface == name);
             }
+            Input::AdvertisementUnsent { key, priority, errno } => {
+                self.on_unsent(now, key, priority, errno, out);
+            }
+            Input::AdvertisementSentAgain(key) => self.on_sent_again(now, key, out),
             Input::CheckResult(name, result) => {
                 self.facts.checks.insert(name.clone(), result);
                 let tracks = |spec: &RouterSpec| spec.tracks.iter().any(|t| t.check() == Some(&name));
@@ -181,7 +185,7 @@ impl Node {
 
     /// The socket refused an advertisement of `key`. It was counted as sent when it was decided, and is
     /// not. `errno`: the kernel's error number, if it was asked at all.
-    pub fn on_unsent(
+    fn on_unsent(
         &mut self,
         now: MonoTime,
         key: InstanceKey,
@@ -206,7 +210,7 @@ impl Node {
     }
 
     /// The socket accepted an advertisement of `key` again.
-    pub fn on_sent_again(&mut self, now: MonoTime, key: InstanceKey, out: &mut Effects) {
+    fn on_sent_again(&mut self, now: MonoTime, key: InstanceKey, out: &mut Effects) {
         if self.facts.unsent.remove(&key).is_some() {
             self.act_on_key(now, key, out, |_, _| EVALUATE);
         }

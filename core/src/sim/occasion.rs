@@ -43,6 +43,8 @@ impl InputKind {
             | Input::OtherName(..)
             | Input::AddressesNotRestored { .. }
             | Input::Sockets(..)
+            | Input::AdvertisementUnsent { .. }
+            | Input::AdvertisementSentAgain(_)
             | Input::SavedDemotion(..)
             | Input::CheckResult(..)
             | Input::CheckRemoved(_)

@@ -21,6 +21,8 @@ pub(super) fn of_input(input: &Input<'_>) -> String {
         Input::AddressesRestored { count, .. } => format!("{count} addresses restored"),
         Input::AddressesNotRestored { why, .. } => format!("addresses gone: {why}"),
         Input::Sockets(_, family, outcome) => format!("sockets of {family}: {outcome:?}"),
+        Input::AdvertisementUnsent { key, errno, .. } => format!("could not send for {key}: {errno:?}"),
+        Input::AdvertisementSentAgain(key) => format!("sends again for {key}"),
         Input::CheckResult(name, health) => format!("check {}: {health:?}", name.0),
         Input::CheckRemoved(name) => format!("check {} is gone", name.0),
         Input::SavedDemotion(router, _) => format!("{router} was demoted before"),

@@ -244,6 +244,10 @@ fn an_interruption_that_lasts_counts_before_a_backup_can_have_taken_over() {
     assert_eq!(faults(&rig), ["interface eth0 no IPv4 address"]);
 }
 
+fn refused(key: InstanceKey, errno: i32) -> Input<'static> {
+    Input::AdvertisementUnsent { key, priority: AdvertPriority::from_wire(100), errno: Some(errno) }
+}
+
 /// One that is not sent may be an accident; two in a row are told, and so is the end.
 #[test]
 fn what_cannot_be_sent_is_a_concern_and_is_not_counted_as_sent() {
@@ -251,18 +255,18 @@ fn what_cannot_be_sent_is_a_concern_and_is_not_counted_as_sent() {
     let key = rig.instance(0).key;
     let sent = rig.instance(0).counters.advertisement_sent;
     let eperm = 1;
-    rig.node.on_unsent(rig.now, key, AdvertPriority::from_wire(100), Some(eperm), &mut rig.out);
+    rig.feed(refused(key, eperm));
     assert_eq!((rig.events(), concerns(&rig)), (vec![], vec![]));
-    rig.node.on_unsent(rig.now, key, AdvertPriority::from_wire(100), Some(eperm), &mut rig.out);
+    rig.feed(refused(key, eperm));
     let unsent = Unsent { interface: interface(), family: Family::Ipv4, errno: eperm };
     assert_eq!(rig.events(), [EventKind::LocalWarningRaised(LocalWarning::Unsent(unsent))]);
     assert_eq!((rig.state(), concerns(&rig).len()), (StateName::Active, 1));
     rig.out.clear();
-    rig.node.on_unsent(rig.now, key, AdvertPriority::from_wire(100), Some(eperm), &mut rig.out);
+    rig.feed(refused(key, eperm));
     assert_eq!(rig.events(), [], "it is told once");
     let counters = rig.instance(0).counters;
     assert_eq!((counters.tx_errors, counters.advertisement_sent), (3, sent - 3));
-    rig.node.on_sent_again(rig.now, key, &mut rig.out);
+    rig.feed(Input::AdvertisementSentAgain(key));
     assert_eq!(rig.events(), [EventKind::LocalWarningCleared(LocalWarning::Unsent(unsent))]);
 }
 
@@ -460,7 +464,7 @@ fn what_is_not_sent_on_a_dead_link_or_before_a_demotion_is_forgotten() {
     let unsent = |rig: &mut Rig| {
         let key = rig.instance(0).key;
         for _ in 0..2 {
-            rig.node.on_unsent(rig.now, key, AdvertPriority::from_wire(100), Some(1), &mut rig.out);
+            rig.feed(refused(key, 1));
         }
     };
     let mut rig = Rig::active(spec());
