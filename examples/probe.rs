@@ -7,7 +7,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a stop-watch: what it measures is time")]
 
-use anyhow::{Context, bail};
+use std::error::Error;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -20,18 +20,19 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 /// A request without an answer after this long is lost. Less than TCP's first retransmission, which
 /// would hide the loss.
 const PATIENCE: Duration = Duration::from_millis(900);
+const USAGE: &str = "usage: probe RATE ADDRESS:PORT...";
 const REQUEST: &[u8] = b"GET / HTTP/1.0\r\nHost: demo\r\n\r\n";
 
 /// A request, when it was sent, and who answered it, sooner or later.
 type Asked = (Instant, JoinHandle<Option<String>>);
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let rate: u32 = arguments.next().context("usage: probe RATE ADDRESS:PORT...")?.parse()?;
+    let rate: u32 = arguments.next().ok_or(USAGE)?.parse()?;
     let servers: Vec<SocketAddr> = arguments.map(|text| text.parse()).collect::<Result<_, _>>()?;
     if rate == 0 || servers.is_empty() {
-        bail!("usage: probe RATE ADDRESS:PORT...");
+        return Err(USAGE.into());
     }
     let period = Duration::from_secs(1) / rate;
     let reports: Vec<_> = servers.into_iter().map(|server| Client::start(server, period)).collect();
@@ -40,7 +41,7 @@ async fn main() -> anyhow::Result<()> {
         let mut text = String::new();
         for client in &reports {
             let (answer, report) = oneshot::channel();
-            client.send(answer).await.context("a client has ended")?;
+            client.send(answer).await.map_err(|_| "a client has ended")?;
             writeln!(text, "{}", report.await?)?;
         }
         println!("{text}");
@@ -95,18 +96,18 @@ impl Client {
 }
 
 /// One request on a connection of its own; who answered it.
-async fn ask(server: SocketAddr) -> anyhow::Result<String> {
+async fn ask(server: SocketAddr) -> Result<String, Box<dyn Error + Send + Sync>> {
     let mut stream = TcpStream::connect(server).await?;
     stream.write_all(REQUEST).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     let status = answer.split_whitespace().nth(1);
     if status != Some("200") {
-        bail!("status {status:?}");
+        return Err(format!("status {status:?}").into());
     }
     let mut headers = answer.lines().filter_map(|line| line.split_once(": "));
     let who = headers.find(|(name, _)| name.eq_ignore_ascii_case("x-frontend"));
-    Ok(who.context("an answer without X-Frontend")?.1.trim().to_owned())
+    Ok(who.ok_or("an answer without X-Frontend")?.1.trim().to_owned())
 }
 
 /// Waits for the last answers and sums up.

@@ -15,7 +15,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use vrrpd::control::{Limits, Outcome, Reloaded};
+use vrrpd::agent::{ReloadOutcome, ReloadReply};
+use vrrpd::control::Limits;
 
 fn vrrpctl(socket: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpctl"));
@@ -156,8 +157,8 @@ fn a_reload_tells_the_plan_and_a_wrong_file_is_code_2() {
 #[test]
 fn a_reload_of_a_file_that_cannot_be_read_is_code_1_with_the_reason() {
     let daemon = Running::start();
-    let outcome = Outcome::Unreadable("Permission denied (os error 13)".into());
-    let unreadable = Reloaded { file: "/etc/vrrpd/vrrpd.toml".into(), outcome };
+    let outcome = ReloadOutcome::Unreadable("Permission denied (os error 13)".into());
+    let unreadable = ReloadReply { file: "/etc/vrrpd/vrrpd.toml".into(), outcome };
     daemon.reloads_to_come.lock().unwrap().push_back(unreadable);
     let output = run(&daemon.socket, &["reload", "--json"]);
     assert_eq!(code(&output), 1, "{output:?}");

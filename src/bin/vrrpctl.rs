@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use vrrpd::cli::vrrpctl::{Cli, Command, Which};
 use vrrpd::cli::{self, style};
-use vrrpd::control::check::{Rigour, check};
+use vrrpd::control::check::{Rigour, checked};
 use vrrpd::control::client::{
-    Client, ClientError, Exit, Force, Intent, LastResort, Order, Selection, Wanted,
+    Client, ClientError, Exit, Force, LastResort, Order, ReloadMode, Selection, Wanted,
 };
 use vrrpd::control::message::{DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, VERSION};
 use vrrpd::control::render::{self, Width, terminal};
+use vrrpd::runtime::candidate::{self, Candidate, Purpose};
 use vrrpd::runtime::clock::wall;
 
 /// Why a command did not do what it should, whether or not it spoke with the daemon.
@@ -77,7 +78,7 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, Failure> {
             Ok(Exit::Done)
         }
         Command::Reload { dry_run } => {
-            let intent = if *dry_run { Intent::DryRun } else { Intent::Apply };
+            let intent = if *dry_run { ReloadMode::DryRun } else { ReloadMode::Apply };
             let document = connect()?.reload(intent)?;
             output.print(&document, render::reload)?;
             Ok(match (document.valid, document.refused.is_empty()) {
@@ -88,8 +89,9 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, Failure> {
         }
         Command::Check { file, strict } => {
             let style = style(&io::stdout());
-            let checked =
-                check(file, style).map_err(|source| Failure::Unreadable { path: file.clone(), source })?;
+            let Candidate { text, judged } = candidate::load(file, Purpose::Check)
+                .map_err(|source| Failure::Unreadable { path: file.clone(), source })?;
+            let checked = checked(file.display().to_string(), &text, judged, style);
             // With the colours of our own.
             output.write(&checked.document, |_| checked.text.clone())?;
             let rigour = if *strict { Rigour::Strict } else { Rigour::Usual };

@@ -4,15 +4,16 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
+use vrrpd::agent::error::error_chain;
 use vrrpd::cli::vrrpd::Arguments;
 use vrrpd::cli::{self, style};
 use vrrpd::config::report;
 use vrrpd::config::{Config, ConfigError, Resolved};
+use vrrpd::daemon::clean_up::{self, Place};
+use vrrpd::daemon::supervisor::{self, Settings};
+use vrrpd::kernel::blocking::run_within;
 use vrrpd::kernel::capabilities::{self, Powers};
 use vrrpd::runtime::candidate::{self, Candidate, Purpose};
-use vrrpd::runtime::clean_up::{self, Place};
-use vrrpd::runtime::patience::within;
-use vrrpd::runtime::supervisor::{self, Settings};
 use vrrpd::telemetry::log;
 use vrrpd::telemetry::printer::{self, Printer, Stream};
 
@@ -106,7 +107,7 @@ fn serve(arguments: Arguments, withheld: io::Result<()>, say: Say<'_>) -> u8 {
     };
     match supervisor::run(settings) {
         Ok(()) => DONE,
-        Err(error) => say.failed(&format!("{:#}", anyhow::Error::from(error))),
+        Err(error) => say.failed(&error_chain(&error)),
     }
 }
 
@@ -127,7 +128,7 @@ fn clean_up(arguments: Arguments, say: Say<'_>) -> u8 {
     let lines =
         match clean_up::run(&Place { socket: arguments.socket, state_dir: arguments.state_dir }, config) {
             Ok(lines) => lines,
-            Err(error) => return say.failed(&format!("{:#}", anyhow::Error::from(error))),
+            Err(error) => return say.failed(&error_chain(&error)),
         };
     let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
     if let Err(error) = print(&lines) {
@@ -191,7 +192,7 @@ impl Loaded {
 /// What to say if it does.
 fn load_within(limit: Duration, file: &Path, purpose: Purpose) -> Result<Loaded, String> {
     let path = file.to_owned();
-    let loaded = within(limit, move || load(&path, purpose));
+    let loaded = run_within(limit, move || load(&path, purpose));
     loaded.map_err(|error| format!("vrrpd: cannot read the configuration {}: {error}\n", file.display()))
 }
 

@@ -3,10 +3,10 @@
 //! What it says about itself is its man page too (`docs/man`), and what it accepts its completions:
 //! they are generated from these types. Must not know: what a command does.
 
+use crate::agent::Severity;
 use crate::config::parse_duration;
 use crate::control::check::DEFAULT_CONFIG;
 use crate::control::{DEFAULT_SOCKET, DEMOTION_SPAN};
-use crate::telemetry::Severity;
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use std::path::PathBuf;

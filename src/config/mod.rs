@@ -10,6 +10,7 @@ mod address;
 mod document;
 mod duration;
 mod encoding;
+mod hook_kind;
 mod json_schema;
 mod keepalived;
 mod meant;
@@ -27,11 +28,12 @@ mod tests;
 
 pub use duration::{DurationError, parse as parse_duration};
 pub use encoding::{NotUtf8, decode};
+pub use hook_kind::HookKind;
 pub use json_schema::json_schema;
 pub use problem::{ConfigError, ConfigWarning, Finding, Place, Related};
 pub use resolve::{Expectation, Expected, Program, Resolved, Task, resolve};
 
-use crate::protocol::{CheckName, HookKind, RouterSpec};
+use crate::protocol::{CheckName, RouterSpec};
 use crate::types::RouterName;
 use std::collections::BTreeMap;
 use std::time::Duration;

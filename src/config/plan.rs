@@ -5,9 +5,9 @@
 //! forgotten. Must not know how a plan is shown or carried out.
 
 use super::duration::text as written;
-use super::{Agent, CheckSpec, Config, Realtime, RouterHooks};
+use super::{Agent, CheckSpec, Config, HookKind, Realtime, RouterHooks};
 use crate::protocol::{
-    AnnounceSpec, CheckName, ChecksumPolicy, HookKind, InstanceSpec, LinkLocalRule, RouterSpec, Track,
+    AnnounceSpec, CheckName, ChecksumPolicy, InstanceSpec, LinkLocalRule, RouterSpec, Track,
 };
 use crate::types::{InterfaceName, Preempt, Role, RouterName, Vrid};
 use ipnet::IpNet;

@@ -1,13 +1,9 @@
-//! `check`: a configuration file is read and resolved, and nothing else happens. `vrrpctl check`
-//! and `vrrpd --check` are the same.
+//! `vrrpctl check`: what is told of a configuration file that was read and resolved, while nothing else happens.
 
 use super::client::Exit;
 use super::message::{CheckDoc, FindingDoc, VERSION};
 use crate::config::report::{self, Style};
-use crate::config::{Finding, Resolved};
-use crate::runtime::candidate::{self, Candidate, Purpose};
-use std::io;
-use std::path::Path;
+use crate::config::{ConfigError, Finding, Resolved};
 
 /// Where the configuration is unless told otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/vrrpd/vrrpd.toml";
@@ -26,7 +22,7 @@ pub enum Rigour {
 pub struct Checked {
     /// For programs.
     pub document: CheckDoc,
-    /// For people: every finding with its line, then the verdict.
+    /// For people: every finding with its line, then a summary.
     pub text: String,
 }
 
@@ -43,14 +39,15 @@ impl Checked {
     }
 }
 
-/// Checks the configuration file at `path`.
-///
-/// # Errors
-/// If it cannot be read, or is no text of at most 16 MiB.
-pub fn check(path: &Path, style: Style) -> io::Result<Checked> {
-    let Candidate { text, judged } = candidate::load(path, Purpose::Check)?;
-    let file = path.display().to_string();
-    let (errors, warnings, verdict) = match judged {
+/// The result for a file of this name with this text, of which `resolved` is the meaning or everything that is wrong.
+#[must_use]
+pub fn checked(
+    file: String,
+    text: &str,
+    resolved: Result<Resolved, Vec<ConfigError>>,
+    style: Style,
+) -> Checked {
+    let (errors, warnings, summary) = match resolved {
         Ok(Resolved { config, warnings, programs: _, expectations: _ }) => {
             let (routers, checks) = (config.routers.len(), config.checks.len());
             (
@@ -64,11 +61,11 @@ pub fn check(path: &Path, style: Style) -> io::Result<Checked> {
             )
         }
         Err(errors) => {
-            let verdict = format!("{file}: {}\n", counted(errors.len(), "error"));
-            (errors, Vec::new(), verdict)
+            let summary = format!("{file}: {}\n", counted(errors.len(), "error"));
+            (errors, Vec::new(), summary)
         }
     };
-    let report = report::text(&text, &errors, &warnings, style);
+    let report = report::text(text, &errors, &warnings, style);
     let document = CheckDoc {
         version: VERSION,
         file,
@@ -76,7 +73,7 @@ pub fn check(path: &Path, style: Style) -> io::Result<Checked> {
         errors: errors.iter().map(|error| finding(&error.0)).collect(),
         warnings: warnings.iter().map(|warning| finding(&warning.0)).collect(),
     };
-    Ok(Checked { document, text: report + &verdict })
+    Checked { document, text: report + &summary }
 }
 
 pub(super) fn finding(finding: &Finding) -> FindingDoc {

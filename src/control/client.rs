@@ -8,7 +8,7 @@ use super::message::{
     DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, PromoteDoc, ReloadDoc, ShowDoc, StatusDoc, VERSION,
 };
 use super::varlink::{Call, FrameBuffer, Reply, encode_call};
-use crate::telemetry::Severity;
+use crate::agent::Severity;
 use jiff::Timestamp;
 use nix::sys::socket::{getsockopt, sockopt};
 use serde::de::DeserializeOwned;
@@ -174,7 +174,7 @@ impl Wanted<'_> {
     }
 }
 
-pub use super::reload::Intent;
+pub use crate::agent::ReloadMode;
 pub use crate::protocol::{Force, LastResort};
 
 /// A connection to the daemon.
@@ -253,8 +253,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`]. A file with errors is none: the document has them.
-    pub fn reload(&mut self, intent: Intent) -> Result<ReloadDoc, ClientError> {
-        self.call("Reload", json!({ "dry_run": intent == Intent::DryRun }), COMMAND_PATIENCE)
+    pub fn reload(&mut self, intent: ReloadMode) -> Result<ReloadDoc, ClientError> {
+        self.call("Reload", json!({ "dry_run": intent == ReloadMode::DryRun }), COMMAND_PATIENCE)
     }
 
     /// The last events that are wanted.

@@ -4,8 +4,7 @@
 //! So every answer was taken after its question (a `status` after a `demote` shows the demotion),
 //! and a flood of questions costs the protocol thread no more than 50 snapshots a second.
 
-use super::document::Published;
-use super::server::Request;
+use crate::agent::{AgentSnapshot, Request};
 use crate::types::MonoTime;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -23,7 +22,7 @@ const WAITING: usize = 64;
 /// step, and would only make "since" flicker.
 const STEADY: SignedDuration = SignedDuration::from_millis(100);
 
-type Asker = oneshot::Sender<Arc<Published>>;
+type Asker = oneshot::Sender<Arc<AgentSnapshot>>;
 
 /// Where to ask.
 #[derive(Debug, Clone)]
@@ -52,7 +51,7 @@ pub(super) fn open(requests: mpsc::Sender<Request>) -> (Desk, Clerk) {
 
 impl Desk {
     /// A snapshot that is taken after this call.
-    pub(super) async fn snapshot(&self) -> Result<Arc<Published>, Gone> {
+    pub(super) async fn snapshot(&self) -> Result<Arc<AgentSnapshot>, Gone> {
         let (asker, answer) = oneshot::channel();
         self.askers.send(asker).await.map_err(|_| Gone)?;
         answer.await.map_err(|_| Gone)
@@ -84,7 +83,7 @@ impl Clerk {
 }
 
 /// Dates a snapshot by an earlier reading of both clocks, unless the wall clock was stepped since.
-fn steady(reference: &mut Option<(MonoTime, Timestamp)>, mut published: Published) -> Published {
+fn steady(reference: &mut Option<(MonoTime, Timestamp)>, mut published: AgentSnapshot) -> AgentSnapshot {
     let at = published.snapshot.at;
     let expected = reference.and_then(|(then, wall)| {
         let passed = SignedDuration::try_from(at.since(then)).ok()?;
@@ -102,9 +101,9 @@ mod tests {
     use super::*;
     use crate::protocol::Snapshot;
 
-    fn published(at_ms: u64, wall_ms: i64) -> Published {
+    fn published(at_ms: u64, wall_ms: i64) -> AgentSnapshot {
         let at = MonoTime::from_nanos(at_ms * 1_000_000);
-        Published {
+        AgentSnapshot {
             node: "n".into(),
             wall: Timestamp::from_millisecond(wall_ms).unwrap(),
             snapshot: Snapshot { at, routers: vec![], links: vec![], checks: vec![] },

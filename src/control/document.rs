@@ -9,41 +9,22 @@ use super::message::{
     InstanceDoc, LastHeardDoc, PeerDoc, PriorityDoc, ShowDoc, StatusDoc, TimersDoc, UnattributedDoc, VERSION,
     VirtualRouterDoc,
 };
+use crate::agent::{AgentSnapshot, HookActivity, HookRun, HookStatus};
 use crate::protocol::{
-    ActiveRouter, CheckName, ChecksumPolicy, Counters, DemoteOutcome, Demotion, InstanceResult,
-    InstanceSnapshot, InstanceSpec, LastResort, LinkLocalRule, PeerSnapshot, RouterSnapshot, RouterSpec,
-    Snapshot,
+    ActiveRouter, ChecksumPolicy, Counters, DemoteOutcome, Demotion, InstanceResult, InstanceSnapshot,
+    InstanceSpec, LastResort, LinkLocalRule, PeerSnapshot, RouterSnapshot, RouterSpec,
 };
-use crate::runtime::hooks::{HookRun, HookStatus, Running};
-use crate::runtime::trackers::CheckStatus;
-use crate::telemetry::words::{self, checksum, millis};
-use crate::telemetry::{EventDoc, Stamp};
-use crate::types::{Family, InterfaceName, MonoTime, Preempt, Role, RouterName};
+use crate::types::{Family, InterfaceName, MonoTime, Preempt, Role};
 use crate::wire::RejectReason;
+use crate::words::{self, EventDoc, Stamp, checksum, millis};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
 
 mod outlook;
 mod tracks;
 mod why;
 
-/// A snapshot as the daemon hands it out: with the wall-clock time that belongs to its instant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
-    /// What the node calls itself.
-    pub node: String,
-    /// The wall clock at `snapshot.at`.
-    pub wall: Timestamp,
-    /// The state.
-    pub snapshot: Snapshot,
-    /// What became of the hooks of the routers that have any.
-    pub hooks: BTreeMap<RouterName, Vec<HookStatus>>,
-    /// How the checks are doing.
-    pub checks: BTreeMap<CheckName, CheckStatus>,
-}
-
-impl Published {
+impl AgentSnapshot {
     /// The wall-clock time of an instant of the core's clock. A step of the wall clock moves all
     /// of them: the core's clock is the truth.
     #[must_use]
@@ -166,7 +147,7 @@ impl Published {
 /// One result of a demotion.
 /// `before`: the router as it was before that, at `published`.
 pub(super) fn demote_result(
-    published: &Published,
+    published: &AgentSnapshot,
     result: &InstanceResult,
     before: Option<&RouterSnapshot>,
 ) -> DemoteResultDoc {
@@ -249,7 +230,7 @@ fn hook(status: &HookStatus) -> HookDoc {
         hook: status.hook.as_str().into(),
         command: status.command.clone(),
         timeout_ms: millis(status.timeout),
-        running: status.running == Running::Yes,
+        running: status.activity == HookActivity::Running,
         runs: status.runs,
         failures: status.failures,
         skipped: status.skipped,

@@ -4,8 +4,8 @@
 //! the comments here are their descriptions, written for operators. Names of durations end in `_ms`: milliseconds as a
 //! number. Reading is lenient, so that `vrrpctl` of one release understands the daemon of the next.
 
-use crate::telemetry::{EventDoc, Stamp, Word};
 use crate::types::MacAddr;
+use crate::words::{EventDoc, Stamp, Word};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
-//! Floor 5: how people and their tools see and steer the daemon: a varlink service on a Unix
-//! socket, its JSON documents, and the `vrrpctl` side of both.
+//! How people and their tools see and steer the daemon: a varlink service on a Unix socket, its JSON documents, and the
+//! `vrrpctl` side of both.
 //!
-//! The server meets the daemon through a bounded channel of [`Request`]s and the event log, never
-//! through its data. Documents are written and read by the same types.
+//! The server meets the rest of the daemon through an [`AgentHandle`](crate::agent::AgentHandle), never through its
+//! data. Documents are written and read by the same types. Must not know the threads of `runtime` or the log.
 
 mod call;
 pub mod check;
@@ -21,9 +21,7 @@ mod service;
 mod socket;
 mod varlink;
 
-pub use document::Published;
-pub use reload::{Intent, Outcome, ReloadRequest, Reloaded};
-pub use server::{Daemon, Done, Limits, Request, Server};
+pub use server::{Limits, Server};
 pub use service::{DEMOTION_SPAN, INTERFACE_DESCRIPTION};
 pub use socket::{BindError, DEFAULT_SOCKET, GROUP, Vacancy, vacancy};
 pub use varlink::{FrameBuffer, FrameTooLong};

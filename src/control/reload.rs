@@ -1,100 +1,26 @@
-//! `reload`: what the server asks of the daemon, and the document of the answer.
+//! `reload`: the document of the agent's answer.
 //!
 //! Must not know how a configuration is carried out.
 
 use super::check::finding;
 use super::message::{AgentChangeDoc, ChangeDoc, PlannedCheckDoc, PlannedRouterDoc, ReloadDoc, VERSION};
+use crate::agent::{ReloadMode, ReloadOutcome, ReloadReply};
+use crate::config::ConfigWarning;
 use crate::config::plan::{
     AgentChange, Change, CheckPlan, CheckStep, Difference, Effective, Plan, RouterPlan, RouterStep,
 };
-use crate::config::{ConfigError, ConfigWarning};
-use tokio::sync::oneshot;
 
-/// Reads the configuration anew. One at a time: the next waits until this one is answered.
-#[derive(Debug)]
-pub struct ReloadRequest {
-    /// What is to come of it.
-    pub intent: Intent,
-    /// Who asks.
-    pub by: String,
-    /// Where the answer goes.
-    pub reply: oneshot::Sender<Reloaded>,
-}
-
-/// What a reload is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Intent {
-    /// Carry it out.
-    Apply,
-    /// Tell what would change, and change nothing.
-    DryRun,
-}
-
-impl Intent {
-    /// As logs have it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Apply => "apply",
-            Self::DryRun => "dry run",
-        }
-    }
-}
-
-/// What came of a reload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reloaded {
-    /// The file that was read.
-    pub file: String,
-    /// What was in it.
-    pub outcome: Outcome,
-}
-
-/// What was in the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// A configuration. Carried out, if that was asked for.
-    Accepted {
-        /// What it changes.
-        plan: Plan,
-        /// Legal, but probably not meant.
-        warnings: Vec<ConfigWarning>,
-        /// The warnings for people.
-        report: String,
-    },
-    /// A configuration that would harm this machine: nothing was changed.
-    Refused {
-        /// What it would have changed.
-        plan: Plan,
-        /// Why, each with its remedy.
-        reasons: Vec<String>,
-        /// Legal, but probably not meant.
-        warnings: Vec<ConfigWarning>,
-        /// The warnings for people.
-        report: String,
-    },
-    /// None: nothing was changed.
-    Wrong {
-        /// Why.
-        errors: Vec<ConfigError>,
-        /// The same for people.
-        report: String,
-    },
-    /// It could not be read: nothing was changed.
-    Unreadable(String),
-}
-
-impl Reloaded {
+impl ReloadReply {
     /// The document of the answer.
     ///
     /// # Errors
     /// Why the file could not be read.
-    pub fn document(&self, node: String, intent: Intent) -> Result<ReloadDoc, &str> {
+    pub fn document(&self, node: String, mode: ReloadMode) -> Result<ReloadDoc, &str> {
         let blank = ReloadDoc {
             version: VERSION,
             node,
             file: self.file.clone(),
-            dry_run: intent == Intent::DryRun,
+            dry_run: mode == ReloadMode::DryRun,
             valid: false,
             applied: false,
             refused: Vec::new(),
@@ -106,18 +32,18 @@ impl Reloaded {
             agent: Vec::new(),
         };
         match &self.outcome {
-            Outcome::Accepted { plan, warnings, report } => {
-                Ok(ReloadDoc { applied: intent == Intent::Apply, ..blank.of(plan, warnings, report) })
+            ReloadOutcome::Accepted { plan, warnings, report } => {
+                Ok(ReloadDoc { applied: mode == ReloadMode::Apply, ..blank.of(plan, warnings, report) })
             }
-            Outcome::Refused { plan, reasons, warnings, report } => {
+            ReloadOutcome::Refused { plan, reasons, warnings, report } => {
                 Ok(ReloadDoc { refused: reasons.clone(), ..blank.of(plan, warnings, report) })
             }
-            Outcome::Wrong { errors, report } => Ok(ReloadDoc {
+            ReloadOutcome::Invalid { errors, report } => Ok(ReloadDoc {
                 errors: errors.iter().map(|error| finding(&error.0)).collect(),
                 report: report.clone(),
                 ..blank
             }),
-            Outcome::Unreadable(why) => Err(why),
+            ReloadOutcome::Unreadable(why) => Err(why),
         }
     }
 }

@@ -17,7 +17,7 @@ use self::terminal::line as printable;
 use super::message::{
     DemoteDoc, DemoteResultDoc, DemotedDoc, EventsDoc, LastHeardDoc, PromoteDoc, PromoteResultDoc,
 };
-use crate::telemetry::words::{self, span};
+use crate::words::{self, span};
 use std::fmt::Write as _;
 use std::time::Duration;
 

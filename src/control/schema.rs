@@ -7,7 +7,7 @@
 use super::message::{
     CheckDoc, DemoteDoc, ErrorDoc, EventsDoc, PromoteDoc, ReloadDoc, ShowDoc, StatusDoc, VERSION,
 };
-use crate::telemetry::Stamp;
+use crate::words::Stamp;
 use crate::wire::RejectReason;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

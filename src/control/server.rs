@@ -8,58 +8,17 @@
 use super::call::{CallError, Caller};
 use super::connection::Connection;
 use super::desk;
-use super::document::Published;
-use super::reload::ReloadRequest;
 use super::service::Service;
 use super::socket::{BindError, ControlSocket, GROUP, bind};
 use super::varlink::FrameBuffer;
-use crate::protocol::{Answer, Command};
-use crate::telemetry::EventLog;
+use crate::agent::AgentHandle;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
-
-/// What the server asks of the daemon. A reply that is dropped means: the daemon ends.
-#[derive(Debug)]
-pub enum Request {
-    /// The state of everything.
-    Snapshot {
-        /// Where it goes.
-        reply: oneshot::Sender<Published>,
-    },
-    /// A command of an operator; its answer may take seconds.
-    Command {
-        /// What to do.
-        command: Command,
-        /// Where what came of it goes.
-        reply: oneshot::Sender<Done>,
-    },
-}
-
-/// A command that was carried out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done {
-    /// What came of it.
-    pub answer: Answer,
-    /// Whether what must survive a restart is on the disk; `Err`: why not.
-    pub saved: Result<(), String>,
-}
-
-/// The server's view of the daemon.
-#[derive(Debug, Clone)]
-pub struct Daemon {
-    /// Where requests go. A small bound will do: a full channel makes callers wait, nothing else.
-    pub requests: mpsc::Sender<Request>,
-    /// Where reloads go, one after the other; likewise.
-    pub reloads: mpsc::Sender<ReloadRequest>,
-    /// What happened.
-    pub events: Arc<EventLog>,
-}
 
 /// Bounds of the server. With the defaults its memory stays under 66 × (64 KiB + one reply).
 #[derive(Debug, Clone, Copy)]
@@ -124,13 +83,13 @@ impl Server {
     ///
     /// # Errors
     /// If the runtime cannot watch the socket. Nothing that a client does ends it.
-    pub async fn run(self, daemon: Daemon) -> std::io::Result<()> {
+    pub async fn run(self, agent: AgentHandle) -> std::io::Result<()> {
         let Self { socket, limits } = self;
         let listener = UnixListener::from_std(socket.listener.try_clone()?)?;
-        let (desk, clerk) = desk::open(daemon.requests.clone());
+        let (desk, clerk) = desk::open(agent.requests.clone());
         let mut background = JoinSet::new();
         background.spawn(clerk.run());
-        let service = Arc::new(Service::new(daemon, desk, limits));
+        let service = Arc::new(Service::new(agent, desk, limits));
         let mut house = House { service, limits, seats: Vec::new(), tasks: JoinSet::new() };
         loop {
             tokio::select! {

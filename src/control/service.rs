@@ -4,17 +4,21 @@
 
 use super::call::{Arguments, CallError, Caller};
 use super::desk::{Desk, Gone};
-use super::document::{Published, demote_result, demoted};
+use super::document::{demote_result, demoted};
 use super::message::{DemoteDoc, EventsDoc, PromoteDoc, PromoteResultDoc, VERSION};
 use super::minutes::{Minutes, Note};
-use super::reload::{Intent, ReloadRequest};
-use super::server::{Daemon, Done, Limits, Request};
+use super::server::Limits;
 use super::varlink::{Call, Continues, encode_reply};
+use crate::agent::{
+    AgentHandle, AgentSnapshot, CommandReply, EventFilter, EventRecord, Follower, ReloadMode, ReloadRequest,
+    Request, Severity,
+};
+use crate::kernel::blocking;
 use crate::protocol::{
     Answer, Command, Demotion, Force, InstanceResult, LastResort, RouterSnapshot, Track, Until,
 };
-use crate::telemetry::{EventDoc, EventFilter, EventRecord, Follower, Severity, Stamp};
 use crate::types::RouterName;
+use crate::words::{EventDoc, Stamp};
 use jiff::Timestamp;
 use nix::unistd::{Uid, User};
 use serde_json::json;
@@ -72,7 +76,7 @@ pub(super) struct Following {
 /// Answers calls.
 #[derive(Debug)]
 pub(super) struct Service {
-    daemon: Daemon,
+    daemon: AgentHandle,
     desk: Desk,
     limits: Limits,
     followers: Arc<Semaphore>,
@@ -110,7 +114,7 @@ impl Method {
 }
 
 impl Service {
-    pub(super) fn new(daemon: Daemon, desk: Desk, limits: Limits) -> Self {
+    pub(super) fn new(daemon: AgentHandle, desk: Desk, limits: Limits) -> Self {
         let followers = Arc::new(Semaphore::new(limits.followers));
         Self { daemon, desk, limits, followers, minutes: Minutes::default() }
     }
@@ -198,7 +202,7 @@ impl Service {
         let demotion = order.demotion(&published, by)?;
         let command = |router| Command::Demote { router, demotion: demotion.clone(), force };
         let (mut results, mut unsaved) = (Vec::new(), None);
-        for Done { answer, saved } in self.command_all(routers.into_iter().map(command)).await? {
+        for CommandReply { answer, saved } in self.command_all(routers.into_iter().map(command)).await? {
             unsaved = unsaved.or(saved.err());
             match answer {
                 Answer::Demoted(instances) => {
@@ -240,7 +244,7 @@ impl Service {
         }
         let commands = routers.iter().map(|router| Command::Promote { router: router.clone() });
         let (mut results, mut unsaved) = (Vec::new(), None);
-        for (name, Done { answer, saved }) in routers.iter().zip(self.command_all(commands).await?) {
+        for (name, CommandReply { answer, saved }) in routers.iter().zip(self.command_all(commands).await?) {
             unsaved = unsaved.or(saved.err());
             let outcome = match answer {
                 Answer::Promoted { was_demoted: true } => "promoted",
@@ -270,25 +274,25 @@ impl Service {
     async fn reload(&self, mut arguments: Arguments, caller: Caller) -> Result<Vec<u8>, CallError> {
         let dry_run = arguments.take("dry_run")?.unwrap_or(false);
         arguments.finish()?;
-        let intent = if dry_run { Intent::DryRun } else { Intent::Apply };
+        let mode = if dry_run { ReloadMode::DryRun } else { ReloadMode::Apply };
         let by = operator(caller).await;
         match self.minutes.note(caller.uid) {
             Note::Line => {
                 let Caller { uid, pid } = caller;
-                tracing::info!(uid, pid, by, intent = intent.word(), "asked to reload");
+                tracing::info!(uid, pid, by, intent = mode.word(), "asked to reload");
             }
             Note::Counted => {}
         }
         let (reply, answer) = oneshot::channel();
         let exchange = async {
-            let request = ReloadRequest { intent, by, reply };
+            let request = ReloadRequest { mode, by, reply };
             self.daemon.reloads.send(request).await.map_err(|_| CallError::Stopping)?;
             answer.await.map_err(|_| CallError::Stopping)
         };
         let reloaded = timeout(self.limits.command, exchange).await.unwrap_or(Err(CallError::TimedOut))?;
         let node = self.snapshot().await?.node.clone();
         // Tens of thousands of routers or errors: not on this thread.
-        let encoding = crate::runtime::patience::aside(move || match reloaded.document(node, intent) {
+        let encoding = blocking::spawn(move || match reloaded.document(node, mode) {
             Ok(document) => Ok(encode_reply(&document, Continues::No)),
             Err(why) => {
                 let (file, reason) = (reloaded.file.clone(), why.to_owned());
@@ -302,7 +306,7 @@ impl Service {
     fn follow(
         &self,
         caller: Caller,
-        published: &Published,
+        published: &AgentSnapshot,
         last: usize,
         wanted: EventFilter,
     ) -> Result<Following, CallError> {
@@ -321,7 +325,7 @@ impl Service {
     async fn selected(
         &self,
         mut arguments: Arguments,
-    ) -> Result<(Arc<Published>, Vec<RouterName>), CallError> {
+    ) -> Result<(Arc<AgentSnapshot>, Vec<RouterName>), CallError> {
         let names: Vec<String> = arguments.take("names")?.unwrap_or_default();
         let all = arguments.take("all")?.unwrap_or(false);
         arguments.finish()?;
@@ -341,7 +345,10 @@ impl Service {
     }
 
     /// Gives all commands to the daemon, then waits for all answers: they are carried out together.
-    async fn command_all(&self, commands: impl Iterator<Item = Command>) -> Result<Vec<Done>, CallError> {
+    async fn command_all(
+        &self,
+        commands: impl Iterator<Item = Command>,
+    ) -> Result<Vec<CommandReply>, CallError> {
         let exchange = async {
             let mut pending = Vec::new();
             for command in commands {
@@ -359,7 +366,7 @@ impl Service {
         timeout(self.limits.command, exchange).await.unwrap_or(Err(CallError::TimedOut))
     }
 
-    async fn snapshot(&self) -> Result<Arc<Published>, CallError> {
+    async fn snapshot(&self) -> Result<Arc<AgentSnapshot>, CallError> {
         match timeout(self.limits.snapshot, self.desk.snapshot()).await {
             Ok(Ok(published)) => Ok(published),
             Ok(Err(Gone)) => Err(CallError::Stopping),
@@ -399,7 +406,7 @@ impl Order {
     }
 
     /// The fact. Its end is on both clocks, from one reading of both.
-    fn demotion(self, published: &Published, by: String) -> Result<Demotion, CallError> {
+    fn demotion(self, published: &AgentSnapshot, by: String) -> Result<Demotion, CallError> {
         let Self { reason, span, last_resort, force: _ } = self;
         let at_wall = |span| {
             published.wall.checked_add(span).map_err(|_| CallError::InvalidParameter("for_ms".to_owned()))
@@ -468,7 +475,7 @@ fn events(node: String, lost: u64, records: &[Arc<EventRecord>]) -> EventsDoc {
 }
 
 /// Which events a call asks for.
-fn wanted(published: &Published, mut arguments: Arguments) -> Result<EventFilter, CallError> {
+fn wanted(published: &AgentSnapshot, mut arguments: Arguments) -> Result<EventFilter, CallError> {
     // One call has room for thousands of names: each counts once.
     let names: BTreeSet<String> = arguments.take("names")?.unwrap_or_default();
     let least: Option<String> = arguments.take("severity")?;
@@ -500,11 +507,11 @@ fn named(routers: &[RouterName]) -> String {
     }
 }
 
-fn known<'a>(published: &'a Published, name: &str) -> Result<&'a RouterSnapshot, CallError> {
+fn known<'a>(published: &'a AgentSnapshot, name: &str) -> Result<&'a RouterSnapshot, CallError> {
     published.router(name).ok_or_else(|| unknown(published, name))
 }
 
-fn unknown(published: &Published, name: &str) -> CallError {
+fn unknown(published: &AgentSnapshot, name: &str) -> CallError {
     let known = published.snapshot.routers.iter().map(|router| router.spec.name.to_string()).collect();
     CallError::UnknownRouter { name: name.to_owned(), known }
 }
@@ -530,7 +537,7 @@ fn login_uid(pid: i32) -> Option<u32> {
 
 /// The name of a user, or `uid 1000`. Names may come over the network (NSS): not on this thread.
 async fn user_name(uid: u32) -> String {
-    let looked_up = crate::runtime::patience::aside(move || User::from_uid(Uid::from_raw(uid)));
+    let looked_up = blocking::spawn(move || User::from_uid(Uid::from_raw(uid)));
     match timeout(NAME_LIMIT, looked_up).await {
         Ok(Ok(Ok(Some(user)))) => user.name,
         Ok(Ok(Ok(None) | Err(_)) | Err(_)) | Err(_) => format!("uid {uid}"),

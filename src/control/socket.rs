@@ -4,8 +4,8 @@
 //! a live one's. Whoever owns the directory can put other files in the place of ours at any moment, so every
 //! file is held and then changed, never changed by its path; and root does not serve in the directory of somebody else.
 
+use crate::kernel::blocking::run_within;
 use crate::kernel::plain_file;
-use crate::runtime::patience::within;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat};
@@ -262,7 +262,7 @@ fn answers(path: &Path) -> io::Result<Answers> {
 /// it cannot be looked up or given, mode 0600.
 fn admit(inode: &OwnedFd, group: &str) -> io::Result<()> {
     let name = group.to_owned();
-    let found = within(NAME_LIMIT, move || Group::from_name(&name));
+    let found = run_within(NAME_LIMIT, move || Group::from_name(&name));
     admit_members(inode, group, found.and_then(|found| Ok(found?)))
 }
 

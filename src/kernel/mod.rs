@@ -1,9 +1,10 @@
-//! Floor 4: Linux. Sockets, netlink, files and scheduling; the only floor that may hold `unsafe` code.
+//! Floor 4: Linux. Sockets, netlink, files, scheduling and work that may hang; the only floor that may hold `unsafe` code.
 //!
 //! Knows `types` and `wire`; never `protocol` or `config`.
 
 pub mod address;
 pub mod announcement_socket;
+pub mod blocking;
 pub mod capabilities;
 pub mod confinement;
 pub mod filter;

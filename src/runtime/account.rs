@@ -3,8 +3,8 @@
 //! Owns who that is where the configuration names nobody: checks get a user of their own where there is one and the
 //! daemon may change users (docs/adr/0021).
 
-use super::patience::{Errand, aside};
-use super::process::FailureKind;
+use crate::agent::FailureKind;
+use crate::kernel::blocking::{BlockingTask, spawn};
 use crate::kernel::capabilities;
 use nix::unistd::{User, getgrouplist};
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub(super) struct Account {
 impl Account {
     /// Asks the name service. That may take as long as its servers like, and cannot be ended: not on the
     /// runtime's own thread, and whoever asks for a name waits for the answer to the question that is under way.
-    pub(super) fn look_up(name: &str) -> Errand<Result<Self, FailureKind>> {
+    pub(super) fn look_up(name: &str) -> BlockingTask<Result<Self, FailureKind>> {
         static QUESTIONS: Questions<Result<Account, FailureKind>> = Questions::new();
         QUESTIONS.ask(name, Self::of)
     }
@@ -53,7 +53,7 @@ impl<T: Clone + Send + Sync + 'static> Questions<T> {
         Self(Mutex::new(BTreeMap::new()))
     }
 
-    fn ask(&self, name: &str, question: impl FnOnce(&str) -> T + Send + 'static) -> Errand<T> {
+    fn ask(&self, name: &str, question: impl FnOnce(&str) -> T + Send + 'static) -> BlockingTask<T> {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         asked.retain(|_, answer| is_under_way(answer));
         if let Some(answer) = asked.get(name) {
@@ -63,7 +63,7 @@ impl<T: Clone + Send + Sync + 'static> Questions<T> {
         asked.insert(name.to_owned(), answer.clone());
         let name = name.to_owned();
         // Where there can be no more threads, this one is told so, and the others that nobody asks.
-        aside(move || {
+        spawn(move || {
             let answer = question(&name);
             answer_in.send_replace(Some(answer.clone()));
             answer
@@ -76,7 +76,7 @@ fn is_under_way<T>(answer: &watch::Receiver<T>) -> bool {
     answer.has_changed().is_ok()
 }
 
-fn told<T: Clone + Send + Sync + 'static>(mut answer: watch::Receiver<Option<T>>) -> Errand<T> {
+fn told<T: Clone + Send + Sync + 'static>(mut answer: watch::Receiver<Option<T>>) -> BlockingTask<T> {
     Box::pin(async move {
         let answer = answer.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
         answer.ok_or_else(|| io::Error::other("nobody answers the same question of somebody else"))

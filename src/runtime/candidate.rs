@@ -7,8 +7,8 @@
 mod machine;
 
 use super::account;
-use super::patience::within;
 use crate::config::{ConfigError, ConfigWarning, Finding, Place, Program, Resolved, Task, decode, resolve};
+use crate::kernel::blocking::run_within;
 use crate::kernel::plain_file::{self, Accept, Links};
 use crate::kernel::writers::{Exposed, Trusted, exposed};
 use nix::unistd::{User, geteuid};
@@ -120,7 +120,7 @@ impl Looks {
         let found = if self.silent.contains(path) || self.silent.len() >= HANGING {
             Look::Silent
         } else {
-            match within(limit, move || look(&to)) {
+            match run_within(limit, move || look(&to)) {
                 Ok(Ok(Some(found))) => Look::Open(found),
                 // One that is not there, and cannot be made by others: its runs will fail and say so.
                 Ok(Ok(None) | Err(_)) => Look::Closed,

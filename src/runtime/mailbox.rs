@@ -1,7 +1,7 @@
 //! The way into the protocol thread: a bounded queue and an eventfd that wakes it.
 
 use super::hooks::Arrangement;
-use crate::control::Done;
+use crate::agent::CommandReply;
 use crate::protocol::{CheckName, CheckResult, Command, Demotion, HoldResult, Input, RouterSpec, Snapshot};
 use crate::types::{InstanceKey, InterfaceName, LinkFacts, RouterName};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -17,7 +17,7 @@ const CAPACITY: usize = 1024;
 
 /// What the other threads tell the protocol thread.
 #[derive(Debug)]
-pub(super) enum Letter {
+pub(crate) enum Letter {
     Link(InterfaceName, Option<LinkFacts>),
     Owned(HoldResult),
     Restored {
@@ -40,7 +40,7 @@ pub(super) enum Letter {
     Configure(Vec<RouterSpec>),
     /// Routers of a run that died. The keeper was told of their addresses.
     Inherit(Vec<RouterSpec>),
-    Command(Command, oneshot::Sender<Done>),
+    Command(Command, oneshot::Sender<CommandReply>),
     Snapshot(oneshot::Sender<Snapshot>),
     /// The `before_active` of this run of a router ended.
     Prepared(RouterName, u64),
@@ -49,7 +49,7 @@ pub(super) enum Letter {
 
 impl Letter {
     /// The input it is, if it is nothing else.
-    pub(super) fn into_input(self) -> Result<Input<'static>, Box<Self>> {
+    pub(crate) fn into_input(self) -> Result<Input<'static>, Box<Self>> {
         Ok(match self {
             Self::Link(name, facts) => Input::Link(name, facts),
             Self::Owned(owned) => Input::AddressesHeld(owned),
@@ -72,7 +72,7 @@ impl Letter {
 
 /// The sending end.
 #[derive(Debug, Clone)]
-pub(super) struct Sender {
+pub(crate) struct Sender {
     letters: SyncSender<Letter>,
     bell: Arc<EventFd>,
 }
@@ -81,7 +81,7 @@ impl Sender {
     /// Puts a letter in; waits while the box is full. `Err`: the protocol thread has ended.
     ///
     /// The wait is bounded by the time for which the protocol thread is not run at all.
-    pub(super) fn send(&self, letter: Letter) -> Result<(), Ended> {
+    pub(crate) fn send(&self, letter: Letter) -> Result<(), Ended> {
         self.letters.send(letter).map_err(|_| Ended)?;
         // The counter overflows after 2^64 letters; the thread is awake long before.
         let _ = self.bell.write(1);
@@ -92,18 +92,18 @@ impl Sender {
 /// Nobody reads letters any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the protocol thread has ended")]
-pub(super) struct Ended;
+pub(crate) struct Ended;
 
 /// The receiving end.
 #[derive(Debug)]
-pub(super) struct Mailbox {
+pub(crate) struct Mailbox {
     letters: Receiver<Letter>,
     bell: Arc<EventFd>,
 }
 
 impl Mailbox {
     /// Both ends.
-    pub(super) fn open() -> io::Result<(Sender, Self)> {
+    pub(crate) fn open() -> io::Result<(Sender, Self)> {
         let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         let bell = Arc::new(bell);
         let (sender, letters) = sync_channel(CAPACITY);
@@ -111,12 +111,12 @@ impl Mailbox {
     }
 
     /// Silences the bell; to be called before the letters are read, so that none is overlooked.
-    pub(super) fn answer_bell(&self) {
+    pub(crate) fn answer_bell(&self) {
         let _ = self.bell.read();
     }
 
     /// The next letter, if there is one.
-    pub(super) fn next(&self) -> Option<Letter> {
+    pub(crate) fn next(&self) -> Option<Letter> {
         self.letters.try_recv().ok()
     }
 }

@@ -22,8 +22,7 @@ mod tests;
 use self::dues::{Dues, News};
 use self::manager::Manager;
 use super::clock;
-use crate::control::{Daemon, Published, Request};
-use crate::telemetry::EventFilter;
+use crate::agent::{AgentHandle, AgentSnapshot, EventFilter, Request};
 use std::time::Duration;
 use tokio::net::UnixDatagram;
 use tokio::sync::{mpsc, oneshot};
@@ -36,11 +35,11 @@ const CALM: Duration = Duration::from_millis(100);
 
 /// Tells the service manager, if there is one.
 #[derive(Debug, Clone)]
-pub(super) struct Notifier(Option<mpsc::Sender<News>>);
+pub(crate) struct Notifier(Option<mpsc::Sender<News>>);
 
 impl Notifier {
     /// Looks for a service manager in the environment, and starts the task that tells it.
-    pub(super) fn start(daemon: Daemon) -> Self {
+    pub(crate) fn start(agent: AgentHandle) -> Self {
         let manager = match Manager::of(|name| std::env::var_os(name)) {
             Ok(Some(manager)) => manager,
             Ok(None) => return Self(None),
@@ -49,30 +48,30 @@ impl Notifier {
                 return Self(None);
             }
         };
-        Self::telling(manager, daemon)
+        Self::telling(manager, agent)
     }
 
-    fn telling(manager: Manager, daemon: Daemon) -> Self {
+    fn telling(manager: Manager, agent: AgentHandle) -> Self {
         let (tell, news) = mpsc::channel(WAITING);
         tokio::spawn(
-            Teller { socket: manager.socket, daemon, dues: Dues::default() }.run(news, manager.watchdog),
+            Teller { socket: manager.socket, agent, dues: Dues::default() }.run(news, manager.watchdog),
         );
         Self(Some(tell))
     }
 
     /// Every virtual router was given to the protocol thread: ready as soon as that answers.
-    pub(super) fn configured(&self) {
+    pub(crate) fn configured(&self) {
         self.tell(News::Configured);
     }
 
     /// A reload begins. Whatever comes of it, [`Self::configured`] must follow: until then the service
     /// manager waits.
-    pub(super) fn reloading(&self) {
+    pub(crate) fn reloading(&self) {
         self.tell(News::Reloading { at: clock::monotonic() });
     }
 
     /// The agent ends, within this time.
-    pub(super) fn stopping(&self, limit: Duration) {
+    pub(crate) fn stopping(&self, limit: Duration) {
         self.tell(News::Stopping { limit });
     }
 
@@ -88,21 +87,21 @@ impl Notifier {
 /// The task.
 struct Teller {
     socket: UnixDatagram,
-    daemon: Daemon,
+    agent: AgentHandle,
     dues: Dues,
 }
 
 /// Whether the protocol thread was asked.
 enum Question {
     No,
-    Asked(oneshot::Receiver<Published>),
+    Asked(oneshot::Receiver<AgentSnapshot>),
     /// Nobody is there any more to answer: the agent ends.
     Void,
 }
 
 impl Teller {
     async fn run(mut self, mut news: mpsc::Receiver<News>, watchdog: Option<Duration>) {
-        let (_, mut events) = self.daemon.events.follow(0, EventFilter::default());
+        let (_, mut events) = self.agent.events.follow(0, EventFilter::default());
         // As sd_watchdog_enabled(3) advises.
         let mut beats = watchdog.map(|limit| beats(limit / 2));
         let mut question = Question::No;
@@ -133,7 +132,7 @@ impl Teller {
     /// Waits if the supervisor does not take requests: then there is no progress to tell of.
     async fn ask(&self) -> Question {
         let (reply, question) = oneshot::channel();
-        match self.daemon.requests.send(Request::Snapshot { reply }).await {
+        match self.agent.requests.send(Request::Snapshot { reply }).await {
             Ok(()) => Question::Asked(question),
             Err(_) => Question::Void,
         }
@@ -162,7 +161,7 @@ async fn next(beats: &mut Option<Interval>) {
 }
 
 /// Waits for it, if it was asked for.
-async fn answer(question: &mut Question) -> Published {
+async fn answer(question: &mut Question) -> AgentSnapshot {
     if let Question::Asked(waiting) = question {
         let answered = waiting.await;
         *question = if answered.is_ok() { Question::No } else { Question::Void };

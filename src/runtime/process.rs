@@ -9,13 +9,13 @@
 //! Shared by health checks and hooks. Must not know: why it runs.
 
 use super::account::Account;
-use super::patience::{Errand, aside_with};
+use crate::agent::{FailureKind, ProgramFailure, ProgramOutcome};
+use crate::kernel::blocking::{BlockingTask, spawn_with_stack};
 use crate::kernel::confinement::{Identity, Trust, confine};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::convert::Infallible;
-use std::fmt;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
@@ -32,7 +32,7 @@ const GRACE: Duration = Duration::from_millis(500);
 /// hangs in the kernel (a dead NFS server) goes when that lets it.
 const KILL_TAKES: Duration = Duration::from_secs(1);
 /// To end a run, whether it has begun or is about to: [`Starter::call_off`] and [`Attempt::kill`].
-pub(super) const KILL_LIMIT: Duration = CALLED_OFF.saturating_add(GRACE).saturating_add(KILL_TAKES);
+pub(crate) const KILL_LIMIT: Duration = CALLED_OFF.saturating_add(GRACE).saturating_add(KILL_TAKES);
 /// How long to wait for the last words of a command that has ended. They are in the pipe already;
 /// only a descendant that keeps the pipe open lets this pass.
 const LAST_WORDS: Duration = Duration::from_millis(50);
@@ -40,60 +40,6 @@ const LAST_WORDS: Duration = Duration::from_millis(50);
 const LINE_KEPT: usize = 200;
 /// The daemon's own environment is nobody's business, and may be empty.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// Exit code 0.
-    Passed,
-    /// Anything else.
-    Failed(Failure),
-}
-
-/// A run that failed, or could not be tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// What happened.
-    pub kind: FailureKind,
-    /// The first line that it wrote to standard error, else, of a check, to standard output, where plugins for
-    /// monitoring speak; cut to 200 octets, without control characters.
-    pub said: Option<String>,
-}
-
-/// What happened to a run that failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FailureKind {
-    /// It ended with this code.
-    #[error("exit code {0}")]
-    ExitCode(i32),
-    /// A signal ended it.
-    #[error("killed by {}", name_of(*.0))]
-    Signal(i32),
-    /// It did not end in time.
-    #[error("timed out after {0:?}")]
-    TimedOut(Duration),
-    /// It could not be started: the command says nothing about the service.
-    #[error("could not run: {0}")]
-    CouldNotRun(String),
-    /// An earlier run timed out, and even SIGKILL has not ended it yet.
-    #[error("an earlier run hangs and cannot be killed")]
-    Unkillable,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.said {
-            Some(line) => write!(f, "{}: {line}", self.kind),
-            None => self.kind.fmt(f),
-        }
-    }
-}
-
-impl From<FailureKind> for Failure {
-    fn from(kind: FailureKind) -> Self {
-        Self { kind, said: None }
-    }
-}
 
 /// Whether standard output is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +69,7 @@ type Started = (Result<Attempt, FailureKind>, oneshot::Sender<Infallible>);
 #[derive(Default)]
 pub(super) struct Starter {
     /// Of a start that nobody has waited for to its end; dropped, it kills what comes of it.
-    errand: Option<Errand<Started>>,
+    errand: Option<BlockingTask<Started>>,
     /// Closed when the last one is over.
     under_way: Option<oneshot::Receiver<Infallible>>,
 }
@@ -167,7 +113,7 @@ impl Starter {
         let (end, under_way) = oneshot::channel::<Infallible>();
         self.under_way = Some(under_way);
         let runtime = Handle::current();
-        let errand = self.errand.insert(aside_with(STACK, move || {
+        let errand = self.errand.insert(spawn_with_stack(STACK, move || {
             let _context = runtime.enter();
             // It is over when whoever waits has it; if nobody does, when it was dropped, which kills it.
             (start(), end)
@@ -237,7 +183,7 @@ impl Attempt {
 
     /// Waits for the end, `limit` at most. After a time-out the group has been asked to end, and
     /// [`Self::kill`] must see to it that it does.
-    pub(super) async fn outcome(&mut self, limit: Duration) -> Outcome {
+    pub(super) async fn outcome(&mut self, limit: Duration) -> ProgramOutcome {
         let Self { child, stderr, stdout, .. } = self;
         // The order matters: output that never ends must starve neither the end nor the limit.
         let ended = tokio::select! {
@@ -258,13 +204,13 @@ impl Attempt {
                 Some(FailureKind::TimedOut(limit))
             }
         };
-        let Some(kind) = kind else { return Outcome::Passed };
+        let Some(kind) = kind else { return ProgramOutcome::Passed };
         if self.life == Life::Over {
             let Self { stderr, stdout, .. } = self;
             let _ = timeout(LAST_WORDS, async { tokio::join!(stderr.complete(), stdout.complete()) }).await;
         }
         let said = self.stderr.text().or_else(|| self.stdout.text());
-        Outcome::Failed(Failure { kind, said })
+        ProgramOutcome::Failed(ProgramFailure { kind, said })
     }
 
     /// Ends the whole group: SIGTERM, a short grace, SIGKILL. Takes 1.5 s at most; still
@@ -406,10 +352,6 @@ fn explained(program: &str, uid: Option<u32>, error: &io::Error) -> String {
     }
 }
 
-fn name_of(signal: i32) -> String {
-    Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |signal| signal.as_str().to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -462,7 +404,7 @@ mod tests {
         let _cancelled = timeout(Duration::from_millis(1), starter.start_by(slow, LIMIT)).await.unwrap_err();
         assert!(starter.errand.is_some());
         let mut next = starter.start(launch(&command), LIMIT).await.unwrap();
-        assert_eq!(next.outcome(LIMIT).await, Outcome::Passed);
+        assert_eq!(next.outcome(LIMIT).await, ProgramOutcome::Passed);
     }
     #[tokio::test]
     async fn what_a_start_that_was_called_off_brought_to_life_has_ended() {

@@ -12,10 +12,10 @@ use super::hooks::Gate;
 use super::mailbox::{Letter, Mailbox};
 use super::state::Note;
 use super::turn::{self, Heard, Senses};
-use crate::control::Done;
+use crate::agent::{AgentEvent, CommandReply};
 use crate::kernel::keeper::{AddressKeeper, Command as KeeperCommand, Refused};
 use crate::kernel::vrrp_socket::{Received, Remaining};
-use crate::protocol::{Command, CommandId, Effect, Effects, Event, Input, Node, RouterSpec};
+use crate::protocol::{Command, CommandId, Effect, Effects, Input, Node, RouterSpec};
 use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, MonoTime, RouterName};
 use crate::wire::{self, Announcement, Carrier, Reject, RejectReason};
 use ipnet::IpNet;
@@ -45,19 +45,19 @@ const REOFFER: Duration = Duration::from_millis(5);
 
 /// What the protocol thread tells the others.
 #[derive(Debug)]
-pub(super) struct Outlets {
+pub(crate) struct Outlets {
     /// Notable happenings. Full: dropped and counted in `lost`.
-    pub(super) events: mpsc::Sender<Event>,
-    pub(super) lost: Arc<AtomicU64>,
+    pub(crate) events: mpsc::Sender<AgentEvent>,
+    pub(crate) lost: Arc<AtomicU64>,
     /// What must survive a restart, and answers, in this order. Full: kept, and offered again.
-    pub(super) notes: mpsc::Sender<Note>,
+    pub(crate) notes: mpsc::Sender<Note>,
     /// Fires when everything is let go after [`Letter::Shutdown`].
-    pub(super) stopped: oneshot::Sender<()>,
+    pub(crate) stopped: oneshot::Sender<()>,
 }
 
 /// The protocol thread's state.
 #[derive(Debug)]
-pub(super) struct Reactor {
+pub(crate) struct Reactor {
     node: Node,
     epoll: Epoll,
     timer: TimerFd,
@@ -81,14 +81,14 @@ pub(super) struct Reactor {
     backlog: VecDeque<KeeperCommand>,
     /// What must be prepared before its addresses come.
     gate: Gate,
-    events: mpsc::Sender<Event>,
+    events: mpsc::Sender<AgentEvent>,
     lost: Arc<AtomicU64>,
     notes: mpsc::Sender<Note>,
     /// What the scribe had no room for, oldest first: bounded by the commands under way, of which the
     /// control server has a limit.
     unsaid: VecDeque<Note>,
     stopped: oneshot::Sender<()>,
-    asked: BTreeMap<CommandId, (RouterName, oneshot::Sender<Done>)>,
+    asked: BTreeMap<CommandId, (RouterName, oneshot::Sender<CommandReply>)>,
     last_id: u64,
     effects: Effects,
 }
@@ -102,7 +102,7 @@ enum Over {
 
 impl Reactor {
     /// Opens what it needs. Sockets follow with [`Letter::Link`] and [`Letter::Configure`].
-    pub(super) fn new(mailbox: Mailbox, keeper: Arc<AddressKeeper>, outlets: Outlets) -> io::Result<Self> {
+    pub(crate) fn new(mailbox: Mailbox, keeper: Arc<AddressKeeper>, outlets: Outlets) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let timer =
             TimerFd::new(ClockId::CLOCK_BOOTTIME, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
@@ -140,7 +140,7 @@ impl Reactor {
     ///
     /// # Errors
     /// The kernel refused to wait or to set a timer: nothing can be kept on time any more.
-    pub(super) fn run(mut self) -> io::Result<()> {
+    pub(crate) fn run(mut self) -> io::Result<()> {
         let mut heard = Heard::Nothing;
         while self.over == Over::NotYet {
             self.arm_timer()?;
@@ -150,7 +150,6 @@ impl Reactor {
             }
             heard = turn::turn(&mut self);
         }
-        // Everything is let go: there is time to wait now.
         for note in self.unsaid.drain(..) {
             let _ = self.notes.blocking_send(note);
         }
@@ -158,7 +157,7 @@ impl Reactor {
         Ok(())
     }
 
-    /// Until something is ready. It does not matter what: a turn looks at everything.
+    /// Waits until something is ready, whatever it is: a turn looks at everything.
     fn sleep(&mut self) -> io::Result<()> {
         match self.epoll.wait(&mut [EpollEvent::empty()], EpollTimeout::NONE) {
             // A signal, or the end of a stop: whatever is ready, the turn finds it.
@@ -382,7 +381,7 @@ impl Reactor {
                 }
                 Effect::Report(event) => {
                     self.gate.on_event(&event);
-                    if self.events.try_send(event).is_err() {
+                    if self.events.try_send(event.into()).is_err() {
                         self.lost.fetch_add(1, Ordering::Relaxed);
                     }
                 }
@@ -463,7 +462,6 @@ impl Reactor {
                     self.backlog.push_front(command);
                     return;
                 }
-                // The supervisor sees the keeper end, and ends the agent.
                 Err(Refused::Ended(_)) => return,
             }
         }

@@ -9,13 +9,13 @@ use super::foreign;
 use super::hooks::Hooks;
 use super::mailbox::{Letter, Sender};
 use super::notify::Notifier;
-use super::patience::aside;
 use super::trackers::Checks;
+use crate::agent::{AgentEvent, AgentEventKind, ReloadMode, ReloadOutcome, ReloadReply, ReloadRequest};
 use crate::config::plan::{CheckStep, Plan, RouterStep};
 use crate::config::report::{self, Style};
 use crate::config::{Agent, Config, Resolved};
-use crate::control::{Intent, Outcome, ReloadRequest, Reloaded};
-use crate::protocol::{Event, EventKind, RouterSpec, Track};
+use crate::kernel::blocking::spawn;
+use crate::protocol::{RouterSpec, Track};
 use crate::types::InterfaceName;
 use std::collections::BTreeSet;
 use std::io;
@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 /// Reloads that may wait; whoever asks for another one waits until there is room.
-pub(super) const RELOADS: usize = 16;
+pub(crate) const RELOADS: usize = 16;
 
 /// Findings that become log lines; a file can have tens of thousands.
 const LOGGED: usize = 20;
@@ -37,29 +37,29 @@ const READING: Duration = Duration::from_secs(30);
 
 /// The configuration that runs, and whom to tell about another.
 #[derive(Debug)]
-pub(super) struct Reloader {
+pub(crate) struct Reloader {
     /// Read again at each reload.
-    pub(super) file: PathBuf,
-    pub(super) running: Arc<Config>,
+    pub(crate) file: PathBuf,
+    pub(crate) running: Arc<Config>,
     /// What this node calls itself.
-    pub(super) node: watch::Sender<String>,
+    pub(crate) node: watch::Sender<String>,
     /// The interfaces that the monitor watches.
-    pub(super) names: watch::Sender<BTreeSet<InterfaceName>>,
+    pub(crate) names: watch::Sender<BTreeSet<InterfaceName>>,
     /// Those of them whose facts are known. The main thread adds them as they come.
-    pub(super) looked_at: watch::Sender<BTreeSet<InterfaceName>>,
-    pub(super) checks: Checks,
-    pub(super) hooks: Hooks,
-    pub(super) mail: Sender,
-    pub(super) notifier: Notifier,
+    pub(crate) looked_at: watch::Sender<BTreeSet<InterfaceName>>,
+    pub(crate) checks: Checks,
+    pub(crate) hooks: Hooks,
+    pub(crate) mail: Sender,
+    pub(crate) notifier: Notifier,
     /// Full: counted in `lost`.
-    pub(super) events: mpsc::Sender<Event>,
-    pub(super) lost: Arc<AtomicU64>,
+    pub(crate) events: mpsc::Sender<AgentEvent>,
+    pub(crate) lost: Arc<AtomicU64>,
 }
 
 impl Reloader {
     /// Starts what is configured, and then reloads as asked, until it is told to stop. Returns what ran, and what
     /// has to be ended in order. A reload that is stopped has changed nothing, and its asker is not answered.
-    pub(super) async fn run(
+    pub(crate) async fn run(
         mut self,
         mut requests: mpsc::Receiver<ReloadRequest>,
         stop: oneshot::Receiver<()>,
@@ -79,62 +79,62 @@ impl Reloader {
         self.carry_out(first);
         self.notifier.configured();
         while let Some(request) = requests.recv().await {
-            let ReloadRequest { intent, by, reply } = request;
-            self.begins(&by, intent);
-            let reloaded = self.reload(intent, &by).await;
-            self.ends(&by, intent, &reloaded);
+            let ReloadRequest { mode, by, reply } = request;
+            self.begins(&by, mode);
+            let reloaded = self.reload(mode, &by).await;
+            self.ends(&by, mode, &reloaded);
             // Whoever asked may be gone.
             let _ = reply.send(reloaded);
         }
     }
 
     /// From here to [`Self::ends`] a reload is under way.
-    fn begins(&self, by: &str, intent: Intent) {
-        tracing::debug!(file = %self.file.display(), by, intent = intent.word(), "reading the configuration");
-        match intent {
-            Intent::Apply => self.notifier.reloading(),
-            Intent::DryRun => {}
+    fn begins(&self, by: &str, mode: ReloadMode) {
+        tracing::debug!(file = %self.file.display(), by, intent = mode.word(), "reading the configuration");
+        match mode {
+            ReloadMode::Apply => self.notifier.reloading(),
+            ReloadMode::DryRun => {}
         }
     }
 
     /// A reload is over, whatever came of it.
-    fn ends(&self, by: &str, intent: Intent, reloaded: &Reloaded) {
+    fn ends(&self, by: &str, mode: ReloadMode, reloaded: &ReloadReply) {
         let file = &*reloaded.file;
-        match intent {
-            Intent::Apply => self.notifier.configured(),
-            Intent::DryRun => {}
+        match mode {
+            ReloadMode::Apply => self.notifier.configured(),
+            ReloadMode::DryRun => {}
         }
         match &reloaded.outcome {
-            Outcome::Accepted { warnings, .. } => {
+            ReloadOutcome::Accepted { warnings, .. } => {
                 log_findings(warnings, |warning| tracing::warn!(help = warning.0.help, "{warning}"));
             }
-            Outcome::Refused { reasons, .. } => {
+            ReloadOutcome::Refused { reasons, .. } => {
                 for reason in reasons {
                     tracing::error!("{reason}");
                 }
                 tracing::error!(
                     file,
                     by,
-                    intent = intent.word(),
+                    intent = mode.word(),
                     "configuration refused, the running one stays"
                 );
             }
-            Outcome::Wrong { errors, .. } => {
+            ReloadOutcome::Invalid { errors, .. } => {
                 log_findings(errors, |error| tracing::error!(help = error.0.help, "{error}"));
                 let errors = errors.len();
                 tracing::error!(
                     file,
                     by,
-                    intent = intent.word(),
+                    intent = mode.word(),
                     errors,
                     "this is no configuration: nothing was changed"
                 );
             }
-            Outcome::Unreadable(why) => {
+            ReloadOutcome::Unreadable(why) => {
                 tracing::error!(
                     file,
                     by,
-                    intent = intent.word(),
+                    intent = mode.word(),
                     why,
                     "cannot read the configuration: nothing was changed"
                 );
@@ -142,15 +142,15 @@ impl Reloader {
         }
     }
 
-    async fn reload(&mut self, intent: Intent, by: &str) -> Reloaded {
+    async fn reload(&mut self, mode: ReloadMode, by: &str) -> ReloadReply {
         let file = self.file.display().to_string();
         let outcome = match load(&self.file).await {
-            Err(error) => Outcome::Unreadable(error.to_string()),
+            Err(error) => ReloadOutcome::Unreadable(error.to_string()),
             Ok(candidate) => match judge(candidate, Arc::clone(&self.running)).await {
-                Err(error) => Outcome::Unreadable(error.to_string()),
+                Err(error) => ReloadOutcome::Unreadable(error.to_string()),
                 Ok(Judged { outcome, config }) => {
-                    if let (Outcome::Accepted { plan, .. }, Some(config), Intent::Apply) =
-                        (&outcome, config, intent)
+                    if let (ReloadOutcome::Accepted { plan, .. }, Some(config), ReloadMode::Apply) =
+                        (&outcome, config, mode)
                     {
                         self.apply(config, plan, by).await;
                     }
@@ -158,7 +158,7 @@ impl Reloader {
                 }
             },
         };
-        Reloaded { file, outcome }
+        ReloadReply { file, outcome }
     }
 
     async fn apply(&mut self, config: Config, plan: &Plan, by: &str) {
@@ -168,8 +168,8 @@ impl Reloader {
             self.look_at(names).await;
             self.carry_out(config);
         }
-        let kind = EventKind::ConfigurationReloaded { by: by.to_owned(), changes: changes(plan) };
-        if self.events.try_send(Event { router: None, key: None, kind }).is_err() {
+        let kind = AgentEventKind::ConfigurationReloaded { by: by.to_owned(), changes: changes(plan) };
+        if self.events.try_send(AgentEvent::of_node(kind)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -204,7 +204,7 @@ impl Reloader {
 }
 
 /// The host name unless the configuration says otherwise.
-pub(super) fn node_name(config: &Config) -> String {
+pub(crate) fn node_name(config: &Config) -> String {
     let host = || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     config.agent.node_name.clone().or_else(host).unwrap_or_else(|| "localhost".to_owned())
 }
@@ -212,7 +212,7 @@ pub(super) fn node_name(config: &Config) -> String {
 /// Disks may hang, and a large file takes a while: not on this thread.
 async fn load(file: &Path) -> io::Result<Candidate> {
     let path = file.to_owned();
-    let reading = aside(move || candidate::load(&path, Purpose::Run));
+    let reading = spawn(move || candidate::load(&path, Purpose::Run));
     match timeout(READING, reading).await {
         Ok(read) => read?,
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {READING:?}"))),
@@ -221,7 +221,7 @@ async fn load(file: &Path) -> io::Result<Candidate> {
 
 /// What came of a text.
 struct Judged {
-    outcome: Outcome,
+    outcome: ReloadOutcome,
     /// Of an accepted one.
     config: Option<Config>,
 }
@@ -229,19 +229,19 @@ struct Judged {
 /// Long work for a long file: not on the main thread, where checks, control and the watchdog live.
 async fn judge(candidate: Candidate, running: Arc<Config>) -> io::Result<Judged> {
     let Candidate { text, judged } = candidate;
-    let judging = aside(move || match judged {
+    let judging = spawn(move || match judged {
         Err(errors) => {
             let report = report::text(&text, &errors, &[], Style::Plain);
-            Judged { outcome: Outcome::Wrong { errors, report }, config: None }
+            Judged { outcome: ReloadOutcome::Invalid { errors, report }, config: None }
         }
         Ok(Resolved { config, warnings, programs: _, expectations: _ }) => {
             let report = report::text(&text, &[], &warnings, Style::Plain);
             let plan = Plan::new(&running, &config);
             let reasons = refusals(&running, &config);
             if reasons.is_empty() {
-                Judged { outcome: Outcome::Accepted { plan, warnings, report }, config: Some(config) }
+                Judged { outcome: ReloadOutcome::Accepted { plan, warnings, report }, config: Some(config) }
             } else {
-                Judged { outcome: Outcome::Refused { plan, reasons, warnings, report }, config: None }
+                Judged { outcome: ReloadOutcome::Refused { plan, reasons, warnings, report }, config: None }
             }
         }
     });

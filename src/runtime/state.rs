@@ -7,10 +7,10 @@
 mod document;
 mod scribe;
 
-pub(super) use document::{Demotions, Moment};
-pub(super) use scribe::{Note, Scribe};
+pub(crate) use document::{Demotions, Moment};
+pub(crate) use scribe::{Note, Scribe};
 
-use super::patience::within;
+use crate::kernel::blocking::run_within;
 use crate::kernel::plain_file::{self, Links};
 use crate::types::RouterName;
 use document::Damage;
@@ -36,7 +36,7 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StateError {
+pub(crate) enum StateError {
     /// Two daemons would overwrite each other's demotions.
     #[error(
         "somebody holds the state directory {path}: another vrrpd, whose demotions this one would overwrite, or another \
@@ -57,7 +57,7 @@ pub(super) enum StateError {
 
 /// The state directory. While it is held nobody else uses it.
 #[derive(Debug)]
-pub(super) struct Store {
+pub(crate) struct Store {
     dir: PathBuf,
     lock: Option<Flock<File>>,
     file: Known,
@@ -72,18 +72,18 @@ enum Known {
 
 /// What an earlier run left.
 #[derive(Debug, Default)]
-pub(super) struct Recalled {
+pub(crate) struct Recalled {
     /// The demotions that still hold, also of routers that are not configured.
-    pub(super) demotions: Demotions,
+    pub(crate) demotions: Demotions,
     /// Those whose time is up.
-    pub(super) expired: Vec<RouterName>,
+    pub(crate) expired: Vec<RouterName>,
     /// What went wrong. None of it is fatal, all of it must be said.
-    pub(super) troubles: Vec<Trouble>,
+    pub(crate) troubles: Vec<Trouble>,
 }
 
 /// Why something may have been forgotten, or will be.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// Nothing can be read or written.
     #[error("{0}")]
     Unavailable(StateError),
@@ -105,7 +105,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StateError::InUse`].
-    pub(super) fn claim(dir: &Path) -> Result<Self, StateError> {
+    pub(crate) fn claim(dir: &Path) -> Result<Self, StateError> {
         let mut store = Self::unread(dir);
         match store.prepare() {
             Err(error @ StateError::InUse(_)) => Err(error),
@@ -122,9 +122,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StateError::InUse`].
-    pub(super) fn open(dir: &Path, now: Moment, limit: Duration) -> Result<(Self, Recalled), StateError> {
+    pub(crate) fn open(dir: &Path, now: Moment, limit: Duration) -> Result<(Self, Recalled), StateError> {
         let place = dir.to_owned();
-        let opened = within(limit, move || {
+        let opened = run_within(limit, move || {
             let mut store = Self::claim(&place)?;
             let recalled = store.recall(now);
             Ok((store, recalled))
@@ -139,7 +139,7 @@ impl Store {
     }
 
     /// Reads what an earlier run wrote.
-    pub(super) fn recall(&mut self, now: Moment) -> Recalled {
+    pub(crate) fn recall(&mut self, now: Moment) -> Recalled {
         let mut recalled = Recalled::default();
         match self.prepare().and_then(|()| self.read()) {
             Ok(None) => {}
@@ -168,7 +168,7 @@ impl Store {
 
     /// Takes the directory of a daemon that is gone, and reads what it wrote. Nothing is created or
     /// renamed: a damaged file is for the next daemon to report.
-    pub(super) fn visit(dir: &Path, now: Moment) -> Result<(Self, Demotions), StateError> {
+    pub(crate) fn visit(dir: &Path, now: Moment) -> Result<(Self, Demotions), StateError> {
         let mut store = Self::unread(dir);
         if !dir.exists() {
             return Ok((store, Demotions::new()));
@@ -179,7 +179,7 @@ impl Store {
     }
 
     /// Replaces the file, so that a crash or a power failure at any moment leaves the old or the new.
-    pub(super) fn save(&mut self, demotions: &Demotions, wall: Timestamp) -> Result<(), StateError> {
+    pub(crate) fn save(&mut self, demotions: &Demotions, wall: Timestamp) -> Result<(), StateError> {
         self.prepare()?;
         if self.file == Known::No {
             self.set_aside(wall)?;

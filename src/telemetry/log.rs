@@ -5,12 +5,11 @@
 //! DEBUG and TRACE are for those who debug the daemon. Nobody waits for whoever reads them: that is the
 //! [`Printer`]'s business.
 
-use super::event_doc::{EventDetails, EventDoc, Word};
-use super::events::EventRecord;
 use super::printer::{Printer, Stream};
-use super::severity::Severity;
+use crate::agent::error::panic_message;
+use crate::agent::{EventRecord, Severity};
+use crate::words::{EventDetails, EventDoc, Word};
 use lines::ForPeople;
-use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -147,15 +146,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
     let backtrace =
         (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(&backtrace));
-    tracing::error!(thread, place, backtrace, "{}", last_words(panic.payload()));
-}
-
-/// What a panic said.
-#[must_use]
-pub fn last_words(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("this is a bug, please report it: {}", text.unwrap_or_default())
+    tracing::error!(thread, place, backtrace, "{}", panic_message(panic.payload()));
 }
 
 /// Writes the line of one event: its text, and its values as fields.

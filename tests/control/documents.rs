@@ -5,18 +5,18 @@ use crate::rig::{BEFORE, event, published, reloaded, took_over};
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
-use vrrpd::control::Intent;
+use vrrpd::agent::{AgentEventKind, EventFilter, EventLog, HookOutcome, ReloadMode};
+use vrrpd::config::HookKind;
 use vrrpd::control::message::{
     DemoteDoc, DemoteResultDoc, DemotedDoc, EventsDoc, LastHeardDoc, PromoteDoc, PromoteResultDoc, ReloadDoc,
     ShowDoc, StatusDoc, VERSION, VirtualRouterDoc,
 };
 use vrrpd::control::render::{self, Width};
 use vrrpd::protocol::{
-    Demotion, EventKind, Fault, HookKind, HookOutcome, LastResort, PeerSnapshot, RouterSnapshot, StateName,
-    Until,
+    Demotion, EventKind, Fault, LastResort, PeerSnapshot, RouterSnapshot, StateName, Until,
 };
-use vrrpd::telemetry::{EventDoc, EventFilter, EventLog, Stamp};
 use vrrpd::types::{AdvertPriority, Preempt, Priority, Role};
+use vrrpd::words::{EventDoc, Stamp};
 
 fn status() -> StatusDoc {
     let published = published();
@@ -29,7 +29,8 @@ fn events() -> Vec<EventDoc> {
     let restored = EventKind::AddressesRestored { count: 2 };
     log.push("2026-11-22T09:58:00Z".parse().unwrap(), event("moodle-a", restored));
     let (hook, state, took) = (HookKind::OnTransition, StateName::Active, Duration::from_micros(73_250));
-    let failed = EventKind::Hook { hook, state, outcome: HookOutcome::Failed("exit code 1".into()), took };
+    let failed =
+        AgentEventKind::Hook { hook, state, outcome: HookOutcome::Failed("exit code 1".into()), took };
     log.push("2026-11-22T09:58:01Z".parse().unwrap(), event("moodle-a", failed));
     log.last_of(10, &EventFilter::default()).iter().map(|record| EventDoc::new(record)).collect()
 }
@@ -393,8 +394,8 @@ fn after() -> String {
             [[check]]\nname = \"unused\"\ncommand = [\"/bin/true\"]\n"
 }
 
-fn reload(after: &str, intent: Intent) -> ReloadDoc {
-    let document = reloaded(BEFORE, after).document("fe0".into(), intent).unwrap();
+fn reload(after: &str, mode: ReloadMode) -> ReloadDoc {
+    let document = reloaded(BEFORE, after).document("fe0".into(), mode).unwrap();
     assert_conforms("reload", &json(&document));
     assert_eq!(serde_json::from_value::<ReloadDoc>(json(&document)).unwrap(), document);
     document
@@ -402,7 +403,7 @@ fn reload(after: &str, intent: Intent) -> ReloadDoc {
 
 #[test]
 fn the_plan_of_a_reload_tells_what_changes_and_fits_a_terminal() {
-    let text = render::reload(&reload(&after(), Intent::Apply));
+    let text = render::reload(&reload(&after(), ReloadMode::Apply));
     for line in text.lines() {
         assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
     }
@@ -411,7 +412,7 @@ fn the_plan_of_a_reload_tells_what_changes_and_fits_a_terminal() {
 
 #[test]
 fn a_dry_run_tells_the_same_and_that_it_did_nothing() {
-    let (applied, tried) = (reload(&after(), Intent::Apply), reload(&after(), Intent::DryRun));
+    let (applied, tried) = (reload(&after(), ReloadMode::Apply), reload(&after(), ReloadMode::DryRun));
     assert_eq!((applied.applied, tried.applied, tried.dry_run), (true, false, true));
     assert_eq!((&applied.virtual_routers, &applied.checks), (&tried.virtual_routers, &tried.checks));
     let plan = |document: &ReloadDoc| {
@@ -428,15 +429,15 @@ fn a_dry_run_tells_the_same_and_that_it_did_nothing() {
 fn a_reload_that_changes_nothing_says_so() {
     let expected = "4 virtual routers and 2 checks unchanged.\n\
                     Nothing to change: /etc/vrrpd/vrrpd.toml is what runs.\n";
-    for intent in [Intent::Apply, Intent::DryRun] {
-        assert_eq!(render::reload(&reload(BEFORE, intent)), expected);
+    for mode in [ReloadMode::Apply, ReloadMode::DryRun] {
+        assert_eq!(render::reload(&reload(BEFORE, mode)), expected);
     }
 }
 
 #[test]
 fn a_wrong_file_is_shown_as_check_shows_it() {
     let wrong = BEFORE.replace("vrid = 52", "vrid = 520").replace("priority", "prioritaet");
-    let document = reload(&wrong, Intent::Apply);
+    let document = reload(&wrong, ReloadMode::Apply);
     assert!(!document.valid && !document.applied && document.virtual_routers.is_empty());
     assert_eq!(document.errors.len(), 2);
     insta::assert_snapshot!(render::reload(&document));

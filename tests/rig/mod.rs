@@ -11,19 +11,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use vrrpd::agent::{
+    AgentEvent, AgentEventKind, AgentHandle, AgentSnapshot, CheckRule, CheckRun, CheckStatus, CommandReply,
+    EventLog, FailureKind, HookActivity, HookOutcome, HookRun, HookStatus, ProgramFailure, ProgramOutcome,
+    ReloadOutcome, ReloadReply, ReloadRequest, Request,
+};
+use vrrpd::config::HookKind;
 use vrrpd::config::plan::Plan;
 use vrrpd::config::{Resolved, report, resolve};
-use vrrpd::control::{Daemon, Done, Limits, Outcome, Published, ReloadRequest, Reloaded, Request, Server};
+use vrrpd::control::{Limits, Server};
 use vrrpd::protocol::{
     ActiveRouter, AnnounceSpec, Answer, Cause, CheckName, CheckResult, ChecksumPolicy, Command, Counters,
-    DemoteOutcome, Demotion, Event, EventKind, Fault, Force, HookKind, HookOutcome, InstanceResult,
-    InstanceSnapshot, InstanceSpec, LastHeard, LinkCounters, LinkLocalRule, NobodyServing, NotServing,
-    PeerSnapshot, PeerWarning, RouterSnapshot, RouterSpec, Snapshot, StandingPeerWarning, StateName,
-    TimerSnapshot, Track, TransitionDetails,
+    DemoteOutcome, Demotion, EventKind, Fault, Force, InstanceResult, InstanceSnapshot, InstanceSpec,
+    LastHeard, LinkCounters, LinkLocalRule, NobodyServing, NotServing, PeerSnapshot, PeerWarning,
+    RouterSnapshot, RouterSpec, Snapshot, StandingPeerWarning, StateName, TimerSnapshot, Track,
+    TransitionDetails,
 };
-use vrrpd::runtime::hooks::{HookRun, HookStatus, Running as HookRunning};
-use vrrpd::runtime::trackers::{CheckStatus, Failure, FailureKind, LastRun, Outcome as CheckOutcome, Rule};
-use vrrpd::telemetry::EventLog;
 use vrrpd::types::{
     AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, Preempt, Priority, Role, RouterName, Vrid,
 };
@@ -200,7 +203,7 @@ fn hooks() -> Vec<HookStatus> {
         hook,
         command: command.iter().map(ToString::to_string).collect(),
         timeout,
-        running: HookRunning::No,
+        activity: HookActivity::Idle,
         runs: 0,
         failures: 0,
         skipped: 0,
@@ -215,7 +218,7 @@ fn hooks() -> Vec<HookStatus> {
     vec![
         status(HookKind::BeforeActive, &["/bin/true"], Duration::from_millis(500), None),
         HookStatus {
-            running: HookRunning::Yes,
+            activity: HookActivity::Running,
             runs: 4,
             failures: 1,
             skipped: 2,
@@ -231,22 +234,21 @@ fn hooks() -> Vec<HookStatus> {
 
 /// One that fails, one that passes but for its last run.
 fn checks() -> std::collections::BTreeMap<CheckName, CheckStatus> {
-    let status = |verdict, since: &str, streak, failure: Option<Failure>| CheckStatus {
-        rule: Rule { interval: Duration::from_secs(1), rise: 2, fall: 3 },
-        verdict: Some(verdict),
+    let status = |verdict, since: &str, streak, failure: Option<ProgramFailure>| CheckStatus {
+        rule: CheckRule { interval: Duration::from_secs(1), rise: 2, fall: 3 },
+        result: Some(verdict),
         since: Some(since.parse().unwrap()),
         streak: Some(streak),
         runs: 4123,
-        last: Some(LastRun {
+        last: Some(CheckRun {
             time: "2026-11-22T09:59:59.200Z".parse().unwrap(),
-            started: tokio::time::Instant::now(),
             took: Duration::from_micros(12_250),
-            outcome: failure.map_or(CheckOutcome::Passed, CheckOutcome::Failed),
+            outcome: failure.map_or(ProgramOutcome::Passed, ProgramOutcome::Failed),
         }),
     };
     let refused =
-        Failure { kind: FailureKind::ExitCode(7), said: Some("CRITICAL - connection refused".into()) };
-    let slow = Failure { kind: FailureKind::TimedOut(Duration::from_millis(500)), said: None };
+        ProgramFailure { kind: FailureKind::ExitCode(7), said: Some("CRITICAL - connection refused".into()) };
+    let slow = ProgramFailure { kind: FailureKind::TimedOut(Duration::from_millis(500)), said: None };
     let (failing, passing) = (CheckResult::Failing, CheckResult::Passing);
     [
         (check("haproxy"), status(failing, "2026-11-22T09:56:48.123Z", (failing, 195), Some(refused))),
@@ -256,8 +258,8 @@ fn checks() -> std::collections::BTreeMap<CheckName, CheckStatus> {
 }
 
 /// A node as `frontend-0` was at 2026-11-22T10:00:00.123Z, 1000 seconds after its clock's zero.
-pub fn published() -> Published {
-    Published {
+pub fn published() -> AgentSnapshot {
+    AgentSnapshot {
         node: "frontend-0".into(),
         wall: "2026-11-22T10:00:00.123456Z".parse().unwrap(),
         snapshot: Snapshot {
@@ -286,13 +288,13 @@ pub fn published() -> Published {
     }
 }
 
-pub fn event(router: &str, kind: EventKind) -> Event {
+pub fn event(router: &str, kind: impl Into<AgentEventKind>) -> AgentEvent {
     let key = InstanceKey {
         interface: "eth0".parse().unwrap(),
         family: Family::Ipv4,
         vrid: Vrid::new(51).unwrap(),
     };
-    Event { router: Some(router.parse().unwrap()), key: Some(key), kind }
+    AgentEvent { router: Some(router.parse().unwrap()), key: Some(key), kind: kind.into() }
 }
 
 /// What runs before a reload.
@@ -336,21 +338,21 @@ track = [{ check = "disk" }]
 "#;
 
 /// What came of a reload from one text to another.
-pub fn reloaded(before: &str, after: &str) -> Reloaded {
+pub fn reloaded(before: &str, after: &str) -> ReloadReply {
     let file = "/etc/vrrpd/vrrpd.toml";
     let before = resolve(before, file).unwrap().config;
     let outcome = match resolve(after, file) {
-        Ok(Resolved { config, warnings, programs: _, expectations: _ }) => Outcome::Accepted {
+        Ok(Resolved { config, warnings, programs: _, expectations: _ }) => ReloadOutcome::Accepted {
             plan: Plan::new(&before, &config),
             report: report::text(after, &[], &warnings, report::Style::Plain),
             warnings,
         },
         Err(errors) => {
             let report = report::text(after, &errors, &[], report::Style::Plain);
-            Outcome::Wrong { errors, report }
+            ReloadOutcome::Invalid { errors, report }
         }
     };
-    Reloaded { file: file.to_owned(), outcome }
+    ReloadReply { file: file.to_owned(), outcome }
 }
 
 pub fn took_over() -> EventKind {
@@ -365,13 +367,13 @@ pub fn took_over() -> EventKind {
 
 /// The daemon behind the server: it answers from [`published`].
 struct Agent {
-    published: Published,
+    published: AgentSnapshot,
     demotions: Arc<Mutex<Vec<Demotion>>>,
     demoted: BTreeSet<RouterName>,
     /// Demotions are answered when this many wait.
     together: usize,
     commands: Arc<AtomicUsize>,
-    waiting: Vec<(Command, oneshot::Sender<Done>)>,
+    waiting: Vec<(Command, oneshot::Sender<CommandReply>)>,
     /// What it says about the disk.
     saved: Result<(), String>,
 }
@@ -387,7 +389,7 @@ impl Agent {
                     if self.waiting.len() >= self.together {
                         for (command, reply) in std::mem::take(&mut self.waiting) {
                             let answer = self.answer(command);
-                            drop(reply.send(Done { answer, saved: self.saved.clone() }));
+                            drop(reply.send(CommandReply { answer, saved: self.saved.clone() }));
                         }
                     }
                 }
@@ -441,7 +443,7 @@ pub struct Running {
     /// Commands that have come, answered or not.
     pub commands: Arc<AtomicUsize>,
     /// What comes of the next reloads; then nothing changes.
-    pub reloads_to_come: Arc<Mutex<VecDeque<Reloaded>>>,
+    pub reloads_to_come: Arc<Mutex<VecDeque<ReloadReply>>>,
     directory: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -484,7 +486,7 @@ impl Running {
         let reloads_to_come = Arc::new(Mutex::new(VecDeque::new()));
         let files = Arc::clone(&reloads_to_come);
         let (reloads, mut asked) = mpsc::channel::<ReloadRequest>(4);
-        let daemon = Daemon { requests, reloads, events: Arc::clone(&events) };
+        let daemon = AgentHandle { requests, reloads, events: Arc::clone(&events) };
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
@@ -517,7 +519,7 @@ impl Running {
         self.directory.path()
     }
 
-    pub fn happens(&self, router: &str, kind: EventKind) {
+    pub fn happens(&self, router: &str, kind: impl Into<AgentEventKind>) {
         let time = "2026-11-22T09:56:48.123Z".parse().unwrap();
         self.events.push(time, event(router, kind));
     }

@@ -1,6 +1,6 @@
 //! Notable happenings, each with its cause.
 
-use crate::protocol::input::{CheckResult, Demotion, Fault};
+use crate::protocol::input::{Demotion, Fault};
 use crate::protocol::instance::{HastyMessage, NobodyServing};
 use crate::protocol::local_warning::LocalWarning;
 use crate::protocol::spec::CheckName;
@@ -222,19 +222,6 @@ pub enum EventKind {
         /// a demotion, or a reload.
         checks: Vec<(CheckName, i32)>,
     },
-    /// The verdict of a health check, where it is the first or another than before. Told by those who run checks.
-    Check {
-        /// Which.
-        check: CheckName,
-        /// The verdict.
-        health: CheckResult,
-        /// Whether another one stood before.
-        turn: Turn,
-        /// How many runs in a row speak for it.
-        in_a_row: u32,
-        /// How the last of them failed, in words.
-        failure: Option<String>,
-    },
     /// A hand-over began.
     HandoverStarted(HandoverCause),
     /// Somebody took over.
@@ -336,101 +323,6 @@ pub enum EventKind {
     },
     /// A peer uses this checksum flavour, and so do we now.
     ChecksumFollows(ChecksumFlavour),
-    /// A hook of the router ended, or will not run. Told by those who run hooks, never by the core,
-    /// which knows none.
-    Hook {
-        /// Which.
-        hook: HookKind,
-        /// The state it was told.
-        state: StateName,
-        /// What came of it.
-        outcome: HookOutcome,
-        /// How long it ran.
-        took: Duration,
-    },
-    /// The configuration was read anew and is carried out. Told by those who read it.
-    ConfigurationReloaded {
-        /// The operator, or `SIGHUP`.
-        by: String,
-        /// How many routers, checks and keys of `[agent]` differ.
-        changes: usize,
-    },
-}
-
-/// Whether a verdict is the first of its check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Turn {
-    /// It is.
-    First,
-    /// Another one stood before.
-    Changed,
-}
-
-/// A point at which an operator's command runs, in the order of a tenure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum HookKind {
-    /// Before the addresses are installed.
-    BeforeActive,
-    /// After a transition.
-    OnTransition,
-    /// After the addresses are gone.
-    AfterRelease,
-}
-
-impl HookKind {
-    /// As in the configuration and the JSON contract.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::BeforeActive => "before_active",
-            Self::OnTransition => "on_transition",
-            Self::AfterRelease => "after_release",
-        }
-    }
-}
-
-impl fmt::Display for HookKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// What came of a hook.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HookOutcome {
-    /// Exit code 0.
-    Passed,
-    /// Another exit code, a signal, or it could not be run: in words.
-    Failed(String),
-    /// It did not end in time, and was killed: in words.
-    TimedOut(String),
-    /// It was killed, or never started, because what it was to prepare is off.
-    Cancelled,
-    /// It never started: the state changed again while it waited for its turn.
-    Superseded,
-}
-
-impl HookOutcome {
-    /// As in the JSON contract.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Failed(_) => "failed",
-            Self::TimedOut(_) => "timed_out",
-            Self::Cancelled => "cancelled",
-            Self::Superseded => "superseded",
-        }
-    }
-
-    /// Why, where there is more to say.
-    #[must_use]
-    pub fn why(&self) -> Option<&str> {
-        match self {
-            Self::Failed(why) | Self::TimedOut(why) => Some(why),
-            Self::Passed | Self::Cancelled | Self::Superseded => None,
-        }
-    }
 }
 
 /// Why a router does not serve though nobody else does.

@@ -22,8 +22,7 @@ pub mod timing;
 pub use counters::{Counters, LinkCounters};
 pub use effect::{Answer, DemoteOutcome, Effect, Effects, InstanceResult};
 pub use event::{
-    Cause, Event, EventKind, HandoverCause, HookKind, HookOutcome, LastHeard, NotServing, PeerWarning,
-    StateName, TransitionDetails, Turn,
+    Cause, Event, EventKind, HandoverCause, LastHeard, NotServing, PeerWarning, StateName, TransitionDetails,
 };
 pub use input::{
     CheckResult, Command, CommandId, Demotion, Fault, Force, HoldResult, Input, LastResort, Until,

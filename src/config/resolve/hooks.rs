@@ -1,9 +1,8 @@
 //! The hooks of one `[[virtual_router]]`, with those of `[defaults]` below them.
 
-use crate::config::RouterHooks;
 use crate::config::problem::Problems;
 use crate::config::raw::HookKeys;
-use crate::protocol::HookKind;
+use crate::config::{HookKind, RouterHooks};
 use std::time::Duration;
 
 /// The outer `None` only after a report; the inner one: this router has no hook.

@@ -1,8 +1,8 @@
 //! What a legal text means.
 
 use super::{ROUTER, good, router_with};
-use crate::config::{Agent, CheckSpec, Realtime};
-use crate::protocol::{AnnounceSpec, CheckName, ChecksumPolicy, HookKind, LinkLocalRule, RouterSpec, Track};
+use crate::config::{Agent, CheckSpec, HookKind, Realtime};
+use crate::protocol::{AnnounceSpec, CheckName, ChecksumPolicy, LinkLocalRule, RouterSpec, Track};
 use crate::types::{AdverInterval, Family, Preempt, Priority, Role};
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
 //! What an operator is told after `promote`: what this node does now, why, and what to run where if something else was
 //! wanted.
 
-use super::Published;
+use super::AgentSnapshot;
 use crate::protocol::{InstanceSnapshot, PeerSnapshot, RouterSnapshot, StateName};
 use crate::types::{Preempt, Role};
 
-impl Published {
+impl AgentSnapshot {
     /// A sentence without its subject, which is the router: "is Backup, because 192.0.2.10 has priority 150 …".
     #[must_use]
     pub fn outlook(&self, router: &RouterSnapshot) -> String {

@@ -1,14 +1,12 @@
 //! What is watched on behalf of a router, as a document.
 
-use super::Published;
+use crate::agent::{AgentSnapshot, CheckRun, CheckStatus, FailureKind, ProgramOutcome};
 use crate::control::message::{CheckRunDoc, CheckStatusDoc, TrackDoc};
 use crate::protocol::{CheckName, CheckResult, Fault, RouterSnapshot, Track};
-use crate::runtime::trackers::{CheckStatus, FailureKind, LastRun, Outcome};
-use crate::telemetry::Stamp;
-use crate::telemetry::words::{self, millis};
 use crate::types::InterfaceName;
+use crate::words::{self, Stamp, millis};
 
-impl Published {
+impl AgentSnapshot {
     pub(super) fn track(&self, router: &RouterSnapshot, track: &Track) -> TrackDoc {
         match track {
             Track::Check(name) => self.check(name, None),
@@ -28,44 +26,44 @@ impl Published {
             kind: "check".into(),
             name: name.0.to_string().into(),
             weight,
-            health: self.health(name).map_or("pending", words::health).into(),
+            health: self.check_result(name).map_or("pending", words::check_result).into(),
             check: self.checks.get(name).map(status),
         }
     }
 
-    /// The verdict that the protocol knows; `None`: none yet.
-    pub(super) fn health(&self, name: &CheckName) -> Option<CheckResult> {
+    /// The result that the protocol knows; `None`: there is none yet.
+    pub(super) fn check_result(&self, name: &CheckName) -> Option<CheckResult> {
         self.snapshot.checks.iter().find(|(check, _)| check == name).and_then(|(_, health)| *health)
     }
 
     /// How the last run of a check failed, in words.
     pub(super) fn failure(&self, name: &CheckName) -> Option<String> {
         match &self.checks.get(name)?.last.as_ref()?.outcome {
-            Outcome::Passed => None,
-            Outcome::Failed(failure) => Some(failure.to_string()),
+            ProgramOutcome::Passed => None,
+            ProgramOutcome::Failed(failure) => Some(failure.to_string()),
         }
     }
 }
 
 fn status(status: &CheckStatus) -> CheckStatusDoc {
-    let CheckStatus { rule, verdict: _, since, streak, runs, last } = status;
+    let CheckStatus { rule, result: _, since, streak, runs, last } = status;
     CheckStatusDoc {
         since: since.map(Stamp),
         interval_ms: millis(rule.interval),
         rise: rule.rise,
         fall: rule.fall,
         runs: *runs,
-        latest: streak.map(|(health, _)| words::health(health).into()),
+        latest: streak.map(|(health, _)| words::check_result(health).into()),
         in_a_row: streak.map_or(0, |(_, runs)| runs),
         last: last.as_ref().map(run),
     }
 }
 
-fn run(run: &LastRun) -> CheckRunDoc {
-    let LastRun { time, started: _, took, outcome } = run;
+fn run(run: &CheckRun) -> CheckRunDoc {
+    let CheckRun { time, took, outcome } = run;
     let (exit_code, failure, output) = match outcome {
-        Outcome::Passed => (None, None, None),
-        Outcome::Failed(failure) => {
+        ProgramOutcome::Passed => (None, None, None),
+        ProgramOutcome::Failed(failure) => {
             let code = match failure.kind {
                 FailureKind::ExitCode(code) => Some(code),
                 FailureKind::Signal(_)

@@ -1,13 +1,13 @@
 //! What deserves a look now, as documents: what is wrong here, what stands against neighbours, and that nobody serves.
 
-use super::Published;
+use super::AgentSnapshot;
+use crate::agent::Severity;
 use crate::control::message::WarningDoc;
 use crate::protocol::{EventKind, InstanceSnapshot, LocalWarning, RouterSnapshot, StandingPeerWarning};
-use crate::telemetry::Severity;
-use crate::telemetry::words::{concern, neighbours};
 use crate::types::MonoTime;
+use crate::words::{concern, neighbours};
 
-impl Published {
+impl AgentSnapshot {
     /// The worst first.
     pub(super) fn warnings(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> Vec<WarningDoc> {
         let remarks = router.remarks.iter().filter(|remark| remark.key == instance.key);
@@ -25,7 +25,7 @@ impl Published {
         let kind = EventKind::LocalWarningRaised(concern.clone());
         WarningDoc {
             kind: concern.as_str().into(),
-            severity: Severity::of(&kind).as_str().into(),
+            severity: Severity::of_protocol(&kind).as_str().into(),
             peer: None,
             mac: None,
             since: self.wall_time(since),
@@ -37,7 +37,7 @@ impl Published {
         let kind = EventKind::PeerWarningRaised { peer: *peer, what: what.clone() };
         WarningDoc {
             kind: what.as_str().into(),
-            severity: Severity::of(&kind).as_str().into(),
+            severity: Severity::of_protocol(&kind).as_str().into(),
             peer: *peer,
             mac: what.mac(),
             since: self.wall_time(*since),

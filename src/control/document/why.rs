@@ -1,12 +1,12 @@
 //! Why a router is as it is, for the column WHY: what keeps it out, then what it is doing, then what decided its state.
 
-use super::Published;
+use super::AgentSnapshot;
 use crate::protocol::{
     CheckResult, Demotion, Fault, InstanceSnapshot, LastResort, RouterSnapshot, StateName, Track,
 };
-use crate::telemetry::words::{self, fault_in_short};
+use crate::words::{self, fault_in_short};
 
-impl Published {
+impl AgentSnapshot {
     pub(super) fn why(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> String {
         if let Some(demotion) = &router.demoted {
             return self.demotion(demotion, instance.state);
@@ -49,7 +49,7 @@ impl Published {
     fn lost_weight(&self, track: &Track) -> Option<String> {
         match track {
             Track::WeightedCheck(name, weight) if *weight < 0 => {
-                let fails = self.health(name) == Some(CheckResult::Failing);
+                let fails = self.check_result(name) == Some(CheckResult::Failing);
                 fails.then(|| format!("check {} fails ({weight})", name.0))
             }
             Track::WeightedCheck(..) | Track::Check(_) | Track::Interface(_) => None,

@@ -6,8 +6,8 @@ use super::{millis, printable};
 use crate::control::message::{
     ActiveDoc, AnnounceDoc, CheckStatusDoc, CountersDoc, HookDoc, InstanceDoc, PeerDoc, ShowDoc, TrackDoc,
 };
-use crate::telemetry::Stamp;
-use crate::telemetry::words::span;
+use crate::words::Stamp;
+use crate::words::span;
 use std::fmt::Write as _;
 
 /// Everything about one router.

@@ -6,8 +6,8 @@
 
 use super::{NONE_CONFIGURED, printable};
 use crate::control::message::{StatusDoc, VirtualRouterDoc};
-use crate::telemetry::Stamp;
-use crate::telemetry::words::age;
+use crate::words::Stamp;
+use crate::words::age;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -1,65 +1,20 @@
 //! What became of every hook, for whoever shows it. Locked for moments only, and never by the
 //! protocol thread.
 
-use crate::config::RouterHooks;
-use crate::protocol::{HookKind, HookOutcome, StateName};
+use crate::agent::{HookActivity, HookOutcome, HookRun, HookStatus};
+use crate::config::{HookKind, RouterHooks};
 use crate::types::RouterName;
-use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-/// One hook of one router.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HookStatus {
-    /// Which.
-    pub hook: HookKind,
-    /// Program and arguments.
-    pub command: Vec<String>,
-    /// After this it is killed.
-    pub timeout: Duration,
-    /// Whether it runs now.
-    pub running: Running,
-    /// Runs that ended, however they did.
-    pub runs: u64,
-    /// Of these, those that failed or timed out.
-    pub failures: u64,
-    /// Runs that were left out or given up, because the state changed again.
-    pub skipped: u64,
-    /// The last run that ended.
-    pub last: Option<HookRun>,
-}
-
-/// Whether a hook runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Running {
-    /// Yes.
-    Yes,
-    /// No.
-    No,
-}
-
-/// One run of a hook.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HookRun {
-    /// When it ended.
-    pub ended: Timestamp,
-    /// The state that it was told.
-    pub state: StateName,
-    /// How long it ran.
-    pub took: Duration,
-    /// What came of it.
-    pub outcome: HookOutcome,
-}
 
 /// All hooks, by router; shared.
 #[derive(Debug, Clone, Default)]
-pub struct HookBoard(Arc<Mutex<BTreeMap<RouterName, BTreeMap<HookKind, HookStatus>>>>);
+pub(crate) struct HookBoard(Arc<Mutex<BTreeMap<RouterName, BTreeMap<HookKind, HookStatus>>>>);
 
 impl HookBoard {
-    /// A copy of everything, the hooks of a router in the order of a tenure.
+    /// A copy of everything, the hooks of a router in the order in which they run.
     #[must_use]
-    pub fn snapshot(&self) -> BTreeMap<RouterName, Vec<HookStatus>> {
+    pub(crate) fn snapshot(&self) -> BTreeMap<RouterName, Vec<HookStatus>> {
         self.lock().iter().map(|(name, hooks)| (name.clone(), hooks.values().cloned().collect())).collect()
     }
 
@@ -71,7 +26,7 @@ impl HookBoard {
                 hook: *hook,
                 command,
                 timeout,
-                running: Running::No,
+                activity: HookActivity::Idle,
                 runs: 0,
                 failures: 0,
                 skipped: 0,
@@ -95,12 +50,12 @@ impl HookBoard {
     }
 
     pub(super) fn started(&self, router: &RouterName, hook: HookKind) {
-        self.change(router, hook, |status| status.running = Running::Yes);
+        self.change(router, hook, |status| status.activity = HookActivity::Running);
     }
 
     pub(super) fn ended(&self, router: &RouterName, hook: HookKind, run: HookRun) {
         self.change(router, hook, |status| {
-            status.running = Running::No;
+            status.activity = HookActivity::Idle;
             status.runs += 1;
             match run.outcome {
                 HookOutcome::Passed => {}

@@ -8,15 +8,15 @@ use super::queue::{Move, News};
 use super::{Arrangement, Lines, NotTold};
 use crate::kernel::keeper::Command;
 use crate::protocol::{Cause, Event, EventKind};
-use crate::telemetry::words::why_in_full;
 use crate::types::{InstanceKey, MonoTime, RouterName};
+use crate::words::why_in_full;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Keeps back `Own` of routers that have a `before_active` hook, and passes on what hooks are about.
 #[derive(Debug, Default)]
-pub(in crate::runtime) struct Gate {
+pub(crate) struct Gate {
     lines: Lines,
     /// Routers that have a `before_active`.
     doors: BTreeMap<RouterName, Door>,
@@ -51,7 +51,7 @@ impl Gate {
     /// The configuration changed. What is held stays held: a hook that is new runs at the next takeover.
     /// Returns what was kept back behind doors that are no more.
     #[must_use]
-    pub(in crate::runtime) fn rearrange(&mut self, arrangement: Arrangement) -> Vec<Command> {
+    pub(crate) fn rearrange(&mut self, arrangement: Arrangement) -> Vec<Command> {
         let Arrangement { lines, doors } = arrangement;
         self.lines = lines;
         let mut before = std::mem::take(&mut self.doors);
@@ -70,7 +70,7 @@ impl Gate {
     /// The core wants these addresses here. What is returned is for the keeper now; where nothing is,
     /// it follows from another method of the gate, unless [`Self::disown`] comes first.
     #[must_use]
-    pub(in crate::runtime) fn own(&mut self, now: MonoTime, key: InstanceKey, epoch: u64) -> Option<Command> {
+    pub(crate) fn own(&mut self, now: MonoTime, key: InstanceKey, epoch: u64) -> Option<Command> {
         let router = self.wanted.get(&key).or_else(|| self.lines.router(key)).cloned();
         let Some(router) = router else { return Some(Command::Own { key, epoch }) };
         self.wanted.insert(key, router.clone());
@@ -98,7 +98,7 @@ impl Gate {
     }
 
     /// The core does not want these addresses any more. The keeper is told in any case.
-    pub(in crate::runtime) fn disown(&mut self, key: InstanceKey) {
+    pub(crate) fn disown(&mut self, key: InstanceKey) {
         let router = self.wanted.remove(&key);
         let Some(door) = router.and_then(|router| self.doors.get_mut(&router)) else { return };
         let left = match &mut door.state {
@@ -119,7 +119,7 @@ impl Gate {
     }
 
     /// Something happened to a router.
-    pub(in crate::runtime) fn on_event(&mut self, event: &Event) {
+    pub(crate) fn on_event(&mut self, event: &Event) {
         let Some(router) = &event.router else { return };
         match &event.kind {
             EventKind::Transition { from, to, cause, priority, grounds } => {
@@ -147,7 +147,6 @@ impl Gate {
             | EventKind::LocalWarningCleared(_)
             | EventKind::FaultCleared(_)
             | EventKind::PriorityChanged { .. }
-            | EventKind::Check { .. }
             | EventKind::HandoverStarted(_)
             | EventKind::NobodyTookOver { .. }
             | EventKind::Demoted { .. }
@@ -164,16 +163,14 @@ impl Gate {
             | EventKind::NobodyServes { .. }
             | EventKind::ServedAgain { .. }
             | EventKind::Stalled { .. }
-            | EventKind::ChecksumFollows(_)
-            | EventKind::Hook { .. }
-            | EventKind::ConfigurationReloaded { .. } => {}
+            | EventKind::ChecksumFollows(_) => {}
         }
     }
 
     /// Ends a turn: tells the workers, transitions before the preparations that they are about.
     /// Where a worker cannot be told to prepare, there is nothing to wait for.
     #[must_use]
-    pub(in crate::runtime) fn flush(&mut self) -> Vec<Command> {
+    pub(crate) fn flush(&mut self) -> Vec<Command> {
         if self.waiting.is_empty() {
             return Vec::new();
         }
@@ -198,7 +195,7 @@ impl Gate {
 
     /// The hook of this run ended, one way or another.
     #[must_use]
-    pub(in crate::runtime) fn prepared(&mut self, router: &RouterName, run: u64) -> Vec<Command> {
+    pub(crate) fn prepared(&mut self, router: &RouterName, run: u64) -> Vec<Command> {
         match self.doors.get_mut(router) {
             Some(door) if door.run == run => door.open(),
             Some(_) | None => Vec::new(),
@@ -207,13 +204,13 @@ impl Gate {
 
     /// Opens what has waited long enough.
     #[must_use]
-    pub(in crate::runtime) fn expire(&mut self, now: MonoTime) -> Vec<Command> {
+    pub(crate) fn expire(&mut self, now: MonoTime) -> Vec<Command> {
         let due = |door: &&mut Door| door.until().is_some_and(|until| until <= now);
         self.doors.values_mut().filter(due).flat_map(Door::open).collect()
     }
 
     /// When [`Self::expire`] has something to do.
-    pub(in crate::runtime) fn deadline(&self) -> Option<MonoTime> {
+    pub(crate) fn deadline(&self) -> Option<MonoTime> {
         self.doors.values().filter_map(Door::until).min()
     }
 }

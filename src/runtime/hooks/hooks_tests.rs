@@ -1,8 +1,9 @@
 //! Hooks with real processes. Every wait is for a condition, with a deadline.
 
 use super::*;
+use crate::agent::{AgentEventKind, HookOutcome};
 use crate::config::resolve;
-use crate::protocol::{Cause, EventKind, HookKind, HookOutcome, StateName};
+use crate::protocol::{Cause, StateName};
 use crate::types::AdvertPriority;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -14,7 +15,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 struct Scene {
     room: TempDir,
     hooks: Hooks,
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<AgentEvent>,
     prepared: Arc<Mutex<Vec<u64>>>,
     keys: Vec<InstanceKey>,
 }
@@ -95,7 +96,7 @@ impl Scene {
     async fn next(&mut self) -> (HookKind, StateName, HookOutcome) {
         let event = timeout(DEADLINE, self.events.recv()).await.expect("no event in time").unwrap();
         assert_eq!((event.router.as_ref().map(RouterName::as_str), event.key), (Some("web"), None));
-        let EventKind::Hook { hook, state, outcome, .. } = event.kind else { panic!("{event:?}") };
+        let AgentEventKind::Hook { hook, state, outcome, .. } = event.kind else { panic!("{event:?}") };
         (hook, state, outcome)
     }
 

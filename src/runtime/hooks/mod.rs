@@ -18,15 +18,16 @@ mod queue;
 mod variables;
 mod worker;
 
-pub use board::{HookBoard, HookRun, HookStatus, Running};
+pub(crate) use board::HookBoard;
 pub(in crate::runtime) use gate::Gate;
 
 use self::queue::News;
 use self::variables::Place;
 use self::worker::{Assignment, Stage, Start, Worker};
-use crate::config::Config;
+use crate::agent::AgentEvent;
+use crate::config::{Config, HookKind};
 use crate::kernel::keeper::KeeperEvent;
-use crate::protocol::{Event, HookKind, RouterSpec};
+use crate::protocol::RouterSpec;
 use crate::runtime::process::KILL_LIMIT;
 use crate::types::{InstanceKey, RouterName};
 use std::collections::BTreeMap;
@@ -43,19 +44,19 @@ use tokio::time::timeout;
 const NEWS: usize = 1024;
 
 /// What ends a command that ignores SIGTERM, and a little more.
-pub(super) const KILLING: Duration = KILL_LIMIT.saturating_add(Duration::from_millis(500));
+pub(crate) const KILLING: Duration = KILL_LIMIT.saturating_add(Duration::from_millis(500));
 
 /// Takes the end of a router's `before_active`, and which run it was.
-pub(super) type Prepared = dyn Fn(&RouterName, u64) + Send + Sync;
+pub(crate) type Prepared = dyn Fn(&RouterName, u64) + Send + Sync;
 
 /// Whom the workers tell.
 #[derive(Clone)]
-pub(super) struct Outlets {
+pub(crate) struct Outlets {
     /// What came of a hook. Full: dropped and counted in `lost`.
-    pub(super) events: mpsc::Sender<Event>,
-    pub(super) lost: Arc<AtomicU64>,
+    pub(crate) events: mpsc::Sender<AgentEvent>,
+    pub(crate) lost: Arc<AtomicU64>,
     /// The `before_active` of this run of a router ended.
-    pub(super) prepared: Arc<Prepared>,
+    pub(crate) prepared: Arc<Prepared>,
 }
 
 impl fmt::Debug for Outlets {
@@ -66,7 +67,7 @@ impl fmt::Debug for Outlets {
 
 /// The workers of all routers. Dropped, what they run is killed.
 #[derive(Debug)]
-pub(super) struct Hooks {
+pub(crate) struct Hooks {
     outlets: Outlets,
     board: HookBoard,
     workers: BTreeMap<RouterName, Hand>,
@@ -89,7 +90,7 @@ struct Hand {
 
 /// What the gate needs of a configuration.
 #[derive(Debug)]
-pub(super) struct Arrangement {
+pub(crate) struct Arrangement {
     lines: Lines,
     /// How long a takeover waits for `before_active`, of routers that have one.
     doors: BTreeMap<RouterName, Duration>,
@@ -108,7 +109,7 @@ struct Business(Arc<AtomicBool>);
 
 impl Hooks {
     /// No workers yet.
-    pub(super) fn new(outlets: Outlets) -> Self {
+    pub(crate) fn new(outlets: Outlets) -> Self {
         let lines = Lines { lost: Arc::clone(&outlets.lost), ..Lines::default() };
         Self {
             outlets,
@@ -126,7 +127,7 @@ impl Hooks {
     /// called on a tokio runtime with I/O and time.
     ///
     /// A router that left keeps its worker for what it has to run when it lets go: until it is idle at a later time.
-    pub(super) fn apply(&mut self, config: &Config, node: &str) -> Arrangement {
+    pub(crate) fn apply(&mut self, config: &Config, node: &str) -> Arrangement {
         let routers: BTreeMap<_, _> =
             config.routers.iter().map(|spec| (spec.name.clone(), spec.clone())).collect();
         let before = std::mem::replace(&mut self.routers, routers);
@@ -172,17 +173,17 @@ impl Hooks {
     }
 
     /// The keeper's way to the workers of the moment.
-    pub(super) fn switchboard(&self) -> Switchboard {
+    pub(crate) fn switchboard(&self) -> Switchboard {
         self.switchboard.clone()
     }
 
     /// What became of each hook, shared.
-    pub(super) fn board(&self) -> HookBoard {
+    pub(crate) fn board(&self) -> HookBoard {
         self.board.clone()
     }
 
     /// Lets the workers run what is due, for `limit` at most; then [`Self::abandon`].
-    pub(super) async fn finish(&mut self, limit: Duration) {
+    pub(crate) async fn finish(&mut self, limit: Duration) {
         self.stage.send_replace(Stage::Finish);
         if timeout(limit, self.ended()).await.is_err() {
             tracing::warn!(?limit, "hooks have not ended in time");
@@ -191,7 +192,7 @@ impl Hooks {
     }
 
     /// Kills what runs and leaves out what is due.
-    pub(super) async fn abandon(&mut self) {
+    pub(crate) async fn abandon(&mut self) {
         self.stage.send_replace(Stage::Abandon);
         let _ = timeout(KILLING, self.ended()).await;
     }
@@ -219,11 +220,11 @@ fn buried(ended: Result<(), JoinError>) {
 /// The way to the workers as it is now, for the thread of the addresses. Locked for moments only, and
 /// never by the protocol thread.
 #[derive(Debug, Clone)]
-pub(super) struct Switchboard(Arc<Mutex<Lines>>);
+pub(crate) struct Switchboard(Arc<Mutex<Lines>>);
 
 impl Switchboard {
     /// See [`Lines::on_keeper`].
-    pub(super) fn on_keeper(&self, event: &KeeperEvent) {
+    pub(crate) fn on_keeper(&self, event: &KeeperEvent) {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         lines.on_keeper(event);
     }
@@ -235,7 +236,7 @@ impl Switchboard {
 
 /// The way to the workers, for the protocol thread and the keeper's.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     /// Whose key it is.
     keys: Arc<BTreeMap<InstanceKey, RouterName>>,
     workers: Arc<BTreeMap<RouterName, mpsc::Sender<News>>>,
@@ -248,7 +249,7 @@ struct NotTold;
 
 impl Lines {
     /// What the keeper did matters to hooks as well. Never waits.
-    pub(super) fn on_keeper(&self, event: &KeeperEvent) {
+    pub(crate) fn on_keeper(&self, event: &KeeperEvent) {
         match event {
             // Refused addresses are a fault, and what follows from that is a transition.
             KeeperEvent::Owned { key, outcome: Ok(()), .. } => self.forward(*key, News::Owned(key.family)),

@@ -4,7 +4,9 @@
 //! `after_release`), then the state they led to (`on_transition`). A newer state makes waiting ones
 //! stale. Must not know processes.
 
-use crate::protocol::{Cause, HookKind, HookOutcome, StateName};
+use crate::agent::HookOutcome;
+use crate::config::HookKind;
+use crate::protocol::{Cause, StateName};
 use crate::types::{AdvertPriority, Family, MonoTime};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};

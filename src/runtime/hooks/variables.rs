@@ -1,9 +1,10 @@
 //! What a hook is told, as `VRRPD_*` variables: part of the contract (docs/operations.md).
 
 use super::queue::Facts;
-use crate::protocol::{HookKind, RouterSpec};
-use crate::telemetry::Stamp;
+use crate::config::HookKind;
+use crate::protocol::RouterSpec;
 use crate::types::{InterfaceName, RouterName, Vrid};
+use crate::words::Stamp;
 
 /// What a hook finds in its environment.
 pub(super) type Variables = [(&'static str, String); 15];

@@ -5,16 +5,19 @@
 //! kernel is given up after [`Attempt::kill`]'s patience: it must not hold up the rest for ever. While its start
 //! hangs, the others fail.)
 
-use super::board::{HookBoard, HookRun};
+use super::board::HookBoard;
 use super::queue::{Action, Job, Move, News, Queue};
 use super::variables::{Place, Variables};
 use super::{Business, Outlets};
-use crate::config::RouterHooks;
+use crate::agent::{
+    AgentEvent, AgentEventKind, FailureKind, HookOutcome, HookRun, ProgramFailure, ProgramOutcome,
+};
+use crate::config::{HookKind, RouterHooks};
 use crate::kernel::confinement::Trust;
-use crate::protocol::{Event, EventKind, HookKind, HookOutcome, StateName};
+use crate::protocol::StateName;
 use crate::runtime::account::Account;
 use crate::runtime::clock;
-use crate::runtime::process::{Attempt, Failure, FailureKind, Launch, Outcome, Output, Starter};
+use crate::runtime::process::{Attempt, Launch, Output, Starter};
 use futures_util::future::OptionFuture;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -259,8 +262,8 @@ impl Worker {
     }
 
     fn report(&self, job: Job, outcome: HookOutcome, took: Duration) {
-        let kind = EventKind::Hook { hook: job.hook, state: job.facts.state, outcome, took };
-        let event = Event { router: Some(self.place.router.clone()), key: None, kind };
+        let kind = AgentEventKind::Hook { hook: job.hook, state: job.facts.state, outcome, took };
+        let event = AgentEvent::of_router(self.place.router.clone(), kind);
         if self.outlets.events.try_send(event).is_err() {
             self.outlets.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -294,11 +297,11 @@ impl Order {
     async fn attempt(&mut self, attempt: &mut Option<Attempt>, account: &mut Option<Account>) -> HookOutcome {
         let outcome = match self.start(account).await {
             Ok(started) => attempt.insert(started).outcome(self.limit).await,
-            Err(kind) => Outcome::Failed(Failure::from(kind)),
+            Err(kind) => ProgramOutcome::Failed(ProgramFailure::from(kind)),
         };
         match outcome {
-            Outcome::Passed => HookOutcome::Passed,
-            Outcome::Failed(failure) => match failure.kind {
+            ProgramOutcome::Passed => HookOutcome::Passed,
+            ProgramOutcome::Failed(failure) => match failure.kind {
                 FailureKind::TimedOut(_) => HookOutcome::TimedOut(failure.to_string()),
                 FailureKind::ExitCode(_)
                 | FailureKind::Signal(_)

@@ -3,10 +3,9 @@
 use super::dues::{Dues, News};
 use super::manager::Manager;
 use super::{Notifier, status};
-use crate::control::{Daemon, Published, Request};
+use crate::agent::{AgentHandle, AgentSnapshot, EventLog, Request};
 use crate::protocol::{Demotion, Fault, Input, LastResort, Node, Snapshot, StateName};
 use crate::runtime::clock;
-use crate::telemetry::EventLog;
 use crate::types::MonoTime;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -154,16 +153,16 @@ async fn heard(socket: &tokio::net::UnixDatagram, limit: Duration) -> Option<Str
     Some(String::from_utf8(text[..length].to_vec()).unwrap())
 }
 
-fn agent() -> (Daemon, mpsc::Receiver<Request>) {
+fn agent() -> (AgentHandle, mpsc::Receiver<Request>) {
     let (requests, waiting) = mpsc::channel(1);
-    (Daemon { requests, reloads: mpsc::channel(1).0, events: Arc::new(EventLog::new()) }, waiting)
+    (AgentHandle { requests, reloads: mpsc::channel(1).0, events: Arc::new(EventLog::new()) }, waiting)
 }
 
 fn give(request: Request) {
     let Request::Snapshot { reply } = request else { panic!("{request:?}") };
     let (node, snapshot) = ("fe0".to_owned(), snapshot(&["web"]));
     reply
-        .send(Published {
+        .send(AgentSnapshot {
             node,
             wall: clock::wall(),
             snapshot,

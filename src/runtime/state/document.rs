@@ -5,8 +5,8 @@
 
 use super::LARGEST;
 use crate::protocol::{Demotion, LastResort, Until};
-use crate::telemetry::Stamp;
 use crate::types::{MonoTime, RouterName};
+use crate::words::Stamp;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -15,18 +15,18 @@ use std::time::Duration;
 const VERSION: u64 = 1;
 
 /// Every demotion of this node.
-pub(in crate::runtime) type Demotions = BTreeMap<RouterName, Demotion>;
+pub(crate) type Demotions = BTreeMap<RouterName, Demotion>;
 
 /// One instant on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::runtime) struct Moment {
-    pub(in crate::runtime) mono: MonoTime,
-    pub(in crate::runtime) wall: Timestamp,
+pub(crate) struct Moment {
+    pub(crate) mono: MonoTime,
+    pub(crate) wall: Timestamp,
 }
 
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::runtime) enum Damage {
+pub(crate) enum Damage {
     #[error("is too large to be a list of demotions")]
     TooLarge,
     #[error("is damaged: {0}")]

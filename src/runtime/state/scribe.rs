@@ -5,10 +5,10 @@
 
 use super::document::Demotions;
 use super::{StateError, Store};
-use crate::control::Done;
+use crate::agent::CommandReply;
+use crate::kernel::blocking::{BlockingTask, spawn};
 use crate::protocol::{Answer, Demotion};
 use crate::runtime::clock;
-use crate::runtime::patience::{Errand, aside};
 use crate::types::RouterName;
 use futures_util::FutureExt;
 use std::collections::BTreeSet;
@@ -32,20 +32,20 @@ struct Patience {
 
 /// What the protocol thread tells, in its order.
 #[derive(Debug)]
-pub(in crate::runtime) enum Note {
+pub(crate) enum Note {
     /// This is to survive a restart; `None`: it is not demoted any more.
     Remember { router: RouterName, demotion: Option<Demotion> },
     /// The command is answered.
-    Answer { router: RouterName, answer: Answer, reply: oneshot::Sender<Done> },
+    Answer { router: RouterName, answer: Answer, reply: oneshot::Sender<CommandReply> },
 }
 
 /// Writes everything; may block.
 type Pen = Box<dyn FnMut(&Demotions) -> Result<(), StateError> + Send>;
 /// A write under way, and whose demotions are not on the disk before it ends.
-type Writing = (BTreeSet<RouterName>, Errand<Result<(), StateError>>);
+type Writing = (BTreeSet<RouterName>, BlockingTask<Result<(), StateError>>);
 
 /// The one who writes; to be run by a task.
-pub(in crate::runtime) struct Scribe {
+pub(crate) struct Scribe {
     notes: mpsc::Receiver<Note>,
     wanted: Demotions,
     /// Of whom the file may say something else than is wanted, besides those being written.
@@ -66,7 +66,7 @@ enum Occasion {
 
 impl Scribe {
     /// Goes on from what was recalled; the file still has the `expired`.
-    pub(in crate::runtime) fn new(
+    pub(crate) fn new(
         notes: mpsc::Receiver<Note>,
         mut store: Store,
         recalled: Demotions,
@@ -86,7 +86,7 @@ impl Scribe {
     }
 
     /// Writes and answers until the protocol thread has ended, or `finish` asks for what is there.
-    pub(in crate::runtime) async fn run(mut self, finish: oneshot::Receiver<()>) {
+    pub(crate) async fn run(mut self, finish: oneshot::Receiver<()>) {
         self.save(Occasion::Change).await;
         let mut finish = finish.fuse();
         let mut notes = Vec::new();
@@ -119,7 +119,7 @@ impl Scribe {
         self.save(Occasion::Change).await;
         for (router, answer, reply) in answers {
             // Who asked may be gone.
-            let _ = reply.send(Done { answer, saved: self.saved(&router) });
+            let _ = reply.send(CommandReply { answer, saved: self.saved(&router) });
         }
     }
 
@@ -181,9 +181,9 @@ impl Scribe {
     }
 }
 
-fn begin(pen: &Arc<Mutex<Pen>>, demotions: Demotions) -> Errand<Result<(), StateError>> {
+fn begin(pen: &Arc<Mutex<Pen>>, demotions: Demotions) -> BlockingTask<Result<(), StateError>> {
     let pen = Arc::clone(pen);
-    aside(move || pen.lock().unwrap_or_else(PoisonError::into_inner)(&demotions))
+    spawn(move || pen.lock().unwrap_or_else(PoisonError::into_inner)(&demotions))
 }
 
 #[cfg(test)]

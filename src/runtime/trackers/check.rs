@@ -1,4 +1,4 @@
-//! CheckResult checks: one task each, which runs its command at an interval and reports what changed.
+//! Health checks: one task each, which runs its command at an interval and reports what changed.
 //!
 //! The rules: the first run at once; never two runs of one check at a time; late ticks are put off,
 //! not made up for; a command that hangs counts as failing at every interval for as long as it
@@ -7,14 +7,16 @@
 //! Must not know: which virtual router cares, and what a failing check does to it.
 
 use super::hysteresis::Hysteresis;
+use crate::agent::{
+    CheckRule, CheckRun, CheckStatus, FailureKind, ProgramFailure, ProgramOutcome, ResultChange,
+};
 use crate::config::CheckSpec;
+use crate::kernel::blocking::BlockingTask;
 use crate::kernel::confinement::Trust;
-use crate::protocol::{CheckName, CheckResult, Turn};
+use crate::protocol::{CheckName, CheckResult};
 use crate::runtime::account::{self, Account};
 use crate::runtime::clock;
-use crate::runtime::patience::Errand;
-use crate::runtime::process::{Attempt, Failure, FailureKind, Launch, Life, Outcome, Output, Starter};
-use jiff::Timestamp;
+use crate::runtime::process::{Attempt, Launch, Life, Output, Starter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,25 +28,25 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 /// No check runs more often than this, whatever its interval.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A verdict that is new: the first of a check, or another than before.
+/// A result that is new: the first of a check, or another than before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
-    /// Of which check.
-    pub check: CheckName,
-    /// The verdict, after rise and fall.
-    pub health: CheckResult,
-    /// Whether another one stood before.
-    pub turn: Turn,
-    /// How many runs in a row speak for it.
-    pub in_a_row: u32,
+pub(crate) struct CheckReport {
+    /// The check.
+    pub(crate) check: CheckName,
+    /// Its result, after rise and fall.
+    pub(crate) result: CheckResult,
+    /// Whether another result stood before.
+    pub(crate) change: ResultChange,
+    /// How many runs in a row gave this result.
+    pub(crate) in_a_row: u32,
     /// The run that decided it.
-    pub outcome: Outcome,
+    pub(crate) outcome: ProgramOutcome,
 }
 
 /// The running checks. Dropped, all of them end.
 #[derive(Debug)]
-pub struct Checks {
-    verdicts: mpsc::Sender<Verdict>,
+pub(crate) struct Checks {
+    reports: mpsc::Sender<CheckReport>,
     board: CheckBoard,
     running: BTreeMap<CheckName, Running>,
     tasks: JoinSet<()>,
@@ -58,21 +60,21 @@ struct Running {
 }
 
 impl Checks {
-    /// No checks yet. Verdicts go to `verdicts`; while it is full, the checks wait: none is lost.
+    /// No checks yet. Reports go to `reports`; while it is full, the checks wait: none is lost.
     #[must_use]
-    pub fn new(verdicts: mpsc::Sender<Verdict>) -> Self {
-        Self { verdicts, board: CheckBoard::default(), running: BTreeMap::new(), tasks: JoinSet::new() }
+    pub(crate) fn new(reports: mpsc::Sender<CheckReport>) -> Self {
+        Self { reports, board: CheckBoard::default(), running: BTreeMap::new(), tasks: JoinSet::new() }
     }
 
     /// What is known of each check, shared.
     #[must_use]
-    pub fn board(&self) -> CheckBoard {
+    pub(crate) fn board(&self) -> CheckBoard {
         self.board.clone()
     }
 
     /// Makes `specs` the checks that run: those unchanged do not notice, those changed start anew
-    /// without a verdict (while what the old one runs may still be ending), those gone are stopped. Must be called on a tokio runtime with I/O and time.
-    pub fn apply(&mut self, specs: &[CheckSpec]) {
+    /// without a result (while what the old one runs may still be ending), those gone are stopped. Must be called on a tokio runtime with I/O and time.
+    pub(crate) fn apply(&mut self, specs: &[CheckSpec]) {
         while self.tasks.try_join_next().is_some() {}
         let wanted: BTreeSet<_> = specs.iter().map(|spec| &spec.name).collect();
         self.running.retain(|name, _| wanted.contains(name));
@@ -85,18 +87,18 @@ impl Checks {
     }
 
     /// Stops all checks and ends what they run; takes 2 s at most.
-    pub async fn shutdown(mut self) {
+    pub(crate) async fn shutdown(mut self) {
         self.running.clear();
         while self.tasks.join_next().await.is_some() {}
     }
 
     fn start(&mut self, spec: &CheckSpec) {
         let (stop, stopped) = watch::channel(());
-        let rule = Rule { interval: spec.interval, rise: spec.rise, fall: spec.fall };
+        let rule = CheckRule { interval: spec.interval, rise: spec.rise, fall: spec.fall };
         self.board.lock().insert(spec.name.clone(), CheckStatus { rule, ..CheckStatus::default() });
         let watcher = Watcher {
             spec: spec.clone(),
-            verdicts: self.verdicts.clone(),
+            reports: self.reports.clone(),
             board: self.board.clone(),
             hysteresis: Hysteresis::new(spec.rise, spec.fall),
             account: None,
@@ -109,80 +111,39 @@ impl Checks {
     }
 }
 
-/// When a check runs, and when its verdict turns.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Rule {
-    /// From one start to the next.
-    pub interval: Duration,
-    /// Runs in a row that must pass.
-    pub rise: u8,
-    /// Runs in a row that must fail.
-    pub fall: u8,
-}
-
-/// What is known of one check.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CheckStatus {
-    /// How often it runs, and how many runs in a row turn its verdict.
-    pub rule: Rule,
-    /// The verdict that stands; `None` before the first run has ended.
-    pub verdict: Option<CheckResult>,
-    /// Since when.
-    pub since: Option<Timestamp>,
-    /// How the latest runs went, and how many of them in a row.
-    pub streak: Option<(CheckResult, u32)>,
-    /// Runs since it was configured.
-    pub runs: u64,
-    /// The latest run.
-    pub last: Option<LastRun>,
-}
-
-/// The latest run of a check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastRun {
-    /// When it started, for people.
-    pub time: Timestamp,
-    /// The same; its age is [`Instant::elapsed`].
-    pub started: Instant,
-    /// How long it took.
-    pub took: Duration,
-    /// How it ended.
-    pub outcome: Outcome,
-}
-
 /// The state of every check, for whoever shows it. Locked for moments only, and never by the
 /// protocol thread.
 #[derive(Debug, Clone, Default)]
-pub struct CheckBoard(Arc<Mutex<BTreeMap<CheckName, CheckStatus>>>);
+pub(crate) struct CheckBoard(Arc<Mutex<BTreeMap<CheckName, CheckStatus>>>);
 
 impl CheckBoard {
     /// A copy of the state of every configured check.
     #[must_use]
-    pub fn snapshot(&self) -> BTreeMap<CheckName, CheckStatus> {
+    pub(crate) fn snapshot(&self) -> BTreeMap<CheckName, CheckStatus> {
         self.lock().clone()
     }
 
     /// Whether there is such a check.
     #[must_use]
-    pub fn has(&self, check: &CheckName) -> bool {
+    pub(crate) fn has(&self, check: &CheckName) -> bool {
         self.lock().contains_key(check)
     }
 
     /// The check counts as failing from now on. `Some`: that is new.
-    fn bury(&self, check: CheckName, death: &JoinError) -> Option<Verdict> {
+    fn bury(&self, check: CheckName, death: &JoinError) -> Option<CheckReport> {
         let why = format!("this is a bug, please report it: nobody runs the check any more ({death})");
         tracing::error!(check = %check.0, why, "the check counts as failing until it is changed or vrrpd restarts");
         let mut board = self.lock();
         let status = board.get_mut(&check)?;
-        let before = status.verdict.replace(CheckResult::Failing);
+        let before = status.result.replace(CheckResult::Failing);
         status.streak = Some((CheckResult::Failing, 1));
         if before == Some(CheckResult::Failing) {
             return None;
         }
         status.since = Some(clock::wall());
-        let turn = if before.is_some() { Turn::Changed } else { Turn::First };
-        let outcome = Outcome::Failed(FailureKind::CouldNotRun(why).into());
-        Some(Verdict { check, health: CheckResult::Failing, turn, in_a_row: 1, outcome })
+        let change = if before.is_some() { ResultChange::Changed } else { ResultChange::First };
+        let outcome = ProgramOutcome::Failed(FailureKind::CouldNotRun(why).into());
+        Some(CheckReport { check, result: CheckResult::Failing, change, in_a_row: 1, outcome })
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<CheckName, CheckStatus>> {
@@ -194,23 +155,22 @@ impl CheckBoard {
 /// The task of one check.
 struct Watcher {
     spec: CheckSpec,
-    verdicts: mpsc::Sender<Verdict>,
+    reports: mpsc::Sender<CheckReport>,
     board: CheckBoard,
     hysteresis: Hysteresis,
     /// Looked up until it is found once: a name service that is down later must not fail checks.
     account: Option<Account>,
     /// The question that the name service has not answered yet: never two of them.
-    asked: Option<Errand<Result<Account, FailureKind>>>,
+    asked: Option<BlockingTask<Result<Account, FailureKind>>>,
     starter: Starter,
     /// A run in progress, or one that timed out and has not ended yet. Here and not inside the
     /// future that waits for it, so that a check that is stopped can end it in order.
     attempt: Option<Attempt>,
 }
 
-/// Runs a watcher, and speaks for it should it die: its last verdict must not stand for ever.
+/// Runs a watcher, and speaks for it should it die: its last result must not stand for ever.
 async fn outlived(watcher: Watcher, stopped: watch::Receiver<()>) {
-    let (check, verdicts, board) =
-        (watcher.spec.name.clone(), watcher.verdicts.clone(), watcher.board.clone());
+    let (check, reports, board) = (watcher.spec.name.clone(), watcher.reports.clone(), watcher.board.clone());
     let still_wanted = stopped.clone();
     // A set of one: dropped, it ends with its task.
     let mut task = JoinSet::new();
@@ -218,10 +178,10 @@ async fn outlived(watcher: Watcher, stopped: watch::Receiver<()>) {
     if let Some(Err(death)) = task.join_next().await
         && death.is_panic()
         && still_wanted.has_changed().is_ok()
-        && let Some(verdict) = board.bury(check, &death)
+        && let Some(report) = board.bury(check, &death)
     {
-        // Nobody wants verdicts any more.
-        let _ = verdicts.send(verdict).await;
+        // Nobody wants reports any more.
+        let _ = reports.send(report).await;
     }
 }
 
@@ -238,7 +198,7 @@ impl Watcher {
         }
     }
 
-    /// Ends when nobody wants verdicts any more.
+    /// Ends when nobody wants reports any more.
     async fn work(&mut self) {
         let mut ticks = interval(self.spec.interval.max(SHORTEST_INTERVAL));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -246,22 +206,22 @@ impl Watcher {
             ticks.tick().await;
             let (time, started) = (clock::wall(), Instant::now());
             let outcome = self.run_once().await;
-            let last = LastRun { time, started, took: started.elapsed(), outcome };
-            let verdict = self.conclude(last);
-            let (told, ()) = tokio::join!(tell(&self.verdicts, verdict), clear(&mut self.attempt));
+            let last = CheckRun { time, took: started.elapsed(), outcome };
+            let report = self.conclude(last);
+            let (told, ()) = tokio::join!(tell(&self.reports, report), clear(&mut self.attempt));
             if told.is_err() {
                 return;
             }
         }
     }
 
-    async fn run_once(&mut self) -> Outcome {
+    async fn run_once(&mut self) -> ProgramOutcome {
         if self.attempt.as_mut().is_some_and(|attempt| attempt.life_now() == Life::Running) {
-            return Outcome::Failed(FailureKind::Unkillable.into());
+            return ProgramOutcome::Failed(FailureKind::Unkillable.into());
         }
         match self.start().await {
             Ok(attempt) => self.attempt.insert(attempt).outcome(self.spec.timeout).await,
-            Err(kind) => Outcome::Failed(Failure::from(kind)),
+            Err(kind) => ProgramOutcome::Failed(ProgramFailure::from(kind)),
         }
     }
 
@@ -289,37 +249,41 @@ impl Watcher {
         self.starter.start(launch, self.spec.timeout).await
     }
 
-    /// Records a run where it is shown. `Some`: the verdict is new.
-    fn conclude(&mut self, last: LastRun) -> Option<Verdict> {
-        let health = match &last.outcome {
-            Outcome::Passed => CheckResult::Passing,
-            Outcome::Failed(failure) => {
+    /// Records a run where it is shown. `Some`: the result is new.
+    fn conclude(&mut self, last: CheckRun) -> Option<CheckReport> {
+        let result = match &last.outcome {
+            ProgramOutcome::Passed => CheckResult::Passing,
+            ProgramOutcome::Failed(failure) => {
                 tracing::debug!(check = %self.spec.name.0, %failure, "check run failed");
                 CheckResult::Failing
             }
         };
-        let turn = if self.hysteresis.verdict().is_some() { Turn::Changed } else { Turn::First };
-        let change = self.hysteresis.record(health);
+        let change =
+            if self.hysteresis.result().is_some() { ResultChange::Changed } else { ResultChange::First };
+        let new = self.hysteresis.record(result);
         let in_a_row = self.hysteresis.streak().map_or(1, |(_, runs)| runs);
         let outcome = last.outcome.clone();
         // A check that left the configuration has no place any more.
         if let Some(status) = self.board.lock().get_mut(&self.spec.name) {
             *status = CheckStatus {
                 rule: status.rule,
-                since: if change.is_some() { Some(clock::wall()) } else { status.since },
-                verdict: self.hysteresis.verdict(),
+                since: if new.is_some() { Some(clock::wall()) } else { status.since },
+                result: self.hysteresis.result(),
                 streak: self.hysteresis.streak(),
                 runs: status.runs + 1,
                 last: Some(last),
             };
         }
-        change.map(|health| Verdict { check: self.spec.name.clone(), health, turn, in_a_row, outcome })
+        new.map(|result| CheckReport { check: self.spec.name.clone(), result, change, in_a_row, outcome })
     }
 }
 
-async fn tell(verdicts: &mpsc::Sender<Verdict>, verdict: Option<Verdict>) -> Result<(), SendError<Verdict>> {
-    match verdict {
-        Some(verdict) => verdicts.send(verdict).await,
+async fn tell(
+    reports: &mpsc::Sender<CheckReport>,
+    report: Option<CheckReport>,
+) -> Result<(), SendError<CheckReport>> {
+    match report {
+        Some(report) => reports.send(report).await,
         None => Ok(()),
     }
 }

@@ -27,25 +27,25 @@ fn shell(script: &str) -> CheckSpec {
     program("test", &["/bin/sh", "-c", script])
 }
 
-fn start(specs: &[CheckSpec]) -> (Checks, mpsc::Receiver<Verdict>) {
-    let (sender, verdicts) = mpsc::channel(8);
+fn start(specs: &[CheckSpec]) -> (Checks, mpsc::Receiver<CheckReport>) {
+    let (sender, reports) = mpsc::channel(8);
     let mut checks = Checks::new(sender);
     checks.apply(specs);
-    (checks, verdicts)
+    (checks, reports)
 }
 
-async fn next(verdicts: &mut mpsc::Receiver<Verdict>) -> Verdict {
-    tokio::time::timeout(DEADLINE, verdicts.recv()).await.expect("no verdict in time").expect("no check runs")
+async fn next(reports: &mut mpsc::Receiver<CheckReport>) -> CheckReport {
+    tokio::time::timeout(DEADLINE, reports.recv()).await.expect("no report in time").expect("no check runs")
 }
 
-/// The first verdict of a check, and what it says about a failure.
+/// The first report of a check, and what it says about a failure.
 async fn first(spec: CheckSpec) -> (CheckResult, String) {
-    let (checks, mut verdicts) = start(&[spec]);
-    let verdict = next(&mut verdicts).await;
+    let (checks, mut reports) = start(&[spec]);
+    let report = next(&mut reports).await;
     checks.shutdown().await;
-    match verdict.outcome {
-        Outcome::Passed => (verdict.health, String::new()),
-        Outcome::Failed(failure) => (verdict.health, failure.to_string()),
+    match report.outcome {
+        ProgramOutcome::Passed => (report.result, String::new()),
+        ProgramOutcome::Failed(failure) => (report.result, failure.to_string()),
     }
 }
 
@@ -134,9 +134,9 @@ async fn a_descendant_that_keeps_stderr_open_does_not_hold_up_the_verdict() {
     let room = TempDir::new().unwrap();
     let pid = room.path().join("pid");
     let script = format!("sleep 1000 & echo $! > {}; echo sad >&2; exit 1", pid.display());
-    let (checks, mut verdicts) = start(&[CheckSpec { interval: DEADLINE, ..shell(&script) }]);
-    let verdict = next(&mut verdicts).await;
-    assert_eq!(verdict.health, CheckResult::Failing);
+    let (checks, mut reports) = start(&[CheckSpec { interval: DEADLINE, ..shell(&script) }]);
+    let report = next(&mut reports).await;
+    assert_eq!(report.result, CheckResult::Failing);
     assert!(status(&checks).last.unwrap().took < Duration::from_secs(5), "it waited for the descendant");
     checks.shutdown().await;
     // A command that ended by itself keeps what it started.
@@ -204,19 +204,19 @@ async fn a_check_reads_nothing_and_holds_no_terminal() {
     assert_eq!(first(shell("read line && exit 1; test \"$(pwd)\" = /")).await.0, CheckResult::Passing);
 }
 
-/// The first verdict and the end of everything that the script started.
+/// The first report and the end of everything that the script started.
 async fn times_out_and_leaves_nothing(script: &str, at_least: Duration) {
     let room = TempDir::new().unwrap();
     let pid = room.path().join("pid");
     let script = format!("echo $$ > {}; {script}", pid.display());
     let spec = CheckSpec { timeout: millis(1500), interval: DEADLINE, ..shell(&script) };
-    let (checks, mut verdicts) = start(&[spec]);
+    let (checks, mut reports) = start(&[spec]);
     let group = content(&pid).await;
     until("the whole tree runs", || members(&group).len() >= 2).await;
 
-    let verdict = next(&mut verdicts).await;
-    let timed_out = Outcome::Failed(FailureKind::TimedOut(millis(1500)).into());
-    assert_eq!((verdict.health, verdict.outcome), (CheckResult::Failing, timed_out), "{script}");
+    let report = next(&mut reports).await;
+    let timed_out = ProgramOutcome::Failed(FailureKind::TimedOut(millis(1500)).into());
+    assert_eq!((report.result, report.outcome), (CheckResult::Failing, timed_out), "{script}");
     let said = Instant::now();
     until("the whole tree is gone", || members(&group).is_empty()).await;
     assert!(said.elapsed() >= at_least, "{script}: {:?}", said.elapsed());
@@ -252,7 +252,7 @@ async fn who_ignores_sigterm_is_killed_even_after_the_leader_went() {
     let group = content(&pid).await;
     let leader = |stat: &String| stat.starts_with(&format!("{group} "));
     until("leader and descendant run", || members(&group).len() >= 2).await;
-    let timed_out = Outcome::Failed(FailureKind::TimedOut(millis(1)).into());
+    let timed_out = ProgramOutcome::Failed(FailureKind::TimedOut(millis(1)).into());
     assert_eq!(attempt.outcome(millis(1)).await, timed_out);
     until("the leader obeys", || !members(&group).iter().any(leader)).await;
     assert!(!members(&group).is_empty(), "the descendant does not");
@@ -275,12 +275,12 @@ async fn rise_and_fall_count_runs_in_a_row() {
         count.display()
     );
     let spec = CheckSpec { rise: 2, fall: 3, interval: millis(20), ..shell(&script) };
-    let (checks, mut verdicts) = start(&[spec]);
+    let (checks, mut reports) = start(&[spec]);
     let mut changes = Vec::new();
     for _ in 0..3 {
-        changes.push(next(&mut verdicts).await.health);
-        // The verdict is on the board before it is told, and later runs only add to the count.
-        changes.push(status(&checks).verdict.unwrap());
+        changes.push(next(&mut reports).await.result);
+        // The report is on the board before it is told, and later runs only add to the count.
+        changes.push(status(&checks).result.unwrap());
     }
     assert_eq!(
         changes,
@@ -294,7 +294,7 @@ async fn rise_and_fall_count_runs_in_a_row() {
         ]
     );
     until("15 runs", || status(&checks).runs >= 15).await;
-    assert!(verdicts.try_recv().is_err(), "what confirms a verdict is not told");
+    assert!(reports.try_recv().is_err(), "what confirms a report is not told");
     let status = status(&checks);
     assert_eq!(status.streak.map(|(health, _)| health), Some(CheckResult::Passing));
     assert_eq!(u64::from(status.streak.unwrap().1), status.runs - 9);
@@ -306,10 +306,10 @@ async fn runs_of_one_check_never_overlap() {
     let room = TempDir::new().unwrap();
     let lock = room.path().join("lock");
     let script = format!("mkdir {0} || exit 1; sleep 0.1; rmdir {0}", lock.display());
-    let (checks, mut verdicts) = start(&[CheckSpec { interval: millis(10), ..shell(&script) }]);
-    assert_eq!(next(&mut verdicts).await.health, CheckResult::Passing);
+    let (checks, mut reports) = start(&[CheckSpec { interval: millis(10), ..shell(&script) }]);
+    assert_eq!(next(&mut reports).await.result, CheckResult::Passing);
     until("5 runs", || status(&checks).runs >= 5).await;
-    assert!(verdicts.try_recv().is_err(), "one of them met another");
+    assert!(reports.try_recv().is_err(), "one of them met another");
     checks.shutdown().await;
 }
 
@@ -322,14 +322,14 @@ async fn missed_ticks_are_put_off_and_not_made_up_for() {
     let mut starts = Vec::new();
     until("three runs", || {
         if let Some(last) = status(&checks).last
-            && starts.last() != Some(&last.started)
+            && starts.last() != Some(&last.time)
         {
-            starts.push(last.started);
+            starts.push(last.time);
         }
         starts.len() == 3
     })
     .await;
-    assert!(starts[2] - starts[1] >= millis(200), "a burst: {:?}", starts[2] - starts[1]);
+    assert!(starts[2].duration_since(starts[1]).unsigned_abs() >= millis(200), "a burst: {starts:?}");
     checks.shutdown().await;
 }
 
@@ -341,14 +341,14 @@ fn attempt(command: &[String]) -> Attempt {
 }
 
 /// A watcher that has not begun.
-fn watcher(spec: CheckSpec) -> (Watcher, mpsc::Receiver<Verdict>) {
-    let (sender, verdicts) = mpsc::channel(8);
+fn watcher(spec: CheckSpec) -> (Watcher, mpsc::Receiver<CheckReport>) {
+    let (sender, reports) = mpsc::channel(8);
     let board = CheckBoard::default();
     board.lock().insert(spec.name.clone(), CheckStatus::default());
     let hysteresis = Hysteresis::new(1, 1);
     let watcher = Watcher {
         spec,
-        verdicts: sender,
+        reports: sender,
         board,
         hysteresis,
         account: None,
@@ -356,22 +356,23 @@ fn watcher(spec: CheckSpec) -> (Watcher, mpsc::Receiver<Verdict>) {
         starter: Starter::default(),
         attempt: None,
     };
-    (watcher, verdicts)
+    (watcher, reports)
 }
 
 #[tokio::test]
 async fn a_check_whose_watcher_died_counts_as_failing() {
-    for (before, turn) in [(None, Turn::First), (Some(CheckResult::Passing), Turn::Changed)] {
+    for (before, change) in [(None, ResultChange::First), (Some(CheckResult::Passing), ResultChange::Changed)]
+    {
         let spec = CheckSpec { user: Some("nobody".to_owned()), ..shell("exit 0") };
-        let (mut watcher, mut verdicts) = watcher(spec.clone());
+        let (mut watcher, mut reports) = watcher(spec.clone());
         watcher.asked = Some(Box::pin(async { panic!("on purpose") }));
         let board = watcher.board.clone();
-        board.lock().get_mut(&spec.name).unwrap().verdict = before;
+        board.lock().get_mut(&spec.name).unwrap().result = before;
         let (_stop, stopped) = watch::channel(());
         outlived(watcher, stopped).await;
-        let verdict = next(&mut verdicts).await;
-        assert_eq!((verdict.health, verdict.turn), (CheckResult::Failing, turn));
-        assert_eq!(board.snapshot()[&spec.name].verdict, Some(CheckResult::Failing));
+        let report = next(&mut reports).await;
+        assert_eq!((report.result, report.change), (CheckResult::Failing, change));
+        assert_eq!(board.snapshot()[&spec.name].result, Some(CheckResult::Failing));
     }
 }
 
@@ -380,11 +381,11 @@ async fn a_run_that_cannot_be_killed_fails_every_interval_until_it_is_gone() {
     let hangs = ["/bin/sleep".to_owned(), "1000".to_owned()];
     let (mut watcher, _verdicts) = watcher(shell("exit 0"));
     watcher.attempt = Some(attempt(&hangs));
-    let unkillable = Outcome::Failed(FailureKind::Unkillable.into());
+    let unkillable = ProgramOutcome::Failed(FailureKind::Unkillable.into());
     assert_eq!(watcher.run_once().await, unkillable);
     assert_eq!(watcher.run_once().await, unkillable);
     clear(&mut watcher.attempt).await;
-    assert_eq!(watcher.run_once().await, Outcome::Passed);
+    assert_eq!(watcher.run_once().await, ProgramOutcome::Passed);
 }
 
 #[tokio::test]
@@ -392,13 +393,13 @@ async fn shutdown_ends_what_runs() {
     let room = TempDir::new().unwrap();
     let pid = room.path().join("pid");
     let script = format!("echo $$ > {}; trap '' TERM; sleep 1000 & sleep 1000", pid.display());
-    let (checks, mut verdicts) = start(&[shell(&script)]);
+    let (checks, mut reports) = start(&[shell(&script)]);
     let group = content(&pid).await;
     until("the whole tree runs", || members(&group).len() >= 2).await;
     tokio::time::timeout(Duration::from_secs(5), checks.shutdown()).await.expect("it is bounded");
     // SIGKILL was sent to all; those that are not our children may take a moment to obey.
     until("the whole tree is gone", || members(&group).is_empty()).await;
-    assert!(verdicts.recv().await.is_none(), "a check that was stopped has no verdict");
+    assert!(reports.recv().await.is_none(), "a check that was stopped has no report");
 }
 
 #[test]
@@ -410,15 +411,15 @@ fn a_runtime_that_ends_takes_the_processes_along() {
     let script = format!("{heard}; echo $$ > {}; trap '' TERM; sleep 1000 & sleep 1000", pid.display());
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let first = runtime();
-    let (checks, verdicts, group) = first.block_on(async {
-        let (checks, verdicts) = start(&[shell(&script)]);
+    let (checks, reports, group) = first.block_on(async {
+        let (checks, reports) = start(&[shell(&script)]);
         let group = content(&pid).await;
         until("the whole tree runs", || members(&group).len() >= 2).await;
-        (checks, verdicts, group)
+        (checks, reports, group)
     });
     drop(first);
     runtime().block_on(until("the tree is gone", || members(&group).is_empty()));
-    drop((checks, verdicts));
+    drop((checks, reports));
 }
 
 #[tokio::test]
@@ -426,9 +427,9 @@ async fn a_new_list_leaves_unchanged_checks_alone() {
     let named = |name: &str, script: &str| CheckSpec { name: CheckName(name.into()), ..shell(script) };
     let (kept, changed, gone) =
         (named("kept", "exit 0"), named("changed", "exit 0"), named("gone", "exit 0"));
-    let (mut checks, mut verdicts) = start(&[kept.clone(), changed, gone]);
+    let (mut checks, mut reports) = start(&[kept.clone(), changed, gone]);
     for _ in 0..3 {
-        assert_eq!(next(&mut verdicts).await.health, CheckResult::Passing);
+        assert_eq!(next(&mut reports).await.result, CheckResult::Passing);
     }
     let board = checks.board();
     let runs = |name: &str| board.snapshot().get(&CheckName(name.into())).map(|status| status.runs);
@@ -438,7 +439,7 @@ async fn a_new_list_leaves_unchanged_checks_alone() {
     checks.apply(&[kept, named("changed", "exit 1"), named("new", "exit 0")]);
     assert!(runs("kept") >= before);
     assert_eq!((runs("changed"), runs("gone"), runs("new")), (Some(0), None, Some(0)));
-    let mut news = [next(&mut verdicts).await, next(&mut verdicts).await].map(|v| (v.check, v.health));
+    let mut news = [next(&mut reports).await, next(&mut reports).await].map(|v| (v.check, v.result));
     news.sort_by(|a, b| a.0.cmp(&b.0));
     let expected = [("changed", CheckResult::Failing), ("new", CheckResult::Passing)];
     assert_eq!(news, expected.map(|(name, health)| (CheckName(name.into()), health)));
@@ -449,40 +450,40 @@ async fn a_new_list_leaves_unchanged_checks_alone() {
 
 #[tokio::test]
 async fn a_full_queue_makes_checks_wait_and_loses_no_verdict() {
-    let (sender, mut verdicts) = mpsc::channel(1);
+    let (sender, mut reports) = mpsc::channel(1);
     let mut checks = Checks::new(sender);
     let room = TempDir::new().unwrap();
     let flag = room.path().join("flag");
     // Every run contradicts the one before.
     let script = format!("rm {0} 2>/dev/null || {{ touch {0}; exit 1; }}", flag.display());
     checks.apply(&[CheckSpec { interval: millis(10), ..shell(&script) }]);
-    until("two runs: one verdict queued, one waiting", || status(&checks).runs == 2).await;
+    until("two runs: one report queued, one waiting", || status(&checks).runs == 2).await;
     let third = until("a third run", || status(&checks).runs > 2);
     assert!(tokio::time::timeout(millis(200), third).await.is_err(), "it did not wait");
-    let mut healths = Vec::new();
+    let mut results = Vec::new();
     for _ in 0..6 {
-        healths.push(next(&mut verdicts).await.health);
+        results.push(next(&mut reports).await.result);
     }
-    assert_eq!(healths, [CheckResult::Failing, CheckResult::Passing].repeat(3));
+    assert_eq!(results, [CheckResult::Failing, CheckResult::Passing].repeat(3));
     checks.shutdown().await;
 }
 
 #[tokio::test]
 async fn the_board_tells_the_latest_run() {
-    let (checks, mut verdicts) =
+    let (checks, mut reports) =
         start(&[CheckSpec { interval: DEADLINE, ..shell("sleep 0.2; echo no >&2; exit 7") }]);
-    let rule = Rule { interval: DEADLINE, rise: 1, fall: 1 };
+    let rule = CheckRule { interval: DEADLINE, rise: 1, fall: 1 };
     assert_eq!(status(&checks), CheckStatus { rule, ..CheckStatus::default() });
-    let verdict = next(&mut verdicts).await;
+    let report = next(&mut reports).await;
     let status = status(&checks);
     assert_eq!(
-        (status.verdict, status.streak, status.runs),
+        (status.result, status.streak, status.runs),
         (Some(CheckResult::Failing), Some((CheckResult::Failing, 1)), 1)
     );
     assert!(status.since.is_some());
-    assert_eq!((verdict.turn, verdict.in_a_row), (Turn::First, 1));
+    assert_eq!((report.change, report.in_a_row), (ResultChange::First, 1));
     let last = status.last.unwrap();
-    assert_eq!(last.outcome, verdict.outcome);
+    assert_eq!(last.outcome, report.outcome);
     assert!(last.took >= millis(200), "{:?}", last.took);
     checks.shutdown().await;
 }

@@ -1,26 +1,26 @@
-//! From single runs to a verdict. Pure.
+//! From single runs to a result. Pure.
 
 use crate::protocol::CheckResult;
 
-/// Rise and fall: a verdict changes after so many runs *in a row* that speak against it.
+/// Rise and fall: a result changes after so many runs *in a row* that speak against it.
 ///
-/// The first run gives the first verdict. A node that starts must not wait `rise × interval` before
+/// The first run gives the first result. A node that starts must not wait `rise × interval` before
 /// it may take part, and must not take part for `fall × interval` with a service that is not there.
 ///
 /// ```
 /// use vrrpd::protocol::CheckResult::{Failing, Passing};
 /// use vrrpd::runtime::trackers::Hysteresis;
 /// let mut check = Hysteresis::new(2, 3);
-/// assert_eq!(check.record(Passing), Some(Passing), "the first verdict");
+/// assert_eq!(check.record(Passing), Some(Passing), "the first result");
 /// assert_eq!(check.record(Failing), None);
 /// assert_eq!(check.record(Failing), None);
 /// assert_eq!(check.record(Failing), Some(Failing), "the third in a row");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hysteresis {
+pub(crate) struct Hysteresis {
     rise: u32,
     fall: u32,
-    verdict: Option<CheckResult>,
+    result: Option<CheckResult>,
     latest: Option<CheckResult>,
     in_a_row: u32,
 }
@@ -28,16 +28,16 @@ pub struct Hysteresis {
 impl Hysteresis {
     /// A check that has not run yet. A 0 counts as 1.
     #[must_use]
-    pub fn new(rise: u8, fall: u8) -> Self {
+    pub(crate) fn new(rise: u8, fall: u8) -> Self {
         let [rise, fall] = [rise, fall].map(|runs| u32::from(runs.max(1)));
-        Self { rise, fall, verdict: None, latest: None, in_a_row: 0 }
+        Self { rise, fall, result: None, latest: None, in_a_row: 0 }
     }
 
-    /// Records one run. `Some`: the verdict is new.
-    pub fn record(&mut self, run: CheckResult) -> Option<CheckResult> {
+    /// Records one run. `Some`: the result is new.
+    pub(crate) fn record(&mut self, run: CheckResult) -> Option<CheckResult> {
         self.in_a_row = if self.latest == Some(run) { self.in_a_row.saturating_add(1) } else { 1 };
         self.latest = Some(run);
-        let needed = match (self.verdict, run) {
+        let needed = match (self.result, run) {
             (None, CheckResult::Passing | CheckResult::Failing) => 1,
             (Some(CheckResult::Failing), CheckResult::Passing) => self.rise,
             (Some(CheckResult::Passing), CheckResult::Failing) => self.fall,
@@ -49,19 +49,19 @@ impl Hysteresis {
         if self.in_a_row < needed {
             return None;
         }
-        self.verdict = Some(run);
-        self.verdict
+        self.result = Some(run);
+        self.result
     }
 
-    /// The verdict that stands; `None` before the first run.
+    /// The result that stands; `None` before the first run.
     #[must_use]
-    pub const fn verdict(&self) -> Option<CheckResult> {
-        self.verdict
+    pub(crate) const fn result(&self) -> Option<CheckResult> {
+        self.result
     }
 
     /// How the latest runs went, and how many of them in a row.
     #[must_use]
-    pub fn streak(&self) -> Option<(CheckResult, u32)> {
+    pub(crate) fn streak(&self) -> Option<(CheckResult, u32)> {
         self.latest.map(|health| (health, self.in_a_row))
     }
 }
@@ -70,8 +70,8 @@ impl Hysteresis {
 mod tests {
     use super::*;
 
-    /// `+` and `-` are runs; the answer has `P` or `F` where the verdict was new, `.` elsewhere.
-    fn verdicts(rise: u8, fall: u8, runs: &str) -> String {
+    /// `+` and `-` are runs; the answer has `P` or `F` where the result was new, `.` elsewhere.
+    fn results(rise: u8, fall: u8, runs: &str) -> String {
         let mut check = Hysteresis::new(rise, fall);
         let mut record =
             |run| match check.record(if run == '+' { CheckResult::Passing } else { CheckResult::Failing }) {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn verdicts_change_after_as_many_runs_in_a_row_as_configured() {
+    fn results_change_after_as_many_runs_in_a_row_as_configured() {
         for (rise, fall, runs, expected) in [
             (1, 1, "+-+-", "PFPF"),
             (2, 3, "+---++", "P..F.P"),
@@ -91,13 +91,13 @@ mod tests {
             // One run of the other kind starts the count again.
             (2, 3, "+--+--+---", "P........F"),
             (3, 1, "-++-+++", "F.....P"),
-            // What confirms the verdict is no news.
+            // What confirms the result is no news.
             (2, 2, "++++----", "P....F.."),
             // Flapping does not move it.
             (2, 2, "+-+-+-+-", "P......."),
             (0, 0, "+-", "PF"),
         ] {
-            assert_eq!(verdicts(rise, fall, runs), expected, "rise {rise}, fall {fall}: {runs}");
+            assert_eq!(results(rise, fall, runs), expected, "rise {rise}, fall {fall}: {runs}");
         }
     }
 
@@ -105,17 +105,17 @@ mod tests {
     fn the_largest_settings_count_to_their_end() {
         let runs = format!("+{}", "-".repeat(255));
         let expected = format!("P{}F", ".".repeat(254));
-        assert_eq!(verdicts(255, 255, &runs), expected);
+        assert_eq!(results(255, 255, &runs), expected);
     }
 
     #[test]
     fn the_streak_tells_the_latest_runs() {
         let mut check = Hysteresis::new(3, 3);
-        assert_eq!((check.verdict(), check.streak()), (None, None));
+        assert_eq!((check.result(), check.streak()), (None, None));
         check.record(CheckResult::Passing);
         check.record(CheckResult::Failing);
         check.record(CheckResult::Failing);
-        assert_eq!(check.verdict(), Some(CheckResult::Passing));
+        assert_eq!(check.result(), Some(CheckResult::Passing));
         assert_eq!(check.streak(), Some((CheckResult::Failing, 2)));
     }
 }

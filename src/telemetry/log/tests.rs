@@ -1,5 +1,6 @@
 use super::*;
-use crate::protocol::{self, Cause, EventKind, Fault, StateName, TransitionDetails};
+use crate::agent::AgentEvent;
+use crate::protocol::{Cause, EventKind, Fault, StateName, TransitionDetails};
 use crate::types::{AdvertPriority, Family, InstanceKey, Vrid};
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ fn record(kind: EventKind) -> EventRecord {
         family: Family::Ipv4,
         vrid: Vrid::new(51).unwrap(),
     };
-    let event = protocol::Event { router: Some("moodle-a".parse().unwrap()), key: Some(key), kind };
+    let router = Some("moodle-a".parse().unwrap());
+    let event = AgentEvent { router, key: Some(key), kind: kind.into() };
     EventRecord { seq: 7, time: jiff::Timestamp::UNIX_EPOCH, event }
 }
 

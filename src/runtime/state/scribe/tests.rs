@@ -53,14 +53,14 @@ impl Disk {
         self.notes.send(Note::Remember { router: name(router), demotion }).await.unwrap();
     }
 
-    async fn answer(&self, router: &str) -> oneshot::Receiver<Done> {
+    async fn answer(&self, router: &str) -> oneshot::Receiver<CommandReply> {
         let (reply, done) = oneshot::channel();
         let answer = Answer::Promoted { was_demoted: false };
         self.notes.send(Note::Answer { router: name(router), answer, reply }).await.unwrap();
         done
     }
 
-    async fn demote(&self, router: &str) -> oneshot::Receiver<Done> {
+    async fn demote(&self, router: &str) -> oneshot::Receiver<CommandReply> {
         self.remember(router, Some(demotion())).await;
         self.answer(router).await
     }

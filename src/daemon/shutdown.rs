@@ -1,9 +1,9 @@
 //! The order of the end: what was told is done, addresses go, the last hooks run, the disk has it.
 
-use super::hooks::Hooks;
 use super::notices::on_notice;
 use super::signals::Signals;
 use crate::kernel::keeper::{AddressKeeper, Command, KeeperEvent, Refused};
+use crate::runtime::hooks::Hooks;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;

@@ -1,5 +1,5 @@
 //! What may hang, with an end: a disk, a name service. It is done on a thread of its own, which is left behind if it
-//! does: [`within`] for the time before the event loop runs and for `--clean-up`, which has none; [`aside`] for tasks.
+//! does: [`run_within`] for the time before the event loop runs and for `--clean-up`, which has none; [`spawn`] for tasks.
 //!
 //! Not tokio's threads: where there can be no more of them, `spawn_blocking` panics. Here that is an error.
 
@@ -14,13 +14,13 @@ use tokio::sync::oneshot;
 const STACK: usize = 2 << 20;
 
 /// What comes of work that is done elsewhere: an error if there can be no more threads, or if it panicked.
-pub type Errand<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
+pub type BlockingTask<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
 /// Does `work` on a thread of its own, and leaves that behind if it has not ended within `limit`.
 ///
 /// # Errors
 /// [`io::ErrorKind::TimedOut`], or there can be no more threads.
-pub fn within<T: Send + 'static>(
+pub fn run_within<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
@@ -37,15 +37,15 @@ pub fn within<T: Send + 'static>(
 
 /// Does `work` on a thread of its own. It begins at once, and goes on if nobody waits for it any more; what it got is
 /// dropped then.
-pub fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Errand<T> {
-    aside_with(STACK, work)
+pub fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> BlockingTask<T> {
+    spawn_with_stack(STACK, work)
 }
 
-/// As [`aside`], with as much stack.
-pub(super) fn aside_with<T: Send + 'static>(
+/// Does what [`spawn`] does, with this much stack.
+pub fn spawn_with_stack<T: Send + 'static>(
     stack: usize,
     work: impl FnOnce() -> T + Send + 'static,
-) -> Errand<T> {
+) -> BlockingTask<T> {
     let (done_in, done) = oneshot::channel();
     let started = start(stack, move || drop(done_in.send(work())));
     Box::pin(async move {
@@ -72,25 +72,25 @@ mod tests {
 
     #[test]
     fn what_ends_in_time_is_answered_and_what_hangs_is_left_behind() {
-        assert_eq!(within(Duration::from_secs(10), || 7).unwrap(), 7);
+        assert_eq!(run_within(Duration::from_secs(10), || 7).unwrap(), 7);
         let (_held, hangs) = std::sync::mpsc::channel::<()>();
-        let error = within(Duration::from_millis(10), move || hangs.recv()).unwrap_err();
+        let error = run_within(Duration::from_millis(10), move || hangs.recv()).unwrap_err();
         assert_eq!(error.to_string(), "no answer within 10ms");
     }
 
     #[tokio::test]
     async fn an_errand_is_done_whether_or_not_somebody_waits_and_a_panic_is_an_error() {
-        assert_eq!(aside(|| 7).await.unwrap(), 7);
+        assert_eq!(spawn(|| 7).await.unwrap(), 7);
         let (done_in, done) = oneshot::channel();
-        drop(aside(move || done_in.send(8)));
+        drop(spawn(move || done_in.send(8)));
         assert_eq!(done.await.unwrap(), 8);
-        let error = aside(|| assert!(std::env::args().next().is_none(), "on purpose")).await.unwrap_err();
+        let error = spawn(|| assert!(std::env::args().next().is_none(), "on purpose")).await.unwrap_err();
         assert!(error.to_string().contains("it panicked"), "{error}");
     }
 
     #[tokio::test]
     async fn where_there_can_be_no_more_threads_that_is_an_error() {
-        let error = aside_with(usize::MAX / 4, || 7).await.unwrap_err();
+        let error = spawn_with_stack(usize::MAX / 4, || 7).await.unwrap_err();
         assert!(error.to_string().starts_with("cannot start a thread: "), "{error}");
     }
 }

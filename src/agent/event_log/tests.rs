@@ -1,7 +1,8 @@
 use super::*;
+use crate::protocol::EventKind;
 
-fn event(router: &str) -> Event {
-    Event { router: Some(router.parse().unwrap()), key: None, kind: EventKind::Promoted }
+fn event(router: &str) -> AgentEvent {
+    AgentEvent::of_router(router.parse().unwrap(), EventKind::Promoted.into())
 }
 
 fn all() -> EventFilter {
@@ -96,8 +97,8 @@ fn a_follower_sees_what_it_asked_for_and_nothing_else() {
     let (_, mut follower) = log.follow(10, wanted);
     fill(&log, 2);
     assert_eq!(poll_next(&mut follower), None, "nothing of this severity");
-    let kind = EventKind::NobodyTookOver { after: std::time::Duration::ZERO, released: true };
-    log.push(Timestamp::UNIX_EPOCH, Event { kind, ..event("a") });
+    let kind = EventKind::NobodyTookOver { after: std::time::Duration::ZERO, released: true }.into();
+    log.push(Timestamp::UNIX_EPOCH, AgentEvent { kind, ..event("a") });
     let batch = poll_next(&mut follower).unwrap();
     assert_eq!((batch.lost, seqs(&batch.records)), (0, vec![3]));
 }

@@ -4,8 +4,9 @@
 //! its own pace, by sequence number. One that falls behind by more than the ring learns how many
 //! events it lost; it can neither grow memory nor hold up the writer. Must not know sockets.
 
+use super::event::{AgentEvent, AgentEventKind};
 use super::severity::Severity;
-use crate::protocol::{CheckName, Event, EventKind};
+use crate::protocol::CheckName;
 use crate::types::RouterName;
 use jiff::Timestamp;
 use std::collections::{BTreeSet, VecDeque};
@@ -21,7 +22,7 @@ pub struct EventRecord {
     /// Wall-clock time.
     pub time: Timestamp,
     /// What happened.
-    pub event: Event,
+    pub event: AgentEvent,
 }
 
 /// Which events somebody wants to see. The default is all of them.
@@ -43,7 +44,7 @@ impl EventFilter {
     pub fn admits(&self, record: &EventRecord) -> bool {
         let router = record.event.router.as_ref();
         let kind = &record.event.kind;
-        let watched = matches!(kind, EventKind::Check { check, .. } if self.checks.contains(check));
+        let watched = matches!(kind, AgentEventKind::Check { check, .. } if self.checks.contains(check));
         let named = self.routers.is_empty() || router.is_some_and(|router| self.routers.contains(router));
         let grave = self.least.is_none_or(|least| Severity::of(kind) >= least);
         (named || watched) && grave && self.since.is_none_or(|since| record.time >= since)
@@ -103,7 +104,7 @@ impl EventLog {
     }
 
     /// Appends an event and wakes the followers. Never waits for them.
-    pub fn push(&self, time: Timestamp, event: Event) -> Arc<EventRecord> {
+    pub fn push(&self, time: Timestamp, event: AgentEvent) -> Arc<EventRecord> {
         let mut ring = self.ring();
         ring.newest += 1;
         let record = Arc::new(EventRecord { seq: ring.newest, time, event });

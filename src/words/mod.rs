@@ -1,16 +1,20 @@
-//! Words for people: what happened, why, and how long it took.
+//! Events, causes and faults in words for people, and events as JSON ([`EventDoc`]).
 //!
-//! They may change from release to release; scripts read the fixed names of
-//! [`crate::protocol::Cause::as_str`] and their like.
+//! Log lines, the control service and hooks all tell an event in these words, so the words belong to none of them. The
+//! sentences may change from release to release; scripts read the fixed names of [`crate::protocol::Cause::as_str`] and
+//! its like, and the fields of [`EventDoc`], which are part of the JSON contract.
 
 pub mod concern;
+mod event_doc;
 pub mod neighbours;
 mod why;
 
 pub use concern::foreign_addresses;
+pub use event_doc::{EventDetails, EventDoc, Stamp, Word};
 pub use why::{fault_in_short, why_in_full, why_in_short};
 
-use crate::protocol::{CheckResult, Event, EventKind, Fault, HastyMessage, HookOutcome, Turn};
+use crate::agent::{AgentEvent, AgentEventKind, HookOutcome, ResultChange};
+use crate::protocol::{CheckResult, EventKind, Fault, HastyMessage};
 use crate::types::Family;
 use crate::wire::ChecksumFlavour;
 use jiff::Timestamp;
@@ -19,7 +23,7 @@ use why::{fault_in_full, handover_cause, recovered, states};
 
 /// One line about an event: "moodle-a ipv4: backup → active, …".
 #[must_use]
-pub fn event_line(event: &Event) -> String {
+pub fn event_line(event: &AgentEvent) -> String {
     let text = happening(event);
     match (&event.router, event.key) {
         (None, _) => text,
@@ -28,9 +32,41 @@ pub fn event_line(event: &Event) -> String {
     }
 }
 
-fn happening(event: &Event) -> String {
-    let family = event.key.map_or(Family::Ipv4, |key| key.family);
+fn happening(event: &AgentEvent) -> String {
     match &event.kind {
+        AgentEventKind::Protocol(kind) => protocol_event(event, kind),
+        AgentEventKind::ConfigurationReloaded { by, changes: 0 } => {
+            format!("configuration reloaded by {by}: nothing changed")
+        }
+        AgentEventKind::ConfigurationReloaded { by, changes: 1 } => {
+            format!("configuration reloaded by {by}: 1 change")
+        }
+        AgentEventKind::ConfigurationReloaded { by, changes } => {
+            format!("configuration reloaded by {by}: {changes} changes")
+        }
+        AgentEventKind::Check { check, result, change, in_a_row, failure } => {
+            let told = match (result, change) {
+                (CheckResult::Failing, ResultChange::First | ResultChange::Changed) => "fails",
+                (CheckResult::Passing, ResultChange::First) => "passes",
+                (CheckResult::Passing, ResultChange::Changed) => "passes again",
+            };
+            let runs = match change {
+                ResultChange::First => "first result".to_owned(),
+                ResultChange::Changed => format!("{in_a_row} in a row"),
+            };
+            let why = failure.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+            format!("check {} {told} ({runs}){why}", check.0)
+        }
+        AgentEventKind::Hook { hook, state, outcome, took } => {
+            format!("{hook} ({state}) {}", hook_outcome(outcome, *took))
+        }
+    }
+}
+
+/// An event of the core; `event` says which router and instance it is about.
+fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
+    let family = event.key.map_or(Family::Ipv4, |key| key.family);
+    match kind {
         EventKind::Transition { from, to, cause, priority, grounds } => {
             let because = why_in_full(*cause, grounds, *priority, family);
             format!("{}: {because}", states(*from, *to, *cause))
@@ -45,33 +81,11 @@ fn happening(event: &Event) -> String {
         }
         EventKind::LocalWarningRaised(concern) => concern::begins(concern),
         EventKind::LocalWarningCleared(concern) => concern::ends(concern),
-        EventKind::ConfigurationReloaded { by, changes: 0 } => {
-            format!("configuration reloaded by {by}: nothing changed")
-        }
-        EventKind::ConfigurationReloaded { by, changes: 1 } => {
-            format!("configuration reloaded by {by}: 1 change")
-        }
-        EventKind::ConfigurationReloaded { by, changes } => {
-            format!("configuration reloaded by {by}: {changes} changes")
-        }
         EventKind::PriorityChanged { from, to, checks } => {
             let weights = checks.iter().map(|(check, change)| format!("check {} {change:+}", check.0));
             let weights = weights.collect::<Vec<_>>().join(", ");
             let because = if weights.is_empty() { String::new() } else { format!(" ({weights})") };
             format!("priority {from} → {to}{because}")
-        }
-        EventKind::Check { check, health, turn, in_a_row, failure } => {
-            let verdict = match (health, turn) {
-                (CheckResult::Failing, Turn::First | Turn::Changed) => "fails",
-                (CheckResult::Passing, Turn::First) => "passes",
-                (CheckResult::Passing, Turn::Changed) => "passes again",
-            };
-            let runs = match turn {
-                Turn::First => "first result".to_owned(),
-                Turn::Changed => format!("{in_a_row} in a row"),
-            };
-            let why = failure.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-            format!("check {} {verdict} ({runs}){why}", check.0)
         }
         EventKind::HandoverStarted(cause) => format!("handing over: {}", handover_cause(*cause)),
         EventKind::HandedOver { to, after } => format!("{to} took over after {}", span(*after)),
@@ -136,9 +150,6 @@ fn happening(event: &Event) -> String {
         EventKind::ChecksumFollows(flavour) => {
             format!("a peer uses the {} checksum; using it too (harmless)", flavour_in_full(*flavour))
         }
-        EventKind::Hook { hook, state, outcome, took } => {
-            format!("{hook} ({state}) {}", hook_outcome(outcome, *took))
-        }
     }
 }
 
@@ -170,10 +181,10 @@ pub const fn checksum(flavour: ChecksumFlavour) -> &'static str {
     }
 }
 
-/// How the JSON contract names the verdict of a check.
+/// The name of a check's result in the JSON contract.
 #[must_use]
-pub const fn health(health: CheckResult) -> &'static str {
-    match health {
+pub const fn check_result(result: CheckResult) -> &'static str {
+    match result {
         CheckResult::Passing => "passing",
         CheckResult::Failing => "failing",
     }

@@ -4,20 +4,16 @@
 //! though: checks, control, the watchdog and the end live here (docs/adr/0020).
 
 use super::clean_up;
-use super::clock;
-use super::hooks::{self, HookBoard, Hooks, Switchboard};
-use super::mailbox::{Letter, Mailbox, Sender};
 use super::notices::on_notice;
-use super::notify::Notifier;
-use super::process::{KILL_LIMIT, Outcome};
-use super::reactor::{Outlets, Reactor};
-use super::reload::{RELOADS, Reloader, node_name};
 use super::shutdown::{HOOKS_LIMIT, KEEPER_LIMIT, finish_hooks, release_addresses};
 use super::signals::{Asked, Signals};
-use super::state::{Moment, Recalled, Scribe, Store};
-use super::trackers::{CheckBoard, Checks, Verdict};
+use crate::agent::error::panic_message;
+use crate::agent::{
+    AgentEvent, AgentEventKind, AgentHandle, AgentSnapshot, EventLog, ProgramOutcome, ReloadMode,
+    ReloadRequest, Request,
+};
 use crate::config::{Config, Realtime};
-use crate::control::{BindError, Daemon, Intent, Limits, Published, ReloadRequest, Request, Server};
+use crate::control::{BindError, Limits, Server};
 use crate::kernel::capabilities::{self, Missing, Powers};
 use crate::kernel::keeper::{
     AddressKeeper, Command, KeeperError, KeeperEvent, Surroundings, frame_announcer,
@@ -27,9 +23,17 @@ use crate::kernel::other_name::other_name;
 use crate::kernel::sysctl::promote_secondaries;
 use crate::kernel::tenancy::{Tenancy, TenancyError};
 use crate::kernel::{realtime, release};
-use crate::protocol::{Event, EventKind, HoldResult, RouterSpec};
-use crate::telemetry::EventLog;
-use crate::telemetry::log::{last_words, log_event};
+use crate::protocol::{EventKind, HoldResult, RouterSpec};
+use crate::runtime::clock;
+use crate::runtime::hooks::{self, HookBoard, Hooks, Switchboard};
+use crate::runtime::mailbox::{Letter, Mailbox, Sender};
+use crate::runtime::notify::Notifier;
+use crate::runtime::process::KILL_LIMIT;
+use crate::runtime::reactor::{Outlets, Reactor};
+use crate::runtime::reload::{RELOADS, Reloader, node_name};
+use crate::runtime::state::{Moment, Recalled, Scribe, Store};
+use crate::runtime::trackers::{CheckBoard, CheckReport, Checks};
+use crate::telemetry::log::log_event;
 use crate::telemetry::printer;
 use crate::types::{InterfaceName, RouterName};
 use std::collections::BTreeSet;
@@ -45,7 +49,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// Events, verdicts and notices that may wait for this thread. It does little, so a full queue means
+/// Events, reports of checks and notices that may wait for this thread. It does little, so a full queue means
 /// that it is not run; then the oldest stay and the newest are counted as lost.
 const QUEUE: usize = 4096;
 /// Requests of the control server; it waits when there is no room.
@@ -196,11 +200,11 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
     let log = Arc::new(EventLog::new());
     let (requests_in, mut requests) = mpsc::channel(REQUESTS);
     let (reloads_in, reloads) = mpsc::channel(RELOADS);
-    let daemon = Daemon { requests: requests_in, reloads: reloads_in.clone(), events: Arc::clone(&log) };
+    let daemon = AgentHandle { requests: requests_in, reloads: reloads_in.clone(), events: Arc::clone(&log) };
     let notifier = Notifier::start(daemon.clone());
     let serving = tokio::spawn(server.run(daemon));
-    let (verdicts_in, mut verdicts) = mpsc::channel(64);
-    let checks = Checks::new(verdicts_in);
+    let (reports_in, mut reports) = mpsc::channel(64);
+    let checks = Checks::new(reports_in);
     let (node_in, node) = watch::channel(node_name(&config));
     let looked_at = watch::Sender::new(BTreeSet::new());
 
@@ -243,7 +247,7 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
                 None => break Err(died("vrrp-addresses", "its last words are above".to_owned())),
             },
             Some(request) = requests.recv() => desk.on_request(request),
-            Some(verdict) = verdicts.recv() => desk.on_verdict(verdict),
+            Some(report) = reports.recv() => desk.on_check_report(report),
             Some(change) = changes.recv() => desk.on_change(&keeper, change),
             why = &mut protocol.ended => break Err(died(PROTOCOL, why.unwrap_or_default())),
             ended = &mut monitor => break Err(monitor_died(ended)),
@@ -351,7 +355,7 @@ struct Desk {
 }
 
 impl Desk {
-    fn on_event(&self, event: Event) {
+    fn on_event(&self, event: AgentEvent) {
         log_event(&self.log.push(clock::wall(), event));
         let lost = self.lost.load(Ordering::Relaxed);
         let news = lost.saturating_sub(self.reported.swap(lost, Ordering::Relaxed));
@@ -369,7 +373,7 @@ impl Desk {
         // Of routers that are not configured there may be any number, and nobody asked for them.
         let (expired, forgotten) = recalled.expired.into_iter().partition::<Vec<_>, _>(configured);
         for router in expired {
-            self.on_event(Event { router: Some(router), key: None, kind: EventKind::DemotionExpired });
+            self.on_event(AgentEvent::of_router(router, EventKind::DemotionExpired.into()));
         }
         let mut elsewhere = Vec::new();
         for (router, demotion) in recalled.demotions {
@@ -411,7 +415,7 @@ impl Desk {
                     tokio::spawn(async move {
                         if let Ok(snapshot) = snapshot.await {
                             let (wall, hooks, checks) = (clock::wall(), hooks.snapshot(), checks.snapshot());
-                            let _ = reply.send(Published { node, wall, snapshot, hooks, checks });
+                            let _ = reply.send(AgentSnapshot { node, wall, snapshot, hooks, checks });
                         }
                     });
                 }
@@ -426,21 +430,21 @@ impl Desk {
     fn reload(&self) {
         let (reply, _nobody_waits) = oneshot::channel();
         let by = "SIGHUP".to_owned();
-        let _ = self.reloads.try_send(ReloadRequest { intent: Intent::Apply, by, reply });
+        let _ = self.reloads.try_send(ReloadRequest { mode: ReloadMode::Apply, by, reply });
     }
 
-    fn on_verdict(&self, verdict: Verdict) {
-        let Verdict { check, health, turn, in_a_row, outcome } = verdict;
+    fn on_check_report(&self, report: CheckReport) {
+        let CheckReport { check, result, change, in_a_row, outcome } = report;
         if !self.checks.has(&check) {
             return; // It left the configuration meanwhile.
         }
         let failure = match outcome {
-            Outcome::Passed => None,
-            Outcome::Failed(failure) => Some(failure.to_string()),
+            ProgramOutcome::Passed => None,
+            ProgramOutcome::Failed(failure) => Some(failure.to_string()),
         };
-        let kind = EventKind::Check { check: check.clone(), health, turn, in_a_row, failure };
-        self.on_event(Event { router: None, key: None, kind });
-        let _ = self.mail.send(Letter::Check(check, health));
+        let kind = AgentEventKind::Check { check: check.clone(), result, change, in_a_row, failure };
+        self.on_event(AgentEvent::of_node(kind));
+        let _ = self.mail.send(Letter::Check(check, result));
     }
 
     fn on_change(&self, keeper: &AddressKeeper, change: MonitorEvent) {
@@ -483,7 +487,7 @@ fn spawn_protocol(reactor: Reactor, realtime: Realtime) -> Result<Protocol, RunE
             let why = match catch_unwind(AssertUnwindSafe(|| reactor.run())) {
                 Ok(Ok(())) => "it was told to".to_owned(),
                 Ok(Err(error)) => error.to_string(),
-                Err(panic) => last_words(&*panic),
+                Err(panic) => panic_message(&*panic),
             };
             let _ = ended_in.send(why);
         })

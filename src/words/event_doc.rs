@@ -3,11 +3,10 @@
 //! Owns the names of kinds and fields, which are part of the JSON contract. Reading is lenient:
 //! a newer daemon's kinds and fields are no error for an older `vrrpctl`.
 
-use super::events::EventRecord;
-use super::severity::Severity;
-use super::words;
-use crate::protocol::{EventKind, HastyMessage, HookOutcome};
+use crate::agent::{AgentEventKind, EventRecord, HookOutcome, Severity};
+use crate::protocol::{EventKind, HastyMessage};
 use crate::types::MacAddr;
+use crate::words;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -207,7 +206,16 @@ impl<'de> Deserialize<'de> for Stamp {
 }
 
 /// The stable name of a kind.
-const fn kind_name(kind: &EventKind) -> &'static str {
+const fn kind_name(kind: &AgentEventKind) -> &'static str {
+    match kind {
+        AgentEventKind::Protocol(kind) => protocol_kind_name(kind),
+        AgentEventKind::Check { .. } => "check",
+        AgentEventKind::Hook { .. } => "hook",
+        AgentEventKind::ConfigurationReloaded { .. } => "configuration_reloaded",
+    }
+}
+
+const fn protocol_kind_name(kind: &EventKind) -> &'static str {
     match kind {
         EventKind::Transition { .. } => "transition",
         EventKind::FaultRaised(_) => "fault_raised",
@@ -216,7 +224,6 @@ const fn kind_name(kind: &EventKind) -> &'static str {
         EventKind::MacChanged { .. } => "mac_changed",
         EventKind::LocalWarningCleared(_) => "concern_cleared",
         EventKind::PriorityChanged { .. } => "priority_changed",
-        EventKind::Check { .. } => "check",
         EventKind::HandoverStarted(_) => "handover_started",
         EventKind::HandedOver { .. } => "handed_over",
         EventKind::NobodyTookOver { .. } => "nobody_took_over",
@@ -235,13 +242,38 @@ const fn kind_name(kind: &EventKind) -> &'static str {
         EventKind::ServedAgain { .. } => "served_again",
         EventKind::Stalled { .. } => "stalled",
         EventKind::ChecksumFollows(_) => "checksum_follows",
-        EventKind::Hook { .. } => "hook",
-        EventKind::ConfigurationReloaded { .. } => "configuration_reloaded",
     }
 }
 
 /// The values of an event, for fields of logs and JSON.
-fn event_details(kind: &EventKind) -> EventDetails {
+fn event_details(kind: &AgentEventKind) -> EventDetails {
+    let none = EventDetails::default();
+    match kind {
+        AgentEventKind::Protocol(kind) => protocol_details(kind),
+        AgentEventKind::Check { check, result, change: _, in_a_row, failure } => EventDetails {
+            check: Some(check.0.to_string()),
+            health: Some(words::check_result(*result).into()),
+            count: Some(u64::from(*in_a_row)),
+            error: failure.clone(),
+            ..none
+        },
+        AgentEventKind::ConfigurationReloaded { by, changes } => EventDetails {
+            by: Some(by.clone()),
+            count: Some(u64::try_from(*changes).unwrap_or(u64::MAX)),
+            ..none
+        },
+        AgentEventKind::Hook { hook, state, outcome, took } => EventDetails {
+            hook: Some(hook.as_str().into()),
+            state: Some(state.as_str().into()),
+            outcome: Some(outcome.as_str().into()),
+            took_ms: (*outcome != HookOutcome::Superseded).then(|| words::millis(*took)),
+            error: outcome.why().map(str::to_owned),
+            ..none
+        },
+    }
+}
+
+fn protocol_details(kind: &EventKind) -> EventDetails {
     let none = EventDetails::default();
     match kind {
         EventKind::Transition { from, to, cause, priority, grounds } => EventDetails {
@@ -270,13 +302,6 @@ fn event_details(kind: &EventKind) -> EventDetails {
             weights: (!checks.is_empty()).then(|| {
                 checks.iter().map(|(check, change)| (check.0.to_string().into(), *change)).collect()
             }),
-            ..none
-        },
-        EventKind::Check { check, health, turn: _, in_a_row, failure } => EventDetails {
-            check: Some(check.0.to_string()),
-            health: Some(words::health(*health).into()),
-            count: Some(u64::from(*in_a_row)),
-            error: failure.clone(),
             ..none
         },
         EventKind::HandoverStarted(cause) => EventDetails { cause: Some(cause.as_str().into()), ..none },
@@ -334,18 +359,5 @@ fn event_details(kind: &EventKind) -> EventDetails {
         EventKind::ChecksumFollows(flavour) => {
             EventDetails { checksum: Some(words::checksum(*flavour).into()), ..none }
         }
-        EventKind::ConfigurationReloaded { by, changes } => EventDetails {
-            by: Some(by.clone()),
-            count: Some(u64::try_from(*changes).unwrap_or(u64::MAX)),
-            ..none
-        },
-        EventKind::Hook { hook, state, outcome, took } => EventDetails {
-            hook: Some(hook.as_str().into()),
-            state: Some(state.as_str().into()),
-            outcome: Some(outcome.as_str().into()),
-            took_ms: (*outcome != HookOutcome::Superseded).then(|| words::millis(*took)),
-            error: outcome.why().map(str::to_owned),
-            ..none
-        },
     }
 }

@@ -1,9 +1,10 @@
 use super::*;
+use crate::agent::EventRecord;
+use crate::config::HookKind;
 use crate::protocol::{
-    Cause, CheckName, Demotion, ForeignAddresses, HandoverCause, HookKind, LastHeard, LocalWarning,
-    NobodyServing, NotServing, PeerWarning, StateName, TransitionDetails, Unsent,
+    Cause, CheckName, Demotion, ForeignAddresses, HandoverCause, LastHeard, LocalWarning, NobodyServing,
+    NotServing, PeerWarning, StateName, TransitionDetails, Unsent,
 };
-use crate::telemetry::{EventDoc, EventRecord};
 use crate::types::MacAddr;
 use crate::types::{AdverInterval, AdvertPriority, InstanceKey, Vrid};
 use crate::wire::RejectReason;
@@ -29,7 +30,7 @@ const CAUSES: [Cause; 17] = [
     Cause::Shutdown,
 ];
 
-fn kinds() -> Vec<EventKind> {
+fn protocol_kinds() -> Vec<EventKind> {
     let peer: IpAddr = "192.0.2.11".parse().unwrap();
     let eth0 = "eth0".parse().unwrap();
     let priority = AdvertPriority::from_wire;
@@ -92,10 +93,6 @@ fn kinds() -> Vec<EventKind> {
             to: priority(95),
             checks: vec![(check("haproxy"), -60), (check("nginx"), 5)],
         },
-        verdict(CheckResult::Failing, Turn::Changed, 3, Some("exit code 3: backend pool empty")),
-        verdict(CheckResult::Failing, Turn::First, 1, Some("timed out after 1s")),
-        verdict(CheckResult::Passing, Turn::Changed, 2, None),
-        verdict(CheckResult::Passing, Turn::First, 1, None),
         EventKind::HandoverStarted(HandoverCause::Demote),
         EventKind::HandoverStarted(HandoverCause::Shutdown),
         EventKind::HandoverStarted(HandoverCause::Fault),
@@ -186,13 +183,30 @@ fn kinds() -> Vec<EventKind> {
         },
         EventKind::Stalled { late: Duration::from_secs(4) },
         EventKind::ChecksumFollows(ChecksumFlavour::Rfc5798),
-        EventKind::ConfigurationReloaded { by: "alice".into(), changes: 3 },
+    ]
+}
+
+/// Every kind; those of checks stand where a check would be told.
+fn kinds() -> Vec<AgentEventKind> {
+    let mut before = protocol_kinds();
+    let hand_over = before.iter().position(|kind| matches!(kind, EventKind::HandoverStarted(_)));
+    let after = before.split_off(hand_over.unwrap());
+    let checks = [
+        checked(CheckResult::Failing, ResultChange::Changed, 3, Some("exit code 3: backend pool empty")),
+        checked(CheckResult::Failing, ResultChange::First, 1, Some("timed out after 1s")),
+        checked(CheckResult::Passing, ResultChange::Changed, 2, None),
+        checked(CheckResult::Passing, ResultChange::First, 1, None),
+    ];
+    let others = [
+        AgentEventKind::ConfigurationReloaded { by: "alice".into(), changes: 3 },
         hook(HookKind::OnTransition, HookOutcome::Passed),
         hook(HookKind::AfterRelease, HookOutcome::Failed("exit code 1: no such zone".into())),
         hook(HookKind::BeforeActive, HookOutcome::TimedOut("timed out after 500ms".into())),
         hook(HookKind::BeforeActive, HookOutcome::Cancelled),
         hook(HookKind::OnTransition, HookOutcome::Superseded),
-    ]
+    ];
+    let (before, after) = (before.into_iter().map(Into::into), after.into_iter().map(Into::into));
+    before.chain(checks).chain(after).chain(others).collect()
 }
 
 fn unsent() -> Unsent {
@@ -213,19 +227,26 @@ fn check(name: &str) -> CheckName {
     CheckName(name.into())
 }
 
-fn verdict(health: CheckResult, turn: Turn, in_a_row: u32, failure: Option<&str>) -> EventKind {
+fn checked(
+    result: CheckResult,
+    change: ResultChange,
+    in_a_row: u32,
+    failure: Option<&str>,
+) -> AgentEventKind {
     let failure = failure.map(str::to_owned);
-    EventKind::Check { check: check("haproxy"), health, turn, in_a_row, failure }
+    AgentEventKind::Check { check: check("haproxy"), result, change, in_a_row, failure }
 }
 
-fn hook(hook: HookKind, outcome: HookOutcome) -> EventKind {
-    EventKind::Hook { hook, state: StateName::Active, outcome, took: Duration::from_millis(12) }
+fn hook(hook: HookKind, outcome: HookOutcome) -> AgentEventKind {
+    AgentEventKind::Hook { hook, state: StateName::Active, outcome, took: Duration::from_millis(12) }
 }
 
 /// A reload and a check are about no router.
-fn about(kind: &EventKind) -> Option<crate::types::RouterName> {
-    (!matches!(kind, EventKind::ConfigurationReloaded { .. } | EventKind::Check { .. }))
-        .then(|| "moodle-a".parse().unwrap())
+fn about(kind: &AgentEventKind) -> Option<crate::types::RouterName> {
+    match kind {
+        AgentEventKind::ConfigurationReloaded { .. } | AgentEventKind::Check { .. } => None,
+        AgentEventKind::Protocol(_) | AgentEventKind::Hook { .. } => Some("moodle-a".parse().unwrap()),
+    }
 }
 
 fn docs() -> Vec<EventDoc> {
@@ -237,7 +258,7 @@ fn docs() -> Vec<EventDoc> {
     let record = |(seq, kind)| EventRecord {
         seq,
         time: jiff::Timestamp::UNIX_EPOCH,
-        event: Event { router: about(&kind), key: about(&kind).is_some().then_some(key), kind },
+        event: AgentEvent { router: about(&kind), key: about(&kind).is_some().then_some(key), kind },
     };
     (1..).zip(kinds()).map(|numbered| EventDoc::new(&record(numbered))).collect()
 }
@@ -255,7 +276,7 @@ fn every_event_has_json_that_reads_back() {
     for (line, doc) in lines.iter().zip(&docs) {
         assert_eq!(&serde_json::from_str::<EventDoc>(line).unwrap(), doc);
     }
-    let schema = include_str!("../../../docs/json-schema/events.schema.json");
+    let schema = include_str!("../../docs/json-schema/events.schema.json");
     let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
     let general = ["seq", "time", "severity", "kind", "name", "interface", "family", "vrid", "text"];
     for doc in &docs {

@@ -6,22 +6,23 @@
 //!
 //! While a daemon runs nothing is touched, and while this runs no daemon can start.
 
-use super::clock;
-use super::mailbox::{Letter, Mailbox};
-use super::patience::within;
-use super::reactor::{Outlets, Reactor};
 use super::shutdown::tell_to_stop;
-use super::state::{Demotions, Moment, StateError, Store};
 use super::supervisor::{self, RunError};
+use crate::agent::{AgentEvent, AgentEventKind};
 use crate::config::Config;
 use crate::control::{self, BindError};
 use crate::kernel::address::{ObservedAddress, Origin};
+use crate::kernel::blocking::run_within;
 use crate::kernel::keeper::{AddressKeeper, Command, KeeperEvent, Surroundings, frame_announcer};
 use crate::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use crate::kernel::netlink::{Netlink, NetlinkError};
 use crate::kernel::sysctl::promote_secondaries;
 use crate::kernel::tenancy::{self, Tenancy, TenancyError};
-use crate::protocol::{Event, EventKind, LastResort, RouterSpec};
+use crate::protocol::{EventKind, LastResort, RouterSpec};
+use crate::runtime::clock;
+use crate::runtime::mailbox::{Letter, Mailbox};
+use crate::runtime::reactor::{Outlets, Reactor};
+use crate::runtime::state::{Demotions, Moment, StateError, Store};
 use crate::types::{InstanceKey, InterfaceName, LinkFacts};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -154,7 +155,7 @@ fn listens(died: &TenancyError, socket: &Path) -> bool {
 /// known is who was demoted, and who was holds no address that could be left over.
 fn visit(dir: &Path, now: Moment) -> Result<Visit, CleanUpError> {
     let place = dir.to_owned();
-    match within(STATE_LIMIT, move || Store::visit(&place, now)) {
+    match run_within(STATE_LIMIT, move || Store::visit(&place, now)) {
         Ok(Ok((store, demotions))) => Ok(Visit { _store: Some(store), demotions, trouble: None }),
         Ok(Err(StateError::InUse(path))) => Err(CleanUpError::Held(path)),
         Ok(Err(error @ StateError::Io { .. })) => Ok(Visit::unknown(error.to_string())),
@@ -320,7 +321,7 @@ async fn hand_over(
     estates: &[Estate],
     links: &BTreeMap<InterfaceName, LinkFacts>,
     keeper: &Arc<AddressKeeper>,
-) -> Result<Vec<Event>, CleanUpError> {
+) -> Result<Vec<AgentEvent>, CleanUpError> {
     let (mail, mailbox) = Mailbox::open().map_err(system("make an eventfd"))?;
     let (events_in, mut events) = mpsc::channel(QUEUE);
     let (stopped_in, stopped) = oneshot::channel();
@@ -344,7 +345,7 @@ async fn hand_over(
     Ok(happened)
 }
 
-fn line(estate: &Estate, events: &[Event]) -> String {
+fn line(estate: &Estate, events: &[AgentEvent]) -> String {
     let name = &estate.spec.name;
     let addresses: Vec<IpNet> = estate.found.values().flatten().copied().collect();
     let of_it = || events.iter().filter(|event| event.router.as_ref() == Some(name)).map(|event| &event.kind);
@@ -354,17 +355,21 @@ fn line(estate: &Estate, events: &[Event]) -> String {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the report is about two kinds")]
-fn taken(kind: &EventKind) -> Option<String> {
+fn taken(kind: &AgentEventKind) -> Option<String> {
     match kind {
-        EventKind::HandedOver { to, after } => Some(format!("{to} took over after {} ms", after.as_millis())),
+        AgentEventKind::Protocol(EventKind::HandedOver { to, after }) => {
+            Some(format!("{to} took over after {} ms", after.as_millis()))
+        }
         _ => None,
     }
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "as above")]
-fn unheard(kind: &EventKind) -> Option<String> {
+fn unheard(kind: &AgentEventKind) -> Option<String> {
     match kind {
-        EventKind::FaultRaised(fault) => Some(format!("nobody could be told ({fault})")),
+        AgentEventKind::Protocol(EventKind::FaultRaised(fault)) => {
+            Some(format!("nobody could be told ({fault})"))
+        }
         _ => None,
     }
 }

@@ -1,7 +1,8 @@
 //! Who has to act on an event. The one place that decides it: the level of its log line, the column of
 //! `vrrpctl events` and the field of the JSON follow.
 
-use crate::protocol::{Cause, CheckResult, EventKind, Fault, HookOutcome, PeerWarning, StateName};
+use super::event::{AgentEventKind, HookOutcome};
+use crate::protocol::{Cause, CheckResult, EventKind, Fault, PeerWarning, StateName};
 use std::str::FromStr;
 
 /// How much an event matters. The greater one matters more.
@@ -27,9 +28,27 @@ impl Severity {
         }
     }
 
-    /// Of this event.
+    /// The severity of an event.
     #[must_use]
-    pub fn of(kind: &EventKind) -> Self {
+    pub fn of(kind: &AgentEventKind) -> Self {
+        match kind {
+            AgentEventKind::Protocol(kind) => Self::of_protocol(kind),
+            AgentEventKind::Check { result: CheckResult::Passing, .. }
+            | AgentEventKind::ConfigurationReloaded { .. }
+            | AgentEventKind::Hook {
+                outcome: HookOutcome::Passed | HookOutcome::Cancelled | HookOutcome::Superseded,
+                ..
+            } => Self::Info,
+            AgentEventKind::Check { result: CheckResult::Failing, .. }
+            | AgentEventKind::Hook { outcome: HookOutcome::Failed(_) | HookOutcome::TimedOut(_), .. } => {
+                Self::Warning
+            }
+        }
+    }
+
+    /// The severity of an event of the core.
+    #[must_use]
+    pub fn of_protocol(kind: &EventKind) -> Self {
         match kind {
             // It was Active, it was heard while we were Backup, and nobody took it out: no first election.
             EventKind::Transition {
@@ -41,7 +60,6 @@ impl Severity {
             | EventKind::LocalWarningCleared(_)
             | EventKind::MacChanged { .. }
             | EventKind::PriorityChanged { .. }
-            | EventKind::Check { health: CheckResult::Passing, .. }
             | EventKind::HandoverStarted(_)
             | EventKind::HandedOver { .. }
             | EventKind::Demoted { .. }
@@ -49,12 +67,7 @@ impl Severity {
             | EventKind::DemotionExpired
             | EventKind::ChecksumFollows(_)
             | EventKind::PeerWarningCleared { .. }
-            | EventKind::ServedAgain { .. }
-            | EventKind::ConfigurationReloaded { .. }
-            | EventKind::Hook {
-                outcome: HookOutcome::Passed | HookOutcome::Cancelled | HookOutcome::Superseded,
-                ..
-            } => Self::Info,
+            | EventKind::ServedAgain { .. } => Self::Info,
             EventKind::FaultRaised(
                 Fault::InterfaceMissing(_)
                 | Fault::InterfaceDown(_)
@@ -68,7 +81,6 @@ impl Severity {
                 | Fault::Addresses(_),
             )
             | EventKind::LocalWarningRaised(_)
-            | EventKind::Check { health: CheckResult::Failing, .. }
             // Refused: this node goes on serving.
             | EventKind::NobodyTookOver { released: false, .. }
             | EventKind::TakerSilent
@@ -89,8 +101,7 @@ impl Severity {
                     | PeerWarning::OwnerConflict,
                 ..
             }
-            | EventKind::Stalled { .. }
-            | EventKind::Hook { outcome: HookOutcome::Failed(_) | HookOutcome::TimedOut(_), .. } => Self::Warning,
+            | EventKind::Stalled { .. } => Self::Warning,
             EventKind::NobodyTookOver { released: true, .. }
             | EventKind::NobodyServes { .. }
             | EventKind::PeerWarningRaised {
@@ -149,7 +160,7 @@ mod tests {
             (Cause::PeerResigned, Some(40), Severity::Info),
             (Cause::Preempted, Some(400), Severity::Info),
         ] {
-            assert_eq!(Severity::of(&becomes_active(cause, heard)), expected, "{cause} {heard:?}");
+            assert_eq!(Severity::of_protocol(&becomes_active(cause, heard)), expected, "{cause} {heard:?}");
         }
     }
 
@@ -157,15 +168,15 @@ mod tests {
     fn what_an_ordinary_start_tells_is_no_warning() {
         let check = || CheckName("nginx".into());
         let pending = EventKind::FaultRaised(Fault::CheckPending(check()));
-        assert_eq!(Severity::of(&pending), Severity::Info);
-        assert_eq!(Severity::of(&EventKind::FaultRaised(Fault::Check(check()))), Severity::Warning);
+        assert_eq!(Severity::of_protocol(&pending), Severity::Info);
+        assert_eq!(Severity::of_protocol(&EventKind::FaultRaised(Fault::Check(check()))), Severity::Warning);
     }
 
     #[test]
     fn nobody_that_serves_is_an_error_and_a_refused_demotion_is_not() {
         for (released, expected) in [(true, Severity::Error), (false, Severity::Warning)] {
             let kind = EventKind::NobodyTookOver { after: Duration::from_secs(1), released };
-            assert_eq!(Severity::of(&kind), expected);
+            assert_eq!(Severity::of_protocol(&kind), expected);
         }
     }
 

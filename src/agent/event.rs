@@ -1,0 +1,128 @@
+//! What the agent tells: the core's events, and those that the core does not know of, because it runs no check and no
+//! hook and reads no configuration.
+
+use crate::protocol::{CheckName, CheckResult, Event, EventKind, StateName};
+use crate::types::{InstanceKey, RouterName};
+use std::time::Duration;
+
+/// One event of the agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentEvent {
+    /// The router that the event is about; `None`: the whole node.
+    pub router: Option<RouterName>,
+    /// The instance, where the event is about one family only.
+    pub key: Option<InstanceKey>,
+    /// What happened.
+    pub kind: AgentEventKind,
+}
+
+impl AgentEvent {
+    /// An event about the whole node.
+    #[must_use]
+    pub const fn of_node(kind: AgentEventKind) -> Self {
+        Self { router: None, key: None, kind }
+    }
+
+    /// An event about a router, whatever its families.
+    #[must_use]
+    pub const fn of_router(router: RouterName, kind: AgentEventKind) -> Self {
+        Self { router: Some(router), key: None, kind }
+    }
+}
+
+impl From<Event> for AgentEvent {
+    fn from(Event { router, key, kind }: Event) -> Self {
+        Self { router, key, kind: kind.into() }
+    }
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentEventKind {
+    /// An event of the core.
+    Protocol(EventKind),
+    /// A health check has its first result, or another result than before.
+    Check {
+        /// The check.
+        check: CheckName,
+        /// Its result, after rise and fall.
+        result: CheckResult,
+        /// Whether another result stood before.
+        change: ResultChange,
+        /// How many runs in a row gave this result.
+        in_a_row: u32,
+        /// How the last of these runs failed, in words.
+        failure: Option<String>,
+    },
+    /// A hook of the router ended, or will not run.
+    Hook {
+        /// The hook.
+        hook: crate::config::HookKind,
+        /// The state that the hook was told.
+        state: StateName,
+        /// How it ended, or why it did not run.
+        outcome: HookOutcome,
+        /// How long it ran.
+        took: Duration,
+    },
+    /// The configuration was read again and is carried out.
+    ConfigurationReloaded {
+        /// The operator, or `SIGHUP`.
+        by: String,
+        /// How many routers, checks and keys of `[agent]` differ.
+        changes: usize,
+    },
+}
+
+impl From<EventKind> for AgentEventKind {
+    fn from(kind: EventKind) -> Self {
+        Self::Protocol(kind)
+    }
+}
+
+/// Whether a result is the first of its check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResultChange {
+    /// The check had no result before.
+    First,
+    /// Another result stood before.
+    Changed,
+}
+
+/// How a hook ended, or why it did not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookOutcome {
+    /// It ended with exit code 0.
+    Passed,
+    /// It ended with another exit code or by a signal, or it could not be run: in words.
+    Failed(String),
+    /// It did not end in time, and was killed: in words.
+    TimedOut(String),
+    /// It was killed, or never started, because the takeover that it was to prepare was called off.
+    Cancelled,
+    /// It never started: the state changed again while it waited for its turn.
+    Superseded,
+}
+
+impl HookOutcome {
+    /// The name in the JSON contract.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed(_) => "failed",
+            Self::TimedOut(_) => "timed_out",
+            Self::Cancelled => "cancelled",
+            Self::Superseded => "superseded",
+        }
+    }
+
+    /// Why it failed, in words; `None` for the outcomes that explain themselves.
+    #[must_use]
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Failed(why) | Self::TimedOut(why) => Some(why),
+            Self::Passed | Self::Cancelled | Self::Superseded => None,
+        }
+    }
+}

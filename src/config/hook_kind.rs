@@ -1,0 +1,32 @@
+//! The points at which an operator's commands run.
+
+use std::fmt;
+
+/// A point at which an operator's command runs, in the order in which a router passes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HookKind {
+    /// Before the addresses are installed.
+    BeforeActive,
+    /// After a transition.
+    OnTransition,
+    /// After the addresses are gone.
+    AfterRelease,
+}
+
+impl HookKind {
+    /// The name in the configuration and in the JSON contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BeforeActive => "before_active",
+            Self::OnTransition => "on_transition",
+            Self::AfterRelease => "after_release",
+        }
+    }
+}
+
+impl fmt::Display for HookKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
