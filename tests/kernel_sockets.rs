@@ -16,7 +16,7 @@ use vrrpd::kernel::announcement_socket::{AnnouncementSocket, Watched};
 use vrrpd::kernel::frame_socket::FrameSocket;
 use vrrpd::kernel::realtime::{MemoryLock, Scheduling, lock_memory, raise_thread};
 use vrrpd::kernel::socket_error::SocketError;
-use vrrpd::kernel::vrrp_socket::{ReceiveSocket, Received, Remaining, TransmitSocket};
+use vrrpd::kernel::vrrp_socket::{OutgoingMessages, ReceiveSocket, Received, Remaining, TransmitSocket};
 use vrrpd::types::{Family, InterfaceName, MacAddr};
 use vrrpd::wire::{Announcement, Carrier};
 
@@ -321,7 +321,7 @@ fn a_batch_keeps_its_order_and_tells_what_failed() {
         let messages: Vec<[u8; 12]> = (0..=254).map(|n| [n; 12]).collect();
         let (ours, foreign) = (source(fe0, family), source(fe1, family));
         let bad = [0, 70, 71, 254];
-        let batch: Vec<(IpAddr, &[u8])> = messages
+        let batch: OutgoingMessages = messages
             .iter()
             .enumerate()
             .map(|(n, message)| (if bad.contains(&n) { foreign } else { ours }, message.as_slice()))
@@ -345,7 +345,7 @@ fn a_flood_is_received_in_bounded_calls() {
     let mut also_hears = receiver(fe1, Family::Ipv4);
     let sends = transmitter(fe0, Family::Ipv4);
     let message: (IpAddr, &[u8]) = (fe0.v4().into(), &V4);
-    sends.send_batch(&[message; 300], &mut |n, error| panic!("message {n}: {error}"));
+    sends.send_batch(&[message; 300].into_iter().collect(), &mut |n, error| panic!("message {n}: {error}"));
     sends.send(fe0.v4().into(), &LAST).unwrap();
     // A second socket tells when all 301 have arrived.
     Heard::until_last(&mut also_hears);

@@ -18,10 +18,10 @@ use crate::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use crate::kernel::netlink::{Netlink, NetlinkError};
 use crate::kernel::sysctl::promote_secondaries;
 use crate::kernel::tenancy::{self, Tenancy, TenancyError};
-use crate::protocol::{EventKind, LastResort, RouterSpec};
+use crate::protocol::{EventKind, Input, LastResort, RouterSpec};
 use crate::runtime::clock;
-use crate::runtime::mailbox::{Letter, Mailbox};
-use crate::runtime::reactor::{Outlets, Reactor};
+use crate::runtime::protocol_thread::mailbox::Mailbox;
+use crate::runtime::protocol_thread::{ProtocolThread, ThreadOutlets};
 use crate::runtime::state::{Demotions, Moment, StateError, Store};
 use crate::types::{InstanceKey, InterfaceName, LinkFacts};
 use ipnet::IpNet;
@@ -325,17 +325,17 @@ async fn hand_over(
     let (mail, mailbox) = Mailbox::open().map_err(system("make an eventfd"))?;
     let (events_in, mut events) = mpsc::channel(QUEUE);
     let (stopped_in, stopped) = oneshot::channel();
-    let (notes, _unread) = mpsc::channel(1);
-    let outlets = Outlets { events: events_in, lost: Arc::default(), notes, stopped: stopped_in };
-    let reactor = Reactor::new(mailbox, Arc::clone(keeper), outlets);
-    let reactor = reactor.map_err(system("start the protocol"))?;
-    let thread = std::thread::Builder::new().name("vrrp-protocol".to_owned()).spawn(move || reactor.run());
-    thread.map_err(system("start the protocol thread"))?;
+    let (to_writer, _unread) = mpsc::channel(1);
+    let outlets = ThreadOutlets { events: events_in, lost: Arc::default(), to_writer, stopped: stopped_in };
+    let thread = ProtocolThread::new(mailbox, Arc::clone(keeper), outlets);
+    let thread = thread.map_err(system("start the protocol"))?;
+    let started = std::thread::Builder::new().name("vrrp-protocol".to_owned()).spawn(move || thread.run());
+    started.map_err(system("start the protocol thread"))?;
     for (name, facts) in links {
-        let _ = mail.send(Letter::Link(*name, Some(facts.clone())));
+        let _ = mail.send(Input::Link(*name, Some(facts.clone())));
     }
-    let _ = mail.send(Letter::Inherit(estates.iter().map(|estate| estate.spec.clone()).collect()));
-    let _ = mail.send(Letter::Shutdown);
+    let _ = mail.send(Input::FinishCrashedRun(estates.iter().map(|estate| estate.spec.clone()).collect()));
+    let _ = mail.send(Input::Shutdown);
     // Whether it ended in time or not: the addresses go now.
     let _late = timeout(HANDOVER_LIMIT, stopped).await;
     let mut happened = Vec::new();

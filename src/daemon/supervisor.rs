@@ -23,15 +23,15 @@ use crate::kernel::other_name::other_name;
 use crate::kernel::sysctl::promote_secondaries;
 use crate::kernel::tenancy::{Tenancy, TenancyError};
 use crate::kernel::{realtime, release};
-use crate::protocol::{EventKind, HoldResult, RouterSpec};
+use crate::protocol::{EventKind, HoldResult, Input, RouterSpec};
 use crate::runtime::clock;
-use crate::runtime::hooks::{self, HookBoard, Hooks, Switchboard};
-use crate::runtime::mailbox::{Letter, Mailbox, Sender};
+use crate::runtime::hooks::{self, HookBoard, Hooks, SharedRoutes};
 use crate::runtime::notify::Notifier;
 use crate::runtime::process::KILL_LIMIT;
-use crate::runtime::reactor::{Outlets, Reactor};
+use crate::runtime::protocol_thread::mailbox::{Mailbox, Sender, ThreadRequest};
+use crate::runtime::protocol_thread::{ProtocolThread, ThreadOutlets};
 use crate::runtime::reload::{RELOADS, Reloader, node_name};
-use crate::runtime::state::{Moment, Recalled, Scribe, Store};
+use crate::runtime::state::{DemotionWriter, Moment, Recalled, Store};
 use crate::runtime::trackers::{CheckBoard, CheckReport, Checks};
 use crate::telemetry::log::log_event;
 use crate::telemetry::printer;
@@ -54,14 +54,14 @@ use tokio::time::{sleep, timeout};
 const QUEUE: usize = 4096;
 /// Requests of the control server; it waits when there is no room.
 const REQUESTS: usize = 16;
-/// Notes of the scribe; the protocol thread keeps what has no room.
-const NOTES: usize = 256;
+/// Notes of the writer; the protocol thread keeps what has no room.
+const WRITER_QUEUE: usize = 256;
 /// Longer than any hand-over of a stop (3 s).
 const HANDOVER_LIMIT: Duration = Duration::from_secs(5);
 /// For what an earlier run wrote down; then the disk hangs, and the routers start without.
 const STATE_LIMIT: Duration = Duration::from_secs(2);
-/// Longer than the scribe's own patience with the disk.
-const SCRIBE_LIMIT: Duration = Duration::from_secs(3);
+/// Longer than the writer's own patience with the disk.
+const WRITER_LIMIT: Duration = Duration::from_secs(3);
 
 /// The task that carries out configurations.
 const RELOADER: &str = "configuration";
@@ -172,25 +172,29 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
     let (mail, mailbox) = Mailbox::open().map_err(system("make an eventfd"))?;
     let (events_in, mut events) = mpsc::channel(QUEUE);
     let lost = Arc::new(AtomicU64::new(0));
-    let told = hooks::Outlets {
+    let told = hooks::HookOutlets {
         events: events_in.clone(),
         lost: Arc::clone(&lost),
         prepared: prepared_by(mail.clone()),
     };
     let hooks = Hooks::new(told);
     let (notices_in, mut notices) = mpsc::channel(QUEUE);
-    let keeper = AddressKeeper::spawn(surroundings(mail.clone(), notices_in, hooks.switchboard()))?;
+    let keeper = AddressKeeper::spawn(surroundings(mail.clone(), notices_in, hooks.shared_routes()))?;
     let keeper = Arc::new(keeper);
     let (stopped_in, stopped) = oneshot::channel();
-    let (notes_in, notes) = mpsc::channel(NOTES);
-    let scribe = Scribe::new(notes, store, recalled.demotions.clone(), recalled.expired.clone());
-    let outlets =
-        Outlets { events: events_in.clone(), lost: Arc::clone(&lost), notes: notes_in, stopped: stopped_in };
-    let reactor =
-        Reactor::new(mailbox, Arc::clone(&keeper), outlets).map_err(system("start the protocol"))?;
-    let mut protocol = spawn_protocol(reactor, config.agent.realtime)?;
+    let (messages_in, messages) = mpsc::channel(WRITER_QUEUE);
+    let writer = DemotionWriter::new(messages, store, recalled.demotions.clone(), recalled.expired.clone());
+    let outlets = ThreadOutlets {
+        events: events_in.clone(),
+        lost: Arc::clone(&lost),
+        to_writer: messages_in,
+        stopped: stopped_in,
+    };
+    let thread =
+        ProtocolThread::new(mailbox, Arc::clone(&keeper), outlets).map_err(system("start the protocol"))?;
+    let mut protocol = spawn_protocol(thread, config.agent.realtime)?;
     let (finish, finished) = oneshot::channel();
-    let scribe = tokio::spawn(scribe.run(finished));
+    let writer = tokio::spawn(writer.run(finished));
 
     let (monitor_in, mut changes) = mpsc::channel(64);
     // What to watch is the reloader's to say.
@@ -262,12 +266,12 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
         }
     };
     let hooks_limit = HOOKS_LIMIT + hooks::KILLING;
-    let limit = HANDOVER_LIMIT + KILL_LIMIT + KEEPER_LIMIT + hooks_limit + SCRIBE_LIMIT + printer::PATIENCE;
+    let limit = HANDOVER_LIMIT + KILL_LIMIT + KEEPER_LIMIT + hooks_limit + WRITER_LIMIT + printer::PATIENCE;
     notifier.stopping(limit);
     // The rest is the order of the end: say so, hand over, and then let the keeper remove what is left.
     let _ = end_reloads.send(());
     // Whatever ended us: as long as the protocol thread lives, somebody else can take over first.
-    if mail.send(Letter::Shutdown).is_ok() {
+    if mail.send(Input::Shutdown).is_ok() {
         let farewell = timeout(HANDOVER_LIMIT, stopped);
         tokio::pin!(farewell);
         loop {
@@ -308,8 +312,8 @@ async fn supervise(settings: Settings) -> Result<(), RunError> {
         desk.on_event(event);
     }
     let _ = finish.send(());
-    if timeout(SCRIBE_LIMIT, scribe).await.is_err() {
-        tracing::error!(limit = ?SCRIBE_LIMIT, "the last demotions may not be saved");
+    if timeout(WRITER_LIMIT, writer).await.is_err() {
+        tracing::error!(limit = ?WRITER_LIMIT, "the last demotions may not be saved");
     }
     serving.abort();
     tracing::info!("stopped");
@@ -384,7 +388,7 @@ impl Desk {
             } else {
                 elsewhere.push(router.clone());
             }
-            let _ = self.mail.send(Letter::Remembered(router, demotion));
+            let _ = self.mail.send(Input::SavedDemotion(router, demotion));
         }
         if !elsewhere.is_empty() {
             let (count, names) = (elsewhere.len(), named(&elsewhere));
@@ -411,7 +415,7 @@ impl Desk {
                 let (node, hooks, checks) =
                     (self.node.borrow().clone(), self.hooks.clone(), self.checks.clone());
                 // A dropped reply tells the server that the daemon ends.
-                if self.mail.send(Letter::Snapshot(snapshot_in)).is_ok() {
+                if self.mail.send(ThreadRequest::Snapshot(snapshot_in)).is_ok() {
                     tokio::spawn(async move {
                         if let Ok(snapshot) = snapshot.await {
                             let (wall, hooks, checks) = (clock::wall(), hooks.snapshot(), checks.snapshot());
@@ -421,7 +425,7 @@ impl Desk {
                 }
             }
             Request::Command { command, reply } => {
-                let _ = self.mail.send(Letter::Command(command, reply));
+                let _ = self.mail.send(ThreadRequest::Command(command, reply));
             }
         }
     }
@@ -444,7 +448,7 @@ impl Desk {
         };
         let kind = AgentEventKind::Check { check: check.clone(), result, change, in_a_row, failure };
         self.on_event(AgentEvent::of_node(kind));
-        let _ = self.mail.send(Letter::Check(check, result));
+        let _ = self.mail.send(Input::CheckResult(check, result));
     }
 
     fn on_change(&self, keeper: &AddressKeeper, change: MonitorEvent) {
@@ -452,9 +456,9 @@ impl Desk {
             MonitorEvent::Link(name, facts) => {
                 tell(keeper, Command::Link(name, facts.clone().map(Box::new)));
                 if let Some(real) = facts.is_none().then(|| other_name(name)).flatten() {
-                    let _ = self.mail.send(Letter::OtherName(name, real));
+                    let _ = self.mail.send(Input::OtherName(name, real));
                 }
-                let _ = self.mail.send(Letter::Link(name, facts));
+                let _ = self.mail.send(Input::Link(name, facts));
                 self.looked_at.send_if_modified(|known| known.insert(name));
             }
             MonitorEvent::AddressesChanged => tell(keeper, Command::Reconcile),
@@ -471,7 +475,7 @@ struct Protocol {
     ended: oneshot::Receiver<String>,
 }
 
-fn spawn_protocol(reactor: Reactor, realtime: Realtime) -> Result<Protocol, RunError> {
+fn spawn_protocol(thread: ProtocolThread, realtime: Realtime) -> Result<Protocol, RunError> {
     let (ended_in, ended) = oneshot::channel();
     std::thread::Builder::new()
         .name(PROTOCOL.to_owned())
@@ -484,7 +488,7 @@ fn spawn_protocol(reactor: Reactor, realtime: Realtime) -> Result<Protocol, RunE
                 }
             }
             // A bug of ours must not leave addresses behind: the supervisor hands them over.
-            let why = match catch_unwind(AssertUnwindSafe(|| reactor.run())) {
+            let why = match catch_unwind(AssertUnwindSafe(|| thread.run())) {
                 Ok(Ok(())) => "it was told to".to_owned(),
                 Ok(Err(error)) => error.to_string(),
                 Err(panic) => panic_message(&*panic),
@@ -498,25 +502,25 @@ fn spawn_protocol(reactor: Reactor, realtime: Realtime) -> Result<Protocol, RunE
 /// How the end of a `before_active` gets to the protocol thread.
 fn prepared_by(mail: Sender) -> Arc<hooks::Prepared> {
     Arc::new(move |router: &RouterName, run| {
-        let _ = mail.send(Letter::Prepared(router.clone(), run));
+        let _ = mail.send(ThreadRequest::BeforeActiveEnded(router.clone(), run));
     })
 }
 
 /// The keeper's way to the clock, to frames, and to the rest of the agent.
-fn surroundings(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: Switchboard) -> Surroundings {
+fn surroundings(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: SharedRoutes) -> Surroundings {
     Surroundings {
         clock: Box::new(clock::now),
         announcer: frame_announcer(),
         promoter: Box::new(promote_secondaries),
         events: Box::new(move |event| {
             hooks.on_keeper(&event);
-            let letter = match event {
+            let input = match event {
                 KeeperEvent::Owned { key, epoch, outcome } => {
-                    Letter::Owned(HoldResult { key, epoch, outcome })
+                    Input::AddressesHeld(HoldResult { key, epoch, outcome })
                 }
-                KeeperEvent::Restored { key, count } => Letter::Restored { key, count },
-                KeeperEvent::Reinstalled { key, .. } => Letter::Reinstalled { key },
-                KeeperEvent::Unrestored { key, why } => Letter::Unrestored { key, why },
+                KeeperEvent::Restored { key, count } => Input::AddressesRestored { key, count },
+                KeeperEvent::Reinstalled { key, .. } => Input::AddressesReinstalled { key },
+                KeeperEvent::Unrestored { key, why } => Input::AddressesNotRestored { key, why },
                 KeeperEvent::Released { .. }
                 | KeeperEvent::Contested { .. }
                 | KeeperEvent::StaleRemoved { .. }
@@ -529,7 +533,7 @@ fn surroundings(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: Switchb
                     return;
                 }
             };
-            let _ = mail.send(letter);
+            let _ = mail.send(input);
         }),
     }
 }

@@ -1,6 +1,6 @@
 //! The daemon's threads, and everything that joins the pure core with Linux.
 //!
-//! - `vrrp-protocol` ([`reactor`]): sockets, timers and the core; never blocks.
+//! - `vrrp-protocol` ([`protocol_thread`]): sockets, timers and the core; never blocks.
 //! - `vrrp-addresses` (`kernel::keeper`): netlink batches and announcements.
 //! - the main thread (`daemon`): a tokio runtime with the netlink monitor, health checks, hooks, the
 //!   control socket, logs and signals; [`state`]: the file of demotions; [`notify`]: the service manager.
@@ -8,14 +8,11 @@
 mod account;
 pub mod candidate;
 pub mod clock;
-mod endpoint;
 mod foreign;
 pub(crate) mod hooks;
-pub(crate) mod mailbox;
 pub(crate) mod notify;
 pub(crate) mod process;
-pub(crate) mod reactor;
+pub(crate) mod protocol_thread;
 pub(crate) mod reload;
 pub(crate) mod state;
 pub(crate) mod trackers;
-mod turn;

@@ -7,15 +7,15 @@
 use super::candidate::{self, Candidate, Purpose};
 use super::foreign;
 use super::hooks::Hooks;
-use super::mailbox::{Letter, Sender};
 use super::notify::Notifier;
+use super::protocol_thread::mailbox::{Sender, ThreadRequest};
 use super::trackers::Checks;
 use crate::agent::{AgentEvent, AgentEventKind, ReloadMode, ReloadOutcome, ReloadReply, ReloadRequest};
 use crate::config::plan::{CheckStep, Plan, RouterStep};
 use crate::config::report::{self, Style};
 use crate::config::{Agent, Config, Resolved};
 use crate::kernel::blocking::spawn;
-use crate::protocol::{RouterSpec, Track};
+use crate::protocol::{Input, RouterSpec, Track};
 use crate::types::InterfaceName;
 use std::collections::BTreeSet;
 use std::io;
@@ -188,13 +188,13 @@ impl Reloader {
     fn carry_out(&mut self, config: Config) {
         let node = node_name(&config);
         self.node.send_replace(node.clone());
-        let arrangement = self.hooks.apply(&config, &node);
+        let routing = self.hooks.apply(&config, &node);
         // The protocol thread has ended: so does the agent.
-        let _ = self.mail.send(Letter::Arrange(Box::new(arrangement)));
-        let _ = self.mail.send(Letter::Configure(config.routers.clone()));
+        let _ = self.mail.send(ThreadRequest::RouteHooks(Box::new(routing)));
+        let _ = self.mail.send(Input::Configure(config.routers.clone()));
         let stay: BTreeSet<_> = config.checks.iter().map(|spec| &spec.name).collect();
         for spec in self.running.checks.iter().filter(|spec| !stay.contains(&spec.name)) {
-            let _ = self.mail.send(Letter::CheckGone(spec.name.clone()));
+            let _ = self.mail.send(Input::CheckRemoved(spec.name.clone()));
         }
         self.checks.apply(&config.checks);
         // What only a restart changes is what it was, and is planned again.

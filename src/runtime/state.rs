@@ -1,14 +1,14 @@
 //! What survives a restart: the demotions, in one file (docs/adr/0012).
 //!
 //! Owns the state directory: the file's name, how it is replaced, and what is done with one that
-//! cannot be understood. Its form is in `document`, when it is written in `scribe`. Must not know what
+//! cannot be understood. Its form is in `document`, when it is written in `demotion_writer`. Must not know what
 //! a demotion means. Everything here may block.
 
+mod demotion_writer;
 mod document;
-mod scribe;
 
+pub(crate) use demotion_writer::{DemotionWriter, WriterMessage};
 pub(crate) use document::{Demotions, Moment};
-pub(crate) use scribe::{Note, Scribe};
 
 use crate::kernel::blocking::run_within;
 use crate::kernel::plain_file::{self, Links};

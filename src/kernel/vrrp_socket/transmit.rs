@@ -26,6 +26,62 @@ const TRAFFIC_CLASS: u32 = 0xc0;
 /// The local queue's view of the same: internetwork control (802.1Q 6), the highest without CAP_NET_ADMIN.
 const QUEUE_PRIORITY: u32 = 6;
 
+/// Messages to be sent together: their octets back to back in a buffer that is used again and again.
+#[derive(Debug, Default)]
+pub struct OutgoingMessages {
+    octets: Vec<u8>,
+    /// The source address of each message, and where its octets end.
+    messages: Vec<(IpAddr, usize)>,
+}
+
+impl OutgoingMessages {
+    /// Adds a message.
+    pub fn push(&mut self, source: IpAddr, message: &[u8]) {
+        self.octets.extend_from_slice(message);
+        self.messages.push((source, self.octets.len()));
+    }
+
+    /// The message at a place, with its source address.
+    #[must_use]
+    pub fn get(&self, at: usize) -> Option<(IpAddr, &[u8])> {
+        let (source, end) = *self.messages.get(at)?;
+        let before = at.checked_sub(1).and_then(|before| self.messages.get(before));
+        let start = before.map_or(0, |(_, end)| *end);
+        Some((source, self.octets.get(start..end)?))
+    }
+
+    /// The messages at this place and behind it.
+    pub fn from(&self, at: usize) -> impl Iterator<Item = (IpAddr, &[u8])> {
+        (at..self.messages.len()).filter_map(|at| self.get(at))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// Forgets the messages and keeps their room.
+    pub fn clear(&mut self) {
+        self.octets.clear();
+        self.messages.clear();
+    }
+}
+
+impl<'a> FromIterator<(IpAddr, &'a [u8])> for OutgoingMessages {
+    fn from_iter<T: IntoIterator<Item = (IpAddr, &'a [u8])>>(messages: T) -> Self {
+        let mut all = Self::default();
+        messages.into_iter().for_each(|(source, message)| all.push(source, message));
+        all
+    }
+}
+
 /// Sends to the group of one family on one interface. Never receives, never blocks.
 #[derive(Debug)]
 pub struct TransmitSocket {
@@ -60,23 +116,18 @@ impl TransmitSocket {
     /// if `source` is not, or no longer, ours or not yet usable; `NetworkDown` or `NetworkUnreachable` if the
     /// interface is down. The message was not sent.
     pub fn send(&self, source: IpAddr, message: &[u8]) -> io::Result<()> {
-        self.send_run(source, &[(source, message)]).map(drop)
+        self.send_run(source, std::iter::once(message)).map(drop)
     }
 
     /// Sends many messages with few system calls, and returns how many were sent. Every message is tried;
     /// `failed` is told the place and the error of each that was not sent. Allocates nothing.
-    pub fn send_batch(
-        &self,
-        messages: &[(IpAddr, &[u8])],
-        failed: &mut dyn FnMut(usize, io::Error),
-    ) -> usize {
+    pub fn send_batch(&self, messages: &OutgoingMessages, failed: &mut dyn FnMut(usize, io::Error)) -> usize {
         let mut sent = 0;
         let mut next = 0;
-        while let Some(&(source, _)) = messages.get(next) {
-            let rest = messages.get(next..).unwrap_or_default();
+        while let Some((source, _)) = messages.get(next) {
             // The control message is common to a system call; routers of one interface mostly share a source.
-            let same = rest.iter().take(SEND_MANY).take_while(|(other, _)| *other == source).count();
-            match self.send_run(source, rest.get(..same).unwrap_or_default()) {
+            let same = messages.from(next).take(SEND_MANY).take_while(|(other, _)| *other == source);
+            match self.send_run(source, same.map(|(_, message)| message)) {
                 Ok(count) => {
                     sent += count;
                     next += count;
@@ -92,14 +143,13 @@ impl TransmitSocket {
 
     /// Sends the longest prefix of `messages` (all from `source`) that the kernel takes: at least one, or the
     /// error that the first one met.
-    fn send_run(&self, source: IpAddr, messages: &[(IpAddr, &[u8])]) -> io::Result<usize> {
+    fn send_run<'a>(&self, source: IpAddr, messages: impl Iterator<Item = &'a [u8]>) -> io::Result<usize> {
         if Family::of(source) != self.family {
             return Err(io::Error::from_raw_os_error(libc::EAFNOSUPPORT));
         }
         let mut room = [0; CONTROL_ROOM];
         let control = packet_info(&mut room, source, self.index);
-        let octets = messages.iter().map(|(_, message)| *message);
-        sys::send_many(&self.socket, Some(&self.group), control, octets)
+        sys::send_many(&self.socket, Some(&self.group), control, messages)
     }
 }
 
@@ -184,5 +234,24 @@ fn packet_info(room: &mut [u8; CONTROL_ROOM], source: IpAddr, index: u32) -> &[u
 fn put(room: &mut [u8], offset: usize, octets: &[u8]) {
     if let Some(place) = room.get_mut(offset..offset + octets.len()) {
         place.copy_from_slice(octets);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_keep_their_order_and_their_octets() {
+        let sources: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap()];
+        let all: Vec<(IpAddr, &[u8])> = vec![(sources[0], &[1, 2]), (sources[1], &[]), (sources[0], &[3])];
+        let mut messages: OutgoingMessages = all.iter().copied().collect();
+        assert_eq!((messages.len(), messages.get(3)), (3, None));
+        assert_eq!(messages.from(0).collect::<Vec<_>>(), all);
+        assert_eq!(messages.from(2).collect::<Vec<_>>(), all[2..]);
+        messages.clear();
+        assert!(messages.is_empty() && messages.get(0).is_none());
+        messages.push(sources[1], &[9]);
+        assert_eq!(messages.get(0), Some((sources[1], &[9][..])));
     }
 }

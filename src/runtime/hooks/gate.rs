@@ -4,8 +4,8 @@
 //! kept here, on the thread that is never late, and not where the hook runs: nothing that happens
 //! there (a slow disk, a full log pipe) can hold up a takeover for longer.
 
-use super::queue::{Move, News};
-use super::{Arrangement, Lines, NotTold};
+use super::queue::{FamilyTransition, WorkerEvent};
+use super::{HookRouting, NotTold, WorkerRoutes};
 use crate::kernel::keeper::Command;
 use crate::protocol::{Cause, Event, EventKind};
 use crate::types::{InstanceKey, MonoTime, RouterName};
@@ -16,12 +16,12 @@ use std::time::Duration;
 
 /// Keeps back `Own` of routers that have a `before_active` hook, and passes on what hooks are about.
 #[derive(Debug, Default)]
-pub(crate) struct Gate {
-    lines: Lines,
+pub(crate) struct HookGate {
+    routes: WorkerRoutes,
     /// Routers that have a `before_active`.
-    doors: BTreeMap<RouterName, Door>,
-    /// News of this turn, in order: at most one an effect.
-    waiting: Vec<(RouterName, News)>,
+    preparations: BTreeMap<RouterName, Preparation>,
+    /// WorkerEvent of this turn, in order: at most one an effect.
+    waiting: Vec<(RouterName, WorkerEvent)>,
     /// The addresses that the core wants here, and for which router: a key may go to another.
     wanted: BTreeMap<InstanceKey, RouterName>,
     /// Counts preparations, so that the end of one cannot be taken for that of another.
@@ -29,68 +29,71 @@ pub(crate) struct Gate {
 }
 
 #[derive(Debug)]
-struct Door {
+struct Preparation {
     patience: Duration,
     /// The last preparation.
     run: u64,
-    state: DoorState,
+    state: PreparationState,
 }
 
 /// Both families of a router pass together.
 #[derive(Debug)]
-enum DoorState {
+enum PreparationState {
     /// Nothing is wanted.
-    Closed,
+    Idle,
     /// The hook runs or waits for its turn; these `Own` are kept back, by epoch.
-    Preparing { until: MonoTime, kept: BTreeMap<InstanceKey, u64> },
+    Running { until: MonoTime, kept: BTreeMap<InstanceKey, u64> },
     /// Prepared for as long as one of these is wanted.
-    Open(BTreeSet<InstanceKey>),
+    Done(BTreeSet<InstanceKey>),
 }
 
-impl Gate {
+impl HookGate {
     /// The configuration changed. What is held stays held: a hook that is new runs at the next takeover.
-    /// Returns what was kept back behind doors that are no more.
+    /// Returns what was kept back behind preparations that are no more.
     #[must_use]
-    pub(crate) fn rearrange(&mut self, arrangement: Arrangement) -> Vec<Command> {
-        let Arrangement { lines, doors } = arrangement;
-        self.lines = lines;
-        let mut before = std::mem::take(&mut self.doors);
-        for (router, patience) in doors {
-            let door = before.remove(&router).unwrap_or_else(|| {
+    pub(crate) fn reroute(&mut self, routing: HookRouting) -> Vec<Command> {
+        let HookRouting { routes, preparations } = routing;
+        self.routes = routes;
+        let mut before = std::mem::take(&mut self.preparations);
+        for (router, patience) in preparations {
+            let preparation = before.remove(&router).unwrap_or_else(|| {
                 let held = self.wanted.iter().filter(|(_, whose)| **whose == router);
                 let held: BTreeSet<InstanceKey> = held.map(|(key, _)| *key).collect();
-                let state = if held.is_empty() { DoorState::Closed } else { DoorState::Open(held) };
-                Door { patience, run: 0, state }
+                let state =
+                    if held.is_empty() { PreparationState::Idle } else { PreparationState::Done(held) };
+                Preparation { patience, run: 0, state }
             });
-            self.doors.insert(router, Door { patience, ..door });
+            self.preparations.insert(router, Preparation { patience, ..preparation });
         }
-        before.values_mut().flat_map(Door::open).collect()
+        before.values_mut().flat_map(Preparation::open).collect()
     }
 
     /// The core wants these addresses here. What is returned is for the keeper now; where nothing is,
-    /// it follows from another method of the gate, unless [`Self::disown`] comes first.
+    /// it follows from another method of the gate, unless [`Self::release`] comes first.
     #[must_use]
-    pub(crate) fn own(&mut self, now: MonoTime, key: InstanceKey, epoch: u64) -> Option<Command> {
-        let router = self.wanted.get(&key).or_else(|| self.lines.router(key)).cloned();
+    pub(crate) fn hold(&mut self, now: MonoTime, key: InstanceKey, epoch: u64) -> Option<Command> {
+        let router = self.wanted.get(&key).or_else(|| self.routes.router(key)).cloned();
         let Some(router) = router else { return Some(Command::Own { key, epoch }) };
         self.wanted.insert(key, router.clone());
-        let Some(door) = self.doors.get_mut(&router) else {
+        let Some(preparation) = self.preparations.get_mut(&router) else {
             return Some(Command::Own { key, epoch });
         };
-        match &mut door.state {
-            DoorState::Closed => {
+        match &mut preparation.state {
+            PreparationState::Idle => {
                 self.runs += 1;
-                door.run = self.runs;
-                door.state =
-                    DoorState::Preparing { until: now + door.patience, kept: BTreeMap::from([(key, epoch)]) };
-                self.waiting.push((router, News::Prepare { run: door.run }));
+                preparation.run = self.runs;
+                preparation.state = PreparationState::Running {
+                    until: now + preparation.patience,
+                    kept: BTreeMap::from([(key, epoch)]),
+                };
+                self.waiting.push((router, WorkerEvent::Prepare { run: preparation.run }));
                 None
             }
-            DoorState::Preparing { kept, .. } => {
+            PreparationState::Running { kept, .. } => {
                 kept.insert(key, epoch);
                 None
             }
-            DoorState::Open(wanted) => {
+            PreparationState::Done(wanted) => {
                 wanted.insert(key);
                 Some(Command::Own { key, epoch })
             }
@@ -98,23 +101,23 @@ impl Gate {
     }
 
     /// The core does not want these addresses any more. The keeper is told in any case.
-    pub(crate) fn disown(&mut self, key: InstanceKey) {
+    pub(crate) fn release(&mut self, key: InstanceKey) {
         let router = self.wanted.remove(&key);
-        let Some(door) = router.and_then(|router| self.doors.get_mut(&router)) else { return };
-        let left = match &mut door.state {
-            DoorState::Closed => return,
-            DoorState::Preparing { kept, .. } => {
+        let Some(preparation) = router.and_then(|router| self.preparations.get_mut(&router)) else { return };
+        let left = match &mut preparation.state {
+            PreparationState::Idle => return,
+            PreparationState::Running { kept, .. } => {
                 kept.remove(&key);
                 kept.len()
             }
-            DoorState::Open(wanted) => {
+            PreparationState::Done(wanted) => {
                 wanted.remove(&key);
                 wanted.len()
             }
         };
         if left == 0 {
             // The worker ends the hook when it hears of the transition.
-            door.state = DoorState::Closed;
+            preparation.state = PreparationState::Idle;
         }
     }
 
@@ -126,7 +129,7 @@ impl Gate {
                 let Some(key) = event.key else { return };
                 let faults: Vec<String> = grounds.faults.iter().map(ToString::to_string).collect();
                 let faults = if *cause == Cause::Fault { faults.join("; ") } else { String::new() };
-                let moved = Move {
+                let moved = FamilyTransition {
                     family: key.family,
                     from: *from,
                     to: *to,
@@ -136,10 +139,10 @@ impl Gate {
                     reason: why_in_full(*cause, grounds, *priority, key.family).into(),
                     faults: faults.into(),
                 };
-                self.waiting.push((router.clone(), News::Moved(moved)));
+                self.waiting.push((router.clone(), WorkerEvent::Moved(moved)));
             }
             EventKind::HandedOver { to, .. } => {
-                self.waiting.push((router.clone(), News::TakenOverBy(*to)));
+                self.waiting.push((router.clone(), WorkerEvent::TakenOverBy(*to)));
             }
             EventKind::FaultRaised(_)
             | EventKind::LocalWarningRaised(_)
@@ -176,17 +179,20 @@ impl Gate {
         }
         let waiting = std::mem::take(&mut self.waiting);
         let (prepare, moves): (Vec<_>, Vec<_>) =
-            waiting.into_iter().partition(|(_, news)| matches!(news, News::Prepare { .. }));
+            waiting.into_iter().partition(|(_, news)| matches!(news, WorkerEvent::Prepare { .. }));
         for (router, news) in moves {
-            self.lines.tell_or_lose(&router, news);
+            self.routes.tell_or_lose(&router, news);
         }
         let mut passed = Vec::new();
         for (router, news) in prepare {
-            let News::Prepare { run } = news else { continue };
+            let WorkerEvent::Prepare { run } = news else { continue };
             // Wanted no more, or again, since it was written.
-            let current = self.doors.get(&router).is_some_and(|door| door.run == run && door.is_preparing());
-            if current && self.lines.tell(&router, news) == Err(NotTold) {
-                self.lines.lost.fetch_add(1, Ordering::Relaxed);
+            let current = self
+                .preparations
+                .get(&router)
+                .is_some_and(|preparation| preparation.run == run && preparation.is_running());
+            if current && self.routes.tell(&router, news) == Err(NotTold) {
+                self.routes.lost.fetch_add(1, Ordering::Relaxed);
                 passed.extend(self.prepared(&router, run));
             }
         }
@@ -196,8 +202,8 @@ impl Gate {
     /// The hook of this run ended, one way or another.
     #[must_use]
     pub(crate) fn prepared(&mut self, router: &RouterName, run: u64) -> Vec<Command> {
-        match self.doors.get_mut(router) {
-            Some(door) if door.run == run => door.open(),
+        match self.preparations.get_mut(router) {
+            Some(preparation) if preparation.run == run => preparation.open(),
             Some(_) | None => Vec::new(),
         }
     }
@@ -205,34 +211,34 @@ impl Gate {
     /// Opens what has waited long enough.
     #[must_use]
     pub(crate) fn expire(&mut self, now: MonoTime) -> Vec<Command> {
-        let due = |door: &&mut Door| door.until().is_some_and(|until| until <= now);
-        self.doors.values_mut().filter(due).flat_map(Door::open).collect()
+        let due = |preparation: &&mut Preparation| preparation.until().is_some_and(|until| until <= now);
+        self.preparations.values_mut().filter(due).flat_map(Preparation::open).collect()
     }
 
     /// When [`Self::expire`] has something to do.
     pub(crate) fn deadline(&self) -> Option<MonoTime> {
-        self.doors.values().filter_map(Door::until).min()
+        self.preparations.values().filter_map(Preparation::until).min()
     }
 }
 
-impl Door {
-    const fn is_preparing(&self) -> bool {
-        matches!(self.state, DoorState::Preparing { .. })
+impl Preparation {
+    const fn is_running(&self) -> bool {
+        matches!(self.state, PreparationState::Running { .. })
     }
 
     const fn until(&self) -> Option<MonoTime> {
         match self.state {
-            DoorState::Preparing { until, .. } => Some(until),
-            DoorState::Closed | DoorState::Open(_) => None,
+            PreparationState::Running { until, .. } => Some(until),
+            PreparationState::Idle | PreparationState::Done(_) => None,
         }
     }
 
     fn open(&mut self) -> Vec<Command> {
         let kept = match &mut self.state {
-            DoorState::Preparing { kept, .. } => std::mem::take(kept),
-            DoorState::Closed | DoorState::Open(_) => return Vec::new(),
+            PreparationState::Running { kept, .. } => std::mem::take(kept),
+            PreparationState::Idle | PreparationState::Done(_) => return Vec::new(),
         };
-        self.state = DoorState::Open(kept.keys().copied().collect());
+        self.state = PreparationState::Done(kept.keys().copied().collect());
         kept.into_iter().map(|(key, epoch)| Command::Own { key, epoch }).collect()
     }
 }

@@ -29,8 +29,8 @@ addresses = ["192.0.2.53/24"]
 "#;
 
 struct Scene {
-    gate: Gate,
-    news: mpsc::Receiver<News>,
+    gate: HookGate,
+    news: mpsc::Receiver<WorkerEvent>,
     web: [InstanceKey; 2],
     others: [InstanceKey; 2],
     lost: Arc<std::sync::atomic::AtomicU64>,
@@ -49,15 +49,15 @@ impl Scene {
         let workers = [0, 1].map(|at| (name(at), sender.clone()));
         let lost = Arc::new(std::sync::atomic::AtomicU64::new(0));
         let (keys, workers) = (Arc::new(keys.into()), Arc::new(workers.into()));
-        let lines = Lines { keys, workers, lost: Arc::clone(&lost) };
-        let mut gate = Gate::default();
-        let doors = [(name(0), Duration::from_millis(300))].into();
-        assert!(gate.rearrange(Arrangement { lines, doors }).is_empty());
+        let routes = WorkerRoutes { keys, workers, lost: Arc::clone(&lost) };
+        let mut gate = HookGate::default();
+        let preparations = [(name(0), Duration::from_millis(300))].into();
+        assert!(gate.reroute(HookRouting { routes, preparations }).is_empty());
         Self { gate, news, web, others, lost }
     }
 
     fn claim(&mut self, now: MonoTime, key: InstanceKey, epoch: u64) -> Option<Command> {
-        let passed = self.gate.own(now, key, epoch);
+        let passed = self.gate.hold(now, key, epoch);
         self.gate.on_event(&moved(key, StateName::Backup, StateName::Active));
         passed
     }
@@ -66,10 +66,10 @@ impl Scene {
         let mut heard = Vec::new();
         while let Ok(news) = self.news.try_recv() {
             heard.push(match news {
-                News::Moved(_) => "moved",
-                News::TakenOverBy(_) => "taken over",
-                News::Prepare { .. } => "prepare",
-                News::Owned(_) | News::Released(_) => "keeper",
+                WorkerEvent::Moved(_) => "moved",
+                WorkerEvent::TakenOverBy(_) => "taken over",
+                WorkerEvent::Prepare { .. } => "prepare",
+                WorkerEvent::Owned(_) | WorkerEvent::Released(_) => "keeper",
             });
         }
         heard
@@ -99,7 +99,7 @@ const fn at(ms: u64) -> MonoTime {
 fn who_has_no_before_active_passes_at_once() {
     let mut scene = Scene::new(16);
     for key in scene.others {
-        assert_eq!(scene.gate.own(at(0), key, 1), Some(Command::Own { key, epoch: 1 }));
+        assert_eq!(scene.gate.hold(at(0), key, 1), Some(Command::Own { key, epoch: 1 }));
     }
     assert_eq!((scene.gate.flush(), scene.gate.deadline()), (vec![], None));
     assert_eq!(scene.heard(), Vec::<&str>::new());
@@ -117,7 +117,7 @@ fn both_families_wait_for_one_preparation_and_pass_together() {
     assert_eq!(scene.gate.prepared(&web(), 1), both);
     assert_eq!(scene.gate.deadline(), None);
     assert_eq!(scene.gate.prepared(&web(), 1), [], "it passes once");
-    assert_eq!(scene.gate.own(at(1), v4, 2), Some(Command::Own { key: v4, epoch: 2 }), "readdressed");
+    assert_eq!(scene.gate.hold(at(1), v4, 2), Some(Command::Own { key: v4, epoch: 2 }), "readdressed");
 }
 
 #[test]
@@ -136,9 +136,9 @@ fn what_is_wanted_no_more_never_passes() {
     let [v4, v6] = scene.web;
     scene.claim(at(0), v4, 1);
     scene.claim(at(0), v6, 1);
-    scene.gate.disown(v4);
+    scene.gate.release(v4);
     assert_eq!(scene.gate.deadline(), Some(at(300)), "the other family still waits");
-    scene.gate.disown(v6);
+    scene.gate.release(v6);
     assert_eq!((scene.gate.deadline(), scene.gate.expire(at(999))), (None, vec![]));
     assert_eq!(scene.gate.prepared(&web(), 1), []);
     assert_eq!(scene.gate.flush(), []);
@@ -150,11 +150,11 @@ fn the_end_of_an_older_preparation_opens_nothing() {
     let mut scene = Scene::new(16);
     let [v4, _] = scene.web;
     scene.claim(at(0), v4, 1);
-    scene.gate.disown(v4);
+    scene.gate.release(v4);
     assert_eq!(scene.claim(at(10), v4, 3), None);
     assert_eq!(scene.gate.prepared(&web(), 1), []);
     assert_eq!(scene.gate.prepared(&web(), 2), [Command::Own { key: v4, epoch: 3 }]);
-    scene.gate.disown(v4);
+    scene.gate.release(v4);
     assert_eq!(scene.claim(at(20), v4, 5), None, "every tenure is prepared");
 }
 
@@ -183,12 +183,13 @@ fn workers_hear_of_transitions_and_takers_of_their_own_router_only() {
 }
 
 impl Scene {
-    /// From now on these routers, by their place in `CONFIG`, have a `before_active`.
-    fn rearrange(&mut self, doors: &[usize]) -> Vec<Command> {
+    /// From now on these routers, by their identity in `CONFIG`, have a `before_active`.
+    fn reroute(&mut self, preparations: &[usize]) -> Vec<Command> {
         let config = resolve(CONFIG, "test").unwrap().config;
-        let door = |at: &usize| (config.routers[*at].name.clone(), Duration::from_millis(300));
-        let lines = self.gate.lines.clone();
-        self.gate.rearrange(Arrangement { lines, doors: doors.iter().map(door).collect() })
+        let preparation = |at: &usize| (config.routers[*at].name.clone(), Duration::from_millis(300));
+        let routes = self.gate.routes.clone();
+        self.gate
+            .reroute(HookRouting { routes, preparations: preparations.iter().map(preparation).collect() })
     }
 }
 
@@ -198,12 +199,12 @@ fn a_door_that_is_new_is_open_for_what_is_held() {
     let now = MonoTime::from_nanos(1);
     let mail = scene.others[0];
     assert!(scene.claim(now, mail, 1).is_some());
-    assert_eq!(scene.rearrange(&[0, 1]), []);
+    assert_eq!(scene.reroute(&[0, 1]), []);
     // More addresses for an Active router are no takeover.
-    assert_eq!(scene.gate.own(now, mail, 2), Some(Command::Own { key: mail, epoch: 2 }));
-    scene.gate.disown(mail);
+    assert_eq!(scene.gate.hold(now, mail, 2), Some(Command::Own { key: mail, epoch: 2 }));
+    scene.gate.release(mail);
     // The next one is.
-    assert_eq!(scene.gate.own(now, mail, 4), None);
+    assert_eq!(scene.gate.hold(now, mail, 4), None);
 }
 
 #[test]
@@ -212,7 +213,7 @@ fn what_waits_behind_a_door_that_is_no_more_passes() {
     let now = MonoTime::from_nanos(1);
     let [v4, v6] = scene.web;
     assert_eq!((scene.claim(now, v4, 1), scene.claim(now, v6, 1)), (None, None));
-    let passed = scene.rearrange(&[]);
+    let passed = scene.reroute(&[]);
     assert_eq!(passed, [Command::Own { key: v4, epoch: 1 }, Command::Own { key: v6, epoch: 1 }]);
     assert_eq!(scene.gate.deadline(), None);
 }
@@ -223,7 +224,7 @@ fn a_door_that_stays_goes_on_waiting() {
     let now = MonoTime::from_nanos(1);
     let v4 = scene.web[0];
     assert_eq!(scene.claim(now, v4, 1), None);
-    assert_eq!(scene.rearrange(&[0]), []);
+    assert_eq!(scene.reroute(&[0]), []);
     assert_eq!(scene.gate.deadline(), Some(now + Duration::from_millis(300)));
     assert_eq!(scene.gate.prepared(&"web".parse().unwrap(), 1), [Command::Own { key: v4, epoch: 1 }]);
 }
@@ -234,9 +235,9 @@ fn the_end_of_an_older_preparation_opens_no_newer_door() {
     let now = MonoTime::from_nanos(1);
     let v4 = scene.web[0];
     assert_eq!(scene.claim(now, v4, 1), None);
-    scene.gate.disown(v4);
-    scene.rearrange(&[]);
-    scene.rearrange(&[0]);
+    scene.gate.release(v4);
+    scene.reroute(&[]);
+    scene.reroute(&[0]);
     assert_eq!(scene.claim(now, v4, 3), None);
     assert_eq!(scene.gate.prepared(&"web".parse().unwrap(), 1), []);
 }

@@ -34,7 +34,7 @@ impl Scene {
         let (sender, events) = mpsc::channel(64);
         let prepared = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&prepared);
-        let outlets = Outlets {
+        let outlets = HookOutlets {
             events: sender,
             lost: Arc::default(),
             prepared: Arc::new(move |_, run| told.lock().unwrap().push(run)),
@@ -53,7 +53,7 @@ impl Scene {
         let priority = AdvertPriority::from_wire(150);
         let peer = Some("192.0.2.11".parse().unwrap());
         for key in &self.keys {
-            let moved = queue::Move {
+            let moved = queue::FamilyTransition {
                 family: key.family,
                 from,
                 to,
@@ -63,28 +63,32 @@ impl Scene {
                 reason: "why".into(),
                 faults: "".into(),
             };
-            self.tell(News::Moved(moved)).unwrap();
+            self.tell(WorkerEvent::Moved(moved)).unwrap();
         }
     }
 
-    fn tell(&self, news: News) -> Result<(), NotTold> {
-        self.hooks.switchboard.0.lock().unwrap().tell(&"web".parse().unwrap(), news)
+    fn tell(&self, news: WorkerEvent) -> Result<(), NotTold> {
+        self.hooks.shared_routes.0.lock().unwrap().tell(&"web".parse().unwrap(), news)
     }
 
     fn claims(&self, run: u64) {
         self.moves(StateName::Backup, StateName::Active, Cause::ActiveDownTimer);
-        self.tell(News::Prepare { run }).unwrap();
+        self.tell(WorkerEvent::Prepare { run }).unwrap();
     }
 
     fn owned(&self) {
         for key in &self.keys {
-            self.hooks.switchboard().on_keeper(&KeeperEvent::Owned { key: *key, epoch: 1, outcome: Ok(()) });
+            self.hooks.shared_routes().on_keeper(&KeeperEvent::Owned {
+                key: *key,
+                epoch: 1,
+                outcome: Ok(()),
+            });
         }
     }
 
     fn released(&self) {
         for key in &self.keys {
-            self.hooks.switchboard().on_keeper(&KeeperEvent::Released {
+            self.hooks.shared_routes().on_keeper(&KeeperEvent::Released {
                 key: *key,
                 epoch: 2,
                 outcome: Ok(()),
@@ -259,7 +263,7 @@ async fn the_end_waits_for_what_is_due_but_not_for_ever() {
     scene.owned();
     let first = content(&scene.path("pid")).await;
     scene.moves(StateName::Active, StateName::Initialize, Cause::Shutdown);
-    scene.hooks.switchboard().on_keeper(&KeeperEvent::Stopped { outcome: Ok(()) });
+    scene.hooks.shared_routes().on_keeper(&KeeperEvent::Stopped { outcome: Ok(()) });
     scene.hooks.finish(Duration::from_millis(100)).await;
     assert!(!alive(&first), "what runs is killed");
     let mut outcomes = Vec::new();
@@ -293,7 +297,7 @@ async fn a_router_that_left_runs_its_last_hooks_however_often_others_change() {
     scene.moves(StateName::Initialize, StateName::Backup, Cause::Startup);
     scene.moves(StateName::Backup, StateName::Active, Cause::ActiveDownTimer);
     scene.owned();
-    let busy = |scene: &Scene| scene.hooks.workers.values().any(Hand::is_busy);
+    let busy = |scene: &Scene| scene.hooks.workers.values().any(WorkerHandle::is_busy);
     until("the worker knows", || busy(&scene)).await;
     for vrid in [60, 61, 62] {
         let text = format!(

@@ -19,11 +19,11 @@ mod variables;
 mod worker;
 
 pub(crate) use board::HookBoard;
-pub(in crate::runtime) use gate::Gate;
+pub(in crate::runtime) use gate::HookGate;
 
-use self::queue::News;
-use self::variables::Place;
-use self::worker::{Assignment, Stage, Start, Worker};
+use self::queue::WorkerEvent;
+use self::variables::RouterIdentity;
+use self::worker::{Assignment, Start, Worker, WorkerPhase};
 use crate::agent::AgentEvent;
 use crate::config::{Config, HookKind};
 use crate::kernel::keeper::KeeperEvent;
@@ -39,7 +39,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
-/// News that may wait for one worker, which reads them at once: it is full only while the main thread
+/// WorkerEvent that may wait for one worker, which reads them at once: it is full only while the main thread
 /// is not run. Then the newest are lost and counted, and nobody waits.
 const NEWS: usize = 1024;
 
@@ -51,7 +51,7 @@ pub(crate) type Prepared = dyn Fn(&RouterName, u64) + Send + Sync;
 
 /// Whom the workers tell.
 #[derive(Clone)]
-pub(crate) struct Outlets {
+pub(crate) struct HookOutlets {
     /// What came of a hook. Full: dropped and counted in `lost`.
     pub(crate) events: mpsc::Sender<AgentEvent>,
     pub(crate) lost: Arc<AtomicU64>,
@@ -59,66 +59,66 @@ pub(crate) struct Outlets {
     pub(crate) prepared: Arc<Prepared>,
 }
 
-impl fmt::Debug for Outlets {
+impl fmt::Debug for HookOutlets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outlets").finish_non_exhaustive()
+        f.debug_struct("HookOutlets").finish_non_exhaustive()
     }
 }
 
 /// The workers of all routers. Dropped, what they run is killed.
 #[derive(Debug)]
 pub(crate) struct Hooks {
-    outlets: Outlets,
+    outlets: HookOutlets,
     board: HookBoard,
-    workers: BTreeMap<RouterName, Hand>,
+    workers: BTreeMap<RouterName, WorkerHandle>,
     /// The routers of the last configuration.
     routers: BTreeMap<RouterName, RouterSpec>,
     /// Those that left it before, and may have something to run.
     departed: BTreeMap<RouterName, RouterSpec>,
-    switchboard: Switchboard,
-    stage: watch::Sender<Stage>,
+    shared_routes: SharedRoutes,
+    phase: watch::Sender<WorkerPhase>,
     tasks: JoinSet<()>,
 }
 
 /// What we hold of a worker.
 #[derive(Debug)]
-struct Hand {
-    news: mpsc::Sender<News>,
+struct WorkerHandle {
+    news: mpsc::Sender<WorkerEvent>,
     assignment: watch::Sender<Assignment>,
-    business: Business,
+    busy: BusyFlag,
 }
 
 /// What the gate needs of a configuration.
 #[derive(Debug)]
-pub(crate) struct Arrangement {
-    lines: Lines,
+pub(crate) struct HookRouting {
+    routes: WorkerRoutes,
     /// How long a takeover waits for `before_active`, of routers that have one.
-    doors: BTreeMap<RouterName, Duration>,
+    preparations: BTreeMap<RouterName, Duration>,
 }
 
-impl Hand {
+impl WorkerHandle {
     /// Whether the worker has something to run, or will have when its router lets go.
     fn is_busy(&self) -> bool {
-        self.business.0.load(Ordering::Relaxed)
+        self.busy.0.load(Ordering::Relaxed)
     }
 }
 
 /// Whether a worker has something to do; it says so.
 #[derive(Debug, Clone, Default)]
-struct Business(Arc<AtomicBool>);
+struct BusyFlag(Arc<AtomicBool>);
 
 impl Hooks {
     /// No workers yet.
-    pub(crate) fn new(outlets: Outlets) -> Self {
-        let lines = Lines { lost: Arc::clone(&outlets.lost), ..Lines::default() };
+    pub(crate) fn new(outlets: HookOutlets) -> Self {
+        let routes = WorkerRoutes { lost: Arc::clone(&outlets.lost), ..WorkerRoutes::default() };
         Self {
             outlets,
             board: HookBoard::default(),
             workers: BTreeMap::new(),
             routers: BTreeMap::new(),
             departed: BTreeMap::new(),
-            switchboard: Switchboard(Arc::new(Mutex::new(lines))),
-            stage: watch::Sender::new(Stage::Work),
+            shared_routes: SharedRoutes(Arc::new(Mutex::new(routes))),
+            phase: watch::Sender::new(WorkerPhase::Work),
             tasks: JoinSet::new(),
         }
     }
@@ -127,14 +127,14 @@ impl Hooks {
     /// called on a tokio runtime with I/O and time.
     ///
     /// A router that left keeps its worker for what it has to run when it lets go: until it is idle at a later time.
-    pub(crate) fn apply(&mut self, config: &Config, node: &str) -> Arrangement {
+    pub(crate) fn apply(&mut self, config: &Config, node: &str) -> HookRouting {
         let routers: BTreeMap<_, _> =
             config.routers.iter().map(|spec| (spec.name.clone(), spec.clone())).collect();
         let before = std::mem::replace(&mut self.routers, routers);
         self.reap();
         let (routers, workers) = (&self.routers, &self.workers);
         let left = |name: &RouterName| !routers.contains_key(name);
-        self.departed.retain(|name, _| left(name) && workers.get(name).is_some_and(Hand::is_busy));
+        self.departed.retain(|name, _| left(name) && workers.get(name).is_some_and(WorkerHandle::is_busy));
         let departs = before.iter().filter(|(name, _)| left(name));
         self.departed.extend(departs.map(|(name, spec)| (name.clone(), spec.clone())));
         let (routers, departed) = (&self.routers, &self.departed);
@@ -145,36 +145,41 @@ impl Hooks {
             self.board.open(&spec.name, &hooks);
             let stays = before.get(&spec.name).is_some_and(|before| before.is_same_instance(spec));
             let start = if stays { Start::AtOnce } else { Start::WithTheRouter };
-            let assignment = Assignment { place: Place::of(spec, node), hooks, start };
+            let assignment = Assignment { identity: RouterIdentity::of(spec, node), hooks, start };
             match self.workers.get(&spec.name) {
                 Some(hand) => drop(hand.assignment.send_replace(assignment)),
-                None => self.hire(spec.name.clone(), assignment),
+                None => self.spawn_worker(spec.name.clone(), assignment),
             }
         }
         // Those that left, or move, have their keys until they are gone.
         let keys = self.departed.values().chain(before.values()).chain(&config.routers);
         let keys = keys.flat_map(|spec| spec.keys().map(|key| (key, spec.name.clone()))).collect();
         let workers = self.workers.iter().map(|(name, hand)| (name.clone(), hand.news.clone())).collect();
-        let lines =
-            Lines { keys: Arc::new(keys), workers: Arc::new(workers), lost: self.outlets.lost.clone() };
-        self.switchboard.replace(lines.clone());
-        let doors = config.hooks.iter().filter(|(_, h)| h.commands.contains_key(&HookKind::BeforeActive));
-        let doors = doors.map(|(name, hooks)| (name.clone(), hooks.before_active_timeout)).collect();
-        Arrangement { lines, doors }
+        let routes = WorkerRoutes {
+            keys: Arc::new(keys),
+            workers: Arc::new(workers),
+            lost: self.outlets.lost.clone(),
+        };
+        self.shared_routes.replace(routes.clone());
+        let preparations =
+            config.hooks.iter().filter(|(_, h)| h.commands.contains_key(&HookKind::BeforeActive));
+        let preparations =
+            preparations.map(|(name, hooks)| (name.clone(), hooks.before_active_timeout)).collect();
+        HookRouting { routes, preparations }
     }
 
-    fn hire(&mut self, name: RouterName, assignment: Assignment) {
+    fn spawn_worker(&mut self, name: RouterName, assignment: Assignment) {
         let (news, told) = mpsc::channel(NEWS);
         let (assignment, assigned) = watch::channel(assignment);
-        let business = Business::default();
-        let worker = Worker::new(assigned, self.outlets.clone(), self.board.clone(), business.clone());
-        self.tasks.spawn(worker.live(told, self.stage.subscribe()));
-        self.workers.insert(name, Hand { news, assignment, business });
+        let busy = BusyFlag::default();
+        let worker = Worker::new(assigned, self.outlets.clone(), self.board.clone(), busy.clone());
+        self.tasks.spawn(worker.live(told, self.phase.subscribe()));
+        self.workers.insert(name, WorkerHandle { news, assignment, busy });
     }
 
     /// The keeper's way to the workers of the moment.
-    pub(crate) fn switchboard(&self) -> Switchboard {
-        self.switchboard.clone()
+    pub(crate) fn shared_routes(&self) -> SharedRoutes {
+        self.shared_routes.clone()
     }
 
     /// What became of each hook, shared.
@@ -184,7 +189,7 @@ impl Hooks {
 
     /// Lets the workers run what is due, for `limit` at most; then [`Self::abandon`].
     pub(crate) async fn finish(&mut self, limit: Duration) {
-        self.stage.send_replace(Stage::Finish);
+        self.phase.send_replace(WorkerPhase::Finish);
         if timeout(limit, self.ended()).await.is_err() {
             tracing::warn!(?limit, "hooks have not ended in time");
             self.abandon().await;
@@ -193,7 +198,7 @@ impl Hooks {
 
     /// Kills what runs and leaves out what is due.
     pub(crate) async fn abandon(&mut self) {
-        self.stage.send_replace(Stage::Abandon);
+        self.phase.send_replace(WorkerPhase::Abandon);
         let _ = timeout(KILLING, self.ended()).await;
     }
 
@@ -220,26 +225,26 @@ fn buried(ended: Result<(), JoinError>) {
 /// The way to the workers as it is now, for the thread of the addresses. Locked for moments only, and
 /// never by the protocol thread.
 #[derive(Debug, Clone)]
-pub(crate) struct Switchboard(Arc<Mutex<Lines>>);
+pub(crate) struct SharedRoutes(Arc<Mutex<WorkerRoutes>>);
 
-impl Switchboard {
-    /// See [`Lines::on_keeper`].
+impl SharedRoutes {
+    /// See [`WorkerRoutes::on_keeper`].
     pub(crate) fn on_keeper(&self, event: &KeeperEvent) {
-        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        lines.on_keeper(event);
+        let routes = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        routes.on_keeper(event);
     }
 
-    fn replace(&self, lines: Lines) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = lines;
+    fn replace(&self, routes: WorkerRoutes) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = routes;
     }
 }
 
 /// The way to the workers, for the protocol thread and the keeper's.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Lines {
+pub(crate) struct WorkerRoutes {
     /// Whose key it is.
     keys: Arc<BTreeMap<InstanceKey, RouterName>>,
-    workers: Arc<BTreeMap<RouterName, mpsc::Sender<News>>>,
+    workers: Arc<BTreeMap<RouterName, mpsc::Sender<WorkerEvent>>>,
     lost: Arc<AtomicU64>,
 }
 
@@ -247,17 +252,19 @@ pub(crate) struct Lines {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct NotTold;
 
-impl Lines {
+impl WorkerRoutes {
     /// What the keeper did matters to hooks as well. Never waits.
     pub(crate) fn on_keeper(&self, event: &KeeperEvent) {
         match event {
             // Refused addresses are a fault, and what follows from that is a transition.
-            KeeperEvent::Owned { key, outcome: Ok(()), .. } => self.forward(*key, News::Owned(key.family)),
+            KeeperEvent::Owned { key, outcome: Ok(()), .. } => {
+                self.forward(*key, WorkerEvent::Owned(key.family))
+            }
             // `Err`: tried again for ever, and an error in the log. The service has moved all the same.
-            KeeperEvent::Released { key, .. } => self.forward(*key, News::Released(key.family)),
+            KeeperEvent::Released { key, .. } => self.forward(*key, WorkerEvent::Released(key.family)),
             KeeperEvent::Stopped { .. } => {
                 for (key, router) in self.keys.iter() {
-                    self.tell_or_lose(router, News::Released(key.family));
+                    self.tell_or_lose(router, WorkerEvent::Released(key.family));
                 }
             }
             KeeperEvent::Owned { outcome: Err(_), .. }
@@ -276,20 +283,20 @@ impl Lines {
         self.keys.get(&key)
     }
 
-    fn forward(&self, key: InstanceKey, news: News) {
+    fn forward(&self, key: InstanceKey, news: WorkerEvent) {
         if let Some(router) = self.router(key) {
             self.tell_or_lose(router, news);
         }
     }
 
-    fn tell_or_lose(&self, router: &RouterName, news: News) {
+    fn tell_or_lose(&self, router: &RouterName, news: WorkerEvent) {
         if self.tell(router, news) == Err(NotTold) {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// A router without a worker has nobody to be told.
-    fn tell(&self, router: &RouterName, news: News) -> Result<(), NotTold> {
+    fn tell(&self, router: &RouterName, news: WorkerEvent) -> Result<(), NotTold> {
         self.workers.get(router).map_or(Ok(()), |worker| worker.try_send(news).map_err(|_| NotTold))
     }
 }

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 /// What happened to the router.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum WorkerEvent {
     /// A transition of one family.
-    Moved(Move),
+    Moved(FamilyTransition),
     /// Who took over, after the transition that it is about.
     TakenOverBy(IpAddr),
     /// The addresses are wanted, and wait for `before_active`.
@@ -34,7 +34,7 @@ pub(super) enum News {
 
 /// A transition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Move {
+pub(super) struct FamilyTransition {
     pub(super) family: Family,
     pub(super) from: StateName,
     pub(super) to: StateName,
@@ -49,7 +49,7 @@ pub(super) struct Move {
 
 /// What a hook is told of the transition that it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(super) struct HookFacts {
     pub(super) state: StateName,
     /// The settled state before, whether or not a hook was told of it.
     pub(super) previous: StateName,
@@ -65,7 +65,7 @@ pub(super) struct Facts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Job {
     pub(super) hook: HookKind,
-    pub(super) facts: Facts,
+    pub(super) facts: HookFacts,
     /// Of a `before_active`: which preparation it is.
     pub(super) run: u64,
 }
@@ -105,7 +105,7 @@ pub(super) struct Queue {
     patience: Duration,
     instances: BTreeMap<Family, InstanceState>,
     /// The newest transition.
-    latest: Option<Facts>,
+    latest: Option<HookFacts>,
     /// Since when that is not settled.
     unsettled: Option<MonoTime>,
     /// The last settled state.
@@ -189,24 +189,24 @@ impl Queue {
     }
 
     /// Takes news; `at` is the wall clock at `now`.
-    pub(super) fn accept(&mut self, now: MonoTime, at: Timestamp, news: News) -> Vec<Action> {
+    pub(super) fn accept(&mut self, now: MonoTime, at: Timestamp, news: WorkerEvent) -> Vec<Action> {
         let mut actions = Vec::new();
         match news {
-            News::Moved(moved) => self.on_move(now, at, moved, &mut actions),
-            News::TakenOverBy(taker) => {
+            WorkerEvent::Moved(moved) => self.on_move(now, at, moved, &mut actions),
+            WorkerEvent::TakenOverBy(taker) => {
                 if let Some(facts) = self.latest.as_mut().filter(|facts| facts.state != StateName::Active) {
                     facts.peer.get_or_insert(taker);
                 }
             }
-            News::Prepare { run } => {
+            WorkerEvent::Prepare { run } => {
                 let wanted = self.configured.contains(&HookKind::BeforeActive);
                 let latest = self.latest.clone().filter(|facts| wanted && facts.state == StateName::Active);
                 if let Some(facts) = latest {
                     self.addresses = Some(Job { hook: HookKind::BeforeActive, facts, run });
                 }
             }
-            News::Owned(family) => self.arrived(family),
-            News::Released(family) => self.gone(family),
+            WorkerEvent::Owned(family) => self.arrived(family),
+            WorkerEvent::Released(family) => self.gone(family),
         }
         self.settle();
         actions
@@ -256,8 +256,8 @@ impl Queue {
         waiting.into_iter().flatten().map(|job| Action::Drop(job, Stale::Cancelled)).collect()
     }
 
-    fn on_move(&mut self, now: MonoTime, at: Timestamp, moved: Move, actions: &mut Vec<Action>) {
-        let Move { family, from, to, cause, priority, peer, reason, faults } = moved;
+    fn on_move(&mut self, now: MonoTime, at: Timestamp, moved: FamilyTransition, actions: &mut Vec<Action>) {
+        let FamilyTransition { family, from, to, cause, priority, peer, reason, faults } = moved;
         let Some(instance) = self.instances.get_mut(&family) else { return };
         instance.state = to;
         match (from, to) {
@@ -266,10 +266,18 @@ impl Queue {
             (StateName::Initialize | StateName::Backup, StateName::Initialize | StateName::Backup) => {}
         }
         // Of both families' transitions the one that has a cause of its own is told.
-        let told = |facts: &Facts| facts.state == to && facts.cause != Cause::Sibling;
+        let told = |facts: &HookFacts| facts.state == to && facts.cause != Cause::Sibling;
         if self.unsettled.is_none() || !self.latest.as_ref().is_some_and(told) {
-            self.latest =
-                Some(Facts { state: to, previous: self.settled, cause, priority, peer, reason, faults, at });
+            self.latest = Some(HookFacts {
+                state: to,
+                previous: self.settled,
+                cause,
+                priority,
+                peer,
+                reason,
+                faults,
+                at,
+            });
             self.unsettled = Some(now);
         }
         if let Some(job) = self.transition.take() {
@@ -314,11 +322,11 @@ impl Queue {
             return;
         };
         let facts = match facts.state {
-            StateName::Initialize | StateName::Backup => Facts { previous: StateName::Active, ..facts },
+            StateName::Initialize | StateName::Backup => HookFacts { previous: StateName::Active, ..facts },
             StateName::Active => {
                 let (state, cause) = (StateName::Initialize, Cause::Shutdown);
                 let reason = "vrrpd is stopping".into();
-                Facts { state, cause, previous: StateName::Active, reason, ..facts }
+                HookFacts { state, cause, previous: StateName::Active, reason, ..facts }
             }
         };
         self.addresses = Some(Job { hook: HookKind::AfterRelease, facts, run: 0 });

@@ -21,7 +21,7 @@ impl Script {
         Self { queue, now: MonoTime::from_nanos(1), run: 0, said: Vec::new() }
     }
 
-    fn tell(&mut self, news: News) -> &mut Self {
+    fn tell(&mut self, news: WorkerEvent) -> &mut Self {
         for action in self.queue.accept(self.now, Timestamp::UNIX_EPOCH, news) {
             self.said.push(match action {
                 Action::Kill => "kill".to_owned(),
@@ -42,7 +42,7 @@ impl Script {
     fn moves(&mut self, families: &[Family], from: StateName, to: StateName, cause: Cause) -> &mut Self {
         for family in families {
             let priority = AdvertPriority::from_wire(150);
-            self.tell(News::Moved(Move {
+            self.tell(WorkerEvent::Moved(FamilyTransition {
                 family: *family,
                 from,
                 to,
@@ -60,7 +60,7 @@ impl Script {
         self.moves(families, Backup, Active, Cause::ActiveDownTimer);
         self.run += 1;
         if self.queue.configured.contains(&HookKind::BeforeActive) {
-            self.tell(News::Prepare { run: self.run });
+            self.tell(WorkerEvent::Prepare { run: self.run });
         }
         self
     }
@@ -71,14 +71,14 @@ impl Script {
 
     fn owned(&mut self, families: &[Family]) -> &mut Self {
         for family in families {
-            self.tell(News::Owned(*family));
+            self.tell(WorkerEvent::Owned(*family));
         }
         self
     }
 
     fn released(&mut self, families: &[Family]) -> &mut Self {
         for family in families {
-            self.tell(News::Released(*family));
+            self.tell(WorkerEvent::Released(*family));
         }
         self
     }
@@ -96,7 +96,7 @@ impl Script {
 }
 
 fn named(job: &Job) -> String {
-    let Facts { state, previous, .. } = job.facts;
+    let HookFacts { state, previous, .. } = job.facts;
     format!("{} {previous}>{state}", job.hook)
 }
 
@@ -229,8 +229,8 @@ fn of_two_families_the_one_with_a_cause_of_its_own_is_told() {
         let mut script = Script::new(&[HookKind::AfterRelease], &[Ipv4, Ipv6]);
         script.claims(&[Ipv4, Ipv6]).owned(&[Ipv4, Ipv6]);
         script.moves(&[Ipv4], Active, Backup, first).moves(&[Ipv6], Active, Backup, second);
-        script.queue.accept(script.now, Timestamp::UNIX_EPOCH, News::Released(Ipv4));
-        script.queue.accept(script.now, Timestamp::UNIX_EPOCH, News::Released(Ipv6));
+        script.queue.accept(script.now, Timestamp::UNIX_EPOCH, WorkerEvent::Released(Ipv4));
+        script.queue.accept(script.now, Timestamp::UNIX_EPOCH, WorkerEvent::Released(Ipv6));
         assert_eq!(script.queue.next().unwrap().facts.cause, Cause::TieBreak);
     }
 }
@@ -242,7 +242,7 @@ fn who_took_over_is_told_unless_a_peer_decided_it() {
         let mut script = Script::new(&[HookKind::AfterRelease], &[Ipv4]);
         script.claims(&[Ipv4]).owned(&[Ipv4]);
         let (cause, priority) = (Cause::HandedOver, AdvertPriority::from_wire(150));
-        let moved = Move {
+        let moved = FamilyTransition {
             family: Ipv4,
             from: Active,
             to: Initialize,
@@ -252,8 +252,8 @@ fn who_took_over_is_told_unless_a_peer_decided_it() {
             reason: "why".into(),
             faults: "".into(),
         };
-        script.tell(News::Moved(moved)).tell(News::TakenOverBy(taker));
-        script.queue.accept(script.now, Timestamp::UNIX_EPOCH, News::Released(Ipv4));
+        script.tell(WorkerEvent::Moved(moved)).tell(WorkerEvent::TakenOverBy(taker));
+        script.queue.accept(script.now, Timestamp::UNIX_EPOCH, WorkerEvent::Released(Ipv4));
         assert_eq!(script.queue.next().unwrap().facts.peer, Some(told));
     }
 }
@@ -291,12 +291,12 @@ fn a_keeper_that_ends_releases_nothing_of_a_router_that_held_nothing() {
 fn hooks_that_are_configured_later_are_told_where_the_router_stands() {
     let mut script = Script::new(&[], &[Ipv4]);
     script.claims(&[Ipv4]);
-    script.tell(News::Owned(Ipv4));
+    script.tell(WorkerEvent::Owned(Ipv4));
     script.queue.reconfigure(ALL.into(), PATIENCE, [Ipv4].into_iter());
     script.start();
     assert!(script.said.is_empty(), "nothing happened: {:?}", script.said);
     script.moves(&[Ipv4], Active, Initialize, Cause::Configuration);
-    script.tell(News::Released(Ipv4));
+    script.tell(WorkerEvent::Released(Ipv4));
     assert_eq!(script.queue.settled, Initialize);
     assert_eq!(script.said.len(), 1, "{:?}", script.said);
     script.queue.ended();
@@ -309,14 +309,14 @@ fn what_waits_for_a_hook_that_is_gone_is_forgotten() {
     let mut script = Script::new(&ALL, &[Ipv4]);
     script.claims(&[Ipv4]); // before_active runs
     script.queue.reconfigure([HookKind::BeforeActive].into(), PATIENCE, [Ipv4].into_iter());
-    script.tell(News::Owned(Ipv4));
+    script.tell(WorkerEvent::Owned(Ipv4));
     script.queue.ended();
     let before = script.said.len();
     script.start();
     assert_eq!(script.said.len(), before, "{:?}", script.said);
     // And a preparation that nobody configured is none.
     script.queue.reconfigure([HookKind::OnTransition].into(), PATIENCE, [Ipv4].into_iter());
-    script.tell(News::Prepare { run: 9 });
+    script.tell(WorkerEvent::Prepare { run: 9 });
     assert_eq!(script.said.len(), before, "{:?}", script.said);
 }
 

@@ -1,6 +1,6 @@
 //! What a hook is told, as `VRRPD_*` variables: part of the contract (docs/operations.md).
 
-use super::queue::Facts;
+use super::queue::HookFacts;
 use crate::config::HookKind;
 use crate::protocol::RouterSpec;
 use crate::types::{InterfaceName, RouterName, Vrid};
@@ -11,7 +11,7 @@ pub(super) type Variables = [(&'static str, String); 15];
 
 /// What does not change about a router.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct RouterIdentity {
     pub(super) router: RouterName,
     pub(super) families: Vec<crate::types::Family>,
     interface: InterfaceName,
@@ -20,7 +20,7 @@ pub(super) struct Place {
     addresses: String,
 }
 
-impl Place {
+impl RouterIdentity {
     pub(super) fn of(spec: &RouterSpec, node: &str) -> Self {
         let addresses = spec.instances.iter().flat_map(|instance| instance.held());
         Self {
@@ -34,7 +34,7 @@ impl Place {
     }
 
     /// All of them are always there; what is not known is empty.
-    pub(super) fn variables(&self, hook: HookKind, facts: &Facts) -> Variables {
+    pub(super) fn variables(&self, hook: HookKind, facts: &HookFacts) -> Variables {
         [
             ("VRRPD_HOOK", hook.to_string()),
             ("VRRPD_NAME", self.router.to_string()),

@@ -6,9 +6,9 @@
 //! hangs, the others fail.)
 
 use super::board::HookBoard;
-use super::queue::{Action, Job, Move, News, Queue};
-use super::variables::{Place, Variables};
-use super::{Business, Outlets};
+use super::queue::{Action, FamilyTransition, Job, Queue, WorkerEvent};
+use super::variables::{RouterIdentity, Variables};
+use super::{BusyFlag, HookOutlets};
 use crate::agent::{
     AgentEvent, AgentEventKind, FailureKind, HookOutcome, HookRun, ProgramFailure, ProgramOutcome,
 };
@@ -31,7 +31,7 @@ const ADDRESSES_TAKE: Duration = Duration::from_secs(5);
 
 /// What the workers are to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum WorkerPhase {
     /// Everything.
     Work,
     /// What is due, and end.
@@ -43,7 +43,7 @@ pub(super) enum Stage {
 /// What a worker is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Assignment {
-    pub(super) place: Place,
+    pub(super) identity: RouterIdentity,
     pub(super) hooks: RouterHooks,
     pub(super) start: Start,
 }
@@ -59,10 +59,10 @@ pub(super) enum Start {
 
 /// The task of one router.
 pub(super) struct Worker {
-    place: Place,
+    identity: RouterIdentity,
     hooks: RouterHooks,
     queue: Queue,
-    outlets: Outlets,
+    outlets: HookOutlets,
     board: HookBoard,
     /// Looked up until it is found once.
     account: Option<Account>,
@@ -70,7 +70,7 @@ pub(super) struct Worker {
     starter: Starter,
     assignments: watch::Receiver<Assignment>,
     next: Next,
-    business: Business,
+    busy: BusyFlag,
 }
 
 /// What a worker is to do later.
@@ -111,19 +111,23 @@ struct Order {
 impl Worker {
     pub(super) fn new(
         mut assignments: watch::Receiver<Assignment>,
-        outlets: Outlets,
+        outlets: HookOutlets,
         board: HookBoard,
-        business: Business,
+        busy: BusyFlag,
     ) -> Self {
-        let Assignment { place, hooks, start: _ } = assignments.borrow_and_update().clone();
+        let Assignment { identity, hooks, start: _ } = assignments.borrow_and_update().clone();
         let configured = hooks.commands.keys().copied().collect();
-        let queue = Queue::new(configured, patience(&hooks), place.families.iter().copied());
+        let queue = Queue::new(configured, patience(&hooks), identity.families.iter().copied());
         let (account, starter, next) = (None, Starter::default(), Next::Nothing);
-        Self { place, hooks, queue, outlets, board, account, starter, assignments, next, business }
+        Self { identity, hooks, queue, outlets, board, account, starter, assignments, next, busy }
     }
 
     /// Runs until it is told to end.
-    pub(super) async fn live(mut self, mut news: mpsc::Receiver<News>, mut stages: watch::Receiver<Stage>) {
+    pub(super) async fn live(
+        mut self,
+        mut news: mpsc::Receiver<WorkerEvent>,
+        mut stages: watch::Receiver<WorkerPhase>,
+    ) {
         let mut run: Option<Run> = None;
         loop {
             if run.is_none() {
@@ -133,9 +137,9 @@ impl Worker {
             if self.queue.is_released() {
                 self.take_up_what_waited();
             }
-            self.business.0.store(run.is_some() || !self.queue.is_idle(), Ordering::Relaxed);
-            let stage = *stages.borrow_and_update();
-            if run.is_none() && stage != Stage::Work && news.is_empty() {
+            self.busy.0.store(run.is_some() || !self.queue.is_idle(), Ordering::Relaxed);
+            let phase = *stages.borrow_and_update();
+            if run.is_none() && phase != WorkerPhase::Work && news.is_empty() {
                 return;
             }
             let deadline = self.queue.deadline().map(|at| sleep(at.since(clock::now())));
@@ -155,7 +159,7 @@ impl Worker {
                 Ok(()) = self.assignments.changed() => self.read_assignment(),
                 Some(()) = OptionFuture::from(deadline) => self.queue.on_deadline(clock::now()),
                 changed = stages.changed() => {
-                    if changed.is_err() || *stages.borrow() == Stage::Abandon {
+                    if changed.is_err() || *stages.borrow() == WorkerPhase::Abandon {
                         self.abandon(&mut run).await;
                         return;
                     }
@@ -183,21 +187,21 @@ impl Worker {
     /// What runs goes on as it was started.
     fn take_up(&mut self, assignment: Assignment) {
         self.next = Next::Nothing;
-        let Assignment { place, hooks, start: _ } = assignment;
+        let Assignment { identity, hooks, start: _ } = assignment;
         if hooks.user != self.hooks.user {
             self.account = None;
         }
         let configured = hooks.commands.keys().copied().collect();
-        self.queue.reconfigure(configured, patience(&hooks), place.families.iter().copied());
-        (self.place, self.hooks) = (place, hooks);
+        self.queue.reconfigure(configured, patience(&hooks), identity.families.iter().copied());
+        (self.identity, self.hooks) = (identity, hooks);
     }
 
-    fn on_news(&mut self, news: News, run: &mut Option<Run>) {
+    fn on_news(&mut self, news: WorkerEvent, run: &mut Option<Run>) {
         // It was assigned before this was told.
         if self.assignments.has_changed().unwrap_or(false) {
             self.read_assignment();
         }
-        if let News::Moved(Move { from, to, .. }) = news {
+        if let WorkerEvent::Moved(FamilyTransition { from, to, .. }) = news {
             self.next = match std::mem::replace(&mut self.next, Next::Nothing) {
                 Next::WithStart(assignment) if from == StateName::Initialize => Next::WithRelease(assignment),
                 next @ (Next::Nothing | Next::WithStart(_) | Next::WithRelease(_)) => next,
@@ -215,7 +219,7 @@ impl Worker {
         match action {
             Action::Kill => drop(run.as_mut().and_then(|run| run.cancel.take())),
             Action::Drop(job, why) => {
-                self.board.skipped(&self.place.router, job.hook);
+                self.board.skipped(&self.identity.router, job.hook);
                 self.report(job, why.into(), Duration::ZERO);
             }
         }
@@ -235,13 +239,13 @@ impl Worker {
     fn start(&mut self, job: Job) -> Run {
         let order = Order {
             command: self.hooks.commands.get(&job.hook).cloned().unwrap_or_default(),
-            variables: self.place.variables(job.hook, &job.facts),
+            variables: self.identity.variables(job.hook, &job.facts),
             limit: self.hooks.timeout_of(job.hook),
             user: self.hooks.user.clone(),
             account: self.account.clone(),
             starter: std::mem::take(&mut self.starter),
         };
-        self.board.started(&self.place.router, job.hook);
+        self.board.started(&self.identity.router, job.hook);
         let (cancel, cancelled) = oneshot::channel();
         Run { job, cancel: Some(cancel), end: Box::pin(order.carry_out(cancelled)) }
     }
@@ -252,18 +256,18 @@ impl Worker {
         self.account = self.account.take().or(end.account);
         self.starter = end.starter;
         match job.hook {
-            HookKind::BeforeActive => (self.outlets.prepared)(&self.place.router, job.run),
+            HookKind::BeforeActive => (self.outlets.prepared)(&self.identity.router, job.run),
             HookKind::OnTransition | HookKind::AfterRelease => {}
         }
         let End { outcome, took, .. } = end;
         let last = HookRun { ended: clock::wall(), state: job.facts.state, took, outcome: outcome.clone() };
-        self.board.ended(&self.place.router, job.hook, last);
+        self.board.ended(&self.identity.router, job.hook, last);
         self.report(job, outcome, took);
     }
 
     fn report(&self, job: Job, outcome: HookOutcome, took: Duration) {
         let kind = AgentEventKind::Hook { hook: job.hook, state: job.facts.state, outcome, took };
-        let event = AgentEvent::of_router(self.place.router.clone(), kind);
+        let event = AgentEvent::of_router(self.identity.router.clone(), kind);
         if self.outlets.events.try_send(event).is_err() {
             self.outlets.lost.fetch_add(1, Ordering::Relaxed);
         }

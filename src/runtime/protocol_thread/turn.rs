@@ -14,12 +14,12 @@
 use crate::types::MonoTime;
 
 /// Rounds of listening in one turn. Under a flood every round hears something; then it is judged all the same, and
-/// what has waited since the turn began has been heard by then ([`super::reactor`] reads more in so many rounds than
+/// what has waited since the turn began has been heard by then ([`super::engine`] reads more in so many rounds than
 /// a socket's buffer holds).
 const ROUNDS: usize = 4;
 
 /// What a turn is made of.
-pub(super) trait Senses {
+pub(super) trait TurnSteps {
     /// Reads the clock.
     fn now(&mut self) -> MonoTime;
     /// Takes in everything that waits, in sockets and in the mailbox, up to a bound.
@@ -39,19 +39,19 @@ pub(super) enum Heard {
 
 /// One turn. Says what the last round of listening met: after [`Heard::Something`] more may wait, so that there is
 /// no time to sleep.
-pub(super) fn turn(senses: &mut impl Senses) -> Heard {
+pub(super) fn turn(steps: &mut impl TurnSteps) -> Heard {
     for _ in 0..ROUNDS {
-        let now = senses.now();
-        match senses.hear() {
+        let now = steps.now();
+        match steps.hear() {
             Heard::Something => {}
             Heard::Nothing => {
-                senses.judge(now);
+                steps.judge(now);
                 return Heard::Nothing;
             }
         }
     }
-    let now = senses.now();
-    senses.judge(now);
+    let now = steps.now();
+    steps.judge(now);
     Heard::Something
 }
 
@@ -118,7 +118,7 @@ mod tests {
         }
     }
 
-    impl Senses for Backup {
+    impl TurnSteps for Backup {
         fn now(&mut self) -> MonoTime {
             self.step();
             self.clock
@@ -187,7 +187,7 @@ mod tests {
         judged: Vec<u64>,
     }
 
-    impl Senses for Flood {
+    impl TurnSteps for Flood {
         fn now(&mut self) -> MonoTime {
             self.now += 1;
             MonoTime::from_nanos(self.now)

@@ -17,13 +17,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-/// Notes that are dealt with at once: with one write for all of them.
+/// Messages that are dealt with at once: with one write for all of them.
 const BATCH: usize = 1024;
-const PATIENCE: Patience = Patience { write: Duration::from_secs(2), retry: Duration::from_secs(30) };
+const LIMITS: WriterLimits = WriterLimits { write: Duration::from_secs(2), retry: Duration::from_secs(30) };
 
 /// How long it waits.
 #[derive(Debug, Clone, Copy)]
-struct Patience {
+struct WriterLimits {
     /// Then an operator gets an answer, with a warning.
     write: Duration,
     /// Then it is tried again what could not be written: a full disk is emptied some day.
@@ -32,26 +32,26 @@ struct Patience {
 
 /// What the protocol thread tells, in its order.
 #[derive(Debug)]
-pub(crate) enum Note {
+pub(crate) enum WriterMessage {
     /// This is to survive a restart; `None`: it is not demoted any more.
-    Remember { router: RouterName, demotion: Option<Demotion> },
+    Save { router: RouterName, demotion: Option<Demotion> },
     /// The command is answered.
     Answer { router: RouterName, answer: Answer, reply: oneshot::Sender<CommandReply> },
 }
 
 /// Writes everything; may block.
-type Pen = Box<dyn FnMut(&Demotions) -> Result<(), StateError> + Send>;
+type SaveFunction = Box<dyn FnMut(&Demotions) -> Result<(), StateError> + Send>;
 /// A write under way, and whose demotions are not on the disk before it ends.
 type Writing = (BTreeSet<RouterName>, BlockingTask<Result<(), StateError>>);
 
 /// The one who writes; to be run by a task.
-pub(crate) struct Scribe {
-    notes: mpsc::Receiver<Note>,
+pub(crate) struct DemotionWriter {
+    messages: mpsc::Receiver<WriterMessage>,
     wanted: Demotions,
     /// Of whom the file may say something else than is wanted, besides those being written.
-    owed: BTreeSet<RouterName>,
-    patience: Patience,
-    pen: Arc<Mutex<Pen>>,
+    unsaved: BTreeSet<RouterName>,
+    limits: WriterLimits,
+    save_all: Arc<Mutex<SaveFunction>>,
     writing: Option<Writing>,
     /// Why the last attempt failed.
     failure: Option<String>,
@@ -59,27 +59,27 @@ pub(crate) struct Scribe {
 
 /// Whether a save is news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Occasion {
+enum SaveTrigger {
     Change,
     Retry,
 }
 
-impl Scribe {
+impl DemotionWriter {
     /// Goes on from what was recalled; the file still has the `expired`.
     pub(crate) fn new(
-        notes: mpsc::Receiver<Note>,
+        messages: mpsc::Receiver<WriterMessage>,
         mut store: Store,
         recalled: Demotions,
         expired: Vec<RouterName>,
     ) -> Self {
-        let pen: Pen = Box::new(move |demotions| store.save(demotions, clock::wall()));
-        let owed = expired.into_iter().collect();
+        let save_all: SaveFunction = Box::new(move |demotions| store.save(demotions, clock::wall()));
+        let unsaved = expired.into_iter().collect();
         Self {
-            notes,
+            messages,
             wanted: recalled,
-            owed,
-            patience: PATIENCE,
-            pen: Arc::new(Mutex::new(pen)),
+            unsaved,
+            limits: LIMITS,
+            save_all: Arc::new(Mutex::new(save_all)),
             writing: None,
             failure: None,
         }
@@ -87,36 +87,36 @@ impl Scribe {
 
     /// Writes and answers until the protocol thread has ended, or `finish` asks for what is there.
     pub(crate) async fn run(mut self, finish: oneshot::Receiver<()>) {
-        self.save(Occasion::Change).await;
+        self.save(SaveTrigger::Change).await;
         let mut finish = finish.fuse();
-        let mut notes = Vec::new();
+        let mut messages = Vec::new();
         loop {
             tokio::select! {
-                count = self.notes.recv_many(&mut notes, BATCH) => match count {
+                count = self.messages.recv_many(&mut messages, BATCH) => match count {
                     0 => return,
-                    _ => self.take_down(&mut notes).await,
+                    _ => self.process(&mut messages).await,
                 },
-                _ = &mut finish => self.notes.close(),
-                () = sleep(self.patience.retry) => self.save(Occasion::Retry).await,
+                _ = &mut finish => self.messages.close(),
+                () = sleep(self.limits.retry) => self.save(SaveTrigger::Retry).await,
             }
         }
     }
 
-    async fn take_down(&mut self, notes: &mut Vec<Note>) {
+    async fn process(&mut self, messages: &mut Vec<WriterMessage>) {
         let mut answers = Vec::new();
-        for note in notes.drain(..) {
-            match note {
-                Note::Remember { router, demotion } => {
-                    self.owed.insert(router.clone());
+        for message in messages.drain(..) {
+            match message {
+                WriterMessage::Save { router, demotion } => {
+                    self.unsaved.insert(router.clone());
                     match demotion {
                         Some(demotion) => drop(self.wanted.insert(router, demotion)),
                         None => drop(self.wanted.remove(&router)),
                     }
                 }
-                Note::Answer { router, answer, reply } => answers.push((router, answer, reply)),
+                WriterMessage::Answer { router, answer, reply } => answers.push((router, answer, reply)),
             }
         }
-        self.save(Occasion::Change).await;
+        self.save(SaveTrigger::Change).await;
         for (router, answer, reply) in answers {
             // Who asked may be gone.
             let _ = reply.send(CommandReply { answer, saved: self.saved(&router) });
@@ -126,33 +126,33 @@ impl Scribe {
     /// Whether the file says about a router what it should.
     fn saved(&self, router: &RouterName) -> Result<(), String> {
         let being_written = self.writing.as_ref().is_some_and(|(routers, _)| routers.contains(router));
-        if !being_written && !self.owed.contains(router) {
+        if !being_written && !self.unsaved.contains(router) {
             return Ok(());
         }
         Err(self.failure.clone().unwrap_or_else(|| "it is not written yet".to_owned()))
     }
 
     fn is_due(&self) -> bool {
-        !self.owed.is_empty() || self.writing.is_some()
+        !self.unsaved.is_empty() || self.writing.is_some()
     }
 
-    async fn save(&mut self, occasion: Occasion) {
+    async fn save(&mut self, trigger: SaveTrigger) {
         if !self.is_due() {
             return;
         }
-        let patience = self.patience.write;
-        let outcome = match timeout(patience, self.write()).await {
+        let limit = self.limits.write;
+        let outcome = match timeout(limit, self.write()).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(format!("the disk of the state directory did not answer within {patience:?}")),
+            Err(_) => Err(format!("the disk of the state directory did not answer within {limit:?}")),
         };
-        match (&outcome, occasion, &self.failure) {
-            (Err(why), Occasion::Change, _) => {
+        match (&outcome, trigger, &self.failure) {
+            (Err(why), SaveTrigger::Change, _) => {
                 tracing::error!(why, "demotions are not saved: they will not survive a restart");
             }
-            (Ok(()), Occasion::Change | Occasion::Retry, Some(_)) => {
+            (Ok(()), SaveTrigger::Change | SaveTrigger::Retry, Some(_)) => {
                 tracing::info!("demotions are saved again");
             }
-            (Err(_), Occasion::Retry, _) | (Ok(()), Occasion::Change | Occasion::Retry, None) => {}
+            (Err(_), SaveTrigger::Retry, _) | (Ok(()), SaveTrigger::Change | SaveTrigger::Retry, None) => {}
         }
         self.failure = outcome.err();
     }
@@ -161,9 +161,10 @@ impl Scribe {
     /// middle, it goes on where it was.
     async fn write(&mut self) -> Result<(), String> {
         while self.is_due() {
-            let Self { wanted, owed, pen, .. } = self;
-            let writing =
-                self.writing.get_or_insert_with(|| (std::mem::take(owed), begin(pen, wanted.clone())));
+            let Self { wanted, unsaved, save_all, .. } = self;
+            let writing = self
+                .writing
+                .get_or_insert_with(|| (std::mem::take(unsaved), begin(save_all, wanted.clone())));
             let ended = (&mut writing.1).await;
             let failure = match ended {
                 Ok(Ok(())) => None,
@@ -173,7 +174,7 @@ impl Scribe {
             };
             let routers = self.writing.take().map(|(routers, _)| routers).unwrap_or_default();
             if let Some(failure) = failure {
-                self.owed.extend(routers);
+                self.unsaved.extend(routers);
                 return Err(failure);
             }
         }
@@ -181,9 +182,9 @@ impl Scribe {
     }
 }
 
-fn begin(pen: &Arc<Mutex<Pen>>, demotions: Demotions) -> BlockingTask<Result<(), StateError>> {
-    let pen = Arc::clone(pen);
-    spawn(move || pen.lock().unwrap_or_else(PoisonError::into_inner)(&demotions))
+fn begin(save_all: &Arc<Mutex<SaveFunction>>, demotions: Demotions) -> BlockingTask<Result<(), StateError>> {
+    let save_all = Arc::clone(save_all);
+    spawn(move || save_all.lock().unwrap_or_else(PoisonError::into_inner)(&demotions))
 }
 
 #[cfg(test)]

@@ -7,36 +7,37 @@ use std::sync::mpsc as sync;
 struct Disk {
     outcomes: sync::Sender<io::Result<()>>,
     written: sync::Receiver<Demotions>,
-    notes: mpsc::Sender<Note>,
+    messages: mpsc::Sender<WriterMessage>,
     _finish: oneshot::Sender<()>,
 }
 
 /// Long enough to see what waits, and short enough to wait for it.
-const IMPATIENT: Patience = Patience { write: Duration::from_millis(100), retry: Duration::from_millis(200) };
+const IMPATIENT: WriterLimits =
+    WriterLimits { write: Duration::from_millis(100), retry: Duration::from_millis(200) };
 
 fn start(expired: &[&str]) -> Disk {
     let (outcomes, told) = sync::channel::<io::Result<()>>();
     let (written_in, written_out) = sync::channel();
-    let pen: Pen = Box::new(move |demotions| {
+    let save_all: SaveFunction = Box::new(move |demotions| {
         let outcome = told.recv().unwrap_or(Ok(()));
         let path = "/state".into();
         outcome.map_err(|source| StateError::Io { doing: "write", path, source })?;
         let _ = written_in.send(demotions.clone());
         Ok(())
     });
-    let (notes_in, notes) = mpsc::channel(64);
+    let (notes_in, messages) = mpsc::channel(64);
     let (finish, finished) = oneshot::channel();
-    let scribe = Scribe {
-        notes,
+    let demotion_writer = DemotionWriter {
+        messages,
         wanted: Demotions::new(),
-        owed: expired.iter().copied().map(name).collect(),
-        patience: IMPATIENT,
-        pen: Arc::new(Mutex::new(pen)),
+        unsaved: expired.iter().copied().map(name).collect(),
+        limits: IMPATIENT,
+        save_all: Arc::new(Mutex::new(save_all)),
         writing: None,
         failure: None,
     };
-    tokio::spawn(scribe.run(finished));
-    Disk { outcomes, written: written_out, notes: notes_in, _finish: finish }
+    tokio::spawn(demotion_writer.run(finished));
+    Disk { outcomes, written: written_out, messages: notes_in, _finish: finish }
 }
 
 fn name(name: &str) -> RouterName {
@@ -50,13 +51,13 @@ fn demotion() -> Demotion {
 
 impl Disk {
     async fn remember(&self, router: &str, demotion: Option<Demotion>) {
-        self.notes.send(Note::Remember { router: name(router), demotion }).await.unwrap();
+        self.messages.send(WriterMessage::Save { router: name(router), demotion }).await.unwrap();
     }
 
     async fn answer(&self, router: &str) -> oneshot::Receiver<CommandReply> {
         let (reply, done) = oneshot::channel();
         let answer = Answer::Promoted { was_demoted: false };
-        self.notes.send(Note::Answer { router: name(router), answer, reply }).await.unwrap();
+        self.messages.send(WriterMessage::Answer { router: name(router), answer, reply }).await.unwrap();
         done
     }
 

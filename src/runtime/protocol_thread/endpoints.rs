@@ -1,0 +1,155 @@
+//! All endpoints: which there are, which have to be open, and what is known of their interfaces.
+
+use super::endpoint::{Endpoint, EndpointSockets, SendResult};
+use crate::kernel::vrrp_socket::Remaining;
+use crate::protocol::{Node, RouterSpec};
+use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, MonoTime};
+use crate::wire::Announcement;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::time::Duration;
+
+/// Sockets that could not be opened are tried again after this time.
+const REOPEN: Duration = Duration::from_secs(1);
+
+/// The endpoints. One is never removed, so that its place can stand for it in the kernel's queue of ready sockets.
+#[derive(Debug)]
+pub(super) struct Endpoints<S> {
+    endpoints: Vec<Endpoint<S>>,
+    /// The interfaces and families that the configuration names.
+    configured: BTreeSet<(InterfaceName, Family)>,
+    links: BTreeMap<InterfaceName, LinkFacts>,
+    /// When the sockets have to be looked at again.
+    reopen_at: Option<MonoTime>,
+}
+
+impl<S: EndpointSockets> Endpoints<S> {
+    pub(super) const fn new() -> Self {
+        Self { endpoints: Vec::new(), configured: BTreeSet::new(), links: BTreeMap::new(), reopen_at: None }
+    }
+
+    /// How many there are.
+    pub(super) const fn len(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    /// The endpoint at a place.
+    pub(super) fn at(&mut self, place: usize) -> Option<&mut Endpoint<S>> {
+        self.endpoints.get_mut(place)
+    }
+
+    /// The endpoint of an instance.
+    pub(super) fn of(&mut self, key: InstanceKey) -> Option<&mut Endpoint<S>> {
+        self.endpoints
+            .iter_mut()
+            .find(|endpoint| (endpoint.interface(), endpoint.family()) == (key.interface, key.family))
+    }
+
+    /// Hands on the announcements of others that have arrived at an endpoint, with its interface, up to the socket's bound.
+    /// Our own are left out: a switch may reflect them, and two interfaces may be on one LAN.
+    pub(super) fn receive_announcements(
+        &mut self,
+        place: usize,
+        each: &mut dyn FnMut(InterfaceName, Announcement),
+    ) -> io::Result<Remaining> {
+        let Self { endpoints, links, .. } = self;
+        let Some(endpoint) = endpoints.get_mut(place) else { return Ok(Remaining::Nothing) };
+        let interface = endpoint.interface();
+        endpoint.receive_announcements(&mut |announcement| {
+            if links.values().all(|link| link.mac != Some(announcement.mac)) {
+                each(interface, announcement);
+            }
+        })
+    }
+
+    /// When [`Self::reopen`] has something to do.
+    pub(super) const fn deadline(&self) -> Option<MonoTime> {
+        self.reopen_at
+    }
+
+    /// The kernel says this about an interface; `None`: it does not exist.
+    pub(super) fn on_link(&mut self, now: MonoTime, name: InterfaceName, facts: Option<&LinkFacts>) {
+        match facts {
+            Some(facts) => drop(self.links.insert(name, facts.clone())),
+            None => {
+                self.links.remove(&name);
+                // The interface may be back in the same turn under the same index, and its sockets have lost their group.
+                let gone = self.endpoints.iter_mut().filter(|endpoint| endpoint.interface() == name);
+                gone.for_each(Endpoint::close);
+            }
+        }
+        self.reopen_at = Some(now);
+    }
+
+    /// These routers are configured: each of their instances has an endpoint from now on.
+    pub(super) fn configure(&mut self, now: MonoTime, specs: &[RouterSpec]) {
+        self.configured = specs.iter().flat_map(RouterSpec::keys).map(place_of).collect();
+        for (interface, family) in self.configured.iter().copied() {
+            let known = |e: &Endpoint<S>| (e.interface(), e.family()) == (interface, family);
+            if !self.endpoints.iter().any(known) {
+                self.endpoints.push(Endpoint::new(interface, family));
+            }
+        }
+        self.reopen_at = Some(now);
+    }
+
+    /// What runs has changed: the sockets have to be looked at.
+    pub(super) const fn running_changed(&mut self, now: MonoTime) {
+        self.reopen_at = Some(now);
+    }
+
+    /// Opens, reopens and closes sockets so that they fit the interfaces of this moment. `open` opens the sockets of an
+    /// interface with this index for the endpoint at this place; `report` is told how that came out.
+    ///
+    /// A router that left the configuration is heard and can speak until it is gone.
+    pub(super) fn reopen(
+        &mut self,
+        now: MonoTime,
+        node: &Node,
+        mut open: impl FnMut(usize, (InterfaceName, u32), Family) -> Result<S, String>,
+        mut report: impl FnMut(InterfaceName, Family, Result<(), String>),
+    ) {
+        if self.reopen_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.reopen_at = None;
+        let running = node.running().flat_map(RouterSpec::keys).map(place_of);
+        let used: BTreeSet<_> = running.chain(self.configured.iter().copied()).collect();
+        for (place, endpoint) in self.endpoints.iter_mut().enumerate() {
+            let (interface, family) = (endpoint.interface(), endpoint.family());
+            let link = self.links.get(&interface).filter(|_| used.contains(&(interface, family)));
+            let Some(facts) = link else {
+                endpoint.close();
+                continue;
+            };
+            endpoint.set_own_addresses(&facts.ipv4);
+            if endpoint.is_open_for(facts.index) {
+                continue;
+            }
+            // The old sockets go first: the new ones may have their addresses and groups.
+            endpoint.close();
+            let outcome = open(place, (interface, facts.index), family).map(|sockets| endpoint.open(sockets));
+            if outcome.is_err() {
+                self.reopen_at = Some(now + REOPEN);
+            }
+            report(interface, family, outcome);
+        }
+    }
+
+    /// Sends what waits at every endpoint.
+    pub(super) fn flush(&mut self, report: &mut dyn FnMut(InstanceKey, SendResult)) {
+        for endpoint in &mut self.endpoints {
+            endpoint.flush(report);
+        }
+    }
+
+    /// Tells the kernel what the sockets are to hear, where that has changed.
+    pub(super) fn update_filters(&mut self) {
+        self.endpoints.iter_mut().for_each(Endpoint::update_filters);
+    }
+}
+
+/// Where an instance is heard.
+const fn place_of(key: InstanceKey) -> (InterfaceName, Family) {
+    (key.interface, key.family)
+}

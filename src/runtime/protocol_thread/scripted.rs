@@ -1,0 +1,223 @@
+//! Sockets, a clock and an address thread for tests, all of which do what a script says, and a log of what was done with
+//! them in its order.
+
+use super::endpoint::{EndpointSockets, SocketKind};
+use super::engine::{Ready, ThreadIo};
+use super::retry_queue::NotTaken;
+use crate::kernel::announcement_socket::Watched;
+use crate::kernel::keeper::Command;
+use crate::kernel::vrrp_socket::{OutgoingMessages, Received, Remaining};
+use crate::protocol::RouterSpec;
+use crate::types::{Family, InterfaceName, LinkFacts, MacAddr, MonoTime};
+use crate::wire::{self, Announcement, Carrier};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What the host does, and what was done with it.
+#[derive(Debug, Default)]
+pub(super) struct Host {
+    pub(super) now: MonoTime,
+    /// What waits in the sockets of the first endpoint.
+    pub(super) advertisements: VecDeque<(Carrier, Vec<u8>)>,
+    pub(super) announcements: VecDeque<Announcement>,
+    /// Advertisements that are sent from here on fail with these errors; an empty list: they are sent.
+    pub(super) send_errors: VecDeque<i32>,
+    /// Sockets cannot be opened for this reason.
+    pub(super) open_error: Option<&'static str>,
+    /// How many commands the address thread has room for; `None`: any number.
+    pub(super) keeper_room: Option<usize>,
+    /// The mailbox has a message, as far as the wake-up tells.
+    pub(super) mail: bool,
+    /// What was done, in its order.
+    pub(super) log: Vec<String>,
+    /// Nothing is logged while the steady state is measured.
+    pub(super) quiet: bool,
+    pub(super) announcement_filter: Watched,
+    pub(super) own_address_filter: BTreeSet<Ipv4Addr>,
+}
+
+/// A host that is shared by the engine, its sockets and the test.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ScriptedHost(pub(super) Rc<RefCell<Host>>);
+
+impl ScriptedHost {
+    pub(super) fn sockets(&self, index: u32) -> ScriptedSockets {
+        ScriptedSockets { host: self.clone(), index }
+    }
+
+    /// What was done since the last time, in its order.
+    pub(super) fn log(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.borrow_mut().log)
+    }
+
+    pub(super) fn pass(&self, time: Duration) {
+        let mut host = self.0.borrow_mut();
+        host.now = host.now + time;
+    }
+
+    fn write(&self, line: impl FnOnce() -> String) {
+        let mut host = self.0.borrow_mut();
+        if !host.quiet {
+            host.log.push(line());
+        }
+    }
+
+    /// An advertisement of another router arrives.
+    pub(super) fn hear_advertisement(&self, source: &str, octets: &[u8]) {
+        let carrier =
+            Carrier { source: source.parse().unwrap(), destination: Family::Ipv4.group(), ttl: 255 };
+        self.0.borrow_mut().advertisements.push_back((carrier, octets.to_vec()));
+    }
+}
+
+/// Sockets of one endpoint.
+#[derive(Debug)]
+pub(super) struct ScriptedSockets {
+    host: ScriptedHost,
+    index: u32,
+}
+
+impl ScriptedSockets {
+    fn sent(&self, source: IpAddr, message: &[u8]) -> io::Result<()> {
+        let error = self.host.0.borrow_mut().send_errors.pop_front();
+        if let Some(error) = error {
+            return Err(io::Error::from_raw_os_error(error));
+        }
+        self.host.write(|| {
+            let carrier = Carrier { source, destination: Family::of(source).group(), ttl: 255 };
+            let priority = wire::parse(&carrier, message).unwrap().priority;
+            format!("send priority {priority} from {source}")
+        });
+        Ok(())
+    }
+}
+
+impl EndpointSockets for ScriptedSockets {
+    fn index(&self) -> u32 {
+        self.index
+    }
+
+    fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<Received> {
+        loop {
+            // The host is free while the message is handed on.
+            let next = self.host.0.borrow_mut().advertisements.pop_front();
+            let Some((carrier, octets)) = next else { return Ok(Received::default()) };
+            each(carrier, &octets);
+        }
+    }
+
+    fn receive_from_own_addresses(&mut self, _: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<Remaining> {
+        Ok(Remaining::Nothing)
+    }
+
+    fn receive_announcements(&mut self, each: &mut dyn FnMut(Announcement)) -> io::Result<Remaining> {
+        loop {
+            let next = self.host.0.borrow_mut().announcements.pop_front();
+            let Some(announcement) = next else { return Ok(Remaining::Nothing) };
+            each(announcement);
+        }
+    }
+
+    fn filter_announcements(&mut self, watched: Watched) {
+        self.host.write(|| "set filters".to_owned());
+        self.host.0.borrow_mut().announcement_filter = watched;
+    }
+
+    fn filter_own_addresses(&mut self, sources: BTreeSet<Ipv4Addr>) {
+        self.host.0.borrow_mut().own_address_filter = sources;
+    }
+
+    fn send_batch(&mut self, messages: &OutgoingMessages, failed: &mut dyn FnMut(usize, io::Error)) {
+        for (at, (source, message)) in messages.from(0).enumerate() {
+            if let Err(error) = self.sent(source, message) {
+                failed(at, error);
+            }
+        }
+    }
+
+    fn send(&mut self, source: IpAddr, message: &[u8]) -> io::Result<()> {
+        self.sent(source, message)
+    }
+}
+
+impl ThreadIo for ScriptedHost {
+    type Sockets = ScriptedSockets;
+
+    fn now(&self) -> MonoTime {
+        self.0.borrow().now
+    }
+
+    fn poll(&mut self, _endpoints: usize, ready: &mut Vec<Ready>) {
+        ready.clear();
+        let mut host = self.0.borrow_mut();
+        ready.extend(std::mem::take(&mut host.mail).then_some(Ready::Mailbox));
+        let waits = !host.advertisements.is_empty();
+        ready.extend(waits.then_some(Ready::Socket(0, SocketKind::Advertisements)));
+        let waits = !host.announcements.is_empty();
+        ready.extend(waits.then_some(Ready::Socket(0, SocketKind::Announcements)));
+    }
+
+    /// Lets time pass until the deadline; without one, nothing will ever happen again.
+    fn sleep_until(&mut self, deadline: Option<MonoTime>) -> io::Result<()> {
+        let mut host = self.0.borrow_mut();
+        let Some(deadline) = deadline else { return Err(io::Error::other("it sleeps for ever")) };
+        host.now = host.now.max(deadline);
+        Ok(())
+    }
+
+    fn open(
+        &mut self,
+        place: usize,
+        (interface, index): (InterfaceName, u32),
+        family: Family,
+    ) -> Result<ScriptedSockets, String> {
+        self.write(|| format!("open {place}: {interface} {index} {family}"));
+        let error = self.0.borrow().open_error;
+        error.map_or_else(|| Ok(self.sockets(index)), |error| Err(error.to_owned()))
+    }
+
+    fn tell_keeper(&mut self, command: Command) -> Result<(), NotTaken<Command>> {
+        let mut host = self.0.borrow_mut();
+        match &mut host.keeper_room {
+            Some(0) => return Err(NotTaken::Full(command)),
+            Some(room) => *room -= 1,
+            None => {}
+        }
+        drop(host);
+        self.write(|| match command {
+            Command::Declare { .. } => "declare".to_owned(),
+            Command::Forget { .. } => "forget".to_owned(),
+            Command::Own { epoch, .. } => format!("hold addresses, epoch {epoch}"),
+            Command::Disown { epoch, .. } => format!("release addresses, epoch {epoch}"),
+            Command::Announce { .. } => "announce".to_owned(),
+            Command::Link(..) | Command::Reconcile | Command::Stop => "unexpected".to_owned(),
+        });
+        Ok(())
+    }
+}
+
+/// The one router of these tests: web on eth0, VRID 51, with 192.0.2.50, of this priority.
+pub(super) fn router(priority: u8) -> Vec<RouterSpec> {
+    let text = format!(
+        "[[virtual_router]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 51\npriority = {priority}\n\
+         addresses = [\"192.0.2.50/24\"]\n"
+    );
+    crate::config::resolve(&text, "test.toml").unwrap_or_else(|errors| panic!("{errors:?}")).config.routers
+}
+
+/// The interface of that router.
+pub(super) fn link(index: u32) -> LinkFacts {
+    LinkFacts {
+        index,
+        mac: Some(MacAddr([2, 0, 0, 0, 0, 1])),
+        mtu: 1500,
+        up: true,
+        carrier: true,
+        ipv4: vec!["192.0.2.1".parse().unwrap()],
+        ..LinkFacts::default()
+    }
+}
