@@ -9,8 +9,8 @@ use vrrpd::cli::vrrpd::Arguments;
 use vrrpd::cli::{self, style};
 use vrrpd::config::report;
 use vrrpd::config::{Config, ConfigError, Resolved};
-use vrrpd::daemon::clean_up::{self, Place};
-use vrrpd::daemon::supervisor::{self, Settings};
+use vrrpd::daemon::clean_up::{self, DaemonPaths};
+use vrrpd::daemon::{self, Settings};
 use vrrpd::kernel::blocking::run_within;
 use vrrpd::kernel::capabilities::{self, Powers};
 use vrrpd::runtime::candidate::{self, Candidate, Purpose};
@@ -105,7 +105,7 @@ fn serve(arguments: Arguments, withheld: io::Result<()>, say: Say<'_>) -> u8 {
         socket: arguments.socket,
         state_dir: arguments.state_dir,
     };
-    match supervisor::run(settings) {
+    match daemon::run(settings) {
         Ok(()) => DONE,
         Err(error) => say.failed(&error_chain(&error)),
     }
@@ -125,11 +125,13 @@ fn clean_up(arguments: Arguments, say: Say<'_>) -> u8 {
         };
         loaded.config.ok()
     };
-    let lines =
-        match clean_up::run(&Place { socket: arguments.socket, state_dir: arguments.state_dir }, config) {
-            Ok(lines) => lines,
-            Err(error) => return say.failed(&error_chain(&error)),
-        };
+    let lines = match clean_up::run(
+        &DaemonPaths { socket: arguments.socket, state_dir: arguments.state_dir },
+        config,
+    ) {
+        Ok(lines) => lines,
+        Err(error) => return say.failed(&error_chain(&error)),
+    };
     let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
     if let Err(error) = print(&lines) {
         return say.failed(&format!("cannot say what was done: {error}"));

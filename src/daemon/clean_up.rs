@@ -6,8 +6,8 @@
 //!
 //! While a daemon runs nothing is touched, and while this runs no daemon can start.
 
-use super::shutdown::tell_to_stop;
-use super::supervisor::{self, RunError};
+use super::error::RunError;
+use super::stop::tell_to_stop;
 use crate::agent::{AgentEvent, AgentEventKind};
 use crate::config::Config;
 use crate::control::{self, BindError};
@@ -48,7 +48,7 @@ const NAMED: usize = 4;
 
 /// Where the daemon that is gone lived.
 #[derive(Debug)]
-pub struct Place {
+pub struct DaemonPaths {
     /// Where the daemon would listen.
     pub socket: PathBuf,
     /// Where it keeps demotions.
@@ -85,7 +85,10 @@ pub enum CleanUpError {
 ///
 /// # Errors
 /// [`CleanUpError`].
-pub fn run(place: &Place, config: impl FnOnce() -> Option<Config>) -> Result<Vec<String>, CleanUpError> {
+pub fn run(
+    paths: &DaemonPaths,
+    config: impl FnOnce() -> Option<Config>,
+) -> Result<Vec<String>, CleanUpError> {
     let mut netlink = Netlink::open()?;
     if leftovers(&mut netlink)?.is_empty() {
         return Ok(Vec::new());
@@ -98,10 +101,10 @@ pub fn run(place: &Place, config: impl FnOnce() -> Option<Config>) -> Result<Vec
         Err(TenancyError::Unclear(_)) => (None, None),
     };
     let now = Moment { mono: clock::now(), wall: clock::wall() };
-    let (_socket, died) = match (control::vacancy(&place.socket), died) {
+    let (_socket, died) = match (control::vacancy(&paths.socket), died) {
         (Ok(vacancy), _) => (Some(vacancy), None),
         // Its lock is held by what hangs of it, and so is that of the state directory.
-        (Err(BindError::InUse(_)), Some(died)) if listens(&died, &place.socket) => (None, Some(died)),
+        (Err(BindError::InUse(_)), Some(died)) if listens(&died, &paths.socket) => (None, Some(died)),
         (Err(BindError::InUse(_)), _) => return Ok(Vec::new()),
         (
             Err(
@@ -115,32 +118,32 @@ pub fn run(place: &Place, config: impl FnOnce() -> Option<Config>) -> Result<Vec
         ) => return Err(CleanUpError::Socket(error)),
     };
     // A daemon would have answered. Whoever holds this keeps addresses where nobody serves them.
-    let Visit { _store, demotions, trouble } = match died {
-        Some(died) => Visit::unknown(died.to_string()),
-        None => visit(&place.state_dir, now)?,
+    let StateLock { _store, demotions, trouble } = match died {
+        Some(died) => StateLock::unknown(died.to_string()),
+        None => lock_state(&paths.state_dir, now)?,
     };
     // Once more: whoever held these may have ended only now, in good order.
     let left = leftovers(&mut netlink)?;
     if left.is_empty() {
         return Ok(Vec::new());
     }
-    supervisor::check_privileges()?;
+    super::check_privileges()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("start the event loop"))?;
-    let lines = runtime.block_on(tidy(config(), &demotions, &left));
+    let lines = runtime.block_on(release_leftovers(config(), &demotions, &left));
     runtime.shutdown_background();
     Ok(trouble.into_iter().chain(lines?).collect())
 }
 
 /// The state directory, held.
-struct Visit {
+struct StateLock {
     _store: Option<Store>,
     demotions: Demotions,
     /// Why demotions are not known.
     trouble: Option<String>,
 }
 
-impl Visit {
+impl StateLock {
     fn unknown(why: String) -> Self {
         let trouble = Some(format!("demotions are not known: {why}"));
         Self { _store: None, demotions: Demotions::default(), trouble }
@@ -153,29 +156,32 @@ fn listens(died: &TenancyError, socket: &Path) -> bool {
 
 /// A disk that hangs or fails keeps no address on an interface: that no daemon lives, the socket has told. What is not
 /// known is who was demoted, and who was holds no address that could be left over.
-fn visit(dir: &Path, now: Moment) -> Result<Visit, CleanUpError> {
+fn lock_state(dir: &Path, now: Moment) -> Result<StateLock, CleanUpError> {
     let place = dir.to_owned();
     match run_within(STATE_LIMIT, move || Store::visit(&place, now)) {
-        Ok(Ok((store, demotions))) => Ok(Visit { _store: Some(store), demotions, trouble: None }),
+        Ok(Ok((store, demotions))) => Ok(StateLock { _store: Some(store), demotions, trouble: None }),
         Ok(Err(StateError::InUse(path))) => Err(CleanUpError::Held(path)),
-        Ok(Err(error @ StateError::Io { .. })) => Ok(Visit::unknown(error.to_string())),
-        Err(hangs) => Ok(Visit::unknown(format!("cannot read {}: {hangs}", dir.display()))),
+        Ok(Err(error @ StateError::Io { .. })) => Ok(StateLock::unknown(error.to_string())),
+        Err(hangs) => Ok(StateLock::unknown(format!("cannot read {}: {hangs}", dir.display()))),
     }
 }
 
 /// The protocol thread has died and the agent lives on: another one takes its place, to leave. `keeper` holds what
 /// the dead one wanted.
-pub(super) async fn succeed(config: &Config, keeper: &Arc<AddressKeeper>) -> Result<(), CleanUpError> {
+pub(super) async fn replace_protocol_thread(
+    config: &Config,
+    keeper: &Arc<AddressKeeper>,
+) -> Result<(), CleanUpError> {
     let held = leftovers(&mut Netlink::open()?)?;
     let links = links(config.routers.iter().map(|spec| spec.interface).collect()).await?;
     // Who is out of service holds nothing.
-    let estates = estates(config, &Demotions::default(), &links, &held);
-    if estates.is_empty() {
+    let orphans = orphans(config, &Demotions::default(), &links, &held);
+    if orphans.is_empty() {
         return Ok(());
     }
-    let events = hand_over(&estates, &links, keeper).await?;
-    for estate in &estates {
-        tracing::warn!("{}", line(estate, &events));
+    let events = hand_over(&orphans, &links, keeper).await?;
+    for orphan in &orphans {
+        tracing::warn!("{}", line(orphan, &events));
     }
     Ok(())
 }
@@ -187,22 +193,22 @@ fn leftovers(netlink: &mut Netlink) -> Result<Vec<ObservedAddress>, NetlinkError
 }
 
 /// A router that died as Active.
-struct Estate {
+struct OrphanedRouter {
     spec: RouterSpec,
     /// What of it is still there.
     found: BTreeMap<InstanceKey, Vec<IpNet>>,
 }
 
-async fn tidy(
+async fn release_leftovers(
     config: Option<Config>,
     demotions: &Demotions,
     left: &[ObservedAddress],
 ) -> Result<Vec<String>, CleanUpError> {
-    let (estates, links) = match config {
+    let (orphans, links) = match config {
         None => (Vec::new(), BTreeMap::new()),
         Some(config) => {
             let links = links(config.routers.iter().map(|spec| spec.interface).collect()).await?;
-            (estates(&config, demotions, &links, left), links)
+            (orphans(&config, demotions, &links, left), links)
         }
     };
     let (notices_in, mut notices) = mpsc::channel(QUEUE);
@@ -213,10 +219,10 @@ async fn tidy(
         // A full queue loses lines of the report only.
         events: Box::new(move |event| drop(notices_in.try_send(event))),
     };
-    let keeper = AddressKeeper::spawn_knowing(known(&estates, &links), surroundings);
+    let keeper = AddressKeeper::spawn_knowing(known(&orphans, &links), surroundings);
     let keeper = Arc::new(keeper.map_err(RunError::from)?);
-    let events = if estates.is_empty() { Vec::new() } else { hand_over(&estates, &links, &keeper).await? };
-    let mut lines: Vec<String> = estates.iter().map(|estate| line(estate, &events)).collect();
+    let events = if orphans.is_empty() { Vec::new() } else { hand_over(&orphans, &links, &keeper).await? };
+    let mut lines: Vec<String> = orphans.iter().map(|orphan| line(orphan, &events)).collect();
     let stopped = async {
         tell_to_stop(|command| keeper.send(command)).await.map_err(|ended| ended.to_string())?;
         while let Some(notice) = notices.recv().await {
@@ -273,14 +279,14 @@ async fn links(watched: BTreeSet<InterfaceName>) -> Result<BTreeMap<InterfaceNam
 }
 
 /// Routers of which something was found. One that is out of service serves nobody.
-fn estates(
+fn orphans(
     config: &Config,
     demotions: &Demotions,
     links: &BTreeMap<InterfaceName, LinkFacts>,
     left: &[ObservedAddress],
-) -> Vec<Estate> {
+) -> Vec<OrphanedRouter> {
     let out = |name| demotions.get(name).is_some_and(|demotion| demotion.last_resort == LastResort::No);
-    let mut estates = Vec::new();
+    let mut orphans = Vec::new();
     for spec in config.routers.iter().filter(|spec| !out(&spec.name)) {
         let Some(link) = links.get(&spec.interface) else { continue };
         let mut found: BTreeMap<InstanceKey, Vec<IpNet>> = BTreeMap::new();
@@ -297,17 +303,17 @@ fn estates(
         }
         if !found.is_empty() {
             // Checks do not run: what they would say of the service is not asked.
-            estates.push(Estate { spec: RouterSpec { tracks: Vec::new(), ..spec.clone() }, found });
+            orphans.push(OrphanedRouter { spec: RouterSpec { tracks: Vec::new(), ..spec.clone() }, found });
         }
     }
-    estates
+    orphans
 }
 
 /// What the keeper must know before it removes what is left over.
-fn known(estates: &[Estate], links: &BTreeMap<InterfaceName, LinkFacts>) -> Vec<Command> {
+fn known(orphans: &[OrphanedRouter], links: &BTreeMap<InterfaceName, LinkFacts>) -> Vec<Command> {
     let mut commands: Vec<Command> =
         links.iter().map(|(name, facts)| Command::Link(*name, Some(Box::new(facts.clone())))).collect();
-    for Estate { found, .. } in estates {
+    for OrphanedRouter { found, .. } in orphans {
         for (key, addresses) in found {
             commands.push(Command::Declare { key: *key, addresses: addresses.clone() });
             commands.push(Command::Own { key: *key, epoch: 0 });
@@ -318,7 +324,7 @@ fn known(estates: &[Estate], links: &BTreeMap<InterfaceName, LinkFacts>) -> Vec<
 
 /// Lets the protocol thread leave in the place of the dead one. Returns what happened.
 async fn hand_over(
-    estates: &[Estate],
+    orphans: &[OrphanedRouter],
     links: &BTreeMap<InterfaceName, LinkFacts>,
     keeper: &Arc<AddressKeeper>,
 ) -> Result<Vec<AgentEvent>, CleanUpError> {
@@ -334,7 +340,7 @@ async fn hand_over(
     for (name, facts) in links {
         let _ = mail.send(Input::Link(*name, Some(facts.clone())));
     }
-    let _ = mail.send(Input::FinishCrashedRun(estates.iter().map(|estate| estate.spec.clone()).collect()));
+    let _ = mail.send(Input::FinishCrashedRun(orphans.iter().map(|orphan| orphan.spec.clone()).collect()));
     let _ = mail.send(Input::Shutdown);
     // Whether it ended in time or not: the addresses go now.
     let _late = timeout(HANDOVER_LIMIT, stopped).await;
@@ -345,9 +351,9 @@ async fn hand_over(
     Ok(happened)
 }
 
-fn line(estate: &Estate, events: &[AgentEvent]) -> String {
-    let name = &estate.spec.name;
-    let addresses: Vec<IpNet> = estate.found.values().flatten().copied().collect();
+fn line(orphan: &OrphanedRouter, events: &[AgentEvent]) -> String {
+    let name = &orphan.spec.name;
+    let addresses: Vec<IpNet> = orphan.found.values().flatten().copied().collect();
     let of_it = || events.iter().filter(|event| event.router.as_ref() == Some(name)).map(|event| &event.kind);
     let by = of_it().find_map(taken);
     let told = by.or_else(|| of_it().find_map(unheard)).unwrap_or_else(|| "nobody took over".to_owned());

@@ -1,11 +1,80 @@
-//! The composition root: joins the control socket, the threads and tasks of `runtime`, and the log, none of which knows
+//! The composition root: joins the control socket, the threads and tasks of `runtime`, and the log, none of which names
 //! another.
 //!
-//! Owns what is started in which order, what the main thread does with what it hears, and how the agent ends
-//! ([`supervisor`]); and `vrrpd --clean-up` ([`clean_up`]).
+//! [`build`] starts the agent, [`run`](mod@run) is its main loop, [`stop`] its end; [`dispatcher`] is what the main thread
+//! does with what it hears. `vrrpd --clean-up` is [`clean_up`].
+//!
+//! Everything here may be slow: nothing the protocol does on time passes through this thread. It must not stop, though:
+//! checks, control, the watchdog and the end live here (docs/adr/0020).
 
+mod build;
 pub mod clean_up;
+mod dispatcher;
+mod error;
 mod notices;
-mod shutdown;
+mod run;
 mod signals;
-pub mod supervisor;
+mod stop;
+#[cfg(test)]
+mod test_agent;
+
+pub use error::RunError;
+
+use self::error::system;
+use crate::config::Config;
+use crate::kernel::capabilities::{self, Powers};
+use crate::kernel::release;
+use std::path::PathBuf;
+
+/// What to run, and where.
+#[derive(Debug)]
+pub struct Settings {
+    /// The configuration.
+    pub config: Config,
+    /// Which privileges root keeps.
+    pub powers: Powers,
+    /// The file that it was read from, and is read from again at a reload.
+    pub config_file: PathBuf,
+    /// The path of the control socket.
+    pub socket: PathBuf,
+    /// The directory in which demotions are kept over a restart.
+    pub state_dir: PathBuf,
+}
+
+/// Runs the agent until SIGTERM or SIGINT; then hands over, releases every address and returns.
+///
+/// # Errors
+/// [`RunError`]; no address is left behind in that case either.
+pub fn run(settings: Settings) -> Result<(), RunError> {
+    check_privileges()?;
+    if let Some(release) = release::too_old() {
+        return Err(RunError::Kernel(release));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("start the event loop"))?;
+    let outcome = runtime.block_on(live(settings));
+    // A disk that hangs must not keep us.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn check_privileges() -> Result<(), RunError> {
+    let missing = capabilities::missing().map_err(system("read this process's capabilities"))?;
+    if missing.is_empty() { Ok(()) } else { Err(RunError::Privileges(missing)) }
+}
+
+/// From the start to the end.
+async fn live(settings: Settings) -> Result<(), RunError> {
+    let opened = build::open(settings)?;
+    let build::Started { mut agent, mut signals, _tenancy } = build::start(opened)?;
+    let outcome = run::run(&mut agent, &mut signals).await;
+    let replace_protocol = async |config: &Config, keeper: &_| {
+        if let Err(error) = clean_up::replace_protocol_thread(config, keeper).await {
+            tracing::error!(%error, "nothing could be handed over");
+        }
+    };
+    stop::stop(agent, &outcome, &mut signals, replace_protocol).await;
+    outcome
+}

@@ -1,8 +1,8 @@
-//! What the address keeper says that is about no decision of the protocol: log lines, each with its remedy.
+//! What the address thread tells that the protocol does not decide about: log lines, each with its remedy.
 
 use crate::kernel::keeper::KeeperEvent;
 
-pub(super) fn on_notice(notice: &KeeperEvent) {
+pub(super) fn log_notice(notice: &KeeperEvent) {
     match notice {
         KeeperEvent::Released { key, outcome: Err(why), .. } => {
             tracing::error!(%key, why, "addresses could not be removed; trying again");

@@ -51,6 +51,12 @@ impl Notifier {
         Self::telling(manager, agent)
     }
 
+    /// Tells nobody.
+    #[cfg(test)]
+    pub(crate) const fn without_manager() -> Self {
+        Self(None)
+    }
+
     fn telling(manager: Manager, agent: AgentHandle) -> Self {
         let (tell, news) = mpsc::channel(WAITING);
         tokio::spawn(

@@ -56,6 +56,17 @@ pub(crate) struct Reloader {
     pub(crate) lost: Arc<AtomicU64>,
 }
 
+/// What the task hands back at its end.
+#[derive(Debug)]
+pub(crate) struct Reloaded {
+    /// The configuration that ran last.
+    pub(crate) running: Arc<Config>,
+    /// The checks, to be ended.
+    pub(crate) checks: Checks,
+    /// The hooks, of which some have to run yet.
+    pub(crate) hooks: Hooks,
+}
+
 impl Reloader {
     /// Starts what is configured, and then reloads as asked, until it is told to stop. Returns what ran, and what
     /// has to be ended in order. A reload that is stopped has changed nothing, and its asker is not answered.
@@ -63,13 +74,13 @@ impl Reloader {
         mut self,
         mut requests: mpsc::Receiver<ReloadRequest>,
         stop: oneshot::Receiver<()>,
-    ) -> (Arc<Config>, Checks, Hooks) {
+    ) -> Reloaded {
         tokio::select! {
             biased;
             _ = stop => {}
             () = self.work(&mut requests) => {}
         }
-        (self.running, self.checks, self.hooks)
+        Reloaded { running: self.running, checks: self.checks, hooks: self.hooks }
     }
 
     /// Ends when nobody can ask any more.

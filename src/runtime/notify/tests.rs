@@ -212,10 +212,10 @@ async fn a_protocol_thread_that_does_not_answer_starves_the_watchdog() {
     assert!(requests.try_recv().is_err(), "one question at a time");
 }
 
-/// The supervisor takes no requests: the channel is full, and nobody reads it.
+/// The main loop takes no requests: the channel is full, and nobody reads it.
 #[tokio::test]
-async fn a_supervisor_that_hangs_starves_it_too() {
-    let (manager, ours) = service_manager("supervisor", &[("WATCHDOG_USEC", "20000")]);
+async fn a_main_loop_that_hangs_starves_it_too() {
+    let (manager, ours) = service_manager("main-loop", &[("WATCHDOG_USEC", "20000")]);
     let (daemon, mut requests) = agent();
     let (reply, _waiting) = tokio::sync::oneshot::channel();
     daemon.requests.send(Request::Snapshot { reply }).await.unwrap();

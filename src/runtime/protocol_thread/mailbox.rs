@@ -99,7 +99,7 @@ impl Mailbox {
     }
 
     /// The next message, if there is one.
-    pub(super) fn next(&self) -> Option<Message> {
+    pub(crate) fn next(&self) -> Option<Message> {
         self.messages.try_recv().ok()
     }
 }

@@ -129,6 +129,12 @@ impl CheckBoard {
         self.lock().contains_key(check)
     }
 
+    /// Knows a check that never runs.
+    #[cfg(test)]
+    pub(crate) fn insert(&self, check: CheckName) {
+        self.lock().insert(check, CheckStatus::default());
+    }
+
     /// The check counts as failing from now on. `Some`: that is new.
     fn bury(&self, check: CheckName, death: &JoinError) -> Option<CheckReport> {
         let why = format!("this is a bug, please report it: nobody runs the check any more ({death})");

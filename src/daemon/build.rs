@@ -1,0 +1,278 @@
+//! The start of the agent: what is opened, and which threads and tasks are started, in which order.
+//!
+//! First everything that may refuse is opened ([`open`]): until then nothing of this machine is touched. Then threads and
+//! tasks are started ([`start`]), the address thread first: it removes what an earlier run left behind. The routers are
+//! configured last, by the task of the configuration, when demotions of an earlier run are known and each interface was
+//! looked at.
+
+use super::Settings;
+use super::dispatcher::Dispatcher;
+use super::error::{PROTOCOL, RunError, system};
+use super::run::{Inbox, RunningAgent, Tasks};
+use super::signals::ProcessSignals;
+use super::stop::StopParts;
+use crate::agent::error::panic_message;
+use crate::agent::{AgentHandle, EventLog};
+use crate::config::{Config, Realtime};
+use crate::control::{Limits, Server};
+use crate::kernel::capabilities::{self, Powers};
+use crate::kernel::keeper::{AddressKeeper, KeeperEvent, Surroundings, frame_announcer};
+use crate::kernel::monitor::{Monitor, RECEIVE_BUFFER};
+use crate::kernel::realtime;
+use crate::kernel::sysctl::promote_secondaries;
+use crate::kernel::tenancy::{Tenancy, TenancyError};
+use crate::protocol::{HoldResult, Input};
+use crate::runtime::clock;
+use crate::runtime::hooks::{self, Hooks, SharedRoutes};
+use crate::runtime::notify::Notifier;
+use crate::runtime::protocol_thread::mailbox::{Mailbox, Sender, ThreadRequest};
+use crate::runtime::protocol_thread::{ProtocolThread, ThreadOutlets};
+use crate::runtime::reload::{RELOADS, Reloader, node_name};
+use crate::runtime::state::{DemotionWriter, Moment, Recalled, Store};
+use crate::runtime::trackers::Checks;
+use crate::types::RouterName;
+use std::collections::BTreeSet;
+use std::io;
+use std::os::unix::net::UnixListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep;
+
+/// Events, reports of checks and notices that may wait for this thread. It does little, so a full queue means
+/// that it is not run; then the oldest stay and the newest are counted as lost.
+const QUEUE: usize = 4096;
+/// Requests of the control server; it waits when there is no room.
+const REQUESTS: usize = 16;
+/// Messages to the writer of demotions; the protocol thread keeps what has no room.
+const WRITER_QUEUE: usize = 256;
+/// Results of checks, and changes of interfaces. Those who tell them wait when there is no room.
+const SMALL_QUEUE: usize = 64;
+/// For what an earlier run saved; after this time the disk hangs, and the routers start without it.
+const STATE_LIMIT: Duration = Duration::from_secs(2);
+
+/// What is open before anything is started.
+pub(super) struct Opened {
+    config: Config,
+    config_file: PathBuf,
+    socket: PathBuf,
+    signals: ProcessSignals,
+    store: Store,
+    recalled: Recalled,
+    server: Server,
+    tenancy: Option<Tenancy>,
+}
+
+/// The agent, and what has to be held for as long as it runs.
+pub(super) struct Started {
+    pub(super) agent: RunningAgent<Arc<AddressKeeper>>,
+    pub(super) signals: ProcessSignals,
+    /// Keeps a second daemon out of this network namespace.
+    pub(super) _tenancy: Option<Tenancy>,
+}
+
+/// Opens what may refuse the agent: signals, the network namespace, the state directory, the control socket.
+///
+/// # Errors
+/// The first that refuses. Nothing was started.
+pub(super) fn open(settings: Settings) -> Result<Opened, RunError> {
+    let Settings { config, powers, config_file, socket, state_dir } = settings;
+    let signals = ProcessSignals::open()?;
+    // Before anything is touched: two daemons would remove each other's addresses.
+    let tenancy = take_tenancy()?;
+    // Before there is a thread that needs them, or passes them on. Taking the name needed a look at others' processes.
+    match powers {
+        Powers::Needed => capabilities::shed_what_is_not_needed().map_err(system("give up capabilities"))?,
+        Powers::All => {}
+    }
+    let now = Moment { mono: clock::now(), wall: clock::wall() };
+    let opened = Store::open(&state_dir, now, STATE_LIMIT);
+    let (store, recalled) = opened.map_err(|error| RunError::State(error.to_string()))?;
+    let server = Server::bind(&socket, Limits::default())?;
+    Ok(Opened { config, config_file, socket, signals, store, recalled, server, tenancy })
+}
+
+/// Starts threads and tasks, and joins them with queues.
+///
+/// # Errors
+/// A thread cannot be started, or the kernel refuses netlink.
+pub(super) fn start(opened: Opened) -> Result<Started, RunError> {
+    let Opened { config, config_file, socket, signals, store, recalled, server, tenancy } = opened;
+    if let Some(listener) =
+        tenancy.as_ref().map(Tenancy::door).transpose().map_err(system("share a socket"))?
+    {
+        tokio::spawn(refuse_connections(listener));
+    }
+    let (mail, mailbox) = Mailbox::open().map_err(system("make an eventfd"))?;
+    let (events_in, events) = mpsc::channel(QUEUE);
+    let (notices_in, notices) = mpsc::channel(QUEUE);
+    let lost = Arc::new(AtomicU64::new(0));
+    let hooks = Hooks::new(hooks::HookOutlets {
+        events: events_in.clone(),
+        lost: Arc::clone(&lost),
+        prepared: prepared_by(mail.clone()),
+    });
+    let keeper = AddressKeeper::spawn(surroundings(mail.clone(), notices_in, hooks.shared_routes()))?;
+    let keeper = Arc::new(keeper);
+
+    let (stopped_in, stopped) = oneshot::channel();
+    let (to_writer, messages) = mpsc::channel(WRITER_QUEUE);
+    let outlets =
+        ThreadOutlets { events: events_in.clone(), lost: Arc::clone(&lost), to_writer, stopped: stopped_in };
+    let thread =
+        ProtocolThread::new(mailbox, Arc::clone(&keeper), outlets).map_err(system("start the protocol"))?;
+    let protocol = spawn_protocol(thread, config.agent.realtime)?;
+    let writer = DemotionWriter::new(messages, store, recalled.demotions.clone(), recalled.expired.clone());
+    let (finish_writer, finished) = oneshot::channel();
+    let writer = tokio::spawn(writer.run(finished));
+
+    // Which interfaces to watch, the task of the configuration says.
+    let (changes_in, changes) = mpsc::channel(SMALL_QUEUE);
+    let (names_in, names) = watch::channel(BTreeSet::new());
+    let monitor = tokio::spawn(Monitor::open(RECEIVE_BUFFER)?.run(names, changes_in));
+
+    let log = Arc::new(EventLog::new());
+    let (requests_in, requests) = mpsc::channel(REQUESTS);
+    let (reloads_in, reloads) = mpsc::channel(RELOADS);
+    let agent = AgentHandle { requests: requests_in, reloads: reloads_in.clone(), events: Arc::clone(&log) };
+    let notifier = Notifier::start(agent.clone());
+    let serving = tokio::spawn(server.run(agent));
+
+    let (reports_in, reports) = mpsc::channel(SMALL_QUEUE);
+    let checks = Checks::new(reports_in);
+    let (node_in, node) = watch::channel(node_name(&config));
+    let looked_at = watch::Sender::new(BTreeSet::new());
+    let dispatcher = Dispatcher {
+        node,
+        reloads: reloads_in,
+        looked_at: looked_at.clone(),
+        checks: checks.board(),
+        mail: mail.clone(),
+        hooks: hooks.board(),
+        log,
+        lost: Arc::clone(&lost),
+        reported: 0.into(),
+    };
+    log_start(&dispatcher, &config, &config_file, &socket);
+    dispatcher.restore_demotions(recalled, &config.routers);
+    let reloader = Reloader {
+        file: config_file,
+        running: Arc::new(config),
+        node: node_in,
+        names: names_in,
+        looked_at,
+        checks,
+        hooks,
+        mail: mail.clone(),
+        notifier: notifier.clone(),
+        events: events_in,
+        lost,
+    };
+    let (end_reloads, reloads_end) = oneshot::channel();
+    let reloader = tokio::spawn(reloader.run(reloads, reloads_end));
+    let agent = RunningAgent {
+        inbox: Inbox { events, notices, requests, reports, changes },
+        tasks: Tasks { protocol, monitor, reloader },
+        dispatcher,
+        keeper,
+        stop: StopParts { mail, notifier, end_reloads, stopped, finish_writer, writer, serving },
+    };
+    Ok(Started { agent, signals, _tenancy: tenancy })
+}
+
+fn log_start(dispatcher: &Dispatcher, config: &Config, file: &std::path::Path, socket: &std::path::Path) {
+    let (node, routers) = (dispatcher.node.borrow().clone(), config.routers.len());
+    let (version, file, socket) = (env!("CARGO_PKG_VERSION"), file.display(), socket.display());
+    tracing::info!(version, node, %file, routers, %socket, "started");
+}
+
+/// Makes this the only daemon of the network namespace. Where that cannot be told, the agent starts all the same.
+fn take_tenancy() -> Result<Option<Tenancy>, RunError> {
+    match Tenancy::take() {
+        Ok(tenancy) => Ok(Some(tenancy)),
+        Err(taken @ TenancyError::Taken(_)) => Err(taken.into()),
+        Err(unclear @ (TenancyError::Unclear(_) | TenancyError::Dead(_))) => {
+            tracing::warn!("{unclear}");
+            Ok(None)
+        }
+    }
+}
+
+/// Closes each connection to the socket that holds the name of this network namespace, so that there is always room for the
+/// next one.
+async fn refuse_connections(listener: UnixListener) -> io::Result<()> {
+    let listener = tokio::net::UnixListener::from_std(listener)?;
+    loop {
+        if listener.accept().await.is_err() {
+            // Usually there are no more file descriptors: those who wait in the backlog can wait.
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// Starts the protocol thread. What is returned is told why it ended.
+fn spawn_protocol(thread: ProtocolThread, realtime: Realtime) -> Result<oneshot::Receiver<String>, RunError> {
+    let (ended_in, ended) = oneshot::channel();
+    std::thread::Builder::new()
+        .name(PROTOCOL.to_owned())
+        .spawn(move || {
+            match realtime {
+                Realtime::Off => {}
+                Realtime::On => {
+                    let (scheduling, memory) = (realtime::raise_thread(), realtime::lock_memory());
+                    tracing::info!(%scheduling, %memory, "real-time scheduling was asked for");
+                }
+            }
+            // A bug of ours must not leave addresses behind: the main thread hands them over.
+            let why = match catch_unwind(AssertUnwindSafe(|| thread.run())) {
+                Ok(Ok(())) => "it was told to".to_owned(),
+                Ok(Err(error)) => error.to_string(),
+                Err(panic) => panic_message(&*panic),
+            };
+            let _ = ended_in.send(why);
+        })
+        .map_err(system("start the protocol thread"))?;
+    Ok(ended)
+}
+
+/// How the end of a `before_active` gets to the protocol thread.
+fn prepared_by(mail: Sender) -> Arc<hooks::Prepared> {
+    Arc::new(move |router: &RouterName, run| {
+        let _ = mail.send(ThreadRequest::BeforeActiveEnded(router.clone(), run));
+    })
+}
+
+/// The keeper's way to the clock, to frames, and to the rest of the agent.
+fn surroundings(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: SharedRoutes) -> Surroundings {
+    Surroundings {
+        clock: Box::new(clock::now),
+        announcer: frame_announcer(),
+        promoter: Box::new(promote_secondaries),
+        events: Box::new(move |event| {
+            hooks.on_keeper(&event);
+            let input = match event {
+                KeeperEvent::Owned { key, epoch, outcome } => {
+                    Input::AddressesHeld(HoldResult { key, epoch, outcome })
+                }
+                KeeperEvent::Restored { key, count } => Input::AddressesRestored { key, count },
+                KeeperEvent::Reinstalled { key, .. } => Input::AddressesReinstalled { key },
+                KeeperEvent::Unrestored { key, why } => Input::AddressesNotRestored { key, why },
+                KeeperEvent::Released { .. }
+                | KeeperEvent::Contested { .. }
+                | KeeperEvent::StaleRemoved { .. }
+                | KeeperEvent::Unguarded { .. }
+                | KeeperEvent::SweptBack { .. }
+                | KeeperEvent::Unannounced { .. }
+                | KeeperEvent::Stopped { .. } => {
+                    // Only log lines are lost with a full queue.
+                    let _ = notices.try_send(event);
+                    return;
+                }
+            };
+            let _ = mail.send(input);
+        }),
+    }
+}

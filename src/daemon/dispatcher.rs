@@ -1,0 +1,178 @@
+//! What the main thread does with what it hears: it passes on requests, results of checks and changes of interfaces, and
+//! logs events.
+//!
+//! Nothing the protocol does on time passes through here.
+
+use crate::agent::{
+    AgentEvent, AgentEventKind, AgentSnapshot, EventLog, ProgramOutcome, ReloadMode, ReloadRequest, Request,
+};
+use crate::kernel::keeper::{AddressKeeper, Command, Refused};
+use crate::kernel::monitor::MonitorEvent;
+use crate::kernel::other_name::other_name;
+use crate::protocol::{EventKind, Input, RouterSpec};
+use crate::runtime::clock;
+use crate::runtime::hooks::HookBoard;
+use crate::runtime::protocol_thread::mailbox::{Sender, ThreadRequest};
+use crate::runtime::state::Recalled;
+use crate::runtime::trackers::{CheckBoard, CheckReport};
+use crate::telemetry::log::log_event;
+use crate::types::{InterfaceName, RouterName};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// The way to the address thread.
+pub(super) trait KeeperHandle {
+    /// Hands over a command without waiting.
+    fn send(&self, command: Command) -> Result<(), Refused>;
+}
+
+impl KeeperHandle for Arc<AddressKeeper> {
+    fn send(&self, command: Command) -> Result<(), Refused> {
+        AddressKeeper::send(self, command)
+    }
+}
+
+/// What the main thread holds of the others.
+#[derive(Debug)]
+pub(super) struct Dispatcher {
+    pub(super) node: watch::Receiver<String>,
+    pub(super) reloads: mpsc::Sender<ReloadRequest>,
+    pub(super) looked_at: watch::Sender<BTreeSet<InterfaceName>>,
+    pub(super) checks: CheckBoard,
+    pub(super) mail: Sender,
+    pub(super) hooks: HookBoard,
+    pub(super) log: Arc<EventLog>,
+    pub(super) lost: Arc<AtomicU64>,
+    /// How many of the lost events have been reported.
+    pub(super) reported: AtomicU64,
+}
+
+impl Dispatcher {
+    pub(super) fn on_event(&self, event: AgentEvent) {
+        log_event(&self.log.push(clock::wall(), event));
+        let lost = self.lost.load(Ordering::Relaxed);
+        let news = lost.saturating_sub(self.reported.swap(lost, Ordering::Relaxed));
+        if news > 0 {
+            tracing::warn!(lost = news, "events were lost: more came than could be written down");
+        }
+    }
+
+    /// Tells the protocol thread which demotions an earlier run saved. To be called before the routers are configured.
+    pub(super) fn restore_demotions(&self, recalled: Recalled, routers: &[RouterSpec]) {
+        for trouble in recalled.troubles {
+            tracing::error!(%trouble, "demotions may be forgotten: routers take part unless named below");
+        }
+        let configured = |name: &RouterName| routers.iter().any(|spec| spec.name == *name);
+        // Of routers that are not configured there may be any number, and nobody asked for them.
+        let (expired, forgotten) = recalled.expired.into_iter().partition::<Vec<_>, _>(configured);
+        for router in expired {
+            self.on_event(AgentEvent::of_router(router, EventKind::DemotionExpired.into()));
+        }
+        let mut elsewhere = Vec::new();
+        for (router, demotion) in recalled.demotions {
+            let (since, by, reason) = (&demotion.since, &demotion.by, &demotion.reason);
+            let until = demotion.until.as_ref().map_or("promoted", |until| &until.text);
+            if configured(&router) {
+                tracing::info!(%router, since, by, reason, until, "still demoted: the demotion was saved by an earlier run");
+            } else {
+                elsewhere.push(router.clone());
+            }
+            let _ = self.mail.send(Input::SavedDemotion(router, demotion));
+        }
+        if !elsewhere.is_empty() {
+            let (count, names) = (elsewhere.len(), named(&elsewhere));
+            tracing::warn!(
+                count,
+                names,
+                "saved demotions are kept, but no virtual routers of these names are configured"
+            );
+        }
+        if !forgotten.is_empty() {
+            let (count, names) = (forgotten.len(), named(&forgotten));
+            tracing::info!(
+                count,
+                names,
+                "saved demotions have expired; no virtual routers of these names are configured"
+            );
+        }
+    }
+
+    pub(super) fn on_request(&self, request: Request) {
+        match request {
+            Request::Snapshot { reply } => {
+                let (snapshot_in, snapshot) = oneshot::channel();
+                let (node, hooks, checks) =
+                    (self.node.borrow().clone(), self.hooks.clone(), self.checks.clone());
+                // A dropped reply tells the server that the daemon ends.
+                if self.mail.send(ThreadRequest::Snapshot(snapshot_in)).is_ok() {
+                    tokio::spawn(async move {
+                        if let Ok(snapshot) = snapshot.await {
+                            let (wall, hooks, checks) = (clock::wall(), hooks.snapshot(), checks.snapshot());
+                            let _ = reply.send(AgentSnapshot { node, wall, snapshot, hooks, checks });
+                        }
+                    });
+                }
+            }
+            Request::Command { command, reply } => {
+                let _ = self.mail.send(ThreadRequest::Command(command, reply));
+            }
+        }
+    }
+
+    /// SIGHUP: the configuration is read again. With a full queue there is nothing to do: the reloads that wait in it read
+    /// what the file holds now, too.
+    pub(super) fn reload(&self) {
+        let (reply, _nobody_waits) = oneshot::channel();
+        let by = "SIGHUP".to_owned();
+        let _ = self.reloads.try_send(ReloadRequest { mode: ReloadMode::Apply, by, reply });
+    }
+
+    pub(super) fn on_check_report(&self, report: CheckReport) {
+        let CheckReport { check, result, change, in_a_row, outcome } = report;
+        if !self.checks.has(&check) {
+            return; // It left the configuration meanwhile.
+        }
+        let failure = match outcome {
+            ProgramOutcome::Passed => None,
+            ProgramOutcome::Failed(failure) => Some(failure.to_string()),
+        };
+        let kind = AgentEventKind::Check { check: check.clone(), result, change, in_a_row, failure };
+        self.on_event(AgentEvent::of_node(kind));
+        let _ = self.mail.send(Input::CheckResult(check, result));
+    }
+
+    pub(super) fn on_change(&self, keeper: &impl KeeperHandle, change: MonitorEvent) {
+        match change {
+            MonitorEvent::Link(name, facts) => {
+                tell(keeper, Command::Link(name, facts.clone().map(Box::new)));
+                if let Some(real) = facts.is_none().then(|| other_name(name)).flatten() {
+                    let _ = self.mail.send(Input::OtherName(name, real));
+                }
+                let _ = self.mail.send(Input::Link(name, facts));
+                self.looked_at.send_if_modified(|known| known.insert(name));
+            }
+            MonitorEvent::AddressesChanged => tell(keeper, Command::Reconcile),
+            MonitorEvent::Resync => {
+                tracing::warn!("the kernel dropped notifications: everything was read anew");
+                tell(keeper, Command::Reconcile);
+            }
+        }
+    }
+}
+
+fn tell(keeper: &impl KeeperHandle, command: Command) {
+    // Only a keeper that is stuck in the kernel is full; what it is told now it will find by looking.
+    if let Err(refused) = keeper.send(command) {
+        tracing::error!(%refused, "the address keeper was not told");
+    }
+}
+
+/// The first few of many.
+fn named(routers: &[RouterName]) -> String {
+    const NAMED: usize = 5;
+    let names: Vec<_> = routers.iter().take(NAMED).map(RouterName::to_string).collect();
+    let rest = if routers.len() > NAMED { ", …" } else { "" };
+    names.join(", ") + rest
+}

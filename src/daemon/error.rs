@@ -1,0 +1,83 @@
+//! Why the agent cannot start, or ended on its own.
+
+use crate::control::BindError;
+use crate::kernel::capabilities::Missing;
+use crate::kernel::keeper::KeeperError;
+use crate::kernel::monitor::MonitorError;
+use crate::kernel::tenancy::TenancyError;
+use std::io;
+
+/// The task that carries out configurations.
+pub(super) const RELOADER: &str = "configuration";
+/// The thread that runs the core.
+pub(super) const PROTOCOL: &str = "vrrp-protocol";
+/// The thread that installs addresses.
+pub(super) const ADDRESSES: &str = "vrrp-addresses";
+/// The task that watches interfaces.
+pub(super) const MONITOR: &str = "monitor";
+
+/// Why the agent cannot start, or ended on its own.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A capability is missing.
+    #[error("{}", describe(.0))]
+    Privileges(Vec<Missing>),
+    /// The kernel is too old.
+    #[error(
+        "this kernel ({0}) does not keep who added an address, so that vrrpd could not tell its own from yours: it needs \
+         Linux 5.18 or newer"
+    )]
+    Kernel(String),
+    /// Another daemon runs in this network namespace.
+    #[error(transparent)]
+    Tenancy(#[from] TenancyError),
+    /// The state directory cannot be used; in the words of [`StateError`](crate::runtime).
+    #[error("{0}")]
+    State(String),
+    /// The control socket cannot be made.
+    #[error(transparent)]
+    Control(#[from] BindError),
+    /// The address thread cannot be started.
+    #[error("cannot start the address keeper")]
+    Keeper(#[from] KeeperError),
+    /// The netlink monitor cannot be started, or has ended.
+    #[error("cannot watch the interfaces")]
+    Monitor(#[from] MonitorError),
+    /// The system refused a thread, a timer, a signal handler or the like.
+    #[error("cannot {step}")]
+    System {
+        /// What was tried.
+        step: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// A thread or task has ended that must not.
+    #[error("the {thread} thread ended: {why}")]
+    Died {
+        /// The name of the thread or task.
+        thread: &'static str,
+        /// Why it ended.
+        why: String,
+    },
+}
+
+pub(super) fn died(thread: &'static str, why: String) -> RunError {
+    RunError::Died { thread, why }
+}
+
+/// An error of the system in this step.
+pub(super) fn system(step: &'static str) -> impl Fn(io::Error) -> RunError {
+    move |source| RunError::System { step, source }
+}
+
+fn describe(missing: &[Missing]) -> String {
+    let mut text = String::from("this process may not do its work; it lacks");
+    for Missing { name, purpose } in missing {
+        text.push_str(&format!("\n  {name} {purpose}"));
+    }
+    text.push_str("\nRun it as root, or grant them: in a systemd unit\n");
+    text.push_str("  AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW\n");
+    text.push_str("or, to the program itself,\n  setcap cap_net_admin,cap_net_raw+ep /usr/sbin/vrrpd");
+    text
+}

@@ -1,0 +1,213 @@
+//! An agent without a kernel for tests of the main loop and of the end: the test is the protocol thread, the address
+//! thread, the operator who sends signals, and whoever asks.
+
+use super::dispatcher::{Dispatcher, KeeperHandle};
+use super::run::{Inbox, RunningAgent, Tasks};
+use super::signals::{SignalRequest, Signals};
+use super::stop::StopParts;
+use crate::agent::{AgentEvent, EventLog, ReloadRequest, Request};
+use crate::config::{self, Config};
+use crate::kernel::keeper::{Command, KeeperEvent, Refused};
+use crate::kernel::monitor::{MonitorError, MonitorEvent};
+use crate::protocol::CheckName;
+use crate::runtime::hooks::{HookOutlets, Hooks};
+use crate::runtime::notify::Notifier;
+use crate::runtime::protocol_thread::mailbox::{Mailbox, Message};
+use crate::runtime::reload::Reloaded;
+use crate::runtime::trackers::{CheckReport, Checks};
+use crate::types::InterfaceName;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// What was done, in its order.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    pub(super) fn write(&self, line: impl Into<String>) {
+        self.0.lock().unwrap().push(line.into());
+    }
+
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// What the address thread does with [`Command::Stop`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnStop {
+    /// It says that it has stopped.
+    Stops,
+    /// It takes the command and says nothing.
+    Hangs,
+    /// It has no room, now or ever.
+    IsFull,
+    /// It has ended.
+    HasEnded,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct TestKeeper {
+    log: Log,
+    notices: mpsc::Sender<KeeperEvent>,
+    on_stop: OnStop,
+}
+
+impl KeeperHandle for TestKeeper {
+    fn send(&self, command: Command) -> Result<(), Refused> {
+        match (&command, self.on_stop) {
+            (Command::Stop, OnStop::IsFull) => return Err(Refused::Full(command)),
+            (Command::Stop, OnStop::HasEnded) => return Err(Refused::Ended(command)),
+            (Command::Stop, OnStop::Stops) => {
+                self.notices.try_send(KeeperEvent::Stopped { outcome: Ok(()) }).unwrap();
+            }
+            (_, OnStop::Stops | OnStop::Hangs | OnStop::IsFull | OnStop::HasEnded) => {}
+        }
+        self.log.write(format!("keeper: {command:?}"));
+        Ok(())
+    }
+}
+
+/// Signals that the test sends.
+pub(super) struct TestSignals(mpsc::Receiver<SignalRequest>);
+
+impl Signals for TestSignals {
+    async fn next(&mut self) -> SignalRequest {
+        match self.0.recv().await {
+            Some(signal) => signal,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// The other ends of an agent.
+pub(super) struct Outside {
+    pub(super) log: Log,
+    pub(super) signal: mpsc::Sender<SignalRequest>,
+    pub(super) mailbox: Mailbox,
+    pub(super) events: mpsc::Sender<AgentEvent>,
+    pub(super) event_log: Arc<EventLog>,
+    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) reports: mpsc::Sender<CheckReport>,
+    pub(super) changes: mpsc::Sender<MonitorEvent>,
+    pub(super) reloads: mpsc::Receiver<ReloadRequest>,
+    pub(super) looked_at: watch::Receiver<BTreeSet<InterfaceName>>,
+    pub(super) protocol_ended: oneshot::Sender<String>,
+    pub(super) end_monitor: oneshot::Sender<Result<(), MonitorError>>,
+    /// Has the task of the configuration end, or panic.
+    pub(super) end_reloader: oneshot::Sender<End>,
+    pub(super) stopped: oneshot::Sender<()>,
+}
+
+/// How a task ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Returns,
+    Panics,
+}
+
+/// One router.
+pub(super) fn config() -> Config {
+    let text = "[[virtual_router]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 51\n\
+                addresses = [\"192.0.2.50/24\"]\n";
+    config::resolve(text, "test.toml").unwrap_or_else(|errors| panic!("{errors:?}")).config
+}
+
+/// An agent whose threads and tasks the test plays.
+pub(super) fn agent(on_stop: OnStop) -> (RunningAgent<TestKeeper>, TestSignals, Outside) {
+    let log = Log::default();
+    let (signal, signals) = mpsc::channel(8);
+    let (mail, mailbox) = Mailbox::open().unwrap();
+    let (events_in, events) = mpsc::channel(8);
+    let (notices_in, notices) = mpsc::channel(8);
+    let (requests_in, requests) = mpsc::channel(8);
+    let (reports_in, reports) = mpsc::channel(8);
+    let (changes_in, changes) = mpsc::channel(8);
+    let (reloads_in, reloads) = mpsc::channel(8);
+    let (protocol_ended, protocol) = oneshot::channel();
+    let (end_monitor, monitor_end) = oneshot::channel();
+    let (end_reloader, reloader_end) = oneshot::channel();
+    let (end_reloads, reloads_end) = oneshot::channel();
+    let (stopped_in, stopped) = oneshot::channel();
+    let (finish_writer, finished) = oneshot::channel();
+    let (_node, node) = watch::channel("n1".to_owned());
+    let looked_at = watch::Sender::new(BTreeSet::new());
+    let lost = Arc::default();
+    let event_log = Arc::new(EventLog::new());
+    let hooks = Hooks::new(HookOutlets {
+        events: events_in.clone(),
+        lost: Arc::clone(&lost),
+        prepared: Arc::new(|_, _| {}),
+    });
+    let checks = Checks::new(reports_in.clone());
+    checks.board().insert(CheckName("nginx".into()));
+    let dispatcher = Dispatcher {
+        node,
+        reloads: reloads_in,
+        looked_at: looked_at.clone(),
+        checks: checks.board(),
+        mail: mail.clone(),
+        hooks: hooks.board(),
+        log: Arc::clone(&event_log),
+        lost,
+        reported: 0.into(),
+    };
+    let reloader = tokio::spawn({
+        let log = log.clone();
+        async move {
+            tokio::select! {
+                _ = reloads_end => log.write("configuration: ended"),
+                end = reloader_end => assert_eq!(end, Ok(End::Returns), "it panics on purpose"),
+            }
+            Reloaded { running: Arc::new(config()), checks, hooks }
+        }
+    });
+    let writer = tokio::spawn({
+        let log = log.clone();
+        async move {
+            let _ = finished.await;
+            log.write("writer: finished");
+        }
+    });
+    let monitor = async { monitor_end.await.unwrap_or(Ok(())) };
+    let agent = RunningAgent {
+        inbox: Inbox { events, notices, requests, reports, changes },
+        tasks: Tasks { protocol, monitor: tokio::spawn(monitor), reloader },
+        dispatcher,
+        keeper: TestKeeper { log: log.clone(), notices: notices_in, on_stop },
+        stop: StopParts {
+            mail,
+            notifier: Notifier::without_manager(),
+            end_reloads,
+            stopped,
+            finish_writer,
+            writer,
+            serving: tokio::spawn(std::future::pending()),
+        },
+    };
+    let outside = Outside {
+        log,
+        signal,
+        mailbox,
+        events: events_in,
+        event_log,
+        requests: requests_in,
+        reports: reports_in,
+        changes: changes_in,
+        reloads,
+        looked_at: looked_at.subscribe(),
+        protocol_ended,
+        end_monitor,
+        end_reloader,
+        stopped: stopped_in,
+    };
+    (agent, TestSignals(signals), outside)
+}
+
+impl Outside {
+    /// The messages that the protocol thread was sent.
+    pub(super) fn messages(&self) -> Vec<Message> {
+        std::iter::from_fn(|| self.mailbox.next()).collect()
+    }
+}
