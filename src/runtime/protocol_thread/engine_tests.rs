@@ -369,3 +369,35 @@ fn a_snapshot_shows_the_inputs_that_came_before_it() {
     scene.turn();
     assert_eq!(answered.try_recv().unwrap().routers[0].spec.name, web());
 }
+
+/// The core's part is measured in core/tests/allocations.rs; here is the thread's.
+#[test]
+fn a_steady_state_allocates_nothing() {
+    let turns = |scene: &mut Scene, turns: u32| {
+        for _ in 0..turns {
+            let deadline = scene.engine.deadline();
+            scene.engine.io.sleep_until(deadline).unwrap();
+            scene.turn();
+        }
+    };
+    let mut active = Scene::active();
+    active.host.0.borrow_mut().quiet = true;
+    turns(&mut active, 20);
+    let sent = |scene: &Scene| scene.snapshot().routers[0].instances[0].counters.advertisement_sent;
+    let before = sent(&active);
+    let allocations = allocation_counter::measure(|| turns(&mut active, 1_000));
+    assert!(sent(&active) > before + 500, "it advertises");
+    assert_eq!(allocations.count_total, 0, "{allocations:?}");
+
+    let mut backup = Scene::with_router(100);
+    backup.host.0.borrow_mut().quiet = true;
+    let mut count = 0;
+    for second in 0..1_000 {
+        backup.hear("192.0.2.2", 200);
+        let allocations = allocation_counter::measure(|| backup.turn());
+        // At first it meets the other router.
+        count += if second < 5 { 0 } else { allocations.count_total };
+        backup.host.pass(millis(1_000));
+    }
+    assert_eq!((backup.state(), count), (StateName::Backup, 0));
+}

@@ -2,12 +2,14 @@
 
 use super::RouterId;
 use crate::types::MonoTime;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// At most one moment for each router.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Schedule {
-    by_time: BTreeSet<(MonoTime, RouterId)>,
+    /// Sorted. A vector and not a tree: a tree allocates when a moment moves from one of its nodes to another, and moments
+    /// move with each advertisement. What is moved in memory instead is 16 octets a router at most.
+    by_time: Vec<(MonoTime, RouterId)>,
     by_router: BTreeMap<RouterId, MonoTime>,
 }
 
@@ -18,13 +20,16 @@ impl Schedule {
         if before == at {
             return;
         }
-        if let Some(before) = before {
-            self.by_time.remove(&(before, router));
+        if let Some(before) = before
+            && let Ok(place) = self.by_time.binary_search(&(before, router))
+        {
+            self.by_time.remove(place);
         }
         match at {
             Some(at) => {
                 self.by_router.insert(router, at);
-                self.by_time.insert((at, router));
+                let (Ok(place) | Err(place)) = self.by_time.binary_search(&(at, router));
+                self.by_time.insert(place, (at, router));
             }
             None => drop(self.by_router.remove(&router)),
         }
