@@ -5,11 +5,11 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use vrrpd::cli::vrrpctl::{Cli, Command, Which};
+use vrrpd::cli::vrrpctl::{Cli, ControlCommand, Which};
 use vrrpd::cli::{self, style};
 use vrrpd::control::check::{Rigour, checked};
 use vrrpd::control::client::{
-    Client, ClientError, Exit, Force, LastResort, Order, ReloadMode, Selection, Wanted,
+    Client, ClientError, DemoteRequest, EventSelection, Exit, Force, LastResort, ReloadMode, Selection,
 };
 use vrrpd::control::message::{DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, VERSION};
 use vrrpd::control::render::{self, Width, terminal};
@@ -18,7 +18,7 @@ use vrrpd::runtime::clock::wall;
 
 /// Why a command did not do what it should, whether or not it spoke with the daemon.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum CommandFailure {
     #[error(transparent)]
     Daemon(#[from] ClientError),
     #[error("cannot read {path}: {source}", path = .path.display())]
@@ -29,55 +29,55 @@ enum Failure {
 
 /// How the output is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Output {
+enum OutputFormat {
     Text,
     Json,
 }
 
 fn main() -> ExitCode {
     let cli: Cli = cli::arguments();
-    let output = if cli.json { Output::Json } else { Output::Text };
+    let output = if cli.json { OutputFormat::Json } else { OutputFormat::Text };
     let exit = run(&cli, output).unwrap_or_else(|failure| report(&failure, output));
     ExitCode::from(exit as u8)
 }
 
-fn run(cli: &Cli, output: Output) -> Result<Exit, Failure> {
+fn run(cli: &Cli, output: OutputFormat) -> Result<Exit, CommandFailure> {
     let connect = || Client::connect(&cli.socket);
     match &cli.command {
-        Command::Status { name } => {
+        ControlCommand::Status { name } => {
             let document = connect()?.status(name.as_deref())?;
             output.print(&document, |d| render::status(d, width()))?;
             Ok(Exit::Done)
         }
-        Command::Show { name } => {
+        ControlCommand::Show { name } => {
             output.print(&connect()?.show(name)?, render::show)?;
             Ok(Exit::Done)
         }
-        Command::Demote { which, reason, span, last_resort, force } => {
+        ControlCommand::Demote { which, reason, span, last_resort, force } => {
             let last_resort = if *last_resort { LastResort::Yes } else { LastResort::No };
             let force = if *force { Force::Yes } else { Force::No };
-            let order = Order { reason, span: *span, last_resort, force };
+            let order = DemoteRequest { reason, span: *span, last_resort, force };
             let document = connect()?.demote(&selection(which), &order, tell_that_it_waits)?;
             warn(document.warning.as_deref());
             output.print(&document, render::demote)?;
             Ok(outcome(&document))
         }
-        Command::Promote { which } => {
+        ControlCommand::Promote { which } => {
             let document = connect()?.promote(&selection(which))?;
             warn(document.warning.as_deref());
             output.print(&document, render::promote)?;
             Ok(Exit::Done)
         }
-        Command::Events { names, last, since, severity, follow: goes_on } => {
+        ControlCommand::Events { names, last, since, severity, follow: goes_on } => {
             let since = since.map(|since| since.time(wall()));
-            let wanted = Wanted { last: *last, names, severity: *severity, since };
+            let wanted = EventSelection { last: *last, names, severity: *severity, since };
             if *goes_on {
                 return follow(connect()?, &wanted, output);
             }
             output.print(&connect()?.events(&wanted)?, render::events)?;
             Ok(Exit::Done)
         }
-        Command::Reload { dry_run } => {
+        ControlCommand::Reload { dry_run } => {
             let intent = if *dry_run { ReloadMode::DryRun } else { ReloadMode::Apply };
             let document = connect()?.reload(intent)?;
             output.print(&document, render::reload)?;
@@ -87,10 +87,10 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, Failure> {
                 (true, true) => Exit::Done,
             })
         }
-        Command::Check { file, strict } => {
+        ControlCommand::Check { file, strict } => {
             let style = style(&io::stdout());
             let Candidate { text, judged } = candidate::load(file, Purpose::Check)
-                .map_err(|source| Failure::Unreadable { path: file.clone(), source })?;
+                .map_err(|source| CommandFailure::Unreadable { path: file.clone(), source })?;
             let checked = checked(file.display().to_string(), &text, judged, style);
             // With the colours of our own.
             output.write(&checked.document, |_| checked.text.clone())?;
@@ -101,12 +101,16 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, Failure> {
 }
 
 /// Events as they come: lines of text, or one JSON document a line.
-fn follow(mut client: Client, wanted: &Wanted<'_>, output: Output) -> Result<Exit, Failure> {
+fn follow(
+    mut client: Client,
+    wanted: &EventSelection<'_>,
+    output: OutputFormat,
+) -> Result<Exit, CommandFailure> {
     let mut written = Ok(());
     client.follow(wanted, |document: EventsDoc| {
         let text = match output {
-            Output::Text => terminal::lines(&render::events(&document)),
-            Output::Json => line(&document),
+            OutputFormat::Text => terminal::lines(&render::events(&document)),
+            OutputFormat::Json => line(&document),
         };
         written = write(&text);
         if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -119,7 +123,7 @@ fn selection(which: &Which) -> Selection {
     if which.all { Selection::All } else { Selection::Names(which.names.clone()) }
 }
 
-impl Output {
+impl OutputFormat {
     /// What the daemon said.
     fn print<T: Serialize>(self, document: &T, text: impl FnOnce(&T) -> String) -> io::Result<()> {
         self.write(document, |document| terminal::lines(&text(document)))
@@ -158,17 +162,17 @@ fn tell_that_it_waits() {
 }
 
 /// Says what went wrong on standard error, and as a document for those who asked for JSON.
-fn report(failure: &Failure, output: Output) -> Exit {
+fn report(failure: &CommandFailure, output: OutputFormat) -> Exit {
     let (exit, document) = match failure {
-        Failure::Daemon(error) => (error.exit(), error.document()),
-        Failure::Unreadable { .. } | Failure::Output(_) => {
+        CommandFailure::Daemon(error) => (error.exit(), error.document()),
+        CommandFailure::Unreadable { .. } | CommandFailure::Output(_) => {
             let error = ErrorDetailDoc { kind: "io".into(), message: failure.to_string() };
             (Exit::Failed, ErrorDoc { version: VERSION, error })
         }
     };
     // Where neither can be written, the exit code has to do.
     let _best_effort = writeln!(io::stderr(), "vrrpctl: {}", terminal::lines(&failure.to_string()));
-    if output == Output::Json {
+    if output == OutputFormat::Json {
         let _best_effort = write(&pretty(&document));
     }
     exit

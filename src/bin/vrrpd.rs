@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use vrrpd::agent::error::error_chain;
-use vrrpd::cli::vrrpd::Arguments;
+use vrrpd::cli::vrrpd::DaemonArguments;
 use vrrpd::cli::{self, style};
 use vrrpd::config::report;
 use vrrpd::config::{Config, ConfigError, Resolved};
@@ -30,7 +30,7 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 const CLEAN_UP_LIMIT: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
-    let arguments: Arguments = cli::arguments();
+    let arguments: DaemonArguments = cli::arguments();
     if arguments.check {
         return check(&arguments);
     }
@@ -44,15 +44,16 @@ fn main() -> ExitCode {
         }
     };
     // From here on nothing waits for whoever reads standard error.
-    let say = Say(&printer);
-    let code = if arguments.clean_up { clean_up(arguments, say) } else { serve(arguments, withheld, say) };
+    let stderr = Stderr(&printer);
+    let code =
+        if arguments.clean_up { clean_up(arguments, stderr) } else { serve(arguments, withheld, stderr) };
     printer.finish(printer::PATIENCE);
     ExitCode::from(code)
 }
 
 /// For somebody who reads what it finds: nothing else is to be done, so it waits for its reader.
 /// It may come from a pipe; who runs it reads it again at a reload.
-fn check(arguments: &Arguments) -> ExitCode {
+fn check(arguments: &DaemonArguments) -> ExitCode {
     let loaded = load(&arguments.config, Purpose::Check);
     // `eprint!` and `println!` panic when the reader has gone (`vrrpd --check 2>&1 | head -1`). The exit code has to do.
     let _best_effort = io::stderr().write_all(loaded.report.as_bytes());
@@ -63,16 +64,16 @@ fn check(arguments: &Arguments) -> ExitCode {
             ExitCode::SUCCESS
         }
         // As `vrrpctl check`: nothing is known of it.
-        Err(Lack::Unreadable | Lack::Late) => ExitCode::from(FAILED),
-        Err(Lack::Wrong) => ExitCode::from(USAGE),
+        Err(LoadFailure::Unreadable | LoadFailure::Late) => ExitCode::from(FAILED),
+        Err(LoadFailure::Wrong) => ExitCode::from(USAGE),
     }
 }
 
-fn serve(arguments: Arguments, withheld: io::Result<()>, say: Say<'_>) -> u8 {
+fn serve(arguments: DaemonArguments, withheld: io::Result<()>, stderr: Stderr<'_>) -> u8 {
     let levels = match log::levels() {
         Ok(levels) => levels,
         Err(error) => {
-            say.text(&format!("vrrpd: {error}\n"));
+            stderr.text(&format!("vrrpd: {error}\n"));
             return USAGE;
         }
     };
@@ -80,23 +81,23 @@ fn serve(arguments: Arguments, withheld: io::Result<()>, say: Say<'_>) -> u8 {
         Ok(loaded) => loaded,
         // Another time its disk may answer: not the exit code of a configuration that is wrong.
         Err(report) => {
-            say.text(&report);
+            stderr.text(&report);
             return FAILED;
         }
     };
-    say.text(&loaded.report);
+    stderr.text(&loaded.report);
     let config = match loaded.config {
         Ok(config) => config,
         // Another time the disk of what root would run may answer.
-        Err(Lack::Late) => return FAILED,
+        Err(LoadFailure::Late) => return FAILED,
         // In both cases: the service manager must not try again and again.
-        Err(Lack::Unreadable | Lack::Wrong) => return USAGE,
+        Err(LoadFailure::Unreadable | LoadFailure::Wrong) => return USAGE,
     };
-    if let Err(error) = log::init(arguments.log_format, levels, say.0) {
-        return say.failed(&format!("cannot start logging: {error}"));
+    if let Err(error) = log::init(arguments.log_format, levels, stderr.0) {
+        return stderr.failed(&format!("cannot start logging: {error}"));
     }
     if let Err(error) = withheld {
-        return say.failed(&format!("cannot keep from checks and hooks what is not for them: {error}"));
+        return stderr.failed(&format!("cannot keep from checks and hooks what is not for them: {error}"));
     }
     let settings = Settings {
         config,
@@ -107,21 +108,21 @@ fn serve(arguments: Arguments, withheld: io::Result<()>, say: Say<'_>) -> u8 {
     };
     match daemon::run(settings) {
         Ok(()) => DONE,
-        Err(error) => say.failed(&error_chain(&error)),
+        Err(error) => stderr.failed(&error_chain(&error)),
     }
 }
 
 /// Without a configuration nobody can be told, but what was left behind must go.
-fn clean_up(arguments: Arguments, say: Say<'_>) -> u8 {
+fn clean_up(arguments: DaemonArguments, stderr: Stderr<'_>) -> u8 {
     let mut code = DONE;
     let config = || {
         let loaded = load_within(CLEAN_UP_LIMIT, &arguments.config, Purpose::CleanUp);
-        let loaded = loaded.unwrap_or_else(|report| Loaded::none(Lack::Late, report));
-        say.text(&loaded.report);
+        let loaded = loaded.unwrap_or_else(|report| Loaded::none(LoadFailure::Late, report));
+        stderr.text(&loaded.report);
         code = match &loaded.config {
             Ok(_) => DONE,
-            Err(Lack::Late) => FAILED,
-            Err(Lack::Unreadable | Lack::Wrong) => USAGE,
+            Err(LoadFailure::Late) => FAILED,
+            Err(LoadFailure::Unreadable | LoadFailure::Wrong) => USAGE,
         };
         loaded.config.ok()
     };
@@ -130,11 +131,11 @@ fn clean_up(arguments: Arguments, say: Say<'_>) -> u8 {
         config,
     ) {
         Ok(lines) => lines,
-        Err(error) => return say.failed(&error_chain(&error)),
+        Err(error) => return stderr.failed(&error_chain(&error)),
     };
     let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
     if let Err(error) = print(&lines) {
-        return say.failed(&format!("cannot say what was done: {error}"));
+        return stderr.failed(&format!("cannot say what was done: {error}"));
     }
     code
 }
@@ -150,9 +151,9 @@ fn print(text: &str) -> io::Result<()> {
 
 /// Standard error.
 #[derive(Clone, Copy)]
-struct Say<'p>(&'p Printer);
+struct Stderr<'p>(&'p Printer);
 
-impl Say<'_> {
+impl Stderr<'_> {
     fn text(self, text: &str) {
         self.0.print(text.as_bytes());
     }
@@ -165,7 +166,7 @@ impl Say<'_> {
 
 /// A configuration, or none, and what is to be said about the file.
 struct Loaded {
-    config: Result<Config, Lack>,
+    config: Result<Config, LoadFailure>,
     warnings: usize,
     report: String,
     powers: Powers,
@@ -173,7 +174,7 @@ struct Loaded {
 
 /// Why there is no configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lack {
+enum LoadFailure {
     /// The file cannot be read, or is no text.
     Unreadable,
     /// A disk does not answer, so that nothing is known to be wrong.
@@ -183,7 +184,7 @@ enum Lack {
 }
 
 impl Loaded {
-    const fn none(why: Lack, report: String) -> Self {
+    const fn none(why: LoadFailure, report: String) -> Self {
         Self { config: Err(why), warnings: 0, report, powers: Powers::Needed }
     }
 }
@@ -191,7 +192,7 @@ impl Loaded {
 /// As [`load`], from a disk that may hang.
 ///
 /// # Errors
-/// What to say if it does.
+/// What to print if it does.
 fn load_within(limit: Duration, file: &Path, purpose: Purpose) -> Result<Loaded, String> {
     let path = file.to_owned();
     let loaded = run_within(limit, move || load(&path, purpose));
@@ -208,7 +209,7 @@ fn load(file: &Path, purpose: Purpose) -> Loaded {
             let advice = if error.kind() == ErrorKind::NotFound { missing } else { "" };
             let report = format!("vrrpd: cannot read the configuration {name}: {error}\n{advice}");
             let late = error.kind() == ErrorKind::TimedOut;
-            return Loaded::none(if late { Lack::Late } else { Lack::Unreadable }, report);
+            return Loaded::none(if late { LoadFailure::Late } else { LoadFailure::Unreadable }, report);
         }
     };
     let style = style(&io::stderr());
@@ -225,7 +226,7 @@ fn load(file: &Path, purpose: Purpose) -> Loaded {
                 Purpose::Check | Purpose::CleanUp => "",
             };
             let report = format!("{report}vrrpd: {}{consequence}\n", count(&errors));
-            Loaded::none(Lack::Wrong, report)
+            Loaded::none(LoadFailure::Wrong, report)
         }
     }
 }

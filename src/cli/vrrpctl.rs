@@ -28,12 +28,12 @@ pub struct Cli {
     pub json: bool,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: ControlCommand,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum ControlCommand {
     /// A table of all virtual routers, or of one
     Status {
         /// A virtual router

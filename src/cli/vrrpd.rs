@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// A VRRP high-availability agent: holds virtual addresses on the frontend that is fit to serve.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 80)]
-pub struct Arguments {
+pub struct DaemonArguments {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,

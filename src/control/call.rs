@@ -62,9 +62,9 @@ impl CallError {
 
 /// The arguments of a call, taken one by one; what is left over was a mistake of the caller.
 #[derive(Debug)]
-pub(super) struct Arguments(Map<String, Value>);
+pub(super) struct CallArguments(Map<String, Value>);
 
-impl Arguments {
+impl CallArguments {
     pub(super) const fn new(parameters: Map<String, Value>) -> Self {
         Self(parameters)
     }

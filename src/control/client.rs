@@ -139,7 +139,7 @@ pub enum Selection {
 
 /// What a demotion is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Order<'a> {
+pub struct DemoteRequest<'a> {
     /// The operator's words, may be empty.
     pub reason: &'a str,
     /// How long it lasts; `None`: until it is promoted.
@@ -152,7 +152,7 @@ pub struct Order<'a> {
 
 /// Which events somebody wants to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted<'a> {
+pub struct EventSelection<'a> {
     /// The last so many.
     pub last: usize,
     /// Of these routers; none: of all, and of the node.
@@ -163,7 +163,7 @@ pub struct Wanted<'a> {
     pub since: Option<Timestamp>,
 }
 
-impl Wanted<'_> {
+impl EventSelection<'_> {
     fn parameters(&self) -> Value {
         json!({
             "last": self.last,
@@ -220,10 +220,10 @@ impl Client {
     pub fn demote(
         &mut self,
         selection: &Selection,
-        order: &Order<'_>,
+        order: &DemoteRequest<'_>,
         waiting: impl FnOnce(),
     ) -> Result<DemoteDoc, ClientError> {
-        let Order { reason, span, last_resort, force } = *order;
+        let DemoteRequest { reason, span, last_resort, force } = *order;
         let span = span.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
         let mut parameters = selected(selection);
         parameters.insert("reason".to_owned(), reason.into());
@@ -261,7 +261,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn events(&mut self, wanted: &Wanted<'_>) -> Result<EventsDoc, ClientError> {
+    pub fn events(&mut self, wanted: &EventSelection<'_>) -> Result<EventsDoc, ClientError> {
         self.call("Events", wanted.parameters(), PATIENCE)
     }
 
@@ -271,7 +271,7 @@ impl Client {
     /// [`ClientError`]; [`ClientError::Closed`] when the daemon ends.
     pub fn follow(
         &mut self,
-        wanted: &Wanted<'_>,
+        wanted: &EventSelection<'_>,
         mut each: impl FnMut(EventsDoc) -> ControlFlow<()>,
     ) -> Result<(), ClientError> {
         self.send("Events", wanted.parameters(), Replies::Many)?;

@@ -32,7 +32,7 @@ pub(super) struct Connection {
 
 /// Why a connection was ended by us.
 #[derive(Debug, thiserror::Error)]
-enum Ended {
+enum DisconnectReason {
     #[error("no whole call in time")]
     Silent,
     #[error("it does not take its reply")]
@@ -54,9 +54,11 @@ impl Connection {
         }
     }
 
-    async fn calls(&mut self) -> Result<(), Ended> {
+    async fn calls(&mut self) -> Result<(), DisconnectReason> {
         let patience = self.limits.request;
-        while let Some(frame) = timeout(patience, self.frame()).await.map_err(|_| Ended::Silent)?? {
+        while let Some(frame) =
+            timeout(patience, self.frame()).await.map_err(|_| DisconnectReason::Silent)??
+        {
             let call: Call = serde_json::from_slice(&frame)?;
             drop(frame);
             self.call(call).await?;
@@ -66,7 +68,7 @@ impl Connection {
         Ok(())
     }
 
-    async fn call(&mut self, call: Call) -> Result<(), Ended> {
+    async fn call(&mut self, call: Call) -> Result<(), DisconnectReason> {
         let oneway = call.oneway;
         let changes = Method::of(&call).is_some_and(Method::changes);
         self.engaged.store(changes, Ordering::Relaxed);
@@ -85,7 +87,7 @@ impl Connection {
 
     /// Sends events until the peer goes away. What it sends meanwhile waits, up to the size of one
     /// message.
-    async fn follow(&mut self, mut following: Following) -> Result<(), Ended> {
+    async fn follow(&mut self, mut following: Following) -> Result<(), DisconnectReason> {
         let first = following.first();
         self.write(&first).await?;
         let mut piece = [0; PIECE];
@@ -106,7 +108,7 @@ impl Connection {
     }
 
     /// The next call, as JSON; `None`: the peer has no more.
-    async fn frame(&mut self) -> Result<Option<Vec<u8>>, Ended> {
+    async fn frame(&mut self) -> Result<Option<Vec<u8>>, DisconnectReason> {
         let mut piece = [0; PIECE];
         loop {
             if let Some(frame) = self.frames.next_frame()? {
@@ -120,8 +122,8 @@ impl Connection {
         }
     }
 
-    async fn write(&mut self, frame: &[u8]) -> Result<(), Ended> {
+    async fn write(&mut self, frame: &[u8]) -> Result<(), DisconnectReason> {
         let written = timeout(self.limits.write, self.stream.write_all(frame)).await;
-        Ok(written.map_err(|_| Ended::DoesNotRead)??)
+        Ok(written.map_err(|_| DisconnectReason::DoesNotRead)??)
     }
 }

@@ -5,19 +5,19 @@
 //! data. Documents are written and read by the same types. Must not know the threads of `runtime` or the log.
 
 mod call;
+mod change_log;
 pub mod check;
 pub mod client;
 mod connection;
-mod desk;
 mod document;
 pub mod message;
-mod minutes;
 mod reload;
 pub mod render;
 #[cfg(any(test, feature = "schema"))]
 pub mod schema;
 mod server;
 mod service;
+mod snapshot_broker;
 mod socket;
 mod varlink;
 

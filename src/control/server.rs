@@ -1,14 +1,14 @@
-//! The control server: who is let in, and how many.
+//! The control server: who may connect, and how many may be connected.
 //!
-//! One task per connection. A newcomer to a full house takes the seat of the oldest connection that
-//! is neither changing something nor following events, so no set of idle, slow or endlessly asking
-//! clients keeps an operator out. Nor do those that change and follow: only so many of a user's
-//! connections are kept for what they do, and root has seats of its own.
+//! One task serves each connection. When all slots are taken, a new connection replaces the oldest one that is neither
+//! changing something nor following events, so that no set of idle, slow or endlessly asking clients keeps an operator
+//! out. Connections that change or follow do not keep an operator out either: only so many of one user's keep their slots
+//! for it, and root has slots of its own.
 
 use super::call::{CallError, Caller};
 use super::connection::Connection;
-use super::desk;
 use super::service::Service;
+use super::snapshot_broker;
 use super::socket::{BindError, ControlSocket, GROUP, bind};
 use super::varlink::FrameBuffer;
 use crate::agent::AgentHandle;
@@ -23,15 +23,15 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 /// Bounds of the server. With the defaults its memory stays under 66 × (64 KiB + one reply).
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at the same time.
+    /// How many connections there may be at the same time.
     pub connections: usize,
-    /// Of these, followers of events; fewer than `connections`, for they keep their seats.
+    /// Followers of events among these; fewer than `connections`, because followers keep their slots.
     pub followers: usize,
-    /// Connections of one user that keep their seats for changing something or following events.
+    /// Connections of one user that keep their slots for changing something or following events.
     pub engaged: usize,
-    /// On top of `connections`, for the operator alone.
+    /// Slots on top of `connections`, for the operator only.
     pub reserved: usize,
-    /// The user who is the operator, whose seats are taken by nobody else, and who may always follow events.
+    /// The user who is the operator. Nobody else takes the operator's slots, and the operator may always follow events.
     pub operator: u32,
     /// Bytes of a call.
     pub message: usize,
@@ -86,22 +86,22 @@ impl Server {
     pub async fn run(self, agent: AgentHandle) -> std::io::Result<()> {
         let Self { socket, limits } = self;
         let listener = UnixListener::from_std(socket.listener.try_clone()?)?;
-        let (desk, clerk) = desk::open(agent.requests.clone());
+        let (snapshots, broker) = snapshot_broker::open(agent.requests.clone());
         let mut background = JoinSet::new();
-        background.spawn(clerk.run());
-        let service = Arc::new(Service::new(agent, desk, limits));
-        let mut house = House { service, limits, seats: Vec::new(), tasks: JoinSet::new() };
+        background.spawn(broker.run());
+        let service = Arc::new(Service::new(agent, snapshots, limits));
+        let mut connections = Connections { service, limits, slots: Vec::new(), tasks: JoinSet::new() };
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => house.admit(stream),
+                    Ok((stream, _)) => connections.admit(stream),
                     Err(error) => {
                         // Usually out of file descriptors: those who wait in the backlog can.
                         tracing::warn!(%error, "cannot accept a control connection");
                         tokio::time::sleep(Duration::from_millis(100)).await;
                     }
                 },
-                Some(ended) = house.tasks.join_next_with_id() => house.leave(ended),
+                Some(ended) = connections.tasks.join_next_with_id() => connections.leave(ended),
             }
         }
     }
@@ -109,25 +109,25 @@ impl Server {
 
 /// The connections there are, oldest first.
 #[derive(Debug)]
-struct House {
+struct Connections {
     service: Arc<Service>,
     limits: Limits,
-    seats: Vec<Seat>,
+    slots: Vec<Slot>,
     tasks: JoinSet<()>,
 }
 
 #[derive(Debug)]
-struct Seat {
+struct Slot {
     task: AbortHandle,
     uid: u32,
     engaged: Arc<AtomicBool>,
 }
 
-impl House {
+impl Connections {
     fn admit(&mut self, stream: UnixStream) {
         let Ok(credentials) = stream.peer_cred() else { return };
         let uid = credentials.uid();
-        if self.seats.len() >= self.seats_for(uid) && !self.make_room_for(uid) {
+        if self.slots.len() >= self.slots_for(uid) && !self.make_room_for(uid) {
             // Into an empty socket buffer: it is taken at once, or the peer does without.
             let _best_effort = stream.try_write(&CallError::TooManyConnections.encode());
             return;
@@ -142,22 +142,22 @@ impl House {
             engaged: Arc::clone(&engaged),
         };
         let task = self.tasks.spawn(connection.serve());
-        self.seats.push(Seat { task, uid, engaged });
+        self.slots.push(Slot { task, uid, engaged });
     }
 
-    fn seats_for(&self, uid: u32) -> usize {
+    fn slots_for(&self, uid: u32) -> usize {
         let Limits { connections, reserved, operator, .. } = self.limits;
         if uid == operator { connections + reserved } else { connections }
     }
 
-    /// Disconnects the oldest that may be. Nobody but the operator takes a seat from the operator.
+    /// Disconnects the oldest connection that may be replaced. Only the operator takes a slot from the operator.
     fn make_room_for(&mut self, uid: u32) -> bool {
         let operator = self.limits.operator;
         let may_go =
-            |seat: &Seat| !seat.engaged.load(Ordering::Relaxed) && (seat.uid != operator || uid == operator);
-        let idle = self.seats.iter().position(may_go);
+            |slot: &Slot| !slot.engaged.load(Ordering::Relaxed) && (slot.uid != operator || uid == operator);
+        let idle = self.slots.iter().position(may_go);
         let Some(oldest) = idle.or_else(|| self.beyond_its_share()) else { return false };
-        self.seats.remove(oldest).task.abort();
+        self.slots.remove(oldest).task.abort();
         true
     }
 
@@ -165,10 +165,10 @@ impl House {
     fn beyond_its_share(&self) -> Option<usize> {
         let Limits { engaged, operator, .. } = self.limits;
         let mut of_user: BTreeMap<u32, usize> = BTreeMap::new();
-        self.seats.iter().position(|seat| {
-            let count = of_user.entry(seat.uid).or_default();
-            *count += usize::from(seat.engaged.load(Ordering::Relaxed));
-            *count > engaged && seat.uid != operator
+        self.slots.iter().position(|slot| {
+            let count = of_user.entry(slot.uid).or_default();
+            *count += usize::from(slot.engaged.load(Ordering::Relaxed));
+            *count > engaged && slot.uid != operator
         })
     }
 
@@ -182,6 +182,6 @@ impl House {
                 error.id()
             }
         };
-        self.seats.retain(|seat| seat.task.id() != id);
+        self.slots.retain(|slot| slot.task.id() != id);
     }
 }

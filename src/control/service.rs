@@ -2,12 +2,12 @@
 //!
 //! Owns what a call means; must not know sockets or framing of requests.
 
-use super::call::{Arguments, CallError, Caller};
-use super::desk::{Desk, Gone};
+use super::call::{CallArguments, CallError, Caller};
+use super::change_log::{ChangeLog, LogDecision};
 use super::document::{demote_result, demoted};
 use super::message::{DemoteDoc, EventsDoc, PromoteDoc, PromoteResultDoc, VERSION};
-use super::minutes::{Minutes, Note};
 use super::server::Limits;
+use super::snapshot_broker::{Gone, SnapshotSource};
 use super::varlink::{Call, Continues, encode_reply};
 use crate::agent::{
     AgentHandle, AgentSnapshot, CommandReply, EventFilter, EventRecord, Follower, ReloadMode, ReloadRequest,
@@ -77,10 +77,10 @@ pub(super) struct Following {
 #[derive(Debug)]
 pub(super) struct Service {
     daemon: AgentHandle,
-    desk: Desk,
+    snapshots: SnapshotSource,
     limits: Limits,
     followers: Arc<Semaphore>,
-    minutes: Minutes,
+    change_log: ChangeLog,
 }
 
 impl Method {
@@ -114,16 +114,16 @@ impl Method {
 }
 
 impl Service {
-    pub(super) fn new(daemon: AgentHandle, desk: Desk, limits: Limits) -> Self {
+    pub(super) fn new(daemon: AgentHandle, snapshots: SnapshotSource, limits: Limits) -> Self {
         let followers = Arc::new(Semaphore::new(limits.followers));
-        Self { daemon, desk, limits, followers, minutes: Minutes::default() }
+        Self { daemon, snapshots, limits, followers, change_log: ChangeLog::default() }
     }
 
     /// Answers one call.
     pub(super) async fn answer(&self, call: Call, caller: Caller) -> Result<Response, CallError> {
         let method = Method::of(&call);
         let (name, more) = (call.method, call.more);
-        let mut arguments = Arguments::new(call.parameters);
+        let mut arguments = CallArguments::new(call.parameters);
         let reply = match method {
             None => about_itself(&name, arguments)?,
             Some(Method::Status) => {
@@ -171,15 +171,15 @@ impl Service {
         Ok(encode_reply(&published.show(router, events), Continues::No))
     }
 
-    async fn demote(&self, mut arguments: Arguments, caller: Caller) -> Result<Vec<u8>, CallError> {
-        let order = Order::take(&mut arguments)?;
+    async fn demote(&self, mut arguments: CallArguments, caller: Caller) -> Result<Vec<u8>, CallError> {
+        let order = DemoteArguments::take(&mut arguments)?;
         let force = order.force;
         let (published, routers) = self.selected(arguments).await?;
         let by = operator(caller).await;
-        match self.minutes.note(caller.uid) {
-            Note::Line => {
+        match self.change_log.record(caller.uid) {
+            LogDecision::Write => {
                 let Caller { uid, pid } = caller;
-                let Order { reason, span, last_resort, force } = &order;
+                let DemoteArguments { reason, span, last_resort, force } = &order;
                 let reason = (!reason.is_empty()).then_some(reason);
                 let span = span.map(tracing::field::debug);
                 let last_resort = (*last_resort == LastResort::Yes).then_some("yes");
@@ -197,7 +197,7 @@ impl Service {
                     "asked to demote"
                 );
             }
-            Note::Counted => {}
+            LogDecision::Count => {}
         }
         let demotion = order.demotion(&published, by)?;
         let command = |router| Command::Demote { router, demotion: demotion.clone(), force };
@@ -232,15 +232,15 @@ impl Service {
         Ok(encode_reply(&document, Continues::No))
     }
 
-    async fn promote(&self, arguments: Arguments, caller: Caller) -> Result<Vec<u8>, CallError> {
+    async fn promote(&self, arguments: CallArguments, caller: Caller) -> Result<Vec<u8>, CallError> {
         let (published, routers) = self.selected(arguments).await?;
         let by = operator(caller).await;
-        match self.minutes.note(caller.uid) {
-            Note::Line => {
+        match self.change_log.record(caller.uid) {
+            LogDecision::Write => {
                 let Caller { uid, pid } = caller;
                 tracing::info!(uid, pid, by, routers = named(&routers), "asked to promote");
             }
-            Note::Counted => {}
+            LogDecision::Count => {}
         }
         let commands = routers.iter().map(|router| Command::Promote { router: router.clone() });
         let (mut results, mut unsaved) = (Vec::new(), None);
@@ -271,17 +271,17 @@ impl Service {
         Ok(encode_reply(&document, Continues::No))
     }
 
-    async fn reload(&self, mut arguments: Arguments, caller: Caller) -> Result<Vec<u8>, CallError> {
+    async fn reload(&self, mut arguments: CallArguments, caller: Caller) -> Result<Vec<u8>, CallError> {
         let dry_run = arguments.take("dry_run")?.unwrap_or(false);
         arguments.finish()?;
         let mode = if dry_run { ReloadMode::DryRun } else { ReloadMode::Apply };
         let by = operator(caller).await;
-        match self.minutes.note(caller.uid) {
-            Note::Line => {
+        match self.change_log.record(caller.uid) {
+            LogDecision::Write => {
                 let Caller { uid, pid } = caller;
                 tracing::info!(uid, pid, by, intent = mode.word(), "asked to reload");
             }
-            Note::Counted => {}
+            LogDecision::Count => {}
         }
         let (reply, answer) = oneshot::channel();
         let exchange = async {
@@ -324,7 +324,7 @@ impl Service {
     /// are known before anything is done to the first.
     async fn selected(
         &self,
-        mut arguments: Arguments,
+        mut arguments: CallArguments,
     ) -> Result<(Arc<AgentSnapshot>, Vec<RouterName>), CallError> {
         let names: Vec<String> = arguments.take("names")?.unwrap_or_default();
         let all = arguments.take("all")?.unwrap_or(false);
@@ -367,7 +367,7 @@ impl Service {
     }
 
     async fn snapshot(&self) -> Result<Arc<AgentSnapshot>, CallError> {
-        match timeout(self.limits.snapshot, self.desk.snapshot()).await {
+        match timeout(self.limits.snapshot, self.snapshots.snapshot()).await {
             Ok(Ok(published)) => Ok(published),
             Ok(Err(Gone)) => Err(CallError::Stopping),
             Err(_) => Err(CallError::TimedOut),
@@ -377,15 +377,15 @@ impl Service {
 
 /// What `Demote` is asked, but for its routers.
 #[derive(Debug)]
-struct Order {
+struct DemoteArguments {
     reason: String,
     span: Option<Duration>,
     last_resort: LastResort,
     force: Force,
 }
 
-impl Order {
-    fn take(arguments: &mut Arguments) -> Result<Self, CallError> {
+impl DemoteArguments {
+    fn take(arguments: &mut CallArguments) -> Result<Self, CallError> {
         let invalid = |name: &str| Err(CallError::InvalidParameter(name.to_owned()));
         let reason: String = arguments.take("reason")?.unwrap_or_default();
         if reason.chars().count() > Demotion::REASON_MAX || reason.chars().any(char::is_control) {
@@ -436,7 +436,7 @@ impl Following {
 }
 
 /// `org.varlink.service`, and the errors for what is of neither interface.
-fn about_itself(name: &str, mut arguments: Arguments) -> Result<Vec<u8>, CallError> {
+fn about_itself(name: &str, mut arguments: CallArguments) -> Result<Vec<u8>, CallError> {
     match name {
         "org.varlink.service.GetInfo" => {
             arguments.finish()?;
@@ -475,7 +475,7 @@ fn events(node: String, lost: u64, records: &[Arc<EventRecord>]) -> EventsDoc {
 }
 
 /// Which events a call asks for.
-fn wanted(published: &AgentSnapshot, mut arguments: Arguments) -> Result<EventFilter, CallError> {
+fn wanted(published: &AgentSnapshot, mut arguments: CallArguments) -> Result<EventFilter, CallError> {
     // One call has room for thousands of names: each counts once.
     let names: BTreeSet<String> = arguments.take("names")?.unwrap_or_default();
     let least: Option<String> = arguments.take("severity")?;

@@ -84,7 +84,7 @@ pub(super) struct ControlSocket {
 
 /// Where the file of the socket is: the directory is held, so that it stays the one that was looked at.
 #[derive(Debug)]
-struct Place {
+struct SocketPath {
     path: PathBuf,
     directory: File,
     name: OsString,
@@ -93,7 +93,7 @@ struct Place {
 /// Removes the file on drop, unless somebody has put another in its place; then lets go of the lock.
 #[derive(Debug)]
 struct SocketFile {
-    place: Place,
+    place: SocketPath,
     /// Held, so that its number cannot become another file's.
     inode: OwnedFd,
     _lock: Flock<OwnedFd>,
@@ -108,7 +108,7 @@ pub struct Vacancy(#[expect(dead_code, reason = "held for its Drop")] Option<Flo
 /// # Errors
 /// [`BindError::InUse`]: it does. Anything else: there is no telling.
 pub fn vacancy(path: &Path) -> Result<Vacancy, BindError> {
-    let lock = match Place::open(path).and_then(|place| place.lock(OFlag::empty())) {
+    let lock = match SocketPath::open(path).and_then(|place| place.lock(OFlag::empty())) {
         Err(BindError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
         lock => Some(lock?),
     };
@@ -129,7 +129,7 @@ pub(super) fn bind(path: &Path, group: &str) -> Result<ControlSocket, BindError>
         let create = fs::DirBuilder::new().recursive(true).mode(0o755).create(directory);
         create.map_err(failed("create the directory of"))?;
     }
-    let place = Place::open(path)?;
+    let place = SocketPath::open(path)?;
     place.refuse_that_of_somebody_else(geteuid())?;
     let lock = place.lock(OFlag::O_CREAT)?;
     place.remove_stale()?;
@@ -147,7 +147,7 @@ pub(super) fn bind(path: &Path, group: &str) -> Result<ControlSocket, BindError>
     Ok(ControlSocket { listener: socket.into(), _file: file })
 }
 
-impl Place {
+impl SocketPath {
     fn open(path: &Path) -> Result<Self, BindError> {
         let failed = |source| BindError::Io { doing: "open the directory of", path: path.to_owned(), source };
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());

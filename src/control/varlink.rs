@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 pub(super) struct Call {
     /// `interface.Method`.
     pub method: String,
-    /// Arguments by name.
+    /// The arguments by name.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub parameters: Map<String, Value>,
     /// The caller takes several replies.

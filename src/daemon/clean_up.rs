@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::control::{self, BindError};
 use crate::kernel::address::{ObservedAddress, Origin};
 use crate::kernel::blocking::run_within;
-use crate::kernel::keeper::{AddressKeeper, Command, KeeperEvent, Surroundings, frame_announcer};
+use crate::kernel::keeper::{AddressKeeper, KeeperCommand, KeeperEvent, Surroundings, frame_announcer};
 use crate::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use crate::kernel::netlink::{Netlink, NetlinkError};
 use crate::kernel::sysctl::promote_secondaries;
@@ -310,13 +310,13 @@ fn orphans(
 }
 
 /// What the keeper must know before it removes what is left over.
-fn known(orphans: &[OrphanedRouter], links: &BTreeMap<InterfaceName, LinkFacts>) -> Vec<Command> {
-    let mut commands: Vec<Command> =
-        links.iter().map(|(name, facts)| Command::Link(*name, Some(Box::new(facts.clone())))).collect();
+fn known(orphans: &[OrphanedRouter], links: &BTreeMap<InterfaceName, LinkFacts>) -> Vec<KeeperCommand> {
+    let mut commands: Vec<KeeperCommand> =
+        links.iter().map(|(name, facts)| KeeperCommand::Link(*name, Some(Box::new(facts.clone())))).collect();
     for OrphanedRouter { found, .. } in orphans {
         for (key, addresses) in found {
-            commands.push(Command::Declare { key: *key, addresses: addresses.clone() });
-            commands.push(Command::Own { key: *key, epoch: 0 });
+            commands.push(KeeperCommand::Declare { key: *key, addresses: addresses.clone() });
+            commands.push(KeeperCommand::Own { key: *key, epoch: 0 });
         }
     }
     commands

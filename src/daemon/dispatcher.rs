@@ -6,7 +6,7 @@
 use crate::agent::{
     AgentEvent, AgentEventKind, AgentSnapshot, EventLog, ProgramOutcome, ReloadMode, ReloadRequest, Request,
 };
-use crate::kernel::keeper::{AddressKeeper, Command, Refused};
+use crate::kernel::keeper::{AddressKeeper, KeeperCommand, Refused};
 use crate::kernel::monitor::MonitorEvent;
 use crate::kernel::other_name::other_name;
 use crate::protocol::{EventKind, Input, RouterSpec};
@@ -25,11 +25,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// The way to the address thread.
 pub(super) trait KeeperHandle {
     /// Hands over a command without waiting.
-    fn send(&self, command: Command) -> Result<(), Refused>;
+    fn send(&self, command: KeeperCommand) -> Result<(), Refused>;
 }
 
 impl KeeperHandle for Arc<AddressKeeper> {
-    fn send(&self, command: Command) -> Result<(), Refused> {
+    fn send(&self, command: KeeperCommand) -> Result<(), Refused> {
         AddressKeeper::send(self, command)
     }
 }
@@ -61,7 +61,7 @@ impl Dispatcher {
 
     /// Tells the protocol thread which demotions an earlier run saved. To be called before the routers are configured.
     pub(super) fn restore_demotions(&self, recalled: Recalled, routers: &[RouterSpec]) {
-        for trouble in recalled.troubles {
+        for trouble in recalled.problems {
             tracing::error!(%trouble, "demotions may be forgotten: routers take part unless named below");
         }
         let configured = |name: &RouterName| routers.iter().any(|spec| spec.name == *name);
@@ -146,23 +146,23 @@ impl Dispatcher {
     pub(super) fn on_change(&self, keeper: &impl KeeperHandle, change: MonitorEvent) {
         match change {
             MonitorEvent::Link(name, facts) => {
-                tell(keeper, Command::Link(name, facts.clone().map(Box::new)));
+                tell(keeper, KeeperCommand::Link(name, facts.clone().map(Box::new)));
                 if let Some(real) = facts.is_none().then(|| other_name(name)).flatten() {
                     let _ = self.mail.send(Input::OtherName(name, real));
                 }
                 let _ = self.mail.send(Input::Link(name, facts));
                 self.looked_at.send_if_modified(|known| known.insert(name));
             }
-            MonitorEvent::AddressesChanged => tell(keeper, Command::Reconcile),
+            MonitorEvent::AddressesChanged => tell(keeper, KeeperCommand::Reconcile),
             MonitorEvent::Resync => {
                 tracing::warn!("the kernel dropped notifications: everything was read anew");
-                tell(keeper, Command::Reconcile);
+                tell(keeper, KeeperCommand::Reconcile);
             }
         }
     }
 }
 
-fn tell(keeper: &impl KeeperHandle, command: Command) {
+fn tell(keeper: &impl KeeperHandle, command: KeeperCommand) {
     // Only a keeper that is stuck in the kernel is full; what it is told now it will find by looking.
     if let Err(refused) = keeper.send(command) {
         tracing::error!(%refused, "the address keeper was not told");

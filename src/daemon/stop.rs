@@ -7,7 +7,7 @@ use super::notices::log_notice;
 use super::run::{Inbox, RunningAgent};
 use super::signals::Signals;
 use crate::config::Config;
-use crate::kernel::keeper::{Command, KeeperEvent, Refused};
+use crate::kernel::keeper::{KeeperCommand, KeeperEvent, Refused};
 use crate::protocol::Input;
 use crate::runtime::hooks::{self, Hooks};
 use crate::runtime::notify::Notifier;
@@ -152,9 +152,11 @@ pub(super) struct KeeperEnded;
 
 /// Has the address thread remove everything and end. One whose queue is full lives, and waits for the kernel: the caller
 /// sets the limit.
-pub(super) async fn tell_to_stop(send: impl Fn(Command) -> Result<(), Refused>) -> Result<(), KeeperEnded> {
+pub(super) async fn tell_to_stop(
+    send: impl Fn(KeeperCommand) -> Result<(), Refused>,
+) -> Result<(), KeeperEnded> {
     loop {
-        match send(Command::Stop) {
+        match send(KeeperCommand::Stop) {
             Ok(()) => return Ok(()),
             Err(Refused::Ended(_)) => return Err(KeeperEnded),
             Err(Refused::Full(_)) => sleep(Duration::from_millis(10)).await,

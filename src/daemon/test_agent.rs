@@ -7,7 +7,7 @@ use super::signals::{SignalRequest, Signals};
 use super::stop::StopParts;
 use crate::agent::{AgentEvent, EventLog, ReloadRequest, Request};
 use crate::config::{self, Config};
-use crate::kernel::keeper::{Command, KeeperEvent, Refused};
+use crate::kernel::keeper::{KeeperCommand, KeeperEvent, Refused};
 use crate::kernel::monitor::{MonitorError, MonitorEvent};
 use crate::protocol::CheckName;
 use crate::runtime::hooks::{HookOutlets, Hooks};
@@ -34,7 +34,7 @@ impl Log {
     }
 }
 
-/// What the address thread does with [`Command::Stop`].
+/// What the address thread does with [`KeeperCommand::Stop`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnStop {
     /// It says that it has stopped.
@@ -55,11 +55,11 @@ pub(super) struct TestKeeper {
 }
 
 impl KeeperHandle for TestKeeper {
-    fn send(&self, command: Command) -> Result<(), Refused> {
+    fn send(&self, command: KeeperCommand) -> Result<(), Refused> {
         match (&command, self.on_stop) {
-            (Command::Stop, OnStop::IsFull) => return Err(Refused::Full(command)),
-            (Command::Stop, OnStop::HasEnded) => return Err(Refused::Ended(command)),
-            (Command::Stop, OnStop::Stops) => {
+            (KeeperCommand::Stop, OnStop::IsFull) => return Err(Refused::Full(command)),
+            (KeeperCommand::Stop, OnStop::HasEnded) => return Err(Refused::Ended(command)),
+            (KeeperCommand::Stop, OnStop::Stops) => {
                 self.notices.try_send(KeeperEvent::Stopped { outcome: Ok(()) }).unwrap();
             }
             (_, OnStop::Stops | OnStop::Hangs | OnStop::IsFull | OnStop::HasEnded) => {}

@@ -1,8 +1,8 @@
 //! Makes the desired state of the virtual addresses true, and keeps it so.
 //!
 //! Owns the thread `vrrp-addresses`, its netlink socket and its bounded mailbox. It is told what is
-//! configured ([`Command::Declare`]), what the elections want ([`Command::Own`],
-//! [`Command::Disown`]) and that something may have changed ([`Command::Reconcile`]); it compares
+//! configured ([`KeeperCommand::Declare`]), what the elections want ([`KeeperCommand::Own`],
+//! [`KeeperCommand::Disown`]) and that something may have changed ([`KeeperCommand::Reconcile`]); it compares
 //! all of that with what the kernel has ([`super::ownership`]) and carries out the difference in one
 //! batch. Must not know the state machine: it is an executor of desired state. Since it compares
 //! states, not notifications, it cannot take its own changes for somebody else's.
@@ -23,10 +23,10 @@ mod router;
 mod sweep;
 
 pub use self::frames::frame_announcer;
-pub use self::message::{Announcement, Announcer, Command, KeeperEvent, Promoter};
+pub use self::message::{Announcement, Announcer, KeeperCommand, KeeperEvent, Promoter};
 
 use self::guards::Guards;
-use self::ledger::{Ledger, Pace, Plan, Refusals};
+use self::ledger::{AddressPlan, Ledger, Pace, Refusals};
 use self::sweep::{Debt, Sweep};
 use super::netlink::{Netlink, NetlinkError};
 use super::ownership::Operation;
@@ -54,7 +54,7 @@ const LAST_PAUSE: Duration = Duration::from_millis(100);
 
 /// What lies in the mailbox. It is allocated with all its slots: in boxes, they take 64 KiB and not half
 /// a mebibyte.
-type Parcel = Box<Command>;
+type Parcel = Box<KeeperCommand>;
 
 /// What the keeper needs of its surroundings. All of it runs on the keeper's thread.
 pub struct Surroundings {
@@ -84,10 +84,10 @@ pub enum KeeperError {
 pub enum Refused {
     /// The mailbox is full: try again.
     #[error("the mailbox of the address keeper is full")]
-    Full(Command),
+    Full(KeeperCommand),
     /// The thread has ended.
     #[error("the address keeper has ended")]
-    Ended(Command),
+    Ended(KeeperCommand),
 }
 
 /// The keeper's thread. Dropping it, as a panic would, removes every address and waits for that.
@@ -111,10 +111,10 @@ impl AddressKeeper {
     ///
     /// # Errors
     /// [`KeeperError`].
-    pub fn spawn_knowing(known: Vec<Command>, surroundings: Surroundings) -> Result<Self, KeeperError> {
+    pub fn spawn_knowing(known: Vec<KeeperCommand>, surroundings: Surroundings) -> Result<Self, KeeperError> {
         let netlink = Netlink::open()?;
         let (mailbox, commands) = sync_channel(MAILBOX);
-        let worker = Worker {
+        let worker = KeeperThread {
             netlink,
             surroundings,
             ledger: Ledger::default(),
@@ -132,7 +132,7 @@ impl AddressKeeper {
     ///
     /// # Errors
     /// [`Refused`], with the command.
-    pub fn send(&self, command: Command) -> Result<(), Refused> {
+    pub fn send(&self, command: KeeperCommand) -> Result<(), Refused> {
         let Some(mailbox) = &self.mailbox else {
             return Err(Refused::Ended(command));
         };
@@ -144,7 +144,7 @@ impl AddressKeeper {
 }
 
 impl Drop for AddressKeeper {
-    /// A closed mailbox is a [`Command::Stop`].
+    /// A closed mailbox is a [`KeeperCommand::Stop`].
     fn drop(&mut self) {
         self.mailbox = None;
         if let Some(thread) = self.thread.take() {
@@ -154,7 +154,7 @@ impl Drop for AddressKeeper {
     }
 }
 
-struct Worker {
+struct KeeperThread {
     netlink: Netlink,
     surroundings: Surroundings,
     ledger: Ledger,
@@ -165,18 +165,18 @@ struct Worker {
 
 /// Whether the thread goes on after a turn.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum KeeperProgress {
     GoOn,
     Stop,
 }
 
-impl Worker {
-    fn run(mut self, known: Vec<Command>, commands: &Receiver<Parcel>) {
+impl KeeperThread {
+    fn run(mut self, known: Vec<KeeperCommand>, commands: &Receiver<Parcel>) {
         for command in known {
             self.accept(command);
         }
         self.remove_stale();
-        while self.turn(commands) == Turn::GoOn {}
+        while self.turn(commands) == KeeperProgress::GoOn {}
         self.ledger.release_all();
         let mut outcome = self.pass(Pace::Unlimited);
         // The last chance: what the kernel refused in this moment, it may not in the next.
@@ -193,12 +193,12 @@ impl Worker {
 
     /// Takes every waiting command, or waits for one; then one pass for all of them together, then
     /// their announcements.
-    fn turn(&mut self, commands: &Receiver<Parcel>) -> Turn {
+    fn turn(&mut self, commands: &Receiver<Parcel>) -> KeeperProgress {
         let mut first = Some(self.wait(commands));
         // As many as can wait, and no more: a busy sender must not keep the others from being served.
         for _ in 0..MAILBOX {
             match first.take().unwrap_or_else(|| waiting(commands)) {
-                Ok(Command::Stop) | Err(Waiting::Closed) => return Turn::Stop,
+                Ok(KeeperCommand::Stop) | Err(Waiting::Closed) => return KeeperProgress::Stop,
                 Err(Waiting::Nothing) => break,
                 Ok(command) => self.accept(command),
             }
@@ -209,17 +209,17 @@ impl Worker {
             let _ = self.pass(Pace::Limited);
         }
         self.announce();
-        Turn::GoOn
+        KeeperProgress::GoOn
     }
 
-    fn accept(&mut self, command: Command) {
+    fn accept(&mut self, command: KeeperCommand) {
         let now = (self.surroundings.clock)();
         if let Some(event) = self.ledger.accept(now, command) {
             self.tell(event);
         }
     }
 
-    fn wait(&self, commands: &Receiver<Parcel>) -> Result<Command, Waiting> {
+    fn wait(&self, commands: &Receiver<Parcel>) -> Result<KeeperCommand, Waiting> {
         let Some(retry_at) = self.ledger.retry_at() else {
             return commands.recv().map(|command| *command).map_err(|_| Waiting::Closed);
         };
@@ -245,7 +245,7 @@ impl Worker {
         outcome
     }
 
-    fn carry_out(&mut self, now: MonoTime, pace: Pace) -> Result<(Plan, Refusals), NetlinkError> {
+    fn carry_out(&mut self, now: MonoTime, pace: Pace) -> Result<(AddressPlan, Refusals), NetlinkError> {
         // What an earlier pass could not.
         self.put_back()?;
         let mut observed = self.netlink.addresses()?;
@@ -384,7 +384,7 @@ enum Waiting {
     Closed,
 }
 
-fn waiting(commands: &Receiver<Parcel>) -> Result<Command, Waiting> {
+fn waiting(commands: &Receiver<Parcel>) -> Result<KeeperCommand, Waiting> {
     commands.try_recv().map(|command| *command).map_err(|e| match e {
         TryRecvError::Empty => Waiting::Nothing,
         TryRecvError::Disconnected => Waiting::Closed,

@@ -14,7 +14,7 @@ mod outbox;
 mod table;
 
 use self::outbox::Outbox;
-use self::table::{Change, Table};
+use self::table::{Change, LinkTable};
 use super::netlink::grow_receive_buffer;
 use crate::types::{InterfaceName, LinkFacts};
 use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
@@ -145,7 +145,7 @@ impl Monitor {
     async fn fold(
         &mut self,
         first: Message,
-        table: &mut Table,
+        table: &mut LinkTable,
         outbox: &mut Outbox,
         watched: &watch::Receiver<BTreeSet<InterfaceName>>,
     ) -> Result<(), MonitorError> {
@@ -189,7 +189,7 @@ impl Monitor {
     /// A notification carries the sequence number of whoever caused it, a small one more often than
     /// not, and netlink-proto takes it for an answer if a request of ours has the same. The dump is
     /// spoilt then, and the next one has other numbers.
-    async fn dump(&mut self) -> Result<Table, MonitorError> {
+    async fn dump(&mut self) -> Result<LinkTable, MonitorError> {
         for _ in 1..DUMP_ATTEMPTS {
             match self.dump_once().await {
                 Err(MonitorError::Dump(rtnetlink::Error::UnexpectedMessage(_))) => {}
@@ -199,8 +199,8 @@ impl Monitor {
         self.dump_once().await
     }
 
-    async fn dump_once(&mut self) -> Result<Table, MonitorError> {
-        let mut table = Table::default();
+    async fn dump_once(&mut self) -> Result<LinkTable, MonitorError> {
+        let mut table = LinkTable::default();
         let links = self.handle.link().get();
         let links = links.set_filter_mask(AddressFamily::Unspec, vec![LinkExtentMask::SkipStats]);
         // One after the other: a socket has one dump at a time.
@@ -213,7 +213,7 @@ impl Monitor {
     async fn list(
         &mut self,
         listed: impl Stream<Item = Result<RouteNetlinkMessage, rtnetlink::Error>>,
-        table: &mut Table,
+        table: &mut LinkTable,
     ) -> Result<(), MonitorError> {
         let mut listed = pin!(listed);
         let reading = async {

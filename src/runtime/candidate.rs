@@ -307,11 +307,11 @@ mod tests {
     const ROUTER: &str = "\n[[virtual_router]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 51\naddresses = [\"192.0.2.50/24\"]\n";
 
     /// A directory with a program and a configuration, ours alone.
-    struct Place {
+    struct TestDirectory {
         directory: tempfile::TempDir,
     }
 
-    impl Place {
+    impl TestDirectory {
         fn new() -> Self {
             let place = Self { directory: tempfile::tempdir().unwrap() };
             place.write("check", "#!/bin/sh\n", 0o755);
@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_text_in_another_encoding_is_refused_with_its_place_and_the_way_out() {
-        let place = Place::new();
+        let place = TestDirectory::new();
         fs::write(place.path("vrrpd.toml"), b"a = 1\n# M\xfcller\n").unwrap();
         let error = load(Path::new(&place.path("vrrpd.toml")), Purpose::Check).unwrap_err().to_string();
         assert!(error.starts_with("line 2, column 4: the octet 0xFC is not UTF-8."), "{error}");
@@ -363,14 +363,14 @@ mod tests {
 
     #[test]
     fn what_only_we_can_change_is_no_finding() {
-        let place = Place::new();
+        let place = TestDirectory::new();
         let found = place.findings("[\"/bin/true\"]", &format!("[{:?}]", place.path("check")), Purpose::Run);
         assert_eq!(found, Vec::<String>::new());
     }
 
     #[test]
     fn what_others_can_change_is_refused_for_root_and_a_warning_for_others() {
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.write("check", "#!/bin/sh\n", 0o777);
         let program = format!("[{:?}]", place.path("check"));
         let found = place.findings(&program, "[]", Purpose::Run);
@@ -409,7 +409,7 @@ mod tests {
 
     #[test]
     fn what_anybody_could_put_there_is_refused_for_root() {
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.write("vrrpd.toml", "", 0o644);
         let shared = place.directory.path().join("shared");
         fs::create_dir(&shared).unwrap();
@@ -427,7 +427,7 @@ mod tests {
 
     #[test]
     fn the_script_of_a_shell_counts_and_other_arguments_do_not() {
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.write("check", "", 0o777);
         let open = place.path("check");
         for (command, findings) in [
@@ -442,7 +442,7 @@ mod tests {
 
     #[test]
     fn a_configuration_that_others_can_change_is_not_run_by_root() {
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.write("vrrpd.toml", ROUTER, 0o666);
         let kind = if geteuid().is_root() { "error 1: " } else { "warning 1: " };
         for purpose in [Purpose::Run, Purpose::Check] {

@@ -1,26 +1,23 @@
-//! What the service manager is told (sd_notify(3)): that the agent is ready, reloads, stops and lives, and
-//! its states in one line.
+//! What the service manager is told (sd_notify(3)): that the agent is ready, reloads, stops and lives, and its states in
+//! one line.
 //!
-//! The teller is one more client of the agent: it asks for the states by the road of `vrrpctl status`,
-//! through the supervisor's loop and the mailbox of the protocol thread and back. That answer is what it
-//! takes for progress. The end of a turn would not do: a Backup that nobody talks to has none for seconds, and
-//! a thread may turn and not read its mailbox. So one of the two that hangs leaves the watchdog without food,
-//! and a ready agent is one that has answered.
+//! The task asks for the states as `vrrpctl status` does: through the main loop and the mailbox of the protocol thread. An
+//! answer shows that both make progress. The end of a turn of the protocol thread would not show it: a Backup that nobody
+//! talks to has no turn for seconds, and a thread may turn without reading its mailbox. So if the main loop or the protocol
+//! thread hangs, no `WATCHDOG=1` is sent; and an agent that has answered is ready.
 //!
-//! It runs on the main thread, as a task of its own: a service manager that does not read holds up nobody.
-//! Without `NOTIFY_SOCKET` there is no task, and nothing is done.
-//!
-//! Must not know: what a state means; what a reload does.
+//! The task runs on the main thread: a service manager that does not read holds up nobody. Without `NOTIFY_SOCKET` there is
+//! no task. It must not know what a state means, or what a reload does.
 
-mod dues;
 mod manager;
+mod pending;
 mod status;
 
 #[cfg(test)]
 mod tests;
 
-use self::dues::{Dues, News};
 use self::manager::Manager;
+use self::pending::{AgentPhase, PendingNotices};
 use super::clock;
 use crate::agent::{AgentHandle, AgentSnapshot, EventFilter, Request};
 use std::time::Duration;
@@ -28,14 +25,15 @@ use tokio::net::UnixDatagram;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
-/// News that may wait while the service manager does not read: so many reloads in a row are nobody's.
+/// Phases that may wait while the service manager does not read. Nobody reloads so often in a row; when the queue is full, the
+/// newest phase is dropped with a warning.
 const WAITING: usize = 64;
 /// Between two questions that events ask: a thousand routers that move are one line, not a thousand.
 const CALM: Duration = Duration::from_millis(100);
 
 /// Tells the service manager, if there is one.
 #[derive(Debug, Clone)]
-pub(crate) struct Notifier(Option<mpsc::Sender<News>>);
+pub(crate) struct Notifier(Option<mpsc::Sender<AgentPhase>>);
 
 impl Notifier {
     /// Looks for a service manager in the environment, and starts the task that tells it.
@@ -60,28 +58,29 @@ impl Notifier {
     fn telling(manager: Manager, agent: AgentHandle) -> Self {
         let (tell, news) = mpsc::channel(WAITING);
         tokio::spawn(
-            Teller { socket: manager.socket, agent, dues: Dues::default() }.run(news, manager.watchdog),
+            NotifyTask { socket: manager.socket, agent, pending: PendingNotices::default() }
+                .run(news, manager.watchdog),
         );
         Self(Some(tell))
     }
 
     /// Every virtual router was given to the protocol thread: ready as soon as that answers.
     pub(crate) fn configured(&self) {
-        self.tell(News::Configured);
+        self.tell(AgentPhase::Configured);
     }
 
     /// A reload begins. Whatever comes of it, [`Self::configured`] must follow: until then the service
     /// manager waits.
     pub(crate) fn reloading(&self) {
-        self.tell(News::Reloading { at: clock::monotonic() });
+        self.tell(AgentPhase::Reloading { at: clock::monotonic() });
     }
 
     /// The agent ends, within this time.
     pub(crate) fn stopping(&self, limit: Duration) {
-        self.tell(News::Stopping { limit });
+        self.tell(AgentPhase::Stopping { limit });
     }
 
-    fn tell(&self, news: News) {
+    fn tell(&self, news: AgentPhase) {
         if let Some(tell) = &self.0
             && tell.try_send(news).is_err()
         {
@@ -91,43 +90,43 @@ impl Notifier {
 }
 
 /// The task.
-struct Teller {
+struct NotifyTask {
     socket: UnixDatagram,
     agent: AgentHandle,
-    dues: Dues,
+    pending: PendingNotices,
 }
 
 /// Whether the protocol thread was asked.
-enum Question {
+enum PendingQuestion {
     No,
     Asked(oneshot::Receiver<AgentSnapshot>),
     /// Nobody is there any more to answer: the agent ends.
     Void,
 }
 
-impl Teller {
-    async fn run(mut self, mut news: mpsc::Receiver<News>, watchdog: Option<Duration>) {
+impl NotifyTask {
+    async fn run(mut self, mut news: mpsc::Receiver<AgentPhase>, watchdog: Option<Duration>) {
         let (_, mut events) = self.agent.events.follow(0, EventFilter::default());
         // As sd_watchdog_enabled(3) advises.
         let mut beats = watchdog.map(|limit| beats(limit / 2));
-        let mut question = Question::No;
+        let mut question = PendingQuestion::No;
         let mut calm = Instant::now();
         loop {
-            if matches!(question, Question::No) && self.dues.wants_answer() {
+            if matches!(question, PendingQuestion::No) && self.pending.wants_answer() {
                 question = self.ask().await;
             }
             let message = tokio::select! {
                 news = news.recv() => match news {
-                    Some(news) => self.dues.on_news(news),
+                    Some(news) => self.pending.on_phase(news),
                     None => return,
                 },
-                () = next(&mut beats) => self.dues.on_beat(),
+                () = next(&mut beats) => self.pending.on_beat(),
                 () = async { sleep_until(calm).await; events.next().await; } => {
                     calm = Instant::now() + CALM;
-                    self.dues.on_event();
+                    self.pending.on_event();
                     None
                 }
-                published = answer(&mut question) => self.dues.on_answer(&status::line(&published.snapshot)),
+                published = answer(&mut question) => self.pending.on_answer(&status::line(&published.snapshot)),
             };
             if let Some(message) = message {
                 self.say(&message).await;
@@ -136,11 +135,11 @@ impl Teller {
     }
 
     /// Waits if the supervisor does not take requests: then there is no progress to tell of.
-    async fn ask(&self) -> Question {
+    async fn ask(&self) -> PendingQuestion {
         let (reply, question) = oneshot::channel();
         match self.agent.requests.send(Request::Snapshot { reply }).await {
-            Ok(()) => Question::Asked(question),
-            Err(_) => Question::Void,
+            Ok(()) => PendingQuestion::Asked(question),
+            Err(_) => PendingQuestion::Void,
         }
     }
 
@@ -167,10 +166,10 @@ async fn next(beats: &mut Option<Interval>) {
 }
 
 /// Waits for it, if it was asked for.
-async fn answer(question: &mut Question) -> AgentSnapshot {
-    if let Question::Asked(waiting) = question {
+async fn answer(question: &mut PendingQuestion) -> AgentSnapshot {
+    if let PendingQuestion::Asked(waiting) = question {
         let answered = waiting.await;
-        *question = if answered.is_ok() { Question::No } else { Question::Void };
+        *question = if answered.is_ok() { PendingQuestion::No } else { PendingQuestion::Void };
         if let Ok(published) = answered {
             return published;
         }

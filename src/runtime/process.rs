@@ -43,7 +43,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// Whether standard output is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Output {
+pub(super) enum OutputMode {
     /// It is: a check says there what it found.
     Read,
     /// It is not.
@@ -58,7 +58,7 @@ pub(super) struct Launch<'a> {
     pub(super) account: Option<&'a Account>,
     pub(super) trust: Trust,
     pub(super) variables: &'a [(&'a str, &'a str)],
-    pub(super) output: Output,
+    pub(super) output: OutputMode,
 }
 
 /// What came of a start, and what says that it is over.
@@ -157,8 +157,8 @@ impl Launch<'_> {
         command.args(arguments).current_dir("/").env_clear().env("PATH", PATH);
         command.envs(variables.iter().copied());
         let stdout = match output {
-            Output::Read => Stdio::piped(),
-            Output::Discarded => Stdio::null(),
+            OutputMode::Read => Stdio::piped(),
+            OutputMode::Discarded => Stdio::null(),
         };
         command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).process_group(0);
         let identity = account.map(|Account { uid, gid, groups }| Identity { uid: *uid, gid: *gid, groups });
@@ -360,7 +360,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(20);
 
     fn launch(command: &[String]) -> Launch<'_> {
-        Launch { command, account: None, trust: Trust::ToAnswer, variables: &[], output: Output::Read }
+        Launch { command, account: None, trust: Trust::ToAnswer, variables: &[], output: OutputMode::Read }
     }
 
     async fn until_gone(group: Pid) {

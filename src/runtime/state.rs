@@ -60,14 +60,14 @@ pub(crate) enum StateError {
 pub(crate) struct Store {
     dir: PathBuf,
     lock: Option<Flock<File>>,
-    file: Known,
+    file: FileContent,
 }
 
 /// Whether we know what the file says. What we do not know we do not overwrite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Known {
-    Yes,
-    No,
+enum FileContent {
+    Known,
+    Unknown,
 }
 
 /// What an earlier run left.
@@ -78,12 +78,12 @@ pub(crate) struct Recalled {
     /// Those whose time is up.
     pub(crate) expired: Vec<RouterName>,
     /// What went wrong. None of it is fatal, all of it must be said.
-    pub(crate) troubles: Vec<Trouble>,
+    pub(crate) problems: Vec<StateProblem>,
 }
 
 /// Why something may have been forgotten, or will be.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
+pub(crate) enum StateProblem {
     /// Nothing can be read or written.
     #[error("{0}")]
     Unavailable(StateError),
@@ -115,7 +115,7 @@ impl Store {
 
     /// The directory of which nothing is known: it is taken, and its file set aside, before anything is written.
     fn unread(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), lock: None, file: Known::No }
+        Self { dir: dir.to_owned(), lock: None, file: FileContent::Unknown }
     }
 
     /// [`Self::claim`] and [`Self::recall`], of a disk that may hang.
@@ -134,8 +134,8 @@ impl Store {
 
     /// A start without what an earlier run wrote.
     fn without(dir: &Path, hangs: io::Error) -> (Self, Recalled) {
-        let trouble = Trouble::Unavailable(failed("read", dir)(hangs));
-        (Self::unread(dir), Recalled { troubles: vec![trouble], ..Recalled::default() })
+        let trouble = StateProblem::Unavailable(failed("read", dir)(hangs));
+        (Self::unread(dir), Recalled { problems: vec![trouble], ..Recalled::default() })
     }
 
     /// Reads what an earlier run wrote.
@@ -147,21 +147,25 @@ impl Store {
                 Ok(entries) => (recalled.demotions, recalled.expired) = document::recall(entries, now),
                 Err(damage) => {
                     let set_aside = self.set_aside(now.wall);
-                    recalled.troubles.push(Trouble::Damaged { path: self.path(FILE), damage, set_aside });
+                    recalled.problems.push(StateProblem::Damaged {
+                        path: self.path(FILE),
+                        damage,
+                        set_aside,
+                    });
                 }
             },
             Err(error) => {
-                recalled.troubles.push(Trouble::Unavailable(error));
+                recalled.problems.push(StateProblem::Unavailable(error));
                 return recalled;
             }
         }
-        if recalled.troubles.is_empty() {
-            self.file = Known::Yes;
+        if recalled.problems.is_empty() {
+            self.file = FileContent::Known;
         }
         // A read-only file system shows here, before an operator relies on it.
         if let Err(errno) = access(&self.dir, AccessFlags::W_OK) {
             let error = failed("write to", &self.dir)(errno.into());
-            recalled.troubles.push(Trouble::Unavailable(error));
+            recalled.problems.push(StateProblem::Unavailable(error));
         }
         recalled
     }
@@ -181,7 +185,7 @@ impl Store {
     /// Replaces the file, so that a crash or a power failure at any moment leaves the old or the new.
     pub(crate) fn save(&mut self, demotions: &Demotions, wall: Timestamp) -> Result<(), StateError> {
         self.prepare()?;
-        if self.file == Known::No {
+        if self.file == FileContent::Unknown {
             self.set_aside(wall)?;
         }
         let draft = self.path(DRAFT);
@@ -241,7 +245,7 @@ impl Store {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(failed("set aside", &path)(error)),
         }
-        self.file = Known::Yes;
+        self.file = FileContent::Known;
         Ok(aside)
     }
 

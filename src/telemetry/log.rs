@@ -63,7 +63,7 @@ impl FromStr for LogFormat {
 /// # Errors
 /// If its thread cannot be started.
 pub fn printer(format: LogFormat) -> io::Result<Printer> {
-    let style = Style::of(format);
+    let style = LineStyle::of(format);
     Printer::start("vrrpd-log", Stream::of(io::stderr())?, Box::new(move |lost| apology(style, lost)))
 }
 
@@ -73,19 +73,19 @@ pub fn printer(format: LogFormat) -> io::Result<Printer> {
 /// # Errors
 /// If logging was started before.
 pub fn init(format: LogFormat, levels: Targets, printer: &Printer) -> Result<(), SetGlobalDefaultError> {
-    tracing::subscriber::set_global_default(subscriber(Style::of(format), levels, printer.clone()))?;
+    tracing::subscriber::set_global_default(subscriber(LineStyle::of(format), levels, printer.clone()))?;
     panic::set_hook(Box::new(log_panic));
     Ok(())
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Style {
+enum LineStyle {
     Terminal,
     Journal,
     Json,
 }
 
-impl Style {
+impl LineStyle {
     fn of(format: LogFormat) -> Self {
         match format {
             LogFormat::Json => Self::Json,
@@ -95,22 +95,22 @@ impl Style {
     }
 }
 
-fn subscriber<W>(style: Style, levels: Targets, writer: W) -> Box<dyn Subscriber + Send + Sync>
+fn subscriber<W>(style: LineStyle, levels: Targets, writer: W) -> Box<dyn Subscriber + Send + Sync>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer);
     let levels = tracing_subscriber::registry().with(levels);
     match style {
-        Style::Terminal => Box::new(levels.with(lines.event_format(ForPeople::Terminal))),
-        Style::Journal => Box::new(levels.with(lines.event_format(ForPeople::Journal))),
-        Style::Json => Box::new(levels.with(lines.json().flatten_event(true))),
+        LineStyle::Terminal => Box::new(levels.with(lines.event_format(ForPeople::Terminal))),
+        LineStyle::Journal => Box::new(levels.with(lines.event_format(ForPeople::Journal))),
+        LineStyle::Json => Box::new(levels.with(lines.json().flatten_event(true))),
     }
 }
 
 /// The line that stands where lines are missing.
-fn apology(style: Style, lost: u64) -> Vec<u8> {
-    let line = Line::default();
+fn apology(style: LineStyle, lost: u64) -> Vec<u8> {
+    let line = LineBuffer::default();
     let levels = Targets::new().with_default(LevelFilter::WARN);
     let writer = line.clone();
     tracing::subscriber::with_default(subscriber(style, levels, move || writer.clone()), || {
@@ -121,15 +121,15 @@ fn apology(style: Style, lost: u64) -> Vec<u8> {
 
 /// One line in the making.
 #[derive(Clone, Default)]
-struct Line(Arc<Mutex<Vec<u8>>>);
+struct LineBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl Line {
+impl LineBuffer {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Write for Line {
+impl Write for LineBuffer {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         self.lock().write(octets)
     }

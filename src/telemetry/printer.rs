@@ -42,7 +42,7 @@ pub type Apology = Box<dyn Fn(u64) -> Vec<u8> + Send>;
 
 #[derive(Debug, Default)]
 struct Shared {
-    queue: Mutex<Queue>,
+    queue: Mutex<PrintQueue>,
     /// Something is in the queue.
     filled: Condvar,
     /// Everything is written.
@@ -52,7 +52,7 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+struct PrintQueue {
     waiting: Vec<u8>,
     /// Lines lost since the thread last emptied the queue. All of them came after those that wait.
     lost: u64,
@@ -102,7 +102,7 @@ impl Printer {
 
     /// Waits until everything is written, for `limit` at most.
     pub fn finish(&self, limit: Duration) -> Finish {
-        let owes = |queue: &mut Queue| queue.is_filled() || queue.pen == Pen::Writing;
+        let owes = |queue: &mut PrintQueue| queue.is_filled() || queue.pen == Pen::Writing;
         let waited = self.0.idle.wait_timeout_while(self.0.lock(), limit, owes);
         let (_queue, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
         if outcome.timed_out() { Finish::GivenUp } else { Finish::Complete }
@@ -110,7 +110,7 @@ impl Printer {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, PrintQueue> {
         // Octets and numbers: a panic elsewhere leaves none half written.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,14 +147,14 @@ impl Shared {
 
     /// Waits for text, and takes all of it, with the count of what is missing behind it.
     fn take(&self) -> (Vec<u8>, u64) {
-        let empty = |queue: &mut Queue| !queue.is_filled();
+        let empty = |queue: &mut PrintQueue| !queue.is_filled();
         let mut queue = self.filled.wait_while(self.lock(), empty).unwrap_or_else(PoisonError::into_inner);
         queue.pen = Pen::Writing;
         (std::mem::take(&mut queue.waiting), std::mem::take(&mut queue.lost))
     }
 }
 
-impl Queue {
+impl PrintQueue {
     fn is_filled(&self) -> bool {
         !self.waiting.is_empty() || self.lost > 0
     }

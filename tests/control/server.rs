@@ -5,15 +5,15 @@ use crate::wire::{Wire, served};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
-use vrrpd::control::client::{Client, ClientError, Force, LastResort, Order, Selection};
+use vrrpd::control::client::{Client, ClientError, DemoteRequest, Force, LastResort, Selection};
 use vrrpd::control::{INTERFACE_DESCRIPTION, Limits};
 
 fn names(names: &[&str]) -> Selection {
     Selection::Names(names.iter().map(|name| (*name).to_owned()).collect())
 }
 
-fn order(reason: &str) -> Order<'_> {
-    Order { reason, span: None, last_resort: LastResort::No, force: Force::No }
+fn order(reason: &str) -> DemoteRequest<'_> {
+    DemoteRequest { reason, span: None, last_resort: LastResort::No, force: Force::No }
 }
 
 fn outcomes(reply: &Value) -> Vec<String> {
@@ -157,7 +157,7 @@ fn a_demotion_has_an_end_and_a_last_resort_if_told_so() {
     let daemon = Running::start();
     let mut client = Client::connect(&daemon.socket).unwrap();
     let span = Some(Duration::from_secs(1800));
-    let told = Order { span, last_resort: LastResort::Yes, ..order("") };
+    let told = DemoteRequest { span, last_resort: LastResort::Yes, ..order("") };
     let document = client.demote(&names(&["moodle-a"]), &told, || ()).unwrap();
     let demotion = daemon.demotions.lock().unwrap()[0].clone();
     let until = demotion.until.unwrap();

@@ -11,7 +11,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use vrrpd::kernel::address::{ObservedAddress, Origin};
 use vrrpd::kernel::keeper::{
-    AddressKeeper, Announcement, Announcer, Command, KeeperEvent, Promoter, Surroundings, frame_announcer,
+    AddressKeeper, Announcement, Announcer, KeeperCommand, KeeperEvent, Promoter, Surroundings,
+    frame_announcer,
 };
 use vrrpd::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use vrrpd::kernel::netlink::Netlink;
@@ -150,19 +151,19 @@ impl Agent {
         Self { keeper, events, announced, _watched: watching, monitor: Some(monitor) }
     }
 
-    pub(crate) fn send(&self, command: Command) {
+    pub(crate) fn send(&self, command: KeeperCommand) {
         self.keeper.lock().unwrap().as_ref().unwrap().send(command).unwrap();
     }
 
     pub(crate) fn declare(&self, key: InstanceKey, addresses: &[&str]) {
         let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
-        self.send(Command::Declare { key, addresses });
+        self.send(KeeperCommand::Declare { key, addresses });
     }
 
     /// Waits until `eth0` exists for the keeper too: then `Own` succeeds.
     #[track_caller]
     pub(crate) fn own(&self, key: InstanceKey, epoch: u64) {
-        self.send(Command::Own { key, epoch });
+        self.send(KeeperCommand::Own { key, epoch });
         let outcome = self.wait("an answer to Own", |event| match event {
             KeeperEvent::Owned { key: of, epoch: e, outcome } if (*of, *e) == (key, epoch) => {
                 Some(outcome.clone())
@@ -174,7 +175,7 @@ impl Agent {
 
     #[track_caller]
     pub(crate) fn disown(&self, key: InstanceKey, epoch: u64) {
-        self.send(Command::Disown { key, epoch });
+        self.send(KeeperCommand::Disown { key, epoch });
         self.wait_event(&KeeperEvent::Released { key, epoch, outcome: Ok(()) });
     }
 
@@ -206,7 +207,7 @@ impl Agent {
         // The first answer comes at the end of a pass, perhaps amid others; the second after those.
         for (key, epoch) in [(probe, u64::MAX), (nobody, 0)] {
             let last = KeeperEvent::Released { key, epoch, outcome: Ok(()) };
-            self.send(Command::Disown { key, epoch });
+            self.send(KeeperCommand::Disown { key, epoch });
             self.wait("an answer for a probe", |event| {
                 told.push(event.clone());
                 (*event == last).then_some(())
@@ -241,8 +242,8 @@ fn watch_for(watched: watch::Receiver<BTreeSet<InterfaceName>>, keeper: &Mutex<O
         let forward = async {
             while let Some(event) = events.recv().await {
                 let command = match event {
-                    MonitorEvent::Link(name, facts) => Command::Link(name, facts.map(Box::new)),
-                    MonitorEvent::AddressesChanged | MonitorEvent::Resync => Command::Reconcile,
+                    MonitorEvent::Link(name, facts) => KeeperCommand::Link(name, facts.map(Box::new)),
+                    MonitorEvent::AddressesChanged | MonitorEvent::Resync => KeeperCommand::Reconcile,
                 };
                 if let Some(keeper) = keeper.lock().unwrap().as_ref() {
                     let _ = keeper.send(command);
@@ -263,7 +264,7 @@ impl Agent {
         let mut epoch = 0;
         wait_some(SOON, "the keeper knows eth0", || {
             epoch += 2;
-            self.send(Command::Own { key: probe, epoch });
+            self.send(KeeperCommand::Own { key: probe, epoch });
             let known = self.wait("an answer for the probe", |event| match event {
                 KeeperEvent::Owned { key, outcome, .. } if *key == probe => Some(outcome.is_ok()),
                 _ => None,
@@ -271,7 +272,7 @@ impl Agent {
             self.disown(probe, epoch + 1);
             known.then_some(())
         });
-        self.send(Command::Forget { key: probe });
+        self.send(KeeperCommand::Forget { key: probe });
         assert!(!host.ours().contains(&"203.0.113.254/32".to_owned()));
     }
 
@@ -283,7 +284,7 @@ impl Agent {
         let mut epoch = 0;
         wait_some(SOON, "the keeper knows that eth0 is gone", || {
             epoch += 2;
-            self.send(Command::Own { key: probe, epoch });
+            self.send(KeeperCommand::Own { key: probe, epoch });
             let gone = self.wait("an answer for the probe", |event| match event {
                 KeeperEvent::Owned { key, outcome, .. } if *key == probe => Some(outcome.is_err()),
                 _ => None,
@@ -291,6 +292,6 @@ impl Agent {
             self.disown(probe, epoch + 1);
             gone.then_some(())
         });
-        self.send(Command::Forget { key: probe });
+        self.send(KeeperCommand::Forget { key: probe });
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::host::{Agent, ETH0, Host, key};
 use crate::support::{SOON, wait_for};
-use vrrpd::kernel::keeper::{Command, KeeperEvent, frame_announcer};
+use vrrpd::kernel::keeper::{KeeperCommand, KeeperEvent, frame_announcer};
 use vrrpd::kernel::ownership::Operation;
 use vrrpd::types::Family::{Ipv4, Ipv6};
 
@@ -47,8 +47,8 @@ fn owning_installs_releasing_removes_and_every_newest_epoch_is_answered_once() {
     agent.disown(v4, 2);
     assert_eq!(host.ours(), ["2001:db8::50/64", "fe80::50/64"]);
     // A stale epoch changes nothing and is not answered.
-    agent.send(Command::Own { key: v4, epoch: 1 });
-    agent.send(Command::Disown { key: v6, epoch: 0 });
+    agent.send(KeeperCommand::Own { key: v4, epoch: 1 });
+    agent.send(KeeperCommand::Disown { key: v6, epoch: 0 });
     assert_eq!(agent.told_so_far(), []);
     assert_eq!(host.ours(), ["2001:db8::50/64", "fe80::50/64"]);
     agent.disown(v6, 2);
@@ -105,7 +105,7 @@ fn a_reload_that_changes_addresses_changes_what_is_installed() {
     agent.declare(v4, &["192.0.2.50/24", "192.0.2.52/24"]);
     assert_eq!(agent.told_so_far(), []);
     assert_eq!(host.ours(), ["192.0.2.50/24", "192.0.2.52/24"]);
-    agent.send(Command::Forget { key: v4 });
+    agent.send(KeeperCommand::Forget { key: v4 });
     assert_eq!(agent.told_so_far(), []);
     assert_eq!(host.ours(), NOTHING);
 }
@@ -118,14 +118,14 @@ fn only_what_is_held_is_announced() {
     let v4 = key(Ipv4, 51);
     agent.declare(v4, &["192.0.2.51/24", "192.0.2.50/24"]);
     agent.known(&host);
-    agent.send(Command::Announce { key: v4, rounds: 5 });
+    agent.send(KeeperCommand::Announce { key: v4, rounds: 5 });
     assert_eq!(agent.told_so_far(), []);
     assert_eq!(*agent.announced.lock().unwrap(), []);
-    agent.send(Command::Own { key: v4, epoch: 1 });
-    agent.send(Command::Announce { key: v4, rounds: 5 });
+    agent.send(KeeperCommand::Own { key: v4, epoch: 1 });
+    agent.send(KeeperCommand::Announce { key: v4, rounds: 5 });
     agent.told_so_far();
-    agent.send(Command::Disown { key: v4, epoch: 2 });
-    agent.send(Command::Announce { key: v4, rounds: 5 });
+    agent.send(KeeperCommand::Disown { key: v4, epoch: 2 });
+    agent.send(KeeperCommand::Announce { key: v4, rounds: 5 });
     agent.told_so_far();
     let announced = agent.announced.lock().unwrap();
     assert_eq!(announced.len(), 1, "{announced:?}");
@@ -150,7 +150,7 @@ fn an_announcement_tells_the_neighbours_where_an_address_is() {
     agent.known(&host);
     for key in [v4, v6] {
         agent.own(key, 1);
-        agent.send(Command::Announce { key, rounds: 1 });
+        agent.send(KeeperCommand::Announce { key, rounds: 1 });
     }
     wait_for(SOON, "the neighbour knows where the addresses are", || {
         let known = host.far.run("ip", &["neighbour", "show", "dev", ETH0]);
@@ -168,12 +168,12 @@ fn without_its_interface_owning_fails_and_releasing_succeeds() {
     agent.gone();
     let v4 = key(Ipv4, 51);
     agent.declare(v4, &["192.0.2.50/24"]);
-    agent.send(Command::Own { key: v4, epoch: 1 });
+    agent.send(KeeperCommand::Own { key: v4, epoch: 1 });
     let outcome = Err("interface eth0 does not exist".to_owned());
     agent.wait_event(&KeeperEvent::Owned { key: v4, epoch: 1, outcome });
     agent.disown(v4, 2);
     let nobody = key(Ipv4, 52);
-    agent.send(Command::Own { key: nobody, epoch: 1 });
+    agent.send(KeeperCommand::Own { key: nobody, epoch: 1 });
     let outcome = Err("eth0/52/ipv4 is not declared".to_owned());
     agent.wait_event(&KeeperEvent::Owned { key: nobody, epoch: 1, outcome });
 }
@@ -247,7 +247,7 @@ fn stopping_removes_everything_and_says_so() {
     agent.known(&host);
     agent.own(v4, 1);
     agent.own(v6, 1);
-    agent.send(Command::Stop);
+    agent.send(KeeperCommand::Stop);
     agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
     assert_eq!(host.ours(), NOTHING);
     assert_eq!(host.foreign(), ["192.0.2.10/24"]);
@@ -304,7 +304,7 @@ fn what_the_kernel_sweeps_and_is_not_ours_comes_back_as_it_was() {
          route add 203.0.113.0/24 via 198.51.100.1\n\
          route add 203.0.114.0/24 via 198.51.100.1 src 198.51.100.10",
     );
-    agent.send(Command::Disown { key: one, epoch: 2 });
+    agent.send(KeeperCommand::Disown { key: one, epoch: 2 });
     for net in ["198.51.100.10/24", "198.51.100.11/24"] {
         let (interface, address) = ("eth0".to_owned(), net.parse().unwrap());
         agent.wait_event(&KeeperEvent::SweptBack { interface, address, outcome: Ok(()) });
@@ -335,7 +335,7 @@ fn what_the_kernel_sweeps_and_is_not_ours_comes_back_as_it_was() {
     ] {
         assert!(routes.contains(route), "{route}: {routes}");
     }
-    agent.send(Command::Stop);
+    agent.send(KeeperCommand::Stop);
     agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
     assert_eq!((host.ours(), host.foreign().len()), (vec![], 2));
 }
@@ -350,7 +350,7 @@ fn the_sysctl_that_was_set_is_given_back_at_the_end() {
     agent.declare(key(Ipv4, 51), &["198.51.100.50/24"]);
     agent.known(&host);
     assert_eq!(value(), "1", "as soon as there may be something to remove");
-    agent.send(Command::Stop);
+    agent.send(KeeperCommand::Stop);
     agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
     assert_eq!(value(), "0");
 }

@@ -1,7 +1,7 @@
 //! The keeper against others who change the addresses.
 
 use crate::host::{Agent, Host, key};
-use vrrpd::kernel::keeper::{Command, KeeperEvent};
+use vrrpd::kernel::keeper::{KeeperCommand, KeeperEvent};
 use vrrpd::types::Family::{Ipv4, Ipv6};
 
 #[test]
@@ -35,8 +35,8 @@ fn our_own_changes_are_nobody_elses() {
     for epoch in 1..=10 {
         for key in &keys {
             agent.send(match epoch % 2 {
-                1 => Command::Own { key: *key, epoch },
-                _ => Command::Disown { key: *key, epoch },
+                1 => KeeperCommand::Own { key: *key, epoch },
+                _ => KeeperCommand::Disown { key: *key, epoch },
             });
         }
     }
@@ -99,8 +99,8 @@ fn what_the_host_has_of_its_own_is_never_taken_away() {
         "when it was released"
     );
     agent.own(v4, 3);
-    agent.send(Command::Forget { key: v4 });
-    agent.send(Command::Stop);
+    agent.send(KeeperCommand::Forget { key: v4 });
+    agent.send(KeeperCommand::Stop);
     agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
     assert_eq!(host.foreign(), own, "at the end");
 }
@@ -115,7 +115,7 @@ fn an_address_that_somebody_adds_is_left_to_him() {
     agent.own(v4, 1);
     // Both are there: ours, and his.
     host.ns.ip("address add 192.0.2.50/32 dev eth0");
-    agent.send(Command::Reconcile);
+    agent.send(KeeperCommand::Reconcile);
     assert_eq!(agent.told_so_far(), []);
     assert_eq!(host.ours(), ["192.0.2.50/24"]);
     agent.disown(v4, 2);

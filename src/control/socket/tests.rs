@@ -138,7 +138,7 @@ fn a_link_in_the_place_of_the_socket_is_left_alone() {
 fn what_was_put_in_the_place_of_the_socket_is_not_taken_for_it() {
     let (directory, path) = place();
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let place = Place::open(&path).unwrap();
+    let place = SocketPath::open(&path).unwrap();
     let elsewhere = directory.path().join("elsewhere");
     let _other = UnixListener::bind(&elsewhere).unwrap();
     symlink(&elsewhere, &path).unwrap();
@@ -153,7 +153,7 @@ fn root_does_not_serve_where_others_can_write() {
     let (_directory, path) = place();
     let parent = path.parent().unwrap();
     fs::create_dir_all(parent).unwrap();
-    let refused = |us: Uid| Place::open(&path).unwrap().refuse_that_of_somebody_else(us);
+    let refused = |us: Uid| SocketPath::open(&path).unwrap().refuse_that_of_somebody_else(us);
     let of = |mode| fs::set_permissions(parent, Permissions::from_mode(mode)).unwrap();
     of(0o777);
     // The tests may run as anybody: for everybody but root the directory is somebody else's.

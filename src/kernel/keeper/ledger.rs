@@ -4,7 +4,7 @@
 //! Owns epochs, who is owed an answer, what was in place after the last pass (hence what somebody
 //! removed since), and the pace of repairs. Must not know netlink or threads.
 
-use super::message::{Announcement, Command, KeeperEvent};
+use super::message::{Announcement, KeeperCommand, KeeperEvent};
 use super::router::{Answer, Link, Repair, Router, Service, Tenure};
 use crate::kernel::address::{ObservedAddress, Origin, Rank};
 use crate::kernel::netlink::LinkState;
@@ -52,7 +52,7 @@ enum Need {
 
 /// What one pass does.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct AddressPlan {
     pub(super) operations: Vec<Operation>,
     claims: Claims,
     repairs: BTreeMap<InstanceKey, Repair>,
@@ -62,31 +62,31 @@ pub(super) struct Plan {
 
 impl Ledger {
     /// Takes a command; some are answered at once.
-    pub(super) fn accept(&mut self, now: MonoTime, command: Command) -> Option<KeeperEvent> {
+    pub(super) fn accept(&mut self, now: MonoTime, command: KeeperCommand) -> Option<KeeperEvent> {
         match command {
-            Command::Declare { key, addresses } => self.declare(now, key, addresses),
-            Command::Forget { key } => {
+            KeeperCommand::Declare { key, addresses } => self.declare(now, key, addresses),
+            KeeperCommand::Forget { key } => {
                 match self.routers.get_mut(&key) {
                     Some(router) if router.owes_release() => router.tenure = Tenure::Forgotten,
                     Some(_) | None => drop(self.routers.remove(&key)),
                 }
                 self.need = Need::Pass;
             }
-            Command::Own { key, epoch } => {
+            KeeperCommand::Own { key, epoch } => {
                 if !self.want(key, epoch, Wanted::Held) {
                     let outcome = Err(format!("{key} is not declared"));
                     return Some(KeeperEvent::Owned { key, epoch, outcome });
                 }
             }
-            Command::Disown { key, epoch } => {
+            KeeperCommand::Disown { key, epoch } => {
                 if !self.want(key, epoch, Wanted::Released) {
                     return Some(KeeperEvent::Released { key, epoch, outcome: Ok(()) });
                 }
             }
-            Command::Announce { key, rounds } => self.announcements.push((key, rounds)),
-            Command::Link(interface, facts) => self.link(interface, facts.as_deref()),
-            Command::Reconcile => self.need = Need::Pass,
-            Command::Stop => {} // ends the thread, which then calls `release_all`
+            KeeperCommand::Announce { key, rounds } => self.announcements.push((key, rounds)),
+            KeeperCommand::Link(interface, facts) => self.link(interface, facts.as_deref()),
+            KeeperCommand::Reconcile => self.need = Need::Pass,
+            KeeperCommand::Stop => {} // ends the thread, which then calls `release_all`
         }
         None
     }
@@ -140,7 +140,7 @@ impl Ledger {
     }
 
     /// The difference, without what must wait.
-    pub(super) fn plan(&mut self, now: MonoTime, pace: Pace, observed: &[ObservedAddress]) -> Plan {
+    pub(super) fn plan(&mut self, now: MonoTime, pace: Pace, observed: &[ObservedAddress]) -> AddressPlan {
         let claims = self.claims();
         let mut operations = difference(&claims, observed);
         let mut repairs = self.repairs(observed);
@@ -167,14 +167,14 @@ impl Ledger {
         // Virtual routers may share an address: it is enough that one of them need not wait.
         deferred.retain(|place| !urgent.contains(place));
         operations.retain(|operation| !deferred.contains(&operation.place()));
-        Plan { operations, claims, repairs, deferred }
+        AddressPlan { operations, claims, repairs, deferred }
     }
 
     /// A plan was carried out: who is told what. `Err`: something is not as desired.
     pub(super) fn settle(
         &mut self,
         now: MonoTime,
-        plan: &Plan,
+        plan: &AddressPlan,
         refused: &Refusals,
         events: &mut Vec<KeeperEvent>,
     ) -> Result<(), String> {
@@ -315,7 +315,7 @@ impl Ledger {
     }
 }
 
-impl Plan {
+impl AddressPlan {
     /// Whether it removes an IPv4 primary where addresses of ours stay: where `promote_secondaries`
     /// cannot be set, the kernel sweeps those of the same subnet.
     pub(super) fn may_sweep(&self) -> bool {

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 /// What the keeper is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
+pub enum KeeperCommand {
     /// A virtual router is configured, or its addresses changed. Until it is owned, none of ours is
     /// tolerated.
     Declare {
@@ -19,7 +19,7 @@ pub enum Command {
     },
     /// A virtual router is configured no more: what the agent installed for it goes, what others
     /// installed is their business from now on. Not answered, but an answer that is owed to
-    /// a [`Command::Disown`] before it still comes.
+    /// a [`KeeperCommand::Disown`] before it still comes.
     Forget {
         /// Which.
         key: InstanceKey,
@@ -57,7 +57,7 @@ pub enum Command {
 /// What the keeper says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeeperEvent {
-    /// The answer to [`Command::Own`].
+    /// The answer to [`KeeperCommand::Own`].
     Owned {
         /// Whose addresses.
         key: InstanceKey,
@@ -66,7 +66,7 @@ pub enum KeeperEvent {
         /// `Err`: not all are there, and why. What is missing is tried again until `Disown`.
         outcome: Result<(), String>,
     },
-    /// The answer to [`Command::Disown`].
+    /// The answer to [`KeeperCommand::Disown`].
     Released {
         /// Whose addresses.
         key: InstanceKey,
@@ -135,14 +135,14 @@ pub enum KeeperEvent {
         /// Why.
         why: String,
     },
-    /// The answer to [`Command::Stop`]: the thread ends.
+    /// The answer to [`KeeperCommand::Stop`]: the thread ends.
     Stopped {
         /// `Err`: something is left behind, and why.
         outcome: Result<(), String>,
     },
 }
 
-/// What [`Command::Announce`] asks of whoever can send frames.
+/// What [`KeeperCommand::Announce`] asks of whoever can send frames.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
     /// On whose behalf.

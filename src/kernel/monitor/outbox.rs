@@ -4,7 +4,7 @@
 //! is slow misses intermediate facts, not the last ones, nor that an interface is not the one it was.
 
 use super::MonitorEvent;
-use super::table::Table;
+use super::table::LinkTable;
 use crate::types::{InterfaceName, LinkFacts};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ enum Owed {
 
 impl Outbox {
     /// The table or the set of watched interfaces may have changed.
-    pub(super) fn refresh(&mut self, table: &Table, watched: &BTreeSet<InterfaceName>) {
+    pub(super) fn refresh(&mut self, table: &LinkTable, watched: &BTreeSet<InterfaceName>) {
         self.told.retain(|name, _| watched.contains(name));
         self.gone.retain(|name| watched.contains(name));
         self.untold.clear();
@@ -100,18 +100,18 @@ mod tests {
         let mut outbox = Outbox::default();
         let gone = MonitorEvent::Link("eth0".parse().unwrap(), None);
         for _ in 0..2 {
-            outbox.refresh(&Table::default(), &watched(&["eth0"]));
+            outbox.refresh(&LinkTable::default(), &watched(&["eth0"]));
             assert_eq!(outbox.next(true), Some(gone.clone()));
-            outbox.refresh(&Table::default(), &watched(&["eth0"]));
+            outbox.refresh(&LinkTable::default(), &watched(&["eth0"]));
             assert_eq!(outbox.next(true), None);
-            outbox.refresh(&Table::default(), &watched(&[]));
+            outbox.refresh(&LinkTable::default(), &watched(&[]));
         }
     }
 
     /// As when it moves to another namespace and back while nobody reads: its facts are what they were.
     #[test]
     fn an_interface_that_went_and_came_back_the_same_is_told_as_gone_first() {
-        let (mut outbox, mut table) = (Outbox::default(), Table::default());
+        let (mut outbox, mut table) = (Outbox::default(), LinkTable::default());
         let mut link = LinkMessage::default();
         link.header.index = 2;
         link.attributes.push(LinkAttribute::IfName("eth0".to_owned()));
@@ -147,7 +147,7 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.addresses_changed();
         outbox.resync();
-        outbox.refresh(&Table::default(), &watched(&["eth0"]));
+        outbox.refresh(&LinkTable::default(), &watched(&["eth0"]));
         let told: Vec<_> = std::iter::from_fn(|| outbox.next(true)).collect();
         assert_eq!(told, [MonitorEvent::Link("eth0".parse().unwrap(), None), MonitorEvent::Resync]);
     }

@@ -17,8 +17,8 @@ mod tests;
 
 /// All interfaces, by index.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Table {
-    links: BTreeMap<u32, Link>,
+pub(super) struct LinkTable {
+    links: BTreeMap<u32, LinkEntry>,
     addresses: BTreeMap<u32, Addresses>,
 }
 
@@ -38,7 +38,7 @@ pub(super) enum Change {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Link {
+struct LinkEntry {
     name: Option<InterfaceName>,
     mac: Option<MacAddr>,
     mtu: u32,
@@ -68,13 +68,13 @@ struct Ipv4Source {
     scope: u8,
 }
 
-impl Table {
+impl LinkTable {
     #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; only links and addresses matter")]
     pub(super) fn fold(&mut self, message: &RouteNetlinkMessage) -> Change {
         match message {
             // A bridge speaks of its ports in its own family; "deleted" then means that a port left.
             RouteNetlinkMessage::NewLink(link) if link.header.interface_family == AddressFamily::Unspec => {
-                self.links.entry(link.header.index).or_insert_with(Link::unknown).update(link);
+                self.links.entry(link.header.index).or_insert_with(LinkEntry::unknown).update(link);
                 Change::Link
             }
             RouteNetlinkMessage::DelLink(link) if link.header.interface_family == AddressFamily::Unspec => {
@@ -128,7 +128,7 @@ impl Table {
     }
 }
 
-impl Link {
+impl LinkEntry {
     fn unknown() -> Self {
         Self { name: None, mac: None, mtu: 0, flags: LinkFlags::empty(), controller: None }
     }

@@ -6,7 +6,7 @@
 
 use super::queue::{FamilyTransition, WorkerEvent};
 use super::{HookRouting, NotTold, WorkerRoutes};
-use crate::kernel::keeper::Command;
+use crate::kernel::keeper::KeeperCommand;
 use crate::protocol::{Cause, Event, EventKind};
 use crate::types::{InstanceKey, MonoTime, RouterName};
 use crate::words::why_in_full;
@@ -51,7 +51,7 @@ impl HookGate {
     /// The configuration changed. What is held stays held: a hook that is new runs at the next takeover.
     /// Returns what was kept back behind preparations that are no more.
     #[must_use]
-    pub(crate) fn reroute(&mut self, routing: HookRouting) -> Vec<Command> {
+    pub(crate) fn reroute(&mut self, routing: HookRouting) -> Vec<KeeperCommand> {
         let HookRouting { routes, preparations } = routing;
         self.routes = routes;
         let mut before = std::mem::take(&mut self.preparations);
@@ -71,12 +71,12 @@ impl HookGate {
     /// The core wants these addresses here. What is returned is for the keeper now; where nothing is,
     /// it follows from another method of the gate, unless [`Self::release`] comes first.
     #[must_use]
-    pub(crate) fn hold(&mut self, now: MonoTime, key: InstanceKey, epoch: u64) -> Option<Command> {
+    pub(crate) fn hold(&mut self, now: MonoTime, key: InstanceKey, epoch: u64) -> Option<KeeperCommand> {
         let router = self.wanted.get(&key).or_else(|| self.routes.router(key)).cloned();
-        let Some(router) = router else { return Some(Command::Own { key, epoch }) };
+        let Some(router) = router else { return Some(KeeperCommand::Own { key, epoch }) };
         self.wanted.insert(key, router.clone());
         let Some(preparation) = self.preparations.get_mut(&router) else {
-            return Some(Command::Own { key, epoch });
+            return Some(KeeperCommand::Own { key, epoch });
         };
         match &mut preparation.state {
             PreparationState::Idle => {
@@ -95,7 +95,7 @@ impl HookGate {
             }
             PreparationState::Done(wanted) => {
                 wanted.insert(key);
-                Some(Command::Own { key, epoch })
+                Some(KeeperCommand::Own { key, epoch })
             }
         }
     }
@@ -173,7 +173,7 @@ impl HookGate {
     /// Ends a turn: tells the workers, transitions before the preparations that they are about.
     /// Where a worker cannot be told to prepare, there is nothing to wait for.
     #[must_use]
-    pub(crate) fn flush(&mut self) -> Vec<Command> {
+    pub(crate) fn flush(&mut self) -> Vec<KeeperCommand> {
         if self.waiting.is_empty() {
             return Vec::new();
         }
@@ -201,7 +201,7 @@ impl HookGate {
 
     /// The hook of this run ended, one way or another.
     #[must_use]
-    pub(crate) fn prepared(&mut self, router: &RouterName, run: u64) -> Vec<Command> {
+    pub(crate) fn prepared(&mut self, router: &RouterName, run: u64) -> Vec<KeeperCommand> {
         match self.preparations.get_mut(router) {
             Some(preparation) if preparation.run == run => preparation.open(),
             Some(_) | None => Vec::new(),
@@ -210,7 +210,7 @@ impl HookGate {
 
     /// Opens what has waited long enough.
     #[must_use]
-    pub(crate) fn expire(&mut self, now: MonoTime) -> Vec<Command> {
+    pub(crate) fn expire(&mut self, now: MonoTime) -> Vec<KeeperCommand> {
         let due = |preparation: &&mut Preparation| preparation.until().is_some_and(|until| until <= now);
         self.preparations.values_mut().filter(due).flat_map(Preparation::open).collect()
     }
@@ -233,13 +233,13 @@ impl Preparation {
         }
     }
 
-    fn open(&mut self) -> Vec<Command> {
+    fn open(&mut self) -> Vec<KeeperCommand> {
         let kept = match &mut self.state {
             PreparationState::Running { kept, .. } => std::mem::take(kept),
             PreparationState::Idle | PreparationState::Done(_) => return Vec::new(),
         };
         self.state = PreparationState::Done(kept.keys().copied().collect());
-        kept.into_iter().map(|(key, epoch)| Command::Own { key, epoch }).collect()
+        kept.into_iter().map(|(key, epoch)| KeeperCommand::Own { key, epoch }).collect()
     }
 }
 

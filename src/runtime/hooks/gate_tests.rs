@@ -28,7 +28,7 @@ vrid = 53
 addresses = ["192.0.2.53/24"]
 "#;
 
-struct Scene {
+struct GateScene {
     gate: HookGate,
     news: mpsc::Receiver<WorkerEvent>,
     web: [InstanceKey; 2],
@@ -36,7 +36,7 @@ struct Scene {
     lost: Arc<std::sync::atomic::AtomicU64>,
 }
 
-impl Scene {
+impl GateScene {
     /// With room for so many news.
     fn new(room: usize) -> Self {
         let config = resolve(CONFIG, "test").unwrap().config;
@@ -56,7 +56,7 @@ impl Scene {
         Self { gate, news, web, others, lost }
     }
 
-    fn claim(&mut self, now: MonoTime, key: InstanceKey, epoch: u64) -> Option<Command> {
+    fn claim(&mut self, now: MonoTime, key: InstanceKey, epoch: u64) -> Option<KeeperCommand> {
         let passed = self.gate.hold(now, key, epoch);
         self.gate.on_event(&moved(key, StateName::Backup, StateName::Active));
         passed
@@ -97,9 +97,9 @@ const fn at(ms: u64) -> MonoTime {
 
 #[test]
 fn who_has_no_before_active_passes_at_once() {
-    let mut scene = Scene::new(16);
+    let mut scene = GateScene::new(16);
     for key in scene.others {
-        assert_eq!(scene.gate.hold(at(0), key, 1), Some(Command::Own { key, epoch: 1 }));
+        assert_eq!(scene.gate.hold(at(0), key, 1), Some(KeeperCommand::Own { key, epoch: 1 }));
     }
     assert_eq!((scene.gate.flush(), scene.gate.deadline()), (vec![], None));
     assert_eq!(scene.heard(), Vec::<&str>::new());
@@ -107,32 +107,32 @@ fn who_has_no_before_active_passes_at_once() {
 
 #[test]
 fn both_families_wait_for_one_preparation_and_pass_together() {
-    let mut scene = Scene::new(16);
+    let mut scene = GateScene::new(16);
     let [v4, v6] = scene.web;
     assert_eq!((scene.claim(at(0), v4, 1), scene.claim(at(0), v6, 7)), (None, None));
     assert_eq!(scene.gate.flush(), []);
     assert_eq!(scene.heard(), ["moved", "moved", "prepare"]);
     assert_eq!(scene.gate.deadline(), Some(at(300)));
-    let both = [Command::Own { key: v4, epoch: 1 }, Command::Own { key: v6, epoch: 7 }];
+    let both = [KeeperCommand::Own { key: v4, epoch: 1 }, KeeperCommand::Own { key: v6, epoch: 7 }];
     assert_eq!(scene.gate.prepared(&web(), 1), both);
     assert_eq!(scene.gate.deadline(), None);
     assert_eq!(scene.gate.prepared(&web(), 1), [], "it passes once");
-    assert_eq!(scene.gate.hold(at(1), v4, 2), Some(Command::Own { key: v4, epoch: 2 }), "readdressed");
+    assert_eq!(scene.gate.hold(at(1), v4, 2), Some(KeeperCommand::Own { key: v4, epoch: 2 }), "readdressed");
 }
 
 #[test]
 fn the_deadline_opens_whether_or_not_the_hook_has_ended() {
-    let mut scene = Scene::new(16);
+    let mut scene = GateScene::new(16);
     let [v4, _] = scene.web;
     assert_eq!(scene.claim(at(1000), v4, 1), None);
     assert_eq!(scene.gate.expire(at(1299)), []);
-    assert_eq!(scene.gate.expire(at(1300)), [Command::Own { key: v4, epoch: 1 }]);
+    assert_eq!(scene.gate.expire(at(1300)), [KeeperCommand::Own { key: v4, epoch: 1 }]);
     assert_eq!(scene.gate.prepared(&web(), 1), [], "too late");
 }
 
 #[test]
 fn what_is_wanted_no_more_never_passes() {
-    let mut scene = Scene::new(16);
+    let mut scene = GateScene::new(16);
     let [v4, v6] = scene.web;
     scene.claim(at(0), v4, 1);
     scene.claim(at(0), v6, 1);
@@ -147,23 +147,23 @@ fn what_is_wanted_no_more_never_passes() {
 
 #[test]
 fn the_end_of_an_older_preparation_opens_nothing() {
-    let mut scene = Scene::new(16);
+    let mut scene = GateScene::new(16);
     let [v4, _] = scene.web;
     scene.claim(at(0), v4, 1);
     scene.gate.release(v4);
     assert_eq!(scene.claim(at(10), v4, 3), None);
     assert_eq!(scene.gate.prepared(&web(), 1), []);
-    assert_eq!(scene.gate.prepared(&web(), 2), [Command::Own { key: v4, epoch: 3 }]);
+    assert_eq!(scene.gate.prepared(&web(), 2), [KeeperCommand::Own { key: v4, epoch: 3 }]);
     scene.gate.release(v4);
     assert_eq!(scene.claim(at(20), v4, 5), None, "every tenure is prepared");
 }
 
 #[test]
 fn a_worker_that_cannot_be_told_holds_up_nothing() {
-    let mut scene = Scene::new(1);
+    let mut scene = GateScene::new(1);
     let [v4, _] = scene.web;
     scene.claim(at(0), v4, 1);
-    assert_eq!(scene.gate.flush(), [Command::Own { key: v4, epoch: 1 }]);
+    assert_eq!(scene.gate.flush(), [KeeperCommand::Own { key: v4, epoch: 1 }]);
     assert_eq!(scene.heard(), ["moved"]);
     assert_eq!(scene.lost.load(Ordering::Relaxed), 1);
     assert_eq!(scene.gate.deadline(), None);
@@ -171,7 +171,7 @@ fn a_worker_that_cannot_be_told_holds_up_nothing() {
 
 #[test]
 fn workers_hear_of_transitions_and_takers_of_their_own_router_only() {
-    let mut scene = Scene::new(16);
+    let mut scene = GateScene::new(16);
     let [mail, plain] = scene.others;
     scene.gate.on_event(&moved(mail, StateName::Active, StateName::Backup));
     scene.gate.on_event(&moved(plain, StateName::Active, StateName::Backup));
@@ -182,9 +182,9 @@ fn workers_hear_of_transitions_and_takers_of_their_own_router_only() {
     assert_eq!(scene.heard(), ["moved", "taken over"]);
 }
 
-impl Scene {
+impl GateScene {
     /// From now on these routers, by their identity in `CONFIG`, have a `before_active`.
-    fn reroute(&mut self, preparations: &[usize]) -> Vec<Command> {
+    fn reroute(&mut self, preparations: &[usize]) -> Vec<KeeperCommand> {
         let config = resolve(CONFIG, "test").unwrap().config;
         let preparation = |at: &usize| (config.routers[*at].name.clone(), Duration::from_millis(300));
         let routes = self.gate.routes.clone();
@@ -195,13 +195,13 @@ impl Scene {
 
 #[test]
 fn a_door_that_is_new_is_open_for_what_is_held() {
-    let mut scene = Scene::new(16);
+    let mut scene = GateScene::new(16);
     let now = MonoTime::from_nanos(1);
     let mail = scene.others[0];
     assert!(scene.claim(now, mail, 1).is_some());
     assert_eq!(scene.reroute(&[0, 1]), []);
     // More addresses for an Active router are no takeover.
-    assert_eq!(scene.gate.hold(now, mail, 2), Some(Command::Own { key: mail, epoch: 2 }));
+    assert_eq!(scene.gate.hold(now, mail, 2), Some(KeeperCommand::Own { key: mail, epoch: 2 }));
     scene.gate.release(mail);
     // The next one is.
     assert_eq!(scene.gate.hold(now, mail, 4), None);
@@ -209,29 +209,29 @@ fn a_door_that_is_new_is_open_for_what_is_held() {
 
 #[test]
 fn what_waits_behind_a_door_that_is_no_more_passes() {
-    let mut scene = Scene::new(16);
+    let mut scene = GateScene::new(16);
     let now = MonoTime::from_nanos(1);
     let [v4, v6] = scene.web;
     assert_eq!((scene.claim(now, v4, 1), scene.claim(now, v6, 1)), (None, None));
     let passed = scene.reroute(&[]);
-    assert_eq!(passed, [Command::Own { key: v4, epoch: 1 }, Command::Own { key: v6, epoch: 1 }]);
+    assert_eq!(passed, [KeeperCommand::Own { key: v4, epoch: 1 }, KeeperCommand::Own { key: v6, epoch: 1 }]);
     assert_eq!(scene.gate.deadline(), None);
 }
 
 #[test]
 fn a_door_that_stays_goes_on_waiting() {
-    let mut scene = Scene::new(16);
+    let mut scene = GateScene::new(16);
     let now = MonoTime::from_nanos(1);
     let v4 = scene.web[0];
     assert_eq!(scene.claim(now, v4, 1), None);
     assert_eq!(scene.reroute(&[0]), []);
     assert_eq!(scene.gate.deadline(), Some(now + Duration::from_millis(300)));
-    assert_eq!(scene.gate.prepared(&"web".parse().unwrap(), 1), [Command::Own { key: v4, epoch: 1 }]);
+    assert_eq!(scene.gate.prepared(&"web".parse().unwrap(), 1), [KeeperCommand::Own { key: v4, epoch: 1 }]);
 }
 
 #[test]
 fn the_end_of_an_older_preparation_opens_no_newer_door() {
-    let mut scene = Scene::new(16);
+    let mut scene = GateScene::new(16);
     let now = MonoTime::from_nanos(1);
     let v4 = scene.web[0];
     assert_eq!(scene.claim(now, v4, 1), None);

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Both families of one router, its hooks, and a directory where they leave traces.
-struct Scene {
+struct HookScene {
     room: TempDir,
     hooks: Hooks,
     events: mpsc::Receiver<AgentEvent>,
@@ -20,7 +20,7 @@ struct Scene {
     keys: Vec<InstanceKey>,
 }
 
-impl Scene {
+impl HookScene {
     /// `keys` as TOML; ROOM stands for the directory.
     fn new(keys: &str) -> Self {
         let room = TempDir::new().unwrap();
@@ -133,7 +133,7 @@ fn alive(pid: &str) -> bool {
 #[tokio::test]
 async fn a_hook_is_told_what_happened_and_nothing_else() {
     let mut scene =
-        Scene::new("on_transition = [\"/usr/bin/env\", \"sh\", \"-c\", \"env | sort >ROOM/env\"]");
+        HookScene::new("on_transition = [\"/usr/bin/env\", \"sh\", \"-c\", \"env | sort >ROOM/env\"]");
     scene.moves(StateName::Initialize, StateName::Backup, Cause::Startup);
     assert_eq!(scene.next().await, (HookKind::OnTransition, StateName::Backup, HookOutcome::Passed));
     let told = content(&scene.path("env")).await;
@@ -168,7 +168,7 @@ async fn a_hook_is_told_what_happened_and_nothing_else() {
 async fn hooks_of_one_router_never_overlap_and_keep_their_order() {
     let log = "[\"/bin/sh\", \"-c\", \"echo +$VRRPD_HOOK-$VRRPD_STATE >>ROOM/log; sleep 0.05; echo -$VRRPD_HOOK >>ROOM/log\"]";
     let mut scene =
-        Scene::new(&format!("before_active = {log}\non_transition = {log}\nafter_release = {log}"));
+        HookScene::new(&format!("before_active = {log}\non_transition = {log}\nafter_release = {log}"));
     scene.claims(1);
     until("it is prepared", || scene.prepared() == [1]).await;
     scene.owned();
@@ -191,7 +191,7 @@ async fn hooks_of_one_router_never_overlap_and_keep_their_order() {
 
 #[tokio::test]
 async fn a_hook_that_hangs_is_killed_with_all_its_processes() {
-    let mut scene = Scene::new(
+    let mut scene = HookScene::new(
         "hook_timeout = \"200ms\"\n\
          on_transition = [\"/bin/sh\", \"-c\", \"sleep 1000 & echo $! >ROOM/pid; echo stuck >&2; wait\"]",
     );
@@ -206,7 +206,7 @@ async fn a_hook_that_hangs_is_killed_with_all_its_processes() {
 
 #[tokio::test]
 async fn a_preparation_that_fails_is_over_and_says_why() {
-    let mut scene = Scene::new("before_active = [\"/bin/sh\", \"-c\", \"echo no zone >&2; exit 3\"]");
+    let mut scene = HookScene::new("before_active = [\"/bin/sh\", \"-c\", \"echo no zone >&2; exit 3\"]");
     scene.claims(9);
     let failed = HookOutcome::Failed("exit code 3: no zone".to_owned());
     assert_eq!(scene.next().await, (HookKind::BeforeActive, StateName::Active, failed));
@@ -215,7 +215,7 @@ async fn a_preparation_that_fails_is_over_and_says_why() {
 
 #[tokio::test]
 async fn a_preparation_that_is_off_is_killed_at_once() {
-    let mut scene = Scene::new(
+    let mut scene = HookScene::new(
         "before_active_timeout = \"10s\"\n\
          before_active = [\"/bin/sh\", \"-c\", \"echo $$ >ROOM/pid; exec sleep 1000\"]",
     );
@@ -228,7 +228,7 @@ async fn a_preparation_that_is_off_is_killed_at_once() {
 
 #[tokio::test]
 async fn intermediate_states_are_left_out_and_counted() {
-    let mut scene = Scene::new(
+    let mut scene = HookScene::new(
         "on_transition = [\"/bin/sh\", \"-c\", \"echo $VRRPD_STATE >>ROOM/log; \
          while [ ! -e ROOM/go ]; do sleep 0.01; done\"]",
     );
@@ -255,7 +255,7 @@ async fn intermediate_states_are_left_out_and_counted() {
 
 #[tokio::test]
 async fn the_end_waits_for_what_is_due_but_not_for_ever() {
-    let mut scene = Scene::new(
+    let mut scene = HookScene::new(
         "after_release = [\"/bin/sh\", \"-c\", \"echo $VRRPD_CAUSE >ROOM/released\"]\n\
          on_transition = [\"/bin/sh\", \"-c\", \"echo $$ >ROOM/pid; exec sleep 1000\"]",
     );
@@ -282,7 +282,7 @@ async fn a_command_or_user_that_does_not_exist_is_a_failure_with_a_name() {
             "no user \"nobody-of-this-name\"",
         ),
     ] {
-        let mut scene = Scene::new(keys);
+        let mut scene = HookScene::new(keys);
         scene.moves(StateName::Initialize, StateName::Backup, Cause::Startup);
         let (_, _, outcome) = scene.next().await;
         let HookOutcome::Failed(why) = outcome else { panic!("{outcome:?}") };
@@ -293,11 +293,12 @@ async fn a_command_or_user_that_does_not_exist_is_a_failure_with_a_name() {
 /// Configuration management reloads twice within seconds.
 #[tokio::test]
 async fn a_router_that_left_runs_its_last_hooks_however_often_others_change() {
-    let mut scene = Scene::new("after_release = [\"/bin/sh\", \"-c\", \"echo $VRRPD_CAUSE >ROOM/released\"]");
+    let mut scene =
+        HookScene::new("after_release = [\"/bin/sh\", \"-c\", \"echo $VRRPD_CAUSE >ROOM/released\"]");
     scene.moves(StateName::Initialize, StateName::Backup, Cause::Startup);
     scene.moves(StateName::Backup, StateName::Active, Cause::ActiveDownTimer);
     scene.owned();
-    let busy = |scene: &Scene| scene.hooks.workers.values().any(WorkerHandle::is_busy);
+    let busy = |scene: &HookScene| scene.hooks.workers.values().any(WorkerHandle::is_busy);
     until("the worker knows", || busy(&scene)).await;
     for vrid in [60, 61, 62] {
         let text = format!(
@@ -320,7 +321,7 @@ async fn a_router_that_left_runs_its_last_hooks_however_often_others_change() {
 /// A task that has ended keeps two kilobytes until somebody asks how.
 #[tokio::test]
 async fn workers_of_routers_that_left_leave_nothing_behind() {
-    let mut scene = Scene::new("");
+    let mut scene = HookScene::new("");
     for round in 0..200 {
         let text = format!(
             "[[virtual_router]]\nname = \"r{round}\"\ninterface = \"eth1\"\nvrid = 60\naddresses = [\"198.51.100.1/24\"]\n"

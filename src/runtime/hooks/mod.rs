@@ -23,7 +23,7 @@ pub(in crate::runtime) use gate::HookGate;
 
 use self::queue::WorkerEvent;
 use self::variables::RouterIdentity;
-use self::worker::{Assignment, Start, Worker, WorkerPhase};
+use self::worker::{Assignment, HookWorker, Start, WorkerPhase};
 use crate::agent::AgentEvent;
 use crate::config::{Config, HookKind};
 use crate::kernel::keeper::KeeperEvent;
@@ -172,7 +172,7 @@ impl Hooks {
         let (news, told) = mpsc::channel(NEWS);
         let (assignment, assigned) = watch::channel(assignment);
         let busy = BusyFlag::default();
-        let worker = Worker::new(assigned, self.outlets.clone(), self.board.clone(), busy.clone());
+        let worker = HookWorker::new(assigned, self.outlets.clone(), self.board.clone(), busy.clone());
         self.tasks.spawn(worker.live(told, self.phase.subscribe()));
         self.workers.insert(name, WorkerHandle { news, assignment, busy });
     }

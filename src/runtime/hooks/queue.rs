@@ -99,7 +99,7 @@ impl From<Stale> for HookOutcome {
 
 /// The hooks of one router that wait or run.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct HookQueue {
     configured: BTreeSet<HookKind>,
     /// How long a state may wait for its addresses to come or go before it counts as settled.
     patience: Duration,
@@ -134,7 +134,7 @@ enum Addresses {
     Going,
 }
 
-impl Queue {
+impl HookQueue {
     /// Of a router that is in Initialize with all `families`.
     pub(super) fn new(
         configured: BTreeSet<HookKind>,

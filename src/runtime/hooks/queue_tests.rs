@@ -9,7 +9,7 @@ const ALL: [HookKind; 3] = [HookKind::BeforeActive, HookKind::OnTransition, Hook
 
 /// A queue, and what it did, one word each.
 struct Script {
-    queue: Queue,
+    queue: HookQueue,
     now: MonoTime,
     run: u64,
     said: Vec<String>,
@@ -17,7 +17,7 @@ struct Script {
 
 impl Script {
     fn new(configured: &[HookKind], families: &[Family]) -> Self {
-        let queue = Queue::new(configured.iter().copied().collect(), PATIENCE, families.iter().copied());
+        let queue = HookQueue::new(configured.iter().copied().collect(), PATIENCE, families.iter().copied());
         Self { queue, now: MonoTime::from_nanos(1), run: 0, said: Vec::new() }
     }
 

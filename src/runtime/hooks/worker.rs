@@ -6,7 +6,7 @@
 //! hangs, the others fail.)
 
 use super::board::HookBoard;
-use super::queue::{Action, FamilyTransition, Job, Queue, WorkerEvent};
+use super::queue::{Action, FamilyTransition, HookQueue, Job, WorkerEvent};
 use super::variables::{RouterIdentity, Variables};
 use super::{BusyFlag, HookOutlets};
 use crate::agent::{
@@ -17,7 +17,7 @@ use crate::kernel::confinement::Trust;
 use crate::protocol::StateName;
 use crate::runtime::account::Account;
 use crate::runtime::clock;
-use crate::runtime::process::{Attempt, Launch, Output, Starter};
+use crate::runtime::process::{Attempt, Launch, OutputMode, Starter};
 use futures_util::future::OptionFuture;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -58,10 +58,10 @@ pub(super) enum Start {
 }
 
 /// The task of one router.
-pub(super) struct Worker {
+pub(super) struct HookWorker {
     identity: RouterIdentity,
     hooks: RouterHooks,
-    queue: Queue,
+    queue: HookQueue,
     outlets: HookOutlets,
     board: HookBoard,
     /// Looked up until it is found once.
@@ -69,12 +69,12 @@ pub(super) struct Worker {
     /// With the hook that runs, while one does.
     starter: Starter,
     assignments: watch::Receiver<Assignment>,
-    next: Next,
+    next: NextAssignment,
     busy: BusyFlag,
 }
 
 /// What a worker is to do later.
-enum Next {
+enum NextAssignment {
     Nothing,
     /// When the router that is leaving has a successor.
     WithStart(Assignment),
@@ -99,7 +99,7 @@ struct End {
 }
 
 /// What to run.
-struct Order {
+struct HookCommand {
     command: Vec<String>,
     variables: Variables,
     limit: Duration,
@@ -108,7 +108,7 @@ struct Order {
     starter: Starter,
 }
 
-impl Worker {
+impl HookWorker {
     pub(super) fn new(
         mut assignments: watch::Receiver<Assignment>,
         outlets: HookOutlets,
@@ -117,8 +117,8 @@ impl Worker {
     ) -> Self {
         let Assignment { identity, hooks, start: _ } = assignments.borrow_and_update().clone();
         let configured = hooks.commands.keys().copied().collect();
-        let queue = Queue::new(configured, patience(&hooks), identity.families.iter().copied());
-        let (account, starter, next) = (None, Starter::default(), Next::Nothing);
+        let queue = HookQueue::new(configured, patience(&hooks), identity.families.iter().copied());
+        let (account, starter, next) = (None, Starter::default(), NextAssignment::Nothing);
         Self { identity, hooks, queue, outlets, board, account, starter, assignments, next, busy }
     }
 
@@ -171,22 +171,24 @@ impl Worker {
     fn read_assignment(&mut self) {
         let assignment = self.assignments.borrow_and_update().clone();
         match assignment.start {
-            Start::WithTheRouter if !self.queue.is_idle() => self.next = Next::WithStart(assignment),
+            Start::WithTheRouter if !self.queue.is_idle() => {
+                self.next = NextAssignment::WithStart(assignment)
+            }
             Start::WithTheRouter | Start::AtOnce => self.take_up(assignment),
         }
     }
 
     /// The router that was leaving is gone.
     fn take_up_what_waited(&mut self) {
-        match std::mem::replace(&mut self.next, Next::Nothing) {
-            Next::WithRelease(assignment) => self.take_up(assignment),
-            next @ (Next::Nothing | Next::WithStart(_)) => self.next = next,
+        match std::mem::replace(&mut self.next, NextAssignment::Nothing) {
+            NextAssignment::WithRelease(assignment) => self.take_up(assignment),
+            next @ (NextAssignment::Nothing | NextAssignment::WithStart(_)) => self.next = next,
         }
     }
 
     /// What runs goes on as it was started.
     fn take_up(&mut self, assignment: Assignment) {
-        self.next = Next::Nothing;
+        self.next = NextAssignment::Nothing;
         let Assignment { identity, hooks, start: _ } = assignment;
         if hooks.user != self.hooks.user {
             self.account = None;
@@ -202,9 +204,13 @@ impl Worker {
             self.read_assignment();
         }
         if let WorkerEvent::Moved(FamilyTransition { from, to, .. }) = news {
-            self.next = match std::mem::replace(&mut self.next, Next::Nothing) {
-                Next::WithStart(assignment) if from == StateName::Initialize => Next::WithRelease(assignment),
-                next @ (Next::Nothing | Next::WithStart(_) | Next::WithRelease(_)) => next,
+            self.next = match std::mem::replace(&mut self.next, NextAssignment::Nothing) {
+                NextAssignment::WithStart(assignment) if from == StateName::Initialize => {
+                    NextAssignment::WithRelease(assignment)
+                }
+                next @ (NextAssignment::Nothing
+                | NextAssignment::WithStart(_)
+                | NextAssignment::WithRelease(_)) => next,
             };
             if to == StateName::Active {
                 self.take_up_what_waited();
@@ -237,7 +243,7 @@ impl Worker {
     }
 
     fn start(&mut self, job: Job) -> Run {
-        let order = Order {
+        let order = HookCommand {
             command: self.hooks.commands.get(&job.hook).cloned().unwrap_or_default(),
             variables: self.identity.variables(job.hook, &job.facts),
             limit: self.hooks.timeout_of(job.hook),
@@ -279,7 +285,7 @@ fn patience(hooks: &RouterHooks) -> Duration {
     hooks.before_active_timeout + ADDRESSES_TAKE
 }
 
-impl Order {
+impl HookCommand {
     /// Runs it to its end.
     async fn carry_out(mut self, cancelled: oneshot::Receiver<()>) -> End {
         let started = Instant::now();
@@ -327,7 +333,7 @@ impl Order {
             account: account.as_ref(),
             trust: Trust::AsItsUser,
             variables: &variables,
-            output: Output::Discarded,
+            output: OutputMode::Discarded,
         };
         self.starter.start(launch, self.limit).await
     }

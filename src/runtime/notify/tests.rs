@@ -1,7 +1,7 @@
 //! The teller against a service manager that is a socket, and an agent that is a channel.
 
-use super::dues::{Dues, News};
 use super::manager::Manager;
+use super::pending::{AgentPhase, PendingNotices};
 use super::{Notifier, status};
 use crate::agent::{AgentHandle, AgentSnapshot, EventLog, Request};
 use crate::protocol::{Demotion, Fault, Input, LastResort, Node, Snapshot, StateName};
@@ -92,48 +92,48 @@ fn what_the_kernel_said_breaks_neither_the_line_nor_its_length() {
 
 #[test]
 fn nothing_is_due_before_the_routers_are_configured_and_ready_needs_an_answer() {
-    let mut dues = Dues::default();
-    assert!(!dues.wants_answer());
-    assert_eq!(dues.on_news(News::Configured), None);
-    assert!(dues.wants_answer());
-    assert_eq!(dues.on_answer("backup: web").as_deref(), Some("READY=1\nSTATUS=backup: web\n"));
-    assert!(!dues.wants_answer());
+    let mut pending = PendingNotices::default();
+    assert!(!pending.wants_answer());
+    assert_eq!(pending.on_phase(AgentPhase::Configured), None);
+    assert!(pending.wants_answer());
+    assert_eq!(pending.on_answer("backup: web").as_deref(), Some("READY=1\nSTATUS=backup: web\n"));
+    assert!(!pending.wants_answer());
 }
 
 #[test]
 fn a_reload_is_over_when_the_protocol_thread_has_answered() {
-    let mut dues = Dues::default();
+    let mut pending = PendingNotices::default();
     let at = Duration::from_micros(1_234_567);
-    let reloading = dues.on_news(News::Reloading { at });
+    let reloading = pending.on_phase(AgentPhase::Reloading { at });
     assert_eq!(reloading.as_deref(), Some("RELOADING=1\nMONOTONIC_USEC=1234567\n"));
-    assert!(!dues.wants_answer());
-    dues.on_news(News::Configured);
-    assert_eq!(dues.on_answer("backup: web").as_deref(), Some("READY=1\nSTATUS=backup: web\n"));
-    dues.on_news(News::Configured);
-    assert_eq!(dues.on_answer("backup: web").as_deref(), Some("READY=1\n"), "the line is no news");
+    assert!(!pending.wants_answer());
+    pending.on_phase(AgentPhase::Configured);
+    assert_eq!(pending.on_answer("backup: web").as_deref(), Some("READY=1\nSTATUS=backup: web\n"));
+    pending.on_phase(AgentPhase::Configured);
+    assert_eq!(pending.on_answer("backup: web").as_deref(), Some("READY=1\n"), "the line is no news");
 }
 
 #[test]
 fn an_event_changes_the_line_and_never_feeds_the_watchdog() {
-    let mut dues = Dues::default();
-    dues.on_event();
-    assert!(dues.wants_answer());
-    assert_eq!(dues.on_answer("active: web").as_deref(), Some("STATUS=active: web\n"));
-    dues.on_event();
-    assert_eq!(dues.on_answer("active: web"), None);
+    let mut pending = PendingNotices::default();
+    pending.on_event();
+    assert!(pending.wants_answer());
+    assert_eq!(pending.on_answer("active: web").as_deref(), Some("STATUS=active: web\n"));
+    pending.on_event();
+    assert_eq!(pending.on_answer("active: web"), None);
 }
 
 #[test]
 fn the_end_is_told_and_nothing_that_was_asked_before_follows() {
-    let mut dues = Dues::default();
-    dues.on_news(News::Configured);
-    assert_eq!(dues.on_beat(), None);
-    let stopping = dues.on_news(News::Stopping { limit: Duration::from_secs(3) });
+    let mut pending = PendingNotices::default();
+    pending.on_phase(AgentPhase::Configured);
+    assert_eq!(pending.on_beat(), None);
+    let stopping = pending.on_phase(AgentPhase::Stopping { limit: Duration::from_secs(3) });
     let expected = "STOPPING=1\nEXTEND_TIMEOUT_USEC=3000000\nSTATUS=stopping: handing over\n";
     assert_eq!(stopping.as_deref(), Some(expected));
-    assert!(!dues.wants_answer());
-    assert_eq!(dues.on_answer("backup: web"), None);
-    assert_eq!(dues.on_beat().as_deref(), Some("WATCHDOG=1\n"), "the stop has a limit of its own");
+    assert!(!pending.wants_answer());
+    assert_eq!(pending.on_answer("backup: web"), None);
+    assert_eq!(pending.on_beat().as_deref(), Some("WATCHDOG=1\n"), "the stop has a limit of its own");
 }
 
 /// A service manager's socket under an abstract name, and what the environment says of it.

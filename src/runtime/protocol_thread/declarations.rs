@@ -1,6 +1,6 @@
 //! What the address thread has been told about the instances that run.
 
-use crate::kernel::keeper::Command;
+use crate::kernel::keeper::KeeperCommand;
 use crate::protocol::{Node, RouterSpec};
 use crate::types::InstanceKey;
 use ipnet::IpNet;
@@ -17,17 +17,17 @@ impl Declarations {
     /// What the address thread has to be told so that it knows what runs; `None` if what runs has not changed. What runs
     /// differs from what is configured: a router that leaves holds its addresses until it is gone.
     #[must_use]
-    pub(super) fn update(&mut self, node: &Node) -> Option<Vec<Command>> {
+    pub(super) fn update(&mut self, node: &Node) -> Option<Vec<KeeperCommand>> {
         if node.generation() == self.generation {
             return None;
         }
         self.generation = node.generation();
         let running: BTreeMap<InstanceKey, Vec<IpNet>> = node.running().flat_map(instances).collect();
         let changed = running.iter().filter(|(key, addresses)| self.declared.get(key) != Some(addresses));
-        let declare =
-            changed.map(|(key, addresses)| Command::Declare { key: *key, addresses: addresses.clone() });
+        let declare = changed
+            .map(|(key, addresses)| KeeperCommand::Declare { key: *key, addresses: addresses.clone() });
         let gone = self.declared.keys().filter(|key| !running.contains_key(key));
-        let commands = declare.chain(gone.map(|key| Command::Forget { key: *key })).collect();
+        let commands = declare.chain(gone.map(|key| KeeperCommand::Forget { key: *key })).collect();
         self.declared = running;
         Some(commands)
     }

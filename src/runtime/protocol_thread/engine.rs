@@ -12,7 +12,7 @@ use super::node_runner::NodeRunner;
 use super::retry_queue::{NotTaken, RetryQueue};
 use super::turn::{self, Heard, TurnSteps};
 use crate::agent::AgentEvent;
-use crate::kernel::keeper::Command as KeeperCommand;
+use crate::kernel::keeper::KeeperCommand;
 use crate::kernel::vrrp_socket::{Received, Remaining};
 use crate::protocol::{Effect, Input};
 use crate::runtime::hooks::HookGate;

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 /// Events that may wait in these tests.
 const EVENTS: usize = 64;
 
-struct Scene {
+struct ThreadScene {
     host: ScriptedHost,
     engine: Engine<ScriptedHost>,
     mail: Sender,
@@ -24,7 +24,7 @@ struct Scene {
     to_writer: mpsc::Receiver<WriterMessage>,
 }
 
-impl Scene {
+impl ThreadScene {
     /// A thread that knows eth0 and runs web with this priority, after its first turn.
     fn with_router(priority: u8) -> Self {
         let mut scene = Self::new(EVENTS);
@@ -144,7 +144,7 @@ fn millis(millis: u64) -> Duration {
 
 #[test]
 fn a_takeover_holds_the_addresses_before_it_announces_them() {
-    let mut scene = Scene::with_router(100);
+    let mut scene = ThreadScene::with_router(100);
     assert_eq!(scene.host.log(), ["open 0: eth0 2 ipv4", "set filters", "declare"]);
     scene.turn_until(StateName::Active);
     let log = scene.host.log();
@@ -159,7 +159,7 @@ fn a_takeover_holds_the_addresses_before_it_announces_them() {
 /// The rule of a turn, with the real core: whoever was stopped hears what waits before it judges.
 #[test]
 fn an_advertisement_that_waits_is_heard_before_the_deadline_that_has_passed_is_judged() {
-    let mut scene = Scene::with_router(100);
+    let mut scene = ThreadScene::with_router(100);
     scene.hear("192.0.2.2", 200);
     scene.turn();
     let deadline = scene.engine.deadline().unwrap();
@@ -173,7 +173,7 @@ fn an_advertisement_that_waits_is_heard_before_the_deadline_that_has_passed_is_j
 
 #[test]
 fn the_last_advertisement_leaves_before_the_addresses_do() {
-    let mut scene = Scene::active();
+    let mut scene = ThreadScene::active();
     let _answered = scene.demote();
     scene.turn();
     scene.turn_until(StateName::Initialize);
@@ -185,7 +185,7 @@ fn the_last_advertisement_leaves_before_the_addresses_do() {
 
 #[test]
 fn commands_that_the_address_thread_had_no_room_for_are_offered_again_in_order() {
-    let mut scene = Scene::new(EVENTS);
+    let mut scene = ThreadScene::new(EVENTS);
     scene.host.0.borrow_mut().keeper_room = Some(0);
     scene.send(Input::Link("eth0".parse().unwrap(), Some(link(2))));
     scene.send(Input::Configure(router(100)));
@@ -206,7 +206,7 @@ fn commands_that_the_address_thread_had_no_room_for_are_offered_again_in_order()
 
 #[test]
 fn an_answer_waits_for_the_writer_behind_what_it_depends_on() {
-    let mut scene = Scene::with_router(100);
+    let mut scene = ThreadScene::with_router(100);
     // The queue to the writer has room for one message: what is saved. The answer waits.
     let mut answered = scene.demote();
     scene.turn();
@@ -225,7 +225,7 @@ fn an_answer_waits_for_the_writer_behind_what_it_depends_on() {
 
 #[test]
 fn at_the_end_the_writer_gets_what_it_had_no_room_for() {
-    let mut scene = Scene::with_router(100);
+    let mut scene = ThreadScene::with_router(100);
     let _answered = scene.demote();
     scene.send(Input::Shutdown);
     let reader = std::thread::spawn(move || {
@@ -242,14 +242,14 @@ fn at_the_end_the_writer_gets_what_it_had_no_room_for() {
 
 #[test]
 fn a_kernel_that_refuses_to_wait_ends_the_thread() {
-    let mut scene = Scene::new(EVENTS);
+    let mut scene = ThreadScene::new(EVENTS);
     // Without a router there is no deadline, and the scripted kernel refuses to wait without one.
     assert_eq!(scene.engine.run().unwrap_err().to_string(), "it sleeps for ever");
 }
 
 #[test]
 fn events_that_nobody_reads_are_dropped_and_counted() {
-    let mut scene = Scene::new(1);
+    let mut scene = ThreadScene::new(1);
     scene.send(Input::Link("eth0".parse().unwrap(), Some(link(2))));
     scene.send(Input::Configure(router(100)));
     scene.turn();
@@ -261,7 +261,7 @@ fn events_that_nobody_reads_are_dropped_and_counted() {
 
 #[test]
 fn what_cannot_be_sent_is_told_to_the_core_and_so_is_its_end() {
-    let mut scene = Scene::active();
+    let mut scene = ThreadScene::active();
     scene.host.0.borrow_mut().send_errors = [libc::EPERM; 2].into();
     for _ in 0..12 {
         let deadline = scene.engine.deadline();
@@ -278,12 +278,12 @@ fn what_cannot_be_sent_is_told_to_the_core_and_so_is_its_end() {
 
 #[test]
 fn sockets_that_cannot_be_opened_are_a_fault_and_are_tried_again_every_second() {
-    let mut scene = Scene::new(EVENTS);
+    let mut scene = ThreadScene::new(EVENTS);
     scene.host.0.borrow_mut().open_error = Some("no memory");
     scene.send(Input::Link("eth0".parse().unwrap(), Some(link(2))));
     scene.send(Input::Configure(router(100)));
     scene.turn();
-    let faults = |scene: &Scene| scene.snapshot().routers[0].faults.clone();
+    let faults = |scene: &ThreadScene| scene.snapshot().routers[0].faults.clone();
     assert!(matches!(&faults(&scene)[..], [Fault::Sockets(_, Family::Ipv4, why)] if why == "no memory"));
     assert_eq!(scene.host.log().iter().filter(|line| line.starts_with("open")).count(), 1);
     let again = scene.engine.deadline().unwrap().since(scene.engine.io.now());
@@ -297,7 +297,7 @@ fn sockets_that_cannot_be_opened_are_a_fault_and_are_tried_again_every_second() 
 
 #[test]
 fn an_interface_that_was_away_for_a_moment_gets_new_sockets_even_under_its_old_index() {
-    let mut scene = Scene::with_router(100);
+    let mut scene = ThreadScene::with_router(100);
     scene.host.log();
     scene.send(Input::Link("eth0".parse().unwrap(), Some(link(2))));
     scene.turn();
@@ -313,8 +313,8 @@ fn an_interface_that_was_away_for_a_moment_gets_new_sockets_even_under_its_old_i
 
 #[test]
 fn a_router_that_left_the_configuration_keeps_its_sockets_until_it_is_gone() {
-    let mut scene = Scene::active();
-    let endpoint_is_open = |scene: &mut Scene| scene.engine.endpoints.at(0).unwrap().is_open_for(2);
+    let mut scene = ThreadScene::active();
+    let endpoint_is_open = |scene: &mut ThreadScene| scene.engine.endpoints.at(0).unwrap().is_open_for(2);
     scene.send(Input::Configure(Vec::new()));
     scene.turn();
     assert!(endpoint_is_open(&mut scene), "it hands over");
@@ -331,7 +331,7 @@ fn a_router_that_left_the_configuration_keeps_its_sockets_until_it_is_gone() {
 #[test]
 fn our_own_announcements_are_not_taken_for_those_of_others() {
     let heard = |mac: MacAddr| {
-        let mut scene = Scene::active();
+        let mut scene = ThreadScene::active();
         let address = "192.0.2.50".parse().unwrap();
         for _ in 0..10 {
             scene.host.0.borrow_mut().announcements.push_back(Announcement { address, mac });
@@ -346,7 +346,7 @@ fn our_own_announcements_are_not_taken_for_those_of_others() {
 
 #[test]
 fn a_crashed_run_is_finished_without_declaring_what_the_address_thread_knows() {
-    let mut scene = Scene::new(EVENTS);
+    let mut scene = ThreadScene::new(EVENTS);
     scene.send(Input::Link("eth0".parse().unwrap(), Some(link(2))));
     scene.send(Input::FinishCrashedRun(router(100)));
     scene.send(Input::Shutdown);
@@ -361,7 +361,7 @@ fn a_crashed_run_is_finished_without_declaring_what_the_address_thread_knows() {
 
 #[test]
 fn a_snapshot_shows_the_inputs_that_came_before_it() {
-    let scene = &mut Scene::new(EVENTS);
+    let scene = &mut ThreadScene::new(EVENTS);
     let (reply, mut answered) = oneshot::channel();
     scene.send(Input::Link("eth0".parse().unwrap(), Some(link(2))));
     scene.send(Input::Configure(router(100)));
@@ -373,23 +373,23 @@ fn a_snapshot_shows_the_inputs_that_came_before_it() {
 /// The core's part is measured in core/tests/allocations.rs; here is the thread's.
 #[test]
 fn a_steady_state_allocates_nothing() {
-    let turns = |scene: &mut Scene, turns: u32| {
+    let turns = |scene: &mut ThreadScene, turns: u32| {
         for _ in 0..turns {
             let deadline = scene.engine.deadline();
             scene.engine.io.sleep_until(deadline).unwrap();
             scene.turn();
         }
     };
-    let mut active = Scene::active();
+    let mut active = ThreadScene::active();
     active.host.0.borrow_mut().quiet = true;
     turns(&mut active, 20);
-    let sent = |scene: &Scene| scene.snapshot().routers[0].instances[0].counters.advertisement_sent;
+    let sent = |scene: &ThreadScene| scene.snapshot().routers[0].instances[0].counters.advertisement_sent;
     let before = sent(&active);
     let allocations = allocation_counter::measure(|| turns(&mut active, 1_000));
     assert!(sent(&active) > before + 500, "it advertises");
     assert_eq!(allocations.count_total, 0, "{allocations:?}");
 
-    let mut backup = Scene::with_router(100);
+    let mut backup = ThreadScene::with_router(100);
     backup.host.0.borrow_mut().quiet = true;
     let mut count = 0;
     for second in 0..1_000 {

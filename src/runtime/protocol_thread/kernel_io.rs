@@ -5,7 +5,7 @@ use super::engine::{Ready, ThreadIo};
 use super::mailbox::Mailbox;
 use super::retry_queue::NotTaken;
 use super::sockets::KernelSockets;
-use crate::kernel::keeper::{AddressKeeper, Command, Refused};
+use crate::kernel::keeper::{AddressKeeper, KeeperCommand, Refused};
 use crate::runtime::clock;
 use crate::types::{Family, InterfaceName, MonoTime};
 use nix::errno::Errno;
@@ -115,7 +115,7 @@ impl ThreadIo for KernelIo {
         KernelSockets::open(interface, family, &self.epoll, |kind| token(place, kind))
     }
 
-    fn tell_keeper(&mut self, command: Command) -> Result<(), NotTaken<Command>> {
+    fn tell_keeper(&mut self, command: KeeperCommand) -> Result<(), NotTaken<KeeperCommand>> {
         self.keeper.send(command).map_err(|refused| match refused {
             Refused::Full(command) => NotTaken::Full(command),
             // The main thread sees the address thread end, and ends the agent.

@@ -5,7 +5,7 @@ use super::endpoint::{EndpointSockets, SocketKind};
 use super::engine::{Ready, ThreadIo};
 use super::retry_queue::NotTaken;
 use crate::kernel::announcement_socket::Watched;
-use crate::kernel::keeper::Command;
+use crate::kernel::keeper::KeeperCommand;
 use crate::kernel::vrrp_socket::{OutgoingMessages, Received, Remaining};
 use crate::protocol::RouterSpec;
 use crate::types::{Family, InterfaceName, LinkFacts, MacAddr, MonoTime};
@@ -180,7 +180,7 @@ impl ThreadIo for ScriptedHost {
         error.map_or_else(|| Ok(self.sockets(index)), |error| Err(error.to_owned()))
     }
 
-    fn tell_keeper(&mut self, command: Command) -> Result<(), NotTaken<Command>> {
+    fn tell_keeper(&mut self, command: KeeperCommand) -> Result<(), NotTaken<KeeperCommand>> {
         let mut host = self.0.borrow_mut();
         match &mut host.keeper_room {
             Some(0) => return Err(NotTaken::Full(command)),
@@ -189,12 +189,14 @@ impl ThreadIo for ScriptedHost {
         }
         drop(host);
         self.write(|| match command {
-            Command::Declare { .. } => "declare".to_owned(),
-            Command::Forget { .. } => "forget".to_owned(),
-            Command::Own { epoch, .. } => format!("hold addresses, epoch {epoch}"),
-            Command::Disown { epoch, .. } => format!("release addresses, epoch {epoch}"),
-            Command::Announce { .. } => "announce".to_owned(),
-            Command::Link(..) | Command::Reconcile | Command::Stop => "unexpected".to_owned(),
+            KeeperCommand::Declare { .. } => "declare".to_owned(),
+            KeeperCommand::Forget { .. } => "forget".to_owned(),
+            KeeperCommand::Own { epoch, .. } => format!("hold addresses, epoch {epoch}"),
+            KeeperCommand::Disown { epoch, .. } => format!("release addresses, epoch {epoch}"),
+            KeeperCommand::Announce { .. } => "announce".to_owned(),
+            KeeperCommand::Link(..) | KeeperCommand::Reconcile | KeeperCommand::Stop => {
+                "unexpected".to_owned()
+            }
         });
         Ok(())
     }

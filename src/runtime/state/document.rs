@@ -53,7 +53,7 @@ impl From<serde_json::Error> for Damage {
 pub(super) struct Entry {
     since: Timestamp,
     until: Option<Timestamp>,
-    line: Line,
+    line: DemotionEntry,
 }
 
 /// Version first: the rest of another version is none of our business.
@@ -67,12 +67,12 @@ struct Versioned {
 #[serde(deny_unknown_fields)]
 struct Document {
     version: u64,
-    demotions: Vec<Line>,
+    demotions: Vec<DemotionEntry>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct DemotionEntry {
     name: String,
     since: String,
     until: Option<String>,
@@ -83,7 +83,7 @@ struct Line {
 
 /// The text of the file.
 pub(super) fn text(demotions: &Demotions) -> String {
-    let line = |(name, demotion): (&RouterName, &Demotion)| Line {
+    let line = |(name, demotion): (&RouterName, &Demotion)| DemotionEntry {
         name: name.to_string(),
         since: demotion.since.clone(),
         until: demotion.until.as_ref().map(|until| until.text.clone()),

@@ -40,7 +40,7 @@ fn recalled(dir: &Path) -> Recalled {
 }
 
 fn said(recalled: &Recalled) -> String {
-    recalled.troubles.iter().map(|trouble| format!("{trouble}\n")).collect()
+    recalled.problems.iter().map(|trouble| format!("{trouble}\n")).collect()
 }
 
 #[test]
@@ -48,14 +48,14 @@ fn what_is_saved_is_recalled_by_the_next_run() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("lib/vrrpd");
     let (mut store, found) = open(&dir, now());
-    assert!(found.demotions.is_empty() && found.troubles.is_empty(), "{}", said(&found));
+    assert!(found.demotions.is_empty() && found.problems.is_empty(), "{}", said(&found));
     for reason in ["a", "b"] {
         store.save(&demotions(reason), now().wall).unwrap();
     }
     assert_eq!((mode(&dir), mode(&dir.join(FILE)), names(&dir)), (0o750, 0o600, vec![FILE.to_owned()]));
     drop(store);
     let found = recalled(&dir);
-    assert_eq!((found.demotions, found.troubles.len()), (demotions("b"), 0));
+    assert_eq!((found.demotions, found.problems.len()), (demotions("b"), 0));
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_draft_that_a_crash_left_behind_is_no_state() {
     open(dir.path(), now()).0.save(&demotions("a"), now().wall).unwrap();
     fs::write(dir.path().join(DRAFT), "{\"versi").unwrap();
     let (mut store, found) = open(dir.path(), now());
-    assert_eq!((found.demotions, found.troubles.len()), (demotions("a"), 0));
+    assert_eq!((found.demotions, found.problems.len()), (demotions("a"), 0));
     store.save(&demotions("b"), now().wall).unwrap();
     assert_eq!(names(dir.path()), [FILE]);
 }

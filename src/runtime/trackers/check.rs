@@ -16,7 +16,7 @@ use crate::kernel::confinement::Trust;
 use crate::protocol::{CheckName, CheckResult};
 use crate::runtime::account::{self, Account};
 use crate::runtime::clock;
-use crate::runtime::process::{Attempt, Launch, Life, Output, Starter};
+use crate::runtime::process::{Attempt, Launch, Life, OutputMode, Starter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -48,12 +48,12 @@ pub(crate) struct CheckReport {
 pub(crate) struct Checks {
     reports: mpsc::Sender<CheckReport>,
     board: CheckBoard,
-    running: BTreeMap<CheckName, Running>,
+    running: BTreeMap<CheckName, RunningCheck>,
     tasks: JoinSet<()>,
 }
 
 #[derive(Debug)]
-struct Running {
+struct RunningCheck {
     spec: CheckSpec,
     // Dropped to stop the task.
     _stop: watch::Sender<()>,
@@ -107,7 +107,7 @@ impl Checks {
             attempt: None,
         };
         self.tasks.spawn(outlived(watcher, stopped));
-        self.running.insert(spec.name.clone(), Running { spec: spec.clone(), _stop: stop });
+        self.running.insert(spec.name.clone(), RunningCheck { spec: spec.clone(), _stop: stop });
     }
 }
 
@@ -250,7 +250,7 @@ impl Watcher {
             account: self.account.as_ref(),
             trust: Trust::ToAnswer,
             variables: &variables,
-            output: Output::Read,
+            output: OutputMode::Read,
         };
         self.starter.start(launch, self.spec.timeout).await
     }

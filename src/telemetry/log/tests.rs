@@ -29,12 +29,12 @@ fn carrier_lost() -> EventRecord {
     record(EventKind::FaultRaised(Fault::NoCarrier("eth0".parse().unwrap())))
 }
 
-fn logged(style: Style, filter: &str, records: &[EventRecord]) -> String {
+fn logged(style: LineStyle, filter: &str, records: &[EventRecord]) -> String {
     captured(style, filter, || records.iter().for_each(log_event))
 }
 
-fn captured(style: Style, filter: &str, log: impl FnOnce()) -> String {
-    let captured = Line::default();
+fn captured(style: LineStyle, filter: &str, log: impl FnOnce()) -> String {
+    let captured = LineBuffer::default();
     let writer = captured.clone();
     let subscriber = subscriber(style, levels::parse(filter).unwrap(), move || writer.clone());
     tracing::subscriber::with_default(subscriber, log);
@@ -44,7 +44,7 @@ fn captured(style: Style, filter: &str, log: impl FnOnce()) -> String {
 
 #[test]
 fn an_event_is_one_json_line_with_its_values_as_fields() {
-    let text = logged(Style::Json, "info", &[transition()]);
+    let text = logged(LineStyle::Json, "info", &[transition()]);
     assert_eq!(text.lines().count(), 1);
     let line: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(line["level"], "INFO");
@@ -86,7 +86,7 @@ fn every_field_of_an_event_is_in_its_json_line() {
     let event = everything();
     let doc: EventDoc = serde_json::from_value(event.clone()).unwrap();
     assert_eq!(serde_json::to_value(&doc).unwrap(), event, "the schema has what events have");
-    let text = captured(Style::Json, "info", || log_doc(Severity::Info, &doc));
+    let text = captured(LineStyle::Json, "info", || log_doc(Severity::Info, &doc));
     let line: serde_json::Value = serde_json::from_str(&text).unwrap();
     for (name, value) in event.as_object().unwrap() {
         let (name, value) = match name.as_str() {
@@ -105,7 +105,7 @@ fn every_field_of_an_event_is_in_its_json_line() {
 
 #[test]
 fn a_journal_line_begins_with_its_level_and_has_no_time_of_its_own() {
-    let text = logged(Style::Journal, "info", &[transition(), carrier_lost()]);
+    let text = logged(LineStyle::Journal, "info", &[transition(), carrier_lost()]);
     let lines: Vec<_> = text.lines().collect();
     assert!(lines[0].starts_with("<6> INFO moodle-a ipv4: BACKUP → ACTIVE"), "{text}");
     assert!(lines[1].starts_with("<4> WARN moodle-a ipv4: FAULT: interface eth0"), "{text}");
@@ -114,7 +114,7 @@ fn a_journal_line_begins_with_its_level_and_has_no_time_of_its_own() {
 
 #[test]
 fn the_filter_leaves_out_what_nobody_asked_for() {
-    let text = logged(Style::Terminal, "warn", &[transition(), carrier_lost()]);
+    let text = logged(LineStyle::Terminal, "warn", &[transition(), carrier_lost()]);
     assert_eq!(text.lines().count(), 1);
     assert!(text.contains(" WARN moodle-a ipv4: FAULT: "), "{text}");
 }
@@ -129,19 +129,19 @@ fn log_formats_have_two_names() {
 #[test]
 fn lost_lines_are_told_of_in_the_form_of_all_lines() {
     let told = |style| String::from_utf8(apology(style, 17)).unwrap();
-    assert!(told(Style::Journal).starts_with("<4> WARN 17 log lines were lost: "));
-    assert!(told(Style::Terminal).contains("  WARN 17 log lines were lost: "));
-    let json: serde_json::Value = serde_json::from_str(&told(Style::Json)).unwrap();
+    assert!(told(LineStyle::Journal).starts_with("<4> WARN 17 log lines were lost: "));
+    assert!(told(LineStyle::Terminal).contains("  WARN 17 log lines were lost: "));
+    let json: serde_json::Value = serde_json::from_str(&told(LineStyle::Json)).unwrap();
     assert_eq!((&json["level"], &json["lost"]), (&"WARN".into(), &17.into()));
-    assert!(told(Style::Json).ends_with('\n'), "a line");
+    assert!(told(LineStyle::Json).ends_with('\n'), "a line");
 }
 
 #[test]
 fn a_line_that_is_no_event_has_its_values_and_nothing_in_it_steers_a_terminal() {
-    let line = Line::default();
+    let line = LineBuffer::default();
     let writer = line.clone();
     let levels = levels::parse("").unwrap();
-    tracing::subscriber::with_default(subscriber(Style::Journal, levels, move || writer.clone()), || {
+    tracing::subscriber::with_default(subscriber(LineStyle::Journal, levels, move || writer.clone()), || {
         tracing::info!(routers = 3, file = "a\u{1b}[31m", "started");
         tracing::info!(target: EVENT_TARGET, "a hook said \u{1b}[31m\u{7}red");
     });

@@ -7,7 +7,7 @@ use vrrpd::cli;
 
 /// The completions of both programs for three shells.
 pub(crate) fn files() -> Vec<File> {
-    let commands = [cli::vrrpd::Arguments::command(), cli::vrrpctl::Cli::command()];
+    let commands = [cli::vrrpd::DaemonArguments::command(), cli::vrrpctl::Cli::command()];
     commands.iter().flat_map(completions_of).collect()
 }
 

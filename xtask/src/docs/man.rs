@@ -88,7 +88,8 @@ fn subcommand(program: &str, command: &Command) -> String {
 
 /// The man pages. The reference of the configuration is the page of its file: nothing is written twice.
 pub(crate) fn files() -> Vec<File> {
-    let daemon = page(cli::vrrpd::Arguments::command().name("vrrpd"), 8, "a VRRP high-availability agent");
+    let daemon =
+        page(cli::vrrpd::DaemonArguments::command().name("vrrpd"), 8, "a VRRP high-availability agent");
     let command = page(cli::vrrpctl::Cli::command(), 1, "see and steer the virtual routers of this node");
     let mut configuration = head("vrrpd.toml", 5, "configuration of vrrpd");
     configuration.push_str(".SH DESCRIPTION\n");

@@ -20,7 +20,7 @@ impl Bench {
     /// With eth0 up and one contender for 192.0.2.50/24 and .51 that was told to own them.
     fn owning() -> Self {
         let mut bench = Self::new();
-        bench.say(Command::Own { key: key(51), epoch: 1 });
+        bench.say(KeeperCommand::Own { key: key(51), epoch: 1 });
         assert_eq!(bench.pass(), [owned(1, Ok(()))]);
         bench
     }
@@ -32,7 +32,7 @@ impl Bench {
             kernel: Vec::new(),
             refuse: BTreeSet::new(),
         };
-        bench.say(Command::Link(eth0(), Some(Box::new(facts(ETH0, true)))));
+        bench.say(KeeperCommand::Link(eth0(), Some(Box::new(facts(ETH0, true)))));
         bench.declare(51, &["192.0.2.50/24", "192.0.2.51/24"]);
         assert_eq!(bench.pass(), []);
         bench
@@ -40,10 +40,10 @@ impl Bench {
 
     fn declare(&mut self, vrid: u8, nets: &[&str]) {
         let addresses = nets.iter().map(|net| net.parse().unwrap()).collect();
-        self.say(Command::Declare { key: key(vrid), addresses });
+        self.say(KeeperCommand::Declare { key: key(vrid), addresses });
     }
 
-    fn say(&mut self, command: Command) {
+    fn say(&mut self, command: KeeperCommand) {
         assert_eq!(self.ledger.accept(self.now, command), None);
     }
 
@@ -81,7 +81,7 @@ impl Bench {
         let address: IpAddr = address.parse().unwrap();
         assert!(self.kernel.iter().any(|a| a.net.addr() == address), "{address} is not there");
         self.kernel.retain(|a| a.net.addr() != address);
-        self.say(Command::Reconcile);
+        self.say(KeeperCommand::Reconcile);
     }
 
     fn held(&self) -> Vec<String> {
@@ -142,15 +142,15 @@ fn of_several_wishes_in_one_turn_the_newest_is_carried_out_and_answered() {
     for (epoch, wish) in [(1, Wanted::Held), (2, Wanted::Released), (3, Wanted::Held), (2, Wanted::Released)]
     {
         bench.say(match wish {
-            Wanted::Held => Command::Own { key: key(51), epoch },
-            Wanted::Released => Command::Disown { key: key(51), epoch },
+            Wanted::Held => KeeperCommand::Own { key: key(51), epoch },
+            Wanted::Released => KeeperCommand::Disown { key: key(51), epoch },
         });
     }
     assert_eq!(bench.pass(), [owned(3, Ok(()))]);
     assert_eq!(bench.held(), ["192.0.2.50/24", "192.0.2.51/24"]);
-    bench.say(Command::Disown { key: key(51), epoch: 2 });
+    bench.say(KeeperCommand::Disown { key: key(51), epoch: 2 });
     assert_eq!(bench.pass(), []);
-    bench.say(Command::Disown { key: key(51), epoch: 4 });
+    bench.say(KeeperCommand::Disown { key: key(51), epoch: 4 });
     assert_eq!(bench.pass(), [released(4)]);
     assert_eq!(bench.held(), Vec::<String>::new());
 }
@@ -159,9 +159,9 @@ fn of_several_wishes_in_one_turn_the_newest_is_carried_out_and_answered() {
 fn what_is_not_declared_is_answered_at_once() {
     let mut bench = Bench::new();
     let outcome = Err("eth0/52/ipv4 is not declared".to_owned());
-    let answer = bench.ledger.accept(bench.now, Command::Own { key: key(52), epoch: 1 });
+    let answer = bench.ledger.accept(bench.now, KeeperCommand::Own { key: key(52), epoch: 1 });
     assert_eq!(answer, Some(KeeperEvent::Owned { key: key(52), epoch: 1, outcome }));
-    let answer = bench.ledger.accept(bench.now, Command::Disown { key: key(52), epoch: 2 });
+    let answer = bench.ledger.accept(bench.now, KeeperCommand::Disown { key: key(52), epoch: 2 });
     assert_eq!(answer, Some(KeeperEvent::Released { key: key(52), epoch: 2, outcome: Ok(()) }));
 }
 
@@ -169,7 +169,7 @@ fn what_is_not_declared_is_answered_at_once() {
 fn what_the_kernel_refuses_is_answered_and_tried_again_until_it_works() {
     let mut bench = Bench::new();
     bench.refuse = ["192.0.2.50", "192.0.2.51"].map(|a| a.parse().unwrap()).into();
-    bench.say(Command::Own { key: key(51), epoch: 1 });
+    bench.say(KeeperCommand::Own { key: key(51), epoch: 1 });
     let why = "cannot add 192.0.2.50/24: no (and 1 more)".to_owned();
     assert_eq!(bench.pass(), [owned(1, Err(why))]);
     assert_eq!(bench.ledger.retry_at(), Some(bench.now + RETRY));
@@ -187,7 +187,7 @@ fn what_the_kernel_refuses_is_answered_and_tried_again_until_it_works() {
 #[test]
 fn a_pass_that_fails_as_a_whole_is_answered_and_tried_again() {
     let mut bench = Bench::new();
-    bench.say(Command::Own { key: key(51), epoch: 1 });
+    bench.say(KeeperCommand::Own { key: key(51), epoch: 1 });
     let mut events = Vec::new();
     let _ = bench.ledger.fail(bench.now, "no answer from netlink", &mut events);
     assert_eq!(events, [owned(1, Err("no answer from netlink".to_owned()))]);
@@ -205,7 +205,7 @@ fn what_somebody_removes_is_restored_and_counted() {
     bench.strike("192.0.2.50");
     bench.strike("192.0.2.51");
     assert_eq!(bench.pass(), [restored(2)]);
-    bench.say(Command::Reconcile);
+    bench.say(KeeperCommand::Reconcile);
     assert_eq!(bench.pass(), []);
 }
 
@@ -233,7 +233,7 @@ fn repairs_have_a_budget_and_the_wait_is_said_once() {
     bench.strike("192.0.2.50");
     assert_eq!(bench.pass(), [KeeperEvent::Contested { key: key(51), count: 1 }]);
     assert_eq!(bench.held(), ["192.0.2.51/24"]);
-    bench.say(Command::Reconcile);
+    bench.say(KeeperCommand::Reconcile);
     assert_eq!(bench.pass(), []);
     let due = bench.ledger.retry_at().expect("a retry");
     bench.wait(due.since(bench.now));
@@ -250,7 +250,7 @@ fn who_waits_for_an_answer_does_not_wait_for_the_budget() {
         assert_eq!(bench.pass(), [restored(1)]);
     }
     bench.strike("192.0.2.50");
-    bench.say(Command::Own { key: key(52), epoch: 1 });
+    bench.say(KeeperCommand::Own { key: key(52), epoch: 1 });
     let told = bench.pass();
     assert!(told.contains(&KeeperEvent::Owned { key: key(52), epoch: 1, outcome: Ok(()) }), "{told:?}");
     assert_eq!(bench.held(), ["192.0.2.50/24", "192.0.2.51/24"]);
@@ -260,14 +260,14 @@ fn who_waits_for_an_answer_does_not_wait_for_the_budget() {
 fn what_somebody_else_added_stays_whatever_is_wanted() {
     let mut bench = Bench::new();
     bench.kernel.push(seen(ETH0, "192.0.2.50/24".parse().unwrap(), Origin::Foreign));
-    bench.say(Command::Reconcile);
+    bench.say(KeeperCommand::Reconcile);
     assert_eq!(bench.pass(), []);
-    bench.say(Command::Own { key: key(51), epoch: 1 });
+    bench.say(KeeperCommand::Own { key: key(51), epoch: 1 });
     assert_eq!(bench.pass(), [owned(1, Ok(()))]);
     assert_eq!(bench.held(), ["192.0.2.50/24", "192.0.2.51/24"], "no second copy, and no mark of ours on it");
-    bench.say(Command::Disown { key: key(51), epoch: 2 });
+    bench.say(KeeperCommand::Disown { key: key(51), epoch: 2 });
     assert_eq!(bench.pass(), [released(2)]);
-    bench.say(Command::Forget { key: key(51) });
+    bench.say(KeeperCommand::Forget { key: key(51) });
     bench.ledger.release_all();
     assert_eq!(bench.pass(), []);
     assert_eq!(bench.held(), ["192.0.2.50/24"]);
@@ -277,7 +277,7 @@ fn what_somebody_else_added_stays_whatever_is_wanted() {
 fn when_somebody_elses_copy_goes_from_an_active_ours_takes_its_place() {
     let mut bench = Bench::new();
     bench.kernel.push(seen(ETH0, "192.0.2.50/24".parse().unwrap(), Origin::Foreign));
-    bench.say(Command::Own { key: key(51), epoch: 1 });
+    bench.say(KeeperCommand::Own { key: key(51), epoch: 1 });
     assert_eq!(bench.pass(), [owned(1, Ok(()))]);
     bench.strike("192.0.2.50");
     assert_eq!(bench.pass(), [restored(1)]);
@@ -289,28 +289,28 @@ fn what_went_with_its_link_is_nobodys_fault() {
     let reinstalled = |count| [KeeperEvent::Reinstalled { key: key(51), count }];
     // Down and up again.
     let mut bench = Bench::owning();
-    bench.say(Command::Link(eth0(), Some(Box::new(facts(ETH0, false)))));
-    bench.say(Command::Link(eth0(), Some(Box::new(facts(ETH0, true)))));
+    bench.say(KeeperCommand::Link(eth0(), Some(Box::new(facts(ETH0, false)))));
+    bench.say(KeeperCommand::Link(eth0(), Some(Box::new(facts(ETH0, true)))));
     bench.strike("192.0.2.50");
     assert_eq!(bench.pass(), reinstalled(1));
     bench.strike("192.0.2.50");
     assert_eq!(bench.pass(), [restored(1)], "that was long ago");
     // Removed and created again.
-    bench.say(Command::Link(eth0(), None));
+    bench.say(KeeperCommand::Link(eth0(), None));
     bench.kernel.clear();
     assert_eq!(bench.pass(), []);
-    bench.say(Command::Link(eth0(), Some(Box::new(facts(7, true)))));
+    bench.say(KeeperCommand::Link(eth0(), Some(Box::new(facts(7, true)))));
     assert_eq!(bench.pass(), reinstalled(2));
     assert!(bench.kernel.iter().all(|a| a.index == 7));
     // Down, but only the kernel knows yet.
     bench.kernel.clear();
-    bench.say(Command::Reconcile);
+    bench.say(KeeperCommand::Reconcile);
     assert_eq!(bench.ledger.suspects(&bench.kernel), BTreeSet::from([7]));
     bench.ledger.on_state(7, LinkState::Down);
     assert_eq!(bench.pass(), reinstalled(2));
     // Gone, but only the kernel knows yet.
     bench.kernel.clear();
-    bench.say(Command::Link(eth0(), Some(Box::new(facts(7, true)))));
+    bench.say(KeeperCommand::Link(eth0(), Some(Box::new(facts(7, true)))));
     bench.ledger.on_state(7, LinkState::Missing);
     assert_eq!(bench.pass(), []);
     assert_eq!(bench.held(), Vec::<String>::new());
@@ -319,7 +319,7 @@ fn what_went_with_its_link_is_nobodys_fault() {
 #[test]
 fn facts_that_do_not_matter_here_cause_no_pass() {
     let mut bench = Bench::owning();
-    bench.say(Command::Link(eth0(), Some(Box::new(LinkFacts { mtu: 1400, ..facts(ETH0, true) }))));
+    bench.say(KeeperCommand::Link(eth0(), Some(Box::new(LinkFacts { mtu: 1400, ..facts(ETH0, true) }))));
     assert!(!bench.ledger.wants_pass(bench.now));
 }
 
@@ -327,10 +327,10 @@ fn facts_that_do_not_matter_here_cause_no_pass() {
 fn only_what_is_in_place_is_announced() {
     let mut bench = Bench::new();
     bench.refuse.insert("192.0.2.51".parse().unwrap());
-    bench.say(Command::Announce { key: key(51), rounds: 3 });
+    bench.say(KeeperCommand::Announce { key: key(51), rounds: 3 });
     assert_eq!(bench.ledger.announcements(), []);
-    bench.say(Command::Own { key: key(51), epoch: 1 });
-    bench.say(Command::Announce { key: key(51), rounds: 3 });
+    bench.say(KeeperCommand::Own { key: key(51), epoch: 1 });
+    bench.say(KeeperCommand::Announce { key: key(51), rounds: 3 });
     bench.pass();
     let announced = bench.ledger.announcements();
     assert_eq!(announced.len(), 1);
@@ -341,21 +341,21 @@ fn only_what_is_in_place_is_announced() {
 #[test]
 fn what_is_forgotten_lets_go_answers_and_is_nobodys_business_any_more() {
     let mut bench = Bench::owning();
-    bench.say(Command::Disown { key: key(51), epoch: 2 });
-    bench.say(Command::Forget { key: key(51) });
+    bench.say(KeeperCommand::Disown { key: key(51), epoch: 2 });
+    bench.say(KeeperCommand::Forget { key: key(51) });
     assert_eq!(bench.pass(), [released(2)]);
     assert!(bench.kernel.is_empty() && bench.ledger.routers.is_empty());
     // Configured anew, it starts from nothing.
     bench.declare(51, &["192.0.2.50/24"]);
-    bench.say(Command::Own { key: key(51), epoch: 3 });
+    bench.say(KeeperCommand::Own { key: key(51), epoch: 3 });
     assert_eq!(bench.pass(), [owned(3, Ok(()))]);
 }
 
 #[test]
 fn a_router_that_is_declared_again_before_it_is_gone_stays() {
     let mut bench = Bench::owning();
-    bench.say(Command::Disown { key: key(51), epoch: 2 });
-    bench.say(Command::Forget { key: key(51) });
+    bench.say(KeeperCommand::Disown { key: key(51), epoch: 2 });
+    bench.say(KeeperCommand::Forget { key: key(51) });
     bench.declare(51, &["192.0.2.50/24"]);
     assert_eq!(bench.pass(), [released(2)]);
     assert_eq!(bench.ledger.routers.len(), 1);
@@ -365,12 +365,12 @@ fn a_router_that_is_declared_again_before_it_is_gone_stays() {
 fn an_interface_is_guarded_for_ipv4_addresses_whatever_the_family_of_their_router() {
     let mut bench = Bench::new();
     let ipv6 = InstanceKey { family: Family::Ipv6, ..key(51) };
-    bench.say(Command::Forget { key: key(51) });
+    bench.say(KeeperCommand::Forget { key: key(51) });
     for (nets, guarded) in
         [(&["2001:db8::50/64", "192.0.2.50/24"][..], true), (&["2001:db8::50/64"], false), (&[], false)]
     {
         let addresses = nets.iter().map(|net| net.parse().unwrap()).collect();
-        bench.say(Command::Declare { key: ipv6, addresses });
+        bench.say(KeeperCommand::Declare { key: ipv6, addresses });
         bench.pass();
         assert_eq!(bench.ledger.ipv4_links().contains_key(&eth0()), guarded, "{nets:?}");
     }

@@ -35,15 +35,15 @@ fn new_address(index: u32, net: &str, flags: AddressFlags) -> RouteNetlinkMessag
     RouteNetlinkMessage::NewAddress(address(index, net, flags))
 }
 
-fn table(messages: &[RouteNetlinkMessage]) -> Table {
-    let mut table = Table::default();
+fn table(messages: &[RouteNetlinkMessage]) -> LinkTable {
+    let mut table = LinkTable::default();
     for message in messages {
         table.fold(message);
     }
     table
 }
 
-fn ipv4(table: &Table) -> Vec<String> {
+fn ipv4(table: &LinkTable) -> Vec<String> {
     table.facts(name("eth0")).unwrap().ipv4.iter().map(ToString::to_string).collect()
 }
 
@@ -71,7 +71,7 @@ fn what_others_put_there_is_foreign_whatever_its_state_until_it_goes_or_becomes_
         new_address(2, "2001:db8::10/64", AddressFlags::Tentative),
         RouteNetlinkMessage::NewAddress(installation(2, "192.0.2.50/24".parse().unwrap())),
     ]);
-    let foreign = |table: &Table| -> Vec<String> {
+    let foreign = |table: &LinkTable| -> Vec<String> {
         let foreign = table.facts(name("eth0")).unwrap().foreign;
         foreign.iter().map(|(address, len)| format!("{address}/{len}")).collect()
     };
@@ -96,7 +96,7 @@ fn a_port_of_a_bridge_is_known_as_one_until_it_leaves_and_a_member_of_a_vrf_is_n
         RouteNetlinkMessage::NewLink(message)
     };
     let mut table = table(&[link(2, "eth0", UP), link(7, "br1", UP)]);
-    let port_of = |table: &Table| table.facts(name("eth0")).unwrap().port_of;
+    let port_of = |table: &LinkTable| table.facts(name("eth0")).unwrap().port_of;
     assert_eq!(port_of(&table), None);
     table.fold(&port(InfoPortKind::Bridge));
     assert_eq!(port_of(&table), Some(name("br1")));
@@ -118,7 +118,7 @@ fn an_address_of_ours_is_chosen_when_it_comes_first_in_a_network_where_the_host_
         message.attributes.push(AddressAttribute::Flags(flags));
         RouteNetlinkMessage::NewAddress(message)
     };
-    let chosen = |table: &Table| -> Vec<String> {
+    let chosen = |table: &LinkTable| -> Vec<String> {
         let chosen = table.facts(name("eth0")).unwrap().chosen;
         chosen.iter().map(|(address, len)| format!("{address}/{len}")).collect()
     };
@@ -193,7 +193,7 @@ fn sources_are_what_others_installed_and_what_is_ready() {
 #[test]
 fn an_address_may_become_a_source_and_cease_to_be_one() {
     let mut table = table(&[link(2, "eth0", UP), new_address(2, "fe80::1/64", AddressFlags::Tentative)]);
-    let count = |table: &Table| table.facts(name("eth0")).unwrap().ipv6_link_local.len();
+    let count = |table: &LinkTable| table.facts(name("eth0")).unwrap().ipv6_link_local.len();
     assert_eq!(count(&table), 0);
     table.fold(&new_address(2, "fe80::1/64", NONE));
     assert_eq!(count(&table), 1);

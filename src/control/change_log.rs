@@ -1,41 +1,41 @@
-//! Who asked for what, in the log: one line a user and second, and how many more there were.
+//! Log lines about changes that users ask for: one line a user and second, and then how many more there were.
 //!
 //! Whoever may use the socket may ask as often as it is answered, which is thousands of times a second; the log is for
-//! those who read it. Must not know what is asked.
+//! those who read it. This file does not know what is asked.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// For so long a user who has a line gets no other.
+/// A user who has a line gets no other for this time.
 const CALM: Duration = Duration::from_secs(1);
 
-/// The users who have a line of this second, and what they asked for since: as many users as there are, at most.
+/// The users who have a line of this second, and how often they have asked since. Bounded by the number of users.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Minutes(Arc<Mutex<BTreeMap<u32, u64>>>);
+pub(super) struct ChangeLog(Arc<Mutex<BTreeMap<u32, u64>>>);
 
-/// Whether something that was asked for gets a line.
+/// Whether a change gets a line of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Note {
-    /// It does.
-    Line,
-    /// It is counted, and the count gets one.
-    Counted,
+pub(super) enum LogDecision {
+    /// It gets a line.
+    Write,
+    /// It is counted, and the count gets a line.
+    Count,
 }
 
-impl Minutes {
-    /// Somebody asked for something. Must be called on a tokio runtime with time.
-    pub(super) fn note(&self, uid: u32) -> Note {
+impl ChangeLog {
+    /// A user asked for a change. Must be called on a tokio runtime with time.
+    pub(super) fn record(&self, uid: u32) -> LogDecision {
         match self.lock().entry(uid) {
             Entry::Occupied(mut more) => {
                 *more.get_mut() += 1;
-                Note::Counted
+                LogDecision::Count
             }
             Entry::Vacant(none) => {
                 none.insert(0);
                 tokio::spawn(self.clone().conclude(uid));
-                Note::Line
+                LogDecision::Write
             }
         }
     }
@@ -63,12 +63,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_user_has_one_line_a_second_and_does_not_take_that_of_another() {
-        let minutes = Minutes::default();
-        assert_eq!(minutes.note(1000), Note::Line);
-        assert_eq!([minutes.note(1000), minutes.note(1000)], [Note::Counted; 2]);
-        assert_eq!(minutes.note(0), Note::Line);
-        assert_eq!(*minutes.lock(), BTreeMap::from([(0, 0), (1000, 2)]));
-        minutes.clone().conclude(1000).await;
-        assert_eq!(minutes.note(1000), Note::Line);
+        let change_log = ChangeLog::default();
+        assert_eq!(change_log.record(1000), LogDecision::Write);
+        assert_eq!([change_log.record(1000), change_log.record(1000)], [LogDecision::Count; 2]);
+        assert_eq!(change_log.record(0), LogDecision::Write);
+        assert_eq!(*change_log.lock(), BTreeMap::from([(0, 0), (1000, 2)]));
+        change_log.clone().conclude(1000).await;
+        assert_eq!(change_log.record(1000), LogDecision::Write);
     }
 }

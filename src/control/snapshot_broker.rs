@@ -1,8 +1,7 @@
-//! Snapshots for many askers, without burdening the one who makes them.
+//! Snapshots for many clients, of which the protocol thread makes at most 50 a second.
 //!
-//! Everybody who asks while a round is under way shares the next one, and rounds keep a distance.
-//! So every answer was taken after its question (a `status` after a `demote` shows the demotion),
-//! and a flood of questions costs the protocol thread no more than 50 snapshots a second.
+//! All clients that ask while one snapshot is being made share the next one, and there is a pause between two. So each answer
+//! was made after its question (a `status` after a `demote` shows the demotion), however many clients ask.
 
 use crate::agent::{AgentSnapshot, Request};
 use crate::types::MonoTime;
@@ -11,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// The distance of two rounds.
+/// The pause between two snapshots.
 const DISTANCE: Duration = Duration::from_millis(20);
 
-/// Askers that wait: more than there are connections, and each has one question. Those beyond wait
-/// in `send`.
+/// Questions that may wait. There are fewer connections than that besides those of the operator, and each has one question;
+/// whoever finds the queue full waits in `send`.
 const WAITING: usize = 64;
 
 /// Clocks are read a moment apart, and the wall clock is slewed: differences below this are no
@@ -24,15 +23,15 @@ const STEADY: SignedDuration = SignedDuration::from_millis(100);
 
 type Asker = oneshot::Sender<Arc<AgentSnapshot>>;
 
-/// Where to ask.
+/// Where to ask for a snapshot.
 #[derive(Debug, Clone)]
-pub(super) struct Desk {
+pub(super) struct SnapshotSource {
     askers: mpsc::Sender<Asker>,
 }
 
-/// The other side of the desk; to be run by a task.
+/// Takes the snapshots for all who wait; to be run by a task.
 #[derive(Debug)]
-pub(super) struct Clerk {
+pub(super) struct SnapshotBroker {
     askers: mpsc::Receiver<Asker>,
     requests: mpsc::Sender<Request>,
     /// An instant on both clocks.
@@ -43,13 +42,13 @@ pub(super) struct Clerk {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Gone;
 
-/// A desk in front of the daemon.
-pub(super) fn open(requests: mpsc::Sender<Request>) -> (Desk, Clerk) {
+/// Makes both ends.
+pub(super) fn open(requests: mpsc::Sender<Request>) -> (SnapshotSource, SnapshotBroker) {
     let (sender, askers) = mpsc::channel(WAITING);
-    (Desk { askers: sender }, Clerk { askers, requests, reference: None })
+    (SnapshotSource { askers: sender }, SnapshotBroker { askers, requests, reference: None })
 }
 
-impl Desk {
+impl SnapshotSource {
     /// A snapshot that is taken after this call.
     pub(super) async fn snapshot(&self) -> Result<Arc<AgentSnapshot>, Gone> {
         let (asker, answer) = oneshot::channel();
@@ -58,7 +57,7 @@ impl Desk {
     }
 }
 
-impl Clerk {
+impl SnapshotBroker {
     /// Serves until the daemon is gone.
     pub(super) async fn run(mut self) {
         while let Some(first) = self.askers.recv().await {
@@ -126,8 +125,8 @@ mod tests {
     #[tokio::test]
     async fn askers_share_a_round_and_nobody_gets_an_older_one() {
         let (requests, mut daemon) = mpsc::channel(1);
-        let (desk, clerk) = open(requests);
-        let clerk = tokio::spawn(clerk.run());
+        let (snapshots, broker) = open(requests);
+        let broker = tokio::spawn(broker.run());
         let rounds = tokio::spawn(async move {
             let mut round = 0;
             while let Some(Request::Snapshot { reply }) = daemon.recv().await {
@@ -138,8 +137,8 @@ mod tests {
         });
         let flood: Vec<_> = (0..500)
             .map(|_| {
-                let desk = desk.clone();
-                tokio::spawn(async move { desk.snapshot().await.map(|p| p.snapshot.at) })
+                let snapshots = snapshots.clone();
+                tokio::spawn(async move { snapshots.snapshot().await.map(|p| p.snapshot.at) })
             })
             .collect();
         let mut last = MonoTime::ZERO;
@@ -148,8 +147,8 @@ mod tests {
             assert!(at >= last);
             last = at;
         }
-        drop(desk);
-        clerk.await.unwrap();
+        drop(snapshots);
+        broker.await.unwrap();
         assert!(rounds.await.unwrap() < 50, "500 questions in a few rounds");
     }
 }

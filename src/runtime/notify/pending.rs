@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// What the main thread tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum AgentPhase {
     /// Every virtual router was given to the protocol thread.
     Configured,
     /// A reload began at this time of the service manager's clock.
@@ -16,11 +16,11 @@ pub(super) enum News {
 
 /// What is still to be told.
 #[derive(Debug, Default)]
-pub(super) struct Dues {
+pub(super) struct PendingNotices {
     ready: Due,
     alive: Due,
     states: Due,
-    stage: Stage,
+    lifecycle: Lifecycle,
     /// The line of states that was told last.
     told: String,
 }
@@ -33,26 +33,26 @@ enum Due {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Stage {
+enum Lifecycle {
     #[default]
     Running,
     Stopping,
 }
 
-impl Dues {
+impl PendingNotices {
     /// The message that follows at once, if one does; so with the others.
-    pub(super) fn on_news(&mut self, news: News) -> Option<String> {
+    pub(super) fn on_phase(&mut self, news: AgentPhase) -> Option<String> {
         match news {
-            News::Configured => {
+            AgentPhase::Configured => {
                 self.ready = Due::Yes;
                 None
             }
-            News::Reloading { at } => {
+            AgentPhase::Reloading { at } => {
                 let since = format!("MONOTONIC_USEC={}", at.as_micros());
                 Some(message(&["RELOADING=1", &since]))
             }
-            News::Stopping { limit } => {
-                *self = Self { stage: Stage::Stopping, ..Self::default() };
+            AgentPhase::Stopping { limit } => {
+                *self = Self { lifecycle: Lifecycle::Stopping, ..Self::default() };
                 let limit = format!("EXTEND_TIMEOUT_USEC={}", limit.as_micros());
                 Some(message(&["STOPPING=1", &limit, "STATUS=stopping: handing over"]))
             }
@@ -64,12 +64,12 @@ impl Dues {
     /// Who stops is not asked any more: the protocol thread ends before the last hook does, and the time
     /// of a stop has its own limit.
     pub(super) fn on_beat(&mut self) -> Option<String> {
-        match self.stage {
-            Stage::Running => {
+        match self.lifecycle {
+            Lifecycle::Running => {
                 self.alive = Due::Yes;
                 None
             }
-            Stage::Stopping => Some(message(&["WATCHDOG=1"])),
+            Lifecycle::Stopping => Some(message(&["WATCHDOG=1"])),
         }
     }
 
@@ -80,14 +80,14 @@ impl Dues {
 
     /// Whether the protocol thread is to be asked.
     pub(super) fn wants_answer(&self) -> bool {
-        self.stage == Stage::Running && [self.ready, self.alive, self.states].contains(&Due::Yes)
+        self.lifecycle == Lifecycle::Running && [self.ready, self.alive, self.states].contains(&Due::Yes)
     }
 
     /// The protocol thread answered with its states.
     pub(super) fn on_answer(&mut self, line: &str) -> Option<String> {
-        match self.stage {
-            Stage::Running => {}
-            Stage::Stopping => return None,
+        match self.lifecycle {
+            Lifecycle::Running => {}
+            Lifecycle::Stopping => return None,
         }
         let mut lines = Vec::new();
         if std::mem::take(&mut self.ready) == Due::Yes {
