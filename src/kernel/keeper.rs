@@ -17,9 +17,9 @@
 mod budget;
 mod frames;
 mod guards;
+mod instance;
 mod ledger;
 mod message;
-mod router;
 mod sweep;
 
 pub use self::frames::frame_announcer;

@@ -293,3 +293,7 @@ fn changes(plan: &Plan) -> usize {
     let checks = plan.checks.iter().filter(|check| check.step != CheckStep::Unchanged).count();
     routers + checks + plan.agent.len()
 }
+
+#[cfg(test)]
+#[path = "reload_tests.rs"]
+mod tests;

@@ -4,8 +4,8 @@
 //! Owns epochs, who is owed an answer, what was in place after the last pass (hence what somebody
 //! removed since), and the pace of repairs. Must not know netlink or threads.
 
+use super::instance::{AnswerState, Declaration, KeptInstance, KeptLink, LinkContinuity, Repair};
 use super::message::{Announcement, KeeperCommand, KeeperEvent};
-use super::router::{Answer, Link, Repair, Router, Service, Tenure};
 use crate::kernel::address::{ObservedAddress, Origin, Rank};
 use crate::kernel::netlink::LinkState;
 use crate::kernel::ownership::{Claims, Operation, Place, Wanted, difference};
@@ -34,8 +34,8 @@ pub(super) enum Pace {
 
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    routers: BTreeMap<InstanceKey, Router>,
-    links: BTreeMap<InterfaceName, Link>,
+    routers: BTreeMap<InstanceKey, KeptInstance>,
+    links: BTreeMap<InterfaceName, KeptLink>,
     /// At most one a command of one turn, hence bounded by the mailbox.
     announcements: Vec<(InstanceKey, u8)>,
     need: Need,
@@ -67,7 +67,7 @@ impl Ledger {
             KeeperCommand::Declare { key, addresses } => self.declare(now, key, addresses),
             KeeperCommand::Forget { key } => {
                 match self.routers.get_mut(&key) {
-                    Some(router) if router.owes_release() => router.tenure = Tenure::Forgotten,
+                    Some(router) if router.owes_release() => router.declaration = Declaration::Forgotten,
                     Some(_) | None => drop(self.routers.remove(&key)),
                 }
                 self.need = Need::Pass;
@@ -111,7 +111,7 @@ impl Ledger {
     pub(super) fn release_all(&mut self) {
         for router in self.routers.values_mut() {
             router.wanted = Wanted::Released;
-            router.answer = Answer::Given;
+            router.answer = AnswerState::Given;
         }
     }
 
@@ -132,7 +132,7 @@ impl Ledger {
             LinkState::Down => {
                 for link in self.links.values_mut().filter(|link| link.index == index) {
                     link.state = state;
-                    link.service = Service::Interrupted;
+                    link.continuity = LinkContinuity::Interrupted;
                 }
             }
             LinkState::Missing => self.links.retain(|_, link| link.index != index),
@@ -160,7 +160,7 @@ impl Ledger {
                     (Pace::Limited, Ok(())) | (Pace::Unlimited, Ok(()) | Err(_)) => urgent.extend(contested),
                 }
             }
-            if router.answer == Answer::Owed {
+            if router.answer == AnswerState::Owed {
                 urgent.extend(router.addresses.iter().map(|net| (link.index, net.addr())));
             }
         }
@@ -184,9 +184,9 @@ impl Ledger {
             let repair = plan.repairs.get(key).unwrap_or(&nothing);
             router.settle(*key, index, repair, refused, events);
         }
-        self.routers.retain(|_, router| router.tenure == Tenure::Declared || router.owes_release());
+        self.routers.retain(|_, router| router.declaration == Declaration::Declared || router.owes_release());
         for link in self.links.values_mut().filter(|link| link.state == LinkState::Up) {
-            link.service = Service::Continuous;
+            link.continuity = LinkContinuity::Continuous;
         }
         self.need = Need::Nothing;
         let wait = plan.repairs.values().filter_map(|repair| repair.wait).min();
@@ -232,10 +232,10 @@ impl Ledger {
     }
 
     fn declare(&mut self, now: MonoTime, key: InstanceKey, addresses: Vec<IpNet>) {
-        let router = self.routers.entry(key).or_insert_with(|| Router::new(now));
+        let router = self.routers.entry(key).or_insert_with(|| KeptInstance::new(now));
         router.in_place.retain(|a| addresses.iter().any(|net| net.addr() == *a));
         router.addresses = addresses;
-        router.tenure = Tenure::Declared;
+        router.declaration = Declaration::Declared;
         self.need = Need::Pass;
     }
 
@@ -247,7 +247,7 @@ impl Ledger {
         if epoch >= router.epoch {
             router.wanted = wanted;
             router.epoch = epoch;
-            router.answer = Answer::Owed;
+            router.answer = AnswerState::Owed;
             self.need = Need::Pass;
         }
         true
@@ -261,22 +261,22 @@ impl Ledger {
         };
         let state = if facts.up { LinkState::Up } else { LinkState::Down };
         let old = self.links.get(&interface).filter(|link| link.index == facts.index);
-        let was_interrupted = old.is_some_and(|link| link.service == Service::Interrupted);
+        let was_interrupted = old.is_some_and(|link| link.continuity == LinkContinuity::Interrupted);
         if old.is_none_or(|link| link.state != state) {
             self.need = Need::Pass;
         }
-        let service = if state == LinkState::Up && !was_interrupted {
-            Service::Continuous
+        let continuity = if state == LinkState::Up && !was_interrupted {
+            LinkContinuity::Continuous
         } else {
-            Service::Interrupted
+            LinkContinuity::Interrupted
         };
-        self.links.insert(interface, Link { index: facts.index, mac: facts.mac, state, service });
+        self.links.insert(interface, KeptLink { index: facts.index, mac: facts.mac, state, continuity });
     }
 
     /// The interfaces that exist and on which a router with IPv4 addresses is declared. One of IPv6 may have some that
     /// it does not advertise.
     pub(super) fn ipv4_links(&self) -> BTreeMap<InterfaceName, u32> {
-        let has_ipv4 = |router: &Router| router.addresses.iter().any(|net| net.addr().is_ipv4());
+        let has_ipv4 = |router: &KeptInstance| router.addresses.iter().any(|net| net.addr().is_ipv4());
         let keys = self.routers.iter().filter(|(_, router)| has_ipv4(router)).map(|(key, _)| key);
         keys.filter_map(|key| Some((key.interface, self.links.get(&key.interface)?.index))).collect()
     }
@@ -294,17 +294,18 @@ impl Ledger {
     }
 
     /// Virtual routers whose addresses should have been there since an earlier pass.
-    fn held(&self) -> impl Iterator<Item = (&Router, &Link)> {
+    fn held(&self) -> impl Iterator<Item = (&KeptInstance, &KeptLink)> {
         self.routers
             .iter()
-            .filter(|(_, router)| router.wanted == Wanted::Held && router.answer == Answer::Given)
+            .filter(|(_, router)| router.wanted == Wanted::Held && router.answer == AnswerState::Given)
             .filter_map(|(key, router)| Some((router, self.links.get(&key.interface)?)))
     }
 
     /// What somebody took away from virtual routers that hold their addresses.
     fn repairs(&self, observed: &[ObservedAddress]) -> BTreeMap<InstanceKey, Repair> {
         let present = places(observed);
-        let holding = |router: &Router| router.wanted == Wanted::Held && router.answer == Answer::Given;
+        let holding =
+            |router: &KeptInstance| router.wanted == Wanted::Held && router.answer == AnswerState::Given;
         let mut repairs = BTreeMap::new();
         for (key, router) in self.routers.iter().filter(|(_, router)| holding(router)) {
             if let Some(link) = self.links.get(&key.interface) {

@@ -176,7 +176,7 @@ fn what_the_kernel_refuses_is_answered_and_tried_again_until_it_works() {
     bench.wait(RETRY / 2);
     assert_eq!(bench.pass(), [], "not due");
     bench.wait(RETRY / 2);
-    assert_eq!(bench.pass(), [], "the same trouble is said once");
+    assert_eq!(bench.pass(), [], "the same problem is reported once");
     bench.refuse.clear();
     bench.wait(RETRY);
     assert_eq!(bench.pass(), [], "nobody removed them, nothing is restored");

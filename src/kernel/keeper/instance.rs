@@ -12,23 +12,23 @@ use std::net::IpAddr;
 
 /// One declared virtual router.
 #[derive(Debug)]
-pub(super) struct Router {
+pub(super) struct KeptInstance {
     pub(super) addresses: Vec<IpNet>,
-    pub(super) tenure: Tenure,
+    pub(super) declaration: Declaration,
     pub(super) wanted: Wanted,
     pub(super) epoch: u64,
-    pub(super) answer: Answer,
+    pub(super) answer: AnswerState,
     /// What was there after the last pass, and on which interface.
     pub(super) in_place: BTreeSet<IpAddr>,
     pub(super) index: Option<u32>,
     pub(super) budget: RepairBudget,
-    /// The trouble that was reported last and has not ended.
-    pub(super) trouble: Option<Trouble>,
+    /// The problem that was reported last and has not ended.
+    pub(super) reported: Option<ReportedProblem>,
 }
 
 /// Whether a virtual router is configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tenure {
+pub(super) enum Declaration {
     Declared,
     /// It goes when it has said that its addresses are gone.
     Forgotten,
@@ -36,31 +36,31 @@ pub(super) enum Tenure {
 
 /// Whether the newest epoch has been answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum AnswerState {
     Owed,
     Given,
 }
 
 /// What is wrong and was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum ReportedProblem {
     Contested,
     Refused(String),
 }
 
 /// An interface.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct KeptLink {
     pub(super) index: u32,
     pub(super) mac: Option<MacAddr>,
     pub(super) state: LinkState,
     /// Whether it was down since the last pass that saw it up: that takes IPv6 addresses along.
-    pub(super) service: Service,
+    pub(super) continuity: LinkContinuity,
 }
 
 /// Whether a link was up all the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Service {
+pub(super) enum LinkContinuity {
     Continuous,
     Interrupted,
 }
@@ -76,30 +76,30 @@ pub(super) struct Repair {
     pub(super) wait: Option<MonoTime>,
 }
 
-impl Router {
+impl KeptInstance {
     /// One that is declared just now: it holds nothing.
     pub(super) fn new(now: MonoTime) -> Self {
         Self {
             addresses: Vec::new(),
-            tenure: Tenure::Declared,
+            declaration: Declaration::Declared,
             wanted: Wanted::Released,
             epoch: 0,
-            answer: Answer::Given,
+            answer: AnswerState::Given,
             in_place: BTreeSet::new(),
             index: None,
             budget: RepairBudget::full(now),
-            trouble: None,
+            reported: None,
         }
     }
 
     /// Whether somebody waits to hear that its addresses are gone.
     pub(super) fn owes_release(&self) -> bool {
-        self.wanted == Wanted::Released && self.answer == Answer::Owed
+        self.wanted == Wanted::Released && self.answer == AnswerState::Owed
     }
 
-    pub(super) fn losses(&self, link: &Link, present: &BTreeSet<Place>) -> Repair {
+    pub(super) fn losses(&self, link: &KeptLink, present: &BTreeSet<Place>) -> Repair {
         let lost = self.in_place.iter().copied().filter(|a| !present.contains(&(link.index, *a))).collect();
-        let stayed = self.index == Some(link.index) && link.service == Service::Continuous;
+        let stayed = self.index == Some(link.index) && link.continuity == LinkContinuity::Continuous;
         if stayed {
             Repair { removed: lost, ..Repair::default() }
         } else {
@@ -154,18 +154,18 @@ impl Router {
 
     /// The answer that is owed, if one is.
     pub(super) fn answer(&mut self, key: InstanceKey, outcome: Result<(), String>) -> Option<KeeperEvent> {
-        if self.answer == Answer::Given {
+        if self.answer == AnswerState::Given {
             return None;
         }
-        self.answer = Answer::Given;
-        self.trouble = outcome.clone().err().map(Trouble::Refused);
+        self.answer = AnswerState::Given;
+        self.reported = outcome.clone().err().map(ReportedProblem::Refused);
         Some(match self.wanted {
             Wanted::Held => KeeperEvent::Owned { key, epoch: self.epoch, outcome },
             Wanted::Released => KeeperEvent::Released { key, epoch: self.epoch, outcome },
         })
     }
 
-    /// What nobody asked for. The same trouble is reported once.
+    /// What nobody asked for. The same problem is reported once.
     fn report(
         &mut self,
         key: InstanceKey,
@@ -179,20 +179,20 @@ impl Router {
         if reinstalled > 0 {
             events.push(KeeperEvent::Reinstalled { key, count: reinstalled });
         }
-        let trouble = match (outcome, repair.wait) {
-            (Err(why), _) => Some(Trouble::Refused(why)),
-            (Ok(()), Some(_)) => Some(Trouble::Contested),
+        let reported = match (outcome, repair.wait) {
+            (Err(why), _) => Some(ReportedProblem::Refused(why)),
+            (Ok(()), Some(_)) => Some(ReportedProblem::Contested),
             (Ok(()), None) => None,
         };
         if repair.wait.is_none() && restored > 0 {
             events.push(KeeperEvent::Restored { key, count: restored });
         }
-        if trouble != self.trouble {
-            events.extend(trouble.as_ref().map(|trouble| match trouble {
-                Trouble::Contested => KeeperEvent::Contested { key, count: repair.removed.len() },
-                Trouble::Refused(why) => KeeperEvent::Unrestored { key, why: why.clone() },
+        if reported != self.reported {
+            events.extend(reported.as_ref().map(|reported| match reported {
+                ReportedProblem::Contested => KeeperEvent::Contested { key, count: repair.removed.len() },
+                ReportedProblem::Refused(why) => KeeperEvent::Unrestored { key, why: why.clone() },
             }));
-            self.trouble = trouble;
+            self.reported = reported;
         }
     }
 }
