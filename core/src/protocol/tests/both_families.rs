@@ -22,9 +22,10 @@ fn both_become_active_at_the_same_instant() {
     }
 }
 
-/// What one family says makes a leaver drop the addresses of both.
+/// The first advertisement of either family makes a router that is leaving remove its addresses of
+/// both families.
 #[test]
-fn the_first_word_waits_for_the_addresses_of_both_families() {
+fn the_first_advertisement_waits_for_the_addresses_of_both_families() {
     let mut rig = Rig::new(both());
     rig.kernel = Kernel::Silent;
     rig.run(Duration::from_secs(3));
@@ -50,7 +51,7 @@ fn the_first_word_waits_for_the_addresses_of_both_families() {
 }
 
 #[test]
-fn while_one_family_is_obeyed_neither_claims() {
+fn while_one_family_is_obeyed_neither_takes_over() {
     let mut rig = Rig::new(both());
     for _ in 0..10 {
         rig.run(Duration::from_secs(1));
@@ -63,13 +64,14 @@ fn while_one_family_is_obeyed_neither_claims() {
 
 // T48
 #[test]
-fn the_one_that_yields_takes_the_other_along() {
+fn a_family_that_yields_makes_the_other_yield_too() {
     for (from, sibling) in [("192.0.2.1", 1), ("fe80::1", 0)] {
         let mut rig = Rig::active(both());
         rig.hear(advert(from, 200));
         assert_eq!(states(&rig), [StateName::Backup; 2]);
         assert_eq!(rig.instance(sibling).cause, Cause::Sibling);
-        // A last word in each, or the winner would not tell the hosts of the sibling where they belong.
+        // Each family sends a last advertisement, because otherwise the winner would not announce
+        // the addresses of the other family to the hosts.
         assert_eq!(rig.said(), ["say 100/100cs", "say 100/100cs"]);
         assert_eq!(rig.instance(sibling).active, None, "who is Active there was not heard yet");
         rig.hear_announced(Family::Ipv4);
@@ -81,9 +83,10 @@ fn the_one_that_yields_takes_the_other_along() {
     }
 }
 
-/// Addresses order differently in each family: A would yield for IPv6, B for IPv4, and nobody would serve.
+/// The order of two nodes' addresses can differ between the families: node A would yield because of
+/// IPv6 and node B because of IPv4, so that no node would serve.
 #[test]
-fn a_tie_is_ipv4s_to_decide() {
+fn ipv4_decides_a_tie() {
     let mut rig = Rig::active(both());
     rig.hear(advert("fe80::ffff", 100));
     assert_eq!(states(&rig), [StateName::Active; 2], "whichever family is heard first");
@@ -138,20 +141,22 @@ fn a_hand_over_with_one_family_taken_only_is_refused() {
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }, DemoteOutcome::Refused { .. }]));
 }
 
-/// Others of our kind take over in both families only, hence when their timer of IPv6 fires: nobody can tell them.
+/// Other nodes that run vrrpd take over in both families only, and therefore when their timer of
+/// IPv6 fires, which this node cannot hasten without an IPv6 address.
 #[test]
 fn a_fault_of_one_family_is_a_fault_of_both_and_the_other_hands_over() {
     let mut rig = Rig::active(both());
     let without_ipv6 = LinkFacts { ipv6_link_local: Vec::new(), ..link() };
     rig.feed(Input::Link(interface(), Some(without_ipv6)));
-    // It may be over in a moment; IPv4 goes on as ever.
+    // The fault may be over in a moment, so IPv4 goes on advertising as before.
     rig.run(Duration::from_secs(3));
     let mut said = rig.spoken();
     said.retain(|word| word != "say 100/100cs");
     assert_eq!(said[..4], ["say 100/1cs", "say 100/1cs", "say 100/1cs", "say 0/100cs"], "in IPv4");
     rig.run(Duration::from_secs(2));
     assert_eq!(states(&rig), [StateName::Active; 2], "it serves until somebody else can");
-    // After the second round a word alone is doubtful.
+    // After the second round of a hand-over, one advertisement of the successor is not proof
+    // enough.
     for _ in 0..2 {
         rig.hear(advert("192.0.2.1", 50));
         rig.hear(advert("fe80::1", 50));
@@ -166,23 +171,23 @@ fn a_fault_of_one_family_is_a_fault_of_both_and_the_other_hands_over() {
 #[test]
 fn a_fault_of_one_family_without_anybody_else_lets_go_after_an_active_down_interval() {
     let mut rig = Rig::active(both());
-    let deaf = Input::Sockets(interface(), Family::Ipv6, Err("no room".to_owned()));
-    rig.feed(deaf);
+    let no_sockets = Input::Sockets(interface(), Family::Ipv6, Err("no room".to_owned()));
+    rig.feed(no_sockets);
     let took = rig.until_state(StateName::Initialize);
     assert!((ms(3609)..ms(3800)).contains(&took), "{took:?}");
 }
 
 #[test]
-fn without_a_voice_in_any_family_it_lets_go_without_a_word() {
+fn without_a_source_address_in_any_family_it_releases_without_resigning() {
     let mut rig = Rig::active(both());
-    let mute = LinkFacts { ipv4: Vec::new(), ipv6_link_local: Vec::new(), ..link() };
-    rig.feed(Input::Link(interface(), Some(mute)));
+    let without_addresses = LinkFacts { ipv4: Vec::new(), ipv6_link_local: Vec::new(), ..link() };
+    rig.feed(Input::Link(interface(), Some(without_addresses)));
     rig.until_state(StateName::Initialize);
     assert_eq!(states(&rig), [StateName::Initialize; 2]);
     assert_eq!(rig.said(), ["release", "release"]);
 }
 
-/// The rival speaks less often than we would wait.
+/// The rival advertises less often than an Active_Down_Interval of ours.
 #[test]
 fn a_tie_lost_in_ipv6_alone_counts_against_a_slow_rival_too() {
     let mut rig = Rig::active(RouterSpec { interval: interval(10), ..both() });
@@ -194,8 +199,8 @@ fn a_tie_lost_in_ipv6_alone_counts_against_a_slow_rival_too() {
     assert_eq!(states(&rig), [StateName::Backup; 2]);
 }
 
-/// A stranger has taken the VRID of IPv6, so that this family retains its addresses for a moment, when
-/// the hand-over of IPv4 is called off.
+/// A stranger has taken the VRID of IPv6, so that this family retains its addresses for a moment
+/// while the hand-over of IPv4 is called off.
 #[test]
 fn a_hand_over_that_is_called_off_forgets_no_retained_addresses() {
     let mut rig = Rig::active(both());

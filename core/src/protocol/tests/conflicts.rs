@@ -1,4 +1,4 @@
-//! Addresses of ours that somebody else announces while we serve them.
+//! Another station announces our addresses while we serve them.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn told(rig: &Rig) -> Vec<(IpAddr, MacAddr)> {
 }
 
 #[test]
-fn who_announces_our_address_without_a_word_of_vrrp_is_told_and_answered() {
+fn a_station_that_announces_our_address_without_vrrp_is_reported_and_answered() {
     let mut rig = Rig::active(spec());
     announced(&mut rig);
     rig.run(ms(2999));
@@ -32,7 +32,7 @@ fn who_announces_our_address_without_a_word_of_vrrp_is_told_and_answered() {
     let standing = rig.node.snapshot(rig.now).routers[0].remarks.clone();
     assert_eq!(standing[0].what, PeerWarning::AddressConflict { address, mac: STRANGER_MAC });
     assert_eq!(announcements(&mut rig), 1);
-    // One that does the same as often as it hears us must not make us flood the LAN.
+    // A station that announces again whenever it hears us must not make us flood the LAN.
     let mut answers = 0;
     for _ in 0..100 {
         announced(&mut rig);
@@ -45,8 +45,8 @@ fn who_announces_our_address_without_a_word_of_vrrp_is_told_and_answered() {
 }
 
 #[test]
-fn an_announcement_that_is_explained_is_no_conflict() {
-    // By an advertisement that we obey, or that we answer.
+fn an_announcement_that_is_explained_is_not_a_conflict() {
+    // The announcement is explained by an advertisement that we obey, or that we answer.
     for priority in [200, 50] {
         let mut rig = Rig::active(spec());
         announced(&mut rig);
@@ -55,13 +55,13 @@ fn an_announcement_that_is_explained_is_no_conflict() {
         rig.run(Duration::from_secs(5));
         assert_eq!(told(&rig), [], "priority {priority}");
     }
-    // By our own wish to be replaced.
+    // The announcement is explained by our own wish to be replaced.
     let mut rig = Rig::active(spec());
     rig.demote(Force::Yes);
     announced(&mut rig);
     rig.run(Duration::from_secs(5));
     assert_eq!(told(&rig), []);
-    // By one whom we have just displaced.
+    // The announcement is explained by a router that we have just displaced.
     let mut rig = Rig::new(spec());
     rig.run(ms(3000));
     rig.hear(advert("192.0.2.1", 50));
@@ -72,9 +72,10 @@ fn an_announcement_that_is_explained_is_no_conflict() {
     assert_eq!(told(&rig), []);
 }
 
-/// What was announced in the last seconds of an earlier tenure was the next one's right.
+/// A router that took over from us had the right to announce the addresses in the last seconds
+/// before we yielded.
 #[test]
-fn nothing_is_carried_from_one_tenure_to_the_next() {
+fn announcements_before_we_yielded_do_not_count_later() {
     let mut rig = Rig::active(spec());
     announced(&mut rig);
     rig.hear(advert("192.0.2.1", 200));
@@ -85,7 +86,7 @@ fn nothing_is_carried_from_one_tenure_to_the_next() {
 }
 
 #[test]
-fn addresses_of_others_are_nothing_to_us() {
+fn announcements_of_other_addresses_are_ignored() {
     let mut rig = Rig::active(spec());
     let announced = |interface, address: &str| Input::AnnouncementHeard {
         interface,

@@ -1,15 +1,15 @@
-//! A demotion as a fact: it lasts, it ends, and it never ends the service.
+//! A demotion is a lasting fact: it persists, it ends, and it never ends the service.
 
 use super::*;
 
-const TAKER: &str = "192.0.2.1";
+const SUCCESSOR: &str = "192.0.2.1";
 
-/// Demoted, and taken over by somebody of priority 50.
+/// A router that was demoted and handed over to a router of priority 50.
 fn handed_over(last_resort: LastResort) -> Rig {
     let mut rig = Rig::active(spec());
     rig.demote_as(Force::No, last_resort);
     rig.run(ms(12));
-    rig.hear(advert(TAKER, 50));
+    rig.hear(advert(SUCCESSOR, 50));
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(20));
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::HandedOver { .. }]));
@@ -85,39 +85,40 @@ fn a_demotion_ends_by_itself() {
 }
 
 #[test]
-fn a_taker_that_dies_at_once_is_replaced_by_the_demoted_router() {
+fn a_successor_that_dies_at_once_is_replaced_by_the_demoted_router() {
     let mut rig = handed_over(LastResort::No);
     rig.out.clear();
     rig.run(Duration::from_secs(1));
-    rig.hear(advert(TAKER, 50));
+    rig.hear(advert(SUCCESSOR, 50));
     assert_eq!(rig.until_state(StateName::Active), Duration::from_nanos(3_996_093_750));
     assert_eq!(rig.said(), ["hold", "say 1/100cs", "announce 1"]);
-    // And yields to anybody who can serve.
-    rig.hear(advert(TAKER, 50));
+    // As the last resort, the router yields to any router that can serve.
+    rig.hear(advert(SUCCESSOR, 50));
     assert_eq!(rig.state(), StateName::Backup);
 }
 
 #[test]
-fn a_taker_that_was_heard_three_times_is_not_watched_any_more() {
+fn a_successor_that_was_heard_three_times_is_not_watched_any_more() {
     let mut rig = handed_over(LastResort::No);
     for _ in 0..3 {
         rig.run(Duration::from_secs(1));
-        rig.hear(advert(TAKER, 50));
+        rig.hear(advert(SUCCESSOR, 50));
     }
     rig.run(Duration::from_secs(60));
     assert_eq!(rig.state(), StateName::Initialize);
 }
 
-/// Its own demotion must be refused, not granted because a demoted router stands in.
+/// The demotion of the successor must be refused. It must not be granted because a demoted router
+/// takes over again.
 #[test]
-fn a_taker_that_is_demoted_in_turn_finds_no_taker() {
+fn a_successor_that_is_demoted_in_turn_finds_no_successor() {
     let mut rig = handed_over(LastResort::No);
     rig.run(ms(300));
     for _ in 0..3 {
-        rig.hear(Advert { centiseconds: 1, ..advert(TAKER, 50) });
+        rig.hear(Advert { centiseconds: 1, ..advert(SUCCESSOR, 50) });
         rig.run(ms(2));
     }
-    rig.hear(advert(TAKER, 0));
+    rig.hear(advert(SUCCESSOR, 0));
     rig.run(Duration::from_secs(2));
     assert_eq!(rig.state(), StateName::Initialize);
 }
@@ -136,14 +137,14 @@ fn the_last_resort_stays_backup_at_priority_1() {
 }
 
 #[test]
-fn without_a_taker_the_last_resort_serves_on_at_priority_1() {
+fn without_a_successor_the_last_resort_serves_on_at_priority_1() {
     let mut rig = Rig::active(spec());
     rig.demote_as(Force::No, LastResort::Yes);
     rig.run(Duration::from_secs(3));
     assert_eq!(rig.state(), StateName::Active);
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::LastResort { .. }]));
     assert_eq!(rig.spoken().last().map(String::as_str), Some("say 1/100cs"));
-    rig.hear(advert(TAKER, 50));
+    rig.hear(advert(SUCCESSOR, 50));
     assert_eq!(rig.state(), StateName::Backup);
 }
 
@@ -158,22 +159,23 @@ fn a_second_demotion_replaces_the_reason_and_the_end() {
     assert_eq!(rig.state(), StateName::Backup);
 }
 
-/// It would displace whoever serves, and yield to it at once.
+/// An owner that started as Active would displace the router that serves, and would yield to it at
+/// once.
 #[test]
 fn an_owner_that_starts_as_the_last_resort_waits_like_any_backup() {
     let mut rig = Rig::new(RouterSpec { role: Role::Owner, ..spec() });
     rig.until_state(StateName::Active);
-    // The taker's announcement cannot have crossed its own.
+    // Wait long enough that the successor's announcement cannot have crossed our own.
     rig.run(ms(100));
     rig.demote_as(Force::No, LastResort::Yes);
     rig.run(ms(12));
-    rig.hear(advert(TAKER, 50));
+    rig.hear(advert(SUCCESSOR, 50));
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(20));
     rig.said();
     assert_eq!(rig.state(), StateName::Backup, "as the last resort");
     for _ in 0..5 {
-        rig.hear(advert(TAKER, 50));
+        rig.hear(advert(SUCCESSOR, 50));
         rig.run(Duration::from_secs(1));
     }
     assert_eq!(rig.said(), [""; 0]);
@@ -182,7 +184,7 @@ fn an_owner_that_starts_as_the_last_resort_waits_like_any_backup() {
     assert_eq!(rig.spoken(), ["say 1/100cs"]);
 }
 
-/// A paused machine heard nothing, which says nothing about the taker.
+/// A paused machine received nothing, from which nothing follows about the successor.
 #[test]
 fn a_demoted_router_that_was_paused_listens_once_more() {
     let mut rig = handed_over(LastResort::No);
@@ -192,14 +194,15 @@ fn a_demoted_router_that_was_paused_listens_once_more() {
     assert_eq!(rig.state(), StateName::Initialize);
     for _ in 0..3 {
         rig.run(Duration::from_secs(1));
-        rig.hear(advert(TAKER, 50));
+        rig.hear(advert(SUCCESSOR, 50));
     }
     rig.run(Duration::from_secs(60));
     assert_eq!(rig.state(), StateName::Initialize);
     assert_eq!(remembered(&rig), [Some(LastResort::No)]);
 }
 
-/// The cable is pulled, which is why it was demoted: what is not heard does not fall silent.
+/// The cable is pulled, which is why the router was demoted. Without a link, hearing nothing does
+/// not show that the successor is gone.
 #[test]
 fn a_demoted_router_without_a_link_judges_nobody() {
     let mut rig = handed_over(LastResort::No);

@@ -1,4 +1,4 @@
-//! Faults are a set of named reasons, recomputed from facts.
+//! Faults are a set of named reasons, which is computed again from the facts at each change.
 
 use super::*;
 use ipnet::IpNet;
@@ -42,7 +42,7 @@ fn concerns(rig: &Rig) -> Vec<String> {
 }
 
 // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5
-/// It could not let go of them as Backup, and hosts would find two holders.
+/// As Backup, the router could not remove these addresses, and hosts would find two holders.
 #[test]
 fn addresses_that_the_machine_has_of_its_own_keep_a_contender_out_until_they_are_gone() {
     let excluded = vec!["192.0.2.51/24".parse().unwrap()];
@@ -71,7 +71,7 @@ fn who_serves_does_not_stop_because_somebody_adds_its_address_too() {
     assert_eq!((rig.state(), concerns(&rig)), (StateName::Active, vec![concern.to_owned()]));
     rig.feed(Input::Link(interface(), Some(link())));
     assert_eq!(concerns(&rig), [""; 0]);
-    // It yields with the address in place: from then on it is a fault.
+    // The router yields while the address is still installed. From then on the address is a fault.
     rig.feed(Input::Link(interface(), with_foreign(&["192.0.2.254/32"])));
     rig.hear(advert("192.0.2.1", 200));
     assert_eq!((rig.state(), concerns(&rig)), (StateName::Initialize, vec![]));
@@ -79,7 +79,7 @@ fn who_serves_does_not_stop_because_somebody_adds_its_address_too() {
 }
 
 #[test]
-fn a_fault_turns_a_concern_into_another_fault() {
+fn a_fault_makes_a_warning_another_fault() {
     let mut rig = Rig::active(spec());
     rig.feed(Input::Link(interface(), with_foreign(&["192.0.2.254/32"])));
     let dead = with_foreign(&["192.0.2.254/32"]).map(|facts| LinkFacts { carrier: false, ..facts });
@@ -96,9 +96,10 @@ fn an_owner_needs_the_machines_own_addresses() {
     assert_eq!((faults(&rig), concerns(&rig)), (vec![], vec![]));
 }
 
-/// Its only address is listed: that is said, and not what follows from it.
+/// The only address of the interface is listed as a virtual one. That is reported, but not the
+/// missing source address that follows from it.
 #[test]
-fn a_slip_that_lists_the_only_address_is_one_fault() {
+fn listing_the_only_address_of_the_interface_is_one_fault() {
     let us = format!("{US}/24");
     let addresses = vec![us.parse().unwrap()];
     let instance = InstanceSpec { family: Family::Ipv4, addresses, excluded: Vec::new() };
@@ -113,7 +114,8 @@ fn with(change: fn(&mut LinkFacts)) -> Option<LinkFacts> {
     Some(facts)
 }
 
-/// It would hear nobody who takes over: it says that it leaves, and goes.
+/// As a port of a bridge, the interface would not receive a successor's advertisements. The router
+/// resigns and removes its addresses at once.
 #[test]
 fn an_active_whose_interface_becomes_a_port_of_a_bridge_resigns_at_once() {
     let mut rig = Rig::active(spec());
@@ -137,7 +139,8 @@ fn another_name_of_an_interface_is_told_as_that() {
     assert_eq!(faults(&rig), ["interface eth0 missing"]);
 }
 
-/// Hosts send to the old one until they forget it: 40 s and more.
+/// Hosts send to the old hardware address until their neighbour entry expires, which takes 40 s and
+/// more.
 #[test]
 fn another_hardware_address_is_announced_at_once_by_who_serves() {
     let changed = with(|facts| facts.mac = Some(MacAddr([2, 0, 0, 0, 0, 0x77])));
@@ -176,7 +179,7 @@ fn what_does_not_fit_and_what_is_chosen_are_concerns_of_who_serves() {
     rig.feed(Input::Link(interface(), chosen));
     assert_eq!(concerns(&rig), ["interface eth0 source 192.0.2.254/24 of own connections"]);
     assert_eq!((rig.state(), faults(&rig)), (StateName::Active, vec![]));
-    // A Backup sends nothing; when it takes over it is told.
+    // A Backup sends nothing, so the warning about the MTU begins when it takes over.
     let mut rig = Rig::new(spec());
     rig.feed(Input::Link(interface(), with(|facts| facts.mtu = 31)));
     assert_eq!((rig.state(), concerns(&rig)), (StateName::Backup, vec![]));
@@ -187,7 +190,7 @@ fn what_does_not_fit_and_what_is_chosen_are_concerns_of_who_serves() {
 // RFC9568-6.4.1-6
 /// T32.
 #[test]
-fn a_dead_link_lets_go_without_a_word() {
+fn a_dead_link_releases_without_resigning() {
     let mut rig = Rig::active(spec());
     rig.feed(Input::Link(interface(), Some(LinkFacts { ipv4: Vec::new(), carrier: false, ..link() })));
     rig.run(Duration::from_secs(3));
@@ -195,7 +198,7 @@ fn a_dead_link_lets_go_without_a_word() {
     assert_eq!(rig.state(), StateName::Initialize);
 }
 
-/// Whoever is asked to stop while it cannot say so does not wait for better times.
+/// A router that is asked to stop while it cannot send does not wait until it can send again.
 #[test]
 fn a_stop_during_an_interruption_does_not_wait() {
     let mut rig = Rig::active(spec());
@@ -206,7 +209,7 @@ fn a_stop_during_an_interruption_does_not_wait() {
 }
 
 #[test]
-fn an_interruption_is_over_with_a_word_and_an_announcement() {
+fn an_interruption_ends_with_an_advertisement_and_an_announcement() {
     for facts in [
         LinkFacts { carrier: false, ..link() },
         LinkFacts { up: false, carrier: false, ..link() },
@@ -222,7 +225,7 @@ fn an_interruption_is_over_with_a_word_and_an_announcement() {
         without(&mut rig);
         assert_eq!(rig.said(), ["say 100/100cs", "announce 1"]);
         assert_eq!(rig.events(), []);
-        // Again and again, it is said at a limited rate.
+        // Repeated interruptions are followed by advertisements at a limited rate.
         for _ in 0..100 {
             rig.run(ms(1));
             without(&mut rig);
@@ -235,7 +238,8 @@ fn an_interruption_is_over_with_a_word_and_an_announcement() {
 #[test]
 fn an_interruption_that_lasts_counts_before_a_backup_can_have_taken_over() {
     let mut rig = Rig::active(spec());
-    // The last word was said a little less than an interval ago, and Backups wait for three.
+    // The last advertisement was sent a little less than an interval ago, and Backups wait for
+    // three intervals.
     let next = rig.instance(0).timers.next.unwrap();
     rig.run(next.since(rig.now) - ms(10));
     rig.feed(Input::Link(interface(), Some(LinkFacts { ipv4: Vec::new(), ..link() })));
@@ -279,14 +283,15 @@ fn in_initialize_advertisements_only_tell_who_is_active() {
     rig.hear(advert("192.0.2.1", 0));
     rig.hear(advert("192.0.2.9", 50));
     assert_eq!(rig.said(), [""; 0]); // RFC9568-6.4.1-5
-    // Nothing but to tell that nobody serves, if nobody is heard by then.
+    // The only deadline is the one for reporting that no router serves, if none has been heard by
+    // then.
     let next = rig.node.next_deadline().map(|at| at.since(rig.now));
     assert_eq!(next, Some(Duration::from_nanos(4_096_093_750)));
     assert_eq!(rig.instance(0).active.unwrap().address.to_string(), "192.0.2.9");
 }
 
 #[test]
-fn a_check_without_a_verdict_holds_the_router_back() {
+fn a_check_without_a_result_holds_the_router_back() {
     let nginx = CheckName("nginx".into());
     let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(nginx.clone())], ..spec() });
     assert_eq!(faults(&rig), ["check nginx pending"]);
@@ -370,7 +375,8 @@ fn addresses_that_the_kernel_refuses_are_a_fault_and_are_tried_again() {
     assert_eq!(rig.state(), StateName::Backup);
 }
 
-/// "No such device", because the interface was deleted while its addresses were put back.
+/// The kernel refused with "No such device", because the interface was deleted while its addresses
+/// were installed again.
 #[test]
 fn what_the_kernel_refused_on_an_interface_that_went_is_forgotten_with_it() {
     let mut rig = Rig::active(spec());
@@ -458,7 +464,7 @@ fn a_backup_whose_priority_falls_and_is_still_higher_preempts_when_it_would_have
     assert_eq!(rig.state(), StateName::Active);
 }
 
-/// That the link is away is said already, and what is not tried does not fail.
+/// That the link is down has been reported already, and what is not sent cannot fail.
 #[test]
 fn what_is_not_sent_on_a_dead_link_or_before_a_demotion_is_forgotten() {
     let unsent = |rig: &mut Rig| {

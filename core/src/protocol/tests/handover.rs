@@ -1,8 +1,8 @@
-//! Leaving without a gap.
+//! Hand-over: leaving without a gap in the service.
 
 use super::*;
 
-const TAKER: &str = "192.0.2.1";
+const SUCCESSOR: &str = "192.0.2.1";
 
 fn released(rig: &Rig) -> bool {
     rig.out.iter().any(|effect| matches!(effect, Effect::ReleaseAddresses { .. }))
@@ -17,7 +17,7 @@ fn a_demotion_shortens_resigns_and_holds_until_another_router_is_heard() {
     assert_eq!(rig.said(), ["say 100/1cs", "say 100/1cs", "say 100/1cs", "say 0/100cs"]);
     rig.run(ms(8));
     assert!(!released(&rig), "make before break");
-    rig.hear(advert(TAKER, 50));
+    rig.hear(advert(SUCCESSOR, 50));
     rig.run(ms(20));
     assert!(!released(&rig), "it may have spoken before it holds the address");
     rig.hear_announced(Family::Ipv4);
@@ -29,7 +29,7 @@ fn a_demotion_shortens_resigns_and_holds_until_another_router_is_heard() {
     let [DemoteOutcome::HandedOver { to, after }] = rig.outcomes()[..] else {
         panic!("{:?}", rig.outcomes())
     };
-    assert_eq!((to.to_string().as_str(), after), (TAKER, ms(15)));
+    assert_eq!((to.to_string().as_str(), after), (SUCCESSOR, ms(15)));
     rig.out.clear();
     rig.run(Duration::from_secs(3));
     assert_eq!(rig.said(), [""; 0], "a demoted router takes part in nothing");
@@ -37,7 +37,7 @@ fn a_demotion_shortens_resigns_and_holds_until_another_router_is_heard() {
 
 // RFC9568-6.4.3-18
 #[test]
-fn without_a_taker_a_demotion_is_refused_and_the_interval_is_taken_back_at_once() {
+fn without_a_successor_a_demotion_is_refused_and_the_interval_is_taken_back_at_once() {
     let mut rig = Rig::active(spec());
     rig.demote(Force::No);
     rig.run(Duration::from_secs(2));
@@ -52,7 +52,7 @@ fn without_a_taker_a_demotion_is_refused_and_the_interval_is_taken_back_at_once(
 }
 
 #[test]
-fn force_releases_without_a_taker() {
+fn force_releases_without_a_successor() {
     let mut rig = Rig::active(spec());
     rig.demote(Force::Yes);
     rig.run(Duration::from_secs(2));
@@ -61,54 +61,55 @@ fn force_releases_without_a_taker() {
 }
 
 #[test]
-fn an_advertisement_from_before_the_resignation_is_no_taker() {
+fn an_advertisement_from_before_the_resignation_is_not_a_successor() {
     let mut rig = Rig::active(spec());
     rig.demote(Force::No);
     rig.run(ms(3));
-    rig.hear(advert(TAKER, 50));
+    rig.hear(advert(SUCCESSOR, 50));
     rig.run(ms(20));
     assert!(!released(&rig));
 }
 
 #[test]
-fn somebody_who_leaves_as_well_is_no_taker() {
+fn a_router_that_leaves_as_well_is_not_a_successor() {
     let mut rig = Rig::active(spec());
     rig.demote(Force::No);
     rig.run(ms(7));
     for _ in 0..3 {
-        rig.hear(Advert { centiseconds: 1, ..advert(TAKER, 200) });
+        rig.hear(Advert { centiseconds: 1, ..advert(SUCCESSOR, 200) });
         rig.run(ms(2));
     }
-    rig.hear(Advert { centiseconds: 1, ..advert(TAKER, 0) });
+    rig.hear(Advert { centiseconds: 1, ..advert(SUCCESSOR, 0) });
     rig.run(Duration::from_secs(2));
     assert_eq!(rig.state(), StateName::Active);
     assert!(!released(&rig));
 }
 
 #[test]
-fn a_taker_whose_own_interval_is_10_ms_is_believed_when_it_goes_on() {
+fn a_successor_whose_own_interval_is_10_ms_is_believed_when_it_goes_on() {
     let mut rig = Rig::active(spec());
     rig.demote(Force::No);
     rig.run(ms(10));
-    rig.hear(Advert { centiseconds: 1, ..advert(TAKER, 50) });
+    rig.hear(Advert { centiseconds: 1, ..advert(SUCCESSOR, 50) });
     rig.run(ms(10));
-    rig.hear(Advert { centiseconds: 1, ..advert(TAKER, 50) });
+    rig.hear(Advert { centiseconds: 1, ..advert(SUCCESSOR, 50) });
     assert!(!released(&rig));
     rig.run(ms(10));
-    rig.hear(Advert { centiseconds: 1, ..advert(TAKER, 50) });
+    rig.hear(Advert { centiseconds: 1, ..advert(SUCCESSOR, 50) });
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(20));
     assert!(released(&rig));
 }
 
-/// Two words within the time that it takes to shorten and resign may both be of before.
+/// Two advertisements within the time that it takes to shorten the interval and to resign may both
+/// have been sent before the resignation.
 #[test]
-fn a_doubtful_word_repeated_at_once_and_then_silence_is_no_taker() {
+fn a_doubtful_advertisement_repeated_at_once_and_then_silence_is_not_a_successor() {
     let mut rig = Rig::active(spec());
     rig.demote(Force::No);
     rig.run(ms(7));
     for _ in 0..3 {
-        rig.hear(Advert { centiseconds: 1, ..advert(TAKER, 50) });
+        rig.hear(Advert { centiseconds: 1, ..advert(SUCCESSOR, 50) });
         rig.run(ms(4));
     }
     rig.run(Duration::from_secs(2));
@@ -116,17 +117,18 @@ fn a_doubtful_word_repeated_at_once_and_then_silence_is_no_taker() {
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]));
 }
 
-/// FRR is Active at once and speaks when its interface is up, up to a second later. A word of ours with our
-/// priority would make it step back just before.
+/// FRR becomes Active at once, but sends its first advertisement up to a second later, when its
+/// interface is up. An advertisement of ours with our own priority would make it yield just before
+/// that.
 #[test]
-fn a_taker_that_is_active_long_before_it_speaks_is_not_made_to_step_back() {
+fn a_successor_that_is_active_long_before_it_advertises_is_not_made_to_yield() {
     let mut rig = Rig::active(spec());
     rig.demote(Force::No);
     rig.run(ms(1100));
     let said = rig.said();
     assert_eq!(said[..3], ["say 100/1cs"; 3]);
     assert_eq!(said[3..], ["say 0/100cs"; 4]);
-    rig.hear(advert(TAKER, 50));
+    rig.hear(advert(SUCCESSOR, 50));
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(20));
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::HandedOver { .. }]));
@@ -140,16 +142,18 @@ fn when_all_of_the_first_round_was_lost_there_is_a_second_one() {
     rig.said();
     rig.run(ms(60));
     assert_eq!(rig.said(), ["say 100/1cs", "say 100/1cs", "say 100/1cs", "say 0/100cs"]);
-    // A word now may be that of somebody who has just been made to step back: it must go on.
-    rig.hear(advert(TAKER, 50));
+    // An advertisement at this point may come from a router that has just been made to yield. It
+    // counts only if the router goes on advertising.
+    rig.hear(advert(SUCCESSOR, 50));
     rig.run(ms(13));
-    rig.hear(advert(TAKER, 50));
+    rig.hear(advert(SUCCESSOR, 50));
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(20));
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::HandedOver { .. }]));
 }
 
-/// Whatever the interval: patience never ends between the second shortening and its resignation.
+/// For no interval does the hand-over give up between the second shortening of the interval and the
+/// resignation that follows it.
 #[test]
 fn a_second_round_that_is_begun_is_brought_to_an_end() {
     for centiseconds in 80..=110 {
@@ -172,7 +176,7 @@ fn patience_that_runs_out_while_we_linger_changes_nothing() {
     rig.until_state(StateName::Active);
     rig.feed(Input::CheckResult(check, CheckResult::Failing));
     rig.run(ms(30));
-    rig.hear(advert(TAKER, 50));
+    rig.hear(advert(SUCCESSOR, 50));
     rig.run(ms(249));
     assert!(!released(&rig));
     rig.run(ms(1));
@@ -180,7 +184,7 @@ fn patience_that_runs_out_while_we_linger_changes_nothing() {
 }
 
 #[test]
-fn a_leaving_router_announces_nothing_until_it_takes_its_word_back() {
+fn a_leaving_router_announces_nothing_until_it_withdraws_its_resignation() {
     let mut rig = Rig::new(spec());
     rig.until_state(StateName::Active);
     rig.said();
@@ -193,20 +197,20 @@ fn a_leaving_router_announces_nothing_until_it_takes_its_word_back() {
 }
 
 #[test]
-fn a_taker_that_leaves_while_we_linger_is_none() {
+fn a_successor_that_leaves_while_we_linger_does_not_count() {
     let mut rig = Rig::active(spec());
     rig.demote(Force::No);
     rig.run(ms(12));
-    rig.hear(advert(TAKER, 50));
+    rig.hear(advert(SUCCESSOR, 50));
     rig.run(ms(10));
-    rig.hear(advert(TAKER, 0));
+    rig.hear(advert(SUCCESSOR, 0));
     rig.run(Duration::from_secs(2));
     assert_eq!(rig.state(), StateName::Active);
     assert!(!released(&rig));
 }
 
 #[test]
-fn a_second_resignation_finds_a_taker_whose_first_word_was_lost() {
+fn a_second_resignation_finds_a_successor_whose_first_advertisement_was_lost() {
     let mut rig = Rig::active(spec());
     rig.demote(Force::No);
     rig.run(ms(40));
@@ -266,7 +270,7 @@ fn rfc9568_6_4_3_8_a_stop_hands_over_resigns_and_lets_go_even_without_a_taker() 
     let mut rig = Rig::active(spec());
     rig.feed(Input::Shutdown);
     rig.run(ms(10));
-    rig.hear(advert(TAKER, 50));
+    rig.hear(advert(SUCCESSOR, 50));
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(20));
     let said = rig.said();
@@ -282,7 +286,7 @@ fn rfc9568_6_4_3_8_a_stop_hands_over_resigns_and_lets_go_even_without_a_taker() 
 }
 
 #[test]
-fn a_failing_check_costs_less_than_50_ms_even_without_a_taker() {
+fn a_failing_check_costs_less_than_50_ms_even_without_a_successor() {
     let check = CheckName("nginx".into());
     let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
     rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
@@ -317,11 +321,12 @@ fn a_stalled_hand_over_does_not_burst() {
 }
 
 #[test]
-fn who_was_stalled_while_shortening_resigns_and_does_not_call_a_taker_back() {
+fn a_router_that_stalled_while_shortening_resigns_and_does_not_make_a_successor_yield() {
     let mut rig = Rig::active(spec());
     rig.demote(Force::No);
     assert_eq!(rig.said(), ["say 100/1cs"]);
-    // By now whoever heard that is Active, and perhaps not heard yet.
+    // By now every router that heard the shortened interval may be Active, even if we have not
+    // heard it yet.
     rig.stall(ms(34));
     rig.feed(Input::Deadline);
     assert_eq!(rig.said(), ["say 0/100cs"]);
@@ -331,7 +336,7 @@ fn who_was_stalled_while_shortening_resigns_and_does_not_call_a_taker_back() {
     assert_eq!(rig.said(), ["say 0/100cs"]);
 }
 
-/// It would be nobody's service for the time that a Backup waits.
+/// Without this rule no router would serve for the time that a Backup waits.
 #[test]
 fn a_fault_that_goes_while_nobody_takes_over_costs_no_service() {
     let check = CheckName("nginx".into());
@@ -350,7 +355,8 @@ fn a_fault_that_goes_while_nobody_takes_over_costs_no_service() {
     rig.run(Duration::from_secs(2));
     assert_eq!(rig.state(), StateName::Active);
     assert!(!rig.said().contains(&"release".to_owned()));
-    // If it comes back, the addresses go as they would have.
+    // If the fault comes back, the router releases the addresses as it would have without the
+    // interval.
     let mut rig = faulty();
     for health in [CheckResult::Passing, CheckResult::Failing] {
         rig.feed(Input::CheckResult(check.clone(), health));
@@ -360,7 +366,7 @@ fn a_fault_that_goes_while_nobody_takes_over_costs_no_service() {
         (rig.state(), rig.said().last().map(String::as_str)),
         (StateName::Initialize, Some("release"))
     );
-    // Somebody who takes over does so in the usual way.
+    // If a successor has taken over, the router yields to it in the usual way.
     let mut rig = faulty();
     rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
     rig.hear(advert("192.0.2.1", 50));

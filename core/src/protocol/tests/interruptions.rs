@@ -1,4 +1,4 @@
-//! What may pass in a moment: the link or the source address is away.
+//! Interruptions that may last a moment only: the link or the source address is away.
 
 use super::*;
 
@@ -15,7 +15,8 @@ fn raised(rig: &Rig) -> Vec<EventKind> {
     rig.events().into_iter().filter(is_raised).collect()
 }
 
-/// Nobody would serve otherwise: what the timer says comes once.
+/// Active_Down_Timer fires only once. If that were forgotten during an interruption, no router
+/// would serve.
 #[test]
 fn a_timer_that_fires_during_an_interruption_counts_when_that_is_over() {
     let mut rig = Rig::new(spec());
@@ -28,7 +29,7 @@ fn a_timer_that_fires_during_an_interruption_counts_when_that_is_over() {
     assert_eq!(rig.state(), StateName::Active);
 }
 
-/// After a stall other news may come before the news that the interruption is over.
+/// After a stall, other inputs may be handled before the input that ends the interruption.
 #[test]
 fn only_a_deadline_ends_the_patience_with_an_interruption() {
     for interrupted in [without_carrier(), without_address()] {
@@ -40,7 +41,7 @@ fn only_a_deadline_ends_the_patience_with_an_interruption() {
         rig.feed(Input::Link(interface(), Some(link())));
         rig.feed(Input::Deadline);
         assert_eq!((rig.state(), raised(&rig)), (StateName::Active, vec![]));
-        // As it is if there is no such news.
+        // The interruption counts if no input ends it before the deadline.
         rig.feed(Input::Link(interface(), Some(without_carrier())));
         rig.stall(Duration::from_secs(5));
         rig.feed(Input::Deadline);
@@ -48,7 +49,7 @@ fn only_a_deadline_ends_the_patience_with_an_interruption() {
     }
 }
 
-/// An Active without its addresses would serve nobody for ever.
+/// An Active that never installs its addresses would leave the hosts without service.
 #[test]
 fn what_the_kernel_refuses_during_an_interruption_is_asked_again_after_it() {
     let mut rig = Rig::new(spec());
@@ -66,33 +67,34 @@ fn what_the_kernel_refuses_during_an_interruption_is_asked_again_after_it() {
     assert_eq!(rig.said().first().map(String::as_str), Some("hold"));
 }
 
-/// A switch may reflect what was said just before the address went away.
+/// A switch may reflect an advertisement that we sent just before the address was removed.
 #[test]
 fn what_we_said_from_an_address_that_has_gone_is_our_own() {
     let mut rig = Rig::active(spec());
     rig.feed(Input::Link(interface(), Some(without_address())));
     rig.hear(advert(US, 100));
     assert_eq!(rig.state(), StateName::Active);
-    // The address that is put in advertisements still decides a tie.
+    // The address that was last put in our advertisements still decides a tie.
     rig.hear(advert("192.0.2.1", 100));
     assert_eq!(rig.state(), StateName::Active);
 }
 
-/// Hosts cannot be reached any more, and the one who took over cannot be heard.
+/// Hosts cannot reach the router any more, and the router cannot hear the one that took over.
 #[test]
-fn who_yields_while_it_is_cut_off_keeps_nothing() {
+fn a_router_that_yields_while_it_is_cut_off_keeps_nothing() {
     let mut rig = Rig::active(spec());
     rig.feed(Input::Link(interface(), Some(without_carrier())));
     rig.said();
-    // It was in the socket already.
+    // The advertisement was in the socket before the link went down.
     rig.hear(advert("192.0.2.1", 200));
     assert_eq!(rig.state(), StateName::Backup);
     assert_eq!(rig.said().last().map(String::as_str), Some("release"));
 }
 
-/// What was waited out counts at once when nobody is served any more: the status tells the truth.
+/// The delay before an interruption counts ends when the router stops serving for another reason:
+/// from then on the status shows both.
 #[test]
-fn who_stops_for_another_reason_tells_the_interruption_too() {
+fn a_router_that_stops_for_another_reason_reports_the_interruption_too() {
     let check = CheckName("nginx".into());
     let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
     rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));

@@ -1,6 +1,6 @@
-//! The core through `handle`, as a peer and an operator see it.
+//! Tests of the core through `Node::handle`, as a peer and an operator see it.
 
-// A test asks for one kind of effect; a new kind is none of its business.
+// A test asks for one kind of effect, and a new kind must not break it.
 #![allow(clippy::wildcard_enum_match_arm)]
 
 mod both_families;
@@ -31,7 +31,7 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 const US: &str = "192.0.2.100";
-/// Where another station says that addresses are.
+/// The hardware address of another station that announces our addresses.
 const STRANGER_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x99]);
 const US6: &str = "fe80::64";
 
@@ -99,7 +99,7 @@ fn link() -> LinkFacts {
     }
 }
 
-/// A packet from a peer, with what matters here.
+/// An advertisement of a peer, reduced to the fields that these tests vary.
 #[derive(Clone, Copy)]
 struct Advert {
     from: &'static str,
@@ -111,7 +111,7 @@ fn advert(from: &'static str, priority: u8) -> Advert {
     Advert { from, priority, centiseconds: 100 }
 }
 
-/// One node under test, its clock, and all that it did.
+/// One node under test, its clock, and all effects that it has returned.
 struct Rig {
     node: Node,
     now: MonoTime,
@@ -119,7 +119,7 @@ struct Rig {
     kernel: Kernel,
 }
 
-/// Whether `Own` is acknowledged at once.
+/// Whether `Effect::HoldAddresses` is acknowledged at once.
 #[derive(PartialEq)]
 enum Kernel {
     Prompt,
@@ -135,7 +135,8 @@ impl Rig {
         rig
     }
 
-    /// A node that became Active by silence; what it did until then is forgotten.
+    /// A node that became Active because it heard no other router. Its effects until then are
+    /// dropped.
     fn active(spec: RouterSpec) -> Self {
         let mut rig = Self::new(spec);
         rig.run(Duration::from_secs(20));
@@ -176,7 +177,7 @@ impl Rig {
         self.now = end;
     }
 
-    /// The process does not run for so long: nothing fires meanwhile.
+    /// Moves the clock although deadlines pass, as when the process is not scheduled.
     fn stall(&mut self, duration: Duration) {
         self.now = self.now + duration;
     }
@@ -209,7 +210,7 @@ impl Rig {
         self.feed(Input::Received { interface: interface(), carrier, advertisement });
     }
 
-    /// Somebody else announces every address of a family.
+    /// Another station announces every address of a family.
     fn hear_announced(&mut self, family: Family) {
         for address in instance(family).addresses {
             self.feed(Input::AnnouncementHeard {
@@ -238,7 +239,7 @@ impl Rig {
         self.instance(0).state
     }
 
-    /// Runs until the state changes; how long that took.
+    /// Runs until the state changes, and returns how long that took.
     fn until_state(&mut self, state: StateName) -> Duration {
         let start = self.now;
         while self.state() != state {
@@ -250,7 +251,8 @@ impl Rig {
         self.now.since(start)
     }
 
-    /// Effects since the last call, as short words: `hold`, `release`, `say 100/100cs`, `announce 1`.
+    /// The effects since the last call in short form: `hold`, `release`, `say 100/100cs` (an
+    /// advertisement), `announce 1` (gratuitous ARP or neighbour advertisements).
     fn said(&mut self) -> Vec<String> {
         let words = self
             .out
@@ -274,7 +276,7 @@ impl Rig {
         words
     }
 
-    /// The advertisements among them.
+    /// The advertisements among the effects since the last call, in short form.
     fn spoken(&mut self) -> Vec<String> {
         self.said().into_iter().filter(|word| word.starts_with("say")).collect()
     }

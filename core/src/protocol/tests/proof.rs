@@ -1,9 +1,9 @@
-//! One word of a stranger proves nothing (docs/adr/0019).
+//! One message of a stranger proves nothing (docs/adr/0019).
 
 use super::*;
 use crate::wire::{Reject, RejectReason};
 
-/// Nobody knows it.
+/// The address of a router that the node under test has never heard.
 const STRANGER: &str = "192.0.2.200";
 const PEER: &str = "192.0.2.1";
 
@@ -49,7 +49,8 @@ fn an_active_that_yields_to_a_forged_interval_is_back_after_ten_of_its_own() {
     assert_eq!(rig.until_state(StateName::Active), us(36_093_750));
 }
 
-/// Nodes of a pair are changed from one interval to another one by one.
+/// The operator changes the nodes of a pair from one interval to another one after the other, so
+/// that they differ for a while.
 #[test]
 fn ten_times_our_interval_is_learned_as_it_is() {
     let mut rig = Rig::new(RouterSpec { interval: interval(10), ..spec() });
@@ -59,7 +60,7 @@ fn ten_times_our_interval_is_learned_as_it_is() {
 }
 
 #[test]
-fn a_demotion_does_not_believe_one_word_of_a_stranger() {
+fn a_demotion_does_not_believe_one_message_of_a_stranger() {
     let mut rig = Rig::active(spec());
     rig.demote(Force::No);
     rig.run(ms(7));
@@ -71,7 +72,7 @@ fn a_demotion_does_not_believe_one_word_of_a_stranger() {
 }
 
 #[test]
-fn a_second_word_is_believed_and_asked_for() {
+fn a_second_message_is_believed_and_asked_for() {
     let mut rig = Rig::active(spec());
     rig.demote(Force::No);
     rig.run(ms(8));
@@ -100,9 +101,10 @@ fn an_announcement_of_one_address_of_two_is_no_proof() {
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]), "{:?}", rig.outcomes());
 }
 
-/// What lets go anyway asks for nothing: a stop and a fault end as fast as before.
+/// A stop and a fault release the addresses whether or not a successor is proven, and so they need
+/// one advertisement only and end as fast as before.
 #[test]
-fn who_lets_go_whatever_happens_waits_for_one_word_only() {
+fn a_router_that_releases_in_any_case_waits_for_one_message_only() {
     let mut rig = Rig::active(spec());
     rig.feed(Input::Shutdown);
     rig.run(ms(10));
@@ -113,9 +115,10 @@ fn who_lets_go_whatever_happens_waits_for_one_word_only() {
     assert!(released(&rig));
 }
 
-/// The guard: whoever took over fell silent, and had said that it speaks every 40 s.
+/// The wait for a successor that was heard and then stopped advertising uses our own interval, not
+/// the 40 s that the successor announced.
 #[test]
-fn the_patience_with_a_silent_taker_is_ours() {
+fn the_wait_for_a_successor_that_fell_silent_uses_our_interval() {
     let mut rig = Rig::active(spec());
     rig.demote(Force::No);
     rig.run(ms(7));
@@ -144,7 +147,7 @@ fn an_active_follows_the_checksum_of_nobody_whom_it_outranks() {
     assert!(said.len() > 5 && said.iter().all(|flavour| *flavour == ChecksumFlavour::Rfc5798), "{said:?}");
     let differs = (Some(STRANGER.parse().unwrap()), PeerWarning::ChecksumDiffers);
     assert_eq!(suspected(&rig)[0], differs);
-    // Who makes it yield teaches it, and the last word is in the winner's flavour.
+    // A router that makes this one yield decides the checksum flavour of the last advertisement.
     rig.out.clear();
     rig.hear_octets(advert(STRANGER, 200), &list, ChecksumFlavour::Rfc9568);
     assert_eq!((rig.state(), flavours(&rig)), (StateName::Backup, vec![ChecksumFlavour::Rfc9568]));
@@ -182,13 +185,14 @@ fn the_broadcast_address_of_the_network_is_no_router() {
     assert_eq!(rig.instance(0).counters.rejected[&RejectReason::BadSource], 1);
 }
 
-/// What an attacker says in the Active's name, twenty times a second, while the Active speaks on.
+/// Sends forged advertisements in the Active's name, twenty a second, while the Active itself goes
+/// on. Returns how many takeovers they caused.
 fn forge(rig: &mut Rig, seconds: u32, forged: Advert) -> usize {
     let before = rig.instance(0).counters.active_transitions;
     for tick in 0..seconds * 20 {
         rig.hear(forged);
         rig.run(ms(10));
-        // The Active hears whoever took over, and answers at once.
+        // The Active hears the router that took over, and answers at once.
         if tick % 20 == 0 || rig.state() == StateName::Active {
             rig.hear(advert(PEER, 200));
         }
@@ -201,7 +205,7 @@ fn forge(rig: &mut Rig, seconds: u32, forged: Advert) -> usize {
 }
 
 #[test]
-fn a_word_in_the_actives_name_makes_two_actives_once_and_not_again() {
+fn a_message_in_the_actives_name_makes_two_actives_once_and_not_again() {
     let short = Advert { centiseconds: 1, ..advert(PEER, 200) };
     for forged in [short, advert(PEER, 0)] {
         let mut rig = Rig::new(spec());
@@ -218,13 +222,14 @@ fn a_word_in_the_actives_name_makes_two_actives_once_and_not_again() {
             0 => assert_eq!(word, HastyMessage::Resignation),
             _ => assert_eq!((word, silent.as_millis()), (HastyMessage::Interval(interval(1)), 36)),
         }
-        // The next time costs one takeover as well, and is followed by twice as long a calm.
+        // The next attempt costs one takeover as well, and is followed by twice as long a time of
+        // distrust.
         assert!(forge(&mut rig, 60, forged) <= 3);
     }
 }
 
 #[test]
-fn who_doubts_takes_over_all_the_same_when_the_active_leaves_or_dies() {
+fn a_backup_that_distrusts_takes_over_when_the_active_leaves_or_dies() {
     let doubting = || {
         let mut rig = Rig::new(spec());
         rig.hear(advert(PEER, 200));
@@ -233,7 +238,7 @@ fn who_doubts_takes_over_all_the_same_when_the_active_leaves_or_dies() {
         rig.run(ms(500));
         rig
     };
-    // A hand-over as ours: it serves for 356 ms more than an interval.
+    // A hand-over of vrrpd: the leaving Active serves for 356 ms more than an interval.
     let mut rig = doubting();
     for _ in 0..3 {
         rig.hear(Advert { centiseconds: 1, ..advert(PEER, 200) });
@@ -242,18 +247,18 @@ fn who_doubts_takes_over_all_the_same_when_the_active_leaves_or_dies() {
     rig.hear(advert(PEER, 0));
     let after = rig.until_state(StateName::Active);
     assert!(after > ms(1000) && after < ms(1250), "{after:?}");
-    // keepalived's.
+    // A resignation of keepalived, which stops at once.
     let mut rig = doubting();
     rig.hear(advert(PEER, 0));
     let after = rig.until_state(StateName::Active);
     assert!(after > ms(500) && after < ms(750), "{after:?}");
-    // A death.
+    // The Active dies.
     let mut rig = doubting();
     assert_eq!(rig.until_state(StateName::Active), us(3_109_375));
 }
 
 #[test]
-fn a_router_that_was_silent_and_comes_back_is_no_reason_to_doubt() {
+fn a_router_that_was_silent_and_comes_back_is_not_a_reason_for_distrust() {
     let mut rig = Rig::new(spec());
     rig.hear(advert(PEER, 200));
     rig.until_state(StateName::Active);
@@ -264,9 +269,10 @@ fn a_router_that_was_silent_and_comes_back_is_no_reason_to_doubt() {
     assert!(!rig.events().iter().any(|kind| matches!(kind, EventKind::TakeoverRefuted { .. })));
 }
 
-/// So that whoever was made to take over beside us, or is about to, hears us before it does.
+/// A router that the forged message made take over, or is about to make take over, must hear us
+/// before it does.
 #[test]
-fn what_somebody_says_in_our_name_is_answered_at_once_and_reported() {
+fn a_message_in_our_name_is_answered_at_once_and_reported() {
     for forged in [Advert { centiseconds: 1, ..advert(US, 100) }, advert(US, 0), advert(US, 200)] {
         let mut rig = Rig::active(spec());
         rig.hear(forged);
@@ -286,9 +292,9 @@ fn what_somebody_says_in_our_name_is_answered_at_once_and_reported() {
     assert!(rig.events().contains(&expected));
 }
 
-/// When the Active has died, one packet decides nothing.
+/// After the Active has died, one packet does not decide the checksum flavour.
 #[test]
-fn a_backup_does_not_follow_the_checksum_of_one_word_of_the_lowest() {
+fn a_backup_does_not_follow_the_checksum_of_one_message_of_the_lowest() {
     let list = [192, 0, 2, 254];
     for priority in [0, 1] {
         let mut rig = Rig::new(spec());

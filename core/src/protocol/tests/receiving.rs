@@ -1,4 +1,4 @@
-//! Receive checks that need configuration, and what counts as what.
+//! Receive checks that need the configuration, and which advertisements count as which kind.
 
 use super::*;
 use crate::wire::{Reject, RejectReason};
@@ -34,7 +34,7 @@ fn rfc9568_7_1_6_an_unknown_vrid_is_counted_for_the_interface() {
     assert!(rig.events().iter().any(suspicious), "it lists our address");
 }
 
-/// T52, T53: a bridge that echoes our advertisements.
+/// T52, T53: a bridge that reflects our advertisements.
 #[test]
 fn rfc9568_7_1_15_our_own_echo_is_no_peer() {
     let mut rig = Rig::active(spec());
@@ -47,7 +47,7 @@ fn rfc9568_7_1_15_our_own_echo_is_no_peer() {
     assert!(rig.instance(0).peers.is_empty());
 }
 
-/// T41, T42: differences are counted, reported once, and obeyed all the same.
+/// T41, T42: differences are counted, reported once, and the advertisement is obeyed nevertheless.
 #[test]
 fn rfc9568_7_1_8_another_interval_and_rfc9568_7_1_9_another_list_are_accepted() {
     let mut rig = Rig::new(spec());
@@ -89,7 +89,7 @@ fn rfc9568_5_2_9_3_a_first_address_that_is_not_link_local_is_discarded_unless_co
     }
 }
 
-/// T43: what we send follows what peers show.
+/// T43: the flavour that we send follows the flavour that peers send.
 #[test]
 fn rfc9568_5_2_8_4_auto_follows_the_flavour_of_the_peer() {
     for (policy, expected) in [

@@ -1,4 +1,4 @@
-//! A new configuration for a node that runs.
+//! A running node is given a new configuration.
 
 use super::*;
 use std::collections::BTreeSet;
@@ -64,7 +64,7 @@ fn addresses_of_an_active_change_without_a_transition() {
     let mut changed = spec();
     changed.instances[0].addresses.insert(0, "192.0.2.253/24".parse().unwrap());
     rig.feed(Input::Configure(vec![changed.clone()]));
-    // Installed first, announced when they are there.
+    // The addresses are installed first, and announced when they are installed.
     assert_eq!(rig.said(), ["hold", "announce 1"]);
     let key = changed.key(Family::Ipv4);
     assert_eq!(rig.node.addresses(key).0, changed.instances[0].addresses, "in the new order");
@@ -82,7 +82,7 @@ fn the_family_whose_addresses_stay_is_not_asked_for_again() {
 }
 
 #[test]
-fn a_new_check_does_not_stop_a_router_that_runs_before_its_first_verdict() {
+fn a_new_check_does_not_stop_a_router_that_runs_before_its_first_result() {
     let mut rig = Rig::active(spec());
     rig.feed(Input::Configure(vec![tracking(&["nginx"])]));
     rig.run(Duration::from_secs(5));
@@ -90,13 +90,13 @@ fn a_new_check_does_not_stop_a_router_that_runs_before_its_first_verdict() {
     rig.feed(Input::CheckResult(check("nginx"), CheckResult::Passing));
     assert_eq!(rig.state(), StateName::Active);
     rig.out.clear();
-    // From then on it counts.
+    // From its first result on, the check counts.
     rig.feed(Input::CheckResult(check("nginx"), CheckResult::Failing));
     assert!(rig.events().contains(&EventKind::HandoverStarted(HandoverCause::Fault)), "{:?}", rig.events());
 }
 
 #[test]
-fn a_first_verdict_that_fails_is_a_fault() {
+fn a_first_result_that_fails_is_a_fault() {
     let mut rig = Rig::active(spec());
     rig.feed(Input::Configure(vec![tracking(&["nginx"])]));
     rig.feed(Input::CheckResult(check("nginx"), CheckResult::Failing));
@@ -105,7 +105,7 @@ fn a_first_verdict_that_fails_is_a_fault() {
 }
 
 #[test]
-fn a_router_that_stops_meanwhile_waits_for_the_verdict() {
+fn a_router_that_stops_meanwhile_waits_for_the_result() {
     let mut rig = Rig::active(spec());
     rig.feed(Input::Configure(vec![tracking(&["nginx"])]));
     rig.feed(Input::Link(interface(), None));
@@ -116,7 +116,7 @@ fn a_router_that_stops_meanwhile_waits_for_the_verdict() {
 }
 
 #[test]
-fn a_check_that_is_gone_leaves_no_verdict_behind() {
+fn a_check_that_is_gone_leaves_no_result_behind() {
     let mut rig = Rig::new(tracking(&["nginx"]));
     rig.feed(Input::CheckResult(check("nginx"), CheckResult::Failing));
     rig.feed(Input::Configure(vec![spec()]));
@@ -146,7 +146,7 @@ fn a_router_that_is_removed_hands_over_first() {
     assert_eq!(said.iter().filter(|word| *word == "release").count(), 1, "{said:?}");
     assert_eq!(names(&rig), [""; 0]);
     assert_eq!(rig.node.next_deadline(), None);
-    // What was said in the same moment is still to be written.
+    // Effects of the same call still refer to the router, so its addresses can still be looked up.
     assert_eq!(rig.node.addresses(spec().key(Family::Ipv4)).0, spec().instances[0].addresses);
 }
 
@@ -202,7 +202,7 @@ fn routers_beside_one_that_goes_are_retuned_all_the_same() {
     let mut rig = Rig::new(spec());
     rig.feed(Input::Configure(vec![other(52), spec()]));
     let retuned = RouterSpec { role: contender(77, Preempt::Allow), ..spec() };
-    // A Backup goes at once, and the others move up.
+    // A Backup is removed at once, and the indices of the others shift.
     rig.feed(Input::Configure(vec![retuned]));
     assert_eq!(rig.node.snapshot(rig.now).routers[0].effective.get(), 77);
 }

@@ -1,4 +1,4 @@
-//! Addresses go when hosts have turned to whoever serves now.
+//! After yielding, a router keeps its addresses until hosts have switched to the new Active.
 
 use super::*;
 
@@ -10,8 +10,8 @@ fn heard(rig: &mut Rig, address: &str) {
     });
 }
 
-/// Somebody of higher priority speaks, perhaps before it holds the address.
-fn displaced() -> Rig {
+/// A router of higher priority advertises, perhaps before it has installed the address.
+fn router_that_yielded() -> Rig {
     let mut rig = Rig::active(spec());
     rig.hear(advert("192.0.2.200", 200));
     assert_eq!(rig.state(), StateName::Backup);
@@ -21,7 +21,7 @@ fn displaced() -> Rig {
 
 #[test]
 fn who_yields_keeps_the_address_until_the_other_has_announced_it() {
-    let mut rig = displaced();
+    let mut rig = router_that_yielded();
     rig.run(ms(23));
     assert_eq!(rig.said(), [""; 0]);
     rig.hear_announced(Family::Ipv4);
@@ -35,7 +35,7 @@ fn who_yields_keeps_the_address_until_the_other_has_announced_it() {
 
 #[test]
 fn one_that_announces_nothing_is_waited_for_a_quarter_of_a_second() {
-    let mut rig = displaced();
+    let mut rig = router_that_yielded();
     rig.run(ms(249));
     assert_eq!(rig.said(), [""; 0]);
     rig.run(ms(1));
@@ -44,7 +44,7 @@ fn one_that_announces_nothing_is_waited_for_a_quarter_of_a_second() {
 
 #[test]
 fn the_announcement_of_something_else_is_none() {
-    let mut rig = displaced();
+    let mut rig = router_that_yielded();
     heard(&mut rig, "192.0.2.253");
     let elsewhere = "eth1".parse().unwrap();
     let address = "192.0.2.254".parse().unwrap();
@@ -66,7 +66,7 @@ fn who_takes_over_again_meanwhile_asks_for_what_it_holds() {
 
 #[test]
 fn a_backup_that_stops_meanwhile_keeps_the_address_all_the_same() {
-    let mut rig = displaced();
+    let mut rig = router_that_yielded();
     rig.feed(Input::Shutdown);
     assert_eq!(rig.state(), StateName::Initialize);
     rig.run(ms(20));
@@ -78,7 +78,7 @@ fn a_backup_that_stops_meanwhile_keeps_the_address_all_the_same() {
 
 #[test]
 fn one_that_is_promoted_meanwhile_goes_on_letting_go() {
-    let mut rig = displaced();
+    let mut rig = router_that_yielded();
     rig.demote(Force::No);
     assert_eq!(rig.state(), StateName::Initialize);
     rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
@@ -89,16 +89,16 @@ fn one_that_is_promoted_meanwhile_goes_on_letting_go() {
 
 #[test]
 fn on_a_dead_link_it_lets_go_at_once() {
-    let mut rig = displaced();
+    let mut rig = router_that_yielded();
     rig.feed(Input::Link(interface(), Some(LinkFacts { carrier: false, ..link() })));
     assert_eq!(rig.said(), ["release"]);
     rig.run(Duration::from_secs(1));
     assert_eq!(rig.said(), [""; 0]);
 }
 
-/// Hosts had never heard of it.
+/// Hosts have never heard an announcement of this router, so they cannot send to it.
 #[test]
-fn who_yields_before_it_has_announced_anything_lets_go_at_once() {
+fn a_router_that_yields_before_it_has_announced_anything_releases_at_once() {
     let mut rig = Rig::new(spec());
     rig.kernel = Kernel::Silent;
     rig.until_state(StateName::Active);
@@ -107,7 +107,7 @@ fn who_yields_before_it_has_announced_anything_lets_go_at_once() {
     assert_eq!(rig.said().last().map(String::as_str), Some("release"));
 }
 
-/// Both became Active at the same moment. Which announcement hosts heard last, nobody knows.
+/// Both routers became Active at the same moment. Which announcement hosts heard last is not known.
 #[test]
 fn an_announcement_that_may_have_crossed_ours_does_not_count() {
     let mut rig = Rig::new(spec());
@@ -115,12 +115,12 @@ fn an_announcement_that_may_have_crossed_ours_does_not_count() {
     rig.run(ms(1));
     assert_eq!(rig.said(), ["hold", "say 100/100cs", "announce 1"]);
     rig.hear(advert("192.0.2.200", 200));
-    // Ours may have left after it: what is decided waits for the thread of the addresses.
+    // Our announcement may have left after it, because an effect waits for the address thread.
     rig.run(ms(17));
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(22));
     assert_eq!(rig.said(), ["say 100/100cs"], "only a last word");
-    // The winner repeats itself after 30 ms.
+    // The winner repeats its announcement after 30 ms.
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(20));
     assert_eq!(rig.said(), ["release"]);
@@ -168,9 +168,9 @@ fn another_address_list_during_a_hand_over_does_not_end_the_wait() {
     assert_eq!(rig.said(), ["release"]);
 }
 
-/// Somebody else may rightly be Active by now, and would not announce again.
+/// Another router may rightly be Active by now, and would not announce the addresses again.
 #[test]
-fn one_that_overslept_and_must_not_preempt_announces_nothing_before_it_has_listened() {
+fn an_active_that_overslept_and_must_not_preempt_announces_nothing_before_it_has_listened() {
     let mut rig = Rig::active(RouterSpec { role: contender(100, Preempt::Forbid), ..spec() });
     rig.stall(Duration::from_secs(100));
     rig.feed(Input::Deadline);
@@ -183,9 +183,10 @@ fn one_that_overslept_and_must_not_preempt_announces_nothing_before_it_has_liste
     assert!(said.contains(&"announce 1".to_owned()), "{said:?}");
 }
 
-/// The last word of whoever it displaced is an answer to its first: no split brain.
+/// The last advertisement of the router that was displaced answers our first one. It does not mean
+/// that two routers are Active.
 #[test]
-fn who_preempts_does_not_report_the_last_word_of_the_other() {
+fn a_router_that_preempts_does_not_report_the_last_advertisement_of_the_other() {
     let mut rig = Rig::new(RouterSpec { role: contender(200, Preempt::Allow), ..spec() });
     while rig.state() == StateName::Backup {
         rig.hear(advert("192.0.2.1", 100));

@@ -1,4 +1,4 @@
-//! Nobody is named Active who is not heard, and that nobody serves is told.
+//! No router is shown as Active unless it is heard, and that no router serves is reported.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn active(rig: &Rig) -> Option<String> {
     rig.instance(0).active.map(|active| active.address.to_string())
 }
 
-/// What is told of the service, in short: `lost 192.0.2.1 4095` or `back 192.0.2.1`.
+/// The reports about the service in short form: `lost 192.0.2.1 4095` or `back 192.0.2.1`.
 fn told(rig: &Rig) -> Vec<String> {
     let word = |kind| match kind {
         EventKind::NobodyServes { unserved, .. } => {
@@ -42,7 +42,8 @@ fn a_demoted_node_tells_when_the_active_falls_silent_and_when_somebody_serves_ag
     rig.run(ms(4090));
     assert_eq!((active(&rig).as_deref(), told(&rig)), (Some(PEER), vec![]));
     rig.run(ms(10));
-    // The last of all Backups would have been heard by now: 3 s and its Skew_Time, and what it takes to be heard.
+    // The slowest of all Backups would have been heard by now: 3 s and its Skew_Time, and the time
+    // until its advertisement arrives.
     assert_eq!((active(&rig), told(&rig)), (None, vec!["lost 192.0.2.1 4096".to_owned()]));
     assert_eq!(idle(&rig), NotServing::Demoted);
     rig.run(Duration::from_secs(60));
@@ -54,7 +55,7 @@ fn a_demoted_node_tells_when_the_active_falls_silent_and_when_somebody_serves_ag
 }
 
 #[test]
-fn addresses_that_were_released_without_a_taker_are_served_by_nobody() {
+fn addresses_that_were_released_without_a_successor_are_served_by_nobody() {
     let mut rig = Rig::active(spec());
     rig.demote(Force::Yes);
     rig.run(Duration::from_secs(8));
@@ -76,9 +77,9 @@ fn a_faulty_node_says_what_is_to_be_mended() {
     );
 }
 
-/// What cannot be heard is not known, in either way.
+/// A node that cannot receive knows neither that a router serves nor that none does.
 #[test]
-fn who_cannot_hear_names_nobody_and_tells_nothing() {
+fn a_node_that_cannot_hear_names_nobody_and_reports_nothing() {
     let mut rig = Rig::new(spec());
     rig.hear(advert(PEER, 200));
     rig.feed(Input::Link(interface(), Some(LinkFacts { carrier: false, ..link() })));
@@ -124,7 +125,8 @@ fn a_node_that_ends_tells_nothing() {
     assert_eq!(told(&rig), [""; 0]);
 }
 
-/// The one who leaves says that it speaks every 10 ms, and then waits for a taker that needs its time.
+/// The leaving router announces an interval of 10 ms, and then waits for a successor that needs
+/// longer to become Active.
 #[test]
 fn a_planned_move_between_others_is_not_a_silence() {
     let mut rig = Rig::new(spec());
@@ -144,7 +146,7 @@ fn a_planned_move_between_others_is_not_a_silence() {
 }
 
 #[test]
-fn a_silence_that_was_told_has_an_end_though_the_link_was_away_in_between() {
+fn a_silence_that_was_reported_has_an_end_though_the_link_was_away_in_between() {
     for ends in [None, Some(PEER)] {
         let mut rig = Rig::new(spec());
         rig.demote(Force::No);

@@ -1,4 +1,4 @@
-//! Several routers on one node: what concerns one does not disturb another.
+//! Several routers on one node: an event of one router does not disturb the others.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn check(name: &str) -> CheckName {
     CheckName(name.into())
 }
 
-/// A node whose two interfaces work, with these routers.
+/// A node with these routers, whose two interfaces work.
 fn node(specs: Vec<RouterSpec>) -> Rig {
     let mut rig = Rig::new(spec());
     rig.feed(Input::Link("eth1".parse().unwrap(), Some(link())));
@@ -72,7 +72,7 @@ fn one_vrid_on_two_interfaces_is_two_instances() {
     assert_eq!(states(&rig), [StateName::Backup, StateName::Active], "a was heard on eth0 only");
 }
 
-/// A router that goes does not change what the others are called or when they are due.
+/// Removing a router changes neither the keys of the others nor their deadlines.
 #[test]
 fn a_router_that_is_removed_leaves_the_others_as_they_are() {
     let specs = vec![

@@ -13,10 +13,10 @@ const PEER: &str = "192.0.2.9";
 /// Another router, whose address is greater than ours.
 const GREATER: &str = "192.0.2.200";
 
-/// A node in some situation.
+/// A node that a function brings into some situation.
 type Situation = (&'static str, fn(Preempt) -> Rig);
 
-/// What happens to it.
+/// An input, and the function that feeds it to the node.
 type Happening = (&'static str, fn(&mut Rig));
 
 fn node(preempt: Preempt) -> Rig {
@@ -148,7 +148,7 @@ const HAPPENINGS: [Happening; 15] = [
     ("vrrpd stops", |rig| rig.feed(Input::Shutdown)),
 ];
 
-/// The addresses as the kernel was told, given what it was told before.
+/// What the node has ordered for the addresses, given what was ordered before.
 fn addresses(rig: &Rig, before: &'static str) -> &'static str {
     let told = rig.out.iter().rev().find_map(|effect| match effect {
         Effect::HoldAddresses { .. } => Some("held"),
@@ -162,7 +162,7 @@ fn addresses(rig: &Rig, before: &'static str) -> &'static str {
     }
 }
 
-/// What comes of one input in one situation, as cells of the table.
+/// The result of one input in one situation, as cells of the table.
 fn outcome(situation: fn(Preempt) -> Rig, preempt: Preempt, happen: fn(&mut Rig)) -> String {
     let mut rig = situation(preempt);
     let before = addresses(&rig, "none");
@@ -199,7 +199,7 @@ fn state_by_input_by_policy() {
     insta::assert_snapshot!(table);
 }
 
-/// The table must not mislead: each situation is what its name says.
+/// The table must not mislead: each situation is the one that its name says.
 #[test]
 fn the_situations_are_what_they_are_called() {
     for (name, situation) in SITUATIONS {

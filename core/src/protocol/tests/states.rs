@@ -1,4 +1,4 @@
-//! RFC 9568 §6.4, row by row.
+//! The state machine of RFC 9568 §6.4, rule by rule.
 
 use super::*;
 
@@ -24,7 +24,8 @@ fn rfc9568_6_4_2_7_silence_makes_a_backup_active_after_active_down_interval() {
         });
         assert_eq!(rig.until_state(StateName::Active), expected);
         let word = format!("say {priority}/{cs}cs");
-        // RFC9568-6.4.2-11: own first, then the advertisement, then the announcement. RFC9568-7.2-4
+        // RFC9568-6.4.2-11: install the addresses first, then advertise, then announce.
+        // RFC9568-7.2-4
         assert_eq!(rig.said(), ["hold", word.as_str(), "announce 1"]);
         assert_eq!(rig.instance(0).cause, Cause::ActiveDownTimer);
         let period = interval(cs).period();
@@ -58,7 +59,7 @@ fn rfc9568_6_4_1_1_an_owner_is_active_at_once() {
 
 // RFC9568-7.2-4, RFC9568-8.1.2-3
 // RFC9568-8.2.2-2
-/// What is said while the kernel does not answer.
+/// What the router sends while the kernel has not answered.
 #[test]
 fn the_first_advertisement_waits_for_the_kernel_only_where_somebody_may_still_serve() {
     let silent = |heard: Option<u8>| {
@@ -94,7 +95,8 @@ fn hosts_are_told_before_the_active_that_is_displaced() {
     assert_eq!(rig.said(), ["say 100/100cs"]);
 }
 
-/// T08, T09, T10, T11: obeyed, its interval learned (up to a bound: `proof`), and our own period once Active.
+/// T08, T09, T10, T11: the Active is obeyed, its interval is learned (up to a limit: see `proof`),
+/// and our own interval is used once we are Active.
 #[test]
 fn rfc9568_6_4_2_9_a_backup_obeys_and_learns_the_interval() {
     for (cs, expected) in [(100, us(3_609_375)), (10, us(360_937)), (1000, us(36_093_750))] {
@@ -185,7 +187,7 @@ fn rfc9568_6_4_2_16_preempt_delay_delays_a_preemption_but_no_takeover() {
     assert_eq!(rig.until_state(StateName::Active), us(3_609_375));
 }
 
-/// T18, T19, T20, T21, T22, T25: who wins against an Active of priority 100 at .100.
+/// T18, T19, T20, T21, T22, T25: which router wins against an Active of priority 100 at .100.
 #[test]
 fn rfc9568_6_4_3_11_an_active_yields_to_higher_priority_and_to_greater_addresses() {
     for (from, priority, expected) in [
@@ -204,7 +206,7 @@ fn rfc9568_6_4_3_11_an_active_yields_to_higher_priority_and_to_greater_addresses
             rig.hear(Advert { centiseconds: 10, ..advert(from, priority) });
             assert_eq!(rig.state(), expected, "{priority} from {from}");
             match expected {
-                // RFC9568-6.4.3-17: a last word, no announcement.
+                // RFC9568-6.4.3-17: a last advertisement, and no announcement.
                 StateName::Backup => {
                     assert_eq!(rig.said(), ["say 100/10cs"]);
                     assert_eq!(rig.until_state(StateName::Active).as_micros(), 360_937);
@@ -239,7 +241,7 @@ fn rfc9568_6_4_3_14_answers_to_losing_advertisements_are_limited() {
     let counters = rig.instance(0).counters;
     assert!((3..=5).contains(&counters.immediate_adverts_sent), "{counters:?}");
     assert_eq!(counters.immediate_adverts_sent + counters.immediate_adverts_suppressed, 1000);
-    // RFC9568-6.4.3-15: the schedule is that of before.
+    // RFC9568-6.4.3-15: the schedule is the same as before.
     rig.out.clear();
     while rig.spoken().is_empty() {
         rig.now = rig.node.next_deadline().unwrap();
@@ -256,7 +258,7 @@ fn rfc9568_6_4_3_10_priority_zero_is_answered_at_once() {
     rig.run(ms(300));
     rig.said();
     rig.hear(advert("192.0.2.1", 0));
-    // Hosts beside the one who leaves may have been cut off when we announced.
+    // Hosts beside the leaving router may have been cut off when we announced the addresses.
     assert_eq!(rig.said(), ["say 100/100cs", "announce 1"]);
     rig.run(ms(999));
     assert_eq!(rig.spoken(), [""; 0]);
@@ -280,7 +282,7 @@ fn rfc9568_6_4_3_19_a_flood_of_priority_zero_is_answered_at_a_limited_rate() {
     let answers = rig.spoken().len();
     assert!((99..=102).contains(&answers), "{answers} answers");
     let announced = announcements(&rig) - before;
-    // One each 30 ms: a second of it, and the last of all.
+    // One announcement each 30 ms for a second, and a last one.
     assert!((30..=36).contains(&announced), "{announced} announcements");
     assert_eq!(rig.state(), StateName::Active);
     rig.run(ms(980));
@@ -337,7 +339,8 @@ fn a_rival_is_reported_and_the_addresses_are_announced_again() {
 }
 
 // RFC9568-6.2-4
-/// T66: an Active that was stopped for long speaks at once if it may preempt, and listens first if not.
+/// T66: an Active that was stopped for long advertises at once if it may preempt, and listens first
+/// if it may not.
 #[test]
 fn an_active_that_overslept_listens_before_it_speaks_unless_it_may_preempt() {
     let mut rig = Rig::active(spec());

@@ -1,4 +1,4 @@
-//! What stands against other routers, and what a stranger with our VRID cannot do.
+//! Warnings that stand against other routers, and what a stranger with our VRID cannot do.
 
 use super::*;
 use crate::wire::{Reject, RejectReason};
@@ -47,14 +47,14 @@ fn one_family_is_not_given_up_because_of_a_stranger_in_the_other() {
         assert_eq!(states(&rig), [StateName::Backup, StateName::Active]);
     }
     assert_eq!(begun(&rig), ["addresses_lost"]);
-    // It goes, and both are together again.
+    // The stranger leaves, and both families are together again.
     rig.run(Duration::from_secs(5));
     assert_eq!(states(&rig), [StateName::Active; 2]);
     assert_eq!(over(&rig), ["addresses_lost"]);
 }
 
 #[test]
-fn nor_does_it_keep_the_other_family_from_taking_over() {
+fn a_stranger_in_one_family_does_not_keep_the_other_from_taking_over() {
     let mut rig = Rig::new(both());
     for _ in 0..6 {
         stranger(&mut rig, 200);
@@ -63,7 +63,7 @@ fn nor_does_it_keep_the_other_family_from_taking_over() {
     assert_eq!(states(&rig), [StateName::Backup, StateName::Active]);
 }
 
-/// A router that lists our addresses in one family is our peer, and both families are its own.
+/// A router that lists our addresses in one family is our peer, and takes both families.
 #[test]
 fn a_peer_takes_both_families_though_a_stranger_has_one() {
     let mut rig = Rig::active(both());
@@ -106,7 +106,7 @@ fn a_split_brain_that_lasts_stands_until_it_is_over() {
 }
 
 #[test]
-fn other_lists_are_told_by_what_is_in_them() {
+fn other_lists_are_reported_with_what_they_have_more_and_less() {
     let mut spec = spec();
     spec.instances[0].addresses = vec!["192.0.2.253/24".parse().unwrap(), "192.0.2.254/24".parse().unwrap()];
     let mut rig = Rig::new(spec);
@@ -124,7 +124,7 @@ fn other_lists_are_told_by_what_is_in_them() {
 }
 
 #[test]
-fn equal_priorities_and_our_address_under_another_vrid_are_told() {
+fn equal_priorities_and_our_address_under_another_vrid_are_reported() {
     let mut rig = Rig::new(spec());
     rig.hear(advert("192.0.2.1", 100));
     assert_eq!(begun(&rig), ["same_priority"]);
@@ -136,9 +136,9 @@ fn equal_priorities_and_our_address_under_another_vrid_are_told() {
     assert_eq!(begun(&rig), [""; 0], "other virtual routers on a LAN are normal");
 }
 
-/// Two thousand forged sources neither grow our memory nor fill the event log.
+/// Two thousand forged source addresses neither use more memory nor fill the event log.
 #[test]
-fn strangers_without_number_are_told_of_in_number() {
+fn any_number_of_strangers_makes_a_limited_number_of_events() {
     let mut rig = Rig::active(spec());
     for n in 0..2000_u16 {
         let from: &'static str = Box::leak(format!("10.0.{}.{}", n / 250, n % 250 + 1).into_boxed_str());
@@ -150,7 +150,7 @@ fn strangers_without_number_are_told_of_in_number() {
     assert!(events < 120, "{events} events in ten seconds");
 }
 
-/// It serves nothing of ours: whoever lets go for its sake leaves the addresses with nobody.
+/// A stranger serves none of our addresses: a router that let go for it would leave them unserved.
 #[test]
 fn a_demotion_is_not_handed_over_to_a_stranger() {
     let mut rig = Rig::active(spec());
@@ -165,7 +165,7 @@ fn a_demotion_is_not_handed_over_to_a_stranger() {
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]), "{:?}", rig.outcomes());
 }
 
-/// Nor is it a sign that the one who took over stays.
+/// Advertisements of a stranger are not a sign that the successor goes on serving.
 #[test]
 fn a_stranger_does_not_hide_that_nobody_serves() {
     let mut rig = Rig::active(spec());
@@ -184,7 +184,7 @@ fn a_stranger_does_not_hide_that_nobody_serves() {
 }
 
 #[test]
-fn what_begins_again_is_told_again_when_it_lasts() {
+fn a_split_brain_that_begins_again_is_reported_again_when_it_lasts() {
     let mut rig = Rig::active(spec());
     let lasts = |rig: &mut Rig, seconds: u32| {
         for _ in 0..seconds {
@@ -201,9 +201,9 @@ fn what_begins_again_is_told_again_when_it_lasts() {
     assert_eq!((begun(&rig).len(), over(&rig).len()), (2, 1));
 }
 
-/// Anybody can send messages that are discarded, under any name.
+/// Any station can send messages that are discarded, in any name.
 #[test]
-fn discarded_messages_neither_hide_a_split_brain_nor_stand_for_ever() {
+fn discarded_messages_neither_hide_a_split_brain_nor_stay_for_ever() {
     let mut rig = Rig::active(spec());
     let discarded = |rig: &mut Rig, n: u8| {
         let source = Some(IpAddr::from([10, 0, 0, n]));
@@ -218,7 +218,7 @@ fn discarded_messages_neither_hide_a_split_brain_nor_stand_for_ever() {
         rig.run(ms(1000));
     }
     assert!(standing(&rig).contains(&"also_active"), "{:?}", standing(&rig));
-    // A node that takes no part hears nothing but such messages.
+    // A node that takes no part in elections receives such messages only.
     let mut rig = Rig::new(spec());
     rig.demote(Force::No);
     discarded(&mut rig, 0);
@@ -232,7 +232,7 @@ fn discarded_messages_neither_hide_a_split_brain_nor_stand_for_ever() {
     assert_eq!((ended, standing(&rig).len()), (vec![Duration::from_secs(10)], 1));
 }
 
-/// A stranger that was there and has gone leaves nothing behind: both families are a pair again.
+/// A stranger that has gone leaves nothing behind: both families act as a pair again.
 #[test]
 fn families_are_a_pair_again_when_the_stranger_has_gone() {
     let mut rig = Rig::active(both());
@@ -242,7 +242,8 @@ fn families_are_a_pair_again_when_the_stranger_has_gone() {
     }
     rig.run(Duration::from_secs(5));
     assert_eq!(states(&rig), [StateName::Active; 2]);
-    // A peer takes IPv6, and IPv4 follows, as a pair does: it waits for its own peer, and holds its sibling back.
+    // A peer takes IPv6, and IPv4 yields too, as in a pair: it waits for an advertisement of the
+    // peer in its own family, and keeps IPv6 from taking over until then.
     rig.hear(advert("fe80::1", 200));
     assert_eq!(states(&rig), [StateName::Backup; 2]);
     for _ in 0..8 {

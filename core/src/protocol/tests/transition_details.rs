@@ -1,8 +1,9 @@
-//! What a transition says of its grounds: who was replaced, what failed, what the operator said.
+//! What a transition reports as its reasons: which router was replaced, which facts failed, what
+//! the operator said.
 
 use super::*;
 
-/// The last transition: from, to, cause, and its grounds.
+/// The last transition: from, to, cause, and its details.
 fn last_move(rig: &Rig) -> (StateName, StateName, Cause, TransitionDetails) {
     let moves = rig.events().into_iter().filter_map(|kind| match kind {
         EventKind::Transition { from, to, cause, priority: _, grounds } => Some((from, to, cause, grounds)),
@@ -74,7 +75,7 @@ fn preemption_names_both_sides() {
 fn a_fault_and_its_end_are_named_by_the_transitions_that_they_cause() {
     let mut rig = Rig::active(spec());
     rig.feed(Input::Link(interface(), Some(LinkFacts { carrier: false, ..link() })));
-    rig.run(ms(3000)); // What is back sooner is no fault.
+    rig.run(ms(3000)); // An interruption that ends sooner is not a fault.
     let (_, to, cause, grounds) = last_move(&rig);
     let lost = vec![Fault::NoCarrier(interface())];
     assert_eq!((to, cause, &grounds.faults), (StateName::Initialize, Cause::Fault, &lost));
@@ -99,7 +100,8 @@ fn a_demotion_says_who_and_why_and_its_end_by_itself_is_no_promotion() {
     assert_eq!((from, to, cause), expected, "nobody promoted it");
 }
 
-/// One of lower priority that hears nobody speaks beside the Active, and is not the one who died.
+/// A router of lower priority that does not hear the Active advertises beside it, and is not the
+/// one that died.
 #[test]
 fn the_survivor_names_whom_it_obeyed() {
     let mut rig = Rig::new(spec());
