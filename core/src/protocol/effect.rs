@@ -1,5 +1,5 @@
-//! What should happen, as values. The order of effects of one input is part of the contract: own,
-//! then advertise, then announce, then report.
+//! What the caller must do, as values. The order of the effects of one input is part of the
+//! contract: hold the addresses, then advertise, then announce, then report.
 
 use crate::protocol::event::Event;
 use crate::protocol::input::{CommandId, Demotion};
@@ -8,87 +8,89 @@ use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// One effect.
+/// One thing for the caller to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Desired state: this node holds the addresses of `key`. To be answered with
-    /// [`super::Input::AddressesHeld`] under the same epoch.
+    /// From now on this node must hold the addresses of `key`. The answer is
+    /// [`super::Input::AddressesHeld`] with the same epoch.
     HoldAddresses {
-        /// Whose addresses.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// Grows with each `HoldAddresses` and `ReleaseAddresses` of this virtual router.
+        /// Grows with each `HoldAddresses` and `ReleaseAddresses` of this instance.
         epoch: u64,
     },
-    /// Desired state: this node does not hold the addresses of `key`.
+    /// From now on this node must not hold the addresses of `key`.
     ReleaseAddresses {
-        /// Whose addresses.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
         /// As in `HoldAddresses`.
         epoch: u64,
     },
-    /// Send one advertisement now. The address list is [`super::Node::addresses`].
+    /// Send one advertisement now. Its address list is [`super::Node::addresses`].
     Advertise {
-        /// Who speaks.
+        /// The instance that advertises.
         key: InstanceKey,
         /// IP source address.
         source: IpAddr,
-        /// Priority.
+        /// Priority field of the advertisement; 0 resigns.
         priority: AdvertPriority,
-        /// Max Advertise Interval.
+        /// Max Advertise Interval field of the advertisement.
         interval: AdverInterval,
         /// Checksum flavour (IPv4; ignored for IPv6).
         checksum: ChecksumFlavour,
     },
-    /// Gratuitous ARP or unsolicited NA for every held address of `key`: all of them, `rounds` times.
+    /// Send a gratuitous ARP or an unsolicited NA for every held address of `key`: all of them,
+    /// `rounds` times.
     Announce {
-        /// Whose addresses.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// How often.
+        /// Number of rounds, which are sent one right after the other.
         rounds: u8,
     },
-    /// Hear what others announce of the addresses of `key`, from now until [`Self::IgnoreAnnouncements`]:
-    /// [`super::Input::AnnouncementHeard`].
+    /// From now on, until [`Self::IgnoreAnnouncements`], report what other stations announce about
+    /// the addresses of `key`, as [`super::Input::AnnouncementHeard`].
     WatchAnnouncements {
-        /// Whose addresses.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
     },
-    /// It is of no interest any more.
+    /// What other stations announce about the addresses of `key` is not needed any more.
     IgnoreAnnouncements {
-        /// Whose addresses.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
     },
-    /// Something an operator may want to know.
+    /// An event for the operator.
     Report(Event),
     /// The answer to a command.
     Answer {
-        /// Which command.
+        /// The command that is answered.
         id: CommandId,
-        /// What came of it.
+        /// The result of the command.
         answer: Answer,
     },
-    /// The set of demotions changed: what must survive a restart. `None`: not demoted any more.
+    /// The demotion of a router changed. The new one, or `None` if the router is not demoted any
+    /// more, must survive a restart.
     SaveDemotion {
         /// Which router.
         router: RouterName,
         /// Its demotion.
         demotion: Option<Demotion>,
     },
-    /// After [`super::Input::Shutdown`]: everything is handed over and let go. The agent may end
-    /// once the last `ReleaseAddresses` is carried out.
+    /// The last effect after [`super::Input::Shutdown`]: everything is handed over and released.
+    /// The agent may end once the last `ReleaseAddresses` is carried out.
     Stopped,
 }
 
-/// A sink that keeps the order and is reused, so that steady state allocates nothing.
+/// A list that the caller reuses, so that the steady state allocates no memory. Order matters.
 pub type Effects = Vec<Effect>;
 
-/// What came of a command.
+/// The result of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// Of a demotion: one result a family.
+    /// Results of a demotion, one for each family.
     Demoted(Vec<InstanceResult>),
-    /// Of a promotion.
+    /// Result of a promotion.
     Promoted {
-        /// Whether it was demoted before.
+        /// Whether the router was demoted before.
         was_demoted: bool,
     },
     /// No router has this name.
@@ -98,41 +100,43 @@ pub enum Answer {
 /// What a demotion did to one family of a router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceResult {
-    /// The router.
+    /// The router that was demoted.
     pub name: RouterName,
-    /// The family.
+    /// The family of the router that this result is about.
     pub family: Family,
-    /// What happened.
+    /// What the demotion did to this family.
     pub outcome: DemoteOutcome,
 }
 
-/// The outcome of a demotion.
+/// The result of a demotion for one family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DemoteOutcome {
-    /// Somebody else was heard serving before we let go.
+    /// Another router was heard serving before this node released the addresses.
     HandedOver {
-        /// Who.
+        /// Source address of that router.
         to: IpAddr,
-        /// From the command to the taker's first advertisement.
+        /// Time from the command to the successor's first advertisement.
         after: Duration,
     },
-    /// It did not hold the addresses.
+    /// This family did not hold the addresses.
     WasBackup,
-    /// It was demoted before, and holds nothing; the new reason and end replace the old.
+    /// The router had been demoted before, and holds no addresses. The new reason and end replace
+    /// the old.
     AlreadyDemoted,
-    /// Nobody took over: it is still Active.
+    /// No other router took over, so this node is still Active.
     Refused {
-        /// How long it waited.
+        /// Time from the command to this answer.
         after: Duration,
     },
-    /// Nobody took over: it serves on as the last resort, and yields to anybody.
+    /// No other router took over. This node serves on as the last resort, and yields to any router.
     LastResort {
-        /// How long it waited.
+        /// Time from the command to this answer.
         after: Duration,
     },
-    /// Nobody took over, and the addresses were released because the operator said so.
+    /// No other router took over, and the addresses were released because the operator asked for
+    /// it.
     Forced {
-        /// How long it waited.
+        /// Time from the command to this answer.
         after: Duration,
     },
 }

@@ -12,75 +12,78 @@ use std::net::IpAddr;
 /// One input. `'a` is the receive buffer of a packet.
 #[derive(Debug, Clone)]
 pub enum Input<'a> {
-    /// A deadline may have passed: whatever is due at `now` happens.
+    /// A deadline may have passed: the core does whatever is due at `now`.
     Deadline,
-    /// The whole configuration, all of it anew at each reload. Routers that are new start, those gone
-    /// hand over and stop, those whose instance is another do both in this order, the others are retuned:
-    /// they keep state and timers, and those unchanged do not notice.
+    /// The whole configuration, at the start and at each reload. Routers that are new start.
+    /// Routers that are not in it any more hand over and stop. Routers with another interface, VRID
+    /// or set of families do both in this order. All others take the new values and keep their
+    /// state and timers; an unchanged router is not affected.
     Configure(Vec<RouterSpec>),
-    /// Routers of which an earlier run died as Active, and whose addresses are in place: they are handed
-    /// over. Instead of a configuration, and followed by [`Self::Shutdown`].
+    /// Routers whose addresses are still installed because an earlier run crashed as Active. They
+    /// are handed over. This input replaces [`Self::Configure`], and [`Self::Shutdown`] follows it.
     FinishCrashedRun(Vec<RouterSpec>),
     /// A message that `wire` accepted.
     Received {
-        /// Where it arrived.
+        /// The interface that the message arrived on.
         interface: InterfaceName,
         /// Its IP header.
         carrier: Carrier,
-        /// Its content.
+        /// Its VRRP fields.
         advertisement: Advertisement<'a>,
     },
-    /// A message that `wire` rejected: counted, and nothing else.
+    /// A message that `wire` rejected. It is counted, and has no other effect on an election.
     Rejected {
-        /// Where it arrived.
+        /// The interface that the message arrived on.
         interface: InterfaceName,
-        /// The family of its carrier.
+        /// The family of its IP header.
         family: Family,
-        /// The source address of its carrier, if there was one to read.
+        /// The source address in its IP header, if there was one to read.
         source: Option<IpAddr>,
-        /// Why.
+        /// Why `wire` rejected the message.
         reject: Reject,
     },
-    /// Another station told the LAN that this address is where it is: gratuitous ARP, or an unsolicited
-    /// Neighbor Advertisement. Of interest between [`super::Effect::WatchAnnouncements`] and
-    /// [`super::Effect::IgnoreAnnouncements`], and of an address that this node serves, of which any broadcast in its name will do; not to be
-    /// fed with our own announcements, reflected ones included.
+    /// Another station announced an address as its own: with a gratuitous ARP or an unsolicited
+    /// Neighbor Advertisement. This input matters between [`super::Effect::WatchAnnouncements`] and
+    /// [`super::Effect::IgnoreAnnouncements`], and for an address that this node serves; for the
+    /// latter, any broadcast in the address's name counts. The caller must not feed our own
+    /// announcements, not even reflected ones.
     AnnouncementHeard {
-        /// Where it was heard.
+        /// The interface that the announcement was received on.
         interface: InterfaceName,
-        /// The address.
+        /// The address that was announced.
         address: IpAddr,
-        /// Where it is said to be.
+        /// The hardware address that the station announced for it.
         mac: MacAddr,
     },
-    /// What the kernel now says about an interface; `None`: it does not exist.
+    /// What the kernel now reports about an interface; `None` if it does not exist.
     Link(InterfaceName, Option<LinkFacts>),
-    /// The first name, which no interface has as its own, is another name of the interface of the second. Until there is
-    /// an interface of that name.
+    /// The first name is an alternative name of the interface with the second name, and no
+    /// interface has it as its own name. This holds until an interface of the first name appears.
     OtherName(InterfaceName, InterfaceName),
-    /// How the desired state of addresses came out.
+    /// The kernel's answer to a change of the addresses.
     AddressesHeld(HoldResult),
-    /// Somebody removed this many of the addresses of a virtual router, and they were put back.
+    /// Another program removed this many addresses of an instance, and they were installed again.
     AddressesRestored {
-        /// Whose addresses.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// How many.
+        /// Number of addresses.
         count: usize,
     },
-    /// Owned addresses had gone with their interface and are back: hosts may not know the way.
+    /// Held addresses had disappeared with their interface and are installed again. Hosts may not
+    /// know the way to them.
     AddressesReinstalled {
-        /// Whose addresses.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
     },
-    /// Owned addresses are missing, and the kernel refuses to take them back.
+    /// Held addresses are missing, and the kernel refuses to install them again.
     AddressesNotRestored {
-        /// Whose addresses.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// Why.
+        /// The kernel's error.
         why: String,
     },
-    /// Whether the sockets of an interface and family are open; `Err`: why not. Without a word,
-    /// they are.
+    /// Whether the sockets of an interface and family are open; `Err` says why they are not.
+    /// Without this input they count as open.
     Sockets(InterfaceName, Family, Result<(), String>),
     /// The socket refused an advertisement. It was counted as sent when it was decided, and was not sent.
     AdvertisementUnsent {
@@ -95,56 +98,56 @@ pub enum Input<'a> {
     AdvertisementSentAgain(InstanceKey),
     /// A health check's verdict.
     CheckResult(CheckName, CheckResult),
-    /// A health check is not run any more: its verdict says nothing from now on.
+    /// A health check is not run any more: its last result does not count from now on.
     CheckRemoved(CheckName),
-    /// An operator's command; answered with [`super::Effect::Answer`] under the same id.
+    /// A command of an operator; answered with [`super::Effect::Answer`] and the same id.
     Command(CommandId, Command),
-    /// A demotion that an earlier run recorded. To be fed before the router is configured, so that a
-    /// node that boots demoted does not touch the addresses.
+    /// A demotion that an earlier run saved. The caller feeds it before the router is configured,
+    /// so that a node that boots demoted does not touch the addresses.
     SavedDemotion(RouterName, Demotion),
-    /// The agent ends: every virtual router hands over and lets go.
+    /// The agent ends: every router hands over and releases its addresses.
     Shutdown,
 }
 
 /// The kernel's answer to [`super::Effect::HoldAddresses`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HoldResult {
-    /// Whose addresses.
+    /// The instance that the addresses belong to.
     pub key: InstanceKey,
-    /// The epoch of the `Own` that is answered; a stale one is ignored.
+    /// The epoch of the `HoldAddresses` that is answered; an old epoch is ignored.
     pub epoch: u64,
-    /// `Err`: some could not be installed, and why.
+    /// `Err`: the kernel did not install some of the addresses, and why.
     pub outcome: Result<(), String>,
 }
 
-/// A health check's verdict, after rise and fall.
+/// The result of a health check, after `rise` and `fall` have been applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CheckResult {
-    /// It passes.
+    /// The check succeeds.
     Passing,
-    /// It fails.
+    /// The check fails.
     Failing,
 }
 
-/// Correlates a command with its answer.
+/// Number by which the caller finds the command of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandId(pub u64);
 
-/// What an operator may ask.
+/// What an operator may ask of a router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Take a router out of service on this node.
     Demote {
-        /// Which.
+        /// The router to demote.
         router: RouterName,
-        /// The fact that is recorded.
+        /// Who demoted it, why, and until when; to be saved.
         demotion: Demotion,
-        /// Release the addresses even if nobody takes over.
+        /// Whether the addresses are released even if no other router takes over.
         force: Force,
     },
-    /// End its demotion.
+    /// End the demotion of a router.
     Promote {
-        /// Which.
+        /// The router to promote.
         router: RouterName,
     },
 }
@@ -152,53 +155,54 @@ pub enum Command {
 /// Whether a demotion may leave the addresses without a holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Force {
-    /// No: without a taker we stay Active.
+    /// It may not: unless another router takes over, this one stays Active.
     No,
-    /// Yes, the operator said so.
+    /// It may, because the operator said so.
     Yes,
 }
 
-/// A demotion as a fact: who said so, when, why and until when. Texts are opaque to the core.
+/// A demotion as it is recorded: by whom, when, why and until when. The core does not interpret the
+/// texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Demotion {
-    /// RFC 3339.
+    /// When the demotion began (RFC 3339).
     pub since: String,
-    /// When it ends by itself; `None`: with a promotion only.
+    /// When the demotion ends by itself; `None` if only a promotion ends it.
     pub until: Option<Until>,
-    /// Whether the router still serves when nobody else does.
+    /// Whether the router still serves when no other router does.
     pub last_resort: LastResort,
-    /// The operator's words, may be empty.
+    /// The reason that the operator gave; may be empty.
     pub reason: String,
-    /// The operator.
+    /// Who demoted the router.
     pub by: String,
 }
 
 impl Demotion {
-    /// Characters of an operator's reason: it travels through logs and tables.
+    /// Greatest length of a reason in characters. A reason must fit into logs and tables.
     pub const REASON_MAX: usize = 200;
 }
 
 /// The end of a demotion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Until {
-    /// On the core's clock.
+    /// The instant on the core's clock.
     pub at: MonoTime,
-    /// The same for people: RFC 3339.
+    /// The same instant for people (RFC 3339).
     pub text: String,
 }
 
-/// What a demoted router still does.
+/// Whether a demoted router serves when no other router does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum LastResort {
-    /// It takes part in nothing.
+    /// The router takes no part in elections.
     #[default]
     No,
-    /// It stays Backup at priority 1: better than nobody.
+    /// The router stays Backup at priority 1, because it is better than no router.
     Yes,
 }
 
-/// A named reason for which a router cannot take part. A router's faults are a set that is
-/// recomputed from facts, never a counter.
+/// A named reason for which a router cannot take part. The faults of a router are a set that is
+/// computed again from the facts at each change, and never a counter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
     /// The interface does not exist.
@@ -207,22 +211,24 @@ pub enum Fault {
     InterfaceDown(InterfaceName),
     /// The interface has no carrier.
     NoCarrier(InterfaceName),
-    /// The first is a port of the second (a bridge, a bond): it hears nothing itself.
+    /// The first interface is a port of the second (a bridge, a bond), and cannot receive anything
+    /// itself.
     Port(InterfaceName, InterfaceName),
-    /// The first is another name of the second, which is the one to be used.
+    /// The first name is an alternative name of the second, which the configuration must use.
     OtherName(InterfaceName, InterfaceName),
     /// The interface has no usable source address of this family.
     NoSourceAddress(InterfaceName, Family),
-    /// The router's addresses are on the interface, and not by this agent's doing. Nobody who does not serve may hold
-    /// them, and what is not ours is never taken away. While it serves, a [`super::LocalWarning`].
+    /// The router's addresses are on the interface although this agent did not install them. Only
+    /// the Active may hold them, and this agent does not remove what it did not install. While the
+    /// router serves, this is a [`super::LocalWarning`].
     ForeignAddresses(ForeignAddresses),
-    /// The sockets of this family could not be opened; tried again every second.
+    /// The sockets of this family could not be opened. The agent tries again every second.
     Sockets(InterfaceName, Family, String),
     /// A health check fails.
     Check(CheckName),
-    /// A health check has not given its first verdict yet.
+    /// A health check has not had a result yet.
     CheckPending(CheckName),
-    /// The kernel refused the addresses; retried after a while.
+    /// The kernel refused to install the addresses. The agent tries again after a while.
     Addresses(String),
 }
 

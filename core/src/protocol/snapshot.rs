@@ -1,4 +1,5 @@
-//! The state of this node at one instant, for those who look: owned data, no references into the core.
+//! The state of this node at one instant, for readers outside the core: owned data without
+//! references into the core.
 
 use crate::protocol::counters::{Counters, LinkCounters};
 use crate::protocol::event::{Cause, NotServing, StateName, TransitionDetails};
@@ -12,106 +13,107 @@ use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// This node.
+/// All routers of this node at one instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// When it was taken.
+    /// When the snapshot was taken.
     pub at: MonoTime,
-    /// In the order of their names.
+    /// All routers in the order of their names.
     pub routers: Vec<RouterSnapshot>,
-    /// Messages for nobody here, per interface and family.
+    /// Messages that no router here is meant by, for each interface and family.
     pub links: Vec<(InterfaceName, Family, LinkCounters)>,
-    /// Verdicts of the health checks; `None`: none yet.
+    /// Results of the health checks; `None` before the first result.
     pub checks: Vec<(CheckName, Option<CheckResult>)>,
 }
 
-/// One configured router.
+/// One configured router at one instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouterSnapshot {
-    /// Its configuration.
+    /// What the operator configured.
     pub spec: RouterSpec,
-    /// Priority after tracking: what is advertised.
+    /// Priority after tracking, which is the one that is advertised.
     pub effective: AdvertPriority,
-    /// Named reasons for which it does not take part.
+    /// Named reasons for which the router does not take part in elections.
     pub faults: Vec<Fault>,
-    /// What is wrong besides, and no reason to let go; since when.
+    /// Local problems that are not a reason to stop serving, each with the time since which it
+    /// lasts.
     pub concerns: Vec<(LocalWarning, MonoTime)>,
-    /// Its demotion.
+    /// The demotion of the router, if it is demoted.
     pub demoted: Option<Demotion>,
     /// Whether a hand-over is under way.
     pub handing_over: bool,
-    /// One a family.
+    /// One instance for each family.
     pub instances: Vec<InstanceSnapshot>,
-    /// What stands against its neighbours.
+    /// What is wrong with the peers of this router.
     pub remarks: Vec<StandingPeerWarning>,
-    /// Why it does not serve, where it does not.
+    /// Why the router does not serve, if it does not.
     pub idle: NotServing,
 }
 
-/// One protocol instance.
+/// One instance at one instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceSnapshot {
-    /// Which.
+    /// Interface, family and VRID.
     pub key: InstanceKey,
-    /// Its state.
+    /// State of RFC 9568's state machine.
     pub state: StateName,
-    /// Since when.
+    /// When the instance came into this state.
     pub since: MonoTime,
-    /// Why it came into this state.
+    /// Why the instance came into this state.
     pub cause: Cause,
-    /// What decided that.
+    /// What that transition was decided by.
     pub grounds: TransitionDetails,
-    /// Who is Active, as far as known.
+    /// Which router is Active, if that is known.
     pub active: Option<ActiveRouter>,
-    /// That nobody serves, if so.
+    /// Set when no router serves.
     pub unserved: Option<NobodyServing>,
-    /// Our source address.
+    /// Our source address, if the interface has one.
     pub source: Option<IpAddr>,
-    /// Running timers.
+    /// The timers that run, and the values that they are computed from.
     pub timers: TimerSnapshot,
-    /// Other routers heard, the last first.
+    /// Other routers that were heard, the most recently heard first.
     pub peers: Vec<PeerSnapshot>,
-    /// Counters.
+    /// What the instance has counted since it was configured.
     pub counters: Counters,
-    /// What we send.
+    /// The checksum flavour that we send.
     pub checksum: ChecksumFlavour,
 }
 
-/// The Active router of a virtual router.
+/// The Active router of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActiveRouter {
-    /// Its source address.
+    /// Source address of its advertisements.
     pub address: IpAddr,
-    /// Whether it is this node.
+    /// Whether the Active router is this node.
     pub local: bool,
 }
 
 /// The timers and what they are computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimerSnapshot {
-    /// Active_Adver_Interval: learned from the Active.
+    /// Active_Adver_Interval, as learned from the Active.
     pub active_adver_interval: AdverInterval,
     /// Skew_Time.
     pub skew_time: Duration,
     /// Active_Down_Interval.
     pub active_down_interval: Duration,
-    /// The next deadline of this instance.
+    /// When the instance acts next, if nothing is received.
     pub next: Option<MonoTime>,
 }
 
-/// Another router, as last heard.
+/// Another router, as it was last heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerSnapshot {
-    /// Its source address.
+    /// Source address of its advertisements.
     pub address: IpAddr,
-    /// When it was last heard.
+    /// When an advertisement of this router was last received.
     pub heard: MonoTime,
-    /// Its priority then.
+    /// The priority in its last advertisement.
     pub priority: AdvertPriority,
-    /// Its priority before it resigned; while it does not, the same as `priority`.
+    /// The priority that it had before it resigned; without a resignation, the same as `priority`.
     pub standing: AdvertPriority,
-    /// Its interval then.
+    /// The interval in its last advertisement.
     pub interval: AdverInterval,
-    /// Its checksum flavour (IPv4).
+    /// The checksum flavour of its last advertisement (IPv4).
     pub checksum: ChecksumFlavour,
 }

@@ -1,5 +1,6 @@
-//! What the operator wants of one configured virtual router, resolved: `config` makes it, the core
-//! takes it. Every combination that a value of these types can express is legal.
+//! What the operator configured for one router, with all defaults filled in. `config` makes these
+//! values and the core uses them. Every combination that a value of these types can express is
+//! legal.
 
 use crate::types::{AdverInterval, Family, InstanceKey, InterfaceName, Role, RouterName, Vrid};
 use ipnet::IpNet;
@@ -8,53 +9,56 @@ use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One `[[virtual_router]]`: one or two protocol instances that move together.
+/// One `[[virtual_router]]`: one or two instances that move together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouterSpec {
-    /// Unique on this node.
+    /// Name of the router, unique on this node.
     pub name: RouterName,
-    /// Where it runs.
+    /// The interface that the router runs on.
     pub interface: InterfaceName,
-    /// Same VRID in both families.
+    /// The VRID, the same in both families.
     pub vrid: Vrid,
-    /// Owner, or contender with priority and Preempt_Mode.
+    /// Owner of the addresses, or contender with a priority and a Preempt_Mode.
     pub role: Role,
-    /// Advertisement_Interval: our own sending period.
+    /// Advertisement_Interval: the period in which we send.
     pub interval: AdverInterval,
-    /// Missed advertisements before Active_Down, RFC 9568's 3 unless configured.
+    /// Number of missed advertisements before Active_Down_Timer fires: RFC 9568's 3 unless
+    /// configured.
     pub down_adverts: NonZeroU8,
-    /// How long a preemption of a *live* Active waits after start or recovery. Not in RFC 9568; it
-    /// never delays the takeover from a dead Active.
+    /// How long the preemption of a *live* Active waits after start or recovery. RFC 9568 does not
+    /// have this delay; it never delays the takeover from a dead Active.
     pub preempt_delay: Duration,
-    /// Checksum of VRRPv3/IPv4 on transmit.
+    /// Which checksum VRRPv3 over IPv4 is sent with.
     pub checksum: ChecksumPolicy,
-    /// What to do with IPv6 peers whose first address is not link-local.
+    /// Whether advertisements of IPv6 peers whose first address is not link-local are accepted.
     pub link_local: LinkLocalRule,
-    /// Source address of advertisements; must be on the interface. Of one family only.
+    /// Source address of advertisements. It must be on the interface, and serves the instance of
+    /// its own family only.
     pub source_address: Option<IpAddr>,
-    /// One or two, IPv4 before IPv6, families distinct.
+    /// One or two instances of different families, IPv4 before IPv6.
     pub instances: Vec<InstanceSpec>,
-    /// What may fault it or change its priority.
+    /// What may make the router faulty or change its priority.
     pub tracks: Vec<Track>,
-    /// Gratuitous ARP and unsolicited NA.
+    /// How often gratuitous ARP and unsolicited NA are sent.
     pub announce: AnnounceSpec,
 }
 
 impl RouterSpec {
-    /// The identity of the instance of one family.
+    /// The key of the instance of one family.
     #[must_use]
     pub const fn key(&self, family: Family) -> InstanceKey {
         InstanceKey { interface: self.interface, family, vrid: self.vrid }
     }
 
-    /// The identities of all families.
+    /// The keys of the instances of all families.
     pub fn keys(&self) -> impl Iterator<Item = InstanceKey> {
         self.instances.iter().map(|instance| self.key(instance.family))
     }
 
-    /// Whether a router that runs by `self` can run by `other` with its state and timers: the same
-    /// interface, VRID and families. Otherwise it lets go, and what replaces it starts anew. The core
-    /// acts on this, and the plan of a reload tells it.
+    /// Whether a router that runs with `self` can go on with `other`, keeping its state and timers:
+    /// interface, VRID and families must be the same. Otherwise the router releases its addresses,
+    /// and another one starts in its place. The core acts on this, and the plan of a reload shows
+    /// it.
     #[must_use]
     pub fn is_same_instance(&self, other: &Self) -> bool {
         self.keys().eq(other.keys())
@@ -64,62 +68,64 @@ impl RouterSpec {
 /// One family of a [`RouterSpec`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceSpec {
-    /// Its family.
+    /// The family of every address in `addresses`.
     pub family: Family,
-    /// IPvX_Addresses, advertised in this order, 1..=255; IPv6: the link-local one first unless
-    /// [`LinkLocalRule::Lenient`].
+    /// IPvX_Addresses in the order in which they are advertised, 1..=255; for IPv6, the link-local
+    /// one comes first unless [`LinkLocalRule::Lenient`].
     pub addresses: Vec<IpNet>,
-    /// Held, but not advertised. Those of a family that the router has no instance for are here, too.
+    /// Addresses that are held but not advertised. This list may contain addresses of a family that
+    /// has no instance in this router.
     pub excluded: Vec<IpNet>,
 }
 
 impl InstanceSpec {
-    /// Every address that is held, advertised or not.
+    /// All addresses that are held, whether advertised or not.
     pub fn held(&self) -> impl Iterator<Item = &IpNet> {
         self.addresses.iter().chain(&self.excluded)
     }
 }
 
-/// Checksum flavour of VRRPv3/IPv4 advertisements we send. Both are accepted whatever it says.
+/// The checksum flavour of the VRRPv3 over IPv4 advertisements that we send. Both flavours are
+/// accepted in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ChecksumPolicy {
-    /// RFC 9568's until a peer shows the other.
+    /// The flavour of RFC 9568, until a peer shows that it uses the other.
     #[default]
     Auto,
-    /// The message only.
+    /// Over the message only (RFC 9568).
     Rfc9568,
-    /// With pseudo-header.
+    /// Over a pseudo-header and the message (RFC 5798).
     Rfc5798,
 }
 
 /// Whether the first IPv6 address of a received advertisement must be link-local (errata 8300).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum LinkLocalRule {
-    /// It must: RFC 9568.
+    /// It must be link-local, as RFC 9568 demands.
     #[default]
     Require,
-    /// It need not: keepalived.
+    /// It need not be link-local, because keepalived does not send it so.
     Lenient,
 }
 
-/// The name of a health check.
+/// The name of a health check, as configured.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CheckName(pub Arc<str>);
 
-/// One thing that is watched on behalf of a virtual router.
+/// One thing that is watched for a router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Track {
-    /// A health check without a weight: failing is a fault.
+    /// A health check without a weight: while it fails, the router is faulty.
     Check(CheckName),
-    /// A health check with a weight: a negative one is added to the priority while it fails, a
-    /// positive one while it passes.
+    /// A health check with a weight. A negative weight is added to the priority while the check
+    /// fails, a positive one while it passes.
     WeightedCheck(CheckName, i16),
-    /// Another interface: down, without carrier or missing is a fault.
+    /// Another interface: while it is down, missing or without carrier, the router is faulty.
     Interface(InterfaceName),
 }
 
 impl Track {
-    /// The health check it watches, if it watches one.
+    /// The health check, if this track is one.
     #[must_use]
     pub const fn check(&self) -> Option<&CheckName> {
         match self {
@@ -128,7 +134,7 @@ impl Track {
         }
     }
 
-    /// The interface it watches, if it watches one.
+    /// The interface, if this track is one.
     #[must_use]
     pub const fn interface(&self) -> Option<InterfaceName> {
         match self {
@@ -138,14 +144,14 @@ impl Track {
     }
 }
 
-/// When to tell the LAN where the addresses are.
+/// When the hosts on the LAN are told where the addresses are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnnounceSpec {
-    /// Rounds in each burst, 1..=100: all addresses, then all again.
+    /// Rounds in each burst, 1..=100. A round announces every address once.
     pub repeat: NonZeroU8,
-    /// From becoming Active to the second burst; zero: no second burst.
+    /// Time from becoming Active to the second burst; with zero, there is no second burst.
     pub delay: Duration,
-    /// Period of a single round while Active; zero: never.
+    /// Period of single rounds while Active; with zero, they are not sent.
     pub refresh: Duration,
 }
 

@@ -4,21 +4,21 @@ use crate::types::{AdverInterval, AdvertPriority};
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-/// Who wakes this late (or a whole interval late, if that is longer) has not listened either: it listens once more
-/// before it judges.
+/// A process that wakes this late (or a whole interval late, if that is longer) has not received
+/// anything in the meantime either. It listens once more before it decides anything.
 pub(super) const OVERSLEPT: Duration = Duration::from_millis(50);
 
 /// Skew_Time = ((256 − Priority) × Active_Adver_Interval) / 256.
 ///
-/// Nanoseconds, because in whole centiseconds every skew at 10 ms would be 0 and all Backups would
-/// fire together.
+/// The unit is nanoseconds, because in whole centiseconds every Skew_Time at 10 ms would be 0, and
+/// all Backups would take over at the same time.
 #[must_use]
 pub fn skew_time(priority: AdvertPriority, active: AdverInterval) -> Duration {
     // RFC9568-6.1-3
     active.period() * (256 - u32::from(priority.get())) / 256
 }
 
-/// Active_Down_Interval = 3 × Active_Adver_Interval + Skew_Time, where 3 may be configured.
+/// Active_Down_Interval = 3 × Active_Adver_Interval + Skew_Time, where the 3 is configurable.
 #[must_use]
 pub fn active_down_interval(
     down_adverts: NonZeroU8,
@@ -29,19 +29,20 @@ pub fn active_down_interval(
     active.period() * u32::from(down_adverts.get()) + skew_time(priority, active)
 }
 
-/// The longest Active_Adver_Interval that is learned: ten times ours, and three seconds at least.
+/// The longest Active_Adver_Interval that is learned: ten times ours, but at least three seconds.
 ///
-/// RFC 9568 has a Backup wait three times whatever the last message said, which is anybody's to say: one forged
-/// word of 40.95 s would leave the addresses with nobody for more than two minutes (docs/adr/0019). Up to ten
-/// times ours, nodes of a pair can be changed from one interval to another one by one.
+/// In RFC 9568 a Backup waits for three times the interval of the last message, which anybody can
+/// have sent: one forged message with 40.95 s would leave the addresses unserved for more than two
+/// minutes (docs/adr/0019). Ten times ours lets an operator change the nodes of a pair from one
+/// interval to another one after the other.
 #[must_use]
 pub fn longest_learned(ours: AdverInterval) -> AdverInterval {
     let bound = ours.centiseconds().saturating_mul(10).max(300);
     AdverInterval::from_centiseconds(bound).unwrap_or(AdverInterval::MAX)
 }
 
-/// The shortest time between two advertisements that answer a losing one (RFC 9568 §6.4.3 asks for
-/// an answer at once; read literally, one reflected packet would start a storm).
+/// The shortest time between two advertisements that answer one of lower priority. RFC 9568 §6.4.3
+/// asks for an answer at once; read literally, one reflected packet would start a storm.
 #[must_use]
 pub fn immediate_gap(interval: AdverInterval) -> Duration {
     (interval.period() / 4).max(Duration::from_millis(10))
@@ -49,9 +50,9 @@ pub fn immediate_gap(interval: AdverInterval) -> Duration {
 
 /// How long the first advertisement may wait for the kernel to install the addresses.
 ///
-/// After a death it does not wait: nobody holds the addresses, and other Backups are about to fire.
-/// Whoever resigned or is displaced may still serve, and every address it drops before we have ours
-/// is a gap.
+/// After the death of an Active it does not wait: no router holds the addresses, and the timers of
+/// other Backups are about to fire. A router that resigned or is displaced may still serve, and
+/// every address that it removes before we have installed ours is a gap.
 #[must_use]
 pub fn claim_grace(interval: AdverInterval, taking: Taking) -> Duration {
     match taking {
@@ -64,17 +65,17 @@ pub fn claim_grace(interval: AdverInterval, taking: Taking) -> Duration {
 /// From whom the addresses are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taking {
-    /// The Active died, or never was.
+    /// The Active died, or there was none.
     FromNobody,
-    /// The Active resigned. One that hands over as we do serves on until it hears us, for 30 ms at
-    /// least (`handover`).
+    /// The Active resigned. An Active that hands over as vrrpd does goes on serving until it hears
+    /// us, for 30 ms at least (`handover`).
     FromLeaving,
     /// An Active of lower priority is still heard.
     FromLive,
 }
 
-/// How late an advertisement may be so that those of many virtual routers leave in one system call.
-/// Peers wait three intervals: a sixty-fourth of one is nothing to them.
+/// How late an advertisement may be sent, so that those of many instances leave in one system call.
+/// Peers wait three intervals: a sixty-fourth of one does not matter to them.
 #[must_use]
 pub fn coalescing_slack(interval: AdverInterval) -> Duration {
     (interval.period() / 64).min(Duration::from_millis(1))
@@ -88,7 +89,8 @@ mod tests {
         AdverInterval::from_centiseconds(centiseconds).unwrap()
     }
 
-    /// The worked examples: priority, then Skew_Time and Active_Down_Interval in µs at 1 s, 100 ms, 10 ms.
+    /// The worked examples of the specification: priority, then Skew_Time and Active_Down_Interval
+    /// in µs at 1 s, 100 ms, 10 ms.
     #[test]
     fn rfc9568_6_1_3_skew_and_active_down_interval_of_the_worked_examples() {
         let three = NonZeroU8::new(3).unwrap();

@@ -1,9 +1,9 @@
-//! The address family of a virtual router.
+//! The address family of an instance.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// IPv4 or IPv6: a VRID names two unrelated virtual routers, one in each (RFC 9568 §5.2.3).
+/// IPv4 or IPv6. In each family a VRID identifies a virtual router of its own (RFC 9568 §5.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
     /// IPv4: protocol 112 to 224.0.0.18.
@@ -32,7 +32,7 @@ impl Family {
         }
     }
 
-    /// Octets of one address: 4 or 16.
+    /// Length of one address in octets: 4 or 16.
     #[must_use]
     pub const fn address_len(self) -> usize {
         match self {

@@ -19,18 +19,18 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AdverInterval(NonZeroU16);
 
-/// An interval that the wire cannot carry.
+/// An interval that does not fit into an advertisement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an advertisement interval is 10ms to 40.95s in steps of 10ms")]
 pub struct AdverIntervalError;
 
 impl AdverInterval {
-    /// 10 ms, the shortest.
+    /// 10 ms, the shortest interval.
     pub const MIN: Self = Self(NonZeroU16::MIN);
-    /// 40.95 s, the longest.
+    /// 40.95 s, the longest interval.
     pub const MAX: Self = Self(NonZeroU16::MIN.saturating_add(4094));
 
-    /// Checks a number of centiseconds.
+    /// The interval of a number of centiseconds.
     ///
     /// # Errors
     /// [`AdverIntervalError`] outside 1..=4095.
@@ -42,7 +42,7 @@ impl AdverInterval {
         }
     }
 
-    /// Checks a duration.
+    /// The interval of a duration.
     ///
     /// # Errors
     /// [`AdverIntervalError`] outside 10 ms..=40.95 s, or between two centiseconds.
@@ -54,13 +54,13 @@ impl AdverInterval {
         Self::from_centiseconds(centiseconds)
     }
 
-    /// The number on the wire.
+    /// The number in the Max Advertise Interval field.
     #[must_use]
     pub const fn centiseconds(self) -> u16 {
         self.0.get()
     }
 
-    /// The interval as time.
+    /// The interval as a duration.
     #[must_use]
     pub const fn period(self) -> Duration {
         Duration::from_millis(self.0.get() as u64 * 10)
@@ -68,7 +68,7 @@ impl AdverInterval {
 }
 
 impl Default for AdverInterval {
-    /// 1 s (RFC 9568 §6.1).
+    /// The default interval, 1 s (RFC 9568 §6.1).
     fn default() -> Self {
         Self(NonZeroU16::MIN.saturating_add(99))
     }

@@ -1,17 +1,18 @@
-//! The identity of a virtual router.
+//! The key of an instance.
 
 use super::{Family, InterfaceName, Vrid};
 use std::fmt;
 
-/// One virtual router of RFC 9568: a VRID is unique per interface and family (§5.2.3).
+/// Identifies an instance, which is a virtual router in the sense of RFC 9568: a VRID is unique per
+/// interface and family (§5.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceKey {
-    // RFC9568-5.2.3-2: all three make the identity.
-    /// The interface it runs on.
+    // RFC9568-5.2.3-2: interface, family and VRID together identify an instance.
+    /// The interface that the instance runs on.
     pub interface: InterfaceName,
-    /// Its address family.
+    /// The address family of the instance.
     pub family: Family,
-    /// Its VRID.
+    /// The VRID of the instance.
     pub vrid: Vrid,
 }
 

@@ -1,32 +1,37 @@
-//! What the kernel says about an interface.
+//! What the kernel reports about an interface.
 
 use super::{InterfaceName, MacAddr};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The facts about one existing interface that the protocol needs. A missing interface has none.
+/// The facts about one existing interface that the protocol needs. For a missing interface there is
+/// no such value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LinkFacts {
-    /// The kernel's index; a recreated interface has a new one.
+    /// The kernel's index. An interface that is created again has a new one.
     pub index: u32,
     /// Hardware address; `None` on links without Ethernet addresses.
     pub mac: Option<MacAddr>,
-    /// Octets.
+    /// Largest IP packet in octets.
     pub mtu: u32,
-    /// Administratively up (IFF_UP).
+    /// Whether the interface is administratively up (IFF_UP).
     pub up: bool,
-    /// The link below is up (IFF_RUNNING).
+    /// Whether the link below is up (IFF_RUNNING).
     pub carrier: bool,
-    /// IPv4 addresses that may be a source: not installed by us. In the kernel's order.
+    /// IPv4 addresses that may be a source of advertisements, because we did not install them, in
+    /// the kernel's order.
     pub ipv4: Vec<Ipv4Addr>,
-    /// IPv6 link-local addresses that may be a source: neither tentative nor installed by us.
+    /// IPv6 link-local addresses that may be a source of advertisements: neither tentative nor
+    /// installed by us.
     pub ipv6_link_local: Vec<Ipv6Addr>,
-    /// Every address that somebody else than this agent put there, usable or not, with its prefix length (of
-    /// several the shortest).
+    /// Every address that was not installed by this agent, usable or not, with its prefix length
+    /// (the shortest, if there are several).
     pub foreign: BTreeMap<IpAddr, u8>,
-    /// IPv4 addresses of ours that the kernel gives to connections of this machine itself, although it has another
-    /// address in their network: they are the first of it. With their prefix length.
+    /// IPv4 addresses of ours that the kernel chooses as source for connections of this machine,
+    /// although the interface has another address in the same network. The kernel chooses the first
+    /// one of a network. With their prefix length.
     pub chosen: BTreeMap<IpAddr, u8>,
-    /// The bridge or bond that this interface is a port of: what arrives is that one's, and nothing is heard here.
+    /// The bridge or bond that this interface is a port of. Packets that arrive here are passed to
+    /// that interface, so that no socket on this one receives them.
     pub port_of: Option<InterfaceName>,
 }

@@ -11,7 +11,7 @@ use std::str::FromStr;
 pub struct MacAddr(pub [u8; 6]);
 
 impl MacAddr {
-    /// ff:ff:ff:ff:ff:ff.
+    /// The Ethernet broadcast address, ff:ff:ff:ff:ff:ff.
     pub const BROADCAST: Self = Self([0xff; 6]);
 
     /// The Virtual Router MAC Address: 00-00-5E-00-01-{VRID} for IPv4, 00-00-5E-00-02-{VRID} for
@@ -33,7 +33,7 @@ impl MacAddr {
     }
 }
 
-/// Not a MAC address.
+/// A text that is not a MAC address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a MAC address is six pairs of hexadecimal digits: 00:00:5e:00:01:33")]
 pub struct MacAddrError;
@@ -41,7 +41,7 @@ pub struct MacAddrError;
 impl FromStr for MacAddr {
     type Err = MacAddrError;
 
-    /// As it is displayed; capitals are understood.
+    /// Reads the form that is displayed, and capital letters as well.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut pairs = text.split(':');
         let mut octets = [0; 6];
@@ -60,7 +60,7 @@ impl fmt::Display for MacAddr {
     }
 }
 
-/// As a text, in the form in which people write it: `02:00:00:aa:bb:cc`.
+/// Serializes to the usual text: `02:00:00:aa:bb:cc`.
 impl Serialize for MacAddr {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -1,6 +1,6 @@
-//! Floor 0: the vocabulary of RFC 9568 as types whose constructors are the checks.
+//! Floor 0: the vocabulary of RFC 9568 as types whose constructors check the values.
 //!
-//! Nothing here knows a socket, a clock or another floor.
+//! This module depends neither on sockets, nor on a clock, nor on another floor.
 
 mod family;
 mod interval;

@@ -1,4 +1,4 @@
-//! Names: of interfaces (the kernel's rules) and of virtual routers (ours).
+//! Names: of interfaces (by the kernel's rules) and of routers (by our own).
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,17 +15,17 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InterfaceName {
-    // Zero-padded, so that the derived order is the order of the names.
+    // Padded with zeros, so that the derived order is the order of the names.
     bytes: [u8; 15],
 }
 
-/// A name that no interface can have.
+/// A text that cannot be the name of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an interface name has 1 to 15 ASCII characters, without \"/\", \":\" or white space")]
 pub struct InterfaceNameError;
 
 impl InterfaceName {
-    /// The name as text.
+    /// The name without its padding.
     #[must_use]
     pub fn as_str(&self) -> &str {
         let len = self.bytes.iter().position(|b| *b == 0).unwrap_or(self.bytes.len());
@@ -59,18 +59,18 @@ impl fmt::Debug for InterfaceName {
     }
 }
 
-/// The operator's name of a virtual router: 1 to 64 of `A-Z a-z 0-9 . _ -`, not starting with `-`
-/// (it is typed on command lines).
+/// The operator's name of a router: 1 to 64 of `A-Z a-z 0-9 . _ -`. It must not start with `-`,
+/// because it is typed on command lines.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouterName(Arc<str>);
 
-/// A name that a virtual router cannot have.
+/// A text that cannot be the name of a router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a name has 1 to 64 of the characters A-Z a-z 0-9 . _ - and does not start with \"-\"")]
 pub struct RouterNameError;
 
 impl RouterName {
-    /// The name as text.
+    /// The name as the operator wrote it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

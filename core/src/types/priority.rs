@@ -1,4 +1,4 @@
-//! Priorities: what a router is configured with, and what travels in an advertisement.
+//! Priorities: the configured one, and the one in an advertisement.
 
 use std::fmt;
 use std::num::NonZeroU8;
@@ -20,10 +20,10 @@ pub struct Priority(NonZeroU8);
 pub struct PriorityError;
 
 impl Priority {
-    /// The lowest: the last resort.
+    /// The lowest priority of a contender, which a router has as the last resort.
     pub const MIN: Self = Self(NonZeroU8::MIN);
 
-    /// Checks a priority.
+    /// The priority of a number.
     ///
     /// # Errors
     /// [`PriorityError`] for 0 (a resignation) and 255 (the owner's).
@@ -35,14 +35,14 @@ impl Priority {
         }
     }
 
-    /// The nearest legal priority: tracking weights may sum to anything.
+    /// The nearest legal priority, because the sum of tracking weights can be any number.
     #[must_use]
     pub fn clamped(priority: i32) -> Self {
         let clamped = u8::try_from(priority.clamp(1, 254)).unwrap_or(254);
         Self::new(clamped).unwrap_or(Self::MIN)
     }
 
-    /// The number on the wire.
+    /// The number that the Priority field carries.
     #[must_use]
     pub const fn get(self) -> u8 {
         self.0.get()
@@ -61,28 +61,29 @@ impl fmt::Display for Priority {
     }
 }
 
-/// Preempt_Mode (RFC 9568 §6.1): may a Backup displace an Active of lower priority?
+/// Preempt_Mode (RFC 9568 §6.1): whether a Backup may displace an Active of lower priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Preempt {
-    /// True, the default.
+    /// Preempt_Mode is True, the default.
     #[default]
     Allow,
-    /// False.
+    /// Preempt_Mode is False.
     Forbid,
 }
 
-/// What this router is to a virtual router.
+/// Whether this node owns the addresses of a router, or contends for them.
 ///
-/// The owner has no priority and no Preempt_Mode to configure: 255 and "always" (RFC 9568 §6.1).
+/// For the owner, neither a priority nor a Preempt_Mode can be configured: they are 255 and
+/// "always" (RFC 9568 §6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// The addresses are this router's own interface addresses.
+    /// The addresses are this node's own interface addresses.
     Owner,
-    /// One of those who compete for the addresses.
+    /// The node competes with others for the addresses.
     Contender {
-        /// Configured priority, before tracking.
+        /// The configured priority, before tracking.
         priority: Priority,
-        /// Preempt_Mode.
+        /// Whether the node may displace an Active of lower priority.
         preempt: Preempt,
     },
 }
@@ -99,20 +100,20 @@ pub struct AdvertPriority(u8);
 
 impl AdvertPriority {
     // RFC9568-5.2.4-3
-    /// 0: the Active resigns.
+    /// 0, with which the Active resigns.
     pub const RESIGN: Self = Self(0);
-    /// 255: the address owner.
+    /// 255, the priority of the address owner.
     pub const OWNER: Self = Self(255);
-    /// 1: the last of all Backups.
+    /// 1, the lowest priority of a Backup.
     pub const LOWEST: Self = Self(1);
 
-    /// Any octet is meaningful here.
+    /// The content of a Priority field, where every octet has a meaning.
     #[must_use]
     pub const fn from_wire(priority: u8) -> Self {
         Self(priority)
     }
 
-    /// The octet.
+    /// The octet in the Priority field.
     #[must_use]
     pub const fn get(self) -> u8 {
         self.0

@@ -1,19 +1,20 @@
-//! Time as an argument.
+//! Instants of a clock that the caller passes in.
 
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// An instant in nanoseconds of a clock that never steps back. Its epoch means nothing: the
-/// simulation starts at zero, the daemon reads `CLOCK_BOOTTIME` (which counts a suspend).
+/// An instant in nanoseconds of a clock that never steps back. The zero of the clock has no
+/// meaning: the simulation starts there, and the daemon reads `CLOCK_BOOTTIME` (which goes on
+/// during a suspend).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct MonoTime(u64);
 
 impl MonoTime {
-    /// The clock's zero.
+    /// The zero of the clock.
     pub const ZERO: Self = Self(0);
 
-    /// From nanoseconds since the clock's zero.
+    /// The instant that many nanoseconds after the clock's zero.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
@@ -25,7 +26,7 @@ impl MonoTime {
         self.0
     }
 
-    /// Time since `earlier`, zero if that lies ahead.
+    /// The time since `earlier`, or zero if `earlier` is later than this instant.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
@@ -35,7 +36,7 @@ impl MonoTime {
 impl Add<Duration> for MonoTime {
     type Output = Self;
 
-    /// Saturates: 584 years are enough.
+    /// Saturates at the largest instant, 584 years after zero.
     fn add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
     }

@@ -13,13 +13,13 @@ use std::num::NonZeroU8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Vrid(NonZeroU8);
 
-/// A VRID outside 1..=255.
+/// A number that is not a VRID: outside 1..=255.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a VRID is 1 to 255")]
 pub struct VridError;
 
 impl Vrid {
-    /// Checks a VRID.
+    /// The VRID of a number.
     ///
     /// # Errors
     /// [`VridError`] for 0.
@@ -31,7 +31,7 @@ impl Vrid {
         }
     }
 
-    /// The number on the wire.
+    /// The number that the VRID field carries.
     #[must_use]
     pub const fn get(self) -> u8 {
         self.0.get()
