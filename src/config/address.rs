@@ -6,7 +6,7 @@ use crate::types::{Family, MacAddr, Vrid};
 use ipnet::{IpNet, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Why a text is no virtual address, and what to write.
+/// Why a text is not a virtual address, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AddressError {
     pub(super) message: String,
@@ -19,8 +19,8 @@ impl AddressError {
     }
 }
 
-/// An address that a host can hold, with the length of its prefix. Without one it is a host route,
-/// /32 or /128: it lies in a network that the interface has already.
+/// An address that a host can hold, with its prefix length. An address written without a prefix is
+/// a host route, /32 or /128: it lies in a network that the interface already has.
 pub(super) fn parse(text: &str) -> Result<IpNet, AddressError> {
     if let Some(error) = crowded(text) {
         return Err(error);
@@ -44,7 +44,7 @@ pub(super) fn parse(text: &str) -> Result<IpNet, AddressError> {
     }
 }
 
-/// An address without a prefix, of a kind that a host can hold.
+/// An address without a prefix length, of a kind that a host can hold.
 pub(super) fn parse_bare(text: &str) -> Result<IpAddr, AddressError> {
     match text.split_once('/') {
         Some((address, _)) => {
@@ -55,7 +55,7 @@ pub(super) fn parse_bare(text: &str) -> Result<IpAddr, AddressError> {
     }
 }
 
-/// The family as one writes it in a sentence.
+/// The name of the family as it is written in a sentence.
 pub(super) const fn written(family: Family) -> &'static str {
     match family {
         Family::Ipv4 => "IPv4",
@@ -63,8 +63,8 @@ pub(super) const fn written(family: Family) -> &'static str {
     }
 }
 
-/// fe80::/10, the only kind that may stand first in a VRRPv3 advertisement for IPv6 (RFC 9568
-/// §5.2.9, errata 8300) and send one (§5.1.2.1).
+/// Whether the address is in fe80::/10. Only such an address may stand first in a VRRPv3
+/// advertisement for IPv6 (RFC 9568 §5.2.9, errata 8300) or be its source (§5.1.2.1).
 pub(super) const fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(_) => false,
@@ -72,15 +72,15 @@ pub(super) const fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-/// The link-local address of the Virtual Router MAC Address (RFC 9568 §7.3) by RFC 4291's modified
-/// EUI-64, with the usual /64: all routers of the VRID compute the same.
+/// The link-local address that RFC 4291's modified EUI-64 makes of the Virtual Router MAC Address
+/// (RFC 9568 §7.3), with the usual /64. All routers with the same VRID compute the same address.
 pub(super) fn virtual_link_local(vrid: Vrid) -> IpNet {
     let MacAddr([a, b, c, d, e, f]) = MacAddr::virtual_router(Family::Ipv6, vrid);
     let address = Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
     link_local_net(address)
 }
 
-/// A link-local address in its /64.
+/// A link-local address with the prefix length 64.
 pub(super) fn link_local_net(address: Ipv6Addr) -> IpNet {
     IpNet::V6(Ipv6Net::new_assert(address, 64))
 }
@@ -90,7 +90,8 @@ fn zoned(text: &str, address: &str) -> AddressError {
     AddressError::new(message, format!("write \"{}\"; `interface` says where", shown(address)))
 }
 
-/// More than an address in one text: several, or one with what `ip address add` would take.
+/// The error for a text with more than one address: several addresses, or one with further
+/// arguments of `ip address add`.
 fn crowded(text: &str) -> Option<AddressError> {
     let separators = |c: char| c == ',' || c == ';' || c.is_whitespace();
     let words: Vec<_> = text.split(separators).filter(|word| !word.is_empty()).collect();
@@ -153,7 +154,7 @@ fn with_prefix(address: IpAddr, length: &str) -> Result<IpNet, AddressError> {
             },
         )
     };
-    // A plain parse would take "+24"; 0 would claim to be on-link with the whole world.
+    // `parse` alone would accept "+24"; the length 0 would make every address on-link.
     Some(length)
         .filter(|length| length.bytes().all(|b| b.is_ascii_digit()))
         .and_then(|length| length.parse::<u8>().ok())
@@ -162,7 +163,7 @@ fn with_prefix(address: IpAddr, length: &str) -> Result<IpNet, AddressError> {
         .ok_or_else(wrong)
 }
 
-/// The length of the prefix that a netmask such as 255.255.255.0 means.
+/// The prefix length that a netmask such as 255.255.255.0 stands for.
 fn netmask(mask: &str) -> Option<u8> {
     let length = ipnet::ipv4_mask_to_prefix(mask.parse().ok()?).ok()?;
     (length > 0).then_some(length)
@@ -181,7 +182,8 @@ fn usable(address: IpAddr) -> Result<(), AddressError> {
     Err(AddressError::new(format!("{address} is {what}"), "write the address of one host on the network"))
 }
 
-/// Addresses that mean the network itself. A /31 (RFC 3021) and /127 (RFC 6164) have none.
+/// The special meaning that an address has in its network: the network itself, its broadcast or its
+/// anycast address. A /31 (RFC 3021) and a /127 (RFC 6164) have no such addresses.
 fn special_in_its_network(net: IpNet) -> Option<&'static str> {
     match net {
         IpNet::V4(v4) if v4.prefix_len() > 30 => None,

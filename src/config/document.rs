@@ -1,6 +1,6 @@
-//! The TOML document as tables that are read key by key, reporting everything that is wrong instead
-//! of the first thing: `serde` with `deny_unknown_fields` stops at one error, so the spanned tables
-//! of `toml::de` are walked by hand.
+//! The TOML document as tables that are read key by key. All errors of a document are reported
+//! together. `serde` with `deny_unknown_fields` stops at the first error, so the spanned tables of
+//! `toml::de` are read by hand.
 
 use super::problem::{Problems, shown};
 use super::schema::{ANNOUNCE, Known, Off, ROUTER, Schema, Shape, Support, TABLES};
@@ -11,19 +11,19 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// What was read from one key.
+/// The result of reading one key.
 #[derive(Debug, Clone)]
 pub(super) enum Key<T> {
-    /// It is not there.
+    /// The table does not have the key.
     Absent,
-    /// It is there, and what is wrong with it has been reported.
+    /// The table has the key, and what is wrong with its value has been reported.
     Wrong,
-    /// Its value.
+    /// The value of the key.
     Is(Spanned<T>),
 }
 
 impl<T> Key<T> {
-    /// This one, or that of `[defaults]`.
+    /// This key, or the one of `[defaults]` if this one is absent.
     pub(super) const fn or<'k>(&'k self, defaults: &'k Self) -> &'k Self {
         match self {
             Self::Absent => defaults,
@@ -31,7 +31,7 @@ impl<T> Key<T> {
         }
     }
 
-    /// The value, where one was read.
+    /// The value, unless the key is absent or wrong.
     pub(super) const fn spanned(&self) -> Option<&Spanned<T>> {
         match self {
             Self::Is(value) => Some(value),
@@ -39,7 +39,7 @@ impl<T> Key<T> {
         }
     }
 
-    /// The value, or `default` if there is none; `None` if it was wrong.
+    /// The value, or `default` if the key is absent; `None` if the value was wrong.
     pub(super) fn or_default(&self, default: T) -> Option<T>
     where
         T: Clone,
@@ -51,7 +51,7 @@ impl<T> Key<T> {
         }
     }
 
-    /// The value, if there is one; the outer `None` if it was wrong.
+    /// The value, or `Some(None)` if the key is absent; `None` if the value was wrong.
     pub(super) fn optional(&self) -> Option<Option<T>>
     where
         T: Clone,
@@ -64,14 +64,13 @@ impl<T> Key<T> {
     }
 }
 
-/// The value of one key, or one element of it.
+/// The value of one key, or one element of a list behind it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Item<'d> {
-    /// The key.
     pub(super) key: &'static str,
-    /// The value.
     pub(super) value: &'d DeValue<'d>,
-    /// What may stand behind the key; `None` for an element, which is only a part of that.
+    /// The shape of the values that the key accepts; `None` for an element of a list, which is only
+    /// a part of such a value.
     shape: Option<Shape>,
     start: usize,
     end: usize,
@@ -83,18 +82,19 @@ impl<'d> Item<'d> {
         Self { key, value: value.get_ref(), shape, start, end }
     }
 
-    /// Where it is.
+    /// Where the value is in the text.
     pub(super) const fn span(&self) -> Range<usize> {
         self.start..self.end
     }
 
-    /// The elements, if it is an array.
+    /// The elements, if the value is an array.
     pub(super) fn elements(&self) -> Option<impl Iterator<Item = Item<'d>> + use<'d>> {
         let key = self.key;
         self.value.as_array().map(|array| array.iter().map(move |value| Item::new(key, None, value)))
     }
 
-    /// `key = value` with this value in the form that the key wants, or else the nearest legal one.
+    /// `key = value` with this value in the form that the key accepts, or else with the nearest
+    /// legal value.
     pub(super) fn legal_form(&self) -> Option<String> {
         self.own_form().or_else(|| {
             let value = meant::nearest(self.shape?, &words(self.value)?)?;
@@ -102,11 +102,12 @@ impl<'d> Item<'d> {
         })
     }
 
-    /// `key = value` with this value in the form that the key wants.
+    /// `key = value` with this value in the form that the key accepts.
     pub(super) fn own_form(&self) -> Option<String> {
         let words = words(self.value)?;
         let value = meant::rewritten(self.shape?, &words)?;
-        // The key is more particular than its shape: do not recommend what stands there.
+        // Some keys accept less than their shape says: do not recommend the very value that the
+        // operator wrote.
         let same = match self.value {
             DeValue::String(text) => meant::quoted(text) == value,
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => words == value,
@@ -115,14 +116,14 @@ impl<'d> Item<'d> {
         (!same).then(|| format!("{} = {value}", self.key))
     }
 
-    /// Reports that it is of another kind, or outside what is allowed. What was meant is recommended
-    /// where that can be known, and else `write`.
+    /// Reports that the value is of a wrong kind or out of range. The recommendation is the value
+    /// that the operator probably meant, or `write` if that is not known.
     pub(super) fn refuse(&self, wanted: &str, write: &str, problems: &mut Problems) {
         let own = self.own_form();
         self.refuse_for(wanted, own.as_deref().unwrap_or(write), problems);
     }
 
-    /// The same, and recommends exactly this.
+    /// As [`Self::refuse`], but the recommendation is always `write`.
     pub(super) fn refuse_for(&self, wanted: &str, write: &str, problems: &mut Problems) {
         let found = match self.value {
             DeValue::String(text) => format!("\"{}\"", shown(text)),
@@ -138,7 +139,7 @@ impl<'d> Item<'d> {
     }
 }
 
-/// A value as somebody would have typed it without regard to its kind.
+/// A value as an operator would type it who does not think of its TOML type.
 fn words(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
@@ -156,19 +157,19 @@ fn words(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// One table.
+/// One table of the document and the keys that it may have.
 #[derive(Debug)]
 pub(super) struct Table<'d> {
     schema: &'static Schema,
     start: usize,
     end: usize,
     entries: &'d DeTable<'d>,
-    /// Keys that are there under another name, about which enough has been said.
+    /// Keys that the operator wrote under another name, so that their absence need not be reported.
     misnamed: BTreeSet<&'static str>,
 }
 
 impl<'d> Table<'d> {
-    /// Takes a table and reports the keys that may not stand in it.
+    /// Wraps a table and reports the keys that it must not have.
     pub(super) fn open(
         schema: &'static Schema,
         span: Range<usize>,
@@ -191,12 +192,11 @@ impl<'d> Table<'d> {
         Self { schema, start: span.start, end: span.end, entries, misnamed }
     }
 
-    /// Where its header is.
+    /// Where the header of the table is in the text.
     pub(super) const fn span(&self) -> Range<usize> {
         self.start..self.end
     }
 
-    /// The value of a key.
     pub(super) fn item(&self, key: &'static str) -> Option<Item<'d>> {
         let known = self.schema.key(key);
         debug_assert!(known.is_some(), "{key} is not in the schema of {}", self.schema.header);
@@ -204,7 +204,7 @@ impl<'d> Table<'d> {
         self.entries.get(key).map(|value| Item::new(key, shape, value))
     }
 
-    /// Reads one key; `read` reports what is wrong with it.
+    /// Reads one key; `read` reports what is wrong with the value.
     pub(super) fn key<T>(
         &self,
         key: &'static str,
@@ -221,7 +221,7 @@ impl<'d> Table<'d> {
         }
     }
 
-    /// The table behind a key, if there is one.
+    /// The table behind a key, if the key is there.
     pub(super) fn table(
         &self,
         key: &'static str,
@@ -248,7 +248,7 @@ impl<'d> Table<'d> {
         }
     }
 
-    /// The tables behind `[[key]]`, none if it is not there.
+    /// The tables behind `[[key]]`; none if the key is absent.
     pub(super) fn tables(
         &self,
         key: &'static str,
@@ -277,7 +277,7 @@ impl<'d> Table<'d> {
     }
 }
 
-/// Refuses what the contract knows and this version cannot do.
+/// Reports a feature that the documentation names but this version does not support.
 pub(super) fn not_yet(span: Range<usize>, what: &str, instead: &str, problems: &mut Problems) {
     problems.error(span, format!("{what} is not supported by this version yet"), instead);
 }
@@ -291,7 +291,7 @@ fn asks_for_nothing(off: Off, value: &DeValue<'_>, beside: &DeTable<'_>) -> bool
     }
 }
 
-/// What does the work of a key that this version lacks.
+/// How to do without a key that this version does not support.
 fn instead(key: &str, value: &DeValue<'_>) -> String {
     let plain = |text: &&str| text.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '\\');
     let text = value.as_str().filter(plain);
@@ -312,7 +312,8 @@ fn instead(key: &str, value: &DeValue<'_>) -> String {
     }
 }
 
-/// Reports a key that the table does not have; answers the one that it stands for, if that is plain.
+/// Reports a key that the table does not have. Returns the key that it stands for, if that is
+/// certain.
 fn unknown(
     schema: &'static Schema,
     name: &Spanned<Cow<'_, str>>,
@@ -351,7 +352,7 @@ fn unknown(
     near
 }
 
-/// The key that is true or false, of which the name says the opposite.
+/// The boolean key whose opposite the name expresses.
 fn negated(schema: &'static Schema, name: &str) -> Option<&'static str> {
     let name = name.to_lowercase().replace('-', "_");
     let rest = ["no_", "not_", "dont_", "disable_", "no"].iter().find_map(|not| name.strip_prefix(not))?;

@@ -1,32 +1,34 @@
-//! Durations as operators write them: `"100ms"`, `"1s"`, `"40.95s"`, `"1m30s"`, `"2d"`. Exact: decimal
-//! digits become nanoseconds without passing through a float.
+//! Durations as operators write them: `"100ms"`, `"1s"`, `"40.95s"`, `"1m30s"`, `"2d"`. The result
+//! is exact, because decimal digits become nanoseconds without passing through a floating-point
+//! number.
 
 use std::time::Duration;
 
-/// A text that is no duration.
+/// Why a text is not a duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
-    /// Nothing there.
+    /// The text is empty.
     #[error("is empty")]
     Empty,
-    /// A number without a unit.
+    /// The text is a number without a unit.
     #[error("has no unit")]
     NoUnit,
-    /// A unit without a number, or anything else.
+    /// The text has a unit without a number, or anything else.
     #[error("is not a duration")]
     Malformed,
-    /// `1s1m`, `1s1s`.
+    /// The units are not in descending order, or one is repeated: `1s1m`, `1s1s`.
     #[error("has its units out of order")]
     Order,
-    /// Finer than a nanosecond, or longer than 584 years.
+    /// The duration has a fraction of a nanosecond, or is longer than 584 years.
     #[error("is too long or too precise")]
     Range,
 }
 
-/// Read and not written: what people call a day in a configuration is `24h`.
+/// Days are read but not written, because people write `24h` in a configuration.
 const DAY: &str = "d";
 
-/// Longest first; the order in which they may follow each other.
+/// The units and their nanoseconds, the longest first, which is also the order in which they may
+/// follow each other.
 const UNITS: [(&str, u64); 7] = [
     (DAY, 86_400_000_000_000),
     ("h", 3_600_000_000_000),
@@ -37,8 +39,8 @@ const UNITS: [(&str, u64); 7] = [
     ("ns", 1),
 ];
 
-/// Reads a duration: numbers with units, each unit once, the longest first; the number may have a
-/// decimal fraction. Plain `0` needs no unit.
+/// Reads a duration: numbers with units, each unit once, the longest first. A number may have a
+/// decimal fraction. A plain `0` needs no unit.
 ///
 /// # Errors
 /// [`DurationError`].
@@ -69,8 +71,8 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     Ok(Duration::from_nanos(nanos))
 }
 
-/// A text that [`parse`] reads back: whole hours and minutes, and the rest as a decimal of the
-/// largest unit that fits, such as `1m30s`, `40.95s`, `10ms`.
+/// A text from which [`parse`] reads the same duration: whole hours and minutes, and the rest as a
+/// decimal of the largest unit that fits, such as `1m30s`, `40.95s`, `10ms`.
 pub(super) fn text(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     let mut text = String::new();
@@ -93,7 +95,7 @@ fn split(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !belongs(c)).unwrap_or(text.len()))
 }
 
-/// A decimal number times a unit, in nanoseconds.
+/// A decimal number of a unit, converted to nanoseconds.
 fn scale(number: &str, unit: u64) -> Result<u64, DurationError> {
     let (whole, fraction) = match number.split_once('.') {
         Some((whole, fraction)) if !whole.is_empty() && !fraction.is_empty() => (whole, fraction),

@@ -1,30 +1,31 @@
-//! Octets that are to be a configuration: UTF-8, or where they are not and how to make them so.
+//! Decodes the octets of a configuration file as UTF-8, or says where they are not UTF-8 and how to
+//! convert the file.
 
 use std::fmt;
 
-/// The octets are no UTF-8.
+/// The file is not encoded in UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotUtf8 {
-    /// Line of the first octet that cannot be, from 1.
+    /// Line of the first octet that is not UTF-8, counted from 1.
     pub line: usize,
-    /// Its column, in characters, from 1.
+    /// Column of that octet, in characters, counted from 1.
     pub column: usize,
-    /// The octet.
+    /// The first octet that is not UTF-8.
     pub octet: u8,
     probably: Probably,
 }
 
-/// What such a file usually is.
+/// The encoding that such a file usually has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Probably {
     Latin1,
     Utf16,
 }
 
-/// Takes octets as text.
+/// Decodes octets as UTF-8.
 ///
 /// # Errors
-/// Where the first octet is that makes them none.
+/// [`NotUtf8`] with the place of the first octet that is not UTF-8.
 pub fn decode(octets: Vec<u8>) -> Result<String, NotUtf8> {
     String::from_utf8(octets).map_err(|error| {
         let octets = error.as_bytes();

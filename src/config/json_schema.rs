@@ -1,14 +1,17 @@
-//! The configuration as a JSON Schema, for editors: completion, and errors while typing.
+//! The configuration as a JSON Schema, with which editors complete keys and show errors while the
+//! operator types.
 //!
-//! Written from the known keys of `schema`. It is as strict as JSON Schema can be about one key, and
-//! knows nothing of how keys depend on each other; `vrrpd --check` has the last word. Draft 7,
-//! because that is what the TOML plugins of editors read. Where a text is checked by a pattern, the
-//! pattern accepts all that the reader accepts and a little more (docs/json-schema).
+//! The schema is written from the known keys of `schema`. It is as strict as JSON Schema can be
+//! about one key, but does not express how keys depend on each other; only `vrrpd --check` decides
+//! whether a configuration is valid. The schema is of draft 7, because the TOML plugins of editors
+//! read that. Where a text is checked by a pattern, the pattern accepts all that the reader accepts
+//! and a little more (docs/json-schema).
 
 use super::schema::{self, Known, Off, Schema, Shape, Support};
 use serde_json::{Map, Value, json};
 
-/// The schema; `describe` tells what a key of a table (named as in `docs/configuration.md`) means.
+/// The schema. `describe` returns the meaning of a key of a table (named as in
+/// `docs/configuration.md`).
 #[must_use]
 pub fn json_schema(describe: &dyn Fn(&str, &str) -> Option<String>) -> Value {
     let mut root = table(&schema::ROOT, describe);
@@ -37,7 +40,7 @@ fn table(schema: &Schema, describe: &dyn Fn(&str, &str) -> Option<String>) -> Ma
     table
 }
 
-/// `None`: a key that this version always refuses.
+/// The schema of one key; `None` for a key that this version always refuses.
 fn key(known: &Known, describe: &dyn Fn(&str, &str) -> Option<String>) -> Option<Map<String, Value>> {
     match known.support {
         Support::Now(shape) => Some(of_shape(shape, describe)),
@@ -81,7 +84,7 @@ fn duration(limits: &str) -> Value {
     json!({ "type": "string", "pattern": r"^(0|([0-9.]+(d|h|m|s|ms|us|ns))+)$", "$comment": limits })
 }
 
-/// Letters that an address of either family may have, and its prefix.
+/// The characters that an address of either family and its prefix consist of.
 const ADDRESS: &str = "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$";
 
 fn object(value: Value) -> Map<String, Value> {

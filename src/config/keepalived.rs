@@ -1,30 +1,32 @@
-//! What keepalived calls it, and what to write here. Its names come before the nearest of ours: the
-//! nearest to `nopreempt` is `preempt`, which is its opposite.
+//! Keywords of keepalived, and what to write in vrrpd instead. They are looked up before the
+//! nearest of our own names, because the nearest name to `nopreempt` is `preempt`, which means the
+//! opposite.
 
 use super::meant;
 use super::schema;
 
-/// One of keepalived's words.
+/// What replaces a keyword of keepalived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Theirs {
-    /// Another name for the same: our key, and an example for those whose value cannot be understood.
+    /// One of our keys with the same meaning, and an example for values that cannot be converted.
     Key(&'static str, Example),
-    /// The same, of `[virtual_router.announce]`.
+    /// As [`Self::Key`], for a key of `[virtual_router.announce]`.
     Announce(&'static str, Example),
-    /// What to write, whatever stands behind it.
+    /// A line to write, whatever the value of the keyword is.
     Line(&'static str),
-    /// What to do instead, in a sentence.
+    /// A sentence that says what to do instead.
     Advice(&'static str),
 }
 
 use Theirs::{Advice, Announce, Key, Line};
 
-/// What may stand behind a key.
+/// The advice when the value of the keyword cannot be converted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Example {
-    /// Such a value.
+    /// An example value.
     Such(&'static str),
-    /// No value of ours: it is somewhere else, in these words (docs/adr/0023).
+    /// There is no example, because the value must be the right one; this text says where the
+    /// operator finds it (docs/adr/0023).
     Known(&'static str),
 }
 
@@ -40,9 +42,9 @@ const MAIL: &str = "remove it: vrrpd sends no mail. A command in `on_transition`
 const NEVER: &str = "remove it: the Active says so itself, at once";
 const DEFAULT: &str = "remove it: vrrpd does so in any case";
 
-/// keepalived's words. None of them is a key of ours.
+/// The keywords of keepalived. None of them is also a key of ours.
 pub(super) const WORDS: &[(&str, Theirs)] = &[
-    // Blocks at the top.
+    // Blocks at the top level.
     ("vrrp_instance", Advice("write [[virtual_router]] with name, interface, vrid and addresses")),
     ("vrrp_script", Advice("write [[check]] with name and command")),
     ("global_defs", Advice("write [agent]; most of what keepalived has there is not needed")),
@@ -134,7 +136,7 @@ pub(super) const WORDS: &[(&str, Theirs)] = &[
     ("init_fail", Advice("remove it: a router waits for the first result of its checks")),
 ];
 
-/// Words that begin a block of keepalived.conf.
+/// Keywords that begin a block of keepalived.conf.
 const BLOCKS: [&str; 8] = [
     "vrrp_instance",
     "vrrp_script",
@@ -146,7 +148,8 @@ const BLOCKS: [&str; 8] = [
     "static_ipaddress",
 ];
 
-/// What to say about a name, if it is one of keepalived's; `value` is what stood behind it.
+/// The advice about a name, if it is a keyword of keepalived; `value` is the value that the
+/// operator wrote.
 pub(super) fn help(name: &str, value: Option<&str>) -> Option<String> {
     let (_, theirs) = WORDS.iter().find(|(word, _)| *word == name)?;
     let translated = |key: &str, example: Example| {
@@ -167,7 +170,7 @@ pub(super) fn help(name: &str, value: Option<&str>) -> Option<String> {
     })
 }
 
-/// The key of ours that one of keepalived's names stands for.
+/// The key of ours that a keyword of keepalived stands for.
 pub(super) fn key(name: &str) -> Option<&'static str> {
     match WORDS.iter().find(|(word, _)| *word == name)?.1 {
         Key(key, _) => Some(key),
@@ -175,7 +178,8 @@ pub(super) fn key(name: &str) -> Option<&'static str> {
     }
 }
 
-/// The line that shows a text to be a keepalived.conf: where it begins in the text, and its length.
+/// Where the text has a line that begins a block of keepalived.conf, which shows that the whole
+/// file is one.
 pub(super) fn whole_file(text: &str) -> Option<std::ops::Range<usize>> {
     let mut at = 0;
     for line in text.split_inclusive('\n') {

@@ -1,8 +1,9 @@
-//! What a value in the wrong form was meant to be: advice repeats the operator's own value.
+//! Finds out which value the operator probably meant by a value in the wrong form, so that the
+//! advice can repeat it.
 //!
-//! An example in its place would be obeyed: whoever wrote `vrid = "77"` and is told to write
-//! `vrid = 51` has another VRID than the other node. Texts in, TOML out. Every answer is legal for
-//! the key that it is given for; a test holds all of them to that.
+//! Operators copy examples. One who wrote `vrid = "77"` and reads the advice `vrid = 51` would
+//! configure another VRID than the other node has. The functions take texts and return TOML. Every
+//! result is legal for the key that it is given for, which a test checks.
 
 use super::address;
 use super::duration;
@@ -12,10 +13,10 @@ use ipnet::IpNet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// RFC 9568 §5.2.7: 12 bits of centiseconds.
+/// RFC 9568 §5.2.7: the field has 12 bits and counts centiseconds.
 const LONGEST_INTERVAL: Duration = Duration::from_millis(40_950);
 
-/// The same value in the form that the key wants; `None` if it has no such form.
+/// The same value in the form that the key accepts; `None` if there is no such form.
 pub(super) fn rewritten(shape: Shape, words: &str) -> Option<String> {
     let words = bare(words);
     match shape {
@@ -51,7 +52,7 @@ pub(super) fn rewritten(shape: Shape, words: &str) -> Option<String> {
     }
 }
 
-/// The nearest legal value to one that is a number or a duration, and beyond the limits.
+/// For a number or a duration outside the limits: the nearest legal value.
 pub(super) fn nearest(shape: Shape, words: &str) -> Option<String> {
     let words = bare(words);
     match shape {
@@ -88,18 +89,19 @@ pub(super) fn nearest(shape: Shape, words: &str) -> Option<String> {
     }
 }
 
-/// A text as TOML, if it needs no escapes.
+/// A text as a TOML string, if it needs no escapes.
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{text}\"")
 }
 
-/// Without quotes of any kind around it, and the punctuation of other languages behind it.
+/// The text without quotes of any kind around it, and without punctuation at its end that other
+/// languages use.
 fn bare(words: &str) -> &str {
     let quotes = ['"', '\'', '“', '”', '„', '‘', '’', '`'];
     words.trim().trim_end_matches([';', ',']).trim_matches(quotes).trim()
 }
 
-/// Letters that mean the same inside and outside of quotes.
+/// Whether all characters mean the same inside and outside of quotes.
 fn plain(words: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || "._-@+".contains(c);
     (1..=64).contains(&words.len()) && words.chars().all(legal)
@@ -113,7 +115,7 @@ fn flag(words: &str) -> Option<bool> {
     }
 }
 
-/// A whole number; `77.0` is one, and `007` is 7.
+/// A whole number; `77.0` counts as one, and `007` is 7.
 fn number(words: &str) -> Option<i64> {
     let whole = match words.split_once('.') {
         Some((whole, zeros)) if zeros.bytes().all(|b| b == b'0') => whole,
@@ -123,8 +125,8 @@ fn number(words: &str) -> Option<i64> {
     whole.parse().ok()
 }
 
-/// A text that `duration` reads, and what it reads. A number without a unit is in seconds if that is
-/// allowed, or else in milliseconds.
+/// A text that `duration` accepts, and its value. A number without a unit counts as seconds if that
+/// is allowed, and otherwise as milliseconds.
 fn time(words: &str, allowed: impl Fn(Duration) -> bool) -> Option<(String, Duration)> {
     let text = units(words)?;
     let read = |text: String| duration::parse(&text).ok().map(|duration| (text, duration));
@@ -135,7 +137,8 @@ fn time(words: &str, allowed: impl Fn(Duration) -> bool) -> Option<(String, Dura
     candidates.into_iter().flatten().find(|(_, duration)| allowed(*duration))
 }
 
-/// The names of units as people write them, without spaces, and a decimal point for the comma.
+/// Replaces the unit names that people write by ours, removes spaces, and writes a decimal point
+/// for a comma.
 fn units(words: &str) -> Option<String> {
     let mut text: String = words.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
     text = text.replace(',', ".");
@@ -189,7 +192,7 @@ fn addresses(words: &str) -> Option<String> {
     (distinct.len() == nets.len()).then(|| list(listed))
 }
 
-/// What a command line without quotes or shell operators would be as a list.
+/// A command line without quotes or shell operators, written as a list.
 fn command(words: &str) -> Option<String> {
     let inside = words.trim_start_matches('[').trim_end_matches(']');
     let legal = |c: char| c.is_ascii_alphanumeric() || " /._-=:@,+\"'".contains(c);

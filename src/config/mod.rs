@@ -1,10 +1,12 @@
-//! Floor 3: text to a checked configuration. [`resolve()`] is the only road to a [`Config`].
+//! Floor 3: turns the text of a configuration into a checked [`Config`]. Only [`resolve()`] makes
+//! one.
 //!
 //! `syntax` parses the text, `document` reads its tables key by key against the known keys of
-//! `schema`, `value` turns single values into types, `raw` is what the file says, and `resolve` is
-//! what it means. All of them report into `problem` and go on; [`report`]
-//! shows it. Nothing here reads a file, a host name or an interface: a text in, values out. Limits
-//! that RFC 9568 sets are cited where they are checked (§5.2.3, §5.2.5, §5.2.9, §6.1).
+//! `schema`, `value` turns single values into types, `raw` holds what the file says, and `resolve`
+//! decides what it means. All of them report into `problem` and go on; [`report`] formats the
+//! findings. This module reads neither files, nor host names, nor interfaces: its input is a text,
+//! its output are values. Limits that RFC 9568 sets are cited where they are checked (§5.2.3,
+//! §5.2.5, §5.2.9, §6.1).
 
 mod address;
 mod document;
@@ -38,76 +40,79 @@ use crate::types::RouterName;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A configuration whose every combination is legal.
+/// A configuration. Every combination of values that it can have is legal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// `[agent]`.
+    /// The settings of `[agent]`.
     pub agent: Agent,
-    /// `[[check]]`.
+    /// The checks, one for each `[[check]]`.
     pub checks: Vec<CheckSpec>,
-    /// `[[virtual_router]]`, with `[defaults]` applied.
+    /// The routers, one for each `[[virtual_router]]`, with `[defaults]` applied.
     pub routers: Vec<RouterSpec>,
-    /// The hooks of the routers that have any. Not in their [`RouterSpec`]: the election knows none.
+    /// The hooks of the routers that have hooks. They are not part of [`RouterSpec`], because the
+    /// election does not depend on them.
     pub hooks: BTreeMap<RouterName, RouterHooks>,
 }
 
-/// `[agent]`.
+/// The settings of `[agent]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agent {
-    /// What this node calls itself; `None`: the host name.
+    /// The name that this node shows for itself; `None` for the host name.
     pub node_name: Option<String>,
-    /// Real-time scheduling of the protocol thread.
+    /// Whether the protocol thread asks for real-time scheduling.
     pub realtime: Realtime,
 }
 
 /// Whether the protocol thread asks for SCHED_FIFO and locked memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Realtime {
-    /// No.
+    /// The thread is scheduled like any other.
     #[default]
     Off,
-    /// Yes; without the privilege it warns and goes on.
+    /// The thread asks for it. Without the privilege, the daemon warns and goes on.
     On,
 }
 
-/// One `[[check]]`: a command whose exit code is the verdict.
+/// One `[[check]]`: a command whose exit code is the result of the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckSpec {
-    /// Unique.
+    /// The name by which routers refer to the check; unique.
     pub name: CheckName,
-    /// Program (absolute path) and arguments; no shell.
+    /// Program (absolute path) and arguments. The command is run without a shell.
     pub command: Vec<String>,
-    /// From one start to the next.
+    /// Time from the start of one run to the start of the next.
     pub interval: Duration,
-    /// After this the whole process group is killed, and the run has failed.
+    /// Longest duration of a run. After that, the whole process group is killed, and the run counts
+    /// as failed.
     pub timeout: Duration,
-    /// Runs that must pass in a row before it counts as passing, 1..=255.
+    /// Number of successful runs in a row after which the check counts as passing, 1..=255.
     pub rise: u8,
-    /// Runs that must fail in a row before it counts as failing, 1..=255.
+    /// Number of failed runs in a row after which the check counts as failing, 1..=255.
     pub fall: u8,
-    /// The user it runs as; `None`: the daemon's.
+    /// The user that runs the command; `None` for the daemon's user.
     pub user: Option<String>,
 }
 
 impl CheckSpec {
-    /// Where no timeout is configured, it is the interval, but at most this.
+    /// The default timeout is the interval, but at most this long.
     pub const LONGEST_DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 }
 
-/// The hooks of one `[[virtual_router]]`: commands at its turning points.
+/// The hooks of one `[[virtual_router]]`: commands that are run when its state changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouterHooks {
-    /// Program (absolute path) and arguments, no shell; only those that are configured, at least one.
+    /// Program (absolute path) and arguments of each hook, run without a shell. The map has the
+    /// configured hooks only, and at least one.
     pub commands: BTreeMap<HookKind, Vec<String>>,
-    /// After this the whole process group of a hook is killed.
+    /// Longest duration of a hook. After that, its whole process group is killed.
     pub timeout: Duration,
-    /// The same for `before_active`, and the longest that a takeover waits for it.
+    /// As `timeout`, for `before_active`. It is also the longest time for which a takeover waits.
     pub before_active_timeout: Duration,
-    /// The user they run as; `None`: the daemon's.
+    /// The user that runs the hooks; `None` for the daemon's user.
     pub user: Option<String>,
 }
 
-/// None.
+/// No hooks.
 impl Default for RouterHooks {
     fn default() -> Self {
         Self {
@@ -120,13 +125,14 @@ impl Default for RouterHooks {
 }
 
 impl RouterHooks {
-    /// Where none is configured.
+    /// The timeout where none is configured.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-    /// Where none is configured. As long as the first advertisement waits for the addresses when a
-    /// live Active is displaced, at intervals of 500 ms and more.
+    /// The timeout of `before_active` where none is configured. At intervals of 500 ms and more,
+    /// the first advertisement waits just as long for the addresses when a live Active is
+    /// displaced.
     pub const DEFAULT_BEFORE_ACTIVE_TIMEOUT: Duration = Duration::from_millis(500);
 
-    /// How long a hook of this kind may run.
+    /// The longest duration of a hook of this kind.
     #[must_use]
     pub const fn timeout_of(&self, hook: HookKind) -> Duration {
         match hook {

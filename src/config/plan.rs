@@ -1,8 +1,10 @@
-//! What a reload does: the difference of two configurations, in the operator's words.
+//! What a reload does: the difference between two configurations, described as the operator wrote
+//! them.
 //!
-//! Pure. Whether a router keeps its state is [`RouterSpec::is_same_instance`], on which the core acts
-//! too. Every field of a configuration is taken apart here by name, so that a new one cannot be
-//! forgotten. Must not know how a plan is shown or carried out.
+//! The functions are pure. Whether a router keeps its state is decided by
+//! [`RouterSpec::is_same_instance`], on which the core acts as well. Every field of a configuration
+//! is named here in a pattern, so that the compiler reports a new field. This module does not know
+//! how a plan is shown or carried out.
 
 use super::duration::text as written;
 use super::{Agent, CheckSpec, Config, HookKind, Realtime, RouterHooks};
@@ -14,118 +16,120 @@ use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-/// What happens to everything that is configured, in the order of the names.
+/// What a reload does to everything that is configured, in the order of the names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// Every router of the old and of the new configuration.
     pub routers: Vec<RouterPlan>,
-    /// Every check of both.
+    /// Every check of the old and of the new configuration.
     pub checks: Vec<CheckPlan>,
     /// What changes in `[agent]`.
     pub agent: Vec<AgentChange>,
 }
 
-/// What happens to one router.
+/// What a reload does to one router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouterPlan {
-    /// Which.
+    /// Name of the router, by which the two configurations are compared.
     pub name: RouterName,
-    /// Where it is to run; of one that goes, where it runs.
+    /// The interface of the router in the new configuration, or in the old one if the router is
+    /// removed.
     pub interface: InterfaceName,
-    /// Likewise.
+    /// The VRID, from the same configuration as `interface`.
     pub vrid: Vrid,
-    /// What happens.
+    /// What the reload does to the router.
     pub step: RouterStep,
 }
 
-/// What happens to a router.
+/// What a reload does to a router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouterStep {
-    /// It is new, and starts.
+    /// The router is new, and starts.
     Add,
-    /// It hands over and is gone.
+    /// The router hands over, and is then removed.
     Remove,
-    /// It keeps its state and its timers.
+    /// The router keeps its state and timers, and takes the new values.
     Retune(Vec<Change>),
-    /// Its interface, VRID or families are others: it hands over, and starts anew.
+    /// The router hands over, and another one starts in its place, because the interface, the VRID
+    /// or the set of families changed.
     Rebuild(Vec<Change>),
-    /// It does not notice.
+    /// The reload does not affect the router.
     Unchanged,
 }
 
-/// What happens to one check.
+/// What a reload does to one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckPlan {
-    /// Which.
+    /// Name of the check, by which the two configurations are compared.
     pub name: CheckName,
-    /// What happens.
+    /// What the reload does to the check.
     pub step: CheckStep,
 }
 
-/// What happens to a check.
+/// What a reload does to a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckStep {
-    /// It is new. Routers that run go on until its first verdict.
+    /// The check is new. Until its first result, it does not affect routers that run.
     Add,
-    /// It is stopped.
+    /// The check is stopped.
     Remove,
-    /// It starts anew. Its last verdict stands until the first run ended.
+    /// The check is started again. Its last result counts until the first run has ended.
     Restart(Vec<Change>),
-    /// It does not notice.
+    /// The reload does not affect the check.
     Unchanged,
 }
 
 /// A change in `[agent]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentChange {
-    /// What.
+    /// The key that changed.
     pub change: Change,
-    /// When it is true.
+    /// When the new value takes effect.
     pub effective: Effective,
 }
 
-/// When a change is true.
+/// When a change takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effective {
     /// With the reload.
     Now,
-    /// When the daemon is started again; until then nothing changes.
+    /// When the daemon is started again. Until then, the old value counts.
     Restart,
 }
 
-/// A key that has another value.
+/// A key whose value changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// As in the file; `announce.delay` is in the table `announce`.
+    /// Name of the key as in the file; `announce.delay` is in the table `announce`.
     pub key: &'static str,
-    /// How it differs.
+    /// How the value differs.
     pub difference: Difference,
 }
 
-/// How a value differs.
+/// How a value changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
-    /// One value.
+    /// A single value.
     Value {
-        /// Before.
+        /// The old value.
         from: String,
-        /// After.
+        /// The new value.
         to: String,
     },
-    /// A list; both empty: another order.
+    /// A list. If both fields are empty, only the order changed.
     List {
-        /// In the order of the new one.
+        /// New elements, in the order of the new list.
         added: Vec<String>,
-        /// In the order of the old one.
+        /// Removed elements, in the order of the old list.
         removed: Vec<String>,
     },
 }
 
 impl Plan {
-    /// From the configuration that runs to the one that is to run.
+    /// The plan for going from the running configuration to a new one.
     #[must_use]
     pub fn new(old: &Config, new: &Config) -> Self {
-        // All fields, by name.
+        // All fields are named, so that the compiler reports a new one.
         let Config { agent, checks, routers, hooks } = new;
         let by_name = |specs: &'_ [RouterSpec]| -> BTreeMap<RouterName, RouterSpec> {
             specs.iter().map(|spec| (spec.name.clone(), spec.clone())).collect()
@@ -148,7 +152,7 @@ impl Plan {
         Self { routers: routers.collect(), checks: checks.collect(), agent: agent_changes(&old.agent, agent) }
     }
 
-    /// Whether nothing changes at all.
+    /// Whether the reload changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.agent.is_empty()
@@ -228,7 +232,8 @@ fn router_changes(old: &RouterSpec, new: &RouterSpec) -> Vec<Change> {
     .collect()
 }
 
-/// Without commands the other keys mean nothing.
+/// The changes of a router's hooks. Without commands, the other keys of the hooks have no effect
+/// and are not compared.
 fn hook_changes(old: Option<&RouterHooks>, new: Option<&RouterHooks>) -> Vec<Change> {
     let command = |hooks: Option<&RouterHooks>, kind| {
         let command = hooks.and_then(|hooks| hooks.commands.get(&kind));
@@ -268,7 +273,8 @@ fn check(old: Option<&CheckSpec>, new: Option<&CheckSpec>) -> Option<CheckStep> 
     .into_iter()
     .flatten()
     .collect();
-    // `["a b"]` and `["a", "b"]` look alike.
+    // The lists `["a b"]` and `["a", "b"]` have the same text, so the values themselves are
+    // compared.
     Some(if old == new { CheckStep::Unchanged } else { CheckStep::Restart(changes) })
 }
 
@@ -298,7 +304,7 @@ fn list(key: &'static str, from: &[String], to: &[String]) -> Option<Change> {
     (from != to).then(|| Change { key, difference: difference() })
 }
 
-/// Addresses of all families, and those that are not advertised.
+/// The advertised addresses of all families, and the addresses that are not advertised.
 fn lists(instances: &[InstanceSpec]) -> (Vec<String>, Vec<String>) {
     let text =
         |of: fn(&InstanceSpec) -> &[IpNet]| instances.iter().flat_map(of).map(IpNet::to_string).collect();
@@ -321,7 +327,7 @@ fn rank(role: Role) -> String {
     }
 }
 
-/// An owner preempts always.
+/// The value of `preempt`; an owner always preempts.
 const fn preempt(role: Role) -> &'static str {
     match role {
         Role::Owner | Role::Contender { preempt: Preempt::Allow, .. } => "true",

@@ -1,20 +1,20 @@
 //! What is wrong with a configuration: where, what, and what to write instead.
 //!
-//! Everything that reads a configuration puts its findings into [`Problems`] and goes on, so that
-//! one run reports all of them. Knows nothing about how they are shown (`report`).
+//! All code that reads a configuration adds its findings to [`Problems`] and goes on, so that one
+//! run reports all of them. This module does not know how findings are shown; `report` does.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A place in a file, both counted from 1; the column counts characters.
+/// A position in a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// As the operator named it.
+    /// The file, as the operator named it.
     pub file: Arc<str>,
-    /// Line.
+    /// Line, counted from 1.
     pub line: usize,
-    /// Column.
+    /// Column in characters, counted from 1.
     pub column: usize,
 }
 
@@ -24,38 +24,39 @@ impl fmt::Display for Place {
     }
 }
 
-/// One thing found in a configuration.
+/// One error of a configuration, or one warning about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Where it starts.
+    /// Where the wrong text starts.
     pub place: Place,
-    /// Its octets in the text; on character boundaries, empty at the end of the text.
+    /// The octets of the wrong text. Both ends are on character boundaries; the range is empty at
+    /// the end of the text.
     pub span: Range<usize>,
-    /// What is wrong, one sentence without a full stop.
+    /// What is wrong: one sentence without a full stop.
     pub message: String,
-    /// What to write instead.
+    /// What to write instead, or what to do.
     pub help: String,
-    /// Another place that belongs to it, such as the first of two equal names.
+    /// Another place that belongs to the finding, such as the first of two equal names.
     pub related: Option<Related>,
 }
 
 /// A second place that explains a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Related {
-    /// Where it starts.
+    /// Where the second text starts.
     pub place: Place,
-    /// Its octets in the text.
+    /// The octets of the second text.
     pub span: Range<usize>,
-    /// What is there.
+    /// What is at the second place.
     pub label: String,
 }
 
-/// Why a text is no configuration.
+/// Why a text is not a valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {}", .0.place, .0.message)]
 pub struct ConfigError(pub Finding);
 
-/// Something legal that is probably not what the operator means.
+/// Something that is legal but probably not what the operator means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigWarning(pub Finding);
 
@@ -65,7 +66,7 @@ impl fmt::Display for ConfigWarning {
     }
 }
 
-/// A finding that does not know its line yet.
+/// A finding whose line and column are not computed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
     span: Range<usize>,
@@ -75,13 +76,13 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// Points at another place as well.
+    /// Adds a second place to the finding.
     pub(super) fn related(&mut self, span: Range<usize>, label: impl Into<String>) {
         self.related = Some((span, label.into()));
     }
 }
 
-/// The findings so far.
+/// The findings so far, in the order in which they were made.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     errors: Vec<Problem>,
@@ -93,7 +94,7 @@ impl Problems {
         self.errors.len()
     }
 
-    /// The configuration cannot be used.
+    /// Adds a finding that makes the configuration unusable.
     pub(super) fn error(
         &mut self,
         span: Range<usize>,
@@ -103,7 +104,7 @@ impl Problems {
         push(&mut self.errors, span, message.into(), help.into())
     }
 
-    /// The configuration can be used, but hear this.
+    /// Adds a finding that leaves the configuration usable.
     pub(super) fn warning(
         &mut self,
         span: Range<usize>,
@@ -113,12 +114,11 @@ impl Problems {
         push(&mut self.warnings, span, message.into(), help.into())
     }
 
-    /// Errors so far.
     pub(super) fn error_count(&self) -> usize {
         self.errors.len()
     }
 
-    /// The verdict: the findings, in the order of the text.
+    /// The findings, in the order of the text, with their lines and columns.
     pub(super) fn conclude(self, lines: &Lines<'_>) -> (Vec<ConfigError>, Vec<ConfigWarning>) {
         let errors = lines.locate(self.errors).map(ConfigError).collect();
         let warnings = lines.locate(self.warnings).map(ConfigWarning).collect();
@@ -131,7 +131,7 @@ fn push(list: &mut Vec<Problem>, span: Range<usize>, message: String, help: Stri
     list.last_mut().unwrap_or_else(|| unreachable!("an element was pushed just now"))
 }
 
-/// Text of the operator's, made fit for a message: escaped, and cut when long.
+/// A text of the operator made fit for a message: escaped, and shortened when long.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 40;
     let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
@@ -141,7 +141,7 @@ pub(super) fn shown(text: &str) -> String {
     shown
 }
 
-/// Turns octets into lines and columns.
+/// Converts octet positions to lines and columns.
 pub(super) struct Lines<'t> {
     text: &'t str,
     file: Arc<str>,
@@ -161,7 +161,7 @@ impl<'t> Lines<'t> {
         Place { file: Arc::clone(&self.file), line, column }
     }
 
-    /// The nearest span that a slice of the text can have: a parser may point past the end.
+    /// The nearest valid span of the text, because a parser may point past its end.
     pub(super) fn fit(&self, span: &Range<usize>) -> Range<usize> {
         let floor =
             |at: usize| (0..=at.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at));
@@ -170,7 +170,7 @@ impl<'t> Lines<'t> {
     }
 
     fn locate(&self, mut problems: Vec<Problem>) -> impl Iterator<Item = Finding> {
-        // One finding about a default would else be told once for each router.
+        // Without this, one finding about a default would be reported once for each router.
         problems.sort_by(|a, b| (a.span.start, &a.message).cmp(&(b.span.start, &b.message)));
         problems.dedup();
         problems.into_iter().map(|problem| {

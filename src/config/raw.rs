@@ -1,6 +1,6 @@
-//! The configuration as it stands in the file: every key that this version supports, typed, with
-//! its place. Nothing is combined here: defaults and everything that concerns two keys at once are
-//! `resolve`'s.
+//! The configuration as it is written in the file: every key that this version supports, with its
+//! type and place. Defaults, and everything that concerns two keys at once, are handled by
+//! `resolve`.
 
 use super::Realtime;
 use super::document::{Item, Key, Table, not_yet};
@@ -18,14 +18,15 @@ use toml::de::DeTable;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-/// A takeover waits for `before_active`: nobody serves meanwhile.
+/// The longest time that a takeover may wait for `before_active`, because no router serves in that
+/// time.
 const LONGEST_PREPARATION: Duration = Duration::from_secs(10);
 
-/// What an empty file wants.
+/// The advice for an empty file.
 const SMALLEST: &str = "add at least:\n[[virtual_router]]\nname = \"web\"\ninterface = \"eth0\"\n\
                         vrid = 51  # from 1 to 255: the same on all nodes, and that of nobody else on this link\naddresses = [\"192.0.2.50/24\"]";
 
-/// The file.
+/// All that the file says.
 #[derive(Debug)]
 pub(super) struct RawConfig {
     pub(super) node_name: Key<String>,
@@ -35,7 +36,7 @@ pub(super) struct RawConfig {
     pub(super) routers: Vec<RawRouter>,
 }
 
-/// One `[[check]]`.
+/// The keys of one `[[check]]`.
 #[derive(Debug)]
 pub(super) struct RawCheck {
     pub(super) span: Range<usize>,
@@ -48,7 +49,7 @@ pub(super) struct RawCheck {
     pub(super) user: Key<String>,
 }
 
-/// One `[[virtual_router]]`.
+/// The keys of one `[[virtual_router]]`.
 #[derive(Debug)]
 pub(super) struct RawRouter {
     pub(super) span: Range<usize>,
@@ -58,7 +59,7 @@ pub(super) struct RawRouter {
     pub(super) keys: RouterKeys,
 }
 
-/// What `[[virtual_router]]` and `[defaults]` have in common.
+/// The keys that `[[virtual_router]]` and `[defaults]` have in common.
 #[derive(Debug)]
 pub(super) struct RouterKeys {
     pub(super) interface: Key<InterfaceName>,
@@ -78,7 +79,8 @@ pub(super) struct RouterKeys {
     pub(super) hooks: HookKeys,
 }
 
-/// Hooks. An empty list is none, so that a router can do without a default.
+/// The keys of hooks. An empty list means that there is no hook, so that a router can switch a
+/// default off.
 #[derive(Debug)]
 pub(super) struct HookKeys {
     pub(super) before_active: Key<Vec<String>>,
@@ -96,7 +98,7 @@ pub(super) enum RawTrack {
     Interface(Spanned<InterfaceName>),
 }
 
-/// Reads the document.
+/// Reads all tables of the document.
 pub(super) fn read(root: &Spanned<DeTable<'_>>, problems: &mut Problems) -> RawConfig {
     let before = problems.error_count();
     let root = Table::open(&schema::ROOT, root.span(), root.get_ref(), problems);
@@ -116,7 +118,7 @@ pub(super) fn read(root: &Spanned<DeTable<'_>>, problems: &mut Problems) -> RawC
     }
 }
 
-/// A key of a table that may not be there.
+/// Reads a key of a table that may be absent.
 fn maybe<'d, T>(
     table: &Option<Table<'d>>,
     key: &'static str,
@@ -133,7 +135,8 @@ fn realtime(item: Item<'_>, problems: &mut Problems) -> Option<Realtime> {
 fn check(table: &Table<'_>, p: &mut Problems) -> RawCheck {
     let shortest = Duration::from_millis(10);
     let interval = Duration::from_millis(100);
-    // A check of a later kind needs no command; what is wrong with it has been said.
+    // A check of a kind that a later version will support needs no command, and has been reported
+    // already.
     let later = table.item("tcp").or(table.item("http"));
     RawCheck {
         span: table.span(),
@@ -199,7 +202,7 @@ fn hook_keys(table: &Option<Table<'_>>, p: &mut Problems) -> HookKeys {
     }
 }
 
-/// Never, or at most once a second: a round is a frame for each address.
+/// A period of zero, or of at least one second, because each round sends a frame for each address.
 fn refresh(item: Item<'_>, problems: &mut Problems) -> Option<Duration> {
     let period = value::duration(item, Duration::ZERO..=DAY, "60s", problems)?;
     if !period.is_zero() && period < Duration::from_secs(1) {
@@ -209,7 +212,7 @@ fn refresh(item: Item<'_>, problems: &mut Problems) -> Option<Duration> {
     Some(period)
 }
 
-/// Only 3 so far.
+/// The VRRP version, which can only be 3 in this version of vrrpd.
 fn version(item: Item<'_>, problems: &mut Problems) -> Option<()> {
     match value::number(item, 2..=3, 3, problems)? {
         3 => Some(()),
@@ -220,7 +223,7 @@ fn version(item: Item<'_>, problems: &mut Problems) -> Option<()> {
     }
 }
 
-/// Only true so far (Accept_Mode, RFC 9568 §6.1).
+/// Accept_Mode (RFC 9568 §6.1), which can only be true in this version of vrrpd.
 fn accept(item: Item<'_>, problems: &mut Problems) -> Option<()> {
     if value::flag(item, problems)? {
         return Some(());
@@ -254,8 +257,8 @@ fn tracks(item: Item<'_>, problems: &mut Problems) -> Option<Vec<RawTrack>> {
     Some(tracks)
 }
 
-/// One entry: exactly one thing, and a weight where that can have one. `None` if it is none of
-/// these; reported here, unless there is nothing at all.
+/// One entry of `track`: exactly one thing that is tracked, and a weight if that thing can have
+/// one. Returns `None` if the entry is invalid, which is reported here unless the entry is empty.
 fn track(table: &Table<'_>, problems: &mut Problems) -> Option<RawTrack> {
     let check = table.key("check", problems, value::check_name);
     let interface = table.key("interface", problems, value::interface);

@@ -1,31 +1,33 @@
-//! Findings as people and programs read them.
+//! Formats findings for people and for programs.
 
 use super::problem::{ConfigError, ConfigWarning, Finding, Related};
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 use std::ops::Range;
 
-/// Columns of the terminal that everything must fit.
+/// Number of columns that every line must fit into.
 const WIDTH: usize = 80;
 
-/// Findings of a kind that are rendered. Nobody mends more at a time, and a file can have tens of thousands.
+/// Number of findings of each kind that are formatted. Nobody corrects more at a time, and a file
+/// can have tens of thousands.
 pub const MOST: usize = 50;
 
-/// Octets between two places that can be shown in one excerpt: all of it is searched.
+/// Largest distance in octets of two places that are shown in one excerpt, because the whole
+/// excerpt is searched.
 const NEAR: usize = 16 * 1024;
 
 /// Whether the reader's terminal shows colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Style {
-    /// No terminal, or none with colours.
+    /// The reader has no terminal, or one without colours.
     #[default]
     Plain,
-    /// ANSI escapes.
+    /// The reader's terminal understands ANSI escapes.
     Colour,
 }
 
-/// Renders errors, then warnings, each with its line of `text`, as rustc does: the first [`MOST`] of each, and how many
-/// more there are.
+/// Formats errors, then warnings, each with its line of `text`, as rustc does: the first [`MOST`]
+/// of each, and the number of those left out.
 #[must_use]
 pub fn text(text: &str, errors: &[ConfigError], warnings: &[ConfigWarning], style: Style) -> String {
     let renderer = match style {
@@ -48,7 +50,7 @@ pub fn text(text: &str, errors: &[ConfigError], warnings: &[ConfigWarning], styl
     out
 }
 
-/// A count as people read it: `17,950`.
+/// A number with separators between thousands: `17,950`.
 #[must_use]
 pub fn grouped(count: usize) -> String {
     let digits = count.to_string();
@@ -62,7 +64,7 @@ pub fn grouped(count: usize) -> String {
     text
 }
 
-/// The same for programs: a list of `{severity, file, line, column, message, help}`.
+/// The findings for programs, as a list of `{severity, file, line, column, message, help}`.
 #[must_use]
 pub fn json(errors: &[ConfigError], warnings: &[ConfigWarning]) -> String {
     let errors = errors.iter().map(|error| ("error", &error.0));
@@ -104,7 +106,7 @@ fn one(renderer: &Renderer, level: Level<'_>, name: &str, finding: &Finding, tex
     let mut note = None;
     match &finding.related {
         None => {}
-        // Too far apart on one line for both to be on the screen.
+        // The two places are too far apart on one line to be on the screen together.
         Some(Related { place, label, span })
             if place.line == finding.place.line
                 && finding.span.end.saturating_sub(span.start) > WIDTH - 20 =>
@@ -123,13 +125,13 @@ fn one(renderer: &Renderer, level: Level<'_>, name: &str, finding: &Finding, tex
     renderer.render(&[group])
 }
 
-/// Whether both places fit into an excerpt.
+/// Whether both places fit into one excerpt.
 fn is_near(finding: &Finding, related: &Related) -> bool {
     related.span.start.abs_diff(finding.span.start) < NEAR
 }
 
-/// The lines that a finding is about, where they begin, and the number of the first: to search the
-/// whole text for each of thousands of findings would take minutes.
+/// The lines that a finding is about, the octet at which they begin, and the number of the first
+/// line. Searching the whole text for each of thousands of findings would take minutes.
 fn excerpt<'t>(text: &'t str, finding: &Finding) -> (&'t str, usize, usize) {
     let related = finding.related.as_ref().filter(|related| is_near(finding, related));
     let first = related.map_or(finding.span.start, |related| related.span.start.min(finding.span.start));
@@ -140,7 +142,7 @@ fn excerpt<'t>(text: &'t str, finding: &Finding) -> (&'t str, usize, usize) {
     (text.get(from..to).unwrap_or_default(), from, line)
 }
 
-/// Breaks lines at spaces; a word that is too long stays whole.
+/// Breaks lines at spaces. A word that is too long is not broken.
 fn wrapped(text: &str, width: usize) -> String {
     let mut lines = Vec::new();
     for paragraph in text.lines() {

@@ -1,5 +1,6 @@
-//! From the keys of the file to a [`Config`]: defaults, and everything that concerns two keys at
-//! once. This is the only road to a [`Config`], and it reports all errors of a text together.
+//! Makes a [`Config`] from the keys of the file: it applies defaults, and checks everything that
+//! concerns two keys at once. No other code makes a [`Config`]. All errors of a text are reported
+//! together.
 
 mod addresses;
 mod advice;
@@ -22,24 +23,24 @@ use unique::Unique;
 pub use expectations::{Expectation, Expected};
 pub use programs::{Program, Task};
 
-/// A configuration, and what its author should hear.
+/// A configuration, and what was found while reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
-    /// The configuration.
+    /// The checked configuration.
     pub config: Config,
-    /// Legal, but probably not meant; in the order of the text.
+    /// Legal settings that the operator probably does not mean, in the order of the text.
     pub warnings: Vec<ConfigWarning>,
-    /// What it has run.
+    /// The programs that the configuration runs, for checks of their owners and permissions.
     pub programs: Vec<Program>,
-    /// What it takes for granted about its machine.
+    /// What the configuration assumes about the machine.
     pub expectations: Vec<Expectation>,
 }
 
-/// Reads the text of a configuration; `file` is what errors call it.
+/// Reads the text of a configuration; `file` is its name in messages.
 ///
 /// # Errors
-/// Everything that is wrong with it, in the order of the text. A text that is not TOML is searched
-/// for nothing else.
+/// All errors of the text, in the order of the text. If the text is not TOML, only the errors of syntax
+/// are reported.
 pub fn resolve(text: &str, file: &str) -> Result<Resolved, Vec<ConfigError>> {
     let mut problems = Problems::default();
     let lines = Lines::new(text, file);
@@ -108,7 +109,7 @@ fn check(raw: &RawCheck, unique: &mut Unique, problems: &mut Problems) -> Option
     })
 }
 
-/// The value of a key that must be there.
+/// The value of a key that must be there; its absence is reported.
 fn required<T: Clone>(
     key: &Key<T>,
     name: &str,

@@ -1,48 +1,48 @@
-//! Every key of the configuration contract: which table has it, and whether this version can do
-//! what it asks for. A key that it cannot is *known*, so that it is refused in as many words and
-//! never silently ignored. `docs/configuration.md` is compared with this table by a test.
+//! Every key of the configuration contract: which table has it, and whether this version supports
+//! it. A key that is not supported is *known*, so that it is refused with an explanation and never
+//! ignored silently. A test compares `docs/configuration.md` with this table.
 
 /// A table of the file and its keys.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Schema {
-    /// As the operator writes it.
+    /// The header as the operator writes it.
     pub(super) header: &'static str,
-    /// What may stand in it.
+    /// The keys that the table may have.
     pub(super) keys: &'static [Known],
-    /// Keys of `keys` that may not stand in it after all: `[defaults]` lends those of a router.
+    /// Keys in `keys` that the table must not have after all: `[defaults]` uses the list of
+    /// `[[virtual_router]]`.
     pub(super) except: &'static [&'static str],
-    /// Keys that must stand in it.
+    /// The keys that the table must have.
     pub(super) required: &'static [&'static str],
 }
 
-/// One key.
+/// One key that this version knows.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Known {
-    /// Its name.
     pub(super) name: &'static str,
-    /// Whether it works.
+    /// Whether this version supports the key.
     pub(super) support: Support,
 }
 
-/// What may stand behind a key. The readers of `raw` decide; the JSON Schema is written from this,
-/// and `tests/json_schema.rs` holds the two together.
+/// The values that a key accepts. The readers of `raw` decide; the JSON Schema is written from this
+/// type, and `tests/json_schema.rs` compares the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// `true` or `false`.
+    /// The values `true` and `false`.
     Flag,
-    /// Only this flag so far.
+    /// Only this boolean, in this version.
     Only(bool),
-    /// A whole number within limits, these included, but for the exception.
+    /// A whole number from `least` to `most`, except `but`.
     Number { least: i64, most: i64, but: Option<i64> },
-    /// 1 to 254, or `"owner"`.
+    /// A number from 1 to 254, or `"owner"`.
     Priority,
-    /// A duration within limits, as text.
+    /// A duration from `least` to `most`, written as text.
     Duration { least: &'static str, most: &'static str },
-    /// Advertisement_Interval: 10 ms to 40.95 s in steps of 10 ms, as text.
+    /// Advertisement_Interval: 10 ms to 40.95 s in steps of 10 ms, written as text.
     Interval,
-    /// The name of a router or check.
+    /// The name of a router or a check.
     Name,
-    /// The name of a node or user.
+    /// The name of a node or a user.
     Word,
     /// The name of an interface.
     Interface,
@@ -52,11 +52,11 @@ pub(super) enum Shape {
     ChoiceOrAddress(&'static [&'static str]),
     /// An address without a prefix.
     Address,
-    /// Addresses with a prefix; the least number of them.
+    /// At least this number of addresses with a prefix.
     Addresses { least: u64 },
-    /// A program by its absolute path, and arguments.
+    /// A program with its absolute path, and its arguments.
     Command,
-    /// The same, or an empty list.
+    /// As [`Self::Command`], or an empty list.
     OptionalCommand,
     /// A table.
     Table(&'static Schema),
@@ -64,30 +64,31 @@ pub(super) enum Shape {
     Tables(&'static Schema),
 }
 
-/// Whether a key works in this version.
+/// Whether this version supports a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Support {
-    /// Yes, with such a value.
+    /// The key is supported, with values of this shape.
     Now(Shape),
-    /// Not yet: only the value that means "off" may be written.
+    /// The key is not supported yet: only the value that means "off" is accepted.
     Later(Off),
 }
 
-/// The value by which a key says that it asks for nothing.
+/// The value with which a key that is not supported asks for nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Off {
-    /// Its mere presence asks for something.
+    /// There is no such value: if the key is present, it asks for something.
     Never,
-    /// `false`.
+    /// The value `false`.
     False,
-    /// `[]`.
+    /// The value `[]`.
     Empty,
-    /// It refines the key of this name, beside which it need not be mentioned.
+    /// The key has an effect only beside the key of this name. If that key is there, this one need
+    /// not be reported as well.
     Beside(&'static str),
 }
 
 impl Support {
-    /// What may stand behind the key, if it works.
+    /// The values that the key accepts, if it is supported.
     pub(super) const fn shape(self) -> Option<Shape> {
         match self {
             Self::Now(shape) => Some(shape),
@@ -95,7 +96,6 @@ impl Support {
         }
     }
 
-    /// Whether the key works.
     pub(super) const fn is_now(self) -> bool {
         match self {
             Self::Now(_) => true,
@@ -120,7 +120,7 @@ const fn duration(least: &'static str, most: &'static str) -> Shape {
     Shape::Duration { least, most }
 }
 
-/// The top level.
+/// The keys at the top level.
 pub(super) const ROOT: Schema = Schema {
     header: "the top level",
     keys: &[
@@ -134,7 +134,7 @@ pub(super) const ROOT: Schema = Schema {
     required: &["virtual_router"],
 };
 
-/// `[agent]`.
+/// The keys of `[agent]`.
 pub(super) const AGENT: Schema = Schema {
     header: "[agent]",
     keys: &[now("node_name", Shape::Word), now("realtime", Shape::Flag), later("metrics", Off::Never)],
@@ -142,7 +142,7 @@ pub(super) const AGENT: Schema = Schema {
     required: &[],
 };
 
-/// `[[check]]`.
+/// The keys of `[[check]]`.
 pub(super) const CHECK: Schema = Schema {
     header: "[[check]]",
     keys: &[
@@ -160,7 +160,7 @@ pub(super) const CHECK: Schema = Schema {
     required: &["name", "command"],
 };
 
-/// `[[virtual_router]]`.
+/// The keys of `[[virtual_router]]`.
 pub(super) const ROUTER: Schema = Schema {
     header: "[[virtual_router]]",
     keys: &[
@@ -197,11 +197,11 @@ pub(super) const ROUTER: Schema = Schema {
     required: &["name", "vrid", "addresses"],
 };
 
-/// `[defaults]`.
+/// The keys of `[defaults]`.
 pub(super) const DEFAULTS: Schema =
     Schema { header: "[defaults]", keys: ROUTER.keys, except: &["name", "vrid", "addresses"], required: &[] };
 
-/// `[virtual_router.announce]`.
+/// The keys of `[virtual_router.announce]`.
 pub(super) const ANNOUNCE: Schema = Schema {
     header: "[virtual_router.announce]",
     keys: &[
@@ -213,11 +213,11 @@ pub(super) const ANNOUNCE: Schema = Schema {
     required: &[],
 };
 
-/// `[defaults.announce]`.
+/// The keys of `[defaults.announce]`.
 pub(super) const DEFAULTS_ANNOUNCE: Schema =
     Schema { header: "[defaults.announce]", keys: ANNOUNCE.keys, except: &[], required: &[] };
 
-/// One entry of `track`.
+/// The keys of one entry of `track`.
 pub(super) const TRACK: Schema = Schema {
     header: "track",
     keys: &[
@@ -232,39 +232,39 @@ pub(super) const TRACK: Schema = Schema {
     required: &[],
 };
 
-/// Tables in which a misplaced key may be at home.
+/// The tables that a misplaced key may belong to.
 pub(super) const TABLES: &[&Schema] = &[&AGENT, &CHECK, &ROUTER, &ANNOUNCE, &TRACK, &ROOT];
 
-/// What may stand behind the key of this name, wherever it is at home.
+/// The values that the key of this name accepts, whichever table it belongs to.
 pub(super) fn shape(name: &str) -> Option<Shape> {
     TABLES.iter().find_map(|table| table.key(name)).and_then(|known| known.support.shape())
 }
 
 impl Schema {
-    /// The key of this name, if it may stand here.
+    /// The key of this name, if the table may have it.
     pub(super) fn key(&self, name: &str) -> Option<&'static Known> {
         self.keys().find(|known| known.name == name)
     }
 
-    /// The keys that may stand here.
+    /// The keys that the table may have.
     pub(super) fn keys(&self) -> impl Iterator<Item = &'static Known> {
         self.keys.iter().filter(|known| !self.except.contains(&known.name))
     }
 
-    /// The names of those that work.
+    /// The names of the keys that this version supports.
     pub(super) fn supported(&self) -> impl Iterator<Item = &'static str> {
         self.keys().filter(|known| known.support.is_now()).map(|known| known.name)
     }
 
-    /// What the operator may have meant: at most a third of the letters differ.
+    /// The name that the operator may have meant: at most a third of its letters differ.
     pub(super) fn nearest(&self, name: &str) -> Option<&'static str> {
         nearest(name, self.keys().map(|known| known.name))
     }
 }
 
-/// The candidate that differs least from `name`, if it differs little.
+/// The candidate that differs least from `name`, if the difference is small.
 pub(super) fn nearest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    const LONGEST: usize = 64; // a longer one is nobody's slip of the pen, and costs time
+    const LONGEST: usize = 64; // a longer name is not a typing error, and comparing it costs time
     if name.len() > LONGEST {
         return None;
     }

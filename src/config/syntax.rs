@@ -1,4 +1,4 @@
-//! Texts that are not TOML, explained to somebody who does not want to learn TOML today.
+//! Explains texts that are not TOML to an operator who does not know TOML.
 
 mod line;
 
@@ -9,11 +9,11 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, Error};
 
-/// A file with so many lines that are no TOML is something else altogether.
+/// A file with so many lines that are not TOML is written in another language.
 const MOST_ERRORS: usize = 20;
 
-/// Parses a text; reports and gives up if it is not TOML, because what a parser guesses behind a
-/// syntax error would lead to errors that are none.
+/// Parses a text. If it is not TOML, reports that and returns `None`, because what a parser guesses
+/// after a syntax error would lead to errors that are not in the text.
 pub(super) fn parse<'t>(text: &'t str, problems: &mut Problems) -> Option<Spanned<DeTable<'t>>> {
     let (root, mut errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
@@ -32,7 +32,8 @@ pub(super) fn parse<'t>(text: &'t str, problems: &mut Problems) -> Option<Spanne
             report(error, text, problems);
             (reported_to, reported) = (Some(at), reported + 1);
         }
-        // An open bracket turns all that follows into noise; a file that is no TOML at all is noise.
+        // After an unclosed bracket, or in a file that is not TOML at all, further errors mean
+        // nothing.
         if loses_structure(error.message()) || reported == MOST_ERRORS {
             break;
         }
@@ -40,7 +41,8 @@ pub(super) fn parse<'t>(text: &'t str, problems: &mut Problems) -> Option<Spanne
     None
 }
 
-/// A file in another language: where that shows, what it is, and what to do. One error for all of it.
+/// If the text is recognizably in another language: where that shows, what it is, and what to do.
+/// One error is reported for the whole file.
 fn something_else(text: &str) -> Option<(Range<usize>, &'static str, &'static str)> {
     if let Some(span) = keepalived::whole_file(text) {
         let help = "vrrpd reads TOML and cannot read this file. Write a new one: man vrrpd.toml shows both side \
@@ -105,7 +107,7 @@ fn report(error: &Error, text: &str, problems: &mut Problems) {
     }
 }
 
-/// A key or a table that was there before.
+/// Reports a key or a table that is defined a second time.
 fn twice(line: &Line<'_>, span: Range<usize>, text: &str, problems: &mut Problems) {
     let before = text.get(..line.start()).unwrap_or_default();
     let Some(name) = text.get(span.clone()) else { return };
@@ -121,7 +123,7 @@ fn twice(line: &Line<'_>, span: Range<usize>, text: &str, problems: &mut Problem
     let list = |header: &str| header.starts_with(&format!("[[{name}]]"));
     let headers = || line::headers(before);
     if let Some((first, header)) = headers().find(|(_, header)| inner(header)) {
-        // Keys of a table that is not there yet.
+        // The keys of a table stand above its header.
         let message = format!("{} stands above its [[{}]]", shown(header), shown(name));
         let help = "move it below the one whose keys these are; it belongs to the last one above it";
         problems.error(first, message, help);

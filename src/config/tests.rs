@@ -1,4 +1,4 @@
-//! Tests of the whole road from text to [`Config`].
+//! Tests of everything between a text and its [`Config`].
 
 mod advice;
 mod any_text;
@@ -12,7 +12,7 @@ mod warnings;
 
 use super::{Config, Finding, resolve};
 
-/// A router with everything that is required; more keys may follow.
+/// A router with everything that is required. A test can append more keys.
 const ROUTER: &str = "[[virtual_router]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 51\n";
 
 /// [`ROUTER`] with one IPv4 address.

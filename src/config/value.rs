@@ -1,5 +1,5 @@
-//! Readers: one value of the document to one of our types. Each reports what is wrong, with an
-//! example of what to write, and answers `None`.
+//! Readers that turn one value of the document into one of our types. Each reader reports what is
+//! wrong, with an example of what to write, and then returns `None`.
 
 use super::address;
 use super::document::Item;
@@ -15,14 +15,14 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 use toml::Spanned;
 
-/// `priority`: a number, or the owner.
+/// The value of `priority`: a number, or the owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RawRole {
     Owner,
     Priority(Priority),
 }
 
-/// `link_local`.
+/// The value of `link_local`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RawLinkLocal {
     Auto,
@@ -30,15 +30,15 @@ pub(super) enum RawLinkLocal {
     Address(IpNet),
 }
 
-/// `addresses`: what could be read of it.
+/// The value of `addresses`, as far as it could be read.
 #[derive(Debug, Clone)]
 pub(super) struct AddressList {
     pub(super) read: Vec<Spanned<IpNet>>,
-    /// Whether that is all, so that it can be said what is missing.
+    /// Whether all elements were read. Only then can missing addresses be reported.
     pub(super) completeness: Completeness,
 }
 
-/// Whether a list was read in full.
+/// Whether a list was read completely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Completeness {
     Whole,
@@ -53,7 +53,7 @@ pub(super) fn text<'d>(item: Item<'d>, example: &str, problems: &mut Problems) -
     text
 }
 
-/// An example is called one: it is not what was meant.
+/// Marks an example as one, because it is not the value that the operator meant.
 fn such(item: Item<'_>, example: impl Display) -> String {
     format!("for example {} = {example}", item.key)
 }
@@ -92,8 +92,8 @@ pub(super) fn count(item: Item<'_>, max: u8, example: i64, problems: &mut Proble
     u8::try_from(number).ok().and_then(NonZeroU8::new)
 }
 
-/// No example stands in for a wrong one, and no neighbour: with another VRID than the other nodes
-/// have, this one would be Active beside them.
+/// The VRID. The advice for a wrong one does not give an example or the nearest legal value,
+/// because a node with another VRID than the others would be Active beside them.
 pub(super) fn vrid(item: Item<'_>, problems: &mut Problems) -> Option<Vrid> {
     let vrid = integer(item).and_then(|n| u8::try_from(n).ok()).and_then(|n| Vrid::new(n).ok());
     if vrid.is_none() {
@@ -143,7 +143,7 @@ pub(super) fn duration(
     if let Some(Err(reason)) = read {
         write.push_str(&format!("; what stands there {reason}"));
     }
-    // Said here and not by `refuse`, which would not know of the reason.
+    // Reported here and not by `refuse`, which does not know the reason.
     let wanted = format!("a duration from \"{least}\" to \"{most}\"");
     item.refuse_for(&wanted, &write, problems);
     None
@@ -163,7 +163,7 @@ pub(super) fn adver_interval(item: Item<'_>, problems: &mut Problems) -> Option<
 pub(super) fn interface(item: Item<'_>, problems: &mut Problems) -> Option<InterfaceName> {
     let text = text(item, "\"eth0\"", problems)?;
     let name = text.parse().ok();
-    // Copied from `ip link`, which shows the interface below with it.
+    // The operator copied the name from `ip link`, which shows the interface below with it.
     if let Some((own, below)) = text.split_once('@').filter(|(own, _)| !own.is_empty()) {
         let message = format!(
             "\"{}\" is no name of an interface: `@{}` says what is below it",
@@ -193,12 +193,13 @@ pub(super) fn router_name(item: Item<'_>, problems: &mut Problems) -> Option<Rou
     name
 }
 
-/// Checks are named like routers: both names are typed and shown in the same places.
+/// The name of a check. The rules are those for routers, because both names are typed and shown in
+/// the same places.
 pub(super) fn check_name(item: Item<'_>, problems: &mut Problems) -> Option<CheckName> {
     router_name(item, problems).map(|name| CheckName(name.as_str().into()))
 }
 
-/// What the node or a user is called.
+/// The name of a node or of a user.
 pub(super) fn word(item: Item<'_>, example: &str, problems: &mut Problems) -> Option<String> {
     let text = text(item, example, problems)?;
     let legal = |c: char| c.is_ascii_graphic() && !"/:\"'\\".contains(c);
@@ -274,7 +275,7 @@ pub(super) fn source_address(item: Item<'_>, problems: &mut Problems) -> Option<
         .ok()
 }
 
-/// A program by its absolute path, and arguments.
+/// A program with its absolute path, and its arguments.
 pub(super) fn command(item: Item<'_>, problems: &mut Problems) -> Option<Vec<String>> {
     let example = format!("for example {}", command_example(item.key));
     let wanted = format!("`{}` is a list: a program and its arguments", item.key);
@@ -308,7 +309,7 @@ pub(super) fn command(item: Item<'_>, problems: &mut Problems) -> Option<Vec<Str
     None
 }
 
-/// As [`command`], or an empty list: none.
+/// As [`command`], or an empty list, which means no command.
 pub(super) fn optional_command(item: Item<'_>, problems: &mut Problems) -> Option<Vec<String>> {
     match item.value.as_array() {
         Some(list) if list.is_empty() => Some(Vec::new()),
@@ -325,7 +326,7 @@ fn command_example(key: &str) -> String {
     }
 }
 
-/// -253..=253 without 0: more would move any priority beyond any other.
+/// -253..=253 without 0: a larger weight would move any priority beyond any other.
 pub(super) fn weight(item: Item<'_>, problems: &mut Problems) -> Option<i16> {
     let weight = integer(item).filter(|n| *n != 0 && (-253..=253).contains(n));
     if weight.is_none() {

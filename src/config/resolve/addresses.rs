@@ -1,5 +1,5 @@
-//! The addresses of one virtual router: one instance a family, IPv6 with its link-local address first
-//! (RFC 9568 §5.2.9, errata 8300).
+//! The addresses of one router: one instance for each family, whose link-local address comes first
+//! in IPv6 (RFC 9568 §5.2.9, errata 8300).
 
 use super::required;
 use super::unique::{Link, Unique};
@@ -16,26 +16,26 @@ use toml::Spanned;
 
 /// Count IPvX Addr is one octet: RFC9568-5.2.5-3.
 const MOST_ADDRESSES: usize = 255;
-/// What one Ethernet frame of 1500 octets carries: IPv6 and VRRP headers, then 16 octets each. An
-/// advertisement is never fragmented.
+/// The number of addresses that one Ethernet frame of 1500 octets carries: IPv6 and VRRP headers,
+/// then 16 octets for each address. An advertisement is never fragmented.
 const MOST_IPV6_AT_1500: usize = (1500 - 40 - 8) / 16;
 
-/// The keys that decide about addresses, defaults applied.
+/// The keys that determine the addresses, with defaults applied.
 pub(super) struct Lists<'r> {
     pub(super) excluded: &'r Key<AddressList>,
     pub(super) link_local: &'r Key<RawLinkLocal>,
     pub(super) link: Link,
 }
 
-/// Families and addresses of one router.
+/// The families of one router, and their addresses.
 #[derive(Debug)]
 pub(super) struct Instances {
     pub(super) instances: Vec<InstanceSpec>,
     pub(super) rule: LinkLocalRule,
 }
 
-/// Checks the lists and sorts them by family. The families of the answer are right even where
-/// `problems` has more to say; `None` if they cannot be known.
+/// Checks the lists and sorts their addresses by family. The families in the result are right even
+/// if other errors were reported; the result is `None` if the families cannot be determined.
 pub(super) fn resolve(
     raw: &RawRouter,
     lists: &Lists<'_>,
@@ -59,7 +59,8 @@ pub(super) fn resolve(
         nets.filter(|net| Family::of(net.addr()) == family).collect()
     };
     let (mut instances, mut orphans, mut rule) = (Vec::new(), Vec::new(), LinkLocalRule::Require);
-    // RFC9568-5.2.9-4: in the order of the configuration, but for the link-local one.
+    // RFC9568-5.2.9-4: the addresses stay in the order of the configuration, except for the
+    // link-local one.
     for family in [Family::Ipv4, Family::Ipv6] {
         let mut addresses = of(family, listed.get_ref());
         let excluded_here = excluded.map(|list| of(family, list.get_ref())).unwrap_or_default();
@@ -73,7 +74,8 @@ pub(super) fn resolve(
             instances.push(InstanceSpec { family, addresses, excluded: excluded_here });
         }
     }
-    // Of a family that has no election: they come and go with the other one.
+    // Addresses of a family without an instance are installed and removed together with those of
+    // the other family.
     if let Some(instance) = instances.first_mut() {
         instance.excluded.extend(orphans);
     }
@@ -84,7 +86,8 @@ pub(super) fn resolve(
     (whole && !instances.is_empty()).then_some(Instances { instances, rule })
 }
 
-/// An address given as `link_local` in the router itself; in `[defaults]` it may serve others.
+/// Where the router itself has `link_local` with an address. Such a key in `[defaults]` may be meant
+/// for other routers.
 fn own_link_local(raw: &RawRouter) -> Option<Range<usize>> {
     raw.keys.link_local.spanned().and_then(|rule| match rule.get_ref() {
         RawLinkLocal::Address(_) => Some(rule.span()),
@@ -92,7 +95,7 @@ fn own_link_local(raw: &RawRouter) -> Option<Range<usize>> {
     })
 }
 
-/// Brings a link-local address to the front of a list of IPv6 addresses, as `link_local` says:
+/// Moves a link-local address to the front of a list of IPv6 addresses, as `link_local` says:
 /// RFC9568-5.2.9-2.
 fn link_local_first(
     addresses: &mut Vec<IpNet>,

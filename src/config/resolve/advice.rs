@@ -1,4 +1,4 @@
-//! Warnings about one virtual router: legal, and probably not meant.
+//! Warnings about one router: settings that are legal and probably not meant.
 
 use crate::config::Realtime;
 use crate::config::document::Key;
@@ -8,10 +8,11 @@ use crate::protocol::{RouterSpec, Track};
 use crate::types::{Preempt, Role};
 use std::time::Duration;
 
-/// Shorter intervals than this need a thread that the scheduler does not forget.
+/// Below this interval, delays of the scheduler matter, and the protocol thread should run with
+/// real-time priority.
 const WANTS_REALTIME: Duration = Duration::from_millis(100);
 
-/// All of it.
+/// Adds all warnings about one router.
 pub(super) fn on_router(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, problems: &mut Problems) {
     on_timing(raw, file, spec, problems);
     match spec.role {
@@ -45,7 +46,8 @@ fn on_timing(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, problems: &mu
     }
 }
 
-/// Preempt_Mode False: what depends on displacing a lower priority never happens here.
+/// Warns about settings that have no effect with Preempt_Mode False, because a lower priority is
+/// never displaced.
 fn on_fixed_active(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, problems: &mut Problems) {
     if let Some(set) = raw.keys.preempt_delay.or(&file.defaults.preempt_delay).spanned()
         && !spec.preempt_delay.is_zero()
@@ -64,7 +66,7 @@ fn on_fixed_active(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, problem
     }
 }
 
-/// 254 is the highest priority of a contender: what a weight would add to it is lost.
+/// Warns about positive weights that exceed 254, the highest priority of a contender.
 fn on_weights(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, priority: u8, problems: &mut Problems) {
     let raised = spec.tracks.iter().fold(i32::from(priority), |sum, track| match track {
         Track::WeightedCheck(_, weight) => sum + i32::from(*weight).max(0),
@@ -76,7 +78,8 @@ fn on_weights(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, priority: u8
     }
 }
 
-/// Equal priorities are decided by addresses, which can rank two nodes differently in each family.
+/// Warns about equal priorities, where addresses decide, which can order two nodes differently in
+/// each family.
 fn on_families(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, problems: &mut Problems) {
     let unset = matches!(raw.keys.role.or(&file.defaults.role), Key::Absent);
     if spec.instances.len() > 1 && unset {

@@ -1,5 +1,5 @@
-//! What a configuration takes for granted about the machine that it is for, with the places where it says so:
-//! whether that is so is a question for somebody who can look.
+//! What a configuration assumes about its machine, with the places in the text. This module cannot
+//! look at the machine; its caller compares.
 
 use crate::config::problem::{Lines, Place};
 use crate::config::raw::{RawConfig, RawRouter, RawTrack};
@@ -9,32 +9,32 @@ use ipnet::IpNet;
 use std::ops::Range;
 use toml::Spanned;
 
-/// One thing that the machine has, or has not.
+/// One thing that the machine must have or must not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expectation {
-    /// Where it is said.
+    /// Where the assumption is in the file.
     pub place: Place,
-    /// Its octets in the text.
+    /// The octets of that text.
     pub span: Range<usize>,
-    /// What is expected.
+    /// What is assumed.
     pub what: Expected,
 }
 
-/// What is expected of the machine.
+/// What a configuration can assume about the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
-    /// An interface of this name.
+    /// The machine has an interface of this name.
     Interface(InterfaceName),
-    /// That this address may come and go on the interface.
+    /// The address is a virtual one, which the interface does not have permanently.
     Visitor {
-        /// On which.
+        /// The interface of the router.
         interface: InterfaceName,
-        /// Which, with its network.
+        /// The address with its network.
         net: IpNet,
     },
 }
 
-/// In the order of the text, each place once.
+/// The assumptions in the order of the text, each place once.
 pub(super) fn list(raw: &RawConfig, lines: &Lines<'_>) -> Vec<Expectation> {
     let mut found: Vec<_> = raw.routers.iter().flat_map(|router| of_router(router, raw)).collect();
     found.sort_by_key(|(span, _)| span.start);
@@ -56,7 +56,7 @@ fn of_router(router: &RawRouter, file: &RawConfig) -> Vec<(Range<usize>, Expecte
         RawTrack::Check { .. } => None,
     });
     let mut found: Vec<_> = interface.iter().map(|name| named(name)).chain(tracked).collect();
-    // An owner's addresses are the machine's own.
+    // The addresses of an owner are the machine's own.
     let owner = own.role.or(&defaults.role).spanned().is_some_and(|role| *role.get_ref() == RawRole::Owner);
     let lists = [router.addresses.spanned(), own.excluded.or(&defaults.excluded).spanned()];
     let nets = lists.into_iter().flatten().flat_map(|list| &list.get_ref().read);

@@ -1,11 +1,11 @@
-//! The hooks of one `[[virtual_router]]`, with those of `[defaults]` below them.
+//! The hooks of one `[[virtual_router]]`, with those of `[defaults]` where it has none.
 
 use crate::config::problem::Problems;
 use crate::config::raw::HookKeys;
 use crate::config::{HookKind, RouterHooks};
 use std::time::Duration;
 
-/// The outer `None` only after a report; the inner one: this router has no hook.
+/// Returns `None` if an error was reported, and `Some(None)` if the router has no hooks.
 pub(super) fn resolve(own: &HookKeys, defaults: &HookKeys) -> Option<Option<RouterHooks>> {
     let timeout = own.timeout.or(&defaults.timeout).or_default(RouterHooks::DEFAULT_TIMEOUT);
     let before_active_timeout = own
@@ -27,7 +27,8 @@ pub(super) fn resolve(own: &HookKeys, defaults: &HookKeys) -> Option<Option<Rout
     Some((!hooks.commands.is_empty()).then_some(hooks))
 }
 
-/// A takeover that waits for longer than others wait for a dead Active is worse than none.
+/// Warns if a takeover may wait for its hook longer than other routers wait for a dead Active: they
+/// would take over first.
 pub(super) fn advise(own: &HookKeys, hooks: &RouterHooks, interval: Duration, problems: &mut Problems) {
     if let Some(set) = own.before_active_timeout.spanned()
         && hooks.commands.contains_key(&HookKind::BeforeActive)

@@ -1,5 +1,5 @@
-//! The programs that a configuration has run, with the places where it says so: who may write them is a question
-//! for somebody who knows files.
+//! The programs that a configuration runs, with the places in the text. This module cannot look at
+//! files; its caller checks who may write to the programs.
 
 use crate::config::document::Key;
 use crate::config::problem::{Lines, Place};
@@ -7,18 +7,18 @@ use crate::config::raw::RawConfig;
 use std::ops::Range;
 use toml::Spanned;
 
-/// A command of a check or a hook.
+/// The command of a check or a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    /// Where it starts.
+    /// Where the command starts in the file.
     pub place: Place,
-    /// Its octets in the text.
+    /// The octets of the command.
     pub span: Range<usize>,
-    /// Whose it is.
+    /// Whether the command belongs to a check or to a hook.
     pub task: Task,
     /// Program and arguments.
     pub command: Vec<String>,
-    /// The user that it is to run as; `None`: not said.
+    /// The user that must run the command; `None` if the configuration does not say.
     pub user: Option<String>,
 }
 
@@ -31,7 +31,7 @@ pub enum Task {
     Hook,
 }
 
-/// In the order of the text, and one that is a default of many routers once a user.
+/// The commands in the order of the text. A default of many routers is listed once for each user.
 pub(super) fn list(raw: &RawConfig, lines: &Lines<'_>) -> Vec<Program> {
     let program = |task, command: &Key<Vec<String>>, user: &Key<String>| {
         let command: &Spanned<Vec<String>> = command.spanned()?;

@@ -1,4 +1,4 @@
-//! One `[[virtual_router]]`, with `[defaults]` below it.
+//! One `[[virtual_router]]`, with the values of `[defaults]` where it has none.
 
 use super::addresses::{self, Instances, Lists};
 use super::unique::{Link, Unique};
@@ -15,10 +15,10 @@ use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-/// Active_Down_Interval is 3 intervals and the skew (RFC 9568 §6.1).
+/// Active_Down_Interval is 3 intervals and the Skew_Time (RFC 9568 §6.1).
 const DOWN_ADVERTS: NonZeroU8 = NonZeroU8::MIN.saturating_add(2);
 
-/// Resolves one router. `None` only after a report.
+/// Resolves one router. Returns `None` only after an error was reported.
 pub(super) fn resolve(
     raw: &RawRouter,
     file: &RawConfig,
@@ -85,7 +85,7 @@ pub(super) fn resolve(
     Some((spec, hooks))
 }
 
-/// Periods and counts.
+/// The interval, the number of missed advertisements, and the periods of announcements.
 fn timing(own: &RouterKeys, defaults: &RouterKeys) -> Option<(AdverInterval, NonZeroU8, AnnounceSpec)> {
     let usual = AnnounceSpec::default();
     let interval = own.interval.or(&defaults.interval).or_default(AdverInterval::default())?;
@@ -98,8 +98,8 @@ fn timing(own: &RouterKeys, defaults: &RouterKeys) -> Option<(AdverInterval, Non
     Some((interval, down_adverts, announce))
 }
 
-/// Priority and Preempt_Mode, and how long a preemption waits. An owner has neither (RFC 9568 §6.1):
-/// to write them beside it is an error, to have them as a default for other routers is none.
+/// Priority, Preempt_Mode, and the delay of a preemption. An owner has none of them (RFC 9568
+/// §6.1): writing them in the owner's table is an error, inheriting them from `[defaults]` is not.
 fn role(own: &RouterKeys, defaults: &RouterKeys, problems: &mut Problems) -> Option<(Role, Duration)> {
     match own.role.or(&defaults.role).or_default(RawRole::Priority(Priority::default()))? {
         RawRole::Owner => {
@@ -119,8 +119,8 @@ fn role(own: &RouterKeys, defaults: &RouterKeys, problems: &mut Problems) -> Opt
     }
 }
 
-/// The source must be an address of this node: of one of the router's families, and not one that
-/// moves (RFC 9568 §5.1.1.1), unless the node owns it.
+/// The source address must belong to this node and to one of the router's families. It must not be
+/// a virtual address (RFC 9568 §5.1.1.1), unless the node owns it.
 fn source_address(
     own: &RouterKeys,
     defaults: &RouterKeys,

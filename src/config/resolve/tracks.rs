@@ -1,4 +1,4 @@
-//! What a virtual router tracks: names that exist, each once.
+//! Checks what a router tracks: the names must exist, and each may be listed once.
 
 use super::unique::Unique;
 use crate::config::problem::{Problems, shown};
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use toml::Spanned;
 
-/// Checks the entries of one router.
+/// Resolves the `track` entries of one router.
 pub(super) fn resolve(
     raw: &[RawTrack],
     checks: &[RawCheck],
@@ -48,7 +48,7 @@ pub(super) fn resolve(
     tracks
 }
 
-/// Checks that nothing tracks: they run, and nobody listens.
+/// Warns about checks that no router tracks: they run without effect.
 pub(super) fn advise_on_unused(raw: &RawConfig, problems: &mut Problems) {
     let lists = raw.routers.iter().filter_map(|router| router.keys.tracks.or(&raw.defaults.tracks).spanned());
     let used: BTreeSet<_> = lists
@@ -74,7 +74,7 @@ fn exists(name: &Spanned<CheckName>, checks: &[RawCheck], unique: &Unique, probl
     }
     let known = || checks.iter().filter_map(|check| check.name.spanned()).map(|name| &*name.get_ref().0);
     let wanted = &*name.get_ref().0;
-    // Nobody reads the advice of the thousandth, and each is a comparison with every name.
+    // Nobody reads the thousandth piece of advice, and each one costs a comparison with every name.
     let near = if problems.errors_so_far() < MOST { nearest(wanted, known()) } else { None };
     let help = match near {
         Some(near) => format!("did you mean \"{near}\"?"),

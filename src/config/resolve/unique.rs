@@ -1,4 +1,4 @@
-//! What may exist only once: names, VRIDs on a link, addresses on a link.
+//! Checks what may exist only once: names, and VRIDs and addresses on a link.
 
 use crate::config::address::{is_link_local, written};
 use crate::config::problem::{Problems, shown};
@@ -10,16 +10,17 @@ use std::net::IpAddr;
 use std::ops::Range;
 use toml::Spanned;
 
-/// Where an address lives. Routers whose interface is not known share no link with anybody.
+/// The link that an address is on. A router whose interface is not known shares no link with
+/// another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Link {
-    /// An interface.
+    /// The link of a known interface.
     Of(InterfaceName),
-    /// The router whose header is here has none, or an illegal one.
+    /// The interface is missing or illegal. The number is the place of the router's header.
     Unknown(usize),
 }
 
-/// What was seen so far, and where.
+/// What was seen so far, with its place in the text.
 #[derive(Debug, Default)]
 pub(super) struct Unique {
     routers: BTreeMap<RouterName, Range<usize>>,
@@ -31,26 +32,26 @@ pub(super) struct Unique {
 }
 
 impl Unique {
-    /// Names of routers.
+    /// Reports the name of a router if it is used already.
     pub(super) fn router(&mut self, name: &Spanned<RouterName>, problems: &mut Problems) {
         let message = format!("two virtual routers are called \"{}\"", name.get_ref());
         let help = "give this one another name: commands and logs tell them apart by it";
         once(&mut self.routers, name.get_ref().clone(), name.span(), message, help, problems);
     }
 
-    /// Names of checks.
+    /// Reports the name of a check if it is used already.
     pub(super) fn check(&mut self, name: &Spanned<CheckName>, problems: &mut Problems) {
         let message = format!("two checks are called \"{}\"", shown(&name.get_ref().0));
         let help = "remove one, or give it another name";
         once(&mut self.checks, name.get_ref().clone(), name.span(), message, help, problems);
     }
 
-    /// Whether there is a check of this name. All checks come before the first router.
+    /// Whether there is a check of this name. All checks are read before the first router.
     pub(super) fn has_check(&self, name: &CheckName) -> bool {
         self.checks.contains_key(name)
     }
 
-    /// A VRID is unique per interface and family (RFC9568-5.2.3-2).
+    /// Reports a VRID that is not unique per interface and family (RFC9568-5.2.3-2).
     pub(super) fn instance(
         &mut self,
         interface: InterfaceName,
@@ -64,20 +65,20 @@ impl Unique {
                 format!("VRID {} is used twice for {} on {interface}", vrid.get_ref(), written(*family));
             let help = "give this router a VRID of its own, or put its addresses into the other one";
             if !once(&mut self.instances, key, vrid.span(), message, help, problems) {
-                return; // the other family would only say the same
+                return; // the other family would be reported in the same words
             }
         }
     }
 
-    /// The link-local address that follows from a VRID. Where two are equal, so are the VRIDs, and
-    /// that has been said.
+    /// The link-local address that follows from a VRID. If two of them are equal, their VRIDs are
+    /// equal too, which has been reported.
     pub(super) fn derived(&mut self, link: Link, net: &Spanned<IpNet>, problems: &mut Problems) {
         if self.derived.insert((link, net.get_ref().addr())) {
             self.address(link, net, problems);
         }
     }
 
-    /// An address is held once per link, whatever its prefix.
+    /// Reports an address that another router holds on the same link, whatever the prefixes.
     pub(super) fn address(&mut self, link: Link, net: &Spanned<IpNet>, problems: &mut Problems) {
         let address = net.get_ref().addr();
         let message = format!("{address} is listed twice");
@@ -100,7 +101,8 @@ impl Unique {
     }
 }
 
-/// Notes a place; answers whether it is the first, and reports if it is not.
+/// Remembers where a key was first seen. Returns whether this is the first place, and reports an
+/// error otherwise.
 fn once<K: Ord>(
     seen: &mut BTreeMap<K, Range<usize>>,
     key: K,

@@ -1,48 +1,49 @@
-//! One line that is no TOML, and what it would be as TOML.
+//! One line that is not TOML, and what it would be in TOML.
 
 use crate::config::problem::shown;
 use crate::config::schema::{self, Shape};
 use crate::config::{keepalived, meant};
 use std::ops::Range;
 
-/// A line of the text.
+/// A line of the text, and where it is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Line<'t> {
     start: usize,
     text: &'t str,
 }
 
-/// Where a text came from that has other quotes, spaces and comments than TOML.
+/// Quotation marks that show that a text was copied from a word processor or a web page, whose
+/// spaces and comments may differ from TOML's too.
 const QUOTES: &str = "“”„‟‘’‚‛«»`´";
 const COMMENTS: [&str; 5] = ["//", "/*", ";", "--", "!"];
 
 const ADVICE: &str = "text, addresses and durations stand in straight quotes: \"…\"";
 
 impl<'t> Line<'t> {
-    /// The line that has the octet at `at`.
+    /// The line that contains the octet at `at`.
     pub(super) fn at(text: &'t str, at: usize) -> Self {
         let start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
         let text = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
         Self { start, text }
     }
 
-    /// Where it begins.
+    /// The octet in the text at which the line begins.
     pub(super) const fn start(&self) -> usize {
         self.start
     }
 
-    /// Whether it is the header of a table.
+    /// Whether the line is the header of a table.
     pub(super) fn is_header(&self) -> bool {
         self.text.trim_start().starts_with('[')
     }
 
-    /// Whether it is neither a header nor an assignment.
+    /// Whether the line is neither a header nor an assignment.
     pub(super) fn lacks_equals(&self) -> bool {
         !self.is_header() && !self.text.contains('=')
     }
 
-    /// A character that looks like one of TOML's and is another: the first at or behind the place that
-    /// the parser did not like.
+    /// The first character that looks like one of TOML's but is another, at or behind the place
+    /// that the parser reported.
     pub(super) fn foreign_character(&self, span: &Range<usize>) -> Option<(Range<usize>, String, String)> {
         let disliked = span.start.saturating_sub(self.start)..span.end.saturating_sub(self.start).max(1);
         let disliked = |at: &usize| disliked.contains(at);
@@ -63,7 +64,7 @@ impl<'t> Line<'t> {
         Some((span, message, format!("write {written}")))
     }
 
-    /// The same line with a comment as in TOML, if it has one as in another language.
+    /// The same line with a TOML comment, if its comment is written as in another language.
     pub(super) fn foreign_comment(&self) -> Option<String> {
         let text = self.text.trim();
         if let Some(sign) = COMMENTS.iter().find(|sign| text.starts_with(**sign)) {
@@ -81,7 +82,7 @@ impl<'t> Line<'t> {
         Some(format!("write {} = {} # {}", key.trim(), shown_line(&value), shown_line(comment)))
     }
 
-    /// The assignment with its value in the form that the key wants.
+    /// The assignment with its value in the form that the key accepts.
     pub(super) fn repaired(&self) -> String {
         let Some((key, value)) = self.text.split_once('=') else { return ADVICE.to_owned() };
         let key = key.trim();
@@ -98,7 +99,8 @@ impl<'t> Line<'t> {
         Some(format!("{} = {value}", shown(key.trim())))
     }
 
-    /// A line without an equals sign, as an assignment: `priority 150`, `priority: 150`, `nopreempt`.
+    /// A line without an equals sign, rewritten as an assignment: `priority 150`, `priority: 150`,
+    /// `nopreempt`.
     pub(super) fn as_assignment(&self) -> String {
         let text = self.text.split('#').next().unwrap_or_default().trim();
         let end = text.find([' ', '\t', ':', '=', '{']).unwrap_or(text.len());
@@ -114,7 +116,7 @@ impl<'t> Line<'t> {
         }
     }
 
-    /// The header of a table with the bracket that is missing, or without the space in its name.
+    /// The header of a table with its missing bracket, or without the space in its name.
     pub(super) fn as_header(&self) -> String {
         let text = self.text.split('#').next().unwrap_or_default().trim();
         let name = text.trim_matches(['[', ']']).trim().replace([' ', '-'], "_");
@@ -126,7 +128,8 @@ impl<'t> Line<'t> {
         }
     }
 
-    /// The value as the key wants it; of a key that nobody knows, as text if it may be one.
+    /// The value in the form that the key accepts. For an unknown key, the value as text, if it can
+    /// be text.
     fn value(&self, key: &str, value: &str) -> Option<String> {
         let value = value.trim().trim_end_matches([';', ',']);
         match schema::shape(key) {
@@ -139,7 +142,7 @@ impl<'t> Line<'t> {
     }
 }
 
-/// Where the last assignment to `key` of the same table is.
+/// Where the same table last assigns to `key`.
 pub(super) fn last_assignment(before: &str, key: &str) -> Option<Range<usize>> {
     let mut found = None;
     for (start, line) in lines(before) {
@@ -155,7 +158,7 @@ pub(super) fn last_assignment(before: &str, key: &str) -> Option<Range<usize>> {
     found
 }
 
-/// The headers of tables, and where they are.
+/// The headers of tables, with their places.
 pub(super) fn headers(before: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
     lines(before).filter_map(|(start, line)| {
         let indent = line.len() - line.trim_start().len();
@@ -190,7 +193,7 @@ fn straightened(c: char) -> Option<char> {
     }
 }
 
-/// A line of the operator's in a message: whole if it is not too long.
+/// A line of the operator for a message, shortened if it is too long.
 fn shown_line(text: &str) -> String {
     const LONGEST: usize = 100;
     let mut out: String = text.chars().take(LONGEST).filter(|c| !c.is_control() && !invisible(*c)).collect();

@@ -1,13 +1,13 @@
-//! Advice is right when it is followed: it repeats the operator's own value, and what it recommends
-//! is accepted. Each help is obeyed here as somebody would who is tired.
+//! Advice is right if following it works: it repeats the operator's own value, and what it
+//! recommends is accepted. These tests follow each help text literally, as a tired operator would.
 
 use super::{ROUTER, errors, router_with};
 use crate::config::schema::{self, Shape, Support};
 use crate::config::{Finding, meant, resolve};
 use proptest::prelude::*;
 
-/// Does what the help says: `write KEY = VALUE` and the like in place of the line, `write "TEXT"` in
-/// place of the value, `did you mean` in place of the word, `remove` of the line.
+/// Does what the help says. For `write KEY = VALUE` and the like it replaces the line, for `write
+/// "TEXT"` the value, for `did you mean` the word; for `remove` it deletes the line.
 fn follow(text: &str, finding: &Finding) -> String {
     let start = text[..finding.span.start].rfind('\n').map_or(0, |at| at + 1);
     let end = text[finding.span.start..].find('\n').map_or(text.len(), |at| finding.span.start + at);
@@ -29,7 +29,7 @@ fn follow(text: &str, finding: &Finding) -> String {
     replace(start..end, written)
 }
 
-/// One error, words of its help, and the configuration that comes of obeying it.
+/// Expects one error whose help contains `help`, follows the help, and expects the result to load.
 #[track_caller]
 fn obeyed(text: &str, help: &str) {
     let found = errors(text);
@@ -41,7 +41,7 @@ fn obeyed(text: &str, help: &str) {
     }
 }
 
-/// [`ROUTER`] without one of its lines, and with another in its place.
+/// [`ROUTER`] with another line in place of one of its own.
 fn instead_of(key: &str, line: &str) -> String {
     let text = format!("{ROUTER}addresses = [\"192.0.2.50/24\"]\n");
     let kept: String = text.split_inclusive('\n').filter(|own| !own.starts_with(key)).collect();
@@ -342,7 +342,7 @@ fn an_address_of_a_family_that_the_router_lacks_is_called_that() {
     }
 }
 
-/// Values that people write, in the forms of other languages.
+/// Values that people write, also in the forms of other languages.
 const WORDS: &[&str] = &[
     "77",
     "007",
@@ -400,7 +400,7 @@ const WORDS: &[&str] = &[
     "99999999999999999999",
 ];
 
-/// As somebody would type it: bare, in quotes, in brackets.
+/// The ways in which people type a value: bare, in quotes, in brackets.
 fn typed() -> impl Strategy<Value = String> {
     (prop::sample::select(WORDS), 0..4_u8).prop_map(|(words, form)| match form {
         0 => words.to_owned(),
@@ -423,7 +423,7 @@ fn shaped_keys() -> Vec<(&'static str, Shape)> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever is recommended for the value of a key is legal for that key.
+    /// Every value that is recommended for a key is legal for that key.
     #[test]
     fn what_is_recommended_for_a_value_is_accepted(
         (key, _) in prop::sample::select(shaped_keys()), value in typed()
@@ -444,7 +444,8 @@ proptest! {
         if finding.help.starts_with(&format!("write {key} = ")) {
             let followed = follow(&text, finding);
             let again = resolve(&followed, "test.toml").err().unwrap_or_default();
-            // A source address may be the virtual one, a priority may not go with another key.
+            // Two cases are accepted: a source address may be the virtual one, and a priority may
+            // contradict another key.
             let same = again.iter().find(|error| error.0.message.contains(&format!("`{key}` is a")) || error.0.message.contains("cannot"));
             prop_assert!(same.is_none(), "{}\n{followed}\n{again:#?}", finding.help);
         }

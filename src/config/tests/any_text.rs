@@ -1,4 +1,5 @@
-//! No text makes the configuration panic, and what it accepts keeps the promises of the types.
+//! No text makes the reader of the configuration panic, and what it accepts keeps the guarantees of
+//! the types.
 
 use crate::config::{Resolved, report, resolve};
 use crate::protocol::LinkLocalRule;
@@ -88,7 +89,7 @@ const HEADERS: &[&str] = &[
     "[[agent]]",
 ];
 
-/// A line of a configuration, mostly.
+/// A line of a configuration, in most cases a legal one.
 fn line() -> impl Strategy<Value = String> {
     let pick = |list: &'static [&'static str]| prop::sample::select(list);
     prop_oneof![
@@ -98,7 +99,7 @@ fn line() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Lines that are legal, alone and beside most others.
+/// Lines that are legal alone, and beside most others.
 const LEGAL: &[&str] = &[
     "priority = 150",
     "priority = \"owner\"",
@@ -119,7 +120,7 @@ const LEGAL: &[&str] = &[
     "announce.delay = \"0s\"",
 ];
 
-/// A router that is mostly legal, so that what lies behind the syntax is reached.
+/// A router that is legal in most cases, so that the code behind the parser is reached.
 fn router() -> impl Strategy<Value = String> {
     let any_value = (prop::sample::select(&KEYS[4..17]), prop::sample::select(VALUES));
     let line = prop_oneof![

@@ -1,4 +1,4 @@
-//! `docs/configuration.md` has a row for every key and no other, and the schema is what is read.
+//! `docs/configuration.md` has exactly one row for every key, and every key of the schema is read.
 
 use super::{errors, router_with};
 use crate::config::keepalived;
@@ -35,7 +35,8 @@ fn the_reference_has_a_row_for_every_key_and_no_other() {
         };
         let mut known: Vec<_> = schema.keys().map(|known| (known.name, since(known))).collect();
         if schema.header == "[[virtual_router]]" {
-            // Known as a key, with a single legal value so far: still supported as such.
+            // These keys are documented as supported, although they have a single legal value in
+            // this version.
             assert!(known.contains(&("version", "0.1")) && known.contains(&("accept", "0.1")));
         }
         documented.sort_unstable();
@@ -78,7 +79,8 @@ fn the_defaults_in_the_reference_are_the_defaults() {
     assert!(compared > 20, "only {compared} defaults were compared");
 }
 
-/// A date is wrong for every key: if a key of the schema takes one, nobody reads it.
+/// A date is a wrong value for every key: if one of the schema's keys accepts it, no code reads
+/// that key.
 #[test]
 fn every_key_of_the_schema_is_read() {
     let wrong = "1979-05-27";
@@ -119,7 +121,8 @@ fn keepalived_names_are_unknown_here_and_explained() {
     }
 }
 
-/// What stands for a key of ours is in the reference, so that it can be looked up.
+/// The manual lists each keyword of keepalived that stands for a key of ours, so that it can be
+/// looked up.
 #[test]
 fn the_reference_has_keepalived_names() {
     for (theirs, ours) in keepalived::WORDS {

@@ -1,8 +1,9 @@
-//! Each kind of error once: the one finding, the text it points at, and the advice.
+//! Each kind of error once: the one finding, the text that it points at, and the advice.
 
 use super::{ROUTER, errors, router_with};
 
-/// A text with exactly one error: what it points at, words of the message, words of the help.
+/// Expects exactly one error in a text: what it points at, a part of its message, and a part of its
+/// help.
 #[track_caller]
 fn one(text: &str, at: &str, message: &str, help: &str) {
     let found = errors(text);

@@ -1,4 +1,4 @@
-//! The examples under `config/`: they load, and say the truth.
+//! The examples under `config/` load, and what they say is true.
 
 use crate::config::{Config, resolve};
 use crate::types::{Priority, Role};
@@ -9,7 +9,7 @@ const EVERYTHING: &str = include_str!("../../../config/vrrpd.toml");
 const FE0: &str = include_str!("../../../config/pair-fe0.toml");
 const FE1: &str = include_str!("../../../config/pair-fe1.toml");
 
-/// What the examples ask.
+/// The command that the examples use to check nginx.
 const ASK_NGINX: &str =
     r#"["/usr/bin/curl", "--fail", "--silent", "--output", "/dev/null", "http://127.0.0.1/ping"]"#;
 const ASK_HAPROXY: &str =
@@ -107,7 +107,8 @@ fn the_pair_differs_in_name_and_priorities_and_in_no_other_line() {
     assert_eq!(FE0.lines().count(), FE1.lines().count());
 }
 
-/// What an administrator gets by removing the `#` in column 1 of what is no remark.
+/// The text that an administrator gets by removing the `#` in column 1 of lines that are not
+/// remarks.
 fn uncommented(text: &str) -> String {
     let bare = |line: &str| match line.strip_prefix('#') {
         Some(rest) if !rest.starts_with(' ') => format!("{rest}\n"),

@@ -1,5 +1,6 @@
-//! What people and programs see of a bad file and of a doubtful one, compared with
-//! `tests/goldens/config/`. After an intended change: `INSTA_UPDATE=always cargo test --lib config`.
+//! What people and programs see of a configuration with errors and of one with warnings, compared
+//! with `tests/goldens/config/`. After an intended change: `INSTA_UPDATE=always cargo test --lib
+//! config`.
 
 use crate::config::{report, resolve};
 
@@ -59,7 +60,7 @@ fn of_thousands_of_errors_the_first_are_shown_and_the_rest_is_counted() {
     let shown = report::text(&text, &errors, &[], report::Style::Plain);
     assert_eq!(shown.matches("error: ").count(), report::MOST);
     assert!(shown.ends_with("and 1,201 more errors\n\n"), "{}", &shown[shown.len() - 200..]);
-    // From the fiftieth to the first it is not far; from the last it is.
+    // The fiftieth error is near the first one, but the last one is not.
     let last = report::text(&text, &errors[errors.len() - 1..], &[], report::Style::Plain);
     assert!(last.contains("first here: line 4, column 8") && last.lines().count() < 15, "{last}");
 }

@@ -1,4 +1,4 @@
-//! What a legal text means.
+//! What legal texts mean.
 
 use super::{ROUTER, good, router_with};
 use crate::config::{Agent, CheckSpec, HookKind, Realtime};
@@ -10,7 +10,7 @@ fn router(text: &str) -> RouterSpec {
     good(text).routers.remove(0)
 }
 
-/// The IPv6 list of a router and its rule.
+/// The IPv6 addresses of a router with these keys, and its rule for link-local addresses.
 fn ipv6(keys: &str) -> (Vec<String>, LinkLocalRule) {
     let router = router(&format!("{ROUTER}{keys}\n"));
     let instance =

@@ -1,4 +1,4 @@
-//! Plans: what differs, in words, and that the core does what they say.
+//! Plans of a reload: how they describe differences, and that the core does what they say.
 
 use super::good;
 use crate::config::Config;
@@ -24,7 +24,7 @@ addresses = ["192.0.2.50/24", "192.0.2.51/24"]
 on_transition = ["/etc/vrrpd/notify"]
 "#;
 
-/// One word a change.
+/// The changes in short form, one word for each.
 fn words(changes: &[Change]) -> String {
     let word = |change: &Change| match &change.difference {
         Difference::Value { from, to } => format!("{}: {from} -> {to}", change.key),
@@ -185,7 +185,7 @@ fn a_command_with_other_arguments_differs_even_if_it_looks_alike() {
     assert!(!plan.is_empty());
 }
 
-/// An Active node with the old configuration, which is given the new one.
+/// An Active node with the old configuration is given the new one.
 fn reconfigured(old: &Config, new: &Config) -> (Node, usize, MonoTime) {
     let (mut node, mut out, mut now) = (Node::new(), Effects::new(), MonoTime::from_nanos(1));
     for interface in ["eth0", "eth1"] {

@@ -1,4 +1,4 @@
-//! Each warning once, and the text beside it that gets none.
+//! Each warning once, and a similar text that causes no warning.
 
 use super::{ROUTER, router_with, warnings};
 
