@@ -1,7 +1,7 @@
 //! One address of an interface, as the kernel lists it: from and to netlink messages.
 //!
-//! Owns the encoding (which attributes an address of ours carries) and the tag by which addresses
-//! of ours are known. Must not know sockets, nor why an address is wanted.
+//! Owns the encoding (which attributes an address of ours has) and the tag by which addresses of
+//! ours are recognized. Must not know sockets, nor why an address is wanted.
 
 use ipnet::IpNet;
 use netlink_packet_route::AddressFamily;
@@ -10,61 +10,61 @@ use netlink_packet_route::address::{
 };
 use std::net::IpAddr;
 
-/// IFA_PROTO of the addresses that this agent installs: the number of the protocol, 112. Kernels
-/// before 5.18 do not keep it, and the agent does not start there ([`super::release`]).
+/// IFA_PROTO of the addresses that this agent installs: the protocol number 112. Kernels before
+/// 5.18 do not store it, and the agent does not start there ([`super::release`]).
 pub const TAG: u8 = 112;
 
 /// An address as the kernel lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObservedAddress {
-    /// Of the interface.
+    /// Index of the interface.
     pub index: u32,
-    /// The address, with its host part, and its prefix.
+    /// The address with its host part, and the length of its prefix.
     pub net: IpNet,
     /// The far end of a point-to-point address.
     pub peer: Option<IpAddr>,
-    /// Who installed it.
+    /// Whether this agent installed the address.
     pub origin: Origin,
-    /// Its place in its IPv4 subnet.
+    /// The rank of the address in its IPv4 subnet.
     pub rank: Rank,
-    /// Whether it may be used yet.
+    /// Whether the address may be used yet.
     pub readiness: Readiness,
-    /// How far it is valid; [`AddressScope::Host`] never leaves the machine.
+    /// How far the address is valid; [`AddressScope::Host`] never leaves the machine.
     pub scope: AddressScope,
 }
 
-/// Who installed an address, by its tag.
+/// Who installed an address, as its tag shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// This agent, or a previous run of it.
+    /// This agent, or an earlier run of it.
     Ours,
-    /// Anybody else.
+    /// Another program, or a person.
     Foreign,
 }
 
-/// IPv4: the first address of a subnet is primary. When a primary goes, the kernel takes its
-/// secondaries along, unless `promote_secondaries` is set. IPv6 knows only primaries.
+/// IPv4: the first address of a subnet is primary. When a primary is removed, the kernel removes
+/// its secondaries too, unless `promote_secondaries` is set. In IPv6 all addresses are primary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
-    /// Depends on a primary.
+    /// The address is removed together with its primary.
     Secondary,
-    /// Stands alone.
+    /// The address does not depend on another.
     Primary,
 }
 
-/// IPv6: where Duplicate Address Detection stands.
+/// IPv6: the state of Duplicate Address Detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readiness {
-    /// In use.
+    /// The address can be used.
     Ready,
-    /// Being probed: neither a source address nor answered for.
+    /// The address is being probed: it is neither used as a source nor answered for.
     Tentative,
-    /// Somebody else answered the probe: will never be used.
+    /// Another station answered the probe, so the address will never be used.
     Duplicate,
 }
 
 impl ObservedAddress {
-    /// Reads a message; `None` for what is no IPv4 or IPv6 address.
+    /// Reads a message; `None` for an address that is neither IPv4 nor IPv6.
     #[must_use]
     #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; the other attributes are of no use")]
     pub fn decode(message: &AddressMessage) -> Option<Self> {
@@ -81,8 +81,8 @@ impl ObservedAddress {
                 _ => {}
             }
         }
-        // On point-to-point addresses IFA_ADDRESS is the far end and IFA_LOCAL ours; elsewhere they
-        // are equal (IPv4) or IFA_LOCAL is missing (IPv6).
+        // On point-to-point addresses IFA_ADDRESS is the far end and IFA_LOCAL is ours. On others
+        // the two are equal (IPv4), or IFA_LOCAL is missing (IPv6).
         let own = local.or(address)?;
         Some(Self {
             index: message.header.index,
@@ -108,11 +108,12 @@ impl ObservedAddress {
 
 /// The message that installs an address of ours.
 ///
-/// It is tagged. An IPv6 one skips Duplicate Address Detection, which would keep it unusable for a
-/// second (the election has decided whose it is), and has no preferred lifetime: a deprecated
-/// address answers, but is never chosen as the source of a connection that this host opens, so such
-/// connections survive a failover. IPv4 has no such notion: there a secondary address is not chosen.
-/// No broadcast address is set: that of the subnet comes with the host's own address.
+/// The address is tagged. An IPv6 address skips Duplicate Address Detection, which would keep it
+/// unusable for a second, because the election has already decided which router has it. Its
+/// preferred lifetime is zero: a deprecated address answers, but is never chosen as the source of a
+/// connection that this host opens, so such connections survive a failover. IPv4 does not have this
+/// property; there, a secondary address is not chosen. No broadcast address is set, because the
+/// broadcast address of the subnet comes with the host's own address.
 #[must_use]
 pub fn installation(index: u32, net: IpNet) -> AddressMessage {
     let mut message = message(index, net);
@@ -123,7 +124,8 @@ pub fn installation(index: u32, net: IpNet) -> AddressMessage {
         AddressAttribute::Protocol(AddressProtocol::Other(TAG)),
     ];
     if let IpAddr::V6(v6) = address {
-        // RFC9568-7.4-2. By installing it the kernel joins its solicited-node group: RFC9568-6.4.3-2.
+        // RFC9568-7.4-2. When the kernel installs the address, it joins the solicited-node group:
+        // RFC9568-6.4.3-2.
         if v6.is_unicast_link_local() {
             message.header.scope = AddressScope::Link;
         }
@@ -147,7 +149,7 @@ fn message(index: u32, net: IpNet) -> AddressMessage {
     message
 }
 
-/// The bit of IFA_F_SECONDARY means "temporary" on IPv6.
+/// In IPv6, the bit of IFA_F_SECONDARY means "temporary".
 fn rank(address: IpAddr, flags: AddressFlags) -> Rank {
     if address.is_ipv4() && flags.contains(AddressFlags::Secondary) { Rank::Secondary } else { Rank::Primary }
 }

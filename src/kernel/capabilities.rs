@@ -1,39 +1,40 @@
-//! Which of the capabilities that the agent needs this process has, and that they stay with it.
+//! Which of the capabilities that the agent needs this process has, and how the others are given
+//! up.
 
 use super::sys;
 use nix::sys::signal::SigSet;
 use std::fs;
 use std::io;
 
-/// What is needed, with its bit (capabilities(7)) and what for.
+/// The needed capabilities: name, bit (capabilities(7)), and purpose.
 const NEEDED: [(&str, u32, &str); 2] = [
     ("CAP_NET_ADMIN", 12, "to add and remove addresses"),
     ("CAP_NET_RAW", 13, "to send and receive VRRP, gratuitous ARP and neighbor advertisements"),
 ];
 
-/// CAP_KILL, CAP_SETGID and CAP_SETUID.
+/// CAP_KILL, CAP_SETGID and CAP_SETUID, for programs that run as other users.
 const USERS: u64 = 1 << 5 | 1 << 6 | 1 << 7;
 const SETPCAP: u64 = 1 << 8;
-/// What a daemon that was started as root goes on with: besides what is needed and other users for checks and hooks,
-/// CAP_CHOWN (the control socket's group), CAP_DAC_OVERRIDE and CAP_FOWNER (a state directory that was the service
-/// user's), CAP_IPC_LOCK and CAP_SYS_NICE (`realtime`).
+/// The capabilities that a daemon started as root keeps. Besides those in [`NEEDED`] and [`USERS`]
+/// they are CAP_CHOWN (the control socket's group), CAP_DAC_OVERRIDE and CAP_FOWNER (a state
+/// directory that belonged to the service user), CAP_IPC_LOCK and CAP_SYS_NICE (`realtime`).
 const KEPT_BY_ROOT: u64 = 1 << 12 | 1 << 13 | USERS | 1 << 0 | 1 << 1 | 1 << 3 | 1 << 14 | 1 << 23;
 
-/// What root goes on with.
+/// Which capabilities a daemon started as root keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Powers {
-    /// Everything: something that is configured runs as root.
+    /// All, because a configured program runs as root.
     All,
-    /// What the daemon needs.
+    /// Those that the daemon needs.
     Needed,
 }
 
 /// A capability that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missing {
-    /// Its name.
+    /// Name as in capabilities(7).
     pub name: &'static str,
-    /// Why it is needed.
+    /// What the agent needs the capability for.
     pub purpose: &'static str,
 }
 
@@ -51,9 +52,10 @@ pub fn missing() -> io::Result<Vec<Missing>> {
         .collect())
 }
 
-/// Programs that are started from now on, by this thread or by those that it starts, do not inherit our
-/// capabilities. A daemon of an ordinary user has them as ambient ones, which every check and hook would have too.
-/// Programs that run as root have what root may have, as ever.
+/// Programs that this thread, or a thread started by it, starts from now on do not inherit our
+/// capabilities. A daemon of an ordinary user has them as ambient capabilities, which every check
+/// and hook would otherwise have too. Programs that run as root still have the capabilities of
+/// root.
 ///
 /// # Errors
 /// The kernel has no ambient capabilities (before Linux 4.3).
@@ -61,7 +63,7 @@ pub fn withhold_from_programs() -> io::Result<()> {
     sys::clear_ambient_capabilities()
 }
 
-/// Whether a process may change addresses, by its `/proc/PID/status`.
+/// Whether the process with this `/proc/PID/status` may change addresses.
 pub(super) fn may_change_addresses(status: &str) -> bool {
     let [(_, bit, _), _] = NEEDED;
     effective(status).is_some_and(|effective| effective & (1 << bit) != 0)
@@ -74,14 +76,14 @@ pub fn may_change_users() -> bool {
     status.and_then(|status| effective(&status)).is_some_and(|effective| effective & USERS == USERS)
 }
 
-/// Whether a user id exists here: a user namespace has those that it was given.
+/// Whether a user id exists here. In a user namespace, only the mapped ids exist.
 #[must_use]
 pub fn knows_user(uid: u32) -> bool {
     fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_mapped(&map, uid))
 }
 
-/// Before there is a second thread: what was inherited in open files and blocked signals stays here and is not passed
-/// on. A daemon whose SIGTERM is blocked would never end.
+/// Prevents inherited open files from being passed on to programs, and unblocks inherited signals:
+/// a daemon whose SIGTERM is blocked would never end. To be called before there is a second thread.
 ///
 /// # Errors
 /// The kernel refused.
@@ -90,9 +92,10 @@ pub fn shed_inheritance() -> io::Result<()> {
     sys::close_on_exec(3)
 }
 
-/// Gives up, for this process and whatever it starts, every capability that it will not need. For a daemon that was
-/// started as root by hand, before there is a second thread; where the service manager has done it there is nothing left
-/// to do. Whoever may not change the set has no more than the service manager gave.
+/// Gives up, for this process and all programs that it starts, every capability that it will not
+/// need. This is for a daemon that was started as root by hand, and must be called before there is
+/// a second thread. If the service manager has limited the capabilities already, the call changes
+/// nothing; and a process that may not change the set has no more than the service manager gave it.
 ///
 /// # Errors
 /// The kernel refused.
@@ -104,7 +107,7 @@ pub fn shed_what_is_not_needed() -> io::Result<()> {
     }
     for capability in (0..u64::BITS).filter(|bit| KEPT_BY_ROOT & (1 << bit) == 0) {
         match sys::drop_from_bounding_set(capability) {
-            // There are no more.
+            // The kernel does not have capabilities beyond this one.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => break,
             dropped => dropped?,
         }
@@ -112,7 +115,8 @@ pub fn shed_what_is_not_needed() -> io::Result<()> {
     sys::set_capabilities(effective & KEPT_BY_ROOT)
 }
 
-/// Gives up all of them in the calling thread: for one that only writes to what is open already.
+/// Gives up all capabilities of the calling thread, which must only write to files that are open
+/// already.
 ///
 /// # Errors
 /// The kernel refused.
@@ -120,7 +124,7 @@ pub fn give_up_all() -> io::Result<()> {
     sys::set_capabilities(0)
 }
 
-/// Whether an id is in one of the ranges of a uid_map: first inside, first outside, count.
+/// Whether an id is in one of the ranges of a uid_map: first id inside, first id outside, count.
 pub(super) fn is_mapped(map: &str, uid: u32) -> bool {
     map.lines().any(|line| {
         let numbers: Vec<u64> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
@@ -154,7 +158,7 @@ mod tests {
         assert!(!is_mapped("", 0));
     }
 
-    /// Capabilities of this thread.
+    /// A set of capabilities of this thread.
     fn set(name: &str) -> u64 {
         let status = fs::read_to_string("/proc/thread-self/status").unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
@@ -163,7 +167,7 @@ mod tests {
 
     #[test]
     fn what_is_not_needed_is_given_up_for_good() {
-        // A thread's sets are its own.
+        // Each thread has its own sets, so the test thread keeps its capabilities.
         let given_up = std::thread::spawn(|| {
             let before = set("CapEff");
             shed_what_is_not_needed().unwrap();

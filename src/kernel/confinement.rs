@@ -1,7 +1,7 @@
-//! What a program that the agent starts gets less of than the agent has.
+//! Restricts the programs that the agent starts to less than the agent may do.
 //!
-//! Owns the steps between fork and exec: another user with his own groups, no new privileges, and no signals to
-//! the daemon. Must not know why the program runs.
+//! Owns the steps between fork and exec: another user with that user's groups, no new privileges,
+//! and no signals to the daemon. Must not know why the program runs.
 
 use super::sys::{self, InChild};
 use std::fs;
@@ -9,42 +9,46 @@ use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Another user.
+/// The user that a program runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity<'a> {
-    /// User id.
+    /// Numeric user id.
     pub uid: u32,
-    /// Group id.
+    /// Numeric id of the user's primary group.
     pub gid: u32,
-    /// All groups that the user is a instance of.
+    /// All groups that the user is a member of.
     pub groups: &'a [u32],
 }
 
 /// How far a program is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// As far as its user: it may start programs that give it another (sudo).
+    /// As far as its user: the program may start others that gain privileges (sudo).
     AsItsUser,
-    /// It gains no privileges by what it starts. As the daemon's own user it can signal only what it started itself
-    /// (Linux 6.12, landlock(7)): the daemon's processes are the only others that this user could signal.
+    /// The program cannot gain privileges through what it starts. If it runs as the daemon's user,
+    /// it can signal only the processes that it started itself (Linux 6.12, landlock(7)): otherwise
+    /// that user could signal the daemon's processes.
     ToAnswer,
 }
 
-/// Octets of memory of our own (that of some 1,500 virtual routers) up to which a fork takes a few milliseconds on a
-/// busy machine. Beyond that it could keep the protocol thread from its memory for as long as an interval.
+/// Octets of our own memory (about 1,500 routers) up to which a fork takes a few milliseconds on a
+/// busy machine. With more, a fork could block the protocol thread's memory accesses for as long as
+/// an interval.
 const CHEAP_TO_FORK: u64 = 16 << 20;
 
-/// Has the program start with less. Without an identity it runs as the daemon's user.
+/// Makes a command start its program with the restrictions. Without an identity the program runs as
+/// the daemon's user.
 pub fn confine(command: &mut Command, identity: Option<Identity<'_>>, trust: Trust) {
     let us = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
-    // To become who one is needs no privilege; to set one's groups does.
+    // A process may change to its own user without privileges, but may not set its groups.
     let identity = identity.filter(|identity| (identity.uid, identity.gid) != us);
     let signals = match trust {
         Trust::ToAnswer if identity.is_none() && us.0 != 0 => no_signals_to_others(),
         Trust::ToAnswer | Trust::AsItsUser => None,
     };
-    // Such steps cost a fork, which copies the tables of our memory; a program without them is started without. So a
-    // check of a large daemon may gain privileges, unless the service manager forbids it (docs/security.md).
+    // Restrictions cost a fork, which copies the page tables of our memory, so a program that needs
+    // none is started without one. A large daemon leaves out the restrictions too: its checks may
+    // gain privileges, unless the service manager forbids it (docs/security.md).
     if identity.is_none() && (trust == Trust::AsItsUser || own_memory() > CHEAP_TO_FORK) {
         return;
     }
@@ -52,19 +56,20 @@ pub fn confine(command: &mut Command, identity: Option<Identity<'_>>, trust: Tru
     sys::before_exec(command, InChild { identity, trust, signals });
 }
 
-/// What a fork would have to copy the tables of: memory that is no file's.
+/// Octets of memory that do not belong to a file: a fork copies the page tables for them.
 fn own_memory() -> u64 {
     anonymous(&fs::read_to_string("/proc/self/status").unwrap_or_default())
 }
 
-/// In KiB, whatever the size of a page.
+/// The number of octets in the line `RssAnon`, which counts in KiB whatever the size of a page.
 fn anonymous(status: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
     kib.map_or(0, |kib: u64| kib << 10)
 }
 
-/// Rules that forbid signals to processes that are not under them; `None`: the kernel knows none.
+/// Rules that forbid signals to processes outside of them; `None` if the kernel does not support
+/// such rules.
 fn no_signals_to_others() -> Option<&'static OwnedFd> {
     static RULES: OnceLock<Option<OwnedFd>> = OnceLock::new();
     RULES.get_or_init(|| sys::signal_scope().ok()).as_ref()
@@ -75,7 +80,7 @@ mod tests {
     use super::*;
     use nix::unistd::geteuid;
 
-    /// What a script exits with under these steps.
+    /// The exit code of a script that runs with these restrictions.
     fn exit(steps: InChild, script: &str) -> i32 {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
@@ -102,7 +107,7 @@ mod tests {
                 assert_ne!(exit(answering(no_signals_to_others()), DAEMON), 0);
                 assert_eq!(exit(answering(no_signals_to_others()), OWN), 0);
             }
-            // An older kernel does not know the rule, or landlock at all.
+            // An older kernel supports neither the rule nor perhaps landlock at all.
             Err(error) => {
                 let known = [libc::E2BIG, libc::ENOSYS, libc::EOPNOTSUPP, libc::EPERM];
                 assert!(known.contains(&error.raw_os_error().unwrap()), "{error}");

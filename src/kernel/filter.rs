@@ -1,24 +1,26 @@
 //! The kernel filters in front of our raw sockets: classic BPF programs, as data.
 //!
-//! A raw socket of protocol 112 is handed every such packet that the host accepts, on any address. Of
-//! these only what was sent to the VRRP group is for us (RFC 9568 §5.1.1.2, §5.1.2.2); the rest must not
-//! take room in the queue. The filter is the only place where a packet may vanish uncounted, so it
-//! looks at nothing else: a wrong TTL, version, type, length or checksum must reach the counters
-//! (RFC 8347), and so must a VRID that is not configured here (`vrid-errors`).
+//! A raw socket of protocol 112 receives every such packet that the host accepts, on any address.
+//! Only those sent to the VRRP group are meant for us (RFC 9568 §5.1.1.2, §5.1.2.2); the others
+//! must not take room in the queue. The filter is the only place where a packet may be dropped
+//! uncounted, and therefore it checks nothing else: a packet with a wrong TTL, version, type,
+//! length or checksum must reach the counters (RFC 8347), and so must a VRID that is not configured
+//! here (`vrid-errors`).
 //!
-//! The sockets that hear the announcements of others ([`super::announcement_socket`]) have nothing to count: their
-//! programs pass what announces an address, or one of those that matter, and nothing else. The octets at the offsets
-//! below are those that [`crate::wire`] reads; a program can only name them by their place.
+//! The sockets that receive announcements of other stations ([`super::announcement_socket`]) count
+//! nothing: their programs accept announcements, of any address or of a set of addresses, and
+//! nothing else. The octets at the offsets below are those that [`crate::wire`] reads; a program can
+//! only name them by their place.
 //!
-//! Not here, because a raw socket makes it superfluous: the protocol (the socket only gets 112), and
-//! fragments (the kernel delivers whole datagrams only; those it put together from fragments are
-//! recognised when they are received).
+//! A raw socket needs no filter for the protocol (it receives only 112) and for fragments (the
+//! kernel delivers whole datagrams only; those that it reassembled are recognized when they are
+//! received).
 
 use socket2::SockFilter;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// One instruction: `code`, the jumps if true and if false (instructions to skip), the operand.
+/// One instruction: `code`, the jumps if true and if false (instructions to skip), and the operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Instruction {
     code: u16,
@@ -46,20 +48,22 @@ const RETURN: u16 = 0x06;
 /// Offsets from here count from the network header, wherever the packet's data starts (the kernel's
 /// `SKF_NET_OFF`, -0x100000).
 const NETWORK: u32 = 0xfff0_0000;
-/// Who sent the packet to whom (the kernel's `SKF_AD_OFF` + `SKF_AD_PKTTYPE`).
+/// Whether the packet was sent to this host, to all or to a group (the kernel's `SKF_AD_OFF` +
+/// `SKF_AD_PKTTYPE`).
 const PACKET_TYPE: u32 = 0xffff_f004;
-/// It was sent to all stations (the kernel's `PACKET_BROADCAST`).
+/// The packet was sent to all stations (the kernel's `PACKET_BROADCAST`).
 const TO_ALL: u32 = 1;
-/// It was sent to a group of stations (the kernel's `PACKET_MULTICAST`).
+/// The packet was sent to a group of stations (the kernel's `PACKET_MULTICAST`).
 const TO_GROUP: u32 = 2;
-/// The VLAN tag that the kernel has taken off, 0 if there was none (`SKF_AD_OFF` + `SKF_AD_VLAN_TAG`).
+/// The VLAN tag that the kernel has removed from the packet, 0 if there was none (`SKF_AD_OFF` +
+/// `SKF_AD_VLAN_TAG`).
 const VLAN_TAG: u32 = 0xffff_f02c;
-/// The number of the VLAN in it. Number 0 is a priority on our own LAN.
+/// The bits of the VLAN number in the tag. Number 0 is a priority on our own LAN.
 const VLAN_NUMBER: u32 = 0x0fff;
-/// All of the packet.
+/// The return value that accepts the whole packet.
 const WHOLE: u32 = 0xffff_ffff;
 
-/// For sockets that only send: queue nothing.
+/// For sockets that only send: accepts no packet.
 pub const NOTHING: [Instruction; 1] = [ret(0)];
 
 /// IPv4: the destination address is 224.0.0.18. The packet's data starts at its IP header.
@@ -70,10 +74,10 @@ pub const IPV4_GROUP: [Instruction; 4] = [
     ret(0),
 ];
 
-/// IPv6: the destination address is ff02::12, and the IPv6 header is directly followed by the message.
+/// IPv6: the destination address is ff02::12, and the message follows the IPv6 header directly.
 ///
-/// The packet's data starts behind the IPv6 header, hence the offsets from the network header.
-/// Extension headers in front of an ADVERTISEMENT are nothing that RFC 9568 §5.1.2 knows.
+/// The packet's data starts behind the IPv6 header, hence the offsets from the network header. RFC
+/// 9568 §5.1.2 does not provide for extension headers in front of an ADVERTISEMENT.
 pub const IPV6_GROUP: [Instruction; 12] = [
     load(LOAD_OCTET, NETWORK + 6), // next header
     equal(112, 0, 9),
@@ -89,9 +93,9 @@ pub const IPV6_GROUP: [Instruction; 12] = [
     ret(0),
 ];
 
-/// Gratuitous ARP, request or reply, of another station: the sender's address is the target's. It tells our hosts
-/// something only if it was sent to all of them and on their LAN: what one station is told, or what carries the tag
-/// of another VLAN, a packet socket is shown as well.
+/// Gratuitous ARP of another station, request or reply: the sender's address is the target's. Our
+/// hosts learn from it only if it was sent to all of them and on their LAN; but a packet socket
+/// also receives packets that are sent to one station, or that have the tag of another VLAN.
 ///
 /// The packet's data starts at the ARP header, as in every packet socket of type `SOCK_DGRAM`.
 pub const GRATUITOUS_ARP: [Instruction; 15] = [
@@ -126,8 +130,8 @@ pub const UNSOLICITED_ADVERTISEMENT: [Instruction; 8] = [
     ret(0),
 ];
 
-/// ARP, request or reply, that any other station has sent to all of our LAN from one of these addresses: hosts that know
-/// the address believe each of them (RFC 5227 §2.4).
+/// ARP, request or reply, that another station has sent to the whole of our LAN from one of these
+/// addresses. Hosts that know the address believe each such packet (RFC 5227 §2.4).
 pub fn arp_from(addresses: &[Ipv4Addr]) -> Vec<Instruction> {
     let program = vec![
         load(LOAD_WORD, PACKET_TYPE),
@@ -148,7 +152,8 @@ pub fn arp_from(addresses: &[Ipv4Addr]) -> Vec<Instruction> {
     pass_any_of(program, addresses.iter().map(|address| u32::from(*address)))
 }
 
-/// Unsolicited Neighbor Advertisements from the same link for one of these addresses, or for one that ends like it.
+/// Unsolicited Neighbor Advertisements from the same link for one of these addresses, or for an address
+/// with the same last 32 bits.
 pub fn advertisement_of(addresses: &[Ipv6Addr]) -> Vec<Instruction> {
     let program = vec![
         load(LOAD_OCTET, 0), // type
@@ -170,7 +175,7 @@ pub fn advertisement_of(addresses: &[Ipv6Addr]) -> Vec<Instruction> {
     pass_any_of(program, ends.into_iter())
 }
 
-/// The end of a program: passes what was loaded last if it is one of these.
+/// The end of a program: accepts the packet if the last value loaded is one of these.
 fn pass_any_of(mut program: Vec<Instruction>, values: impl Iterator<Item = u32>) -> Vec<Instruction> {
     for value in values {
         program.extend([equal(value, 0, 1), ret(WHOLE)]);
@@ -179,7 +184,8 @@ fn pass_any_of(mut program: Vec<Instruction>, values: impl Iterator<Item = u32>)
     program
 }
 
-/// IPv4, for a packet socket that sees whole frames: what one of these sources sends to 224.0.0.18 on the link itself.
+/// IPv4, for a packet socket that receives whole frames: packets from one of these sources to
+/// 224.0.0.18 that were sent on the link itself.
 pub fn group_from(sources: &BTreeSet<Ipv4Addr>) -> Vec<Instruction> {
     if sources.is_empty() {
         return NOTHING.to_vec();
@@ -202,8 +208,9 @@ pub fn group_from(sources: &BTreeSet<Ipv4Addr>) -> Vec<Instruction> {
     pass_any_of(program, sources.iter().map(|source| u32::from(*source)))
 }
 
-/// Attaches a program; from now on the socket queues only what it accepts. For a moment it may queue nothing: a long
-/// program and the long one that it replaces do not fit into the memory that older kernels give a socket (`optmem_max`).
+/// Attaches a program: from now on the socket queues only what the program accepts. For a moment it
+/// may queue nothing, because two long programs, the old and the new one, do not fit into the
+/// memory that older kernels give a socket (`optmem_max`).
 pub(super) fn attach(socket: &socket2::Socket, program: &[Instruction]) -> std::io::Result<()> {
     let filter = |program: &[Instruction]| {
         let program: Vec<SockFilter> =

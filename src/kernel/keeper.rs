@@ -1,18 +1,19 @@
-//! Makes the desired state of the virtual addresses true, and keeps it so.
+//! Installs and removes the virtual addresses as desired, and keeps them so.
 //!
-//! Owns the thread `vrrp-addresses`, its netlink socket and its bounded mailbox. It is told what is
-//! configured ([`KeeperCommand::Declare`]), what the elections want ([`KeeperCommand::Own`],
-//! [`KeeperCommand::Disown`]) and that something may have changed ([`KeeperCommand::Reconcile`]); it compares
-//! all of that with what the kernel has ([`super::ownership`]) and carries out the difference in one
-//! batch. Must not know the state machine: it is an executor of desired state. Since it compares
-//! states, not notifications, it cannot take its own changes for somebody else's.
+//! Owns the thread `vrrp-addresses`, its netlink socket and its bounded mailbox. The thread is told
+//! what is configured ([`Command::Declare`]), what the elections want ([`Command::Own`],
+//! [`Command::Disown`]) and that something may have changed ([`Command::Reconcile`]). It compares
+//! all of that with what the kernel has ([`super::ownership`]) and carries out the difference in
+//! one batch. Must not know the state machine: it carries out a desired state. Because it compares
+//! states, not notifications, it cannot mistake its own changes for those of another program.
 //!
-//! What it answers to somebody else who removes the addresses: they are put back at once
-//! ([`KeeperEvent::Restored`]), within a budget a virtual router of ten in a row and then one a second,
-//! so that two managers cannot spin ([`KeeperEvent::Contested`]). What somebody else added it never
-//! removes.
+//! If another program removes addresses, they are installed again at once
+//! ([`KeeperEvent::Restored`]). Each instance has a budget of ten such repairs in a row and then
+//! one a second, so that two programs cannot undo each other's changes in a busy loop
+//! ([`KeeperEvent::Contested`]). Addresses that another program added are never removed.
 //!
-//! One agent a network namespace: everything that carries its tag is its own.
+//! There must be one agent in a network namespace, because the agent takes everything with its tag
+//! for its own.
 
 mod budget;
 mod frames;
@@ -39,12 +40,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TryS
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-/// Commands that may wait: a few for each of a thousand virtual routers. A full mailbox refuses
-/// ([`Refused`]); nothing is dropped without its sender knowing.
+/// Greatest number of commands that wait: a few for each of a thousand routers. A full mailbox
+/// refuses a command ([`Refused`]); nothing is dropped without its sender knowing.
 const MAILBOX: usize = 4096;
 
 /// How long an IPv6 address may take from its addition to its use, and how often we look. The
-/// worker needs the lock that every change of the network configuration needs.
+/// kernel's worker needs the lock that every change of the network configuration needs.
 const DELIVERY_LIMIT: Duration = Duration::from_millis(200);
 const DELIVERY_POLL: Duration = Duration::from_micros(200);
 
@@ -56,33 +57,33 @@ const LAST_PAUSE: Duration = Duration::from_millis(100);
 /// a mebibyte.
 type Parcel = Box<KeeperCommand>;
 
-/// What the keeper needs of its surroundings. All of it runs on the keeper's thread.
+/// The functions that the keeper uses. All of them run on the keeper's thread.
 pub struct Surroundings {
-    /// Reads the clock.
+    /// Returns the current time of the core's clock.
     pub clock: Box<dyn Fn() -> MonoTime + Send>,
     /// Sends gratuitous ARP or unsolicited NA.
     pub announcer: Announcer,
-    /// Sets `promote_secondaries`.
+    /// Sets `promote_secondaries` of an interface.
     pub promoter: Promoter,
-    /// Takes events; must not block.
+    /// Receives events; must not block.
     pub events: Box<dyn FnMut(KeeperEvent) + Send>,
 }
 
 /// Why the keeper cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum KeeperError {
-    /// No socket.
+    /// The netlink socket could not be opened.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
-    /// No thread.
+    /// The thread could not be started.
     #[error("cannot start the thread of the addresses")]
     Thread(#[source] io::Error),
 }
 
-/// A command that was not taken.
+/// A command that was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// The mailbox is full: try again.
+    /// The mailbox is full; the sender may try again.
     #[error("the mailbox of the address keeper is full")]
     Full(KeeperCommand),
     /// The thread has ended.
@@ -90,7 +91,8 @@ pub enum Refused {
     Ended(KeeperCommand),
 }
 
-/// The keeper's thread. Dropping it, as a panic would, removes every address and waits for that.
+/// The thread of the keeper. Dropping this value, also in a panic, removes every address and waits
+/// for that.
 #[derive(Debug)]
 pub struct AddressKeeper {
     mailbox: Option<SyncSender<Parcel>>,
@@ -98,8 +100,8 @@ pub struct AddressKeeper {
 }
 
 impl AddressKeeper {
-    /// Starts the thread in the network namespace of the calling thread. Before anything else it
-    /// removes what a previous run left behind.
+    /// Starts the thread in the network namespace of the calling thread. First of all it removes
+    /// what an earlier run left behind.
     ///
     /// # Errors
     /// [`KeeperError`].
@@ -107,7 +109,8 @@ impl AddressKeeper {
         Self::spawn_knowing(Vec::new(), surroundings)
     }
 
-    /// As [`Self::spawn`], but these commands are known before anything is removed: what they want stays.
+    /// As [`Self::spawn`], but these commands are accepted before anything is removed, so that the
+    /// addresses that they want stay.
     ///
     /// # Errors
     /// [`KeeperError`].
@@ -128,7 +131,7 @@ impl AddressKeeper {
         Ok(Self { mailbox: Some(mailbox), thread: Some(thread) })
     }
 
-    /// Hands over a command without waiting.
+    /// Sends a command without waiting.
     ///
     /// # Errors
     /// [`Refused`], with the command.
@@ -144,11 +147,11 @@ impl AddressKeeper {
 }
 
 impl Drop for AddressKeeper {
-    /// A closed mailbox is a [`KeeperCommand::Stop`].
+    /// Closes the mailbox, which has the same effect as [`Command::Stop`].
     fn drop(&mut self) {
         self.mailbox = None;
         if let Some(thread) = self.thread.take() {
-            // A panic of that thread was reported there; there is nothing left to wait for.
+            // A panic of that thread was reported there, and there is nothing left to wait for.
             let _ = thread.join();
         }
     }
@@ -159,7 +162,7 @@ struct KeeperThread {
     surroundings: Surroundings,
     ledger: Ledger,
     guards: Guards,
-    /// Addresses of others.
+    /// Addresses of other programs that our removals swept and that are not back yet.
     debt: Debt,
 }
 
@@ -179,7 +182,7 @@ impl KeeperThread {
         while self.turn(commands) == KeeperProgress::GoOn {}
         self.ledger.release_all();
         let mut outcome = self.pass(Pace::Unlimited);
-        // The last chance: what the kernel refused in this moment, it may not in the next.
+        // What the kernel refused a moment ago may succeed now. There is no later attempt.
         for _ in 0..LAST_TRIES {
             if outcome.is_ok() {
                 break;
@@ -195,7 +198,8 @@ impl KeeperThread {
     /// their announcements.
     fn turn(&mut self, commands: &Receiver<Parcel>) -> KeeperProgress {
         let mut first = Some(self.wait(commands));
-        // As many as can wait, and no more: a busy sender must not keep the others from being served.
+        // At most as many commands as fit into the mailbox: a busy sender must not delay the pass
+        // for ever.
         for _ in 0..MAILBOX {
             match first.take().unwrap_or_else(|| waiting(commands)) {
                 Ok(KeeperCommand::Stop) | Err(Waiting::Closed) => return KeeperProgress::Stop,
@@ -205,7 +209,7 @@ impl KeeperThread {
         }
         let now = (self.surroundings.clock)();
         if self.ledger.wants_pass(now) {
-            // What failed is in the events, or is tried again.
+            // Failures are reported in events, or what failed is tried again.
             let _ = self.pass(Pace::Limited);
         }
         self.announce();
@@ -230,7 +234,7 @@ impl KeeperThread {
         })
     }
 
-    /// Compares, changes and reports. `Err`: something is not as desired.
+    /// Compares, changes and reports. Returns `Err` if something is not as desired afterwards.
     fn pass(&mut self, pace: Pace) -> Result<(), String> {
         self.guard();
         let now = (self.surroundings.clock)();
@@ -250,7 +254,7 @@ impl KeeperThread {
         self.put_back()?;
         let mut observed = self.netlink.addresses()?;
         for index in self.ledger.suspects(&observed) {
-            // A link that went takes addresses along, perhaps before the monitor has told us.
+            // A link that goes down loses addresses, perhaps before the monitor has reported it.
             let state = self.netlink.link_state(index)?;
             self.ledger.on_state(index, state);
         }
@@ -268,7 +272,8 @@ impl KeeperThread {
         Ok((plan, refused))
     }
 
-    /// Where there are IPv4 addresses to come, a removal must not take others along.
+    /// Sets `promote_secondaries` on the interfaces that will have IPv4 addresses of ours, so that
+    /// removing one does not remove others too.
     fn guard(&mut self) {
         let unguarded = self.guards.keep(&self.ledger.ipv4_links(), &mut self.surroundings.promoter);
         for (interface, why) in unguarded {
@@ -276,8 +281,9 @@ impl KeeperThread {
         }
     }
 
-    /// Waits until the kernel delivers what was added, so that nobody is told too early that the
-    /// addresses are here. One worker serves all of them in their order: the last one tells.
+    /// Waits until the kernel delivers packets to the added addresses, so that they are not
+    /// reported as held too early. One worker of the kernel handles all of them in order, so the
+    /// last one shows that all are ready.
     fn await_delivery(&mut self, operations: &[Operation], refused: &Refusals) -> Result<(), NetlinkError> {
         let added = operations.iter().rev().find_map(|operation| match operation {
             Operation::Add { index, net: IpNet::V6(net) } if !refused.contains_key(&operation.place()) => {
@@ -289,7 +295,7 @@ impl KeeperThread {
         let start = (self.surroundings.clock)();
         while !self.netlink.is_delivered(index, address)? {
             if (self.surroundings.clock)().since(start) >= DELIVERY_LIMIT {
-                return Ok(()); // The link is down, or somebody took it away again.
+                return Ok(()); // The link is down, or another program removed the address again.
             }
             std::thread::park_timeout(DELIVERY_POLL);
         }
@@ -298,7 +304,7 @@ impl KeeperThread {
 
     fn apply(&mut self, operations: &[Operation]) -> Result<Refusals, NetlinkError> {
         let Sweep { stand_ins, swept } = self.foresee(operations)?;
-        // From here on it may have gone, whatever we are told.
+        // From here on the addresses may have been removed, whatever the kernel answers.
         self.debt.owe(swept);
         self.netlink.apply(&stand_ins)?;
         let results = self.netlink.apply(operations)?;
@@ -309,11 +315,12 @@ impl KeeperThread {
         Ok(refused.collect())
     }
 
-    /// What these removals would sweep that is not ours.
+    /// The addresses of other programs that these removals would sweep.
     fn foresee(&mut self, operations: &[Operation]) -> Result<Sweep, NetlinkError> {
         let mut unguarded = sweep::exposed(operations);
         unguarded.retain(|index| {
-            // Where it is not set by now, it cannot be (a container with a read-only /proc/sys).
+            // If the setting cannot be changed even now, it never can (a container with a read-only
+            // /proc/sys).
             let name = interface_name(*index).parse();
             name.map_or(true, |name| (self.surroundings.promoter)(name, Promotion::On).is_err())
         });
@@ -323,14 +330,15 @@ impl KeeperThread {
         Ok(Sweep::of(&self.netlink.address_messages()?, operations, &unguarded))
     }
 
-    /// The addresses of others that a removal of ours swept.
+    /// Installs the addresses of other programs that a removal of ours swept.
     fn put_back(&mut self) -> Result<(), NetlinkError> {
         let outcomes = self.netlink.reinstall(&self.debt.messages())?;
         let payment = self.debt.pay(outcomes);
         for (index, address, outcome) in payment.news {
             self.tell(KeeperEvent::SweptBack { interface: interface_name(index), address, outcome });
         }
-        // One that stays is no address that anybody wants, and goes in the next pass.
+        // If the removal of a stand-in fails, it is an address of ours that nobody wants, and the
+        // next pass removes it.
         self.netlink.apply(&payment.relieved)?;
         Ok(())
     }
@@ -356,12 +364,13 @@ impl KeeperThread {
         }
     }
 
-    /// After the pass, and only what is in place: RFC9568-8.2.2-2.
+    /// Sends announcements after the pass, and only for addresses that are in place:
+    /// RFC9568-8.2.2-2.
     fn announce(&mut self) {
         let mut stuck: BTreeMap<u32, String> = BTreeMap::new();
         for announcement in self.ledger.announcements() {
-            // A link that takes no frames costs a second once a turn, and not for each of its routers: addresses on
-            // other links wait for this thread.
+            // Other links wait for this thread. A link that takes no frames delays it by a second
+            // once in each turn, and not once for each of its routers.
             let outcome = match stuck.get(&announcement.index) {
                 Some(why) => Err(why.clone()),
                 None => (self.surroundings.announcer)(&announcement).map_err(|error| error.to_string()),
@@ -396,7 +405,7 @@ fn interface_name(index: u32) -> String {
         .map_or_else(|_| format!("interface {index}"), |name| name.to_string_lossy().into_owned())
 }
 
-/// An error and what caused it, in one line.
+/// An error and its causes in one line.
 fn describe(error: &NetlinkError) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);

@@ -1,6 +1,7 @@
-//! Floor 4: Linux. Sockets, netlink, files, scheduling and work that may hang; the only floor that may hold `unsafe` code.
+//! Floor 4: Linux. Sockets, netlink, files and scheduling; the only floor that may have `unsafe`
+//! code.
 //!
-//! Knows `types` and `wire`; never `protocol` or `config`.
+//! May use `types` and `wire`, but never `protocol` or `config`.
 
 pub mod address;
 pub mod announcement_socket;

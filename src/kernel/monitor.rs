@@ -1,14 +1,14 @@
 //! Watches interfaces and their addresses.
 //!
-//! Owns a netlink socket that is subscribed to links and addresses, and the table folded from it.
-//! Tells the facts of the watched interfaces whenever they change, and that addresses changed, so
-//! that the keeper looks. Must not know virtual routers.
+//! Owns a netlink socket that is subscribed to links and addresses, and the table made of its
+//! messages. It reports the facts of the watched interfaces whenever they change, and that
+//! addresses changed, so that the keeper compares them. Must not know routers.
 //!
-//! Nothing here grows without bound. What is to be told is derived from the table, not queued: a
-//! slow receiver gets the newest facts, never a backlog, and never stops the reading of netlink. If
-//! the kernel had to drop notifications all the same (overrun), the table is read anew and
-//! [`MonitorEvent::Resync`] says so. The channel inside netlink-proto has no bound of its own;
-//! therefore the connection is polled here, only once everything it delivered is folded.
+//! All memory is bounded. What has to be reported is derived from the table, not queued: a slow
+//! receiver gets the newest facts, never a backlog, and never delays the reading of netlink. If the
+//! kernel had to drop notifications (overrun), the table is read again and [`MonitorEvent::Resync`]
+//! is sent. The channel inside netlink-proto has no bound of its own; therefore its connection is
+//! polled here, and only after everything that it delivered has been processed.
 
 mod outbox;
 mod table;
@@ -31,41 +31,42 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-/// Notifications that the kernel keeps for us: about ten thousand. Without CAP_NET_ADMIN over the
-/// machine it is cut to `rmem_max`.
+/// Size of the receive buffer in octets: about ten thousand notifications. Without CAP_NET_ADMIN
+/// over the machine, the kernel limits it to `rmem_max`.
 pub const RECEIVE_BUFFER: usize = 8 << 20;
-/// Between two [`MonitorEvent::AddressesChanged`]: the first is told at once, and then those of a
-/// burst together.
+/// Time between two [`MonitorEvent::AddressesChanged`]: the first change is reported at once, and
+/// those that follow in a burst together.
 const QUIET: Duration = Duration::from_millis(20);
-/// Dumps take milliseconds.
+/// Longest duration of a dump, which normally takes milliseconds.
 const DUMP_LIMIT: Duration = Duration::from_secs(10);
-/// Dumps that a notification may spoil, one after the other.
+/// Number of dumps in a row that a notification may spoil.
 const DUMP_ATTEMPTS: u8 = 20;
-/// Notifications folded before what they amount to is told.
+/// Number of notifications that are processed before their effect is reported.
 const ROUND: usize = 4096;
 
-/// What the monitor tells.
+/// A report of the monitor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MonitorEvent {
-    /// The facts of a watched interface as they are now; `None`: it does not exist. The first ones
-    /// come for every watched interface. One that went and came back is told as `None` first.
+    /// The facts of a watched interface as they are now; `None` if it does not exist. At the start
+    /// they are reported for every watched interface. An interface that went away and came back is
+    /// reported as `None` first.
     Link(InterfaceName, Option<LinkFacts>),
     /// Addresses of a watched interface changed.
     AddressesChanged,
-    /// Notifications were lost and the kernel was asked anew: anything may have changed.
+    /// Notifications were lost and the table was read again: anything may have changed.
     Resync,
 }
 
 /// Why the monitor ended.
 #[derive(Debug, thiserror::Error)]
 pub enum MonitorError {
-    /// No socket.
+    /// The netlink socket could not be opened.
     #[error("cannot open a netlink socket for notifications")]
     Open(#[source] io::Error),
-    /// A dump failed.
+    /// The kernel refused to list interfaces or addresses.
     #[error("cannot list interfaces and addresses")]
     Dump(#[source] rtnetlink::Error),
-    /// A dump did not end.
+    /// A dump did not end in time.
     #[error("the list of interfaces and addresses does not end")]
     Timeout,
     /// The socket failed.
@@ -75,7 +76,7 @@ pub enum MonitorError {
 
 type Message = NetlinkMessage<RouteNetlinkMessage>;
 
-/// The subscribed socket.
+/// The netlink socket with its subscriptions, and the table.
 pub struct Monitor {
     connection: Pin<Box<Connection<RouteNetlinkMessage>>>,
     handle: Handle,
@@ -84,7 +85,7 @@ pub struct Monitor {
 
 impl Monitor {
     /// Subscribes, in the network namespace of the calling thread and on the current tokio runtime.
-    /// `receive_buffer` is [`RECEIVE_BUFFER`] unless a test wants an overrun.
+    /// `receive_buffer` is [`RECEIVE_BUFFER`], or less in a test that needs an overrun.
     ///
     /// # Errors
     /// [`MonitorError::Open`].
@@ -100,7 +101,7 @@ impl Monitor {
         Ok(Self { connection: Box::pin(connection), handle, messages: Box::pin(messages) })
     }
 
-    /// Watches until the receiver or the sender of the watched names is gone.
+    /// Watches until the receiver of events or the sender of the watched names is dropped.
     ///
     /// # Errors
     /// [`MonitorError`], after which a new monitor is needed.
@@ -140,7 +141,7 @@ impl Monitor {
         }
     }
 
-    /// Folds `first` and whatever waits behind it.
+    /// Processes `first` and all messages that wait behind it.
     #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; the rest is no notification")]
     async fn fold(
         &mut self,
@@ -183,8 +184,8 @@ impl Monitor {
         }
     }
 
-    /// The whole table. Notifications that arrive meanwhile are folded into it afterwards: each
-    /// states what is, so that it does no harm if the dump had it already.
+    /// Reads the whole table. Notifications that arrive in the meantime are processed afterwards:
+    /// each one states what is, so that it does no harm if the dump contained it already.
     ///
     /// A notification carries the sequence number of whoever caused it, a small one more often than
     /// not, and netlink-proto takes it for an answer if a request of ours has the same. The dump is
@@ -203,7 +204,7 @@ impl Monitor {
         let mut table = LinkTable::default();
         let links = self.handle.link().get();
         let links = links.set_filter_mask(AddressFamily::Unspec, vec![LinkExtentMask::SkipStats]);
-        // One after the other: a socket has one dump at a time.
+        // One dump after the other: a socket can have only one dump at a time.
         self.list(links.execute().map_ok(RouteNetlinkMessage::NewLink), &mut table).await?;
         let addresses = self.handle.address().get();
         self.list(addresses.execute().map_ok(RouteNetlinkMessage::NewAddress), &mut table).await?;

@@ -1,11 +1,11 @@
 //! A blocking rtnetlink socket for batches of address changes.
 //!
-//! Owns: at most [`BATCH`] messages a send, an acknowledgement for every one, the kernel's own words
-//! in an error, and a timeout around every wait. Runs on a thread of its own: netlink is synchronous
-//! in the kernel, and thousands of addresses take a tenth of a second. Must not know why an address
-//! is added or removed.
+//! Owns: at most [`BATCH`] messages in each send, an acknowledgement for every one, the kernel's
+//! own text in an error, and a timeout for every wait. Runs on a thread of its own, because netlink
+//! is synchronous in the kernel, and thousands of addresses take a tenth of a second. Must not know
+//! why an address is added or removed.
 //!
-//! It stands beside `rtnetlink` (see [`super::monitor`]) because netlink-proto hangs for ever when
+//! It exists beside `rtnetlink` (see [`super::monitor`]) because netlink-proto hangs for ever when
 //! the acknowledgements of a batch overflow the receive buffer, sends unacknowledged messages late,
 //! and does not read extended acknowledgements.
 
@@ -31,40 +31,43 @@ use std::net::Ipv6Addr;
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 
-/// Messages a send: their acknowledgements fit any receive buffer.
+/// Number of messages in one send: their acknowledgements fit into any receive buffer.
 pub const BATCH: usize = 64;
-/// The kernel answers while `send` runs; this is for the case that it does not answer at all.
+/// The kernel answers while `send` runs. The timeout is for the case that it does not answer at
+/// all.
 const TIMEOUT_SECONDS: i64 = 2;
-/// What a socket asks for. Datagrams of a dump have 32 KiB at most.
+/// Size of the receive buffer in octets that a socket asks for. Datagrams of a dump have at most 32
+/// KiB.
 const RECEIVE_BUFFER: usize = 1 << 20;
 const DATAGRAM: usize = 64 << 10;
-/// A dump that another change interrupted is repeated this often before it is taken as it is.
+/// How often a dump is repeated that another change interrupted, before its result is used as it
+/// is.
 const DUMP_ATTEMPTS: u8 = 5;
-/// netlink(7); neither libc nor the netlink crates name them.
+/// A flag of netlink(7) that neither libc nor the netlink crates define.
 const NLM_F_DUMP_INTR: u16 = 0x10;
 const NLM_F_ACK_TLVS: u16 = 0x200;
 const NLMSGERR_ATTR_MSG: u16 = 1;
-/// Octets of a netlink header.
+/// Length of a netlink header in octets.
 const REQUEST_HEADER: usize = 16;
 
 type RouteMessage = NetlinkMessage<RouteNetlinkMessage>;
 
-/// Why the socket is of no use now.
+/// Why the socket cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum NetlinkError {
-    /// It cannot be opened.
+    /// The socket could not be opened.
     #[error("cannot open a netlink socket")]
     Open(#[source] io::Error),
-    /// A request cannot be sent.
+    /// A request could not be sent.
     #[error("cannot send to netlink")]
     Send(#[source] io::Error),
-    /// The answer did not come in time, or was dropped.
+    /// The answer did not arrive in time, or was dropped.
     #[error("no answer from netlink")]
     Receive(#[source] io::Error),
-    /// The answer makes no sense.
+    /// The answer cannot be decoded; the text says why.
     #[error("cannot read the answer of netlink: {0}")]
     Decode(String),
-    /// A dump was refused.
+    /// The kernel refused to list addresses.
     #[error("cannot list the addresses: {0}")]
     Dump(Refusal),
 }
@@ -72,18 +75,18 @@ pub enum NetlinkError {
 /// Why the kernel refused one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// Its error number.
+    /// The error number of the kernel.
     pub errno: Errno,
-    /// Its own words, if it gave any (extended acknowledgement).
+    /// The text of the kernel, if it sent one (extended acknowledgement).
     pub text: Option<String>,
 }
 
-/// How an address that was to be installed again came to be there.
+/// Why an address that had to be installed again is there now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Return {
-    /// By this request.
+    /// This request installed it.
     Installed,
-    /// It had not gone, or somebody else was faster.
+    /// It had not disappeared, or another program was faster.
     WasThere,
 }
 
@@ -99,15 +102,15 @@ impl fmt::Display for Refusal {
 /// The administrative state of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkState {
-    /// IFF_UP.
+    /// IFF_UP is set.
     Up,
-    /// Not.
+    /// IFF_UP is not set.
     Down,
-    /// There is none of this index.
+    /// There is no interface with this index.
     Missing,
 }
 
-/// The socket.
+/// The socket, with its buffers.
 #[derive(Debug)]
 pub struct Netlink {
     socket: Socket,
@@ -135,18 +138,19 @@ impl Netlink {
         };
         Ok(Self {
             socket: open().map_err(NetlinkError::Open)?,
-            // Far from the small numbers of `rtnetlink` in this process: see `Monitor::dump`.
+            // Far from the small sequence numbers of `rtnetlink` in this process: see
+            // `Monitor::dump`.
             sequence: 1 << 31,
             outgoing: Vec::new(),
             incoming: Vec::with_capacity(DATAGRAM),
         })
     }
 
-    /// Carries out `operations` in their order; the results have the same order. That an address is
-    /// there already, or gone already, is success.
+    /// Carries out `operations` in their order; the results have the same order. An address that is
+    /// there already, or gone already, counts as success.
     ///
     /// # Errors
-    /// [`NetlinkError`] when it is not known what was carried out.
+    /// [`NetlinkError`] when it is not known which operations were carried out.
     pub fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Result<(), Refusal>>, NetlinkError> {
         let outcomes = self.transact(operations, request)?;
         let settle = |(operation, outcome): (&Operation, Result<(), Refusal>)| {
@@ -155,10 +159,11 @@ impl Netlink {
         Ok(operations.iter().zip(outcomes).map(settle).collect())
     }
 
-    /// Installs addresses that are not ours as the messages say, unless they are there; the results have the same order.
+    /// Installs addresses that are not ours as the messages say, unless they are there already; the
+    /// results have the same order.
     ///
     /// # Errors
-    /// [`NetlinkError`] when it is not known what was carried out.
+    /// [`NetlinkError`] when it is not known which addresses were installed.
     pub fn reinstall(
         &mut self,
         messages: &[AddressMessage],
@@ -174,7 +179,7 @@ impl Netlink {
         Ok(outcomes.into_iter().map(returned).collect())
     }
 
-    /// Asks for each of `items` in their order.
+    /// Sends one request for each of `items`, in their order, and collects the results.
     fn transact<T>(
         &mut self,
         items: &[T],
@@ -195,7 +200,7 @@ impl Netlink {
         Ok(results)
     }
 
-    /// The addresses of all interfaces, each interface's in the kernel's order.
+    /// The addresses of all interfaces, for each interface in the kernel's order.
     ///
     /// # Errors
     /// [`NetlinkError`].
@@ -203,7 +208,7 @@ impl Netlink {
         Ok(self.address_messages()?.iter().filter_map(ObservedAddress::decode).collect())
     }
 
-    /// The same with everything that the kernel says of them.
+    /// As [`Self::addresses`], with all attributes that the kernel reports.
     ///
     /// # Errors
     /// [`NetlinkError`].
@@ -218,7 +223,7 @@ impl Netlink {
         Ok(dump.addresses)
     }
 
-    /// The state of an interface.
+    /// The administrative state of an interface.
     ///
     /// # Errors
     /// [`NetlinkError`].
@@ -241,10 +246,12 @@ impl Netlink {
         Ok(state)
     }
 
-    /// Whether packets to `address` are delivered here: the kernel has its local route.
+    /// Whether packets to `address` are delivered here, which they are if the kernel has a local
+    /// route to it.
     ///
-    /// An IPv6 address is in the kernel's list when its addition is acknowledged, and of use when a
-    /// kernel worker has also made its route and joined its solicited-node group, a little later.
+    /// An IPv6 address is in the kernel's list as soon as its addition is acknowledged. It can be
+    /// used a little later, when a worker of the kernel has made its route and joined its
+    /// solicited-node group.
     ///
     /// # Errors
     /// [`NetlinkError`].
@@ -302,7 +309,7 @@ impl Netlink {
         Ok(dump)
     }
 
-    /// Appends a request; returns its sequence number.
+    /// Appends a request to the batch, and returns its sequence number.
     fn enqueue(&mut self, message: RouteNetlinkMessage, flags: u16) -> u32 {
         self.sequence = self.sequence.wrapping_add(1);
         let mut message = RouteMessage::from(message);
@@ -310,7 +317,8 @@ impl Netlink {
         message.header.sequence_number = self.sequence;
         message.finalize();
         let at = self.outgoing.len();
-        // Bodies of rtnetlink messages are multiples of 4 octets: no padding between messages.
+        // Bodies of rtnetlink messages are multiples of 4 octets, so no padding is needed between
+        // messages.
         self.outgoing.resize(at + message.buffer_len(), 0);
         if let Some(space) = self.outgoing.get_mut(at..) {
             message.serialize(space);
@@ -324,7 +332,7 @@ impl Netlink {
         sent.map(|_| ()).map_err(NetlinkError::Send)
     }
 
-    /// Reads until the requests numbered from `first` are all answered.
+    /// Reads until all requests, numbered from `first`, are answered.
     fn collect_acks(
         &mut self,
         first: u32,
@@ -349,7 +357,7 @@ impl Netlink {
         })
     }
 
-    /// Hands every message that arrives to `take`, until that has enough.
+    /// Passes every message that arrives to `take`, until `take` asks to stop.
     fn receive(
         &mut self,
         mut take: impl FnMut(RouteMessage) -> Result<ControlFlow<()>, NetlinkError>,
@@ -359,8 +367,8 @@ impl Netlink {
             self.incoming.clear();
             match self.socket.recv(&mut self.incoming, 0) {
                 Ok(_) => {}
-                // With a timeout set, SA_RESTART does not help, nor is a handler needed: SIGSTOP and SIGCONT do
-                // it (signal(7)).
+                // With a timeout set, SA_RESTART has no effect, and a call is interrupted even
+                // without a signal handler: by SIGSTOP and SIGCONT (signal(7)).
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(NetlinkError::Receive(error)),
             }
@@ -371,7 +379,8 @@ impl Netlink {
                 let len = usize::try_from(len).unwrap_or(usize::MAX);
                 let message = RouteMessage::deserialize(rest).map_err(undecodable)?;
                 rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
-                // After enough, the rest of the datagram is still looked at: it has no other reader.
+                // The rest of the datagram must be processed even after `take` asked to stop,
+                // because it cannot be read again.
                 enough |= take(message)?.is_break();
             }
         }
@@ -379,11 +388,11 @@ impl Netlink {
     }
 }
 
-/// Asks for a receive buffer: SO_RCVBUFFORCE, or within `rmem_max` without CAP_NET_ADMIN (which
-/// inside a user namespace nobody has for this purpose).
+/// Sets the size of the receive buffer: with SO_RCVBUFFORCE, or within `rmem_max` without
+/// CAP_NET_ADMIN (which no process has for this purpose inside a user namespace).
 ///
 /// # Errors
-/// If not even that works.
+/// If even the size within `rmem_max` is refused.
 pub fn grow_receive_buffer(socket: &impl AsFd, octets: usize) -> io::Result<()> {
     setsockopt(socket, sockopt::RcvBufForce, &octets)
         .or_else(|_| setsockopt(socket, sockopt::RcvBuf, &octets))
@@ -413,8 +422,8 @@ fn request(operation: &Operation) -> (RouteNetlinkMessage, u16) {
     }
 }
 
-/// What was to be reached is so already. A removal also finds its address gone when the interface
-/// went, or when removing a primary swept it.
+/// Accepts a refusal if the desired state is reached already. A removal also finds its address gone
+/// when the interface disappeared, or when the removal of a primary swept it.
 fn forgive(operation: &Operation, refusal: Refusal) -> Result<(), Refusal> {
     match (operation, refusal.errno) {
         (Operation::Add { .. }, Errno::EEXIST)
@@ -423,8 +432,9 @@ fn forgive(operation: &Operation, refusal: Refusal) -> Result<(), Refusal> {
     }
 }
 
-/// An NLMSG_ERROR: code 0 is the acknowledgement. The attributes of an extended acknowledgement
-/// follow the header of the request, which NETLINK_CAP_ACK leaves alone of it.
+/// Reads an NLMSG_ERROR, where code 0 is the acknowledgement. The attributes of an extended
+/// acknowledgement follow the header of the request; NETLINK_CAP_ACK leaves out the rest of the
+/// request.
 fn refusal(error: &ErrorMessage, flags: u16) -> Result<(), Refusal> {
     let Some(code) = error.code else {
         return Ok(());

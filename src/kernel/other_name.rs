@@ -3,7 +3,8 @@
 use crate::types::InterfaceName;
 use nix::net::if_::{if_indextoname, if_nametoindex};
 
-/// The interface of which `name` is another name. The kernel finds an interface by either, and tells the one.
+/// The interface that has `name` as an alternative name. The kernel finds an interface by any of
+/// its names, and reports its main name.
 #[must_use]
 pub fn other_name(name: InterfaceName) -> Option<InterfaceName> {
     let index = if_nametoindex(name.as_str()).ok()?;

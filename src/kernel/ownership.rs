@@ -1,8 +1,9 @@
-//! Which addresses should be where, against which are: the difference as operations. Pure.
+//! Which addresses should be where, compared with those that are there: the difference as operations.
+//! Pure.
 //!
-//! Owns the rules of what may be added and removed (RFC 9568 §6.4.2: a Backup MUST NOT accept
-//! packets for the addresses, hence holds none of them). Must not know netlink, names of
-//! interfaces, nor virtual routers.
+//! Owns the rules for adding and removing addresses (RFC 9568 §6.4.2: a Backup MUST NOT accept packets
+//! for the addresses, and therefore holds none of them). Must not know netlink, names of interfaces, nor
+//! routers.
 //!
 //! | the address is | wanted | not wanted, configured | not configured |
 //! |---|---|---|---|
@@ -11,11 +12,11 @@
 //! | ours, other prefix length | replace | remove | remove: stale |
 //! | foreign | leave | leave | leave |
 //!
-//! **What carries no mark of ours is never removed** (docs/adr/0017): it may be the address by which
-//! the operator is logged in. That such an address is there keeps a contender from taking part; who says
-//! so is `protocol::tracking`. Under whatever prefix length, it counts as present: the host answers for
-//! it. Under our own mark it is a leftover of another configuration and is replaced, so that a reload can
-//! change a prefix.
+//! **An address without our mark is never removed** (docs/adr/0017): it may be the address through
+//! which the operator is logged in. While such an address is there, a contender does not take part;
+//! `protocol::tracking` reports it. Whatever its prefix length, the address counts as present, because
+//! the host answers for it. An address of ours with another prefix length is left from another
+//! configuration and is replaced, so that a reload can change a prefix.
 
 use super::address::{ObservedAddress, Origin, Rank};
 use ipnet::IpNet;
@@ -26,12 +27,12 @@ use std::net::IpAddr;
 #[cfg(test)]
 mod tests;
 
-/// Whether an address should be on the interface now.
+/// Whether an address must be on the interface now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Wanted {
-    /// No.
+    /// The address must not be there.
     Released,
-    /// Yes.
+    /// The address must be there.
     Held,
 }
 
@@ -45,14 +46,14 @@ struct Claim {
     wanted: Wanted,
 }
 
-/// All claims. Virtual routers that list the same address on the same interface share one claim: it
-/// is held while any of them holds it.
+/// All claims. Instances that list the same address on the same interface share one claim: the
+/// address is held while one of them holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Claims(BTreeMap<Place, Claim>);
 
 impl Claims {
-    /// Adds what one virtual router says about one address. Of two prefix lengths, that of the first
-    /// holder counts.
+    /// Adds what one instance says about one address. If there are two prefix lengths, the one of
+    /// the first holder counts.
     pub fn add(&mut self, index: u32, net: IpNet, wanted: Wanted) {
         let new = Claim { net, wanted };
         let claim = self.0.entry((index, net.addr())).or_insert(new);
@@ -62,7 +63,7 @@ impl Claims {
         }
     }
 
-    /// The interfaces on which IPv4 addresses are to be held.
+    /// The interfaces on which IPv4 addresses must be held.
     #[must_use]
     pub fn holding_ipv4(&self) -> BTreeSet<u32> {
         let held = self.0.iter().filter(|((_, a), claim)| a.is_ipv4() && claim.wanted == Wanted::Held);
@@ -70,22 +71,22 @@ impl Claims {
     }
 }
 
-/// One change of the kernel's tables.
+/// One change of the kernel's addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// Take an address away.
+    /// Remove an address of ours.
     Remove(ObservedAddress),
     /// Install an address of ours.
     Add {
-        /// On which interface.
+        /// Index of the interface.
         index: u32,
-        /// Which, and its prefix.
+        /// The address and the length of its prefix.
         net: IpNet,
     },
 }
 
 impl Operation {
-    /// The interface and the address that it is about.
+    /// The interface and the address of the operation.
     #[must_use]
     pub fn place(&self) -> Place {
         match self {
@@ -104,11 +105,11 @@ impl fmt::Display for Operation {
     }
 }
 
-/// What must change so that what is `observed` agrees with what is claimed.
+/// The changes after which the `observed` addresses agree with the claims.
 ///
-/// Removals come first: an address that moves between interfaces is never on both. Among them
-/// secondaries precede primaries, last listed first: no removal then sweeps another address that
-/// the list removes, nor promotes one only for it to be removed next.
+/// Removals come first, so that an address that moves between interfaces is never on both. Among
+/// them secondaries come before primaries, the last listed first: then no removal sweeps another
+/// address that the list removes, nor promotes one that is removed next.
 #[must_use]
 pub fn difference(claims: &Claims, observed: &[ObservedAddress]) -> Vec<Operation> {
     let mut missing: BTreeMap<Place, IpNet> =
@@ -136,7 +137,7 @@ enum Verdict {
     Leave,
 }
 
-/// The table of the module's head.
+/// The table in the documentation of this module.
 fn verdict(claim: Option<&Claim>, address: &ObservedAddress) -> Verdict {
     match (address.origin, claim.map(|claim| claim.wanted)) {
         (Origin::Foreign, Some(Wanted::Held)) => Verdict::Present,
@@ -146,8 +147,8 @@ fn verdict(claim: Option<&Claim>, address: &ObservedAddress) -> Verdict {
         {
             Verdict::Present
         }
-        // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5: who does not hold an address neither
-        // answers for it nor accepts packets to it.
+        // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5: a node that does not hold an address
+        // neither answers for it nor accepts packets to it.
         (Origin::Ours, Some(Wanted::Held | Wanted::Released) | None) => Verdict::Remove,
     }
 }

@@ -1,8 +1,8 @@
-//! Opening files where others may have put something in our way.
+//! Opens files in places where other users may have put something else.
 //!
-//! Owns what every file that the agent reads or writes has in common: opening never waits, what is opened is a
-//! regular file, and a symbolic link is followed only where an administrator may have made one. The caller says
-//! how much it reads. Must not know what is in a file.
+//! Owns what all files that the agent reads or writes have in common: opening never waits, what is
+//! opened is a regular file, and a symbolic link is followed only where an administrator may have
+//! made one. The caller limits how much is read. Must not know what is in a file.
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::fs::{self, File, FileType, OpenOptions};
@@ -10,42 +10,44 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Opening waits for nobody (a named pipe would wait for its other end), and gives us no terminal.
+/// Opening does not wait (a named pipe would wait for its other end), and does not make a terminal
+/// our controlling one.
 const NEVER_WAIT: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY);
 
-/// Whether a symbolic link in the last place of a path is followed.
+/// Whether a symbolic link in the last component of a path is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Links {
-    /// The path is the administrator's.
+    /// Links are followed, because the administrator chose the path.
     Follow,
-    /// The name is ours, in a directory where somebody else may write.
+    /// Links are refused, because another user may write in the directory.
     Refuse,
 }
 
-/// What may be read.
+/// Which kinds of files may be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accept {
-    /// What can be read again.
+    /// Regular files, which can be read again.
     Regular,
-    /// A pipe, too: an operator waits for its end, and can interrupt that (`vrrpctl check <(make-config)`).
+    /// Pipes as well. The operator waits for the end of the pipe, and can interrupt that (`vrrpctl
+    /// check <(make-config)`).
     RegularOrPipe,
 }
 
 /// Opens a regular file for reading.
 ///
 /// # Errors
-/// The kernel's, or that it is something else.
+/// The kernel's error, or that the file is not a regular one.
 pub fn open(path: &Path, links: Links) -> io::Result<File> {
     open_accepted(path, links, Accept::Regular)
 }
 
-/// What is in a file of at most `limit` octets.
+/// The content of a file of at most `limit` octets.
 ///
 /// # Errors
-/// The kernel's; that the file is something else, or larger.
+/// The kernel's error, or that the file is of another kind, or larger.
 pub fn read_octets(path: &Path, links: Links, accept: Accept, limit: u64) -> io::Result<Vec<u8>> {
     let mut octets = Vec::new();
-    // One octet more than is accepted, so that what is larger is noticed.
+    // One octet more than is accepted, so that a larger file is noticed.
     open_accepted(path, links, accept)?.take(limit.saturating_add(1)).read_to_end(&mut octets)?;
     if u64::try_from(octets.len()).unwrap_or(u64::MAX) > limit {
         return Err(unfit(format!("it is larger than {} MiB", limit >> 20)));
@@ -53,10 +55,10 @@ pub fn read_octets(path: &Path, links: Links, accept: Accept, limit: u64) -> io:
     Ok(octets)
 }
 
-/// A new file for writing. What had the name is removed, and not written through.
+/// Creates a file for writing. An existing file of that name is removed; it is not overwritten.
 ///
 /// # Errors
-/// The kernel's: somebody may make another file in the same moment.
+/// The kernel's error, for instance because another program made a file of that name at the same moment.
 pub fn create_anew(path: &Path, mode: u32) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -66,10 +68,10 @@ pub fn create_anew(path: &Path, mode: u32) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(flags.bits()).open(path)
 }
 
-/// A directory, to lock it or to make its entries durable.
+/// Opens a directory, to lock it or to make its entries durable.
 ///
 /// # Errors
-/// The kernel's.
+/// The kernel's error.
 pub fn directory(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_DIRECTORY | NEVER_WAIT;
     OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
@@ -88,7 +90,7 @@ fn open_accepted(path: &Path, links: Links, accept: Accept) -> io::Result<File> 
     })?;
     let kind = file.metadata()?.file_type();
     if accept == Accept::RegularOrPipe && kind.is_fifo() {
-        // From here on it is waited for.
+        // From here on, reading waits for data.
         fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
         return Ok(file);
     }
@@ -177,7 +179,7 @@ mod tests {
         let path = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader)));
         let writing = std::thread::spawn(move || {
             let mut writer = writer;
-            // More than a pipe holds: the reader has to wait for it.
+            // More than fits into a pipe, so that the reader has to wait.
             writer.write_all(&[b'#'; 200_000]).unwrap();
         });
         let text = read_octets(&path, Links::Follow, Accept::RegularOrPipe, LIMIT).unwrap();

@@ -1,7 +1,7 @@
-//! Asking the kernel to run a thread on time, and to keep its memory in place.
+//! Asks the kernel to run a thread without delay, and to keep its memory from being paged out.
 //!
-//! Owns the attempts and their order; each yields an outcome for the log, never an error: a daemon
-//! that may not have real-time scheduling still works, only later. At 10 ms intervals a priority step
+//! Owns the attempts and their order. The result of each is for the log and never an error: a
+//! daemon without real-time scheduling still works, only later. At 10 ms intervals a priority step
 //! is worth 39 µs of Skew_Time (RFC 9568 §6.1), while an ordinary thread on a busy machine wakes
 //! 3.6 ms late in one case of a hundred; with either policy here it is 0.2 ms.
 
@@ -11,7 +11,7 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use std::fmt;
 use std::io;
 
-/// The real-time priority, 1 to 99. Low: kernel threads and whatever an operator deliberately
+/// The real-time priority, 1 to 99. It is low, so that kernel threads and programs that an operator
 /// placed above are not disturbed.
 const FIFO_PRIORITY: libc::c_int = 10;
 
@@ -21,23 +21,23 @@ const BEST_NICE: libc::c_int = -20;
 /// How the calling thread is scheduled now.
 #[derive(Debug)]
 pub enum Scheduling {
-    /// SCHED_FIFO with this priority.
+    /// SCHED_FIFO, with a real-time priority.
     Fifo {
-        /// 1 to 99.
+        /// Priority from 1 to 99.
         priority: i32,
     },
     /// An ordinary thread with a nice value.
     Nice {
-        /// -20 to 19.
+        /// Nice value from -20 to 19.
         nice: i32,
-        /// Why SCHED_FIFO was refused.
+        /// Why the kernel refused SCHED_FIFO.
         fifo: io::Error,
     },
-    /// As before.
+    /// The thread is scheduled as before.
     Unchanged {
-        /// Why SCHED_FIFO was refused.
+        /// Why the kernel refused SCHED_FIFO.
         fifo: io::Error,
-        /// Why the nice value was refused.
+        /// Why the kernel refused the nice value.
         nice: io::Error,
     },
 }
@@ -45,15 +45,15 @@ pub enum Scheduling {
 /// Whether the process's memory is locked.
 #[derive(Debug)]
 pub enum MemoryLock {
-    /// It is: nothing will be paged out.
+    /// The memory is locked: nothing will be paged out.
     Locked,
-    /// It is not.
+    /// The kernel refused to lock the memory.
     Refused(io::Error),
 }
 
-/// Raises the calling thread: SCHED_FIFO, or else the best nice value.
+/// Gives the calling thread SCHED_FIFO, or else the best nice value.
 ///
-/// Children (health checks) start as ordinary processes either way: SCHED_RESET_ON_FORK.
+/// Children (health checks) start as ordinary processes in both cases: SCHED_RESET_ON_FORK.
 pub fn raise_thread() -> Scheduling {
     let fifo = match sys::set_scheduler(libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, FIFO_PRIORITY) {
         Ok(()) => return Scheduling::Fifo { priority: FIFO_PRIORITY },
@@ -69,10 +69,11 @@ pub fn raise_thread() -> Scheduling {
 
 /// Locks all memory of the process, present and future, so that no page fault delays the protocol.
 ///
-/// The cost: every mapping becomes resident, thread stacks included (2 MiB each unless they are made
-/// smaller), so call this only where real-time scheduling was asked for. It needs CAP_IPC_LOCK or
-/// `LimitMEMLOCK=infinity`. With a finite limit and no capability it is refused outright, though the kernel
-/// might agree today: a later allocation would then fail and end the daemon.
+/// The cost: every mapping becomes resident, including thread stacks (2 MiB each unless they are
+/// made smaller), so this is called only if real-time scheduling was asked for. It needs
+/// CAP_IPC_LOCK or `LimitMEMLOCK=infinity`. With a finite limit and without the capability, this
+/// function refuses, even if the kernel might agree now: a later allocation would then fail and end
+/// the daemon.
 pub fn lock_memory() -> MemoryLock {
     match lock_unless_limited() {
         Ok(()) => MemoryLock::Locked,
@@ -80,7 +81,8 @@ pub fn lock_memory() -> MemoryLock {
     }
 }
 
-/// With a limit of 0 the kernel locks for the capability only, which no limit binds.
+/// With a limit of 0 the kernel locks memory only because of the capability, which is not subject
+/// to any limit.
 fn lock_unless_limited() -> nix::Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_MEMLOCK)?;
     if soft == RLIM_INFINITY {

@@ -1,12 +1,14 @@
-//! Whether this kernel is new enough.
+//! Whether the release of this kernel is new enough.
 
 use std::fs;
 
-/// From 5.18 on the kernel keeps who added an address (IFA_PROTO). Before, the attribute is ignored without a word: what
-/// a dead run left behind could not be told from what is somebody else's.
+/// From 5.18 on the kernel stores who added an address (IFA_PROTO). Older kernels ignore the
+/// attribute without an error: addresses that a crashed run left behind could not be told from
+/// those of other programs.
 const OLDEST: (u32, u32) = (5, 18);
 
-/// The release of this kernel, if it is too old. One that does not tell is taken for new.
+/// The release of this kernel, if it is too old. A release that cannot be read counts as new
+/// enough.
 #[must_use]
 pub fn too_old() -> Option<String> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;

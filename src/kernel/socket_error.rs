@@ -1,10 +1,10 @@
-//! Why a socket could not be opened, in the operator's words.
+//! Why a socket could not be opened, in terms that an operator understands.
 
 use crate::types::InterfaceName;
 use std::io;
 
-/// A socket that could not be opened. The daemon keeps running: this is a fault of one interface,
-/// and opening is tried again when the interface changes.
+/// Why a socket could not be opened. The daemon goes on: this is a fault of one interface, and
+/// opening is tried again when the interface changes.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// The process lacks a capability.
@@ -14,43 +14,43 @@ pub enum SocketError {
          \"setcap cap_net_raw,cap_net_admin+ep\" on the program's file"
     )]
     NotPermitted {
-        /// The interface it was for.
+        /// The interface that the socket is for.
         interface: InterfaceName,
-        /// What was refused.
+        /// The step that was refused.
         operation: &'static str,
-        /// The kernel's answer.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
-    /// No interface has the index any more: it was removed, or removed and recreated.
+    /// There is no interface with the index any more: it was removed, or removed and created again.
     #[error(
         "{interface}: cannot {operation}: no interface has index {index} any more, or IPv6 is disabled on it"
     )]
     Gone {
-        /// The interface it was for.
+        /// The interface that the socket is for.
         interface: InterfaceName,
-        /// The index it had.
+        /// The index that the interface had.
         index: u32,
-        /// What was refused.
+        /// The step that was refused.
         operation: &'static str,
-        /// The kernel's answer.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
-    /// Anything else.
+    /// The step failed for another reason.
     #[error("{interface}: cannot {operation}")]
     Failed {
-        /// The interface it was for.
+        /// The interface that the socket is for.
         interface: InterfaceName,
-        /// What was refused.
+        /// The step that failed.
         operation: &'static str,
-        /// The kernel's answer.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
 }
 
-/// Gives the kernel's answers their context.
+/// The interface that a socket is opened for, with which errors are reported.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context {
     pub(super) interface: InterfaceName,
@@ -58,7 +58,8 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Runs one step of opening a socket; `operation` completes the sentence "cannot ...".
+    /// Converts the result of one step of opening a socket; `operation` completes the sentence
+    /// "cannot ...".
     pub(super) fn step<T>(self, operation: &'static str, outcome: io::Result<T>) -> Result<T, SocketError> {
         let Self { interface, index } = self;
         outcome.map_err(|source| match source.raw_os_error() {

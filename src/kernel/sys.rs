@@ -1,5 +1,5 @@
-//! The `unsafe` code of the modules of sockets, scheduling and privileges: system calls that no crate here wraps
-//! in a safe function, each behind a safe function of a few lines.
+//! The `unsafe` code of the modules for sockets, scheduling and privileges: system calls that no
+//! crate here wraps in a safe function, each in a safe function of a few lines.
 //!
 //! Owns nothing and decides nothing; its callers do.
 
@@ -23,7 +23,7 @@ pub(super) fn set_int_option(
     name: libc::c_int,
     value: libc::c_int,
 ) -> io::Result<()> {
-    #[allow(clippy::cast_possible_truncation)] // four
+    #[allow(clippy::cast_possible_truncation)] // four octets
     const LENGTH: libc::socklen_t = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the descriptor is borrowed for the call; the kernel reads LENGTH octets of `value`.
     let outcome = unsafe {
@@ -32,24 +32,24 @@ pub(super) fn set_int_option(
     Errno::result(outcome).map(drop).map_err(io::Error::from)
 }
 
-/// The link-layer address that stands for an interface and protocol 0: a packet socket bound to it
-/// transmits and never receives (packet(7)).
+/// The link-layer address that means an interface and protocol 0: a packet socket bound to it sends
+/// and never receives (packet(7)).
 pub(super) fn transmit_only_address(index: u32) -> io::Result<SockAddr> {
     link_address(index, 0)
 }
 
-/// The link-layer address that stands for all ARP packets of an interface.
+/// The link-layer address that means all ARP packets of an interface.
 pub(super) fn arp_address(index: u32) -> io::Result<SockAddr> {
     link_address(index, libc::ETH_P_ARP)
 }
 
-/// The link-layer address that stands for all IPv4 packets of an interface.
+/// The link-layer address that means all IPv4 packets of an interface.
 pub(super) fn ipv4_address(index: u32) -> io::Result<SockAddr> {
     link_address(index, libc::ETH_P_IP)
 }
 
 fn link_address(index: u32, protocol: libc::c_int) -> io::Result<SockAddr> {
-    #[allow(clippy::cast_possible_truncation)] // twenty
+    #[allow(clippy::cast_possible_truncation)] // twenty octets
     const LENGTH: socket2::socklen_t = size_of::<libc::sockaddr_ll>() as socket2::socklen_t;
     let mut storage = SockAddrStorage::zeroed();
     // SAFETY: sockaddr_ll is one of the platform's sockaddr types, and all zeros is valid for it.
@@ -57,7 +57,8 @@ fn link_address(index: u32, protocol: libc::c_int) -> io::Result<SockAddr> {
     address.sll_family = libc::sa_family_t::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
     address.sll_protocol = u16::try_from(protocol).map_err(io::Error::other)?.to_be();
     address.sll_ifindex = libc::c_int::try_from(index).map_err(io::Error::other)?;
-    // SAFETY: the storage holds a complete sockaddr_ll of the family it names, and LENGTH is its size.
+    // SAFETY: the storage holds a complete sockaddr_ll of the family that it names, and LENGTH is
+    // its size.
     Ok(unsafe { SockAddr::new(storage, LENGTH) })
 }
 
@@ -69,7 +70,7 @@ pub(super) fn set_scheduler(policy: libc::c_int, priority: libc::c_int) -> io::R
     Errno::result(outcome).map(drop).map_err(io::Error::from)
 }
 
-/// Sets the nice value of the calling thread (on Linux it is the thread's, not the process's).
+/// Sets the nice value of the calling thread (on Linux each thread has its own).
 pub(super) fn set_nice(value: libc::c_int) -> io::Result<()> {
     // SAFETY: takes three integers; id 0 is the calling thread.
     let outcome = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, value) };
@@ -85,19 +86,20 @@ pub(super) fn clear_ambient_capabilities() -> io::Result<()> {
     Errno::result(outcome).map(drop).map_err(io::Error::from)
 }
 
-/// What a child does before it becomes another program. Made before the fork: the child only reads it.
+/// What a child process does before exec. The value is made before the fork, and the child only
+/// reads it.
 pub(super) struct InChild {
     /// User, group and groups.
     pub(super) identity: Option<(u32, u32, Vec<u32>)>,
     pub(super) trust: Trust,
-    /// Rules of landlock(7).
+    /// The landlock(7) rules against signals, if they apply.
     pub(super) signals: Option<&'static OwnedFd>,
 }
 
-/// Has a command take these steps between fork and exec.
+/// Makes a command take these steps between fork and exec.
 pub(super) fn before_exec(command: &mut Command, steps: InChild) {
-    // SAFETY: the closure makes system calls on values that exist already, allocates nothing, takes no lock and does
-    // not panic, as a child of a process with threads must.
+    // SAFETY: the closure makes system calls on values that exist already, allocates nothing, takes
+    // no lock and does not panic, as is required in a child of a process with threads.
     unsafe { command.pre_exec(move || steps.take()) };
 }
 
@@ -118,7 +120,7 @@ impl InChild {
             Errno::result(outcome)?;
         }
         if let Some(rules) = self.signals {
-            // SAFETY: takes a descriptor that is open for good, and flags.
+            // SAFETY: takes a descriptor that stays open for the life of the process, and flags.
             let outcome = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules.as_raw_fd(), 0) };
             Errno::result(outcome)?;
         }
@@ -126,8 +128,8 @@ impl InChild {
     }
 }
 
-/// Rules of landlock(7) under which a process can signal only processes under the same rules, and nothing else is
-/// forbidden.
+/// Rules of landlock(7) under which a process can signal only processes with the same rules. They
+/// forbid nothing else.
 ///
 /// # Errors
 /// Before Linux 6.12, or where landlock is switched off.
@@ -141,7 +143,8 @@ pub(super) fn signal_scope() -> io::Result<OwnedFd> {
     }
     const SCOPE_SIGNAL: u64 = 1 << 1;
     let attributes = Attributes { handled_access_fs: 0, handled_access_net: 0, scoped: SCOPE_SIGNAL };
-    // SAFETY: the kernel reads the structure, whose size is told, and returns a descriptor that is nobody else's.
+    // SAFETY: the kernel reads the structure, whose size it is given, and returns a descriptor that
+    // nothing else owns.
     unsafe {
         let (rules, size) = (&raw const attributes, size_of::<Attributes>());
         let fd = Errno::result(libc::syscall(libc::SYS_landlock_create_ruleset, rules, size, 0))?;
@@ -151,13 +154,14 @@ pub(super) fn signal_scope() -> io::Result<OwnedFd> {
 
 /// Whether a file or directory has an access list (acl(5)) beside its mode.
 pub(super) fn has_access_list(path: &CStr) -> bool {
-    // SAFETY: the kernel reads two strings that end with NUL, and writes nothing where there is no room.
+    // SAFETY: the kernel reads two strings that end with NUL, and writes nothing because the room
+    // is zero.
     let octets =
         unsafe { libc::lgetxattr(path.as_ptr(), c"system.posix_acl_access".as_ptr(), ptr::null_mut(), 0) };
     octets > 0
 }
 
-/// Gives a file an access list in the form of the kernel.
+/// Gives a file an access list, in the kernel's format.
 #[cfg(test)]
 pub(super) fn set_access_list(path: &CStr, list: &[u8]) -> io::Result<()> {
     let name = c"system.posix_acl_access".as_ptr();
@@ -166,7 +170,7 @@ pub(super) fn set_access_list(path: &CStr, list: &[u8]) -> io::Result<()> {
     Errno::result(outcome).map(drop).map_err(io::Error::from)
 }
 
-/// What is open from descriptor `first` on is not inherited by programs that are started.
+/// Programs that are started do not inherit descriptors from `first` on.
 pub(super) fn close_on_exec(first: libc::c_uint) -> io::Result<()> {
     let flags = libc::CLOSE_RANGE_CLOEXEC;
     // SAFETY: takes integers only, and closes nothing.
@@ -209,14 +213,15 @@ pub(super) fn set_capabilities(kept: u64) -> io::Result<()> {
 /// The most messages that one [`send_many`] takes.
 pub(super) const SEND_MANY: usize = 64;
 
-/// sendmmsg(2), without blocking: sends the longest prefix of `messages` that the kernel takes, of at most
-/// [`SEND_MANY`], to one destination (none: that which the socket is bound to) with one sequence of control
-/// messages. Returns how many were sent: at least one, if there was any.
+/// sendmmsg(2), without blocking: sends as many of the first `messages` as the kernel takes, at
+/// most [`SEND_MANY`], to one destination (`None`: the one that the socket is bound to), with one
+/// sequence of control messages. Returns how many were sent: at least one, if there was any.
 ///
-/// Not nix's function: that one allocates nothing either, but its results read addresses that were never set.
+/// nix has such a function, which does not allocate either, but its results read addresses that
+/// were never set.
 ///
 /// # Errors
-/// The error that the first message met.
+/// The error for the first message.
 pub(super) fn send_many<'a>(
     socket: &impl AsFd,
     destination: Option<&SockAddr>,
@@ -255,7 +260,7 @@ pub(super) fn send_many<'a>(
     }
 }
 
-/// nix's preallocated message headers, movable to the thread that will use them.
+/// nix's preallocated message headers, made movable to the thread that uses them.
 #[derive(Debug)]
 pub(super) struct Headers<S>(pub(super) MultiHeaders<S>);
 
@@ -265,7 +270,8 @@ pub(super) struct Headers<S>(pub(super) MultiHeaders<S>);
 unsafe impl<S: Send> Send for Headers<S> {}
 
 impl<S: SockaddrLike + Copy> Headers<S> {
-    /// Headers to receive `count` messages, each with room for as many control octets as `control` can hold.
+    /// Headers for receiving `count` messages, each with room for as many control octets as
+    /// `control` can hold.
     pub(super) fn new(count: usize, control: Option<Vec<u8>>) -> Self {
         Self(MultiHeaders::preallocate(count, control))
     }

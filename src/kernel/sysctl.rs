@@ -5,31 +5,34 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What the kernel does with the other IPv4 addresses of a network when the first of them goes.
+/// What the kernel does with the other IPv4 addresses of a network when the first of them is
+/// removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Promotion {
-    /// The next one takes its place (`promote_secondaries` = 1).
+    /// The next one becomes the first (`promote_secondaries` = 1).
     On,
-    /// They go, too.
+    /// They are removed, too.
     Off,
 }
 
-/// What that changed.
+/// Whether setting the parameter changed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
-    /// Nothing.
+    /// The parameter had the value already, or another parameter has the same effect.
     Unchanged,
-    /// It did the opposite before.
+    /// The parameter had the opposite value before.
     Changed,
 }
 
-/// Tells the kernel whether to promote a secondary address when its primary goes, instead of removing it too.
+/// Sets whether the kernel promotes a secondary address when its primary is removed, instead of
+/// removing it too.
 ///
-/// Without it, removing a virtual address that happens to be the first of its subnet would take the host's own address
-/// along, and a DHCP client that renews the host's address would take ours. It is systemd's default for every interface.
+/// Without this, removing a virtual address that happens to be the first of its subnet would remove
+/// the host's own address as well, and a DHCP client that renews the host's address would remove
+/// ours. systemd sets it for every interface by default.
 ///
 /// # Errors
-/// Whatever writing the file says, for instance that `/proc/sys` is read-only in a container.
+/// The error of writing the file, for instance that `/proc/sys` is read-only in a container.
 pub fn promote_secondaries(interface: InterfaceName, promotion: Promotion) -> io::Result<Setting> {
     let write = |path: PathBuf, value: &str| fs::write(path, value);
     set(Path::new("/proc/sys/net/ipv4/conf"), interface, promotion, write)
@@ -52,7 +55,8 @@ fn set(
     }
     match write(path(interface.as_str()), value) {
         Ok(()) => Ok(Setting::Changed),
-        // The kernel promotes if either says so, and `all` is what the operator of a container can set.
+        // The kernel promotes if either parameter is set, and `all` is the one that the operator of
+        // a container can set.
         Err(_) if promotion == Promotion::On && has("all", value).unwrap_or(false) => Ok(Setting::Unchanged),
         Err(error) => Err(error),
     }

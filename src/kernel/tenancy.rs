@@ -1,11 +1,13 @@
-//! One vrrpd a network namespace (docs/adr/0020).
+//! One vrrpd in a network namespace (docs/adr/0020).
 //!
-//! Addresses of ours carry a mark, by which a daemon that starts knows what a dead one left behind; those of a daemon
-//! that lives carry the same one. So whoever is about to touch addresses takes a name first: that of an abstract socket
-//! (unix(7)), which belongs to the network namespace as addresses do, is no file that could be in another place, and ends
-//! with its holder.
+//! Addresses of ours carry a mark, by which a daemon that starts recognizes what a crashed one left
+//! behind; but those of a running daemon carry the same mark. Therefore a process that is going to
+//! change addresses takes a name first: that of an abstract socket (unix(7)). Such a name belongs
+//! to the network namespace, as addresses do; it is not a file that could be in another place; and
+//! it ends with the process that holds it.
 //!
-//! Any user of the machine can take the name. Nobody is believed who could not be a daemon.
+//! Any user of the machine can take the name. A holder that could not be a daemon is not taken for
+//! one.
 
 use super::capabilities;
 use nix::errno::Errno;
@@ -22,34 +24,36 @@ use std::time::Duration;
 
 /// The name, without the NUL in front of it.
 const NAME: &str = "vrrpd";
-/// A holder that has just ended, or has not yet begun to listen, shows as nobody.
+/// A holder that has just ended, or does not listen yet, cannot be identified; so we try again.
 const TRIES: usize = 3;
-/// How often we look whether one that has died lets go, and after how long.
+/// How often we look whether a holder that has died gives up the name, and after how long.
 const DYING_POLLS: usize = 15;
 const DYING_POLL: Duration = Duration::from_millis(20);
 
-/// The name is ours while this lives. Whoever asks connects, and may be accepted and sent away.
+/// The name is ours while this value lives. Another process that asks for the holder connects, and
+/// may be accepted and closed again.
 #[derive(Debug)]
 pub struct Tenancy(UnixListener);
 
-/// Why the name is not ours.
+/// Why the name could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum TenancyError {
-    /// A daemon has it.
+    /// A running daemon has the name.
     #[error(
         "another vrrpd runs in this network namespace already{}, and two of them would remove each other's addresses. \
          This one ends and has touched nothing. To run this one, stop the other one first (systemctl stop vrrpd)",
         process(*.0)
     )]
     Taken(Option<i32>),
-    /// A daemon had it that has died, and something of it hangs in the kernel with all that was open.
+    /// A daemon that has died has the name: a part of it hangs in the kernel and keeps everything
+    /// open.
     #[error(
         "the vrrpd that has this network namespace{} has died, and something of it hangs in the kernel (a disk that does not \
          answer?). Until that ends, the control socket and the state directory are taken as well",
         process(Some(*.0))
     )]
     Dead(i32),
-    /// Somebody has it who is none, or there is no telling.
+    /// A process that is not a daemon has the name, or the holder cannot be identified.
     #[error(
         "cannot tell whether another vrrpd runs in this network namespace: {0}. Two of them would remove each other's \
          addresses; the locks of the control socket and of the state directory still keep a second one from starting"
@@ -58,7 +62,7 @@ pub enum TenancyError {
 }
 
 impl Tenancy {
-    /// Takes the name.
+    /// Takes the name in the network namespace of the calling thread.
     ///
     /// # Errors
     /// [`TenancyError`].
@@ -88,10 +92,10 @@ impl Tenancy {
         Err(TenancyError::Unclear(format!("somebody has the abstract socket @{name} and does not listen")))
     }
 
-    /// What those who ask connect to.
+    /// The socket that other processes connect to when they ask for the holder.
     ///
     /// # Errors
-    /// If there are too many handles.
+    /// If there are too many open descriptors.
     pub fn door(&self) -> io::Result<UnixListener> {
         let door = self.0.try_clone()?;
         door.set_nonblocking(true)?;
@@ -99,7 +103,8 @@ impl Tenancy {
     }
 }
 
-/// Who has died lets go in a moment, unless something of it hangs. It is not asked again: nobody accepts.
+/// Waits for a holder that has died: it gives up the name in a moment, unless a part of it hangs.
+/// It is not asked again, because nothing accepts the connection.
 fn after_death(address: &SocketAddr) -> Option<UnixListener> {
     for _ in 0..DYING_POLLS {
         std::thread::park_timeout(DYING_POLL);
@@ -110,17 +115,17 @@ fn after_death(address: &SocketAddr) -> Option<UnixListener> {
     None
 }
 
-/// Who listens: the kernel's word.
+/// The process that listens, as the kernel reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Holder {
-    /// `None`: it is in another PID namespace.
+    /// `None` if the process is in another PID namespace.
     pid: Option<i32>,
     uid: u32,
 }
 
 impl Holder {
-    /// Whether it could be a daemon: it belongs to root or to our own user, or it has the capability to change
-    /// addresses in a user namespace that is ours too.
+    /// Whether the holder could be a daemon: it belongs to root or to our own user, or it has the
+    /// capability to change addresses in a user namespace that is ours too.
     fn judged(self) -> TenancyError {
         let Self { pid, uid } = self;
         let believed = uid == 0 || uid == nix::unistd::geteuid().as_raw();
@@ -137,7 +142,8 @@ impl Holder {
     }
 }
 
-/// The process that began to listen on the socket at `path`; `None`: nobody does, or it is in another PID namespace.
+/// The process that began to listen on the socket at `path`; `None` if no process listens, or if it
+/// is in another PID namespace.
 #[must_use]
 pub fn listener(path: &Path) -> Option<i32> {
     holder_of(&SockAddr::unix(path).ok()?).ok()?.pid
@@ -149,7 +155,7 @@ fn holder(name: &str) -> io::Result<Holder> {
 
 fn holder_of(address: &SockAddr) -> io::Result<Holder> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // Somebody who accepts nobody is not waited for.
+    // A process that does not accept connections must not make us wait.
     socket.set_nonblocking(true)?;
     socket.connect(address)?;
     let credentials = getsockopt(&socket, sockopt::PeerCredentials)?;
@@ -157,19 +163,20 @@ fn holder_of(address: &SockAddr) -> io::Result<Holder> {
     Ok(Holder { pid, uid: credentials.uid() })
 }
 
-/// A process that was killed keeps what it has open while a thread of it hangs in the kernel, or a child that has not
-/// become another program yet. It shows as a zombie then, or not at all. In doubt it lives.
+/// Whether a process has died. One that was killed keeps everything open while a thread of it hangs
+/// in the kernel, or a child of it that has not called exec yet. It is then shown as a zombie, or
+/// not at all. In doubt it counts as alive.
 fn has_died(pid: i32) -> bool {
-    // Where /proc hides the processes of others, this does not.
+    // Where /proc hides the processes of other users, this call does not.
     if kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH) {
         return true;
     }
-    // "PID (NAME) STATE …", where NAME may hold anything.
+    // "PID (NAME) STATE …", where NAME may contain anything.
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
 }
 
-/// `false` also where we may not look.
+/// Whether a process may change addresses; `false` also if we may not read its status.
 fn may_change_addresses(pid: i32) -> bool {
     let realm = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/user")).ok();
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -185,7 +192,7 @@ fn process(pid: Option<i32>) -> String {
 mod tests {
     use super::*;
 
-    /// Unique on this machine: the name belongs to the whole network namespace.
+    /// A name that is unique on this machine, because it belongs to the whole network namespace.
     fn name(test: &str) -> String {
         format!("vrrpd-test-{test}-{}", std::process::id())
     }
@@ -199,7 +206,7 @@ mod tests {
         assert!(matches!(error, TenancyError::Taken(Some(pid)) if pid == own), "{error:?}");
         assert!(error.to_string().contains(&format!("already (process {own}), and")), "{error}");
         drop(first);
-        // The child of another test holds it, too, until it is another program.
+        // The child of another test holds the name as well, until it has called exec.
         let again = || {
             std::thread::park_timeout(Duration::from_millis(10));
             Tenancy::take_name(&name).ok()
@@ -222,7 +229,8 @@ mod tests {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
         socket.bind(&SockAddr::unix(format!("\0{name}")).unwrap()).unwrap();
         socket.listen(0).unwrap();
-        // The first of those who ask waits there although it has gone, and leaves no room.
+        // The first process that asked still counts in the queue although it has ended, and leaves
+        // no room.
         assert!(matches!(Tenancy::take_name(&name), Err(TenancyError::Taken(Some(_)))));
         assert!(matches!(Tenancy::take_name(&name), Err(TenancyError::Unclear(_))));
     }
@@ -234,7 +242,8 @@ mod tests {
         let holder = Holder { pid: Some(pid), uid: 0 };
         assert!(matches!(holder.judged(), TenancyError::Taken(Some(_))));
         child.kill().unwrap();
-        // Nobody takes its exit code yet: a zombie, as the leader of threads that hang is.
+        // Nothing collects its exit code yet, so it is a zombie, like the first thread of a process
+        // whose other threads hang.
         let id = nix::sys::wait::Id::Pid(Pid::from_raw(pid));
         let flags = nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT;
         nix::sys::wait::waitid(id, flags).unwrap();

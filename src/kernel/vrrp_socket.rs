@@ -1,13 +1,15 @@
-//! The raw sockets of protocol 112: one to receive, one to send, per interface and family.
+//! The raw sockets of protocol 112: one to receive and one to send, for each interface and family.
 //!
-//! Owns the kernel's side of RFC 9568 §5.1: the group, TTL or Hop Limit 255, the choice of the source
-//! address. Must not know what is inside a message: checks, counters and virtual routers are above.
+//! Owns the kernel's side of RFC 9568 §5.1: the group, TTL or Hop Limit 255, the choice of the
+//! source address. Must not know what is inside a message: checks, counters and routers are above.
 //!
-//! For IPv4 a third hears what the kernel keeps from the first: advertisements from our own addresses ([`martian`]).
+//! For IPv4 a third socket receives what the kernel keeps from the first: advertisements from our
+//! own addresses ([`martian`]).
 //!
-//! Two sockets, because they need opposite things: the receiver is filtered to the group and asks for
-//! ancillary data; the sender must never queue a packet that nobody reads. Both are bound to an interface
-//! by index: a recreated interface has a new one, and its sockets must be opened again.
+//! There are two sockets because they need opposite things: the receiver is filtered to the group
+//! and asks for ancillary data; the sender must never queue a packet that nobody reads. Both are
+//! bound to an interface by index: an interface that is created again has a new index, and its
+//! sockets must be opened again.
 
 mod martian;
 mod receive;
@@ -28,10 +30,11 @@ use std::num::NonZeroU32;
 // RFC9568-5.1.1.4-1, RFC9568-5.1.2.4-1
 const VRRP: i32 = 112;
 
-/// A non-blocking, close-on-exec raw socket that is bound to the interface and accepts what `program` accepts.
+/// A non-blocking, close-on-exec raw socket that is bound to the interface and accepts what
+/// `program` accepts.
 ///
-/// A raw socket is served from the moment it exists, so the filter comes first, before anything else can
-/// be queued.
+/// The kernel delivers to a raw socket from the moment it exists, so the filter is attached first,
+/// before anything else can be queued.
 fn open_raw(context: Context, family: Family, program: &[Instruction]) -> Result<Socket, SocketError> {
     let domain = match family {
         Family::Ipv4 => Domain::IPV4,
@@ -47,7 +50,8 @@ fn open_raw(context: Context, family: Family, program: &[Instruction]) -> Result
         Family::Ipv4 => socket.bind_device_by_index_v4(index),
         Family::Ipv6 => socket.bind_device_by_index_v6(index),
     };
-    // The kernel binds to any number; only the way back, to a name, tells whether there is such an interface.
+    // The kernel binds to any number; only the translation back to a name shows whether there is
+    // such an interface.
     let bound = bound.and_then(|()| socket.device());
     context.step("bind a raw socket to the interface", bound)?;
     Ok(socket)

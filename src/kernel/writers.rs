@@ -1,7 +1,8 @@
-//! Who else can change what a path leads to.
+//! Which other users can change what a path leads to.
 //!
-//! Owns the walk from the root along a path and its symbolic links: whoever can write a directory on it can put
-//! something else at its end. Must not know what the path is for, nor what follows.
+//! Owns the walk from the root along a path and its symbolic links: a user that can write to a
+//! directory on it can put another file at its end. Must not know what the path is for, nor what
+//! the caller does with the result.
 
 use super::capabilities::is_mapped;
 use super::sys;
@@ -13,45 +14,45 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// As many as the kernel follows (path_resolution(7)).
+/// Number of symbolic links that are followed, the same as in the kernel (path_resolution(7)).
 const LINKS: usize = 40;
 const STICKY: u32 = 0o1000;
 const GROUP_WRITES: u32 = 0o020;
 const EVERYBODY_WRITES: u32 = 0o002;
 
-/// Who may be able to write: users, by id. Root always is.
+/// Users that may be able to write, by their ids. Root always is one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trusted {
     users: BTreeSet<u32>,
     groups: BTreeSet<u32>,
 }
 
-/// Whether there is what the path goes on with, behind a directory.
+/// Whether the next component of the path exists in a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     IsThere,
     IsMissing,
 }
 
-/// The first place at which somebody else can change where a path leads.
+/// The first place at which another user can change where a path leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exposed {
-    /// The file or directory.
+    /// The file or directory that the user can write to.
     pub path: PathBuf,
-    /// Who can write it.
+    /// Which user can write to it.
     pub to: Whom,
 }
 
-/// Who can write a file.
+/// Who can write to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Whom {
-    /// Its owner.
+    /// The owner of the file, by user id.
     #[error("belongs to user id {0}")]
     Owner(u32),
-    /// The instances of its group.
+    /// The members of the file's group, by group id.
     #[error("can be written by group id {0}")]
     Group(u32),
-    /// Whoever its access list (acl(5)) names.
+    /// Users or groups that its access list (acl(5)) names.
     #[error("has an access list that lets others write (getfacl shows it)")]
     Listed,
     /// All users.
@@ -60,10 +61,11 @@ pub enum Whom {
 }
 
 impl Trusted {
-    /// Root and these.
+    /// Trusts root and these users.
     #[must_use]
     pub fn with(users: impl IntoIterator<Item = u32>) -> Self {
-        // In a user namespace what belongs to nobody of it belongs to whoever made it, as its root directory does.
+        // In a user namespace, files of ids that are not mapped belong to the user that made the
+        // namespace, as its root directory does.
         Self {
             users: users.into_iter().chain([0]).chain(nobody("uid")).collect(),
             groups: [0].into_iter().chain(nobody("gid")).collect(),
@@ -72,7 +74,8 @@ impl Trusted {
 
     fn exposed(&self, path: &Path, found: &Metadata, next: Next) -> Option<Whom> {
         let mode = found.mode();
-        // In a directory like /tmp everybody can make files, and nobody can replace those of others.
+        // In a directory like /tmp all users can make files, but cannot replace those of other
+        // users.
         let shared = found.is_dir() && mode & STICKY != 0 && next == Next::IsThere;
         let writes = |bits| !found.is_symlink() && !shared && mode & bits != 0;
         if !self.users.contains(&found.uid()) {
@@ -80,7 +83,8 @@ impl Trusted {
         } else if writes(EVERYBODY_WRITES) {
             Some(Whom::Everybody)
         } else if writes(GROUP_WRITES) && has_access_list(path) {
-            // The bits of the group are then what the list may grant at most.
+            // With an access list, the group bits of the mode are only what the list may grant at
+            // most.
             Some(Whom::Listed)
         } else if writes(GROUP_WRITES) && !self.groups.contains(&found.gid()) {
             Some(Whom::Group(found.gid()))
@@ -90,10 +94,11 @@ impl Trusted {
     }
 }
 
-/// Walks an absolute path as the kernel does. `None`: nobody else can change what is at its end.
+/// Follows an absolute path as the kernel does. Returns `None` if no other user can change what is
+/// at its end.
 ///
 /// # Errors
-/// The kernel's, where the path leads nowhere and nobody else can change that.
+/// The kernel's error, if the path leads nowhere and no other user can change that.
 pub fn exposed(path: &Path, trusted: &Trusted) -> io::Result<Option<Exposed>> {
     let mut at = PathBuf::from("/");
     let mut rest: VecDeque<PathBuf> = parts(path).collect();
@@ -109,7 +114,7 @@ pub fn exposed(path: &Path, trusted: &Trusted) -> io::Result<Option<Exposed>> {
         let next = at.join(&part);
         let found = match fs::symlink_metadata(&next) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // Whoever can write here can make it.
+                // A user that can write here can make the missing component.
                 let to = trusted.exposed(&at, &fs::symlink_metadata(&at)?, Next::IsMissing);
                 return to.map(|to| Some(Exposed { path: at, to })).ok_or(error);
             }
@@ -139,7 +144,7 @@ fn has_access_list(path: &Path) -> bool {
     CString::new(path.as_os_str().as_bytes()).is_ok_and(|path| sys::has_access_list(&path))
 }
 
-/// The names of a path, in order.
+/// The components of a path, in order.
 fn parts(path: &Path) -> impl DoubleEndedIterator<Item = PathBuf> {
     path.components().filter_map(|component| match component {
         Component::Normal(name) => Some(PathBuf::from(name)),
@@ -148,7 +153,7 @@ fn parts(path: &Path) -> impl DoubleEndedIterator<Item = PathBuf> {
     })
 }
 
-/// The id (`uid` or `gid`) by which the kernel shows whoever is not of this user namespace.
+/// The id (`uid` or `gid`) with which the kernel shows users outside of this user namespace.
 fn nobody(of: &str) -> Option<u32> {
     let map = fs::read_to_string(format!("/proc/self/{of}_map")).ok()?;
     let id = fs::read_to_string(format!("/proc/sys/kernel/overflow{of}"));
@@ -156,7 +161,8 @@ fn nobody(of: &str) -> Option<u32> {
     unless_mapped(&map, id)
 }
 
-/// A namespace that has a user of that id (a container with a range of 65,536) has a stranger under it, too.
+/// Returns the id unless the namespace maps it: a container with a range of 65,536 has a user of
+/// that id, whom outside users then look like.
 fn unless_mapped(map: &str, id: u32) -> Option<u32> {
     (!is_mapped(map, id)).then_some(id)
 }
@@ -167,7 +173,7 @@ mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    /// A directory of ours below one like /tmp, whoever runs the tests and wherever.
+    /// A directory of ours below one like /tmp, whichever user runs the tests.
     fn place() -> (tempfile::TempDir, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
         let inner = directory.path().join("bin");
@@ -251,7 +257,7 @@ mod tests {
             [vec![2, 0, 0, 0], owner, user, group, entry(0x10, 7, none), entry(0x20, 5, none)].concat();
         let path = CString::new(file.as_os_str().as_bytes()).unwrap();
         if let Err(error) = sys::set_access_list(&path, &list) {
-            // A file system without lists; in a user namespace there may be no such user.
+            // The file system does not support lists, or the user namespace has no such user.
             let known = [libc::EOPNOTSUPP, libc::EINVAL];
             assert!(known.contains(&error.raw_os_error().unwrap()), "{error}");
             return;

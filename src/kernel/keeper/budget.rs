@@ -1,11 +1,12 @@
-//! How often a virtual router may undo what somebody else does to its addresses.
+//! How often an instance may undo what other programs do to its addresses.
 
 use crate::types::MonoTime;
 use std::time::Duration;
 
-/// A token bucket. Whoever removes an address once, or restarts a network manager that removes all
-/// of them, is answered at once. Against somebody who does it in a loop the repairs go down to one a
-/// second: two managers cannot spin, and the addresses still come back.
+/// A token bucket. If another program removes an address once, or a restarted network manager
+/// removes all of them, they are installed again at once. Against a program that does so in a loop,
+/// repairs slow down to one a second: the two cannot undo each other's changes in a busy loop, and
+/// the addresses still come back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RepairBudget {
     left: u32,
@@ -13,16 +14,16 @@ pub(super) struct RepairBudget {
 }
 
 impl RepairBudget {
-    /// Repairs in a row.
+    /// Number of repairs in a row.
     pub(super) const BURST: u32 = 10;
-    /// One more after each.
+    /// Time after which there is one more repair.
     pub(super) const PERIOD: Duration = Duration::from_secs(1);
 
     pub(super) fn full(now: MonoTime) -> Self {
         Self { left: Self::BURST, filled_at: now }
     }
 
-    /// Spends one repair, or says when there will be one.
+    /// Spends one repair, or returns when there will be one.
     pub(super) fn spend(&mut self, now: MonoTime) -> Result<(), MonoTime> {
         while self.left < Self::BURST && now.since(self.filled_at) >= Self::PERIOD {
             self.left += 1;

@@ -1,24 +1,26 @@
-//! `promote_secondaries` on the interfaces on which we add IPv4 addresses: set, and given back.
+//! Sets `promote_secondaries` on the interfaces on which we add IPv4 addresses, and restores it
+//! afterwards.
 
 use super::message::Promoter;
 use crate::kernel::sysctl::{Promotion, Setting};
 use crate::types::InterfaceName;
 use std::collections::BTreeMap;
 
-/// What came of it, for each interface as long as a router of ours is on it.
+/// The result of setting `promote_secondaries`, for each interface as long as a router of ours is
+/// on it.
 #[derive(Debug, Default)]
 pub(super) struct Guards(BTreeMap<InterfaceName, Guard>);
 
 #[derive(Debug)]
 struct Guard {
     index: u32,
-    /// `None`: it cannot be set.
+    /// `None` if the value cannot be set.
     setting: Option<Setting>,
 }
 
 impl Guards {
-    /// These interfaces have IPv4 routers now; the value of others is given back. Returns those on which it cannot be set,
-    /// each once, and why.
+    /// Sets the value on `wanted`, the interfaces that have IPv4 routers now, and restores it on
+    /// others. Returns the interfaces on which it cannot be set, each once, and why.
     pub(super) fn keep(
         &mut self,
         wanted: &BTreeMap<InterfaceName, u32>,
@@ -26,7 +28,7 @@ impl Guards {
     ) -> Vec<(InterfaceName, String)> {
         self.0.retain(|name, guard| {
             let stays = wanted.get(name) == Some(&guard.index);
-            // Of an interface that was made anew it says nothing.
+            // An interface that was created again has a new setting, which must not be restored.
             if !stays && guard.setting == Some(Setting::Changed) && !wanted.contains_key(name) {
                 let _best_effort = promoter(*name, Promotion::Off);
             }
@@ -79,7 +81,7 @@ mod tests {
         for wanted in [on(&[("eth0", 2)]), on(&[("eth0", 2), ("eth1", 3)]), on(&[("eth1", 7)]), on(&[])] {
             assert_eq!(guards.keep(&wanted, &mut promoter), []);
         }
-        // eth1 was made anew meanwhile.
+        // eth1 was created again in the meantime.
         assert_eq!(*calls.lock().unwrap(), ["eth0 On", "eth1 On", "eth0 Off", "eth1 On", "eth1 Off"]);
     }
 

@@ -1,4 +1,4 @@
-//! One virtual router in the ledger: what it wants, what it has, what it is told. Pure.
+//! One instance in the ledger: what it wants, what it has, what was reported about it. Pure.
 
 use super::budget::RepairBudget;
 use super::ledger::Refusals;
@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// One declared virtual router.
+/// One declared instance.
 #[derive(Debug)]
 pub(super) struct KeptInstance {
     pub(super) addresses: Vec<IpNet>,
@@ -26,11 +26,11 @@ pub(super) struct KeptInstance {
     pub(super) reported: Option<ReportedProblem>,
 }
 
-/// Whether a virtual router is configured.
+/// Whether an instance is configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Declaration {
     Declared,
-    /// It goes when it has said that its addresses are gone.
+    /// The instance is dropped when the removal of its addresses has been reported.
     Forgotten,
 }
 
@@ -41,14 +41,14 @@ pub(super) enum AnswerState {
     Given,
 }
 
-/// What is wrong and was said.
+/// A trouble that has been reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ReportedProblem {
     Contested,
     Refused(String),
 }
 
-/// An interface.
+/// An interface that routers are configured on.
 #[derive(Debug)]
 pub(super) struct KeptLink {
     pub(super) index: u32,
@@ -65,14 +65,14 @@ pub(super) enum LinkContinuity {
     Interrupted,
 }
 
-/// What somebody else did to one virtual router since the last pass.
+/// What happened to the addresses of one instance since the last pass.
 #[derive(Debug, Default)]
 pub(super) struct Repair {
-    /// Removed by somebody.
+    /// Addresses that another program removed.
     pub(super) removed: BTreeSet<IpAddr>,
-    /// Gone with the link.
+    /// Addresses that disappeared with the link.
     pub(super) gone: BTreeSet<IpAddr>,
-    /// Set if the budget is spent.
+    /// When the next repair may be made, if the budget is spent.
     pub(super) wait: Option<MonoTime>,
 }
 
@@ -92,7 +92,7 @@ impl KeptInstance {
         }
     }
 
-    /// Whether somebody waits to hear that its addresses are gone.
+    /// Whether the core waits for the report that the addresses are gone.
     pub(super) fn owes_release(&self) -> bool {
         self.wanted == Wanted::Released && self.answer == AnswerState::Owed
     }
@@ -116,7 +116,8 @@ impl KeptInstance {
         events: &mut Vec<KeeperEvent>,
     ) {
         let Some(index) = index else {
-            // What was in place went with the interface. It is remembered for when that is back.
+            // What was in place went with the interface. It is remembered until the interface is
+            // back.
             let outcome = match self.wanted {
                 Wanted::Held => Err(format!("interface {} does not exist", key.interface)),
                 Wanted::Released => {
@@ -136,7 +137,7 @@ impl KeptInstance {
             Some(why) => Err(format!("{why} (and {} more)", failed - 1)),
         };
         match self.wanted {
-            // What is refused now, but was there before, is still missed.
+            // An address that is refused now, but was there before, still counts as missing.
             Wanted::Held => {
                 let addresses = self.addresses.iter().map(IpNet::addr);
                 self.in_place =
@@ -152,7 +153,7 @@ impl KeptInstance {
         }
     }
 
-    /// The answer that is owed, if one is.
+    /// The answer to the newest epoch, if it has not been given yet.
     pub(super) fn answer(&mut self, key: InstanceKey, outcome: Result<(), String>) -> Option<KeeperEvent> {
         if self.answer == AnswerState::Given {
             return None;
@@ -165,7 +166,7 @@ impl KeptInstance {
         })
     }
 
-    /// What nobody asked for. The same problem is reported once.
+    /// Reports what was not asked for. The same trouble is reported once.
     fn report(
         &mut self,
         key: InstanceKey,

@@ -1,8 +1,9 @@
-//! What the keeper knows and wants. Pure: commands and observations in, a plan out, its outcome in,
-//! events out.
+//! What the keeper knows and what is wanted of it. The code is pure: commands and observations are
+//! its input, a plan is its output; the result of the plan is its input again, and events are its
+//! output.
 //!
-//! Owns epochs, who is owed an answer, what was in place after the last pass (hence what somebody
-//! removed since), and the pace of repairs. Must not know netlink or threads.
+//! Owns epochs, unanswered commands, what was in place after the last pass (hence what other
+//! programs removed since then), and the pace of repairs. Must not know netlink or threads.
 
 use super::instance::{AnswerState, Declaration, KeptInstance, KeptLink, LinkContinuity, Repair};
 use super::message::{Announcement, KeeperCommand, KeeperEvent};
@@ -17,18 +18,18 @@ use std::time::Duration;
 #[cfg(test)]
 mod tests;
 
-/// What the kernel refused is tried again after this.
+/// Time after which a request that the kernel refused is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What the kernel refused, in its words. Empty: all went well.
+/// What the kernel refused, with its error. The map is empty if everything succeeded.
 pub(super) type Refusals = BTreeMap<Place, String>;
 
 /// Whether repairs have to wait for their budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// Yes.
+    /// Repairs wait.
     Limited,
-    /// No: this is the last pass.
+    /// Repairs do not wait, because this is the last pass.
     Unlimited,
 }
 
@@ -50,13 +51,13 @@ enum Need {
     Pass,
 }
 
-/// What one pass does.
+/// The operations of one pass.
 #[derive(Debug)]
 pub(super) struct AddressPlan {
     pub(super) operations: Vec<Operation>,
     claims: Claims,
     repairs: BTreeMap<InstanceKey, Repair>,
-    /// What has to wait.
+    /// Places whose repair has to wait.
     deferred: BTreeSet<Place>,
 }
 
@@ -91,7 +92,7 @@ impl Ledger {
         None
     }
 
-    /// What an earlier run left behind and nobody wants: to be removed.
+    /// The removals of what an earlier run left behind and no router wants.
     pub(super) fn stale(&self, observed: &[ObservedAddress]) -> Vec<Operation> {
         let ours: Vec<_> = observed.iter().filter(|a| a.origin == Origin::Ours).copied().collect();
         let mut operations = difference(&self.claims(), &ours);
@@ -107,7 +108,7 @@ impl Ledger {
         self.retry_at
     }
 
-    /// Nothing is wanted any more, and nobody waits for an answer.
+    /// From now on no addresses are wanted, and no command waits for an answer.
     pub(super) fn release_all(&mut self) {
         for router in self.routers.values_mut() {
             router.wanted = Wanted::Released;
@@ -115,7 +116,8 @@ impl Ledger {
         }
     }
 
-    /// The interfaces that are believed to be up and yet miss addresses: the belief may be old.
+    /// The interfaces that count as up and yet miss addresses: their known state may be out of
+    /// date.
     pub(super) fn suspects(&self, observed: &[ObservedAddress]) -> BTreeSet<u32> {
         let present = places(observed);
         self.held()
@@ -125,7 +127,7 @@ impl Ledger {
             .collect()
     }
 
-    /// What the kernel says about a suspect.
+    /// The state that the kernel reports for a suspected interface.
     pub(super) fn on_state(&mut self, index: u32, state: LinkState) {
         match state {
             LinkState::Up => {}
@@ -164,13 +166,14 @@ impl Ledger {
                 urgent.extend(router.addresses.iter().map(|net| (link.index, net.addr())));
             }
         }
-        // Virtual routers may share an address: it is enough that one of them need not wait.
+        // Instances may share an address: it is installed if one of them need not wait.
         deferred.retain(|place| !urgent.contains(place));
         operations.retain(|operation| !deferred.contains(&operation.place()));
         AddressPlan { operations, claims, repairs, deferred }
     }
 
-    /// A plan was carried out: who is told what. `Err`: something is not as desired.
+    /// Determines the events after a plan was carried out. Returns `Err` if something is not as
+    /// desired.
     pub(super) fn settle(
         &mut self,
         now: MonoTime,
@@ -195,7 +198,7 @@ impl Ledger {
         refused.values().next().map_or(Ok(()), |why| Err(why.clone()))
     }
 
-    /// The pass failed as a whole.
+    /// Determines the events after a pass that failed as a whole.
     pub(super) fn fail(
         &mut self,
         now: MonoTime,
@@ -205,13 +208,13 @@ impl Ledger {
         for (key, router) in &mut self.routers {
             events.extend(router.answer(*key, Err(why.to_owned())));
         }
-        // Not at once: whatever is wrong may still be.
+        // The next pass waits, because the cause of the failure may last.
         self.need = Need::Nothing;
         self.retry_at = Some(now + RETRY);
         Err(why.to_owned())
     }
 
-    /// What is to be announced now.
+    /// The announcements that are due now.
     pub(super) fn announcements(&mut self) -> Vec<Announcement> {
         let wanted = std::mem::take(&mut self.announcements);
         wanted.into_iter().filter_map(|(key, rounds)| self.announcement(key, rounds)).collect()
@@ -239,7 +242,8 @@ impl Ledger {
         self.need = Need::Pass;
     }
 
-    /// Whether the virtual router is declared. A stale epoch changes nothing.
+    /// Sets what an instance wants. Returns whether the instance is declared. An old epoch changes
+    /// nothing.
     fn want(&mut self, key: InstanceKey, epoch: u64, wanted: Wanted) -> bool {
         let Some(router) = self.routers.get_mut(&key) else {
             return false;
@@ -273,8 +277,8 @@ impl Ledger {
         self.links.insert(interface, KeptLink { index: facts.index, mac: facts.mac, state, continuity });
     }
 
-    /// The interfaces that exist and on which a router with IPv4 addresses is declared. One of IPv6 may have some that
-    /// it does not advertise.
+    /// The interfaces that exist and on which a router with IPv4 addresses is declared. An IPv6
+    /// instance may have IPv4 addresses that it does not advertise.
     pub(super) fn ipv4_links(&self) -> BTreeMap<InterfaceName, u32> {
         let has_ipv4 = |router: &KeptInstance| router.addresses.iter().any(|net| net.addr().is_ipv4());
         let keys = self.routers.iter().filter(|(_, router)| has_ipv4(router)).map(|(key, _)| key);
@@ -301,7 +305,7 @@ impl Ledger {
             .filter_map(|(key, router)| Some((router, self.links.get(&key.interface)?)))
     }
 
-    /// What somebody took away from virtual routers that hold their addresses.
+    /// What other programs removed from instances that hold their addresses.
     fn repairs(&self, observed: &[ObservedAddress]) -> BTreeMap<InstanceKey, Repair> {
         let present = places(observed);
         let holding =
@@ -330,7 +334,7 @@ impl AddressPlan {
         })
     }
 
-    /// What is still to be done once it is carried out.
+    /// The operations that remain after the plan was carried out.
     pub(super) fn second_look(&self, observed: &[ObservedAddress]) -> Vec<Operation> {
         let mut operations = difference(&self.claims, observed);
         operations.retain(|operation| !self.deferred.contains(&operation.place()));

@@ -1,4 +1,4 @@
-//! What the keeper is told, and what it says.
+//! The commands to the keeper, and its events.
 
 use crate::kernel::sysctl::{Promotion, Setting};
 use crate::types::{InstanceKey, InterfaceName, LinkFacts, MacAddr};
@@ -6,154 +6,159 @@ use ipnet::IpNet;
 use std::io;
 use std::net::IpAddr;
 
-/// What the keeper is told.
+/// A command to the keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeeperCommand {
     /// A virtual router is configured, or its addresses changed. Until it is owned, none of ours is
     /// tolerated.
     Declare {
-        /// Which.
+        /// The instance that is configured.
         key: InstanceKey,
-        /// All its addresses, advertised or not.
+        /// All addresses of the instance, whether advertised or not.
         addresses: Vec<IpNet>,
     },
-    /// A virtual router is configured no more: what the agent installed for it goes, what others
-    /// installed is their business from now on. Not answered, but an answer that is owed to
-    /// a [`KeeperCommand::Disown`] before it still comes.
+    /// An instance is not configured any more. The addresses that the agent installed for it are
+    /// removed; those that other programs installed are not touched. This command is not answered,
+    /// but an answer that an earlier [`Command::Disown`] waits for is still given.
     Forget {
-        /// Which.
+        /// The instance that is removed.
         key: InstanceKey,
     },
-    /// Desired: its addresses are here. Answered by [`KeeperEvent::Owned`].
+    /// Desired: the addresses of the instance are installed. Answered by [`KeeperEvent::Owned`].
     Own {
-        /// Which.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// Grows with each `Own` and `Disown` of this virtual router; the newest wins, and only
+        /// Grows with each `Own` and `Disown` of this instance. The newest one counts, and only
         /// that one is answered.
         epoch: u64,
     },
-    /// Desired: its addresses are not here. Answered by [`KeeperEvent::Released`].
+    /// Desired: the addresses of the instance are not installed. Answered by
+    /// [`KeeperEvent::Released`].
     Disown {
-        /// Which.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
         /// As in `Own`.
         epoch: u64,
     },
-    /// Tell the LAN where its addresses are. Ignored if they are not held.
+    /// Announce the addresses of the instance on the LAN. Ignored if they are not held.
     Announce {
-        /// Which.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// How often.
+        /// Number of rounds; each round announces every address once.
         rounds: u8,
     },
-    /// What the kernel now says about an interface; `None`: it does not exist.
+    /// What the kernel now reports about an interface; `None` if it does not exist.
     Link(InterfaceName, Option<Box<LinkFacts>>),
-    /// Addresses may have changed: look.
+    /// Addresses may have changed, so compare them.
     Reconcile,
-    /// Remove everything, say so ([`KeeperEvent::Stopped`]), end.
+    /// Remove everything, report it ([`KeeperEvent::Stopped`]), and end.
     Stop,
 }
 
-/// What the keeper says.
+/// An answer or a report of the keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeeperEvent {
     /// The answer to [`KeeperCommand::Own`].
     Owned {
-        /// Whose addresses.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// Of the `Own`.
+        /// The epoch of the `Own` that is answered.
         epoch: u64,
-        /// `Err`: not all are there, and why. What is missing is tried again until `Disown`.
+        /// `Err`: some addresses could not be installed, and why. They are tried again until
+        /// `Disown`.
         outcome: Result<(), String>,
     },
     /// The answer to [`KeeperCommand::Disown`].
     Released {
-        /// Whose addresses.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// Of the `Disown`.
+        /// The epoch of the `Disown` that is answered.
         epoch: u64,
-        /// `Err`: not all are gone, and why. What is left is tried again.
+        /// `Err`: some addresses could not be removed, and why. They are tried again.
         outcome: Result<(), String>,
     },
-    /// Somebody removed addresses that are owned; they are back in place.
+    /// Another program removed addresses that are owned; they are installed again.
     Restored {
-        /// Whose.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// How many.
+        /// Number of addresses.
         count: usize,
     },
-    /// Owned addresses had gone with their interface (down, or removed and created again); they are
-    /// back in place.
+    /// Owned addresses had disappeared with their interface (down, or removed and created again);
+    /// they are installed again.
     Reinstalled {
-        /// Whose.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// How many.
+        /// Number of addresses.
         count: usize,
     },
-    /// Somebody keeps changing the addresses; the next repair waits. Said once a wait.
+    /// Another program keeps changing the addresses, and the next repair has to wait. Sent once for
+    /// each wait.
     Contested {
-        /// Whose.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// How many addresses are wrong now.
+        /// Number of addresses that are wrong now.
         count: usize,
     },
-    /// Owned addresses are missing, and the kernel refuses them. Tried again every second.
+    /// Owned addresses are missing, and the kernel refuses to install them. Tried again every
+    /// second.
     Unrestored {
-        /// Whose.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// Its words.
+        /// The kernel's error.
         why: String,
     },
-    /// At start: addresses that a previous run left behind are removed.
+    /// At start: addresses that an earlier run left behind were removed.
     StaleRemoved {
-        /// Where.
+        /// Name of the interface that had the addresses.
         interface: String,
-        /// Which.
+        /// The removed addresses.
         addresses: Vec<IpNet>,
     },
-    /// `promote_secondaries` cannot be set there: a removal of ours may sweep addresses of others, which are then put
-    /// back. Said once, when the first IPv4 router is on it.
+    /// `promote_secondaries` cannot be set on an interface: a removal of ours may sweep addresses
+    /// of other programs, which are then installed again. Sent once, when the first IPv4 router is
+    /// on the interface.
     Unguarded {
-        /// Where.
+        /// The interface whose setting cannot be changed.
         interface: InterfaceName,
-        /// Why.
+        /// The kernel's error.
         why: String,
     },
-    /// The kernel removed an address of somebody else's with one of ours, and it was put back.
+    /// The kernel removed an address of another program together with one of ours.
     SweptBack {
-        /// Where.
+        /// Name of the interface that had the address.
         interface: String,
-        /// Which.
+        /// The address of the other program.
         address: IpNet,
-        /// `Err`: it is gone, and why.
+        /// `Err`: the address could not be installed again, and why.
         outcome: Result<(), String>,
     },
     /// An announcement could not be sent.
     Unannounced {
-        /// Whose.
+        /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// Why.
+        /// The error of the announcer.
         why: String,
     },
-    /// The answer to [`KeeperCommand::Stop`]: the thread ends.
+    /// The answer to [`Command::Stop`]; the thread ends.
     Stopped {
-        /// `Err`: something is left behind, and why.
+        /// `Err`: some addresses could not be removed, and why.
         outcome: Result<(), String>,
     },
 }
 
-/// What [`KeeperCommand::Announce`] asks of whoever can send frames.
+/// A request to send frames, made of a [`Command::Announce`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
-    /// On whose behalf.
+    /// The instance that the addresses belong to.
     pub key: InstanceKey,
-    /// The interface.
+    /// Index of the interface to send on.
     pub index: u32,
-    /// Where the addresses are.
+    /// The hardware address that the hosts must use.
     pub mac: MacAddr,
-    /// All of them, once a round.
+    /// The addresses, each of which is announced once in a round.
     pub addresses: Vec<IpAddr>,
-    /// How often.
+    /// Number of rounds.
     pub rounds: u8,
 }
 

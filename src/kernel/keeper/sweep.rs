@@ -1,8 +1,9 @@
-//! What the kernel takes away together with an address of ours, and somebody else put there. Pure.
+//! Addresses of other programs that the kernel removes together with an address of ours. Pure.
 //!
-//! Without `promote_secondaries` Linux deletes with the first IPv4 address of a network all others of it, and with
-//! the last address of an interface all its routes. While ours goes, each of those others is stood in for by the same
-//! address as a /32: packets to it are delivered and routes stay, until it is back as it was.
+//! Without `promote_secondaries`, Linux deletes with the first IPv4 address of a network all others
+//! of that network, and with the last address of an interface all its routes. While our address is
+//! removed, each of the others has a stand-in, which is the same address as a /32: packets to it
+//! are delivered and routes stay, until the address is back as it was.
 
 use super::ledger::Refusals;
 use crate::kernel::address::{ObservedAddress, Origin, Rank, Readiness};
@@ -15,41 +16,42 @@ use netlink_packet_route::address::{
 use nix::errno::Errno;
 use std::collections::BTreeSet;
 
-/// What is to be done around some removals.
+/// What has to be done before and after some removals.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Sweep {
-    /// Before them.
+    /// Additions of stand-ins, to be made before the removals.
     pub(super) stand_ins: Vec<Operation>,
-    /// After them.
+    /// Addresses to install again after the removals.
     pub(super) swept: Vec<Swept>,
 }
 
-/// An address of somebody else's that a removal takes along.
+/// An address of another program that a removal sweeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Swept {
-    /// What makes it again as it was.
+    /// The request that installs the address as it was.
     pub(super) message: AddressMessage,
-    /// The end of its stand-in, when it is back.
+    /// The removal of its stand-in, to be made when the address is back.
     relief: Option<Operation>,
-    /// The kernel has refused it, which was told.
+    /// Whether the kernel has refused the address, which is reported once.
     refused: bool,
 }
 
-/// What is owed to others: swept, and not back yet. It is kept whatever fails meanwhile, and so are the stand-ins.
+/// Addresses of other programs that were swept and are not back yet. They are kept whatever fails
+/// in the meantime, and so are their stand-ins.
 #[derive(Debug, Default)]
 pub(super) struct Debt(Vec<Swept>);
 
-/// What came of paying it back.
+/// The result of installing them again.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Payment {
-    /// Stand-ins that are to go.
+    /// Removals of stand-ins that are not needed any more.
     pub(super) relieved: Vec<Operation>,
-    /// What is news: the interface, the address, and why it is not back.
+    /// What has to be reported: the interface, the address, and why it is not back.
     pub(super) news: Vec<(u32, IpNet, Result<(), String>)>,
 }
 
 impl Debt {
-    /// Before the removals.
+    /// Records addresses; to be called before the removals that sweep them.
     pub(super) fn owe(&mut self, swept: Vec<Swept>) {
         self.0.extend(swept);
     }
@@ -58,8 +60,8 @@ impl Debt {
         self.0.iter().map(|swept| swept.message.clone()).collect()
     }
 
-    /// `outcomes` are those of [`Self::messages`], in their order. What the kernel refuses stays owed: its stand-in is
-    /// all that is left of it.
+    /// Takes the outcomes of [`Self::messages`], in the same order. An address that the kernel
+    /// refuses stays in the list, because its stand-in is all that is left of it.
     pub(super) fn pay(&mut self, outcomes: Vec<Result<Return, Refusal>>) -> Payment {
         let mut payment = Payment::default();
         for (mut swept, outcome) in std::mem::take(&mut self.0).into_iter().zip(outcomes) {
@@ -67,7 +69,7 @@ impl Debt {
             let news = match outcome {
                 Ok(Return::WasThere) => None,
                 Ok(Return::Installed) => Some(Ok(())),
-                // It went with its interface.
+                // The address disappeared with its interface.
                 Err(refusal) if refusal.errno == Errno::ENODEV => continue,
                 Err(refusal) => {
                     let first = !std::mem::replace(&mut swept.refused, true);
@@ -84,7 +86,7 @@ impl Debt {
         payment
     }
 
-    /// What would remove a stand-in is left out.
+    /// Drops the operations that would remove a stand-in.
     pub(super) fn spare(&self, operations: &mut Vec<Operation>) {
         let stands_in = |operation: &Operation| match operation {
             Operation::Remove(address) => {
@@ -99,7 +101,7 @@ impl Debt {
         operations.retain(|operation| !stands_in(operation));
     }
 
-    /// The places whose addresses are still owed, in words.
+    /// The places whose addresses are not back yet, with an error message.
     pub(super) fn refusals(&self) -> Refusals {
         let addresses = self.0.iter().filter_map(|swept| ObservedAddress::decode(&swept.message));
         let why = |net| format!("cannot put back {net}, which is somebody else's");
@@ -113,7 +115,8 @@ pub(super) fn exposed(operations: &[Operation]) -> BTreeSet<u32> {
 }
 
 impl Sweep {
-    /// What `operations` would sweep of what is `listed`, on these interfaces.
+    /// The sweep that `operations` would cause among the `listed` addresses, on the interfaces
+    /// without `promote_secondaries`.
     pub(super) fn of(listed: &[AddressMessage], operations: &[Operation], unguarded: &BTreeSet<u32>) -> Self {
         let mut sweep = Self::default();
         let observed: Vec<_> = listed.iter().filter_map(ObservedAddress::decode).collect();
@@ -134,7 +137,8 @@ impl Sweep {
             let same = |other: &&ObservedAddress| {
                 (other.index, other.net.addr()) == (address.index, address.net.addr())
             };
-            // Somebody has it a second time: that one stays, and does for a stand-in.
+            // If the same address is there a second time, that one stays, and no stand-in is
+            // needed.
             let net = IpNet::from(address.net.addr());
             let alone = observed.iter().filter(same).count() == 1;
             let relief = alone.then(|| Operation::Remove(stand_in(address.index, net)));
@@ -166,8 +170,9 @@ fn stand_in(index: u32, net: IpNet) -> ObservedAddress {
     }
 }
 
-/// The request that makes an address again as it was listed: scope, label, broadcast address, metric, mark, flags, and
-/// what was left of its lifetimes. What the kernel works out by itself is left to it.
+/// The request that installs an address as it was listed: with its scope, label, broadcast address,
+/// metric, mark, flags, and the rest of its lifetimes. Attributes that the kernel computes itself
+/// are left out.
 fn as_it_was(listed: &AddressMessage) -> AddressMessage {
     let own = AddressFlags::Secondary | AddressFlags::Permanent | AddressFlags::Deprecated;
     let mut message = listed.clone();
@@ -226,7 +231,7 @@ mod tests {
         assert_eq!(swept.relief.as_ref().unwrap().place(), (ETH0, net.addr()));
     }
 
-    /// A debt of two addresses, and the removals of their stand-ins.
+    /// Two swept addresses that are not back, and the removals of their stand-ins.
     fn debt() -> (Debt, Vec<Operation>) {
         let first = ours("192.0.2.50/24");
         let others = ["192.0.2.10/24", "192.0.2.11/24"].map(|net| listed(net, AddressFlags::Secondary));

@@ -1,7 +1,8 @@
-//! What is still to be told. Pure.
+//! What still has to be reported. Pure.
 //!
-//! Not a queue: the difference between what the table says and what was told last. A receiver that
-//! is slow misses intermediate facts, not the last ones, nor that an interface is not the one it was.
+//! This is not a queue, but the difference between the table and what was reported last. A slow
+//! receiver misses intermediate facts, but neither the last ones, nor that an interface was
+//! replaced by another one.
 
 use super::MonitorEvent;
 use super::table::LinkTable;
@@ -12,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Outbox {
     told: BTreeMap<InterfaceName, Option<LinkFacts>>,
     untold: BTreeMap<InterfaceName, Option<LinkFacts>>,
-    /// Told as existing, and gone since, whatever there is now.
+    /// Interfaces that were reported as existing and have disappeared since, even if there is one
+    /// of that name again.
     gone: BTreeSet<InterfaceName>,
     addresses: Owed,
     resync: Owed,
@@ -40,7 +42,7 @@ impl Outbox {
         }
     }
 
-    /// This interface was deleted. To be called before [`Self::refresh`].
+    /// Records that this interface was deleted. To be called before [`Self::refresh`].
     pub(super) fn gone(&mut self, name: InterfaceName) {
         if self.told.get(&name).is_some_and(Option::is_some) {
             self.gone.insert(name);
@@ -55,13 +57,14 @@ impl Outbox {
         self.resync = Owed::Yes;
     }
 
-    /// `quiet_is_over`: changed addresses may be told again.
+    /// `quiet_is_over`: changed addresses may be reported again.
     pub(super) fn has_next(&self, quiet_is_over: bool) -> bool {
         let facts = !self.gone.is_empty() || !self.untold.is_empty();
         facts || self.resync == Owed::Yes || (quiet_is_over && self.addresses == Owed::Yes)
     }
 
-    /// Facts first: whoever then looks at addresses knows which interfaces there are.
+    /// The next report. Facts come first, so that a receiver of changed addresses knows which
+    /// interfaces exist.
     pub(super) fn next(&mut self, quiet_is_over: bool) -> Option<MonitorEvent> {
         if let Some(name) = self.gone.pop_first() {
             self.told.insert(name, None);
@@ -108,7 +111,8 @@ mod tests {
         }
     }
 
-    /// As when it moves to another namespace and back while nobody reads: its facts are what they were.
+    /// An interface can move to another network namespace and back while nothing is read: its facts
+    /// are then the same as before.
     #[test]
     fn an_interface_that_went_and_came_back_the_same_is_told_as_gone_first() {
         let (mut outbox, mut table) = (Outbox::default(), LinkTable::default());

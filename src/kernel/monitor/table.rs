@@ -1,4 +1,4 @@
-//! Netlink messages folded into a table of links and addresses. Pure.
+//! Netlink messages combined into a table of links and addresses. Pure.
 
 use crate::kernel::address::{ObservedAddress, Origin, Rank, Readiness};
 use crate::types::{InterfaceName, LinkFacts, MacAddr};
@@ -15,25 +15,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[cfg(test)]
 mod tests;
 
-/// All interfaces, by index.
+/// All interfaces by their index.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct LinkTable {
     links: BTreeMap<u32, LinkEntry>,
     addresses: BTreeMap<u32, Addresses>,
 }
 
-/// What a message was about.
+/// What a message changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
-    /// Nothing that matters here.
+    /// Nothing that matters to routers.
     Nothing,
-    /// A link.
+    /// The facts of a link.
     Link,
-    /// The link that had this name is gone. One that comes back, even under the same index, is another: sockets have
-    /// lost their group.
+    /// The link that had this name has disappeared. A link that comes back, even with the same
+    /// index, is another one: sockets have lost their group.
     Gone(InterfaceName),
-    /// The addresses of the interface of this index, in a way that the keeper may want to undo: any
-    /// removal, or one that is not ours appeared.
+    /// The addresses of the interface with this index, in a way that the keeper may want to undo:
+    /// an address was removed, or one that is not ours appeared.
     Addresses(u32),
 }
 
@@ -43,20 +43,21 @@ struct LinkEntry {
     mac: Option<MacAddr>,
     mtu: u32,
     flags: LinkFlags,
-    /// The index of the interface that it is a port of.
+    /// The index of the interface that this one is a port of.
     controller: Option<u32>,
 }
 
 /// Addresses of one interface.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Addresses {
-    /// Those that may be a source: neither ours nor unusable.
+    /// Addresses that may be a source: neither ours nor unusable.
     ipv4: Vec<Ipv4Source>,
-    /// Likewise. Sorted, so that the same set is the same facts whatever its history.
+    /// As `ipv4`. The set is sorted, so that the same addresses are the same facts whatever came
+    /// before.
     ipv6_link_local: BTreeSet<Ipv6Addr>,
-    /// All that are not ours.
+    /// All addresses that are not ours.
     foreign: BTreeSet<IpNet>,
-    /// Those of ours that are the first of their IPv4 network.
+    /// The addresses of ours that are the first of their IPv4 network.
     first: BTreeSet<IpNet>,
 }
 
@@ -72,7 +73,8 @@ impl LinkTable {
     #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; only links and addresses matter")]
     pub(super) fn fold(&mut self, message: &RouteNetlinkMessage) -> Change {
         match message {
-            // A bridge speaks of its ports in its own family; "deleted" then means that a port left.
+            // A bridge reports its ports in its own address family; "deleted" then means that a
+            // port left the bridge.
             RouteNetlinkMessage::NewLink(link) if link.header.interface_family == AddressFamily::Unspec => {
                 self.links.entry(link.header.index).or_insert_with(LinkEntry::unknown).update(link);
                 Change::Link
@@ -122,7 +124,7 @@ impl LinkTable {
             ipv6_link_local: addresses.ipv6_link_local.iter().copied().collect(),
             chosen: addresses.chosen(),
             port_of: link.controller.and_then(|controller| self.name(controller)),
-            // The shortest prefix last.
+            // The shortest prefix comes last, so that it is the one that stays in the map.
             foreign: addresses.foreign.iter().rev().map(|net| (net.addr(), net.prefix_len())).collect(),
         })
     }
@@ -133,11 +135,11 @@ impl LinkEntry {
         Self { name: None, mac: None, mtu: 0, flags: LinkFlags::empty(), controller: None }
     }
 
-    /// Some notifications carry only some attributes.
+    /// Takes over the attributes of a message, because some notifications have only some of them.
     #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; the other attributes are of no use")]
     fn update(&mut self, message: &LinkMessage) {
         self.flags = message.header.flags;
-        // Who says the MTU says everything: what is missing is not so.
+        // A message with the MTU has all attributes: one that is missing in it has its default.
         if message.attributes.iter().any(|attribute| matches!(attribute, LinkAttribute::Mtu(_))) {
             self.controller = controller(message);
         }
@@ -154,7 +156,8 @@ impl LinkEntry {
     }
 }
 
-/// Whose port it is. A instance of a VRF is none: it hears what arrives.
+/// The index of the interface that this one is a port of. A member of a VRF does not count, because
+/// it receives what arrives.
 #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; the other attributes are of no use")]
 fn controller(message: &LinkMessage) -> Option<u32> {
     let mut controller = None;
@@ -171,8 +174,10 @@ fn controller(message: &LinkMessage) -> Option<u32> {
 }
 
 impl Addresses {
-    /// The kernel gives a connection the first address of the network that it goes to; of a host route (/32) nothing goes
-    /// anywhere. Where the machine has no other address in that network it has no choice.
+    /// The addresses of ours that the kernel chooses as a source. For a connection it chooses the
+    /// first address of the destination's network; a host route (/32) has no other destinations. An
+    /// address is only listed if the machine has another address in that network, because otherwise
+    /// the kernel has no choice.
     fn chosen(&self) -> BTreeMap<IpAddr, u8> {
         let near = |net: &&IpNet| {
             self.foreign.iter().any(|own| own.contains(&net.addr()) || net.contains(&own.addr()))
@@ -181,7 +186,7 @@ impl Addresses {
         wide.filter(near).map(|net| (net.addr(), net.prefix_len())).collect()
     }
 
-    /// A message about an address that is known already replaces it.
+    /// Adds an address, or replaces it if it is known already.
     fn insert(&mut self, address: &ObservedAddress) {
         match address.origin {
             Origin::Ours => self.foreign.remove(&address.net),
@@ -204,7 +209,7 @@ impl Addresses {
                     scope: address.scope.into(),
                 };
                 if self.ipv4.contains(&source) && may_be_source {
-                    return; // lifetimes changed; its place did not
+                    return; // lifetimes changed; the position did not
                 }
                 self.remove_source(address);
                 if may_be_source {
@@ -240,8 +245,9 @@ impl Addresses {
         }
     }
 
-    /// Where the kernel lists a new one: a secondary last; a primary behind the primaries of its own
-    /// and of narrower scopes. A narrower scope is a greater number.
+    /// The position at which the kernel lists a new address: a secondary comes last; a primary
+    /// comes behind the primaries of its own scope and of narrower scopes. A narrower scope is a
+    /// greater number.
     fn place_of(&self, new: Ipv4Source) -> usize {
         match new.rank {
             Rank::Secondary => self.ipv4.len(),

@@ -35,7 +35,7 @@ fn add(index: u32, text: &str) -> Operation {
     Operation::Add { index, net: net(text) }
 }
 
-/// Every cell of the table at the module's head.
+/// Every cell of the table in the documentation of the module.
 #[test]
 fn the_table_of_rules_holds() {
     use Origin::{Foreign, Ours};
@@ -101,7 +101,8 @@ fn the_prefix_of_the_holder_counts() {
     assert_eq!(difference(&shared, &[]), [add(ETH0, "192.0.2.50/24")]);
 }
 
-/// At the start, at a reload, while running and when everything is let go: these are all the claims there are.
+/// These are all claims that there are: at the start, at a reload, in operation, and when
+/// everything is released.
 #[test]
 fn what_carries_no_mark_of_ours_is_never_removed() {
     let claimed = |wanted| claims(&[(ETH0, "192.0.2.10/24", wanted), (ETH0, "2001:db8::10/64", wanted)]);
@@ -157,7 +158,7 @@ mod properties {
     use super::*;
     use proptest::prelude::*;
 
-    /// The kernel, as far as the difference is concerned.
+    /// The kernel, as far as the difference depends on it.
     fn carry_out(observed: &[ObservedAddress], operations: &[Operation]) -> Vec<ObservedAddress> {
         let mut after = observed.to_vec();
         for operation in operations {

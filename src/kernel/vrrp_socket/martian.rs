@@ -1,9 +1,11 @@
-//! Receiving what the kernel drops as "martian": advertisements whose source is an address of this host, too.
+//! Receives what the kernel drops as "martian": advertisements whose source is also an address of
+//! this host.
 //!
-//! An owner that comes back speaks from the very address that the Backup holds in its place, and IPv4 refuses every
-//! packet from an own address before any raw socket sees it. A packet socket hears it below IP (docs/adr/0018). It is
-//! told from which addresses, and queues nothing else, so that nothing is heard twice. The kernel checks nothing
-//! here: [`crate::wire`] verifies the header's checksum and refuses fragments, and the firewall is not asked.
+//! An owner that comes back advertises from the very address that the Backup holds in its place,
+//! and IPv4 drops every packet from an own address before any raw socket receives it. A packet
+//! socket receives it below IP (docs/adr/0018). It is given the addresses and queues nothing else,
+//! so that no packet is received twice. The kernel checks nothing at this level: [`crate::wire`]
+//! verifies the header's checksum and refuses fragments, and the kernel's firewall does not apply.
 
 use super::receive::{Remaining, grow_buffer};
 use crate::kernel::filter::{self, NOTHING};
@@ -17,16 +19,18 @@ use std::io::{self, Read};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// As much as the raw socket keeps of one packet, behind its Ethernet header.
+/// As many octets as the raw socket keeps of one packet, behind its Ethernet header.
 const LONGEST: usize = ETHERNET_HEADER + 60 + 8 + 255 * 4 + 8;
 
-/// Packets per [`MartianSocket::receive`]: a flood must not keep the caller from its timers.
+
+/// Packets in one [`MartianSocket::receive`]: a flood must not keep the caller from its timers.
 const BOUND: usize = 256;
 
-/// Addresses that one socket can listen for: a filter is compared with one after the other.
+/// Number of addresses that one socket can receive from, because a filter compares them one after
+/// the other.
 pub(super) const MOST: usize = 500;
 
-/// Hears advertisements from addresses of this host on one interface.
+/// Receives advertisements from addresses of this host on one interface.
 #[derive(Debug)]
 pub struct MartianSocket {
     socket: Socket,
@@ -34,7 +38,8 @@ pub struct MartianSocket {
 }
 
 impl MartianSocket {
-    /// Opens the socket, which is deaf until [`Self::listen_to`]. The group is joined by the raw socket of the interface.
+    /// Opens the socket, which receives nothing until [`Self::listen_to`]. The raw socket of the
+    /// interface joins the group.
     ///
     /// # Errors
     /// [`SocketError`], with the step that failed.
@@ -42,7 +47,7 @@ impl MartianSocket {
         let context = Context { interface, index };
         let opened = Socket::new(Domain::PACKET, Type::RAW, None);
         let socket = context.step("open a packet socket for advertisements", opened)?;
-        // Before it is bound: from then on it is served.
+        // Before the socket is bound, because from then on the kernel delivers packets to it.
         context.step("attach a filter to a packet socket", filter::attach(&socket, &NOTHING))?;
         let address = context.step("use the interface's index", sys::ipv4_address(index))?;
         context.step("bind a packet socket to the interface", socket.bind(&address))?;
@@ -51,10 +56,11 @@ impl MartianSocket {
         Ok(Self { socket, sources: BTreeSet::new() })
     }
 
-    /// From now on what these say is queued, and nothing else. Of more than 500 the first count.
+    /// From now on, packets from these addresses are queued, and no others. If there are more than
+    /// 500, the first ones count.
     ///
     /// # Errors
-    /// The kernel's, then it hears whom it heard before.
+    /// The kernel's error; the addresses are then the same as before.
     pub fn listen_to(&mut self, sources: BTreeSet<Ipv4Addr>) -> io::Result<()> {
         let heard: BTreeSet<Ipv4Addr> = sources.into_iter().take(MOST).collect();
         if heard != self.sources {
@@ -64,8 +70,8 @@ impl MartianSocket {
         Ok(())
     }
 
-    /// Hands every queued message to `each`, in the order of arrival, for at most 256 packets. What is damaged is dropped,
-    /// as the kernel would.
+    /// Passes every queued message to `each`, in the order of arrival, for at most 256 packets.
+    /// Damaged packets are dropped, as the kernel would.
     ///
     /// # Errors
     /// The kernel's error; never `WouldBlock`.

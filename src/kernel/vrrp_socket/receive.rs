@@ -1,4 +1,4 @@
-//! Receiving: packets in, a [`Carrier`] and the octets of a message out.
+//! Receiving: a packet becomes a [`Carrier`] and the octets of a message.
 
 use super::open_raw;
 use crate::kernel::filter::{IPV4_GROUP, IPV6_GROUP};
@@ -15,19 +15,20 @@ use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-/// What is asked for as receive buffer. The kernel doubles it and books about 768 octets for a small packet:
-/// room for some 2,700 packets, 100 ms of 255 virtual routers that advertise every 10 ms. Without CAP_NET_ADMIN
-/// the kernel grants at most `net.core.rmem_max`.
+/// Octets of the receive buffer that is asked for. The kernel doubles it and counts about 768
+/// octets for a small packet: room for some 2,700 packets, 100 ms of 255 routers that advertise
+/// every 10 ms. Without CAP_NET_ADMIN the kernel grants at most `net.core.rmem_max`.
 const RECEIVE_BUFFER: usize = 1 << 20;
 
-/// Packets per system call.
+/// Packets in one system call.
 const BATCH: usize = 16;
 
-/// System calls per [`ReceiveSocket::receive`]: a flood must not keep the caller from its timers.
+/// System calls in one [`ReceiveSocket::receive`]: a flood must not keep the caller from its
+/// timers.
 const BATCHES: usize = 16;
 
-/// Octets kept of one packet. The largest ADVERTISEMENT is 255 addresses; a longer packet is truncated
-/// and counted.
+/// Octets kept of one packet. The largest ADVERTISEMENT has 255 addresses; a longer packet is
+/// truncated and counted.
 const fn capacity(family: Family) -> usize {
     match family {
         // An IPv4 header with options, 8 octets, 255 addresses; VRRPv2 adds 8 of authentication data.
@@ -36,19 +37,19 @@ const fn capacity(family: Family) -> usize {
     }
 }
 
-/// What one call of [`ReceiveSocket::receive`] met.
+/// What happened in one call of [`ReceiveSocket::receive`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Received {
-    /// Messages handed on.
+    /// Messages that were passed on.
     pub delivered: u32,
-    /// Packets whose IP header could not be read: length errors.
+    /// Packets whose IP header could not be read, which are length errors.
     pub unreadable: u32,
-    /// Packets longer than any ADVERTISEMENT: length errors.
+    /// Packets longer than any ADVERTISEMENT, which are length errors.
     pub truncated: u32,
-    /// Packets that arrived as fragments. No ADVERTISEMENT needs to be fragmented, and a fragment's
-    /// TTL is not that of the whole.
+    /// Packets that arrived as fragments. No ADVERTISEMENT needs to be fragmented, and the TTL of a
+    /// fragment is not that of the whole packet.
     pub fragmented: u32,
-    /// Whether to call again soon.
+    /// Whether the caller must call again soon.
     pub remaining: Remaining,
 }
 
@@ -58,11 +59,11 @@ pub enum Remaining {
     /// The queue was empty at the end of the call.
     #[default]
     Nothing,
-    /// The call's bound was reached: look at the timers, then call again.
+    /// The limit of a call was reached: handle the timers, then call again.
     Possibly,
 }
 
-/// Receives the group's packets of one family on one interface.
+/// Receives the packets of the group in one family on one interface.
 #[derive(Debug)]
 pub struct ReceiveSocket {
     socket: Socket,
@@ -70,7 +71,8 @@ pub struct ReceiveSocket {
     ancillary: Ancillary,
 }
 
-/// The message headers; IPv4 needs neither the socket address nor control messages, as the packet has its header.
+/// The message headers. IPv4 needs neither the socket address nor control messages, because the
+/// packet contains its header.
 #[derive(Debug)]
 enum Ancillary {
     Ipv4(Headers<()>),
@@ -80,7 +82,8 @@ enum Ancillary {
 impl ReceiveSocket {
     /// Opens the socket and joins the group (224.0.0.18 or ff02::12).
     ///
-    /// Joining sends an IGMP or MLD report, so that snooping switches forward the group (RFC 9568 §5.1).
+    /// Joining sends an IGMP or MLD report, so that snooping switches forward the group (RFC 9568
+    /// §5.1).
     ///
     /// # Errors
     /// [`SocketError`], with the step that failed.
@@ -100,9 +103,9 @@ impl ReceiveSocket {
         Ok(Self { socket, buffer, ancillary })
     }
 
-    /// Hands every queued message to `each`, in the order of arrival, for at most 256 packets.
+    /// Passes every queued message to `each`, in the order of arrival, for at most 256 packets.
     ///
-    /// What cannot be handed on is counted in the result. Allocates nothing.
+    /// Packets that cannot be passed on are counted in the result. Allocates nothing.
     ///
     /// # Errors
     /// The kernel's error, if nothing was received before it; never `WouldBlock`.
@@ -122,7 +125,7 @@ impl ReceiveSocket {
         Ok(received)
     }
 
-    /// One system call; returns how many packets it took from the queue.
+    /// Makes one system call; returns how many packets it took from the queue.
     fn receive_batch(
         &mut self,
         each: &mut dyn FnMut(Carrier, &[u8]),
@@ -161,7 +164,8 @@ impl ReceiveSocket {
     }
 
     fn prepare_ipv6(context: Context, socket: &Socket) -> Result<Ancillary, SocketError> {
-        // IPV6_CHECKSUM stays off: the kernel would drop bad checksums before they could be counted.
+        // IPV6_CHECKSUM stays off, because the kernel would drop packets with a bad checksum before
+        // they could be counted.
         let only_joined = socket.set_multicast_all_v6(false);
         context.step("restrict a raw socket to the groups it joined", only_joined)?;
         let told = setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true).map_err(io::Error::from);
@@ -201,8 +205,9 @@ pub(in crate::kernel) fn grow_buffer(socket: &Socket) -> io::Result<()> {
     }
 }
 
-/// Throws away what was queued in the microseconds before the filter and the binding were in place. Nothing
-/// of the group on our interface can be among it that a later packet does not repeat.
+/// Discards what was queued in the microseconds before the filter and the binding were in place.
+/// Among it there can be no packet of the group on our interface that a later packet does not
+/// repeat.
 fn discard_queued(socket: &Socket) {
     let mut one_octet = [std::mem::MaybeUninit::uninit()];
     for _ in 0..BATCH * BATCHES {
@@ -212,7 +217,7 @@ fn discard_queued(socket: &Socket) {
     }
 }
 
-/// One recvmmsg over slices of `buffer`; `each` gets every packet.
+/// One recvmmsg call over slices of `buffer`; `each` gets every packet.
 fn batch<S: SockaddrLike + Copy>(
     fd: RawFd,
     buffer: &mut [u8],
@@ -231,7 +236,7 @@ fn batch<S: SockaddrLike + Copy>(
     Ok(count)
 }
 
-/// Hands a packet on, or counts why not.
+/// Passes a packet on, or counts why it cannot be passed on.
 fn sort<S>(
     packet: &RecvMsg<'_, '_, S>,
     octets: &[u8],
@@ -240,8 +245,8 @@ fn sort<S>(
     split: impl for<'p> Fn(&RecvMsg<'_, '_, S>, &'p [u8]) -> Option<(Carrier, &'p [u8])>,
 ) {
     if packet.flags.contains(MsgFlags::MSG_CTRUNC) {
-        // The control messages that every packet has fill their room exactly. What did not fit is
-        // the size of the largest fragment, which only a reassembled packet has.
+        // The control messages that every packet has fill their room exactly. A message that did not
+        // fit is the size of the largest fragment, which only a reassembled packet has.
         // RFC9568-7.1-16
         received.fragmented += 1;
     } else if packet.flags.contains(MsgFlags::MSG_TRUNC) {
@@ -254,7 +259,7 @@ fn sort<S>(
     }
 }
 
-/// The facts of an IPv6 header, which the kernel tells beside the packet.
+/// The facts of an IPv6 header, which the kernel reports beside the packet.
 fn ipv6_carrier(packet: &RecvMsg<'_, '_, SockaddrIn6>) -> Option<Carrier> {
     let mut destination = None;
     let mut hop_limit = None;

@@ -1,4 +1,4 @@
-//! Sending: the octets of a message and a source address in, packets out.
+//! Sending: the octets of a message and a source address become a packet.
 
 use super::open_raw;
 use crate::kernel::filter::NOTHING;
@@ -11,11 +11,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-/// What is asked for as send buffer: a queue that is stuck for a moment must not lose the advertisements
-/// of 1,000 virtual routers. Without CAP_NET_ADMIN the kernel grants at most `net.core.wmem_max`.
+/// Octets of the send buffer that is asked for: a queue that is stuck for a moment must not lose
+/// the advertisements of 1,000 routers. Without CAP_NET_ADMIN the kernel grants at most
+/// `net.core.wmem_max`.
 const SEND_BUFFER: usize = 1 << 20;
 
-/// TTL and Hop Limit: receivers discard any other.
+/// TTL and Hop Limit: receivers discard packets with any other value.
 // RFC9568-5.1.1.3-1, RFC9568-5.1.2.3-1
 const TTL: u32 = 255;
 
@@ -23,7 +24,8 @@ const TTL: u32 = 255;
 // RFC9568-2.5-1
 const TRAFFIC_CLASS: u32 = 0xc0;
 
-/// The local queue's view of the same: internetwork control (802.1Q 6), the highest without CAP_NET_ADMIN.
+/// The same priority in the local queue: internetwork control (802.1Q 6), the highest without
+/// CAP_NET_ADMIN.
 const QUEUE_PRIORITY: u32 = 6;
 
 /// Messages to be sent together: their octets back to back in a buffer that is used again and again.
@@ -104,7 +106,7 @@ impl TransmitSocket {
             Family::Ipv4 => prepare_ipv4(context, &socket)?,
             Family::Ipv6 => prepare_ipv6(context, &socket)?,
         }
-        // After the traffic class, which for IPv4 sets a queue priority of its own.
+        // After the traffic class, because that sets a queue priority of its own in IPv4.
         context.step("set the queue priority", socket.set_priority(QUEUE_PRIORITY))?;
         Ok(Self { socket, family, index, group: group(family, index) })
     }
@@ -112,9 +114,9 @@ impl TransmitSocket {
     /// Sends one message to the group from `source`, which must be an address of this host.
     ///
     /// # Errors
-    /// The kernel's answer: `WouldBlock` if the queue is full; `NetworkUnreachable` (IPv4) or `InvalidInput` (IPv6)
-    /// if `source` is not, or no longer, ours or not yet usable; `NetworkDown` or `NetworkUnreachable` if the
-    /// interface is down. The message was not sent.
+    /// The kernel's error: `WouldBlock` if the queue is full; `NetworkUnreachable` (IPv4) or
+    /// `InvalidInput` (IPv6) if `source` is not, or no longer, ours or not yet usable; `NetworkDown` or
+    /// `NetworkUnreachable` if the interface is down. The message was not sent.
     pub fn send(&self, source: IpAddr, message: &[u8]) -> io::Result<()> {
         self.send_run(source, std::iter::once(message)).map(drop)
     }
@@ -180,8 +182,8 @@ fn prepare_ipv6(context: Context, socket: &Socket) -> Result<(), SocketError> {
     context.step("send to the interface", socket.set_multicast_if_v6(context.index))
 }
 
-/// Where everything goes. Being bound to the interface is enough for IPv4, without any route; the scope of
-/// the IPv6 group is spelled out.
+/// The destination of all packets. For IPv4 it is enough that the socket is bound to the interface,
+/// without any route; for IPv6 the scope of the group is given.
 // RFC9568-5.1.1.2-1, RFC9568-5.1.2.2-1
 fn group(family: Family, index: u32) -> SockAddr {
     SockAddr::from(match family.group() {

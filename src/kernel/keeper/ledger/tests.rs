@@ -1,4 +1,4 @@
-//! The ledger against a kernel of a few lines: epochs, answers, repairs and their pace.
+//! The ledger with a kernel of a few lines: epochs, answers, repairs and their pace.
 
 use super::*;
 use crate::kernel::address::Readiness;
@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 const ETH0: u32 = 2;
 
-/// The ledger, and the kernel's tables as it would find them.
+/// The ledger, and the addresses of the kernel as it would find them.
 struct Bench {
     ledger: Ledger,
     now: MonoTime,
@@ -17,7 +17,8 @@ struct Bench {
 }
 
 impl Bench {
-    /// With eth0 up and one contender for 192.0.2.50/24 and .51 that was told to own them.
+    /// A ledger with eth0 up and one contender for 192.0.2.50/24 and .51, which was told to own
+    /// them.
     fn owning() -> Self {
         let mut bench = Self::new();
         bench.say(KeeperCommand::Own { key: key(51), epoch: 1 });
@@ -51,7 +52,7 @@ impl Bench {
         self.now = self.now + time;
     }
 
-    /// One pass, as the keeper does it; nothing if none is due.
+    /// Makes one pass as the keeper does, unless no pass is due.
     fn pass(&mut self) -> Vec<KeeperEvent> {
         let mut events = Vec::new();
         if self.ledger.wants_pass(self.now) {
@@ -76,7 +77,7 @@ impl Bench {
         refused
     }
 
-    /// Somebody else removes an address; the monitor noticed.
+    /// Another program removes an address, and the monitor reports it.
     fn strike(&mut self, address: &str) {
         let address: IpAddr = address.parse().unwrap();
         assert!(self.kernel.iter().any(|a| a.net.addr() == address), "{address} is not there");
@@ -287,7 +288,7 @@ fn when_somebody_elses_copy_goes_from_an_active_ours_takes_its_place() {
 #[test]
 fn what_went_with_its_link_is_nobodys_fault() {
     let reinstalled = |count| [KeeperEvent::Reinstalled { key: key(51), count }];
-    // Down and up again.
+    // The interface goes down and up again.
     let mut bench = Bench::owning();
     bench.say(KeeperCommand::Link(eth0(), Some(Box::new(facts(ETH0, false)))));
     bench.say(KeeperCommand::Link(eth0(), Some(Box::new(facts(ETH0, true)))));
@@ -302,13 +303,13 @@ fn what_went_with_its_link_is_nobodys_fault() {
     bench.say(KeeperCommand::Link(eth0(), Some(Box::new(facts(7, true)))));
     assert_eq!(bench.pass(), reinstalled(2));
     assert!(bench.kernel.iter().all(|a| a.index == 7));
-    // Down, but only the kernel knows yet.
+    // The interface is down, but only the kernel knows it yet.
     bench.kernel.clear();
     bench.say(KeeperCommand::Reconcile);
     assert_eq!(bench.ledger.suspects(&bench.kernel), BTreeSet::from([7]));
     bench.ledger.on_state(7, LinkState::Down);
     assert_eq!(bench.pass(), reinstalled(2));
-    // Gone, but only the kernel knows yet.
+    // The interface is gone, but only the kernel knows it yet.
     bench.kernel.clear();
     bench.say(KeeperCommand::Link(eth0(), Some(Box::new(facts(7, true)))));
     bench.ledger.on_state(7, LinkState::Missing);
@@ -345,7 +346,7 @@ fn what_is_forgotten_lets_go_answers_and_is_nobodys_business_any_more() {
     bench.say(KeeperCommand::Forget { key: key(51) });
     assert_eq!(bench.pass(), [released(2)]);
     assert!(bench.kernel.is_empty() && bench.ledger.routers.is_empty());
-    // Configured anew, it starts from nothing.
+    // A router that is configured again starts with nothing.
     bench.declare(51, &["192.0.2.50/24"]);
     bench.say(KeeperCommand::Own { key: key(51), epoch: 3 });
     assert_eq!(bench.pass(), [owned(3, Ok(()))]);

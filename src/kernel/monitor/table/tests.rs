@@ -1,4 +1,4 @@
-//! Messages in, facts out.
+//! The facts that result from messages.
 
 use super::*;
 use crate::kernel::address::installation;
@@ -78,7 +78,7 @@ fn what_others_put_there_is_foreign_whatever_its_state_until_it_goes_or_becomes_
     assert_eq!(foreign(&table), ["192.0.2.10/24", "2001:db8::10/64"]);
     table.fold(&RouteNetlinkMessage::DelAddress(address(2, "192.0.2.10/24", NONE)));
     assert_eq!(foreign(&table), ["192.0.2.10/32", "2001:db8::10/64"]);
-    // `ip address replace` takes our mark off; the same with our mark is ours.
+    // `ip address replace` removes our mark. A replaced address that has our mark is ours.
     table.fold(&new_address(2, "192.0.2.50/24", NONE));
     assert_eq!(foreign(&table), ["192.0.2.10/32", "192.0.2.50/24", "2001:db8::10/64"]);
     table.fold(&RouteNetlinkMessage::NewAddress(installation(2, "192.0.2.50/24".parse().unwrap())));
@@ -100,7 +100,7 @@ fn a_port_of_a_bridge_is_known_as_one_until_it_leaves_and_a_member_of_a_vrf_is_n
     assert_eq!(port_of(&table), None);
     table.fold(&port(InfoPortKind::Bridge));
     assert_eq!(port_of(&table), Some(name("br1")));
-    // Some notifications carry the name only.
+    // Some notifications have only the name.
     let RouteNetlinkMessage::NewLink(mut brief) = link(2, "eth0", UP) else { unreachable!("made above") };
     brief.attributes.truncate(1);
     table.fold(&RouteNetlinkMessage::NewLink(brief));
@@ -131,7 +131,7 @@ fn an_address_of_ours_is_chosen_when_it_comes_first_in_a_network_where_the_host_
     assert_eq!(chosen(&table), [""; 0], "a host route, and a network where the host has nothing else");
     table.fold(&ours("192.0.2.52/25", NONE));
     assert_eq!(chosen(&table), ["192.0.2.52/25"]);
-    // The host's address goes and comes back: ours was promoted.
+    // The host's address is removed and added again, so that ours was promoted in between.
     table.fold(&ours("192.0.2.50/24", NONE));
     assert_eq!(chosen(&table), ["192.0.2.50/24", "192.0.2.52/25"]);
     table.fold(&RouteNetlinkMessage::DelAddress(installation(2, "192.0.2.50/24".parse().unwrap())));
@@ -211,10 +211,10 @@ fn ipv4_sources_keep_the_kernels_order() {
         new_address(2, "192.0.2.12/24", AddressFlags::Secondary),
     ]);
     assert_eq!(ipv4(&table), ["192.0.2.10", "198.51.100.10", "192.0.2.11", "192.0.2.12"]);
-    // A new lifetime moves nothing.
+    // A new lifetime does not change the order.
     table.fold(&new_address(2, "192.0.2.10/24", NONE));
     assert_eq!(ipv4(&table), ["192.0.2.10", "198.51.100.10", "192.0.2.11", "192.0.2.12"]);
-    // The primary goes, a secondary is promoted.
+    // The primary is removed, and a secondary is promoted.
     table.fold(&RouteNetlinkMessage::DelAddress(address(2, "192.0.2.10/24", NONE)));
     table.fold(&new_address(2, "192.0.2.11/24", NONE));
     assert_eq!(ipv4(&table), ["198.51.100.10", "192.0.2.11", "192.0.2.12"]);
