@@ -1,4 +1,5 @@
-//! Everything that enters the switch, with the kernel's timestamps, in memory; a file only on failure.
+//! Captures every frame that enters the switch, with the kernel's timestamps, in memory. A file is
+//! written only if a test fails.
 
 use super::frame::{Advert, Announcement, Datagram, Frame};
 use super::namespace::Ns;
@@ -16,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// `PACKET_OUTGOING`: on the way from the switch to a node.
+/// `PACKET_OUTGOING`: the frame is on its way from the switch to a node.
 const OUTGOING: u8 = 4;
 /// `ETH_P_ALL`, in network byte order.
 const ALL: i32 = 0x0003_i32.to_be() >> 16;
@@ -33,7 +34,7 @@ struct Shared {
     /// Interface index of a port, and the node behind it.
     ports: Mutex<BTreeMap<usize, String>>,
     frames: Mutex<Vec<Frame>>,
-    /// What left the switch; `node` is the one that it was sent to.
+    /// The frames that left the switch; `node` is the node that they were sent to.
     delivered: Mutex<Vec<Frame>>,
 }
 
@@ -43,7 +44,7 @@ impl Capture {
         Self::filtered(switch, &[])
     }
 
-    /// As [`Capture::start`], of this IPv4 source only.
+    /// As [`Capture::start`], but keeps frames of this IPv4 source only.
     pub(crate) fn of_source(switch: &Ns, source: Ipv4Addr) -> Self {
         Self::filtered(
             switch,
@@ -58,7 +59,7 @@ impl Capture {
         )
     }
 
-    /// Sees nothing, and costs nothing.
+    /// A capture that sees nothing and costs nothing.
     pub(crate) fn off() -> Self {
         Self { shared: Arc::default(), reader: None }
     }
@@ -88,20 +89,22 @@ impl Capture {
         Self { shared, reader: Some(reader) }
     }
 
-    /// Says which node is behind a port. What arrives on other interfaces (the bridge itself) is not kept.
+    /// Says which node is behind a port. Frames that arrive on other interfaces (the bridge itself)
+    /// are not kept.
     pub(crate) fn name_port(&self, switch: &Ns, port: &str, node: &str) {
         let index = switch.enter(|| nix::net::if_::if_nametoindex(port).expect("the index of a port"));
         self.shared.ports.lock().unwrap().insert(usize::try_from(index).unwrap(), node.to_owned());
     }
 
-    /// A mark: "from now on". Frames that the kernel has already stamped lie before it.
+    /// The present time, from which a test looks at frames. All frames with an earlier timestamp
+    /// are in the capture when this returns.
     pub(crate) fn now(&self) -> Duration {
         let now =
             nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME).expect("the clock of the kernel");
         now.into()
     }
 
-    /// Keeps what came since `from` only.
+    /// Drops the frames before `from`.
     pub(crate) fn forget_before(&self, from: Duration) {
         for list in [&self.shared.frames, &self.shared.delivered] {
             list.lock().unwrap().retain(|frame| frame.at >= from);
@@ -113,7 +116,7 @@ impl Capture {
         self.shared.frames.lock().unwrap().iter().filter(|frame| frame.at >= from).cloned().collect()
     }
 
-    /// How many frames there are: cheap enough to ask often.
+    /// The number of frames: cheap enough to be asked often.
     pub(crate) fn count(&self) -> usize {
         self.shared.frames.lock().unwrap().len()
     }
@@ -128,7 +131,7 @@ impl Capture {
         self.adverts(from).into_iter().filter(|advert| advert.node == node).collect()
     }
 
-    /// The advertisements that the switch passed on to `node` (which is named as their `node`).
+    /// The advertisements that the switch passed on to `node`, which their field `node` names.
     pub(crate) fn delivered_adverts(&self, node: &str) -> Vec<Advert> {
         let frames = self.shared.delivered.lock().unwrap();
         frames.iter().filter(|frame| frame.node == node).filter_map(Frame::advert).collect()
@@ -173,11 +176,11 @@ impl Capture {
         })
     }
 
-    /// Writes everything as pcap (nanoseconds); how many frames.
+    /// Writes everything as pcap (with nanoseconds), and returns the number of frames.
     pub(crate) fn write_pcap(&self, path: &Path) -> io::Result<usize> {
         let frames = self.frames(Duration::ZERO);
         let mut file = io::BufWriter::new(std::fs::File::create(path)?);
-        // Magic of nanosecond pcap, version 2.4, UTC, no accuracy claim, snap length, Ethernet.
+        // Magic of nanosecond pcap, version 2.4, UTC, no claim of accuracy, snap length, Ethernet.
         for word in [0xa1b2_3c4d_u32, 0x0004_0002, 0, 0, 65_535, 1] {
             file.write_all(&word.to_le_bytes())?;
         }
@@ -209,7 +212,7 @@ impl Drop for Capture {
 }
 
 impl Shared {
-    /// One frame, or none within the receive timeout.
+    /// Receives one frame, or none within the receive timeout.
     fn receive(&self, socket: &Socket) {
         let mut buffer = [0_u8; 65_536];
         let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec);

@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
-/// A whole configuration.
+/// A whole configuration, as text.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Config {
     text: String,
 }
 
-/// One `[[virtual_router]]` on `eth0`, VRID 51, 100 ms.
+/// One `[[virtual_router]]` on `eth0` with VRID 51 and an interval of 100 ms.
 #[derive(Debug, Clone)]
 pub(crate) struct Router {
     name: String,
@@ -21,7 +21,7 @@ impl Config {
         Self::default()
     }
 
-    /// A configuration with one virtual router.
+    /// A configuration with one router.
     pub(crate) fn of(router: &Router) -> Self {
         Self::new().with(router)
     }
@@ -31,12 +31,12 @@ impl Config {
         self
     }
 
-    /// A check that passes while `path` exists; every 100 ms, one run decides.
+    /// A check that passes while `path` exists. It runs every 100 ms, and one run decides.
     pub(crate) fn file_check(self, name: &str, path: &str) -> Self {
         self.check(name, &format!("[\"/usr/bin/test\", \"-e\", {path:?}]"), &[])
     }
 
-    /// A check with keys of its own.
+    /// Adds a check with keys of its own.
     pub(crate) fn check(mut self, name: &str, command: &str, keys: &[(&str, &str)]) -> Self {
         let mut all = vec![("interval", "\"100ms\""), ("timeout", "\"5s\""), ("rise", "1"), ("fall", "1")];
         all.retain(|(key, _)| !keys.iter().any(|(other, _)| other == key));
@@ -74,14 +74,14 @@ impl Router {
         self.key("addresses", &format!("{addresses:?}"))
     }
 
-    /// Any other key; the value is TOML. The last value counts.
+    /// Sets any other key; the value is TOML. The last value counts.
     pub(crate) fn key(mut self, key: &str, value: &str) -> Self {
         self.keys.retain(|(other, _)| other != key);
         self.keys.push((key.to_owned(), value.to_owned()));
         self
     }
 
-    /// A key of `[virtual_router.announce]`.
+    /// Sets a key of `[virtual_router.announce]`.
     pub(crate) fn announce(mut self, key: &str, value: &str) -> Self {
         self.announce.push((key.to_owned(), value.to_owned()));
         self

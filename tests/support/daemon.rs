@@ -1,4 +1,4 @@
-//! `vrrpd` on a node, and `vrrpctl` against it.
+//! `vrrpd` on a node, and `vrrpctl` calls to it.
 
 use super::config::Config;
 use super::lab::Node;
@@ -13,18 +13,18 @@ use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A running daemon. Killed when dropped.
+/// A running daemon, which is killed when this value is dropped.
 pub(crate) struct Daemon {
     node: Node,
     process: Process,
     place: Place,
 }
 
-/// What a `vrrpctl` call answered.
+/// The result of a `vrrpctl` call.
 #[derive(Debug, Clone)]
 pub(crate) struct Ctl {
     pub(crate) code: i32,
-    /// Standard output as JSON; null if it is none.
+    /// Standard output as JSON; null if it is not JSON.
     pub(crate) json: Value,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -36,19 +36,20 @@ struct Place {
     config: PathBuf,
     socket: PathBuf,
     state: PathBuf,
-    /// On top of the test's own environment.
+    /// Environment variables in addition to the test's own.
     environment: Vec<(String, String)>,
-    /// Where it prints, if not to a file.
+    /// Where the daemon prints, if not to a file.
     unread: Option<Arc<Unread>>,
 }
 
 impl Daemon {
-    /// Starts it, and waits until it answers.
+    /// Starts a daemon, and waits until it answers.
     pub(crate) fn start(node: &Node, config: &Config) -> Self {
         Self::start_in(node, "vrrpd", config)
     }
 
-    /// As [`Daemon::start`], with a name of its own for those who run several on one node.
+    /// As [`Daemon::start`], with a name of its own, for tests that run several daemons on one
+    /// node.
     pub(crate) fn start_in(node: &Node, name: &str, config: &Config) -> Self {
         Self::launch(node, name, config, Vec::new()).answering()
     }
@@ -58,7 +59,7 @@ impl Daemon {
         Self::launch_under(manager, node, config).answering()
     }
 
-    /// As [`Daemon::start_under`], but does not wait.
+    /// As [`Daemon::start_under`], but does not wait until the daemon answers.
     pub(crate) fn launch_under(manager: &ServiceManager, node: &Node, config: &Config) -> Self {
         Self::launch(node, "vrrpd", config, manager.environment())
     }
@@ -109,7 +110,7 @@ impl Daemon {
         &self.node
     }
 
-    /// `vrrpctl --json ARGUMENTS`.
+    /// Runs `vrrpctl --json ARGUMENTS`.
     pub(crate) fn ctl(&self, arguments: &[&str]) -> Ctl {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpctl"));
         command.arg("--socket").arg(&self.place.socket).arg("--json").args(arguments);
@@ -117,14 +118,14 @@ impl Daemon {
         Ctl { code, json: serde_json::from_str(&stdout).unwrap_or(Value::Null), stdout, stderr }
     }
 
-    /// What `vrrpctl ARGUMENTS` prints for people.
+    /// The text that `vrrpctl ARGUMENTS` prints for people.
     pub(crate) fn ctl_text(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpctl"));
         command.arg("--socket").arg(&self.place.socket).args(arguments);
         finish(&self.node.ns, ms(60_000), &mut command).1
     }
 
-    /// One instance as `status --json` shows it; null if it does not.
+    /// One instance as `status --json` shows it; null if it is not shown.
     pub(crate) fn instance(&self, router: &str, family: &str) -> Value {
         let status = self.ctl(&["status"]).json;
         let wanted = |one: &&Value| one["name"] == router && one["family"] == family;
@@ -155,13 +156,13 @@ impl Daemon {
         wait_for(SOON, format!("{router} is {state} on {}", self.node.name), || self.is(router, state));
     }
 
-    /// Watches that no instance of the router leaves this state.
+    /// Checks for `time` that no instance of the router leaves this state.
     #[track_caller]
     pub(crate) fn stays(&self, time: Duration, router: &str, state: &str) {
         stays(time, format!("{router} is {state} on {}", self.node.name), || self.is(router, state));
     }
 
-    /// Waits until exactly these faults are named.
+    /// Waits until exactly these faults are shown.
     #[track_caller]
     pub(crate) fn wait_faults(&self, router: &str, family: &str, faults: &[&str]) {
         wait_for(SOON, format!("{router} on {} has the faults {faults:?}", self.node.name), || {
@@ -185,7 +186,7 @@ impl Daemon {
         })
     }
 
-    /// What the next reload finds.
+    /// Writes the configuration that the next reload reads.
     pub(crate) fn write_config(&self, text: &str) {
         std::fs::write(&self.place.config, text).expect("writing a configuration");
     }
@@ -206,17 +207,18 @@ impl Daemon {
         self.process.pid()
     }
 
-    /// SIGTERM, and its orderly end.
+    /// Sends SIGTERM, and waits for the orderly end.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.process.terminate()
     }
 
-    /// SIGKILL: the addresses stay behind.
+    /// Sends SIGKILL, after which the addresses stay on the interface.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// `vrrpd --clean-up` with its files: exit code, both outputs, and how long it ran.
+    /// Runs `vrrpd --clean-up` with the daemon's files: exit code, both outputs, and how long it
+    /// ran.
     pub(crate) fn clean_up(&self) -> (i32, String, String, Duration) {
         let start = now();
         let (code, out, err) = finish(&self.node.ns, SOON, &mut self.clean_up_command());
@@ -238,23 +240,24 @@ impl Daemon {
         command
     }
 
-    /// Starts another with the same files while it runs: the exit code of that one, and its log.
+    /// Starts another daemon with the same files while this one runs: exit code and log of the
+    /// other.
     pub(crate) fn start_beside(&self) -> (i32, String) {
         let (code, _, log) = finish(&self.node.ns, SOON, &mut command(&self.place));
         (code, log)
     }
 
-    /// Where its configuration is.
+    /// The path of its configuration.
     pub(crate) fn config(&self) -> &std::path::Path {
         &self.place.config
     }
 
-    /// Where it listens.
+    /// The path of its control socket.
     pub(crate) fn socket(&self) -> &std::path::Path {
         &self.place.socket
     }
 
-    /// Starts it again after its end, with the same files.
+    /// Starts the daemon again after its end, with the same files.
     pub(crate) fn start_again(&mut self) {
         let name = self.place.config.file_stem().and_then(|stem| stem.to_str()).unwrap_or("vrrpd").to_owned();
         self.process = launch(&self.node, &name, &self.place);

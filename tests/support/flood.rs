@@ -1,31 +1,33 @@
-//! Random packets on protocol 112, and the accounts of who received them: every packet that was sent must be found
-//! again, in a counter of the daemon or in the kernel's count of what found no room in the socket's queue.
+//! Random packets of protocol 112, and the accounting of their receivers: every packet that was
+//! sent must be found in a counter of the daemon, or in the kernel's count of packets that did not
+//! fit into the socket's queue.
 
 use super::Daemon;
 use super::inject::Forgery;
 use super::lab::{Node, ip};
 use serde_json::Value;
 
-/// Too low to win against anybody: what these packets must not do, no packet of this priority may.
+/// A priority too low to win against any router: these packets must have no effect, so none of them
+/// may have an effective priority.
 const PRIORITY: u8 = 50;
 const VRID: u8 = 51;
-/// What fits behind an IPv4 header.
+/// Number of octets that fit behind an IPv4 header.
 const LONGEST: usize = 1480;
 
-/// An endless, reproducible barrage of frames from one source.
+/// An endless, reproducible stream of frames from one source.
 pub(crate) struct Barrage {
     random: u64,
     template: Forgery,
 }
 
 impl Barrage {
-    /// From this IPv4 address. The same seed, the same barrage.
+    /// A stream from this IPv4 address. The same seed gives the same stream.
     pub(crate) fn new(source: &str, seed: u64) -> Self {
         let template = Forgery::new(ip(source), VRID, PRIORITY, 100).addresses(&["192.0.2.50"]);
         Self { random: seed | 1, template }
     }
 
-    /// xorshift64.
+    /// The next number of the generator xorshift64.
     fn draw(&mut self) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
@@ -41,13 +43,13 @@ impl Barrage {
         self.draw().to_le_bytes()[3]
     }
 
-    /// Nothing but random octets.
+    /// A message of random octets.
     fn noise(&mut self) -> Vec<u8> {
         let length = self.below(LONGEST + 1);
         (0..length).map(|_| self.octet()).collect()
     }
 
-    /// A correct advertisement of which one to four octets are something else, and perhaps the length.
+    /// A correct advertisement in which one to four octets are changed, and perhaps the length.
     fn mutant(&mut self) -> Vec<u8> {
         let mut message = self.template.message();
         for _ in 0..=self.below(4) {
@@ -61,7 +63,8 @@ impl Barrage {
         message
     }
 
-    /// As [`Barrage::mutant`], with the checksum put right, so that it gets further in. Its priority stays.
+    /// As [`Barrage::mutant`], with a correct checksum, so that later checks are reached. Its
+    /// priority is not changed.
     fn plausible_mutant(&mut self) -> Vec<u8> {
         let mut message = self.mutant();
         if message.len() >= 8 {
@@ -73,7 +76,8 @@ impl Barrage {
         message
     }
 
-    /// Whether it may be obeyed: by chance a mutant is a correct message of a router that wins or resigns.
+    /// Whether the message must not be obeyed. By chance a mutant can be a correct message of a
+    /// router that wins or resigns.
     fn harmless(&self, message: &[u8]) -> bool {
         let right = super::frame::ones_complement_sum(&[message]) == 0xffff;
         let pseudo =
@@ -102,8 +106,9 @@ impl Iterator for Barrage {
     }
 }
 
-/// Packets of one family that a daemon with one router has received, by its own counters: those it accepted and those
-/// it rejected, for whatever reason and whether or not they named a router.
+/// Number of packets of one family that a daemon with one router has received, by its own counters:
+/// those that it accepted and those that it rejected, for whatever reason and whether or not they
+/// named a router.
 pub(crate) fn counted(daemon: &Daemon, router: &str) -> u64 {
     let show = daemon.ctl(&["show", router]).json;
     let counters = &show["instances"][0]["counters"];
@@ -116,7 +121,8 @@ pub(crate) fn counted(daemon: &Daemon, router: &str) -> u64 {
     own.sum::<u64>() + others.filter_map(Value::as_u64).sum::<u64>()
 }
 
-/// The reasons to reject an IPv4 message. `address_list_errors` is none: such messages are accepted and counted there too.
+/// The reasons for rejecting an IPv4 message. `address_list_errors` is not among them, because such
+/// messages are accepted and counted as accepted too.
 const REASONS: [&str; 11] = [
     "ip_ttl_errors",
     "packet_length_errors",
@@ -131,7 +137,8 @@ const REASONS: [&str; 11] = [
     "own_packets",
 ];
 
-/// Packets of protocol 112 that found no room in a socket's queue on this node, by the kernel's count.
+/// Number of packets of protocol 112 that did not fit into a socket's queue on this node, as the
+/// kernel counts them.
 pub(crate) fn kernel_drops(node: &Node) -> u64 {
     let table =
         node.ns.enter(|| std::fs::read_to_string("/proc/thread-self/net/raw").expect("the raw sockets"));

@@ -1,5 +1,5 @@
-//! Frames as seen on the wire. A second, independent reading of the formats (pnet's packets and
-//! RFC 9568 §5.2): the crate's own codec is not consulted, it is what is under test.
+//! Frames as they are seen on the wire. This is a second, independent reader of the formats (pnet's
+//! packets and RFC 9568 §5.2): the crate's own codec is under test and not used here.
 
 use pnet::packet::Packet;
 use pnet::packet::arp::{ArpOperations, ArpPacket};
@@ -36,20 +36,20 @@ pub(crate) struct Advert {
     pub(crate) version: u8,
     pub(crate) vrid: u8,
     pub(crate) priority: u8,
-    /// Version 3: centiseconds, as sent.
+    /// In version 3, centiseconds as sent.
     pub(crate) interval_cs: u16,
     pub(crate) checksum: Checksum,
     pub(crate) addresses: Vec<IpAddr>,
-    /// The VRRP message.
+    /// The octets of the VRRP message.
     pub(crate) message: Vec<u8>,
 }
 
-/// What the checksum covers, judged by which reading makes it right.
+/// What the checksum covers, judged by which of the two makes it correct.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Checksum {
-    /// The message only (RFC 9568, IPv4; version 2).
+    /// The message only (RFC 9568 in IPv4; version 2).
     Message,
-    /// Message and pseudo-header (RFC 5798; IPv6).
+    /// The message and the pseudo-header (RFC 5798; IPv6).
     PseudoHeader,
     Wrong,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Announcement {
     pub(crate) at: Duration,
     pub(crate) node: String,
     pub(crate) address: IpAddr,
-    /// The link-layer address that it tells.
+    /// The link-layer address that it announces.
     pub(crate) mac: [u8; 6],
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct Datagram {
 }
 
 impl Frame {
-    /// As an advertisement, if it is one.
+    /// The frame as an advertisement, if it is one.
     pub(crate) fn advert(&self) -> Option<Advert> {
         let ethernet = EthernetPacket::new(&self.bytes)?;
         let (source, destination, ttl, message) = carried(&ethernet, IpNextHeaderProtocols::Vrrp)?;
@@ -105,7 +105,7 @@ impl Frame {
         })
     }
 
-    /// As a datagram, if it is one.
+    /// The frame as a datagram, if it is one.
     pub(crate) fn datagram(&self) -> Option<Datagram> {
         let ethernet = EthernetPacket::new(&self.bytes)?;
         let (source, destination, _, packet) = carried(&ethernet, IpNextHeaderProtocols::Udp)?;
@@ -122,7 +122,7 @@ impl Frame {
         })
     }
 
-    /// As an announcement, if it is one.
+    /// The frame as an announcement, if it is one.
     pub(crate) fn announcement(&self) -> Option<Announcement> {
         let ethernet = EthernetPacket::new(&self.bytes)?;
         let (address, mac) = gratuitous_arp(&ethernet).or_else(|| unsolicited_na(&ethernet))?;
@@ -130,14 +130,14 @@ impl Frame {
     }
 }
 
-/// Source, destination, TTL and payload of an IP packet of this protocol.
+/// Source, destination, TTL and payload of the frame, if it carries this protocol over IP.
 fn carried(
     ethernet: &EthernetPacket<'_>,
     protocol: IpNextHeaderProtocol,
 ) -> Option<(IpAddr, IpAddr, u8, Vec<u8>)> {
     if ethernet.get_ethertype() == EtherTypes::Ipv4 {
         let ip = Ipv4Packet::new(ethernet.payload())?;
-        // pnet cuts the payload to the total length: what is left is not Ethernet's padding.
+        // pnet cuts the payload to the total length, so that Ethernet's padding is not part of it.
         (ip.get_next_level_protocol() == protocol).then(|| {
             let (source, destination) = (ip.get_source().octets(), ip.get_destination().octets());
             (source.into(), destination.into(), ip.get_ttl(), ip.payload().to_vec())
@@ -223,7 +223,7 @@ pub(crate) fn pseudo_header(source: IpAddr, destination: IpAddr, length: usize) 
     header
 }
 
-/// RFC 1071, not yet inverted. Every part but the last has an even length.
+/// The sum of RFC 1071, not inverted yet. Every part but the last must have an even length.
 pub(crate) fn ones_complement_sum(parts: &[&[u8]]) -> u16 {
     let mut sum: u32 = 0;
     for part in parts {

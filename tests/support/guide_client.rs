@@ -1,22 +1,23 @@
-//! What the client of docs/getting-started.md saw: it asks again and again, prints the page, which names the
-//! frontend, and `LOST` if there was none, behind curl's own words.
+//! What the client of docs/getting-started.md saw. The client asks again and again, and prints the
+//! page, which names the frontend. If there was no page, it prints `LOST` after curl's message.
 
-/// curl's words for a connection that was open when its address moved: the new machine knows no such connection and
-/// answers with a reset. No move of an address can spare a client that (docs/operations.md).
+/// The messages of curl for a connection that was open when its address moved: the new machine does
+/// not know the connection and answers with a reset. No move of an address can spare a client that
+/// (docs/operations.md).
 const RESET: [&str; 2] = ["curl: (55) ", "curl: (56) "];
 const FRONTENDS: [&str; 2] = ["fe0", "fe1"];
 
-/// What became of one request.
+/// The result of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome<'a> {
     ServedBy(&'a str),
     /// Its connection was reset.
     Cut,
-    /// Nobody answered, or a proxy that reached nobody.
+    /// There was no answer, or a proxy answered that did not reach a server.
     Lost,
 }
 
-/// Every request whose end the log tells, in order.
+/// The result of every request whose end is in the log, in order.
 pub(crate) fn outcomes(log: &str) -> impl Iterator<Item = Outcome<'_>> {
     let mut reset = false;
     let whole = log.rfind('\n').map_or("", |end| &log[..end]);
@@ -35,7 +36,7 @@ pub(crate) fn outcomes(log: &str) -> impl Iterator<Item = Outcome<'_>> {
     })
 }
 
-/// How many requests ended so.
+/// How many requests ended in this way.
 pub(crate) fn count(log: &str, ended: impl Fn(Outcome<'_>) -> bool) -> usize {
     outcomes(log).filter(|outcome| ended(*outcome)).count()
 }

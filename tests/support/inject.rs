@@ -1,4 +1,4 @@
-//! A hostile or broken neighbour: sends any frame, byte by byte as written.
+//! A hostile or broken neighbour, which sends any frame octet by octet.
 
 use super::frame::{ones_complement_sum, pseudo_header};
 use super::lab::Node;
@@ -41,7 +41,7 @@ impl Injector {
         assert_eq!(sent, Ok(frame.len()), "injecting a frame");
     }
 
-    /// `frame` again and again for `time`, at `rate` a second; how many.
+    /// Sends `frame` again and again for `time`, `rate` times a second, and returns how often.
     pub(crate) fn flood(&self, frame: &[u8], rate: u32, time: Duration) -> u32 {
         let period = Duration::from_secs(1) / rate;
         let count = u32::try_from(time.as_nanos() / period.as_nanos()).expect("a short flood");
@@ -54,42 +54,42 @@ impl Injector {
     }
 }
 
-/// An advertisement to be sent, whole or broken on purpose.
+/// An advertisement to be sent, correct or with deliberate errors.
 #[derive(Debug, Clone)]
 pub(crate) struct Forgery {
     pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
     pub(crate) ttl: u8,
     pub(crate) options: Vec<u8>,
-    /// Flags and fragment offset of IPv4.
+    /// Flags and fragment offset of the IPv4 header.
     pub(crate) fragment: u16,
     pub(crate) version_type: u8,
     pub(crate) vrid: u8,
     pub(crate) priority: u8,
-    /// Number of addresses as claimed; `None`: as many as there are.
+    /// The number of addresses in the message; `None`: the actual number.
     pub(crate) count: Option<u8>,
-    /// Reserve nibble and interval.
+    /// The reserved bits and the interval.
     pub(crate) interval: u16,
     pub(crate) addresses: Vec<IpAddr>,
-    /// After the last address, inside the IP length.
+    /// Octets after the last address, inside of the IP length.
     pub(crate) trailer: Vec<u8>,
     pub(crate) sum: Sum,
-    /// After the IP packet: Ethernet's padding.
+    /// Number of octets after the IP packet, like Ethernet's padding.
     pub(crate) padding: usize,
 }
 
-/// How to fill the checksum field.
+/// How the checksum field is filled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sum {
-    /// As RFC 9568 says.
+    /// As RFC 9568 demands.
     Right,
-    /// With pseudo-header also over IPv4 (RFC 5798).
+    /// With the pseudo-header in IPv4 too (RFC 5798).
     PseudoHeader,
-    /// Without pseudo-header also over IPv6.
+    /// Without the pseudo-header in IPv6 too.
     MessageOnly,
-    /// One bit off.
+    /// With one bit wrong.
     Wrong,
-    /// This.
+    /// With this value.
     Literal(u16),
 }
 

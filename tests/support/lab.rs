@@ -1,4 +1,4 @@
-//! A LAN: a bridge in a namespace of its own, and nodes with one interface `eth0` each on it.
+//! A LAN: a bridge in a namespace of its own, and nodes on it with one interface `eth0` each.
 
 use super::capture::Capture;
 use super::namespace::Ns;
@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// The first node is `192.0.2.10`, the next `.11`, and so on.
+/// Host part of the first node's address: the first node is `192.0.2.10`, the next `.11`, and so
+/// on.
 const FIRST: u8 = 10;
 
-/// One LAN, everything said on it, and a directory that goes with it.
+/// One LAN, a capture of all frames on it, and a directory that is removed with it.
 pub(crate) struct Lab {
     switch: Ns,
     nodes: Vec<Node>,
@@ -20,7 +21,8 @@ pub(crate) struct Lab {
     dir: TempDir,
 }
 
-/// One machine on the LAN. Its management addresses: `192.0.2.N/24`, `fe80::N/64`, `2001:db8::N/64`.
+/// One machine on the LAN, with the management addresses `192.0.2.N/24`, `fe80::N/64` and
+/// `2001:db8::N/64`.
 #[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) name: String,
@@ -42,12 +44,12 @@ impl Lab {
         Self::captured(names, Capture::start)
     }
 
-    /// A LAN on which nobody listens: for those who measure what a packet costs.
+    /// A LAN without a capture, for tests that measure what a packet costs.
     pub(crate) fn unwatched(names: &[&str]) -> Self {
         Self::captured(names, |_| Capture::off())
     }
 
-    /// A LAN of whose frames only those of one IPv4 source are captured: for floods.
+    /// A LAN on which only frames of one IPv4 source are captured, for floods.
     pub(crate) fn watching(source: Ipv4Addr, names: &[&str]) -> Self {
         Self::captured(names, |switch| Capture::of_source(switch, source))
     }
@@ -56,7 +58,7 @@ impl Lab {
         // /run is private to the test binary (netns-scripts/in-userns), and its path is short
         // enough for the name of a socket.
         let mut builder = tempfile::Builder::new();
-        // Readable: peers and checks run as users of their own.
+        // All users can read it, because peers and checks run as users of their own.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         let dir = builder.prefix("lab.").permissions(open).tempdir_in("/run").expect("a directory in /run");
         let switch = Ns::new();
@@ -81,22 +83,22 @@ impl Lab {
         self.nodes.iter().find(|node| node.name == name).unwrap_or_else(|| panic!("no node {name}"))
     }
 
-    /// A directory that goes with it.
+    /// A directory that is removed with the LAN.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// Where the bridge `br0` is: for machines that are no [`Node`].
+    /// The namespace of the bridge `br0`, for machines that are not a [`Node`].
     pub(crate) fn switch(&self) -> &Ns {
         &self.switch
     }
 
-    /// Everything that any node said, as it entered the switch.
+    /// All frames of all nodes, as they entered the switch.
     pub(crate) fn capture(&self) -> &Capture {
         &self.capture
     }
 
-    /// A fresh `eth0` for the node, with its management addresses, on the LAN.
+    /// Gives the node a new `eth0` on the LAN, with its management addresses.
     pub(crate) fn plug(&self, node: &Node) {
         let port = node.port();
         self.switch.cable(&port, &node.ns, "eth0");
@@ -105,8 +107,8 @@ impl Lab {
             "link set eth0 address 02:00:00:00:00:{:02x} addrgenmode none\nlink set eth0 up",
             node.number
         ));
-        // Linux ignores an announcement within a second of the last change of an entry; tests move
-        // addresses faster than any operator.
+        // Linux ignores an announcement within a second of the last change of an entry, but tests
+        // move addresses faster than any operator.
         node.ns.ip("ntable change name arp_cache dev eth0 locktime 0\n\
              ntable change name ndisc_cache dev eth0 locktime 0");
         node.configure("eth0");
@@ -116,7 +118,7 @@ impl Lab {
         });
     }
 
-    /// Nothing from or to the node gets through any more, and nobody sees a carrier change.
+    /// Blocks all frames from and to the node, without a change of carrier.
     pub(crate) fn cut(&self, node: &Node) {
         self.switch.ip(&format!("link set {} nomaster", node.port()));
     }
@@ -136,8 +138,8 @@ impl Lab {
         self.switch.ip(&format!("link set {} up", node.port()));
     }
 
-    /// Of everything that goes this way on the node's cable, this share is lost, at random; nobody sees a carrier change.
-    /// The capture still shows what the node sends.
+    /// Drops this share of the frames that go in this direction on the node's cable, at random and
+    /// without a change of carrier. The capture still shows what the node sends.
     pub(crate) fn lose(&self, node: &Node, way: Way, percent: u8) {
         let port = node.port();
         let hook = match way {
@@ -160,7 +162,8 @@ impl Lab {
         self.switch.nft(&format!("delete table netdev {}-{hook}", node.port()));
     }
 
-    /// Of the advertisements that the node sends, this share is lost, at random. The capture still shows them.
+    /// Drops this share of the advertisements that the node sends, at random. The capture still
+    /// shows them.
     pub(crate) fn lose_adverts_of(&self, node: &Node, percent: u8) {
         let port = node.port();
         let drop = |header: &str| format!("{header} 112 numgen random mod 100 < {percent} drop");
@@ -197,12 +200,13 @@ impl Drop for Lab {
 }
 
 impl Node {
-    /// Its port on the switch.
+    /// The node's port on the switch.
     fn port(&self) -> String {
         format!("p-{}", self.name)
     }
 
-    /// Gives an interface the management addresses (they go with the interface, or with its link state).
+    /// Gives an interface the management addresses, which are lost with the interface or its link
+    /// state.
     pub(crate) fn configure(&self, interface: &str) {
         self.ns.ip(&format!(
             "address replace {}/24 broadcast + dev {interface}\n\
@@ -230,37 +234,37 @@ impl Node {
         [2, 0, 0, 0, 0, self.number]
     }
 
-    /// A directory of its own; short path.
+    /// A directory of the node, with a short path.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Starts a process on it.
+    /// Starts a process on the node.
     pub(crate) fn spawn(&self, name: &str, command: &mut Command) -> Process {
         Process::start(&self.ns, &self.dir, &format!("{}-{name}", self.name), command)
     }
 
-    /// `ip -json link show` of one interface; null if there is none.
+    /// `ip -json link show` of one interface; null if there is no such interface.
     pub(crate) fn link(&self, interface: &str) -> Value {
         let all: Value = serde_json::from_str(&self.ns.run("ip", &["-json", "link"])).expect("ip -json");
         let named = |link: &&Value| link["ifname"] == interface;
         all.as_array().and_then(|links| links.iter().find(named)).cloned().unwrap_or(Value::Null)
     }
 
-    /// Every address on any interface, management addresses included.
+    /// Every address on any interface, including the management addresses.
     pub(crate) fn addresses(&self) -> Vec<IpAddr> {
         let all: Value = serde_json::from_str(&self.ns.run("ip", &["-json", "address"])).expect("ip -json");
         let infos = all.as_array().into_iter().flatten().filter_map(|link| link["addr_info"].as_array());
         infos.flatten().filter_map(|info| info["local"].as_str()?.parse().ok()).collect()
     }
 
-    /// Whether it holds this address.
+    /// Whether the node holds this address.
     pub(crate) fn has(&self, address: &str) -> bool {
         self.addresses().contains(&ip(address))
     }
 }
 
-/// A literal address.
+/// Parses an address.
 pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap_or_else(|e| panic!("{text}: {e}"))
 }

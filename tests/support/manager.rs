@@ -1,5 +1,5 @@
-//! A service manager as far as a service sees it: a datagram socket that it is told through, and a watchdog
-//! that has to be fed.
+//! A service manager, as far as a service sees it: a datagram socket for its messages, and a
+//! watchdog that needs messages in time.
 
 use super::SOON;
 use super::wait::{now, wait_some};
@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// What was told, and when.
+/// A message to the service manager, and when it was received.
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
     pub(crate) at: Instant,
     pub(crate) text: String,
 }
 
-/// The socket of a service manager, read as long as this lives.
+/// The socket of a service manager, which is read as long as this value lives.
 pub(crate) struct ServiceManager {
     path: PathBuf,
     told: Arc<Mutex<Vec<Told>>>,
@@ -27,7 +27,7 @@ pub(crate) struct ServiceManager {
 }
 
 impl ServiceManager {
-    /// Listens in `dir`; with a `watchdog`, asks to be told as often.
+    /// Listens in `dir`; with a `watchdog`, demands a message in each such period.
     pub(crate) fn start(dir: &Path, watchdog: Option<Duration>) -> Self {
         let path = dir.join("notify.sock");
         let socket = UnixDatagram::bind(&path).expect("a socket to be told through");
@@ -47,7 +47,7 @@ impl ServiceManager {
         Self { path, told, stop, reader: Some(reader), watchdog }
     }
 
-    /// What a service finds in its environment.
+    /// The environment variables that a service receives.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let mut variables = vec![("NOTIFY_SOCKET".to_owned(), self.path.display().to_string())];
         let usec = self.watchdog.map(|limit| limit.as_micros().to_string());
@@ -55,25 +55,25 @@ impl ServiceManager {
         variables
     }
 
-    /// Everything so far.
+    /// All messages so far.
     pub(crate) fn told(&self) -> Vec<Told> {
         self.told.lock().unwrap().clone()
     }
 
-    /// The lines told so far, without those that feed the watchdog.
+    /// The lines of all messages so far, without those for the watchdog.
     pub(crate) fn lines(&self) -> Vec<String> {
         let told = self.told();
         let lines = told.iter().flat_map(|told| told.text.lines());
         lines.filter(|line| *line != "WATCHDOG=1").map(str::to_owned).collect()
     }
 
-    /// When the watchdog was fed.
+    /// When messages for the watchdog were received.
     pub(crate) fn beats(&self) -> Vec<Instant> {
         let fed = |told: &Told| told.text.lines().any(|line| line == "WATCHDOG=1");
         self.told().into_iter().filter(fed).map(|told| told.at).collect()
     }
 
-    /// Waits for this line, and says when it came.
+    /// Waits for this line, and returns when it was received.
     #[track_caller]
     pub(crate) fn wait_line(&self, line: &str) -> Instant {
         let found = || self.told().into_iter().find(|told| told.text.lines().any(|one| one == line));

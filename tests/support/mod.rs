@@ -1,11 +1,12 @@
-//! What the tests on the real kernel stand on: a LAN of network namespaces, daemons in them, a
-//! capture of everything that is said on it, and a client that notices every lost request.
+//! What the tests on the real kernel are built on: a LAN of network namespaces, daemons in them, a
+//! capture of all frames on the LAN, and a client that notices every lost request.
 //!
-//! Shared by several test binaries (`mod support;`), which run under `netns-scripts/in-userns`
-//! (cargo's runner): nothing here touches the host or outlives the test binary.
+//! Several test binaries share it (`mod support;`). They run under `netns-scripts/in-userns`
+//! (cargo's runner): nothing here affects the host or outlives the test binary.
 //!
 //! Every wait is [`wait::wait_for`]: on an observed condition, with a deadline. Timing is asserted
-//! against the kernel's timestamps in a [`capture::Capture`], never against when a test woke up.
+//! against the kernel's timestamps in a [`capture::Capture`], never against the time at which a
+//! test woke up.
 
 #![allow(
     dead_code,
@@ -43,10 +44,11 @@ pub(crate) use worker::Worker;
 
 use std::time::Duration;
 
-/// Whole milliseconds.
+/// A duration of whole milliseconds.
 pub(crate) const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// For conditions that come at once on an idle machine; generous, since this one may not be idle.
+/// The deadline for conditions that hold at once on an idle machine. It is generous, because this
+/// machine may be busy.
 pub(crate) const SOON: Duration = Duration::from_secs(10);

@@ -1,4 +1,5 @@
-//! A network namespace, held by a file descriptor: no name, no mount, gone with its last user.
+//! A network namespace, held by a file descriptor: it has neither a name nor a mount, and ends with
+//! its last user.
 
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::File;
@@ -12,13 +13,14 @@ use std::thread;
 pub(crate) struct Ns(Arc<File>);
 
 impl Ns {
-    /// A new one with loopback up.
+    /// A new namespace with loopback up.
     pub(crate) fn new() -> Self {
         assert!(
             std::env::var_os("VRRPD_TEST_WORLD").is_some(),
             "run this through cargo test or netns-scripts/in-userns: it needs namespaces of its own"
         );
-        // A throw-away thread: the namespace of a thread, once changed, is not changed back.
+        // A thread that ends afterwards, because a thread that has changed its namespace does not
+        // change back.
         let made = thread::spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).expect("a new network namespace");
             File::open("/proc/thread-self/ns/net").expect("its handle")
@@ -28,12 +30,13 @@ impl Ns {
         ns
     }
 
-    /// That of a process.
+    /// The namespace of a process.
     pub(crate) fn of_process(pid: u32) -> Self {
         Self(Arc::new(File::open(format!("/proc/{pid}/ns/net")).expect("a running process")))
     }
 
-    /// Runs `work` inside: sockets opened and processes started by it belong to this namespace.
+    /// Runs `work` inside: sockets that it opens and processes that it starts belong to this
+    /// namespace.
     pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {
             let inside = scope.spawn(|| {
@@ -63,7 +66,7 @@ impl Ns {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// `ip ARGUMENTS`, one command a line.
+    /// Runs `ip ARGUMENTS`, one command for each line.
     #[track_caller]
     pub(crate) fn ip(&self, lines: &str) {
         self.feed("ip", &["-batch", "-"], lines);
@@ -75,15 +78,15 @@ impl Ns {
         self.feed("nft", &["-f", "-"], rules);
     }
 
-    /// A kernel parameter under `/proc/sys/net`.
+    /// Sets a kernel parameter under `/proc/sys/net`.
     pub(crate) fn sysctl(&self, name: &str, value: &str) {
         let path = format!("/proc/sys/net/{name}");
         self.enter(|| std::fs::write(&path, value).unwrap_or_else(|e| panic!("{path}: {e}")));
     }
 
-    /// Makes `name` here, a cable to `peer` in the namespace `there`.
+    /// Makes an interface `name` here, with a cable to `peer` in the namespace `there`.
     pub(crate) fn cable(&self, name: &str, there: &Self, peer: &str) {
-        // The other namespace is handed over as the standard input of `ip`.
+        // `ip` receives the other namespace as its standard input.
         let handle = there.0.try_clone().expect("a second handle of a namespace");
         let mut command = Command::new("ip");
         command.args(["link", "add", name, "type", "veth", "peer", "name", peer]);

@@ -1,5 +1,6 @@
-//! Other people's VRRP on a node: the distribution's keepalived and FRR. Needs them installed, and real
-//! root (they look for users of their own); a missing peer is a failed test.
+//! Other implementations of VRRP on a node: the distribution's keepalived and FRR. They must be
+//! installed, and need real root (they look for users of their own); if a peer is missing, the test
+//! fails.
 
 use super::lab::Node;
 use super::process::Process;
@@ -8,7 +9,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a peer shall be: the part that all implementations share.
+/// The configuration of a peer, as far as all implementations have it.
 #[derive(Debug, Clone)]
 pub(crate) struct PeerRouter {
     pub(crate) vrid: u8,
@@ -18,7 +19,7 @@ pub(crate) struct PeerRouter {
     pub(crate) addresses: Vec<&'static str>,
 }
 
-/// Preempt_Mode of a peer.
+/// The Preempt_Mode of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PeerPreempt {
     Yes,
@@ -26,7 +27,7 @@ pub(crate) enum PeerPreempt {
 }
 
 impl PeerRouter {
-    /// VRID 51, preempting; addresses of one family.
+    /// VRID 51, preempting, with addresses of one family.
     pub(crate) fn new(priority: u8, interval_ms: u32, addresses: &[&'static str]) -> Self {
         Self { vrid: 51, priority, interval_ms, preempt: PeerPreempt::Yes, addresses: addresses.to_vec() }
     }
@@ -40,12 +41,13 @@ impl PeerRouter {
     }
 }
 
-/// keepalived, VRRP only.
+/// Starts keepalived with VRRP only.
 pub(crate) fn keepalived(node: &Node, router: &PeerRouter) -> Process {
     start_keepalived(node, &keepalived_config(router), &["--log-detail"])
 }
 
-/// With a configuration of one's own; it logs no more than it must, so that its log costs it nothing.
+/// Starts keepalived with this configuration. It logs as little as possible, so that its log costs
+/// it no time.
 pub(crate) fn keepalived_with(node: &Node, text: &str) -> Process {
     start_keepalived(node, text, &[])
 }
@@ -78,14 +80,14 @@ fn keepalived_config(router: &PeerRouter) -> String {
 /// FRR's zebra and vrrpd, with the macvlan that vrrpd expects to find.
 pub(crate) struct Frr {
     vrrpd: Process,
-    /// After vrrpd, so that it can still put the macvlan down.
+    /// Declared after vrrpd, so that it ends later, and vrrpd can still set the macvlan down.
     zebra: Process,
 }
 
 impl Frr {
     pub(crate) fn start(node: &Node, router: &PeerRouter) -> Self {
         let dir = &frr_directory(node);
-        // Else eth0 answers ARP for what is configured on the macvlan, also on a Backup.
+        // Otherwise eth0 answers ARP for what is configured on the macvlan, on a Backup too.
         node.ns.sysctl("ipv4/conf/all/arp_ignore", "1");
         macvlan(node, router);
         let zebra_config = dir.join("zebra.conf");
@@ -102,7 +104,7 @@ impl Frr {
         self.vrrpd.pid()
     }
 
-    /// Its orderly end: it resigns.
+    /// Ends vrrpd in an orderly way, in which it resigns.
     pub(crate) fn terminate(&mut self) {
         self.vrrpd.terminate();
         self.zebra.terminate();
@@ -129,10 +131,11 @@ fn frr_command(daemon: &str, dir: &Path, config: &Path) -> Command {
     command
 }
 
-/// The virtual router's addresses on a macvlan with its virtual MAC, which vrrpd finds by that MAC.
+/// Puts the virtual addresses on a macvlan with the virtual MAC address, by which vrrpd finds the
+/// macvlan.
 fn macvlan(node: &Node, router: &PeerRouter) {
     let (family, mode) = if router.is_ipv6() { (2, "random") } else { (1, "none") };
-    // Duplicate address detection would delay its first advertisement, and prove nothing here.
+    // Duplicate Address Detection would delay the first advertisement, and does not matter here.
     node.ns.sysctl("ipv6/conf/default/accept_dad", "0");
     let mut lines = format!(
         "link add vrrp0 link eth0 type macvlan mode bridge\n\

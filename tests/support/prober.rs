@@ -1,5 +1,6 @@
-//! A client that asks a virtual address many times a second and notices every request that is lost,
-//! and the frontends that answer it. UDP, one datagram each way: no retransmission hides a gap.
+//! A client that sends requests to a virtual address many times a second and notices every lost
+//! one, and the frontends that answer. The protocol is UDP with one datagram in each direction, so
+//! that no retransmission hides a gap.
 
 use super::frame::{Announcement, Datagram};
 use super::lab::{Lab, Node};
@@ -15,13 +16,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Where the frontends answer.
+/// The UDP port of the frontends.
 const PORT: u16 = 7007;
-/// A request counts as lost if nothing came back for this long.
+/// A request counts as lost if it was not answered in this time.
 const PATIENCE: Duration = ms(500);
 
-/// A frontend's service: answers every request to `address` with the name of its node, from that
-/// address, whether or not the node holds it just now.
+/// The service of a frontend: answers every request to `address` with the name of its node, from
+/// that address, whether or not the node holds it at that moment.
 pub(crate) struct Responder(#[expect(dead_code, reason = "held for its Drop")] Worker);
 
 /// A running client.
@@ -30,28 +31,28 @@ pub(crate) struct Prober {
     log: Arc<Mutex<Log>>,
 }
 
-/// Requests are numbered from 0 over the whole life of a client.
+/// The requests of a client. They are numbered from 0 over its whole life.
 #[derive(Default)]
 struct Log {
-    /// How many at the beginning were reported and forgotten ([`Prober::take`]).
+    /// How many of the first requests were reported and dropped ([`Prober::take`]).
     forgotten: usize,
-    /// When each of the others was sent.
+    /// When each of the other requests was sent.
     sent: Vec<Instant>,
     answers: BTreeMap<usize, (Instant, String)>,
 }
 
-/// What a client saw.
+/// What happened to the requests of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Report {
     pub(crate) sent: usize,
     pub(crate) lost: usize,
-    /// Their numbers, from 0.
+    /// The numbers of the lost requests, counted from 0.
     pub(crate) unanswered: Vec<usize>,
-    /// The longest time from a request that was lost to the next that was answered.
+    /// The longest time from a lost request to the next one that was answered.
     pub(crate) longest_gap: Duration,
     /// How many requests each node answered.
     pub(crate) answered_by: BTreeMap<String, usize>,
-    /// Who answered, in the order of the requests, without repetitions.
+    /// The nodes that answered, in the order of the requests, without repetitions.
     pub(crate) sequence: Vec<String>,
 }
 
@@ -60,7 +61,7 @@ impl Responder {
         Self::start_in(&node.ns, &node.name, address)
     }
 
-    /// The same on a machine that is no node of a lab.
+    /// As [`Self::start`], on a machine that is not a node of a lab.
     pub(crate) fn start_in(ns: &Ns, name: &str, address: &str) -> Self {
         let address = super::lab::ip(address);
         let socket = ns.enter(|| bound_to(address));
@@ -72,7 +73,7 @@ impl Responder {
                 let Ok((length, client)) = socket.recv_from(&mut request) else { continue };
                 let mut answer = request[..length].to_vec();
                 answer.extend(name.as_bytes());
-                // Lost like any other packet if we have just lost the address.
+                // The answer is lost like any other packet if the node has just lost the address.
                 let _lost: std::io::Result<usize> = socket.send_to(&answer, client);
             }
         }))
@@ -80,7 +81,7 @@ impl Responder {
 }
 
 impl Prober {
-    /// Sends `rate` requests a second from `node` to `address` until it is finished.
+    /// Sends `rate` requests a second from `node` to `address`, until the client is finished.
     pub(crate) fn start(node: &Node, address: &str, rate: u32) -> Self {
         let server = SocketAddr::new(super::lab::ip(address), PORT);
         let socket = node.ns.enter(|| {
@@ -90,7 +91,7 @@ impl Prober {
                 Ipv6Addr::UNSPECIFIED.into()
             };
             let socket = UdpSocket::bind((any, 0)).expect("a client's socket");
-            // Connected: answers from any other address are not answers.
+            // The socket is connected, so that answers from other addresses are not received.
             socket.connect(server).expect("a route to the virtual address");
             socket
         });
@@ -115,20 +116,20 @@ impl Prober {
         self.log.lock().unwrap().answers.len()
     }
 
-    /// Who answered last.
+    /// The node that answered last.
     pub(crate) fn answering(&self) -> Option<String> {
         self.log.lock().unwrap().answers.last_key_value().map(|(_, (_, name))| name.clone())
     }
 
-    /// Who answered within the last `time`, if anybody did.
+    /// The node that answered last, if that was within the last `time`.
     pub(crate) fn answering_within(&self, time: Duration) -> Option<String> {
         let log = self.log.lock().unwrap();
         let (_, (at, name)) = log.answers.last_key_value()?;
         (at.elapsed() <= time).then(|| name.clone())
     }
 
-    /// What became of all requests since the last call, or since the start: waits until each was answered or is past
-    /// patience. The client goes on.
+    /// The results of all requests since the last call, or since the start. Waits until each was
+    /// answered or counts as lost. The client goes on.
     pub(crate) fn take(&self) -> Report {
         let until = self.log.lock().unwrap().next();
         super::wait_for(super::SOON, "an answer to each request, or the end of patience", || {
@@ -148,14 +149,14 @@ impl Prober {
         });
     }
 
-    /// Waits for a hundred more answers, so that what comes next has a good "before", or "after".
+    /// Waits for a hundred more answers, so that there are enough of them before or after an event.
     #[track_caller]
     pub(crate) fn wait_some_answers(&self) {
         let before = self.answered();
         super::wait_for(super::SOON, "a hundred answers", || self.answered() >= before + 100);
     }
 
-    /// Stops, waits for late answers, and counts.
+    /// Stops the client, waits for late answers, and reports.
     pub(crate) fn finish(mut self) -> Report {
         let receiver = self.workers.pop();
         self.workers.clear();
@@ -170,13 +171,15 @@ impl Prober {
 }
 
 impl Report {
-    /// How many of the lost requests `node` lost by itself: it had announced `address`, so that the client asked it,
-    /// and its kernel did not deliver to the address yet. Nobody else can answer what arrives there.
+    /// How many of the lost requests `node` lost by itself: it had announced `address`, so that the
+    /// client sent to it, but its kernel did not deliver to the address yet. No other node can
+    /// answer what arrives there.
     pub(crate) fn announced_too_early(&self, lab: &Lab, node: &Node, address: &str) -> usize {
         self.announced_too_early_since(Duration::ZERO, lab, node, address)
     }
 
-    /// The same of a node that has served before `since`, on the clock of the capture.
+    /// As [`Self::announced_too_early`], for a node that has served before `since`, on the clock of
+    /// the capture.
     pub(crate) fn announced_too_early_since(
         &self,
         since: Duration,
@@ -203,7 +206,7 @@ impl Report {
     }
 }
 
-/// Which request it is, if it is one.
+/// The number of the request in a datagram, if it is one.
 fn number_of_request(seen: &Datagram) -> Option<usize> {
     let number = <[u8; 8]>::try_from(seen.payload.as_slice()).ok()?;
     (seen.destination_port == PORT).then(|| usize::try_from(u64::from_be_bytes(number)).unwrap())
@@ -232,14 +235,14 @@ impl Log {
         self.forgotten = until;
     }
 
-    /// Of the requests below this number.
+    /// The report about the requests below this number.
     fn report(&self, until: usize) -> Report {
         let mut answered_by = BTreeMap::new();
         let mut sequence: Vec<String> = Vec::new();
         let mut unanswered = Vec::new();
         let mut longest = Duration::ZERO;
-        // From the first unanswered request to the next answered one; between requests, not answers:
-        // a request that comes late because this machine is busy is no gap.
+        // The gap is measured from the first unanswered request to the next answered one. Requests
+        // count, not answers: a request that is late because this machine is busy is not a gap.
         let mut since: Option<Instant> = None;
         for (number, asked) in self.requests(until) {
             longest = longest.max(since.map_or(Duration::ZERO, |since| asked - since));
@@ -274,7 +277,8 @@ fn send_requests(socket: &UdpSocket, rate: u32, log: &Mutex<Log>, stop: &AtomicB
             log.sent.push(now());
             log.next() - 1
         };
-        // An ICMP error of an earlier request shows here; this one then was not sent, and is lost.
+        // An ICMP error for an earlier request is reported here. This request was then not sent,
+        // and counts as lost.
         let _lost: std::io::Result<usize> = socket.send(&u64::try_from(number).unwrap().to_be_bytes());
     }
 }
@@ -291,14 +295,14 @@ fn receive_answers(socket: &UdpSocket, log: &Mutex<Log>, stop: &AtomicBool) {
         let number = usize::try_from(u64::from_be_bytes(*number)).unwrap();
         let name = String::from_utf8_lossy(name).into_owned();
         let mut log = log.lock().unwrap();
-        // One that comes after its report was lost.
+        // An answer that comes after its request was reported as lost is ignored.
         if number >= log.forgotten {
             log.answers.insert(number, (now(), name));
         }
     }
 }
 
-/// A UDP socket with `address` as its source, also while the node does not hold it.
+/// A UDP socket with `address` as its source, even while the node does not hold that address.
 fn bound_to(address: IpAddr) -> UdpSocket {
     let domain = if address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
     let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP)).expect("a UDP socket");

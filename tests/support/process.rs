@@ -1,5 +1,5 @@
-//! A process in a namespace: its output goes to a log file, it dies with its handle, and if the
-//! test failed its log is printed.
+//! A process in a namespace: its output goes to a log file, it is killed when its handle is
+//! dropped, and if the test failed its log is printed.
 
 use super::namespace::Ns;
 use super::wait::wait_some;
@@ -22,7 +22,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command` in `ns`; `name` is what reports call it, and its log is `DIR/NAME.log`.
+    /// Starts `command` in `ns`; `name` is its name in reports, and its log is `DIR/NAME.log`.
     pub(crate) fn start(ns: &Ns, dir: &Path, name: &str, command: &mut Command) -> Self {
         let log = dir.join(format!("{name}.log"));
         let out = File::options().create(true).append(true).open(&log).expect("a log file");
@@ -35,7 +35,7 @@ impl Process {
         )
     }
 
-    /// As [`Process::start`], with these as its outputs.
+    /// As [`Process::start`], with other outputs than a log.
     pub(crate) fn start_on(
         ns: &Ns,
         log: PathBuf,
@@ -56,7 +56,7 @@ impl Process {
         kill(self.pid(), signal).unwrap_or_else(|e| panic!("{signal} to {}: {e}", self.name));
     }
 
-    /// Everything it printed so far.
+    /// Everything that the process has printed so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -65,20 +65,20 @@ impl Process {
         self.child.try_wait().expect("asking for a child").is_none()
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the process.
     #[track_caller]
     pub(crate) fn wait(&mut self, limit: Duration) -> ExitStatus {
         let name = self.name.clone();
         wait_some(limit, format!("{name} ends"), || self.child.try_wait().expect("asking for a child"))
     }
 
-    /// SIGTERM, and its end; SIGKILL after `SOON`.
+    /// Sends SIGTERM and waits for the end; sends SIGKILL after `SOON`.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::SIGTERM);
         self.wait(SOON)
     }
 
-    /// SIGKILL: nothing is cleaned up.
+    /// Sends SIGKILL, so that the process cleans up nothing.
     pub(crate) fn kill(&mut self) {
         let _already_dead: Result<(), Errno> = kill(self.pid(), Signal::SIGKILL);
         self.child.wait().expect("the end of a killed child");
@@ -96,7 +96,8 @@ impl Drop for Process {
     }
 }
 
-/// A pipe that is full, and that nobody reads: what a service writes its log to while the journal waits for its disk.
+/// A pipe that is full, and that nobody reads, like the one for a service's log while the journal
+/// waits for its disk.
 #[derive(Debug)]
 pub(crate) struct Unread {
     _reading: OwnedFd,
@@ -104,7 +105,7 @@ pub(crate) struct Unread {
 }
 
 impl Unread {
-    /// Of one page, full.
+    /// A pipe of one page, which is full.
     pub(crate) fn new() -> Self {
         const PAGE: usize = 4096;
         let (reading, writing) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
@@ -114,13 +115,14 @@ impl Unread {
         Self { _reading: reading, writing }
     }
 
-    /// Its writing end, as both outputs of a process.
+    /// The writing end of the pipe, as both outputs of a process.
     pub(crate) fn outputs(&self) -> [Stdio; 2] {
         [(); 2].map(|()| self.writing.try_clone().expect("another handle").into())
     }
 }
 
-/// Runs `command` in `ns` for at most `limit`; its exit code and what it printed on both outputs.
+/// Runs `command` in `ns` for at most `limit`; returns its exit code and what it printed on both
+/// outputs.
 pub(crate) fn finish(ns: &Ns, limit: Duration, command: &mut Command) -> (i32, String, String) {
     use std::io::Read;
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

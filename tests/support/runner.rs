@@ -1,35 +1,36 @@
-//! Who runs a command that a document shows. Each has one; `tests/readme.rs` asserts it.
+//! Which test runs a command that a document shows. Each command has one, which `tests/readme.rs`
+//! checks.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use crate::shown::{Command, Machine};
 
-/// Who runs it.
+/// Where a command of a document is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Runner {
-    /// `tests/documents`: two daemons, nginx, haproxy and a client in network namespaces.
+    /// In `tests/documents`: two daemons, nginx, haproxy and a client in network namespaces.
     Lab,
-    /// The test that installs the package on two machines with systemd.
+    /// In the test that installs the package on two machines with systemd.
     Package,
-    /// It is a stage of `netns-scripts/test`, or what such a stage runs.
+    /// As a stage of `netns-scripts/test`, or inside of such a stage.
     Stage,
-    /// Nobody, for a reason ([`EXCEPTIONS`]).
+    /// In no test, for a reason ([`EXCEPTIONS`]).
     Reader,
 }
 
-/// Programs that a namespace is enough for.
+/// Programs that can run in a namespace.
 pub(crate) const LAB: [&str; 13] = [
     "vrrpctl", "vrrpd", "curl", "nginx", "haproxy", "tcpdump", "arping", "ss", "ip", "nft", "rm", "while",
     "setpriv",
 ];
 
-/// Programs that want systemd, or a package manager, or a machine to end.
+/// Programs that need systemd, a package manager, or a machine that can be switched off.
 pub(crate) const PACKAGE: [&str; 2] = ["systemctl", "apt"];
 
-/// The documents that are typed on machines with systemd, from top to bottom. What another one shows for such a
-/// machine is shown in one of these as well.
+/// The documents whose commands are typed on machines with systemd, from top to bottom. What
+/// another document shows for such a machine is shown in one of these as well.
 pub(crate) const ON_SYSTEMD: [&str; 2] = ["docs/getting-started.md", "docs/operations.md"];
 
-/// What no test runs, and why. Every entry is shown somewhere.
+/// Commands that no test runs, and why. Every entry is shown in some document.
 pub(crate) const EXCEPTIONS: [(&str, &str); 7] = [
     ("netns-scripts/chaos", "it takes a quarter of an hour; cargo test runs the same with fewer faults"),
     ("cargo xtask mutants", "it takes hours; its result is docs/mutation-testing.md"),
@@ -42,7 +43,7 @@ pub(crate) const EXCEPTIONS: [(&str, &str); 7] = [
 
 const MEASURING: &str = "it takes a quiet machine and up to half an hour; that it builds is a stage";
 
-/// Who runs this command; none if nobody was thought of.
+/// Where this command is run; `None` if no rule covers it.
 pub(crate) fn runner(command: &Command) -> Option<Runner> {
     if EXCEPTIONS.iter().any(|(line, _)| *line == command.line) {
         return Some(Runner::Reader);
@@ -60,7 +61,7 @@ pub(crate) fn runner(command: &Command) -> Option<Runner> {
     }
 }
 
-/// `netns-scripts/test` itself, one of its stages, or a line of it.
+/// Whether the command is `netns-scripts/test` itself, one of its stages, or a line of it.
 fn is_of_a_stage(line: &str) -> bool {
     const SCRIPT: &str = include_str!("../../netns-scripts/test");
     match line.strip_prefix("netns-scripts/test") {

@@ -1,7 +1,8 @@
-//! Just enough of Rust's syntax to read paths out of a source file: comments and literals are blanked,
-//! `use` trees are expanded. No parser, because the rules that use it speak of names only.
+//! Reads paths out of a Rust source file: comments and literals are blanked, and `use` trees are
+//! expanded. A parser is not needed, because the rules that use this module depend on names only.
 
-/// `text` with the content of comments, strings and characters replaced by blanks; lines stay lines.
+/// `text` with the content of comments, strings and characters replaced by blanks, so that the
+/// lines stay the same.
 pub(crate) fn code_only(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut code = String::with_capacity(text.len());
@@ -61,7 +62,7 @@ fn quoted(rest: &[char], quote: char) -> usize {
     rest.len()
 }
 
-/// Length of `r"…"` or `r#"…"#`, 0 if this `r` starts none.
+/// Length of `r"…"` or `r#"…"#`; 0 if this `r` does not begin such a string.
 fn raw_string(rest: &[char]) -> usize {
     let hashes = rest.iter().skip(1).take_while(|c| **c == '#').count();
     if rest.get(1 + hashes) != Some(&'"') {
@@ -79,7 +80,7 @@ fn raw_string(rest: &[char]) -> usize {
     rest.len()
 }
 
-/// Length of a character literal, 0 for a lifetime.
+/// Length of a character literal; 0 for a lifetime.
 fn character(rest: &[char]) -> usize {
     match (rest.get(1), rest.get(2)) {
         (Some('\\'), Some(_)) => quoted(rest, '\''),
@@ -92,17 +93,17 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// One path such as `crate::types::Vrid`, and its line (from 1).
+/// A path such as `crate::types::Vrid`, and its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamedPath {
-    /// Line of the first segment's statement.
+    /// Line of the statement with the first segment, counted from 1.
     pub(crate) line: usize,
-    /// Segments.
+    /// The names between `::`.
     pub(crate) segments: Vec<String>,
 }
 
 impl NamedPath {
-    /// Whether it starts with these segments, written `a::b`.
+    /// Whether the path starts with these segments, written `a::b`.
     pub(crate) fn starts_with(&self, prefix: &str) -> bool {
         prefix
             .split("::")
@@ -111,8 +112,8 @@ impl NamedPath {
     }
 }
 
-/// Every path of two or more segments in code from [`code_only`], and every single name that is used
-/// as a `use` root; groups (`use a::{b, c::d}`) count as one path each.
+/// Every path of two or more segments in code from [`code_only`], and every single name that is the
+/// root of a `use`. Groups (`use a::{b, c::d}`) count as one path for each name.
 pub(crate) fn paths(code: &str) -> Vec<NamedPath> {
     let tokens = tokens(code);
     let mut found = Vec::new();
@@ -130,7 +131,7 @@ pub(crate) fn paths(code: &str) -> Vec<NamedPath> {
         let in_use = at > 0 && tokens.get(at - 1).is_some_and(|before| before.text == "use");
         let next = tree(&tokens, at, &mut prefix, &mut found);
         if !in_use && next == at + 1 {
-            // A single word outside `use` is no path.
+            // A single name outside of `use` is not a path.
             found.pop();
         }
         at = next.max(at + 1);
@@ -138,7 +139,7 @@ pub(crate) fn paths(code: &str) -> Vec<NamedPath> {
     found
 }
 
-/// Reads one tree from `at`, appends its paths, and returns where it ends.
+/// Reads one tree from `at`, appends its paths, and returns where the tree ends.
 fn tree(tokens: &[Token], at: usize, prefix: &mut Vec<String>, found: &mut Vec<NamedPath>) -> usize {
     let depth = prefix.len();
     let line = tokens.get(at).map_or(0, |token| token.line);
@@ -173,7 +174,7 @@ fn members(tokens: &[Token], mut at: usize, prefix: &mut Vec<String>, found: &mu
         match token.text.as_str() {
             "}" => return at + 1,
             "," => at += 1,
-            // `self as Name`: the name is no path.
+            // In `self as Name`, the name is not a path.
             "as" => at += 2,
             _ => at = tree(tokens, at, prefix, found).max(at + 1),
         }
@@ -190,7 +191,7 @@ struct Token {
     text: String,
 }
 
-/// Words, `::`, and single other characters.
+/// Splits code into words, `::`, and single other characters.
 fn tokens(code: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
     let mut line = 1;

@@ -1,9 +1,10 @@
-//! What the documents show, in the order in which a reader meets it: console lines with the machine they
-//! are typed on, and files with the machine and place where they go. Knows nothing of how they are run.
+//! What the documents show, in the order in which a reader sees it: console lines with the machine that
+//! they are typed on, and files with their machine and path. This module does not run them.
 //!
-//! - A `console` block has one command a line. Its prompt names the machine: `fe0# `, `fe1# `, `client$ `;
-//!   `# ` alone is the frontend at hand, `$ ` alone a checkout of the project. Other lines are output.
-//! - ` # …` behind a command is a comment. `exit code N` in it is the code to expect instead of 0;
+//! - A `console` block has one command in each line. Its prompt names the machine: `fe0# `, `fe1# `,
+//!   `client$ `; `# ` alone means the frontend that the reader uses, `$ ` alone a checkout of the project.
+//!   Other lines are output.
+//! - ` # …` behind a command is a comment. `exit code N` in it is the expected code instead of 0;
 //!   `until Ctrl-C` says that the command goes on until the reader has seen enough.
 //! - A block that opens with ```` ```toml fe0:/etc/vrrpd/vrrpd.toml ```` is that file on that machine
 //!   (`fe0,fe1:/…` on both).
@@ -14,29 +15,29 @@ use crate::source_tree::{SourceFile, files_below};
 /// A fenced block of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Block {
-    /// Where it starts: `docs/security.md:12`.
+    /// Where the block starts: `docs/security.md:12`.
     pub(crate) place: String,
     /// The first word behind the fence: `toml`, `console`.
     pub(crate) language: String,
-    /// What follows that word: for a file, where it goes.
+    /// What follows that word: for a file, its machine and path.
     pub(crate) target: String,
-    /// Without the indentation of its fence.
+    /// The content, without the indentation of the fence.
     pub(crate) text: String,
 }
 
-/// Where something is typed, or lies.
+/// The machine that a command is typed on, or a file is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Machine {
     Fe0,
     Fe1,
     Client,
-    /// Whichever frontend the reader is at.
+    /// The frontend that the reader uses at that point.
     Frontend,
     /// A checkout of the project.
     Checkout,
 }
 
-/// How long a command goes on.
+/// How long a command runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lasting {
     ToItsEnd,
@@ -46,14 +47,14 @@ pub(crate) enum Lasting {
 /// A command as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Command {
-    /// `docs/operations.md:25`, the line itself.
+    /// Where the command is: `docs/operations.md:25`, the line itself.
     pub(crate) place: String,
     pub(crate) machine: Machine,
-    /// For a shell; without prompt and comment.
+    /// The line for a shell, without prompt and comment.
     pub(crate) line: String,
     pub(crate) exit_code: i32,
     pub(crate) lasting: Lasting,
-    /// The lines below it that are no command: what it prints.
+    /// The lines below it that are not commands: what the command prints.
     pub(crate) output: Vec<String>,
 }
 
@@ -89,12 +90,12 @@ impl Machine {
 }
 
 impl Command {
-    /// The first word: what is run.
+    /// The first word, which is the program.
     pub(crate) fn program(&self) -> &str {
         self.line.split_whitespace().next().unwrap_or_default()
     }
 
-    /// Where it is shown.
+    /// The document that shows the command.
     pub(crate) fn document(&self) -> &str {
         self.place.rsplit_once(':').map_or(&*self.place, |(document, _)| document)
     }
@@ -113,7 +114,7 @@ impl Command {
     }
 }
 
-/// Every document of the project.
+/// All documents of the project.
 pub(crate) fn documents() -> Vec<SourceFile> {
     let mut files = files_below(&[""]);
     files.retain(|file| file.path.ends_with(".md"));
@@ -127,7 +128,7 @@ pub(crate) fn document(path: &str) -> SourceFile {
     found.unwrap_or_else(|| panic!("there is no document {path}"))
 }
 
-/// Its fenced blocks.
+/// The fenced blocks of a document.
 pub(crate) fn blocks(document: &SourceFile) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<(usize, Block)> = None;
@@ -176,7 +177,7 @@ pub(crate) fn steps(document: &SourceFile) -> Vec<Step> {
     blocks(document).iter().flat_map(block_steps).collect()
 }
 
-/// Every command of every document.
+/// All commands of all documents.
 pub(crate) fn every_command() -> Vec<Command> {
     let steps = documents().iter().flat_map(steps).collect::<Vec<_>>();
     let typed = |step| match step {

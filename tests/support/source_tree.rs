@@ -1,4 +1,4 @@
-//! The files of the checkout, for the tests that read the project itself.
+//! The files of the checkout, for tests that read the project itself.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::fs;
@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 /// One text file.
 #[derive(Debug, Clone)]
 pub(crate) struct SourceFile {
-    /// Relative to the checkout, with `/`.
+    /// Path relative to the checkout, with `/`.
     pub(crate) path: String,
-    /// Its content.
+    /// The text in the file.
     pub(crate) text: String,
 }
 
 impl SourceFile {
-    /// The first line (from 1) that belongs to tests, if any does: the file is one, or an inline
-    /// `#[cfg(test)] mod … {` stands there.
+    /// The first line (from 1) that belongs to tests, if there is one: the whole file is a test, or
+    /// it has an inline `#[cfg(test)] mod … {` in that line.
     pub(crate) fn tests_from(&self) -> Option<usize> {
         let name = self.path.rsplit('/').next().unwrap_or_default();
         let in_tests = self.path.starts_with("tests/") || self.path.contains("/tests/");
@@ -35,14 +35,16 @@ impl SourceFile {
     }
 }
 
-/// The checkout: the package of the test, or the directory above it that holds the workspace.
+/// The directory of the checkout: the package of the test, or the directory above it that has the
+/// workspace.
 pub(crate) fn root() -> &'static Path {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.ancestors().find(|directory| directory.join("Cargo.lock").is_file()).unwrap_or(package)
 }
 
-/// Every text file below `directories` (relative to the checkout; `""` is all of it), in the order of
-/// their paths. What git ignores by name (`target/`) and git's own files are left out.
+/// Every text file below `directories` (relative to the checkout; `""` is all of it), in the order
+/// of their paths. Directories that git ignores by name (`target/`) and git's own files are left
+/// out.
 pub(crate) fn files_below(directories: &[&str]) -> Vec<SourceFile> {
     let mut paths = Vec::new();
     for directory in directories {
@@ -54,7 +56,7 @@ pub(crate) fn files_below(directories: &[&str]) -> Vec<SourceFile> {
 }
 
 fn walk(directory: &Path, paths: &mut Vec<PathBuf>) {
-    // A directory that does not exist has no files: not every checkout has benches.
+    // A directory that does not exist has no files, because not every checkout has benches.
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries {
         let path = entry.expect("the checkout is readable").path();

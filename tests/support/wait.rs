@@ -1,4 +1,4 @@
-//! The only place of the tests that sleeps or reads a clock.
+//! The only module of the tests that sleeps or reads a clock.
 
 #![allow(clippy::disallowed_methods, reason = "tests live in real time; this file is their clock")]
 
@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Between two looks at a condition.
+/// Time between two looks at a condition.
 const POLL: Duration = Duration::from_millis(5);
 
 /// Waits until `condition` holds; panics with `what` if it does not within `limit`.
@@ -20,7 +20,8 @@ pub(crate) fn wait_for(limit: Duration, what: impl Display, mut condition: impl 
 pub(crate) fn wait_some<T>(limit: Duration, what: impl Display, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
-        // Looked at once more after the deadline: on a busy machine the look itself may be what took so long.
+        // The condition is looked at once more after the deadline, because on a busy machine the
+        // look itself may have taken so long.
         let late = start.elapsed() > limit;
         if let Some(found) = look() {
             return found;
@@ -30,7 +31,7 @@ pub(crate) fn wait_some<T>(limit: Duration, what: impl Display, mut look: impl F
     }
 }
 
-/// Watches for `time`: panics with `what` as soon as `condition` does not hold.
+/// Checks for `time` that `condition` holds; panics with `what` as soon as it does not.
 #[track_caller]
 pub(crate) fn stays(time: Duration, what: impl Display, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -40,7 +41,7 @@ pub(crate) fn stays(time: Duration, what: impl Display, mut condition: impl FnMu
     }
 }
 
-/// An absolute schedule: one tick per `period`, without drift. Late ticks are not skipped.
+/// An absolute schedule: one tick in each `period`, without drift. Late ticks are not skipped.
 pub(crate) struct Ticker {
     next: Instant,
     period: Duration,
@@ -60,12 +61,13 @@ impl Ticker {
     }
 }
 
-/// Lets `time` pass: for what lasts as long as it is told to, like a cut of a cable. Never instead of a condition.
+/// Lets `time` pass, for actions that have a duration, like cutting a cable. A test must not use
+/// this in place of a condition.
 pub(crate) fn wait_out(time: Duration) {
     thread::sleep(time);
 }
 
-/// Time since `start`, for those who log it.
+/// The present time, for logs.
 pub(crate) fn now() -> Instant {
     Instant::now()
 }

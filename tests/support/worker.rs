@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-/// Its thread is told to stop, and waited for, when this is dropped.
+/// The handle of a thread. When it is dropped, the thread is told to stop, and the drop waits for
+/// that.
 pub(crate) struct Worker {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Worker {
-    /// Runs `work`, which looks often whether it shall stop.
+    /// Runs `work`, which must often check whether it has to stop.
     pub(crate) fn start(work: impl FnOnce(&AtomicBool) + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let thread = thread::spawn({
