@@ -96,8 +96,8 @@ impl Capture {
         self.shared.ports.lock().unwrap().insert(usize::try_from(index).unwrap(), node.to_owned());
     }
 
-    /// The present time, from which a test looks at frames. All frames with an earlier timestamp
-    /// are in the capture when this returns.
+    /// The present time, from which on a test looks at frames. Frames that the kernel has stamped
+    /// already are earlier.
     pub(crate) fn now(&self) -> Duration {
         let now =
             nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME).expect("the clock of the kernel");

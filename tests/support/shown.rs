@@ -2,8 +2,8 @@
 //! they are typed on, and files with their machine and path. This module does not run them.
 //!
 //! - A `console` block has one command in each line. Its prompt names the machine: `fe0# `, `fe1# `,
-//!   `client$ `; `# ` alone means the frontend that the reader uses, `$ ` alone a checkout of the project.
-//!   Other lines are output.
+//!   `client$ `; `# ` alone means the frontend that the reader uses, `$ ` alone a checkout of the
+//!   project. Other lines are output.
 //! - ` # …` behind a command is a comment. `exit code N` in it is the expected code instead of 0;
 //!   `until Ctrl-C` says that the command goes on until the reader has seen enough.
 //! - A block that opens with ```` ```toml fe0:/etc/vrrpd/vrrpd.toml ```` is that file on that machine
