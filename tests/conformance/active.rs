@@ -6,7 +6,8 @@ use super::support::{Config, SOON, ms, wait_for};
 use super::{Bench, VIP, assert_after, frame, v4, v6};
 use std::time::Duration;
 
-/// Active at a 1 s interval, just after one of its regular advertisements.
+/// The router is Active at a 1 s interval and has just sent a regular advertisement. Returns the
+/// time of that.
 fn between_adverts(bench: &Bench) -> Duration {
     bench.first_advert(bench.lab.capture().now()).at
 }
@@ -24,7 +25,8 @@ fn a_higher_priority_is_yielded_to_at_once_and_its_interval_learned() {
         wait_for(SOON, "the address is gone", || !bench.node().has(address));
         let first = bench.lab.capture().wait_advert(SOON, super::DUT, said + ms(300), |_| true);
         assert_after(first.at - said, Duration::from_micros(3_609_375), "100 cs learned");
-        // One that had left before the winner was heard is no fault; a resignation would be.
+        // An advertisement that was sent before the winner was heard is not an error; a resignation
+        // would be.
         let between = bench.adverts(said).into_iter().filter(|advert| advert.at < first.at);
         let between: Vec<_> =
             between.filter(|advert| advert.priority == 0 || advert.at > said + ms(50)).collect();
@@ -51,15 +53,16 @@ fn a_losing_advertisement_is_answered_at_once() {
         let regular = between_adverts(&bench);
         let said = bench.say(&frame(loser));
         let answer = bench.first_advert(said);
-        // Within 10 ms on an idle machine; far from the second that the schedule would take.
+        // The answer comes within 10 ms on an idle machine, and long before the second of the
+        // schedule.
         assert!(answer.at - said < ms(200), "{loser}: {:?}", answer.at - said);
         let next = bench.first_advert(answer.at + ms(1));
         if loser == "P02" {
-            // Priority 0 sets the Adver_Timer.
+            // An answer to priority 0 restarts the Adver_Timer.
             let after = next.at - answer.at;
             assert!(after > ms(900) && after < ms(1300), "{loser}: {after:?}");
         } else {
-            // A loser leaves the schedule alone.
+            // An answer to a lower priority does not change the schedule.
             let after = next.at - regular;
             assert!(after > ms(900) && after < ms(1200), "{loser}: {after:?}");
         }
@@ -72,11 +75,11 @@ fn a_losing_advertisement_is_answered_at_once() {
 #[test]
 fn addresses_of_a_tie_are_compared_as_unsigned_numbers() {
     let tie = |source: &str| Forgery::new(ip(source), 51, 100, 100);
-    // Ours begins with 192: as a signed octet it would be the smaller.
+    // Our address begins with 192: as a signed octet it would be the smaller one.
     let bench = Bench::active(&v4().interval("100ms"));
     bench.say(&tie("10.0.0.1").addresses(&[VIP]).frame());
     bench.stays(ms(300), "active");
-    // Ours is fe80::b.
+    // Our address is fe80::b.
     let bench = Bench::active(&v6().interval("100ms"));
     let six = ["fe80::51", "2001:db8:51::fe"];
     bench.say(&tie("fe80::1").addresses(&six).frame());
@@ -93,7 +96,8 @@ fn answers_to_losers_are_limited_and_the_schedule_is_kept() {
     bench.tester.flood(&frame("P16"), 1000, ms(1500));
     let next = bench.lab.capture().wait_advert(SOON, super::DUT, regular + ms(1900), |_| true);
     let adverts: Vec<_> = bench.adverts(regular).into_iter().filter(|advert| advert.at <= next.at).collect();
-    // One per quarter of an interval for a second and a half, the regular ones, and a margin of two.
+    // One answer in each quarter of an interval for a second and a half, the regular ones, and a
+    // margin of two.
     assert!(adverts.len() >= 4 && adverts.len() <= 6 + 3 + 2, "{adverts:?}");
     assert_eq!(bench.states(), ["active"]);
     assert_eq!(bench.dut.counter("v4", "ipv4", "active_transitions"), 1);
@@ -144,7 +148,8 @@ fn an_active_that_was_stopped_finds_out_before_it_speaks() {
     one.process().signal(Signal::SIGCONT);
     one.wait_state("v4", "active");
     two.wait_state("v4", "backup");
-    // Both spoke around the change; what counts is that the better one wins and says where the address is.
+    // Both routers advertised around the change; what matters is that the better one wins and
+    // announces the address.
     lab.capture().wait_announcement(SOON, "one", woken, ip(VIP));
     wait_for(SOON, "one holder", || lab.node("one").has(VIP) && !lab.node("two").has(VIP));
 }

@@ -1,4 +1,5 @@
-//! RFC 9568 §8: gratuitous ARP and unsolicited Neighbor Advertisements; who answers for the addresses.
+//! RFC 9568 §8: gratuitous ARP and unsolicited Neighbor Advertisements, and which router answers
+//! for the addresses.
 
 use super::support::lab::ip;
 use super::support::{Config, SOON, ms, wait_for, wait_some};
@@ -15,7 +16,7 @@ fn the_gratuitous_arp_octet_by_octet() {
         let seen = bench.lab.capture().wait_announcement(SOON, DUT, bench.started, ip(address));
         let mut expected = from_hex(G01);
         for at in [6, 22, 32] {
-            // Until virtual MAC, the interface's.
+            // The MAC address of the interface, until virtual MAC addresses are supported.
             expected[at..at + 6].copy_from_slice(&bench.node().mac());
         }
         (expected[31], expected[41]) = (last, last);
@@ -39,7 +40,8 @@ fn the_unsolicited_neighbour_advertisement_octet_by_octet() {
     let frame = frame_at(&bench, global.at);
     assert_eq!(frame[54..56], [136, 0], "a Neighbor Advertisement");
     assert_eq!(frame[58], 0xa0, "Router and Override, not Solicited");
-    // The checksum covers the MAC address; the kernel verified it on the way, the tester's here:
+    // The checksum covers the MAC address. The kernel computed it for ours when it sent the packet;
+    // the tester's is verified here:
     let six = |at: usize| IpAddr::from(Ipv6Addr::from(<[u8; 16]>::try_from(&frame[at..at + 16]).unwrap()));
     let pseudo = icmp_pseudo_header(six(22), six(38), frame.len() - 54);
     assert_eq!(super::support::frame::ones_complement_sum(&[&pseudo, &frame[54..]]), 0xffff);
@@ -108,7 +110,7 @@ fn frame_at(bench: &Bench, at: Duration) -> Vec<u8> {
     frames.into_iter().find(|seen| seen.at == at && seen.node == DUT).expect("its frame").bytes
 }
 
-/// A broadcast question of the tester.
+/// A broadcast ARP request of the tester.
 fn arp_request(bench: &Bench, address: &str) -> Vec<u8> {
     let tester = bench.lab.node(TESTER);
     let IpAddr::V4(address) = ip(address) else { unreachable!("an IPv4 address") };
@@ -122,7 +124,7 @@ fn arp_request(bench: &Bench, address: &str) -> Vec<u8> {
     frame
 }
 
-/// The MAC addresses that the device under test told the tester.
+/// The MAC addresses with which the device under test answered the tester.
 fn arp_replies(bench: &Bench, from: Duration) -> Vec<[u8; 6]> {
     let frames = bench.lab.capture().frames(from).into_iter().filter(|seen| seen.node == DUT);
     let replies = frames.filter(|seen| seen.bytes[12..14] == [0x08, 0x06] && seen.bytes[20..22] == [0, 2]);
@@ -160,7 +162,7 @@ fn solicitation(bench: &Bench, target: &str) -> Vec<u8> {
     frame
 }
 
-/// How many solicited advertisements for `target` the device under test sent.
+/// The number of solicited advertisements for `target` that the device under test sent.
 fn solicited(bench: &Bench, from: Duration, target: &str) -> usize {
     let IpAddr::V6(target) = ip(target) else { unreachable!("an IPv6 address") };
     let frames = bench.lab.capture().frames(from).into_iter().filter(|seen| seen.node == DUT);

@@ -1,20 +1,22 @@
-//! RFC 9568 §6.4.1 and §6.4.2: when a Backup becomes Active, to the millisecond; and when it does not.
+//! RFC 9568 §6.4.1 and §6.4.2: when a Backup becomes Active, to the millisecond, and when it does
+//! not.
 
 use super::support::{Config, Router, ms};
 use super::vectors::Form;
 use super::{Bench, VIP, assert_after, frame, frame_of, v4, v6};
 use std::time::Duration;
 
-/// A tenth of a millisecond.
+/// A duration in tenths of a millisecond.
 const fn tenths(n: u64) -> Duration {
     Duration::from_micros(n * 100)
 }
 
-/// Starts alone; how long until it is Active, not counting its start.
+/// Starts a router alone, and checks how long it takes until it is Active, apart from the start of
+/// the process.
 fn alone(router: &Router, down: Duration) {
     let bench = Bench::new(&Config::of(router));
     let first = bench.first_advert(bench.started);
-    // From before its start, so that "never early" is exact; its start takes a moment.
+    // Measured from before the start, so that "never early" is exact; the start takes a moment.
     let elapsed = first.at - bench.started;
     assert!(elapsed >= down && elapsed < down + ms(1500), "{elapsed:?} instead of {down:?}");
 }
@@ -28,7 +30,7 @@ fn alone_it_is_silent_for_active_down_interval_and_then_advertises_and_announces
     assert!(waited >= tenths(36_093) && waited < ms(3610 + 1500), "{waited:?}");
     let announced =
         bench.lab.capture().wait_announcement(super::SOON, super::DUT, bench.started, super::ip(VIP));
-    // Owning and advertising come before announcing, or with it.
+    // Installing and advertising come before the announcement, or together with it.
     assert!(announced.at + ms(20) > first.at && announced.at < first.at + ms(300), "{announced:?}");
     let fourth = bench.lab.capture().wait_advert(super::SOON, super::DUT, first.at + ms(2500), |_| true);
     let adverts: Vec<_> =
@@ -38,7 +40,7 @@ fn alone_it_is_silent_for_active_down_interval_and_then_advertises_and_announces
         let gap = pair[1].at - pair[0].at;
         assert!(gap > ms(800) && gap < ms(1200), "{gap:?}");
     }
-    // Absolute deadlines: three periods are three seconds, however each was late.
+    // Deadlines are absolute: three periods are three seconds, however late each of them was.
     let three = adverts[3].at - adverts[0].at;
     assert!(three > ms(2800) && three < ms(3200), "{three:?}");
 }
@@ -50,7 +52,8 @@ fn skew_time_of_short_intervals_is_exact() {
     alone(&v4().interval("10ms").priority(254), tenths(300));
 }
 
-/// What holds the Backup, what is said last, and how long after that it is Active.
+/// The advertisement that keeps the router Backup, the last one, and how long after that it becomes
+/// Active.
 struct Case {
     name: &'static str,
     router: Router,
@@ -165,7 +168,8 @@ fn both_checksum_flavours_hold_and_the_legacy_one_is_counted_and_answered() {
     assert_eq!(first.checksum, super::support::frame::Checksum::PseudoHeader, "auto follows the peer");
 }
 
-/// All cases at once, each with a LAN of its own: most of their time is waiting. Every failure is named.
+/// Runs all cases at once, each on a LAN of its own, because they mostly wait. Every failure is
+/// named.
 pub(crate) fn in_parallel<T: Sync>(cases: &[T], name: impl Fn(&T) -> &str, run: impl Fn(&T) + Sync) {
     let failed: Vec<&str> = std::thread::scope(|scope| {
         let start = |case| {

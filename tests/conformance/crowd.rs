@@ -1,4 +1,4 @@
-//! Many routers on one LAN, many virtual routers on one interface.
+//! Many nodes on one LAN, and many routers on one interface.
 
 use super::support::{Config, Daemon, Lab, Router, SOON, ms, wait_for};
 use super::{DUT, VIP, v4};
@@ -13,7 +13,7 @@ fn of_three_the_second_always_takes_over_and_never_the_third() {
     let two = Daemon::start(lab.node("two"), &web(150));
     let three = Daemon::start(lab.node("three"), &web(50));
     let from = lab.capture().now();
-    // The simulation does it a hundred times and more; here, the real thing.
+    // The simulation does this a hundred times and more; this test does it with real daemons.
     for _ in 0..5 {
         one.wait_state("v4", "active");
         wait_for(SOON, "the others follow", || two.is("v4", "backup") && three.is("v4", "backup"));

@@ -1,6 +1,6 @@
-//! RFC 9568 from outside: a daemon on a LAN with one neighbour that says what the test tells it to,
-//! octet by octet, and sees what comes back. The cases T01 to T70 are listed in docs/rfc9568.md; the
-//! ones that take minutes run in the simulation.
+//! RFC 9568 from outside: a daemon on a LAN with one neighbour that sends what the test says, octet
+//! by octet, and receives what comes back. The cases T01 to T70 are listed in docs/rfc9568.md;
+//! those that take minutes run in the simulation.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 
 #[path = "../support/mod.rs"]
@@ -26,18 +26,18 @@ use vectors::{Form, Vector, vector};
 
 /// The virtual address of the IPv4 vectors.
 const VIP: &str = "192.0.2.254";
-/// How late this machine may be; never early is exact.
+/// How late this machine may be; a timer must never be early.
 const LATE: Duration = ms(400);
-/// `fe80::a`, `192.0.2.10`: the source of the IPv6 vectors.
+/// The node with `fe80::a` and `192.0.2.10`, the source of the IPv6 vectors.
 const TESTER: &str = "tester";
-/// `fe80::b`, `192.0.2.11`.
+/// The node with `fe80::b` and `192.0.2.11`, the device under test.
 const DUT: &str = "dut";
 
 /// The device under test and its neighbour.
 struct Bench {
     dut: Daemon,
     tester: Injector,
-    /// Just before the daemon was started.
+    /// A time just before the daemon was started.
     started: Duration,
     lab: Lab,
 }
@@ -68,7 +68,7 @@ impl Bench {
         Self::on(lab, config)
     }
 
-    /// On a LAN on which something has already happened.
+    /// A bench on a LAN on which something has already happened.
     fn on(lab: Lab, config: &Config) -> Self {
         let tester = Injector::new(lab.node(TESTER));
         let started = lab.capture().now();
@@ -76,7 +76,7 @@ impl Bench {
         Self { dut, tester, started, lab }
     }
 
-    /// With one router, which has become Active.
+    /// A bench with one router, which has become Active.
     fn active(router: &Router) -> Self {
         let bench = Self::new(&Config::of(router));
         bench.wait("active");
@@ -87,7 +87,7 @@ impl Bench {
         self.lab.node(DUT)
     }
 
-    /// Waits until all virtual routers are in this state.
+    /// Waits until all routers are in this state.
     #[track_caller]
     fn wait(&self, state: &str) {
         support::wait_for(SOON, format!("the device under test is {state}"), || {
@@ -102,7 +102,7 @@ impl Bench {
         all.iter().map(|one| one["state"].as_str().unwrap_or("?").to_owned()).collect()
     }
 
-    /// Sends a frame; when it entered the switch.
+    /// Sends a frame, and returns when it entered the switch.
     #[track_caller]
     fn say(&self, frame: &[u8]) -> Duration {
         let from = self.lab.capture().now();
@@ -117,7 +117,7 @@ impl Bench {
         .at
     }
 
-    /// Says it every `period` for `time`; when for the last time.
+    /// Sends the frame every `period` for `time`, and returns when it was last sent.
     fn hold(&self, frame: &[u8], period: Duration, time: Duration) -> Duration {
         let mut ticker = Ticker::new(period);
         let times = u32::try_from(time.as_nanos() / period.as_nanos()).expect("not that often");
@@ -133,12 +133,12 @@ impl Bench {
         self.lab.capture().wait_advert(SOON, DUT, from, |_| true)
     }
 
-    /// Everything that the device under test has advertised since `from`.
+    /// All advertisements of the device under test since `from`.
     fn adverts(&self, from: Duration) -> Vec<support::frame::Advert> {
         self.lab.capture().adverts_of(DUT, from)
     }
 
-    /// Lets time pass while looking.
+    /// Lets time pass while checking the state.
     #[track_caller]
     fn stays(&self, time: Duration, state: &str) {
         support::wait::stays(time, format!("the device under test is {state}"), || {
@@ -155,7 +155,7 @@ impl Bench {
     }
 }
 
-/// It came after this long: never early, and late only as far as a busy machine explains.
+/// The event came after this time: never early, and late only as far as a busy machine explains.
 #[track_caller]
 fn assert_after(elapsed: Duration, expected: Duration, what: &str) {
     let early = elapsed + ms(1) < expected;

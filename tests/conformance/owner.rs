@@ -4,7 +4,7 @@ use super::support::{Config, Router, SOON, ms, wait_for};
 use super::{Bench, DUT, Lab, frame, v4};
 use std::time::Duration;
 
-/// It owns the address of the vectors: the interface has it before the daemon starts.
+/// The router owns the address of the vectors: the interface has it before the daemon starts.
 fn owner(interval: &str) -> (Lab, Router) {
     let lab = Lab::new(&[super::TESTER, DUT]);
     lab.node(DUT).ns.ip("address add 192.0.2.254/24 dev eth0");
@@ -18,7 +18,8 @@ fn the_owner_advertises_and_announces_at_once() {
     let bench = Bench::on(lab, &Config::of(&router));
     let first = bench.first_advert(bench.started);
     let waited = first.at - bench.started;
-    // Its start takes a moment; a contender of the greatest priority would take three seconds.
+    // The start of the process takes a moment; a contender of the greatest priority would need
+    // three seconds.
     assert!(waited < ms(1500), "{waited:?}");
     assert_eq!(first.priority, 255);
     let announced = bench.lab.capture().wait_announcement(SOON, DUT, bench.started, super::ip(super::VIP));

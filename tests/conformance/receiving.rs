@@ -1,4 +1,5 @@
-//! RFC 9568 §7.1: every message of the table against a running Active: obeyed or discarded, and counted.
+//! RFC 9568 §7.1: every message of the table is sent to a running Active, which obeys or discards
+//! and counts it.
 
 use super::support::inject::{Forgery, Injector, Sum};
 use super::support::lab::ip;
@@ -7,7 +8,8 @@ use super::vectors::{VECTORS, Vector, Verdict};
 use super::{Bench, DUT, TESTER, VIP, frame, frame_of, v4, v6};
 use std::time::Duration;
 
-/// Priority 200 from the tester with the addresses of the vectors: an Active of priority 100 obeys it.
+/// A message of priority 200 from the tester with the addresses of the vectors: an Active of
+/// priority 100 obeys it.
 fn winning(change: impl FnOnce(&mut Forgery)) -> Vec<u8> {
     Forgery::new(ip("192.0.2.10"), 51, 200, 10).addresses(&[VIP]).with(change).frame()
 }
@@ -17,21 +19,23 @@ fn winning6(change: impl FnOnce(&mut Forgery)) -> Vec<u8> {
     Forgery::new(ip("fe80::a"), 51, 200, 10).addresses(&six).with(change).frame()
 }
 
-/// Obeyed: it becomes Backup. Then a resignation brings it back for the next one.
+/// The message is obeyed: the router becomes Backup. Then a resignation makes it Active for the
+/// next message.
 fn assert_obeyed(bench: &Bench, family: &str, what: &str, frame: &[u8]) {
     let before = bench.dut.counter(family_name(family), family, "advertisement_rcvd");
     bench.say(frame);
     let settled = || bench.dut.counter(family_name(family), family, "advertisement_rcvd") == before + 1;
     wait_for(SOON, format!("{what} is counted as received"), settled);
     assert_eq!(bench.states(), ["backup"], "{what} was not obeyed");
-    // With a short interval learned, a resignation is soon over.
+    // After a short interval was learned, a resignation ends soon.
     let (short, resignation) = if family == "ipv4" { ("P04", "P02") } else { ("P24", "P21") };
     bench.say(&super::frame(short));
     bench.say(&super::frame(resignation));
     bench.wait("active");
 }
 
-/// Discarded, and counted so; still Active, for the same time.
+/// The message is discarded, and counted by this counter; the router is still Active, without an
+/// interruption.
 fn assert_discarded(bench: &Bench, family: &str, what: &str, counter: &str, frame: &[u8]) {
     let name = family_name(family);
     let transitions = bench.dut.counter(name, family, "active_transitions");
@@ -56,14 +60,15 @@ fn table(family: &str, router: &super::Router) {
     let ours = |vector: &&Vector| ip(vector.source).is_ipv4() == (family == "ipv4");
     for vector in VECTORS.iter().filter(ours) {
         match vector.verdict {
-            // Its first address is not link-local, which a router may be told to accept; this one is not.
+            // The first address of P22 is not link-local, which a router can be configured to
+            // accept; this one is not.
             Verdict::Accepted { .. } if vector.id == "P22" => {
                 assert_discarded(&bench, family, &vector.name(), "address_list_errors", &frame_of(vector));
             }
             Verdict::Accepted { vrid: 51, priority: 101.., .. } => {
                 assert_obeyed(&bench, family, &vector.name(), &frame_of(vector));
             }
-            // Another virtual router, or one that loses: other tests.
+            // Messages for other VRIDs, or of lower priority, are in other tests.
             Verdict::Accepted { .. } => {}
             Verdict::Rejected(counter) => {
                 assert_discarded(&bench, family, &vector.name(), counter, &frame_of(vector));
@@ -89,7 +94,7 @@ fn every_ipv6_message_of_the_table_is_obeyed_or_discarded_and_counted() {
 fn carriers_of_ipv4_are_checked() {
     let bench = Bench::active(&v4().interval("100ms"));
     assert_obeyed(&bench, "ipv4", "padding", &winning(|f| f.padding = 14));
-    // Router Alert.
+    // The option Router Alert.
     assert_obeyed(&bench, "ipv4", "options", &winning(|f| f.options = vec![0x94, 4, 0, 0]));
     for ttl in [254, 1, 0] {
         assert_discarded(&bench, "ipv4", &format!("TTL {ttl}"), "ip_ttl_errors", &winning(|f| f.ttl = ttl));
@@ -100,7 +105,8 @@ fn carriers_of_ipv4_are_checked() {
     let seven = whole.frame_of(&whole.message()[..7]);
     assert_discarded(&bench, "ipv4", "seven octets", "packet_length_errors", &seven);
     assert_discarded(&bench, "ipv4", "bad sum", "checksum_errors", &winning(|f| f.sum = Sum::Wrong));
-    // No router can be told for these: only that nothing happens.
+    // These have no readable VRID, so no counter of a router changes: the router only must not
+    // react.
     bench.say(&whole.frame_of(&[]));
     bench.say(&winning(|f| f.fragment = 0x2000));
     bench.stays(ms(300), "active");
@@ -143,7 +149,7 @@ fn differing_lists_and_intervals_are_accepted_counted_and_reported_once() {
     for counter in ["address_list_errors", "interval_errors"] {
         assert_eq!(bench.dut.counter("v4", "ipv4", counter), 11, "{counter}");
     }
-    // It outranks us, and lists none of our addresses.
+    // The sender outranks us, and lists none of our addresses.
     for suspicion in ["addresses_lost", "interval_differs"] {
         let events = bench.dut.ctl(&["events", "-n", "1000"]).json;
         let told = events["events"].as_array().into_iter().flatten();
@@ -173,14 +179,15 @@ fn our_own_advertisements_come_back_and_change_nothing() {
         bench.say(&forged);
         bench.stays(ms(500), "active");
         let adverts = bench.adverts(from);
-        // What it has not said itself, it answers at once; what a bridge reflects, it does not.
+        // The router answers at once what it has not sent itself, but not what a bridge reflects.
         let reflected = |at: &Duration| *at < until;
         let ours = adverts.iter().filter(|advert| advert.source == own).map(|advert| advert.at);
         let ours = ours.filter(reflected);
         let times: Vec<Duration> = ours.collect();
         let gaps: Vec<Duration> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert!(gaps.iter().all(|gap| *gap > ms(50) && *gap < ms(300)), "{family}: {gaps:?}");
-        // The kernel takes IPv4 packets from one's own address for martians: they are heard below IP.
+        // The kernel takes IPv4 packets from an own address for martians, so they are received
+        // below IP.
         let router = if family == "ipv4" { "v4" } else { "v6" };
         wait_for(SOON, format!("{family}: counted"), || {
             bench.dut.counter(router, family, "own_packets") >= 11

@@ -1,4 +1,4 @@
-//! RFC 9568 §5: our advertisements, octet by octet, against a second encoder.
+//! RFC 9568 §5: our advertisements, octet by octet, compared with a second encoder.
 
 use super::support::frame::Checksum;
 use super::support::inject::Forgery;
@@ -24,7 +24,7 @@ fn the_ipv4_advertisement_octet_by_octet() {
     assert_eq!(frame[15], 0xc0, "CS6");
     assert_eq!((frame[22], frame[23]), (255, 112), "TTL and protocol");
     assert_eq!(frame[26..34], [192, 0, 2, 11, 224, 0, 0, 18], "addresses");
-    // Identification and flags are the kernel's choice, and with them the header's checksum.
+    // The kernel chooses identification and flags, and with them the header's checksum.
     frame[6..12].copy_from_slice(&expected[6..12]);
     for free in [18, 19, 20, 21, 24, 25] {
         frame[free] = expected[free];
@@ -42,7 +42,7 @@ fn the_ipv6_advertisement_octet_by_octet() {
     assert_eq!(frame[6..12], bench.node().mac(), "source MAC: the interface's until virtual MAC");
     assert_eq!(frame[21], 255, "hop limit");
     frame[6..12].copy_from_slice(&expected[6..12]);
-    // The flow label is the kernel's choice.
+    // The kernel chooses the flow label.
     frame[15] = (frame[15] & 0xf0) | (expected[15] & 0x0f);
     frame[16..18].copy_from_slice(&expected[16..18]);
     assert_eq!(frame, expected);
@@ -53,7 +53,7 @@ fn the_checksum_flavour_can_be_fixed() {
     for (value, expected) in [("rfc9568", Checksum::Message), ("rfc5798", Checksum::PseudoHeader)] {
         let bench = Bench::active(&v4().interval("100ms").key("checksum", &format!("{value:?}")));
         assert_eq!(bench.first_advert(bench.started).checksum, expected, "{value}");
-        // A fixed flavour follows nobody.
+        // A fixed flavour does not follow that of another router.
         let other = if expected == Checksum::Message { super::Form::P } else { super::Form::M };
         bench.say(&super::frame_of(super::vector("P16", other)));
         let later = bench.first_advert(bench.lab.capture().now() + ms(50));

@@ -1,4 +1,4 @@
-//! The kernel's addresses are kept as the state machine wants them.
+//! The addresses on the interface are kept as the state machine wants them.
 
 use super::support::lab::ip;
 use super::support::wait::stays;
@@ -31,7 +31,7 @@ fn all_addresses_flushed_come_back() {
     let fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(100).addresses(&many)));
     fe0.wait_state("web", "active");
     let held = || lab.node("fe0").addresses().iter().filter(|address| address.is_ipv4()).count();
-    // The loopback's, the management address, and thirty.
+    // The loopback's, the management address, and the thirty.
     wait_for(SOON, "all thirty", || held() == 32);
     lab.node("fe0").ns.ip("address flush dev eth0 to 192.0.2.50/28");
     wait_for(SOON, "all thirty again", || held() == 32);
@@ -40,7 +40,8 @@ fn all_addresses_flushed_come_back() {
 
 #[test]
 fn the_primary_address_of_the_subnet_deleted_takes_nothing_with_it() {
-    // Linux drops the secondaries of a subnet with their primary, unless told to promote one.
+    // Linux removes the secondaries of a subnet with their primary, unless it is told to promote
+    // one.
     let lab = Lab::new(&["fe0"]);
     let fe0 = lab.node("fe0");
     fe0.ns.sysctl("ipv4/conf/eth0/promote_secondaries", "0");
@@ -66,7 +67,7 @@ fn excluded_addresses_are_held_and_not_advertised() {
     lab.capture().wait_announcement(SOON, "fe0", ms(0), ip("192.0.2.70"));
 }
 
-/// keepalived's usual dual stack: IPv4 is elected, IPv6 goes along.
+/// The usual dual stack of keepalived: IPv4 is elected, and the IPv6 addresses move with it.
 #[test]
 fn excluded_addresses_of_the_other_family_go_along() {
     let lab = Lab::new(&["fe0", "fe1"]);
@@ -95,7 +96,7 @@ fn a_second_burst_and_refreshes_follow_the_first_announcement() {
     let fe0 = Daemon::start(lab.node("fe0"), &Config::of(&router));
     fe0.wait_state("web", "active");
     let times = || -> Vec<_> { lab.capture().announcements(ms(0)).iter().map(|seen| seen.at).collect() };
-    // Two at once, two 400 ms later, then one a second.
+    // Two rounds at once, two 400 ms later, then one each second.
     wait_for(SOON, "both bursts and two refreshes", || times().len() >= 6);
     let times = times();
     let after: Vec<_> = times.iter().map(|at| (*at - times[0]).as_millis()).collect();
@@ -103,7 +104,7 @@ fn a_second_burst_and_refreshes_follow_the_first_announcement() {
     assert!(after[4] >= 900 && after[5] - after[4] >= 900, "{after:?}");
 }
 
-/// A slip of one digit, or the addresses of the pair where virtual ones belong.
+/// An operator mistypes one digit, or lists the nodes' own addresses in place of virtual ones.
 #[test]
 fn the_machines_own_address_in_the_list_is_a_fault_and_stays_where_it_is() {
     let lab = Lab::new(&["fe0", "fe1"]);
@@ -124,7 +125,7 @@ fn the_machines_own_address_in_the_list_is_a_fault_and_stays_where_it_is() {
     }
 }
 
-/// As after a `kill -9` of keepalived, which leaves its addresses behind.
+/// The situation after a `kill -9` of keepalived, which leaves its addresses behind.
 #[test]
 fn what_another_program_left_behind_is_a_fault_until_the_told_command_removes_it() {
     let lab = Lab::new(&["fe0"]);
@@ -140,7 +141,8 @@ fn what_another_program_left_behind_is_a_fault_until_the_told_command_removes_it
     fe0.wait_state("web", "active");
     wait_for(SOON, "it holds both", || node.has(WEB) && node.has("2001:db8::50"));
 
-    // While it serves, somebody adds it once more: that is said, and the service goes on.
+    // While the router serves, another program adds the address once more: that is reported, and
+    // the service goes on.
     node.ns.ip("address add 192.0.2.50/32 dev eth0");
     let concern = fe0.wait_event("a concern", |event| event["kind"] == "concern_raised");
     assert_eq!(concern["concern"], "interface eth0 foreign address 192.0.2.50/32");
@@ -150,7 +152,7 @@ fn what_another_program_left_behind_is_a_fault_until_the_told_command_removes_it
     assert!(!node.has("2001:db8::50"), "what is ours is");
 }
 
-/// After a crash, too, only what carries our mark is removed.
+/// After a crash, too, only addresses with our mark are removed.
 #[test]
 fn a_clean_up_leaves_what_is_not_ours() {
     let lab = Lab::new(&["fe0"]);

@@ -1,11 +1,11 @@
-//! `--check` looks at the machine at hand: warnings, which count with `--strict`.
+//! `--check` looks at the machine that it runs on, and warns; with `--strict`, warnings are errors.
 
 use super::support::process::finish;
 use super::support::{Config, Daemon, Lab, Router, ms};
 use super::web;
 use std::process::Command;
 
-/// Exit code and what is said, by both programs, which agree.
+/// Exit code and output of both programs, which must agree.
 fn check(lab: &Lab, config: &Config, options: &[&str]) -> (i32, String) {
     let node = lab.node("fe0");
     let file = node.dir().join("draft.toml");
@@ -43,7 +43,7 @@ fn what_cannot_work_on_this_machine_is_a_warning() {
     }
 }
 
-/// What the daemon holds is its own: a check beside it finds nothing.
+/// The addresses that the daemon holds are its own: a check beside it does not warn about them.
 #[test]
 fn what_runs_here_gets_no_warning() {
     let lab = Lab::new(&["fe0"]);

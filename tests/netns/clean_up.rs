@@ -8,14 +8,15 @@ use nix::fcntl::{Flock, FlockArg};
 use std::path::Path;
 use std::time::Duration;
 
-/// The bound of a whole run.
+/// The longest duration of a whole run.
 const BOUND: Duration = Duration::from_secs(3);
 
 fn slow(priority: u8) -> Config {
     Config::of(&web(priority).interval("1s"))
 }
 
-/// Kills an Active that serves: it is Active some moments before the kernel has the addresses.
+/// Kills an Active when it serves. The state is Active some moments before the kernel has the
+/// addresses.
 fn kill_serving(daemon: &mut Daemon) {
     daemon.wait_state("web", "active");
     let node = daemon.node().clone();
@@ -45,7 +46,8 @@ fn after_a_kill_the_peer_takes_over_without_a_lost_request() {
     assert!(out.starts_with("web: 192.0.2.11 took over after "), "{out}");
     assert!(out.ends_with("; removed 192.0.2.50/24\n") && out.lines().count() == 1, "{out}");
     let first = pair.lab.capture().wait_advert(SOON, "fe1", killed, |advert| advert.priority == 100);
-    // Without it: the rest of 3.6 s. The sum of a process start, the enquiry and the short Skew_Time.
+    // Without the clean-up the takeover would need the rest of 3.6 s. With it, it needs a process
+    // start, the probing advertisement and the short Skew_Time.
     assert!(first.at - killed < Duration::from_secs(1), "{:?}", first.at - killed);
     println!("taken over {:?} after the kill; the clean-up ran for {took:?}", first.at - killed);
     assert!(!pair.lab.node("fe0").has(WEB), "an address is left behind");
@@ -104,7 +106,7 @@ fn both_families_are_handed_over() {
 #[test]
 fn without_a_peer_it_lets_go_in_time() {
     let lab = Lab::new(&["fe0"]);
-    // 40 s: whatever the interval, a service manager waits.
+    // The last interval is 40 s: a service manager does not wait longer for a long interval.
     for (name, interval) in [("second", "1s"), ("slow", "40s")] {
         let owner = web(100).interval(interval).key("priority", "\"owner\"");
         let mut fe0 = Daemon::start_in(lab.node("fe0"), name, &Config::of(&owner));
@@ -132,7 +134,7 @@ fn a_running_daemon_is_left_alone() {
     assert!(pair.lab.capture().adverts_of("fe0", before).iter().all(|advert| advert.priority == 200));
 }
 
-/// `vrrpd --clean-up` with other paths: exit code, standard output and standard error.
+/// Runs `vrrpd --clean-up` with other paths: exit code, standard output and standard error.
 fn clean_up_elsewhere(fe0: &Daemon, socket: &Path, state: &Path) -> (Option<i32>, String, String) {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vrrpd"));
     command.arg("--clean-up").arg("--config").arg(fe0.config());
@@ -151,7 +153,7 @@ fn one_proof_of_life_is_enough() {
     let elsewhere = lab.node("fe0").dir().join("elsewhere");
     let (code, out, err) = clean_up_elsewhere(&fe0, socket, &elsewhere);
     assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "", ""));
-    // Its network namespace tells of it, whatever paths are given.
+    // The daemon is found through its network namespace, whichever paths are given.
     for state in [&state, &elsewhere] {
         let (code, out, err) = clean_up_elsewhere(&fe0, &elsewhere, state);
         assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "", ""));
@@ -205,7 +207,7 @@ fn what_no_router_serves_here_is_just_removed() {
     fe0.kill();
     pair.fe1.wait_state("web", "active");
     pair.lab.node("fe0").ns.ip("address add 192.0.2.70/24 dev eth0");
-    // `other` has left the configuration; `web` is out of service.
+    // The router `other` is not in the configuration any more; `web` is demoted.
     std::fs::write(fe0.config(), Config::of(&web(200)).text()).unwrap();
     let demoted = r#"{"version": 1, "demotions": [{"name": "web", "since": "2026-11-22T10:00:00Z", "until": null,
         "last_resort": false, "reason": "", "by": "root"}]}"#;
@@ -239,7 +241,8 @@ fn the_second_round_has_the_other_checksum() {
     assert_eq!(fe0.clean_up().0, 0);
     let mut said: Vec<_> =
         lab.capture().adverts_of("fe0", before).into_iter().map(|a| (a.priority, a.checksum)).collect();
-    // How often it shortens is a matter of the clock: who stalls meanwhile goes on with the resignation.
+    // How often the interval is shortened depends on timing: a process that stalls in between goes
+    // on with the resignation.
     said.dedup_by(|next, last| next == last && next.0 == 100);
     let (first, second) = (Checksum::Message, Checksum::PseudoHeader);
     let rounds = [(0, first), (100, first), (0, first), (0, first), (100, second)];

@@ -1,4 +1,4 @@
-//! A demotion as a fact: it survives restarts, it ends, it never ends the service.
+//! A demotion is a lasting fact: it survives restarts, it ends, and it never ends the service.
 
 use super::support::process::Process;
 use super::support::wait::stays;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-/// Where a daemon keeps its demotions.
+/// The directory in which a daemon stores its demotions.
 fn state_dir(lab: &Lab, node: &str) -> PathBuf {
     lab.node(node).dir().join("vrrpd.state")
 }
@@ -19,12 +19,12 @@ fn state_file(lab: &Lab, node: &str) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// Everything that happens to addresses of `fe0` from now on.
+/// Prints every change of the addresses of `fe0` from now on.
 fn watch_addresses(lab: &Lab) -> Process {
     let fe0 = lab.node("fe0");
     let mut command = Command::new("ip");
     let watch = fe0.spawn("monitor", command.args(["monitor", "address"]));
-    // It tells nothing when it begins: a change of our own shows that it listens.
+    // `ip monitor` does not report that it has started: a change of our own shows that it listens.
     fe0.ns.ip("address add 198.51.100.1/32 dev lo");
     wait_for(SOON, "ip monitor shows a change", || {
         fe0.ns.ip("address replace 198.51.100.1/32 dev lo valid_lft 3600 preferred_lft 3600");
@@ -50,7 +50,7 @@ fn a_node_that_boots_demoted_never_touches_the_address() {
     let mut pair = Pair::new();
     assert_eq!(demote(&pair.fe0, &["--reason", "repair"]), "handed_over");
     let before = demoted(&pair.fe0);
-    // Neither after an orderly end nor after a crash; and not even when nobody else is there.
+    // The demotion lasts after an orderly end and after a crash, even if no other router is there.
     pair.fe0.terminate();
     let watch = watch_addresses(&pair.lab);
     let restarted = pair.lab.capture().now();
@@ -65,7 +65,7 @@ fn a_node_that_boots_demoted_never_touches_the_address() {
     let capture = pair.lab.capture();
     assert!(capture.adverts_of("fe0", restarted).is_empty());
     assert!(!capture.announcements(restarted).iter().any(|seen| seen.node == "fe0"));
-    // And the watch would have seen it.
+    // The monitor would have seen the address.
     assert_eq!(pair.fe0.ctl(&["promote", "web"]).code, 0);
     pair.fe0.wait_state("web", "active");
     wait_for(SOON, "ip monitor shows the address", || watch.log().contains(WEB));
@@ -157,7 +157,7 @@ fn a_last_resort_serves_when_nobody_else_does_and_yields_to_anybody() {
     pair.fe0.wait_state("web", "active");
     let advert = pair.lab.capture().adverts_of("fe0", ms(0)).pop().expect("it speaks");
     assert_eq!(advert.priority, 1);
-    // Also after a restart.
+    // The same is true after a restart.
     pair.fe0.terminate();
     pair.fe0.start_again();
     pair.fe0.wait_state("web", "active");
@@ -176,7 +176,7 @@ fn a_last_resort_that_nobody_relieves_serves_on_and_says_so() {
     assert_eq!(demote(&pair.fe0, &["--last-resort"]), "last_resort");
     let served = pair.fe0.instance("web", "ipv4");
     assert_eq!((&served["state"], &served["priority"]["effective"]), (&"active".into(), &1.into()));
-    // Whoever comes, of whatever priority, relieves it; and no request is lost.
+    // Any router, of whatever priority, takes over from the last resort, and no request is lost.
     pair.fe1.start_again();
     pair.fe1.wait_state("web", "active");
     prober.wait_answer_of(pair.fe1.node());
@@ -207,7 +207,7 @@ fn a_taker_that_dies_right_after_it_took_over_is_replaced() {
 #[test]
 fn a_state_directory_that_cannot_be_written_hinders_nothing_and_is_told_loudly() {
     let lab = Lab::new(&["fe0", "fe1", "client"]);
-    // Root may write anywhere but below a file.
+    // Root may write anywhere, except below a path that is a file.
     std::fs::write(state_dir(&lab, "fe0"), "").expect("a file in the way");
     let mut pair = Pair::on(lab, &Config::of(&web(200)), &Config::of(&web(100)));
     let prober = pair.client_of("fe0");

@@ -1,4 +1,4 @@
-//! Who becomes Active.
+//! Which router becomes Active.
 
 use super::support::{Config, Daemon, Lab, Router, SOON, ms, wait_for};
 use super::{Pair, WEB, web};
@@ -6,7 +6,7 @@ use super::{Pair, WEB, web};
 #[test]
 fn the_higher_priority_becomes_active_and_holds_the_address() {
     let lab = Lab::new(&["fe0", "fe1"]);
-    // The lower one first: it must not keep the address.
+    // The router of lower priority starts first, and must not keep the address.
     let fe1 = Daemon::start(lab.node("fe1"), &Config::of(&web(100)));
     let fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(200)));
     fe0.wait_state("web", "active");
@@ -39,7 +39,7 @@ fn the_new_active_tells_the_lan_where_the_address_is() {
 #[test]
 fn of_equal_priorities_the_greater_address_wins_the_tie() {
     let lab = Lab::new(&["fe0", "fe1"]);
-    // Apart, both become Active; together, they must agree.
+    // While they cannot hear each other, both become Active; then they must agree.
     lab.cut(lab.node("fe0"));
     let fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(100)));
     let fe1 = Daemon::start(lab.node("fe1"), &Config::of(&web(100)));
@@ -58,7 +58,7 @@ fn equal_priority_does_not_displace_a_live_active() {
     let lab = Lab::new(&["fe0", "fe1"]);
     let fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(100)));
     fe0.wait_state("web", "active");
-    // Its address is greater, which counts between two Actives only.
+    // The address of fe1 is greater, which matters between two Actives only.
     let fe1 = Daemon::start(lab.node("fe1"), &Config::of(&web(100)));
     fe1.stays(ms(1000), "web", "backup");
     assert!(fe0.is("web", "active"));
@@ -72,7 +72,7 @@ fn with_preemption_forbidden_the_higher_priority_waits() {
     let fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(200).key("preempt", "false")));
     fe0.stays(ms(1000), "web", "backup");
     assert!(fe1.is("web", "active"));
-    // Forbidden preemption does not forbid a takeover.
+    // Preempt_Mode False does not forbid the takeover from a dead Active.
     fe1.kill();
     fe0.wait_state("web", "active");
 }
@@ -80,7 +80,8 @@ fn with_preemption_forbidden_the_higher_priority_waits() {
 #[test]
 fn of_three_routers_the_next_in_priority_follows_each_time() {
     let lab = Lab::new(&["fe0", "fe1", "fe2"]);
-    // Adver intervals apart in Skew_Time by 20 ms and more at 100 ms: the order is not left to chance.
+    // The priorities differ by 20 ms of Skew_Time and more at 100 ms, so that the order does not
+    // depend on chance.
     let mut fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(250)));
     let mut fe1 = Daemon::start(lab.node("fe1"), &Config::of(&web(180)));
     let fe2 = Daemon::start(lab.node("fe2"), &Config::of(&web(60)));

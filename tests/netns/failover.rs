@@ -1,14 +1,15 @@
-//! An Active that vanishes, and what its return costs.
+//! Failover when an Active disappears, and what its return costs.
 
 use super::support::frame::Advert;
 use super::support::{Config, Daemon, Lab, SOON, ms, wait_for};
 use super::{Pair, WEB, web};
 use std::time::Duration;
 
-/// How late this machine may be: it has two cores, and others use them too. Never early is exact.
+/// How late this machine may be: it has two cores, which other programs use too. A timer must never
+/// be early.
 const LATE: Duration = ms(300);
 
-/// When the survivor first spoke, after the last advertisement that reached it.
+/// The time from the last advertisement that reached the survivor to its own first one.
 fn silence_before(pair: &Pair, from: Duration) -> Duration {
     let capture = pair.lab.capture();
     let first = capture.wait_advert(SOON, "fe1", from, |_| true);
@@ -29,7 +30,7 @@ fn a_cut_link_is_noticed_three_intervals_and_a_skew_after_the_last_advertisement
     assert!(silence >= expected && silence < expected + LATE, "{silence:?}");
     pair.fe1.wait_state("web", "active");
     assert_eq!(pair.fe1.instance("web", "ipv4")["cause"], "active_down_timer");
-    // The link has a carrier: its router cannot know.
+    // The link has a carrier, so fe0 cannot know that it is cut off.
     assert!(pair.fe0.is("web", "active"));
 }
 
@@ -49,7 +50,7 @@ fn at_one_second_too() {
 fn a_crash_costs_the_client_the_failover_time_and_no_more() {
     let mut pair = Pair::new();
     let prober = pair.client_of("fe0");
-    // The daemon dies with its machine: nothing answers in its place.
+    // The daemon dies together with its machine, so that nothing answers in its place.
     pair.lab.cut(pair.fe0.node());
     pair.fe0.kill();
     prober.wait_answer_of(pair.fe1.node());
@@ -89,7 +90,8 @@ fn when_a_partition_heals_one_of_the_two_yields_and_the_client_finds_the_other()
     pair.lab.heal(pair.fe0.node());
     pair.fe1.wait_state("web", "backup");
     assert!(pair.fe0.is("web", "active"));
-    // The client's neighbour entry still names fe1: without an announcement it would stay so for long.
+    // The client's neighbour entry still names fe1. Without an announcement, that would last for
+    // long.
     pair.lab.capture().wait_announcement(SOON, "fe0", healed, super::support::lab::ip(WEB));
     prober.wait_answer_of(pair.fe0.node());
     prober.wait_some_answers();
@@ -101,7 +103,8 @@ fn when_a_partition_heals_one_of_the_two_yields_and_the_client_finds_the_other()
 #[test]
 fn adverts_lost_at_random_do_not_move_the_address() {
     let lab = Lab::new(&["fe0", "fe1"]);
-    // A tenth of a per cent of the failovers that three lost in a row would be: 5 % each.
+    // With ten missed advertisements and 5 % loss, failovers are extremely rare; with three, they
+    // would occur.
     let ten = |priority| Config::of(&web(priority).key("down_adverts", "10"));
     let fe0 = Daemon::start(lab.node("fe0"), &ten(200));
     fe0.wait_state("web", "active");

@@ -1,4 +1,4 @@
-//! The firewall rules that docs/firewall.md has its readers paste.
+//! The firewall rules that docs/firewall.md shows to its readers.
 
 use super::support::prober::Responder;
 use super::support::{Config, Daemon, Lab, Prober, SOON, wait_for};
@@ -6,10 +6,10 @@ use super::{WEB, web};
 
 const DOCUMENT: &str = include_str!("../../docs/firewall.md");
 const WEB6: &str = "2001:db8::50";
-/// What the frontends of the lab serve; the document's is tcp.
+/// The service of the lab's frontends; the document has tcp.
 const SERVICE: &str = "udp dport 7007 accept\n        tcp dport";
 
-/// The rules for one file, as they are printed.
+/// The rules for one file, as the document prints them.
 fn rules(file: &str) -> &'static str {
     let fence = format!("```nft {file}\n");
     let (_, rest) = DOCUMENT.split_once(&fence).unwrap_or_else(|| panic!("docs/firewall.md has no {file}"));
@@ -31,7 +31,7 @@ fn the_rules_to_paste_let_a_pair_elect_and_serve_both_families() {
     let router = |priority| Config::of(&web(priority).addresses(&["192.0.2.50/24", "2001:db8::50/64"]));
     let fe0 = Daemon::start(lab.node("fe0"), &router(200));
     let fe1 = Daemon::start(lab.node("fe1"), &router(100));
-    // A default of drop and no rule for VRRP: that is what the page warns of.
+    // With a default of drop and no rule for VRRP, both routers are Active, as the page warns.
     fe0.wait_state("web", "active");
     fe1.wait_state("web", "active");
 
@@ -50,7 +50,7 @@ fn the_rules_to_paste_let_a_pair_elect_and_serve_both_families() {
     for prober in probers {
         prober.wait_some_answers();
         let report = prober.finish();
-        // The first requests may have gone to fe1, when that learnt that it is Backup.
+        // The first requests may have gone to fe1, before the client learnt that fe1 is Backup.
         assert!(report.lost <= 5, "{report:?}");
     }
 }
@@ -67,7 +67,8 @@ fn the_rules_for_a_machine_that_accepts_keep_strangers_out() {
     let fe1 = Daemon::start(lab.node("fe1"), &Config::of(&web(100)));
     fe0.wait_state("web", "active");
     fe1.wait_state("web", "backup");
-    // Same VRID, higher priority, its own address: without the rules it takes the service.
+    // The stranger has the same VRID, a higher priority and its own address: without the rules it
+    // takes over.
     let stranger = Daemon::start(lab.node("stranger"), &Config::of(&web(250).addresses(&["192.0.2.77/24"])));
     stranger.wait_state("web", "active");
     let rules = || lab.node("fe0").ns.run("nft", &["list", "table", "inet", "vrrp"]);
@@ -78,7 +79,8 @@ fn the_rules_for_a_machine_that_accepts_keep_strangers_out() {
     assert!(fe0.is("web", "active") && fe1.is("web", "backup"));
 }
 
-/// A firewall on the Active that drops what it sends: the peer cannot know, so this is the one place that can say it.
+/// A firewall on the Active drops its own advertisements. The peer cannot know that, so only this
+/// node can report it.
 #[test]
 fn advertisements_that_a_firewall_drops_on_their_way_out_are_told_and_not_counted_as_sent() {
     let lab = Lab::new(&["fe0"]);

@@ -1,4 +1,5 @@
-//! One word of a stranger proves nothing (docs/adr/0019): what an attacker on the LAN says for others.
+//! One message of a stranger proves nothing (docs/adr/0019): forged messages of an attacker on the
+//! LAN.
 
 use super::support::inject::{Forgery, Injector};
 use super::support::lab::ip;
@@ -7,12 +8,13 @@ use super::support::{Config, Daemon, Lab, Node, SOON, ms, wait_for};
 use super::{Pair, WEB, web};
 use std::time::Duration;
 
-/// A priority and an interval in centiseconds, said from this address.
+/// An advertisement with this source address, priority and interval in centiseconds.
 fn word(source: &str, priority: u8, interval: u16) -> Vec<u8> {
     Forgery::new(ip(source), 51, priority, interval).addresses(&[WEB]).frame()
 }
 
-/// The same for nobody but `node`: whose name it takes does not hear it, and cannot answer.
+/// The same frame addressed to `node` only: the router whose source address it has does not receive
+/// it, and cannot answer.
 fn aimed(mut frame: Vec<u8>, node: &Node) -> Vec<u8> {
     frame[..6].copy_from_slice(&node.mac());
     frame
@@ -26,7 +28,7 @@ fn takeovers(daemon: &Daemon) -> u64 {
     daemon.counter("web", "ipv4", "active_transitions")
 }
 
-/// Without a bound on what is learned: 132 s.
+/// Without a limit on the learned interval, it would be 132 s.
 #[test]
 fn an_interval_of_41_s_leaves_the_address_with_nobody_for_ten_at_most() {
     let pair = Pair::new();
@@ -43,7 +45,7 @@ fn an_interval_of_41_s_leaves_the_address_with_nobody_for_ten_at_most() {
     assert!(gap > ms(8500) && gap < ms(11_500), "{gap:?}");
 }
 
-/// It was believed, and reported as a success: 148 s without service.
+/// Before docs/adr/0019 the message was believed, and reported as a success: 148 s without service.
 #[test]
 fn a_demotion_is_not_handed_over_to_one_word_of_a_stranger() {
     let lab = Lab::new(&["fe0", "client"]);
@@ -62,8 +64,8 @@ fn a_demotion_is_not_handed_over_to_one_word_of_a_stranger() {
     assert!(holds(fe0.node()) && fe0.is("web", "active"));
 }
 
-/// Twenty words a second that the Active speaks every 10 ms, or leaves. Before: 22 moves in three seconds, and 28 % of
-/// the requests lost.
+/// Twenty messages a second which say that the Active advertises every 10 ms, or resigns. Before
+/// docs/adr/0019: 22 moves in three seconds, and 28 % of the requests lost.
 #[test]
 fn words_in_the_actives_name_make_two_actives_once() {
     for forged in [word("192.0.2.10", 200, 1), word("192.0.2.10", 0, 100)] {
@@ -87,7 +89,7 @@ fn words_in_the_actives_name_make_two_actives_once() {
     }
 }
 
-/// A doubting Backup still takes over without a gap from one that leaves.
+/// A Backup that distrusts messages still takes over without a gap from an Active that leaves.
 #[test]
 fn a_planned_move_loses_nothing_while_words_are_doubted() {
     let pair = Pair::new();
@@ -103,7 +105,8 @@ fn a_planned_move_loses_nothing_while_words_are_doubted() {
     assert_eq!(prober.finish().lost, 0);
 }
 
-/// The kernel keeps from a socket what comes from an address of its own: it is heard below IP.
+/// The kernel does not deliver packets from an own IPv4 address to a raw socket, so they are
+/// received below IP.
 #[test]
 fn what_is_said_in_our_name_over_ipv4_is_answered_at_once() {
     let interval = |priority| Config::of(&web(priority).interval("1s"));
@@ -118,7 +121,8 @@ fn what_is_said_in_our_name_over_ipv4_is_answered_at_once() {
     assert!(pair.fe0.is("web", "active"));
 }
 
-/// IPv6 shows us what carries our own address: it is answered before the Backup takes over.
+/// In IPv6, packets with our own source address are received: we answer before the Backup takes
+/// over.
 #[test]
 fn what_is_said_in_our_name_over_ipv6_is_answered_at_once() {
     let router = |priority| {

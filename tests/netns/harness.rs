@@ -1,4 +1,5 @@
-//! The harness itself: it must be able to see a loss, or every "nothing was lost" is worth nothing.
+//! The test harness itself must be able to see a loss. Otherwise every "nothing was lost" would be
+//! worthless.
 
 use super::WEB;
 use super::support::prober::Responder;
@@ -31,7 +32,7 @@ fn the_client_notices_a_cut_and_the_switch_does_not_show_it_as_a_carrier_change(
     assert!(disturbed.lost >= 50 && disturbed.longest_gap >= ms(50), "{disturbed:?}");
 }
 
-/// What a peer loses by itself is told from what we lose.
+/// Requests that a peer loses by itself are counted apart from those that we lose.
 #[test]
 fn a_router_that_announces_before_it_can_answer_is_found_out() {
     let lab = Lab::new(&["fe0", "fe1", "client"]);
@@ -41,7 +42,7 @@ fn a_router_that_announces_before_it_can_answer_is_found_out() {
     fe0.ns.ip(&add);
     let prober = Prober::start(lab.node("client"), WEB, 1000);
     prober.wait_some_answers();
-    // What fe0 loses before is not fe1's doing.
+    // What fe0 loses before that is not caused by fe1.
     lab.cut(fe0);
     let cut = lab.capture().now();
     wait_for(SOON, "requests sent in vain", || lab.capture().frames(cut).len() > 50);

@@ -1,10 +1,10 @@
-//! CheckResult checks decide who serves.
+//! Health checks decide which router serves.
 
 use super::support::{Config, Daemon, Lab, SOON, ms, wait_for};
 use super::{Pair, WEB, web};
 use std::path::PathBuf;
 
-/// A pair whose `fe0` checks that a file exists; the check has this weight, or none.
+/// A pair whose `fe0` checks that a file exists; the check has this weight, or no weight.
 fn checked_pair(weight: Option<i16>) -> (Pair, PathBuf) {
     let dir = tempfile::tempdir_in("/run").expect("a directory in /run").keep();
     let alive = dir.join("alive");
@@ -22,7 +22,7 @@ fn a_failing_check_is_a_fault_and_its_recovery_ends_it() {
     std::fs::remove_file(&alive).expect("the service dies");
     pair.fe0.wait_faults("web", "ipv4", &["check service"]);
     pair.fe1.wait_state("web", "active");
-    // A little later: it lingers until the hosts have turned to fe1.
+    // A little later, because fe0 keeps the address until the hosts have switched to fe1.
     pair.fe0.wait_state("web", "initialize");
     wait_for(SOON, "fe0 lets the address go", || !pair.lab.node("fe0").has(WEB));
     std::fs::write(&alive, "").expect("the service is back");
@@ -56,7 +56,7 @@ fn a_weighted_check_lowers_the_priority_and_the_better_router_takes_over_without
 #[test]
 fn a_single_failure_is_no_verdict_where_three_are_asked_for() {
     let lab = Lab::new(&["fe0"]);
-    // Fails on every third run only: never three times in a row.
+    // The check fails on every third run only: never three times in a row.
     let script = format!(
         "n=$(cat {0}/n 2>/dev/null || echo 0); n=$((n + 1)); echo $n >{0}/n; test $((n % 3)) -ne 0",
         lab.node("fe0").dir().display()
@@ -78,7 +78,7 @@ fn a_single_failure_is_no_verdict_where_three_are_asked_for() {
 #[test]
 fn a_check_that_hangs_fails_and_none_of_its_processes_survives() {
     let lab = Lab::new(&["fe0"]);
-    // A duration that no other test sleeps.
+    // No other test sleeps for this duration, so the process can be found by it.
     let command = "[\"/bin/sh\", \"-c\", \"sleep 86397 & sleep 86397\"]";
     let config = Config::new()
         .check("service", command, &[("timeout", "\"200ms\""), ("interval", "\"60s\"")])
@@ -107,7 +107,7 @@ fn a_check_that_runs_long_does_not_delay_advertisements() {
     assert!(gaps.iter().all(|gap| *gap < ms(300)), "{gaps:?}");
 }
 
-/// Processes whose command line begins so.
+/// Processes whose command line begins with this text.
 fn running(command: &str) -> Vec<String> {
     let processes = std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
     let lines = processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("cmdline")).ok());

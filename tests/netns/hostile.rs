@@ -1,4 +1,4 @@
-//! What a hostile or broken neighbour sends is counted, and changes nothing: no state, no timer.
+//! What a hostile or broken neighbour sends is counted, and changes neither a state nor a timer.
 
 use super::support::inject::{Forgery, Injector, Sum};
 use super::support::lab::ip;
@@ -6,12 +6,13 @@ use super::support::{Config, Daemon, Lab, SOON, ms, wait_for};
 use super::{WEB, web};
 use std::time::Duration;
 
-/// From the client, with a priority that would win: nothing less tells whether it was obeyed.
+/// A message from the client, with a priority that would win: only then can a test see whether it
+/// was obeyed.
 fn winning(change: impl FnOnce(&mut Forgery)) -> Forgery {
     Forgery::new(ip("192.0.2.12"), 51, 254, 1).addresses(&[WEB]).with(change)
 }
 
-/// Frames that must be discarded, and the counter that says so.
+/// Frames that must be discarded, and the counter for each.
 fn rejected() -> Vec<(&'static str, Vec<u8>)> {
     let short = winning(|_| {});
     let whole = short.message();
@@ -38,7 +39,8 @@ fn bad_packets_are_counted_by_reason_and_do_not_touch_an_active() {
     let injector = Injector::new(lab.node("client"));
     for (counter, frame) in rejected() {
         let before = fe0.counter("web", "ipv4", counter);
-        // Faster than its own advertisements: a timer that a bad packet re-arms would never fire.
+        // The frames come faster than the router's own advertisements: a timer that a bad packet
+        // sets again would never fire.
         let from = lab.capture().now();
         let sent = u64::from(injector.flood(&frame, 20, ms(500)));
         wait_for(SOON, format!("{sent} more {counter}"), || {
@@ -94,7 +96,7 @@ fn reserved_bits_are_no_part_of_the_interval() {
     let fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(100)));
     fe0.wait_state("web", "active");
     let injector = Injector::new(lab.node("client"));
-    // 10 cs, with all reserved bits set: read naively, ten minutes.
+    // 10 cs with all reserved bits set. A reader that does not mask them would read ten minutes.
     let sent = lab.capture().now();
     injector.send(&winning(|f| f.interval = 0xf00a).frame());
     fe0.wait_state("web", "backup");
@@ -114,7 +116,7 @@ fn noise_on_protocol_112_is_survived() {
     for length in (0..1400).chain(0..1400) {
         let noise: Vec<u8> = (0..length)
             .map(|_| {
-                // xorshift64: the same noise each time.
+                // xorshift64 makes the same octets in each run.
                 random ^= random << 13;
                 random ^= random >> 7;
                 random ^= random << 17;
@@ -127,7 +129,8 @@ fn noise_on_protocol_112_is_survived() {
     assert_steady(&lab, &fe0, from, "noise");
 }
 
-/// Still Active, for the first time, and advertising at its own pace since `from`.
+/// The router is Active for the first time still, and has advertised in its own period since
+/// `from`.
 fn assert_steady(lab: &Lab, fe0: &Daemon, from: Duration, what: &str) {
     let instance = fe0.instance("web", "ipv4");
     assert_eq!(

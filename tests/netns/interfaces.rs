@@ -1,4 +1,4 @@
-//! Interfaces come and go; each absence is a named fault that clears itself.
+//! Interfaces disappear and appear; each absence is a named fault that ends by itself.
 
 use super::support::lab::ip;
 use super::support::{Config, Daemon, Lab, Router, SOON, ms, wait_for};
@@ -43,7 +43,7 @@ fn a_lost_carrier_is_a_fault_and_its_return_ends_it() {
     wait_for(SOON, "fe0 lets the address go", || !pair.lab.node("fe0").has(WEB));
     let back = pair.lab.capture().now();
     pair.lab.carrier_up(pair.fe0.node());
-    // It listens first, however sure it is of itself.
+    // After the fault, the router of highest priority listens first, too.
     pair.fe0.wait_event("backup after the fault", |event| {
         event["kind"] == "transition" && event["cause"] == "fault_cleared" && event["to"] == "backup"
     });
@@ -76,7 +76,7 @@ fn a_recreated_interface_serves_like_the_old_one() {
     pair.lab.plug(fe0);
     pair.fe0.wait_state("web", "active");
     wait_for(SOON, "the address is on the new one", || fe0.has(WEB));
-    // Received as well as sent on the new one.
+    // On the new interface the router receives as well as sends.
     pair.fe1.wait_state("web", "backup");
     pair.lab.cut(fe0);
     pair.fe1.wait_state("web", "active");
@@ -100,7 +100,7 @@ fn without_a_source_address_it_does_not_take_part() {
 fn a_tracked_interface_without_carrier_is_a_fault() {
     let lab = Lab::new(&["fe0", "fe1"]);
     let node = lab.node("fe0");
-    // The inside of a frontend: a pair of cable ends of its own.
+    // The inside of a frontend: a cable between two interfaces of its own.
     node.ns.ip("link add inside type veth peer name outlet\nlink set outlet up\nlink set inside up");
     let tracked = web(200).key("track", "[{ interface = \"inside\" }]");
     let fe0 = Daemon::start(node, &Config::of(&tracked));
@@ -162,7 +162,7 @@ fn another_name_of_an_interface_is_a_fault_that_tells_the_name_to_write() {
     });
 }
 
-/// The kernel takes IPv6 addresses away with the link.
+/// The kernel removes IPv6 addresses when the link goes down.
 #[test]
 fn nobody_is_blamed_for_addresses_that_go_with_the_link() {
     let lab = Lab::new(&["fe0"]);
@@ -190,7 +190,7 @@ fn nobody_is_blamed_for_addresses_that_go_with_the_link() {
     assert_eq!(blamed.count(), 0, "{events}");
 }
 
-/// Renumbering: the first address of the network goes, and the virtual one is the next.
+/// Renumbering: the first address of the network is removed, and the virtual one is the next.
 #[test]
 fn a_virtual_address_that_becomes_the_source_of_own_connections_is_told() {
     let lab = Lab::new(&["fe0"]);

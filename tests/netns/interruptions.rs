@@ -1,6 +1,7 @@
-//! Interruptions of milliseconds on the Active: its own address is replaced, its link is set down and up. At an interval of
-//! a second a client that asks a thousand times a second loses less than a tenth of an interval of them for the
-//! address, and for the link what it takes to be up again.
+//! Interruptions of milliseconds on the Active: its own address is replaced, or its link is set
+//! down and up. A client sends a thousand requests a second, at an interval of a second. For the
+//! address it loses less than a tenth of an interval of them; for the link, as many as the link
+//! needs to be up again.
 
 use super::support::prober::Responder;
 use super::support::wait::stays;
@@ -17,7 +18,8 @@ enum Company {
     Peer,
 }
 
-/// `interrupt` happens to fe0 while a client asks; how many requests are lost. Nothing changes hands.
+/// Runs `interrupt` on fe0 while a client sends requests, and returns how many are lost. The
+/// address must not move.
 fn lost(company: Company, what: &str, interrupt: impl FnOnce(&Daemon)) -> usize {
     let slow = |priority| Config::of(&web(priority).interval(SLOW));
     let (pair, alone);
@@ -41,10 +43,10 @@ fn lost(company: Company, what: &str, interrupt: impl FnOnce(&Daemon)) -> usize 
     let before = lab.capture().now();
     interrupt(fe0);
     prober.wait_some_answers();
-    // It says at once that it is here, and tells the hosts.
+    // fe0 advertises at once, and announces its addresses to the hosts.
     lab.capture().wait_advert(SOON, "fe0", before, |advert| advert.priority == 200);
     lab.capture().wait_announcement(SOON, "fe0", before, super::support::lab::ip(WEB));
-    // Longer than anybody waits for a silent Active.
+    // Longer than any router waits for an Active that it does not hear.
     stays(ms(4000), "fe0 serves on", || fe0.node().has(WEB));
     let report = prober.finish();
     assert!(fe0.is("web", "active"));
@@ -95,7 +97,7 @@ fn a_link_that_is_set_down_and_up_costs_less_than_an_interval() {
     }
 }
 
-/// The kernel takes IPv6 addresses away with the link, its own and ours.
+/// When the link goes down, the kernel removes the IPv6 addresses, its own and ours.
 #[test]
 fn both_families_are_served_on_after_a_link_that_was_down_for_a_moment() {
     let both = |priority| {

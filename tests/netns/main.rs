@@ -1,5 +1,5 @@
 //! Routers on a LAN of network namespaces: the real daemon on the real kernel, as an operator and a
-//! client see it. Runs as root and as an ordinary user.
+//! client see it. The tests run as root and as an ordinary user.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 
 #[path = "../support/mod.rs"]
@@ -45,7 +45,7 @@ fn web(priority: u8) -> Router {
 
 /// Two frontends that serve `web`, and a client. `fe0` is preferred, and serves.
 struct Pair {
-    // The daemons first: they end before their LAN does.
+    // The daemons come first, because they must end before their LAN does.
     fe0: Daemon,
     fe1: Daemon,
     _services: [Responder; 2],
@@ -53,17 +53,17 @@ struct Pair {
 }
 
 impl Pair {
-    /// Priorities 200 and 100.
+    /// A pair with the priorities 200 and 100.
     fn new() -> Self {
         Self::with(&Config::of(&web(200)), &Config::of(&web(100)))
     }
 
-    /// With the router `web` as `fe0` and `fe1` are told.
+    /// A pair with these configurations of `fe0` and `fe1`.
     fn with(first: &Config, second: &Config) -> Self {
         Self::on(Lab::new(&["fe0", "fe1", "client"]), first, second)
     }
 
-    /// On a LAN that was prepared.
+    /// A pair on a LAN that the test has prepared.
     fn on(lab: Lab, first: &Config, second: &Config) -> Self {
         let services = ["fe0", "fe1"].map(|name| Responder::start(lab.node(name), WEB));
         let fe0 = Daemon::start(lab.node("fe0"), first);
@@ -73,7 +73,7 @@ impl Pair {
         Self { fe0, fe1, _services: services, lab }
     }
 
-    /// A client that asks a thousand times a second; already being answered by `name`.
+    /// A client that sends a thousand requests a second, and that `name` answers already.
     fn client_of(&self, name: &str) -> Prober {
         let prober = Prober::start(self.lab.node("client"), WEB, 1000);
         prober.wait_answer_of(self.lab.node(name));

@@ -4,7 +4,7 @@ use super::support::{Config, Daemon, Lab, SOON, wait_for};
 use super::web;
 use std::process::Command;
 
-/// What the plug-in says, and its exit code.
+/// Output and exit code of the plug-in.
 fn ask(daemon: &Daemon) -> (i32, String) {
     let plugin = concat!(env!("CARGO_MANIFEST_DIR"), "/config/check_vrrpd");
     let vrrpctl = format!("{} --socket {}", env!("CARGO_BIN_EXE_vrrpctl"), daemon.socket().display());

@@ -1,4 +1,4 @@
-//! `vrrpctl demote` and `promote`, with a client watching.
+//! `vrrpctl demote` and `promote`, while a client sends requests.
 
 use super::support::{Config, Daemon, Lab, SOON, ms, wait_for};
 use super::{Pair, WEB, web};
@@ -33,7 +33,8 @@ fn a_demotion_hands_over_without_a_lost_request_and_says_to_whom() {
 fn a_demoted_router_takes_part_in_nothing_until_it_is_promoted() {
     let mut pair = Pair::new();
     assert_eq!(pair.fe1.ctl(&["demote", "web"]).code, 0);
-    // Not even when nobody else is there. (One that has just handed over would step in: demotion.rs.)
+    // A demoted router does not serve even if no other router is there. (A router that has just
+    // handed over would: demotion.rs.)
     pair.fe0.terminate();
     pair.fe1.stays(ms(700), "web", "initialize");
     assert!(pair.lab.capture().adverts_of("fe1", ms(0)).is_empty());

@@ -1,5 +1,6 @@
-//! The owner of the addresses comes back, and speaks from the very address that the Backup holds in its place. The
-//! kernel of that Backup takes its advertisements for martians and drops them.
+//! The owner of the addresses comes back, and advertises from the very address that the Backup
+//! holds in its place. The kernel of that Backup takes these advertisements for martians and drops
+//! them.
 
 use super::support::prober::Responder;
 use super::support::wait::stays;
@@ -15,7 +16,7 @@ struct Owned {
 }
 
 impl Owned {
-    /// `fe0` owns `addresses`, which it has, and `fe1` stands in.
+    /// `fe0` owns `addresses`, which it has on its interface, and `fe1` is its Backup.
     fn new(addresses: &[&str]) -> Self {
         let lab = Lab::new(&["fe0", "fe1", "client"]);
         let router = Router::new("web").addresses(addresses);
@@ -27,7 +28,7 @@ impl Owned {
         Self { fe0, fe1, lab }
     }
 
-    /// The owner alone is Active, has the address, and stays so.
+    /// Whether only the owner is Active and has the address.
     fn is_settled(&self, address: &str) {
         self.fe0.wait_state("web", "active");
         self.fe1.wait_state("web", "backup");
@@ -66,7 +67,7 @@ fn an_owner_is_demoted_and_promoted() {
     pair.is_settled(OWN);
 }
 
-/// IPv6 has no martians: what is heard is heard.
+/// IPv6 has no martians: the Backup receives the advertisements like any others.
 #[test]
 fn in_ipv6_an_owner_that_is_back_is_heard_too() {
     let pair = Owned::new(&["fe80::a/64", "2001:db8::a/64"]);
@@ -77,7 +78,7 @@ fn in_ipv6_an_owner_that_is_back_is_heard_too() {
     pair.is_settled("fe80::a");
 }
 
-/// A host that asks finds the owner again.
+/// A host that sends requests reaches the owner again.
 #[test]
 fn hosts_turn_to_the_owner_that_is_back() {
     let pair = Owned::new(&["192.0.2.10/24"]);

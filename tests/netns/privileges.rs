@@ -1,4 +1,4 @@
-//! What the daemon keeps of what root may do, and what its checks get.
+//! Which privileges of root the daemon keeps, and which its checks get.
 
 use super::support::{Config, Daemon, Lab, SOON, wait_for};
 use super::{WEB, web};
@@ -10,7 +10,7 @@ const DANGEROUS: u64 = 1 << 21 | 1 << 19 | 1 << 16;
 /// One capability set of every thread.
 fn sets(pid: i32, name: &str) -> Vec<u64> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    // One that starts a program ends when it has.
+    // A thread that starts a program may have ended before its status is read.
     let status =
         |thread: std::io::Result<std::fs::DirEntry>| read_to_string(thread.ok()?.path().join("status")).ok();
     threads.filter_map(status).map(|status| set(&status, name)).collect()
@@ -29,10 +29,10 @@ fn a_daemon_started_as_root_keeps_what_it_needs_unless_a_hook_runs_as_root() {
         wait_for(SOON, "the address", || fe0.node().has(WEB));
         let all = sets(fe0.pid().as_raw(), "CapEff");
         assert!(all.len() >= 4, "{all:x?}");
-        // The thread that writes the log has none in any case.
+        // The thread that writes the log has no capabilities in any case.
         assert!(all.iter().all(|set| [keeps, 0].contains(&(set & DANGEROUS))), "{all:x?}");
         assert!(all.contains(&0), "{all:x?}");
-        // What it starts has what the main thread has.
+        // A program that the daemon starts has the capabilities of the main thread.
         let main = format!("/proc/{}/status", fe0.pid());
         assert_eq!(set(&read_to_string(main).unwrap(), "CapBnd") & DANGEROUS, keeps);
         assert!(fe0.terminate().success());
@@ -57,6 +57,6 @@ fn a_check_gains_no_privileges_and_inherits_nothing() {
     let mut lines = seen.lines();
     let found: Vec<_> = lines.by_ref().take(2).map(|line| line.split_whitespace().last().unwrap()).collect();
     assert_eq!(found, ["0000000000000000", "1"], "{seen}");
-    // Its input, output and errors; and what ls opens to look.
+    // Standard input, output and error, and the descriptor with which ls reads the directory.
     assert_eq!(lines.collect::<Vec<_>>(), ["0", "1", "2", "3"], "{seen}");
 }

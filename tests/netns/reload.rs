@@ -1,4 +1,4 @@
-//! `vrrpctl reload` and SIGHUP, with a client watching.
+//! `vrrpctl reload` and SIGHUP, while a client sends requests.
 
 use super::support::capture::Capture;
 use super::support::lab::ip;
@@ -9,13 +9,13 @@ use nix::sys::signal::{Signal, kill};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// `fe0`'s configuration is this from now on.
+/// Writes a new configuration for `fe0`, and reloads it.
 fn reload(daemon: &Daemon, config: &Config) -> Ctl {
     daemon.write_config(config.text());
     daemon.ctl(&["reload"])
 }
 
-/// As [`reload`], which must succeed; what happens to each router.
+/// As [`reload`], which must succeed; returns what happens to each router.
 fn reloaded(daemon: &Daemon, config: &Config) -> Vec<(String, String)> {
     let answer = reload(daemon, config);
     assert_eq!(
@@ -67,7 +67,7 @@ fn addresses_of_an_active_router_change_without_a_lost_request_or_a_transition()
     for address in ["192.0.2.51", "192.0.2.52"] {
         pair.lab.capture().wait_announcement(SOON, "fe0", ms(0), ip(address));
     }
-    // Those that are advertised, and in which order, followed too.
+    // The advertised addresses and their order have changed as well.
     let listed = |addresses: &[&str]| addresses.iter().map(|address| ip(address)).collect::<Vec<_>>();
     let more = listed(&["192.0.2.51", "192.0.2.50", "192.0.2.52"]);
     pair.lab.capture().wait_advert(SOON, "fe0", ms(0), |advert| advert.addresses == more);
@@ -90,7 +90,7 @@ fn a_bad_file_changes_nothing_and_says_why() {
         let errors = answer.json["errors"].as_array().expect("errors");
         assert_eq!(errors.len(), 2, "{answer:?}");
         assert!(errors.iter().all(|error| error["line"].as_u64() > Some(1) && error["help"] != ""));
-        // Word for word what `check` says.
+        // The errors are the same, word for word, as those of `check`.
         let file = answer.json["file"].as_str().expect("a file").to_owned();
         assert_eq!(pair.fe0.ctl(&["check", &file]).json["errors"], answer.json["errors"]);
     }
@@ -103,7 +103,7 @@ fn a_bad_file_changes_nothing_and_says_why() {
     assert_eq!(pair.fe0.instance("web", "ipv4")["since"], before["since"]);
     assert_eq!(pair.fe0.instance("web", "ipv4")["priority"], before["priority"]);
     assert!(events_of_kind(&pair.fe0, "configuration_reloaded").is_empty());
-    // And it still can.
+    // The daemon can still reload.
     assert_eq!(reloaded(&pair.fe0, &Config::of(&web(201))), pairs(&[("web", "retune")]));
 }
 
@@ -143,7 +143,8 @@ fn routers_that_are_not_concerned_do_not_notice() {
     let capture = pair.lab.capture();
     let adverts: Vec<_> =
         capture.adverts_of("fe0", from).into_iter().filter(|advert| advert.vrid == 51).collect();
-    // From one to the next it is 100 ms, whatever came between; a late one is the machine's.
+    // The time from one advertisement to the next is 100 ms, whatever came between; a late one is
+    // caused by the machine.
     for pair in adverts.windows(2) {
         let gap = pair[1].at - pair[0].at;
         assert!(gap > ms(60) && gap < ms(250), "{gap:?}");
@@ -162,7 +163,7 @@ fn sighup_reloads_and_the_event_says_who_asked() {
     let event = pair.fe0.wait_event("of the reload", |event| event["kind"] == "configuration_reloaded");
     assert_eq!((&event["by"], &event["count"], &event["name"]), (&json!("SIGHUP"), &json!(1), &Value::Null));
     assert!(pair.fe0.log().contains("configuration reloaded by SIGHUP: 1 change"), "{}", pair.fe0.log());
-    // Once more, as somebody.
+    // Once more, as another user.
     assert_eq!(reloaded(&pair.fe0, &Config::of(&web(150))), pairs(&[("web", "unchanged")]));
     let events = events_of_kind(&pair.fe0, "configuration_reloaded");
     assert_eq!((events.len(), &events[1]["count"]), (2, &json!(0)), "{events:?}");
@@ -183,7 +184,7 @@ fn a_dry_run_tells_the_plan_and_changes_nothing() {
     assert_eq!(pair.fe0.ctl(&["show", "web"]).json["configuration"], before);
     assert!(pair.lab.node("fe0").has(WEB) && !pair.lab.node("fe0").has("192.0.2.51"));
     assert!(events_of_kind(&pair.fe0, "configuration_reloaded").is_empty());
-    // Then it is done, with the same plan.
+    // Now the reload is carried out, with the same plan.
     let done = pair.fe0.ctl(&["reload"]);
     assert_eq!(done.json["virtual_routers"], answer.json["virtual_routers"]);
     wait_for(SOON, "the other address", || {
@@ -292,14 +293,14 @@ fn a_check_that_is_added_to_an_active_router_does_not_interrupt_it() {
     assert_eq!(pair.fe0.instance("web", "ipv4")["faults"], json!([]));
     std::fs::write(dir.join("go"), "").expect("the check may end");
     wait_for(SOON, "the first verdict", || track() == "passing");
-    // A check that is changed goes on with what was known of it.
+    // A check that is changed keeps its last result.
     let slower = Config::new().check("service", &command, &[("timeout", "\"50s\"")]).with(&tracked);
     assert_eq!(reloaded(&pair.fe0, &slower), pairs(&[("web", "unchanged")]));
     assert_eq!(track(), "passing");
     prober.wait_some_answers();
     assert_eq!(pair.fe0.instance("web", "ipv4")["since"], before["since"]);
     assert_eq!(prober.finish().lost, 0);
-    // And from now on it counts.
+    // From now on its results count.
     std::fs::write(dir.join("broken"), "").expect("the service breaks");
     pair.fe1.wait_state("web", "active");
 }
@@ -345,7 +346,7 @@ fn reloads_at_the_same_time_come_one_after_the_other() {
         let answers: Vec<_> = calls.into_iter().map(|call| call.join().expect("an answer")).collect();
         assert!(answers.iter().all(|answer| answer.code == 0), "{answers:?}");
     });
-    // One of them found something to do.
+    // One of the two reloads found a difference.
     let events = events_of_kind(&pair.fe0, "configuration_reloaded");
     assert_eq!(events.iter().filter(|event| event["count"] == 1).count(), 1, "{events:?}");
     prober.wait_some_answers();
@@ -373,7 +374,7 @@ fn hooks_that_are_added_run_at_the_next_transition() {
     let expected = "second after_release active initialize 192.0.2.50/24\n\
                     second on_transition active initialize 192.0.2.50/24\n";
     wait_for(SOON, "both hooks", || traced() == expected);
-    // Without hooks again, it is silent.
+    // Without hooks again, nothing is run.
     assert_eq!(reloaded(&fe0, &Config::of(&web(100))), pairs(&[("web", "retune")]));
     assert_eq!(fe0.ctl(&["promote", "web"]).code, 0);
     fe0.wait_state("web", "active");
@@ -395,7 +396,8 @@ fn the_last_hooks_of_a_router_that_is_removed_run_when_it_is_gone() {
         });
     };
     traced("web 51 on_transition active\n");
-    // One that starts anew tells its end as what it was; by then its successor is there.
+    // A router that is replaced runs its last hook with its old VRID, when the new router is there
+    // already.
     assert_eq!(reloaded(&fe0, &Config::of(&hooked(61))), pairs(&[("web", "rebuild")]));
     traced("web 51 after_release backup\n");
     traced("web 61 on_transition active\n");
@@ -404,7 +406,8 @@ fn the_last_hooks_of_a_router_that_is_removed_run_when_it_is_gone() {
     traced("web 61 after_release initialize\nweb 61 on_transition initialize\n");
 }
 
-/// Long work for a long file: the watchdog would end a daemon that serves well.
+/// Reading a file of thousands of errors takes long: the watchdog would end a daemon that serves
+/// well.
 #[test]
 fn a_file_with_thousands_of_errors_stops_neither_the_watchdog_nor_other_clients() {
     let lab = Lab::new(&["fe0"]);
@@ -435,7 +438,7 @@ fn a_file_with_thousands_of_errors_stops_neither_the_watchdog_nor_other_clients(
     fe0.wait_state("web", "active");
 }
 
-/// Docs/adr/0017: the address of the machine in the list, by a slip of one digit.
+/// docs/adr/0017: an operator mistypes one digit, and lists the address of the machine.
 #[test]
 fn a_reload_that_lists_an_address_of_the_machine_is_refused_as_a_whole() {
     let lab = Lab::new(&["fe0"]);
@@ -461,10 +464,10 @@ fn a_reload_that_lists_an_address_of_the_machine_is_refused_as_a_whole() {
         }
         assert!(node.has(&node.v4().to_string()) && node.has(&node.v6().to_string()));
     }
-    // Nothing of it: neither the new priority nor the other router.
+    // Nothing is carried out: neither the new priority nor the other router.
     assert_eq!(fe0.instance("web", "ipv4")["priority"]["configured"], 100);
     assert!(fe0.states("db").is_empty() && fe0.is("web", "active"));
-    // Without the slip it is carried out.
+    // Without the wrong address, the reload is carried out.
     fe0.write_config(Config::of(&web(150)).with(&db).text());
     assert_eq!(fe0.ctl(&["reload"]).code, 0);
     fe0.wait_state("db", "active");

@@ -1,4 +1,5 @@
-//! A second daemon, by hand or by mistake: it would take the addresses of the first for leftovers of a dead one.
+//! A second daemon, started by hand or by mistake, would take the addresses of the first one for
+//! those of a crashed run.
 
 use super::support::process::finish;
 use super::support::{Config, Daemon, Lab, Node, SOON, wait_for};
@@ -6,7 +7,7 @@ use super::{WEB, web};
 use std::path::Path;
 use std::process::Command;
 
-/// Starts one with the first one's configuration: exit code and what it said.
+/// Starts a daemon with the configuration of the first one: exit code and output.
 fn start_second(on: &Node, first: &Daemon, socket: &Path, state: &Path) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpd"));
     command.arg("--config").arg(first.config());
@@ -27,11 +28,11 @@ fn a_second_daemon_ends_at_once_and_touches_nothing() {
     let holds = format!("somebody holds the state directory {}", state.display());
     let listens = format!("another vrrpd already listens on {}", socket.display());
     let table = [
-        // As night F10 has it: a try-out with another socket.
+        // As in incident F10: a try-out with another socket.
         ("fe0", &other_socket, &state, &pid),
         ("fe0", &other_socket, &other_state, &pid),
         ("fe0", &socket, &state, &pid),
-        // In another network namespace the files are left to tell.
+        // In another network namespace, only the files show that a daemon runs.
         ("fe1", &other_socket, &state, &holds),
         ("fe1", &socket, &other_state, &listens),
     ];

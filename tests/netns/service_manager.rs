@@ -1,4 +1,4 @@
-//! What the service manager is told, and what it must not be told.
+//! The messages that the service manager receives, and those that it must not receive.
 
 use super::support::wait::{now, stays};
 use super::support::{Config, Daemon, Lab, SOON, ServiceManager, ms, wait_for};
@@ -24,7 +24,7 @@ fn start_transition_demotion_and_stop_are_told_in_their_order() {
     let node = pair.lab.node("client");
     let manager = ServiceManager::start(node.dir(), None);
     let mut third = Daemon::start_under(&manager, node, &Config::of(&web(200)));
-    // Preempts within 3 intervals and a skew.
+    // Preempts within 3 intervals and a Skew_Time.
     manager.wait_line("STATUS=active: web");
     assert_eq!(third.ctl(&["demote", "web"]).code, 0);
     manager.wait_line("STATUS=demoted: web");
@@ -33,7 +33,7 @@ fn start_transition_demotion_and_stop_are_told_in_their_order() {
     wait_for(SOON, "active again", || again("STATUS=active: web"));
     assert!(third.terminate().success());
     let mut lines = manager.lines();
-    // Seen or not, as the events fall.
+    // This line may be missing, depending on timing.
     lines.retain(|line| line != "STATUS=handing over: web");
     assert_eq!(
         lines,
@@ -66,7 +66,7 @@ fn ready_means_that_vrrpctl_works_and_knows_every_router() {
     let lab = Lab::new(&["fe0"]);
     let node = lab.node("fe0");
     let manager = ServiceManager::start(node.dir(), None);
-    // An interface that does not exist (yet) is no reason to wait.
+    // An interface that does not exist (yet) is not a reason to delay the start.
     let late = super::Router::new("late").vrid(52).key("interface", "\"eth9\"").addresses(&["192.0.2.60/24"]);
     let fe0 = Daemon::launch_under(&manager, node, &Config::of(&web(100)).with(&late));
     manager.wait_line("READY=1");
@@ -77,7 +77,7 @@ fn ready_means_that_vrrpctl_works_and_knows_every_router() {
     assert_eq!(names, ["late", "web"]);
 }
 
-/// Stops one thread of a process, as a hang would.
+/// Stops one thread of a process, as if it hung.
 struct Frozen(Pid);
 
 impl Frozen {
@@ -100,7 +100,7 @@ impl Frozen {
     }
 }
 
-/// Fed at half of its patience, and never later than the whole of it.
+/// Waits for this number of messages to the watchdog.
 fn wait_beats(manager: &ServiceManager, count: usize) {
     let from = manager.beats().len();
     wait_for(SOON, format!("the watchdog is fed {count} times"), || manager.beats().len() >= from + count);
@@ -114,7 +114,7 @@ fn the_watchdog_is_fed_at_half_of_its_patience() {
     wait_beats(&manager, 10);
     let took = start.elapsed();
     let fed = u32::try_from(manager.beats().len() - before).unwrap();
-    // Ten halves are a second; none may come early, and this machine may be busy.
+    // Ten half periods are a second. No message may be early, and this machine may be busy.
     assert!(took >= WATCHDOG / 2 * 9 && took < WATCHDOG / 2 * 20, "{fed} times in {took:?}");
 }
 
@@ -125,7 +125,7 @@ fn a_thread_that_hangs_starves_the_watchdog() {
     for thread in ["vrrp-protocol", "vrrpd"] {
         wait_beats(&manager, 3);
         let frozen = Frozen::thread(fe0.pid(), thread);
-        // One may be under way.
+        // One message may be on its way already.
         let fed = manager.beats().len() + 1;
         stays(WATCHDOG * 4, format!("nobody feeds it while {thread} hangs"), || manager.beats().len() <= fed);
         frozen.thaw();
@@ -134,8 +134,8 @@ fn a_thread_that_hangs_starves_the_watchdog() {
     fe0.wait_state("web", "active");
 }
 
-/// A child that could speak for the daemon would be taken for its main process's word, or worse, could
-/// keep a dead one's watchdog fed.
+/// The service manager would take messages of a child for those of the main process. Even worse, a
+/// child could send messages to the watchdog after the daemon died.
 #[test]
 fn checks_and_hooks_do_not_hear_of_the_service_manager() {
     let lab = Lab::new(&["fe0"]);

@@ -1,5 +1,5 @@
-//! A Backup that was not run for a while hears what waits in its sockets before it judges (`runtime::turn`): the Active
-//! that spoke all the time is not replaced.
+//! A Backup that was not run for a while processes what waits in its sockets before it decides
+//! (`runtime::turn`): it does not replace an Active that advertised all the time.
 
 use super::support::wait::stays;
 use super::support::{Config, Daemon, Lab, Router, ms};
@@ -7,12 +7,14 @@ use super::web;
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
-/// At 300 ms and priority 100 the Active_Down_Interval is 1083 ms. Whoever wakes more than an interval late listens
-/// once more anyway; in between it depends on what is read first.
+/// At 300 ms and priority 100 the Active_Down_Interval is 1083 ms. A process that wakes more than
+/// an interval late listens once more in any case; between the two, the result depends on what is
+/// read first.
 const INTERVAL: &str = "300ms";
 const STOPPED: Duration = ms(1200);
 
-/// So many stops of `fe1` while `fe0` is Active of every one of these routers: it takes over none.
+/// Stops `fe1` so many times while `fe0` is Active for all these routers. It must take over none of
+/// them.
 fn stops(rounds: usize, fe0: &Daemon, fe1: &mut Daemon, routers: &[String]) {
     for name in routers {
         fe0.wait_state(name, "active");
@@ -22,7 +24,7 @@ fn stops(rounds: usize, fe0: &Daemon, fe1: &mut Daemon, routers: &[String]) {
         fe1.process().signal(Signal::SIGSTOP);
         stays(STOPPED, "time passes", || true);
         fe1.process().signal(Signal::SIGCONT);
-        // It answers after the turn in which it judged.
+        // The daemon answers after the turn in which it decided.
         let all = fe1.ctl(&["status"]).json;
         let all = all["virtual_routers"].as_array().expect("routers");
         assert_eq!(all.len(), routers.len());
@@ -43,7 +45,7 @@ fn a_backup_that_was_stopped_does_not_replace_a_living_active() {
     stops(5, &fe0, &mut fe1, &["web".to_owned()]);
 }
 
-/// More interfaces than any fixed number of ready sockets that is looked at in one turn.
+/// More interfaces than any fixed number of ready sockets that one turn looks at.
 #[test]
 fn with_forty_interfaces_neither() {
     const INTERFACES: u8 = 40;

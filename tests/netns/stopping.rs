@@ -1,4 +1,4 @@
-//! Ends of the daemon: orderly, and not.
+//! Ends of the daemon: orderly ones and others.
 
 use super::support::{Config, SOON, ms, wait_for};
 use super::{Pair, WEB, web};
@@ -51,7 +51,8 @@ fn addresses_of_a_killed_run_are_removed_at_the_next_start() {
     first.kill();
     assert!(fe0.has(WEB) && fe0.has("192.0.2.51"), "SIGKILL leaves them");
 
-    // A slow one that knows only one of the two: as Backup, for three seconds, it may hold neither.
+    // A slow configuration with only one of the two routers: as Backup, for three seconds, the
+    // daemon must hold neither address.
     let one = Config::of(&web(100).interval("1s"));
     let second = super::support::Daemon::start_in(fe0, "second", &one);
     wait_for(SOON, "no stale address", || !fe0.has(WEB) && !fe0.has("192.0.2.51"));

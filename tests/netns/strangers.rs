@@ -1,4 +1,4 @@
-//! Who else is on the LAN is named: in the table, in the JSON and in events, with what to do.
+//! Other routers on the LAN are named in the table, in the JSON and in events, with what to do.
 
 use super::support::inject::{Forgery, Injector};
 use super::support::lab::ip;
@@ -16,13 +16,13 @@ fn event(daemon: &Daemon, suspicion: &str) -> Value {
     daemon.wait_event(suspicion, |event| event["kind"] == "suspicious" && event["suspicion"] == suspicion)
 }
 
-/// A demoted node went on naming a dead one as Active, for ever.
+/// In an earlier version, a demoted node named a dead router as Active for ever.
 #[test]
 fn a_node_that_is_out_tells_that_nobody_serves_and_how_to_serve() {
     let mut pair = Pair::new();
     assert_eq!(pair.fe0.ctl(&["demote", "web"]).code, 0);
     assert_eq!(pair.fe0.instance("web", "ipv4")["active"]["address"], "192.0.2.11");
-    // One that dies at once is replaced by the last resort.
+    // If fe1 died at once, the demoted router would take over again.
     wait_for(SOON, "fe1 has served for a while", || pair.lab.capture().adverts_of("fe1", ms(0)).len() > 6);
     pair.fe1.kill();
     let lost = pair.fe0.wait_event("nobody_serves", |event| event["kind"] == "nobody_serves");
@@ -39,7 +39,7 @@ fn a_node_that_is_out_tells_that_nobody_serves_and_how_to_serve() {
     assert_eq!(kinds(&pair.fe0, "ipv4"), [""; 0]);
 }
 
-/// A firewall on one node drops what it should hear.
+/// A firewall on one node drops the advertisements that the node should receive.
 #[test]
 fn a_split_brain_that_lasts_is_an_error_until_it_is_over() {
     let lab = Lab::new(&["fe0", "fe1", "client"]);
@@ -54,7 +54,8 @@ fn a_split_brain_that_lasts_is_an_error_until_it_is_over() {
     });
 }
 
-/// keepalived with our VRID and another address, over IPv4 only: IPv6 was given up with IPv4, and served by nobody.
+/// keepalived has our VRID and another address, over IPv4 only. In an earlier version IPv6 was
+/// given up with IPv4, and no router served it.
 #[test]
 fn a_stranger_with_our_vrid_in_one_family_does_not_take_the_other() {
     let lab = Lab::new(&["fe0", "fe1", "client"]);
@@ -75,7 +76,7 @@ fn a_stranger_with_our_vrid_in_one_family_does_not_take_the_other() {
     fe0.wait_state("web", "active");
 }
 
-/// Somebody has given our address to another machine, or it runs a router that we do not hear.
+/// Another machine has been given our address, or runs a router that we do not hear.
 #[test]
 fn a_machine_that_announces_our_address_is_named_and_hosts_come_back() {
     for (family, address) in [("ipv4", WEB), ("ipv6", "2001:db8::50")] {
@@ -85,13 +86,14 @@ fn a_machine_that_announces_our_address_is_named_and_hosts_come_back() {
         let fe0 = Daemon::start(lab.node("fe0"), &Config::of(&router));
         fe0.wait_state("web", "active");
         let (client, other) = (lab.node("client"), lab.node("fe1"));
-        // A host does not change its mind twice in a second; this one does.
+        // A host does not change a neighbour entry twice in a second by default; this one does.
         client.ns.sysctl("ipv4/neigh/eth0/locktime", "0");
-        // What the host believes.
+        // The neighbour entry of the host.
         let neighbour = || client.ns.run("ip", &["neighbour", "show", address, "dev", "eth0"]);
         let mac = |node: &Node| MacAddr(node.mac()).to_string();
         client.ns.run("ping", &["-c", "1", "-w", "5", address]);
-        // Five rounds follow a takeover, the last a second later, and would bring it back at once.
+        // Five rounds follow a takeover, the last of them a second later, and would correct the
+        // host at once.
         let announcements = || fe0.instance("web", family)["counters"]["announcements"].as_u64().unwrap();
         wait_for(SOON, "the first announcements are over", || announcements() >= 5);
         assert!(neighbour().contains(&mac(lab.node("fe0"))), "{}", neighbour());

@@ -1,5 +1,6 @@
-//! Addresses go when hosts have turned to whoever serves now. The other router is played: it speaks long before it
-//! holds the address, as keepalived does on a machine that is short of processor time.
+//! Addresses are kept until hosts have switched to the router that serves now. The other router is
+//! simulated: it advertises long before it holds the address, as keepalived does on a machine that
+//! is short of processor time.
 
 use super::support::inject::{Forgery, Injector};
 use super::support::lab::ip;
@@ -11,7 +12,8 @@ use std::time::Duration;
 use vrrpd::kernel::frame_socket::FrameSocket;
 use vrrpd::types::MacAddr;
 
-/// By so much it speaks too early: far less than what an Active waits for an announcement.
+/// How much too early the other router advertises: much less than an Active waits for an
+/// announcement.
 const EARLY: Duration = ms(60);
 
 pub(super) fn announce(node: &Node, address: &str) {
@@ -22,7 +24,8 @@ pub(super) fn announce(node: &Node, address: &str) {
     });
 }
 
-/// `fe0` serves, and `fe1` is about to speak. A client asks all the time.
+/// `fe0` serves, and the simulated router `fe1` is about to advertise. A client sends requests all
+/// the time.
 struct Stage {
     us: Daemon,
     prober: Prober,
@@ -42,7 +45,7 @@ impl Stage {
         Self { us, prober, _services: services, lab }
     }
 
-    /// The other speaks, holds the address later, and announces it then.
+    /// The other router advertises, holds the address later, and announces it then.
     fn speaks_too_early(&self, priority: u8) {
         let other = self.lab.node("fe1");
         let word = Forgery::new(other.v4(), 51, priority, 100).addresses(&[WEB]);

@@ -1,5 +1,5 @@
-//! A log that nobody reads: the journal waits for its disk, a container's log driver is blocked. Lines may be lost; the
-//! service goes on.
+//! A log that nobody reads: the journal waits for its disk, or a container's log driver is blocked.
+//! Lines may be lost, but the service goes on.
 
 use super::support::process::Unread;
 use super::support::wait::now;
@@ -8,9 +8,10 @@ use super::{WEB, web};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The watchdog of the service manager.
+/// The period of the service manager's watchdog.
 const WATCHDOG: Duration = ms(500);
-/// A stop or a clean-up, with the second in which the last lines may still be read.
+/// The longest duration of a stop or a clean-up, including the second for which the last lines are
+/// offered.
 const ENDS: Duration = Duration::from_secs(4);
 
 #[test]
@@ -22,7 +23,7 @@ fn checks_control_watchdog_and_stop_do_not_wait_for_whoever_reads_the_log() {
     let manager = ServiceManager::start(fe0.dir(), Some(WATCHDOG));
     let tracked = web(200).key("track", "[{ check = \"service\" }]");
     let config = Config::new().file_check("service", alive.to_str().expect("a path")).with(&tracked);
-    // Full from the first line on.
+    // The outputs are full from the first line on.
     let mut first = Daemon::start_unread(&manager, fe0, &config, Arc::new(Unread::new()));
     manager.wait_line("READY=1");
     first.wait_state("web", "active");
@@ -54,7 +55,7 @@ fn a_clean_up_that_nobody_reads_ends() {
     wait_for(SOON, "the address", || fe0.node().has(WEB));
     fe0.kill();
     let (status, took) = fe0.clean_up_unread(&Unread::new());
-    // What it does takes up to three seconds, and for each output a second is waited.
+    // The clean-up takes up to three seconds, and waits for a second for each output.
     assert!(status.success() && took < ENDS + ms(1000), "{status} after {took:?}");
     assert!(!fe0.node().has(WEB), "an address is left behind");
 }
