@@ -103,8 +103,8 @@ fn when_a_partition_heals_one_of_the_two_yields_and_the_client_finds_the_other()
 #[test]
 fn adverts_lost_at_random_do_not_move_the_address() {
     let lab = Lab::new(&["fe0", "fe1"]);
-    // With ten missed advertisements and 5 % loss, failovers are extremely rare; with three, they
-    // would occur.
+    // A fifth of the advertisements is lost: three in a row would be lost now and then, ten in a row
+    // practically never.
     let ten = |priority| Config::of(&web(priority).key("down_adverts", "10"));
     let fe0 = Daemon::start(lab.node("fe0"), &ten(200));
     fe0.wait_state("web", "active");
