@@ -1,7 +1,9 @@
-//! What operators and checks have left the members in, and who must hold what because of it. Pure.
+//! The condition that operators and checks have left the members in, and which member must hold
+//! each address because of it. Pure.
 //!
-//! Of all members that may serve, the one of the highest priority does: preemption is on, and no two priorities of a
-//! service are equal. So there is one right answer at rest, and the daemon is not asked for it.
+//! Of all members that may serve, the one of the highest priority must serve: preemption is on, and
+//! no two priorities of a service are equal. So there is one right answer at rest, and the daemon
+//! is not asked for it.
 
 use super::fault::{Kind, Member, Service, all_held};
 use std::collections::BTreeMap;
@@ -11,7 +13,7 @@ use std::net::IpAddr;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cluster(BTreeMap<Member, Condition>);
 
-/// One member, apart from faults that end by themselves.
+/// The condition of one member, apart from faults that end by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Condition {
     pub(crate) process: Process,
@@ -45,11 +47,12 @@ pub(crate) enum Rank {
     Raised,
 }
 
-/// What a raised priority is higher by: above every usual one, and equal to none.
+/// The difference between a raised priority and the usual one. A raised priority is above every
+/// usual one, and equal to none.
 const RAISE: u8 = 25;
 
 impl Cluster {
-    /// Everybody serves.
+    /// A cluster in which all members can serve.
     pub(crate) fn new() -> Self {
         let usual = Condition {
             process: Process::Running,
@@ -70,7 +73,7 @@ impl Cluster {
         able.max_by_key(|member| priority(service, *member, self.of(*member).rank))
     }
 
-    /// Who must hold each address.
+    /// The member that must hold each address.
     pub(crate) fn holders(&self) -> BTreeMap<IpAddr, Option<Member>> {
         all_held().map(|(service, address)| (address, self.holder(service))).collect()
     }
@@ -80,7 +83,8 @@ impl Cluster {
         (process, duty, check) == (Process::Running, Duty::Serving, Check::Passing)
     }
 
-    /// Whether it can happen. Somebody is always able to serve: without that there is nothing to judge.
+    /// Whether the fault can happen. At least one member must be able to serve, because otherwise
+    /// nothing can be judged.
     pub(crate) fn allows(&self, kind: Kind, member: Member) -> bool {
         let condition = self.of(member);
         let running = condition.process == Process::Running;
@@ -113,7 +117,7 @@ impl Cluster {
         }
     }
 
-    /// What is left of it when it is over.
+    /// Applies what is left of a fault when it is over.
     pub(crate) fn apply(&mut self, kind: Kind, member: Member) {
         let condition = self.0.get_mut(&member).expect("all members are there");
         match kind {
@@ -148,7 +152,7 @@ impl Cluster {
     }
 }
 
-/// What a member's configuration says.
+/// The priority in a member's configuration.
 pub(crate) const fn priority(service: Service, member: Member, rank: Rank) -> u8 {
     let usual = match (service, member) {
         (Service::Web, Member::Fe0) | (Service::Mail, Member::Fe1) => 100,

@@ -1,4 +1,4 @@
-//! The vocabulary: who is on the LAN, which addresses they serve, and what can happen to them. Pure.
+//! The vocabulary: the members, the addresses that they serve, and what can happen to them. Pure.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -12,7 +12,7 @@ pub(crate) enum Member {
     Fe2,
 }
 
-/// One of the two virtual routers; each has an address of each family.
+/// One of the two routers; each has addresses of both families.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Service {
     Web,
@@ -22,23 +22,24 @@ pub(crate) enum Service {
 /// What can happen to a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// SIGKILL; the daemon is started again and finds the addresses of its former life.
+    /// SIGKILL; the daemon is started again and finds the addresses of its earlier run.
     Kill,
-    /// SIGKILL, and `vrrpd --clean-up` as the service manager runs it; started again later.
+    /// SIGKILL, then `vrrpd --clean-up` as the service manager runs it; the daemon is started again
+    /// later.
     KillCleanedUp,
     /// The machine dies, is off the LAN, and comes back without addresses.
     MachineLost,
     /// SIGSTOP and SIGCONT.
     Pause,
-    /// The daemon is started once more beside itself: that one must end, and touch nothing.
+    /// A second daemon is started beside the first. It must end, and change nothing.
     SecondDaemon,
-    /// Nothing passes the cable, and nobody sees a carrier change.
+    /// Nothing passes the cable, without a change of carrier.
     Cut,
-    /// Nothing reaches the member; what it says is heard.
+    /// The member receives nothing, but can send.
     Deaf,
-    /// Nothing that it says is heard; everything reaches it.
+    /// The member can receive, but nothing that it sends arrives.
     Mute,
-    /// A part of everything is lost, in both directions.
+    /// A share of all frames is lost, in both directions.
     Loss,
     /// `ip link set eth0 down` and up.
     LinkDown,
@@ -46,11 +47,11 @@ pub(crate) enum Kind {
     CarrierLost,
     /// The interface has another name for a while.
     Rename,
-    /// The interface is deleted, and made anew with the same name.
+    /// The interface is deleted, and created again with the same name.
     Recreate,
     /// Another program deletes the virtual addresses that the member holds.
     AddressDeleted,
-    /// The member's own IPv4 address is away for a while, as in a renewal of its lease.
+    /// The member's own IPv4 address is removed for a while, as in a renewal of its lease.
     SourceAway,
     Demote,
     Promote,
@@ -63,7 +64,7 @@ pub(crate) enum Kind {
     Reload,
 }
 
-/// What two faults of one member cannot both be about.
+/// Two faults of one member at the same time must not have the same aspect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Aspect {
     Process,
@@ -71,27 +72,27 @@ pub(crate) enum Aspect {
     Check,
 }
 
-/// Whether requests may be lost by it.
+/// Whether requests may be lost by a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Promise {
-    /// A planned move: on a healthy LAN it costs no request.
+    /// A planned move, which costs no request on a healthy LAN.
     Planned,
-    /// Something broke.
+    /// A failure, which may cost requests.
     None,
 }
 
 /// One fault at its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stroke {
-    /// Counted from 1 over the whole run.
+    /// Number of the fault, counted from 1 over the whole run.
     pub(crate) number: usize,
     pub(crate) kind: Kind,
     pub(crate) member: Member,
-    /// After the begin of its round.
+    /// Time after the begin of its round.
     pub(crate) after: Duration,
-    /// Zero for what has no end of its own.
+    /// How long the fault lasts; zero for one that has no end of its own.
     pub(crate) lasts: Duration,
-    /// Of a hundred frames, so many are lost ([`Kind::Loss`]).
+    /// How many of a hundred frames are lost ([`Kind::Loss`]).
     pub(crate) percent: u8,
 }
 
@@ -128,8 +129,8 @@ impl Service {
         }
     }
 
-    /// As in the configuration. One has the prefix of the network, the other none: the kernel treats them differently
-    /// when the node's own address goes.
+    /// The addresses as in the configuration. One has the prefix of the network, the other has
+    /// none: the kernel treats them differently when the node's own address is removed.
     pub(crate) const fn configured(self) -> [&'static str; 2] {
         match self {
             Self::Web => ["192.0.2.50/24", "2001:db8::50/64"],
@@ -137,7 +138,7 @@ impl Service {
         }
     }
 
-    /// Those that the client asks.
+    /// The addresses that the client sends requests to.
     pub(crate) fn addresses(self) -> [IpAddr; 2] {
         self.configured().map(|text| {
             let (address, _) = text.split_once('/').expect("a prefix length");
@@ -145,7 +146,8 @@ impl Service {
         })
     }
 
-    /// Those that the holder has: also the link-local address of the virtual router, made of its MAC address.
+    /// The addresses that the holder has. They include the link-local address of the router, which
+    /// is made of its MAC address.
     pub(crate) fn held(self) -> [IpAddr; 3] {
         let [ipv4, ipv6] = self.addresses();
         let link_local =
@@ -153,24 +155,24 @@ impl Service {
         [link_local.into(), ipv4, ipv6]
     }
 
-    /// Of any of them.
+    /// The service with this VRID.
     pub(crate) fn of_vrid(vrid: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|service| service.vrid() == vrid)
     }
 }
 
-/// Every address that the client asks.
+/// Every address that the client sends requests to.
 pub(crate) fn all_served() -> impl Iterator<Item = IpAddr> {
     Service::ALL.into_iter().flat_map(Service::addresses)
 }
 
-/// Every virtual address, and whose it is.
+/// Every virtual address, and the service that it belongs to.
 pub(crate) fn all_held() -> impl Iterator<Item = (Service, IpAddr)> {
     Service::ALL.into_iter().flat_map(|service| service.held().map(|address| (service, address)))
 }
 
 impl Kind {
-    /// How often it is drawn, compared with the others.
+    /// How often each kind is drawn, compared with the others.
     pub(crate) const WEIGHTS: [(Self, u64); 22] = [
         (Self::Kill, 4),
         (Self::KillCleanedUp, 4),
@@ -187,7 +189,8 @@ impl Kind {
         (Self::Recreate, 2),
         (Self::AddressDeleted, 4),
         (Self::SourceAway, 4),
-        // What undoes another is drawn more readily, so that three nodes are at work most of the time.
+        // A fault that ends the effect of another is drawn more often, so that three nodes take
+        // part most of the time.
         (Self::Demote, 6),
         (Self::Promote, 18),
         (Self::Stop, 6),
@@ -250,7 +253,7 @@ impl Kind {
         }
     }
 
-    /// Whether it has an end that is drawn; the others are done when they are done.
+    /// Whether the fault lasts for a drawn time; the others end by themselves.
     pub(crate) fn lasts(self) -> bool {
         self.promise() == Promise::None && self != Self::AddressDeleted
     }

@@ -1,13 +1,16 @@
-//! Chaos: random faults against three daemons on a real kernel, with an oracle that looks from outside only.
+//! Chaos: random faults against three daemons on a real kernel, with an oracle that looks from
+//! outside only.
 //!
-//! The faults are drawn from a seed ([`schedule`]). After each (or after several that overlap) the service must come to
-//! rest within Active_Down_Interval and 2.5 s: each address is held by exactly one member, the best that may serve; the
-//! client is answered by it; nobody else advertises; `vrrpctl status` tells the same. Planned moves lose no request, and
-//! nothing is left behind at the end ([`oracle`]). What is true is read from the kernels, from the switch and from the
-//! client; the daemons are asked only whether they tell the truth.
+//! The faults are drawn from a seed ([`schedule`]). After each (or after several that overlap) the
+//! service must come to rest within Active_Down_Interval and 2.5 s: each address is held by exactly
+//! one member, the best that may serve; the client is answered by it; no other member advertises;
+//! and `vrrpctl status` says the same. Planned moves lose no request, and nothing is left behind at
+//! the end ([`oracle`]). What is true is read from the kernels, from the switch and from the
+//! client; the daemons are only asked in order to compare their answer.
 //!
-//! `netns-scripts/chaos` runs it for long; `cargo test` runs some faults of a fixed seed and some of a random one. A kernel
-//! under load does not do everything twice in the same order: a seed repeats the faults, not the moment.
+//! `netns-scripts/chaos` runs it for long; `cargo test` runs some faults of a fixed seed and some
+//! of a random one. A kernel under load does not do everything twice in the same order: a seed
+//! repeats the faults, not their exact timing.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 
 #[path = "../support/mod.rs"]
@@ -34,7 +37,7 @@ use schedule::Mode;
 use std::time::Duration;
 use support::{SOON, ms, wait_for};
 
-/// A few faults, in about twenty seconds.
+/// A few faults, which take about twenty seconds.
 const FEW: usize = 12;
 
 const INTERVAL: Duration = ms(100);
@@ -51,7 +54,8 @@ fn a_fixed_seed_of_faults_that_overlap() {
     run(Request { seed, faults, interval: INTERVAL, mode: Mode::Overlapping, only_last: faults });
 }
 
-/// What `netns-scripts/chaos` runs, with as many faults as it is told; without it, a few.
+/// The test that `netns-scripts/chaos` runs, with the number of faults that it asks for; without
+/// it, a few.
 #[test]
 fn a_random_seed() {
     let number = |name| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
@@ -71,7 +75,8 @@ fn any_seed() -> u64 {
     u64::try_from(now.tv_nsec()).unwrap_or_default() % 1_000_000
 }
 
-/// The oracle on a real kernel: whatever is done to the members behind the daemons' backs is found.
+/// The oracle on a real kernel: it must find everything that is done to the members without the
+/// daemons' knowledge.
 #[test]
 fn sabotage_is_found() {
     let faults = 0;
@@ -82,7 +87,7 @@ fn sabotage_is_found() {
     let second = run.world().node(Member::Fe2).clone();
     let (add, delete) = ("address add 192.0.2.50/32 dev lo", "address delete 192.0.2.50/32 dev lo");
 
-    // Two holders.
+    // Two members hold the address.
     second.ns.ip(add);
     let found = at_rest(&run);
     assert!(
@@ -92,7 +97,8 @@ fn sabotage_is_found() {
     second.ns.ip(delete);
     assert_eq!(at_rest(&run), []);
 
-    // Nobody: the daemons are asleep, and the addresses of the holder are gone.
+    // No member holds the address: the daemons are stopped, and the addresses of the holder are
+    // removed.
     let signal_all = |signal| Member::ALL.map(|member| run.world().daemon(member).process().signal(signal));
     signal_all(Signal::SIGSTOP);
     let fe0 = run.world().node(Member::Fe0);
@@ -104,7 +110,7 @@ fn sabotage_is_found() {
     assert_eq!(at_rest(&run), []);
     run.forget();
 
-    // A planned move during which requests are lost, for the client is cut off for a moment.
+    // A planned move during which requests are lost, because the client is cut off for a moment.
     let client = run.world().lab().node("client").clone();
     run.world().lab().cut(&client);
     let cut = run.world().lab().capture().now();
@@ -121,7 +127,7 @@ fn sabotage_is_found() {
     assert!(found.iter().any(left), "{found:?}");
 }
 
-/// Something that happens to `fe0` at once.
+/// A fault that happens to `fe0` at once.
 fn chaos_stroke(kind: Kind) -> Stroke {
     let nothing = Duration::ZERO;
     Stroke { number: 1, kind, member: Member::Fe0, after: nothing, lasts: nothing, percent: 0 }

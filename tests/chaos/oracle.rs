@@ -1,6 +1,8 @@
-//! What must be true, judged from outside. Pure: it is given what the kernels, the switch and the client saw.
+//! What must be true, judged from outside. Pure: the input is what the kernels, the switch and the
+//! client saw.
 //!
-//! Every rule is a function from observations to violations, and is fed violations below to show that it speaks up.
+//! Every rule is a function from observations to violations. The tests below feed violations to
+//! each, to show that it finds them.
 
 use super::fault::{Kind, Member, Promise, Service};
 use super::timeline::Holders;
@@ -9,37 +11,38 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Beyond Active_Down_Interval, until the service must be at rest: starting, checking, handing over, and two busy cores.
+/// Time beyond Active_Down_Interval until the service must be at rest: for starting, checking,
+/// handing over, and two busy cores.
 pub(crate) const GRACE: Duration = Duration::from_millis(2500);
 
-/// Something that must not be.
+/// A violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Violation {
-    /// At rest, nobody holds the address.
+    /// At rest, no member holds the address.
     NobodyHolds(IpAddr),
     /// At rest, several members hold the address.
     SeveralHold(IpAddr, BTreeSet<Member>),
-    /// At rest, the one that holds the address is not the best that could.
+    /// At rest, the member that holds the address is not the best that could.
     Usurped { address: IpAddr, holder: Member, expected: Option<Member> },
     /// At rest, the client is not answered by the holder.
     NotServed { address: IpAddr, by: Option<Member>, expected: Option<Member> },
-    /// The kernel lists other addresses than it told about.
+    /// The kernel lists other addresses than its notifications say.
     NotTold { member: Member, address: IpAddr },
-    /// At rest, somebody advertises a virtual router that is another's.
+    /// At rest, a member advertises a router that another member must serve.
     Advertises { service: Service, member: Member, expected: Option<Member> },
     /// A planned move cost requests.
     Lost { kind: Kind, address: IpAddr, requests: usize },
-    /// `vrrpctl status` says something else than what is.
+    /// `vrrpctl status` says something that is not true.
     Untrue { member: Member, service: Service, says: String, truth: String },
     /// A command or a daemon did not end as it should.
     Refused { member: Member, what: String },
     /// Something of ours is there after the end.
     LeftBehind { member: Member, what: String },
-    /// Something that was not ours is gone after the end.
+    /// Something that was not ours has disappeared after the end.
     TakenAway { member: Member, what: String },
 }
 
-/// Whether everybody got the processor time that it needed.
+/// Whether all processes got the processor time that they needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Machine {
     Fair,
@@ -47,18 +50,20 @@ pub(crate) enum Machine {
 }
 
 impl Machine {
-    /// A thread of a daemon, or of the client, was runnable and had no processor for so long.
+    /// Judges by the time for which a thread of a daemon, or of the client, was runnable and had no
+    /// processor.
     pub(crate) fn when(waited: Duration, interval: Duration) -> Self {
         if waited > interval { Self::Starved } else { Self::Fair }
     }
 }
 
-/// Active_Down_Interval of the lowest priority (RFC 9568 §6.1): three intervals and nearly a fourth.
+/// Active_Down_Interval of the lowest priority (RFC 9568 §6.1): three intervals and nearly a
+/// fourth, and [`GRACE`].
 pub(crate) fn bound(interval: Duration) -> Duration {
     interval * 4 + GRACE
 }
 
-/// Each address is held by the member that must hold it, and by nobody else.
+/// Each address is held by the member that must hold it, and by no other.
 pub(crate) fn holding(expected: &BTreeMap<IpAddr, Option<Member>>, holders: &Holders) -> Vec<Violation> {
     let judge = |(address, expected): (&IpAddr, &Option<Member>)| {
         let holding = holders.get(address).cloned().unwrap_or_default();
@@ -76,7 +81,8 @@ pub(crate) fn holding(expected: &BTreeMap<IpAddr, Option<Member>>, holders: &Hol
     expected.iter().filter_map(judge).collect()
 }
 
-/// The client is answered, and by the holder. `answers` has who answered it just now, for each address that it asks.
+/// The client is answered by the holder. `answers` has the member that answered it just now, for
+/// each address.
 pub(crate) fn serving(
     expected: &BTreeMap<IpAddr, Option<Member>>,
     answers: &BTreeMap<IpAddr, Option<Member>>,
@@ -88,7 +94,7 @@ pub(crate) fn serving(
     answers.iter().filter_map(judge).collect()
 }
 
-/// What the kernels list is what they told.
+/// The addresses that the kernels list are those of their notifications.
 pub(crate) fn telling(told: &Holders, listed: &Holders) -> Vec<Violation> {
     let flat = |holders: &Holders| -> BTreeSet<(IpAddr, Member)> {
         holders.iter().flat_map(|(address, all)| all.iter().map(|member| (*address, *member))).collect()
@@ -98,7 +104,8 @@ pub(crate) fn telling(told: &Holders, listed: &Holders) -> Vec<Violation> {
     flat(told).symmetric_difference(&flat(listed)).map(different).collect()
 }
 
-/// Only the holder advertises. `heard` is who was heard for which virtual router since everything is at rest.
+/// Only the holder advertises. `heard` has the members that advertised each router since everything
+/// was at rest.
 pub(crate) fn advertising(
     expected: &BTreeMap<Service, Option<Member>>,
     heard: &BTreeSet<(Service, Member)>,
@@ -114,8 +121,9 @@ pub(crate) fn advertising(
     heard.iter().filter_map(judge).collect()
 }
 
-/// A planned move costs nothing; what is lost when something broke is measured elsewhere. So is what is lost while the
-/// kernel let a daemon or the client wait for a processor longer than an interval: no router can keep a promise then.
+/// A planned move costs no requests; what is lost by a failure is measured elsewhere. Losses do not
+/// count either if the kernel let a daemon or the client wait for a processor longer than an
+/// interval, because no router can keep a promise then.
 pub(crate) fn losing(kind: Kind, lost: &BTreeMap<IpAddr, usize>, machine: Machine) -> Vec<Violation> {
     match (kind.promise(), machine) {
         (Promise::None, _) | (Promise::Planned, Machine::Starved) => Vec::new(),
@@ -131,15 +139,15 @@ pub(crate) fn losing(kind: Kind, lost: &BTreeMap<IpAddr, usize>, machine: Machin
     }
 }
 
-/// While other faults last, a demotion may find nobody to hand over to, and is refused: as documented. Nothing else may
-/// fail.
+/// While other faults last, a demotion may find no router that could take over, and is refused, as
+/// documented. Nothing else may fail.
 pub(crate) fn excused(kind: Kind, wrong: &Violation) -> bool {
     const NOBODY_TOOK_OVER: &str = " ended with 4: ";
     kind == Kind::Demote
         && matches!(wrong, Violation::Refused { what, .. } if what.contains(NOBODY_TOOK_OVER))
 }
 
-/// Nothing is left behind, and nothing is taken away.
+/// Nothing is left behind, and nothing is removed that was not ours.
 pub(crate) fn residue(member: Member, before: &BTreeSet<String>, after: &BTreeSet<String>) -> Vec<Violation> {
     let left = after.difference(before).map(|what| Violation::LeftBehind { member, what: what.clone() });
     let taken = before.difference(after).map(|what| Violation::TakenAway { member, what: what.clone() });

@@ -1,5 +1,5 @@
-//! What a daemon could leave behind on a machine: addresses, interfaces, routes, rules, filters, kernel parameters,
-//! processes, sockets.
+//! What a daemon could leave behind on a machine: addresses, interfaces, routes, rules, filters,
+//! kernel parameters, processes, sockets.
 
 use crate::support::Node;
 use std::collections::BTreeSet;
@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Each in a line, in no order.
+/// One line for each of them, in no order.
 pub(crate) fn residue(node: &Node) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for (what, program, arguments) in [
@@ -44,10 +44,11 @@ fn addresses(node: &Node) -> Vec<String> {
     lines
 }
 
-/// Is left out: after a SIGKILL nobody knows its old value, and it stays set (docs/adr/0017).
+/// This parameter is left out: after a SIGKILL its old value is not known, and it stays set
+/// (docs/adr/0017).
 const STAYS: &str = "promote_secondaries";
 
-/// Of the network namespace, as far as they can be read.
+/// The parameters of the network namespace, as far as they can be read.
 fn parameters(node: &Node) -> Vec<String> {
     node.ns.enter(|| {
         let mut lines = Vec::new();
@@ -71,7 +72,7 @@ fn read_below(directory: &Path, lines: &mut Vec<String>) {
     }
 }
 
-/// Those in the node's network namespace.
+/// The processes in the node's network namespace.
 fn processes(node: &Node) -> Vec<String> {
     let here = node.ns.enter(|| fs::metadata("/proc/thread-self/ns/net").expect("a namespace").ino());
     let processes = fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);

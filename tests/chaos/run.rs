@@ -1,4 +1,4 @@
-//! A run: rounds of faults, the oracle after each, and the evidence if it objects.
+//! A run: rounds of faults, the oracle after each, and the evidence if it finds violations.
 
 use super::fault::{Member, Service, Stroke, all_held};
 use super::oracle::{self, Machine, Violation};
@@ -16,18 +16,19 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-/// What is asked for.
+/// The parameters of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request {
     pub(crate) seed: u64,
     pub(crate) faults: usize,
     pub(crate) interval: Duration,
     pub(crate) mode: Mode,
-    /// Of these faults, only the last so many are carried out; what the others would have left is brought about.
+    /// If less than `faults`, only the last so many of the faults are carried out; the condition
+    /// that the earlier ones would have left is brought about directly.
     pub(crate) only_last: usize,
 }
 
-/// So many frames and lines of the past are worth keeping.
+/// How much of the past is kept for a report: the time for frames, and the number of lines.
 const KEPT: Duration = Duration::from_secs(30);
 const HISTORY: usize = 40;
 
@@ -42,7 +43,7 @@ pub(crate) struct Run {
 }
 
 impl Request {
-    /// The line that does the same again.
+    /// The command line that does the same again.
     fn line(&self, faults: usize) -> String {
         let mode = match self.mode {
             Mode::OneByOne => "",
@@ -53,11 +54,11 @@ impl Request {
     }
 }
 
-/// Does what is asked for; panics with everything that is known if the oracle objects.
+/// Carries out a run; panics with all evidence if the oracle finds violations.
 #[track_caller]
 pub(crate) fn run(request: Request) -> Tally {
     say(&format!("chaos: {}", request.line(request.faults)));
-    // The world is gone before the panic: whatever is left of it would print all it knows as well.
+    // The world is dropped before the panic. Otherwise its daemons would print their logs as well.
     let tally = attempt(request).unwrap_or_else(|report| panic!("{report}"));
     say(&format!("chaos: seed {}: {} faults, every rule was kept\n\n{tally}", request.seed, tally.faults()));
     tally
@@ -102,7 +103,7 @@ impl Run {
         &self.world
     }
 
-    /// Lets all of it happen, waits for rest, and judges.
+    /// Carries out a round, waits for rest, and judges.
     pub(crate) fn round(&mut self, round: &Round) -> Vec<Violation> {
         let begun = self.world.lab().capture().now();
         let account = self.world.account();
@@ -118,7 +119,7 @@ impl Run {
                 break rested;
             }
             let seen = self.judge_rest(rested);
-            // What was judged was no rest if an address moved meanwhile.
+            // If an address moved in the meantime, the state that was judged was not at rest.
             let late = rested > over + oracle::bound(self.request.interval);
             if seen.is_empty() || late || self.world.watch().timeline().is_quiet_since(rested) {
                 wrong = seen;
@@ -147,7 +148,7 @@ impl Run {
         wrong
     }
 
-    /// Lets all strokes happen at their times; what went wrong in doing so.
+    /// Carries out all faults at their times; returns what went wrong in doing so.
     fn strike(&self, strokes: &[Stroke]) -> Vec<Violation> {
         if let [stroke] = strokes {
             return self.world.carry_out(stroke).into_iter().collect();
@@ -166,8 +167,9 @@ impl Run {
         })
     }
 
-    /// Waits until everything is as it must be, and has stayed so for a moment. When that began; and what still is
-    /// wrong, if the time since `over` is too long; what a thread has waited for a processor meanwhile does not count.
+    /// Waits until everything is as it must be, and has stayed so for a moment. Returns when that
+    /// began, and what is still wrong if it took too long since `over`. The time for which a thread
+    /// waited for a processor does not count.
     pub(crate) fn come_to_rest(&self, over: Duration) -> (Duration, Vec<Violation>) {
         let expected = self.world.cluster().holders();
         let capture = self.world.lab().capture();
@@ -196,7 +198,7 @@ impl Run {
         result.expect("waited for")
     }
 
-    /// Who answers the client at this moment.
+    /// The member that answers the client at this moment, for each address.
     fn answers(&self) -> BTreeMap<IpAddr, Option<Member>> {
         let answering = |client: &crate::support::Prober| client.answering_within(ms(200));
         let clients = self.world.clients().iter();
@@ -205,12 +207,12 @@ impl Run {
             .collect()
     }
 
-    /// What can be judged at rest only; at rest since `rested`.
+    /// Judges what can be judged at rest only; the service is at rest since `rested`.
     fn judge_rest(&self, rested: Duration) -> Vec<Violation> {
         let cluster = self.world.cluster();
         let expected: BTreeMap<Service, Option<Member>> =
             Service::ALL.into_iter().map(|service| (service, cluster.holder(service))).collect();
-        // A last word may still have been on its way when everything was at rest.
+        // A last advertisement may still have been on its way when everything was at rest.
         let adverts = self.world.lab().capture().adverts(rested + self.request.interval);
         let heard = adverts
             .iter()
@@ -228,7 +230,7 @@ impl Run {
         wrong
     }
 
-    /// What the client lost at each address since the last look, and the longest gap.
+    /// What the client lost at each address since the last call, and the longest gap.
     pub(crate) fn lost(&self) -> (BTreeMap<IpAddr, usize>, Duration) {
         let mut longest = Duration::ZERO;
         let mut lost = BTreeMap::new();
@@ -240,7 +242,7 @@ impl Run {
         (lost, longest)
     }
 
-    /// Stops everything and looks for what is left.
+    /// Stops everything and looks for what is left behind.
     pub(crate) fn finish(&mut self) -> Vec<Violation> {
         let mut wrong = self.world.stop();
         for (member, before) in &self.before {
@@ -249,7 +251,7 @@ impl Run {
         wrong
     }
 
-    /// What lies behind is of no interest any more.
+    /// Drops what was recorded so far.
     pub(crate) fn forget(&mut self) {
         self.lost();
         self.world.watch().timeline().forget();
@@ -265,7 +267,7 @@ impl Run {
         self.history.push(line);
     }
 
-    /// A report if something is wrong.
+    /// Returns a report if something is wrong.
     fn judge(&self, done: usize, wrong: &[Violation]) -> Result<(), String> {
         if wrong.is_empty() {
             return Ok(());
@@ -280,7 +282,7 @@ impl Run {
         Err(format!("{text}\nkept: {kept}\nagain: {again}\nonly the last: {again} --only-last 10"))
     }
 
-    /// Writes what was seen where it outlives the run.
+    /// Writes the evidence to a directory that outlives the run.
     fn keep(&self, text: &str) -> std::io::Result<PathBuf> {
         let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chaos-{}", self.request.seed));
         std::fs::create_dir_all(&kept)?;
@@ -298,7 +300,8 @@ impl Run {
     }
 }
 
-/// Also where the test harness keeps what passing tests print to itself: whoever sees a failure later knows the seed.
+/// Prints the text even where the test harness hides the output of passing tests, so that the seed
+/// of a later failure is known.
 fn say(text: &str) {
     let _nobody_reads = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Which faults there are, and when: drawn from a seed and from nothing else. Pure.
+//! Draws faults and their times from a seed, and from nothing else. Pure.
 
 use super::cluster::Cluster;
 use super::fault::{Aspect, Kind, Member, Service, Stroke};
@@ -9,9 +9,9 @@ use vrrpd::sim::rng::{PerMille, Rng};
 /// How faults follow one another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// The service is at rest before the next.
+    /// The service is at rest before the next fault.
     OneByOne,
-    /// Two to four at once; then the service comes to rest.
+    /// Two to four faults at once; then the service comes to rest.
     Overlapping,
 }
 
@@ -31,12 +31,12 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// `interval` is that of the advertisements: what lasts long is long compared with it.
+    /// `interval` is that of the advertisements: a long fault is long compared with it.
     pub(crate) fn new(seed: u64, mode: Mode, interval: Duration) -> Self {
         Self { rng: Rng::new(seed), mode, interval, cluster: Cluster::new(), drawn: 0 }
     }
 
-    /// What the rounds so far have left.
+    /// The condition that the rounds so far have left.
     pub(crate) const fn cluster(&self) -> &Cluster {
         &self.cluster
     }
@@ -50,7 +50,8 @@ impl Schedule {
         let mut busy = BTreeSet::new();
         let mut strokes = Vec::new();
         for place in 0..wanted.min(most) {
-            // With three members and three aspects of each there is something left; if not, the round is shorter.
+            // With three members and three aspects of each, another fault is nearly always
+            // possible; if not, the round is shorter.
             let Some((kind, member)) = (0..1000).find_map(|_| self.pick(&busy)) else { break };
             busy.extend(kind.aspects().iter().map(|aspect| (member, *aspect)));
             let after = if place == 0 {
@@ -67,7 +68,8 @@ impl Schedule {
         Round { strokes }
     }
 
-    /// A kind by its weight, and somebody whom it can happen to; holders more often than others.
+    /// Draws a kind by its weight, and a member to which it can happen; holders are drawn more
+    /// often than others.
     fn pick(&mut self, busy: &BTreeSet<(Member, Aspect)>) -> Option<(Kind, Member)> {
         let mut left = self.rng.below(Kind::WEIGHTS.iter().map(|(_, weight)| weight).sum());
         let kind = Kind::WEIGHTS.iter().find_map(|(kind, weight)| {
@@ -87,7 +89,8 @@ impl Schedule {
         Some((kind, self.rng.pick(&among, first)))
     }
 
-    /// A blink, about an Active_Down_Interval, or long: each is a case of its own.
+    /// Draws a short moment, about an Active_Down_Interval, or a long time, because each is a case
+    /// of its own.
     fn duration(&mut self) -> Duration {
         let interval = self.interval;
         let (least, most) = self.rng.pick(

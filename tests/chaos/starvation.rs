@@ -1,30 +1,32 @@
-//! How long the kernel let the daemons and the client wait for a processor: what they did not do meanwhile is not theirs
-//! to answer for.
+//! How long the kernel let the daemons and the client wait for a processor. They are not
+//! responsible for what they did not do in that time.
 //!
-//! Read from the scheduler's own account (`/proc/PID/task/TID/schedstat`: nanoseconds on the processor, nanoseconds
-//! runnable and waiting, slices), so that a busy machine is told from a slow program.
+//! The times are read from the scheduler's own account (`/proc/PID/task/TID/schedstat`: nanoseconds
+//! on the processor, nanoseconds runnable and waiting, slices), so that a busy machine can be told
+//! from a slow program.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What every thread had waited at some moment.
+/// How long every thread had waited at some moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Account(BTreeMap<PathBuf, Duration>);
 
 impl Account {
-    /// Of the threads of these processes, and of our own.
+    /// The account of the threads of these processes and of our own.
     pub(crate) fn now(processes: impl Iterator<Item = i32>) -> Self {
         let tasks = processes.map(|pid| PathBuf::from(format!("/proc/{pid}/task")));
         let threads = tasks.chain([PathBuf::from("/proc/self/task")]).flat_map(|tasks| {
-            // A process or thread that has ended meanwhile does not count.
+            // A process or thread that has ended in the meantime does not count.
             fs::read_dir(tasks).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path())
         });
         Self(threads.filter_map(|thread| Some((thread.clone(), waited(&thread)?))).collect())
     }
 
-    /// The longest that one thread waited since `earlier`, in all; threads that are new since then included.
+    /// The longest total time that one thread waited since `earlier`; threads that started since
+    /// then are included.
     pub(crate) fn since(&self, earlier: &Self) -> Duration {
         let more = |(thread, waited): (&PathBuf, &Duration)| {
             waited.saturating_sub(earlier.0.get(thread).copied().unwrap_or_default())

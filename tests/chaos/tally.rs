@@ -1,4 +1,4 @@
-//! What a run costs, by kind of fault: the table at its end. Pure.
+//! The costs of a run by kind of fault: the table at its end. Pure.
 
 use super::fault::{Kind, Promise, Stroke};
 use super::oracle::Machine;
@@ -6,21 +6,21 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// What was seen of one round.
+/// What was observed in one round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Seen {
-    /// From the end of the last fault until everything was at rest for good.
+    /// Time from the end of the last fault until everything was at rest for good.
     pub(crate) rest_after: Duration,
     pub(crate) lost: usize,
-    /// The longest time that the client was not answered at one address.
+    /// The longest time for which the client was not answered at one address.
     pub(crate) longest_gap: Duration,
     pub(crate) without_holder: Duration,
     pub(crate) several_holders: Duration,
-    /// What a thread of a daemon or of the client waited for a processor, the longest.
+    /// The longest time that a thread of a daemon or of the client waited for a processor.
     pub(crate) waited: Duration,
 }
 
-/// Rows of the table: a kind that came alone, or so many faults that overlapped.
+/// Rows of the table: a kind that came alone, or a number of faults that overlapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Row {
     Kind(Kind),
@@ -42,12 +42,12 @@ pub(crate) struct Tally {
     planned: Planned,
 }
 
-/// What became of planned moves that came alone.
+/// The results of planned moves that came alone.
 #[derive(Debug, Clone, Copy, Default)]
 struct Planned {
     moves: usize,
     lost: usize,
-    /// On a starved machine; not among the others.
+    /// Moves on a machine without enough processor time, which are not counted among the others.
     starved_moves: usize,
     starved_lost: usize,
 }
@@ -74,7 +74,7 @@ impl Tally {
         worst.waited = worst.waited.max(seen.waited);
     }
 
-    /// How many faults there were.
+    /// The number of faults.
     pub(crate) fn faults(&self) -> usize {
         self.rows.values().map(|sum| sum.faults).sum()
     }
@@ -108,7 +108,7 @@ impl fmt::Display for Seen {
 }
 
 impl fmt::Display for Tally {
-    /// Markdown.
+    /// Writes Markdown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,

@@ -1,17 +1,17 @@
-//! Who held which address when, as the kernels told it. Pure.
+//! Which member held which address when, as the kernels reported it. Pure.
 
 use super::fault::Member;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Who holds each address at one moment.
+/// The holders of each address at one moment.
 pub(crate) type Holders = BTreeMap<IpAddr, BTreeSet<Member>>;
 
 /// A member got an address, or lost it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// Since 1970.
+    /// Time since 1970.
     pub(crate) at: Duration,
     pub(crate) member: Member,
     pub(crate) address: IpAddr,
@@ -24,7 +24,7 @@ pub(crate) enum What {
     Went,
 }
 
-/// The changes since some moment, and what was before.
+/// The changes since some moment, and the holders before it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Timeline {
     before: Holders,
@@ -33,7 +33,7 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
-    /// Changes come in the order of their time.
+    /// Adds a change. Changes must come in the order of their time.
     pub(crate) fn push(&mut self, change: Change) {
         apply(&mut self.now, &change);
         self.changes.push(change);
@@ -43,19 +43,19 @@ impl Timeline {
         &self.now
     }
 
-    /// Whether anything has changed since then.
+    /// Whether nothing has changed since `at`.
     pub(crate) fn is_quiet_since(&self, at: Duration) -> bool {
         self.changes.last().is_none_or(|change| change.at <= at)
     }
 
-    /// Begins anew: what is now is what was before.
+    /// Drops the changes: the present holders become those before the first change.
     pub(crate) fn forget(&mut self) {
         self.before.clone_from(&self.now);
         self.changes.clear();
     }
 
-    /// The longest time until `end` during which nobody held the address, or several did: the longest over all
-    /// addresses. A time that has begun before the first change is counted from `start`.
+    /// The longest time until `end` during which no member held an address, or several did, over
+    /// all addresses. A time that began before the first change is counted from `start`.
     pub(crate) fn longest(&self, how_many: HowMany, start: Duration, end: Duration) -> Duration {
         let addresses: BTreeSet<IpAddr> =
             self.before.keys().copied().chain(self.changes.iter().map(|change| change.address)).collect();
@@ -83,7 +83,7 @@ impl Timeline {
         addresses.iter().map(of_one).max().unwrap_or_default()
     }
 
-    /// For a report.
+    /// The changes as text, for a report.
     pub(crate) fn text(&self, since: Duration) -> String {
         let line = |change: &Change| {
             let what = match change.what {
@@ -97,7 +97,7 @@ impl Timeline {
     }
 }
 
-/// What is looked for.
+/// Which number of holders is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HowMany {
     Nobody,
@@ -126,7 +126,8 @@ mod tests {
     use super::*;
     use crate::support::ms;
 
-    /// fe0 holds it from the start; at 100 it goes, at 350 fe1 has it, at 400 fe2 too, at 520 fe1 not any more.
+    /// fe0 holds the address from the start; at 100 it loses it, at 350 fe1 has it, at 400 fe2 too,
+    /// at 520 fe1 loses it.
     fn example() -> Timeline {
         let mut timeline = Timeline::default();
         let address = "192.0.2.50".parse().unwrap();

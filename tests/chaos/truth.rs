@@ -1,4 +1,5 @@
-//! `vrrpctl status` at rest tells what is: the daemon is compared with the oracle, and not the other way round.
+//! At rest, `vrrpctl status` must say what is true: the daemon is compared with the oracle, and not
+//! the other way round.
 
 use super::cluster::Process;
 use super::fault::{Member, Service};
@@ -7,7 +8,7 @@ use super::world::World;
 use crate::support::Node;
 use serde_json::Value;
 
-/// What the members that run say that is not so.
+/// What the running members say that is not true.
 pub(crate) fn status(world: &World) -> Vec<Violation> {
     let cluster = world.cluster();
     let mut wrong = Vec::new();
@@ -36,12 +37,13 @@ fn instance<'a>(status: &'a Value, service: Service, family: &str) -> &'a Value 
     status["virtual_routers"].as_array().and_then(|all| all.iter().find(wanted)).unwrap_or(&Value::Null)
 }
 
-/// The holder calls itself Active, nobody else does, and who names an Active names the holder.
+/// The holder must say that it is Active, no other member may, and a member that names an Active
+/// must name the holder.
 fn is_true(instance: &Value, member: Member, holder: Member, node: &Node) -> bool {
     let serves = instance["state"] == "active";
     let named = match instance["active"]["address"].as_str() {
         Some(address) => address == node.v4().to_string() || address == node.link_local().to_string(),
-        // Whoever takes no part may not listen.
+        // A member that takes no part in elections need not name the Active.
         None => member != holder && instance["state"] != "backup",
     };
     !instance.is_null() && serves == (member == holder) && named

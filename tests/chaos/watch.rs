@@ -1,5 +1,5 @@
-//! Listens to the kernels of all members for addresses that come and go (rtnetlink). It reads the messages itself: the
-//! product's own reading of them is under test.
+//! Listens to the kernels of all members for addresses that come and go (rtnetlink). It decodes the
+//! messages itself, because vrrpd's own decoder is under test.
 
 use super::fault::{Member, all_held};
 use super::timeline::{Change, Timeline, What};
@@ -21,18 +21,18 @@ const ADDRESSES: u32 = 0x10 | 0x100;
 /// `RTM_NEWADDR` and `RTM_DELADDR`.
 const NEW: u16 = 20;
 const DELETED: u16 = 21;
-/// `IFA_ADDRESS` and `IFA_LOCAL`; IPv6 has only the first.
+/// `IFA_ADDRESS` and `IFA_LOCAL`; IPv6 has only the former.
 const ADDRESS: u16 = 1;
 const LOCAL: u16 = 2;
 
-/// Runs until it is dropped.
+/// A watch of all members, which runs until it is dropped.
 pub(crate) struct Watch {
     timeline: Arc<Mutex<Timeline>>,
     _worker: Worker,
 }
 
 impl Watch {
-    /// Before any daemon runs: nobody holds a virtual address yet.
+    /// To be started before any daemon, when no member holds a virtual address yet.
     pub(crate) fn start(lab: &Lab) -> Self {
         let sockets = Member::ALL.map(|member| (member, lab.node(member.name()).ns.enter(subscribe)));
         let timeline = Arc::new(Mutex::new(Timeline::default()));
@@ -43,7 +43,7 @@ impl Watch {
         Self { timeline, _worker: worker }
     }
 
-    /// What was seen so far.
+    /// The changes so far.
     pub(crate) fn timeline(&self) -> std::sync::MutexGuard<'_, Timeline> {
         self.timeline.lock().unwrap()
     }
@@ -53,7 +53,8 @@ fn subscribe() -> OwnedFd {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute);
     let socket = socket.expect("a netlink socket");
-    // Without privilege the kernel grants less, which is enough: a member has a dozen addresses.
+    // Without privileges the kernel grants less, which is enough, because a member has a dozen
+    // addresses.
     let _best_effort = setsockopt(&socket, sockopt::RcvBuf, &(4 << 20));
     bind(socket.as_raw_fd(), &NetlinkAddr::new(0, ADDRESSES)).expect("subscribing to addresses");
     socket
@@ -67,7 +68,8 @@ fn listen(sockets: &[(Member, OwnedFd)], timeline: &Mutex<Timeline>, stop: &Atom
             sockets.iter().map(|(_, socket)| PollFd::new(socket.as_fd(), PollFlags::POLLIN)).collect();
         let _interrupted = poll(&mut ready, PollTimeout::from(20_u8));
         for (member, socket) in sockets {
-            // An overflow (ENOBUFS) would show as a difference from what the kernel lists: `oracle::telling`.
+            // After an overflow (ENOBUFS), the notifications would differ from what the kernel
+            // lists: `oracle::telling`.
             while let Ok(length) = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
                 let at = wall_clock();
                 let mut timeline = timeline.lock().unwrap();
@@ -85,7 +87,7 @@ fn wall_clock() -> Duration {
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME).expect("the clock of the kernel").into()
 }
 
-/// A header of 16 octets, one of 8, then attributes.
+/// A netlink header of 16 octets, a message header of 8, then attributes.
 fn changes(mut messages: &[u8]) -> Vec<(What, IpAddr)> {
     let mut all = Vec::new();
     while let Some((head, _)) = messages.split_first_chunk::<16>() {
@@ -102,7 +104,7 @@ fn changes(mut messages: &[u8]) -> Vec<(What, IpAddr)> {
     all
 }
 
-/// The node's own address, not the peer's: `IFA_LOCAL` where there is one.
+/// The node's own address, not its peer's: `IFA_LOCAL` if it is there.
 fn address(mut attributes: &[u8]) -> Option<IpAddr> {
     let mut found = None;
     while let Some((head, _)) = attributes.split_first_chunk::<4>() {

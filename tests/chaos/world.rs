@@ -1,5 +1,5 @@
-//! The LAN on which it happens: three members that run the real daemon, a client that asks all addresses all the time,
-//! and what carries out a fault.
+//! The LAN of a run: three members that run the real daemon, a client that sends requests to all
+//! addresses all the time, and the code that carries out a fault.
 
 use super::cluster::{Check, Cluster, Duty, Process, Rank, priority};
 use super::fault::{Kind, Member, Service, Stroke, all_held, all_served};
@@ -16,17 +16,18 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-/// Requests a second to each of the four addresses.
+/// Requests in a second to each of the four addresses.
 const RATE: u32 = 125;
 
-/// Everything. The daemons first: they end before their LAN does.
+/// The LAN and all that runs on it. The daemons come first, because they must end before their LAN
+/// does.
 pub(crate) struct World {
     daemons: BTreeMap<Member, Mutex<Daemon>>,
     clients: BTreeMap<IpAddr, Prober>,
     watch: Watch,
     _services: Vec<Responder>,
     interval: Duration,
-    /// What has been left of all that happened.
+    /// The condition that all faults so far have left.
     cluster: Mutex<Cluster>,
     lab: Lab,
 }
@@ -79,17 +80,18 @@ impl World {
         self.daemons[&member].lock().unwrap()
     }
 
-    /// What the daemons and the client have waited for a processor so far.
+    /// How long the threads of the daemons and the client have waited for a processor so far.
     pub(crate) fn account(&self) -> Account {
         Account::now(self.daemons.values().map(|daemon| daemon.lock().unwrap().pid().as_raw()))
     }
 
-    /// What must be at rest.
+    /// The condition of the members at rest.
     pub(crate) fn cluster(&self) -> Cluster {
         self.cluster.lock().unwrap().clone()
     }
 
-    /// Brings about what earlier faults have left: for a run that begins in the middle of a schedule.
+    /// Brings about the condition that earlier faults have left, for a run that begins in the
+    /// middle of a schedule.
     pub(crate) fn prepare(&self, target: &Cluster) -> Vec<Violation> {
         let mut wrong = Vec::new();
         for member in Member::ALL {
@@ -115,7 +117,7 @@ impl World {
         wrong
     }
 
-    /// Lets it happen, and returns when it is over, with what went wrong in doing so.
+    /// Carries out a fault, and returns when it is over, with what went wrong in doing so.
     pub(crate) fn carry_out(&self, stroke: &Stroke) -> Option<Violation> {
         wait_out(stroke.after);
         let Stroke { kind, member, lasts, percent, .. } = *stroke;
@@ -167,7 +169,8 @@ impl World {
                 let delete = format!("address delete {}/24 dev eth0", node.v4());
                 interrupt(node, &delete, lasts, "")
             }
-            // One router may be demoted and the other refused: whoever is refused takes back the rest as well.
+            // One router may be demoted and the other refused: then the demotion of the first is
+            // withdrawn too.
             Kind::Demote => {
                 self.command(member, &["demote", "--all", "--reason", "chaos"]).or_else(|refused| {
                     self.command(member, &["promote", "--all"])?;
@@ -255,7 +258,7 @@ impl World {
         Ok(())
     }
 
-    /// Those that it has at this moment.
+    /// Deletes the virtual addresses that the member has at this moment.
     fn delete_virtual_addresses(&self, member: Member) {
         let node = self.node(member);
         let here = node.addresses();
@@ -268,12 +271,12 @@ impl World {
             };
             let mut command = std::process::Command::new("ip");
             command.args(["address", "delete", &format!("{address}/{length}"), "dev", "eth0"]);
-            // The daemon may have let go of it in this moment.
+            // The daemon may have removed the address at this moment.
             let _may_be_gone = node.ns.enter(|| command.output().expect("ip address delete"));
         }
     }
 
-    /// `vrrpctl`, which must succeed.
+    /// Runs `vrrpctl`, which must succeed.
     fn command(&self, member: Member, arguments: &[&str]) -> Result<(), String> {
         let answer = self.daemon(member).ctl(arguments);
         (answer.code == 0).then_some(()).ok_or_else(|| {
@@ -296,13 +299,14 @@ impl World {
     }
 }
 
-/// SIGTERM, and its end.
+/// Sends SIGTERM, and waits for the end.
 fn terminate(daemon: &mut Daemon) -> Result<(), String> {
     let status = daemon.terminate();
     status.success().then_some(()).ok_or_else(|| format!("SIGTERM ended it with {status}"))
 }
 
-/// `ip` commands, and others after a while; then the node has its management addresses again.
+/// Runs `ip` commands, and others after a while; then gives the node its management addresses
+/// again.
 fn interrupt(node: &Node, begin: &str, lasts: Duration, end: &str) -> Result<(), String> {
     node.ns.ip(begin);
     wait_out(lasts);
@@ -311,7 +315,7 @@ fn interrupt(node: &Node, begin: &str, lasts: Duration, end: &str) -> Result<(),
     Ok(())
 }
 
-/// What the check of a node looks at.
+/// The file that the check of a node looks for.
 fn alive(node: &Node) -> PathBuf {
     node.dir().join("alive")
 }
