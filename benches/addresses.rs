@@ -1,9 +1,10 @@
-//! One virtual router with 2,000 IPv4 addresses (255 advertised, the rest excluded) becomes Active: how long until
-//! all are installed, and until all are announced once.
+//! One router with 2,000 IPv4 addresses (255 advertised, the rest excluded) becomes Active: how
+//! long it takes until all are installed, and until all are announced once.
 //!
-//! The decision is the first that anybody can see of it: the first advertisement at the switch (the kernel's timestamp)
-//! or the first address at the node, whichever is earlier. Addresses are seen through netlink notifications, stamped when
-//! they are read. An address is announced when the switch has seen its first gratuitous ARP.
+//! The measurement begins with the first visible sign of the decision: the first advertisement at
+//! the switch (the kernel's timestamp) or the first address at the node, whichever is earlier.
+//! Addresses are observed through netlink notifications, which get a timestamp when they are read.
+//! An address counts as announced when the switch has seen its first gratuitous ARP.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a bench a panic is the report")]
 
 #[path = "measure/mod.rs"]
@@ -80,7 +81,8 @@ impl Tally {
             }
             first
         };
-        // Looked at seldom, and cheaply first: whoever waits must not take the processor from those who work.
+        // The condition is evaluated rarely, and its cheap part first, so that waiting does not
+        // take processor time from the daemon.
         wait_for(SOON * 3, "all are installed and announced", || {
             monitor.count() >= COUNT && lab.capture().count() >= COUNT && announced().len() >= COUNT
         });
@@ -152,7 +154,7 @@ impl Drop for Monitor {
     }
 }
 
-/// A netlink socket that hears of every IPv4 address that comes or goes.
+/// A netlink socket that receives a notification for every IPv4 address that is added or removed.
 fn subscribe() -> OwnedFd {
     let flags = SockFlag::SOCK_CLOEXEC;
     let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute);
@@ -164,7 +166,8 @@ fn subscribe() -> OwnedFd {
     socket
 }
 
-/// The addresses of all `RTM_NEWADDR` messages: a header of 16 octets, one of 8, then attributes.
+/// The addresses of all `RTM_NEWADDR` messages: a netlink header of 16 octets, a message header of
+/// 8, then attributes.
 fn new_addresses(mut messages: &[u8]) -> Vec<Ipv4Addr> {
     let mut all = Vec::new();
     while let Some((head, _)) = messages.split_first_chunk::<16>() {

@@ -1,8 +1,9 @@
-//! How much later than RFC 9568 says a Backup takes over when its Active vanishes.
+//! How much later than RFC 9568 demands a Backup takes over when its Active disappears.
 //!
-//! The Active's port leaves the bridge: no carrier change tells anybody, no last word is sent. From the kernel's
-//! timestamps at the switch: *overshoot* = (first advertisement of the survivor − last advertisement that was
-//! passed on to it) − (3 × interval + skew), with the exact skew of §6.1.
+//! The Active's port is removed from the bridge: no carrier changes, and no last advertisement is
+//! sent. From the kernel's timestamps at the switch: *overshoot* = (first advertisement of the
+//! survivor − last advertisement that was passed on to it) − (3 × interval + skew), with the exact
+//! skew of §6.1.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a bench a panic is the report")]
 
 #[path = "measure/mod.rs"]
@@ -69,12 +70,12 @@ fn measure(kind: Kind, interval_ms: u32, runs: usize) -> Samples {
     overshoot
 }
 
-/// RFC 9568 §6.1, in nanoseconds.
+/// Active_Down_Interval of RFC 9568 §6.1, in nanoseconds.
 fn active_down_interval(interval: Duration) -> Duration {
     3 * interval + interval * (256 - u32::from(SURVIVOR)) / 256
 }
 
-/// Waits until the Active alone has spoken for three intervals.
+/// Waits until only the Active has advertised for three intervals.
 fn wait_settled(lab: &Lab, interval: Duration) {
     let from = lab.capture().now();
     wait_for(SOON * 3, "the Active alone speaks", || {

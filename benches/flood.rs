@@ -1,9 +1,9 @@
-//! A million random packets on protocol 112 at an Active and a Backup: what they do to memory, to the states, and to
-//! the schedule of the Active's advertisements.
+//! A million random packets of protocol 112 are sent to an Active and a Backup: what they do to
+//! memory, to the states, and to the schedule of the Active's advertisements.
 //!
-//! Random octets of random length, correct advertisements with octets changed, and the same with the checksum put
-//! right. The accounts must close: what was sent is what the daemon accepted or rejected plus what the kernel
-//! counted as "no room in the socket's queue".
+//! The packets are random octets of random length, correct advertisements with octets changed, and
+//! the same with a correct checksum. The numbers must add up: what was sent is what the daemon
+//! accepted or rejected, plus what the kernel counted as "no room in the socket's queue".
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a bench a panic is the report")]
 
 #[path = "measure/mod.rs"]
@@ -23,10 +23,10 @@ use support::{Config, Daemon, Lab, SOON, ms, wait_for};
 
 const PACKETS: usize = 1_000_000;
 const INTERVAL_MS: u32 = 100;
-/// The third node of the LAN.
+/// The address of the third node of the LAN.
 const CLIENT: &str = "192.0.2.12";
 
-/// What is known of a daemon at one moment.
+/// The memory and the counters of a daemon at one moment.
 #[derive(Debug, Clone, Copy)]
 struct Books {
     counted: u64,
@@ -70,7 +70,7 @@ fn measure(table: &Table, label: &str, rate: Option<u32>, packets: usize) {
     let backup = Daemon::start(lab.node("backup"), &Config::of(&ours(100, INTERVAL_MS)));
     backup.wait_state("web", "backup");
     let injector = Injector::new(lab.node("client"));
-    // What the first packets need once (log lines, a table of neighbours) is no leak.
+    // Memory that the first packets need once (for log lines, a table of neighbours) is not a leak.
     Barrage::new(CLIENT, 1).take(packets / 100).for_each(|frame| injector.send(&frame));
     settle(&lab);
 
@@ -91,7 +91,7 @@ fn measure(table: &Table, label: &str, rate: Option<u32>, packets: usize) {
     let adverts = lab.capture().adverts_of("active", from);
     let gap = adverts.windows(2).map(|pair| signed_milliseconds(pair[1].at, pair[0].at)).fold(0.0, f64::max);
     let gaps = [format!("{gap:.1}"), "–".to_owned()];
-    // The Backup hears the Active as well.
+    // The Backup receives the advertisements of the Active as well.
     let heard = [0, u64::try_from(adverts.len()).expect("a number of adverts")];
     println!("{label}: {:.0} packets a second", packets as f64 / took.as_secs_f64());
     for (at, role) in ["active", "backup"].into_iter().enumerate() {
@@ -113,7 +113,7 @@ fn measure(table: &Table, label: &str, rate: Option<u32>, packets: usize) {
             books.resident.to_string(),
             old.private.to_string(),
             books.private.to_string(),
-            // The Active's first is its election.
+            // The first transition of the Active is its election.
             (transitions - u64::from(role == "active")).to_string(),
             gaps[at].clone(),
         ]);
@@ -132,7 +132,7 @@ impl Books {
     }
 }
 
-/// Waits until the Active has advertised a few times more: by then every queue has been drained.
+/// Waits until the Active has advertised a few times more: by then every queue has been read.
 fn settle(lab: &Lab) {
     let from = lab.capture().now();
     wait_for(SOON, "five more advertisements", || {

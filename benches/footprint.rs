@@ -1,7 +1,8 @@
-//! Memory and processor time: of one virtual router, and of 255 on one interface, beside keepalived.
+//! Memory and processor time: of one router, and of 255 on one interface, compared with keepalived.
 //!
-//! Of the process and its children (keepalived has two processes), from `/proc`: resident and private memory from
-//! `smaps_rollup`, user and system time from `stat`, in per cent of one core. Nobody captures meanwhile.
+//! The figures are those of the process and its children (keepalived has two processes), from
+//! `/proc`: resident and private memory from `smaps_rollup`, user and system time from `stat`, in
+//! per cent of one core. No frames are captured in the meantime.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a bench a panic is the report")]
 
 #[path = "measure/mod.rs"]
@@ -16,7 +17,7 @@ use std::time::Duration;
 use support::wait::now;
 use support::{Lab, Node, wait_for};
 
-/// From the start until only what goes on for ever goes on: elected, and announced twice (5 s apart).
+/// Time from the start until only permanent work is left: elected, and announced twice (5 s apart).
 const SETTLING: Duration = Duration::from_secs(12);
 const WATCHED: Duration = Duration::from_secs(30);
 const ACTIVE: u8 = 200;
@@ -24,7 +25,7 @@ const BACKUP: u8 = 100;
 
 /// What one agent used.
 struct Used {
-    /// Per cent of a core.
+    /// Processor time in per cent of a core.
     processor: f64,
     memory: Memory,
 }
@@ -58,7 +59,7 @@ fn main() {
     }
 }
 
-/// Runs a pair, and watches both at the same time.
+/// Runs a pair, and measures both nodes at the same time.
 fn measure(kind: Kind, count: u8, interval_ms: u32) -> [Used; 2] {
     let lab = Lab::unwatched(&["active", "backup"]);
     let active = start_many(kind, lab.node("active"), count, ACTIVE, interval_ms);
@@ -81,12 +82,12 @@ fn time(agent: &Rival) -> Duration {
     processor_time(agent.pid())
 }
 
-/// Virtual addresses that the node holds.
+/// Number of virtual addresses that the node holds.
 fn held(node: &Node) -> usize {
     node.addresses().iter().filter(|address| rivals::is_one_of_many(**address)).count()
 }
 
-/// Lets time pass: what is measured is what a time costs.
+/// Lets time pass: the bench measures what that time costs.
 fn wait_for_time(time: Duration) {
     let start = now();
     wait_for(time * 2, "time passes", || start.elapsed() >= time);

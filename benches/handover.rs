@@ -1,13 +1,17 @@
-//! What a client loses when the Active is taken out of service on purpose, and how long the hand-over takes.
+//! What a client loses when the Active is taken out of service on purpose, and how long the
+//! hand-over takes.
 //!
-//! At the default interval of one second, with a client that asks 1,000 times a second throughout. *Hand-over* is, from
-//! the kernel's timestamps at the switch, the time from the leaver's first word that is not an ordinary
-//! advertisement (shortened, or priority 0) to the taker's first advertisement; *answered* is what `vrrpctl
-//! demote` said, *announced after* how long after its first advertisement the taker announced the address. The service itself goes on answering on both nodes, also while its check "fails": what is lost is
-//! lost to the move of the address, and how long a check takes to notice does not count.
+//! The interval is the default of one second, and a client sends 1,000 requests a second
+//! throughout. *Hand-over* is, from the kernel's timestamps at the switch, the time from the first
+//! advertisement of the leaving router that is not an ordinary one (shortened, or priority 0) to
+//! the successor's first advertisement; *answered* is the time that `vrrpctl demote` reported;
+//! *announced after* is the time from the successor's first advertisement until it announced the
+//! address. The service itself goes on answering on both nodes, also while its check "fails":
+//! losses are caused by the move of the address, and the time that a check needs does not count.
 //!
-//! Pairs are measured `--jobs N` at a time, each on a LAN of its own, since most of a run is waiting; no two
-//! leave at the same time. Those with FRR follow, one after the other.
+//! Pairs are measured `--jobs N` at a time, each on a LAN of its own, because most of a run is
+//! waiting; no two hand-overs take place at the same time. The pairs with FRR follow, one after the
+//! other.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a bench a panic is the report")]
 
 #[path = "measure/mod.rs"]
@@ -35,20 +39,20 @@ use support::{Config, Daemon, Lab, Prober, SOON, ms, wait_for};
 const INTERVAL_MS: u32 = 1000;
 const LEAVER: u8 = 200;
 const TAKER: u8 = 100;
-/// So that p99 is more than the worst of a few.
+/// Enough runs that p99 means more than the worst of a few.
 const RUNS: usize = 50;
-/// Pairs that are measured at a time.
+/// Number of pairs that are measured at a time.
 const JOBS: usize = 4;
 
 /// Held while addresses move on purpose.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// What one job measures, and beside whom.
+/// What one job measures, and which peer it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Job {
     /// We leave and come back.
     Ours(Way, Kind),
-    /// Somebody else leaves for good, by its orderly end.
+    /// The other implementation leaves for good, by its orderly end.
     Rival(Kind),
 }
 
@@ -60,7 +64,7 @@ enum Way {
     Check,
 }
 
-/// What was seen of many moves in one direction.
+/// The measurements of many moves in one direction.
 #[derive(Default)]
 struct Tally {
     handover: Samples,
@@ -84,7 +88,8 @@ const COLUMNS: [&str; 12] = [
     "most in one run",
 ];
 
-/// What a run takes, measured: the settling, the hand-over, our Active_Down_Interval before we preempt, and the client.
+/// The duration of a run, as measured: until the pair has settled, the hand-over, our
+/// Active_Down_Interval before we preempt, and the client.
 const A_RUN: Duration = ms(6500);
 
 fn main() -> ExitCode {
@@ -124,8 +129,9 @@ fn all_jobs() -> Vec<Job> {
     ours.chain([Kind::Keepalived, Kind::Frr].map(Job::Rival)).collect()
 }
 
-/// Several pairs at a time, each on a LAN of its own, since most of a run is waiting. Rows are printed in
-/// their order; a pair that fails costs its own rows only. Returns those that failed.
+/// Measures several pairs at a time, each on a LAN of its own, because most of a run is waiting.
+/// Rows are printed in their order; a pair that fails loses its own rows only. Returns the pairs
+/// that failed.
 fn measure_all(jobs: &[Job], workers: usize, runs: usize, table: &Table) -> Vec<String> {
     let (next, (done_in, done)) = (AtomicUsize::new(0), mpsc::channel());
     let mut failed = Vec::new();
@@ -157,8 +163,9 @@ fn measure_all(jobs: &[Job], workers: usize, runs: usize, table: &Table) -> Vec<
 }
 
 impl Job {
-    /// FRR speaks when the kernel has told it that its interface is up. Of link events the kernel tells some
-    /// once a second only, whatever the namespace: any other pair that begins would delay it.
+    /// FRR advertises when the kernel has reported that its interface is up. The kernel reports
+    /// some link events only once a second, for all namespaces together: the start of another pair
+    /// would delay FRR.
     fn is_disturbed_by_links(self) -> bool {
         matches!(self, Self::Ours(_, Kind::Frr) | Self::Rival(Kind::Frr))
     }
@@ -188,12 +195,12 @@ impl Job {
     }
 }
 
-/// Takes us out and back, again and again, beside a taker of some kind.
+/// Takes us out of service and back, again and again, beside a successor of some kind.
 fn measure_ours(way: Way, kind: Kind, runs: usize) -> Vec<Tally> {
     let lab = Lab::new(&["leaver", "taker", "client"]);
     let _services = ["leaver", "taker"].map(|name| Responder::start(lab.node(name), ADDRESS));
     let _taker = kind.start(lab.node("taker"), TAKER, INTERVAL_MS);
-    // It shows its checksum flavour before we take over.
+    // The peer shows its checksum flavour before we take over.
     lab.capture().wait_advert(SOON, "taker", ms(0), |_| true);
     let alive = lab.node("leaver").dir().join("alive");
     std::fs::write(&alive, "").expect("the service is alive");
@@ -208,7 +215,7 @@ fn measure_ours(way: Way, kind: Kind, runs: usize) -> Vec<Tally> {
     vec![left, returned]
 }
 
-/// The same for an agent that has no other way to leave than its orderly end.
+/// The same for an implementation that can leave only by its orderly end.
 fn measure_rival(kind: Kind, runs: usize) -> Tally {
     let mut tally = Tally::default();
     for _ in 0..runs {
@@ -239,7 +246,7 @@ fn configuration(way: Way, alive: &Path) -> Config {
 }
 
 impl Way {
-    /// What the tables call it, and the way back.
+    /// The names of this way and of the way back in the tables.
     const fn words(self) -> [&'static str; 2] {
         match self {
             Self::Demote => ["vrrpctl demote", "vrrpctl promote"],
@@ -248,7 +255,7 @@ impl Way {
         }
     }
 
-    /// Takes us out; what we were told about how long it took.
+    /// Takes us out of service; returns how long that took, as reported to us.
     fn leave(self, us: &mut Daemon, alive: &Path) -> Option<f64> {
         match self {
             Self::Demote => {
@@ -279,7 +286,7 @@ impl Way {
 impl Tally {
     fn move_away(&mut self, lab: &Lab, act: impl FnOnce() -> Option<f64>) {
         let prober = client(lab, "leaver");
-        // The client of one pair must not take the processor from the hand-over of another.
+        // The client of one pair must not take processor time from the hand-over of another.
         let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let from = lab.capture().now();
         if let Some(answered) = act() {
@@ -324,7 +331,7 @@ impl Tally {
     }
 }
 
-/// A client that is already being answered.
+/// A client that is answered already.
 fn client(lab: &Lab, by: &str) -> Prober {
     let prober = Prober::start(lab.node("client"), ADDRESS, 1000);
     prober.wait_answer_of(lab.node(by));
@@ -332,20 +339,20 @@ fn client(lab: &Lab, by: &str) -> Prober {
     prober
 }
 
-/// Whether this is a word of the hand-over: shortened, or a resignation.
+/// Whether this advertisement is part of a hand-over: shortened, or a resignation.
 fn leaves(advert: &Advert) -> bool {
     advert.priority == 0
         || Duration::from_millis(u64::from(advert.interval_cs) * 10) != ms(INTERVAL_MS.into())
 }
 
-/// Longer than the two intervals for which a leaver doubts whether a word of the other's is of before: as in a
-/// pair that has been up for a while.
+/// Longer than the two intervals for which a leaving router doubts whether an advertisement of its
+/// peer was sent before the hand-over. A pair that has been up for a while is in this state.
 const SETTLED: Duration = ms(2100);
 
-/// Waits until the leaver alone has spoken for that long.
+/// Waits until only the leaving router has advertised for that long.
 fn wait_settled(lab: &Lab) {
     let began = lab.capture().now();
-    // What a minute of requests left behind costs every look.
+    // The frames of a minute of requests would slow down every look.
     lab.capture().forget_before(began.saturating_sub(SETTLED));
     wait_for(SOON * 2, "the leaver alone speaks", || {
         let adverts = lab.capture().adverts(lab.capture().now().saturating_sub(SETTLED));

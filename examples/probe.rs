@@ -1,9 +1,9 @@
-//! The client of `netns-scripts/demo`: asks several HTTP servers many times a second, a connection
-//! for each request, and says what became of the requests.
+//! The client of `netns-scripts/demo`: sends requests to several HTTP servers many times a second,
+//! with a connection for each request, and prints what happened to them.
 //!
-//! `probe RATE ADDRESS:PORT...` reads lines from its standard input; after each it prints, for each
-//! server, what happened since the line before, and then an empty line. The answer's
-//! `X-Frontend` header says who answered.
+//! `probe RATE ADDRESS:PORT...` reads lines from its standard input; after each line it prints, for
+//! each server, what happened since the line before, and then an empty line. The answer's
+//! `X-Frontend` header names the frontend that answered.
 
 #![allow(clippy::disallowed_methods, reason = "a stop-watch: what it measures is time")]
 
@@ -17,13 +17,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// A request without an answer after this long is lost. Less than TCP's first retransmission, which
-/// would hide the loss.
+/// A request that is not answered after this time is lost. This is less than TCP's first
+/// retransmission, which would hide the loss.
 const PATIENCE: Duration = Duration::from_millis(900);
 const USAGE: &str = "usage: probe RATE ADDRESS:PORT...";
 const REQUEST: &[u8] = b"GET / HTTP/1.0\r\nHost: demo\r\n\r\n";
 
-/// A request, when it was sent, and who answered it, sooner or later.
+/// The time when a request was sent, and the frontend that answers it.
 type Asked = (Instant, JoinHandle<Option<String>>);
 
 #[tokio::main(flavor = "current_thread")]
@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The lines of the standard input, one at a time, read on a thread of their own.
+/// The lines of the standard input, one at a time, read by a thread of their own.
 fn questions() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(1);
     std::thread::spawn(move || {
@@ -66,9 +66,9 @@ struct Client {
 }
 
 impl Client {
-    /// Asks until the program ends; takes requests for a report.
+    /// Sends requests until the program ends; receives the requests for reports.
     fn start(server: SocketAddr, period: Duration) -> mpsc::Sender<oneshot::Sender<String>> {
-        // One question at a time.
+        // One report at a time.
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(Self { server, period, asked: Vec::new() }.run(receiver));
         sender
@@ -87,7 +87,7 @@ impl Client {
                 report = reports.recv() => {
                     let Some(report) = report else { return };
                     let asked = std::mem::take(&mut self.asked);
-                    // Answered in the background: this client goes on asking.
+                    // The report is made in the background, while the client goes on.
                     tokio::spawn(tell(self.server, self.period, asked, report));
                 }
             }
@@ -110,7 +110,7 @@ async fn ask(server: SocketAddr) -> Result<String, Box<dyn Error + Send + Sync>>
     Ok(who.ok_or("an answer without X-Frontend")?.1.trim().to_owned())
 }
 
-/// Waits for the last answers and sums up.
+/// Waits for the last answers, and makes the report.
 async fn tell(server: SocketAddr, period: Duration, asked: Vec<Asked>, report: oneshot::Sender<String>) {
     let (sent, mut lost) = (asked.len(), 0_usize);
     let mut longest = Duration::ZERO;
@@ -134,6 +134,6 @@ async fn tell(server: SocketAddr, period: Duration, asked: Vec<Asked>, report: o
     let who = if who.is_empty() { "nobody".to_owned() } else { who.join(" -> ") };
     let line =
         format!("{:<13}{sent:>6} requests {lost:>5} lost   longest gap {gap:>5} ms   {who}", server.ip());
-    // Whoever asked has gone: nobody is interested.
+    // If the receiver of the report has gone, the report is not needed.
     let _gone: Result<(), String> = report.send(line);
 }

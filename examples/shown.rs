@@ -1,7 +1,8 @@
 //! `cargo run --example shown -- DOCUMENT…`: what a document has its reader do, for tests that are
-//! shell scripts. A JSON array, in order: commands as `{"place", "machine", "line", "exit_code", "lasting", "output"}`
-//! (`lasting`: it goes on until it is interrupted; `output` is what is shown below it), files as `{"place", "machines", "path", "text"}`.
-//! Machines are `fe0`, `fe1`, `client`, `frontend` (any of the two) and `checkout`.
+//! shell scripts. The output is a JSON array, in order: commands as `{"place", "machine", "line",
+//! "exit_code", "lasting", "output"}` (`lasting`: the command goes on until it is interrupted;
+//! `output` is what is shown below it), files as `{"place", "machines", "path", "text"}`. Machines
+//! are `fe0`, `fe1`, `client`, `frontend` (any of the two) and `checkout`.
 
 #[path = "../tests/support/shown.rs"]
 mod shown;

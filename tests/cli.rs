@@ -92,7 +92,7 @@ fn the_tip_about_an_option_that_there_is_not_is_right_or_is_not_given() {
     assert!(stdout(&help).contains("Usage: vrrpctl"), "{help:?}");
 }
 
-/// What `config/check_vrrpd` makes of this status, with its exit code. Needs jq.
+/// Output and exit code of `config/check_vrrpd` for this status. Needs jq.
 fn plugged_in(status: &Value) -> (i32, String) {
     let directory = tempfile::tempdir().unwrap();
     let vrrpctl = directory.path().join("vrrpctl");
@@ -173,7 +173,7 @@ fn a_reload_of_a_file_that_cannot_be_read_is_code_1_with_the_reason() {
 fn a_daemon_that_hangs_is_told_from_one_that_does_not_run() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("control.sock");
-    // The kernel connects whoever asks; nobody ever answers.
+    // The kernel accepts the connection, but nothing ever answers.
     let _hangs = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     let output = run(&socket, &["status"]);
     assert_eq!(code(&output), 5, "{output:?}");
@@ -252,7 +252,7 @@ fn every_json_conforms_to_its_schema() {
         ("demote", &["demote", "lonely"]),
         ("promote", &["promote", "--all"]),
     ] {
-        // The option is understood on either side of the command.
+        // The option is understood before and after the command.
         for arguments in [[&["--json"], arguments].concat(), [arguments, &["--json"]].concat()] {
             let output = run(&daemon.socket, &arguments);
             assert_eq!(code(&output), 0, "{arguments:?} {output:?}");
@@ -500,7 +500,7 @@ fn a_check_tells_a_file_that_cannot_be_read_from_one_that_is_wrong() {
         assert!(stdout(&output).is_empty() && !stderr(&output).is_empty(), "{output:?}");
         let command = run(&missing, &["check", file.to_str().unwrap()]);
         assert_eq!(code(&command), checked, "{command:?}");
-        // A start that fails with 2 is not tried again.
+        // The service manager does not repeat a start that fails with 2.
         assert_eq!(code(&vrrpd(&[])), 2);
     }
 }
@@ -531,7 +531,7 @@ fn what_others_can_change_is_not_run_by_root() {
     assert_conforms("check", &json(&output));
 }
 
-/// Answers one call with anything.
+/// A server that answers one call with any document.
 fn impostor(socket: &Path, answer: Value) -> JoinHandle<()> {
     let listener = UnixListener::bind(socket).unwrap();
     std::thread::spawn(move || {

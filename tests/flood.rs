@@ -1,4 +1,4 @@
-//! The short form of `benches/flood.rs`: every packet is counted, none is obeyed.
+//! The short form of `benches/flood.rs`: every packet is counted, and none is obeyed.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 
 mod support;
@@ -34,7 +34,7 @@ fn twenty_thousand_random_packets_are_all_accounted_for_and_change_nothing() {
     wait_for(SOON, "five more advertisements", || {
         lab.capture().adverts_of("active", lab.capture().now() - ms(600)).len() >= 5
     });
-    // Nothing but the barrage reaches the Active: it must not count anything twice either.
+    // Only the random packets reach the Active: it must not count anything twice.
     assert_eq!(seen(&active), before + sent);
     for (daemon, state, transitions) in [(&active, "active", 1), (&backup, "backup", 0)] {
         let instance = daemon.instance("web", "ipv4");
@@ -46,6 +46,6 @@ fn twenty_thousand_random_packets_are_all_accounted_for_and_change_nothing() {
     let adverts = lab.capture().adverts_of("active", from);
     let gaps: Vec<_> = adverts.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
     assert!(gaps.len() >= 15 && gaps.iter().all(|gap| *gap < ms(250)), "{gaps:?}");
-    // The Backup heard them all along.
+    // The Backup received them all the time.
     assert!(lab.capture().adverts_of("backup", from).is_empty());
 }

@@ -1,4 +1,5 @@
-//! Hooks of the real daemon on the real kernel: what they see, what waits for them and what does not.
+//! Hooks of the real daemon on the real kernel: what they see, what waits for them and what does
+//! not.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 
 mod support;
@@ -14,7 +15,7 @@ use support::{Config, Daemon, Lab, Node, Prober, Router, SOON, ms, wait_for, wai
 const V4: &str = "192.0.2.50";
 const V6: &str = "2001:db8::50";
 
-/// A router with an address of both families.
+/// A router with an address in each family.
 fn both(priority: u8) -> Router {
     Router::new("web").priority(priority).addresses(&["192.0.2.50/24", "2001:db8::50/64"])
 }
@@ -23,8 +24,8 @@ fn web(priority: u8) -> Router {
     Router::new("web").priority(priority).addresses(&["192.0.2.50/24"])
 }
 
-/// A script on a node, as a TOML list. DIR is the node's directory; `log` has a line per run: the hook,
-/// the states, and how many of the virtual addresses are on the interface.
+/// A script on a node, as a TOML list. DIR is the node's directory; `log` gets a line for each run:
+/// the hook, the states, and how many of the virtual addresses are on the interface.
 fn script(node: &Node, name: &str, body: &str) -> String {
     let path = node.dir().join(name);
     let text = format!(
@@ -48,7 +49,7 @@ fn wait_log(node: &Node, line: &str) {
     });
 }
 
-/// A hook as `show --json` has it.
+/// A hook as `show --json` shows it.
 fn hook(daemon: &Daemon, name: &str) -> Value {
     let show = daemon.ctl(&["show", "web"]).json;
     let hooks = show["hooks"].as_array().cloned().unwrap_or_default();
@@ -69,7 +70,7 @@ fn wait_outcome(daemon: &Daemon, name: &str, outcome: &str) -> Value {
     })
 }
 
-/// Processes with this command line, from the kernel's own list.
+/// The number of processes with this command line, as the kernel lists them.
 fn running(command: &str) -> usize {
     let line = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).ok();
     let wanted = format!("{}\0", command.replace(' ', "\0")).into_bytes();

@@ -1,4 +1,4 @@
-//! Beside the distribution's keepalived and FRR on one LAN: both roles, both families.
+//! vrrpd with the distribution's keepalived and FRR on one LAN, in both roles and both families.
 //!
 //! Needs both installed and real root: `netns-scripts/test` runs it, plain `cargo test` does not.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
@@ -17,12 +17,12 @@ use support::process::Process;
 use support::{Config, Daemon, Lab, Prober, Report, Router, SOON, ms, wait_for, wait_some};
 
 const VIP4: &[&str] = &["192.0.2.50/24"];
-/// As RFC 9568 wants them: the link-local one first.
+/// The addresses as RFC 9568 demands them, with the link-local one first.
 const VIP6: &[&str] = &["fe80::50/64", "2001:db8::50/64"];
-/// As many keepalived configurations have them.
+/// The addresses as many keepalived configurations have them.
 const VIP6_GLOBAL: &[&str] = &["2001:db8::50/64"];
 
-/// Who is on the other side.
+/// Which implementation the peer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Keepalived,
@@ -30,7 +30,7 @@ enum Kind {
     Frr,
 }
 
-/// A running peer; ends with its handle.
+/// A running peer, which ends with its handle.
 enum Peer {
     Keepalived(Process),
     Frr(Frr),
@@ -58,19 +58,20 @@ impl Peer {
     }
 }
 
-/// Ours, with the same addresses and interval as the peer.
+/// Our router, with the same addresses and interval as the peer.
 fn ours(priority: u8, interval: &str, addresses: &[&str]) -> Router {
     let router = Router::new("web").priority(priority).interval(interval).addresses(addresses);
-    // Without a link-local address of its own, nor one made up by us: as the peer has it.
+    // Like the peer, the router then has neither a link-local address of its own nor a computed
+    // one.
     if addresses == VIP6_GLOBAL { router.key("link_local", "\"none\"") } else { router }
 }
 
-/// The address that the client asks.
+/// The address that the client sends requests to.
 fn service(addresses: &[&str]) -> String {
     addresses.last().unwrap().split('/').next().unwrap().to_owned()
 }
 
-/// Waits until of the two only `active` has advertised for a while.
+/// Waits until only `active` of the two has advertised for a while.
 #[track_caller]
 fn wait_alone(lab: &Lab, active: &str, other: &str) {
     wait_for(SOON * 2, format!("{active} alone is Active"), || {
@@ -81,9 +82,10 @@ fn wait_alone(lab: &Lab, active: &str, other: &str) {
     });
 }
 
-/// Nothing was lost; of IPv6, nothing but what arrived at the peer after it had announced the address and before its own
-/// kernel delivered to it. keepalived and FRR do not wait for that: nothing is lost on an idle machine, and what a busy
-/// one takes to make the route is theirs (measured here: up to 70 ms).
+/// Nothing was lost, except IPv6 requests that arrived at the peer after it had announced the
+/// address and before its own kernel delivered to the address. keepalived and FRR do not wait for
+/// that: on an idle machine nothing is lost, and the time that a busy machine needs for the route
+/// is not our fault (measured here: up to 70 ms).
 #[track_caller]
 fn assert_nothing_lost(lab: &Lab, kind: Kind, addresses: &[&str], report: &Report) {
     let vip = service(addresses);
@@ -97,7 +99,7 @@ fn assert_nothing_lost(lab: &Lab, kind: Kind, addresses: &[&str], report: &Repor
     assert_eq!(report.lost, theirs, "{kind:?} {report:?}");
 }
 
-/// All kinds with all address lists that they can hold.
+/// Runs a test for all kinds with all address lists that they support.
 fn each(test: impl Fn(Kind, &'static [&'static str])) {
     for kind in [Kind::Keepalived, Kind::Frr] {
         for addresses in [VIP4, VIP6] {
@@ -111,7 +113,7 @@ fn each(test: impl Fn(Kind, &'static [&'static str])) {
 
 #[test]
 fn the_peers_by_themselves_elect_as_expected() {
-    // The launchers: what is asserted of us below is true of them.
+    // The launchers of the peers work: what is asserted of us below is true of them.
     let lab = Lab::new(&["peer", "other"]);
     let _frr = Kind::Frr.start(&lab, &PeerRouter::new(100, 100, VIP4));
     wait_some(SOON, "FRR is Active", || lab.capture().adverts_of("peer", ms(0)).pop());
@@ -139,7 +141,7 @@ fn as_backup_we_hear_a_peer_and_take_over_when_it_vanishes_and_yield_when_it_is_
     each(|kind, addresses| {
         let lab = Lab::new(&["us", "peer"]);
         let _peer = kind.start(&lab, &PeerRouter::new(200, 100, addresses));
-        // keepalived's first seconds are uneven: it may pause while it installs addresses.
+        // The first seconds of keepalived are irregular: it may pause while it installs addresses.
         wait_alone(&lab, "peer", "us");
         let us = Daemon::start(lab.node("us"), &Config::of(&ours(100, "100ms", addresses)));
         us.stays(ms(800), "web", "backup");
@@ -186,7 +188,8 @@ fn the_checksum_follows_what_the_peer_shows() {
         us.wait_state("web", "active");
         let alone = lab.capture().wait_advert(SOON, "us", ms(0), |_| true);
         assert_eq!(alone.checksum, Checksum::Message, "RFC 9568's, until told otherwise");
-        // It cannot read us, so it speaks up; we hear its flavour and use it; now it can.
+        // The peer cannot read our checksum, so it becomes Active; we receive its flavour and use
+        // it; now it can.
         let _peer = kind.start(&lab, &PeerRouter::new(100, 100, VIP4));
         let shown = lab.capture().wait_advert(SOON, "peer", ms(0), |_| true);
         assert_eq!(shown.checksum, Checksum::PseudoHeader, "{kind:?} by default");
@@ -197,8 +200,8 @@ fn the_checksum_follows_what_the_peer_shows() {
     }
 }
 
-/// Words of priority 1 in the other checksum, five a second: they made this node speak in it, and keepalived, which does
-/// not understand it, take over beside it.
+/// Messages of priority 1 with the other checksum, five a second. In an earlier version they made
+/// this node use that checksum, and keepalived, which does not accept it, became Active beside it.
 #[test]
 fn nobody_whom_we_outrank_takes_our_voice_away_from_keepalived() {
     let lab = Lab::new(&["us", "peer", "client"]);
@@ -216,18 +219,19 @@ fn nobody_whom_we_outrank_takes_our_voice_away_from_keepalived() {
     us.wait_event("checksum_differs", |event| event["suspicion"] == "checksum_differs");
 }
 
-/// Demotes us in favour of a peer at the default interval of one second, while a client asks a
-/// thousand times a second; then promotes us again.
+/// Demotes us in favour of a peer at the default interval of one second, while a client sends a
+/// thousand requests a second; then promotes us again.
 fn hand_over_to(kind: Kind, addresses: &'static [&'static str]) {
     let lab = Lab::new(&["us", "peer", "client"]);
     let vip = service(addresses);
     let _services = ["us", "peer"].map(|name| Responder::start(lab.node(name), &vip));
     let _peer = kind.start(&lab, &PeerRouter::new(100, 1000, addresses));
-    // It shows its checksum flavour before we take over.
+    // The peer shows its checksum flavour before we take over.
     lab.capture().wait_advert(SOON, "peer", ms(0), |_| true);
     let us = Daemon::start(lab.node("us"), &Config::of(&ours(200, "1s", addresses)));
     us.wait_state("web", "active");
-    // The client first asks when only we hold the address, so that what it loses is the hand-over's.
+    // The client starts when only we hold the address, so that it loses requests only through the
+    // hand-over.
     wait_alone(&lab, "us", "peer");
     let prober = Prober::start(lab.node("client"), &vip, 1000);
     prober.wait_answer_of(lab.node("us"));
@@ -267,7 +271,8 @@ fn a_demotion_hands_over_to_frr_without_a_lost_request() {
     }
 }
 
-/// A frontend with keepalived or FRR comes back from maintenance: keepalived speaks before it holds the address.
+/// A frontend with keepalived or FRR comes back from maintenance: keepalived advertises before it
+/// holds the address.
 #[test]
 fn a_peer_that_preempts_us_costs_no_request() {
     each(|kind, addresses| {
@@ -287,7 +292,7 @@ fn a_peer_that_preempts_us_costs_no_request() {
     });
 }
 
-/// Both want the other checksum by default, and the clean-up does not know them.
+/// Both peers need the other checksum by default, and the clean-up does not know the peers.
 #[test]
 fn what_a_killed_daemon_left_is_handed_over_to_a_peer_of_either_kind_without_a_lost_request() {
     for kind in [Kind::Keepalived, Kind::Frr] {

@@ -1,4 +1,4 @@
-//! The sockets of floor 4 on the real kernel: what they send, what they hear, what they refuse.
+//! The sockets of floor 4 on the real kernel: what they send, receive, and refuse.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 
@@ -22,7 +22,8 @@ use vrrpd::wire::{Announcement, Carrier};
 
 const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
 
-/// Vector P01 of the conformance checklist. Nothing here looks inside: IPv6 carries it as well.
+/// Vector P01 of the conformance checklist. The sockets do not look inside, so IPv6 carries it as
+/// well.
 const V4: [u8; 12] = [0x31, 0x33, 0x64, 1, 0, 0x64, 0xa7, 0x68, 192, 0, 2, 254];
 
 fn eth0() -> InterfaceName {
@@ -48,7 +49,7 @@ fn frame_socket(node: &Node) -> FrameSocket {
     node.ns.enter(|| FrameSocket::open(eth0(), index).unwrap())
 }
 
-/// The address that a node's advertisements of this family come from.
+/// The source address of a node's advertisements in this family.
 fn source(node: &Node, family: Family) -> IpAddr {
     match family {
         Family::Ipv4 => node.v4().into(),
@@ -65,7 +66,7 @@ fn forgery(node: &Node, family: Family) -> Forgery {
     Forgery::new(source(node, family), 51, 100, 100).addresses(vips)
 }
 
-/// What a receiver has heard so far.
+/// What a receiver has received so far.
 #[derive(Default)]
 struct Heard {
     messages: Vec<(Carrier, Vec<u8>)>,
@@ -83,7 +84,7 @@ impl Heard {
         self.fragmented += received.fragmented;
     }
 
-    /// Listens until a message arrives that says it is the last (see [`LAST`]).
+    /// Receives until the message arrives that is the last (see [`LAST`]).
     fn until_last(socket: &mut ReceiveSocket) -> Self {
         let mut heard = Self::default();
         wait_for(SOON, "the last message", || {
@@ -95,7 +96,7 @@ impl Heard {
     }
 }
 
-/// Sent after what must not arrive: packets of one sender keep their order.
+/// Sent after messages that must not arrive: packets of one sender stay in order.
 const LAST: [u8; 12] = *b"that was all";
 
 fn inject_last(injector: &Injector, from: &Node, family: Family) {
@@ -195,14 +196,14 @@ fn packets_for_others_than_the_group_are_filtered() {
     let mut v6 = receiver(fe1, Family::Ipv6);
     to(forgery(fe0, Family::Ipv6), fe1.link_local().into(), fe1.mac());
     to(forgery(fe0, Family::Ipv6), ip("ff02::1"), [0x33, 0x33, 0, 0, 0, 1]);
-    // To the group, but with a hop-by-hop header (of padding) in front.
+    // A packet to the group with a hop-by-hop header (of padding) in front.
     let inner = forgery(fe0, Family::Ipv6).message();
     injector.send(&extended(fe0, 0, &[&[112, 0, 1, 4, 0, 0, 0, 0], inner.as_slice()].concat()));
     inject_last(&injector, fe0, Family::Ipv6);
     assert_eq!(Heard::until_last(&mut v6).messages, []);
 }
 
-/// An IPv6 packet to the group whose header is followed by the header of type `next`.
+/// An IPv6 packet to the group in which a header of type `next` follows the IPv6 header.
 fn extended(node: &Node, next: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = forgery(node, Family::Ipv6).frame_of(payload);
     frame[14 + 6] = next;
@@ -217,10 +218,10 @@ fn an_advertisement_in_fragments_is_counted_and_not_delivered() {
 
     let mut v4 = receiver(fe1, Family::Ipv4);
     let whole = forgery(fe0, Family::Ipv4).message();
-    // More Fragments at 0; the last one at 8 octets.
+    // First a fragment at offset 0 with More Fragments, then the last one at 8 octets.
     injector.send(&forgery(fe0, Family::Ipv4).with(|f| f.fragment = 0x2000).frame_of(&whole[..8]));
     injector.send(&forgery(fe0, Family::Ipv4).with(|f| f.fragment = 1).frame_of(&whole[8..]));
-    // All the room for control messages is used once more after it.
+    // After it, the room for control messages is used for other packets.
     for _ in 0..40 {
         injector.send(&forgery(fe0, Family::Ipv4).frame());
     }
@@ -347,7 +348,7 @@ fn a_flood_is_received_in_bounded_calls() {
     let message: (IpAddr, &[u8]) = (fe0.v4().into(), &V4);
     sends.send_batch(&[message; 300].into_iter().collect(), &mut |n, error| panic!("message {n}: {error}"));
     sends.send(fe0.v4().into(), &LAST).unwrap();
-    // A second socket tells when all 301 have arrived.
+    // A second socket shows when all 301 have arrived.
     Heard::until_last(&mut also_hears);
     let first = hears.receive(&mut |_, _| ()).unwrap();
     assert_eq!((first.delivered, first.remaining), (256, Remaining::Possibly));
@@ -382,7 +383,7 @@ fn a_missing_capability_is_named_with_its_remedy() {
         println!("{}", FrameSocket::open(eth0(), 1).unwrap_err());
         return;
     }
-    // This very test again, as root without any capability.
+    // Runs this very test again, as root without any capability.
     let output = Command::new("setpriv")
         .args(["--bounding-set=-all", "--inh-caps=-all", "--"])
         .arg(std::env::current_exe().unwrap())
@@ -428,7 +429,7 @@ fn announcements_move_an_address_in_the_neighbours_caches() {
 fn every_address_is_announced_before_any_is_repeated() {
     let lab = Lab::new(&["fe0", "fe1"]);
     let fe0 = lab.node("fe0");
-    // More than one system call takes, so that chunks cannot be rounds.
+    // More addresses than one system call takes, so that its chunks cannot be taken for rounds.
     let v4 = (0..100).map(|n| IpAddr::from(Ipv4Addr::new(10, 0, 0, n)));
     let v6 = (0..100).map(|n| IpAddr::from(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, n)));
     let addresses: Vec<IpAddr> = v4.chain(v6).collect();
@@ -458,7 +459,7 @@ fn announcements_on_a_link_that_is_down_are_counted_as_failed() {
     });
 }
 
-/// Policy, real-time priority and nice value as proc(5) tells them: fields 41, 40 and 19 of `stat`.
+/// Policy, real-time priority and nice value as in proc(5): fields 41, 40 and 19 of `stat`.
 fn scheduling(stat: &str) -> (i32, i32, i32) {
     let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
     let field = |number: usize| fields[number - 3].parse().unwrap();

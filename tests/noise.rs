@@ -1,4 +1,4 @@
-//! A million random payloads: codec and core together count every one and change nothing.
+//! A million random payloads: the codec and the core together count every one, and change nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const CONFIGURATION: &str = r#"
 "#;
 const PAYLOADS: u64 = 1_000_000;
 
-/// Reproducible randomness (SplitMix64).
+/// Reproducible random numbers (SplitMix64).
 struct Random(u64);
 
 impl Random {
@@ -60,7 +60,7 @@ fn backup(now: MonoTime) -> Node {
     router
 }
 
-/// What noise may not change.
+/// The parts of the state that random payloads must not change.
 fn unmoved(snapshot: &Snapshot) -> Vec<String> {
     let members = snapshot.routers.iter().flat_map(|router| &router.instances);
     members
@@ -68,7 +68,7 @@ fn unmoved(snapshot: &Snapshot) -> Vec<String> {
         .collect()
 }
 
-/// Everything that was counted as discarded, per reason.
+/// Everything that was counted as discarded, by reason.
 fn discarded(snapshot: &Snapshot) -> BTreeMap<&'static str, u64> {
     let members = snapshot.routers.iter().flat_map(|router| &router.instances).map(|m| &m.counters.rejected);
     let links = snapshot.links.iter().map(|(_, _, counters)| &counters.rejected);
@@ -100,7 +100,7 @@ fn a_million_random_payloads_are_counted_and_change_nothing() {
         let at = random.below(noise.len() - length);
         let mut payload = noise[at..at + length].to_vec();
         if round % 2 == 0 && length >= 2 {
-            payload[..2].copy_from_slice(&[0x31, 51]); // as far as it gets: our version, type and VRID
+            payload[..2].copy_from_slice(&[0x31, 51]); // our version, type and VRID, to reach later checks
         }
         let input = match parse(&carrier, &payload) {
             Ok(advertisement) => {

@@ -1,5 +1,5 @@
 //! What the documents show works: every configuration in them is accepted, every command in them is
-//! understood by the program it calls, every link leads somewhere.
+//! understood by the program that it calls, and every link has a target.
 
 #[path = "support/runner.rs"]
 mod runner;
@@ -19,7 +19,7 @@ fn blocks_of(language: &str) -> Vec<Block> {
     documents().iter().flat_map(blocks).filter(|block| block.language == language).collect()
 }
 
-/// Words as a shell splits them, with double quotes.
+/// Splits a command into words as a shell does, with double quotes.
 fn words(command: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;
@@ -75,12 +75,12 @@ fn the_pair_of_the_readme_is_a_pair() {
     }
 }
 
-/// Runs a command of the documents so far that its arguments are judged, and no further.
+/// Runs a command of the documents only so far that its arguments are parsed.
 fn judge(program: &str, arguments: &[String], config: &Path) -> Output {
     let mut command = match program {
         "vrrpctl" => {
             let mut command = Command::new(env!("CARGO_BIN_EXE_vrrpctl"));
-            // Nobody listens there: a command that is understood ends with exit code 3.
+            // Nothing listens there: a command that is understood ends with exit code 3.
             command.args(["--socket", "/nonexistent/control.sock"]).args(arguments);
             command
         }
@@ -94,8 +94,8 @@ fn judge(program: &str, arguments: &[String], config: &Path) -> Output {
     command.output().expect("the programs of this package can be run")
 }
 
-/// What is wrong with one command of the documents. What belongs to the system is run, not judged:
-/// [`every_command_in_the_documents_is_run_by_somebody`].
+/// What is wrong with one command of the documents. Commands of the system are not checked here,
+/// but run by another test: [`every_command_in_the_documents_is_run_by_somebody`].
 fn complaint(words: &[String], config: &Path) -> Option<String> {
     let (program, arguments) = words.split_first()?;
     match program.as_str() {
@@ -171,7 +171,7 @@ fn every_script_in_the_documents_is_one() {
     }
 }
 
-/// Targets of `[text](target)` that lie in this project.
+/// Targets of `[text](target)` that are in this project.
 fn links(text: &str) -> Vec<&str> {
     let targets = text.match_indices("](").filter_map(|(at, _)| {
         let rest = text.get(at + 2..)?;
@@ -180,7 +180,7 @@ fn links(text: &str) -> Vec<&str> {
     targets.filter(|target| !target.contains("://") && !target.starts_with('#')).collect()
 }
 
-/// What a heading is called in a link: small letters, no punctuation, hyphens for blanks.
+/// The name of a heading in a link: small letters, no punctuation, hyphens for blanks.
 fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()

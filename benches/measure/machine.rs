@@ -1,4 +1,4 @@
-//! On what a table was measured, and how quiet that was.
+//! The machine on which a table was measured, and how busy it was.
 
 use super::samples::{Samples, milliseconds};
 use crate::support::wait::{Ticker, now};
@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// How often the machine is asked to wake somebody up.
+/// How often the machine is asked to wake a thread.
 const PERIOD: Duration = Duration::from_millis(5);
 
-/// Prints what the reader must know to judge the figures.
+/// Prints what a reader must know to interpret the figures.
 pub(crate) fn introduce() {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let kernel = nix::sys::utsname::uname().expect("the kernel's name");
@@ -43,7 +43,7 @@ fn scheduling() -> String {
     }
 }
 
-/// The load averages.
+/// The load averages of the machine.
 pub(crate) fn load() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').take(3).collect::<Vec<_>>().join(" ")
@@ -62,8 +62,8 @@ fn first_line(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&both).lines().next().unwrap_or_default().trim().to_owned()
 }
 
-/// A thread that does nothing but wake up on time, and measures how late it was: what of the measured times
-/// is the machine's. No program of ordinary priority can promise better.
+/// A thread that only wakes up in a fixed period, and measures how late it was: this share of the
+/// measured times is caused by the machine. No program of ordinary priority can be more punctual.
 pub(crate) struct Noise {
     stop: Arc<AtomicBool>,
     sleeper: Option<JoinHandle<Samples>>,
@@ -90,7 +90,7 @@ impl Noise {
         Self { stop, sleeper: Some(sleeper) }
     }
 
-    /// How late it was.
+    /// Ends the thread, and returns how late it was each time.
     pub(crate) fn finish(mut self) -> Samples {
         self.stop.store(true, Ordering::Relaxed);
         self.sleeper.take().and_then(|sleeper| sleeper.join().ok()).unwrap_or_default()

@@ -1,7 +1,8 @@
-//! What the measurements share: quantiles, tables, and what `/proc` tells about a process.
+//! What the measurements share: quantiles, tables, and what `/proc` shows of a process.
 //!
-//! A bench prints tables in Markdown, ready for `docs/measurements.md`. `cargo bench --bench NAME --
-//! [--runs N] [--jobs N] [WORD…]` measures only the rows whose label contains all the words, N times each.
+//! A bench prints tables in Markdown, ready for `docs/measurements.md`. `cargo bench --bench NAME
+//! -- [--runs N] [--jobs N] [WORD…]` measures only the rows whose label contains all the words, N
+//! times each.
 
 #![allow(
     dead_code,
@@ -19,7 +20,7 @@ pub(crate) mod usage;
 pub(crate) use samples::Samples;
 pub(crate) use table::Table;
 
-/// What was asked for on the command line.
+/// The arguments of the command line.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Request {
     runs: Option<usize>,
@@ -53,13 +54,13 @@ impl Request {
         self.runs.unwrap_or(usual)
     }
 
-    /// How many of what is independent at a time.
+    /// How many independent measurements run at a time.
     pub(crate) fn jobs(&self, usual: usize) -> usize {
         self.jobs.unwrap_or(usual)
     }
 }
 
-/// At least one.
+/// The value of an option, which must be at least one.
 fn number(option: &str, value: Option<String>) -> usize {
     let number = value.and_then(|value| value.parse().ok()).filter(|number| *number > 0);
     number.unwrap_or_else(|| panic!("{option} N, a number from 1"))

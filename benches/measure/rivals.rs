@@ -1,4 +1,4 @@
-//! The implementations that are measured side by side, all started from the same facts.
+//! The implementations that are compared, all started with the same parameters.
 
 use crate::support::peers::{Frr, PeerRouter, keepalived, keepalived_with};
 use crate::support::process::Process;
@@ -8,11 +8,11 @@ use std::fmt::Write;
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 
-/// The virtual address of the measurements with one.
+/// The virtual address of the measurements with one address.
 pub(crate) const ADDRESS: &str = "192.0.2.50";
 const ADDRESSES: &[&str] = &["192.0.2.50/24"];
 
-/// Whose VRRP.
+/// The implementations of VRRP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Vrrpd,
@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     Frr,
 }
 
-/// A running one; ends with its handle.
+/// A running implementation, which ends with its handle.
 pub(crate) enum Rival {
     Vrrpd(Daemon),
     Keepalived(Process),
@@ -29,7 +29,7 @@ pub(crate) enum Rival {
 }
 
 impl Kind {
-    /// One virtual router, VRID 51, named `web` where it has a name, with [`ADDRESS`].
+    /// Starts one router, VRID 51, named `web` if it can have a name, with [`ADDRESS`].
     pub(crate) fn start(self, node: &Node, priority: u8, interval_ms: u32) -> Rival {
         let peer = PeerRouter::new(priority, interval_ms, ADDRESSES);
         match self {
@@ -51,7 +51,7 @@ impl Rival {
         }
     }
 
-    /// Its orderly end.
+    /// Ends the process in an orderly way.
     pub(crate) fn terminate(mut self) {
         match &mut self {
             Self::Vrrpd(daemon) => drop(daemon.terminate()),
@@ -77,7 +77,7 @@ pub(crate) fn ours(priority: u8, interval_ms: u32) -> Router {
     Router::new("web").priority(priority).interval(&format!("{interval_ms}ms")).addresses(ADDRESSES)
 }
 
-/// Many virtual routers, VRIDs 1 to `count`, with one address each; of us or of keepalived.
+/// Starts many routers with one address each, VRIDs 1 to `count`; of vrrpd or of keepalived.
 pub(crate) fn start_many(kind: Kind, node: &Node, count: u8, priority: u8, interval_ms: u32) -> Rival {
     let address = |vrid: u8| format!("198.51.100.{vrid}/32");
     match kind {
@@ -104,7 +104,7 @@ pub(crate) fn is_one_of_many(address: IpAddr) -> bool {
     matches!(address, IpAddr::V4(address) if address.octets().starts_with(&[198, 51, 100]))
 }
 
-/// One virtual router with many addresses; of us or of keepalived.
+/// Starts one router with many addresses; of vrrpd or of keepalived.
 pub(crate) fn start_large(kind: Kind, node: &Node, advertised: &[String], excluded: &[String]) -> Rival {
     match kind {
         Kind::Vrrpd => {
@@ -120,12 +120,12 @@ pub(crate) fn start_large(kind: Kind, node: &Node, advertised: &[String], exclud
     }
 }
 
-/// What keepalived needs to speak version 3.
+/// The part of keepalived's configuration that makes it use version 3.
 fn keepalived_head() -> String {
     "global_defs {\n  vrrp_version 3\n}\n".to_owned()
 }
 
-/// One instance of keepalived on `eth0`.
+/// The configuration of one instance of keepalived on `eth0`.
 fn keepalived_instance(
     vrid: u8,
     priority: u8,

@@ -1,8 +1,8 @@
-//! Quantiles of repeated measurements, as they were: nothing is thrown away, nothing is averaged.
+//! Quantiles of repeated measurements. No measurement is left out, and none are averaged.
 
 use std::time::Duration;
 
-/// One figure, measured again and again; in milliseconds, negative if it came early.
+/// One figure that was measured again and again, in milliseconds; negative if it came early.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Samples(Vec<f64>);
 
@@ -27,7 +27,8 @@ impl Samples {
         self.0.len()
     }
 
-    /// The nearest rank: a value that was measured. With fewer than 100 samples the 99th percentile is the maximum.
+    /// The quantile by the nearest rank, which is a value that was measured. With fewer than 100
+    /// samples the 99th percentile is the maximum.
     pub(crate) fn quantile(&self, percent: usize) -> f64 {
         let rank = (self.0.len() * percent).div_ceil(100).max(1);
         self.0.get(rank - 1).copied().unwrap_or(f64::NAN)
@@ -39,12 +40,12 @@ impl Samples {
     }
 }
 
-/// With fractions.
+/// A duration in milliseconds, with fractions.
 pub(crate) fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// `later - earlier`, also if it is the other way round.
+/// `later - earlier` in milliseconds, which may be negative.
 pub(crate) fn signed_milliseconds(later: Duration, earlier: Duration) -> f64 {
     (later.as_secs_f64() - earlier.as_secs_f64()) * 1e3
 }

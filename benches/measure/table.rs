@@ -1,4 +1,4 @@
-//! A table in Markdown that prints its rows as they come, since some take minutes.
+//! A table in Markdown that prints its rows one by one, because some of them take minutes.
 
 /// A table whose head has been printed.
 pub(crate) struct Table {

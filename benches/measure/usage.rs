@@ -4,16 +4,16 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 use std::fs;
 use std::time::Duration;
 
-/// Kibibytes, from `smaps_rollup`.
+/// Memory in kibibytes, from `smaps_rollup`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Memory {
-    /// Resident, what is shared with other processes (programs, libraries) included.
+    /// Resident memory, including what is shared with other processes (programs, libraries).
     pub(crate) resident: u64,
-    /// `Private_Clean` + `Private_Dirty`: what would be free without this process.
+    /// `Private_Clean` + `Private_Dirty`: the memory that would be free without this process.
     pub(crate) private: u64,
 }
 
-/// The process and everything that descends from it.
+/// The process and all its descendants.
 pub(crate) fn family(pid: Pid) -> Vec<Pid> {
     let mut all = vec![pid];
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the tasks of a process");
@@ -25,7 +25,8 @@ pub(crate) fn family(pid: Pid) -> Vec<Pid> {
     all
 }
 
-/// Of the whole family. Pages that parent and child share are nobody's private ones, and count twice as resident.
+/// The memory of the whole family. Pages that parent and child share are not private, and count
+/// twice as resident.
 pub(crate) fn memory(pid: Pid) -> Memory {
     family(pid).into_iter().map(memory_of).fold(Memory::default(), |sum, one| Memory {
         resident: sum.resident + one.resident,
@@ -42,14 +43,14 @@ fn memory_of(pid: Pid) -> Memory {
     Memory { resident: field("Rss:"), private: field("Private_Clean:") + field("Private_Dirty:") }
 }
 
-/// User and system time of the whole family, from `/proc/PID/stat`: in steps of 10 ms.
+/// User and system time of the whole family, from `/proc/PID/stat`, in steps of 10 ms.
 pub(crate) fn processor_time(pid: Pid) -> Duration {
     let ticks: u64 = family(pid).into_iter().map(ticks_of).sum();
     let rate = sysconf(SysconfVar::CLK_TCK).ok().flatten().and_then(|rate| u64::try_from(rate).ok());
     Duration::from_millis(ticks * 1000 / rate.expect("the rate of ticks"))
 }
 
-/// `utime` + `stime`, fields 14 and 15; the name in field 2 may hold spaces and parentheses.
+/// `utime` + `stime`, fields 14 and 15; the name in field 2 may contain spaces and parentheses.
 fn ticks_of(pid: Pid) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the statistics of a process");
     let (_, rest) = text.rsplit_once(')').expect("a name in parentheses");

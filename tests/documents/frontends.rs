@@ -3,11 +3,11 @@
 use crate::lan::{Lan, status};
 use crate::support::{SOON, wait_for};
 
-/// Every virtual address as a client writes it, the frontend where it is at home.
+/// Every virtual address as a client writes it, and the frontend where it normally is.
 const ADDRESSES: [(&str, &str); 4] =
     [("192.0.2.50", "fe0"), ("[2001:db8::50]", "fe0"), ("192.0.2.51", "fe1"), ("[2001:db8::51]", "fe1")];
 
-/// What the client gets: the frontend that answered, and the page.
+/// What the client receives: the name of the frontend that answered, and the page.
 fn asked(lan: &Lan, address: &str) -> (String, String) {
     let outcome = lan.client.run(&format!("curl --silent --include --max-time 2 http://{address}/"));
     let header = outcome.stdout.lines().find_map(|line| line.strip_prefix("X-Frontend: "));

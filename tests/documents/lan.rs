@@ -1,4 +1,4 @@
-//! Two frontends, a client and an application server, and the reader who goes from one to the other.
+//! Two frontends, a client and an application server, and the reader who types on each of them.
 
 use crate::machine::Machine;
 use crate::runner::{Runner, runner};
@@ -9,7 +9,7 @@ use crate::support::process::Process;
 use crate::support::{Lab, SOON, wait_for};
 use serde_json::Value;
 
-/// Each frontend, and the virtual router that is at home there (config/pair-*.toml).
+/// Each frontend, and the router that is normally Active there (config/pair-*.toml).
 const HOMES: [(&str, &str); 2] = [("fe0", "web-a"), ("fe1", "web-b")];
 
 pub(crate) struct Lan {
@@ -17,7 +17,7 @@ pub(crate) struct Lan {
     pub(crate) fe1: Machine,
     pub(crate) client: Machine,
     _app: Machine,
-    // Last: the machines end before their network does.
+    // The LAN comes last: the machines must end before their network does.
     pub(crate) lab: Lab,
 }
 
@@ -25,7 +25,8 @@ pub(crate) struct Lan {
 pub(crate) type Watching = (Command, Process);
 
 impl Lan {
-    /// Machines as an installer leaves them; only the application servers of config/haproxy-frontend.cfg serve.
+    /// Machines as an installer leaves them. Only the application servers of
+    /// config/haproxy-frontend.cfg serve.
     pub(crate) fn new() -> Self {
         let lab = Lab::new(&["fe0", "fe1", "client", "app"]);
         let machine = |name| Machine::new(lab.node(name));
@@ -40,7 +41,7 @@ impl Lan {
         Self { fe0, fe1, client, _app: app, lab }
     }
 
-    /// The pair of config/ at work on the frontends, every file in its place.
+    /// The frontends with the pair of config/ running, every file in its place.
     pub(crate) fn with_the_pair() -> Self {
         let mut lan = Self::new();
         for frontend in [&mut lan.fe0, &mut lan.fe1] {
@@ -62,7 +63,7 @@ impl Lan {
         lan
     }
 
-    /// Types what a document shows, from top to bottom. Returns what still goes on.
+    /// Types what a document shows, from top to bottom. Returns the commands that still run.
     pub(crate) fn follow(&mut self, document: &SourceFile) -> Vec<Watching> {
         let mut watching = Vec::new();
         for step in shown::steps(document) {
@@ -109,8 +110,8 @@ impl Lan {
         }
     }
 
-    /// What a reader does between two lines: waits until everything is where it belongs, and until a client that
-    /// watches has seen it.
+    /// What a reader does between two lines: waits until everything is where it belongs, and until
+    /// a running client has seen it.
     fn read_on(&self, watching: &[Watching]) {
         self.wait_settled();
         let said = said(watching);
@@ -118,7 +119,7 @@ impl Lan {
         wait_for(SOON, "the client goes on", || nobody || self::said(watching) > said + 3);
     }
 
-    /// Where something is typed.
+    /// The machine that a command is typed on.
     pub(crate) fn machine(&mut self, machine: shown::Machine) -> &mut Machine {
         match machine {
             shown::Machine::Fe0 | shown::Machine::Frontend => &mut self.fe0,
@@ -128,7 +129,8 @@ impl Lan {
         }
     }
 
-    /// A reader takes a while to read on. Waits until each router is Active where it belongs, in all families.
+    /// A reader takes a while to read on. Waits until each router is Active where it belongs, in
+    /// all families.
     pub(crate) fn wait_settled(&self) {
         if !(self.fe0.runs("vrrpd") && self.fe1.runs("vrrpd")) {
             return;
@@ -140,8 +142,8 @@ impl Lan {
     }
 }
 
-/// What a document shows below a command is what the command prints: every shown line is there, whatever the
-/// numbers in it, and of a table its first columns up to the state.
+/// Checks that a command prints what the document shows below it: every shown line must be there,
+/// whatever the numbers in it, and of a table, its first columns up to the state.
 fn assert_shown(command: &Command, stdout: &str) {
     let columns = if command.line.starts_with("vrrpctl status") { 5 } else { usize::MAX };
     let pattern = |line: &str| {
@@ -166,8 +168,8 @@ fn without_numbers(word: &str) -> String {
     pattern
 }
 
-/// A reader looks when the client has turned to the other frontend, or back. Waits until the checks of the machine
-/// know what became of a service.
+/// A reader looks when the client has changed to the other frontend, or back. Waits until the
+/// checks of the machine have a result about a service.
 fn wait_judged(machine: &Machine, service: &str) {
     let config = machine.run("cat /etc/vrrpd/vrrpd.toml").stdout;
     if !machine.runs("vrrpd") || !config.contains(&format!("name = \"{service}\"")) {
@@ -180,7 +182,7 @@ fn wait_judged(machine: &Machine, service: &str) {
     });
 }
 
-/// What `vrrpctl --json status` lists.
+/// The routers that `vrrpctl --json status` lists.
 pub(crate) fn status(machine: &Machine) -> Vec<Value> {
     let answer: Value =
         serde_json::from_str(&machine.run("vrrpctl --json status").stdout).unwrap_or_default();
@@ -199,14 +201,14 @@ fn is_settled(all: &[Vec<Value>; 2], home: usize, router: &str) -> bool {
     let away = 1 - home;
     let (here, there) = if out(home) { (away, home) } else { (home, away) };
     match (out(here), out(there)) {
-        // Whoever is demoted may hold the addresses, if the other cannot.
+        // A demoted router may hold the addresses, if the other cannot.
         (true, _) => true,
         (false, true) => every(here, "active") && !of(there).any(|one| one["state"] == "active"),
         (false, false) => every(here, "active") && every(there, "backup"),
     }
 }
 
-/// The verb and the services of a `systemctl` line that the lab can stand in for.
+/// The verb and the services of a `systemctl` line that the lab can carry out itself.
 fn lab_services(line: &str) -> Option<(&str, Vec<&str>)> {
     let mut words = line.strip_prefix("systemctl ")?.split(' ').filter(|word| !word.starts_with('-'));
     let verb = words.next().filter(|verb| ["start", "stop", "restart", "enable"].contains(verb))?;

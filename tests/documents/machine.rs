@@ -1,9 +1,9 @@
-//! A node of the lab as a reader of the documents finds it: a machine whose `/etc`, `/run`, `/var/lib` and
-//! `/var/log` are its own, with the package's users, and a host name. What is typed on it is run by a shell
-//! in there, so that every path in a document means what it says.
+//! A node of the lab as a reader of the documents finds it: a machine whose `/etc`, `/run`,
+//! `/var/lib` and `/var/log` are its own, with the package's users, and a host name. A shell on it
+//! runs what is typed, so that every path in a document means what it says.
 //!
-//! There is no systemd in a namespace. What `systemctl` is told about the three services of the documents
-//! is done here; the rest of it is for the test with the installed package.
+//! There is no systemd in a namespace. What the documents tell `systemctl` about their three
+//! services is done here; the rest is left to the test with the installed package.
 
 use crate::support::process::{Process, finish};
 use crate::support::{Node, SOON, ms, wait_for};
@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// How long a line may take. `demote` is the slowest.
+/// The longest time that a line may take. `demote` is the slowest.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What is private to a machine: where it is mounted, and what it starts with.
+/// The directories that are private to a machine, and what they contain at the start.
 const PRIVATE: [(&str, &str); 4] =
     [("etc", "/etc"), ("lib", "/var/lib"), ("log", "/var/log"), ("run", "/run")];
 
@@ -27,7 +27,7 @@ pub(crate) struct Machine {
     services: BTreeMap<&'static str, Process>,
 }
 
-/// What a line did.
+/// The result of a line.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) code: i32,
@@ -44,7 +44,7 @@ impl Machine {
         let machine = Self { node: node.clone(), root, services: BTreeMap::new() };
         let copied = Command::new("cp").args(["-a", "/etc/."]).arg(machine.root.join("etc")).status();
         assert!(copied.expect("cp").success(), "copying /etc");
-        // What the packages vrrpd, nginx and haproxy make.
+        // The directories that the packages vrrpd, nginx and haproxy make.
         for directory in ["lib/vrrpd", "lib/nginx", "lib/haproxy", "log/nginx", "run/vrrpd", "run/haproxy"] {
             fs::create_dir(machine.root.join(directory)).expect("a directory of a package");
         }
@@ -76,7 +76,7 @@ impl Machine {
         self.node.spawn(name, &mut self.shell(line))
     }
 
-    /// Does what `systemctl VERB SERVICE` would.
+    /// Does what `systemctl VERB SERVICE` would do.
     pub(crate) fn systemctl(&mut self, verb: &str, service: &str) {
         let (service, line) = match service {
             "vrrpd" => ("vrrpd", "exec vrrpd"),
@@ -141,9 +141,9 @@ impl Machine {
         PRIVATE.iter().find_map(inside).unwrap_or_else(|| panic!("{path} is shared by all machines"))
     }
 
-    /// A shell on the machine. Its mounts vanish with it; the files stay.
+    /// A shell on the machine. Its mounts disappear with it, but the files stay.
     fn shell(&self, line: &str) -> Command {
-        // /run last: what is mounted comes from below it.
+        // /run is mounted last, because the directories that are mounted are below it.
         const ENTER: &str = "root=$1 name=$2 programs=$3 line=$4
             for pair in etc:/etc lib:/var/lib log:/var/log run:/run; do
                 mount --bind \"$root/${pair%%:*}\" \"${pair#*:}\" || exit 127

@@ -1,9 +1,9 @@
-//! Whatever the documents have their reader type on a frontend or on a client, typed there: two daemons in
-//! network namespaces, nginx and haproxy with the files that are shown, a client, application servers.
-//! Needs root, nginx, haproxy and curl (`netns-scripts/test documents`).
+//! Types what the documents have their reader type on a frontend or on a client: two daemons in
+//! network namespaces, nginx and haproxy with the files that are shown, a client, application
+//! servers. Needs root, nginx, haproxy and curl (`netns-scripts/test documents`).
 //!
-//! What needs systemd or the installed package is `tests/support/runner.rs`'s to say, and is left to the
-//! test with the package.
+//! `tests/support/runner.rs` says which commands need systemd or the installed package; they are
+//! left to the test with the package.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 
 #[path = "../support/runner.rs"]
@@ -34,8 +34,9 @@ const FOLLOWED: [&str; 6] = [
     "docs/troubleshooting.md",
 ];
 
-/// Types what one document shows, from top to bottom: on bare machines if it has the reader configure them,
-/// otherwise beside the pair of config/. Returns what the commands that go on have printed.
+/// Types what one document shows, from top to bottom: on bare machines if it has the reader
+/// configure them, and otherwise beside the pair of config/. Returns the output of the commands
+/// that go on.
 fn follow(path: &str) -> Vec<String> {
     assert!(FOLLOWED.contains(&path));
     let document = shown::document(path);
@@ -64,7 +65,8 @@ fn every_document_with_commands_for_the_lab_is_followed() {
     assert_eq!(shown, FOLLOWED);
 }
 
-/// The client of the document sees what the document says it does: each move, and a loss only while nginx was dead.
+/// The client of the document sees what the document says: each move, and a loss only while nginx
+/// was dead.
 #[test]
 fn getting_started() {
     let printed = follow("docs/getting-started.md");
@@ -73,7 +75,7 @@ fn getting_started() {
     seen.dedup();
     let [fe0, fe1] = ["fe0", "fe1"].map(Outcome::ServedBy);
     assert_eq!(seen, [fe0, fe1, fe0, Outcome::Lost, fe1, fe0, fe1, fe0], "{client}");
-    // One for each move at most: a connection that was open just then.
+    // At most one for each move: a connection that was open at that moment.
     assert!(count(client, |outcome| outcome == Outcome::Cut) <= 6, "{client}");
 }
 

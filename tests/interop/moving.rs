@@ -1,4 +1,5 @@
-//! docs/keepalived.md, done: a pair moves from keepalived to vrrpd and back, under a client that counts.
+//! docs/keepalived.md, carried out: a pair moves from keepalived to vrrpd and back, while a client
+//! counts lost requests.
 
 use super::support::peers::keepalived_with;
 use super::support::prober::Responder;
@@ -11,7 +12,7 @@ const VIP: &str = "192.0.2.50";
 const VIP6: &str = "2001:db8::50";
 const LISTED: &[&str] = &["192.0.2.50/24", "fe80::50/64", "2001:db8::50/64"];
 
-/// Both families with one VRID, an instance each.
+/// Both families with one VRID, one instance each.
 fn keepalived(lab: &Lab, name: &str, priority: u8) -> Process {
     let instance = |family: &str, addresses: &str| {
         format!(
@@ -35,7 +36,8 @@ fn holds(lab: &Lab, name: &str) -> bool {
     [VIP, VIP6].iter().all(|address| lab.node(name).has(address))
 }
 
-/// Nobody is asked who is not there; what keepalived loses by announcing IPv6 too early is its own.
+/// Requests are always answered by a router that serves; what keepalived loses by announcing IPv6
+/// too early is not counted.
 fn assert_nothing_lost(lab: &Lab, probers: [Prober; 2], taker: &str, since: Duration) {
     for (prober, address) in probers.into_iter().zip([VIP, VIP6]) {
         let report = prober.finish();
@@ -84,7 +86,7 @@ fn moving_from_keepalived_and_back_loses_no_request() {
     let back = ask(&lab, "fe0");
     ours1.terminate();
     theirs1 = keepalived(&lab, "fe1", 100);
-    // It listens: a demotion would find nobody before that.
+    // keepalived has to receive already, because a demotion would find no successor before that.
     wait_for(SOON, "keepalived runs", || theirs1.log().contains("Entering BACKUP STATE"));
     let demoted = lab.capture().now();
     assert_eq!(ours0.ctl(&["demote", "--all", "--reason", "rollback"]).code, 0);

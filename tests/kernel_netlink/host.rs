@@ -1,4 +1,4 @@
-//! A host with a cable `eth0`, and the keeper and the monitor on it, joined as the agent joins them.
+//! A host with a cable `eth0`, and the keeper and the monitor on it, connected as in the agent.
 
 use crate::support::namespace::Ns;
 use crate::support::{SOON, wait_some};
@@ -33,7 +33,7 @@ pub(crate) fn clock() -> MonoTime {
     MonoTime::ZERO + Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).unwrap())
 }
 
-/// A namespace whose `eth0` is up, with 192.0.2.10/24 and a link-local address; the far end is up.
+/// A namespace whose `eth0` is up, with 192.0.2.10/24 and a link-local address. The far end is up.
 pub(crate) struct Host {
     pub(crate) ns: Ns,
     pub(crate) far: Ns,
@@ -42,13 +42,14 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn new() -> Self {
         let host = Self { ns: Ns::new(), far: Ns::new() };
-        // A link-local address at once, instead of after the second that detection takes.
+        // The link-local address can be used at once, and not after the second that detection
+        // takes.
         host.ns.sysctl("ipv6/conf/default/dad_transmits", "0");
         host.plug_in();
         host
     }
 
-    /// `eth0`, new.
+    /// Creates a new `eth0`.
     pub(crate) fn plug_in(&self) {
         self.ns.cable(ETH0, &self.far, ETH0);
         self.far.ip("link set eth0 up");
@@ -59,7 +60,7 @@ impl Host {
         });
     }
 
-    /// From now on addresses are probed before they are used, as on a host.
+    /// From now on addresses are probed before they are used, as on a usual host.
     pub(crate) fn detect_duplicates(&self) {
         self.ns.sysctl("ipv6/conf/eth0/dad_transmits", "1");
     }
@@ -76,12 +77,12 @@ impl Host {
         self.netlink().addresses().unwrap()
     }
 
-    /// What of ours is there, as text, sorted.
+    /// The addresses of ours, as sorted text.
     pub(crate) fn ours(&self) -> Vec<String> {
         self.list(Origin::Ours)
     }
 
-    /// What of others is on `eth0`, but for link-local addresses.
+    /// The addresses on `eth0` that are not ours, except link-local ones.
     pub(crate) fn foreign(&self) -> Vec<String> {
         self.list(Origin::Foreign)
     }
@@ -98,7 +99,7 @@ impl Host {
     }
 }
 
-/// A keeper and a monitor, joined.
+/// A keeper and a monitor, connected.
 pub(crate) struct Agent {
     keeper: Arc<Mutex<Option<AddressKeeper>>>,
     events: Receiver<KeeperEvent>,
@@ -160,7 +161,7 @@ impl Agent {
         self.send(KeeperCommand::Declare { key, addresses });
     }
 
-    /// Waits until `eth0` exists for the keeper too: then `Own` succeeds.
+    /// Waits until the keeper knows `eth0` too; then `Own` succeeds.
     #[track_caller]
     pub(crate) fn own(&self, key: InstanceKey, epoch: u64) {
         self.send(KeeperCommand::Own { key, epoch });
@@ -184,7 +185,7 @@ impl Agent {
         self.wait(&format!("{expected:?}"), |event| (event == expected).then_some(()));
     }
 
-    /// Reads events until `look` finds something; fails with those it passed over.
+    /// Reads events until `look` finds something; fails with the events that it passed over.
     #[track_caller]
     pub(crate) fn wait<T>(&self, what: &str, mut look: impl FnMut(&KeeperEvent) -> Option<T>) -> T {
         let mut others = Vec::new();
@@ -199,12 +200,13 @@ impl Agent {
         }
     }
 
-    /// What was told until everything told to the keeper before is dealt with.
+    /// The events until everything is handled that the keeper was told before.
     pub(crate) fn told_so_far(&self) -> Vec<KeeperEvent> {
         let (probe, nobody) = (key(Family::Ipv4, 255), key(Family::Ipv6, 255));
         self.declare(probe, &[]);
         let mut told = Vec::new();
-        // The first answer comes at the end of a pass, perhaps amid others; the second after those.
+        // The first answer comes at the end of a pass, perhaps between other events; the second
+        // comes after those.
         for (key, epoch) in [(probe, u64::MAX), (nobody, 0)] {
             let last = KeeperEvent::Released { key, epoch, outcome: Ok(()) };
             self.send(KeeperCommand::Disown { key, epoch });
@@ -217,7 +219,7 @@ impl Agent {
         told
     }
 
-    /// Ends the keeper; waits for its thread.
+    /// Ends the keeper, and waits for its thread.
     pub(crate) fn stop(&self) {
         drop(self.keeper.lock().unwrap().take());
     }

@@ -1,4 +1,4 @@
-//! The keeper: start, owning, releasing, and what becomes of an interface.
+//! The keeper: start, owning and releasing addresses, and what happens when an interface changes.
 
 use crate::host::{Agent, ETH0, Host, key};
 use crate::support::{SOON, wait_for};
@@ -56,7 +56,7 @@ fn owning_installs_releasing_removes_and_every_newest_epoch_is_answered_once() {
     assert_eq!(host.foreign(), ["192.0.2.10/24"]);
 }
 
-/// The first advertisement follows this answer, and it makes the other router drop the address.
+/// The first advertisement follows this answer, and it makes the other router remove the address.
 // RFC9568-7.2-4
 #[test]
 fn an_ipv6_address_is_owned_only_when_the_kernel_delivers_to_it() {
@@ -283,7 +283,7 @@ fn removing_the_first_address_of_a_subnet_spares_the_others() {
     assert_eq!(agent.told_so_far(), []);
 }
 
-/// A container that may not set the sysctl, and an address that a DHCP client added after ours.
+/// In a container that may not set the sysctl, with an address that a DHCP client added after ours.
 #[test]
 fn what_the_kernel_sweeps_and_is_not_ours_comes_back_as_it_was() {
     let host = Host::new();
@@ -296,7 +296,7 @@ fn what_the_kernel_sweeps_and_is_not_ours_comes_back_as_it_was() {
     agent.known(&host);
     agent.own(one, 1);
     agent.own(other, 1);
-    // Without any other IPv4 address the interface would lose its routes, too.
+    // Without any other IPv4 address the interface would lose its routes as well.
     host.ns.ip(
         "address delete 192.0.2.10/24 dev eth0\n\
          address add 198.51.100.10/24 dev eth0 label eth0:dhcp broadcast 198.51.100.255 metric 7 valid_lft 9000 preferred_lft 8000\n\

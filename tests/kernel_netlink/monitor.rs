@@ -1,4 +1,4 @@
-//! The monitor: facts of interfaces, and what it says after an overrun.
+//! The monitor: facts of interfaces, and what it reports after an overrun.
 
 use crate::host::{ETH0, Host, interface};
 use crate::support::SOON;
@@ -39,7 +39,7 @@ impl Watch {
         }
     }
 
-    /// Waits for facts of `name` that are as wanted.
+    /// Waits for facts of `name` that satisfy `wanted`.
     async fn facts(&mut self, name: &str, wanted: impl Fn(&LinkFacts) -> bool) -> LinkFacts {
         let is_wanted = |event: &MonitorEvent| matches!(event, MonitorEvent::Link(of, Some(facts)) if *of == interface(name) && wanted(facts));
         match self.until(is_wanted).await {
@@ -163,7 +163,8 @@ fn an_interface_that_is_renamed_or_created_again_is_followed_by_name() {
     });
 }
 
-/// The kernel gives an index again if it is asked to; what was bound to the old interface is not to the new.
+/// The kernel uses an index again if it is asked to, but sockets that were bound to the old
+/// interface are not bound to the new one.
 #[test]
 fn an_interface_that_was_created_again_under_its_old_index_is_told_as_gone_first() {
     let host = Host::new();
@@ -172,7 +173,7 @@ fn an_interface_that_was_created_again_under_its_old_index_is_told_as_gone_first
     on(&host, || async {
         let mut watch = Watch::start(&["br7"], RECEIVE_BUFFER, 16);
         let first = watch.facts("br7", |_| true).await;
-        // The monitor shares this thread: it reads both notifications together.
+        // The monitor shares this thread, so it reads both notifications together.
         host.ns.ip(&format!("link delete br7\n{create}"));
         watch.missing("br7").await;
         let again = watch.facts("br7", |_| true).await;
@@ -202,7 +203,7 @@ fn after_an_overrun_everything_is_read_anew() {
     on(&host, || async {
         let mut watch = Watch::start(&[ETH0], 8 << 10, 16);
         watch.facts(ETH0, |_| true).await;
-        // The monitor is not polled while this blocks the runtime.
+        // The monitor is not polled while this call blocks the runtime.
         let index = host.index(ETH0);
         let adds: Vec<_> = (0..4000)
             .map(|n| format!("10.{}.{}.1/32", n / 250, n % 250).parse().unwrap())
@@ -212,7 +213,7 @@ fn after_an_overrun_everything_is_read_anew() {
         host.ns.ip("link set eth0 mtu 1400");
         watch.facts(ETH0, |facts| facts.mtu == 1400).await;
         watch.until(|event| *event == MonitorEvent::Resync).await;
-        // And it goes on.
+        // The monitor goes on afterwards.
         host.ns.ip("link set eth0 mtu 1300");
         watch.facts(ETH0, |facts| facts.mtu == 1300).await;
     });

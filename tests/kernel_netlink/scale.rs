@@ -1,4 +1,4 @@
-//! Thousands of addresses. Prints how long it took; asserts only that it happened.
+//! Thousands of addresses. The test prints how long it took, but asserts only that it happened.
 
 use crate::host::{Agent, Host, clock, key};
 use vrrpd::types::Family;

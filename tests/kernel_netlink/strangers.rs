@@ -1,4 +1,4 @@
-//! The keeper against others who change the addresses.
+//! The keeper when other programs change the addresses.
 
 use crate::host::{Agent, Host, key};
 use vrrpd::kernel::keeper::{KeeperCommand, KeeperEvent};
@@ -77,7 +77,8 @@ fn somebody_who_removes_again_and_again_is_answered_at_a_limited_rate() {
     assert_eq!(host.ours(), ["192.0.2.50/24"]);
 }
 
-/// In every way in which an address may get into the list: at the start, by a declaration, while it is owned.
+/// The address gets into the list in every possible way: at the start, by a declaration, and while
+/// it is owned.
 #[test]
 fn what_the_host_has_of_its_own_is_never_taken_away() {
     let host = Host::new();
@@ -113,18 +114,18 @@ fn an_address_that_somebody_adds_is_left_to_him() {
     agent.declare(v4, &["192.0.2.50/24"]);
     agent.known(&host);
     agent.own(v4, 1);
-    // Both are there: ours, and his.
+    // Both addresses are there: ours, and that of the other program.
     host.ns.ip("address add 192.0.2.50/32 dev eth0");
     agent.send(KeeperCommand::Reconcile);
     assert_eq!(agent.told_so_far(), []);
     assert_eq!(host.ours(), ["192.0.2.50/24"]);
     agent.disown(v4, 2);
     assert_eq!((host.ours(), host.foreign().len()), (vec![], 2));
-    // He takes it away again: then ours comes when it is wanted.
+    // The other program removes its address again: then ours is installed when it is wanted.
     host.ns.ip("address delete 192.0.2.50/32 dev eth0");
     agent.own(v4, 3);
     assert_eq!((host.ours(), host.foreign().len()), (vec!["192.0.2.50/24".to_owned()], 1));
-    // `replace` takes our mark off it: now it is his.
+    // `replace` removes our mark from the address: now it belongs to the other program.
     host.ns.ip("address replace 192.0.2.50/24 dev eth0");
     assert_eq!(host.ours(), Vec::<String>::new());
     agent.disown(v4, 4);

@@ -1,4 +1,4 @@
-//! Watched where others say that addresses are.
+//! Receiving what other stations announce about addresses.
 
 use super::*;
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ fn announcement_socket(node: &Node, family: Family) -> AnnouncementSocket {
     node.ns.enter(|| AnnouncementSocket::open(eth0(), index, family).unwrap())
 }
 
-/// What is heard until `last` is.
+/// The announcements that are received up to and including `last`.
 fn announcements(socket: &AnnouncementSocket, last: IpAddr) -> Vec<Announcement> {
     let mut seen = Vec::new();
     wait_for(SOON, format!("{last} is announced"), || {
@@ -31,7 +31,7 @@ fn who_listens_hears_what_others_announce_and_nothing_else() {
         let mut socket = announcement_socket(fe0, family);
         let (fe0_says, fe1_says) = (frame_socket(fe0), frame_socket(fe1));
         fe1_says.announce(theirs, &[early], 1);
-        // It has arrived when a neighbour's answer has.
+        // The announcement has arrived when a later answer of the same neighbour has.
         ping(fe1, source(fe0, family));
         socket.watch(Watched::Everything).unwrap();
         fe0_says.announce(ours, &[early], 1);
@@ -51,7 +51,7 @@ fn who_listens_hears_what_others_announce_and_nothing_else() {
     }
 }
 
-/// A machine that has one of our addresses tells hosts so with every request of its own.
+/// A machine that has one of our addresses announces that to hosts with every request of its own.
 #[test]
 fn who_listens_to_some_addresses_hears_whoever_speaks_from_them() {
     let lab = Lab::new(&["fe0", "fe1"]);
@@ -75,7 +75,7 @@ fn who_listens_to_some_addresses_hears_whoever_speaks_from_them() {
     assert_eq!(announcements(&socket, ip("192.0.2.252")).first().unwrap().mac, theirs);
 }
 
-/// More addresses than a filter takes are heard all the same.
+/// Announcements are received even for more addresses than a filter takes.
 #[test]
 fn who_listens_to_a_thousand_addresses_hears_what_is_announced() {
     let lab = Lab::new(&["fe0", "fe1"]);
@@ -105,7 +105,7 @@ fn a_gratuitous_reply_is_heard_as_well() {
     }
 }
 
-/// What one station is told, or hosts of another VLAN, tells ours nothing.
+/// What is sent to one station, or to hosts of another VLAN, does not concern our hosts.
 #[test]
 fn what_is_not_announced_to_all_hosts_of_this_lan_is_no_announcement() {
     let lab = Lab::new(&["fe0", "fe1"]);
@@ -125,7 +125,7 @@ fn what_is_not_announced_to_all_hosts_of_this_lan_is_no_announcement() {
     injector.send(&to(fe0.mac(), "192.0.2.251"));
     injector.send(&to([2, 0, 0, 0, 9, 9], "192.0.2.252"));
     injector.send(&tagged(7, "192.0.2.253"));
-    // A priority on our own LAN.
+    // A VLAN tag with number 0 is a priority on our own LAN.
     injector.send(&tagged(0, "192.0.2.250"));
     injector.send(&frame("192.0.2.254"));
     let seen: Vec<_> =

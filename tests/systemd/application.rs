@@ -7,20 +7,21 @@ use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Where the backend of the file is.
+/// The addresses of the servers in that file.
 pub(crate) const ADDRESSES: [&str; 2] = ["192.0.2.30", "192.0.2.31"];
 const PORT: u16 = 8081;
-/// Whoever connects and says nothing holds up the others for this long.
+/// How long a client that connects and sends nothing delays the others.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Answers every request with the name of the frontend that it came through.
+/// A server that answers every request with the name of the frontend that it came through.
 pub(crate) struct Application(#[expect(dead_code, reason = "held for its Drop")] Worker);
 
 impl Application {
-    /// `frontends`: the name of each, and the address that it asks from.
+    /// `frontends` has the name of each frontend, and the address that it connects from.
     pub(crate) fn start(node: &Node, frontends: &[(&'static str, IpAddr)]) -> Self {
         let listener = node.ns.enter(|| TcpListener::bind(("0.0.0.0", PORT)).expect("a port of its own"));
-        // Valid for accept(2) too: it returns to see whether it shall stop.
+        // The timeout is valid for accept(2) too, which returns so that the thread can check
+        // whether it must stop.
         let listener = Socket::from(listener);
         listener.set_read_timeout(Some(ms(20))).expect("a receive timeout");
         let listener = TcpListener::from(listener);
@@ -30,7 +31,7 @@ impl Application {
                 let Ok((stream, asking)) = listener.accept() else { continue };
                 let known = frontends.iter().find(|(_, address)| *address == asking.ip());
                 let name = known.map_or_else(|| asking.ip().to_string(), |(name, _)| (*name).to_owned());
-                // Who went away meanwhile gets none.
+                // A client that has gone away in the meantime gets no answer.
                 let _answered: io::Result<()> = answer(stream, &name);
             }
         }))

@@ -1,4 +1,4 @@
-//! What the documents have a reader type on machines with systemd, typed there.
+//! Types on machines with systemd what the documents have a reader type there.
 
 use crate::machine::{Cable, Machine};
 use crate::pair::{ADDRESSES, Pair};
@@ -10,7 +10,7 @@ use crate::support::process::Process;
 use crate::support::{ms, wait_for};
 use std::path::Path;
 
-/// A reboot and an upgrade move an address away and back: one request each time may be under way.
+/// A reboot and an upgrade move an address away and back. One request may be under way each time.
 const MOVES: usize = 2;
 
 #[test]
@@ -101,12 +101,12 @@ fn type_on_client(pair: &Pair, command: &Command, watching: &mut Vec<Process>) {
     }
 }
 
-/// Nobody is there to say yes.
+/// Nobody is there to answer questions with yes.
 fn apt_answers(line: &str) -> String {
     line.replace("apt install", "apt-get install -y")
 }
 
-/// A lost request is told of a second later.
+/// A lost request is reported a second later.
 fn catch_up(watching: &[Process]) {
     for process in watching {
         let lines = || process.log().lines().count();
@@ -115,7 +115,7 @@ fn catch_up(watching: &[Process]) {
     }
 }
 
-/// How many requests ended so.
+/// How many requests ended in this way.
 fn ended(watching: &[Process], how: Outcome<'_>) -> usize {
     watching.iter().map(|process| count(&process.log(), |outcome| outcome == how)).sum()
 }
@@ -128,7 +128,8 @@ fn on(pair: &mut Pair, machine: shown::Machine) -> &mut Machine {
     }
 }
 
-/// A reader takes a while to read on. Waits until somebody holds each address, and each router is where it will stay.
+/// A reader takes a while to read on. Waits until each address is held, and each router is where it
+/// will stay.
 fn settle(pair: &Pair) {
     let running = |machine: &Machine| machine.run("systemctl is-active vrrpd").stdout.trim() == "active";
     if !(running(&pair.fe0) && running(&pair.fe1)) {

@@ -1,4 +1,5 @@
-//! A boot at which the interface is late: nothing waits for it, nothing fails, and it is used when it comes.
+//! A boot at which the interface appears late: nothing waits for it, nothing fails, and it is used
+//! when it appears.
 
 use crate::machine::{Cable, Machine};
 use crate::pair::{configure, install, turn};

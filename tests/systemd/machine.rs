@@ -1,4 +1,5 @@
-//! One machine: a container with systemd, its own copy of the file system, and one interface on the LAN.
+//! One machine: a container with systemd, its own copy of the file system, and one interface on the
+//! LAN.
 
 use crate::root;
 use crate::support::process::{Process, finish};
@@ -8,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// How long a line may take: an upgrade is the slowest.
+/// The longest time that a line may take: an upgrade is the slowest.
 const LIMIT: Duration = Duration::from_secs(120);
-/// How long a boot may take.
+/// The longest time that a boot may take.
 const BOOT: Duration = Duration::from_secs(60);
 
-/// A machine. Dropped, it is switched off.
+/// A machine, which is switched off when this value is dropped.
 pub(crate) struct Machine {
     name: String,
     switch: Ns,
@@ -22,16 +23,16 @@ pub(crate) struct Machine {
     power: Option<Power>,
 }
 
-/// What exists while it is switched on.
+/// What exists while a machine is switched on.
 struct Power {
     nspawn: Process,
-    /// Its init, as seen from here.
+    /// The process id of its init, outside of the container.
     leader: u32,
     responders: Vec<Responder>,
     cgroups: Vec<PathBuf>,
 }
 
-/// Moves the shell into each directory before `--`, and becomes the rest.
+/// Moves the shell into each directory before `--`, and executes the rest.
 const ENTER_CGROUPS: &str =
     r#"while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs" || exit; shift; done; shift; exec "$@""#;
 
@@ -42,7 +43,7 @@ pub(crate) enum Cable {
     Missing,
 }
 
-/// What a line did.
+/// The result of a line.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
     pub(crate) code: i32,
@@ -51,7 +52,7 @@ pub(crate) struct Outcome {
 }
 
 impl Machine {
-    /// A fresh Debian, switched off: `192.0.2.NUMBER` and `2001:db8::NUMBER` on eth0.
+    /// A new Debian that is switched off: `192.0.2.NUMBER` and `2001:db8::NUMBER` on eth0.
     pub(crate) fn new(lab: &Lab, name: &str, number: u8) -> Self {
         let base = lab.dir().join(name);
         for directory in ["upper", "work", "root"] {
@@ -70,7 +71,7 @@ impl Machine {
         let (name, switch) = (name.to_owned(), lab.switch().clone());
         let machine = Self { name, switch, base, root, power: None };
         machine.write("/etc/hostname", &format!("{}\n", machine.name));
-        // As an administrator would write it; vrrpd's addresses are none of networkd's.
+        // As an administrator would write it; networkd must not manage vrrpd's addresses.
         machine.write(
             "/etc/systemd/network/eth0.network",
             &format!(
@@ -83,10 +84,10 @@ impl Machine {
         machine
     }
 
-    /// Switches it on, and waits until systemd has started everything.
+    /// Switches the machine on, and waits until systemd has started everything.
     pub(crate) fn boot(&mut self, lab: &Lab, cable: Cable) {
-        // Without a cgroup of its own each machine would have the same one for a unit of the same name, and
-        // stopping it here would be felt there.
+        // Without a cgroup of its own each machine would have the same one for a unit of the same
+        // name, and stopping the unit on one would affect the other.
         let cgroups = cgroups(&self.name);
         let mut command = Command::new("sh");
         command.args(["-c", ENTER_CGROUPS, "sh"]).args(&cgroups).args(["--", "systemd-nspawn"]);
@@ -95,7 +96,8 @@ impl Machine {
             "--private-network",
             "--register=no",
             "--keep-unit",
-            // A machine lets its services confine themselves; a container of this systemd does not yet.
+            // A real machine lets its services restrict themselves; a container of this systemd
+            // does not do that yet.
             "--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self",
         ]);
         command.args(["--console=pipe", "--machine", &self.name]);
@@ -113,24 +115,25 @@ impl Machine {
             let state = self.run("systemctl is-system-running").stdout;
             ["running", "degraded"].contains(&state.trim())
         });
-        // A hand-over in a test follows the last one sooner than in any real life.
+        // In a test, a hand-over follows the last one sooner than in operation.
         self.run("ip ntable change name arp_cache dev eth0 locktime 0");
     }
 
-    /// Its cable into the switch.
+    /// Connects the machine to the switch.
     pub(crate) fn plug_in(&self, lab: &Lab) {
         self.switch.ip(&format!("link set {} addrgenmode none master br0 up", self.name));
         lab.capture().name_port(&self.switch, &self.name, &self.name);
     }
 
-    /// The interface appears now.
+    /// Makes the interface appear now.
     pub(crate) fn add_interface(&self, lab: &Lab) {
         let inside = Ns::of_process(self.power().leader);
         self.switch.cable(&self.name, &inside, "eth0");
         self.plug_in(lab);
     }
 
-    /// Answers the client on a virtual address with the name of the machine, as a service behind it would.
+    /// Answers the client on a virtual address with the name of the machine, as a service behind
+    /// the address would.
     pub(crate) fn serve(&mut self, address: &str) {
         let inside = Ns::of_process(self.power().leader);
         let responder = Responder::start_in(&inside, &self.name, address);
@@ -141,7 +144,7 @@ impl Machine {
         &self.name
     }
 
-    /// Writes a file.
+    /// Writes a file of the machine.
     pub(crate) fn write(&self, path: &str, text: &str) {
         let place = self.place(path);
         fs::create_dir_all(place.parent().expect("a file has a directory")).expect("its directory");
@@ -171,12 +174,12 @@ impl Machine {
         outcome
     }
 
-    /// A property of the service.
+    /// A property of the service, as systemd shows it.
     pub(crate) fn property(&self, name: &str) -> String {
         self.must(&format!("systemctl show --property={name} --value vrrpd")).stdout.trim().to_owned()
     }
 
-    /// The service's main process, as the machine numbers it.
+    /// The service's main process, by its number on the machine.
     pub(crate) fn daemon(&self) -> String {
         self.property("MainPID")
     }
@@ -185,7 +188,7 @@ impl Machine {
         self.run("ip -brief address show dev eth0").stdout.contains(&format!(" {address}/"))
     }
 
-    /// The states of a router, of all its families.
+    /// The states of all families of a router.
     pub(crate) fn states(&self, router: &str) -> Vec<String> {
         let answer = self.run("vrrpctl --json status").stdout;
         let answer: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
@@ -202,9 +205,10 @@ impl Machine {
         });
     }
 
-    /// Waits until it switches itself off, as `systemctl reboot` and `poweroff` make it do; then it is off.
+    /// Waits until the machine switches itself off, as `systemctl reboot` and `poweroff` make it
+    /// do.
     pub(crate) fn wait_off(&mut self) {
-        // Its services answer to the end: they stop after vrrpd.
+        // The services of the machine answer until the end, because they stop after vrrpd.
         let mut power = self.power.take().expect("it is on");
         power.nspawn.wait(BOOT);
         power.cgroups.iter().for_each(|cgroup| remove_cgroup(cgroup));
@@ -226,7 +230,7 @@ impl Drop for Machine {
             eprintln!("---- journal of {} ----\n{}", self.name, journal.stdout);
         }
         if let Some(power) = self.power.take() {
-            // Nothing of it is needed any more: what runs in it is killed with its init.
+            // Nothing in the container is needed any more: what runs in it is killed with its init.
             drop(power.responders);
             let _gone = Command::new("kill").args(["-KILL", &power.leader.to_string()]).status();
             let mut nspawn = power.nspawn;
@@ -260,7 +264,7 @@ fn cgroups(machine: &str) -> Vec<PathBuf> {
     cgroups
 }
 
-/// A cgroup goes when everything in it is gone, innermost first.
+/// A cgroup can be removed when everything in it is gone, the innermost first.
 fn remove_cgroup(cgroup: &Path) {
     let inner = fs::read_dir(cgroup).into_iter().flatten().flatten();
     inner.filter(|entry| entry.path().is_dir()).for_each(|entry| remove_cgroup(&entry.path()));

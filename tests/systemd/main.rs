@@ -1,8 +1,9 @@
-//! The package on Debian machines with systemd as init: systemd-nspawn containers on a bridge, and a client
-//! that asks a thousand times a second. `netns-scripts/test systemd` builds what it needs, the package too, and runs it.
+//! The package on Debian machines with systemd as init: systemd-nspawn containers on a bridge, and
+//! a client that sends a thousand requests a second. `netns-scripts/test systemd` builds what it
+//! needs, including the package, and runs it.
 //!
-//! Needs real root, systemd-container, debootstrap, and the package of `netns-scripts/package`. Nothing of it
-//! is skipped: what is missing fails.
+//! Needs real root, systemd-container, debootstrap, and the package of `netns-scripts/package`. No
+//! test is skipped: if something is missing, it fails.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 
 #[path = "../support/runner.rs"]

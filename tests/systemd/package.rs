@@ -1,30 +1,32 @@
-//! What the package installs, what it leaves, and what it does before anybody has configured it.
+//! What the package installs, what it leaves behind, and what it does before it is configured.
 
 use crate::machine::{Cable, Machine};
 use crate::pair::{configure, install, turn};
 use crate::support::Lab;
 
-/// What `systemd-analyze security` finds open, and why it is.
+/// What `systemd-analyze security` finds open, and why each is open.
 const OPEN: [&str; 13] = [
-    // Programs of checks and hooks are the machine's.
+    // Checks and hooks run programs of the machine.
     "RootDirectory=/RootImage=",
-    // How a daemon without root gets its two capabilities.
+    // This is how a daemon without root gets its two capabilities.
     "AmbientCapabilities=",
-    // Gratuitous ARP; addresses and links; the control socket and the service manager; VRRP, and checks.
+    // Gratuitous ARP; addresses and links; the control socket and the service manager; VRRP, and
+    // checks.
     "RestrictAddressFamilies=~AF_PACKET",
     "RestrictAddressFamilies=~AF_NETLINK",
     "RestrictAddressFamilies=~AF_UNIX",
     "RestrictAddressFamilies=~AF_(INET|INET6)",
     "CapabilityBoundingSet=~CAP_NET_ADMIN",
-    // /proc/sys/net, for promote_secondaries.
+    // /proc/sys/net is needed for promote_secondaries.
     "ProcSubset=",
     "CapabilityBoundingSet=~CAP_NET_(BIND_SERVICE|BROADCAST|RAW)",
-    // Its work is the network of this machine, in which a user namespace has no say.
+    // The daemon's work is the network of this machine, which it cannot change from a user
+    // namespace.
     "PrivateNetwork=",
     "PrivateUsers=",
-    // To read the real-time clock, which ProtectClock= adds.
+    // Reading the real-time clock, which ProtectClock= adds.
     "DeviceAllow=",
-    // What checks ask may be anywhere.
+    // What checks connect to may be anywhere.
     "IPAddressDeny=",
 ];
 
@@ -38,7 +40,7 @@ fn the_package_installs_waits_for_a_configuration_and_leaves_what_it_should() {
     machine.boot(&lab, Cable::Plugged);
     install(&machine);
 
-    // Enabled, not started, and no failure.
+    // The service is enabled, not started, and has not failed.
     assert_eq!(machine.run("systemctl is-enabled vrrpd").stdout.trim(), "enabled");
     assert_eq!(machine.run("systemctl is-active vrrpd").stdout.trim(), "inactive");
     machine.must("systemctl start vrrpd");
@@ -56,7 +58,7 @@ fn the_package_installs_waits_for_a_configuration_and_leaves_what_it_should() {
         machine.must(&format!("test -s /usr/share/doc/vrrpd/{document}"));
     }
 
-    // Files, and whose they are.
+    // Files, and their owners and modes.
     for (path, mode) in [
         ("/usr/sbin/vrrpd", "755 root root"),
         ("/usr/bin/vrrpctl", "755 root root"),
@@ -79,7 +81,8 @@ fn the_package_installs_waits_for_a_configuration_and_leaves_what_it_should() {
     let size = machine.must("dpkg-query -W -f '${Installed-Size}' vrrpd").stdout;
     println!("installed size: {size} KiB");
 
-    // A mistake fails the service, and says what it is where people look.
+    // An error in the configuration makes the service fail, and is reported where people look for
+    // it.
     machine.write(
         "/etc/vrrpd/vrrpd.toml",
         "[[virtual_router]]\nname = \"web\"\nvrid = 0\ninterfase = \"eth0\"\n",
@@ -93,7 +96,7 @@ fn the_package_installs_waits_for_a_configuration_and_leaves_what_it_should() {
     assert_eq!(machine.property("ExecMainStatus"), "2");
     assert_eq!(machine.property("NRestarts"), "0");
 
-    // As far as sandboxing goes.
+    // The exposure level shows how much the service is sandboxed.
     let exposure = machine.must("systemd-analyze security --no-pager vrrpd | tail -n 1").stdout;
     println!("{}", exposure.trim());
     let score: f64 = exposure
@@ -108,7 +111,7 @@ fn the_package_installs_waits_for_a_configuration_and_leaves_what_it_should() {
     let open: Vec<&str> = open.filter_map(|one| one["name"].as_str()).collect();
     assert_eq!(open, OPEN, "each needs a reason");
 
-    // It runs without root, and what it starts has no capability at all.
+    // The service runs without root, and the programs that it starts have no capabilities.
     configure(&machine);
     machine.write(
         "/etc/vrrpd/look",
@@ -128,26 +131,26 @@ fn the_package_installs_waits_for_a_configuration_and_leaves_what_it_should() {
 
     assert!(capabilities.contains("NoNewPrivs:\t1"), "{capabilities}");
     assert!(!capabilities.contains("executes"), "what it can write it cannot execute: {capabilities}");
-    // The kernel is the host's.
+    // The containers have the kernel of the host.
     let kernel = machine.must("uname -r").stdout;
     let version: Vec<u32> = kernel.split(['.', '-']).filter_map(|part| part.parse().ok()).take(2).collect();
     if version.as_slice() >= [6, 12].as_slice() {
         assert!(!capabilities.contains("signals"), "it can signal the daemon: {capabilities}");
     }
 
-    // What the addresses need of the kernel could be set from inside the sandbox.
+    // The kernel parameter that the addresses need could be set from inside of the sandbox.
     assert_eq!(machine.must("cat /proc/sys/net/ipv4/conf/eth0/promote_secondaries").stdout.trim(), "1");
 
-    // Members of the group use vrrpctl, others do not.
+    // Members of the group may use vrrpctl, others may not.
     machine.must("useradd operator1 -G vrrpd && useradd stranger1");
     machine.must("setpriv --reuid operator1 --regid operator1 --init-groups vrrpctl status");
     let refused = machine.run("setpriv --reuid stranger1 --regid stranger1 --init-groups vrrpctl status");
     assert_eq!(refused.code, 3, "{refused:?}");
     assert!(refused.stderr.contains("/run/vrrpd/control.sock"), "{}", refused.stderr);
 
-    // Gone: the addresses and the programs. Kept: what somebody wrote.
+    // Removal deletes the addresses and the programs, and keeps what somebody wrote.
     assert!(machine.holds("192.0.2.50"));
-    // There is nobody else here.
+    // There is no other router.
     machine.must("vrrpctl demote web-b --force --reason kept");
     machine.must("apt-get remove -y vrrpd");
     assert!(!machine.holds("192.0.2.50"), "an address is left behind");

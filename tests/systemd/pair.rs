@@ -1,5 +1,5 @@
-//! Two frontends with the package, nginx and haproxy, as config/ has them, the application servers behind them, and
-//! a client on the same LAN.
+//! Two frontends with the package, nginx and haproxy, configured as in config/, the application
+//! servers behind them, and a client on the same LAN.
 
 use crate::application::{self, Application};
 use crate::machine::{Cable, Machine};
@@ -9,25 +9,26 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Each machine, and the address that it keeps.
+/// The machines, and the last octet of the address that each keeps.
 const FRONTENDS: [(&str, u8); 2] = [("fe0", 10), ("fe1", 11)];
-/// At home on fe0, and on fe1.
+/// The address that is normally on fe0, and the one that is normally on fe1.
 pub(crate) const ADDRESSES: [&str; 2] = ["192.0.2.50", "192.0.2.51"];
 const SETTLED: Duration = Duration::from_secs(60);
 
-/// Machines of one test at a time: there are two cores, and their names are taken.
+/// Only one test has machines at a time, because there are two cores, and the machines have the
+/// same names in all tests.
 static TURN: Mutex<()> = Mutex::new(());
 
 pub(crate) struct Pair {
     pub(crate) fe0: Machine,
     pub(crate) fe1: Machine,
     _application: Application,
-    // Last: the machines are switched off before their network goes.
+    // The LAN comes last: the machines must be switched off before their network disappears.
     pub(crate) lab: Lab,
     _turn: MutexGuard<'static, ()>,
 }
 
-/// Waits for one's turn; held for as long as there are machines.
+/// Waits until no other test has machines. The guard is held as long as there are machines.
 pub(crate) fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -38,7 +39,7 @@ impl Pair {
         let turn = turn();
         let lab = Lab::new(&["client", "applications"]);
         let [mut fe0, mut fe1] = FRONTENDS.map(|(name, number)| Machine::new(&lab, name, number));
-        // The frontends have the numbers that the lab gives to its nodes, which move out of the way.
+        // The frontends have the numbers that the lab gives to its nodes, so the nodes get others.
         let client = lab.node("client");
         client.ns.ip("address flush dev eth0 scope global\naddress add 192.0.2.20/24 dev eth0\n\
              address add 2001:db8::20/64 dev eth0 nodad");
@@ -55,7 +56,7 @@ impl Pair {
         Self { fe0, fe1, _application: application, lab, _turn: turn }
     }
 
-    /// The pair of config/, settled.
+    /// The pair of config/, with all addresses where they belong.
     pub(crate) fn serving() -> Self {
         let mut pair = Self::bare();
         for machine in [&mut pair.fe0, &mut pair.fe1] {
@@ -70,7 +71,7 @@ impl Pair {
         pair
     }
 
-    /// Waits until each address is served where it is at home.
+    /// Waits until each address is served on its normal frontend.
     #[track_caller]
     pub(crate) fn wait_settled(&self) {
         for (home, away, router) in [(&self.fe0, &self.fe1, "web-a"), (&self.fe1, &self.fe0, "web-b")] {
@@ -79,7 +80,8 @@ impl Pair {
         }
     }
 
-    /// Does something while a client asks for the address of fe0 1,000 times a second; no request may be lost.
+    /// Does something while a client sends 1,000 requests a second to the address of fe0; no
+    /// request may be lost.
     #[track_caller]
     pub(crate) fn unnoticed(&mut self, what: &str, act: impl FnOnce(&mut Self)) {
         let prober = Prober::start(self.lab.node("client"), ADDRESSES[0], 1000);
@@ -99,7 +101,7 @@ pub(crate) fn install(machine: &Machine) {
     machine.must("apt-get install -y ./vrrpd_*.deb");
 }
 
-/// The files of config/ on a frontend, and its services restarted.
+/// Copies the files of config/ to a frontend, and restarts its services.
 #[track_caller]
 pub(crate) fn configure(machine: &Machine) {
     let config = format!("pair-{}.toml", machine.name());

@@ -1,4 +1,4 @@
-//! Reboots, which is what administrators do.
+//! Reboots, as administrators make them.
 
 use crate::machine::Cable;
 use crate::pair::{ADDRESSES, Pair};

@@ -1,5 +1,5 @@
-//! The file system that all machines begin with, and our package. Made once by `netns-scripts/systemd-root`
-//! and `netns-scripts/package`; here they are only found.
+//! The file system that all machines begin with, and our package. `netns-scripts/systemd-root` and
+//! `netns-scripts/package` make them once; this module only finds them.
 
 use std::path::{Path, PathBuf};
 

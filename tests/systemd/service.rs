@@ -1,4 +1,4 @@
-//! The life of the service on a pair: started, stopped, restarted, demoted, killed, hung.
+//! The life of the service on a pair: started, stopped, restarted, demoted, killed, and hanging.
 
 use crate::pair::{ADDRESSES, Pair};
 use crate::support::{ms, wait_for};
@@ -41,7 +41,7 @@ fn a_pair_lives_under_systemd_and_its_client_does_not_notice() {
     a_service_that_fails_its_check(&mut pair);
 }
 
-/// From the service manager's clock: the start of the main process, and READY=1.
+/// The time from the start of the main process to READY=1, on the service manager's clock.
 fn start_to_ready(pair: &Pair) -> Duration {
     let micros = |property| -> u64 { pair.fe0.property(property).parse().expect("microseconds") };
     Duration::from_micros(micros("ActiveEnterTimestampMonotonic") - micros("ExecMainStartTimestampMonotonic"))
@@ -94,7 +94,7 @@ fn a_hook_that_runs_when_the_order_to_stop_comes(pair: &mut Pair) {
 
 fn a_daemon_that_is_killed(pair: &mut Pair) {
     let before = pair.fe0.daemon();
-    // The kernel serves the addresses until the clean-up has handed them over.
+    // The kernel keeps the addresses until the clean-up has handed them over.
     pair.unnoticed("SIGKILL of the Active's daemon, and its return", |pair| {
         pair.fe0.must("systemctl kill --kill-whom=main --signal=KILL vrrpd");
         wait_for(ms(20_000), "systemd started it again", || {

@@ -1,9 +1,9 @@
-//! Upgrades: unnoticed by the client, and refused by nobody but the configuration.
+//! Upgrades: the client does not notice them, and only a configuration with errors makes them fail.
 
 use crate::machine::Machine;
 use crate::pair::{ADDRESSES, Pair};
 
-/// The package again with a higher version, as `NAME` in /root.
+/// Builds the package again with a higher version, as `NAME` in /root.
 fn repack(machine: &Machine, version: &str) {
     machine.must(&format!(
         "rm -rf next && dpkg-deb -R vrrpd_0*.deb next && \
@@ -22,7 +22,7 @@ fn an_upgrade_loses_no_request_and_never_ends_a_service_that_works() {
     });
     assert_ne!(pair.fe0.daemon(), before, "the new version runs");
 
-    // The file is wrong, and a daemon that started with the right one serves.
+    // The file has errors, but the daemon, which started with a correct one, goes on serving.
     repack(&pair.fe0, "0.1.2");
     let before = pair.fe0.daemon();
     pair.fe0.must(
