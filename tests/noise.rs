@@ -100,7 +100,7 @@ fn a_million_random_payloads_are_counted_and_change_nothing() {
         let at = random.below(noise.len() - length);
         let mut payload = noise[at..at + length].to_vec();
         if round % 2 == 0 && length >= 2 {
-            payload[..2].copy_from_slice(&[0x31, 51]); // our version, type and VRID, to reach later checks
+            payload[..2].copy_from_slice(&[0x31, 51]); // to reach later checks: version, type, VRID
         }
         let input = match parse(&carrier, &payload) {
             Ok(advertisement) => {
