@@ -170,7 +170,7 @@ fn a_reload_of_a_file_that_cannot_be_read_is_code_1_with_the_reason() {
 }
 
 #[test]
-fn a_daemon_that_hangs_is_told_from_one_that_does_not_run() {
+fn a_daemon_that_hangs_is_distinguished_from_one_that_does_not_run() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("control.sock");
     // The kernel accepts the connection, but nothing ever answers.
@@ -289,7 +289,7 @@ fn demote_and_promote_speak_in_sentences() {
 }
 
 #[test]
-fn a_demotion_without_a_taker_is_code_4_unless_forced() {
+fn a_demotion_without_a_successor_is_code_4_unless_forced() {
     let daemon = Running::start();
     let output = run(&daemon.socket, &["demote", "moodle-a", "lonely"]);
     assert_eq!(code(&output), 4);
@@ -378,7 +378,7 @@ fn events_are_the_last_and_with_follow_those_to_come() {
 }
 
 #[test]
-fn a_reader_that_went_away_is_no_failure() {
+fn a_reader_that_went_away_is_not_a_failure() {
     let daemon = Running::start();
     daemon.happens("moodle-a", took_over());
     for arguments in [&["status"][..], &["--json", "show", "moodle-a"], &["events", "--follow"]] {
@@ -390,7 +390,7 @@ fn a_reader_that_went_away_is_no_failure() {
 }
 
 #[test]
-fn a_refusal_is_told_by_the_code_even_if_nobody_reads() {
+fn the_exit_code_shows_a_refusal_even_if_nobody_reads() {
     let daemon = Running::start();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -451,7 +451,7 @@ fn a_check_whose_reader_has_gone_has_its_exit_code() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_no_configuration_and_a_pipe_can_be_checked() {
+fn a_file_that_is_not_regular_is_refused_and_a_pipe_can_be_checked() {
     let directory = tempfile::tempdir().unwrap();
     let fifo = directory.path().join("vrrpd.toml");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -484,7 +484,7 @@ fn what_is_no_regular_file_is_no_configuration_and_a_pipe_can_be_checked() {
 }
 
 #[test]
-fn a_check_tells_a_file_that_cannot_be_read_from_one_that_is_wrong() {
+fn a_check_distinguishes_a_file_that_cannot_be_read_from_one_with_errors() {
     let directory = tempfile::tempdir().unwrap();
     let (wrong, latin) = (directory.path().join("wrong.toml"), directory.path().join("latin.toml"));
     std::fs::write(&wrong, "nonsense\n").unwrap();
@@ -547,7 +547,7 @@ fn impostor(socket: &Path, answer: Value) -> JoinHandle<()> {
 }
 
 #[test]
-fn whoever_answers_a_terminal_gets_no_escapes() {
+fn an_answer_from_any_server_puts_no_escapes_on_a_terminal() {
     const ESCAPE: &str = "\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}";
     let unknown = serde_json::json!({ "error": format!("org.{ESCAPE}"), "parameters": { "a": ESCAPE } });
     let warned = serde_json::json!({ "parameters": {

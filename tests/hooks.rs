@@ -185,7 +185,7 @@ fn a_before_active_that_fails_is_reported_and_stops_nothing() {
 }
 
 #[test]
-fn a_before_active_is_killed_when_somebody_better_comes_and_the_address_never_does() {
+fn a_before_active_is_killed_when_a_better_router_appears_and_the_address_is_never_installed() {
     let lab = Lab::new(&["fe0", "fe1"]);
     let node = lab.node("fe1");
     let hangs = script(node, "hangs", "sleep 86392 & sleep 86392");
@@ -230,7 +230,7 @@ fn a_short_before_active_costs_no_request_when_a_live_active_is_displaced() {
 }
 
 #[test]
-fn states_that_passed_while_a_hook_ran_are_left_out_and_the_newest_is_told() {
+fn states_that_passed_while_a_hook_ran_are_skipped_and_the_newest_is_reported() {
     let lab = Lab::new(&["fe0"]);
     let node = lab.node("fe0");
     let slow = script(node, "slow", "while [ ! -e DIR/go ]; do sleep 0.02; done");

@@ -203,7 +203,7 @@ fn the_checksum_follows_what_the_peer_shows() {
 /// Messages of priority 1 with the other checksum, five a second. In an earlier version they made
 /// this node use that checksum, and keepalived, which does not accept it, became Active beside it.
 #[test]
-fn nobody_whom_we_outrank_takes_our_voice_away_from_keepalived() {
+fn a_router_that_we_outrank_does_not_change_the_checksum_that_keepalived_needs() {
     let lab = Lab::new(&["us", "peer", "client"]);
     let us = Daemon::start(lab.node("us"), &Config::of(&ours(200, "1s", VIP4)));
     us.wait_state("web", "active");

@@ -498,7 +498,7 @@ fn locking_memory_locks_it_or_leaves_no_trap() {
 }
 
 #[test]
-fn an_empty_queue_is_no_error() {
+fn an_empty_queue_is_not_an_error() {
     let lab = Lab::new(&["fe0"]);
     for family in FAMILIES {
         let received: io::Result<Received> = receiver(lab.node("fe0"), family).receive(&mut |_, _| ());

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_refused_with_the_reason() {
+    fn a_text_that_is_not_a_duration_is_refused_with_the_reason() {
         for (text, error) in [
             ("", DurationError::Empty),
             ("5", DurationError::NoUnit),

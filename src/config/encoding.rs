@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_utf_8_is_placed_and_explained() {
+    fn octets_that_are_not_utf_8_are_located_and_explained() {
         for (octets, said) in [
             (
                 &b"# na\xc3\xafve\n# caf\xe9\n"[..],

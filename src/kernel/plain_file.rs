@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_named_and_never_waited_for() {
+    fn a_file_that_is_not_regular_is_named_and_never_waited_for() {
         type Make = fn(&Path);
         let table: [(Make, &str); 4] = [
             (|path| mkfifo(path, Mode::S_IRWXU).unwrap(), "it is a pipe, not a regular file"),

@@ -265,7 +265,7 @@ pub(super) fn send_many<'a>(
 pub(super) struct Headers<S>(pub(super) MultiHeaders<S>);
 
 // SAFETY: the raw pointers inside refer to boxes that the value itself owns, and to I/O slices that
-// every recvmmsg call sets anew before the kernel sees them. Nothing is shared, nothing
+// every recvmmsg call sets again before the kernel sees them. Nothing is shared, nothing
 // is bound to a thread.
 unsafe impl<S: Send> Send for Headers<S> {}
 

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_the_name_and_does_not_listen_is_not_believed() {
+    fn a_holder_of_the_name_that_does_not_listen_is_not_believed() {
         let name = name("mute");
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
         socket.bind(&SockAddr::unix(format!("\0{name}")).unwrap()).unwrap();
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_died_is_not_believed() {
+    fn a_holder_that_has_died_is_not_believed() {
         let mut child = std::process::Command::new("/bin/sleep").arg("1000").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let holder = Holder { pid: Some(pid), uid: 0 };
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn who_listens_on_a_file_is_known() {
+    fn the_process_that_listens_on_a_file_is_known() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("control.sock");
         assert_eq!(listener(&path), None);

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_writes_the_file_or_a_directory_on_the_way_is_named() {
+    fn a_user_that_can_write_the_file_or_a_directory_on_the_way_is_named() {
         let (_directory, file) = place();
         let parent = file.parent().unwrap();
         for (path, mode, to) in [
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_somebody_else_unless_it_is_roots() {
+    fn a_group_is_not_trusted_unless_it_is_roots() {
         let (_directory, file) = place();
         fs::set_permissions(&file, Permissions::from_mode(0o775)).unwrap();
         let gid = fs::metadata(&file).unwrap().gid();
@@ -246,7 +246,7 @@ mod tests {
 
     /// An access list that names one more user who may write, as setfacl makes it.
     #[test]
-    fn whom_an_access_list_names_counts() {
+    fn a_user_in_an_access_list_counts() {
         let (_directory, file) = place();
         let entry = |tag: u16, rights: u16, id: u32| {
             [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_is_somebody_else_where_he_is_not_trusted() {
+    fn the_owner_is_named_where_he_is_not_trusted() {
         let (directory, file) = place();
         let ours = nix::unistd::geteuid().as_raw();
         let nobody = Trusted { users: BTreeSet::from([ours + 1]), groups: BTreeSet::new() };
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_of_the_namespace_is_trusted_only_where_nobody_of_it_has_that_id() {
+    fn users_outside_of_the_namespace_are_trusted_only_if_it_has_no_user_with_that_id() {
         for (map, trusted) in [
             ("         0          0 4294967295\n", None),
             ("0 100000 65536\n", None),

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_was_not_told_is_found_and_one_that_was_told_and_is_not_there() {
+    fn an_address_without_notification_is_found_and_a_notification_without_address() {
         let (none, one) = (held_by(&[]), held_by(&[Member::Fe1]));
         let untold = [Violation::NotTold { member: Member::Fe1, address: ip(WEB) }];
         assert_eq!(telling(&one, &one), []);

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_overlaps_does_not_contradict_itself_and_somebody_can_always_serve() {
+    fn overlapping_faults_do_not_contradict_each_other_and_a_member_can_always_serve() {
         let mut schedule = Schedule::new(3, Mode::Overlapping, INTERVAL);
         for _ in 0..500 {
             let round = schedule.next_round(4);

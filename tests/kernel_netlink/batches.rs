@@ -64,7 +64,7 @@ fn what_is_there_already_is_added_and_what_is_gone_already_is_removed() {
 }
 
 #[test]
-fn a_refusal_carries_the_kernels_words_and_does_not_stop_the_batch() {
+fn a_refusal_has_the_kernels_text_and_does_not_stop_the_batch() {
     let host = Host::new();
     let mut operations = adds(9999);
     operations.extend(adds(host.index(ETH0)));
@@ -94,7 +94,7 @@ fn the_state_of_a_link_is_known() {
 }
 
 #[test]
-fn a_point_to_point_address_of_somebody_else_can_be_removed() {
+fn a_point_to_point_address_of_another_program_can_be_removed() {
     let host = Host::new();
     host.ns.ip("address add 192.0.2.60 peer 192.0.2.61/32 dev eth0");
     host.ns.ip("address add 2001:db8::60 peer 2001:db8::61/128 dev eth0 nodad");

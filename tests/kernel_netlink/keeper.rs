@@ -179,7 +179,7 @@ fn without_its_interface_owning_fails_and_releasing_succeeds() {
 }
 
 #[test]
-fn ipv6_addresses_that_went_with_the_link_come_back_and_nobody_is_blamed() {
+fn ipv6_addresses_that_went_with_the_link_come_back_and_do_not_count_as_removed() {
     let host = Host::new();
     let agent = Agent::start(&host);
     let v6 = key(Ipv6, 51);

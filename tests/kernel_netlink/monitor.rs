@@ -67,7 +67,7 @@ fn add(host: &Host, net: &str) {
 }
 
 #[test]
-fn the_facts_of_watched_interfaces_are_told_and_no_others() {
+fn the_facts_of_watched_interfaces_are_reported_and_no_others() {
     let host = Host::new();
     on(&host, || async {
         let mut watch = Watch::start(&[ETH0, "eth7"], RECEIVE_BUFFER, 16);
@@ -88,7 +88,7 @@ fn the_facts_of_watched_interfaces_are_told_and_no_others() {
 }
 
 #[test]
-fn addresses_of_ours_are_no_source_and_their_removal_is_told() {
+fn addresses_of_ours_are_not_a_source_and_their_removal_is_reported() {
     let host = Host::new();
     on(&host, || async {
         let mut watch = Watch::start(&[ETH0], RECEIVE_BUFFER, 16);
@@ -109,7 +109,7 @@ fn addresses_of_ours_are_no_source_and_their_removal_is_told() {
 }
 
 #[test]
-fn a_tentative_link_local_address_is_no_source_until_it_is_ready() {
+fn a_tentative_link_local_address_is_not_a_source_until_it_is_ready() {
     let host = Host::new();
     host.ns.run("ip", &["-6", "address", "flush", "dev", ETH0]);
     on(&host, || async {
@@ -166,7 +166,7 @@ fn an_interface_that_is_renamed_or_created_again_is_followed_by_name() {
 /// The kernel uses an index again if it is asked to, but sockets that were bound to the old
 /// interface are not bound to the new one.
 #[test]
-fn an_interface_that_was_created_again_under_its_old_index_is_told_as_gone_first() {
+fn an_interface_that_was_created_again_under_its_old_index_is_reported_as_gone_first() {
     let host = Host::new();
     let create = "link add br7 index 77 address 02:00:00:00:00:77 type bridge";
     host.ns.ip(create);
@@ -198,7 +198,7 @@ fn a_port_that_leaves_its_bridge_still_exists() {
 }
 
 #[test]
-fn after_an_overrun_everything_is_read_anew() {
+fn after_an_overrun_everything_is_read_again() {
     let host = Host::new();
     on(&host, || async {
         let mut watch = Watch::start(&[ETH0], 8 << 10, 16);

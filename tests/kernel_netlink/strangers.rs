@@ -5,7 +5,7 @@ use vrrpd::kernel::keeper::{KeeperCommand, KeeperEvent};
 use vrrpd::types::Family::{Ipv4, Ipv6};
 
 #[test]
-fn an_address_that_somebody_removes_is_put_back_and_reported_once() {
+fn an_address_that_another_program_removes_is_put_back_and_reported_once() {
     let host = Host::new();
     let agent = Agent::start(&host);
     let (v4, v6) = (key(Ipv4, 51), key(Ipv6, 51));
@@ -24,7 +24,7 @@ fn an_address_that_somebody_removes_is_put_back_and_reported_once() {
 }
 
 #[test]
-fn our_own_changes_are_nobody_elses() {
+fn our_own_changes_are_not_taken_for_those_of_another_program() {
     let host = Host::new();
     let agent = Agent::start(&host);
     let keys: Vec<_> = (1..=20).map(|vrid| key(Ipv4, vrid)).collect();
@@ -52,7 +52,7 @@ fn our_own_changes_are_nobody_elses() {
 }
 
 #[test]
-fn somebody_who_removes_again_and_again_is_answered_at_a_limited_rate() {
+fn repeated_removals_are_repaired_at_a_limited_rate() {
     let host = Host::new();
     let agent = Agent::start(&host);
     let v4 = key(Ipv4, 51);
@@ -107,7 +107,7 @@ fn what_the_host_has_of_its_own_is_never_taken_away() {
 }
 
 #[test]
-fn an_address_that_somebody_adds_is_left_to_him() {
+fn an_address_that_another_program_adds_is_left_to_it() {
     let host = Host::new();
     let agent = Agent::start(&host);
     let v4 = key(Ipv4, 51);

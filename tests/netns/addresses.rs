@@ -6,7 +6,7 @@ use super::support::{Config, Daemon, Lab, SOON, ms, wait_for};
 use super::{Pair, WEB, web};
 
 #[test]
-fn an_address_that_somebody_deletes_is_put_back_and_announced_without_a_change_of_state() {
+fn a_deleted_address_is_put_back_and_announced_without_a_change_of_state() {
     let pair = Pair::new();
     let fe0 = pair.lab.node("fe0");
     let before = pair.fe0.instance("web", "ipv4");
@@ -127,7 +127,7 @@ fn the_machines_own_address_in_the_list_is_a_fault_and_stays_where_it_is() {
 
 /// The situation after a `kill -9` of keepalived, which leaves its addresses behind.
 #[test]
-fn what_another_program_left_behind_is_a_fault_until_the_told_command_removes_it() {
+fn addresses_left_by_another_program_are_a_fault_until_the_shown_command_removes_them() {
     let lab = Lab::new(&["fe0"]);
     let node = lab.node("fe0");
     node.ns.ip("address add 192.0.2.50/32 dev eth0\naddress add 2001:db8::50/64 dev eth0 nodad");

@@ -71,7 +71,7 @@ fn killed_cleaned_up_and_started_again_it_takes_its_address_back_without_a_lost_
 }
 
 #[test]
-fn who_has_taken_over_meanwhile_is_not_disturbed() {
+fn a_router_that_has_taken_over_meanwhile_is_not_disturbed() {
     let mut pair = Pair::new();
     kill_serving(&mut pair.fe0);
     pair.fe1.wait_state("web", "active");
@@ -163,7 +163,7 @@ fn one_proof_of_life_is_enough() {
 }
 
 #[test]
-fn a_lock_that_outlives_the_daemon_is_told() {
+fn a_lock_that_outlives_the_daemon_is_reported() {
     let lab = Lab::new(&["fe0"]);
     let mut fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(100)));
     wait_for(SOON, "the address", || fe0.node().has(WEB));

@@ -147,7 +147,7 @@ fn a_demotion_whose_time_is_up_while_the_daemon_is_down_is_over() {
 }
 
 #[test]
-fn a_last_resort_serves_when_nobody_else_does_and_yields_to_anybody() {
+fn a_last_resort_serves_when_no_other_router_does_and_yields_to_any() {
     let mut pair = Pair::new();
     assert_eq!(demote(&pair.fe0, &["--last-resort"]), "handed_over");
     pair.fe0.wait_state("web", "backup");
@@ -169,7 +169,7 @@ fn a_last_resort_serves_when_nobody_else_does_and_yields_to_anybody() {
 }
 
 #[test]
-fn a_last_resort_that_nobody_relieves_serves_on_and_says_so() {
+fn a_last_resort_without_a_successor_serves_on_and_reports_it() {
     let mut pair = Pair::new();
     pair.fe1.terminate();
     let prober = pair.client_of("fe0");
@@ -185,7 +185,7 @@ fn a_last_resort_that_nobody_relieves_serves_on_and_says_so() {
 }
 
 #[test]
-fn a_taker_that_dies_right_after_it_took_over_is_replaced() {
+fn a_successor_that_dies_right_after_it_took_over_is_replaced() {
     let mut pair = Pair::new();
     let prober = pair.client_of("fe0");
     assert_eq!(demote(&pair.fe0, &["--reason", "repair"]), "handed_over");
@@ -205,7 +205,7 @@ fn a_taker_that_dies_right_after_it_took_over_is_replaced() {
 }
 
 #[test]
-fn a_state_directory_that_cannot_be_written_hinders_nothing_and_is_told_loudly() {
+fn a_state_directory_that_cannot_be_written_is_reported_and_hinders_nothing() {
     let lab = Lab::new(&["fe0", "fe1", "client"]);
     // Root may write anywhere, except below a path that is a file.
     std::fs::write(state_dir(&lab, "fe0"), "").expect("a file in the way");
@@ -235,7 +235,7 @@ fn a_state_directory_that_cannot_be_written_hinders_nothing_and_is_told_loudly()
 }
 
 #[test]
-fn a_torn_state_file_is_told_and_set_aside_and_the_router_serves() {
+fn a_torn_state_file_is_reported_and_set_aside_and_the_router_serves() {
     for torn in
         ["", "{\"version\": 1, \"demotions\": [{\"name\": \"web\", \"si", "\0\0\0\0", "{\"version\": 9}"]
     {

@@ -82,7 +82,7 @@ fn the_rules_for_a_machine_that_accepts_keep_strangers_out() {
 /// A firewall on the Active drops its own advertisements. The peer cannot know that, so only this
 /// node can report it.
 #[test]
-fn advertisements_that_a_firewall_drops_on_their_way_out_are_told_and_not_counted_as_sent() {
+fn advertisements_that_a_firewall_drops_on_their_way_out_are_reported_and_not_counted_as_sent() {
     let lab = Lab::new(&["fe0"]);
     let node = lab.node("fe0");
     let fe0 = Daemon::start(node, &Config::of(&web(200)));

@@ -30,7 +30,7 @@ fn takeovers(daemon: &Daemon) -> u64 {
 
 /// Without a limit on the learned interval, it would be 132 s.
 #[test]
-fn an_interval_of_41_s_leaves_the_address_with_nobody_for_ten_at_most() {
+fn an_interval_of_41_s_leaves_the_address_unserved_for_ten_at_most() {
     let pair = Pair::new();
     Injector::new(pair.lab.node("client")).send(&word("192.0.2.200", 255, 4095));
     pair.fe0.wait_state("web", "backup");
@@ -47,7 +47,7 @@ fn an_interval_of_41_s_leaves_the_address_with_nobody_for_ten_at_most() {
 
 /// Before docs/adr/0019 the message was believed, and reported as a success: 148 s without service.
 #[test]
-fn a_demotion_is_not_handed_over_to_one_word_of_a_stranger() {
+fn one_message_of_a_stranger_does_not_end_a_hand_over() {
     let lab = Lab::new(&["fe0", "client"]);
     let fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(200).interval("1s")));
     fe0.wait_state("web", "active");
@@ -67,7 +67,7 @@ fn a_demotion_is_not_handed_over_to_one_word_of_a_stranger() {
 /// Twenty messages a second which say that the Active advertises every 10 ms, or resigns. Before
 /// docs/adr/0019: 22 moves in three seconds, and 28 % of the requests lost.
 #[test]
-fn words_in_the_actives_name_make_two_actives_once() {
+fn messages_in_the_actives_name_make_two_actives_once() {
     for forged in [word("192.0.2.10", 200, 1), word("192.0.2.10", 0, 100)] {
         let interval = |priority| Config::of(&web(priority).interval("1s"));
         let pair = Pair::with(&interval(200), &interval(100));
@@ -91,7 +91,7 @@ fn words_in_the_actives_name_make_two_actives_once() {
 
 /// A Backup that distrusts messages still takes over without a gap from an Active that leaves.
 #[test]
-fn a_planned_move_loses_nothing_while_words_are_doubted() {
+fn a_planned_move_loses_nothing_while_messages_are_distrusted() {
     let pair = Pair::new();
     let attacker = Injector::new(pair.lab.node("client"));
     attacker.flood(&aimed(word("192.0.2.10", 200, 1), pair.fe1.node()), 20, ms(1000));

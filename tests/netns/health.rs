@@ -54,7 +54,7 @@ fn a_weighted_check_lowers_the_priority_and_the_better_router_takes_over_without
 }
 
 #[test]
-fn a_single_failure_is_no_verdict_where_three_are_asked_for() {
+fn a_single_failure_is_not_a_result_where_three_are_required() {
     let lab = Lab::new(&["fe0"]);
     // The check fails on every third run only: never three times in a row.
     let script = format!(

@@ -91,7 +91,7 @@ fn bad_packets_do_not_keep_a_backup_from_taking_over() {
 }
 
 #[test]
-fn reserved_bits_are_no_part_of_the_interval() {
+fn reserved_bits_are_not_part_of_the_interval() {
     let lab = Lab::new(&["fe0", "client"]);
     let fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(100)));
     fe0.wait_state("web", "active");

@@ -164,7 +164,7 @@ fn another_name_of_an_interface_is_a_fault_that_tells_the_name_to_write() {
 
 /// The kernel removes IPv6 addresses when the link goes down.
 #[test]
-fn nobody_is_blamed_for_addresses_that_go_with_the_link() {
+fn addresses_that_go_with_the_link_do_not_count_as_removed() {
     let lab = Lab::new(&["fe0"]);
     let node = lab.node("fe0");
     let mut file = Config::of(&web(100).addresses(&["192.0.2.50/24", "2001:db8::50/64"]));
@@ -192,7 +192,7 @@ fn nobody_is_blamed_for_addresses_that_go_with_the_link() {
 
 /// Renumbering: the first address of the network is removed, and the virtual one is the next.
 #[test]
-fn a_virtual_address_that_becomes_the_source_of_own_connections_is_told() {
+fn a_virtual_address_that_becomes_the_source_of_own_connections_is_reported() {
     let lab = Lab::new(&["fe0"]);
     let node = lab.node("fe0");
     let fe0 = Daemon::start(node, &Config::of(&web(100)));

@@ -4,7 +4,7 @@ use super::support::{Config, Daemon, Lab, SOON, ms, wait_for};
 use super::{Pair, WEB, web};
 
 #[test]
-fn a_demotion_hands_over_without_a_lost_request_and_says_to_whom() {
+fn a_demotion_hands_over_without_a_lost_request_and_names_the_successor() {
     let pair = Pair::new();
     let prober = pair.client_of("fe0");
     let answer = pair.fe0.ctl(&["demote", "web", "--reason", "a test"]);
@@ -72,7 +72,7 @@ fn a_promotion_takes_the_address_back_without_a_lost_request() {
 }
 
 #[test]
-fn a_demotion_is_refused_when_nobody_would_take_over() {
+fn a_demotion_is_refused_when_no_router_would_take_over() {
     let mut pair = Pair::new();
     pair.fe1.terminate();
     let prober = pair.client_of("fe0");
@@ -87,7 +87,7 @@ fn a_demotion_is_refused_when_nobody_would_take_over() {
 }
 
 #[test]
-fn a_forced_demotion_releases_the_address_although_nobody_takes_over() {
+fn a_forced_demotion_releases_the_address_although_no_router_takes_over() {
     let lab = Lab::new(&["fe0"]);
     let fe0 = Daemon::start(lab.node("fe0"), &Config::of(&web(100)));
     fe0.wait_state("web", "active");

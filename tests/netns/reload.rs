@@ -153,7 +153,7 @@ fn routers_that_are_not_concerned_do_not_notice() {
 }
 
 #[test]
-fn sighup_reloads_and_the_event_says_who_asked() {
+fn sighup_reloads_and_the_event_names_the_user() {
     let pair = Pair::new();
     pair.fe0.write_config(Config::of(&web(150)).text());
     kill(pair.fe0.pid(), Signal::SIGHUP).expect("SIGHUP");
@@ -227,7 +227,7 @@ fn an_address_of_a_router_that_is_gone_is_the_administrators_again() {
 }
 
 #[test]
-fn a_router_with_another_vrid_hands_over_and_starts_anew() {
+fn a_router_with_another_vrid_hands_over_and_is_replaced() {
     let pair = Pair::new();
     let prober = pair.client_of("fe0");
     assert_eq!(reloaded(&pair.fe0, &Config::of(&web(200).vrid(61))), pairs(&[("web", "rebuild")]));
@@ -322,7 +322,7 @@ fn an_interface_that_is_named_newly_is_looked_at_before_it_counts() {
 }
 
 #[test]
-fn a_demotion_survives_a_reload_also_of_a_router_that_starts_anew() {
+fn a_demotion_survives_a_reload_also_of_a_router_that_is_replaced() {
     let pair = Pair::new();
     assert_eq!(pair.fe0.ctl(&["demote", "web", "--reason", "repair"]).code, 0);
     let expected = pair.fe0.instance("web", "ipv4")["demoted"].clone();

@@ -19,7 +19,7 @@ fn managed(lab: &Lab, config: &Config) -> (ServiceManager, Daemon) {
 }
 
 #[test]
-fn start_transition_demotion_and_stop_are_told_in_their_order() {
+fn start_transition_demotion_and_stop_are_reported_in_their_order() {
     let pair = Pair::on(Lab::new(&["fe0", "fe1", "client"]), &Config::of(&web(100)), &Config::of(&web(50)));
     let node = pair.lab.node("client");
     let manager = ServiceManager::start(node.dir(), None);
@@ -155,7 +155,7 @@ fn checks_and_hooks_do_not_hear_of_the_service_manager() {
 }
 
 #[test]
-fn a_reload_is_told_and_its_end_whatever_came_of_it() {
+fn a_reload_is_reported_and_its_end_whatever_the_result() {
     let lab = Lab::new(&["fe0"]);
     let node = lab.node("fe0");
     let manager = ServiceManager::start(node.dir(), None);

@@ -30,7 +30,7 @@ fn sigterm_of_a_backup_says_nothing() {
 }
 
 #[test]
-fn a_lone_router_lets_go_on_sigterm_although_nobody_takes_over() {
+fn a_lone_router_releases_on_sigterm_although_no_router_takes_over() {
     let lab = super::support::Lab::new(&["fe0"]);
     let mut fe0 = super::support::Daemon::start(lab.node("fe0"), &Config::of(&web(100)));
     fe0.wait_state("web", "active");

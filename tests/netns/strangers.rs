@@ -18,7 +18,7 @@ fn event(daemon: &Daemon, suspicion: &str) -> Value {
 
 /// In an earlier version, a demoted node named a dead router as Active for ever.
 #[test]
-fn a_node_that_is_out_tells_that_nobody_serves_and_how_to_serve() {
+fn a_demoted_node_reports_that_no_router_serves_and_how_to_serve() {
     let mut pair = Pair::new();
     assert_eq!(pair.fe0.ctl(&["demote", "web"]).code, 0);
     assert_eq!(pair.fe0.instance("web", "ipv4")["active"]["address"], "192.0.2.11");

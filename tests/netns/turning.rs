@@ -74,7 +74,7 @@ fn a_router_that_preempts_before_it_holds_the_address_costs_no_request() {
 }
 
 #[test]
-fn a_taker_that_speaks_long_before_it_holds_the_address_costs_no_request() {
+fn a_successor_that_advertises_long_before_it_holds_the_address_costs_no_request() {
     let stage = Stage::new();
     let begin = stage.lab.capture().now();
     let answer = std::thread::scope(|scope| {

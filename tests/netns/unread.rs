@@ -15,7 +15,7 @@ const WATCHDOG: Duration = ms(500);
 const ENDS: Duration = Duration::from_secs(4);
 
 #[test]
-fn checks_control_watchdog_and_stop_do_not_wait_for_whoever_reads_the_log() {
+fn checks_control_watchdog_and_stop_do_not_wait_for_the_reader_of_the_log() {
     let lab = Lab::new(&["fe0", "fe1"]);
     let (fe0, fe1) = (lab.node("fe0"), lab.node("fe1"));
     let alive = fe0.dir().join("alive");

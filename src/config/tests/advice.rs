@@ -452,7 +452,7 @@ proptest! {
     }
 
     #[test]
-    fn no_words_make_the_advice_panic(words: String) {
+    fn no_value_makes_the_advice_panic(words: String) {
         for (_, shape) in shaped_keys() {
             let _ = (meant::rewritten(shape, &words), meant::nearest(shape, &words));
         }

@@ -71,7 +71,7 @@ fn each_bad_value_of_a_router_is_refused_with_what_to_write() {
 }
 
 #[test]
-fn what_this_version_cannot_do_is_refused_in_as_many_words() {
+fn features_of_later_versions_are_refused_with_an_explanation() {
     for (keys, at) in [
         ("virtual_mac = true", "virtual_mac"),
         ("virtual_mac = \"yes\"", "virtual_mac"),
@@ -302,7 +302,7 @@ fn unknown_keys_are_refused_everywhere_with_the_nearest() {
 }
 
 #[test]
-fn tables_and_lists_of_tables_are_told_apart() {
+fn tables_and_lists_of_tables_are_distinguished() {
     let router = router_with("");
     one(&router.replace("[[", "[").replace("]]", "]"), "[virtual_router]", "several", "[[virtual_router]]");
     one(&format!("{router}[[agent]]\n"), "[[agent]]", "is one table", "[agent]");

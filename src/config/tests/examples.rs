@@ -72,7 +72,7 @@ fn the_commented_example_has_every_supported_key() {
 }
 
 #[test]
-fn the_pair_agrees_on_everything_but_who_is_preferred() {
+fn the_pair_agrees_on_everything_but_the_preferred_node() {
     let (mut fe0, mut fe1) = (clean(FE0), clean(FE1));
     assert_eq!(
         (fe0.agent.node_name.take(), fe1.agent.node_name.take()),

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn where_it_cannot_be_set_is_told_once() {
+    fn an_interface_where_it_cannot_be_set_is_reported_once() {
         let (mut promoter, calls) = promoter(|| Err(io::Error::from_raw_os_error(30)));
         let mut guards = Guards::default();
         let told = guards.keep(&on(&[("eth0", 2)]), &mut promoter);

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_back_is_relieved_and_what_was_refused_is_owed_and_told_once() {
+    fn stand_ins_of_addresses_that_are_back_go_and_refused_ones_stay_and_are_reported_once() {
         let (mut debt, removals) = debt();
         let payment = debt.pay(vec![Ok(Return::Installed), refusal(Errno::ENOBUFS)]);
         assert_eq!(payment.relieved, removals[..1]);
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_went_is_no_news_and_what_went_with_its_interface_is_not_owed() {
+    fn an_address_that_stayed_is_not_reported_and_one_of_a_deleted_interface_is_dropped() {
         let (mut debt, removals) = debt();
         let payment = debt.pay(vec![Ok(Return::WasThere), refusal(Errno::ENODEV)]);
         assert_eq!(payment, Payment { relieved: removals[..1].into(), news: vec![] });
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn it_comes_back_with_everything_that_somebody_set() {
+    fn an_address_comes_back_with_all_its_attributes() {
         let mut message = listed("192.0.2.10/24", AddressFlags::Secondary | AddressFlags::Noprefixroute);
         let set = [
             AddressAttribute::Label("eth0:x".to_owned()),

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_interface_is_told_once_and_anew_when_it_is_watched_again() {
+    fn a_missing_interface_is_reported_once_and_again_when_it_is_watched_again() {
         let mut outbox = Outbox::default();
         let gone = MonitorEvent::Link("eth0".parse().unwrap(), None);
         for _ in 0..2 {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn changed_addresses_wait_for_the_end_of_the_quiet_time_and_are_told_once() {
+    fn changed_addresses_wait_for_the_end_of_the_quiet_time_and_are_reported_once() {
         let mut outbox = Outbox::default();
         outbox.addresses_changed();
         outbox.addresses_changed();

@@ -199,7 +199,7 @@ fn a_pass_that_fails_as_a_whole_is_answered_and_tried_again() {
 }
 
 #[test]
-fn what_somebody_removes_is_restored_and_counted() {
+fn addresses_that_another_program_removes_are_restored_and_counted() {
     let mut bench = Bench::owning();
     bench.strike("192.0.2.50");
     assert_eq!(bench.pass(), [restored(1)]);
@@ -243,7 +243,7 @@ fn repairs_have_a_budget_and_the_wait_is_said_once() {
 }
 
 #[test]
-fn who_waits_for_an_answer_does_not_wait_for_the_budget() {
+fn an_answer_does_not_wait_for_the_budget() {
     let mut bench = Bench::owning();
     bench.declare(52, &["192.0.2.50/24"]);
     for _ in 0..10 {
@@ -258,7 +258,7 @@ fn who_waits_for_an_answer_does_not_wait_for_the_budget() {
 }
 
 #[test]
-fn what_somebody_else_added_stays_whatever_is_wanted() {
+fn addresses_of_another_program_stay_whatever_is_wanted() {
     let mut bench = Bench::new();
     bench.kernel.push(seen(ETH0, "192.0.2.50/24".parse().unwrap(), Origin::Foreign));
     bench.say(KeeperCommand::Reconcile);
@@ -275,7 +275,7 @@ fn what_somebody_else_added_stays_whatever_is_wanted() {
 }
 
 #[test]
-fn when_somebody_elses_copy_goes_from_an_active_ours_takes_its_place() {
+fn when_the_copy_of_another_program_is_removed_from_an_active_ours_replaces_it() {
     let mut bench = Bench::new();
     bench.kernel.push(seen(ETH0, "192.0.2.50/24".parse().unwrap(), Origin::Foreign));
     bench.say(KeeperCommand::Own { key: key(51), epoch: 1 });
@@ -286,7 +286,7 @@ fn when_somebody_elses_copy_goes_from_an_active_ours_takes_its_place() {
 }
 
 #[test]
-fn what_went_with_its_link_is_nobodys_fault() {
+fn addresses_that_disappeared_with_their_link_are_not_reported_as_removed() {
     let reinstalled = |count| [KeeperEvent::Reinstalled { key: key(51), count }];
     // The interface goes down and up again.
     let mut bench = Bench::owning();
@@ -340,7 +340,7 @@ fn only_what_is_in_place_is_announced() {
 }
 
 #[test]
-fn what_is_forgotten_lets_go_answers_and_is_nobodys_business_any_more() {
+fn a_forgotten_instance_releases_answers_and_is_dropped() {
     let mut bench = Bench::owning();
     bench.say(KeeperCommand::Disown { key: key(51), epoch: 2 });
     bench.say(KeeperCommand::Forget { key: key(51) });

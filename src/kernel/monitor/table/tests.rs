@@ -149,7 +149,7 @@ fn a_link_that_is_gone_takes_its_addresses_along() {
 }
 
 #[test]
-fn what_a_bridge_says_of_its_ports_is_no_news_of_the_link() {
+fn messages_of_a_bridge_about_its_ports_do_not_change_the_link() {
     let mut table = table(&[link(2, "eth0", UP)]);
     let mut port = LinkMessage::default();
     port.header.index = 2;
