@@ -50,7 +50,7 @@ impl RouterSpec {
         InstanceKey { interface: self.interface, family, vrid: self.vrid }
     }
 
-    /// The keys of the instances of all families.
+    /// The keys of all instances.
     pub fn keys(&self) -> impl Iterator<Item = InstanceKey> {
         self.instances.iter().map(|instance| self.key(instance.family))
     }
