@@ -22,7 +22,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 /// As many octets as the raw socket keeps of one packet, behind its Ethernet header.
 const LONGEST: usize = ETHERNET_HEADER + 60 + 8 + 255 * 4 + 8;
 
-
 /// Packets in one [`MartianSocket::receive`]: a flood must not keep the caller from its timers.
 const BOUND: usize = 256;
 
