@@ -7,8 +7,8 @@
 use super::message::{
     CheckDoc, DemoteDoc, ErrorDoc, EventsDoc, PromoteDoc, ReloadDoc, ShowDoc, StatusDoc, VERSION,
 };
-use crate::words::Stamp;
 use crate::wire::RejectReason;
+use crate::words::Stamp;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
