@@ -21,6 +21,7 @@ pub mod node;
 mod occasion;
 pub mod packet;
 pub mod peer;
+pub mod reference;
 pub mod rng;
 pub mod script;
 pub mod trace;

@@ -5,6 +5,7 @@
 use super::clock::{Clock, TrueTime};
 use super::kernel::FakeKernel;
 use super::packet::Packet;
+use super::reference::Reference;
 use crate::protocol::{
     AnnounceSpec, Answer, CheckName, CheckResult, ChecksumPolicy, Command, CommandId, Demotion, Effect,
     Effects, HoldResult, InstanceSnapshot, InstanceSpec, LastResort, LinkLocalRule, Node, PeerWarning,
@@ -189,6 +190,8 @@ impl Brief {
 #[derive(Debug)]
 pub struct SimNode {
     pub(super) router: Node,
+    /// What the core must do, predicted.
+    pub(super) reference: Reference,
     pub(super) host: Host,
     pub(super) spec: RouterSpec,
     pub(super) clock: Clock,
@@ -223,6 +226,7 @@ impl SimNode {
             setup.tracks.iter().filter_map(check_of).map(|name| (name, CheckResult::Passing)).collect();
         Self {
             router: Node::new(),
+            reference: Reference::new(),
             host,
             clock: setup.clock,
             kernel: FakeKernel::default(),

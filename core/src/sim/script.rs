@@ -4,6 +4,7 @@ use super::checker::{Checker, Violation};
 use super::kernel::Mood;
 use super::lan::{Cable, Conditions, Echo, Path, Port};
 use super::node::{Brief, Letter, Packets, Run, name};
+use super::reference::Reference;
 use super::view::View;
 use super::world::{Station, World};
 use crate::protocol::{CheckResult, Command, CommandId, Demotion, Force, LastResort, Node};
@@ -145,6 +146,7 @@ impl World {
         match self.stations.get_mut(port.0) {
             Some(Station::Ours(node)) if node.run == Run::Down => {
                 node.router = Node::new();
+                node.reference = Reference::new();
                 node.listening.clear();
                 node.kernel.clear();
                 node.life += 1;

@@ -332,7 +332,8 @@ impl World {
         let mut effects = std::mem::take(&mut node.effects);
         effects.clear();
         let before: Brief = node.brief.clone();
-        node.router.handle(local, input, &mut effects);
+        node.router.handle(local, input.clone(), &mut effects);
+        let predicted = node.reference.follow(local, &input, &effects, &node.router);
         let listening = node.listen(&effects);
         node.look(local);
         trace.note(self.now, || {
@@ -340,6 +341,11 @@ impl World {
             let leaving = if node.brief.handing_over { ", leaving" } else { "" };
             format!("node {}:     {}{leaving}, next {:?}", port.0, states.join("/"), node.brief.deadline)
         });
+        if let Err(difference) = predicted {
+            let told: Vec<_> = effects.iter().map(words::of_effect).collect();
+            let seen = format!("{} (effects: {told:?})", difference.seen);
+            return Err(self.checker.violation(self.now, port, difference.rule, seen));
+        }
         if let Err(seen) = listening {
             return Err(self.checker.violation(self.now, port, "Listen and Unlisten alternate", seen));
         }

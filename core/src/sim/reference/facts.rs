@@ -1,0 +1,176 @@
+//! What a node knows of its surroundings, and what follows for one router: reasons not to take part, the
+//! priority, the source address (docs/failover.md, docs/configuration.md).
+
+use crate::protocol::{CheckName, CheckResult, Fault, RouterSpec, Track};
+use crate::types::{AdvertPriority, Family, InterfaceName, LinkFacts, Role};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Facts {
+    pub(super) links: BTreeMap<InterfaceName, LinkFacts>,
+    pub(super) checks: BTreeMap<CheckName, CheckResult>,
+    /// Sockets that are not open, and why.
+    pub(super) closed_sockets: BTreeMap<(InterfaceName, Family), String>,
+}
+
+impl Facts {
+    /// Whether a packet from `address` is our own, reflected.
+    pub(super) fn is_own(&self, interface: InterfaceName, address: IpAddr) -> bool {
+        let Some(link) = self.links.get(&interface) else { return false };
+        match address {
+            IpAddr::V4(address) => link.ipv4.contains(&address),
+            IpAddr::V6(address) => link.ipv6_link_local.contains(&address),
+        }
+    }
+
+    fn link_fault(&self, interface: InterfaceName) -> Option<Fault> {
+        match self.links.get(&interface) {
+            None => Some(Fault::InterfaceMissing(interface)),
+            Some(link) if !link.up => Some(Fault::InterfaceDown(interface)),
+            Some(link) if !link.carrier => Some(Fault::NoCarrier(interface)),
+            Some(_) => None,
+        }
+    }
+
+    /// Every reason not to take part that follows from facts alone.
+    pub(super) fn faults(&self, spec: &RouterSpec) -> BTreeSet<Fault> {
+        let mut faults = BTreeSet::new();
+        let families = || spec.instances.iter().map(|instance| instance.family);
+        if let Some(fault) = self.link_fault(spec.interface) {
+            faults.insert(fault);
+        } else {
+            for family in families().filter(|family| self.source(spec, *family, None).is_none()) {
+                faults.insert(Fault::NoSourceAddress(spec.interface, family));
+            }
+        }
+        if let Some(controller) = self.links.get(&spec.interface).and_then(|link| link.port_of) {
+            faults.insert(Fault::Port(spec.interface, controller));
+        }
+        for family in families() {
+            if let Some(why) = self.closed_sockets.get(&(spec.interface, family)) {
+                faults.insert(Fault::Sockets(spec.interface, family, why.clone()));
+            }
+        }
+        for track in &spec.tracks {
+            let fault = match track {
+                Track::Check(name) => match self.checks.get(name) {
+                    None => Some(Fault::CheckPending(name.clone())),
+                    Some(CheckResult::Failing) => Some(Fault::Check(name.clone())),
+                    Some(CheckResult::Passing) => None,
+                },
+                Track::Interface(interface) => self.link_fault(*interface),
+                Track::WeightedCheck(..) => None,
+            };
+            faults.extend(fault);
+        }
+        faults
+    }
+
+    /// A negative weight counts while its check fails, a positive one while it passes; the sum stays within
+    /// 1..=254, and the owner's priority does not change.
+    pub(super) fn priority(&self, spec: &RouterSpec) -> AdvertPriority {
+        let Role::Contender { priority, .. } = spec.role else { return AdvertPriority::OWNER };
+        let mut sum = i32::from(priority.get());
+        for track in &spec.tracks {
+            let Track::WeightedCheck(name, weight) = track else { continue };
+            sum += match self.checks.get(name) {
+                Some(CheckResult::Failing) => i32::from((*weight).min(0)),
+                Some(CheckResult::Passing) => i32::from((*weight).max(0)),
+                None => 0,
+            };
+        }
+        AdvertPriority::from_wire(u8::try_from(sum.clamp(1, 254)).unwrap_or(254))
+    }
+
+    /// Our source address in one family: the one we have while it is there, else the first that is not
+    /// virtual (RFC 9568 §5.1.1.1, §5.1.2.1).
+    pub(super) fn source(
+        &self,
+        spec: &RouterSpec,
+        family: Family,
+        current: Option<IpAddr>,
+    ) -> Option<IpAddr> {
+        let link = self.links.get(&spec.interface)?;
+        let candidates: Vec<IpAddr> = match family {
+            Family::Ipv4 => link.ipv4.iter().copied().map(IpAddr::V4).collect(),
+            Family::Ipv6 => link.ipv6_link_local.iter().copied().map(IpAddr::V6).collect(),
+        };
+        let is_virtual = |address: &IpAddr| {
+            spec.role != Role::Owner
+                && spec.instances.iter().any(|instance| instance.held().any(|net| net.addr() == *address))
+        };
+        let configured = spec.source_address.filter(|source| Family::of(*source) == family);
+        let usable =
+            |address: &&IpAddr| !is_virtual(address) && configured.is_none_or(|one| one == **address);
+        let kept = candidates.iter().filter(usable).find(|address| Some(**address) == current);
+        kept.or_else(|| candidates.iter().find(usable)).copied()
+    }
+}
+
+/// Nothing can be said or heard on the interface of the router.
+pub(super) fn cuts_off(spec: &RouterSpec, fault: &Fault) -> bool {
+    match fault {
+        Fault::InterfaceMissing(name)
+        | Fault::InterfaceDown(name)
+        | Fault::NoCarrier(name)
+        | Fault::OtherName(name, _) => *name == spec.interface,
+        Fault::Port(..)
+        | Fault::NoSourceAddress(..)
+        | Fault::ForeignAddresses(_)
+        | Fault::Sockets(..)
+        | Fault::Check(_)
+        | Fault::CheckPending(_)
+        | Fault::Addresses(_) => false,
+    }
+}
+
+/// The fault may be over in a moment, and is waited out (docs/failover.md).
+pub(super) fn may_pass(spec: &RouterSpec, fault: &Fault) -> bool {
+    match fault {
+        Fault::InterfaceDown(name) | Fault::NoCarrier(name) | Fault::NoSourceAddress(name, _) => {
+            *name == spec.interface
+        }
+        Fault::InterfaceMissing(_)
+        | Fault::OtherName(..)
+        | Fault::Port(..)
+        | Fault::ForeignAddresses(_)
+        | Fault::Sockets(..)
+        | Fault::Check(_)
+        | Fault::CheckPending(_)
+        | Fault::Addresses(_) => false,
+    }
+}
+
+/// Nothing can be said in `family`.
+pub(super) fn mutes(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
+    match fault {
+        Fault::NoSourceAddress(_, of) | Fault::Sockets(_, of, _) => *of == family,
+        Fault::InterfaceMissing(_)
+        | Fault::InterfaceDown(_)
+        | Fault::NoCarrier(_)
+        | Fault::OtherName(..)
+        | Fault::Port(..)
+        | Fault::ForeignAddresses(_)
+        | Fault::Check(_)
+        | Fault::CheckPending(_)
+        | Fault::Addresses(_) => cuts_off(spec, fault),
+    }
+}
+
+/// Nothing can be heard in `family`.
+pub(super) fn deafens(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
+    match fault {
+        Fault::Sockets(_, of, _) => *of == family,
+        Fault::Port(name, _) => *name == spec.interface,
+        Fault::InterfaceMissing(_)
+        | Fault::InterfaceDown(_)
+        | Fault::NoCarrier(_)
+        | Fault::OtherName(..)
+        | Fault::NoSourceAddress(..)
+        | Fault::ForeignAddresses(_)
+        | Fault::Check(_)
+        | Fault::CheckPending(_)
+        | Fault::Addresses(_) => cuts_off(spec, fault),
+    }
+}

@@ -1,0 +1,245 @@
+//! How a whole router leaves (docs/adr/0009), and the guard after a demotion.
+
+use super::documents::{
+    DEAD_RUN_ASKS, FAULT_WAITS, MARGIN, OVERSLEPT, STOP_ENDS, active_down_interval, waits_for_taker,
+};
+use super::instance::{Heard, Instance};
+use super::leave::Ending;
+use super::router::{Next, Router, Start};
+use super::turn::Turn;
+use crate::protocol::{Demotion, Force, LastResort};
+use crate::types::{AdverInterval, AdvertPriority, MonoTime};
+use std::time::Duration;
+
+/// Why a router leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    Demotion,
+    Shutdown,
+    Configuration,
+    Fault,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Handover {
+    reason: Reason,
+    until: MonoTime,
+    ending: Ending,
+    demotion: Option<Demotion>,
+}
+
+impl Handover {
+    fn new(now: MonoTime, reason: Reason, interval: AdverInterval) -> Self {
+        let (wait, ending) = match reason {
+            Reason::Demotion => (waits_for_taker(interval), Ending::Stay),
+            Reason::Shutdown | Reason::Configuration => {
+                (waits_for_taker(interval).min(STOP_ENDS), Ending::LetGo)
+            }
+            Reason::Fault => (FAULT_WAITS, Ending::LetGo),
+        };
+        Self { reason, until: now + wait, ending, demotion: None }
+    }
+
+    /// In one family nothing can be said: there the others' timers decide.
+    pub(super) fn wait_for_the_mute(&mut self, active_down: Duration, now: MonoTime) {
+        let wait = active_down + MARGIN;
+        let wait = match self.reason {
+            Reason::Shutdown | Reason::Configuration => wait.min(STOP_ENDS),
+            Reason::Demotion | Reason::Fault => wait,
+        };
+        self.until = self.until.max(now + wait);
+    }
+}
+
+impl Router {
+    pub(super) fn hand_over(&mut self, reason: Reason, turn: &mut Turn<'_>) {
+        let fresh = Handover::new(turn.now, reason, self.settings.interval);
+        match &mut self.handover {
+            None => {
+                for instance in &mut self.instances {
+                    instance.leave(&self.settings, fresh.ending, turn);
+                }
+                self.handover = Some(fresh);
+            }
+            // Something else presses: sooner, and at any price if that lets go.
+            Some(under_way) if under_way.reason != reason => {
+                under_way.until = under_way.until.min(fresh.until);
+                if fresh.ending == Ending::LetGo {
+                    under_way.ending = Ending::LetGo;
+                }
+            }
+            Some(under_way) if reason == Reason::Fault => under_way.ending = Ending::LetGo,
+            Some(_) => {}
+        }
+        self.apply_ending();
+    }
+
+    fn apply_ending(&mut self) {
+        if let Some(ending) = self.handover.as_ref().map(|handover| handover.ending) {
+            self.set_ending(ending);
+        }
+    }
+
+    /// The fault is gone: without a taker it stays.
+    pub(super) fn relent(&mut self) {
+        if let Some(handover) = self.handover.as_mut().filter(|it| it.reason == Reason::Fault) {
+            handover.ending = Ending::Stay;
+            self.apply_ending();
+        }
+    }
+
+    pub(super) fn inherit(&mut self, turn: &mut Turn<'_>) {
+        for instance in &mut self.instances {
+            instance.inherit(turn);
+        }
+        let handover = Handover::new(turn.now, Reason::Shutdown, self.settings.interval);
+        self.handover = Some(Handover { until: handover.until + DEAD_RUN_ASKS, ..handover });
+    }
+
+    /// When the hand-over ends: when hosts have turned to whoever took over, else when waiting ends.
+    pub(super) fn handover_ends(&self) -> Option<MonoTime> {
+        let handover = self.handover.as_ref()?;
+        let mut end = None;
+        for instance in self.instances.iter().filter(|instance| instance.is_active()) {
+            match taken(instance) {
+                None => return Some(handover.until),
+                Some(served) => end = end.max(Some(instance.turned_at(served))),
+            }
+        }
+        Some(end.unwrap_or(handover.until))
+    }
+
+    fn is_taken(&self) -> bool {
+        self.instances.iter().filter(|it| it.is_active()).all(|it| taken(it).is_some())
+    }
+
+    pub(super) fn conclude(&mut self, turn: &mut Turn<'_>) -> Next {
+        let Some(handover) = &self.handover else { return Next::Nothing };
+        let settings = self.settings;
+        if self.is_taken() {
+            for instance in self.instances.iter_mut().filter(|it| it.leaves_hosts_behind()) {
+                instance.resign(&settings, turn);
+            }
+            let guards = handover.reason == Reason::Demotion;
+            self.release(guards.then_some(settings.interval), turn);
+        } else if handover.ending == Ending::LetGo {
+            for instance in &mut self.instances {
+                instance.resign(&settings, turn);
+            }
+            self.release(None, turn);
+        } else {
+            if handover.demotion.as_ref().is_some_and(|it| it.last_resort == LastResort::Yes) {
+                self.set_lowest_priority();
+            }
+            self.take_back(turn);
+            self.end_handover();
+        }
+        Next::Evaluate(Start::Ordinary)
+    }
+
+    fn take_back(&mut self, turn: &mut Turn<'_>) {
+        for instance in &mut self.instances {
+            instance.stay(&self.settings, turn);
+        }
+    }
+
+    /// Every Active lets go. `guards`: whoever took over is listened to, by this interval.
+    pub(super) fn release(&mut self, guards: Option<AdverInterval>, turn: &mut Turn<'_>) {
+        for instance in self.instances.iter_mut().filter(|it| it.is_active()) {
+            instance.let_go(turn);
+        }
+        for instance in &mut self.instances {
+            instance.stop_backup(turn);
+        }
+        if let Some(interval) = guards {
+            self.guard = Some(Guard::new(turn.now, interval, self.settings.down_adverts));
+        }
+        self.end_handover();
+    }
+
+    fn end_handover(&mut self) {
+        let demotion = self.handover.take().and_then(|handover| handover.demotion);
+        let released = !self.is_active();
+        if let Some(demotion) = demotion.filter(|it| released || it.last_resort == LastResort::Yes) {
+            self.demoted = Some(demotion);
+        }
+    }
+
+    pub(super) fn demote(&mut self, demotion: Demotion, force: Force, turn: &mut Turn<'_>) -> Next {
+        if !self.is_active() {
+            self.demoted = Some(demotion);
+            return Next::Evaluate(Start::Ordinary);
+        }
+        self.hand_over(Reason::Demotion, turn);
+        if let Some(handover) = &mut self.handover {
+            handover.demotion = Some(demotion);
+            if force == Force::Yes {
+                handover.ending = Ending::LetGo;
+            }
+        }
+        self.apply_ending();
+        Next::Nothing
+    }
+
+    pub(super) fn promote(&mut self, turn: &mut Turn<'_>) -> Next {
+        if self.handover.as_ref().is_some_and(|it| it.reason == Reason::Demotion) {
+            self.take_back(turn);
+            self.end_handover();
+        }
+        if let Some(handover) = &mut self.handover {
+            handover.demotion = None;
+        }
+        self.end_demotion();
+        Next::Evaluate(Start::Ordinary)
+    }
+}
+
+/// Since when somebody else is known to serve what `instance` leaves.
+fn taken(instance: &Instance) -> Option<MonoTime> {
+    instance.leaving()?.taker().map(|(_, since)| since)
+}
+
+/// After a demotion: whoever took over and is silent before it was heard as often as a Backup would wait
+/// is replaced (docs/adr/0009, 0019).
+#[derive(Debug, Clone)]
+pub(super) struct Guard {
+    silent_at: MonoTime,
+    interval: AdverInterval,
+    down_adverts: u32,
+    awaited: u32,
+}
+
+impl Guard {
+    fn new(now: MonoTime, interval: AdverInterval, down_adverts: u32) -> Self {
+        let patience = active_down_interval(down_adverts, AdvertPriority::LOWEST, interval);
+        Self { silent_at: now + patience, interval, down_adverts, awaited: down_adverts }
+    }
+
+    pub(super) const fn silent_at(&self) -> MonoTime {
+        self.silent_at
+    }
+
+    pub(super) fn on_advert(&mut self, heard: &Heard, now: MonoTime) {
+        if heard.priority.is_resignation() {
+            return;
+        }
+        let interval = self.interval.max(heard.interval);
+        let patience = active_down_interval(self.down_adverts, AdvertPriority::LOWEST, interval);
+        self.silent_at = self.silent_at.max(now + patience);
+        self.awaited = self.awaited.saturating_sub(1);
+    }
+
+    pub(super) const fn is_content(&self) -> bool {
+        self.awaited == 0
+    }
+
+    /// Who was not run has not listened either, and listens once more.
+    pub(super) fn finds_silence(&mut self, now: MonoTime) -> bool {
+        if now.since(self.silent_at) > self.interval.period().max(OVERSLEPT) {
+            let again = Self::new(now, self.interval, self.down_adverts);
+            self.silent_at = again.silent_at;
+            return false;
+        }
+        self.silent_at <= now
+    }
+}

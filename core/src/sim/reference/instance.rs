@@ -1,0 +1,1142 @@
+//! RFC 9568 §6.4 for one family, with what vrrpd adds to it. Flat on purpose: a state, its times, and
+//! what is said.
+
+use super::announcing::Announcing;
+use super::documents::{
+    self, BETWEEN_ANSWERS_TO_RESIGNATION, BETWEEN_DEFENCES, CROSSING, EXPLAINS, HOSTS_FOLLOW_ANNOUNCEMENT,
+    LEAVES_UNSPOKEN, Line, MARGIN, NOT_ANNOUNCED, OVERSLEPT, TakenFrom, active_down_interval,
+    first_word_waits, hosts_have_turned, not_overdue, skew_time,
+};
+use super::leave::{Ending, Leave, Word};
+use super::turn::{Expected, Turn};
+use crate::protocol::{AnnounceSpec, StateName};
+use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime, Preempt};
+use std::collections::{BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// What the operator and the checks want.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settings {
+    pub(super) priority: AdvertPriority,
+    pub(super) preempt: Preempt,
+    pub(super) interval: AdverInterval,
+    pub(super) down_adverts: u32,
+    pub(super) announce: AnnounceSpec,
+    /// Until then a live Active of lower priority is obeyed (`preempt_delay`).
+    pub(super) preempt_after: MonoTime,
+}
+
+impl Settings {
+    pub(super) fn active_down_interval(&self, learned: AdverInterval) -> Duration {
+        active_down_interval(self.down_adverts, self.priority, learned)
+    }
+}
+
+/// What a Backup has seen of the Active that it may replace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    Silence,
+    Resignation,
+    /// A lower priority that is not obeyed: when it was heard last, and its interval.
+    Lower(MonoTime, AdverInterval),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Backup {
+    /// Active_Down_Timer; `None`: it has fired, and that of the other family has not yet.
+    pub(super) down: Option<MonoTime>,
+    pub(super) learned: AdverInterval,
+    pub(super) seen: Seen,
+    obeyed: Option<IpAddr>,
+    /// When the timer was armed by a regular word.
+    regular: MonoTime,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Phase {
+    /// The kernel was asked, nothing was said.
+    AwaitsKernel,
+    /// The kernel holds the addresses, nothing was said.
+    Holds,
+    Serves,
+    /// It overslept, and somebody else may rightly be Active.
+    Listens,
+    Leaves(Leave),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Active {
+    /// Adver_Timer, or when the next line of a leave is due.
+    pub(super) next: MonoTime,
+    pub(super) phase: Phase,
+    pub(super) taken_from: TakenFrom,
+    pub(super) held: bool,
+    pub(super) announcing: Option<Announcing>,
+    no_answer_before: MonoTime,
+    no_answer_to_resignation_before: MonoTime,
+    /// A lost tie that does not count yet: since when, and when it was lost last.
+    tie_lost: Option<(MonoTime, MonoTime)>,
+    /// Whom it displaced is expected to speak until then.
+    displaced_until: MonoTime,
+    /// A rival was heard whose next word is not overdue before this.
+    contested_until: MonoTime,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum State {
+    Initialize,
+    Backup(Backup),
+    Active(Active),
+}
+
+/// Why it is Backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BackupBecause {
+    /// It overslept as Active and steps back without a word.
+    Overslept,
+    Other,
+}
+
+/// How hosts turn away from us: which addresses others have announced since we listen.
+#[derive(Debug, Clone, Default)]
+struct Turning {
+    announced: BTreeSet<IpAddr>,
+    last: Option<MonoTime>,
+    /// When it yielded; `None`: it leaves and serves.
+    yielded: Option<MonoTime>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Peer {
+    address: IpAddr,
+    heard: MonoTime,
+    priority: AdvertPriority,
+    interval: AdverInterval,
+}
+
+/// Whose addresses an advertisement lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lists {
+    /// One of ours at least.
+    Ours,
+    /// None of ours: a stranger.
+    Others,
+}
+
+/// An advertisement that passed the receive checks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heard {
+    pub(super) source: IpAddr,
+    pub(super) priority: AdvertPriority,
+    pub(super) said: AdverInterval,
+    /// What is believed of `said`.
+    pub(super) interval: AdverInterval,
+    pub(super) lists: Lists,
+}
+
+/// What is known of the service while this family takes no part.
+#[derive(Debug, Clone, Copy)]
+struct Silence {
+    since: MonoTime,
+    interval: AdverInterval,
+    stage: SilenceStage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SilenceStage {
+    Listening,
+    Told,
+    Deaf,
+    DeafAfterTold,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rank {
+    Higher,
+    TieLost,
+    TieWon,
+    Lower,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Instance {
+    pub(super) key: InstanceKey,
+    pub(super) addresses: BTreeSet<IpAddr>,
+    pub(super) state: State,
+    pub(super) since: MonoTime,
+    pub(super) because: BackupBecause,
+    pub(super) source: Option<IpAddr>,
+    /// The source address that went away, while there is no other.
+    pub(super) former_source: Option<IpAddr>,
+    pub(super) believed_active: Option<IpAddr>,
+    pub(super) lists: Lists,
+    turning: Option<Turning>,
+    /// Known from what was seen: when it announced last.
+    pub(super) announced: Option<MonoTime>,
+    peers: Vec<Peer>,
+    /// The last six different words, the newest first.
+    said: VecDeque<(AdvertPriority, AdverInterval)>,
+    /// Whom it replaced because of a hasty word.
+    hastily_replaced: Option<IpAddr>,
+    doubts_until: Option<MonoTime>,
+    doublings: u32,
+    silence: Silence,
+    conflict: Option<MonoTime>,
+    defended: Option<MonoTime>,
+}
+
+impl Instance {
+    pub(super) fn new(key: InstanceKey, now: MonoTime, addresses: BTreeSet<IpAddr>) -> Self {
+        Self {
+            key,
+            addresses,
+            state: State::Initialize,
+            since: now,
+            because: BackupBecause::Other,
+            source: None,
+            former_source: None,
+            believed_active: None,
+            lists: Lists::Ours,
+            turning: None,
+            announced: None,
+            peers: Vec::new(),
+            said: VecDeque::new(),
+            hastily_replaced: None,
+            doubts_until: None,
+            doublings: 0,
+            silence: Silence { since: now, interval: AdverInterval::MAX, stage: SilenceStage::Deaf },
+            conflict: None,
+            defended: None,
+        }
+    }
+
+    pub(super) const fn state_name(&self) -> StateName {
+        match self.state {
+            State::Initialize => StateName::Initialize,
+            State::Backup(_) => StateName::Backup,
+            State::Active(_) => StateName::Active,
+        }
+    }
+
+    pub(super) const fn is_active(&self) -> bool {
+        matches!(self.state, State::Active(_))
+    }
+
+    pub(super) const fn is_idle(&self) -> bool {
+        matches!(self.state, State::Initialize)
+    }
+
+    pub(super) const fn awaits_kernel(&self) -> bool {
+        matches!(self.state, State::Active(Active { phase: Phase::AwaitsKernel, .. }))
+    }
+
+    /// Whether its timer has fired and the other family decides.
+    pub(super) const fn is_ready(&self) -> bool {
+        matches!(self.state, State::Backup(Backup { down: None, .. }))
+    }
+
+    fn doubts(&self, now: MonoTime) -> bool {
+        self.doubts_until.is_some_and(|until| now < until)
+    }
+
+    fn peer(&self, address: IpAddr) -> Option<&Peer> {
+        self.peers.iter().find(|peer| peer.address == address)
+    }
+
+    fn enter(&mut self, now: MonoTime, state: State) {
+        self.state = state;
+        self.since = now;
+        self.because = BackupBecause::Other;
+    }
+
+    pub(super) fn set_source(&mut self, source: Option<IpAddr>) {
+        if self.is_active() && self.believed_active == self.source {
+            self.believed_active = source;
+        }
+        if source.is_some() {
+            self.former_source = None;
+        } else if self.source.is_some() {
+            self.former_source = self.source;
+        }
+        self.source = source;
+    }
+
+    // Effects.
+
+    fn say(
+        &mut self,
+        priority: AdvertPriority,
+        interval: AdverInterval,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(source) = self.source else { return };
+        let word = (priority, interval);
+        self.said.retain(|said| *said != word);
+        self.said.push_front(word);
+        self.said.truncate(6);
+        turn.expect(self.key, Expected::Advertise { source, priority, interval });
+    }
+
+    fn watch(&mut self, turn: &mut Turn<'_>) {
+        if self.turning.is_none() {
+            self.turning = Some(Turning::default());
+            turn.expect(self.key, Expected::Watch);
+        }
+    }
+
+    pub(super) fn ignore(&mut self, turn: &mut Turn<'_>) {
+        if self.turning.take().is_some() {
+            turn.expect(self.key, Expected::Ignore);
+        }
+    }
+
+    fn hold(&mut self, turn: &mut Turn<'_>) {
+        self.ignore(turn);
+        turn.expect(self.key, Expected::Hold);
+    }
+
+    pub(super) fn release(&mut self, turn: &mut Turn<'_>) {
+        self.ignore(turn);
+        turn.expect(self.key, Expected::Release);
+    }
+
+    fn announce(&mut self, turn: &mut Turn<'_>) {
+        turn.expect(self.key, Expected::Announce);
+    }
+
+    pub(super) fn begin_announcing(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+        let State::Active(active) = &mut self.state else { return };
+        active.announcing = Some(Announcing::begin(turn.now, settings.announce));
+        self.announce(turn);
+    }
+
+    /// Whether it tells hosts where the addresses are.
+    pub(super) const fn announces(&self) -> bool {
+        match &self.state {
+            State::Active(Active { phase: Phase::Listens, .. }) => false,
+            State::Active(active) => active.announcing.is_some(),
+            State::Initialize | State::Backup(_) => false,
+        }
+    }
+
+    fn contest(&mut self, turn: &mut Turn<'_>) {
+        let addresses = self.addresses.len();
+        if !self.announces() {
+            return;
+        }
+        let State::Active(Active { announcing: Some(announcing), .. }) = &mut self.state else { return };
+        if announcing.contest(turn.now, addresses) {
+            self.announce(turn);
+        }
+    }
+
+    /// Somebody removed addresses, and they are back.
+    pub(super) fn on_restored(&mut self, turn: &mut Turn<'_>) {
+        if self.announces() {
+            self.announce(turn);
+        }
+    }
+
+    // Transitions.
+
+    /// Initialize to Backup (RFC 9568 §6.4.1).
+    pub(super) fn start(&mut self, settings: &Settings, turn: &Turn<'_>) {
+        self.lists = Lists::Ours;
+        self.enter_backup(settings, settings.interval, turn);
+    }
+
+    fn enter_backup(&mut self, settings: &Settings, learned: AdverInterval, turn: &Turn<'_>) {
+        let learned = if self.doubts(turn.now) { learned.max(settings.interval) } else { learned };
+        let backup = Backup {
+            down: Some(turn.now + settings.active_down_interval(learned)),
+            learned,
+            seen: Seen::Silence,
+            obeyed: self.believed_active,
+            regular: turn.now,
+        };
+        self.enter(turn.now, State::Backup(backup));
+    }
+
+    /// It becomes Active: the kernel first (docs/adr/0004).
+    pub(super) fn claim(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+        let now = turn.now;
+        let served = |peer: &Peer| {
+            let interval = documents::believed(peer.interval, settings.interval);
+            !peer.priority.is_resignation() && now.since(peer.heard) <= not_overdue(interval)
+        };
+        let from = match &self.state {
+            State::Initialize => TakenFrom::Resigned,
+            State::Backup(backup) => match backup.seen {
+                Seen::Lower(heard, interval) if now.since(heard) <= not_overdue(interval) => TakenFrom::Live,
+                Seen::Resignation => TakenFrom::Resigned,
+                Seen::Lower(..) | Seen::Silence if self.peers.iter().any(served) => TakenFrom::Live,
+                Seen::Lower(..) | Seen::Silence => TakenFrom::Nobody,
+            },
+            State::Active(_) => TakenFrom::Nobody,
+        };
+        self.hastily_replaced = match &self.state {
+            State::Backup(backup) => {
+                let hasty = match backup.seen {
+                    Seen::Resignation => true,
+                    Seen::Silence => backup.learned < settings.interval,
+                    Seen::Lower(..) => false,
+                };
+                backup.obeyed.filter(|obeyed| hasty && self.peer(*obeyed).is_some())
+            }
+            State::Initialize | State::Active(_) => None,
+        };
+        self.conflict = None;
+        self.hold(turn);
+        self.believed_active = self.source;
+        let active = Active {
+            next: now + first_word_waits(from, settings.interval),
+            phase: Phase::AwaitsKernel,
+            taken_from: from,
+            held: false,
+            announcing: None,
+            no_answer_before: now,
+            no_answer_to_resignation_before: now,
+            tie_lost: None,
+            displaced_until: now,
+            contested_until: now,
+        };
+        self.enter(now, State::Active(active));
+    }
+
+    /// A run that died as Active: its successor begins as that Active, leaving (docs/adr/0014).
+    pub(super) fn inherit(&mut self, turn: &mut Turn<'_>) {
+        self.watch(turn);
+        let now = turn.now;
+        let active = Active {
+            next: now,
+            phase: Phase::Leaves(Leave::of_dead_run(now)),
+            taken_from: TakenFrom::Nobody,
+            held: true,
+            announcing: None,
+            no_answer_before: now,
+            no_answer_to_resignation_before: now,
+            tie_lost: None,
+            displaced_until: now,
+            contested_until: now,
+        };
+        self.enter(now, State::Active(active));
+    }
+
+    pub(super) fn let_go(&mut self, turn: &mut Turn<'_>) {
+        self.release(turn);
+        self.believed_active = match &self.state {
+            State::Active(Active { phase: Phase::Leaves(leave), .. }) => leave.taker().map(|(who, _)| who),
+            State::Active(_) | State::Backup(_) | State::Initialize => None,
+        };
+        self.enter(turn.now, State::Initialize);
+    }
+
+    pub(super) fn stop_backup(&mut self, turn: &Turn<'_>) {
+        if let State::Backup(_) = self.state {
+            self.enter(turn.now, State::Initialize);
+        }
+    }
+
+    /// Active to Backup. What was announced is kept until hosts have turned (docs/adr/0016).
+    fn yield_to(
+        &mut self,
+        settings: &Settings,
+        learned: AdverInterval,
+        because: BackupBecause,
+        turn: &mut Turn<'_>,
+    ) {
+        if matches!(&self.state, State::Active(active) if active.announcing.is_some()) {
+            self.watch(turn);
+            if let Some(turning) = &mut self.turning {
+                turning.yielded = Some(turn.now);
+            }
+        } else {
+            self.release(turn);
+        }
+        self.enter_backup(settings, learned, turn);
+        self.because = because;
+    }
+
+    /// The other family yielded.
+    pub(super) fn follow(
+        &mut self,
+        settings: &Settings,
+        learned: AdverInterval,
+        because: BackupBecause,
+        turn: &mut Turn<'_>,
+    ) {
+        if !self.is_active() {
+            return;
+        }
+        self.believed_active = None;
+        if because == BackupBecause::Other {
+            self.say_last_word(settings, learned, turn);
+        }
+        self.yield_to(settings, learned, BackupBecause::Other, turn);
+        self.lists = Lists::Ours;
+    }
+
+    /// The last word of an Active that yields, with the winner's interval (docs/adr/0004).
+    fn say_last_word(&mut self, settings: &Settings, winners: AdverInterval, turn: &mut Turn<'_>) {
+        let State::Active(active) = &self.state else { return };
+        if matches!(active.phase, Phase::Serves) || active.announcing.is_some() {
+            self.say(settings.priority, winners, turn);
+        }
+    }
+
+    // Leaving.
+
+    pub(super) fn leave(&mut self, settings: &Settings, ending: Ending, turn: &mut Turn<'_>) {
+        let State::Active(active) = &mut self.state else { return };
+        let began = match active.phase {
+            Phase::AwaitsKernel | Phase::Holds => active.next.min(turn.now + LEAVES_UNSPOKEN),
+            Phase::Serves | Phase::Listens | Phase::Leaves(_) => turn.now,
+        };
+        active.phase = Phase::Leaves(Leave::new(began, ending));
+        active.announcing = None;
+        active.next = began;
+        if began <= turn.now {
+            self.on_leaving_timer(settings, turn);
+        }
+        self.watch(turn);
+    }
+
+    pub(super) const fn leaving(&self) -> Option<&Leave> {
+        match &self.state {
+            State::Active(Active { phase: Phase::Leaves(leave), .. }) => Some(leave),
+            State::Active(_) | State::Backup(_) | State::Initialize => None,
+        }
+    }
+
+    pub(super) const fn set_ending(&mut self, ending: Ending) {
+        if let State::Active(Active { phase: Phase::Leaves(leave), .. }) = &mut self.state {
+            leave.set_ending(ending);
+        }
+    }
+
+    /// Nobody took over: it says at once that it is here.
+    pub(super) fn stay(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+        self.ignore(turn);
+        let State::Active(active) = &mut self.state else { return };
+        let unspoken = matches!(&active.phase, Phase::Leaves(leave) if leave.is_unspoken());
+        if unspoken && !active.held {
+            active.phase = Phase::AwaitsKernel;
+            active.next = turn.now + first_word_waits(active.taken_from, settings.interval);
+            return;
+        }
+        let held = active.held;
+        active.phase = Phase::Serves;
+        active.next = turn.now + settings.interval.period();
+        self.say(settings.priority, settings.interval, turn);
+        if held {
+            self.begin_announcing(settings, turn);
+        }
+    }
+
+    /// One resignation; who has said nothing yet needs none.
+    pub(super) fn resign(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+        let State::Active(active) = &self.state else { return };
+        match active.phase {
+            Phase::AwaitsKernel | Phase::Holds => {}
+            Phase::Serves | Phase::Listens | Phase::Leaves(_) => {
+                self.say(AdvertPriority::RESIGN, settings.interval, turn);
+            }
+        }
+    }
+
+    fn on_leaving_timer(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+        let State::Active(Active { phase: Phase::Leaves(leave), next, .. }) = &mut self.state else { return };
+        let line = leave.say(turn.now);
+        // When everything is said it has nothing to do.
+        *next = leave.next().unwrap_or(turn.now + settings.interval.period().max(Duration::from_secs(1)));
+        match line {
+            Some(Line::Shorten) => self.say(settings.priority, AdverInterval::MIN, turn),
+            Some(Line::Resign) => self.say(AdvertPriority::RESIGN, settings.interval, turn),
+            None => {}
+        }
+    }
+
+    // What hosts do.
+
+    pub(super) const fn is_watching(&self) -> bool {
+        self.turning.is_some()
+    }
+
+    /// It has yielded and keeps the addresses for a moment.
+    pub(super) fn is_parting(&self) -> bool {
+        self.turning.as_ref().is_some_and(|turning| turning.yielded.is_some())
+    }
+
+    fn all_announced(&self) -> bool {
+        self.turning.as_ref().is_some_and(|turning| turning.announced.len() >= self.addresses.len())
+    }
+
+    /// When hosts have turned to somebody who serves since `served`.
+    pub(super) fn turned_at(&self, served: MonoTime) -> MonoTime {
+        let Some(turning) = &self.turning else { return served };
+        match turning.last.filter(|_| self.all_announced()) {
+            Some(last) => last.max(served) + hosts_have_turned(self.key.family),
+            None => served + NOT_ANNOUNCED,
+        }
+    }
+
+    fn parts_at(&self) -> Option<MonoTime> {
+        let yielded = self.turning.as_ref()?.yielded?;
+        Some(self.turned_at(yielded))
+    }
+
+    /// It leaves to somebody who has not announced every address.
+    pub(super) fn leaves_hosts_behind(&self) -> bool {
+        self.leaving().is_some_and(|leave| !leave.is_of_dead_run())
+            && self.is_watching()
+            && !self.all_announced()
+    }
+
+    /// Another station announced one of our addresses.
+    pub(super) fn on_announced(&mut self, address: IpAddr, now: MonoTime) {
+        let crossed = self.announced.is_some_and(|ours| now < ours + CROSSING);
+        if !crossed {
+            if let Some(turning) = &mut self.turning
+                && turning.announced.insert(address)
+            {
+                turning.last = Some(now);
+            }
+            let complete = self.all_announced();
+            if let State::Active(Active { phase: Phase::Leaves(leave), .. }) = &mut self.state
+                && complete
+            {
+                leave.on_all_announced();
+            }
+        }
+        if let State::Active(active) = &self.state
+            && matches!(active.phase, Phase::Serves)
+            && now >= active.displaced_until
+            && self.conflict.is_none()
+        {
+            self.conflict = Some(now);
+        }
+    }
+
+    fn conflict_at(&self, settings: &Settings) -> Option<MonoTime> {
+        let serves = matches!(self.state, State::Active(Active { phase: Phase::Serves, .. }));
+        self.conflict.filter(|_| serves).map(|seen| seen + settings.interval.period() * settings.down_adverts)
+    }
+
+    /// An announcement that no advertisement explains (docs/adr/0025).
+    pub(super) fn judge_conflict(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+        if self.conflict_at(settings).is_none_or(|at| at > turn.now) {
+            return;
+        }
+        let Some(seen) = self.conflict.take() else { return };
+        let latest = self.peers.first().map(|peer| peer.heard);
+        if latest.is_some_and(|heard| heard + EXPLAINS >= seen) {
+            return;
+        }
+        if self.defended.is_none_or(|last| turn.now.since(last) >= BETWEEN_DEFENCES) {
+            self.defended = Some(turn.now);
+            self.contest(turn);
+        }
+    }
+
+    // The kernel.
+
+    pub(super) fn on_held(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+        let State::Active(active) = &mut self.state else { return };
+        active.held = true;
+        match active.phase {
+            Phase::AwaitsKernel => active.phase = Phase::Holds,
+            Phase::Serves | Phase::Listens => self.begin_announcing(settings, turn),
+            Phase::Holds | Phase::Leaves(_) => {}
+        }
+    }
+
+    /// All families hold their addresses: the first word, or the announcement that comes before it.
+    pub(super) fn speak(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+        let State::Active(active) = &mut self.state else { return };
+        if !matches!(active.phase, Phase::Holds) || active.announcing.is_some() {
+            return;
+        }
+        match active.taken_from {
+            TakenFrom::Live => {
+                active.next = turn.now + HOSTS_FOLLOW_ANNOUNCEMENT;
+                self.begin_announcing(settings, turn);
+            }
+            TakenFrom::Nobody | TakenFrom::Resigned => self.say_first_word(settings, turn),
+        }
+    }
+
+    fn say_first_word(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+        let State::Active(active) = &mut self.state else { return };
+        let next = turn.now + settings.interval.period();
+        active.phase = Phase::Serves;
+        active.next = next;
+        if active.taken_from == TakenFrom::Live {
+            active.displaced_until = next;
+        }
+        let announces = active.announcing.is_some();
+        self.say(settings.priority, settings.interval, turn);
+        if !announces {
+            self.begin_announcing(settings, turn);
+        }
+    }
+
+    // Timers.
+
+    pub(super) fn on_deadline(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+        if self.parts_at().is_some_and(|at| at <= turn.now) {
+            self.release(turn);
+        }
+        match &self.state {
+            State::Initialize => {}
+            State::Backup(_) => self.on_active_down_timer(settings, turn.now),
+            State::Active(active) => {
+                let began_before = active.announcing.is_some();
+                if active.next <= turn.now {
+                    self.on_adver_timer(settings, turn);
+                }
+                if began_before {
+                    self.announce_what_is_due(settings, turn);
+                }
+            }
+        }
+    }
+
+    fn on_active_down_timer(&mut self, settings: &Settings, now: MonoTime) {
+        let State::Backup(backup) = &mut self.state else { return };
+        let Some(at) = backup.down.filter(|at| *at <= now) else { return };
+        let period = backup.learned.period();
+        // Who slept has not listened: a living Active is heard within one interval.
+        backup.down = (now.since(at) > period.max(OVERSLEPT))
+            .then(|| now + period + skew_time(settings.priority, backup.learned));
+    }
+
+    fn overslept(active: &Active, settings: &Settings, now: MonoTime) -> bool {
+        now.since(active.next) > settings.active_down_interval(settings.interval)
+    }
+
+    /// Adver_Timer (RFC 9568 §6.4.3), or what stands in its place before the first word and while leaving.
+    fn on_adver_timer(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+        let now = turn.now;
+        let State::Active(active) = &mut self.state else { return };
+        let period = settings.interval.period();
+        match active.phase {
+            Phase::Holds => self.say_first_word(settings, turn),
+            Phase::AwaitsKernel | Phase::Listens => {
+                active.phase = Phase::Serves;
+                active.next = now + period;
+                self.say(settings.priority, settings.interval, turn);
+            }
+            Phase::Leaves(_) => self.on_leaving_timer(settings, turn),
+            Phase::Serves => {
+                // Within the window it speaks if it wakes for another reason, and at its end in any case.
+                let at = active.next;
+                let must = at + documents::may_be_late(settings.interval) <= now;
+                if !must && !turn.observed_word(self.key, settings.priority, settings.interval) {
+                    return;
+                }
+                if settings.preempt == Preempt::Forbid && Self::overslept(active, settings, now) {
+                    active.phase = Phase::Listens;
+                    active.next = now + period;
+                    return;
+                }
+                // From the last deadline, so that the period does not drift.
+                active.next = if at + period > now { at + period } else { now + period };
+                let contested = now < active.contested_until;
+                self.say(settings.priority, settings.interval, turn);
+                if contested {
+                    self.contest(turn);
+                }
+            }
+        }
+    }
+
+    /// Rounds may be as late as advertisements.
+    fn announce_what_is_due(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+        if !self.announces() {
+            return;
+        }
+        loop {
+            let State::Active(Active { announcing: Some(announcing), .. }) = &mut self.state else { return };
+            let next = announcing.next(settings.announce);
+            let must = next.is_some_and(|at| at + documents::may_be_late(settings.interval) <= turn.now);
+            if !(must || turn.observes_more_rounds(self.key))
+                || !announcing.take_due(turn.now, settings.announce)
+            {
+                return;
+            }
+            self.announce(turn);
+        }
+    }
+
+    /// At which moment it must have acted, at the latest.
+    pub(super) fn due(&self, settings: &Settings) -> Option<MonoTime> {
+        let late = documents::may_be_late(settings.interval);
+        let timers = match &self.state {
+            State::Initialize => [None, None],
+            State::Backup(backup) => [backup.down, None],
+            State::Active(active) => {
+                let slack = if matches!(active.phase, Phase::Serves) { late } else { Duration::ZERO };
+                let announcing = active.announcing.as_ref().filter(|_| self.announces());
+                let round = announcing.and_then(|it| it.next(settings.announce)).map(|at| at + late);
+                [Some(active.next + slack), round]
+            }
+        };
+        let timers = timers.into_iter().flatten();
+        timers.chain(self.parts_at()).chain(self.conflict_at(settings)).min()
+    }
+
+    // Receiving.
+
+    fn note_peer(&mut self, now: MonoTime, heard: &Heard) {
+        self.peers.retain(|peer| peer.address != heard.source);
+        let Heard { source: address, priority, said: interval, .. } = *heard;
+        self.peers.insert(0, Peer { address, heard: now, priority, interval });
+        self.peers.truncate(8);
+    }
+
+    fn rank(&self, settings: &Settings, heard: &Heard) -> Rank {
+        if heard.priority > settings.priority {
+            Rank::Higher
+        } else if heard.priority < settings.priority {
+            Rank::Lower
+        } else if Some(heard.source) > self.source.or(self.former_source) {
+            Rank::TieLost
+        } else {
+            Rank::TieWon
+        }
+    }
+
+    /// `tie_waits`: how long a lost tie must stand until it counts (docs/adr/0003).
+    pub(super) fn on_advert(
+        &mut self,
+        settings: &Settings,
+        heard: &Heard,
+        tie_waits: Option<Duration>,
+        turn: &mut Turn<'_>,
+    ) {
+        let now = turn.now;
+        let was_active = self.peer(heard.source).is_some_and(|peer| {
+            !peer.priority.is_resignation() && now.since(peer.heard) <= peer.interval.period() * 2
+        });
+        self.note_peer(now, heard);
+        let doubts = self.doubts(now);
+        match &mut self.state {
+            State::Initialize => {
+                self.believed_active = (!heard.priority.is_resignation()).then_some(heard.source);
+            }
+            State::Backup(backup) => {
+                if heard.priority.is_resignation() {
+                    backup.on_resignation(settings, doubts, now);
+                    if self.believed_active == Some(heard.source) {
+                        self.believed_active = None;
+                    }
+                    return;
+                }
+                self.believed_active = Some(heard.source);
+                if backup.on_advert(settings, heard, doubts, now) {
+                    self.lists = heard.lists;
+                }
+            }
+            State::Active(Active { phase: Phase::Leaves(_), .. }) => {
+                self.on_advert_while_leaving(settings, heard, was_active, now);
+            }
+            State::Active(_) => self.on_advert_as_active(settings, heard, tie_waits, turn),
+        }
+    }
+
+    fn on_advert_as_active(
+        &mut self,
+        settings: &Settings,
+        heard: &Heard,
+        tie_waits: Option<Duration>,
+        turn: &mut Turn<'_>,
+    ) {
+        let now = turn.now;
+        let rank = self.rank(settings, heard);
+        let State::Active(active) = &mut self.state else { return };
+        if heard.priority.is_resignation() {
+            match active.phase {
+                Phase::AwaitsKernel | Phase::Holds => {
+                    let soon = now + first_word_waits(TakenFrom::Resigned, settings.interval);
+                    active.next = active.next.min(soon);
+                }
+                Phase::Serves | Phase::Listens | Phase::Leaves(_) => self.answer_resignation(settings, turn),
+            }
+            return;
+        }
+        if matches!(active.phase, Phase::Serves)
+            && settings.preempt == Preempt::Forbid
+            && Self::overslept(active, settings, now)
+        {
+            active.phase = Phase::Listens;
+            active.next = now + settings.interval.period();
+        }
+        let listens = matches!(active.phase, Phase::Listens);
+        let because = match rank {
+            Rank::Higher => Some(BackupBecause::Other),
+            Rank::TieLost if active.tie_counts(now, tie_waits, heard.interval) => Some(BackupBecause::Other),
+            Rank::TieLost | Rank::TieWon | Rank::Lower => listens.then_some(BackupBecause::Overslept),
+        };
+        if let Some(because) = because {
+            self.refute(settings, heard.source, now);
+            self.believed_active = Some(heard.source);
+            self.lists = heard.lists;
+            if because == BackupBecause::Other {
+                self.say_last_word(settings, heard.interval, turn);
+            }
+            self.yield_to(settings, heard.interval, because, turn);
+            return;
+        }
+        match active.phase {
+            Phase::AwaitsKernel | Phase::Holds => {}
+            Phase::Serves | Phase::Listens | Phase::Leaves(_) => {
+                if now >= active.displaced_until {
+                    active.contested_until = now + not_overdue(heard.interval);
+                }
+                self.answer_rival(settings, turn);
+            }
+        }
+    }
+
+    /// The Active that it replaced hastily goes on: from now on such words are doubted (docs/adr/0019).
+    fn refute(&mut self, settings: &Settings, source: IpAddr, now: MonoTime) {
+        let in_time = now.since(self.since) <= documents::refutes_within(settings.interval);
+        if !in_time || self.hastily_replaced != Some(source) {
+            return;
+        }
+        let again = self
+            .doubts_until
+            .is_some_and(|until| now < until + documents::doubted_for(settings.interval, self.doublings));
+        self.doublings = if again { (self.doublings + 1).min(6) } else { 0 };
+        self.doubts_until = Some(now + documents::doubted_for(settings.interval, self.doublings));
+    }
+
+    fn answer_resignation(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+        let State::Active(active) = &mut self.state else { return };
+        active.phase = Phase::Serves;
+        let allowed = active.no_answer_to_resignation_before;
+        if turn.now < allowed {
+            active.next = active.next.min(allowed);
+            return;
+        }
+        active.no_answer_to_resignation_before = turn.now + BETWEEN_ANSWERS_TO_RESIGNATION;
+        active.next = turn.now + settings.interval.period();
+        self.say(settings.priority, settings.interval, turn);
+        self.contest(turn);
+    }
+
+    fn answer_rival(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+        let State::Active(active) = &mut self.state else { return };
+        if turn.now >= active.no_answer_before {
+            active.no_answer_before = turn.now + documents::between_answers(settings.interval);
+            self.say(settings.priority, settings.interval, turn);
+        }
+        self.contest(turn);
+    }
+
+    fn on_advert_while_leaving(
+        &mut self,
+        settings: &Settings,
+        heard: &Heard,
+        was_active: bool,
+        now: MonoTime,
+    ) {
+        if heard.lists == Lists::Others {
+            return;
+        }
+        let rank = self.rank(settings, heard);
+        let complete = self.all_announced();
+        let State::Active(Active { phase: Phase::Leaves(leave), next, .. }) = &mut self.state else { return };
+        if heard.priority.is_resignation() {
+            leave.on_resignation(heard.source);
+            return;
+        }
+        let old = was_active || leave.has_shortened_again() || heard.said == AdverInterval::MIN;
+        let word = if old { Word::MayBeOld } else { Word::New };
+        let knows_that_we_leave = match rank {
+            Rank::Higher | Rank::TieLost => true,
+            Rank::TieWon | Rank::Lower => leave.has_resigned(),
+        };
+        if knows_that_we_leave {
+            leave.on_word(now, heard.source, word);
+        }
+        if complete {
+            leave.on_all_announced();
+        }
+        if let Some(at) = leave.next() {
+            *next = at;
+        }
+    }
+
+    /// A message from our own address: what we did not say, somebody else says in our name, and a serving
+    /// Active speaks at once (docs/adr/0019).
+    pub(super) fn on_own(&mut self, settings: &Settings, heard: &Heard, turn: &mut Turn<'_>) {
+        let serves = matches!(self.state, State::Active(Active { phase: Phase::Serves, .. }));
+        if serves && !self.said.contains(&(heard.priority, heard.said)) {
+            self.answer_resignation(settings, turn);
+        }
+    }
+
+    // Changes from outside.
+
+    /// The priority fell: a word that was discarded may be obeyed after all.
+    pub(super) fn on_lowered(&mut self, settings: &Settings) {
+        let believed = self.believed_active.and_then(|active| self.peer(active)).map(|peer| peer.priority);
+        let State::Backup(backup) = &mut self.state else { return };
+        let Seen::Lower(heard, interval) = backup.seen else { return };
+        if believed.is_none_or(|priority| priority < settings.priority) {
+            return;
+        }
+        let down = heard + settings.active_down_interval(interval);
+        backup.down = Some(backup.down.map_or(down, |at| at.max(down)));
+        backup.learned = interval;
+        backup.seen = Seen::Silence;
+    }
+
+    /// A reload: a shorter interval counts at once.
+    pub(super) fn retune(&mut self, settings: &Settings, now: MonoTime) {
+        if let State::Active(active) = &mut self.state
+            && !matches!(active.phase, Phase::Leaves(_))
+        {
+            active.next = active.next.min(now + settings.interval.period());
+        }
+    }
+
+    /// A reload: other addresses are held, without a transition.
+    pub(super) fn readdress(&mut self, addresses: BTreeSet<IpAddr>, turn: &mut Turn<'_>) {
+        self.addresses = addresses;
+        if self.is_active() {
+            let leaves = self.leaving().is_some();
+            self.hold(turn);
+            if leaves {
+                self.watch(turn);
+            }
+        }
+    }
+
+    /// The interruption is over (docs/failover.md, "The network of the Active is away for a moment").
+    pub(super) fn resume(&mut self, settings: &Settings, could_hear: bool, turn: &mut Turn<'_>) {
+        let now = turn.now;
+        match &mut self.state {
+            State::Initialize => {}
+            State::Backup(backup) => {
+                let soon = now + backup.learned.period() + skew_time(settings.priority, backup.learned);
+                backup.down = Some(match (backup.down, could_hear) {
+                    (Some(at), true) => at,
+                    (None, true) => now,
+                    (Some(at), false) => at.max(soon),
+                    (None, false) => soon,
+                });
+            }
+            State::Active(active) => match active.phase {
+                Phase::Serves if now >= active.no_answer_before => {
+                    active.no_answer_before = now + documents::between_answers(settings.interval);
+                    active.next = now + settings.interval.period();
+                    self.say(settings.priority, settings.interval, turn);
+                    self.contest(turn);
+                }
+                Phase::Serves => active.next = active.next.min(active.no_answer_before),
+                Phase::AwaitsKernel | Phase::Holds | Phase::Listens | Phase::Leaves(_) => {}
+            },
+        }
+    }
+
+    // Who is named Active (docs/adr/0019).
+
+    pub(super) fn hear_service(&mut self, settings: &Settings, heard: &Heard, now: MonoTime) {
+        if !heard.priority.is_resignation() && heard.lists == Lists::Ours {
+            let interval = heard.interval.max(settings.interval);
+            self.silence = Silence { since: now, interval, stage: SilenceStage::Listening };
+        }
+    }
+
+    /// After each input: nobody is named Active who is not heard.
+    pub(super) fn forget_the_silent(&mut self, settings: &Settings, deaf: bool, now: MonoTime) {
+        if self.is_active() {
+            self.silence = Silence { since: now, interval: settings.interval, stage: SilenceStage::Listening };
+            return;
+        }
+        let stage = self.silence.stage;
+        match (stage, deaf) {
+            (SilenceStage::Listening | SilenceStage::Told, true) => {
+                self.believed_active = None;
+                let told = stage == SilenceStage::Told;
+                self.silence.stage = if told { SilenceStage::DeafAfterTold } else { SilenceStage::Deaf };
+            }
+            (SilenceStage::Deaf, false) => {
+                self.silence =
+                    Silence { since: now, interval: settings.interval, stage: SilenceStage::Listening };
+            }
+            (SilenceStage::DeafAfterTold, false) => self.silence.stage = SilenceStage::Told,
+            (SilenceStage::Listening | SilenceStage::Told, false)
+            | (SilenceStage::Deaf | SilenceStage::DeafAfterTold, true) => {}
+        }
+        let stands_by = self.is_idle() || self.is_ready();
+        let interval = self.silence.interval;
+        let ends = self.silence.since
+            + active_down_interval(settings.down_adverts, AdvertPriority::LOWEST, interval)
+            + MARGIN;
+        if !stands_by || self.silence.stage != SilenceStage::Listening || ends > now {
+            return;
+        }
+        if now.since(ends) > interval.period().max(OVERSLEPT) {
+            self.silence.since = now;
+            return;
+        }
+        self.believed_active = None;
+        self.silence.stage = SilenceStage::Told;
+    }
+}
+
+impl Backup {
+    fn on_resignation(&mut self, settings: &Settings, doubts: bool, now: MonoTime) {
+        if let Some(at) = self.down {
+            let skew = now + skew_time(settings.priority, self.learned);
+            let due = if doubts { skew.max(self.overdue(settings)) } else { skew };
+            // Never longer than it still runs.
+            self.down = Some(at.min(due));
+        }
+        self.seen = Seen::Resignation;
+    }
+
+    /// Returns whether it obeys.
+    fn on_advert(&mut self, settings: &Settings, heard: &Heard, doubts: bool, now: MonoTime) -> bool {
+        let may_preempt = settings.preempt == Preempt::Allow && now >= settings.preempt_after;
+        if heard.priority < settings.priority && may_preempt {
+            self.seen = Seen::Lower(now, heard.interval);
+            return false;
+        }
+        self.obeyed = Some(heard.source);
+        self.regular = now;
+        self.seen = Seen::Silence;
+        if doubts && heard.interval < settings.interval {
+            self.learned = settings.interval;
+            self.down = Some(self.overdue(settings));
+        } else {
+            self.learned = heard.interval;
+            self.down = Some(now + settings.active_down_interval(heard.interval));
+        }
+        true
+    }
+
+    fn overdue(&self, settings: &Settings) -> MonoTime {
+        self.regular
+            + settings.interval.period()
+            + documents::overdue_by(settings.interval)
+            + skew_time(settings.priority, AdverInterval::MIN)
+    }
+}
+
+impl Active {
+    fn tie_counts(&mut self, now: MonoTime, waits: Option<Duration>, theirs: AdverInterval) -> bool {
+        let Some(waits) = waits else { return true };
+        let lapses = waits.max(theirs.period() * 3);
+        let since = match self.tie_lost {
+            Some((since, last)) if now.since(last) < lapses => since,
+            Some(_) | None => now,
+        };
+        self.tie_lost = Some((since, now));
+        now.since(since) >= waits
+    }
+}

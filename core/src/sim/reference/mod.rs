@@ -1,0 +1,446 @@
+//! A reference of our own node: RFC 9568 §6 and what vrrpd adds to it, written from the documents.
+//!
+//! It is given every input that the core is given, and predicts what the core does: which advertisement
+//! it sends (source, priority, interval), when it asks for the addresses and lets them go, when it
+//! announces them and when it listens to announcements, which state each family is in, and by when the
+//! core must want to be called again. Every difference is a violation of the simulation.
+//!
+//! Two things have a window instead of a moment: an advertisement of a router that serves, and a round of
+//! an announcement, may leave a sixty-fourth of an interval late (1 ms at most), so that those of many
+//! routers leave in one system call ([`documents::may_be_late`]). Within it the reference takes whichever
+//! moment the core took. Events, answers to commands and the checksum are not predicted.
+//!
+//! It shares no code with `protocol`, nor its numbers: see [`documents`].
+
+mod announcing;
+mod documents;
+mod facts;
+mod handover;
+mod instance;
+mod leave;
+mod router;
+mod turn;
+
+use crate::protocol::{Command, Demotion, Effect, Effects, Input, LinkLocalRule, Node, RouterSpec};
+use crate::types::{Family, InstanceKey, MonoTime, RouterName};
+use facts::Facts;
+use ipnet::IpNet;
+use router::{Next, Router, Start, Wanted};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use turn::{Expected, Turn};
+
+/// What the reference knows of one node.
+#[derive(Debug, Clone, Default)]
+pub struct Reference {
+    /// In the order of their names.
+    routers: Vec<Router>,
+    facts: Facts,
+    /// Demotions of routers that are not there.
+    remembered: BTreeMap<RouterName, Demotion>,
+    /// Routers that wait until another one is gone.
+    waiting: BTreeMap<RouterName, RouterSpec>,
+    /// Of the last request to the kernel for each key, as it was seen.
+    epochs: BTreeMap<InstanceKey, u64>,
+    ends: bool,
+    stopped: bool,
+}
+
+/// Where the core and the reference differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// What is different.
+    pub rule: &'static str,
+    /// What was predicted and what was seen.
+    pub seen: String,
+}
+
+impl Reference {
+    /// Of a node that was given no input yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the input that the core has just taken at `now`, and compares what came of it.
+    ///
+    /// # Errors
+    /// The first [`Difference`].
+    pub fn follow(
+        &mut self,
+        now: MonoTime,
+        input: &Input<'_>,
+        observed: &Effects,
+        core: &Node,
+    ) -> Result<(), Difference> {
+        let mut turn = Turn::new(now, observed);
+        self.handle(input, &mut turn);
+        if self.ends && !self.stopped && self.routers.iter().all(Router::is_gone) {
+            self.stopped = true;
+            turn.stopped = true;
+        }
+        let Turn { expected, stopped, .. } = turn;
+        compare_effects(&expected, stopped, observed)?;
+        self.note(now, observed);
+        self.compare_states(now, core)?;
+        self.compare_deadline(core)
+    }
+
+    /// Takes over what only the core decides: epochs. When it announced last is known now.
+    fn note(&mut self, now: MonoTime, observed: &Effects) {
+        for effect in observed {
+            match effect {
+                Effect::HoldAddresses { key, epoch } | Effect::ReleaseAddresses { key, epoch } => {
+                    self.epochs.insert(*key, *epoch);
+                }
+                Effect::Announce { key, .. } => {
+                    if let Some(instance) = self.router(*key).and_then(|router| router.instance(*key)) {
+                        instance.announced = Some(now);
+                    }
+                }
+                Effect::Advertise { .. }
+                | Effect::WatchAnnouncements { .. }
+                | Effect::IgnoreAnnouncements { .. }
+                | Effect::Report(_)
+                | Effect::Answer { .. }
+                | Effect::SaveDemotion { .. }
+                | Effect::Stopped => {}
+            }
+        }
+    }
+
+    fn compare_states(&self, now: MonoTime, core: &Node) -> Result<(), Difference> {
+        let snapshot = core.snapshot(now);
+        let names = snapshot.routers.iter().map(|router| router.spec.name.clone());
+        if !names.eq(self.routers.iter().map(|router| router.spec.name.clone())) {
+            let predicted: Vec<_> = self.routers.iter().map(|router| &router.spec.name).collect();
+            return differs("the routers that run are those predicted", &predicted, &core.running().count());
+        }
+        for (predicted, seen) in self.routers.iter().zip(&snapshot.routers) {
+            let states = predicted.instances.iter().map(|one| (one.key, one.state_name()));
+            if !states.clone().eq(seen.instances.iter().map(|one| (one.key, one.state))) {
+                let seen: Vec<_> = seen.instances.iter().map(|one| (one.key, one.state)).collect();
+                return differs("the state is the predicted one", &states.collect::<Vec<_>>(), &seen);
+            }
+            let facts = (
+                predicted.settings.priority,
+                predicted.handover.is_some(),
+                predicted.demoted.is_some(),
+                predicted.faults.iter().collect::<Vec<_>>(),
+            );
+            let seen = (
+                seen.effective,
+                seen.handing_over,
+                seen.demoted.is_some(),
+                seen.faults.iter().collect::<Vec<_>>(),
+            );
+            if facts != seen {
+                return differs("priority, hand-over, demotion and faults are those predicted", &facts, &seen);
+            }
+        }
+        Ok(())
+    }
+
+    /// The core must want to be called by the time at which something is due. That it acts no sooner is
+    /// seen by its effects.
+    fn compare_deadline(&self, core: &Node) -> Result<(), Difference> {
+        let due = self.routers.iter().filter_map(Router::due).min();
+        let wakes = core.next_deadline();
+        match (due, wakes) {
+            (Some(due), None) => differs("it wakes when something is due", &due, &"never"),
+            (Some(due), Some(wakes)) if wakes > due => {
+                differs("it wakes when something is due", &due, &wakes)
+            }
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
+    fn router(&mut self, key: InstanceKey) -> Option<&mut Router> {
+        self.routers.iter_mut().find(|router| router.instances.iter().any(|one| one.key == key))
+    }
+
+    fn handle(&mut self, input: &Input<'_>, turn: &mut Turn<'_>) {
+        match input {
+            Input::Deadline => self.on_deadline(turn),
+            Input::Received { interface, carrier, advertisement } => {
+                let (family, vrid) = (Family::of(carrier.source), advertisement.vrid);
+                let key = InstanceKey { interface: *interface, family, vrid };
+                let own = self.facts.is_own(*interface, carrier.source);
+                let listed: Vec<IpAddr> = advertisement.addresses.iter().collect();
+                let (priority, interval) = (advertisement.priority, advertisement.interval);
+                let link_local = advertisement.addresses.first_is_link_local();
+                self.with(key, turn, |router, turn| {
+                    let heard = router.heard(carrier.source, priority, interval, &listed);
+                    if own || router.has_spoken_from(key, carrier.source) {
+                        let settings = router.settings;
+                        if let Some(instance) = router.instance(key) {
+                            instance.on_own(&settings, &heard, turn);
+                        }
+                        return Next::Nothing;
+                    }
+                    let strict = router.spec.link_local == LinkLocalRule::Require;
+                    let rejected = family == Family::Ipv6 && strict && !link_local;
+                    if rejected || is_broadcast(&router.spec, carrier.source) {
+                        return Next::Nothing;
+                    }
+                    router.on_advert(key, &heard, turn)
+                });
+            }
+            Input::AnnouncementHeard { interface, address, .. } => {
+                let now = turn.now;
+                for at in 0..self.routers.len() {
+                    self.step(at, turn, |router, _| {
+                        let here = router.spec.interface == *interface;
+                        let concerned = here
+                            && router.instances.iter().any(|instance| {
+                                (instance.is_watching() || instance.is_active())
+                                    && instance.addresses.contains(address)
+                            });
+                        let held = router.instances.iter_mut().filter(|it| it.addresses.contains(address));
+                        for instance in held.filter(|_| concerned) {
+                            instance.on_announced(*address, now);
+                        }
+                        Next::Nothing
+                    });
+                }
+            }
+            Input::AddressesHeld(result) => {
+                if self.epochs.get(&result.key) != Some(&result.epoch) {
+                    return;
+                }
+                self.with(result.key, turn, |router, turn| match &result.outcome {
+                    Ok(()) => {
+                        router.on_held(result.key, turn);
+                        Next::Nothing
+                    }
+                    Err(why) => router.refuse(why.clone(), turn),
+                });
+            }
+            Input::AddressesNotRestored { key, why } => self.with(*key, turn, |router, turn| {
+                if router.is_active() { router.refuse(why.clone(), turn) } else { Next::Nothing }
+            }),
+            Input::AddressesRestored { key, .. } | Input::AddressesReinstalled { key } => {
+                if let Some(instance) = self.router(*key).and_then(|router| router.instance(*key)) {
+                    instance.on_restored(turn);
+                }
+            }
+            Input::Link(name, facts) => {
+                let before = self.facts.links.remove(name);
+                self.facts.links.extend(facts.clone().map(|facts| (*name, facts)));
+                let mac = |link: Option<crate::types::LinkFacts>| link.and_then(|link| link.mac);
+                let moved = mac(before).zip(mac(facts.clone())).is_some_and(|(from, to)| from != to);
+                for router in self.routers.iter_mut().filter(|it| moved && it.spec.interface == *name) {
+                    let settings = router.settings;
+                    for instance in router.instances.iter_mut().filter(|it| it.announces()) {
+                        instance.begin_announcing(&settings, turn);
+                    }
+                }
+                self.evaluate_all(turn);
+            }
+            Input::Sockets(name, family, outcome) => {
+                self.facts.closed_sockets.remove(&(*name, *family));
+                let closed = outcome.clone().err().map(|why| ((*name, *family), why));
+                self.facts.closed_sockets.extend(closed);
+                self.evaluate_all(turn);
+            }
+            Input::CheckResult(name, result) => {
+                self.facts.checks.insert(name.clone(), *result);
+                self.evaluate_all(turn);
+            }
+            Input::CheckRemoved(name) => {
+                self.facts.checks.remove(name);
+                self.evaluate_all(turn);
+            }
+            Input::Command(_, command) => self.on_command(command, turn),
+            Input::SavedDemotion(name, demotion) => {
+                self.remembered.insert(name.clone(), demotion.clone());
+            }
+            Input::Configure(specs) => {
+                if !self.ends {
+                    self.configure(specs, turn);
+                }
+            }
+            Input::FinishCrashedRun(specs) => {
+                self.routers = specs.iter().map(|spec| Router::new(turn.now, spec.clone(), None)).collect();
+                self.sort();
+                for at in 0..self.routers.len() {
+                    self.step(at, turn, |router, turn| {
+                        router.inherit(turn);
+                        Next::Evaluate(Start::Ordinary)
+                    });
+                }
+            }
+            Input::Shutdown => {
+                self.ends = true;
+                self.waiting.clear();
+                for router in &mut self.routers {
+                    router.wanted = Wanted::AgentEnds;
+                }
+                self.evaluate_all(turn);
+            }
+            // Counted, and nothing else; other names of interfaces are not simulated.
+            Input::Rejected { .. } | Input::OtherName(..) => {}
+        }
+    }
+
+    fn on_deadline(&mut self, turn: &mut Turn<'_>) {
+        for at in 0..self.routers.len() {
+            // A hand-over that ends may start a router, which is due at once: an owner.
+            loop {
+                self.step(at, turn, Router::on_deadline);
+                let due = self.routers.get(at).and_then(Router::due);
+                if due.is_none_or(|due| due > turn.now) {
+                    break;
+                }
+            }
+        }
+        self.replace_gone(turn);
+    }
+
+    fn on_command(&mut self, command: &Command, turn: &mut Turn<'_>) {
+        let (Command::Demote { router: name, .. } | Command::Promote { router: name }) = command;
+        let Some(at) = self.routers.iter().position(|router| router.spec.name == *name) else { return };
+        self.step(at, turn, |router, turn| match command {
+            Command::Demote { demotion, force, .. } => router.demote(demotion.clone(), *force, turn),
+            Command::Promote { .. } => router.promote(turn),
+        });
+        self.replace_gone(turn);
+    }
+
+    fn with(
+        &mut self,
+        key: InstanceKey,
+        turn: &mut Turn<'_>,
+        act: impl FnOnce(&mut Router, &mut Turn<'_>) -> Next,
+    ) {
+        let at = self.routers.iter().position(|router| router.instances.iter().any(|one| one.key == key));
+        if let Some(at) = at {
+            self.step(at, turn, act);
+            self.replace_gone(turn);
+        }
+    }
+
+    /// One router acts, and everything that follows from it.
+    fn step(
+        &mut self,
+        at: usize,
+        turn: &mut Turn<'_>,
+        act: impl FnOnce(&mut Router, &mut Turn<'_>) -> Next,
+    ) {
+        let Some(router) = self.routers.get_mut(at) else { return };
+        match act(router, turn) {
+            Next::Nothing => {}
+            Next::Evaluate(start) => router.evaluate(&self.facts, start, turn),
+        }
+        if router.has_outlived_its_interruption() {
+            router.evaluate(&self.facts, Start::Ordinary, turn);
+        }
+        router.forget_the_silent(turn.now);
+    }
+
+    fn evaluate_all(&mut self, turn: &mut Turn<'_>) {
+        for router in &mut self.routers {
+            router.evaluate(&self.facts, Start::Ordinary, turn);
+            router.forget_the_silent(turn.now);
+        }
+        self.replace_gone(turn);
+    }
+
+    // Configurations.
+
+    fn configure(&mut self, specs: &[RouterSpec], turn: &mut Turn<'_>) {
+        self.waiting = specs.iter().map(|spec| (spec.name.clone(), spec.clone())).collect();
+        for router in &mut self.routers {
+            match self.waiting.remove(&router.spec.name) {
+                Some(spec) if router.spec.keys().eq(spec.keys()) => router.retune(spec, turn),
+                other => {
+                    router.dismiss();
+                    self.waiting.extend(other.map(|spec| (spec.name.clone(), spec)));
+                }
+            }
+        }
+        self.admit(turn.now);
+        self.evaluate_all(turn);
+    }
+
+    /// Routers that nobody is in the way of come to be. Returns their names.
+    fn admit(&mut self, now: MonoTime) -> Vec<RouterName> {
+        let mut admitted = Vec::new();
+        for (name, spec) in std::mem::take(&mut self.waiting) {
+            let in_the_way = |router: &Router| {
+                router.spec.name == name || router.spec.keys().any(|key| spec.keys().any(|k| k == key))
+            };
+            let before = self.routers.iter().filter(|router| !admitted.contains(&router.spec.name));
+            if before.clone().any(in_the_way) {
+                self.waiting.insert(name, spec);
+            } else {
+                let demoted = self.remembered.remove(&name);
+                self.routers.push(Router::new(now, spec, demoted));
+                admitted.push(name);
+            }
+        }
+        self.sort();
+        admitted
+    }
+
+    /// Routers that left make room for what replaces them.
+    fn replace_gone(&mut self, turn: &mut Turn<'_>) {
+        let gone = |router: &Router| router.wanted == Wanted::No && router.is_gone();
+        while self.routers.iter().any(gone) {
+            let (leaving, staying) = std::mem::take(&mut self.routers).into_iter().partition(gone);
+            self.routers = staying;
+            let leaving: Vec<Router> = leaving;
+            for router in leaving {
+                self.remembered.extend(router.demoted.map(|demotion| (router.spec.name, demotion)));
+            }
+            let admitted = self.admit(turn.now);
+            for at in 0..self.routers.len() {
+                if self.routers.get(at).is_some_and(|router| admitted.contains(&router.spec.name)) {
+                    self.step(at, turn, |_, _| Next::Evaluate(Start::Ordinary));
+                }
+            }
+        }
+    }
+
+    fn sort(&mut self) {
+        self.routers.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+    }
+}
+
+fn compare_effects(
+    expected: &[(InstanceKey, Expected)],
+    stopped: bool,
+    observed: &Effects,
+) -> Result<(), Difference> {
+    let seen: Vec<(InstanceKey, Expected)> = observed.iter().filter_map(turn::expected).collect();
+    let of = |list: &[(InstanceKey, Expected)], key| -> Vec<Expected> {
+        list.iter().filter(|(of, _)| *of == key).map(|(_, what)| *what).collect()
+    };
+    for (key, _) in expected.iter().chain(&seen) {
+        let (expected, seen) = (of(expected, *key), of(&seen, *key));
+        if expected != seen {
+            return differs("it does what the reference predicts", &(key, expected), &seen);
+        }
+    }
+    if stopped != observed.contains(&Effect::Stopped) {
+        return differs("it stops when everything is let go", &stopped, &!stopped);
+    }
+    Ok(())
+}
+
+fn differs(
+    rule: &'static str,
+    predicted: &dyn std::fmt::Debug,
+    seen: &dyn std::fmt::Debug,
+) -> Result<(), Difference> {
+    Err(Difference { rule, seen: format!("predicted {predicted:?}, seen {seen:?}") })
+}
+
+/// Whether `source` is the address of all hosts of a network in which one of our addresses is.
+fn is_broadcast(spec: &RouterSpec, source: IpAddr) -> bool {
+    let mut nets = spec.instances.iter().flat_map(|instance| &instance.addresses);
+    nets.any(|net| match net {
+        IpNet::V4(net) => net.prefix_len() < 31 && IpAddr::V4(net.broadcast()) == source,
+        IpNet::V6(_) => false,
+    })
+}

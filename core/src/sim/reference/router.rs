@@ -1,0 +1,508 @@
+//! One configured router: both families together (docs/adr/0003), faults, interruptions, demotions.
+
+use super::documents::{INTERRUPTION_ENDS, REFUSED_AGAIN};
+use super::facts::{self, Facts};
+use super::handover::{Guard, Handover, Reason};
+use super::instance::{Heard, Instance, Lists, Settings, State};
+use super::leave::Ending;
+use super::turn::Turn;
+use crate::protocol::{CheckName, Demotion, Fault, LastResort, RouterSpec, Track};
+use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, Preempt, Role};
+use ipnet::IpNet;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Whether the router is to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Yes,
+    /// It left the configuration, or makes room for what replaces it.
+    No,
+    /// The agent ends.
+    AgentEnds,
+}
+
+/// Why a router starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// RFC 9568 §6.4.1: an owner is Active at once, everybody else listens first.
+    Ordinary,
+    /// Who took over fell silent: the wait is over already.
+    NobodyServes,
+}
+
+/// Faults that are waited out.
+#[derive(Debug, Clone)]
+struct Interruption {
+    faults: BTreeSet<Fault>,
+    until: MonoTime,
+    over: bool,
+    could_hear: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Router {
+    pub(super) spec: RouterSpec,
+    pub(super) settings: Settings,
+    pub(super) instances: Vec<Instance>,
+    pub(super) faults: BTreeSet<Fault>,
+    interruption: Option<Interruption>,
+    pub(super) demoted: Option<Demotion>,
+    pub(super) handover: Option<Handover>,
+    pub(super) guard: Option<Guard>,
+    /// What the kernel refused, and when it is asked again.
+    refused: Option<(String, MonoTime)>,
+    pub(super) wanted: Wanted,
+    /// Checks that a reload added while it ran: their first result is waited for without a fault.
+    awaited_checks: BTreeSet<CheckName>,
+}
+
+/// What to do after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Next {
+    Nothing,
+    Evaluate(Start),
+}
+
+fn addresses_of(spec: &RouterSpec, family: Family) -> BTreeSet<IpAddr> {
+    let of_family = spec.instances.iter().filter(|instance| instance.family == family);
+    of_family.flat_map(|instance| instance.held().map(IpNet::addr)).collect()
+}
+
+fn settings(spec: &RouterSpec, priority: AdvertPriority, preempt_after: MonoTime) -> Settings {
+    let preempt = match spec.role {
+        Role::Owner => Preempt::Allow,
+        Role::Contender { preempt, .. } => preempt,
+    };
+    Settings {
+        priority,
+        preempt,
+        interval: spec.interval,
+        down_adverts: u32::from(spec.down_adverts.get()),
+        announce: spec.announce,
+        preempt_after,
+    }
+}
+
+impl Router {
+    pub(super) fn new(now: MonoTime, spec: RouterSpec, demoted: Option<Demotion>) -> Self {
+        let instance =
+            |family| Instance::new(spec.key(family), now, addresses_of(&spec, family));
+        Self {
+            settings: settings(&spec, AdvertPriority::RESIGN, now),
+            instances: spec.instances.iter().map(|one| instance(one.family)).collect(),
+            spec,
+            faults: BTreeSet::new(),
+            interruption: None,
+            demoted,
+            handover: None,
+            guard: None,
+            refused: None,
+            wanted: Wanted::Yes,
+            awaited_checks: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.instances.iter().any(Instance::is_active)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.instances.iter().all(Instance::is_idle)
+    }
+
+    /// It takes no part and holds nothing.
+    pub(super) fn is_gone(&self) -> bool {
+        self.is_idle() && !self.instances.iter().any(Instance::is_watching)
+    }
+
+    pub(super) fn instance(&mut self, key: InstanceKey) -> Option<&mut Instance> {
+        self.instances.iter_mut().find(|instance| instance.key == key)
+    }
+
+    /// Everything that is wrong, waited out or not.
+    fn troubles(&self) -> impl Iterator<Item = &Fault> {
+        self.faults.iter().chain(self.interruption.iter().flat_map(|it| &it.faults))
+    }
+
+    fn set_priority(&mut self, priority: AdvertPriority) {
+        let before = std::mem::replace(&mut self.settings.priority, priority);
+        if priority < before {
+            for instance in &mut self.instances {
+                instance.on_lowered(&self.settings);
+            }
+        }
+    }
+
+    /// Everything that follows from facts; starts and stops accordingly.
+    pub(super) fn evaluate(&mut self, facts: &Facts, start: Start, turn: &mut Turn<'_>) {
+        for instance in &mut self.instances {
+            let family = instance.key.family;
+            instance.set_source(facts.source(&self.spec, family, instance.source));
+        }
+        let last_resort = self.demoted.as_ref().map(|demotion| demotion.last_resort);
+        self.set_priority(match last_resort {
+            Some(LastResort::Yes) => AdvertPriority::LOWEST,
+            Some(LastResort::No) | None => facts.priority(&self.spec),
+        });
+        if self.is_idle() {
+            self.awaited_checks.clear();
+        }
+        self.awaited_checks.retain(|check| !facts.checks.contains_key(check));
+        let mut faults = facts.faults(&self.spec);
+        faults.retain(|fault| match fault {
+            Fault::CheckPending(check) => !self.awaited_checks.contains(check),
+            Fault::InterfaceMissing(_)
+            | Fault::InterfaceDown(_)
+            | Fault::NoCarrier(_)
+            | Fault::OtherName(..)
+            | Fault::Port(..)
+            | Fault::NoSourceAddress(..)
+            | Fault::ForeignAddresses(_)
+            | Fault::Sockets(..)
+            | Fault::Check(_)
+            | Fault::Addresses(_) => true,
+        });
+        let cut_off = |faults: &BTreeSet<Fault>| faults.iter().any(|f| facts::cuts_off(&self.spec, f));
+        if !self.is_active() && cut_off(&faults) {
+            self.refused = None;
+        }
+        faults.extend(self.refused.as_ref().map(|(why, _)| Fault::Addresses(why.clone())));
+        self.wait_out(&mut faults, turn);
+        self.faults = faults;
+        if self.faults.iter().any(|fault| facts::cuts_off(&self.spec, fault)) {
+            self.guard = None;
+        }
+        let reason = match self.wanted {
+            Wanted::AgentEnds => Some(Reason::Shutdown),
+            Wanted::No => Some(Reason::Configuration),
+            Wanted::Yes if !self.faults.is_empty() => Some(Reason::Fault),
+            Wanted::Yes if self.demoted.as_ref().is_some_and(|d| d.last_resort == LastResort::No) => {
+                Some(Reason::Demotion)
+            }
+            Wanted::Yes => None,
+        };
+        match reason {
+            None => {
+                self.relent();
+                self.start(start, turn);
+            }
+            Some(reason) => self.stop(reason, turn),
+        }
+        if self.has_outlived_its_interruption() {
+            self.evaluate(facts, start, turn);
+        }
+    }
+
+    fn start(&mut self, start: Start, turn: &mut Turn<'_>) {
+        if !self.is_idle() {
+            return;
+        }
+        self.settings.preempt_after = turn.now + self.spec.preempt_delay;
+        let owns = self.spec.role == Role::Owner && self.settings.priority == AdvertPriority::OWNER;
+        for instance in &mut self.instances {
+            if owns || start == Start::NobodyServes {
+                instance.claim(&self.settings, turn);
+            } else {
+                instance.start(&self.settings, turn);
+            }
+        }
+    }
+
+    fn stop(&mut self, reason: Reason, turn: &mut Turn<'_>) {
+        let cut_off = self.troubles().any(|fault| facts::cuts_off(&self.spec, fault));
+        let serving: Vec<Family> =
+            self.instances.iter().filter(|it| it.is_active()).map(|it| it.key.family).collect();
+        let is_mute =
+            |family: &Family| self.troubles().any(|fault| facts::mutes(&self.spec, fault, *family));
+        let mute = serving.iter().filter(|family| is_mute(family)).count();
+        let deaf = self.faults.iter().any(|fault| matches!(fault, Fault::Port(..)));
+        if serving.is_empty() {
+            for instance in &mut self.instances {
+                instance.stop_backup(turn);
+                if cut_off && instance.is_watching() {
+                    instance.release(turn);
+                }
+            }
+        } else if mute == serving.len() {
+            self.release(None, turn);
+        } else if self.refused.is_some() || deaf {
+            for instance in &mut self.instances {
+                instance.resign(&self.settings, turn);
+            }
+            self.release(None, turn);
+        } else {
+            let begins = self.handover.is_none();
+            self.hand_over(reason, turn);
+            if begins && mute > 0 {
+                let wait = self.settings.active_down_interval(self.settings.interval);
+                if let Some(handover) = &mut self.handover {
+                    handover.wait_for_the_mute(wait, turn.now);
+                }
+            }
+        }
+    }
+
+    // Interruptions.
+
+    fn wait_out(&mut self, faults: &mut BTreeSet<Fault>, turn: &mut Turn<'_>) {
+        let passing: BTreeSet<Fault> =
+            faults.iter().filter(|fault| facts::may_pass(&self.spec, fault)).cloned().collect();
+        if self.is_idle() || passing.iter().any(|fault| self.faults.contains(fault)) {
+            self.interruption = None;
+            return;
+        }
+        if passing.is_empty() {
+            if let Some(over) = self.interruption.take() {
+                for instance in &mut self.instances {
+                    instance.resume(&self.settings, over.could_hear, turn);
+                }
+            }
+            return;
+        }
+        if self.interruption.as_ref().is_some_and(|it| it.over) {
+            self.interruption = None;
+            return;
+        }
+        let cut_off = passing.iter().any(|fault| facts::cuts_off(&self.spec, fault));
+        let (until, could_hear) = match &self.interruption {
+            Some(before) => (before.until, before.could_hear),
+            None => (self.interruption_ends(turn.now), true),
+        };
+        faults.retain(|fault| !passing.contains(fault));
+        let could_hear = could_hear && !cut_off;
+        self.interruption = Some(Interruption { faults: passing, until, over: false, could_hear });
+        if cut_off {
+            for instance in self.instances.iter_mut().filter(|instance| instance.is_parting()) {
+                instance.release(turn);
+            }
+        }
+    }
+
+    /// Before any Backup can have taken over: so many intervals after our last word, and 3 s at most.
+    fn interruption_ends(&self, now: MonoTime) -> MonoTime {
+        let period = self.settings.interval.period();
+        let mut last_word = now;
+        for instance in &self.instances {
+            if let State::Active(active) = &instance.state {
+                last_word = last_word.min(active.next - period);
+            }
+        }
+        (last_word + period * self.settings.down_adverts).min(now + INTERRUPTION_ENDS)
+    }
+
+    pub(super) fn has_outlived_its_interruption(&self) -> bool {
+        let Some(interruption) = &self.interruption else { return false };
+        let cut_off = interruption.faults.iter().any(|fault| facts::cuts_off(&self.spec, fault));
+        self.is_idle() || cut_off && self.instances.iter().any(Instance::is_parting)
+    }
+
+    pub(super) fn has_spoken_from(&self, key: InstanceKey, source: IpAddr) -> bool {
+        let spoke = |it: &Instance| it.key == key && it.former_source == Some(source);
+        self.interruption.is_some() && self.instances.iter().any(spoke)
+    }
+
+    // Inputs.
+
+    pub(super) fn heard(
+        &self,
+        source: IpAddr,
+        priority: AdvertPriority,
+        said: AdverInterval,
+        listed: &[IpAddr],
+    ) -> Heard {
+        let ours = self.spec.instances.iter().filter(|instance| instance.family == Family::of(source));
+        let ours: Vec<IpAddr> = ours.flat_map(|it| it.addresses.iter().map(IpNet::addr)).collect();
+        let lists = if listed.iter().any(|one| ours.contains(one)) { Lists::Ours } else { Lists::Others };
+        let interval = super::documents::believed(said, self.spec.interval);
+        Heard { source, priority, said, interval, lists }
+    }
+
+    /// IPv4 decides a tie; in IPv6 it counts when it has stood for an Active_Down_Interval (docs/adr/0003).
+    fn tie_waits(&self, key: InstanceKey) -> Option<Duration> {
+        let decides = self.instances.first().is_none_or(|first| first.key == key);
+        (!decides).then(|| self.settings.active_down_interval(self.settings.interval))
+    }
+
+    pub(super) fn on_advert(&mut self, key: InstanceKey, heard: &Heard, turn: &mut Turn<'_>) -> Next {
+        let (settings, tie_waits) = (self.settings, self.tie_waits(key));
+        if let Some(guard) = self.guard.as_mut().filter(|_| heard.lists == Lists::Ours) {
+            guard.on_advert(heard, turn.now);
+        }
+        let Some(instance) = self.instance(key) else { return Next::Nothing };
+        instance.hear_service(&settings, heard, turn.now);
+        instance.on_advert(&settings, heard, tie_waits, turn);
+        self.settle(turn)
+    }
+
+    pub(super) fn on_held(&mut self, key: InstanceKey, turn: &mut Turn<'_>) {
+        let settings = self.settings;
+        if let Some(instance) = self.instance(key) {
+            instance.on_held(&settings, turn);
+        }
+        // What one family says makes another router drop the addresses of both.
+        if !self.instances.iter().any(Instance::awaits_kernel) {
+            for instance in &mut self.instances {
+                instance.speak(&settings, turn);
+            }
+        }
+    }
+
+    pub(super) fn refuse(&mut self, why: String, turn: &Turn<'_>) -> Next {
+        self.refused = Some((why, turn.now + REFUSED_AGAIN));
+        Next::Evaluate(Start::Ordinary)
+    }
+
+    pub(super) fn retune(&mut self, spec: RouterSpec, turn: &mut Turn<'_>) {
+        self.wanted = Wanted::Yes;
+        if spec == self.spec {
+            return;
+        }
+        let before = std::mem::replace(&mut self.spec, spec);
+        if !self.is_idle() {
+            let checks = |spec: &RouterSpec| -> BTreeSet<CheckName> {
+                spec.tracks.iter().filter_map(Track::check).cloned().collect()
+            };
+            let new: Vec<_> = checks(&self.spec).difference(&checks(&before)).cloned().collect();
+            self.awaited_checks.extend(new);
+        }
+        self.settings = settings(&self.spec, self.settings.priority, self.settings.preempt_after);
+        let changed: Vec<bool> =
+            before.instances.iter().zip(&self.spec.instances).map(|(old, new)| old != new).collect();
+        for (instance, changed) in self.instances.iter_mut().zip(changed) {
+            if changed {
+                instance.readdress(addresses_of(&self.spec, instance.key.family), turn);
+            }
+            instance.retune(&self.settings, turn.now);
+        }
+    }
+
+    pub(super) fn dismiss(&mut self) {
+        self.wanted = Wanted::No;
+        self.awaited_checks.extend(self.spec.tracks.iter().filter_map(Track::check).cloned());
+    }
+
+    pub(super) fn on_deadline(&mut self, turn: &mut Turn<'_>) -> Next {
+        let now = turn.now;
+        // A hand-over that is over ends without another word.
+        if self.handover_ends().is_some_and(|at| at <= now) {
+            return self.settle(turn);
+        }
+        let settings = self.settings;
+        for instance in &mut self.instances {
+            instance.on_deadline(&settings, turn);
+        }
+        for instance in &mut self.instances {
+            instance.judge_conflict(&settings, turn);
+        }
+        let settled = self.settle(turn);
+        let ends = self.demotion_ends();
+        if ends.is_some_and(|at| at <= now) {
+            self.end_demotion();
+            return Next::Evaluate(Start::Ordinary);
+        }
+        if let Some(guard) = &mut self.guard {
+            if guard.is_content() {
+                self.guard = None;
+            } else if guard.finds_silence(now) {
+                return self.stand_in();
+            }
+        }
+        if let Some(interruption) = self.interruption.as_mut().filter(|it| it.over || it.until <= now) {
+            interruption.over = true;
+            return Next::Evaluate(Start::Ordinary);
+        }
+        if self.refused.as_ref().is_some_and(|(_, again)| *again <= now) {
+            self.refused = None;
+            return Next::Evaluate(Start::Ordinary);
+        }
+        settled
+    }
+
+    fn demotion_ends(&self) -> Option<MonoTime> {
+        let until = self.demoted.as_ref()?.until.as_ref()?.at;
+        self.handover.is_none().then_some(until)
+    }
+
+    /// At which moment it must have acted, at the latest.
+    pub(super) fn due(&self) -> Option<MonoTime> {
+        let instances = self.instances.iter().filter_map(|instance| instance.due(&self.settings));
+        instances
+            .chain(self.handover_ends())
+            .chain(self.demotion_ends())
+            .chain(self.guard.as_ref().map(Guard::silent_at))
+            .chain(self.interruption.as_ref().map(|it| it.until))
+            .chain(self.refused.as_ref().map(|(_, again)| *again))
+            .min()
+    }
+
+    /// After a step: a hand-over ends, one family follows the other, both take over together.
+    pub(super) fn settle(&mut self, turn: &mut Turn<'_>) -> Next {
+        if let Some(end) = self.handover_ends() {
+            return if end <= turn.now { self.conclude(turn) } else { Next::Nothing };
+        }
+        let settings = self.settings;
+        if self.is_active() {
+            let yielded = self.instances.iter().find_map(|instance| match &instance.state {
+                State::Backup(backup) if instance.lists == Lists::Ours => {
+                    Some((backup.learned, instance.because))
+                }
+                State::Initialize | State::Backup(_) | State::Active(_) => None,
+            });
+            if let Some((learned, because)) = yielded {
+                for instance in &mut self.instances {
+                    instance.follow(&settings, learned, because, turn);
+                }
+            }
+        }
+        let waits = |instance: &Instance| match &instance.state {
+            State::Initialize => true,
+            State::Backup(backup) => backup.down.is_some() && instance.lists == Lists::Ours,
+            State::Active(_) => false,
+        };
+        let ready = self.instances.iter().any(Instance::is_ready);
+        if ready && !self.instances.iter().any(waits) && self.interruption.is_none() {
+            for instance in self.instances.iter_mut().filter(|instance| instance.is_ready()) {
+                instance.claim(&settings, turn);
+            }
+        }
+        Next::Nothing
+    }
+
+    /// After each input.
+    pub(super) fn forget_the_silent(&mut self, now: MonoTime) {
+        let settings = self.settings;
+        for at in 0..self.instances.len() {
+            let Some(family) = self.instances.get(at).map(|instance| instance.key.family) else { continue };
+            let deaf = self.troubles().any(|fault| facts::deafens(&self.spec, fault, family));
+            if let Some(instance) = self.instances.get_mut(at) {
+                instance.forget_the_silent(&settings, deaf, now);
+            }
+        }
+    }
+
+    pub(super) fn end_demotion(&mut self) {
+        self.guard = None;
+        self.demoted = None;
+    }
+
+    fn stand_in(&mut self) -> Next {
+        self.guard = None;
+        let Some(demotion) = &mut self.demoted else { return Next::Nothing };
+        demotion.last_resort = LastResort::Yes;
+        Next::Evaluate(Start::NobodyServes)
+    }
+
+    pub(super) fn set_lowest_priority(&mut self) {
+        self.set_priority(AdvertPriority::LOWEST);
+    }
+
+    pub(super) fn set_ending(&mut self, ending: Ending) {
+        for instance in &mut self.instances {
+            instance.set_ending(ending);
+        }
+    }
+}
+

@@ -1,0 +1,82 @@
+//! One input of one node: what the reference expects of it, beside what the core did.
+
+use crate::protocol::{Effect, Effects};
+use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime};
+use std::net::IpAddr;
+
+/// What is predicted for one instance. Reports, answers and the checksum are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    Hold,
+    Release,
+    Advertise { source: IpAddr, priority: AdvertPriority, interval: AdverInterval },
+    Announce,
+    Watch,
+    Ignore,
+}
+
+/// What an effect is to the reference.
+pub(super) fn expected(effect: &Effect) -> Option<(InstanceKey, Expected)> {
+    match effect {
+        Effect::HoldAddresses { key, .. } => Some((*key, Expected::Hold)),
+        Effect::ReleaseAddresses { key, .. } => Some((*key, Expected::Release)),
+        Effect::Advertise { key, source, priority, interval, .. } => {
+            let (source, priority, interval) = (*source, *priority, *interval);
+            Some((*key, Expected::Advertise { source, priority, interval }))
+        }
+        Effect::Announce { key, .. } => Some((*key, Expected::Announce)),
+        Effect::WatchAnnouncements { key } => Some((*key, Expected::Watch)),
+        Effect::IgnoreAnnouncements { key } => Some((*key, Expected::Ignore)),
+        Effect::Report(_) | Effect::Answer { .. } | Effect::SaveDemotion { .. } | Effect::Stopped => None,
+    }
+}
+
+/// The time of one input, what the core did, and what the reference expects so far.
+///
+/// The reference looks at what the core did for one thing only: within the window in which several
+/// moments are right, which of them it was.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    pub(super) now: MonoTime,
+    observed: &'a Effects,
+    pub(super) expected: Vec<(InstanceKey, Expected)>,
+    pub(super) stopped: bool,
+}
+
+impl<'a> Turn<'a> {
+    pub(super) const fn new(now: MonoTime, observed: &'a Effects) -> Self {
+        Self { now, observed, expected: Vec::new(), stopped: false }
+    }
+
+    pub(super) fn expect(&mut self, key: InstanceKey, what: Expected) {
+        self.expected.push((key, what));
+    }
+
+    fn observes_more(&self, key: InstanceKey, is: impl Fn(&Expected) -> bool) -> bool {
+        let wanted = |(of, what): &(InstanceKey, Expected)| *of == key && is(what);
+        let observed = self.observed.iter().filter_map(expected).filter(wanted).count();
+        observed > self.expected.iter().filter(|one| wanted(one)).count()
+    }
+
+    /// Whether the core said this, beside what is expected so far.
+    pub(super) fn observed_word(
+        &self,
+        key: InstanceKey,
+        priority: AdvertPriority,
+        interval: AdverInterval,
+    ) -> bool {
+        self.observes_more(key, |what| match what {
+            Expected::Advertise { priority: p, interval: i, .. } => (*p, *i) == (priority, interval),
+            Expected::Hold
+            | Expected::Release
+            | Expected::Announce
+            | Expected::Watch
+            | Expected::Ignore => false,
+        })
+    }
+
+    /// Whether the core announced more often than is expected so far.
+    pub(super) fn observes_more_rounds(&self, key: InstanceKey) -> bool {
+        self.observes_more(key, |what| *what == Expected::Announce)
+    }
+}
