@@ -732,7 +732,12 @@ impl Instance {
                 // Within the window it speaks if it wakes for another reason, and at its end in any case.
                 let at = active.next;
                 let must = at + documents::may_be_late(settings.interval) <= now;
-                if !must && !turn.observed_word(self.key, settings.priority, settings.interval) {
+                let woke = match self.source {
+                    Some(_) => turn.observed_word(self.key, settings.priority, settings.interval),
+                    // Without a source address nothing is said: its timer shows that it woke.
+                    None => turn.observed_timer(self.key).is_none_or(|next| next > at),
+                };
+                if !must && !woke {
                     return;
                 }
                 if settings.preempt == Preempt::Forbid && Self::overslept(active, settings, now) {
@@ -751,21 +756,37 @@ impl Instance {
         }
     }
 
-    /// Rounds may be as late as advertisements.
+    /// One round that is due. It may be as late as an advertisement.
     fn announce_what_is_due(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         if !self.announces() {
             return;
         }
-        loop {
-            let State::Active(Active { announcing: Some(announcing), .. }) = &mut self.state else { return };
-            let next = announcing.next(settings.announce);
-            let must = next.is_some_and(|at| at + documents::may_be_late(settings.interval) <= turn.now);
-            if !(must || turn.observes_more_rounds(self.key))
-                || !announcing.take_due(turn.now, settings.announce)
-            {
-                return;
-            }
+        let State::Active(Active { announcing: Some(announcing), .. }) = &mut self.state else { return };
+        let next = announcing.next(settings.announce);
+        let must = next.is_some_and(|at| at + documents::may_be_late(settings.interval) <= turn.now);
+        if (must || turn.observes_more_rounds(self.key)) && announcing.take_due(turn.now, settings.announce) {
             self.announce(turn);
+        }
+    }
+
+    /// The next timer of its state (RFC 9568 §6.2), without what it may be late.
+    pub(super) fn next_timer(&self, settings: &Settings) -> Option<MonoTime> {
+        match &self.state {
+            State::Initialize => None,
+            State::Backup(backup) => backup.down,
+            State::Active(active) => {
+                let announcing = active.announcing.as_ref().filter(|_| self.announces());
+                let round = announcing.and_then(|it| it.next(settings.announce));
+                Some(round.map_or(active.next, |round| round.min(active.next)))
+            }
+        }
+    }
+
+    /// Active_Adver_Interval: what a Backup has learned, else our own.
+    pub(super) fn learned(&self, settings: &Settings) -> AdverInterval {
+        match &self.state {
+            State::Backup(backup) => backup.learned,
+            State::Initialize | State::Active(_) => settings.interval,
         }
     }
 

@@ -73,7 +73,7 @@ impl Reference {
         observed: &Effects,
         core: &Node,
     ) -> Result<(), Difference> {
-        let mut turn = Turn::new(now, observed);
+        let mut turn = Turn::new(now, observed, core);
         self.handle(input, &mut turn);
         if self.ends && !self.stopped && self.routers.iter().all(Router::is_gone) {
             self.stopped = true;
@@ -121,6 +121,19 @@ impl Reference {
             if !states.clone().eq(seen.instances.iter().map(|one| (one.key, one.state))) {
                 let seen: Vec<_> = seen.instances.iter().map(|one| (one.key, one.state)).collect();
                 return differs("the state is the predicted one", &states.collect::<Vec<_>>(), &seen);
+            }
+            let settings = &predicted.settings;
+            let timers = predicted.instances.iter().map(|one| {
+                (one.key, one.learned(settings), one.next_timer(settings))
+            });
+            let timers: Vec<_> = timers.collect();
+            let running: Vec<_> = seen
+                .instances
+                .iter()
+                .map(|one| (one.key, one.timers.active_adver_interval, one.timers.next))
+                .collect();
+            if timers != running {
+                return differs("the timers are those predicted", &timers, &running);
             }
             let facts = (
                 predicted.settings.priority,

@@ -1,6 +1,6 @@
 //! One input of one node: what the reference expects of it, beside what the core did.
 
-use crate::protocol::{Effect, Effects};
+use crate::protocol::{Effect, Effects, Node};
 use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime};
 use std::net::IpAddr;
 
@@ -39,13 +39,14 @@ pub(super) fn expected(effect: &Effect) -> Option<(InstanceKey, Expected)> {
 pub(super) struct Turn<'a> {
     pub(super) now: MonoTime,
     observed: &'a Effects,
+    core: &'a Node,
     pub(super) expected: Vec<(InstanceKey, Expected)>,
     pub(super) stopped: bool,
 }
 
 impl<'a> Turn<'a> {
-    pub(super) const fn new(now: MonoTime, observed: &'a Effects) -> Self {
-        Self { now, observed, expected: Vec::new(), stopped: false }
+    pub(super) const fn new(now: MonoTime, observed: &'a Effects, core: &'a Node) -> Self {
+        Self { now, observed, core, expected: Vec::new(), stopped: false }
     }
 
     pub(super) fn expect(&mut self, key: InstanceKey, what: Expected) {
@@ -73,6 +74,13 @@ impl<'a> Turn<'a> {
             | Expected::Watch
             | Expected::Ignore => false,
         })
+    }
+
+    /// The timer of an instance as it is after the input.
+    pub(super) fn observed_timer(&self, key: InstanceKey) -> Option<MonoTime> {
+        let routers = self.core.snapshot(self.now).routers;
+        let mut instances = routers.into_iter().flat_map(|router| router.instances);
+        instances.find(|instance| instance.key == key)?.timers.next
     }
 
     /// Whether the core announced more often than is expected so far.
