@@ -9,7 +9,7 @@ use super::reference::Reference;
 use crate::protocol::{
     AnnounceSpec, Answer, CheckName, CheckResult, ChecksumPolicy, Command, CommandId, Demotion, Effect,
     Effects, HoldResult, InstanceSnapshot, InstanceSpec, LastResort, LinkLocalRule, Node, PeerWarning,
-    RouterSpec, StateName, Track,
+    RouterSpec, Snapshot, StateName, Track,
 };
 use crate::types::{
     AdverInterval, AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime, Role,
@@ -345,8 +345,7 @@ impl SimNode {
         Ok(())
     }
 
-    pub(super) fn look(&mut self, now: MonoTime) {
-        let snapshot = self.router.snapshot(now);
+    pub(super) fn look(&mut self, snapshot: &Snapshot) {
         let Some(router) = snapshot.routers.first() else {
             self.brief = Brief { deadline: self.router.next_deadline(), ..Brief::NOTHING };
             return;

@@ -333,9 +333,10 @@ impl World {
         effects.clear();
         let before: Brief = node.brief.clone();
         node.router.handle(local, input.clone(), &mut effects);
-        let predicted = node.reference.follow(local, &input, &effects, &node.router);
+        let snapshot = node.router.snapshot(local);
+        let predicted = node.reference.follow(local, &input, &effects, &snapshot, node.router.next_deadline());
         let listening = node.listen(&effects);
-        node.look(local);
+        node.look(&snapshot);
         trace.note(self.now, || {
             let states: Vec<_> = node.brief.states.iter().map(|(_, state)| state.as_str()).collect();
             let leaving = if node.brief.handing_over { ", leaving" } else { "" };

@@ -21,7 +21,7 @@ mod leave;
 mod router;
 mod turn;
 
-use crate::protocol::{Command, Demotion, Effect, Effects, Input, LinkLocalRule, Node, RouterSpec};
+use crate::protocol::{Command, Demotion, Effect, Effects, Input, LinkLocalRule, RouterSpec, Snapshot};
 use crate::types::{Family, InstanceKey, MonoTime, RouterName};
 use facts::Facts;
 use ipnet::IpNet;
@@ -62,7 +62,8 @@ impl Reference {
         Self::default()
     }
 
-    /// Takes the input that the core has just taken at `now`, and compares what came of it.
+    /// Takes the input that the core has just taken at `now`, and compares what came of it: the effects, the
+    /// state after it, and when the core wants to be called again.
     ///
     /// # Errors
     /// The first [`Difference`].
@@ -71,9 +72,10 @@ impl Reference {
         now: MonoTime,
         input: &Input<'_>,
         observed: &Effects,
-        core: &Node,
+        after: &Snapshot,
+        wakes: Option<MonoTime>,
     ) -> Result<(), Difference> {
-        let mut turn = Turn::new(now, observed, core);
+        let mut turn = Turn::new(now, observed, after);
         self.handle(input, &mut turn);
         if self.ends && !self.stopped && self.routers.iter().all(Router::is_gone) {
             self.stopped = true;
@@ -82,8 +84,8 @@ impl Reference {
         let Turn { expected, stopped, .. } = turn;
         compare_effects(&expected, stopped, observed)?;
         self.note(now, observed);
-        self.compare_states(now, core)?;
-        self.compare_deadline(core)
+        self.compare_states(after)?;
+        self.compare_deadline(wakes)
     }
 
     /// Takes over what only the core decides: epochs. When it announced last is known now.
@@ -109,12 +111,11 @@ impl Reference {
         }
     }
 
-    fn compare_states(&self, now: MonoTime, core: &Node) -> Result<(), Difference> {
-        let snapshot = core.snapshot(now);
-        let names = snapshot.routers.iter().map(|router| router.spec.name.clone());
-        if !names.eq(self.routers.iter().map(|router| router.spec.name.clone())) {
+    fn compare_states(&self, snapshot: &Snapshot) -> Result<(), Difference> {
+        let names = snapshot.routers.iter().map(|router| &router.spec.name);
+        if !names.eq(self.routers.iter().map(|router| &router.spec.name)) {
             let predicted: Vec<_> = self.routers.iter().map(|router| &router.spec.name).collect();
-            return differs("the routers that run are those predicted", &predicted, &core.running().count());
+            return differs("the routers that run are those predicted", &predicted, &snapshot.routers.len());
         }
         for (predicted, seen) in self.routers.iter().zip(&snapshot.routers) {
             let states = predicted.instances.iter().map(|one| (one.key, one.state_name()));
@@ -123,32 +124,21 @@ impl Reference {
                 return differs("the state is the predicted one", &states.collect::<Vec<_>>(), &seen);
             }
             let settings = &predicted.settings;
-            let timers = predicted.instances.iter().map(|one| {
-                (one.key, one.learned(settings), one.next_timer(settings))
-            });
-            let timers: Vec<_> = timers.collect();
-            let running: Vec<_> = seen
-                .instances
-                .iter()
-                .map(|one| (one.key, one.timers.active_adver_interval, one.timers.next))
-                .collect();
-            if timers != running {
+            let timers = predicted.instances.iter();
+            let timers = timers.map(|one| (one.key, one.learned(settings), one.next_timer(settings)));
+            let running = seen.instances.iter();
+            let running = running.map(|one| (one.key, one.timers.active_adver_interval, one.timers.next));
+            if !timers.clone().eq(running.clone()) {
+                let (timers, running) = (timers.collect::<Vec<_>>(), running.collect::<Vec<_>>());
                 return differs("the timers are those predicted", &timers, &running);
             }
-            let facts = (
-                predicted.settings.priority,
-                predicted.handover.is_some(),
-                predicted.demoted.is_some(),
-                predicted.faults.iter().collect::<Vec<_>>(),
-            );
-            let seen = (
-                seen.effective,
-                seen.handing_over,
-                seen.demoted.is_some(),
-                seen.faults.iter().collect::<Vec<_>>(),
-            );
-            if facts != seen {
-                return differs("priority, hand-over, demotion and faults are those predicted", &facts, &seen);
+            let facts = (settings.priority, predicted.handover.is_some(), predicted.demoted.is_some());
+            let seen_facts = (seen.effective, seen.handing_over, seen.demoted.is_some());
+            if facts != seen_facts {
+                return differs("priority, hand-over and demotion are those predicted", &facts, &seen_facts);
+            }
+            if !predicted.faults.iter().eq(&seen.faults) {
+                return differs("the faults are those predicted", &predicted.faults, &seen.faults);
             }
         }
         Ok(())
@@ -156,9 +146,8 @@ impl Reference {
 
     /// The core must want to be called by the time at which something is due. That it acts no sooner is
     /// seen by its effects.
-    fn compare_deadline(&self, core: &Node) -> Result<(), Difference> {
+    fn compare_deadline(&self, wakes: Option<MonoTime>) -> Result<(), Difference> {
         let due = self.routers.iter().filter_map(Router::due).min();
-        let wakes = core.next_deadline();
         match (due, wakes) {
             (Some(due), None) => differs("it wakes when something is due", &due, &"never"),
             (Some(due), Some(wakes)) if wakes > due => {

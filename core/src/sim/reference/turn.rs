@@ -1,6 +1,6 @@
 //! One input of one node: what the reference expects of it, beside what the core did.
 
-use crate::protocol::{Effect, Effects, Node};
+use crate::protocol::{Effect, Effects, Snapshot};
 use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime};
 use std::net::IpAddr;
 
@@ -39,14 +39,14 @@ pub(super) fn expected(effect: &Effect) -> Option<(InstanceKey, Expected)> {
 pub(super) struct Turn<'a> {
     pub(super) now: MonoTime,
     observed: &'a Effects,
-    core: &'a Node,
+    after: &'a Snapshot,
     pub(super) expected: Vec<(InstanceKey, Expected)>,
     pub(super) stopped: bool,
 }
 
 impl<'a> Turn<'a> {
-    pub(super) const fn new(now: MonoTime, observed: &'a Effects, core: &'a Node) -> Self {
-        Self { now, observed, core, expected: Vec::new(), stopped: false }
+    pub(super) const fn new(now: MonoTime, observed: &'a Effects, after: &'a Snapshot) -> Self {
+        Self { now, observed, after, expected: Vec::new(), stopped: false }
     }
 
     pub(super) fn expect(&mut self, key: InstanceKey, what: Expected) {
@@ -78,8 +78,7 @@ impl<'a> Turn<'a> {
 
     /// The timer of an instance as it is after the input.
     pub(super) fn observed_timer(&self, key: InstanceKey) -> Option<MonoTime> {
-        let routers = self.core.snapshot(self.now).routers;
-        let mut instances = routers.into_iter().flat_map(|router| router.instances);
+        let mut instances = self.after.routers.iter().flat_map(|router| &router.instances);
         instances.find(|instance| instance.key == key)?.timers.next
     }
 
