@@ -517,6 +517,9 @@ impl Instance {
 
     /// Nobody took over: it says at once that it is here.
     pub(super) fn stay(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+        if !self.is_active() {
+            return;
+        }
         self.ignore(turn);
         let State::Active(active) = &mut self.state else { return };
         let unspoken = matches!(&active.phase, Phase::Leaves(leave) if leave.is_unspoken());

@@ -330,6 +330,9 @@ impl Router {
         let (settings, tie_waits) = (self.settings, self.tie_waits(key));
         if let Some(guard) = self.guard.as_mut().filter(|_| heard.lists == Lists::Ours) {
             guard.on_advert(heard, turn.now);
+            if guard.is_content() {
+                self.guard = None;
+            }
         }
         let Some(instance) = self.instance(key) else { return Next::Nothing };
         instance.hear_service(&settings, heard, turn.now);
@@ -403,12 +406,8 @@ impl Router {
             self.end_demotion();
             return Next::Evaluate(Start::Ordinary);
         }
-        if let Some(guard) = &mut self.guard {
-            if guard.is_content() {
-                self.guard = None;
-            } else if guard.finds_silence(now) {
-                return self.stand_in();
-            }
+        if self.guard.as_mut().is_some_and(|guard| guard.finds_silence(now)) {
+            return self.stand_in();
         }
         if let Some(interruption) = self.interruption.as_mut().filter(|it| it.over || it.until <= now) {
             interruption.over = true;
