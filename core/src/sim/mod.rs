@@ -17,6 +17,7 @@ pub mod fault;
 mod hosts;
 pub mod kernel;
 pub mod lan;
+pub mod lone_node;
 pub mod node;
 mod occasion;
 pub mod packet;

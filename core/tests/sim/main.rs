@@ -14,5 +14,6 @@ mod faults;
 mod hosts;
 mod interruptions;
 mod lab;
+mod lone_node;
 mod random;
 mod second_opinion;

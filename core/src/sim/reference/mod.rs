@@ -88,6 +88,23 @@ impl Reference {
         self.compare_deadline(wakes)
     }
 
+    /// The core was told what became of an advertisement, which is reported and changes nothing else.
+    ///
+    /// # Errors
+    /// The first [`Difference`].
+    pub fn follow_report(
+        &mut self,
+        now: MonoTime,
+        observed: &Effects,
+        after: &Snapshot,
+        wakes: Option<MonoTime>,
+    ) -> Result<(), Difference> {
+        compare_effects(&[], false, observed)?;
+        self.note(now, observed);
+        self.compare_states(after)?;
+        self.compare_deadline(wakes)
+    }
+
     /// Takes over what only the core decides: epochs. When it announced last is known now.
     fn note(&mut self, now: MonoTime, observed: &Effects) {
         for effect in observed {
