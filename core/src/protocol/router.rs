@@ -219,6 +219,8 @@ impl Router {
             }
             Some(obstacle) => self.stop(now, obstacle, out),
         }
+        // A demotion as the last resort that ended with this stop counts at once.
+        self.evaluate_priority(facts, out);
         // An owner serves from its start.
         if !was_active && self.is_active() {
             self.update_local_warnings(now, facts, out);

@@ -136,7 +136,7 @@ impl Active {
     /// When the next round of announcements is due, and how much later would do.
     pub(super) fn announce_at(&self, policy: &Policy) -> Option<(MonoTime, Duration)> {
         let schedule = self.announcements.as_ref().filter(|_| self.announces())?;
-        Some((schedule.next(policy.announce)?, coalescing_slack(policy.interval)))
+        Some((schedule.next()?, coalescing_slack(policy.interval)))
     }
 
     /// Whether it tells hosts to send to us: not while another router may rightly be Active.

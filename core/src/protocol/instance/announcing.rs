@@ -44,12 +44,19 @@ struct Burst {
     began: MonoTime,
     /// Rounds sent.
     sent: u8,
+    /// Rounds that it has: those that were configured when it began.
+    rounds: u8,
 }
 
 impl Burst {
+    /// The first round is sent now.
+    const fn begin(now: MonoTime, spec: AnnounceSpec) -> Self {
+        Self { began: now, sent: 1, rounds: spec.repeat.get() }
+    }
+
     /// When the next round is due, if one is left.
-    fn next(self, spec: AnnounceSpec) -> Option<MonoTime> {
-        if self.sent >= spec.repeat.get() {
+    fn next(self) -> Option<MonoTime> {
+        if self.sent >= self.rounds {
             return None;
         }
         let place = usize::from(self.sent).saturating_sub(1);
@@ -65,7 +72,7 @@ impl Schedule {
     pub(super) fn begin(now: MonoTime, spec: AnnounceSpec) -> (Self, u8) {
         let after = |period: Duration| (!period.is_zero()).then(|| now + period);
         let refresh_at = after(spec.refresh).map(|at| at + spec.delay);
-        let burst = Some(Burst { began: now, sent: 1 });
+        let burst = Some(Burst::begin(now, spec));
         let second_at = after(spec.delay);
         let begun =
             Self { second_at, refresh_at, contested_at: None, contested_again: None, last: now, burst };
@@ -77,11 +84,11 @@ impl Schedule {
         if self.second_at.is_some_and(|at| at <= now) {
             self.second_at = None;
             self.last = now;
-            self.burst = Some(Burst { began: now, sent: 1 });
+            self.burst = Some(Burst::begin(now, spec));
             return Some(1);
         }
         if let Some(burst) = &mut self.burst {
-            match burst.next(spec) {
+            match burst.next() {
                 Some(at) if at <= now => {
                     burst.sent += 1;
                     self.last = now;
@@ -119,8 +126,8 @@ impl Schedule {
         Some(1)
     }
 
-    pub(super) fn next(&self, spec: AnnounceSpec) -> Option<MonoTime> {
-        let round = self.burst.and_then(|burst| burst.next(spec));
+    pub(super) fn next(&self) -> Option<MonoTime> {
+        let round = self.burst.and_then(Burst::next);
         self.second_at.into_iter().chain(round).chain(self.refresh_at).chain(self.contested_at).min()
     }
 }
@@ -139,7 +146,7 @@ mod tests {
     /// Milliseconds at which a round is due, until `seconds` have passed.
     fn rounds(schedule: &mut Schedule, spec: AnnounceSpec, seconds: u64) -> Vec<u128> {
         let mut seen = Vec::new();
-        while let Some(at) = schedule.next(spec).filter(|at| at.since(START).as_secs() < seconds) {
+        while let Some(at) = schedule.next().filter(|at| at.since(START).as_secs() < seconds) {
             assert_eq!(schedule.due(at - Duration::from_nanos(1), spec), None);
             assert_eq!(schedule.due(at, spec), Some(1));
             seen.push(at.since(START).as_millis());
@@ -169,6 +176,16 @@ mod tests {
         assert_eq!(rounds(&mut schedule, repeat(1), 60), [0_u128; 0]);
     }
 
+    /// A reload that asks for more rounds counts from the next burst: rounds of a burst that is over are not
+    /// sent after it.
+    #[test]
+    fn a_burst_has_the_rounds_that_were_configured_when_it_began() {
+        let repeat = |n| AnnounceSpec { repeat: std::num::NonZeroU8::new(n).unwrap(), ..AnnounceSpec::default() };
+        let (mut schedule, _) = Schedule::begin(START, repeat(1));
+        assert_eq!(schedule.due(START + Duration::from_millis(400), repeat(8)), None);
+        assert_eq!(schedule.next(), Some(START + Duration::from_secs(5)), "the second burst");
+    }
+
     fn one_round() -> AnnounceSpec {
         AnnounceSpec { repeat: std::num::NonZeroU8::MIN, ..AnnounceSpec::default() }
     }
@@ -179,12 +196,12 @@ mod tests {
         let (mut schedule, _) = Schedule::begin(START, spec);
         let heard = START + Duration::from_millis(10);
         assert_eq!(schedule.contested(heard, 1), None);
-        assert_eq!(schedule.next(spec), Some(START + CONTESTED_GAP));
+        assert_eq!(schedule.next(), Some(START + CONTESTED_GAP));
         assert_eq!(schedule.due(START + CONTESTED_GAP, spec), Some(1));
         let again = START + CONTESTED_GAP * 2;
         assert_eq!(schedule.contested(again, 1), Some(1));
         assert_eq!(schedule.due(again + CONTESTED_GAP, spec), Some(1));
-        assert_eq!(schedule.next(spec), Some(again + CONTESTED_AGAIN));
+        assert_eq!(schedule.next(), Some(again + CONTESTED_AGAIN));
     }
 
     /// What is planned for a second later keeps nothing earlier from being planned.
@@ -199,7 +216,7 @@ mod tests {
             let heard = first + Duration::from_millis(millis);
             let answered = match schedule.contested(heard, 1) {
                 Some(_) => heard,
-                None => schedule.next(spec).unwrap(),
+                None => schedule.next().unwrap(),
             };
             assert!(answered.since(heard) <= CONTESTED_GAP, "{millis} ms: {answered:?}");
         }

@@ -7,8 +7,8 @@ use crate::types::MonoTime;
 /// What is planned since the kernel holds the addresses.
 #[derive(Debug, Clone)]
 pub(super) struct Announcing {
-    /// When the burst under way began, and how many of its rounds were sent.
-    burst: Option<(MonoTime, u32)>,
+    /// When the last burst began, how many of its rounds were sent, and how many it has.
+    burst: (MonoTime, u32, u32),
     second_burst: Option<MonoTime>,
     refresh: Option<MonoTime>,
     contested: Option<MonoTime>,
@@ -21,7 +21,7 @@ impl Announcing {
     pub(super) fn begin(now: MonoTime, spec: AnnounceSpec) -> Self {
         let planned = |is_planned: bool, at| is_planned.then_some(at);
         Self {
-            burst: Some((now, 1)),
+            burst: (now, 1, u32::from(spec.repeat.get())),
             second_burst: planned(!spec.delay.is_zero(), now + spec.delay),
             refresh: planned(!spec.refresh.is_zero(), now + spec.refresh + spec.delay),
             contested: None,
@@ -30,14 +30,14 @@ impl Announcing {
         }
     }
 
-    fn next_round(&self, spec: AnnounceSpec) -> Option<MonoTime> {
-        let (began, sent) = self.burst?;
-        (sent < u32::from(spec.repeat.get())).then(|| began + round(sent))
+    fn next_round(&self) -> Option<MonoTime> {
+        let (began, sent, rounds) = self.burst;
+        (sent < rounds).then(|| began + round(sent))
     }
 
     /// The earliest round that is planned.
-    pub(super) fn next(&self, spec: AnnounceSpec) -> Option<MonoTime> {
-        [self.second_burst, self.next_round(spec), self.contested, self.refresh].into_iter().flatten().min()
+    pub(super) fn next(&self) -> Option<MonoTime> {
+        [self.second_burst, self.next_round(), self.contested, self.refresh].into_iter().flatten().min()
     }
 
     /// Takes one round that is due from the plan. Returns whether there was one.
@@ -45,9 +45,9 @@ impl Announcing {
         let due = |at: Option<MonoTime>| at.is_some_and(|at| at <= now);
         if due(self.second_burst) {
             self.second_burst = None;
-            self.burst = Some((now, 1));
-        } else if due(self.next_round(spec)) {
-            self.burst = self.burst.map(|(began, sent)| (began, sent + 1));
+            self.burst = (now, 1, u32::from(spec.repeat.get()));
+        } else if due(self.next_round()) {
+            self.burst.1 += 1;
         } else if due(self.contested) {
             self.contested = self.contested_once_more.take();
         } else if due(self.refresh) {

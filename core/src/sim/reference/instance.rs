@@ -765,7 +765,7 @@ impl Instance {
             return;
         }
         let State::Active(Active { announcing: Some(announcing), .. }) = &mut self.state else { return };
-        let next = announcing.next(settings.announce);
+        let next = announcing.next();
         let must = next.is_some_and(|at| at + documents::may_be_late(settings.interval) <= turn.now);
         if (must || turn.observes_more_rounds(self.key)) && announcing.take_due(turn.now, settings.announce) {
             self.announce(turn);
@@ -773,13 +773,13 @@ impl Instance {
     }
 
     /// The next timer of its state (RFC 9568 §6.2), without what it may be late.
-    pub(super) fn next_timer(&self, settings: &Settings) -> Option<MonoTime> {
+    pub(super) fn next_timer(&self) -> Option<MonoTime> {
         match &self.state {
             State::Initialize => None,
             State::Backup(backup) => backup.down,
             State::Active(active) => {
                 let announcing = active.announcing.as_ref().filter(|_| self.announces());
-                let round = announcing.and_then(|it| it.next(settings.announce));
+                let round = announcing.and_then(|it| it.next());
                 Some(round.map_or(active.next, |round| round.min(active.next)))
             }
         }
@@ -802,7 +802,7 @@ impl Instance {
             State::Active(active) => {
                 let slack = if matches!(active.phase, Phase::Serves) { late } else { Duration::ZERO };
                 let announcing = active.announcing.as_ref().filter(|_| self.announces());
-                let round = announcing.and_then(|it| it.next(settings.announce)).map(|at| at + late);
+                let round = announcing.and_then(|it| it.next()).map(|at| at + late);
                 [Some(active.next + slack), round]
             }
         };

@@ -142,11 +142,7 @@ impl Router {
             let family = instance.key.family;
             instance.set_source(facts.source(&self.spec, family, instance.source));
         }
-        let last_resort = self.demoted.as_ref().map(|demotion| demotion.last_resort);
-        self.set_priority(match last_resort {
-            Some(LastResort::Yes) => AdvertPriority::LOWEST,
-            Some(LastResort::No) | None => facts.priority(&self.spec),
-        });
+        self.weigh(facts);
         if self.is_idle() {
             self.awaited_checks.clear();
         }
@@ -191,9 +187,19 @@ impl Router {
             }
             Some(reason) => self.stop(reason, turn),
         }
+        self.weigh(facts);
         if self.has_outlived_its_interruption() {
             self.evaluate(facts, start, turn);
         }
+    }
+
+    /// The priority that is advertised: a demotion as the last resort leaves the lowest.
+    fn weigh(&mut self, facts: &Facts) {
+        let last_resort = self.demoted.as_ref().map(|demotion| demotion.last_resort);
+        self.set_priority(match last_resort {
+            Some(LastResort::Yes) => AdvertPriority::LOWEST,
+            Some(LastResort::No) | None => facts.priority(&self.spec),
+        });
     }
 
     fn start(&mut self, start: Start, turn: &mut Turn<'_>) {
