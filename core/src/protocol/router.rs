@@ -286,7 +286,10 @@ impl Router {
     /// Whether the router does something else now, so that facts mean something else: what was a warning
     /// to a router that serves, and what was waited out, may be faults.
     pub(in crate::protocol) fn must_evaluate_again(&self) -> bool {
-        (!self.is_active() && !self.warnings.is_empty()) || self.has_outlived_its_interruption()
+        // A router that let go starts only with the results of its checks, new ones included.
+        (self.is_idle() && !self.unjudged_new_checks.is_empty())
+            || (!self.is_active() && !self.warnings.is_empty())
+            || self.has_outlived_its_interruption()
     }
 
     /// Why the router may not run, the most final reason first.

@@ -312,6 +312,9 @@ impl Reference {
                     || router.instances.iter().any(|instance| turn.observes_any(instance.key))
             });
             if !is_called {
+                if let Some(router) = self.routers.get_mut(at).filter(|it| it.wanted == Wanted::Yes) {
+                    router.forget_the_silent(turn.now);
+                }
                 at += 1;
                 continue;
             }
@@ -363,7 +366,7 @@ impl Reference {
             Next::Nothing => {}
             Next::Evaluate(start) => router.evaluate(&self.facts, start, turn),
         }
-        if router.has_outlived_its_interruption() {
+        if router.must_evaluate_again() {
             router.evaluate(&self.facts, Start::Ordinary, turn);
         }
         router.forget_the_silent(turn.now);

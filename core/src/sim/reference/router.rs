@@ -188,7 +188,7 @@ impl Router {
             Some(reason) => self.stop(reason, turn),
         }
         self.weigh(facts);
-        if self.has_outlived_its_interruption() {
+        if self.must_evaluate_again() {
             self.evaluate(facts, start, turn);
         }
     }
@@ -299,7 +299,12 @@ impl Router {
         (last_word + period * self.settings.down_adverts).min(now + INTERRUPTION_ENDS)
     }
 
-    pub(super) fn has_outlived_its_interruption(&self) -> bool {
+    /// What it does has changed, so that facts mean something else.
+    pub(super) fn must_evaluate_again(&self) -> bool {
+        self.is_idle() && !self.awaited_checks.is_empty() || self.has_outlived_its_interruption()
+    }
+
+    fn has_outlived_its_interruption(&self) -> bool {
         let Some(interruption) = &self.interruption else { return false };
         let cut_off = interruption.faults.iter().any(|fault| facts::cuts_off(&self.spec, fault));
         self.is_idle() || cut_off && self.instances.iter().any(Instance::is_parting)
