@@ -4,24 +4,23 @@
 //! the largest number of missed advertisements. Clocks run slow by up to 1000 ppm, so that every
 //! timer may take 0.1 % longer than it says.
 
+use super::documents;
 use super::kernel::Mood;
 use super::lan::Conditions;
 use super::world::{StationSetup, WorldSetup};
+use crate::types::{AdverInterval, Family};
 use std::time::Duration;
 
-/// A group tries again this long after the kernel refused it addresses.
-const REFUSED_RETRY: Duration = Duration::from_secs(10);
-/// What hosts may take to turn to another router that was heard, as far as an Active waits for it (docs/adr/0016).
-const TURNING: Duration = Duration::from_millis(250 + 80);
-/// The first round of a hand-over (the second delays nothing), and the margin after the longest Skew_Time
-/// (docs/adr/0009). The taker may be heard in the last moment.
-const HANDOVER: Duration = Duration::from_millis(256 + 100);
-/// What a second round that was begun may take at least, with the same margin.
-const SECOND_ROUND: Duration = Duration::from_millis(1256 + 100);
-/// A first advertisement waits this long for the kernel, when nobody serves.
-const CLAIM_GRACE: Duration = Duration::from_millis(10);
-/// One doubtful word is asked about again after 12 ms; twice, because the second may be doubtful.
-const CONFIRMATIONS: Duration = Duration::from_millis(24);
+/// What hosts may take to turn to another router that was heard, as far as an Active waits for it: nothing is
+/// announced, or the last address in the last moment.
+fn hosts_turn() -> Duration {
+    documents::NOT_ANNOUNCED + documents::hosts_have_turned(Family::Ipv6)
+}
+
+/// One doubtful word is asked about again; twice, because the second may be doubtful.
+fn confirmations() -> Duration {
+    documents::GOES_ON_SPEAKING * 2
+}
 
 /// The bounds of one world.
 #[derive(Debug, Clone, Copy)]
@@ -90,13 +89,13 @@ impl Bounds {
     /// not learn the short interval, and the margin.
     #[must_use]
     pub fn handover(&self) -> Duration {
-        slow((HANDOVER + self.interval).max(SECOND_ROUND) + TURNING) + self.reaction()
+        slow(documents::longest_wait_for_taker(self.interval) + hosts_turn()) + self.reaction()
     }
 
     /// The longest an Active that yielded keeps the addresses.
     #[must_use]
     pub fn parting(&self) -> Duration {
-        TURNING + self.lateness
+        hosts_turn() + self.lateness
     }
 
     /// The longest two routers that do not leave may both be Active on a healthy LAN.
@@ -107,7 +106,8 @@ impl Bounds {
     /// other side then yields at ours: one more `I`.
     #[must_use]
     pub fn dual_active(&self) -> Duration {
-        slow(self.interval * 2) + CLAIM_GRACE + CONFIRMATIONS + self.reaction() * 3
+        let first_word = documents::first_word_waits(documents::TakenFrom::Resigned, AdverInterval::MIN);
+        slow(self.interval * 2) + first_word + confirmations() + self.reaction() * 3
     }
 
     /// From the last fault to exactly one Active that stays.
@@ -131,7 +131,7 @@ impl Bounds {
     /// The same when the kernel refused something: the retry comes first.
     #[must_use]
     pub fn settle_after_refusal(&self) -> Duration {
-        slow(REFUSED_RETRY) + self.settle()
+        slow(documents::REFUSED_AGAIN) + self.settle()
     }
 }
 

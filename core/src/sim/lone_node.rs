@@ -333,12 +333,9 @@ impl Run {
         let carrier = packet.carrier();
         let input = match packet.parse() {
             Ok(advertisement) => Input::Received { interface, carrier, advertisement },
-            Err(reject) => Input::Rejected {
-                interface,
-                family: packet.family(),
-                source: Some(carrier.source),
-                reject,
-            },
+            Err(reject) => {
+                Input::Rejected { interface, family: packet.family(), source: Some(carrier.source), reject }
+            }
         };
         self.feed(input)
     }
@@ -552,7 +549,9 @@ impl Run {
             down_adverts: NonZeroU8::MIN.saturating_add(self.rng.pick(&[0, 1, 2, 2, 2], 2)),
             preempt_delay: interval.period() * self.rng.pick(&[0, 0, 3, 10], 0),
             checksum: ChecksumPolicy::Auto,
-            link_local: self.rng.pick(&[LinkLocalRule::Require, LinkLocalRule::Lenient], LinkLocalRule::Require),
+            link_local: self
+                .rng
+                .pick(&[LinkLocalRule::Require, LinkLocalRule::Lenient], LinkLocalRule::Require),
             source_address: None,
             instances: families.into_iter().map(instance).collect(),
             tracks,

@@ -13,6 +13,7 @@
 pub mod bounds;
 pub mod checker;
 pub mod clock;
+mod documents;
 pub mod fault;
 mod hosts;
 pub mod kernel;

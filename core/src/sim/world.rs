@@ -334,7 +334,8 @@ impl World {
         let before: Brief = node.brief.clone();
         node.router.handle(local, input.clone(), &mut effects);
         let snapshot = node.router.snapshot(local);
-        let predicted = node.reference.follow(local, &input, &effects, &snapshot, node.router.next_deadline());
+        let predicted =
+            node.reference.follow(local, &input, &effects, &snapshot, node.router.next_deadline());
         let listening = node.listen(&effects);
         node.look(&snapshot);
         trace.note(self.now, || {

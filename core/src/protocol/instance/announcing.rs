@@ -180,7 +180,8 @@ mod tests {
     /// sent after it.
     #[test]
     fn a_burst_has_the_rounds_that_were_configured_when_it_began() {
-        let repeat = |n| AnnounceSpec { repeat: std::num::NonZeroU8::new(n).unwrap(), ..AnnounceSpec::default() };
+        let repeat =
+            |n| AnnounceSpec { repeat: std::num::NonZeroU8::new(n).unwrap(), ..AnnounceSpec::default() };
         let (mut schedule, _) = Schedule::begin(START, repeat(1));
         assert_eq!(schedule.due(START + Duration::from_millis(400), repeat(8)), None);
         assert_eq!(schedule.next(), Some(START + Duration::from_secs(5)), "the second burst");

@@ -1,7 +1,7 @@
 //! When an Active tells the hosts where the addresses are (docs/adr/0004, 0016, 0025).
 
-use super::documents::{CONTESTED_ONCE_MORE, between_contested, round};
 use crate::protocol::AnnounceSpec;
+use crate::sim::documents::{CONTESTED_ONCE_MORE, between_contested, round};
 use crate::types::MonoTime;
 
 /// What is planned since the kernel holds the addresses.

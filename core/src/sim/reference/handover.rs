@@ -1,13 +1,13 @@
 //! How a whole router leaves (docs/adr/0009), and the guard after a demotion.
 
-use super::documents::{
-    DEAD_RUN_ASKS, FAULT_WAITS, MARGIN, OVERSLEPT, STOP_ENDS, active_down_interval, waits_for_taker,
-};
 use super::instance::{Heard, Instance};
 use super::leave::Ending;
 use super::router::{Next, Router, Start};
 use super::turn::Turn;
 use crate::protocol::{Demotion, Force, LastResort};
+use crate::sim::documents::{
+    DEAD_RUN_ASKS, FAULT_WAITS, MARGIN, OVERSLEPT, STOP_ENDS, active_down_interval, waits_for_taker,
+};
 use crate::types::{AdverInterval, AdvertPriority, MonoTime};
 use std::time::Duration;
 

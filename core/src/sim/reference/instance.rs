@@ -2,14 +2,14 @@
 //! what is said.
 
 use super::announcing::Announcing;
-use super::documents::{
+use super::leave::{Ending, Leave, Word};
+use super::turn::{Expected, Turn};
+use crate::protocol::{AnnounceSpec, StateName};
+use crate::sim::documents::{
     self, BETWEEN_ANSWERS_TO_RESIGNATION, BETWEEN_DEFENCES, CROSSING, EXPLAINS, HOSTS_FOLLOW_ANNOUNCEMENT,
     LEAVES_UNSPOKEN, Line, MARGIN, NOT_ANNOUNCED, OVERSLEPT, TakenFrom, active_down_interval,
     first_word_waits, hosts_have_turned, not_overdue, skew_time,
 };
-use super::leave::{Ending, Leave, Word};
-use super::turn::{Expected, Turn};
-use crate::protocol::{AnnounceSpec, StateName};
 use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime, Preempt};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -264,12 +264,7 @@ impl Instance {
 
     // Effects.
 
-    fn say(
-        &mut self,
-        priority: AdvertPriority,
-        interval: AdverInterval,
-        turn: &mut Turn<'_>,
-    ) {
+    fn say(&mut self, priority: AdvertPriority, interval: AdverInterval, turn: &mut Turn<'_>) {
         let Some(source) = self.source else { return };
         let word = (priority, interval);
         self.said.retain(|said| *said != word);
@@ -1078,7 +1073,8 @@ impl Instance {
     /// After each input: nobody is named Active who is not heard.
     pub(super) fn forget_the_silent(&mut self, settings: &Settings, deaf: bool, now: MonoTime) {
         if self.is_active() {
-            self.silence = Silence { since: now, interval: settings.interval, stage: SilenceStage::Listening };
+            self.silence =
+                Silence { since: now, interval: settings.interval, stage: SilenceStage::Listening };
             return;
         }
         let stage = self.silence.stage;

@@ -1,7 +1,7 @@
 //! What one family says while its router leaves, and what it takes to believe that somebody took over
 //! (docs/adr/0009, 0014, 0019).
 
-use super::documents::{
+use crate::sim::documents::{
     DEAD_RUN_ASKS, GOES_ON_SPEAKING, LEAVING, LEAVING_FOR_A_DEAD_RUN, Line, STALLED_WHILE_SHORTENING,
 };
 use crate::types::MonoTime;

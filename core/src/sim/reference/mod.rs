@@ -7,13 +7,12 @@
 //!
 //! Two things have a window instead of a moment: an advertisement of a router that serves, and a round of
 //! an announcement, may leave a sixty-fourth of an interval late (1 ms at most), so that those of many
-//! routers leave in one system call ([`documents::may_be_late`]). Within it the reference takes whichever
+//! routers leave in one system call ([`crate::sim::documents::may_be_late`]). Within it the reference takes whichever
 //! moment the core took. Events, answers to commands and the checksum are not predicted.
 //!
-//! It shares no code with `protocol`, nor its numbers: see [`documents`].
+//! It shares no code with `protocol`, nor its numbers: see [`crate::sim::documents`].
 
 mod announcing;
-mod documents;
 mod facts;
 mod handover;
 mod instance;
@@ -355,12 +354,7 @@ impl Reference {
     }
 
     /// One router acts, and everything that follows from it.
-    fn step(
-        &mut self,
-        at: usize,
-        turn: &mut Turn<'_>,
-        act: impl FnOnce(&mut Router, &mut Turn<'_>) -> Next,
-    ) {
+    fn step(&mut self, at: usize, turn: &mut Turn<'_>, act: impl FnOnce(&mut Router, &mut Turn<'_>) -> Next) {
         let Some(router) = self.routers.get_mut(at) else { return };
         match act(router, turn) {
             Next::Nothing => {}

@@ -1,12 +1,12 @@
 //! One configured router: both families together (docs/adr/0003), faults, interruptions, demotions.
 
-use super::documents::{INTERRUPTION_ENDS, REFUSED_AGAIN};
 use super::facts::{self, Facts};
 use super::handover::{Guard, Handover, Reason};
 use super::instance::{Heard, Instance, Lists, Settings, State};
 use super::leave::Ending;
 use super::turn::Turn;
 use crate::protocol::{CheckName, Demotion, Fault, LastResort, RouterSpec, Track};
+use crate::sim::documents::{INTERRUPTION_ENDS, REFUSED_AGAIN};
 use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, Preempt, Role};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
@@ -88,8 +88,7 @@ fn settings(spec: &RouterSpec, priority: AdvertPriority, preempt_after: MonoTime
 
 impl Router {
     pub(super) fn new(now: MonoTime, spec: RouterSpec, demoted: Option<Demotion>) -> Self {
-        let instance =
-            |family| Instance::new(spec.key(family), now, addresses_of(&spec, family));
+        let instance = |family| Instance::new(spec.key(family), now, addresses_of(&spec, family));
         Self {
             settings: settings(&spec, AdvertPriority::RESIGN, now),
             instances: spec.instances.iter().map(|one| instance(one.family)).collect(),
@@ -221,8 +220,7 @@ impl Router {
         let cut_off = self.troubles().any(|fault| facts::cuts_off(&self.spec, fault));
         let serving: Vec<Family> =
             self.instances.iter().filter(|it| it.is_active()).map(|it| it.key.family).collect();
-        let is_mute =
-            |family: &Family| self.troubles().any(|fault| facts::mutes(&self.spec, fault, *family));
+        let is_mute = |family: &Family| self.troubles().any(|fault| facts::mutes(&self.spec, fault, *family));
         let mute = serving.iter().filter(|family| is_mute(family)).count();
         let deaf = self.faults.iter().any(|fault| matches!(fault, Fault::Port(..)));
         if serving.is_empty() {
@@ -327,7 +325,7 @@ impl Router {
         let ours = self.spec.instances.iter().filter(|instance| instance.family == Family::of(source));
         let ours: Vec<IpAddr> = ours.flat_map(|it| it.addresses.iter().map(IpNet::addr)).collect();
         let lists = if listed.iter().any(|one| ours.contains(one)) { Lists::Ours } else { Lists::Others };
-        let interval = super::documents::believed(said, self.spec.interval);
+        let interval = crate::sim::documents::believed(said, self.spec.interval);
         Heard { source, priority, said, interval, lists }
     }
 
@@ -515,4 +513,3 @@ impl Router {
         }
     }
 }
-

@@ -68,11 +68,9 @@ impl<'a> Turn<'a> {
     ) -> bool {
         self.observes_more(key, |what| match what {
             Expected::Advertise { priority: p, interval: i, .. } => (*p, *i) == (priority, interval),
-            Expected::Hold
-            | Expected::Release
-            | Expected::Announce
-            | Expected::Watch
-            | Expected::Ignore => false,
+            Expected::Hold | Expected::Release | Expected::Announce | Expected::Watch | Expected::Ignore => {
+                false
+            }
         })
     }
 

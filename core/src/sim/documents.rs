@@ -1,4 +1,5 @@
-//! The numbers of the reference, each written from the document that promises it.
+//! The numbers that vrrpd promises, each written from the document that promises it, for the reference and
+//! the bounds.
 //!
 //! Nothing here is taken from `protocol`: a constant that is changed in the core alone makes the
 //! simulation fail, and whoever changes it on purpose changes the document and this file as well.
@@ -147,14 +148,21 @@ pub(super) const GOES_ON_SPEAKING: Duration = Duration::from_millis(12);
 /// One that leaves before its first word waits this long for its kernel, at most (docs/adr/0009).
 pub(super) const LEAVES_UNSPOKEN: Duration = Duration::from_millis(10);
 
-/// How long a planned leave waits for a taker: the first round (256 ms), the longest Skew_Time and a
-/// margin of 100 ms; a second round that was begun (1256 ms) is brought to its end (docs/adr/0009).
+/// The end of the first round, of the pause after it, and of the second round.
+const FIRST_ROUND: Duration = Duration::from_millis(256);
+const SECOND_ROUND_BEGINS: Duration = Duration::from_millis(1250);
+const SECOND_ROUND_ENDS: Duration = Duration::from_millis(1256);
+
+/// How long a planned leave waits for a taker: the first round, the longest Skew_Time and a margin of 100 ms;
+/// a second round that was begun is brought to its end (docs/adr/0009).
 pub(super) fn waits_for_taker(interval: AdverInterval) -> Duration {
-    let first_round = Duration::from_millis(256) + interval.period() + Duration::from_millis(100);
-    if first_round <= Duration::from_millis(1250) {
-        return first_round;
-    }
-    first_round.max(Duration::from_millis(1256 + 100))
+    let first_round = FIRST_ROUND + interval.period() + MARGIN;
+    if first_round <= SECOND_ROUND_BEGINS { first_round } else { longest_wait_for_taker(interval.period()) }
+}
+
+/// The same where the interval is not known: a second round may be under way.
+pub(super) fn longest_wait_for_taker(interval: Duration) -> Duration {
+    (FIRST_ROUND + interval + MARGIN).max(SECOND_ROUND_ENDS + MARGIN)
 }
 
 /// A stop must end (docs/adr/0009).
@@ -163,7 +171,8 @@ pub(super) const STOP_ENDS: Duration = Duration::from_secs(3);
 /// A fault waits for a taker (docs/adr/0009).
 pub(super) const FAULT_WAITS: Duration = Duration::from_millis(36);
 
-/// On top of an Active_Down_Interval where one family cannot say that it leaves (docs/adr/0009).
+/// For scheduling and the way there and back: on top of the longest Skew_Time, and of an Active_Down_Interval
+/// where one family cannot say that it leaves (docs/adr/0009).
 pub(super) const MARGIN: Duration = Duration::from_millis(100);
 
 /// An interruption that lasts is a fault after 3 s at most (docs/failover.md).
