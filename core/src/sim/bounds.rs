@@ -5,7 +5,7 @@
 //! timer may take 0.1 % longer than it says.
 
 use super::documents;
-use super::kernel::Mood;
+use super::kernel::KernelBehaviour;
 use super::lan::Conditions;
 use super::world::{StationSetup, WorldSetup};
 use crate::types::{AdverInterval, Family};
@@ -76,7 +76,7 @@ impl Bounds {
     /// An `Own` may wait for one `Disown` before it in the kernel's queue.
     #[must_use]
     pub fn reaction(&self) -> Duration {
-        self.lateness + Mood::WILLING.most_delay * 2 + Conditions::HEALTHY.most_delay
+        self.lateness + KernelBehaviour::HEALTHY.most_delay * 2 + Conditions::HEALTHY.most_delay
     }
 
     /// The longest Active_Down_Interval: `n·I + Skew_Time`, Skew_Time < `I`.
@@ -94,7 +94,7 @@ impl Bounds {
 
     /// The longest an Active that yielded keeps the addresses.
     #[must_use]
-    pub fn parting(&self) -> Duration {
+    pub fn retained(&self) -> Duration {
         hosts_turn() + self.lateness
     }
 

@@ -2,15 +2,15 @@
 //!
 //! It sees inputs, effects and what is really held, never the inside of the core. Rules that need a
 //! healthy LAN apply while it is *calm*; those about the service apply when it has *settled*, and
-//! are suspended while something happened that nobody could have bridged (an excuse).
+//! are suspended while something happened that nobody could have bridged (an allow_gap).
 
 use super::bounds::Bounds;
 use super::clock::TrueTime;
+use super::input_context::{InputContext, InputKind, before_release, is_conflict, is_decision};
 use super::lan::Port;
-use super::node::{Brief, SimNode, key};
-use super::occasion::{InputKind, Occasion, before_parting, is_conflict, is_decision};
+use super::node::{NodeView, SimNode, key};
 use super::packet::Packet;
-use super::view::{View, in_family};
+use super::view::{StationView, in_family};
 use super::world::WorldSetup;
 use crate::protocol::{Answer, DemoteOutcome, Effect, Effects, StateName};
 use crate::types::{AdvertPriority, Family, InstanceKey, Preempt};
@@ -68,7 +68,7 @@ struct Record {
     listening_since: Option<TrueTime>,
     leaving_since: Option<TrueTime>,
     /// The last time its rank, or its word, changed: nobody else can know at once.
-    unsteady: TrueTime,
+    priority_changed: TrueTime,
 }
 
 /// Checks every step of one world.
@@ -78,8 +78,8 @@ pub struct Checker {
     families: Vec<Family>,
     records: Vec<Record>,
     settle: Duration,
-    calm_since: Option<TrueTime>,
-    excused_until: TrueTime,
+    healthy_since: Option<TrueTime>,
+    gap_allowed_until: TrueTime,
     dual_since: Option<TrueTime>,
     checks: u64,
 }
@@ -92,8 +92,8 @@ impl Checker {
             families: setup.families.clone(),
             records: vec![Record::default(); setup.stations.len()],
             settle: bounds.settle(),
-            calm_since: None,
-            excused_until: TrueTime::ZERO,
+            healthy_since: None,
+            gap_allowed_until: TrueTime::ZERO,
             dual_since: None,
             checks: 0,
         }
@@ -118,13 +118,13 @@ impl Checker {
     }
 
     /// The last fault is over.
-    pub(super) const fn calm(&mut self, now: TrueTime) {
-        self.calm_since = Some(now);
+    pub(super) const fn faults_end(&mut self, now: TrueTime) {
+        self.healthy_since = Some(now);
     }
 
     /// Faults begin.
-    pub(super) const fn storm(&mut self) {
-        self.calm_since = None;
+    pub(super) const fn faults_begin(&mut self) {
+        self.healthy_since = None;
         self.dual_since = None;
     }
 
@@ -134,27 +134,27 @@ impl Checker {
     }
 
     /// Something happened that nobody can bridge without a gap.
-    pub(super) fn excuse(&mut self, now: TrueTime) {
-        self.excused_until = self.excused_until.max(now + self.settle);
+    pub(super) fn allow_gap(&mut self, now: TrueTime) {
+        self.gap_allowed_until = self.gap_allowed_until.max(now + self.settle);
     }
 
     /// A process began or ended.
-    pub(super) fn reborn(&mut self, now: TrueTime, port: Port) {
+    pub(super) fn process_changed(&mut self, now: TrueTime, port: Port) {
         if let Some(record) = self.records.get_mut(port.0) {
-            *record = Record { born: now, unsteady: now, ..Record::default() };
+            *record = Record { born: now, priority_changed: now, ..Record::default() };
         }
     }
 
     /// A station's rank changed by decree.
-    pub(super) fn unsteady(&mut self, now: TrueTime, port: Port) {
+    pub(super) fn priority_changed(&mut self, now: TrueTime, port: Port) {
         if let Some(record) = self.records.get_mut(port.0) {
-            record.unsteady = now;
+            record.priority_changed = now;
         }
     }
 
     pub(super) fn note_foreign(&mut self, now: TrueTime, port: Port, priority: AdvertPriority) {
         if priority.is_resignation() {
-            self.unsteady(now, port);
+            self.priority_changed(now, port);
         }
     }
 
@@ -171,13 +171,13 @@ impl Checker {
     /// Rules about one input of one node.
     pub(super) fn judge_input(
         &mut self,
-        occasion: &Occasion<'_>,
+        input_context: &InputContext<'_>,
         node: &SimNode,
         effects: &Effects,
     ) -> Result<(), Violation> {
-        let Occasion { now, port, local, kind, before } = *occasion;
+        let InputContext { now, port, local, kind, before } = *input_context;
         let fail = |rule, seen: String| Err(Violation { at: now, port: Some(port), rule, seen });
-        let after = node.brief();
+        let after = node.view();
         if kind == InputKind::Deadline && after.deadline.is_some_and(|at| at <= local) {
             return fail(
                 "next_deadline() > now after a deadline",
@@ -214,24 +214,24 @@ impl Checker {
         if self.has_settled(now) && effects.iter().any(is_conflict) {
             return fail("on a calm LAN nobody announces what another serves", became());
         }
-        self.judge_effects(occasion, node, effects)?;
+        self.judge_effects(input_context, node, effects)?;
         self.judge_demoted(now, port, after)?;
-        self.judge_rate(occasion, node, effects)?;
+        self.judge_rate(input_context, node, effects)?;
         if kind == InputKind::Deadline {
-            self.judge_parting(now, port, local, after)?;
+            self.judge_retained(now, port, local, after)?;
         }
         self.judge_leaving(now, port, after)
     }
 
     fn judge_effects(
         &mut self,
-        occasion: &Occasion<'_>,
+        input_context: &InputContext<'_>,
         node: &SimNode,
         effects: &Effects,
     ) -> Result<(), Violation> {
-        let Occasion { now, port, before, .. } = *occasion;
+        let InputContext { now, port, before, .. } = *input_context;
         let fail = |rule, seen: String| Err(Violation { at: now, port: Some(port), rule, seen });
-        let after = node.brief();
+        let after = node.view();
         let Some(record) = self.records.get_mut(port.0) else { return Ok(()) };
         for effect in effects {
             match effect {
@@ -252,11 +252,11 @@ impl Checker {
                     let was = before.state(*key) == StateName::Active;
                     let is = after.state(*key) == StateName::Active;
                     if priority.is_resignation() {
-                        record.unsteady = now;
+                        record.priority_changed = now;
                         if !was {
                             return fail("only an Active resigns", format!("{effect:?}, was {before:?}"));
                         }
-                    } else if !(is || was && before_parting(effects, effect, *key)) {
+                    } else if !(is || was && before_release(effects, effect, *key)) {
                         // One that yields has the last word, while it still holds the addresses.
                         return fail("only an Active advertises", format!("{effect:?}, is {after:?}"));
                     }
@@ -293,8 +293,8 @@ impl Checker {
         }
         for (key, state) in &after.states {
             let held = record.desired.get(key).is_some_and(|desired| desired.held);
-            let parting = after.yielded(*key).is_some();
-            if held != (*state == StateName::Active || parting) {
+            let retained = after.yielded(*key).is_some();
+            if held != (*state == StateName::Active || retained) {
                 return fail(
                     "Active and who has just yielded want the addresses, nobody else",
                     format!("{key} {state}, wanted: {held}"),
@@ -308,12 +308,12 @@ impl Checker {
     /// resignation heard, and while it leaves.
     fn judge_rate(
         &mut self,
-        occasion: &Occasion<'_>,
+        input_context: &InputContext<'_>,
         node: &SimNode,
         effects: &Effects,
     ) -> Result<(), Violation> {
-        let Occasion { now, port, kind, before, .. } = *occasion;
-        let after = node.brief();
+        let InputContext { now, port, kind, before, .. } = *input_context;
+        let after = node.view();
         let families = self.families.len() as u64;
         let Some(record) = self.records.get_mut(port.0) else { return Ok(()) };
         record.said +=
@@ -340,12 +340,12 @@ impl Checker {
         Ok(())
     }
 
-    fn judge_leaving(&mut self, now: TrueTime, port: Port, after: &Brief) -> Result<(), Violation> {
+    fn judge_leaving(&mut self, now: TrueTime, port: Port, after: &NodeView) -> Result<(), Violation> {
         // One that failed may be followed by another at once: a fault came meanwhile.
         let most = self.bounds.handover() * 2;
         let Some(record) = self.records.get_mut(port.0) else { return Ok(()) };
         record.leaving_since = after.handing_over.then(|| record.leaving_since.unwrap_or(now));
-        match (record.leaving_since, self.calm_since) {
+        match (record.leaving_since, self.healthy_since) {
             (Some(since), Some(calm)) if now.since(since.max(calm)) > most => {
                 let seen = format!("since {since:?}, more than {most:?}");
                 Err(Violation { at: now, port: Some(port), rule: "a hand-over ends", seen })
@@ -397,9 +397,9 @@ impl Checker {
     }
 
     /// Rules about the whole world.
-    pub(super) fn judge_world(&mut self, now: TrueTime, views: &[View]) -> Result<(), Violation> {
+    pub(super) fn judge_world(&mut self, now: TrueTime, views: &[StationView]) -> Result<(), Violation> {
         self.checks += 1;
-        let usurped = self.judge_usurpers(now, views);
+        let displaced_wrongly = self.judge_displacement(now, views);
         // Who sleeps is what it was: to wake up Active is not to become it.
         for view in views.iter().filter(|view| view.awake) {
             let Some(record) = self.records.get_mut(view.port.0) else { continue };
@@ -409,8 +409,8 @@ impl Checker {
                 record.last_active = Some(now);
             }
         }
-        usurped?;
-        let Some(calm) = self.calm_since else { return Ok(()) };
+        displaced_wrongly?;
+        let Some(calm) = self.healthy_since else { return Ok(()) };
         self.judge_dual_active(now, calm, views)?;
         if self.judges_service(now, views) {
             self.judge_service(now, views)?;
@@ -422,14 +422,14 @@ impl Checker {
     ///
     /// Ours move their families together, foreign routers do not: where both serve two families, one
     /// may outrank ours in one of them only, and ours yield with both (docs/adr/0003).
-    pub(super) fn judges_service(&self, now: TrueTime, views: &[View]) -> bool {
+    pub(super) fn judges_service(&self, now: TrueTime, views: &[StationView]) -> bool {
         let coupled = self.families.len() == 1 || views.iter().all(|view| view.ours);
-        coupled && self.has_settled(now) && now >= self.excused_until
+        coupled && self.has_settled(now) && now >= self.gap_allowed_until
     }
 
     /// Whether the LAN has been healthy for long enough for everything to be in its place.
     fn has_settled(&self, now: TrueTime) -> bool {
-        self.calm_since.is_some_and(|calm| now.since(calm) >= self.settle)
+        self.healthy_since.is_some_and(|calm| now.since(calm) >= self.settle)
     }
 
     /// A process is scheduled again.
@@ -446,10 +446,10 @@ impl Checker {
 
     /// Whether a station has been Active since the last fault, and could say so. One that overslept and must not preempt
     /// steps back without a word: hosts beside it are told by the winner's next refresh only.
-    pub(super) fn was_active_in_calm(&self, port: Port) -> bool {
+    pub(super) fn was_active_since_faults_ended(&self, port: Port) -> bool {
         let record = self.records.get(port.0).filter(|record| record.woken.is_none());
         let last = record.and_then(|record| record.last_active);
-        self.calm_since.is_some_and(|calm| last.is_some_and(|last| last > calm))
+        self.healthy_since.is_some_and(|calm| last.is_some_and(|last| last > calm))
     }
 
     /// Whether a Backup hears the whole leave of another, which may have begun: the shortest interval is told at its beginning.
@@ -465,8 +465,8 @@ impl Checker {
     }
 
     /// When the last fault was over.
-    pub(super) const fn calm_since(&self) -> Option<TrueTime> {
-        self.calm_since
+    pub(super) const fn healthy_since(&self) -> Option<TrueTime> {
+        self.healthy_since
     }
 
     /// Since when a station is Active.
@@ -478,40 +478,45 @@ impl Checker {
     /// a higher priority with Preempt_Mode True, does (RFC 9568 §6.4.2). What a Backup could know
     /// by then is what was so for an Active_Down_Interval. Who just started and has a shorter interval
     /// than the Active may fire before it hears anything (§6.4.1 has it begin with its own).
-    fn judge_usurpers(&self, now: TrueTime, views: &[View]) -> Result<(), Violation> {
+    fn judge_displacement(&self, now: TrueTime, views: &[StationView]) -> Result<(), Violation> {
         let long = self.bounds.active_down() + self.bounds.dual_active();
         let lasted = |since: TrueTime| now.since(since) > long;
-        if !self.calm_since.is_some_and(lasted) {
+        if !self.healthy_since.is_some_and(lasted) {
             return Ok(());
         }
         let one_word = self.bounds.interval() * 2 + self.bounds.reaction();
         let informed = |since: Option<TrueTime>| since.is_none_or(|since| now.since(since) > one_word);
-        let fresh = |view: &&View| {
+        let fresh = |view: &&StationView| {
             let record = self.records.get(view.port.0);
             let became = record.is_some_and(|r| r.active_since.is_none() && informed(r.listening_since));
             view.ours && view.awake && view.is_active() && became
         };
-        for usurper in views.iter().filter(fresh) {
-            let changed = self.records.get(usurper.port.0).map_or(now, |record| record.unsteady);
+        for taker in views.iter().filter(fresh) {
+            let changed = self.records.get(taker.port.0).map_or(now, |record| record.priority_changed);
             let displaced = views.iter().find(|other| {
-                let steady = self
-                    .records
-                    .get(other.port.0)
-                    .is_some_and(|record| record.active_since.is_some_and(lasted) && lasted(record.unsteady));
-                let outranked = usurper.preempt == Preempt::Allow && usurper.priority > other.priority;
+                let steady = self.records.get(other.port.0).is_some_and(|record| {
+                    record.active_since.is_some_and(lasted) && lasted(record.priority_changed)
+                });
+                let outranked = taker.preempt == Preempt::Allow && taker.priority > other.priority;
                 let serves = other.awake && other.is_active() && !other.leaving;
-                other.component == usurper.component && serves && steady && !outranked
+                other.component == taker.component && serves && steady && !outranked
             });
             if let Some(displaced) = displaced.filter(|_| lasted(changed)) {
-                let seen = format!("priority {} beside {displaced:?}", usurper.priority);
-                return Err(self.violation(now, usurper.port, "no healthy Active is displaced", seen));
+                let seen = format!("priority {} beside {displaced:?}", taker.priority);
+                return Err(self.violation(now, taker.port, "no healthy Active is displaced", seen));
             }
         }
         Ok(())
     }
 
-    fn judge_dual_active(&mut self, now: TrueTime, calm: TrueTime, views: &[View]) -> Result<(), Violation> {
-        let serving = |view: &View, family| view.awake && in_family(view.active, family) && !view.leaving;
+    fn judge_dual_active(
+        &mut self,
+        now: TrueTime,
+        calm: TrueTime,
+        views: &[StationView],
+    ) -> Result<(), Violation> {
+        let serving =
+            |view: &StationView, family| view.awake && in_family(view.active, family) && !view.leaving;
         let dual = self.families.iter().any(|family| {
             views.iter().enumerate().any(|(at, view)| {
                 let mut rivals = views.iter().skip(at + 1).filter(|other| other.component == view.component);
@@ -530,7 +535,7 @@ impl Checker {
     }
 
     /// While anybody in a component can serve, somebody holds the addresses: no gap of any length.
-    fn judge_service(&self, now: TrueTime, views: &[View]) -> Result<(), Violation> {
+    fn judge_service(&self, now: TrueTime, views: &[StationView]) -> Result<(), Violation> {
         for home in views.iter().filter(|view| view.component == view.port.0) {
             let instances = || views.iter().filter(|view| view.component == home.component);
             if !instances().any(|view| view.awake && view.eligible) {
@@ -556,8 +561,8 @@ impl Checker {
     ///
     /// # Errors
     /// The [`Violation`].
-    pub fn judge_quiescence(&self, now: TrueTime, views: &[View]) -> Result<(), Violation> {
-        let fail = |rule, instances: &[&View]| {
+    pub fn judge_quiescence(&self, now: TrueTime, views: &[StationView]) -> Result<(), Violation> {
+        let fail = |rule, instances: &[&StationView]| {
             Err(Violation { at: now, port: None, rule, seen: format!("{instances:?}") })
         };
         for home in views.iter().filter(|view| view.component == view.port.0) {
@@ -592,7 +597,7 @@ impl Checker {
 
     /// Whether somebody else in the component of `port` would take over from it.
     #[must_use]
-    pub fn has_taker(views: &[View], port: Port) -> bool {
+    pub fn has_taker(views: &[StationView], port: Port) -> bool {
         let Some(leaver) = views.iter().find(|view| view.port == port) else { return false };
         views.iter().any(|view| view.port != port && view.component == leaver.component && view.is_willing())
     }

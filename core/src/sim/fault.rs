@@ -6,12 +6,12 @@
 
 use super::checker::Violation;
 use super::clock::{Clock, Ppm, TrueTime};
-use super::kernel::Mood;
+use super::kernel::KernelBehaviour;
 use super::lan::{Cable, Conditions, Echo, Path, Port};
 use super::node::{Host, NodeSetup, Packets};
-use super::peer::{Habit, PeerSetup};
+use super::peer::{PeerSetup, PeerVariant};
 use super::rng::{PerMille, Rng};
-use super::script::{Act, Carrier, Leftovers, Source};
+use super::script::{Act, CarrierSignal, Leftovers, Source};
 use super::trace::Detail;
 use super::world::{StationSetup, World, WorldSetup};
 use crate::protocol::{CheckName, CheckResult, ChecksumPolicy, Force, Track};
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 /// What a run did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct Totals {
     /// Steps of the world.
     pub steps: u64,
     /// Times the rules were applied.
@@ -44,10 +44,10 @@ pub struct Failure {
 ///
 /// # Errors
 /// [`Failure`]: an invariant does not hold.
-pub fn run(seed: u64, detail: Detail) -> Result<Tally, Failure> {
+pub fn run(seed: u64, detail: Detail) -> Result<Totals, Failure> {
     let (verdict, world) = play(seed, detail);
     match verdict {
-        Ok(commands) => Ok(Tally { steps: world.steps(), checks: world.checker().checks(), commands }),
+        Ok(commands) => Ok(Totals { steps: world.steps(), checks: world.checker().checks(), commands }),
         Err(violation) => Err(Failure { violation, world }),
     }
 }
@@ -60,7 +60,7 @@ pub fn replay(seed: u64, detail: Detail) -> (u64, Box<World>) {
 }
 
 fn play(seed: u64, detail: Detail) -> (Result<u64, Violation>, Box<World>) {
-    let mut draw = Draw { rng: Rng::new(seed), later: Rng::new(!seed) };
+    let mut draw = Scenario { rng: Rng::new(seed), later: Rng::new(!seed) };
     let setup = draw.world(detail);
     let span = setup.stations.iter().map(interval_of).max().unwrap_or_default();
     let ports = setup.stations.len();
@@ -68,13 +68,13 @@ fn play(seed: u64, detail: Detail) -> (Result<u64, Violation>, Box<World>) {
     (draw.play(&mut world, ports, span), world)
 }
 
-struct Draw {
+struct Scenario {
     rng: Rng,
     /// For what was added later: the other draws of a seed stay what they were.
     later: Rng,
 }
 
-impl Draw {
+impl Scenario {
     fn play(&mut self, world: &mut World, ports: usize, span: Duration) -> Result<u64, Violation> {
         for port in (0..ports).map(Port) {
             let at = TrueTime::ZERO + self.rng.between(Duration::ZERO, span * 2);
@@ -110,19 +110,21 @@ impl Draw {
         };
         let count = 2 + self.rng.index(4);
         let foreign = if self.rng.chance(PerMille::new(300)) { 1 + self.rng.index(count - 1) } else { 0 };
-        let habit = self
-            .rng
-            .pick(&[Habit::ByTheBook, Habit::OwnInterval, Habit::WholeCentiseconds], Habit::ByTheBook);
+        let variant = self.rng.pick(
+            &[PeerVariant::Rfc9568, PeerVariant::OwnInterval, PeerVariant::WholeCentiseconds],
+            PeerVariant::Rfc9568,
+        );
         let base = self.rng.pick(&[1, 1, 2, 5, 10, 20, 100], 100);
         // Who does not learn needs what RFC 3768 demands: one interval for all.
-        let mixed = self.rng.chance(PerMille::new(300)) && (foreign == 0 || habit != Habit::OwnInterval);
+        let mixed =
+            self.rng.chance(PerMille::new(300)) && (foreign == 0 || variant != PeerVariant::OwnInterval);
         let ranks = self.ranks(count, foreign > 0);
         let hosts = self.hosts(count);
         let stations = ranks.into_iter().zip(hosts).enumerate().map(|(at, (rank, host))| {
             let factor = if mixed { self.rng.pick(&[1, 2, 3, 5], 1) } else { 1 };
             let interval = AdverInterval::from_centiseconds(base * factor).unwrap_or_default();
             if at < foreign {
-                StationSetup::Foreign(host, self.peer(host, rank, interval, habit))
+                StationSetup::Foreign(host, self.peer(host, rank, interval, variant))
             } else {
                 StationSetup::Ours(self.node(host, rank, interval))
             }
@@ -168,13 +170,13 @@ impl Draw {
         if self.rng.chance(PerMille::new(250)) { Preempt::Forbid } else { Preempt::Allow }
     }
 
-    fn peer(&mut self, host: Host, rank: u8, interval: AdverInterval, habit: Habit) -> PeerSetup {
+    fn peer(&mut self, host: Host, rank: u8, interval: AdverInterval, variant: PeerVariant) -> PeerSetup {
         PeerSetup {
             source: host.address(Family::Ipv4),
             priority: AdvertPriority::from_wire(rank),
             preempt: if rank == 255 { Preempt::Allow } else { self.preempt() },
             interval,
-            habit,
+            variant,
             checksum: self
                 .rng
                 .pick(&[ChecksumFlavour::Rfc9568, ChecksumFlavour::Rfc5798], ChecksumFlavour::Rfc9568),
@@ -224,7 +226,7 @@ impl Draw {
             }
             3 => self.partition(world, ports, at),
             4 => {
-                let carrier = self.rng.pick(&[Carrier::Lost, Carrier::Kept], Carrier::Lost);
+                let carrier = self.rng.pick(&[CarrierSignal::Lost, CarrierSignal::Kept], CarrierSignal::Lost);
                 world.at(at, Act::Cable(port, Cable::Cut, carrier));
                 world.at(until, Act::Cable(port, Cable::Plugged, carrier));
             }
@@ -243,7 +245,7 @@ impl Draw {
                 world.at(at, Act::Stall(port, packets));
                 world.at(until, Act::Wake(port));
             }
-            10 => world.at(at, Act::Kernel(port, self.mood(span))),
+            10 => world.at(at, Act::Kernel(port, self.behaviour(span))),
             11 => {
                 world.at(at, Act::Check(port, CheckResult::Failing));
                 world.at(until, Act::Check(port, CheckResult::Passing));
@@ -269,7 +271,7 @@ impl Draw {
         let (away, back) = if self.later.chance(PerMille::new(500)) {
             (Act::Source(port, Source::Absent), Act::Source(port, Source::Present))
         } else {
-            let cable = |cable| Act::Cable(port, cable, Carrier::Lost);
+            let cable = |cable| Act::Cable(port, cable, CarrierSignal::Lost);
             (cable(Cable::Cut), cable(Cable::Plugged))
         };
         world.at(at, away);
@@ -292,11 +294,11 @@ impl Draw {
         Conditions { loss, duplication, corruption, least_delay: Duration::from_micros(20), most_delay }
     }
 
-    fn mood(&mut self, span: Duration) -> Mood {
+    fn behaviour(&mut self, span: Duration) -> KernelBehaviour {
         // A refusal is retried after seconds: with short intervals that is mostly waiting.
         let refusals = if span >= Duration::from_millis(100) { self.rng.pick(&[0, 0, 1, 2], 0) } else { 0 };
         let most_delay = self.rng.between(Duration::from_micros(30), span * 2);
-        Mood { refusals, most_delay, ..Mood::WILLING }
+        KernelBehaviour { refusals, most_delay, ..KernelBehaviour::HEALTHY }
     }
 
     fn partition(&mut self, world: &mut World, ports: usize, at: TrueTime) {
@@ -339,7 +341,7 @@ impl Draw {
             self.partition(world, ports, now);
             world.run_until(now)?;
         }
-        world.act(Act::Calm)
+        world.act(Act::FaultsEnd)
     }
 
     /// Planned work on a calm LAN.

@@ -5,11 +5,11 @@
 
 use super::checker::{Checker, Violation};
 use super::clock::TrueTime;
-use super::lan::{Copy, Lan, Port};
-use super::node::{Brief, Run, SimNode, interface, key, virtual_addresses};
+use super::lan::{Integrity, Lan, Port};
+use super::node::{NodeView, Run, SimNode, interface, key, virtual_addresses};
 use super::rng::Rng;
-use super::view::{View, in_family};
-use super::world::{Happening, Rank, Station, World};
+use super::view::{StationView, in_family};
+use super::world::{EventOrder, Station, World, WorldEvent};
 use crate::protocol::{Input, LastResort, StateName};
 use crate::types::{Family, InstanceKey, MacAddr, MonoTime};
 use std::collections::BTreeMap;
@@ -29,15 +29,15 @@ pub(super) struct Hosts {
 
 /// What hosts or stations hear of an address.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum News {
+pub(super) enum AnnouncementEvent {
     /// A foreign router has installed the addresses, and announces them.
     Installed(Family),
     /// A station hears another one announce.
-    Heard(Family, Port),
+    StationHears(Family, Port),
     /// The host at a port hears this station's announcement of that time.
-    Turn(Family, Port, TrueTime),
+    HostHears(Family, Port, TrueTime),
     /// A station of ours yielded at that time to this one: by now hosts have found it.
-    Returned(Family, Port, TrueTime),
+    HostsHaveReturned(Family, Port, TrueTime),
 }
 
 /// Hosts have found an Active that could not be heard, and is heard again, so soon after its rival yielded.
@@ -66,20 +66,24 @@ impl Hosts {
 impl World {
     /// A station announces the addresses of a family.
     pub(super) fn announce(&mut self, port: Port, family: Family) {
-        let turn = News::Turn(family, port, self.now);
+        let turn = AnnouncementEvent::HostHears(family, port, self.now);
         let mut arrivals = Vec::new();
         self.lan.carry(port, &mut self.hosts.rng, &mut arrivals);
-        for arrival in arrivals.into_iter().filter(|arrival| arrival.copy == Copy::Intact) {
+        for arrival in arrivals.into_iter().filter(|arrival| arrival.copy == Integrity::Intact) {
             // Its own reflection is nothing to a station.
             if arrival.port != port {
                 let at = self.now + arrival.after;
-                self.enqueue(at, Rank::Arrival, Happening::News(arrival.port, News::Heard(family, port)));
-                self.enqueue(at, Rank::Arrival, Happening::News(arrival.port, turn));
+                self.enqueue(
+                    at,
+                    EventOrder::Arrival,
+                    WorldEvent::Announcement(arrival.port, AnnouncementEvent::StationHears(family, port)),
+                );
+                self.enqueue(at, EventOrder::Arrival, WorldEvent::Announcement(arrival.port, turn));
             }
         }
         if self.lan.plugged(port) {
             let way = Lan::delay(self.lan.conditions(), &mut self.hosts.rng);
-            self.enqueue(self.now + way, Rank::Arrival, Happening::News(port, turn));
+            self.enqueue(self.now + way, EventOrder::Arrival, WorldEvent::Announcement(port, turn));
         }
     }
 
@@ -94,17 +98,27 @@ impl World {
             return;
         }
         let at = self.now + Duration::from_millis(slowness);
-        self.enqueue(at, Rank::Kernel, Happening::News(port, News::Installed(family)));
+        self.enqueue(
+            at,
+            EventOrder::Kernel,
+            WorldEvent::Announcement(port, AnnouncementEvent::Installed(family)),
+        );
     }
 
-    pub(super) fn on_news(&mut self, port: Port, news: News) -> Result<(), Violation> {
-        match news {
-            News::Installed(family) => self.install(port, family),
-            News::Turn(family, station, said) => self.hosts.turn(said, port, family, station),
-            News::Returned(family, winner, yielded) => {
+    pub(super) fn on_announcement_event(
+        &mut self,
+        port: Port,
+        event: AnnouncementEvent,
+    ) -> Result<(), Violation> {
+        match event {
+            AnnouncementEvent::Installed(family) => self.install(port, family),
+            AnnouncementEvent::HostHears(family, station, said) => {
+                self.hosts.turn(said, port, family, station)
+            }
+            AnnouncementEvent::HostsHaveReturned(family, winner, yielded) => {
                 return self.judge_return(port, family, winner, yielded);
             }
-            News::Heard(family, other) => {
+            AnnouncementEvent::StationHears(family, other) => {
                 let key = key(family);
                 let cares = |node: &SimNode| node.listening.contains(&key) || node.holds(key);
                 let cares = self.node(port).is_some_and(cares);
@@ -126,10 +140,10 @@ impl World {
 
     /// After an input: a station that was Active and is Backup has yielded. If it is known to whom, and that one holds the
     /// addresses, hosts are looked at a little later.
-    pub(super) fn note_yield(&mut self, port: Port, before: &Brief) {
+    pub(super) fn note_yield(&mut self, port: Port, before: &NodeView) {
         let Some(Station::Ours(node)) = self.stations.get(port.0) else { return };
         let was = |family: &Family| before.state(key(*family)) == StateName::Active;
-        let is = |family: &Family| node.brief.state(key(*family)) == StateName::Backup;
+        let is = |family: &Family| node.view.state(key(*family)) == StateName::Backup;
         let families: Vec<Family> = self.families.iter().copied().filter(|f| was(f) && is(f)).collect();
         if families.is_empty() {
             return;
@@ -137,15 +151,15 @@ impl World {
         let views = self.views();
         let home = component(&views, port);
         for family in families {
-            let serves = |view: &&View| view.component == home && in_family(view.active, family);
+            let serves = |view: &&StationView| view.component == home && in_family(view.active, family);
             let mut actives = views.iter().filter(serves);
             let (Some(winner), None) = (actives.next(), actives.next()) else { continue };
             // One whose kernel still works through what it was told knows nothing of its addresses, and announces none.
             let knows = |winner: &Port| self.node(*winner).is_some_and(|node| node.kernel.is_idle());
             if winner.ours && in_family(winner.holds, family) && knows(&winner.port) {
                 let at = self.now + HOSTS_RETURN + self.checker.bounds().reaction() * 2;
-                let news = News::Returned(family, winner.port, self.now);
-                self.enqueue(at, Rank::Script, Happening::News(port, news));
+                let event = AnnouncementEvent::HostsHaveReturned(family, winner.port, self.now);
+                self.enqueue(at, EventOrder::Script, WorldEvent::Announcement(port, event));
             }
         }
     }
@@ -160,7 +174,7 @@ impl World {
     ) -> Result<(), Violation> {
         let views = self.views();
         let home = component(&views, port);
-        let serves = |view: &View| {
+        let serves = |view: &StationView| {
             view.component == home && view.awake && in_family(view.active, family) && !view.leaving
         };
         let serves = views.iter().any(|view| view.port == winner && serves(view));
@@ -180,9 +194,9 @@ impl World {
     }
 
     fn install(&mut self, port: Port, family: Family) {
-        let Some(Station::Foreign(machines)) = self.stations.get_mut(port.0) else { return };
-        let machine = machines.iter_mut().find(|machine| Family::of(machine.setup().source) == family);
-        if machine.is_some_and(super::peer::Machine::install) {
+        let Some(Station::Foreign(instances)) = self.stations.get_mut(port.0) else { return };
+        let instance = instances.iter_mut().find(|instance| Family::of(instance.setup().source) == family);
+        if instance.is_some_and(super::peer::PeerInstance::install) {
             self.trace.note(self.now, || format!("peer {}:     holds and announces {family}", port.0));
             self.announce(port, family);
         }
@@ -230,7 +244,7 @@ impl World {
                 let Some(active) = active.filter(|active| active.port != station) else { continue };
                 let deposed = self.node(station).is_some_and(|node| node.run == Run::Up)
                     && component(&views, station) == active.component
-                    && self.checker.was_active_in_calm(station);
+                    && self.checker.was_active_since_faults_ended(station);
                 if deposed {
                     let seen = format!("{family} at port {}, {} is Active", host.0, active.port.0);
                     return Err(self.checker.violation(
@@ -246,12 +260,12 @@ impl World {
     }
 }
 
-/// Where a station says that addresses are.
+/// Where a station message that addresses are.
 fn mac_of(port: Port) -> MacAddr {
     MacAddr([2, 0, 0, 0, 1, u8::try_from(port.0).unwrap_or(u8::MAX)])
 }
 
-fn component(views: &[View], port: Port) -> usize {
+fn component(views: &[StationView], port: Port) -> usize {
     views.iter().find(|view| view.port == port).map_or(usize::MAX, |view| view.component)
 }
 
@@ -262,7 +276,7 @@ impl Checker {
         let was = self.active_since(winner).is_some_and(|since| since <= yielded);
         let is_backup = self.listening_since(yielder).is_some_and(|since| since <= yielded);
         let slept = |port| self.woken_at(port).is_some();
-        self.calm_since().is_some_and(|calm| calm <= yielded)
+        self.healthy_since().is_some_and(|calm| calm <= yielded)
             && was
             && is_backup
             && !slept(yielder)
@@ -274,11 +288,11 @@ impl Checker {
     fn successor<'v>(
         &self,
         now: TrueTime,
-        views: &'v [View],
+        views: &'v [StationView],
         port: Port,
         family: Family,
         turned: TrueTime,
-    ) -> Option<&'v View> {
+    ) -> Option<&'v StationView> {
         let leaver = views.iter().find(|view| view.port == port)?;
         views.iter().find(|view| {
             let serves = view.awake && in_family(view.active, family) && !view.leaving;
@@ -291,7 +305,7 @@ impl Checker {
     }
 
     /// Demoted, and not to serve as the last resort: it takes part in nothing, but for handing over.
-    pub(super) fn judge_demoted(&self, now: TrueTime, port: Port, node: &Brief) -> Result<(), Violation> {
+    pub(super) fn judge_demoted(&self, now: TrueTime, port: Port, node: &NodeView) -> Result<(), Violation> {
         if node.demoted == Some(LastResort::No) && !node.handing_over && !node.all(StateName::Initialize) {
             return Err(self.violation(now, port, "who is demoted takes no part", format!("{node:?}")));
         }
@@ -299,14 +313,14 @@ impl Checker {
     }
 
     /// What an Active keeps after it yielded goes soon, as soon as it is scheduled.
-    pub(super) fn judge_parting(
+    pub(super) fn judge_retained(
         &self,
         now: TrueTime,
         port: Port,
         local: MonoTime,
-        node: &Brief,
+        node: &NodeView,
     ) -> Result<(), Violation> {
-        let most = self.bounds().parting();
+        let most = self.bounds().retained();
         if self.woken_at(port).is_some_and(|woken| now.since(woken) <= most) {
             return Ok(());
         }

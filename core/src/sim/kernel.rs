@@ -17,7 +17,7 @@ pub enum Wanted {
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Done {
+pub enum KernelOutcome {
     /// Addresses were installed, or refused.
     Held(HoldResult),
     /// Those of this key were here, and are gone.
@@ -28,7 +28,7 @@ pub enum Done {
 
 /// How the kernel treats the next requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mood {
+pub struct KernelBehaviour {
     /// It takes at least this long.
     pub least_delay: Duration,
     /// It takes at most this long.
@@ -37,9 +37,9 @@ pub struct Mood {
     pub refusals: u8,
 }
 
-impl Mood {
+impl KernelBehaviour {
     /// A few netlink messages.
-    pub const WILLING: Self =
+    pub const HEALTHY: Self =
         Self { least_delay: Duration::from_micros(30), most_delay: Duration::from_micros(600), refusals: 0 };
 }
 
@@ -57,25 +57,25 @@ struct Request {
 pub struct FakeKernel {
     requests: VecDeque<Request>,
     held: BTreeSet<InstanceKey>,
-    mood: Mood,
+    behaviour: KernelBehaviour,
 }
 
 impl Default for FakeKernel {
     fn default() -> Self {
-        Self { requests: VecDeque::new(), held: BTreeSet::new(), mood: Mood::WILLING }
+        Self { requests: VecDeque::new(), held: BTreeSet::new(), behaviour: KernelBehaviour::HEALTHY }
     }
 }
 
 impl FakeKernel {
-    /// Changes its mood.
-    pub const fn set_mood(&mut self, mood: Mood) {
-        self.mood = mood;
+    /// Changes its behaviour.
+    pub const fn set_behaviour(&mut self, behaviour: KernelBehaviour) {
+        self.behaviour = behaviour;
     }
 
-    /// Its mood.
+    /// Its behaviour.
     #[must_use]
-    pub const fn mood(&self) -> Mood {
-        self.mood
+    pub const fn behaviour(&self) -> KernelBehaviour {
+        self.behaviour
     }
 
     /// What this node really holds, whatever it believes.
@@ -103,30 +103,30 @@ impl FakeKernel {
         let done_at = free_at + delay;
         let granted = match wanted {
             Wanted::Absent => true,
-            Wanted::Held => self.mood.refusals == 0,
+            Wanted::Held => self.behaviour.refusals == 0,
         };
         if !granted {
-            self.mood.refusals -= 1;
+            self.behaviour.refusals -= 1;
         }
         self.requests.push_back(Request { key, epoch, wanted, granted, done_at });
         done_at
     }
 
     /// Carries out the oldest request.
-    pub fn carry_out(&mut self) -> Done {
+    pub fn carry_out(&mut self) -> KernelOutcome {
         let Some(Request { key, epoch, wanted, granted, .. }) = self.requests.pop_front() else {
-            return Done::Nothing;
+            return KernelOutcome::Nothing;
         };
         match (wanted, granted) {
             (Wanted::Held, true) => {
                 self.held.insert(key);
-                Done::Held(HoldResult { key, epoch, outcome: Ok(()) })
+                KernelOutcome::Held(HoldResult { key, epoch, outcome: Ok(()) })
             }
             (Wanted::Held, false) => {
-                Done::Held(HoldResult { key, epoch, outcome: Err("RTNETLINK: busy".to_owned()) })
+                KernelOutcome::Held(HoldResult { key, epoch, outcome: Err("RTNETLINK: busy".to_owned()) })
             }
-            (Wanted::Absent, _) if self.held.remove(&key) => Done::Absent(key),
-            (Wanted::Absent, _) => Done::Nothing,
+            (Wanted::Absent, _) if self.held.remove(&key) => KernelOutcome::Absent(key),
+            (Wanted::Absent, _) => KernelOutcome::Nothing,
         }
     }
 

@@ -64,7 +64,7 @@ pub enum Echo {
 
 /// In what condition a copy arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Copy {
+pub enum Integrity {
     /// As sent.
     Intact,
     /// With a few bits flipped, or cut short.
@@ -79,7 +79,7 @@ pub struct Arrival {
     /// How long it takes.
     pub after: Duration,
     /// How it arrives.
-    pub copy: Copy,
+    pub copy: Integrity,
 }
 
 /// A broadcast domain of some ports.
@@ -178,7 +178,8 @@ impl Lan {
 
     fn arrival(&self, port: Port, rng: &mut Rng) -> Arrival {
         let after = Self::delay(self.conditions, rng);
-        let copy = if rng.chance(self.conditions.corruption) { Copy::Damaged } else { Copy::Intact };
+        let copy =
+            if rng.chance(self.conditions.corruption) { Integrity::Damaged } else { Integrity::Intact };
         Arrival { port, after, copy }
     }
 }

@@ -5,11 +5,11 @@
 //! behaved neighbours never brings about. The only rule is that the core does what [`Reference`] predicts, for
 //! each router and each instance; a router that another one disturbs is a difference.
 
+use super::describe;
 use super::node::Host;
 use super::packet::Packet;
 use super::reference::{Difference, Reference};
 use super::rng::{PerMille, Rng};
-use super::words;
 use crate::protocol::{
     AnnounceSpec, CheckName, CheckResult, ChecksumPolicy, Command, CommandId, Demotion, Effect, Effects,
     Force, HoldResult, Input, InstanceSpec, LastResort, LinkLocalRule, Node, RouterSpec, Track, Until,
@@ -32,7 +32,7 @@ const LINES: usize = 400;
 
 /// What a run did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Done {
+pub struct Totals {
     /// Inputs that the node was given.
     pub inputs: u64,
     /// Advertisements that it sent.
@@ -52,7 +52,7 @@ pub struct Failure {
 ///
 /// # Errors
 /// [`Failure`] at the first difference.
-pub fn run(seed: u64) -> Result<Done, Box<Failure>> {
+pub fn run(seed: u64) -> Result<Totals, Box<Failure>> {
     let mut run = Run::new(seed);
     match run.play() {
         Ok(()) => Ok(run.done),
@@ -89,7 +89,7 @@ struct Run {
     /// Keys for which the last advertisement could not be sent.
     unsent: Vec<InstanceKey>,
     lines: VecDeque<String>,
-    done: Done,
+    done: Totals,
 }
 
 fn parse<T: std::str::FromStr>(text: &str) -> T {
@@ -145,7 +145,7 @@ impl Run {
             commands: 0,
             unsent: Vec::new(),
             lines: VecDeque::new(),
-            done: Done::default(),
+            done: Totals::default(),
         }
     }
 
@@ -582,7 +582,7 @@ impl Run {
         self.note(|| match &input {
             Input::Configure(specs) => format!("configured: {specs:?}"),
             Input::Link(name, facts) => format!("link {name}: {facts:?}"),
-            other => words::of_input(other),
+            other => describe::input(other),
         });
         self.effects.clear();
         self.core.handle(self.now, input.clone(), &mut self.effects);
@@ -591,7 +591,7 @@ impl Run {
 
     fn follow(&mut self, input: Option<&Input<'_>>) -> Result<(), Difference> {
         self.done.inputs += 1;
-        let told: Vec<String> = self.effects.iter().map(words::of_effect).collect();
+        let told: Vec<String> = self.effects.iter().map(describe::effect).collect();
         for line in told {
             self.note(|| format!("    {line}"));
         }

@@ -13,14 +13,15 @@
 pub mod bounds;
 pub mod checker;
 pub mod clock;
+mod describe;
 mod documents;
 pub mod fault;
 mod hosts;
+mod input_context;
 pub mod kernel;
 pub mod lan;
 pub mod lone_node;
 pub mod node;
-mod occasion;
 pub mod packet;
 pub mod peer;
 pub mod reference;
@@ -28,7 +29,6 @@ pub mod rng;
 pub mod script;
 pub mod trace;
 pub mod view;
-mod words;
 pub mod world;
 
 pub use checker::Violation;

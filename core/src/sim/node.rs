@@ -118,19 +118,19 @@ pub enum Packets {
 
 /// What waits for a stalled process besides packets.
 #[derive(Debug, Clone)]
-pub(super) enum Letter {
-    Owned(HoldResult),
+pub(super) enum QueuedInput {
+    AddressesHeld(HoldResult),
     Link(LinkFacts),
     Check(CheckName, CheckResult),
-    Operator(CommandId, Command),
+    Command(CommandId, Command),
     Configure(RouterSpec),
-    Remembered(Demotion),
+    SavedDemotion(Demotion),
     Shutdown,
 }
 
 /// What can be seen of a node from outside after each input.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Brief {
+pub struct NodeView {
     /// The state of each family.
     pub states: Vec<(InstanceKey, StateName)>,
     /// Priority after tracking.
@@ -148,7 +148,7 @@ pub struct Brief {
     yielded: Vec<(InstanceKey, MonoTime)>,
 }
 
-impl Brief {
+impl NodeView {
     /// Before the first configuration.
     pub(super) const NOTHING: Self = Self {
         states: Vec::new(),
@@ -189,7 +189,7 @@ impl Brief {
 /// One node.
 #[derive(Debug)]
 pub struct SimNode {
-    pub(super) router: Node,
+    pub(super) core: Node,
     /// What the core must do, predicted.
     pub(super) reference: Reference,
     pub(super) host: Host,
@@ -202,8 +202,8 @@ pub struct SimNode {
     pub(super) life: u32,
     pub(super) socket: VecDeque<Packet>,
     /// Bounded by the script: each entry is one of its acts, or the answer to one of the core's.
-    pub(super) letters: VecDeque<Letter>,
-    pub(super) brief: Brief,
+    pub(super) queued_inputs: VecDeque<QueuedInput>,
+    pub(super) view: NodeView,
     /// The deadline that is waited for, and when this node will notice.
     pub(super) wake: Option<(MonoTime, TrueTime)>,
     /// What is on disk.
@@ -225,7 +225,7 @@ impl SimNode {
         let checks =
             setup.tracks.iter().filter_map(check_of).map(|name| (name, CheckResult::Passing)).collect();
         Self {
-            router: Node::new(),
+            core: Node::new(),
             reference: Reference::new(),
             host,
             clock: setup.clock,
@@ -243,8 +243,8 @@ impl SimNode {
             run: Run::Down,
             life: 0,
             socket: VecDeque::new(),
-            letters: VecDeque::new(),
-            brief: Brief::NOTHING,
+            queued_inputs: VecDeque::new(),
+            view: NodeView::NOTHING,
             wake: None,
             demotion: None,
             checks,
@@ -258,8 +258,8 @@ impl SimNode {
 
     /// What can be seen of it.
     #[must_use]
-    pub const fn brief(&self) -> &Brief {
-        &self.brief
+    pub const fn view(&self) -> &NodeView {
+        &self.view
     }
 
     /// Its configuration.
@@ -270,8 +270,8 @@ impl SimNode {
 
     /// The core itself.
     #[must_use]
-    pub const fn router(&self) -> &Node {
-        &self.router
+    pub const fn core(&self) -> &Node {
+        &self.core
     }
 
     /// Its clock.
@@ -347,22 +347,23 @@ impl SimNode {
 
     pub(super) fn look(&mut self, snapshot: &Snapshot) {
         let Some(router) = snapshot.routers.first() else {
-            self.brief = Brief { deadline: self.router.next_deadline(), ..Brief::NOTHING };
+            self.view = NodeView { deadline: self.core.next_deadline(), ..NodeView::NOTHING };
             return;
         };
-        self.brief.states.clear();
-        self.brief.states.extend(router.instances.iter().map(|instance| (instance.key, instance.state)));
-        self.brief.priority = router.effective;
-        self.brief.handing_over = router.handing_over;
-        self.brief.eligible = router.faults.is_empty() && router.demoted.is_none();
-        self.brief.other_addresses = router.remarks.iter().any(|remark| {
+        self.view.states.clear();
+        self.view.states.extend(router.instances.iter().map(|instance| (instance.key, instance.state)));
+        self.view.priority = router.effective;
+        self.view.handing_over = router.handing_over;
+        self.view.eligible = router.faults.is_empty() && router.demoted.is_none();
+        self.view.other_addresses = router.remarks.iter().any(|remark| {
             matches!(remark.what, PeerWarning::AddressesLost { .. } | PeerWarning::AddressListDiffers { .. })
         });
-        let parting = |m: &&InstanceSnapshot| m.state != StateName::Active && self.listening.contains(&m.key);
-        self.brief.yielded.clear();
-        self.brief.yielded.extend(router.instances.iter().filter(parting).map(|m| (m.key, m.since)));
-        self.brief.demoted = router.demoted.as_ref().map(|demotion| demotion.last_resort);
-        self.brief.deadline = self.router.next_deadline();
+        let retained =
+            |m: &&InstanceSnapshot| m.state != StateName::Active && self.listening.contains(&m.key);
+        self.view.yielded.clear();
+        self.view.yielded.extend(router.instances.iter().filter(retained).map(|m| (m.key, m.since)));
+        self.view.demoted = router.demoted.as_ref().map(|demotion| demotion.last_resort);
+        self.view.deadline = self.core.next_deadline();
     }
 }
 

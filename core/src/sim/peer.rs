@@ -1,6 +1,6 @@
 //! Other people's routers: small, by the book, and with habits that are not ours.
 //!
-//! [`Machine`] is RFC 9568 §6.4 for one virtual router, written from the text and not from
+//! [`PeerInstance`] is RFC 9568 §6.4 for one virtual router, written from the text and not from
 //! `protocol`, so that it is a second opinion as well as a neighbour.
 
 use super::packet::Packet;
@@ -11,10 +11,10 @@ use std::time::Duration;
 
 /// What it does differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Habit {
-    /// RFC 9568 to the letter; its addresses go at once when it is stopped.
-    ByTheBook,
-    /// Times out on its own interval, whatever the Active says.
+pub enum PeerVariant {
+    /// RFC 9568 to the queued; its addresses go at once when it is stopped.
+    Rfc9568,
+    /// Times out on its own interval, whatever the Active message.
     OwnInterval,
     /// Skew_Time in whole centiseconds, and RFC 5798's silence towards a losing advertisement.
     WholeCentiseconds,
@@ -31,8 +31,8 @@ pub struct PeerSetup {
     pub preempt: Preempt,
     /// Advertisement_Interval.
     pub interval: AdverInterval,
-    /// Its habit.
-    pub habit: Habit,
+    /// Its variant.
+    pub variant: PeerVariant,
     /// How it sums IPv4 messages.
     pub checksum: ChecksumFlavour,
 }
@@ -48,20 +48,20 @@ pub enum PeerState {
     Active(MonoTime),
 }
 
-/// What it says.
+/// What it message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Says {
+pub enum PeerMessage {
     /// Nothing.
     Nothing,
     /// One advertisement of its own priority.
-    Advertises,
+    Advertisement,
     /// One of priority 0.
-    Resigns,
+    Resignation,
 }
 
 /// One foreign virtual router.
 #[derive(Debug, Clone)]
-pub struct Machine {
+pub struct PeerInstance {
     setup: PeerSetup,
     state: PeerState,
     learned: AdverInterval,
@@ -80,7 +80,7 @@ enum Holding {
     Yes,
 }
 
-impl Machine {
+impl PeerInstance {
     /// Not running yet.
     #[must_use]
     pub const fn new(setup: PeerSetup) -> Self {
@@ -139,50 +139,50 @@ impl Machine {
     }
 
     /// Startup (§6.4.1).
-    pub fn start(&mut self, now: MonoTime) -> Says {
+    pub fn start(&mut self, now: MonoTime) -> PeerMessage {
         self.learned = self.setup.interval;
         if self.setup.priority == AdvertPriority::OWNER {
             return self.promote(now);
         }
         self.state = PeerState::Backup(now + self.active_down_interval());
-        Says::Nothing
+        PeerMessage::Nothing
     }
 
     /// Shutdown (§6.4.2, §6.4.3).
-    pub fn stop(&mut self) -> Says {
+    pub fn stop(&mut self) -> PeerMessage {
         let was_active = self.is_active();
         self.state = PeerState::Initialize;
         self.holding = Holding::No;
-        if was_active { Says::Resigns } else { Says::Nothing }
+        if was_active { PeerMessage::Resignation } else { PeerMessage::Nothing }
     }
 
     /// Its timer, if due.
-    pub fn on_deadline(&mut self, now: MonoTime) -> Says {
+    pub fn on_deadline(&mut self, now: MonoTime) -> PeerMessage {
         match self.state {
             PeerState::Backup(at) | PeerState::Active(at) if at <= now => self.promote(now),
-            PeerState::Initialize | PeerState::Backup(_) | PeerState::Active(_) => Says::Nothing,
+            PeerState::Initialize | PeerState::Backup(_) | PeerState::Active(_) => PeerMessage::Nothing,
         }
     }
 
     /// An advertisement that passed the receive checks.
-    pub fn on_advert(&mut self, now: MonoTime, source: IpAddr, heard: &Advertisement<'_>) -> Says {
+    pub fn on_advert(&mut self, now: MonoTime, source: IpAddr, heard: &Advertisement<'_>) -> PeerMessage {
         match self.state {
-            PeerState::Initialize => Says::Nothing,
+            PeerState::Initialize => PeerMessage::Nothing,
             PeerState::Backup(_) => {
                 self.on_advert_in_backup(now, heard);
-                Says::Nothing
+                PeerMessage::Nothing
             }
             PeerState::Active(_) => self.on_advert_as_active(now, source, heard),
         }
     }
 
-    /// The packet that says it.
+    /// The packet that message it.
     #[must_use]
-    pub fn voice(&self, says: Says) -> Option<(AdvertPriority, AdverInterval)> {
-        match says {
-            Says::Nothing => None,
-            Says::Advertises => Some((self.setup.priority, self.setup.interval)),
-            Says::Resigns => Some((AdvertPriority::RESIGN, self.setup.interval)),
+    pub fn message(&self, message: PeerMessage) -> Option<(AdvertPriority, AdverInterval)> {
+        match message {
+            PeerMessage::Nothing => None,
+            PeerMessage::Advertisement => Some((self.setup.priority, self.setup.interval)),
+            PeerMessage::Resignation => Some((AdvertPriority::RESIGN, self.setup.interval)),
         }
     }
 
@@ -197,44 +197,49 @@ impl Machine {
         }
     }
 
-    fn on_advert_as_active(&mut self, now: MonoTime, source: IpAddr, heard: &Advertisement<'_>) -> Says {
+    fn on_advert_as_active(
+        &mut self,
+        now: MonoTime,
+        source: IpAddr,
+        heard: &Advertisement<'_>,
+    ) -> PeerMessage {
         if heard.priority.is_resignation() {
             self.state = PeerState::Active(now + self.setup.interval.period());
-            return Says::Advertises;
+            return PeerMessage::Advertisement;
         }
         let tie_lost = heard.priority == self.setup.priority && source > self.setup.source;
         if heard.priority > self.setup.priority || tie_lost {
             self.learn(heard.interval);
             self.state = PeerState::Backup(now + self.active_down_interval());
             self.holding = Holding::No;
-            return Says::Nothing;
+            return PeerMessage::Nothing;
         }
-        match self.setup.habit {
-            Habit::ByTheBook | Habit::OwnInterval => Says::Advertises,
-            Habit::WholeCentiseconds => Says::Nothing,
+        match self.setup.variant {
+            PeerVariant::Rfc9568 | PeerVariant::OwnInterval => PeerMessage::Advertisement,
+            PeerVariant::WholeCentiseconds => PeerMessage::Nothing,
         }
     }
 
-    fn promote(&mut self, now: MonoTime) -> Says {
+    fn promote(&mut self, now: MonoTime) -> PeerMessage {
         if !self.is_active() {
             self.holding = Holding::Rising;
         }
         self.state = PeerState::Active(now + self.setup.interval.period());
-        Says::Advertises
+        PeerMessage::Advertisement
     }
 
     fn learn(&mut self, interval: AdverInterval) {
-        match self.setup.habit {
-            Habit::ByTheBook | Habit::WholeCentiseconds => self.learned = interval,
-            Habit::OwnInterval => {}
+        match self.setup.variant {
+            PeerVariant::Rfc9568 | PeerVariant::WholeCentiseconds => self.learned = interval,
+            PeerVariant::OwnInterval => {}
         }
     }
 
     fn skew_time(&self) -> Duration {
         let below_owner = 256 - u32::from(self.setup.priority.get());
-        match self.setup.habit {
-            Habit::ByTheBook | Habit::OwnInterval => self.learned.period() * below_owner / 256,
-            Habit::WholeCentiseconds => {
+        match self.setup.variant {
+            PeerVariant::Rfc9568 | PeerVariant::OwnInterval => self.learned.period() * below_owner / 256,
+            PeerVariant::WholeCentiseconds => {
                 let centiseconds = below_owner * u32::from(self.learned.centiseconds()) / 256;
                 Duration::from_millis(10) * centiseconds
             }
@@ -248,7 +253,7 @@ impl Machine {
 
 /// What a [`Packet`] means to a foreign router: its own message reflected means nothing.
 #[must_use]
-pub fn audible<'a>(machine: &Machine, packet: &'a Packet) -> Option<Advertisement<'a>> {
+pub fn audible<'a>(instance: &PeerInstance, packet: &'a Packet) -> Option<Advertisement<'a>> {
     let source = packet.carrier().source;
-    packet.parse().ok().filter(|_| source != machine.setup.source)
+    packet.parse().ok().filter(|_| source != instance.setup.source)
 }

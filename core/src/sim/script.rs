@@ -1,11 +1,11 @@
 //! What can be done to a world from outside: faults, operators, and their repair.
 
 use super::checker::{Checker, Violation};
-use super::kernel::Mood;
+use super::kernel::KernelBehaviour;
 use super::lan::{Cable, Conditions, Echo, Path, Port};
-use super::node::{Brief, Letter, Packets, Run, name};
+use super::node::{NodeView, Packets, QueuedInput, Run, name};
 use super::reference::Reference;
-use super::view::View;
+use super::view::StationView;
 use super::world::{Station, World};
 use crate::protocol::{CheckResult, Command, CommandId, Demotion, Force, LastResort, Node};
 use crate::types::{MonoTime, Role};
@@ -15,13 +15,13 @@ use crate::types::{MonoTime, Role};
 pub enum Leftovers {
     /// Its addresses: it was killed.
     Addresses,
-    /// Nothing: the machine lost power.
+    /// Nothing: the instance lost power.
     Nothing,
 }
 
 /// Whether a node is told that its cable was cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Carrier {
+pub enum CarrierSignal {
     /// It is its own cable: the link goes down.
     Lost,
     /// It is a cable between switches: the link stays up.
@@ -63,7 +63,7 @@ pub enum Act {
     /// A reload that changes nothing.
     Reload(Port),
     /// A cable.
-    Cable(Port, Cable, Carrier),
+    Cable(Port, Cable, CarrierSignal),
     /// A station's own addresses.
     Source(Port, Source),
     /// One direction.
@@ -72,15 +72,15 @@ pub enum Act {
     Echo(Port, Echo),
     /// The LAN's conditions.
     Conditions(Conditions),
-    /// A kernel's mood.
-    Kernel(Port, Mood),
+    /// A kernel's behaviour.
+    Kernel(Port, KernelBehaviour),
     /// Repairs everything but what operators and checks said: the LAN, cables and kernels; wakes
     /// who is stalled and starts who is down.
     Repair,
     /// Declares that the last fault is over: from now on the rules of a healthy LAN apply.
-    Calm,
+    FaultsEnd,
     /// Declares that faults begin.
-    Storm,
+    FaultsBegin,
 }
 
 impl World {
@@ -88,17 +88,17 @@ impl World {
         let views = self.views();
         match act {
             Act::Start(port) => {
-                self.excuse_if_nobody_serves(&views);
+                self.allow_gap_if_nobody_serves(&views);
                 self.start(port)
             }
             Act::Stop(port) => self.stop(&views, port),
             Act::Crash(port, leftovers) => {
-                self.checker.excuse(self.now);
+                self.checker.allow_gap(self.now);
                 self.crash(port, leftovers);
                 Ok(())
             }
             Act::Stall(port, packets) => {
-                self.checker.excuse(self.now);
+                self.checker.allow_gap(self.now);
                 self.stall(port, packets);
                 Ok(())
             }
@@ -123,17 +123,17 @@ impl World {
                 self.lan.set_conditions(conditions);
                 Ok(())
             }
-            Act::Kernel(port, mood) => {
-                self.set_mood(port, mood);
+            Act::Kernel(port, behaviour) => {
+                self.set_behaviour(port, behaviour);
                 Ok(())
             }
             Act::Repair => self.repair(),
-            Act::Calm => {
-                self.checker.calm(self.now);
+            Act::FaultsEnd => {
+                self.checker.faults_end(self.now);
                 Ok(())
             }
-            Act::Storm => {
-                self.checker.storm();
+            Act::FaultsBegin => {
+                self.checker.faults_begin();
                 Ok(())
             }
         }
@@ -142,59 +142,61 @@ impl World {
     /// What the daemon does at its start: removes leftovers, then configuration, demotions from the
     /// state directory, links, and the first verdicts.
     fn start(&mut self, port: Port) -> Result<(), Violation> {
-        let mut letters = Vec::new();
+        let mut queued_inputs = Vec::new();
         match self.stations.get_mut(port.0) {
             Some(Station::Ours(node)) if node.run == Run::Down => {
-                node.router = Node::new();
+                node.core = Node::new();
                 node.reference = Reference::new();
                 node.listening.clear();
                 node.kernel.clear();
                 node.life += 1;
                 node.run = Run::Up;
-                node.brief = Brief::NOTHING;
+                node.view = NodeView::NOTHING;
                 node.wake = None;
-                letters.extend(node.demotion.clone().map(Letter::Remembered));
-                letters.push(Letter::Configure(node.spec.clone()));
-                letters.push(Letter::Link(node.link.clone()));
-                letters.extend(node.checks.iter().map(|(name, health)| Letter::Check(name.clone(), *health)));
-                self.checker.reborn(self.now, port);
+                queued_inputs.extend(node.demotion.clone().map(QueuedInput::SavedDemotion));
+                queued_inputs.push(QueuedInput::Configure(node.spec.clone()));
+                queued_inputs.push(QueuedInput::Link(node.link.clone()));
+                queued_inputs.extend(
+                    node.checks.iter().map(|(name, health)| QueuedInput::Check(name.clone(), *health)),
+                );
+                self.checker.process_changed(self.now, port);
             }
-            Some(Station::Foreign(machines)) => {
+            Some(Station::Foreign(instances)) => {
                 let now = MonoTime::from_nanos(self.now.as_nanos());
-                let voices: Vec<_> = machines
+                let messages: Vec<_> = instances
                     .iter_mut()
                     .filter(|m| m.next_deadline().is_none())
                     .map(|m| {
-                        let says = m.start(now);
-                        m.voice(says).map(|said| (*m.setup(), said))
+                        let message = m.start(now);
+                        m.message(message).map(|said| (*m.setup(), said))
                     })
                     .collect();
-                self.checker.reborn(self.now, port);
-                for voice in voices {
-                    self.speak_foreign(port, voice);
+                self.checker.process_changed(self.now, port);
+                for message in messages {
+                    self.send_foreign(port, message);
                 }
             }
             Some(Station::Ours(_)) | None => {}
         }
-        letters.into_iter().try_for_each(|letter| self.deliver(port, letter))
+        queued_inputs.into_iter().try_for_each(|queued| self.deliver(port, queued))
     }
 
-    fn stop(&mut self, views: &[View], port: Port) -> Result<(), Violation> {
-        self.excuse_unless_bridged(views, port, Bridge::AnyWilling);
+    fn stop(&mut self, views: &[StationView], port: Port) -> Result<(), Violation> {
+        self.allow_gap_unless_bridged(views, port, Bridge::AnyWilling);
         match self.stations.get_mut(port.0) {
-            Some(Station::Ours(_)) => return self.deliver(port, Letter::Shutdown),
-            Some(Station::Foreign(machines)) => {
+            Some(Station::Ours(_)) => return self.deliver(port, QueuedInput::Shutdown),
+            Some(Station::Foreign(instances)) => {
                 // It drops its addresses before anybody else can have them.
-                self.checker.excuse(self.now);
-                let voices: Vec<_> = machines
+                self.checker.allow_gap(self.now);
+                let messages: Vec<_> = instances
                     .iter_mut()
                     .map(|m| {
-                        let says = m.stop();
-                        m.voice(says).map(|said| (*m.setup(), said))
+                        let message = m.stop();
+                        m.message(message).map(|said| (*m.setup(), said))
                     })
                     .collect();
-                for voice in voices {
-                    self.speak_foreign(port, voice);
+                for message in messages {
+                    self.send_foreign(port, message);
                 }
             }
             None => {}
@@ -208,16 +210,16 @@ impl World {
                 node.life += 1;
                 node.run = Run::Down;
                 node.socket.clear();
-                node.letters.clear();
-                node.brief = Brief::NOTHING;
+                node.queued_inputs.clear();
+                node.view = NodeView::NOTHING;
                 match leftovers {
                     Leftovers::Addresses => node.kernel.forget_requests(),
                     Leftovers::Nothing => node.kernel.clear(),
                 }
             }
-            Some(Station::Foreign(machines)) => {
-                for machine in machines {
-                    machine.stop();
+            Some(Station::Foreign(instances)) => {
+                for instance in instances {
+                    instance.stop();
                 }
             }
             None => {}
@@ -242,27 +244,27 @@ impl World {
         self.checker.woken(self.now, port);
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let packets = std::mem::take(&mut node.socket);
-        let letters = std::mem::take(&mut node.letters);
+        let queued_inputs = std::mem::take(&mut node.queued_inputs);
         for packet in packets {
             // What it hears may end its hand-over, and with that the process.
             if self.node(port).is_some_and(|node| node.run == Run::Up) {
                 self.feed_packet(port, &packet)?;
             }
         }
-        letters.into_iter().try_for_each(|letter| self.deliver(port, letter))
+        queued_inputs.into_iter().try_for_each(|queued| self.deliver(port, queued))
     }
 
     fn demote(
         &mut self,
-        views: &[View],
+        views: &[StationView],
         port: Port,
         force: Force,
         last_resort: LastResort,
     ) -> Result<(), Violation> {
         if force == Force::Yes {
-            self.excuse_unless_bridged(views, port, Bridge::AnyWilling);
+            self.allow_gap_unless_bridged(views, port, Bridge::AnyWilling);
         } else {
-            self.excuse_if_last_hope(views, port);
+            self.allow_gap_if_last_taker(views, port);
         }
         let demotion = Demotion {
             since: String::new(),
@@ -274,9 +276,9 @@ impl World {
         self.command(port, Command::Demote { router: name(), demotion, force })
     }
 
-    fn promote(&mut self, views: &[View], port: Port) -> Result<(), Violation> {
-        self.excuse_if_nobody_serves(views);
-        self.checker.unsteady(self.now, port);
+    fn promote(&mut self, views: &[StationView], port: Port) -> Result<(), Violation> {
+        self.allow_gap_if_nobody_serves(views);
+        self.checker.priority_changed(self.now, port);
         self.command(port, Command::Promote { router: name() })
     }
 
@@ -287,49 +289,49 @@ impl World {
         }
         node.asked += 1;
         let id = CommandId(node.asked);
-        self.deliver(port, Letter::Operator(id, command))
+        self.deliver(port, QueuedInput::Command(id, command))
     }
 
-    fn check(&mut self, views: &[View], port: Port, health: CheckResult) -> Result<(), Violation> {
-        self.checker.unsteady(self.now, port);
+    fn check(&mut self, views: &[StationView], port: Port, health: CheckResult) -> Result<(), Violation> {
+        self.checker.priority_changed(self.now, port);
         match health {
-            CheckResult::Failing => self.excuse_unless_bridged(views, port, Bridge::Obedient),
-            CheckResult::Passing => self.excuse_if_nobody_serves(views),
+            CheckResult::Failing => self.allow_gap_unless_bridged(views, port, Bridge::Obedient),
+            CheckResult::Passing => self.allow_gap_if_nobody_serves(views),
         }
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let names: Vec<_> = node.checks.keys().cloned().collect();
         for verdict in node.checks.values_mut() {
             *verdict = health;
         }
-        names.into_iter().try_for_each(|name| self.deliver(port, Letter::Check(name, health)))
+        names.into_iter().try_for_each(|name| self.deliver(port, QueuedInput::Check(name, health)))
     }
 
-    fn retune(&mut self, views: &[View], port: Port, role: Role) -> Result<(), Violation> {
-        self.checker.unsteady(self.now, port);
-        self.excuse_if_contested(views, port);
+    fn retune(&mut self, views: &[StationView], port: Port, role: Role) -> Result<(), Violation> {
+        self.checker.priority_changed(self.now, port);
+        self.allow_gap_if_contested(views, port);
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         node.spec.role = role;
         let spec = node.spec.clone();
-        self.deliver(port, Letter::Configure(spec))
+        self.deliver(port, QueuedInput::Configure(spec))
     }
 
     fn reload(&mut self, port: Port) -> Result<(), Violation> {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let spec = node.spec.clone();
-        self.deliver(port, Letter::Configure(spec))
+        self.deliver(port, QueuedInput::Configure(spec))
     }
 
-    fn cable(&mut self, port: Port, cable: Cable, carrier: Carrier) -> Result<(), Violation> {
-        self.checker.excuse(self.now);
+    fn cable(&mut self, port: Port, cable: Cable, carrier: CarrierSignal) -> Result<(), Violation> {
+        self.checker.allow_gap(self.now);
         self.lan.set_cable(port, cable);
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
-        let up = cable == Cable::Plugged || carrier == Carrier::Kept;
+        let up = cable == Cable::Plugged || carrier == CarrierSignal::Kept;
         if node.link.carrier == up {
             return Ok(());
         }
         node.link.carrier = up;
         let facts = node.link.clone();
-        self.deliver(port, Letter::Link(facts))
+        self.deliver(port, QueuedInput::Link(facts))
     }
 
     fn source(&mut self, port: Port, source: Source) -> Result<(), Violation> {
@@ -344,15 +346,15 @@ impl World {
         node.link.ipv4 = ipv4;
         node.link.ipv6_link_local = ipv6_link_local;
         let facts = node.link.clone();
-        self.deliver(port, Letter::Link(facts))
+        self.deliver(port, QueuedInput::Link(facts))
     }
 
-    fn set_mood(&mut self, port: Port, mood: Mood) {
-        if mood.refusals > 0 {
+    fn set_behaviour(&mut self, port: Port, behaviour: KernelBehaviour) {
+        if behaviour.refusals > 0 {
             self.checker.refusals_happen();
         }
         if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {
-            node.kernel.set_mood(mood);
+            node.kernel.set_behaviour(behaviour);
         }
     }
 
@@ -360,8 +362,8 @@ impl World {
         self.lan.repair();
         self.lan.set_conditions(Conditions::HEALTHY);
         for port in (0..self.stations.len()).map(Port) {
-            self.set_mood(port, Mood::WILLING);
-            self.cable(port, Cable::Plugged, Carrier::Kept)?;
+            self.set_behaviour(port, KernelBehaviour::HEALTHY);
+            self.cable(port, Cable::Plugged, CarrierSignal::Kept)?;
             self.source(port, Source::Present)?;
             self.wake(port)?;
             self.start(port)?;
@@ -370,51 +372,52 @@ impl World {
     }
 
     /// Who comes back finds no service, somewhere: it takes an election.
-    fn excuse_if_nobody_serves(&mut self, views: &[View]) {
-        let served =
-            |home: &View| views.iter().any(|view| view.component == home.component && view.is_active());
+    fn allow_gap_if_nobody_serves(&mut self, views: &[StationView]) {
+        let served = |home: &StationView| {
+            views.iter().any(|view| view.component == home.component && view.is_active())
+        };
         // With a shorter interval than the Active's it may also fire before it hears anything, and then
         // does not wait for its kernel: RFC 9568 §6.4.1 has it begin with its own.
         if !views.iter().all(served) || !self.checker.bounds().one_interval_for_all() {
-            self.checker.excuse(self.now);
+            self.checker.allow_gap(self.now);
         }
     }
 
     /// Whose priority falls while it and somebody else compare theirs yields to the other, which may yield to the word that
     /// is on its way. No router can know; their timers end it.
-    fn excuse_if_contested(&mut self, views: &[View], port: Port) {
-        let serves = |view: &View| view.is_active() && !view.leaving;
+    fn allow_gap_if_contested(&mut self, views: &[StationView], port: Port) {
+        let serves = |view: &StationView| view.is_active() && !view.leaving;
         let contested = views.iter().any(|view| view.port != port && serves(view));
         if contested && views.iter().any(|view| view.port == port && serves(view)) {
-            self.checker.excuse(self.now);
+            self.checker.allow_gap(self.now);
         }
     }
 
     /// A leave is bridged if somebody would take over.
-    fn excuse_unless_bridged(&mut self, views: &[View], port: Port, bridge: Bridge) {
+    fn allow_gap_unless_bridged(&mut self, views: &[StationView], port: Port, bridge: Bridge) {
         let Some(leaver) = views.iter().find(|view| view.port == port) else { return };
         // What does not learn the short interval takes over within its own Skew_Time: a stop waits for
         // that by our interval, a fault does not. RFC 9568 §6.4.2 lets a Backup of higher priority
-        // discard what an Active of lower priority says.
+        // discard what an Active of lower priority message.
         let patient = bridge == Bridge::AnyWilling && self.checker.bounds().one_interval_for_all();
-        let obeys = |v: &View| obeys(v, leaver) && self.checker.hears_all_of_it(v.port, port);
-        let taker = |v: &&View| v.port == port || patient || obeys(v);
-        let takers: Vec<View> = views.iter().filter(taker).cloned().collect();
+        let obeys = |v: &StationView| obeys(v, leaver) && self.checker.hears_all_of_it(v.port, port);
+        let taker = |v: &&StationView| v.port == port || patient || obeys(v);
+        let takers: Vec<StationView> = views.iter().filter(taker).cloned().collect();
         let bridged = Checker::has_taker(&takers, port);
         // A hand-over that is under way may have given its takers up.
         if leaver.is_active() && (!bridged || leaver.leaving) {
-            self.checker.excuse(self.now);
+            self.checker.allow_gap(self.now);
         }
-        self.excuse_if_last_hope(views, port);
+        self.allow_gap_if_last_taker(views, port);
     }
 
     /// Somebody else is leaving for good, and `port` may be who was to take over.
-    fn excuse_if_last_hope(&mut self, views: &[View], port: Port) {
-        let hopeless = |leaver: &View| {
+    fn allow_gap_if_last_taker(&mut self, views: &[StationView], port: Port) {
+        let hopeless = |leaver: &StationView| {
             !views.iter().any(|view| view.port != port && view.is_willing() && obeys(view, leaver))
         };
         if views.iter().any(|view| view.port != port && view.leaving && hopeless(view)) {
-            self.checker.excuse(self.now);
+            self.checker.allow_gap(self.now);
         }
     }
 }
@@ -428,7 +431,7 @@ enum Bridge {
     Obedient,
 }
 
-fn obeys(view: &View, leaver: &View) -> bool {
+fn obeys(view: &StationView, leaver: &StationView) -> bool {
     use crate::types::Preempt;
     view.ours && (view.preempt == Preempt::Forbid || view.priority <= leaver.priority)
 }

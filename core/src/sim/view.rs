@@ -5,7 +5,7 @@ use crate::types::{AdvertPriority, Family, Preempt, Role};
 
 /// A station, as the rules see it. Arrays are by family, IPv4 first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct View {
+pub struct StationView {
     /// Where it is.
     pub port: Port,
     /// The lowest port of its component: those that hear each other.
@@ -30,7 +30,7 @@ pub struct View {
     pub preempt: Preempt,
 }
 
-impl View {
+impl StationView {
     /// Whether it is Active in any family.
     #[must_use]
     pub const fn is_active(&self) -> bool {

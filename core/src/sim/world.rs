@@ -6,18 +6,20 @@
 
 use super::checker::{Checker, Violation};
 use super::clock::TrueTime;
-use super::hosts::{Hosts, News};
-use super::kernel::{Done, Wanted};
-use super::lan::{Arrival, Copy, Lan, Port};
-use super::node::{Brief, Letter, NodeSetup, Packets, Run, SimNode, interface, key, virtual_addresses, vrid};
-use super::occasion::{InputKind, Occasion};
+use super::describe;
+use super::hosts::{AnnouncementEvent, Hosts};
+use super::input_context::{InputContext, InputKind};
+use super::kernel::{KernelOutcome, Wanted};
+use super::lan::{Arrival, Integrity, Lan, Port};
+use super::node::{
+    NodeSetup, NodeView, Packets, QueuedInput, Run, SimNode, interface, key, virtual_addresses, vrid,
+};
 use super::packet::Packet;
-use super::peer::{Machine, PeerSetup, audible};
+use super::peer::{PeerInstance, PeerSetup, audible};
 use super::rng::Rng;
 use super::script::Act;
 use super::trace::{Detail, Trace};
-use super::view::View;
-use super::words;
+use super::view::StationView;
 use crate::protocol::{Effect, Effects, Input, StateName};
 use crate::types::{AdvertPriority, Family, MonoTime};
 use crate::wire::Draft;
@@ -29,8 +31,8 @@ use std::time::Duration;
 pub enum Station {
     /// Ours.
     Ours(Box<SimNode>),
-    /// Somebody else's: one machine a family, which know nothing of each other.
-    Foreign(Vec<Machine>),
+    /// Somebody else's: one instance a family, which know nothing of each other.
+    Foreign(Vec<PeerInstance>),
 }
 
 /// How a station is configured.
@@ -58,16 +60,16 @@ pub struct WorldSetup {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rank {
+pub(super) enum EventOrder {
     Arrival,
     Kernel,
     Script,
 }
 
 #[derive(Debug)]
-pub(super) enum Happening {
+pub(super) enum WorldEvent {
     Arrives(Port, Packet),
-    News(Port, News),
+    Announcement(Port, AnnouncementEvent),
     KernelDone(Port, u32),
     Act(Act),
 }
@@ -82,11 +84,11 @@ pub struct World {
     pub(super) families: Vec<Family>,
     pub(super) lateness: Duration,
     pub(super) hosts: Hosts,
-    queue: BTreeMap<(TrueTime, Rank, u64), Happening>,
+    queue: BTreeMap<(TrueTime, EventOrder, u64), WorldEvent>,
     sequence: u64,
     pub(super) checker: Checker,
     pub(super) trace: Trace,
-    views: Vec<View>,
+    views: Vec<StationView>,
     arrivals: Vec<Arrival>,
     steps: u64,
 }
@@ -158,7 +160,7 @@ impl World {
 
     /// Every station as the checker sees it.
     #[must_use]
-    pub fn views(&self) -> Vec<View> {
+    pub fn views(&self) -> Vec<StationView> {
         let mut views = Vec::new();
         self.look(&mut views);
         views
@@ -166,7 +168,7 @@ impl World {
 
     /// Puts an act into the script.
     pub fn at(&mut self, when: TrueTime, act: Act) {
-        self.enqueue(when, Rank::Script, Happening::Act(act));
+        self.enqueue(when, EventOrder::Script, WorldEvent::Act(act));
     }
 
     /// Acts now.
@@ -211,10 +213,10 @@ impl World {
         self.steps += 1;
         let queued = self.queue.first_entry().filter(|entry| entry.key().0 <= self.now);
         match queued.map(std::collections::btree_map::OccupiedEntry::remove) {
-            Some(Happening::Arrives(port, packet)) => self.on_arrival(port, packet)?,
-            Some(Happening::News(port, news)) => self.on_news(port, news)?,
-            Some(Happening::KernelDone(port, life)) => self.on_kernel_done(port, life)?,
-            Some(Happening::Act(act)) => return self.act(act),
+            Some(WorldEvent::Arrives(port, packet)) => self.on_arrival(port, packet)?,
+            Some(WorldEvent::Announcement(port, event)) => self.on_announcement_event(port, event)?,
+            Some(WorldEvent::KernelDone(port, life)) => self.on_kernel_done(port, life)?,
+            Some(WorldEvent::Act(act)) => return self.act(act),
             None => self.on_deadlines()?,
         }
         self.judge()
@@ -230,14 +232,14 @@ impl World {
                 }
                 Run::Up => self.feed_packet(port, &packet),
             },
-            Some(Station::Foreign(machines)) => {
+            Some(Station::Foreign(instances)) => {
                 let now = MonoTime::from_nanos(self.now.as_nanos());
-                let machine = machines.iter_mut().find(|m| Family::of(m.setup().source) == packet.family());
-                let Some(machine) = machine else { return Ok(()) };
-                let Some(heard) = audible(machine, &packet) else { return Ok(()) };
-                let says = machine.on_advert(now, packet.carrier().source, &heard);
-                let voice = machine.voice(says).map(|said| (*machine.setup(), said));
-                self.speak_foreign(port, voice);
+                let instance = instances.iter_mut().find(|m| Family::of(m.setup().source) == packet.family());
+                let Some(instance) = instance else { return Ok(()) };
+                let Some(heard) = audible(instance, &packet) else { return Ok(()) };
+                let message = instance.on_advert(now, packet.carrier().source, &heard);
+                let message = instance.message(message).map(|said| (*instance.setup(), said));
+                self.send_foreign(port, message);
                 Ok(())
             }
             None => Ok(()),
@@ -265,34 +267,34 @@ impl World {
             return Ok(());
         }
         match node.kernel.carry_out() {
-            Done::Held(owned) => self.deliver(port, Letter::Owned(owned)),
-            Done::Absent(key) => self.judge_release(port, key.family),
-            Done::Nothing => Ok(()),
+            KernelOutcome::Held(result) => self.deliver(port, QueuedInput::AddressesHeld(result)),
+            KernelOutcome::Absent(key) => self.judge_release(port, key.family),
+            KernelOutcome::Nothing => Ok(()),
         }
     }
 
-    /// Hands a letter to a node, now or when it runs again.
-    pub(super) fn deliver(&mut self, port: Port, letter: Letter) -> Result<(), Violation> {
+    /// Hands a queued to a node, now or when it runs again.
+    pub(super) fn deliver(&mut self, port: Port, queued: QueuedInput) -> Result<(), Violation> {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         match node.run {
             Run::Down => Ok(()),
             Run::Stalled(_) => {
-                node.letters.push_back(letter);
+                node.queued_inputs.push_back(queued);
                 Ok(())
             }
-            Run::Up => self.open(port, letter),
+            Run::Up => self.open(port, queued),
         }
     }
 
-    pub(super) fn open(&mut self, port: Port, letter: Letter) -> Result<(), Violation> {
-        let input = match letter {
-            Letter::Owned(owned) => Input::AddressesHeld(owned),
-            Letter::Link(facts) => Input::Link(interface(), Some(facts)),
-            Letter::Check(name, health) => Input::CheckResult(name, health),
-            Letter::Operator(id, command) => Input::Command(id, command),
-            Letter::Configure(spec) => Input::Configure(vec![spec]),
-            Letter::Remembered(demotion) => Input::SavedDemotion(super::node::name(), demotion),
-            Letter::Shutdown => Input::Shutdown,
+    pub(super) fn open(&mut self, port: Port, queued: QueuedInput) -> Result<(), Violation> {
+        let input = match queued {
+            QueuedInput::AddressesHeld(result) => Input::AddressesHeld(result),
+            QueuedInput::Link(facts) => Input::Link(interface(), Some(facts)),
+            QueuedInput::Check(name, health) => Input::CheckResult(name, health),
+            QueuedInput::Command(id, command) => Input::Command(id, command),
+            QueuedInput::Configure(spec) => Input::Configure(vec![spec]),
+            QueuedInput::SavedDemotion(demotion) => Input::SavedDemotion(super::node::name(), demotion),
+            QueuedInput::Shutdown => Input::Shutdown,
         };
         self.feed(port, input)
     }
@@ -303,14 +305,14 @@ impl World {
         let Some(port) = due.map(Port) else { return Ok(()) };
         match self.stations.get_mut(port.0) {
             Some(Station::Ours(_)) => self.feed(port, Input::Deadline),
-            Some(Station::Foreign(machines)) => {
+            Some(Station::Foreign(instances)) => {
                 let now = MonoTime::from_nanos(now.as_nanos());
-                let machine = machines.iter_mut().find(|m| m.next_deadline().is_some_and(|at| at <= now));
-                let voice = machine.and_then(|m| {
-                    let says = m.on_deadline(now);
-                    m.voice(says).map(|said| (*m.setup(), said))
+                let instance = instances.iter_mut().find(|m| m.next_deadline().is_some_and(|at| at <= now));
+                let message = instance.and_then(|m| {
+                    let message = m.on_deadline(now);
+                    m.message(message).map(|said| (*m.setup(), said))
                 });
-                self.speak_foreign(port, voice);
+                self.send_foreign(port, message);
                 Ok(())
             }
             None => Ok(()),
@@ -323,36 +325,35 @@ impl World {
         let local = node.clock.read(self.now);
         let mut kind = InputKind::of(&input);
         if let Input::Configure(specs) = &input
-            && node.router.running().eq(specs)
+            && node.core.running().eq(specs)
         {
             kind = InputKind::Unchanged;
         }
         let trace = &mut self.trace;
-        trace.note(self.now, || format!("node {}: {}", port.0, words::of_input(&input)));
+        trace.note(self.now, || format!("node {}: {}", port.0, describe::input(&input)));
         let mut effects = std::mem::take(&mut node.effects);
         effects.clear();
-        let before: Brief = node.brief.clone();
-        node.router.handle(local, input.clone(), &mut effects);
-        let snapshot = node.router.snapshot(local);
-        let predicted =
-            node.reference.follow(local, &input, &effects, &snapshot, node.router.next_deadline());
+        let before: NodeView = node.view.clone();
+        node.core.handle(local, input.clone(), &mut effects);
+        let snapshot = node.core.snapshot(local);
+        let predicted = node.reference.follow(local, &input, &effects, &snapshot, node.core.next_deadline());
         let listening = node.listen(&effects);
         node.look(&snapshot);
         trace.note(self.now, || {
-            let states: Vec<_> = node.brief.states.iter().map(|(_, state)| state.as_str()).collect();
-            let leaving = if node.brief.handing_over { ", leaving" } else { "" };
-            format!("node {}:     {}{leaving}, next {:?}", port.0, states.join("/"), node.brief.deadline)
+            let states: Vec<_> = node.view.states.iter().map(|(_, state)| state.as_str()).collect();
+            let leaving = if node.view.handing_over { ", leaving" } else { "" };
+            format!("node {}:     {}{leaving}, next {:?}", port.0, states.join("/"), node.view.deadline)
         });
         if let Err(difference) = predicted {
-            let told: Vec<_> = effects.iter().map(words::of_effect).collect();
+            let told: Vec<_> = effects.iter().map(describe::effect).collect();
             let seen = format!("{} (effects: {told:?})", difference.seen);
             return Err(self.checker.violation(self.now, port, difference.rule, seen));
         }
         if let Err(seen) = listening {
             return Err(self.checker.violation(self.now, port, "Listen and Unlisten alternate", seen));
         }
-        let occasion = Occasion { now: self.now, port, local, kind, before: &before };
-        self.checker.judge_input(&occasion, node, &effects)?;
+        let input_context = InputContext { now: self.now, port, local, kind, before: &before };
+        self.checker.judge_input(&input_context, node, &effects)?;
         self.note_yield(port, &before);
         let result = self.carry_out(port, &effects);
         self.reschedule(port);
@@ -364,7 +365,7 @@ impl World {
 
     fn carry_out(&mut self, port: Port, effects: &Effects) -> Result<(), Violation> {
         for effect in effects {
-            self.trace.note(self.now, || format!("node {}:     {}", port.0, words::of_effect(effect)));
+            self.trace.note(self.now, || format!("node {}:     {}", port.0, describe::effect(effect)));
             match effect {
                 Effect::HoldAddresses { key, epoch } => self.ask_kernel(port, *key, *epoch, Wanted::Held),
                 Effect::ReleaseAddresses { key, epoch } => {
@@ -407,11 +408,11 @@ impl World {
 
     fn ask_kernel(&mut self, port: Port, key: crate::types::InstanceKey, epoch: u64, wanted: Wanted) {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return };
-        let mood = node.kernel.mood();
-        let delay = self.rng.between(mood.least_delay, mood.most_delay);
+        let behaviour = node.kernel.behaviour();
+        let delay = self.rng.between(behaviour.least_delay, behaviour.most_delay);
         let done_at = node.kernel.request(self.now, key, epoch, wanted, delay);
         let life = node.life;
-        self.enqueue(done_at, Rank::Kernel, Happening::KernelDone(port, life));
+        self.enqueue(done_at, EventOrder::Kernel, WorldEvent::KernelDone(port, life));
     }
 
     /// The agent ends by itself: the kernel still carries out what was asked, nobody listens.
@@ -419,19 +420,19 @@ impl World {
         if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {
             node.run = Run::Down;
             node.socket.clear();
-            node.letters.clear();
-            node.brief = Brief::NOTHING;
+            node.queued_inputs.clear();
+            node.view = NodeView::NOTHING;
         }
     }
 
     fn reschedule(&mut self, port: Port) {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return };
         let waited = node.wake.map(|(deadline, _)| deadline);
-        if waited == node.brief.deadline && waited.is_some() {
+        if waited == node.view.deadline && waited.is_some() {
             return;
         }
         let late = self.rng.between(Duration::ZERO, self.lateness);
-        node.wake = node.brief.deadline.map(|at| (at, node.clock.when(at).max(self.now) + late));
+        node.wake = node.view.deadline.map(|at| (at, node.clock.when(at).max(self.now) + late));
     }
 
     fn transmit(&mut self, port: Port, draft: &Draft) -> Result<(), Violation> {
@@ -444,13 +445,13 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn speak_foreign(
+    pub(super) fn send_foreign(
         &mut self,
         port: Port,
-        voice: Option<(PeerSetup, (AdvertPriority, crate::types::AdverInterval))>,
+        message: Option<(PeerSetup, (AdvertPriority, crate::types::AdverInterval))>,
     ) {
-        let Some((setup, (priority, interval))) = voice else { return };
-        self.trace.note(self.now, || format!("peer {}:     says {priority}, {interval}", port.0));
+        let Some((setup, (priority, interval))) = message else { return };
+        self.trace.note(self.now, || format!("peer {}:     message {priority}, {interval}", port.0));
         self.checker.note_foreign(self.now, port, priority);
         let draft =
             Draft { source: setup.source, vrid: vrid(), priority, interval, checksum: setup.checksum };
@@ -459,8 +460,8 @@ impl World {
             self.send(port, &packet);
         }
         let family = Family::of(setup.source);
-        if let Some(Station::Foreign(machines)) = self.stations.get_mut(port.0)
-            && machines.iter_mut().any(|m| Family::of(m.setup().source) == family && m.take_risen())
+        if let Some(Station::Foreign(instances)) = self.stations.get_mut(port.0)
+            && instances.iter_mut().any(|m| Family::of(m.setup().source) == family && m.take_risen())
         {
             self.foreign_rises(port, family);
         }
@@ -472,17 +473,21 @@ impl World {
         self.lan.carry(port, &mut self.rng, &mut arrivals);
         for arrival in arrivals.drain(..) {
             let copy = match arrival.copy {
-                Copy::Intact => packet.clone(),
-                Copy::Damaged => packet.damaged(&mut self.rng),
+                Integrity::Intact => packet.clone(),
+                Integrity::Damaged => packet.damaged(&mut self.rng),
             };
-            self.enqueue(self.now + arrival.after, Rank::Arrival, Happening::Arrives(arrival.port, copy));
+            self.enqueue(
+                self.now + arrival.after,
+                EventOrder::Arrival,
+                WorldEvent::Arrives(arrival.port, copy),
+            );
         }
         self.arrivals = arrivals;
     }
 
-    pub(super) fn enqueue(&mut self, at: TrueTime, rank: Rank, happening: Happening) {
+    pub(super) fn enqueue(&mut self, at: TrueTime, rank: EventOrder, event: WorldEvent) {
         self.sequence += 1;
-        self.queue.insert((at.max(self.now), rank, self.sequence), happening);
+        self.queue.insert((at.max(self.now), rank, self.sequence), event);
     }
 
     fn judge(&mut self) -> Result<(), Violation> {
@@ -493,12 +498,12 @@ impl World {
         verdict
     }
 
-    fn look(&self, views: &mut Vec<View>) {
+    fn look(&self, views: &mut Vec<StationView>) {
         views.clear();
         for (at, station) in self.stations.iter().enumerate() {
             let component = (0..=at)
                 .find(|other| *other == at || self.both_ways(Port(*other), Port(at)))
-                .map_or(at, |other| views.get(other).map_or(at, |view: &View| view.component));
+                .map_or(at, |other| views.get(other).map_or(at, |view: &StationView| view.component));
             views.push(station.view(Port(at), component, &self.families));
         }
     }
@@ -513,9 +518,9 @@ impl Station {
         match setup {
             StationSetup::Ours(setup) => Self::Ours(Box::new(SimNode::new(setup, families))),
             StationSetup::Foreign(host, setup) => {
-                let machine =
-                    |family: &Family| Machine::new(PeerSetup { source: host.address(*family), ..setup });
-                Self::Foreign(families.iter().map(machine).collect())
+                let instance =
+                    |family: &Family| PeerInstance::new(PeerSetup { source: host.address(*family), ..setup });
+                Self::Foreign(families.iter().map(instance).collect())
             }
         }
     }
@@ -527,23 +532,23 @@ impl Station {
                 Run::Down | Run::Stalled(_) => None,
             },
             // Foreign clocks are exact.
-            Self::Foreign(machines) => machines
+            Self::Foreign(instances) => instances
                 .iter()
-                .filter_map(Machine::next_deadline)
+                .filter_map(PeerInstance::next_deadline)
                 .map(|at| TrueTime::ZERO + at.since(MonoTime::ZERO))
                 .min(),
         }
     }
 
-    fn view(&self, port: Port, component: usize, families: &[Family]) -> View {
+    fn view(&self, port: Port, component: usize, families: &[Family]) -> StationView {
         let per_family = |f: &dyn Fn(Family) -> bool| {
             [Family::Ipv4, Family::Ipv6].map(|family| families.contains(&family) && f(family))
         };
         match self {
             Self::Ours(node) => {
                 let up = node.run == Run::Up;
-                let state = |family, wanted| node.brief.state(key(family)) == wanted;
-                View {
+                let state = |family, wanted| node.view.state(key(family)) == wanted;
+                StationView {
                     port,
                     component,
                     ours: true,
@@ -551,28 +556,28 @@ impl Station {
                     active: per_family(&|family| up && state(family, StateName::Active)),
                     backup: per_family(&|family| up && state(family, StateName::Backup)),
                     holds: per_family(&|family| node.holds(key(family))),
-                    leaving: node.brief.handing_over,
-                    eligible: up && node.brief.eligible,
-                    priority: node.brief.priority,
+                    leaving: node.view.handing_over,
+                    eligible: up && node.view.eligible,
+                    priority: node.view.priority,
                     preempt: super::view::preempts(&node.spec.role),
                 }
             }
-            Self::Foreign(machines) => {
-                let machine = |family| machines.iter().find(|m| Family::of(m.setup().source) == family);
-                let running = |m: &Machine| m.next_deadline().is_some();
-                let active = per_family(&|family| machine(family).is_some_and(Machine::is_active));
-                let awake = machines.iter().all(running);
-                let first = machines.first().map(Machine::setup);
-                View {
+            Self::Foreign(instances) => {
+                let instance = |family| instances.iter().find(|m| Family::of(m.setup().source) == family);
+                let running = |m: &PeerInstance| m.next_deadline().is_some();
+                let active = per_family(&|family| instance(family).is_some_and(PeerInstance::is_active));
+                let awake = instances.iter().all(running);
+                let first = instances.first().map(PeerInstance::setup);
+                StationView {
                     port,
                     component,
                     ours: false,
                     awake,
                     active,
                     backup: per_family(&|family| {
-                        machine(family).is_some_and(|m| running(m) && !m.is_active())
+                        instance(family).is_some_and(|m| running(m) && !m.is_active())
                     }),
-                    holds: per_family(&|family| machine(family).is_some_and(Machine::holds)),
+                    holds: per_family(&|family| instance(family).is_some_and(PeerInstance::holds)),
                     leaving: false,
                     eligible: awake,
                     priority: first.map_or(AdvertPriority::RESIGN, |setup| setup.priority),

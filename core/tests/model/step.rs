@@ -287,8 +287,8 @@ impl Fleet {
         }
         for (key, state) in after {
             let wanted = self.seats[at].epochs.iter().any(|(of, _, hold)| *of == key && *hold);
-            let parting = state != StateName::Active && self.seats[at].listens.contains(&key);
-            if wanted != (state == StateName::Active || parting) {
+            let retained = state != StateName::Active && self.seats[at].listens.contains(&key);
+            if wanted != (state == StateName::Active || retained) {
                 return Err(format!("node {at}: {key} is {state}, wanted: {wanted}"));
             }
         }

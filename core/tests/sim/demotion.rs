@@ -7,7 +7,7 @@ use vrrpd_core::protocol::{DemoteOutcome, Force, StateName};
 use vrrpd_core::sim::Port;
 use vrrpd_core::sim::lan::Conditions;
 use vrrpd_core::sim::node::{Host, NodeSetup};
-use vrrpd_core::sim::peer::{Habit, PeerSetup};
+use vrrpd_core::sim::peer::{PeerSetup, PeerVariant};
 use vrrpd_core::sim::rng::PerMille;
 use vrrpd_core::sim::script::{Act, Leftovers};
 use vrrpd_core::sim::world::StationSetup;
@@ -52,8 +52,8 @@ fn both_families_are_handed_over_together() {
 #[test]
 fn a_backup_that_does_not_preempt_takes_over_as_well() {
     let mut lab = Lab::settled(V4, vec![node(100), patient(200)]);
-    lab.act(Act::Storm);
-    lab.calm();
+    lab.act(Act::FaultsBegin);
+    lab.faults_end();
     if lab.actives() == [1] {
         lab.demote(1);
         lab.run(ms(100));
@@ -202,7 +202,7 @@ fn an_owner_can_be_demoted_too() {
 fn a_taker_with_a_slow_kernel_speaks_before_it_holds_but_serves_in_the_end() {
     let mut lab = Lab::settled(V4, vec![node(200), node(100)]);
     // 5 to 50 ms for an address: more than the grace. The gap is no longer than that.
-    lab.act(Act::Storm);
+    lab.act(Act::FaultsBegin);
     lab.act(Act::Kernel(Port(1), SLOW_KERNEL));
     lab.demote(0);
     let mut gap = Duration::ZERO;
@@ -217,13 +217,13 @@ fn a_taker_with_a_slow_kernel_speaks_before_it_holds_but_serves_in_the_end() {
 /// held throughout.
 #[test]
 fn every_kind_of_foreign_router_takes_over_from_a_demoted_one() {
-    for (habit, preempt, most) in [
-        (Habit::ByTheBook, Preempt::Allow, ms(14)),
-        (Habit::ByTheBook, Preempt::Forbid, ms(14)),
+    for (variant, preempt, most) in [
+        (PeerVariant::Rfc9568, Preempt::Allow, ms(14)),
+        (PeerVariant::Rfc9568, Preempt::Forbid, ms(14)),
         // Its Skew_Time comes from its own interval: 609 ms after a resignation, and a repeated one does not
         // start it over.
-        (Habit::OwnInterval, Preempt::Allow, ms(256 + 610 + 14)),
-        (Habit::WholeCentiseconds, Preempt::Allow, ms(8)),
+        (PeerVariant::OwnInterval, Preempt::Allow, ms(256 + 610 + 14)),
+        (PeerVariant::WholeCentiseconds, Preempt::Allow, ms(8)),
     ] {
         let host = Host { v4: 2, v6: 2 };
         let peer = PeerSetup {
@@ -231,7 +231,7 @@ fn every_kind_of_foreign_router_takes_over_from_a_demoted_one() {
             priority: AdvertPriority::from_wire(100),
             preempt,
             interval: AdverInterval::default(),
-            habit,
+            variant,
             checksum: ChecksumFlavour::Rfc5798,
         };
         let ours = NodeSetup { host: Host { v4: 1, v6: 1 }, ..node(200) };
@@ -240,12 +240,12 @@ fn every_kind_of_foreign_router_takes_over_from_a_demoted_one() {
         lab.act(Act::Start(Port(1)));
         lab.run(secs(10));
         assert_eq!(lab.actives(), [0]);
-        lab.calm();
+        lab.faults_end();
         lab.settle();
         lab.demote(0);
         lab.run(secs(2));
         let after = handed_over(&lab, 0);
-        assert!(after < most, "{habit:?} {preempt:?}: {after:?}");
+        assert!(after < most, "{variant:?} {preempt:?}: {after:?}");
         assert_eq!(lab.actives(), [1]);
     }
 }

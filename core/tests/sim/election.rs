@@ -12,7 +12,7 @@ use vrrpd_core::types::{Preempt, Priority, Role};
 fn a_lone_router_waits_one_active_down_interval() {
     let mut lab = Lab::new(V4, vec![node(100)]);
     lab.act(Act::Start(Port(0)));
-    lab.calm();
+    lab.faults_end();
     lab.run(Duration::from_nanos(3_609_374_999));
     assert_eq!((lab.state(0), lab.holders()), (StateName::Backup, vec![]));
     lab.run(Duration::from_nanos(1));
@@ -54,7 +54,7 @@ fn a_higher_priority_preempts_without_a_gap() {
     lab.act(Act::Start(Port(0)));
     lab.run(secs(10));
     assert_eq!(lab.actives(), [0]);
-    lab.calm();
+    lab.faults_end();
     lab.act(Act::Start(Port(1)));
     // The checker watches the addresses at every step.
     lab.settle();
@@ -68,7 +68,7 @@ fn with_preempt_false_a_higher_priority_waits_for_the_active_to_die() {
     let mut lab = Lab::new(V4, vec![node(100), patient(200)]);
     lab.act(Act::Start(Port(0)));
     lab.run(secs(10));
-    lab.calm();
+    lab.faults_end();
     lab.act(Act::Start(Port(1)));
     lab.run(secs(60));
     assert_eq!(lab.actives(), [0]);
@@ -83,7 +83,7 @@ fn the_owner_serves_at_once_and_displaces_anybody() {
     lab.act(Act::Start(Port(0)));
     lab.run(secs(10));
     assert_eq!(lab.actives(), [0]);
-    lab.calm();
+    lab.faults_end();
     lab.act(Act::Start(Port(1)));
     lab.run(ms(20));
     assert_eq!(lab.actives(), [1]);
@@ -103,7 +103,7 @@ fn an_equal_priority_never_displaces_a_serving_router() {
     let mut lab = Lab::new(V4, vec![node(100), node(100)]);
     lab.act(Act::Start(Port(0)));
     lab.run(secs(10));
-    lab.calm();
+    lab.faults_end();
     lab.act(Act::Start(Port(1)));
     lab.run(secs(60));
     assert_eq!(lab.actives(), [0]);
@@ -122,12 +122,12 @@ fn both_families_of_a_router_fail_over_together() {
 #[test]
 fn both_sides_of_a_partition_serve_and_one_yields_when_it_heals() {
     let mut lab = Lab::settled(V4, vec![node(200), node(100), node(50)]);
-    lab.act(Act::Storm);
+    lab.act(Act::FaultsBegin);
     for (a, b) in [(0, 1), (0, 2)] {
         lab.act(Act::Path(Port(a), Port(b), Path::Blocked));
         lab.act(Act::Path(Port(b), Port(a), Path::Blocked));
     }
-    lab.calm();
+    lab.faults_end();
     lab.settle();
     assert_eq!(lab.actives(), [0, 1]);
     for (a, b) in [(0, 1), (0, 2)] {
@@ -141,14 +141,14 @@ fn both_sides_of_a_partition_serve_and_one_yields_when_it_heals() {
 #[test]
 fn an_active_that_nobody_hears_is_replaced_and_yields_to_nobody_lower() {
     let mut lab = Lab::settled(V4, vec![node(200), node(100)]);
-    lab.act(Act::Storm);
+    lab.act(Act::FaultsBegin);
     lab.act(Act::Path(Port(0), Port(1), Path::Blocked));
     lab.run(secs(10));
     assert_eq!(lab.actives(), [0, 1], "one way only: neither can be sure of the other");
     let answers = lab.instance(0).counters.immediate_adverts_sent;
     assert!((1..=40).contains(&answers), "the losing advertisements are answered: {answers}");
     lab.act(Act::Path(Port(0), Port(1), Path::Open));
-    lab.calm();
+    lab.faults_end();
     lab.settle();
     assert_eq!(lab.actives(), [0]);
 }
@@ -174,7 +174,7 @@ fn reflected_copies_change_nothing() {
 fn two_lost_advertisements_are_survived_and_four_are_not() {
     for (lost, takeovers) in [(2, 0), (4, 1)] {
         let mut lab = Lab::settled(V4, vec![node(200), node(100)]);
-        lab.act(Act::Storm);
+        lab.act(Act::FaultsBegin);
         let heard = lab.instance(1).peers[0].heard;
         while lab.instance(1).peers[0].heard == heard {
             lab.run(ms(1));

@@ -3,11 +3,11 @@
 use crate::lab::{BOTH, Lab, V4, every, ms, node, patient, secs, watching};
 use vrrpd_core::protocol::{Cause, CheckResult, Fault, StateName, Track};
 use vrrpd_core::sim::Port;
-use vrrpd_core::sim::kernel::Mood;
+use vrrpd_core::sim::kernel::KernelBehaviour;
 use vrrpd_core::sim::lan::{Cable, Conditions};
 use vrrpd_core::sim::node::Packets;
 use vrrpd_core::sim::rng::PerMille;
-use vrrpd_core::sim::script::{Act, Carrier, Leftovers};
+use vrrpd_core::sim::script::{Act, CarrierSignal, Leftovers};
 
 #[test]
 fn a_failing_check_hands_over_without_a_gap_and_a_passing_one_returns() {
@@ -45,12 +45,12 @@ fn a_weighted_check_moves_the_addresses_by_priority() {
 #[test]
 fn a_lost_carrier_lets_go_before_the_other_takes_over() {
     let mut lab = Lab::settled(V4, vec![every(10, node(200)), every(10, node(100))]);
-    lab.act(Act::Cable(Port(0), Cable::Cut, Carrier::Lost));
+    lab.act(Act::Cable(Port(0), Cable::Cut, CarrierSignal::Lost));
     lab.run(ms(300));
     assert_eq!((lab.state(0), lab.holds(0)), (StateName::Initialize, false));
     lab.run(ms(400));
     assert_eq!(lab.actives(), [1]);
-    lab.act(Act::Cable(Port(0), Cable::Plugged, Carrier::Lost));
+    lab.act(Act::Cable(Port(0), Cable::Plugged, CarrierSignal::Lost));
     lab.settle();
     assert_eq!(lab.actives(), [0]);
 }
@@ -58,10 +58,10 @@ fn a_lost_carrier_lets_go_before_the_other_takes_over() {
 #[test]
 fn a_cut_between_switches_is_a_partition_that_heals() {
     let mut lab = Lab::settled(V4, vec![every(10, node(200)), every(10, node(100))]);
-    lab.act(Act::Cable(Port(0), Cable::Cut, Carrier::Kept));
+    lab.act(Act::Cable(Port(0), Cable::Cut, CarrierSignal::Kept));
     lab.run(secs(1));
     assert_eq!(lab.actives(), [0, 1]);
-    lab.act(Act::Cable(Port(0), Cable::Plugged, Carrier::Kept));
+    lab.act(Act::Cable(Port(0), Cable::Plugged, CarrierSignal::Kept));
     lab.run(ms(150));
     assert_eq!(lab.actives(), [0]);
 }
@@ -82,7 +82,7 @@ fn an_active_that_was_not_scheduled_yields_before_it_speaks() {
         lab.act(Act::Start(Port(1)));
         lab.run(secs(2));
         assert_eq!(lab.actives(), [0]);
-        lab.calm();
+        lab.faults_end();
         lab.act(Act::Stall(Port(0), Packets::Wait));
         lab.run(secs(2));
         assert_eq!(lab.state(1), StateName::Active);
@@ -106,7 +106,7 @@ fn a_paused_machine_whose_packets_vanished_listens_before_it_displaces_anybody()
     lab.act(Act::Start(Port(1)));
     lab.run(secs(2));
     assert_eq!(lab.actives(), [0]);
-    lab.calm();
+    lab.faults_end();
     lab.act(Act::Stall(Port(0), Packets::Vanish));
     lab.run(secs(5));
     assert_eq!(lab.state(1), StateName::Active);
@@ -131,13 +131,13 @@ fn a_paused_backup_whose_packets_vanished_does_not_take_over_from_a_living_activ
 #[test]
 fn a_refusing_kernel_is_a_fault_and_the_next_router_serves() {
     let mut lab = Lab::new(BOTH, vec![node(200), node(100)]);
-    lab.act(Act::Kernel(Port(0), Mood { refusals: 1, ..Mood::WILLING }));
+    lab.act(Act::Kernel(Port(0), KernelBehaviour { refusals: 1, ..KernelBehaviour::HEALTHY }));
     lab.act(Act::Start(Port(0)));
     lab.act(Act::Start(Port(1)));
     lab.run(secs(6));
     assert_eq!(lab.actives(), [1]);
     assert!(matches!(lab.router(0).faults[..], [Fault::Addresses(_)]));
-    lab.calm();
+    lab.faults_end();
     lab.settle();
     assert_eq!(lab.actives(), [0], "it is tried again");
 }
@@ -157,7 +157,7 @@ fn a_killed_agent_that_kept_its_addresses_is_clean_after_its_restart() {
 #[test]
 fn damaged_packets_are_counted_and_obeyed_by_nobody() {
     let mut lab = Lab::settled(BOTH, vec![every(10, node(200)), every(10, node(100))]);
-    lab.act(Act::Storm);
+    lab.act(Act::FaultsBegin);
     let heard = lab.instance(1).counters.advertisement_rcvd;
     lab.act(Act::Conditions(Conditions { corruption: PerMille::ALWAYS, ..Conditions::HEALTHY }));
     lab.run(ms(250));
@@ -176,10 +176,10 @@ fn a_preemption_speaks_when_both_families_are_installed() {
     let mut lab = Lab::new(BOTH, vec![node(100), node(200)]);
     lab.act(Act::Start(Port(0)));
     lab.run(secs(10));
-    lab.calm();
+    lab.faults_end();
     lab.settle();
     let slow = ms(3);
-    lab.act(Act::Kernel(Port(1), Mood { least_delay: slow, most_delay: slow, refusals: 0 }));
+    lab.act(Act::Kernel(Port(1), KernelBehaviour { least_delay: slow, most_delay: slow, refusals: 0 }));
     lab.act(Act::Start(Port(1)));
     // The checker finds a gap of any length.
     lab.settle();

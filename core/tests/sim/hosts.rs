@@ -6,7 +6,7 @@ use vrrpd_core::protocol::StateName;
 use vrrpd_core::sim::Port;
 use vrrpd_core::sim::lan::Path;
 use vrrpd_core::sim::node::{Host, NodeSetup};
-use vrrpd_core::sim::peer::{Habit, PeerSetup};
+use vrrpd_core::sim::peer::{PeerSetup, PeerVariant};
 use vrrpd_core::sim::script::Act;
 use vrrpd_core::sim::world::StationSetup;
 use vrrpd_core::types::{AdverInterval, AdvertPriority, Family, Preempt};
@@ -17,7 +17,7 @@ const BACK: Duration = ms(50);
 
 /// Nothing that station 0 says reaches station 1 and the hosts beside it, for so long; then everything does.
 fn one_way_cut(lab: &mut Lab, length: Duration) {
-    lab.act(Act::Storm);
+    lab.act(Act::FaultsBegin);
     lab.act(Act::Path(Port(0), Port(1), Path::Blocked));
     lab.run(length);
     assert_eq!(lab.actives(), [0, 1], "the other could not know");
@@ -25,7 +25,7 @@ fn one_way_cut(lab: &mut Lab, length: Duration) {
         assert_eq!(lab.world.believed(Port(1), family), Some(Port(1)));
     }
     lab.act(Act::Path(Port(0), Port(1), Path::Open));
-    lab.calm();
+    lab.faults_end();
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn hosts_are_back_from_a_router_that_yields_without_a_word() {
             priority: AdvertPriority::from_wire(100),
             preempt: Preempt::Allow,
             interval,
-            habit: Habit::ByTheBook,
+            variant: PeerVariant::Rfc9568,
             checksum: ChecksumFlavour::Rfc9568,
         };
         let ours = NodeSetup { host: Host { v4: 1, v6: 1 }, ..every(10, node(200)) };
@@ -71,7 +71,7 @@ fn hosts_are_back_from_a_router_that_yields_without_a_word() {
             Lab::of(V4, vec![StationSetup::Ours(ours), StationSetup::Foreign(Host { v4: 2, v6: 2 }, silent)]);
         lab.act(Act::Start(Port(0)));
         lab.act(Act::Start(Port(1)));
-        lab.calm();
+        lab.faults_end();
         lab.settle();
         one_way_cut(&mut lab, secs(2) + ms(7) * moment);
         while lab.actives() == [0, 1] {

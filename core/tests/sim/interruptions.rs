@@ -5,10 +5,10 @@ use std::time::Duration;
 use vrrpd_core::protocol::StateName;
 use vrrpd_core::sim::Port;
 use vrrpd_core::sim::lan::{Cable, Path};
-use vrrpd_core::sim::script::{Act, Carrier, Source};
+use vrrpd_core::sim::script::{Act, CarrierSignal, Source};
 
-const LOST: Act = Act::Cable(Port(0), Cable::Cut, Carrier::Lost);
-const BACK: Act = Act::Cable(Port(0), Cable::Plugged, Carrier::Lost);
+const LOST: Act = Act::Cable(Port(0), Cable::Cut, CarrierSignal::Lost);
+const BACK: Act = Act::Cable(Port(0), Cable::Plugged, CarrierSignal::Lost);
 const ABSENT: Act = Act::Source(Port(0), Source::Absent);
 const PRESENT: Act = Act::Source(Port(0), Source::Present);
 
@@ -87,7 +87,7 @@ fn an_interruption_that_lasts_is_a_fault_before_anybody_takes_over() {
         for moment in 0..20 {
             let mut lab = Lab::settled(BOTH, vec![every(10, node(200)), every(10, node(100))]);
             lab.run(ms(5 * moment));
-            lab.act(Act::Storm);
+            lab.act(Act::FaultsBegin);
             lab.act(away.clone());
             while lab.state(1) != StateName::Active {
                 lab.run(ms(1));
@@ -96,7 +96,7 @@ fn an_interruption_that_lasts_is_a_fault_before_anybody_takes_over() {
             lab.run(ms(1));
             assert_eq!(lab.holders(), [1], "moment {moment}");
             lab.act(back.clone());
-            lab.calm();
+            lab.faults_end();
             lab.settle();
         }
     }
@@ -108,7 +108,7 @@ fn a_backup_that_heard_nothing_for_a_moment_listens_before_it_takes_over() {
         let mut lab = Lab::settled(V4, vec![every(10, node(100)), every(10, node(200))]);
         assert_eq!(lab.actives(), [1]);
         lab.run(ms(5 * moment));
-        lab.act(Act::Storm);
+        lab.act(Act::FaultsBegin);
         // Its timer would fire meanwhile.
         lab.act(Act::Path(Port(1), Port(0), Path::Blocked));
         lab.run(ms(100));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use vrrpd_core::protocol::{
     Answer, CheckName, DemoteOutcome, Force, InstanceSnapshot, RouterSnapshot, StateName, Track,
 };
-use vrrpd_core::sim::kernel::Mood;
+use vrrpd_core::sim::kernel::KernelBehaviour;
 use vrrpd_core::sim::lan::Conditions;
 use vrrpd_core::sim::node::{Host, NodeSetup, key};
 use vrrpd_core::sim::script::Act;
@@ -86,14 +86,14 @@ impl Lab {
         let count = nodes.len();
         let mut lab = Self::new(families, nodes);
         (0..count).for_each(|at| lab.act(Act::Start(Port(at))));
-        lab.calm();
+        lab.faults_end();
         lab.settle();
         lab
     }
 
     /// From now on the rules of a healthy LAN are enforced at every step.
-    pub(crate) fn calm(&mut self) {
-        self.act(Act::Calm);
+    pub(crate) fn faults_end(&mut self) {
+        self.act(Act::FaultsEnd);
     }
 
     pub(crate) fn act(&mut self, act: Act) {
@@ -136,7 +136,7 @@ impl Lab {
     pub(crate) fn router(&self, at: usize) -> RouterSnapshot {
         let node = self.world.node(Port(at)).unwrap();
         let now = node.clock().read(self.world.now());
-        node.router().snapshot(now).routers[0].clone()
+        node.core().snapshot(now).routers[0].clone()
     }
 
     pub(crate) fn instance(&self, at: usize) -> InstanceSnapshot {
@@ -179,5 +179,8 @@ pub(crate) fn keep(name: &str, trace: &Trace) -> String {
     format!("{} and {}", text.display(), pcap.display())
 }
 
-pub(crate) const SLOW_KERNEL: Mood =
-    Mood { least_delay: Duration::from_millis(5), most_delay: Duration::from_millis(50), refusals: 0 };
+pub(crate) const SLOW_KERNEL: KernelBehaviour = KernelBehaviour {
+    least_delay: Duration::from_millis(5),
+    most_delay: Duration::from_millis(50),
+    refusals: 0,
+};

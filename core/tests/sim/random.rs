@@ -3,7 +3,7 @@
 use crate::lab::keep;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use vrrpd_core::sim::fault::{self, Tally};
+use vrrpd_core::sim::fault::{self, Totals};
 use vrrpd_core::sim::trace::Detail;
 
 /// Enough to reach every kind of fault many times, and quick in an unoptimised build.
@@ -65,8 +65,8 @@ fn the_same_seed_is_the_same_run() {
     assert!(traces[0].1.len() > 1000);
 }
 
-fn work(next: &AtomicU64, until: u64) -> Tally {
-    let mut sum = Tally::default();
+fn work(next: &AtomicU64, until: u64) -> Totals {
+    let mut sum = Totals::default();
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= until {
@@ -79,7 +79,7 @@ fn work(next: &AtomicU64, until: u64) -> Tally {
 }
 
 /// Runs one seed; a failure is run again with a trace.
-fn one(seed: u64) -> Tally {
+fn one(seed: u64) -> Totals {
     fault::run(seed, Detail::Off).unwrap_or_else(|failure| {
         let (_, world) = fault::replay(seed, Detail::On);
         panic!(

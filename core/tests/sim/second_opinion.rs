@@ -1,4 +1,4 @@
-//! The core and a reference machine, written from the text of RFC 9568 §6.4 and not from ours, hear
+//! The core and a reference instance, written from the text of RFC 9568 §6.4 and not from ours, hear
 //! the same random advertisements and must be in the same state at every step.
 //!
 //! Where we differ on purpose the stimuli stay away: a resignation never lengthens our timer, and
@@ -10,7 +10,7 @@ use vrrpd_core::protocol::{Effect, Effects, EventKind, HoldResult, Input, StateN
 use vrrpd_core::sim::clock::Clock;
 use vrrpd_core::sim::node::{Host, NodeSetup, SimNode, interface, virtual_addresses, vrid};
 use vrrpd_core::sim::packet::Packet;
-use vrrpd_core::sim::peer::{Habit, Machine, PeerSetup, PeerState};
+use vrrpd_core::sim::peer::{PeerInstance, PeerSetup, PeerState, PeerVariant};
 use vrrpd_core::sim::rng::{PerMille, Rng};
 use vrrpd_core::types::{AdverInterval, AdvertPriority, Family, MonoTime, Preempt, Priority, Role};
 use vrrpd_core::wire::{ChecksumFlavour, Draft};
@@ -19,7 +19,7 @@ const HOST: Host = Host { v4: 100, v6: 100 };
 
 struct Pair {
     core: vrrpd_core::protocol::Node,
-    reference: Machine,
+    reference: PeerInstance,
     now: MonoTime,
     effects: Effects,
     /// Somebody in whose name a word was said went on: from now on ours believes less (docs/adr/0019).
@@ -32,12 +32,12 @@ impl Pair {
         let role = Role::Contender { priority: Priority::new(priority).unwrap(), preempt };
         let setup = NodeSetup { interval, clock: Clock::EXACT, ..NodeSetup::new(HOST, role) };
         let node = SimNode::new(setup, &[Family::Ipv4]);
-        let reference = Machine::new(PeerSetup {
+        let reference = PeerInstance::new(PeerSetup {
             source: HOST.address(Family::Ipv4),
             priority: AdvertPriority::from_wire(priority),
             preempt,
             interval,
-            habit: Habit::ByTheBook,
+            variant: PeerVariant::Rfc9568,
             checksum: ChecksumFlavour::Rfc9568,
         });
         let core = vrrpd_core::protocol::Node::new();
@@ -59,8 +59,8 @@ impl Pair {
             at += 1;
             match effect {
                 Effect::HoldAddresses { key, epoch } => {
-                    let owned = HoldResult { key, epoch, outcome: Ok(()) };
-                    self.core.handle(self.now, Input::AddressesHeld(owned), &mut self.effects);
+                    let result = HoldResult { key, epoch, outcome: Ok(()) };
+                    self.core.handle(self.now, Input::AddressesHeld(result), &mut self.effects);
                 }
                 Effect::Advertise { priority, .. } => said.push(priority.get()),
                 Effect::Report(event) => {

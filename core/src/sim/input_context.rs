@@ -2,7 +2,7 @@
 
 use super::clock::TrueTime;
 use super::lan::Port;
-use super::node::Brief;
+use super::node::NodeView;
 use crate::protocol::{Effect, Effects, Event, EventKind, Input, PeerWarning};
 use crate::types::{InstanceKey, MonoTime};
 
@@ -57,14 +57,14 @@ impl InputKind {
 
 /// One input of one node.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Occasion<'a> {
+pub(super) struct InputContext<'a> {
     pub(super) now: TrueTime,
     pub(super) port: Port,
     /// What the node's clock shows.
     pub(super) local: MonoTime,
     pub(super) kind: InputKind,
     /// The node before it.
-    pub(super) before: &'a Brief,
+    pub(super) before: &'a NodeView,
 }
 
 /// Whether it tells that somebody else announces our address.
@@ -81,9 +81,9 @@ pub(super) const fn is_decision(effect: &Effect) -> bool {
 }
 
 /// Whether `effect` comes before the addresses of `key` are let go, or are about to be.
-pub(super) fn before_parting(effects: &Effects, effect: &Effect, key: InstanceKey) -> bool {
+pub(super) fn before_release(effects: &Effects, effect: &Effect, key: InstanceKey) -> bool {
     let place = |wanted: &dyn Fn(&Effect) -> bool| effects.iter().position(wanted);
-    let parting = |e: &Effect| matches!(e, Effect::ReleaseAddresses { key: whose, .. } | Effect::WatchAnnouncements { key: whose } if *whose == key);
-    let gone = place(&parting);
+    let retained = |e: &Effect| matches!(e, Effect::ReleaseAddresses { key: whose, .. } | Effect::WatchAnnouncements { key: whose } if *whose == key);
+    let gone = place(&retained);
     gone.is_some_and(|gone| place(&|e| std::ptr::eq(e, effect)).is_some_and(|said| said < gone))
 }

@@ -2,7 +2,7 @@
 
 use crate::protocol::{Effect, Input};
 
-pub(super) fn of_input(input: &Input<'_>) -> String {
+pub(super) fn input(input: &Input<'_>) -> String {
     match input {
         Input::Deadline => "deadline".to_owned(),
         Input::Configure(_) => "configured".to_owned(),
@@ -32,7 +32,7 @@ pub(super) fn of_input(input: &Input<'_>) -> String {
     }
 }
 
-pub(super) fn of_effect(effect: &Effect) -> String {
+pub(super) fn effect(effect: &Effect) -> String {
     match effect {
         Effect::HoldAddresses { key, epoch } => format!("own {key} epoch {epoch}"),
         Effect::ReleaseAddresses { key, epoch } => format!("disown {key} epoch {epoch}"),
