@@ -17,6 +17,7 @@ use crate::types::{AdvertPriority, Family, InstanceKey, Preempt};
 use crate::wire::{ChecksumFlavour, Draft};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// A broken invariant.
@@ -152,6 +153,20 @@ impl Checker {
         }
     }
 
+    /// The interval of a station changed: what it may say is counted from now on.
+    pub(super) fn rate_changed(&mut self, now: TrueTime, port: Port) {
+        if let Some(record) = self.records.get_mut(port.0) {
+            (record.born, record.said, record.entitled) = (now, 0, 0);
+        }
+    }
+
+    /// A process takes the place of one that died, with the addresses of these keys.
+    pub(super) fn inherits(&mut self, port: Port, keys: impl Iterator<Item = InstanceKey>) {
+        if let Some(record) = self.records.get_mut(port.0) {
+            record.desired.extend(keys.map(|key| (key, Desired { epoch: 0, held: true })));
+        }
+    }
+
     pub(super) fn note_foreign(&mut self, now: TrueTime, port: Port, priority: AdvertPriority) {
         if priority.is_resignation() {
             self.priority_changed(now, port);
@@ -229,7 +244,7 @@ impl Checker {
         node: &SimNode,
         effects: &Effects,
     ) -> Result<(), Violation> {
-        let InputContext { now, port, before, .. } = *input_context;
+        let InputContext { now, port, before, kind, .. } = *input_context;
         let fail = |rule, seen: String| Err(Violation { at: now, port: Some(port), rule, seen });
         let after = node.view();
         let Some(record) = self.records.get_mut(port.0) else { return Ok(()) };
@@ -241,7 +256,8 @@ impl Checker {
                     let last = last.unwrap_or(Desired { epoch: 0, held: false });
                     // Who takes over again before it has let go asks for what it holds.
                     let again = held && before.yielded(*key).is_some();
-                    if *epoch <= last.epoch || (held == last.held && !again) {
+                    let readdressed = held && kind == InputKind::Replace;
+                    if *epoch <= last.epoch || (held == last.held && !again && !readdressed) {
                         return fail(
                             "Own and Disown alternate under growing epochs",
                             format!("{effect:?} after {last:?}"),
@@ -274,7 +290,9 @@ impl Checker {
                             }
                             DemoteOutcome::WasBackup | DemoteOutcome::AlreadyDemoted => true,
                         };
-                        if !honest {
+                        // A router of another name that took its place is not demoted.
+                        let is_it = node.core().running().any(|spec| spec.name == result.name);
+                        if is_it && !honest {
                             return fail(
                                 "a demotion is answered with the truth",
                                 format!("{result:?}, is {after:?}"),
@@ -325,7 +343,7 @@ impl Checker {
             // The script, its probes, and the first word after a refusal.
             record.entitled += 12 * families;
         }
-        if kind == InputKind::Configure || before.states != after.states {
+        if matches!(kind, InputKind::Configure | InputKind::Replace) || before.states != after.states {
             record.entitled += 2 * families;
         }
         let period = node.spec().interval.period();
@@ -374,16 +392,15 @@ impl Checker {
         now: TrueTime,
         port: Port,
         draft: &Draft,
+        listed: &[IpAddr],
         packet: &Packet,
     ) -> Result<(), Violation> {
-        let family = Family::of(draft.source);
         let same = packet.parse().is_ok_and(|read| {
             // IPv6 knows one way to sum; an IPv4 message may happen to be good in both.
             let flavour = read.checksum == draft.checksum || read.checksum == ChecksumFlavour::Rfc9568;
-            let addresses = super::node::virtual_addresses(family).into_iter().map(|net| net.addr());
             flavour
                 && (read.vrid, read.priority, read.interval) == (draft.vrid, draft.priority, draft.interval)
-                && read.addresses.iter().eq(addresses)
+                && read.addresses.iter().eq(listed.iter().copied())
         });
         if same {
             return Ok(());

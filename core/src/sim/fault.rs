@@ -8,10 +8,10 @@ use super::checker::Violation;
 use super::clock::{Clock, Ppm, TrueTime};
 use super::kernel::KernelBehaviour;
 use super::lan::{Cable, Conditions, Echo, Path, Port};
-use super::node::{Host, NodeSetup, Packets};
+use super::node::{Host, NodeSetup, Packets, Removal};
 use super::peer::{PeerSetup, PeerVariant};
 use super::rng::{PerMille, Rng};
-use super::script::{Act, CarrierSignal, Leftovers, Source};
+use super::script::{Act, CarrierSignal, Change, Leftovers, Sockets, Source, Transmission};
 use super::trace::Detail;
 use super::world::{StationSetup, World, WorldSetup};
 use crate::protocol::{CheckName, CheckResult, ChecksumPolicy, Force, Track};
@@ -60,7 +60,7 @@ pub fn replay(seed: u64, detail: Detail) -> (u64, Box<World>) {
 }
 
 fn play(seed: u64, detail: Detail) -> (Result<u64, Violation>, Box<World>) {
-    let mut draw = Scenario { rng: Rng::new(seed), later: Rng::new(!seed) };
+    let mut draw = Scenario { rng: Rng::new(seed), later: Rng::new(!seed), last: Rng::new(seed.rotate_left(32) ^ 0x5eed) };
     let setup = draw.world(detail);
     let span = setup.stations.iter().map(interval_of).max().unwrap_or_default();
     let ports = setup.stations.len();
@@ -72,6 +72,8 @@ struct Scenario {
     rng: Rng,
     /// For what was added later: the other draws of a seed stay what they were.
     later: Rng,
+    /// The same, for what was added last.
+    last: Rng,
 }
 
 impl Scenario {
@@ -86,6 +88,9 @@ impl Scenario {
             self.trouble(world, ports, span, at, TrueTime::ZERO + storm);
             if self.later.chance(PerMille::new(300)) {
                 self.flap(world, ports, span, TrueTime::ZERO + storm);
+            }
+            if self.last.chance(PerMille::new(300)) {
+                self.machine_fault(world, ports, span, TrueTime::ZERO + storm);
             }
         }
         world.run_for(storm)?;
@@ -276,6 +281,73 @@ impl Scenario {
         };
         world.at(at, away);
         world.at(until, back);
+    }
+
+    /// What the machine of a node does, or its operator with the configuration, and its end.
+    fn machine_fault(&mut self, world: &mut World, ports: usize, span: Duration, end: TrueTime) {
+        let port = Port(self.last.index(ports));
+        let at = TrueTime::ZERO + self.last.between(Duration::ZERO, end.since(TrueTime::ZERO));
+        let until = (at + self.last.between(Duration::ZERO, span * 8)).min(end);
+        let families = world.families().to_vec();
+        let family = self.last.pick(&families, Family::Ipv4);
+        match self.last.below(12) {
+            0 => {
+                world.at(at, Act::Sockets(port, family, Sockets::Closed));
+                world.at(until, Act::Sockets(port, family, Sockets::Open));
+            }
+            1 => {
+                world.at(at, Act::Transmission(port, family, Transmission::Fails));
+                world.at(until, Act::Transmission(port, family, Transmission::Works));
+            }
+            2 => {
+                // A refusal is retried after seconds: with short intervals that is mostly waiting.
+                let long = span >= Duration::from_millis(100);
+                let removal = self.last.pick(&[Removal::PutBack, Removal::Reinstalled], Removal::PutBack);
+                let refused = long && self.last.chance(PerMille::new(400));
+                let removal = if refused { Removal::Refused } else { removal };
+                world.at(at, Act::Removal(port, family, removal));
+            }
+            3 => {
+                world.at(at, Act::CheckRemoved(port));
+                world.at(until, Act::Check(port, CheckResult::Passing));
+            }
+            4 | 5 => {
+                world.at(at, Act::Crash(port, Leftovers::Addresses));
+                world.at(at + self.last.between(Duration::ZERO, span * 4), Act::FinishCrashedRun(port));
+                world.at(until.max(at + Duration::from_secs(4)).min(end), Act::Start(port));
+            }
+            _ => {
+                let change = self.change(world, port, &families);
+                world.at(at, Act::Reconfigure(port, change));
+                if self.last.chance(PerMille::new(400)) {
+                    // In the middle of a hand-over.
+                    let soon = at + self.last.between(Duration::ZERO, Duration::from_millis(40));
+                    let change = self.change(world, port, &families);
+                    world.at(at, Act::Demote(port, Force::No));
+                    world.at(soon, Act::Reconfigure(port, change));
+                    world.at(until, Act::Promote(port));
+                }
+                world.at(until, Act::Reconfigure(port, Change::Back));
+            }
+        }
+    }
+
+    fn change(&mut self, world: &World, port: Port, families: &[Family]) -> Change {
+        let check = || CheckName("nginx".into());
+        let interval = world.node(port).map(|node| node.spec().interval).unwrap_or_default();
+        match self.last.below(8) {
+            0 => Change::Interval(AdverInterval::from_centiseconds(1).unwrap_or(interval)),
+            1 => Change::PreemptDelay(interval.period() * self.last.pick(&[0, 1, 5], 1)),
+            2 => Change::Preempt(self.last.pick(&[Preempt::Allow, Preempt::Forbid], Preempt::Allow)),
+            3 => Change::Tracks(vec![Track::WeightedCheck(check(), self.last.pick(&[-90, 60, 254], 60))]),
+            4 => Change::Name("other".parse().unwrap_or_else(|_| super::node::name())),
+            5 => Change::MoreAddresses,
+            6 => Change::Tracks(vec![Track::Check(CheckName("new".into())), Track::Check(check())]),
+            _ => {
+                let one = self.last.pick(families, Family::Ipv4);
+                Change::Families(vec![one])
+            }
+        }
     }
 
     fn demotion(&mut self, port: Port, force: Force) -> Act {

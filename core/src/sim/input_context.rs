@@ -13,6 +13,8 @@ pub(super) enum InputKind {
     Deadline,
     /// A configuration.
     Configure,
+    /// A configuration with other addresses, families or checks, or another name.
+    Replace,
     /// The one that runs, again.
     Unchanged,
     /// An advertisement of priority 0.

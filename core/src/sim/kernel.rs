@@ -130,6 +130,11 @@ impl FakeKernel {
         }
     }
 
+    /// Somebody removed the addresses of `key`, and they cannot be put back.
+    pub fn lose(&mut self, key: InstanceKey) {
+        self.held.remove(&key);
+    }
+
     /// The process died: what it asked for and was not yet done is forgotten; what is held stays.
     pub fn forget_requests(&mut self) {
         self.requests.clear();

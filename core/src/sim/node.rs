@@ -125,7 +125,22 @@ pub(super) enum QueuedInput {
     Command(CommandId, Command),
     Configure(RouterSpec),
     SavedDemotion(Demotion),
+    Sockets(Family, Result<(), String>),
+    AddressesTouched(InstanceKey, Removal),
+    CheckRemoved(CheckName),
+    FinishCrashedRun(RouterSpec),
     Shutdown,
+}
+
+/// What became of addresses that somebody removed from the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// They were put back.
+    PutBack,
+    /// They had gone with the interface, and are back with it.
+    Reinstalled,
+    /// The kernel does not take them back.
+    Refused,
 }
 
 /// What can be seen of a node from outside after each input.
@@ -193,7 +208,18 @@ pub struct SimNode {
     /// What the core must do, predicted.
     pub(super) reference: Reference,
     pub(super) host: Host,
+    /// As it is configured now.
     pub(super) spec: RouterSpec,
+    /// As it is configured when nothing is tried out.
+    pub(super) usual_spec: RouterSpec,
+    /// The last configuration that the core was given: another one may still be leaving.
+    pub(super) given: Option<RouterSpec>,
+    /// Families whose sockets could not be opened.
+    pub(super) closed_sockets: BTreeSet<Family>,
+    /// Families in which nothing can be sent.
+    pub(super) unsendable: BTreeSet<Family>,
+    /// Families of which the last advertisement was not sent.
+    pub(super) unsent: BTreeSet<Family>,
     pub(super) clock: Clock,
     pub(super) kernel: FakeKernel,
     pub(super) link: LinkFacts,
@@ -222,13 +248,15 @@ impl SimNode {
     pub fn new(setup: NodeSetup, families: &[Family]) -> Self {
         let host = setup.host;
         let mac = MacAddr([2, 0, 0, 0, 0, host.v4]);
+        let clock = setup.clock;
         let checks =
             setup.tracks.iter().filter_map(check_of).map(|name| (name, CheckResult::Passing)).collect();
+        let spec = spec(setup, families);
         Self {
             core: Node::new(),
             reference: Reference::new(),
             host,
-            clock: setup.clock,
+            clock,
             kernel: FakeKernel::default(),
             link: LinkFacts {
                 index: 2,
@@ -252,7 +280,12 @@ impl SimNode {
             asked: 0,
             listening: BTreeSet::new(),
             effects: Effects::new(),
-            spec: spec(setup, families),
+            spec: spec.clone(),
+            usual_spec: spec,
+            given: None,
+            closed_sockets: BTreeSet::new(),
+            unsendable: BTreeSet::new(),
+            unsent: BTreeSet::new(),
         }
     }
 

@@ -3,12 +3,16 @@
 use super::checker::{Checker, Violation};
 use super::kernel::KernelBehaviour;
 use super::lan::{Cable, Conditions, Echo, Path, Port};
-use super::node::{NodeView, Packets, QueuedInput, Run, name};
+use super::node::{NodeView, Packets, QueuedInput, Removal, Run, SimNode, key, virtual_addresses};
 use super::reference::Reference;
 use super::view::StationView;
 use super::world::{Station, World};
-use crate::protocol::{CheckResult, Command, CommandId, Demotion, Force, LastResort, Node};
-use crate::types::{MonoTime, Role};
+use crate::protocol::{
+    CheckResult, Command, CommandId, Demotion, Force, InstanceSpec, LastResort, Node, RouterSpec, Track,
+};
+use crate::types::{AdverInterval, Family, InstanceKey, MonoTime, Preempt, Role, RouterName};
+use ipnet::IpNet;
+use std::time::Duration;
 
 /// What a dying process leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +41,45 @@ pub enum Source {
     Absent,
 }
 
+/// Whether the kernel sends what it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transmission {
+    /// It does.
+    Works,
+    /// It refuses: a filter of the machine.
+    Fails,
+}
+
+/// Whether the sockets of a station are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sockets {
+    /// They are.
+    Open,
+    /// They could not be opened.
+    Closed,
+}
+
+/// What a reload changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Advertisement_Interval.
+    Interval(AdverInterval),
+    /// Preempt_Mode of a contender.
+    Preempt(Preempt),
+    /// `preempt_delay`.
+    PreemptDelay(Duration),
+    /// The families, each with its usual addresses.
+    Families(Vec<Family>),
+    /// One more address in each family.
+    MoreAddresses,
+    /// The checks.
+    Tracks(Vec<Track>),
+    /// The name.
+    Name(RouterName),
+    /// Everything is as it was.
+    Back,
+}
+
 /// One act.
 #[derive(Debug, Clone)]
 pub enum Act {
@@ -62,6 +105,18 @@ pub enum Act {
     Retune(Port, Role),
     /// A reload that changes nothing.
     Reload(Port),
+    /// A reload that changes something else than the role.
+    Reconfigure(Port, Change),
+    /// A check is not run any more, and has no result.
+    CheckRemoved(Port),
+    /// The sockets of one family.
+    Sockets(Port, Family, Sockets),
+    /// Somebody removes the addresses of one family from the interface.
+    Removal(Port, Family, Removal),
+    /// Whether advertisements of one family leave.
+    Transmission(Port, Family, Transmission),
+    /// The clean-up after a crash takes the place of the process that died.
+    FinishCrashedRun(Port),
     /// A cable.
     Cable(Port, Cable, CarrierSignal),
     /// A station's own addresses.
@@ -109,6 +164,20 @@ impl World {
             Act::Check(port, health) => self.check(&views, port, health),
             Act::Retune(port, role) => self.retune(&views, port, role),
             Act::Reload(port) => self.reload(port),
+            Act::Reconfigure(port, change) => self.reconfigure(port, change),
+            Act::CheckRemoved(port) => self.remove_checks(port),
+            Act::Sockets(port, family, sockets) => self.sockets(port, family, sockets),
+            Act::Removal(port, family, removal) => self.remove_addresses(port, family, removal),
+            Act::Transmission(port, family, transmission) => {
+                if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {
+                    match transmission {
+                        Transmission::Works => drop(node.unsendable.remove(&family)),
+                        Transmission::Fails => drop(node.unsendable.insert(family)),
+                    }
+                }
+                Ok(())
+            }
+            Act::FinishCrashedRun(port) => self.finish_crashed_run(port),
             Act::Cable(port, cable, carrier) => self.cable(port, cable, carrier),
             Act::Source(port, source) => self.source(port, source),
             Act::Path(from, to, path) => {
@@ -147,6 +216,7 @@ impl World {
             Some(Station::Ours(node)) if node.run == Run::Down => {
                 node.core = Node::new();
                 node.reference = Reference::new();
+                node.given = None;
                 node.listening.clear();
                 node.kernel.clear();
                 node.life += 1;
@@ -273,13 +343,17 @@ impl World {
             reason: String::new(),
             by: "operator".to_owned(),
         };
-        self.command(port, Command::Demote { router: name(), demotion, force })
+        self.command(port, Command::Demote { router: self.name_of(port), demotion, force })
     }
 
     fn promote(&mut self, views: &[StationView], port: Port) -> Result<(), Violation> {
         self.allow_gap_if_nobody_serves(views);
         self.checker.priority_changed(self.now, port);
-        self.command(port, Command::Promote { router: name() })
+        self.command(port, Command::Promote { router: self.name_of(port) })
+    }
+
+    fn name_of(&self, port: Port) -> RouterName {
+        self.node(port).map_or_else(super::node::name, |node| node.spec.name.clone())
     }
 
     fn command(&mut self, port: Port, command: Command) -> Result<(), Violation> {
@@ -311,8 +385,112 @@ impl World {
         self.allow_gap_if_contested(views, port);
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         node.spec.role = role;
+        node.usual_spec.role = role;
         let spec = node.spec.clone();
         self.deliver(port, QueuedInput::Configure(spec))
+    }
+
+    fn reconfigure(&mut self, port: Port, change: Change) -> Result<(), Violation> {
+        self.checker.priority_changed(self.now, port);
+        self.checker.allow_gap(self.now);
+        let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
+        let (spec, usual) = (&mut node.spec, &node.usual_spec);
+        let interval = spec.interval;
+        match change {
+            Change::Interval(interval) => spec.interval = interval,
+            Change::PreemptDelay(delay) => spec.preempt_delay = delay,
+            Change::Tracks(tracks) => spec.tracks = tracks,
+            Change::Name(name) => spec.name = name,
+            Change::Preempt(wanted) => {
+                if let Role::Contender { preempt, .. } = &mut spec.role {
+                    *preempt = wanted;
+                }
+            }
+            Change::Families(families) => {
+                let instance = |family| InstanceSpec {
+                    family,
+                    addresses: virtual_addresses(family),
+                    excluded: Vec::new(),
+                };
+                spec.instances = families.into_iter().map(instance).collect();
+            }
+            Change::MoreAddresses => {
+                for instance in &mut spec.instances {
+                    let address = match instance.family {
+                        Family::Ipv4 => "192.0.2.253/24",
+                        Family::Ipv6 => "2001:db8::52/64",
+                    };
+                    instance.addresses.extend(address.parse::<IpNet>().ok());
+                }
+            }
+            Change::Back => *spec = usual.clone(),
+        }
+        let spec = node.spec.clone();
+        if spec.interval != interval {
+            self.checker.rate_changed(self.now, port);
+        }
+        self.deliver(port, QueuedInput::Configure(spec))
+    }
+
+    fn remove_checks(&mut self, port: Port) -> Result<(), Violation> {
+        self.checker.allow_gap(self.now);
+        let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
+        let names: Vec<_> = node.checks.keys().cloned().collect();
+        names.into_iter().try_for_each(|name| self.deliver(port, QueuedInput::CheckRemoved(name)))
+    }
+
+    fn sockets(&mut self, port: Port, family: Family, sockets: Sockets) -> Result<(), Violation> {
+        self.checker.allow_gap(self.now);
+        let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
+        let (changed, outcome) = match sockets {
+            Sockets::Open => (node.closed_sockets.remove(&family), Ok(())),
+            Sockets::Closed => (node.closed_sockets.insert(family), Err("no such device".to_owned())),
+        };
+        if changed { self.deliver(port, QueuedInput::Sockets(family, outcome)) } else { Ok(()) }
+    }
+
+    /// The agent notices what was removed from the interface only while it holds it.
+    fn remove_addresses(&mut self, port: Port, family: Family, removal: Removal) -> Result<(), Violation> {
+        let key = key(family);
+        let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
+        if !node.kernel.holds(key) || node.run == Run::Down {
+            return Ok(());
+        }
+        match removal {
+            Removal::PutBack | Removal::Reinstalled => {}
+            Removal::Refused => {
+                node.kernel.lose(key);
+                self.checker.allow_gap(self.now);
+                self.checker.refusals_happen();
+            }
+        }
+        self.deliver(port, QueuedInput::AddressesTouched(key, removal))
+    }
+
+    /// What `vrrpd --clean-up` does: links, then the router that was Active, then the end.
+    fn finish_crashed_run(&mut self, port: Port) -> Result<(), Violation> {
+        let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
+        let held: Vec<InstanceKey> = node.spec.keys().filter(|key| node.kernel.holds(*key)).collect();
+        if node.run != Run::Down || held.len() != node.spec.instances.len() {
+            return Ok(());
+        }
+        node.core = Node::new();
+        node.reference = Reference::new();
+        node.given = None;
+        node.listening.clear();
+        node.kernel.forget_requests();
+        node.life += 1;
+        node.run = Run::Up;
+        node.view = NodeView::NOTHING;
+        node.wake = None;
+        let queued_inputs = [
+            QueuedInput::Link(node.link.clone()),
+            QueuedInput::FinishCrashedRun(RouterSpec { tracks: Vec::new(), ..node.spec.clone() }),
+            QueuedInput::Shutdown,
+        ];
+        self.checker.process_changed(self.now, port);
+        self.checker.inherits(port, held.into_iter());
+        queued_inputs.into_iter().try_for_each(|queued| self.deliver(port, queued))
     }
 
     fn reload(&mut self, port: Port) -> Result<(), Violation> {
@@ -365,6 +543,16 @@ impl World {
             self.set_behaviour(port, KernelBehaviour::HEALTHY);
             self.cable(port, Cable::Plugged, CarrierSignal::Kept)?;
             self.source(port, Source::Present)?;
+            for family in [Family::Ipv4, Family::Ipv6] {
+                self.sockets(port, family, Sockets::Open)?;
+            }
+            let changed = |node: &SimNode| node.spec != node.usual_spec;
+            if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {
+                node.unsendable.clear();
+            }
+            if self.node(port).is_some_and(changed) {
+                self.reconfigure(port, Change::Back)?;
+            }
             self.wake(port)?;
             self.start(port)?;
         }

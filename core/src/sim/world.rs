@@ -12,18 +12,20 @@ use super::input_context::{InputContext, InputKind};
 use super::kernel::{KernelOutcome, Wanted};
 use super::lan::{Arrival, Integrity, Lan, Port};
 use super::node::{
-    NodeSetup, NodeView, Packets, QueuedInput, Run, SimNode, interface, key, virtual_addresses, vrid,
+    NodeSetup, NodeView, Packets, QueuedInput, Removal, Run, SimNode, interface, key, virtual_addresses, vrid,
 };
 use super::packet::Packet;
 use super::peer::{PeerInstance, PeerSetup, audible};
 use super::rng::Rng;
-use super::script::Act;
+use super::script::{Act, Transmission};
 use super::trace::{Detail, Trace};
 use super::view::StationView;
-use crate::protocol::{Effect, Effects, Input, StateName};
-use crate::types::{AdvertPriority, Family, MonoTime};
+use crate::protocol::{Effect, Effects, Input, RouterSpec, StateName};
+use crate::types::{AdvertPriority, Family, InstanceKey, MonoTime};
 use crate::wire::Draft;
+use ipnet::IpNet;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// One station.
@@ -226,6 +228,7 @@ impl World {
         match self.stations.get_mut(port.0) {
             Some(Station::Ours(node)) => match node.run {
                 Run::Down | Run::Stalled(Packets::Vanish) => Ok(()),
+                _ if node.closed_sockets.contains(&packet.family()) => Ok(()),
                 Run::Stalled(Packets::Wait) => {
                     node.queue_packet(packet);
                     Ok(())
@@ -293,7 +296,21 @@ impl World {
             QueuedInput::Check(name, health) => Input::CheckResult(name, health),
             QueuedInput::Command(id, command) => Input::Command(id, command),
             QueuedInput::Configure(spec) => Input::Configure(vec![spec]),
-            QueuedInput::SavedDemotion(demotion) => Input::SavedDemotion(super::node::name(), demotion),
+            QueuedInput::Sockets(family, outcome) => Input::Sockets(interface(), family, outcome),
+            QueuedInput::CheckRemoved(name) => Input::CheckRemoved(name),
+            QueuedInput::FinishCrashedRun(spec) => Input::FinishCrashedRun(vec![spec]),
+            QueuedInput::AddressesTouched(key, removal) => match removal {
+                Removal::PutBack => Input::AddressesRestored { key, count: 1 },
+                Removal::Reinstalled => Input::AddressesReinstalled { key },
+                Removal::Refused => {
+                    let why = "RTNETLINK: no buffer space".to_owned();
+                    Input::AddressesNotRestored { key, why }
+                }
+            },
+            QueuedInput::SavedDemotion(demotion) => {
+                let name = self.node(port).map_or_else(super::node::name, |node| node.spec.name.clone());
+                Input::SavedDemotion(name, demotion)
+            },
             QueuedInput::Shutdown => Input::Shutdown,
         };
         self.feed(port, input)
@@ -324,10 +341,14 @@ impl World {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let local = node.clock.read(self.now);
         let mut kind = InputKind::of(&input);
-        if let Input::Configure(specs) = &input
-            && node.core.running().eq(specs)
-        {
-            kind = InputKind::Unchanged;
+        if let Input::Configure(specs) = &input {
+            let before = node.core.running().chain(&node.given);
+            if !before.zip(specs.iter().cycle()).all(|(old, new)| is_retune(old, new)) {
+                kind = InputKind::Replace;
+            } else if node.core.running().eq(specs) && node.given.iter().eq(specs) {
+                kind = InputKind::Unchanged;
+            }
+            node.given = specs.first().cloned();
         }
         let trace = &mut self.trace;
         trace.note(self.now, || format!("node {}: {}", port.0, describe::input(&input)));
@@ -379,7 +400,7 @@ impl World {
                         interval: *interval,
                         checksum: *checksum,
                     };
-                    self.transmit(port, &draft)?;
+                    self.transmit(port, *key, &draft)?;
                 }
                 Effect::Announce { key, .. } => {
                     let held = self.node(port).is_some_and(|node| node.holds(*key));
@@ -406,7 +427,7 @@ impl World {
         Ok(())
     }
 
-    fn ask_kernel(&mut self, port: Port, key: crate::types::InstanceKey, epoch: u64, wanted: Wanted) {
+    fn ask_kernel(&mut self, port: Port, key: InstanceKey, epoch: u64, wanted: Wanted) {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return };
         let behaviour = node.kernel.behaviour();
         let delay = self.rng.between(behaviour.least_delay, behaviour.most_delay);
@@ -435,14 +456,52 @@ impl World {
         node.wake = node.view.deadline.map(|at| (at, node.clock.when(at).max(self.now) + late));
     }
 
-    fn transmit(&mut self, port: Port, draft: &Draft) -> Result<(), Violation> {
-        let family = Family::of(draft.source);
-        let addresses = virtual_addresses(family).into_iter().map(|net| net.addr());
-        let packet = Packet::advertise(draft, addresses)
+    fn transmit(&mut self, port: Port, key: InstanceKey, draft: &Draft) -> Result<(), Violation> {
+        let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
+        let (listed, _) = node.core.addresses(key);
+        let listed: Vec<IpAddr> = listed.iter().map(IpNet::addr).collect();
+        let packet = Packet::advertise(draft, listed.iter().copied())
             .map_err(|error| self.checker.violation(self.now, port, "emit", error.to_string()))?;
-        self.checker.judge_codec(self.now, port, draft, &packet)?;
+        self.checker.judge_codec(self.now, port, draft, &listed, &packet)?;
+        if node.closed_sockets.contains(&key.family) {
+            return Ok(());
+        }
+        if node.unsendable.contains(&key.family) {
+            node.unsent.insert(key.family);
+            return self.report_transmission(port, key, Transmission::Fails, draft.priority);
+        }
+        let sent_again = node.unsent.remove(&key.family);
         self.send(port, &packet);
+        if sent_again {
+            self.report_transmission(port, key, Transmission::Works, draft.priority)?;
+        }
         Ok(())
+    }
+
+    /// The core is told that an advertisement was not sent, or that one was sent again: it reports that, and does
+    /// nothing else.
+    fn report_transmission(
+        &mut self,
+        port: Port,
+        key: InstanceKey,
+        transmission: Transmission,
+        priority: AdvertPriority,
+    ) -> Result<(), Violation> {
+        let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
+        let local = node.clock.read(self.now);
+        self.trace.note(self.now, || format!("node {}:     sending {key}: {transmission:?}", port.0));
+        let mut effects = Effects::new();
+        match transmission {
+            Transmission::Works => node.core.on_sent_again(local, key, &mut effects),
+            Transmission::Fails => node.core.on_unsent(local, key, priority, Some(EPERM), &mut effects),
+        }
+        let after = node.core.snapshot(local);
+        let wakes = node.core.next_deadline();
+        let followed = node.reference.follow_report(local, &effects, &after, wakes);
+        node.look(&after);
+        followed.map_err(|difference| {
+            self.checker.violation(self.now, port, difference.rule, difference.seen)
+        })
     }
 
     pub(super) fn send_foreign(
@@ -511,6 +570,14 @@ impl World {
     fn both_ways(&self, a: Port, b: Port) -> bool {
         self.lan.reaches(a, b) && self.lan.reaches(b, a)
     }
+}
+
+/// What the kernel says when a filter forbids to send.
+const EPERM: i32 = 1;
+
+/// Whether a router that runs by `old` goes on by `new` with all that it holds, whatever its checks say.
+fn is_retune(old: &RouterSpec, new: &RouterSpec) -> bool {
+    (&old.name, &old.instances, &old.tracks) == (&new.name, &new.instances, &new.tracks)
 }
 
 impl Station {
