@@ -60,7 +60,11 @@ pub fn replay(seed: u64, detail: Detail) -> (u64, Box<World>) {
 }
 
 fn play(seed: u64, detail: Detail) -> (Result<u64, Violation>, Box<World>) {
-    let mut draw = Scenario { rng: Rng::new(seed), later: Rng::new(!seed), last: Rng::new(seed.rotate_left(32) ^ 0x5eed) };
+    let mut draw = Scenario {
+        rng: Rng::new(seed),
+        later: Rng::new(!seed),
+        last: Rng::new(seed.rotate_left(32) ^ 0x5eed),
+    };
     let setup = draw.world(detail);
     let span = setup.stations.iter().map(interval_of).max().unwrap_or_default();
     let ports = setup.stations.len();

@@ -310,7 +310,7 @@ impl World {
             QueuedInput::SavedDemotion(demotion) => {
                 let name = self.node(port).map_or_else(super::node::name, |node| node.spec.name.clone());
                 Input::SavedDemotion(name, demotion)
-            },
+            }
             QueuedInput::Shutdown => Input::Shutdown,
         };
         self.feed(port, input)
@@ -499,9 +499,8 @@ impl World {
         let wakes = node.core.next_deadline();
         let followed = node.reference.follow_report(local, &effects, &after, wakes);
         node.look(&after);
-        followed.map_err(|difference| {
-            self.checker.violation(self.now, port, difference.rule, difference.seen)
-        })
+        followed
+            .map_err(|difference| self.checker.violation(self.now, port, difference.rule, difference.seen))
     }
 
     pub(super) fn send_foreign(

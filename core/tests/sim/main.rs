@@ -15,5 +15,7 @@ mod hosts;
 mod interruptions;
 mod lab;
 mod lone_node;
+mod machine;
 mod random;
+mod reloads;
 mod second_opinion;
