@@ -4,7 +4,10 @@
 //! Shared by tests, fuzzing and benches; the daemon does not use it.
 //!
 //! * [`rng`], [`clock`], [`lan`], [`kernel`], [`packet`]: what surrounds a node
-//! * [`node`], [`peer`]: ours, and other people's; `hosts`: those who use the addresses
+//! * [`node`], [`peer`]: our routers, and routers of others; `hosts`: the hosts that use the addresses
+//! * [`reference`](mod@reference): what our own node must do and when, predicted from the documents; `documents`: the numbers
+//!   that they promise
+//! * [`lone_node`]: one node with several routers and interfaces, given every input in every state
 //! * [`world`], [`script`]: everything together, and what is done to it
 //! * [`checker`], [`bounds`], [`view`]: what must hold, and for how long it may not
 //! * [`fault`]: the mix of faults that a seed means

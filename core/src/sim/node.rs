@@ -19,6 +19,7 @@ use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU8;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// A stalled process finds at most this many packets in its socket; later ones are dropped, as the
@@ -406,10 +407,12 @@ impl SimNode {
 /// Never: the name is legal.
 #[must_use]
 pub fn interface() -> InterfaceName {
-    match "eth0".parse() {
+    // Parsed once: it is part of every key.
+    static NAME: OnceLock<InterfaceName> = OnceLock::new();
+    *NAME.get_or_init(|| match "eth0".parse() {
         Ok(name) => name,
         Err(_) => unreachable!("eth0 is a legal name"),
-    }
+    })
 }
 
 /// The virtual router of every world.

@@ -182,6 +182,7 @@ impl World {
             Act::Source(port, source) => self.source(port, source),
             Act::Path(from, to, path) => {
                 self.lan.set_path(from, to, path);
+                self.find_components();
                 Ok(())
             }
             Act::Echo(port, echo) => {
@@ -453,7 +454,8 @@ impl World {
     fn remove_addresses(&mut self, port: Port, family: Family, removal: Removal) -> Result<(), Violation> {
         let key = key(family);
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
-        if !node.kernel.holds(key) || node.run == Run::Down {
+        // A process that is stalled is not told in time; what it announces then nobody can blame.
+        if !node.kernel.holds(key) || node.run != Run::Up {
             return Ok(());
         }
         match removal {
@@ -502,6 +504,7 @@ impl World {
     fn cable(&mut self, port: Port, cable: Cable, carrier: CarrierSignal) -> Result<(), Violation> {
         self.checker.allow_gap(self.now);
         self.lan.set_cable(port, cable);
+        self.find_components();
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let up = cable == Cable::Plugged || carrier == CarrierSignal::Kept;
         if node.link.carrier == up {
@@ -538,6 +541,7 @@ impl World {
 
     fn repair(&mut self) -> Result<(), Violation> {
         self.lan.repair();
+        self.find_components();
         self.lan.set_conditions(Conditions::HEALTHY);
         for port in (0..self.stations.len()).map(Port) {
             self.set_behaviour(port, KernelBehaviour::HEALTHY);

@@ -91,6 +91,8 @@ pub struct World {
     pub(super) checker: Checker,
     pub(super) trace: Trace,
     views: Vec<StationView>,
+    /// By station: the lowest port of its component.
+    components: Vec<usize>,
     arrivals: Vec<Arrival>,
     steps: u64,
 }
@@ -107,6 +109,8 @@ impl World {
             now: TrueTime::ZERO,
             rng: Rng::new(setup.seed),
             lan: Lan::new(stations.len()),
+            // Everybody hears everybody.
+            components: vec![0; stations.len()],
             stations,
             families,
             lateness: setup.lateness,
@@ -559,10 +563,18 @@ impl World {
     fn look(&self, views: &mut Vec<StationView>) {
         views.clear();
         for (at, station) in self.stations.iter().enumerate() {
-            let component = (0..=at)
-                .find(|other| *other == at || self.both_ways(Port(*other), Port(at)))
-                .map_or(at, |other| views.get(other).map_or(at, |view: &StationView| view.component));
+            let component = self.components.get(at).copied().unwrap_or(at);
             views.push(station.view(Port(at), component, &self.families));
+        }
+    }
+
+    /// After every change of the LAN: who hears whom, both ways.
+    pub(super) fn find_components(&mut self) {
+        self.components.clear();
+        for at in 0..self.stations.len() {
+            let other = (0..at).find(|other| self.both_ways(Port(*other), Port(at)));
+            let component = other.and_then(|other| self.components.get(other).copied());
+            self.components.push(component.unwrap_or(at));
         }
     }
 

@@ -3,7 +3,7 @@
 use vrrpd_core::sim::lone_node::run;
 
 /// Enough for every kind of input in every state, and quick in an unoptimised build.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 40;
 
 /// `SIM_FROM=… SIM_SEEDS=… cargo test -p vrrpd-core --test sim lone_node` runs other seeds.
 #[test]
