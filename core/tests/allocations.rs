@@ -1,5 +1,7 @@
 //! A steady state allocates nothing: neither an Active that advertises, nor a Backup that hears it.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
 use allocation_counter::measure;
 use std::time::Duration;
 use vrrpd_core::protocol::{
@@ -78,7 +80,14 @@ fn tick(node: &mut Node, now: MonoTime, out: &mut Effects) -> usize {
                 let held = HoldResult { key, epoch, outcome: Ok(()) };
                 node.handle(now, Input::AddressesHeld(held), out);
             }
-            _ => {}
+            Effect::ReleaseAddresses { .. }
+            | Effect::Announce { .. }
+            | Effect::WatchAnnouncements { .. }
+            | Effect::IgnoreAnnouncements { .. }
+            | Effect::Report(_)
+            | Effect::Answer { .. }
+            | Effect::SaveDemotion { .. }
+            | Effect::Stopped => {}
         }
     }
     sent
@@ -118,7 +127,7 @@ fn a_backup_that_hears_its_active_allocates_nothing() {
                 checksum: ChecksumFlavour::Rfc9568,
             };
             let mut octets = Vec::new();
-            wire::emit(&draft, [address(vrid).addr()].into_iter(), &mut octets).unwrap();
+            wire::emit(&draft, [address(vrid).addr()], &mut octets).unwrap();
             octets
         };
         let messages: Vec<Vec<u8>> = (1..=routers).map(message).collect();

@@ -134,7 +134,7 @@ impl NotifyTask {
         }
     }
 
-    /// Waits if the supervisor does not take requests: then there is no progress to tell of.
+    /// Waits if the main loop does not take requests: then there is no progress to tell of.
     async fn ask(&self) -> PendingQuestion {
         let (reply, question) = oneshot::channel();
         match self.agent.requests.send(Request::Snapshot { reply }).await {

@@ -9,7 +9,7 @@ use super::endpoint::{EndpointSockets, SendResult, SocketKind};
 use super::endpoints::Endpoints;
 use super::mailbox::{Mailbox, Message, ThreadRequest};
 use super::node_runner::NodeRunner;
-use super::retry_queue::{NotTaken, RetryQueue};
+use super::retry_queue::{Offer, RetryQueue};
 use super::turn::{self, Heard, TurnSteps};
 use crate::agent::AgentEvent;
 use crate::kernel::keeper::KeeperCommand;
@@ -52,7 +52,7 @@ pub(super) trait ThreadIo {
         family: Family,
     ) -> Result<Self::Sockets, String>;
     /// Hands a command to the address thread, without waiting.
-    fn tell_keeper(&mut self, command: KeeperCommand) -> Result<(), NotTaken<KeeperCommand>>;
+    fn tell_keeper(&mut self, command: KeeperCommand) -> Offer<KeeperCommand>;
 }
 
 /// Something that can be read.
@@ -334,11 +334,10 @@ impl<I: ThreadIo> Engine<I> {
     fn offer(&mut self) {
         let Self { io, writer, to_keeper, to_writer, .. } = self;
         to_keeper.offer(|command| io.tell_keeper(command));
-        to_writer.offer(|message| {
-            writer.try_send(message).map_err(|error| match error {
-                TrySendError::Full(message) => NotTaken::Full(message),
-                TrySendError::Closed(_) => NotTaken::Ended,
-            })
+        to_writer.offer(|message| match writer.try_send(message) {
+            Ok(()) => Offer::Taken,
+            Err(TrySendError::Full(message)) => Offer::Full(message),
+            Err(TrySendError::Closed(_)) => Offer::Ended,
         });
     }
 }

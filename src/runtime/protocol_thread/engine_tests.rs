@@ -115,7 +115,7 @@ impl ThreadScene {
             checksum: ChecksumFlavour::Rfc9568,
         };
         let mut octets = Vec::new();
-        wire::emit(&draft, ["192.0.2.50".parse().unwrap()].into_iter(), &mut octets).unwrap();
+        wire::emit(&draft, ["192.0.2.50".parse().unwrap()], &mut octets).unwrap();
         self.host.hear_advertisement(source, &octets);
     }
 

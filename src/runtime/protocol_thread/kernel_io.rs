@@ -3,7 +3,7 @@
 use super::endpoint::SocketKind;
 use super::engine::{Ready, ThreadIo};
 use super::mailbox::Mailbox;
-use super::retry_queue::NotTaken;
+use super::retry_queue::Offer;
 use super::sockets::KernelSockets;
 use crate::kernel::keeper::{AddressKeeper, KeeperCommand, Refused};
 use crate::runtime::clock;
@@ -115,12 +115,13 @@ impl ThreadIo for KernelIo {
         KernelSockets::open(interface, family, &self.epoll, |kind| token(place, kind))
     }
 
-    fn tell_keeper(&mut self, command: KeeperCommand) -> Result<(), NotTaken<KeeperCommand>> {
-        self.keeper.send(command).map_err(|refused| match refused {
-            Refused::Full(command) => NotTaken::Full(command),
+    fn tell_keeper(&mut self, command: KeeperCommand) -> Offer<KeeperCommand> {
+        match self.keeper.send(command) {
+            Ok(()) => Offer::Taken,
+            Err(Refused::Full(command)) => Offer::Full(command),
             // The main thread sees the address thread end, and ends the agent.
-            Refused::Ended(_) => NotTaken::Ended,
-        })
+            Err(Refused::Ended(_)) => Offer::Ended,
+        }
     }
 }
 

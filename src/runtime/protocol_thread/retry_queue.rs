@@ -11,9 +11,11 @@ pub(super) struct RetryQueue<T> {
     waiting: VecDeque<T>,
 }
 
-/// Why an item was not taken.
+/// What became of an item that was offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotTaken<T> {
+pub(super) enum Offer<T> {
+    /// There was room for it.
+    Taken,
     /// There is no room now; the item is returned.
     Full(T),
     /// Nobody reads the queue any more: the agent ends, and the item is dropped.
@@ -38,15 +40,15 @@ impl<T> RetryQueue<T> {
     }
 
     /// Hands over as many items as there is room for, in order.
-    pub(super) fn offer(&mut self, mut send: impl FnMut(T) -> Result<(), NotTaken<T>>) {
+    pub(super) fn offer(&mut self, mut send: impl FnMut(T) -> Offer<T>) {
         while let Some(item) = self.waiting.pop_front() {
             match send(item) {
-                Ok(()) => {}
-                Err(NotTaken::Full(item)) => {
+                Offer::Taken => {}
+                Offer::Full(item) => {
                     self.waiting.push_front(item);
                     return;
                 }
-                Err(NotTaken::Ended) => return,
+                Offer::Ended => return,
             }
         }
     }
@@ -75,11 +77,11 @@ mod tests {
             room = more;
             queue.offer(|item| {
                 if room == 0 {
-                    return Err(NotTaken::Full(item));
+                    return Offer::Full(item);
                 }
                 room -= 1;
                 taken.push(item);
-                Ok(())
+                Offer::Taken
             });
             taken.clone()
         };
@@ -96,7 +98,7 @@ mod tests {
         let mut offers = 0;
         queue.offer(|_| {
             offers += 1;
-            Err(NotTaken::Ended)
+            Offer::Ended
         });
         assert_eq!(offers, 1, "one attempt tells it");
         assert_eq!(queue.drain().collect::<Vec<_>>(), [2, 3]);

@@ -3,7 +3,7 @@
 
 use super::endpoint::{EndpointSockets, SocketKind};
 use super::engine::{Ready, ThreadIo};
-use super::retry_queue::NotTaken;
+use super::retry_queue::Offer;
 use crate::kernel::announcement_socket::Watched;
 use crate::kernel::keeper::KeeperCommand;
 use crate::kernel::vrrp_socket::{OutgoingMessages, Received, Remaining};
@@ -180,10 +180,10 @@ impl ThreadIo for ScriptedHost {
         error.map_or_else(|| Ok(self.sockets(index)), |error| Err(error.to_owned()))
     }
 
-    fn tell_keeper(&mut self, command: KeeperCommand) -> Result<(), NotTaken<KeeperCommand>> {
+    fn tell_keeper(&mut self, command: KeeperCommand) -> Offer<KeeperCommand> {
         let mut host = self.0.borrow_mut();
         match &mut host.keeper_room {
-            Some(0) => return Err(NotTaken::Full(command)),
+            Some(0) => return Offer::Full(command),
             Some(room) => *room -= 1,
             None => {}
         }
@@ -198,7 +198,7 @@ impl ThreadIo for ScriptedHost {
                 "unexpected".to_owned()
             }
         });
-        Ok(())
+        Offer::Taken
     }
 }
 
