@@ -219,7 +219,7 @@ impl Checker {
         // What slept past a deadline has more to notice than that.
         let overslept = before.deadline.is_some_and(|at| at <= local);
         // What stands against a neighbour may lapse meanwhile.
-        let same = *before == NodeView { other_addresses: before.other_addresses, ..after.clone() };
+        let same = before.is_but_for_neighbours(after);
         if kind == InputKind::Unchanged && !overslept && !(effects.is_empty() && same) {
             return fail("an unchanged configuration is not noticed", became());
         }

@@ -435,19 +435,14 @@ impl Run {
     /// The socket refuses what is sent in one family, or takes it again.
     fn unsent(&mut self) -> Result<(), Difference> {
         if let Some(key) = self.unsent.pop() {
-            self.note(|| format!("sent again: {key}"));
-            self.effects.clear();
-            self.core.on_sent_again(self.now, key, &mut self.effects);
-            return self.follow(None);
+            return self.feed(Input::AdvertisementSentAgain(key));
         }
         let spec = self.pick_spec();
         let Some(key) = spec.keys().next() else { return Ok(()) };
         self.unsent.push(key);
         for _ in 0..1 + self.rng.below(3) {
-            self.note(|| format!("not sent: {key}"));
-            self.effects.clear();
-            self.core.on_unsent(self.now, key, AdvertPriority::LOWEST, Some(1), &mut self.effects);
-            self.follow(None)?;
+            let (priority, errno) = (AdvertPriority::LOWEST, Some(1));
+            self.feed(Input::AdvertisementUnsent { key, priority, errno })?;
         }
         Ok(())
     }
@@ -586,10 +581,10 @@ impl Run {
         });
         self.effects.clear();
         self.core.handle(self.now, input.clone(), &mut self.effects);
-        self.follow(Some(&input))
+        self.follow(&input)
     }
 
-    fn follow(&mut self, input: Option<&Input<'_>>) -> Result<(), Difference> {
+    fn follow(&mut self, input: &Input<'_>) -> Result<(), Difference> {
         self.done.inputs += 1;
         let told: Vec<String> = self.effects.iter().map(describe::effect).collect();
         for line in told {
@@ -597,10 +592,7 @@ impl Run {
         }
         let after = self.core.snapshot(self.now);
         let wakes = self.core.next_deadline();
-        let followed = match input {
-            Some(input) => self.reference.follow(self.now, input, &self.effects, &after, wakes),
-            None => self.reference.follow_report(self.now, &self.effects, &after, wakes),
-        };
+        let followed = self.reference.follow(self.now, input, &self.effects, &after, wakes);
         for effect in &self.effects {
             match effect {
                 Effect::HoldAddresses { key, epoch } => {

@@ -183,6 +183,11 @@ impl NodeView {
         self.yielded.iter().find(|(of, _)| *of == key).map(|(_, since)| *since)
     }
 
+    /// Whether nothing is different but what stands against neighbours.
+    pub(super) fn is_but_for_neighbours(&self, other: &Self) -> bool {
+        *self == Self { other_addresses: self.other_addresses, ..other.clone() }
+    }
+
     /// The state of one family.
     #[must_use]
     pub fn state(&self, key: InstanceKey) -> StateName {

@@ -17,7 +17,7 @@ use super::node::{
 use super::packet::Packet;
 use super::peer::{PeerInstance, PeerSetup, audible};
 use super::rng::Rng;
-use super::script::{Act, Transmission};
+use super::script::Act;
 use super::trace::{Detail, Trace};
 use super::view::StationView;
 use crate::protocol::{Effect, Effects, Input, RouterSpec, StateName};
@@ -472,39 +472,15 @@ impl World {
         }
         if node.unsendable.contains(&key.family) {
             node.unsent.insert(key.family);
-            return self.report_transmission(port, key, Transmission::Fails, draft.priority);
+            let (priority, errno) = (draft.priority, Some(EPERM));
+            return self.feed(port, Input::AdvertisementUnsent { key, priority, errno });
         }
         let sent_again = node.unsent.remove(&key.family);
         self.send(port, &packet);
         if sent_again {
-            self.report_transmission(port, key, Transmission::Works, draft.priority)?;
+            self.feed(port, Input::AdvertisementSentAgain(key))?;
         }
         Ok(())
-    }
-
-    /// The core is told that an advertisement was not sent, or that one was sent again: it reports that, and does
-    /// nothing else.
-    fn report_transmission(
-        &mut self,
-        port: Port,
-        key: InstanceKey,
-        transmission: Transmission,
-        priority: AdvertPriority,
-    ) -> Result<(), Violation> {
-        let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
-        let local = node.clock.read(self.now);
-        self.trace.note(self.now, || format!("node {}:     sending {key}: {transmission:?}", port.0));
-        let mut effects = Effects::new();
-        match transmission {
-            Transmission::Works => node.core.on_sent_again(local, key, &mut effects),
-            Transmission::Fails => node.core.on_unsent(local, key, priority, Some(EPERM), &mut effects),
-        }
-        let after = node.core.snapshot(local);
-        let wakes = node.core.next_deadline();
-        let followed = node.reference.follow_report(local, &effects, &after, wakes);
-        node.look(&after);
-        followed
-            .map_err(|difference| self.checker.violation(self.now, port, difference.rule, difference.seen))
     }
 
     pub(super) fn send_foreign(

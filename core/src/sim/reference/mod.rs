@@ -87,23 +87,6 @@ impl Reference {
         self.compare_deadline(wakes)
     }
 
-    /// The core was told what became of an advertisement, which is reported and changes nothing else.
-    ///
-    /// # Errors
-    /// The first [`Difference`].
-    pub fn follow_report(
-        &mut self,
-        now: MonoTime,
-        observed: &Effects,
-        after: &Snapshot,
-        wakes: Option<MonoTime>,
-    ) -> Result<(), Difference> {
-        compare_effects(&[], false, observed)?;
-        self.note(now, observed);
-        self.compare_states(after)?;
-        self.compare_deadline(wakes)
-    }
-
     /// Takes over what only the core decides: epochs. When it announced last is known now.
     fn note(&mut self, now: MonoTime, observed: &Effects) {
         for effect in observed {
@@ -297,8 +280,11 @@ impl Reference {
                 }
                 self.evaluate_all(turn);
             }
-            // Counted, and nothing else; other names of interfaces are not simulated.
-            Input::Rejected { .. } | Input::OtherName(..) => {}
+            // Counted or reported, and nothing else; other names of interfaces are not simulated.
+            Input::Rejected { .. }
+            | Input::AdvertisementUnsent { .. }
+            | Input::AdvertisementSentAgain(_)
+            | Input::OtherName(..) => {}
         }
     }
 
