@@ -96,7 +96,7 @@ pub enum Input<'a> {
     },
     /// The socket took an advertisement of this instance after it had refused the one before.
     AdvertisementSentAgain(InstanceKey),
-    /// A health check's verdict.
+    /// A health check has this result, after `rise` and `fall`.
     CheckResult(CheckName, CheckResult),
     /// A health check is not run any more: its last result does not count from now on.
     CheckRemoved(CheckName),
@@ -105,7 +105,7 @@ pub enum Input<'a> {
     /// A demotion that an earlier run saved. The caller feeds it before the router is configured,
     /// so that a node that boots demoted does not touch the addresses.
     SavedDemotion(RouterName, Demotion),
-    /// The agent ends: every router hands over and releases its addresses.
+    /// vrrpd stops: every router hands over and releases its addresses.
     Shutdown,
 }
 
