@@ -191,6 +191,33 @@ fn has_anchor(text: &str, wanted: &str) -> bool {
     headings.map(|line| anchor(line.trim_start_matches('#').trim())).any(|anchor| anchor == wanted)
 }
 
+/// Lines of prose that do not end at 100 columns. Blocks, and rows of tables, cannot be wrapped.
+fn long_lines(text: &str) -> Vec<usize> {
+    let mut in_block = false;
+    let mut long = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        if line.trim_start().starts_with("```") {
+            in_block = !in_block;
+        }
+        let fixed = in_block || line.trim_start().starts_with('|');
+        if !fixed && line.chars().count() > 100 {
+            long.push(at + 1);
+        }
+    }
+    long
+}
+
+#[test]
+fn lines_of_documents_end_at_a_hundred_columns() {
+    let long: Vec<String> = documents()
+        .iter()
+        .flat_map(|file| long_lines(&file.text).into_iter().map(|line| format!("{}:{line}", file.path)))
+        .collect();
+    assert!(long.is_empty(), "\nlines over 100 columns: wrap them\n{}\n", long.join("\n"));
+    let text = format!("{0}\n| {0}\n```\n{0}\n```\nshort\n", "x".repeat(101));
+    assert_eq!(long_lines(&text), [1]);
+}
+
 #[test]
 fn every_link_in_the_documents_leads_somewhere() {
     let mut dead = Vec::new();
