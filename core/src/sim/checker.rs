@@ -82,6 +82,8 @@ pub struct Checker {
     healthy_since: Option<TrueTime>,
     gap_allowed_until: TrueTime,
     dual_since: Option<TrueTime>,
+    /// When anybody said priority 0 for the last time.
+    last_resignation: Option<TrueTime>,
     checks: u64,
 }
 
@@ -96,6 +98,7 @@ impl Checker {
             healthy_since: None,
             gap_allowed_until: TrueTime::ZERO,
             dual_since: None,
+            last_resignation: None,
             checks: 0,
         }
     }
@@ -169,6 +172,7 @@ impl Checker {
 
     pub(super) fn note_foreign(&mut self, now: TrueTime, port: Port, priority: AdvertPriority) {
         if priority.is_resignation() {
+            self.last_resignation = Some(now);
             self.priority_changed(now, port);
         }
     }
@@ -270,6 +274,7 @@ impl Checker {
                     let was = before.state(*key) == StateName::Active;
                     let is = after.state(*key) == StateName::Active;
                     if priority.is_resignation() {
+                        self.last_resignation = Some(now);
                         record.priority_changed = now;
                         if !was {
                             return fail("only an Active resigns", format!("{effect:?}, was {before:?}"));
@@ -501,6 +506,12 @@ impl Checker {
         let long = self.bounds.active_down() + self.bounds.dual_active();
         let lasted = |since: TrueTime| now.since(since) > long;
         if !self.healthy_since.is_some_and(lasted) {
+            return Ok(());
+        }
+        // Whose resignation it was no Backup can know: it takes over within its Skew_Time, unless it hears the
+        // Active after it. An answer may be quicker than what it answers.
+        let skew = self.bounds.interval() + self.bounds.reaction();
+        if self.last_resignation.is_some_and(|said| now.since(said) <= skew) {
             return Ok(());
         }
         let one_word = self.bounds.interval() * 2 + self.bounds.reaction();

@@ -232,7 +232,9 @@ impl World {
         match self.stations.get_mut(port.0) {
             Some(Station::Ours(node)) => match node.run {
                 Run::Down | Run::Stalled(Packets::Vanish) => Ok(()),
-                _ if node.closed_sockets.contains(&packet.family()) => Ok(()),
+                Run::Up | Run::Stalled(Packets::Wait) if node.closed_sockets.contains(&packet.family()) => {
+                    Ok(())
+                }
                 Run::Stalled(Packets::Wait) => {
                     node.queue_packet(packet);
                     Ok(())
