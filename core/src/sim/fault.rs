@@ -317,15 +317,18 @@ impl Scenario {
             }
             4 | 5 => {
                 world.at(at, Act::Crash(port, Leftovers::Addresses));
-                world.at(at + self.last.between(Duration::ZERO, span * 4), Act::FinishCrashedRun(port));
+                let cleaned_up = (at + self.last.between(Duration::ZERO, span * 4)).min(end);
+                world.at(cleaned_up, Act::FinishCrashedRun(port));
                 world.at(until.max(at + Duration::from_secs(4)).min(end), Act::Start(port));
             }
             _ => {
                 let change = self.change(world, port, &families);
                 world.at(at, Act::Reconfigure(port, change));
+                let mut until = until;
                 if self.last.chance(PerMille::new(400)) {
                     // In the middle of a hand-over.
-                    let soon = at + self.last.between(Duration::ZERO, Duration::from_millis(40));
+                    let soon = (at + self.last.between(Duration::ZERO, Duration::from_millis(40))).min(end);
+                    until = until.max(soon);
                     let change = self.change(world, port, &families);
                     world.at(at, Act::Demote(port, Force::No));
                     world.at(soon, Act::Reconfigure(port, change));
