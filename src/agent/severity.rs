@@ -52,8 +52,8 @@ impl Severity {
         match kind {
             // It was Active, it was heard while we were Backup, and nobody took it out: no first election.
             EventKind::Transition {
-                to: StateName::Active, cause: Cause::ActiveDownTimer, grounds, ..
-            } if grounds.was_heard_meanwhile() => Self::Warning,
+                to: StateName::Active, cause: Cause::ActiveDownTimer, details, ..
+            } if details.was_heard_meanwhile() => Self::Warning,
             EventKind::Transition { .. }
             | EventKind::FaultRaised(Fault::CheckPending(_))
             | EventKind::FaultCleared(_)
@@ -83,7 +83,7 @@ impl Severity {
             | EventKind::LocalWarningRaised(_)
             // Refused: this node goes on serving.
             | EventKind::NobodyTookOver { released: false, .. }
-            | EventKind::TakerSilent
+            | EventKind::SuccessorSilent
             | EventKind::AddressesRestored { .. }
             | EventKind::AddressesRefused { .. }
             | EventKind::DualActive { .. }
@@ -145,9 +145,9 @@ mod tests {
             ago: Duration::from_millis(ago),
         });
         let (from, to) = (StateName::Backup, StateName::Active);
-        let grounds =
+        let details =
             TransitionDetails { peer, lasted: Duration::from_secs(60), ..TransitionDetails::default() };
-        EventKind::Transition { from, to, cause, priority, grounds }
+        EventKind::Transition { from, to, cause, priority, details }
     }
 
     #[test]

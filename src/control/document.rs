@@ -105,7 +105,7 @@ impl AgentSnapshot {
             state: instance.state.as_str().into(),
             since: self.wall_time(instance.since),
             cause: instance.cause.as_str().into(),
-            why: words::why_in_full(instance.cause, &instance.grounds, router.effective, instance.key.family),
+            why: words::why_in_full(instance.cause, &instance.details, router.effective, instance.key.family),
             active: instance.active.map(active),
             source: instance.source,
             addresses,

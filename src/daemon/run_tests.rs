@@ -138,12 +138,12 @@ async fn an_interface_is_told_to_the_address_thread_and_to_the_protocol_thread_a
 #[tokio::test]
 async fn events_are_logged_in_their_order_and_lost_ones_are_reported_once() {
     let mut all = agent(OnStop::Stops);
-    for kind in [EventKind::Promoted, EventKind::TakerSilent] {
+    for kind in [EventKind::Promoted, EventKind::SuccessorSilent] {
         let event = AgentEvent::of_router("web".parse().unwrap(), kind.into());
         all.2.events.send(event).await.unwrap();
     }
     all.0.dispatcher.lost.store(3, std::sync::atomic::Ordering::Relaxed);
     run_until_signal(&mut all).await.unwrap();
-    assert_eq!(events(&all.2), [EventKind::Promoted, EventKind::TakerSilent].map(AgentEventKind::from));
+    assert_eq!(events(&all.2), [EventKind::Promoted, EventKind::SuccessorSilent].map(AgentEventKind::from));
     assert_eq!(all.0.dispatcher.reported.load(std::sync::atomic::Ordering::Relaxed), 3);
 }

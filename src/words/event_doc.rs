@@ -230,7 +230,7 @@ const fn protocol_kind_name(kind: &EventKind) -> &'static str {
         EventKind::Demoted { .. } => "demoted",
         EventKind::Promoted => "promoted",
         EventKind::DemotionExpired => "demotion_expired",
-        EventKind::TakerSilent => "taker_silent",
+        EventKind::SuccessorSilent => "taker_silent",
         EventKind::AddressesRestored { .. } => "addresses_restored",
         EventKind::AddressesRefused { .. } => "addresses_refused",
         EventKind::DualActive { .. } => "dual_active",
@@ -276,15 +276,15 @@ fn event_details(kind: &AgentEventKind) -> EventDetails {
 fn protocol_details(kind: &EventKind) -> EventDetails {
     let none = EventDetails::default();
     match kind {
-        EventKind::Transition { from, to, cause, priority, grounds } => EventDetails {
+        EventKind::Transition { from, to, cause, priority, details } => EventDetails {
             from: Some(from.as_str().into()),
             to: Some(to.as_str().into()),
             cause: Some(cause.as_str().into()),
             priority: Some(priority.get()),
-            peer: grounds.peer.map(|peer| peer.address),
-            peer_priority: grounds.peer.map(|peer| peer.priority.get()),
-            peer_age_ms: grounds.peer.map(|peer| words::millis(peer.ago)),
-            lasted_ms: Some(words::millis(grounds.lasted)),
+            peer: details.peer.map(|peer| peer.address),
+            peer_priority: details.peer.map(|peer| peer.priority.get()),
+            peer_age_ms: details.peer.map(|peer| words::millis(peer.ago)),
+            lasted_ms: Some(words::millis(details.lasted)),
             ..none
         },
         EventKind::MacChanged { interface: _, from, to } => {
@@ -314,7 +314,7 @@ fn protocol_details(kind: &EventKind) -> EventDetails {
         EventKind::Demoted { by, reason } => {
             EventDetails { by: Some(by.clone()), reason: Some(reason.clone()), ..none }
         }
-        EventKind::Promoted | EventKind::DemotionExpired | EventKind::TakerSilent => none,
+        EventKind::Promoted | EventKind::DemotionExpired | EventKind::SuccessorSilent => none,
         EventKind::AddressesRestored { count } => {
             EventDetails { count: Some(u64::try_from(*count).unwrap_or(u64::MAX)), ..none }
         }
@@ -322,10 +322,10 @@ fn protocol_details(kind: &EventKind) -> EventDetails {
         EventKind::DualActive { peer, priority } => {
             EventDetails { peer: Some(*peer), peer_priority: Some(priority.get()), ..none }
         }
-        EventKind::TakeoverRefuted { by, silent, word, lasts } => EventDetails {
+        EventKind::TakeoverRefuted { by, silent, message, lasts } => EventDetails {
             peer: Some(*by),
             silent_ms: Some(words::millis(*silent)),
-            learned_ms: match word {
+            learned_ms: match message {
                 HastyMessage::Resignation => None,
                 HastyMessage::Interval(interval) => Some(words::millis(interval.period())),
             },
@@ -347,10 +347,10 @@ fn protocol_details(kind: &EventKind) -> EventDetails {
             lasted_ms: Some(words::millis(*after)),
             ..none
         },
-        EventKind::NobodyServes { unserved, idle: _, addresses } => EventDetails {
-            peer: unserved.last.map(|last| last.address),
-            peer_priority: unserved.last.map(|last| last.priority.get()),
-            silent_ms: Some(words::millis(unserved.silent)),
+        EventKind::NobodyServes { nobody_serving, not_serving: _, addresses } => EventDetails {
+            peer: nobody_serving.last.map(|last| last.address),
+            peer_priority: nobody_serving.last.map(|last| last.priority.get()),
+            silent_ms: Some(words::millis(nobody_serving.silent)),
             addresses: Some(addresses.clone()),
             ..none
         },

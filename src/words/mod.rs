@@ -4,13 +4,13 @@
 //! sentences may change from release to release; scripts read the fixed names of [`crate::protocol::Cause::as_str`] and
 //! its like, and the fields of [`EventDoc`], which are part of the JSON contract.
 
-pub mod concern;
 mod event_doc;
-pub mod neighbours;
+pub mod local_warning;
+pub mod peer_warning;
 mod why;
 
-pub use concern::foreign_addresses;
 pub use event_doc::{EventDetails, EventDoc, Stamp, Word};
+pub use local_warning::foreign_addresses;
 pub use why::{fault_in_short, why_in_full, why_in_short};
 
 use crate::agent::{AgentEvent, AgentEventKind, HookOutcome, ResultChange};
@@ -67,8 +67,8 @@ fn happening(event: &AgentEvent) -> String {
 fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
     let family = event.key.map_or(Family::Ipv4, |key| key.family);
     match kind {
-        EventKind::Transition { from, to, cause, priority, grounds } => {
-            let because = why_in_full(*cause, grounds, *priority, family);
+        EventKind::Transition { from, to, cause, priority, details } => {
+            let because = why_in_full(*cause, details, *priority, family);
             format!("{}: {because}", states(*from, *to, *cause))
         }
         EventKind::FaultRaised(fault @ Fault::CheckPending(_)) => fault_in_full(fault),
@@ -79,8 +79,8 @@ fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
                 "{interface} has another hardware address, {to} (before: {from}); hosts were told at once"
             )
         }
-        EventKind::LocalWarningRaised(concern) => concern::begins(concern),
-        EventKind::LocalWarningCleared(concern) => concern::ends(concern),
+        EventKind::LocalWarningRaised(concern) => local_warning::begins(concern),
+        EventKind::LocalWarningCleared(concern) => local_warning::ends(concern),
         EventKind::PriorityChanged { from, to, checks } => {
             let weights = checks.iter().map(|(check, change)| format!("check {} {change:+}", check.0));
             let weights = weights.collect::<Vec<_>>().join(", ");
@@ -99,7 +99,7 @@ fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
         EventKind::Demoted { by, reason } => format!("demoted by {by}: {reason}"),
         EventKind::Promoted => "an operator ended the demotion".to_owned(),
         EventKind::DemotionExpired => "the demotion ended by itself (--for)".to_owned(),
-        EventKind::TakerSilent => {
+        EventKind::SuccessorSilent => {
             "the router that took over is gone again; serving here although demoted".to_owned()
         }
         EventKind::AddressesRestored { count: 1 } => {
@@ -112,8 +112,8 @@ fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
         EventKind::DualActive { peer, priority } => {
             format!("{peer} (priority {priority}) is Active too: both hold the virtual addresses")
         }
-        EventKind::TakeoverRefuted { by, silent, word, lasts } => {
-            let because = match word {
+        EventKind::TakeoverRefuted { by, silent, message, lasts } => {
+            let because = match message {
                 HastyMessage::Resignation => "a message in its name had resigned".to_owned(),
                 HastyMessage::Interval(interval) => {
                     format!(
@@ -135,12 +135,12 @@ fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
                  forged, or a second machine with this address. Look for its MAC address: tcpdump -eni {interface} proto 112"
             )
         }
-        EventKind::PeerWarningRaised { peer, what } => neighbours::suspicion(*peer, what),
-        EventKind::PeerWarningCleared { peer, what, after } => neighbours::over(*peer, what, *after),
-        EventKind::NobodyServes { unserved, idle, addresses } => {
+        EventKind::PeerWarningRaised { peer, what } => peer_warning::sentence(*peer, what),
+        EventKind::PeerWarningCleared { peer, what, after } => peer_warning::over(*peer, what, *after),
+        EventKind::NobodyServes { nobody_serving, not_serving, addresses } => {
             // The command that helps needs its name.
             let router = event.router.as_ref().map_or("NAME", |router| router.as_str());
-            neighbours::nobody_serves(router, addresses, unserved, idle)
+            peer_warning::nobody_serves(router, addresses, nobody_serving, not_serving)
         }
         EventKind::ServedAgain { by: Some(by) } => format!("{by} serves again"),
         EventKind::ServedAgain { by: None } => "somebody serves again".to_owned(),

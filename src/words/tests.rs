@@ -45,7 +45,7 @@ fn protocol_kinds() -> Vec<EventKind> {
             to: StateName::Active,
             cause: Cause::ActiveDownTimer,
             priority: priority(150),
-            grounds: TransitionDetails {
+            details: TransitionDetails {
                 lasted: Duration::from_millis(3414),
                 ..TransitionDetails::default()
             },
@@ -55,7 +55,7 @@ fn protocol_kinds() -> Vec<EventKind> {
             to: StateName::Backup,
             cause: Cause::HigherPriority,
             priority: priority(100),
-            grounds: TransitionDetails {
+            details: TransitionDetails {
                 peer: Some(LastHeard { address: peer, priority: priority(200), ago: Duration::ZERO }),
                 lasted: Duration::from_secs(86_400),
                 ..TransitionDetails::default()
@@ -104,7 +104,7 @@ fn protocol_kinds() -> Vec<EventKind> {
         EventKind::Demoted { by: "alice".into(), reason: "kernel update".into() },
         EventKind::Promoted,
         EventKind::DemotionExpired,
-        EventKind::TakerSilent,
+        EventKind::SuccessorSilent,
         EventKind::AddressesRestored { count: 1 },
         EventKind::AddressesRestored { count: 3 },
         EventKind::AddressesRefused { why: "permission denied".into() },
@@ -112,13 +112,13 @@ fn protocol_kinds() -> Vec<EventKind> {
         EventKind::TakeoverRefuted {
             by: peer,
             silent: Duration::from_millis(36),
-            word: HastyMessage::Interval(AdverInterval::MIN),
+            message: HastyMessage::Interval(AdverInterval::MIN),
             lasts: Duration::from_secs(10),
         },
         EventKind::TakeoverRefuted {
             by: peer,
             silent: Duration::from_millis(609),
-            word: HastyMessage::Resignation,
+            message: HastyMessage::Resignation,
             lasts: Duration::from_secs(20),
         },
         EventKind::Impersonated { priority: priority(150), interval: AdverInterval::MIN },
@@ -164,16 +164,24 @@ fn protocol_kinds() -> Vec<EventKind> {
             what: PeerWarning::AddressConflict { address: other, mac: MacAddr([2, 0, 0, 0xaa, 0xbb, 0xcc]) },
             after: Duration::from_secs(300),
         },
-        EventKind::NobodyServes { unserved: silent, idle: NotServing::Demoted, addresses: vec![other] },
         EventKind::NobodyServes {
-            unserved: NobodyServing { last: None, ..silent },
-            idle: NotServing::Faults(vec![
+            nobody_serving: silent,
+            not_serving: NotServing::Demoted,
+            addresses: vec![other],
+        },
+        EventKind::NobodyServes {
+            nobody_serving: NobodyServing { last: None, ..silent },
+            not_serving: NotServing::Faults(vec![
                 Fault::NoCarrier(eth0),
                 Fault::Addresses("permission denied".into()),
             ]),
             addresses: vec![other; 5],
         },
-        EventKind::NobodyServes { unserved: silent, idle: NotServing::Sibling, addresses: vec![other] },
+        EventKind::NobodyServes {
+            nobody_serving: silent,
+            not_serving: NotServing::Sibling,
+            addresses: vec![other],
+        },
         EventKind::ServedAgain { by: Some(peer) },
         EventKind::PeerWarningRaised { peer: Some(peer), what: PeerWarning::ChecksumDiffers },
         EventKind::PeerWarningRaised { peer: Some(peer), what: PeerWarning::OwnerConflict },
@@ -302,7 +310,7 @@ fn an_event_of_a_newer_daemon_is_readable() {
 }
 
 /// What a transition may know: nothing, everything, and a peer that had been silent before.
-fn grounds() -> [TransitionDetails; 3] {
+fn details() -> [TransitionDetails; 3] {
     let peer = |ago| LastHeard {
         address: "192.0.2.11".parse().unwrap(),
         priority: AdvertPriority::from_wire(100),
@@ -329,11 +337,11 @@ fn grounds() -> [TransitionDetails; 3] {
 fn every_cause_is_told_in_a_sentence_and_in_a_cell() {
     let mut lines = Vec::new();
     for cause in CAUSES {
-        for grounds in grounds() {
+        for details in details() {
             let ours = AdvertPriority::from_wire(150);
             let (family, cause_name) = (Family::Ipv6, cause.as_str());
-            let sentence = why_in_full(cause, &grounds, ours, family);
-            lines.push(format!("{cause_name:17} {sentence}  |  {}", why_in_short(cause, &grounds, family)));
+            let sentence = why_in_full(cause, &details, ours, family);
+            lines.push(format!("{cause_name:17} {sentence}  |  {}", why_in_short(cause, &details, family)));
         }
     }
     lines.dedup();

@@ -3,7 +3,7 @@
 //! The subject is named, with its address and its number: whoever reads this at night knows the other router by
 //! nothing else.
 
-use super::concern::foreign_addresses;
+use super::local_warning::foreign_addresses;
 use super::span;
 use crate::protocol::{Cause, Demotion, Fault, HandoverCause, LastHeard, StateName, TransitionDetails};
 use crate::types::{AdvertPriority, Family};
@@ -47,15 +47,15 @@ const fn upper(state: StateName) -> &'static str {
 #[must_use]
 pub fn why_in_full(
     cause: Cause,
-    grounds: &TransitionDetails,
+    details: &TransitionDetails,
     ours: AdvertPriority,
     family: Family,
 ) -> String {
-    let TransitionDetails { peer, lasted, faults, demotion } = grounds;
+    let TransitionDetails { peer, lasted, faults, demotion } = details;
     match (cause, peer) {
         (Cause::Startup, _) => "vrrpd started".to_owned(),
         (Cause::OwnerStartup, _) => "vrrpd started, and this node owns the addresses".to_owned(),
-        (Cause::ActiveDownTimer, Some(peer)) if grounds.was_heard_meanwhile() => {
+        (Cause::ActiveDownTimer, Some(peer)) if details.was_heard_meanwhile() => {
             format!("{} was last heard {} ago", who(peer), span(peer.ago))
         }
         (Cause::ActiveDownTimer, None) => format!("no other router was heard for {}", span(*lasted)),
@@ -99,12 +99,12 @@ pub fn why_in_full(
 
 /// Why, for a table column.
 #[must_use]
-pub fn why_in_short(cause: Cause, grounds: &TransitionDetails, family: Family) -> String {
-    let TransitionDetails { peer, faults, .. } = grounds;
+pub fn why_in_short(cause: Cause, details: &TransitionDetails, family: Family) -> String {
+    let TransitionDetails { peer, faults, .. } = details;
     match (cause, peer) {
         (Cause::Startup, _) => "started".to_owned(),
         (Cause::OwnerStartup, _) => "owner of the addresses".to_owned(),
-        (Cause::ActiveDownTimer, Some(peer)) if grounds.was_heard_meanwhile() => {
+        (Cause::ActiveDownTimer, Some(peer)) if details.was_heard_meanwhile() => {
             format!("{} was not heard for {}", brief(peer), span(peer.ago))
         }
         (Cause::ActiveDownTimer, _) => "no other router was heard".to_owned(),

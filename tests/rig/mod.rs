@@ -79,9 +79,9 @@ fn instance(
         state,
         since: seconds(since),
         cause,
-        grounds: TransitionDetails::default(),
+        details: TransitionDetails::default(),
         active: None,
-        unserved: None,
+        nobody_serving: None,
         source: None,
         timers: TimerSnapshot {
             active_adver_interval: AdverInterval::default(),
@@ -104,12 +104,12 @@ fn router(spec: RouterSpec, instances: Vec<InstanceSnapshot>) -> RouterSnapshot 
         spec,
         effective,
         faults: vec![],
-        concerns: vec![],
+        local_warnings: vec![],
         demoted: None,
         handing_over: false,
         instances,
-        remarks: vec![],
-        idle: NotServing::Sibling,
+        peer_warnings: vec![],
+        not_serving: NotServing::Sibling,
     }
 }
 
@@ -148,8 +148,8 @@ fn moodle_a() -> RouterSnapshot {
         rejected: [(RejectReason::ChecksumErrors, 3), (RejectReason::AddressListErrors, 1)].into(),
         ..Counters::default()
     };
-    v4.grounds.lasted = Duration::from_secs(600);
-    v4.grounds.peer = Some(LastHeard {
+    v4.details.lasted = Duration::from_secs(600);
+    v4.details.peer = Some(LastHeard {
         address: ip("192.0.2.11"),
         priority: AdvertPriority::from_wire(100),
         ago: Duration::from_millis(3609),
@@ -167,24 +167,25 @@ fn moodle_b() -> RouterSnapshot {
     let spec = spec("moodle-b", "eth0", 52, 100, vec![holds(&["192.0.2.52/24"])]);
     let mut v4 = instance(&spec, Family::Ipv4, StateName::Backup, Cause::HigherPriority, 400);
     v4.active = Some(ActiveRouter { address: ip("192.0.2.11"), local: false });
-    v4.grounds.peer = Some(LastHeard {
+    v4.details.peer = Some(LastHeard {
         address: ip("192.0.2.11"),
         priority: AdvertPriority::from_wire(150),
         ago: Duration::ZERO,
     });
     let what = PeerWarning::SamePriority(AdvertPriority::from_wire(100));
-    let remark = StandingPeerWarning { key: v4.key, peer: Some(ip("192.0.2.11")), what, since: seconds(940) };
-    RouterSnapshot { remarks: vec![remark], ..router(spec, vec![v4]) }
+    let warning =
+        StandingPeerWarning { key: v4.key, peer: Some(ip("192.0.2.11")), what, since: seconds(940) };
+    RouterSnapshot { peer_warnings: vec![warning], ..router(spec, vec![v4]) }
 }
 
 /// Kept out by faults.
 fn broken() -> RouterSnapshot {
     let spec = spec("broken", "eth1", 7, 100, vec![holds(&["203.0.113.7/28"])]);
     let mut v4 = instance(&spec, Family::Ipv4, StateName::Initialize, Cause::Fault, 997);
-    v4.unserved = Some(NobodyServing { last: None, silent: Duration::from_secs(15) });
+    v4.nobody_serving = Some(NobodyServing { last: None, silent: Duration::from_secs(15) });
     let mut router = router(spec, vec![v4]);
     router.faults = vec![Fault::NoCarrier("eth1".parse().unwrap()), Fault::Check(check("nginx"))];
-    router.idle = NotServing::Faults(router.faults.clone());
+    router.not_serving = NotServing::Faults(router.faults.clone());
     router
 }
 
@@ -361,7 +362,7 @@ pub fn took_over() -> EventKind {
         to: StateName::Active,
         cause: Cause::ActiveDownTimer,
         priority: AdvertPriority::from_wire(150),
-        grounds: TransitionDetails { lasted: Duration::from_millis(3414), ..TransitionDetails::default() },
+        details: TransitionDetails { lasted: Duration::from_millis(3414), ..TransitionDetails::default() },
     }
 }
 

@@ -193,7 +193,7 @@ pub enum EventKind {
         /// Our priority.
         priority: AdvertPriority,
         /// What decided it.
-        grounds: TransitionDetails,
+        details: TransitionDetails,
     },
     /// A fault appeared.
     FaultRaised(Fault),
@@ -250,7 +250,7 @@ pub enum EventKind {
     /// The demotion's time was up.
     DemotionExpired,
     /// Soon after a hand-over nobody is heard any more: the demoted router serves as the last resort.
-    TakerSilent,
+    SuccessorSilent,
     /// Somebody removed addresses; they were put back.
     AddressesRestored {
         /// How many.
@@ -275,7 +275,7 @@ pub enum EventKind {
         /// How long it had been silent when we took over.
         silent: Duration,
         /// What had been said in its name.
-        word: HastyMessage,
+        message: HastyMessage,
         /// For how long such words are doubted from now on.
         lasts: Duration,
     },
@@ -305,9 +305,9 @@ pub enum EventKind {
     /// Nobody is heard to serve, and this node does not.
     NobodyServes {
         /// Who was heard last, and when.
-        unserved: NobodyServing,
+        nobody_serving: NobodyServing,
         /// Why this node does not.
-        idle: NotServing,
+        not_serving: NotServing,
         /// The addresses.
         addresses: Vec<IpAddr>,
     },

@@ -582,9 +582,9 @@ impl Instance {
             state: self.state.name(),
             since: self.since,
             cause: self.cause,
-            grounds: self.details.clone(),
+            details: self.details.clone(),
             active,
-            unserved: self.nobody_serving(now),
+            nobody_serving: self.nobody_serving(now),
             source: self.sender.source(),
             timers: TimerSnapshot {
                 active_adver_interval: learned,

@@ -601,9 +601,9 @@ impl Router {
             | Cause::Shutdown => (Vec::new(), None),
         };
         let Some(instance) = self.instance_mut(key) else { return };
-        let grounds = instance.set_details(faults, demotion);
+        let details = instance.set_details(faults, demotion);
         let priority = self.policy.priority;
-        self.report(Some(key), EventKind::Transition { from, to, cause, priority, grounds }, out);
+        self.report(Some(key), EventKind::Transition { from, to, cause, priority, details }, out);
     }
 
     fn report(&self, key: Option<InstanceKey>, kind: EventKind, out: &mut Effects) {
@@ -616,12 +616,12 @@ impl Router {
             spec: self.spec.clone(),
             effective: self.policy.priority,
             faults: self.faults.iter().cloned().collect(),
-            concerns: self.warnings.iter().map(|(warning, since)| (warning.clone(), *since)).collect(),
+            local_warnings: self.warnings.iter().map(|(warning, since)| (warning.clone(), *since)).collect(),
             demoted: self.demoted.clone(),
             handing_over: self.handover.is_some(),
             instances: self.instances.iter().map(|m| m.snapshot(now, &self.policy)).collect(),
-            remarks: self.peer_warnings.standing(now),
-            idle: self.not_serving(),
+            peer_warnings: self.peer_warnings.standing(now),
+            not_serving: self.not_serving(),
         }
     }
 }

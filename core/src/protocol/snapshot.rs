@@ -37,7 +37,7 @@ pub struct RouterSnapshot {
     pub faults: Vec<Fault>,
     /// Local problems that are not a reason to stop serving, each with the time since which it
     /// lasts.
-    pub concerns: Vec<(LocalWarning, MonoTime)>,
+    pub local_warnings: Vec<(LocalWarning, MonoTime)>,
     /// The demotion of the router, if it is demoted.
     pub demoted: Option<Demotion>,
     /// Whether a hand-over is under way.
@@ -45,9 +45,9 @@ pub struct RouterSnapshot {
     /// One instance for each family.
     pub instances: Vec<InstanceSnapshot>,
     /// What is wrong with the peers of this router.
-    pub remarks: Vec<StandingPeerWarning>,
+    pub peer_warnings: Vec<StandingPeerWarning>,
     /// Why the router does not serve, if it does not.
-    pub idle: NotServing,
+    pub not_serving: NotServing,
 }
 
 /// One instance at one instant.
@@ -62,11 +62,11 @@ pub struct InstanceSnapshot {
     /// Why the instance came into this state.
     pub cause: Cause,
     /// What that transition was decided by.
-    pub grounds: TransitionDetails,
+    pub details: TransitionDetails,
     /// Which router is Active, if that is known.
     pub active: Option<ActiveRouter>,
     /// Set when no router serves.
-    pub unserved: Option<NobodyServing>,
+    pub nobody_serving: Option<NobodyServing>,
     /// Our source address, if the interface has one.
     pub source: Option<IpAddr>,
     /// The timers that run, and the values that they are computed from.

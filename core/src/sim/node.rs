@@ -394,8 +394,8 @@ impl SimNode {
         self.view.priority = router.effective;
         self.view.handing_over = router.handing_over;
         self.view.eligible = router.faults.is_empty() && router.demoted.is_none();
-        self.view.other_addresses = router.remarks.iter().any(|remark| {
-            matches!(remark.what, PeerWarning::AddressesLost { .. } | PeerWarning::AddressListDiffers { .. })
+        self.view.other_addresses = router.peer_warnings.iter().any(|warning| {
+            matches!(warning.what, PeerWarning::AddressesLost { .. } | PeerWarning::AddressListDiffers { .. })
         });
         let retained =
             |m: &&InstanceSnapshot| m.state != StateName::Active && self.listening.contains(&m.key);

@@ -59,8 +59,8 @@ fn an_active_whose_advertisements_are_not_sent_says_so_and_stays() {
     lab.act(Act::FaultsBegin);
     lab.act(Act::Transmission(V4_OF_0.0, V4_OF_0.1, Transmission::Fails));
     lab.run(secs(2));
-    let warnings = |lab: &Lab| lab.router(0).concerns.len();
-    assert!(matches!(lab.router(0).concerns[..], [(LocalWarning::Unsent(_), _)]));
+    let warnings = |lab: &Lab| lab.router(0).local_warnings.len();
+    assert!(matches!(lab.router(0).local_warnings[..], [(LocalWarning::Unsent(_), _)]));
     assert_eq!(lab.actives(), [0, 1], "it serves on, and the other cannot know");
     lab.act(Act::Transmission(V4_OF_0.0, V4_OF_0.1, Transmission::Works));
     lab.faults_end();

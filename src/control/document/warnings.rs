@@ -1,39 +1,44 @@
-//! What deserves a look now, as documents: what is wrong here, what stands against neighbours, and that nobody serves.
+//! The warnings of `status` and `show`: what is wrong with this node, what is wrong with other routers,
+//! and that nobody serves.
 
 use super::AgentSnapshot;
 use crate::agent::Severity;
 use crate::control::message::WarningDoc;
 use crate::protocol::{EventKind, InstanceSnapshot, LocalWarning, RouterSnapshot, StandingPeerWarning};
 use crate::types::MonoTime;
-use crate::words::{concern, neighbours};
+use crate::words::{local_warning, peer_warning};
 
 impl AgentSnapshot {
     /// The worst first.
     pub(super) fn warnings(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> Vec<WarningDoc> {
-        let remarks = router.remarks.iter().filter(|remark| remark.key == instance.key);
-        let remarks = remarks.map(|remark| self.remark(remark));
-        let concerns = router.concerns.iter().filter(|(concern, _)| concern.family() == instance.key.family);
-        let concerns = concerns.map(|(concern, since)| self.concern(concern, *since));
-        let unserved = self.unserved(router, instance).into_iter();
-        let mut warnings: Vec<_> = unserved.chain(concerns).chain(remarks).collect();
+        let peer_warnings = router.peer_warnings.iter().filter(|warning| warning.key == instance.key);
+        let peer_warnings = peer_warnings.map(|warning| self.peer_warning(warning));
+        let local_warnings =
+            router.local_warnings.iter().filter(|(warning, _)| warning.family() == instance.key.family);
+        let local_warnings = local_warnings.map(|(warning, since)| self.local_warning(warning, *since));
+        let nobody_serving = self.nobody_serving(router, instance).into_iter();
+        let mut warnings: Vec<_> = nobody_serving.chain(local_warnings).chain(peer_warnings).collect();
         // An "error" sorts before a "warning".
         warnings.sort_by(|a, b| a.severity.cmp(&b.severity));
         warnings
     }
 
-    fn concern(&self, concern: &LocalWarning, since: MonoTime) -> WarningDoc {
-        let kind = EventKind::LocalWarningRaised(concern.clone());
+    fn local_warning(&self, warning: &LocalWarning, since: MonoTime) -> WarningDoc {
+        let kind = EventKind::LocalWarningRaised(warning.clone());
         WarningDoc {
-            kind: concern.as_str().into(),
+            kind: warning.as_str().into(),
             severity: Severity::of_protocol(&kind).as_str().into(),
             peer: None,
             mac: None,
             since: self.wall_time(since),
-            message: concern::begins(concern),
+            message: local_warning::begins(warning),
         }
     }
 
-    fn remark(&self, StandingPeerWarning { peer, what, since, .. }: &StandingPeerWarning) -> WarningDoc {
+    fn peer_warning(
+        &self,
+        StandingPeerWarning { peer, what, since, .. }: &StandingPeerWarning,
+    ) -> WarningDoc {
         let kind = EventKind::PeerWarningRaised { peer: *peer, what: what.clone() };
         WarningDoc {
             kind: what.as_str().into(),
@@ -41,26 +46,26 @@ impl AgentSnapshot {
             peer: *peer,
             mac: what.mac(),
             since: self.wall_time(*since),
-            message: neighbours::suspicion(*peer, what),
+            message: peer_warning::sentence(*peer, what),
         }
     }
 
-    fn unserved(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> Option<WarningDoc> {
-        let unserved = instance.unserved?;
+    fn nobody_serving(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> Option<WarningDoc> {
+        let nobody_serving = instance.nobody_serving?;
         let specs = router.spec.instances.iter().filter(|spec| spec.family == instance.key.family);
         let addresses: Vec<_> =
             specs.flat_map(|spec| spec.addresses.iter().map(ipnet::IpNet::addr)).collect();
         Some(WarningDoc {
             kind: "nobody_serves".into(),
             severity: Severity::Error.as_str().into(),
-            peer: unserved.last.map(|last| last.address),
+            peer: nobody_serving.last.map(|last| last.address),
             mac: None,
-            since: self.wall_time(self.snapshot.at - unserved.silent),
-            message: neighbours::nobody_serves(
+            since: self.wall_time(self.snapshot.at - nobody_serving.silent),
+            message: peer_warning::nobody_serves(
                 router.spec.name.as_str(),
                 &addresses,
-                &unserved,
-                &router.idle,
+                &nobody_serving,
+                &router.not_serving,
             ),
         })
     }

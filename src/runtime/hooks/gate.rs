@@ -125,9 +125,9 @@ impl HookGate {
     pub(crate) fn on_event(&mut self, event: &Event) {
         let Some(router) = &event.router else { return };
         match &event.kind {
-            EventKind::Transition { from, to, cause, priority, grounds } => {
+            EventKind::Transition { from, to, cause, priority, details } => {
                 let Some(key) = event.key else { return };
-                let faults: Vec<String> = grounds.faults.iter().map(ToString::to_string).collect();
+                let faults: Vec<String> = details.faults.iter().map(ToString::to_string).collect();
                 let faults = if *cause == Cause::Fault { faults.join("; ") } else { String::new() };
                 let moved = FamilyTransition {
                     family: key.family,
@@ -135,8 +135,8 @@ impl HookGate {
                     to: *to,
                     cause: *cause,
                     priority: *priority,
-                    peer: grounds.peer.map(|peer| peer.address),
-                    reason: why_in_full(*cause, grounds, *priority, key.family).into(),
+                    peer: details.peer.map(|peer| peer.address),
+                    reason: why_in_full(*cause, details, *priority, key.family).into(),
                     faults: faults.into(),
                 };
                 self.waiting.push((router.clone(), WorkerEvent::Moved(moved)));
@@ -155,7 +155,7 @@ impl HookGate {
             | EventKind::Demoted { .. }
             | EventKind::Promoted
             | EventKind::DemotionExpired
-            | EventKind::TakerSilent
+            | EventKind::SuccessorSilent
             | EventKind::AddressesRestored { .. }
             | EventKind::AddressesRefused { .. }
             | EventKind::DualActive { .. }

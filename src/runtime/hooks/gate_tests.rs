@@ -78,7 +78,7 @@ impl GateScene {
 
 fn moved(key: InstanceKey, from: StateName, to: StateName) -> Event {
     let (cause, priority) = (Cause::ActiveDownTimer, AdvertPriority::from_wire(100));
-    let kind = EventKind::Transition { from, to, cause, priority, grounds: TransitionDetails::default() };
+    let kind = EventKind::Transition { from, to, cause, priority, details: TransitionDetails::default() };
     let name = match key.vrid.get() {
         51 => "web",
         52 => "mail",

@@ -21,7 +21,7 @@ fn transition() -> EventRecord {
         to: StateName::Active,
         cause: Cause::ActiveDownTimer,
         priority: AdvertPriority::from_wire(150),
-        grounds: TransitionDetails { lasted: Duration::from_millis(3414), ..TransitionDetails::default() },
+        details: TransitionDetails { lasted: Duration::from_millis(3414), ..TransitionDetails::default() },
     })
 }
 

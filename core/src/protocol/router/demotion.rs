@@ -87,7 +87,7 @@ impl Router {
         let Some(demotion) = &mut self.demoted else { return FollowUp::Nothing };
         demotion.last_resort = LastResort::Yes;
         self.save_demotion(out);
-        self.report(None, EventKind::TakerSilent, out);
+        self.report(None, EventKind::SuccessorSilent, out);
         FollowUp::Evaluate { cause_if_started: Cause::ActiveDownTimer }
     }
 

@@ -60,8 +60,8 @@ impl Router {
             Outcome::Moved(moved) => self.report_transition(key, moved, out),
             Outcome::Refuted(moved, hasty, lasts) => {
                 self.report_transition(key, moved, out);
-                let HastyTakeover { silent, message: word, .. } = hasty;
-                let kind = EventKind::TakeoverRefuted { by: received.source, silent, word, lasts };
+                let HastyTakeover { silent, message, .. } = hasty;
+                let kind = EventKind::TakeoverRefuted { by: received.source, silent, message, lasts };
                 self.report(Some(key), kind, out);
             }
             Outcome::DualActive => self.report_dual_active(now, key, &received, out),

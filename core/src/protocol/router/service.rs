@@ -21,9 +21,9 @@ impl Router {
                 ServiceChange::None => continue,
                 ServiceChange::ServedHere(by) => EventKind::ServedAgain { by },
                 ServiceChange::Lost(_) if self.presence != Presence::Wanted => continue,
-                ServiceChange::Lost(unserved) => EventKind::NobodyServes {
-                    unserved,
-                    idle: self.not_serving(),
+                ServiceChange::Lost(nobody_serving) => EventKind::NobodyServes {
+                    nobody_serving,
+                    not_serving: self.not_serving(),
                     addresses: self.advertised_addresses(key.family),
                 },
             };

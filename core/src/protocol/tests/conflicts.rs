@@ -29,7 +29,7 @@ fn a_station_that_announces_our_address_without_vrrp_is_reported_and_answered() 
     rig.run(ms(1));
     let address = instance(Family::Ipv4).addresses[0].addr();
     assert_eq!(told(&rig), [(address, STRANGER_MAC)]);
-    let standing = rig.node.snapshot(rig.now).routers[0].remarks.clone();
+    let standing = rig.node.snapshot(rig.now).routers[0].peer_warnings.clone();
     assert_eq!(standing[0].what, PeerWarning::AddressConflict { address, mac: STRANGER_MAC });
     assert_eq!(announcements(&mut rig), 1);
     // A station that announces again whenever it hears us must not make us flood the LAN.
@@ -41,7 +41,7 @@ fn a_station_that_announces_our_address_without_vrrp_is_reported_and_answered() 
     }
     assert_eq!(answers, 2, "the repetitions of the first answer");
     rig.run(Duration::from_secs(301));
-    assert_eq!(rig.node.snapshot(rig.now).routers[0].remarks, []);
+    assert_eq!(rig.node.snapshot(rig.now).routers[0].peer_warnings, []);
 }
 
 #[test]

@@ -38,7 +38,11 @@ fn with_foreign(nets: &[&str]) -> Option<LinkFacts> {
 }
 
 fn concerns(rig: &Rig) -> Vec<String> {
-    rig.node.snapshot(rig.now).routers[0].concerns.iter().map(|(concern, _)| concern.to_string()).collect()
+    rig.node.snapshot(rig.now).routers[0]
+        .local_warnings
+        .iter()
+        .map(|(concern, _)| concern.to_string())
+        .collect()
 }
 
 // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5

@@ -212,7 +212,7 @@ fn a_message_in_the_actives_name_makes_two_actives_once_and_not_again() {
         rig.hear(advert(PEER, 200));
         assert_eq!(forge(&mut rig, 9, forged), 1, "in the first nine seconds");
         let refuted = |kind| match kind {
-            EventKind::TakeoverRefuted { silent, word, lasts, .. } => Some((silent, word, lasts)),
+            EventKind::TakeoverRefuted { silent, message, lasts, .. } => Some((silent, message, lasts)),
             _ => None,
         };
         let refuted: Vec<_> = rig.events().into_iter().filter_map(refuted).collect();

@@ -11,9 +11,9 @@ fn active(rig: &Rig) -> Option<String> {
 /// The reports about the service in short form: `lost 192.0.2.1 4095` or `back 192.0.2.1`.
 fn told(rig: &Rig) -> Vec<String> {
     let word = |kind| match kind {
-        EventKind::NobodyServes { unserved, .. } => {
-            let last = unserved.last.map_or_else(|| "-".to_owned(), |last| last.address.to_string());
-            Some(format!("lost {last} {}", unserved.silent.as_millis()))
+        EventKind::NobodyServes { nobody_serving, .. } => {
+            let last = nobody_serving.last.map_or_else(|| "-".to_owned(), |last| last.address.to_string());
+            Some(format!("lost {last} {}", nobody_serving.silent.as_millis()))
         }
         EventKind::ServedAgain { by } => {
             Some(format!("back {}", by.map_or_else(|| "-".to_owned(), |by| by.to_string())))
@@ -23,12 +23,12 @@ fn told(rig: &Rig) -> Vec<String> {
     rig.events().into_iter().filter_map(word).collect()
 }
 
-fn idle(rig: &Rig) -> NotServing {
-    let idle = |kind| match kind {
-        EventKind::NobodyServes { idle, .. } => Some(idle),
+fn not_serving(rig: &Rig) -> NotServing {
+    let reason = |kind| match kind {
+        EventKind::NobodyServes { not_serving, .. } => Some(not_serving),
         _ => None,
     };
-    rig.events().into_iter().find_map(idle).unwrap()
+    rig.events().into_iter().find_map(reason).unwrap()
 }
 
 #[test]
@@ -45,13 +45,13 @@ fn a_demoted_node_tells_when_the_active_falls_silent_and_when_somebody_serves_ag
     // The slowest of all Backups would have been heard by now: 3 s and its Skew_Time, and the time
     // until its advertisement arrives.
     assert_eq!((active(&rig), told(&rig)), (None, vec!["lost 192.0.2.1 4096".to_owned()]));
-    assert_eq!(idle(&rig), NotServing::Demoted);
+    assert_eq!(not_serving(&rig), NotServing::Demoted);
     rig.run(Duration::from_secs(60));
     assert_eq!(told(&rig).len(), 1, "once");
-    assert_eq!(rig.instance(0).unserved.unwrap().silent.as_secs(), 64, "it stands");
+    assert_eq!(rig.instance(0).nobody_serving.unwrap().silent.as_secs(), 64, "it stands");
     rig.hear(advert("192.0.2.2", 50));
     assert_eq!(told(&rig)[1..], ["back 192.0.2.2"]);
-    assert_eq!(rig.instance(0).unserved, None);
+    assert_eq!(rig.instance(0).nobody_serving, None);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_faulty_node_says_what_is_to_be_mended() {
     rig.feed(Input::CheckResult(check.clone(), CheckResult::Failing));
     rig.run(Duration::from_secs(5));
     assert_eq!(
-        (told(&rig), idle(&rig)),
+        (told(&rig), not_serving(&rig)),
         (vec!["lost - 4096".to_owned()], NotServing::Faults(vec![Fault::Check(check)]))
     );
 }
@@ -101,7 +101,7 @@ fn a_family_that_waits_for_its_sibling_names_nobody_who_is_silent() {
     }
     assert_eq!(rig.instance(1).state, StateName::Backup);
     assert_eq!(rig.instance(1).active, None);
-    assert_eq!((told(&rig), idle(&rig)), (vec!["lost fe80::1 4096".to_owned()], NotServing::Sibling));
+    assert_eq!((told(&rig), not_serving(&rig)), (vec!["lost fe80::1 4096".to_owned()], NotServing::Sibling));
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn over(rig: &Rig) -> Vec<&'static str> {
 }
 
 fn standing(rig: &Rig) -> Vec<&'static str> {
-    rig.node.snapshot(rig.now).routers[0].remarks.iter().map(|remark| remark.what.as_str()).collect()
+    rig.node.snapshot(rig.now).routers[0].peer_warnings.iter().map(|warning| warning.what.as_str()).collect()
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn any_number_of_strangers_makes_a_limited_number_of_events() {
     assert!(events < 120, "{events} events in ten seconds");
 }
 
-/// A stranger serves none of our addresses: a router that let go for it would leave them unserved.
+/// A stranger serves none of our addresses: a router that let go for it would leave them nobody_serving.
 #[test]
 fn a_demotion_is_not_handed_over_to_a_stranger() {
     let mut rig = Rig::active(spec());
@@ -179,7 +179,7 @@ fn a_stranger_does_not_hide_that_nobody_serves() {
         stranger(&mut rig, 50);
         rig.run(ms(1000));
     }
-    assert!(rig.events().contains(&EventKind::TakerSilent), "{:?}", rig.events());
+    assert!(rig.events().contains(&EventKind::SuccessorSilent), "{:?}", rig.events());
     assert!(standing(&rig).contains(&"addresses_lost"), "{:?}", standing(&rig));
 }
 

@@ -6,7 +6,7 @@ use super::*;
 /// The last transition: from, to, cause, and its details.
 fn last_move(rig: &Rig) -> (StateName, StateName, Cause, TransitionDetails) {
     let moves = rig.events().into_iter().filter_map(|kind| match kind {
-        EventKind::Transition { from, to, cause, priority: _, grounds } => Some((from, to, cause, grounds)),
+        EventKind::Transition { from, to, cause, priority: _, details } => Some((from, to, cause, details)),
         _ => None,
     });
     moves.last().expect("a transition")
@@ -25,21 +25,21 @@ fn the_survivor_says_whom_it_replaced_and_when_it_was_last_heard() {
         rig.hear(advert("192.0.2.10", 150));
     }
     let patience = rig.until_state(StateName::Active);
-    let (.., cause, grounds) = last_move(&rig);
+    let (.., cause, details) = last_move(&rig);
     assert_eq!(cause, Cause::ActiveDownTimer);
-    assert_eq!(grounds.peer, last_heard("192.0.2.10", 150, patience));
-    assert_eq!(grounds.lasted, ms(3000) + patience);
-    assert!(grounds.was_heard_meanwhile());
-    assert_eq!(rig.instance(0).grounds, grounds, "status says what the event said");
+    assert_eq!(details.peer, last_heard("192.0.2.10", 150, patience));
+    assert_eq!(details.lasted, ms(3000) + patience);
+    assert!(details.was_heard_meanwhile());
+    assert_eq!(rig.instance(0).details, details, "status says what the event said");
 }
 
 #[test]
 fn at_the_first_election_nobody_fell_silent() {
     let mut rig = Rig::new(spec());
     let patience = rig.until_state(StateName::Active);
-    let (.., grounds) = last_move(&rig);
-    assert_eq!((grounds.peer, grounds.lasted), (None, patience));
-    assert!(!grounds.was_heard_meanwhile());
+    let (.., details) = last_move(&rig);
+    assert_eq!((details.peer, details.lasted), (None, patience));
+    assert!(!details.was_heard_meanwhile());
 }
 
 #[test]
@@ -49,8 +49,8 @@ fn who_resigned_is_named_with_the_priority_that_it_had() {
     rig.run(ms(300));
     rig.hear(advert("192.0.2.10", 0));
     let skew = rig.until_state(StateName::Active);
-    let (.., cause, grounds) = last_move(&rig);
-    assert_eq!((cause, grounds.peer), (Cause::PeerResigned, last_heard("192.0.2.10", 150, skew)));
+    let (.., cause, details) = last_move(&rig);
+    assert_eq!((cause, details.peer), (Cause::PeerResigned, last_heard("192.0.2.10", 150, skew)));
 }
 
 #[test]
@@ -62,13 +62,13 @@ fn preemption_names_both_sides() {
     rig.run(ms(3000));
     rig.hear(advert("192.0.2.10", 50));
     let left = rig.until_state(StateName::Active);
-    let (.., cause, grounds) = last_move(&rig);
-    assert_eq!((cause, grounds.peer), (Cause::Preempted, last_heard("192.0.2.10", 50, left)));
+    let (.., cause, details) = last_move(&rig);
+    assert_eq!((cause, details.peer), (Cause::Preempted, last_heard("192.0.2.10", 50, left)));
     rig.run(ms(5000));
     rig.hear(advert("192.0.2.11", 200));
-    let (.., cause, grounds) = last_move(&rig);
+    let (.., cause, details) = last_move(&rig);
     let expected = last_heard("192.0.2.11", 200, Duration::ZERO);
-    assert_eq!((cause, grounds.peer), (Cause::HigherPriority, expected));
+    assert_eq!((cause, details.peer), (Cause::HigherPriority, expected));
 }
 
 #[test]
@@ -76,12 +76,12 @@ fn a_fault_and_its_end_are_named_by_the_transitions_that_they_cause() {
     let mut rig = Rig::active(spec());
     rig.feed(Input::Link(interface(), Some(LinkFacts { carrier: false, ..link() })));
     rig.run(ms(3000)); // An interruption that ends sooner is not a fault.
-    let (_, to, cause, grounds) = last_move(&rig);
+    let (_, to, cause, details) = last_move(&rig);
     let lost = vec![Fault::NoCarrier(interface())];
-    assert_eq!((to, cause, &grounds.faults), (StateName::Initialize, Cause::Fault, &lost));
+    assert_eq!((to, cause, &details.faults), (StateName::Initialize, Cause::Fault, &lost));
     rig.feed(Input::Link(interface(), Some(link())));
-    let (_, to, cause, grounds) = last_move(&rig);
-    assert_eq!((to, cause, grounds.faults), (StateName::Backup, Cause::FaultCleared, lost));
+    let (_, to, cause, details) = last_move(&rig);
+    assert_eq!((to, cause, details.faults), (StateName::Backup, Cause::FaultCleared, lost));
 }
 
 #[test]
@@ -92,8 +92,8 @@ fn a_demotion_says_who_and_why_and_its_end_by_itself_is_no_promotion() {
     let router = "web".parse().unwrap();
     let order = Command::Demote { router, demotion: demotion.clone(), force: Force::No };
     rig.feed(Input::Command(CommandId(7), order));
-    let (.., cause, grounds) = last_move(&rig);
-    assert_eq!((cause, grounds.demotion), (Cause::Demoted, Some(demotion)));
+    let (.., cause, details) = last_move(&rig);
+    assert_eq!((cause, details.demotion), (Cause::Demoted, Some(demotion)));
     rig.run(ms(60_001));
     let (from, to, cause, _) = last_move(&rig);
     let expected = (StateName::Initialize, StateName::Backup, Cause::DemotionExpired);
@@ -117,7 +117,7 @@ fn the_survivor_names_whom_it_obeyed() {
         rig.run(ms(500));
     }
     rig.until_state(StateName::Active);
-    let (.., cause, grounds) = last_move(&rig);
-    let peer = grounds.peer.unwrap();
+    let (.., cause, details) = last_move(&rig);
+    let peer = details.peer.unwrap();
     assert_eq!((cause, peer.address.to_string()), (Cause::ActiveDownTimer, "192.0.2.1".to_owned()));
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// Why one should look at a neighbour.
 #[must_use]
-pub fn suspicion(peer: Option<IpAddr>, what: &PeerWarning) -> String {
+pub fn sentence(peer: Option<IpAddr>, what: &PeerWarning) -> String {
     let peer = peer.map_or_else(|| "an unknown sender".to_owned(), |peer| peer.to_string());
     match what {
         PeerWarning::Rejected(crate::wire::RejectReason::VersionErrors) => format!(
@@ -82,18 +82,18 @@ pub fn over(peer: Option<IpAddr>, what: &PeerWarning, after: Duration) -> String
 pub fn nobody_serves(
     router: &str,
     addresses: &[IpAddr],
-    unserved: &NobodyServing,
-    idle: &NotServing,
+    nobody_serving: &NobodyServing,
+    not_serving: &NotServing,
 ) -> String {
-    let silent = span(unserved.silent);
-    let since = match unserved.last {
+    let silent = span(nobody_serving.silent);
+    let since = match nobody_serving.last {
         Some(last) => format!(
             "the last Active, {} (priority {}), has been silent for {silent}",
             last.address, last.priority
         ),
         None => format!("no other router has been heard for {silent}"),
     };
-    let why = match idle {
+    let why = match not_serving {
         NotServing::Demoted => format!("this node is demoted. To serve here: vrrpctl promote {router}"),
         NotServing::Faults(faults) => {
             let faults: Vec<_> = faults.iter().map(fault_in_full).collect();
