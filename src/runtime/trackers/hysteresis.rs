@@ -6,16 +6,6 @@ use crate::protocol::CheckResult;
 ///
 /// The first run gives the first result. A node that starts must not wait `rise × interval` before
 /// it may take part, and must not take part for `fall × interval` with a service that is not there.
-///
-/// ```
-/// use vrrpd::protocol::CheckResult::{Failing, Passing};
-/// use vrrpd::runtime::trackers::Hysteresis;
-/// let mut check = Hysteresis::new(2, 3);
-/// assert_eq!(check.record(Passing), Some(Passing), "the first result");
-/// assert_eq!(check.record(Failing), None);
-/// assert_eq!(check.record(Failing), None);
-/// assert_eq!(check.record(Failing), Some(Failing), "the third in a row");
-/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hysteresis {
     rise: u32,
