@@ -1,4 +1,5 @@
-//! Notable happenings, each with its cause.
+//! What happens to a router or to the node that an operator may want to know, each event with its
+//! cause.
 
 use crate::protocol::input::{Demotion, Fault};
 use crate::protocol::instance::{HastyMessage, NobodyServing};
@@ -13,16 +14,16 @@ use std::time::Duration;
 /// The state of a virtual router (RFC 9568 §6.4), without its timers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StateName {
-    /// Not taking part.
+    /// The virtual router does not take part in the protocol.
     Initialize,
-    /// Watching the Active.
+    /// The virtual router watches the Active and is ready to replace it.
     Backup,
-    /// Holding the addresses.
+    /// The virtual router holds the addresses and serves them.
     Active,
 }
 
 impl StateName {
-    /// As in the JSON contract.
+    /// The name of the state in the JSON contract.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -42,35 +43,36 @@ impl fmt::Display for StateName {
 /// Why a virtual router changed its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
-    /// It was configured.
+    /// The virtual router was configured.
     Startup,
-    /// It was configured and owns the addresses.
+    /// The virtual router was configured, and it owns the addresses.
     OwnerStartup,
-    /// The Active fell silent: Active_Down_Timer.
+    /// The Active was not heard for the whole of Active_Down_Timer.
     ActiveDownTimer,
     /// The Active resigned with priority 0.
     PeerResigned,
     /// The Active has a lower priority, and Preempt_Mode is True.
     Preempted,
-    /// Somebody of higher priority advertises.
+    /// Another router of higher priority advertises.
     HigherPriority,
-    /// Somebody of equal priority and a greater address advertises.
+    /// Another router of equal priority and a greater address advertises.
     TieBreak,
-    /// A hand-over ended: somebody else was heard serving.
+    /// A hand-over ended: another router was heard serving.
     HandedOver,
-    /// A fault.
+    /// A fault appeared.
     Fault,
     /// The last fault cleared.
     FaultCleared,
-    /// The operator demoted it.
+    /// The operator demoted the router.
     Demoted,
-    /// The operator ended its demotion.
+    /// The operator ended the demotion of the router.
     Promoted,
-    /// The time of its demotion was up.
+    /// The time of the router's demotion was up.
     DemotionExpired,
-    /// The other family of the router moved.
+    /// The other family of the router changed its state, and both families move together.
     Sibling,
-    /// We had stopped for longer than the others wait, and somebody took over meanwhile.
+    /// This node had stopped for longer than the other routers wait, and one of them took over
+    /// meanwhile.
     Stalled,
     /// The configuration changed.
     Configuration,
@@ -79,7 +81,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// As in the JSON contract.
+    /// The name of the cause in the JSON contract.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -113,18 +115,18 @@ impl fmt::Display for Cause {
 /// Why a hand-over was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HandoverCause {
-    /// `vrrpctl demote`.
+    /// The operator demoted the router with `vrrpctl demote`.
     Demote,
     /// The agent ends.
     Shutdown,
-    /// A fault: the service here is bad, so it does not wait long.
+    /// A fault appeared. The service here is bad, so the hand-over does not wait long.
     Fault,
-    /// The router left the configuration, or what replaces it is another instance.
+    /// The router left the configuration, or another instance replaces it there.
     Configuration,
 }
 
 impl HandoverCause {
-    /// As in the JSON contract.
+    /// The name of the cause in the JSON contract.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -136,43 +138,45 @@ impl HandoverCause {
     }
 }
 
-/// One notable happening.
+/// One thing that happened to a router or to the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The router it is about; `None`: the whole node.
+    /// The router that the event is about; `None` if it is about the whole node.
     pub router: Option<RouterName>,
-    /// The instance, where only one family is concerned.
+    /// The instance, if the event is about one family only.
     pub key: Option<InstanceKey>,
     /// What happened.
     pub kind: EventKind,
 }
 
-/// Another router, as an event remembers it.
+/// What an event keeps of another router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastHeard {
-    /// Its source address.
+    /// The source address of the other router.
     pub address: IpAddr,
-    /// Its priority; of one that resigned, that before.
+    /// The priority of the other router. If it resigned, this is its priority before that.
     pub priority: AdvertPriority,
-    /// How long before the event it was last heard.
+    /// The time between the last advertisement of the other router and the event.
     pub ago: Duration,
 }
 
 /// What decided a transition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TransitionDetails {
-    /// Whose words, or whose silence.
+    /// The other router whose advertisement, or whose silence, decided the transition.
     pub peer: Option<LastHeard>,
-    /// How long the state before lasted.
+    /// How long the previous state lasted.
     pub lasted: Duration,
-    /// With [`Cause::Fault`] those that there are, with [`Cause::FaultCleared`] those that went last.
+    /// With [`Cause::Fault`] the faults that are present, with [`Cause::FaultCleared`] the faults
+    /// that cleared last.
     pub faults: Vec<Fault>,
-    /// With [`Cause::Demoted`] and [`Cause::HandedOver`]: what the operator said.
+    /// With [`Cause::Demoted`] and [`Cause::HandedOver`]: the demotion, as the operator asked for
+    /// it.
     pub demotion: Option<Demotion>,
 }
 
 impl TransitionDetails {
-    /// Whether the other router was heard during the state that has ended, and not just before it.
+    /// Whether the other router was heard during the state that has ended, and not only before it.
     #[must_use]
     pub fn was_heard_meanwhile(&self) -> bool {
         self.peer.is_some_and(|peer| peer.ago <= self.lasted)
@@ -184,214 +188,224 @@ impl TransitionDetails {
 pub enum EventKind {
     /// A transition of the state machine.
     Transition {
-        /// From.
+        /// The state before the transition.
         from: StateName,
-        /// To.
+        /// The state after the transition.
         to: StateName,
-        /// Why.
+        /// Why the state changed.
         cause: Cause,
-        /// Our priority.
+        /// The priority of this router.
         priority: AdvertPriority,
-        /// What decided it.
+        /// What decided the transition.
         details: TransitionDetails,
     },
     /// A fault appeared.
     FaultRaised(Fault),
-    /// A fault went.
+    /// A fault cleared.
     FaultCleared(Fault),
-    /// Something is wrong that is no reason to let go.
+    /// Something is wrong on this node, but this is not a reason to release the addresses.
     LocalWarningRaised(LocalWarning),
-    /// It is over.
+    /// The reason for a warning about this node is gone.
     LocalWarningCleared(LocalWarning),
-    /// The interface has another hardware address now, and hosts were told.
+    /// The interface has another hardware address now, and the hosts were told of it.
     MacChanged {
-        /// Which interface.
+        /// The interface.
         interface: InterfaceName,
-        /// Before.
+        /// The hardware address before the change.
         from: MacAddr,
-        /// After.
+        /// The hardware address after the change.
         to: MacAddr,
     },
     /// Tracking, a demotion or a reload changed the effective priority.
     PriorityChanged {
-        /// From.
+        /// The effective priority before the change.
         from: AdvertPriority,
-        /// To.
+        /// The effective priority after the change.
         to: AdvertPriority,
-        /// Of which checks the weight came or went, and by how much the sum of weights changed with it. None:
-        /// a demotion, or a reload.
+        /// The checks whose weight was added or taken away, each with the change of the sum of
+        /// weights that it caused. The list is empty if a demotion or a reload changed the
+        /// priority.
         checks: Vec<(CheckName, i32)>,
     },
     /// A hand-over began.
     HandoverStarted(HandoverCause),
-    /// Somebody took over.
+    /// Another router took over.
     HandedOver {
-        /// Who.
+        /// The address of the router that took over.
         to: IpAddr,
-        /// How long it took.
+        /// The time from the start of the hand-over until then.
         after: Duration,
     },
-    /// Nobody took over; what follows is in `released`.
+    /// No router took over. The field `released` says what follows from this.
     NobodyTookOver {
-        /// How long we waited.
+        /// How long this router waited for a successor.
         after: Duration,
-        /// Whether the addresses were let go all the same.
+        /// Whether the addresses were released all the same.
         released: bool,
     },
     /// The operator demoted the router.
     Demoted {
-        /// The operator.
+        /// The name of the operator.
         by: String,
-        /// The operator's words.
+        /// The reason that the operator gave.
         reason: String,
     },
     /// The operator ended the demotion.
     Promoted,
-    /// The demotion's time was up.
+    /// The time of the demotion was up.
     DemotionExpired,
-    /// Soon after a hand-over nobody is heard any more: the demoted router serves as the last resort.
+    /// Soon after a hand-over no router is heard any more: the demoted router serves as the last
+    /// resort.
     SuccessorSilent,
-    /// Somebody removed addresses; they were put back.
+    /// Another program removed addresses, and the keeper put them back.
     AddressesRestored {
-        /// How many.
+        /// Number of addresses.
         count: usize,
     },
-    /// The kernel refused addresses.
+    /// The kernel refused to install addresses.
     AddressesRefused {
-        /// Why.
+        /// The error of the kernel.
         why: String,
     },
-    /// Another router is Active at the same time as we are.
+    /// Another router is Active at the same time as this one.
     DualActive {
-        /// Who.
+        /// The address of the other router.
         peer: IpAddr,
-        /// Its priority.
+        /// The priority of the other router.
         priority: AdvertPriority,
     },
-    /// A router that this node had just replaced goes on: what made us take over was not its own word.
+    /// A router that this node had just replaced continues to advertise: the message that made this
+    /// node take over did not come from that router.
     TakeoverRefuted {
-        /// Who.
+        /// The address of the router that continues.
         by: IpAddr,
-        /// How long it had been silent when we took over.
+        /// How long that router had been silent when this node took over.
         silent: Duration,
-        /// What had been said in its name.
+        /// The message that had been sent in the name of that router.
         message: HastyMessage,
-        /// For how long such words are doubted from now on.
+        /// For how long such messages are doubted from now on.
         lasts: Duration,
     },
-    /// Somebody speaks in our name: a message from our own address that we did not say.
+    /// Another station uses our name: a message came from our own address that this node did not
+    /// send.
     Impersonated {
-        /// The priority in it.
+        /// The priority in that message.
         priority: AdvertPriority,
-        /// The interval in it.
+        /// The interval in that message.
         interval: AdverInterval,
     },
-    /// A peer's settings differ or its messages are bad. At a limited rate a router and reason.
+    /// The settings of a peer differ from ours, or its messages are bad. The rate of this event is
+    /// limited for each router and reason.
     PeerWarningRaised {
-        /// Its address, if known.
+        /// The address of the peer, if it is known.
         peer: Option<IpAddr>,
-        /// What is wrong.
+        /// What is wrong with the peer.
         what: PeerWarning,
     },
-    /// What was suspicious of a peer is over, or was not seen again.
+    /// The reason for a warning about a peer is gone, or was not seen again.
     PeerWarningCleared {
-        /// Its address, if known.
+        /// The address of the peer, if it is known.
         peer: Option<IpAddr>,
-        /// What was wrong.
+        /// What was wrong with the peer.
         what: PeerWarning,
-        /// How long it stood.
+        /// How long the warning lasted.
         after: Duration,
     },
-    /// Nobody is heard to serve, and this node does not.
+    /// No other router is heard to serve the addresses, and this node does not serve them either.
     NobodyServes {
-        /// Who was heard last, and when.
+        /// Which router was heard last, and when.
         nobody_serving: NobodyServing,
-        /// Why this node does not.
+        /// Why this node does not serve.
         not_serving: NotServing,
-        /// The addresses.
+        /// The addresses that are not served.
         addresses: Vec<IpAddr>,
     },
-    /// That is over.
+    /// A router serves the addresses again.
     ServedAgain {
-        /// Who serves.
+        /// The address of the router that serves, if it is another one.
         by: Option<IpAddr>,
     },
-    /// We were not run for this long.
+    /// The kernel did not run this process in time.
     Stalled {
-        /// How late we are.
+        /// How late the process is.
         late: Duration,
     },
-    /// A peer uses this checksum flavour, and so do we now.
+    /// A peer uses this checksum flavour, and from now on this router uses it, too.
     ChecksumFollows(ChecksumFlavour),
 }
 
-/// Why a router does not serve though nobody else does.
+/// Why a router does not serve although no other router does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotServing {
-    /// The operator demoted it.
+    /// The operator demoted the router.
     Demoted,
-    /// These faults.
+    /// The router has these faults.
     Faults(Vec<Fault>),
-    /// Its other family hears an Active, and both move together.
+    /// The other family of the router hears an Active, and both families move together.
     Sibling,
 }
 
 /// What is wrong with a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerWarning {
-    /// A discarded message.
+    /// A message of the peer was discarded.
     Rejected(RejectReason),
-    /// Its address list differs from ours (accepted all the same).
+    /// The address list of the peer differs from ours. The message is accepted all the same.
     AddressListDiffers {
-        /// What it lists and we do not.
+        /// The addresses that only the peer lists.
         more: Vec<IpAddr>,
-        /// What we list and it does not.
+        /// The addresses that only this router lists.
         less: Vec<IpAddr>,
     },
-    /// It is Active for our VRID and lists none of our addresses: nobody serves them.
+    /// The peer is Active for our VRID and lists none of our addresses, so no router serves them.
     AddressesLost {
-        /// Its priority.
+        /// The priority of the peer.
         priority: AdvertPriority,
-        /// What it lists.
+        /// The addresses that the peer lists.
         lists: Vec<IpAddr>,
-        /// Ours.
+        /// The addresses of this router.
         ours: Vec<IpAddr>,
     },
-    /// It advertises one of our addresses under another VRID.
+    /// The peer advertises one of our addresses under another VRID.
     OtherVrid {
-        /// The address.
+        /// The address that both advertise.
         address: IpAddr,
-        /// The VRID.
+        /// The VRID of the peer.
         theirs: Vrid,
     },
-    /// Its priority is ours: source addresses decide.
+    /// The peer has the same priority as this router, so the source addresses decide.
     SamePriority(AdvertPriority),
-    /// It is Active as well, and goes on though it hears us, or should.
+    /// The peer is Active as well, and stays Active although it hears this router, or should hear
+    /// it.
     StaysActive(AdvertPriority),
-    /// Its advertisement interval differs from ours (learned, as RFC 9568 says).
+    /// The advertisement interval of the peer differs from ours. A Backup learns it, as RFC 9568
+    /// says.
     IntervalDiffers(AdverInterval),
-    /// Its advertisement interval is longer than what is learned: it is obeyed with the longest that is.
+    /// The advertisement interval of the peer is longer than the longest one that is learned, which
+    /// is used instead.
     IntervalTooLong {
-        /// Its interval.
+        /// The interval that the peer advertises.
         said: AdverInterval,
-        /// What it is taken for.
+        /// The interval that is used instead.
         obeyed: AdverInterval,
     },
-    /// It is Active beside us, and sums its messages otherwise than those whom we follow: it may not understand us.
+    /// The peer is Active beside this router, and computes its checksums in another way than the
+    /// peers that this router follows: it may discard our messages.
     ChecksumDiffers,
-    /// It claims to own the addresses that we own (errata 8298).
+    /// The peer claims to own the addresses that this router owns (errata 8298).
     OwnerConflict,
-    /// A station that is not heard as a router announces one of our addresses while we serve it.
+    /// A station that is not heard as a router announces one of our addresses while this router
+    /// serves it.
     AddressConflict {
-        /// The address.
+        /// The announced address.
         address: IpAddr,
-        /// Where it is said to be.
+        /// The hardware address that the announcement gives for it.
         mac: MacAddr,
     },
 }
 
 impl PeerWarning {
-    /// As in the JSON contract.
+    /// The name of the warning in the JSON contract.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -409,7 +423,8 @@ impl PeerWarning {
         }
     }
 
-    /// The hardware address of the one who did it, where nothing else is known of it.
+    /// The hardware address of the station that caused the warning, if nothing else is known of
+    /// that station.
     #[must_use]
     pub const fn mac(&self) -> Option<MacAddr> {
         match self {
@@ -427,7 +442,7 @@ impl PeerWarning {
         }
     }
 
-    /// Whether both say the same of a peer, whatever the values.
+    /// Whether both warnings are of the same kind, whatever their values are.
     #[must_use]
     pub fn is_alike(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()
