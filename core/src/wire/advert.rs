@@ -1,4 +1,4 @@
-//! The representation of an ADVERTISEMENT, whatever version carried it (RFC 9568 §5.2).
+//! The representation of an ADVERTISEMENT, which is the same for every version (RFC 9568 §5.2).
 
 use crate::types::{AdverInterval, AdvertPriority, Family, Vrid};
 use std::net::IpAddr;
@@ -6,13 +6,14 @@ use std::net::IpAddr;
 /// Which octets the checksum of a VRRPv3/IPv4 message covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChecksumFlavour {
-    /// The VRRP message only (RFC 9568 §5.2.8).
+    /// The checksum covers the VRRP message only (RFC 9568 §5.2.8).
     Rfc9568,
-    /// With an IPv4 pseudo-header, as RFC 5798 is widely read (keepalived, FRR).
+    /// The checksum also covers an IPv4 pseudo-header, as RFC 5798 is widely read (keepalived,
+    /// FRR).
     Rfc5798,
 }
 
-/// What carried a message: the facts of its IP header that the receive checks need.
+/// The facts of the IP header of a message that the receive checks need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Carrier {
     /// IP source address.
@@ -32,13 +33,14 @@ pub struct Advertisement<'a> {
     pub priority: AdvertPriority,
     /// Max Advertise Interval.
     pub interval: AdverInterval,
-    /// The addresses it speaks for, at least one.
+    /// The addresses of the virtual router, at least one.
     pub addresses: AddressList<'a>,
-    /// How its checksum was computed. Always [`ChecksumFlavour::Rfc9568`] for IPv6.
+    /// The flavour of its checksum. Always [`ChecksumFlavour::Rfc9568`] for IPv6.
     pub checksum: ChecksumFlavour,
 }
 
-/// The address list of a received message, still in its octets: no allocation on the receive path.
+/// The address list of a received message, as the octets of the message, so that receiving
+/// allocates nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddressList<'a> {
     family: Family,
@@ -46,13 +48,14 @@ pub struct AddressList<'a> {
 }
 
 impl<'a> AddressList<'a> {
-    /// Wraps octets whose length is a multiple of the family's address length; a remainder is ignored.
+    /// Makes a list of octets whose length is a multiple of the family's address length; a
+    /// remainder is ignored.
     #[must_use]
     pub const fn new(family: Family, octets: &'a [u8]) -> Self {
         Self { family, octets }
     }
 
-    /// The addresses in the order of the message.
+    /// Returns the addresses in the order of the message.
     pub fn iter(&self) -> impl Iterator<Item = IpAddr> + 'a {
         let family = self.family;
         self.octets.chunks_exact(family.address_len()).filter_map(move |octets| match family {
@@ -61,20 +64,20 @@ impl<'a> AddressList<'a> {
         })
     }
 
-    /// How many addresses there are.
+    /// Returns the number of addresses.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.octets.len() / self.family.address_len()
     }
 
-    /// Whether there is none.
+    /// Whether the list has no addresses.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether the first address is an IPv6 link-local one, as RFC 9568 §5.2.9 (errata 8300) wants
-    /// it in IPv6. `false` for IPv4, which has no such rule.
+    /// Whether the first address is an IPv6 link-local one, as RFC 9568 §5.2.9 (errata 8300)
+    /// requires for IPv6. `false` for IPv4, which does not have this rule.
     #[must_use]
     pub fn first_is_link_local(&self) -> bool {
         match self.iter().next() {
@@ -84,7 +87,7 @@ impl<'a> AddressList<'a> {
     }
 }
 
-/// An advertisement to be sent, but for its addresses.
+/// An advertisement that is to be sent, without its addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Draft {
     /// IP source address; its family is the family of the message.
@@ -95,62 +98,65 @@ pub struct Draft {
     pub priority: AdvertPriority,
     /// Max Advertise Interval.
     pub interval: AdverInterval,
-    /// How to sum an IPv4 message. IPv6 knows one way only, whatever this says.
+    /// The flavour of the checksum of an IPv4 message. IPv6 has only one, so this field does not
+    /// matter there.
     pub checksum: ChecksumFlavour,
 }
 
-/// Why a list of addresses cannot be advertised. `config` refuses such lists, so that to meet one
-/// when sending is a bug above.
+/// Why a list of addresses cannot be advertised. `config` refuses such lists, so this error when
+/// sending is a bug of the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EmitError {
-    /// IPvX Addr Count is 1..=255 (RFC 9568 §5.2.5).
+    /// The list is empty, but IPvX Addr Count is 1..=255 (RFC 9568 §5.2.5).
     #[error("an advertisement without an address")]
     NoAddress,
-    /// IPvX Addr Count is one octet.
+    /// The list has more than 255 addresses, but IPvX Addr Count is one octet.
     #[error("more than 255 addresses in one advertisement")]
     TooManyAddresses,
-    /// One family in one message (RFC 9568 §5.2.9).
+    /// The list has an address of the other family, but a message carries one family (RFC 9568
+    /// §5.2.9).
     #[error("{address} in an advertisement from {source_address}")]
     WrongFamily {
-        /// The address that does not belong.
+        /// The address of the other family.
         address: IpAddr,
-        /// Who wanted to send it.
+        /// The source address of the message.
         source_address: IpAddr,
     },
 }
 
-/// Why a message was discarded before it reached a virtual router. One per counter; the names are
-/// those of RFC 8347 where it has one.
+/// Why a message was discarded before it reached a virtual router. Each reason has a counter; the
+/// names are those of RFC 8347 if it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RejectReason {
     /// TTL or Hop Limit is not 255.
     IpTtlErrors,
-    /// Shorter or longer than its own fields say.
+    /// The message is shorter or longer than its own fields say.
     PacketLengthErrors,
-    /// Not VRRPv3 (or not the configured version).
+    /// The version is not VRRPv3 (or not the configured version).
     VersionErrors,
     /// Type is not ADVERTISEMENT.
     InvalidTypePktsRcvd,
     /// The checksum matches neither flavour.
     ChecksumErrors,
-    /// VRID 0, or one that is not configured here.
+    /// The VRID is 0, or is not configured here.
     VridErrors,
     /// IPvX Addr Count is 0 (errata 8299).
     AddrCountErrors,
     /// Max Advertise Interval is 0 (errata 8301).
     IntervalZero,
-    /// IPv6: the first address is not link-local (errata 8300).
+    /// The first address of an IPv6 message is not link-local (errata 8300).
     AddressListErrors,
-    /// Not sent to the VRRP group.
+    /// The message was not sent to the VRRP group.
     BadDestination,
-    /// The source cannot be a router: not unicast, or IPv6 and not link-local.
+    /// The source address cannot be that of a router: it is not unicast, or it is IPv6 and not
+    /// link-local.
     BadSource,
-    /// A reflected copy of our own advertisement.
+    /// The message is a reflected copy of our own advertisement.
     OwnPackets,
 }
 
 impl RejectReason {
-    /// All of them, in the order in which they are shown.
+    /// All reasons, in the order in which they are shown.
     pub const ALL: [Self; 12] = [
         Self::IpTtlErrors,
         Self::PacketLengthErrors,
@@ -166,7 +172,7 @@ impl RejectReason {
         Self::OwnPackets,
     ];
 
-    /// The counter's name.
+    /// Returns the name of the counter.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -186,7 +192,7 @@ impl RejectReason {
     }
 }
 
-/// A discarded message: why, and whom it claimed to be for.
+/// A discarded message: why it was discarded, and the VRID in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reject {
     /// The first check that failed.

@@ -1,8 +1,9 @@
 //! Announcements: the frames that tell every host of a LAN at which MAC address an IP address now is.
 //!
-//! IPv4 addresses are announced by gratuitous ARP ([`super::arp`]) and IPv6 addresses by unsolicited Neighbor
-//! Advertisements ([`super::ndp`]) (RFC 9568 §6.4.1, §6.4.2; errata 7947 and 7949). When they are sent, and what follows
-//! from those of others, is decided above.
+//! IPv4 addresses are announced by gratuitous ARP ([`super::arp`]) and IPv6 addresses by
+//! unsolicited Neighbor Advertisements ([`super::ndp`]) (RFC 9568 §6.4.1, §6.4.2; errata 7947 and
+//! 7949). The protocol decides when they are sent, and what follows from the announcements of other
+//! stations.
 
 use super::{Frame, arp, ndp};
 use crate::types::{Family, MacAddr};
@@ -12,13 +13,13 @@ use std::net::IpAddr;
 /// some options in front of the one that matters.
 pub const LONGEST_ANNOUNCEMENT: usize = 128;
 
-/// What an announcement says.
+/// The content of an announcement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Announcement {
     /// The address that is announced.
     pub address: IpAddr,
-    /// Where it is said to be: for our own frames the interface's address, or the Virtual Router MAC Address
-    /// (RFC 9568 §7.3).
+    /// The hardware address that the announcement gives for it: in our own frames the interface's
+    /// address, or the Virtual Router MAC Address (RFC 9568 §7.3).
     pub mac: MacAddr,
 }
 

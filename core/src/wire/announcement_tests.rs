@@ -1,5 +1,5 @@
-//! Announcements against themselves, and against whatever may arrive. Frames that others computed are in
-//! `tests/conformance_vectors.rs`.
+//! Announcements are written and read again, and arbitrary packets are read. Frames that other
+//! implementations computed are in `tests/conformance_vectors.rs`.
 
 use super::*;
 use crate::types::{Family, MacAddr};
@@ -14,7 +14,8 @@ fn announcement(address: &str) -> Announcement {
     Announcement { address: address.parse().unwrap(), mac: MAC }
 }
 
-/// What a socket delivers of a frame: the packet behind the headers that the kernel keeps for itself.
+/// Returns what a socket delivers of a frame: the packet behind the headers that the kernel
+/// removes.
 fn delivered(frame: &Frame, family: Family) -> Vec<u8> {
     let kept = match family {
         Family::Ipv4 => 0,
@@ -36,7 +37,8 @@ fn the_hardware_address_is_the_one_that_was_given() {
     for address in ["192.0.2.254", "fe80::51"] {
         let frame = announcement(address).frame();
         let appearances = frame.as_bytes().windows(6).filter(|w| *w == MAC.0).count();
-        // The Ethernet source, and: sender and target of ARP, or the option of the advertisement.
+        // The address is the Ethernet source, and also the sender and target of ARP, or the option
+        // of the advertisement.
         assert_eq!(appearances, if address.contains(':') { 2 } else { 3 }, "{address}");
     }
 }
@@ -48,7 +50,8 @@ fn a_reply_announces_as_a_request_does() {
     assert_eq!(Announcement::read(Family::Ipv4, &packet), Some(announcement("192.0.2.254")));
 }
 
-/// A probe or an ordinary request from one of the addresses that are watched tells hosts where its sender is.
+/// A probe or an ordinary request from one of the watched addresses also tells hosts the hardware
+/// address of its sender.
 #[test]
 fn the_sender_of_an_arp_packet_counts_and_not_its_target() {
     let mut packet = arp();

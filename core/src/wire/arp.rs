@@ -1,5 +1,5 @@
-//! ARP for IPv4 over Ethernet (RFC 826): gratuitous requests are written, and any ARP packet is read for where its
-//! sender says that it is.
+//! ARP for IPv4 over Ethernet (RFC 826): gratuitous requests are written, and the sender's
+//! addresses are read from any ARP packet.
 
 use super::{Announcement, Frame};
 use crate::types::MacAddr;
@@ -32,8 +32,8 @@ pub(super) fn gratuitous_request(address: Ipv4Addr, mac: MacAddr) -> Frame {
     })
 }
 
-/// Reads the sender's addresses of a request or a reply: hosts that know the address believe both (RFC 5227 §2.4).
-/// Whether the packet was sent to all hosts is not in it.
+/// Reads the sender's addresses of a request or a reply: hosts that know the address believe both
+/// (RFC 5227 §2.4). The packet does not tell whether it was sent to all hosts.
 pub(super) fn read(packet: &[u8]) -> Option<Announcement> {
     let arp = ArpPacket::new(packet)?;
     let over_ethernet = arp.get_hardware_type() == ArpHardwareTypes::Ethernet

@@ -1,8 +1,8 @@
-//! The Internet checksum (RFC 1071), with the pseudo-headers that VRRP knows (RFC 9568 §5.2.8).
+//! The Internet checksum (RFC 1071), with the pseudo-headers that VRRP uses (RFC 9568 §5.2.8).
 //!
-//! A received message is verified by summing everything *including* its checksum field and asking
-//! for 0xFFFF. Computing and comparing would be wrong: 0x0000 and 0xFFFF are the same number in
-//! one's complement, and senders use either.
+//! A received message is intact if the sum of all its words, *including* its checksum field, is
+//! 0xFFFF. To compute the checksum and compare it would be wrong: 0x0000 and 0xFFFF are the same
+//! number in one's complement, and senders use both.
 
 use super::IP_PROTOCOL;
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use std::net::IpAddr;
 pub(super) struct Sum(u64);
 
 impl Sum {
-    /// The sum of nothing.
+    /// Begins a sum with no words in it.
     pub(super) const fn new() -> Self {
         Self(0)
     }
@@ -25,8 +25,9 @@ impl Sum {
         Self(self.0 + sum + last)
     }
 
-    /// Adds a pseudo-header. That of IPv4 (source, destination, zero, protocol, 16-bit length) and
-    /// that of RFC 8200 §8.1 (source, destination, 32-bit length, zero, next header) sum alike.
+    /// Adds a pseudo-header. The pseudo-header of IPv4 (source, destination, zero, protocol, 16-bit
+    /// length) and the one of RFC 8200 §8.1 (source, destination, 32-bit length, zero, next header)
+    /// have the same sum.
     pub(super) fn pseudo_header(self, source: IpAddr, destination: IpAddr, length: usize) -> Self {
         let length = (length >> 16 & 0xffff) as u64 + (length & 0xffff) as u64;
         let sum = self.address(source).address(destination);
@@ -39,8 +40,8 @@ impl Sum {
         self.folded() == 0xffff
     }
 
-    /// The checksum to send. 0x0000 goes out as 0x0000: RFC 1071 has no other meaning for it, and
-    /// FRR 8.4 does not take its alias 0xFFFF.
+    /// Returns the checksum to send. A checksum of 0x0000 is sent as 0x0000: RFC 1071 gives it no
+    /// other meaning, and FRR 8.4 does not accept 0xFFFF in its place.
     pub(super) const fn checksum(self) -> u16 {
         !self.folded()
     }

@@ -1,11 +1,11 @@
 //! Reading and writing ADVERTISEMENTs: the checks that every version shares, and the only switch
 //! on the version.
 //!
-//! Must not know: what is configured. Whether a VRID is ours, whether a message is our own and
-//! whether IPv6 lists start with a link-local address is judged above.
+//! This module must not know what is configured. The protocol decides whether a VRID is ours,
+//! whether a message is our own and whether an IPv6 list starts with a link-local address.
 //!
 //! A second version is added here and in a file of its own: an arm in [`parse`], a version in
-//! [`Draft`], an arm in [`emit`]. Nothing above sees more than another [`Advertisement`].
+//! [`Draft`], an arm in [`emit`]. The modules above see only another [`Advertisement`].
 
 use super::advert::{Advertisement, Carrier, Draft, EmitError, Reject, RejectReason};
 use super::v3;
@@ -14,13 +14,13 @@ use std::net::IpAddr;
 
 /// Octets before the address list, in every version.
 const FIXED_PART: usize = 8;
-/// The only type there is (RFC 9568 §5.2.2).
+/// The only type of message that exists (RFC 9568 §5.2.2).
 pub(super) const ADVERTISEMENT: u8 = 1;
 
-/// Reads what an IP packet of protocol 112 carries: `payload` has the length that the IP header
+/// Reads the payload of an IP packet of protocol 112: `payload` has the length that the IP header
 /// says, without padding of the link.
 ///
-/// The checks come in the order of RFC 9568 §7.1; the first that fails is the reason.
+/// The checks are made in the order of RFC 9568 §7.1; the first check that fails gives the reason.
 ///
 /// ```
 /// use vrrpd_core::wire::{Carrier, RejectReason, parse};
@@ -37,14 +37,14 @@ pub(super) const ADVERTISEMENT: u8 = 1;
 /// ```
 ///
 /// # Errors
-/// [`Reject`]: the message is to be counted, and to have no other effect.
+/// [`Reject`]: the caller counts the message, which must not have any other effect.
 pub fn parse<'a>(carrier: &Carrier, payload: &'a [u8]) -> Result<Advertisement<'a>, Reject> {
     // RFC9568-7.1-10
     examine(carrier, payload).map_err(|reason| Reject { reason, vrid: claimed_vrid(payload) })
 }
 
-/// Writes `draft` with `addresses` in their order into `out`, replacing what it held. A buffer that
-/// is used again does not allocate.
+/// Writes `draft` with `addresses` in their order into `out`, replacing its content. Writing to the
+/// same buffer again does not allocate.
 ///
 /// # Errors
 /// [`EmitError`] for addresses that no message can carry; `out` is empty then.
@@ -60,15 +60,16 @@ pub fn emit(
     written
 }
 
-/// The VRID octet has its place in every version, so that even a message we cannot read further is
-/// counted where an operator looks for it.
+/// Returns the VRID of a message. The VRID octet has the same place in every version, so even a
+/// message that cannot be read further is counted for the router that it names.
 fn claimed_vrid(payload: &[u8]) -> Option<Vrid> {
     payload.get(1).and_then(|octet| Vrid::new(*octet).ok())
 }
 
 fn examine<'a>(carrier: &Carrier, payload: &'a [u8]) -> Result<Advertisement<'a>, RejectReason> {
     examine_carrier(carrier)?;
-    // RFC 9568 §7.1: "complete" can be judged only when the fixed part is there.
+    // RFC 9568 §7.1: whether the message is complete can be decided only when it has the whole
+    // fixed part.
     let Some((message, _)) = payload.split_first_chunk::<FIXED_PART>() else {
         // RFC9568-7.1-4
         return Err(RejectReason::PacketLengthErrors);
@@ -93,7 +94,7 @@ fn is_advertisement(version_and_type: u8) -> Result<(), RejectReason> {
     Ok(())
 }
 
-/// RFC 9568 §5.1: what a message of this protocol may come in.
+/// RFC 9568 §5.1: checks the IP header that carries a message of this protocol.
 fn examine_carrier(carrier: &Carrier) -> Result<(), RejectReason> {
     let family = Family::of(carrier.destination);
     // RFC9568-7.1-14
@@ -103,7 +104,7 @@ fn examine_carrier(carrier: &Carrier) -> Result<(), RejectReason> {
     if !may_be_router(family, carrier.source) {
         return Err(RejectReason::BadSource);
     }
-    // GTSM: no router forwards a packet without lowering it.
+    // GTSM: every router that forwards a packet lowers this value.
     // RFC9568-7.1-1
     if carrier.ttl != 255 {
         return Err(RejectReason::IpTtlErrors);
@@ -111,13 +112,13 @@ fn examine_carrier(carrier: &Carrier) -> Result<(), RejectReason> {
     Ok(())
 }
 
-/// RFC 9568 §5.1.1.1, §5.1.2.1. Other receivers would believe such a source, and the tie-break
-/// would compare it.
+/// RFC 9568 §5.1.1.1, §5.1.2.1. Other receivers would accept such a source address, and the
+/// tie-break would compare it.
 fn may_be_router(family: Family, source: IpAddr) -> bool {
     match (family, source) {
         (Family::Ipv4, IpAddr::V4(source)) => {
-            // RFC 1122 §3.2.1.3, RFC 6890: "this network", loopback, groups and what is reserved, the limited
-            // broadcast address included.
+            // RFC 1122 §3.2.1.3, RFC 6890: "this network", loopback, groups and reserved addresses,
+            // the limited broadcast address included.
             let [first, ..] = source.octets();
             !matches!(first, 0 | 127 | 224..)
         }

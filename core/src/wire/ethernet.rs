@@ -6,10 +6,12 @@ use pnet::packet::ethernet::{EtherType, MutableEthernetPacket};
 /// The octets of an Ethernet header without a VLAN tag.
 pub const ETHERNET_HEADER: usize = MutableEthernetPacket::minimum_packet_size();
 
-/// The octets of the longest frame that is built here: an IPv6 packet with a Neighbor Advertisement.
+/// The octets of the longest frame that this crate builds: an IPv6 packet with a Neighbor
+/// Advertisement.
 const LONGEST_FRAME: usize = ETHERNET_HEADER + super::ndp::IPV6_PACKET;
 
-/// One Ethernet frame, held in place, so that building thousands of them allocates little.
+/// One Ethernet frame in an array of its own, so that building thousands of frames allocates
+/// little.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
     octets: [u8; LONGEST_FRAME],
@@ -17,8 +19,8 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// A frame with its header and a payload of zeros, which `write` fills. `payload` is at most as long as the
-    /// longest frame has room for.
+    /// Makes a frame with its header and a payload of zeros, which `write` fills. `payload` is at
+    /// most as long as the longest frame has room for.
     pub(super) fn new(
         destination: MacAddr,
         source: MacAddr,
@@ -38,13 +40,13 @@ impl Frame {
         frame
     }
 
-    /// The octets, without padding and check sequence.
+    /// Returns the octets of the frame, without padding and check sequence.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.octets.get(..self.length).unwrap_or_default()
     }
 
-    /// What stands behind the Ethernet header.
+    /// Returns the octets behind the Ethernet header.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         self.octets.get(ETHERNET_HEADER..self.length).unwrap_or_default()

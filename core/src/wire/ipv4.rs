@@ -1,7 +1,7 @@
-//! The IPv4 packet that carries a message: from a raw socket of Linux, which includes the header, or in an Ethernet frame
-//! from a packet socket. Padding of the link may follow it.
+//! The IPv4 packet that carries a message: it comes from a raw socket of Linux, which includes the
+//! header, or in an Ethernet frame from a packet socket. Padding of the link may follow the packet.
 //!
-//! IPv6 has no counterpart: its raw sockets deliver the payload alone, and the facts of the header
+//! IPv6 does not need this: its raw sockets deliver the payload alone, and the facts of the header
 //! as control messages.
 
 use super::advert::{Carrier, Reject, RejectReason};
@@ -13,13 +13,14 @@ use std::net::IpAddr;
 /// The octets of a header without options.
 const MINIMAL_HEADER: usize = Ipv4Packet::minimum_packet_size();
 
-/// Splits a packet into the facts of its header and its payload, as long as the *header* says:
-/// Ethernet pads the smallest advertisement by 14 octets.
+/// Splits a packet into the facts of its header and its payload. The payload ends where the
+/// *header* says, because Ethernet pads the smallest advertisement by 14 octets.
 ///
-/// Options are skipped. The kernel has verified the header's checksum, and reassembled fragments.
+/// Options are skipped. The kernel has verified the checksum of the header, and reassembled
+/// fragments.
 ///
 /// # Errors
-/// [`RejectReason::PacketLengthErrors`] for what is not one whole IPv4 packet.
+/// [`RejectReason::PacketLengthErrors`] if the octets are not one whole IPv4 packet.
 pub fn split_ipv4(packet: &[u8]) -> Result<(Carrier, &[u8]), Reject> {
     let incomplete = Reject { reason: RejectReason::PacketLengthErrors, vrid: None };
     let ipv4 = Ipv4Packet::new(packet).ok_or(incomplete)?;
@@ -39,11 +40,12 @@ pub fn split_ipv4(packet: &[u8]) -> Result<(Carrier, &[u8]), Reject> {
     Ok((carrier, payload))
 }
 
-/// Splits the packet in an Ethernet frame without a VLAN tag as [`split_ipv4`] does. Below IP the kernel has checked nothing: the
-/// header's checksum is verified here, and a fragment is refused.
+/// Splits the packet in an Ethernet frame without a VLAN tag as [`split_ipv4`] does. Below IP the
+/// kernel has checked nothing, so the checksum of the header is verified here, and a fragment is
+/// refused.
 ///
 /// # Errors
-/// [`RejectReason::PacketLengthErrors`] for what is not one whole and intact IPv4 packet.
+/// [`RejectReason::PacketLengthErrors`] if the octets are not one whole and intact IPv4 packet.
 pub fn split_ipv4_frame(frame: &[u8]) -> Result<(Carrier, &[u8]), Reject> {
     let damaged = Reject { reason: RejectReason::PacketLengthErrors, vrid: None };
     let packet = frame.get(ETHERNET_HEADER..).ok_or(damaged)?;

@@ -1,8 +1,9 @@
-//! Floor 1: octets to representations and back: VRRP (RFC 9568 §5), the packets that carry it, and the announcements of
-//! addresses by ARP and Neighbor Discovery.
+//! Floor 1: translates octets to representations and back: VRRP (RFC 9568 §5), the packets that
+//! carry it, and the announcements of addresses by ARP and Neighbor Discovery.
 //!
-//! Pure; nothing from the network can make it panic. Rejections are values. The formats that are not VRRP's are read and
-//! written with pnet's packet types (docs/adr/0029-the-wire-in-one-place.md).
+//! This module is pure, and nothing from the network can make it panic. Rejections are values. The
+//! formats other than VRRP are read and written with pnet's packet types
+//! (docs/adr/0029-the-wire-in-one-place.md).
 
 mod advert;
 mod announcement;

@@ -22,9 +22,9 @@ const _: () = assert!(ADVERTISEMENT == MutableNeighborAdvertPacket::minimum_pack
 /// The octets of the IPv6 packet with that advertisement.
 pub(super) const IPV6_PACKET: usize = MutableIpv6Packet::minimum_packet_size() + ADVERTISEMENT;
 
-/// All nodes on the link.
+/// The multicast address of all nodes on the link.
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-/// ff02::1 as an Ethernet group address (RFC 2464 §7).
+/// The Ethernet group address of ff02::1 (RFC 2464 §7).
 const ALL_NODES_MAC: MacAddr = MacAddr([0x33, 0x33, 0, 0, 0, 1]);
 
 /// An unsolicited Neighbor Advertisement to all nodes, from `address` itself, with the flags Router and Override and
@@ -38,12 +38,13 @@ pub(super) fn unsolicited_advertisement(address: Ipv6Addr, mac: MacAddr) -> Fram
     })
 }
 
-/// Reads the target of an unsolicited advertisement and its Target Link-Layer Address; an advertisement without that
-/// option does not say where the address is. That the Hop Limit is 255 is for the socket's filter to check: it is in the
-/// IPv6 header.
+/// Reads the target of an unsolicited advertisement and its Target Link-Layer Address. An
+/// advertisement without that option does not say at which hardware address the target is. The
+/// filter of the socket checks that the Hop Limit is 255, because the Hop Limit is in the IPv6
+/// header.
 ///
-/// The options are walked here and not by pnet's iterator, which multiplies their length in one octet: 32 and more
-/// would overflow.
+/// The options are read here and not by pnet's iterator, because that iterator computes their
+/// length in one octet, which overflows for lengths of 32 and more.
 pub(super) fn read(packet: &[u8]) -> Option<Announcement> {
     let advertisement = NeighborAdvertPacket::new(packet)?;
     if advertisement.get_icmpv6_type() != Icmpv6Types::NeighborAdvert
@@ -65,7 +66,8 @@ pub(super) fn read(packet: &[u8]) -> Option<Announcement> {
     None
 }
 
-/// The Ethernet address in an option. An option of another length is not about Ethernet.
+/// Returns the Ethernet address in an option. An option of another length does not contain an
+/// Ethernet address.
 fn link_layer_address(option: &[u8]) -> Option<MacAddr> {
     let option = <[u8; OPTION]>::try_from(option).ok()?;
     let [_, _, mac @ ..] = option;
@@ -79,7 +81,7 @@ fn write_ipv6(octets: &mut [u8], source: Ipv6Addr) {
     ipv6.set_version(6);
     ipv6.set_payload_length(ADVERTISEMENT_LENGTH);
     ipv6.set_next_header(IpNextHeaderProtocols::Icmpv6);
-    // RFC 4861 §7.1.2: receivers discard any other.
+    // RFC 4861 §7.1.2: receivers discard a packet with any other Hop Limit.
     ipv6.set_hop_limit(255);
     ipv6.set_source(source.octets().into());
     ipv6.set_destination(ALL_NODES.octets().into());
@@ -98,7 +100,7 @@ fn write_advertisement(octets: &mut [u8], address: Ipv6Addr, mac: MacAddr) {
         unreachable!("the advertisement has room for one option")
     };
     option.set_option_type(NdpOptionTypes::TargetLLAddr);
-    // In units of 8 octets.
+    // The length counts units of 8 octets.
     option.set_length(1);
     option.set_data(&mac.0);
     let Some(message) = Icmpv6Packet::new(advertisement.packet()) else {

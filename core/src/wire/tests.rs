@@ -1,4 +1,5 @@
-//! The codec against its own contract. What others say of it is in `tests/conformance_vectors.rs`.
+//! The codec is tested against its own contract. Messages that other implementations wrote are in
+//! `tests/conformance_vectors.rs`.
 
 use super::*;
 use crate::types::{AdverInterval, AdvertPriority, Family, Vrid};
@@ -33,7 +34,7 @@ fn v4_message() -> Vec<u8> {
     written(V4.source, &[IpAddr::from([192, 0, 2, 254])])
 }
 
-/// Changes octets of a good IPv4 message and makes its checksum good again.
+/// Changes octets of a valid IPv4 message and corrects its checksum afterwards.
 fn repaired(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut message = v4_message();
     change(&mut message);
@@ -275,7 +276,8 @@ fn the_flavour_changes_the_checksum_of_ipv4_only() {
     assert_eq!(rfc9568, rfc5798);
 }
 
-/// From 10.0.21.113, the pseudo-header of one address sums to zero: both flavours verify.
+/// The pseudo-header of one address from 10.0.21.113 sums to zero, so the message verifies as both
+/// flavours.
 #[test]
 fn a_message_that_is_good_in_both_flavours_counts_as_that_of_rfc_9568() {
     let source = IpAddr::from([10, 0, 21, 113]);
@@ -368,7 +370,7 @@ fn a_frame_is_its_carrier_and_its_message() {
     assert_eq!(split_ipv4_frame(&frame), Ok((carrier, &frame[34..46])), "padding");
 }
 
-/// A frame comes from below IP, where the kernel has verified nothing.
+/// A packet socket delivers frames from below IP, where the kernel has verified nothing.
 #[test]
 fn a_frame_that_the_kernel_would_drop_is_refused() {
     let refused = Reject { reason: RejectReason::PacketLengthErrors, vrid: None };
@@ -429,7 +431,8 @@ proptest! {
         prop_assert_eq!(heard.priority, sent.priority);
         prop_assert_eq!(heard.interval, sent.interval);
         prop_assert_eq!(heard.addresses.iter().collect::<Vec<_>>(), addresses);
-        // A pseudo-header that sums to zero makes the flavours one: about one message in 65,535.
+        // If the pseudo-header sums to zero, both flavours give one checksum: this is so for about
+        // one message in 65,535.
         let one = checksum::Sum::new().pseudo_header(source, carrier.destination, out.len()).verifies();
         let expected = match family {
             Family::Ipv4 if !one => flavour,
@@ -447,7 +450,8 @@ proptest! {
         let carrier = Carrier { source, destination: Family::of(source).group(), ttl: 255 };
         let bit = bit.index(message.len() * 8);
         message[bit / 8] ^= 1 << (bit % 8);
-        // Where the pseudo-header sums to just that bit, it passes as the other flavour: 1 in 65,535.
+        // If the pseudo-header sums to exactly that bit, the message verifies as the other flavour:
+        // this is so for 1 in 65,535.
         prop_assert!(!parse(&carrier, &message).is_ok_and(|heard| heard.checksum == ChecksumFlavour::Rfc9568));
     }
 

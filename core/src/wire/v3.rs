@@ -12,7 +12,8 @@
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //! ```
 //!
-//! The length is not in the message: it follows from the count and the family of the carrier.
+//! The message does not contain its length, which follows from the count and the family of the
+//! carrier.
 
 use super::advert::{AddressList, Advertisement, Carrier, ChecksumFlavour, Draft, EmitError, RejectReason};
 use super::checksum::Sum;
@@ -23,11 +24,11 @@ use std::net::IpAddr;
 /// The Version field (RFC 9568 §5.2.1).
 pub(super) const VERSION: u8 = 3;
 /// Octets 4 and 5 without the Reserve field, which is ignored on receipt (RFC 9568 §5.2.6). FRR 8.4
-/// reads it as part of the interval, and falls silent for minutes.
+/// reads the Reserve field as part of the interval, and then stays silent for minutes.
 const INTERVAL_MASK: u16 = 0x0fff;
 
-/// The checks of RFC 9568 §7.1 from the length on, in the order of the text, then those of its
-/// errata. `fixed` is the start of `payload`.
+/// Makes the checks of RFC 9568 §7.1 from the length on, in the order of the text, then those of
+/// its errata. `fixed` is the start of `payload`.
 pub(super) fn parse<'a>(
     carrier: &Carrier,
     fixed: &[u8; 8],
@@ -36,7 +37,7 @@ pub(super) fn parse<'a>(
     let [_, vrid, priority, count, interval_high, interval_low, _, _] = *fixed;
     let family = Family::of(carrier.destination);
     let octets = payload.get(fixed.len()..).unwrap_or_default();
-    // Octets that the count does not explain are somebody's extension or somebody's mistake: the
+    // Octets that the count does not explain are an extension or a mistake of the sender: the
     // checksum covers them, so they are not padding of the link.
     // RFC9568-7.1-4, RFC9568-7.1-13
     if octets.len() != usize::from(count) * family.address_len() {
@@ -51,7 +52,8 @@ pub(super) fn parse<'a>(
         return Err(RejectReason::AddrCountErrors);
     }
     // RFC9568-5.2.7-2
-    // RFC 9568 §5.2.7, errata 8301: learned, a 0 would make every timer fire at once.
+    // RFC 9568 §5.2.7, errata 8301: an interval of 0, if it were learned, would make every timer
+    // fire at once.
     // RFC9568-5.2.6-2
     let interval = u16::from_be_bytes([interval_high, interval_low]) & INTERVAL_MASK;
     let interval = AdverInterval::from_centiseconds(interval).map_err(|_| RejectReason::IntervalZero)?;
@@ -64,7 +66,7 @@ pub(super) fn parse<'a>(
     })
 }
 
-/// The contract of [`super::emit`]; what it leaves in `out` after an error is of no use.
+/// Does what [`super::emit`] says, except that `out` may contain part of a message after an error.
 pub(super) fn emit(
     draft: &Draft,
     addresses: impl IntoIterator<Item = IpAddr>,
@@ -75,7 +77,7 @@ pub(super) fn emit(
     // RFC9568-5.2.1-1, RFC9568-5.2.2-1
     let first = VERSION << 4 | ADVERTISEMENT;
     out.clear();
-    // The count and the checksum follow when they are known; Reserve is 0 (RFC 9568 §5.2.6).
+    // The count and the checksum are written when they are known; Reserve is 0 (RFC 9568 §5.2.6).
     // RFC9568-5.2.6-1
     out.extend([first, draft.vrid.get(), draft.priority.get(), 0, interval_high, interval_low, 0, 0]);
     let mut count = 0_u8;
@@ -100,7 +102,7 @@ pub(super) fn emit(
     Ok(())
 }
 
-/// Which of the flavours the message was summed in, RFC 9568's first.
+/// Returns the flavour that the checksum of the message matches. RFC 9568's is tried first.
 fn flavour_of(carrier: &Carrier, message: &[u8]) -> Option<ChecksumFlavour> {
     let candidates: &[ChecksumFlavour] = match Family::of(carrier.destination) {
         // RFC9568-5.2.8-4
@@ -111,7 +113,8 @@ fn flavour_of(carrier: &Carrier, message: &[u8]) -> Option<ChecksumFlavour> {
     candidates.iter().copied().find(|flavour| verifies(*flavour))
 }
 
-/// RFC 9568 §5.2.8: IPv6 has a pseudo-header in every flavour, IPv4 in RFC 5798's only.
+/// RFC 9568 §5.2.8: IPv6 has a pseudo-header in every flavour, IPv4 only in the flavour of RFC
+/// 5798.
 fn sum(flavour: ChecksumFlavour, source: IpAddr, destination: IpAddr, message: &[u8]) -> Sum {
     let sum = Sum::new().octets(message);
     match (Family::of(destination), flavour) {
@@ -125,7 +128,7 @@ fn sum(flavour: ChecksumFlavour, source: IpAddr, destination: IpAddr, message: &
     }
 }
 
-/// Overwrites octets that were reserved before.
+/// Overwrites octets for which room was left before.
 fn put(out: &mut [u8], at: usize, octets: &[u8]) {
     for (place, octet) in out.iter_mut().skip(at).zip(octets) {
         *place = *octet;
