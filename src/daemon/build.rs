@@ -1,9 +1,9 @@
 //! The start of the agent: what is opened, and which threads and tasks are started, in which order.
 //!
-//! First everything that may refuse is opened ([`open`]): until then nothing of this machine is touched. Then threads and
-//! tasks are started ([`start`]), the address thread first: it removes what an earlier run left behind. The routers are
-//! configured last, by the task of the configuration, when demotions of an earlier run are known and each interface was
-//! looked at.
+//! First everything that may refuse is opened ([`open`]): until then nothing of this machine is
+//! touched. Then threads and tasks are started ([`start`]), the address thread first, because it
+//! removes what an earlier run left behind. The task of the configuration configures the routers
+//! last, when the demotions of an earlier run are known and the facts of each interface were read.
 
 use super::Settings;
 use super::dispatcher::Dispatcher;
@@ -42,16 +42,20 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
-/// Events, reports of checks and notices that may wait for this thread. It does little, so a full queue means
-/// that it is not run; then the oldest stay and the newest are counted as lost.
+/// Number of events, reports of checks and notices that may wait for the main thread. That thread
+/// does little, so a full queue means that the kernel does not run it; then the oldest stay and the
+/// newest are counted as lost.
 const QUEUE: usize = 4096;
-/// Requests of the control server; it waits when there is no room.
+/// Number of requests of the control server that may wait; the server waits when there is no room.
 const REQUESTS: usize = 16;
-/// Messages to the writer of demotions; the protocol thread keeps what has no room.
+/// Number of messages to the writer of demotions that may wait; the protocol thread keeps what has
+/// no room.
 const WRITER_QUEUE: usize = 256;
-/// Results of checks, and changes of interfaces. Those who tell them wait when there is no room.
+/// Number of results of checks, and of changes of interfaces, that may wait. Their senders wait
+/// when there is no room.
 const SMALL_QUEUE: usize = 64;
-/// For what an earlier run saved; after this time the disk hangs, and the routers start without it.
+/// The limit for reading what an earlier run saved; after this time the disk hangs, and the routers
+/// start without it.
 const STATE_LIMIT: Duration = Duration::from_secs(2);
 
 /// What is open before anything is started.
@@ -66,7 +70,7 @@ pub(super) struct Opened {
     tenancy: Option<Tenancy>,
 }
 
-/// The agent, and what has to be held for as long as it runs.
+/// The agent, and what must be held for as long as it runs.
 pub(super) struct Started {
     pub(super) agent: RunningAgent<Arc<AddressKeeper>>,
     pub(super) signals: ProcessSignals,
@@ -74,16 +78,18 @@ pub(super) struct Started {
     pub(super) _tenancy: Option<Tenancy>,
 }
 
-/// Opens what may refuse the agent: signals, the network namespace, the state directory, the control socket.
+/// Opens everything that may refuse the agent: signals, the network namespace, the state directory,
+/// the control socket.
 ///
 /// # Errors
-/// The first that refuses. Nothing was started.
+/// The first refusal. Nothing was started.
 pub(super) fn open(settings: Settings) -> Result<Opened, RunError> {
     let Settings { config, powers, config_file, socket, state_dir } = settings;
     let signals = ProcessSignals::open()?;
-    // Before anything is touched: two daemons would remove each other's addresses.
+    // This comes before anything is touched: two daemons would remove each other's addresses.
     let tenancy = take_tenancy()?;
-    // Before there is a thread that needs them, or passes them on. Taking the name needed a look at others' processes.
+    // Privileges are dropped before there is a thread that needs them, or passes them on. Taking
+    // the name comes earlier, because it reads data of other processes.
     match powers {
         Powers::Needed => capabilities::shed_what_is_not_needed().map_err(system("give up capabilities"))?,
         Powers::All => {}
@@ -98,7 +104,7 @@ pub(super) fn open(settings: Settings) -> Result<Opened, RunError> {
 /// Starts threads and tasks, and joins them with queues.
 ///
 /// # Errors
-/// A thread cannot be started, or the kernel refuses netlink.
+/// [`RunError`] if a thread cannot be started, or the kernel refuses netlink.
 pub(super) fn start(opened: Opened) -> Result<Started, RunError> {
     let Opened { config, config_file, socket, signals, store, recalled, server, tenancy } = opened;
     if let Some(listener) =
@@ -129,7 +135,7 @@ pub(super) fn start(opened: Opened) -> Result<Started, RunError> {
     let (finish_writer, finished) = oneshot::channel();
     let writer = tokio::spawn(writer.run(finished));
 
-    // Which interfaces to watch, the task of the configuration says.
+    // The task of the configuration tells the monitor which interfaces to watch.
     let (changes_in, changes) = mpsc::channel(SMALL_QUEUE);
     let (names_in, names) = watch::channel(BTreeSet::new());
     let monitor = tokio::spawn(Monitor::open(RECEIVE_BUFFER)?.run(names, changes_in));
@@ -189,7 +195,8 @@ fn log_start(dispatcher: &Dispatcher, config: &Config, file: &std::path::Path, s
     tracing::info!(version, node, %file, routers, %socket, "started");
 }
 
-/// Makes this the only daemon of the network namespace. Where that cannot be told, the agent starts all the same.
+/// Makes this the only daemon of the network namespace. If it is not known whether there is another
+/// one, the agent starts all the same.
 fn take_tenancy() -> Result<Option<Tenancy>, RunError> {
     match Tenancy::take() {
         Ok(tenancy) => Ok(Some(tenancy)),
@@ -201,19 +208,20 @@ fn take_tenancy() -> Result<Option<Tenancy>, RunError> {
     }
 }
 
-/// Closes each connection to the socket that holds the name of this network namespace, so that there is always room for the
-/// next one.
+/// Closes each connection to the socket that holds the name of this network namespace, so that
+/// there is always room for the next one.
 async fn refuse_connections(listener: UnixListener) -> io::Result<()> {
     let listener = tokio::net::UnixListener::from_std(listener)?;
     loop {
         if listener.accept().await.is_err() {
-            // Usually there are no more file descriptors: those who wait in the backlog can wait.
+            // The usual reason is that there are no more file descriptors. The connections in the
+            // backlog can wait.
             sleep(Duration::from_millis(100)).await;
         }
     }
 }
 
-/// Starts the protocol thread. What is returned is told why it ended.
+/// Starts the protocol thread. The returned receiver is told why the thread ended.
 fn spawn_protocol(thread: ProtocolThread, realtime: Realtime) -> Result<oneshot::Receiver<String>, RunError> {
     let (ended_in, ended) = oneshot::channel();
     std::thread::Builder::new()
@@ -226,7 +234,8 @@ fn spawn_protocol(thread: ProtocolThread, realtime: Realtime) -> Result<oneshot:
                     tracing::info!(%scheduling, %memory, "real-time scheduling was asked for");
                 }
             }
-            // A bug of ours must not leave addresses behind: the main thread hands them over.
+            // A bug of this program must not leave addresses behind: the main thread hands them
+            // over.
             let why = match catch_unwind(AssertUnwindSafe(|| thread.run())) {
                 Ok(Ok(())) => "it was told to".to_owned(),
                 Ok(Err(error)) => error.to_string(),
@@ -238,14 +247,14 @@ fn spawn_protocol(thread: ProtocolThread, realtime: Realtime) -> Result<oneshot:
     Ok(ended)
 }
 
-/// How the end of a `before_active` gets to the protocol thread.
+/// Returns the function that tells the protocol thread that a `before_active` has ended.
 fn prepared_by(mail: Sender) -> Arc<hooks::Prepared> {
     Arc::new(move |router: &RouterName, run| {
         let _ = mail.send(ThreadRequest::BeforeActiveEnded(router.clone(), run));
     })
 }
 
-/// The keeper's way to the clock, to frames, and to the rest of the agent.
+/// Returns what connects the keeper to the clock, to frames, and to the rest of the agent.
 fn surroundings(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: SharedRoutes) -> Surroundings {
     Surroundings {
         clock: Box::new(clock::now),
@@ -267,7 +276,7 @@ fn surroundings(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: SharedR
                 | KeeperEvent::SweptBack { .. }
                 | KeeperEvent::Unannounced { .. }
                 | KeeperEvent::Stopped { .. } => {
-                    // Only log lines are lost with a full queue.
+                    // If the queue is full, only log lines are lost.
                     let _ = notices.try_send(event);
                     return;
                 }

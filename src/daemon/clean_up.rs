@@ -1,10 +1,11 @@
 //! `vrrpd --clean-up`: hands over and removes what a killed daemon left behind (docs/adr/0014).
 //!
-//! The addresses are still there and the kernel still serves them. Of each router that was Active the protocol
-//! thread takes the place, to leave by the ordinary hand-over; the address keeper removes the rest at its
-//! start, as it does in every daemon. No hook, check, control socket or log takes part.
+//! The addresses are still installed and the kernel still serves them. The protocol thread takes
+//! the place of each router that was Active, in order to leave by the ordinary hand-over; the
+//! address keeper removes the rest at its start, as it does in every daemon. Hooks, checks, the
+//! control socket and the log are not started.
 //!
-//! While a daemon runs nothing is touched, and while this runs no daemon can start.
+//! While a daemon runs nothing is touched, and while the clean-up runs no daemon can start.
 
 use super::error::RunError;
 use super::stop::tell_to_stop;
@@ -33,55 +34,57 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-/// Listing the interfaces takes milliseconds.
+/// The limit for listing the interfaces, which takes milliseconds.
 const LINKS_LIMIT: Duration = Duration::from_millis(300);
-/// At an interval of one second a hand-over ends before, whoever takes over. Together with the other limits
-/// 3 s: a service manager waits.
+/// The limit for the hand-overs. At an interval of one second a hand-over ends earlier, whichever
+/// router takes over. Together with the other limits this is 3 s, because a service manager waits.
 const HANDOVER_LIMIT: Duration = Duration::from_millis(1700);
 const KEEPER_LIMIT: Duration = Duration::from_secs(1);
-/// For the demotions: on a disk that hangs it is on top.
+/// The limit for reading the demotions. If the disk hangs, this time is added to the other limits.
 const STATE_LIMIT: Duration = Duration::from_secs(1);
-/// Notices and events of one run.
+/// Number of notices and events of one run that may wait.
 const QUEUE: usize = 4096;
-/// Addresses that are named; more are counted.
+/// Number of addresses that are named; the others are counted.
 const NAMED: usize = 4;
 
-/// Where the daemon that is gone lived.
+/// The paths of the daemon that has ended.
 #[derive(Debug)]
 pub struct DaemonPaths {
-    /// Where the daemon would listen.
+    /// The control socket of the daemon.
     pub socket: PathBuf,
-    /// Where it keeps demotions.
+    /// The directory in which the daemon keeps demotions.
     pub state_dir: PathBuf,
 }
 
-/// Why something may still be there.
+/// Why addresses may still be installed.
 #[derive(Debug, thiserror::Error)]
 pub enum CleanUpError {
-    /// Privileges, threads, netlink.
+    /// Privileges are missing, or a thread or netlink cannot be opened.
     #[error(transparent)]
     Run(#[from] RunError),
     /// The addresses cannot be listed.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
-    /// It cannot be told whether a daemon runs.
+    /// It is not known whether a daemon runs.
     #[error("cannot tell whether a daemon runs, so nothing was touched")]
     Socket(#[source] BindError),
-    /// Somebody who does not answer keeps the state directory locked.
+    /// A process that does not answer keeps the state directory locked.
     #[error(
         "somebody holds the lock of {path}, and no daemon answers on the control socket: nothing was touched, and addresses \
          of a daemon that is gone may still be on the interfaces. Find out who: fuser {path} (a daemon with another \
          --socket? then name that one)", path = .0.display()
     )]
     Held(PathBuf),
-    /// The kernel.
+    /// The kernel refused to remove addresses.
     #[error("addresses may be left behind: {0}")]
     Left(String),
 }
 
-/// Does it, and says what was done: one line a router. No line: there was nothing to do.
+/// Cleans up, and returns what was done: one line for each router. If there was nothing to do, no
+/// line is returned.
 ///
-/// `config` is asked for only if there is something; `None`: it is wrong, so that nobody can be told.
+/// `config` is called only if something was left behind. It returns `None` if the configuration is
+/// wrong; then no peer can be told.
 ///
 /// # Errors
 /// [`CleanUpError`].
@@ -97,13 +100,14 @@ pub fn run(
         Ok(tenancy) => (Some(tenancy), None),
         Err(TenancyError::Taken(_)) => return Ok(Vec::new()),
         Err(died @ TenancyError::Dead(_)) => (None, Some(died)),
-        // Both locks are left to tell.
+        // The other two locks still show whether a daemon runs.
         Err(TenancyError::Unclear(_)) => (None, None),
     };
     let now = Moment { mono: clock::now(), wall: clock::wall() };
     let (_socket, died) = match (control::vacancy(&paths.socket), died) {
         (Ok(vacancy), _) => (Some(vacancy), None),
-        // Its lock is held by what hangs of it, and so is that of the state directory.
+        // The lock is held by what remains of the daemon in the kernel, and so is the lock of the
+        // state directory.
         (Err(BindError::InUse(_)), Some(died)) if listens(&died, &paths.socket) => (None, Some(died)),
         (Err(BindError::InUse(_)), _) => return Ok(Vec::new()),
         (
@@ -117,12 +121,14 @@ pub fn run(
             _,
         ) => return Err(CleanUpError::Socket(error)),
     };
-    // A daemon would have answered. Whoever holds this keeps addresses where nobody serves them.
+    // A daemon would have answered. The process that holds this lock keeps addresses that no daemon
+    // serves.
     let StateLock { _store, demotions, trouble } = match died {
         Some(died) => StateLock::unknown(died.to_string()),
         None => lock_state(&paths.state_dir, now)?,
     };
-    // Once more: whoever held these may have ended only now, in good order.
+    // The leftovers are listed once more: the daemon that held these locks may have ended only now,
+    // in good order.
     let left = leftovers(&mut netlink)?;
     if left.is_empty() {
         return Ok(Vec::new());
@@ -135,11 +141,11 @@ pub fn run(
     Ok(trouble.into_iter().chain(lines?).collect())
 }
 
-/// The state directory, held.
+/// The state directory, locked.
 struct StateLock {
     _store: Option<Store>,
     demotions: Demotions,
-    /// Why demotions are not known.
+    /// Why the demotions are not known.
     trouble: Option<String>,
 }
 
@@ -154,8 +160,9 @@ fn listens(died: &TenancyError, socket: &Path) -> bool {
     matches!(died, TenancyError::Dead(pid) if tenancy::listener(socket) == Some(*pid))
 }
 
-/// A disk that hangs or fails keeps no address on an interface: that no daemon lives, the socket has told. What is not
-/// known is who was demoted, and who was holds no address that could be left over.
+/// Locks the state directory. A disk that hangs or fails must not keep an address on an interface:
+/// the socket has shown that no daemon runs. Without the disk it is not known which routers were
+/// demoted, but a demoted router does not hold addresses that could be left over.
 fn lock_state(dir: &Path, now: Moment) -> Result<StateLock, CleanUpError> {
     let place = dir.to_owned();
     match run_within(STATE_LIMIT, move || Store::visit(&place, now)) {
@@ -166,15 +173,15 @@ fn lock_state(dir: &Path, now: Moment) -> Result<StateLock, CleanUpError> {
     }
 }
 
-/// The protocol thread has died and the agent lives on: another one takes its place, to leave. `keeper` holds what
-/// the dead one wanted.
+/// Replaces a protocol thread that has died while the agent runs: another protocol thread takes its
+/// place, in order to leave. `keeper` holds the addresses that the dead thread wanted.
 pub(super) async fn replace_protocol_thread(
     config: &Config,
     keeper: &Arc<AddressKeeper>,
 ) -> Result<(), CleanUpError> {
     let held = leftovers(&mut Netlink::open()?)?;
     let links = links(config.routers.iter().map(|spec| spec.interface).collect()).await?;
-    // Who is out of service holds nothing.
+    // A router that is out of service does not hold addresses.
     let orphans = orphans(config, &Demotions::default(), &links, &held);
     if orphans.is_empty() {
         return Ok(());
@@ -195,7 +202,7 @@ fn leftovers(netlink: &mut Netlink) -> Result<Vec<ObservedAddress>, NetlinkError
 /// A router that died as Active.
 struct OrphanedRouter {
     spec: RouterSpec,
-    /// What of it is still there.
+    /// The addresses of the router that are still installed.
     found: BTreeMap<InstanceKey, Vec<IpNet>>,
 }
 
@@ -216,7 +223,7 @@ async fn release_leftovers(
         clock: Box::new(clock::now),
         announcer: frame_announcer(),
         promoter: Box::new(promote_secondaries),
-        // A full queue loses lines of the report only.
+        // If the queue is full, only lines of the report are lost.
         events: Box::new(move |event| drop(notices_in.try_send(event))),
     };
     let keeper = AddressKeeper::spawn_knowing(known(&orphans, &links), surroundings);
@@ -248,14 +255,15 @@ async fn release_leftovers(
         Ok(Ok(())) => Ok(lines),
         Ok(Err(why)) => Err(CleanUpError::Left(why)),
         Err(_) => {
-            // Dropped, it would wait for its thread, which waits for the kernel.
+            // If the keeper were dropped, this thread would wait for the keeper's thread, which
+            // waits for the kernel.
             std::mem::forget(keeper);
             Err(CleanUpError::Left("the kernel does not answer".to_owned()))
         }
     }
 }
 
-/// The facts of these interfaces, as far as they exist.
+/// Returns the facts of these interfaces, if they exist.
 async fn links(watched: BTreeSet<InterfaceName>) -> Result<BTreeMap<InterfaceName, LinkFacts>, CleanUpError> {
     let (changes_in, mut changes) = mpsc::channel(64);
     let mut missing = watched.clone();
@@ -272,13 +280,14 @@ async fn links(watched: BTreeSet<InterfaceName>) -> Result<BTreeMap<InterfaceNam
             }
         }
     };
-    // Who is not told of in time is as good as gone: its addresses are removed without a word.
+    // An interface whose facts do not arrive in time counts as missing: its addresses are removed
+    // without a hand-over.
     let _late = timeout(LINKS_LIMIT, all).await;
     watching.abort();
     Ok(links)
 }
 
-/// Routers of which something was found. One that is out of service serves nobody.
+/// Returns the routers that addresses were left of. A router that is out of service does not serve.
 fn orphans(
     config: &Config,
     demotions: &Demotions,
@@ -295,21 +304,22 @@ fn orphans(
                 let mut configured = instance.held();
                 a.index == link.index && configured.any(|net| net.addr() == a.net.addr())
             };
-            // As they are: the configuration may have another prefix length by now.
+            // The addresses are taken as they are installed: the configuration may have another
+            // prefix length by now.
             let nets: Vec<IpNet> = left.iter().filter(is_its).map(|a| a.net).collect();
             if !nets.is_empty() {
                 found.insert(spec.key(instance.family), nets);
             }
         }
         if !found.is_empty() {
-            // Checks do not run: what they would say of the service is not asked.
+            // The checks do not run, so their results do not count.
             orphans.push(OrphanedRouter { spec: RouterSpec { tracks: Vec::new(), ..spec.clone() }, found });
         }
     }
     orphans
 }
 
-/// What the keeper must know before it removes what is left over.
+/// Returns what the keeper must know before it removes what is left over.
 fn known(orphans: &[OrphanedRouter], links: &BTreeMap<InterfaceName, LinkFacts>) -> Vec<KeeperCommand> {
     let mut commands: Vec<KeeperCommand> =
         links.iter().map(|(name, facts)| KeeperCommand::Link(*name, Some(Box::new(facts.clone())))).collect();
@@ -342,7 +352,7 @@ async fn hand_over(
     }
     let _ = mail.send(Input::FinishCrashedRun(orphans.iter().map(|orphan| orphan.spec.clone()).collect()));
     let _ = mail.send(Input::Shutdown);
-    // Whether it ended in time or not: the addresses go now.
+    // The addresses are released now, whether the hand-over ended in time or not.
     let _late = timeout(HANDOVER_LIMIT, stopped).await;
     let mut happened = Vec::new();
     while let Ok(event) = events.try_recv() {

@@ -1,7 +1,7 @@
-//! What the main thread does with what it hears: it passes on requests, results of checks and changes of interfaces, and
-//! logs events.
+//! What the main thread does with the messages that it receives: it passes on requests, results of
+//! checks and changes of interfaces, and logs events.
 //!
-//! Nothing the protocol does on time passes through here.
+//! Nothing that the protocol must do on time passes through this module.
 
 use crate::agent::{
     AgentEvent, AgentEventKind, AgentSnapshot, EventLog, ProgramOutcome, ReloadMode, ReloadRequest, Request,
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// The way to the address thread.
+/// Sends commands to the address thread.
 pub(super) trait KeeperHandle {
     /// Hands over a command without waiting.
     fn send(&self, command: KeeperCommand) -> Result<(), Refused>;
@@ -34,7 +34,7 @@ impl KeeperHandle for Arc<AddressKeeper> {
     }
 }
 
-/// What the main thread holds of the others.
+/// What the main thread holds of the other threads and tasks.
 #[derive(Debug)]
 pub(super) struct Dispatcher {
     pub(super) node: watch::Receiver<String>,
@@ -45,7 +45,7 @@ pub(super) struct Dispatcher {
     pub(super) hooks: HookBoard,
     pub(super) log: Arc<EventLog>,
     pub(super) lost: Arc<AtomicU64>,
-    /// How many of the lost events have been reported.
+    /// Number of lost events that have been reported.
     pub(super) reported: AtomicU64,
 }
 
@@ -59,13 +59,15 @@ impl Dispatcher {
         }
     }
 
-    /// Tells the protocol thread which demotions an earlier run saved. To be called before the routers are configured.
+    /// Tells the protocol thread which demotions an earlier run saved. To be called before the
+    /// routers are configured.
     pub(super) fn restore_demotions(&self, recalled: Recalled, routers: &[RouterSpec]) {
         for trouble in recalled.problems {
             tracing::error!(%trouble, "demotions may be forgotten: routers take part unless named below");
         }
         let configured = |name: &RouterName| routers.iter().any(|spec| spec.name == *name);
-        // Of routers that are not configured there may be any number, and nobody asked for them.
+        // There may be any number of routers that are not configured, and the operator did not ask
+        // for them.
         let (expired, forgotten) = recalled.expired.into_iter().partition::<Vec<_>, _>(configured);
         for router in expired {
             self.on_event(AgentEvent::of_router(router, EventKind::DemotionExpired.into()));
@@ -105,7 +107,7 @@ impl Dispatcher {
                 let (snapshot_in, snapshot) = oneshot::channel();
                 let (node, hooks, checks) =
                     (self.node.borrow().clone(), self.hooks.clone(), self.checks.clone());
-                // A dropped reply tells the server that the daemon ends.
+                // The dropped reply tells the server that the daemon ends.
                 if self.mail.send(ThreadRequest::Snapshot(snapshot_in)).is_ok() {
                     tokio::spawn(async move {
                         if let Ok(snapshot) = snapshot.await {
@@ -121,8 +123,8 @@ impl Dispatcher {
         }
     }
 
-    /// SIGHUP: the configuration is read again. With a full queue there is nothing to do: the reloads that wait in it read
-    /// what the file holds now, too.
+    /// SIGHUP: the configuration is read again. If the queue is full, this signal needs no reload
+    /// of its own: the reloads that wait in the queue also read what the file contains now.
     pub(super) fn reload(&self) {
         let (reply, _nobody_waits) = oneshot::channel();
         let by = "SIGHUP".to_owned();
@@ -163,13 +165,14 @@ impl Dispatcher {
 }
 
 fn tell(keeper: &impl KeeperHandle, command: KeeperCommand) {
-    // Only a keeper that is stuck in the kernel is full; what it is told now it will find by looking.
+    // The queue is full only if the keeper waits for the kernel; it will see the change that this
+    // command reports when it looks at the kernel again.
     if let Err(refused) = keeper.send(command) {
         tracing::error!(%refused, "the address keeper was not told");
     }
 }
 
-/// The first few of many.
+/// Returns the first few names of many.
 fn named(routers: &[RouterName]) -> String {
     const NAMED: usize = 5;
     let names: Vec<_> = routers.iter().take(NAMED).map(RouterName::to_string).collect();

@@ -7,13 +7,13 @@ use crate::kernel::monitor::MonitorError;
 use crate::kernel::tenancy::TenancyError;
 use std::io;
 
-/// The task that carries out configurations.
+/// Name of the task that carries out configurations.
 pub(super) const RELOADER: &str = "configuration";
-/// The thread that runs the core.
+/// Name of the thread that runs the core.
 pub(super) const PROTOCOL: &str = "vrrp-protocol";
-/// The thread that installs addresses.
+/// Name of the thread that installs addresses.
 pub(super) const ADDRESSES: &str = "vrrp-addresses";
-/// The task that watches interfaces.
+/// Name of the task that watches interfaces.
 pub(super) const MONITOR: &str = "monitor";
 
 /// Why the agent cannot start, or ended on its own.
@@ -31,7 +31,7 @@ pub enum RunError {
     /// Another daemon runs in this network namespace.
     #[error(transparent)]
     Tenancy(#[from] TenancyError),
-    /// The state directory cannot be used; in the words of [`StateError`](crate::runtime).
+    /// The state directory cannot be used; the text is that of [`StateError`](crate::runtime).
     #[error("{0}")]
     State(String),
     /// The control socket cannot be made.
@@ -46,9 +46,9 @@ pub enum RunError {
     /// The system refused a thread, a timer, a signal handler or the like.
     #[error("cannot {step}")]
     System {
-        /// What was tried.
+        /// The step that failed.
         step: &'static str,
-        /// The kernel's answer.
+        /// The error of the kernel.
         #[source]
         source: io::Error,
     },
@@ -66,7 +66,7 @@ pub(super) fn died(thread: &'static str, why: String) -> RunError {
     RunError::Died { thread, why }
 }
 
-/// An error of the system in this step.
+/// Makes the error of this step from an error of the system.
 pub(super) fn system(step: &'static str) -> impl Fn(io::Error) -> RunError {
     move |source| RunError::System { step, source }
 }

@@ -1,11 +1,13 @@
-//! The composition root: joins the control socket, the threads and tasks of `runtime`, and the log, none of which names
-//! another.
+//! The composition root: joins the control socket, the threads and tasks of `runtime`, and the log.
+//! None of these names another.
 //!
-//! [`build`] starts the agent, [`run`](mod@run) is its main loop, [`stop`] its end; [`dispatcher`] is what the main thread
-//! does with what it hears. `vrrpd --clean-up` is [`clean_up`].
+//! [`build`] starts the agent, [`run`](mod@run) is its main loop, [`stop`] its end; [`dispatcher`]
+//! is what the main thread does with the messages that it receives. `vrrpd --clean-up` is
+//! [`clean_up`].
 //!
-//! Everything here may be slow: nothing the protocol does on time passes through this thread. It must not stop, though:
-//! checks, control, the watchdog and the end live here (docs/adr/0020).
+//! Everything here may be slow: nothing that the protocol must do on time passes through this
+//! thread. The thread must not stop, though: checks, control, the watchdog and the end of the agent
+//! run on it (docs/adr/0020).
 
 mod build;
 pub mod clean_up;
@@ -26,14 +28,14 @@ use crate::kernel::capabilities::{self, Powers};
 use crate::kernel::release;
 use std::path::PathBuf;
 
-/// What to run, and where.
+/// The configuration that the agent runs, and its paths.
 #[derive(Debug)]
 pub struct Settings {
     /// The configuration.
     pub config: Config,
-    /// Which privileges root keeps.
+    /// The privileges that root keeps.
     pub powers: Powers,
-    /// The file that it was read from, and is read from again at a reload.
+    /// The file that the configuration was read from, and is read from again at a reload.
     pub config_file: PathBuf,
     /// The path of the control socket.
     pub socket: PathBuf,
@@ -55,7 +57,7 @@ pub fn run(settings: Settings) -> Result<(), RunError> {
         .build()
         .map_err(system("start the event loop"))?;
     let outcome = runtime.block_on(live(settings));
-    // A disk that hangs must not keep us.
+    // A disk that hangs must not keep the process from ending.
     runtime.shutdown_background();
     outcome
 }
@@ -65,7 +67,7 @@ fn check_privileges() -> Result<(), RunError> {
     if missing.is_empty() { Ok(()) } else { Err(RunError::Privileges(missing)) }
 }
 
-/// From the start to the end.
+/// Runs the agent from its start to its end.
 async fn live(settings: Settings) -> Result<(), RunError> {
     let opened = build::open(settings)?;
     let build::Started { mut agent, mut signals, _tenancy } = build::start(opened)?;

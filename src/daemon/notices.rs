@@ -1,4 +1,5 @@
-//! What the address thread tells that the protocol does not decide about: log lines, each with its remedy.
+//! Logs the reports of the address thread that the protocol does not decide about, each with its
+//! remedy.
 
 use crate::kernel::keeper::KeeperEvent;
 

@@ -1,4 +1,5 @@
-//! The main loop: hears everything that threads and tasks tell, until a signal or the end of one of them ends it.
+//! The main loop: receives the messages of all threads and tasks, until a signal or the end of one
+//! of them ends the loop.
 
 use super::dispatcher::{Dispatcher, KeeperHandle};
 use super::error::{ADDRESSES, MONITOR, PROTOCOL, RELOADER, RunError, died};
@@ -17,24 +18,24 @@ use tokio::task::{JoinError, JoinHandle};
 #[derive(Debug)]
 pub(super) struct Inbox {
     pub(super) events: mpsc::Receiver<AgentEvent>,
-    /// What the address thread tells; it holds the other end for as long as it lives.
+    /// The reports of the address thread, which holds the other end for as long as it lives.
     pub(super) notices: mpsc::Receiver<KeeperEvent>,
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) reports: mpsc::Receiver<CheckReport>,
     pub(super) changes: mpsc::Receiver<MonitorEvent>,
 }
 
-/// Threads and tasks without which the agent cannot go on.
+/// The threads and tasks that the agent cannot run without.
 #[derive(Debug)]
 pub(super) struct Tasks {
-    /// Is told why the protocol thread ended.
+    /// Receives the reason when the protocol thread ends.
     pub(super) protocol: oneshot::Receiver<String>,
     pub(super) monitor: JoinHandle<Result<(), MonitorError>>,
     /// The task of the configuration.
     pub(super) reloader: JoinHandle<Reloaded>,
 }
 
-/// The agent, running.
+/// The running agent.
 #[derive(Debug)]
 pub(super) struct RunningAgent<K> {
     pub(super) inbox: Inbox,

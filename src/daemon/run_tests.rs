@@ -1,4 +1,4 @@
-//! The main loop with the test as everybody else.
+//! The main loop, while the test takes the part of all other threads.
 
 use super::super::test_agent::{End, OnStop, Outside, TestKeeper, TestSignals, agent};
 use super::*;
@@ -9,13 +9,14 @@ use crate::types::{LinkFacts, MonoTime};
 
 const SIGTERM: SignalRequest = SignalRequest::End("SIGTERM");
 
-/// Has the main loop take in what was sent before: SIGTERM, which comes last, ends it.
+/// Makes the main loop process what was sent before: SIGTERM, which comes last, ends the loop.
 async fn run_until_signal(
     (agent, signals, outside): &mut (RunningAgent<TestKeeper>, TestSignals, Outside),
 ) -> Result<(), RunError> {
     tokio::time::timeout(std::time::Duration::from_secs(10), async {
         tokio::join!(run(agent, signals), async {
-            // Everything else that is ready is taken first: the loop has as many turns as there are messages.
+            // Everything else that is ready is processed first: the loop has as many turns as there
+            // are messages.
             for _ in 0..100 {
                 tokio::task::yield_now().await;
             }

@@ -1,23 +1,24 @@
-//! What the operator's signals ask for.
+//! The requests that the operator makes by signals.
 
 use super::error::{RunError, system};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// A signal, in the operator's words.
+/// The request that a signal makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SignalRequest {
     /// This signal asks the agent to end.
     End(&'static str),
-    /// The configuration is to be read again.
+    /// The signal asks for the configuration to be read again.
     Reload,
 }
 
-/// Where signals come from: the process, or a script in tests.
+/// The source of signals: the process, or a script in tests.
 pub(super) trait Signals {
-    /// Waits for the next one. Signals of one kind that come at once are one.
+    /// Waits for the next signal. Signals of one kind that arrive at once count as one.
     async fn next(&mut self) -> SignalRequest;
 
-    /// Waits for the next one that asks the agent to end, which it does already.
+    /// Waits for the next signal that asks the agent to end. Reloads are ignored, because the agent
+    /// ends already.
     async fn next_end(&mut self) -> &'static str {
         loop {
             match self.next().await {
@@ -28,7 +29,7 @@ pub(super) trait Signals {
     }
 }
 
-/// SIGTERM and SIGINT end the agent, SIGHUP reloads it.
+/// The signals of the process: SIGTERM and SIGINT end the agent, SIGHUP reloads it.
 pub(super) struct ProcessSignals {
     terminate: Signal,
     interrupt: Signal,

@@ -1,5 +1,6 @@
-//! The end of the agent, in its order: routers hand over, checks end, addresses are released, the last hooks run, and the
-//! disk gets the last demotions. Each step has a limit of time, as a service manager waits for their sum.
+//! The end of the agent, in its order: routers hand over, checks end, addresses are released, the
+//! last hooks run, and the last demotions are written to the disk. Each step has a limit of time,
+//! because a service manager waits for their sum.
 
 use super::dispatcher::{Dispatcher, KeeperHandle};
 use super::error::{PROTOCOL, RELOADER, RunError};
@@ -21,16 +22,17 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// Longer than any hand-over of a stop (3 s).
+/// The limit for hand-overs. It is longer than any hand-over of a stop (3 s).
 const HANDOVER_LIMIT: Duration = Duration::from_secs(5);
-/// A netlink batch of thousands of addresses takes a second at most.
+/// The limit for the address thread. A netlink batch of thousands of addresses takes a second at
+/// most.
 const KEEPER_LIMIT: Duration = Duration::from_secs(10);
-/// For all hooks of the end together.
+/// The limit for all hooks of the end together.
 const HOOKS_LIMIT: Duration = Duration::from_secs(10);
-/// Longer than the writer of demotions waits for the disk.
+/// The limit for the writer of demotions. It is longer than the writer waits for the disk.
 const WRITER_LIMIT: Duration = Duration::from_secs(3);
 
-/// What only the end needs.
+/// What only the end of the agent needs.
 #[derive(Debug)]
 pub(super) struct StopParts {
     pub(super) mail: Sender,
@@ -45,8 +47,8 @@ pub(super) struct StopParts {
     pub(super) serving: JoinHandle<io::Result<()>>,
 }
 
-/// Ends the agent, whatever brought it to its end (`outcome`). If the protocol thread has died, `replace_protocol` puts
-/// another one in its place, which hands over what the dead one held.
+/// Ends the agent, whatever the reason for its end is (`outcome`). If the protocol thread has died,
+/// `replace_protocol` starts another one in its place, which hands over what the dead one held.
 pub(super) async fn stop<K: KeeperHandle>(
     agent: RunningAgent<K>,
     outcome: &Result<(), RunError>,
@@ -57,11 +59,13 @@ pub(super) async fn stop<K: KeeperHandle>(
     let StopParts { mail, notifier, end_reloads, stopped, finish_writer, writer, serving } = stop;
     notifier.stopping(limit());
     let _ = end_reloads.send(());
-    // Whatever ended the agent: as long as the protocol thread lives, somebody else can take over first.
+    // Whatever ended the agent: as long as the protocol thread lives, another router can take over
+    // before the addresses are released.
     if mail.send(Input::Shutdown).is_ok() {
         hand_over(&mut inbox, &dispatcher, stopped, signals).await;
     }
-    // Nobody answers any more. Whoever asked, and whoever asks from now on (a hook that runs vrrpctl), is told so at once.
+    // From now on no thread answers requests. Every client that waits for an answer, and every
+    // client that asks from now on (a hook that runs vrrpctl), is told so at once.
     let Inbox { mut events, mut notices, requests, .. } = inbox;
     drop(requests);
     let reloaded = match outcome {
@@ -73,7 +77,8 @@ pub(super) async fn stop<K: KeeperHandle>(
         checks.shutdown().await;
         hooks = Some(workers);
         if let Err(RunError::Died { thread: PROTOCOL, .. }) = outcome {
-            // Nobody has been told: somebody else can take over first, as after a SIGKILL.
+            // The peers have not been told yet: another router can take over first, as after a
+            // SIGKILL.
             replace_protocol(&running, &keeper).await;
         }
     }
@@ -92,14 +97,15 @@ pub(super) async fn stop<K: KeeperHandle>(
     tracing::info!("stopped");
 }
 
-/// The sum of what the steps may take.
+/// Returns the sum of the limits of all steps.
 const fn limit() -> Duration {
     let hooks = HOOKS_LIMIT.saturating_add(hooks::KILLING);
     let handover = HANDOVER_LIMIT.saturating_add(KILL_LIMIT).saturating_add(KEEPER_LIMIT);
     handover.saturating_add(hooks).saturating_add(WRITER_LIMIT).saturating_add(printer::PATIENCE)
 }
 
-/// Waits until every router has handed over. Events are logged and requests answered meanwhile; another signal ends it.
+/// Waits until every router has handed over. Events are logged and requests answered meanwhile;
+/// another signal ends it.
 async fn hand_over(
     inbox: &mut Inbox,
     dispatcher: &Dispatcher,
@@ -122,7 +128,7 @@ async fn hand_over(
     }
 }
 
-/// Has the address thread remove every address, whatever brought the agent to its end.
+/// Makes the address thread remove every address, whatever the reason for the agent's end is.
 async fn release_addresses(keeper: impl KeeperHandle, notices: &mut mpsc::Receiver<KeeperEvent>) {
     let stopped = async {
         tell_to_stop(|command| keeper.send(command)).await?;
@@ -139,19 +145,20 @@ async fn release_addresses(keeper: impl KeeperHandle, notices: &mut mpsc::Receiv
         Ok(Err(KeeperEnded)) => tracing::error!("{KeeperEnded}: addresses may be left behind"),
         Err(_) => {
             tracing::error!(limit = ?KEEPER_LIMIT, "the kernel does not answer: addresses may be left behind");
-            // Dropped, it would wait for its thread, which waits for the kernel.
+            // If the keeper were dropped, this thread would wait for the keeper's thread, which
+            // waits for the kernel.
             std::mem::forget(keeper);
         }
     }
 }
 
-/// The address thread takes no more commands.
+/// The address thread does not accept commands any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the address keeper has ended")]
 pub(super) struct KeeperEnded;
 
-/// Has the address thread remove everything and end. One whose queue is full lives, and waits for the kernel: the caller
-/// sets the limit.
+/// Makes the address thread remove everything and end. An address thread whose queue is full is
+/// alive, and waits for the kernel: the caller sets the limit.
 pub(super) async fn tell_to_stop(
     send: impl Fn(KeeperCommand) -> Result<(), Refused>,
 ) -> Result<(), KeeperEnded> {
@@ -164,7 +171,8 @@ pub(super) async fn tell_to_stop(
     }
 }
 
-/// Runs the last hooks, of routers that have released their addresses. Another signal leaves them out.
+/// Runs the last hooks, which are those of routers that have released their addresses. Another
+/// signal skips them.
 async fn finish_hooks(hooks: &mut Hooks, signals: &mut impl Signals) {
     let skipped = tokio::select! {
         () = hooks.finish(HOOKS_LIMIT) => None,

@@ -1,4 +1,5 @@
-//! The end of the agent, with the test as everybody else. Time is virtual: limits pass at once.
+//! The end of the agent, while the test takes the part of all other threads. Time is virtual:
+//! limits pass at once.
 
 use super::super::error::died;
 use super::super::signals::SignalRequest;
@@ -11,7 +12,8 @@ use tokio::time::Instant;
 
 type All = (RunningAgent<TestKeeper>, TestSignals, Outside);
 
-/// Ends the agent while `meanwhile` plays the others. Says how long it took, and what was done.
+/// Ends the agent while `meanwhile` takes the part of the other threads. Returns how long the end
+/// took, and what was done.
 async fn end(
     (agent, mut signals, outside): All,
     outcome: Result<(), RunError>,
@@ -34,7 +36,7 @@ async fn end(
 
 const REST: [&str; 3] = ["configuration: ended", "keeper: Stop", "writer: finished"];
 
-/// The protocol thread is told to end; says whether it was.
+/// Waits until the protocol thread is told to end. Returns whether it was told.
 async fn until_shutdown(outside: &Outside) {
     while !outside.messages().iter().any(|message| matches!(message, Message::Input(Input::Shutdown))) {
         tokio::task::yield_now().await;

@@ -1,5 +1,5 @@
-//! An agent without a kernel for tests of the main loop and of the end: the test is the protocol thread, the address
-//! thread, the operator who sends signals, and whoever asks.
+//! An agent without a kernel for tests of the main loop and of the end: the test takes the part of
+//! the protocol thread, the address thread, the operator who sends signals, and the clients.
 
 use super::dispatcher::{Dispatcher, KeeperHandle};
 use super::run::{Inbox, RunningAgent, Tasks};
@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// What was done, in its order.
+/// What the agent did, in this order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -37,13 +37,13 @@ impl Log {
 /// What the address thread does with [`KeeperCommand::Stop`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnStop {
-    /// It says that it has stopped.
+    /// The address thread reports that it has stopped.
     Stops,
-    /// It takes the command and says nothing.
+    /// The address thread takes the command and does not report anything.
     Hangs,
-    /// It has no room, now or ever.
+    /// The queue of the address thread is full and stays full.
     IsFull,
-    /// It has ended.
+    /// The address thread has ended.
     HasEnded,
 }
 
@@ -81,7 +81,7 @@ impl Signals for TestSignals {
     }
 }
 
-/// The other ends of an agent.
+/// The other ends of the agent's queues.
 pub(super) struct Outside {
     pub(super) log: Log,
     pub(super) signal: mpsc::Sender<SignalRequest>,
@@ -95,7 +95,7 @@ pub(super) struct Outside {
     pub(super) looked_at: watch::Receiver<BTreeSet<InterfaceName>>,
     pub(super) protocol_ended: oneshot::Sender<String>,
     pub(super) end_monitor: oneshot::Sender<Result<(), MonitorError>>,
-    /// Has the task of the configuration end, or panic.
+    /// Makes the task of the configuration end, or panic.
     pub(super) end_reloader: oneshot::Sender<End>,
     pub(super) stopped: oneshot::Sender<()>,
 }
@@ -107,14 +107,14 @@ pub(super) enum End {
     Panics,
 }
 
-/// One router.
+/// Returns a configuration with one router.
 pub(super) fn config() -> Config {
     let text = "[[virtual_router]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 51\n\
                 addresses = [\"192.0.2.50/24\"]\n";
     config::resolve(text, "test.toml").unwrap_or_else(|errors| panic!("{errors:?}")).config
 }
 
-/// An agent whose threads and tasks the test plays.
+/// Returns an agent whose threads and tasks are replaced by the test.
 pub(super) fn agent(on_stop: OnStop) -> (RunningAgent<TestKeeper>, TestSignals, Outside) {
     let log = Log::default();
     let (signal, signals) = mpsc::channel(8);
@@ -206,7 +206,7 @@ pub(super) fn agent(on_stop: OnStop) -> (RunningAgent<TestKeeper>, TestSignals, 
 }
 
 impl Outside {
-    /// The messages that the protocol thread was sent.
+    /// Returns the messages that were sent to the protocol thread.
     pub(super) fn messages(&self) -> Vec<Message> {
         std::iter::from_fn(|| self.mailbox.next()).collect()
     }
