@@ -1,5 +1,5 @@
-//! What became of every hook, for whoever shows it. Locked for moments only, and never by the
-//! protocol thread.
+//! The last results of every hook, for the threads that show them. The lock is held for moments
+//! only, and never by the protocol thread.
 
 use crate::agent::{HookActivity, HookOutcome, HookRun, HookStatus};
 use crate::config::{HookKind, RouterHooks};
@@ -7,18 +7,18 @@ use crate::types::RouterName;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// All hooks, by router; shared.
+/// The status of all hooks, by router; clones share it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HookBoard(Arc<Mutex<BTreeMap<RouterName, BTreeMap<HookKind, HookStatus>>>>);
 
 impl HookBoard {
-    /// A copy of everything, the hooks of a router in the order in which they run.
+    /// Returns a copy of everything, the hooks of a router in the order in which they run.
     #[must_use]
     pub(crate) fn snapshot(&self) -> BTreeMap<RouterName, Vec<HookStatus>> {
         self.lock().iter().map(|(name, hooks)| (name.clone(), hooks.values().cloned().collect())).collect()
     }
 
-    /// Hooks that stay keep what is known of them.
+    /// Sets the hooks of a router. Hooks that were configured before keep their status.
     pub(super) fn open(&self, router: &RouterName, hooks: &RouterHooks) {
         let status = |(hook, command): (&HookKind, &Vec<String>)| {
             let (timeout, command) = (hooks.timeout_of(*hook), command.clone());
@@ -77,7 +77,8 @@ impl HookBoard {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<RouterName, BTreeMap<HookKind, HookStatus>>> {
-        // Numbers and whole values: a panic elsewhere leaves none half written.
+        // The map contains numbers and whole values, so a panic in another thread does not leave
+        // any of them half written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,8 +1,9 @@
-//! The protocol thread's side of hooks: who must be prepared before the addresses come.
+//! The part of the hooks that runs on the protocol thread: which routers must be prepared before
+//! their addresses are installed.
 //!
-//! Pure but for sending into bounded queues: time is an argument. The deadline of a preparation is
-//! kept here, on the thread that is never late, and not where the hook runs: nothing that happens
-//! there (a slow disk, a full log pipe) can hold up a takeover for longer.
+//! The code is pure except for sending into bounded queues: time is an argument. The deadline of a
+//! preparation is kept here, on the thread that is never late, and not where the hook runs: a slow
+//! disk or a full log pipe there must not delay a takeover any longer.
 
 use super::queue::{FamilyTransition, WorkerEvent};
 use super::{HookRouting, NotTold, WorkerRoutes};
@@ -14,42 +15,46 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Keeps back `Own` of routers that have a `before_active` hook, and passes on what hooks are about.
+/// Keeps back the `Own` of routers that have a `before_active` hook, and tells the workers what
+/// happens to their routers.
 #[derive(Debug, Default)]
 pub(crate) struct HookGate {
     routes: WorkerRoutes,
-    /// Routers that have a `before_active`.
+    /// The routers that have a `before_active`.
     preparations: BTreeMap<RouterName, Preparation>,
-    /// WorkerEvent of this turn, in order: at most one an effect.
+    /// The [`WorkerEvent`]s of this turn, in order: at most one for each effect.
     waiting: Vec<(RouterName, WorkerEvent)>,
-    /// The addresses that the core wants here, and for which router: a key may go to another.
+    /// The instances whose addresses the core wants here, with their router: a key may go to
+    /// another router.
     wanted: BTreeMap<InstanceKey, RouterName>,
-    /// Counts preparations, so that the end of one cannot be taken for that of another.
+    /// Counts preparations, so that the end of one preparation is not mistaken for the end of
+    /// another.
     runs: u64,
 }
 
 #[derive(Debug)]
 struct Preparation {
     patience: Duration,
-    /// The last preparation.
+    /// The number of the last preparation.
     run: u64,
     state: PreparationState,
 }
 
-/// Both families of a router pass together.
+/// The state of a preparation. Both families of a router pass together.
 #[derive(Debug)]
 enum PreparationState {
-    /// Nothing is wanted.
+    /// No addresses are wanted.
     Idle,
-    /// The hook runs or waits for its turn; these `Own` are kept back, by epoch.
+    /// The hook runs or waits for its turn. These `Own` commands are kept back, by epoch.
     Running { until: MonoTime, kept: BTreeMap<InstanceKey, u64> },
-    /// Prepared for as long as one of these is wanted.
+    /// The router is prepared for as long as one of these instances is wanted.
     Done(BTreeSet<InstanceKey>),
 }
 
 impl HookGate {
-    /// The configuration changed. What is held stays held: a hook that is new runs at the next takeover.
-    /// Returns what was kept back behind preparations that are no more.
+    /// Takes a changed configuration. Addresses that are held stay held: a new hook runs at the
+    /// next takeover. Returns the commands that were kept back by preparations that do not exist
+    /// any more.
     #[must_use]
     pub(crate) fn reroute(&mut self, routing: HookRouting) -> Vec<KeeperCommand> {
         let HookRouting { routes, preparations } = routing;
@@ -68,8 +73,9 @@ impl HookGate {
         before.values_mut().flat_map(Preparation::open).collect()
     }
 
-    /// The core wants these addresses here. What is returned is for the keeper now; where nothing is,
-    /// it follows from another method of the gate, unless [`Self::release`] comes first.
+    /// The core wants these addresses here. The caller gives a returned command to the keeper at
+    /// once. If none is returned, another method of the gate returns it later, unless
+    /// [`Self::release`] is called first.
     #[must_use]
     pub(crate) fn hold(&mut self, now: MonoTime, key: InstanceKey, epoch: u64) -> Option<KeeperCommand> {
         let router = self.wanted.get(&key).or_else(|| self.routes.router(key)).cloned();
@@ -121,7 +127,7 @@ impl HookGate {
         }
     }
 
-    /// Something happened to a router.
+    /// Passes an event of a router to its worker.
     pub(crate) fn on_event(&mut self, event: &Event) {
         let Some(router) = &event.router else { return };
         match &event.kind {
@@ -170,8 +176,8 @@ impl HookGate {
         }
     }
 
-    /// Ends a turn: tells the workers, transitions before the preparations that they are about.
-    /// Where a worker cannot be told to prepare, there is nothing to wait for.
+    /// Ends a turn: tells the workers, transitions before the preparations that belong to them. If
+    /// a worker cannot be told to prepare, the takeover does not wait.
     #[must_use]
     pub(crate) fn flush(&mut self) -> Vec<KeeperCommand> {
         if self.waiting.is_empty() {
@@ -186,7 +192,8 @@ impl HookGate {
         let mut passed = Vec::new();
         for (router, news) in prepare {
             let WorkerEvent::Prepare { run } = news else { continue };
-            // Wanted no more, or again, since it was written.
+            // Since the event was written, the addresses may not be wanted any more, or may be
+            // wanted again.
             let current = self
                 .preparations
                 .get(&router)
@@ -199,7 +206,7 @@ impl HookGate {
         passed
     }
 
-    /// The hook of this run ended, one way or another.
+    /// The hook of this run has ended, in whatever way.
     #[must_use]
     pub(crate) fn prepared(&mut self, router: &RouterName, run: u64) -> Vec<KeeperCommand> {
         match self.preparations.get_mut(router) {
@@ -208,14 +215,14 @@ impl HookGate {
         }
     }
 
-    /// Opens what has waited long enough.
+    /// Returns the commands that have waited for their whole time.
     #[must_use]
     pub(crate) fn expire(&mut self, now: MonoTime) -> Vec<KeeperCommand> {
         let due = |preparation: &&mut Preparation| preparation.until().is_some_and(|until| until <= now);
         self.preparations.values_mut().filter(due).flat_map(Preparation::open).collect()
     }
 
-    /// When [`Self::expire`] has something to do.
+    /// Returns when [`Self::expire`] must be called.
     pub(crate) fn deadline(&self) -> Option<MonoTime> {
         self.preparations.values().filter_map(Preparation::until).min()
     }

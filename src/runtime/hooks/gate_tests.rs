@@ -1,4 +1,4 @@
-//! The gate with real queues and no workers.
+//! Tests of the gate with real queues and no workers.
 
 use super::*;
 use crate::config::resolve;
@@ -37,7 +37,7 @@ struct GateScene {
 }
 
 impl GateScene {
-    /// With room for so many news.
+    /// Makes a gate whose queues have room for so many messages.
     fn new(room: usize) -> Self {
         let config = resolve(CONFIG, "test").unwrap().config;
         let key = |at: usize, family| config.routers[at].key(family);
@@ -200,10 +200,10 @@ fn a_door_that_is_new_is_open_for_what_is_held() {
     let mail = scene.others[0];
     assert!(scene.claim(now, mail, 1).is_some());
     assert_eq!(scene.reroute(&[0, 1]), []);
-    // More addresses for an Active router are no takeover.
+    // More addresses for an Active router are not a takeover.
     assert_eq!(scene.gate.hold(now, mail, 2), Some(KeeperCommand::Own { key: mail, epoch: 2 }));
     scene.gate.release(mail);
-    // The next one is.
+    // The next request is a takeover.
     assert_eq!(scene.gate.hold(now, mail, 4), None);
 }
 

@@ -1,4 +1,4 @@
-//! Hooks with real processes. Every wait is for a condition, with a deadline.
+//! Tests of hooks with real processes. Every wait is for a condition, with a deadline.
 
 use super::*;
 use crate::agent::{AgentEventKind, HookOutcome};
@@ -96,7 +96,7 @@ impl HookScene {
         }
     }
 
-    /// The next event: hook, state and outcome.
+    /// Returns the next event: hook, state and outcome.
     async fn next(&mut self) -> (HookKind, StateName, HookOutcome) {
         let event = timeout(DEADLINE, self.events.recv()).await.expect("no event in time").unwrap();
         assert_eq!((event.router.as_ref().map(RouterName::as_str), event.key), (Some("web"), None));
@@ -118,7 +118,7 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     timeout(DEADLINE, patience).await.unwrap_or_else(|_| panic!("never came true: {what}"));
 }
 
-/// Waits for a line in a file, and returns what is in it.
+/// Waits for a line in a file, and returns the content of the file.
 async fn content(file: &Path) -> String {
     let read = || std::fs::read_to_string(file).unwrap_or_default();
     until("the script wrote its file", || read().ends_with('\n')).await;
@@ -318,7 +318,7 @@ async fn a_router_that_left_runs_its_last_hooks_however_often_others_change() {
     assert_eq!(scene.hooks.workers.len(), 1, "and then it goes");
 }
 
-/// A task that has ended keeps two kilobytes until somebody asks how.
+/// A task that has ended keeps two kilobytes until its result is asked for.
 #[tokio::test]
 async fn workers_of_routers_that_left_leave_nothing_behind() {
     let mut scene = HookScene::new("");
@@ -327,7 +327,7 @@ async fn workers_of_routers_that_left_leave_nothing_behind() {
             "[[virtual_router]]\nname = \"r{round}\"\ninterface = \"eth1\"\nvrid = 60\naddresses = [\"198.51.100.1/24\"]\n"
         );
         let _arrangement = scene.hooks.apply(&resolve(&text, "test").unwrap().config, "fe0");
-        // The new one, the one before, and one more whose task may not have been run yet.
+        // The new task, the one before, and one more that the runtime may not have run yet.
         tokio::task::yield_now().await;
         assert!(scene.hooks.tasks.len() <= 4, "{} tasks after {round} reloads", scene.hooks.tasks.len());
     }

@@ -1,16 +1,18 @@
-//! Hooks: an operator's commands at the turning points of a router.
+//! Hooks: commands of the operator that run when a router changes its state.
 //!
-//! In the order of a tenure: `before_active`, the addresses come, `on_transition` (active); the
-//! addresses go, `after_release`, `on_transition` (backup or initialize). One at a time for a
-//! configured router, whatever its families; routers do not wait for each other.
+//! While a router becomes Active: `before_active`, the addresses are installed, `on_transition`
+//! (active). When it stops: the addresses are removed, `after_release`, `on_transition` (backup or
+//! initialize). One hook runs at a time for a configured router, whatever its families are; routers
+//! do not wait for each other.
 //!
-//! - [`gate`] stands on the protocol thread: it tells the worker of a router what happens, and keeps
-//!   back the wish for addresses until `before_active` ended, or its time is up.
-//! - [`queue`] is the order, pure: news in, what to run out.
-//! - [`worker`] runs it on the ordinary runtime, one task for each router: one that has no hook may get
-//!   one at a reload, and then has to know where it stands.
+//! - [`gate`] runs on the protocol thread: it tells the worker of a router what happens, and keeps
+//!   back the command to install addresses until `before_active` has ended, or its time is up.
+//! - [`queue`] is the order of hooks. It is pure: events are its input, and jobs are its output.
+//! - [`worker`] runs the jobs on the ordinary runtime, one task for each router. A router without
+//!   hooks has a task as well: it may get a hook at a reload, and the task must then know the
+//!   state.
 //!
-//! The protocol thread waits for none of this. Must not know: what a hook is for.
+//! The protocol thread does not wait for any of this. This module must not know what a hook is for.
 
 mod board;
 mod gate;
@@ -39,20 +41,21 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
-/// WorkerEvent that may wait for one worker, which reads them at once: it is full only while the main thread
-/// is not run. Then the newest are lost and counted, and nobody waits.
+/// Number of [`WorkerEvent`]s that may wait for one worker. A worker reads them at once, so its
+/// queue is full only while the kernel does not run the main thread. Then the newest are lost and
+/// counted, and no sender waits.
 const NEWS: usize = 1024;
 
-/// What ends a command that ignores SIGTERM, and a little more.
+/// The time that it takes to end a command that ignores SIGTERM, and a little more.
 pub(crate) const KILLING: Duration = KILL_LIMIT.saturating_add(Duration::from_millis(500));
 
-/// Takes the end of a router's `before_active`, and which run it was.
+/// Receives the end of a router's `before_active`, with the number of its run.
 pub(crate) type Prepared = dyn Fn(&RouterName, u64) + Send + Sync;
 
-/// Whom the workers tell.
+/// The receivers of the workers' reports.
 #[derive(Clone)]
 pub(crate) struct HookOutlets {
-    /// What came of a hook. Full: dropped and counted in `lost`.
+    /// The results of hooks. If the queue is full, a result is dropped and counted in `lost`.
     pub(crate) events: mpsc::Sender<AgentEvent>,
     pub(crate) lost: Arc<AtomicU64>,
     /// The `before_active` of this run of a router ended.
@@ -65,7 +68,7 @@ impl fmt::Debug for HookOutlets {
     }
 }
 
-/// The workers of all routers. Dropped, what they run is killed.
+/// The workers of all routers. When this is dropped, the running hooks are killed.
 #[derive(Debug)]
 pub(crate) struct Hooks {
     outlets: HookOutlets,
@@ -73,14 +76,14 @@ pub(crate) struct Hooks {
     workers: BTreeMap<RouterName, WorkerHandle>,
     /// The routers of the last configuration.
     routers: BTreeMap<RouterName, RouterSpec>,
-    /// Those that left it before, and may have something to run.
+    /// The routers that left the configuration earlier, and may have hooks to run.
     departed: BTreeMap<RouterName, RouterSpec>,
     shared_routes: SharedRoutes,
     phase: watch::Sender<WorkerPhase>,
     tasks: JoinSet<()>,
 }
 
-/// What we hold of a worker.
+/// The handles of a worker.
 #[derive(Debug)]
 struct WorkerHandle {
     news: mpsc::Sender<WorkerEvent>,
@@ -88,27 +91,28 @@ struct WorkerHandle {
     busy: BusyFlag,
 }
 
-/// What the gate needs of a configuration.
+/// The part of a configuration that the gate needs.
 #[derive(Debug)]
 pub(crate) struct HookRouting {
     routes: WorkerRoutes,
-    /// How long a takeover waits for `before_active`, of routers that have one.
+    /// How long a takeover waits for `before_active`, for the routers that have one.
     preparations: BTreeMap<RouterName, Duration>,
 }
 
 impl WorkerHandle {
-    /// Whether the worker has something to run, or will have when its router lets go.
+    /// Whether the worker has a hook to run, or will have one when its router releases the
+    /// addresses.
     fn is_busy(&self) -> bool {
         self.busy.0.load(Ordering::Relaxed)
     }
 }
 
-/// Whether a worker has something to do; it says so.
+/// Whether a worker has a hook to run. The worker sets it.
 #[derive(Debug, Clone, Default)]
 struct BusyFlag(Arc<AtomicBool>);
 
 impl Hooks {
-    /// No workers yet.
+    /// Begins without workers.
     pub(crate) fn new(outlets: HookOutlets) -> Self {
         let routes = WorkerRoutes { lost: Arc::clone(&outlets.lost), ..WorkerRoutes::default() };
         Self {
@@ -123,10 +127,11 @@ impl Hooks {
         }
     }
 
-    /// Gives every router its hooks. What runs goes on; what comes next is as configured now. Must be
-    /// called on a tokio runtime with I/O and time.
+    /// Gives every router its hooks. A running hook continues; the next one is as configured now.
+    /// Must be called on a tokio runtime with I/O and time.
     ///
-    /// A router that left keeps its worker for what it has to run when it lets go: until it is idle at a later time.
+    /// A router that left the configuration keeps its worker for the hooks that run when it
+    /// releases its addresses, until a later call finds the worker idle.
     pub(crate) fn apply(&mut self, config: &Config, node: &str) -> HookRouting {
         let routers: BTreeMap<_, _> =
             config.routers.iter().map(|spec| (spec.name.clone(), spec.clone())).collect();
@@ -151,7 +156,7 @@ impl Hooks {
                 None => self.spawn_worker(spec.name.clone(), assignment),
             }
         }
-        // Those that left, or move, have their keys until they are gone.
+        // Routers that left, or moved, keep their keys until they are gone.
         let keys = self.departed.values().chain(before.values()).chain(&config.routers);
         let keys = keys.flat_map(|spec| spec.keys().map(|key| (key, spec.name.clone()))).collect();
         let workers = self.workers.iter().map(|(name, hand)| (name.clone(), hand.news.clone())).collect();
@@ -177,17 +182,18 @@ impl Hooks {
         self.workers.insert(name, WorkerHandle { news, assignment, busy });
     }
 
-    /// The keeper's way to the workers of the moment.
+    /// Returns the routes to the current workers, for the keeper.
     pub(crate) fn shared_routes(&self) -> SharedRoutes {
         self.shared_routes.clone()
     }
 
-    /// What became of each hook, shared.
+    /// Returns the board with the last results of each hook.
     pub(crate) fn board(&self) -> HookBoard {
         self.board.clone()
     }
 
-    /// Lets the workers run what is due, for `limit` at most; then [`Self::abandon`].
+    /// Lets the workers run the hooks that are due, for `limit` at most; then calls
+    /// [`Self::abandon`].
     pub(crate) async fn finish(&mut self, limit: Duration) {
         self.phase.send_replace(WorkerPhase::Finish);
         if timeout(limit, self.ended()).await.is_err() {
@@ -196,7 +202,7 @@ impl Hooks {
         }
     }
 
-    /// Kills what runs and leaves out what is due.
+    /// Kills the running hooks and skips those that are due.
     pub(crate) async fn abandon(&mut self) {
         self.phase.send_replace(WorkerPhase::Abandon);
         let _ = timeout(KILLING, self.ended()).await;
@@ -208,7 +214,7 @@ impl Hooks {
         }
     }
 
-    /// A task that has ended keeps its memory until somebody asks how.
+    /// Removes ended tasks. A task that has ended keeps its memory until its result is asked for.
     fn reap(&mut self) {
         while let Some(ended) = self.tasks.try_join_next() {
             buried(ended);
@@ -222,8 +228,8 @@ fn buried(ended: Result<(), JoinError>) {
     }
 }
 
-/// The way to the workers as it is now, for the thread of the addresses. Locked for moments only, and
-/// never by the protocol thread.
+/// The routes to the current workers, for the address thread. The lock is held for moments only,
+/// and never by the protocol thread.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedRoutes(Arc<Mutex<WorkerRoutes>>);
 
@@ -239,10 +245,10 @@ impl SharedRoutes {
     }
 }
 
-/// The way to the workers, for the protocol thread and the keeper's.
+/// The routes to the workers, for the protocol thread and the keeper's thread.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WorkerRoutes {
-    /// Whose key it is.
+    /// The router of each key.
     keys: Arc<BTreeMap<InstanceKey, RouterName>>,
     workers: Arc<BTreeMap<RouterName, mpsc::Sender<WorkerEvent>>>,
     lost: Arc<AtomicU64>,
@@ -253,14 +259,16 @@ pub(crate) struct WorkerRoutes {
 struct NotTold;
 
 impl WorkerRoutes {
-    /// What the keeper did matters to hooks as well. Never waits.
+    /// Tells a worker what the keeper did to the addresses of its router. Never waits.
     pub(crate) fn on_keeper(&self, event: &KeeperEvent) {
         match event {
-            // Refused addresses are a fault, and what follows from that is a transition.
+            // Refused addresses are a fault, and the transition that follows from the fault is
+            // reported.
             KeeperEvent::Owned { key, outcome: Ok(()), .. } => {
                 self.forward(*key, WorkerEvent::Owned(key.family))
             }
-            // `Err`: tried again for ever, and an error in the log. The service has moved all the same.
+            // `Err`: the removal is tried again for ever, and the error is logged. The service has
+            // moved all the same.
             KeeperEvent::Released { key, .. } => self.forward(*key, WorkerEvent::Released(key.family)),
             KeeperEvent::Stopped { .. } => {
                 for (key, router) in self.keys.iter() {
@@ -295,7 +303,7 @@ impl WorkerRoutes {
         }
     }
 
-    /// A router without a worker has nobody to be told.
+    /// Tells the worker of a router. A router without a worker counts as told.
     fn tell(&self, router: &RouterName, news: WorkerEvent) -> Result<(), NotTold> {
         self.workers.get(router).map_or(Ok(()), |worker| worker.try_send(news).map_err(|_| NotTold))
     }

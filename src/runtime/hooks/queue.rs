@@ -1,8 +1,9 @@
-//! The order of one router's hooks. Pure: news and time in, jobs out.
+//! The order of one router's hooks. The code is pure: events and time are its input, jobs are its
+//! output.
 //!
-//! At most one job runs and at most two wait: what belongs to the addresses (`before_active` or
-//! `after_release`), then the state they led to (`on_transition`). A newer state makes waiting ones
-//! stale. Must not know processes.
+//! At most one job runs and at most two wait: the hook for the addresses (`before_active` or
+//! `after_release`), then the hook for the state that follows (`on_transition`). A newer state
+//! makes waiting jobs stale. This module must not know processes.
 
 use crate::agent::HookOutcome;
 use crate::config::HookKind;
@@ -17,18 +18,18 @@ use std::time::Duration;
 /// What happened to the router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum WorkerEvent {
-    /// A transition of one family.
+    /// One family changed its state.
     Moved(FamilyTransition),
-    /// Who took over, after the transition that it is about.
+    /// The address of the router that took over, after the transition that it belongs to.
     TakenOverBy(IpAddr),
     /// The addresses are wanted, and wait for `before_active`.
     Prepare {
-        /// To be named when it ended.
+        /// The number of this preparation, which is reported when it has ended.
         run: u64,
     },
-    /// The addresses of one family are here.
+    /// The addresses of one family are installed.
     Owned(Family),
-    /// The addresses of one family are gone.
+    /// The addresses of one family are removed.
     Released(Family),
 }
 
@@ -41,17 +42,17 @@ pub(super) struct FamilyTransition {
     pub(super) cause: Cause,
     pub(super) priority: AdvertPriority,
     pub(super) peer: Option<IpAddr>,
-    /// In a sentence.
+    /// The reason as a sentence.
     pub(super) reason: Arc<str>,
-    /// Those that it is due to.
+    /// The faults that caused the transition.
     pub(super) faults: Arc<str>,
 }
 
-/// What a hook is told of the transition that it is about.
+/// What a hook is told of the transition that it runs for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct HookFacts {
     pub(super) state: StateName,
-    /// The settled state before, whether or not a hook was told of it.
+    /// The settled state before this one, whether or not a hook was told of it.
     pub(super) previous: StateName,
     pub(super) cause: Cause,
     pub(super) priority: AdvertPriority,
@@ -66,14 +67,14 @@ pub(super) struct HookFacts {
 pub(super) struct Job {
     pub(super) hook: HookKind,
     pub(super) facts: HookFacts,
-    /// Of a `before_active`: which preparation it is.
+    /// The number of the preparation, if the hook is a `before_active`.
     pub(super) run: u64,
 }
 
-/// What follows from news at once.
+/// What the worker must do at once after an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
-    /// End what runs: it prepares for nothing.
+    /// End the running hook: its preparation is not needed any more.
     Kill,
     /// A job will not run.
     Drop(Job, Stale),
@@ -82,9 +83,9 @@ pub(super) enum Action {
 /// Why a job will not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stale {
-    /// There is a newer state to tell.
+    /// A newer state replaces the one that the job was for.
     Superseded,
-    /// What it was to prepare is off.
+    /// The takeover that the job was to prepare was cancelled.
     Cancelled,
 }
 
@@ -104,18 +105,18 @@ pub(super) struct HookQueue {
     /// How long a state may wait for its addresses to come or go before it counts as settled.
     patience: Duration,
     instances: BTreeMap<Family, InstanceState>,
-    /// The newest transition.
+    /// The newest transition of the router.
     latest: Option<HookFacts>,
-    /// Since when that is not settled.
+    /// Since when that transition is not settled.
     unsettled: Option<MonoTime>,
     /// The last settled state.
     settled: StateName,
     /// The state that `on_transition` was told last, or will be told next.
     told: Option<StateName>,
     running: Option<HookKind>,
-    /// `before_active` or `after_release`.
+    /// The waiting `before_active` or `after_release`.
     addresses: Option<Job>,
-    /// `on_transition`.
+    /// The waiting `on_transition`.
     transition: Option<Job>,
 }
 
@@ -135,7 +136,7 @@ enum Addresses {
 }
 
 impl HookQueue {
-    /// Of a router that is in Initialize with all `families`.
+    /// Makes the queue of a router that is in Initialize with all `families`.
     pub(super) fn new(
         configured: BTreeSet<HookKind>,
         patience: Duration,
@@ -156,7 +157,8 @@ impl HookQueue {
         }
     }
 
-    /// From now on these are configured. What waits for another one is forgotten; who is where stays.
+    /// Sets the hooks that are configured. Waiting jobs of other hooks are dropped; where the
+    /// addresses are is kept.
     pub(super) fn reconfigure(
         &mut self,
         configured: BTreeSet<HookKind>,
@@ -174,13 +176,13 @@ impl HookQueue {
         self.settle();
     }
 
-    /// Whether no address is here or on its way, and none has a hook that waits for its turn.
+    /// Whether no address is installed or requested, and no hook for addresses waits.
     pub(super) fn is_released(&self) -> bool {
         self.instances.values().all(|instance| instance.addresses == Addresses::Elsewhere)
             && self.addresses.is_none()
     }
 
-    /// Whether the router takes part in nothing, and its hooks are through with that.
+    /// Whether the router takes part in no family, and its hooks for that state have run.
     pub(super) fn is_idle(&self) -> bool {
         let idle = |instance: &InstanceState| {
             instance.state == StateName::Initialize && instance.addresses == Addresses::Elsewhere
@@ -188,7 +190,7 @@ impl HookQueue {
         self.instances.values().all(idle) && self.addresses.is_none() && self.transition.is_none()
     }
 
-    /// Takes news; `at` is the wall clock at `now`.
+    /// Records an event; `at` is the wall clock at `now`.
     pub(super) fn accept(&mut self, now: MonoTime, at: Timestamp, news: WorkerEvent) -> Vec<Action> {
         let mut actions = Vec::new();
         match news {
@@ -212,7 +214,7 @@ impl HookQueue {
         actions
     }
 
-    /// The next job, if none runs; it counts as running until [`Self::ended`].
+    /// Returns the next job, if none runs; the job counts as running until [`Self::ended`].
     pub(super) fn next(&mut self) -> Option<Job> {
         if self.running.is_some() {
             return None;
@@ -222,12 +224,12 @@ impl HookQueue {
         Some(job)
     }
 
-    /// What ran has ended.
+    /// Records that the running job has ended.
     pub(super) const fn ended(&mut self) {
         self.running = None;
     }
 
-    /// A state that waited long enough for its addresses is settled without them.
+    /// Settles a state that has waited long enough for its addresses.
     pub(super) fn on_deadline(&mut self, now: MonoTime) {
         if self.deadline().is_none_or(|at| at > now) {
             return;
@@ -244,13 +246,13 @@ impl HookQueue {
         self.settle();
     }
 
-    /// When [`Self::on_deadline`] is due.
+    /// Returns when [`Self::on_deadline`] is due.
     pub(super) fn deadline(&self) -> Option<MonoTime> {
         let (facts, since) = self.latest.as_ref().zip(self.unsettled)?;
         self.instances.values().all(|instance| instance.state == facts.state).then_some(since + self.patience)
     }
 
-    /// Gives up everything that waits.
+    /// Drops all waiting jobs.
     pub(super) fn clear(&mut self) -> Vec<Action> {
         let waiting = [self.addresses.take(), self.transition.take()];
         waiting.into_iter().flatten().map(|job| Action::Drop(job, Stale::Cancelled)).collect()
@@ -265,7 +267,7 @@ impl HookQueue {
             (StateName::Active, _) => instance.addresses = Addresses::Going,
             (StateName::Initialize | StateName::Backup, StateName::Initialize | StateName::Backup) => {}
         }
-        // Of both families' transitions the one that has a cause of its own is told.
+        // Of the transitions of both families, hooks are told the one that has a cause of its own.
         let told = |facts: &HookFacts| facts.state == to && facts.cause != Cause::Sibling;
         if self.unsettled.is_none() || !self.latest.as_ref().is_some_and(told) {
             self.latest = Some(HookFacts {
@@ -295,7 +297,8 @@ impl HookQueue {
         }
     }
 
-    /// An answer to an older wish is ignored: it says nothing about this one.
+    /// Records that addresses are installed. An answer to an older request is ignored, because it
+    /// does not belong to the newest one.
     fn arrived(&mut self, family: Family) {
         if let Some(instance) = self.instances.get_mut(&family)
             && instance.addresses == Addresses::Coming
@@ -307,7 +310,7 @@ impl HookQueue {
     fn gone(&mut self, family: Family) {
         let Some(instance) = self.instances.get_mut(&family) else { return };
         match instance.addresses {
-            // Here: the keeper ends, whatever the election wants.
+            // If they count as installed, the keeper is ending, whatever the election wants.
             Addresses::Going | Addresses::Here => instance.addresses = Addresses::Elsewhere,
             Addresses::Coming | Addresses::Elsewhere => return,
         }
@@ -332,7 +335,8 @@ impl HookQueue {
         self.addresses = Some(Job { hook: HookKind::AfterRelease, facts, run: 0 });
     }
 
-    /// All families are in one state, and their addresses have come or gone.
+    /// Settles the state if all families are in the same state, and their addresses are installed
+    /// or removed as it requires.
     fn settle(&mut self) {
         let Some(facts) = self.latest.clone().filter(|_| self.unsettled.is_some()) else { return };
         let expected = match facts.state {
@@ -344,7 +348,7 @@ impl HookQueue {
         }
         self.unsettled = None;
         self.settled = facts.state;
-        // Away and back before anybody was told is nothing to tell.
+        // If the state changed and changed back before a hook was told, there is nothing to tell.
         if self.told.replace(facts.state) != Some(facts.state)
             && self.configured.contains(&HookKind::OnTransition)
         {

@@ -1,4 +1,5 @@
-//! The order of hooks as tables: news in, what starts and what is dropped out.
+//! Tests of the order of hooks as tables: events are the input; what starts and what is dropped is
+//! the output.
 
 use super::*;
 use Family::{Ipv4, Ipv6};
@@ -7,7 +8,7 @@ use StateName::{Active, Backup, Initialize};
 const PATIENCE: Duration = Duration::from_secs(5);
 const ALL: [HookKind; 3] = [HookKind::BeforeActive, HookKind::OnTransition, HookKind::AfterRelease];
 
-/// A queue, and what it did, one word each.
+/// A queue, and a list of what it did.
 struct Script {
     queue: HookQueue,
     now: MonoTime,
@@ -144,7 +145,8 @@ fn a_state_that_was_dropped_is_told_when_it_is_there_again() {
     let mut script = Script::new(&[HookKind::OnTransition, HookKind::AfterRelease], &[Ipv4]);
     script.moves(&[Ipv4], Initialize, Backup, Cause::Startup).said(&["on_transition initialize>backup"]);
     script.claims(&[Ipv4]).owned(&[Ipv4]);
-    // Off and on again before the addresses were gone: the keeper answers the newest wish only.
+    // The router released and wanted its addresses again before they were removed: the keeper
+    // answers only the newest request.
     script.yields(&[Ipv4]).said(&["drop on_transition backup>active Superseded"]);
     script.claims(&[Ipv4]).owned(&[Ipv4]).said(&[]);
     script.ends().said(&["on_transition active>active"]);
@@ -177,7 +179,7 @@ fn a_preparation_that_waits_is_dropped_when_it_is_off_and_runs_late_when_it_is_n
     script.moves(&[Ipv4], Initialize, Backup, Cause::Startup).said(&["on_transition initialize>backup"]);
     script.claims(&[Ipv4]).said(&[]);
     script.yields(&[Ipv4]).said(&["drop before_active backup>active Cancelled"]);
-    // The addresses came without it: its time was up.
+    // The addresses were installed without the hook, because its time was up.
     script.claims(&[Ipv4]).owned(&[Ipv4]).said(&[]);
     script.ends().said(&["before_active backup>active"]);
     script.ends().said(&["on_transition backup>active"]);
@@ -314,7 +316,7 @@ fn what_waits_for_a_hook_that_is_gone_is_forgotten() {
     let before = script.said.len();
     script.start();
     assert_eq!(script.said.len(), before, "{:?}", script.said);
-    // And a preparation that nobody configured is none.
+    // A preparation for a hook that is not configured does not run.
     script.queue.reconfigure([HookKind::OnTransition].into(), PATIENCE, [Ipv4].into_iter());
     script.tell(WorkerEvent::Prepare { run: 9 });
     assert_eq!(script.said.len(), before, "{:?}", script.said);

@@ -1,4 +1,4 @@
-//! What a hook is told, as `VRRPD_*` variables: part of the contract (docs/operations.md).
+//! What a hook is told in `VRRPD_*` variables, which are part of the contract (docs/operations.md).
 
 use super::queue::HookFacts;
 use crate::config::HookKind;
@@ -6,10 +6,10 @@ use crate::protocol::RouterSpec;
 use crate::types::{InterfaceName, RouterName, Vrid};
 use crate::words::Stamp;
 
-/// What a hook finds in its environment.
+/// The variables in the environment of a hook.
 pub(super) type Variables = [(&'static str, String); 15];
 
-/// What does not change about a router.
+/// The facts about a router that do not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RouterIdentity {
     pub(super) router: RouterName,
@@ -33,7 +33,7 @@ impl RouterIdentity {
         }
     }
 
-    /// All of them are always there; what is not known is empty.
+    /// All variables are always set; a variable whose value is not known is empty.
     pub(super) fn variables(&self, hook: HookKind, facts: &HookFacts) -> Variables {
         [
             ("VRRPD_HOOK", hook.to_string()),
@@ -55,7 +55,7 @@ impl RouterIdentity {
     }
 }
 
-/// What the kernel or a command said may be among it.
+/// The text may contain what the kernel or a command wrote.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

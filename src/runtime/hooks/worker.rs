@@ -1,9 +1,10 @@
 //! Runs the hooks of one router, one at a time.
 //!
-//! A command that was started ends by itself, by its time-out, or because what it prepares is off;
-//! either way its whole process group has ended before the next one starts. (One that hangs in the
-//! kernel is given up after [`Attempt::kill`]'s patience: it must not hold up the rest for ever. While its start
-//! hangs, the others fail.)
+//! A started command ends by itself, by its time-out, or because its preparation is cancelled. In
+//! each case its whole process group has ended before the next command starts. (A command that
+//! hangs in the kernel is given up after the limit of [`Attempt::kill`], because it must not hold
+//! up the other hooks for ever. While the start of a command hangs, the other hooks of the router
+//! fail.)
 
 use super::board::HookBoard;
 use super::queue::{Action, FamilyTransition, HookQueue, Job, WorkerEvent};
@@ -25,22 +26,23 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long addresses may take to come or go, before a state counts as settled without them: a
-/// netlink batch of thousands takes a second. On top of what `before_active` may take.
+/// How long installing or removing addresses may take, before a state counts as settled without
+/// them: a netlink batch of thousands takes a second. The time that `before_active` may take is
+/// added to it.
 const ADDRESSES_TAKE: Duration = Duration::from_secs(5);
 
-/// What the workers are to do.
+/// What all workers must do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WorkerPhase {
-    /// Everything.
+    /// Run all hooks.
     Work,
-    /// What is due, and end.
+    /// Run the hooks that are due, and end.
     Finish,
-    /// End.
+    /// End at once.
     Abandon,
 }
 
-/// What a worker is to do.
+/// The hooks that a worker must run, and for which router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Assignment {
     pub(super) identity: RouterIdentity,
@@ -48,12 +50,13 @@ pub(super) struct Assignment {
     pub(super) start: Start,
 }
 
-/// From when on.
+/// From when on an assignment holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
-    /// The router goes on.
+    /// The assignment holds at once, because the router stays.
     AtOnce,
-    /// Its successor of the same name starts when it is gone.
+    /// The assignment holds when the router is gone, because another router of the same name
+    /// replaces it then.
     WithTheRouter,
 }
 
@@ -64,33 +67,34 @@ pub(super) struct HookWorker {
     queue: HookQueue,
     outlets: HookOutlets,
     board: HookBoard,
-    /// Looked up until it is found once.
+    /// The account is looked up until it is found once.
     account: Option<Account>,
-    /// With the hook that runs, while one does.
+    /// Starts the hooks. It is with the running hook while one runs.
     starter: Starter,
     assignments: watch::Receiver<Assignment>,
     next: NextAssignment,
     busy: BusyFlag,
 }
 
-/// What a worker is to do later.
+/// The assignment that a worker takes later.
 enum NextAssignment {
     Nothing,
-    /// When the router that is leaving has a successor.
+    /// The assignment is taken when the router that is leaving has a successor.
     WithStart(Assignment),
-    /// It has, and its addresses are still going: `after_release` is about the old one.
+    /// The router has a successor, and its own addresses are still being removed: `after_release`
+    /// belongs to the old router.
     WithRelease(Assignment),
 }
 
-/// A hook that runs.
+/// A running hook.
 struct Run {
     job: Job,
-    /// Dropped to end it.
+    /// This sender is dropped in order to end the hook.
     cancel: Option<oneshot::Sender<()>>,
     end: Pin<Box<dyn Future<Output = End> + Send>>,
 }
 
-/// How it ended.
+/// How a hook ended.
 struct End {
     outcome: HookOutcome,
     took: Duration,
@@ -98,7 +102,7 @@ struct End {
     starter: Starter,
 }
 
-/// What to run.
+/// The command of a hook.
 struct HookCommand {
     command: Vec<String>,
     variables: Variables,
@@ -122,7 +126,7 @@ impl HookWorker {
         Self { identity, hooks, queue, outlets, board, account, starter, assignments, next, busy }
     }
 
-    /// Runs until it is told to end.
+    /// Runs the worker until it is told to end.
     pub(super) async fn live(
         mut self,
         mut news: mpsc::Receiver<WorkerEvent>,
@@ -147,7 +151,7 @@ impl HookWorker {
                 biased;
                 told = news.recv() => match told {
                     Some(told) => self.on_news(told, &mut run),
-                    // Nobody is left to tell anything.
+                    // All senders are gone, so no more events arrive.
                     None => {
                         self.abandon(&mut run).await;
                         return;
@@ -178,7 +182,7 @@ impl HookWorker {
         }
     }
 
-    /// The router that was leaving is gone.
+    /// Takes the waiting assignment: the router that was leaving is gone.
     fn take_up_what_waited(&mut self) {
         match std::mem::replace(&mut self.next, NextAssignment::Nothing) {
             NextAssignment::WithRelease(assignment) => self.take_up(assignment),
@@ -186,7 +190,7 @@ impl HookWorker {
         }
     }
 
-    /// What runs goes on as it was started.
+    /// Takes an assignment. A running hook continues as it was started.
     fn take_up(&mut self, assignment: Assignment) {
         self.next = NextAssignment::Nothing;
         let Assignment { identity, hooks, start: _ } = assignment;
@@ -199,7 +203,7 @@ impl HookWorker {
     }
 
     fn on_news(&mut self, news: WorkerEvent, run: &mut Option<Run>) {
-        // It was assigned before this was told.
+        // The assignment was sent before this event.
         if self.assignments.has_changed().unwrap_or(false) {
             self.read_assignment();
         }
@@ -280,19 +284,19 @@ impl HookWorker {
     }
 }
 
-/// How long a state may wait for its addresses.
+/// Returns how long a state may wait for its addresses.
 fn patience(hooks: &RouterHooks) -> Duration {
     hooks.before_active_timeout + ADDRESSES_TAKE
 }
 
 impl HookCommand {
-    /// Runs it to its end.
+    /// Runs the command until it ends.
     async fn carry_out(mut self, cancelled: oneshot::Receiver<()>) -> End {
         let started = Instant::now();
         let (mut attempt, mut account) = (None, self.account.clone());
         let outcome = tokio::select! {
             biased;
-            // Only ever dropped.
+            // The other end is never used to send, only dropped.
             _ = cancelled => HookOutcome::Cancelled,
             outcome = self.attempt(&mut attempt, &mut account) => outcome,
         };
