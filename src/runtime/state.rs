@@ -1,8 +1,8 @@
-//! What survives a restart: the demotions, in one file (docs/adr/0012).
+//! The demotions, which survive a restart in one file (docs/adr/0012).
 //!
-//! Owns the state directory: the file's name, how it is replaced, and what is done with one that
-//! cannot be understood. Its form is in `document`, when it is written in `demotion_writer`. Must not know what
-//! a demotion means. Everything here may block.
+//! Owns the state directory: the file's name, how the file is replaced, and what is done with a
+//! file that cannot be read. The form of the file is in `document`, and `demotion_writer` decides
+//! when it is written. This module must not know what a demotion means. Everything here may block.
 
 mod demotion_writer;
 mod document;
@@ -25,19 +25,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const FILE: &str = "demotions.json";
-/// What is written before it replaces the file; left over by a crash, and then removed.
+/// Name of the file that is written first and then replaces the file of demotions. After a crash it
+/// may be left over, and is then removed.
 const DRAFT: &str = "demotions.json.new";
-/// What could not be understood is renamed to this and the time.
+/// A file that cannot be understood is renamed to this and the time.
 const ASIDE: &str = "demotions.json.corrupt-";
-/// So many of these are kept, the newest.
+/// Number of these files that are kept, the newest ones.
 const ASIDE_KEPT: usize = 3;
-/// Octets that are read: some 10,000 demotions.
+/// Number of octets that are read at most: some 10,000 demotions.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StateError {
-    /// Two daemons would overwrite each other's demotions.
+    /// Another daemon uses the directory. Two daemons would overwrite each other's demotions.
     #[error(
         "somebody holds the state directory {path}: another vrrpd, whose demotions this one would overwrite, or another \
          program (fuser {path} tells). This one ends and has touched nothing", path = .0.display()
@@ -46,16 +47,16 @@ pub(crate) enum StateError {
     /// The kernel refused.
     #[error("cannot {doing} {path}: {source}", path = .path.display())]
     Io {
-        /// What it was about to do.
+        /// The step that failed.
         doing: &'static str,
-        /// To which file.
+        /// The file of that step.
         path: PathBuf,
-        /// Why not.
+        /// The error of the kernel.
         source: io::Error,
     },
 }
 
-/// The state directory. While it is held nobody else uses it.
+/// The state directory. While it is held, no other process uses it.
 #[derive(Debug)]
 pub(crate) struct Store {
     dir: PathBuf,
@@ -63,45 +64,45 @@ pub(crate) struct Store {
     file: FileContent,
 }
 
-/// Whether we know what the file says. What we do not know we do not overwrite.
+/// Whether this daemon has read the file. A file that was not read is not overwritten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FileContent {
     Known,
     Unknown,
 }
 
-/// What an earlier run left.
+/// What an earlier run left behind.
 #[derive(Debug, Default)]
 pub(crate) struct Recalled {
     /// The demotions that still hold, also of routers that are not configured.
     pub(crate) demotions: Demotions,
-    /// Those whose time is up.
+    /// The routers whose demotion has expired.
     pub(crate) expired: Vec<RouterName>,
-    /// What went wrong. None of it is fatal, all of it must be said.
+    /// The problems that occurred. None of them is fatal, and all of them must be reported.
     pub(crate) problems: Vec<StateProblem>,
 }
 
-/// Why something may have been forgotten, or will be.
+/// Why demotions may have been lost, or will be lost.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StateProblem {
-    /// Nothing can be read or written.
+    /// The file cannot be read or written.
     #[error("{0}")]
     Unavailable(StateError),
     /// The file is damaged, or of another version.
     #[error("{path} {damage}; {}", aside(.set_aside), path = .path.display())]
     Damaged {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         damage: Damage,
-        /// Where it is now.
+        /// The path to which the file was renamed.
         set_aside: Result<PathBuf, StateError>,
     },
 }
 
 impl Store {
-    /// Takes the directory, creating it if need be. Whatever else is wrong with it is told by [`Self::recall`]: a node
-    /// that cannot remember still serves.
+    /// Takes the directory, and creates it if necessary. [`Self::recall`] reports everything else
+    /// that is wrong with the directory: a node that cannot keep demotions still serves.
     ///
     /// # Errors
     /// [`StateError::InUse`].
@@ -113,12 +114,13 @@ impl Store {
         }
     }
 
-    /// The directory of which nothing is known: it is taken, and its file set aside, before anything is written.
+    /// Returns a directory whose content is not known: it is taken, and its file set aside, before
+    /// anything is written.
     fn unread(dir: &Path) -> Self {
         Self { dir: dir.to_owned(), lock: None, file: FileContent::Unknown }
     }
 
-    /// [`Self::claim`] and [`Self::recall`], of a disk that may hang.
+    /// Does what [`Self::claim`] and [`Self::recall`] do, on a disk that may hang.
     ///
     /// # Errors
     /// [`StateError::InUse`].
@@ -132,7 +134,7 @@ impl Store {
         opened.unwrap_or_else(|hangs| Ok(Self::without(dir, hangs)))
     }
 
-    /// A start without what an earlier run wrote.
+    /// Starts without what an earlier run wrote.
     fn without(dir: &Path, hangs: io::Error) -> (Self, Recalled) {
         let trouble = StateProblem::Unavailable(failed("read", dir)(hangs));
         (Self::unread(dir), Recalled { problems: vec![trouble], ..Recalled::default() })
@@ -162,7 +164,7 @@ impl Store {
         if recalled.problems.is_empty() {
             self.file = FileContent::Known;
         }
-        // A read-only file system shows here, before an operator relies on it.
+        // A read-only file system is reported here, before an operator relies on it.
         if let Err(errno) = access(&self.dir, AccessFlags::W_OK) {
             let error = failed("write to", &self.dir)(errno.into());
             recalled.problems.push(StateProblem::Unavailable(error));
@@ -171,7 +173,7 @@ impl Store {
     }
 
     /// Takes the directory of a daemon that is gone, and reads what it wrote. Nothing is created or
-    /// renamed: a damaged file is for the next daemon to report.
+    /// renamed: the next daemon reports a damaged file.
     pub(crate) fn visit(dir: &Path, now: Moment) -> Result<(Self, Demotions), StateError> {
         let mut store = Self::unread(dir);
         if !dir.exists() {
@@ -182,20 +184,21 @@ impl Store {
         Ok((store, entries.map(|entries| document::recall(entries, now).0).unwrap_or_default()))
     }
 
-    /// Replaces the file, so that a crash or a power failure at any moment leaves the old or the new.
+    /// Replaces the file so that a crash or a power failure at any moment leaves either the old or
+    /// the new one.
     pub(crate) fn save(&mut self, demotions: &Demotions, wall: Timestamp) -> Result<(), StateError> {
         self.prepare()?;
         if self.file == FileContent::Unknown {
             self.set_aside(wall)?;
         }
         let draft = self.path(DRAFT);
-        // Others may have put a link there.
+        // Another user may have put a link there.
         let mut file = plain_file::create_anew(&draft, 0o600).map_err(failed("create", &draft))?;
         let text = document::text(demotions);
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("write", &draft))?;
         let path = self.path(FILE);
         fs::rename(&draft, &path).map_err(failed("replace", &path))?;
-        // The new name is not on the disk before its directory is.
+        // The new name is on the disk only when the directory is written, too.
         plain_file::directory(&self.dir).and_then(|dir| dir.sync_all()).map_err(failed("write", &self.dir))
     }
 
@@ -227,12 +230,12 @@ impl Store {
             file => file.map_err(failed("open", &path))?,
         };
         let mut text = Vec::new();
-        // One octet more than is accepted, so that what is larger is noticed.
+        // One octet more than the limit is read, so that a larger file is noticed.
         file.take(LARGEST + 1).read_to_end(&mut text).map_err(failed("read", &path))?;
         Ok(Some(text))
     }
 
-    /// Gives the file another name, for whoever wants to know what was in it.
+    /// Renames the file, so that an administrator can see what was in it.
     fn set_aside(&mut self, wall: Timestamp) -> Result<PathBuf, StateError> {
         let stamp = wall.strftime("%Y%m%dT%H%M%SZ").to_string();
         let taken = |path: &PathBuf| path.symlink_metadata().is_ok();
@@ -257,7 +260,7 @@ impl Store {
         names.retain(|name| name.starts_with(ASIDE));
         names.sort();
         for name in names.iter().rev().skip(ASIDE_KEPT) {
-            // One too many does no harm.
+            // If the removal fails, one file too many is left, which does no harm.
             let _best_effort = fs::remove_file(self.path(name));
         }
     }

@@ -1,7 +1,9 @@
-//! Who writes demotions down, between the protocol thread and the operator who waits for an answer.
+//! Writes demotions to the disk, between the protocol thread and the operator who waits for an
+//! answer.
 //!
-//! Owns the order: what a command changed is on the disk before its answer goes out, or the answer
-//! says that it is not. A disk that hangs holds up nothing but a few answers, and those not for long.
+//! Owns the order: what a command changed is on the disk before the command is answered, or the
+//! answer says that it is not. A disk that hangs delays only a few answers, and those for a limited
+//! time.
 
 use super::document::Demotions;
 use super::{StateError, Store};
@@ -17,38 +19,39 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-/// Messages that are dealt with at once: with one write for all of them.
+/// Number of messages that are handled at once, with one write for all of them.
 const BATCH: usize = 1024;
 const LIMITS: WriterLimits = WriterLimits { write: Duration::from_secs(2), retry: Duration::from_secs(30) };
 
-/// How long it waits.
+/// How long the writer waits.
 #[derive(Debug, Clone, Copy)]
 struct WriterLimits {
-    /// Then an operator gets an answer, with a warning.
+    /// After this time an operator gets an answer, with a warning.
     write: Duration,
-    /// Then it is tried again what could not be written: a full disk is emptied some day.
+    /// After this time a failed write is tried again, because a full disk may have room then.
     retry: Duration,
 }
 
-/// What the protocol thread tells, in its order.
+/// The messages of the protocol thread, in their order.
 #[derive(Debug)]
 pub(crate) enum WriterMessage {
-    /// This is to survive a restart; `None`: it is not demoted any more.
+    /// This demotion must survive a restart; `None` if the router is not demoted any more.
     Save { router: RouterName, demotion: Option<Demotion> },
-    /// The command is answered.
+    /// The command can be answered.
     Answer { router: RouterName, answer: Answer, reply: oneshot::Sender<CommandReply> },
 }
 
-/// Writes everything; may block.
+/// Writes all demotions; may block.
 type SaveFunction = Box<dyn FnMut(&Demotions) -> Result<(), StateError> + Send>;
-/// A write under way, and whose demotions are not on the disk before it ends.
+/// A write in progress, and the routers whose demotions are not on the disk before it ends.
 type Writing = (BTreeSet<RouterName>, BlockingTask<Result<(), StateError>>);
 
-/// The one who writes; to be run by a task.
+/// The writer of demotions, which a task runs.
 pub(crate) struct DemotionWriter {
     messages: mpsc::Receiver<WriterMessage>,
     wanted: Demotions,
-    /// Of whom the file may say something else than is wanted, besides those being written.
+    /// The routers whose demotions in the file may differ from what is wanted, besides those that
+    /// are being written.
     unsaved: BTreeSet<RouterName>,
     limits: WriterLimits,
     save_all: Arc<Mutex<SaveFunction>>,
@@ -57,7 +60,7 @@ pub(crate) struct DemotionWriter {
     failure: Option<String>,
 }
 
-/// Whether a save is news.
+/// Whether a save changes anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SaveTrigger {
     Change,
@@ -65,7 +68,7 @@ enum SaveTrigger {
 }
 
 impl DemotionWriter {
-    /// Goes on from what was recalled; the file still has the `expired`.
+    /// Continues with the demotions that were read; the file still contains the `expired` ones.
     pub(crate) fn new(
         messages: mpsc::Receiver<WriterMessage>,
         mut store: Store,
@@ -85,7 +88,8 @@ impl DemotionWriter {
         }
     }
 
-    /// Writes and answers until the protocol thread has ended, or `finish` asks for what is there.
+    /// Writes and answers until the protocol thread has ended, or until `finish` asks for what is
+    /// there to be written.
     pub(crate) async fn run(mut self, finish: oneshot::Receiver<()>) {
         self.save(SaveTrigger::Change).await;
         let mut finish = finish.fuse();
@@ -118,12 +122,12 @@ impl DemotionWriter {
         }
         self.save(SaveTrigger::Change).await;
         for (router, answer, reply) in answers {
-            // Who asked may be gone.
+            // The client that asked may be gone.
             let _ = reply.send(CommandReply { answer, saved: self.saved(&router) });
         }
     }
 
-    /// Whether the file says about a router what it should.
+    /// Whether the file contains what it should about a router.
     fn saved(&self, router: &RouterName) -> Result<(), String> {
         let being_written = self.writing.as_ref().is_some_and(|(routers, _)| routers.contains(router));
         if !being_written && !self.unsaved.contains(router) {
@@ -157,8 +161,8 @@ impl DemotionWriter {
         self.failure = outcome.err();
     }
 
-    /// Writes until the file says what is wanted, or cannot. One write at a time; given up in the
-    /// middle, it goes on where it was.
+    /// Writes until the file contains what is wanted, or cannot be written. There is one write at a
+    /// time. If this future is dropped in the middle, the next call continues with the same write.
     async fn write(&mut self) -> Result<(), String> {
         while self.is_due() {
             let Self { wanted, unsaved, save_all, .. } = self;
@@ -169,7 +173,7 @@ impl DemotionWriter {
             let failure = match ended {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),
-                // It cannot be begun, or it panicked.
+                // The write cannot be started, or it panicked.
                 Err(error) => Some(error.to_string()),
             };
             let routers = self.writing.take().map(|(routers, _)| routers).unwrap_or_default();

@@ -1,7 +1,7 @@
-//! The form of the file: JSON that a person can read, and mend. Pure.
+//! The form of the file: JSON that a person can read and correct. The code is pure.
 //!
-//! Times are on the wall clock there, and on the core's clock in a [`Demotion`]: an end is converted
-//! once, when it is read.
+//! The times in the file are on the wall clock, and those in a [`Demotion`] on the core's clock:
+//! the end of a demotion is converted once, when it is read.
 
 use super::LARGEST;
 use crate::protocol::{Demotion, LastResort, Until};
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const VERSION: u64 = 1;
 
-/// Every demotion of this node.
+/// All demotions of this node.
 pub(crate) type Demotions = BTreeMap<RouterName, Demotion>;
 
 /// One instant on both clocks.
@@ -41,7 +41,7 @@ pub(crate) enum Damage {
     Time { name: RouterName, text: String },
 }
 
-/// Its message may quote a part of the file of any length.
+/// The message of such an error may quote a part of the file of any length.
 impl From<serde_json::Error> for Damage {
     fn from(error: serde_json::Error) -> Self {
         Self::Form(shown(&error.to_string()))
@@ -56,13 +56,13 @@ pub(super) struct Entry {
     line: DemotionEntry,
 }
 
-/// Version first: the rest of another version is none of our business.
+/// The version is read first: the content of another version is not known.
 #[derive(Debug, Deserialize)]
 struct Versioned {
     version: u64,
 }
 
-/// Strict: a misspelt `until` must not become a demotion without an end.
+/// Reading is strict: a misspelt `until` must not become a demotion without an end.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -81,7 +81,7 @@ struct DemotionEntry {
     by: String,
 }
 
-/// The text of the file.
+/// Returns the text of the file.
 pub(super) fn text(demotions: &Demotions) -> String {
     let line = |(name, demotion): (&RouterName, &Demotion)| DemotionEntry {
         name: name.to_string(),
@@ -96,7 +96,7 @@ pub(super) fn text(demotions: &Demotions) -> String {
     text.unwrap_or_else(|error| unreachable!("it has texts as keys: {error}")) + "\n"
 }
 
-/// What a file says.
+/// Reads the content of a file.
 pub(super) fn parse(text: &[u8]) -> Result<BTreeMap<RouterName, Entry>, Damage> {
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > LARGEST {
         return Err(Damage::TooLarge);
@@ -121,7 +121,7 @@ pub(super) fn parse(text: &[u8]) -> Result<BTreeMap<RouterName, Entry>, Damage> 
     Ok(entries)
 }
 
-/// The demotions that hold at `now`, and the names of those whose time is up.
+/// Returns the demotions that hold at `now`, and the names of those whose time is up.
 pub(super) fn recall(entries: BTreeMap<RouterName, Entry>, now: Moment) -> (Demotions, Vec<RouterName>) {
     let (mut demotions, mut expired) = (Demotions::new(), Vec::new());
     for (name, entry) in entries {
@@ -142,15 +142,17 @@ pub(super) fn recall(entries: BTreeMap<RouterName, Entry>, now: Moment) -> (Demo
     (demotions, expired)
 }
 
-/// How long it still holds; `None`: its time is up. Never longer than it was asked for: a machine may
-/// boot with a wall clock of years ago, before the network sets it.
+/// Returns how long a demotion still holds; `None` if its time is up. The result is never longer
+/// than the operator asked for: a machine may boot with a wall clock of years ago, before the
+/// network sets it.
 fn left(since: Timestamp, until: Timestamp, wall: Timestamp) -> Option<Duration> {
     let left = until.duration_since(wall).min(until.duration_since(since));
     Duration::try_from(left).ok().filter(|left| !left.is_zero())
 }
 
-/// Whoever can write the directory can write any text into the file: no more of it than an operator may
-/// give goes on to logs, tables and terminals.
+/// Returns the part of a text that is shown. Every user who can write the directory can write any
+/// text into the file, and only as much of it as an operator may give must reach logs, tables and
+/// terminals.
 fn shown(text: &str) -> String {
     let mut characters = text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
     let mut shown: String = characters.by_ref().take(Demotion::REASON_MAX).collect();

@@ -29,12 +29,12 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// As a daemon that starts at this moment.
+/// Opens the directory as a daemon that starts at this moment does.
 fn open(dir: &Path, now: Moment) -> (Store, Recalled) {
     Store::open(dir, now, Duration::from_secs(10)).unwrap()
 }
 
-/// What a daemon that starts now finds.
+/// Returns what a daemon that starts now reads.
 fn recalled(dir: &Path) -> Recalled {
     open(dir, now()).1
 }
@@ -110,7 +110,7 @@ fn a_file_of_another_version_is_kept_too() {
 #[test]
 fn what_cannot_be_read_is_told_and_not_overwritten() {
     let dir = tempfile::tempdir().unwrap();
-    // Root reads everything but a directory.
+    // Root can read every file, so a directory is in the place of the file.
     fs::create_dir(dir.path().join(FILE)).unwrap();
     fs::write(dir.path().join(FILE).join("precious"), "").unwrap();
     let (mut store, found) = open(dir.path(), now());
@@ -135,7 +135,7 @@ fn a_directory_that_cannot_be_is_told_at_start_and_at_each_save() {
     );
     let error = store.save(&demotions("a"), now().wall).unwrap_err();
     assert!(error.to_string().contains("cannot create the directory"), "{error}");
-    // And once it can be, it is.
+    // The file is written as soon as that is possible.
     fs::remove_file(&file).unwrap();
     store.save(&demotions("a"), now().wall).unwrap();
     drop(store);
@@ -174,7 +174,7 @@ fn who_could_not_read_the_directory_does_not_write_while_another_has_it() {
     let mut second = Store::unread(dir.path());
     assert!(matches!(second.save(&demotions("of the second"), now().wall), Err(StateError::InUse(_))));
     drop(first);
-    // What somebody never read he does not overwrite.
+    // A store that has not read the file does not overwrite it.
     second.save(&demotions("of the second"), now().wall).unwrap();
     assert_eq!(names(dir.path()), [FILE, "demotions.json.corrupt-20261123T120000Z"]);
 }
@@ -193,7 +193,7 @@ fn a_pipe_or_a_link_in_the_place_of_the_file_is_told_and_never_waited_for() {
         assert!(error.contains(why), "{error}");
         let (mut store, found) = open(dir.path(), now());
         assert!(said(&found).contains(why), "{}", said(&found));
-        // What it says from now on is written; what was there is kept for whoever looks.
+        // The new demotions are written; the old content of the file is kept for the administrator.
         store.save(&demotions("a"), now().wall).unwrap();
         drop(store);
         assert_eq!(recalled(dir.path()).demotions, demotions("a"));

@@ -1,10 +1,13 @@
-//! Health checks: one task each, which runs its command at an interval and reports what changed.
+//! Health checks: each check has a task, which runs its command at an interval and reports what
+//! changed.
 //!
-//! The rules: the first run at once; never two runs of one check at a time; late ticks are put off,
-//! not made up for; a command that hangs counts as failing at every interval for as long as it
-//! hangs. A command that cannot be run counts as failing too: silence is not health.
+//! The rules: the first run is at once; two runs of one check never overlap; late runs are
+//! postponed and not made up for; a command that hangs counts as failing at every interval for as
+//! long as it hangs. A command that cannot be run counts as failing too, because a missing result
+//! does not show that the service is healthy.
 //!
-//! Must not know: which virtual router cares, and what a failing check does to it.
+//! This module must not know which virtual router tracks a check, and what a failing check does to
+//! it.
 
 use super::hysteresis::Hysteresis;
 use crate::agent::{
@@ -28,22 +31,22 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 /// No check runs more often than this, whatever its interval.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A result that is new: the first of a check, or another than before.
+/// A new result: the first result of a check, or one that differs from the result before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CheckReport {
-    /// The check.
+    /// The name of the check.
     pub(crate) check: CheckName,
-    /// Its result, after rise and fall.
+    /// The result of the check, after rise and fall.
     pub(crate) result: CheckResult,
-    /// Whether another result stood before.
+    /// Whether the check had another result before.
     pub(crate) change: ResultChange,
-    /// How many runs in a row gave this result.
+    /// Number of runs in a row that gave this result.
     pub(crate) in_a_row: u32,
     /// The run that decided it.
     pub(crate) outcome: ProgramOutcome,
 }
 
-/// The running checks. Dropped, all of them end.
+/// The running checks. When this is dropped, all of them end.
 #[derive(Debug)]
 pub(crate) struct Checks {
     reports: mpsc::Sender<CheckReport>,
@@ -55,25 +58,27 @@ pub(crate) struct Checks {
 #[derive(Debug)]
 struct RunningCheck {
     spec: CheckSpec,
-    // Dropped to stop the task.
+    // This sender is dropped in order to stop the task.
     _stop: watch::Sender<()>,
 }
 
 impl Checks {
-    /// No checks yet. Reports go to `reports`; while it is full, the checks wait: none is lost.
+    /// Begins without checks. Reports go to `reports`; while it is full, the checks wait, so that
+    /// no report is lost.
     #[must_use]
     pub(crate) fn new(reports: mpsc::Sender<CheckReport>) -> Self {
         Self { reports, board: CheckBoard::default(), running: BTreeMap::new(), tasks: JoinSet::new() }
     }
 
-    /// What is known of each check, shared.
+    /// Returns the board with the state of each check.
     #[must_use]
     pub(crate) fn board(&self) -> CheckBoard {
         self.board.clone()
     }
 
-    /// Makes `specs` the checks that run: those unchanged do not notice, those changed start anew
-    /// without a result (while what the old one runs may still be ending), those gone are stopped. Must be called on a tokio runtime with I/O and time.
+    /// Makes `specs` the checks that run. Unchanged checks continue, changed checks start again
+    /// without a result (while the command of the old one may still be ending), and removed checks
+    /// are stopped. Must be called on a tokio runtime with I/O and time.
     pub(crate) fn apply(&mut self, specs: &[CheckSpec]) {
         while self.tasks.try_join_next().is_some() {}
         let wanted: BTreeSet<_> = specs.iter().map(|spec| &spec.name).collect();
@@ -86,7 +91,7 @@ impl Checks {
         }
     }
 
-    /// Stops all checks and ends what they run; takes 2 s at most.
+    /// Stops all checks and ends their commands; takes 2 s at most.
     pub(crate) async fn shutdown(mut self) {
         self.running.clear();
         while self.tasks.join_next().await.is_some() {}
@@ -111,31 +116,32 @@ impl Checks {
     }
 }
 
-/// The state of every check, for whoever shows it. Locked for moments only, and never by the
-/// protocol thread.
+/// The state of every check, for the threads that show it. The lock is held for moments only, and
+/// never by the protocol thread.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CheckBoard(Arc<Mutex<BTreeMap<CheckName, CheckStatus>>>);
 
 impl CheckBoard {
-    /// A copy of the state of every configured check.
+    /// Returns a copy of the state of every configured check.
     #[must_use]
     pub(crate) fn snapshot(&self) -> BTreeMap<CheckName, CheckStatus> {
         self.lock().clone()
     }
 
-    /// Whether there is such a check.
+    /// Whether there is a check of this name.
     #[must_use]
     pub(crate) fn has(&self, check: &CheckName) -> bool {
         self.lock().contains_key(check)
     }
 
-    /// Knows a check that never runs.
+    /// Adds a check that never runs.
     #[cfg(test)]
     pub(crate) fn insert(&self, check: CheckName) {
         self.lock().insert(check, CheckStatus::default());
     }
 
-    /// The check counts as failing from now on. `Some`: that is new.
+    /// Records that the task of a check has died: the check counts as failing from now on. `Some`:
+    /// this result is new.
     fn bury(&self, check: CheckName, death: &JoinError) -> Option<CheckReport> {
         let why = format!("this is a bug, please report it: nobody runs the check any more ({death})");
         tracing::error!(check = %check.0, why, "the check counts as failing until it is changed or vrrpd restarts");
@@ -153,7 +159,8 @@ impl CheckBoard {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<CheckName, CheckStatus>> {
-        // A value in it is replaced as a whole: a panic elsewhere leaves none half written.
+        // A value in the map is replaced as a whole, so a panic in another thread does not leave it
+        // half written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -164,21 +171,22 @@ struct Watcher {
     reports: mpsc::Sender<CheckReport>,
     board: CheckBoard,
     hysteresis: Hysteresis,
-    /// Looked up until it is found once: a name service that is down later must not fail checks.
+    /// The account is looked up until it is found once, because a name service that is down later
+    /// must not make checks fail.
     account: Option<Account>,
-    /// The question that the name service has not answered yet: never two of them.
+    /// The question that the name service has not answered yet. There are never two of them.
     asked: Option<BlockingTask<Result<Account, FailureKind>>>,
     starter: Starter,
-    /// A run in progress, or one that timed out and has not ended yet. Here and not inside the
-    /// future that waits for it, so that a check that is stopped can end it in order.
+    /// A run in progress, or one that timed out and has not ended yet. It is kept here and not in
+    /// the future that waits for it, so that a stopped check can end it in order.
     attempt: Option<Attempt>,
 }
 
-/// Runs a watcher, and speaks for it should it die: its last result must not stand for ever.
+/// Runs a watcher, and reports a failure if its task dies: its last result must not stay for ever.
 async fn outlived(watcher: Watcher, stopped: watch::Receiver<()>) {
     let (check, reports, board) = (watcher.spec.name.clone(), watcher.reports.clone(), watcher.board.clone());
     let still_wanted = stopped.clone();
-    // A set of one: dropped, it ends with its task.
+    // The set has one task, which ends when the set is dropped.
     let mut task = JoinSet::new();
     task.spawn(watcher.live(stopped));
     if let Some(Err(death)) = task.join_next().await
@@ -186,7 +194,7 @@ async fn outlived(watcher: Watcher, stopped: watch::Receiver<()>) {
         && still_wanted.has_changed().is_ok()
         && let Some(report) = board.bury(check, &death)
     {
-        // Nobody wants reports any more.
+        // An error means that no thread receives reports any more.
         let _ = reports.send(report).await;
     }
 }
@@ -204,7 +212,7 @@ impl Watcher {
         }
     }
 
-    /// Ends when nobody wants reports any more.
+    /// Runs the check until no thread receives reports any more.
     async fn work(&mut self) {
         let mut ticks = interval(self.spec.interval.max(SHORTEST_INTERVAL));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -255,7 +263,7 @@ impl Watcher {
         self.starter.start(launch, self.spec.timeout).await
     }
 
-    /// Records a run where it is shown. `Some`: the result is new.
+    /// Records a run on the board. `Some`: the result is new.
     fn conclude(&mut self, last: CheckRun) -> Option<CheckReport> {
         let result = match &last.outcome {
             ProgramOutcome::Passed => CheckResult::Passing,
@@ -269,7 +277,7 @@ impl Watcher {
         let new = self.hysteresis.record(result);
         let in_a_row = self.hysteresis.streak().map_or(1, |(_, runs)| runs);
         let outcome = last.outcome.clone();
-        // A check that left the configuration has no place any more.
+        // A check that left the configuration has no entry on the board any more.
         if let Some(status) = self.board.lock().get_mut(&self.spec.name) {
             *status = CheckStatus {
                 rule: status.rule,
@@ -294,7 +302,7 @@ async fn tell(
     }
 }
 
-/// Ends what a run that timed out left; keeps it, if it hangs, so that the next run can tell.
+/// Ends a run that timed out. If the run hangs, it is kept, so that the next run can report it.
 async fn clear(attempt: &mut Option<Attempt>) {
     if let Some(ended) = attempt
         && ended.kill().await == Life::Over

@@ -1,4 +1,4 @@
-//! Checks with real processes. Every wait is for a condition, with a deadline.
+//! Tests of checks with real processes. Every wait is for a condition, with a deadline.
 
 use super::*;
 use std::path::Path;
@@ -38,7 +38,7 @@ async fn next(reports: &mut mpsc::Receiver<CheckReport>) -> CheckReport {
     tokio::time::timeout(DEADLINE, reports.recv()).await.expect("no report in time").expect("no check runs")
 }
 
-/// The first report of a check, and what it says about a failure.
+/// Returns the first result of a check, and its description of the failure.
 async fn first(spec: CheckSpec) -> (CheckResult, String) {
     let (checks, mut reports) = start(&[spec]);
     let report = next(&mut reports).await;
@@ -62,7 +62,7 @@ fn status(checks: &Checks) -> CheckStatus {
     checks.board().snapshot().into_values().next().expect("one check")
 }
 
-/// Processes of a group that are more than zombies, from the kernel's own list.
+/// Returns the processes of a group that are not zombies, from the kernel's own list.
 fn members(group: &str) -> Vec<String> {
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
         let stat = std::fs::read_to_string(entry.ok()?.path().join("stat")).ok()?;
@@ -240,7 +240,7 @@ async fn a_timeout_ends_a_deaf_descendant_of_a_leader_that_obeys() {
     times_out_and_leaves_nothing(script, millis(100)).await;
 }
 
-/// However late the killing starts: the leader is long gone then.
+/// The test holds however late the killing starts: the leader has ended long before.
 #[tokio::test]
 async fn who_ignores_sigterm_is_killed_even_after_the_leader_went() {
     let room = TempDir::new().unwrap();
@@ -406,7 +406,7 @@ async fn shutdown_ends_what_runs() {
 fn a_runtime_that_ends_takes_the_processes_along() {
     let room = TempDir::new().unwrap();
     let pid = room.path().join("pid");
-    // More than a pipe holds: somebody listens.
+    // The output is more than a pipe holds, so the command ends only if it is read.
     let heard = "head -c 200000 /dev/zero >&2";
     let script = format!("{heard}; echo $$ > {}; trap '' TERM; sleep 1000 & sleep 1000", pid.display());
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,11 +1,12 @@
-//! From single runs to a result. Pure.
+//! Computes the result of a check from its single runs. The code is pure.
 
 use crate::protocol::CheckResult;
 
-/// Rise and fall: a result changes after so many runs *in a row* that speak against it.
+/// Rise and fall: a result changes after so many runs *in a row* that contradict it.
 ///
 /// The first run gives the first result. A node that starts must not wait `rise × interval` before
-/// it may take part, and must not take part for `fall × interval` with a service that is not there.
+/// it may take part, and must not take part for `fall × interval` with a service that is not
+/// running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hysteresis {
     rise: u32,
@@ -16,7 +17,7 @@ pub(crate) struct Hysteresis {
 }
 
 impl Hysteresis {
-    /// A check that has not run yet. A 0 counts as 1.
+    /// Begins with a check that has not run yet. A 0 counts as 1.
     #[must_use]
     pub(crate) fn new(rise: u8, fall: u8) -> Self {
         let [rise, fall] = [rise, fall].map(|runs| u32::from(runs.max(1)));
@@ -43,13 +44,13 @@ impl Hysteresis {
         self.result
     }
 
-    /// The result that stands; `None` before the first run.
+    /// Returns the current result; `None` before the first run.
     #[must_use]
     pub(crate) const fn result(&self) -> Option<CheckResult> {
         self.result
     }
 
-    /// How the latest runs went, and how many of them in a row.
+    /// Returns the result of the latest runs, and how many of them in a row had it.
     #[must_use]
     pub(crate) fn streak(&self) -> Option<(CheckResult, u32)> {
         self.latest.map(|health| (health, self.in_a_row))
@@ -60,7 +61,8 @@ impl Hysteresis {
 mod tests {
     use super::*;
 
-    /// `+` and `-` are runs; the answer has `P` or `F` where the result was new, `.` elsewhere.
+    /// Runs `+` and `-`; the returned text has `P` or `F` where the result was new, and `.`
+    /// elsewhere.
     fn results(rise: u8, fall: u8, runs: &str) -> String {
         let mut check = Hysteresis::new(rise, fall);
         let mut record =
@@ -81,9 +83,9 @@ mod tests {
             // One run of the other kind starts the count again.
             (2, 3, "+--+--+---", "P........F"),
             (3, 1, "-++-+++", "F.....P"),
-            // What confirms the result is no news.
+            // A run that confirms the result is not reported.
             (2, 2, "++++----", "P....F.."),
-            // Flapping does not move it.
+            // Flapping does not change the result.
             (2, 2, "+-+-+-+-", "P......."),
             (0, 0, "+-", "PF"),
         ] {

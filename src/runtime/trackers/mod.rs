@@ -1,7 +1,7 @@
-//! What is watched on behalf of virtual routers, beside the network: today health checks.
+//! What is watched for virtual routers besides the network: today health checks.
 //!
-//! Trackers run on the ordinary runtime, never on the protocol thread, and tell the core nothing
-//! but values ([`CheckReport`]); what a failing check means is decided there.
+//! Trackers run on the ordinary runtime, never on the protocol thread, and send the core only
+//! values ([`CheckReport`]); the core decides what a failing check means.
 
 mod check;
 mod hysteresis;

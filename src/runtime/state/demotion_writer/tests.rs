@@ -3,7 +3,7 @@ use crate::protocol::LastResort;
 use std::io;
 use std::sync::mpsc as sync;
 
-/// A disk that waits to be told what each write comes to, and what was written.
+/// A disk whose writes wait for the result that the test sends, and a list of what was written.
 struct Disk {
     outcomes: sync::Sender<io::Result<()>>,
     written: sync::Receiver<Demotions>,
@@ -11,7 +11,7 @@ struct Disk {
     _finish: oneshot::Sender<()>,
 }
 
-/// Long enough to see what waits, and short enough to wait for it.
+/// The limits are long enough to see what waits, and short enough to wait for it.
 const IMPATIENT: WriterLimits =
     WriterLimits { write: Duration::from_millis(100), retry: Duration::from_millis(200) };
 
@@ -98,10 +98,10 @@ async fn a_write_that_fails_is_told_to_those_whose_demotion_is_lost_and_only_to_
     disk.outcomes.send(failure()).unwrap();
     let why = disk.demote("web").await.await.unwrap().saved.unwrap_err();
     assert!(why.starts_with("cannot write /state: "), "{why}");
-    // A refused demotion of another changes nothing, so nothing of it is lost.
+    // The refused demotion of another router changes nothing, so none of it is lost.
     disk.outcomes.send(failure()).unwrap();
     assert_eq!(disk.answer("other").await.await.unwrap().saved, Ok(()));
-    // And the next write takes all of it along.
+    // The next write has all of the changes.
     disk.outcomes.send(Ok(())).unwrap();
     assert_eq!(disk.demote("third").await.await.unwrap().saved, Ok(()));
     assert_eq!(disk.written.recv().unwrap().len(), 2);
@@ -128,7 +128,8 @@ async fn a_disk_that_hangs_does_not_hold_the_answer_for_ever() {
     let disk = start(&[]);
     let why = disk.demote("web").await.await.unwrap().saved.unwrap_err();
     assert!(why.contains("did not answer within 100ms"), "{why}");
-    // When it answers after all, it is asked for what is wanted by then: two writes, not more.
+    // When the disk answers after all, it gets the demotions that are wanted by then: two writes,
+    // not more.
     disk.remember("web", None).await;
     disk.outcomes.send(Ok(())).unwrap();
     disk.outcomes.send(Ok(())).unwrap();

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// An hour after boot, on 2026-11-23 at noon.
+/// One hour after boot, on 2026-11-23 at noon.
 fn noon() -> Moment {
     Moment { mono: MonoTime::ZERO + 3600 * SECOND, wall: "2026-11-23T12:00:00Z".parse().unwrap() }
 }
@@ -115,7 +115,7 @@ fn what_is_no_such_file_is_refused_with_the_reason() {
 
 fn any_demotion() -> impl Strategy<Value = Demotion> {
     let span = prop_oneof![Just(None), (1_u64..31_622_400_000).prop_map(Some)];
-    // What an operator may give: no control characters.
+    // The reasons that an operator may give have no control characters.
     (span, any::<bool>(), "\\PC{0,40}", "\\PC{0,20}").prop_map(|(span, last_resort, reason, by)| {
         let until = span.map(Duration::from_millis).map(|span| {
             let then = later(noon(), span);
@@ -133,7 +133,7 @@ proptest! {
         asleep in 0_u64..1_000,
     ) {
         let demotions: Demotions = demotions.iter().map(|(n, d)| (name(n), d.clone())).collect();
-        // Some time passes on both clocks, a restart does not change when a demotion ends.
+        // Some time passes on both clocks. A restart does not change when a demotion ends.
         let now = later(noon(), Duration::from_millis(asleep));
         let (recalled, expired) = recall(parse(document::text(&demotions).as_bytes()).unwrap(), now);
         for (name, demotion) in &demotions {
