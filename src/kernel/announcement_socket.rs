@@ -1,7 +1,9 @@
-//! The sockets that hear the announcements of other stations: gratuitous ARP and unsolicited Neighbor Advertisements.
+//! The sockets that receive the announcements of other stations: gratuitous ARP and unsolicited
+//! Neighbor Advertisements.
 //!
-//! Owns the sockets and what they listen to; [`crate::wire`] reads what arrives. Must not know why addresses matter. A
-//! socket queues nothing until it is told what to listen to: an announcement of yesterday says nothing about today.
+//! Owns the sockets and their filters; [`crate::wire`] reads the packets. This module must not know
+//! why addresses matter. A socket queues nothing until it is told what to listen to, because an old
+//! announcement does not describe the present.
 
 use super::filter::{self, GRATUITOUS_ARP, Instruction, NOTHING, UNSOLICITED_ADVERTISEMENT};
 use super::socket_error::{Context, SocketError};
@@ -16,26 +18,28 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// Packets per [`AnnouncementSocket::receive`]: a flood must not keep the caller from its timers.
+/// Number of packets per [`AnnouncementSocket::receive`]: a flood must not keep the caller from its
+/// timers.
 const BOUND: usize = 256;
 
-/// How many addresses one socket can listen to: its filter compares one after the other.
+/// Number of addresses that one socket can listen to: its filter compares one after the other.
 const MOST: usize = 500;
 
 /// Which announcements a socket queues.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Watched {
-    /// None.
+    /// The socket queues no announcements.
     #[default]
     Nothing,
-    /// Those of these addresses, and of IPv4 every ARP packet that one of them sends to all stations. With more than 500
-    /// addresses the socket queues the announcements of every address.
+    /// The announcements of these addresses, and for IPv4 every ARP packet that one of them sends
+    /// to all stations. With more than 500 addresses the socket queues the announcements of every
+    /// address.
     Addresses(BTreeSet<IpAddr>),
-    /// Those of every address.
+    /// The announcements of every address.
     Everything,
 }
 
-/// Hears the announcements of one family on one interface.
+/// Receives the announcements of one family on one interface.
 #[derive(Debug)]
 pub struct AnnouncementSocket {
     socket: Socket,
@@ -55,7 +59,7 @@ impl AnnouncementSocket {
             Family::Ipv6 => open_icmpv6(context)?,
         };
         context.step("make a socket for announcements non-blocking", socket.set_nonblocking(true))?;
-        // Two thousand addresses are announced in one burst.
+        // The buffer is enlarged because two thousand addresses are announced in one burst.
         context.step("enlarge the receive buffer for announcements", grow_buffer(&socket))?;
         Ok(Self { socket, family, watched: Watched::Nothing })
     }
@@ -76,8 +80,8 @@ impl AnnouncementSocket {
         Ok(())
     }
 
-    /// Hands every queued announcement to `each`, in the order of arrival, for at most 256 packets. A packet that cannot be
-    /// read announces nothing.
+    /// Gives every queued announcement to `each`, in the order of arrival, for at most 256 packets.
+    /// A packet that cannot be read is skipped.
     ///
     /// # Errors
     /// The kernel's error; never `WouldBlock`.
@@ -143,7 +147,8 @@ fn open_icmpv6(context: Context) -> Result<Socket, SocketError> {
     let socket = context.step("open a raw socket for ICMPv6", opened)?;
     context.step("attach a filter to a raw socket", filter::attach(&socket, &NOTHING))?;
     let bound = socket.bind_device_by_index_v6(NonZeroU32::new(context.index));
-    // The kernel binds to any number. Only asking for the name tells whether there is such an interface.
+    // The kernel binds to any number. Only a query of the name shows whether there is such an
+    // interface.
     let bound = bound.and_then(|()| socket.device());
     context.step("bind a raw socket for ICMPv6 to the interface", bound)?;
     Ok(socket)

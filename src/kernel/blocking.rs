@@ -1,7 +1,9 @@
-//! What may hang, with an end: a disk, a name service. It is done on a thread of its own, which is left behind if it
-//! does: [`run_within`] for the time before the event loop runs and for `--clean-up`, which has none; [`spawn`] for tasks.
+//! Work that may hang, with a limit: a disk, a name service. The work is done on a thread of its
+//! own, which is left behind if it hangs: [`run_within`] is for the time before the event loop runs
+//! and for `--clean-up`, which does not have one; [`spawn`] is for tasks.
 //!
-//! Not tokio's threads: where there can be no more of them, `spawn_blocking` panics. Here that is an error.
+//! The threads are not those of tokio: if no more threads can be started, `spawn_blocking` panics.
+//! Here that is an error.
 
 use std::io;
 use std::pin::Pin;
@@ -10,22 +12,24 @@ use std::thread;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Octets of stack, as the standard library has it.
+/// Octets of stack, the same number as in the standard library.
 const STACK: usize = 2 << 20;
 
-/// What comes of work that is done elsewhere: an error if there can be no more threads, or if it panicked.
+/// The result of work on another thread: an error if no more threads can be started, or if the work
+/// panicked.
 pub type BlockingTask<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
-/// Does `work` on a thread of its own, and leaves that behind if it has not ended within `limit`.
+/// Does `work` on a thread of its own, and leaves the thread behind if it has not ended within
+/// `limit`.
 ///
 /// # Errors
-/// [`io::ErrorKind::TimedOut`], or there can be no more threads.
+/// [`io::ErrorKind::TimedOut`], or an error if no more threads can be started.
 pub fn run_within<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
     let (done_in, done) = sync_channel(1);
-    // Whoever is late is told that nobody waits, and what it got is dropped.
+    // If the work ends too late, the receiver is gone, and the result is dropped.
     start(STACK, move || drop(done_in.send(work())))?;
     done.recv_timeout(limit).map_err(|error| match error {
         RecvTimeoutError::Timeout => {
@@ -35,8 +39,8 @@ pub fn run_within<T: Send + 'static>(
     })
 }
 
-/// Does `work` on a thread of its own. It begins at once, and goes on if nobody waits for it any more; what it got is
-/// dropped then.
+/// Does `work` on a thread of its own. The work begins at once, and continues if its result is not
+/// awaited any more; the result is dropped then.
 pub fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> BlockingTask<T> {
     spawn_with_stack(STACK, work)
 }

@@ -1,7 +1,9 @@
-//! The packet socket that sends announcements: whole Ethernet frames, past the local IP stack.
+//! The packet socket that sends announcements: whole Ethernet frames, which bypass the local IP
+//! stack.
 //!
-//! Owns pacing: thousands of frames must all leave, however short the interface's queue is. Must not know
-//! why an address is announced. Blocks for a bounded time, so it is not for the protocol's thread.
+//! Owns pacing: thousands of frames must all leave, however short the interface's queue is. This
+//! module must not know why an address is announced. It blocks for a bounded time, so the protocol
+//! thread must not call it.
 
 use super::socket_error::{Context, SocketError};
 use super::sys::{self, SEND_MANY};
@@ -16,18 +18,18 @@ use std::os::fd::AsFd;
 /// How long one wait for room in a queue lasts at most, in milliseconds.
 const WAIT: u8 = 5;
 
-/// How many waits one [`FrameSocket::announce`] may spend: one second in all. Then the link is stuck, and
-/// its frames are better lost than late.
+/// Number of waits that one [`FrameSocket::announce`] may spend: one second in all. After that the
+/// link is stuck, and it is better to lose its frames than to send them late.
 const WAITS: u16 = 200;
 
-/// What became of the frames of one [`FrameSocket::announce`].
+/// The result of one [`FrameSocket::announce`].
 #[derive(Debug, Default)]
 pub struct Announced {
-    /// Frames given to the interface.
+    /// Number of frames given to the interface.
     pub sent: usize,
-    /// Frames that were not.
+    /// Number of frames that were not given to the interface.
     pub failed: usize,
-    /// The first reason why not.
+    /// The first error.
     pub error: Option<io::Error>,
 }
 
@@ -37,7 +39,7 @@ pub struct FrameSocket {
     socket: Socket,
 }
 
-/// Whether the error of a frame says to try it again.
+/// Whether a frame that failed with an error should be tried again.
 enum Refusal {
     QueueFull,
     Final,
@@ -50,7 +52,7 @@ impl FrameSocket {
     /// [`SocketError`], with the step that failed.
     pub fn open(interface: InterfaceName, index: u32) -> Result<Self, SocketError> {
         let context = Context { interface, index };
-        // Protocol 0: the kernel never hands it a packet (packet(7)).
+        // With protocol 0 the kernel never gives this socket a packet (packet(7)).
         let opened = Socket::new(Domain::PACKET, Type::RAW, None);
         let socket = context.step("open a packet socket", opened)?;
         let address = context.step("use the interface's index", sys::transmit_only_address(index))?;
@@ -59,8 +61,9 @@ impl FrameSocket {
         Ok(Self { socket })
     }
 
-    /// Announces every address at `mac`, `rounds` times: all addresses once before any of them again, so that
-    /// the last address is not behind the repeats of the first.
+    /// Announces every address at `mac`, `rounds` times. All addresses are announced once before
+    /// any of them is announced again, so that the last address does not wait for the repeats of
+    /// the first.
     // RFC9568-8.1.2-4
     pub fn announce(&self, mac: MacAddr, addresses: &[IpAddr], rounds: u8) -> Announced {
         let mut announced = Announced::default();
@@ -102,11 +105,11 @@ impl FrameSocket {
         }
     }
 
-    /// Waits until the socket has room again. If it is the interface's queue that is full, the socket says
-    /// that it has room all the time; then the wait is a plain pause.
+    /// Waits until the socket has room again. If the interface's queue is full and not the
+    /// socket's, the socket always reports that it has room; then the wait is a plain pause.
     fn wait(&self, error: &io::Error) {
         let writable = PollFd::new(self.socket.as_fd(), PollFlags::POLLOUT);
-        // A signal ends the wait early; the frame is simply tried again.
+        // A signal ends the wait early; the frame is tried again then.
         let _ = if error.kind() == io::ErrorKind::WouldBlock {
             poll(&mut [writable], WAIT)
         } else {

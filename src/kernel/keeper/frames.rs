@@ -1,4 +1,5 @@
-//! Announcements through packet sockets, one an interface, opened when first needed.
+//! Sends announcements through packet sockets, one for each interface, opened when it is first
+//! needed.
 
 use super::message::{Announcement, Announcer};
 use crate::kernel::frame_socket::FrameSocket;
@@ -7,8 +8,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
 
-/// Sends what the keeper announces. A socket is bound to an index: an interface that is created
-/// again has a new one, and a socket that failed is opened anew.
+/// Returns the function that sends the keeper's announcements. A socket is bound to an index: an
+/// interface that is created again has a new index, and a socket that failed is opened again.
 #[must_use]
 pub fn frame_announcer() -> Announcer {
     let mut sockets: BTreeMap<InterfaceName, (u32, FrameSocket)> = BTreeMap::new();

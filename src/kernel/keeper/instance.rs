@@ -1,4 +1,5 @@
-//! One instance in the ledger: what it wants, what it has, what was reported about it. Pure.
+//! One instance in the ledger: which addresses it wants, which it has, and what was reported about
+//! it. The code is pure.
 
 use super::budget::RepairBudget;
 use super::ledger::Refusals;
@@ -18,7 +19,7 @@ pub(super) struct KeptInstance {
     pub(super) wanted: Wanted,
     pub(super) epoch: u64,
     pub(super) answer: AnswerState,
-    /// What was there after the last pass, and on which interface.
+    /// The addresses that were installed after the last pass, and their interface.
     pub(super) in_place: BTreeSet<IpAddr>,
     pub(super) index: Option<u32>,
     pub(super) budget: RepairBudget,
@@ -41,7 +42,7 @@ pub(super) enum AnswerState {
     Given,
 }
 
-/// A trouble that has been reported.
+/// A problem that has been reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ReportedProblem {
     Contested,
@@ -54,7 +55,8 @@ pub(super) struct KeptLink {
     pub(super) index: u32,
     pub(super) mac: Option<MacAddr>,
     pub(super) state: LinkState,
-    /// Whether it was down since the last pass that saw it up: that takes IPv6 addresses along.
+    /// Whether the interface was down since the last pass that saw it up: the kernel removes IPv6
+    /// addresses then.
     pub(super) continuity: LinkContinuity,
 }
 
@@ -77,7 +79,7 @@ pub(super) struct Repair {
 }
 
 impl KeptInstance {
-    /// One that is declared just now: it holds nothing.
+    /// Begins with an instance that was just declared and holds nothing.
     pub(super) fn new(now: MonoTime) -> Self {
         Self {
             addresses: Vec::new(),
@@ -116,8 +118,8 @@ impl KeptInstance {
         events: &mut Vec<KeeperEvent>,
     ) {
         let Some(index) = index else {
-            // What was in place went with the interface. It is remembered until the interface is
-            // back.
+            // The installed addresses disappeared with the interface. They are remembered until the
+            // interface is back.
             let outcome = match self.wanted {
                 Wanted::Held => Err(format!("interface {} does not exist", key.interface)),
                 Wanted::Released => {
@@ -153,7 +155,7 @@ impl KeptInstance {
         }
     }
 
-    /// The answer to the newest epoch, if it has not been given yet.
+    /// Returns the answer to the newest epoch, if it has not been given yet.
     pub(super) fn answer(&mut self, key: InstanceKey, outcome: Result<(), String>) -> Option<KeeperEvent> {
         if self.answer == AnswerState::Given {
             return None;
@@ -166,7 +168,7 @@ impl KeptInstance {
         })
     }
 
-    /// Reports what was not asked for. The same trouble is reported once.
+    /// Reports events that do not answer a command. The same problem is reported once.
     fn report(
         &mut self,
         key: InstanceKey,

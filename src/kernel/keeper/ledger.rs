@@ -1,9 +1,10 @@
-//! What the keeper knows and what is wanted of it. The code is pure: commands and observations are
-//! its input, a plan is its output; the result of the plan is its input again, and events are its
-//! output.
+//! The addresses that the keeper knows, and the addresses that are wanted. The code is pure:
+//! commands and observations are its input, a plan is its output; the result of the plan is its
+//! input again, and events are its output.
 //!
-//! Owns epochs, unanswered commands, what was in place after the last pass (hence what other
-//! programs removed since then), and the pace of repairs. Must not know netlink or threads.
+//! Owns epochs, unanswered commands, the addresses that were installed after the last pass (and so
+//! those that other programs removed since then), and the pace of repairs. This module must not
+//! know netlink or threads.
 
 use super::instance::{AnswerState, Declaration, KeptInstance, KeptLink, LinkContinuity, Repair};
 use super::message::{Announcement, KeeperCommand, KeeperEvent};
@@ -37,7 +38,7 @@ pub(super) enum Pace {
 pub(super) struct Ledger {
     routers: BTreeMap<InstanceKey, KeptInstance>,
     links: BTreeMap<InterfaceName, KeptLink>,
-    /// At most one a command of one turn, hence bounded by the mailbox.
+    /// Due announcements, at most one for each command of one turn, so the mailbox bounds them.
     announcements: Vec<(InstanceKey, u8)>,
     need: Need,
     retry_at: Option<MonoTime>,
@@ -166,7 +167,7 @@ impl Ledger {
                 urgent.extend(router.addresses.iter().map(|net| (link.index, net.addr())));
             }
         }
-        // Instances may share an address: it is installed if one of them need not wait.
+        // Instances may share an address, which is installed if one of them need not wait.
         deferred.retain(|place| !urgent.contains(place));
         operations.retain(|operation| !deferred.contains(&operation.place()));
         AddressPlan { operations, claims, repairs, deferred }
@@ -305,7 +306,7 @@ impl Ledger {
             .filter_map(|(key, router)| Some((router, self.links.get(&key.interface)?)))
     }
 
-    /// What other programs removed from instances that hold their addresses.
+    /// Returns what other programs removed from instances that hold their addresses.
     fn repairs(&self, observed: &[ObservedAddress]) -> BTreeMap<InstanceKey, Repair> {
         let present = places(observed);
         let holding =
@@ -321,8 +322,8 @@ impl Ledger {
 }
 
 impl AddressPlan {
-    /// Whether it removes an IPv4 primary where addresses of ours stay: where `promote_secondaries`
-    /// cannot be set, the kernel sweeps those of the same subnet.
+    /// Whether the plan removes an IPv4 primary address while other addresses of ours stay: if
+    /// `promote_secondaries` cannot be set, the kernel also removes those of the same subnet.
     pub(super) fn may_sweep(&self) -> bool {
         let holding = self.claims.holding_ipv4();
         self.operations.iter().any(|operation| match operation {

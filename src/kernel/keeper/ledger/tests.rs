@@ -1,4 +1,4 @@
-//! The ledger with a kernel of a few lines: epochs, answers, repairs and their pace.
+//! Tests of the ledger with a kernel of a few lines: epochs, answers, repairs and their pace.
 
 use super::*;
 use crate::kernel::address::Readiness;
