@@ -1,26 +1,26 @@
-//! Time: that of an observer outside, and what each node's clock makes of it.
+//! Time: the time of an observer outside, and what the clock of each node shows.
 
 use crate::types::MonoTime;
 use std::fmt;
 use std::ops::Add;
 use std::time::Duration;
 
-/// The observer's time, in nanoseconds since the world began. Nodes never see it: they see
-/// [`MonoTime`] through their [`Clock`], and the types keep the two apart.
+/// The time of the observer, in nanoseconds since the world began. Nodes never see it: a node sees
+/// the [`MonoTime`] of its [`Clock`], and the two types cannot be mixed up.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct TrueTime(u64);
 
 impl TrueTime {
-    /// The beginning.
+    /// The beginning of the world.
     pub const ZERO: Self = Self(0);
 
-    /// Nanoseconds since the beginning.
+    /// Nanoseconds since the world began.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// Time since `earlier`, zero if that lies ahead.
+    /// The time since `earlier`, or zero if `earlier` is in the future.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
@@ -42,11 +42,11 @@ impl fmt::Debug for TrueTime {
     }
 }
 
-/// Parts per million by which a clock runs fast (or slow, if negative).
+/// Parts per million by which a clock runs fast (or slow, if the number is negative).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ppm(pub i16);
 
-/// One node's monotonic clock.
+/// The monotonic clock of one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
     offset: MonoTime,
@@ -56,7 +56,7 @@ pub struct Clock {
 const MILLION: i128 = 1_000_000;
 
 impl Clock {
-    /// The observer's own clock.
+    /// The clock of the observer.
     pub const EXACT: Self = Self { offset: MonoTime::ZERO, rate: Ppm(0) };
 
     /// A clock that showed `offset` when the world began.
@@ -65,14 +65,14 @@ impl Clock {
         Self { offset, rate }
     }
 
-    /// What it shows.
+    /// What the clock shows at this time.
     #[must_use]
     pub fn read(&self, at: TrueTime) -> MonoTime {
         let elapsed = i128::from(at.0) * (MILLION + i128::from(self.rate.0)) / MILLION;
         self.offset + Duration::from_nanos(u64::try_from(elapsed).unwrap_or(u64::MAX))
     }
 
-    /// The first moment at which it shows `shown` or more.
+    /// The first moment at which the clock shows `shown` or more.
     #[must_use]
     pub fn when(&self, shown: MonoTime) -> TrueTime {
         let rate = MILLION + i128::from(self.rate.0);

@@ -1,31 +1,32 @@
-//! The LAN: who hears whom, how late, and in what condition.
+//! The LAN: which stations hear each other, after what delay, and in what condition packets arrive.
 //!
-//! It decides the fate of each copy of a packet; the world moves it. It knows nothing of VRRP.
+//! The LAN decides what happens to each copy of a packet; the world moves the copy. The LAN knows
+//! nothing of VRRP.
 
 use super::rng::{PerMille, Rng};
 use std::time::Duration;
 
-/// Where a station is plugged in.
+/// The port into which a station is plugged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Port(pub usize);
 
-/// What happens to packets on the way. Reordering follows from the spread of the delay.
+/// What happens to packets on the way. Packets are reordered because their delays differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conditions {
-    /// A copy vanishes.
+    /// The probability that a copy is lost.
     pub loss: PerMille,
-    /// A copy arrives twice.
+    /// The probability that a copy arrives twice.
     pub duplication: PerMille,
-    /// A copy arrives damaged.
+    /// The probability that a copy arrives damaged.
     pub corruption: PerMille,
-    /// The quickest way through.
+    /// The shortest delay.
     pub least_delay: Duration,
-    /// The slowest.
+    /// The longest delay.
     pub most_delay: Duration,
 }
 
 impl Conditions {
-    /// A healthy switch.
+    /// The conditions of a healthy switch.
     pub const HEALTHY: Self = Self {
         loss: PerMille::NEVER,
         duplication: PerMille::NEVER,
@@ -35,58 +36,58 @@ impl Conditions {
     };
 }
 
-/// One direction between two ports.
+/// The path from one port to another, in one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Path {
     /// Packets pass.
     Open,
-    /// Nothing passes, and nobody is told.
+    /// Nothing passes, and no station is told about it.
     Blocked,
 }
 
-/// Whether a station's cable is in.
+/// Whether the cable of a station is plugged in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cable {
-    /// In.
+    /// The cable is plugged in.
     Plugged,
-    /// Out: nothing passes either way.
+    /// The cable is out: nothing passes in either direction.
     Cut,
 }
 
 /// Whether the bridge sends a station its own packets back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Echo {
-    /// It does not.
+    /// The bridge does not send them back.
     Silent,
-    /// It does.
+    /// The bridge sends them back.
     Reflects,
 }
 
-/// In what condition a copy arrives.
+/// The condition in which a copy arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Integrity {
-    /// As sent.
+    /// The copy arrives as it was sent.
     Intact,
-    /// With a few bits flipped, or cut short.
+    /// The copy arrives with a few bits flipped, or cut short.
     Damaged,
 }
 
 /// One copy that will arrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {
-    /// Where.
+    /// The port at which the copy arrives.
     pub port: Port,
-    /// How long it takes.
+    /// How long the copy is on its way.
     pub after: Duration,
-    /// How it arrives.
+    /// The condition in which the copy arrives.
     pub copy: Integrity,
 }
 
-/// A broadcast domain of some ports.
+/// A broadcast domain with some ports.
 #[derive(Debug, Clone)]
 pub struct Lan {
     conditions: Conditions,
-    /// `from * ports + to`.
+    /// The paths; the index of a path is `from * ports + to`.
     paths: Vec<Path>,
     ports: Vec<(Cable, Echo)>,
 }
@@ -102,12 +103,12 @@ impl Lan {
         }
     }
 
-    /// Changes the conditions everywhere.
+    /// Changes the conditions on all paths.
     pub const fn set_conditions(&mut self, conditions: Conditions) {
         self.conditions = conditions;
     }
 
-    /// The conditions now.
+    /// The conditions that hold now.
     #[must_use]
     pub const fn conditions(&self) -> Conditions {
         self.conditions
@@ -121,34 +122,34 @@ impl Lan {
         }
     }
 
-    /// Cuts or plugs a station's cable.
+    /// Cuts or plugs in the cable of a station.
     pub fn set_cable(&mut self, port: Port, cable: Cable) {
         if let Some((slot, _)) = self.ports.get_mut(port.0) {
             *slot = cable;
         }
     }
 
-    /// Starts or stops the reflection of a station's own packets.
+    /// Starts or stops the reflection of the packets of a station to itself.
     pub fn set_echo(&mut self, port: Port, echo: Echo) {
         if let Some((_, slot)) = self.ports.get_mut(port.0) {
             *slot = echo;
         }
     }
 
-    /// Every path open, every cable in, nothing reflected.
+    /// Opens every path, plugs in every cable, and stops all reflections.
     pub fn repair(&mut self) {
         self.paths.fill(Path::Open);
         self.ports.fill((Cable::Plugged, Echo::Silent));
     }
 
-    /// Whether anything that `from` says can reach `to`.
+    /// Whether anything that `from` sends can reach `to`.
     #[must_use]
     pub fn reaches(&self, from: Port, to: Port) -> bool {
         let at = from.0 * self.ports.len() + to.0;
         self.paths.get(at) == Some(&Path::Open) && self.plugged(from) && self.plugged(to)
     }
 
-    /// Whether a cable is in.
+    /// Whether the cable of a station is plugged in.
     #[must_use]
     pub fn plugged(&self, port: Port) -> bool {
         self.ports.get(port.0).is_some_and(|(cable, _)| *cable == Cable::Plugged)

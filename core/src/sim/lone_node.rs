@@ -1,9 +1,11 @@
-//! One node with several routers on two interfaces, given random inputs, beside its reference.
+//! One node with several routers on two interfaces, given random inputs and compared with its
+//! reference.
 //!
-//! There is no LAN here: what the node hears is drawn, and so are the answers of the kernel, links, sockets,
-//! checks, commands and configurations. So every input occurs in every state, also those that a world of well
-//! behaved neighbours never brings about. The only rule is that the core does what [`Reference`] predicts, for
-//! each router and each instance; a router that another one disturbs is a difference.
+//! There is no LAN here: what the node hears is drawn at random, and so are the answers of the
+//! kernel, links, sockets, checks, commands and configurations. So every input occurs in every
+//! state, including those that a world of well-behaved neighbours never causes. The only rule is
+//! that the core does what [`Reference`] predicts, for each router and each instance. If one router
+//! disturbs another, that is a difference too.
 
 use super::describe;
 use super::node::Host;
@@ -25,30 +27,30 @@ use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-/// Inputs that are drawn in one run; deadlines and answers of the kernel come on top.
+/// How many inputs are drawn in one run; deadlines and answers of the kernel are added to them.
 const INPUTS: usize = 300;
-/// Lines that are kept to explain a failure.
+/// How many lines are kept to explain a failure.
 const LINES: usize = 400;
 
-/// What a run did.
+/// What was done in a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Inputs that the node was given.
+    /// The number of inputs that the node was given.
     pub inputs: u64,
-    /// Advertisements that it sent.
+    /// The number of advertisements that the node sent.
     pub advertisements: u64,
 }
 
 /// A run in which the core and the reference differ.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// How.
+    /// The difference between the core and the reference.
     pub difference: Difference,
     /// The last inputs and effects, one a line.
     pub trace: String,
 }
 
-/// Gives a node the inputs that `seed` means.
+/// Gives a node the inputs that `seed` stands for.
 ///
 /// # Errors
 /// [`Failure`] at the first difference.
@@ -70,7 +72,7 @@ struct Neighbour {
     draft: Draft,
     addresses: Vec<IpAddr>,
     next: MonoTime,
-    /// Advertisements until it stops.
+    /// How many advertisements the router sends until it stops.
     left: u32,
 }
 
@@ -80,13 +82,13 @@ struct Run {
     reference: Reference,
     now: MonoTime,
     effects: Effects,
-    /// Answers that the kernel owes, in their order.
+    /// The answers that the kernel still has to give, in their order.
     kernel: VecDeque<(MonoTime, HoldResult)>,
     links: BTreeMap<InterfaceName, LinkFacts>,
     specs: Vec<RouterSpec>,
     neighbours: Vec<Neighbour>,
     commands: u64,
-    /// Keys for which the last advertisement could not be sent.
+    /// The keys of the instances whose last advertisement could not be sent.
     unsent: Vec<InstanceKey>,
     lines: VecDeque<String>,
     done: Totals,
@@ -179,7 +181,8 @@ impl Run {
         self.run_until(self.now + Duration::from_secs(10))
     }
 
-    /// The clean-up after a crash: links, then the routers that were Active, then the end.
+    /// Plays the clean-up after a crash: the links, then the routers that were Active, then the
+    /// end.
     fn play_crashed_run(&mut self) -> Result<(), Difference> {
         for spec in &mut self.specs {
             spec.tracks.clear();
@@ -200,7 +203,7 @@ impl Run {
         self.run_until(self.now + Duration::from_secs(10))
     }
 
-    // Time.
+    // The passing of time.
 
     fn pass_time(&mut self) -> Result<(), Difference> {
         let interval = self.specs.first().map_or(Duration::from_secs(1), |spec| spec.interval.period());
@@ -213,7 +216,7 @@ impl Run {
             _ => self.rng.between(Duration::ZERO, Duration::from_millis(300)),
         };
         if self.rng.chance(PerMille::new(20)) {
-            // Not run for a while: what is due is judged late.
+            // The node was not run for a while, so what is due is handled late.
             self.now = self.now + step * 3;
             return self.feed(Input::Deadline);
         }
@@ -228,7 +231,7 @@ impl Run {
             let next = kernel.into_iter().chain(word).chain(deadline).min();
             let Some(next) = next.filter(|at| *at <= until) else { break };
             self.now = self.now.max(next);
-            // Receive before you judge.
+            // What has arrived is received before anything is decided.
             if word == Some(next) {
                 self.regular_word()?;
             } else if kernel == Some(next) {
@@ -256,7 +259,7 @@ impl Run {
         self.hear(one.interface, &one.draft, one.addresses)
     }
 
-    // Inputs.
+    // The random inputs.
 
     fn one_input(&mut self) -> Result<(), Difference> {
         match self.rng.below(34) {
@@ -340,7 +343,7 @@ impl Run {
         self.feed(input)
     }
 
-    /// All addresses of a family, or one of them.
+    /// The node hears an announcement of all addresses of a family, or of one of them.
     fn announcement_heard(&mut self) -> Result<(), Difference> {
         let spec = self.pick_spec();
         let at = self.rng.index(spec.instances.len());
@@ -432,7 +435,7 @@ impl Run {
         self.feed(input)
     }
 
-    /// The socket refuses what is sent in one family, or takes it again.
+    /// The socket refuses what is sent in one family, or accepts it again.
     fn unsent(&mut self) -> Result<(), Difference> {
         if let Some(key) = self.unsent.pop() {
             return self.feed(Input::AdvertisementSentAgain(key));
@@ -447,7 +450,7 @@ impl Run {
         Ok(())
     }
 
-    // Configurations.
+    // The random configurations.
 
     fn reload(&mut self) -> Result<(), Difference> {
         let at = self.rng.index(self.specs.len());
@@ -489,7 +492,7 @@ impl Run {
         self.feed(Input::Configure(self.specs.clone()))
     }
 
-    /// No two routers have one key; equal VRIDs on two interfaces stay.
+    /// Makes sure that no two routers have the same key; equal VRIDs on two interfaces stay.
     fn part_identities(&mut self) {
         let mut kept: Vec<RouterSpec> = Vec::new();
         for spec in std::mem::take(&mut self.specs) {
@@ -571,11 +574,12 @@ impl Run {
         self.pick_spec().name
     }
 
-    // One step.
+    // One step of the node.
 
     fn feed(&mut self, input: Input<'_>) -> Result<(), Difference> {
         self.note(|| {
-            // The trace of a world says less of these two, because its nodes have one router each.
+            // The trace of a world prints less of these two inputs, because its nodes have one
+            // router each.
             if let Input::Configure(specs) = &input {
                 format!("configured: {specs:?}")
             } else if let Input::Link(name, facts) = &input {
@@ -631,7 +635,7 @@ impl Run {
     }
 }
 
-/// So many addresses of a router; the IPv6 ones begin with a link-local one.
+/// The given number of addresses of a router; the IPv6 addresses begin with a link-local one.
 fn addresses(family: Family, router: u8, count: usize) -> Vec<IpNet> {
     let one = |number: usize| match family {
         Family::Ipv4 => format!("192.0.{router}.{}/24", 200 + number),

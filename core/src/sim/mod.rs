@@ -1,17 +1,20 @@
-//! A deterministic simulation: real cores on a LAN that misbehaves, from one seed.
+//! A deterministic simulation: the real cores run on a LAN with faults, and one seed decides
+//! everything.
 //!
-//! Uses floors 0 to 2 only, and neither clock nor thread nor file: the same seed is the same run.
-//! Shared by tests, fuzzing and benches; the daemon does not use it.
+//! The simulation uses floors 0 to 2 only, and does not use a clock, a thread or a file, so the
+//! same seed gives the same run. Tests, fuzzing and benches share it; the daemon does not use it.
 //!
 //! * [`rng`], [`clock`], [`lan`], [`kernel`], [`packet`]: what surrounds a node
-//! * [`node`], [`peer`]: our routers, and routers of others; `hosts`: the hosts that use the addresses
-//! * [`reference`](mod@reference): what our own node must do and when, predicted from the documents; `documents`: the numbers
-//!   that they promise
-//! * [`lone_node`]: one node with several routers and interfaces, given every input in every state
-//! * [`world`], [`script`]: everything together, and what is done to it
-//! * [`checker`], [`bounds`], [`view`]: what must hold, and for how long it may not
-//! * [`fault`]: the mix of faults that a seed means
-//! * [`trace`]: what to read when it does not hold
+//! * [`node`], [`peer`]: our routers, and routers of other implementations; `hosts`: the hosts that
+//!   use the addresses
+//! * [`reference`](mod@reference): what our own node must do and when, predicted from the
+//!   documents; `documents`: the numbers that the documents promise
+//! * [`lone_node`]: one node with several routers and interfaces, which is given every input in
+//!   every state
+//! * [`world`], [`script`]: all stations together, and what is done to them
+//! * [`checker`], [`bounds`], [`view`]: what must hold, and for how long it may be violated
+//! * [`fault`]: the mix of faults that a seed stands for
+//! * [`trace`]: what to read when a rule does not hold
 
 pub mod bounds;
 pub mod checker;

@@ -1,4 +1,4 @@
-//! A packet on the simulated LAN: the facts of its IP header, and the real octets of its message.
+//! A packet on the simulated LAN: the fields of its IP header, and the real octets of its message.
 
 use super::rng::Rng;
 use crate::types::Family;
@@ -14,7 +14,7 @@ pub struct Packet {
 }
 
 impl Packet {
-    /// What a router puts on the LAN for one advertisement: TTL 255, to the group.
+    /// The packet that a router sends for one advertisement: TTL 255, to the multicast group.
     ///
     /// # Errors
     /// [`EmitError`], as [`wire::emit`].
@@ -24,19 +24,19 @@ impl Packet {
         Ok(Self { source: draft.source, ttl: 255, message })
     }
 
-    /// Its IP header, as the receive checks see it.
+    /// The IP header of the packet, as the receive checks see it.
     #[must_use]
     pub const fn carrier(&self) -> Carrier {
         Carrier { source: self.source, destination: self.family().group(), ttl: self.ttl }
     }
 
-    /// Its family.
+    /// The address family of the packet.
     #[must_use]
     pub const fn family(&self) -> Family {
         Family::of(self.source)
     }
 
-    /// Reads it, as a node does.
+    /// Parses the packet, as a node does.
     ///
     /// # Errors
     /// [`Reject`], as [`wire::parse`].
@@ -44,7 +44,7 @@ impl Packet {
         wire::parse(&self.carrier(), &self.message)
     }
 
-    /// A copy that suffered: a few bits flipped, the end missing, or a router on its way.
+    /// A damaged copy: a few bits are flipped, the end is missing, or a router forwarded it.
     #[must_use]
     pub fn damaged(&self, rng: &mut Rng) -> Self {
         let mut copy = self.clone();

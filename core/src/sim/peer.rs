@@ -1,7 +1,7 @@
-//! Other people's routers: small, by the book, and with habits that are not ours.
+//! Routers of other implementations: small, by the RFC, and with habits that differ from ours.
 //!
-//! [`PeerInstance`] is RFC 9568 §6.4 for one virtual router, written from the text and not from
-//! `protocol`, so that it is a second opinion as well as a neighbour.
+//! [`PeerInstance`] implements RFC 9568 §6.4 for one virtual router. It is written from the text of
+//! the RFC and not from `protocol`, so it is an independent check as well as a neighbour.
 
 use super::packet::Packet;
 use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt};
@@ -9,53 +9,56 @@ use crate::wire::{Advertisement, ChecksumFlavour};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// What it does differently.
+/// What a foreign router does differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerVariant {
-    /// RFC 9568 to the queued; its addresses go at once when it is stopped.
+    /// The router does exactly what RFC 9568 says; it removes its addresses at once when it is
+    /// stopped.
     Rfc9568,
-    /// Times out on its own interval, whatever the Active message.
+    /// The router computes its timeout from its own interval, whatever interval the Active
+    /// advertises.
     OwnInterval,
-    /// Skew_Time in whole centiseconds, and RFC 5798's silence towards a losing advertisement.
+    /// The router computes Skew_Time in whole centiseconds, and does not answer an advertisement
+    /// that loses, as RFC 5798 says.
     WholeCentiseconds,
 }
 
 /// The configuration of one foreign virtual router.
 #[derive(Debug, Clone, Copy)]
 pub struct PeerSetup {
-    /// Its source address.
+    /// The source address of the router.
     pub source: IpAddr,
-    /// Its priority; 255 owns.
+    /// The priority of the router; 255 means that the router is the owner.
     pub priority: AdvertPriority,
     /// Preempt_Mode.
     pub preempt: Preempt,
     /// Advertisement_Interval.
     pub interval: AdverInterval,
-    /// Its variant.
+    /// The variant of the router.
     pub variant: PeerVariant,
-    /// How it sums IPv4 messages.
+    /// How the router computes the checksum of IPv4 messages.
     pub checksum: ChecksumFlavour,
 }
 
-/// Its state, with its timer.
+/// The state of a foreign router, with the timer of that state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerState {
-    /// Not running.
+    /// The router does not run.
     Initialize,
-    /// Waiting until Active_Down_Timer.
+    /// The router waits until Active_Down_Timer.
     Backup(MonoTime),
-    /// Advertising, next at Adver_Timer.
+    /// The router advertises; the next advertisement is due at Adver_Timer.
     Active(MonoTime),
 }
 
-/// What it message.
+/// What a foreign router sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerMessage {
-    /// Nothing.
+    /// The router sends nothing.
     Nothing,
-    /// One advertisement of its own priority.
+    /// One advertisement with the priority of the router.
     Advertisement,
-    /// One of priority 0.
+    /// One advertisement with priority 0.
     Resignation,
 }
 
@@ -68,50 +71,50 @@ pub struct PeerInstance {
     holding: Holding,
 }
 
-/// What it does about the addresses as Active.
+/// What a foreign router does about the addresses while it is Active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holding {
-    /// Nothing: it is not Active.
+    /// Nothing, because the router is not Active.
     No,
-    /// It has just become Active.
+    /// The router has just become Active.
     Rising,
-    /// It is about to install them.
+    /// The router is about to install the addresses.
     Soon,
     Yes,
 }
 
 impl PeerInstance {
-    /// Not running yet.
+    /// A router that does not run yet.
     #[must_use]
     pub const fn new(setup: PeerSetup) -> Self {
         Self { setup, state: PeerState::Initialize, learned: setup.interval, holding: Holding::No }
     }
 
-    /// Its configuration.
+    /// The configuration of the router.
     #[must_use]
     pub const fn setup(&self) -> &PeerSetup {
         &self.setup
     }
 
-    /// Its state.
+    /// The state of the router.
     #[must_use]
     pub const fn state(&self) -> PeerState {
         self.state
     }
 
-    /// Whether it is Active, and so holds the addresses, or is about to.
+    /// Whether the router is Active, so that it holds the addresses or is about to hold them.
     #[must_use]
     pub const fn is_active(&self) -> bool {
         matches!(self.state, PeerState::Active(_))
     }
 
-    /// Whether it holds the addresses.
+    /// Whether the router holds the addresses.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.is_active() && self.holding == Holding::Yes
     }
 
-    /// Whether it has become Active since the last call.
+    /// Whether the router has become Active since the last call.
     pub fn take_risen(&mut self) -> bool {
         let risen = self.holding == Holding::Rising;
         if risen {
@@ -120,7 +123,7 @@ impl PeerInstance {
         risen
     }
 
-    /// It has installed the addresses, if it still wants them.
+    /// The router installs the addresses if it still wants them. Returns whether it does.
     pub fn install(&mut self) -> bool {
         let wanted = self.is_active() && self.holding == Holding::Soon;
         if wanted {
@@ -129,7 +132,7 @@ impl PeerInstance {
         wanted
     }
 
-    /// When its timer fires.
+    /// When the timer of the router fires.
     #[must_use]
     pub const fn next_deadline(&self) -> Option<MonoTime> {
         match self.state {
@@ -156,7 +159,7 @@ impl PeerInstance {
         if was_active { PeerMessage::Resignation } else { PeerMessage::Nothing }
     }
 
-    /// Its timer, if due.
+    /// The timer fires if it is due.
     pub fn on_deadline(&mut self, now: MonoTime) -> PeerMessage {
         match self.state {
             PeerState::Backup(at) | PeerState::Active(at) if at <= now => self.promote(now),
@@ -164,7 +167,7 @@ impl PeerInstance {
         }
     }
 
-    /// An advertisement that passed the receive checks.
+    /// The router receives an advertisement that passed the receive checks.
     pub fn on_advert(&mut self, now: MonoTime, source: IpAddr, heard: &Advertisement<'_>) -> PeerMessage {
         match self.state {
             PeerState::Initialize => PeerMessage::Nothing,
@@ -176,7 +179,7 @@ impl PeerInstance {
         }
     }
 
-    /// The packet that message it.
+    /// The packet that carries the message.
     #[must_use]
     pub fn message(&self, message: PeerMessage) -> Option<(AdvertPriority, AdverInterval)> {
         match message {
@@ -251,7 +254,7 @@ impl PeerInstance {
     }
 }
 
-/// What a [`Packet`] means to a foreign router: its own message reflected means nothing.
+/// What a [`Packet`] means to a foreign router: its own message, reflected to it, means nothing.
 #[must_use]
 pub fn audible<'a>(instance: &PeerInstance, packet: &'a Packet) -> Option<Advertisement<'a>> {
     let source = packet.carrier().source;

@@ -1,7 +1,7 @@
-//! Randomness as an argument: one seed, one run.
+//! Randomness is an argument: one seed gives one run.
 //!
-//! SplitMix64 (Steele, Lea and Flood, 2014): 64 bits of state, every seed is good, and the library
-//! needs no dependency for it. Not for secrets.
+//! The generator is SplitMix64 (Steele, Lea and Flood, 2014): its state has 64 bits, every seed is
+//! good, and the library needs no dependency for it. It must not be used for secrets.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ pub struct Rng(u64);
 pub struct PerMille(u16);
 
 impl PerMille {
-    /// It never happens.
+    /// The event never happens.
     pub const NEVER: Self = Self(0);
-    /// It always happens.
+    /// The event always happens.
     pub const ALWAYS: Self = Self(1000);
 
-    /// Thousandths; more than 1000 is always.
+    /// The probability in thousandths; a number above 1000 means always.
     #[must_use]
     pub const fn new(thousandths: u16) -> Self {
         Self(thousandths)
@@ -42,35 +42,36 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`; 0 if that is 0.
+    /// A number below `bound`, or 0 if `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        // The high half of the product: biased by less than bound / 2^64.
+        // The high half of the product is biased by less than bound / 2^64.
         let product = u128::from(self.next_u64()) * u128::from(bound);
         u64::try_from(product >> 64).unwrap_or(0)
     }
 
-    /// An index into something of this length.
+    /// An index into a collection of this length.
     pub fn index(&mut self, len: usize) -> usize {
         usize::try_from(self.below(len as u64)).unwrap_or(0)
     }
 
-    /// Whether something of this probability happens now.
+    /// Whether an event of this probability happens now.
     pub fn chance(&mut self, chance: PerMille) -> bool {
         self.below(1000) < u64::from(chance.0)
     }
 
-    /// A duration between two, both included.
+    /// A duration between two durations, both included.
     pub fn between(&mut self, least: Duration, most: Duration) -> Duration {
         let span = u64::try_from(most.saturating_sub(least).as_nanos()).unwrap_or(u64::MAX - 1);
         least + Duration::from_nanos(self.below(span.saturating_add(1)))
     }
 
-    /// One of several; the fallback if there are none.
+    /// One of several choices, or the fallback if there are none.
     pub fn pick<T: Copy>(&mut self, choices: &[T], fallback: T) -> T {
         choices.get(self.index(choices.len())).copied().unwrap_or(fallback)
     }
 
-    /// Another generator, so that what is drawn there does not move what is drawn here.
+    /// Another generator, so that numbers drawn from it do not change the numbers drawn from this
+    /// one.
     pub const fn fork(&mut self) -> Self {
         Self(self.next_u64())
     }
@@ -82,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_sequence_is_that_of_the_published_generator() {
-        // The first outputs of the reference implementation for seed 1234567.
+        // These are the first outputs of the reference implementation for seed 1234567.
         let mut rng = Rng::new(1_234_567);
         let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423_u64];
         assert_eq!([rng.next_u64(), rng.next_u64(), rng.next_u64()], expected);

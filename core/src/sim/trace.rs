@@ -1,23 +1,25 @@
-//! What happened, for whoever must find out why: the last steps in words, and a capture.
+//! What happened in a run, for the developer who must find out why: the last steps in words, and a
+//! capture.
 //!
-//! A run without a trace formats nothing. Runs are deterministic, so that a failing seed is simply
-//! run again with one.
+//! A run without a trace formats nothing. Runs are deterministic, so a seed that failed is simply
+//! run again with a trace.
 
 use super::clock::TrueTime;
 use super::packet::Packet;
 use std::collections::VecDeque;
 
-/// Steps that are remembered; older ones are forgotten. A violation is close to its cause.
+/// How many steps are remembered; older steps are forgotten, because a violation is close to its
+/// cause.
 const STEPS: usize = 20_000;
-/// Packets that are remembered; older ones are forgotten.
+/// How many packets are remembered; older packets are forgotten.
 const PACKETS: usize = 4_000;
 
-/// Whether to remember.
+/// Whether the trace remembers anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
-    /// Nothing.
+    /// The trace remembers nothing.
     Off,
-    /// The last steps and packets.
+    /// The trace remembers the last steps and packets.
     On,
 }
 
@@ -30,13 +32,13 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Remembers as told.
+    /// A trace that remembers as much as `detail` asks for.
     #[must_use]
     pub const fn new(detail: Detail) -> Self {
         Self { detail, steps: VecDeque::new(), packets: VecDeque::new() }
     }
 
-    /// One step, put into words only if somebody will read them.
+    /// Records one step. The step is put into words only if the trace remembers it.
     pub fn note(&mut self, at: TrueTime, words: impl FnOnce() -> String) {
         if self.detail == Detail::On {
             if self.steps.len() == STEPS {
@@ -46,7 +48,7 @@ impl Trace {
         }
     }
 
-    /// One packet, as it was sent.
+    /// Records one packet, as it was sent.
     pub fn packet(&mut self, at: TrueTime, packet: &Packet) {
         if self.detail == Detail::On {
             if self.packets.len() == PACKETS {
@@ -56,7 +58,7 @@ impl Trace {
         }
     }
 
-    /// The last `count` steps, one a line.
+    /// The last `count` steps, one step a line.
     #[must_use]
     pub fn text(&self, count: usize) -> String {
         let skipped = self.steps.len().saturating_sub(count);

@@ -1,37 +1,37 @@
-//! What can be seen of a station from outside, the same for ours and for foreign ones.
+//! What can be seen of a station from outside; our stations and foreign stations look the same.
 
 use super::lan::Port;
 use crate::types::{AdvertPriority, Family, Preempt, Role};
 
-/// A station, as the rules see it. Arrays are by family, IPv4 first.
+/// A station, as the rules see it. Arrays are indexed by family, IPv4 first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StationView {
-    /// Where it is.
+    /// The port that the station is plugged into.
     pub port: Port,
-    /// The lowest port of its component: those that hear each other.
+    /// The lowest port of the component of the station: the set of stations that hear each other.
     pub component: usize,
-    /// Whether it is ours.
+    /// Whether the station is one of ours.
     pub ours: bool,
-    /// Whether it runs and is scheduled.
+    /// Whether the station runs and is scheduled.
     pub awake: bool,
-    /// Whether it is Active.
+    /// Whether the station is Active.
     pub active: [bool; 2],
-    /// Whether it is Backup.
+    /// Whether the station is Backup.
     pub backup: [bool; 2],
-    /// Whether it really holds the addresses.
+    /// Whether the station really holds the addresses.
     pub holds: [bool; 2],
-    /// Whether it is handing over.
+    /// Whether the station is handing over.
     pub leaving: bool,
-    /// Whether nothing keeps it from taking part.
+    /// Whether nothing keeps the station from taking part.
     pub eligible: bool,
-    /// Its priority.
+    /// The priority of the station.
     pub priority: AdvertPriority,
-    /// Its Preempt_Mode.
+    /// Preempt_Mode of the station.
     pub preempt: Preempt,
 }
 
 impl StationView {
-    /// Whether it is Active in any family.
+    /// Whether the station is Active in any family.
     #[must_use]
     pub const fn is_active(&self) -> bool {
         let [v4, v6] = self.active;
@@ -43,13 +43,13 @@ impl StationView {
         v4 || v6
     }
 
-    /// Whether it would take over if asked.
+    /// Whether the station would take over if asked.
     pub(super) const fn is_willing(&self) -> bool {
         self.awake && self.eligible && !self.leaving && (self.is_active() || self.is_backup())
     }
 }
 
-/// Preempt_Mode of a role: the owner's is always True.
+/// Preempt_Mode of a role: that of an owner is always True.
 #[must_use]
 pub const fn preempts(role: &Role) -> Preempt {
     match role {

@@ -1,8 +1,9 @@
-//! The world: stations on a LAN, one queue of happenings, one seed.
+//! The world: stations on a LAN, one queue of events, one seed.
 //!
-//! A step goes to the earliest of the next arrival, the next answer of a kernel, the next act of
-//! the script and the next deadline, in this order when they coincide: *receive before you judge*.
-//! After each the checker looks at everything.
+//! Each step handles the earliest of the next arrival, the next answer of a kernel, the next act of
+//! the script and the next deadline. If several are due at the same time, that is also their order:
+//! *what has arrived is received before anything is decided*. After each step the checker looks at
+//! everything.
 
 use super::checker::{Checker, Violation};
 use super::clock::TrueTime;
@@ -31,33 +32,34 @@ use std::time::Duration;
 /// One station.
 #[derive(Debug)]
 pub enum Station {
-    /// Ours.
+    /// A station that runs our core.
     Ours(Box<SimNode>),
-    /// Somebody else's: one instance a family, which know nothing of each other.
+    /// A station of another implementation: one instance a family; these instances know nothing of
+    /// each other.
     Foreign(Vec<PeerInstance>),
 }
 
 /// How a station is configured.
 #[derive(Debug, Clone)]
 pub enum StationSetup {
-    /// Ours.
+    /// The setup of one of our nodes.
     Ours(NodeSetup),
-    /// Somebody else's; the source address is replaced by that of each family.
+    /// The setup of a foreign router; the source address is replaced by the address of each family.
     Foreign(super::node::Host, PeerSetup),
 }
 
-/// A world before anything happened.
+/// The setup of a world, before anything happened.
 #[derive(Debug, Clone)]
 pub struct WorldSetup {
-    /// Decides every chance.
+    /// The seed that decides every random choice.
     pub seed: u64,
-    /// Of the one virtual router that all of them run.
+    /// The families of the one virtual router that all stations run.
     pub families: Vec<Family>,
-    /// Who is there, in the order of ports.
+    /// The stations, in the order of their ports.
     pub stations: Vec<StationSetup>,
-    /// A node notices a deadline up to this much late.
+    /// A node notices a deadline at most this much late.
     pub lateness: Duration,
-    /// Whether to remember what happens.
+    /// Whether the trace remembers what happens.
     pub detail: Detail,
 }
 
@@ -76,7 +78,7 @@ pub(super) enum WorldEvent {
     Act(Act),
 }
 
-/// Everything.
+/// The whole simulated world.
 #[derive(Debug)]
 pub struct World {
     pub(super) now: TrueTime,
@@ -91,14 +93,14 @@ pub struct World {
     pub(super) checker: Checker,
     pub(super) trace: Trace,
     views: Vec<StationView>,
-    /// By station: the lowest port of its component.
+    /// For each station: the lowest port of its component.
     components: Vec<usize>,
     arrivals: Vec<Arrival>,
     steps: u64,
 }
 
 impl World {
-    /// Nobody runs yet: [`Act::Start`] starts a station.
+    /// A world in which no station runs yet: [`Act::Start`] starts a station.
     #[must_use]
     pub fn new(setup: WorldSetup) -> Self {
         let checker = Checker::new(&setup);
@@ -109,7 +111,7 @@ impl World {
             now: TrueTime::ZERO,
             rng: Rng::new(setup.seed),
             lan: Lan::new(stations.len()),
-            // Everybody hears everybody.
+            // Every station hears every other station.
             components: vec![0; stations.len()],
             stations,
             families,
@@ -125,25 +127,25 @@ impl World {
         }
     }
 
-    /// The observer's time.
+    /// The time of the observer.
     #[must_use]
     pub const fn now(&self) -> TrueTime {
         self.now
     }
 
-    /// Steps so far.
+    /// How many steps were taken so far.
     #[must_use]
     pub const fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// What happened.
+    /// The trace of what happened.
     #[must_use]
     pub const fn trace(&self) -> &Trace {
         &self.trace
     }
 
-    /// What was checked.
+    /// The checker, with what it has checked.
     #[must_use]
     pub const fn checker(&self) -> &Checker {
         &self.checker
@@ -172,12 +174,12 @@ impl World {
         views
     }
 
-    /// Puts an act into the script.
+    /// Adds an act to the script.
     pub fn at(&mut self, when: TrueTime, act: Act) {
         self.enqueue(when, EventOrder::Script, WorldEvent::Act(act));
     }
 
-    /// Acts now.
+    /// Carries out an act now.
     ///
     /// # Errors
     /// A [`Violation`] of an invariant.
@@ -188,7 +190,7 @@ impl World {
         self.judge()
     }
 
-    /// Runs until `until`; what happens at that very moment has happened.
+    /// Runs until `until`; what is due at exactly that moment is included.
     ///
     /// # Errors
     /// A [`Violation`] of an invariant.
@@ -201,7 +203,7 @@ impl World {
         self.judge()
     }
 
-    /// Runs this much longer.
+    /// Runs for this much longer.
     ///
     /// # Errors
     /// A [`Violation`] of an invariant.
@@ -282,7 +284,7 @@ impl World {
         }
     }
 
-    /// Hands a queued to a node, now or when it runs again.
+    /// Gives a queued input to a node, now or when the node runs again.
     pub(super) fn deliver(&mut self, port: Port, queued: QueuedInput) -> Result<(), Violation> {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         match node.run {
@@ -342,7 +344,7 @@ impl World {
         }
     }
 
-    /// Gives one input to the core, checks what comes of it, and carries it out.
+    /// Gives one input to the core, checks the effects, and carries them out.
     pub(super) fn feed(&mut self, port: Port, input: Input<'_>) -> Result<(), Violation> {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let local = node.clock.read(self.now);
@@ -442,7 +444,8 @@ impl World {
         self.enqueue(done_at, EventOrder::Kernel, WorldEvent::KernelDone(port, life));
     }
 
-    /// The agent ends by itself: the kernel still carries out what was asked, nobody listens.
+    /// The agent ends by itself: the kernel still carries out what was asked for, but no process
+    /// reads its answers.
     fn end_process(&mut self, port: Port) {
         if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {
             node.run = Run::Down;
@@ -546,7 +549,8 @@ impl World {
         }
     }
 
-    /// After every change of the LAN: who hears whom, both ways.
+    /// Finds the components after every change of the LAN: which stations hear each other, in both
+    /// directions.
     pub(super) fn find_components(&mut self) {
         self.components.clear();
         for at in 0..self.stations.len() {
@@ -561,10 +565,11 @@ impl World {
     }
 }
 
-/// What the kernel says when a filter forbids to send.
+/// The error that the kernel returns when a filter forbids sending.
 const EPERM: i32 = 1;
 
-/// Whether a router that runs by `old` goes on by `new` with all that it holds, whatever its checks say.
+/// Whether a router that runs with the configuration `old` continues with `new` and keeps all that
+/// it holds, whatever its checks report.
 fn is_retune(old: &RouterSpec, new: &RouterSpec) -> bool {
     (&old.name, &old.instances, &old.tracks) == (&new.name, &new.instances, &new.tracks)
 }
@@ -587,7 +592,7 @@ impl Station {
                 Run::Up => node.wake.map(|(_, at)| at),
                 Run::Down | Run::Stalled(_) => None,
             },
-            // Foreign clocks are exact.
+            // The clocks of foreign routers are exact.
             Self::Foreign(instances) => instances
                 .iter()
                 .filter_map(PeerInstance::next_deadline)
