@@ -1,8 +1,9 @@
-//! How long things may take, derived from the configuration: the numbers of the invariants.
+//! How long things may take, derived from the configuration: these are the numbers of the
+//! invariants.
 //!
-//! `I` is the longest Advertisement_Interval on the LAN, since any router may have learned it; `n`
-//! the largest number of missed advertisements. Clocks run slow by up to 1000 ppm, so that every
-//! timer may take 0.1 % longer than it says.
+//! `I` is the longest Advertisement_Interval on the LAN, since any router may have learned it. `n`
+//! is the largest number of missed advertisements. Clocks run slow by up to 1000 ppm, so every
+//! timer may take 0.1 % longer than it was set to.
 
 use super::documents;
 use super::kernel::KernelBehaviour;
@@ -11,13 +12,14 @@ use super::world::{StationSetup, WorldSetup};
 use crate::types::{AdverInterval, Family};
 use std::time::Duration;
 
-/// What hosts may take to turn to another router that was heard, as far as an Active waits for it: nothing is
-/// announced, or the last address in the last moment.
+/// How long an Active waits at most for hosts to switch to another router that was heard. Either
+/// nothing is announced, or the last address is announced in the last moment.
 fn hosts_turn() -> Duration {
     documents::NOT_ANNOUNCED + documents::hosts_have_turned(Family::Ipv6)
 }
 
-/// One doubtful word is asked about again; twice, because the second may be doubtful.
+/// One doubtful advertisement is confirmed by another question. This happens twice, because the
+/// second advertisement may be doubtful too.
 fn confirmations() -> Duration {
     documents::GOES_ON_SPEAKING * 2
 }
@@ -35,7 +37,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Of a world.
+    /// The bounds of a world.
     #[must_use]
     pub fn new(setup: &WorldSetup) -> Self {
         let interval = |station: &StationSetup| match station {
@@ -65,61 +67,64 @@ impl Bounds {
         self.interval
     }
 
-    /// Whether a leave waits for the Skew_Time of any Backup: it reckons with its own interval.
+    /// Whether a leaving router waits for the Skew_Time of any Backup: the leaving router computes
+    /// with its own interval.
     #[must_use]
     pub fn one_interval_for_all(&self) -> bool {
         self.interval == self.shortest
     }
 
-    /// From a decision to its effect everywhere: noticing, the kernel, the way.
+    /// From a decision to its effect everywhere: the time to notice, the kernel and the LAN.
     ///
-    /// An `Own` may wait for one `Disown` before it in the kernel's queue.
+    /// A request to hold addresses may wait for one request to release them that is before it in
+    /// the queue of the kernel.
     #[must_use]
     pub fn reaction(&self) -> Duration {
         self.lateness + KernelBehaviour::HEALTHY.most_delay * 2 + Conditions::HEALTHY.most_delay
     }
 
-    /// The longest Active_Down_Interval: `n·I + Skew_Time`, Skew_Time < `I`.
+    /// The longest Active_Down_Interval: `n·I + Skew_Time`, where Skew_Time < `I`.
     #[must_use]
     pub fn active_down(&self) -> Duration {
         slow(self.interval * (self.down_adverts + 1)) + self.reaction()
     }
 
-    /// The longest a router may be leaving: its script, the longest Skew_Time of a taker that did
-    /// not learn the short interval, and the margin.
+    /// The longest time that a router may be leaving: its script, the longest Skew_Time of a
+    /// successor that did not learn the short interval, and the margin.
     #[must_use]
     pub fn handover(&self) -> Duration {
         slow(documents::longest_wait_for_taker(self.interval) + hosts_turn()) + self.reaction()
     }
 
-    /// The longest an Active that yielded keeps the addresses.
+    /// The longest time that an Active that yielded keeps the addresses.
     #[must_use]
     pub fn retained(&self) -> Duration {
         hosts_turn() + self.lateness
     }
 
-    /// The longest two routers that do not leave may both be Active on a healthy LAN.
+    /// The longest time that two routers that are not leaving may both be Active on a healthy LAN.
     ///
-    /// The one that must yield does so when it hears the other: at the latest its next
-    /// advertisement, `I` away. Before its first advertisement it may wait for the kernel. With two
-    /// families a tie lost in one is not counted while the first family's victory is fresh; the
-    /// other side then yields at ours: one more `I`.
+    /// The router that must yield does so when it hears the other router: at the latest at its next
+    /// advertisement, `I` away. Before its first advertisement a router may wait for the kernel.
+    /// With two families, a tie lost in one family does not count while the other family has won a
+    /// short time ago; then the other router yields when it hears ours, after one more `I`.
     #[must_use]
     pub fn dual_active(&self) -> Duration {
         let first_word = documents::first_word_waits(documents::TakenFrom::Resigned, AdverInterval::MIN);
         slow(self.interval * 2) + first_word + confirmations() + self.reaction() * 3
     }
 
-    /// From the last fault to exactly one Active that stays.
+    /// The time from the last fault until there is exactly one Active that stays.
     ///
     /// 1. What was in flight arrives: delays are at most `I`.
-    /// 2. A hand-over under way ends.
+    /// 2. A hand-over that is under way ends.
     /// 3. An overslept Backup listens again for `I + Skew_Time`, an overslept Active for `I`: `2·I`.
-    /// 4. The last timer armed before the end of the faults fires: one Active_Down_Interval. It may
-    ///    be armed as late as the end of `preempt_delay`, during which lower priorities are obeyed.
-    /// 5. If that Active is outranked, by a router whose own timer was armed by the one before: one
-    ///    more Active_Down_Interval.
-    /// 6. Two that became Active together: as above.
+    /// 4. The last timer that was armed before the end of the faults fires: one
+    ///    Active_Down_Interval. The timer may be armed as late as the end of `preempt_delay`, because
+    ///    lower priorities are obeyed until then.
+    /// 5. If that Active is outranked by a router whose own timer was armed by the previous Active:
+    ///    one more Active_Down_Interval.
+    /// 6. If two routers became Active together: the time above.
     #[must_use]
     pub fn settle(&self) -> Duration {
         slow(self.interval * 3 + self.preempt_delay)
@@ -128,14 +133,14 @@ impl Bounds {
             + self.dual_active()
     }
 
-    /// The same when the kernel refused something: the retry comes first.
+    /// The same when the kernel refused a request: the retry comes first.
     #[must_use]
     pub fn settle_after_refusal(&self) -> Duration {
         slow(documents::REFUSED_AGAIN) + self.settle()
     }
 }
 
-/// By the slowest clock.
+/// How long a duration takes by the slowest clock.
 fn slow(duration: Duration) -> Duration {
     duration + duration / 900
 }

@@ -1,8 +1,9 @@
 //! The invariants: what must hold after every input, and after every step of the world.
 //!
-//! It sees inputs, effects and what is really held, never the inside of the core. Rules that need a
-//! healthy LAN apply while it is *calm*; those about the service apply when it has *settled*, and
-//! are suspended while something happened that nobody could have bridged (an allow_gap).
+//! The checker sees inputs, effects and what is really held, but never the inside of the core.
+//! Rules that need a healthy LAN apply while the LAN is *calm*. Rules about the service apply when
+//! the world has *settled*, and are suspended after an event that no router could have bridged (an
+//! allowed gap).
 
 use super::bounds::Bounds;
 use super::clock::TrueTime;
@@ -23,13 +24,13 @@ use std::time::Duration;
 /// A broken invariant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// When.
+    /// When the invariant was broken.
     pub at: TrueTime,
-    /// Who, if one station is to blame.
+    /// The station that broke the invariant, if it was one station.
     pub port: Option<Port>,
-    /// Which rule.
+    /// The rule that was broken.
     pub rule: &'static str,
-    /// What was seen.
+    /// What was seen instead.
     pub seen: String,
 }
 
@@ -45,30 +46,31 @@ impl fmt::Display for Violation {
 
 impl std::error::Error for Violation {}
 
-/// What was last asked of the kernel for one key.
+/// The last request to the kernel for one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Desired {
     epoch: u64,
     held: bool,
 }
 
-/// What is known of one station.
+/// What the checker knows of one station.
 #[derive(Debug, Clone, Default)]
 struct Record {
     desired: BTreeMap<InstanceKey, Desired>,
     born: TrueTime,
-    /// Words said in this life, and what entitled it to say them.
+    /// How many advertisements this process sent, and how many it was entitled to send.
     said: u64,
     entitled: u64,
     active_since: Option<TrueTime>,
-    /// When it was last seen to be Active, and not leaving.
+    /// When the station was last seen to be Active and not leaving.
     last_active: Option<TrueTime>,
-    /// When it was scheduled again for the last time.
+    /// When the station was last scheduled again.
     woken: Option<TrueTime>,
-    /// Since when it is Backup.
+    /// Since when the station is Backup.
     listening_since: Option<TrueTime>,
     leaving_since: Option<TrueTime>,
-    /// The last time its rank, or its word, changed: nobody else can know at once.
+    /// When the priority of the station, or what it advertises, changed last: other stations cannot
+    /// know of it at once.
     priority_changed: TrueTime,
 }
 
@@ -82,7 +84,7 @@ pub struct Checker {
     healthy_since: Option<TrueTime>,
     gap_allowed_until: TrueTime,
     dual_since: Option<TrueTime>,
-    /// When anybody said priority 0 for the last time.
+    /// When any station sent priority 0 for the last time.
     last_resignation: Option<TrueTime>,
     checks: u64,
 }
@@ -109,13 +111,13 @@ impl Checker {
         &self.bounds
     }
 
-    /// From the last fault until the rules about the service apply.
+    /// The time from the last fault until the rules about the service apply.
     #[must_use]
     pub const fn settle(&self) -> Duration {
         self.settle
     }
 
-    /// How many times the world was judged.
+    /// How many times the whole world was checked.
     #[must_use]
     pub const fn checks(&self) -> u64 {
         self.checks
@@ -132,12 +134,12 @@ impl Checker {
         self.dual_since = None;
     }
 
-    /// The kernel refused something: everything takes longer.
+    /// The kernel refused a request, so everything takes longer.
     pub(super) fn refusals_happen(&mut self) {
         self.settle = self.bounds.settle_after_refusal();
     }
 
-    /// Something happened that nobody can bridge without a gap.
+    /// An event happened that no router can bridge without a gap.
     pub(super) fn allow_gap(&mut self, now: TrueTime) {
         self.gap_allowed_until = self.gap_allowed_until.max(now + self.settle);
     }
@@ -149,21 +151,21 @@ impl Checker {
         }
     }
 
-    /// A station's rank changed by decree.
+    /// An operator, a check or a reload changed the priority of a station.
     pub(super) fn priority_changed(&mut self, now: TrueTime, port: Port) {
         if let Some(record) = self.records.get_mut(port.0) {
             record.priority_changed = now;
         }
     }
 
-    /// The interval of a station changed: what it may say is counted from now on.
+    /// The interval of a station changed: how much it may send is counted from now on.
     pub(super) fn rate_changed(&mut self, now: TrueTime, port: Port) {
         if let Some(record) = self.records.get_mut(port.0) {
             (record.born, record.said, record.entitled) = (now, 0, 0);
         }
     }
 
-    /// A process takes the place of one that died, with the addresses of these keys.
+    /// A process takes the place of one that died, and inherits the addresses of these keys.
     pub(super) fn inherits(&mut self, port: Port, keys: impl Iterator<Item = InstanceKey>) {
         if let Some(record) = self.records.get_mut(port.0) {
             record.desired.extend(keys.map(|key| (key, Desired { epoch: 0, held: true })));
@@ -187,7 +189,7 @@ impl Checker {
         Violation { at, port: Some(port), rule, seen: seen.into() }
     }
 
-    /// Rules about one input of one node.
+    /// Checks the rules about one input of one node.
     pub(super) fn judge_input(
         &mut self,
         input_context: &InputContext<'_>,
@@ -210,19 +212,21 @@ impl Checker {
         if kind == InputKind::Rejected && after.states != before.states {
             return fail("a rejected packet changes no state", became());
         }
-        // For each family: one decision, two advertisements (an answer and a first word), one
-        // announcement, two transitions; for the router: faults, a hand-over's end and its answers.
+        // For each family: one decision, two advertisements (an answer and a first advertisement),
+        // one announcement and two transitions. For the router: faults, the end of a hand-over, and
+        // its answers.
         let most = 8 * self.families.len() + 12;
         if effects.len() > most {
             return fail("effects of one input are bounded", format!("{} > {most}", effects.len()));
         }
-        // What a stranger with our VRID takes from one family, the other does not give up.
+        // If a foreign router with our VRID takes over in one family, our other family does not
+        // give up its addresses.
         if after.any(StateName::Active) && !after.all(StateName::Active) && !after.other_addresses {
             return fail("families of a router are Active together", format!("{:?}", after.states));
         }
-        // What slept past a deadline has more to notice than that.
+        // A node that slept past a deadline has more to notice than this input.
         let overslept = before.deadline.is_some_and(|at| at <= local);
-        // What stands against a neighbour may lapse meanwhile.
+        // Warnings about a neighbour may expire in the meantime.
         let same = before.is_but_for_neighbours(after);
         if kind == InputKind::Unchanged && !overslept && !(effects.is_empty() && same) {
             return fail("an unchanged configuration is not noticed", became());
@@ -260,7 +264,8 @@ impl Checker {
                     let held = matches!(effect, Effect::HoldAddresses { .. });
                     let last = record.desired.insert(*key, Desired { epoch: *epoch, held });
                     let last = last.unwrap_or(Desired { epoch: 0, held: false });
-                    // Who takes over again before it has let go asks for what it holds.
+                    // An instance that takes over again before it has let go asks for addresses
+                    // that it holds.
                     let again = held && before.yielded(*key).is_some();
                     let readdressed = held && kind == InputKind::Replace;
                     if *epoch <= last.epoch || (held == last.held && !again && !readdressed) {
@@ -280,7 +285,8 @@ impl Checker {
                             return fail("only an Active resigns", format!("{effect:?}, was {before:?}"));
                         }
                     } else if !(is || was && before_release(effects, effect, *key)) {
-                        // One that yields has the last word, while it still holds the addresses.
+                        // An instance that yields sends one last advertisement, while it still
+                        // holds the addresses.
                         return fail("only an Active advertises", format!("{effect:?}, is {after:?}"));
                     }
                     if *source != node.host.address(key.family) {
@@ -297,7 +303,8 @@ impl Checker {
                             }
                             DemoteOutcome::WasBackup | DemoteOutcome::AlreadyDemoted => true,
                         };
-                        // A router of another name that took its place is not demoted.
+                        // A router of another name that took the place of this router is not
+                        // demoted.
                         let is_it = node.core().running().any(|spec| spec.name == result.name);
                         if is_it && !honest {
                             return fail(
@@ -329,8 +336,8 @@ impl Checker {
         Ok(())
     }
 
-    /// No storms: beside its own period a router speaks at most once per immediate gap, once per
-    /// resignation heard, and while it leaves.
+    /// Advertisements must not become a storm: beside its regular advertisements, a router sends at
+    /// most one per immediate gap, one per resignation that it heard, and those of its leaving.
     fn judge_rate(
         &mut self,
         input_context: &InputContext<'_>,
@@ -347,7 +354,7 @@ impl Checker {
             record.entitled += 1;
         }
         if after.handing_over && (kind == InputKind::Heard || !before.handing_over) {
-            // The script, its probes, and the first word after a refusal.
+            // The script, its probes, and the first advertisement after a refusal.
             record.entitled += 12 * families;
         }
         if matches!(kind, InputKind::Configure | InputKind::Replace) || before.states != after.states {
@@ -366,7 +373,8 @@ impl Checker {
     }
 
     fn judge_leaving(&mut self, now: TrueTime, port: Port, after: &NodeView) -> Result<(), Violation> {
-        // One that failed may be followed by another at once: a fault came meanwhile.
+        // Another hand-over may follow one that failed at once, because a fault happened in the
+        // meantime.
         let most = self.bounds.handover() * 2;
         let Some(record) = self.records.get_mut(port.0) else { return Ok(()) };
         record.leaving_since = after.handing_over.then(|| record.leaving_since.unwrap_or(now));
@@ -379,7 +387,7 @@ impl Checker {
         }
     }
 
-    /// RFC 9568 §8.1.2, §8.2.2: nothing is announced before it can be answered for.
+    /// RFC 9568 §8.1.2, §8.2.2: addresses are not announced before the node can answer for them.
     pub(super) fn judge_announcement(
         &self,
         now: TrueTime,
@@ -393,7 +401,7 @@ impl Checker {
         Err(self.violation(now, port, "only held addresses are announced", key.to_string()))
     }
 
-    /// What is sent is what is read.
+    /// A message that is parsed gives what was sent.
     pub(super) fn judge_codec(
         &self,
         now: TrueTime,
@@ -403,7 +411,8 @@ impl Checker {
         packet: &Packet,
     ) -> Result<(), Violation> {
         let same = packet.parse().is_ok_and(|read| {
-            // IPv6 knows one way to sum; an IPv4 message may happen to be good in both.
+            // IPv6 has only one checksum form; an IPv4 message may happen to be valid in both
+            // forms.
             let flavour = read.checksum == draft.checksum || read.checksum == ChecksumFlavour::Rfc9568;
             flavour
                 && (read.vrid, read.priority, read.interval) == (draft.vrid, draft.priority, draft.interval)
@@ -420,11 +429,11 @@ impl Checker {
         ))
     }
 
-    /// Rules about the whole world.
+    /// Checks the rules about the whole world.
     pub(super) fn judge_world(&mut self, now: TrueTime, views: &[StationView]) -> Result<(), Violation> {
         self.checks += 1;
         let displaced_wrongly = self.judge_displacement(now, views);
-        // Who sleeps is what it was: to wake up Active is not to become it.
+        // A station that sleeps keeps its state: to wake up as Active is not to become Active.
         for view in views.iter().filter(|view| view.awake) {
             let Some(record) = self.records.get_mut(view.port.0) else { continue };
             record.listening_since = view.is_backup().then(|| record.listening_since.unwrap_or(now));
@@ -444,39 +453,42 @@ impl Checker {
 
     /// Whether the rules about the service apply.
     ///
-    /// Ours move their families together, foreign routers do not: where both serve two families, one
-    /// may outrank ours in one of them only, and ours yield with both (docs/adr/0003).
+    /// Our routers move their families together, foreign routers do not. Where both serve two
+    /// families, a foreign router may outrank ours in only one of them, and ours yield in both
+    /// (docs/adr/0003).
     pub(super) fn judges_service(&self, now: TrueTime, views: &[StationView]) -> bool {
         let coupled = self.families.len() == 1 || views.iter().all(|view| view.ours);
         coupled && self.has_settled(now) && now >= self.gap_allowed_until
     }
 
-    /// Whether the LAN has been healthy for long enough for everything to be in its place.
+    /// Whether the LAN has been healthy for long enough that the world has settled.
     fn has_settled(&self, now: TrueTime) -> bool {
         self.healthy_since.is_some_and(|calm| now.since(calm) >= self.settle)
     }
 
-    /// A process is scheduled again.
+    /// The process of a station is scheduled again.
     pub(super) fn woken(&mut self, now: TrueTime, port: Port) {
         if let Some(record) = self.records.get_mut(port.0) {
             record.woken = Some(now);
         }
     }
 
-    /// When it was, for the last time.
+    /// When the process of a station was last scheduled again.
     pub(super) fn woken_at(&self, port: Port) -> Option<TrueTime> {
         self.records.get(port.0).and_then(|record| record.woken)
     }
 
-    /// Whether a station has been Active since the last fault, and could say so. One that overslept and must not preempt
-    /// steps back without a word: hosts beside it are told by the winner's next refresh only.
+    /// Whether a station has been Active since the last fault, and could advertise it. A station
+    /// that overslept and must not preempt steps back without an advertisement: the hosts beside it
+    /// learn this only from the next refresh of the winner.
     pub(super) fn was_active_since_faults_ended(&self, port: Port) -> bool {
         let record = self.records.get(port.0).filter(|record| record.woken.is_none());
         let last = record.and_then(|record| record.last_active);
         self.healthy_since.is_some_and(|calm| last.is_some_and(|last| last > calm))
     }
 
-    /// Whether a Backup hears the whole leave of another, which may have begun: the shortest interval is told at its beginning.
+    /// Whether a Backup hears the whole leaving of another router, which may have begun already:
+    /// the leaving router advertises the shortest interval only at the beginning.
     pub(super) fn hears_all_of_it(&self, backup: Port, leaver: Port) -> bool {
         let began = self.records.get(leaver.0).and_then(|record| record.leaving_since);
         let listens = self.records.get(backup.0).and_then(|record| record.listening_since);
@@ -498,18 +510,20 @@ impl Checker {
         self.records.get(port.0).and_then(|record| record.active_since)
     }
 
-    /// Nobody becomes Active beside a healthy Active that it must not displace: only the owner, or
-    /// a higher priority with Preempt_Mode True, does (RFC 9568 §6.4.2). What a Backup could know
-    /// by then is what was so for an Active_Down_Interval. Who just started and has a shorter interval
-    /// than the Active may fire before it hears anything (§6.4.1 has it begin with its own).
+    /// No station becomes Active beside a healthy Active that it must not displace: only the owner,
+    /// or a higher priority with Preempt_Mode True, displaces an Active (RFC 9568 §6.4.2). A Backup
+    /// can only know what has been true for an Active_Down_Interval. A station that has just
+    /// started and has a shorter interval than the Active may fire before it hears anything (§6.4.1
+    /// lets it begin with its own interval).
     fn judge_displacement(&self, now: TrueTime, views: &[StationView]) -> Result<(), Violation> {
         let long = self.bounds.active_down() + self.bounds.dual_active();
         let lasted = |since: TrueTime| now.since(since) > long;
         if !self.healthy_since.is_some_and(lasted) {
             return Ok(());
         }
-        // Whose resignation it was no Backup can know: it takes over within its Skew_Time, unless it hears the
-        // Active after it. An answer may be quicker than what it answers.
+        // A Backup cannot know which router resigned: it takes over within its Skew_Time, unless it
+        // hears the Active after the resignation. An answer may arrive sooner than the
+        // advertisement that it answers.
         let skew = self.bounds.interval() + self.bounds.reaction();
         if self.last_resignation.is_some_and(|said| now.since(said) <= skew) {
             return Ok(());
@@ -564,7 +578,8 @@ impl Checker {
         }
     }
 
-    /// While anybody in a component can serve, somebody holds the addresses: no gap of any length.
+    /// While any station in a component can serve, some station holds the addresses: not even a
+    /// short gap is allowed.
     fn judge_service(&self, now: TrueTime, views: &[StationView]) -> Result<(), Violation> {
         for home in views.iter().filter(|view| view.component == view.port.0) {
             let instances = || views.iter().filter(|view| view.component == home.component);
@@ -586,8 +601,8 @@ impl Checker {
         Ok(())
     }
 
-    /// At rest: one Active in each component with somebody who can serve; it alone holds the
-    /// addresses; nobody who may displace it waits.
+    /// At rest there is one Active in each component that has a station that can serve, only the
+    /// Active holds the addresses, and no station that may displace it is waiting.
     ///
     /// # Errors
     /// The [`Violation`].
@@ -612,7 +627,8 @@ impl Checker {
                 if holders != [active.port] {
                     return fail("at rest the Active alone holds the addresses", &instances);
                 }
-                // Ours displace in both families or in none; foreign Actives may differ by family.
+                // Our routers displace in both families or in none; the foreign Actives may differ
+                // by family.
                 let highest = instances.iter().filter(|v| v.awake && v.is_active()).map(|v| v.priority).max();
                 let better = instances.iter().any(|v| {
                     v.awake && v.eligible && v.preempt == Preempt::Allow && Some(v.priority) > highest
@@ -625,7 +641,7 @@ impl Checker {
         Ok(())
     }
 
-    /// Whether somebody else in the component of `port` would take over from it.
+    /// Whether another station in the component of `port` would take over from it.
     #[must_use]
     pub fn has_taker(views: &[StationView], port: Port) -> bool {
         let Some(leaver) = views.iter().find(|view| view.port == port) else { return false };

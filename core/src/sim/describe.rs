@@ -1,4 +1,4 @@
-//! Inputs and effects as lines of a trace.
+//! Inputs and effects, written as lines of a trace.
 
 use crate::protocol::{Effect, Input};
 

@@ -1,4 +1,4 @@
-//! One input of one node, and what comes of it, as far as the rules distinguish.
+//! One input of one node and its consequences, in as much detail as the rules need.
 
 use super::clock::TrueTime;
 use super::lan::Port;
@@ -6,7 +6,7 @@ use super::node::NodeView;
 use crate::protocol::{Effect, Effects, Event, EventKind, Input, PeerWarning};
 use crate::types::{InstanceKey, MonoTime};
 
-/// What kind of input was given: what the rules distinguish.
+/// The kind of the input, as far as the rules distinguish it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InputKind {
     /// A deadline.
@@ -15,7 +15,7 @@ pub(super) enum InputKind {
     Configure,
     /// A configuration with other addresses, families or checks, or another name.
     Replace,
-    /// The one that runs, again.
+    /// The configuration that runs already, again.
     Unchanged,
     /// An advertisement of priority 0.
     Resignation,
@@ -62,14 +62,14 @@ impl InputKind {
 pub(super) struct InputContext<'a> {
     pub(super) now: TrueTime,
     pub(super) port: Port,
-    /// What the node's clock shows.
+    /// The time that the clock of the node shows.
     pub(super) local: MonoTime,
     pub(super) kind: InputKind,
-    /// The node before it.
+    /// The node before the input.
     pub(super) before: &'a NodeView,
 }
 
-/// Whether it tells that somebody else announces our address.
+/// Whether the effect reports that another station announces our address.
 pub(super) const fn is_conflict(effect: &Effect) -> bool {
     let Effect::Report(Event { kind: EventKind::PeerWarningRaised { what, .. }, .. }) = effect else {
         return false;
@@ -77,12 +77,12 @@ pub(super) const fn is_conflict(effect: &Effect) -> bool {
     matches!(what, PeerWarning::AddressConflict { .. })
 }
 
-/// Whether it takes addresses or lets them go.
+/// Whether the effect asks for addresses or lets them go.
 pub(super) const fn is_decision(effect: &Effect) -> bool {
     matches!(effect, Effect::HoldAddresses { .. } | Effect::ReleaseAddresses { .. })
 }
 
-/// Whether `effect` comes before the addresses of `key` are let go, or are about to be.
+/// Whether `effect` comes before the addresses of `key` are released, or are about to be released.
 pub(super) fn before_release(effects: &Effects, effect: &Effect, key: InstanceKey) -> bool {
     let place = |wanted: &dyn Fn(&Effect) -> bool| effects.iter().position(wanted);
     let retained = |e: &Effect| matches!(e, Effect::ReleaseAddresses { key: whose, .. } | Effect::WatchAnnouncements { key: whose } if *whose == key);

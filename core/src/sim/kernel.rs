@@ -1,4 +1,4 @@
-//! A kernel that holds addresses: late, in order, and not always willing.
+//! A kernel that holds addresses: it answers late and in order, and it sometimes refuses.
 
 use super::clock::TrueTime;
 use crate::protocol::HoldResult;
@@ -6,39 +6,39 @@ use crate::types::InstanceKey;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-/// What is wanted of the kernel.
+/// What the kernel is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     /// The addresses are installed.
     Held,
-    /// They are not.
+    /// The addresses are not installed.
     Absent,
 }
 
-/// What was done.
+/// What the kernel has done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KernelOutcome {
-    /// Addresses were installed, or refused.
+    /// The kernel installed the addresses, or refused them.
     Held(HoldResult),
-    /// Those of this key were here, and are gone.
+    /// The addresses of this key were installed, and are removed.
     Absent(InstanceKey),
-    /// There was nothing to do.
+    /// The kernel had nothing to do.
     Nothing,
 }
 
 /// How the kernel treats the next requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KernelBehaviour {
-    /// It takes at least this long.
+    /// Each request takes at least this long.
     pub least_delay: Duration,
-    /// It takes at most this long.
+    /// Each request takes at most this long.
     pub most_delay: Duration,
     /// This many installations will be refused.
     pub refusals: u8,
 }
 
 impl KernelBehaviour {
-    /// A few netlink messages.
+    /// The time of a few netlink messages.
     pub const HEALTHY: Self =
         Self { least_delay: Duration::from_micros(30), most_delay: Duration::from_micros(600), refusals: 0 };
 }
@@ -67,30 +67,31 @@ impl Default for FakeKernel {
 }
 
 impl FakeKernel {
-    /// Changes its behaviour.
+    /// Changes the behaviour of the kernel.
     pub const fn set_behaviour(&mut self, behaviour: KernelBehaviour) {
         self.behaviour = behaviour;
     }
 
-    /// Its behaviour.
+    /// The behaviour of the kernel.
     #[must_use]
     pub const fn behaviour(&self) -> KernelBehaviour {
         self.behaviour
     }
 
-    /// What this node really holds, whatever it believes.
+    /// Whether this node really holds the addresses of `key`, whatever the node believes.
     #[must_use]
     pub fn holds(&self, key: InstanceKey) -> bool {
         self.held.contains(&key)
     }
 
-    /// Whether nothing is under way.
+    /// Whether no request is under way.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.requests.is_empty()
     }
 
-    /// Takes a request that needs `delay`, after those before it. Returns when it will be done.
+    /// Accepts a request that needs `delay`, after the requests before it. Returns when it will be
+    /// done.
     pub fn request(
         &mut self,
         now: TrueTime,
@@ -130,17 +131,18 @@ impl FakeKernel {
         }
     }
 
-    /// Somebody removed the addresses of `key`, and they cannot be put back.
+    /// Another program removed the addresses of `key`, and they cannot be put back.
     pub fn lose(&mut self, key: InstanceKey) {
         self.held.remove(&key);
     }
 
-    /// The process died: what it asked for and was not yet done is forgotten; what is held stays.
+    /// The process died: its requests that were not carried out yet are forgotten; the addresses
+    /// that are held stay.
     pub fn forget_requests(&mut self) {
         self.requests.clear();
     }
 
-    /// Nothing is held any more: the machine died, or a starting agent removed leftovers.
+    /// Removes all addresses: the machine died, or a starting agent removed leftovers.
     pub fn clear(&mut self) {
         self.requests.clear();
         self.held.clear();

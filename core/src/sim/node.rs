@@ -1,6 +1,6 @@
-//! One of our nodes: the real core, its clock, its kernel, and how it fares.
+//! One of our nodes: the real core, its clock, its kernel, and the state of its process.
 //!
-//! Holds state only; the world moves it.
+//! A node holds state only; the world changes it.
 
 use super::clock::{Clock, TrueTime};
 use super::kernel::FakeKernel;
@@ -22,21 +22,21 @@ use std::num::NonZeroU8;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// A stalled process finds at most this many packets in its socket; later ones are dropped, as the
-/// kernel drops them when the receive buffer is full.
+/// A stalled process finds at most this many packets in its socket. Later packets are dropped, as
+/// the kernel drops them when the receive buffer is full.
 const SOCKET_BUFFER: usize = 256;
 
-/// The host part of a station's addresses: 192.0.2.`v4` and fe80::`v6`.
+/// The host part of the addresses of a station: 192.0.2.`v4` and fe80::`v6`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Host {
-    /// The last octet of its IPv4 address.
+    /// The last octet of the IPv4 address.
     pub v4: u8,
-    /// The last group of its IPv6 link-local address.
+    /// The last group of the IPv6 link-local address.
     pub v6: u16,
 }
 
 impl Host {
-    /// Its source address in one family.
+    /// The source address of the station in one family.
     #[must_use]
     pub const fn address(self, family: Family) -> IpAddr {
         match family {
@@ -45,7 +45,7 @@ impl Host {
         }
     }
 
-    /// What a link with its addresses has.
+    /// The source addresses of a link that has the addresses of the station.
     pub(super) fn sources(self) -> (Vec<Ipv4Addr>, Vec<Ipv6Addr>) {
         (vec![self.ipv4()], vec![self.ipv6()])
     }
@@ -62,26 +62,26 @@ impl Host {
 /// How one of our nodes is configured.
 #[derive(Debug, Clone)]
 pub struct NodeSetup {
-    /// Its addresses.
+    /// The addresses of the node.
     pub host: Host,
-    /// Owner or contender.
+    /// Whether the node is an owner or a contender.
     pub role: Role,
     /// Advertisement_Interval.
     pub interval: AdverInterval,
-    /// Missed advertisements before Active_Down.
+    /// How many advertisements must be missed before Active_Down.
     pub down_adverts: NonZeroU8,
-    /// How long a preemption waits after a start.
+    /// How long a preemption waits after the node has started.
     pub preempt_delay: Duration,
-    /// What to do with the checksum.
+    /// The policy for the checksum.
     pub checksum: ChecksumPolicy,
-    /// What may fault it or lower its priority.
+    /// The tracked checks that may fault the node or lower its priority.
     pub tracks: Vec<Track>,
-    /// Its clock.
+    /// The clock of the node.
     pub clock: Clock,
 }
 
 impl NodeSetup {
-    /// A contender at one-second intervals with an exact clock.
+    /// A contender with an interval of one second and an exact clock.
     #[must_use]
     pub fn new(host: Host, role: Role) -> Self {
         Self {
@@ -97,27 +97,27 @@ impl NodeSetup {
     }
 }
 
-/// Whether the process runs.
+/// Whether the process of a node runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Run {
-    /// It does not.
+    /// The process does not run.
     Down,
-    /// It does.
+    /// The process runs.
     Up,
-    /// It exists, but is not scheduled.
+    /// The process exists, but is not scheduled.
     Stalled(Packets),
 }
 
-/// What becomes of packets for a stalled process.
+/// What happens to packets for a stalled process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packets {
-    /// They wait in the socket: the process was not scheduled.
+    /// The packets wait in the socket, because only the process was not scheduled.
     Wait,
-    /// They are lost: the whole machine was paused.
+    /// The packets are lost, because the whole machine was paused.
     Vanish,
 }
 
-/// What waits for a stalled process besides packets.
+/// An input that waits for a stalled process; packets wait separately.
 #[derive(Debug, Clone)]
 pub(super) enum QueuedInput {
     AddressesHeld(HoldResult),
@@ -133,14 +133,14 @@ pub(super) enum QueuedInput {
     Shutdown,
 }
 
-/// What became of addresses that somebody removed from the interface.
+/// What happened to addresses that another program removed from the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removal {
-    /// They were put back.
+    /// The addresses were put back.
     PutBack,
-    /// They had gone with the interface, and are back with it.
+    /// The addresses had gone with the interface, and came back with it.
     Reinstalled,
-    /// The kernel does not take them back.
+    /// The kernel refuses to take the addresses back.
     Refused,
 }
 
@@ -149,23 +149,24 @@ pub enum Removal {
 pub struct NodeView {
     /// The state of each family.
     pub states: Vec<(InstanceKey, StateName)>,
-    /// Priority after tracking.
+    /// The priority after tracking.
     pub priority: AdvertPriority,
-    /// Whether it is leaving.
+    /// Whether the node is leaving.
     pub handing_over: bool,
-    /// Whether nothing keeps it from taking part.
+    /// Whether nothing keeps the node from taking part.
     pub eligible: bool,
-    /// Whether it heard other addresses than its own under its VRID: its families are no pair then.
+    /// Whether the node heard addresses other than its own under its VRID: then its two families
+    /// are not treated as a pair.
     pub other_addresses: bool,
-    /// How it is demoted, if it is.
+    /// How the node is demoted, if it is demoted.
     pub demoted: Option<LastResort>,
-    /// Its next deadline.
+    /// The next deadline of the node.
     pub deadline: Option<MonoTime>,
     yielded: Vec<(InstanceKey, MonoTime)>,
 }
 
 impl NodeView {
-    /// Before the first configuration.
+    /// The view of a node before its first configuration.
     pub(super) const NOTHING: Self = Self {
         states: Vec::new(),
         priority: AdvertPriority::RESIGN,
@@ -177,13 +178,14 @@ impl NodeView {
         yielded: Vec::new(),
     };
 
-    /// Since when it is Active no more and still holds the addresses of one family, by its own clock.
+    /// Since when, by the clock of the node, one family is not Active any more but still holds its
+    /// addresses.
     #[must_use]
     pub fn yielded(&self, key: InstanceKey) -> Option<MonoTime> {
         self.yielded.iter().find(|(of, _)| *of == key).map(|(_, since)| *since)
     }
 
-    /// Whether nothing is different but what stands against neighbours.
+    /// Whether two views differ at most in what neighbours cause.
     pub(super) fn is_but_for_neighbours(&self, other: &Self) -> bool {
         *self == Self { other_addresses: self.other_addresses, ..other.clone() }
     }
@@ -207,49 +209,51 @@ impl NodeView {
     }
 }
 
-/// One node.
+/// One of our nodes.
 #[derive(Debug)]
 pub struct SimNode {
     pub(super) core: Node,
-    /// What the core must do, predicted.
+    /// The reference, which predicts what the core must do.
     pub(super) reference: Reference,
     pub(super) host: Host,
-    /// As it is configured now.
+    /// The configuration of the node now.
     pub(super) spec: RouterSpec,
-    /// As it is configured when nothing is tried out.
+    /// The configuration of the node when no reload has changed it.
     pub(super) usual_spec: RouterSpec,
-    /// The last configuration that the core was given: another one may still be leaving.
+    /// The last configuration that the core was given: a router of an earlier configuration may
+    /// still be leaving.
     pub(super) given: Option<RouterSpec>,
-    /// Families whose sockets could not be opened.
+    /// The families whose sockets could not be opened.
     pub(super) closed_sockets: BTreeSet<Family>,
-    /// Families in which nothing can be sent.
+    /// The families in which nothing can be sent.
     pub(super) unsendable: BTreeSet<Family>,
-    /// Families of which the last advertisement was not sent.
+    /// The families whose last advertisement was not sent.
     pub(super) unsent: BTreeSet<Family>,
     pub(super) clock: Clock,
     pub(super) kernel: FakeKernel,
     pub(super) link: LinkFacts,
     pub(super) run: Run,
-    /// Of the process: what belonged to an earlier one is void.
+    /// Counts the processes of this node: what belongs to an earlier process is void.
     pub(super) life: u32,
     pub(super) socket: VecDeque<Packet>,
-    /// Bounded by the script: each entry is one of its acts, or the answer to one of the core's.
+    /// The script bounds this queue: each entry is one act of the script, or the answer to one act
+    /// of the core.
     pub(super) queued_inputs: VecDeque<QueuedInput>,
     pub(super) view: NodeView,
-    /// The deadline that is waited for, and when this node will notice.
+    /// The deadline that the node waits for, and the time at which the node will notice it.
     pub(super) wake: Option<(MonoTime, TrueTime)>,
-    /// What is on disk.
+    /// The demotion that is saved on disk.
     pub(super) demotion: Option<Demotion>,
     pub(super) checks: BTreeMap<CheckName, CheckResult>,
     pub(super) answers: Vec<(TrueTime, CommandId, Answer)>,
     pub(super) asked: u64,
-    /// What its core wants to hear announced.
+    /// The instances whose announcements the core wants to hear.
     pub(super) listening: BTreeSet<InstanceKey>,
     pub(super) effects: Effects,
 }
 
 impl SimNode {
-    /// Not running yet.
+    /// A node whose process does not run yet.
     #[must_use]
     pub fn new(setup: NodeSetup, families: &[Family]) -> Self {
         let host = setup.host;
@@ -295,74 +299,74 @@ impl SimNode {
         }
     }
 
-    /// What can be seen of it.
+    /// What can be seen of the node.
     #[must_use]
     pub const fn view(&self) -> &NodeView {
         &self.view
     }
 
-    /// Its configuration.
+    /// The configuration of the node.
     #[must_use]
     pub const fn spec(&self) -> &RouterSpec {
         &self.spec
     }
 
-    /// The core itself.
+    /// The core of the node.
     #[must_use]
     pub const fn core(&self) -> &Node {
         &self.core
     }
 
-    /// Its clock.
+    /// The clock of the node.
     #[must_use]
     pub const fn clock(&self) -> Clock {
         self.clock
     }
 
-    /// Whether its process runs.
+    /// Whether the process of the node runs.
     #[must_use]
     pub const fn run(&self) -> Run {
         self.run
     }
 
-    /// The answers to its commands, with the time of each.
+    /// The answers to the commands of this node, each with its time.
     #[must_use]
     pub fn answers(&self) -> &[(TrueTime, CommandId, Answer)] {
         &self.answers
     }
 
-    /// How many commands it was given.
+    /// How many commands the node was given.
     #[must_use]
     pub const fn asked(&self) -> u64 {
         self.asked
     }
 
-    /// Which process it is: restarts count.
+    /// The number of the process: each restart adds one.
     #[must_use]
     pub const fn life(&self) -> u32 {
         self.life
     }
 
-    /// Whether it really holds the addresses of `key`.
+    /// Whether the node really holds the addresses of `key`.
     #[must_use]
     pub fn holds(&self, key: InstanceKey) -> bool {
         self.kernel.holds(key)
     }
 
-    /// What it knows of its link.
+    /// What the node knows of its link.
     #[must_use]
     pub const fn link(&self) -> &LinkFacts {
         &self.link
     }
 
-    /// A packet waits in the socket, if there is room.
+    /// Puts a packet into the socket, if there is room.
     pub(super) fn queue_packet(&mut self, packet: Packet) {
         if self.socket.len() < SOCKET_BUFFER {
             self.socket.push_back(packet);
         }
     }
 
-    /// Whether its core listens; `Err`: what it asked for twice.
+    /// Notes what the core wants to hear announced. The error names what the core asked for twice.
     pub(super) fn listen(&mut self, effects: &Effects) -> Result<(), String> {
         for effect in effects {
             let again = match effect {
@@ -412,7 +416,7 @@ impl SimNode {
 /// Never: the name is legal.
 #[must_use]
 pub fn interface() -> InterfaceName {
-    // Parsed once: it is part of every key.
+    // The name is parsed once, because it is part of every key.
     static NAME: OnceLock<InterfaceName> = OnceLock::new();
     *NAME.get_or_init(|| match "eth0".parse() {
         Ok(name) => name,
@@ -420,7 +424,7 @@ pub fn interface() -> InterfaceName {
     })
 }
 
-/// The virtual router of every world.
+/// The VRID of the virtual router in every world.
 #[must_use]
 pub fn vrid() -> Vrid {
     match Vrid::new(51) {
@@ -435,7 +439,7 @@ pub fn key(family: Family) -> InstanceKey {
     InstanceKey { interface: interface(), family, vrid: vrid() }
 }
 
-/// The addresses that travel, in one family.
+/// The virtual addresses of one family.
 #[must_use]
 pub fn virtual_addresses(family: Family) -> Vec<IpNet> {
     let addresses: &[&str] = match family {
@@ -445,7 +449,7 @@ pub fn virtual_addresses(family: Family) -> Vec<IpNet> {
     addresses.iter().filter_map(|address| address.parse().ok()).collect()
 }
 
-/// The name of every router.
+/// The name of the router in every world.
 #[must_use]
 pub fn name() -> RouterName {
     match "web".parse() {

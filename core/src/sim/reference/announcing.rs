@@ -4,10 +4,10 @@ use crate::protocol::AnnounceSpec;
 use crate::sim::documents::{CONTESTED_ONCE_MORE, between_contested, round};
 use crate::types::MonoTime;
 
-/// What is planned since the kernel holds the addresses.
+/// What is announced, and when, since the kernel holds the addresses.
 #[derive(Debug, Clone)]
 pub(super) struct Announcing {
-    /// When the last burst began, how many of its rounds were sent, and how many it has.
+    /// When the last burst began, how many of its rounds were sent, and how many rounds it has.
     burst: (MonoTime, u32, u32),
     second_burst: Option<MonoTime>,
     refresh: Option<MonoTime>,
@@ -17,7 +17,7 @@ pub(super) struct Announcing {
 }
 
 impl Announcing {
-    /// The first round is sent now.
+    /// Begins the announcement: the first round is sent now.
     pub(super) fn begin(now: MonoTime, spec: AnnounceSpec) -> Self {
         let planned = |is_planned: bool, at| is_planned.then_some(at);
         Self {
@@ -35,12 +35,12 @@ impl Announcing {
         (sent < rounds).then(|| began + round(sent))
     }
 
-    /// The earliest round that is planned.
+    /// The time of the earliest round that is planned.
     pub(super) fn next(&self) -> Option<MonoTime> {
         [self.second_burst, self.next_round(), self.contested, self.refresh].into_iter().flatten().min()
     }
 
-    /// Takes one round that is due from the plan. Returns whether there was one.
+    /// Removes one round that is due from the plan. Returns whether there was one.
     pub(super) fn take_due(&mut self, now: MonoTime, spec: AnnounceSpec) -> bool {
         let due = |at: Option<MonoTime>| at.is_some_and(|at| at <= now);
         if due(self.second_burst) {
@@ -59,7 +59,7 @@ impl Announcing {
         true
     }
 
-    /// Somebody else may have drawn hosts to itself. Returns whether a round is sent now.
+    /// Another router may have drawn hosts to itself. Returns whether a round is sent now.
     pub(super) fn contest(&mut self, now: MonoTime, addresses: usize) -> bool {
         let gap = between_contested(addresses);
         self.contested_once_more = Some(now + CONTESTED_ONCE_MORE.max(gap * 2));

@@ -1,5 +1,5 @@
-//! What a node knows of its surroundings, and what follows for one router: reasons not to take part, the
-//! priority, the source address (docs/failover.md, docs/configuration.md).
+//! What a node knows of its surroundings, and what follows for one router: the reasons not to take
+//! part, the priority, the source address (docs/failover.md, docs/configuration.md).
 
 use crate::protocol::{CheckName, CheckResult, Fault, RouterSpec, Track};
 use crate::types::{AdvertPriority, Family, InterfaceName, LinkFacts, Role};
@@ -10,12 +10,12 @@ use std::net::IpAddr;
 pub(super) struct Facts {
     pub(super) links: BTreeMap<InterfaceName, LinkFacts>,
     pub(super) checks: BTreeMap<CheckName, CheckResult>,
-    /// Sockets that are not open, and why.
+    /// The sockets that are not open, and why.
     pub(super) closed_sockets: BTreeMap<(InterfaceName, Family), String>,
 }
 
 impl Facts {
-    /// Whether a packet from `address` is our own, reflected.
+    /// Whether a packet from `address` is our own packet, reflected.
     pub(super) fn is_own(&self, interface: InterfaceName, address: IpAddr) -> bool {
         let Some(link) = self.links.get(&interface) else { return false };
         match address {
@@ -67,8 +67,8 @@ impl Facts {
         faults
     }
 
-    /// A negative weight counts while its check fails, a positive one while it passes; the sum stays within
-    /// 1..=254, and the owner's priority does not change.
+    /// A negative weight counts while its check fails, a positive weight while its check passes.
+    /// The sum stays within 1..=254, and the priority of an owner does not change.
     pub(super) fn priority(&self, spec: &RouterSpec) -> AdvertPriority {
         let Role::Contender { priority, .. } = spec.role else { return AdvertPriority::OWNER };
         let mut sum = i32::from(priority.get());
@@ -83,8 +83,8 @@ impl Facts {
         AdvertPriority::from_wire(u8::try_from(sum.clamp(1, 254)).unwrap_or(254))
     }
 
-    /// Our source address in one family: the one we have while it is there, else the first that is not
-    /// virtual (RFC 9568 §5.1.1.1, §5.1.2.1).
+    /// Our source address in one family: the current one while the interface has it, else the first
+    /// address that is not virtual (RFC 9568 §5.1.1.1, §5.1.2.1).
     pub(super) fn source(
         &self,
         spec: &RouterSpec,
@@ -108,7 +108,7 @@ impl Facts {
     }
 }
 
-/// Nothing can be said or heard on the interface of the router.
+/// Whether the fault means that nothing can be sent or received on the interface of the router.
 pub(super) fn cuts_off(spec: &RouterSpec, fault: &Fault) -> bool {
     match fault {
         Fault::InterfaceMissing(name)
@@ -125,7 +125,8 @@ pub(super) fn cuts_off(spec: &RouterSpec, fault: &Fault) -> bool {
     }
 }
 
-/// The fault may be over in a moment, and is waited out (docs/failover.md).
+/// Whether the fault may be over in a moment, so that the router waits for its end
+/// (docs/failover.md).
 pub(super) fn may_pass(spec: &RouterSpec, fault: &Fault) -> bool {
     match fault {
         Fault::InterfaceDown(name) | Fault::NoCarrier(name) | Fault::NoSourceAddress(name, _) => {
@@ -142,7 +143,7 @@ pub(super) fn may_pass(spec: &RouterSpec, fault: &Fault) -> bool {
     }
 }
 
-/// Nothing can be said in `family`.
+/// Whether the fault means that nothing can be sent in `family`.
 pub(super) fn mutes(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
     match fault {
         Fault::NoSourceAddress(_, of) | Fault::Sockets(_, of, _) => *of == family,
@@ -158,7 +159,7 @@ pub(super) fn mutes(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
     }
 }
 
-/// Nothing can be heard in `family`.
+/// Whether the fault means that nothing can be received in `family`.
 pub(super) fn deafens(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
     match fault {
         Fault::Sockets(_, of, _) => *of == family,

@@ -1,4 +1,4 @@
-//! How a whole router leaves (docs/adr/0009), and the guard after a demotion.
+//! How a whole router leaves (docs/adr/0009), and the watch over its successor after a demotion.
 
 use super::instance::{Heard, Instance};
 use super::leave::Ending;
@@ -40,7 +40,7 @@ impl Handover {
         Self { reason, until: now + wait, ending, demotion: None }
     }
 
-    /// In one family nothing can be said: there the others' timers decide.
+    /// Nothing can be sent in one family: there the timers of the other routers decide.
     pub(super) fn wait_for_the_mute(&mut self, active_down: Duration, now: MonoTime) {
         let wait = active_down + MARGIN;
         let wait = match self.reason {
@@ -61,7 +61,8 @@ impl Router {
                 }
                 self.handover = Some(fresh);
             }
-            // Something else presses: sooner, and at any price if that lets go.
+            // There is another reason to leave: the hand-over ends sooner, and lets go in any case
+            // if that reason lets go.
             Some(under_way) if under_way.reason != reason => {
                 under_way.until = under_way.until.min(fresh.until);
                 if fresh.ending == Ending::LetGo {
@@ -80,7 +81,7 @@ impl Router {
         }
     }
 
-    /// The fault is gone: without a taker it stays.
+    /// The fault is gone: if nobody took over, the router stays.
     pub(super) fn relent(&mut self) {
         if let Some(handover) = self.handover.as_mut().filter(|it| it.reason == Reason::Fault) {
             handover.ending = Ending::Stay;
@@ -96,7 +97,8 @@ impl Router {
         self.handover = Some(Handover { until: handover.until + DEAD_RUN_ASKS, ..handover });
     }
 
-    /// When the hand-over ends: when hosts have turned to whoever took over, else when waiting ends.
+    /// When the hand-over ends: when hosts have switched to the successor, else when the waiting
+    /// ends.
     pub(super) fn handover_ends(&self) -> Option<MonoTime> {
         let handover = self.handover.as_ref()?;
         let mut end = None;
@@ -143,7 +145,8 @@ impl Router {
         }
     }
 
-    /// Every Active lets go. `guards`: whoever took over is listened to, by this interval.
+    /// Every Active instance lets go. `guards` says whether the successor is watched, and by which
+    /// interval.
     pub(super) fn release(&mut self, guards: Option<AdverInterval>, turn: &mut Turn<'_>) {
         for instance in self.instances.iter_mut().filter(|it| it.is_active()) {
             instance.let_go(turn);
@@ -194,13 +197,13 @@ impl Router {
     }
 }
 
-/// Since when somebody else is known to serve what `instance` leaves.
+/// Since when another router is known to serve what `instance` leaves.
 fn taken(instance: &Instance) -> Option<MonoTime> {
     instance.leaving()?.taker().map(|(_, since)| since)
 }
 
-/// After a demotion: whoever took over and is silent before it was heard as often as a Backup would wait
-/// is replaced (docs/adr/0009, 0019).
+/// The watch after a demotion: a successor that falls silent before it was heard as often as a
+/// Backup would wait is replaced (docs/adr/0009, 0019).
 #[derive(Debug, Clone)]
 pub(super) struct Guard {
     silent_at: MonoTime,
@@ -233,7 +236,8 @@ impl Guard {
         self.awaited == 0
     }
 
-    /// Who was not run has not listened either, and listens once more.
+    /// Whether the successor is silent. A node that was not run has not listened either, and
+    /// listens once more.
     pub(super) fn finds_silence(&mut self, now: MonoTime) -> bool {
         if now.since(self.silent_at) > self.interval.period().max(OVERSLEPT) {
             let again = Self::new(now, self.interval, self.down_adverts);
