@@ -1,8 +1,9 @@
-//! The numbers that vrrpd promises, each written from the document that promises it, for the reference and
-//! the bounds.
+//! The numbers that vrrpd promises, each written from the document that promises it, for the
+//! reference and the bounds.
 //!
-//! Nothing here is taken from `protocol`: a constant that is changed in the core alone makes the
-//! simulation fail, and whoever changes it on purpose changes the document and this file as well.
+//! Nothing here is taken from `protocol`: a constant that is changed only in the core makes the
+//! simulation fail, and a developer who changes it on purpose changes the document and this file as
+//! well.
 
 use crate::types::{AdverInterval, AdvertPriority, Family};
 use std::time::Duration;
@@ -13,8 +14,8 @@ pub(super) fn skew_time(priority: AdvertPriority, learned: AdverInterval) -> Dur
     Duration::from_nanos((256 - u64::from(priority.get())) * nanos / 256)
 }
 
-/// Active_Down_Interval = 3 × Active_Adver_Interval + Skew_Time (RFC 9568 §6.1); `down_adverts` is the
-/// 3 (docs/failover.md, "Formulas").
+/// Active_Down_Interval = 3 × Active_Adver_Interval + Skew_Time (RFC 9568 §6.1); `down_adverts`
+/// stands for the 3 (docs/failover.md, "Formulas").
 pub(super) fn active_down_interval(
     down_adverts: u32,
     priority: AdvertPriority,
@@ -23,7 +24,7 @@ pub(super) fn active_down_interval(
     learned.period() * down_adverts + skew_time(priority, learned)
 }
 
-/// What is learned has a bound: ten times our own interval, and 3 s at least (docs/adr/0019).
+/// A learned interval has a bound: ten times our own interval, and 3 s at least (docs/adr/0019).
 pub(super) fn believed(said: AdverInterval, ours: AdverInterval) -> AdverInterval {
     let bound = (u32::from(ours.centiseconds()) * 10).max(300);
     if u32::from(said.centiseconds()) <= bound {
@@ -35,12 +36,12 @@ pub(super) fn believed(said: AdverInterval, ours: AdverInterval) -> AdverInterva
         .unwrap_or(AdverInterval::MAX)
 }
 
-/// From whom the addresses are taken (docs/adr/0004).
+/// From which router the addresses are taken (docs/adr/0004).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TakenFrom {
-    /// From somebody who died or never was there.
+    /// From a router that died, or that never existed.
     Nobody,
-    /// From somebody who resigned, or whom an owner that starts has not listened for.
+    /// From a router that resigned, or that a starting owner has not listened for.
     Resigned,
     /// From an Active of lower priority that is still heard.
     Live,
@@ -56,22 +57,25 @@ pub(super) fn first_word_waits(from: TakenFrom, interval: AdverInterval) -> Dura
     }
 }
 
-/// A live Active is told this long after the addresses were announced (docs/adr/0004).
+/// The advertisement to a live Active is sent this long after the addresses were announced
+/// (docs/adr/0004).
 pub(super) const HOSTS_FOLLOW_ANNOUNCEMENT: Duration = Duration::from_millis(3);
 
-/// Somebody serves whose next advertisement is not overdue: one and a half of its intervals.
+/// An Active still serves while its next advertisement is not overdue: one and a half of its
+/// intervals.
 pub(super) fn not_overdue(interval: AdverInterval) -> Duration {
     interval.period() * 3 / 2
 }
 
-/// An advertisement may leave this much late, so that those of many routers leave in one system call:
-/// one sixty-fourth of the interval, and 1 ms at most. It is a window and not a moment, because the
-/// agent may wake for something else within it.
+/// An advertisement may be sent this much late, so that those of many routers are sent in one
+/// system call: one sixty-fourth of the interval, and 1 ms at most. This is a window and not a
+/// moment, because the agent may wake for another reason within it.
 pub(super) fn may_be_late(interval: AdverInterval) -> Duration {
     (interval.period() / 64).min(Duration::from_millis(1))
 }
 
-/// Answers to losing advertisements: one per max(10 ms, interval / 4) (docs/rfc9568.md, RFC9568-6.4.3-14).
+/// How far answers to losing advertisements are apart: one answer per max(10 ms, interval / 4)
+/// (docs/rfc9568.md, RFC9568-6.4.3-14).
 pub(super) fn between_answers(interval: AdverInterval) -> Duration {
     (interval.period() / 4).max(Duration::from_millis(10))
 }
@@ -79,11 +83,11 @@ pub(super) fn between_answers(interval: AdverInterval) -> Duration {
 /// Answers to priority 0 are at least this far apart (docs/rfc9568.md, RFC9568-6.4.3-19).
 pub(super) const BETWEEN_ANSWERS_TO_RESIGNATION: Duration = Duration::from_millis(10);
 
-/// A process that is this late, or a whole interval if that is longer, has not listened either
-/// (docs/rfc9568.md, RFC9568-6.2-4).
+/// A process that is this late, or late by a whole interval if that is longer, has not listened
+/// either (docs/rfc9568.md, RFC9568-6.2-4).
 pub(super) const OVERSLEPT: Duration = Duration::from_millis(50);
 
-/// An address may go this long after the last one was announced (docs/adr/0016).
+/// An address may be released this long after it was last announced (docs/adr/0016).
 pub(super) const fn hosts_have_turned(family: Family) -> Duration {
     match family {
         Family::Ipv4 => Duration::from_millis(20),
@@ -91,22 +95,24 @@ pub(super) const fn hosts_have_turned(family: Family) -> Duration {
     }
 }
 
-/// And this long after the other one spoke, if nothing is heard announced (docs/adr/0016).
+/// If no announcement is heard, an address may be released this long after the other router
+/// advertised (docs/adr/0016).
 pub(super) const NOT_ANNOUNCED: Duration = Duration::from_millis(250);
 
-/// What is heard so soon after our own announcement does not count (docs/adr/0024).
+/// An announcement that is heard this soon after our own announcement does not count
+/// (docs/adr/0024).
 pub(super) const CROSSING: Duration = Duration::from_millis(20);
 
-/// One line of what a leaving router says.
+/// One line of the script of a leaving router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Line {
-    /// Its own priority, and the interval of 10 ms.
+    /// The priority of the router, and the interval of 10 ms.
     Shorten,
     /// Priority 0.
     Resign,
 }
 
-/// What a router says that leaves, in milliseconds after it began (docs/adr/0009).
+/// What a leaving router sends, in milliseconds after it began to leave (docs/adr/0009).
 pub(super) const LEAVING: [(u64, Line); 11] = [
     (0, Line::Shorten),
     (2, Line::Shorten),
@@ -121,7 +127,7 @@ pub(super) const LEAVING: [(u64, Line); 11] = [
     (1256, Line::Resign),
 ];
 
-/// What is said for a run that died, 30 ms after a first resignation (docs/adr/0014).
+/// What is sent for a run that died, 30 ms after a first resignation (docs/adr/0014).
 pub(super) const LEAVING_FOR_A_DEAD_RUN: [(u64, Line); 11] = [
     (0, Line::Shorten),
     (2, Line::Shorten),
@@ -136,16 +142,19 @@ pub(super) const LEAVING_FOR_A_DEAD_RUN: [(u64, Line); 11] = [
     (256, Line::Resign),
 ];
 
-/// The first resignation for a run that died has this long to be answered (docs/adr/0014).
+/// The first resignation for a run that died can be answered for this long (docs/adr/0014).
 pub(super) const DEAD_RUN_ASKS: Duration = Duration::from_millis(30);
 
-/// A stall of this length between two shortenings: resign at once (docs/adr/0009).
+/// After a stall of this length between two shortened advertisements, the router resigns at once
+/// (docs/adr/0009).
 pub(super) const STALLED_WHILE_SHORTENING: Duration = Duration::from_millis(10);
 
-/// A word that may be old is believed when its sender goes on speaking this much later (docs/adr/0009).
+/// An advertisement that may be old is believed when its sender still advertises this much later
+/// (docs/adr/0009).
 pub(super) const GOES_ON_SPEAKING: Duration = Duration::from_millis(12);
 
-/// One that leaves before its first word waits this long for its kernel, at most (docs/adr/0009).
+/// An instance that leaves before its first advertisement waits at most this long for its kernel
+/// (docs/adr/0009).
 pub(super) const LEAVES_UNSPOKEN: Duration = Duration::from_millis(10);
 
 /// The end of the first round, of the pause after it, and of the second round.
@@ -153,46 +162,48 @@ const FIRST_ROUND: Duration = Duration::from_millis(256);
 const SECOND_ROUND_BEGINS: Duration = Duration::from_millis(1250);
 const SECOND_ROUND_ENDS: Duration = Duration::from_millis(1256);
 
-/// How long a planned leave waits for a taker: the first round, the longest Skew_Time and a margin of 100 ms;
-/// a second round that was begun is brought to its end (docs/adr/0009).
+/// How long a planned leave waits for a successor: the first round, the longest Skew_Time and a
+/// margin of 100 ms. A second round that was begun is finished (docs/adr/0009).
 pub(super) fn waits_for_taker(interval: AdverInterval) -> Duration {
     let first_round = FIRST_ROUND + interval.period() + MARGIN;
     if first_round <= SECOND_ROUND_BEGINS { first_round } else { longest_wait_for_taker(interval.period()) }
 }
 
-/// The same where the interval is not known: a second round may be under way.
+/// The same time if the interval is not known: a second round may be under way.
 pub(super) fn longest_wait_for_taker(interval: Duration) -> Duration {
     (FIRST_ROUND + interval + MARGIN).max(SECOND_ROUND_ENDS + MARGIN)
 }
 
-/// A stop must end (docs/adr/0009).
+/// A stop must end within this time (docs/adr/0009).
 pub(super) const STOP_ENDS: Duration = Duration::from_secs(3);
 
-/// A fault waits for a taker (docs/adr/0009).
+/// A router that leaves because of a fault waits this long for a successor (docs/adr/0009).
 pub(super) const FAULT_WAITS: Duration = Duration::from_millis(36);
 
-/// For scheduling and the way there and back: on top of the longest Skew_Time, and of an Active_Down_Interval
-/// where one family cannot say that it leaves (docs/adr/0009).
+/// The time for scheduling and for the way there and back. It is added to the longest Skew_Time,
+/// and to an Active_Down_Interval where one family cannot send that it leaves (docs/adr/0009).
 pub(super) const MARGIN: Duration = Duration::from_millis(100);
 
-/// An interruption that lasts is a fault after 3 s at most (docs/failover.md).
+/// An interruption that lasts becomes a fault after 3 s at most (docs/failover.md).
 pub(super) const INTERRUPTION_ENDS: Duration = Duration::from_secs(3);
 
-/// What the kernel refused is asked for again (docs/operations.md: ten seconds later).
+/// The kernel is asked again for what it refused (docs/operations.md: ten seconds later).
 pub(super) const REFUSED_AGAIN: Duration = Duration::from_secs(10);
 
-/// How long a hasty word is doubted (docs/adr/0019): ten intervals, doubled each time, six times at most.
+/// How long a hasty advertisement is doubted (docs/adr/0019): ten intervals, doubled each time, six
+/// times at most.
 pub(super) fn doubted_for(interval: AdverInterval, times: u32) -> Duration {
     interval.period() * (10 << times.min(6))
 }
 
-/// A doubtful word makes a Backup take over when the Active's next word is overdue by a quarter of an
-/// interval, 30 ms at least and 200 ms at most (docs/adr/0019).
+/// A doubtful advertisement makes a Backup take over when the next advertisement of the Active is
+/// overdue by a quarter of an interval, 30 ms at least and 200 ms at most (docs/adr/0019).
 pub(super) fn overdue_by(interval: AdverInterval) -> Duration {
     (interval.period() / 4).clamp(Duration::from_millis(30), Duration::from_millis(200))
 }
 
-/// The Active that goes on within an interval (and a quarter for the way) refutes a takeover (docs/adr/0019).
+/// An Active that still advertises within an interval (and a quarter for the way) refutes a
+/// takeover (docs/adr/0019).
 pub(super) fn refutes_within(interval: AdverInterval) -> Duration {
     interval.period() * 5 / 4
 }
@@ -208,18 +219,19 @@ pub(super) fn round(number: u32) -> Duration {
     }
 }
 
-/// A rival that is heard makes an Active announce again at most this often: 30 ms, and 2 ms for each
-/// address where that is more (docs/adr/0016: "the winner repeats itself after 30 ms").
+/// An Active that hears a rival announces again at most this often: after 30 ms, and after 2 ms for
+/// each address where that is more (docs/adr/0016: "the winner repeats itself after 30 ms").
 pub(super) fn between_contested(addresses: usize) -> Duration {
     let frames = Duration::from_millis(2) * u32::try_from(addresses).unwrap_or(u32::MAX);
     frames.max(Duration::from_millis(30))
 }
 
-/// And once more this long after the last evidence.
+/// The Active announces once more this long after it last heard the rival.
 pub(super) const CONTESTED_ONCE_MORE: Duration = Duration::from_secs(1);
 
-/// Defended addresses are announced no more often than this (docs/adr/0025, RFC 5227 §2.4).
+/// Defended addresses are not announced more often than this (docs/adr/0025, RFC 5227 §2.4).
 pub(super) const BETWEEN_DEFENCES: Duration = Duration::from_secs(10);
 
-/// A router that was heard so shortly before an announcement explains it (docs/adr/0025).
+/// A router that was heard this shortly before an announcement explains the announcement
+/// (docs/adr/0025).
 pub(super) const EXPLAINS: Duration = Duration::from_millis(250);

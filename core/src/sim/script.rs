@@ -1,4 +1,4 @@
-//! What can be done to a world from outside: faults, operators, and their repair.
+//! What can be done to a world from outside: faults, the commands of operators, and repairs.
 
 use super::checker::{Checker, Violation};
 use super::kernel::KernelBehaviour;
@@ -17,45 +17,45 @@ use std::time::Duration;
 /// What a dying process leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leftovers {
-    /// Its addresses: it was killed.
+    /// The addresses stay, because the process was killed.
     Addresses,
-    /// Nothing: the instance lost power.
+    /// Nothing stays, because the machine lost power.
     Nothing,
 }
 
-/// Whether a node is told that its cable was cut.
+/// Whether a node is told that a cable was cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CarrierSignal {
-    /// It is its own cable: the link goes down.
+    /// The cable is that of the node itself: the link goes down.
     Lost,
-    /// It is a cable between switches: the link stays up.
+    /// The cable is between switches: the link stays up.
     Kept,
 }
 
-/// Whether a station has the addresses that it speaks from.
+/// Whether a station has its source addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// It has.
+    /// The station has them.
     Present,
-    /// They are away: replaced, renewed, flushed.
+    /// The addresses are away: replaced, renewed or flushed.
     Absent,
 }
 
-/// Whether the kernel sends what it is given.
+/// Whether the kernel sends what it is given to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transmission {
-    /// It does.
+    /// The kernel sends it.
     Works,
-    /// It refuses: a filter of the machine.
+    /// The kernel refuses it, because of a filter on the machine.
     Fails,
 }
 
 /// Whether the sockets of a station are open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sockets {
-    /// They are.
+    /// The sockets are open.
     Open,
-    /// They could not be opened.
+    /// The sockets could not be opened.
     Closed,
 }
 
@@ -72,65 +72,65 @@ pub enum Change {
     Families(Vec<Family>),
     /// One more address in each family.
     MoreAddresses,
-    /// The checks.
+    /// The tracked checks.
     Tracks(Vec<Track>),
-    /// The name.
+    /// The name of the router.
     Name(RouterName),
-    /// Everything is as it was.
+    /// Everything is as it was before.
     Back,
 }
 
-/// One act.
+/// One act of a script.
 #[derive(Debug, Clone)]
 pub enum Act {
     /// Starts a station that does not run.
     Start(Port),
     /// Asks a station to end: SIGTERM.
     Stop(Port),
-    /// Kills it without a word.
+    /// Kills the process of a station without warning.
     Crash(Port, Leftovers),
-    /// Stops scheduling it.
+    /// Stops scheduling the process of a station.
     Stall(Port, Packets),
-    /// Schedules it again.
+    /// Schedules the process again.
     Wake(Port),
     /// `vrrpctl demote`.
     Demote(Port, Force),
-    /// An operator demotes it, but for when nobody else serves.
+    /// An operator demotes the router to the last resort: it serves only when no other router does.
     LastResort(Port),
     /// `vrrpctl promote`.
     Promote(Port),
-    /// Every health check of a node has this verdict.
+    /// Every health check of a node has this result.
     Check(Port, CheckResult),
     /// A reload that changes the role.
     Retune(Port, Role),
     /// A reload that changes nothing.
     Reload(Port),
-    /// A reload that changes something else than the role.
+    /// A reload that changes something other than the role.
     Reconfigure(Port, Change),
-    /// A check is not run any more, and has no result.
+    /// A check is not run any more, so it does not have a result.
     CheckRemoved(Port),
-    /// The sockets of one family.
+    /// Opens or closes the sockets of one family.
     Sockets(Port, Family, Sockets),
-    /// Somebody removes the addresses of one family from the interface.
+    /// Another program removes the addresses of one family from the interface.
     Removal(Port, Family, Removal),
-    /// Whether advertisements of one family leave.
+    /// Whether advertisements of one family can be sent.
     Transmission(Port, Family, Transmission),
     /// The clean-up after a crash takes the place of the process that died.
     FinishCrashedRun(Port),
-    /// A cable.
+    /// Plugs or cuts the cable of a station.
     Cable(Port, Cable, CarrierSignal),
-    /// A station's own addresses.
+    /// Adds or removes the source addresses of a station.
     Source(Port, Source),
-    /// One direction.
+    /// Opens or blocks one direction between two stations.
     Path(Port, Port, Path),
-    /// A bridge's echo.
+    /// Starts or stops the reflection of the packets of a station.
     Echo(Port, Echo),
-    /// The LAN's conditions.
+    /// Changes the conditions of the LAN.
     Conditions(Conditions),
-    /// A kernel's behaviour.
+    /// Changes the behaviour of a kernel.
     Kernel(Port, KernelBehaviour),
-    /// Repairs everything but what operators and checks said: the LAN, cables and kernels; wakes
-    /// who is stalled and starts who is down.
+    /// Repairs everything except what operators and checks set: the LAN, cables and kernels. Wakes
+    /// every stalled station and starts every station that is down.
     Repair,
     /// Declares that the last fault is over: from now on the rules of a healthy LAN apply.
     FaultsEnd,
@@ -209,8 +209,9 @@ impl World {
         }
     }
 
-    /// What the daemon does at its start: removes leftovers, then configuration, demotions from the
-    /// state directory, links, and the first verdicts.
+    /// Does what the daemon does when it starts: it removes leftovers, then gives the core the
+    /// configuration, the demotions from the state directory, the links, and the first results of
+    /// the checks.
     fn start(&mut self, port: Port) -> Result<(), Violation> {
         let mut queued_inputs = Vec::new();
         match self.stations.get_mut(port.0) {
@@ -257,7 +258,7 @@ impl World {
         match self.stations.get_mut(port.0) {
             Some(Station::Ours(_)) => return self.deliver(port, QueuedInput::Shutdown),
             Some(Station::Foreign(instances)) => {
-                // It drops its addresses before anybody else can have them.
+                // The node drops its addresses before any other router can have them.
                 self.checker.allow_gap(self.now);
                 let messages: Vec<_> = instances
                     .iter_mut()
@@ -305,7 +306,8 @@ impl World {
         }
     }
 
-    /// What the reactor does: the socket first, then the mailbox, then deadlines.
+    /// Does what the reactor does: it reads the socket first, then the mailbox, then handles
+    /// deadlines.
     fn wake(&mut self, port: Port) -> Result<(), Violation> {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         if !matches!(node.run, Run::Stalled(_)) {
@@ -317,7 +319,7 @@ impl World {
         let packets = std::mem::take(&mut node.socket);
         let queued_inputs = std::mem::take(&mut node.queued_inputs);
         for packet in packets {
-            // What it hears may end its hand-over, and with that the process.
+            // What the node hears may end its hand-over, and then the process ends too.
             if self.node(port).is_some_and(|node| node.run == Run::Up) {
                 self.feed_packet(port, &packet)?;
             }
@@ -450,11 +452,11 @@ impl World {
         if changed { self.deliver(port, QueuedInput::Sockets(family, outcome)) } else { Ok(()) }
     }
 
-    /// The agent notices what was removed from the interface only while it holds it.
+    /// The agent notices that addresses were removed from the interface only while it holds them.
     fn remove_addresses(&mut self, port: Port, family: Family, removal: Removal) -> Result<(), Violation> {
         let key = key(family);
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
-        // A process that is stalled is not told in time; what it announces then nobody can blame.
+        // A stalled process is not told in time, so its announcements until then are not an error.
         if !node.kernel.holds(key) || node.run != Run::Up {
             return Ok(());
         }
@@ -469,7 +471,7 @@ impl World {
         self.deliver(port, QueuedInput::AddressesTouched(key, removal))
     }
 
-    /// What `vrrpd --clean-up` does: links, then the router that was Active, then the end.
+    /// Does what `vrrpd --clean-up` does: the links, then the router that was Active, then the end.
     fn finish_crashed_run(&mut self, port: Port) -> Result<(), Violation> {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let held: Vec<InstanceKey> = node.spec.keys().filter(|key| node.kernel.holds(*key)).collect();
@@ -563,20 +565,22 @@ impl World {
         Ok(())
     }
 
-    /// Who comes back finds no service, somewhere: it takes an election.
+    /// A station that returns does not find a service somewhere: an election is needed.
     fn allow_gap_if_nobody_serves(&mut self, views: &[StationView]) {
         let served = |home: &StationView| {
             views.iter().any(|view| view.component == home.component && view.is_active())
         };
-        // With a shorter interval than the Active's it may also fire before it hears anything, and then
-        // does not wait for its kernel: RFC 9568 §6.4.1 has it begin with its own.
+        // A station with a shorter interval than that of the Active may also fire before it hears
+        // anything, and then does not wait for its kernel: RFC 9568 §6.4.1 lets it begin with its
+        // own interval.
         if !views.iter().all(served) || !self.checker.bounds().one_interval_for_all() {
             self.checker.allow_gap(self.now);
         }
     }
 
-    /// Whose priority falls while it and somebody else compare theirs yields to the other, which may yield to the word that
-    /// is on its way. No router can know; their timers end it.
+    /// If the priority of a router falls while it compares priorities with another router, it
+    /// yields to that router, which may yield in turn to the advertisement that is still on its
+    /// way. No router can know this; the timers of both end it.
     fn allow_gap_if_contested(&mut self, views: &[StationView], port: Port) {
         let serves = |view: &StationView| view.is_active() && !view.leaving;
         let contested = views.iter().any(|view| view.port != port && serves(view));
@@ -585,25 +589,25 @@ impl World {
         }
     }
 
-    /// A leave is bridged if somebody would take over.
+    /// A leaving router does not cause a gap if another router would take over.
     fn allow_gap_unless_bridged(&mut self, views: &[StationView], port: Port, bridge: Bridge) {
         let Some(leaver) = views.iter().find(|view| view.port == port) else { return };
-        // What does not learn the short interval takes over within its own Skew_Time: a stop waits for
-        // that by our interval, a fault does not. RFC 9568 §6.4.2 lets a Backup of higher priority
-        // discard what an Active of lower priority message.
+        // A router that does not learn the short interval takes over within its own Skew_Time. A
+        // stop waits for that time, computed from our interval; a fault does not. RFC 9568 §6.4.2
+        // lets a Backup of higher priority discard what an Active of lower priority advertises.
         let patient = bridge == Bridge::AnyWilling && self.checker.bounds().one_interval_for_all();
         let obeys = |v: &StationView| obeys(v, leaver) && self.checker.hears_all_of_it(v.port, port);
         let taker = |v: &&StationView| v.port == port || patient || obeys(v);
         let takers: Vec<StationView> = views.iter().filter(taker).cloned().collect();
         let bridged = Checker::has_taker(&takers, port);
-        // A hand-over that is under way may have given its takers up.
+        // A hand-over that is under way may have stopped waiting for its successors.
         if leaver.is_active() && (!bridged || leaver.leaving) {
             self.checker.allow_gap(self.now);
         }
         self.allow_gap_if_last_taker(views, port);
     }
 
-    /// Somebody else is leaving for good, and `port` may be who was to take over.
+    /// Another router is leaving for good, and `port` may be the router that was to take over.
     fn allow_gap_if_last_taker(&mut self, views: &[StationView], port: Port) {
         let hopeless = |leaver: &StationView| {
             !views.iter().any(|view| view.port != port && view.is_willing() && obeys(view, leaver))
@@ -614,12 +618,12 @@ impl World {
     }
 }
 
-/// Who can bridge a leave.
+/// Which routers can take over from a leaving router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bridge {
-    /// Anybody who takes part.
+    /// Any router that takes part.
     AnyWilling,
-    /// Somebody of ours who obeys the leaver.
+    /// One of our routers that obeys the leaving router.
     Obedient,
 }
 

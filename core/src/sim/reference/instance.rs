@@ -1,5 +1,5 @@
-//! RFC 9568 §6.4 for one family, with what vrrpd adds to it. Flat on purpose: a state, its times, and
-//! what is said.
+//! RFC 9568 §6.4 for one family, with what vrrpd adds to it. The code is flat on purpose: a state,
+//! its times, and what is sent.
 
 use super::announcing::Announcing;
 use super::leave::{Ending, Leave, Word};
@@ -15,7 +15,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// What the operator and the checks want.
+/// The settings that the operator and the checks demand.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
     pub(super) priority: AdvertPriority,
@@ -23,7 +23,7 @@ pub(super) struct Settings {
     pub(super) interval: AdverInterval,
     pub(super) down_adverts: u32,
     pub(super) announce: AnnounceSpec,
-    /// Until then a live Active of lower priority is obeyed (`preempt_delay`).
+    /// Until this time a live Active of lower priority is obeyed (`preempt_delay`).
     pub(super) preempt_after: MonoTime,
 }
 
@@ -38,36 +38,37 @@ impl Settings {
 pub(super) enum Seen {
     Silence,
     Resignation,
-    /// A lower priority that is not obeyed: when it was heard last, and its interval.
+    /// An Active of lower priority that is not obeyed: when it was heard last, and its interval.
     Lower(MonoTime, AdverInterval),
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Backup {
-    /// Active_Down_Timer; `None`: it has fired, and that of the other family has not yet.
+    /// Active_Down_Timer. `None` means that it has fired, and the timer of the other family has not
+    /// yet fired.
     pub(super) down: Option<MonoTime>,
     pub(super) learned: AdverInterval,
     pub(super) seen: Seen,
     obeyed: Option<IpAddr>,
-    /// When the timer was armed by a regular word.
+    /// When the timer was armed by a regular advertisement.
     regular: MonoTime,
 }
 
 #[derive(Debug, Clone)]
 pub(super) enum Phase {
-    /// The kernel was asked, nothing was said.
+    /// The kernel was asked for the addresses, and nothing was sent.
     AwaitsKernel,
-    /// The kernel holds the addresses, nothing was said.
+    /// The kernel holds the addresses, and nothing was sent.
     Holds,
     Serves,
-    /// It overslept, and somebody else may rightly be Active.
+    /// The Active overslept, and another router may rightly be Active now.
     Listens,
     Leaves(Leave),
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Active {
-    /// Adver_Timer, or when the next line of a leave is due.
+    /// Adver_Timer, or when the next step of a leaving router is due.
     pub(super) next: MonoTime,
     pub(super) phase: Phase,
     pub(super) taken_from: TakenFrom,
@@ -77,9 +78,9 @@ pub(super) struct Active {
     no_answer_to_resignation_before: MonoTime,
     /// A lost tie that does not count yet: since when, and when it was lost last.
     tie_lost: Option<(MonoTime, MonoTime)>,
-    /// Whom it displaced is expected to speak until then.
+    /// Until this time the router that was displaced is expected to advertise.
     displaced_until: MonoTime,
-    /// A rival was heard whose next word is not overdue before this.
+    /// A rival was heard whose next advertisement is not overdue before this time.
     contested_until: MonoTime,
 }
 
@@ -90,20 +91,20 @@ pub(super) enum State {
     Active(Active),
 }
 
-/// Why it is Backup.
+/// Why the instance is Backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BackupBecause {
-    /// It overslept as Active and steps back without a word.
+    /// The instance overslept as Active and steps back without an advertisement.
     Overslept,
     Other,
 }
 
-/// How hosts turn away from us: which addresses others have announced since we listen.
+/// How hosts switch away from us: which addresses other routers have announced since we listen.
 #[derive(Debug, Clone, Default)]
 struct Turning {
     announced: BTreeSet<IpAddr>,
     last: Option<MonoTime>,
-    /// When it yielded; `None`: it leaves and serves.
+    /// When the instance yielded. `None` means that the instance is leaving and still serves.
     yielded: Option<MonoTime>,
 }
 
@@ -118,9 +119,9 @@ struct Peer {
 /// Whose addresses an advertisement lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lists {
-    /// One of ours at least.
+    /// At least one of our addresses.
     Ours,
-    /// None of ours: a stranger.
+    /// None of our addresses, so the sender is a foreign router.
     Others,
 }
 
@@ -130,12 +131,12 @@ pub(super) struct Heard {
     pub(super) source: IpAddr,
     pub(super) priority: AdvertPriority,
     pub(super) said: AdverInterval,
-    /// What is believed of `said`.
+    /// How much of `said` is believed.
     pub(super) interval: AdverInterval,
     pub(super) lists: Lists,
 }
 
-/// What is known of the service while this family takes no part.
+/// What is known of the service while this family does not take part.
 #[derive(Debug, Clone, Copy)]
 struct Silence {
     since: MonoTime,
@@ -167,17 +168,17 @@ pub(super) struct Instance {
     pub(super) since: MonoTime,
     pub(super) because: BackupBecause,
     pub(super) source: Option<IpAddr>,
-    /// The source address that went away, while there is no other.
+    /// The source address that the interface lost, while there is no other one.
     pub(super) former_source: Option<IpAddr>,
     pub(super) believed_active: Option<IpAddr>,
     pub(super) lists: Lists,
     turning: Option<Turning>,
-    /// Known from what was seen: when it announced last.
+    /// When the instance announced last. This is known only from what the core did.
     pub(super) announced: Option<MonoTime>,
     peers: Vec<Peer>,
-    /// The last six different words, the newest first.
+    /// The last six different advertisements, the newest first.
     said: VecDeque<(AdvertPriority, AdverInterval)>,
-    /// Whom it replaced because of a hasty word.
+    /// The router that the instance replaced because of a hasty advertisement.
     hastily_replaced: Option<IpAddr>,
     doubts_until: Option<MonoTime>,
     doublings: u32,
@@ -231,7 +232,7 @@ impl Instance {
         matches!(self.state, State::Active(Active { phase: Phase::AwaitsKernel, .. }))
     }
 
-    /// Whether its timer has fired and the other family decides.
+    /// Whether the timer of this family has fired, so that the other family decides.
     pub(super) const fn is_ready(&self) -> bool {
         matches!(self.state, State::Backup(Backup { down: None, .. }))
     }
@@ -306,7 +307,7 @@ impl Instance {
         self.announce(turn);
     }
 
-    /// Whether it tells hosts where the addresses are.
+    /// Whether the instance announces the addresses to hosts.
     pub(super) const fn announces(&self) -> bool {
         match &self.state {
             State::Active(Active { phase: Phase::Listens, .. }) => false,
@@ -326,7 +327,7 @@ impl Instance {
         }
     }
 
-    /// Somebody removed addresses, and they are back.
+    /// Another program removed addresses, and they are installed again.
     pub(super) fn on_restored(&mut self, turn: &mut Turn<'_>) {
         if self.announces() {
             self.announce(turn);
@@ -353,7 +354,7 @@ impl Instance {
         self.enter(turn.now, State::Backup(backup));
     }
 
-    /// It becomes Active: the kernel first (docs/adr/0004).
+    /// The instance becomes Active: the kernel is asked first (docs/adr/0004).
     pub(super) fn claim(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         let now = turn.now;
         let served = |peer: &Peer| {
@@ -399,7 +400,7 @@ impl Instance {
         self.enter(now, State::Active(active));
     }
 
-    /// A run that died as Active: its successor begins as that Active, leaving (docs/adr/0014).
+    /// A run died as Active: the next run begins as that Active, and leaves (docs/adr/0014).
     pub(super) fn inherit(&mut self, turn: &mut Turn<'_>) {
         self.watch(turn);
         let now = turn.now;
@@ -433,7 +434,8 @@ impl Instance {
         }
     }
 
-    /// Active to Backup. What was announced is kept until hosts have turned (docs/adr/0016).
+    /// From Active to Backup. Announced addresses are kept until hosts have switched
+    /// (docs/adr/0016).
     fn yield_to(
         &mut self,
         settings: &Settings,
@@ -453,7 +455,7 @@ impl Instance {
         self.because = because;
     }
 
-    /// The other family yielded.
+    /// This family yields because the other family yielded.
     pub(super) fn follow(
         &mut self,
         settings: &Settings,
@@ -472,7 +474,8 @@ impl Instance {
         self.lists = Lists::Ours;
     }
 
-    /// The last word of an Active that yields, with the winner's interval (docs/adr/0004).
+    /// The last advertisement of an Active that yields, with the interval of the winner
+    /// (docs/adr/0004).
     fn say_last_word(&mut self, settings: &Settings, winners: AdverInterval, turn: &mut Turn<'_>) {
         let State::Active(active) = &self.state else { return };
         if matches!(active.phase, Phase::Serves) || active.announcing.is_some() {
@@ -510,7 +513,7 @@ impl Instance {
         }
     }
 
-    /// Nobody took over: it says at once that it is here.
+    /// No router took over: the instance advertises at once that it is still Active.
     pub(super) fn stay(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         if !self.is_active() {
             return;
@@ -532,7 +535,7 @@ impl Instance {
         }
     }
 
-    /// One resignation; who has said nothing yet needs none.
+    /// Sends one resignation; an instance that has not advertised yet does not need one.
     pub(super) fn resign(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         let State::Active(active) = &self.state else { return };
         match active.phase {
@@ -546,7 +549,7 @@ impl Instance {
     fn on_leaving_timer(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         let State::Active(Active { phase: Phase::Leaves(leave), next, .. }) = &mut self.state else { return };
         let line = leave.say(turn.now);
-        // When everything is said it has nothing to do.
+        // When every line of the script was sent, the instance has nothing to do.
         *next = leave.next().unwrap_or(turn.now + settings.interval.period().max(Duration::from_secs(1)));
         match line {
             Some(Line::Shorten) => self.say(settings.priority, AdverInterval::MIN, turn),
@@ -555,13 +558,13 @@ impl Instance {
         }
     }
 
-    // What hosts do.
+    // What hosts do about the addresses.
 
     pub(super) const fn is_watching(&self) -> bool {
         self.turning.is_some()
     }
 
-    /// It has yielded and keeps the addresses for a moment.
+    /// Whether the instance has yielded and keeps the addresses for a moment.
     pub(super) fn is_parting(&self) -> bool {
         self.turning.as_ref().is_some_and(|turning| turning.yielded.is_some())
     }
@@ -570,7 +573,7 @@ impl Instance {
         self.turning.as_ref().is_some_and(|turning| turning.announced.len() >= self.addresses.len())
     }
 
-    /// When hosts have turned to somebody who serves since `served`.
+    /// When hosts have switched to a router that serves since `served`.
     pub(super) fn turned_at(&self, served: MonoTime) -> MonoTime {
         let Some(turning) = &self.turning else { return served };
         match turning.last.filter(|_| self.all_announced()) {
@@ -584,7 +587,7 @@ impl Instance {
         Some(self.turned_at(yielded))
     }
 
-    /// It leaves to somebody who has not announced every address.
+    /// Whether the instance leaves to a router that has not announced every address.
     pub(super) fn leaves_hosts_behind(&self) -> bool {
         self.leaving().is_some_and(|leave| !leave.is_of_dead_run())
             && self.is_watching()
@@ -621,7 +624,7 @@ impl Instance {
         self.conflict.filter(|_| serves).map(|seen| seen + settings.interval.period() * settings.down_adverts)
     }
 
-    /// An announcement that no advertisement explains (docs/adr/0025).
+    /// Reacts to an announcement that no advertisement explains (docs/adr/0025).
     pub(super) fn judge_conflict(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         if self.conflict_at(settings).is_none_or(|at| at > turn.now) {
             return;
@@ -637,7 +640,7 @@ impl Instance {
         }
     }
 
-    // The kernel.
+    // What the kernel answers.
 
     pub(super) fn on_held(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         let State::Active(active) = &mut self.state else { return };
@@ -649,7 +652,8 @@ impl Instance {
         }
     }
 
-    /// All families hold their addresses: the first word, or the announcement that comes before it.
+    /// All families hold their addresses: the first advertisement is sent, or the announcement that
+    /// comes before it.
     pub(super) fn speak(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         let State::Active(active) = &mut self.state else { return };
         if !matches!(active.phase, Phase::Holds) || active.announcing.is_some() {
@@ -704,7 +708,7 @@ impl Instance {
         let State::Backup(backup) = &mut self.state else { return };
         let Some(at) = backup.down.filter(|at| *at <= now) else { return };
         let period = backup.learned.period();
-        // Who slept has not listened: a living Active is heard within one interval.
+        // A Backup that was not run has not listened: a living Active is heard within one interval.
         backup.down = (now.since(at) > period.max(OVERSLEPT))
             .then(|| now + period + skew_time(settings.priority, backup.learned));
     }
@@ -713,7 +717,8 @@ impl Instance {
         now.since(active.next) > settings.active_down_interval(settings.interval)
     }
 
-    /// Adver_Timer (RFC 9568 §6.4.3), or what stands in its place before the first word and while leaving.
+    /// Adver_Timer (RFC 9568 §6.4.3), or the timer that replaces it before the first advertisement
+    /// and while leaving.
     fn on_adver_timer(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         let now = turn.now;
         let State::Active(active) = &mut self.state else { return };
@@ -727,12 +732,14 @@ impl Instance {
             }
             Phase::Leaves(_) => self.on_leaving_timer(settings, turn),
             Phase::Serves => {
-                // Within the window it speaks if it wakes for another reason, and at its end in any case.
+                // Within the window the instance advertises if it wakes for another reason, and at
+                // the end of the window in any case.
                 let at = active.next;
                 let must = at + documents::may_be_late(settings.interval) <= now;
                 let woke = match self.source {
                     Some(_) => turn.observed_word(self.key, settings.priority, settings.interval),
-                    // Without a source address nothing is said: its timer shows that it woke.
+                    // Without a source address nothing is sent: the timer of the instance shows
+                    // that it woke.
                     None => turn.observed_timer(self.key).is_none_or(|next| next > at),
                 };
                 if !must && !woke {
@@ -743,7 +750,8 @@ impl Instance {
                     active.next = now + period;
                     return;
                 }
-                // From the last deadline, so that the period does not drift.
+                // The next deadline is counted from the last deadline, so that the period does not
+                // drift.
                 active.next = if at + period > now { at + period } else { now + period };
                 let contested = now < active.contested_until;
                 self.say(settings.priority, settings.interval, turn);
@@ -754,7 +762,7 @@ impl Instance {
         }
     }
 
-    /// One round that is due. It may be as late as an advertisement.
+    /// Sends one round that is due. A round may be as late as an advertisement.
     fn announce_what_is_due(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         if !self.announces() {
             return;
@@ -767,7 +775,7 @@ impl Instance {
         }
     }
 
-    /// The next timer of its state (RFC 9568 §6.2), without what it may be late.
+    /// The next timer of the state (RFC 9568 §6.2), without the time by which it may be late.
     pub(super) fn next_timer(&self) -> Option<MonoTime> {
         match &self.state {
             State::Initialize => None,
@@ -780,7 +788,7 @@ impl Instance {
         }
     }
 
-    /// Active_Adver_Interval: what a Backup has learned, else our own.
+    /// Active_Adver_Interval: the interval that a Backup has learned, else our own interval.
     pub(super) fn learned(&self, settings: &Settings) -> AdverInterval {
         match &self.state {
             State::Backup(backup) => backup.learned,
@@ -788,7 +796,7 @@ impl Instance {
         }
     }
 
-    /// At which moment it must have acted, at the latest.
+    /// The latest moment at which the instance must have acted.
     pub(super) fn due(&self, settings: &Settings) -> Option<MonoTime> {
         let late = documents::may_be_late(settings.interval);
         let timers = match &self.state {
@@ -918,7 +926,8 @@ impl Instance {
         }
     }
 
-    /// The Active that it replaced hastily goes on: from now on such words are doubted (docs/adr/0019).
+    /// The Active that was replaced hastily is still there: from now on such advertisements are
+    /// doubted (docs/adr/0019).
     fn refute(&mut self, settings: &Settings, source: IpAddr, now: MonoTime) {
         let in_time = now.since(self.since) <= documents::refutes_within(settings.interval);
         if !in_time || self.hastily_replaced != Some(source) {
@@ -988,8 +997,8 @@ impl Instance {
         }
     }
 
-    /// A message from our own address: what we did not say, somebody else says in our name, and a serving
-    /// Active speaks at once (docs/adr/0019).
+    /// A message arrives from our own address. If we did not send it, another station sends in our
+    /// name, and a serving Active advertises at once (docs/adr/0019).
     pub(super) fn on_own(&mut self, settings: &Settings, heard: &Heard, turn: &mut Turn<'_>) {
         let serves = matches!(self.state, State::Active(Active { phase: Phase::Serves, .. }));
         if serves && !self.said.contains(&(heard.priority, heard.said)) {
@@ -999,7 +1008,7 @@ impl Instance {
 
     // Changes from outside.
 
-    /// The priority fell: a word that was discarded may be obeyed after all.
+    /// Our priority fell: an advertisement that was discarded may be obeyed after all.
     pub(super) fn on_lowered(&mut self, settings: &Settings) {
         let believed = self.believed_active.and_then(|active| self.peer(active)).map(|peer| peer.priority);
         let State::Backup(backup) = &mut self.state else { return };
@@ -1013,7 +1022,7 @@ impl Instance {
         backup.seen = Seen::Silence;
     }
 
-    /// A reload: a shorter interval counts at once.
+    /// A reload: a shorter interval takes effect at once.
     pub(super) fn retune(&mut self, settings: &Settings, now: MonoTime) {
         if let State::Active(active) = &mut self.state
             && !matches!(active.phase, Phase::Leaves(_))
@@ -1034,7 +1043,8 @@ impl Instance {
         }
     }
 
-    /// The interruption is over (docs/failover.md, "The network of the Active is away for a moment").
+    /// The interruption is over (docs/failover.md, "The network of the Active is away for a
+    /// moment").
     pub(super) fn resume(&mut self, settings: &Settings, could_hear: bool, turn: &mut Turn<'_>) {
         let now = turn.now;
         match &mut self.state {
@@ -1061,7 +1071,7 @@ impl Instance {
         }
     }
 
-    // Who is named Active (docs/adr/0019).
+    // Which router is reported as the Active (docs/adr/0019).
 
     pub(super) fn hear_service(&mut self, settings: &Settings, heard: &Heard, now: MonoTime) {
         if !heard.priority.is_resignation() && heard.lists == Lists::Ours {
@@ -1070,7 +1080,7 @@ impl Instance {
         }
     }
 
-    /// After each input: nobody is named Active who is not heard.
+    /// After each input: a router that is not heard is not reported as the Active.
     pub(super) fn forget_the_silent(&mut self, settings: &Settings, deaf: bool, now: MonoTime) {
         if self.is_active() {
             self.silence =
@@ -1114,13 +1124,13 @@ impl Backup {
         if let Some(at) = self.down {
             let skew = now + skew_time(settings.priority, self.learned);
             let due = if doubts { skew.max(self.overdue(settings)) } else { skew };
-            // Never longer than it still runs.
+            // The timer never gets longer than the time that it has left.
             self.down = Some(at.min(due));
         }
         self.seen = Seen::Resignation;
     }
 
-    /// Returns whether it obeys.
+    /// Returns whether the Backup obeys the advertisement.
     fn on_advert(&mut self, settings: &Settings, heard: &Heard, doubts: bool, now: MonoTime) -> bool {
         let may_preempt = settings.preempt == Preempt::Allow && now >= settings.preempt_after;
         if heard.priority < settings.priority && may_preempt {

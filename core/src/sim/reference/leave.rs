@@ -1,5 +1,5 @@
-//! What one family says while its router leaves, and what it takes to believe that somebody took over
-//! (docs/adr/0009, 0014, 0019).
+//! What one family sends while its router leaves, and what is needed to believe that another router
+//! took over (docs/adr/0009, 0014, 0019).
 
 use crate::sim::documents::{
     DEAD_RUN_ASKS, GOES_ON_SPEAKING, LEAVING, LEAVING_FOR_A_DEAD_RUN, Line, STALLED_WHILE_SHORTENING,
@@ -8,21 +8,21 @@ use crate::types::MonoTime;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// What follows when nobody takes over.
+/// What follows when no router takes over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// The router stays Active; so it asks for a proof that somebody took over.
+    /// The router stays Active, so it asks for a proof that another router took over.
     Stay,
-    /// The addresses go all the same.
+    /// The addresses are let go in any case.
     LetGo,
 }
 
-/// What a word of another router shows.
+/// What an advertisement of another router shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Word {
-    /// Its sender was silent before: it took over.
+    /// Its sender was silent before, so the sender took over.
     New,
-    /// It may be older than our resignation, or its sender leaves as well.
+    /// The advertisement may be older than our resignation, or its sender is leaving too.
     MayBeOld,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Leave {
     began: MonoTime,
     lines: &'static [(u64, Line)],
     spoken: usize,
-    /// Priority 0 is said once more then, so that whoever serves answers.
+    /// When priority 0 is sent once more, so that the router that serves answers.
     ask_at: Option<MonoTime>,
     resigned: bool,
     shortened_again: bool,
@@ -77,7 +77,7 @@ impl Leave {
         self.lines.get(self.spoken).map(|(millis, line)| (self.began + Duration::from_millis(*millis), *line))
     }
 
-    /// What is said now, if something is due.
+    /// The line that is sent now, if one is due.
     pub(super) fn say(&mut self, now: MonoTime) -> Option<Line> {
         if self.serves().is_some() {
             return None;
@@ -94,7 +94,7 @@ impl Leave {
                 (at, line) = self.line()?;
             }
         }
-        // What is late delays the rest, so that no burst follows.
+        // If a line is late, the lines after it are delayed as well, so that no burst follows.
         self.began = self.began + now.since(at);
         self.spoken += 1;
         self.last = Some(line);
@@ -144,7 +144,7 @@ impl Leave {
         }
     }
 
-    /// Who took over, and since when that is known.
+    /// Which router took over, and since when that is known.
     pub(super) fn taker(&self) -> Option<(IpAddr, MonoTime)> {
         match (self.other, self.ending) {
             (Other::Serves(who, since), _) | (Other::Spoke(who, since, Word::New), Ending::LetGo) => {
@@ -176,7 +176,7 @@ impl Leave {
         }
     }
 
-    /// Somebody else announced each of the addresses.
+    /// Other routers have announced each of the addresses.
     pub(super) const fn on_all_announced(&mut self) {
         if let Other::Spoke(who, at, Word::New) = self.other {
             self.other = Other::Serves(who, at);
@@ -184,7 +184,7 @@ impl Leave {
         }
     }
 
-    /// `from` resigned: it does not serve.
+    /// `from` resigned, so it does not serve.
     pub(super) fn on_resignation(&mut self, from: IpAddr) {
         match self.other {
             Other::Serves(who, _) | Other::Spoke(who, ..) if who == from => {

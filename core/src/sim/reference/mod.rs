@@ -1,16 +1,19 @@
 //! A reference of our own node: RFC 9568 §6 and what vrrpd adds to it, written from the documents.
 //!
-//! It is given every input that the core is given, and predicts what the core does: which advertisement
-//! it sends (source, priority, interval), when it asks for the addresses and lets them go, when it
-//! announces them and when it listens to announcements, which state each family is in, and by when the
-//! core must want to be called again. Every difference is a violation of the simulation.
+//! The reference is given every input that the core is given, and predicts what the core does:
+//! which advertisement the core sends (source, priority, interval), when it asks for the addresses
+//! and releases them, when it announces them and when it listens to announcements, which state each
+//! family is in, and by when the core must want to be called again. Every difference is a violation
+//! of the simulation.
 //!
-//! Two things have a window instead of a moment: an advertisement of a router that serves, and a round of
-//! an announcement, may leave a sixty-fourth of an interval late (1 ms at most), so that those of many
-//! routers leave in one system call ([`crate::sim::documents::may_be_late`]). Within it the reference takes whichever
-//! moment the core took. Events, answers to commands and the checksum are not predicted.
+//! Two things have a window instead of a moment: an advertisement of a router that serves, and a
+//! round of an announcement, may be sent a sixty-fourth of an interval late (1 ms at most), so that
+//! those of many routers are sent in one system call ([`crate::sim::documents::may_be_late`]).
+//! Within the window the reference accepts the moment that the core chose. Events, answers to
+//! commands and the checksum are not predicted.
 //!
-//! It shares no code with `protocol`, nor its numbers: see [`crate::sim::documents`].
+//! The reference does not share code with `protocol`, nor its numbers: see
+//! [`crate::sim::documents`].
 
 mod announcing;
 mod facts;
@@ -32,37 +35,37 @@ use turn::{Expected, Turn};
 /// What the reference knows of one node.
 #[derive(Debug, Clone, Default)]
 pub struct Reference {
-    /// In the order of their names.
+    /// The routers, in the order of their names.
     routers: Vec<Router>,
     facts: Facts,
-    /// Demotions of routers that are not there.
+    /// The demotions of routers that are not running.
     remembered: BTreeMap<RouterName, Demotion>,
-    /// Routers that wait until another one is gone.
+    /// Routers that wait until another router is gone.
     waiting: BTreeMap<RouterName, RouterSpec>,
-    /// Of the last request to the kernel for each key, as it was seen.
+    /// The epoch of the last request to the kernel for each key, as it was seen.
     epochs: BTreeMap<InstanceKey, u64>,
     ends: bool,
     stopped: bool,
 }
 
-/// Where the core and the reference differ.
+/// A difference between the core and the reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// What is different.
+    /// The rule that the difference breaks.
     pub rule: &'static str,
-    /// What was predicted and what was seen.
+    /// What was predicted, and what was seen.
     pub seen: String,
 }
 
 impl Reference {
-    /// Of a node that was given no input yet.
+    /// The reference of a node that was not given any input yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the input that the core has just taken at `now`, and compares what came of it: the effects, the
-    /// state after it, and when the core wants to be called again.
+    /// Follows the input that the core has just handled at `now`, and compares the result: the
+    /// effects, the state after the input, and when the core wants to be called again.
     ///
     /// # Errors
     /// The first [`Difference`].
@@ -87,7 +90,7 @@ impl Reference {
         self.compare_deadline(wakes)
     }
 
-    /// Takes over what only the core decides: epochs. When it announced last is known now.
+    /// Takes over what only the core decides: the epochs, and the time of its last announcement.
     fn note(&mut self, now: MonoTime, observed: &Effects) {
         for effect in observed {
             match effect {
@@ -136,7 +139,7 @@ impl Reference {
             if facts != seen_facts {
                 return differs("priority, hand-over and demotion are those predicted", &facts, &seen_facts);
             }
-            // Of a router that is on its way out nobody asks why it does not take part.
+            // A router that is about to go is not asked why it does not take part.
             if predicted.wanted == Wanted::Yes && !predicted.faults.iter().eq(&seen.faults) {
                 return differs("the faults are those predicted", &predicted.faults, &seen.faults);
             }
@@ -144,8 +147,8 @@ impl Reference {
         Ok(())
     }
 
-    /// The core must want to be called by the time at which something is due. That it acts no sooner is
-    /// seen by its effects.
+    /// The core must want to be called by the time at which something is due. Its effects show that
+    /// it does not act earlier.
     fn compare_deadline(&self, wakes: Option<MonoTime>) -> Result<(), Difference> {
         let due = self.routers.iter().filter_map(Router::due).min();
         match (due, wakes) {
@@ -280,7 +283,8 @@ impl Reference {
                 }
                 self.evaluate_all(turn);
             }
-            // Counted or reported, and nothing else; other names of interfaces are not simulated.
+            // These inputs are counted or reported, and nothing else; other interface names are not
+            // simulated.
             Input::Rejected { .. }
             | Input::AdvertisementUnsent { .. }
             | Input::AdvertisementSentAgain(_)
@@ -291,7 +295,8 @@ impl Reference {
     fn on_deadline(&mut self, turn: &mut Turn<'_>) {
         let mut at = 0;
         while at < self.routers.len() {
-            // A router that is not due is not called: what one family owes the other it does when it is.
+            // A router that is not due is not called: what one family must do because of the other
+            // is done when the router is called.
             let is_called = self.routers.get(at).is_some_and(|router| {
                 router.due().is_some_and(|due| due <= turn.now)
                     || router.instances.iter().any(|instance| turn.observes_any(instance.key))
@@ -308,7 +313,7 @@ impl Reference {
                 at = 0;
                 continue;
             }
-            // A hand-over that ends may start a router, which is due at once: an owner.
+            // A hand-over that ends may start a router that is due at once, namely an owner.
             let due = self.routers.get(at).and_then(Router::due);
             if due.is_none_or(|due| due > turn.now) {
                 at += 1;
@@ -339,7 +344,7 @@ impl Reference {
         }
     }
 
-    /// One router acts, and everything that follows from it.
+    /// One router acts, and everything that follows from the act is done.
     fn step(&mut self, at: usize, turn: &mut Turn<'_>, act: impl FnOnce(&mut Router, &mut Turn<'_>) -> Next) {
         let Some(router) = self.routers.get_mut(at) else { return };
         match act(router, turn) {
@@ -377,7 +382,7 @@ impl Reference {
         self.evaluate_all(turn);
     }
 
-    /// Routers that nobody is in the way of come to be. Returns their names.
+    /// Starts the routers that no other router blocks. Returns their names.
     fn admit(&mut self, now: MonoTime) -> Vec<RouterName> {
         let mut admitted = Vec::new();
         for (name, spec) in std::mem::take(&mut self.waiting) {
@@ -397,7 +402,8 @@ impl Reference {
         admitted
     }
 
-    /// Routers that left make room for what replaces them. Returns whether there were any.
+    /// Routers that left are replaced by those that waited for them. Returns whether there were
+    /// any.
     fn replace_gone(&mut self, turn: &mut Turn<'_>) -> bool {
         let gone = |router: &Router| router.wanted == Wanted::No && router.is_gone();
         let any = self.routers.iter().any(gone);
@@ -452,7 +458,7 @@ fn differs(
     Err(Difference { rule, seen: format!("predicted {predicted:?}, seen {seen:?}") })
 }
 
-/// Whether `source` is the address of all hosts of a network in which one of our addresses is.
+/// Whether `source` is the broadcast address of a network that contains one of our addresses.
 fn is_broadcast(spec: &RouterSpec, source: IpAddr) -> bool {
     let mut nets = spec.instances.iter().flat_map(|instance| &instance.addresses);
     nets.any(|net| match net {

@@ -13,11 +13,11 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Whether the router is to be there.
+/// Whether the router is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     Yes,
-    /// It left the configuration, or makes room for what replaces it.
+    /// The router left the configuration, or makes room for the router that replaces it.
     No,
     /// The agent ends.
     AgentEnds,
@@ -26,13 +26,13 @@ pub(super) enum Wanted {
 /// Why a router starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
-    /// RFC 9568 §6.4.1: an owner is Active at once, everybody else listens first.
+    /// RFC 9568 §6.4.1: an owner is Active at once, every other router listens first.
     Ordinary,
-    /// Who took over fell silent: the wait is over already.
+    /// The successor fell silent, so the waiting is over already.
     NobodyServes,
 }
 
-/// Faults that are waited out.
+/// Faults whose end the router waits for.
 #[derive(Debug, Clone)]
 struct Interruption {
     faults: BTreeSet<Fault>,
@@ -51,10 +51,11 @@ pub(super) struct Router {
     pub(super) demoted: Option<Demotion>,
     pub(super) handover: Option<Handover>,
     pub(super) guard: Option<Guard>,
-    /// What the kernel refused, and when it is asked again.
+    /// What the kernel refused, and when the kernel is asked again.
     refused: Option<(String, MonoTime)>,
     pub(super) wanted: Wanted,
-    /// Checks that a reload added while it ran: their first result is waited for without a fault.
+    /// Checks that a reload added while the router ran: the router waits for their first result
+    /// without a fault.
     awaited_checks: BTreeSet<CheckName>,
 }
 
@@ -112,7 +113,7 @@ impl Router {
         self.instances.iter().all(Instance::is_idle)
     }
 
-    /// It takes no part and holds nothing.
+    /// Whether the router does not take part and holds nothing.
     pub(super) fn is_gone(&self) -> bool {
         self.is_idle() && !self.instances.iter().any(Instance::is_watching)
     }
@@ -121,7 +122,7 @@ impl Router {
         self.instances.iter_mut().find(|instance| instance.key == key)
     }
 
-    /// Everything that is wrong, waited out or not.
+    /// Every fault, including those whose end the router waits for.
     fn troubles(&self) -> impl Iterator<Item = &Fault> {
         self.faults.iter().chain(self.interruption.iter().flat_map(|it| &it.faults))
     }
@@ -135,7 +136,7 @@ impl Router {
         }
     }
 
-    /// Everything that follows from facts; starts and stops accordingly.
+    /// Computes everything that follows from the facts, and starts or stops the router accordingly.
     pub(super) fn evaluate(&mut self, facts: &Facts, start: Start, turn: &mut Turn<'_>) {
         for instance in &mut self.instances {
             let family = instance.key.family;
@@ -192,7 +193,8 @@ impl Router {
         }
     }
 
-    /// The priority that is advertised: a demotion as the last resort leaves the lowest.
+    /// Computes the priority that is advertised: a router demoted to the last resort advertises the
+    /// lowest one.
     fn weigh(&mut self, facts: &Facts) {
         let last_resort = self.demoted.as_ref().map(|demotion| demotion.last_resort);
         self.set_priority(match last_resort {
@@ -285,7 +287,8 @@ impl Router {
         }
     }
 
-    /// Before any Backup can have taken over: so many intervals after our last word, and 3 s at most.
+    /// The interruption ends before any Backup can have taken over: this many intervals after our
+    /// last advertisement, and after 3 s at most.
     fn interruption_ends(&self, now: MonoTime) -> MonoTime {
         let period = self.settings.interval.period();
         let mut last_word = now;
@@ -297,7 +300,7 @@ impl Router {
         (last_word + period * self.settings.down_adverts).min(now + INTERRUPTION_ENDS)
     }
 
-    /// What it does has changed, so that facts mean something else.
+    /// Whether the state of the router has changed, so that the same facts have other consequences.
     pub(super) fn must_evaluate_again(&self) -> bool {
         self.is_idle() && !self.awaited_checks.is_empty() || self.has_outlived_its_interruption()
     }
@@ -329,7 +332,8 @@ impl Router {
         Heard { source, priority, said, interval, lists }
     }
 
-    /// IPv4 decides a tie; in IPv6 it counts when it has stood for an Active_Down_Interval (docs/adr/0003).
+    /// IPv4 decides a tie. In IPv6 a lost tie counts only after it has stood for an
+    /// Active_Down_Interval (docs/adr/0003).
     fn tie_waits(&self, key: InstanceKey) -> Option<Duration> {
         let decides = self.instances.first().is_none_or(|first| first.key == key);
         (!decides).then(|| self.settings.active_down_interval(self.settings.interval))
@@ -354,7 +358,7 @@ impl Router {
         if let Some(instance) = self.instance(key) {
             instance.on_held(&settings, turn);
         }
-        // What one family says makes another router drop the addresses of both.
+        // What one family advertises makes another router drop the addresses of both families.
         if !self.instances.iter().any(Instance::awaits_kernel) {
             for instance in &mut self.instances {
                 instance.speak(&settings, turn);
@@ -398,7 +402,7 @@ impl Router {
 
     pub(super) fn on_deadline(&mut self, turn: &mut Turn<'_>) -> Next {
         let now = turn.now;
-        // A hand-over that is over ends without another word.
+        // A hand-over that is over ends without another advertisement.
         if self.handover_ends().is_some_and(|at| at <= now) {
             return self.settle(turn);
         }
@@ -434,7 +438,7 @@ impl Router {
         self.handover.is_none().then_some(until)
     }
 
-    /// At which moment it must have acted, at the latest.
+    /// The latest moment at which the router must have acted.
     pub(super) fn due(&self) -> Option<MonoTime> {
         let instances = self.instances.iter().filter_map(|instance| instance.due(&self.settings));
         instances
@@ -446,7 +450,8 @@ impl Router {
             .min()
     }
 
-    /// After a step: a hand-over ends, one family follows the other, both take over together.
+    /// After a step: a hand-over ends, one family follows the other, or both families take over
+    /// together.
     pub(super) fn settle(&mut self, turn: &mut Turn<'_>) -> Next {
         if let Some(end) = self.handover_ends() {
             return if end <= turn.now { self.conclude(turn) } else { Next::Nothing };
@@ -479,7 +484,7 @@ impl Router {
         Next::Nothing
     }
 
-    /// After each input.
+    /// Called after each input.
     pub(super) fn forget_the_silent(&mut self, now: MonoTime) {
         let settings = self.settings;
         for at in 0..self.instances.len() {

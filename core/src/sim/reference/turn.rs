@@ -1,10 +1,10 @@
-//! One input of one node: what the reference expects of it, beside what the core did.
+//! One input of one node: what the reference expects after it, and what the core did.
 
 use crate::protocol::{Effect, Effects, Snapshot};
 use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime};
 use std::net::IpAddr;
 
-/// What is predicted for one instance. Reports, answers and the checksum are not.
+/// What is predicted for one instance. Reports, answers and the checksum are not predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expected {
     Hold,
@@ -15,7 +15,7 @@ pub(super) enum Expected {
     Ignore,
 }
 
-/// What an effect is to the reference.
+/// What the reference expects in place of an effect, if the effect is predicted.
 pub(super) fn expected(effect: &Effect) -> Option<(InstanceKey, Expected)> {
     match effect {
         Effect::HoldAddresses { key, .. } => Some((*key, Expected::Hold)),
@@ -31,10 +31,10 @@ pub(super) fn expected(effect: &Effect) -> Option<(InstanceKey, Expected)> {
     }
 }
 
-/// The time of one input, what the core did, and what the reference expects so far.
+/// One turn: the time of one input, what the core did, and what the reference expects so far.
 ///
-/// The reference looks at what the core did for one thing only: within the window in which several
-/// moments are right, which of them it was.
+/// The reference looks at what the core did for one purpose only: to see which moment the core
+/// chose within a window in which several moments are right.
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
     pub(super) now: MonoTime,
@@ -59,7 +59,7 @@ impl<'a> Turn<'a> {
         observed > self.expected.iter().filter(|one| wanted(one)).count()
     }
 
-    /// Whether the core said this, beside what is expected so far.
+    /// Whether the core sent this advertisement, in addition to what is expected so far.
     pub(super) fn observed_word(
         &self,
         key: InstanceKey,
@@ -74,13 +74,13 @@ impl<'a> Turn<'a> {
         })
     }
 
-    /// The timer of an instance as it is after the input.
+    /// The timer of an instance after the input.
     pub(super) fn observed_timer(&self, key: InstanceKey) -> Option<MonoTime> {
         let mut instances = self.after.routers.iter().flat_map(|router| &router.instances);
         instances.find(|instance| instance.key == key)?.timers.next
     }
 
-    /// Whether the core did anything about an instance.
+    /// Whether the core did anything for an instance.
     pub(super) fn observes_any(&self, key: InstanceKey) -> bool {
         self.observed.iter().filter_map(expected).any(|(of, _)| of == key)
     }
