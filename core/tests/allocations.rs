@@ -1,4 +1,5 @@
-//! A steady state allocates nothing: neither an Active that advertises, nor a Backup that hears it.
+//! A steady state does not allocate memory: neither in an Active that advertises, nor in a Backup
+//! that hears it.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
@@ -14,8 +15,8 @@ use vrrpd_core::types::{
 };
 use vrrpd_core::wire::{self, Carrier, ChecksumFlavour, Draft};
 
-/// Ticks that are measured: more than a quarter of an hour, so that rare duties (announcing again, forgetting peers) are
-/// among them.
+/// How many ticks are measured: more than a quarter of an hour, so that rare work (announcing
+/// again, forgetting peers) is included.
 const TICKS: u32 = 1_000;
 
 fn interface() -> InterfaceName {
@@ -68,7 +69,8 @@ fn count(node: &Node, now: MonoTime, state: StateName) -> usize {
     routers.iter().flat_map(|router| &router.instances).filter(|instance| instance.state == state).count()
 }
 
-/// Everything that is due happens, and the kernel grants addresses at once. Returns how many advertisements were sent.
+/// Does everything that is due; the kernel grants addresses at once. Returns how many
+/// advertisements were sent.
 fn tick(node: &mut Node, now: MonoTime, out: &mut Effects) -> usize {
     out.clear();
     node.handle(now, Input::Deadline, out);
@@ -152,7 +154,7 @@ fn a_backup_that_hears_its_active_allocates_nothing() {
     }
 }
 
-/// The counter counts: a test that says "none" could not fail otherwise.
+/// The counter really counts: otherwise a test that expects zero allocations could not fail.
 #[test]
 fn an_allocation_is_counted() {
     let allocations = measure(|| drop(std::hint::black_box(vec![1_u8])));

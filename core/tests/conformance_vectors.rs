@@ -1,4 +1,4 @@
-//! The codec against messages that others computed, and against damage done to them.
+//! The codec is tested against messages that others computed, and against damaged messages.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod vectors;
@@ -15,7 +15,7 @@ fn carrier_of(vector: &Vector) -> Carrier {
     Carrier { source, destination: Family::of(source).group(), ttl: 255 }
 }
 
-/// What was parsed, in the words of the table.
+/// What was parsed, in the format of the table.
 fn summary(parsed: &Result<Advertisement<'_>, Reject>) -> Result<(u8, u8, u16, Vec<String>), &'static str> {
     match parsed {
         Ok(advertisement) => Ok((
@@ -83,7 +83,7 @@ fn every_accepted_vector_is_written_as_others_wrote_it() {
         let Ok(advertisement) = parse(&carrier, &octets) else { continue };
         let written = re_emitted(carrier.source, &advertisement);
         if vector.id == "P09" {
-            // RFC 9568 §5.2.6: Reserve is sent as 0, and the checksum makes up for it.
+            // RFC 9568 §5.2.6: Reserve is sent as 0, and the checksum is adjusted for it.
             octets = from_hex(match vector.form {
                 Form::M => "3133c80100644368c00002fe",
                 Form::P => "3133c8010064a0d7c00002fe",
@@ -104,7 +104,7 @@ fn the_ipv6_rule_of_the_first_address_is_left_to_the_configuration() {
 }
 
 // RFC9568-5.2.8-3
-/// T44: the two checksums that mean the same.
+/// T44: the two checksums that mean the same value.
 #[test]
 fn a_checksum_of_zero_is_accepted_in_both_of_its_forms() {
     for form in [Form::M, Form::P] {
@@ -143,7 +143,7 @@ fn the_frame_f20_carries_p20() {
 }
 
 // RFC9568-5.2.1-1, RFC9568-5.2.2-1, RFC9568-5.2.5-1, RFC9568-5.2.6-1
-/// What the frames carry is what we send for the same configuration.
+/// The contents of the frames are what we send for the same configuration.
 #[test]
 fn an_advertisement_of_that_configuration_is_f01() {
     let draft = Draft {
@@ -158,7 +158,8 @@ fn an_advertisement_of_that_configuration_is_f01() {
     assert_eq!(out, from_hex(F01)[34..]);
 }
 
-/// The seeds of `fuzz/` are these vectors, so that the fuzzer starts behind every check.
+/// The seeds of `fuzz/` are these vectors, so that the fuzzer begins with messages that pass every
+/// check.
 #[test]
 fn the_fuzz_corpus_holds_every_vector() {
     let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/advert_parse");
@@ -177,7 +178,7 @@ fn the_fuzz_corpus_holds_every_vector() {
 }
 
 // RFC9568-8.1.2-2, RFC9568-8.2.2-1
-/// What others computed is what we write, and it is read as it was meant.
+/// What we write is what others computed, and it is read as it was meant.
 #[test]
 fn the_announcements_of_a_router_that_becomes_active_are_g01_and_n01() {
     for (address, vector, headers) in [("192.0.2.254", G01, 14), ("2001:db8:51::fe", N01, 54)] {
@@ -191,7 +192,7 @@ fn the_announcements_of_a_router_that_becomes_active_are_g01_and_n01() {
     }
 }
 
-/// Reproducible randomness (SplitMix64): the run is the same everywhere.
+/// Reproducible random numbers (SplitMix64): the run is the same on every machine.
 struct Random(u64);
 
 impl Random {
@@ -212,8 +213,8 @@ impl Random {
     }
 }
 
-/// A vector with a few octets changed, cut or added, its checksum repaired half of the time so that
-/// the damage reaches the checks behind it.
+/// A vector with a few octets changed, cut or added. Its checksum is corrected half of the time, so
+/// that the damage reaches the checks after the checksum.
 fn damaged(random: &mut Random) -> (Carrier, Vec<u8>) {
     let vector = &VECTORS[random.below(VECTORS.len())];
     let mut octets = vector.octets();

@@ -208,7 +208,8 @@ pub(super) fn refutes_within(interval: AdverInterval) -> Duration {
     interval.period() * 5 / 4
 }
 
-/// Rounds of an announcement are spread: 0, 30, 100, 300 ms, 1 s, and then one each second (docs/adr/0004).
+/// The rounds of an announcement are spread: 0, 30, 100, 300 ms, 1 s, and then one each second
+/// (docs/adr/0004).
 pub(super) fn round(number: u32) -> Duration {
     match number {
         0 => Duration::ZERO,
@@ -219,8 +220,8 @@ pub(super) fn round(number: u32) -> Duration {
     }
 }
 
-/// An Active that hears a rival announces again at most this often: after 30 ms, and after 2 ms for
-/// each address where that is more (docs/adr/0016: "the winner repeats itself after 30 ms").
+/// An Active that hears a rival announces again at most once per 30 ms, or per 2 ms for each address
+/// where that is longer (docs/adr/0016: "the winner repeats itself after 30 ms").
 pub(super) fn between_contested(addresses: usize) -> Duration {
     let frames = Duration::from_millis(2) * u32::try_from(addresses).unwrap_or(u32::MAX);
     frames.max(Duration::from_millis(30))

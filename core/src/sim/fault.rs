@@ -1,8 +1,9 @@
-//! What a seed means: who is there, what goes wrong and when, and what operators do afterwards.
+//! What a seed stands for: which stations there are, what fails and when, and what operators do
+//! afterwards.
 //!
-//! Every run has the same acts in the same order: a storm of faults; their end, after which the
-//! service must settle within its bound; then a calm LAN on which operators work, where the
-//! addresses must never be without a holder; then rest.
+//! Every run has the same acts in the same order: many faults at once; the end of the faults, after
+//! which the service must settle within its bound; then a calm LAN on which operators work, where
+//! the addresses must never be without a holder; then rest.
 
 use super::checker::Violation;
 use super::clock::{Clock, Ppm, TrueTime};
@@ -20,27 +21,27 @@ use crate::wire::ChecksumFlavour;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-/// What a run did.
+/// What was done in a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Steps of the world.
+    /// The number of steps of the world.
     pub steps: u64,
-    /// Times the rules were applied.
+    /// How many times the rules were applied.
     pub checks: u64,
-    /// Commands of operators on the calm LAN.
+    /// The number of commands that operators gave on the calm LAN.
     pub commands: u64,
 }
 
-/// A run that broke a rule, and the world at that moment.
+/// A run that broke a rule, with the world at that moment.
 #[derive(Debug)]
 pub struct Failure {
-    /// The rule.
+    /// The rule that was broken.
     pub violation: Violation,
-    /// For its trace.
+    /// The world, for its trace.
     pub world: Box<World>,
 }
 
-/// Runs what `seed` means.
+/// Runs what `seed` stands for.
 ///
 /// # Errors
 /// [`Failure`]: an invariant does not hold.
@@ -52,7 +53,8 @@ pub fn run(seed: u64, detail: Detail) -> Result<Totals, Failure> {
     }
 }
 
-/// Runs what `seed` means, whatever comes of it. Returns the steps, and the world as it was left.
+/// Runs what `seed` stands for, whatever the result is. Returns the steps, and the world at the
+/// end.
 #[must_use]
 pub fn replay(seed: u64, detail: Detail) -> (u64, Box<World>) {
     let (_, world) = play(seed, detail);
@@ -74,9 +76,10 @@ fn play(seed: u64, detail: Detail) -> (Result<u64, Violation>, Box<World>) {
 
 struct Scenario {
     rng: Rng,
-    /// For what was added later: the other draws of a seed stay what they were.
+    /// The generator for what was added later, so that the other numbers drawn from a seed stay the
+    /// same.
     later: Rng,
-    /// The same, for what was added last.
+    /// The generator for what was added last, for the same reason.
     last: Rng,
 }
 
@@ -124,7 +127,8 @@ impl Scenario {
             PeerVariant::Rfc9568,
         );
         let base = self.rng.pick(&[1, 1, 2, 5, 10, 20, 100], 100);
-        // Who does not learn needs what RFC 3768 demands: one interval for all.
+        // A router that does not learn the interval needs what RFC 3768 demands: one interval for
+        // all routers.
         let mixed =
             self.rng.chance(PerMille::new(300)) && (foreign == 0 || variant != PeerVariant::OwnInterval);
         let ranks = self.ranks(count, foreign > 0);
@@ -143,8 +147,9 @@ impl Scenario {
         WorldSetup { seed: self.rng.next_u64(), families, stations, lateness, detail }
     }
 
-    /// Priorities: 255 is the owner's. Foreign routers treat families apart, so that ties between
-    /// them and us may never be resolved for both: they get ranks of their own.
+    /// Draws the priorities; 255 belongs to the owner. Foreign routers treat the families
+    /// separately, so a tie between them and our routers may never be resolved for both families:
+    /// foreign routers get priorities of their own.
     fn ranks(&mut self, count: usize, foreign: bool) -> Vec<u8> {
         let kind = if foreign { self.rng.below(2) } else { self.rng.below(4) };
         let mut ranks: Vec<u8> = (1_u8..).map(|step| step * 40).take(count).collect();
@@ -164,7 +169,8 @@ impl Scenario {
         }
     }
 
-    /// Distinct in each family, in unrelated orders.
+    /// Draws addresses that are distinct in each family; the orders of the two families are
+    /// unrelated.
     fn hosts(&mut self, count: usize) -> Vec<Host> {
         let mut v4: Vec<u8> = (1_u8..).map(|step| step * 50).take(count).collect();
         let mut v6: Vec<u16> = (1_u16..).map(|step| step * 13_000).take(count).collect();
@@ -219,7 +225,7 @@ impl Scenario {
         }
     }
 
-    /// One kind of trouble, from `at` on, and sometimes its end.
+    /// One kind of fault that begins at `at`, and sometimes its end.
     fn trouble(&mut self, world: &mut World, ports: usize, span: Duration, at: TrueTime, end: TrueTime) {
         let port = Port(self.rng.index(ports));
         let other = Port(self.rng.index(ports));
@@ -272,7 +278,8 @@ impl Scenario {
         }
     }
 
-    /// The link or the source addresses are away for a moment, or for longer than others wait.
+    /// The link or the source addresses are away for a moment, or for longer than other routers
+    /// wait.
     fn flap(&mut self, world: &mut World, ports: usize, span: Duration, end: TrueTime) {
         let port = Port(self.later.index(ports));
         let at = TrueTime::ZERO + self.later.between(Duration::ZERO, end.since(TrueTime::ZERO));
@@ -287,7 +294,7 @@ impl Scenario {
         world.at(until, back);
     }
 
-    /// What the machine of a node does, or its operator with the configuration, and its end.
+    /// A fault of the machine of a node, or a reload by its operator, and its end.
     fn machine_fault(&mut self, world: &mut World, ports: usize, span: Duration, end: TrueTime) {
         let port = Port(self.last.index(ports));
         let at = TrueTime::ZERO + self.last.between(Duration::ZERO, end.since(TrueTime::ZERO));
@@ -304,7 +311,8 @@ impl Scenario {
                 world.at(until, Act::Transmission(port, family, Transmission::Works));
             }
             2 => {
-                // A refusal is retried after seconds: with short intervals that is mostly waiting.
+                // A refused request is retried after seconds: with short intervals such a run is
+                // mostly waiting.
                 let long = span >= Duration::from_millis(100);
                 let removal = self.last.pick(&[Removal::PutBack, Removal::Reinstalled], Removal::PutBack);
                 let refused = long && self.last.chance(PerMille::new(400));
@@ -326,7 +334,7 @@ impl Scenario {
                 world.at(at, Act::Reconfigure(port, change));
                 let mut until = until;
                 if self.last.chance(PerMille::new(400)) {
-                    // In the middle of a hand-over.
+                    // The reload comes in the middle of a hand-over.
                     let soon = (at + self.last.between(Duration::ZERO, Duration::from_millis(40))).min(end);
                     until = until.max(soon);
                     let change = self.change(world, port, &families);
@@ -368,13 +376,15 @@ impl Scenario {
             PerMille::new(u16::try_from(thousandths).unwrap_or(0))
         };
         let (loss, duplication, corruption) = (chance(700), chance(300), chance(300));
-        // In flight at the end of the faults: no longer than the bound allows for.
+        // A packet in flight at the end of the faults is not delayed by more than the bound allows
+        // for.
         let most_delay = self.rng.between(Duration::from_micros(20), span);
         Conditions { loss, duplication, corruption, least_delay: Duration::from_micros(20), most_delay }
     }
 
     fn behaviour(&mut self, span: Duration) -> KernelBehaviour {
-        // A refusal is retried after seconds: with short intervals that is mostly waiting.
+        // A refused request is retried after seconds: with short intervals such a run is mostly
+        // waiting.
         let refusals = if span >= Duration::from_millis(100) { self.rng.pick(&[0, 0, 1, 2], 0) } else { 0 };
         let most_delay = self.rng.between(Duration::from_micros(30), span * 2);
         KernelBehaviour { refusals, most_delay, ..KernelBehaviour::HEALTHY }
@@ -397,14 +407,15 @@ impl Scenario {
             let priority = Priority::clamped(i32::try_from(1 + self.rng.below(254)).unwrap_or(100));
             world.at(at, Act::Retune(port, Role::Contender { priority, preempt }));
         }
-        // Changes nothing, wherever it falls. Not by another draw: the seeds that failed once must go on
-        // to mean what they meant.
+        // This act changes nothing, whenever it happens. Its times are not drawn from the seed,
+        // because the seeds that failed once must still stand for the same runs.
         for after in [0, 7, 130, 1700] {
             world.at(at + Duration::from_millis(after), Act::Reload(port));
         }
     }
 
-    /// The last fault. Some of what operators and checks said stays, and sometimes a partition.
+    /// Ends the faults. Some of what operators and checks set stays, and sometimes a partition of
+    /// the LAN.
     fn end_of_faults(&mut self, world: &mut World, ports: usize) -> Result<(), Violation> {
         world.act(Act::Repair)?;
         for port in (0..ports).map(Port) {
@@ -423,7 +434,7 @@ impl Scenario {
         world.act(Act::FaultsEnd)
     }
 
-    /// Planned work on a calm LAN.
+    /// Planned work of operators on a calm LAN.
     fn operators(&mut self, world: &mut World, ports: usize, span: Duration) -> Result<u64, Violation> {
         let mut commands = 0;
         let mut idle_from = world.now();
@@ -433,7 +444,7 @@ impl Scenario {
             match self.rng.below(8) {
                 0..=2 => world.at(now, self.demotion(port, Force::No)),
                 3 => {
-                    // Two at the same moment.
+                    // Two demotions at the same moment.
                     world.at(now, self.demotion(port, Force::No));
                     let soon = now + self.rng.between(Duration::ZERO, Duration::from_millis(40));
                     let other = Port(self.rng.index(ports));
@@ -466,7 +477,7 @@ impl Scenario {
     }
 }
 
-/// Per node: which process, and how many commands it was given so far.
+/// For each node: the number of its process, and how many commands it was given so far.
 fn commands(world: &World, ports: usize) -> Vec<(u32, u64)> {
     let of = |port| world.node(Port(port)).map_or((0, 0), |node| (node.life(), node.asked()));
     (0..ports).map(of).collect()

@@ -1,7 +1,8 @@
-//! The hosts on the LAN: where they believe the addresses to be, and how they learn that.
+//! The hosts on the LAN: at which station they believe the addresses to be, and how they learn it.
 //!
-//! They hear announcements as every station does. Ours are told only while their core wants to know. Foreign routers
-//! speak first, and hold and announce the addresses some time later.
+//! Hosts hear announcements as every station does. Our stations are told of announcements only
+//! while their core wants to know. Foreign routers advertise first, and hold and announce the
+//! addresses some time later.
 
 use super::checker::{Checker, Violation};
 use super::clock::TrueTime;
@@ -15,32 +16,38 @@ use crate::types::{Family, InstanceKey, MacAddr, MonoTime};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What foreign routers take from their first word to their announcement, in milliseconds.
+/// The delays between the first advertisement of a foreign router and its announcement, in
+/// milliseconds.
 const SLOWNESS: [u64; 6] = [0, 1, 10, 23, 60, 200];
 
-/// One host beside each station, at the same port: it hears what the station hears, and the station.
+/// One host beside each station, at the same port: the host hears what the station hears, and the
+/// station itself.
 #[derive(Debug)]
 pub(super) struct Hosts {
-    /// By the host's port: which station it believes to have the addresses, and when that was announced.
+    /// For the port of each host: which station the host believes to have the addresses, and when
+    /// that station announced them.
     beliefs: BTreeMap<(Port, Family), (Port, TrueTime)>,
-    /// Draws of its own: what a seed means elsewhere does not depend on them.
+    /// The generator of the hosts alone, so that what a seed stands for elsewhere does not depend
+    /// on it.
     rng: Rng,
 }
 
-/// What hosts or stations hear of an address.
+/// An event about addresses that hosts or stations notice.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum AnnouncementEvent {
     /// A foreign router has installed the addresses, and announces them.
     Installed(Family),
-    /// A station hears another one announce.
+    /// A station hears an announcement of another station.
     StationHears(Family, Port),
-    /// The host at a port hears this station's announcement of that time.
+    /// The host at a port hears the announcement of this station, made at that time.
     HostHears(Family, Port, TrueTime),
-    /// A station of ours yielded at that time to this one: by now hosts have found it.
+    /// One of our stations yielded at that time to this station: by now hosts have found the new
+    /// Active.
     HostsHaveReturned(Family, Port, TrueTime),
 }
 
-/// Hosts have found an Active that could not be heard, and is heard again, so soon after its rival yielded.
+/// How soon hosts have found an Active that could not be heard, and is heard again, after its rival
+/// yielded.
 const HOSTS_RETURN: Duration = Duration::from_millis(50);
 
 impl Hosts {
@@ -48,13 +55,14 @@ impl Hosts {
         Self { beliefs: BTreeMap::new(), rng: Rng::new(seed ^ 0x0061_6e6e_6f75_6e63) }
     }
 
-    /// Which hosts believe what of a family.
+    /// Which hosts have which belief about a family.
     fn beliefs(&self, family: Family) -> impl Iterator<Item = (Port, Port, TrueTime)> {
         let of_it = self.beliefs.iter().filter(move |((_, of), _)| *of == family);
         of_it.map(|((host, _), (station, since))| (*host, *station, *since))
     }
 
-    /// What was said earlier and arrives later is a storm's doing, and forgotten.
+    /// A host believes an announcement. One that was sent earlier and arrives later is caused by a
+    /// fault, and is ignored.
     fn turn(&mut self, said: TrueTime, host: Port, family: Family, station: Port) {
         let belief = self.beliefs.entry((host, family)).or_insert((station, said));
         if belief.1 <= said {
@@ -70,7 +78,7 @@ impl World {
         let mut arrivals = Vec::new();
         self.lan.carry(port, &mut self.hosts.rng, &mut arrivals);
         for arrival in arrivals.into_iter().filter(|arrival| arrival.copy == Integrity::Intact) {
-            // Its own reflection is nothing to a station.
+            // A station ignores the reflection of its own announcement.
             if arrival.port != port {
                 let at = self.now + arrival.after;
                 self.enqueue(
@@ -87,8 +95,9 @@ impl World {
         }
     }
 
-    /// A foreign router that has just become Active installs and announces the addresses: sooner or later. Among
-    /// several of them at once, since they drop their addresses at once when another speaks.
+    /// A foreign router that has just become Active installs and announces the addresses sooner or
+    /// later. If there are several foreign routers, each does so at once, since it drops its
+    /// addresses at once when another router advertises.
     pub(super) fn foreign_rises(&mut self, port: Port, family: Family) {
         let foreign = |station: &&Station| matches!(station, Station::Foreign(_));
         let several = self.stations.iter().filter(foreign).count() > 1;
@@ -138,8 +147,8 @@ impl World {
         self.hosts.beliefs.get(&(host, family)).map(|(station, _)| *station)
     }
 
-    /// After an input: a station that was Active and is Backup has yielded. If it is known to whom, and that one holds the
-    /// addresses, hosts are looked at a little later.
+    /// After an input: a station that was Active and is now Backup has yielded. If it is known to
+    /// which station, and that station holds the addresses, the hosts are checked a little later.
     pub(super) fn note_yield(&mut self, port: Port, before: &NodeView) {
         let Some(Station::Ours(node)) = self.stations.get(port.0) else { return };
         let was = |family: &Family| before.state(key(*family)) == StateName::Active;
@@ -154,7 +163,8 @@ impl World {
             let serves = |view: &&StationView| view.component == home && in_family(view.active, family);
             let mut actives = views.iter().filter(serves);
             let (Some(winner), None) = (actives.next(), actives.next()) else { continue };
-            // One whose kernel still works through what it was told knows nothing of its addresses, and announces none.
+            // A station whose kernel still has requests to carry out knows nothing of its
+            // addresses, and does not announce any.
             let knows = |winner: &Port| self.node(*winner).is_some_and(|node| node.kernel.is_idle());
             if winner.ours && in_family(winner.holds, family) && knows(&winner.port) {
                 let at = self.now + HOSTS_RETURN + self.checker.bounds().reaction() * 2;
@@ -164,7 +174,8 @@ impl World {
         }
     }
 
-    /// On a healthy LAN, whoever hears a station of ours yield tells the hosts: none of them believes in it any more.
+    /// On a healthy LAN, a router that hears one of our stations yield announces to the hosts: no
+    /// host believes in that station any more.
     fn judge_return(
         &self,
         port: Port,
@@ -202,7 +213,7 @@ impl World {
         }
     }
 
-    /// The kernel of a station of ours has let addresses go.
+    /// The kernel of one of our stations has let addresses go.
     pub(super) fn judge_release(&self, port: Port, family: Family) -> Result<(), Violation> {
         let views = self.views();
         if !self.checker.judges_service(self.now, &views) {
@@ -225,9 +236,10 @@ impl World {
         Ok(())
     }
 
-    /// At rest, where one of ours is Active: no host believes in another of ours that has been Active since the last fault,
-    /// and so has yielded or handed over to somebody who announces. (Who died or fell silent before, nobody contradicts
-    /// before the next refresh.)
+    /// At rest, where one of our stations is Active: no host believes in another one of our
+    /// stations that has been Active since the last fault, and that so has yielded or handed over
+    /// to a router that announces. (If a station died or fell silent before, no router corrects the
+    /// hosts before the next refresh.)
     ///
     /// # Errors
     /// The [`Violation`].
@@ -260,7 +272,7 @@ impl World {
     }
 }
 
-/// Where a station message that addresses are.
+/// The MAC address with which a station announces the addresses.
 fn mac_of(port: Port) -> MacAddr {
     MacAddr([2, 0, 0, 0, 1, u8::try_from(port.0).unwrap_or(u8::MAX)])
 }
@@ -270,8 +282,9 @@ fn component(views: &[StationView], port: Port) -> usize {
 }
 
 impl Checker {
-    /// Whether hosts must have turned from one that yielded to the Active that it heard. Who was not scheduled in between, or
-    /// overslept and steps back without a word, is nobody's fault.
+    /// Whether hosts must have switched from a station that yielded to the Active that it heard.
+    /// Hosts need not if a station was not scheduled in between, or overslept and stepped back
+    /// without an advertisement.
     fn judges_return(&self, yielder: Port, winner: Port, yielded: TrueTime) -> bool {
         let was = self.active_since(winner).is_some_and(|since| since <= yielded);
         let is_backup = self.listening_since(yielder).is_some_and(|since| since <= yielded);
@@ -283,8 +296,9 @@ impl Checker {
             && !slept(winner)
     }
 
-    /// Who serves beside `port`, long enough for it to know, and has announced it or will. A foreign router that was
-    /// Active before hosts turned away from it does not announce again.
+    /// The router that serves beside `port`, if it has served long enough for `port` to know it,
+    /// and has announced the addresses or will. A foreign router that was Active before hosts
+    /// switched away from it does not announce again.
     fn successor<'v>(
         &self,
         now: TrueTime,
@@ -304,7 +318,8 @@ impl Checker {
         })
     }
 
-    /// Demoted, and not to serve as the last resort: it takes part in nothing, but for handing over.
+    /// A router that is demoted, and not to the last resort, does not take part in anything except
+    /// its hand-over.
     pub(super) fn judge_demoted(&self, now: TrueTime, port: Port, node: &NodeView) -> Result<(), Violation> {
         if node.demoted == Some(LastResort::No) && !node.handing_over && !node.all(StateName::Initialize) {
             return Err(self.violation(now, port, "who is demoted takes no part", format!("{node:?}")));
@@ -312,7 +327,7 @@ impl Checker {
         Ok(())
     }
 
-    /// What an Active keeps after it yielded goes soon, as soon as it is scheduled.
+    /// What an Active keeps after it yielded is released soon after the process is scheduled.
     pub(super) fn judge_retained(
         &self,
         now: TrueTime,

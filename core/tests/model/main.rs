@@ -1,15 +1,18 @@
-//! An exhaustive small model: every order of events, to a stated depth, driving the real core.
+//! An exhaustive small model: it drives the real core with every order of events, to a stated
+//! depth.
 //!
-//! The simulation draws orders at random; here none is left out. A state is two or three cores, what
-//! their kernels hold and are asked for, and the packets in the air. From each, every possible next
-//! event is tried: any packet arrives (in any order, so that they overtake one another), is lost or
-//! arrives twice, any kernel answers, any timer that is due fires. Time passes only with timers, and
-//! not past the age that packets, kernels and schedulers are allowed.
+//! The simulation draws orders at random; the model leaves no order out. A state is two or three
+//! cores, what their kernels hold and are asked for, and the packets in flight. From each state,
+//! every possible next event is tried: any packet arrives (in any order, so that packets overtake
+//! one another), is lost or arrives twice, any kernel answers, any timer that is due fires. Time
+//! passes only with timers, and not past the age that packets, kernels and schedulers are allowed.
 //!
-//! States that were met before are not explored again: equal is what prints equal, counters
-//! included, which keeps some states apart that behave alike but never merges two that do not.
+//! A state that was met before is not explored again. Two states are equal if they print the same
+//! text, counters included: this keeps some states apart that behave alike, but never merges two
+//! that do not.
 //!
-//! The depths are for an unoptimised build; `MODEL_DEEPER=4 cargo test --release --test model` adds to each.
+//! The depths are for an unoptimised build; `MODEL_DEEPER=4 cargo test --release --test model` adds
+//! to each depth.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
@@ -27,7 +30,7 @@ fn contender(priority: u8) -> Contender {
     Contender { priority, preempt: Preempt::Allow, v4: priority, v6: 1 }
 }
 
-/// Equal routers whose addresses rank them differently in each family.
+/// Equal routers, which their addresses rank differently in each family.
 fn equals() -> Vec<Contender> {
     let node = |v4, v6| Contender { priority: 100, preempt: Preempt::Allow, v4, v6 };
     vec![node(1, 3), node(2, 2), node(3, 1)]
@@ -43,8 +46,8 @@ fn report(what: &str, outcome: &Outcome) {
     println!("{what}: {} states, {} of them at the last step", outcome.states, outcome.leaves);
 }
 
-/// From nobody, over a LAN that loses, repeats and reorders: whatever happened, one router serves
-/// when the LAN is healthy again.
+/// No router is Active at first, and the LAN loses, repeats and reorders packets: whatever
+/// happened, one router serves when the LAN is healthy again.
 #[test]
 fn every_start_of_two_routers_ends_with_one_active() {
     let limits = Limits { depth: deep(18), losses: 3, duplicates: 1, ..Limits::HEALTHY };
@@ -77,7 +80,7 @@ fn every_demotion_of_the_active_keeps_the_addresses_held() {
     }
 }
 
-/// The taker may announce what we cannot hear.
+/// The successor may send announcements that we cannot hear.
 #[test]
 fn a_demotion_beside_a_taker_that_is_not_heard_to_announce_keeps_the_addresses_held() {
     let limits = Limits { depth: deep(40), ..Limits::HEALTHY };
@@ -99,7 +102,8 @@ fn every_demotion_of_both_families_keeps_the_addresses_held() {
     assert!(outcome.states > 50, "{outcome:?}");
 }
 
-/// The takers are equal: both take over, and one yields, before or after the leaver lets go.
+/// The successors are equal: both take over, and one yields, before or after the leaving router
+/// lets go.
 #[test]
 fn every_demotion_with_two_equal_takers_keeps_the_addresses_held() {
     let limits = Limits { depth: deep(24), ..Limits::HEALTHY };
@@ -142,7 +146,7 @@ fn a_demotion_of_both_families_keeps_the_addresses_held_whichever_packets_are_lo
     assert!(outcome.states > 1_000, "{outcome:?}");
 }
 
-/// Addresses rank the takers differently in each family: nobody may yield to everybody.
+/// The addresses rank the successors differently in each family: the routers must not all yield.
 #[test]
 fn every_demotion_with_two_equal_takers_of_both_families_keeps_the_addresses_held() {
     let limits = Limits { depth: deep(6), ..Limits::HEALTHY };

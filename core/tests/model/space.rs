@@ -1,4 +1,4 @@
-//! The exploration: breadth first, so that a violation comes with a shortest history.
+//! The exploration is breadth first, so that a violation comes with a shortest history.
 
 use crate::step::{Event, Fleet, Verdict};
 use std::collections::BTreeSet;
@@ -6,21 +6,22 @@ use std::fmt::Write;
 use std::hash::{DefaultHasher, Hasher};
 use std::time::Duration;
 
-/// How far, and against what.
+/// The limits of an exploration, and the faults that it may use.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Events in a row.
+    /// How many events may follow one another.
     pub(crate) depth: usize,
-    /// Packets that may be lost.
+    /// How many packets may be lost.
     pub(crate) losses: u8,
-    /// Packets that may arrive twice.
+    /// How many packets may arrive twice.
     pub(crate) duplicates: u8,
-    /// How old a packet, a request, a due timer may become.
+    /// How old a packet, a request or a due timer may become.
     pub(crate) patience: Duration,
 }
 
 impl Limits {
-    /// A LAN and a kernel that take up to 3 ms, longer than a hand-over waits between two words.
+    /// A LAN and a kernel that take up to 3 ms, longer than a hand-over waits between two
+    /// advertisements.
     pub(crate) const HEALTHY: Self =
         Self { depth: 0, losses: 0, duplicates: 0, patience: Duration::from_millis(5) };
 }
@@ -32,14 +33,14 @@ pub(crate) struct Outcome {
     pub(crate) leaves: usize,
 }
 
-/// A state and how it came about.
+/// A state, and how it was reached.
 struct Found {
     fleet: Fleet,
     history: Vec<Event>,
 }
 
-/// Tries every event in every state to a depth. `safe` must hold in each state; from each at the
-/// last step the world must come to rest with one Active.
+/// Tries every event in every state, to the given depth. `safe` must hold in each state. From each
+/// state after the last event the world must come to rest with one Active.
 #[track_caller]
 pub(crate) fn explore(start: &Fleet, limits: Limits, safe: impl Fn(&Fleet) -> Verdict) -> Outcome {
     let mut met = BTreeSet::from([fingerprint(start)]);
@@ -80,7 +81,7 @@ pub(crate) fn explore(start: &Fleet, limits: Limits, safe: impl Fn(&Fleet) -> Ve
     outcome
 }
 
-/// The history in words: each event, and when.
+/// The history in words: each event, and when it happened.
 fn retold(start: &Fleet, history: &[Event]) -> String {
     let mut fleet = start.clone();
     let mut words = String::new();
@@ -92,7 +93,7 @@ fn retold(start: &Fleet, history: &[Event]) -> String {
     words
 }
 
-/// Of everything that the state prints.
+/// The hash of everything that the state prints.
 fn fingerprint(fleet: &Fleet) -> u64 {
     struct Sink(DefaultHasher);
     impl Write for Sink {

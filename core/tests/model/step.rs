@@ -20,7 +20,7 @@ pub(crate) struct Contender {
     pub(crate) v6: u16,
 }
 
-/// What was asked of a kernel and is not done.
+/// A request to a kernel that is not carried out yet.
 #[derive(Debug, Clone)]
 struct Request {
     key: InstanceKey,
@@ -38,7 +38,7 @@ struct Seat {
     epochs: Vec<(InstanceKey, u64, bool)>,
 }
 
-/// A packet in the air.
+/// A packet in flight.
 #[derive(Debug, Clone)]
 struct Flight {
     to: usize,
@@ -46,18 +46,18 @@ struct Flight {
     packet: Packet,
 }
 
-/// Everything.
+/// The whole state of the model.
 #[derive(Debug, Clone)]
 pub(crate) struct Fleet {
     pub(crate) now: MonoTime,
     families: Vec<Family>,
     seats: Vec<Seat>,
     air: Vec<Flight>,
-    /// Demotions that an operator has asked for, and that have not arrived.
+    /// Demotions that an operator has asked for, and that have not arrived yet.
     orders: Vec<usize>,
     pub(crate) losses: u8,
     pub(crate) duplicates: u8,
-    /// Whether the routers hear what the others announce: at once, or never.
+    /// Whether the routers hear the announcements of the others: at once, or never.
     pub(crate) announcements: Announcements,
 }
 
@@ -67,7 +67,7 @@ pub(crate) enum Announcements {
     Unheard,
 }
 
-/// What may happen next.
+/// An event that may happen next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
     Arrives(usize),
@@ -81,7 +81,7 @@ pub(crate) enum Event {
 pub(crate) type Verdict = Result<(), String>;
 
 impl Fleet {
-    /// All of them have just been configured.
+    /// The routers at the moment when all of them have just been configured.
     pub(crate) fn started(families: &[Family], nodes: &[Contender]) -> Self {
         let seat = || Seat {
             core: Node::new(),
@@ -110,7 +110,7 @@ impl Fleet {
         fleet
     }
 
-    /// They run, and have agreed.
+    /// The routers when they run and have agreed on an Active.
     pub(crate) fn settled(families: &[Family], nodes: &[Contender]) -> Self {
         let mut fleet = Self::started(families, nodes);
         fleet.rest(Duration::from_secs(20)).unwrap();
@@ -134,12 +134,12 @@ impl Fleet {
         self.feed(at, Input::Command(CommandId(1), command))
     }
 
-    /// At any moment from now on.
+    /// A demotion that may arrive at any moment from now on.
     pub(crate) fn demote_later(&mut self, at: usize) {
         self.orders.push(at);
     }
 
-    /// Everything that may happen next.
+    /// Every event that may happen next.
     pub(crate) fn events(&self, limits: Limits) -> Vec<Event> {
         let mut events: Vec<Event> = Vec::new();
         for at in 0..self.air.len() {
@@ -196,7 +196,7 @@ impl Fleet {
         }
     }
 
-    /// Lets everything happen in its natural order on a healthy LAN.
+    /// Lets every event happen in its natural order on a healthy LAN.
     pub(crate) fn rest(&mut self, duration: Duration) -> Verdict {
         let until = self.now + duration;
         loop {
@@ -215,7 +215,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// One is Active, and it alone holds the addresses.
+    /// One router is Active, and only that router holds the addresses.
     pub(crate) fn at_rest(&self) -> Verdict {
         let actives: Vec<usize> = (0..self.seats.len()).filter(|at| self.is_active(*at)).collect();
         let [active] = actives[..] else { return Err(format!("Active: {actives:?}")) };
@@ -227,7 +227,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// Somebody holds the addresses of every family.
+    /// The addresses of every family have a holder.
     pub(crate) fn is_held(&self) -> Verdict {
         for family in &self.families {
             if !self.seats.iter().any(|seat| seat.held.contains(&key(*family))) {
@@ -295,7 +295,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// All the others hear it, if they want to.
+    /// All the other routers hear the announcement, if they want to hear announcements.
     fn announce(&mut self, at: usize, key: InstanceKey) -> Verdict {
         if self.announcements == Announcements::Unheard {
             return Ok(());
@@ -317,13 +317,15 @@ impl Fleet {
         let was = |states: &States, key| states.contains(&(key, StateName::Active));
         match effect {
             Effect::HoldAddresses { key, epoch } => {
-                // Who takes over again before it has let go asks for what it holds.
+                // An instance that takes over again before it has let go asks for addresses that it
+                // holds.
                 let again = before.contains(&(key, StateName::Backup));
                 self.request(at, key, epoch, true, again)
             }
             Effect::ReleaseAddresses { key, epoch } => self.request(at, key, epoch, false, false),
             Effect::Advertise { key, source, priority, interval, checksum } => {
-                // One that yields has the last word, while it still holds the addresses.
+                // An instance that yields sends one last advertisement, while it still holds the
+                // addresses.
                 let wanted = self.seats[at].epochs.iter().any(|(of, _, hold)| *of == key && *hold);
                 let entitled = if priority.is_resignation() {
                     was(before, key)

@@ -1,5 +1,5 @@
 //! Planned work: the addresses are never without a holder (docs/adr/0009). The checker watches what
-//! is really held, at every step; these tests say what else must be so.
+//! is really held, at every step; these tests check what else must be true.
 
 use crate::lab::{BOTH, Lab, SLOW_KERNEL, V4, every, ms, node, owner, patient, secs};
 use std::time::Duration;
@@ -30,8 +30,9 @@ fn a_demotion_is_handed_over_in_milliseconds_whatever_the_interval() {
         lab.demote(0);
         lab.run(ms(100));
         let after = handed_over(&lab, 0);
-        // Resigned after 6 ms; Skew_Time 6.1 ms; kernel 0.6 ms; 0.1 ms each way. At 10 ms intervals
-        // a word of the taker is doubted once, and confirmed 12 ms later.
+        // The router resigned after 6 ms; Skew_Time is 6.1 ms, the kernel takes 0.6 ms, and the LAN
+        // 0.1 ms each way. At 10 ms intervals an advertisement of the successor is doubted once,
+        // and confirmed 12 ms later.
         assert!(after < ms(if centiseconds == 1 { 30 } else { 14 }), "{centiseconds} cs: {after:?}");
         assert_eq!((lab.actives(), lab.holders()), (vec![1], vec![1]));
         assert_eq!(lab.state(0), StateName::Initialize);
@@ -110,7 +111,7 @@ fn a_demotion_succeeds_though_a_third_of_all_packets_is_lost() {
         lab.act(Act::Conditions(Conditions { loss: PerMille::new(330), ..Conditions::HEALTHY }));
         lab.demote(0);
         lab.run(secs(1));
-        // Whatever was lost: whoever must hold the addresses, somebody does.
+        // Whatever was lost, the addresses have a holder, whichever router it must be.
         assert!(!lab.holders().is_empty());
         handed += usize::from(matches!(lab.outcome(0), Some(DemoteOutcome::HandedOver { .. })));
     }
@@ -201,7 +202,8 @@ fn an_owner_can_be_demoted_too() {
 #[test]
 fn a_taker_with_a_slow_kernel_speaks_before_it_holds_but_serves_in_the_end() {
     let mut lab = Lab::settled(V4, vec![node(200), node(100)]);
-    // 5 to 50 ms for an address: more than the grace. The gap is no longer than that.
+    // The kernel takes 5 to 50 ms for an address, which is more than the grace. The gap is not
+    // longer than that.
     lab.act(Act::FaultsBegin);
     lab.act(Act::Kernel(Port(1), SLOW_KERNEL));
     lab.demote(0);
@@ -213,15 +215,15 @@ fn a_taker_with_a_slow_kernel_speaks_before_it_holds_but_serves_in_the_end() {
     }
 }
 
-/// Takers of other kinds, over an interval of one second. What they need differs; the addresses are
-/// held throughout.
+/// Successors of other implementations, with an interval of one second. What they need differs; the
+/// addresses are held all the time.
 #[test]
 fn every_kind_of_foreign_router_takes_over_from_a_demoted_one() {
     for (variant, preempt, most) in [
         (PeerVariant::Rfc9568, Preempt::Allow, ms(14)),
         (PeerVariant::Rfc9568, Preempt::Forbid, ms(14)),
-        // Its Skew_Time comes from its own interval: 609 ms after a resignation, and a repeated one does not
-        // start it over.
+        // The Skew_Time of this successor comes from its own interval: 609 ms after a resignation,
+        // and a repeated resignation does not restart it.
         (PeerVariant::OwnInterval, Preempt::Allow, ms(256 + 610 + 14)),
         (PeerVariant::WholeCentiseconds, Preempt::Allow, ms(8)),
     ] {

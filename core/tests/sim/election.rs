@@ -1,4 +1,4 @@
-//! Who becomes Active, when, and who yields (RFC 9568 §6.4).
+//! Which router becomes Active, when it does, and which router yields (RFC 9568 §6.4).
 
 use crate::lab::{BOTH, DELAY, Lab, V4, every, ms, node, owner, patient, secs};
 use std::time::Duration;
@@ -87,7 +87,7 @@ fn the_owner_serves_at_once_and_displaces_anybody() {
     lab.act(Act::Start(Port(1)));
     lab.run(ms(20));
     assert_eq!(lab.actives(), [1]);
-    // Hosts turn first.
+    // The hosts switch first.
     lab.run(ms(50));
     assert_eq!(lab.holders(), [1]);
 }
@@ -168,8 +168,8 @@ fn reflected_copies_change_nothing() {
     assert_eq!(after.rejected.values().sum::<u64>(), sent, "each echo is counted");
 }
 
-/// Two are lost between heard ones three intervals apart, and the third would be too late: the
-/// Active_Down_Interval of priority 100 is 3.609 s.
+/// Two advertisements are lost between heard ones that are three intervals apart, and the third
+/// would be too late: the Active_Down_Interval of priority 100 is 3.609 s.
 #[test]
 fn two_lost_advertisements_are_survived_and_four_are_not() {
     for (lost, takeovers) in [(2, 0), (4, 1)] {

@@ -66,13 +66,15 @@ fn a_cut_between_switches_is_a_partition_that_heals() {
     assert_eq!(lab.actives(), [0]);
 }
 
-/// *Receive before you judge*: what waited in the socket is heard before anything is said.
+/// *What has arrived is received before anything is decided*: packets that waited in the socket are
+/// read before anything is sent.
 #[test]
 fn an_active_that_was_not_scheduled_yields_before_it_speaks() {
     for (families, nodes, cause) in [
-        // Outranked by who took over: whatever its Preempt_Mode.
+        // The successor outranks the router, whatever the Preempt_Mode of the router is.
         (V4, vec![every(10, node(100)), every(10, node(100))], Cause::TieBreak),
-        // Not outranked, but with Preempt_Mode False it does not displace who took over.
+        // The successor does not outrank the router, but with Preempt_Mode False the router does
+        // not displace it.
         (V4, vec![every(10, patient(200)), every(10, patient(100))], Cause::Stalled),
         (BOTH, vec![every(10, patient(200)), every(10, patient(100))], Cause::Stalled),
     ] {
@@ -90,7 +92,8 @@ fn an_active_that_was_not_scheduled_yields_before_it_speaks() {
         lab.act(Act::Wake(Port(0)));
         lab.run(ms(1));
         assert_eq!((lab.state(0), lab.instance(0).cause), (StateName::Backup, cause));
-        // A loser's last word tells the winner that there were two; a sleeper that would win says none.
+        // The last advertisement of a loser tells the winner that there were two; a sleeper that
+        // would win sends none.
         let last_word = u64::from(cause == Cause::TieBreak);
         assert_eq!(lab.instance(0).counters.advertisement_sent, said + last_word);
         lab.settle();
@@ -169,8 +172,8 @@ fn damaged_packets_are_counted_and_obeyed_by_nobody() {
     assert_eq!(lab.actives(), [0, 1], "silence, as far as it can tell");
 }
 
-/// What one family says makes the other router drop the addresses of both: it waits for the kernel
-/// to hold both.
+/// What one family advertises makes the other router drop the addresses of both families, so the
+/// instance waits until the kernel holds both.
 #[test]
 fn a_preemption_speaks_when_both_families_are_installed() {
     let mut lab = Lab::new(BOTH, vec![node(100), node(200)]);

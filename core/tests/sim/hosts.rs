@@ -1,4 +1,4 @@
-//! Hosts find the router that serves: an Active that could not be heard is heard again.
+//! Hosts find the router that serves, also when an Active that could not be heard is heard again.
 
 use crate::lab::{BOTH, Lab, V4, every, ms, node, secs};
 use std::time::Duration;
@@ -12,10 +12,11 @@ use vrrpd_core::sim::world::StationSetup;
 use vrrpd_core::types::{AdverInterval, AdvertPriority, Family, Preempt};
 use vrrpd_core::wire::ChecksumFlavour;
 
-/// Hosts are back this soon after the other router has yielded.
+/// Hosts have switched back this soon after the other router has yielded.
 const BACK: Duration = ms(50);
 
-/// Nothing that station 0 says reaches station 1 and the hosts beside it, for so long; then everything does.
+/// Nothing that station 0 sends reaches station 1 and the hosts beside it for this long; then
+/// everything does.
 fn one_way_cut(lab: &mut Lab, length: Duration) {
     lab.act(Act::FaultsBegin);
     lab.act(Act::Path(Port(0), Port(1), Path::Blocked));
@@ -30,7 +31,8 @@ fn one_way_cut(lab: &mut Lab, length: Duration) {
 
 #[test]
 fn hosts_are_back_within_50_ms_when_an_active_is_heard_again() {
-    // At 10 ms, 100 ms and 1 s, healed at any moment of an interval and of what is planned for later.
+    // At 10 ms, 100 ms and 1 s the LAN is repaired at any moment of an interval and of what is
+    // planned for later.
     for (centiseconds, lasts, step) in [(1, ms(500), ms(1)), (10, secs(2), ms(7)), (100, secs(8), ms(70))] {
         for families in [V4, BOTH] {
             for moment in 0..20 {
@@ -53,7 +55,7 @@ fn hosts_are_back_within_50_ms_when_an_active_is_heard_again() {
     }
 }
 
-/// Not every router has a last word when it yields.
+/// Not every router sends a last advertisement when it yields.
 #[test]
 fn hosts_are_back_from_a_router_that_yields_without_a_word() {
     for moment in 0..40 {

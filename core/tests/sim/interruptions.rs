@@ -1,4 +1,5 @@
-//! Interruptions that nobody else notices: the link or the source addresses are away for less than others wait.
+//! Interruptions that no other router notices: the link or the source addresses are away for less
+//! time than the others wait.
 
 use crate::lab::{BOTH, Lab, V4, every, ms, node};
 use std::time::Duration;
@@ -12,12 +13,12 @@ const BACK: Act = Act::Cable(Port(0), Cable::Plugged, CarrierSignal::Lost);
 const ABSENT: Act = Act::Source(Port(0), Source::Absent);
 const PRESENT: Act = Act::Source(Port(0), Source::Present);
 
-/// Transitions to Active, by node.
+/// How often each node became Active.
 fn taken(lab: &Lab, nodes: usize) -> Vec<u64> {
     (0..nodes).map(|at| lab.instance(at).counters.active_transitions).collect()
 }
 
-/// Station 0 is interrupted for so long.
+/// Station 0 is interrupted for this long.
 fn interrupted(lab: &mut Lab, away: &Act, back: &Act, length: Duration) {
     lab.act(away.clone());
     lab.run(length);
@@ -80,7 +81,7 @@ fn who_is_alone_goes_on_after_an_interruption() {
     }
 }
 
-/// It lets go before the other can have taken over, and not before.
+/// The Active lets go before the other router can have taken over, but not earlier than needed.
 #[test]
 fn an_interruption_that_lasts_is_a_fault_before_anybody_takes_over() {
     for (away, back) in [(LOST, BACK), (ABSENT, PRESENT)] {
@@ -109,7 +110,7 @@ fn a_backup_that_heard_nothing_for_a_moment_listens_before_it_takes_over() {
         assert_eq!(lab.actives(), [1]);
         lab.run(ms(5 * moment));
         lab.act(Act::FaultsBegin);
-        // Its timer would fire meanwhile.
+        // The timer of station 0 would fire in the meantime.
         lab.act(Act::Path(Port(1), Port(0), Path::Blocked));
         lab.run(ms(100));
         lab.act(Act::Path(Port(1), Port(0), Path::Open));

@@ -1,4 +1,4 @@
-//! A world for a scripted test: what is said here reads like the test's sentences.
+//! A world for a scripted test: its methods read like the sentences of the test.
 
 use std::io::Write;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use vrrpd_core::types::{AdverInterval, Family, Preempt, Priority, Role};
 pub(crate) const V4: &[Family] = &[Family::Ipv4];
 pub(crate) const BOTH: &[Family] = &[Family::Ipv4, Family::Ipv6];
 
-/// The way of every packet in a scripted world.
+/// How long every packet is on its way in a scripted world.
 pub(crate) const DELAY: Duration = Duration::from_micros(100);
 
 pub(crate) const fn ms(ms: u64) -> Duration {
@@ -58,7 +58,8 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    /// Nobody runs yet. Addresses grow with the place, in both families.
+    /// A world in which no station runs yet. Addresses grow with the place of a station, in both
+    /// families.
     pub(crate) fn new(families: &[Family], nodes: Vec<NodeSetup>) -> Self {
         let place = |(at, node): (usize, NodeSetup)| {
             let host = u8::try_from(at + 1).unwrap();
@@ -81,7 +82,7 @@ impl Lab {
         lab
     }
 
-    /// All of them run on a calm LAN, and have agreed.
+    /// A world in which all stations run on a calm LAN and have agreed on an Active.
     pub(crate) fn settled(families: &[Family], nodes: Vec<NodeSetup>) -> Self {
         let count = nodes.len();
         let mut lab = Self::new(families, nodes);
@@ -119,7 +120,7 @@ impl Lab {
         }
     }
 
-    /// Who is Active, in every family.
+    /// The stations that are Active in every family.
     pub(crate) fn actives(&self) -> Vec<usize> {
         let mut actives: Vec<usize> =
             self.world.views().iter().filter(|v| v.is_active()).map(|v| v.port.0).collect();
@@ -127,7 +128,7 @@ impl Lab {
         actives
     }
 
-    /// Who really holds the addresses of the first family.
+    /// The stations that really hold the addresses of the first family.
     pub(crate) fn holders(&self) -> Vec<usize> {
         let family = usize::from(self.world.families()[0] == Family::Ipv6);
         self.world.views().iter().filter(|v| v.holds[family]).map(|v| v.port.0).collect()
@@ -151,7 +152,7 @@ impl Lab {
         self.act(Act::Demote(Port(at), Force::No));
     }
 
-    /// The outcome of the last demotion, of the first family.
+    /// The outcome of the last demotion, for the first family.
     pub(crate) fn outcome(&self, at: usize) -> Option<DemoteOutcome> {
         let node = self.world.node(Port(at)).unwrap();
         let (_, id, answer) = node.answers().last()?;
@@ -166,7 +167,7 @@ impl Lab {
     }
 }
 
-/// Keeps what is needed to understand a failure. Returns where.
+/// Keeps what is needed to understand a failure. Returns where it is kept.
 pub(crate) fn keep(name: &str, trace: &Trace) -> String {
     let dir = std::env::temp_dir();
     let (text, pcap) =

@@ -1,8 +1,10 @@
-//! One node with several routers on two interfaces, given random inputs: it does what the reference predicts.
+//! One node with several routers on two interfaces is given random inputs, and does what the
+//! reference predicts.
 
 use vrrpd_core::sim::lone_node::run;
 
-/// Enough for every kind of input in every state, and quick in an unoptimised build.
+/// This number of seeds is enough for every kind of input in every state, and quick in an
+/// unoptimised build.
 const SEEDS: u64 = 40;
 
 /// `SIM_FROM=… SIM_SEEDS=… cargo test -p vrrpd-core --test sim lone_node` runs other seeds.

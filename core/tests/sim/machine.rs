@@ -1,5 +1,5 @@
-//! What happens to the machine of a node: sockets, addresses that somebody removes, advertisements that are not
-//! sent, checks that are not run any more, an agent that dies.
+//! Events on the machine of a node: sockets fail, another program removes addresses, advertisements
+//! cannot be sent, checks are not run any more, and an agent dies.
 
 use crate::lab::{BOTH, Lab, V4, every, ms, node, secs, watching};
 use vrrpd_core::protocol::{CheckResult, Fault, LocalWarning, StateName, Track};
@@ -44,7 +44,7 @@ fn addresses_that_the_kernel_does_not_take_back_are_a_fault_and_are_tried_again(
     lab.act(Act::Removal(V4_OF_0.0, V4_OF_0.1, Removal::Refused));
     assert_eq!(lab.state(0), StateName::Initialize, "it serves nobody");
     assert!(matches!(lab.router(0).faults[..], [Fault::Addresses(_)]));
-    // It has resigned, so that the other takes over within its Skew_Time.
+    // The router has resigned, so the other one takes over within its Skew_Time.
     lab.run(ms(70));
     assert_eq!((lab.actives(), lab.holders()), (vec![1], vec![1]));
     lab.run(secs(9));
@@ -89,7 +89,7 @@ fn a_positive_weight_counts_while_the_check_passes() {
     assert_eq!(lab.actives(), [1]);
 }
 
-/// docs/adr/0014: the addresses of a killed agent are handed over by the clean-up, without a gap.
+/// docs/adr/0014: the clean-up hands over the addresses of a killed agent, without a gap.
 #[test]
 fn the_clean_up_after_a_crash_hands_over() {
     for families in [V4, BOTH] {

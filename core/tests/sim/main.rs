@@ -1,4 +1,4 @@
-//! The simulation: routers on a LAN that misbehaves, in sentences and at random.
+//! The simulation: routers on a LAN with faults, in scripted tests and at random.
 //!
 //! ```text
 //! cargo test --test sim                                            # every day

@@ -1,4 +1,4 @@
-//! Seeds: each a world, its faults, and the operators' work afterwards.
+//! Random runs: each seed stands for a world, its faults, and the work of the operators afterwards.
 
 use crate::lab::keep;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,11 +6,12 @@ use std::thread;
 use vrrpd_core::sim::fault::{self, Totals};
 use vrrpd_core::sim::trace::Detail;
 
-/// Enough to reach every kind of fault many times, and quick in an unoptimised build.
+/// This number of seeds is enough to reach every kind of fault many times, and quick in an
+/// unoptimised build.
 const SEEDS: u64 = 400;
 
-/// Seeds that once broke a rule, and what was wrong. They prove less as the mix changes; the
-/// scripted tests beside the fix prove it for good.
+/// Seeds that once broke a rule, and what was wrong. They prove less as the mix of faults changes;
+/// the scripted tests beside each fix prove it permanently.
 const REGRESSIONS: &[(u64, &str)] = &[
     (47, "an owner that started spoke before it held the addresses"),
     (52, "a hand-over that lingered past its patience spun for ever"),
@@ -78,7 +79,7 @@ fn work(next: &AtomicU64, until: u64) -> Totals {
     }
 }
 
-/// Runs one seed; a failure is run again with a trace.
+/// Runs one seed; a seed that fails is run again with a trace.
 fn one(seed: u64) -> Totals {
     fault::run(seed, Detail::Off).unwrap_or_else(|failure| {
         let (_, world) = fault::replay(seed, Detail::On);

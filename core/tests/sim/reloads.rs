@@ -1,4 +1,4 @@
-//! Reloads of everything that a configuration can change, also in the middle of a hand-over.
+//! Reloads of everything that a configuration can change, including in the middle of a hand-over.
 
 use crate::lab::{BOTH, Lab, V4, every, ms, node, secs};
 use vrrpd_core::protocol::{CheckName, Fault, StateName, Track};
@@ -64,7 +64,7 @@ fn an_active_with_more_addresses_holds_them_without_a_transition() {
 fn a_router_of_another_name_is_another_router() {
     let mut lab = Lab::settled(V4, vec![every(10, node(200)), every(10, node(100))]);
     change(&mut lab, 0, Change::Name("other".parse().unwrap()));
-    // It leaves as in any hand-over, and what replaces it comes back.
+    // The router leaves as in any hand-over, and the router that replaces it returns.
     lab.run(ms(100));
     assert_eq!((lab.actives(), lab.holders()), (vec![1], vec![1]));
     assert_eq!(lab.router(0).spec.name.as_str(), "other");
@@ -113,7 +113,8 @@ fn a_running_preempt_delay_survives_a_reload() {
     assert_eq!(lab.actives(), [0]);
 }
 
-/// Whatever a reload changes while it leaves: somebody holds the addresses, and one router serves in the end.
+/// Whatever a reload changes while the router leaves, the addresses have a holder, and one router
+/// serves in the end.
 #[test]
 fn a_reload_in_the_middle_of_a_hand_over_loses_nothing() {
     let changes = [

@@ -1,9 +1,11 @@
-//! The core and a reference instance, written from the text of RFC 9568 §6.4 and not from ours, hear
-//! the same random advertisements and must be in the same state at every step.
+//! The core and a reference instance hear the same random advertisements and must be in the same
+//! state at every step. The reference instance is written from the text of RFC 9568 §6.4 and not
+//! from our code.
 //!
-//! Where we differ on purpose the stimuli stay away: a resignation never lengthens our timer, and
-//! immediate answers are rate-limited; hand-overs are ours alone; intervals have a bound; who was deceived
-//! doubts.
+//! Where our core differs on purpose, the test leaves out the inputs that would show it: a
+//! resignation never lengthens our timer, and immediate answers are limited in rate; only our core
+//! hands over; learned intervals have a bound; a router that was deceived doubts later
+//! advertisements.
 
 use std::time::Duration;
 use vrrpd_core::protocol::{Effect, Effects, EventKind, HoldResult, Input, StateName};
@@ -22,7 +24,8 @@ struct Pair {
     reference: PeerInstance,
     now: MonoTime,
     effects: Effects,
-    /// Somebody in whose name a word was said went on: from now on ours believes less (docs/adr/0019).
+    /// A router in whose name an advertisement was sent is still there: from now on our core
+    /// believes less (docs/adr/0019).
     doubts: bool,
 }
 
@@ -49,7 +52,8 @@ impl Pair {
         pair
     }
 
-    /// The kernel answers at once. Returns what was said.
+    /// Gives an input to the core; the kernel answers at once. Returns the priorities that were
+    /// sent.
     fn feed(&mut self, input: Input<'_>) -> Vec<u8> {
         self.effects.clear();
         self.core.handle(self.now, input, &mut self.effects);
@@ -78,7 +82,7 @@ impl Pair {
         said
     }
 
-    /// Lets time pass; each fires its own timers.
+    /// Lets time pass; the core and the reference instance each fire their own timers.
     fn pass(&mut self, duration: Duration) {
         let until = self.now + duration;
         loop {
@@ -147,7 +151,8 @@ fn the_core_and_the_text_of_the_rfc_agree_on_every_step() {
             pair.pass(rng.between(Duration::from_micros(1), Duration::from_millis(longest)));
             pair.agree(seed, step);
             let next = packet(&mut rng, own);
-            // On purpose ours never lengthens the timer: ask only when the text would not either.
+            // Our core never lengthens the timer on purpose, so the input is given only when the
+            // text of the RFC would not lengthen it either.
             if next.parse().unwrap().priority.is_resignation() && would_lengthen(&pair) {
                 continue;
             }

@@ -1,18 +1,19 @@
-//! Messages and frames with known contents, computed twice and independently of this code (own
-//! program and scapy 2.8.0; tshark 4.0.17 as a third opinion). Plain data, for every test that
-//! injects or reads packets.
+//! Messages and frames with known contents, computed twice and independently of this code (with a
+//! program of our own and with scapy 2.8.0; tshark 4.0.17 confirmed them). The table is plain data,
+//! for every test that injects or reads packets.
 //!
-//! VRID 51, virtual address 192.0.2.254 from 192.0.2.1, or fe80::51 and 2001:db8:51::fe from
-//! fe80::a, where a vector does not say otherwise.
+//! Where a vector does not say otherwise: VRID 51, and virtual address 192.0.2.254 from 192.0.2.1,
+//! or fe80::51 and 2001:db8:51::fe from fe80::a.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of the table")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-/// How a VRRPv3/IPv4 message was summed.
+/// How the checksum of a VRRPv3/IPv4 message was computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// The message only: RFC 9568. IPv6 and VRRPv2, which have one form, are listed as this one.
+    /// Over the message only: RFC 9568. IPv6 and VRRPv2 have only one form, and are listed as this
+    /// one.
     M,
-    /// With pseudo-header: RFC 5798 as deployed.
+    /// With the pseudo-header: RFC 5798 as deployed.
     P,
 }
 
@@ -21,14 +22,14 @@ pub enum Form {
 pub struct Vector {
     pub id: &'static str,
     pub form: Form,
-    /// IP source address; it tells the family.
+    /// The IP source address, which also gives the family.
     pub source: &'static str,
     /// The IP payload in hexadecimal.
     pub message: &'static str,
     pub verdict: Verdict,
 }
 
-/// What becomes of it on a router without configuration.
+/// What a router without configuration does with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Accepted {
@@ -37,12 +38,12 @@ pub enum Verdict {
         centiseconds: u16,
         addresses: &'static [&'static str],
     },
-    /// The counter that counts it.
+    /// The message is rejected, and this counter counts it.
     Rejected(&'static str),
 }
 
 impl Vector {
-    /// As it is named in failures: `P01m`.
+    /// The name of the vector in failures: `P01m`.
     pub fn name(&self) -> String {
         let form = match self.form {
             Form::M => 'm',
@@ -56,13 +57,13 @@ impl Vector {
     }
 }
 
-/// Octets of a string of hexadecimal digits.
+/// The octets of a string of hexadecimal digits.
 pub fn from_hex(digits: &str) -> Vec<u8> {
     assert!(digits.len().is_multiple_of(2), "an odd number of digits");
     (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
 }
 
-/// The vector of this id and form.
+/// The vector with this id and form.
 pub fn vector(id: &str, form: Form) -> &'static Vector {
     VECTORS.iter().find(|vector| vector.id == id && vector.form == form).expect("no such vector")
 }
@@ -93,7 +94,7 @@ const fn rejects(counter: &'static str) -> Verdict {
     Verdict::Rejected(counter)
 }
 
-/// All of them.
+/// All vectors.
 #[rustfmt::skip]
 pub const VECTORS: &[Vector] = &[
     // priority 100, 1 s
@@ -108,7 +109,7 @@ pub const VECTORS: &[Vector] = &[
     // priority 200, 100 ms
     Vector { id: "P04", form: Form::M, source: "192.0.2.1", message: "3133c801000a43c2c00002fe", verdict: accepts(51, 200, 10, V254) },
     Vector { id: "P04", form: Form::P, source: "192.0.2.1", message: "3133c801000aa131c00002fe", verdict: accepts(51, 200, 10, V254) },
-    // P01 from a greater address; m does not depend on it
+    // P01 from a greater address; the message form of the checksum does not depend on the address
     Vector { id: "P05", form: Form::M, source: "192.0.2.200", message: "313364010064a768c00002fe", verdict: accepts(51, 100, 100, V254) },
     Vector { id: "P05", form: Form::P, source: "192.0.2.200", message: "3133640100640411c00002fe", verdict: accepts(51, 100, 100, V254) },
     // priority 254, 40.95 s, two addresses
@@ -132,7 +133,7 @@ pub const VECTORS: &[Vector] = &[
     // count 2, one address present
     Vector { id: "P12", form: Form::M, source: "192.0.2.1", message: "3133c80200644367c00002fe", verdict: rejects("packet_length_errors") },
     Vector { id: "P12", form: Form::P, source: "192.0.2.1", message: "3133c8020064a0d6c00002fe", verdict: rejects("packet_length_errors") },
-    // one bit off in both forms
+    // one bit is wrong in both forms
     Vector { id: "P13", form: Form::M, source: "192.0.2.1", message: "3133c80100644369c00002fe", verdict: rejects("checksum_errors") },
     Vector { id: "P13", form: Form::P, source: "192.0.2.1", message: "3133c8010064a0d6c00002fe", verdict: rejects("checksum_errors") },
     // VRID 52
@@ -147,16 +148,17 @@ pub const VECTORS: &[Vector] = &[
     // a checksum of 0x0000
     Vector { id: "P17", form: Form::M, source: "192.0.2.1", message: "3133c80200640000c00002fe0a013966", verdict: accepts(51, 200, 100, &["192.0.2.254", "10.1.57.102"]) },
     Vector { id: "P17", form: Form::P, source: "192.0.2.1", message: "3133c80200640000c00002fe0a0196d1", verdict: accepts(51, 200, 100, &["192.0.2.254", "10.1.150.209"]) },
-    // the plain Active of higher priority
+    // a plain Active of higher priority
     Vector { id: "P18", form: Form::M, source: "192.0.2.1", message: "3133c80100644368c00002fe", verdict: accepts(51, 200, 100, V254) },
     Vector { id: "P18", form: Form::P, source: "192.0.2.1", message: "3133c8010064a0d7c00002fe", verdict: accepts(51, 200, 100, V254) },
     // IPv6, priority 100
     Vector { id: "P20", form: Form::M, source: "fe80::a", message: "3133640200643e54fe80000000000000000000000000005120010db80051000000000000000000fe", verdict: accepts(51, 100, 100, V6) },
     // IPv6, a resignation
     Vector { id: "P21", form: Form::M, source: "fe80::a", message: "313300020064a254fe80000000000000000000000000005120010db80051000000000000000000fe", verdict: accepts(51, 0, 100, V6) },
-    // IPv6, first address global: a matter of configuration, so it parses
+    // IPv6, the first address is global: whether that is allowed depends on the configuration, so
+    // it parses
     Vector { id: "P22", form: Form::M, source: "fe80::a", message: "3133c8020064da5320010db80051000000000000000000fefe800000000000000000000000000051", verdict: accepts(51, 200, 100, &["2001:db8:51::fe", "fe80::51"]) },
-    // IPv6, summed without pseudo-header
+    // IPv6, checksum without pseudo-header
     Vector { id: "P23", form: Form::M, source: "fe80::a", message: "3133c8020064d88bfe80000000000000000000000000005120010db80051000000000000000000fe", verdict: rejects("checksum_errors") },
     // IPv6, 100 ms
     Vector { id: "P24", form: Form::M, source: "fe80::a", message: "3133c802000adaadfe80000000000000000000000000005120010db80051000000000000000000fe", verdict: accepts(51, 200, 10, V6) },
