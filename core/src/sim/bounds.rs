@@ -118,10 +118,11 @@ impl Bounds {
     ///
     /// 1. What was in flight arrives: delays are at most `I`.
     /// 2. A hand-over that is under way ends.
-    /// 3. An overslept Backup listens again for `I + Skew_Time`, an overslept Active for `I`: `2·I`.
+    /// 3. An overslept Backup listens again for `I + Skew_Time`, an overslept Active for
+    ///    `I`: `2·I`.
     /// 4. The last timer that was armed before the end of the faults fires: one
-    ///    Active_Down_Interval. The timer may be armed as late as the end of `preempt_delay`, because
-    ///    lower priorities are obeyed until then.
+    ///    Active_Down_Interval. The timer may be armed as late as the end of `preempt_delay`,
+    ///    because lower priorities are obeyed until then.
     /// 5. If that Active is outranked by a router whose own timer was armed by the previous Active:
     ///    one more Active_Down_Interval.
     /// 6. If two routers became Active together: the time above.

@@ -373,8 +373,8 @@ impl Checker {
     }
 
     fn judge_leaving(&mut self, now: TrueTime, port: Port, after: &NodeView) -> Result<(), Violation> {
-        // Another hand-over may follow one that failed at once, because a fault happened in the
-        // meantime.
+        // A hand-over that failed may be followed at once by another one, because a fault
+        // happened in the meantime.
         let most = self.bounds.handover() * 2;
         let Some(record) = self.records.get_mut(port.0) else { return Ok(()) };
         record.leaving_since = after.handing_over.then(|| record.leaving_since.unwrap_or(now));

@@ -87,7 +87,8 @@ pub(super) const BETWEEN_ANSWERS_TO_RESIGNATION: Duration = Duration::from_milli
 /// either (docs/rfc9568.md, RFC9568-6.2-4).
 pub(super) const OVERSLEPT: Duration = Duration::from_millis(50);
 
-/// An address may be released this long after it was last announced (docs/adr/0016).
+/// The addresses may be released this long after the other router announced the last of them
+/// (docs/adr/0016).
 pub(super) const fn hosts_have_turned(family: Family) -> Duration {
     match family {
         Family::Ipv4 => Duration::from_millis(20),
@@ -95,8 +96,8 @@ pub(super) const fn hosts_have_turned(family: Family) -> Duration {
     }
 }
 
-/// If no announcement is heard, an address may be released this long after the other router
-/// advertised (docs/adr/0016).
+/// If its announcements are not heard, the addresses may be released this long after the other
+/// router advertised (docs/adr/0016).
 pub(super) const NOT_ANNOUNCED: Duration = Duration::from_millis(250);
 
 /// An announcement that is heard this soon after our own announcement does not count
@@ -220,8 +221,9 @@ pub(super) fn round(number: u32) -> Duration {
     }
 }
 
-/// An Active that hears a rival announces again at most once per 30 ms, or per 2 ms for each address
-/// where that is longer (docs/adr/0016: "the winner repeats itself after 30 ms").
+/// An Active that hears a rival announces again at most this often: once per 30 ms, or once per
+/// 2 ms times the number of addresses where that is longer (docs/adr/0016: "the winner repeats itself
+/// after 30 ms").
 pub(super) fn between_contested(addresses: usize) -> Duration {
     let frames = Duration::from_millis(2) * u32::try_from(addresses).unwrap_or(u32::MAX);
     frames.max(Duration::from_millis(30))

@@ -565,7 +565,7 @@ impl World {
         Ok(())
     }
 
-    /// A station that returns does not find a service somewhere: an election is needed.
+    /// A station that returns where no router serves finds no service: an election is needed first.
     fn allow_gap_if_nobody_serves(&mut self, views: &[StationView]) {
         let served = |home: &StationView| {
             views.iter().any(|view| view.component == home.component && view.is_active())
@@ -579,8 +579,8 @@ impl World {
     }
 
     /// If the priority of a router falls while it compares priorities with another router, it
-    /// yields to that router, which may yield in turn to the advertisement that is still on its
-    /// way. No router can know this; the timers of both end it.
+    /// yields to that router, which may yield in turn, because an earlier advertisement of the
+    /// first router is still on its way. No router can know this; the timers of both end it.
     fn allow_gap_if_contested(&mut self, views: &[StationView], port: Port) {
         let serves = |view: &StationView| view.is_active() && !view.leaving;
         let contested = views.iter().any(|view| view.port != port && serves(view));

@@ -382,7 +382,7 @@ impl Reference {
         self.evaluate_all(turn);
     }
 
-    /// Starts the routers that no other router blocks. Returns their names.
+    /// Adds the waiting routers that no other router blocks. Returns their names.
     fn admit(&mut self, now: MonoTime) -> Vec<RouterName> {
         let mut admitted = Vec::new();
         for (name, spec) in std::mem::take(&mut self.waiting) {
