@@ -138,7 +138,7 @@ fn the_longest_name_of_a_router_has_sixty_four_characters() {
     assert_eq!(longest.parse::<RouterName>().unwrap().as_str(), longest);
 }
 
-/// What operators read in log lines and errors, and developers in a failing test.
+/// The texts that operators read in log lines and errors, and developers in a failing test.
 #[test]
 fn each_quantity_is_shown_as_people_write_it() {
     let vrid = Vrid::new(51).unwrap();

@@ -20,7 +20,7 @@ pub(super) enum Ending {
 /// What an advertisement of another router shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Word {
-    /// Its sender was silent before, so the sender took over.
+    /// The sender was silent before, so it took over.
     New,
     /// The advertisement may be older than our resignation, or its sender is leaving too.
     MayBeOld,
