@@ -1,6 +1,6 @@
 //! The documents of the JSON contract: what `--json` prints and the control socket carries.
 //!
-//! Owns names and units. The schemas under `docs/json-schema/` are generated from these types ([`super::schema`]), and
+//! Owns names and units. The schemas under `docs/json-schema/` are generated from these types (`control/schema.rs`), and
 //! the comments here are their descriptions, written for operators. Names of durations end in `_ms`: milliseconds as a
 //! number. Reading is lenient, so that `vrrpctl` of one release understands the daemon of the next.
 

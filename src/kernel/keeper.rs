@@ -1,8 +1,8 @@
 //! Installs and removes the virtual addresses as desired, and keeps them so.
 //!
 //! Owns the thread `vrrp-addresses`, its netlink socket and its bounded mailbox. The thread is told
-//! what is configured ([`Command::Declare`]), what the elections want ([`Command::Own`],
-//! [`Command::Disown`]) and that something may have changed ([`Command::Reconcile`]). It compares
+//! what is configured ([`KeeperCommand::Declare`]), what the elections want ([`KeeperCommand::Own`],
+//! [`KeeperCommand::Disown`]) and that something may have changed ([`KeeperCommand::Reconcile`]). It compares
 //! all of that with what the kernel has ([`super::ownership`]) and carries out the difference in
 //! one batch. Must not know the state machine: it carries out a desired state. Because it compares
 //! states, not notifications, it cannot mistake its own changes for those of another program.
@@ -147,7 +147,7 @@ impl AddressKeeper {
 }
 
 impl Drop for AddressKeeper {
-    /// Closes the mailbox, which has the same effect as [`Command::Stop`].
+    /// Closes the mailbox, which has the same effect as [`KeeperCommand::Stop`].
     fn drop(&mut self) {
         self.mailbox = None;
         if let Some(thread) = self.thread.take() {

@@ -19,7 +19,7 @@ pub enum KeeperCommand {
     },
     /// An instance is not configured any more. The addresses that the agent installed for it are
     /// removed; those that other programs installed are not touched. This command is not answered,
-    /// but an answer that an earlier [`Command::Disown`] waits for is still given.
+    /// but an answer that an earlier [`KeeperCommand::Disown`] waits for is still given.
     Forget {
         /// The instance that is removed.
         key: InstanceKey,
@@ -140,14 +140,14 @@ pub enum KeeperEvent {
         /// The error of the announcer.
         why: String,
     },
-    /// The answer to [`Command::Stop`]; the thread ends.
+    /// The answer to [`KeeperCommand::Stop`]; the thread ends.
     Stopped {
         /// `Err`: some addresses could not be removed, and why.
         outcome: Result<(), String>,
     },
 }
 
-/// A request to send frames, made of a [`Command::Announce`].
+/// A request to send frames, made of a [`KeeperCommand::Announce`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
     /// The instance that the addresses belong to.
