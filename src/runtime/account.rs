@@ -1,7 +1,7 @@
 //! The users that checks and hooks run as.
 //!
-//! Owns who that is where the configuration names nobody: checks get a user of their own where there is one and the
-//! daemon may change users (docs/adr/0021).
+//! Owns the choice of the user if the configuration does not name one: checks get a user of their
+//! own if that user exists and the daemon may change users (docs/adr/0021).
 
 use crate::agent::FailureKind;
 use crate::kernel::blocking::{BlockingTask, spawn};
@@ -13,7 +13,7 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::watch;
 
-/// For checks of which the configuration does not say as whom they run. The package makes it.
+/// The user of checks for which the configuration does not name one. The package creates the user.
 const CHECKS: &str = "vrrpd-check";
 
 /// A user, with the groups that a login would have.
@@ -25,8 +25,9 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Asks the name service. That may take as long as its servers like, and cannot be ended: not on the
-    /// runtime's own thread, and whoever asks for a name waits for the answer to the question that is under way.
+    /// Asks the name service. That may take as long as its servers need, and cannot be ended. So it
+    /// is not done on the runtime's own thread, and all who ask for one name wait for the same
+    /// answer.
     pub(super) fn look_up(name: &str) -> BlockingTask<Result<Self, FailureKind>> {
         static QUESTIONS: Questions<Result<Account, FailureKind>> = Questions::new();
         QUESTIONS.ask(name, Self::of)
@@ -36,7 +37,7 @@ impl Account {
         let cannot = |error| FailureKind::CouldNotRun(format!("cannot look up \"{name}\": {error}"));
         let user = User::from_name(name).map_err(cannot)?;
         let user = user.ok_or_else(|| FailureKind::CouldNotRun(format!("no user \"{name}\"")))?;
-        // A name that was found has no NUL in it.
+        // A name that was found does not contain a NUL.
         let name = CString::new(user.name).unwrap_or_default();
         let groups = getgrouplist(&name, user.gid).map_err(cannot)?;
         let groups = groups.into_iter().map(nix::unistd::Gid::as_raw).collect();
@@ -44,8 +45,8 @@ impl Account {
     }
 }
 
-/// Questions under way, one for each name, however many ask it: the routers of a machine have hooks in the name of the
-/// same user.
+/// Questions that wait for an answer, one for each name, however many callers ask it: the hooks of
+/// all routers of a machine may run as the same user.
 struct Questions<T: 'static>(Mutex<BTreeMap<String, watch::Receiver<Option<T>>>>);
 
 impl<T: Clone + Send + Sync + 'static> Questions<T> {
@@ -62,7 +63,8 @@ impl<T: Clone + Send + Sync + 'static> Questions<T> {
         let (answer_in, answer) = watch::channel(None);
         asked.insert(name.to_owned(), answer.clone());
         let name = name.to_owned();
-        // Where there can be no more threads, this one is told so, and the others that nobody asks.
+        // If no more threads can be started, this caller gets the error, and the others see that
+        // the question has no answer.
         spawn(move || {
             let answer = question(&name);
             answer_in.send_replace(Some(answer.clone()));
@@ -71,7 +73,7 @@ impl<T: Clone + Send + Sync + 'static> Questions<T> {
     }
 }
 
-/// It is not, if nobody will answer any more.
+/// Whether an answer is still expected. It is not if the sender is gone.
 fn is_under_way<T>(answer: &watch::Receiver<T>) -> bool {
     answer.has_changed().is_ok()
 }
@@ -83,8 +85,8 @@ fn told<T: Clone + Send + Sync + 'static>(mut answer: watch::Receiver<Option<T>>
     })
 }
 
-/// The user of checks that name none; `None`: the daemon's. Found out once: a name service that is down later must not
-/// change in whose name a check runs.
+/// The user of checks that do not name one; `None` for the daemon's user. It is determined once: a
+/// name service that is down later must not change the user that a check runs as.
 pub(super) fn for_checks() -> Option<&'static str> {
     static FOUND: OnceLock<Option<&'static str>> = OnceLock::new();
     *FOUND.get_or_init(|| {
@@ -119,7 +121,7 @@ mod tests {
         answers.send(7).unwrap();
         assert_eq!((first.await.unwrap(), second.await.unwrap()), (7, 7));
         assert_eq!(asked.load(Ordering::Relaxed), 1);
-        // An answer is not kept: the user may be another by now.
+        // An answer is not kept, because the user may be another one by the next question.
         answers.send(8).unwrap();
         let deadline = std::time::Duration::from_secs(20);
         let fresh = async {

@@ -1,8 +1,9 @@
-//! A configuration before anything of it runs: read, resolved, and looked at with the eyes of whoever will run it.
+//! A configuration before it runs: it is read, resolved, and checked as the program that will run
+//! it needs.
 //!
-//! Everybody who has one takes it from here: the daemon at its start and at a reload, `--check`, `vrrpctl check`.
-//! Owns the question whether somebody else than the user in whose name a program runs can change the program
-//! (docs/adr/0021). May block, as disks and name services do.
+//! Every user of a configuration gets it here: the daemon at its start and at a reload, `--check`,
+//! `vrrpctl check`. Owns the question whether a user other than the one who runs a program can
+//! change that program (docs/adr/0021). May block, as disks and name services do.
 
 mod machine;
 
@@ -17,7 +18,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Octets of a configuration: some 60,000 virtual routers. What is larger is something else.
+/// Number of octets of a configuration at most: some 60,000 virtual routers. A larger file is not a
+/// configuration.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// Programs that run the file that is their first argument.
@@ -25,18 +27,18 @@ const INTERPRETERS: [&str; 13] = [
     "sh", "bash", "dash", "ash", "zsh", "ksh", "busybox", "env", "python3", "python", "perl", "ruby", "node",
 ];
 
-/// What it is read for.
+/// The purpose that a configuration is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To run it, and to read it again at a reload: a regular file.
+    /// The configuration is run, and read again at a reload: it must be a regular file.
     Run,
-    /// To tell what is wrong with it: a draft, which may come from a pipe.
+    /// The configuration is only checked: it may be a draft that comes from a pipe.
     Check,
-    /// To hand over what a dead daemon left: nothing of it is run.
+    /// The routers of a dead daemon are handed over: no program in the configuration is run.
     CleanUp,
 }
 
-/// A text and what it means.
+/// The text of a configuration and its meaning.
 #[derive(Debug)]
 pub struct Candidate {
     /// The text.
@@ -48,13 +50,13 @@ pub struct Candidate {
 /// Reads and judges a file.
 ///
 /// # Errors
-/// If it cannot be read, or is no text of at most 16 MiB.
+/// If the file cannot be read, or is not a text of at most 16 MiB.
 pub fn load(file: &Path, purpose: Purpose) -> io::Result<Candidate> {
     let accept = match purpose {
         Purpose::Run | Purpose::CleanUp => Accept::Regular,
         Purpose::Check => Accept::RegularOrPipe,
     };
-    // The path may be a link: it is the administrator's.
+    // The path may be a link, because the administrator chose it.
     let octets = plain_file::read_octets(file, Links::Follow, accept, LARGEST)?;
     let text = decode(octets).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     let resolved = resolve(&text, &file.display().to_string());
@@ -71,33 +73,34 @@ pub fn load(file: &Path, purpose: Purpose) -> io::Result<Candidate> {
     Ok(Candidate { text, judged })
 }
 
-/// Whether any of these would run as root, so that what root may do must not be given up.
+/// Whether any of these programs would run as root, so that the daemon must keep root's privileges.
 #[must_use]
 pub fn needs_root(programs: &[Program]) -> bool {
     let mut identities = Identities { us: geteuid().as_raw(), known: BTreeMap::new() };
     programs.iter().any(|program| identities.of(program) == Runner::Root)
 }
 
-/// What can be told of the paths of programs. One on a disk that does not answer must not hold up the rest.
+/// What was found out about the paths of programs. A path on a disk that does not answer must not
+/// delay the rest.
 #[derive(Debug, Default)]
 struct Looks {
     seen: BTreeMap<(PathBuf, Runner), Look>,
-    /// They did not answer.
+    /// The paths whose disk did not answer.
     silent: BTreeSet<PathBuf>,
 }
 
-/// What a look along a path came to.
+/// The result of the examination of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Look {
-    /// Nobody else can change where it leads, or it leads nowhere.
+    /// No other user can change where the path leads, or it leads nowhere.
     Closed,
     Open(Exposed),
     Silent,
 }
 
-/// For one path; its disk hangs if it takes longer.
+/// The limit for one path; if it takes longer, the disk hangs.
 const LOOK: Duration = Duration::from_secs(1);
-/// As many may hang; then the rest of those that nobody has looked at counts as hanging.
+/// Number of paths that may hang; after that the paths that were not examined yet count as hanging.
 const HANGING: usize = 3;
 
 impl Looks {
@@ -122,7 +125,8 @@ impl Looks {
         } else {
             match run_within(limit, move || look(&to)) {
                 Ok(Ok(Some(found))) => Look::Open(found),
-                // One that is not there, and cannot be made by others: its runs will fail and say so.
+                // A program that does not exist, and cannot be made by others: its runs will fail
+                // and report it.
                 Ok(Ok(None) | Err(_)) => Look::Closed,
                 Err(_) => Look::Silent,
             }
@@ -139,10 +143,11 @@ impl Looks {
     }
 }
 
-/// What others can change is refused where root would run it, and is a warning elsewhere.
+/// A program that other users can change is refused if root would run it, and causes a warning
+/// otherwise.
 ///
 /// # Errors
-/// It cannot be told what root would run: another time its disk may answer.
+/// It is not known what root would run: the disk may answer another time.
 fn vet(
     file: &Path,
     purpose: Purpose,
@@ -181,7 +186,7 @@ fn vet(
     {
         let finding = of_the_file(file, &found);
         match (us, purpose) {
-            // What a check passes must start: an upgrade relies on it.
+            // A configuration that passes a check must also start: an upgrade relies on it.
             (0, Purpose::Run | Purpose::Check) => errors.push(ConfigError(finding)),
             (_, Purpose::Run | Purpose::Check | Purpose::CleanUp) => {
                 resolved.warnings.push(ConfigWarning(finding))
@@ -193,17 +198,18 @@ fn vet(
     Ok(if errors.is_empty() { Ok(resolved) } else { Err(errors) })
 }
 
-/// In whose name a program runs.
+/// The user that a program runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Runner {
     Root,
     User(u32),
-    /// There is no such user: its runs will fail and say so.
+    /// The user does not exist: the runs of the program will fail and report it.
     Unknown,
 }
 
 impl Runner {
-    /// Whoever may write what it runs: whoever can change the daemon need not change its programs.
+    /// Returns the users who may write the program: a user who can change the daemon need not
+    /// change its programs.
     fn trusts(self, us: u32) -> Trusted {
         match self {
             Self::Root => Trusted::with([]),
@@ -213,7 +219,7 @@ impl Runner {
     }
 }
 
-/// Whom the users of the file are.
+/// The identities of the users that the file names.
 struct Identities {
     us: u32,
     known: BTreeMap<String, Runner>,
@@ -239,7 +245,7 @@ fn runner(uid: u32) -> Runner {
     if uid == 0 { Runner::Root } else { Runner::User(uid) }
 }
 
-/// The program, and the script that a shell or another interpreter is to run.
+/// Returns the program, and the script that a shell or another interpreter must run.
 fn programs_of(command: &[String]) -> impl Iterator<Item = PathBuf> {
     let program = command.first().map(PathBuf::from);
     let name = program.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
@@ -306,7 +312,7 @@ mod tests {
 
     const ROUTER: &str = "\n[[virtual_router]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 51\naddresses = [\"192.0.2.50/24\"]\n";
 
-    /// A directory with a program and a configuration, ours alone.
+    /// A directory with a program and a configuration, which belongs to the test alone.
     struct TestDirectory {
         directory: tempfile::TempDir,
     }
@@ -327,7 +333,7 @@ mod tests {
             fs::set_permissions(self.path(name), Permissions::from_mode(mode)).unwrap();
         }
 
-        /// The findings about a configuration with these commands of a check and a hook.
+        /// Returns the findings about a configuration with these commands of a check and a hook.
         fn findings(&self, check: &str, hook: &str, purpose: Purpose) -> Vec<String> {
             let text = format!(
                 "[[check]]\nname = \"a\"\nuser = \"root\"\ncommand = {check}\n{ROUTER}track = [{{ check = \"a\" }}]\nhook_user = \"nobody\"\non_transition = {hook}\n"
@@ -342,7 +348,8 @@ mod tests {
                 |kind: &str, finding: &Finding| format!("{kind} {}: {}", finding.place.line, finding.message);
             match candidate.judged {
                 Ok(resolved) => {
-                    // What the machine has is `machine`'s to test.
+                    // The warnings about the machine are tested in `machine`, so `machine`'s
+                    // warnings are left out.
                     let of_files =
                         resolved.warnings.iter().filter(|w| !w.0.message.starts_with("on this machine"));
                     of_files.map(|warning| line("warning", &warning.0)).collect()

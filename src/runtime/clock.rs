@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
-/// Now, on `CLOCK_BOOTTIME`: it never steps, and it counts the time in which the machine was
-/// suspended, so that a resumed Active knows that it was away (docs/adr/0010).
+/// Returns the time on `CLOCK_BOOTTIME`. This clock never steps, and it counts the time in which
+/// the machine was suspended, so that a resumed Active knows that it was away (docs/adr/0010).
 #[must_use]
 pub fn now() -> MonoTime {
-    // It fails for a clock that does not exist only; this one does since Linux 2.6.39.
+    // The call fails only for a clock that does not exist; this one exists since Linux 2.6.39.
     // RFC9568-6.2-5
     clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(MonoTime::ZERO, |time| {
         let nanos = Duration::from(time).as_nanos();
@@ -17,14 +17,15 @@ pub fn now() -> MonoTime {
     })
 }
 
-/// Now on `CLOCK_MONOTONIC`: the service manager's clock, told to it and used for nothing else.
+/// Returns the time on `CLOCK_MONOTONIC`, the service manager's clock. It is sent to the service
+/// manager and used for nothing else.
 #[must_use]
 pub(super) fn monotonic() -> Duration {
-    // As above: it exists.
+    // The call cannot fail, because this clock exists.
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }
 
-/// The wall clock, for those who read logs. No decision depends on it.
+/// Returns the wall clock, for people who read logs. No decision depends on it.
 #[must_use]
 pub fn wall() -> Timestamp {
     Timestamp::now()
@@ -34,7 +35,8 @@ pub fn wall() -> Timestamp {
 mod tests {
     use super::*;
 
-    /// The kernel's own count, in hundredths of a second; it includes the time of a suspend.
+    /// Returns the kernel's own count, in hundredths of a second; it includes the time of a
+    /// suspend.
     fn uptime() -> f64 {
         let text = std::fs::read_to_string("/proc/uptime").unwrap();
         text.split(' ').next().unwrap().parse().unwrap()

@@ -1,7 +1,7 @@
-//! Whether a reload would list addresses that the machine has of its own (docs/adr/0017).
+//! Whether a reload would list addresses that belong to the machine itself (docs/adr/0017).
 //!
-//! Owns the comparison of two configurations with the addresses of this machine. At the start nothing is refused: there
-//! it is a fault of the router concerned.
+//! Owns the comparison of two configurations with the addresses of this machine. At the start
+//! nothing is refused: there such an address is a fault of its router.
 
 use crate::config::Config;
 use crate::kernel::address::{ObservedAddress, Origin};
@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// Why `wanted` may not follow `running`; nothing: it may.
+/// Returns the reasons why `wanted` may not replace `running`; if there is no reason, it may.
 ///
 /// # Errors
 /// The addresses cannot be listed.
@@ -27,8 +27,8 @@ pub(super) fn refusals(running: &Config, wanted: &Config) -> Result<Vec<String>,
     Ok(conflicts(running, wanted, &observed, &indexes.collect()))
 }
 
-/// The same for what was observed. What is listed already is no reason: it is a fault or a concern by now, and the reload
-/// may be its cure.
+/// Compares with the observed addresses. An address that is listed already is not a reason: it is a
+/// fault or a warning by now, and the reload may remove it.
 fn conflicts(
     running: &Config,
     wanted: &Config,
@@ -50,7 +50,7 @@ fn conflicts(
     wanted.routers.iter().filter_map(conflict).collect()
 }
 
-/// Where the addresses of a contender may come to be. Those of an owner are the machine's own.
+/// The interfaces and addresses of a contender. Those of an owner are the machine's own.
 fn virtual_places(spec: &RouterSpec) -> impl Iterator<Item = (InterfaceName, IpAddr)> {
     let instances = match spec.role {
         Role::Owner => &[][..],
@@ -102,10 +102,10 @@ mod tests {
             "{told}"
         );
         assert!(told.contains("ip address delete 192.0.2.10/24 dev eth0"), "{told}");
-        // It is there already, and a fault: the reload may do what it likes.
+        // The address is installed already, and a fault: the reload may do what it likes.
         assert_eq!(refused(&slip, &slip, &own), 0);
         assert_eq!(refused(&slip, &before, &own), 0);
-        // It is ours, or on another interface.
+        // The address was installed by the agent, or is on another interface.
         assert_eq!(refused(&before, &slip, &own.map(|a| ObservedAddress { origin: Origin::Ours, ..a })), 0);
         assert_eq!(refused(&before, &slip, &own.map(|a| ObservedAddress { index: 3, ..a })), 0);
     }

@@ -1,13 +1,15 @@
-//! What the service manager is told (sd_notify(3)): that the agent is ready, reloads, stops and lives, and its states in
-//! one line.
+//! Tells the service manager (sd_notify(3)) that the agent is ready, reloads, stops and is alive,
+//! and tells it the states in one line.
 //!
-//! The task asks for the states as `vrrpctl status` does: through the main loop and the mailbox of the protocol thread. An
-//! answer shows that both make progress. The end of a turn of the protocol thread would not show it: a Backup that nobody
-//! talks to has no turn for seconds, and a thread may turn without reading its mailbox. So if the main loop or the protocol
-//! thread hangs, no `WATCHDOG=1` is sent; and an agent that has answered is ready.
+//! The task asks for the states as `vrrpctl status` does: through the main loop and the mailbox of
+//! the protocol thread. An answer shows that both make progress. The end of a turn of the protocol
+//! thread would not show it: a Backup that receives nothing does not have a turn for seconds, and a
+//! thread may run its turns without reading its mailbox. So if the main loop or the protocol thread
+//! hangs, no `WATCHDOG=1` is sent; and an agent that has answered is ready.
 //!
-//! The task runs on the main thread: a service manager that does not read holds up nobody. Without `NOTIFY_SOCKET` there is
-//! no task. It must not know what a state means, or what a reload does.
+//! The task runs on the main thread: a service manager that does not read delays nothing else.
+//! Without `NOTIFY_SOCKET` the task is not started. This module must not know what a state means,
+//! or what a reload does.
 
 mod manager;
 mod pending;
@@ -25,10 +27,11 @@ use tokio::net::UnixDatagram;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
-/// Phases that may wait while the service manager does not read. Nobody reloads so often in a row; when the queue is full, the
-/// newest phase is dropped with a warning.
+/// Number of phases that may wait while the service manager does not read. Reloads are never so
+/// frequent; when the queue is full, the newest phase is dropped with a warning.
 const WAITING: usize = 64;
-/// Between two questions that events ask: a thousand routers that move are one line, not a thousand.
+/// The time between two questions that events cause: a thousand routers that change their state
+/// cause one line, not a thousand.
 const CALM: Duration = Duration::from_millis(100);
 
 /// Tells the service manager, if there is one.
@@ -49,7 +52,7 @@ impl Notifier {
         Self::telling(manager, agent)
     }
 
-    /// Tells nobody.
+    /// Makes a notifier without a service manager.
     #[cfg(test)]
     pub(crate) const fn without_manager() -> Self {
         Self(None)
@@ -64,13 +67,14 @@ impl Notifier {
         Self(Some(tell))
     }
 
-    /// Every virtual router was given to the protocol thread: ready as soon as that answers.
+    /// Every virtual router was given to the protocol thread: the agent is ready as soon as that
+    /// thread answers.
     pub(crate) fn configured(&self) {
         self.tell(AgentPhase::Configured);
     }
 
-    /// A reload begins. Whatever comes of it, [`Self::configured`] must follow: until then the service
-    /// manager waits.
+    /// A reload begins. Whatever its result is, [`Self::configured`] must follow: until then the
+    /// service manager waits.
     pub(crate) fn reloading(&self) {
         self.tell(AgentPhase::Reloading { at: clock::monotonic() });
     }
@@ -89,7 +93,7 @@ impl Notifier {
     }
 }
 
-/// The task.
+/// The task that tells the service manager.
 struct NotifyTask {
     socket: UnixDatagram,
     agent: AgentHandle,
@@ -100,14 +104,14 @@ struct NotifyTask {
 enum PendingQuestion {
     No,
     Asked(oneshot::Receiver<AgentSnapshot>),
-    /// Nobody is there any more to answer: the agent ends.
+    /// The agent ends, so the question will not be answered.
     Void,
 }
 
 impl NotifyTask {
     async fn run(mut self, mut news: mpsc::Receiver<AgentPhase>, watchdog: Option<Duration>) {
         let (_, mut events) = self.agent.events.follow(0, EventFilter::default());
-        // As sd_watchdog_enabled(3) advises.
+        // sd_watchdog_enabled(3) advises half of the limit.
         let mut beats = watchdog.map(|limit| beats(limit / 2));
         let mut question = PendingQuestion::No;
         let mut calm = Instant::now();
@@ -134,7 +138,8 @@ impl NotifyTask {
         }
     }
 
-    /// Waits if the main loop does not take requests: then there is no progress to tell of.
+    /// Asks for the states. Waits if the main loop does not take requests: then there is no
+    /// progress to report.
     async fn ask(&self) -> PendingQuestion {
         let (reply, question) = oneshot::channel();
         match self.agent.requests.send(Request::Snapshot { reply }).await {
@@ -151,7 +156,7 @@ impl NotifyTask {
 }
 
 fn beats(period: Duration) -> Interval {
-    // Not zero, which `interval_at` would refuse.
+    // The period must not be zero, which `interval_at` would refuse.
     let period = period.max(Duration::from_millis(1));
     let mut beats = interval_at(Instant::now() + period, period);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -165,7 +170,7 @@ async fn next(beats: &mut Option<Interval>) {
     }
 }
 
-/// Waits for it, if it was asked for.
+/// Waits for the answer, if the question was asked.
 async fn answer(question: &mut PendingQuestion) -> AgentSnapshot {
     if let PendingQuestion::Asked(waiting) = question {
         let answered = waiting.await;

@@ -1,12 +1,14 @@
-//! One run of a command, under bounds: of time, of output, and of what it may leave behind.
+//! One run of a command, with limits for its time, its output, and the processes that it may leave
+//! behind.
 //!
 //! The command is the leader of a process group of its own; whatever ends the run early ends the
-//! whole group. A descendant that calls `setsid` escapes; only the service manager's cgroup catches
-//! it. What a command leaves running when it ends *by itself* is left alone: it may have started a
-//! service. But nobody reads any more then: what is left and writes where a run is listened to (standard error,
-//! of a check standard output as well) ends by SIGPIPE, unless the command redirected its output.
+//! whole group. A descendant that calls `setsid` escapes, and only the service manager's cgroup
+//! contains it. What a command leaves running when it ends *by itself* is left alone, because it
+//! may be a service that the command started. But its output is not read any more: a process that
+//! is left and writes to a stream that was read (standard error, and standard output of a check as
+//! well) ends by SIGPIPE, unless the command redirected its output.
 //!
-//! Shared by health checks and hooks. Must not know: why it runs.
+//! Health checks and hooks share this module. It must not know why a command runs.
 
 use super::account::Account;
 use crate::agent::{FailureKind, ProgramFailure, ProgramOutcome};
@@ -26,32 +28,33 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-/// From SIGTERM to SIGKILL.
+/// Time from SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_millis(500);
-/// How long a killed process may take to go, before it is given up for the time being: one that
-/// hangs in the kernel (a dead NFS server) goes when that lets it.
+/// How long a killed process may take to end, before it is given up for the time being: a process
+/// that hangs in the kernel (a dead NFS server) ends only when the kernel call returns.
 const KILL_TAKES: Duration = Duration::from_secs(1);
-/// To end a run, whether it has begun or is about to: [`Starter::call_off`] and [`Attempt::kill`].
+/// The limit for ending a run, whether it has begun or is about to: [`Starter::call_off`] and
+/// [`Attempt::kill`].
 pub(crate) const KILL_LIMIT: Duration = CALLED_OFF.saturating_add(GRACE).saturating_add(KILL_TAKES);
-/// How long to wait for the last words of a command that has ended. They are in the pipe already;
-/// only a descendant that keeps the pipe open lets this pass.
+/// How long to wait for the last output of a command that has ended. The output is in the pipe
+/// already; only a descendant that keeps the pipe open makes this time pass.
 const LAST_WORDS: Duration = Duration::from_millis(50);
-/// Octets of a line of output that are kept.
+/// Number of octets of a line of output that are kept.
 const LINE_KEPT: usize = 200;
-/// The daemon's own environment is nobody's business, and may be empty.
+/// The `PATH` of every command. The daemon's own environment is not passed on, and may be empty.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Whether standard output is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OutputMode {
-    /// It is: a check says there what it found.
+    /// Standard output is read, because a check writes its findings there.
     Read,
-    /// It is not.
+    /// Standard output is discarded.
     Discarded,
 }
 
-/// What is to be run: program and arguments, no shell; as the daemon's user or another; with nothing but `PATH` and
-/// `variables` in its environment.
+/// The command to run: program and arguments, without a shell; as the daemon's user or another;
+/// with only `PATH` and `variables` in its environment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Launch<'a> {
     pub(super) command: &'a [String],
@@ -61,26 +64,29 @@ pub(super) struct Launch<'a> {
     pub(super) output: OutputMode,
 }
 
-/// What came of a start, and what says that it is over.
+/// The result of a start, and the sender that shows by being dropped that the start is over.
 type Started = (Result<Attempt, FailureKind>, oneshot::Sender<Infallible>);
 
-/// The starts of one check, or of the hooks of one router. Whoever starts a program waits until the kernel has read it,
-/// which takes for ever where the disk does not answer: so another thread does it, and never two of them.
+/// Starts the commands of one check, or of the hooks of one router. The thread that starts a
+/// program waits until the kernel has read the program, for ever if the disk does not answer. So
+/// another thread starts it, and there are never two such threads.
 #[derive(Default)]
 pub(super) struct Starter {
-    /// Of a start that nobody has waited for to its end; dropped, it kills what comes of it.
+    /// A start whose end was not awaited; when this is dropped, the process that it started is
+    /// killed.
     errand: Option<BlockingTask<Started>>,
-    /// Closed when the last one is over.
+    /// This receiver is closed when the last start is over.
     under_way: Option<oneshot::Receiver<Infallible>>,
 }
 
-/// How long a start that is called off may take to be over.
+/// How long a cancelled start may take to be over.
 const CALLED_OFF: Duration = Duration::from_millis(500);
-/// Octets of stack for that; with locked memory all of them are used.
+/// Octets of stack of that thread; with locked memory all of them are used.
 const STACK: usize = 256 << 10;
 
 impl Starter {
-    /// Starts it within `limit`. What comes to life later is killed at once; while it may, nothing else is started.
+    /// Starts a command within `limit`. A process that is started later is killed at once; until
+    /// that is certain, no other command is started.
     pub(super) async fn start(
         &mut self,
         launch: Launch<'_>,
@@ -90,7 +96,8 @@ impl Starter {
         self.start_by(start, limit).await
     }
 
-    /// After a start that was called off: what it brought to life is ended as any other, if that comes soon.
+    /// Ends a start that was cancelled: a process that it still starts is ended as any other, if it
+    /// starts soon.
     pub(super) async fn call_off(&mut self) {
         let Some(errand) = self.errand.take() else { return };
         if let Ok(Ok((Ok(mut attempt), _))) = timeout(CALLED_OFF, errand).await {
@@ -103,7 +110,7 @@ impl Starter {
         start: impl FnOnce() -> Result<Attempt, FailureKind> + Send + 'static,
         limit: Duration,
     ) -> Result<Attempt, FailureKind> {
-        // One that was cancelled is over in a moment, and killed.
+        // A cancelled start is over in a moment, and its process is killed.
         self.errand = None;
         if let Some(earlier) = &mut self.under_way
             && timeout(KILL_TAKES.min(limit), earlier).await.is_err()
@@ -115,7 +122,8 @@ impl Starter {
         let runtime = Handle::current();
         let errand = self.errand.insert(spawn_with_stack(STACK, move || {
             let _context = runtime.enter();
-            // It is over when whoever waits has it; if nobody does, when it was dropped, which kills it.
+            // The start is over when its result was received, or was dropped, which kills the
+            // process.
             (start(), end)
         }));
         let started = timeout(limit, errand).await;
@@ -125,7 +133,7 @@ impl Starter {
     }
 }
 
-/// A command that was started. Dropped, it takes its process group along.
+/// A command that was started. When this is dropped, its process group is killed.
 #[derive(Debug)]
 pub(super) struct Attempt {
     child: Child,
@@ -135,17 +143,18 @@ pub(super) struct Attempt {
     life: Life,
 }
 
-/// Whether there may be processes to end.
+/// Whether the command may have processes that must be ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Life {
-    /// There may.
+    /// There may be such processes.
     Running,
-    /// The command ended by itself, or everything of it was killed.
+    /// The command ended by itself, or all of its processes were killed.
     Over,
 }
 
 impl Launch<'_> {
-    /// What may wait for a disk; to be done on a tokio runtime with I/O.
+    /// Returns the function that starts the command, which may wait for a disk. That function must be
+    /// called on a tokio runtime with I/O.
     pub(super) fn prepare(
         self,
     ) -> Result<impl FnOnce() -> Result<Attempt, FailureKind> + Send + 'static, FailureKind> {
@@ -181,11 +190,11 @@ impl Attempt {
         Ok(Self { child, group: Pid::from_raw(leader), stderr, stdout, life: Life::Running })
     }
 
-    /// Waits for the end, `limit` at most. After a time-out the group has been asked to end, and
-    /// [`Self::kill`] must see to it that it does.
+    /// Waits for the end of the command, `limit` at most. After a time-out the group has been asked
+    /// to end, and the caller must call [`Self::kill`] to make sure that it ends.
     pub(super) async fn outcome(&mut self, limit: Duration) -> ProgramOutcome {
         let Self { child, stderr, stdout, .. } = self;
-        // The order matters: output that never ends must starve neither the end nor the limit.
+        // The order matters: output that never ends must delay neither the end nor the limit.
         let ended = tokio::select! {
             biased;
             status = child.wait() => Some(status),
@@ -213,12 +222,12 @@ impl Attempt {
         ProgramOutcome::Failed(ProgramFailure { kind, said })
     }
 
-    /// Ends the whole group: SIGTERM, a short grace, SIGKILL. Takes 1.5 s at most; still
-    /// [`Life::Running`] then, its leader hangs in the kernel. Nothing to do where the command ended
-    /// by itself.
+    /// Ends the whole group: SIGTERM, a short wait, SIGKILL. Takes 1.5 s at most. If the result is
+    /// [`Life::Running`] then, the leader of the group hangs in the kernel. If the command has
+    /// ended by itself, nothing is done.
     ///
-    /// The group is signalled even after its leader is gone: whoever ignores SIGTERM may be any of
-    /// its members. While one of them lives, its number cannot be another's.
+    /// The group is signalled even after its leader is gone: any of its members may ignore SIGTERM.
+    /// While one of them lives, no other group can have its number.
     pub(super) async fn kill(&mut self) -> Life {
         if self.life == Life::Over {
             return Life::Over;
@@ -232,7 +241,7 @@ impl Attempt {
         self.life
     }
 
-    /// After [`Self::kill`] gave up: looks whether the leader has gone meanwhile.
+    /// Returns, after [`Self::kill`] gave up, whether the leader has ended in the meantime.
     pub(super) fn life_now(&mut self) -> Life {
         if let Ok(Some(_)) = self.child.try_wait() {
             self.life = Life::Over;
@@ -249,7 +258,7 @@ impl Attempt {
 
     fn signal(&self, signal: Signal) {
         match killpg(self.group, signal) {
-            // ESRCH: it ended by itself, which is as good.
+            // ESRCH: the group has ended by itself, which is equally good.
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(error) => {
                 tracing::warn!(group = self.group.as_raw(), %signal, %error, "cannot signal a command")
@@ -258,8 +267,10 @@ impl Attempt {
     }
 }
 
-/// The service manager shields the daemon from the killer that acts when memory is short. What the daemon starts must not
-/// inherit that: a check that runs wild would take nginx along. Refused for another user's process, which is no harm.
+/// Makes a process as likely to be killed as others. The service manager protects the daemon from
+/// the kernel's out-of-memory killer. What the daemon starts must not inherit that: a check that
+/// uses too much memory would cause nginx to be killed. The kernel refuses this for another user's
+/// process, which does no harm.
 fn be_as_expendable_as_others(process: i32) {
     let shielded = std::fs::read_to_string("/proc/self/oom_score_adj").is_ok_and(|own| own.starts_with('-'));
     if shielded {
@@ -275,10 +286,10 @@ impl Drop for Attempt {
     }
 }
 
-/// The start of what a command says on one stream, however much that is.
+/// The beginning of what a command writes on one stream, however much that is.
 #[derive(Debug)]
 struct Listener<T> {
-    /// `None`: nothing more comes.
+    /// `None` if the stream has ended.
     pipe: Option<T>,
     octets: Vec<u8>,
     complete: bool,
@@ -295,7 +306,7 @@ impl<T: AsyncRead + Unpin> Listener<T> {
         std::future::pending().await
     }
 
-    /// Reads until the line is there, or nothing more comes.
+    /// Reads until the line is complete, or the stream has ended.
     async fn complete(&mut self) {
         while !self.complete && self.read().await {}
     }
@@ -324,7 +335,7 @@ impl<T: AsyncRead + Unpin> Listener<T> {
         }
     }
 
-    /// Fit for a log and a terminal.
+    /// Returns the line without characters that are not fit for a log or a terminal.
     fn text(&self) -> Option<String> {
         let text = String::from_utf8_lossy(&self.octets);
         let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();

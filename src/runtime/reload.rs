@@ -1,8 +1,10 @@
-//! Makes a configuration the one that runs: the first at the start, others at reloads (docs/adr/0013).
+//! Makes a configuration the one that runs: the first one at the start, others at reloads
+//! (docs/adr/0013).
 //!
-//! Owns the configuration that runs, and what has to follow it: the watched interfaces, the checks, the
-//! hooks. One reload at a time. All or nothing: a file is read, resolved and planned before anything is
-//! touched, and what it takes to carry it out cannot fail. Must not know the control socket.
+//! Owns the configuration that runs, and updates what depends on it: the watched interfaces, the
+//! checks, the hooks. There is one reload at a time, and it is carried out as a whole or not at
+//! all: a file is read, resolved and planned before anything is touched, and the steps that carry
+//! it out cannot fail. This module must not know the control socket.
 
 use super::candidate::{self, Candidate, Purpose};
 use super::foreign;
@@ -26,50 +28,52 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-/// Reloads that may wait; whoever asks for another one waits until there is room.
+/// Number of reloads that may wait; the sender of another one waits until there is room.
 pub(crate) const RELOADS: usize = 16;
 
-/// Findings that become log lines; a file can have tens of thousands.
+/// Number of findings that are logged; a file can have tens of thousands.
 const LOGGED: usize = 20;
 
-/// A file that is not read and resolved by then is on a disk that hangs.
+/// The limit for reading and resolving a file; after this time its disk hangs.
 const READING: Duration = Duration::from_secs(30);
 
-/// The configuration that runs, and whom to tell about another.
+/// The configuration that runs, and the receivers of the next one.
 #[derive(Debug)]
 pub(crate) struct Reloader {
-    /// Read again at each reload.
+    /// The file of the configuration, which is read again at each reload.
     pub(crate) file: PathBuf,
     pub(crate) running: Arc<Config>,
-    /// What this node calls itself.
+    /// The name of this node.
     pub(crate) node: watch::Sender<String>,
     /// The interfaces that the monitor watches.
     pub(crate) names: watch::Sender<BTreeSet<InterfaceName>>,
-    /// Those of them whose facts are known. The main thread adds them as they come.
+    /// The watched interfaces whose facts are known. The main thread adds each one when its facts
+    /// arrive.
     pub(crate) looked_at: watch::Sender<BTreeSet<InterfaceName>>,
     pub(crate) checks: Checks,
     pub(crate) hooks: Hooks,
     pub(crate) mail: Sender,
     pub(crate) notifier: Notifier,
-    /// Full: counted in `lost`.
+    /// If the queue is full, an event is dropped and counted in `lost`.
     pub(crate) events: mpsc::Sender<AgentEvent>,
     pub(crate) lost: Arc<AtomicU64>,
 }
 
-/// What the task hands back at its end.
+/// What the task returns at its end.
 #[derive(Debug)]
 pub(crate) struct Reloaded {
     /// The configuration that ran last.
     pub(crate) running: Arc<Config>,
-    /// The checks, to be ended.
+    /// The checks, which must be ended.
     pub(crate) checks: Checks,
     /// The hooks, of which some have to run yet.
     pub(crate) hooks: Hooks,
 }
 
 impl Reloader {
-    /// Starts what is configured, and then reloads as asked, until it is told to stop. Returns what ran, and what
-    /// has to be ended in order. A reload that is stopped has changed nothing, and its asker is not answered.
+    /// Starts what is configured, and then reloads as asked, until it is told to stop. Returns what
+    /// ran, and what must be ended in order. A reload that is stopped has changed nothing, and its
+    /// request is not answered.
     pub(crate) async fn run(
         mut self,
         mut requests: mpsc::Receiver<ReloadRequest>,
@@ -83,7 +87,7 @@ impl Reloader {
         Reloaded { running: self.running, checks: self.checks, hooks: self.hooks }
     }
 
-    /// Ends when nobody can ask any more.
+    /// Handles requests until all senders are gone.
     async fn work(&mut self, requests: &mut mpsc::Receiver<ReloadRequest>) {
         let first = Config::clone(&self.running);
         self.look_at(watched(&first.routers)).await;
@@ -94,12 +98,12 @@ impl Reloader {
             self.begins(&by, mode);
             let reloaded = self.reload(mode, &by).await;
             self.ends(&by, mode, &reloaded);
-            // Whoever asked may be gone.
+            // The client that asked may be gone.
             let _ = reply.send(reloaded);
         }
     }
 
-    /// From here to [`Self::ends`] a reload is under way.
+    /// Reports the begin of a reload, which lasts until [`Self::ends`].
     fn begins(&self, by: &str, mode: ReloadMode) {
         tracing::debug!(file = %self.file.display(), by, intent = mode.word(), "reading the configuration");
         match mode {
@@ -108,7 +112,7 @@ impl Reloader {
         }
     }
 
-    /// A reload is over, whatever came of it.
+    /// Reports the end of a reload, whatever its result is.
     fn ends(&self, by: &str, mode: ReloadMode, reloaded: &ReloadReply) {
         let file = &*reloaded.file;
         match mode {
@@ -174,7 +178,7 @@ impl Reloader {
 
     async fn apply(&mut self, config: Config, plan: &Plan, by: &str) {
         if !plan.is_empty() {
-            // What the old one names is of interest until its routers are gone.
+            // The interfaces of the old configuration are needed until its routers are gone.
             let names = watched(&self.running.routers).into_iter().chain(watched(&config.routers)).collect();
             self.look_at(names).await;
             self.carry_out(config);
@@ -185,22 +189,22 @@ impl Reloader {
         }
     }
 
-    /// Has the monitor watch these interfaces, and waits until each was looked at: what exists must not be
-    /// a fault for the first millisecond.
+    /// Makes the monitor watch these interfaces, and waits until the facts of each are known: an
+    /// existing interface must not be a fault for the first millisecond.
     async fn look_at(&mut self, names: BTreeSet<InterfaceName>) {
         let before = self.names.send_replace(names.clone());
         self.looked_at.send_modify(|known| known.retain(|name| before.contains(name)));
         let mut known = self.looked_at.subscribe();
-        // We hold the sender.
+        // This cannot fail, because `self` holds the sender.
         let _ = known.wait_for(|known| known.is_superset(&names)).await;
     }
 
-    /// Nothing in here waits or fails: it is carried out as a whole.
+    /// Carries out a configuration as a whole: nothing in this function waits or fails.
     fn carry_out(&mut self, config: Config) {
         let node = node_name(&config);
         self.node.send_replace(node.clone());
         let routing = self.hooks.apply(&config, &node);
-        // The protocol thread has ended: so does the agent.
+        // If the protocol thread has ended, the agent ends as well.
         let _ = self.mail.send(ThreadRequest::RouteHooks(Box::new(routing)));
         let _ = self.mail.send(Input::Configure(config.routers.clone()));
         let stay: BTreeSet<_> = config.checks.iter().map(|spec| &spec.name).collect();
@@ -208,19 +212,20 @@ impl Reloader {
             let _ = self.mail.send(Input::CheckRemoved(spec.name.clone()));
         }
         self.checks.apply(&config.checks);
-        // What only a restart changes is what it was, and is planned again.
+        // A setting that only a restart changes keeps its value, and is planned again at the next
+        // reload.
         let agent = Agent { realtime: self.running.agent.realtime, ..config.agent.clone() };
         self.running = Arc::new(Config { agent, ..config });
     }
 }
 
-/// The host name unless the configuration says otherwise.
+/// Returns the host name unless the configuration gives another name.
 pub(crate) fn node_name(config: &Config) -> String {
     let host = || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     config.agent.node_name.clone().or_else(host).unwrap_or_else(|| "localhost".to_owned())
 }
 
-/// Disks may hang, and a large file takes a while: not on this thread.
+/// Reads a file on another thread, because disks may hang and a large file takes a while.
 async fn load(file: &Path) -> io::Result<Candidate> {
     let path = file.to_owned();
     let reading = spawn(move || candidate::load(&path, Purpose::Run));
@@ -230,14 +235,15 @@ async fn load(file: &Path) -> io::Result<Candidate> {
     }
 }
 
-/// What came of a text.
+/// The result of judging a text.
 struct Judged {
     outcome: ReloadOutcome,
-    /// Of an accepted one.
+    /// The configuration, if the text was accepted.
     config: Option<Config>,
 }
 
-/// Long work for a long file: not on the main thread, where checks, control and the watchdog live.
+/// Judges a text on another thread: a long file takes long, and checks, control and the watchdog
+/// need the main thread.
 async fn judge(candidate: Candidate, running: Arc<Config>) -> io::Result<Judged> {
     let Candidate { text, judged } = candidate;
     let judging = spawn(move || match judged {
@@ -259,7 +265,8 @@ async fn judge(candidate: Candidate, running: Arc<Config>) -> io::Result<Judged>
     judging.await
 }
 
-/// Why this machine cannot do with `wanted`. Who cannot be asked has no objections: then it is a fault.
+/// Returns the reasons why this machine cannot run `wanted`. If the kernel does not answer, there
+/// is no reason: a conflict becomes a fault then.
 fn refusals(running: &Config, wanted: &Config) -> Vec<String> {
     foreign::refusals(running, wanted).unwrap_or_else(|error| {
         tracing::warn!(%error, "cannot tell which addresses are this machine's own; the reload goes on");
@@ -267,7 +274,7 @@ fn refusals(running: &Config, wanted: &Config) -> Vec<String> {
     })
 }
 
-/// Says the first few of what was found in a file.
+/// Logs the first few findings in a file.
 fn log_findings<F>(findings: &[F], each: impl FnMut(&F)) {
     findings.iter().take(LOGGED).for_each(each);
     if findings.len() > LOGGED {
@@ -279,7 +286,7 @@ fn log_findings<F>(findings: &[F], each: impl FnMut(&F)) {
     }
 }
 
-/// Every interface that a router runs on or tracks.
+/// Returns every interface that a router runs on or tracks.
 fn watched(routers: &[RouterSpec]) -> BTreeSet<InterfaceName> {
     let tracked = routers.iter().flat_map(|router| &router.tracks).filter_map(|track| match track {
         Track::Interface(name) => Some(*name),

@@ -1,5 +1,5 @@
-//! What a configuration that is carried out does, in which order, and what ends it. The test is the monitor of the
-//! interfaces and the protocol thread.
+//! Tests of what a new configuration does, in which order, and what ends it. The test takes the
+//! part of the monitor of the interfaces and of the protocol thread.
 
 use super::*;
 use crate::config::resolve;
@@ -22,7 +22,8 @@ struct Outside {
     task: tokio::task::JoinHandle<Reloaded>,
 }
 
-/// A task that runs this configuration, on an interface that the monitor has not looked at.
+/// Starts a task that runs this configuration, on an interface whose facts the monitor has not
+/// read.
 fn start(text: &str) -> Outside {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
@@ -58,13 +59,14 @@ fn start(text: &str) -> Outside {
 }
 
 impl Outside {
-    /// The monitor, once it is asked, has looked at this interface.
+    /// Reports the facts of this interface, once the monitor is asked for them.
     async fn look_at(&self, name: &str) {
         self.settle().await;
         self.looked_at.send_if_modified(|known| known.insert(name.parse().unwrap()));
     }
 
-    /// What the protocol thread is told next: `hooks`, `configure N`, or the check that is gone.
+    /// Returns the next message to the protocol thread: `hooks`, `configure N`, or the check that
+    /// is gone.
     async fn told(&self) -> String {
         let next = async {
             loop {
@@ -148,7 +150,7 @@ async fn whoever_is_not_reloaded_because_the_agent_ends_is_told_nothing() {
     let (reply, answer) = oneshot::channel();
     let request = ReloadRequest { mode: ReloadMode::Apply, by: "alice".to_owned(), reply };
     outside.requests.send(request).await.unwrap();
-    // It still waits for the interface.
+    // The task still waits for the interface.
     outside.stop.send(()).unwrap();
     let ended = outside.task.await.unwrap();
     assert_eq!(ended.running.routers.len(), 1);

@@ -1,5 +1,5 @@
-//! Whether the machine at hand is the one that a configuration has in mind: for `--check`, as warnings. What is
-//! missing now may be there later, so none of it is an error.
+//! Whether this machine is the one that a configuration is meant for: for `--check`, as warnings.
+//! What is missing now may exist later, so none of it is an error.
 
 use super::Looks;
 use crate::config::{ConfigWarning, Expectation, Expected, Finding, Place, Program, Resolved, Task};
@@ -14,12 +14,12 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-/// In front of each message: the file is right, and the machine may be another one.
+/// The beginning of each message: the file may be right, and meant for another machine.
 const HERE: &str = "on this machine: ";
 /// The user of the service that the package installs.
 const SERVICE: &str = "vrrpd";
 
-/// What the kernel says of this machine.
+/// What the kernel reports about this machine.
 #[derive(Debug, Default)]
 struct Machine {
     /// Index and name, in the order of the kernel.
@@ -27,7 +27,7 @@ struct Machine {
     addresses: Vec<ObservedAddress>,
 }
 
-/// Everything that does not agree.
+/// Returns everything that does not agree with the configuration.
 pub(super) fn look(file: &Path, resolved: &Resolved, looks: &Looks) -> Vec<ConfigWarning> {
     let mut found = match Machine::read() {
         Ok(machine) => {
@@ -64,7 +64,7 @@ impl Machine {
         self.links.iter().find(|(_, link)| *link == name).map(|(index, _)| *index)
     }
 
-    /// What is wrong, and what to do; `resolve` finds an interface by any of its names.
+    /// Returns what is wrong, and what to do; `resolve` finds an interface by any of its names.
     fn objection(
         &self,
         expected: &Expected,
@@ -89,7 +89,8 @@ impl Machine {
         Some((format!("there is no interface \"{name}\""), help))
     }
 
-    /// An address that is here already, or that no host of the link would look for here.
+    /// Returns the problem of an address that the machine has already, or that no host of the link
+    /// would look for here.
     fn of_visitor(&self, interface: &str, net: IpNet) -> Option<(String, String)> {
         let index = self.index(interface)?;
         let here =
@@ -146,7 +147,7 @@ fn of_program(program: &Program, looks: &Looks) -> Option<(String, String)> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Some((format!("there is no {path}"), help.to_owned()))
         }
-        // Somebody else than us may be allowed to look.
+        // Another user than the current one may be allowed to read it.
         Err(_) => None,
         Ok(found) if !found.is_file() => Some((format!("{path} is no program"), help.to_owned())),
         Ok(found) if found.permissions().mode() & 0o111 == 0 => {
@@ -156,7 +157,8 @@ fn of_program(program: &Program, looks: &Looks) -> Option<(String, String)> {
     }
 }
 
-/// As root one reads everything; the service does not run as root.
+/// Warns of a file that the service cannot read. Root can read everything; the service does not run
+/// as root.
 fn of_file(file: &Path) -> Option<ConfigWarning> {
     let service = User::from_name(SERVICE).ok().flatten().filter(|_| geteuid().is_root())?;
     let found = fs::metadata(file).ok()?;
@@ -220,7 +222,7 @@ mod tests {
         }
     }
 
-    /// The objections to a router with these lines.
+    /// Returns the objections to a router with these lines.
     fn objections(lines: &str) -> Vec<String> {
         let text = format!("[[virtual_router]]\nname = \"web\"\nvrid = 51\n{lines}\n");
         let resolved = resolve(&text, "test.toml").unwrap();
@@ -262,7 +264,7 @@ mod tests {
             "interface = \"eth0\"\naddresses = [\"192.0.2.50/24\", \"192.0.2.60/24\", \"2001:db8::50/64\"]\npriority = 9",
             "interface = \"eth0\"\naddresses = [\"2001:db8::50/64\", \"fe80::7/64\"]",
             "interface = \"eth0\"\npriority = \"owner\"\naddresses = [\"192.0.2.10/24\"]",
-            // No network that it could be in: it brings one.
+            // No interface has a network for this address: the address brings its own.
             "interface = \"eth1\"\naddresses = [\"198.51.100.1/24\"]",
         ] {
             assert_eq!(objections(lines), Vec::<String>::new(), "{lines}");

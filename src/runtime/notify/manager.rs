@@ -1,6 +1,7 @@
 //! The service manager's socket, as the environment names it.
 //!
-//! The socket does not block and is opened once, and its name may be abstract: as a container's is.
+//! The socket does not block and is opened once. Its name may be abstract, as the name in a
+//! container is.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -9,33 +10,33 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-/// A service manager that wants to be told.
+/// A service manager that waits for messages.
 #[derive(Debug)]
 pub(super) struct Manager {
     pub(super) socket: tokio::net::UnixDatagram,
-    /// It ends an agent that does not say for so long that it lives.
+    /// The service manager ends an agent that does not send a sign of life for so long.
     pub(super) watchdog: Option<Duration>,
 }
 
-/// Why nothing can be told although somebody waits for it.
+/// Why nothing can be sent although a service manager waits.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unreachable {
-    /// Another kind of address.
+    /// The address is of another kind.
     #[error("NOTIFY_SOCKET={0:?} is neither a path nor an abstract name")]
     Address(OsString),
     /// The kernel refused.
     #[error("NOTIFY_SOCKET={name:?}: {source}")]
     Io {
-        /// As it is named.
+        /// The name in the environment.
         name: OsString,
-        /// Why not.
+        /// The error of the kernel.
         source: io::Error,
     },
 }
 
 impl Manager {
-    /// `None`: nobody wants to be told. `variable` reads the environment; it is left as it is, and what
-    /// the agent starts gets an environment of its own.
+    /// Returns `None` if no service manager waits. `variable` reads the environment, which is not
+    /// changed; the programs that the agent starts get an environment of their own.
     pub(super) fn of(variable: impl Fn(&str) -> Option<OsString>) -> Result<Option<Self>, Unreachable> {
         let Some(name) = variable("NOTIFY_SOCKET") else { return Ok(None) };
         let socket = connect(&name)?;

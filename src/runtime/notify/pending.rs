@@ -1,9 +1,9 @@
-//! What the service manager is owed, and in which words. Pure.
+//! The messages that must still be sent to the service manager. The code is pure.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// What the main thread tells.
+/// The phases of the agent that the main thread reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AgentPhase {
     /// Every virtual router was given to the protocol thread.
@@ -21,7 +21,7 @@ pub(super) struct PendingNotices {
     alive: Due,
     states: Due,
     lifecycle: Lifecycle,
-    /// The line of states that was told last.
+    /// The line of states that was sent last.
     told: String,
 }
 
@@ -40,7 +40,8 @@ enum Lifecycle {
 }
 
 impl PendingNotices {
-    /// The message that follows at once, if one does; so with the others.
+    /// Records a phase. Returns the message that must be sent at once, if there is one, as the
+    /// other methods do.
     pub(super) fn on_phase(&mut self, news: AgentPhase) -> Option<String> {
         match news {
             AgentPhase::Configured => {
@@ -59,10 +60,10 @@ impl PendingNotices {
         }
     }
 
-    /// Half of the watchdog's patience is over.
+    /// Half of the watchdog's limit is over.
     ///
-    /// Who stops is not asked any more: the protocol thread ends before the last hook does, and the time
-    /// of a stop has its own limit.
+    /// An agent that stops does not ask any more: the protocol thread ends before the last hook
+    /// does, and a stop has its own limit of time.
     pub(super) fn on_beat(&mut self) -> Option<String> {
         match self.lifecycle {
             Lifecycle::Running => {

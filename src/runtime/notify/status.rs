@@ -1,15 +1,16 @@
-//! The states in one line, for `systemctl status`. Pure.
+//! The states in one line, for `systemctl status`. The code is pure.
 //!
-//! With names while they fit, `active: web-a; backup: web-b; faulty: web-c (check nginx)`; then with
-//! numbers, `40 virtual routers: 21 active, 19 backup`. Everybody is counted once.
+//! The line has names while they fit, `active: web-a; backup: web-b; faulty: web-c (check nginx)`;
+//! otherwise it has numbers, `40 virtual routers: 21 active, 19 backup`. Each router is counted
+//! once.
 
 use crate::protocol::{Fault, LastResort, RouterSnapshot, Snapshot, StateName};
 use std::collections::BTreeMap;
 
-/// What fits into a line of `systemctl status`.
+/// Number of characters that fit into a line of `systemctl status`.
 const LONGEST: usize = 120;
 
-/// What is most worth saying of a router, in the order in which it is said.
+/// The most important fact about a router, in the order in which the facts are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
     Active,
@@ -33,7 +34,7 @@ impl Class {
     }
 }
 
-/// The line.
+/// Returns the line.
 pub(super) fn line(snapshot: &Snapshot) -> String {
     if snapshot.routers.is_empty() {
         return "no virtual router".to_owned();
@@ -46,7 +47,7 @@ pub(super) fn line(snapshot: &Snapshot) -> String {
     let names = classes.iter().map(|(class, names)| format!("{}: {}", class.as_str(), names.join(", ")));
     let names = names.collect::<Vec<_>>().join("; ");
     if names.len() <= LONGEST {
-        // What the kernel answered may be among the faults; a line of ours is one line.
+        // A fault may contain text of the kernel, but the result must be one line.
         return names.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     }
     let counts = classes.iter().map(|(class, names)| format!("{} {}", names.len(), class.as_str()));

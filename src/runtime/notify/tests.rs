@@ -1,4 +1,4 @@
-//! The teller against a service manager that is a socket, and an agent that is a channel.
+//! Tests of the notifier with a service manager that is a socket, and an agent that is a channel.
 
 use super::manager::Manager;
 use super::pending::{AgentPhase, PendingNotices};
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 const SOON: Duration = Duration::from_secs(10);
 const BEAT: Duration = Duration::from_millis(10);
 
-/// Routers that are called so, all of them Backup.
+/// Returns a snapshot of routers with these names, all of them Backup.
 fn snapshot(names: &[&str]) -> Snapshot {
     let mut text = String::new();
     for (vrid, name) in (1..).zip(names) {
@@ -136,7 +136,7 @@ fn the_end_is_told_and_nothing_that_was_asked_before_follows() {
     assert_eq!(pending.on_beat().as_deref(), Some("WATCHDOG=1\n"), "the stop has a limit of its own");
 }
 
-/// A service manager's socket under an abstract name, and what the environment says of it.
+/// Makes a service manager's socket under an abstract name, and the environment that names it.
 fn service_manager(name: &str, variables: &[(&str, &str)]) -> (tokio::net::UnixDatagram, Manager) {
     let name = format!("vrrpd-test-{}-{name}", std::process::id());
     let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
@@ -190,7 +190,8 @@ async fn the_environment_says_whether_and_how_often() {
     }
 }
 
-/// Who answers is the protocol thread: one that does not is not ready, and does not live.
+/// The protocol thread gives the answer: an agent whose protocol thread does not answer is neither
+/// ready nor alive.
 #[tokio::test]
 async fn a_protocol_thread_that_does_not_answer_starves_the_watchdog() {
     let (manager, ours) = service_manager("watchdog", &[("WATCHDOG_USEC", "20000")]);
@@ -242,7 +243,8 @@ async fn a_service_manager_that_does_not_read_holds_up_nobody() {
     let (_deaf, ours) = service_manager("deaf", &[]);
     let (daemon, _requests) = agent();
     let notifier = Notifier::telling(ours, daemon);
-    // Far more than any socket or queue of ours takes: what matters is that this returns.
+    // This is far more than any socket or queue of the agent takes; the test shows that the call
+    // returns.
     for _ in 0..2000 {
         notifier.reloading();
         tokio::task::yield_now().await;
