@@ -10,7 +10,7 @@ use super::event::Cause;
 use super::input::{Command, CommandId, Input};
 use super::router::{Facts, FollowUp, Router, UNSENT_IN_A_ROW, link_fault};
 use super::snapshot::Snapshot;
-use super::spec::{RouterSpec, Track};
+use super::spec::{CheckName, RouterSpec, Track};
 use crate::types::{AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime};
 use crate::wire::{Advertisement, Carrier, Reject, RejectReason};
 use ipnet::IpNet;
@@ -119,13 +119,11 @@ impl Node {
             Input::AdvertisementSentAgain(key) => self.on_sent_again(now, key, out),
             Input::CheckResult(name, result) => {
                 self.facts.checks.insert(name.clone(), result);
-                let tracks = |spec: &RouterSpec| spec.tracks.iter().any(|t| t.check() == Some(&name));
-                self.evaluate_each(now, Cause::FaultCleared, out, tracks);
+                self.evaluate_each(now, Cause::FaultCleared, out, |spec| depends_on_check(spec, &name));
             }
             Input::CheckRemoved(name) => {
                 self.facts.checks.remove(&name);
-                let tracks = |spec: &RouterSpec| spec.tracks.iter().any(|t| t.check() == Some(&name));
-                self.evaluate_each(now, Cause::FaultCleared, out, tracks);
+                self.evaluate_each(now, Cause::FaultCleared, out, |spec| depends_on_check(spec, &name));
             }
             Input::Command(id, command) => self.on_command(now, id, command, out),
             Input::SavedDemotion(router, demotion) => self.succession.save_demotion(router, demotion),
@@ -416,6 +414,10 @@ fn forget_unsent(facts: &mut Facts, router: &Router) {
             facts.unsent.remove(&key);
         }
     }
+}
+
+fn depends_on_check(spec: &RouterSpec, name: &CheckName) -> bool {
+    spec.tracks.iter().any(|track| track.check() == Some(name))
 }
 
 fn depends_on_link(spec: &RouterSpec, name: InterfaceName) -> bool {

@@ -96,25 +96,21 @@ pub(in crate::protocol) enum Outcome {
 impl Active {
     /// An Active whose addresses the kernel is installing.
     pub(super) fn new(now: MonoTime, policy: &Policy, taking: Taking) -> Self {
-        Self {
-            advertise_at: now + claim_grace(policy.interval, taking),
-            phase: Phase::Installing,
-            taking,
-            announcements: None,
-            answer_after: now,
-            answer_resignation_after: now,
-            pending_tie_loss: None,
-            displaced_until: now,
-            contested_until: now,
-        }
+        let advertise_at = now + claim_grace(policy.interval, taking);
+        Self { advertise_at, ..Self::begin(now, Phase::Installing, taking) }
     }
 
     /// The Active that a crashed run was. It says nothing but that it leaves, and announces nothing.
     pub(super) fn of_crashed_run(now: MonoTime) -> Self {
+        Self::begin(now, Phase::Leaving(Leaving::after_crash(now)), Taking::FromNobody)
+    }
+
+    /// An Active that has neither advertised nor announced nor heard anything yet.
+    const fn begin(now: MonoTime, phase: Phase, taking: Taking) -> Self {
         Self {
             advertise_at: now,
-            phase: Phase::Leaving(Leaving::after_crash(now)),
-            taking: Taking::FromNobody,
+            phase,
+            taking,
             announcements: None,
             answer_after: now,
             answer_resignation_after: now,
