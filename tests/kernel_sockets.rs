@@ -16,7 +16,9 @@ use vrrpd::kernel::announcement_socket::{AnnouncementSocket, Watched};
 use vrrpd::kernel::frame_socket::FrameSocket;
 use vrrpd::kernel::realtime::{MemoryLock, Scheduling, lock_memory, raise_thread};
 use vrrpd::kernel::socket_error::SocketError;
-use vrrpd::kernel::vrrp_socket::{OutgoingMessages, ReceiveSocket, Received, Remaining, TransmitSocket};
+use vrrpd::kernel::vrrp_socket::{
+    OutgoingMessages, ReceiveSocket, Received, Remaining, Route, TransmitSocket,
+};
 use vrrpd::types::{Family, InterfaceName, MacAddr};
 use vrrpd::wire::{Announcement, Carrier};
 
@@ -37,6 +39,10 @@ fn index(node: &Node) -> u32 {
 fn receiver(node: &Node, family: Family) -> ReceiveSocket {
     let index = index(node);
     node.ns.enter(|| ReceiveSocket::open(eth0(), index, family).unwrap())
+}
+
+fn to_group(source: IpAddr) -> Route {
+    Route { source, destination: Family::of(source).group() }
 }
 
 fn transmitter(node: &Node, family: Family) -> TransmitSocket {
@@ -113,8 +119,8 @@ fn a_message_crosses_the_link_with_its_carrier() {
         let mut hears = receiver(fe1, family);
         let begin = lab.capture().now();
         let sends = transmitter(fe0, family);
-        sends.send(source(fe0, family), &V4).unwrap();
-        sends.send(source(fe0, family), &LAST).unwrap();
+        sends.send(to_group(source(fe0, family)), &V4).unwrap();
+        sends.send(to_group(source(fe0, family)), &LAST).unwrap();
         let heard = Heard::until_last(&mut hears);
         let carrier = Carrier { source: source(fe0, family), destination: family.group(), ttl: 255 };
         assert_eq!(heard.messages, [(carrier, V4.to_vec())], "{family}");
@@ -265,8 +271,8 @@ fn our_own_messages_do_not_come_back() {
         let mut ours = receiver(fe0, family);
         let mut theirs = receiver(fe1, family);
         let sends = transmitter(fe0, family);
-        sends.send(source(fe0, family), &V4).unwrap();
-        sends.send(source(fe0, family), &LAST).unwrap();
+        sends.send(to_group(source(fe0, family)), &V4).unwrap();
+        sends.send(to_group(source(fe0, family)), &LAST).unwrap();
         assert_eq!(Heard::until_last(&mut theirs).messages.len(), 1, "{family}");
         inject_last(&Injector::new(fe1), fe1, family);
         assert_eq!(Heard::until_last(&mut ours).messages, [], "{family}");
@@ -283,18 +289,18 @@ fn the_source_is_the_one_that_was_asked_for() {
         let sends = transmitter(fe0, family);
         let sources = [ip(other), source(fe0, family), ip(other)];
         for source in sources {
-            sends.send(source, &V4).unwrap();
+            sends.send(to_group(source), &V4).unwrap();
         }
-        sends.send(source(fe0, family), &LAST).unwrap();
+        sends.send(to_group(source(fe0, family)), &LAST).unwrap();
         let heard = Heard::until_last(&mut hears);
         let got: Vec<IpAddr> = heard.messages.iter().map(|(carrier, _)| carrier.source).collect();
         assert_eq!(got, sources);
-        let foreign = sends.send(source(fe1, family), &V4).unwrap_err();
+        let foreign = sends.send(to_group(source(fe1, family)), &V4).unwrap_err();
         let expected = if family == Family::Ipv4 { libc::ENETUNREACH } else { libc::EINVAL };
         assert_eq!(foreign.raw_os_error(), Some(expected), "{family}");
     }
     let sends = transmitter(fe0, Family::Ipv4);
-    let mixed = sends.send(source(fe0, Family::Ipv6), &V4).unwrap_err();
+    let mixed = sends.send(to_group(source(fe0, Family::Ipv6)), &V4).unwrap_err();
     assert_eq!(mixed.raw_os_error(), Some(libc::EAFNOSUPPORT));
 }
 
@@ -307,7 +313,7 @@ fn sending_needs_no_route() {
     for family in FAMILIES {
         let mut hears = receiver(fe1, family);
         let sends = transmitter(fe0, family);
-        sends.send(source(fe0, family), &LAST).unwrap();
+        sends.send(to_group(source(fe0, family)), &LAST).unwrap();
         Heard::until_last(&mut hears);
     }
 }
@@ -320,7 +326,7 @@ fn a_batch_keeps_its_order_and_tells_what_failed() {
         let mut hears = receiver(fe1, family);
         let sends = transmitter(fe0, family);
         let messages: Vec<[u8; 12]> = (0..=254).map(|n| [n; 12]).collect();
-        let (ours, foreign) = (source(fe0, family), source(fe1, family));
+        let (ours, foreign) = (to_group(source(fe0, family)), to_group(source(fe1, family)));
         let bad = [0, 70, 71, 254];
         let batch: OutgoingMessages = messages
             .iter()
@@ -345,9 +351,9 @@ fn a_flood_is_received_in_bounded_calls() {
     let mut hears = receiver(fe1, Family::Ipv4);
     let mut also_hears = receiver(fe1, Family::Ipv4);
     let sends = transmitter(fe0, Family::Ipv4);
-    let message: (IpAddr, &[u8]) = (fe0.v4().into(), &V4);
+    let message: (Route, &[u8]) = (to_group(fe0.v4().into()), &V4);
     sends.send_batch(&[message; 300].into_iter().collect(), &mut |n, error| panic!("message {n}: {error}"));
-    sends.send(fe0.v4().into(), &LAST).unwrap();
+    sends.send(to_group(fe0.v4().into()), &LAST).unwrap();
     // A second socket shows when all 301 have arrived.
     Heard::until_last(&mut also_hears);
     let first = hears.receive(&mut |_, _| ()).unwrap();

@@ -10,8 +10,8 @@ use vrrpd_core::protocol::{
     RouterSpec, StateName,
 };
 use vrrpd_core::types::{
-    AdverInterval, AdvertPriority, Family, InterfaceName, LinkFacts, MacAddr, MonoTime, Preempt, Priority,
-    Role, Vrid,
+    AdverInterval, AdvertPriority, Destinations, Family, InterfaceName, LinkFacts, MacAddr, MonoTime,
+    Preempt, Priority, Role, Version, Vrid,
 };
 use vrrpd_core::wire::{self, Carrier, ChecksumFlavour, Draft};
 
@@ -50,8 +50,10 @@ fn node(routers: u8) -> (Node, MonoTime, Effects) {
         checksum: ChecksumPolicy::Auto,
         link_local: LinkLocalRule::Require,
         source_address: None,
+        destinations: Destinations::Multicast,
         instances: vec![InstanceSpec {
             family: Family::Ipv4,
+            version: Version::V3,
             addresses: vec![address(vrid)],
             excluded: Vec::new(),
         }],
@@ -122,7 +124,9 @@ fn a_backup_that_hears_its_active_allocates_nothing() {
         let carrier = Carrier { source, destination: Family::Ipv4.group(), ttl: 255 };
         let message = |vrid: u8| {
             let draft = Draft {
+                version: Version::V3,
                 source,
+                destination: carrier.destination,
                 vrid: Vrid::new(vrid).unwrap(),
                 priority: AdvertPriority::from_wire(200),
                 interval: AdverInterval::from_centiseconds(100).unwrap(),

@@ -5,7 +5,7 @@ mod vectors;
 
 use std::net::IpAddr;
 use vectors::{F01, F20, Form, G01, N01, VECTORS, Vector, Verdict, from_hex, vector};
-use vrrpd_core::types::{AdverInterval, AdvertPriority, Family, MacAddr, Vrid};
+use vrrpd_core::types::{AdverInterval, AdvertPriority, Family, MacAddr, Version, Vrid};
 use vrrpd_core::wire::{
     Advertisement, Announcement, Carrier, ChecksumFlavour, Draft, Reject, emit, parse, split_ipv4,
 };
@@ -47,7 +47,9 @@ const fn flavour(form: Form) -> ChecksumFlavour {
 fn re_emitted(source: IpAddr, heard: &Advertisement<'_>) -> Vec<u8> {
     let Advertisement { vrid, priority, interval, addresses, checksum } = *heard;
     let mut out = Vec::new();
-    emit(&Draft { source, vrid, priority, interval, checksum }, addresses.iter(), &mut out).unwrap();
+    let (version, destination) = (Version::V3, Family::of(source).group());
+    let draft = Draft { version, source, destination, vrid, priority, interval, checksum };
+    emit(&draft, addresses.iter(), &mut out).unwrap();
     out
 }
 
@@ -147,7 +149,9 @@ fn the_frame_f20_carries_p20() {
 #[test]
 fn an_advertisement_of_that_configuration_is_f01() {
     let draft = Draft {
+        version: Version::V3,
         source: [192, 0, 2, 1].into(),
+        destination: Family::Ipv4.group(),
         vrid: Vrid::new(51).unwrap(),
         priority: AdvertPriority::from_wire(100),
         interval: AdverInterval::default(),

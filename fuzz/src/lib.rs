@@ -1,7 +1,7 @@
 //! What the fuzz targets share: the properties of a message and of an announcement, and the way past a checksum.
 
 use std::net::IpAddr;
-use vrrpd_core::types::Family;
+use vrrpd_core::types::{Family, Version};
 use vrrpd_core::wire::{Announcement, Carrier, ChecksumFlavour, Draft, emit, parse};
 
 /// The carrier of a message from the router that the seed corpus comes from.
@@ -23,7 +23,9 @@ pub const V6: Carrier = Carrier {
 pub fn accepted_messages_survive(carrier: &Carrier, payload: &[u8]) {
     let Ok(heard) = parse(carrier, payload) else { return };
     let draft = Draft {
+        version: Version::V3,
         source: carrier.source,
+        destination: carrier.destination,
         vrid: heard.vrid,
         priority: heard.priority,
         interval: heard.interval,

@@ -11,7 +11,7 @@ use super::{Agent, CheckSpec, Config, HookKind, Realtime, RouterHooks};
 use crate::protocol::{
     AnnounceSpec, CheckName, ChecksumPolicy, InstanceSpec, LinkLocalRule, RouterSpec, Track,
 };
-use crate::types::{InterfaceName, Preempt, Role, RouterName, Vrid};
+use crate::types::{Destinations, InterfaceName, Preempt, Role, RouterName, Vrid};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -198,6 +198,8 @@ fn router_changes(old: &RouterSpec, new: &RouterSpec) -> Vec<Change> {
         checksum,
         link_local,
         source_address,
+        // No key chooses anything else.
+        destinations: Destinations::Multicast,
         instances,
         tracks,
         announce,

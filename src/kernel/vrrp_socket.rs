@@ -18,7 +18,7 @@ mod transmit;
 pub use martian::MartianSocket;
 pub(super) use receive::grow_buffer;
 pub use receive::{ReceiveSocket, Received, Remaining};
-pub use transmit::{OutgoingMessages, TransmitSocket};
+pub use transmit::{OutgoingMessages, Route, TransmitSocket};
 
 use super::filter::{self, Instruction};
 use super::socket_error::{Context, SocketError};

@@ -28,7 +28,8 @@ use vrrpd::protocol::{
     TransitionDetails,
 };
 use vrrpd::types::{
-    AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, Preempt, Priority, Role, RouterName, Vrid,
+    AdverInterval, AdvertPriority, Destinations, Family, InstanceKey, MonoTime, Preempt, Priority, Role,
+    RouterName, Version, Vrid,
 };
 use vrrpd::wire::{ChecksumFlavour, RejectReason};
 
@@ -56,6 +57,7 @@ fn spec(name: &str, interface: &str, vrid: u8, priority: u8, instances: Vec<Inst
         checksum: ChecksumPolicy::Auto,
         link_local: LinkLocalRule::Require,
         source_address: None,
+        destinations: Destinations::Multicast,
         instances,
         tracks: vec![],
         announce: AnnounceSpec::default(),
@@ -64,7 +66,12 @@ fn spec(name: &str, interface: &str, vrid: u8, priority: u8, instances: Vec<Inst
 
 fn holds(addresses: &[&str]) -> InstanceSpec {
     let addresses: Vec<ipnet::IpNet> = addresses.iter().map(|a| a.parse().unwrap()).collect();
-    InstanceSpec { family: Family::of(addresses[0].addr()), addresses, excluded: vec![] }
+    InstanceSpec {
+        family: Family::of(addresses[0].addr()),
+        version: Version::V3,
+        addresses,
+        excluded: vec![],
+    }
 }
 
 fn instance(

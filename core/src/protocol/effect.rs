@@ -3,7 +3,7 @@
 
 use crate::protocol::event::Event;
 use crate::protocol::input::{CommandId, Demotion};
-use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, RouterName};
+use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, RouterName, Version};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -30,8 +30,12 @@ pub enum Effect {
     Advertise {
         /// The instance that advertises.
         key: InstanceKey,
+        /// The version in which it is written.
+        version: Version,
         /// IP source address.
         source: IpAddr,
+        /// IP destination address.
+        destination: IpAddr,
         /// Priority field of the advertisement; 0 resigns.
         priority: AdvertPriority,
         /// Max Advertise Interval field of the advertisement.

@@ -38,9 +38,7 @@ pub(in crate::protocol) use checksum::ChecksumLesson;
 pub(in crate::protocol) use election::Tie;
 pub use hasty_takeover::HastyMessage;
 pub(in crate::protocol) use hasty_takeover::HastyTakeover;
-pub(in crate::protocol) use leaving::{
-    FIRST_RESIGNATION, FIRST_ROUND_ENDS, PROBE_TIMEOUT, Proof, SCRIPT_ENDS, SECOND_ROUND_BEGINS, Successor,
-};
+pub(in crate::protocol) use leaving::{PROBE_TIMEOUT, Proof, Successor};
 pub use service_watch::NobodyServing;
 pub(in crate::protocol) use service_watch::{Reception, ServedAgain, ServiceChange};
 pub(in crate::protocol) use transition::Moved;
@@ -51,9 +49,12 @@ use super::effect::Effects;
 use super::event::{Cause, StateName, TransitionDetails};
 use super::input::{Demotion, Fault};
 use super::snapshot::{ActiveRouter, InstanceSnapshot, TimerSnapshot};
-use super::spec::{AnnounceSpec, ChecksumPolicy};
-use super::timing::{Taking, active_down_interval, skew_time};
-use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MacAddr, MonoTime, Preempt};
+use super::spec::{AnnounceSpec, ChecksumPolicy, InstanceSpec};
+use super::timing::Taking;
+use super::version_rules::{LeaveScript, VersionRules};
+use crate::types::{
+    AdverInterval, AdvertPriority, Destinations, InstanceKey, MacAddr, MonoTime, Preempt, Version,
+};
 use crate::wire::ChecksumFlavour;
 use active::{Active, SenderBefore};
 use address_conflict::ConflictWatch;
@@ -87,6 +88,31 @@ pub(in crate::protocol) struct Policy {
     pub(in crate::protocol) preempt_after: MonoTime,
 }
 
+impl Policy {
+    /// Active_Down_Interval of an instance that has learned `learned`.
+    pub(in crate::protocol) fn active_down_interval(
+        &self,
+        version: Version,
+        learned: AdverInterval,
+    ) -> Duration {
+        VersionRules::of(version).active_down_interval(self.down_adverts, self.priority, learned)
+    }
+
+    /// Skew_Time of an instance that has learned `learned`.
+    fn skew_time(&self, version: Version, learned: AdverInterval) -> Duration {
+        VersionRules::of(version).skew_time(self.priority, learned)
+    }
+}
+
+/// How long the last of all Backups waits, which has the lowest priority.
+pub(in crate::protocol) fn longest_wait(
+    version: Version,
+    down_adverts: NonZeroU8,
+    learned: AdverInterval,
+) -> Duration {
+    VersionRules::of(version).active_down_interval(down_adverts, AdvertPriority::LOWEST, learned)
+}
+
 /// An advertisement that passed all checks, as far as the state machine cares.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::protocol) struct Received {
@@ -94,7 +120,7 @@ pub(in crate::protocol) struct Received {
     pub(in crate::protocol) priority: AdvertPriority,
     /// The interval that its sender says it has.
     pub(in crate::protocol) said_interval: AdverInterval,
-    /// As much of that interval as is believed ([`super::timing::longest_learned`]).
+    /// As much of that interval as is believed ([`VersionRules`]).
     pub(in crate::protocol) interval: AdverInterval,
     pub(in crate::protocol) checksum: ChecksumFlavour,
     pub(in crate::protocol) lists: Lists,
@@ -113,6 +139,7 @@ pub(in crate::protocol) enum Lists {
 #[derive(Debug, Clone)]
 pub(in crate::protocol) struct Instance {
     key: InstanceKey,
+    version: Version,
     state: State,
     /// Since when it is in this state, why, and what decided that.
     since: MonoTime,
@@ -134,30 +161,51 @@ pub(in crate::protocol) struct Instance {
 }
 
 impl Instance {
-    /// An instance in Initialize with `addresses` addresses. `epoch` is the last one of this key: what
+    /// An instance in Initialize. `epoch` is the last one of this key: what
     /// an earlier instance asked of the kernel may still be answered.
-    pub(in crate::protocol) fn new(key: InstanceKey, now: MonoTime, epoch: u64, addresses: usize) -> Self {
+    pub(in crate::protocol) fn new(
+        key: InstanceKey,
+        now: MonoTime,
+        epoch: u64,
+        spec: &InstanceSpec,
+        destinations: Destinations,
+    ) -> Self {
         Self {
             key,
+            version: spec.version,
             state: State::Initialize,
             since: now,
             cause: Cause::Startup,
             details: TransitionDetails::default(),
-            addresses: AddressHolding::new(key, addresses, epoch),
-            sender: Sender::new(key),
+            addresses: AddressHolding::new(key, spec.held().count(), epoch),
+            sender: Sender::new(key, spec.version, destinations),
             active_router: None,
             active_lists: Lists::Ours,
-            peers: Peers::default(),
+            peers: Peers::new(spec.version),
             counters: Counters::default(),
             hasty: None,
             distrust: Distrust::default(),
-            service: ServiceWatch::before_receiving(now),
+            service: ServiceWatch::before_receiving(now, spec.version),
             conflict: ConflictWatch::default(),
         }
     }
 
     pub(in crate::protocol) const fn key(&self) -> InstanceKey {
         self.key
+    }
+
+    pub(in crate::protocol) const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// What it says when it leaves.
+    pub(in crate::protocol) const fn leave_script(&self) -> &'static LeaveScript {
+        VersionRules::of(self.version).leave()
+    }
+
+    /// Its advertisements go there from now on.
+    pub(in crate::protocol) const fn set_destinations(&mut self, destinations: Destinations) {
+        self.sender.set_destinations(destinations);
     }
 
     pub(in crate::protocol) const fn state_name(&self) -> StateName {
@@ -295,7 +343,7 @@ impl Instance {
         self.addresses.hold(out);
         self.counters.active_transitions += 1;
         self.active_router = self.sender.source();
-        self.enter(now, State::Active(Active::new(now, policy, taking)), cause)
+        self.enter(now, State::Active(Active::new(now, self.version, policy, taking)), cause)
     }
 
     /// Why a Backup whose timer has fired becomes Active.
@@ -310,7 +358,7 @@ impl Instance {
     /// them: they are not asked for, only released in the end (docs/adr/0014).
     pub(in crate::protocol) fn finish_crashed_run(&mut self, now: MonoTime, out: &mut Effects) -> Moved {
         self.addresses.adopt(out);
-        self.enter(now, State::Active(Active::of_crashed_run(now)), Cause::Startup)
+        self.enter(now, State::Active(Active::of_crashed_run(now, self.version)), Cause::Startup)
     }
 
     /// Releases the addresses and takes no part any more.
@@ -373,7 +421,7 @@ impl Instance {
         cause: Cause,
     ) -> Moved {
         let learned = if self.distrust.is_on(now) { learned.max(policy.interval) } else { learned };
-        let backup = Backup::new(now, policy, learned, self.active_router);
+        let backup = Backup::new(now, self.version, policy, learned, self.active_router);
         self.enter(now, State::Backup(backup), cause)
     }
 
@@ -588,8 +636,8 @@ impl Instance {
             source: self.sender.source(),
             timers: TimerSnapshot {
                 active_adver_interval: learned,
-                skew_time: skew_time(policy.priority, learned),
-                active_down_interval: active_down_interval(policy.down_adverts, policy.priority, learned),
+                skew_time: policy.skew_time(self.version, learned),
+                active_down_interval: policy.active_down_interval(self.version, learned),
                 next: self.next_timer(policy),
             },
             peers: self.peers.to_vec(),

@@ -18,6 +18,7 @@ mod spec;
 #[cfg(test)]
 mod tests;
 pub mod timing;
+mod version_rules;
 
 pub use counters::{Counters, LinkCounters};
 pub use effect::{Answer, DemoteOutcome, Effect, Effects, InstanceResult};
@@ -34,3 +35,4 @@ pub use node::Node;
 pub use router::StandingPeerWarning;
 pub use snapshot::{ActiveRouter, InstanceSnapshot, PeerSnapshot, RouterSnapshot, Snapshot, TimerSnapshot};
 pub use spec::{AnnounceSpec, CheckName, ChecksumPolicy, InstanceSpec, LinkLocalRule, RouterSpec, Track};
+pub use version_rules::VersionRules;

@@ -44,7 +44,7 @@ use super::local_warning::LocalWarning;
 use super::snapshot::RouterSnapshot;
 use super::spec::{CheckName, InstanceSpec, RouterSpec, Track};
 use crate::types::{
-    AdvertPriority, Family, InstanceKey, InterfaceName, MacAddr, MonoTime, Preempt, Role, RouterName,
+    AdvertPriority, Family, InstanceKey, InterfaceName, MacAddr, MonoTime, Preempt, Role, RouterName, Version,
 };
 use handover::Handover;
 use interruption::Interruption;
@@ -124,7 +124,7 @@ impl Router {
     ) -> Self {
         let instances = spec.instances.iter().map(|instance| {
             let key = spec.key(instance.family);
-            Instance::new(key, now, epoch(key), instance.held().count())
+            Instance::new(key, now, epoch(key), instance, spec.destinations)
         });
         Self {
             instances: instances.collect(),
@@ -410,6 +410,7 @@ impl Router {
             if old != new {
                 instance.on_addresses_changed(new.held().count(), out);
             }
+            instance.set_destinations(self.spec.destinations);
             instance.on_interval_changed(now, &self.policy);
         }
     }
@@ -549,6 +550,12 @@ impl Router {
 
     pub(in crate::protocol) fn counters_mut(&mut self, key: InstanceKey) -> Option<&mut Counters> {
         self.instance_mut(key).map(Instance::counters_mut)
+    }
+
+    /// The version that it speaks in one family.
+    fn version(&self, family: Family) -> Version {
+        let mut instances = self.spec.instances.iter().filter(|instance| instance.family == family);
+        instances.next().map(|instance| instance.version).unwrap_or_default()
     }
 
     fn instance_mut(&mut self, key: InstanceKey) -> Option<&mut Instance> {

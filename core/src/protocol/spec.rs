@@ -2,7 +2,9 @@
 //! values and the core uses them. Every combination that a value of these types can express is
 //! legal.
 
-use crate::types::{AdverInterval, Family, InstanceKey, InterfaceName, Role, RouterName, Vrid};
+use crate::types::{
+    AdverInterval, Destinations, Family, InstanceKey, InterfaceName, Role, RouterName, Version, Vrid,
+};
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::num::NonZeroU8;
@@ -35,6 +37,8 @@ pub struct RouterSpec {
     /// Source address of advertisements. It must be on the interface, and serves the instance of
     /// its own family only.
     pub source_address: Option<IpAddr>,
+    /// Where advertisements are sent.
+    pub destinations: Destinations,
     /// One or two instances of different families, IPv4 before IPv6.
     pub instances: Vec<InstanceSpec>,
     /// What may make the router faulty or change its priority.
@@ -56,12 +60,14 @@ impl RouterSpec {
     }
 
     /// Whether a router that runs with `self` can go on with `other`, keeping its state and timers:
-    /// interface, VRID and families must be the same. Otherwise the router releases its addresses,
+    /// interface, VRID, families and versions must be the same. Otherwise the router releases its addresses,
     /// and another one starts in its place. The core acts on this, and the plan of a reload shows
     /// it.
     #[must_use]
     pub fn is_same_instance(&self, other: &Self) -> bool {
-        self.keys().eq(other.keys())
+        let versions =
+            |spec: &Self| spec.instances.iter().map(|instance| instance.version).collect::<Vec<_>>();
+        self.keys().eq(other.keys()) && versions(self) == versions(other)
     }
 }
 
@@ -70,6 +76,8 @@ impl RouterSpec {
 pub struct InstanceSpec {
     /// The family of every address in `addresses`.
     pub family: Family,
+    /// The version of VRRP that the instance speaks.
+    pub version: Version,
     /// IPvX_Addresses in the order in which they are advertised, 1..=255; for IPv6, the link-local
     /// one comes first unless [`LinkLocalRule::Lenient`].
     pub addresses: Vec<IpNet>,

@@ -17,8 +17,8 @@ use crate::protocol::{
     Force, HoldResult, Input, InstanceSpec, LastResort, LinkLocalRule, Node, RouterSpec, Track, Until,
 };
 use crate::types::{
-    AdverInterval, AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime, Preempt,
-    Priority, Role, RouterName, Vrid,
+    AdverInterval, AdvertPriority, Destinations, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr,
+    MonoTime, Preempt, Priority, Role, RouterName, Version, Vrid,
 };
 use crate::wire::{ChecksumFlavour, Draft};
 use ipnet::IpNet;
@@ -317,7 +317,9 @@ impl Run {
         };
         let vrid = if self.rng.chance(PerMille::new(40)) { vrid(99) } else { spec.vrid };
         let checksum = ChecksumFlavour::Rfc9568;
-        let draft = Draft { source, vrid, priority: AdvertPriority::from_wire(priority), interval, checksum };
+        let priority = AdvertPriority::from_wire(priority);
+        let (version, destination) = (Version::V3, family.group());
+        let draft = Draft { version, source, destination, vrid, priority, interval, checksum };
         let listed = spec.instances.iter().find(|instance| instance.family == family);
         let listed = listed.map_or_else(|| addresses(family, 1, 1), |instance| instance.addresses.clone());
         let strangers = self.rng.chance(PerMille::new(120));
@@ -521,6 +523,7 @@ impl Run {
         let interval = AdverInterval::from_centiseconds(centiseconds).unwrap_or_default();
         let instance = |family: Family| InstanceSpec {
             family,
+            version: Version::V3,
             addresses: addresses(family, vrid.get(), 1),
             excluded: Vec::new(),
         };
@@ -551,6 +554,7 @@ impl Run {
                 .rng
                 .pick(&[LinkLocalRule::Require, LinkLocalRule::Lenient], LinkLocalRule::Require),
             source_address: None,
+            destinations: Destinations::Multicast,
             instances: families.into_iter().map(instance).collect(),
             tracks,
             announce,

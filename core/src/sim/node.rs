@@ -12,8 +12,8 @@ use crate::protocol::{
     RouterSpec, Snapshot, StateName, Track,
 };
 use crate::types::{
-    AdverInterval, AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime, Role,
-    RouterName, Vrid,
+    AdverInterval, AdvertPriority, Destinations, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr,
+    MonoTime, Role, RouterName, Version, Vrid,
 };
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -468,6 +468,7 @@ fn check_of(track: &Track) -> Option<CheckName> {
 fn spec(setup: NodeSetup, families: &[Family]) -> RouterSpec {
     let instance = |family: &Family| InstanceSpec {
         family: *family,
+        version: Version::V3,
         addresses: virtual_addresses(*family),
         excluded: Vec::new(),
     };
@@ -482,6 +483,7 @@ fn spec(setup: NodeSetup, families: &[Family]) -> RouterSpec {
         checksum: setup.checksum,
         link_local: LinkLocalRule::Require,
         source_address: None,
+        destinations: Destinations::Multicast,
         instances: families.iter().map(instance).collect(),
         tracks: setup.tracks,
         announce: AnnounceSpec::default(),

@@ -10,7 +10,7 @@ use super::world::{Station, World};
 use crate::protocol::{
     CheckResult, Command, CommandId, Demotion, Force, InstanceSpec, LastResort, Node, RouterSpec, Track,
 };
-use crate::types::{AdverInterval, Family, InstanceKey, MonoTime, Preempt, Role, RouterName};
+use crate::types::{AdverInterval, Family, InstanceKey, MonoTime, Preempt, Role, RouterName, Version};
 use ipnet::IpNet;
 use std::time::Duration;
 
@@ -412,6 +412,7 @@ impl World {
             Change::Families(families) => {
                 let instance = |family| InstanceSpec {
                     family,
+                    version: Version::V3,
                     addresses: virtual_addresses(family),
                     excluded: Vec::new(),
                 };

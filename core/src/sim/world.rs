@@ -22,7 +22,7 @@ use super::script::Act;
 use super::trace::{Detail, Trace};
 use super::view::StationView;
 use crate::protocol::{Effect, Effects, Input, RouterSpec, StateName};
-use crate::types::{AdvertPriority, Family, InstanceKey, MonoTime};
+use crate::types::{AdvertPriority, Family, InstanceKey, MonoTime, Version};
 use crate::wire::Draft;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -400,9 +400,11 @@ impl World {
                 Effect::ReleaseAddresses { key, epoch } => {
                     self.ask_kernel(port, *key, *epoch, Wanted::Absent)
                 }
-                Effect::Advertise { key, source, priority, interval, checksum } => {
+                Effect::Advertise { key, version, source, destination, priority, interval, checksum } => {
                     let draft = Draft {
+                        version: *version,
                         source: *source,
+                        destination: *destination,
                         vrid: key.vrid,
                         priority: *priority,
                         interval: *interval,
@@ -496,13 +498,20 @@ impl World {
         let Some((setup, (priority, interval))) = message else { return };
         self.trace.note(self.now, || format!("peer {}:     message {priority}, {interval}", port.0));
         self.checker.note_foreign(self.now, port, priority);
-        let draft =
-            Draft { source: setup.source, vrid: vrid(), priority, interval, checksum: setup.checksum };
-        let addresses = virtual_addresses(Family::of(setup.source)).into_iter().map(|net| net.addr());
+        let family = Family::of(setup.source);
+        let draft = Draft {
+            version: Version::V3,
+            source: setup.source,
+            destination: family.group(),
+            vrid: vrid(),
+            priority,
+            interval,
+            checksum: setup.checksum,
+        };
+        let addresses = virtual_addresses(family).into_iter().map(|net| net.addr());
         if let Ok(packet) = Packet::advertise(&draft, addresses) {
             self.send(port, &packet);
         }
-        let family = Family::of(setup.source);
         if let Some(Station::Foreign(instances)) = self.stations.get_mut(port.0)
             && instances.iter_mut().any(|m| Family::of(m.setup().source) == family && m.take_risen())
         {

@@ -2,6 +2,7 @@
 //!
 //! This module depends neither on sockets, nor on a clock, nor on another floor.
 
+mod destination;
 mod family;
 mod interval;
 mod key;
@@ -10,8 +11,10 @@ mod mac;
 mod name;
 mod priority;
 mod time;
+mod version;
 mod vrid;
 
+pub use destination::Destinations;
 pub use family::Family;
 pub use interval::{AdverInterval, AdverIntervalError};
 pub use key::InstanceKey;
@@ -20,4 +23,5 @@ pub use mac::{MacAddr, MacAddrError};
 pub use name::{InterfaceName, InterfaceNameError, RouterName, RouterNameError};
 pub use priority::{AdvertPriority, Preempt, Priority, PriorityError, Role};
 pub use time::MonoTime;
+pub use version::Version;
 pub use vrid::{Vrid, VridError};

@@ -1,6 +1,6 @@
 //! The representation of an ADVERTISEMENT, which is the same for every version (RFC 9568 §5.2).
 
-use crate::types::{AdverInterval, AdvertPriority, Family, Vrid};
+use crate::types::{AdverInterval, AdvertPriority, Family, Version, Vrid};
 use std::net::IpAddr;
 
 /// Which octets the checksum of a VRRPv3/IPv4 message covers.
@@ -90,8 +90,12 @@ impl<'a> AddressList<'a> {
 /// An advertisement that is to be sent, without its addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Draft {
+    /// The version in which it is written.
+    pub version: Version,
     /// IP source address; its family is the family of the message.
     pub source: IpAddr,
+    /// IP destination address; same family as `source`.
+    pub destination: IpAddr,
     /// Virtual Router ID.
     pub vrid: Vrid,
     /// Priority.

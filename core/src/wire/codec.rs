@@ -4,12 +4,12 @@
 //! This module must not know what is configured. The protocol decides whether a VRID is ours,
 //! whether a message is our own and whether an IPv6 list starts with a link-local address.
 //!
-//! A second version is added here and in a file of its own: an arm in [`parse`], a version in
-//! [`Draft`], an arm in [`emit`]. The modules above see only another [`Advertisement`].
+//! A second version is added here and in a file of its own: an arm in [`parse`] and one in [`emit`].
+//! The modules above see only another [`Advertisement`].
 
 use super::advert::{Advertisement, Carrier, Draft, EmitError, Reject, RejectReason};
 use super::v3;
-use crate::types::{Family, Vrid};
+use crate::types::{Family, Version, Vrid};
 use std::net::IpAddr;
 
 /// Octets before the address list, in every version.
@@ -53,7 +53,9 @@ pub fn emit(
     addresses: impl IntoIterator<Item = IpAddr>,
     out: &mut Vec<u8>,
 ) -> Result<(), EmitError> {
-    let written = v3::emit(draft, addresses, out);
+    let written = match draft.version {
+        Version::V3 => v3::emit(draft, addresses, out),
+    };
     if written.is_err() {
         out.clear();
     }

@@ -2,7 +2,7 @@
 //! `tests/conformance_vectors.rs`.
 
 use super::*;
-use crate::types::{AdverInterval, AdvertPriority, Family, Vrid};
+use crate::types::{AdverInterval, AdvertPriority, Family, Version, Vrid};
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -16,7 +16,9 @@ const V6: Carrier = Carrier {
 
 fn draft(source: IpAddr, checksum: ChecksumFlavour) -> Draft {
     Draft {
+        version: Version::V3,
         source,
+        destination: Family::of(source).group(),
         vrid: Vrid::new(51).unwrap(),
         priority: AdvertPriority::from_wire(100),
         interval: AdverInterval::default(),
@@ -417,7 +419,9 @@ proptest! {
         let flavour = if legacy { ChecksumFlavour::Rfc5798 } else { ChecksumFlavour::Rfc9568 };
         let family = Family::of(source);
         let sent = Draft {
+            version: Version::V3,
             source,
+            destination: family.group(),
             vrid: Vrid::new(vrid).unwrap(),
             priority: AdvertPriority::from_wire(priority),
             interval: AdverInterval::from_centiseconds(centiseconds).unwrap(),

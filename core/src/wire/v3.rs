@@ -97,7 +97,7 @@ pub(super) fn emit(
         return Err(EmitError::NoAddress);
     }
     put(out, 3, &[count]);
-    let sum = sum(draft.checksum, draft.source, family.group(), out);
+    let sum = sum(draft.checksum, draft.source, draft.destination, out);
     put(out, 6, &sum.checksum().to_be_bytes());
     Ok(())
 }

@@ -323,7 +323,7 @@ impl Fleet {
                 self.request(at, key, epoch, true, again)
             }
             Effect::ReleaseAddresses { key, epoch } => self.request(at, key, epoch, false, false),
-            Effect::Advertise { key, source, priority, interval, checksum } => {
+            Effect::Advertise { key, version, source, destination, priority, interval, checksum } => {
                 // An instance that yields sends one last advertisement, while it still holds the
                 // addresses.
                 let wanted = self.seats[at].epochs.iter().any(|(of, _, hold)| *of == key && *hold);
@@ -335,7 +335,8 @@ impl Fleet {
                 if !entitled {
                     return Err(format!("node {at} says {priority} and is {before:?}, then {after:?}"));
                 }
-                let draft = Draft { source, vrid: key.vrid, priority, interval, checksum };
+                let vrid = key.vrid;
+                let draft = Draft { version, source, destination, vrid, priority, interval, checksum };
                 let addresses = virtual_addresses(key.family).into_iter().map(|net| net.addr());
                 let packet = Packet::advertise(&draft, addresses).map_err(|error| error.to_string())?;
                 let others = (0..self.seats.len()).filter(|to| *to != at);

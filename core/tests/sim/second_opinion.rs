@@ -14,7 +14,7 @@ use vrrpd_core::sim::node::{Host, NodeSetup, SimNode, interface, virtual_address
 use vrrpd_core::sim::packet::Packet;
 use vrrpd_core::sim::peer::{PeerInstance, PeerSetup, PeerState, PeerVariant};
 use vrrpd_core::sim::rng::{PerMille, Rng};
-use vrrpd_core::types::{AdverInterval, AdvertPriority, Family, MonoTime, Preempt, Priority, Role};
+use vrrpd_core::types::{AdverInterval, AdvertPriority, Family, MonoTime, Preempt, Priority, Role, Version};
 use vrrpd_core::wire::{ChecksumFlavour, Draft};
 
 const HOST: Host = Host { v4: 100, v6: 100 };
@@ -128,6 +128,8 @@ fn packet(rng: &mut Rng, own: u8) -> Packet {
     let interval = AdverInterval::from_centiseconds(rng.pick(&[1, 3, 10, 100, 300], 10)).unwrap();
     let last = rng.pick(&[1, 99, 101, 250], 1);
     let draft = Draft {
+        version: Version::V3,
+        destination: Family::Ipv4.group(),
         source: Host { v4: last, v6: 1 }.address(Family::Ipv4),
         vrid: vrid(),
         priority: AdvertPriority::from_wire(priority),
@@ -171,6 +173,8 @@ fn would_lengthen(pair: &Pair) -> bool {
     let mut probe = pair.reference.clone();
     let before = probe.next_deadline();
     let draft = Draft {
+        version: Version::V3,
+        destination: Family::Ipv4.group(),
         source: Host { v4: 1, v6: 1 }.address(Family::Ipv4),
         vrid: vrid(),
         priority: AdvertPriority::RESIGN,

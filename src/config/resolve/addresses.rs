@@ -9,7 +9,7 @@ use crate::config::problem::Problems;
 use crate::config::raw::RawRouter;
 use crate::config::value::{AddressList, Completeness, RawLinkLocal};
 use crate::protocol::{InstanceSpec, LinkLocalRule};
-use crate::types::{Family, Vrid};
+use crate::types::{Family, Version, Vrid};
 use ipnet::IpNet;
 use std::ops::Range;
 use toml::Spanned;
@@ -71,7 +71,7 @@ pub(super) fn resolve(
         if addresses.is_empty() {
             orphans.extend(excluded_here);
         } else {
-            instances.push(InstanceSpec { family, addresses, excluded: excluded_here });
+            instances.push(InstanceSpec { family, version: Version::V3, addresses, excluded: excluded_here });
         }
     }
     // Addresses of a family without an instance are installed and removed together with those of

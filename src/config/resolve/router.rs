@@ -10,7 +10,7 @@ use crate::config::problem::Problems;
 use crate::config::raw::{RawConfig, RawRouter, RouterKeys};
 use crate::config::value::RawRole;
 use crate::protocol::{AnnounceSpec, ChecksumPolicy, RouterSpec};
-use crate::types::{AdverInterval, Family, Preempt, Priority, Role};
+use crate::types::{AdverInterval, Destinations, Family, Preempt, Priority, Role};
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
@@ -73,6 +73,7 @@ pub(super) fn resolve(
         checksum: own.checksum.or(&defaults.checksum).or_default(ChecksumPolicy::Auto)?,
         link_local: rule,
         source_address: source_address?,
+        destinations: Destinations::Multicast,
         instances,
         tracks: tracked?,
         announce,

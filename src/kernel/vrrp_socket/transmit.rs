@@ -1,4 +1,4 @@
-//! Sending: the octets of a message and a source address become a packet.
+//! Sending: the octets of a message and its route become a packet.
 
 use super::open_raw;
 use crate::kernel::filter::NOTHING;
@@ -28,32 +28,41 @@ const TRAFFIC_CLASS: u32 = 0xc0;
 /// CAP_NET_ADMIN.
 const QUEUE_PRIORITY: u32 = 6;
 
+/// From which address of this host to which address a message is sent; both of one family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// An address of this host.
+    pub source: IpAddr,
+    /// The group of the family, or one host.
+    pub destination: IpAddr,
+}
+
 /// Messages to be sent together: their octets back to back in a buffer that is used again and again.
 #[derive(Debug, Default)]
 pub struct OutgoingMessages {
     octets: Vec<u8>,
-    /// The source address of each message, and where its octets end.
-    messages: Vec<(IpAddr, usize)>,
+    /// The route of each message, and where its octets end.
+    messages: Vec<(Route, usize)>,
 }
 
 impl OutgoingMessages {
     /// Adds a message.
-    pub fn push(&mut self, source: IpAddr, message: &[u8]) {
+    pub fn push(&mut self, route: Route, message: &[u8]) {
         self.octets.extend_from_slice(message);
-        self.messages.push((source, self.octets.len()));
+        self.messages.push((route, self.octets.len()));
     }
 
-    /// The message at a place, with its source address.
+    /// The message at a place, with its route.
     #[must_use]
-    pub fn get(&self, at: usize) -> Option<(IpAddr, &[u8])> {
-        let (source, end) = *self.messages.get(at)?;
+    pub fn get(&self, at: usize) -> Option<(Route, &[u8])> {
+        let (route, end) = *self.messages.get(at)?;
         let before = at.checked_sub(1).and_then(|before| self.messages.get(before));
         let start = before.map_or(0, |(_, end)| *end);
-        Some((source, self.octets.get(start..end)?))
+        Some((route, self.octets.get(start..end)?))
     }
 
     /// The messages at this place and behind it.
-    pub fn from(&self, at: usize) -> impl Iterator<Item = (IpAddr, &[u8])> {
+    pub fn from(&self, at: usize) -> impl Iterator<Item = (Route, &[u8])> {
         (at..self.messages.len()).filter_map(|at| self.get(at))
     }
 
@@ -76,21 +85,20 @@ impl OutgoingMessages {
     }
 }
 
-impl<'a> FromIterator<(IpAddr, &'a [u8])> for OutgoingMessages {
-    fn from_iter<T: IntoIterator<Item = (IpAddr, &'a [u8])>>(messages: T) -> Self {
+impl<'a> FromIterator<(Route, &'a [u8])> for OutgoingMessages {
+    fn from_iter<T: IntoIterator<Item = (Route, &'a [u8])>>(messages: T) -> Self {
         let mut all = Self::default();
-        messages.into_iter().for_each(|(source, message)| all.push(source, message));
+        messages.into_iter().for_each(|(route, message)| all.push(route, message));
         all
     }
 }
 
-/// Sends to the group of one family on one interface. Never receives, never blocks.
+/// Sends messages of one family on one interface. Never receives, never blocks.
 #[derive(Debug)]
 pub struct TransmitSocket {
     socket: Socket,
     family: Family,
     index: u32,
-    group: SockAddr,
 }
 
 impl TransmitSocket {
@@ -108,17 +116,17 @@ impl TransmitSocket {
         }
         // After the traffic class, because that sets a queue priority of its own in IPv4.
         context.step("set the queue priority", socket.set_priority(QUEUE_PRIORITY))?;
-        Ok(Self { socket, family, index, group: group(family, index) })
+        Ok(Self { socket, family, index })
     }
 
-    /// Sends one message to the group from `source`, which must be an address of this host.
+    /// Sends one message. Its source must be an address of this host.
     ///
     /// # Errors
     /// The kernel's error: `WouldBlock` if the queue is full; `NetworkUnreachable` (IPv4) or
-    /// `InvalidInput` (IPv6) if `source` is not, or no longer, ours or not yet usable; `NetworkDown` or
+    /// `InvalidInput` (IPv6) if the source is not, or no longer, ours or not yet usable; `NetworkDown` or
     /// `NetworkUnreachable` if the interface is down. The message was not sent.
-    pub fn send(&self, source: IpAddr, message: &[u8]) -> io::Result<()> {
-        self.send_run(source, std::iter::once(message)).map(drop)
+    pub fn send(&self, route: Route, message: &[u8]) -> io::Result<()> {
+        self.send_run(route, std::iter::once(message)).map(drop)
     }
 
     /// Sends many messages with few system calls, and returns how many were sent. Every message is tried;
@@ -126,10 +134,10 @@ impl TransmitSocket {
     pub fn send_batch(&self, messages: &OutgoingMessages, failed: &mut dyn FnMut(usize, io::Error)) -> usize {
         let mut sent = 0;
         let mut next = 0;
-        while let Some((source, _)) = messages.get(next) {
-            // The control message is common to a system call; routers of one interface mostly share a source.
-            let same = messages.from(next).take(SEND_MANY).take_while(|(other, _)| *other == source);
-            match self.send_run(source, same.map(|(_, message)| message)) {
+        while let Some((route, _)) = messages.get(next) {
+            // One system call has one route; routers of one interface mostly share it.
+            let same = messages.from(next).take(SEND_MANY).take_while(|(other, _)| *other == route);
+            match self.send_run(route, same.map(|(_, message)| message)) {
                 Ok(count) => {
                     sent += count;
                     next += count;
@@ -143,15 +151,17 @@ impl TransmitSocket {
         sent
     }
 
-    /// Sends the longest prefix of `messages` (all from `source`) that the kernel takes: at least one, or the
+    /// Sends the longest prefix of `messages` (all of one route) that the kernel takes: at least one, or the
     /// error that the first one met.
-    fn send_run<'a>(&self, source: IpAddr, messages: impl Iterator<Item = &'a [u8]>) -> io::Result<usize> {
-        if Family::of(source) != self.family {
+    fn send_run<'a>(&self, route: Route, messages: impl Iterator<Item = &'a [u8]>) -> io::Result<usize> {
+        let Route { source, destination } = route;
+        if Family::of(source) != self.family || Family::of(destination) != self.family {
             return Err(io::Error::from_raw_os_error(libc::EAFNOSUPPORT));
         }
         let mut room = [0; CONTROL_ROOM];
         let control = packet_info(&mut room, source, self.index);
-        sys::send_many(&self.socket, Some(&self.group), control, messages)
+        let destination = socket_address(destination, self.index);
+        sys::send_many(&self.socket, Some(&destination), control, messages)
     }
 }
 
@@ -182,13 +192,12 @@ fn prepare_ipv6(context: Context, socket: &Socket) -> Result<(), SocketError> {
     context.step("send to the interface", socket.set_multicast_if_v6(context.index))
 }
 
-/// The destination of all packets. For IPv4 it is enough that the socket is bound to the interface,
-/// without any route; for IPv6 the scope of the group is given.
-// RFC9568-5.1.1.2-1, RFC9568-5.1.2.2-1
-fn group(family: Family, index: u32) -> SockAddr {
-    SockAddr::from(match family.group() {
-        IpAddr::V4(group) => SocketAddr::V4(SocketAddrV4::new(group, 0)),
-        IpAddr::V6(group) => SocketAddr::V6(SocketAddrV6::new(group, 0, 0, index)),
+/// A destination, as the kernel takes it. For the IPv4 group it is enough that the socket is bound to
+/// the interface, without any route; for IPv6 the scope is given.
+fn socket_address(destination: IpAddr, index: u32) -> SockAddr {
+    SockAddr::from(match destination {
+        IpAddr::V4(address) => SocketAddr::V4(SocketAddrV4::new(address, 0)),
+        IpAddr::V6(address) => SocketAddr::V6(SocketAddrV6::new(address, 0, 0, index)),
     })
 }
 
@@ -245,15 +254,17 @@ mod tests {
 
     #[test]
     fn messages_keep_their_order_and_their_octets() {
-        let sources: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap()];
-        let all: Vec<(IpAddr, &[u8])> = vec![(sources[0], &[1, 2]), (sources[1], &[]), (sources[0], &[3])];
+        let route =
+            |source: &str| Route { source: source.parse().unwrap(), destination: Family::Ipv4.group() };
+        let routes = [route("192.0.2.1"), route("192.0.2.2")];
+        let all: Vec<(Route, &[u8])> = vec![(routes[0], &[1, 2]), (routes[1], &[]), (routes[0], &[3])];
         let mut messages: OutgoingMessages = all.iter().copied().collect();
         assert_eq!((messages.len(), messages.get(3)), (3, None));
         assert_eq!(messages.from(0).collect::<Vec<_>>(), all);
         assert_eq!(messages.from(2).collect::<Vec<_>>(), all[2..]);
         messages.clear();
         assert!(messages.is_empty() && messages.get(0).is_none());
-        messages.push(sources[1], &[9]);
-        assert_eq!(messages.get(0), Some((sources[1], &[9][..])));
+        messages.push(routes[1], &[9]);
+        assert_eq!(messages.get(0), Some((routes[1], &[9][..])));
     }
 }

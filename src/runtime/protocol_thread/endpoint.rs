@@ -5,7 +5,7 @@
 //! tests.
 
 use crate::kernel::announcement_socket::Watched;
-use crate::kernel::vrrp_socket::{OutgoingMessages, Received, Remaining};
+use crate::kernel::vrrp_socket::{OutgoingMessages, Received, Remaining, Route};
 use crate::protocol::Effect;
 use crate::types::{AdvertPriority, Family, InstanceKey, InterfaceName};
 use crate::wire::{self, Announcement, Carrier, Draft};
@@ -34,7 +34,7 @@ pub(super) trait EndpointSockets {
     /// Tries every message; `failed` is told the place and the error of each that was not sent.
     fn send_batch(&mut self, messages: &OutgoingMessages, failed: &mut dyn FnMut(usize, io::Error));
     /// Sends one message.
-    fn send(&mut self, source: IpAddr, message: &[u8]) -> io::Result<()>;
+    fn send(&mut self, route: Route, message: &[u8]) -> io::Result<()>;
 }
 
 /// A socket of an endpoint that can be read.
@@ -223,11 +223,14 @@ impl<S: EndpointSockets> Endpoint<S> {
 
     /// Builds an advertisement, to be sent with the next [`Self::flush`].
     pub(super) fn enqueue(&mut self, effect: &Effect, addresses: &[IpNet]) {
-        let Effect::Advertise { key, source, priority, interval, checksum } = *effect else { return };
-        let draft = Draft { source, vrid: key.vrid, priority, interval, checksum };
+        let Effect::Advertise { key, version, source, destination, priority, interval, checksum } = *effect
+        else {
+            return;
+        };
+        let draft = Draft { version, source, destination, vrid: key.vrid, priority, interval, checksum };
         match wire::emit(&draft, addresses.iter().map(IpNet::addr), &mut self.draft) {
             Ok(()) => {
-                self.messages.push(source, &self.draft);
+                self.messages.push(Route { source, destination }, &self.draft);
                 self.senders.push((key, priority));
             }
             Err(error) => unreachable!("config refuses what cannot be advertised: {error}"),
@@ -248,8 +251,8 @@ impl<S: EndpointSockets> Endpoint<S> {
                 });
                 refused.retain(|at, errno| {
                     let again = self.messages.get(*at).filter(|_| is_full(*errno));
-                    !again.is_some_and(|(source, message)| {
-                        (0..RETRIES).any(|_| sockets.send(source, message).is_ok())
+                    !again.is_some_and(|(route, message)| {
+                        (0..RETRIES).any(|_| sockets.send(route, message).is_ok())
                     })
                 });
             }

@@ -2,7 +2,7 @@
 
 use super::super::scripted::ScriptedHost;
 use super::*;
-use crate::types::{AdverInterval, Vrid};
+use crate::types::{AdverInterval, Family, Version, Vrid};
 use crate::wire::ChecksumFlavour;
 
 const EPERM: i32 = libc::EPERM;
@@ -25,7 +25,9 @@ fn endpoint(host: &ScriptedHost) -> Endpoint<super::super::scripted::ScriptedSoc
 fn enqueue<S: EndpointSockets>(endpoint: &mut Endpoint<S>, vrid: u8, priority: u8) {
     let effect = Effect::Advertise {
         key: key(vrid),
+        version: Version::V3,
         source: address("192.0.2.1"),
+        destination: Family::Ipv4.group(),
         priority: AdvertPriority::from_wire(priority),
         interval: AdverInterval::from_centiseconds(100).unwrap(),
         checksum: ChecksumFlavour::Rfc9568,

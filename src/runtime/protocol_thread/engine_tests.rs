@@ -8,7 +8,7 @@ use crate::protocol::{
     Answer, Command, Demotion, EventKind, Fault, Force, HoldResult, LastResort, LocalWarning, Snapshot,
     StateName,
 };
-use crate::types::{AdverInterval, AdvertPriority, MacAddr, RouterName, Vrid};
+use crate::types::{AdverInterval, AdvertPriority, Family, MacAddr, RouterName, Version, Vrid};
 use crate::wire::{ChecksumFlavour, Draft};
 use tokio::sync::oneshot;
 
@@ -108,7 +108,9 @@ impl ThreadScene {
     /// Another router advertises.
     fn hear(&self, source: &str, priority: u8) {
         let draft = Draft {
+            version: Version::V3,
             source: source.parse().unwrap(),
+            destination: Family::Ipv4.group(),
             vrid: Vrid::new(51).unwrap(),
             priority: AdvertPriority::from_wire(priority),
             interval: AdverInterval::from_centiseconds(100).unwrap(),

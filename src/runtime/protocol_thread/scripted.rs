@@ -6,14 +6,14 @@ use super::engine::{Ready, ThreadIo};
 use super::retry_queue::Offer;
 use crate::kernel::announcement_socket::Watched;
 use crate::kernel::keeper::KeeperCommand;
-use crate::kernel::vrrp_socket::{OutgoingMessages, Received, Remaining};
+use crate::kernel::vrrp_socket::{OutgoingMessages, Received, Remaining, Route};
 use crate::protocol::RouterSpec;
 use crate::types::{Family, InterfaceName, LinkFacts, MacAddr, MonoTime};
 use crate::wire::{self, Announcement, Carrier};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -82,13 +82,14 @@ pub(super) struct ScriptedSockets {
 }
 
 impl ScriptedSockets {
-    fn sent(&self, source: IpAddr, message: &[u8]) -> io::Result<()> {
+    fn sent(&self, route: Route, message: &[u8]) -> io::Result<()> {
         let error = self.host.0.borrow_mut().send_errors.pop_front();
         if let Some(error) = error {
             return Err(io::Error::from_raw_os_error(error));
         }
         self.host.write(|| {
-            let carrier = Carrier { source, destination: Family::of(source).group(), ttl: 255 };
+            let Route { source, destination } = route;
+            let carrier = Carrier { source, destination, ttl: 255 };
             let priority = wire::parse(&carrier, message).unwrap().priority;
             format!("send priority {priority} from {source}")
         });
@@ -132,15 +133,15 @@ impl EndpointSockets for ScriptedSockets {
     }
 
     fn send_batch(&mut self, messages: &OutgoingMessages, failed: &mut dyn FnMut(usize, io::Error)) {
-        for (at, (source, message)) in messages.from(0).enumerate() {
-            if let Err(error) = self.sent(source, message) {
+        for (at, (route, message)) in messages.from(0).enumerate() {
+            if let Err(error) = self.sent(route, message) {
                 failed(at, error);
             }
         }
     }
 
-    fn send(&mut self, source: IpAddr, message: &[u8]) -> io::Result<()> {
-        self.sent(source, message)
+    fn send(&mut self, route: Route, message: &[u8]) -> io::Result<()> {
+        self.sent(route, message)
     }
 }
 

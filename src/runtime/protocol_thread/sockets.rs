@@ -4,7 +4,7 @@ use super::endpoint::{EndpointSockets, SocketKind};
 use crate::kernel::announcement_socket::{AnnouncementSocket, Watched};
 use crate::kernel::socket_error::SocketError;
 use crate::kernel::vrrp_socket::{
-    MartianSocket, OutgoingMessages, ReceiveSocket, Received, Remaining, TransmitSocket,
+    MartianSocket, OutgoingMessages, ReceiveSocket, Received, Remaining, Route, TransmitSocket,
 };
 use crate::types::{Family, InterfaceName};
 use crate::wire::{Announcement, Carrier};
@@ -12,7 +12,7 @@ use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 /// One socket to receive, one to transmit, one to hear announcements, and one for what the kernel takes for our own.
 #[derive(Debug)]
@@ -88,8 +88,8 @@ impl EndpointSockets for KernelSockets {
         self.transmit.send_batch(messages, failed);
     }
 
-    fn send(&mut self, source: IpAddr, message: &[u8]) -> io::Result<()> {
-        self.transmit.send(source, message)
+    fn send(&mut self, route: Route, message: &[u8]) -> io::Result<()> {
+        self.transmit.send(route, message)
     }
 }
 

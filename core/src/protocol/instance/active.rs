@@ -19,14 +19,15 @@
 use super::announcing::Schedule;
 use super::election::{PendingTieLoss, Rank, Tie};
 use super::hasty_takeover::HastyTakeover;
-use super::leaving::{Evidence, Leaving, Line, Proof, Successor};
+use super::leaving::{Evidence, Leaving, Proof, Successor};
 use super::state::State;
 use super::transition::Moved;
 use super::{Instance, Lists, Policy, Received};
 use crate::protocol::effect::{Effect, Effects};
 use crate::protocol::event::Cause;
-use crate::protocol::timing::{Taking, active_down_interval, claim_grace, coalescing_slack, immediate_gap};
-use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt};
+use crate::protocol::timing::{Taking, claim_grace, coalescing_slack, immediate_gap};
+use crate::protocol::version_rules::Line;
+use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt, Version};
 use std::time::Duration;
 
 /// How long an announcement takes until hosts send to us.
@@ -43,6 +44,7 @@ const RESIGNATION_ANSWER_GAP: Duration = Duration::from_millis(10);
 /// An instance in the Active state.
 #[derive(Debug, Clone)]
 pub(super) struct Active {
+    version: Version,
     /// Adver_Timer.
     // RFC9568-6.2-2: exists in Active only
     advertise_at: MonoTime,
@@ -95,19 +97,21 @@ pub(in crate::protocol) enum Outcome {
 
 impl Active {
     /// An Active whose addresses the kernel is installing.
-    pub(super) fn new(now: MonoTime, policy: &Policy, taking: Taking) -> Self {
+    pub(super) fn new(now: MonoTime, version: Version, policy: &Policy, taking: Taking) -> Self {
         let advertise_at = now + claim_grace(policy.interval, taking);
-        Self { advertise_at, ..Self::begin(now, Phase::Installing, taking) }
+        Self { advertise_at, ..Self::begin(now, version, Phase::Installing, taking) }
     }
 
     /// The Active that a crashed run was. It says nothing but that it leaves, and announces nothing.
-    pub(super) fn of_crashed_run(now: MonoTime) -> Self {
-        Self::begin(now, Phase::Leaving(Leaving::after_crash(now)), Taking::FromNobody)
+    pub(super) fn of_crashed_run(now: MonoTime, version: Version) -> Self {
+        let leaving = Phase::Leaving(Leaving::after_crash(now, version));
+        Self::begin(now, version, leaving, Taking::FromNobody)
     }
 
     /// An Active that has neither advertised nor announced nor heard anything yet.
-    const fn begin(now: MonoTime, phase: Phase, taking: Taking) -> Self {
+    const fn begin(now: MonoTime, version: Version, phase: Phase, taking: Taking) -> Self {
         Self {
+            version,
             advertise_at: now,
             phase,
             taking,
@@ -192,7 +196,7 @@ impl Active {
 
     /// Whether it was paused for so long that others rightly believe that it is gone.
     fn overslept(&self, now: MonoTime, policy: &Policy) -> bool {
-        let patience = active_down_interval(policy.down_adverts, policy.priority, policy.interval);
+        let patience = policy.active_down_interval(self.version, policy.interval);
         now.since(self.advertise_at) > patience
     }
 
@@ -329,7 +333,10 @@ impl Instance {
                 let idle = now + period.max(Duration::from_secs(1));
                 active.advertise_at = leaving.next_at().unwrap_or(idle);
                 match line {
-                    Some(Line::Shorten) => self.advertise(policy.priority, AdverInterval::MIN, policy, out),
+                    Some(Line::Shorten) => {
+                        let interval = self.leave_script().shortened();
+                        self.advertise(policy.priority, interval, policy, out);
+                    }
                     Some(Line::Resign) => {
                         self.advertise(AdvertPriority::RESIGN, policy.interval, policy, out);
                     }
@@ -485,17 +492,18 @@ impl Instance {
         }
         let rank = self.rank(policy, received);
         let all_announced = self.addresses.all_announced();
+        let shortened = self.leave_script().shortened();
         let Some(active) = self.active_mut() else { return };
         let Phase::Leaving(leaving) = &mut active.phase else { return };
         if received.priority.is_resignation() {
             leaving.on_resignation(received.source);
             return;
         }
-        // An interval of 10 ms may be the sender's own, or one of the first advertisements of another
+        // The shortest interval may be the sender's own, or one of the first advertisements of another
         // router that leaves.
         let doubtful = was_active == SenderBefore::Active
             || leaving.has_repeated()
-            || received.said_interval == AdverInterval::MIN;
+            || received.said_interval == shortened;
         let evidence = if doubtful { Evidence::Doubtful } else { Evidence::Fresh };
         match rank {
             Rank::Higher | Rank::TieLost => leaving.on_advert(now, received.source, evidence),
@@ -550,7 +558,7 @@ impl Instance {
             Phase::Installing | Phase::Ready => active.advertise_at.min(now + INSTALL_WAIT_WHEN_LEAVING),
             Phase::Serving | Phase::Listening | Phase::Leaving(_) => now,
         };
-        active.phase = Phase::Leaving(Leaving::new(begins, proof));
+        active.phase = Phase::Leaving(Leaving::new(begins, active.version, proof));
         // An announcement of ours after the successor's would turn the hosts back to us.
         active.announcements = None;
         active.advertise_at = begins;

@@ -12,8 +12,8 @@ use super::peers::{Peers, is_on_time};
 use super::{Policy, Received};
 use crate::protocol::event::Cause;
 use crate::protocol::snapshot::PeerSnapshot;
-use crate::protocol::timing::{OVERSLEPT, Taking, active_down_interval, skew_time};
-use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt};
+use crate::protocol::timing::{OVERSLEPT, Taking};
+use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt, Version};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ const LATE: (Duration, Duration) = (Duration::from_millis(30), Duration::from_mi
 /// An instance in the Backup state.
 #[derive(Debug, Clone)]
 pub(super) struct Backup {
+    version: Version,
     // RFC9568-6.2-1: exists in Backup only
     timer: ActiveDownTimer,
     /// Active_Adver_Interval.
@@ -79,12 +80,14 @@ impl Backup {
     /// A Backup that waits for one Active_Down_Interval. `obeyed` is the Active, if one is known.
     pub(super) fn new(
         now: MonoTime,
+        version: Version,
         policy: &Policy,
         learned: AdverInterval,
         obeyed: Option<IpAddr>,
     ) -> Self {
-        let wait = active_down_interval(policy.down_adverts, policy.priority, learned);
+        let wait = policy.active_down_interval(version, learned);
         Self {
+            version,
             timer: ActiveDownTimer::FiresAt(now + wait),
             learned,
             reason: TakeoverReason::ActiveSilent,
@@ -129,7 +132,7 @@ impl Backup {
             // RFC9568-6.4.2-8, RFC9568-6.4.2-14: Skew_Time, and never longer than the timer still runs, so that
             // repeated or forged resignations cannot postpone a takeover.
             if let ActiveDownTimer::FiresAt(at) = self.timer {
-                let soon = now + skew_time(policy.priority, self.learned);
+                let soon = now + policy.skew_time(self.version, self.learned);
                 let due = match trust {
                     Trust::Full => soon,
                     Trust::Distrust => soon.max(self.overdue_at(policy)),
@@ -155,7 +158,7 @@ impl Backup {
                 (policy.interval, self.overdue_at(policy))
             }
             Trust::Full | Trust::Distrust => {
-                let wait = active_down_interval(policy.down_adverts, policy.priority, received.interval);
+                let wait = policy.active_down_interval(self.version, received.interval);
                 (received.interval, now + wait)
             }
         };
@@ -186,7 +189,7 @@ impl Backup {
         if active.is_none_or(|active| active.priority < policy.priority) {
             return;
         }
-        let at = heard + active_down_interval(policy.down_adverts, policy.priority, interval);
+        let at = heard + policy.active_down_interval(self.version, interval);
         self.timer = match self.timer {
             ActiveDownTimer::FiresAt(earlier) => ActiveDownTimer::FiresAt(earlier.max(at)),
             ActiveDownTimer::Fired => ActiveDownTimer::FiresAt(at),
@@ -212,7 +215,7 @@ impl Backup {
     }
 
     fn hears_a_living_active_by(&self, now: MonoTime, policy: &Policy) -> MonoTime {
-        now + self.learned.period() + skew_time(policy.priority, self.learned)
+        now + self.learned.period() + policy.skew_time(self.version, self.learned)
     }
 
     /// When a takeover that a distrusted message hastens is due at the earliest: the next regular
@@ -220,7 +223,7 @@ impl Backup {
     fn overdue_at(&self, policy: &Policy) -> MonoTime {
         let ours = policy.interval.period();
         let late = (ours / 4).clamp(LATE.0, LATE.1);
-        self.obeyed_at + ours + late + skew_time(policy.priority, AdverInterval::MIN)
+        self.obeyed_at + ours + late + policy.skew_time(self.version, AdverInterval::MIN)
     }
 
     /// Whether a takeover at `now` is hasty: sooner than the Active's own pace would have it.

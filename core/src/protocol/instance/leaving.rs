@@ -9,72 +9,15 @@
 //! 3. *Serve on.* The addresses stay until the successor is heard, and until hosts have switched to it
 //!    ([`super::addresses`]).
 //!
-//! What is said is a script; when the hand-over ends is decided by the router
+//! What is said is a script ([`VersionRules`]); when the hand-over ends is decided by the router
 //! (`router::handover`), because both families of a router let go together.
 
-use crate::types::MonoTime;
+use crate::protocol::version_rules::{LeaveScript, Line, VersionRules};
+use crate::types::{MonoTime, Version};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// What one line of the script says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Line {
-    /// Our priority, with the shortest interval.
-    Shorten,
-    /// Priority 0.
-    Resign,
-}
-
-/// Milliseconds after the beginning, and what is said then. This is the script for VRRPv3.
-///
-/// Three shortened advertisements survive the loss of two. The second resignation comes when every
-/// Backup that heard the first has fired. A Backup that learned nothing (another version, another
-/// order of priorities) takes over within its own Skew_Time after the last resignation.
-///
-/// The second round is for the case that all of the first was lost. It makes a successor step back
-/// that was not heard yet, so it leaves time to those that are Active long before they speak: FRR
-/// waits for its interface to come up, for which the kernel takes up to a second.
-const SCRIPT: [(u64, Line); 11] = [
-    (0, Line::Shorten),
-    (2, Line::Shorten),
-    (4, Line::Shorten),
-    (6, Line::Resign),
-    (36, Line::Resign),
-    (96, Line::Resign),
-    (256, Line::Resign),
-    (1250, Line::Shorten),
-    (1252, Line::Shorten),
-    (1254, Line::Shorten),
-    (1256, Line::Resign),
-];
-
-/// The script that finishes the hand-over of a crashed run. That run knew which checksum flavour the
-/// peers accept, and we do not: the second round uses the other flavour ([`Leaving::flavour`]). It is
-/// for peers that understood nothing of the first round; a peer that understood the first takes no
-/// notice of the second, or has been heard.
-const SCRIPT_AFTER_CRASH: [(u64, Line); 11] = [
-    (0, Line::Shorten),
-    (2, Line::Shorten),
-    (4, Line::Shorten),
-    (6, Line::Resign),
-    (36, Line::Resign),
-    (66, Line::Shorten),
-    (68, Line::Shorten),
-    (70, Line::Shorten),
-    (72, Line::Resign),
-    (102, Line::Resign),
-    (256, Line::Resign),
-];
-
-/// When the first resignation is sent, after the beginning.
-pub(in crate::protocol) const FIRST_RESIGNATION: Duration = Duration::from_millis(6);
-/// When the first round of the script is over.
-pub(in crate::protocol) const FIRST_ROUND_ENDS: Duration = Duration::from_millis(256);
-/// When the second round begins.
-pub(in crate::protocol) const SECOND_ROUND_BEGINS: Duration = Duration::from_millis(1250);
-/// When the last line is said.
-pub(in crate::protocol) const SCRIPT_ENDS: Duration = Duration::from_millis(1256);
 /// After a crash: how long an Active has to answer the resignation that asks whether there is one.
 pub(in crate::protocol) const PROBE_TIMEOUT: Duration = Duration::from_millis(30);
 
@@ -90,6 +33,7 @@ const CONFIRMED_AFTER: Duration = Duration::from_millis(12);
 /// The leave of one instance.
 #[derive(Debug, Clone)]
 pub(super) struct Leaving {
+    version: Version,
     began: MonoTime,
     /// How many lines of the script were said.
     said: usize,
@@ -163,8 +107,9 @@ pub(super) enum Evidence {
 }
 
 impl Leaving {
-    pub(super) const fn new(now: MonoTime, proof: Proof) -> Self {
+    pub(super) const fn new(now: MonoTime, version: Version, proof: Proof) -> Self {
         Self {
+            version,
             began: now,
             said: 0,
             probe_at: None,
@@ -178,20 +123,26 @@ impl Leaving {
     /// The leave of a crashed run. Another router may be Active already, and a shortened advertisement
     /// would make it yield. So a resignation comes first: an Active answers it at once, and it harms
     /// nobody.
-    pub(super) fn after_crash(now: MonoTime) -> Self {
-        Self { probe_at: Some(now), run: Run::Crashed, ..Self::new(now + PROBE_TIMEOUT, Proof::Waived) }
+    pub(super) fn after_crash(now: MonoTime, version: Version) -> Self {
+        let begins = now + PROBE_TIMEOUT;
+        Self { probe_at: Some(now), run: Run::Crashed, ..Self::new(begins, version, Proof::Waived) }
     }
 
-    const fn script(&self) -> &'static [(u64, Line)] {
+    const fn script(&self) -> &'static LeaveScript {
+        let rules = VersionRules::of(self.version);
         match self.run {
-            Run::This => &SCRIPT,
-            Run::Crashed => &SCRIPT_AFTER_CRASH,
+            Run::This => rules.leave(),
+            Run::Crashed => rules.leave_after_crash(),
         }
+    }
+
+    const fn lines(&self) -> &'static [(u64, Line)] {
+        self.script().lines()
     }
 
     /// The lines that were said.
     fn said(&self) -> impl DoubleEndedIterator<Item = Line> {
-        self.script().iter().take(self.said).map(|(_, line)| *line)
+        self.lines().iter().take(self.said).map(|(_, line)| *line)
     }
 
     fn due(&self, at: u64) -> MonoTime {
@@ -208,15 +159,15 @@ impl Leaving {
             self.resigned = Resigned::Yes;
             return Some(Line::Resign);
         }
-        let (at, _) = *self.script().get(self.said)?;
+        let (at, _) = *self.lines().get(self.said)?;
         if self.due(at) > now {
             return None;
         }
         if now.since(self.due(at)) >= STALLED && self.said().next_back() == Some(Line::Shorten) {
-            let unsaid = self.script().get(self.said..).unwrap_or_default();
+            let unsaid = self.lines().get(self.said..).unwrap_or_default();
             self.said += unsaid.iter().take_while(|(_, line)| *line == Line::Shorten).count();
         }
-        let (at, line) = *self.script().get(self.said)?;
+        let (at, line) = *self.lines().get(self.said)?;
         self.said += 1;
         match line {
             Line::Shorten => {}
@@ -232,7 +183,7 @@ impl Leaving {
         if matches!(self.succession, Succession::Successor(_)) {
             return None;
         }
-        let line = self.script().get(self.said).map(|(at, _)| self.due(*at));
+        let line = self.lines().get(self.said).map(|(at, _)| self.due(*at));
         line.into_iter().chain(self.probe_at).min()
     }
 
@@ -336,26 +287,6 @@ impl Leaving {
                 Some(Successor { address, heard })
             }
             (Succession::Candidate { .. }, Proof::Demanded | Proof::Waived) | (Succession::Nobody, _) => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_times_by_which_others_plan_are_those_of_the_script() {
-        let at = |wanted: Line| SCRIPT.iter().filter(move |(_, line)| *line == wanted).map(|(at, _)| *at);
-        let first_resignation = at(Line::Resign).next();
-        assert_eq!(first_resignation.map(Duration::from_millis), Some(FIRST_RESIGNATION));
-        let second_round = at(Line::Shorten).find(|at| Some(*at) > first_resignation);
-        assert_eq!(second_round.map(Duration::from_millis), Some(SECOND_ROUND_BEGINS));
-        let first_round = at(Line::Resign).take_while(|at| Some(*at) < second_round).last();
-        assert_eq!(first_round.map(Duration::from_millis), Some(FIRST_ROUND_ENDS));
-        assert_eq!(at(Line::Resign).next_back().map(Duration::from_millis), Some(SCRIPT_ENDS));
-        for script in [&SCRIPT, &SCRIPT_AFTER_CRASH] {
-            assert!(script.is_sorted_by_key(|(at, _)| *at));
         }
     }
 }

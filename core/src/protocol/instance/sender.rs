@@ -9,7 +9,7 @@
 use crate::protocol::counters::Counters;
 use crate::protocol::effect::{Effect, Effects};
 use crate::protocol::spec::ChecksumPolicy;
-use crate::types::{AdverInterval, AdvertPriority, InstanceKey};
+use crate::types::{AdverInterval, AdvertPriority, Destinations, InstanceKey, Version};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
 
@@ -21,6 +21,8 @@ const REMEMBERED: usize = 6;
 #[derive(Debug, Clone)]
 pub(super) struct Sender {
     key: InstanceKey,
+    version: Version,
+    destinations: Destinations,
     /// Our primary address, which is the source of our advertisements.
     source: Option<IpAddr>,
     /// The source address before it went away, while there is none: what we sent from it may come
@@ -61,8 +63,20 @@ impl SentAdvertisements {
 }
 
 impl Sender {
-    pub(super) fn new(key: InstanceKey) -> Self {
-        Self { key, source: None, former_source: None, learned: None, sent: SentAdvertisements::default() }
+    pub(super) fn new(key: InstanceKey, version: Version, destinations: Destinations) -> Self {
+        Self {
+            key,
+            version,
+            destinations,
+            source: None,
+            former_source: None,
+            learned: None,
+            sent: SentAdvertisements::default(),
+        }
+    }
+
+    pub(super) const fn set_destinations(&mut self, destinations: Destinations) {
+        self.destinations = destinations;
     }
 
     pub(super) const fn source(&self) -> Option<IpAddr> {
@@ -92,7 +106,7 @@ impl Sender {
         self.sent.contains(priority, interval)
     }
 
-    /// Sends one advertisement, and counts it. Without a source address nothing can be sent: the
+    /// Sends one advertisement to every destination, and counts it once. Without a source address nothing can be sent: the
     /// router has a fault for that.
     pub(super) fn send(&mut self, draft: Draft, counters: &mut Counters, out: &mut Effects) {
         let Some(source) = self.source else { return };
@@ -103,7 +117,16 @@ impl Sender {
         }
         self.sent.note(priority, interval);
         // RFC9568-7.2-1
-        out.push(Effect::Advertise { key: self.key, source, priority, interval, checksum });
+        let Self { key, version, .. } = *self;
+        out.extend(self.destinations.addresses(key.family).map(|destination| Effect::Advertise {
+            key,
+            version,
+            source,
+            destination,
+            priority,
+            interval,
+            checksum,
+        }));
     }
 
     /// The flavour of a peer from which we learn.

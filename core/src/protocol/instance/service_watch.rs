@@ -6,10 +6,10 @@
 //! long as the last of all Backups would, and then an operator is told.
 
 use super::state::State;
-use super::{Instance, Lists, Policy, Received};
+use super::{Instance, Lists, Policy, Received, longest_wait};
 use crate::protocol::event::LastHeard;
-use crate::protocol::timing::{OVERSLEPT, active_down_interval};
-use crate::types::{AdverInterval, AdvertPriority, MonoTime};
+use crate::protocol::timing::OVERSLEPT;
+use crate::types::{AdverInterval, AdvertPriority, MonoTime, Version};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ const MARGIN: Duration = Duration::from_millis(100);
 /// For how long no router has been heard to serve.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ServiceWatch {
+    version: Version,
     since: MonoTime,
     /// The router that was heard last.
     last: Option<(IpAddr, AdvertPriority)>,
@@ -75,8 +76,14 @@ pub struct NobodyServing {
 
 impl ServiceWatch {
     /// The watch of an instance that cannot receive yet.
-    pub(super) const fn before_receiving(now: MonoTime) -> Self {
-        Self { since: now, last: None, interval: AdverInterval::MAX, finding: Finding::CannotReceive }
+    pub(super) const fn before_receiving(now: MonoTime, version: Version) -> Self {
+        Self {
+            version,
+            since: now,
+            last: None,
+            interval: AdverInterval::MAX,
+            finding: Finding::CannotReceive,
+        }
     }
 
     /// A router serves: another, or we did until now.
@@ -88,12 +95,12 @@ impl ServiceWatch {
     ) -> ServedAgain {
         let reported =
             matches!(self.finding, Finding::ReportedUnserved | Finding::CannotReceiveSinceReported);
-        *self = Self { since: now, last: by, interval, finding: Finding::MayBeServed };
+        *self = Self { version: self.version, since: now, last: by, interval, finding: Finding::MayBeServed };
         if reported { ServedAgain::Yes } else { ServedAgain::No }
     }
 
     fn ends_at(&self, policy: &Policy) -> MonoTime {
-        self.since + active_down_interval(policy.down_adverts, AdvertPriority::LOWEST, self.interval) + MARGIN
+        self.since + longest_wait(self.version, policy.down_adverts, self.interval) + MARGIN
     }
 
     fn reported(&self, now: MonoTime) -> Option<NobodyServing> {
@@ -164,7 +171,8 @@ impl Instance {
             (State::Initialize | State::Backup(_), Finding::CannotReceive, Reception::Works) => {
                 let interval = policy.interval;
                 let finding = Finding::MayBeServed;
-                self.service = ServiceWatch { since: now, last: None, interval, finding };
+                let version = self.version;
+                self.service = ServiceWatch { version, since: now, last: None, interval, finding };
             }
             // It is not reported again. A router that serves by now is heard soon.
             (State::Initialize | State::Backup(_), Finding::CannotReceiveSinceReported, Reception::Works) => {

@@ -5,7 +5,6 @@ use super::{FollowUp, Router};
 use crate::protocol::effect::Effects;
 use crate::protocol::event::{Cause, StateName};
 use crate::protocol::instance::{Instance, Tie};
-use crate::protocol::timing::active_down_interval;
 use crate::types::{AdvertPriority, InstanceKey, MonoTime, Role};
 
 impl Router {
@@ -88,9 +87,9 @@ impl Router {
 
     /// When a lost tie of `key` counts: the first family decides.
     pub(super) fn tie(&self, key: InstanceKey) -> Tie {
-        if self.instances.first().is_none_or(|first| first.key() == key) {
-            return Tie::AtOnce;
+        match self.instances.first() {
+            Some(first) if first.key() != key => Tie::After(self.active_down_interval()),
+            Some(_) | None => Tie::AtOnce,
         }
-        Tie::After(active_down_interval(self.policy.down_adverts, self.policy.priority, self.policy.interval))
     }
 }

@@ -16,12 +16,9 @@ use super::{FollowUp, Obstacle, Router};
 use crate::protocol::effect::Effects;
 use crate::protocol::event::{Cause, EventKind, HandoverCause};
 use crate::protocol::input::{CommandId, Demotion, Fault, Force, LastResort};
-use crate::protocol::instance::{
-    FIRST_RESIGNATION, FIRST_ROUND_ENDS, Instance, PROBE_TIMEOUT, Proof, SCRIPT_ENDS, SECOND_ROUND_BEGINS,
-    Successor,
-};
-use crate::protocol::timing::active_down_interval;
-use crate::types::{AdverInterval, MonoTime, Priority};
+use crate::protocol::instance::{Instance, PROBE_TIMEOUT, Proof, Successor, longest_wait};
+use crate::protocol::version_rules::{LeaveScript, VersionRules};
+use crate::types::{AdverInterval, MonoTime, Priority, Version};
 use std::time::Duration;
 
 /// On top of the longest Skew_Time: scheduling, and the way there and back.
@@ -84,26 +81,27 @@ impl WithoutSuccessor {
 }
 
 impl Handover {
-    fn new(now: MonoTime, cause: HandoverCause, interval: AdverInterval) -> Self {
-        let mut skew = FIRST_ROUND_ENDS + interval.period() + MARGIN;
-        if skew > SECOND_ROUND_BEGINS {
+    /// `script` is what the instances say that take longest.
+    fn new(now: MonoTime, cause: HandoverCause, interval: AdverInterval, script: &LeaveScript) -> Self {
+        let mut skew = script.first_round_ends() + interval.period() + MARGIN;
+        if script.second_round_begins().is_some_and(|second| skew > second) {
             // A round that is begun is brought to an end.
-            skew = skew.max(SCRIPT_ENDS + MARGIN);
+            skew = skew.max(script.ends() + MARGIN);
         }
         let (patience, without_successor) = match cause {
             HandoverCause::Demote => (skew, WithoutSuccessor::Stay),
             HandoverCause::Shutdown | HandoverCause::Configuration => {
                 (skew.min(STOP_PATIENCE), WithoutSuccessor::LetGo)
             }
-            HandoverCause::Fault => (FIRST_RESIGNATION + FAULT_PATIENCE, WithoutSuccessor::LetGo),
+            HandoverCause::Fault => (script.first_resignation() + FAULT_PATIENCE, WithoutSuccessor::LetGo),
         };
         let until = now + patience;
         Self { cause, began: now, until, without_successor, demotion: None, commands: Vec::new() }
     }
 
     /// The hand-over of a run that crashed. It first asks whether another router is Active.
-    pub(super) fn of_crashed_run(now: MonoTime, interval: AdverInterval) -> Self {
-        let handover = Self::new(now, HandoverCause::Shutdown, interval);
+    pub(super) fn of_crashed_run(now: MonoTime, interval: AdverInterval, script: &LeaveScript) -> Self {
+        let handover = Self::new(now, HandoverCause::Shutdown, interval, script);
         Self { until: handover.until + PROBE_TIMEOUT, ..handover }
     }
 
@@ -127,8 +125,7 @@ impl Handover {
     }
 
     /// A more pressing reason to leave arrived while the router leaves.
-    fn hurry(&mut self, now: MonoTime, cause: HandoverCause, interval: AdverInterval) {
-        let pressing = Self::new(now, cause, interval);
+    fn hurry(&mut self, pressing: &Self) {
         self.until = self.until.min(pressing.until);
         if pressing.without_successor == WithoutSuccessor::LetGo {
             self.without_successor = WithoutSuccessor::LetGo;
@@ -193,20 +190,19 @@ impl Router {
 
     /// Begins to hand over, or makes a hand-over that is under way more pressing.
     pub(super) fn hand_over(&mut self, now: MonoTime, cause: HandoverCause, out: &mut Effects) {
-        let interval = self.policy.interval;
+        let wanted = Handover::new(now, cause, self.policy.interval, self.slowest_leave_script());
         if let Some(handover) = &mut self.handover {
             if handover.cause != cause {
-                handover.hurry(now, cause, interval);
+                handover.hurry(&wanted);
             } else if cause == HandoverCause::Fault {
                 handover.without_successor = WithoutSuccessor::LetGo; // The fault had gone meanwhile.
             }
         } else {
-            let handover = Handover::new(now, cause, interval);
-            let proof = handover.without_successor.proof();
+            let proof = wanted.without_successor.proof();
             for instance in &mut self.instances {
                 instance.leave(now, &self.policy, proof, out);
             }
-            self.handover = Some(handover);
+            self.handover = Some(wanted);
             self.report(None, EventKind::HandoverStarted(cause), out);
         }
         self.demand_proof();
@@ -320,7 +316,12 @@ impl Router {
         });
         self.stop_backups(now, cause, out);
         if cause == Cause::HandedOver {
-            let watch = SuccessorWatch::new(now, self.policy.interval, self.policy.down_adverts);
+            let watch = SuccessorWatch::new(
+                now,
+                self.slowest_version(),
+                self.policy.interval,
+                self.policy.down_adverts,
+            );
             self.successor_watch = Some(watch);
         }
         self.finish_handover(now, successors, out);
@@ -343,7 +344,21 @@ impl Router {
         self.faults.iter().any(|fault| matches!(fault, Fault::Port(..)))
     }
 
-    fn active_down_interval(&self) -> Duration {
-        active_down_interval(self.policy.down_adverts, self.policy.priority, self.policy.interval)
+    /// Of its instances, the longest Active_Down_Interval with our own interval.
+    pub(super) fn active_down_interval(&self) -> Duration {
+        let wait =
+            |instance: &Instance| self.policy.active_down_interval(instance.version(), self.policy.interval);
+        self.instances.iter().map(wait).max().unwrap_or_default()
+    }
+
+    /// Of the versions of its instances, the one in which others wait longest before they take over.
+    fn slowest_version(&self) -> Version {
+        let wait = |version: &Version| longest_wait(*version, self.policy.down_adverts, self.policy.interval);
+        self.instances.iter().map(Instance::version).max_by_key(wait).unwrap_or_default()
+    }
+
+    /// What the instances of that version say when they leave.
+    pub(super) fn slowest_leave_script(&self) -> &'static LeaveScript {
+        VersionRules::of(self.slowest_version()).leave()
     }
 }

@@ -13,7 +13,7 @@ use crate::protocol::instance::{
     AddressConflict, ChecksumLesson, HastyTakeover, Impersonation, Lists, Outcome, Received, ServedAgain,
 };
 use crate::protocol::spec::LinkLocalRule;
-use crate::protocol::timing::{active_down_interval, longest_learned};
+use crate::protocol::version_rules::VersionRules;
 use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, Role};
 use crate::wire::{AddressList, Advertisement, Carrier, RejectReason};
 use ipnet::IpNet;
@@ -145,7 +145,8 @@ impl Router {
             source,
             priority: advertisement.priority,
             said_interval: advertisement.interval,
-            interval: advertisement.interval.min(longest_learned(self.spec.interval)),
+            interval: VersionRules::of(self.version(Family::of(source)))
+                .believed_interval(self.spec.interval, advertisement.interval),
             checksum: advertisement.checksum,
             lists: if shared { Lists::Ours } else { Lists::Foreign },
         }
@@ -183,8 +184,9 @@ impl Router {
             } else {
                 PeerWarning::IntervalDiffers(said)
             };
-            // A router that hands over says 10 ms as well: that is not worth a report.
-            if said != AdverInterval::MIN {
+            // A router that hands over says a short interval as well: that is not worth a report.
+            let shortened = VersionRules::of(self.version(key.family)).leave().shortened();
+            if said != shortened {
                 self.warn_of_peer(now, key, peer, what, lifetime, out);
             }
         }
@@ -278,7 +280,7 @@ impl Router {
             self.report(Some(key), EventKind::DualActive { peer, priority }, out);
         }
         let interval = self.policy.interval.max(received.interval);
-        let lasts = active_down_interval(self.policy.down_adverts, self.policy.priority, interval);
+        let lasts = self.policy.active_down_interval(self.version(key.family), interval);
         let lifetime = until_overdue(received.interval, lasts);
         self.warn_of_peer(now, key, Some(peer), PeerWarning::StaysActive(priority), lifetime, out);
     }

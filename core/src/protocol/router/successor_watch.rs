@@ -4,16 +4,17 @@
 //! The watch is passive. It listens until the successor has been heard a few times, and is over then.
 //! Its patience is ours, because what the successor says of its interval may be as untrue as the rest.
 
-use crate::protocol::timing::{OVERSLEPT, active_down_interval};
-use crate::types::{AdverInterval, AdvertPriority, MonoTime};
+use crate::protocol::instance::longest_wait;
+use crate::protocol::timing::OVERSLEPT;
+use crate::types::{AdverInterval, AdvertPriority, MonoTime, Version};
 use std::num::NonZeroU8;
-use std::time::Duration;
 
 /// The watch of one router, after it was demoted and let go.
 #[derive(Debug, Clone)]
 pub(super) struct SuccessorWatch {
     /// When it takes the successor for dead.
     silent_at: MonoTime,
+    version: Version,
     interval: AdverInterval,
     down_adverts: NonZeroU8,
     /// Advertisements of the successor still to come.
@@ -32,9 +33,14 @@ pub(super) enum Finding {
 }
 
 impl SuccessorWatch {
-    pub(super) fn new(now: MonoTime, interval: AdverInterval, down_adverts: NonZeroU8) -> Self {
-        let silent_at = now + patience(interval, down_adverts);
-        Self { silent_at, interval, down_adverts, expected: down_adverts.get() }
+    pub(super) fn new(
+        now: MonoTime,
+        version: Version,
+        interval: AdverInterval,
+        down_adverts: NonZeroU8,
+    ) -> Self {
+        let silent_at = now + longest_wait(version, down_adverts, interval);
+        Self { silent_at, version, interval, down_adverts, expected: down_adverts.get() }
     }
 
     /// A router serves, and says that it advertises this often, as far as that is believed: it may
@@ -49,7 +55,7 @@ impl SuccessorWatch {
         if priority.is_resignation() {
             return Finding::TooEarly;
         }
-        let patience = patience(self.interval.max(interval), self.down_adverts);
+        let patience = longest_wait(self.version, self.down_adverts, self.interval.max(interval));
         self.silent_at = self.silent_at.max(now + patience);
         self.expected = self.expected.saturating_sub(1);
         if self.expected == 0 { Finding::Confirmed } else { Finding::TooEarly }
@@ -58,7 +64,7 @@ impl SuccessorWatch {
     /// A deadline. If we were not run, we have not listened either, and listen once more.
     pub(super) fn on_deadline(&mut self, now: MonoTime) -> Finding {
         if now.since(self.silent_at) > self.interval.period().max(OVERSLEPT) {
-            self.silent_at = now + patience(self.interval, self.down_adverts);
+            self.silent_at = now + longest_wait(self.version, self.down_adverts, self.interval);
             Finding::TooEarly
         } else if self.silent_at <= now {
             Finding::Silent
@@ -70,9 +76,4 @@ impl SuccessorWatch {
     pub(super) const fn silent_at(&self) -> MonoTime {
         self.silent_at
     }
-}
-
-/// Priority 1: every other Backup gets to take over first.
-fn patience(interval: AdverInterval, down_adverts: NonZeroU8) -> Duration {
-    active_down_interval(down_adverts, AdvertPriority::LOWEST, interval)
 }

@@ -64,7 +64,7 @@ fn instance(family: Family) -> InstanceSpec {
         Family::Ipv4 => vec!["192.0.2.254/24".parse().unwrap()],
         Family::Ipv6 => vec!["fe80::51/64".parse().unwrap(), "2001:db8:51::fe/64".parse().unwrap()],
     };
-    InstanceSpec { family, addresses, excluded: Vec::new() }
+    InstanceSpec { family, version: Version::V3, addresses, excluded: Vec::new() }
 }
 
 /// VRID 51, priority 100, 1 s, one IPv4 address; as in the black-box cases.
@@ -80,6 +80,7 @@ fn spec() -> RouterSpec {
         checksum: ChecksumPolicy::Auto,
         link_local: LinkLocalRule::Require,
         source_address: None,
+        destinations: Destinations::Multicast,
         instances: vec![instance(Family::Ipv4)],
         tracks: Vec::new(),
         announce: AnnounceSpec::default(),
