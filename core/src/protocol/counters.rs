@@ -2,10 +2,11 @@
 
 use crate::types::AdvertPriority;
 use crate::wire::RejectReason;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Counters of one instance since it was configured.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Transitions to Active (RFC 8347 master-transitions).
     pub active_transitions: u64,
@@ -53,7 +54,7 @@ impl Counters {
 
 /// Messages that were discarded on one interface and in one family, and that named no configured
 /// instance.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkCounters {
     /// Number of messages by reason.
     pub rejected: BTreeMap<RejectReason, u64>,

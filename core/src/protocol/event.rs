@@ -7,6 +7,7 @@ use crate::protocol::local_warning::LocalWarning;
 use crate::protocol::spec::CheckName;
 use crate::types::{AdverInterval, AdvertPriority, InstanceKey, InterfaceName, MacAddr, RouterName, Vrid};
 use crate::wire::{ChecksumFlavour, RejectReason};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -41,7 +42,7 @@ impl fmt::Display for StateName {
 }
 
 /// Why a virtual router changed its state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Cause {
     /// The virtual router was configured.
     Startup,
@@ -113,7 +114,7 @@ impl fmt::Display for Cause {
 }
 
 /// Why a hand-over was started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum HandoverCause {
     /// The operator demoted the router with `vrrpctl demote`.
     Demote,
@@ -150,7 +151,7 @@ pub struct Event {
 }
 
 /// What an event keeps of another router.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastHeard {
     /// The source address of the other router.
     pub address: IpAddr,
@@ -161,7 +162,7 @@ pub struct LastHeard {
 }
 
 /// What decided a transition.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransitionDetails {
     /// The other router whose advertisement, or whose silence, decided the transition.
     pub peer: Option<LastHeard>,
@@ -346,7 +347,7 @@ pub enum NotServing {
 }
 
 /// What is wrong with a peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PeerWarning {
     /// A message of the peer was discarded.
     Rejected(RejectReason),

@@ -6,6 +6,7 @@ use crate::types::{
     AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime, RouterName,
 };
 use crate::wire::{Advertisement, Carrier, Reject};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -121,7 +122,7 @@ pub struct HoldResult {
 }
 
 /// The result of a health check, after `rise` and `fall` have been applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CheckResult {
     /// The check succeeds.
     Passing,
@@ -130,7 +131,7 @@ pub enum CheckResult {
 }
 
 /// Number by which the caller finds the command of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CommandId(pub u64);
 
 /// What an operator may ask of a router.
@@ -163,7 +164,7 @@ pub enum Force {
 
 /// A demotion as it is recorded: by whom, when, why and until when. The core does not interpret the
 /// texts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demotion {
     /// When the demotion began (RFC 3339).
     pub since: String,
@@ -183,7 +184,7 @@ impl Demotion {
 }
 
 /// The end of a demotion.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Until {
     /// The instant on the core's clock.
     pub at: MonoTime,
@@ -192,7 +193,7 @@ pub struct Until {
 }
 
 /// Whether a demoted router serves when no other router does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum LastResort {
     /// The router takes no part in elections.
     #[default]
@@ -203,7 +204,7 @@ pub enum LastResort {
 
 /// A named reason for which a router cannot take part. The faults of a router are a set that is
 /// computed again from the facts at each change, and never a counter.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Fault {
     /// The interface does not exist.
     InterfaceMissing(InterfaceName),

@@ -63,6 +63,7 @@ use backup::{Backup, Reaction, Trust};
 use hasty_takeover::Distrust;
 use peers::Peers;
 use sender::{Draft, Sender};
+use serde::{Deserialize, Serialize};
 use service_watch::ServiceWatch;
 use state::State;
 use std::net::IpAddr;
@@ -70,7 +71,7 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 /// What the operator and tracking want of an instance now.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(in crate::protocol) struct Policy {
     /// Priority after tracking; 255 for the owner.
     pub(in crate::protocol) priority: AdvertPriority,
@@ -114,7 +115,7 @@ pub(in crate::protocol) fn longest_wait(
 }
 
 /// An advertisement that passed all checks, as far as the state machine cares.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(in crate::protocol) struct Received {
     pub(in crate::protocol) source: IpAddr,
     pub(in crate::protocol) priority: AdvertPriority,
@@ -127,7 +128,7 @@ pub(in crate::protocol) struct Received {
 }
 
 /// Which addresses an advertisement lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::protocol) enum Lists {
     /// Ours, or some of them: its sender is a router of our own pair.
     Ours,
@@ -136,7 +137,7 @@ pub(in crate::protocol) enum Lists {
 }
 
 /// One instance.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::protocol) struct Instance {
     key: InstanceKey,
     version: Version,

@@ -6,10 +6,11 @@
 
 use crate::types::{Family, InterfaceName};
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// One of them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum LocalWarning {
     /// Addresses that this node serves are there by somebody else's doing too: they will stay when it lets go.
     ForeignAddresses(ForeignAddresses),
@@ -57,7 +58,7 @@ impl LocalWarning {
 }
 
 /// Advertisements that the kernel does not send, one after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Unsent {
     /// Where.
     pub interface: InterfaceName,
@@ -69,7 +70,7 @@ pub struct Unsent {
 
 /// Addresses of a router that somebody else than this agent put on its interface: the machine's own, or what
 /// another program left behind.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ForeignAddresses {
     /// Where.
     pub interface: InterfaceName,

@@ -4,6 +4,7 @@
 //! an argument, packets as representations; what should happen comes out as [`Effect`]s. It knows
 //! no socket, clock, thread or log, and no input makes it fail.
 
+mod checkpoint;
 mod counters;
 mod deadline;
 mod effect;
@@ -20,6 +21,7 @@ mod tests;
 pub mod timing;
 mod version_rules;
 
+pub use checkpoint::{Checkpoint, UnknownLayout};
 pub use counters::{Counters, LinkCounters};
 pub use effect::{Answer, DemoteOutcome, Effect, Effects, InstanceResult};
 pub use event::{

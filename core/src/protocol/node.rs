@@ -15,6 +15,7 @@ use crate::types::{AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts
 use crate::wire::{Advertisement, Carrier, Reject, RejectReason};
 use ipnet::IpNet;
 use schedule::Schedule;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -25,7 +26,7 @@ use succession::Succession;
 /// Contract: time never steps back from one call to the next; received packets are fed before
 /// [`Input::Deadline`], so that after a pause the queued advertisements are heard before any timer
 /// fires.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Node {
     routers: BTreeMap<RouterId, Router>,
     next_id: u32,
@@ -44,14 +45,14 @@ pub struct Node {
 }
 
 /// A router, as long as it runs. Never used for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct RouterId(u32);
 
 /// Messages for foreign VRIDs are compared with our addresses at most this often, so that a flood of
 /// them costs little.
 const BETWEEN_COMPARISONS: Duration = Duration::from_millis(50);
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Ending {
     #[default]
     No,

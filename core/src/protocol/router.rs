@@ -50,6 +50,7 @@ use handover::Handover;
 use interruption::Interruption;
 use peer_warnings::PeerWarnings;
 use refusal::Refusal;
+use serde::{Deserialize, Serialize};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -58,7 +59,7 @@ use throttle::Throttle;
 use tracking::Participation;
 
 /// One configured router.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::protocol) struct Router {
     spec: RouterSpec,
     policy: Policy,
@@ -86,7 +87,7 @@ pub(in crate::protocol) struct Router {
 }
 
 /// Whether the router is to be there at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Presence {
     Wanted,
     /// The daemon stops.

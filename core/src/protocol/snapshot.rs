@@ -10,6 +10,7 @@ use crate::protocol::router::StandingPeerWarning;
 use crate::protocol::spec::{CheckName, RouterSpec};
 use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, InterfaceName, MonoTime};
 use crate::wire::ChecksumFlavour;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -102,7 +103,7 @@ pub struct TimerSnapshot {
 }
 
 /// Another router, as it was last heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerSnapshot {
     /// Source address of its advertisements.
     pub address: IpAddr,

@@ -6,13 +6,14 @@ use crate::types::{
     AdverInterval, Destinations, Family, InstanceKey, InterfaceName, Role, RouterName, Version, Vrid,
 };
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// One `[[virtual_router]]`: one or two instances that move together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouterSpec {
     /// Name of the router, unique on this node.
     pub name: RouterName,
@@ -72,7 +73,7 @@ impl RouterSpec {
 }
 
 /// One family of a [`RouterSpec`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceSpec {
     /// The family of every address in `addresses`.
     pub family: Family,
@@ -95,7 +96,7 @@ impl InstanceSpec {
 
 /// The checksum flavour of the VRRPv3 over IPv4 advertisements that we send. Both flavours are
 /// accepted in any case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum ChecksumPolicy {
     /// The flavour of RFC 9568, until a peer shows that it uses the other.
     #[default]
@@ -107,7 +108,7 @@ pub enum ChecksumPolicy {
 }
 
 /// Whether the first IPv6 address of a received advertisement must be link-local (errata 8300).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum LinkLocalRule {
     /// It must be link-local, as RFC 9568 demands.
     #[default]
@@ -117,11 +118,11 @@ pub enum LinkLocalRule {
 }
 
 /// The name of a health check, as configured.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CheckName(pub Arc<str>);
 
 /// One thing that is watched for a router.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Track {
     /// A health check without a weight: while it fails, the router is faulty.
     Check(CheckName),
@@ -153,7 +154,7 @@ impl Track {
 }
 
 /// When the hosts on the LAN are told where the addresses are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnnounceSpec {
     /// Rounds in each burst, 1..=100. A round announces every address once.
     pub repeat: NonZeroU8,

@@ -2,6 +2,7 @@
 //! [`super::version_rules`].
 
 use crate::types::AdverInterval;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A process that wakes this late (or a whole interval late, if that is longer) has not received
@@ -30,7 +31,7 @@ pub fn claim_grace(interval: AdverInterval, taking: Taking) -> Duration {
 }
 
 /// From whom the addresses are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Taking {
     /// The Active died, or there was none.
     FromNobody,

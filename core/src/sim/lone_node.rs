@@ -55,7 +55,19 @@ pub struct Failure {
 /// # Errors
 /// [`Failure`] at the first difference.
 pub fn run(seed: u64) -> Result<Totals, Box<Failure>> {
-    let mut run = Run::new(seed);
+    run_replacing(seed, &mut |_| None)
+}
+
+/// As [`run`], with a node that is replaced on its way: before each input, `replace` may give another
+/// that is to go on in its place. The reference knows nothing of it.
+///
+/// # Errors
+/// [`Failure`] at the first difference.
+pub fn run_replacing(
+    seed: u64,
+    replace: &mut dyn FnMut(&Node) -> Option<Node>,
+) -> Result<Totals, Box<Failure>> {
+    let mut run = Run::new(seed, replace);
     match run.play() {
         Ok(()) => Ok(run.done),
         Err(difference) => {
@@ -76,9 +88,10 @@ struct Neighbour {
     left: u32,
 }
 
-struct Run {
+struct Run<'a> {
     rng: Rng,
     core: Node,
+    replace: &'a mut dyn FnMut(&Node) -> Option<Node>,
     reference: Reference,
     now: MonoTime,
     effects: Effects,
@@ -131,12 +144,13 @@ fn link(index: u32) -> LinkFacts {
     }
 }
 
-impl Run {
-    fn new(seed: u64) -> Self {
+impl<'a> Run<'a> {
+    fn new(seed: u64, replace: &'a mut dyn FnMut(&Node) -> Option<Node>) -> Self {
         let links = interfaces().into_iter().zip(2..).map(|(name, index)| (name, link(index))).collect();
         Self {
             rng: Rng::new(seed),
             core: Node::new(),
+            replace,
             reference: Reference::new(),
             now: MonoTime::from_nanos(1_000_000_000_000),
             effects: Effects::new(),
@@ -593,6 +607,9 @@ impl Run {
             }
         });
         self.effects.clear();
+        if let Some(successor) = (self.replace)(&self.core) {
+            self.core = successor;
+        }
         self.core.handle(self.now, input.clone(), &mut self.effects);
         self.follow(&input)
     }

@@ -1,5 +1,6 @@
 //! Advertisement intervals.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use std::time::Duration;
 /// assert!(AdverInterval::from_centiseconds(0).is_err());
 /// assert!(AdverInterval::from_duration(Duration::from_millis(15)).is_err());
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AdverInterval(NonZeroU16);
 
 /// An interval that does not fit into an advertisement.

@@ -1,12 +1,13 @@
 //! What the kernel reports about an interface.
 
 use super::{InterfaceName, MacAddr};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The facts about one existing interface that the protocol needs. For a missing interface there is
 /// no such value.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LinkFacts {
     /// The kernel's index. An interface that is created again has a new one.
     pub index: u32,

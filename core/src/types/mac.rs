@@ -1,8 +1,6 @@
 //! Ethernet addresses.
 
 use super::{Family, Vrid};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -60,16 +58,4 @@ impl fmt::Display for MacAddr {
     }
 }
 
-/// Serializes to the usual text: `02:00:00:aa:bb:cc`.
-impl Serialize for MacAddr {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for MacAddr {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'_, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+super::text_form::serialize_as_text!(MacAddr);

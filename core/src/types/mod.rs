@@ -10,6 +10,7 @@ mod link;
 mod mac;
 mod name;
 mod priority;
+mod text_form;
 mod time;
 mod version;
 mod vrid;

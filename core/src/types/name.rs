@@ -47,6 +47,8 @@ impl FromStr for InterfaceName {
     }
 }
 
+super::text_form::serialize_as_text!(InterfaceName);
+
 impl fmt::Display for InterfaceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
@@ -88,6 +90,8 @@ impl FromStr for RouterName {
         Ok(Self(name.into()))
     }
 }
+
+super::text_form::serialize_as_text!(RouterName);
 
 impl fmt::Display for RouterName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

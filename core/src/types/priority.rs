@@ -1,5 +1,6 @@
 //! Priorities: the configured one, and the one in an advertisement.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::num::NonZeroU8;
 
@@ -11,7 +12,7 @@ use std::num::NonZeroU8;
 /// assert!(Priority::new(255).is_err(), "255 is the owner's: Role::Owner");
 /// assert_eq!(Priority::clamped(-40).get(), 1);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Priority(NonZeroU8);
 
 /// A priority outside 1..=254.
@@ -62,7 +63,7 @@ impl fmt::Display for Priority {
 }
 
 /// Preempt_Mode (RFC 9568 §6.1): whether a Backup may displace an Active of lower priority.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Preempt {
     /// Preempt_Mode is True, the default.
     #[default]
@@ -75,7 +76,7 @@ pub enum Preempt {
 ///
 /// For the owner, neither a priority nor a Preempt_Mode can be configured: they are 255 and
 /// "always" (RFC 9568 §6.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Role {
     /// The addresses are this node's own interface addresses.
     Owner,
@@ -95,7 +96,7 @@ impl Default for Role {
 }
 
 /// The Priority field of an advertisement: any octet (RFC 9568 §5.2.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AdvertPriority(u8);
 
 impl AdvertPriority {

@@ -1,5 +1,6 @@
 //! Instants of a clock that the caller passes in.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 /// An instant in nanoseconds of a clock that never steps back. The zero of the clock has no
 /// meaning: the simulation starts there, and the daemon reads `CLOCK_BOOTTIME` (which goes on
 /// during a suspend).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct MonoTime(u64);
 
 impl MonoTime {

@@ -1,5 +1,6 @@
 //! The Virtual Router Identifier.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::num::NonZeroU8;
 
@@ -10,7 +11,7 @@ use std::num::NonZeroU8;
 /// assert_eq!(Vrid::new(51).unwrap().get(), 51);
 /// assert!(Vrid::new(0).is_err());
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Vrid(NonZeroU8);
 
 /// A number that is not a VRID: outside 1..=255.

@@ -1,10 +1,11 @@
 //! The representation of an ADVERTISEMENT, which is the same for every version (RFC 9568 §5.2).
 
 use crate::types::{AdverInterval, AdvertPriority, Family, Version, Vrid};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// Which octets the checksum of a VRRPv3/IPv4 message covers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ChecksumFlavour {
     /// The checksum covers the VRRP message only (RFC 9568 §5.2.8).
     Rfc9568,
@@ -130,7 +131,7 @@ pub enum EmitError {
 
 /// Why a message was discarded before it reached a virtual router. Each reason has a counter; the
 /// names are those of RFC 8347 if it has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum RejectReason {
     /// TTL or Hop Limit is not 255.
     IpTtlErrors,

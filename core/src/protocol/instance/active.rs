@@ -28,6 +28,7 @@ use crate::protocol::event::Cause;
 use crate::protocol::timing::{Taking, claim_grace, coalescing_slack, immediate_gap};
 use crate::protocol::version_rules::Line;
 use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt, Version};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How long an announcement takes until hosts send to us.
@@ -42,7 +43,7 @@ const INSTALL_WAIT_WHEN_LEAVING: Duration = Duration::from_millis(10);
 const RESIGNATION_ANSWER_GAP: Duration = Duration::from_millis(10);
 
 /// An instance in the Active state.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Active {
     version: Version,
     /// Adver_Timer.
@@ -66,7 +67,7 @@ pub(super) struct Active {
 }
 
 /// What an Active is doing.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum Phase {
     /// The kernel is installing the addresses, and nothing was advertised yet.
     Installing,

@@ -7,6 +7,7 @@
 use super::state::State;
 use super::{Instance, Policy};
 use crate::types::{MacAddr, MonoTime};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ const HEARD_BEFORE: Duration = Duration::from_millis(250);
 const BETWEEN_DEFENCES: Duration = Duration::from_secs(10);
 
 /// What an instance has seen announced by others while it serves.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct ConflictWatch {
     /// The first announcement that is not explained yet.
     unexplained: Option<Announcement>,
@@ -26,7 +27,7 @@ pub(super) struct ConflictWatch {
     defended: Option<MonoTime>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Announcement {
     address: IpAddr,
     mac: MacAddr,
@@ -34,7 +35,7 @@ struct Announcement {
 }
 
 /// Another station has an address that we serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::protocol) struct AddressConflict {
     pub(in crate::protocol) address: IpAddr,
     pub(in crate::protocol) mac: MacAddr,

@@ -16,6 +16,7 @@
 
 use crate::protocol::effect::{Effect, Effects};
 use crate::types::{Family, InstanceKey, MonoTime};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -43,7 +44,7 @@ const UNHEARD_ANNOUNCEMENTS: Duration = Duration::from_millis(250);
 const CROSSING: Duration = Duration::from_millis(20);
 
 /// What the kernel was told to do with the addresses of an instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::protocol) enum Addresses {
     /// The kernel holds none of them.
     None,
@@ -54,7 +55,7 @@ pub(in crate::protocol) enum Addresses {
 }
 
 /// The addresses of one instance: what the kernel was told, and which of them others have announced.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct AddressHolding {
     key: InstanceKey,
     /// How many addresses the instance has.
@@ -66,7 +67,7 @@ pub(super) struct AddressHolding {
     announced_at: Option<MonoTime>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum Holding {
     None,
     Held {
@@ -82,14 +83,14 @@ enum Holding {
 }
 
 /// Whether the kernel has answered that it holds the addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Confirmation {
     Awaited,
     Received,
 }
 
 /// Which addresses others have announced since we listen for that.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct HostSwitch {
     announced: BTreeSet<IpAddr>,
     last: Option<MonoTime>,

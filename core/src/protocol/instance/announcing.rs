@@ -4,6 +4,7 @@
 
 use crate::protocol::spec::AnnounceSpec;
 use crate::types::MonoTime;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// When another Active is heard, addresses are announced again at most this often, and once more this
@@ -26,7 +27,7 @@ const SPREAD: [Duration; 4] = [
 ];
 
 /// The announcements of an Active. The schedule begins when the kernel holds the addresses.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Schedule {
     second_at: Option<MonoTime>,
     refresh_at: Option<MonoTime>,
@@ -39,7 +40,7 @@ pub(super) struct Schedule {
 }
 
 /// What is left of a burst.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Burst {
     began: MonoTime,
     /// Rounds sent.

@@ -14,6 +14,7 @@ use crate::protocol::event::Cause;
 use crate::protocol::snapshot::PeerSnapshot;
 use crate::protocol::timing::{OVERSLEPT, Taking};
 use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt, Version};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use std::time::Duration;
 const LATE: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(200));
 
 /// An instance in the Backup state.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Backup {
     version: Version,
     // RFC9568-6.2-1: exists in Backup only
@@ -38,7 +39,7 @@ pub(super) struct Backup {
 }
 
 /// Active_Down_Timer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum ActiveDownTimer {
     FiresAt(MonoTime),
     /// It fired; that of the router's other family has not yet.
@@ -46,7 +47,7 @@ enum ActiveDownTimer {
 }
 
 /// Why a Backup would become Active.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum TakeoverReason {
     /// The Active has not been heard.
     ActiveSilent,

@@ -3,6 +3,7 @@
 
 use super::{Instance, Policy, Received};
 use crate::types::{AdverInterval, MonoTime};
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub(in crate::protocol) enum Tie {
 }
 
 /// A tie that was lost and does not count yet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct PendingTieLoss {
     first: MonoTime,
     last: MonoTime,

@@ -9,6 +9,7 @@
 //! by it.
 
 use crate::types::{AdverInterval, MonoTime};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ const SPAN: u32 = 10;
 const MOST_DOUBLINGS: u32 = 6;
 
 /// Whether messages that hasten a takeover are distrusted.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Distrust {
     until: Option<MonoTime>,
     doublings: u32,
@@ -26,7 +27,7 @@ pub(super) struct Distrust {
 
 /// A takeover before the Active had missed an advertisement that it used to send, because of something
 /// that was said in its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::protocol) struct HastyTakeover {
     /// The Active that was replaced.
     pub(in crate::protocol) replaced: IpAddr,
@@ -37,7 +38,7 @@ pub(in crate::protocol) struct HastyTakeover {
 }
 
 /// What hastened a takeover.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HastyMessage {
     /// A message with priority 0.
     Resignation,

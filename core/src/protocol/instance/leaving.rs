@@ -15,6 +15,7 @@
 use crate::protocol::version_rules::{LeaveScript, Line, VersionRules};
 use crate::types::{MonoTime, Version};
 use crate::wire::ChecksumFlavour;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ const STALLED: Duration = Duration::from_millis(10);
 const CONFIRMED_AFTER: Duration = Duration::from_millis(12);
 
 /// The leave of one instance.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Leaving {
     version: Version,
     began: MonoTime,
@@ -46,14 +47,14 @@ pub(super) struct Leaving {
 }
 
 /// Whether priority 0 was sent, so that a router that speaks now may know that we leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Resigned {
     No,
     Yes,
 }
 
 /// Which run of vrrpd became Active.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Run {
     /// This one, which has listened all the time.
     This,
@@ -62,7 +63,7 @@ enum Run {
 }
 
 /// Whether another router serves now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Succession {
     /// None was heard.
     Nobody,
@@ -73,7 +74,7 @@ enum Succession {
 }
 
 /// Why a message does not show that its sender serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Unproven {
     /// Any machine on the LAN can send one message.
     OneMessage,
@@ -82,7 +83,7 @@ enum Unproven {
 }
 
 /// What it takes to believe that a router took over (docs/adr/0019).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::protocol) enum Proof {
     /// We would stay Active otherwise: the addresses announced, or another message.
     Demanded,
@@ -91,7 +92,7 @@ pub(in crate::protocol) enum Proof {
 }
 
 /// The router that serves now, and since when we know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::protocol) struct Successor {
     pub(in crate::protocol) address: IpAddr,
     pub(in crate::protocol) heard: MonoTime,

@@ -4,6 +4,7 @@ use super::Received;
 use crate::protocol::snapshot::PeerSnapshot;
 use crate::protocol::version_rules::VersionRules;
 use crate::types::{AdverInterval, MonoTime, Version};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// The most that are remembered; the one not heard for longest makes room. A LAN has a handful, and
@@ -11,7 +12,7 @@ use std::net::IpAddr;
 const MOST: usize = 8;
 
 /// The peers of one instance.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Peers {
     version: Version,
     /// The last heard first.

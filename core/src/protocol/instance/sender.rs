@@ -11,6 +11,7 @@ use crate::protocol::effect::{Effect, Effects};
 use crate::protocol::spec::ChecksumPolicy;
 use crate::types::{AdverInterval, AdvertPriority, Destinations, InstanceKey, Version};
 use crate::wire::ChecksumFlavour;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// How many different advertisements are remembered. An instance does not have more: its own, the one
@@ -18,7 +19,7 @@ use std::net::IpAddr;
 const REMEMBERED: usize = 6;
 
 /// The sending side of one instance.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Sender {
     key: InstanceKey,
     version: Version,
@@ -42,7 +43,7 @@ pub(super) struct Draft {
 }
 
 /// The advertisements that were sent of late: each pair of priority and interval once, the last first.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct SentAdvertisements([Option<(AdvertPriority, AdverInterval)>; REMEMBERED]);
 
 impl SentAdvertisements {

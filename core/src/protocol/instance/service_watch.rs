@@ -10,6 +10,7 @@ use super::{Instance, Lists, Policy, Received, longest_wait};
 use crate::protocol::event::LastHeard;
 use crate::protocol::timing::OVERSLEPT;
 use crate::types::{AdverInterval, AdvertPriority, MonoTime, Version};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use std::time::Duration;
 const MARGIN: Duration = Duration::from_millis(100);
 
 /// For how long no router has been heard to serve.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct ServiceWatch {
     version: Version,
     since: MonoTime,
@@ -28,7 +29,7 @@ pub(super) struct ServiceWatch {
 }
 
 /// What is known of the service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Finding {
     /// A router may serve: one was heard a short while ago, or we have only just begun to listen.
     MayBeServed,

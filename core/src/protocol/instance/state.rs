@@ -3,6 +3,7 @@
 use super::active::Active;
 use super::backup::Backup;
 use crate::protocol::event::StateName;
+use serde::{Deserialize, Serialize};
 
 /// The state of one instance:
 ///
@@ -16,7 +17,7 @@ use crate::protocol::event::StateName;
 ///
 /// The owner of the addresses goes from Initialize to Active at once. Whether the node holds the
 /// addresses is a second dimension: [`super::addresses`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum State {
     Initialize,
     Backup(Backup),

@@ -2,10 +2,11 @@
 
 use super::RouterId;
 use crate::types::MonoTime;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// At most one moment for each router.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Schedule {
     /// Sorted. A vector and not a tree: a tree allocates when a moment moves from one of its nodes to another, and moments
     /// move with each advertisement. What is moved in memory instead is 16 octets a router at most.

@@ -7,10 +7,11 @@ use crate::protocol::input::Demotion;
 use crate::protocol::router::{FollowUp, Router};
 use crate::protocol::spec::{InstanceSpec, RouterSpec};
 use crate::types::{InstanceKey, MonoTime, RouterName};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is kept for routers that do not run.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Succession {
     /// Demotions of routers that are not configured: of an earlier run, or of an earlier configuration.
     saved_demotions: BTreeMap<RouterName, Demotion>,
@@ -21,7 +22,7 @@ pub(super) struct Succession {
 }
 
 /// What outlives an instance.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Departed {
     /// The last epoch that was used for this key. Its successor continues from it.
     epoch: u64,

@@ -19,6 +19,7 @@ use crate::protocol::input::{CommandId, Demotion, Fault, Force, LastResort};
 use crate::protocol::instance::{Instance, PROBE_TIMEOUT, Proof, Successor, longest_wait};
 use crate::protocol::version_rules::{LeaveScript, VersionRules};
 use crate::types::{AdverInterval, MonoTime, Priority, Version};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// On top of the longest Skew_Time: scheduling, and the way there and back.
@@ -29,7 +30,7 @@ const FAULT_PATIENCE: Duration = Duration::from_millis(30);
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The hand-over of a router that is under way.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Handover {
     cause: HandoverCause,
     began: MonoTime,
@@ -43,7 +44,7 @@ pub(super) struct Handover {
 }
 
 /// What follows when no other router took over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum WithoutSuccessor {
     /// Stay Active: a demotion never takes the service down.
     Stay,
@@ -52,7 +53,7 @@ enum WithoutSuccessor {
 }
 
 /// Where a hand-over is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Phase {
     /// Backups are told the shortest interval. Nobody resigned yet.
     Shortening,

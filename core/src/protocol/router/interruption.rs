@@ -16,6 +16,7 @@ use crate::protocol::effect::Effects;
 use crate::protocol::input::Fault;
 use crate::protocol::instance::{Addresses, Instance};
 use crate::types::{InstanceKey, MonoTime};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use std::time::Duration;
 const LONGEST: Duration = Duration::from_secs(3);
 
 /// An interruption that goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Interruption {
     /// What would be faults.
     faults: BTreeSet<Fault>,
@@ -35,14 +36,14 @@ pub(super) struct Interruption {
 }
 
 /// Whether the router still waits for the end of the interruption.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Wait {
     GoesOn,
     Over,
 }
 
 /// Whether other routers could be heard all the time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Hearing {
     Continued,
     Interrupted,

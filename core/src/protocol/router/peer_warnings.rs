@@ -9,6 +9,7 @@ use super::throttle::Topic;
 use crate::protocol::effect::Effects;
 use crate::protocol::event::{EventKind, PeerWarning};
 use crate::types::{InstanceKey, MonoTime};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use std::time::Duration;
 const MOST: usize = 16;
 
 /// One warning that stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StandingPeerWarning {
     /// The instance that it is about.
     pub key: InstanceKey,
@@ -35,7 +36,7 @@ pub(super) struct Lifetime {
     pub(super) lapse_after: Duration,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Entry {
     warning: StandingPeerWarning,
     until: MonoTime,
@@ -43,7 +44,7 @@ struct Entry {
 }
 
 /// Whether the beginning of a warning was reported. If it was, its end will be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Beginning {
     /// The warning has not lasted for long enough yet.
     TooEarly,
@@ -53,7 +54,7 @@ enum Beginning {
 }
 
 /// Everything that is wrong with the peers of one router.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct PeerWarnings(Vec<Entry>);
 
 impl PeerWarnings {
@@ -122,7 +123,7 @@ impl Router {
     ) {
         self.peer_warnings.make_room(now, &what);
         self.expire_peer_warnings(now, out);
-        let topic = Topic::PeerWarning(what.as_str());
+        let topic = Topic::PeerWarning(what.as_str().into());
         let warning = StandingPeerWarning { key, peer, what, since: now };
         let Some(entry) = self.peer_warnings.note(now, warning, lifetime) else { return };
         // RFC9568-7.1-11

@@ -6,13 +6,14 @@ use crate::protocol::event::{Cause, EventKind};
 use crate::protocol::input::{Fault, HoldResult};
 use crate::protocol::instance::Instance;
 use crate::types::{InstanceKey, MonoTime};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How long after a refusal the router tries again.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// The kernel refused the addresses of a router.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Refusal {
     why: String,
     retry_at: MonoTime,

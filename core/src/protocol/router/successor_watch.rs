@@ -7,10 +7,11 @@
 use crate::protocol::instance::longest_wait;
 use crate::protocol::timing::OVERSLEPT;
 use crate::types::{AdverInterval, AdvertPriority, MonoTime, Version};
+use serde::{Deserialize, Serialize};
 use std::num::NonZeroU8;
 
 /// The watch of one router, after it was demoted and let go.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct SuccessorWatch {
     /// When it takes the successor for dead.
     silent_at: MonoTime,
@@ -22,7 +23,7 @@ pub(super) struct SuccessorWatch {
 }
 
 /// What the watch has found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Finding {
     /// Nothing yet.
     TooEarly,

@@ -2,15 +2,17 @@
 //! and a hostile LAN must not fill a disk.
 
 use crate::types::MonoTime;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 /// What is limited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Topic {
     /// A warning, by its name.
-    PeerWarning(&'static str),
+    PeerWarning(Cow<'static, str>),
     DualActive,
     Impersonated,
     Checksum,
@@ -24,14 +26,15 @@ const PERIOD: Duration = Duration::from_secs(60);
 const MOST: usize = 32;
 
 /// When each was reported last.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Throttle(BTreeMap<(Topic, Option<IpAddr>), MonoTime>);
 
 impl Throttle {
     /// Whether `topic` may be reported of `peer` now.
     pub(super) fn permits(&mut self, now: MonoTime, topic: Topic, peer: Option<IpAddr>) -> bool {
         let recent = |last: &MonoTime| now.since(*last) < PERIOD;
-        if self.0.get(&(topic, peer)).is_some_and(recent) {
+        let key = (topic, peer);
+        if self.0.get(&key).is_some_and(recent) {
             return false;
         }
         if self.0.len() >= MOST {
@@ -39,7 +42,7 @@ impl Throttle {
         }
         let room = self.0.len() < MOST;
         if room {
-            self.0.insert((topic, peer), now);
+            self.0.insert(key, now);
         }
         room
     }

@@ -8,11 +8,12 @@ use crate::protocol::local_warning::{ForeignAddresses, LocalWarning, Unsent};
 use crate::protocol::spec::{CheckName, InstanceSpec, RouterSpec, Track};
 use crate::types::{AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, Priority, Role};
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// What this node knows of its interfaces and checks.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(in crate::protocol) struct Facts {
     pub(in crate::protocol) links: BTreeMap<InterfaceName, LinkFacts>,
     pub(in crate::protocol) checks: BTreeMap<CheckName, CheckResult>,

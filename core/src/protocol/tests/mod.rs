@@ -4,6 +4,7 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 mod both_families;
+mod checkpoint;
 mod conflicts;
 mod crashed_run;
 mod demotion;
