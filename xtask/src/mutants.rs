@@ -14,6 +14,8 @@ use std::process::{Command, ExitCode};
 
 /// The version whose mutants docs/mutation-testing.md counts.
 const VERSION: &str = "27.1.0";
+/// Seconds after which tests that take one or two do not end any more.
+const TEST_TIMEOUT: &str = "10";
 /// Below the checkout.
 const OUTPUT: &str = "target/mutants";
 
@@ -46,11 +48,14 @@ impl Floor {
         }
     }
 
-    /// The tests that know this floor and take seconds.
-    const fn tests(self) -> &'static [&'static str] {
+    /// The tests that know this floor and take seconds, in passes: a mutant that one pass catches is not
+    /// tried in the next. To build the simulation takes longer than all unit tests, and these catch most.
+    const fn passes(self) -> &'static [&'static [&'static str]] {
         match self {
-            Self::Types | Self::Wire => &["--lib", "--test", "conformance_vectors", "--test", "vocabulary"],
-            Self::Protocol => &["--lib", "--test", "sim"],
+            Self::Types | Self::Wire => {
+                &[&["--lib", "--test", "conformance_vectors", "--test", "vocabulary"]]
+            }
+            Self::Protocol => &[&["--lib", "protocol::"], &["--test", "sim"]],
         }
     }
 }
@@ -67,6 +72,16 @@ struct Tally {
 }
 
 impl Tally {
+    /// The result of this pass and the next, which tried what this one did not catch.
+    fn and_then(self, next: Self) -> Self {
+        Self {
+            caught: self.caught + next.caught,
+            timed_out: next.timed_out,
+            unviable: self.unviable + next.unviable,
+            survivors: next.survivors,
+        }
+    }
+
     /// Of those that could be tested, the share that no test noticed, in percent.
     fn surviving(&self) -> f64 {
         let survivors = self.survivors.len();
@@ -105,18 +120,65 @@ fn require_cargo_mutants() -> anyhow::Result<()> {
 
 fn try_mutants(floor: Floor, options: &Options) -> anyhow::Result<Tally> {
     let output = root().join(OUTPUT).join(floor.as_str());
+    // What an earlier run caught must not count.
+    if output.exists() {
+        fs::remove_dir_all(&output).with_context(|| format!("cannot remove {}", output.display()))?;
+    }
     fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
+    // A shard of what an earlier pass left would be another shard, so that a shard has one pass.
+    let all = floor.passes().concat();
+    let passes = if options.shard.is_some() { vec![all.as_slice()] } else { floor.passes().to_vec() };
+    let mut tally = Tally::default();
+    for (number, tests) in passes.into_iter().enumerate() {
+        let pass = try_pass(floor, options, &output, Pass::of(number), tests)?;
+        tally = tally.and_then(pass);
+        if tally.survivors.is_empty() {
+            break;
+        }
+    }
+    Ok(tally)
+}
+
+/// Which mutants are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// All.
+    First,
+    /// Those that the passes before have not caught.
+    Further,
+}
+
+impl Pass {
+    const fn of(number: usize) -> Self {
+        if number == 0 { Self::First } else { Self::Further }
+    }
+}
+
+fn try_pass(
+    floor: Floor,
+    options: &Options,
+    output: &Path,
+    pass: Pass,
+    tests: &[&str],
+) -> anyhow::Result<Tally> {
     let mut command = Command::new("cargo");
     command.current_dir(root());
     command.args(["mutants", "--package", "vrrpd-core", "--no-shuffle", "--colors", "never"]);
-    command.args(["--file", &format!("core/src/{}/**", floor.as_str())]).arg("--output").arg(&output);
+    command.args(["--file", &format!("core/src/{}/**", floor.as_str())]).arg("--output").arg(output);
     command.args(["--jobs", &options.jobs.to_string()]);
+    command.args(["--minimum-test-timeout", TEST_TIMEOUT]);
     if let Some(shard) = &options.shard {
         command.args(["--shard", shard]);
     }
-    command.arg("--").args(floor.tests());
+    match pass {
+        Pass::First => {}
+        Pass::Further => drop(command.arg("--iterate")),
+    }
+    command.arg("--").args(tests);
     // A short simulation.
     command.env("SIM_SEEDS", "40");
+    // What nobody debugs is built faster without.
+    command.env("CARGO_PROFILE_DEV_DEBUG", "none");
     let status = command.status().context("cannot run cargo mutants")?;
     // 0: all caught. 2: some were missed. 3: the tests of some did not end. Anything else is no result.
     match status.code() {
@@ -161,6 +223,14 @@ fn report(tallies: &BTreeMap<Floor, Tally>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mutant_that_a_later_pass_catches_has_not_survived() {
+        let first = Tally { caught: 7, timed_out: 1, unviable: 2, survivors: vec!["a".into(), "b".into()] };
+        let next = Tally { caught: 1, timed_out: 1, unviable: 0, survivors: vec!["b".into()] };
+        let whole = Tally::default().and_then(first).and_then(next);
+        assert_eq!(whole, Tally { caught: 8, timed_out: 1, unviable: 2, survivors: vec!["b".to_owned()] });
+    }
 
     #[test]
     fn the_share_is_that_of_the_mutants_that_could_be_tested() {
