@@ -77,3 +77,58 @@ fn who_was_active_before_is_asked_again_and_who_was_not_has_taken_over() {
         assert_eq!(asks, asked, "priority {priority}, {millis_ago} ms before");
     }
 }
+
+#[test]
+fn a_resignation_is_counted_and_ends_the_reign_of_its_sender_only() {
+    let mut rig = Rig::new(spec());
+    rig.hear(advert(GREATER, 200));
+    rig.hear(advert(PEER, 0));
+    let active = rig.instance(0).active.map(|active| active.address.to_string());
+    assert_eq!((active.as_deref(), rig.instance(0).counters.priority_zero_pkts_rcvd), (Some(GREATER), 1));
+    rig.hear(advert(GREATER, 0));
+    assert_eq!((rig.instance(0).active, rig.instance(0).counters.priority_zero_pkts_rcvd), (None, 2));
+    assert_eq!(rig.instance(0).counters.advertisement_rcvd, 3);
+}
+
+/// Another router may be shown with an address that was ours a moment ago, and the other way round.
+#[test]
+fn the_active_router_is_this_one_only_while_it_is_active_at_its_own_source() {
+    let is_local = |rig: &Rig| rig.instance(0).active.map(|active| active.local);
+    let mut rig = Rig::active(spec());
+    assert_eq!(is_local(&rig), Some(true));
+    rig.hear(advert(PEER, 200));
+    assert_eq!((rig.state(), is_local(&rig)), (StateName::Backup, Some(false)));
+    let mut other = Rig::new(spec());
+    other.hear(advert(PEER, 200));
+    other.feed(Input::Link(interface(), Some(LinkFacts { ipv4: vec![PEER.parse().unwrap()], ..link() })));
+    assert_eq!((other.state(), is_local(&other)), (StateName::Backup, Some(false)));
+}
+
+/// Readers outside the core keep what they derive from it until this number changes.
+#[test]
+fn the_generation_changes_with_what_runs_and_with_nothing_else() {
+    let mut rig = Rig::new(spec());
+    let begun = rig.node.generation();
+    rig.run(Duration::from_secs(20));
+    rig.hear(advert(PEER, 50));
+    assert_eq!(rig.node.generation(), begun);
+    rig.feed(Input::Configure(vec![spec()]));
+    let configured = rig.node.generation();
+    assert_ne!(configured, begun);
+    rig.feed(Input::Configure(vec![RouterSpec { vrid: Vrid::new(52).unwrap(), ..spec() }]));
+    assert_ne!(rig.node.generation(), configured);
+}
+
+/// What others announce concerns a router that leaves, or serves; a Backup does nothing with it.
+#[test]
+fn a_backup_does_not_care_who_announces_its_addresses() {
+    let mut rig = Rig::new(spec());
+    rig.hear(advert(PEER, 200));
+    rig.said();
+    rig.hear_announced(Family::Ipv4);
+    assert_eq!(rig.out, []);
+    let mut serving = Rig::active(spec());
+    serving.hear_announced(Family::Ipv4);
+    serving.run(Duration::from_secs(4));
+    assert!(warned(&serving).contains(&"address_conflict"), "{:?}", serving.events());
+}

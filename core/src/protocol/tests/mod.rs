@@ -23,6 +23,7 @@ mod state_table;
 mod states;
 mod strangers;
 mod transition_details;
+mod words;
 
 use super::*;
 use crate::types::*;
