@@ -9,7 +9,7 @@
 use super::duration::text as written;
 use super::{Agent, CheckSpec, Config, HookKind, Realtime, RouterHooks};
 use crate::protocol::{
-    AnnounceSpec, CheckName, ChecksumPolicy, InstanceSpec, LinkLocalRule, RouterSpec, Track,
+    AnnounceSpec, CheckName, ChecksumPolicy, Consequence, InstanceSpec, LinkLocalRule, RouterSpec, Track,
 };
 use crate::types::{Destinations, InterfaceName, Preempt, Role, RouterName, Vrid};
 use ipnet::IpNet;
@@ -314,10 +314,9 @@ fn lists(instances: &[InstanceSpec]) -> (Vec<String>, Vec<String>) {
 }
 
 fn tracked(tracks: &[Track]) -> Vec<String> {
-    let text = |track: &Track| match track {
-        Track::Check(name) => format!("check {}", name.0),
-        Track::WeightedCheck(name, weight) => format!("check {}, weight {weight}", name.0),
-        Track::Interface(name) => format!("interface {name}"),
+    let text = |track: &Track| match track.consequence {
+        Consequence::Fault => track.watched.to_string(),
+        Consequence::Weight(weight) => format!("{}, weight {weight}", track.watched),
     };
     tracks.iter().map(text).collect()
 }

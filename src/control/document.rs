@@ -68,7 +68,7 @@ impl AgentSnapshot {
             faults: router.faults.iter().map(ToString::to_string).collect(),
             demoted: router.demoted.as_ref().map(demoted),
             handing_over: router.handing_over,
-            tracks: spec.tracks.iter().map(|track| self.track(router, track)).collect(),
+            tracks: spec.tracks.iter().map(|track| self.track(track)).collect(),
             hooks: self.hooks.get(&spec.name).into_iter().flatten().map(hook).collect(),
             instances: router.instances.iter().map(|instance| self.instance(router, instance)).collect(),
             unattributed: self.unattributed(spec.interface),

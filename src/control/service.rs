@@ -14,9 +14,7 @@ use crate::agent::{
     Request, Severity,
 };
 use crate::kernel::blocking;
-use crate::protocol::{
-    Answer, Command, Demotion, Force, InstanceResult, LastResort, RouterSnapshot, Track, Until,
-};
+use crate::protocol::{Answer, Command, Demotion, Force, InstanceResult, LastResort, RouterSnapshot, Until};
 use crate::types::RouterName;
 use crate::words::{EventDoc, Stamp};
 use jiff::Timestamp;
@@ -492,7 +490,7 @@ fn about<'a>(routers: impl IntoIterator<Item = &'a RouterSnapshot>) -> EventFilt
     let mut filter = EventFilter::default();
     for router in routers {
         filter.routers.insert(router.spec.name.clone());
-        filter.checks.extend(router.spec.tracks.iter().filter_map(Track::check).cloned());
+        filter.checks.extend(router.spec.tracked_checks().cloned());
     }
     filter
 }

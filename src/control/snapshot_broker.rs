@@ -105,7 +105,7 @@ mod tests {
         AgentSnapshot {
             node: "n".into(),
             wall: Timestamp::from_millisecond(wall_ms).unwrap(),
-            snapshot: Snapshot { at, routers: vec![], links: vec![], checks: vec![] },
+            snapshot: Snapshot { at, routers: vec![], links: vec![], watched: vec![] },
             hooks: std::collections::BTreeMap::new(),
             checks: std::collections::BTreeMap::new(),
         }

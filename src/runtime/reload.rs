@@ -17,7 +17,7 @@ use crate::config::plan::{CheckStep, Plan, RouterStep};
 use crate::config::report::{self, Style};
 use crate::config::{Agent, Config, Resolved};
 use crate::kernel::blocking::spawn;
-use crate::protocol::{Input, RouterSpec, Track};
+use crate::protocol::{Input, RouterSpec};
 use crate::types::InterfaceName;
 use std::collections::BTreeSet;
 use std::io;
@@ -288,10 +288,7 @@ fn log_findings<F>(findings: &[F], each: impl FnMut(&F)) {
 
 /// Returns every interface that a router runs on or tracks.
 fn watched(routers: &[RouterSpec]) -> BTreeSet<InterfaceName> {
-    let tracked = routers.iter().flat_map(|router| &router.tracks).filter_map(|track| match track {
-        Track::Interface(name) => Some(*name),
-        Track::Check(_) | Track::WeightedCheck(..) => None,
-    });
+    let tracked = routers.iter().flat_map(RouterSpec::tracked_interfaces);
     routers.iter().map(|router| router.interface).chain(tracked).collect()
 }
 

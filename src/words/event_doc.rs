@@ -4,7 +4,7 @@
 //! a newer daemon's kinds and fields are no error for an older `vrrpctl`.
 
 use crate::agent::{AgentEventKind, EventRecord, HookOutcome, Severity};
-use crate::protocol::{EventKind, HastyMessage};
+use crate::protocol::{EventKind, HastyMessage, Watched};
 use crate::types::MacAddr;
 use crate::words;
 use jiff::Timestamp;
@@ -274,6 +274,7 @@ fn event_details(kind: &AgentEventKind) -> EventDetails {
 }
 
 fn protocol_details(kind: &EventKind) -> EventDetails {
+    let name = |watched: &Watched| watched.kind_and_name().1.to_owned().into();
     let none = EventDetails::default();
     match kind {
         EventKind::Transition { from, to, cause, priority, details } => EventDetails {
@@ -296,12 +297,11 @@ fn protocol_details(kind: &EventKind) -> EventDetails {
         EventKind::FaultRaised(fault) | EventKind::FaultCleared(fault) => {
             EventDetails { fault: Some(fault.to_string()), ..none }
         }
-        EventKind::PriorityChanged { from, to, checks } => EventDetails {
+        EventKind::PriorityChanged { from, to, weights } => EventDetails {
             priority_before: Some(from.get()),
             priority: Some(to.get()),
-            weights: (!checks.is_empty()).then(|| {
-                checks.iter().map(|(check, change)| (check.0.to_string().into(), *change)).collect()
-            }),
+            weights: (!weights.is_empty())
+                .then(|| weights.iter().map(|(watched, change)| (name(watched), *change)).collect()),
             ..none
         },
         EventKind::HandoverStarted(cause) => EventDetails { cause: Some(cause.as_str().into()), ..none },

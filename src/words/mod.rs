@@ -81,8 +81,8 @@ fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
         }
         EventKind::LocalWarningRaised(concern) => local_warning::begins(concern),
         EventKind::LocalWarningCleared(concern) => local_warning::ends(concern),
-        EventKind::PriorityChanged { from, to, checks } => {
-            let weights = checks.iter().map(|(check, change)| format!("check {} {change:+}", check.0));
+        EventKind::PriorityChanged { from, to, weights } => {
+            let weights = weights.iter().map(|(watched, change)| format!("{watched} {change:+}"));
             let weights = weights.collect::<Vec<_>>().join(", ");
             let because = if weights.is_empty() { String::new() } else { format!(" ({weights})") };
             format!("priority {from} → {to}{because}")

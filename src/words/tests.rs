@@ -87,11 +87,11 @@ fn protocol_kinds() -> Vec<EventKind> {
         EventKind::LocalWarningCleared(LocalWarning::Chosen(eth0, "192.0.2.50/24".parse().unwrap())),
         EventKind::LocalWarningRaised(LocalWarning::ForeignAddresses(foreign(0))),
         EventKind::LocalWarningCleared(LocalWarning::ForeignAddresses(foreign(0))),
-        EventKind::PriorityChanged { from: priority(150), to: priority(1), checks: Vec::new() },
+        EventKind::PriorityChanged { from: priority(150), to: priority(1), weights: Vec::new() },
         EventKind::PriorityChanged {
             from: priority(150),
             to: priority(95),
-            checks: vec![(check("haproxy"), -60), (check("nginx"), 5)],
+            weights: vec![(check("haproxy").into(), -60), (check("nginx").into(), 5)],
         },
         EventKind::HandoverStarted(HandoverCause::Demote),
         EventKind::HandoverStarted(HandoverCause::Shutdown),

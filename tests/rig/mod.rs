@@ -22,10 +22,10 @@ use vrrpd::config::{Resolved, report, resolve};
 use vrrpd::control::{Limits, Server};
 use vrrpd::protocol::{
     ActiveRouter, AnnounceSpec, Answer, Cause, CheckName, CheckResult, ChecksumPolicy, Command, Counters,
-    DemoteOutcome, Demotion, EventKind, Fault, Force, InstanceResult, InstanceSnapshot, InstanceSpec,
+    DemoteOutcome, Demotion, EventKind, Fault, Force, Health, InstanceResult, InstanceSnapshot, InstanceSpec,
     LastHeard, LinkCounters, LinkLocalRule, NobodyServing, NotServing, PeerSnapshot, PeerWarning,
     RouterSnapshot, RouterSpec, Snapshot, StandingPeerWarning, StateName, TimerSnapshot, Track,
-    TransitionDetails,
+    TransitionDetails, Watched,
 };
 use vrrpd::types::{
     AdverInterval, AdvertPriority, Destinations, Family, InstanceKey, MonoTime, Preempt, Priority, Role,
@@ -131,9 +131,9 @@ fn moodle_a() -> RouterSnapshot {
     );
     spec.instances[0].excluded = vec!["198.51.100.50/32".parse().unwrap()];
     spec.tracks = vec![
-        Track::Check(check("nginx")),
-        Track::WeightedCheck(check("haproxy"), -60),
-        Track::Interface("eth1".parse().unwrap()),
+        Track::fault(check("nginx")),
+        Track::weighted(check("haproxy"), -60),
+        Track::fault(Watched::Interface("eth1".parse().unwrap())),
     ];
     let mut v4 = instance(&spec, Family::Ipv4, StateName::Active, Cause::ActiveDownTimer, 808);
     v4.active = Some(ActiveRouter { address: ip("192.0.2.10"), local: true });
@@ -286,9 +286,10 @@ pub fn published() -> AgentSnapshot {
                     LinkCounters { rejected: [(RejectReason::IpTtlErrors, 1)].into() },
                 ),
             ],
-            checks: vec![
-                (check("haproxy"), Some(CheckResult::Failing)),
-                (check("nginx"), Some(CheckResult::Passing)),
+            watched: vec![
+                (check("haproxy").into(), Health::Failing(Fault::Check(check("haproxy")))),
+                (check("nginx").into(), Health::Passing),
+                (Watched::Interface("eth1".parse().unwrap()), Health::Passing),
             ],
         },
         hooks: [("moodle-a".parse().unwrap(), hooks())].into(),

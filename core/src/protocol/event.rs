@@ -4,7 +4,7 @@
 use crate::protocol::input::{Demotion, Fault};
 use crate::protocol::instance::{HastyMessage, NobodyServing};
 use crate::protocol::local_warning::LocalWarning;
-use crate::protocol::spec::CheckName;
+use crate::protocol::spec::Watched;
 use crate::types::{AdverInterval, AdvertPriority, InstanceKey, InterfaceName, MacAddr, RouterName, Vrid};
 use crate::wire::{ChecksumFlavour, RejectReason};
 use serde::{Deserialize, Serialize};
@@ -223,10 +223,9 @@ pub enum EventKind {
         from: AdvertPriority,
         /// The effective priority after the change.
         to: AdvertPriority,
-        /// The checks whose weight was added or taken away, each with the change of the sum of
-        /// weights that it caused. The list is empty if a demotion or a reload changed the
-        /// priority.
-        checks: Vec<(CheckName, i32)>,
+        /// What had its weight added or taken away, each with the change of the sum of weights
+        /// that it caused. The list is empty if a demotion or a reload changed the priority.
+        weights: Vec<(Watched, i32)>,
     },
     /// A hand-over began.
     HandoverStarted(HandoverCause),

@@ -115,7 +115,7 @@ pub(in crate::protocol) fn longest_wait(
 }
 
 /// An advertisement that passed all checks, as far as the state machine cares.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy)]
 pub(in crate::protocol) struct Received {
     pub(in crate::protocol) source: IpAddr,
     pub(in crate::protocol) priority: AdvertPriority,

@@ -34,7 +34,10 @@ pub use instance::HastyMessage;
 pub use instance::NobodyServing;
 pub use local_warning::{ForeignAddresses, LocalWarning, Unsent};
 pub use node::Node;
-pub use router::StandingPeerWarning;
+pub use router::{Health, StandingPeerWarning};
 pub use snapshot::{ActiveRouter, InstanceSnapshot, PeerSnapshot, RouterSnapshot, Snapshot, TimerSnapshot};
-pub use spec::{AnnounceSpec, CheckName, ChecksumPolicy, InstanceSpec, LinkLocalRule, RouterSpec, Track};
+pub use spec::{
+    AnnounceSpec, CheckName, ChecksumPolicy, Consequence, InstanceSpec, LinkLocalRule, RouterSpec, Track,
+    Watched,
+};
 pub use version_rules::VersionRules;

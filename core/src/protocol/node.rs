@@ -8,9 +8,9 @@ use super::counters::LinkCounters;
 use super::effect::{Answer, Effect, Effects};
 use super::event::Cause;
 use super::input::{Command, CommandId, Input};
-use super::router::{Facts, FollowUp, Router, UNSENT_IN_A_ROW, link_fault};
+use super::router::{Facts, FollowUp, Router, UNSENT_IN_A_ROW, health, link_fault};
 use super::snapshot::Snapshot;
-use super::spec::{CheckName, RouterSpec, Track};
+use super::spec::{CheckName, RouterSpec, Watched};
 use crate::types::{AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime};
 use crate::wire::{Advertisement, Carrier, Reject, RejectReason};
 use ipnet::IpNet;
@@ -168,18 +168,13 @@ impl Node {
     /// The state of everything, as owned data.
     #[must_use]
     pub fn snapshot(&self, now: MonoTime) -> Snapshot {
-        let tracked = self.running().flat_map(|spec| spec.tracks.iter());
-        let names: BTreeSet<_> = tracked.filter_map(Track::check).collect();
-        let result = |name| self.facts.checks.get(name).copied();
+        let tracked = self.running().flat_map(|spec| &spec.tracks);
+        let watched: BTreeSet<_> = tracked.map(|track| &track.watched).collect();
+        let of = |watched: &Watched| (watched.clone(), health(watched, &self.facts));
         let mut routers: Vec<_> = self.routers.values().map(|router| router.snapshot(now)).collect();
         routers.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
         let links = self.unattributed.iter().map(|((name, family), c)| (*name, *family, c.clone()));
-        Snapshot {
-            at: now,
-            routers,
-            links: links.collect(),
-            checks: names.into_iter().map(|name| (name.clone(), result(name))).collect(),
-        }
+        Snapshot { at: now, routers, links: links.collect(), watched: watched.into_iter().map(of).collect() }
     }
 
     /// The socket refused an advertisement of `key`. It was counted as sent when it was decided, and is
@@ -418,9 +413,9 @@ fn forget_unsent(facts: &mut Facts, router: &Router) {
 }
 
 fn depends_on_check(spec: &RouterSpec, name: &CheckName) -> bool {
-    spec.tracks.iter().any(|track| track.check() == Some(name))
+    spec.tracked_checks().any(|check| check == name)
 }
 
 fn depends_on_link(spec: &RouterSpec, name: InterfaceName) -> bool {
-    spec.interface == name || spec.tracks.iter().any(|track| track.interface() == Some(name))
+    spec.interface == name || spec.tracked_interfaces().any(|interface| interface == name)
 }

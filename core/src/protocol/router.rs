@@ -32,7 +32,8 @@ mod throttle;
 mod tracking;
 
 pub use peer_warnings::StandingPeerWarning;
-pub(in crate::protocol) use tracking::{Facts, UNSENT_IN_A_ROW, link_fault};
+pub use tracking::Health;
+pub(in crate::protocol) use tracking::{Facts, UNSENT_IN_A_ROW, health, link_fault};
 
 use super::counters::Counters;
 use super::deadline::{Deadline, Due};
@@ -42,7 +43,7 @@ use super::input::{Demotion, Fault, LastResort};
 use super::instance::{Addresses, HostsTold, Instance, Moved, Policy};
 use super::local_warning::LocalWarning;
 use super::snapshot::RouterSnapshot;
-use super::spec::{CheckName, InstanceSpec, RouterSpec, Track};
+use super::spec::{CheckName, InstanceSpec, RouterSpec, Watched};
 use crate::types::{
     AdvertPriority, Family, InstanceKey, InterfaceName, MacAddr, MonoTime, Preempt, Role, RouterName, Version,
 };
@@ -74,8 +75,8 @@ pub(in crate::protocol) struct Router {
     warnings: BTreeMap<LocalWarning, MonoTime>,
     /// What would be faults if it lasted.
     interruption: Option<Interruption>,
-    /// What each check adds to the priority now.
-    weights: BTreeMap<CheckName, i32>,
+    /// What each thing that is tracked with a weight adds to the priority now.
+    weights: BTreeMap<Watched, i32>,
     /// Checks that a reload added and that have no result yet: they do not stop a router that serves.
     unjudged_new_checks: BTreeSet<CheckName>,
     demoted: Option<Demotion>,
@@ -320,24 +321,24 @@ impl Router {
         }
     }
 
-    /// The priority that follows from facts, and which checks changed it.
+    /// The priority that follows from facts, and whose weights changed it.
     fn evaluate_priority(&mut self, facts: &Facts, out: &mut Effects) {
         let weights = tracking::weights(&self.spec, facts);
         let before = std::mem::replace(&mut self.weights, weights);
-        let change = |(check, now): (&CheckName, &i32)| {
-            let change = now - before.get(check).unwrap_or(&0);
-            (change != 0).then(|| (check.clone(), change))
+        let change = |(watched, now): (&Watched, &i32)| {
+            let change = now - before.get(watched).unwrap_or(&0);
+            (change != 0).then(|| (watched.clone(), change))
         };
         let changes = self.weights.iter().filter_map(change).collect();
         let priority = tracking::effective_priority(&self.spec, facts, self.participation());
         self.set_priority(priority, changes, out);
     }
 
-    fn set_priority(&mut self, priority: AdvertPriority, checks: Vec<(CheckName, i32)>, out: &mut Effects) {
+    fn set_priority(&mut self, priority: AdvertPriority, weights: Vec<(Watched, i32)>, out: &mut Effects) {
         let from = std::mem::replace(&mut self.policy.priority, priority);
         // RESIGN: this is the first evaluation.
         if from != priority && from != AdvertPriority::RESIGN {
-            self.report(None, EventKind::PriorityChanged { from, to: priority, checks }, out);
+            self.report(None, EventKind::PriorityChanged { from, to: priority, weights }, out);
         }
         if priority < from {
             for instance in &mut self.instances {
@@ -399,9 +400,8 @@ impl Router {
         self.advertised = advertised(&spec);
         let before = std::mem::replace(&mut self.spec, spec);
         if !self.is_idle() {
-            let tracked = |spec: &RouterSpec, check| spec.tracks.iter().any(|t| t.check() == Some(check));
-            let checks = self.spec.tracks.iter().filter_map(Track::check);
-            self.unjudged_new_checks.extend(checks.filter(|check| !tracked(&before, check)).cloned());
+            let is_new = |check: &&CheckName| !before.tracked_checks().any(|old| old == *check);
+            self.unjudged_new_checks.extend(self.spec.tracked_checks().filter(is_new).cloned());
         }
         let Policy { priority, preempt_after, .. } = self.policy;
         // RFC9568-6.1-9
@@ -420,7 +420,7 @@ impl Router {
     pub(in crate::protocol) fn remove(&mut self) {
         self.presence = Presence::Removed;
         // It does not wait for the results of new checks any more.
-        self.unjudged_new_checks.extend(self.spec.tracks.iter().filter_map(Track::check).cloned());
+        self.unjudged_new_checks.extend(self.spec.tracked_checks().cloned());
     }
 
     /// The daemon stops.

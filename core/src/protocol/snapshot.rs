@@ -3,11 +3,11 @@
 
 use crate::protocol::counters::{Counters, LinkCounters};
 use crate::protocol::event::{Cause, NotServing, StateName, TransitionDetails};
-use crate::protocol::input::{CheckResult, Demotion, Fault};
+use crate::protocol::input::{Demotion, Fault};
 use crate::protocol::instance::NobodyServing;
 use crate::protocol::local_warning::LocalWarning;
-use crate::protocol::router::StandingPeerWarning;
-use crate::protocol::spec::{CheckName, RouterSpec};
+use crate::protocol::router::{Health, StandingPeerWarning};
+use crate::protocol::spec::{RouterSpec, Watched};
 use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, InterfaceName, MonoTime};
 use crate::wire::ChecksumFlavour;
 use serde::{Deserialize, Serialize};
@@ -23,8 +23,8 @@ pub struct Snapshot {
     pub routers: Vec<RouterSnapshot>,
     /// Messages that no router here is meant by, for each interface and family.
     pub links: Vec<(InterfaceName, Family, LinkCounters)>,
-    /// Results of the health checks; `None` before the first result.
-    pub checks: Vec<(CheckName, Option<CheckResult>)>,
+    /// Everything that routers track, and how it is.
+    pub watched: Vec<(Watched, Health)>,
 }
 
 /// One configured router at one instant.

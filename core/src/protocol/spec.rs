@@ -7,6 +7,7 @@ use crate::types::{
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::sync::Arc;
@@ -49,6 +50,16 @@ pub struct RouterSpec {
 }
 
 impl RouterSpec {
+    /// The health checks that the router tracks.
+    pub fn tracked_checks(&self) -> impl Iterator<Item = &CheckName> {
+        self.tracks.iter().filter_map(|track| track.watched.check())
+    }
+
+    /// The interfaces that the router tracks besides its own.
+    pub fn tracked_interfaces(&self) -> impl Iterator<Item = InterfaceName> {
+        self.tracks.iter().filter_map(|track| track.watched.interface())
+    }
+
     /// The key of the instance of one family.
     #[must_use]
     pub const fn key(&self, family: Family) -> InstanceKey {
@@ -121,35 +132,99 @@ pub enum LinkLocalRule {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CheckName(pub Arc<str>);
 
-/// One thing that is watched for a router.
+/// One thing that is watched for a router, and what it means for the router when that thing fails.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Track {
-    /// A health check without a weight: while it fails, the router is faulty.
+pub struct Track {
+    /// What is watched.
+    pub watched: Watched,
+    /// What follows from its health.
+    pub consequence: Consequence,
+}
+
+/// Something outside of a router whose [`Health`](super::Health) is watched. What the health of each
+/// kind follows from is said in one place, `router/tracking.rs`, and what each kind is called in
+/// one other, [`Watched::kind_and_name`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Watched {
+    /// A health check.
     Check(CheckName),
-    /// A health check with a weight. A negative weight is added to the priority while the check
-    /// fails, a positive one while it passes.
-    WeightedCheck(CheckName, i16),
-    /// Another interface: while it is down, missing or without carrier, the router is faulty.
+    /// Another interface, which fails while it is down, missing or without carrier.
     Interface(InterfaceName),
 }
 
+/// What the health of something that is watched does to a router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Consequence {
+    /// While it fails, and until its health is known, the router is faulty.
+    Fault,
+    /// The weight changes the priority: a negative weight is added while it fails, a positive one
+    /// while it passes.
+    Weight(i16),
+}
+
 impl Track {
-    /// The health check, if this track is one.
+    /// While `watched` fails, the router is faulty.
+    pub fn fault(watched: impl Into<Watched>) -> Self {
+        Self { watched: watched.into(), consequence: Consequence::Fault }
+    }
+
+    /// The health of `watched` changes the priority by `weight`.
+    pub fn weighted(watched: impl Into<Watched>, weight: i16) -> Self {
+        Self { watched: watched.into(), consequence: Consequence::Weight(weight) }
+    }
+
+    /// The weight, if the consequence is one.
     #[must_use]
-    pub const fn check(&self) -> Option<&CheckName> {
+    pub const fn weight(&self) -> Option<i16> {
+        match self.consequence {
+            Consequence::Weight(weight) => Some(weight),
+            Consequence::Fault => None,
+        }
+    }
+}
+
+impl Watched {
+    /// The key of the configuration for things of this kind, and the name of this one:
+    /// `check = "nginx"`.
+    #[must_use]
+    pub fn kind_and_name(&self) -> (&'static str, &str) {
         match self {
-            Self::Check(name) | Self::WeightedCheck(name, _) => Some(name),
-            Self::Interface(_) => None,
+            Self::Check(name) => ("check", &name.0),
+            Self::Interface(name) => ("interface", name.as_str()),
         }
     }
 
-    /// The interface, if this track is one.
+    /// The name of the health check, if a health check is watched. Like [`Self::interface`], this
+    /// names one kind only, so that a new kind does not concern it.
+    #[must_use]
+    pub const fn check(&self) -> Option<&CheckName> {
+        if let Self::Check(name) = self { Some(name) } else { None }
+    }
+
+    /// The name of the interface, if an interface is watched.
     #[must_use]
     pub const fn interface(&self) -> Option<InterfaceName> {
-        match self {
-            Self::Interface(name) => Some(*name),
-            Self::Check(_) | Self::WeightedCheck(..) => None,
-        }
+        if let Self::Interface(name) = self { Some(*name) } else { None }
+    }
+}
+
+/// `check nginx`.
+impl fmt::Display for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name) = self.kind_and_name();
+        write!(f, "{kind} {name}")
+    }
+}
+
+impl From<CheckName> for Watched {
+    fn from(name: CheckName) -> Self {
+        Self::Check(name)
+    }
+}
+
+impl From<InterfaceName> for Watched {
+    fn from(name: InterfaceName) -> Self {
+        Self::Interface(name)
     }
 }
 

@@ -206,8 +206,8 @@ impl Scenario {
         let check = || CheckName("nginx".into());
         let tracks = match self.rng.below(4) {
             0 => vec![],
-            1 => vec![Track::WeightedCheck(check(), -60)],
-            _ => vec![Track::Check(check())],
+            1 => vec![Track::weighted(check(), -60)],
+            _ => vec![Track::fault(check())],
         };
         let offset = MonoTime::from_nanos(self.rng.below(1_000_000_000_000_000));
         let rate = i16::try_from(self.rng.below(2001)).unwrap_or(0) - 1000;
@@ -354,10 +354,10 @@ impl Scenario {
             0 => Change::Interval(AdverInterval::from_centiseconds(1).unwrap_or(interval)),
             1 => Change::PreemptDelay(interval.period() * self.last.pick(&[0, 1, 5], 1)),
             2 => Change::Preempt(self.last.pick(&[Preempt::Allow, Preempt::Forbid], Preempt::Allow)),
-            3 => Change::Tracks(vec![Track::WeightedCheck(check(), self.last.pick(&[-90, 60, 254], 60))]),
+            3 => Change::Tracks(vec![Track::weighted(check(), self.last.pick(&[-90, 60, 254], 60))]),
             4 => Change::Name("other".parse().unwrap_or_else(|_| super::node::name())),
             5 => Change::MoreAddresses,
-            6 => Change::Tracks(vec![Track::Check(CheckName("new".into())), Track::Check(check())]),
+            6 => Change::Tracks(vec![Track::fault(CheckName("new".into())), Track::fault(check())]),
             _ => {
                 let one = self.last.pick(families, Family::Ipv4);
                 Change::Families(vec![one])

@@ -544,11 +544,11 @@ impl<'a> Run<'a> {
         let [nginx, database] = checks();
         let other_interface = self.pick_interface();
         let tracks = match self.rng.below(7) {
-            0 => vec![Track::Check(nginx)],
-            1 => vec![Track::WeightedCheck(nginx, -60)],
-            2 => vec![Track::WeightedCheck(database, 55)],
-            3 => vec![Track::WeightedCheck(nginx, -30), Track::WeightedCheck(database, 20)],
-            4 => vec![Track::Interface(other_interface), Track::Check(database)],
+            0 => vec![Track::fault(nginx)],
+            1 => vec![Track::weighted(nginx, -60)],
+            2 => vec![Track::weighted(database, 55)],
+            3 => vec![Track::weighted(nginx, -30), Track::weighted(database, 20)],
+            4 => vec![Track::fault(other_interface), Track::fault(database)],
             _ => Vec::new(),
         };
         let repeat = NonZeroU8::MIN.saturating_add(self.rng.pick(&[0, 4, 7], 4));

@@ -259,9 +259,8 @@ impl SimNode {
         let host = setup.host;
         let mac = MacAddr([2, 0, 0, 0, 0, host.v4]);
         let clock = setup.clock;
-        let checks =
-            setup.tracks.iter().filter_map(check_of).map(|name| (name, CheckResult::Passing)).collect();
         let spec = spec(setup, families);
+        let checks = spec.tracked_checks().map(|name| (name.clone(), CheckResult::Passing)).collect();
         Self {
             core: Node::new(),
             reference: Reference::new(),
@@ -455,13 +454,6 @@ pub fn name() -> RouterName {
     match "web".parse() {
         Ok(name) => name,
         Err(_) => unreachable!("web is a legal name"),
-    }
-}
-
-fn check_of(track: &Track) -> Option<CheckName> {
-    match track {
-        Track::Check(name) | Track::WeightedCheck(name, _) => Some(name.clone()),
-        Track::Interface(_) => None,
     }
 }
 

@@ -11,7 +11,7 @@ use vrrpd_core::sim::script::{Act, CarrierSignal, Leftovers};
 
 #[test]
 fn a_failing_check_hands_over_without_a_gap_and_a_passing_one_returns() {
-    let mut lab = Lab::settled(BOTH, vec![watching(node(200), Track::Check), node(100)]);
+    let mut lab = Lab::settled(BOTH, vec![watching(node(200), Track::fault), node(100)]);
     lab.act(Act::Check(Port(0), CheckResult::Failing));
     lab.run(ms(100));
     assert_eq!((lab.actives(), lab.holders()), (vec![1], vec![1]));
@@ -23,7 +23,7 @@ fn a_failing_check_hands_over_without_a_gap_and_a_passing_one_returns() {
 
 #[test]
 fn a_fault_does_not_wait_for_a_taker() {
-    let mut lab = Lab::settled(V4, vec![watching(node(200), Track::Check)]);
+    let mut lab = Lab::settled(V4, vec![watching(node(200), Track::fault)]);
     lab.act(Act::Check(Port(0), CheckResult::Failing));
     lab.run(ms(40));
     assert_eq!((lab.state(0), lab.holds(0)), (StateName::Initialize, false));
@@ -31,7 +31,7 @@ fn a_fault_does_not_wait_for_a_taker() {
 
 #[test]
 fn a_weighted_check_moves_the_addresses_by_priority() {
-    let weighted = |name| Track::WeightedCheck(name, -150);
+    let weighted = |name| Track::weighted(name, -150);
     let mut lab = Lab::settled(V4, vec![watching(node(200), weighted), node(100)]);
     lab.act(Act::Check(Port(0), CheckResult::Failing));
     assert_eq!(lab.state(0), StateName::Active, "until the other preempts");

@@ -70,7 +70,7 @@ fn an_active_whose_advertisements_are_not_sent_says_so_and_stays() {
 
 #[test]
 fn a_check_that_is_not_run_any_more_has_no_result() {
-    let mut lab = Lab::settled(V4, vec![watching(node(200), Track::Check), node(100)]);
+    let mut lab = Lab::settled(V4, vec![watching(node(200), Track::fault), node(100)]);
     lab.act(Act::CheckRemoved(Port(0)));
     assert!(matches!(lab.router(0).faults[..], [Fault::CheckPending(_)]));
     lab.act(Act::Check(Port(0), CheckResult::Passing));
@@ -80,8 +80,7 @@ fn a_check_that_is_not_run_any_more_has_no_result() {
 
 #[test]
 fn a_positive_weight_counts_while_the_check_passes() {
-    let mut lab =
-        Lab::settled(V4, vec![watching(node(90), |name| Track::WeightedCheck(name, 60)), node(100)]);
+    let mut lab = Lab::settled(V4, vec![watching(node(90), |name| Track::weighted(name, 60)), node(100)]);
     assert_eq!((lab.router(0).effective.get(), lab.actives()), (150, vec![0]));
     lab.act(Act::Check(Port(0), CheckResult::Failing));
     assert_eq!(lab.router(0).effective.get(), 90);

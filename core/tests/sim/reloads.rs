@@ -75,11 +75,11 @@ fn a_router_of_another_name_is_another_router() {
 #[test]
 fn a_check_that_a_reload_adds_is_waited_for_by_who_serves() {
     let mut lab = Lab::settled(V4, vec![node(200), node(100)]);
-    let tracks = vec![Track::Check(CheckName("new".into()))];
+    let tracks = vec![Track::fault(CheckName("new".into()))];
     change(&mut lab, 0, Change::Tracks(tracks));
     lab.run(secs(5));
     assert_eq!((lab.actives(), lab.router(0).faults), (vec![0], vec![]));
-    change(&mut lab, 1, Change::Tracks(vec![Track::Check(CheckName("new".into()))]));
+    change(&mut lab, 1, Change::Tracks(vec![Track::fault(CheckName("new".into()))]));
     assert_eq!(lab.state(1), StateName::Backup, "so does who stands by");
     assert!(!lab.router(1).faults.iter().any(|fault| matches!(fault, Fault::CheckPending(_))));
 }
@@ -124,7 +124,7 @@ fn a_reload_in_the_middle_of_a_hand_over_loses_nothing() {
         Change::MoreAddresses,
         Change::Families(vec![Family::Ipv4]),
         Change::Name("other".parse().unwrap()),
-        Change::Tracks(vec![Track::Check(CheckName("new".into()))]),
+        Change::Tracks(vec![Track::fault(CheckName("new".into()))]),
     ];
     for what in changes {
         for millis in [0, 1, 5, 7, 10, 15, 30] {

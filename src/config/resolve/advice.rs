@@ -55,10 +55,7 @@ fn on_fixed_active(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, problem
         let message = "`preempt_delay` does nothing while `preempt = false`";
         problems.warning(set.span(), message, "remove one of the two");
     }
-    let weighted = spec.tracks.iter().any(|track| match track {
-        Track::WeightedCheck(..) => true,
-        Track::Check(_) | Track::Interface(_) => false,
-    });
+    let weighted = spec.tracks.iter().any(|track| track.weight().is_some());
     if let (Some(set), true) = (raw.keys.preempt.or(&file.defaults.preempt).spanned(), weighted) {
         let message = "with `preempt = false` weights move nothing to this node";
         let help = "remove the weight, so that failing is a fault, or allow preemption";
@@ -68,10 +65,8 @@ fn on_fixed_active(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, problem
 
 /// Warns about positive weights that exceed 254, the highest priority of a contender.
 fn on_weights(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, priority: u8, problems: &mut Problems) {
-    let raised = spec.tracks.iter().fold(i32::from(priority), |sum, track| match track {
-        Track::WeightedCheck(_, weight) => sum + i32::from(*weight).max(0),
-        Track::Check(_) | Track::Interface(_) => sum,
-    });
+    let weights = spec.tracks.iter().filter_map(Track::weight);
+    let raised = i32::from(priority) + weights.map(|weight| i32::from(weight.max(0))).sum::<i32>();
     if let (Some(set), true) = (raw.keys.tracks.or(&file.defaults.tracks).spanned(), raised > 254) {
         let message = format!("the weights raise the priority to {raised}; it stops at 254");
         problems.warning(set.span(), message, "write a lower priority or smaller weights");

@@ -35,13 +35,13 @@ pub(super) fn resolve(
                 }
                 let name = check.get_ref().clone();
                 tracks.push(match weight {
-                    Some(weight) => Track::WeightedCheck(name, *weight.get_ref()),
-                    None => Track::Check(name),
+                    Some(weight) => Track::weighted(name, *weight.get_ref()),
+                    None => Track::fault(name),
                 });
             }
             RawTrack::Interface(interface) => {
                 once(&mut interfaces_seen, interface, problems);
-                tracks.push(Track::Interface(*interface.get_ref()));
+                tracks.push(Track::fault(*interface.get_ref()));
             }
         }
     }

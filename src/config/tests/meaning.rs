@@ -2,7 +2,7 @@
 
 use super::{ROUTER, good, router_with};
 use crate::config::{Agent, CheckSpec, HookKind, Realtime};
-use crate::protocol::{AnnounceSpec, CheckName, ChecksumPolicy, LinkLocalRule, RouterSpec, Track};
+use crate::protocol::{AnnounceSpec, CheckName, ChecksumPolicy, LinkLocalRule, RouterSpec, Track, Watched};
 use crate::types::{AdverInterval, Family, Preempt, Priority, Role};
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ fn every_key_of_a_router_reaches_the_core() {
     assert_eq!(router.down_adverts.get(), 5);
     assert_eq!(router.source_address, Some("192.0.2.10".parse().unwrap()));
     assert_eq!(router.checksum, ChecksumPolicy::Rfc5798);
-    assert_eq!(router.tracks, [Track::Interface("eth1".parse().unwrap())]);
+    assert_eq!(router.tracks, [Track::fault(Watched::Interface("eth1".parse().unwrap()))]);
     assert_eq!(router.announce.repeat.get(), 100);
     assert_eq!(router.announce.delay, Duration::ZERO);
     assert_eq!(router.announce.refresh, Duration::from_secs(1));
@@ -88,9 +88,9 @@ fn the_agent_and_the_checks_are_taken_as_written() {
     assert_eq!(config.checks[2].timeout, Duration::from_secs(2), "the interval");
     assert_eq!((config.checks[2].rise, config.checks[2].fall), (2, 3));
     let tracks = [
-        Track::Check(CheckName("nginx".into())),
-        Track::WeightedCheck(CheckName("slow".into()), -253),
-        Track::WeightedCheck(CheckName("plain".into()), 100),
+        Track::fault(CheckName("nginx".into())),
+        Track::weighted(CheckName("slow".into()), -253),
+        Track::weighted(CheckName("plain".into()), 100),
     ];
     assert_eq!(config.routers[0].tracks, tracks);
 }

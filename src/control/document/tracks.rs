@@ -2,38 +2,29 @@
 
 use crate::agent::{AgentSnapshot, CheckRun, CheckStatus, FailureKind, ProgramOutcome};
 use crate::control::message::{CheckRunDoc, CheckStatusDoc, TrackDoc};
-use crate::protocol::{CheckName, CheckResult, Fault, RouterSnapshot, Track};
-use crate::types::InterfaceName;
+use crate::protocol::{CheckName, Health, Track, Watched};
 use crate::words::{self, Stamp, millis};
 
 impl AgentSnapshot {
-    pub(super) fn track(&self, router: &RouterSnapshot, track: &Track) -> TrackDoc {
-        match track {
-            Track::Check(name) => self.check(name, None),
-            Track::WeightedCheck(name, weight) => self.check(name, Some(*weight)),
-            Track::Interface(name) => {
-                let down = router.faults.iter().any(|fault| concerns(fault, *name));
-                let health = if down { "failing" } else { "passing" };
-                let name = name.to_string().into();
-                let kind = "interface".into();
-                TrackDoc { kind, name, weight: None, health: health.into(), check: None }
-            }
-        }
-    }
-
-    fn check(&self, name: &CheckName, weight: Option<i16>) -> TrackDoc {
+    pub(super) fn track(&self, track: &Track) -> TrackDoc {
+        let (kind, name) = track.watched.kind_and_name();
+        let health = match self.health(&track.watched) {
+            Some(Health::Passing) => "passing",
+            Some(Health::Failing(_)) => "failing",
+            Some(Health::Pending(_)) | None => "pending",
+        };
         TrackDoc {
-            kind: "check".into(),
-            name: name.0.to_string().into(),
-            weight,
-            health: self.check_result(name).map_or("pending", words::check_result).into(),
-            check: self.checks.get(name).map(status),
+            kind: kind.into(),
+            name: name.to_owned().into(),
+            weight: track.weight(),
+            health: health.into(),
+            check: track.watched.check().and_then(|name| self.checks.get(name)).map(status),
         }
     }
 
-    /// The result that the protocol knows; `None`: there is none yet.
-    pub(super) fn check_result(&self, name: &CheckName) -> Option<CheckResult> {
-        self.snapshot.checks.iter().find(|(check, _)| check == name).and_then(|(_, health)| *health)
+    /// How the protocol sees something that is watched; `None` if no router tracks it.
+    pub(super) fn health(&self, watched: &Watched) -> Option<&Health> {
+        self.snapshot.watched.iter().find(|(other, _)| other == watched).map(|(_, health)| health)
     }
 
     /// How the last run of a check failed, in words.
@@ -75,20 +66,4 @@ fn run(run: &CheckRun) -> CheckRunDoc {
         }
     };
     CheckRunDoc { time: Stamp(*time), took_ms: millis(*took), exit_code, failure, output }
-}
-
-fn concerns(fault: &Fault, interface: InterfaceName) -> bool {
-    match fault {
-        Fault::InterfaceMissing(name)
-        | Fault::InterfaceDown(name)
-        | Fault::NoCarrier(name)
-        | Fault::Port(name, _)
-        | Fault::OtherName(name, _) => *name == interface,
-        Fault::NoSourceAddress(..)
-        | Fault::ForeignAddresses(_)
-        | Fault::Sockets(..)
-        | Fault::Check(_)
-        | Fault::CheckPending(_)
-        | Fault::Addresses(_) => false,
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::AgentSnapshot;
 use crate::protocol::{
-    CheckResult, Demotion, Fault, InstanceSnapshot, LastResort, RouterSnapshot, StateName, Track,
+    Demotion, Fault, Health, InstanceSnapshot, LastResort, RouterSnapshot, StateName, Track,
 };
 use crate::words::{self, fault_in_short};
 
@@ -47,12 +47,10 @@ impl AgentSnapshot {
 
     /// Why the priority is lower than configured: `check haproxy fails (-60)`.
     fn lost_weight(&self, track: &Track) -> Option<String> {
-        match track {
-            Track::WeightedCheck(name, weight) if *weight < 0 => {
-                let fails = self.check_result(name) == Some(CheckResult::Failing);
-                fails.then(|| format!("check {} fails ({weight})", name.0))
-            }
-            Track::WeightedCheck(..) | Track::Check(_) | Track::Interface(_) => None,
+        let weight = track.weight().filter(|weight| *weight < 0)?;
+        match self.health(&track.watched)? {
+            Health::Failing(_) => Some(format!("{} fails ({weight})", track.watched)),
+            Health::Passing | Health::Pending(_) => None,
         }
     }
 

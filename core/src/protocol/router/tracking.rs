@@ -5,7 +5,7 @@
 
 use crate::protocol::input::{CheckResult, Fault};
 use crate::protocol::local_warning::{ForeignAddresses, LocalWarning, Unsent};
-use crate::protocol::spec::{CheckName, InstanceSpec, RouterSpec, Track};
+use crate::protocol::spec::{CheckName, Consequence, InstanceSpec, RouterSpec, Track, Watched};
 use crate::types::{AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, Priority, Role};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -62,16 +62,44 @@ pub(super) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Fault> {
         let why = facts.socket_errors.get(&(spec.interface, instance.family))?;
         Some(Fault::Sockets(spec.interface, instance.family, why.clone()))
     }));
-    faults.extend(spec.tracks.iter().filter_map(|track| match track {
-        Track::Check(name) => match facts.checks.get(name) {
-            Some(CheckResult::Passing) => None,
-            Some(CheckResult::Failing) => Some(Fault::Check(name.clone())),
-            None => Some(Fault::CheckPending(name.clone())),
-        },
-        Track::WeightedCheck(..) => None,
-        Track::Interface(name) => link_fault(*name, facts),
+    faults.extend(spec.tracks.iter().filter_map(|track| match track.consequence {
+        Consequence::Fault => health(&track.watched, facts).fault(),
+        Consequence::Weight(_) => None,
     }));
     faults
+}
+
+/// How something is that is watched for routers, with the fault that it is for a router which
+/// tracks it without a weight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// It works.
+    Passing,
+    /// It does not work.
+    Failing(Fault),
+    /// It is not known yet whether it works.
+    Pending(Fault),
+}
+
+impl Health {
+    fn fault(self) -> Option<Fault> {
+        match self {
+            Self::Passing => None,
+            Self::Failing(fault) | Self::Pending(fault) => Some(fault),
+        }
+    }
+}
+
+/// The one place that says what the health of each kind of thing follows from.
+pub(in crate::protocol) fn health(watched: &Watched, facts: &Facts) -> Health {
+    match watched {
+        Watched::Check(name) => match facts.checks.get(name) {
+            Some(CheckResult::Passing) => Health::Passing,
+            Some(CheckResult::Failing) => Health::Failing(Fault::Check(name.clone())),
+            None => Health::Pending(Fault::CheckPending(name.clone())),
+        },
+        Watched::Interface(name) => link_fault(*name, facts).map_or(Health::Passing, Health::Failing),
+    }
 }
 
 /// Everything that is wrong with what `spec` serves, and is not a reason to let go of it.
@@ -300,16 +328,11 @@ fn mtu_too_small(
     (!fits).then_some(LocalWarning::MtuTooSmall { interface, family, addresses, needed, mtu: link.mtu })
 }
 
-/// What each weighted check adds to the priority now.
-pub(super) fn weights(spec: &RouterSpec, facts: &Facts) -> BTreeMap<CheckName, i32> {
+/// What each thing that is tracked with a weight adds to the priority now.
+pub(super) fn weights(spec: &RouterSpec, facts: &Facts) -> BTreeMap<Watched, i32> {
     let mut weights = BTreeMap::new();
-    for track in &spec.tracks {
-        match track {
-            Track::WeightedCheck(name, _) => {
-                *weights.entry(name.clone()).or_insert(0) += weight(track, facts)
-            }
-            Track::Check(_) | Track::Interface(_) => {}
-        }
+    for track in spec.tracks.iter().filter(|track| track.weight().is_some()) {
+        *weights.entry(track.watched.clone()).or_insert(0) += weight(track, facts);
     }
     weights
 }
@@ -326,15 +349,13 @@ pub(in crate::protocol) fn link_fault(name: InterfaceName, facts: &Facts) -> Opt
     }
 }
 
-/// A negative weight counts while the check fails, a positive one while it passes; neither before
-/// its first verdict.
+/// A negative weight counts while what is watched fails, a positive one while it passes. Neither
+/// counts before its health is known.
 fn weight(track: &Track, facts: &Facts) -> i32 {
-    match track {
-        Track::WeightedCheck(name, weight) => match facts.checks.get(name) {
-            Some(CheckResult::Failing) if *weight < 0 => i32::from(*weight),
-            Some(CheckResult::Passing) if *weight > 0 => i32::from(*weight),
-            Some(CheckResult::Failing | CheckResult::Passing) | None => 0,
-        },
-        Track::Check(_) | Track::Interface(_) => 0,
+    let Some(weight) = track.weight() else { return 0 };
+    match health(&track.watched, facts) {
+        Health::Failing(_) => i32::from(weight.min(0)),
+        Health::Passing => i32::from(weight.max(0)),
+        Health::Pending(_) => 0,
     }
 }

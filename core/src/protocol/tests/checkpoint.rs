@@ -9,7 +9,7 @@ use super::*;
 fn the_layout_has_changed_only_if_its_number_has() {
     let mut rig = Rig::active(RouterSpec {
         instances: vec![instance(Family::Ipv4), instance(Family::Ipv6)],
-        tracks: vec![Track::WeightedCheck(CheckName("nginx".into()), -60)],
+        tracks: vec![Track::weighted(Watched::Check(CheckName("nginx".into())), -60)],
         ..spec()
     });
     rig.feed(Input::CheckResult(CheckName("nginx".into()), CheckResult::Failing));

@@ -298,7 +298,7 @@ fn in_initialize_advertisements_only_tell_who_is_active() {
 #[test]
 fn a_check_without_a_result_holds_the_router_back() {
     let nginx = CheckName("nginx".into());
-    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(nginx.clone())], ..spec() });
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::fault(nginx.clone())], ..spec() });
     assert_eq!(faults(&rig), ["check nginx pending"]);
     rig.feed(Input::CheckResult(nginx.clone(), CheckResult::Passing));
     assert_eq!(rig.state(), StateName::Backup);
@@ -309,19 +309,18 @@ fn a_check_without_a_result_holds_the_router_back() {
 #[test]
 fn rfc9568_6_1_8_weights_change_what_is_advertised_and_the_timers() {
     let haproxy = CheckName("haproxy".into());
-    let mut rig =
-        Rig::active(RouterSpec { tracks: vec![Track::WeightedCheck(haproxy.clone(), -60)], ..spec() });
+    let mut rig = Rig::active(RouterSpec { tracks: vec![Track::weighted(haproxy.clone(), -60)], ..spec() });
     rig.feed(Input::CheckResult(haproxy.clone(), CheckResult::Failing));
     let priority = AdvertPriority::from_wire;
-    let checks = vec![(haproxy.clone(), -60)];
-    let lowered = EventKind::PriorityChanged { from: priority(100), to: priority(40), checks };
+    let weights = vec![(haproxy.clone().into(), -60)];
+    let lowered = EventKind::PriorityChanged { from: priority(100), to: priority(40), weights };
     assert_eq!(rig.events(), [lowered], "the event names the check");
     assert_eq!(rig.instance(0).timers.skew_time, us(843_750));
     rig.run(ms(1002));
     assert_eq!(rig.said(), ["say 40/100cs"]);
     rig.feed(Input::CheckResult(haproxy.clone(), CheckResult::Passing));
-    let checks = vec![(haproxy, 60)];
-    let raised = EventKind::PriorityChanged { from: priority(40), to: priority(100), checks };
+    let weights = vec![(haproxy.into(), 60)];
+    let raised = EventKind::PriorityChanged { from: priority(40), to: priority(100), weights };
     assert_eq!(rig.events(), [raised]);
     rig.run(ms(1002));
     assert_eq!(rig.said(), ["say 100/100cs"]);
@@ -330,7 +329,7 @@ fn rfc9568_6_1_8_weights_change_what_is_advertised_and_the_timers() {
 #[test]
 fn nothing_changes_the_priority_of_the_owner() {
     let haproxy = CheckName("haproxy".into());
-    let tracks = vec![Track::WeightedCheck(haproxy.clone(), -60)];
+    let tracks = vec![Track::weighted(haproxy.clone(), -60)];
     let mut rig = Rig::active(RouterSpec { role: Role::Owner, tracks, ..spec() });
     rig.feed(Input::CheckResult(haproxy, CheckResult::Failing));
     rig.run(ms(1002));
@@ -338,9 +337,35 @@ fn nothing_changes_the_priority_of_the_owner() {
 }
 
 #[test]
+fn an_interface_with_a_weight_changes_the_priority_and_is_not_a_fault() {
+    let uplink: InterfaceName = "eth1".parse().unwrap();
+    let priority = AdvertPriority::from_wire;
+    let changed = |from, to, weight| {
+        let weights = vec![(uplink.into(), weight)];
+        Some(EventKind::PriorityChanged { from: priority(from), to: priority(to), weights })
+    };
+    for (weight, [down, up]) in [(-60, [40, 100]), (30, [100, 130])] {
+        let mut rig = Rig::active(RouterSpec { tracks: vec![Track::weighted(uplink, weight)], ..spec() });
+        let health = |rig: &Rig| rig.node.snapshot(rig.now).watched;
+        let missing = Health::Failing(Fault::InterfaceMissing(uplink));
+        assert_eq!(health(&rig), [(uplink.into(), missing)], "and the router serves all the same");
+        rig.run(ms(1002));
+        assert_eq!(rig.said().last(), Some(&format!("say {down}/100cs")));
+        rig.feed(Input::Link(uplink, Some(link())));
+        assert_eq!(rig.events().pop(), changed(down, up, weight.abs().into()));
+        assert_eq!(health(&rig), [(uplink.into(), Health::Passing)]);
+        rig.feed(Input::Link(uplink, Some(LinkFacts { carrier: false, ..link() })));
+        assert_eq!(rig.events().pop(), changed(up, down, -i32::from(weight.abs())));
+        rig.run(ms(1002));
+        assert_eq!(rig.said().last(), Some(&format!("say {down}/100cs")));
+        assert_eq!((rig.state(), faults(&rig)), (StateName::Active, Vec::<String>::new()));
+    }
+}
+
+#[test]
 fn a_tracked_interface_is_a_fault_while_it_is_down() {
     let uplink: InterfaceName = "eth1".parse().unwrap();
-    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Interface(uplink)], ..spec() });
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::fault(uplink)], ..spec() });
     assert_eq!(faults(&rig), ["interface eth1 missing"]);
     rig.feed(Input::Link(uplink, Some(link())));
     assert_eq!(rig.state(), StateName::Backup);
@@ -351,8 +376,7 @@ fn a_tracked_interface_is_a_fault_while_it_is_down() {
 #[test]
 fn two_faults_that_overlap_clear_when_the_last_one_does() {
     let (eth1, eth2): (InterfaceName, InterfaceName) = ("eth1".parse().unwrap(), "eth2".parse().unwrap());
-    let mut rig =
-        Rig::new(RouterSpec { tracks: vec![Track::Interface(eth1), Track::Interface(eth2)], ..spec() });
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::fault(eth1), Track::fault(eth2)], ..spec() });
     rig.feed(Input::Link(eth1, Some(link())));
     assert_eq!((rig.state(), faults(&rig)), (StateName::Initialize, vec!["interface eth2 missing".into()]));
     rig.feed(Input::Link(eth2, Some(link())));
@@ -441,7 +465,7 @@ fn rfc9568_5_1_1_1_1_the_source_is_a_real_address_and_never_a_virtual_one() {
 /// A Backup that hears an Active of priority 80, and a check that takes `weight` from its priority of 100.
 fn nine_ms_before_it_preempts(weight: i16) -> (Rig, CheckName) {
     let haproxy = CheckName("haproxy".into());
-    let tracks = vec![Track::WeightedCheck(haproxy.clone(), weight)];
+    let tracks = vec![Track::weighted(haproxy.clone(), weight)];
     let mut rig = Rig::new(RouterSpec { tracks, ..spec() });
     for _ in 0..4 {
         rig.hear(advert("192.0.2.1", 80));

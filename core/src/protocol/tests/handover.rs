@@ -171,7 +171,7 @@ fn a_second_round_that_is_begun_is_brought_to_an_end() {
 #[test]
 fn patience_that_runs_out_while_we_linger_changes_nothing() {
     let check = CheckName("nginx".into());
-    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::fault(check.clone())], ..spec() });
     rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
     rig.until_state(StateName::Active);
     rig.feed(Input::CheckResult(check, CheckResult::Failing));
@@ -288,7 +288,7 @@ fn rfc9568_6_4_3_8_a_stop_hands_over_resigns_and_lets_go_even_without_a_taker() 
 #[test]
 fn a_failing_check_costs_less_than_50_ms_even_without_a_successor() {
     let check = CheckName("nginx".into());
-    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::fault(check.clone())], ..spec() });
     rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
     rig.until_state(StateName::Active);
     rig.feed(Input::CheckResult(check, CheckResult::Failing));
@@ -300,7 +300,7 @@ fn a_failing_check_costs_less_than_50_ms_even_without_a_successor() {
 #[test]
 fn a_fault_during_a_demotion_shortens_the_patience() {
     let check = CheckName("nginx".into());
-    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::fault(check.clone())], ..spec() });
     rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
     rig.until_state(StateName::Active);
     rig.demote(Force::No);
@@ -341,7 +341,7 @@ fn a_router_that_stalled_while_shortening_resigns_and_does_not_make_a_successor_
 fn a_fault_that_goes_while_nobody_takes_over_costs_no_service() {
     let check = CheckName("nginx".into());
     let faulty = || {
-        let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
+        let mut rig = Rig::new(RouterSpec { tracks: vec![Track::fault(check.clone())], ..spec() });
         rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
         rig.until_state(StateName::Active);
         rig.run(ms(400));

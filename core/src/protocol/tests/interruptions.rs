@@ -96,7 +96,7 @@ fn a_router_that_yields_while_it_is_cut_off_keeps_nothing() {
 #[test]
 fn a_router_that_stops_for_another_reason_reports_the_interruption_too() {
     let check = CheckName("nginx".into());
-    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::fault(check.clone())], ..spec() });
     rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
     rig.until_state(StateName::Active);
     rig.feed(Input::Link(interface(), Some(without_carrier())));

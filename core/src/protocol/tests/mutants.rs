@@ -47,7 +47,7 @@ fn demoted() -> Rig {
 #[test]
 fn a_positive_weight_counts_while_the_check_passes_only() {
     let check = CheckName("uplink".into());
-    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::WeightedCheck(check.clone(), 30)], ..spec() });
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::weighted(check.clone(), 30)], ..spec() });
     assert_eq!(effective(&rig), 100, "no result yet");
     for (result, priority) in
         [(CheckResult::Passing, 130), (CheckResult::Failing, 100), (CheckResult::Passing, 130)]
@@ -195,7 +195,7 @@ fn a_message_with_a_shorter_interval_does_not_end_the_watch_early() {
 #[test]
 fn a_backup_that_obeys_after_its_priority_fell_has_learned_the_interval() {
     let check = CheckName("haproxy".into());
-    let tracks = vec![Track::WeightedCheck(check.clone(), -60)];
+    let tracks = vec![Track::weighted(check.clone(), -60)];
     let mut rig = Rig::new(RouterSpec { tracks, ..spec() });
     rig.hear(Advert { centiseconds: 200, ..advert(OTHER, 80) });
     rig.feed(Input::CheckResult(check, CheckResult::Failing));

@@ -8,7 +8,7 @@ fn check(name: &str) -> CheckName {
 }
 
 fn tracking(names: &[&str]) -> RouterSpec {
-    RouterSpec { tracks: names.iter().map(|name| Track::Check(check(name))).collect(), ..spec() }
+    RouterSpec { tracks: names.iter().map(|name| Track::fault(check(name))).collect(), ..spec() }
 }
 
 fn other(vrid: u8) -> RouterSpec {

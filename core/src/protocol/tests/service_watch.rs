@@ -68,7 +68,7 @@ fn addresses_that_were_released_without_a_successor_are_served_by_nobody() {
 #[test]
 fn a_faulty_node_says_what_is_to_be_mended() {
     let check = CheckName("nginx".into());
-    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::Check(check.clone())], ..spec() });
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::fault(check.clone())], ..spec() });
     rig.feed(Input::CheckResult(check.clone(), CheckResult::Failing));
     rig.run(Duration::from_secs(5));
     assert_eq!(

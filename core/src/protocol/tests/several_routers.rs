@@ -37,7 +37,7 @@ fn a_link_faults_the_routers_on_it_and_those_that_track_it() {
     let eth1: InterfaceName = "eth1".parse().unwrap();
     let mut rig = node(vec![
         named("here", 1, "eth1", Vec::new()),
-        named("tracks", 2, "eth0", vec![Track::Interface(eth1)]),
+        named("tracks", 2, "eth0", vec![Track::fault(eth1)]),
         named("unrelated", 3, "eth0", Vec::new()),
     ]);
     rig.run(Duration::from_secs(10));
@@ -52,9 +52,9 @@ fn a_link_faults_the_routers_on_it_and_those_that_track_it() {
 fn a_check_faults_every_router_that_tracks_it_and_no_other() {
     let nginx = check("nginx");
     let mut rig = node(vec![
-        named("a", 1, "eth0", vec![Track::Check(nginx.clone())]),
-        named("b", 2, "eth1", vec![Track::Check(nginx.clone())]),
-        named("c", 3, "eth0", vec![Track::Check(check("other"))]),
+        named("a", 1, "eth0", vec![Track::fault(nginx.clone())]),
+        named("b", 2, "eth1", vec![Track::fault(nginx.clone())]),
+        named("c", 3, "eth0", vec![Track::fault(check("other"))]),
     ]);
     rig.feed(Input::CheckResult(nginx.clone(), CheckResult::Failing));
     let fails = vec![Fault::Check(nginx)];

@@ -1,7 +1,7 @@
 //! What a node knows of its surroundings, and what follows for one router: the reasons not to take
 //! part, the priority, the source address (docs/failover.md, docs/configuration.md).
 
-use crate::protocol::{CheckName, CheckResult, Fault, RouterSpec, Track};
+use crate::protocol::{CheckName, CheckResult, Consequence, Fault, RouterSpec, Watched};
 use crate::types::{AdvertPriority, Family, InterfaceName, LinkFacts, Role};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -53,30 +53,39 @@ impl Facts {
             }
         }
         for track in &spec.tracks {
-            let fault = match track {
-                Track::Check(name) => match self.checks.get(name) {
+            if track.consequence != Consequence::Fault {
+                continue;
+            }
+            faults.extend(match &track.watched {
+                Watched::Check(name) => match self.checks.get(name) {
                     None => Some(Fault::CheckPending(name.clone())),
                     Some(CheckResult::Failing) => Some(Fault::Check(name.clone())),
                     Some(CheckResult::Passing) => None,
                 },
-                Track::Interface(interface) => self.link_fault(*interface),
-                Track::WeightedCheck(..) => None,
-            };
-            faults.extend(fault);
+                Watched::Interface(interface) => self.link_fault(*interface),
+            });
         }
         faults
     }
 
-    /// A negative weight counts while its check fails, a positive weight while its check passes.
+    /// A negative weight counts while its check fails or its interface is down, a positive weight
+    /// while its check passes or its interface is up.
     /// The sum stays within 1..=254, and the priority of an owner does not change.
     pub(super) fn priority(&self, spec: &RouterSpec) -> AdvertPriority {
         let Role::Contender { priority, .. } = spec.role else { return AdvertPriority::OWNER };
         let mut sum = i32::from(priority.get());
         for track in &spec.tracks {
-            let Track::WeightedCheck(name, weight) = track else { continue };
-            sum += match self.checks.get(name) {
-                Some(CheckResult::Failing) => i32::from((*weight).min(0)),
-                Some(CheckResult::Passing) => i32::from((*weight).max(0)),
+            let Consequence::Weight(weight) = track.consequence else { continue };
+            let result = match &track.watched {
+                Watched::Check(name) => self.checks.get(name).copied(),
+                Watched::Interface(interface) => Some(match self.link_fault(*interface) {
+                    Some(_) => CheckResult::Failing,
+                    None => CheckResult::Passing,
+                }),
+            };
+            sum += match result {
+                Some(CheckResult::Failing) => i32::from(weight.min(0)),
+                Some(CheckResult::Passing) => i32::from(weight.max(0)),
                 None => 0,
             };
         }

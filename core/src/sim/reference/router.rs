@@ -5,7 +5,7 @@ use super::handover::{Guard, Handover, Reason};
 use super::instance::{Heard, Instance, Lists, Settings, State};
 use super::leave::Ending;
 use super::turn::Turn;
-use crate::protocol::{CheckName, Demotion, Fault, LastResort, RouterSpec, Track};
+use crate::protocol::{CheckName, Demotion, Fault, LastResort, RouterSpec};
 use crate::sim::documents::{INTERRUPTION_ENDS, REFUSED_AGAIN};
 use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, Preempt, Role};
 use ipnet::IpNet;
@@ -378,9 +378,8 @@ impl Router {
         }
         let before = std::mem::replace(&mut self.spec, spec);
         if !self.is_idle() {
-            let checks = |spec: &RouterSpec| -> BTreeSet<CheckName> {
-                spec.tracks.iter().filter_map(Track::check).cloned().collect()
-            };
+            let checks =
+                |spec: &RouterSpec| -> BTreeSet<CheckName> { spec.tracked_checks().cloned().collect() };
             let new: Vec<_> = checks(&self.spec).difference(&checks(&before)).cloned().collect();
             self.awaited_checks.extend(new);
         }
@@ -397,7 +396,7 @@ impl Router {
 
     pub(super) fn dismiss(&mut self) {
         self.wanted = Wanted::No;
-        self.awaited_checks.extend(self.spec.tracks.iter().filter_map(Track::check).cloned());
+        self.awaited_checks.extend(self.spec.tracked_checks().cloned());
     }
 
     pub(super) fn on_deadline(&mut self, turn: &mut Turn<'_>) -> Next {
