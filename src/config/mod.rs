@@ -23,6 +23,7 @@ pub mod report;
 mod resolve;
 mod schema;
 mod syntax;
+mod to_toml;
 mod value;
 
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use hook_kind::HookKind;
 pub use json_schema::json_schema;
 pub use problem::{ConfigError, ConfigWarning, Finding, Place, Related};
 pub use resolve::{Expectation, Expected, Program, Resolved, Task, resolve};
+pub use to_toml::to_toml;
 
 use crate::protocol::{CheckName, RouterSpec};
 use crate::types::RouterName;
@@ -94,8 +96,18 @@ pub struct CheckSpec {
 }
 
 impl CheckSpec {
-    /// The default timeout is the interval, but at most this long.
-    pub const LONGEST_DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+    /// The interval where none is configured.
+    pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(2);
+    /// The number of successful runs where none is configured.
+    pub const DEFAULT_RISE: u8 = 2;
+    /// The number of failed runs where none is configured.
+    pub const DEFAULT_FALL: u8 = 3;
+
+    /// The timeout where none is configured: the interval, but at most 10 seconds.
+    #[must_use]
+    pub fn default_timeout(interval: Duration) -> Duration {
+        interval.min(Duration::from_secs(10))
+    }
 }
 
 /// The hooks of one `[[virtual_router]]`: commands that are run when its state changes.

@@ -7,10 +7,9 @@
 //! how a plan is shown or carried out.
 
 use super::duration::text as written;
+use super::value::checksum_text;
 use super::{Agent, CheckSpec, Config, HookKind, Realtime, RouterHooks};
-use crate::protocol::{
-    AnnounceSpec, CheckName, ChecksumPolicy, Consequence, InstanceSpec, LinkLocalRule, RouterSpec, Track,
-};
+use crate::protocol::{AnnounceSpec, CheckName, Consequence, InstanceSpec, LinkLocalRule, RouterSpec, Track};
 use crate::types::{Destinations, InterfaceName, Preempt, Role, RouterName, Vrid};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -223,7 +222,7 @@ fn router_changes(old: &RouterSpec, new: &RouterSpec) -> Vec<Change> {
         value("preempt", preempt(old.role), preempt(*role)),
         value("preempt_delay", written(old.preempt_delay), written(*preempt_delay)),
         value("source_address", source(old.source_address), source(*source_address)),
-        value("checksum", flavour(old.checksum), flavour(*checksum)),
+        value("checksum", checksum_text(old.checksum), checksum_text(*checksum)),
         list("track", &tracked(&old.tracks), &tracked(tracks)),
         value("announce.repeat", before.repeat, repeat),
         value("announce.delay", written(before.delay), written(*delay)),
@@ -340,14 +339,6 @@ const fn rule(rule: LinkLocalRule) -> &'static str {
     match rule {
         LinkLocalRule::Require => "auto",
         LinkLocalRule::Lenient => "none",
-    }
-}
-
-const fn flavour(checksum: ChecksumPolicy) -> &'static str {
-    match checksum {
-        ChecksumPolicy::Auto => "auto",
-        ChecksumPolicy::Rfc9568 => "rfc9568",
-        ChecksumPolicy::Rfc5798 => "rfc5798",
     }
 }
 

@@ -14,9 +14,9 @@ mod unique;
 use super::document::Key;
 use super::problem::{ConfigError, ConfigWarning, Lines, Problems};
 use super::raw::{self, RawCheck, RawConfig};
-use super::{Agent, CheckSpec, Config, syntax};
+use super::{Agent, CheckSpec, Config, Realtime, syntax};
+use std::num::NonZeroU8;
 use std::ops::Range;
-use std::time::Duration;
 use toml::Spanned;
 use unique::Unique;
 
@@ -79,7 +79,7 @@ fn config(raw: &RawConfig, problems: &mut Problems) -> Option<Config> {
 fn agent(raw: &RawConfig) -> Option<Agent> {
     Some(Agent {
         node_name: raw.node_name.optional()?,
-        realtime: raw.realtime.or_default(super::Realtime::Off)?,
+        realtime: raw.realtime.or_default(Realtime::default())?,
     })
 }
 
@@ -90,8 +90,8 @@ fn check(raw: &RawCheck, unique: &mut Unique, problems: &mut Problems) -> Option
     }
     let example = "for example command = [\"/usr/bin/systemctl\", \"is-active\", \"--quiet\", \"nginx\"]";
     let command = required(&raw.command, "command", example, &raw.span, problems);
-    let interval = raw.interval.or_default(Duration::from_secs(2));
-    let timeout = raw.timeout.or_default(interval?.min(CheckSpec::LONGEST_DEFAULT_TIMEOUT));
+    let interval = raw.interval.or_default(CheckSpec::DEFAULT_INTERVAL);
+    let timeout = raw.timeout.or_default(CheckSpec::default_timeout(interval?));
     if let (Some(interval), Some(timeout), Some(set)) = (interval, timeout, raw.timeout.spanned())
         && timeout > interval
     {
@@ -103,8 +103,8 @@ fn check(raw: &RawCheck, unique: &mut Unique, problems: &mut Problems) -> Option
         command: command?.into_inner(),
         interval: interval?,
         timeout: timeout?,
-        rise: raw.rise.optional()?.map_or(2, std::num::NonZeroU8::get),
-        fall: raw.fall.optional()?.map_or(3, std::num::NonZeroU8::get),
+        rise: raw.rise.optional()?.map_or(CheckSpec::DEFAULT_RISE, NonZeroU8::get),
+        fall: raw.fall.optional()?.map_or(CheckSpec::DEFAULT_FALL, NonZeroU8::get),
         user: raw.user.optional()?,
     })
 }

@@ -8,6 +8,7 @@ mod examples;
 mod goldens;
 mod meaning;
 mod plan;
+mod to_toml;
 mod warnings;
 
 use super::{Config, Finding, resolve};

@@ -211,6 +211,15 @@ pub(super) fn word(item: Item<'_>, example: &str, problems: &mut Problems) -> Op
     Some(text.to_owned())
 }
 
+/// The text of a checksum policy, of which [`checksum`] makes the same policy.
+pub(super) const fn checksum_text(checksum: ChecksumPolicy) -> &'static str {
+    match checksum {
+        ChecksumPolicy::Auto => "auto",
+        ChecksumPolicy::Rfc9568 => "rfc9568",
+        ChecksumPolicy::Rfc5798 => "rfc5798",
+    }
+}
+
 pub(super) fn checksum(item: Item<'_>, problems: &mut Problems) -> Option<ChecksumPolicy> {
     match item.value.as_str() {
         Some("auto") => Some(ChecksumPolicy::Auto),

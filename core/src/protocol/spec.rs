@@ -50,6 +50,10 @@ pub struct RouterSpec {
 }
 
 impl RouterSpec {
+    /// `down_adverts` where none is configured: Active_Down_Interval is 3 intervals and the
+    /// Skew_Time (RFC 9568 §6.1).
+    pub const DEFAULT_DOWN_ADVERTS: NonZeroU8 = NonZeroU8::MIN.saturating_add(2);
+
     /// The health checks that the router tracks.
     pub fn tracked_checks(&self) -> impl Iterator<Item = &CheckName> {
         self.tracks.iter().filter_map(|track| track.watched.check())

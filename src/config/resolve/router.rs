@@ -15,9 +15,6 @@ use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-/// Active_Down_Interval is 3 intervals and the Skew_Time (RFC 9568 §6.1).
-const DOWN_ADVERTS: NonZeroU8 = NonZeroU8::MIN.saturating_add(2);
-
 /// Resolves one router. Returns `None` only after an error was reported.
 pub(super) fn resolve(
     raw: &RawRouter,
@@ -70,7 +67,7 @@ pub(super) fn resolve(
         interval,
         down_adverts,
         preempt_delay,
-        checksum: own.checksum.or(&defaults.checksum).or_default(ChecksumPolicy::Auto)?,
+        checksum: own.checksum.or(&defaults.checksum).or_default(ChecksumPolicy::default())?,
         link_local: rule,
         source_address: source_address?,
         destinations: Destinations::Multicast,
@@ -90,7 +87,8 @@ pub(super) fn resolve(
 fn timing(own: &RouterKeys, defaults: &RouterKeys) -> Option<(AdverInterval, NonZeroU8, AnnounceSpec)> {
     let usual = AnnounceSpec::default();
     let interval = own.interval.or(&defaults.interval).or_default(AdverInterval::default())?;
-    let down_adverts = own.down_adverts.or(&defaults.down_adverts).or_default(DOWN_ADVERTS)?;
+    let down_adverts =
+        own.down_adverts.or(&defaults.down_adverts).or_default(RouterSpec::DEFAULT_DOWN_ADVERTS)?;
     let announce = AnnounceSpec {
         repeat: own.repeat.or(&defaults.repeat).or_default(usual.repeat)?,
         delay: own.delay.or(&defaults.delay).or_default(usual.delay)?,
