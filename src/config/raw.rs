@@ -247,7 +247,7 @@ fn tracks(item: Item<'_>, problems: &mut Problems) -> Option<Vec<RawTrack>> {
                 let track = track(&table, problems);
                 if track.is_none() && problems.error_count() == before {
                     let help = "write { check = \"NAME\" } or { interface = \"NAME\" }";
-                    problems.error(table.span(), "this entry of `track` says nothing to track", help);
+                    problems.error(table.span(), "this entry of `track` names nothing to track", help);
                 }
                 tracks.extend(track);
             }

@@ -87,7 +87,7 @@ fn report(error: &Error, text: &str, problems: &mut Problems) {
             problems.error(span, "this value cannot be read", line.repaired());
         }
         "unexpected key or value" => {
-            problems.error(span, "this line does not end where its value ends", line.repaired());
+            problems.error(span, "there is more on this line after its value", line.repaired());
         }
         "key with no value" | "extra `=`" => {
             problems.error(span, "this is not `key = value`", line.as_assignment());
@@ -124,15 +124,15 @@ fn twice(line: &Line<'_>, span: Range<usize>, text: &str, problems: &mut Problem
     let headers = || line::headers(before);
     if let Some((first, header)) = headers().find(|(_, header)| inner(header)) {
         // The keys of a table stand above its header.
-        let message = format!("{} stands above its [[{}]]", shown(header), shown(name));
-        let help = "move it below the one whose keys these are; it belongs to the last one above it";
+        let message = format!("{} is above the [[{}]] that it belongs to", shown(header), shown(name));
+        let help = "move it below that one; a table like this belongs to the last one above it";
         problems.error(first, message, help);
     } else if let Some((first, _)) = headers().find(|(_, header)| list(header)) {
         let help =
             format!("write [[{}]]; two brackets on each side, because there may be several", shown(name));
         problems.error(span, "one bracket here, and two above", help).related(first, "first here");
     } else {
-        let message = format!("[{}] stands here twice", shown(name));
+        let message = format!("[{}] is written twice", shown(name));
         let problem = problems.error(span, message, "move these keys to the first one, and remove this line");
         if let Some((first, _)) = headers().find(|(_, header)| header.starts_with(&format!("[{name}]"))) {
             problem.related(first, "first here");

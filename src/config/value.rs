@@ -112,7 +112,8 @@ pub(super) fn role(item: Item<'_>, problems: &mut Problems) -> Option<RawRole> {
         (None, Some(_) | None) => {}
     }
     if number == Some(255) {
-        let help = "write priority = \"owner\"; only where these are the node's own addresses, else 254";
+        let help =
+            "write priority = \"owner\"; but only if these are the node's own addresses, otherwise 254";
         problems.error(item.span(), format!("`priority` is {wanted}, not 255"), help);
         return None;
     }
@@ -141,7 +142,7 @@ pub(super) fn duration(
     let (least, most) = (duration::text(*range.start()), duration::text(*range.end()));
     let mut write = item.legal_form().unwrap_or_else(|| such(item, format_args!("\"{example}\"")));
     if let Some(Err(reason)) = read {
-        write.push_str(&format!("; what stands there {reason}"));
+        write.push_str(&format!("; the value in the file {reason}"));
     }
     // Reported here and not by `refuse`, which does not know the reason.
     let wanted = format!("a duration from \"{least}\" to \"{most}\"");
@@ -166,7 +167,7 @@ pub(super) fn interface(item: Item<'_>, problems: &mut Problems) -> Option<Inter
     // The operator copied the name from `ip link`, which shows the interface below with it.
     if let Some((own, below)) = text.split_once('@').filter(|(own, _)| !own.is_empty()) {
         let message = format!(
-            "\"{}\" is no name of an interface: `@{}` says what is below it",
+            "\"{}\" is not the name of an interface: `@{}` only says which interface is below it",
             shown(text),
             shown(below)
         );
@@ -176,7 +177,7 @@ pub(super) fn interface(item: Item<'_>, problems: &mut Problems) -> Option<Inter
     if name.is_none() {
         let names = "a name that `ip link` shows: 1 to 15 characters without / : or space";
         let help = item.own_form().unwrap_or_else(|| names.to_owned());
-        let message = format!("\"{}\" cannot name an interface", shown(text));
+        let message = format!("\"{}\" cannot be the name of an interface", shown(text));
         problems.error(item.span(), message, format!("write {help}"));
     }
     name
@@ -186,7 +187,9 @@ pub(super) fn router_name(item: Item<'_>, problems: &mut Problems) -> Option<Rou
     let text = text(item, "\"web\"", problems)?;
     let name = text.parse().ok();
     if name.is_none() {
-        let help = item.own_form().unwrap_or_else(|| "1 to 64 of A-Z a-z 0-9 . _ - and no - in front".into());
+        let help = item
+            .own_form()
+            .unwrap_or_else(|| "1 to 64 of the characters A-Z a-z 0-9 . _ - and do not begin with -".into());
         let message = format!("\"{}\" cannot be a name", shown(text));
         problems.error(item.span(), message, format!("write {help}"));
     }
@@ -339,9 +342,9 @@ fn command_example(key: &str) -> String {
 pub(super) fn weight(item: Item<'_>, problems: &mut Problems) -> Option<i16> {
     let weight = integer(item).filter(|n| *n != 0 && (-253..=253).contains(n));
     if weight.is_none() {
-        let example = "for example weight = -60, or no weight: failing is then a fault";
+        let example = "for example weight = -60; or remove the weight: a failing check is then a fault";
         let write = item.legal_form().unwrap_or_else(|| example.to_owned());
-        item.refuse_for("a number from -253 to 253 but 0", &write, problems);
+        item.refuse_for("a number from -253 to 253, except 0", &write, problems);
     }
     weight.and_then(|weight| i16::try_from(weight).ok())
 }

@@ -81,7 +81,11 @@ pub(super) fn resolve(
     }
     let no_ipv6 = instances.iter().all(|instance| instance.family == Family::Ipv4);
     if let (true, true, Some(set)) = (whole, no_ipv6, own_link_local(raw)) {
-        problems.error(set, "`link_local` without an IPv6 address", "remove it, or add an IPv6 address");
+        problems.error(
+            set,
+            "`link_local` needs an IPv6 address in this router",
+            "remove it, or add an IPv6 address",
+        );
     }
     (whole && !instances.is_empty()).then_some(Instances { instances, rule })
 }
@@ -134,14 +138,15 @@ fn link_local_first(
 
 fn count(family: Family, count: usize, span: &Range<usize>, problems: &mut Problems) {
     if count > MOST_ADDRESSES {
-        let message = format!("{count} {} addresses are more than an advertisement lists", written(family));
-        let help = "leave 255, and write the others as `excluded_addresses`";
+        let message =
+            format!("{count} {} addresses are more than an advertisement can list", written(family));
+        let help = "keep 255 of them here, and move the others to `excluded_addresses`";
         problems.error(span.clone(), message, help);
     } else if family == Family::Ipv6 && count > MOST_IPV6_AT_1500 {
         let need = 40 + 8 + 16 * count;
         let message = format!("{count} IPv6 addresses need an MTU of {need}");
         let help = format!(
-            "leave {MOST_IPV6_AT_1500} for an MTU of 1500, and write the others as `excluded_addresses`"
+            "keep {MOST_IPV6_AT_1500} of them here for an MTU of 1500, and move the others to `excluded_addresses`"
         );
         problems.warning(span.clone(), message, help);
     }

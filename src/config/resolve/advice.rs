@@ -35,14 +35,14 @@ fn on_timing(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, problems: &mu
         && spec.interval.period() < WANTS_REALTIME
         && !realtime
     {
-        let message = format!("at {} a busy machine misses advertisements", spec.interval);
+        let message = format!("at an interval of {}, a busy machine may miss advertisements", spec.interval);
         problems.warning(set.span(), message, "write realtime = true in [agent]");
     }
     if let Some(set) = raw.keys.down_adverts.or(&file.defaults.down_adverts).spanned()
         && spec.down_adverts.get() == 1
     {
-        let message = "with `down_adverts = 1` one lost packet is a failover";
-        problems.warning(set.span(), message, "write at least 2; RFC 9568 has 3");
+        let message = "with `down_adverts = 1`, one lost packet causes a failover";
+        problems.warning(set.span(), message, "write 2 or more; RFC 9568 uses 3");
     }
 }
 
@@ -52,13 +52,13 @@ fn on_fixed_active(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, problem
     if let Some(set) = raw.keys.preempt_delay.or(&file.defaults.preempt_delay).spanned()
         && !spec.preempt_delay.is_zero()
     {
-        let message = "`preempt_delay` does nothing while `preempt = false`";
+        let message = "`preempt_delay` has no effect while `preempt = false`";
         problems.warning(set.span(), message, "remove one of the two");
     }
     let weighted = spec.tracks.iter().any(|track| track.weight().is_some());
     if let (Some(set), true) = (raw.keys.preempt.or(&file.defaults.preempt).spanned(), weighted) {
-        let message = "with `preempt = false` weights move nothing to this node";
-        let help = "remove the weight, so that failing is a fault, or allow preemption";
+        let message = "with `preempt = false`, weights never displace a live Active";
+        let help = "remove the weight, so that a failing check is a fault, or write `preempt = true`";
         problems.warning(set.span(), message, help);
     }
 }
@@ -68,7 +68,7 @@ fn on_weights(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, priority: u8
     let weights = spec.tracks.iter().filter_map(Track::weight);
     let raised = i32::from(priority) + weights.map(|weight| i32::from(weight.max(0))).sum::<i32>();
     if let (Some(set), true) = (raw.keys.tracks.or(&file.defaults.tracks).spanned(), raised > 254) {
-        let message = format!("the weights raise the priority to {raised}; it stops at 254");
+        let message = format!("the weights raise the priority to {raised}; it is limited to 254");
         problems.warning(set.span(), message, "write a lower priority or smaller weights");
     }
 }
@@ -78,8 +78,8 @@ fn on_weights(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, priority: u8
 fn on_families(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, problems: &mut Problems) {
     let unset = matches!(raw.keys.role.or(&file.defaults.role), Key::Absent);
     if spec.instances.len() > 1 && unset {
-        let message = format!("\"{}\" has both families and no `priority`", spec.name);
-        let help = "write a different one on each node: else addresses decide, and the families may disagree";
+        let message = format!("\"{}\" has IPv4 and IPv6 addresses, and no `priority`", spec.name);
+        let help = "write a different `priority` on each node; otherwise the addresses decide, and may decide differently in each family";
         problems.warning(raw.span.clone(), message, help);
     }
 }
@@ -90,7 +90,7 @@ fn on_own_interface(raw: &RawRouter, file: &RawConfig, spec: &RouterSpec, proble
         match track {
             RawTrack::Interface(interface) if *interface.get_ref() == spec.interface => {
                 let message =
-                    format!("{} is this router's own interface, tracked in any case", spec.interface);
+                    format!("{} is this router's own interface, which is always tracked", spec.interface);
                 problems.warning(interface.span(), message, "remove it from `track`");
             }
             RawTrack::Interface(_) | RawTrack::Check { .. } => {}

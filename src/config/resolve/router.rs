@@ -105,7 +105,7 @@ fn role(own: &RouterKeys, defaults: &RouterKeys, problems: &mut Problems) -> Opt
             let preempt = own.preempt.spanned().map(|key| ("preempt", key.span()));
             let delay = own.preempt_delay.spanned().map(|key| ("preempt_delay", key.span()));
             for (key, span) in preempt.into_iter().chain(delay) {
-                let message = format!("`{key}` means nothing to an owner: it always preempts at once");
+                let message = format!("`{key}` has no effect for an owner, which always preempts at once");
                 problems.error(span, message, "remove it, or write a priority from 1 to 254");
             }
             Some((Role::Owner, Duration::ZERO))
@@ -139,11 +139,11 @@ fn source_address(
     };
     // RFC 9568 §5.1.2.1: the source of an IPv6 advertisement is link-local.
     if address.is_ipv6() && !is_link_local(address) {
-        let message = "`source_address` is link-local for IPv6";
+        let message = "`source_address` must be link-local for IPv6";
         problems.error(
             source.span(),
             message,
-            "write an address in fe80::/10 of the interface, or remove it",
+            "write an address of the interface that is in fe80::/10, or remove it",
         );
         return None;
     }

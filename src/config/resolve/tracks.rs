@@ -29,8 +29,8 @@ pub(super) fn resolve(
                 exists(check, checks, unique, problems);
                 once(&mut checks_seen, check, problems);
                 if let (Some(RawRole::Owner), Some(weight)) = (role, weight) {
-                    let message = "a weight cannot change the priority of an owner: it is always 255";
-                    let help = "remove the weight: failing is then a fault";
+                    let message = "a weight cannot change the priority of an owner, which is always 255";
+                    let help = "remove the weight; a failing check is then a fault";
                     problems.error(weight.span(), message, help);
                 }
                 let name = check.get_ref().clone();

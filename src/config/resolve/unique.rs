@@ -91,7 +91,7 @@ impl Unique {
         match self.anywhere.get(&address) {
             Some((_, first)) => {
                 let message = format!("{address} is listed on two interfaces");
-                let help = "if it is meant, nothing is to be done; else remove it here or there";
+                let help = "keep both if this is intended; otherwise remove one of the two";
                 problems.warning(net.span(), message, help).related(first.clone(), "first here");
             }
             None => {

@@ -17,7 +17,7 @@ pub(super) struct Line<'t> {
 const QUOTES: &str = "“”„‟‘’‚‛«»`´";
 const COMMENTS: [&str; 5] = ["//", "/*", ";", "--", "!"];
 
-const ADVICE: &str = "text, addresses and durations stand in straight quotes: \"…\"";
+const ADVICE: &str = "write text, addresses and durations in straight quotes: \"…\"";
 
 impl<'t> Line<'t> {
     /// The line that contains the octet at `at`.
@@ -88,7 +88,7 @@ impl<'t> Line<'t> {
         let key = key.trim();
         let value = value.split('#').next().unwrap_or_default().trim();
         if value.is_empty() {
-            return format!("write a value behind `{} =`", shown(key));
+            return format!("write a value after `{} =`", shown(key));
         }
         self.rewritten().map_or_else(|| ADVICE.to_owned(), |line| format!("write {line}"))
     }

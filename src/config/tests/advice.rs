@@ -281,7 +281,7 @@ fn what_stands_twice_is_shown_twice() {
             "`priority` is set twice in this table",
             Some("priority"),
         ),
-        (format!("[agent]\n{first}[agent]\n"), "agent", "[agent] stands here twice", Some("[agent]")),
+        (format!("[agent]\n{first}[agent]\n"), "agent", "[agent] is written twice", Some("[agent]")),
         (
             format!("{first}[virtual_router]\n"),
             "virtual_router",
@@ -291,7 +291,7 @@ fn what_stands_twice_is_shown_twice() {
         (
             format!("[virtual_router.announce]\nrepeat = 3\n{first}"),
             "[virtual_router.announce]",
-            "stands above its [[virtual_router]]",
+            "is above the [[virtual_router]] that",
             None,
         ),
     ] {

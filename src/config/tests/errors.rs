@@ -27,7 +27,7 @@ fn each_bad_value_of_a_router_is_refused_with_what_to_write() {
         ("accept = 1", "1", "true or false", "accept = true"),
         ("link_local = \"off\"", "\"off\"", "fe80::/10", "link_local = \"none\""),
         ("link_local = \"2001:db8::1\"", "\"2001:db8::1\"", "fe80::/10", "\"auto\""),
-        ("link_local = \"fe80::1\"", "\"fe80::1\"", "without an IPv6 address", "remove it"),
+        ("link_local = \"fe80::1\"", "\"fe80::1\"", "needs an IPv6 address", "remove it"),
         ("advertise_interval = 1", "1", "from \"10ms\" to \"40.95s\"", "= \"1s\""),
         ("advertise_interval = 100", "100", "a duration", "= \"100ms\""),
         ("advertise_interval = -1", "-1", "a duration", "for example advertise_interval = \"1s\""),
@@ -63,8 +63,8 @@ fn each_bad_value_of_a_router_is_refused_with_what_to_write() {
         ("hook_timeout = \"0s\"", "\"0s\"", "from \"10ms\" to \"1h\"", "10ms"),
         ("before_active_timeout = \"11s\"", "\"11s\"", "from \"10ms\" to \"10s\"", "10s"),
         ("hook_user = \"a b\"", "\"a b\"", "letters, digits", "vrrpd-hook"),
-        ("priority = \"owner\"\npreempt = true", "true", "means nothing to an owner", "remove it"),
-        ("priority = \"owner\"\npreempt_delay = \"1s\"", "\"1s\"", "means nothing to an owner", "remove it"),
+        ("priority = \"owner\"\npreempt = true", "true", "has no effect for an owner", "remove it"),
+        ("priority = \"owner\"\npreempt_delay = \"1s\"", "\"1s\"", "has no effect for an owner", "remove it"),
     ] {
         one(&router_with(keys), at, message, help);
     }
@@ -119,13 +119,13 @@ fn each_bad_entry_of_track_is_refused() {
         ("[{ check = \"okk\" }]", "\"okk\"", "no check called \"okk\"", "did you mean \"ok\"?"),
         ("[{ check = \"other\" }]", "\"other\"", "no check called", "add a [[check]]"),
         ("[{ check = 3 }]", "3", "text in quotes", "check = \"3\""),
-        ("[{ check = \"ok\", weight = 0 }]", "0", "-253 to 253 but 0", "weight = -60"),
+        ("[{ check = \"ok\", weight = 0 }]", "0", "-253 to 253, except 0", "weight = -60"),
         ("[{ check = \"ok\", weight = 254 }]", "254", "-253 to 253", "weight = 253"),
         ("[{ check = \"ok\", weight = -254 }]", "-254", "-253 to 253", "weight = -253"),
         ("[{ check = \"ok\", min = 1 }]", "min", "not supported by this version yet", "remove"),
         ("[{ check = \"ok\" }, { check = \"ok\" , weight = 5}]", "\"ok\"", "tracked twice", "remove one"),
         ("[{ interface = \"e\" }, { interface = \"e\" }]", "\"e\"", "tracked twice", "remove one"),
-        ("[{ interface = \"a/b\" }]", "\"a/b\"", "cannot name an interface", "ip link"),
+        ("[{ interface = \"a/b\" }]", "\"a/b\"", "cannot be the name of an interface", "ip link"),
         ("[{ scrypt = \"x\" }]", "scrypt", "unknown key `scrypt` in track", "check, interface, weight"),
     ] {
         let text = "[[check]]\nname = \"ok\"\ncommand = [\"/bin/true\"]\n".to_owned();
@@ -138,7 +138,7 @@ fn each_bad_entry_of_track_is_refused() {
 fn an_owner_has_no_weights() {
     let text = router_with("priority = \"owner\"\ntrack = [{ check = \"ok\", weight = -5 }]")
         + "[[check]]\nname = \"ok\"\ncommand = [\"/bin/true\"]\n";
-    one(&text, "-5", "it is always 255", "remove the weight");
+    one(&text, "-5", "which is always 255", "remove the weight");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn each_bad_address_is_refused_where_it_stands() {
     let list = |count: usize| (1..=count).map(|n| format!("\"10.0.{}.{}/8\"", n / 250, n % 250 + 1));
     let text = |count| format!("{ROUTER}addresses = [{}]\n", list(count).collect::<Vec<_>>().join(","));
     let too_many = errors(&text(256));
-    assert_eq!(too_many[0].message, "256 IPv4 addresses are more than an advertisement lists");
+    assert_eq!(too_many[0].message, "256 IPv4 addresses are more than an advertisement can list");
     assert_eq!(super::good(&text(255)).routers[0].instances[0].addresses.len(), 255);
 }
 
@@ -199,7 +199,7 @@ fn each_bad_address_is_refused_where_it_stands() {
 fn the_link_local_address_of_the_virtual_mac_counts_among_the_255() {
     let list: Vec<_> = (1..=255).map(|n| format!("\"2001:db8::{n:x}/64\"")).collect();
     let found = errors(&format!("{ROUTER}addresses = [{}]\n", list.join(",")));
-    assert_eq!(found[0].message, "256 IPv6 addresses are more than an advertisement lists");
+    assert_eq!(found[0].message, "256 IPv6 addresses are more than an advertisement can list");
 }
 
 #[test]
@@ -340,7 +340,7 @@ fn texts_that_are_not_toml_are_explained_line_by_line() {
     for (text, places) in [
         ("name = web\n", &["1:8 this value cannot be read | name = \"web\""][..]),
         ("a = 192.0.2.50/24 # x\n", &["1:10 this value cannot be read | a = \"192.0.2.50/24\""]),
-        ("a =\n", &["1:4 this value cannot be read | write a value behind `a =`"]),
+        ("a =\n", &["1:4 this value cannot be read | write a value after `a =`"]),
         ("a = 1\na = 2\nb = yes\n", &["2:1 `a` is set twice | remove", "3:5 this value | b = \"yes\""]),
         ("just words\n", &["1:6 this is not `key = value` | # before a comment"]),
         ("a = [1, 2\nb = 3\nc = 4\nd = 5\n", &["2:1 missing comma between array elements | expected `,`"]),

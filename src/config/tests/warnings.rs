@@ -21,18 +21,18 @@ fn what_is_probably_not_meant_is_said_once() {
     };
     for (text, at, message) in [
         (router_with(CHECK), "\"ok\"", "no virtual router tracks the check \"ok\""),
-        (router_with("advertise_interval = \"10ms\""), "\"10ms\"", "at 10ms a busy machine"),
+        (router_with("advertise_interval = \"10ms\""), "\"10ms\"", "at an interval of 10ms, a busy machine"),
         (router_with("down_adverts = 1"), "1", "one lost packet"),
-        (router_with("preempt = false\npreempt_delay = \"5s\""), "\"5s\"", "does nothing"),
+        (router_with("preempt = false\npreempt_delay = \"5s\""), "\"5s\"", "has no effect"),
         (
             router_with("preempt = false\ntrack = [{ check = \"ok\", weight = -5 }]") + CHECK,
             "false",
-            "weights move nothing",
+            "weights never displace",
         ),
         (
             router_with("priority = 200\ntrack = [{ check = \"ok\", weight = 55 }]") + CHECK,
             "[{ check = \"ok\", weight = 55 }]",
-            "to 255; it stops at 254",
+            "to 255; it is limited to 254",
         ),
         (router_with("track = [{ interface = \"eth0\" }]"), "\"eth0\"", "own interface"),
         (
@@ -43,7 +43,7 @@ fn what_is_probably_not_meant_is_said_once() {
         (
             format!("{ROUTER}addresses = [\"192.0.2.50/24\", \"2001:db8::50/64\"]\n"),
             "[[virtual_router]]",
-            "both families and no `priority`",
+            "has IPv4 and IPv6 addresses, and no `priority`",
         ),
         (
             router_with("") + &router_with("").replace("web", "b").replace("eth0", "eth1"),
@@ -70,7 +70,7 @@ fn a_default_is_warned_about_once_for_all_routers() {
         router_with(""),
         router_with("").replace("web", "b").replace("51", "52").replace("192.0.2.50", "192.0.2.51")
     );
-    one(&text, "\"20ms\"", "at 20ms");
+    one(&text, "\"20ms\"", "at an interval of 20ms");
 }
 
 #[test]
