@@ -1,6 +1,6 @@
 //! Virtual addresses as operators write them: `"192.0.2.50/24"`, `"2001:db8::50/64"`.
 
-use super::meant::quoted;
+use super::correction::quoted;
 use super::problem::shown;
 use crate::types::{Family, MacAddr, Vrid};
 use ipnet::{IpNet, Ipv6Net};
@@ -56,7 +56,7 @@ pub(super) fn parse_bare(text: &str) -> Result<IpAddr, AddressError> {
 }
 
 /// The name of the family as it is written in a sentence.
-pub(super) const fn written(family: Family) -> &'static str {
+pub(super) const fn family_name(family: Family) -> &'static str {
     match family {
         Family::Ipv4 => "IPv4",
         Family::Ipv6 => "IPv6",

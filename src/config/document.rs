@@ -4,7 +4,7 @@
 
 use super::problem::{Problems, shown};
 use super::schema::{ANNOUNCE, Known, Off, ROUTER, Schema, Shape, Support, TABLES};
-use super::{keepalived, meant};
+use super::{correction, keepalived};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -18,8 +18,8 @@ pub(super) enum Key<T> {
     Absent,
     /// The table has the key, and what is wrong with its value has been reported.
     Wrong,
-    /// The value of the key.
-    Is(Spanned<T>),
+    /// The table has the key with this value.
+    Set(Spanned<T>),
 }
 
 impl<T> Key<T> {
@@ -27,14 +27,14 @@ impl<T> Key<T> {
     pub(super) const fn or<'k>(&'k self, defaults: &'k Self) -> &'k Self {
         match self {
             Self::Absent => defaults,
-            Self::Wrong | Self::Is(_) => self,
+            Self::Wrong | Self::Set(_) => self,
         }
     }
 
     /// The value, unless the key is absent or wrong.
     pub(super) const fn spanned(&self) -> Option<&Spanned<T>> {
         match self {
-            Self::Is(value) => Some(value),
+            Self::Set(value) => Some(value),
             Self::Absent | Self::Wrong => None,
         }
     }
@@ -47,7 +47,7 @@ impl<T> Key<T> {
         match self {
             Self::Absent => Some(default),
             Self::Wrong => None,
-            Self::Is(value) => Some(value.get_ref().clone()),
+            Self::Set(value) => Some(value.get_ref().clone()),
         }
     }
 
@@ -59,7 +59,7 @@ impl<T> Key<T> {
         match self {
             Self::Absent => Some(None),
             Self::Wrong => None,
-            Self::Is(value) => Some(Some(value.get_ref().clone())),
+            Self::Set(value) => Some(Some(value.get_ref().clone())),
         }
     }
 }
@@ -97,7 +97,7 @@ impl<'d> Item<'d> {
     /// legal value.
     pub(super) fn legal_form(&self) -> Option<String> {
         self.own_form().or_else(|| {
-            let value = meant::nearest(self.shape?, &words(self.value)?)?;
+            let value = correction::nearest(self.shape?, &words(self.value)?)?;
             Some(format!("{} = {value}", self.key))
         })
     }
@@ -105,11 +105,11 @@ impl<'d> Item<'d> {
     /// `key = value` with this value in the form that the key accepts.
     pub(super) fn own_form(&self) -> Option<String> {
         let words = words(self.value)?;
-        let value = meant::rewritten(self.shape?, &words)?;
+        let value = correction::rewritten(self.shape?, &words)?;
         // Some keys accept less than their shape says: do not recommend the very value that the
         // operator wrote.
         let same = match self.value {
-            DeValue::String(text) => meant::quoted(text) == value,
+            DeValue::String(text) => correction::quoted(text) == value,
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => words == value,
             DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => false,
         };
@@ -216,7 +216,7 @@ impl<'d> Table<'d> {
             None => Key::Absent,
             Some(item) => match read(item, problems) {
                 None => Key::Wrong,
-                Some(value) => Key::Is(Spanned::new(item.span(), value)),
+                Some(value) => Key::Set(Spanned::new(item.span(), value)),
             },
         }
     }

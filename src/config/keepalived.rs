@@ -2,12 +2,12 @@
 //! nearest of our own names, because the nearest name to `nopreempt` is `preempt`, which means the
 //! opposite.
 
-use super::meant;
+use super::correction;
 use super::schema;
 
 /// What replaces a keyword of keepalived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Theirs {
+pub(super) enum Replacement {
     /// One of our keys with the same meaning, and an example for values that cannot be converted.
     Key(&'static str, Example),
     /// As [`Self::Key`], for a key of `[virtual_router.announce]`.
@@ -18,19 +18,19 @@ pub(super) enum Theirs {
     Advice(&'static str),
 }
 
-use Theirs::{Advice, Announce, Key, Line};
+use Replacement::{Advice, Announce, Key, Line};
 
 /// The advice when the value of the keyword cannot be converted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Example {
     /// An example value.
-    Such(&'static str),
+    Sample(&'static str),
     /// There is no example, because the value must be the right one; this text says where the
     /// operator finds it (docs/adr/0023).
-    Known(&'static str),
+    Described(&'static str),
 }
 
-use Example::{Known, Such};
+use Example::{Described, Sample};
 
 const NO_PASSWORD: &str = "remove it: VRRPv3 has no authentication. Let the firewall accept \
                            protocol 112 from the other nodes only";
@@ -43,7 +43,7 @@ const NEVER: &str = "remove it: the Active says so itself, at once";
 const DEFAULT: &str = "remove it: vrrpd does so in any case";
 
 /// The keywords of keepalived. None of them is also a key of ours.
-pub(super) const WORDS: &[(&str, Theirs)] = &[
+pub(super) const WORDS: &[(&str, Replacement)] = &[
     // Blocks at the top level.
     ("vrrp_instance", Advice("write [[virtual_router]] with name, interface, vrid and addresses")),
     ("vrrp_script", Advice("write [[check]] with name and command")),
@@ -67,8 +67,8 @@ pub(super) const WORDS: &[(&str, Theirs)] = &[
     ("static_routes", Advice("remove it: the system's own network configuration does that")),
     ("static_rules", Advice("remove it: the system's own network configuration does that")),
     // global_defs
-    ("router_id", Key("node_name", Such("\"fe0\""))),
-    ("vrrp_version", Key("version", Such("3"))),
+    ("router_id", Key("node_name", Sample("\"fe0\""))),
+    ("vrrp_version", Key("version", Sample("3"))),
     ("script_user", Advice("write `user` in each [[check]] and `hook_user` in each [[virtual_router]]")),
     ("enable_script_security", Advice(DEFAULT)),
     ("dynamic_interfaces", Advice(DEFAULT)),
@@ -85,13 +85,13 @@ pub(super) const WORDS: &[(&str, Theirs)] = &[
     ("vrrp_priority", Advice("write realtime = true in [agent]")),
     ("vrrp_no_swap", Advice("write realtime = true in [agent]")),
     // vrrp_instance
-    ("virtual_router_id", Key("vrid", Known("the number that the other nodes of this router have"))),
-    ("virtual_ipaddress", Key("addresses", Such("[\"192.0.2.50/24\"]"))),
-    ("virtual_ipaddress_excluded", Key("excluded_addresses", Such("[\"192.0.2.51/24\"]"))),
-    ("advert_int", Key("advertise_interval", Such("\"1s\""))),
-    ("mcast_src_ip", Key("source_address", Such("\"192.0.2.10\""))),
-    ("unicast_src_ip", Key("source_address", Such("\"192.0.2.10\""))),
-    ("down_timer_adverts", Key("down_adverts", Such("3"))),
+    ("virtual_router_id", Key("vrid", Described("the number that the other nodes of this router have"))),
+    ("virtual_ipaddress", Key("addresses", Sample("[\"192.0.2.50/24\"]"))),
+    ("virtual_ipaddress_excluded", Key("excluded_addresses", Sample("[\"192.0.2.51/24\"]"))),
+    ("advert_int", Key("advertise_interval", Sample("\"1s\""))),
+    ("mcast_src_ip", Key("source_address", Sample("\"192.0.2.10\""))),
+    ("unicast_src_ip", Key("source_address", Sample("\"192.0.2.10\""))),
+    ("down_timer_adverts", Key("down_adverts", Sample("3"))),
     ("nopreempt", Line("preempt = false")),
     ("no_accept", Advice("remove it: this version answers on the addresses always")),
     ("state", Advice("remove it: `priority` decides who is preferred")),
@@ -114,13 +114,13 @@ pub(super) const WORDS: &[(&str, Theirs)] = &[
     ("garp_lower_prio_repeat", Advice(DEFAULT)),
     ("garp_interval", Advice("remove it: the rounds of a burst are spread in any case")),
     ("gna_interval", Advice("remove it: the rounds of a burst are spread in any case")),
-    ("garp_master_delay", Announce("delay", Such("\"5s\""))),
-    ("garp_master_repeat", Announce("repeat", Such("5"))),
-    ("garp_master_refresh", Announce("refresh", Such("\"60s\""))),
+    ("garp_master_delay", Announce("delay", Sample("\"5s\""))),
+    ("garp_master_repeat", Announce("repeat", Sample("5"))),
+    ("garp_master_refresh", Announce("refresh", Sample("\"60s\""))),
     ("garp_master_refresh_repeat", Advice("remove it: a refresh is one round")),
-    ("vrrp_garp_master_delay", Announce("delay", Such("\"5s\""))),
-    ("vrrp_garp_master_repeat", Announce("repeat", Such("5"))),
-    ("vrrp_garp_master_refresh", Announce("refresh", Such("\"60s\""))),
+    ("vrrp_garp_master_delay", Announce("delay", Sample("\"5s\""))),
+    ("vrrp_garp_master_repeat", Announce("repeat", Sample("5"))),
+    ("vrrp_garp_master_refresh", Announce("refresh", Sample("\"60s\""))),
     ("track_script", Line("track = [{ check = \"NAME\" }]; the command stands in [[check]]")),
     ("track_interface", Line("track = [{ interface = \"eth1\" }]")),
     ("track_sync_group", Advice("write `track` in the router that it is for")),
@@ -132,7 +132,7 @@ pub(super) const WORDS: &[(&str, Theirs)] = &[
     ("notify_deleted", Line(HOOK)),
     ("notify_fifo", Line(HOOK)),
     // vrrp_script
-    ("script", Key("command", Such("[\"/usr/local/bin/check\"]"))),
+    ("script", Key("command", Sample("[\"/usr/local/bin/check\"]"))),
     ("init_fail", Advice("remove it: a router waits for the first result of its checks")),
 ];
 
@@ -154,10 +154,10 @@ pub(super) fn help(name: &str, value: Option<&str>) -> Option<String> {
     let (_, theirs) = WORDS.iter().find(|(word, _)| *word == name)?;
     let translated = |key: &str, example: Example| {
         let shape = schema::shape(key);
-        match (shape.zip(value).and_then(|(shape, value)| meant::rewritten(shape, value)), example) {
+        match (shape.zip(value).and_then(|(shape, value)| correction::rewritten(shape, value)), example) {
             (Some(own), _) => format!("write {key} = {own}"),
-            (None, Such(example)) => format!("write for example {key} = {example}"),
-            (None, Known(place)) => format!("write {key} = {place}"),
+            (None, Sample(example)) => format!("write for example {key} = {example}"),
+            (None, Described(place)) => format!("write {key} = {place}"),
         }
     };
     Some(match theirs {

@@ -4,18 +4,18 @@
 //! `syntax` parses the text, `document` reads its tables key by key against the known keys of
 //! `schema`, `value` turns single values into types, `raw` holds what the file says, and `resolve`
 //! decides what it means. All of them report into `problem` and go on; [`report`] formats the
-//! findings. This module reads neither files, nor host names, nor interfaces: its input is a text,
-//! its output are values. Limits that RFC 9568 sets are cited where they are checked (§5.2.3,
-//! §5.2.5, §5.2.9, §6.1).
+//! findings. [`to_toml()`] writes a configuration as text again. This module reads neither files,
+//! nor host names, nor interfaces: its input is a text, its output are values. Limits that RFC 9568
+//! sets are cited where they are checked (§5.2.3, §5.2.5, §5.2.9, §6.1).
 
 mod address;
+mod correction;
 mod document;
 mod duration;
 mod encoding;
 mod hook_kind;
 mod json_schema;
 mod keepalived;
-mod meant;
 pub mod plan;
 mod problem;
 mod raw;

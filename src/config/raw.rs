@@ -264,17 +264,17 @@ fn track(table: &Table<'_>, problems: &mut Problems) -> Option<RawTrack> {
     let interface = table.key("interface", problems, value::interface);
     let weight = table.key("weight", problems, value::weight);
     match (check, interface) {
-        (Key::Is(check), Key::Absent) => Some(RawTrack::Check { check, weight: weight.spanned().cloned() }),
-        (Key::Absent, Key::Is(interface)) => match weight {
+        (Key::Set(check), Key::Absent) => Some(RawTrack::Check { check, weight: weight.spanned().cloned() }),
+        (Key::Absent, Key::Set(interface)) => match weight {
             Key::Absent => Some(RawTrack::Interface(interface)),
             Key::Wrong => None,
-            Key::Is(weight) => {
+            Key::Set(weight) => {
                 let instead = "remove it: an interface that is down is then a fault";
                 not_yet(weight.span(), "`weight` of an interface", instead, problems);
                 None
             }
         },
-        (Key::Wrong | Key::Is(_), Key::Wrong | Key::Is(_)) => {
+        (Key::Wrong | Key::Set(_), Key::Wrong | Key::Set(_)) => {
             let help = "write two entries: { check = … }, { interface = … }";
             problems.error(table.span(), "this entry of `track` names two things", help);
             None

@@ -15,7 +15,7 @@ use super::{Agent, CheckSpec, Config, Realtime, RouterHooks, value};
 use crate::protocol::{
     AnnounceSpec, ChecksumPolicy, Consequence, InstanceSpec, LinkLocalRule, RouterSpec, Track,
 };
-use crate::types::{AdverInterval, Family, Preempt, Role, Vrid};
+use crate::types::{AdverInterval, Destinations, Family, Preempt, Role, Vrid};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -116,6 +116,7 @@ fn router(spec: &RouterSpec, hooks: Option<&RouterHooks>) -> Table {
         checksum,
         link_local,
         source_address,
+        destinations: Destinations::Multicast,
         instances,
         tracks,
         announce: _,

@@ -48,13 +48,13 @@ pub(super) enum Completeness {
 pub(super) fn text<'d>(item: Item<'d>, example: &str, problems: &mut Problems) -> Option<&'d str> {
     let text = item.value.as_str();
     if text.is_none() {
-        item.refuse("text in quotes", &such(item, example), problems);
+        item.refuse("text in quotes", &for_example(item, example), problems);
     }
     text
 }
 
 /// Marks an example as one, because it is not the value that the operator meant.
-fn such(item: Item<'_>, example: impl Display) -> String {
+fn for_example(item: Item<'_>, example: impl Display) -> String {
     format!("for example {} = {example}", item.key)
 }
 
@@ -76,7 +76,7 @@ pub(super) fn number(
     let number = integer(item).filter(|number| range.contains(number));
     if number.is_none() {
         let wanted = format!("a number from {} to {}", range.start(), range.end());
-        let write = item.legal_form().unwrap_or_else(|| such(item, example));
+        let write = item.legal_form().unwrap_or_else(|| for_example(item, example));
         item.refuse(&wanted, &write, problems);
     }
     number
@@ -140,7 +140,7 @@ pub(super) fn duration(
         return Some(duration);
     }
     let (least, most) = (duration::text(*range.start()), duration::text(*range.end()));
-    let mut write = item.legal_form().unwrap_or_else(|| such(item, format_args!("\"{example}\"")));
+    let mut write = item.legal_form().unwrap_or_else(|| for_example(item, format_args!("\"{example}\"")));
     if let Some(Err(reason)) = read {
         write.push_str(&format!("; the value in the file {reason}"));
     }
@@ -155,7 +155,7 @@ pub(super) fn adver_interval(item: Item<'_>, problems: &mut Problems) -> Option<
     let read = duration(item, AdverInterval::MIN.period()..=longest, "1s", problems)?;
     let interval = AdverInterval::from_duration(read).ok();
     if interval.is_none() {
-        let write = item.legal_form().unwrap_or_else(|| such(item, "\"1s\""));
+        let write = item.legal_form().unwrap_or_else(|| for_example(item, "\"1s\""));
         item.refuse("a multiple of \"10ms\"", &write, problems);
     }
     interval
@@ -208,7 +208,7 @@ pub(super) fn word(item: Item<'_>, example: &str, problems: &mut Problems) -> Op
     let legal = |c: char| c.is_ascii_graphic() && !"/:\"'\\".contains(c);
     if text.is_empty() || text.len() > 64 || text.starts_with('-') || !text.chars().all(legal) {
         let wanted = "1 to 64 letters, digits and . _ -";
-        item.refuse(wanted, &such(item, example), problems);
+        item.refuse(wanted, &for_example(item, example), problems);
         return None;
     }
     Some(text.to_owned())
@@ -229,7 +229,7 @@ pub(super) fn checksum(item: Item<'_>, problems: &mut Problems) -> Option<Checks
         Some("rfc9568") => Some(ChecksumPolicy::Rfc9568),
         Some("rfc5798") => Some(ChecksumPolicy::Rfc5798),
         Some(_) | None => {
-            item.refuse("\"auto\", \"rfc9568\" or \"rfc5798\"", &such(item, "\"auto\""), problems);
+            item.refuse("\"auto\", \"rfc9568\" or \"rfc5798\"", &for_example(item, "\"auto\""), problems);
             None
         }
     }
@@ -251,7 +251,7 @@ pub(super) fn link_local(item: Item<'_>, problems: &mut Problems) -> Option<RawL
 }
 
 pub(super) fn addresses(item: Item<'_>, problems: &mut Problems) -> Option<AddressList> {
-    let example = such(item, "[\"192.0.2.50/24\"]");
+    let example = for_example(item, "[\"192.0.2.50/24\"]");
     let Some(elements) = item.elements() else {
         item.refuse("a list of addresses", &example, problems);
         return None;

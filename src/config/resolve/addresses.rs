@@ -3,7 +3,7 @@
 
 use super::required;
 use super::unique::{Link, Unique};
-use crate::config::address::{is_link_local, virtual_link_local, written};
+use crate::config::address::{family_name, is_link_local, virtual_link_local};
 use crate::config::document::Key;
 use crate::config::problem::Problems;
 use crate::config::raw::RawRouter;
@@ -110,7 +110,7 @@ fn link_local_first(
     problems: &mut Problems,
 ) -> LinkLocalRule {
     let (wanted, span) = match lists.link_local {
-        Key::Is(key) => (*key.get_ref(), key.span()),
+        Key::Set(key) => (*key.get_ref(), key.span()),
         Key::Absent | Key::Wrong => (RawLinkLocal::Auto, listed.span()),
     };
     let position = match wanted {
@@ -139,7 +139,7 @@ fn link_local_first(
 fn count(family: Family, count: usize, span: &Range<usize>, problems: &mut Problems) {
     if count > MOST_ADDRESSES {
         let message =
-            format!("{count} {} addresses are more than an advertisement can list", written(family));
+            format!("{count} {} addresses are more than an advertisement can list", family_name(family));
         let help = "keep 255 of them here, and move the others to `excluded_addresses`";
         problems.error(span.clone(), message, help);
     } else if family == Family::Ipv6 && count > MOST_IPV6_AT_1500 {

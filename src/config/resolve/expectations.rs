@@ -26,7 +26,7 @@ pub enum Expected {
     /// The machine has an interface of this name.
     Interface(InterfaceName),
     /// The address is a virtual one, which the interface does not have permanently.
-    Visitor {
+    VirtualAddress {
         /// The interface of the router.
         interface: InterfaceName,
         /// The address with its network.
@@ -62,9 +62,9 @@ fn of_router(router: &RawRouter, file: &RawConfig) -> Vec<(Range<usize>, Expecte
     let nets = lists.into_iter().flatten().flat_map(|list| &list.get_ref().read);
     if let (Some(interface), false) = (interface, owner) {
         let interface = *interface.get_ref();
-        let visitor =
-            |net: &Spanned<IpNet>| (net.span(), Expected::Visitor { interface, net: *net.get_ref() });
-        found.extend(nets.map(visitor));
+        let virtual_address =
+            |net: &Spanned<IpNet>| (net.span(), Expected::VirtualAddress { interface, net: *net.get_ref() });
+        found.extend(nets.map(virtual_address));
     }
     found
 }

@@ -4,7 +4,7 @@ use super::addresses::{self, Instances, Lists};
 use super::unique::{Link, Unique};
 use super::{advice, hooks, required, tracks};
 use crate::config::RouterHooks;
-use crate::config::address::{is_link_local, written};
+use crate::config::address::{family_name, is_link_local};
 use crate::config::document::Key;
 use crate::config::problem::Problems;
 use crate::config::raw::{RawConfig, RawRouter, RouterKeys};
@@ -49,7 +49,7 @@ pub(super) fn resolve(
     let tracked = match own.tracks.or(&defaults.tracks) {
         Key::Absent => Some(Vec::new()),
         Key::Wrong => None,
-        Key::Is(list) => {
+        Key::Set(list) => {
             let role = raw_role.spanned().map(|role| *role.get_ref());
             Some(tracks::resolve(list.get_ref(), &file.checks, unique, role, problems))
         }
@@ -132,7 +132,7 @@ fn source_address(
     let address = *source.get_ref();
     let family = Family::of(address);
     let Some(instance) = instances.instances.iter().find(|instance| instance.family == family) else {
-        let name = written(family);
+        let name = family_name(family);
         let message = format!("`source_address` is {name}, and this router has no {name} address");
         problems.error(source.span(), message, "write one of the other family, or remove it");
         return None;

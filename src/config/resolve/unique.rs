@@ -1,6 +1,6 @@
 //! Checks what may exist only once: names, and VRIDs and addresses on a link.
 
-use crate::config::address::{is_link_local, written};
+use crate::config::address::{family_name, is_link_local};
 use crate::config::problem::{Problems, shown};
 use crate::protocol::CheckName;
 use crate::types::{Family, InstanceKey, InterfaceName, RouterName, Vrid};
@@ -62,7 +62,7 @@ impl Unique {
         for family in families {
             let key = InstanceKey { interface, family: *family, vrid: *vrid.get_ref() };
             let message =
-                format!("VRID {} is used twice for {} on {interface}", vrid.get_ref(), written(*family));
+                format!("VRID {} is used twice for {} on {interface}", vrid.get_ref(), family_name(*family));
             let help = "give this router a VRID of its own, or put its addresses into the other one";
             if !once(&mut self.instances, key, vrid.span(), message, help, problems) {
                 return; // the other family would be reported in the same words

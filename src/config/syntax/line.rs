@@ -2,7 +2,7 @@
 
 use crate::config::problem::shown;
 use crate::config::schema::{self, Shape};
-use crate::config::{keepalived, meant};
+use crate::config::{correction, keepalived};
 use std::ops::Range;
 
 /// A line of the text, and where it is.
@@ -109,7 +109,7 @@ impl<'t> Line<'t> {
         if let Some(help) = keepalived::help(key, Some(value)) {
             return help;
         }
-        let own = schema::shape(key).and_then(|shape| meant::rewritten(shape, value));
+        let own = schema::shape(key).and_then(|shape| correction::rewritten(shape, value));
         match own {
             Some(value) => format!("write {} = {value}", shown(key)),
             None => "write `key = value`, or # before a comment".to_owned(),
@@ -133,10 +133,10 @@ impl<'t> Line<'t> {
     fn value(&self, key: &str, value: &str) -> Option<String> {
         let value = value.trim().trim_end_matches([';', ',']);
         match schema::shape(key) {
-            Some(shape) => meant::rewritten(shape, value),
+            Some(shape) => correction::rewritten(shape, value),
             None => {
                 let bare = |c: char| c.is_ascii_alphanumeric() || "./:-_".contains(c);
-                (value.len() <= 64 && value.chars().all(bare)).then(|| meant::quoted(value))
+                (value.len() <= 64 && value.chars().all(bare)).then(|| correction::quoted(value))
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use super::{ROUTER, errors, router_with};
 use crate::config::schema::{self, Shape, Support};
-use crate::config::{Finding, meant, resolve};
+use crate::config::{Finding, correction, resolve};
 use proptest::prelude::*;
 
 /// Does what the help says. For `write KEY = VALUE` and the like it replaces the line, for `write
@@ -454,7 +454,7 @@ proptest! {
     #[test]
     fn no_value_makes_the_advice_panic(words: String) {
         for (_, shape) in shaped_keys() {
-            let _ = (meant::rewritten(shape, &words), meant::nearest(shape, &words));
+            let _ = (correction::rewritten(shape, &words), correction::nearest(shape, &words));
         }
     }
 }

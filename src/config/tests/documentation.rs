@@ -126,7 +126,7 @@ fn keepalived_names_are_unknown_here_and_explained() {
 #[test]
 fn the_reference_has_keepalived_names() {
     for (theirs, ours) in keepalived::WORDS {
-        if let keepalived::Theirs::Key(..) | keepalived::Theirs::Line(_) = ours {
+        if let keepalived::Replacement::Key(..) | keepalived::Replacement::Line(_) = ours {
             assert!(DOCS.contains(theirs), "{theirs} is not in docs/configuration.md");
         }
     }

@@ -72,7 +72,7 @@ impl Machine {
     ) -> Option<(String, String)> {
         match expected {
             Expected::Interface(name) => self.of_interface(name.as_str(), resolve),
-            Expected::Visitor { interface, net } => self.of_visitor(interface.as_str(), *net),
+            Expected::VirtualAddress { interface, net } => self.of_virtual_address(interface.as_str(), *net),
         }
     }
 
@@ -91,7 +91,7 @@ impl Machine {
 
     /// Returns the problem of an address that the machine has already, or that no host of the link
     /// would look for here.
-    fn of_visitor(&self, interface: &str, net: IpNet) -> Option<(String, String)> {
+    fn of_virtual_address(&self, interface: &str, net: IpNet) -> Option<(String, String)> {
         let index = self.index(interface)?;
         let here =
             || self.addresses.iter().filter(move |own| own.index == index && own.origin == Origin::Foreign);

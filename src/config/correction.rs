@@ -1,5 +1,5 @@
-//! Finds out which value the operator probably meant by a value in the wrong form, so that the
-//! advice can repeat it.
+//! Corrects a value in the wrong form: finds out which value the operator probably meant, so that
+//! the advice can repeat it.
 //!
 //! Operators copy examples. One who wrote `vrid = "77"` and reads the advice `vrid = 51` would
 //! configure another VRID than the other node has. The functions take texts and return TOML. Every
