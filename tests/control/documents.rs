@@ -13,9 +13,9 @@ use vrrpd::control::message::{
 };
 use vrrpd::control::render::{self, Width};
 use vrrpd::protocol::{
-    Demotion, EventKind, Fault, LastResort, PeerSnapshot, RouterSnapshot, StateName, Until,
+    Demotion, EventKind, Fault, Health, LastResort, PeerSnapshot, RouterSnapshot, StateName, Track, Until,
 };
-use vrrpd::types::{AdvertPriority, Preempt, Priority, Role};
+use vrrpd::types::{AdvertPriority, InterfaceName, Preempt, Priority, Role};
 use vrrpd::words::{EventDoc, Stamp};
 
 fn status() -> StatusDoc {
@@ -352,6 +352,22 @@ fn the_status_tells_why_until_when_and_how_a_router_is_demoted() {
         published.snapshot.routers[0].demoted = Some(demotion);
         assert_eq!(published.status(&published.snapshot.routers).virtual_routers[0].why, why);
     }
+}
+
+/// The configuration refuses a weight of an interface; the protocol and the documents have it.
+#[test]
+fn an_interface_with_a_weight_is_told_like_a_check_with_one() {
+    let eth1: InterfaceName = "eth1".parse().unwrap();
+    let mut published = published();
+    let router = published.snapshot.routers.iter_mut().find(|r| r.spec.name.as_str() == "moodle-a").unwrap();
+    router.spec.tracks = vec![Track::weighted(eth1, -40)];
+    published.snapshot.watched = vec![(eth1.into(), Health::Failing(Fault::NoCarrier(eth1)))];
+    let router = published.router("moodle-a").unwrap();
+    let track = &published.show(router, Vec::new()).tracks[0];
+    assert_eq!((&*track.kind, &*track.name, &*track.health), ("interface", "eth1", "failing"));
+    assert_eq!(track.weight, Some(-40));
+    let why = &published.status(std::slice::from_ref(router)).virtual_routers[0].why;
+    assert!(why.ends_with("; interface eth1 fails (-40)"), "{why}");
 }
 
 #[test]

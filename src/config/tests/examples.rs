@@ -108,7 +108,7 @@ fn the_pair_differs_in_name_and_priorities_and_in_no_other_line() {
 }
 
 /// The text that an administrator gets by removing the `#` in column 1 of lines that are not
-/// peer_warnings.
+/// remarks.
 fn uncommented(text: &str) -> String {
     let bare = |line: &str| match line.strip_prefix('#') {
         Some(rest) if !rest.starts_with(' ') => format!("{rest}\n"),
