@@ -42,6 +42,7 @@ fn node(routers: u8) -> (Node, MonoTime, Effects) {
     let spec = |vrid: u8| RouterSpec {
         name: format!("web-{vrid}").parse().unwrap(),
         interface: interface(),
+        address_interface: interface(),
         vrid: Vrid::new(vrid).unwrap(),
         role: Role::Contender { priority: Priority::new(100).unwrap(), preempt: Preempt::Allow },
         preempt_delay: Duration::ZERO,

@@ -189,6 +189,7 @@ fn router_changes(old: &RouterSpec, new: &RouterSpec) -> Vec<Change> {
     let RouterSpec {
         name: _,
         interface,
+        address_interface: _, // It follows from the interface, and has no key.
         vrid,
         role,
         interval,

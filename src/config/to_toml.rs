@@ -117,6 +117,8 @@ fn router(spec: &RouterSpec, hooks: Option<&RouterHooks>) -> Table {
         link_local,
         source_address,
         destinations: Destinations::Multicast,
+        // No key says another than `interface`.
+        address_interface: _,
         instances,
         tracks,
         announce: _,

@@ -180,7 +180,7 @@ pub(super) async fn replace_protocol_thread(
     keeper: &Arc<AddressKeeper>,
 ) -> Result<(), CleanUpError> {
     let held = leftovers(&mut Netlink::open()?)?;
-    let links = links(config.routers.iter().map(|spec| spec.interface).collect()).await?;
+    let links = links(used_interfaces(config)).await?;
     // A router that is out of service does not hold addresses.
     let orphans = orphans(config, &Demotions::default(), &links, &held);
     if orphans.is_empty() {
@@ -214,7 +214,7 @@ async fn release_leftovers(
     let (orphans, links) = match config {
         None => (Vec::new(), BTreeMap::new()),
         Some(config) => {
-            let links = links(config.routers.iter().map(|spec| spec.interface).collect()).await?;
+            let links = links(used_interfaces(&config)).await?;
             (orphans(&config, demotions, &links, left), links)
         }
     };
@@ -263,6 +263,11 @@ async fn release_leftovers(
     }
 }
 
+/// Returns every interface that a router runs on or has its addresses on.
+fn used_interfaces(config: &Config) -> BTreeSet<InterfaceName> {
+    config.routers.iter().flat_map(|spec| [spec.interface, spec.address_interface]).collect()
+}
+
 /// Returns the facts of these interfaces, if they exist.
 async fn links(watched: BTreeSet<InterfaceName>) -> Result<BTreeMap<InterfaceName, LinkFacts>, CleanUpError> {
     let (changes_in, mut changes) = mpsc::channel(64);
@@ -297,7 +302,7 @@ fn orphans(
     let out = |name| demotions.get(name).is_some_and(|demotion| demotion.last_resort == LastResort::No);
     let mut orphans = Vec::new();
     for spec in config.routers.iter().filter(|spec| !out(&spec.name)) {
-        let Some(link) = links.get(&spec.interface) else { continue };
+        let Some(link) = links.get(&spec.address_interface) else { continue };
         let mut found: BTreeMap<InstanceKey, Vec<IpNet>> = BTreeMap::new();
         for instance in &spec.instances {
             let is_its = |a: &&ObservedAddress| {
@@ -323,9 +328,14 @@ fn orphans(
 fn known(orphans: &[OrphanedRouter], links: &BTreeMap<InterfaceName, LinkFacts>) -> Vec<KeeperCommand> {
     let mut commands: Vec<KeeperCommand> =
         links.iter().map(|(name, facts)| KeeperCommand::Link(*name, Some(Box::new(facts.clone())))).collect();
-    for OrphanedRouter { found, .. } in orphans {
+    for OrphanedRouter { spec, found } in orphans {
         for (key, addresses) in found {
-            commands.push(KeeperCommand::Declare { key: *key, addresses: addresses.clone() });
+            let address_interface = spec.address_interface;
+            commands.push(KeeperCommand::Declare {
+                key: *key,
+                address_interface,
+                addresses: addresses.clone(),
+            });
             commands.push(KeeperCommand::Own { key: *key, epoch: 0 });
         }
     }

@@ -19,7 +19,7 @@ use std::net::IpAddr;
 /// The addresses cannot be listed.
 pub(super) fn refusals(running: &Config, wanted: &Config) -> Result<Vec<String>, NetlinkError> {
     let observed = Netlink::open()?.addresses()?;
-    let names: BTreeSet<InterfaceName> = wanted.routers.iter().map(|spec| spec.interface).collect();
+    let names: BTreeSet<InterfaceName> = wanted.routers.iter().map(|spec| spec.address_interface).collect();
     let indexes = names.into_iter().filter_map(|name| {
         let index = nix::net::if_::if_nametoindex(name.as_str()).ok()?;
         Some((name, index))
@@ -40,11 +40,11 @@ fn conflicts(
         foreign.map(|address| ((address.index, address.net.addr()), address.net)).collect();
     let listed: BTreeSet<(InterfaceName, IpAddr)> = running.routers.iter().flat_map(virtual_places).collect();
     let conflict = |spec: &RouterSpec| {
-        let index = indexes.get(&spec.interface)?;
+        let index = indexes.get(&spec.address_interface)?;
         let new = virtual_places(spec).filter(|place| !listed.contains(place));
         let mut theirs = new.filter_map(|(_, address)| foreign.get(&(*index, address)).copied());
         let first = theirs.next()?;
-        let foreign = ForeignAddresses { interface: spec.interface, first, others: theirs.count() };
+        let foreign = ForeignAddresses { interface: spec.address_interface, first, others: theirs.count() };
         Some(format!("{}: {}", spec.name, words::foreign_addresses(&foreign)))
     };
     wanted.routers.iter().filter_map(conflict).collect()
@@ -57,7 +57,7 @@ fn virtual_places(spec: &RouterSpec) -> impl Iterator<Item = (InterfaceName, IpA
         Role::Contender { .. } => &spec.instances[..],
     };
     let nets = instances.iter().flat_map(|instance| instance.held());
-    nets.map(|net| (spec.interface, net.addr()))
+    nets.map(|net| (spec.address_interface, net.addr()))
 }
 
 #[cfg(test)]

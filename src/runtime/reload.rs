@@ -286,10 +286,11 @@ fn log_findings<F>(findings: &[F], each: impl FnMut(&F)) {
     }
 }
 
-/// Returns every interface that a router runs on or tracks.
+/// Returns every interface that a router runs on, has its addresses on, or tracks.
 fn watched(routers: &[RouterSpec]) -> BTreeSet<InterfaceName> {
     let tracked = routers.iter().flat_map(RouterSpec::tracked_interfaces);
-    routers.iter().map(|router| router.interface).chain(tracked).collect()
+    let used = routers.iter().flat_map(|router| [router.interface, router.address_interface]);
+    used.chain(tracked).collect()
 }
 
 fn changes(plan: &Plan) -> usize {

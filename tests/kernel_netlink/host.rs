@@ -158,7 +158,7 @@ impl Agent {
 
     pub(crate) fn declare(&self, key: InstanceKey, addresses: &[&str]) {
         let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
-        self.send(KeeperCommand::Declare { key, addresses });
+        self.send(KeeperCommand::Declare { key, address_interface: key.interface, addresses });
     }
 
     /// Waits until the keeper knows `eth0` too; then `Own` succeeds.

@@ -49,6 +49,7 @@ fn spec(name: &str, interface: &str, vrid: u8, priority: u8, instances: Vec<Inst
     RouterSpec {
         name: name.parse().unwrap(),
         interface: interface.parse().unwrap(),
+        address_interface: interface.parse().unwrap(),
         vrid: Vrid::new(vrid).unwrap(),
         role: Role::Contender { priority: Priority::new(priority).unwrap(), preempt: Preempt::Allow },
         interval: AdverInterval::default(),

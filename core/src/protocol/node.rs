@@ -153,6 +153,14 @@ impl Node {
         instance.map_or((&[], &[]), |instance| (&instance.addresses, &instance.excluded))
     }
 
+    /// The interface on which `key` has its addresses. An instance that does not run has none, and
+    /// for it this is the interface in the key.
+    #[must_use]
+    pub fn address_interface(&self, key: InstanceKey) -> InterfaceName {
+        let router = self.by_key.get(&key).and_then(|id| self.routers.get(id));
+        router.map_or(key.interface, |router| router.spec().address_interface)
+    }
+
     /// Changes with the answers of [`Self::running`] and [`Self::addresses`].
     #[must_use]
     pub const fn generation(&self) -> u64 {
@@ -221,7 +229,8 @@ impl Node {
         };
         let moved = before.and_then(|before| before.mac).zip(mac).filter(|(from, to)| from != to);
         if let Some((from, to)) = moved {
-            for router in self.routers.values_mut().filter(|router| router.spec().interface == name) {
+            let here = |router: &&mut Router| router.spec().address_interface == name;
+            for router in self.routers.values_mut().filter(here) {
                 router.on_mac_changed(now, from, to, out);
             }
         }
@@ -417,5 +426,6 @@ fn depends_on_check(spec: &RouterSpec, name: &CheckName) -> bool {
 }
 
 fn depends_on_link(spec: &RouterSpec, name: InterfaceName) -> bool {
-    spec.interface == name || spec.tracked_interfaces().any(|interface| interface == name)
+    [spec.interface, spec.address_interface].contains(&name)
+        || spec.tracked_interfaces().any(|interface| interface == name)
 }

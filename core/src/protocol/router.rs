@@ -371,7 +371,8 @@ impl Router {
         }
     }
 
-    /// The interface has another hardware address: hosts send to one that does not exist.
+    /// The interface of the addresses has another hardware address: hosts send to one that does not
+    /// exist any more.
     pub(in crate::protocol) fn on_mac_changed(
         &mut self,
         now: MonoTime,
@@ -387,11 +388,12 @@ impl Router {
             }
         }
         if told == HostsTold::Yes {
-            self.report(None, EventKind::MacChanged { interface: self.spec.interface, from, to }, out);
+            let interface = self.spec.address_interface;
+            self.report(None, EventKind::MacChanged { interface, from, to }, out);
         }
     }
 
-    /// Takes another specification with the same interface, VRID and families. State and timers stay.
+    /// Takes another specification with the same interfaces, VRID and families. State and timers stay.
     pub(in crate::protocol) fn reconfigure(&mut self, now: MonoTime, spec: RouterSpec, out: &mut Effects) {
         self.presence = Presence::Wanted;
         if spec == self.spec {
@@ -531,7 +533,7 @@ impl Router {
     ) -> bool {
         let cares = |instance: &Instance| instance.watches_announcements() || instance.is_active();
         let mut instances = self.instances.iter().zip(&self.spec.instances);
-        self.spec.interface == interface
+        self.spec.address_interface == interface
             && instances.any(|(instance, spec)| cares(instance) && has_address(spec, address))
     }
 

@@ -18,8 +18,13 @@ use std::time::Duration;
 pub struct RouterSpec {
     /// Name of the router, unique on this node.
     pub name: RouterName,
-    /// The interface that the router runs on.
+    /// The interface that the router runs on: it sends and receives there, its source address is on
+    /// it, and its link faults are those of the router.
     pub interface: InterfaceName,
+    /// The interface on which the addresses are installed and announced. It is the interface that
+    /// the router runs on, unless the addresses have an interface of their own (as they will with a
+    /// virtual MAC).
+    pub address_interface: InterfaceName,
     /// The VRID, the same in both families.
     pub vrid: Vrid,
     /// Owner of the addresses, or contender with a priority and a Preempt_Mode.
@@ -76,14 +81,19 @@ impl RouterSpec {
     }
 
     /// Whether a router that runs with `self` can go on with `other`, keeping its state and timers:
-    /// interface, VRID, families and versions must be the same. Otherwise the router releases its addresses,
-    /// and another one starts in its place. The core acts on this, and the plan of a reload shows
-    /// it.
+    /// both interfaces, the VRID, the families and their versions must be the same. Otherwise the
+    /// router releases its addresses, and another one starts in its place. The core acts on this, and
+    /// the plan of a reload shows it.
+    ///
+    /// The interface of the addresses counts although it is not in the key: addresses that are
+    /// released and held again are never on two interfaces, and are announced from the new one.
     #[must_use]
     pub fn is_same_instance(&self, other: &Self) -> bool {
         let versions =
             |spec: &Self| spec.instances.iter().map(|instance| instance.version).collect::<Vec<_>>();
-        self.keys().eq(other.keys()) && versions(self) == versions(other)
+        self.keys().eq(other.keys())
+            && self.address_interface == other.address_interface
+            && versions(self) == versions(other)
     }
 }
 

@@ -498,7 +498,10 @@ impl<'a> Run<'a> {
                 }
             }
             9 => spec.vrid = fresh.vrid,
-            10 => spec.interface = fresh.interface,
+            10 => {
+                spec.interface = fresh.interface;
+                spec.address_interface = fresh.address_interface;
+            }
             11 if is_free => spec.name = other,
             12 if is_free => self.specs.push(RouterSpec { name: other, ..fresh }),
             13 if several => drop(self.specs.remove(at)),
@@ -555,9 +558,11 @@ impl<'a> Run<'a> {
         let seconds = |rng: &mut Rng| Duration::from_secs(rng.pick(&[0, 1, 5], 5));
         let announce =
             AnnounceSpec { repeat, delay: seconds(&mut self.rng), refresh: seconds(&mut self.rng) };
+        let interface = self.pick_interface();
         RouterSpec {
             name,
-            interface: self.pick_interface(),
+            interface,
+            address_interface: interface,
             vrid,
             role,
             interval,

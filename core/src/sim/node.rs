@@ -467,6 +467,7 @@ fn spec(setup: NodeSetup, families: &[Family]) -> RouterSpec {
     RouterSpec {
         name: name(),
         interface: interface(),
+        address_interface: interface(),
         vrid: vrid(),
         role: setup.role,
         interval: setup.interval,

@@ -59,9 +59,11 @@ pub(super) fn resolve(
     let (role, preempt_delay) = role?;
     let (interval, down_adverts, announce) = timing?;
     let Instances { instances, rule } = instances?;
+    let interface = interface?;
     let spec = RouterSpec {
         name: name?.into_inner(),
-        interface: interface?,
+        interface,
+        address_interface: interface,
         vrid: vrid?.into_inner(),
         role,
         interval,

@@ -14,7 +14,7 @@ use std::io;
 pub fn frame_announcer() -> Announcer {
     let mut sockets: BTreeMap<InterfaceName, (u32, FrameSocket)> = BTreeMap::new();
     Box::new(move |announcement| {
-        let interface = announcement.key.interface;
+        let interface = announcement.interface;
         if sockets.get(&interface).is_some_and(|(index, _)| *index != announcement.index) {
             sockets.remove(&interface);
         }
@@ -30,7 +30,7 @@ fn send(
     sockets: &mut BTreeMap<InterfaceName, (u32, FrameSocket)>,
     announcement: &Announcement,
 ) -> io::Result<()> {
-    let (interface, index) = (announcement.key.interface, announcement.index);
+    let (interface, index) = (announcement.interface, announcement.index);
     let (_, socket) = match sockets.entry(interface) {
         Entry::Occupied(entry) => entry.into_mut(),
         Entry::Vacant(entry) => {

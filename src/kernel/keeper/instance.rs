@@ -6,7 +6,7 @@ use super::ledger::Refusals;
 use super::message::KeeperEvent;
 use crate::kernel::netlink::LinkState;
 use crate::kernel::ownership::{Place, Wanted};
-use crate::types::{InstanceKey, MacAddr, MonoTime};
+use crate::types::{InstanceKey, InterfaceName, MacAddr, MonoTime};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -14,12 +14,14 @@ use std::net::IpAddr;
 /// One declared instance.
 #[derive(Debug)]
 pub(super) struct KeptInstance {
+    /// The interface on which the addresses are installed and announced.
+    pub(super) address_interface: InterfaceName,
     pub(super) addresses: Vec<IpNet>,
     pub(super) declaration: Declaration,
     pub(super) wanted: Wanted,
     pub(super) epoch: u64,
     pub(super) answer: AnswerState,
-    /// The addresses that were installed after the last pass, and their interface.
+    /// The addresses that were installed after the last pass, and the index of their interface.
     pub(super) in_place: BTreeSet<IpAddr>,
     pub(super) index: Option<u32>,
     pub(super) budget: RepairBudget,
@@ -80,8 +82,9 @@ pub(super) struct Repair {
 
 impl KeptInstance {
     /// Begins with an instance that was just declared and holds nothing.
-    pub(super) fn new(now: MonoTime) -> Self {
+    pub(super) fn new(now: MonoTime, address_interface: InterfaceName) -> Self {
         Self {
+            address_interface,
             addresses: Vec::new(),
             declaration: Declaration::Declared,
             wanted: Wanted::Released,
@@ -121,7 +124,7 @@ impl KeptInstance {
             // The installed addresses disappeared with the interface. They are remembered until the
             // interface is back.
             let outcome = match self.wanted {
-                Wanted::Held => Err(format!("interface {} does not exist", key.interface)),
+                Wanted::Held => Err(format!("interface {} does not exist", self.address_interface)),
                 Wanted::Released => {
                     self.in_place.clear();
                     Ok(())

@@ -66,7 +66,9 @@ impl Ledger {
     /// Takes a command; some are answered at once.
     pub(super) fn accept(&mut self, now: MonoTime, command: KeeperCommand) -> Option<KeeperEvent> {
         match command {
-            KeeperCommand::Declare { key, addresses } => self.declare(now, key, addresses),
+            KeeperCommand::Declare { key, address_interface, addresses } => {
+                self.declare(now, key, address_interface, addresses);
+            }
             KeeperCommand::Forget { key } => {
                 match self.routers.get_mut(&key) {
                     Some(router) if router.owes_release() => router.declaration = Declaration::Forgotten,
@@ -150,7 +152,7 @@ impl Ledger {
         let mut deferred = BTreeSet::new();
         let mut urgent = BTreeSet::new();
         for (key, router) in &mut self.routers {
-            let Some(link) = self.links.get(&key.interface) else {
+            let Some(link) = self.links.get(&router.address_interface) else {
                 continue;
             };
             if let Some(repair) = repairs.get_mut(key).filter(|repair| !repair.removed.is_empty()) {
@@ -184,7 +186,7 @@ impl Ledger {
     ) -> Result<(), String> {
         let nothing = Repair::default();
         for (key, router) in &mut self.routers {
-            let index = self.links.get(&key.interface).map(|link| link.index);
+            let index = self.links.get(&router.address_interface).map(|link| link.index);
             let repair = plan.repairs.get(key).unwrap_or(&nothing);
             router.settle(*key, index, repair, refused, events);
         }
@@ -223,11 +225,13 @@ impl Ledger {
 
     fn announcement(&self, key: InstanceKey, rounds: u8) -> Option<Announcement> {
         let router = self.routers.get(&key).filter(|router| router.wanted == Wanted::Held)?;
-        let link = self.links.get(&key.interface).filter(|link| router.index == Some(link.index))?;
+        let link =
+            self.links.get(&router.address_interface).filter(|link| router.index == Some(link.index))?;
         let addresses: Vec<_> =
             router.addresses.iter().map(IpNet::addr).filter(|a| router.in_place.contains(a)).collect();
         (!addresses.is_empty()).then_some(Announcement {
             key,
+            interface: router.address_interface,
             index: link.index,
             mac: link.mac?,
             addresses,
@@ -235,8 +239,21 @@ impl Ledger {
         })
     }
 
-    fn declare(&mut self, now: MonoTime, key: InstanceKey, addresses: Vec<IpNet>) {
-        let router = self.routers.entry(key).or_insert_with(|| KeptInstance::new(now));
+    fn declare(
+        &mut self,
+        now: MonoTime,
+        key: InstanceKey,
+        address_interface: InterfaceName,
+        addresses: Vec<IpNet>,
+    ) {
+        let router = self.routers.entry(key).or_insert_with(|| KeptInstance::new(now, address_interface));
+        if router.address_interface != address_interface {
+            // What was installed on the other interface is not claimed any more, so the next pass
+            // removes it. Here nothing is installed yet.
+            router.address_interface = address_interface;
+            router.in_place.clear();
+            router.index = None;
+        }
         router.in_place.retain(|a| addresses.iter().any(|net| net.addr() == *a));
         router.addresses = addresses;
         router.declaration = Declaration::Declared;
@@ -282,14 +299,15 @@ impl Ledger {
     /// instance may have IPv4 addresses that it does not advertise.
     pub(super) fn ipv4_links(&self) -> BTreeMap<InterfaceName, u32> {
         let has_ipv4 = |router: &KeptInstance| router.addresses.iter().any(|net| net.addr().is_ipv4());
-        let keys = self.routers.iter().filter(|(_, router)| has_ipv4(router)).map(|(key, _)| key);
-        keys.filter_map(|key| Some((key.interface, self.links.get(&key.interface)?.index))).collect()
+        let routers = self.routers.values().filter(|router| has_ipv4(router));
+        let interfaces = routers.map(|router| router.address_interface);
+        interfaces.filter_map(|interface| Some((interface, self.links.get(&interface)?.index))).collect()
     }
 
     fn claims(&self) -> Claims {
         let mut claims = Claims::default();
-        for (key, router) in &self.routers {
-            if let Some(link) = self.links.get(&key.interface) {
+        for router in self.routers.values() {
+            if let Some(link) = self.links.get(&router.address_interface) {
                 for net in &router.addresses {
                     claims.add(link.index, *net, router.wanted);
                 }
@@ -301,9 +319,9 @@ impl Ledger {
     /// Virtual routers whose addresses should have been there since an earlier pass.
     fn held(&self) -> impl Iterator<Item = (&KeptInstance, &KeptLink)> {
         self.routers
-            .iter()
-            .filter(|(_, router)| router.wanted == Wanted::Held && router.answer == AnswerState::Given)
-            .filter_map(|(key, router)| Some((router, self.links.get(&key.interface)?)))
+            .values()
+            .filter(|router| router.wanted == Wanted::Held && router.answer == AnswerState::Given)
+            .filter_map(|router| Some((router, self.links.get(&router.address_interface)?)))
     }
 
     /// Returns what other programs removed from instances that hold their addresses.
@@ -313,7 +331,7 @@ impl Ledger {
             |router: &KeptInstance| router.wanted == Wanted::Held && router.answer == AnswerState::Given;
         let mut repairs = BTreeMap::new();
         for (key, router) in self.routers.iter().filter(|(_, router)| holding(router)) {
-            if let Some(link) = self.links.get(&key.interface) {
+            if let Some(link) = self.links.get(&router.address_interface) {
                 repairs.insert(*key, router.losses(link, &present));
             }
         }

@@ -9,11 +9,14 @@ use std::net::IpAddr;
 /// A command to the keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeeperCommand {
-    /// A virtual router is configured, or its addresses changed. Until it is owned, none of ours is
-    /// tolerated.
+    /// An instance is configured, or its addresses or their interface changed. Until the addresses are
+    /// wanted, those that the agent installed are removed.
     Declare {
         /// The instance that is configured.
         key: InstanceKey,
+        /// The interface on which the addresses are installed and announced. It need not be the one
+        /// in the key.
+        address_interface: InterfaceName,
         /// All addresses of the instance, whether advertised or not.
         addresses: Vec<IpNet>,
     },
@@ -152,7 +155,9 @@ pub enum KeeperEvent {
 pub struct Announcement {
     /// The instance that the addresses belong to.
     pub key: InstanceKey,
-    /// Index of the interface to send on.
+    /// The interface to send on, which is the one that has the addresses.
+    pub interface: InterfaceName,
+    /// The index of that interface.
     pub index: u32,
     /// The hardware address that the hosts must use.
     pub mac: MacAddr,

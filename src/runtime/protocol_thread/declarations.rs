@@ -1,15 +1,19 @@
 //! What the address thread has been told about the instances that run.
 
 use crate::kernel::keeper::KeeperCommand;
-use crate::protocol::{Node, RouterSpec};
-use crate::types::InstanceKey;
+use crate::protocol::{InstanceSpec, Node, RouterSpec};
+use crate::types::{InstanceKey, InterfaceName};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 
-/// The addresses of each instance as the address thread knows them, and the generation of the core at that time.
+/// The addresses of an instance and their interface.
+type Declared = (InterfaceName, Vec<IpNet>);
+
+/// The addresses of each instance as the address thread knows them, and the generation of the core at
+/// that time.
 #[derive(Debug, Default)]
 pub(super) struct Declarations {
-    declared: BTreeMap<InstanceKey, Vec<IpNet>>,
+    declared: BTreeMap<InstanceKey, Declared>,
     generation: u64,
 }
 
@@ -22,10 +26,13 @@ impl Declarations {
             return None;
         }
         self.generation = node.generation();
-        let running: BTreeMap<InstanceKey, Vec<IpNet>> = node.running().flat_map(instances).collect();
-        let changed = running.iter().filter(|(key, addresses)| self.declared.get(key) != Some(addresses));
-        let declare = changed
-            .map(|(key, addresses)| KeeperCommand::Declare { key: *key, addresses: addresses.clone() });
+        let running: BTreeMap<InstanceKey, Declared> = node.running().flat_map(instances).collect();
+        let changed = running.iter().filter(|(key, declared)| self.declared.get(key) != Some(declared));
+        let declare = changed.map(|(key, (address_interface, addresses))| KeeperCommand::Declare {
+            key: *key,
+            address_interface: *address_interface,
+            addresses: addresses.clone(),
+        });
         let gone = self.declared.keys().filter(|key| !running.contains_key(key));
         let commands = declare.chain(gone.map(|key| KeeperCommand::Forget { key: *key })).collect();
         self.declared = running;
@@ -40,6 +47,7 @@ impl Declarations {
 }
 
 /// The instances of a router with all their addresses, advertised or not.
-fn instances(spec: &RouterSpec) -> impl Iterator<Item = (InstanceKey, Vec<IpNet>)> {
-    spec.instances.iter().map(|instance| (spec.key(instance.family), instance.held().copied().collect()))
+fn instances(spec: &RouterSpec) -> impl Iterator<Item = (InstanceKey, Declared)> {
+    let declared = |instance: &InstanceSpec| (spec.address_interface, instance.held().copied().collect());
+    spec.instances.iter().map(move |instance| (spec.key(instance.family), declared(instance)))
 }

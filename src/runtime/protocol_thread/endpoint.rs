@@ -17,10 +17,23 @@ use std::net::{IpAddr, Ipv4Addr};
 /// How often a message is tried again that a full queue refused.
 const RETRIES: usize = 3;
 
+/// What the sockets of an endpoint are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Purpose {
+    /// Instances that run on another interface have their addresses on this one. The announcements
+    /// of others are heard here, and nothing else.
+    Announcements,
+    /// Instances run on this interface: advertisements are sent and received, and announcements are
+    /// heard as well.
+    Advertisements,
+}
+
 /// What the sockets of an endpoint can do.
 pub(super) trait EndpointSockets {
     /// The index of the interface for which they are open.
     fn index(&self) -> u32;
+    /// The purpose for which they are open.
+    fn purpose(&self) -> Purpose;
     /// Hands on the advertisements that have arrived, up to a bound.
     fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<Received>;
     /// Hands on the advertisements that came from addresses of this host, up to a bound.
@@ -116,9 +129,10 @@ impl<S: EndpointSockets> Endpoint<S> {
         self.family
     }
 
-    /// Whether the sockets are open for this index of the interface.
-    pub(super) fn is_open_for(&self, index: u32) -> bool {
-        self.sockets.as_ref().is_some_and(|sockets| sockets.index() == index)
+    /// Whether the sockets are open for this index of the interface and this purpose.
+    pub(super) fn is_open_for(&self, index: u32, purpose: Purpose) -> bool {
+        let fit = |sockets: &S| sockets.index() == index && sockets.purpose() == purpose;
+        self.sockets.as_ref().is_some_and(fit)
     }
 
     pub(super) fn close(&mut self) {

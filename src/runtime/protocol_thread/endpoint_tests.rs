@@ -96,9 +96,11 @@ fn without_sockets_nothing_is_sent_and_the_kernel_was_not_asked() {
     endpoint.close();
     enqueue(&mut endpoint, 51, 100);
     assert_eq!(flush(&mut endpoint), [(51, unsent(100, None))]);
-    assert!(!endpoint.is_open_for(2));
+    assert!(!endpoint.is_open_for(2, Purpose::Advertisements));
     endpoint.open(host.sockets(3));
-    assert!(endpoint.is_open_for(3) && !endpoint.is_open_for(2));
+    assert!(
+        endpoint.is_open_for(3, Purpose::Advertisements) && !endpoint.is_open_for(2, Purpose::Advertisements)
+    );
     assert_eq!(flush(&mut endpoint), [], "what was not sent is not kept");
 }
 

@@ -1,11 +1,11 @@
 //! All endpoints: which there are, which have to be open, and what is known of their interfaces.
 
-use super::endpoint::{Endpoint, EndpointSockets, SendResult};
+use super::endpoint::{Endpoint, EndpointSockets, Purpose, SendResult};
 use crate::kernel::vrrp_socket::Remaining;
 use crate::protocol::{Node, RouterSpec};
 use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, MonoTime};
 use crate::wire::Announcement;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ const REOPEN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Endpoints<S> {
     endpoints: Vec<Endpoint<S>>,
-    /// The interfaces and families that the configuration names.
-    configured: BTreeSet<(InterfaceName, Family)>,
+    /// The interfaces and families that the configuration needs, and what for.
+    configured: BTreeMap<(InterfaceName, Family), Purpose>,
     links: BTreeMap<InterfaceName, LinkFacts>,
     /// When the sockets have to be looked at again.
     reopen_at: Option<MonoTime>,
@@ -25,7 +25,7 @@ pub(super) struct Endpoints<S> {
 
 impl<S: EndpointSockets> Endpoints<S> {
     pub(super) const fn new() -> Self {
-        Self { endpoints: Vec::new(), configured: BTreeSet::new(), links: BTreeMap::new(), reopen_at: None }
+        Self { endpoints: Vec::new(), configured: BTreeMap::new(), links: BTreeMap::new(), reopen_at: None }
     }
 
     /// How many there are.
@@ -38,11 +38,25 @@ impl<S: EndpointSockets> Endpoints<S> {
         self.endpoints.get_mut(place)
     }
 
-    /// The endpoint of an instance.
+    /// The endpoint at which an instance sends and receives advertisements.
     pub(super) fn of(&mut self, key: InstanceKey) -> Option<&mut Endpoint<S>> {
+        self.at_interface(key.interface, key.family)
+    }
+
+    /// The endpoint of an interface and a family.
+    pub(super) fn at_interface(
+        &mut self,
+        interface: InterfaceName,
+        family: Family,
+    ) -> Option<&mut Endpoint<S>> {
         self.endpoints
             .iter_mut()
-            .find(|endpoint| (endpoint.interface(), endpoint.family()) == (key.interface, key.family))
+            .find(|endpoint| (endpoint.interface(), endpoint.family()) == (interface, family))
+    }
+
+    /// Every endpoint, in the order of their places.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Endpoint<S>> {
+        self.endpoints.iter_mut()
     }
 
     /// Hands on the announcements of others that have arrived at an endpoint, with its interface, up to the socket's bound.
@@ -81,10 +95,11 @@ impl<S: EndpointSockets> Endpoints<S> {
         self.reopen_at = Some(now);
     }
 
-    /// These routers are configured: each of their instances has an endpoint from now on.
+    /// These routers are configured: from now on there is an endpoint where each of their instances
+    /// runs, and where it has its addresses.
     pub(super) fn configure(&mut self, now: MonoTime, specs: &[RouterSpec]) {
-        self.configured = specs.iter().flat_map(RouterSpec::keys).map(place_of).collect();
-        for (interface, family) in self.configured.iter().copied() {
+        self.configured = purposes(specs.iter());
+        for (interface, family) in self.configured.keys().copied() {
             let known = |e: &Endpoint<S>| (e.interface(), e.family()) == (interface, family);
             if !self.endpoints.iter().any(known) {
                 self.endpoints.push(Endpoint::new(interface, family));
@@ -106,29 +121,32 @@ impl<S: EndpointSockets> Endpoints<S> {
         &mut self,
         now: MonoTime,
         node: &Node,
-        mut open: impl FnMut(usize, (InterfaceName, u32), Family) -> Result<S, String>,
+        mut open: impl FnMut(usize, (InterfaceName, u32), Family, Purpose) -> Result<S, String>,
         mut report: impl FnMut(InterfaceName, Family, Result<(), String>),
     ) {
         if self.reopen_at.is_none_or(|at| at > now) {
             return;
         }
         self.reopen_at = None;
-        let running = node.running().flat_map(RouterSpec::keys).map(place_of);
-        let used: BTreeSet<_> = running.chain(self.configured.iter().copied()).collect();
+        let mut used = purposes(node.running());
+        for (at, purpose) in &self.configured {
+            need(&mut used, *at, *purpose);
+        }
         for (place, endpoint) in self.endpoints.iter_mut().enumerate() {
             let (interface, family) = (endpoint.interface(), endpoint.family());
-            let link = self.links.get(&interface).filter(|_| used.contains(&(interface, family)));
-            let Some(facts) = link else {
+            let used = self.links.get(&interface).zip(used.get(&(interface, family)));
+            let Some((facts, purpose)) = used else {
                 endpoint.close();
                 continue;
             };
             endpoint.set_own_addresses(&facts.ipv4);
-            if endpoint.is_open_for(facts.index) {
+            if endpoint.is_open_for(facts.index, *purpose) {
                 continue;
             }
             // The old sockets go first: the new ones may have their addresses and groups.
             endpoint.close();
-            let outcome = open(place, (interface, facts.index), family).map(|sockets| endpoint.open(sockets));
+            let opened = open(place, (interface, facts.index), family, *purpose);
+            let outcome = opened.map(|sockets| endpoint.open(sockets));
             if outcome.is_err() {
                 self.reopen_at = Some(now + REOPEN);
             }
@@ -149,7 +167,24 @@ impl<S: EndpointSockets> Endpoints<S> {
     }
 }
 
-/// Where an instance is heard.
-const fn place_of(key: InstanceKey) -> (InterfaceName, Family) {
-    (key.interface, key.family)
+/// The interfaces and families that these routers need, and what for.
+fn purposes<'a>(specs: impl Iterator<Item = &'a RouterSpec>) -> BTreeMap<(InterfaceName, Family), Purpose> {
+    let mut purposes = BTreeMap::new();
+    for spec in specs {
+        for key in spec.keys() {
+            need(&mut purposes, (key.interface, key.family), Purpose::Advertisements);
+            need(&mut purposes, (spec.address_interface, key.family), Purpose::Announcements);
+        }
+    }
+    purposes
+}
+
+/// Adds a need. Sockets for advertisements also hear announcements.
+fn need(
+    purposes: &mut BTreeMap<(InterfaceName, Family), Purpose>,
+    at: (InterfaceName, Family),
+    purpose: Purpose,
+) {
+    let needed = purposes.entry(at).or_insert(purpose);
+    *needed = purpose.max(*needed);
 }

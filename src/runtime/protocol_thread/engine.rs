@@ -5,7 +5,7 @@
 
 use super::commands::PendingCommands;
 use super::declarations::Declarations;
-use super::endpoint::{EndpointSockets, SendResult, SocketKind};
+use super::endpoint::{Endpoint, EndpointSockets, Purpose, SendResult, SocketKind};
 use super::endpoints::Endpoints;
 use super::mailbox::{Mailbox, Message, ThreadRequest};
 use super::node_runner::NodeRunner;
@@ -50,6 +50,7 @@ pub(super) trait ThreadIo {
         place: usize,
         interface: (InterfaceName, u32),
         family: Family,
+        purpose: Purpose,
     ) -> Result<Self::Sockets, String>;
     /// Hands a command to the address thread, without waiting.
     fn tell_keeper(&mut self, command: KeeperCommand) -> Offer<KeeperCommand>;
@@ -231,7 +232,7 @@ impl<I: ThreadIo> Engine<I> {
         endpoints.reopen(
             now,
             runner.node(),
-            |place, interface, family| io.open(place, interface, family),
+            |place, interface, family, purpose| io.open(place, interface, family, purpose),
             |interface, family, outcome| results.push(Input::Sockets(interface, family, outcome)),
         );
         for result in results {
@@ -262,9 +263,7 @@ impl<I: ThreadIo> Engine<I> {
             Effect::ReleaseAddresses { key, epoch } => {
                 // Our last advertisement leaves before the addresses do.
                 self.flush(now);
-                if let Some(endpoint) = self.endpoints.of(key) {
-                    endpoint.release(key);
-                }
+                self.endpoints.iter_mut().for_each(|endpoint| endpoint.release(key));
                 self.gate.release(key);
                 self.to_keeper.push(KeeperCommand::Disown { key, epoch });
             }
@@ -279,14 +278,13 @@ impl<I: ThreadIo> Engine<I> {
                 self.to_keeper.push(KeeperCommand::Announce { key, rounds });
             }
             Effect::WatchAnnouncements { key } => {
-                if let Some(endpoint) = self.endpoints.of(key) {
+                let interface = self.runner.node().address_interface(key);
+                if let Some(endpoint) = self.endpoints.at_interface(interface, key.family) {
                     endpoint.watch_announcements(key);
                 }
             }
             Effect::IgnoreAnnouncements { key } => {
-                if let Some(endpoint) = self.endpoints.of(key) {
-                    endpoint.ignore_announcements(key);
-                }
+                self.endpoints.iter_mut().for_each(|endpoint| endpoint.ignore_announcements(key));
             }
             Effect::Report(event) => {
                 self.gate.on_event(&event);
@@ -310,10 +308,15 @@ impl<I: ThreadIo> Engine<I> {
         }
     }
 
-    /// The owner of an address that `key` will hold may advertise from it, which the kernel takes for our own.
+    /// The owner of an address that `key` will hold may advertise from it, which the kernel takes for our own; and
+    /// others may announce it where `key` has its addresses.
     fn hear_owners_of(&mut self, key: InstanceKey) {
         let (advertised, excluded) = self.runner.node().addresses(key);
-        if let Some(endpoint) = self.endpoints.of(key) {
+        let interfaces = [key.interface, self.runner.node().address_interface(key)];
+        let concerned = |endpoint: &&mut Endpoint<I::Sockets>| {
+            endpoint.family() == key.family && interfaces.contains(&endpoint.interface())
+        };
+        for endpoint in self.endpoints.iter_mut().filter(concerned) {
             endpoint.hold(key, advertised.iter().chain(excluded).map(IpNet::addr));
         }
     }

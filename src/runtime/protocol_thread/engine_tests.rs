@@ -5,10 +5,10 @@ use super::super::scripted::{ScriptedHost, link, router};
 use super::*;
 use crate::agent::{AgentEventKind, CommandReply};
 use crate::protocol::{
-    Answer, Command, Demotion, EventKind, Fault, Force, HoldResult, LastResort, LocalWarning, Snapshot,
-    StateName,
+    Answer, Command, Demotion, EventKind, Fault, Force, HoldResult, LastResort, LocalWarning, RouterSpec,
+    Snapshot, StateName,
 };
-use crate::types::{AdverInterval, AdvertPriority, Family, MacAddr, RouterName, Version, Vrid};
+use crate::types::{AdverInterval, AdvertPriority, Family, LinkFacts, MacAddr, RouterName, Version, Vrid};
 use crate::wire::{ChecksumFlavour, Draft};
 use tokio::sync::oneshot;
 
@@ -316,7 +316,9 @@ fn an_interface_that_was_away_for_a_moment_gets_new_sockets_even_under_its_old_i
 #[test]
 fn a_router_that_left_the_configuration_keeps_its_sockets_until_it_is_gone() {
     let mut scene = ThreadScene::active();
-    let endpoint_is_open = |scene: &mut ThreadScene| scene.engine.endpoints.at(0).unwrap().is_open_for(2);
+    let endpoint_is_open = |scene: &mut ThreadScene| {
+        scene.engine.endpoints.at(0).unwrap().is_open_for(2, Purpose::Advertisements)
+    };
     scene.send(Input::Configure(Vec::new()));
     scene.turn();
     assert!(endpoint_is_open(&mut scene), "it hands over");
@@ -344,6 +346,45 @@ fn our_own_announcements_are_not_taken_for_those_of_others() {
     };
     assert!(!heard(link(2).mac.unwrap()));
     assert!(heard(MacAddr([2, 0, 0, 0, 0, 9])), "what this test waits for can happen");
+}
+
+#[test]
+fn announcements_are_heard_where_the_addresses_are() {
+    let mut scene = ThreadScene::new(EVENTS);
+    let eth1 = "eth1".parse().unwrap();
+    let other = LinkFacts { mac: Some(MacAddr([2, 0, 0, 0, 0, 3])), ..link(3) };
+    let elsewhere = |mut routers: Vec<RouterSpec>| {
+        routers.iter_mut().for_each(|spec| spec.address_interface = eth1);
+        routers
+    };
+    scene.send(Input::Link("eth0".parse().unwrap(), Some(link(2))));
+    scene.send(Input::Link(eth1, Some(other)));
+    scene.send(Input::Configure(elsewhere(router(100))));
+    scene.turn();
+    let log = scene.host.log();
+    let opened: Vec<_> = log.iter().filter(|line| line.starts_with("open")).collect();
+    assert_eq!(opened, ["open 0: eth0 2 ipv4", "open 1: eth1 3 ipv4, announcements only"]);
+    scene.turn_until(StateName::Active);
+    scene.kernel_holds_addresses(1);
+    scene.turn();
+    scene.events();
+    let heard = |scene: &mut ThreadScene, interface: InterfaceName| {
+        for _ in 0..10 {
+            let (address, mac) = ("192.0.2.50".parse().unwrap(), MacAddr([2, 0, 0, 0, 0, 9]));
+            scene.send(Input::AnnouncementHeard { interface, address, mac });
+            scene.turn();
+            scene.host.pass(millis(600));
+        }
+        scene.events().iter().any(|kind| matches!(kind, EventKind::PeerWarningRaised { .. }))
+    };
+    assert!(!heard(&mut scene, "eth0".parse().unwrap()));
+    assert!(heard(&mut scene, eth1));
+    // Instances that run on eth1 need more of its sockets.
+    let more =
+        RouterSpec { name: "more".parse().unwrap(), interface: eth1, ..elsewhere(router(90)).remove(0) };
+    scene.send(Input::Configure([elsewhere(router(100)), vec![more]].concat()));
+    scene.turn();
+    assert!(scene.host.log().contains(&"open 1: eth1 3 ipv4".to_owned()));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Sockets, a clock and an address thread for tests, all of which do what a script says, and a log of what was done with
 //! them in its order.
 
-use super::endpoint::{EndpointSockets, SocketKind};
+use super::endpoint::{EndpointSockets, Purpose, SocketKind};
 use super::engine::{Ready, ThreadIo};
 use super::retry_queue::Offer;
 use crate::kernel::announcement_socket::Watched;
@@ -46,7 +46,7 @@ pub(super) struct ScriptedHost(pub(super) Rc<RefCell<Host>>);
 
 impl ScriptedHost {
     pub(super) fn sockets(&self, index: u32) -> ScriptedSockets {
-        ScriptedSockets { host: self.clone(), index }
+        ScriptedSockets { host: self.clone(), index, purpose: Purpose::Advertisements }
     }
 
     /// What was done since the last time, in its order.
@@ -79,6 +79,7 @@ impl ScriptedHost {
 pub(super) struct ScriptedSockets {
     host: ScriptedHost,
     index: u32,
+    purpose: Purpose,
 }
 
 impl ScriptedSockets {
@@ -100,6 +101,10 @@ impl ScriptedSockets {
 impl EndpointSockets for ScriptedSockets {
     fn index(&self) -> u32 {
         self.index
+    }
+
+    fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
     fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<Received> {
@@ -175,10 +180,16 @@ impl ThreadIo for ScriptedHost {
         place: usize,
         (interface, index): (InterfaceName, u32),
         family: Family,
+        purpose: Purpose,
     ) -> Result<ScriptedSockets, String> {
-        self.write(|| format!("open {place}: {interface} {index} {family}"));
+        let only = match purpose {
+            Purpose::Advertisements => "",
+            Purpose::Announcements => ", announcements only",
+        };
+        self.write(|| format!("open {place}: {interface} {index} {family}{only}"));
         let error = self.0.borrow().open_error;
-        error.map_or_else(|| Ok(self.sockets(index)), |error| Err(error.to_owned()))
+        let sockets = || ScriptedSockets { purpose, ..self.sockets(index) };
+        error.map_or_else(|| Ok(sockets()), |error| Err(error.to_owned()))
     }
 
     fn tell_keeper(&mut self, command: KeeperCommand) -> Offer<KeeperCommand> {

@@ -1,6 +1,6 @@
 //! The kernel's sockets of one interface and family.
 
-use super::endpoint::{EndpointSockets, SocketKind};
+use super::endpoint::{EndpointSockets, Purpose, SocketKind};
 use crate::kernel::announcement_socket::{AnnouncementSocket, Watched};
 use crate::kernel::socket_error::SocketError;
 use crate::kernel::vrrp_socket::{
@@ -13,14 +13,24 @@ use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::io;
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
 
-/// One socket to receive, one to transmit, one to hear announcements, and one for what the kernel takes for our own.
+/// The sockets of one endpoint. All of them hear announcements; those of an interface on which
+/// instances run also send and receive advertisements.
 #[derive(Debug)]
 pub(super) struct KernelSockets {
     index: u32,
+    announcements: AnnouncementSocket,
+    /// `None` where no instance runs ([`Purpose::Announcements`]).
+    advertisements: Option<AdvertisementSockets>,
+}
+
+/// One socket to receive advertisements, one to transmit them, and one for what the kernel takes for our
+/// own.
+#[derive(Debug)]
+struct AdvertisementSockets {
     receive: ReceiveSocket,
     transmit: TransmitSocket,
-    announcements: AnnouncementSocket,
     /// For packets from our own addresses, which the IPv4 kernel drops as martians; the IPv6 kernel delivers them.
     own_addresses: Option<MartianSocket>,
 }
@@ -33,25 +43,47 @@ impl KernelSockets {
     pub(super) fn open(
         (interface, index): (InterfaceName, u32),
         family: Family,
+        purpose: Purpose,
+        epoll: &Epoll,
+        token: impl Fn(SocketKind) -> u64,
+    ) -> Result<Self, String> {
+        let advertisements = match purpose {
+            Purpose::Advertisements => {
+                Some(AdvertisementSockets::open((interface, index), family, epoll, &token)?)
+            }
+            Purpose::Announcements => None,
+        };
+        let announcements = AnnouncementSocket::open(interface, index, family).map_err(step_and_answer)?;
+        watch(epoll, &announcements, token(SocketKind::Announcements))?;
+        Ok(Self { index, announcements, advertisements })
+    }
+}
+
+impl AdvertisementSockets {
+    fn open(
+        (interface, index): (InterfaceName, u32),
+        family: Family,
         epoll: &Epoll,
         token: impl Fn(SocketKind) -> u64,
     ) -> Result<Self, String> {
         let receive = ReceiveSocket::open(interface, index, family).map_err(step_and_answer)?;
         let transmit = TransmitSocket::open(interface, index, family).map_err(step_and_answer)?;
-        let announcements = AnnouncementSocket::open(interface, index, family).map_err(step_and_answer)?;
         let own_addresses = match family {
             Family::Ipv4 => Some(MartianSocket::open(interface, index).map_err(step_and_answer)?),
             Family::Ipv6 => None,
         };
-        let readable = |kind| EpollEvent::new(EpollFlags::EPOLLIN, token(kind));
-        let refused = |error: nix::errno::Errno| io::Error::from(error).to_string();
-        epoll.add(&receive, readable(SocketKind::Advertisements)).map_err(refused)?;
-        epoll.add(&announcements, readable(SocketKind::Announcements)).map_err(refused)?;
+        watch(epoll, &receive, token(SocketKind::Advertisements))?;
         if let Some(own_addresses) = &own_addresses {
-            epoll.add(own_addresses, readable(SocketKind::OwnAddresses)).map_err(refused)?;
+            watch(epoll, own_addresses, token(SocketKind::OwnAddresses))?;
         }
-        Ok(Self { index, receive, transmit, announcements, own_addresses })
+        Ok(Self { receive, transmit, own_addresses })
     }
+}
+
+/// Makes epoll report, with this token, that a socket can be read.
+fn watch(epoll: &Epoll, socket: impl AsFd, token: u64) -> Result<(), String> {
+    let added = epoll.add(socket, EpollEvent::new(EpollFlags::EPOLLIN, token));
+    added.map_err(|error| io::Error::from(error).to_string())
 }
 
 impl EndpointSockets for KernelSockets {
@@ -59,12 +91,21 @@ impl EndpointSockets for KernelSockets {
         self.index
     }
 
+    fn purpose(&self) -> Purpose {
+        match self.advertisements {
+            Some(_) => Purpose::Advertisements,
+            None => Purpose::Announcements,
+        }
+    }
+
     fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<Received> {
-        self.receive.receive(each)
+        let sockets = self.advertisements.as_mut();
+        sockets.map_or_else(|| Ok(Received::default()), |sockets| sockets.receive.receive(each))
     }
 
     fn receive_from_own_addresses(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<Remaining> {
-        self.own_addresses.as_ref().map_or(Ok(Remaining::Nothing), |socket| socket.receive(each))
+        let socket = self.advertisements.as_ref().and_then(|sockets| sockets.own_addresses.as_ref());
+        socket.map_or(Ok(Remaining::Nothing), |socket| socket.receive(each))
     }
 
     fn receive_announcements(&mut self, each: &mut dyn FnMut(Announcement)) -> io::Result<Remaining> {
@@ -78,18 +119,27 @@ impl EndpointSockets for KernelSockets {
     }
 
     fn filter_own_addresses(&mut self, sources: BTreeSet<Ipv4Addr>) {
-        if let Some(socket) = &mut self.own_addresses {
+        let sockets = self.advertisements.as_mut();
+        if let Some(socket) = sockets.and_then(|sockets| sockets.own_addresses.as_mut()) {
             // As above.
             let _ = socket.listen_to(sources);
         }
     }
 
     fn send_batch(&mut self, messages: &OutgoingMessages, failed: &mut dyn FnMut(usize, io::Error)) {
-        self.transmit.send_batch(messages, failed);
+        match &mut self.advertisements {
+            Some(sockets) => {
+                sockets.transmit.send_batch(messages, failed);
+            }
+            None => (0..messages.len()).for_each(|at| failed(at, io::ErrorKind::NotConnected.into())),
+        }
     }
 
     fn send(&mut self, route: Route, message: &[u8]) -> io::Result<()> {
-        self.transmit.send(route, message)
+        match &mut self.advertisements {
+            Some(sockets) => sockets.transmit.send(route, message),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
     }
 }
 

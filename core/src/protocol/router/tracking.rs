@@ -119,9 +119,11 @@ pub(super) fn local_warnings(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Local
         warnings.extend(
             spec.instances.iter().filter_map(|instance| mtu_too_small(spec.interface, instance, link)),
         );
+    }
+    if let Some(link) = facts.links.get(&spec.address_interface) {
         let listed = spec.instances.iter().flat_map(|instance| instance.held());
         let chosen = listed.filter(|net| link.chosen.get(&net.addr()) == Some(&net.prefix_len()));
-        warnings.extend(chosen.map(|net| LocalWarning::Chosen(spec.interface, *net)));
+        warnings.extend(chosen.map(|net| LocalWarning::Chosen(spec.address_interface, *net)));
     }
     warnings
 }
@@ -130,6 +132,10 @@ pub(super) fn local_warnings(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Local
 /// ones: then that is reported, and this is not.
 pub(super) fn follows_from_foreign_addresses(spec: &RouterSpec, facts: &Facts, fault: &Fault) -> bool {
     let Fault::NoSourceAddress(name, family) = fault else { return false };
+    // Addresses on another interface do not explain what this one lacks.
+    if *name != spec.address_interface {
+        return false;
+    }
     facts.links.get(name).is_some_and(|link| {
         let of_family = |address: &IpAddr| Family::of(*address) == *family;
         let ipv4 = link.ipv4.iter().copied().map(IpAddr::V4);
@@ -296,21 +302,21 @@ pub(super) fn source(
     }
 }
 
-/// Addresses of `spec` that are on its interface and not ours. Those of an owner are the machine's own,
+/// Addresses of `spec` that are on the interface of its addresses and not ours. Those of an owner are the machine's own,
 /// and have to be there.
 fn foreign_addresses(spec: &RouterSpec, facts: &Facts) -> Option<ForeignAddresses> {
     match spec.role {
         Role::Owner => return None,
         Role::Contender { .. } => {}
     }
-    let link = facts.links.get(&spec.interface)?;
+    let link = facts.links.get(&spec.address_interface)?;
     let ours = spec.instances.iter().flat_map(|instance| instance.held());
     let mut foreign = ours.filter_map(|net| {
         let prefix_len = link.foreign.get(&net.addr())?;
         IpNet::new(net.addr(), *prefix_len).ok()
     });
     let first = foreign.next()?;
-    Some(ForeignAddresses { interface: spec.interface, first, others: foreign.count() })
+    Some(ForeignAddresses { interface: spec.address_interface, first, others: foreign.count() })
 }
 
 fn mtu_too_small(

@@ -66,6 +66,62 @@ fn addresses_that_the_machine_has_of_its_own_keep_a_contender_out_until_they_are
     }
 }
 
+/// The addresses are on eth1, and the router runs on eth0.
+fn addresses_elsewhere() -> (RouterSpec, InterfaceName) {
+    let eth1 = "eth1".parse().unwrap();
+    (RouterSpec { address_interface: eth1, ..spec() }, eth1)
+}
+
+#[test]
+fn addresses_of_the_machine_are_foreign_on_the_interface_of_the_addresses_only() {
+    let (spec, eth1) = addresses_elsewhere();
+    let mut rig = Rig::new(spec);
+    rig.feed(Input::Link(eth1, Some(link())));
+    rig.feed(Input::Link(interface(), with_foreign(&["192.0.2.254/24"])));
+    assert_eq!((rig.state(), faults(&rig)), (StateName::Backup, vec![]));
+    rig.feed(Input::Link(eth1, with_foreign(&["192.0.2.254/24"])));
+    assert_eq!(faults(&rig), ["interface eth1 foreign address 192.0.2.254/24"]);
+    assert_eq!(rig.state(), StateName::Initialize);
+    rig.feed(Input::Link(eth1, Some(link())));
+    assert_eq!((rig.state(), faults(&rig)), (StateName::Backup, vec![]));
+    // An Active keeps its addresses, and warns.
+    rig.run(Duration::from_secs(20));
+    let chosen = ("192.0.2.254".parse().unwrap(), 24);
+    rig.feed(Input::Link(eth1, Some(LinkFacts { chosen: [chosen].into(), ..link() })));
+    assert_eq!(concerns(&rig), ["interface eth1 source 192.0.2.254/24 of own connections"]);
+}
+
+/// A foreign address on another interface does not explain why this one has no source address: both
+/// are reported.
+#[test]
+fn a_missing_source_address_is_reported_beside_a_foreign_address_on_another_interface() {
+    let (spec, eth1) = addresses_elsewhere();
+    let mut rig = Rig::new(spec);
+    rig.feed(Input::Link(eth1, with_foreign(&["192.0.2.254/24"])));
+    let virtual_only = Some(LinkFacts { ipv4: vec!["192.0.2.254".parse().unwrap()], ..link() });
+    rig.feed(Input::Link(interface(), virtual_only));
+    assert_eq!(
+        faults(&rig),
+        ["interface eth0 no IPv4 address", "interface eth1 foreign address 192.0.2.254/24"]
+    );
+}
+
+#[test]
+fn the_link_of_the_addresses_is_not_that_of_the_router() {
+    let (spec, eth1) = addresses_elsewhere();
+    let mut rig = Rig::active(spec);
+    for facts in [Some(LinkFacts { carrier: false, ..link() }), None, Some(link())] {
+        rig.feed(Input::Link(eth1, facts));
+        assert_eq!((rig.state(), faults(&rig), rig.said()), (StateName::Active, vec![], vec![]));
+    }
+    // Hosts send to the hardware address of the interface that has the addresses.
+    let other_mac = || Some(LinkFacts { mac: Some(MacAddr([2, 0, 0, 0, 0, 9])), ..link() });
+    rig.feed(Input::Link(interface(), other_mac()));
+    assert_eq!(rig.said(), [""; 0]);
+    rig.feed(Input::Link(eth1, other_mac()));
+    assert!(rig.said().iter().any(|word| word.starts_with("announce")));
+}
+
 #[test]
 fn who_serves_does_not_stop_because_somebody_adds_its_address_too() {
     let mut rig = Rig::active(spec());

@@ -74,6 +74,7 @@ fn spec() -> RouterSpec {
     RouterSpec {
         name: "web".parse().unwrap(),
         interface: interface(),
+        address_interface: interface(),
         vrid: Vrid::new(51).unwrap(),
         role: Role::default(),
         interval: AdverInterval::default(),

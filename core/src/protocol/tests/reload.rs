@@ -161,6 +161,24 @@ fn what_takes_the_place_of_another_router_waits_until_that_is_gone() {
     assert_eq!(rig.state(), StateName::Active);
 }
 
+/// The key is the same, so only the comparison of the specifications notices that the addresses
+/// move. They are released before they are held again, with a new epoch.
+#[test]
+fn addresses_that_move_to_another_interface_are_released_first() {
+    let eth1 = "eth1".parse().unwrap();
+    let moved = RouterSpec { address_interface: eth1, ..spec() };
+    let mut rig = Rig::active(spec());
+    rig.feed(Input::Link(eth1, Some(link())));
+    rig.feed(Input::Configure(vec![moved]));
+    let running = |rig: &Rig| rig.node.running().map(|spec| spec.address_interface).collect::<Vec<_>>();
+    assert_eq!(running(&rig), [interface()], "it holds the addresses until it is gone");
+    rig.run(Duration::from_secs(20));
+    assert_eq!(running(&rig), [eth1]);
+    let held: Vec<_> = rig.said().into_iter().filter(|word| word == "hold" || word == "release").collect();
+    assert_eq!(held, ["release", "hold"]);
+    assert_eq!(rig.state(), StateName::Active);
+}
+
 #[test]
 fn two_routers_can_exchange_their_vrids() {
     let mut rig = Rig::active(spec());

@@ -7,6 +7,7 @@ fn named(name: &str, vrid: u8, interface: &str, tracks: Vec<Track>) -> RouterSpe
         name: name.parse().unwrap(),
         vrid: Vrid::new(vrid).unwrap(),
         interface: interface.parse().unwrap(),
+        address_interface: interface.parse().unwrap(),
         tracks,
         ..spec()
     }

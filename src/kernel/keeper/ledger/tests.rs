@@ -7,6 +7,7 @@ use netlink_packet_route::address::AddressScope;
 use std::net::IpAddr;
 
 const ETH0: u32 = 2;
+const ETH1: u32 = 3;
 
 /// The ledger, and the addresses of the kernel as it would find them.
 struct Bench {
@@ -40,8 +41,12 @@ impl Bench {
     }
 
     fn declare(&mut self, vrid: u8, nets: &[&str]) {
+        self.declare_on(eth0(), vrid, nets);
+    }
+
+    fn declare_on(&mut self, address_interface: InterfaceName, vrid: u8, nets: &[&str]) {
         let addresses = nets.iter().map(|net| net.parse().unwrap()).collect();
-        self.say(KeeperCommand::Declare { key: key(vrid), addresses });
+        self.say(KeeperCommand::Declare { key: key(vrid), address_interface, addresses });
     }
 
     fn say(&mut self, command: KeeperCommand) {
@@ -106,6 +111,10 @@ fn seen(index: u32, net: IpNet, origin: Origin) -> ObservedAddress {
 
 fn eth0() -> InterfaceName {
     "eth0".parse().unwrap()
+}
+
+fn eth1() -> InterfaceName {
+    "eth1".parse().unwrap()
 }
 
 fn key(vrid: u8) -> InstanceKey {
@@ -371,8 +380,71 @@ fn an_interface_is_guarded_for_ipv4_addresses_whatever_the_family_of_their_route
         [(&["2001:db8::50/64", "192.0.2.50/24"][..], true), (&["2001:db8::50/64"], false), (&[], false)]
     {
         let addresses = nets.iter().map(|net| net.parse().unwrap()).collect();
-        bench.say(KeeperCommand::Declare { key: ipv6, addresses });
+        bench.say(KeeperCommand::Declare { key: ipv6, address_interface: eth0(), addresses });
         bench.pass();
         assert_eq!(bench.ledger.ipv4_links().contains_key(&eth0()), guarded, "{nets:?}");
+    }
+}
+
+/// A ledger that keeps the addresses of a router of eth0 on eth1, where they are installed.
+fn holding_elsewhere() -> Bench {
+    let mut bench = Bench::new();
+    bench.say(KeeperCommand::Link(eth1(), Some(Box::new(facts(ETH1, true)))));
+    bench.declare_on(eth1(), 51, &["192.0.2.50/24"]);
+    bench.say(KeeperCommand::Own { key: key(51), epoch: 1 });
+    assert_eq!(bench.pass(), [owned(1, Ok(()))]);
+    bench
+}
+
+#[test]
+fn addresses_are_installed_announced_and_guarded_on_their_own_interface() {
+    let mut bench = holding_elsewhere();
+    assert_eq!(bench.kernel, [seen(ETH1, "192.0.2.50/24".parse().unwrap(), Origin::Ours)]);
+    bench.say(KeeperCommand::Announce { key: key(51), rounds: 1 });
+    let announced = bench.ledger.announcements();
+    assert_eq!(announced.len(), 1);
+    assert_eq!((announced[0].interface, announced[0].index), (eth1(), ETH1));
+    assert_eq!(bench.ledger.ipv4_links(), BTreeMap::from([(eth1(), ETH1)]));
+}
+
+#[test]
+fn addresses_are_restored_on_their_own_interface_and_lost_with_it_only() {
+    let mut bench = holding_elsewhere();
+    bench.strike("192.0.2.50");
+    assert_eq!(bench.pass(), [restored(1)]);
+    assert!(bench.kernel.iter().all(|address| address.index == ETH1));
+    // The interface of the router goes: the addresses stay where they are.
+    bench.say(KeeperCommand::Link(eth0(), None));
+    assert_eq!(bench.pass(), []);
+    bench.strike("192.0.2.50");
+    assert_eq!(bench.pass(), [restored(1)], "another program removed it, not the loss of a link");
+    // Their own interface goes.
+    bench.say(KeeperCommand::Link(eth1(), None));
+    bench.kernel.clear();
+    assert_eq!(bench.pass(), []);
+    bench.say(KeeperCommand::Own { key: key(51), epoch: 2 });
+    assert_eq!(bench.pass(), [owned(2, Err("interface eth1 does not exist".to_owned()))]);
+    bench.say(KeeperCommand::Link(eth1(), Some(Box::new(facts(7, true)))));
+    assert_eq!(bench.pass(), [KeeperEvent::Reinstalled { key: key(51), count: 1 }]);
+    assert!(bench.kernel.iter().all(|address| address.index == 7));
+}
+
+/// Whoever declares another interface has released the addresses first. Even if that was forgotten,
+/// they are not on two interfaces afterwards, and their move is not taken for a removal by others.
+#[test]
+fn addresses_that_move_to_another_interface_leave_the_old_one() {
+    for wanted in [Wanted::Held, Wanted::Released] {
+        let mut bench = holding_elsewhere();
+        let mut expected = vec![];
+        if wanted == Wanted::Released {
+            bench.say(KeeperCommand::Disown { key: key(51), epoch: 2 });
+            expected.push(released(2));
+        }
+        bench.declare(51, &["192.0.2.50/24"]);
+        assert_eq!(bench.pass(), expected);
+        let present: Vec<_> = bench.kernel.iter().map(|address| address.index).collect();
+        assert_eq!(present, if wanted == Wanted::Held { vec![ETH0] } else { vec![] });
+        bench.say(KeeperCommand::Reconcile);
+        assert_eq!(bench.pass(), []);
     }
 }
