@@ -26,7 +26,7 @@ pub struct ObservedAddress {
     /// Whether this agent installed the address.
     pub origin: Origin,
     /// The rank of the address in its IPv4 subnet.
-    pub rank: Rank,
+    pub rank: AddressRank,
     /// Whether the address may be used yet.
     pub readiness: Readiness,
     /// How far the address is valid; [`AddressScope::Host`] never leaves the machine.
@@ -45,7 +45,7 @@ pub enum Origin {
 /// IPv4: the first address of a subnet is primary. When a primary is removed, the kernel removes
 /// its secondaries too, unless `promote_secondaries` is set. In IPv6 all addresses are primary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rank {
+pub enum AddressRank {
     /// The address is removed together with its primary.
     Secondary,
     /// The address does not depend on another.
@@ -150,8 +150,12 @@ fn message(index: u32, net: IpNet) -> AddressMessage {
 }
 
 /// In IPv6, the bit of IFA_F_SECONDARY means "temporary".
-fn rank(address: IpAddr, flags: AddressFlags) -> Rank {
-    if address.is_ipv4() && flags.contains(AddressFlags::Secondary) { Rank::Secondary } else { Rank::Primary }
+fn rank(address: IpAddr, flags: AddressFlags) -> AddressRank {
+    if address.is_ipv4() && flags.contains(AddressFlags::Secondary) {
+        AddressRank::Secondary
+    } else {
+        AddressRank::Primary
+    }
 }
 
 /// An optimistic address may be used while it is being probed (RFC 4429).

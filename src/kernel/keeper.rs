@@ -3,7 +3,7 @@
 //! Owns the thread `vrrp-addresses`, its netlink socket and its bounded mailbox. The thread is told
 //! what is configured ([`KeeperCommand::Declare`]), what the elections want ([`KeeperCommand::Own`],
 //! [`KeeperCommand::Disown`]) and that something may have changed ([`KeeperCommand::Reconcile`]). It compares
-//! all of that with what the kernel has ([`super::ownership`]) and carries out the difference in
+//! all of that with what the kernel has ([`super::resources`]) and carries out the difference in
 //! one batch. Must not know the state machine: it carries out a desired state. Because it compares
 //! states, not notifications, it cannot mistake its own changes for those of another program.
 //!
@@ -27,10 +27,11 @@ pub use self::frames::frame_announcer;
 pub use self::message::{Announcement, Announcer, KeeperCommand, KeeperEvent, Promoter};
 
 use self::guards::Guards;
-use self::ledger::{AddressPlan, Ledger, Pace, Refusals};
+use self::ledger::{Ledger, Pace, PassPlan, Refusals};
 use self::sweep::{Debt, Sweep};
 use super::netlink::{Netlink, NetlinkError};
-use super::ownership::Operation;
+use super::resources::address::{self, AddressOperation};
+use super::resources::{Observed, Operation};
 use super::sysctl::Promotion;
 use crate::types::MonoTime;
 use ipnet::IpNet;
@@ -249,10 +250,10 @@ impl KeeperThread {
         outcome
     }
 
-    fn carry_out(&mut self, now: MonoTime, pace: Pace) -> Result<(AddressPlan, Refusals), NetlinkError> {
+    fn carry_out(&mut self, now: MonoTime, pace: Pace) -> Result<(PassPlan, Refusals), NetlinkError> {
         // What an earlier pass could not.
         self.put_back()?;
-        let mut observed = self.netlink.addresses()?;
+        let mut observed = self.observe()?;
         for index in self.ledger.suspects(&observed) {
             // A link that goes down loses addresses, perhaps before the monitor has reported it.
             let state = self.netlink.link_state(index)?;
@@ -262,7 +263,7 @@ impl KeeperThread {
         self.debt.spare(&mut plan.operations);
         let mut refused = self.apply(&plan.operations)?;
         if plan.may_sweep() {
-            observed = self.netlink.addresses()?;
+            observed = self.observe()?;
             let mut rest = plan.second_look(&observed);
             self.debt.spare(&mut rest);
             refused.extend(self.apply(&rest)?);
@@ -270,6 +271,11 @@ impl KeeperThread {
         refused.extend(self.debt.refusals());
         self.await_delivery(&plan.operations, &refused)?;
         Ok((plan, refused))
+    }
+
+    /// Lists what is in the kernel, of every kind.
+    fn observe(&mut self) -> Result<Observed, NetlinkError> {
+        Ok(Observed { addresses: self.netlink.addresses()? })
     }
 
     /// Sets `promote_secondaries` on the interfaces that will have IPv4 addresses of ours, so that
@@ -285,11 +291,10 @@ impl KeeperThread {
     /// reported as held too early. One worker of the kernel handles all of them in order, so the
     /// last one shows that all are ready.
     fn await_delivery(&mut self, operations: &[Operation], refused: &Refusals) -> Result<(), NetlinkError> {
-        let added = operations.iter().rev().find_map(|operation| match operation {
-            Operation::Add { index, net: IpNet::V6(net) } if !refused.contains_key(&operation.place()) => {
-                Some((*index, net.addr()))
-            }
-            Operation::Add { .. } | Operation::Remove(_) => None,
+        let done = operations.iter().rev().filter(|operation| !refused.contains_key(&operation.resource()));
+        let added = done.filter_map(Operation::address).find_map(|operation| match operation {
+            AddressOperation::Add { index, net: IpNet::V6(net) } => Some((*index, net.addr())),
+            AddressOperation::Add { .. } | AddressOperation::Remove(_) => None,
         });
         let Some((index, address)) = added else { return Ok(()) };
         let start = (self.surroundings.clock)();
@@ -310,7 +315,7 @@ impl KeeperThread {
         let results = self.netlink.apply(operations)?;
         self.put_back()?;
         let refused = operations.iter().zip(results).filter_map(|(operation, result)| {
-            result.err().map(|refusal| (operation.place(), format!("{operation}: {refusal}")))
+            result.err().map(|refusal| (operation.resource(), format!("{operation}: {refusal}")))
         });
         Ok(refused.collect())
     }
@@ -344,7 +349,7 @@ impl KeeperThread {
     }
 
     fn remove_stale(&mut self) {
-        let Ok(observed) = self.netlink.addresses() else {
+        let Ok(observed) = self.observe() else {
             return; // the first pass tries again, and reports
         };
         let operations = self.ledger.stale(&observed);
@@ -352,10 +357,10 @@ impl KeeperThread {
             return;
         };
         let mut removed: BTreeMap<u32, Vec<IpNet>> = BTreeMap::new();
-        let stale: BTreeSet<_> = operations.iter().map(Operation::place).collect();
-        for address in &observed {
-            let place = (address.index, address.net.addr());
-            if stale.contains(&place) && !refused.contains_key(&place) {
+        let stale: BTreeSet<_> = operations.iter().map(Operation::resource).collect();
+        for address in &observed.addresses {
+            let resource = address::resource(address);
+            if stale.contains(&resource) && !refused.contains_key(&resource) {
                 removed.entry(address.index).or_default().push(address.net);
             }
         }

@@ -10,7 +10,8 @@
 //! and does not read extended acknowledgements.
 
 use super::address::{ObservedAddress, installation};
-use super::ownership::Operation;
+use super::resources::Operation;
+use super::resources::address::AddressOperation;
 use netlink_packet_core::{
     ErrorMessage, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkBuffer,
     NetlinkMessage, NetlinkPayload, NlasIterator,
@@ -412,23 +413,36 @@ enum Consistency {
 
 fn request(operation: &Operation) -> (RouteNetlinkMessage, u16) {
     match operation {
-        Operation::Add { index, net } => (
+        Operation::Address(operation) => address_request(operation),
+    }
+}
+
+fn address_request(operation: &AddressOperation) -> (RouteNetlinkMessage, u16) {
+    match operation {
+        AddressOperation::Add { index, net } => (
             RouteNetlinkMessage::NewAddress(installation(*index, *net)),
             NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
         ),
-        Operation::Remove(address) => {
+        AddressOperation::Remove(address) => {
             (RouteNetlinkMessage::DelAddress(address.removal()), NLM_F_REQUEST | NLM_F_ACK)
         }
     }
 }
 
-/// Accepts a refusal if the desired state is reached already. A removal also finds its address gone
-/// when the interface disappeared, or when the removal of a primary swept it.
+/// Accepts a refusal if the desired state is reached already.
 fn forgive(operation: &Operation, refusal: Refusal) -> Result<(), Refusal> {
+    match operation {
+        Operation::Address(operation) => forgive_address(operation, refusal),
+    }
+}
+
+/// A removal also finds its address gone when the interface disappeared, or when the removal of a
+/// primary swept it.
+fn forgive_address(operation: &AddressOperation, refusal: Refusal) -> Result<(), Refusal> {
     match (operation, refusal.errno) {
-        (Operation::Add { .. }, Errno::EEXIST)
-        | (Operation::Remove(_), Errno::EADDRNOTAVAIL | Errno::ENODEV) => Ok(()),
-        (Operation::Add { .. } | Operation::Remove(_), _) => Err(refusal),
+        (AddressOperation::Add { .. }, Errno::EEXIST)
+        | (AddressOperation::Remove(_), Errno::EADDRNOTAVAIL | Errno::ENODEV) => Ok(()),
+        (AddressOperation::Add { .. } | AddressOperation::Remove(_), _) => Err(refusal),
     }
 }
 

@@ -64,7 +64,7 @@ fn virtual_places(spec: &RouterSpec) -> impl Iterator<Item = (InterfaceName, IpA
 mod tests {
     use super::*;
     use crate::config::resolve;
-    use crate::kernel::address::{Rank, Readiness};
+    use crate::kernel::address::{AddressRank, Readiness};
     use netlink_packet_route::address::AddressScope;
 
     fn config(more: &str, addresses: &str) -> Config {
@@ -80,7 +80,7 @@ mod tests {
             net: net.parse().unwrap(),
             peer: None,
             origin,
-            rank: Rank::Primary,
+            rank: AddressRank::Primary,
             readiness: Readiness::Ready,
             scope: AddressScope::Universe,
         }

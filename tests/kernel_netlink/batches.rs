@@ -3,14 +3,19 @@
 use crate::host::{ETH0, Host};
 use crate::support::{SOON, wait_for};
 use nix::errno::Errno;
-use vrrpd::kernel::address::{Origin, Readiness};
+use vrrpd::kernel::address::{ObservedAddress, Origin, Readiness};
 use vrrpd::kernel::netlink::LinkState;
-use vrrpd::kernel::ownership::Operation;
+use vrrpd::kernel::resources::Operation;
+use vrrpd::kernel::resources::address::AddressOperation;
 
 const NETS: [&str; 4] = ["192.0.2.50/24", "198.51.100.50/32", "2001:db8::50/64", "fe80::50/64"];
 
+fn removal(address: ObservedAddress) -> Operation {
+    AddressOperation::Remove(address).into()
+}
+
 fn adds(index: u32) -> Vec<Operation> {
-    NETS.iter().map(|net| Operation::Add { index, net: net.parse().unwrap() }).collect()
+    NETS.iter().map(|net| AddressOperation::Add { index, net: net.parse().unwrap() }.into()).collect()
 }
 
 // RFC9568-7.4-2, RFC9568-6.4.3-2
@@ -26,7 +31,7 @@ fn addresses_of_ours_are_tagged_skip_duplicate_detection_and_go_again() {
     assert_eq!(host.ours(), NETS);
     let joined = || host.ns.run("ip", &["maddress", "show", "dev", ETH0]).contains("ff02::1:ff00:50");
     wait_for(SOON, "the solicited-node group is joined", joined);
-    let removals: Vec<_> = ours.into_iter().map(Operation::Remove).collect();
+    let removals: Vec<_> = ours.into_iter().map(removal).collect();
     assert_eq!(netlink.apply(&removals).unwrap(), vec![Ok(()); 4]);
     assert_eq!(host.ours(), Vec::<String>::new());
     wait_for(SOON, "the solicited-node group is left", || !joined());
@@ -56,7 +61,7 @@ fn what_is_there_already_is_added_and_what_is_gone_already_is_removed() {
     assert_eq!(netlink.apply(&adds).unwrap(), vec![Ok(()); 4]);
     assert_eq!(netlink.apply(&adds).unwrap(), vec![Ok(()); 4]);
     let ours = host.observed().into_iter().filter(|a| a.origin == Origin::Ours);
-    let removals: Vec<_> = ours.map(Operation::Remove).collect();
+    let removals: Vec<_> = ours.map(removal).collect();
     assert_eq!(netlink.apply(&removals).unwrap(), vec![Ok(()); 4]);
     assert_eq!(netlink.apply(&removals).unwrap(), vec![Ok(()); 4]);
     host.ns.ip("link delete eth0");
@@ -99,7 +104,7 @@ fn a_point_to_point_address_of_another_program_can_be_removed() {
     host.ns.ip("address add 192.0.2.60 peer 192.0.2.61/32 dev eth0");
     host.ns.ip("address add 2001:db8::60 peer 2001:db8::61/128 dev eth0 nodad");
     let observed = host.observed();
-    let there: Vec<_> = observed.into_iter().filter(|a| a.peer.is_some()).map(Operation::Remove).collect();
+    let there: Vec<_> = observed.into_iter().filter(|a| a.peer.is_some()).map(removal).collect();
     assert_eq!(there.len(), 2);
     assert_eq!(host.netlink().apply(&there).unwrap(), vec![Ok(()); 2]);
     assert_eq!(host.foreign(), ["192.0.2.10/24"]);

@@ -3,7 +3,8 @@
 use crate::host::{Agent, ETH0, Host, key};
 use crate::support::{SOON, wait_for};
 use vrrpd::kernel::keeper::{KeeperCommand, KeeperEvent, frame_announcer};
-use vrrpd::kernel::ownership::Operation;
+use vrrpd::kernel::resources::Operation;
+use vrrpd::kernel::resources::address::AddressOperation;
 use vrrpd::types::Family::{Ipv4, Ipv6};
 
 const NOTHING: [String; 0] = [];
@@ -13,7 +14,10 @@ fn what_a_previous_run_left_behind_is_removed_at_start_wherever_it_is() {
     let host = Host::new();
     host.ns.ip("link add spare type veth\nlink set spare up\naddress add 203.0.113.1/24 dev spare");
     let left = [(ETH0, "192.0.2.50/24"), (ETH0, "2001:db8::50/64"), ("spare", "203.0.113.50/24")];
-    let adds = left.map(|(on, net)| Operation::Add { index: host.index(on), net: net.parse().unwrap() });
+    let adds = left.map(|(on, net)| {
+        let (index, net) = (host.index(on), net.parse().unwrap());
+        Operation::from(AddressOperation::Add { index, net })
+    });
     host.netlink().apply(&adds).unwrap();
     assert_eq!(host.ours().len(), 3);
 

@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::timeout;
 use vrrpd::kernel::monitor::{Monitor, MonitorError, MonitorEvent, RECEIVE_BUFFER};
-use vrrpd::kernel::ownership::Operation;
+use vrrpd::kernel::resources::Operation;
+use vrrpd::kernel::resources::address::AddressOperation;
 use vrrpd::types::{InterfaceName, LinkFacts};
 
 struct Watch {
@@ -62,8 +63,8 @@ fn on<F: Future>(host: &Host, test: impl FnOnce() -> F + Send) {
 }
 
 fn add(host: &Host, net: &str) {
-    let add = Operation::Add { index: host.index(ETH0), net: net.parse().unwrap() };
-    assert_eq!(host.netlink().apply(&[add]).unwrap(), [Ok(())]);
+    let add = AddressOperation::Add { index: host.index(ETH0), net: net.parse().unwrap() };
+    assert_eq!(host.netlink().apply(&[add.into()]).unwrap(), [Ok(())]);
 }
 
 #[test]
@@ -207,7 +208,7 @@ fn after_an_overrun_everything_is_read_again() {
         let index = host.index(ETH0);
         let adds: Vec<_> = (0..4000)
             .map(|n| format!("10.{}.{}.1/32", n / 250, n % 250).parse().unwrap())
-            .map(|net| Operation::Add { index, net })
+            .map(|net| Operation::from(AddressOperation::Add { index, net }))
             .collect();
         host.netlink().apply(&adds).unwrap();
         host.ns.ip("link set eth0 mtu 1400");

@@ -5,11 +5,10 @@ use super::budget::RepairBudget;
 use super::ledger::Refusals;
 use super::message::KeeperEvent;
 use crate::kernel::netlink::LinkState;
-use crate::kernel::ownership::{Place, Wanted};
+use crate::kernel::resources::{Claims, Desired, Resource};
 use crate::types::{InstanceKey, InterfaceName, MacAddr, MonoTime};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 /// One declared instance.
 #[derive(Debug)]
@@ -18,11 +17,11 @@ pub(super) struct KeptInstance {
     pub(super) address_interface: InterfaceName,
     pub(super) addresses: Vec<IpNet>,
     pub(super) declaration: Declaration,
-    pub(super) wanted: Wanted,
+    pub(super) desired: Desired,
     pub(super) epoch: u64,
     pub(super) answer: AnswerState,
-    /// The addresses that were installed after the last pass, and the index of their interface.
-    pub(super) in_place: BTreeSet<IpAddr>,
+    /// What was in the kernel after the last pass, and the index of the interface that it was on.
+    pub(super) in_place: BTreeSet<Resource>,
     pub(super) index: Option<u32>,
     pub(super) budget: RepairBudget,
     /// The problem that was reported last and has not ended.
@@ -69,13 +68,13 @@ pub(super) enum LinkContinuity {
     Interrupted,
 }
 
-/// What happened to the addresses of one instance since the last pass.
+/// What happened to the resources of one instance since the last pass.
 #[derive(Debug, Default)]
 pub(super) struct Repair {
-    /// Addresses that another program removed.
-    pub(super) removed: BTreeSet<IpAddr>,
-    /// Addresses that disappeared with the link.
-    pub(super) gone: BTreeSet<IpAddr>,
+    /// What another program removed.
+    pub(super) removed: BTreeSet<Resource>,
+    /// What disappeared with the link.
+    pub(super) gone: BTreeSet<Resource>,
     /// When the next repair may be made, if the budget is spent.
     pub(super) wait: Option<MonoTime>,
 }
@@ -87,7 +86,7 @@ impl KeptInstance {
             address_interface,
             addresses: Vec::new(),
             declaration: Declaration::Declared,
-            wanted: Wanted::Released,
+            desired: Desired::Released,
             epoch: 0,
             answer: AnswerState::Given,
             in_place: BTreeSet::new(),
@@ -99,11 +98,25 @@ impl KeptInstance {
 
     /// Whether the core waits for the report that the addresses are gone.
     pub(super) fn owes_release(&self) -> bool {
-        self.wanted == Wanted::Released && self.answer == AnswerState::Owed
+        self.desired == Desired::Released && self.answer == AnswerState::Owed
     }
 
-    pub(super) fn losses(&self, link: &KeptLink, present: &BTreeSet<Place>) -> Repair {
-        let lost = self.in_place.iter().copied().filter(|a| !present.contains(&(link.index, *a))).collect();
+    /// Everything that this instance keeps, on the interface with this index.
+    pub(super) fn resources(&self, index: u32) -> impl Iterator<Item = Resource> {
+        self.addresses.iter().map(move |net| Resource::Address { index, address: net.addr() })
+    }
+
+    /// Adds what this instance wants, on the interface with this index.
+    pub(super) fn claim(&self, index: u32, claims: &mut Claims) {
+        for net in &self.addresses {
+            claims.add_address(index, *net, self.desired);
+        }
+    }
+
+    /// Compares what was there after the last pass with what is present now.
+    pub(super) fn losses(&self, link: &KeptLink, present: &BTreeSet<Resource>) -> Repair {
+        let in_place = self.in_place.iter().map(|resource| resource.on(link.index));
+        let lost = in_place.filter(|resource| !present.contains(resource)).collect();
         let stayed = self.index == Some(link.index) && link.continuity == LinkContinuity::Continuous;
         if stayed {
             Repair { removed: lost, ..Repair::default() }
@@ -123,9 +136,9 @@ impl KeptInstance {
         let Some(index) = index else {
             // The installed addresses disappeared with the interface. They are remembered until the
             // interface is back.
-            let outcome = match self.wanted {
-                Wanted::Held => Err(format!("interface {} does not exist", self.address_interface)),
-                Wanted::Released => {
+            let outcome = match self.desired {
+                Desired::Held => Err(format!("interface {} does not exist", self.address_interface)),
+                Desired::Released => {
                     self.in_place.clear();
                     Ok(())
                 }
@@ -133,28 +146,28 @@ impl KeptInstance {
             events.extend(self.answer(key, outcome));
             return;
         };
-        let refusal = |a: &IpAddr| refused.get(&(index, *a));
-        let why = self.addresses.iter().find_map(|net| refusal(&net.addr())).cloned();
-        let failed = self.addresses.iter().filter(|net| refusal(&net.addr()).is_some()).count();
-        let outcome = match why {
-            None => Ok(()),
-            Some(why) if failed == 1 => Err(why),
-            Some(why) => Err(format!("{why} (and {} more)", failed - 1)),
+        let errors: Vec<&String> =
+            self.resources(index).filter_map(|resource| refused.get(&resource)).collect();
+        let outcome = match errors.as_slice() {
+            [] => Ok(()),
+            [why] => Err((*why).clone()),
+            [why, more @ ..] => Err(format!("{why} (and {} more)", more.len())),
         };
-        match self.wanted {
-            // An address that is refused now, but was there before, still counts as missing.
-            Wanted::Held => {
-                let addresses = self.addresses.iter().map(IpNet::addr);
-                self.in_place =
-                    addresses.filter(|a| refusal(a).is_none() || self.in_place.contains(a)).collect();
+        match self.desired {
+            // What is refused now, but was there before, still counts as missing.
+            Desired::Held => {
+                let before: BTreeSet<_> = self.in_place.iter().map(|resource| resource.on(index)).collect();
+                let stays =
+                    |resource: &Resource| !refused.contains_key(resource) || before.contains(resource);
+                self.in_place = self.resources(index).filter(stays).collect();
                 self.index = Some(index);
             }
-            Wanted::Released if outcome.is_ok() => self.in_place.clear(),
-            Wanted::Released => {}
+            Desired::Released if outcome.is_ok() => self.in_place.clear(),
+            Desired::Released => {}
         }
         match self.answer(key, outcome.clone()) {
             Some(answer) => events.push(answer),
-            None => self.report(key, repair, outcome, |a| refusal(a).is_some(), events),
+            None => self.report(key, repair, outcome, refused, events),
         }
     }
 
@@ -165,9 +178,9 @@ impl KeptInstance {
         }
         self.answer = AnswerState::Given;
         self.reported = outcome.clone().err().map(ReportedProblem::Refused);
-        Some(match self.wanted {
-            Wanted::Held => KeeperEvent::Owned { key, epoch: self.epoch, outcome },
-            Wanted::Released => KeeperEvent::Released { key, epoch: self.epoch, outcome },
+        Some(match self.desired {
+            Desired::Held => KeeperEvent::Owned { key, epoch: self.epoch, outcome },
+            Desired::Released => KeeperEvent::Released { key, epoch: self.epoch, outcome },
         })
     }
 
@@ -177,10 +190,10 @@ impl KeptInstance {
         key: InstanceKey,
         repair: &Repair,
         outcome: Result<(), String>,
-        refused: impl Fn(&IpAddr) -> bool,
+        refused: &Refusals,
         events: &mut Vec<KeeperEvent>,
     ) {
-        let count = |lost: &BTreeSet<IpAddr>| lost.iter().filter(|a| !refused(a)).count();
+        let count = |lost: &BTreeSet<Resource>| lost.iter().filter(|it| !refused.contains_key(it)).count();
         let (restored, reinstalled) = (count(&repair.removed), count(&repair.gone));
         if reinstalled > 0 {
             events.push(KeeperEvent::Reinstalled { key, count: reinstalled });

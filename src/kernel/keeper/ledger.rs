@@ -1,16 +1,17 @@
-//! The addresses that the keeper knows, and the addresses that are wanted. The code is pure:
+//! What the keeper knows to be in the kernel, and what is wanted there. The code is pure:
 //! commands and observations are its input, a plan is its output; the result of the plan is its
 //! input again, and events are its output.
 //!
-//! Owns epochs, unanswered commands, the addresses that were installed after the last pass (and so
-//! those that other programs removed since then), and the pace of repairs. This module must not
-//! know netlink or threads.
+//! This module owns epochs, unanswered commands, the resources that were installed after the last pass
+//! (and so those that other programs removed since then), and the pace of repairs. It must not know
+//! netlink or threads, nor how a resource of some kind is compared ([`crate::kernel::resources`]).
 
 use super::instance::{AnswerState, Declaration, KeptInstance, KeptLink, LinkContinuity, Repair};
 use super::message::{Announcement, KeeperCommand, KeeperEvent};
-use crate::kernel::address::{ObservedAddress, Origin, Rank};
+use crate::kernel::address::AddressRank;
 use crate::kernel::netlink::LinkState;
-use crate::kernel::ownership::{Claims, Operation, Place, Wanted, difference};
+use crate::kernel::resources::address::AddressOperation;
+use crate::kernel::resources::{Claims, Desired, Observed, Operation, Resource, difference};
 use crate::types::{InstanceKey, InterfaceName, LinkFacts, MonoTime};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,7 @@ mod tests;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// What the kernel refused, with its error. The map is empty if everything succeeded.
-pub(super) type Refusals = BTreeMap<Place, String>;
+pub(super) type Refusals = BTreeMap<Resource, String>;
 
 /// Whether repairs have to wait for their budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +55,12 @@ enum Need {
 
 /// The operations of one pass.
 #[derive(Debug)]
-pub(super) struct AddressPlan {
+pub(super) struct PassPlan {
     pub(super) operations: Vec<Operation>,
     claims: Claims,
     repairs: BTreeMap<InstanceKey, Repair>,
-    /// Places whose repair has to wait.
-    deferred: BTreeSet<Place>,
+    /// What cannot be repaired yet.
+    deferred: BTreeSet<Resource>,
 }
 
 impl Ledger {
@@ -77,13 +78,13 @@ impl Ledger {
                 self.need = Need::Pass;
             }
             KeeperCommand::Own { key, epoch } => {
-                if !self.want(key, epoch, Wanted::Held) {
+                if !self.want(key, epoch, Desired::Held) {
                     let outcome = Err(format!("{key} is not declared"));
                     return Some(KeeperEvent::Owned { key, epoch, outcome });
                 }
             }
             KeeperCommand::Disown { key, epoch } => {
-                if !self.want(key, epoch, Wanted::Released) {
+                if !self.want(key, epoch, Desired::Released) {
                     return Some(KeeperEvent::Released { key, epoch, outcome: Ok(()) });
                 }
             }
@@ -96,11 +97,8 @@ impl Ledger {
     }
 
     /// The removals of what an earlier run left behind and no router wants.
-    pub(super) fn stale(&self, observed: &[ObservedAddress]) -> Vec<Operation> {
-        let ours: Vec<_> = observed.iter().filter(|a| a.origin == Origin::Ours).copied().collect();
-        let mut operations = difference(&self.claims(), &ours);
-        operations.retain(|operation| matches!(operation, Operation::Remove(_)));
-        operations
+    pub(super) fn stale(&self, observed: &Observed) -> Vec<Operation> {
+        difference(&self.claims(), &observed.ours()).removals
     }
 
     pub(super) fn wants_pass(&self, now: MonoTime) -> bool {
@@ -114,18 +112,18 @@ impl Ledger {
     /// From now on no addresses are wanted, and no command waits for an answer.
     pub(super) fn release_all(&mut self) {
         for router in self.routers.values_mut() {
-            router.wanted = Wanted::Released;
+            router.desired = Desired::Released;
             router.answer = AnswerState::Given;
         }
     }
 
     /// The interfaces that count as up and yet miss addresses: their known state may be out of
     /// date.
-    pub(super) fn suspects(&self, observed: &[ObservedAddress]) -> BTreeSet<u32> {
-        let present = places(observed);
+    pub(super) fn suspects(&self, observed: &Observed) -> BTreeSet<u32> {
+        let present = observed.resources();
         self.held()
             .filter(|(router, link)| router.index == Some(link.index) && link.state == LinkState::Up)
-            .filter(|(router, link)| router.in_place.iter().any(|a| !present.contains(&(link.index, *a))))
+            .filter(|(router, _)| !router.in_place.is_subset(&present))
             .map(|(_, link)| link.index)
             .collect()
     }
@@ -145,9 +143,9 @@ impl Ledger {
     }
 
     /// The difference, without what must wait.
-    pub(super) fn plan(&mut self, now: MonoTime, pace: Pace, observed: &[ObservedAddress]) -> AddressPlan {
+    pub(super) fn plan(&mut self, now: MonoTime, pace: Pace, observed: &Observed) -> PassPlan {
         let claims = self.claims();
-        let mut operations = difference(&claims, observed);
+        let mut operations: Vec<_> = difference(&claims, observed).into_operations().collect();
         let mut repairs = self.repairs(observed);
         let mut deferred = BTreeSet::new();
         let mut urgent = BTreeSet::new();
@@ -156,7 +154,7 @@ impl Ledger {
                 continue;
             };
             if let Some(repair) = repairs.get_mut(key).filter(|repair| !repair.removed.is_empty()) {
-                let contested = repair.removed.iter().map(|address| (link.index, *address));
+                let contested = repair.removed.iter().copied();
                 match (pace, router.budget.spend(now)) {
                     (Pace::Limited, Err(at)) => {
                         deferred.extend(contested);
@@ -166,13 +164,13 @@ impl Ledger {
                 }
             }
             if router.answer == AnswerState::Owed {
-                urgent.extend(router.addresses.iter().map(|net| (link.index, net.addr())));
+                urgent.extend(router.resources(link.index));
             }
         }
-        // Instances may share an address, which is installed if one of them need not wait.
-        deferred.retain(|place| !urgent.contains(place));
-        operations.retain(|operation| !deferred.contains(&operation.place()));
-        AddressPlan { operations, claims, repairs, deferred }
+        // Instances may share a resource, which is installed if one of them need not wait.
+        deferred.retain(|resource| !urgent.contains(resource));
+        operations.retain(|operation| !deferred.contains(&operation.resource()));
+        PassPlan { operations, claims, repairs, deferred }
     }
 
     /// Determines the events after a plan was carried out. Returns `Err` if something is not as
@@ -180,7 +178,7 @@ impl Ledger {
     pub(super) fn settle(
         &mut self,
         now: MonoTime,
-        plan: &AddressPlan,
+        plan: &PassPlan,
         refused: &Refusals,
         events: &mut Vec<KeeperEvent>,
     ) -> Result<(), String> {
@@ -224,11 +222,15 @@ impl Ledger {
     }
 
     fn announcement(&self, key: InstanceKey, rounds: u8) -> Option<Announcement> {
-        let router = self.routers.get(&key).filter(|router| router.wanted == Wanted::Held)?;
+        let router = self.routers.get(&key).filter(|router| router.desired == Desired::Held)?;
         let link =
             self.links.get(&router.address_interface).filter(|link| router.index == Some(link.index))?;
-        let addresses: Vec<_> =
-            router.addresses.iter().map(IpNet::addr).filter(|a| router.in_place.contains(a)).collect();
+        let in_place = router.resources(link.index).filter(|resource| router.in_place.contains(resource));
+        let addresses: Vec<_> = in_place
+            .map(|resource| match resource {
+                Resource::Address { index: _, address } => address,
+            })
+            .collect();
         (!addresses.is_empty()).then_some(Announcement {
             key,
             interface: router.address_interface,
@@ -254,20 +256,23 @@ impl Ledger {
             router.in_place.clear();
             router.index = None;
         }
-        router.in_place.retain(|a| addresses.iter().any(|net| net.addr() == *a));
         router.addresses = addresses;
+        if let Some(index) = router.index {
+            let declared: BTreeSet<_> = router.resources(index).collect();
+            router.in_place.retain(|resource| declared.contains(resource));
+        }
         router.declaration = Declaration::Declared;
         self.need = Need::Pass;
     }
 
     /// Sets what an instance wants. Returns whether the instance is declared. An old epoch changes
     /// nothing.
-    fn want(&mut self, key: InstanceKey, epoch: u64, wanted: Wanted) -> bool {
+    fn want(&mut self, key: InstanceKey, epoch: u64, desired: Desired) -> bool {
         let Some(router) = self.routers.get_mut(&key) else {
             return false;
         };
         if epoch >= router.epoch {
-            router.wanted = wanted;
+            router.desired = desired;
             router.epoch = epoch;
             router.answer = AnswerState::Owed;
             self.need = Need::Pass;
@@ -308,9 +313,7 @@ impl Ledger {
         let mut claims = Claims::default();
         for router in self.routers.values() {
             if let Some(link) = self.links.get(&router.address_interface) {
-                for net in &router.addresses {
-                    claims.add(link.index, *net, router.wanted);
-                }
+                router.claim(link.index, &mut claims);
             }
         }
         claims
@@ -320,15 +323,15 @@ impl Ledger {
     fn held(&self) -> impl Iterator<Item = (&KeptInstance, &KeptLink)> {
         self.routers
             .values()
-            .filter(|router| router.wanted == Wanted::Held && router.answer == AnswerState::Given)
+            .filter(|router| router.desired == Desired::Held && router.answer == AnswerState::Given)
             .filter_map(|router| Some((router, self.links.get(&router.address_interface)?)))
     }
 
     /// Returns what other programs removed from instances that hold their addresses.
-    fn repairs(&self, observed: &[ObservedAddress]) -> BTreeMap<InstanceKey, Repair> {
-        let present = places(observed);
+    fn repairs(&self, observed: &Observed) -> BTreeMap<InstanceKey, Repair> {
+        let present = observed.resources();
         let holding =
-            |router: &KeptInstance| router.wanted == Wanted::Held && router.answer == AnswerState::Given;
+            |router: &KeptInstance| router.desired == Desired::Held && router.answer == AnswerState::Given;
         let mut repairs = BTreeMap::new();
         for (key, router) in self.routers.iter().filter(|(_, router)| holding(router)) {
             if let Some(link) = self.links.get(&router.address_interface) {
@@ -339,28 +342,21 @@ impl Ledger {
     }
 }
 
-impl AddressPlan {
+impl PassPlan {
     /// Whether the plan removes an IPv4 primary address while other addresses of ours stay: if
     /// `promote_secondaries` cannot be set, the kernel also removes those of the same subnet.
     pub(super) fn may_sweep(&self) -> bool {
         let holding = self.claims.holding_ipv4();
-        self.operations.iter().any(|operation| match operation {
-            Operation::Remove(address) => {
-                let is_primary = address.net.addr().is_ipv4() && address.rank == Rank::Primary;
-                is_primary && holding.contains(&address.index)
-            }
-            Operation::Add { .. } => false,
+        let changed = self.operations.iter().filter_map(Operation::address);
+        changed.filter_map(AddressOperation::removed).any(|address| {
+            let is_primary = address.net.addr().is_ipv4() && address.rank == AddressRank::Primary;
+            is_primary && holding.contains(&address.index)
         })
     }
 
     /// The operations that remain after the plan was carried out.
-    pub(super) fn second_look(&self, observed: &[ObservedAddress]) -> Vec<Operation> {
-        let mut operations = difference(&self.claims, observed);
-        operations.retain(|operation| !self.deferred.contains(&operation.place()));
-        operations
+    pub(super) fn second_look(&self, observed: &Observed) -> Vec<Operation> {
+        let rest = difference(&self.claims, observed).into_operations();
+        rest.filter(|operation| !self.deferred.contains(&operation.resource())).collect()
     }
-}
-
-fn places(observed: &[ObservedAddress]) -> BTreeSet<Place> {
-    observed.iter().map(|address| (address.index, address.net.addr())).collect()
 }

@@ -6,9 +6,10 @@
 //! are delivered and routes stay, until the address is back as it was.
 
 use super::ledger::Refusals;
-use crate::kernel::address::{ObservedAddress, Origin, Rank, Readiness};
+use crate::kernel::address::{AddressRank, ObservedAddress, Origin, Readiness};
 use crate::kernel::netlink::{Refusal, Return};
-use crate::kernel::ownership::Operation;
+use crate::kernel::resources::Operation;
+use crate::kernel::resources::address::{self, AddressOperation};
 use ipnet::IpNet;
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope,
@@ -88,24 +89,21 @@ impl Debt {
 
     /// Drops the operations that would remove a stand-in.
     pub(super) fn spare(&self, operations: &mut Vec<Operation>) {
-        let stands_in = |operation: &Operation| match operation {
-            Operation::Remove(address) => {
-                let relieves = |relief: &Operation| match relief {
-                    Operation::Remove(own) => (own.index, own.net) == (address.index, address.net),
-                    Operation::Add { .. } => false,
-                };
-                self.0.iter().filter_map(|swept| swept.relief.as_ref()).any(relieves)
-            }
-            Operation::Add { .. } => false,
+        let stands_in = |address: &ObservedAddress| {
+            let removals = self.0.iter().filter_map(|swept| swept.relief.as_ref());
+            let mut removed = removals.filter_map(Operation::address).filter_map(AddressOperation::removed);
+            removed.any(|own| (own.index, own.net) == (address.index, address.net))
         };
-        operations.retain(|operation| !stands_in(operation));
+        let removed =
+            |operation: &Operation| operation.address().and_then(AddressOperation::removed).copied();
+        operations.retain(|operation| !removed(operation).is_some_and(|address| stands_in(&address)));
     }
 
-    /// The places whose addresses are not back yet, with an error message.
+    /// The addresses that are not back yet, with an error message.
     pub(super) fn refusals(&self) -> Refusals {
         let addresses = self.0.iter().filter_map(|swept| ObservedAddress::decode(&swept.message));
         let why = |net| format!("cannot put back {net}, which is somebody else's");
-        addresses.map(|address| ((address.index, address.net.addr()), why(address.net))).collect()
+        addresses.map(|address| (address::resource(&address), why(address.net))).collect()
     }
 }
 
@@ -128,7 +126,7 @@ impl Sweep {
                     && primary.net.trunc() == address.net.trunc()
             };
             let is_swept = address.origin == Origin::Foreign
-                && address.rank == Rank::Secondary
+                && address.rank == AddressRank::Secondary
                 && unguarded.contains(&address.index)
                 && primaries(operations).any(goes_with);
             if !is_swept {
@@ -141,8 +139,9 @@ impl Sweep {
             // needed.
             let net = IpNet::from(address.net.addr());
             let alone = observed.iter().filter(same).count() == 1;
-            let relief = alone.then(|| Operation::Remove(stand_in(address.index, net)));
-            sweep.stand_ins.extend(alone.then_some(Operation::Add { index: address.index, net }));
+            let relief = alone.then(|| AddressOperation::Remove(stand_in(address.index, net)).into());
+            let addition = AddressOperation::Add { index: address.index, net };
+            sweep.stand_ins.extend(alone.then(|| Operation::from(addition)));
             sweep.swept.push(Swept { message: as_it_was(message), relief, refused: false });
         }
         sweep
@@ -150,12 +149,8 @@ impl Sweep {
 }
 
 fn primaries(operations: &[Operation]) -> impl Iterator<Item = &ObservedAddress> {
-    operations.iter().filter_map(|operation| match operation {
-        Operation::Remove(address) if address.net.addr().is_ipv4() && address.rank == Rank::Primary => {
-            Some(address)
-        }
-        Operation::Remove(_) | Operation::Add { .. } => None,
-    })
+    let removed = operations.iter().filter_map(Operation::address).filter_map(AddressOperation::removed);
+    removed.filter(|address| address.net.addr().is_ipv4() && address.rank == AddressRank::Primary)
 }
 
 fn stand_in(index: u32, net: IpNet) -> ObservedAddress {
@@ -164,7 +159,7 @@ fn stand_in(index: u32, net: IpNet) -> ObservedAddress {
         net,
         peer: None,
         origin: Origin::Ours,
-        rank: Rank::Primary,
+        rank: AddressRank::Primary,
         readiness: Readiness::Ready,
         scope: AddressScope::Universe,
     }
@@ -190,6 +185,7 @@ fn as_it_was(listed: &AddressMessage) -> AddressMessage {
 mod tests {
     use super::*;
     use crate::kernel::address::installation;
+    use crate::kernel::resources::Resource;
     use netlink_packet_route::address::AddressProtocol;
 
     const ETH0: u32 = 2;
@@ -206,7 +202,7 @@ mod tests {
     }
 
     fn removal(message: &AddressMessage) -> Operation {
-        Operation::Remove(ObservedAddress::decode(message).unwrap())
+        AddressOperation::Remove(ObservedAddress::decode(message).unwrap()).into()
     }
 
     #[test]
@@ -223,12 +219,15 @@ mod tests {
         assert_eq!(ObservedAddress::decode(&swept.message).unwrap().net.to_string(), "192.0.2.10/24");
         assert_eq!(
             ObservedAddress::decode(&swept.message).unwrap().rank,
-            Rank::Primary,
+            AddressRank::Primary,
             "the kernel says which rank it has"
         );
         let net = "192.0.2.10/32".parse().unwrap();
-        assert_eq!(sweep.stand_ins, [Operation::Add { index: ETH0, net }]);
-        assert_eq!(swept.relief.as_ref().unwrap().place(), (ETH0, net.addr()));
+        assert_eq!(sweep.stand_ins, [AddressOperation::Add { index: ETH0, net }.into()]);
+        assert_eq!(
+            swept.relief.as_ref().unwrap().resource(),
+            Resource::Address { index: ETH0, address: net.addr() }
+        );
     }
 
     /// Two swept addresses that are not back, and the removals of their stand-ins.
@@ -288,8 +287,9 @@ mod tests {
         let first = ours("192.0.2.50/24");
         let table = [first.clone(), listed("192.0.2.10/24", AddressFlags::Secondary)];
         assert_eq!(Sweep::of(&table, &[removal(&first)], &BTreeSet::new()), Sweep::default());
-        let Operation::Remove(address) = removal(&first) else { unreachable!("it removes") };
-        let secondary = Operation::Remove(ObservedAddress { rank: Rank::Secondary, ..address });
+        let address = ObservedAddress::decode(&first).unwrap();
+        let secondary =
+            AddressOperation::Remove(ObservedAddress { rank: AddressRank::Secondary, ..address }).into();
         assert_eq!(Sweep::of(&table, &[secondary], &BTreeSet::from([ETH0])), Sweep::default());
         assert_eq!(
             (exposed(&[secondary]), exposed(&[removal(&first)])),

@@ -1,6 +1,6 @@
 //! Netlink messages combined into a table of links and addresses. Pure.
 
-use crate::kernel::address::{ObservedAddress, Origin, Rank, Readiness};
+use crate::kernel::address::{AddressRank, ObservedAddress, Origin, Readiness};
 use crate::types::{InterfaceName, LinkFacts, MacAddr};
 use ipnet::IpNet;
 use netlink_packet_route::AddressFamily;
@@ -65,7 +65,7 @@ struct Addresses {
 struct Ipv4Source {
     address: Ipv4Addr,
     prefix_len: u8,
-    rank: Rank,
+    rank: AddressRank,
     scope: u8,
 }
 
@@ -192,7 +192,10 @@ impl Addresses {
             Origin::Ours => self.foreign.remove(&address.net),
             Origin::Foreign => self.foreign.insert(address.net),
         };
-        if address.origin == Origin::Ours && address.net.addr().is_ipv4() && address.rank == Rank::Primary {
+        if address.origin == Origin::Ours
+            && address.net.addr().is_ipv4()
+            && address.rank == AddressRank::Primary
+        {
             self.first.insert(address.net);
         } else {
             self.first.remove(&address.net);
@@ -250,11 +253,11 @@ impl Addresses {
     /// greater number.
     fn place_of(&self, new: Ipv4Source) -> usize {
         match new.rank {
-            Rank::Secondary => self.ipv4.len(),
-            Rank::Primary => self
+            AddressRank::Secondary => self.ipv4.len(),
+            AddressRank::Primary => self
                 .ipv4
                 .iter()
-                .rposition(|source| source.rank == Rank::Primary && source.scope >= new.scope)
+                .rposition(|source| source.rank == AddressRank::Primary && source.scope >= new.scope)
                 .map_or(0, |last| last + 1),
         }
     }

@@ -194,7 +194,7 @@ fn warning(place: Place, span: std::ops::Range<usize>, message: String, help: St
 mod tests {
     use super::*;
     use crate::config::resolve;
-    use crate::kernel::address::{Rank, Readiness};
+    use crate::kernel::address::{AddressRank, Readiness};
     use std::os::unix::fs::PermissionsExt;
 
     fn observed(index: u32, net: &str, origin: Origin) -> ObservedAddress {
@@ -203,7 +203,7 @@ mod tests {
             net: net.parse().unwrap(),
             peer: None,
             origin,
-            rank: Rank::Primary,
+            rank: AddressRank::Primary,
             readiness: Readiness::Ready,
             scope: netlink_packet_route::address::AddressScope::Universe,
         }

@@ -1,7 +1,7 @@
 //! Tests of the ledger with a kernel of a few lines: epochs, answers, repairs and their pace.
 
 use super::*;
-use crate::kernel::address::Readiness;
+use crate::kernel::address::{ObservedAddress, Origin, Readiness};
 use crate::types::{Family, Vrid};
 use netlink_packet_route::address::AddressScope;
 use std::net::IpAddr;
@@ -61,22 +61,31 @@ impl Bench {
     fn pass(&mut self) -> Vec<KeeperEvent> {
         let mut events = Vec::new();
         if self.ledger.wants_pass(self.now) {
-            let plan = self.ledger.plan(self.now, Pace::Limited, &self.kernel);
+            let plan = self.ledger.plan(self.now, Pace::Limited, &self.observed());
             let refused = self.carry_out(&plan.operations);
             let _ = self.ledger.settle(self.now, &plan, &refused, &mut events);
         }
         events
     }
 
+    fn observed(&self) -> Observed {
+        Observed { addresses: self.kernel.clone() }
+    }
+
     fn carry_out(&mut self, operations: &[Operation]) -> Refusals {
         let mut refused = Refusals::new();
         for operation in operations {
+            let Resource::Address { address, .. } = operation.resource();
             match operation {
-                _ if self.refuse.contains(&operation.place().1) => {
-                    refused.insert(operation.place(), format!("{operation}: no"));
+                _ if self.refuse.contains(&address) => {
+                    refused.insert(operation.resource(), format!("{operation}: no"));
                 }
-                Operation::Remove(address) => self.kernel.retain(|a| a != address),
-                Operation::Add { index, net } => self.kernel.push(seen(*index, *net, Origin::Ours)),
+                Operation::Address(AddressOperation::Remove(address)) => {
+                    self.kernel.retain(|a| a != address);
+                }
+                Operation::Address(AddressOperation::Add { index, net }) => {
+                    self.kernel.push(seen(*index, *net, Origin::Ours));
+                }
             }
         }
         refused
@@ -103,7 +112,7 @@ fn seen(index: u32, net: IpNet, origin: Origin) -> ObservedAddress {
         net,
         peer: None,
         origin,
-        rank: Rank::Primary,
+        rank: AddressRank::Primary,
         readiness: Readiness::Ready,
         scope: AddressScope::Universe,
     }
@@ -149,11 +158,12 @@ fn restored(count: usize) -> KeeperEvent {
 #[test]
 fn of_several_wishes_in_one_turn_the_newest_is_carried_out_and_answered() {
     let mut bench = Bench::new();
-    for (epoch, wish) in [(1, Wanted::Held), (2, Wanted::Released), (3, Wanted::Held), (2, Wanted::Released)]
+    for (epoch, wish) in
+        [(1, Desired::Held), (2, Desired::Released), (3, Desired::Held), (2, Desired::Released)]
     {
         bench.say(match wish {
-            Wanted::Held => KeeperCommand::Own { key: key(51), epoch },
-            Wanted::Released => KeeperCommand::Disown { key: key(51), epoch },
+            Desired::Held => KeeperCommand::Own { key: key(51), epoch },
+            Desired::Released => KeeperCommand::Disown { key: key(51), epoch },
         });
     }
     assert_eq!(bench.pass(), [owned(3, Ok(()))]);
@@ -315,7 +325,7 @@ fn addresses_that_disappeared_with_their_link_are_not_reported_as_removed() {
     // The interface is down, but only the kernel knows it yet.
     bench.kernel.clear();
     bench.say(KeeperCommand::Reconcile);
-    assert_eq!(bench.ledger.suspects(&bench.kernel), BTreeSet::from([7]));
+    assert_eq!(bench.ledger.suspects(&bench.observed()), BTreeSet::from([7]));
     bench.ledger.on_state(7, LinkState::Down);
     assert_eq!(bench.pass(), reinstalled(2));
     // The interface is gone, but only the kernel knows it yet.
@@ -433,17 +443,17 @@ fn addresses_are_restored_on_their_own_interface_and_lost_with_it_only() {
 /// they are not on two interfaces afterwards, and their move is not taken for a removal by others.
 #[test]
 fn addresses_that_move_to_another_interface_leave_the_old_one() {
-    for wanted in [Wanted::Held, Wanted::Released] {
+    for wanted in [Desired::Held, Desired::Released] {
         let mut bench = holding_elsewhere();
         let mut expected = vec![];
-        if wanted == Wanted::Released {
+        if wanted == Desired::Released {
             bench.say(KeeperCommand::Disown { key: key(51), epoch: 2 });
             expected.push(released(2));
         }
         bench.declare(51, &["192.0.2.50/24"]);
         assert_eq!(bench.pass(), expected);
         let present: Vec<_> = bench.kernel.iter().map(|address| address.index).collect();
-        assert_eq!(present, if wanted == Wanted::Held { vec![ETH0] } else { vec![] });
+        assert_eq!(present, if wanted == Desired::Held { vec![ETH0] } else { vec![] });
         bench.say(KeeperCommand::Reconcile);
         assert_eq!(bench.pass(), []);
     }

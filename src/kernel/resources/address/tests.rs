@@ -1,5 +1,6 @@
 //! The rules cell by cell, and as a property.
 
+use super::super::{Claims, Observed};
 use super::*;
 use crate::kernel::address::Readiness;
 use netlink_packet_route::address::AddressScope;
@@ -17,32 +18,48 @@ fn seen(index: u32, text: &str, origin: Origin) -> ObservedAddress {
         net: net(text),
         peer: None,
         origin,
-        rank: Rank::Primary,
+        rank: AddressRank::Primary,
         readiness: Readiness::Ready,
         scope: AddressScope::Universe,
     }
 }
 
-fn claims(list: &[(u32, &str, Wanted)]) -> Claims {
+fn claims(list: &[(u32, &str, Desired)]) -> Claims {
     let mut claims = Claims::default();
-    for (index, text, wanted) in list {
-        claims.add(*index, net(text), *wanted);
+    for (index, text, desired) in list {
+        claims.add_address(*index, net(text), *desired);
     }
     claims
 }
 
 fn add(index: u32, text: &str) -> Operation {
-    Operation::Add { index, net: net(text) }
+    AddressOperation::Add { index, net: net(text) }.into()
+}
+
+fn remove(address: ObservedAddress) -> Operation {
+    AddressOperation::Remove(address).into()
+}
+
+/// The operations for these claims and addresses, in their order.
+fn difference(claims: &Claims, addresses: &[ObservedAddress]) -> Vec<Operation> {
+    let observed = Observed { addresses: addresses.to_vec() };
+    super::super::difference(claims, &observed).into_operations().collect()
+}
+
+fn address_of(operation: &Operation) -> IpAddr {
+    match operation.resource() {
+        Resource::Address { address, .. } => address,
+    }
 }
 
 /// Every cell of the table in the documentation of the module.
 #[test]
 fn the_table_of_rules_holds() {
+    use Desired::{Held, Released};
     use Origin::{Foreign, Ours};
-    use Wanted::{Held, Released};
     const VIP: &str = "192.0.2.50/24";
     const OTHER: &str = "192.0.2.50/32";
-    type Row = (Option<Wanted>, Option<(&'static str, Origin)>, &'static str);
+    type Row = (Option<Desired>, Option<(&'static str, Origin)>, &'static str);
     #[rustfmt::skip]
     let table: &[Row] = &[
         (Some(Held),     None,                   "add"),
@@ -62,16 +79,17 @@ fn the_table_of_rules_holds() {
         (None,           Some((OTHER, Foreign)), ""),
     ];
     for (claim, present, expected) in table {
-        let claims = claim.map_or_else(Claims::default, |wanted| claims(&[(ETH0, VIP, wanted)]));
+        let claims = claim.map_or_else(Claims::default, |desired| claims(&[(ETH0, VIP, desired)]));
         let observed: Vec<_> = present.iter().map(|(text, origin)| seen(ETH0, text, *origin)).collect();
         let words: Vec<_> = difference(&claims, &observed)
             .iter()
+            .filter_map(Operation::address)
             .map(|operation| match operation {
-                Operation::Remove(address) => {
+                AddressOperation::Remove(address) => {
                     assert_eq!(Some(address), observed.first());
                     "remove"
                 }
-                Operation::Add { index, net: added } => {
+                AddressOperation::Add { index, net: added } => {
                     assert_eq!((*index, *added), (ETH0, net(VIP)));
                     "add"
                 }
@@ -83,21 +101,22 @@ fn the_table_of_rules_holds() {
 
 #[test]
 fn an_address_that_two_routers_want_is_added_once() {
-    let held = claims(&[(ETH0, "192.0.2.50/24", Wanted::Held), (ETH0, "192.0.2.50/32", Wanted::Held)]);
+    let held = claims(&[(ETH0, "192.0.2.50/24", Desired::Held), (ETH0, "192.0.2.50/32", Desired::Held)]);
     assert_eq!(difference(&held, &[]), [add(ETH0, "192.0.2.50/24")]);
 }
 
 #[test]
 fn an_address_stays_while_one_of_two_routers_wants_it() {
-    for order in [[Wanted::Held, Wanted::Released], [Wanted::Released, Wanted::Held]] {
-        let shared = claims(&order.map(|wanted| (ETH0, "192.0.2.50/24", wanted)));
+    for order in [[Desired::Held, Desired::Released], [Desired::Released, Desired::Held]] {
+        let shared = claims(&order.map(|desired| (ETH0, "192.0.2.50/24", desired)));
         assert_eq!(difference(&shared, &[seen(ETH0, "192.0.2.50/24", Origin::Ours)]), []);
     }
 }
 
 #[test]
 fn the_prefix_of_the_holder_counts() {
-    let shared = claims(&[(ETH0, "192.0.2.50/32", Wanted::Released), (ETH0, "192.0.2.50/24", Wanted::Held)]);
+    let shared =
+        claims(&[(ETH0, "192.0.2.50/32", Desired::Released), (ETH0, "192.0.2.50/24", Desired::Held)]);
     assert_eq!(difference(&shared, &[]), [add(ETH0, "192.0.2.50/24")]);
 }
 
@@ -105,8 +124,8 @@ fn the_prefix_of_the_holder_counts() {
 /// everything is released.
 #[test]
 fn what_carries_no_mark_of_ours_is_never_removed() {
-    let claimed = |wanted| claims(&[(ETH0, "192.0.2.10/24", wanted), (ETH0, "2001:db8::10/64", wanted)]);
-    for claims in [Claims::default(), claimed(Wanted::Held), claimed(Wanted::Released)] {
+    let claimed = |desired| claims(&[(ETH0, "192.0.2.10/24", desired), (ETH0, "2001:db8::10/64", desired)]);
+    for claims in [Claims::default(), claimed(Desired::Held), claimed(Desired::Released)] {
         for (v4, v6) in [("192.0.2.10/24", "2001:db8::10/64"), ("192.0.2.10/32", "2001:db8::10/128")] {
             for readiness in [Readiness::Ready, Readiness::Tentative, Readiness::Duplicate] {
                 let own =
@@ -121,28 +140,28 @@ fn what_carries_no_mark_of_ours_is_never_removed() {
 fn of_two_copies_under_two_prefixes_only_ours_is_removed() {
     let (theirs, ours) =
         (seen(ETH0, "192.0.2.50/24", Origin::Foreign), seen(ETH0, "192.0.2.50/32", Origin::Ours));
-    let released = claims(&[(ETH0, "192.0.2.50/32", Wanted::Released)]);
-    assert_eq!(difference(&released, &[theirs, ours]), [Operation::Remove(ours)]);
+    let released = claims(&[(ETH0, "192.0.2.50/32", Desired::Released)]);
+    assert_eq!(difference(&released, &[theirs, ours]), [remove(ours)]);
 }
 
 #[test]
 fn the_same_address_on_another_interface_is_another_address() {
-    let held = claims(&[(ETH0, "fe80::50/64", Wanted::Held)]);
+    let held = claims(&[(ETH0, "fe80::50/64", Desired::Held)]);
     let observed = [seen(ETH1, "fe80::50/64", Origin::Foreign)];
     assert_eq!(difference(&held, &observed), [add(ETH0, "fe80::50/64")]);
 }
 
 #[test]
 fn an_address_that_moves_is_removed_before_it_is_added() {
-    let held = claims(&[(ETH0, "192.0.2.50/24", Wanted::Held)]);
+    let held = claims(&[(ETH0, "192.0.2.50/24", Desired::Held)]);
     let there = seen(ETH1, "192.0.2.50/24", Origin::Ours);
-    assert_eq!(difference(&held, &[there]), [Operation::Remove(there), add(ETH0, "192.0.2.50/24")]);
+    assert_eq!(difference(&held, &[there]), [remove(there), add(ETH0, "192.0.2.50/24")]);
 }
 
 #[test]
 fn secondaries_are_removed_before_primaries_and_the_last_first() {
     let primary = |text| seen(ETH0, text, Origin::Ours);
-    let secondary = |text| ObservedAddress { rank: Rank::Secondary, ..seen(ETH0, text, Origin::Ours) };
+    let secondary = |text| ObservedAddress { rank: AddressRank::Secondary, ..seen(ETH0, text, Origin::Ours) };
     let observed = [
         primary("192.0.2.1/24"),
         primary("10.0.0.1/24"),
@@ -150,7 +169,7 @@ fn secondaries_are_removed_before_primaries_and_the_last_first() {
         secondary("192.0.2.3/24"),
     ];
     let order: Vec<_> =
-        difference(&Claims::default(), &observed).iter().map(|o| o.place().1.to_string()).collect();
+        difference(&Claims::default(), &observed).iter().map(|o| address_of(o).to_string()).collect();
     assert_eq!(order, ["192.0.2.3", "192.0.2.2", "10.0.0.1", "192.0.2.1"]);
 }
 
@@ -161,13 +180,13 @@ mod properties {
     /// The kernel, as far as the difference depends on it.
     fn carry_out(observed: &[ObservedAddress], operations: &[Operation]) -> Vec<ObservedAddress> {
         let mut after = observed.to_vec();
-        for operation in operations {
+        for operation in operations.iter().filter_map(Operation::address) {
             match operation {
-                Operation::Remove(address) => {
+                AddressOperation::Remove(address) => {
                     let at = after.iter().position(|a| a == address).expect("removes what is there");
                     after.remove(at);
                 }
-                Operation::Add { index, net } => {
+                AddressOperation::Add { index, net } => {
                     assert!(
                         !after.iter().any(|a| a.index == *index && a.net == *net),
                         "adds what is missing"
@@ -184,8 +203,8 @@ mod properties {
             .prop_map(|(host, prefix)| net(&format!("192.0.2.{host}/{prefix}")))
     }
 
-    fn any_claim() -> impl Strategy<Value = (u32, IpNet, Wanted)> {
-        (1_u32..3, any_net(), prop_oneof![Just(Wanted::Held), Just(Wanted::Released)])
+    fn any_claim() -> impl Strategy<Value = (u32, IpNet, Desired)> {
+        (1_u32..3, any_net(), prop_oneof![Just(Desired::Held), Just(Desired::Released)])
     }
 
     proptest! {
@@ -195,8 +214,8 @@ mod properties {
             present in prop::collection::btree_set((1_u32..3, any_net(), any::<u8>()), 0..8),
         ) {
             let mut claims = Claims::default();
-            for (index, net, wanted) in &list {
-                claims.add(*index, *net, *wanted);
+            for (index, net, desired) in &list {
+                claims.add_address(*index, *net, *desired);
             }
             let mut observed: Vec<ObservedAddress> = Vec::new();
             for (index, net, bits) in present {
