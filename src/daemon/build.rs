@@ -16,11 +16,11 @@ use crate::agent::{AgentHandle, EventLog};
 use crate::config::{Config, Realtime};
 use crate::control::{Limits, Server};
 use crate::kernel::capabilities::{self, Powers};
-use crate::kernel::keeper::{AddressKeeper, KeeperEvent, Surroundings, frame_announcer};
+use crate::kernel::keeper::{AddressKeeper, KeeperEvent, KeeperFunctions, frame_announcer};
 use crate::kernel::monitor::{Monitor, RECEIVE_BUFFER};
+use crate::kernel::namespace_lock::{NamespaceLock, NamespaceLockError};
 use crate::kernel::realtime;
 use crate::kernel::sysctl::promote_secondaries;
-use crate::kernel::tenancy::{Tenancy, TenancyError};
 use crate::protocol::{HoldResult, Input};
 use crate::runtime::clock;
 use crate::runtime::hooks::{self, Hooks, SharedRoutes};
@@ -59,7 +59,7 @@ const SMALL_QUEUE: usize = 64;
 const STATE_LIMIT: Duration = Duration::from_secs(2);
 
 /// What is open before anything is started.
-pub(super) struct Opened {
+pub(super) struct OpenedAgent {
     config: Config,
     config_file: PathBuf,
     socket: PathBuf,
@@ -67,15 +67,15 @@ pub(super) struct Opened {
     store: Store,
     recalled: Recalled,
     server: Server,
-    tenancy: Option<Tenancy>,
+    namespace_lock: Option<NamespaceLock>,
 }
 
 /// The agent, and what must be held for as long as it runs.
-pub(super) struct Started {
+pub(super) struct StartedAgent {
     pub(super) agent: RunningAgent<Arc<AddressKeeper>>,
     pub(super) signals: ProcessSignals,
     /// Keeps a second daemon out of this network namespace.
-    pub(super) _tenancy: Option<Tenancy>,
+    pub(super) _namespace_lock: Option<NamespaceLock>,
 }
 
 /// Opens everything that may refuse the agent: signals, the network namespace, the state directory,
@@ -83,11 +83,11 @@ pub(super) struct Started {
 ///
 /// # Errors
 /// The first refusal. Nothing was started.
-pub(super) fn open(settings: Settings) -> Result<Opened, RunError> {
+pub(super) fn open(settings: Settings) -> Result<OpenedAgent, RunError> {
     let Settings { config, powers, config_file, socket, state_dir } = settings;
     let signals = ProcessSignals::open()?;
     // This comes before anything is touched: two daemons would remove each other's addresses.
-    let tenancy = take_tenancy()?;
+    let namespace_lock = lock_namespace()?;
     // Privileges are dropped before there is a thread that needs them, or passes them on. Taking
     // the name comes earlier, because it reads data of other processes.
     match powers {
@@ -98,17 +98,18 @@ pub(super) fn open(settings: Settings) -> Result<Opened, RunError> {
     let opened = Store::open(&state_dir, now, STATE_LIMIT);
     let (store, recalled) = opened.map_err(|error| RunError::State(error.to_string()))?;
     let server = Server::bind(&socket, Limits::default())?;
-    Ok(Opened { config, config_file, socket, signals, store, recalled, server, tenancy })
+    Ok(OpenedAgent { config, config_file, socket, signals, store, recalled, server, namespace_lock })
 }
 
 /// Starts threads and tasks, and joins them with queues.
 ///
 /// # Errors
 /// [`RunError`] if a thread cannot be started, or the kernel refuses netlink.
-pub(super) fn start(opened: Opened) -> Result<Started, RunError> {
-    let Opened { config, config_file, socket, signals, store, recalled, server, tenancy } = opened;
+pub(super) fn start(opened: OpenedAgent) -> Result<StartedAgent, RunError> {
+    let OpenedAgent { config, config_file, socket, signals, store, recalled, server, namespace_lock } =
+        opened;
     if let Some(listener) =
-        tenancy.as_ref().map(Tenancy::door).transpose().map_err(system("share a socket"))?
+        namespace_lock.as_ref().map(NamespaceLock::listener).transpose().map_err(system("share a socket"))?
     {
         tokio::spawn(refuse_connections(listener));
     }
@@ -121,7 +122,7 @@ pub(super) fn start(opened: Opened) -> Result<Started, RunError> {
         lost: Arc::clone(&lost),
         prepared: prepared_by(mail.clone()),
     });
-    let keeper = AddressKeeper::spawn(surroundings(mail.clone(), notices_in, hooks.shared_routes()))?;
+    let keeper = AddressKeeper::spawn(functions(mail.clone(), notices_in, hooks.shared_routes()))?;
     let keeper = Arc::new(keeper);
 
     let (stopped_in, stopped) = oneshot::channel();
@@ -186,7 +187,7 @@ pub(super) fn start(opened: Opened) -> Result<Started, RunError> {
         keeper,
         stop: StopParts { mail, notifier, end_reloads, stopped, finish_writer, writer, serving },
     };
-    Ok(Started { agent, signals, _tenancy: tenancy })
+    Ok(StartedAgent { agent, signals, _namespace_lock: namespace_lock })
 }
 
 fn log_start(dispatcher: &Dispatcher, config: &Config, file: &std::path::Path, socket: &std::path::Path) {
@@ -197,11 +198,11 @@ fn log_start(dispatcher: &Dispatcher, config: &Config, file: &std::path::Path, s
 
 /// Makes this the only daemon of the network namespace. If it is not known whether there is another
 /// one, the agent starts all the same.
-fn take_tenancy() -> Result<Option<Tenancy>, RunError> {
-    match Tenancy::take() {
-        Ok(tenancy) => Ok(Some(tenancy)),
-        Err(taken @ TenancyError::Taken(_)) => Err(taken.into()),
-        Err(unclear @ (TenancyError::Unclear(_) | TenancyError::Dead(_))) => {
+fn lock_namespace() -> Result<Option<NamespaceLock>, RunError> {
+    match NamespaceLock::take() {
+        Ok(namespace_lock) => Ok(Some(namespace_lock)),
+        Err(taken @ NamespaceLockError::Taken(_)) => Err(taken.into()),
+        Err(unclear @ (NamespaceLockError::Unclear(_) | NamespaceLockError::Dead(_))) => {
             tracing::warn!("{unclear}");
             Ok(None)
         }
@@ -255,26 +256,26 @@ fn prepared_by(mail: Sender) -> Arc<hooks::Prepared> {
 }
 
 /// Returns what connects the keeper to the clock, to frames, and to the rest of the agent.
-fn surroundings(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: SharedRoutes) -> Surroundings {
-    Surroundings {
+fn functions(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: SharedRoutes) -> KeeperFunctions {
+    KeeperFunctions {
         clock: Box::new(clock::now),
         announcer: frame_announcer(),
         promoter: Box::new(promote_secondaries),
         events: Box::new(move |event| {
             hooks.on_keeper(&event);
             let input = match event {
-                KeeperEvent::Owned { key, epoch, outcome } => {
+                KeeperEvent::Held { key, epoch, outcome } => {
                     Input::AddressesHeld(HoldResult { key, epoch, outcome })
                 }
                 KeeperEvent::Restored { key, count } => Input::AddressesRestored { key, count },
                 KeeperEvent::Reinstalled { key, .. } => Input::AddressesReinstalled { key },
-                KeeperEvent::Unrestored { key, why } => Input::AddressesNotRestored { key, why },
+                KeeperEvent::NotRestored { key, why } => Input::AddressesNotRestored { key, why },
                 KeeperEvent::Released { .. }
                 | KeeperEvent::Contested { .. }
                 | KeeperEvent::StaleRemoved { .. }
-                | KeeperEvent::Unguarded { .. }
-                | KeeperEvent::SweptBack { .. }
-                | KeeperEvent::Unannounced { .. }
+                | KeeperEvent::PromotionNotSet { .. }
+                | KeeperEvent::ForeignReinstalled { .. }
+                | KeeperEvent::NotAnnounced { .. }
                 | KeeperEvent::Stopped { .. } => {
                     // If the queue is full, only log lines are lost.
                     let _ = notices.try_send(event);

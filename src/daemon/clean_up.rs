@@ -14,11 +14,11 @@ use crate::config::Config;
 use crate::control::{self, BindError};
 use crate::kernel::address::{ObservedAddress, Origin};
 use crate::kernel::blocking::run_within;
-use crate::kernel::keeper::{AddressKeeper, KeeperCommand, KeeperEvent, Surroundings, frame_announcer};
+use crate::kernel::keeper::{AddressKeeper, KeeperCommand, KeeperEvent, KeeperFunctions, frame_announcer};
 use crate::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
+use crate::kernel::namespace_lock::{self, NamespaceLock, NamespaceLockError};
 use crate::kernel::netlink::{Netlink, NetlinkError};
 use crate::kernel::sysctl::promote_secondaries;
-use crate::kernel::tenancy::{self, Tenancy, TenancyError};
 use crate::protocol::{EventKind, Input, LastResort, RouterSpec};
 use crate::runtime::clock;
 use crate::runtime::protocol_thread::mailbox::Mailbox;
@@ -96,12 +96,12 @@ pub fn run(
     if leftovers(&mut netlink)?.is_empty() {
         return Ok(Vec::new());
     }
-    let (_tenancy, died) = match Tenancy::take() {
-        Ok(tenancy) => (Some(tenancy), None),
-        Err(TenancyError::Taken(_)) => return Ok(Vec::new()),
-        Err(died @ TenancyError::Dead(_)) => (None, Some(died)),
+    let (_namespace, died) = match NamespaceLock::take() {
+        Ok(namespace) => (Some(namespace), None),
+        Err(NamespaceLockError::Taken(_)) => return Ok(Vec::new()),
+        Err(died @ NamespaceLockError::Dead(_)) => (None, Some(died)),
         // The other two locks still show whether a daemon runs.
-        Err(TenancyError::Unclear(_)) => (None, None),
+        Err(NamespaceLockError::Unclear(_)) => (None, None),
     };
     let now = Moment { mono: clock::now(), wall: clock::wall() };
     let (_socket, died) = match (control::vacancy(&paths.socket), died) {
@@ -156,8 +156,8 @@ impl StateLock {
     }
 }
 
-fn listens(died: &TenancyError, socket: &Path) -> bool {
-    matches!(died, TenancyError::Dead(pid) if tenancy::listener(socket) == Some(*pid))
+fn listens(died: &NamespaceLockError, socket: &Path) -> bool {
+    matches!(died, NamespaceLockError::Dead(pid) if namespace_lock::process_listening_at(socket) == Some(*pid))
 }
 
 /// Locks the state directory. A disk that hangs or fails must not keep an address on an interface:
@@ -219,14 +219,14 @@ async fn release_leftovers(
         }
     };
     let (notices_in, mut notices) = mpsc::channel(QUEUE);
-    let surroundings = Surroundings {
+    let functions = KeeperFunctions {
         clock: Box::new(clock::now),
         announcer: frame_announcer(),
         promoter: Box::new(promote_secondaries),
         // If the queue is full, only lines of the report are lost.
         events: Box::new(move |event| drop(notices_in.try_send(event))),
     };
-    let keeper = AddressKeeper::spawn_knowing(known(&orphans, &links), surroundings);
+    let keeper = AddressKeeper::spawn_knowing(known(&orphans, &links), functions);
     let keeper = Arc::new(keeper.map_err(RunError::from)?);
     let events = if orphans.is_empty() { Vec::new() } else { hand_over(&orphans, &links, &keeper).await? };
     let mut lines: Vec<String> = orphans.iter().map(|orphan| line(orphan, &events)).collect();
@@ -238,15 +238,15 @@ async fn release_leftovers(
                     lines.push(format!("{interface}: removed {}, left over", named(&addresses)));
                 }
                 KeeperEvent::Stopped { outcome } => return outcome,
-                KeeperEvent::Owned { .. }
+                KeeperEvent::Held { .. }
                 | KeeperEvent::Released { .. }
                 | KeeperEvent::Restored { .. }
                 | KeeperEvent::Reinstalled { .. }
-                | KeeperEvent::Unrestored { .. }
+                | KeeperEvent::NotRestored { .. }
                 | KeeperEvent::Contested { .. }
-                | KeeperEvent::Unguarded { .. }
-                | KeeperEvent::SweptBack { .. }
-                | KeeperEvent::Unannounced { .. } => {}
+                | KeeperEvent::PromotionNotSet { .. }
+                | KeeperEvent::ForeignReinstalled { .. }
+                | KeeperEvent::NotAnnounced { .. } => {}
             }
         }
         Err("the address keeper has ended".to_owned())
@@ -336,7 +336,7 @@ fn known(orphans: &[OrphanedRouter], links: &BTreeMap<InterfaceName, LinkFacts>)
                 address_interface,
                 addresses: addresses.clone(),
             });
-            commands.push(KeeperCommand::Own { key: *key, epoch: 0 });
+            commands.push(KeeperCommand::Hold { key: *key, epoch: 0 });
         }
     }
     commands

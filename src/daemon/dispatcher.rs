@@ -6,7 +6,7 @@
 use crate::agent::{
     AgentEvent, AgentEventKind, AgentSnapshot, EventLog, ProgramOutcome, ReloadMode, ReloadRequest, Request,
 };
-use crate::kernel::keeper::{AddressKeeper, KeeperCommand, Refused};
+use crate::kernel::keeper::{AddressKeeper, CommandRefused, KeeperCommand};
 use crate::kernel::monitor::MonitorEvent;
 use crate::kernel::other_name::other_name;
 use crate::protocol::{EventKind, Input, RouterSpec};
@@ -25,11 +25,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// Sends commands to the address thread.
 pub(super) trait KeeperHandle {
     /// Hands over a command without waiting.
-    fn send(&self, command: KeeperCommand) -> Result<(), Refused>;
+    fn send(&self, command: KeeperCommand) -> Result<(), CommandRefused>;
 }
 
 impl KeeperHandle for Arc<AddressKeeper> {
-    fn send(&self, command: KeeperCommand) -> Result<(), Refused> {
+    fn send(&self, command: KeeperCommand) -> Result<(), CommandRefused> {
         AddressKeeper::send(self, command)
     }
 }

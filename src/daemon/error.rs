@@ -4,7 +4,7 @@ use crate::control::BindError;
 use crate::kernel::capabilities::Missing;
 use crate::kernel::keeper::KeeperError;
 use crate::kernel::monitor::MonitorError;
-use crate::kernel::tenancy::TenancyError;
+use crate::kernel::namespace_lock::NamespaceLockError;
 use std::io;
 
 /// Name of the task that carries out configurations.
@@ -30,7 +30,7 @@ pub enum RunError {
     Kernel(String),
     /// Another daemon runs in this network namespace.
     #[error(transparent)]
-    Tenancy(#[from] TenancyError),
+    NamespaceLock(#[from] NamespaceLockError),
     /// The state directory cannot be used; the text is that of [`StateError`](crate::runtime).
     #[error("{0}")]
     State(String),

@@ -70,7 +70,7 @@ fn check_privileges() -> Result<(), RunError> {
 /// Runs the agent from its start to its end.
 async fn live(settings: Settings) -> Result<(), RunError> {
     let opened = build::open(settings)?;
-    let build::Started { mut agent, mut signals, _tenancy } = build::start(opened)?;
+    let build::StartedAgent { mut agent, mut signals, _namespace_lock } = build::start(opened)?;
     let outcome = run::run(&mut agent, &mut signals).await;
     let replace_protocol = async |config: &Config, keeper: &_| {
         if let Err(error) = clean_up::replace_protocol_thread(config, keeper).await {

@@ -14,31 +14,31 @@ pub(super) fn log_notice(notice: &KeeperEvent) {
         KeeperEvent::StaleRemoved { interface, addresses } => {
             tracing::warn!(interface, ?addresses, "removed addresses that a previous run left behind");
         }
-        KeeperEvent::Unguarded { interface, why } => tracing::warn!(
+        KeeperEvent::PromotionNotSet { interface, why } => tracing::warn!(
             "cannot set net.ipv4.conf.{interface}.promote_secondaries to 1: {why}. When a virtual address leaves that is the first \
              of its network, the kernel takes other addresses of that network away with it, for a moment: vrrpd puts them back. To \
              keep them, set net.ipv4.conf.all.promote_secondaries=1 for the container (docker or podman: \
              --sysctl net.ipv4.conf.all.promote_secondaries=1), or on the host before the container starts"
         ),
-        KeeperEvent::SweptBack { interface, address, outcome: Ok(()) } => tracing::warn!(
+        KeeperEvent::ForeignReinstalled { interface, address, outcome: Ok(()) } => tracing::warn!(
             "the kernel removed {address} from {interface} together with a virtual address, and vrrpd put it back: \
              promote_secondaries cannot be set there"
         ),
-        KeeperEvent::SweptBack { interface, address, outcome: Err(why) } => tracing::error!(
+        KeeperEvent::ForeignReinstalled { interface, address, outcome: Err(why) } => tracing::error!(
             "the kernel removed {address} from {interface} together with a virtual address, and does not take it back: {why}. Run: \
              ip address add {address} dev {interface}"
         ),
-        KeeperEvent::Unannounced { key, why } => {
+        KeeperEvent::NotAnnounced { key, why } => {
             tracing::warn!(%key, why, "an announcement could not be sent")
         }
         KeeperEvent::Stopped { outcome: Err(why) } => {
             tracing::error!(why, "addresses may be left behind");
         }
-        KeeperEvent::Owned { .. }
+        KeeperEvent::Held { .. }
         | KeeperEvent::Released { .. }
         | KeeperEvent::Restored { .. }
         | KeeperEvent::Reinstalled { .. }
-        | KeeperEvent::Unrestored { .. }
+        | KeeperEvent::NotRestored { .. }
         | KeeperEvent::Stopped { .. } => {}
     }
 }

@@ -8,7 +8,7 @@ use super::notices::log_notice;
 use super::run::{Inbox, RunningAgent};
 use super::signals::Signals;
 use crate::config::Config;
-use crate::kernel::keeper::{KeeperCommand, KeeperEvent, Refused};
+use crate::kernel::keeper::{CommandRefused, KeeperCommand, KeeperEvent};
 use crate::protocol::Input;
 use crate::runtime::hooks::{self, Hooks};
 use crate::runtime::notify::Notifier;
@@ -160,13 +160,13 @@ pub(super) struct KeeperEnded;
 /// Makes the address thread remove everything and end. An address thread whose queue is full is
 /// alive, and waits for the kernel: the caller sets the limit.
 pub(super) async fn tell_to_stop(
-    send: impl Fn(KeeperCommand) -> Result<(), Refused>,
+    send: impl Fn(KeeperCommand) -> Result<(), CommandRefused>,
 ) -> Result<(), KeeperEnded> {
     loop {
         match send(KeeperCommand::Stop) {
             Ok(()) => return Ok(()),
-            Err(Refused::Ended(_)) => return Err(KeeperEnded),
-            Err(Refused::Full(_)) => sleep(Duration::from_millis(10)).await,
+            Err(CommandRefused::Ended(_)) => return Err(KeeperEnded),
+            Err(CommandRefused::Full(_)) => sleep(Duration::from_millis(10)).await,
         }
     }
 }

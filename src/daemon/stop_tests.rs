@@ -171,9 +171,9 @@ async fn a_full_queue_is_not_the_end_of_the_address_thread() {
     let tries = std::cell::Cell::new(0);
     let full_twice = |command| {
         tries.set(tries.get() + 1);
-        if tries.get() > 2 { Ok(()) } else { Err(Refused::Full(command)) }
+        if tries.get() > 2 { Ok(()) } else { Err(CommandRefused::Full(command)) }
     };
     assert_eq!(tell_to_stop(full_twice).await, Ok(()));
     assert_eq!(tries.get(), 3);
-    assert_eq!(tell_to_stop(|command| Err(Refused::Ended(command))).await, Err(KeeperEnded));
+    assert_eq!(tell_to_stop(|command| Err(CommandRefused::Ended(command))).await, Err(KeeperEnded));
 }

@@ -7,7 +7,7 @@ use super::signals::{SignalRequest, Signals};
 use super::stop::StopParts;
 use crate::agent::{AgentEvent, EventLog, ReloadRequest, Request};
 use crate::config::{self, Config};
-use crate::kernel::keeper::{KeeperCommand, KeeperEvent, Refused};
+use crate::kernel::keeper::{CommandRefused, KeeperCommand, KeeperEvent};
 use crate::kernel::monitor::{MonitorError, MonitorEvent};
 use crate::protocol::CheckName;
 use crate::runtime::hooks::{HookOutlets, Hooks};
@@ -55,10 +55,10 @@ pub(super) struct TestKeeper {
 }
 
 impl KeeperHandle for TestKeeper {
-    fn send(&self, command: KeeperCommand) -> Result<(), Refused> {
+    fn send(&self, command: KeeperCommand) -> Result<(), CommandRefused> {
         match (&command, self.on_stop) {
-            (KeeperCommand::Stop, OnStop::IsFull) => return Err(Refused::Full(command)),
-            (KeeperCommand::Stop, OnStop::HasEnded) => return Err(Refused::Ended(command)),
+            (KeeperCommand::Stop, OnStop::IsFull) => return Err(CommandRefused::Full(command)),
+            (KeeperCommand::Stop, OnStop::HasEnded) => return Err(CommandRefused::Ended(command)),
             (KeeperCommand::Stop, OnStop::Stops) => {
                 self.notices.try_send(KeeperEvent::Stopped { outcome: Ok(()) }).unwrap();
             }

@@ -40,7 +40,7 @@ pub struct FrameSocket {
 }
 
 /// Whether a frame that failed with an error should be tried again.
-enum Refusal {
+enum SendFailure {
     QueueFull,
     Final,
 }
@@ -93,9 +93,9 @@ impl FrameSocket {
                     announced.sent += sent;
                     next += sent;
                 }
-                Err(error) => match refusal(&error) {
-                    Refusal::QueueFull if waits.next().is_some() => self.wait(&error),
-                    Refusal::QueueFull | Refusal::Final => {
+                Err(error) => match failure(&error) {
+                    SendFailure::QueueFull if waits.next().is_some() => self.wait(&error),
+                    SendFailure::QueueFull | SendFailure::Final => {
                         announced.failed += 1;
                         announced.error.get_or_insert(error);
                         next += 1;
@@ -118,9 +118,9 @@ impl FrameSocket {
     }
 }
 
-fn refusal(error: &io::Error) -> Refusal {
+fn failure(error: &io::Error) -> SendFailure {
     match error.raw_os_error() {
-        Some(libc::EAGAIN | libc::ENOBUFS) => Refusal::QueueFull,
-        Some(_) | None => Refusal::Final,
+        Some(libc::EAGAIN | libc::ENOBUFS) => SendFailure::QueueFull,
+        Some(_) | None => SendFailure::Final,
     }
 }

@@ -1,8 +1,8 @@
 //! Installs and removes the virtual addresses as desired, and keeps them so.
 //!
 //! Owns the thread `vrrp-addresses`, its netlink socket and its bounded mailbox. The thread is told
-//! what is configured ([`KeeperCommand::Declare`]), what the elections want ([`KeeperCommand::Own`],
-//! [`KeeperCommand::Disown`]) and that something may have changed ([`KeeperCommand::Reconcile`]). It compares
+//! what is configured ([`KeeperCommand::Declare`]), what the elections want ([`KeeperCommand::Hold`],
+//! [`KeeperCommand::Release`]) and that something may have changed ([`KeeperCommand::Reconcile`]). It compares
 //! all of that with what the kernel has ([`super::resources`]) and carries out the difference in
 //! one batch. Must not know the state machine: it carries out a desired state. Because it compares
 //! states, not notifications, it cannot mistake its own changes for those of another program.
@@ -17,18 +17,18 @@
 
 mod budget;
 mod frames;
-mod guards;
 mod instance;
 mod ledger;
+mod lost_addresses;
 mod message;
-mod sweep;
+mod promotions;
 
 pub use self::frames::frame_announcer;
-pub use self::message::{Announcement, Announcer, KeeperCommand, KeeperEvent, Promoter};
+pub use self::message::{AnnouncementRequest, Announcer, KeeperCommand, KeeperEvent, Promoter};
 
-use self::guards::Guards;
 use self::ledger::{Ledger, Pace, PassPlan, Refusals};
-use self::sweep::{Debt, Sweep};
+use self::lost_addresses::{LostAddresses, RemovalLosses};
+use self::promotions::Promotions;
 use super::netlink::{Netlink, NetlinkError};
 use super::resources::address::{self, AddressOperation};
 use super::resources::{Observed, Operation};
@@ -42,7 +42,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 /// Greatest number of commands that wait: a few for each of a thousand routers. A full mailbox
-/// refuses a command ([`Refused`]); nothing is dropped without its sender knowing.
+/// refuses a command ([`CommandRefused`]); nothing is dropped without its sender knowing.
 const MAILBOX: usize = 4096;
 
 /// How long an IPv6 address may take from its addition to its use, and how often we look. The
@@ -56,10 +56,10 @@ const LAST_PAUSE: Duration = Duration::from_millis(100);
 
 /// What lies in the mailbox. It is allocated with all its slots: in boxes, they take 64 KiB and not half
 /// a mebibyte.
-type Parcel = Box<KeeperCommand>;
+type BoxedCommand = Box<KeeperCommand>;
 
 /// The functions that the keeper uses. All of them run on the keeper's thread.
-pub struct Surroundings {
+pub struct KeeperFunctions {
     /// Returns the current time of the core's clock.
     pub clock: Box<dyn Fn() -> MonoTime + Send>,
     /// Sends gratuitous ARP or unsolicited NA.
@@ -83,7 +83,7 @@ pub enum KeeperError {
 
 /// A command that was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum CommandRefused {
     /// The mailbox is full; the sender may try again.
     #[error("the mailbox of the address keeper is full")]
     Full(KeeperCommand),
@@ -96,7 +96,7 @@ pub enum Refused {
 /// for that.
 #[derive(Debug)]
 pub struct AddressKeeper {
-    mailbox: Option<SyncSender<Parcel>>,
+    mailbox: Option<SyncSender<BoxedCommand>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -106,8 +106,8 @@ impl AddressKeeper {
     ///
     /// # Errors
     /// [`KeeperError`].
-    pub fn spawn(surroundings: Surroundings) -> Result<Self, KeeperError> {
-        Self::spawn_knowing(Vec::new(), surroundings)
+    pub fn spawn(functions: KeeperFunctions) -> Result<Self, KeeperError> {
+        Self::spawn_knowing(Vec::new(), functions)
     }
 
     /// As [`Self::spawn`], but these commands are accepted before anything is removed, so that the
@@ -115,15 +115,15 @@ impl AddressKeeper {
     ///
     /// # Errors
     /// [`KeeperError`].
-    pub fn spawn_knowing(known: Vec<KeeperCommand>, surroundings: Surroundings) -> Result<Self, KeeperError> {
+    pub fn spawn_knowing(known: Vec<KeeperCommand>, functions: KeeperFunctions) -> Result<Self, KeeperError> {
         let netlink = Netlink::open()?;
         let (mailbox, commands) = sync_channel(MAILBOX);
         let worker = KeeperThread {
             netlink,
-            surroundings,
+            functions,
             ledger: Ledger::default(),
-            guards: Guards::default(),
-            debt: Debt::default(),
+            promotions: Promotions::default(),
+            lost: LostAddresses::default(),
         };
         let thread = Builder::new()
             .name("vrrp-addresses".to_owned())
@@ -135,14 +135,14 @@ impl AddressKeeper {
     /// Sends a command without waiting.
     ///
     /// # Errors
-    /// [`Refused`], with the command.
-    pub fn send(&self, command: KeeperCommand) -> Result<(), Refused> {
+    /// [`CommandRefused`], with the command.
+    pub fn send(&self, command: KeeperCommand) -> Result<(), CommandRefused> {
         let Some(mailbox) = &self.mailbox else {
-            return Err(Refused::Ended(command));
+            return Err(CommandRefused::Ended(command));
         };
         mailbox.try_send(Box::new(command)).map_err(|refusal| match refusal {
-            TrySendError::Full(command) => Refused::Full(*command),
-            TrySendError::Disconnected(command) => Refused::Ended(*command),
+            TrySendError::Full(command) => CommandRefused::Full(*command),
+            TrySendError::Disconnected(command) => CommandRefused::Ended(*command),
         })
     }
 }
@@ -160,11 +160,11 @@ impl Drop for AddressKeeper {
 
 struct KeeperThread {
     netlink: Netlink,
-    surroundings: Surroundings,
+    functions: KeeperFunctions,
     ledger: Ledger,
-    guards: Guards,
-    /// Addresses of other programs that our removals swept and that are not back yet.
-    debt: Debt,
+    promotions: Promotions,
+    /// Addresses of other programs that our removals took away and that are not back yet.
+    lost: LostAddresses,
 }
 
 /// Whether the thread goes on after a turn.
@@ -175,7 +175,7 @@ enum KeeperProgress {
 }
 
 impl KeeperThread {
-    fn run(mut self, known: Vec<KeeperCommand>, commands: &Receiver<Parcel>) {
+    fn run(mut self, known: Vec<KeeperCommand>, commands: &Receiver<BoxedCommand>) {
         for command in known {
             self.accept(command);
         }
@@ -191,13 +191,13 @@ impl KeeperThread {
             std::thread::park_timeout(LAST_PAUSE);
             outcome = self.pass(Pace::Unlimited);
         }
-        let _ = self.guards.keep(&BTreeMap::new(), &mut self.surroundings.promoter);
+        let _ = self.promotions.update(&BTreeMap::new(), &mut self.functions.promoter);
         self.tell(KeeperEvent::Stopped { outcome });
     }
 
     /// Takes every waiting command, or waits for one; then one pass for all of them together, then
     /// their announcements.
-    fn turn(&mut self, commands: &Receiver<Parcel>) -> KeeperProgress {
+    fn turn(&mut self, commands: &Receiver<BoxedCommand>) -> KeeperProgress {
         let mut first = Some(self.wait(commands));
         // At most as many commands as fit into the mailbox: a busy sender must not delay the pass
         // for ever.
@@ -208,7 +208,7 @@ impl KeeperThread {
                 Ok(command) => self.accept(command),
             }
         }
-        let now = (self.surroundings.clock)();
+        let now = (self.functions.clock)();
         if self.ledger.wants_pass(now) {
             // Failures are reported in events, or what failed is tried again.
             let _ = self.pass(Pace::Limited);
@@ -218,17 +218,17 @@ impl KeeperThread {
     }
 
     fn accept(&mut self, command: KeeperCommand) {
-        let now = (self.surroundings.clock)();
+        let now = (self.functions.clock)();
         if let Some(event) = self.ledger.accept(now, command) {
             self.tell(event);
         }
     }
 
-    fn wait(&self, commands: &Receiver<Parcel>) -> Result<KeeperCommand, Waiting> {
+    fn wait(&self, commands: &Receiver<BoxedCommand>) -> Result<KeeperCommand, Waiting> {
         let Some(retry_at) = self.ledger.retry_at() else {
             return commands.recv().map(|command| *command).map_err(|_| Waiting::Closed);
         };
-        let now = (self.surroundings.clock)();
+        let now = (self.functions.clock)();
         commands.recv_timeout(retry_at.since(now)).map(|command| *command).map_err(|e| match e {
             RecvTimeoutError::Timeout => Waiting::Nothing,
             RecvTimeoutError::Disconnected => Waiting::Closed,
@@ -237,8 +237,8 @@ impl KeeperThread {
 
     /// Compares, changes and reports. Returns `Err` if something is not as desired afterwards.
     fn pass(&mut self, pace: Pace) -> Result<(), String> {
-        self.guard();
-        let now = (self.surroundings.clock)();
+        self.set_promotion();
+        let now = (self.functions.clock)();
         let mut events = Vec::new();
         let outcome = match self.carry_out(now, pace) {
             Ok((plan, refused)) => self.ledger.settle(now, &plan, &refused, &mut events),
@@ -252,23 +252,23 @@ impl KeeperThread {
 
     fn carry_out(&mut self, now: MonoTime, pace: Pace) -> Result<(PassPlan, Refusals), NetlinkError> {
         // What an earlier pass could not.
-        self.put_back()?;
+        self.restore_lost()?;
         let mut observed = self.observe()?;
-        for index in self.ledger.suspects(&observed) {
+        for index in self.ledger.interfaces_to_check(&observed) {
             // A link that goes down loses addresses, perhaps before the monitor has reported it.
             let state = self.netlink.link_state(index)?;
             self.ledger.on_state(index, state);
         }
         let mut plan = self.ledger.plan(now, pace, &observed);
-        self.debt.spare(&mut plan.operations);
+        self.lost.keep_stand_ins(&mut plan.operations);
         let mut refused = self.apply(&plan.operations)?;
-        if plan.may_sweep() {
+        if plan.may_remove_others() {
             observed = self.observe()?;
             let mut rest = plan.second_look(&observed);
-            self.debt.spare(&mut rest);
+            self.lost.keep_stand_ins(&mut rest);
             refused.extend(self.apply(&rest)?);
         }
-        refused.extend(self.debt.refusals());
+        refused.extend(self.lost.refusals());
         self.await_delivery(&plan.operations, &refused)?;
         Ok((plan, refused))
     }
@@ -280,10 +280,10 @@ impl KeeperThread {
 
     /// Sets `promote_secondaries` on the interfaces that will have IPv4 addresses of ours, so that
     /// removing one does not remove others too.
-    fn guard(&mut self) {
-        let unguarded = self.guards.keep(&self.ledger.ipv4_links(), &mut self.surroundings.promoter);
-        for (interface, why) in unguarded {
-            self.tell(KeeperEvent::Unguarded { interface, why });
+    fn set_promotion(&mut self) {
+        let not_promoting = self.promotions.update(&self.ledger.ipv4_links(), &mut self.functions.promoter);
+        for (interface, why) in not_promoting {
+            self.tell(KeeperEvent::PromotionNotSet { interface, why });
         }
     }
 
@@ -297,9 +297,9 @@ impl KeeperThread {
             AddressOperation::Add { .. } | AddressOperation::Remove(_) => None,
         });
         let Some((index, address)) = added else { return Ok(()) };
-        let start = (self.surroundings.clock)();
+        let start = (self.functions.clock)();
         while !self.netlink.is_delivered(index, address)? {
-            if (self.surroundings.clock)().since(start) >= DELIVERY_LIMIT {
+            if (self.functions.clock)().since(start) >= DELIVERY_LIMIT {
                 return Ok(()); // The link is down, or another program removed the address again.
             }
             std::thread::park_timeout(DELIVERY_POLL);
@@ -308,43 +308,43 @@ impl KeeperThread {
     }
 
     fn apply(&mut self, operations: &[Operation]) -> Result<Refusals, NetlinkError> {
-        let Sweep { stand_ins, swept } = self.foresee(operations)?;
+        let RemovalLosses { stand_ins, lost } = self.predict_losses(operations)?;
         // From here on the addresses may have been removed, whatever the kernel answers.
-        self.debt.owe(swept);
+        self.lost.record(lost);
         self.netlink.apply(&stand_ins)?;
         let results = self.netlink.apply(operations)?;
-        self.put_back()?;
+        self.restore_lost()?;
         let refused = operations.iter().zip(results).filter_map(|(operation, result)| {
             result.err().map(|refusal| (operation.resource(), format!("{operation}: {refusal}")))
         });
         Ok(refused.collect())
     }
 
-    /// The addresses of other programs that these removals would sweep.
-    fn foresee(&mut self, operations: &[Operation]) -> Result<Sweep, NetlinkError> {
-        let mut unguarded = sweep::exposed(operations);
-        unguarded.retain(|index| {
+    /// The addresses of other programs that the kernel would remove together with these.
+    fn predict_losses(&mut self, operations: &[Operation]) -> Result<RemovalLosses, NetlinkError> {
+        let mut not_promoting = lost_addresses::interfaces_at_risk(operations);
+        not_promoting.retain(|index| {
             // If the setting cannot be changed even now, it never can (a container with a read-only
             // /proc/sys).
             let name = interface_name(*index).parse();
-            name.map_or(true, |name| (self.surroundings.promoter)(name, Promotion::On).is_err())
+            name.map_or(true, |name| (self.functions.promoter)(name, Promotion::On).is_err())
         });
-        if unguarded.is_empty() {
-            return Ok(Sweep::default());
+        if not_promoting.is_empty() {
+            return Ok(RemovalLosses::default());
         }
-        Ok(Sweep::of(&self.netlink.address_messages()?, operations, &unguarded))
+        Ok(RemovalLosses::of(&self.netlink.address_messages()?, operations, &not_promoting))
     }
 
-    /// Installs the addresses of other programs that a removal of ours swept.
-    fn put_back(&mut self) -> Result<(), NetlinkError> {
-        let outcomes = self.netlink.reinstall(&self.debt.messages())?;
-        let payment = self.debt.pay(outcomes);
-        for (index, address, outcome) in payment.news {
-            self.tell(KeeperEvent::SweptBack { interface: interface_name(index), address, outcome });
+    /// Installs the addresses of other programs that the kernel removed together with ours.
+    fn restore_lost(&mut self) -> Result<(), NetlinkError> {
+        let outcomes = self.netlink.reinstall(&self.lost.messages())?;
+        let report = self.lost.take_results(outcomes);
+        for (index, address, outcome) in report.reports {
+            self.tell(KeeperEvent::ForeignReinstalled { interface: interface_name(index), address, outcome });
         }
         // If the removal of a stand-in fails, it is an address of ours that nobody wants, and the
         // next pass removes it.
-        self.netlink.apply(&payment.relieved)?;
+        self.netlink.apply(&report.stand_in_removals)?;
         Ok(())
     }
 
@@ -378,17 +378,17 @@ impl KeeperThread {
             // once in each turn, and not once for each of its routers.
             let outcome = match stuck.get(&announcement.index) {
                 Some(why) => Err(why.clone()),
-                None => (self.surroundings.announcer)(&announcement).map_err(|error| error.to_string()),
+                None => (self.functions.announcer)(&announcement).map_err(|error| error.to_string()),
             };
             if let Err(why) = outcome {
                 stuck.entry(announcement.index).or_insert_with(|| why.clone());
-                self.tell(KeeperEvent::Unannounced { key: announcement.key, why });
+                self.tell(KeeperEvent::NotAnnounced { key: announcement.key, why });
             }
         }
     }
 
     fn tell(&mut self, event: KeeperEvent) {
-        (self.surroundings.events)(event);
+        (self.functions.events)(event);
     }
 }
 
@@ -398,7 +398,7 @@ enum Waiting {
     Closed,
 }
 
-fn waiting(commands: &Receiver<Parcel>) -> Result<KeeperCommand, Waiting> {
+fn waiting(commands: &Receiver<BoxedCommand>) -> Result<KeeperCommand, Waiting> {
     commands.try_recv().map(|command| *command).map_err(|e| match e {
         TryRecvError::Empty => Waiting::Nothing,
         TryRecvError::Disconnected => Waiting::Closed,

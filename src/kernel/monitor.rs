@@ -14,7 +14,7 @@ mod outbox;
 mod table;
 
 use self::outbox::Outbox;
-use self::table::{Change, LinkTable};
+use self::table::{LinkTable, TableChange};
 use super::netlink::grow_receive_buffer;
 use crate::types::{InterfaceName, LinkFacts};
 use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
@@ -74,13 +74,13 @@ pub enum MonitorError {
     Closed,
 }
 
-type Message = NetlinkMessage<RouteNetlinkMessage>;
+type RouteMessage = NetlinkMessage<RouteNetlinkMessage>;
 
 /// The netlink socket with its subscriptions, and the table.
 pub struct Monitor {
     connection: Pin<Box<Connection<RouteNetlinkMessage>>>,
     handle: Handle,
-    messages: Pin<Box<dyn Stream<Item = Message> + Send>>,
+    messages: Pin<Box<dyn Stream<Item = RouteMessage> + Send>>,
 }
 
 impl Monitor {
@@ -145,7 +145,7 @@ impl Monitor {
     #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; the rest is no notification")]
     async fn fold(
         &mut self,
-        first: Message,
+        first: RouteMessage,
         table: &mut LinkTable,
         outbox: &mut Outbox,
         watched: &watch::Receiver<BTreeSet<InterfaceName>>,
@@ -156,13 +156,13 @@ impl Monitor {
             let Some(message) = next else { break };
             match message.payload {
                 NetlinkPayload::InnerMessage(message) => match table.fold(&message) {
-                    Change::Addresses(index) => {
+                    TableChange::Addresses(index) => {
                         if table.name(index).is_some_and(|name| watched.borrow().contains(&name)) {
                             outbox.addresses_changed();
                         }
                     }
-                    Change::Gone(name) => outbox.gone(name),
-                    Change::Link | Change::Nothing => {}
+                    TableChange::Gone(name) => outbox.gone(name),
+                    TableChange::Link | TableChange::Nothing => {}
                 },
                 NetlinkPayload::Overrun(_) => overrun = true,
                 _ => {}
@@ -176,7 +176,7 @@ impl Monitor {
         Ok(())
     }
 
-    async fn next(&mut self) -> Result<Message, MonitorError> {
+    async fn next(&mut self) -> Result<RouteMessage, MonitorError> {
         tokio::select! {
             biased;
             message = self.messages.next() => message.ok_or(MonitorError::Closed),

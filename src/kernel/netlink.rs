@@ -70,12 +70,12 @@ pub enum NetlinkError {
     Decode(String),
     /// The kernel refused to list addresses.
     #[error("cannot list the addresses: {0}")]
-    Dump(Refusal),
+    Dump(KernelRefusal),
 }
 
 /// Why the kernel refused one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct KernelRefusal {
     /// The error number of the kernel.
     pub errno: Errno,
     /// The text of the kernel, if it sent one (extended acknowledgement).
@@ -84,14 +84,14 @@ pub struct Refusal {
 
 /// Why an address that had to be installed again is there now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Return {
+pub enum Restoration {
     /// This request installed it.
     Installed,
     /// It had not disappeared, or another program was faster.
     WasThere,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for KernelRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.text {
             Some(text) => write!(f, "{text} ({})", self.errno),
@@ -102,7 +102,7 @@ impl fmt::Display for Refusal {
 
 /// The administrative state of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkState {
+pub enum AdminState {
     /// IFF_UP is set.
     Up,
     /// IFF_UP is not set.
@@ -152,9 +152,12 @@ impl Netlink {
     ///
     /// # Errors
     /// [`NetlinkError`] when it is not known which operations were carried out.
-    pub fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Result<(), Refusal>>, NetlinkError> {
+    pub fn apply(
+        &mut self,
+        operations: &[Operation],
+    ) -> Result<Vec<Result<(), KernelRefusal>>, NetlinkError> {
         let outcomes = self.transact(operations, request)?;
-        let settle = |(operation, outcome): (&Operation, Result<(), Refusal>)| {
+        let settle = |(operation, outcome): (&Operation, Result<(), KernelRefusal>)| {
             outcome.or_else(|refusal| forgive(operation, refusal))
         };
         Ok(operations.iter().zip(outcomes).map(settle).collect())
@@ -168,13 +171,13 @@ impl Netlink {
     pub fn reinstall(
         &mut self,
         messages: &[AddressMessage],
-    ) -> Result<Vec<Result<Return, Refusal>>, NetlinkError> {
+    ) -> Result<Vec<Result<Restoration, KernelRefusal>>, NetlinkError> {
         let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
         let outcomes =
             self.transact(messages, |message| (RouteNetlinkMessage::NewAddress(message.clone()), flags))?;
-        let returned = |outcome: Result<(), Refusal>| match outcome {
-            Ok(()) => Ok(Return::Installed),
-            Err(refusal) if refusal.errno == Errno::EEXIST => Ok(Return::WasThere),
+        let returned = |outcome: Result<(), KernelRefusal>| match outcome {
+            Ok(()) => Ok(Restoration::Installed),
+            Err(refusal) if refusal.errno == Errno::EEXIST => Ok(Restoration::WasThere),
             Err(refusal) => Err(refusal),
         };
         Ok(outcomes.into_iter().map(returned).collect())
@@ -185,7 +188,7 @@ impl Netlink {
         &mut self,
         items: &[T],
         request: impl Fn(&T) -> (RouteNetlinkMessage, u16),
-    ) -> Result<Vec<Result<(), Refusal>>, NetlinkError> {
+    ) -> Result<Vec<Result<(), KernelRefusal>>, NetlinkError> {
         let mut results = Vec::with_capacity(items.len());
         for batch in items.chunks(BATCH) {
             let first = self.sequence.wrapping_add(1);
@@ -194,7 +197,7 @@ impl Netlink {
                 self.enqueue(message, flags);
             }
             self.flush()?;
-            let mut outcomes: Vec<Option<Result<(), Refusal>>> = vec![None; batch.len()];
+            let mut outcomes: Vec<Option<Result<(), KernelRefusal>>> = vec![None; batch.len()];
             self.collect_acks(first, &mut outcomes)?;
             results.extend(outcomes.into_iter().flatten());
         }
@@ -228,19 +231,19 @@ impl Netlink {
     ///
     /// # Errors
     /// [`NetlinkError`].
-    pub fn link_state(&mut self, index: u32) -> Result<LinkState, NetlinkError> {
+    pub fn link_state(&mut self, index: u32) -> Result<AdminState, NetlinkError> {
         let mut message = LinkMessage::default();
         message.header.index = index;
         let sequence = self.enqueue(RouteNetlinkMessage::GetLink(message), NLM_F_REQUEST);
         self.flush()?;
-        let mut state = LinkState::Missing;
+        let mut state = AdminState::Missing;
         self.receive(|message| {
             if message.header.sequence_number != sequence {
                 return Ok(ControlFlow::Continue(()));
             }
             if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) = message.payload {
                 let up = link.header.flags.contains(LinkFlags::Up);
-                state = if up { LinkState::Up } else { LinkState::Down };
+                state = if up { AdminState::Up } else { AdminState::Down };
             }
             Ok(ControlFlow::Break(()))
         })?;
@@ -301,7 +304,7 @@ impl Netlink {
                 }
                 NetlinkPayload::Done(done) if done.code < 0 => {
                     let errno = Errno::from_raw(done.code.saturating_neg());
-                    Err(NetlinkError::Dump(Refusal { errno, text: None }))
+                    Err(NetlinkError::Dump(KernelRefusal { errno, text: None }))
                 }
                 NetlinkPayload::Done(_) => Ok(ControlFlow::Break(())),
                 _ => Ok(ControlFlow::Continue(())),
@@ -337,7 +340,7 @@ impl Netlink {
     fn collect_acks(
         &mut self,
         first: u32,
-        outcomes: &mut [Option<Result<(), Refusal>>],
+        outcomes: &mut [Option<Result<(), KernelRefusal>>],
     ) -> Result<(), NetlinkError> {
         let mut open = outcomes.len();
         if open == 0 {
@@ -430,7 +433,7 @@ fn address_request(operation: &AddressOperation) -> (RouteNetlinkMessage, u16) {
 }
 
 /// Accepts a refusal if the desired state is reached already.
-fn forgive(operation: &Operation, refusal: Refusal) -> Result<(), Refusal> {
+fn forgive(operation: &Operation, refusal: KernelRefusal) -> Result<(), KernelRefusal> {
     match operation {
         Operation::Address(operation) => forgive_address(operation, refusal),
     }
@@ -438,7 +441,7 @@ fn forgive(operation: &Operation, refusal: Refusal) -> Result<(), Refusal> {
 
 /// A removal also finds its address gone when the interface disappeared, or when the removal of a
 /// primary swept it.
-fn forgive_address(operation: &AddressOperation, refusal: Refusal) -> Result<(), Refusal> {
+fn forgive_address(operation: &AddressOperation, refusal: KernelRefusal) -> Result<(), KernelRefusal> {
     match (operation, refusal.errno) {
         (AddressOperation::Add { .. }, Errno::EEXIST)
         | (AddressOperation::Remove(_), Errno::EADDRNOTAVAIL | Errno::ENODEV) => Ok(()),
@@ -449,7 +452,7 @@ fn forgive_address(operation: &AddressOperation, refusal: Refusal) -> Result<(),
 /// Reads an NLMSG_ERROR, where code 0 is the acknowledgement. The attributes of an extended
 /// acknowledgement follow the header of the request; NETLINK_CAP_ACK leaves out the rest of the
 /// request.
-fn refusal(error: &ErrorMessage, flags: u16) -> Result<(), Refusal> {
+fn refusal(error: &ErrorMessage, flags: u16) -> Result<(), KernelRefusal> {
     let Some(code) = error.code else {
         return Ok(());
     };
@@ -458,5 +461,5 @@ fn refusal(error: &ErrorMessage, flags: u16) -> Result<(), Refusal> {
         .then(|| NlasIterator::new(attributes).map_while(Result::ok))
         .and_then(|mut nlas| nlas.find(|nla| nla.kind() == NLMSGERR_ATTR_MSG))
         .map(|nla| String::from_utf8_lossy(nla.value()).trim_end_matches('\0').to_owned());
-    Err(Refusal { errno: Errno::from_raw(code.get().saturating_neg()), text })
+    Err(KernelRefusal { errno: Errno::from_raw(code.get().saturating_neg()), text })
 }

@@ -29,7 +29,7 @@ pub struct Trusted {
 
 /// Whether the next component of the path exists in a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
+enum NextComponent {
     IsThere,
     IsMissing,
 }
@@ -72,11 +72,11 @@ impl Trusted {
         }
     }
 
-    fn exposed(&self, path: &Path, found: &Metadata, next: Next) -> Option<Whom> {
+    fn exposed(&self, path: &Path, found: &Metadata, next: NextComponent) -> Option<Whom> {
         let mode = found.mode();
         // In a directory like /tmp all users can make files, but cannot replace those of other
         // users.
-        let shared = found.is_dir() && mode & STICKY != 0 && next == Next::IsThere;
+        let shared = found.is_dir() && mode & STICKY != 0 && next == NextComponent::IsThere;
         let writes = |bits| !found.is_symlink() && !shared && mode & bits != 0;
         if !self.users.contains(&found.uid()) {
             Some(Whom::Owner(found.uid()))
@@ -103,7 +103,7 @@ pub fn exposed(path: &Path, trusted: &Trusted) -> io::Result<Option<Exposed>> {
     let mut at = PathBuf::from("/");
     let mut rest: VecDeque<PathBuf> = parts(path).collect();
     let mut links = 0;
-    if let Some(to) = trusted.exposed(&at, &fs::symlink_metadata(&at)?, Next::IsThere) {
+    if let Some(to) = trusted.exposed(&at, &fs::symlink_metadata(&at)?, NextComponent::IsThere) {
         return Ok(Some(Exposed { path: at, to }));
     }
     while let Some(part) = rest.pop_front() {
@@ -115,12 +115,12 @@ pub fn exposed(path: &Path, trusted: &Trusted) -> io::Result<Option<Exposed>> {
         let found = match fs::symlink_metadata(&next) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // A user that can write here can make the missing component.
-                let to = trusted.exposed(&at, &fs::symlink_metadata(&at)?, Next::IsMissing);
+                let to = trusted.exposed(&at, &fs::symlink_metadata(&at)?, NextComponent::IsMissing);
                 return to.map(|to| Some(Exposed { path: at, to })).ok_or(error);
             }
             found => found?,
         };
-        if let Some(to) = trusted.exposed(&next, &found, Next::IsThere) {
+        if let Some(to) = trusted.exposed(&next, &found, NextComponent::IsThere) {
             return Ok(Some(Exposed { path: next, to }));
         }
         if found.is_symlink() {

@@ -4,7 +4,7 @@ use crate::host::{ETH0, Host};
 use crate::support::{SOON, wait_for};
 use nix::errno::Errno;
 use vrrpd::kernel::address::{ObservedAddress, Origin, Readiness};
-use vrrpd::kernel::netlink::LinkState;
+use vrrpd::kernel::netlink::AdminState;
 use vrrpd::kernel::resources::Operation;
 use vrrpd::kernel::resources::address::AddressOperation;
 
@@ -91,11 +91,11 @@ fn the_state_of_a_link_is_known() {
     let host = Host::new();
     let mut netlink = host.netlink();
     let index = host.index(ETH0);
-    assert_eq!(netlink.link_state(index).unwrap(), LinkState::Up);
+    assert_eq!(netlink.link_state(index).unwrap(), AdminState::Up);
     host.ns.ip("link set eth0 down");
-    assert_eq!(netlink.link_state(index).unwrap(), LinkState::Down);
+    assert_eq!(netlink.link_state(index).unwrap(), AdminState::Down);
     host.ns.ip("link delete eth0");
-    assert_eq!(netlink.link_state(index).unwrap(), LinkState::Missing);
+    assert_eq!(netlink.link_state(index).unwrap(), AdminState::Missing);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use vrrpd::kernel::address::{ObservedAddress, Origin};
 use vrrpd::kernel::keeper::{
-    AddressKeeper, Announcement, Announcer, KeeperCommand, KeeperEvent, Promoter, Surroundings,
+    AddressKeeper, AnnouncementRequest, Announcer, KeeperCommand, KeeperEvent, KeeperFunctions, Promoter,
     frame_announcer,
 };
 use vrrpd::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
@@ -103,7 +103,7 @@ impl Host {
 pub(crate) struct Agent {
     keeper: Arc<Mutex<Option<AddressKeeper>>>,
     events: Receiver<KeeperEvent>,
-    pub(crate) announced: Arc<Mutex<Vec<Announcement>>>,
+    pub(crate) announced: Arc<Mutex<Vec<AnnouncementRequest>>>,
     _watched: watch::Sender<BTreeSet<InterfaceName>>,
     monitor: Option<JoinHandle<()>>,
 }
@@ -135,13 +135,13 @@ impl Agent {
     fn start_in(host: &Host, announcer: Announcer, promoter: Promoter) -> Self {
         let (tell, events) = channel();
         let announced = Arc::default();
-        let surroundings = Surroundings {
+        let functions = KeeperFunctions {
             clock: Box::new(clock),
             announcer,
             promoter,
             events: Box::new(move |event| drop(tell.send(event))),
         };
-        let keeper = host.ns.enter(|| AddressKeeper::spawn(surroundings).unwrap());
+        let keeper = host.ns.enter(|| AddressKeeper::spawn(functions).unwrap());
         let keeper = Arc::new(Mutex::new(Some(keeper)));
         let (watching, watched) = watch::channel(BTreeSet::from([interface(ETH0)]));
         let forward = keeper.clone();
@@ -164,9 +164,9 @@ impl Agent {
     /// Waits until the keeper knows `eth0` too; then `Own` succeeds.
     #[track_caller]
     pub(crate) fn own(&self, key: InstanceKey, epoch: u64) {
-        self.send(KeeperCommand::Own { key, epoch });
+        self.send(KeeperCommand::Hold { key, epoch });
         let outcome = self.wait("an answer to Own", |event| match event {
-            KeeperEvent::Owned { key: of, epoch: e, outcome } if (*of, *e) == (key, epoch) => {
+            KeeperEvent::Held { key: of, epoch: e, outcome } if (*of, *e) == (key, epoch) => {
                 Some(outcome.clone())
             }
             _ => None,
@@ -176,7 +176,7 @@ impl Agent {
 
     #[track_caller]
     pub(crate) fn disown(&self, key: InstanceKey, epoch: u64) {
-        self.send(KeeperCommand::Disown { key, epoch });
+        self.send(KeeperCommand::Release { key, epoch });
         self.wait_event(&KeeperEvent::Released { key, epoch, outcome: Ok(()) });
     }
 
@@ -209,7 +209,7 @@ impl Agent {
         // comes after those.
         for (key, epoch) in [(probe, u64::MAX), (nobody, 0)] {
             let last = KeeperEvent::Released { key, epoch, outcome: Ok(()) };
-            self.send(KeeperCommand::Disown { key, epoch });
+            self.send(KeeperCommand::Release { key, epoch });
             self.wait("an answer for a probe", |event| {
                 told.push(event.clone());
                 (*event == last).then_some(())
@@ -266,9 +266,9 @@ impl Agent {
         let mut epoch = 0;
         wait_some(SOON, "the keeper knows eth0", || {
             epoch += 2;
-            self.send(KeeperCommand::Own { key: probe, epoch });
+            self.send(KeeperCommand::Hold { key: probe, epoch });
             let known = self.wait("an answer for the probe", |event| match event {
-                KeeperEvent::Owned { key, outcome, .. } if *key == probe => Some(outcome.is_ok()),
+                KeeperEvent::Held { key, outcome, .. } if *key == probe => Some(outcome.is_ok()),
                 _ => None,
             });
             self.disown(probe, epoch + 1);
@@ -286,9 +286,9 @@ impl Agent {
         let mut epoch = 0;
         wait_some(SOON, "the keeper knows that eth0 is gone", || {
             epoch += 2;
-            self.send(KeeperCommand::Own { key: probe, epoch });
+            self.send(KeeperCommand::Hold { key: probe, epoch });
             let gone = self.wait("an answer for the probe", |event| match event {
-                KeeperEvent::Owned { key, outcome, .. } if *key == probe => Some(outcome.is_err()),
+                KeeperEvent::Held { key, outcome, .. } if *key == probe => Some(outcome.is_err()),
                 _ => None,
             });
             self.disown(probe, epoch + 1);

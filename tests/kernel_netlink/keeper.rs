@@ -51,8 +51,8 @@ fn owning_installs_releasing_removes_and_every_newest_epoch_is_answered_once() {
     agent.disown(v4, 2);
     assert_eq!(host.ours(), ["2001:db8::50/64", "fe80::50/64"]);
     // A stale epoch changes nothing and is not answered.
-    agent.send(KeeperCommand::Own { key: v4, epoch: 1 });
-    agent.send(KeeperCommand::Disown { key: v6, epoch: 0 });
+    agent.send(KeeperCommand::Hold { key: v4, epoch: 1 });
+    agent.send(KeeperCommand::Release { key: v6, epoch: 0 });
     assert_eq!(agent.told_so_far(), []);
     assert_eq!(host.ours(), ["2001:db8::50/64", "fe80::50/64"]);
     agent.disown(v6, 2);
@@ -125,10 +125,10 @@ fn only_what_is_held_is_announced() {
     agent.send(KeeperCommand::Announce { key: v4, rounds: 5 });
     assert_eq!(agent.told_so_far(), []);
     assert_eq!(*agent.announced.lock().unwrap(), []);
-    agent.send(KeeperCommand::Own { key: v4, epoch: 1 });
+    agent.send(KeeperCommand::Hold { key: v4, epoch: 1 });
     agent.send(KeeperCommand::Announce { key: v4, rounds: 5 });
     agent.told_so_far();
-    agent.send(KeeperCommand::Disown { key: v4, epoch: 2 });
+    agent.send(KeeperCommand::Release { key: v4, epoch: 2 });
     agent.send(KeeperCommand::Announce { key: v4, rounds: 5 });
     agent.told_so_far();
     let announced = agent.announced.lock().unwrap();
@@ -172,14 +172,14 @@ fn without_its_interface_owning_fails_and_releasing_succeeds() {
     agent.gone();
     let v4 = key(Ipv4, 51);
     agent.declare(v4, &["192.0.2.50/24"]);
-    agent.send(KeeperCommand::Own { key: v4, epoch: 1 });
+    agent.send(KeeperCommand::Hold { key: v4, epoch: 1 });
     let outcome = Err("interface eth0 does not exist".to_owned());
-    agent.wait_event(&KeeperEvent::Owned { key: v4, epoch: 1, outcome });
+    agent.wait_event(&KeeperEvent::Held { key: v4, epoch: 1, outcome });
     agent.disown(v4, 2);
     let nobody = key(Ipv4, 52);
-    agent.send(KeeperCommand::Own { key: nobody, epoch: 1 });
+    agent.send(KeeperCommand::Hold { key: nobody, epoch: 1 });
     let outcome = Err("eth0/52/ipv4 is not declared".to_owned());
-    agent.wait_event(&KeeperEvent::Owned { key: nobody, epoch: 1, outcome });
+    agent.wait_event(&KeeperEvent::Held { key: nobody, epoch: 1, outcome });
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn what_the_kernel_sweeps_and_is_not_ours_comes_back_as_it_was() {
     agent.declare(one, &["198.51.100.50/24"]);
     agent.declare(other, &["198.51.100.52/24"]);
     let why = "Read-only file system (os error 30)".to_owned();
-    agent.wait_event(&KeeperEvent::Unguarded { interface: "eth0".parse().unwrap(), why });
+    agent.wait_event(&KeeperEvent::PromotionNotSet { interface: "eth0".parse().unwrap(), why });
     agent.known(&host);
     agent.own(one, 1);
     agent.own(other, 1);
@@ -308,10 +308,10 @@ fn what_the_kernel_sweeps_and_is_not_ours_comes_back_as_it_was() {
          route add 203.0.113.0/24 via 198.51.100.1\n\
          route add 203.0.114.0/24 via 198.51.100.1 src 198.51.100.10",
     );
-    agent.send(KeeperCommand::Disown { key: one, epoch: 2 });
+    agent.send(KeeperCommand::Release { key: one, epoch: 2 });
     for net in ["198.51.100.10/24", "198.51.100.11/24"] {
         let (interface, address) = ("eth0".to_owned(), net.parse().unwrap());
-        agent.wait_event(&KeeperEvent::SweptBack { interface, address, outcome: Ok(()) });
+        agent.wait_event(&KeeperEvent::ForeignReinstalled { interface, address, outcome: Ok(()) });
     }
     agent.wait_event(&KeeperEvent::Released { key: one, epoch: 2, outcome: Ok(()) });
     assert_eq!(

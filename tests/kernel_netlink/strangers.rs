@@ -35,14 +35,14 @@ fn our_own_changes_are_not_taken_for_those_of_another_program() {
     for epoch in 1..=10 {
         for key in &keys {
             agent.send(match epoch % 2 {
-                1 => KeeperCommand::Own { key: *key, epoch },
-                _ => KeeperCommand::Disown { key: *key, epoch },
+                1 => KeeperCommand::Hold { key: *key, epoch },
+                _ => KeeperCommand::Release { key: *key, epoch },
             });
         }
     }
     let told = agent.told_so_far();
     let unasked =
-        |event: &&KeeperEvent| !matches!(event, KeeperEvent::Owned { .. } | KeeperEvent::Released { .. });
+        |event: &&KeeperEvent| !matches!(event, KeeperEvent::Held { .. } | KeeperEvent::Released { .. });
     assert_eq!(told.iter().find(unasked), None);
     assert_eq!(host.ours(), Vec::<String>::new());
     for key in &keys {

@@ -1,7 +1,7 @@
 //! Sends announcements through packet sockets, one for each interface, opened when it is first
 //! needed.
 
-use super::message::{Announcement, Announcer};
+use super::message::{AnnouncementRequest, Announcer};
 use crate::kernel::frame_socket::FrameSocket;
 use crate::types::InterfaceName;
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ pub fn frame_announcer() -> Announcer {
 
 fn send(
     sockets: &mut BTreeMap<InterfaceName, (u32, FrameSocket)>,
-    announcement: &Announcement,
+    announcement: &AnnouncementRequest,
 ) -> io::Result<()> {
     let (interface, index) = (announcement.interface, announcement.index);
     let (_, socket) = match sockets.entry(interface) {

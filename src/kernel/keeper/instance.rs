@@ -4,7 +4,7 @@
 use super::budget::RepairBudget;
 use super::ledger::Refusals;
 use super::message::KeeperEvent;
-use crate::kernel::netlink::LinkState;
+use crate::kernel::netlink::AdminState;
 use crate::kernel::resources::{Claims, Desired, Resource};
 use crate::types::{InstanceKey, InterfaceName, MacAddr, MonoTime};
 use ipnet::IpNet;
@@ -39,7 +39,7 @@ pub(super) enum Declaration {
 /// Whether the newest epoch has been answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AnswerState {
-    Owed,
+    Pending,
     Given,
 }
 
@@ -55,7 +55,7 @@ pub(super) enum ReportedProblem {
 pub(super) struct KeptLink {
     pub(super) index: u32,
     pub(super) mac: Option<MacAddr>,
-    pub(super) state: LinkState,
+    pub(super) state: AdminState,
     /// Whether the interface was down since the last pass that saw it up: the kernel removes IPv6
     /// addresses then.
     pub(super) continuity: LinkContinuity,
@@ -97,8 +97,8 @@ impl KeptInstance {
     }
 
     /// Whether the core waits for the report that the addresses are gone.
-    pub(super) fn owes_release(&self) -> bool {
-        self.desired == Desired::Released && self.answer == AnswerState::Owed
+    pub(super) fn awaits_release(&self) -> bool {
+        self.desired == Desired::Released && self.answer == AnswerState::Pending
     }
 
     /// Everything that this instance keeps, on the interface with this index.
@@ -179,7 +179,7 @@ impl KeptInstance {
         self.answer = AnswerState::Given;
         self.reported = outcome.clone().err().map(ReportedProblem::Refused);
         Some(match self.desired {
-            Desired::Held => KeeperEvent::Owned { key, epoch: self.epoch, outcome },
+            Desired::Held => KeeperEvent::Held { key, epoch: self.epoch, outcome },
             Desired::Released => KeeperEvent::Released { key, epoch: self.epoch, outcome },
         })
     }
@@ -209,7 +209,7 @@ impl KeptInstance {
         if reported != self.reported {
             events.extend(reported.as_ref().map(|reported| match reported {
                 ReportedProblem::Contested => KeeperEvent::Contested { key, count: repair.removed.len() },
-                ReportedProblem::Refused(why) => KeeperEvent::Unrestored { key, why: why.clone() },
+                ReportedProblem::Refused(why) => KeeperEvent::NotRestored { key, why: why.clone() },
             }));
             self.reported = reported;
         }

@@ -7,9 +7,9 @@
 //! netlink or threads, nor how a resource of some kind is compared ([`crate::kernel::resources`]).
 
 use super::instance::{AnswerState, Declaration, KeptInstance, KeptLink, LinkContinuity, Repair};
-use super::message::{Announcement, KeeperCommand, KeeperEvent};
+use super::message::{AnnouncementRequest, KeeperCommand, KeeperEvent};
 use crate::kernel::address::AddressRank;
-use crate::kernel::netlink::LinkState;
+use crate::kernel::netlink::AdminState;
 use crate::kernel::resources::address::AddressOperation;
 use crate::kernel::resources::{Claims, Desired, Observed, Operation, Resource, difference};
 use crate::types::{InstanceKey, InterfaceName, LinkFacts, MonoTime};
@@ -72,18 +72,18 @@ impl Ledger {
             }
             KeeperCommand::Forget { key } => {
                 match self.routers.get_mut(&key) {
-                    Some(router) if router.owes_release() => router.declaration = Declaration::Forgotten,
+                    Some(router) if router.awaits_release() => router.declaration = Declaration::Forgotten,
                     Some(_) | None => drop(self.routers.remove(&key)),
                 }
                 self.need = Need::Pass;
             }
-            KeeperCommand::Own { key, epoch } => {
+            KeeperCommand::Hold { key, epoch } => {
                 if !self.want(key, epoch, Desired::Held) {
                     let outcome = Err(format!("{key} is not declared"));
-                    return Some(KeeperEvent::Owned { key, epoch, outcome });
+                    return Some(KeeperEvent::Held { key, epoch, outcome });
                 }
             }
-            KeeperCommand::Disown { key, epoch } => {
+            KeeperCommand::Release { key, epoch } => {
                 if !self.want(key, epoch, Desired::Released) {
                     return Some(KeeperEvent::Released { key, epoch, outcome: Ok(()) });
                 }
@@ -119,26 +119,26 @@ impl Ledger {
 
     /// The interfaces that count as up and yet miss addresses: their known state may be out of
     /// date.
-    pub(super) fn suspects(&self, observed: &Observed) -> BTreeSet<u32> {
+    pub(super) fn interfaces_to_check(&self, observed: &Observed) -> BTreeSet<u32> {
         let present = observed.resources();
         self.held()
-            .filter(|(router, link)| router.index == Some(link.index) && link.state == LinkState::Up)
+            .filter(|(router, link)| router.index == Some(link.index) && link.state == AdminState::Up)
             .filter(|(router, _)| !router.in_place.is_subset(&present))
             .map(|(_, link)| link.index)
             .collect()
     }
 
     /// The state that the kernel reports for a suspected interface.
-    pub(super) fn on_state(&mut self, index: u32, state: LinkState) {
+    pub(super) fn on_state(&mut self, index: u32, state: AdminState) {
         match state {
-            LinkState::Up => {}
-            LinkState::Down => {
+            AdminState::Up => {}
+            AdminState::Down => {
                 for link in self.links.values_mut().filter(|link| link.index == index) {
                     link.state = state;
                     link.continuity = LinkContinuity::Interrupted;
                 }
             }
-            LinkState::Missing => self.links.retain(|_, link| link.index != index),
+            AdminState::Missing => self.links.retain(|_, link| link.index != index),
         }
     }
 
@@ -163,7 +163,7 @@ impl Ledger {
                     (Pace::Limited, Ok(())) | (Pace::Unlimited, Ok(()) | Err(_)) => urgent.extend(contested),
                 }
             }
-            if router.answer == AnswerState::Owed {
+            if router.answer == AnswerState::Pending {
                 urgent.extend(router.resources(link.index));
             }
         }
@@ -188,8 +188,9 @@ impl Ledger {
             let repair = plan.repairs.get(key).unwrap_or(&nothing);
             router.settle(*key, index, repair, refused, events);
         }
-        self.routers.retain(|_, router| router.declaration == Declaration::Declared || router.owes_release());
-        for link in self.links.values_mut().filter(|link| link.state == LinkState::Up) {
+        self.routers
+            .retain(|_, router| router.declaration == Declaration::Declared || router.awaits_release());
+        for link in self.links.values_mut().filter(|link| link.state == AdminState::Up) {
             link.continuity = LinkContinuity::Continuous;
         }
         self.need = Need::Nothing;
@@ -216,12 +217,12 @@ impl Ledger {
     }
 
     /// The announcements that are due now.
-    pub(super) fn announcements(&mut self) -> Vec<Announcement> {
+    pub(super) fn announcements(&mut self) -> Vec<AnnouncementRequest> {
         let wanted = std::mem::take(&mut self.announcements);
         wanted.into_iter().filter_map(|(key, rounds)| self.announcement(key, rounds)).collect()
     }
 
-    fn announcement(&self, key: InstanceKey, rounds: u8) -> Option<Announcement> {
+    fn announcement(&self, key: InstanceKey, rounds: u8) -> Option<AnnouncementRequest> {
         let router = self.routers.get(&key).filter(|router| router.desired == Desired::Held)?;
         let link =
             self.links.get(&router.address_interface).filter(|link| router.index == Some(link.index))?;
@@ -231,7 +232,7 @@ impl Ledger {
                 Resource::Address { index: _, address } => address,
             })
             .collect();
-        (!addresses.is_empty()).then_some(Announcement {
+        (!addresses.is_empty()).then_some(AnnouncementRequest {
             key,
             interface: router.address_interface,
             index: link.index,
@@ -274,7 +275,7 @@ impl Ledger {
         if epoch >= router.epoch {
             router.desired = desired;
             router.epoch = epoch;
-            router.answer = AnswerState::Owed;
+            router.answer = AnswerState::Pending;
             self.need = Need::Pass;
         }
         true
@@ -286,13 +287,13 @@ impl Ledger {
             self.need = Need::Pass;
             return;
         };
-        let state = if facts.up { LinkState::Up } else { LinkState::Down };
+        let state = if facts.up { AdminState::Up } else { AdminState::Down };
         let old = self.links.get(&interface).filter(|link| link.index == facts.index);
         let was_interrupted = old.is_some_and(|link| link.continuity == LinkContinuity::Interrupted);
         if old.is_none_or(|link| link.state != state) {
             self.need = Need::Pass;
         }
-        let continuity = if state == LinkState::Up && !was_interrupted {
+        let continuity = if state == AdminState::Up && !was_interrupted {
             LinkContinuity::Continuous
         } else {
             LinkContinuity::Interrupted
@@ -345,7 +346,7 @@ impl Ledger {
 impl PassPlan {
     /// Whether the plan removes an IPv4 primary address while other addresses of ours stay: if
     /// `promote_secondaries` cannot be set, the kernel also removes those of the same subnet.
-    pub(super) fn may_sweep(&self) -> bool {
+    pub(super) fn may_remove_others(&self) -> bool {
         let holding = self.claims.holding_ipv4();
         let changed = self.operations.iter().filter_map(Operation::address);
         changed.filter_map(AddressOperation::removed).any(|address| {

@@ -22,25 +22,25 @@ pub enum KeeperCommand {
     },
     /// An instance is not configured any more. The addresses that the agent installed for it are
     /// removed; those that other programs installed are not touched. This command is not answered,
-    /// but an answer that an earlier [`KeeperCommand::Disown`] waits for is still given.
+    /// but an answer that an earlier [`KeeperCommand::Release`] waits for is still given.
     Forget {
         /// The instance that is removed.
         key: InstanceKey,
     },
-    /// Desired: the addresses of the instance are installed. Answered by [`KeeperEvent::Owned`].
-    Own {
+    /// Desired: the addresses of the instance are installed. Answered by [`KeeperEvent::Held`].
+    Hold {
         /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// Grows with each `Own` and `Disown` of this instance. The newest one counts, and only
+        /// Grows with each `Hold` and `Release` of this instance. The newest one counts, and only
         /// that one is answered.
         epoch: u64,
     },
     /// Desired: the addresses of the instance are not installed. Answered by
     /// [`KeeperEvent::Released`].
-    Disown {
+    Release {
         /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// As in `Own`.
+        /// As in `Hold`.
         epoch: u64,
     },
     /// Announce the addresses of the instance on the LAN. Ignored if they are not held.
@@ -61,33 +61,33 @@ pub enum KeeperCommand {
 /// An answer or a report of the keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeeperEvent {
-    /// The answer to [`KeeperCommand::Own`].
-    Owned {
+    /// The answer to [`KeeperCommand::Hold`].
+    Held {
         /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// The epoch of the `Own` that is answered.
+        /// The epoch of the `Hold` that is answered.
         epoch: u64,
         /// `Err`: some addresses could not be installed, and why. They are tried again until
-        /// `Disown`.
+        /// `Release`.
         outcome: Result<(), String>,
     },
-    /// The answer to [`KeeperCommand::Disown`].
+    /// The answer to [`KeeperCommand::Release`].
     Released {
         /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// The epoch of the `Disown` that is answered.
+        /// The epoch of the `Release` that is answered.
         epoch: u64,
         /// `Err`: some addresses could not be removed, and why. They are tried again.
         outcome: Result<(), String>,
     },
-    /// Another program removed addresses that are owned; they are installed again.
+    /// Another program removed addresses that are held; they are installed again.
     Restored {
         /// The instance that the addresses belong to.
         key: InstanceKey,
         /// Number of addresses.
         count: usize,
     },
-    /// Owned addresses had disappeared with their interface (down, or removed and created again);
+    /// Held addresses had disappeared with their interface (down, or removed and created again);
     /// they are installed again.
     Reinstalled {
         /// The instance that the addresses belong to.
@@ -103,9 +103,9 @@ pub enum KeeperEvent {
         /// Number of addresses that are wrong now.
         count: usize,
     },
-    /// Owned addresses are missing, and the kernel refuses to install them. Tried again every
+    /// Held addresses are missing, and the kernel refuses to install them. This is tried again every
     /// second.
-    Unrestored {
+    NotRestored {
         /// The instance that the addresses belong to.
         key: InstanceKey,
         /// The kernel's error.
@@ -118,17 +118,17 @@ pub enum KeeperEvent {
         /// The removed addresses.
         addresses: Vec<IpNet>,
     },
-    /// `promote_secondaries` cannot be set on an interface: a removal of ours may sweep addresses
-    /// of other programs, which are then installed again. Sent once, when the first IPv4 router is
+    /// `promote_secondaries` cannot be set on an interface: the kernel may remove addresses of
+    /// other programs together with ours, which are then installed again. Sent once, when the first IPv4 router is
     /// on the interface.
-    Unguarded {
+    PromotionNotSet {
         /// The interface whose setting cannot be changed.
         interface: InterfaceName,
         /// The kernel's error.
         why: String,
     },
     /// The kernel removed an address of another program together with one of ours.
-    SweptBack {
+    ForeignReinstalled {
         /// Name of the interface that had the address.
         interface: String,
         /// The address of the other program.
@@ -137,7 +137,7 @@ pub enum KeeperEvent {
         outcome: Result<(), String>,
     },
     /// An announcement could not be sent.
-    Unannounced {
+    NotAnnounced {
         /// The instance that the addresses belong to.
         key: InstanceKey,
         /// The error of the announcer.
@@ -152,7 +152,7 @@ pub enum KeeperEvent {
 
 /// A request to send frames, made of a [`KeeperCommand::Announce`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Announcement {
+pub struct AnnouncementRequest {
     /// The instance that the addresses belong to.
     pub key: InstanceKey,
     /// The interface to send on, which is the one that has the addresses.
@@ -167,8 +167,8 @@ pub struct Announcement {
     pub rounds: u8,
 }
 
-/// Sends an [`Announcement`].
-pub type Announcer = Box<dyn FnMut(&Announcement) -> io::Result<()> + Send>;
+/// Sends an [`AnnouncementRequest`].
+pub type Announcer = Box<dyn FnMut(&AnnouncementRequest) -> io::Result<()> + Send>;
 
 /// Tells the kernel whether to promote the secondary addresses of an interface.
 pub type Promoter = Box<dyn FnMut(InterfaceName, Promotion) -> io::Result<Setting> + Send>;

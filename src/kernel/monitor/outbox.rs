@@ -11,17 +11,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    told: BTreeMap<InterfaceName, Option<LinkFacts>>,
-    untold: BTreeMap<InterfaceName, Option<LinkFacts>>,
+    reported: BTreeMap<InterfaceName, Option<LinkFacts>>,
+    unreported: BTreeMap<InterfaceName, Option<LinkFacts>>,
     /// Interfaces that were reported as existing and have disappeared since, even if there is one
     /// of that name again.
     gone: BTreeSet<InterfaceName>,
-    addresses: Owed,
-    resync: Owed,
+    addresses: Pending,
+    resync: Pending,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Owed {
+enum Pending {
     #[default]
     No,
     Yes,
@@ -30,57 +30,57 @@ enum Owed {
 impl Outbox {
     /// The table or the set of watched interfaces may have changed.
     pub(super) fn refresh(&mut self, table: &LinkTable, watched: &BTreeSet<InterfaceName>) {
-        self.told.retain(|name, _| watched.contains(name));
+        self.reported.retain(|name, _| watched.contains(name));
         self.gone.retain(|name| watched.contains(name));
-        self.untold.clear();
+        self.unreported.clear();
         for name in watched {
             let facts = table.facts(*name);
-            let told = if self.gone.contains(name) { Some(&None) } else { self.told.get(name) };
-            if told != Some(&facts) {
-                self.untold.insert(*name, facts);
+            let reported = if self.gone.contains(name) { Some(&None) } else { self.reported.get(name) };
+            if reported != Some(&facts) {
+                self.unreported.insert(*name, facts);
             }
         }
     }
 
     /// Records that this interface was deleted. To be called before [`Self::refresh`].
     pub(super) fn gone(&mut self, name: InterfaceName) {
-        if self.told.get(&name).is_some_and(Option::is_some) {
+        if self.reported.get(&name).is_some_and(Option::is_some) {
             self.gone.insert(name);
         }
     }
 
     pub(super) fn addresses_changed(&mut self) {
-        self.addresses = Owed::Yes;
+        self.addresses = Pending::Yes;
     }
 
     pub(super) fn resync(&mut self) {
-        self.resync = Owed::Yes;
+        self.resync = Pending::Yes;
     }
 
     /// `quiet_is_over`: changed addresses may be reported again.
     pub(super) fn has_next(&self, quiet_is_over: bool) -> bool {
-        let facts = !self.gone.is_empty() || !self.untold.is_empty();
-        facts || self.resync == Owed::Yes || (quiet_is_over && self.addresses == Owed::Yes)
+        let facts = !self.gone.is_empty() || !self.unreported.is_empty();
+        facts || self.resync == Pending::Yes || (quiet_is_over && self.addresses == Pending::Yes)
     }
 
     /// The next report. Facts come first, so that a receiver of changed addresses knows which
     /// interfaces exist.
     pub(super) fn next(&mut self, quiet_is_over: bool) -> Option<MonitorEvent> {
         if let Some(name) = self.gone.pop_first() {
-            self.told.insert(name, None);
+            self.reported.insert(name, None);
             return Some(MonitorEvent::Link(name, None));
         }
-        if let Some((name, facts)) = self.untold.pop_first() {
-            self.told.insert(name, facts.clone());
+        if let Some((name, facts)) = self.unreported.pop_first() {
+            self.reported.insert(name, facts.clone());
             return Some(MonitorEvent::Link(name, facts));
         }
-        if self.resync == Owed::Yes {
-            self.resync = Owed::No;
-            self.addresses = Owed::No;
+        if self.resync == Pending::Yes {
+            self.resync = Pending::No;
+            self.addresses = Pending::No;
             return Some(MonitorEvent::Resync);
         }
-        if quiet_is_over && self.addresses == Owed::Yes {
-            self.addresses = Owed::No;
+        if quiet_is_over && self.addresses == Pending::Yes {
+            self.addresses = Pending::No;
             return Some(MonitorEvent::AddressesChanged);
         }
         None
@@ -89,7 +89,7 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::Change;
+    use super::super::table::TableChange;
     use super::*;
     use netlink_packet_route::RouteNetlinkMessage;
     use netlink_packet_route::link::{LinkAttribute, LinkMessage};
@@ -121,17 +121,18 @@ mod tests {
         link.attributes.push(LinkAttribute::IfName("eth0".to_owned()));
         let (appears, goes) =
             (RouteNetlinkMessage::NewLink(link.clone()), RouteNetlinkMessage::DelLink(link));
-        let told = |outbox: &mut Outbox| -> Vec<_> { std::iter::from_fn(|| outbox.next(false)).collect() };
+        let reported =
+            |outbox: &mut Outbox| -> Vec<_> { std::iter::from_fn(|| outbox.next(false)).collect() };
         table.fold(&appears);
         outbox.refresh(&table, &watched(&["eth0"]));
-        let [existed] = told(&mut outbox).try_into().unwrap();
+        let [existed] = reported(&mut outbox).try_into().unwrap();
         assert!(matches!(existed, MonitorEvent::Link(_, Some(_))));
-        let Change::Gone(name) = table.fold(&goes) else { panic!("it is gone") };
+        let TableChange::Gone(name) = table.fold(&goes) else { panic!("it is gone") };
         outbox.gone(name);
         table.fold(&appears);
         outbox.refresh(&table, &watched(&["eth0"]));
         assert!(outbox.has_next(false));
-        assert_eq!(told(&mut outbox), [MonitorEvent::Link(name, None), existed]);
+        assert_eq!(reported(&mut outbox), [MonitorEvent::Link(name, None), existed]);
     }
 
     #[test]
@@ -152,7 +153,7 @@ mod tests {
         outbox.addresses_changed();
         outbox.resync();
         outbox.refresh(&LinkTable::default(), &watched(&["eth0"]));
-        let told: Vec<_> = std::iter::from_fn(|| outbox.next(true)).collect();
-        assert_eq!(told, [MonitorEvent::Link("eth0".parse().unwrap(), None), MonitorEvent::Resync]);
+        let reported: Vec<_> = std::iter::from_fn(|| outbox.next(true)).collect();
+        assert_eq!(reported, [MonitorEvent::Link("eth0".parse().unwrap(), None), MonitorEvent::Resync]);
     }
 }

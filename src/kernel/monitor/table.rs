@@ -19,12 +19,12 @@ mod tests;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct LinkTable {
     links: BTreeMap<u32, LinkEntry>,
-    addresses: BTreeMap<u32, Addresses>,
+    addresses: BTreeMap<u32, InterfaceAddresses>,
 }
 
 /// What a message changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum TableChange {
     /// Nothing that matters to routers.
     Nothing,
     /// The facts of a link.
@@ -47,9 +47,9 @@ struct LinkEntry {
     controller: Option<u32>,
 }
 
-/// Addresses of one interface.
+/// The addresses of one interface.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Addresses {
+struct InterfaceAddresses {
     /// Addresses that may be a source: neither ours nor unusable.
     ipv4: Vec<Ipv4Source>,
     /// As `ipv4`. The set is sorted, so that the same addresses are the same facts whatever came
@@ -71,39 +71,39 @@ struct Ipv4Source {
 
 impl LinkTable {
     #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; only links and addresses matter")]
-    pub(super) fn fold(&mut self, message: &RouteNetlinkMessage) -> Change {
+    pub(super) fn fold(&mut self, message: &RouteNetlinkMessage) -> TableChange {
         match message {
             // A bridge reports its ports in its own address family; "deleted" then means that a
             // port left the bridge.
             RouteNetlinkMessage::NewLink(link) if link.header.interface_family == AddressFamily::Unspec => {
                 self.links.entry(link.header.index).or_insert_with(LinkEntry::unknown).update(link);
-                Change::Link
+                TableChange::Link
             }
             RouteNetlinkMessage::DelLink(link) if link.header.interface_family == AddressFamily::Unspec => {
                 self.addresses.remove(&link.header.index);
                 let gone = self.links.remove(&link.header.index);
-                gone.and_then(|link| link.name).map_or(Change::Link, Change::Gone)
+                gone.and_then(|link| link.name).map_or(TableChange::Link, TableChange::Gone)
             }
             RouteNetlinkMessage::NewAddress(address) => {
                 let Some(address) = ObservedAddress::decode(address) else {
-                    return Change::Nothing;
+                    return TableChange::Nothing;
                 };
                 self.addresses.entry(address.index).or_default().insert(&address);
                 match address.origin {
-                    Origin::Ours => Change::Nothing,
-                    Origin::Foreign => Change::Addresses(address.index),
+                    Origin::Ours => TableChange::Nothing,
+                    Origin::Foreign => TableChange::Addresses(address.index),
                 }
             }
             RouteNetlinkMessage::DelAddress(address) => {
                 let Some(address) = ObservedAddress::decode(address) else {
-                    return Change::Nothing;
+                    return TableChange::Nothing;
                 };
                 if let Some(addresses) = self.addresses.get_mut(&address.index) {
                     addresses.remove(&address);
                 }
-                Change::Addresses(address.index)
+                TableChange::Addresses(address.index)
             }
-            _ => Change::Nothing,
+            _ => TableChange::Nothing,
         }
     }
 
@@ -173,7 +173,7 @@ fn controller(message: &LinkMessage) -> Option<u32> {
     controller.filter(|index| *index != 0)
 }
 
-impl Addresses {
+impl InterfaceAddresses {
     /// The addresses of ours that the kernel chooses as a source. For a connection it chooses the
     /// first address of the destination's network; a host route (/32) has no other destinations. An
     /// address is only listed if the machine has another address in that network, because otherwise

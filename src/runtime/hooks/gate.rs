@@ -79,10 +79,10 @@ impl HookGate {
     #[must_use]
     pub(crate) fn hold(&mut self, now: MonoTime, key: InstanceKey, epoch: u64) -> Option<KeeperCommand> {
         let router = self.wanted.get(&key).or_else(|| self.routes.router(key)).cloned();
-        let Some(router) = router else { return Some(KeeperCommand::Own { key, epoch }) };
+        let Some(router) = router else { return Some(KeeperCommand::Hold { key, epoch }) };
         self.wanted.insert(key, router.clone());
         let Some(preparation) = self.preparations.get_mut(&router) else {
-            return Some(KeeperCommand::Own { key, epoch });
+            return Some(KeeperCommand::Hold { key, epoch });
         };
         match &mut preparation.state {
             PreparationState::Idle => {
@@ -101,7 +101,7 @@ impl HookGate {
             }
             PreparationState::Done(wanted) => {
                 wanted.insert(key);
-                Some(KeeperCommand::Own { key, epoch })
+                Some(KeeperCommand::Hold { key, epoch })
             }
         }
     }
@@ -246,7 +246,7 @@ impl Preparation {
             PreparationState::Idle | PreparationState::Done(_) => return Vec::new(),
         };
         self.state = PreparationState::Done(kept.keys().copied().collect());
-        kept.into_iter().map(|(key, epoch)| KeeperCommand::Own { key, epoch }).collect()
+        kept.into_iter().map(|(key, epoch)| KeeperCommand::Hold { key, epoch }).collect()
     }
 }
 

@@ -69,7 +69,7 @@ impl GateScene {
                 WorkerEvent::Moved(_) => "moved",
                 WorkerEvent::TakenOverBy(_) => "taken over",
                 WorkerEvent::Prepare { .. } => "prepare",
-                WorkerEvent::Owned(_) | WorkerEvent::Released(_) => "keeper",
+                WorkerEvent::Held(_) | WorkerEvent::Released(_) => "keeper",
             });
         }
         heard
@@ -99,7 +99,7 @@ const fn at(ms: u64) -> MonoTime {
 fn who_has_no_before_active_passes_at_once() {
     let mut scene = GateScene::new(16);
     for key in scene.others {
-        assert_eq!(scene.gate.hold(at(0), key, 1), Some(KeeperCommand::Own { key, epoch: 1 }));
+        assert_eq!(scene.gate.hold(at(0), key, 1), Some(KeeperCommand::Hold { key, epoch: 1 }));
     }
     assert_eq!((scene.gate.flush(), scene.gate.deadline()), (vec![], None));
     assert_eq!(scene.heard(), Vec::<&str>::new());
@@ -113,11 +113,11 @@ fn both_families_wait_for_one_preparation_and_pass_together() {
     assert_eq!(scene.gate.flush(), []);
     assert_eq!(scene.heard(), ["moved", "moved", "prepare"]);
     assert_eq!(scene.gate.deadline(), Some(at(300)));
-    let both = [KeeperCommand::Own { key: v4, epoch: 1 }, KeeperCommand::Own { key: v6, epoch: 7 }];
+    let both = [KeeperCommand::Hold { key: v4, epoch: 1 }, KeeperCommand::Hold { key: v6, epoch: 7 }];
     assert_eq!(scene.gate.prepared(&web(), 1), both);
     assert_eq!(scene.gate.deadline(), None);
     assert_eq!(scene.gate.prepared(&web(), 1), [], "it passes once");
-    assert_eq!(scene.gate.hold(at(1), v4, 2), Some(KeeperCommand::Own { key: v4, epoch: 2 }), "readdressed");
+    assert_eq!(scene.gate.hold(at(1), v4, 2), Some(KeeperCommand::Hold { key: v4, epoch: 2 }), "readdressed");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn the_deadline_opens_whether_or_not_the_hook_has_ended() {
     let [v4, _] = scene.web;
     assert_eq!(scene.claim(at(1000), v4, 1), None);
     assert_eq!(scene.gate.expire(at(1299)), []);
-    assert_eq!(scene.gate.expire(at(1300)), [KeeperCommand::Own { key: v4, epoch: 1 }]);
+    assert_eq!(scene.gate.expire(at(1300)), [KeeperCommand::Hold { key: v4, epoch: 1 }]);
     assert_eq!(scene.gate.prepared(&web(), 1), [], "too late");
 }
 
@@ -153,7 +153,7 @@ fn the_end_of_an_older_preparation_opens_nothing() {
     scene.gate.release(v4);
     assert_eq!(scene.claim(at(10), v4, 3), None);
     assert_eq!(scene.gate.prepared(&web(), 1), []);
-    assert_eq!(scene.gate.prepared(&web(), 2), [KeeperCommand::Own { key: v4, epoch: 3 }]);
+    assert_eq!(scene.gate.prepared(&web(), 2), [KeeperCommand::Hold { key: v4, epoch: 3 }]);
     scene.gate.release(v4);
     assert_eq!(scene.claim(at(20), v4, 5), None, "every tenure is prepared");
 }
@@ -163,7 +163,7 @@ fn a_worker_that_cannot_be_told_holds_up_nothing() {
     let mut scene = GateScene::new(1);
     let [v4, _] = scene.web;
     scene.claim(at(0), v4, 1);
-    assert_eq!(scene.gate.flush(), [KeeperCommand::Own { key: v4, epoch: 1 }]);
+    assert_eq!(scene.gate.flush(), [KeeperCommand::Hold { key: v4, epoch: 1 }]);
     assert_eq!(scene.heard(), ["moved"]);
     assert_eq!(scene.lost.load(Ordering::Relaxed), 1);
     assert_eq!(scene.gate.deadline(), None);
@@ -201,7 +201,7 @@ fn a_door_that_is_new_is_open_for_what_is_held() {
     assert!(scene.claim(now, mail, 1).is_some());
     assert_eq!(scene.reroute(&[0, 1]), []);
     // More addresses for an Active router are not a takeover.
-    assert_eq!(scene.gate.hold(now, mail, 2), Some(KeeperCommand::Own { key: mail, epoch: 2 }));
+    assert_eq!(scene.gate.hold(now, mail, 2), Some(KeeperCommand::Hold { key: mail, epoch: 2 }));
     scene.gate.release(mail);
     // The next request is a takeover.
     assert_eq!(scene.gate.hold(now, mail, 4), None);
@@ -214,7 +214,10 @@ fn what_waits_behind_a_door_that_is_no_more_passes() {
     let [v4, v6] = scene.web;
     assert_eq!((scene.claim(now, v4, 1), scene.claim(now, v6, 1)), (None, None));
     let passed = scene.reroute(&[]);
-    assert_eq!(passed, [KeeperCommand::Own { key: v4, epoch: 1 }, KeeperCommand::Own { key: v6, epoch: 1 }]);
+    assert_eq!(
+        passed,
+        [KeeperCommand::Hold { key: v4, epoch: 1 }, KeeperCommand::Hold { key: v6, epoch: 1 }]
+    );
     assert_eq!(scene.gate.deadline(), None);
 }
 
@@ -226,7 +229,7 @@ fn a_door_that_stays_goes_on_waiting() {
     assert_eq!(scene.claim(now, v4, 1), None);
     assert_eq!(scene.reroute(&[0]), []);
     assert_eq!(scene.gate.deadline(), Some(now + Duration::from_millis(300)));
-    assert_eq!(scene.gate.prepared(&"web".parse().unwrap(), 1), [KeeperCommand::Own { key: v4, epoch: 1 }]);
+    assert_eq!(scene.gate.prepared(&"web".parse().unwrap(), 1), [KeeperCommand::Hold { key: v4, epoch: 1 }]);
 }
 
 #[test]

@@ -76,13 +76,9 @@ impl HookScene {
         self.tell(WorkerEvent::Prepare { run }).unwrap();
     }
 
-    fn owned(&self) {
+    fn held(&self) {
         for key in &self.keys {
-            self.hooks.shared_routes().on_keeper(&KeeperEvent::Owned {
-                key: *key,
-                epoch: 1,
-                outcome: Ok(()),
-            });
+            self.hooks.shared_routes().on_keeper(&KeeperEvent::Held { key: *key, epoch: 1, outcome: Ok(()) });
         }
     }
 
@@ -171,7 +167,7 @@ async fn hooks_of_one_router_never_overlap_and_keep_their_order() {
         HookScene::new(&format!("before_active = {log}\non_transition = {log}\nafter_release = {log}"));
     scene.claims(1);
     until("it is prepared", || scene.prepared() == [1]).await;
-    scene.owned();
+    scene.held();
     scene.moves(StateName::Active, StateName::Backup, Cause::HigherPriority);
     scene.released();
     scene.hooks.finish(DEADLINE).await;
@@ -236,7 +232,7 @@ async fn intermediate_states_are_left_out_and_counted() {
     assert_eq!(content(&scene.path("log")).await, "backup");
     for _ in 0..3 {
         scene.moves(StateName::Backup, StateName::Active, Cause::ActiveDownTimer);
-        scene.owned();
+        scene.held();
         scene.moves(StateName::Active, StateName::Initialize, Cause::Fault);
         scene.released();
     }
@@ -260,7 +256,7 @@ async fn the_end_waits_for_what_is_due_but_not_for_ever() {
          on_transition = [\"/bin/sh\", \"-c\", \"echo $$ >ROOM/pid; exec sleep 1000\"]",
     );
     scene.moves(StateName::Backup, StateName::Active, Cause::ActiveDownTimer);
-    scene.owned();
+    scene.held();
     let first = content(&scene.path("pid")).await;
     scene.moves(StateName::Active, StateName::Initialize, Cause::Shutdown);
     scene.hooks.shared_routes().on_keeper(&KeeperEvent::Stopped { outcome: Ok(()) });
@@ -297,7 +293,7 @@ async fn a_router_that_left_runs_its_last_hooks_however_often_others_change() {
         HookScene::new("after_release = [\"/bin/sh\", \"-c\", \"echo $VRRPD_CAUSE >ROOM/released\"]");
     scene.moves(StateName::Initialize, StateName::Backup, Cause::Startup);
     scene.moves(StateName::Backup, StateName::Active, Cause::ActiveDownTimer);
-    scene.owned();
+    scene.held();
     let busy = |scene: &HookScene| scene.hooks.workers.values().any(WorkerHandle::is_busy);
     until("the worker knows", || busy(&scene)).await;
     for vrid in [60, 61, 62] {

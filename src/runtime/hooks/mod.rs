@@ -264,8 +264,8 @@ impl WorkerRoutes {
         match event {
             // Refused addresses are a fault, and the transition that follows from the fault is
             // reported.
-            KeeperEvent::Owned { key, outcome: Ok(()), .. } => {
-                self.forward(*key, WorkerEvent::Owned(key.family))
+            KeeperEvent::Held { key, outcome: Ok(()), .. } => {
+                self.forward(*key, WorkerEvent::Held(key.family))
             }
             // `Err`: the removal is tried again for ever, and the error is logged. The service has
             // moved all the same.
@@ -275,15 +275,15 @@ impl WorkerRoutes {
                     self.tell_or_lose(router, WorkerEvent::Released(key.family));
                 }
             }
-            KeeperEvent::Owned { outcome: Err(_), .. }
+            KeeperEvent::Held { outcome: Err(_), .. }
             | KeeperEvent::Restored { .. }
             | KeeperEvent::Reinstalled { .. }
             | KeeperEvent::Contested { .. }
-            | KeeperEvent::Unrestored { .. }
+            | KeeperEvent::NotRestored { .. }
             | KeeperEvent::StaleRemoved { .. }
-            | KeeperEvent::Unguarded { .. }
-            | KeeperEvent::SweptBack { .. }
-            | KeeperEvent::Unannounced { .. } => {}
+            | KeeperEvent::PromotionNotSet { .. }
+            | KeeperEvent::ForeignReinstalled { .. }
+            | KeeperEvent::NotAnnounced { .. } => {}
         }
     }
 

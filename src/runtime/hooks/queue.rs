@@ -28,7 +28,7 @@ pub(super) enum WorkerEvent {
         run: u64,
     },
     /// The addresses of one family are installed.
-    Owned(Family),
+    Held(Family),
     /// The addresses of one family are removed.
     Released(Family),
 }
@@ -207,7 +207,7 @@ impl HookQueue {
                     self.addresses = Some(Job { hook: HookKind::BeforeActive, facts, run });
                 }
             }
-            WorkerEvent::Owned(family) => self.arrived(family),
+            WorkerEvent::Held(family) => self.arrived(family),
             WorkerEvent::Released(family) => self.gone(family),
         }
         self.settle();

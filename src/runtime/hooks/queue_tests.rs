@@ -70,9 +70,9 @@ impl Script {
         self.moves(families, Active, Backup, Cause::HigherPriority)
     }
 
-    fn owned(&mut self, families: &[Family]) -> &mut Self {
+    fn held(&mut self, families: &[Family]) -> &mut Self {
         for family in families {
-            self.tell(WorkerEvent::Owned(*family));
+            self.tell(WorkerEvent::Held(*family));
         }
         self
     }
@@ -108,7 +108,7 @@ fn a_tenure_runs_each_hook_once_in_order_whatever_the_families() {
         script.moves(families, Initialize, Backup, Cause::Startup).said(&["on_transition initialize>backup"]);
         script.ends().claims(families).said(&["before_active backup>active"]);
         script.ends().said(&[]);
-        script.owned(families).said(&["on_transition backup>active"]);
+        script.held(families).said(&["on_transition backup>active"]);
         script.ends().yields(families).said(&[]);
         script.released(families).said(&["after_release active>backup"]);
         script.ends().said(&["on_transition active>backup"]);
@@ -120,11 +120,11 @@ fn a_tenure_runs_each_hook_once_in_order_whatever_the_families() {
 #[test]
 fn a_router_without_a_hook_goes_on_to_the_next() {
     let mut script = Script::new(&[HookKind::OnTransition], &[Ipv4]);
-    script.claims(&[Ipv4]).owned(&[Ipv4]).said(&["on_transition initialize>active"]);
+    script.claims(&[Ipv4]).held(&[Ipv4]).said(&["on_transition initialize>active"]);
     script.ends().yields(&[Ipv4]).released(&[Ipv4]).said(&["on_transition active>backup"]);
 
     let mut script = Script::new(&[HookKind::AfterRelease], &[Ipv4]);
-    script.claims(&[Ipv4]).owned(&[Ipv4]).yields(&[Ipv4]).said(&[]);
+    script.claims(&[Ipv4]).held(&[Ipv4]).yields(&[Ipv4]).said(&[]);
     script.released(&[Ipv4]).said(&["after_release active>backup"]);
 }
 
@@ -132,10 +132,10 @@ fn a_router_without_a_hook_goes_on_to_the_next() {
 fn while_a_run_is_under_way_only_the_newest_state_waits() {
     let mut script = Script::new(&[HookKind::OnTransition], &[Ipv4]);
     script.moves(&[Ipv4], Initialize, Backup, Cause::Startup).said(&["on_transition initialize>backup"]);
-    script.claims(&[Ipv4]).owned(&[Ipv4]).said(&[]);
+    script.claims(&[Ipv4]).held(&[Ipv4]).said(&[]);
     script.yields(&[Ipv4]).said(&["drop on_transition backup>active Superseded"]);
     script.released(&[Ipv4]).claims(&[Ipv4]).said(&["drop on_transition active>backup Superseded"]);
-    script.owned(&[Ipv4]).said(&[]);
+    script.held(&[Ipv4]).said(&[]);
     script.ends().said(&["on_transition backup>active"]);
     script.ends().said(&[]);
 }
@@ -144,11 +144,11 @@ fn while_a_run_is_under_way_only_the_newest_state_waits() {
 fn a_state_that_was_dropped_is_told_when_it_is_there_again() {
     let mut script = Script::new(&[HookKind::OnTransition, HookKind::AfterRelease], &[Ipv4]);
     script.moves(&[Ipv4], Initialize, Backup, Cause::Startup).said(&["on_transition initialize>backup"]);
-    script.claims(&[Ipv4]).owned(&[Ipv4]);
+    script.claims(&[Ipv4]).held(&[Ipv4]);
     // The router released and wanted its addresses again before they were removed: the keeper
     // answers only the newest request.
     script.yields(&[Ipv4]).said(&["drop on_transition backup>active Superseded"]);
-    script.claims(&[Ipv4]).owned(&[Ipv4]).said(&[]);
+    script.claims(&[Ipv4]).held(&[Ipv4]).said(&[]);
     script.ends().said(&["on_transition active>active"]);
 }
 
@@ -180,7 +180,7 @@ fn a_preparation_that_waits_is_dropped_when_it_is_off_and_runs_late_when_it_is_n
     script.claims(&[Ipv4]).said(&[]);
     script.yields(&[Ipv4]).said(&["drop before_active backup>active Cancelled"]);
     // The addresses were installed without the hook, because its time was up.
-    script.claims(&[Ipv4]).owned(&[Ipv4]).said(&[]);
+    script.claims(&[Ipv4]).held(&[Ipv4]).said(&[]);
     script.ends().said(&["before_active backup>active"]);
     script.ends().said(&["on_transition backup>active"]);
 }
@@ -188,7 +188,7 @@ fn a_preparation_that_waits_is_dropped_when_it_is_off_and_runs_late_when_it_is_n
 #[test]
 fn what_would_release_is_dropped_when_the_addresses_are_wanted_again() {
     let mut script = Script::new(&ALL, &[Ipv4]);
-    script.claims(&[Ipv4]).owned(&[Ipv4]).said(&["before_active initialize>active"]);
+    script.claims(&[Ipv4]).held(&[Ipv4]).said(&["before_active initialize>active"]);
     script.ends().said(&["on_transition initialize>active"]);
     script.yields(&[Ipv4]).released(&[Ipv4]).said(&[]);
     script.claims(&[Ipv4]);
@@ -202,7 +202,7 @@ fn what_would_release_is_dropped_when_the_addresses_are_wanted_again() {
 #[test]
 fn a_release_under_way_is_not_killed_by_a_new_claim() {
     let mut script = Script::new(&ALL, &[Ipv4]);
-    script.claims(&[Ipv4]).owned(&[Ipv4]).ends().ends();
+    script.claims(&[Ipv4]).held(&[Ipv4]).ends().ends();
     script.yields(&[Ipv4]).released(&[Ipv4]).said.clear();
     script.claims(&[Ipv4]).said(&["drop on_transition active>backup Superseded"]);
     script.ends().said(&["before_active backup>active"]);
@@ -211,7 +211,7 @@ fn a_release_under_way_is_not_killed_by_a_new_claim() {
 #[test]
 fn an_answer_to_an_older_wish_settles_nothing() {
     let mut script = Script::new(&ALL, &[Ipv4]);
-    script.claims(&[Ipv4]).ends().owned(&[Ipv4]).ends().said.clear();
+    script.claims(&[Ipv4]).ends().held(&[Ipv4]).ends().said.clear();
     script.yields(&[Ipv4]).claims(&[Ipv4]).said(&["before_active active>active"]);
     script.released(&[Ipv4]).ends().said(&[]);
     assert!(script.queue.deadline().is_some(), "it waits for its addresses");
@@ -229,7 +229,7 @@ fn one_family_alone_settles_nothing() {
 fn of_two_families_the_one_with_a_cause_of_its_own_is_told() {
     for (first, second) in [(Cause::Sibling, Cause::TieBreak), (Cause::TieBreak, Cause::Sibling)] {
         let mut script = Script::new(&[HookKind::AfterRelease], &[Ipv4, Ipv6]);
-        script.claims(&[Ipv4, Ipv6]).owned(&[Ipv4, Ipv6]);
+        script.claims(&[Ipv4, Ipv6]).held(&[Ipv4, Ipv6]);
         script.moves(&[Ipv4], Active, Backup, first).moves(&[Ipv6], Active, Backup, second);
         script.queue.accept(script.now, Timestamp::UNIX_EPOCH, WorkerEvent::Released(Ipv4));
         script.queue.accept(script.now, Timestamp::UNIX_EPOCH, WorkerEvent::Released(Ipv6));
@@ -242,7 +242,7 @@ fn who_took_over_is_told_unless_a_peer_decided_it() {
     let [taker, winner]: [IpAddr; 2] = ["192.0.2.11".parse().unwrap(), "192.0.2.12".parse().unwrap()];
     for (decided, told) in [(None, taker), (Some(winner), winner)] {
         let mut script = Script::new(&[HookKind::AfterRelease], &[Ipv4]);
-        script.claims(&[Ipv4]).owned(&[Ipv4]);
+        script.claims(&[Ipv4]).held(&[Ipv4]);
         let (cause, priority) = (Cause::HandedOver, AdvertPriority::from_wire(150));
         let moved = FamilyTransition {
             family: Ipv4,
@@ -278,7 +278,7 @@ fn a_state_whose_addresses_never_come_or_go_is_settled_after_a_while() {
 #[test]
 fn when_the_keeper_ends_the_addresses_are_released_whatever_the_election_wants() {
     let mut script = Script::new(&ALL, &[Ipv4, Ipv6]);
-    script.claims(&[Ipv4, Ipv6]).owned(&[Ipv4, Ipv6]).ends().ends().said.clear();
+    script.claims(&[Ipv4, Ipv6]).held(&[Ipv4, Ipv6]).ends().ends().said.clear();
     script.released(&[Ipv4, Ipv6]).said(&["after_release active>initialize"]);
 }
 
@@ -293,7 +293,7 @@ fn a_keeper_that_ends_releases_nothing_of_a_router_that_held_nothing() {
 fn hooks_that_are_configured_later_are_told_where_the_router_stands() {
     let mut script = Script::new(&[], &[Ipv4]);
     script.claims(&[Ipv4]);
-    script.tell(WorkerEvent::Owned(Ipv4));
+    script.tell(WorkerEvent::Held(Ipv4));
     script.queue.reconfigure(ALL.into(), PATIENCE, [Ipv4].into_iter());
     script.start();
     assert!(script.said.is_empty(), "nothing happened: {:?}", script.said);
@@ -311,7 +311,7 @@ fn what_waits_for_a_hook_that_is_gone_is_forgotten() {
     let mut script = Script::new(&ALL, &[Ipv4]);
     script.claims(&[Ipv4]); // before_active runs
     script.queue.reconfigure([HookKind::BeforeActive].into(), PATIENCE, [Ipv4].into_iter());
-    script.tell(WorkerEvent::Owned(Ipv4));
+    script.tell(WorkerEvent::Held(Ipv4));
     script.queue.ended();
     let before = script.said.len();
     script.start();

@@ -265,7 +265,7 @@ impl<I: ThreadIo> Engine<I> {
                 self.flush(now);
                 self.endpoints.iter_mut().for_each(|endpoint| endpoint.release(key));
                 self.gate.release(key);
-                self.to_keeper.push(KeeperCommand::Disown { key, epoch });
+                self.to_keeper.push(KeeperCommand::Release { key, epoch });
             }
             Effect::Advertise { key, .. } => {
                 let (advertised, _) = self.runner.node().addresses(key);

@@ -5,7 +5,7 @@ use super::engine::{Ready, ThreadIo};
 use super::mailbox::Mailbox;
 use super::retry_queue::Offer;
 use super::sockets::KernelSockets;
-use crate::kernel::keeper::{AddressKeeper, KeeperCommand, Refused};
+use crate::kernel::keeper::{AddressKeeper, CommandRefused, KeeperCommand};
 use crate::runtime::clock;
 use crate::types::{Family, InterfaceName, MonoTime};
 use nix::errno::Errno;
@@ -119,9 +119,9 @@ impl ThreadIo for KernelIo {
     fn tell_keeper(&mut self, command: KeeperCommand) -> Offer<KeeperCommand> {
         match self.keeper.send(command) {
             Ok(()) => Offer::Taken,
-            Err(Refused::Full(command)) => Offer::Full(command),
+            Err(CommandRefused::Full(command)) => Offer::Full(command),
             // The main thread sees the address thread end, and ends the agent.
-            Err(Refused::Ended(_)) => Offer::Ended,
+            Err(CommandRefused::Ended(_)) => Offer::Ended,
         }
     }
 }

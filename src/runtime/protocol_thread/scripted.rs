@@ -203,8 +203,8 @@ impl ThreadIo for ScriptedHost {
         self.write(|| match command {
             KeeperCommand::Declare { .. } => "declare".to_owned(),
             KeeperCommand::Forget { .. } => "forget".to_owned(),
-            KeeperCommand::Own { epoch, .. } => format!("hold addresses, epoch {epoch}"),
-            KeeperCommand::Disown { epoch, .. } => format!("release addresses, epoch {epoch}"),
+            KeeperCommand::Hold { epoch, .. } => format!("hold addresses, epoch {epoch}"),
+            KeeperCommand::Release { epoch, .. } => format!("release addresses, epoch {epoch}"),
             KeeperCommand::Announce { .. } => "announce".to_owned(),
             KeeperCommand::Link(..) | KeeperCommand::Reconcile | KeeperCommand::Stop => {
                 "unexpected".to_owned()

@@ -20,10 +20,10 @@ struct Bench {
 impl Bench {
     /// A ledger with eth0 up and one contender for 192.0.2.50/24 and .51, which was told to own
     /// them.
-    fn owning() -> Self {
+    fn holding() -> Self {
         let mut bench = Self::new();
-        bench.say(KeeperCommand::Own { key: key(51), epoch: 1 });
-        assert_eq!(bench.pass(), [owned(1, Ok(()))]);
+        bench.say(KeeperCommand::Hold { key: key(51), epoch: 1 });
+        assert_eq!(bench.pass(), [hold_answer(1, Ok(()))]);
         bench
     }
 
@@ -143,11 +143,11 @@ fn facts(index: u32, up: bool) -> LinkFacts {
     }
 }
 
-fn owned(epoch: u64, outcome: Result<(), String>) -> KeeperEvent {
-    KeeperEvent::Owned { key: key(51), epoch, outcome }
+fn hold_answer(epoch: u64, outcome: Result<(), String>) -> KeeperEvent {
+    KeeperEvent::Held { key: key(51), epoch, outcome }
 }
 
-fn released(epoch: u64) -> KeeperEvent {
+fn release_answer(epoch: u64) -> KeeperEvent {
     KeeperEvent::Released { key: key(51), epoch, outcome: Ok(()) }
 }
 
@@ -162,16 +162,16 @@ fn of_several_wishes_in_one_turn_the_newest_is_carried_out_and_answered() {
         [(1, Desired::Held), (2, Desired::Released), (3, Desired::Held), (2, Desired::Released)]
     {
         bench.say(match wish {
-            Desired::Held => KeeperCommand::Own { key: key(51), epoch },
-            Desired::Released => KeeperCommand::Disown { key: key(51), epoch },
+            Desired::Held => KeeperCommand::Hold { key: key(51), epoch },
+            Desired::Released => KeeperCommand::Release { key: key(51), epoch },
         });
     }
-    assert_eq!(bench.pass(), [owned(3, Ok(()))]);
+    assert_eq!(bench.pass(), [hold_answer(3, Ok(()))]);
     assert_eq!(bench.held(), ["192.0.2.50/24", "192.0.2.51/24"]);
-    bench.say(KeeperCommand::Disown { key: key(51), epoch: 2 });
+    bench.say(KeeperCommand::Release { key: key(51), epoch: 2 });
     assert_eq!(bench.pass(), []);
-    bench.say(KeeperCommand::Disown { key: key(51), epoch: 4 });
-    assert_eq!(bench.pass(), [released(4)]);
+    bench.say(KeeperCommand::Release { key: key(51), epoch: 4 });
+    assert_eq!(bench.pass(), [release_answer(4)]);
     assert_eq!(bench.held(), Vec::<String>::new());
 }
 
@@ -179,9 +179,9 @@ fn of_several_wishes_in_one_turn_the_newest_is_carried_out_and_answered() {
 fn what_is_not_declared_is_answered_at_once() {
     let mut bench = Bench::new();
     let outcome = Err("eth0/52/ipv4 is not declared".to_owned());
-    let answer = bench.ledger.accept(bench.now, KeeperCommand::Own { key: key(52), epoch: 1 });
-    assert_eq!(answer, Some(KeeperEvent::Owned { key: key(52), epoch: 1, outcome }));
-    let answer = bench.ledger.accept(bench.now, KeeperCommand::Disown { key: key(52), epoch: 2 });
+    let answer = bench.ledger.accept(bench.now, KeeperCommand::Hold { key: key(52), epoch: 1 });
+    assert_eq!(answer, Some(KeeperEvent::Held { key: key(52), epoch: 1, outcome }));
+    let answer = bench.ledger.accept(bench.now, KeeperCommand::Release { key: key(52), epoch: 2 });
     assert_eq!(answer, Some(KeeperEvent::Released { key: key(52), epoch: 2, outcome: Ok(()) }));
 }
 
@@ -189,9 +189,9 @@ fn what_is_not_declared_is_answered_at_once() {
 fn what_the_kernel_refuses_is_answered_and_tried_again_until_it_works() {
     let mut bench = Bench::new();
     bench.refuse = ["192.0.2.50", "192.0.2.51"].map(|a| a.parse().unwrap()).into();
-    bench.say(KeeperCommand::Own { key: key(51), epoch: 1 });
+    bench.say(KeeperCommand::Hold { key: key(51), epoch: 1 });
     let why = "cannot add 192.0.2.50/24: no (and 1 more)".to_owned();
-    assert_eq!(bench.pass(), [owned(1, Err(why))]);
+    assert_eq!(bench.pass(), [hold_answer(1, Err(why))]);
     assert_eq!(bench.ledger.retry_at(), Some(bench.now + RETRY));
     bench.wait(RETRY / 2);
     assert_eq!(bench.pass(), [], "not due");
@@ -207,10 +207,10 @@ fn what_the_kernel_refuses_is_answered_and_tried_again_until_it_works() {
 #[test]
 fn a_pass_that_fails_as_a_whole_is_answered_and_tried_again() {
     let mut bench = Bench::new();
-    bench.say(KeeperCommand::Own { key: key(51), epoch: 1 });
+    bench.say(KeeperCommand::Hold { key: key(51), epoch: 1 });
     let mut events = Vec::new();
     let _ = bench.ledger.fail(bench.now, "no answer from netlink", &mut events);
-    assert_eq!(events, [owned(1, Err("no answer from netlink".to_owned()))]);
+    assert_eq!(events, [hold_answer(1, Err("no answer from netlink".to_owned()))]);
     assert!(!bench.ledger.wants_pass(bench.now));
     bench.wait(RETRY);
     assert_eq!(bench.pass(), []);
@@ -219,7 +219,7 @@ fn a_pass_that_fails_as_a_whole_is_answered_and_tried_again() {
 
 #[test]
 fn addresses_that_another_program_removes_are_restored_and_counted() {
-    let mut bench = Bench::owning();
+    let mut bench = Bench::holding();
     bench.strike("192.0.2.50");
     assert_eq!(bench.pass(), [restored(1)]);
     bench.strike("192.0.2.50");
@@ -231,11 +231,11 @@ fn addresses_that_another_program_removes_are_restored_and_counted() {
 
 #[test]
 fn what_cannot_be_restored_is_said_once_and_restored_later() {
-    let mut bench = Bench::owning();
+    let mut bench = Bench::holding();
     bench.refuse.insert("192.0.2.50".parse().unwrap());
     bench.strike("192.0.2.50");
     let why = "cannot add 192.0.2.50/24: no".to_owned();
-    assert_eq!(bench.pass(), [KeeperEvent::Unrestored { key: key(51), why }]);
+    assert_eq!(bench.pass(), [KeeperEvent::NotRestored { key: key(51), why }]);
     bench.wait(RETRY);
     assert_eq!(bench.pass(), []);
     bench.refuse.clear();
@@ -245,7 +245,7 @@ fn what_cannot_be_restored_is_said_once_and_restored_later() {
 
 #[test]
 fn repairs_have_a_budget_and_the_wait_is_said_once() {
-    let mut bench = Bench::owning();
+    let mut bench = Bench::holding();
     for _ in 0..10 {
         bench.strike("192.0.2.50");
         assert_eq!(bench.pass(), [restored(1)]);
@@ -263,16 +263,16 @@ fn repairs_have_a_budget_and_the_wait_is_said_once() {
 
 #[test]
 fn an_answer_does_not_wait_for_the_budget() {
-    let mut bench = Bench::owning();
+    let mut bench = Bench::holding();
     bench.declare(52, &["192.0.2.50/24"]);
     for _ in 0..10 {
         bench.strike("192.0.2.50");
         assert_eq!(bench.pass(), [restored(1)]);
     }
     bench.strike("192.0.2.50");
-    bench.say(KeeperCommand::Own { key: key(52), epoch: 1 });
+    bench.say(KeeperCommand::Hold { key: key(52), epoch: 1 });
     let told = bench.pass();
-    assert!(told.contains(&KeeperEvent::Owned { key: key(52), epoch: 1, outcome: Ok(()) }), "{told:?}");
+    assert!(told.contains(&KeeperEvent::Held { key: key(52), epoch: 1, outcome: Ok(()) }), "{told:?}");
     assert_eq!(bench.held(), ["192.0.2.50/24", "192.0.2.51/24"]);
 }
 
@@ -282,11 +282,11 @@ fn addresses_of_another_program_stay_whatever_is_wanted() {
     bench.kernel.push(seen(ETH0, "192.0.2.50/24".parse().unwrap(), Origin::Foreign));
     bench.say(KeeperCommand::Reconcile);
     assert_eq!(bench.pass(), []);
-    bench.say(KeeperCommand::Own { key: key(51), epoch: 1 });
-    assert_eq!(bench.pass(), [owned(1, Ok(()))]);
+    bench.say(KeeperCommand::Hold { key: key(51), epoch: 1 });
+    assert_eq!(bench.pass(), [hold_answer(1, Ok(()))]);
     assert_eq!(bench.held(), ["192.0.2.50/24", "192.0.2.51/24"], "no second copy, and no mark of ours on it");
-    bench.say(KeeperCommand::Disown { key: key(51), epoch: 2 });
-    assert_eq!(bench.pass(), [released(2)]);
+    bench.say(KeeperCommand::Release { key: key(51), epoch: 2 });
+    assert_eq!(bench.pass(), [release_answer(2)]);
     bench.say(KeeperCommand::Forget { key: key(51) });
     bench.ledger.release_all();
     assert_eq!(bench.pass(), []);
@@ -297,8 +297,8 @@ fn addresses_of_another_program_stay_whatever_is_wanted() {
 fn when_the_copy_of_another_program_is_removed_from_an_active_ours_replaces_it() {
     let mut bench = Bench::new();
     bench.kernel.push(seen(ETH0, "192.0.2.50/24".parse().unwrap(), Origin::Foreign));
-    bench.say(KeeperCommand::Own { key: key(51), epoch: 1 });
-    assert_eq!(bench.pass(), [owned(1, Ok(()))]);
+    bench.say(KeeperCommand::Hold { key: key(51), epoch: 1 });
+    assert_eq!(bench.pass(), [hold_answer(1, Ok(()))]);
     bench.strike("192.0.2.50");
     assert_eq!(bench.pass(), [restored(1)]);
     assert!(bench.kernel.iter().all(|address| address.origin == Origin::Ours));
@@ -308,7 +308,7 @@ fn when_the_copy_of_another_program_is_removed_from_an_active_ours_replaces_it()
 fn addresses_that_disappeared_with_their_link_are_not_reported_as_removed() {
     let reinstalled = |count| [KeeperEvent::Reinstalled { key: key(51), count }];
     // The interface goes down and up again.
-    let mut bench = Bench::owning();
+    let mut bench = Bench::holding();
     bench.say(KeeperCommand::Link(eth0(), Some(Box::new(facts(ETH0, false)))));
     bench.say(KeeperCommand::Link(eth0(), Some(Box::new(facts(ETH0, true)))));
     bench.strike("192.0.2.50");
@@ -325,20 +325,20 @@ fn addresses_that_disappeared_with_their_link_are_not_reported_as_removed() {
     // The interface is down, but only the kernel knows it yet.
     bench.kernel.clear();
     bench.say(KeeperCommand::Reconcile);
-    assert_eq!(bench.ledger.suspects(&bench.observed()), BTreeSet::from([7]));
-    bench.ledger.on_state(7, LinkState::Down);
+    assert_eq!(bench.ledger.interfaces_to_check(&bench.observed()), BTreeSet::from([7]));
+    bench.ledger.on_state(7, AdminState::Down);
     assert_eq!(bench.pass(), reinstalled(2));
     // The interface is gone, but only the kernel knows it yet.
     bench.kernel.clear();
     bench.say(KeeperCommand::Link(eth0(), Some(Box::new(facts(7, true)))));
-    bench.ledger.on_state(7, LinkState::Missing);
+    bench.ledger.on_state(7, AdminState::Missing);
     assert_eq!(bench.pass(), []);
     assert_eq!(bench.held(), Vec::<String>::new());
 }
 
 #[test]
 fn facts_that_do_not_matter_here_cause_no_pass() {
-    let mut bench = Bench::owning();
+    let mut bench = Bench::holding();
     bench.say(KeeperCommand::Link(eth0(), Some(Box::new(LinkFacts { mtu: 1400, ..facts(ETH0, true) }))));
     assert!(!bench.ledger.wants_pass(bench.now));
 }
@@ -349,7 +349,7 @@ fn only_what_is_in_place_is_announced() {
     bench.refuse.insert("192.0.2.51".parse().unwrap());
     bench.say(KeeperCommand::Announce { key: key(51), rounds: 3 });
     assert_eq!(bench.ledger.announcements(), []);
-    bench.say(KeeperCommand::Own { key: key(51), epoch: 1 });
+    bench.say(KeeperCommand::Hold { key: key(51), epoch: 1 });
     bench.say(KeeperCommand::Announce { key: key(51), rounds: 3 });
     bench.pass();
     let announced = bench.ledger.announcements();
@@ -360,39 +360,39 @@ fn only_what_is_in_place_is_announced() {
 
 #[test]
 fn a_forgotten_instance_releases_answers_and_is_dropped() {
-    let mut bench = Bench::owning();
-    bench.say(KeeperCommand::Disown { key: key(51), epoch: 2 });
+    let mut bench = Bench::holding();
+    bench.say(KeeperCommand::Release { key: key(51), epoch: 2 });
     bench.say(KeeperCommand::Forget { key: key(51) });
-    assert_eq!(bench.pass(), [released(2)]);
+    assert_eq!(bench.pass(), [release_answer(2)]);
     assert!(bench.kernel.is_empty() && bench.ledger.routers.is_empty());
     // A router that is configured again starts with nothing.
     bench.declare(51, &["192.0.2.50/24"]);
-    bench.say(KeeperCommand::Own { key: key(51), epoch: 3 });
-    assert_eq!(bench.pass(), [owned(3, Ok(()))]);
+    bench.say(KeeperCommand::Hold { key: key(51), epoch: 3 });
+    assert_eq!(bench.pass(), [hold_answer(3, Ok(()))]);
 }
 
 #[test]
 fn a_router_that_is_declared_again_before_it_is_gone_stays() {
-    let mut bench = Bench::owning();
-    bench.say(KeeperCommand::Disown { key: key(51), epoch: 2 });
+    let mut bench = Bench::holding();
+    bench.say(KeeperCommand::Release { key: key(51), epoch: 2 });
     bench.say(KeeperCommand::Forget { key: key(51) });
     bench.declare(51, &["192.0.2.50/24"]);
-    assert_eq!(bench.pass(), [released(2)]);
+    assert_eq!(bench.pass(), [release_answer(2)]);
     assert_eq!(bench.ledger.routers.len(), 1);
 }
 
 #[test]
-fn an_interface_is_guarded_for_ipv4_addresses_whatever_the_family_of_their_router() {
+fn an_interface_promotes_secondaries_for_ipv4_addresses_of_any_router() {
     let mut bench = Bench::new();
     let ipv6 = InstanceKey { family: Family::Ipv6, ..key(51) };
     bench.say(KeeperCommand::Forget { key: key(51) });
-    for (nets, guarded) in
+    for (nets, promotes) in
         [(&["2001:db8::50/64", "192.0.2.50/24"][..], true), (&["2001:db8::50/64"], false), (&[], false)]
     {
         let addresses = nets.iter().map(|net| net.parse().unwrap()).collect();
         bench.say(KeeperCommand::Declare { key: ipv6, address_interface: eth0(), addresses });
         bench.pass();
-        assert_eq!(bench.ledger.ipv4_links().contains_key(&eth0()), guarded, "{nets:?}");
+        assert_eq!(bench.ledger.ipv4_links().contains_key(&eth0()), promotes, "{nets:?}");
     }
 }
 
@@ -401,13 +401,13 @@ fn holding_elsewhere() -> Bench {
     let mut bench = Bench::new();
     bench.say(KeeperCommand::Link(eth1(), Some(Box::new(facts(ETH1, true)))));
     bench.declare_on(eth1(), 51, &["192.0.2.50/24"]);
-    bench.say(KeeperCommand::Own { key: key(51), epoch: 1 });
-    assert_eq!(bench.pass(), [owned(1, Ok(()))]);
+    bench.say(KeeperCommand::Hold { key: key(51), epoch: 1 });
+    assert_eq!(bench.pass(), [hold_answer(1, Ok(()))]);
     bench
 }
 
 #[test]
-fn addresses_are_installed_announced_and_guarded_on_their_own_interface() {
+fn addresses_are_installed_and_announced_on_their_own_interface() {
     let mut bench = holding_elsewhere();
     assert_eq!(bench.kernel, [seen(ETH1, "192.0.2.50/24".parse().unwrap(), Origin::Ours)]);
     bench.say(KeeperCommand::Announce { key: key(51), rounds: 1 });
@@ -432,14 +432,14 @@ fn addresses_are_restored_on_their_own_interface_and_lost_with_it_only() {
     bench.say(KeeperCommand::Link(eth1(), None));
     bench.kernel.clear();
     assert_eq!(bench.pass(), []);
-    bench.say(KeeperCommand::Own { key: key(51), epoch: 2 });
-    assert_eq!(bench.pass(), [owned(2, Err("interface eth1 does not exist".to_owned()))]);
+    bench.say(KeeperCommand::Hold { key: key(51), epoch: 2 });
+    assert_eq!(bench.pass(), [hold_answer(2, Err("interface eth1 does not exist".to_owned()))]);
     bench.say(KeeperCommand::Link(eth1(), Some(Box::new(facts(7, true)))));
     assert_eq!(bench.pass(), [KeeperEvent::Reinstalled { key: key(51), count: 1 }]);
     assert!(bench.kernel.iter().all(|address| address.index == 7));
 }
 
-/// Whoever declares another interface has released the addresses first. Even if that was forgotten,
+/// Whoever declares another interface has release_answer the addresses first. Even if that was forgotten,
 /// they are not on two interfaces afterwards, and their move is not taken for a removal by others.
 #[test]
 fn addresses_that_move_to_another_interface_leave_the_old_one() {
@@ -447,8 +447,8 @@ fn addresses_that_move_to_another_interface_leave_the_old_one() {
         let mut bench = holding_elsewhere();
         let mut expected = vec![];
         if wanted == Desired::Released {
-            bench.say(KeeperCommand::Disown { key: key(51), epoch: 2 });
-            expected.push(released(2));
+            bench.say(KeeperCommand::Release { key: key(51), epoch: 2 });
+            expected.push(release_answer(2));
         }
         bench.declare(51, &["192.0.2.50/24"]);
         assert_eq!(bench.pass(), expected);

@@ -142,7 +142,7 @@ fn an_address_of_ours_is_chosen_when_it_comes_first_in_a_network_where_the_host_
 fn a_link_that_is_gone_takes_its_addresses_along() {
     let mut table = table(&[link(2, "eth0", UP), new_address(2, "192.0.2.10/24", NONE)]);
     let RouteNetlinkMessage::NewLink(gone) = link(2, "eth0", UP) else { unreachable!("made above") };
-    assert_eq!(table.fold(&RouteNetlinkMessage::DelLink(gone)), Change::Gone(name("eth0")));
+    assert_eq!(table.fold(&RouteNetlinkMessage::DelLink(gone)), TableChange::Gone(name("eth0")));
     assert_eq!(table.facts(name("eth0")), None);
     table.fold(&link(2, "eth0", UP));
     assert_eq!(ipv4(&table), Vec::<String>::new());
@@ -154,8 +154,8 @@ fn messages_of_a_bridge_about_its_ports_do_not_change_the_link() {
     let mut port = LinkMessage::default();
     port.header.index = 2;
     port.header.interface_family = AddressFamily::Bridge;
-    assert_eq!(table.fold(&RouteNetlinkMessage::NewLink(port.clone())), Change::Nothing);
-    assert_eq!(table.fold(&RouteNetlinkMessage::DelLink(port)), Change::Nothing);
+    assert_eq!(table.fold(&RouteNetlinkMessage::NewLink(port.clone())), TableChange::Nothing);
+    assert_eq!(table.fold(&RouteNetlinkMessage::DelLink(port)), TableChange::Nothing);
     assert!(table.facts(name("eth0")).unwrap().up);
 }
 
@@ -224,7 +224,7 @@ fn ipv4_sources_keep_the_kernels_order() {
 fn only_what_the_keeper_may_want_to_undo_is_a_change_of_addresses() {
     let mut table = table(&[link(2, "eth0", UP)]);
     let ours = installation(2, "192.0.2.50/24".parse().unwrap());
-    assert_eq!(table.fold(&RouteNetlinkMessage::NewAddress(ours.clone())), Change::Nothing);
-    assert_eq!(table.fold(&RouteNetlinkMessage::DelAddress(ours)), Change::Addresses(2));
-    assert_eq!(table.fold(&new_address(2, "192.0.2.50/24", NONE)), Change::Addresses(2));
+    assert_eq!(table.fold(&RouteNetlinkMessage::NewAddress(ours.clone())), TableChange::Nothing);
+    assert_eq!(table.fold(&RouteNetlinkMessage::DelAddress(ours)), TableChange::Addresses(2));
+    assert_eq!(table.fold(&new_address(2, "192.0.2.50/24", NONE)), TableChange::Addresses(2));
 }

@@ -6,8 +6,8 @@
 //! to the network namespace, as addresses do; it is not a file that could be in another place; and
 //! it ends with the process that holds it.
 //!
-//! Any user of the machine can take the name. A holder that could not be a daemon is not taken for
-//! one.
+//! Any user of the machine can take the name. A process that could not be a daemon is not
+//! taken for one.
 
 use super::capabilities;
 use nix::errno::Errno;
@@ -24,25 +24,26 @@ use std::time::Duration;
 
 /// The name, without the NUL in front of it.
 const NAME: &str = "vrrpd";
-/// A holder that has just ended, or does not listen yet, cannot be identified; so we try again.
+/// How often the name is tried. A process that has just ended, or does not listen yet, cannot be
+/// identified.
 const TRIES: usize = 3;
-/// How often we look whether a holder that has died gives up the name, and after how long.
+/// How often we look whether a process that has died gives up the name, and after how long.
 const DYING_POLLS: usize = 15;
 const DYING_POLL: Duration = Duration::from_millis(20);
 
-/// The name is ours while this value lives. Another process that asks for the holder connects, and
-/// may be accepted and closed again.
+/// The name is ours while this value lives. Another process that asks who has it connects, and may
+/// be accepted and closed again.
 #[derive(Debug)]
-pub struct Tenancy(UnixListener);
+pub struct NamespaceLock(UnixListener);
 
 /// Why the name could not be taken.
 #[derive(Debug, thiserror::Error)]
-pub enum TenancyError {
+pub enum NamespaceLockError {
     /// A running daemon has the name.
     #[error(
         "another vrrpd runs in this network namespace already{}, and two of them would remove each other's addresses. \
          This one ends and has touched nothing. To run this one, stop the other one first (systemctl stop vrrpd)",
-        process(*.0)
+        in_parentheses(*.0)
     )]
     Taken(Option<i32>),
     /// A daemon that has died has the name: a part of it hangs in the kernel and keeps everything
@@ -50,10 +51,10 @@ pub enum TenancyError {
     #[error(
         "the vrrpd that has this network namespace{} has died, and something of it hangs in the kernel (a disk that does not \
          answer?). Until that ends, the control socket and the state directory are taken as well",
-        process(Some(*.0))
+        in_parentheses(Some(*.0))
     )]
     Dead(i32),
-    /// A process that is not a daemon has the name, or the holder cannot be identified.
+    /// A process that is not a daemon has the name, or the process cannot be identified.
     #[error(
         "cannot tell whether another vrrpd runs in this network namespace: {0}. Two of them would remove each other's \
          addresses; the locks of the control socket and of the state directory still keep a second one from starting"
@@ -61,17 +62,17 @@ pub enum TenancyError {
     Unclear(String),
 }
 
-impl Tenancy {
+impl NamespaceLock {
     /// Takes the name in the network namespace of the calling thread.
     ///
     /// # Errors
-    /// [`TenancyError`].
-    pub fn take() -> Result<Self, TenancyError> {
+    /// [`NamespaceLockError`].
+    pub fn take() -> Result<Self, NamespaceLockError> {
         Self::take_name(NAME)
     }
 
-    fn take_name(name: &str) -> Result<Self, TenancyError> {
-        let unclear = |error: io::Error| TenancyError::Unclear(error.to_string());
+    fn take_name(name: &str) -> Result<Self, NamespaceLockError> {
+        let unclear = |error: io::Error| NamespaceLockError::Unclear(error.to_string());
         let address = SocketAddr::from_abstract_name(name).map_err(unclear)?;
         for _ in 0..TRIES {
             match UnixListener::bind_addr(&address) {
@@ -79,31 +80,34 @@ impl Tenancy {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
                 Err(error) => return Err(unclear(error)),
             }
-            match holder(name) {
-                Ok(holder) => {
-                    let judged = holder.judged();
-                    let let_go = matches!(judged, TenancyError::Dead(_)).then(|| after_death(&address));
-                    return let_go.flatten().map(Self).ok_or(judged);
+            match process_with_name(name) {
+                Ok(process) => {
+                    let refusal = process.refusal();
+                    let released =
+                        matches!(refusal, NamespaceLockError::Dead(_)).then(|| after_death(&address));
+                    return released.flatten().map(Self).ok_or(refusal);
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
                 Err(error) => return Err(unclear(error)),
             }
         }
-        Err(TenancyError::Unclear(format!("somebody has the abstract socket @{name} and does not listen")))
+        Err(NamespaceLockError::Unclear(format!(
+            "somebody has the abstract socket @{name} and does not listen"
+        )))
     }
 
-    /// The socket that other processes connect to when they ask for the holder.
+    /// The socket that other processes connect to when they ask who has the name.
     ///
     /// # Errors
     /// If there are too many open descriptors.
-    pub fn door(&self) -> io::Result<UnixListener> {
-        let door = self.0.try_clone()?;
-        door.set_nonblocking(true)?;
-        Ok(door)
+    pub fn listener(&self) -> io::Result<UnixListener> {
+        let listener = self.0.try_clone()?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
     }
 }
 
-/// Waits for a holder that has died: it gives up the name in a moment, unless a part of it hangs.
+/// Waits for a process that has died: it gives up the name in a moment, unless a part of it hangs.
 /// It is not asked again, because nothing accepts the connection.
 fn after_death(address: &SocketAddr) -> Option<UnixListener> {
     for _ in 0..DYING_POLLS {
@@ -117,26 +121,26 @@ fn after_death(address: &SocketAddr) -> Option<UnixListener> {
 
 /// The process that listens, as the kernel reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Holder {
+struct LockingProcess {
     /// `None` if the process is in another PID namespace.
     pid: Option<i32>,
     uid: u32,
 }
 
-impl Holder {
-    /// Whether the holder could be a daemon: it belongs to root or to our own user, or it has the
+impl LockingProcess {
+    /// Why the name cannot be taken while this process has it. The process could be a daemon if it belongs to root or to our own user, or has the
     /// capability to change addresses in a user namespace that is ours too.
-    fn judged(self) -> TenancyError {
+    fn refusal(self) -> NamespaceLockError {
         let Self { pid, uid } = self;
         let believed = uid == 0 || uid == nix::unistd::geteuid().as_raw();
         if let Some(dead) = pid.filter(|pid| believed && has_died(*pid)) {
-            return TenancyError::Dead(dead);
+            return NamespaceLockError::Dead(dead);
         }
         if believed || pid.is_some_and(may_change_addresses) {
-            return TenancyError::Taken(pid);
+            return NamespaceLockError::Taken(pid);
         }
-        let who = process(pid);
-        TenancyError::Unclear(format!(
+        let who = in_parentheses(pid);
+        NamespaceLockError::Unclear(format!(
             "somebody who may not change addresses has the name{who}, user id {uid}"
         ))
     }
@@ -145,22 +149,22 @@ impl Holder {
 /// The process that began to listen on the socket at `path`; `None` if no process listens, or if it
 /// is in another PID namespace.
 #[must_use]
-pub fn listener(path: &Path) -> Option<i32> {
-    holder_of(&SockAddr::unix(path).ok()?).ok()?.pid
+pub fn process_listening_at(path: &Path) -> Option<i32> {
+    listening_process(&SockAddr::unix(path).ok()?).ok()?.pid
 }
 
-fn holder(name: &str) -> io::Result<Holder> {
-    holder_of(&SockAddr::unix(format!("\0{name}"))?)
+fn process_with_name(name: &str) -> io::Result<LockingProcess> {
+    listening_process(&SockAddr::unix(format!("\0{name}"))?)
 }
 
-fn holder_of(address: &SockAddr) -> io::Result<Holder> {
+fn listening_process(address: &SockAddr) -> io::Result<LockingProcess> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     // A process that does not accept connections must not make us wait.
     socket.set_nonblocking(true)?;
     socket.connect(address)?;
     let credentials = getsockopt(&socket, sockopt::PeerCredentials)?;
     let pid = Some(credentials.pid()).filter(|pid| *pid > 0);
-    Ok(Holder { pid, uid: credentials.uid() })
+    Ok(LockingProcess { pid, uid: credentials.uid() })
 }
 
 /// Whether a process has died. One that was killed keeps everything open while a thread of it hangs
@@ -184,7 +188,7 @@ fn may_change_addresses(pid: i32) -> bool {
     capabilities::may_change_addresses(&status) && realm(&pid).is_some() && realm(&pid) == realm("self")
 }
 
-fn process(pid: Option<i32>) -> String {
+fn in_parentheses(pid: Option<i32>) -> String {
     pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
 }
 
@@ -198,29 +202,29 @@ mod tests {
     }
 
     #[test]
-    fn the_name_is_taken_once_and_is_free_again_after_its_holder() {
+    fn the_name_is_taken_once_and_is_free_again_after_its_process() {
         let name = name("once");
-        let first = Tenancy::take_name(&name).unwrap();
+        let first = NamespaceLock::take_name(&name).unwrap();
         let own = i32::try_from(std::process::id()).unwrap();
-        let error = Tenancy::take_name(&name).unwrap_err();
-        assert!(matches!(error, TenancyError::Taken(Some(pid)) if pid == own), "{error:?}");
+        let error = NamespaceLock::take_name(&name).unwrap_err();
+        assert!(matches!(error, NamespaceLockError::Taken(Some(pid)) if pid == own), "{error:?}");
         assert!(error.to_string().contains(&format!("already (process {own}), and")), "{error}");
         drop(first);
         // The child of another test holds the name as well, until it has called exec.
         let again = || {
             std::thread::park_timeout(Duration::from_millis(10));
-            Tenancy::take_name(&name).ok()
+            NamespaceLock::take_name(&name).ok()
         };
         assert!((0..1000).find_map(|_| again()).is_some());
     }
 
     #[test]
-    fn a_holder_of_the_name_that_does_not_listen_is_not_believed() {
+    fn a_process_with_the_name_that_does_not_listen_is_not_believed() {
         let name = name("mute");
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
         socket.bind(&SockAddr::unix(format!("\0{name}")).unwrap()).unwrap();
-        let error = Tenancy::take_name(&name).unwrap_err();
-        assert!(matches!(error, TenancyError::Unclear(_)), "{error:?}");
+        let error = NamespaceLock::take_name(&name).unwrap_err();
+        assert!(matches!(error, NamespaceLockError::Unclear(_)), "{error:?}");
     }
 
     #[test]
@@ -231,43 +235,43 @@ mod tests {
         socket.listen(0).unwrap();
         // The first process that asked still counts in the queue although it has ended, and leaves
         // no room.
-        assert!(matches!(Tenancy::take_name(&name), Err(TenancyError::Taken(Some(_)))));
-        assert!(matches!(Tenancy::take_name(&name), Err(TenancyError::Unclear(_))));
+        assert!(matches!(NamespaceLock::take_name(&name), Err(NamespaceLockError::Taken(Some(_)))));
+        assert!(matches!(NamespaceLock::take_name(&name), Err(NamespaceLockError::Unclear(_))));
     }
 
     #[test]
-    fn a_holder_that_has_died_is_not_believed() {
+    fn a_process_that_has_died_is_not_believed() {
         let mut child = std::process::Command::new("/bin/sleep").arg("1000").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
-        let holder = Holder { pid: Some(pid), uid: 0 };
-        assert!(matches!(holder.judged(), TenancyError::Taken(Some(_))));
+        let process = LockingProcess { pid: Some(pid), uid: 0 };
+        assert!(matches!(process.refusal(), NamespaceLockError::Taken(Some(_))));
         child.kill().unwrap();
         // Nothing collects its exit code yet, so it is a zombie, like the first thread of a process
         // whose other threads hang.
         let id = nix::sys::wait::Id::Pid(Pid::from_raw(pid));
         let flags = nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT;
         nix::sys::wait::waitid(id, flags).unwrap();
-        assert!(matches!(holder.judged(), TenancyError::Dead(dead) if dead == pid));
+        assert!(matches!(process.refusal(), NamespaceLockError::Dead(dead) if dead == pid));
         child.wait().unwrap();
-        assert!(matches!(holder.judged(), TenancyError::Dead(dead) if dead == pid));
-        let elsewhere = Holder { pid: None, uid: 0 };
-        assert!(matches!(elsewhere.judged(), TenancyError::Taken(None)));
+        assert!(matches!(process.refusal(), NamespaceLockError::Dead(dead) if dead == pid));
+        let elsewhere = LockingProcess { pid: None, uid: 0 };
+        assert!(matches!(elsewhere.refusal(), NamespaceLockError::Taken(None)));
     }
 
     #[test]
     fn the_process_that_listens_on_a_file_is_known() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("control.sock");
-        assert_eq!(listener(&path), None);
+        assert_eq!(process_listening_at(&path), None);
         let _listening = UnixListener::bind(&path).unwrap();
-        assert_eq!(listener(&path), Some(i32::try_from(std::process::id()).unwrap()));
+        assert_eq!(process_listening_at(&path), Some(i32::try_from(std::process::id()).unwrap()));
     }
 
     #[test]
     fn an_ordinary_user_is_not_believed() {
-        let nobody = Holder { pid: None, uid: 65_534 };
-        assert!(matches!(nobody.judged(), TenancyError::Unclear(_)));
-        let root = Holder { pid: None, uid: 0 };
-        assert!(matches!(root.judged(), TenancyError::Taken(None)));
+        let nobody = LockingProcess { pid: None, uid: 65_534 };
+        assert!(matches!(nobody.refusal(), NamespaceLockError::Unclear(_)));
+        let root = LockingProcess { pid: None, uid: 0 };
+        assert!(matches!(root.refusal(), NamespaceLockError::Taken(None)));
     }
 }

@@ -7,7 +7,7 @@
 
 use super::ledger::Refusals;
 use crate::kernel::address::{AddressRank, ObservedAddress, Origin, Readiness};
-use crate::kernel::netlink::{Refusal, Return};
+use crate::kernel::netlink::{KernelRefusal, Restoration};
 use crate::kernel::resources::Operation;
 use crate::kernel::resources::address::{self, AddressOperation};
 use ipnet::IpNet;
@@ -17,80 +17,84 @@ use netlink_packet_route::address::{
 use nix::errno::Errno;
 use std::collections::BTreeSet;
 
-/// What has to be done before and after some removals.
+/// The addresses that some removals lose, and what has to be done before and after the removals.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Sweep {
+pub(super) struct RemovalLosses {
     /// Additions of stand-ins, to be made before the removals.
     pub(super) stand_ins: Vec<Operation>,
     /// Addresses to install again after the removals.
-    pub(super) swept: Vec<Swept>,
+    pub(super) lost: Vec<LostAddress>,
 }
 
-/// An address of another program that a removal sweeps.
+/// An address of another program that the kernel removes together with one of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Swept {
+pub(super) struct LostAddress {
     /// The request that installs the address as it was.
     pub(super) message: AddressMessage,
     /// The removal of its stand-in, to be made when the address is back.
-    relief: Option<Operation>,
+    stand_in_removal: Option<Operation>,
     /// Whether the kernel has refused the address, which is reported once.
     refused: bool,
 }
 
-/// Addresses of other programs that were swept and are not back yet. They are kept whatever fails
-/// in the meantime, and so are their stand-ins.
+/// Addresses of other programs that the kernel removed and that are not back yet. They are remembered
+/// whatever fails in the meantime, and their stand-ins are kept.
 #[derive(Debug, Default)]
-pub(super) struct Debt(Vec<Swept>);
+pub(super) struct LostAddresses(Vec<LostAddress>);
 
 /// The result of installing them again.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Payment {
+pub(super) struct RestoreReport {
     /// Removals of stand-ins that are not needed any more.
-    pub(super) relieved: Vec<Operation>,
+    pub(super) stand_in_removals: Vec<Operation>,
     /// What has to be reported: the interface, the address, and why it is not back.
-    pub(super) news: Vec<(u32, IpNet, Result<(), String>)>,
+    pub(super) reports: Vec<(u32, IpNet, Result<(), String>)>,
 }
 
-impl Debt {
-    /// Records addresses; to be called before the removals that sweep them.
-    pub(super) fn owe(&mut self, swept: Vec<Swept>) {
-        self.0.extend(swept);
+impl LostAddresses {
+    /// Records addresses; to be called before the removals by which they are lost.
+    pub(super) fn record(&mut self, lost: Vec<LostAddress>) {
+        self.0.extend(lost);
     }
 
+    /// The requests that install the addresses again.
     pub(super) fn messages(&self) -> Vec<AddressMessage> {
-        self.0.iter().map(|swept| swept.message.clone()).collect()
+        self.0.iter().map(|lost| lost.message.clone()).collect()
     }
 
     /// Takes the outcomes of [`Self::messages`], in the same order. An address that the kernel
     /// refuses stays in the list, because its stand-in is all that is left of it.
-    pub(super) fn pay(&mut self, outcomes: Vec<Result<Return, Refusal>>) -> Payment {
-        let mut payment = Payment::default();
-        for (mut swept, outcome) in std::mem::take(&mut self.0).into_iter().zip(outcomes) {
-            let Some(address) = ObservedAddress::decode(&swept.message) else { continue };
-            let news = match outcome {
-                Ok(Return::WasThere) => None,
-                Ok(Return::Installed) => Some(Ok(())),
+    pub(super) fn take_results(
+        &mut self,
+        outcomes: Vec<Result<Restoration, KernelRefusal>>,
+    ) -> RestoreReport {
+        let mut report = RestoreReport::default();
+        for (mut lost, outcome) in std::mem::take(&mut self.0).into_iter().zip(outcomes) {
+            let Some(address) = ObservedAddress::decode(&lost.message) else { continue };
+            let reports = match outcome {
+                Ok(Restoration::WasThere) => None,
+                Ok(Restoration::Installed) => Some(Ok(())),
                 // The address disappeared with its interface.
                 Err(refusal) if refusal.errno == Errno::ENODEV => continue,
                 Err(refusal) => {
-                    let first = !std::mem::replace(&mut swept.refused, true);
-                    payment
-                        .news
+                    let first = !std::mem::replace(&mut lost.refused, true);
+                    report
+                        .reports
                         .extend(first.then(|| (address.index, address.net, Err(refusal.to_string()))));
-                    self.0.push(swept);
+                    self.0.push(lost);
                     continue;
                 }
             };
-            payment.news.extend(news.map(|outcome| (address.index, address.net, outcome)));
-            payment.relieved.extend(swept.relief);
+            report.reports.extend(reports.map(|outcome| (address.index, address.net, outcome)));
+            report.stand_in_removals.extend(lost.stand_in_removal);
         }
-        payment
+        report
     }
 
     /// Drops the operations that would remove a stand-in.
-    pub(super) fn spare(&self, operations: &mut Vec<Operation>) {
+    pub(super) fn keep_stand_ins(&self, operations: &mut Vec<Operation>) {
         let stands_in = |address: &ObservedAddress| {
-            let removals = self.0.iter().filter_map(|swept| swept.relief.as_ref());
+            let removals = self.0.iter().filter_map(|lost| lost.stand_in_removal.as_ref());
             let mut removed = removals.filter_map(Operation::address).filter_map(AddressOperation::removed);
             removed.any(|own| (own.index, own.net) == (address.index, address.net))
         };
@@ -101,22 +105,26 @@ impl Debt {
 
     /// The addresses that are not back yet, with an error message.
     pub(super) fn refusals(&self) -> Refusals {
-        let addresses = self.0.iter().filter_map(|swept| ObservedAddress::decode(&swept.message));
-        let why = |net| format!("cannot put back {net}, which is somebody else's");
+        let addresses = self.0.iter().filter_map(|lost| ObservedAddress::decode(&lost.message));
+        let why = |net| format!("cannot restore {net}, an address of another program");
         addresses.map(|address| (address::resource(&address), why(address.net))).collect()
     }
 }
 
 /// The interfaces on which `operations` remove the first IPv4 address of a network.
-pub(super) fn exposed(operations: &[Operation]) -> BTreeSet<u32> {
+pub(super) fn interfaces_at_risk(operations: &[Operation]) -> BTreeSet<u32> {
     primaries(operations).map(|address| address.index).collect()
 }
 
-impl Sweep {
-    /// The sweep that `operations` would cause among the `listed` addresses, on the interfaces
+impl RemovalLosses {
+    /// The addresses that `operations` would lose among the `listed` addresses, on the interfaces
     /// without `promote_secondaries`.
-    pub(super) fn of(listed: &[AddressMessage], operations: &[Operation], unguarded: &BTreeSet<u32>) -> Self {
-        let mut sweep = Self::default();
+    pub(super) fn of(
+        listed: &[AddressMessage],
+        operations: &[Operation],
+        not_promoting: &BTreeSet<u32>,
+    ) -> Self {
+        let mut losses = Self::default();
         let observed: Vec<_> = listed.iter().filter_map(ObservedAddress::decode).collect();
         for message in listed {
             let Some(address) = ObservedAddress::decode(message) else { continue };
@@ -125,11 +133,11 @@ impl Sweep {
                     && primary.net.prefix_len() == address.net.prefix_len()
                     && primary.net.trunc() == address.net.trunc()
             };
-            let is_swept = address.origin == Origin::Foreign
+            let is_lost = address.origin == Origin::Foreign
                 && address.rank == AddressRank::Secondary
-                && unguarded.contains(&address.index)
+                && not_promoting.contains(&address.index)
                 && primaries(operations).any(goes_with);
-            if !is_swept {
+            if !is_lost {
                 continue;
             }
             let same = |other: &&ObservedAddress| {
@@ -139,12 +147,13 @@ impl Sweep {
             // needed.
             let net = IpNet::from(address.net.addr());
             let alone = observed.iter().filter(same).count() == 1;
-            let relief = alone.then(|| AddressOperation::Remove(stand_in(address.index, net)).into());
+            let stand_in_removal =
+                alone.then(|| AddressOperation::Remove(stand_in(address.index, net)).into());
             let addition = AddressOperation::Add { index: address.index, net };
-            sweep.stand_ins.extend(alone.then(|| Operation::from(addition)));
-            sweep.swept.push(Swept { message: as_it_was(message), relief, refused: false });
+            losses.stand_ins.extend(alone.then(|| Operation::from(addition)));
+            losses.lost.push(LostAddress { message: as_it_was(message), stand_in_removal, refused: false });
         }
-        sweep
+        losses
     }
 }
 
@@ -206,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn others_of_the_same_network_are_swept_and_stood_in_for() {
+    fn others_of_the_same_network_are_lost_and_have_stand_ins() {
         let first = ours("192.0.2.50/24");
         let table = [
             first.clone(),
@@ -214,85 +223,88 @@ mod tests {
             listed("192.0.2.11/25", AddressFlags::Permanent),
             listed("198.51.100.1/24", AddressFlags::Permanent),
         ];
-        let sweep = Sweep::of(&table, &[removal(&first)], &BTreeSet::from([ETH0]));
-        let [swept] = &sweep.swept[..] else { panic!("{sweep:?}") };
-        assert_eq!(ObservedAddress::decode(&swept.message).unwrap().net.to_string(), "192.0.2.10/24");
+        let losses = RemovalLosses::of(&table, &[removal(&first)], &BTreeSet::from([ETH0]));
+        let [lost] = &losses.lost[..] else { panic!("{losses:?}") };
+        assert_eq!(ObservedAddress::decode(&lost.message).unwrap().net.to_string(), "192.0.2.10/24");
         assert_eq!(
-            ObservedAddress::decode(&swept.message).unwrap().rank,
+            ObservedAddress::decode(&lost.message).unwrap().rank,
             AddressRank::Primary,
             "the kernel says which rank it has"
         );
         let net = "192.0.2.10/32".parse().unwrap();
-        assert_eq!(sweep.stand_ins, [AddressOperation::Add { index: ETH0, net }.into()]);
+        assert_eq!(losses.stand_ins, [AddressOperation::Add { index: ETH0, net }.into()]);
         assert_eq!(
-            swept.relief.as_ref().unwrap().resource(),
+            lost.stand_in_removal.as_ref().unwrap().resource(),
             Resource::Address { index: ETH0, address: net.addr() }
         );
     }
 
-    /// Two swept addresses that are not back, and the removals of their stand-ins.
-    fn debt() -> (Debt, Vec<Operation>) {
+    /// Two lost addresses that are not back, and the removals of their stand-ins.
+    fn two_lost_addresses() -> (LostAddresses, Vec<Operation>) {
         let first = ours("192.0.2.50/24");
         let others = ["192.0.2.10/24", "192.0.2.11/24"].map(|net| listed(net, AddressFlags::Secondary));
         let table = [vec![first.clone()], others.into()].concat();
-        let sweep = Sweep::of(&table, &[removal(&first)], &BTreeSet::from([ETH0]));
-        let removals = sweep.swept.iter().filter_map(|swept| swept.relief).collect();
-        let mut debt = Debt::default();
-        debt.owe(sweep.swept);
-        (debt, removals)
+        let losses = RemovalLosses::of(&table, &[removal(&first)], &BTreeSet::from([ETH0]));
+        let removals = losses.lost.iter().filter_map(|lost| lost.stand_in_removal).collect();
+        let mut lost_addresses = LostAddresses::default();
+        lost_addresses.record(losses.lost);
+        (lost_addresses, removals)
     }
 
-    fn refusal(errno: Errno) -> Result<Return, Refusal> {
-        Err(Refusal { errno, text: None })
+    fn refusal(errno: Errno) -> Result<Restoration, KernelRefusal> {
+        Err(KernelRefusal { errno, text: None })
     }
 
     #[test]
     fn stand_ins_of_addresses_that_are_back_go_and_refused_ones_stay_and_are_reported_once() {
-        let (mut debt, removals) = debt();
-        let payment = debt.pay(vec![Ok(Return::Installed), refusal(Errno::ENOBUFS)]);
-        assert_eq!(payment.relieved, removals[..1]);
+        let (mut lost_addresses, removals) = two_lost_addresses();
+        let report = lost_addresses.take_results(vec![Ok(Restoration::Installed), refusal(Errno::ENOBUFS)]);
+        assert_eq!(report.stand_in_removals, removals[..1]);
         let told: Vec<_> =
-            payment.news.iter().map(|(_, net, outcome)| (net.to_string(), outcome.is_ok())).collect();
+            report.reports.iter().map(|(_, net, outcome)| (net.to_string(), outcome.is_ok())).collect();
         assert_eq!(told, [("192.0.2.10/24".to_owned(), true), ("192.0.2.11/24".to_owned(), false)]);
-        assert_eq!(debt.refusals().len(), 1);
-        assert_eq!(debt.pay(vec![refusal(Errno::ENOBUFS)]), Payment::default());
-        let payment = debt.pay(vec![Ok(Return::Installed)]);
-        assert_eq!((payment.relieved.as_slice(), payment.news.len()), (&removals[1..], 1));
-        assert!(debt.messages().is_empty());
+        assert_eq!(lost_addresses.refusals().len(), 1);
+        assert_eq!(lost_addresses.take_results(vec![refusal(Errno::ENOBUFS)]), RestoreReport::default());
+        let report = lost_addresses.take_results(vec![Ok(Restoration::Installed)]);
+        assert_eq!((report.stand_in_removals.as_slice(), report.reports.len()), (&removals[1..], 1));
+        assert!(lost_addresses.messages().is_empty());
     }
 
     #[test]
     fn an_address_that_stayed_is_not_reported_and_one_of_a_deleted_interface_is_dropped() {
-        let (mut debt, removals) = debt();
-        let payment = debt.pay(vec![Ok(Return::WasThere), refusal(Errno::ENODEV)]);
-        assert_eq!(payment, Payment { relieved: removals[..1].into(), news: vec![] });
-        assert!(debt.messages().is_empty());
+        let (mut lost_addresses, removals) = two_lost_addresses();
+        let report = lost_addresses.take_results(vec![Ok(Restoration::WasThere), refusal(Errno::ENODEV)]);
+        assert_eq!(report, RestoreReport { stand_in_removals: removals[..1].into(), reports: vec![] });
+        assert!(lost_addresses.messages().is_empty());
     }
 
     #[test]
-    fn stand_ins_stay_while_their_address_is_owed() {
-        let (mut debt, mut removals) = debt();
+    fn stand_ins_stay_until_their_address_is_back() {
+        let (mut lost_addresses, mut removals) = two_lost_addresses();
         removals.push(removal(&ours("192.0.2.60/24")));
         let mut spared = removals.clone();
-        debt.spare(&mut spared);
+        lost_addresses.keep_stand_ins(&mut spared);
         assert_eq!(spared, removals[2..]);
-        debt.pay(vec![Ok(Return::Installed), Ok(Return::Installed)]);
+        lost_addresses.take_results(vec![Ok(Restoration::Installed), Ok(Restoration::Installed)]);
         let mut all = removals.clone();
-        debt.spare(&mut all);
+        lost_addresses.keep_stand_ins(&mut all);
         assert_eq!(all, removals);
     }
 
     #[test]
-    fn nothing_is_swept_where_the_kernel_promotes_nor_by_a_secondary() {
+    fn nothing_is_lost_where_the_kernel_promotes_nor_by_a_secondary() {
         let first = ours("192.0.2.50/24");
         let table = [first.clone(), listed("192.0.2.10/24", AddressFlags::Secondary)];
-        assert_eq!(Sweep::of(&table, &[removal(&first)], &BTreeSet::new()), Sweep::default());
+        assert_eq!(RemovalLosses::of(&table, &[removal(&first)], &BTreeSet::new()), RemovalLosses::default());
         let address = ObservedAddress::decode(&first).unwrap();
         let secondary =
             AddressOperation::Remove(ObservedAddress { rank: AddressRank::Secondary, ..address }).into();
-        assert_eq!(Sweep::of(&table, &[secondary], &BTreeSet::from([ETH0])), Sweep::default());
         assert_eq!(
-            (exposed(&[secondary]), exposed(&[removal(&first)])),
+            RemovalLosses::of(&table, &[secondary], &BTreeSet::from([ETH0])),
+            RemovalLosses::default()
+        );
+        assert_eq!(
+            (interfaces_at_risk(&[secondary]), interfaces_at_risk(&[removal(&first)])),
             (BTreeSet::new(), BTreeSet::from([ETH0]))
         );
     }
@@ -306,8 +318,8 @@ mod tests {
             listed(net, secondary)
         });
         let table = [vec![first.clone()], twice.into()].concat();
-        let sweep = Sweep::of(&table, &[removal(&first)], &BTreeSet::from([ETH0]));
-        assert_eq!((sweep.swept.len(), sweep.stand_ins.len()), (1, 0));
+        let losses = RemovalLosses::of(&table, &[removal(&first)], &BTreeSet::from([ETH0]));
+        assert_eq!((losses.lost.len(), losses.stand_ins.len()), (1, 0));
     }
 
     #[test]

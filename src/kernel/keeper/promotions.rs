@@ -9,27 +9,27 @@ use std::collections::BTreeMap;
 /// The result of setting `promote_secondaries`, for each interface as long as a router of ours is
 /// on it.
 #[derive(Debug, Default)]
-pub(super) struct Guards(BTreeMap<InterfaceName, Guard>);
+pub(super) struct Promotions(BTreeMap<InterfaceName, PromotedInterface>);
 
 #[derive(Debug)]
-struct Guard {
+struct PromotedInterface {
     index: u32,
     /// `None` if the value cannot be set.
     setting: Option<Setting>,
 }
 
-impl Guards {
+impl Promotions {
     /// Sets the value on `wanted`, the interfaces that have IPv4 routers now, and restores it on
     /// others. Returns the interfaces on which it cannot be set, each once, and why.
-    pub(super) fn keep(
+    pub(super) fn update(
         &mut self,
         wanted: &BTreeMap<InterfaceName, u32>,
         promoter: &mut Promoter,
     ) -> Vec<(InterfaceName, String)> {
-        self.0.retain(|name, guard| {
-            let stays = wanted.get(name) == Some(&guard.index);
+        self.0.retain(|name, promoted| {
+            let stays = wanted.get(name) == Some(&promoted.index);
             // An interface that was created again has a new setting, which must not be restored.
-            if !stays && guard.setting == Some(Setting::Changed) && !wanted.contains_key(name) {
+            if !stays && promoted.setting == Some(Setting::Changed) && !wanted.contains_key(name) {
                 let _best_effort = promoter(*name, Promotion::Off);
             }
             stays
@@ -46,7 +46,7 @@ impl Guards {
                     None
                 }
             };
-            self.0.insert(*name, Guard { index: *index, setting });
+            self.0.insert(*name, PromotedInterface { index: *index, setting });
         }
         troubles
     }
@@ -77,9 +77,9 @@ mod tests {
     #[test]
     fn what_we_set_is_given_back_with_the_last_router_of_the_interface() {
         let (mut promoter, calls) = promoter(|| Ok(Setting::Changed));
-        let mut guards = Guards::default();
+        let mut promotions = Promotions::default();
         for wanted in [on(&[("eth0", 2)]), on(&[("eth0", 2), ("eth1", 3)]), on(&[("eth1", 7)]), on(&[])] {
-            assert_eq!(guards.keep(&wanted, &mut promoter), []);
+            assert_eq!(promotions.update(&wanted, &mut promoter), []);
         }
         // eth1 was created again in the meantime.
         assert_eq!(*calls.lock().unwrap(), ["eth0 On", "eth1 On", "eth0 Off", "eth1 On", "eth1 Off"]);
@@ -88,20 +88,20 @@ mod tests {
     #[test]
     fn what_was_set_before_stays() {
         let (mut promoter, calls) = promoter(|| Ok(Setting::Unchanged));
-        let mut guards = Guards::default();
-        guards.keep(&on(&[("eth0", 2)]), &mut promoter);
-        guards.keep(&on(&[]), &mut promoter);
+        let mut promotions = Promotions::default();
+        promotions.update(&on(&[("eth0", 2)]), &mut promoter);
+        promotions.update(&on(&[]), &mut promoter);
         assert_eq!(*calls.lock().unwrap(), ["eth0 On"]);
     }
 
     #[test]
     fn an_interface_where_it_cannot_be_set_is_reported_once() {
         let (mut promoter, calls) = promoter(|| Err(io::Error::from_raw_os_error(30)));
-        let mut guards = Guards::default();
-        let told = guards.keep(&on(&[("eth0", 2)]), &mut promoter);
+        let mut promotions = Promotions::default();
+        let told = promotions.update(&on(&[("eth0", 2)]), &mut promoter);
         assert_eq!(told, [("eth0".parse().unwrap(), "Read-only file system (os error 30)".to_owned())]);
-        assert_eq!(guards.keep(&on(&[("eth0", 2)]), &mut promoter), []);
-        guards.keep(&on(&[]), &mut promoter);
+        assert_eq!(promotions.update(&on(&[("eth0", 2)]), &mut promoter), []);
+        promotions.update(&on(&[]), &mut promoter);
         assert_eq!(*calls.lock().unwrap(), ["eth0 On"]);
     }
 }
