@@ -238,7 +238,7 @@ fn spawn_protocol(thread: ProtocolThread, realtime: Realtime) -> Result<oneshot:
             // A bug of this program must not leave addresses behind: the main thread hands them
             // over.
             let why = match catch_unwind(AssertUnwindSafe(|| thread.run())) {
-                Ok(Ok(())) => "it was told to".to_owned(),
+                Ok(Ok(())) => "it was asked to stop".to_owned(),
                 Ok(Err(error)) => error.to_string(),
                 Err(panic) => panic_message(&*panic),
             };

@@ -2,7 +2,7 @@
 //!
 //! The addresses are still installed and the kernel still serves them. The protocol thread takes
 //! the place of each router that was Active, in order to leave by the ordinary hand-over; the
-//! address keeper removes the rest at its start, as it does in every daemon. Hooks, checks, the
+//! address thread removes the rest at its start, as it does in every daemon. Hooks, checks, the
 //! control socket and the log are not started.
 //!
 //! While a daemon runs nothing is touched, and while the clean-up runs no daemon can start.
@@ -66,13 +66,13 @@ pub enum CleanUpError {
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
     /// It is not known whether a daemon runs.
-    #[error("cannot tell whether a daemon runs, so nothing was touched")]
+    #[error("cannot find out whether a daemon runs, so nothing was changed")]
     Socket(#[source] BindError),
     /// A process that does not answer keeps the state directory locked.
     #[error(
-        "somebody holds the lock of {path}, and no daemon answers on the control socket: nothing was touched, and addresses \
-         of a daemon that is gone may still be on the interfaces. Find out who: fuser {path} (a daemon with another \
-         --socket? then name that one)", path = .0.display()
+        "a process holds the lock of {path}, but no daemon answers on the control socket. Nothing was changed, and addresses of \
+         a daemon that has ended may still be installed. To see the process, run: fuser {path}. If it is a daemon with another \
+         --socket, give that --socket to this command", path = .0.display()
     )]
     Held(PathBuf),
     /// The kernel refused to remove addresses.
@@ -235,7 +235,10 @@ async fn release_leftovers(
         while let Some(notice) = notices.recv().await {
             match notice {
                 KeeperEvent::StaleRemoved { interface, addresses } => {
-                    lines.push(format!("{interface}: removed {}, left over", named(&addresses)));
+                    lines.push(format!(
+                        "{interface}: removed {}, which an earlier run left behind",
+                        named(&addresses)
+                    ));
                 }
                 KeeperEvent::Stopped { outcome } => return outcome,
                 KeeperEvent::Held { .. }
@@ -249,7 +252,7 @@ async fn release_leftovers(
                 | KeeperEvent::NotAnnounced { .. } => {}
             }
         }
-        Err("the address keeper has ended".to_owned())
+        Err("the address thread has ended".to_owned())
     };
     match timeout(KEEPER_LIMIT, stopped).await {
         Ok(Ok(())) => Ok(lines),
@@ -394,7 +397,7 @@ fn taken(kind: &AgentEventKind) -> Option<String> {
 fn unheard(kind: &AgentEventKind) -> Option<String> {
     match kind {
         AgentEventKind::Protocol(EventKind::FaultRaised(fault)) => {
-            Some(format!("nobody could be told ({fault})"))
+            Some(format!("no other router could be told ({fault})"))
         }
         _ => None,
     }

@@ -55,7 +55,7 @@ impl Dispatcher {
         let lost = self.lost.load(Ordering::Relaxed);
         let news = lost.saturating_sub(self.reported.swap(lost, Ordering::Relaxed));
         if news > 0 {
-            tracing::warn!(lost = news, "events were lost: more came than could be written down");
+            tracing::warn!(lost = news, "events were lost, because too many happened at once");
         }
     }
 
@@ -63,7 +63,7 @@ impl Dispatcher {
     /// routers are configured.
     pub(super) fn restore_demotions(&self, recalled: Recalled, routers: &[RouterSpec]) {
         for trouble in recalled.problems {
-            tracing::error!(%trouble, "demotions may be forgotten: routers take part unless named below");
+            tracing::error!(%trouble, "saved demotions could not be read: every router takes part, except those named below as still demoted");
         }
         let configured = |name: &RouterName| routers.iter().any(|spec| spec.name == *name);
         // There may be any number of routers that are not configured, and the operator did not ask
@@ -157,7 +157,9 @@ impl Dispatcher {
             }
             MonitorEvent::AddressesChanged => tell(keeper, KeeperCommand::Reconcile),
             MonitorEvent::Resync => {
-                tracing::warn!("the kernel dropped notifications: everything was read anew");
+                tracing::warn!(
+                    "the kernel dropped notifications, so all interfaces and addresses were read again"
+                );
                 tell(keeper, KeeperCommand::Reconcile);
             }
         }
@@ -168,7 +170,7 @@ fn tell(keeper: &impl KeeperHandle, command: KeeperCommand) {
     // The queue is full only if the keeper waits for the kernel; it will see the change that this
     // command reports when it looks at the kernel again.
     if let Err(refused) = keeper.send(command) {
-        tracing::error!(%refused, "the address keeper was not told");
+        tracing::error!(%refused, "a change was not passed on to the address thread");
     }
 }
 

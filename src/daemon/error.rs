@@ -24,8 +24,8 @@ pub enum RunError {
     Privileges(Vec<Missing>),
     /// The kernel is too old.
     #[error(
-        "this kernel ({0}) does not keep who added an address, so that vrrpd could not tell its own from yours: it needs \
-         Linux 5.18 or newer"
+        "this kernel ({0}) does not record which program added an address, so vrrpd could not tell its own addresses from \
+         yours. It needs Linux 5.18 or newer"
     )]
     Kernel(String),
     /// Another daemon runs in this network namespace.
@@ -38,7 +38,7 @@ pub enum RunError {
     #[error(transparent)]
     Control(#[from] BindError),
     /// The address thread cannot be started.
-    #[error("cannot start the address keeper")]
+    #[error("cannot manage addresses")]
     Keeper(#[from] KeeperError),
     /// The netlink monitor cannot be started, or has ended.
     #[error("cannot watch the interfaces")]
@@ -72,7 +72,7 @@ pub(super) fn system(step: &'static str) -> impl Fn(io::Error) -> RunError {
 }
 
 fn describe(missing: &[Missing]) -> String {
-    let mut text = String::from("this process may not do its work; it lacks");
+    let mut text = String::from("this process does not have the capabilities that vrrpd needs:");
     for Missing { name, purpose } in missing {
         text.push_str(&format!("\n  {name} {purpose}"));
     }

@@ -74,7 +74,7 @@ async fn live(settings: Settings) -> Result<(), RunError> {
     let outcome = run::run(&mut agent, &mut signals).await;
     let replace_protocol = async |config: &Config, keeper: &_| {
         if let Err(error) = clean_up::replace_protocol_thread(config, keeper).await {
-            tracing::error!(%error, "nothing could be handed over");
+            tracing::error!(%error, "no router could be handed over before its addresses are removed");
         }
     };
     stop::stop(agent, &outcome, &mut signals, replace_protocol).await;

@@ -59,7 +59,7 @@ pub(super) async fn run(
             Some(event) = inbox.events.recv() => dispatcher.on_event(event),
             notice = inbox.notices.recv() => match notice {
                 Some(notice) => log_notice(&notice),
-                None => return Err(died(ADDRESSES, "its last words are above".to_owned())),
+                None => return Err(died(ADDRESSES, "see the log lines above".to_owned())),
             },
             Some(request) = inbox.requests.recv() => dispatcher.on_request(request),
             Some(report) = inbox.reports.recv() => dispatcher.on_check_report(report),
@@ -79,13 +79,18 @@ pub(super) async fn run(
 }
 
 fn reloader_ended<T>(ended: &Result<T, JoinError>) -> RunError {
-    let why = ended.as_ref().err().map_or_else(|| "nobody can ask it".to_owned(), ToString::to_string);
+    let why = ended.as_ref().err().map_or_else(
+        || "nothing sends to it any more (this is a bug, please report it)".to_owned(),
+        ToString::to_string,
+    );
     died(RELOADER, why)
 }
 
 fn monitor_ended(ended: Result<Result<(), MonitorError>, JoinError>) -> RunError {
     match ended {
-        Ok(Ok(())) => died(MONITOR, "nobody listens".to_owned()),
+        Ok(Ok(())) => {
+            died(MONITOR, "nothing receives its events any more (this is a bug, please report it)".to_owned())
+        }
         Ok(Err(error)) => RunError::Monitor(error),
         Err(error) => died(MONITOR, error.to_string()),
     }

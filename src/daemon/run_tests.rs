@@ -59,12 +59,13 @@ async fn the_end_of_each_thread_and_task_ends_the_agent_with_its_reason() {
         outside.end_monitor.send(Ok(())).unwrap();
         std::mem::forget((outside.protocol_ended, outside.end_reloader));
     };
-    assert_eq!(why(monitor).await, "the monitor thread ended: nobody listens");
+    let bug = "any more (this is a bug, please report it)";
+    assert_eq!(why(monitor).await, format!("the monitor thread ended: nothing receives its events {bug}"));
     let reloader = |outside: Outside| {
         outside.end_reloader.send(End::Returns).unwrap();
         std::mem::forget((outside.protocol_ended, outside.end_monitor));
     };
-    assert_eq!(why(reloader).await, "the configuration thread ended: nobody can ask it");
+    assert_eq!(why(reloader).await, format!("the configuration thread ended: nothing sends to it {bug}"));
 }
 
 #[tokio::test]
@@ -73,7 +74,7 @@ async fn the_end_of_the_address_thread_ends_the_agent() {
     let (_, nobody_tells) = mpsc::channel(1);
     let mut agent = RunningAgent { inbox: Inbox { notices: nobody_tells, ..agent.inbox }, ..agent };
     let error = run(&mut agent, &mut signals).await.unwrap_err();
-    assert_eq!(error.to_string(), "the vrrp-addresses thread ended: its last words are above");
+    assert_eq!(error.to_string(), "the vrrp-addresses thread ended: see the log lines above");
     drop(outside);
 }
 

@@ -23,7 +23,7 @@ pub(super) trait Signals {
         loop {
             match self.next().await {
                 SignalRequest::End(signal) => return signal,
-                SignalRequest::Reload => tracing::warn!("SIGHUP: the agent ends, and reloads nothing"),
+                SignalRequest::Reload => tracing::warn!("SIGHUP is ignored, because the agent is ending"),
             }
         }
     }

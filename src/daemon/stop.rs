@@ -121,7 +121,7 @@ async fn hand_over(
             Some(notice) = inbox.notices.recv() => log_notice(&notice),
             Some(request) = inbox.requests.recv() => dispatcher.on_request(request),
             signal = signals.next_end() => {
-                tracing::warn!(signal, "stopping at once: nobody may have taken over yet");
+                tracing::warn!(signal, "stopping at once: perhaps no other router has taken over yet");
                 return;
             }
         }
@@ -142,9 +142,11 @@ async fn release_addresses(keeper: impl KeeperHandle, notices: &mut mpsc::Receiv
     };
     match timeout(KEEPER_LIMIT, stopped).await {
         Ok(Ok(())) => {}
-        Ok(Err(KeeperEnded)) => tracing::error!("{KeeperEnded}: addresses may be left behind"),
+        Ok(Err(KeeperEnded)) => {
+            tracing::error!("{KeeperEnded}: addresses may be left behind (vrrpd --clean-up removes them)")
+        }
         Err(_) => {
-            tracing::error!(limit = ?KEEPER_LIMIT, "the kernel does not answer: addresses may be left behind");
+            tracing::error!(limit = ?KEEPER_LIMIT, "the kernel does not answer: addresses may be left behind (vrrpd --clean-up removes them)");
             // If the keeper were dropped, this thread would wait for the keeper's thread, which
             // waits for the kernel.
             std::mem::forget(keeper);
@@ -154,7 +156,7 @@ async fn release_addresses(keeper: impl KeeperHandle, notices: &mut mpsc::Receiv
 
 /// The address thread does not accept commands any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the address keeper has ended")]
+#[error("the address thread has ended")]
 pub(super) struct KeeperEnded;
 
 /// Makes the address thread remove everything and end. An address thread whose queue is full is
@@ -179,7 +181,7 @@ async fn finish_hooks(hooks: &mut Hooks, signals: &mut impl Signals) {
         signal = signals.next_end() => Some(signal),
     };
     if let Some(signal) = skipped {
-        tracing::warn!(signal, "stopping at once: hooks are left out");
+        tracing::warn!(signal, "stopping at once: hooks that have not ended are skipped");
         hooks.abandon().await;
     }
 }

@@ -1,7 +1,7 @@
 //! One address of an interface, as the kernel lists it: from and to netlink messages.
 //!
-//! Owns the encoding (which attributes an address of ours has) and the tag by which addresses of
-//! ours are recognized. Must not know sockets, nor why an address is wanted.
+//! This module owns the encoding (which attributes an address of ours has) and the tag by which
+//! addresses of ours are recognized. It must not know sockets, nor why an address is wanted.
 
 use ipnet::IpNet;
 use netlink_packet_route::AddressFamily;

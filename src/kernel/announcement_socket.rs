@@ -1,9 +1,9 @@
 //! The sockets that receive the announcements of other stations: gratuitous ARP and unsolicited
 //! Neighbor Advertisements.
 //!
-//! Owns the sockets and their filters; [`crate::wire`] reads the packets. This module must not know
-//! why addresses matter. A socket queues nothing until it is told what to listen to, because an old
-//! announcement does not describe the present.
+//! This module owns the sockets and their filters; [`crate::wire`] reads the packets. It must not
+//! know why addresses matter. A socket queues nothing until it is told what to listen to, because
+//! an old announcement does not describe the present.
 
 use super::filter::{self, GRATUITOUS_ARP, Instruction, NOTHING, UNSOLICITED_ADVERTISEMENT};
 use super::socket_error::{Context, SocketError};

@@ -61,7 +61,10 @@ pub fn spawn_with_stack<T: Send + 'static>(
 fn start(stack: usize, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let builder = thread::Builder::new().name("vrrpd-slow".to_owned()).stack_size(stack);
     let refused = |error: io::Error| {
-        io::Error::new(error.kind(), format!("cannot start a thread: {error} (TasksMax= of the service?)"))
+        io::Error::new(
+            error.kind(),
+            format!("cannot start a thread: {error} (TasksMax= of the service may be too low)"),
+        )
     };
     builder.spawn(work).map(drop).map_err(refused)
 }

@@ -44,7 +44,8 @@ pub struct Missing {
 /// `/proc` cannot be read.
 pub fn missing() -> io::Result<Vec<Missing>> {
     let status = fs::read_to_string("/proc/thread-self/status")?;
-    let effective = effective(&status).ok_or_else(|| io::Error::other("/proc tells no CapEff"))?;
+    let effective =
+        effective(&status).ok_or_else(|| io::Error::other("/proc/thread-self/status has no CapEff"))?;
     Ok(NEEDED
         .into_iter()
         .filter(|(_, bit, _)| effective & (1 << bit) == 0)
@@ -101,7 +102,8 @@ pub fn shed_inheritance() -> io::Result<()> {
 /// The kernel refused.
 pub fn shed_what_is_not_needed() -> io::Result<()> {
     let status = fs::read_to_string("/proc/thread-self/status")?;
-    let effective = effective(&status).ok_or_else(|| io::Error::other("/proc tells no CapEff"))?;
+    let effective =
+        effective(&status).ok_or_else(|| io::Error::other("/proc/thread-self/status has no CapEff"))?;
     if effective & SETPCAP == 0 {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! Restricts the programs that the agent starts to less than the agent may do.
 //!
-//! Owns the steps between fork and exec: another user with that user's groups, no new privileges,
-//! and no signals to the daemon. Must not know why the program runs.
+//! This module owns the steps between fork and exec: another user with that user's groups, no new
+//! privileges, and no signals to the daemon. It must not know why the program runs.
 
 use super::sys::{self, InChild};
 use std::fs;

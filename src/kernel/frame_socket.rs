@@ -1,8 +1,8 @@
 //! The packet socket that sends announcements: whole Ethernet frames, which bypass the local IP
 //! stack.
 //!
-//! Owns pacing: thousands of frames must all leave, however short the interface's queue is. This
-//! module must not know why an address is announced. It blocks for a bounded time, so the protocol
+//! This module owns pacing: thousands of frames must all leave, however short the interface's queue
+//! is. It must not know why an address is announced. It blocks for a bounded time, so the protocol
 //! thread must not call it.
 
 use super::socket_error::{Context, SocketError};

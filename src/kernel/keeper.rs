@@ -1,11 +1,12 @@
 //! Installs and removes the virtual addresses as desired, and keeps them so.
 //!
-//! Owns the thread `vrrp-addresses`, its netlink socket and its bounded mailbox. The thread is told
-//! what is configured ([`KeeperCommand::Declare`]), what the elections want ([`KeeperCommand::Hold`],
-//! [`KeeperCommand::Release`]) and that something may have changed ([`KeeperCommand::Reconcile`]). It compares
-//! all of that with what the kernel has ([`super::resources`]) and carries out the difference in
-//! one batch. Must not know the state machine: it carries out a desired state. Because it compares
-//! states, not notifications, it cannot mistake its own changes for those of another program.
+//! This module owns the thread `vrrp-addresses`, its netlink socket and its bounded mailbox. The
+//! thread is told what is configured ([`KeeperCommand::Declare`]), what the elections want
+//! ([`KeeperCommand::Hold`], [`KeeperCommand::Release`]) and that something may have changed
+//! ([`KeeperCommand::Reconcile`]). It compares all of that with what the kernel has
+//! ([`super::resources`]) and carries out the difference in one batch. It must not know the state
+//! machine: it carries out a desired state. Because it compares states, not notifications, it
+//! cannot mistake its own changes for those of another program.
 //!
 //! If another program removes addresses, they are installed again at once
 //! ([`KeeperEvent::Restored`]). Each instance has a budget of ten such repairs in a row and then
@@ -54,8 +55,8 @@ const DELIVERY_POLL: Duration = Duration::from_micros(200);
 const LAST_TRIES: u8 = 5;
 const LAST_PAUSE: Duration = Duration::from_millis(100);
 
-/// What lies in the mailbox. It is allocated with all its slots: in boxes, they take 64 KiB and not half
-/// a mebibyte.
+/// A command in the mailbox. It is allocated with all its slots: in boxes, they take 64 KiB and not
+/// half a mebibyte.
 type BoxedCommand = Box<KeeperCommand>;
 
 /// The functions that the keeper uses. All of them run on the keeper's thread.
@@ -77,7 +78,7 @@ pub enum KeeperError {
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
     /// The thread could not be started.
-    #[error("cannot start the thread of the addresses")]
+    #[error("cannot start the address thread")]
     Thread(#[source] io::Error),
 }
 
@@ -85,10 +86,10 @@ pub enum KeeperError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandRefused {
     /// The mailbox is full; the sender may try again.
-    #[error("the mailbox of the address keeper is full")]
+    #[error("the queue of the address thread is full")]
     Full(KeeperCommand),
     /// The thread has ended.
-    #[error("the address keeper has ended")]
+    #[error("the address thread has ended")]
     Ended(KeeperCommand),
 }
 

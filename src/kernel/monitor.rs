@@ -1,8 +1,8 @@
 //! Watches interfaces and their addresses.
 //!
-//! Owns a netlink socket that is subscribed to links and addresses, and the table made of its
-//! messages. It reports the facts of the watched interfaces whenever they change, and that
-//! addresses changed, so that the keeper compares them. Must not know routers.
+//! This module owns a netlink socket that is subscribed to links and addresses, and the table made
+//! of its messages. It reports the facts of the watched interfaces whenever they change, and that
+//! addresses changed, so that the keeper compares them. It must not know routers.
 //!
 //! All memory is bounded. What has to be reported is derived from the table, not queued: a slow
 //! receiver gets the newest facts, never a backlog, and never delays the reading of netlink. If the
@@ -13,7 +13,7 @@
 mod outbox;
 mod table;
 
-use self::outbox::Outbox;
+use self::outbox::{Outbox, QuietTime};
 use self::table::{LinkTable, TableChange};
 use super::netlink::grow_receive_buffer;
 use crate::types::{InterfaceName, LinkFacts};
@@ -37,7 +37,8 @@ pub const RECEIVE_BUFFER: usize = 8 << 20;
 /// Time between two [`MonitorEvent::AddressesChanged`]: the first change is reported at once, and
 /// those that follow in a burst together.
 const QUIET: Duration = Duration::from_millis(20);
-/// Longest duration of a dump, which normally takes milliseconds.
+/// Longest duration of a dump, which normally takes milliseconds. The message of
+/// [`MonitorError::Timeout`] names it.
 const DUMP_LIMIT: Duration = Duration::from_secs(10);
 /// Number of dumps in a row that a notification may spoil.
 const DUMP_ATTEMPTS: u8 = 20;
@@ -66,11 +67,11 @@ pub enum MonitorError {
     /// The kernel refused to list interfaces or addresses.
     #[error("cannot list interfaces and addresses")]
     Dump(#[source] rtnetlink::Error),
-    /// A dump did not end in time.
-    #[error("the list of interfaces and addresses does not end")]
+    /// A dump did not end within 10 seconds.
+    #[error("listing interfaces and addresses timed out (10 s)")]
     Timeout,
     /// The socket failed.
-    #[error("the netlink socket for notifications closed")]
+    #[error("the netlink socket for notifications was closed")]
     Closed,
 }
 
@@ -115,14 +116,15 @@ impl Monitor {
         outbox.refresh(&table, &watched.borrow_and_update());
         let mut quiet = pin!(sleep(Duration::ZERO));
         loop {
+            let quiet_time = if quiet.is_elapsed() { QuietTime::Over } else { QuietTime::Lasts };
             tokio::select! {
                 message = self.next() => {
                     self.fold(message?, &mut table, &mut outbox, &watched).await?;
                     outbox.refresh(&table, &watched.borrow_and_update());
                 }
-                room = out.reserve(), if outbox.has_next(quiet.is_elapsed()) => {
+                room = out.reserve(), if outbox.has_next(quiet_time) => {
                     let Ok(room) = room else { return Ok(()) };
-                    if let Some(event) = outbox.next(quiet.is_elapsed()) {
+                    if let Some(event) = outbox.next(quiet_time) {
                         if event == MonitorEvent::AddressesChanged {
                             quiet.set(sleep(QUIET));
                         }

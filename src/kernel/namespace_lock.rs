@@ -41,23 +41,24 @@ pub struct NamespaceLock(UnixListener);
 pub enum NamespaceLockError {
     /// A running daemon has the name.
     #[error(
-        "another vrrpd runs in this network namespace already{}, and two of them would remove each other's addresses. \
-         This one ends and has touched nothing. To run this one, stop the other one first (systemctl stop vrrpd)",
+        "another vrrpd already runs in this network namespace{}. Two of them would remove each other's addresses, so this one \
+         ends and has changed nothing. To run this one, stop the other one first (systemctl stop vrrpd)",
         in_parentheses(*.0)
     )]
     Taken(Option<i32>),
     /// A daemon that has died has the name: a part of it hangs in the kernel and keeps everything
     /// open.
     #[error(
-        "the vrrpd that has this network namespace{} has died, and something of it hangs in the kernel (a disk that does not \
-         answer?). Until that ends, the control socket and the state directory are taken as well",
+        "an earlier vrrpd in this network namespace{} has died, but a part of it hangs in the kernel (perhaps because a disk \
+         does not answer). Until that part ends, the control socket and the state directory of that vrrpd stay locked",
         in_parentheses(Some(*.0))
     )]
     Dead(i32),
     /// A process that is not a daemon has the name, or the process cannot be identified.
     #[error(
-        "cannot tell whether another vrrpd runs in this network namespace: {0}. Two of them would remove each other's \
-         addresses; the locks of the control socket and of the state directory still keep a second one from starting"
+        "cannot find out whether another vrrpd runs in this network namespace: {0}. Two of them would remove each other's \
+         addresses. The locks of the control socket and of the state directory still keep a second one with the same paths \
+         from starting"
     )]
     Unclear(String),
 }
@@ -92,7 +93,7 @@ impl NamespaceLock {
             }
         }
         Err(NamespaceLockError::Unclear(format!(
-            "somebody has the abstract socket @{name} and does not listen"
+            "a process has the abstract socket @{name} and does not listen on it"
         )))
     }
 
@@ -128,8 +129,9 @@ struct LockingProcess {
 }
 
 impl LockingProcess {
-    /// Why the name cannot be taken while this process has it. The process could be a daemon if it belongs to root or to our own user, or has the
-    /// capability to change addresses in a user namespace that is ours too.
+    /// Why the name cannot be taken while this process has it. The process could be a daemon if it
+    /// belongs to root or to our own user, or has the capability to change addresses in a user
+    /// namespace that is ours too.
     fn refusal(self) -> NamespaceLockError {
         let Self { pid, uid } = self;
         let believed = uid == 0 || uid == nix::unistd::geteuid().as_raw();
@@ -141,7 +143,7 @@ impl LockingProcess {
         }
         let who = in_parentheses(pid);
         NamespaceLockError::Unclear(format!(
-            "somebody who may not change addresses has the name{who}, user id {uid}"
+            "a process{who} of user id {uid}, which may not change addresses, has the abstract socket @{NAME}"
         ))
     }
 }
@@ -208,7 +210,12 @@ mod tests {
         let own = i32::try_from(std::process::id()).unwrap();
         let error = NamespaceLock::take_name(&name).unwrap_err();
         assert!(matches!(error, NamespaceLockError::Taken(Some(pid)) if pid == own), "{error:?}");
-        assert!(error.to_string().contains(&format!("already (process {own}), and")), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("already runs in this network namespace (process {own}). Two")),
+            "{error}"
+        );
         drop(first);
         // The child of another test holds the name as well, until it has called exec.
         let again = || {

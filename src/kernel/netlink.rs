@@ -1,9 +1,9 @@
 //! A blocking rtnetlink socket for batches of address changes.
 //!
-//! Owns: at most [`BATCH`] messages in each send, an acknowledgement for every one, the kernel's
-//! own text in an error, and a timeout for every wait. Runs on a thread of its own, because netlink
-//! is synchronous in the kernel, and thousands of addresses take a tenth of a second. Must not know
-//! why an address is added or removed.
+//! Each send has at most [`BATCH`] messages, every message is acknowledged, an error has the
+//! kernel's own text, and every wait has a limit. The socket is used on a thread of its own,
+//! because netlink is synchronous in the kernel, and thousands of addresses take a tenth of a
+//! second. This module must not know why an address is added or removed.
 //!
 //! It exists beside `rtnetlink` (see [`super::monitor`]) because netlink-proto hangs for ever when
 //! the acknowledgements of a batch overflow the receive buffer, sends unacknowledged messages late,
@@ -60,13 +60,13 @@ pub enum NetlinkError {
     #[error("cannot open a netlink socket")]
     Open(#[source] io::Error),
     /// A request could not be sent.
-    #[error("cannot send to netlink")]
+    #[error("cannot send a netlink request")]
     Send(#[source] io::Error),
     /// The answer did not arrive in time, or was dropped.
-    #[error("no answer from netlink")]
+    #[error("the kernel did not answer a netlink request")]
     Receive(#[source] io::Error),
     /// The answer cannot be decoded; the text says why.
-    #[error("cannot read the answer of netlink: {0}")]
+    #[error("cannot read the kernel's answer to a netlink request: {0}")]
     Decode(String),
     /// The kernel refused to list addresses.
     #[error("cannot list the addresses: {0}")]

@@ -1,8 +1,9 @@
 //! Opens files in places where other users may have put something else.
 //!
-//! Owns what all files that the agent reads or writes have in common: opening never waits, what is
-//! opened is a regular file, and a symbolic link is followed only where an administrator may have
-//! made one. The caller limits how much is read. Must not know what is in a file.
+//! This module owns what all files that the agent reads or writes have in common: opening never
+//! waits, what is opened is a regular file, and a symbolic link is followed only where an
+//! administrator may have made one. The caller limits how much is read. It must not know what is in
+//! a file.
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::fs::{self, File, FileType, OpenOptions};
@@ -58,7 +59,8 @@ pub fn read_octets(path: &Path, links: Links, accept: Accept, limit: u64) -> io:
 /// Creates a file for writing. An existing file of that name is removed; it is not overwritten.
 ///
 /// # Errors
-/// The kernel's error, for instance because another program made a file of that name at the same moment.
+/// The kernel's error, for instance because another program made a file of that name at the same
+/// moment.
 pub fn create_anew(path: &Path, mode: u32) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),

@@ -1,9 +1,9 @@
 //! Asks the kernel to run a thread without delay, and to keep its memory from being paged out.
 //!
-//! Owns the attempts and their order. The result of each is for the log and never an error: a
-//! daemon without real-time scheduling still works, only later. At 10 ms intervals a priority step
-//! is worth 39 µs of Skew_Time (RFC 9568 §6.1), while an ordinary thread on a busy machine wakes
-//! 3.6 ms late in one case of a hundred; with either policy here it is 0.2 ms.
+//! This module owns the attempts and their order. The result of each is for the log and never an
+//! error: a daemon without real-time scheduling still works, only later. At 10 ms intervals a
+//! priority step is worth 39 µs of Skew_Time (RFC 9568 §6.1), while an ordinary thread on a busy
+//! machine wakes 3.6 ms late in one case of a hundred; with either policy here it is 0.2 ms.
 
 use super::sys;
 use nix::sys::mman::{MlockAllFlags, mlockall};

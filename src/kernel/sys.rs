@@ -205,7 +205,8 @@ pub(super) fn set_capabilities(kept: u64) -> io::Result<()> {
     #[allow(clippy::cast_possible_truncation)] // the two halves
     let halves = [kept as u32, (kept >> 32) as u32];
     let data = halves.map(|half| Data { effective: half, permitted: half, inheritable: 0 });
-    // SAFETY: process 0 is the calling thread; the kernel reads one header and two structures of data.
+    // SAFETY: process 0 is the calling thread; the kernel reads one header and two structures of
+    // data.
     let outcome = unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) };
     Errno::result(outcome).map(drop).map_err(io::Error::from)
 }
@@ -229,7 +230,8 @@ pub(super) fn send_many<'a>(
     messages: impl Iterator<Item = &'a [u8]>,
 ) -> io::Result<usize> {
     let mut slices = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; SEND_MANY];
-    // SAFETY: mmsghdr is a plain C structure, and all zeros is valid for it (null pointers with length 0).
+    // SAFETY: mmsghdr is a plain C structure, and all zeros is valid for it (null pointers with
+    // length 0).
     let mut headers: [libc::mmsghdr; SEND_MANY] = unsafe { std::mem::zeroed() };
     let mut count: libc::c_uint = 0;
     for ((message, slice), header) in messages.zip(&mut slices).zip(&mut headers) {
@@ -246,9 +248,9 @@ pub(super) fn send_many<'a>(
     }
     let fd = socket.as_fd().as_raw_fd();
     loop {
-        // SAFETY: the first `count` headers point to octets of `messages`, `control` and `destination`, which are
-        // borrowed until the call returns, and to `slices`; the kernel only reads them, whatever the pointers'
-        // mutability says, and writes `msg_len`.
+        // SAFETY: the first `count` headers point to octets of `messages`, `control` and
+        // `destination`, which are borrowed until the call returns, and to `slices`; the kernel
+        // only reads them, whatever the pointers' mutability says, and writes `msg_len`.
         let outcome = unsafe {
             libc::sendmmsg(fd, headers.as_mut_ptr(), count, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
         };

@@ -1,8 +1,8 @@
 //! Which other users can change what a path leads to.
 //!
-//! Owns the walk from the root along a path and its symbolic links: a user that can write to a
-//! directory on it can put another file at its end. Must not know what the path is for, nor what
-//! the caller does with the result.
+//! This module owns the walk from the root along a path and its symbolic links: a user that can
+//! write to a directory on it can put another file at its end. It must not know what the path is
+//! for, nor what the caller does with the result.
 
 use super::capabilities::is_mapped;
 use super::sys;

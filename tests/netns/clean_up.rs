@@ -215,7 +215,7 @@ fn what_no_router_serves_here_is_just_removed() {
     let before = pair.lab.capture().now();
     let (code, out, err, _) = fe0.clean_up();
     assert_eq!(code, 0, "{err}");
-    assert_eq!(out, "eth0: removed 192.0.2.50/24, 192.0.2.60/24, left over\n");
+    assert_eq!(out, "eth0: removed 192.0.2.50/24, 192.0.2.60/24, which an earlier run left behind\n");
     assert!(pair.lab.capture().adverts_of("fe0", before).is_empty(), "nobody is told");
     assert!(!pair.lab.node("fe0").has(WEB) && !pair.lab.node("fe0").has("192.0.2.60"));
     assert!(pair.lab.node("fe0").has("192.0.2.70"), "an address that is not ours is not touched");
@@ -228,7 +228,11 @@ fn without_a_configuration_the_addresses_go_and_the_exit_code_tells() {
     kill_serving(&mut fe0);
     std::fs::write(fe0.config(), "not a configuration").unwrap();
     let (code, out, err, _) = fe0.clean_up();
-    assert_eq!((code, out.as_str()), (2, "eth0: removed 192.0.2.50/24, left over\n"), "{err}");
+    assert_eq!(
+        (code, out.as_str()),
+        (2, "eth0: removed 192.0.2.50/24, which an earlier run left behind\n"),
+        "{err}"
+    );
     assert!(!lab.node("fe0").has(WEB));
 }
 

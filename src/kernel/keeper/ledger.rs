@@ -2,9 +2,10 @@
 //! commands and observations are its input, a plan is its output; the result of the plan is its
 //! input again, and events are its output.
 //!
-//! This module owns epochs, unanswered commands, the resources that were installed after the last pass
-//! (and so those that other programs removed since then), and the pace of repairs. It must not know
-//! netlink or threads, nor how a resource of some kind is compared ([`crate::kernel::resources`]).
+//! This module owns epochs, unanswered commands, the resources that were installed after the last
+//! pass (and so those that other programs removed since then), and the pace of repairs. It must not
+//! know netlink or threads, nor how a resource of some kind is compared
+//! ([`crate::kernel::resources`]).
 
 use super::instance::{AnswerState, Declaration, KeptInstance, KeptLink, LinkContinuity, Repair};
 use super::message::{AnnouncementRequest, KeeperCommand, KeeperEvent};

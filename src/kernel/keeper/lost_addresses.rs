@@ -37,8 +37,8 @@ pub(super) struct LostAddress {
     refused: bool,
 }
 
-/// Addresses of other programs that the kernel removed and that are not back yet. They are remembered
-/// whatever fails in the meantime, and their stand-ins are kept.
+/// Addresses of other programs that the kernel removed and that are not back yet. They are
+/// remembered whatever fails in the meantime, and their stand-ins are kept.
 #[derive(Debug, Default)]
 pub(super) struct LostAddresses(Vec<LostAddress>);
 

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 /// A command to the keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeeperCommand {
-    /// An instance is configured, or its addresses or their interface changed. Until the addresses are
-    /// wanted, those that the agent installed are removed.
+    /// An instance is configured, or its addresses or their interface changed. Until the addresses
+    /// are wanted, those that the agent installed are removed.
     Declare {
         /// The instance that is configured.
         key: InstanceKey,
@@ -103,8 +103,8 @@ pub enum KeeperEvent {
         /// Number of addresses that are wrong now.
         count: usize,
     },
-    /// Held addresses are missing, and the kernel refuses to install them. This is tried again every
-    /// second.
+    /// Held addresses are missing, and the kernel refuses to install them. This is tried again
+    /// every second.
     NotRestored {
         /// The instance that the addresses belong to.
         key: InstanceKey,
@@ -119,8 +119,8 @@ pub enum KeeperEvent {
         addresses: Vec<IpNet>,
     },
     /// `promote_secondaries` cannot be set on an interface: the kernel may remove addresses of
-    /// other programs together with ours, which are then installed again. Sent once, when the first IPv4 router is
-    /// on the interface.
+    /// other programs together with ours, which are then installed again. This is sent once, when
+    /// the first router with IPv4 addresses is declared on the interface.
     PromotionNotSet {
         /// The interface whose setting cannot be changed.
         interface: InterfaceName,

@@ -27,6 +27,13 @@ enum Pending {
     Yes,
 }
 
+/// Whether changed addresses may be reported again ([`super::QUIET`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum QuietTime {
+    Lasts,
+    Over,
+}
+
 impl Outbox {
     /// The table or the set of watched interfaces may have changed.
     pub(super) fn refresh(&mut self, table: &LinkTable, watched: &BTreeSet<InterfaceName>) {
@@ -57,15 +64,17 @@ impl Outbox {
         self.resync = Pending::Yes;
     }
 
-    /// `quiet_is_over`: changed addresses may be reported again.
-    pub(super) fn has_next(&self, quiet_is_over: bool) -> bool {
+    /// Whether [`Self::next`] has something to report.
+    pub(super) fn has_next(&self, quiet_time: QuietTime) -> bool {
         let facts = !self.gone.is_empty() || !self.unreported.is_empty();
-        facts || self.resync == Pending::Yes || (quiet_is_over && self.addresses == Pending::Yes)
+        facts
+            || self.resync == Pending::Yes
+            || (quiet_time == QuietTime::Over && self.addresses == Pending::Yes)
     }
 
     /// The next report. Facts come first, so that a receiver of changed addresses knows which
     /// interfaces exist.
-    pub(super) fn next(&mut self, quiet_is_over: bool) -> Option<MonitorEvent> {
+    pub(super) fn next(&mut self, quiet_time: QuietTime) -> Option<MonitorEvent> {
         if let Some(name) = self.gone.pop_first() {
             self.reported.insert(name, None);
             return Some(MonitorEvent::Link(name, None));
@@ -79,7 +88,7 @@ impl Outbox {
             self.addresses = Pending::No;
             return Some(MonitorEvent::Resync);
         }
-        if quiet_is_over && self.addresses == Pending::Yes {
+        if quiet_time == QuietTime::Over && self.addresses == Pending::Yes {
             self.addresses = Pending::No;
             return Some(MonitorEvent::AddressesChanged);
         }
@@ -104,9 +113,9 @@ mod tests {
         let gone = MonitorEvent::Link("eth0".parse().unwrap(), None);
         for _ in 0..2 {
             outbox.refresh(&LinkTable::default(), &watched(&["eth0"]));
-            assert_eq!(outbox.next(true), Some(gone.clone()));
+            assert_eq!(outbox.next(QuietTime::Over), Some(gone.clone()));
             outbox.refresh(&LinkTable::default(), &watched(&["eth0"]));
-            assert_eq!(outbox.next(true), None);
+            assert_eq!(outbox.next(QuietTime::Over), None);
             outbox.refresh(&LinkTable::default(), &watched(&[]));
         }
     }
@@ -121,8 +130,9 @@ mod tests {
         link.attributes.push(LinkAttribute::IfName("eth0".to_owned()));
         let (appears, goes) =
             (RouteNetlinkMessage::NewLink(link.clone()), RouteNetlinkMessage::DelLink(link));
-        let reported =
-            |outbox: &mut Outbox| -> Vec<_> { std::iter::from_fn(|| outbox.next(false)).collect() };
+        let reported = |outbox: &mut Outbox| -> Vec<_> {
+            std::iter::from_fn(|| outbox.next(QuietTime::Lasts)).collect()
+        };
         table.fold(&appears);
         outbox.refresh(&table, &watched(&["eth0"]));
         let [existed] = reported(&mut outbox).try_into().unwrap();
@@ -131,7 +141,7 @@ mod tests {
         outbox.gone(name);
         table.fold(&appears);
         outbox.refresh(&table, &watched(&["eth0"]));
-        assert!(outbox.has_next(false));
+        assert!(outbox.has_next(QuietTime::Lasts));
         assert_eq!(reported(&mut outbox), [MonitorEvent::Link(name, None), existed]);
     }
 
@@ -140,11 +150,11 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.addresses_changed();
         outbox.addresses_changed();
-        assert!(!outbox.has_next(false));
-        assert_eq!(outbox.next(false), None);
-        assert!(outbox.has_next(true));
-        assert_eq!(outbox.next(true), Some(MonitorEvent::AddressesChanged));
-        assert!(!outbox.has_next(true));
+        assert!(!outbox.has_next(QuietTime::Lasts));
+        assert_eq!(outbox.next(QuietTime::Lasts), None);
+        assert!(outbox.has_next(QuietTime::Over));
+        assert_eq!(outbox.next(QuietTime::Over), Some(MonitorEvent::AddressesChanged));
+        assert!(!outbox.has_next(QuietTime::Over));
     }
 
     #[test]
@@ -153,7 +163,7 @@ mod tests {
         outbox.addresses_changed();
         outbox.resync();
         outbox.refresh(&LinkTable::default(), &watched(&["eth0"]));
-        let reported: Vec<_> = std::iter::from_fn(|| outbox.next(true)).collect();
+        let reported: Vec<_> = std::iter::from_fn(|| outbox.next(QuietTime::Over)).collect();
         assert_eq!(reported, [MonitorEvent::Link("eth0".parse().unwrap(), None), MonitorEvent::Resync]);
     }
 }

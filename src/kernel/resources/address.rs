@@ -1,8 +1,8 @@
 //! Addresses: which should be where, compared with those that are there. Pure.
 //!
 //! This module owns the rules for adding and removing addresses (RFC 9568 §6.4.2: a Backup MUST NOT
-//! accept packets for the addresses, and therefore holds none of them). It must not know netlink, names
-//! of interfaces, nor routers.
+//! accept packets for the addresses, and therefore holds none of them). It must not know netlink,
+//! names of interfaces, nor routers.
 //!
 //! | the address is | wanted | not wanted, configured | not configured |
 //! |---|---|---|---|
@@ -13,9 +13,9 @@
 //!
 //! **An address without our mark is never removed** (docs/adr/0017): it may be the address through
 //! which the operator is logged in. While such an address is there, a contender does not take part;
-//! `protocol::tracking` reports it. Whatever its prefix length, the address counts as present, because
-//! the host answers for it. An address of ours with another prefix length is left from another
-//! configuration and is replaced, so that a reload can change a prefix.
+//! `protocol::tracking` reports it. Whatever its prefix length, the address counts as present,
+//! because the host answers for it. An address of ours with another prefix length is left from
+//! another configuration and is replaced, so that a reload can change a prefix.
 
 use super::{Desired, Difference, Operation, Resource};
 use crate::kernel::address::{AddressRank, ObservedAddress, Origin};
@@ -34,8 +34,9 @@ struct Claim {
     desired: Desired,
 }
 
-/// All claims to addresses, by the index of the interface and the address. Instances that list the same
-/// address on the same interface share one claim: the address is held while one of them holds it.
+/// All claims to addresses, by the index of the interface and the address. Instances that list the
+/// same address on the same interface share one claim: the address is held while one of them holds
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AddressClaims(BTreeMap<(u32, IpAddr), Claim>);
 
@@ -111,8 +112,8 @@ impl fmt::Display for AddressOperation {
 
 /// The changes after which the `observed` addresses agree with the claims.
 ///
-/// Among the removals, secondaries come before primaries, the last listed first: then no removal sweeps
-/// another address that the list removes, nor promotes one that is removed next.
+/// Among the removals, secondaries come before primaries, the last listed first: then no removal
+/// sweeps another address that the list removes, nor promotes one that is removed next.
 #[must_use]
 pub(super) fn difference(claims: &AddressClaims, observed: &[ObservedAddress]) -> Difference {
     let held = claims.0.iter().filter(|(_, claim)| claim.desired == Desired::Held);

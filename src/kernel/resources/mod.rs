@@ -1,17 +1,17 @@
-//! What the agent keeps in the kernel: what should be there, compared with what is there. The difference
-//! is a list of operations. Pure.
+//! What the agent keeps in the kernel: what should be there, compared with what is there. The
+//! difference is a list of operations. Pure.
 //!
-//! This module owns the identity of whatever is kept ([`Resource`]) and the order of operations between
-//! kinds. What a kind is, when it is added and when it is removed is in the file of the kind
-//! ([`address`]). It must not know netlink, names of interfaces, nor routers.
+//! This module owns the identity of whatever is kept ([`Resource`]) and the order of operations
+//! between kinds. What a kind is, when it is added and when it is removed is in the file of the
+//! kind ([`address`]). It must not know netlink, names of interfaces, nor routers.
 //!
-//! There is one kind today. Another one (a route, a rule, a link, a filter set) is a file, a variant of
-//! [`Resource`] and of [`Operation`], and a field of [`Claims`] and of [`Observed`]; the compiler then
-//! lists every place that has to know the kind (docs/adr/0033).
+//! There is one kind today. Another one (a route, a rule, a link, a filter set) is a file, a variant
+//! of [`Resource`] and of [`Operation`], and a field of [`Claims`] and of [`Observed`]; the compiler
+//! then lists every place that has to know the kind (docs/adr/0033).
 //!
 //! **Order.** All removals come before all additions, so that nothing that moves is there twice. A kind
-//! that needs another one (a route needs its source address, an address needs its link) is removed before
-//! it and added after it.
+//! that needs another one (a route needs its source address, an address needs its link) is removed
+//! before it and added after it.
 
 pub mod address;
 
@@ -44,8 +44,8 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// The same resource on the interface with this index: an interface that is created again has a new
-    /// index.
+    /// The same resource on the interface with this index: an interface that is created again has a
+    /// new index.
     #[must_use]
     pub const fn on(self, index: u32) -> Self {
         match self {

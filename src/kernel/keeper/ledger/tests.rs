@@ -209,8 +209,8 @@ fn a_pass_that_fails_as_a_whole_is_answered_and_tried_again() {
     let mut bench = Bench::new();
     bench.say(KeeperCommand::Hold { key: key(51), epoch: 1 });
     let mut events = Vec::new();
-    let _ = bench.ledger.fail(bench.now, "no answer from netlink", &mut events);
-    assert_eq!(events, [hold_answer(1, Err("no answer from netlink".to_owned()))]);
+    let _ = bench.ledger.fail(bench.now, "the kernel did not answer a netlink request", &mut events);
+    assert_eq!(events, [hold_answer(1, Err("the kernel did not answer a netlink request".to_owned()))]);
     assert!(!bench.ledger.wants_pass(bench.now));
     bench.wait(RETRY);
     assert_eq!(bench.pass(), []);
@@ -439,7 +439,7 @@ fn addresses_are_restored_on_their_own_interface_and_lost_with_it_only() {
     assert!(bench.kernel.iter().all(|address| address.index == 7));
 }
 
-/// Whoever declares another interface has release_answer the addresses first. Even if that was forgotten,
+/// Whoever declares another interface has released the addresses first. Even if that was forgotten,
 /// they are not on two interfaces afterwards, and their move is not taken for a removal by others.
 #[test]
 fn addresses_that_move_to_another_interface_leave_the_old_one() {
