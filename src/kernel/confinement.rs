@@ -20,15 +20,15 @@ pub struct Identity<'a> {
     pub groups: &'a [u32],
 }
 
-/// How far a program is trusted.
+/// What a program may not do although its user may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
-    /// As far as its user: the program may start others that gain privileges (sudo).
-    AsItsUser,
-    /// The program cannot gain privileges through what it starts. If it runs as the daemon's user,
-    /// it can signal only the processes that it started itself (Linux 6.12, landlock(7)): otherwise
-    /// that user could signal the daemon's processes.
-    ToAnswer,
+pub enum Confinement {
+    /// The program may do what its user may, and may start others that gain privileges (sudo).
+    None,
+    /// The program only has to give an answer (a check). It cannot gain privileges through what it
+    /// starts. If it runs as the daemon's user, it can signal only the processes that it started
+    /// itself (Linux 6.12, landlock(7)): otherwise that user could signal the daemon's processes.
+    AnswerOnly,
 }
 
 /// Octets of our own memory (about 1,500 routers) up to which a fork takes a few milliseconds on a
@@ -38,22 +38,22 @@ const CHEAP_TO_FORK: u64 = 16 << 20;
 
 /// Makes a command start its program with the restrictions. Without an identity the program runs as
 /// the daemon's user.
-pub fn confine(command: &mut Command, identity: Option<Identity<'_>>, trust: Trust) {
+pub fn confine(command: &mut Command, identity: Option<Identity<'_>>, confinement: Confinement) {
     let us = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
     // A process may change to its own user without privileges, but may not set its groups.
     let identity = identity.filter(|identity| (identity.uid, identity.gid) != us);
-    let signals = match trust {
-        Trust::ToAnswer if identity.is_none() && us.0 != 0 => no_signals_to_others(),
-        Trust::ToAnswer | Trust::AsItsUser => None,
+    let signals = match confinement {
+        Confinement::AnswerOnly if identity.is_none() && us.0 != 0 => no_signals_to_others(),
+        Confinement::AnswerOnly | Confinement::None => None,
     };
     // Restrictions cost a fork, which copies the page tables of our memory, so a program that needs
     // none is started without one. A large daemon leaves out the restrictions too: its checks may
     // gain privileges, unless the service manager forbids it (docs/security.md).
-    if identity.is_none() && (trust == Trust::AsItsUser || own_memory() > CHEAP_TO_FORK) {
+    if identity.is_none() && (confinement == Confinement::None || own_memory() > CHEAP_TO_FORK) {
         return;
     }
     let identity = identity.map(|Identity { uid, gid, groups }| (uid, gid, groups.to_vec()));
-    sys::before_exec(command, InChild { identity, trust, signals });
+    sys::before_exec(command, InChild { identity, confinement, signals });
 }
 
 /// Octets of memory that do not belong to a file: a fork copies the page tables for them.
@@ -89,7 +89,7 @@ mod tests {
     }
 
     fn answering(signals: Option<&'static OwnedFd>) -> InChild {
-        InChild { identity: None, trust: Trust::ToAnswer, signals }
+        InChild { identity: None, confinement: Confinement::AnswerOnly, signals }
     }
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn another_user_comes_with_his_groups() {
         let identity = Some((65_534, 65_534, vec![65_534, 4]));
-        let steps = InChild { identity, trust: Trust::AsItsUser, signals: None };
+        let steps = InChild { identity, confinement: Confinement::None, signals: None };
         if crate::kernel::capabilities::knows_user(65_534) && geteuid().is_root() {
             let script = "[ \"$(id -u) $(id -g) $(id -G)\" = '65534 65534 65534 4' ]";
             assert_eq!(exit(steps, script), 0);
@@ -146,7 +146,7 @@ mod tests {
     fn to_run_as_oneself_needs_no_privilege() {
         let (uid, gid) = (geteuid().as_raw(), nix::unistd::getegid().as_raw());
         let mut command = Command::new("/bin/true");
-        confine(&mut command, Some(Identity { uid, gid, groups: &[] }), Trust::ToAnswer);
+        confine(&mut command, Some(Identity { uid, gid, groups: &[] }), Confinement::AnswerOnly);
         assert!(command.status().unwrap().success());
     }
 }

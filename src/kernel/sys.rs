@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)]
 
-use super::confinement::Trust;
+use super::confinement::Confinement;
 use nix::errno::Errno;
 use nix::sys::socket::{MultiHeaders, SockaddrLike};
 use socket2::{SockAddr, SockAddrStorage};
@@ -91,7 +91,7 @@ pub(super) fn clear_ambient_capabilities() -> io::Result<()> {
 pub(super) struct InChild {
     /// User, group and groups.
     pub(super) identity: Option<(u32, u32, Vec<u32>)>,
-    pub(super) trust: Trust,
+    pub(super) confinement: Confinement,
     /// The landlock(7) rules against signals, if they apply.
     pub(super) signals: Option<&'static OwnedFd>,
 }
@@ -113,7 +113,7 @@ impl InChild {
                 Errno::result(libc::setuid(*uid))?;
             }
         }
-        if self.trust == Trust::ToAnswer {
+        if self.confinement == Confinement::AnswerOnly {
             let (on, unused): (libc::c_ulong, libc::c_ulong) = (1, 0);
             // SAFETY: takes integers only, and changes nothing but this process.
             let outcome = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, on, unused, unused, unused) };

@@ -36,16 +36,16 @@ enum NextComponent {
 
 /// The first place at which another user can change where a path leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exposed {
+pub struct WritableByOther {
     /// The file or directory that the user can write to.
     pub path: PathBuf,
     /// Which user can write to it.
-    pub to: Whom,
+    pub writer: Writer,
 }
 
 /// Who can write to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Whom {
+pub enum Writer {
     /// The owner of the file, by user id.
     #[error("belongs to user id {0}")]
     Owner(u32),
@@ -72,22 +72,22 @@ impl Trusted {
         }
     }
 
-    fn exposed(&self, path: &Path, found: &Metadata, next: NextComponent) -> Option<Whom> {
+    fn writable_by_other(&self, path: &Path, found: &Metadata, next: NextComponent) -> Option<Writer> {
         let mode = found.mode();
         // In a directory like /tmp all users can make files, but cannot replace those of other
         // users.
         let shared = found.is_dir() && mode & STICKY != 0 && next == NextComponent::IsThere;
         let writes = |bits| !found.is_symlink() && !shared && mode & bits != 0;
         if !self.users.contains(&found.uid()) {
-            Some(Whom::Owner(found.uid()))
+            Some(Writer::Owner(found.uid()))
         } else if writes(EVERYBODY_WRITES) {
-            Some(Whom::Everybody)
+            Some(Writer::Everybody)
         } else if writes(GROUP_WRITES) && has_access_list(path) {
             // With an access list, the group bits of the mode are only what the list may grant at
             // most.
-            Some(Whom::Listed)
+            Some(Writer::Listed)
         } else if writes(GROUP_WRITES) && !self.groups.contains(&found.gid()) {
-            Some(Whom::Group(found.gid()))
+            Some(Writer::Group(found.gid()))
         } else {
             None
         }
@@ -99,12 +99,12 @@ impl Trusted {
 ///
 /// # Errors
 /// The kernel's error, if the path leads nowhere and no other user can change that.
-pub fn exposed(path: &Path, trusted: &Trusted) -> io::Result<Option<Exposed>> {
+pub fn writable_by_other(path: &Path, trusted: &Trusted) -> io::Result<Option<WritableByOther>> {
     let mut at = PathBuf::from("/");
     let mut rest: VecDeque<PathBuf> = parts(path).collect();
     let mut links = 0;
-    if let Some(to) = trusted.exposed(&at, &fs::symlink_metadata(&at)?, NextComponent::IsThere) {
-        return Ok(Some(Exposed { path: at, to }));
+    if let Some(to) = trusted.writable_by_other(&at, &fs::symlink_metadata(&at)?, NextComponent::IsThere) {
+        return Ok(Some(WritableByOther { path: at, writer: to }));
     }
     while let Some(part) = rest.pop_front() {
         if part == Path::new("..") {
@@ -115,13 +115,14 @@ pub fn exposed(path: &Path, trusted: &Trusted) -> io::Result<Option<Exposed>> {
         let found = match fs::symlink_metadata(&next) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // A user that can write here can make the missing component.
-                let to = trusted.exposed(&at, &fs::symlink_metadata(&at)?, NextComponent::IsMissing);
-                return to.map(|to| Some(Exposed { path: at, to })).ok_or(error);
+                let to =
+                    trusted.writable_by_other(&at, &fs::symlink_metadata(&at)?, NextComponent::IsMissing);
+                return to.map(|to| Some(WritableByOther { path: at, writer: to })).ok_or(error);
             }
             found => found?,
         };
-        if let Some(to) = trusted.exposed(&next, &found, NextComponent::IsThere) {
-            return Ok(Some(Exposed { path: next, to }));
+        if let Some(to) = trusted.writable_by_other(&next, &found, NextComponent::IsThere) {
+            return Ok(Some(WritableByOther { path: next, writer: to }));
         }
         if found.is_symlink() {
             links += 1;
@@ -192,9 +193,9 @@ mod tests {
     #[test]
     fn what_only_we_can_write_is_not_exposed() {
         let (_directory, file) = place();
-        assert_eq!(exposed(&file, &us()).unwrap(), None);
-        assert_eq!(exposed(&file.join("../../bin/./check"), &us()).unwrap(), None);
-        assert_eq!(exposed(Path::new("/bin/sh"), &us()).unwrap(), None, "a link on many systems");
+        assert_eq!(writable_by_other(&file, &us()).unwrap(), None);
+        assert_eq!(writable_by_other(&file.join("../../bin/./check"), &us()).unwrap(), None);
+        assert_eq!(writable_by_other(Path::new("/bin/sh"), &us()).unwrap(), None, "a link on many systems");
     }
 
     #[test]
@@ -202,14 +203,14 @@ mod tests {
         let (_directory, file) = place();
         let parent = file.parent().unwrap();
         for (path, mode, to) in [
-            (file.as_path(), 0o757, Some(Whom::Everybody)),
-            (parent, 0o777, Some(Whom::Everybody)),
+            (file.as_path(), 0o757, Some(Writer::Everybody)),
+            (parent, 0o777, Some(Writer::Everybody)),
             (parent, 0o1777, None),
         ] {
             let before = fs::metadata(path).unwrap().permissions();
             fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-            let expected = to.map(|to| Exposed { path: path.to_owned(), to });
-            assert_eq!(exposed(&file, &us()).unwrap(), expected, "{mode:o}");
+            let expected = to.map(|to| WritableByOther { path: path.to_owned(), writer: to });
+            assert_eq!(writable_by_other(&file, &us()).unwrap(), expected, "{mode:o}");
             fs::set_permissions(path, before).unwrap();
         }
     }
@@ -218,12 +219,15 @@ mod tests {
     fn what_is_not_there_is_exposed_where_others_can_make_it() {
         let (_directory, file) = place();
         let parent = file.parent().unwrap();
-        for (mode, to) in [(0o755, None), (0o1777, Some(Whom::Everybody)), (0o777, Some(Whom::Everybody))] {
+        for (mode, to) in [(0o755, None), (0o1777, Some(Writer::Everybody)), (0o777, Some(Writer::Everybody))]
+        {
             fs::set_permissions(parent, Permissions::from_mode(mode)).unwrap();
             for missing in ["missing", "missing/check"] {
-                let found = exposed(&parent.join(missing), &us());
+                let found = writable_by_other(&parent.join(missing), &us());
                 match &to {
-                    Some(to) => assert_eq!(found.unwrap(), Some(Exposed { path: parent.into(), to: *to })),
+                    Some(to) => {
+                        assert_eq!(found.unwrap(), Some(WritableByOther { path: parent.into(), writer: *to }))
+                    }
                     None => assert_eq!(found.unwrap_err().kind(), io::ErrorKind::NotFound),
                 }
             }
@@ -235,12 +239,12 @@ mod tests {
         let (_directory, file) = place();
         fs::set_permissions(&file, Permissions::from_mode(0o775)).unwrap();
         let gid = fs::metadata(&file).unwrap().gid();
-        let expected = (gid != 0).then(|| Exposed { path: file.clone(), to: Whom::Group(gid) });
-        assert_eq!(exposed(&file, &us()).unwrap(), expected);
+        let expected = (gid != 0).then(|| WritableByOther { path: file.clone(), writer: Writer::Group(gid) });
+        assert_eq!(writable_by_other(&file, &us()).unwrap(), expected);
         let nobodys = Trusted { users: us().users, groups: BTreeSet::new() };
         assert_eq!(
-            exposed(&file, &nobodys).unwrap(),
-            Some(Exposed { path: file.clone(), to: Whom::Group(gid) })
+            writable_by_other(&file, &nobodys).unwrap(),
+            Some(WritableByOther { path: file.clone(), writer: Writer::Group(gid) })
         );
     }
 
@@ -264,10 +268,10 @@ mod tests {
         }
         assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o775);
         let roots = Trusted { groups: BTreeSet::from([fs::metadata(&file).unwrap().gid()]), ..us() };
-        let expected = Exposed { path: file.clone(), to: Whom::Listed };
-        assert_eq!(exposed(&file, &roots).unwrap(), Some(expected));
+        let expected = WritableByOther { path: file.clone(), writer: Writer::Listed };
+        assert_eq!(writable_by_other(&file, &roots).unwrap(), Some(expected));
         fs::set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
-        assert_eq!(exposed(&file, &roots).unwrap(), None, "without the right to write in the mask");
+        assert_eq!(writable_by_other(&file, &roots).unwrap(), None, "without the right to write in the mask");
     }
 
     #[test]
@@ -275,10 +279,10 @@ mod tests {
         let (directory, file) = place();
         let link = directory.path().join("link");
         symlink("bin/check", &link).unwrap();
-        assert_eq!(exposed(&link, &us()).unwrap(), None);
+        assert_eq!(writable_by_other(&link, &us()).unwrap(), None);
         fs::set_permissions(file.parent().unwrap(), Permissions::from_mode(0o777)).unwrap();
-        let expected = Exposed { path: file.parent().unwrap().to_owned(), to: Whom::Everybody };
-        assert_eq!(exposed(&link, &us()).unwrap(), Some(expected));
+        let expected = WritableByOther { path: file.parent().unwrap().to_owned(), writer: Writer::Everybody };
+        assert_eq!(writable_by_other(&link, &us()).unwrap(), Some(expected));
     }
 
     #[test]
@@ -286,8 +290,8 @@ mod tests {
         let (directory, file) = place();
         let ours = nix::unistd::geteuid().as_raw();
         let nobody = Trusted { users: BTreeSet::from([ours + 1]), groups: BTreeSet::new() };
-        let found = exposed(&file, &nobody).unwrap().unwrap();
-        assert!(matches!(found.to, Whom::Owner(_)), "{found:?}");
+        let found = writable_by_other(&file, &nobody).unwrap().unwrap();
+        assert!(matches!(found.writer, Writer::Owner(_)), "{found:?}");
         drop(directory);
     }
 
@@ -307,9 +311,12 @@ mod tests {
     #[test]
     fn a_path_that_leads_nowhere_is_an_error() {
         let (directory, file) = place();
-        assert_eq!(exposed(&file.join("x"), &us()).unwrap_err().kind(), io::ErrorKind::NotADirectory);
+        assert_eq!(
+            writable_by_other(&file.join("x"), &us()).unwrap_err().kind(),
+            io::ErrorKind::NotADirectory
+        );
         let round = directory.path().join("round");
         symlink("round", &round).unwrap();
-        assert_eq!(exposed(&round, &us()).unwrap_err().raw_os_error(), Some(libc::ELOOP));
+        assert_eq!(writable_by_other(&round, &us()).unwrap_err().raw_os_error(), Some(libc::ELOOP));
     }
 }

@@ -11,7 +11,7 @@ use super::account;
 use crate::config::{ConfigError, ConfigWarning, Finding, Place, Program, Resolved, Task, decode, resolve};
 use crate::kernel::blocking::run_within;
 use crate::kernel::plain_file::{self, Accept, Links};
-use crate::kernel::writers::{Exposed, Trusted, exposed};
+use crate::kernel::writers::{Trusted, WritableByOther, writable_by_other};
 use nix::unistd::{User, geteuid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -94,7 +94,7 @@ struct Looks {
 enum Look {
     /// No other user can change where the path leads, or it leads nowhere.
     Closed,
-    Open(Exposed),
+    Open(WritableByOther),
     Silent,
 }
 
@@ -105,14 +105,14 @@ const HANGING: usize = 3;
 
 impl Looks {
     fn at(&mut self, path: &Path, runner: Runner, us: u32) -> Look {
-        self.at_by(path, runner, move |path| exposed(path, &runner.trusts(us)), LOOK)
+        self.at_by(path, runner, move |path| writable_by_other(path, &runner.trusts(us)), LOOK)
     }
 
     fn at_by(
         &mut self,
         path: &Path,
         runner: Runner,
-        look: impl FnOnce(&Path) -> io::Result<Option<Exposed>> + Send + 'static,
+        look: impl FnOnce(&Path) -> io::Result<Option<WritableByOther>> + Send + 'static,
         limit: Duration,
     ) -> Look {
         let key = (path.to_owned(), runner);
@@ -182,7 +182,7 @@ fn vet(
         }
     }
     if let Ok(absolute) = std::path::absolute(file)
-        && let Ok(Some(found)) = exposed(&absolute, &Trusted::with([us]))
+        && let Ok(Some(found)) = writable_by_other(&absolute, &Trusted::with([us]))
     {
         let finding = of_the_file(file, &found);
         match (us, purpose) {
@@ -255,7 +255,7 @@ fn programs_of(command: &[String]) -> impl Iterator<Item = PathBuf> {
     program.into_iter().chain(script)
 }
 
-fn of_program(program: &Program, path: &Path, runner: Runner, found: &Exposed) -> Finding {
+fn of_program(program: &Program, path: &Path, runner: Runner, found: &WritableByOther) -> Finding {
     let (path, place) = (path.display(), found.path.display());
     let runs = match runner {
         Runner::Root => "root would run".to_owned(),
@@ -273,7 +273,7 @@ fn of_program(program: &Program, path: &Path, runner: Runner, found: &Exposed) -
     Finding {
         place: program.place.clone(),
         span: program.span.clone(),
-        message: format!("{runs} {path}, which others can change: {place} {}", found.to),
+        message: format!("{runs} {path}, which others can change: {place} {}", found.writer),
         help: format!("give it to root: chown root:root {place}; chmod go-w {place}{or}"),
         related: None,
     }
@@ -291,12 +291,15 @@ fn of_silence(program: &Program, path: &Path) -> Finding {
     }
 }
 
-fn of_the_file(file: &Path, found: &Exposed) -> Finding {
+fn of_the_file(file: &Path, found: &WritableByOther) -> Finding {
     let place = found.path.display();
     Finding {
         place: Place { file: file.display().to_string().into(), line: 1, column: 1 },
         span: 0..0,
-        message: format!("others can change this file, and with it what vrrpd runs: {place} {}", found.to),
+        message: format!(
+            "others can change this file, and with it what vrrpd runs: {place} {}",
+            found.writer
+        ),
         help: format!(
             "give it to root: chown root:root {place}; chmod go-w {place} (vrrpd refuses to run as root otherwise)"
         ),

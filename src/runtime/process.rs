@@ -13,7 +13,7 @@
 use super::account::Account;
 use crate::agent::{FailureKind, ProgramFailure, ProgramOutcome};
 use crate::kernel::blocking::{BlockingTask, spawn_with_stack};
-use crate::kernel::confinement::{Identity, Trust, confine};
+use crate::kernel::confinement::{Confinement, Identity, confine};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -59,7 +59,7 @@ pub(super) enum OutputMode {
 pub(super) struct Launch<'a> {
     pub(super) command: &'a [String],
     pub(super) account: Option<&'a Account>,
-    pub(super) trust: Trust,
+    pub(super) confinement: Confinement,
     pub(super) variables: &'a [(&'a str, &'a str)],
     pub(super) output: OutputMode,
 }
@@ -158,7 +158,7 @@ impl Launch<'_> {
     pub(super) fn prepare(
         self,
     ) -> Result<impl FnOnce() -> Result<Attempt, FailureKind> + Send + 'static, FailureKind> {
-        let Self { command, account, trust, variables, output } = self;
+        let Self { command, account, confinement, variables, output } = self;
         let (program, arguments) = command
             .split_first()
             .ok_or_else(|| FailureKind::CouldNotRun("the command is empty".to_owned()))?;
@@ -171,7 +171,7 @@ impl Launch<'_> {
         };
         command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).process_group(0);
         let identity = account.map(|Account { uid, gid, groups }| Identity { uid: *uid, gid: *gid, groups });
-        confine(command.as_std_mut(), identity, trust);
+        confine(command.as_std_mut(), identity, confinement);
         let (program, uid) = (program.clone(), account.map(|account| account.uid));
         Ok(move || Attempt::spawn(command, &program, uid))
     }
@@ -371,7 +371,13 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(20);
 
     fn launch(command: &[String]) -> Launch<'_> {
-        Launch { command, account: None, trust: Trust::ToAnswer, variables: &[], output: OutputMode::Read }
+        Launch {
+            command,
+            account: None,
+            confinement: Confinement::AnswerOnly,
+            variables: &[],
+            output: OutputMode::Read,
+        }
     }
 
     async fn until_gone(group: Pid) {

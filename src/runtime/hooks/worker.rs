@@ -14,7 +14,7 @@ use crate::agent::{
     AgentEvent, AgentEventKind, FailureKind, HookOutcome, HookRun, ProgramFailure, ProgramOutcome,
 };
 use crate::config::{HookKind, RouterHooks};
-use crate::kernel::confinement::Trust;
+use crate::kernel::confinement::Confinement;
 use crate::protocol::StateName;
 use crate::runtime::account::Account;
 use crate::runtime::clock;
@@ -335,7 +335,7 @@ impl HookCommand {
         let launch = Launch {
             command: &self.command,
             account: account.as_ref(),
-            trust: Trust::AsItsUser,
+            confinement: Confinement::None,
             variables: &variables,
             output: OutputMode::Discarded,
         };

@@ -15,7 +15,7 @@ use crate::agent::{
 };
 use crate::config::CheckSpec;
 use crate::kernel::blocking::BlockingTask;
-use crate::kernel::confinement::Trust;
+use crate::kernel::confinement::Confinement;
 use crate::protocol::{CheckName, CheckResult};
 use crate::runtime::account::{self, Account};
 use crate::runtime::clock;
@@ -256,7 +256,7 @@ impl Watcher {
         let launch = Launch {
             command: &self.spec.command,
             account: self.account.as_ref(),
-            trust: Trust::ToAnswer,
+            confinement: Confinement::AnswerOnly,
             variables: &variables,
             output: OutputMode::Read,
         };

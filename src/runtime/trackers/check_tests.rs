@@ -335,8 +335,8 @@ async fn missed_ticks_are_put_off_and_not_made_up_for() {
 
 fn attempt(command: &[String]) -> Attempt {
     let variables = [("VRRPD_CHECK", "test")];
-    let (trust, output) = (Trust::ToAnswer, OutputMode::Read);
-    let launch = Launch { command, account: None, trust, variables: &variables, output };
+    let (confinement, output) = (Confinement::AnswerOnly, OutputMode::Read);
+    let launch = Launch { command, account: None, confinement, variables: &variables, output };
     launch.prepare().and_then(|start| start()).unwrap()
 }
 
