@@ -1,6 +1,6 @@
 //! Installs and removes the virtual addresses as desired, and keeps them so.
 //!
-//! This module owns the thread `vrrp-addresses`, its netlink socket and its bounded mailbox. The
+//! This module owns the thread `vrrp-addresses`, its netlink socket and its bounded queue. The
 //! thread is told what is configured ([`KeeperCommand::Declare`]), what the elections want
 //! ([`KeeperCommand::Hold`], [`KeeperCommand::Release`]) and that something may have changed
 //! ([`KeeperCommand::Reconcile`]). It compares all of that with what the kernel has
@@ -42,9 +42,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TryS
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-/// Greatest number of commands that wait: a few for each of a thousand routers. A full mailbox
+/// Greatest number of commands that wait: a few for each of a thousand routers. A full queue
 /// refuses a command ([`CommandRefused`]); nothing is dropped without its sender knowing.
-const MAILBOX: usize = 4096;
+const QUEUE: usize = 4096;
 
 /// How long an IPv6 address may take from its addition to its use, and how often we look. The
 /// kernel's worker needs the lock that every change of the network configuration needs.
@@ -55,7 +55,7 @@ const DELIVERY_POLL: Duration = Duration::from_micros(200);
 const LAST_TRIES: u8 = 5;
 const LAST_PAUSE: Duration = Duration::from_millis(100);
 
-/// A command in the mailbox. It is allocated with all its slots: in boxes, they take 64 KiB and not
+/// A command in the queue. It is allocated with all its slots: in boxes, they take 64 KiB and not
 /// half a mebibyte.
 type BoxedCommand = Box<KeeperCommand>;
 
@@ -85,7 +85,7 @@ pub enum KeeperError {
 /// A command that was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandRefused {
-    /// The mailbox is full; the sender may try again.
+    /// The queue is full; the sender may try again.
     #[error("the queue of the address thread is full")]
     Full(KeeperCommand),
     /// The thread has ended.
@@ -97,7 +97,7 @@ pub enum CommandRefused {
 /// for that.
 #[derive(Debug)]
 pub struct AddressKeeper {
-    mailbox: Option<SyncSender<BoxedCommand>>,
+    queue: Option<SyncSender<BoxedCommand>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -118,7 +118,7 @@ impl AddressKeeper {
     /// [`KeeperError`].
     pub fn spawn_knowing(known: Vec<KeeperCommand>, functions: KeeperFunctions) -> Result<Self, KeeperError> {
         let netlink = Netlink::open()?;
-        let (mailbox, commands) = sync_channel(MAILBOX);
+        let (queue, commands) = sync_channel(QUEUE);
         let worker = KeeperThread {
             netlink,
             functions,
@@ -130,7 +130,7 @@ impl AddressKeeper {
             .name("vrrp-addresses".to_owned())
             .spawn(move || worker.run(known, &commands))
             .map_err(KeeperError::Thread)?;
-        Ok(Self { mailbox: Some(mailbox), thread: Some(thread) })
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
     /// Sends a command without waiting.
@@ -138,10 +138,10 @@ impl AddressKeeper {
     /// # Errors
     /// [`CommandRefused`], with the command.
     pub fn send(&self, command: KeeperCommand) -> Result<(), CommandRefused> {
-        let Some(mailbox) = &self.mailbox else {
+        let Some(queue) = &self.queue else {
             return Err(CommandRefused::Ended(command));
         };
-        mailbox.try_send(Box::new(command)).map_err(|refusal| match refusal {
+        queue.try_send(Box::new(command)).map_err(|refusal| match refusal {
             TrySendError::Full(command) => CommandRefused::Full(*command),
             TrySendError::Disconnected(command) => CommandRefused::Ended(*command),
         })
@@ -149,9 +149,9 @@ impl AddressKeeper {
 }
 
 impl Drop for AddressKeeper {
-    /// Closes the mailbox, which has the same effect as [`KeeperCommand::Stop`].
+    /// Closes the queue, which has the same effect as [`KeeperCommand::Stop`].
     fn drop(&mut self) {
-        self.mailbox = None;
+        self.queue = None;
         if let Some(thread) = self.thread.take() {
             // A panic of that thread was reported there, and there is nothing left to wait for.
             let _ = thread.join();
@@ -200,9 +200,9 @@ impl KeeperThread {
     /// their announcements.
     fn turn(&mut self, commands: &Receiver<BoxedCommand>) -> KeeperProgress {
         let mut first = Some(self.wait(commands));
-        // At most as many commands as fit into the mailbox: a busy sender must not delay the pass
+        // At most as many commands as fit into the queue: a busy sender must not delay the pass
         // for ever.
-        for _ in 0..MAILBOX {
+        for _ in 0..QUEUE {
             match first.take().unwrap_or_else(|| waiting(commands)) {
                 Ok(KeeperCommand::Stop) | Err(Waiting::Closed) => return KeeperProgress::Stop,
                 Err(Waiting::Nothing) => break,
