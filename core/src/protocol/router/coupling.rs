@@ -5,7 +5,7 @@ use super::{FollowUp, Router};
 use crate::protocol::effect::Effects;
 use crate::protocol::event::{Cause, StateName};
 use crate::protocol::instance::{Instance, Tie};
-use crate::types::{AdvertPriority, InstanceKey, MonoTime, Role};
+use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime, Role};
 
 impl Router {
     /// Nothing keeps the router from running: its instances start, if they do not run.
@@ -36,23 +36,37 @@ impl Router {
         if self.handover.is_some() {
             return self.settle_handover(now, out);
         }
-        if self.is_active() {
-            self.yield_together(now, out);
-        }
+        self.move_together(now, out);
+        FollowUp::Nothing
+    }
+
+    /// The families yield together, or take over together. While a hand-over is under way, it alone
+    /// decides when the router lets go; what one family did meanwhile, the others do at its end.
+    pub(super) fn move_together(&mut self, now: MonoTime, out: &mut Effects) {
+        self.yield_together(now, out);
         if self.may_take_over() {
             self.take_over(now, out);
         }
-        FollowUp::Nothing
     }
 
     /// If one family yielded to a router of our own pair, the other does as well. A stranger with our
     /// VRID serves none of our addresses: what it takes from one family, the other does not give up.
     fn yield_together(&mut self, now: MonoTime, out: &mut Effects) {
-        let yielded = |instance: &Instance| Some((instance.cause(), instance.interval_of_obeyed_peer()?));
-        let Some((cause, learned)) = self.instances.iter().find_map(yielded) else { return };
+        let Some((cause, learned)) = self.yielded() else { return };
         self.move_each(out, |instance, policy, out| {
             instance.is_active().then(|| instance.follow_other_family(now, policy, learned, cause, out))
         });
+    }
+
+    /// Whether one family yielded to a router of our own pair, so that the others must follow.
+    pub(super) fn must_yield(&self) -> bool {
+        self.yielded().is_some()
+    }
+
+    /// Why a family yielded to a router of our own pair, and the interval of that router.
+    fn yielded(&self) -> Option<(Cause, AdverInterval)> {
+        let yielded = |instance: &Instance| Some((instance.cause(), instance.interval_of_obeyed_peer()?));
+        self.instances.iter().find_map(yielded)
     }
 
     /// Whether Backups whose timer has fired take over: every family that is not Active is ready, or

@@ -47,8 +47,7 @@ impl Router {
     ) -> FollowUp {
         let under_way = self.handover.as_ref().map(Handover::cause) == Some(HandoverCause::Demote);
         if under_way {
-            self.cancel_handover(now, out);
-            self.finish_handover(now, None, out);
+            self.call_off_handover(now, out);
         }
         // A demotion that joined a hand-over for another cause: the hand-over goes on, and the demotion
         // is not recorded.

@@ -228,11 +228,16 @@ impl Router {
         }
     }
 
-    /// Calls a hand-over off: we serve on, and say so.
-    pub(super) fn cancel_handover(&mut self, now: MonoTime, out: &mut Effects) {
-        for instance in &mut self.instances {
-            instance.cancel_leave(now, &self.policy, out);
+    /// Calls a hand-over off: we serve on, and say so. If one family yielded meanwhile, the others
+    /// follow now, and neither routers nor hosts are told to believe in us for that moment.
+    pub(super) fn call_off_handover(&mut self, now: MonoTime, out: &mut Effects) {
+        if !self.must_yield() {
+            for instance in &mut self.instances {
+                instance.cancel_leave(now, &self.policy, out);
+            }
         }
+        self.finish_handover(now, None, out);
+        self.move_together(now, out);
     }
 
     /// The instances that are Active: all, but where a stranger has taken the VRID of one family.
@@ -287,8 +292,7 @@ impl Router {
                     self.set_priority(Priority::MIN.into(), Vec::new(), out);
                 }
                 // RFC9568-6.4.3-18
-                self.cancel_handover(now, out);
-                self.finish_handover(now, None, out);
+                self.call_off_handover(now, out);
             }
         }
         // What stopped the router may be gone by now, and what did not stop it before may have come.

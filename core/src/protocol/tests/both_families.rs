@@ -204,9 +204,7 @@ fn a_tie_lost_in_ipv6_alone_counts_against_a_slow_rival_too() {
 #[test]
 fn a_hand_over_that_is_called_off_forgets_no_retained_addresses() {
     let mut rig = Rig::active(both());
-    let foreign = [0xfe80_0000_0000_0000_u64.to_be_bytes(), 0x99_u64.to_be_bytes()].concat();
-    rig.hear_octets(advert("fe80::99", 200), &foreign, ChecksumFlavour::Rfc9568);
-    assert_eq!(states(&rig), [StateName::Active, StateName::Backup]);
+    hear_stranger(&mut rig);
     rig.demote(Force::No);
     rig.run(ms(3));
     rig.said();
@@ -215,4 +213,65 @@ fn a_hand_over_that_is_called_off_forgets_no_retained_addresses() {
     rig.run(ms(250));
     let released = |effect: &&Effect| matches!(effect, Effect::ReleaseAddresses { .. });
     assert_eq!(rig.out.iter().filter(released).count(), 1, "the addresses of IPv6");
+}
+
+/// IPv4 hands over. Meanwhile a router of our pair takes the place of the stranger that had taken the
+/// VRID of IPv6, so that IPv6 obeys a router of our pair and IPv4 does not yet.
+fn handing_over_while_ipv6_has_yielded() -> Rig {
+    let mut rig = Rig::active(both());
+    hear_stranger(&mut rig);
+    rig.demote(Force::No);
+    rig.run(ms(3));
+    rig.hear(advert("fe80::1", 200));
+    assert_eq!(states(&rig), [StateName::Active, StateName::Backup], "the hand-over decides");
+    rig
+}
+
+/// A router with our VRID that outranks us in IPv6, and has addresses of its own.
+fn hear_stranger(rig: &mut Rig) {
+    let foreign = [0xfe80_0000_0000_0000_u64.to_be_bytes(), 0x99_u64.to_be_bytes()].concat();
+    rig.hear_octets(advert("fe80::99", 200), &foreign, ChecksumFlavour::Rfc9568);
+    assert_eq!(states(rig), [StateName::Active, StateName::Backup]);
+}
+
+/// Fires deadlines until the demotion is answered.
+fn run_until_answered(rig: &mut Rig) {
+    rig.out.clear();
+    while rig.outcomes().is_empty() {
+        rig.out.clear();
+        rig.now = rig.node.next_deadline().expect("the hand-over ends");
+        rig.feed(Input::Deadline);
+    }
+}
+
+#[test]
+fn after_a_refused_demotion_a_family_follows_the_other_at_once() {
+    let mut rig = handing_over_while_ipv6_has_yielded();
+    run_until_answered(&mut rig);
+    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }, DemoteOutcome::Refused { .. }]));
+    assert_eq!(states(&rig), [StateName::Backup; 2]);
+    assert_eq!(rig.instance(0).cause, Cause::Sibling);
+    let said = rig.said();
+    assert!(!said.iter().any(|what| what.starts_with("announce")), "hosts find the other router: {said:?}");
+}
+
+#[test]
+fn after_a_demotion_that_is_called_off_a_family_follows_the_other_at_once() {
+    let mut rig = handing_over_while_ipv6_has_yielded();
+    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    assert_eq!(states(&rig), [StateName::Backup; 2]);
+    assert_eq!(rig.instance(0).cause, Cause::Sibling);
+}
+
+/// The stranger falls silent while IPv4 hands over.
+#[test]
+fn after_a_refused_demotion_a_family_whose_timer_has_fired_takes_over_at_once() {
+    let mut rig = Rig::active(both());
+    hear_stranger(&mut rig);
+    rig.run(Duration::from_secs(3));
+    rig.demote(Force::No);
+    rig.run(ms(1000));
+    assert_eq!(states(&rig), [StateName::Active, StateName::Backup], "the hand-over decides");
+    run_until_answered(&mut rig);
+    assert_eq!(states(&rig), [StateName::Active; 2]);
 }

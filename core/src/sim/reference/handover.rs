@@ -133,16 +133,21 @@ impl Router {
             if handover.demotion.as_ref().is_some_and(|it| it.last_resort == LastResort::Yes) {
                 self.set_lowest_priority();
             }
-            self.take_back(turn);
-            self.end_handover();
+            self.call_off(turn);
         }
         Next::Evaluate(Start::Ordinary)
     }
 
-    fn take_back(&mut self, turn: &mut Turn<'_>) {
-        for instance in &mut self.instances {
-            instance.stay(&self.settings, turn);
+    /// The router stays, and says so. If one family yielded meanwhile, the other follows at once
+    /// instead.
+    fn call_off(&mut self, turn: &mut Turn<'_>) {
+        if self.yielded().is_none() {
+            for instance in &mut self.instances {
+                instance.stay(&self.settings, turn);
+            }
         }
+        self.end_handover();
+        self.couple(turn);
     }
 
     /// Every Active instance lets go. `guards` says whether the successor is watched, and by which
@@ -186,8 +191,7 @@ impl Router {
 
     pub(super) fn promote(&mut self, turn: &mut Turn<'_>) -> Next {
         if self.handover.as_ref().is_some_and(|it| it.reason == Reason::Demotion) {
-            self.take_back(turn);
-            self.end_handover();
+            self.call_off(turn);
         }
         if let Some(handover) = &mut self.handover {
             handover.demotion = None;

@@ -295,19 +295,6 @@ impl Reference {
     fn on_deadline(&mut self, turn: &mut Turn<'_>) {
         let mut at = 0;
         while at < self.routers.len() {
-            // A router that is not due is not called: what one family must do because of the other
-            // is done when the router is called.
-            let is_called = self.routers.get(at).is_some_and(|router| {
-                router.due().is_some_and(|due| due <= turn.now)
-                    || router.instances.iter().any(|instance| turn.observes_any(instance.key))
-            });
-            if !is_called {
-                if let Some(router) = self.routers.get_mut(at).filter(|it| it.wanted == Wanted::Yes) {
-                    router.forget_the_silent(turn.now);
-                }
-                at += 1;
-                continue;
-            }
             self.step(at, turn, Router::on_deadline);
             if self.replace_gone(turn) {
                 at = 0;

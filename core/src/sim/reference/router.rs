@@ -2,7 +2,7 @@
 
 use super::facts::{self, Facts};
 use super::handover::{Guard, Handover, Reason};
-use super::instance::{Heard, Instance, Lists, Settings, State};
+use super::instance::{BackupBecause, Heard, Instance, Lists, Settings, State};
 use super::leave::Ending;
 use super::turn::Turn;
 use crate::protocol::{CheckName, Demotion, Fault, LastResort, RouterSpec};
@@ -455,18 +455,26 @@ impl Router {
         if let Some(end) = self.handover_ends() {
             return if end <= turn.now { self.conclude(turn) } else { Next::Nothing };
         }
+        self.couple(turn);
+        Next::Nothing
+    }
+
+    /// The family that yielded to a router of our own pair: the interval of that router, and why.
+    pub(super) fn yielded(&self) -> Option<(AdverInterval, BackupBecause)> {
+        self.instances.iter().find_map(|instance| match &instance.state {
+            State::Backup(backup) if instance.lists == Lists::Ours => {
+                Some((backup.learned, instance.because))
+            }
+            State::Initialize | State::Backup(_) | State::Active(_) => None,
+        })
+    }
+
+    /// One family follows the other, or both families take over together (docs/adr/0003).
+    pub(super) fn couple(&mut self, turn: &mut Turn<'_>) {
         let settings = self.settings;
-        if self.is_active() {
-            let yielded = self.instances.iter().find_map(|instance| match &instance.state {
-                State::Backup(backup) if instance.lists == Lists::Ours => {
-                    Some((backup.learned, instance.because))
-                }
-                State::Initialize | State::Backup(_) | State::Active(_) => None,
-            });
-            if let Some((learned, because)) = yielded {
-                for instance in &mut self.instances {
-                    instance.follow(&settings, learned, because, turn);
-                }
+        if let Some((learned, because)) = self.yielded() {
+            for instance in &mut self.instances {
+                instance.follow(&settings, learned, because, turn);
             }
         }
         let waits = |instance: &Instance| match &instance.state {
@@ -480,7 +488,6 @@ impl Router {
                 instance.claim(&settings, turn);
             }
         }
-        Next::Nothing
     }
 
     /// Called after each input.

@@ -80,11 +80,6 @@ impl<'a> Turn<'a> {
         instances.find(|instance| instance.key == key)?.timers.next
     }
 
-    /// Whether the core did anything for an instance.
-    pub(super) fn observes_any(&self, key: InstanceKey) -> bool {
-        self.observed.iter().filter_map(expected).any(|(of, _)| of == key)
-    }
-
     /// Whether the core announced more often than is expected so far.
     pub(super) fn observes_more_rounds(&self, key: InstanceKey) -> bool {
         self.observes_more(key, |what| *what == Expected::Announce)
