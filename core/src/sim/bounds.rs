@@ -14,14 +14,14 @@ use std::time::Duration;
 
 /// How long an Active waits at most for hosts to switch to another router that was heard. Either
 /// nothing is announced, or the last address is announced in the last moment.
-fn hosts_turn() -> Duration {
-    documents::NOT_ANNOUNCED + documents::hosts_have_turned(Family::Ipv6)
+fn hosts_switch() -> Duration {
+    documents::NOT_ANNOUNCED + documents::hosts_have_switched(Family::Ipv6)
 }
 
 /// One doubtful advertisement is confirmed by another question. This happens twice, because the
 /// second advertisement may be doubtful too.
 fn confirmations() -> Duration {
-    documents::GOES_ON_SPEAKING * 2
+    documents::GOES_ON_ADVERTISING * 2
 }
 
 /// The bounds of one world.
@@ -93,13 +93,13 @@ impl Bounds {
     /// successor that did not learn the short interval, and the margin.
     #[must_use]
     pub fn handover(&self) -> Duration {
-        slow(documents::longest_wait_for_taker(self.interval) + hosts_turn()) + self.reaction()
+        slow(documents::longest_wait_for_successor(self.interval) + hosts_switch()) + self.reaction()
     }
 
     /// The longest time that an Active that yielded keeps the addresses.
     #[must_use]
     pub fn retained(&self) -> Duration {
-        hosts_turn() + self.lateness
+        hosts_switch() + self.lateness
     }
 
     /// The longest time that two routers that are not leaving may both be Active on a healthy LAN.
@@ -110,8 +110,9 @@ impl Bounds {
     /// short time ago; then the other router yields when it hears ours, after one more `I`.
     #[must_use]
     pub fn dual_active(&self) -> Duration {
-        let first_word = documents::first_word_waits(documents::TakenFrom::Resigned, AdverInterval::MIN);
-        slow(self.interval * 2) + first_word + confirmations() + self.reaction() * 3
+        let first_advertisement =
+            documents::first_advertisement_waits(documents::TakenFrom::Resigned, AdverInterval::MIN);
+        slow(self.interval * 2) + first_advertisement + confirmations() + self.reaction() * 3
     }
 
     /// The time from the last fault until there is exactly one Active that stays.

@@ -59,8 +59,8 @@ struct Record {
     desired: BTreeMap<InstanceKey, Desired>,
     born: TrueTime,
     /// How many advertisements this process sent, and how many it was entitled to send.
-    said: u64,
-    entitled: u64,
+    sent: u64,
+    allowed: u64,
     active_since: Option<TrueTime>,
     /// When the station was last seen to be Active and not leaving.
     last_active: Option<TrueTime>,
@@ -161,7 +161,7 @@ impl Checker {
     /// The interval of a station changed: how much it may send is counted from now on.
     pub(super) fn rate_changed(&mut self, now: TrueTime, port: Port) {
         if let Some(record) = self.records.get_mut(port.0) {
-            (record.born, record.said, record.entitled) = (now, 0, 0);
+            (record.born, record.sent, record.allowed) = (now, 0, 0);
         }
     }
 
@@ -270,7 +270,7 @@ impl Checker {
                     let readdressed = held && kind == InputKind::Replace;
                     if *epoch <= last.epoch || (held == last.held && !again && !readdressed) {
                         return fail(
-                            "Own and Disown alternate under growing epochs",
+                            "addresses are held and released in turn, under growing epochs",
                             format!("{effect:?} after {last:?}"),
                         );
                     }
@@ -328,7 +328,7 @@ impl Checker {
             let retained = after.yielded(*key).is_some();
             if held != (*state == StateName::Active || retained) {
                 return fail(
-                    "Active and who has just yielded want the addresses, nobody else",
+                    "an Active and a router that has just yielded want the addresses, and no other",
                     format!("{key} {state}, wanted: {held}"),
                 );
             }
@@ -348,25 +348,25 @@ impl Checker {
         let after = node.view();
         let families = self.families.len() as u64;
         let Some(record) = self.records.get_mut(port.0) else { return Ok(()) };
-        record.said +=
+        record.sent +=
             effects.iter().filter(|effect| matches!(effect, Effect::Advertise { .. })).count() as u64;
         if kind == InputKind::Resignation {
-            record.entitled += 1;
+            record.allowed += 1;
         }
         if after.handing_over && (kind == InputKind::Heard || !before.handing_over) {
             // The script, its probes, and the first advertisement after a refusal.
-            record.entitled += 12 * families;
+            record.allowed += 12 * families;
         }
         if matches!(kind, InputKind::Configure | InputKind::Replace) || before.states != after.states {
-            record.entitled += 2 * families;
+            record.allowed += 2 * families;
         }
         let period = node.spec().interval.period();
         let gap = (period / 4).max(Duration::from_millis(10));
         let lived = now.since(record.born).as_nanos();
         let regular = lived / (period.as_nanos() * 99 / 100) + lived / (gap.as_nanos() * 99 / 100);
-        let most = u64::try_from(regular).unwrap_or(u64::MAX).saturating_mul(families) + record.entitled + 8;
-        if record.said > most {
-            let seen = format!("{} advertisements, at most {most}", record.said);
+        let most = u64::try_from(regular).unwrap_or(u64::MAX).saturating_mul(families) + record.allowed + 8;
+        if record.sent > most {
+            let seen = format!("{} advertisements, at most {most}", record.sent);
             return Err(Violation { at: now, port: Some(port), rule: "no advertisement storms", seen });
         }
         Ok(())
@@ -489,7 +489,7 @@ impl Checker {
 
     /// Whether a Backup hears the whole leaving of another router, which may have begun already:
     /// the leaving router advertises the shortest interval only at the beginning.
-    pub(super) fn hears_all_of_it(&self, backup: Port, leaver: Port) -> bool {
+    pub(super) fn hears_whole_leave(&self, backup: Port, leaver: Port) -> bool {
         let began = self.records.get(leaver.0).and_then(|record| record.leaving_since);
         let listens = self.records.get(backup.0).and_then(|record| record.listening_since);
         began.is_none_or(|began| listens.is_some_and(|since| since < began))
@@ -528,26 +528,27 @@ impl Checker {
         if self.last_resignation.is_some_and(|said| now.since(said) <= skew) {
             return Ok(());
         }
-        let one_word = self.bounds.interval() * 2 + self.bounds.reaction();
-        let informed = |since: Option<TrueTime>| since.is_none_or(|since| now.since(since) > one_word);
+        let one_advertisement = self.bounds.interval() * 2 + self.bounds.reaction();
+        let informed =
+            |since: Option<TrueTime>| since.is_none_or(|since| now.since(since) > one_advertisement);
         let fresh = |view: &&StationView| {
             let record = self.records.get(view.port.0);
             let became = record.is_some_and(|r| r.active_since.is_none() && informed(r.listening_since));
             view.ours && view.awake && view.is_active() && became
         };
-        for taker in views.iter().filter(fresh) {
-            let changed = self.records.get(taker.port.0).map_or(now, |record| record.priority_changed);
+        for new in views.iter().filter(fresh) {
+            let changed = self.records.get(new.port.0).map_or(now, |record| record.priority_changed);
             let displaced = views.iter().find(|other| {
                 let steady = self.records.get(other.port.0).is_some_and(|record| {
                     record.active_since.is_some_and(lasted) && lasted(record.priority_changed)
                 });
-                let outranked = taker.preempt == Preempt::Allow && taker.priority > other.priority;
+                let outranked = new.preempt == Preempt::Allow && new.priority > other.priority;
                 let serves = other.awake && other.is_active() && !other.leaving;
-                other.component == taker.component && serves && steady && !outranked
+                other.component == new.component && serves && steady && !outranked
             });
             if let Some(displaced) = displaced.filter(|_| lasted(changed)) {
-                let seen = format!("priority {} beside {displaced:?}", taker.priority);
-                return Err(self.violation(now, taker.port, "no healthy Active is displaced", seen));
+                let seen = format!("priority {} beside {displaced:?}", new.priority);
+                return Err(self.violation(now, new.port, "no healthy Active is displaced", seen));
             }
         }
         Ok(())
@@ -563,8 +564,8 @@ impl Checker {
             |view: &StationView, family| view.awake && in_family(view.active, family) && !view.leaving;
         let dual = self.families.iter().any(|family| {
             views.iter().enumerate().any(|(at, view)| {
-                let mut rivals = views.iter().skip(at + 1).filter(|other| other.component == view.component);
-                serving(view, *family) && rivals.any(|rival| serving(rival, *family))
+                let mut others = views.iter().skip(at + 1).filter(|other| other.component == view.component);
+                serving(view, *family) && others.any(|other| serving(other, *family))
             })
         });
         self.dual_since = dual.then(|| self.dual_since.unwrap_or(now));
@@ -643,7 +644,7 @@ impl Checker {
 
     /// Whether another station in the component of `port` would take over from it.
     #[must_use]
-    pub fn has_taker(views: &[StationView], port: Port) -> bool {
+    pub fn has_successor(views: &[StationView], port: Port) -> bool {
         let Some(leaver) = views.iter().find(|view| view.port == port) else { return false };
         views.iter().any(|view| view.port != port && view.component == leaver.component && view.is_willing())
     }

@@ -13,8 +13,8 @@ pub(super) fn input(input: &Input<'_>) -> String {
         Input::Rejected { reject, .. } => format!("rejects a packet: {}", reject.reason.as_str()),
         Input::Link(_, facts) => format!("link up: {}", facts.as_ref().is_some_and(|f| f.up && f.carrier)),
         Input::AnnouncementHeard { address, .. } => format!("hears {address} announced"),
-        Input::AddressesHeld(owned) => {
-            format!("kernel: {} epoch {}: {:?}", owned.key, owned.epoch, owned.outcome)
+        Input::AddressesHeld(held) => {
+            format!("kernel: {} epoch {}: {:?}", held.key, held.epoch, held.outcome)
         }
         Input::AddressesReinstalled { .. } => "addresses are back with their link".to_owned(),
         Input::OtherName(name, real) => format!("{name} is another name of {real}"),
@@ -23,19 +23,19 @@ pub(super) fn input(input: &Input<'_>) -> String {
         Input::Sockets(_, family, outcome) => format!("sockets of {family}: {outcome:?}"),
         Input::AdvertisementUnsent { key, errno, .. } => format!("could not send for {key}: {errno:?}"),
         Input::AdvertisementSentAgain(key) => format!("sends again for {key}"),
-        Input::CheckResult(name, health) => format!("check {}: {health:?}", name.0),
+        Input::CheckResult(name, result) => format!("check {}: {result:?}", name.0),
         Input::CheckRemoved(name) => format!("check {} is gone", name.0),
         Input::SavedDemotion(router, _) => format!("{router} was demoted before"),
         Input::Command(id, command) => format!("command {}: {command:?}", id.0),
-        Input::FinishCrashedRun(_) => "inherits".to_owned(),
+        Input::FinishCrashedRun(_) => "finishes a crashed run".to_owned(),
         Input::Shutdown => "shutdown".to_owned(),
     }
 }
 
 pub(super) fn effect(effect: &Effect) -> String {
     match effect {
-        Effect::HoldAddresses { key, epoch } => format!("own {key} epoch {epoch}"),
-        Effect::ReleaseAddresses { key, epoch } => format!("disown {key} epoch {epoch}"),
+        Effect::HoldAddresses { key, epoch } => format!("hold {key} epoch {epoch}"),
+        Effect::ReleaseAddresses { key, epoch } => format!("release {key} epoch {epoch}"),
         Effect::Advertise { source, priority, interval, .. } => {
             format!("says {priority} every {interval} as {source}")
         }

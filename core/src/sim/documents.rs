@@ -49,7 +49,7 @@ pub(super) enum TakenFrom {
 
 /// How long the first advertisement waits for the kernel (docs/adr/0004): not at all, 20 ms, or one
 /// interval and at most 500 ms.
-pub(super) fn first_word_waits(from: TakenFrom, interval: AdverInterval) -> Duration {
+pub(super) fn first_advertisement_waits(from: TakenFrom, interval: AdverInterval) -> Duration {
     match from {
         TakenFrom::Nobody => Duration::ZERO,
         TakenFrom::Resigned => Duration::from_millis(20),
@@ -89,7 +89,7 @@ pub(super) const OVERSLEPT: Duration = Duration::from_millis(50);
 
 /// The addresses may be released this long after the other router announced the last of them
 /// (docs/adr/0016).
-pub(super) const fn hosts_have_turned(family: Family) -> Duration {
+pub(super) const fn hosts_have_switched(family: Family) -> Duration {
     match family {
         Family::Ipv4 => Duration::from_millis(20),
         Family::Ipv6 => Duration::from_millis(80),
@@ -128,8 +128,8 @@ pub(super) const LEAVING: [(u64, Line); 11] = [
     (1256, Line::Resign),
 ];
 
-/// What is sent for a run that died, 30 ms after a first resignation (docs/adr/0014).
-pub(super) const LEAVING_FOR_A_DEAD_RUN: [(u64, Line); 11] = [
+/// What is sent for a run that crashed, 30 ms after a first resignation (docs/adr/0014).
+pub(super) const LEAVING_FOR_A_CRASHED_RUN: [(u64, Line); 11] = [
     (0, Line::Shorten),
     (2, Line::Shorten),
     (4, Line::Shorten),
@@ -143,8 +143,8 @@ pub(super) const LEAVING_FOR_A_DEAD_RUN: [(u64, Line); 11] = [
     (256, Line::Resign),
 ];
 
-/// The first resignation for a run that died can be answered for this long (docs/adr/0014).
-pub(super) const DEAD_RUN_ASKS: Duration = Duration::from_millis(30);
+/// The first resignation for a run that crashed can be answered for this long (docs/adr/0014).
+pub(super) const CRASHED_RUN_ASKS: Duration = Duration::from_millis(30);
 
 /// After a stall of this length between two shortened advertisements, the router resigns at once
 /// (docs/adr/0009).
@@ -152,11 +152,11 @@ pub(super) const STALLED_WHILE_SHORTENING: Duration = Duration::from_millis(10);
 
 /// An advertisement that may be old is believed when its sender still advertises this much later
 /// (docs/adr/0009).
-pub(super) const GOES_ON_SPEAKING: Duration = Duration::from_millis(12);
+pub(super) const GOES_ON_ADVERTISING: Duration = Duration::from_millis(12);
 
 /// An instance that leaves before its first advertisement waits at most this long for its kernel
 /// (docs/adr/0009).
-pub(super) const LEAVES_UNSPOKEN: Duration = Duration::from_millis(10);
+pub(super) const LEAVES_BEFORE_ADVERTISING: Duration = Duration::from_millis(10);
 
 /// The end of the first round, of the pause after it, and of the second round.
 const FIRST_ROUND: Duration = Duration::from_millis(256);
@@ -165,13 +165,17 @@ const SECOND_ROUND_ENDS: Duration = Duration::from_millis(1256);
 
 /// How long a planned leave waits for a successor: the first round, the longest Skew_Time and a
 /// margin of 100 ms. A second round that was begun is finished (docs/adr/0009).
-pub(super) fn waits_for_taker(interval: AdverInterval) -> Duration {
+pub(super) fn waits_for_successor(interval: AdverInterval) -> Duration {
     let first_round = FIRST_ROUND + interval.period() + MARGIN;
-    if first_round <= SECOND_ROUND_BEGINS { first_round } else { longest_wait_for_taker(interval.period()) }
+    if first_round <= SECOND_ROUND_BEGINS {
+        first_round
+    } else {
+        longest_wait_for_successor(interval.period())
+    }
 }
 
 /// The same time if the interval is not known: a second round may be under way.
-pub(super) fn longest_wait_for_taker(interval: Duration) -> Duration {
+pub(super) fn longest_wait_for_successor(interval: Duration) -> Duration {
     (FIRST_ROUND + interval + MARGIN).max(SECOND_ROUND_ENDS + MARGIN)
 }
 
@@ -221,7 +225,7 @@ pub(super) fn round(number: u32) -> Duration {
     }
 }
 
-/// An Active that hears a rival announces again at most this often: once per 30 ms, or once per
+/// An Active that hears another Active announces again at most this often: once per 30 ms, or once per
 /// 2 ms times the number of addresses where that is longer (docs/adr/0016: "the winner repeats
 /// itself after 30 ms").
 pub(super) fn between_contested(addresses: usize) -> Duration {
@@ -229,7 +233,7 @@ pub(super) fn between_contested(addresses: usize) -> Duration {
     frames.max(Duration::from_millis(30))
 }
 
-/// The Active announces once more this long after it last heard the rival.
+/// The Active announces once more this long after it last heard the other Active.
 pub(super) const CONTESTED_ONCE_MORE: Duration = Duration::from_secs(1);
 
 /// Defended addresses are not announced more often than this (docs/adr/0025, RFC 5227 §2.4).

@@ -46,8 +46,8 @@ pub struct Failure {
 /// # Errors
 /// [`Failure`]: an invariant does not hold.
 pub fn run(seed: u64, detail: Detail) -> Result<Totals, Failure> {
-    let (verdict, world) = play(seed, detail);
-    match verdict {
+    let (result, world) = play(seed, detail);
+    match result {
         Ok(commands) => Ok(Totals { steps: world.steps(), checks: world.checker().checks(), commands }),
         Err(violation) => Err(Failure { violation, world }),
     }
@@ -274,7 +274,7 @@ impl Scenario {
                 world.at(at, Act::Stop(port));
                 world.at(until, Act::Start(port));
             }
-            _ => self.retune(world, port, at),
+            _ => self.change_role(world, port, at),
         }
     }
 
@@ -401,11 +401,11 @@ impl Scenario {
         }
     }
 
-    fn retune(&mut self, world: &mut World, port: Port, at: TrueTime) {
+    fn change_role(&mut self, world: &mut World, port: Port, at: TrueTime) {
         let Some(node) = world.node(port) else { return };
         if let Role::Contender { preempt, .. } = node.spec().role {
             let priority = Priority::clamped(i32::try_from(1 + self.rng.below(254)).unwrap_or(100));
-            world.at(at, Act::Retune(port, Role::Contender { priority, preempt }));
+            world.at(at, Act::ChangeRole(port, Role::Contender { priority, preempt }));
         }
         // This act changes nothing, whenever it happens. Its times are not drawn from the seed,
         // because the seeds that failed once must still stand for the same runs.
@@ -458,11 +458,11 @@ impl Scenario {
                     idle_from = idle_from.max(later);
                 }
                 6 => {
-                    let health =
+                    let result =
                         self.rng.pick(&[CheckResult::Failing, CheckResult::Passing], CheckResult::Passing);
-                    world.at(now, Act::Check(port, health));
+                    world.at(now, Act::Check(port, result));
                 }
-                _ => self.retune(world, port, now),
+                _ => self.change_role(world, port, now),
             }
             commands += 1;
             let pause = match self.rng.below(3) {

@@ -43,12 +43,12 @@ pub(super) enum AnnouncementEvent {
     HostHears(Family, Port, TrueTime),
     /// One of our stations yielded at that time to this station: by now hosts have found the new
     /// Active.
-    HostsHaveReturned(Family, Port, TrueTime),
+    HostsHaveSwitchedBack(Family, Port, TrueTime),
 }
 
-/// How soon hosts have found an Active that could not be heard, and is heard again, after its rival
+/// How soon hosts have found an Active that could not be heard, and is heard again, after the other Active
 /// yielded.
-const HOSTS_RETURN: Duration = Duration::from_millis(50);
+const HOSTS_SWITCH_BACK: Duration = Duration::from_millis(50);
 
 impl Hosts {
     pub(super) fn new(seed: u64) -> Self {
@@ -63,7 +63,7 @@ impl Hosts {
 
     /// A host believes an announcement. One that was sent earlier and arrives later is caused by a
     /// fault, and is ignored.
-    fn turn(&mut self, said: TrueTime, host: Port, family: Family, station: Port) {
+    fn believe(&mut self, said: TrueTime, host: Port, family: Family, station: Port) {
         let belief = self.beliefs.entry((host, family)).or_insert((station, said));
         if belief.1 <= said {
             *belief = (station, said);
@@ -74,7 +74,7 @@ impl Hosts {
 impl World {
     /// A station announces the addresses of a family.
     pub(super) fn announce(&mut self, port: Port, family: Family) {
-        let turn = AnnouncementEvent::HostHears(family, port, self.now);
+        let heard = AnnouncementEvent::HostHears(family, port, self.now);
         let mut arrivals = Vec::new();
         self.lan.carry(port, &mut self.hosts.rng, &mut arrivals);
         for arrival in arrivals.into_iter().filter(|arrival| arrival.copy == Integrity::Intact) {
@@ -86,19 +86,19 @@ impl World {
                     EventOrder::Arrival,
                     WorldEvent::Announcement(arrival.port, AnnouncementEvent::StationHears(family, port)),
                 );
-                self.enqueue(at, EventOrder::Arrival, WorldEvent::Announcement(arrival.port, turn));
+                self.enqueue(at, EventOrder::Arrival, WorldEvent::Announcement(arrival.port, heard));
             }
         }
         if self.lan.plugged(port) {
             let way = Lan::delay(self.lan.conditions(), &mut self.hosts.rng);
-            self.enqueue(self.now + way, EventOrder::Arrival, WorldEvent::Announcement(port, turn));
+            self.enqueue(self.now + way, EventOrder::Arrival, WorldEvent::Announcement(port, heard));
         }
     }
 
     /// A foreign router that has just become Active installs and announces the addresses sooner or
     /// later. If there are several foreign routers, each does so at once, since it drops its
     /// addresses at once when another router advertises.
-    pub(super) fn foreign_rises(&mut self, port: Port, family: Family) {
+    pub(super) fn foreign_becomes_active(&mut self, port: Port, family: Family) {
         let foreign = |station: &&Station| matches!(station, Station::Foreign(_));
         let several = self.stations.iter().filter(foreign).count() > 1;
         let slowness = self.hosts.rng.pick(&SLOWNESS, 0);
@@ -122,10 +122,10 @@ impl World {
         match event {
             AnnouncementEvent::Installed(family) => self.install(port, family),
             AnnouncementEvent::HostHears(family, station, said) => {
-                self.hosts.turn(said, port, family, station)
+                self.hosts.believe(said, port, family, station)
             }
-            AnnouncementEvent::HostsHaveReturned(family, winner, yielded) => {
-                return self.judge_return(port, family, winner, yielded);
+            AnnouncementEvent::HostsHaveSwitchedBack(family, winner, yielded) => {
+                return self.judge_switch_back(port, family, winner, yielded);
             }
             AnnouncementEvent::StationHears(family, other) => {
                 let key = key(family);
@@ -167,8 +167,8 @@ impl World {
             // addresses, and does not announce any.
             let knows = |winner: &Port| self.node(*winner).is_some_and(|node| node.kernel.is_idle());
             if winner.ours && in_family(winner.holds, family) && knows(&winner.port) {
-                let at = self.now + HOSTS_RETURN + self.checker.bounds().reaction() * 2;
-                let event = AnnouncementEvent::HostsHaveReturned(family, winner.port, self.now);
+                let at = self.now + HOSTS_SWITCH_BACK + self.checker.bounds().reaction() * 2;
+                let event = AnnouncementEvent::HostsHaveSwitchedBack(family, winner.port, self.now);
                 self.enqueue(at, EventOrder::Script, WorldEvent::Announcement(port, event));
             }
         }
@@ -176,7 +176,7 @@ impl World {
 
     /// On a healthy LAN, a router that hears one of our stations yield announces to the hosts: no
     /// host believes in that station any more.
-    fn judge_return(
+    fn judge_switch_back(
         &self,
         port: Port,
         family: Family,
@@ -189,7 +189,7 @@ impl World {
             view.component == home && view.awake && in_family(view.active, family) && !view.leaving
         };
         let serves = views.iter().any(|view| view.port == winner && serves(view));
-        if !serves || !self.checker.judges_return(port, winner, yielded) {
+        if !serves || !self.checker.judges_switch_back(port, winner, yielded) {
             return Ok(());
         }
         let lost = |(host, station, _): &(Port, Port, TrueTime)| {
@@ -198,7 +198,7 @@ impl World {
         match self.hosts.beliefs(family).find(lost) {
             Some((host, _, _)) => {
                 let seen = format!("{family} at port {}, {} is Active", host.0, winner.0);
-                Err(self.checker.violation(self.now, port, "hosts return within 50 ms", seen))
+                Err(self.checker.violation(self.now, port, "hosts switch back within 50 ms", seen))
             }
             None => Ok(()),
         }
@@ -228,7 +228,7 @@ impl World {
                 return Err(self.checker.violation(
                     self.now,
                     port,
-                    "hosts turn before the addresses go",
+                    "hosts switch before the addresses are released",
                     seen,
                 ));
             }
@@ -285,7 +285,7 @@ impl Checker {
     /// Whether hosts must have switched from a station that yielded to the Active that it heard.
     /// Hosts need not if a station was not scheduled in between, or overslept and stepped back
     /// without an advertisement.
-    fn judges_return(&self, yielder: Port, winner: Port, yielded: TrueTime) -> bool {
+    fn judges_switch_back(&self, yielder: Port, winner: Port, yielded: TrueTime) -> bool {
         let was = self.active_since(winner).is_some_and(|since| since <= yielded);
         let is_backup = self.listening_since(yielder).is_some_and(|since| since <= yielded);
         let slept = |port| self.woken_at(port).is_some();
@@ -305,14 +305,14 @@ impl Checker {
         views: &'v [StationView],
         port: Port,
         family: Family,
-        turned: TrueTime,
+        switched: TrueTime,
     ) -> Option<&'v StationView> {
         let leaver = views.iter().find(|view| view.port == port)?;
         views.iter().find(|view| {
             let serves = view.awake && in_family(view.active, family) && !view.leaving;
             let since = self.active_since(view.port);
             let known = since.is_some_and(|since| {
-                now.since(since) > self.bounds().reaction() && (view.ours || since > turned)
+                now.since(since) > self.bounds().reaction() && (view.ours || since > switched)
             });
             view.port != port && view.component == leaver.component && serves && known
         })
@@ -322,7 +322,7 @@ impl Checker {
     /// its hand-over.
     pub(super) fn judge_demoted(&self, now: TrueTime, port: Port, node: &NodeView) -> Result<(), Violation> {
         if node.demoted == Some(LastResort::No) && !node.handing_over && !node.all(StateName::Initialize) {
-            return Err(self.violation(now, port, "who is demoted takes no part", format!("{node:?}")));
+            return Err(self.violation(now, port, "a demoted router takes no part", format!("{node:?}")));
         }
         Ok(())
     }
@@ -345,7 +345,7 @@ impl Checker {
         match node.states.iter().find(late) {
             Some((key, _)) => {
                 let seen = format!("{key} since {:?}, more than {most:?}", node.yielded(*key));
-                Err(self.violation(now, port, "what is held after yielding goes soon", seen))
+                Err(self.violation(now, port, "addresses that are retained are released soon", seen))
             }
             None => Ok(()),
         }

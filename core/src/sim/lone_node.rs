@@ -211,7 +211,7 @@ impl<'a> Run<'a> {
             self.run_until(self.now + short)?;
             match self.rng.below(4) {
                 0 => self.announcement_heard()?,
-                _ => self.word()?,
+                _ => self.advertisement_heard()?,
             }
         }
         self.run_until(self.now + Duration::from_secs(10))
@@ -240,14 +240,14 @@ impl<'a> Run<'a> {
     fn run_until(&mut self, until: MonoTime) -> Result<(), Difference> {
         loop {
             let kernel = self.kernel.front().map(|(at, _)| *at);
-            let word = self.neighbours.iter().map(|one| one.next).min();
+            let advertisement = self.neighbours.iter().map(|one| one.next).min();
             let deadline = self.core.next_deadline();
-            let next = kernel.into_iter().chain(word).chain(deadline).min();
+            let next = kernel.into_iter().chain(advertisement).chain(deadline).min();
             let Some(next) = next.filter(|at| *at <= until) else { break };
             self.now = self.now.max(next);
             // What has arrived is received before anything is decided.
-            if word == Some(next) {
-                self.regular_word()?;
+            if advertisement == Some(next) {
+                self.regular_advertisement()?;
             } else if kernel == Some(next) {
                 if let Some((_, result)) = self.kernel.pop_front() {
                     self.feed(Input::AddressesHeld(result))?;
@@ -263,7 +263,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn regular_word(&mut self) -> Result<(), Difference> {
+    fn regular_advertisement(&mut self) -> Result<(), Difference> {
         let due = self.neighbours.iter().enumerate().min_by_key(|(_, one)| one.next).map(|(at, _)| at);
         let Some(one) = due.and_then(|at| self.neighbours.get_mut(at)) else { return Ok(()) };
         one.left = one.left.saturating_sub(1);
@@ -277,7 +277,7 @@ impl<'a> Run<'a> {
 
     fn one_input(&mut self) -> Result<(), Difference> {
         match self.rng.below(34) {
-            0..=7 => self.word(),
+            0..=7 => self.advertisement_heard(),
             8..=10 => self.begin_neighbour(),
             11..=13 => self.announcement_heard(),
             14 | 15 => self.link_changes(),
@@ -292,13 +292,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn word(&mut self) -> Result<(), Difference> {
-        let (interface, draft, addresses) = self.draw_word();
+    fn advertisement_heard(&mut self) -> Result<(), Difference> {
+        let (interface, draft, addresses) = self.draw_advertisement();
         self.hear(interface, &draft, addresses)
     }
 
     fn begin_neighbour(&mut self) -> Result<(), Difference> {
-        let (interface, draft, addresses) = self.draw_word();
+        let (interface, draft, addresses) = self.draw_advertisement();
         if draft.priority.is_resignation() || self.neighbours.len() >= 4 {
             self.neighbours.pop();
             return Ok(());
@@ -308,7 +308,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn draw_word(&mut self) -> (InterfaceName, Draft, Vec<IpAddr>) {
+    fn draw_advertisement(&mut self) -> (InterfaceName, Draft, Vec<IpAddr>) {
         let spec = self.pick_spec();
         let family = self.rng.pick(&[Family::Ipv4, Family::Ipv6], Family::Ipv4);
         let last = self.rng.pick(&[50, 50, 50, 101, 200], 50);
@@ -515,8 +515,8 @@ impl<'a> Run<'a> {
     fn part_identities(&mut self) {
         let mut kept: Vec<RouterSpec> = Vec::new();
         for spec in std::mem::take(&mut self.specs) {
-            let taken = |other: &RouterSpec| other.keys().any(|key| spec.keys().any(|k| k == key));
-            if !kept.iter().any(taken) {
+            let has_equal_key = |other: &RouterSpec| other.keys().any(|key| spec.keys().any(|k| k == key));
+            if !kept.iter().any(has_equal_key) {
                 kept.push(spec);
             }
         }
@@ -621,8 +621,8 @@ impl<'a> Run<'a> {
 
     fn follow(&mut self, input: &Input<'_>) -> Result<(), Difference> {
         self.done.inputs += 1;
-        let told: Vec<String> = self.effects.iter().map(describe::effect).collect();
-        for line in told {
+        let lines: Vec<String> = self.effects.iter().map(describe::effect).collect();
+        for line in lines {
             self.note(|| format!("    {line}"));
         }
         let after = self.core.snapshot(self.now);

@@ -77,7 +77,7 @@ enum Holding {
     /// Nothing, because the router is not Active.
     No,
     /// The router has just become Active.
-    Rising,
+    JustActive,
     /// The router is about to install the addresses.
     Soon,
     Yes,
@@ -115,12 +115,12 @@ impl PeerInstance {
     }
 
     /// Whether the router has become Active since the last call.
-    pub fn take_risen(&mut self) -> bool {
-        let risen = self.holding == Holding::Rising;
-        if risen {
+    pub fn take_became_active(&mut self) -> bool {
+        let became_active = self.holding == Holding::JustActive;
+        if became_active {
             self.holding = Holding::Soon;
         }
-        risen
+        became_active
     }
 
     /// The router installs the addresses if it still wants them. Returns whether it does.
@@ -225,7 +225,7 @@ impl PeerInstance {
 
     fn promote(&mut self, now: MonoTime) -> PeerMessage {
         if !self.is_active() {
-            self.holding = Holding::Rising;
+            self.holding = Holding::JustActive;
         }
         self.state = PeerState::Active(now + self.setup.interval.period());
         PeerMessage::Advertisement

@@ -102,7 +102,7 @@ pub enum Act {
     /// Every health check of a node has this result.
     Check(Port, CheckResult),
     /// A reload that changes the role.
-    Retune(Port, Role),
+    ChangeRole(Port, Role),
     /// A reload that changes nothing.
     Reload(Port),
     /// A reload that changes something other than the role.
@@ -161,8 +161,8 @@ impl World {
             Act::Demote(port, force) => self.demote(&views, port, force, LastResort::No),
             Act::LastResort(port) => self.demote(&views, port, Force::No, LastResort::Yes),
             Act::Promote(port) => self.promote(&views, port),
-            Act::Check(port, health) => self.check(&views, port, health),
-            Act::Retune(port, role) => self.retune(&views, port, role),
+            Act::Check(port, result) => self.check(&views, port, result),
+            Act::ChangeRole(port, role) => self.change_role(&views, port, role),
             Act::Reload(port) => self.reload(port),
             Act::Reconfigure(port, change) => self.reconfigure(port, change),
             Act::CheckRemoved(port) => self.remove_checks(port),
@@ -229,7 +229,7 @@ impl World {
                 queued_inputs.push(QueuedInput::Configure(node.spec.clone()));
                 queued_inputs.push(QueuedInput::Link(node.link.clone()));
                 queued_inputs.extend(
-                    node.checks.iter().map(|(name, health)| QueuedInput::Check(name.clone(), *health)),
+                    node.checks.iter().map(|(name, result)| QueuedInput::Check(name.clone(), *result)),
                 );
                 self.checker.process_changed(self.now, port);
             }
@@ -337,7 +337,7 @@ impl World {
         if force == Force::Yes {
             self.allow_gap_unless_bridged(views, port, Bridge::AnyWilling);
         } else {
-            self.allow_gap_if_last_taker(views, port);
+            self.allow_gap_if_last_successor(views, port);
         }
         let demotion = Demotion {
             since: String::new(),
@@ -369,21 +369,21 @@ impl World {
         self.deliver(port, QueuedInput::Command(id, command))
     }
 
-    fn check(&mut self, views: &[StationView], port: Port, health: CheckResult) -> Result<(), Violation> {
+    fn check(&mut self, views: &[StationView], port: Port, result: CheckResult) -> Result<(), Violation> {
         self.checker.priority_changed(self.now, port);
-        match health {
+        match result {
             CheckResult::Failing => self.allow_gap_unless_bridged(views, port, Bridge::Obedient),
             CheckResult::Passing => self.allow_gap_if_nobody_serves(views),
         }
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let names: Vec<_> = node.checks.keys().cloned().collect();
-        for verdict in node.checks.values_mut() {
-            *verdict = health;
+        for known in node.checks.values_mut() {
+            *known = result;
         }
-        names.into_iter().try_for_each(|name| self.deliver(port, QueuedInput::Check(name, health)))
+        names.into_iter().try_for_each(|name| self.deliver(port, QueuedInput::Check(name, result)))
     }
 
-    fn retune(&mut self, views: &[StationView], port: Port, role: Role) -> Result<(), Violation> {
+    fn change_role(&mut self, views: &[StationView], port: Port, role: Role) -> Result<(), Violation> {
         self.checker.priority_changed(self.now, port);
         self.allow_gap_if_contested(views, port);
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
@@ -597,19 +597,19 @@ impl World {
         // stop waits for that time, computed from our interval; a fault does not. RFC 9568 §6.4.2
         // lets a Backup of higher priority discard what an Active of lower priority advertises.
         let patient = bridge == Bridge::AnyWilling && self.checker.bounds().one_interval_for_all();
-        let obeys = |v: &StationView| obeys(v, leaver) && self.checker.hears_all_of_it(v.port, port);
-        let taker = |v: &&StationView| v.port == port || patient || obeys(v);
-        let takers: Vec<StationView> = views.iter().filter(taker).cloned().collect();
-        let bridged = Checker::has_taker(&takers, port);
+        let obeys = |v: &StationView| obeys(v, leaver) && self.checker.hears_whole_leave(v.port, port);
+        let successor = |v: &&StationView| v.port == port || patient || obeys(v);
+        let successors: Vec<StationView> = views.iter().filter(successor).cloned().collect();
+        let bridged = Checker::has_successor(&successors, port);
         // A hand-over that is under way may have stopped waiting for its successors.
         if leaver.is_active() && (!bridged || leaver.leaving) {
             self.checker.allow_gap(self.now);
         }
-        self.allow_gap_if_last_taker(views, port);
+        self.allow_gap_if_last_successor(views, port);
     }
 
     /// Another router is leaving for good, and `port` may be the router that was to take over.
-    fn allow_gap_if_last_taker(&mut self, views: &[StationView], port: Port) {
+    fn allow_gap_if_last_successor(&mut self, views: &[StationView], port: Port) {
         let hopeless = |leaver: &StationView| {
             !views.iter().any(|view| view.port != port && view.is_willing() && obeys(view, leaver))
         };

@@ -301,7 +301,7 @@ impl World {
         let input = match queued {
             QueuedInput::AddressesHeld(result) => Input::AddressesHeld(result),
             QueuedInput::Link(facts) => Input::Link(interface(), Some(facts)),
-            QueuedInput::Check(name, health) => Input::CheckResult(name, health),
+            QueuedInput::Check(name, result) => Input::CheckResult(name, result),
             QueuedInput::Command(id, command) => Input::Command(id, command),
             QueuedInput::Configure(spec) => Input::Configure(vec![spec]),
             QueuedInput::Sockets(family, outcome) => Input::Sockets(interface(), family, outcome),
@@ -351,7 +351,7 @@ impl World {
         let mut kind = InputKind::of(&input);
         if let Input::Configure(specs) = &input {
             let before = node.core.running().chain(&node.given);
-            if !before.zip(specs.iter().cycle()).all(|(old, new)| is_retune(old, new)) {
+            if !before.zip(specs.iter().cycle()).all(|(old, new)| keeps_its_state(old, new)) {
                 kind = InputKind::Replace;
             } else if node.core.running().eq(specs) && node.given.iter().eq(specs) {
                 kind = InputKind::Unchanged;
@@ -374,12 +374,17 @@ impl World {
             format!("node {}:     {}{leaving}, next {:?}", port.0, states.join("/"), node.view.deadline)
         });
         if let Err(difference) = predicted {
-            let told: Vec<_> = effects.iter().map(describe::effect).collect();
-            let seen = format!("{} (effects: {told:?})", difference.seen);
+            let effects: Vec<_> = effects.iter().map(describe::effect).collect();
+            let seen = format!("{} (effects: {effects:?})", difference.seen);
             return Err(self.checker.violation(self.now, port, difference.rule, seen));
         }
         if let Err(seen) = listening {
-            return Err(self.checker.violation(self.now, port, "Listen and Unlisten alternate", seen));
+            return Err(self.checker.violation(
+                self.now,
+                port,
+                "WatchAnnouncements and IgnoreAnnouncements alternate",
+                seen,
+            ));
         }
         let input_context = InputContext { now: self.now, port, local, kind, before: &before };
         self.checker.judge_input(&input_context, node, &effects)?;
@@ -513,9 +518,9 @@ impl World {
             self.send(port, &packet);
         }
         if let Some(Station::Foreign(instances)) = self.stations.get_mut(port.0)
-            && instances.iter_mut().any(|m| Family::of(m.setup().source) == family && m.take_risen())
+            && instances.iter_mut().any(|m| Family::of(m.setup().source) == family && m.take_became_active())
         {
-            self.foreign_rises(port, family);
+            self.foreign_becomes_active(port, family);
         }
     }
 
@@ -545,9 +550,9 @@ impl World {
     fn judge(&mut self) -> Result<(), Violation> {
         let mut views = std::mem::take(&mut self.views);
         self.look(&mut views);
-        let verdict = self.checker.judge_world(self.now, &views);
+        let result = self.checker.judge_world(self.now, &views);
         self.views = views;
-        verdict
+        result
     }
 
     fn look(&self, views: &mut Vec<StationView>) {
@@ -579,7 +584,7 @@ const EPERM: i32 = 1;
 
 /// Whether a router that runs with the configuration `old` continues with `new` and keeps all that
 /// it holds, whatever its checks report.
-fn is_retune(old: &RouterSpec, new: &RouterSpec) -> bool {
+fn keeps_its_state(old: &RouterSpec, new: &RouterSpec) -> bool {
     (&old.name, &old.instances, &old.tracks) == (&new.name, &new.instances, &new.tracks)
 }
 

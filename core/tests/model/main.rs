@@ -20,7 +20,7 @@ mod space;
 mod step;
 
 use space::{Limits, Outcome, explore};
-use step::{Announcements, Contender, Fleet};
+use step::{Announcements, Cluster, Contender};
 use vrrpd_core::types::{Family, Preempt};
 
 const V4: &[Family] = &[Family::Ipv4];
@@ -52,7 +52,7 @@ fn report(what: &str, outcome: &Outcome) {
 fn every_start_of_two_routers_ends_with_one_active() {
     let limits = Limits { depth: deep(18), losses: 3, duplicates: 1, ..Limits::HEALTHY };
     for nodes in [vec![contender(200), contender(100)], equals()[..2].to_vec()] {
-        let outcome = explore(&Fleet::started(V4, &nodes), limits, |_| Ok(()));
+        let outcome = explore(&Cluster::started(V4, &nodes), limits, |_| Ok(()));
         report("start of two, one family", &outcome);
         assert!(outcome.states > 50, "{outcome:?}");
     }
@@ -61,7 +61,7 @@ fn every_start_of_two_routers_ends_with_one_active() {
 #[test]
 fn every_start_of_two_routers_of_both_families_ends_with_one_active() {
     let limits = Limits { depth: deep(12), losses: 2, duplicates: 0, ..Limits::HEALTHY };
-    let outcome = explore(&Fleet::started(BOTH, &equals()[..2]), limits, |_| Ok(()));
+    let outcome = explore(&Cluster::started(BOTH, &equals()[..2]), limits, |_| Ok(()));
     report("start of two, both families", &outcome);
     assert!(outcome.states > 50, "{outcome:?}");
 }
@@ -71,10 +71,10 @@ fn every_start_of_two_routers_of_both_families_ends_with_one_active() {
 fn every_demotion_of_the_active_keeps_the_addresses_held() {
     let limits = Limits { depth: deep(40), ..Limits::HEALTHY };
     for nodes in [vec![contender(200), contender(100)], equals()[..2].to_vec()] {
-        let mut fleet = Fleet::settled(V4, &nodes);
-        let active = fleet.active().unwrap();
-        fleet.demote(active).unwrap();
-        let outcome = explore(&fleet, limits, Fleet::is_held);
+        let mut cluster = Cluster::settled(V4, &nodes);
+        let active = cluster.active().unwrap();
+        cluster.demote(active).unwrap();
+        let outcome = explore(&cluster, limits, Cluster::is_held);
         report("demotion, one family", &outcome);
         assert!(outcome.states > 50, "{outcome:?}");
     }
@@ -84,10 +84,10 @@ fn every_demotion_of_the_active_keeps_the_addresses_held() {
 #[test]
 fn a_demotion_beside_a_taker_that_is_not_heard_to_announce_keeps_the_addresses_held() {
     let limits = Limits { depth: deep(40), ..Limits::HEALTHY };
-    let mut fleet = Fleet::settled(V4, &[contender(200), contender(100)]);
-    fleet.announcements = Announcements::Unheard;
-    fleet.demote(0).unwrap();
-    let outcome = explore(&fleet, limits, Fleet::is_held);
+    let mut cluster = Cluster::settled(V4, &[contender(200), contender(100)]);
+    cluster.announcements = Announcements::NeverHeard;
+    cluster.demote(0).unwrap();
+    let outcome = explore(&cluster, limits, Cluster::is_held);
     report("demotion, announcements unheard", &outcome);
     assert!(outcome.states > 50, "{outcome:?}");
 }
@@ -95,9 +95,9 @@ fn a_demotion_beside_a_taker_that_is_not_heard_to_announce_keeps_the_addresses_h
 #[test]
 fn every_demotion_of_both_families_keeps_the_addresses_held() {
     let limits = Limits { depth: deep(24), ..Limits::HEALTHY };
-    let mut fleet = Fleet::settled(BOTH, &[contender(200), contender(100)]);
-    fleet.demote(0).unwrap();
-    let outcome = explore(&fleet, limits, Fleet::is_held);
+    let mut cluster = Cluster::settled(BOTH, &[contender(200), contender(100)]);
+    cluster.demote(0).unwrap();
+    let outcome = explore(&cluster, limits, Cluster::is_held);
     report("demotion, both families", &outcome);
     assert!(outcome.states > 50, "{outcome:?}");
 }
@@ -105,23 +105,23 @@ fn every_demotion_of_both_families_keeps_the_addresses_held() {
 /// The successors are equal: both take over, and one yields, before or after the leaving router
 /// lets go.
 #[test]
-fn every_demotion_with_two_equal_takers_keeps_the_addresses_held() {
+fn every_demotion_with_two_equal_successors_keeps_the_addresses_held() {
     let limits = Limits { depth: deep(24), ..Limits::HEALTHY };
-    let mut fleet = Fleet::settled(V4, &equals());
-    let active = fleet.active().unwrap();
-    fleet.demote(active).unwrap();
-    let outcome = explore(&fleet, limits, Fleet::is_held);
-    report("demotion, two equal takers", &outcome);
+    let mut cluster = Cluster::settled(V4, &equals());
+    let active = cluster.active().unwrap();
+    cluster.demote(active).unwrap();
+    let outcome = explore(&cluster, limits, Cluster::is_held);
+    report("demotion, two equal successors", &outcome);
     assert!(outcome.states > 50, "{outcome:?}");
 }
 
 #[test]
 fn two_demotions_at_once_keep_the_addresses_held_in_every_order() {
     let limits = Limits { depth: deep(30), ..Limits::HEALTHY };
-    let mut fleet = Fleet::settled(V4, &[contender(200), contender(100)]);
-    fleet.demote_later(1);
-    fleet.demote(0).unwrap();
-    let outcome = explore(&fleet, limits, Fleet::is_held);
+    let mut cluster = Cluster::settled(V4, &[contender(200), contender(100)]);
+    cluster.demote_later(1);
+    cluster.demote(0).unwrap();
+    let outcome = explore(&cluster, limits, Cluster::is_held);
     report("two demotions", &outcome);
     assert!(outcome.states > 50, "{outcome:?}");
 }
@@ -129,9 +129,9 @@ fn two_demotions_at_once_keep_the_addresses_held_in_every_order() {
 #[test]
 fn a_demotion_keeps_the_addresses_held_whichever_packets_are_lost() {
     let limits = Limits { depth: deep(24), losses: 3, ..Limits::HEALTHY };
-    let mut fleet = Fleet::settled(V4, &[contender(200), contender(100)]);
-    fleet.demote(0).unwrap();
-    let outcome = explore(&fleet, limits, Fleet::is_held);
+    let mut cluster = Cluster::settled(V4, &[contender(200), contender(100)]);
+    cluster.demote(0).unwrap();
+    let outcome = explore(&cluster, limits, Cluster::is_held);
     report("demotion, three losses", &outcome);
     assert!(outcome.states > 50, "{outcome:?}");
 }
@@ -139,21 +139,21 @@ fn a_demotion_keeps_the_addresses_held_whichever_packets_are_lost() {
 #[test]
 fn a_demotion_of_both_families_keeps_the_addresses_held_whichever_packets_are_lost() {
     let limits = Limits { depth: deep(12), losses: 2, duplicates: 1, ..Limits::HEALTHY };
-    let mut fleet = Fleet::settled(BOTH, &[contender(200), contender(100)]);
-    fleet.demote(0).unwrap();
-    let outcome = explore(&fleet, limits, Fleet::is_held);
+    let mut cluster = Cluster::settled(BOTH, &[contender(200), contender(100)]);
+    cluster.demote(0).unwrap();
+    let outcome = explore(&cluster, limits, Cluster::is_held);
     report("demotion, both families, two losses", &outcome);
     assert!(outcome.states > 1_000, "{outcome:?}");
 }
 
 /// The addresses rank the successors differently in each family: the routers must not all yield.
 #[test]
-fn every_demotion_with_two_equal_takers_of_both_families_keeps_the_addresses_held() {
+fn every_demotion_with_two_equal_successors_of_both_families_keeps_the_addresses_held() {
     let limits = Limits { depth: deep(6), ..Limits::HEALTHY };
-    let mut fleet = Fleet::settled(BOTH, &equals());
-    let active = fleet.active().unwrap();
-    fleet.demote(active).unwrap();
-    let outcome = explore(&fleet, limits, Fleet::is_held);
-    report("demotion, two equal takers of both families", &outcome);
+    let mut cluster = Cluster::settled(BOTH, &equals());
+    let active = cluster.active().unwrap();
+    cluster.demote(active).unwrap();
+    let outcome = explore(&cluster, limits, Cluster::is_held);
+    report("demotion, two equal successors of both families", &outcome);
     assert!(outcome.states > 500, "{outcome:?}");
 }

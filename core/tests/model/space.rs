@@ -1,6 +1,6 @@
 //! The exploration is breadth first, so that a violation comes with a shortest history.
 
-use crate::step::{Event, Fleet, Verdict};
+use crate::step::{Cluster, Event, StepResult};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::hash::{DefaultHasher, Hasher};
@@ -35,35 +35,35 @@ pub(crate) struct Outcome {
 
 /// A state, and how it was reached.
 struct Found {
-    fleet: Fleet,
+    cluster: Cluster,
     history: Vec<Event>,
 }
 
 /// Tries every event in every state, to the given depth. `safe` must hold in each state. From each
 /// state after the last event the world must come to rest with one Active.
 #[track_caller]
-pub(crate) fn explore(start: &Fleet, limits: Limits, safe: impl Fn(&Fleet) -> Verdict) -> Outcome {
+pub(crate) fn explore(start: &Cluster, limits: Limits, safe: impl Fn(&Cluster) -> StepResult) -> Outcome {
     let mut met = BTreeSet::from([fingerprint(start)]);
-    let mut level = vec![Found { fleet: start.clone(), history: Vec::new() }];
+    let mut level = vec![Found { cluster: start.clone(), history: Vec::new() }];
     let mut leaves = Vec::new();
     for _ in 0..limits.depth {
         let mut next = Vec::new();
-        for Found { fleet, history } in level {
-            let events = fleet.events(limits);
+        for Found { cluster, history } in level {
+            let events = cluster.events(limits);
             if events.is_empty() {
-                leaves.push(Found { fleet, history });
+                leaves.push(Found { cluster, history });
                 continue;
             }
             for event in events {
-                let mut fleet = fleet.clone();
+                let mut cluster = cluster.clone();
                 let mut history = history.clone();
                 history.push(event);
-                let verdict = fleet.step(event).and_then(|()| safe(&fleet));
-                if let Err(why) = verdict {
-                    panic!("{why}\nafter:\n{}", retold(start, &history));
+                let result = cluster.step(event).and_then(|()| safe(&cluster));
+                if let Err(why) = result {
+                    panic!("{why}\nafter:\n{}", described(start, &history));
                 }
-                if met.insert(fingerprint(&fleet)) {
-                    next.push(Found { fleet, history });
+                if met.insert(fingerprint(&cluster)) {
+                    next.push(Found { cluster, history });
                 }
             }
         }
@@ -71,38 +71,38 @@ pub(crate) fn explore(start: &Fleet, limits: Limits, safe: impl Fn(&Fleet) -> Ve
     }
     leaves.extend(level);
     let outcome = Outcome { states: met.len(), leaves: leaves.len() };
-    for Found { mut fleet, history } in leaves {
+    for Found { mut cluster, history } in leaves {
         // A hand-over ends within 1.4 s, and two elections after it take 4 s each.
-        let verdict = fleet.rest(Duration::from_secs(12)).and_then(|()| fleet.at_rest());
-        if let Err(why) = verdict {
-            panic!("{why}\nat rest after:\n{}", retold(start, &history));
+        let result = cluster.rest(Duration::from_secs(12)).and_then(|()| cluster.at_rest());
+        if let Err(why) = result {
+            panic!("{why}\nat rest after:\n{}", described(start, &history));
         }
     }
     outcome
 }
 
 /// The history in words: each event, and when it happened.
-fn retold(start: &Fleet, history: &[Event]) -> String {
-    let mut fleet = start.clone();
-    let mut words = String::new();
+fn described(start: &Cluster, history: &[Event]) -> String {
+    let mut cluster = start.clone();
+    let mut text = String::new();
     for event in history {
-        let before = fleet.clone();
-        let _ = fleet.step(*event);
-        let _ = writeln!(words, "{:?} {event:?}: {}", fleet.now, before.told(*event));
+        let before = cluster.clone();
+        let _ = cluster.step(*event);
+        let _ = writeln!(text, "{:?} {event:?}: {}", cluster.now, before.describe(*event));
     }
-    words
+    text
 }
 
 /// The hash of everything that the state prints.
-fn fingerprint(fleet: &Fleet) -> u64 {
+fn fingerprint(cluster: &Cluster) -> u64 {
     struct Sink(DefaultHasher);
     impl Write for Sink {
-        fn write_str(&mut self, words: &str) -> std::fmt::Result {
-            self.0.write(words.as_bytes());
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            self.0.write(text.as_bytes());
             Ok(())
         }
     }
     let mut sink = Sink(DefaultHasher::new());
-    let _ = write!(sink, "{fleet:?}");
+    let _ = write!(sink, "{cluster:?}");
     sink.0.finish()
 }

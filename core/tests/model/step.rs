@@ -30,7 +30,7 @@ struct Request {
 }
 
 #[derive(Debug, Clone)]
-struct Seat {
+struct Station {
     core: Node,
     requests: VecDeque<Request>,
     held: Vec<InstanceKey>,
@@ -48,10 +48,10 @@ struct Flight {
 
 /// The whole state of the model.
 #[derive(Debug, Clone)]
-pub(crate) struct Fleet {
+pub(crate) struct Cluster {
     pub(crate) now: MonoTime,
     families: Vec<Family>,
-    seats: Vec<Seat>,
+    stations: Vec<Station>,
     air: Vec<Flight>,
     /// Demotions that an operator has asked for, and that have not arrived yet.
     orders: Vec<usize>,
@@ -64,7 +64,7 @@ pub(crate) struct Fleet {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Announcements {
     Heard,
-    Unheard,
+    NeverHeard,
 }
 
 /// An event that may happen next.
@@ -78,22 +78,22 @@ pub(crate) enum Event {
     Ordered(usize),
 }
 
-pub(crate) type Verdict = Result<(), String>;
+pub(crate) type StepResult = Result<(), String>;
 
-impl Fleet {
+impl Cluster {
     /// The routers at the moment when all of them have just been configured.
     pub(crate) fn started(families: &[Family], nodes: &[Contender]) -> Self {
-        let seat = || Seat {
+        let station = || Station {
             core: Node::new(),
             requests: VecDeque::new(),
             held: Vec::new(),
             listens: Vec::new(),
             epochs: Vec::new(),
         };
-        let mut fleet = Self {
+        let mut cluster = Self {
             now: MonoTime::from_nanos(1),
             families: families.to_vec(),
-            seats: nodes.iter().map(|_| seat()).collect(),
+            stations: nodes.iter().map(|_| station()).collect(),
             air: Vec::new(),
             orders: Vec::new(),
             losses: 0,
@@ -104,25 +104,25 @@ impl Fleet {
             let role = Role::Contender { priority: Priority::new(of.priority).unwrap(), preempt: of.preempt };
             let setup = NodeSetup::new(Host { v4: of.v4, v6: of.v6 }, role);
             let node = node::SimNode::new(setup, families);
-            fleet.feed(at, Input::Configure(vec![node.spec().clone()])).unwrap();
-            fleet.feed(at, Input::Link(interface(), Some(node.link().clone()))).unwrap();
+            cluster.feed(at, Input::Configure(vec![node.spec().clone()])).unwrap();
+            cluster.feed(at, Input::Link(interface(), Some(node.link().clone()))).unwrap();
         }
-        fleet
+        cluster
     }
 
     /// The routers when they run and have agreed on an Active.
     pub(crate) fn settled(families: &[Family], nodes: &[Contender]) -> Self {
-        let mut fleet = Self::started(families, nodes);
-        fleet.rest(Duration::from_secs(20)).unwrap();
-        fleet.at_rest().unwrap();
-        fleet
+        let mut cluster = Self::started(families, nodes);
+        cluster.rest(Duration::from_secs(20)).unwrap();
+        cluster.at_rest().unwrap();
+        cluster
     }
 
     pub(crate) fn active(&self) -> Option<usize> {
-        (0..self.seats.len()).find(|at| self.is_active(*at))
+        (0..self.stations.len()).find(|at| self.is_active(*at))
     }
 
-    pub(crate) fn demote(&mut self, at: usize) -> Verdict {
+    pub(crate) fn demote(&mut self, at: usize) -> StepResult {
         let demotion = Demotion {
             since: String::new(),
             until: None,
@@ -151,19 +151,19 @@ impl Fleet {
                 events.push(Event::Duplicated(at));
             }
         }
-        let asked = |at: &usize| !self.seats[*at].requests.is_empty();
-        events.extend((0..self.seats.len()).filter(asked).map(Event::KernelAnswers));
+        let asked = |at: &usize| !self.stations[*at].requests.is_empty();
+        events.extend((0..self.stations.len()).filter(asked).map(Event::KernelAnswers));
         events.extend((0..self.orders.len()).map(Event::Ordered));
         let flights = self.air.iter().map(|flight| flight.sent);
-        let requests = self.seats.iter().filter_map(|seat| seat.requests.front()).map(|r| r.asked);
-        let timers = self.seats.iter().filter_map(|seat| seat.core.next_deadline());
+        let requests = self.stations.iter().filter_map(|station| station.requests.front()).map(|r| r.asked);
+        let timers = self.stations.iter().filter_map(|station| station.core.next_deadline());
         let latest = flights.chain(requests).chain(timers).min().unwrap_or(self.now) + limits.patience;
-        let fires = |at: &usize| self.seats[*at].core.next_deadline().is_some_and(|due| due <= latest);
-        events.extend((0..self.seats.len()).filter(fires).map(Event::TimerFires));
+        let fires = |at: &usize| self.stations[*at].core.next_deadline().is_some_and(|due| due <= latest);
+        events.extend((0..self.stations.len()).filter(fires).map(Event::TimerFires));
         events
     }
 
-    pub(crate) fn step(&mut self, event: Event) -> Verdict {
+    pub(crate) fn step(&mut self, event: Event) -> StepResult {
         match event {
             Event::Arrives(at) => {
                 let flight = self.air.remove(at);
@@ -181,10 +181,10 @@ impl Fleet {
             }
             Event::KernelAnswers(at) => self.kernel(at),
             Event::TimerFires(at) => {
-                let due = self.seats[at].core.next_deadline().unwrap();
+                let due = self.stations[at].core.next_deadline().unwrap();
                 self.now = self.now.max(due);
                 self.feed(at, Input::Deadline)?;
-                match self.seats[at].core.next_deadline() {
+                match self.stations[at].core.next_deadline() {
                     Some(next) if next <= self.now => Err(format!("node {at}: due again at once")),
                     Some(_) | None => Ok(()),
                 }
@@ -197,12 +197,13 @@ impl Fleet {
     }
 
     /// Lets every event happen in its natural order on a healthy LAN.
-    pub(crate) fn rest(&mut self, duration: Duration) -> Verdict {
+    pub(crate) fn rest(&mut self, duration: Duration) -> StepResult {
         let until = self.now + duration;
         loop {
-            let busy = (0..self.seats.len()).find(|at| !self.seats[*at].requests.is_empty());
-            let timer = self.seats.iter().enumerate();
-            let timer = timer.filter_map(|(at, seat)| seat.core.next_deadline().map(|due| (due, at))).min();
+            let busy = (0..self.stations.len()).find(|at| !self.stations[*at].requests.is_empty());
+            let timer = self.stations.iter().enumerate();
+            let timer =
+                timer.filter_map(|(at, station)| station.core.next_deadline().map(|due| (due, at))).min();
             let event = match (busy, timer) {
                 _ if !self.air.is_empty() => Event::Arrives(0),
                 (Some(at), _) => Event::KernelAnswers(at),
@@ -216,21 +217,21 @@ impl Fleet {
     }
 
     /// One router is Active, and only that router holds the addresses.
-    pub(crate) fn at_rest(&self) -> Verdict {
-        let actives: Vec<usize> = (0..self.seats.len()).filter(|at| self.is_active(*at)).collect();
+    pub(crate) fn at_rest(&self) -> StepResult {
+        let actives: Vec<usize> = (0..self.stations.len()).filter(|at| self.is_active(*at)).collect();
         let [active] = actives[..] else { return Err(format!("Active: {actives:?}")) };
-        for (at, seat) in self.seats.iter().enumerate() {
-            if seat.held.len() != if at == active { self.families.len() } else { 0 } {
-                return Err(format!("{active} is Active, {at} holds {:?}", seat.held));
+        for (at, station) in self.stations.iter().enumerate() {
+            if station.held.len() != if at == active { self.families.len() } else { 0 } {
+                return Err(format!("{active} is Active, {at} holds {:?}", station.held));
             }
         }
         Ok(())
     }
 
     /// The addresses of every family have a holder.
-    pub(crate) fn is_held(&self) -> Verdict {
+    pub(crate) fn is_held(&self) -> StepResult {
         for family in &self.families {
-            if !self.seats.iter().any(|seat| seat.held.contains(&key(*family))) {
+            if !self.stations.iter().any(|station| station.held.contains(&key(*family))) {
                 return Err(format!("nobody holds the addresses of {family}"));
             }
         }
@@ -238,45 +239,45 @@ impl Fleet {
     }
 
     /// An event in this state, in words.
-    pub(crate) fn told(&self, event: Event) -> String {
+    pub(crate) fn describe(&self, event: Event) -> String {
         match event {
             Event::Arrives(at) | Event::Lost(at) | Event::Duplicated(at) => {
                 let Flight { to, packet, .. } = &self.air[at];
                 let said = packet.parse().map(|said| (said.priority.get(), said.interval));
                 format!("{said:?} from {} to node {to}", packet.carrier().source)
             }
-            Event::KernelAnswers(at) => format!("{:?}", self.seats[at].requests.front()),
+            Event::KernelAnswers(at) => format!("{:?}", self.stations[at].requests.front()),
             Event::TimerFires(at) => format!("node {at}, {:?}", self.states(at)),
             Event::Ordered(at) => format!("node {} is demoted", self.orders[at]),
         }
     }
 
     fn is_active(&self, at: usize) -> bool {
-        let snapshot = self.seats[at].core.snapshot(self.now);
+        let snapshot = self.stations[at].core.snapshot(self.now);
         snapshot.routers[0].instances.iter().any(|instance| instance.state == StateName::Active)
     }
 
-    fn hear(&mut self, at: usize, packet: &Packet) -> Verdict {
+    fn hear(&mut self, at: usize, packet: &Packet) -> StepResult {
         let advertisement = packet.parse().map_err(|reject| format!("{reject:?}"))?;
         self.feed(at, Input::Received { interface: interface(), carrier: packet.carrier(), advertisement })
     }
 
-    fn kernel(&mut self, at: usize) -> Verdict {
-        let seat = &mut self.seats[at];
-        let Some(Request { key, epoch, hold, .. }) = seat.requests.pop_front() else { return Ok(()) };
-        seat.held.retain(|held| *held != key);
+    fn kernel(&mut self, at: usize) -> StepResult {
+        let station = &mut self.stations[at];
+        let Some(Request { key, epoch, hold, .. }) = station.requests.pop_front() else { return Ok(()) };
+        station.held.retain(|held| *held != key);
         if hold {
-            seat.held.push(key);
-            seat.held.sort_unstable();
+            station.held.push(key);
+            station.held.sort_unstable();
             return self.feed(at, Input::AddressesHeld(HoldResult { key, epoch, outcome: Ok(()) }));
         }
         Ok(())
     }
 
-    fn feed(&mut self, at: usize, input: Input<'_>) -> Verdict {
+    fn feed(&mut self, at: usize, input: Input<'_>) -> StepResult {
         let before = self.states(at);
         let mut effects = Effects::new();
-        self.seats[at].core.handle(self.now, input, &mut effects);
+        self.stations[at].core.handle(self.now, input, &mut effects);
         let after = self.states(at);
         let active = after.iter().filter(|(_, state)| *state == StateName::Active).count();
         if active != 0 && active != after.len() {
@@ -286,8 +287,8 @@ impl Fleet {
             self.carry_out(at, &before, &after, effect)?;
         }
         for (key, state) in after {
-            let wanted = self.seats[at].epochs.iter().any(|(of, _, hold)| *of == key && *hold);
-            let retained = state != StateName::Active && self.seats[at].listens.contains(&key);
+            let wanted = self.stations[at].epochs.iter().any(|(of, _, hold)| *of == key && *hold);
+            let retained = state != StateName::Active && self.stations[at].listens.contains(&key);
             if wanted != (state == StateName::Active || retained) {
                 return Err(format!("node {at}: {key} is {state}, wanted: {wanted}"));
             }
@@ -296,13 +297,13 @@ impl Fleet {
     }
 
     /// All the other routers hear the announcement, if they want to hear announcements.
-    fn announce(&mut self, at: usize, key: InstanceKey) -> Verdict {
-        if self.announcements == Announcements::Unheard {
+    fn announce(&mut self, at: usize, key: InstanceKey) -> StepResult {
+        if self.announcements == Announcements::NeverHeard {
             return Ok(());
         }
-        for other in (0..self.seats.len()).filter(|other| *other != at) {
+        for other in (0..self.stations.len()).filter(|other| *other != at) {
             for address in virtual_addresses(key.family) {
-                if self.seats[other].listens.contains(&key) {
+                if self.stations[other].listens.contains(&key) {
                     let mac = MacAddr([2, 0, 0, 0, 0, 1]);
                     let announced =
                         Input::AnnouncementHeard { interface: interface(), address: address.addr(), mac };
@@ -313,7 +314,7 @@ impl Fleet {
         Ok(())
     }
 
-    fn carry_out(&mut self, at: usize, before: &States, after: &States, effect: Effect) -> Verdict {
+    fn carry_out(&mut self, at: usize, before: &States, after: &States, effect: Effect) -> StepResult {
         let was = |states: &States, key| states.contains(&(key, StateName::Active));
         match effect {
             Effect::HoldAddresses { key, epoch } => {
@@ -326,7 +327,7 @@ impl Fleet {
             Effect::Advertise { key, version, source, destination, priority, interval, checksum } => {
                 // An instance that yields sends one last advertisement, while it still holds the
                 // addresses.
-                let wanted = self.seats[at].epochs.iter().any(|(of, _, hold)| *of == key && *hold);
+                let wanted = self.stations[at].epochs.iter().any(|(of, _, hold)| *of == key && *hold);
                 let entitled = if priority.is_resignation() {
                     was(before, key)
                 } else {
@@ -339,23 +340,23 @@ impl Fleet {
                 let draft = Draft { version, source, destination, vrid, priority, interval, checksum };
                 let addresses = virtual_addresses(key.family).into_iter().map(|net| net.addr());
                 let packet = Packet::advertise(&draft, addresses).map_err(|error| error.to_string())?;
-                let others = (0..self.seats.len()).filter(|to| *to != at);
+                let others = (0..self.stations.len()).filter(|to| *to != at);
                 let flight = |to| Flight { to, sent: self.now, packet: packet.clone() };
                 self.air.extend(others.map(flight));
                 Ok(())
             }
-            Effect::Announce { key, .. } if !self.seats[at].held.contains(&key) => {
+            Effect::Announce { key, .. } if !self.stations[at].held.contains(&key) => {
                 Err(format!("node {at} announces {key} and does not hold it"))
             }
             Effect::Announce { key, .. } => self.announce(at, key),
             Effect::WatchAnnouncements { key } => {
-                let listens = &mut self.seats[at].listens;
+                let listens = &mut self.stations[at].listens;
                 listens.push(key);
                 listens.sort_unstable();
                 Ok(())
             }
             Effect::IgnoreAnnouncements { key } => {
-                self.seats[at].listens.retain(|listens| *listens != key);
+                self.stations[at].listens.retain(|listens| *listens != key);
                 Ok(())
             }
             Effect::Report(_) | Effect::Answer { .. } | Effect::SaveDemotion { .. } | Effect::Stopped => {
@@ -364,21 +365,21 @@ impl Fleet {
         }
     }
 
-    fn request(&mut self, at: usize, key: InstanceKey, epoch: u64, hold: bool, again: bool) -> Verdict {
+    fn request(&mut self, at: usize, key: InstanceKey, epoch: u64, hold: bool, again: bool) -> StepResult {
         let asked = self.now;
-        let seat = &mut self.seats[at];
-        let last = seat.epochs.iter().position(|(of, ..)| *of == key);
-        let (_, last_epoch, last_hold) = last.map_or((key, 0, false), |last| seat.epochs.remove(last));
+        let station = &mut self.stations[at];
+        let last = station.epochs.iter().position(|(of, ..)| *of == key);
+        let (_, last_epoch, last_hold) = last.map_or((key, 0, false), |last| station.epochs.remove(last));
         if epoch <= last_epoch || (hold == last_hold && !again) {
             return Err(format!("node {at}: {key} epoch {epoch} hold {hold} after {last_epoch} {last_hold}"));
         }
-        seat.epochs.push((key, epoch, hold));
-        seat.requests.push_back(Request { key, epoch, hold, asked });
+        station.epochs.push((key, epoch, hold));
+        station.requests.push_back(Request { key, epoch, hold, asked });
         Ok(())
     }
 
     fn states(&self, at: usize) -> States {
-        let snapshot = self.seats[at].core.snapshot(self.now);
+        let snapshot = self.stations[at].core.snapshot(self.now);
         let instances =
             snapshot.routers.first().map(|router| router.instances.as_slice()).unwrap_or_default();
         instances.iter().map(|instance| (instance.key, instance.state)).collect()

@@ -132,7 +132,7 @@ fn of_two_demoted_at_the_same_moment_one_serves() {
 }
 
 #[test]
-fn the_taker_dies_right_after_and_the_third_serves() {
+fn the_successor_dies_right_after_and_the_third_serves() {
     let mut lab = Lab::settled(V4, vec![every(10, node(200)), every(10, node(150)), every(10, node(100))]);
     lab.demote(0);
     while lab.outcome(0).is_none() {
@@ -144,7 +144,7 @@ fn the_taker_dies_right_after_and_the_third_serves() {
 }
 
 #[test]
-fn the_taker_dies_before_its_first_word_and_another_is_found() {
+fn the_successor_dies_before_its_first_advertisement_and_another_is_found() {
     let mut lab = Lab::settled(V4, vec![node(200), node(150), node(100)]);
     lab.demote(0);
     lab.run(ms(5));
@@ -200,7 +200,7 @@ fn an_owner_can_be_demoted_too() {
 }
 
 #[test]
-fn a_taker_with_a_slow_kernel_speaks_before_it_holds_but_serves_in_the_end() {
+fn a_successor_with_a_slow_kernel_speaks_before_it_holds_but_serves_in_the_end() {
     let mut lab = Lab::settled(V4, vec![node(200), node(100)]);
     // The kernel takes 5 to 50 ms for an address, which is more than the grace. The gap is not
     // longer than that.

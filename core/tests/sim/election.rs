@@ -33,9 +33,9 @@ fn a_backup_takes_over_exactly_one_active_down_interval_after_the_last_advertise
         let mut lab = Lab::settled(V4, vec![every(centiseconds, node(200)), every(centiseconds, node(100))]);
         lab.act(Act::Crash(Port(0), Leftovers::Nothing));
         lab.settle();
-        let taker = lab.instance(1);
-        assert_eq!(taker.state, StateName::Active);
-        assert_eq!(taker.since.since(taker.peers[0].heard).as_micros(), micros);
+        let successor = lab.instance(1);
+        assert_eq!(successor.state, StateName::Active);
+        assert_eq!(successor.since.since(successor.peers[0].heard).as_micros(), micros);
     }
 }
 
@@ -198,10 +198,10 @@ fn a_backup_learns_the_interval_of_a_slower_active() {
 }
 
 #[test]
-fn a_retune_below_the_peer_lets_it_preempt_and_nobody_restarts() {
+fn a_reload_below_the_peer_lets_it_preempt_and_nobody_restarts() {
     let mut lab = Lab::settled(V4, vec![node(200), node(100)]);
     let lower = Role::Contender { priority: Priority::new(50).unwrap(), preempt: Preempt::Allow };
-    lab.act(Act::Retune(Port(0), lower));
+    lab.act(Act::ChangeRole(Port(0), lower));
     assert_eq!(lab.state(0), StateName::Active);
     lab.settle();
     assert_eq!(lab.actives(), [1]);

@@ -22,7 +22,7 @@ fn a_failing_check_hands_over_without_a_gap_and_a_passing_one_returns() {
 }
 
 #[test]
-fn a_fault_does_not_wait_for_a_taker() {
+fn a_fault_does_not_wait_for_a_successor() {
     let mut lab = Lab::settled(V4, vec![watching(node(200), Track::fault)]);
     lab.act(Act::Check(Port(0), CheckResult::Failing));
     lab.run(ms(40));

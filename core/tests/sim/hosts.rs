@@ -43,7 +43,10 @@ fn hosts_are_back_within_50_ms_when_an_active_is_heard_again() {
                 let healed = lab.world.now();
                 while lab.state(1) == StateName::Active {
                     lab.run(ms(1));
-                    assert!(lab.world.now().since(healed) <= interval + ms(2), "it hears the next word");
+                    assert!(
+                        lab.world.now().since(healed) <= interval + ms(2),
+                        "it hears the next advertisement"
+                    );
                 }
                 lab.run(BACK);
                 for family in families {
@@ -57,7 +60,7 @@ fn hosts_are_back_within_50_ms_when_an_active_is_heard_again() {
 
 /// Not every router sends a last advertisement when it yields.
 #[test]
-fn hosts_are_back_from_a_router_that_yields_without_a_word() {
+fn hosts_are_back_from_a_router_that_yields_without_an_advertisement() {
     for moment in 0..40 {
         let interval = AdverInterval::from_centiseconds(10).unwrap();
         let silent = PeerSetup {

@@ -14,7 +14,7 @@ const ABSENT: Act = Act::Source(Port(0), Source::Absent);
 const PRESENT: Act = Act::Source(Port(0), Source::Present);
 
 /// How often each node became Active.
-fn taken(lab: &Lab, nodes: usize) -> Vec<u64> {
+fn takeovers(lab: &Lab, nodes: usize) -> Vec<u64> {
     (0..nodes).map(|at| lab.instance(at).counters.active_transitions).collect()
 }
 
@@ -30,7 +30,7 @@ fn a_source_address_that_is_replaced_costs_nothing() {
     for families in [V4, BOTH] {
         for moment in 0..20 {
             let mut lab = Lab::settled(families, vec![every(10, node(200)), every(10, node(100))]);
-            let before = taken(&lab, 2);
+            let before = takeovers(&lab, 2);
             lab.run(ms(5 * moment));
             // The checker finds a gap of any length.
             interrupted(&mut lab, &ABSENT, &PRESENT, ms(190));
@@ -38,7 +38,7 @@ fn a_source_address_that_is_replaced_costs_nothing() {
             lab.run(ms(1));
             assert_eq!(lab.state(0), StateName::Active);
             lab.settle();
-            assert_eq!((lab.actives(), taken(&lab, 2)), (vec![0], before), "moment {moment}");
+            assert_eq!((lab.actives(), takeovers(&lab, 2)), (vec![0], before), "moment {moment}");
             assert!(lab.instance(0).counters.advertisement_sent > said);
         }
     }
@@ -60,13 +60,13 @@ fn a_link_that_is_down_for_a_moment_changes_nothing() {
     for families in [V4, BOTH] {
         for moment in 0..20 {
             let mut lab = Lab::settled(families, vec![every(10, node(200)), every(10, node(100))]);
-            let before = taken(&lab, 2);
+            let before = takeovers(&lab, 2);
             lab.run(ms(5 * moment));
             interrupted(&mut lab, &LOST, &BACK, ms(190));
             lab.run(ms(1));
             assert_eq!((lab.actives(), lab.holders()), (vec![0], vec![0]));
             lab.settle();
-            assert_eq!((lab.actives(), taken(&lab, 2)), (vec![0], before), "moment {moment}");
+            assert_eq!((lab.actives(), takeovers(&lab, 2)), (vec![0], before), "moment {moment}");
             assert_eq!(lab.world.believed(Port(1), families[0]), Some(Port(0)));
         }
     }
@@ -116,6 +116,6 @@ fn a_backup_that_heard_nothing_for_a_moment_listens_before_it_takes_over() {
         lab.act(Act::Path(Port(1), Port(0), Path::Open));
         interrupted(&mut lab, &LOST, &BACK, ms(280));
         lab.run(ms(200));
-        assert_eq!((lab.actives(), taken(&lab, 1)), (vec![1], vec![0]), "moment {moment}");
+        assert_eq!((lab.actives(), takeovers(&lab, 1)), (vec![1], vec![0]), "moment {moment}");
     }
 }

@@ -110,8 +110,8 @@ impl Lab {
     /// Runs until the rules of quiescence must hold, and applies them.
     pub(crate) fn settle(&mut self) {
         self.run(self.world.checker().settle());
-        let verdict = self.world.checker().judge_quiescence(self.world.now(), &self.world.views());
-        self.expect(verdict);
+        let result = self.world.checker().judge_quiescence(self.world.now(), &self.world.views());
+        self.expect(result);
     }
 
     fn expect(&self, result: Result<(), Violation>) {

@@ -15,7 +15,7 @@ const SEEDS: u64 = 400;
 const REGRESSIONS: &[(u64, &str)] = &[
     (47, "an owner that started spoke before it held the addresses"),
     (52, "a hand-over that lingered past its patience spun for ever"),
-    (90, "the first word of one family made the other Active drop both"),
+    (90, "the first advertisement of one family made the other Active drop both"),
     (182, "whoever starts alone finds no service"),
     (1409, "a start at the very end had no time to settle"),
     (1506, "three equal routers of two families yielded to one another in a circle"),
@@ -24,8 +24,8 @@ const REGRESSIONS: &[(u64, &str)] = &[
     (14_963, "foreign routers serve one family each: that is not two Actives"),
     (17_794, "the same as 8136, with both families"),
     (161_013, "who heard an Active before it started claimed as from nobody"),
-    (169_750, "the last word of who yielded taught the Backups its own short interval"),
-    (170_391, "who left before its first word spoke before it held the addresses"),
+    (169_750, "the last advertisement of who yielded taught the Backups its own short interval"),
+    (170_391, "who left before its first advertisement spoke before it held the addresses"),
 ];
 
 #[test]

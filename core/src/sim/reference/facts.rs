@@ -153,7 +153,7 @@ pub(super) fn may_pass(spec: &RouterSpec, fault: &Fault) -> bool {
 }
 
 /// Whether the fault means that nothing can be sent in `family`.
-pub(super) fn mutes(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
+pub(super) fn prevents_sending(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
     match fault {
         Fault::NoSourceAddress(_, of) | Fault::Sockets(_, of, _) => *of == family,
         Fault::InterfaceMissing(_)
@@ -169,7 +169,7 @@ pub(super) fn mutes(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
 }
 
 /// Whether the fault means that nothing can be received in `family`.
-pub(super) fn deafens(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
+pub(super) fn prevents_receiving(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
     match fault {
         Fault::Sockets(_, of, _) => *of == family,
         Fault::Port(name, _) => *name == spec.interface,

@@ -1,12 +1,12 @@
 //! How a whole router leaves (docs/adr/0009), and the watch over its successor after a demotion.
 
 use super::instance::{Heard, Instance};
-use super::leave::Ending;
+use super::leave::WithoutSuccessor;
 use super::router::{Next, Router, Start};
 use super::turn::Turn;
 use crate::protocol::{Demotion, Force, LastResort};
 use crate::sim::documents::{
-    DEAD_RUN_ASKS, FAULT_WAITS, MARGIN, OVERSLEPT, STOP_ENDS, active_down_interval, waits_for_taker,
+    CRASHED_RUN_ASKS, FAULT_WAITS, MARGIN, OVERSLEPT, STOP_ENDS, active_down_interval, waits_for_successor,
 };
 use crate::types::{AdverInterval, AdvertPriority, MonoTime};
 use std::time::Duration;
@@ -24,24 +24,24 @@ pub(super) enum Reason {
 pub(super) struct Handover {
     reason: Reason,
     until: MonoTime,
-    ending: Ending,
+    without_successor: WithoutSuccessor,
     demotion: Option<Demotion>,
 }
 
 impl Handover {
     fn new(now: MonoTime, reason: Reason, interval: AdverInterval) -> Self {
-        let (wait, ending) = match reason {
-            Reason::Demotion => (waits_for_taker(interval), Ending::Stay),
+        let (wait, without_successor) = match reason {
+            Reason::Demotion => (waits_for_successor(interval), WithoutSuccessor::Stay),
             Reason::Shutdown | Reason::Configuration => {
-                (waits_for_taker(interval).min(STOP_ENDS), Ending::LetGo)
+                (waits_for_successor(interval).min(STOP_ENDS), WithoutSuccessor::LetGo)
             }
-            Reason::Fault => (FAULT_WAITS, Ending::LetGo),
+            Reason::Fault => (FAULT_WAITS, WithoutSuccessor::LetGo),
         };
-        Self { reason, until: now + wait, ending, demotion: None }
+        Self { reason, until: now + wait, without_successor, demotion: None }
     }
 
     /// Nothing can be sent in one family: there the timers of the other routers decide.
-    pub(super) fn wait_for_the_mute(&mut self, active_down: Duration, now: MonoTime) {
+    pub(super) fn wait_for_families_that_cannot_send(&mut self, active_down: Duration, now: MonoTime) {
         let wait = active_down + MARGIN;
         let wait = match self.reason {
             Reason::Shutdown | Reason::Configuration => wait.min(STOP_ENDS),
@@ -57,7 +57,7 @@ impl Router {
         match &mut self.handover {
             None => {
                 for instance in &mut self.instances {
-                    instance.leave(&self.settings, fresh.ending, turn);
+                    instance.leave(&self.settings, fresh.without_successor, turn);
                 }
                 self.handover = Some(fresh);
             }
@@ -65,36 +65,38 @@ impl Router {
             // if that reason lets go.
             Some(under_way) if under_way.reason != reason => {
                 under_way.until = under_way.until.min(fresh.until);
-                if fresh.ending == Ending::LetGo {
-                    under_way.ending = Ending::LetGo;
+                if fresh.without_successor == WithoutSuccessor::LetGo {
+                    under_way.without_successor = WithoutSuccessor::LetGo;
                 }
             }
-            Some(under_way) if reason == Reason::Fault => under_way.ending = Ending::LetGo,
+            Some(under_way) if reason == Reason::Fault => {
+                under_way.without_successor = WithoutSuccessor::LetGo
+            }
             Some(_) => {}
         }
-        self.apply_ending();
+        self.apply_without_successor();
     }
 
-    fn apply_ending(&mut self) {
-        if let Some(ending) = self.handover.as_ref().map(|handover| handover.ending) {
-            self.set_ending(ending);
+    fn apply_without_successor(&mut self) {
+        if let Some(without_successor) = self.handover.as_ref().map(|handover| handover.without_successor) {
+            self.set_without_successor(without_successor);
         }
     }
 
     /// The fault is gone: if nobody took over, the router stays.
-    pub(super) fn relent(&mut self) {
+    pub(super) fn stay_if_nobody_takes_over(&mut self) {
         if let Some(handover) = self.handover.as_mut().filter(|it| it.reason == Reason::Fault) {
-            handover.ending = Ending::Stay;
-            self.apply_ending();
+            handover.without_successor = WithoutSuccessor::Stay;
+            self.apply_without_successor();
         }
     }
 
-    pub(super) fn inherit(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn begin_as_crashed_run(&mut self, turn: &mut Turn<'_>) {
         for instance in &mut self.instances {
-            instance.inherit(turn);
+            instance.begin_as_crashed_run(turn);
         }
         let handover = Handover::new(turn.now, Reason::Shutdown, self.settings.interval);
-        self.handover = Some(Handover { until: handover.until + DEAD_RUN_ASKS, ..handover });
+        self.handover = Some(Handover { until: handover.until + CRASHED_RUN_ASKS, ..handover });
     }
 
     /// When the hand-over ends: when hosts have switched to the successor, else when the waiting
@@ -103,28 +105,28 @@ impl Router {
         let handover = self.handover.as_ref()?;
         let mut end = None;
         for instance in self.instances.iter().filter(|instance| instance.is_active()) {
-            match taken(instance) {
+            match serving_since(instance) {
                 None => return Some(handover.until),
-                Some(served) => end = end.max(Some(instance.turned_at(served))),
+                Some(served) => end = end.max(Some(instance.switched_at(served))),
             }
         }
         Some(end.unwrap_or(handover.until))
     }
 
-    fn is_taken(&self) -> bool {
-        self.instances.iter().filter(|it| it.is_active()).all(|it| taken(it).is_some())
+    fn has_successors(&self) -> bool {
+        self.instances.iter().filter(|it| it.is_active()).all(|it| serving_since(it).is_some())
     }
 
     pub(super) fn conclude(&mut self, turn: &mut Turn<'_>) -> Next {
         let Some(handover) = &self.handover else { return Next::Nothing };
         let settings = self.settings;
-        if self.is_taken() {
+        if self.has_successors() {
             for instance in self.instances.iter_mut().filter(|it| it.leaves_hosts_behind()) {
                 instance.resign(&settings, turn);
             }
-            let guards = handover.reason == Reason::Demotion;
-            self.release(guards.then_some(settings.interval), turn);
-        } else if handover.ending == Ending::LetGo {
+            let watches = handover.reason == Reason::Demotion;
+            self.release(watches.then_some(settings.interval), turn);
+        } else if handover.without_successor == WithoutSuccessor::LetGo {
             for instance in &mut self.instances {
                 instance.resign(&settings, turn);
             }
@@ -143,24 +145,24 @@ impl Router {
     fn call_off(&mut self, turn: &mut Turn<'_>) {
         if self.yielded().is_none() {
             for instance in &mut self.instances {
-                instance.stay(&self.settings, turn);
+                instance.cancel_leave(&self.settings, turn);
             }
         }
         self.end_handover();
         self.couple(turn);
     }
 
-    /// Every Active instance lets go. `guards` says whether the successor is watched, and by which
+    /// Every Active instance lets go. `watches` says whether the successor is watched, and by which
     /// interval.
-    pub(super) fn release(&mut self, guards: Option<AdverInterval>, turn: &mut Turn<'_>) {
+    pub(super) fn release(&mut self, watches: Option<AdverInterval>, turn: &mut Turn<'_>) {
         for instance in self.instances.iter_mut().filter(|it| it.is_active()) {
             instance.let_go(turn);
         }
         for instance in &mut self.instances {
             instance.stop_backup(turn);
         }
-        if let Some(interval) = guards {
-            self.guard = Some(Guard::new(turn.now, interval, self.settings.down_adverts));
+        if let Some(interval) = watches {
+            self.successor_watch = Some(SuccessorWatch::new(turn.now, interval, self.settings.down_adverts));
         }
         self.end_handover();
     }
@@ -182,10 +184,10 @@ impl Router {
         if let Some(handover) = &mut self.handover {
             handover.demotion = Some(demotion);
             if force == Force::Yes {
-                handover.ending = Ending::LetGo;
+                handover.without_successor = WithoutSuccessor::LetGo;
             }
         }
-        self.apply_ending();
+        self.apply_without_successor();
         Next::Nothing
     }
 
@@ -202,21 +204,21 @@ impl Router {
 }
 
 /// Since when another router is known to serve what `instance` leaves.
-fn taken(instance: &Instance) -> Option<MonoTime> {
-    instance.leaving()?.taker().map(|(_, since)| since)
+fn serving_since(instance: &Instance) -> Option<MonoTime> {
+    instance.leaving()?.successor().map(|(_, since)| since)
 }
 
 /// The watch after a demotion: a successor that falls silent before it was heard as often as a
 /// Backup would wait is replaced (docs/adr/0009, 0019).
 #[derive(Debug, Clone)]
-pub(super) struct Guard {
+pub(super) struct SuccessorWatch {
     silent_at: MonoTime,
     interval: AdverInterval,
     down_adverts: u32,
     awaited: u32,
 }
 
-impl Guard {
+impl SuccessorWatch {
     fn new(now: MonoTime, interval: AdverInterval, down_adverts: u32) -> Self {
         let patience = active_down_interval(down_adverts, AdvertPriority::LOWEST, interval);
         Self { silent_at: now + patience, interval, down_adverts, awaited: down_adverts }
@@ -236,7 +238,7 @@ impl Guard {
         self.awaited = self.awaited.saturating_sub(1);
     }
 
-    pub(super) const fn is_content(&self) -> bool {
+    pub(super) const fn is_confirmed(&self) -> bool {
         self.awaited == 0
     }
 

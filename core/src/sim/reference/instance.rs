@@ -2,13 +2,13 @@
 //! its times, and what is sent.
 
 use super::announcing::Announcing;
-use super::leave::{Ending, Leave, Word};
+use super::leave::{Evidence, Leave, WithoutSuccessor};
 use super::turn::{Expected, Turn};
 use crate::protocol::{AnnounceSpec, StateName};
 use crate::sim::documents::{
     self, BETWEEN_ANSWERS_TO_RESIGNATION, BETWEEN_DEFENCES, CROSSING, EXPLAINS, HOSTS_FOLLOW_ANNOUNCEMENT,
-    LEAVES_UNSPOKEN, Line, MARGIN, NOT_ANNOUNCED, OVERSLEPT, TakenFrom, active_down_interval,
-    first_word_waits, hosts_have_turned, not_overdue, skew_time,
+    LEAVES_BEFORE_ADVERTISING, Line, MARGIN, NOT_ANNOUNCED, OVERSLEPT, TakenFrom, active_down_interval,
+    first_advertisement_waits, hosts_have_switched, not_overdue, skew_time,
 };
 use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime, Preempt};
 use std::collections::{BTreeSet, VecDeque};
@@ -80,7 +80,7 @@ pub(super) struct Active {
     tie_lost: Option<(MonoTime, MonoTime)>,
     /// Until this time the router that was displaced is expected to advertise.
     displaced_until: MonoTime,
-    /// A rival was heard whose next advertisement is not overdue before this time.
+    /// Another Active was heard whose next advertisement is not overdue before this time.
     contested_until: MonoTime,
 }
 
@@ -101,7 +101,7 @@ pub(super) enum BackupBecause {
 
 /// How hosts switch away from us: which addresses other routers have announced since we listen.
 #[derive(Debug, Clone, Default)]
-struct Turning {
+struct HostSwitch {
     announced: BTreeSet<IpAddr>,
     last: Option<MonoTime>,
     /// When the instance yielded. `None` means that the instance is leaving and still serves.
@@ -147,9 +147,9 @@ struct Silence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SilenceStage {
     Listening,
-    Told,
-    Deaf,
-    DeafAfterTold,
+    Reported,
+    CannotReceive,
+    CannotReceiveReported,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +172,7 @@ pub(super) struct Instance {
     pub(super) former_source: Option<IpAddr>,
     pub(super) believed_active: Option<IpAddr>,
     pub(super) lists: Lists,
-    turning: Option<Turning>,
+    switch: Option<HostSwitch>,
     /// When the instance announced last. This is known only from what the core did.
     pub(super) announced: Option<MonoTime>,
     peers: Vec<Peer>,
@@ -199,14 +199,14 @@ impl Instance {
             former_source: None,
             believed_active: None,
             lists: Lists::Ours,
-            turning: None,
+            switch: None,
             announced: None,
             peers: Vec::new(),
             said: VecDeque::new(),
             hastily_replaced: None,
             doubts_until: None,
             doublings: 0,
-            silence: Silence { since: now, interval: AdverInterval::MAX, stage: SilenceStage::Deaf },
+            silence: Silence { since: now, interval: AdverInterval::MAX, stage: SilenceStage::CannotReceive },
             conflict: None,
             defended: None,
         }
@@ -265,24 +265,24 @@ impl Instance {
 
     // Effects.
 
-    fn say(&mut self, priority: AdvertPriority, interval: AdverInterval, turn: &mut Turn<'_>) {
+    fn advertise(&mut self, priority: AdvertPriority, interval: AdverInterval, turn: &mut Turn<'_>) {
         let Some(source) = self.source else { return };
-        let word = (priority, interval);
-        self.said.retain(|said| *said != word);
-        self.said.push_front(word);
+        let sent = (priority, interval);
+        self.said.retain(|said| *said != sent);
+        self.said.push_front(sent);
         self.said.truncate(6);
         turn.expect(self.key, Expected::Advertise { source, priority, interval });
     }
 
     fn watch(&mut self, turn: &mut Turn<'_>) {
-        if self.turning.is_none() {
-            self.turning = Some(Turning::default());
+        if self.switch.is_none() {
+            self.switch = Some(HostSwitch::default());
             turn.expect(self.key, Expected::Watch);
         }
     }
 
     pub(super) fn ignore(&mut self, turn: &mut Turn<'_>) {
-        if self.turning.take().is_some() {
+        if self.switch.take().is_some() {
             turn.expect(self.key, Expected::Ignore);
         }
     }
@@ -355,7 +355,7 @@ impl Instance {
     }
 
     /// The instance becomes Active: the kernel is asked first (docs/adr/0004).
-    pub(super) fn claim(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+    pub(super) fn take_over(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         let now = turn.now;
         let served = |peer: &Peer| {
             let interval = documents::believed(peer.interval, settings.interval);
@@ -386,7 +386,7 @@ impl Instance {
         self.hold(turn);
         self.believed_active = self.source;
         let active = Active {
-            next: now + first_word_waits(from, settings.interval),
+            next: now + first_advertisement_waits(from, settings.interval),
             phase: Phase::AwaitsKernel,
             taken_from: from,
             held: false,
@@ -400,13 +400,13 @@ impl Instance {
         self.enter(now, State::Active(active));
     }
 
-    /// A run died as Active: the next run begins as that Active, and leaves (docs/adr/0014).
-    pub(super) fn inherit(&mut self, turn: &mut Turn<'_>) {
+    /// A run crashed as Active: the next run begins as that Active, and leaves (docs/adr/0014).
+    pub(super) fn begin_as_crashed_run(&mut self, turn: &mut Turn<'_>) {
         self.watch(turn);
         let now = turn.now;
         let active = Active {
             next: now,
-            phase: Phase::Leaves(Leave::of_dead_run(now)),
+            phase: Phase::Leaves(Leave::of_crashed_run(now)),
             taken_from: TakenFrom::Nobody,
             held: true,
             announcing: None,
@@ -422,7 +422,9 @@ impl Instance {
     pub(super) fn let_go(&mut self, turn: &mut Turn<'_>) {
         self.release(turn);
         self.believed_active = match &self.state {
-            State::Active(Active { phase: Phase::Leaves(leave), .. }) => leave.taker().map(|(who, _)| who),
+            State::Active(Active { phase: Phase::Leaves(leave), .. }) => {
+                leave.successor().map(|(who, _)| who)
+            }
             State::Active(_) | State::Backup(_) | State::Initialize => None,
         };
         self.enter(turn.now, State::Initialize);
@@ -445,8 +447,8 @@ impl Instance {
     ) {
         if matches!(&self.state, State::Active(active) if active.announcing.is_some()) {
             self.watch(turn);
-            if let Some(turning) = &mut self.turning {
-                turning.yielded = Some(turn.now);
+            if let Some(switch) = &mut self.switch {
+                switch.yielded = Some(turn.now);
             }
         } else {
             self.release(turn);
@@ -468,7 +470,7 @@ impl Instance {
         }
         self.believed_active = None;
         if because == BackupBecause::Other {
-            self.say_last_word(settings, learned, turn);
+            self.send_last_advertisement(settings, learned, turn);
         }
         self.yield_to(settings, learned, BackupBecause::Other, turn);
         self.lists = Lists::Ours;
@@ -476,22 +478,27 @@ impl Instance {
 
     /// The last advertisement of an Active that yields, with the interval of the winner
     /// (docs/adr/0004).
-    fn say_last_word(&mut self, settings: &Settings, winners: AdverInterval, turn: &mut Turn<'_>) {
+    fn send_last_advertisement(&mut self, settings: &Settings, winners: AdverInterval, turn: &mut Turn<'_>) {
         let State::Active(active) = &self.state else { return };
         if matches!(active.phase, Phase::Serves) || active.announcing.is_some() {
-            self.say(settings.priority, winners, turn);
+            self.advertise(settings.priority, winners, turn);
         }
     }
 
     // Leaving.
 
-    pub(super) fn leave(&mut self, settings: &Settings, ending: Ending, turn: &mut Turn<'_>) {
+    pub(super) fn leave(
+        &mut self,
+        settings: &Settings,
+        without_successor: WithoutSuccessor,
+        turn: &mut Turn<'_>,
+    ) {
         let State::Active(active) = &mut self.state else { return };
         let began = match active.phase {
-            Phase::AwaitsKernel | Phase::Holds => active.next.min(turn.now + LEAVES_UNSPOKEN),
+            Phase::AwaitsKernel | Phase::Holds => active.next.min(turn.now + LEAVES_BEFORE_ADVERTISING),
             Phase::Serves | Phase::Listens | Phase::Leaves(_) => turn.now,
         };
-        active.phase = Phase::Leaves(Leave::new(began, ending));
+        active.phase = Phase::Leaves(Leave::new(began, without_successor));
         active.announcing = None;
         active.next = began;
         if began <= turn.now {
@@ -507,29 +514,29 @@ impl Instance {
         }
     }
 
-    pub(super) const fn set_ending(&mut self, ending: Ending) {
+    pub(super) const fn set_without_successor(&mut self, without_successor: WithoutSuccessor) {
         if let State::Active(Active { phase: Phase::Leaves(leave), .. }) = &mut self.state {
-            leave.set_ending(ending);
+            leave.set_without_successor(without_successor);
         }
     }
 
     /// No router took over: the instance advertises at once that it is still Active.
-    pub(super) fn stay(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+    pub(super) fn cancel_leave(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         if !self.is_active() {
             return;
         }
         self.ignore(turn);
         let State::Active(active) = &mut self.state else { return };
-        let unspoken = matches!(&active.phase, Phase::Leaves(leave) if leave.is_unspoken());
-        if unspoken && !active.held {
+        let unsent = matches!(&active.phase, Phase::Leaves(leave) if leave.has_sent_nothing());
+        if unsent && !active.held {
             active.phase = Phase::AwaitsKernel;
-            active.next = turn.now + first_word_waits(active.taken_from, settings.interval);
+            active.next = turn.now + first_advertisement_waits(active.taken_from, settings.interval);
             return;
         }
         let held = active.held;
         active.phase = Phase::Serves;
         active.next = turn.now + settings.interval.period();
-        self.say(settings.priority, settings.interval, turn);
+        self.advertise(settings.priority, settings.interval, turn);
         if held {
             self.begin_announcing(settings, turn);
         }
@@ -541,19 +548,19 @@ impl Instance {
         match active.phase {
             Phase::AwaitsKernel | Phase::Holds => {}
             Phase::Serves | Phase::Listens | Phase::Leaves(_) => {
-                self.say(AdvertPriority::RESIGN, settings.interval, turn);
+                self.advertise(AdvertPriority::RESIGN, settings.interval, turn);
             }
         }
     }
 
     fn on_leaving_timer(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         let State::Active(Active { phase: Phase::Leaves(leave), next, .. }) = &mut self.state else { return };
-        let line = leave.say(turn.now);
+        let line = leave.next_line(turn.now);
         // When every line of the script was sent, the instance has nothing to do.
         *next = leave.next().unwrap_or(turn.now + settings.interval.period().max(Duration::from_secs(1)));
         match line {
-            Some(Line::Shorten) => self.say(settings.priority, AdverInterval::MIN, turn),
-            Some(Line::Resign) => self.say(AdvertPriority::RESIGN, settings.interval, turn),
+            Some(Line::Shorten) => self.advertise(settings.priority, AdverInterval::MIN, turn),
+            Some(Line::Resign) => self.advertise(AdvertPriority::RESIGN, settings.interval, turn),
             None => {}
         }
     }
@@ -561,35 +568,35 @@ impl Instance {
     // What hosts do about the addresses.
 
     pub(super) const fn is_watching(&self) -> bool {
-        self.turning.is_some()
+        self.switch.is_some()
     }
 
     /// Whether the instance has yielded and keeps the addresses for a moment.
-    pub(super) fn is_parting(&self) -> bool {
-        self.turning.as_ref().is_some_and(|turning| turning.yielded.is_some())
+    pub(super) fn retains(&self) -> bool {
+        self.switch.as_ref().is_some_and(|switch| switch.yielded.is_some())
     }
 
     fn all_announced(&self) -> bool {
-        self.turning.as_ref().is_some_and(|turning| turning.announced.len() >= self.addresses.len())
+        self.switch.as_ref().is_some_and(|switch| switch.announced.len() >= self.addresses.len())
     }
 
     /// When hosts have switched to a router that serves since `served`.
-    pub(super) fn turned_at(&self, served: MonoTime) -> MonoTime {
-        let Some(turning) = &self.turning else { return served };
-        match turning.last.filter(|_| self.all_announced()) {
-            Some(last) => last.max(served) + hosts_have_turned(self.key.family),
+    pub(super) fn switched_at(&self, served: MonoTime) -> MonoTime {
+        let Some(switch) = &self.switch else { return served };
+        match switch.last.filter(|_| self.all_announced()) {
+            Some(last) => last.max(served) + hosts_have_switched(self.key.family),
             None => served + NOT_ANNOUNCED,
         }
     }
 
-    fn parts_at(&self) -> Option<MonoTime> {
-        let yielded = self.turning.as_ref()?.yielded?;
-        Some(self.turned_at(yielded))
+    fn retained_until(&self) -> Option<MonoTime> {
+        let yielded = self.switch.as_ref()?.yielded?;
+        Some(self.switched_at(yielded))
     }
 
     /// Whether the instance leaves to a router that has not announced every address.
     pub(super) fn leaves_hosts_behind(&self) -> bool {
-        self.leaving().is_some_and(|leave| !leave.is_of_dead_run())
+        self.leaving().is_some_and(|leave| !leave.is_of_crashed_run())
             && self.is_watching()
             && !self.all_announced()
     }
@@ -598,10 +605,10 @@ impl Instance {
     pub(super) fn on_announced(&mut self, address: IpAddr, now: MonoTime) {
         let crossed = self.announced.is_some_and(|ours| now < ours + CROSSING);
         if !crossed {
-            if let Some(turning) = &mut self.turning
-                && turning.announced.insert(address)
+            if let Some(switch) = &mut self.switch
+                && switch.announced.insert(address)
             {
-                turning.last = Some(now);
+                switch.last = Some(now);
             }
             let complete = self.all_announced();
             if let State::Active(Active { phase: Phase::Leaves(leave), .. }) = &mut self.state
@@ -654,7 +661,7 @@ impl Instance {
 
     /// All families hold their addresses: the first advertisement is sent, or the announcement that
     /// comes before it.
-    pub(super) fn speak(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+    pub(super) fn on_all_held(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         let State::Active(active) = &mut self.state else { return };
         if !matches!(active.phase, Phase::Holds) || active.announcing.is_some() {
             return;
@@ -664,11 +671,11 @@ impl Instance {
                 active.next = turn.now + HOSTS_FOLLOW_ANNOUNCEMENT;
                 self.begin_announcing(settings, turn);
             }
-            TakenFrom::Nobody | TakenFrom::Resigned => self.say_first_word(settings, turn),
+            TakenFrom::Nobody | TakenFrom::Resigned => self.send_first_advertisement(settings, turn),
         }
     }
 
-    fn say_first_word(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+    fn send_first_advertisement(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         let State::Active(active) = &mut self.state else { return };
         let next = turn.now + settings.interval.period();
         active.phase = Phase::Serves;
@@ -677,7 +684,7 @@ impl Instance {
             active.displaced_until = next;
         }
         let announces = active.announcing.is_some();
-        self.say(settings.priority, settings.interval, turn);
+        self.advertise(settings.priority, settings.interval, turn);
         if !announces {
             self.begin_announcing(settings, turn);
         }
@@ -686,7 +693,7 @@ impl Instance {
     // Timers.
 
     pub(super) fn on_deadline(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
-        if self.parts_at().is_some_and(|at| at <= turn.now) {
+        if self.retained_until().is_some_and(|at| at <= turn.now) {
             self.release(turn);
         }
         match &self.state {
@@ -724,11 +731,11 @@ impl Instance {
         let State::Active(active) = &mut self.state else { return };
         let period = settings.interval.period();
         match active.phase {
-            Phase::Holds => self.say_first_word(settings, turn),
+            Phase::Holds => self.send_first_advertisement(settings, turn),
             Phase::AwaitsKernel | Phase::Listens => {
                 active.phase = Phase::Serves;
                 active.next = now + period;
-                self.say(settings.priority, settings.interval, turn);
+                self.advertise(settings.priority, settings.interval, turn);
             }
             Phase::Leaves(_) => self.on_leaving_timer(settings, turn),
             Phase::Serves => {
@@ -737,7 +744,7 @@ impl Instance {
                 let at = active.next;
                 let must = at + documents::may_be_late(settings.interval) <= now;
                 let woke = match self.source {
-                    Some(_) => turn.observed_word(self.key, settings.priority, settings.interval),
+                    Some(_) => turn.observed_advertisement(self.key, settings.priority, settings.interval),
                     // Without a source address nothing is sent: the timer of the instance shows
                     // that it woke.
                     None => turn.observed_timer(self.key).is_none_or(|next| next > at),
@@ -754,7 +761,7 @@ impl Instance {
                 // drift.
                 active.next = if at + period > now { at + period } else { now + period };
                 let contested = now < active.contested_until;
-                self.say(settings.priority, settings.interval, turn);
+                self.advertise(settings.priority, settings.interval, turn);
                 if contested {
                     self.contest(turn);
                 }
@@ -810,7 +817,7 @@ impl Instance {
             }
         };
         let timers = timers.into_iter().flatten();
-        timers.chain(self.parts_at()).chain(self.conflict_at(settings)).min()
+        timers.chain(self.retained_until()).chain(self.conflict_at(settings)).min()
     }
 
     // Receiving.
@@ -885,7 +892,7 @@ impl Instance {
         if heard.priority.is_resignation() {
             match active.phase {
                 Phase::AwaitsKernel | Phase::Holds => {
-                    let soon = now + first_word_waits(TakenFrom::Resigned, settings.interval);
+                    let soon = now + first_advertisement_waits(TakenFrom::Resigned, settings.interval);
                     active.next = active.next.min(soon);
                 }
                 Phase::Serves | Phase::Listens | Phase::Leaves(_) => self.answer_resignation(settings, turn),
@@ -910,7 +917,7 @@ impl Instance {
             self.believed_active = Some(heard.source);
             self.lists = heard.lists;
             if because == BackupBecause::Other {
-                self.say_last_word(settings, heard.interval, turn);
+                self.send_last_advertisement(settings, heard.interval, turn);
             }
             self.yield_to(settings, heard.interval, because, turn);
             return;
@@ -921,7 +928,7 @@ impl Instance {
                 if now >= active.displaced_until {
                     active.contested_until = now + not_overdue(heard.interval);
                 }
-                self.answer_rival(settings, turn);
+                self.answer_other_active(settings, turn);
             }
         }
     }
@@ -950,15 +957,15 @@ impl Instance {
         }
         active.no_answer_to_resignation_before = turn.now + BETWEEN_ANSWERS_TO_RESIGNATION;
         active.next = turn.now + settings.interval.period();
-        self.say(settings.priority, settings.interval, turn);
+        self.advertise(settings.priority, settings.interval, turn);
         self.contest(turn);
     }
 
-    fn answer_rival(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+    fn answer_other_active(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         let State::Active(active) = &mut self.state else { return };
         if turn.now >= active.no_answer_before {
             active.no_answer_before = turn.now + documents::between_answers(settings.interval);
-            self.say(settings.priority, settings.interval, turn);
+            self.advertise(settings.priority, settings.interval, turn);
         }
         self.contest(turn);
     }
@@ -981,13 +988,13 @@ impl Instance {
             return;
         }
         let old = was_active || leave.has_shortened_again() || heard.said == AdverInterval::MIN;
-        let word = if old { Word::MayBeOld } else { Word::New };
+        let evidence = if old { Evidence::MayBeOld } else { Evidence::New };
         let knows_that_we_leave = match rank {
             Rank::Higher | Rank::TieLost => true,
             Rank::TieWon | Rank::Lower => leave.has_resigned(),
         };
         if knows_that_we_leave {
-            leave.on_word(now, heard.source, word);
+            leave.on_advert(now, heard.source, evidence);
         }
         if complete {
             leave.on_all_announced();
@@ -1023,7 +1030,7 @@ impl Instance {
     }
 
     /// A reload: a shorter interval takes effect at once.
-    pub(super) fn retune(&mut self, settings: &Settings, now: MonoTime) {
+    pub(super) fn reconfigure(&mut self, settings: &Settings, now: MonoTime) {
         if let State::Active(active) = &mut self.state
             && !matches!(active.phase, Phase::Leaves(_))
         {
@@ -1032,7 +1039,7 @@ impl Instance {
     }
 
     /// A reload: other addresses are held, without a transition.
-    pub(super) fn readdress(&mut self, addresses: BTreeSet<IpAddr>, turn: &mut Turn<'_>) {
+    pub(super) fn on_addresses_changed(&mut self, addresses: BTreeSet<IpAddr>, turn: &mut Turn<'_>) {
         self.addresses = addresses;
         if self.is_active() {
             let leaves = self.leaving().is_some();
@@ -1062,7 +1069,7 @@ impl Instance {
                 Phase::Serves if now >= active.no_answer_before => {
                     active.no_answer_before = now + documents::between_answers(settings.interval);
                     active.next = now + settings.interval.period();
-                    self.say(settings.priority, settings.interval, turn);
+                    self.advertise(settings.priority, settings.interval, turn);
                     self.contest(turn);
                 }
                 Phase::Serves => active.next = active.next.min(active.no_answer_before),
@@ -1081,26 +1088,27 @@ impl Instance {
     }
 
     /// After each input: a router that is not heard is not reported as the Active.
-    pub(super) fn forget_the_silent(&mut self, settings: &Settings, deaf: bool, now: MonoTime) {
+    pub(super) fn forget_silent_active(&mut self, settings: &Settings, cannot_receive: bool, now: MonoTime) {
         if self.is_active() {
             self.silence =
                 Silence { since: now, interval: settings.interval, stage: SilenceStage::Listening };
             return;
         }
         let stage = self.silence.stage;
-        match (stage, deaf) {
-            (SilenceStage::Listening | SilenceStage::Told, true) => {
+        match (stage, cannot_receive) {
+            (SilenceStage::Listening | SilenceStage::Reported, true) => {
                 self.believed_active = None;
-                let told = stage == SilenceStage::Told;
-                self.silence.stage = if told { SilenceStage::DeafAfterTold } else { SilenceStage::Deaf };
+                let reported = stage == SilenceStage::Reported;
+                self.silence.stage =
+                    if reported { SilenceStage::CannotReceiveReported } else { SilenceStage::CannotReceive };
             }
-            (SilenceStage::Deaf, false) => {
+            (SilenceStage::CannotReceive, false) => {
                 self.silence =
                     Silence { since: now, interval: settings.interval, stage: SilenceStage::Listening };
             }
-            (SilenceStage::DeafAfterTold, false) => self.silence.stage = SilenceStage::Told,
-            (SilenceStage::Listening | SilenceStage::Told, false)
-            | (SilenceStage::Deaf | SilenceStage::DeafAfterTold, true) => {}
+            (SilenceStage::CannotReceiveReported, false) => self.silence.stage = SilenceStage::Reported,
+            (SilenceStage::Listening | SilenceStage::Reported, false)
+            | (SilenceStage::CannotReceive | SilenceStage::CannotReceiveReported, true) => {}
         }
         let stands_by = self.is_idle() || self.is_ready();
         let interval = self.silence.interval;
@@ -1115,7 +1123,7 @@ impl Instance {
             return;
         }
         self.believed_active = None;
-        self.silence.stage = SilenceStage::Told;
+        self.silence.stage = SilenceStage::Reported;
     }
 }
 

@@ -2,7 +2,7 @@
 //! took over (docs/adr/0009, 0014, 0019).
 
 use crate::sim::documents::{
-    DEAD_RUN_ASKS, GOES_ON_SPEAKING, LEAVING, LEAVING_FOR_A_DEAD_RUN, Line, STALLED_WHILE_SHORTENING,
+    CRASHED_RUN_ASKS, GOES_ON_ADVERTISING, LEAVING, LEAVING_FOR_A_CRASHED_RUN, Line, STALLED_WHILE_SHORTENING,
 };
 use crate::types::MonoTime;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// What follows when no router takes over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum WithoutSuccessor {
     /// The router stays Active, so it asks for a proof that another router took over.
     Stay,
     /// The addresses are let go in any case.
@@ -19,7 +19,7 @@ pub(super) enum Ending {
 
 /// What an advertisement of another router shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum Evidence {
     /// The sender was silent before, so it took over.
     New,
     /// The advertisement may be older than our resignation, or its sender is leaving too.
@@ -27,9 +27,9 @@ pub(super) enum Word {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Other {
+enum OtherRouter {
     None,
-    Spoke(IpAddr, MonoTime, Word),
+    Advertised(IpAddr, MonoTime, Evidence),
     Serves(IpAddr, MonoTime),
 }
 
@@ -37,48 +37,48 @@ enum Other {
 pub(super) struct Leave {
     began: MonoTime,
     lines: &'static [(u64, Line)],
-    spoken: usize,
+    sent: usize,
     /// When priority 0 is sent once more, so that the router that serves answers.
     ask_at: Option<MonoTime>,
     resigned: bool,
     shortened_again: bool,
     last: Option<Line>,
-    of_dead_run: bool,
-    ending: Ending,
-    other: Other,
+    of_crashed_run: bool,
+    without_successor: WithoutSuccessor,
+    other: OtherRouter,
 }
 
 impl Leave {
-    pub(super) const fn new(began: MonoTime, ending: Ending) -> Self {
+    pub(super) const fn new(began: MonoTime, without_successor: WithoutSuccessor) -> Self {
         Self {
             began,
             lines: &LEAVING,
-            spoken: 0,
+            sent: 0,
             ask_at: None,
             resigned: false,
             shortened_again: false,
             last: None,
-            of_dead_run: false,
-            ending,
-            other: Other::None,
+            of_crashed_run: false,
+            without_successor,
+            other: OtherRouter::None,
         }
     }
 
-    pub(super) fn of_dead_run(now: MonoTime) -> Self {
+    pub(super) fn of_crashed_run(now: MonoTime) -> Self {
         Self {
-            lines: &LEAVING_FOR_A_DEAD_RUN,
+            lines: &LEAVING_FOR_A_CRASHED_RUN,
             ask_at: Some(now),
-            of_dead_run: true,
-            ..Self::new(now + DEAD_RUN_ASKS, Ending::LetGo)
+            of_crashed_run: true,
+            ..Self::new(now + CRASHED_RUN_ASKS, WithoutSuccessor::LetGo)
         }
     }
 
     fn line(&self) -> Option<(MonoTime, Line)> {
-        self.lines.get(self.spoken).map(|(millis, line)| (self.began + Duration::from_millis(*millis), *line))
+        self.lines.get(self.sent).map(|(millis, line)| (self.began + Duration::from_millis(*millis), *line))
     }
 
     /// The line that is sent now, if one is due.
-    pub(super) fn say(&mut self, now: MonoTime) -> Option<Line> {
+    pub(super) fn next_line(&mut self, now: MonoTime) -> Option<Line> {
         if self.serves().is_some() {
             return None;
         }
@@ -90,13 +90,13 @@ impl Leave {
         let (mut at, mut line) = self.line().filter(|(at, _)| *at <= now)?;
         if self.last == Some(Line::Shorten) && now.since(at) >= STALLED_WHILE_SHORTENING {
             while line == Line::Shorten {
-                self.spoken += 1;
+                self.sent += 1;
                 (at, line) = self.line()?;
             }
         }
         // If a line is late, the lines after it are delayed as well, so that no burst follows.
         self.began = self.began + now.since(at);
-        self.spoken += 1;
+        self.sent += 1;
         self.last = Some(line);
         match line {
             Line::Shorten => self.shortened_again |= self.resigned_by_script(),
@@ -106,7 +106,7 @@ impl Leave {
     }
 
     fn resigned_by_script(&self) -> bool {
-        let said = self.lines.get(..self.spoken).unwrap_or_default();
+        let said = self.lines.get(..self.sent).unwrap_or_default();
         said.iter().any(|(_, line)| *line == Line::Resign)
     }
 
@@ -117,8 +117,8 @@ impl Leave {
         self.line().map(|(at, _)| at).into_iter().chain(self.ask_at).min()
     }
 
-    pub(super) const fn is_unspoken(&self) -> bool {
-        self.spoken == 0 && !self.resigned
+    pub(super) const fn has_sent_nothing(&self) -> bool {
+        self.sent == 0 && !self.resigned
     }
 
     pub(super) const fn has_resigned(&self) -> bool {
@@ -129,57 +129,60 @@ impl Leave {
         self.shortened_again
     }
 
-    pub(super) const fn is_of_dead_run(&self) -> bool {
-        self.of_dead_run
+    pub(super) const fn is_of_crashed_run(&self) -> bool {
+        self.of_crashed_run
     }
 
-    pub(super) const fn set_ending(&mut self, ending: Ending) {
-        self.ending = ending;
+    pub(super) const fn set_without_successor(&mut self, without_successor: WithoutSuccessor) {
+        self.without_successor = without_successor;
     }
 
     const fn serves(&self) -> Option<(IpAddr, MonoTime)> {
         match self.other {
-            Other::Serves(who, since) => Some((who, since)),
-            Other::Spoke(..) | Other::None => None,
+            OtherRouter::Serves(who, since) => Some((who, since)),
+            OtherRouter::Advertised(..) | OtherRouter::None => None,
         }
     }
 
     /// Which router took over, and since when that is known.
-    pub(super) fn taker(&self) -> Option<(IpAddr, MonoTime)> {
-        match (self.other, self.ending) {
-            (Other::Serves(who, since), _) | (Other::Spoke(who, since, Word::New), Ending::LetGo) => {
+    pub(super) fn successor(&self) -> Option<(IpAddr, MonoTime)> {
+        match (self.other, self.without_successor) {
+            (OtherRouter::Serves(who, since), _)
+            | (OtherRouter::Advertised(who, since, Evidence::New), WithoutSuccessor::LetGo) => {
                 Some((who, since))
             }
-            (Other::Spoke(..), _) | (Other::None, _) => None,
+            (OtherRouter::Advertised(..), _) | (OtherRouter::None, _) => None,
         }
     }
 
-    pub(super) fn on_word(&mut self, now: MonoTime, from: IpAddr, word: Word) {
+    pub(super) fn on_advert(&mut self, now: MonoTime, from: IpAddr, evidence: Evidence) {
         match self.other {
-            Other::Serves(..) => {}
-            Other::None | Other::Spoke(..) if word == Word::New && self.ending == Ending::LetGo => {
-                self.other = Other::Serves(from, now);
+            OtherRouter::Serves(..) => {}
+            OtherRouter::None | OtherRouter::Advertised(..)
+                if evidence == Evidence::New && self.without_successor == WithoutSuccessor::LetGo =>
+            {
+                self.other = OtherRouter::Serves(from, now);
             }
-            Other::Spoke(who, at, first) if who == from => {
-                if now.since(at) >= GOES_ON_SPEAKING {
+            OtherRouter::Advertised(who, at, first) if who == from => {
+                if now.since(at) >= GOES_ON_ADVERTISING {
                     let since = match first {
-                        Word::New => at,
-                        Word::MayBeOld => now,
+                        Evidence::New => at,
+                        Evidence::MayBeOld => now,
                     };
-                    self.other = Other::Serves(who, since);
+                    self.other = OtherRouter::Serves(who, since);
                 }
             }
-            Other::None | Other::Spoke(..) => {
-                self.other = Other::Spoke(from, now, word);
-                self.ask_at = Some(now + GOES_ON_SPEAKING);
+            OtherRouter::None | OtherRouter::Advertised(..) => {
+                self.other = OtherRouter::Advertised(from, now, evidence);
+                self.ask_at = Some(now + GOES_ON_ADVERTISING);
             }
         }
     }
 
     /// Other routers have announced each of the addresses.
     pub(super) const fn on_all_announced(&mut self) {
-        if let Other::Spoke(who, at, Word::New) = self.other {
-            self.other = Other::Serves(who, at);
+        if let OtherRouter::Advertised(who, at, Evidence::New) = self.other {
+            self.other = OtherRouter::Serves(who, at);
             self.ask_at = None;
         }
     }
@@ -187,11 +190,11 @@ impl Leave {
     /// `from` resigned, so it does not serve.
     pub(super) fn on_resignation(&mut self, from: IpAddr) {
         match self.other {
-            Other::Serves(who, _) | Other::Spoke(who, ..) if who == from => {
-                self.other = Other::None;
+            OtherRouter::Serves(who, _) | OtherRouter::Advertised(who, ..) if who == from => {
+                self.other = OtherRouter::None;
                 self.ask_at = None;
             }
-            Other::Serves(..) | Other::Spoke(..) | Other::None => {}
+            OtherRouter::Serves(..) | OtherRouter::Advertised(..) | OtherRouter::None => {}
         }
     }
 }

@@ -176,7 +176,7 @@ impl Reference {
                 let link_local = advertisement.addresses.first_is_link_local();
                 self.with(key, turn, |router, turn| {
                     let heard = router.heard(carrier.source, priority, interval, &listed);
-                    if own || router.has_spoken_from(key, carrier.source) {
+                    if own || router.has_sent_from(key, carrier.source) {
                         let settings = router.settings;
                         if let Some(instance) = router.instance(key) {
                             instance.on_own(&settings, &heard, turn);
@@ -270,7 +270,7 @@ impl Reference {
                 self.sort();
                 for at in 0..self.routers.len() {
                     self.step(at, turn, |router, turn| {
-                        router.inherit(turn);
+                        router.begin_as_crashed_run(turn);
                         Next::Evaluate(Start::Ordinary)
                     });
                 }
@@ -341,13 +341,13 @@ impl Reference {
         if router.must_evaluate_again() {
             router.evaluate(&self.facts, Start::Ordinary, turn);
         }
-        router.forget_the_silent(turn.now);
+        router.forget_silent_active(turn.now);
     }
 
     fn evaluate_all(&mut self, turn: &mut Turn<'_>) {
         for router in &mut self.routers {
             router.evaluate(&self.facts, Start::Ordinary, turn);
-            router.forget_the_silent(turn.now);
+            router.forget_silent_active(turn.now);
         }
         self.replace_gone(turn);
     }
@@ -358,9 +358,9 @@ impl Reference {
         self.waiting = specs.iter().map(|spec| (spec.name.clone(), spec.clone())).collect();
         for router in &mut self.routers {
             match self.waiting.remove(&router.spec.name) {
-                Some(spec) if router.spec.keys().eq(spec.keys()) => router.retune(spec, turn),
+                Some(spec) if router.spec.keys().eq(spec.keys()) => router.reconfigure(spec, turn),
                 other => {
-                    router.dismiss();
+                    router.remove();
                     self.waiting.extend(other.map(|spec| (spec.name.clone(), spec)));
                 }
             }

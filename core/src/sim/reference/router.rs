@@ -1,9 +1,9 @@
 //! One configured router: both families together (docs/adr/0003), faults, interruptions, demotions.
 
 use super::facts::{self, Facts};
-use super::handover::{Guard, Handover, Reason};
+use super::handover::{Handover, Reason, SuccessorWatch};
 use super::instance::{BackupBecause, Heard, Instance, Lists, Settings, State};
-use super::leave::Ending;
+use super::leave::WithoutSuccessor;
 use super::turn::Turn;
 use crate::protocol::{CheckName, Demotion, Fault, LastResort, RouterSpec};
 use crate::sim::documents::{INTERRUPTION_ENDS, REFUSED_AGAIN};
@@ -50,7 +50,7 @@ pub(super) struct Router {
     interruption: Option<Interruption>,
     pub(super) demoted: Option<Demotion>,
     pub(super) handover: Option<Handover>,
-    pub(super) guard: Option<Guard>,
+    pub(super) successor_watch: Option<SuccessorWatch>,
     /// What the kernel refused, and when the kernel is asked again.
     refused: Option<(String, MonoTime)>,
     pub(super) wanted: Wanted,
@@ -98,7 +98,7 @@ impl Router {
             interruption: None,
             demoted,
             handover: None,
-            guard: None,
+            successor_watch: None,
             refused: None,
             wanted: Wanted::Yes,
             awaited_checks: BTreeSet::new(),
@@ -123,7 +123,7 @@ impl Router {
     }
 
     /// Every fault, including those whose end the router waits for.
-    fn troubles(&self) -> impl Iterator<Item = &Fault> {
+    fn faults_and_interruptions(&self) -> impl Iterator<Item = &Fault> {
         self.faults.iter().chain(self.interruption.iter().flat_map(|it| &it.faults))
     }
 
@@ -142,7 +142,7 @@ impl Router {
             let family = instance.key.family;
             instance.set_source(facts.source(&self.spec, family, instance.source));
         }
-        self.weigh(facts);
+        self.evaluate_priority(facts);
         if self.is_idle() {
             self.awaited_checks.clear();
         }
@@ -169,7 +169,7 @@ impl Router {
         self.wait_out(&mut faults, turn);
         self.faults = faults;
         if self.faults.iter().any(|fault| facts::cuts_off(&self.spec, fault)) {
-            self.guard = None;
+            self.successor_watch = None;
         }
         let reason = match self.wanted {
             Wanted::AgentEnds => Some(Reason::Shutdown),
@@ -182,12 +182,12 @@ impl Router {
         };
         match reason {
             None => {
-                self.relent();
+                self.stay_if_nobody_takes_over();
                 self.start(start, turn);
             }
             Some(reason) => self.stop(reason, turn),
         }
-        self.weigh(facts);
+        self.evaluate_priority(facts);
         if self.must_evaluate_again() {
             self.evaluate(facts, start, turn);
         }
@@ -195,7 +195,7 @@ impl Router {
 
     /// Computes the priority that is advertised: a router demoted to the last resort advertises the
     /// lowest one.
-    fn weigh(&mut self, facts: &Facts) {
+    fn evaluate_priority(&mut self, facts: &Facts) {
         let last_resort = self.demoted.as_ref().map(|demotion| demotion.last_resort);
         self.set_priority(match last_resort {
             Some(LastResort::Yes) => AdvertPriority::LOWEST,
@@ -211,7 +211,7 @@ impl Router {
         let owns = self.spec.role == Role::Owner && self.settings.priority == AdvertPriority::OWNER;
         for instance in &mut self.instances {
             if owns || start == Start::NobodyServes {
-                instance.claim(&self.settings, turn);
+                instance.take_over(&self.settings, turn);
             } else {
                 instance.start(&self.settings, turn);
             }
@@ -219,12 +219,14 @@ impl Router {
     }
 
     fn stop(&mut self, reason: Reason, turn: &mut Turn<'_>) {
-        let cut_off = self.troubles().any(|fault| facts::cuts_off(&self.spec, fault));
+        let cut_off = self.faults_and_interruptions().any(|fault| facts::cuts_off(&self.spec, fault));
         let serving: Vec<Family> =
             self.instances.iter().filter(|it| it.is_active()).map(|it| it.key.family).collect();
-        let is_mute = |family: &Family| self.troubles().any(|fault| facts::mutes(&self.spec, fault, *family));
-        let mute = serving.iter().filter(|family| is_mute(family)).count();
-        let deaf = self.faults.iter().any(|fault| matches!(fault, Fault::Port(..)));
+        let cannot_send = |family: &Family| {
+            self.faults_and_interruptions().any(|fault| facts::prevents_sending(&self.spec, fault, *family))
+        };
+        let unable_to_send = serving.iter().filter(|family| cannot_send(family)).count();
+        let cannot_receive = self.faults.iter().any(|fault| matches!(fault, Fault::Port(..)));
         if serving.is_empty() {
             for instance in &mut self.instances {
                 instance.stop_backup(turn);
@@ -232,9 +234,9 @@ impl Router {
                     instance.release(turn);
                 }
             }
-        } else if mute == serving.len() {
+        } else if unable_to_send == serving.len() {
             self.release(None, turn);
-        } else if self.refused.is_some() || deaf {
+        } else if self.refused.is_some() || cannot_receive {
             for instance in &mut self.instances {
                 instance.resign(&self.settings, turn);
             }
@@ -242,10 +244,10 @@ impl Router {
         } else {
             let begins = self.handover.is_none();
             self.hand_over(reason, turn);
-            if begins && mute > 0 {
+            if begins && unable_to_send > 0 {
                 let wait = self.settings.active_down_interval(self.settings.interval);
                 if let Some(handover) = &mut self.handover {
-                    handover.wait_for_the_mute(wait, turn.now);
+                    handover.wait_for_families_that_cannot_send(wait, turn.now);
                 }
             }
         }
@@ -281,7 +283,7 @@ impl Router {
         let could_hear = could_hear && !cut_off;
         self.interruption = Some(Interruption { faults: passing, until, over: false, could_hear });
         if cut_off {
-            for instance in self.instances.iter_mut().filter(|instance| instance.is_parting()) {
+            for instance in self.instances.iter_mut().filter(|instance| instance.retains()) {
                 instance.release(turn);
             }
         }
@@ -291,13 +293,13 @@ impl Router {
     /// last advertisement, and after 3 s at most.
     fn interruption_ends(&self, now: MonoTime) -> MonoTime {
         let period = self.settings.interval.period();
-        let mut last_word = now;
+        let mut last_sent = now;
         for instance in &self.instances {
             if let State::Active(active) = &instance.state {
-                last_word = last_word.min(active.next - period);
+                last_sent = last_sent.min(active.next - period);
             }
         }
-        (last_word + period * self.settings.down_adverts).min(now + INTERRUPTION_ENDS)
+        (last_sent + period * self.settings.down_adverts).min(now + INTERRUPTION_ENDS)
     }
 
     /// Whether the state of the router has changed, so that the same facts have other consequences.
@@ -308,12 +310,12 @@ impl Router {
     fn has_outlived_its_interruption(&self) -> bool {
         let Some(interruption) = &self.interruption else { return false };
         let cut_off = interruption.faults.iter().any(|fault| facts::cuts_off(&self.spec, fault));
-        self.is_idle() || cut_off && self.instances.iter().any(Instance::is_parting)
+        self.is_idle() || cut_off && self.instances.iter().any(Instance::retains)
     }
 
-    pub(super) fn has_spoken_from(&self, key: InstanceKey, source: IpAddr) -> bool {
-        let spoke = |it: &Instance| it.key == key && it.former_source == Some(source);
-        self.interruption.is_some() && self.instances.iter().any(spoke)
+    pub(super) fn has_sent_from(&self, key: InstanceKey, source: IpAddr) -> bool {
+        let sent = |it: &Instance| it.key == key && it.former_source == Some(source);
+        self.interruption.is_some() && self.instances.iter().any(sent)
     }
 
     // Inputs.
@@ -341,10 +343,10 @@ impl Router {
 
     pub(super) fn on_advert(&mut self, key: InstanceKey, heard: &Heard, turn: &mut Turn<'_>) -> Next {
         let (settings, tie_waits) = (self.settings, self.tie_waits(key));
-        if let Some(guard) = self.guard.as_mut().filter(|_| heard.lists == Lists::Ours) {
-            guard.on_advert(heard, turn.now);
-            if guard.is_content() {
-                self.guard = None;
+        if let Some(watch) = self.successor_watch.as_mut().filter(|_| heard.lists == Lists::Ours) {
+            watch.on_advert(heard, turn.now);
+            if watch.is_confirmed() {
+                self.successor_watch = None;
             }
         }
         let Some(instance) = self.instance(key) else { return Next::Nothing };
@@ -361,7 +363,7 @@ impl Router {
         // What one family advertises makes another router drop the addresses of both families.
         if !self.instances.iter().any(Instance::awaits_kernel) {
             for instance in &mut self.instances {
-                instance.speak(&settings, turn);
+                instance.on_all_held(&settings, turn);
             }
         }
     }
@@ -371,7 +373,7 @@ impl Router {
         Next::Evaluate(Start::Ordinary)
     }
 
-    pub(super) fn retune(&mut self, spec: RouterSpec, turn: &mut Turn<'_>) {
+    pub(super) fn reconfigure(&mut self, spec: RouterSpec, turn: &mut Turn<'_>) {
         self.wanted = Wanted::Yes;
         if spec == self.spec {
             return;
@@ -388,13 +390,13 @@ impl Router {
             before.instances.iter().zip(&self.spec.instances).map(|(old, new)| old != new).collect();
         for (instance, changed) in self.instances.iter_mut().zip(changed) {
             if changed {
-                instance.readdress(addresses_of(&self.spec, instance.key.family), turn);
+                instance.on_addresses_changed(addresses_of(&self.spec, instance.key.family), turn);
             }
-            instance.retune(&self.settings, turn.now);
+            instance.reconfigure(&self.settings, turn.now);
         }
     }
 
-    pub(super) fn dismiss(&mut self) {
+    pub(super) fn remove(&mut self) {
         self.wanted = Wanted::No;
         self.awaited_checks.extend(self.spec.tracked_checks().cloned());
     }
@@ -418,8 +420,8 @@ impl Router {
             self.end_demotion();
             return Next::Evaluate(Start::Ordinary);
         }
-        if self.guard.as_mut().is_some_and(|guard| guard.finds_silence(now)) {
-            return self.stand_in();
+        if self.successor_watch.as_mut().is_some_and(|watch| watch.finds_silence(now)) {
+            return self.serve_as_last_resort();
         }
         if let Some(interruption) = self.interruption.as_mut().filter(|it| it.over || it.until <= now) {
             interruption.over = true;
@@ -443,7 +445,7 @@ impl Router {
         instances
             .chain(self.handover_ends())
             .chain(self.demotion_ends())
-            .chain(self.guard.as_ref().map(Guard::silent_at))
+            .chain(self.successor_watch.as_ref().map(SuccessorWatch::silent_at))
             .chain(self.interruption.as_ref().map(|it| it.until))
             .chain(self.refused.as_ref().map(|(_, again)| *again))
             .min()
@@ -485,30 +487,32 @@ impl Router {
         let ready = self.instances.iter().any(Instance::is_ready);
         if ready && !self.instances.iter().any(waits) && self.interruption.is_none() {
             for instance in self.instances.iter_mut().filter(|instance| instance.is_ready()) {
-                instance.claim(&settings, turn);
+                instance.take_over(&settings, turn);
             }
         }
     }
 
     /// Called after each input.
-    pub(super) fn forget_the_silent(&mut self, now: MonoTime) {
+    pub(super) fn forget_silent_active(&mut self, now: MonoTime) {
         let settings = self.settings;
         for at in 0..self.instances.len() {
             let Some(family) = self.instances.get(at).map(|instance| instance.key.family) else { continue };
-            let deaf = self.troubles().any(|fault| facts::deafens(&self.spec, fault, family));
+            let cannot_receive = self
+                .faults_and_interruptions()
+                .any(|fault| facts::prevents_receiving(&self.spec, fault, family));
             if let Some(instance) = self.instances.get_mut(at) {
-                instance.forget_the_silent(&settings, deaf, now);
+                instance.forget_silent_active(&settings, cannot_receive, now);
             }
         }
     }
 
     pub(super) fn end_demotion(&mut self) {
-        self.guard = None;
+        self.successor_watch = None;
         self.demoted = None;
     }
 
-    fn stand_in(&mut self) -> Next {
-        self.guard = None;
+    fn serve_as_last_resort(&mut self) -> Next {
+        self.successor_watch = None;
         let Some(demotion) = &mut self.demoted else { return Next::Nothing };
         demotion.last_resort = LastResort::Yes;
         Next::Evaluate(Start::NobodyServes)
@@ -518,9 +522,9 @@ impl Router {
         self.set_priority(AdvertPriority::LOWEST);
     }
 
-    pub(super) fn set_ending(&mut self, ending: Ending) {
+    pub(super) fn set_without_successor(&mut self, without_successor: WithoutSuccessor) {
         for instance in &mut self.instances {
-            instance.set_ending(ending);
+            instance.set_without_successor(without_successor);
         }
     }
 }

@@ -60,7 +60,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Whether the core sent this advertisement, in addition to what is expected so far.
-    pub(super) fn observed_word(
+    pub(super) fn observed_advertisement(
         &self,
         key: InstanceKey,
         priority: AdvertPriority,
