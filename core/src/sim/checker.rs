@@ -227,8 +227,8 @@ impl Checker {
         // A node that slept past a deadline has more to notice than this input.
         let overslept = before.deadline.is_some_and(|at| at <= local);
         // Warnings about a neighbour may expire in the meantime.
-        let same = before.is_but_for_neighbours(after);
-        if kind == InputKind::Unchanged && !overslept && !(effects.is_empty() && same) {
+        let same = || before.is_but_for_neighbours(after);
+        if kind == InputKind::Unchanged && !overslept && !(effects.is_empty() && same()) {
             return fail("an unchanged configuration is not noticed", became());
         }
         let retuned = kind == InputKind::Configure && !before.states.is_empty();
@@ -516,6 +516,17 @@ impl Checker {
     /// started and has a shorter interval than the Active may fire before it hears anything (§6.4.1
     /// lets it begin with its own interval).
     fn judge_displacement(&self, now: TrueTime, views: &[StationView]) -> Result<(), Violation> {
+        let one_advertisement = self.bounds.interval() * 2 + self.bounds.reaction();
+        let informed =
+            |since: Option<TrueTime>| since.is_none_or(|since| now.since(since) > one_advertisement);
+        let fresh = |view: &&StationView| {
+            let record = self.records.get(view.port.0);
+            let became = || record.is_some_and(|r| r.active_since.is_none() && informed(r.listening_since));
+            view.ours && view.awake && view.is_active() && became()
+        };
+        if !views.iter().any(|view| fresh(&view)) {
+            return Ok(());
+        }
         let long = self.bounds.active_down() + self.bounds.dual_active();
         let lasted = |since: TrueTime| now.since(since) > long;
         if !self.healthy_since.is_some_and(lasted) {
@@ -528,14 +539,6 @@ impl Checker {
         if self.last_resignation.is_some_and(|said| now.since(said) <= skew) {
             return Ok(());
         }
-        let one_advertisement = self.bounds.interval() * 2 + self.bounds.reaction();
-        let informed =
-            |since: Option<TrueTime>| since.is_none_or(|since| now.since(since) > one_advertisement);
-        let fresh = |view: &&StationView| {
-            let record = self.records.get(view.port.0);
-            let became = record.is_some_and(|r| r.active_since.is_none() && informed(r.listening_since));
-            view.ours && view.awake && view.is_active() && became
-        };
         for new in views.iter().filter(fresh) {
             let changed = self.records.get(new.port.0).map_or(now, |record| record.priority_changed);
             let displaced = views.iter().find(|other| {
@@ -569,14 +572,13 @@ impl Checker {
             })
         });
         self.dual_since = dual.then(|| self.dual_since.unwrap_or(now));
+        let Some(since) = self.dual_since else { return Ok(()) };
         let most = self.bounds.dual_active();
-        match self.dual_since {
-            Some(since) if now.since(since.max(calm)) > most => {
-                let seen = format!("since {since:?}, more than {most:?}: {views:?}");
-                Err(Violation { at: now, port: None, rule: "two Actives find out soon", seen })
-            }
-            Some(_) | None => Ok(()),
+        if now.since(since.max(calm)) <= most {
+            return Ok(());
         }
+        let seen = format!("since {since:?}, more than {most:?}: {views:?}");
+        Err(Violation { at: now, port: None, rule: "two Actives find out soon", seen })
     }
 
     /// While any station in a component can serve, some station holds the addresses: not even a

@@ -8,6 +8,7 @@ use super::turn::Turn;
 use crate::protocol::{CheckName, Demotion, Fault, LastResort, RouterSpec};
 use crate::sim::documents::{INTERRUPTION_ENDS, REFUSED_AGAIN};
 use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, Preempt, Role};
+use crate::wire::AddressList;
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -325,11 +326,12 @@ impl Router {
         source: IpAddr,
         priority: AdvertPriority,
         said: AdverInterval,
-        listed: &[IpAddr],
+        listed: &AddressList<'_>,
     ) -> Heard {
         let ours = self.spec.instances.iter().filter(|instance| instance.family == Family::of(source));
-        let ours: Vec<IpAddr> = ours.flat_map(|it| it.addresses.iter().map(IpNet::addr)).collect();
-        let lists = if listed.iter().any(|one| ours.contains(one)) { Lists::Ours } else { Lists::Others };
+        let mut ours = ours.flat_map(|it| it.addresses.iter().map(IpNet::addr));
+        let shared = ours.any(|ours| listed.iter().any(|one| one == ours));
+        let lists = if shared { Lists::Ours } else { Lists::Others };
         let interval = crate::sim::documents::believed(said, self.spec.interval);
         Heard { source, priority, said, interval, lists }
     }
