@@ -11,8 +11,8 @@ use super::node::{NodeView, Run, SimNode, interface, key, virtual_addresses};
 use super::rng::Rng;
 use super::view::{StationView, in_family};
 use super::world::{EventOrder, Station, World, WorldEvent};
-use crate::protocol::{Input, LastResort, StateName};
-use crate::types::{Family, InstanceKey, MacAddr, MonoTime};
+use crate::protocol::{Input, StateName};
+use crate::types::{Family, MacAddr};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -316,38 +316,5 @@ impl Checker {
             });
             view.port != port && view.component == leaver.component && serves && known
         })
-    }
-
-    /// A router that is demoted, and not to the last resort, does not take part in anything except
-    /// its hand-over.
-    pub(super) fn judge_demoted(&self, now: TrueTime, port: Port, node: &NodeView) -> Result<(), Violation> {
-        if node.demoted == Some(LastResort::No) && !node.handing_over && !node.all(StateName::Initialize) {
-            return Err(self.violation(now, port, "a demoted router takes no part", format!("{node:?}")));
-        }
-        Ok(())
-    }
-
-    /// What an Active keeps after it yielded is released soon after the process is scheduled.
-    pub(super) fn judge_retained(
-        &self,
-        now: TrueTime,
-        port: Port,
-        local: MonoTime,
-        node: &NodeView,
-    ) -> Result<(), Violation> {
-        let most = self.bounds().retained();
-        if self.woken_at(port).is_some_and(|woken| now.since(woken) <= most) {
-            return Ok(());
-        }
-        let late = |(key, _): &&(InstanceKey, StateName)| {
-            node.yielded(*key).is_some_and(|since| local.since(since) > most)
-        };
-        match node.states.iter().find(late) {
-            Some((key, _)) => {
-                let seen = format!("{key} since {:?}, more than {most:?}", node.yielded(*key));
-                Err(self.violation(now, port, "addresses that are retained are released soon", seen))
-            }
-            None => Ok(()),
-        }
     }
 }

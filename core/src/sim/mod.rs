@@ -11,8 +11,9 @@
 //!   documents; `documents`: the numbers that the documents promise
 //! * [`lone_node`]: one node with several routers and interfaces, which is given every input in
 //!   every state
-//! * [`world`], [`script`]: all stations together, and what is done to them
-//! * [`checker`], [`bounds`], [`view`]: what must hold, and for how long it may be violated
+//! * [`world`], [`script`]: all stations together, and what is done to them; `station`: one of them
+//! * [`checker`], [`bounds`], [`view`]: what must hold, and for how long it may be violated; `gaps`:
+//!   after which acts a gap in the service is allowed
 //! * [`fault`]: the mix of faults that a seed stands for
 //! * [`trace`]: what to read when a rule does not hold
 
@@ -22,6 +23,7 @@ pub mod clock;
 mod describe;
 mod documents;
 pub mod fault;
+mod gaps;
 mod hosts;
 mod input_context;
 pub mod kernel;
@@ -33,6 +35,7 @@ pub mod peer;
 pub mod reference;
 pub mod rng;
 pub mod script;
+mod station;
 pub mod trace;
 pub mod view;
 pub mod world;

@@ -13,40 +13,22 @@ use super::input_context::{InputContext, InputKind};
 use super::kernel::{KernelOutcome, Wanted};
 use super::lan::{Arrival, Integrity, Lan, Port};
 use super::node::{
-    NodeSetup, NodeView, Packets, QueuedInput, Removal, Run, SimNode, interface, key, virtual_addresses, vrid,
+    NodeView, Packets, QueuedInput, Removal, Run, SimNode, interface, virtual_addresses, vrid,
 };
 use super::packet::Packet;
-use super::peer::{PeerInstance, PeerSetup, audible};
+use super::peer::{PeerSetup, audible};
 use super::rng::Rng;
 use super::script::Act;
+pub use super::station::{Station, StationSetup};
 use super::trace::{Detail, Trace};
 use super::view::StationView;
-use crate::protocol::{Effect, Effects, Input, RouterSpec, StateName};
+use crate::protocol::{Effect, Effects, Input, RouterSpec};
 use crate::types::{AdvertPriority, Family, InstanceKey, MonoTime, Version};
 use crate::wire::Draft;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
-
-/// One station.
-#[derive(Debug)]
-pub enum Station {
-    /// A station that runs our core.
-    Ours(Box<SimNode>),
-    /// A station of another implementation: one instance a family; these instances know nothing of
-    /// each other.
-    Foreign(Vec<PeerInstance>),
-}
-
-/// How a station is configured.
-#[derive(Debug, Clone)]
-pub enum StationSetup {
-    /// The setup of one of our nodes.
-    Ours(NodeSetup),
-    /// The setup of a foreign router; the source address is replaced by the address of each family.
-    Foreign(super::node::Host, PeerSetup),
-}
 
 /// The setup of a world, before anything happened.
 #[derive(Debug, Clone)]
@@ -586,79 +568,4 @@ const EPERM: i32 = 1;
 /// it holds, whatever its checks report.
 fn keeps_its_state(old: &RouterSpec, new: &RouterSpec) -> bool {
     (&old.name, &old.instances, &old.tracks) == (&new.name, &new.instances, &new.tracks)
-}
-
-impl Station {
-    fn new(setup: StationSetup, families: &[Family]) -> Self {
-        match setup {
-            StationSetup::Ours(setup) => Self::Ours(Box::new(SimNode::new(setup, families))),
-            StationSetup::Foreign(host, setup) => {
-                let instance =
-                    |family: &Family| PeerInstance::new(PeerSetup { source: host.address(*family), ..setup });
-                Self::Foreign(families.iter().map(instance).collect())
-            }
-        }
-    }
-
-    fn wakes_at(&self) -> Option<TrueTime> {
-        match self {
-            Self::Ours(node) => match node.run {
-                Run::Up => node.wake.map(|(_, at)| at),
-                Run::Down | Run::Stalled(_) => None,
-            },
-            // The clocks of foreign routers are exact.
-            Self::Foreign(instances) => instances
-                .iter()
-                .filter_map(PeerInstance::next_deadline)
-                .map(|at| TrueTime::ZERO + at.since(MonoTime::ZERO))
-                .min(),
-        }
-    }
-
-    fn view(&self, port: Port, component: usize, families: &[Family]) -> StationView {
-        let per_family = |f: &dyn Fn(Family) -> bool| {
-            [Family::Ipv4, Family::Ipv6].map(|family| families.contains(&family) && f(family))
-        };
-        match self {
-            Self::Ours(node) => {
-                let up = node.run == Run::Up;
-                let state = |family, wanted| node.view.state(key(family)) == wanted;
-                StationView {
-                    port,
-                    component,
-                    ours: true,
-                    awake: up,
-                    active: per_family(&|family| up && state(family, StateName::Active)),
-                    backup: per_family(&|family| up && state(family, StateName::Backup)),
-                    holds: per_family(&|family| node.holds(key(family))),
-                    leaving: node.view.handing_over,
-                    eligible: up && node.view.eligible,
-                    priority: node.view.priority,
-                    preempt: super::view::preempts(&node.spec.role),
-                }
-            }
-            Self::Foreign(instances) => {
-                let instance = |family| instances.iter().find(|m| Family::of(m.setup().source) == family);
-                let running = |m: &PeerInstance| m.next_deadline().is_some();
-                let active = per_family(&|family| instance(family).is_some_and(PeerInstance::is_active));
-                let awake = instances.iter().all(running);
-                let first = instances.first().map(PeerInstance::setup);
-                StationView {
-                    port,
-                    component,
-                    ours: false,
-                    awake,
-                    active,
-                    backup: per_family(&|family| {
-                        instance(family).is_some_and(|m| running(m) && !m.is_active())
-                    }),
-                    holds: per_family(&|family| instance(family).is_some_and(PeerInstance::holds)),
-                    leaving: false,
-                    eligible: awake,
-                    priority: first.map_or(AdvertPriority::RESIGN, |setup| setup.priority),
-                    preempt: first.map_or(crate::types::Preempt::Allow, |setup| setup.preempt),
-                }
-            }
-        }
-    }
 }

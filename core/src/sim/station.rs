@@ -1,0 +1,103 @@
+//! One station of a world: a node that runs our core, or foreign routers.
+
+use super::clock::TrueTime;
+use super::lan::Port;
+use super::node::{Host, NodeSetup, Run, SimNode, key};
+use super::peer::{PeerInstance, PeerSetup};
+use super::view::{StationView, preempts};
+use crate::protocol::StateName;
+use crate::types::{AdvertPriority, Family, MonoTime, Preempt};
+
+/// One station.
+#[derive(Debug)]
+pub enum Station {
+    /// A station that runs our core.
+    Ours(Box<SimNode>),
+    /// A station of another implementation: one instance a family; these instances know nothing of
+    /// each other.
+    Foreign(Vec<PeerInstance>),
+}
+
+/// How a station is configured.
+#[derive(Debug, Clone)]
+pub enum StationSetup {
+    /// The setup of one of our nodes.
+    Ours(NodeSetup),
+    /// The setup of a foreign router; the source address is replaced by the address of each family.
+    Foreign(Host, PeerSetup),
+}
+
+impl Station {
+    pub(super) fn new(setup: StationSetup, families: &[Family]) -> Self {
+        match setup {
+            StationSetup::Ours(setup) => Self::Ours(Box::new(SimNode::new(setup, families))),
+            StationSetup::Foreign(host, setup) => {
+                let instance =
+                    |family: &Family| PeerInstance::new(PeerSetup { source: host.address(*family), ..setup });
+                Self::Foreign(families.iter().map(instance).collect())
+            }
+        }
+    }
+
+    pub(super) fn wakes_at(&self) -> Option<TrueTime> {
+        match self {
+            Self::Ours(node) => match node.run {
+                Run::Up => node.wake.map(|(_, at)| at),
+                Run::Down | Run::Stalled(_) => None,
+            },
+            // The clocks of foreign routers are exact.
+            Self::Foreign(instances) => instances
+                .iter()
+                .filter_map(PeerInstance::next_deadline)
+                .map(|at| TrueTime::ZERO + at.since(MonoTime::ZERO))
+                .min(),
+        }
+    }
+
+    pub(super) fn view(&self, port: Port, component: usize, families: &[Family]) -> StationView {
+        let per_family = |f: &dyn Fn(Family) -> bool| {
+            [Family::Ipv4, Family::Ipv6].map(|family| families.contains(&family) && f(family))
+        };
+        match self {
+            Self::Ours(node) => {
+                let up = node.run == Run::Up;
+                let state = |family, wanted| node.view.state(key(family)) == wanted;
+                StationView {
+                    port,
+                    component,
+                    ours: true,
+                    awake: up,
+                    active: per_family(&|family| up && state(family, StateName::Active)),
+                    backup: per_family(&|family| up && state(family, StateName::Backup)),
+                    holds: per_family(&|family| node.holds(key(family))),
+                    leaving: node.view.handing_over,
+                    eligible: up && node.view.eligible,
+                    priority: node.view.priority,
+                    preempt: preempts(&node.spec.role),
+                }
+            }
+            Self::Foreign(instances) => {
+                let instance = |family| instances.iter().find(|m| Family::of(m.setup().source) == family);
+                let running = |m: &PeerInstance| m.next_deadline().is_some();
+                let active = per_family(&|family| instance(family).is_some_and(PeerInstance::is_active));
+                let awake = instances.iter().all(running);
+                let first = instances.first().map(PeerInstance::setup);
+                StationView {
+                    port,
+                    component,
+                    ours: false,
+                    awake,
+                    active,
+                    backup: per_family(&|family| {
+                        instance(family).is_some_and(|m| running(m) && !m.is_active())
+                    }),
+                    holds: per_family(&|family| instance(family).is_some_and(PeerInstance::holds)),
+                    leaving: false,
+                    eligible: awake,
+                    priority: first.map_or(AdvertPriority::RESIGN, |setup| setup.priority),
+                    preempt: first.map_or(Preempt::Allow, |setup| setup.preempt),
+                }
+            }
+        }
+    }
+}
