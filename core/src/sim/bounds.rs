@@ -8,6 +8,7 @@
 use super::documents;
 use super::kernel::KernelBehaviour;
 use super::lan::Conditions;
+use super::router::RouterNumber;
 use super::world::{StationSetup, WorldSetup};
 use crate::types::{AdverInterval, Family};
 use std::time::Duration;
@@ -34,14 +35,16 @@ pub struct Bounds {
     down_adverts: u32,
     preempt_delay: Duration,
     lateness: Duration,
+    /// How many routers of a node share its kernel.
+    routers: u32,
 }
 
 impl Bounds {
-    /// The bounds of a world.
+    /// The bounds of one virtual router of a world.
     #[must_use]
-    pub fn new(setup: &WorldSetup) -> Self {
+    pub fn new(setup: &WorldSetup, number: RouterNumber) -> Self {
         let interval = |station: &StationSetup| match station {
-            StationSetup::Ours(node) => node.interval.period(),
+            StationSetup::Ours(node) => node.interval_of(number).period(),
             StationSetup::Foreign(_, peer) => peer.interval.period(),
         };
         let down_adverts = |station: &StationSetup| match station {
@@ -58,6 +61,7 @@ impl Bounds {
             down_adverts: setup.stations.iter().map(down_adverts).max().unwrap_or(3),
             preempt_delay: setup.stations.iter().map(preempt_delay).max().unwrap_or_default(),
             lateness: setup.lateness,
+            routers: if setup.has_second_router() { 2 } else { 1 },
         }
     }
 
@@ -77,10 +81,12 @@ impl Bounds {
     /// From a decision to its effect everywhere: the time to notice, the kernel and the LAN.
     ///
     /// A request to hold addresses may wait for one request to release them that is before it in
-    /// the queue of the kernel.
+    /// the queue of the kernel, and for those of the other routers of the node.
     #[must_use]
     pub fn reaction(&self) -> Duration {
-        self.lateness + KernelBehaviour::HEALTHY.most_delay * 2 + Conditions::HEALTHY.most_delay
+        self.lateness
+            + KernelBehaviour::HEALTHY.most_delay * 2 * self.routers
+            + Conditions::HEALTHY.most_delay
     }
 
     /// The longest Active_Down_Interval: `n·I + Skew_Time`, where Skew_Time < `I`.

@@ -18,6 +18,7 @@ mod service;
 use super::bounds::Bounds;
 use super::clock::TrueTime;
 use super::lan::Port;
+use super::router::RouterNumber;
 use super::world::WorldSetup;
 use crate::types::{AdvertPriority, Family, InstanceKey};
 use input::Requests;
@@ -68,9 +69,10 @@ struct Record {
     priority_changed: TrueTime,
 }
 
-/// Checks every step of one world.
+/// Checks one virtual router at every step of a world.
 #[derive(Debug)]
 pub struct Checker {
+    number: RouterNumber,
     bounds: Bounds,
     families: Vec<Family>,
     records: Vec<Record>,
@@ -84,9 +86,10 @@ pub struct Checker {
 }
 
 impl Checker {
-    pub(super) fn new(setup: &WorldSetup) -> Self {
-        let bounds = Bounds::new(setup);
+    pub(super) fn new(setup: &WorldSetup, number: RouterNumber) -> Self {
+        let bounds = Bounds::new(setup, number);
         Self {
+            number,
             bounds,
             families: setup.families.clone(),
             records: vec![Record::default(); setup.stations.len()],

@@ -12,6 +12,7 @@ use super::lan::{Cable, Conditions, Echo, Path, Port};
 use super::node::{Host, NodeSetup, Packets, Removal};
 use super::peer::{PeerSetup, PeerVariant};
 use super::rng::{PerMille, Rng};
+use super::router::SecondRouter;
 use super::script::{Act, CarrierSignal, Change, Leftovers, Sockets, Source, Transmission};
 use super::trace::Detail;
 use super::world::{StationSetup, World, WorldSetup};
@@ -20,6 +21,9 @@ use crate::types::{AdverInterval, AdvertPriority, Family, MonoTime, Preempt, Pri
 use crate::wire::ChecksumFlavour;
 use std::num::NonZeroU8;
 use std::time::Duration;
+
+/// How often all nodes of a world have a second router.
+const SECOND_ROUTER: PerMille = PerMille::new(250);
 
 /// What was done in a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub struct Totals {
     pub checks: u64,
     /// The number of commands that operators gave on the calm LAN.
     pub commands: u64,
+    /// Whether the nodes had a second router: 1, or 0.
+    pub second_routers: u64,
 }
 
 /// A run that broke a rule, with the world at that moment.
@@ -48,7 +54,11 @@ pub struct Failure {
 pub fn run(seed: u64, detail: Detail) -> Result<Totals, Failure> {
     let (result, world) = play(seed, detail);
     match result {
-        Ok(commands) => Ok(Totals { steps: world.steps(), checks: world.checker().checks(), commands }),
+        Ok(commands) => {
+            let (steps, checks) = (world.steps(), world.checker().checks());
+            let second_routers = u64::from(world.has_second_router());
+            Ok(Totals { steps, checks, commands, second_routers })
+        }
         Err(violation) => Err(Failure { violation, world }),
     }
 }
@@ -66,6 +76,7 @@ fn play(seed: u64, detail: Detail) -> (Result<u64, Violation>, Box<World>) {
         rng: Rng::new(seed),
         later: Rng::new(!seed),
         last: Rng::new(seed.rotate_left(32) ^ 0x5eed),
+        second: Rng::new(seed.rotate_left(16) ^ 0x0073_6563_6f6e_6464),
     };
     let setup = draw.world(detail);
     let span = setup.stations.iter().map(interval_of).max().unwrap_or_default();
@@ -81,6 +92,8 @@ struct Scenario {
     later: Rng,
     /// The generator for what was added last, for the same reason.
     last: Rng,
+    /// The generator for the second routers, for the same reason.
+    second: Rng,
 }
 
 impl Scenario {
@@ -102,13 +115,13 @@ impl Scenario {
         }
         world.run_for(storm)?;
         self.end_of_faults(world, ports)?;
-        world.run_for(world.checker().settle())?;
-        world.checker().judge_quiescence(world.now(), &world.views())?;
+        world.run_for(world.settle())?;
+        world.judge_quiescence()?;
         world.judge_hosts()?;
         let asked = commands(world, ports);
         let commands = self.operators(world, ports, span)?;
-        world.run_for(world.checker().settle() * 2)?;
-        world.checker().judge_quiescence(world.now(), &world.views())?;
+        world.run_for(world.settle() * 2)?;
+        world.judge_quiescence()?;
         world.judge_hosts()?;
         judge_answers(world, &asked)?;
         Ok(commands)
@@ -142,9 +155,39 @@ impl Scenario {
                 StationSetup::Ours(self.node(host, rank, interval))
             }
         });
-        let stations = stations.collect();
+        let mut stations: Vec<StationSetup> = stations.collect();
+        if foreign == 0 && self.second.chance(SECOND_ROUTER) {
+            self.add_second_routers(&mut stations);
+        }
         let lateness = Duration::from_micros(self.rng.pick(&[0, 20, 200], 0));
         WorldSetup { seed: self.rng.next_u64(), families, stations, lateness, detail }
+    }
+
+    /// Gives each node a second router. Its interval is one that all nodes share and its priorities
+    /// are unrelated to those of the first router, so that often one node is Active in one router and
+    /// another node in the other.
+    fn add_second_routers(&mut self, stations: &mut [StationSetup]) {
+        let factor = self.second.pick(&[1, 1, 2, 3], 1);
+        let longest = stations.iter().map(|station| match station {
+            StationSetup::Ours(node) => node.interval,
+            StationSetup::Foreign(_, peer) => peer.interval,
+        });
+        let longest = longest.max().unwrap_or_default();
+        let interval = AdverInterval::from_centiseconds(longest.centiseconds() * factor).unwrap_or(longest);
+        let check = || CheckName("nginx".into());
+        for station in stations {
+            let StationSetup::Ours(node) = station else { continue };
+            let priority = Priority::clamped(self.second.pick(&[50, 100, 100, 150, 200], 100));
+            let preempt =
+                self.second.pick(&[Preempt::Allow, Preempt::Allow, Preempt::Forbid], Preempt::Allow);
+            let tracks = match self.second.below(4) {
+                0 => vec![Track::fault(check())],
+                1 => vec![Track::weighted(check(), -60)],
+                _ => vec![],
+            };
+            node.second =
+                Some(SecondRouter { role: Role::Contender { priority, preempt }, interval, tracks });
+        }
     }
 
     /// Draws the priorities; 255 belongs to the owner. Foreign routers treat the families
@@ -468,7 +511,7 @@ impl Scenario {
             let pause = match self.rng.below(3) {
                 0 => self.rng.between(Duration::ZERO, Duration::from_millis(50)),
                 1 => self.rng.between(Duration::ZERO, span * 8),
-                _ => world.checker().settle(),
+                _ => world.settle(),
             };
             world.run_for(pause)?;
         }

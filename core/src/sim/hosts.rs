@@ -7,12 +7,13 @@
 use super::checker::{Checker, Violation};
 use super::clock::TrueTime;
 use super::lan::{Integrity, Lan, Port};
-use super::node::{NodeView, Run, SimNode, interface, key, virtual_addresses};
+use super::node::{NodeView, Run, SimNode, interface, key};
 use super::rng::Rng;
+use super::router::RouterNumber;
 use super::view::{StationView, in_family};
 use super::world::{EventOrder, Station, World, WorldEvent};
 use crate::protocol::{Input, StateName};
-use crate::types::{Family, MacAddr};
+use crate::types::{Family, InstanceKey, MacAddr};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ const SLOWNESS: [u64; 6] = [0, 1, 10, 23, 60, 200];
 pub(super) struct Hosts {
     /// For the port of each host: which station the host believes to have the addresses, and when
     /// that station announced them.
-    beliefs: BTreeMap<(Port, Family), (Port, TrueTime)>,
+    beliefs: BTreeMap<(Port, InstanceKey), (Port, TrueTime)>,
     /// The generator of the hosts alone, so that what a seed stands for elsewhere does not depend
     /// on it.
     rng: Rng,
@@ -36,14 +37,14 @@ pub(super) struct Hosts {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum AnnouncementEvent {
     /// A foreign router has installed the addresses, and announces them.
-    Installed(Family),
+    Installed(InstanceKey),
     /// A station hears an announcement of another station.
-    StationHears(Family, Port),
+    StationHears(InstanceKey, Port),
     /// The host at a port hears the announcement of this station, made at that time.
-    HostHears(Family, Port, TrueTime),
+    HostHears(InstanceKey, Port, TrueTime),
     /// One of our stations yielded at that time to this station: by now hosts have found the new
     /// Active.
-    HostsHaveSwitchedBack(Family, Port, TrueTime),
+    HostsHaveSwitchedBack(InstanceKey, Port, TrueTime),
 }
 
 /// How soon hosts have found an Active that could not be heard, and is heard again, after the other Active
@@ -55,16 +56,16 @@ impl Hosts {
         Self { beliefs: BTreeMap::new(), rng: Rng::new(seed ^ 0x0061_6e6e_6f75_6e63) }
     }
 
-    /// Which hosts have which belief about a family.
-    fn beliefs(&self, family: Family) -> impl Iterator<Item = (Port, Port, TrueTime)> {
-        let of_it = self.beliefs.iter().filter(move |((_, of), _)| *of == family);
+    /// Which hosts have which belief about an instance.
+    fn beliefs(&self, key: InstanceKey) -> impl Iterator<Item = (Port, Port, TrueTime)> {
+        let of_it = self.beliefs.iter().filter(move |((_, of), _)| *of == key);
         of_it.map(|((host, _), (station, since))| (*host, *station, *since))
     }
 
     /// A host believes an announcement. One that was sent earlier and arrives later is caused by a
     /// fault, and is ignored.
-    fn believe(&mut self, said: TrueTime, host: Port, family: Family, station: Port) {
-        let belief = self.beliefs.entry((host, family)).or_insert((station, said));
+    fn believe(&mut self, said: TrueTime, host: Port, key: InstanceKey, station: Port) {
+        let belief = self.beliefs.entry((host, key)).or_insert((station, said));
         if belief.1 <= said {
             *belief = (station, said);
         }
@@ -72,9 +73,9 @@ impl Hosts {
 }
 
 impl World {
-    /// A station announces the addresses of a family.
-    pub(super) fn announce(&mut self, port: Port, family: Family) {
-        let heard = AnnouncementEvent::HostHears(family, port, self.now);
+    /// A station announces the addresses of an instance.
+    pub(super) fn announce(&mut self, port: Port, key: InstanceKey) {
+        let heard = AnnouncementEvent::HostHears(key, port, self.now);
         let mut arrivals = Vec::new();
         self.lan.carry(port, &mut self.hosts.rng, &mut arrivals);
         for arrival in arrivals.into_iter().filter(|arrival| arrival.copy == Integrity::Intact) {
@@ -84,7 +85,7 @@ impl World {
                 self.enqueue(
                     at,
                     EventOrder::Arrival,
-                    WorldEvent::Announcement(arrival.port, AnnouncementEvent::StationHears(family, port)),
+                    WorldEvent::Announcement(arrival.port, AnnouncementEvent::StationHears(key, port)),
                 );
                 self.enqueue(at, EventOrder::Arrival, WorldEvent::Announcement(arrival.port, heard));
             }
@@ -98,19 +99,19 @@ impl World {
     /// A foreign router that has just become Active installs and announces the addresses sooner or
     /// later. If there are several foreign routers, each does so at once, since it drops its
     /// addresses at once when another router advertises.
-    pub(super) fn foreign_becomes_active(&mut self, port: Port, family: Family) {
+    pub(super) fn foreign_becomes_active(&mut self, port: Port, key: InstanceKey) {
         let foreign = |station: &&Station| matches!(station, Station::Foreign(_));
         let several = self.stations.iter().filter(foreign).count() > 1;
         let slowness = self.hosts.rng.pick(&SLOWNESS, 0);
         if several {
-            self.install(port, family);
+            self.install(port, key);
             return;
         }
         let at = self.now + Duration::from_millis(slowness);
         self.enqueue(
             at,
             EventOrder::Kernel,
-            WorldEvent::Announcement(port, AnnouncementEvent::Installed(family)),
+            WorldEvent::Announcement(port, AnnouncementEvent::Installed(key)),
         );
     }
 
@@ -120,18 +121,16 @@ impl World {
         event: AnnouncementEvent,
     ) -> Result<(), Violation> {
         match event {
-            AnnouncementEvent::Installed(family) => self.install(port, family),
-            AnnouncementEvent::HostHears(family, station, said) => {
-                self.hosts.believe(said, port, family, station)
+            AnnouncementEvent::Installed(key) => self.install(port, key),
+            AnnouncementEvent::HostHears(key, station, said) => self.hosts.believe(said, port, key, station),
+            AnnouncementEvent::HostsHaveSwitchedBack(key, winner, yielded) => {
+                return self.judge_switch_back(port, key, winner, yielded);
             }
-            AnnouncementEvent::HostsHaveSwitchedBack(family, winner, yielded) => {
-                return self.judge_switch_back(port, family, winner, yielded);
-            }
-            AnnouncementEvent::StationHears(family, other) => {
-                let key = key(family);
+            AnnouncementEvent::StationHears(key, other) => {
                 let cares = |node: &SimNode| node.listening.contains(&key) || node.holds(key);
                 let cares = self.node(port).is_some_and(cares);
-                for address in virtual_addresses(family).into_iter().filter(|_| cares) {
+                let addresses = RouterNumber::of(key).addresses(key.family);
+                for address in addresses.into_iter().filter(|_| cares) {
                     let (interface, address, mac) = (interface(), address.addr(), mac_of(other));
                     let announced = Input::AnnouncementHeard { interface, address, mac };
                     self.feed(port, announced)?;
@@ -141,36 +140,43 @@ impl World {
         Ok(())
     }
 
-    /// Which station the host at a port believes to have the addresses of a family.
+    /// Which station the host at a port believes to have the addresses of a family of the first
+    /// router.
     #[must_use]
     pub fn believed(&self, host: Port, family: Family) -> Option<Port> {
-        self.hosts.beliefs.get(&(host, family)).map(|(station, _)| *station)
+        self.hosts.beliefs.get(&(host, key(family))).map(|(station, _)| *station)
     }
 
     /// After an input: a station that was Active and is now Backup has yielded. If it is known to
     /// which station, and that station holds the addresses, the hosts are checked a little later.
-    pub(super) fn note_yield(&mut self, port: Port, before: &NodeView) {
+    pub(super) fn note_yields(&mut self, port: Port, before: &[NodeView]) {
         let Some(Station::Ours(node)) = self.stations.get(port.0) else { return };
-        let was = |family: &Family| before.state(key(*family)) == StateName::Active;
-        let is = |family: &Family| node.view.state(key(*family)) == StateName::Backup;
-        let families: Vec<Family> = self.families.iter().copied().filter(|f| was(f) && is(f)).collect();
-        if families.is_empty() {
-            return;
+        let mut yielded = Vec::new();
+        for (router, before) in node.routers.iter().zip(before) {
+            let keys = self.families.iter().map(|family| router.number.key(*family));
+            let was = |key: &InstanceKey| before.state(*key) == StateName::Active;
+            let is = |key: &InstanceKey| router.view.state(*key) == StateName::Backup;
+            yielded.extend(keys.filter(|key| was(key) && is(key)));
         }
-        let views = self.views();
+        for key in yielded {
+            self.note_yield(port, key);
+        }
+    }
+
+    fn note_yield(&mut self, port: Port, key: InstanceKey) {
+        let number = RouterNumber::of(key);
+        let views = self.views_of(number);
         let home = component(&views, port);
-        for family in families {
-            let serves = |view: &&StationView| view.component == home && in_family(view.active, family);
-            let mut actives = views.iter().filter(serves);
-            let (Some(winner), None) = (actives.next(), actives.next()) else { continue };
-            // A station whose kernel still has requests to carry out knows nothing of its
-            // addresses, and does not announce any.
-            let knows = |winner: &Port| self.node(*winner).is_some_and(|node| node.kernel.is_idle());
-            if winner.ours && in_family(winner.holds, family) && knows(&winner.port) {
-                let at = self.now + HOSTS_SWITCH_BACK + self.checker.bounds().reaction() * 2;
-                let event = AnnouncementEvent::HostsHaveSwitchedBack(family, winner.port, self.now);
-                self.enqueue(at, EventOrder::Script, WorldEvent::Announcement(port, event));
-            }
+        let serves = |view: &&StationView| view.component == home && in_family(view.active, key.family);
+        let mut actives = views.iter().filter(serves);
+        let (Some(winner), None) = (actives.next(), actives.next()) else { return };
+        // A station whose kernel still has requests to carry out knows nothing of its
+        // addresses, and does not announce any.
+        let knows = |winner: &Port| self.node(*winner).is_some_and(|node| node.kernel.is_idle());
+        if winner.ours && in_family(winner.holds, key.family) && knows(&winner.port) {
+            let at = self.now + HOSTS_SWITCH_BACK + self.checkers.bounds().reaction() * 2;
+            let event = AnnouncementEvent::HostsHaveSwitchedBack(key, winner.port, self.now);
+            self.enqueue(at, EventOrder::Script, WorldEvent::Announcement(port, event));
         }
     }
 
@@ -179,53 +185,57 @@ impl World {
     fn judge_switch_back(
         &self,
         port: Port,
-        family: Family,
+        key: InstanceKey,
         winner: Port,
         yielded: TrueTime,
     ) -> Result<(), Violation> {
-        let views = self.views();
+        let family = key.family;
+        let checker = self.checkers.of(RouterNumber::of(key));
+        let views = self.views_of(RouterNumber::of(key));
         let home = component(&views, port);
         let serves = |view: &StationView| {
             view.component == home && view.awake && in_family(view.active, family) && !view.leaving
         };
         let serves = views.iter().any(|view| view.port == winner && serves(view));
-        if !serves || !self.checker.judges_switch_back(port, winner, yielded) {
+        if !serves || !checker.judges_switch_back(port, winner, yielded) {
             return Ok(());
         }
         let lost = |(host, station, _): &(Port, Port, TrueTime)| {
             *station == port && component(&views, *host) == home
         };
-        match self.hosts.beliefs(family).find(lost) {
+        match self.hosts.beliefs(key).find(lost) {
             Some((host, _, _)) => {
-                let seen = format!("{family} at port {}, {} is Active", host.0, winner.0);
-                Err(self.checker.violation(self.now, port, "hosts switch back within 50 ms", seen))
+                let seen = format!("{key} at port {}, {} is Active", host.0, winner.0);
+                Err(checker.violation(self.now, port, "hosts switch back within 50 ms", seen))
             }
             None => Ok(()),
         }
     }
 
-    fn install(&mut self, port: Port, family: Family) {
+    fn install(&mut self, port: Port, key: InstanceKey) {
+        let family = key.family;
         let Some(Station::Foreign(instances)) = self.stations.get_mut(port.0) else { return };
         let instance = instances.iter_mut().find(|instance| Family::of(instance.setup().source) == family);
         if instance.is_some_and(super::peer::PeerInstance::install) {
             self.trace.note(self.now, || format!("peer {}:     holds and announces {family}", port.0));
-            self.announce(port, family);
+            self.announce(port, key);
         }
     }
 
     /// The kernel of one of our stations has let addresses go.
-    pub(super) fn judge_release(&self, port: Port, family: Family) -> Result<(), Violation> {
-        let views = self.views();
-        if !self.checker.judges_service(self.now, &views) {
+    pub(super) fn judge_release(&self, port: Port, key: InstanceKey) -> Result<(), Violation> {
+        let family = key.family;
+        let checker = self.checkers.of(RouterNumber::of(key));
+        let views = self.views_of(RouterNumber::of(key));
+        if !checker.judges_service(self.now, &views) {
             return Ok(());
         }
-        for (host, _, since) in self.hosts.beliefs(family).filter(|(_, station, _)| *station == port) {
+        for (host, _, since) in self.hosts.beliefs(key).filter(|(_, station, _)| *station == port) {
             let beside = component(&views, host) == component(&views, port);
-            let successor = self.checker.successor(self.now, &views, port, family, since);
+            let successor = checker.successor(self.now, &views, port, family, since);
             if let Some(successor) = successor.filter(|_| beside) {
-                let seen =
-                    format!("{family} of station {}, which serves, at port {}", successor.port.0, host.0);
-                return Err(self.checker.violation(
+                let seen = format!("{key} of station {}, which serves, at port {}", successor.port.0, host.0);
+                return Err(checker.violation(
                     self.now,
                     port,
                     "hosts switch before the addresses are released",
@@ -244,28 +254,34 @@ impl World {
     /// # Errors
     /// The [`Violation`].
     pub fn judge_hosts(&self) -> Result<(), Violation> {
-        let views = self.views();
-        for family in &self.families {
-            for (host, station, _) in self.hosts.beliefs(*family) {
-                let active = views.iter().find(|view| {
-                    view.ours
-                        && view.awake
-                        && in_family(view.active, *family)
-                        && view.component == component(&views, host)
-                });
-                let Some(active) = active.filter(|active| active.port != station) else { continue };
-                let deposed = self.node(station).is_some_and(|node| node.run == Run::Up)
-                    && component(&views, station) == active.component
-                    && self.checker.was_active_since_faults_ended(station);
-                if deposed {
-                    let seen = format!("{family} at port {}, {} is Active", host.0, active.port.0);
-                    return Err(self.checker.violation(
-                        self.now,
-                        station,
-                        "at rest hosts have found the Active",
-                        seen,
-                    ));
-                }
+        for (number, views) in self.all_views() {
+            let keys = self.families.iter().map(|family| number.key(*family));
+            keys.into_iter().try_for_each(|key| self.judge_hosts_of(key, &views))?;
+        }
+        Ok(())
+    }
+
+    fn judge_hosts_of(&self, key: InstanceKey, views: &[StationView]) -> Result<(), Violation> {
+        let checker = self.checkers.of(RouterNumber::of(key));
+        for (host, station, _) in self.hosts.beliefs(key) {
+            let active = views.iter().find(|view| {
+                view.ours
+                    && view.awake
+                    && in_family(view.active, key.family)
+                    && view.component == component(views, host)
+            });
+            let Some(active) = active.filter(|active| active.port != station) else { continue };
+            let deposed = self.node(station).is_some_and(|node| node.run == Run::Up)
+                && component(views, station) == active.component
+                && checker.was_active_since_faults_ended(station);
+            if deposed {
+                let seen = format!("{key} at port {}, {} is Active", host.0, active.port.0);
+                return Err(checker.violation(
+                    self.now,
+                    station,
+                    "at rest hosts have found the Active",
+                    seen,
+                ));
             }
         }
         Ok(())

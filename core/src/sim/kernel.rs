@@ -136,6 +136,12 @@ impl FakeKernel {
         self.held.remove(&key);
     }
 
+    /// Removes the addresses of every key that is not among these: the clean-up after a crash does not
+    /// know who they belong to.
+    pub fn keep(&mut self, keys: &BTreeSet<InstanceKey>) {
+        self.held.retain(|key| keys.contains(key));
+    }
+
     /// The process died: its requests that were not carried out yet are forgotten; the addresses
     /// that are held stay.
     pub fn forget_requests(&mut self) {

@@ -5,7 +5,8 @@
 //! same seed gives the same run. Tests, fuzzing and benches share it; the daemon does not use it.
 //!
 //! * [`rng`], [`clock`], [`lan`], [`kernel`], [`packet`]: what surrounds a node
-//! * [`node`], [`peer`]: our routers, and routers of other implementations; `hosts`: the hosts that
+//! * [`node`], [`router`], [`peer`]: our nodes, the routers of each of them, and routers of other
+//!   implementations; `hosts`: the hosts that
 //!   use the addresses
 //! * [`reference`](mod@reference): what our own node must do and when, predicted from the
 //!   documents; `documents`: the numbers that the documents promise
@@ -19,6 +20,7 @@
 
 pub mod bounds;
 pub mod checker;
+mod checkers;
 pub mod clock;
 mod describe;
 mod documents;
@@ -34,6 +36,7 @@ pub mod packet;
 pub mod peer;
 pub mod reference;
 pub mod rng;
+pub mod router;
 pub mod script;
 mod station;
 pub mod trace;

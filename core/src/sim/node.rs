@@ -3,13 +3,15 @@
 //! A node holds state only; the world changes it.
 
 use super::clock::{Clock, TrueTime};
+use super::input_context::InputKind;
 use super::kernel::FakeKernel;
 use super::packet::Packet;
 use super::reference::Reference;
+use super::router::{RouterNumber, SecondRouter, SimRouter};
 use crate::protocol::{
     AnnounceSpec, Answer, CheckName, CheckResult, ChecksumPolicy, Command, CommandId, Demotion, Effect,
-    Effects, HoldResult, InstanceSnapshot, InstanceSpec, LastResort, LinkLocalRule, Node, PeerWarning,
-    RouterSpec, Snapshot, StateName, Track,
+    Effects, HoldResult, Input, InstanceSnapshot, InstanceSpec, LastResort, LinkLocalRule, Node, PeerWarning,
+    RouterSnapshot, RouterSpec, Snapshot, StateName, Track, Watched,
 };
 use crate::types::{
     AdverInterval, AdvertPriority, Destinations, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr,
@@ -78,9 +80,20 @@ pub struct NodeSetup {
     pub tracks: Vec<Track>,
     /// The clock of the node.
     pub clock: Clock,
+    /// The second router, if the nodes of the world have one.
+    pub second: Option<SecondRouter>,
 }
 
 impl NodeSetup {
+    /// Advertisement_Interval of one router.
+    #[must_use]
+    pub fn interval_of(&self, number: RouterNumber) -> AdverInterval {
+        match (number, &self.second) {
+            (RouterNumber::Second, Some(second)) => second.interval,
+            (RouterNumber::First, _) | (RouterNumber::Second, None) => self.interval,
+        }
+    }
+
     /// A contender with an interval of one second and an exact clock.
     #[must_use]
     pub fn new(host: Host, role: Role) -> Self {
@@ -93,6 +106,7 @@ impl NodeSetup {
             checksum: ChecksumPolicy::Auto,
             tracks: Vec::new(),
             clock: Clock::EXACT,
+            second: None,
         }
     }
 }
@@ -124,12 +138,12 @@ pub(super) enum QueuedInput {
     Link(LinkFacts),
     Check(CheckName, CheckResult),
     Command(CommandId, Command),
-    Configure(RouterSpec),
-    SavedDemotion(Demotion),
+    Configure(Vec<RouterSpec>),
+    SavedDemotion(RouterName, Demotion),
     Sockets(Family, Result<(), String>),
     AddressesTouched(InstanceKey, Removal),
     CheckRemoved(CheckName),
-    FinishCrashedRun(RouterSpec),
+    FinishCrashedRun(Vec<RouterSpec>),
     Shutdown,
 }
 
@@ -144,7 +158,7 @@ pub enum Removal {
     Refused,
 }
 
-/// What can be seen of a node from outside after each input.
+/// What can be seen of one router of a node from outside after each input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeView {
     /// The state of each family.
@@ -177,6 +191,27 @@ impl NodeView {
         deadline: None,
         yielded: Vec::new(),
     };
+
+    fn look(
+        &mut self,
+        router: &RouterSnapshot,
+        listening: &BTreeSet<InstanceKey>,
+        deadline: Option<MonoTime>,
+    ) {
+        self.states.clear();
+        self.states.extend(router.instances.iter().map(|instance| (instance.key, instance.state)));
+        self.priority = router.effective;
+        self.handing_over = router.handing_over;
+        self.eligible = router.faults.is_empty() && router.demoted.is_none();
+        self.other_addresses = router.peer_warnings.iter().any(|warning| {
+            matches!(warning.what, PeerWarning::AddressesLost { .. } | PeerWarning::AddressListDiffers { .. })
+        });
+        let retained = |m: &&InstanceSnapshot| m.state != StateName::Active && listening.contains(&m.key);
+        self.yielded.clear();
+        self.yielded.extend(router.instances.iter().filter(retained).map(|m| (m.key, m.since)));
+        self.demoted = router.demoted.as_ref().map(|demotion| demotion.last_resort);
+        self.deadline = deadline;
+    }
 
     /// Since when, by the clock of the node, one family is not Active any more but still holds its
     /// addresses.
@@ -216,19 +251,14 @@ pub struct SimNode {
     /// The reference, which predicts what the core must do.
     pub(super) reference: Reference,
     pub(super) host: Host,
-    /// The configuration of the node now.
-    pub(super) spec: RouterSpec,
-    /// The configuration of the node when no reload has changed it.
-    pub(super) usual_spec: RouterSpec,
-    /// The last configuration that the core was given: a router of an earlier configuration may
-    /// still be leaving.
-    pub(super) given: Option<RouterSpec>,
+    /// The routers of the node, the first one first.
+    pub(super) routers: Vec<SimRouter>,
     /// The families whose sockets could not be opened.
     pub(super) closed_sockets: BTreeSet<Family>,
     /// The families in which nothing can be sent.
     pub(super) unsendable: BTreeSet<Family>,
-    /// The families whose last advertisement was not sent.
-    pub(super) unsent: BTreeSet<Family>,
+    /// The instances whose last advertisement was not sent.
+    pub(super) unsent: BTreeSet<InstanceKey>,
     pub(super) clock: Clock,
     pub(super) kernel: FakeKernel,
     pub(super) link: LinkFacts,
@@ -239,11 +269,8 @@ pub struct SimNode {
     /// The script bounds this queue: each entry is one act of the script, or the answer to one act
     /// of the core.
     pub(super) queued_inputs: VecDeque<QueuedInput>,
-    pub(super) view: NodeView,
     /// The deadline that the node waits for, and the time at which the node will notice it.
     pub(super) wake: Option<(MonoTime, TrueTime)>,
-    /// The demotion that is saved on disk.
-    pub(super) demotion: Option<Demotion>,
     pub(super) checks: BTreeMap<CheckName, CheckResult>,
     pub(super) answers: Vec<(TrueTime, CommandId, Answer)>,
     pub(super) asked: u64,
@@ -259,8 +286,22 @@ impl SimNode {
         let host = setup.host;
         let mac = MacAddr([2, 0, 0, 0, 0, host.v4]);
         let clock = setup.clock;
-        let spec = spec(setup, families);
-        let checks = spec.tracked_checks().map(|name| (name.clone(), CheckResult::Passing)).collect();
+        let second = setup.second.clone();
+        let tracks = setup.tracks.iter().chain(second.iter().flat_map(|second| &second.tracks));
+        let checks = tracks.filter_map(|track| match &track.watched {
+            Watched::Check(name) => Some((name.clone(), CheckResult::Passing)),
+            Watched::Interface(_) => None,
+        });
+        let checks = checks.collect();
+        let first = SimRouter::new(RouterNumber::First, spec(setup, families));
+        let second = second.map(|SecondRouter { role, interval, tracks }| {
+            let number = RouterNumber::Second;
+            let instances = instances(number, families);
+            let (name, vrid) = (number.name(), number.vrid());
+            let spec =
+                RouterSpec { name, vrid, role, interval, tracks, instances, ..first.usual_spec.clone() };
+            SimRouter::new(number, spec)
+        });
         Self {
             core: Node::new(),
             reference: Reference::new(),
@@ -281,33 +322,49 @@ impl SimNode {
             life: 0,
             socket: VecDeque::new(),
             queued_inputs: VecDeque::new(),
-            view: NodeView::NOTHING,
             wake: None,
-            demotion: None,
             checks,
             answers: Vec::new(),
             asked: 0,
             listening: BTreeSet::new(),
             effects: Effects::new(),
-            spec: spec.clone(),
-            usual_spec: spec,
-            given: None,
+            routers: std::iter::once(first).chain(second).collect(),
             closed_sockets: BTreeSet::new(),
             unsendable: BTreeSet::new(),
             unsent: BTreeSet::new(),
         }
     }
 
-    /// What can be seen of the node.
+    /// The configuration of the first router.
+    ///
+    /// # Panics
+    /// Never: every node has a first router.
     #[must_use]
-    pub const fn view(&self) -> &NodeView {
-        &self.view
+    pub fn spec(&self) -> &RouterSpec {
+        match self.routers.first() {
+            Some(router) => &router.spec,
+            None => unreachable!("every node has a first router"),
+        }
     }
 
-    /// The configuration of the node.
-    #[must_use]
-    pub const fn spec(&self) -> &RouterSpec {
-        &self.spec
+    /// The configurations of all routers.
+    pub(super) fn specs(&self) -> Vec<RouterSpec> {
+        self.routers.iter().map(|router| router.spec.clone()).collect()
+    }
+
+    pub(super) fn router(&self, number: RouterNumber) -> Option<&SimRouter> {
+        self.routers.iter().find(|router| router.number == number)
+    }
+
+    /// What can be seen of one router.
+    pub(super) fn view(&self, number: RouterNumber) -> &NodeView {
+        static NOTHING: NodeView = NodeView::NOTHING;
+        self.router(number).map_or(&NOTHING, |router| &router.view)
+    }
+
+    /// When the node wants to be called next.
+    pub(super) fn deadline(&self) -> Option<MonoTime> {
+        self.view(RouterNumber::First).deadline
     }
 
     /// The core of the node.
@@ -387,25 +444,57 @@ impl SimNode {
         Ok(())
     }
 
+    /// The kind of an input for each router. Notes the configuration.
+    pub(super) fn kinds_of(&mut self, input: &Input<'_>) -> Vec<InputKind> {
+        let core = &self.core;
+        let mut kinds: Vec<_> = self.routers.iter_mut().map(|router| router.kind_of(core, input)).collect();
+        // The deadline is that of the whole node.
+        if kinds.iter().any(|kind| *kind != InputKind::Unchanged) {
+            for kind in kinds.iter_mut().filter(|kind| **kind == InputKind::Unchanged) {
+                *kind = InputKind::Configure;
+            }
+        }
+        kinds
+    }
+
+    /// A process begins.
+    pub(super) fn begin(&mut self) {
+        self.core = Node::new();
+        self.reference = Reference::new();
+        self.listening.clear();
+        self.life += 1;
+        self.run = Run::Up;
+        self.wake = None;
+        self.routers.iter_mut().for_each(SimRouter::begin);
+    }
+
+    /// No process runs, so nothing can be seen of its routers.
+    pub(super) fn forget_views(&mut self) {
+        for router in &mut self.routers {
+            router.view = NodeView::NOTHING;
+        }
+    }
+
+    /// Saves the demotion of a router, or that it is not demoted.
+    pub(super) fn save_demotion(&mut self, name: &RouterName, demotion: Option<Demotion>) {
+        // The first router has another name after some reloads.
+        let number =
+            if *name == RouterNumber::Second.name() { RouterNumber::Second } else { RouterNumber::First };
+        if let Some(router) = self.routers.iter_mut().find(|router| router.number == number) {
+            router.demotion = demotion;
+        }
+    }
+
+    /// Looks at every router after an input.
     pub(super) fn look(&mut self, snapshot: &Snapshot) {
-        let Some(router) = snapshot.routers.first() else {
-            self.view = NodeView { deadline: self.core.next_deadline(), ..NodeView::NOTHING };
-            return;
-        };
-        self.view.states.clear();
-        self.view.states.extend(router.instances.iter().map(|instance| (instance.key, instance.state)));
-        self.view.priority = router.effective;
-        self.view.handing_over = router.handing_over;
-        self.view.eligible = router.faults.is_empty() && router.demoted.is_none();
-        self.view.other_addresses = router.peer_warnings.iter().any(|warning| {
-            matches!(warning.what, PeerWarning::AddressesLost { .. } | PeerWarning::AddressListDiffers { .. })
-        });
-        let retained =
-            |m: &&InstanceSnapshot| m.state != StateName::Active && self.listening.contains(&m.key);
-        self.view.yielded.clear();
-        self.view.yielded.extend(router.instances.iter().filter(retained).map(|m| (m.key, m.since)));
-        self.view.demoted = router.demoted.as_ref().map(|demotion| demotion.last_resort);
-        self.view.deadline = self.core.next_deadline();
+        let deadline = self.core.next_deadline();
+        for SimRouter { number, view, .. } in &mut self.routers {
+            let seen = snapshot.routers.iter().find(|router| router.spec.vrid == number.vrid());
+            match seen {
+                Some(router) => view.look(router, &self.listening, deadline),
+                None => *view = NodeView { deadline, ..NodeView::NOTHING },
+            }
+        }
     }
 }
 
@@ -423,47 +512,31 @@ pub fn interface() -> InterfaceName {
     })
 }
 
-/// The VRID of the virtual router in every world.
+/// The VRID of the first router.
 #[must_use]
 pub fn vrid() -> Vrid {
-    match Vrid::new(51) {
-        Ok(vrid) => vrid,
-        Err(_) => unreachable!("51 is a legal VRID"),
-    }
+    RouterNumber::First.vrid()
 }
 
-/// The key of one family in every world.
+/// The key of one family of the first router.
 #[must_use]
 pub fn key(family: Family) -> InstanceKey {
-    InstanceKey { interface: interface(), family, vrid: vrid() }
+    RouterNumber::First.key(family)
 }
 
-/// The virtual addresses of one family.
+/// The virtual addresses of one family of the first router.
 #[must_use]
 pub fn virtual_addresses(family: Family) -> Vec<IpNet> {
-    let addresses: &[&str] = match family {
-        Family::Ipv4 => &["192.0.2.254/24"],
-        Family::Ipv6 => &["fe80::51/64", "2001:db8::51/64"],
-    };
-    addresses.iter().filter_map(|address| address.parse().ok()).collect()
+    RouterNumber::First.addresses(family)
 }
 
-/// The name of the router in every world.
+/// The name of the first router.
 #[must_use]
 pub fn name() -> RouterName {
-    match "web".parse() {
-        Ok(name) => name,
-        Err(_) => unreachable!("web is a legal name"),
-    }
+    RouterNumber::First.name()
 }
 
 fn spec(setup: NodeSetup, families: &[Family]) -> RouterSpec {
-    let instance = |family: &Family| InstanceSpec {
-        family: *family,
-        version: Version::V3,
-        addresses: virtual_addresses(*family),
-        excluded: Vec::new(),
-    };
     RouterSpec {
         name: name(),
         interface: interface(),
@@ -477,8 +550,19 @@ fn spec(setup: NodeSetup, families: &[Family]) -> RouterSpec {
         link_local: LinkLocalRule::Require,
         source_address: None,
         destinations: Destinations::Multicast,
-        instances: families.iter().map(instance).collect(),
+        instances: instances(RouterNumber::First, families),
         tracks: setup.tracks,
         announce: AnnounceSpec::default(),
     }
+}
+
+/// The instances of a router with its usual addresses.
+pub(super) fn instances(number: RouterNumber, families: &[Family]) -> Vec<InstanceSpec> {
+    let instance = |family: &Family| InstanceSpec {
+        family: *family,
+        version: Version::V3,
+        addresses: number.addresses(*family),
+        excluded: Vec::new(),
+    };
+    families.iter().map(instance).collect()
 }

@@ -1,18 +1,15 @@
 //! What can be done to a world from outside: faults, the commands of operators, and repairs.
 
-use super::checker::Violation;
+use super::checker::{Checker, Violation};
+use super::checkers::Views;
 use super::gaps::Bridge;
 use super::kernel::KernelBehaviour;
 use super::lan::{Cable, Conditions, Echo, Path, Port};
-use super::node::{NodeView, Packets, QueuedInput, Removal, Run, SimNode, key, virtual_addresses};
-use super::reference::Reference;
-use super::view::StationView;
+use super::node::{Packets, QueuedInput, Removal, Run, SimNode, instances};
+use super::router::{RouterNumber, SimRouter};
 use super::world::{Station, World};
-use crate::protocol::{
-    CheckResult, Command, CommandId, Demotion, Force, InstanceSpec, LastResort, Node, RouterSpec, Track,
-};
-use crate::types::{AdverInterval, Family, InstanceKey, MonoTime, Preempt, Role, RouterName, Version};
-use ipnet::IpNet;
+use crate::protocol::{CheckResult, Command, CommandId, Demotion, Force, LastResort, RouterSpec, Track};
+use crate::types::{AdverInterval, Family, InstanceKey, MonoTime, Preempt, Priority, Role, RouterName};
 use std::time::Duration;
 
 /// What a dying process leaves behind.
@@ -139,9 +136,49 @@ pub enum Act {
     FaultsBegin,
 }
 
+impl Change {
+    fn apply(&self, router: &mut SimRouter) {
+        let SimRouter { number, spec, usual_spec, .. } = router;
+        match self {
+            Self::Interval(interval) => spec.interval = *interval,
+            Self::PreemptDelay(delay) => spec.preempt_delay = *delay,
+            Self::Tracks(tracks) => spec.tracks.clone_from(tracks),
+            // Names are unique.
+            Self::Name(name) => {
+                if *number == RouterNumber::First {
+                    spec.name = name.clone();
+                }
+            }
+            Self::Preempt(wanted) => {
+                if let Role::Contender { preempt, .. } = &mut spec.role {
+                    *preempt = *wanted;
+                }
+            }
+            Self::Families(families) => spec.instances = instances(*number, families),
+            Self::MoreAddresses => {
+                for instance in &mut spec.instances {
+                    instance.addresses.extend(number.more_addresses(instance.family));
+                }
+            }
+            Self::Back => spec.clone_from(usual_spec),
+        }
+    }
+}
+
+/// The role of the second router: a node that is preferred for one router is not for the other.
+fn mirrored(role: Role) -> Role {
+    match role {
+        Role::Owner => Role::Owner,
+        Role::Contender { priority, preempt } => {
+            let priority = Priority::clamped(255 - i32::from(priority.get()));
+            Role::Contender { priority, preempt }
+        }
+    }
+}
+
 impl World {
     pub(super) fn carry_out_act(&mut self, act: Act) -> Result<(), Violation> {
-        let views = self.views();
+        let views = self.all_views();
         match act {
             Act::Start(port) => {
                 self.allow_gap_if_nobody_serves(&views);
@@ -149,12 +186,12 @@ impl World {
             }
             Act::Stop(port) => self.stop(&views, port),
             Act::Crash(port, leftovers) => {
-                self.checker.allow_gap(self.now);
+                self.checkers.allow_gap(self.now);
                 self.crash(port, leftovers);
                 Ok(())
             }
             Act::Stall(port, packets) => {
-                self.checker.allow_gap(self.now);
+                self.checkers.allow_gap(self.now);
                 self.stall(port, packets);
                 Ok(())
             }
@@ -200,11 +237,12 @@ impl World {
             }
             Act::Repair => self.repair(),
             Act::FaultsEnd => {
-                self.checker.faults_end(self.now);
+                let now = self.now;
+                self.checkers.each().for_each(|checker| checker.faults_end(now));
                 Ok(())
             }
             Act::FaultsBegin => {
-                self.checker.faults_begin();
+                self.checkers.each().for_each(Checker::faults_begin);
                 Ok(())
             }
         }
@@ -217,22 +255,19 @@ impl World {
         let mut queued_inputs = Vec::new();
         match self.stations.get_mut(port.0) {
             Some(Station::Ours(node)) if node.run == Run::Down => {
-                node.core = Node::new();
-                node.reference = Reference::new();
-                node.given = None;
-                node.listening.clear();
                 node.kernel.clear();
-                node.life += 1;
-                node.run = Run::Up;
-                node.view = NodeView::NOTHING;
-                node.wake = None;
-                queued_inputs.extend(node.demotion.clone().map(QueuedInput::SavedDemotion));
-                queued_inputs.push(QueuedInput::Configure(node.spec.clone()));
+                node.begin();
+                for router in &node.routers {
+                    let saved = router.demotion.clone();
+                    let saved = saved.map(|it| QueuedInput::SavedDemotion(router.spec.name.clone(), it));
+                    queued_inputs.extend(saved);
+                }
+                queued_inputs.push(QueuedInput::Configure(node.specs()));
                 queued_inputs.push(QueuedInput::Link(node.link.clone()));
                 queued_inputs.extend(
                     node.checks.iter().map(|(name, result)| QueuedInput::Check(name.clone(), *result)),
                 );
-                self.checker.process_changed(self.now, port);
+                self.checkers.process_changed(self.now, port);
             }
             Some(Station::Foreign(instances)) => {
                 let now = MonoTime::from_nanos(self.now.as_nanos());
@@ -244,7 +279,7 @@ impl World {
                         m.message(message).map(|said| (*m.setup(), said))
                     })
                     .collect();
-                self.checker.process_changed(self.now, port);
+                self.checkers.process_changed(self.now, port);
                 for message in messages {
                     self.send_foreign(port, message);
                 }
@@ -254,13 +289,13 @@ impl World {
         queued_inputs.into_iter().try_for_each(|queued| self.deliver(port, queued))
     }
 
-    fn stop(&mut self, views: &[StationView], port: Port) -> Result<(), Violation> {
+    fn stop(&mut self, views: &Views, port: Port) -> Result<(), Violation> {
         self.allow_gap_unless_bridged(views, port, Bridge::AnyWilling);
         match self.stations.get_mut(port.0) {
             Some(Station::Ours(_)) => return self.deliver(port, QueuedInput::Shutdown),
             Some(Station::Foreign(instances)) => {
                 // The node drops its addresses before any other router can have them.
-                self.checker.allow_gap(self.now);
+                self.checkers.allow_gap(self.now);
                 let messages: Vec<_> = instances
                     .iter_mut()
                     .map(|m| {
@@ -284,7 +319,7 @@ impl World {
                 node.run = Run::Down;
                 node.socket.clear();
                 node.queued_inputs.clear();
-                node.view = NodeView::NOTHING;
+                node.forget_views();
                 match leftovers {
                     Leftovers::Addresses => node.kernel.forget_requests(),
                     Leftovers::Nothing => node.kernel.clear(),
@@ -315,7 +350,8 @@ impl World {
             return Ok(());
         }
         node.run = Run::Up;
-        self.checker.woken(self.now, port);
+        let now = self.now;
+        self.checkers.each().for_each(|checker| checker.woken(now, port));
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let packets = std::mem::take(&mut node.socket);
         let queued_inputs = std::mem::take(&mut node.queued_inputs);
@@ -330,7 +366,7 @@ impl World {
 
     fn demote(
         &mut self,
-        views: &[StationView],
+        views: &Views,
         port: Port,
         force: Force,
         last_resort: LastResort,
@@ -347,17 +383,23 @@ impl World {
             reason: String::new(),
             by: "operator".to_owned(),
         };
-        self.command(port, Command::Demote { router: self.name_of(port), demotion, force })
+        self.names_of(port).into_iter().try_for_each(|router| {
+            let demotion = demotion.clone();
+            self.command(port, Command::Demote { router, demotion, force })
+        })
     }
 
-    fn promote(&mut self, views: &[StationView], port: Port) -> Result<(), Violation> {
+    fn promote(&mut self, views: &Views, port: Port) -> Result<(), Violation> {
         self.allow_gap_if_nobody_serves(views);
-        self.checker.priority_changed(self.now, port);
-        self.command(port, Command::Promote { router: self.name_of(port) })
+        self.checkers.priority_changed(self.now, port);
+        let mut names = self.names_of(port).into_iter();
+        names.try_for_each(|router| self.command(port, Command::Promote { router }))
     }
 
-    fn name_of(&self, port: Port) -> RouterName {
-        self.node(port).map_or_else(super::node::name, |node| node.spec.name.clone())
+    /// The names of the routers of a node: what operators do to a node, they do to each of them.
+    fn names_of(&self, port: Port) -> Vec<RouterName> {
+        let routers = self.node(port).map(|node| node.routers.as_slice()).unwrap_or_default();
+        routers.iter().map(|router| router.spec.name.clone()).collect()
     }
 
     fn command(&mut self, port: Port, command: Command) -> Result<(), Violation> {
@@ -370,8 +412,8 @@ impl World {
         self.deliver(port, QueuedInput::Command(id, command))
     }
 
-    fn check(&mut self, views: &[StationView], port: Port, result: CheckResult) -> Result<(), Violation> {
-        self.checker.priority_changed(self.now, port);
+    fn check(&mut self, views: &Views, port: Port, result: CheckResult) -> Result<(), Violation> {
+        self.checkers.priority_changed(self.now, port);
         match result {
             CheckResult::Failing => self.allow_gap_unless_bridged(views, port, Bridge::Obedient),
             CheckResult::Passing => self.allow_gap_if_nobody_serves(views),
@@ -384,68 +426,46 @@ impl World {
         names.into_iter().try_for_each(|name| self.deliver(port, QueuedInput::Check(name, result)))
     }
 
-    fn change_role(&mut self, views: &[StationView], port: Port, role: Role) -> Result<(), Violation> {
-        self.checker.priority_changed(self.now, port);
+    fn change_role(&mut self, views: &Views, port: Port, role: Role) -> Result<(), Violation> {
+        self.checkers.priority_changed(self.now, port);
         self.allow_gap_if_contested(views, port);
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
-        node.spec.role = role;
-        node.usual_spec.role = role;
-        let spec = node.spec.clone();
-        self.deliver(port, QueuedInput::Configure(spec))
+        for router in &mut node.routers {
+            let role = match router.number {
+                RouterNumber::First => role,
+                RouterNumber::Second => mirrored(role),
+            };
+            router.spec.role = role;
+            router.usual_spec.role = role;
+        }
+        let specs = node.specs();
+        self.deliver(port, QueuedInput::Configure(specs))
     }
 
     fn reconfigure(&mut self, port: Port, change: Change) -> Result<(), Violation> {
-        self.checker.priority_changed(self.now, port);
-        self.checker.allow_gap(self.now);
+        self.checkers.priority_changed(self.now, port);
+        self.checkers.allow_gap(self.now);
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
-        let (spec, usual) = (&mut node.spec, &node.usual_spec);
-        let interval = spec.interval;
-        match change {
-            Change::Interval(interval) => spec.interval = interval,
-            Change::PreemptDelay(delay) => spec.preempt_delay = delay,
-            Change::Tracks(tracks) => spec.tracks = tracks,
-            Change::Name(name) => spec.name = name,
-            Change::Preempt(wanted) => {
-                if let Role::Contender { preempt, .. } = &mut spec.role {
-                    *preempt = wanted;
-                }
+        for router in &mut node.routers {
+            let interval = router.spec.interval;
+            change.apply(router);
+            if router.spec.interval != interval {
+                self.checkers.of_mut(router.number).rate_changed(self.now, port);
             }
-            Change::Families(families) => {
-                let instance = |family| InstanceSpec {
-                    family,
-                    version: Version::V3,
-                    addresses: virtual_addresses(family),
-                    excluded: Vec::new(),
-                };
-                spec.instances = families.into_iter().map(instance).collect();
-            }
-            Change::MoreAddresses => {
-                for instance in &mut spec.instances {
-                    let address = match instance.family {
-                        Family::Ipv4 => "192.0.2.253/24",
-                        Family::Ipv6 => "2001:db8::52/64",
-                    };
-                    instance.addresses.extend(address.parse::<IpNet>().ok());
-                }
-            }
-            Change::Back => *spec = usual.clone(),
         }
-        let spec = node.spec.clone();
-        if spec.interval != interval {
-            self.checker.rate_changed(self.now, port);
-        }
-        self.deliver(port, QueuedInput::Configure(spec))
+        let specs = node.specs();
+        self.deliver(port, QueuedInput::Configure(specs))
     }
 
     fn remove_checks(&mut self, port: Port) -> Result<(), Violation> {
-        self.checker.allow_gap(self.now);
+        self.checkers.allow_gap(self.now);
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let names: Vec<_> = node.checks.keys().cloned().collect();
         names.into_iter().try_for_each(|name| self.deliver(port, QueuedInput::CheckRemoved(name)))
     }
 
     fn sockets(&mut self, port: Port, family: Family, sockets: Sockets) -> Result<(), Violation> {
-        self.checker.allow_gap(self.now);
+        self.checkers.allow_gap(self.now);
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let (changed, outcome) = match sockets {
             Sockets::Open => (node.closed_sockets.remove(&family), Ok(())),
@@ -456,57 +476,64 @@ impl World {
 
     /// The agent notices that addresses were removed from the interface only while it holds them.
     fn remove_addresses(&mut self, port: Port, family: Family, removal: Removal) -> Result<(), Violation> {
-        let key = key(family);
-        let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
-        // A stalled process is not told in time, so its announcements until then are not an error.
-        if !node.kernel.holds(key) || node.run != Run::Up {
-            return Ok(());
-        }
-        match removal {
-            Removal::PutBack | Removal::Reinstalled => {}
-            Removal::Refused => {
-                node.kernel.lose(key);
-                self.checker.allow_gap(self.now);
-                self.checker.refusals_happen();
+        for number in self.checkers.numbers() {
+            let key = number.key(family);
+            let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
+            // A stalled process is not told in time, so its announcements until then are not an
+            // error.
+            if !node.kernel.holds(key) || node.run != Run::Up {
+                continue;
             }
+            match removal {
+                Removal::PutBack | Removal::Reinstalled => {}
+                Removal::Refused => {
+                    node.kernel.lose(key);
+                    self.checkers.allow_gap(self.now);
+                    self.checkers.refusals_happen();
+                }
+            }
+            self.deliver(port, QueuedInput::AddressesTouched(key, removal))?;
         }
-        self.deliver(port, QueuedInput::AddressesTouched(key, removal))
+        Ok(())
     }
 
-    /// Does what `vrrpd --clean-up` does: the links, then the router that was Active, then the end.
+    /// Does what `vrrpd --clean-up` does: the links, then the routers that were Active, then the end.
     fn finish_crashed_run(&mut self, port: Port) -> Result<(), Violation> {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
-        let held: Vec<InstanceKey> = node.spec.keys().filter(|key| node.kernel.holds(*key)).collect();
-        if node.run != Run::Down || held.len() != node.spec.instances.len() {
+        let holds = |key: &InstanceKey| node.kernel.holds(*key);
+        let was_active = |spec: &RouterSpec| spec.keys().all(|key| holds(&key));
+        let (active, other): (Vec<_>, Vec<_>) = node.specs().into_iter().partition(was_active);
+        let held_in_part = other.iter().any(|spec| spec.keys().any(|key| holds(&key)));
+        if node.run != Run::Down || active.is_empty() || held_in_part {
             return Ok(());
         }
-        node.core = Node::new();
-        node.reference = Reference::new();
-        node.given = None;
-        node.listening.clear();
         node.kernel.forget_requests();
-        node.life += 1;
-        node.run = Run::Up;
-        node.view = NodeView::NOTHING;
-        node.wake = None;
+        // The crashed run may have left addresses of an earlier configuration.
+        node.kernel.keep(&active.iter().flat_map(RouterSpec::keys).collect());
+        node.begin();
+        self.checkers.process_changed(self.now, port);
+        for spec in &active {
+            for key in spec.keys() {
+                self.checkers.of_mut(RouterNumber::of(key)).inherits(port, std::iter::once(key));
+            }
+        }
+        let without_checks = |spec| RouterSpec { tracks: Vec::new(), ..spec };
         let queued_inputs = [
             QueuedInput::Link(node.link.clone()),
-            QueuedInput::FinishCrashedRun(RouterSpec { tracks: Vec::new(), ..node.spec.clone() }),
+            QueuedInput::FinishCrashedRun(active.into_iter().map(without_checks).collect()),
             QueuedInput::Shutdown,
         ];
-        self.checker.process_changed(self.now, port);
-        self.checker.inherits(port, held.into_iter());
         queued_inputs.into_iter().try_for_each(|queued| self.deliver(port, queued))
     }
 
     fn reload(&mut self, port: Port) -> Result<(), Violation> {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
-        let spec = node.spec.clone();
-        self.deliver(port, QueuedInput::Configure(spec))
+        let specs = node.specs();
+        self.deliver(port, QueuedInput::Configure(specs))
     }
 
     fn cable(&mut self, port: Port, cable: Cable, carrier: CarrierSignal) -> Result<(), Violation> {
-        self.checker.allow_gap(self.now);
+        self.checkers.allow_gap(self.now);
         self.lan.set_cable(port, cable);
         self.find_components();
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
@@ -536,7 +563,7 @@ impl World {
 
     fn set_behaviour(&mut self, port: Port, behaviour: KernelBehaviour) {
         if behaviour.refusals > 0 {
-            self.checker.refusals_happen();
+            self.checkers.refusals_happen();
         }
         if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {
             node.kernel.set_behaviour(behaviour);
@@ -554,7 +581,7 @@ impl World {
             for family in [Family::Ipv4, Family::Ipv6] {
                 self.sockets(port, family, Sockets::Open)?;
             }
-            let changed = |node: &SimNode| node.spec != node.usual_spec;
+            let changed = |node: &SimNode| node.routers.iter().any(|router| router.spec != router.usual_spec);
             if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {
                 node.unsendable.clear();
             }

@@ -2,8 +2,9 @@
 
 use super::clock::TrueTime;
 use super::lan::Port;
-use super::node::{Host, NodeSetup, Run, SimNode, key};
+use super::node::{Host, NodeSetup, Run, SimNode};
 use super::peer::{PeerInstance, PeerSetup};
+use super::router::RouterNumber;
 use super::view::{StationView, preempts};
 use crate::protocol::StateName;
 use crate::types::{AdvertPriority, Family, MonoTime, Preempt};
@@ -54,14 +55,21 @@ impl Station {
         }
     }
 
-    pub(super) fn view(&self, port: Port, component: usize, families: &[Family]) -> StationView {
+    pub(super) fn view(
+        &self,
+        number: RouterNumber,
+        port: Port,
+        component: usize,
+        families: &[Family],
+    ) -> StationView {
         let per_family = |f: &dyn Fn(Family) -> bool| {
             [Family::Ipv4, Family::Ipv6].map(|family| families.contains(&family) && f(family))
         };
         match self {
             Self::Ours(node) => {
                 let up = node.run == Run::Up;
-                let state = |family, wanted| node.view.state(key(family)) == wanted;
+                let seen = node.view(number);
+                let state = |family, wanted| seen.state(number.key(family)) == wanted;
                 StationView {
                     port,
                     component,
@@ -69,11 +77,11 @@ impl Station {
                     awake: up,
                     active: per_family(&|family| up && state(family, StateName::Active)),
                     backup: per_family(&|family| up && state(family, StateName::Backup)),
-                    holds: per_family(&|family| node.holds(key(family))),
-                    leaving: node.view.handing_over,
-                    eligible: up && node.view.eligible,
-                    priority: node.view.priority,
-                    preempt: preempts(&node.spec.role),
+                    holds: per_family(&|family| node.holds(number.key(family))),
+                    leaving: seen.handing_over,
+                    eligible: up && seen.eligible,
+                    priority: seen.priority,
+                    preempt: node.router(number).map_or(Preempt::Allow, |router| preempts(&router.spec.role)),
                 }
             }
             Self::Foreign(instances) => {

@@ -6,23 +6,25 @@
 //! everything.
 
 use super::checker::{Checker, Violation};
+use super::checkers::{Checkers, Views};
 use super::clock::TrueTime;
 use super::describe;
 use super::hosts::{AnnouncementEvent, Hosts};
-use super::input_context::{InputContext, InputKind};
+use super::input_context::InputContext;
 use super::kernel::{KernelOutcome, Wanted};
 use super::lan::{Arrival, Integrity, Lan, Port};
 use super::node::{
-    NodeView, Packets, QueuedInput, Removal, Run, SimNode, interface, virtual_addresses, vrid,
+    NodeView, Packets, QueuedInput, Removal, Run, SimNode, interface, key, virtual_addresses, vrid,
 };
 use super::packet::Packet;
 use super::peer::{PeerSetup, audible};
 use super::rng::Rng;
+use super::router::RouterNumber;
 use super::script::Act;
 pub use super::station::{Station, StationSetup};
 use super::trace::{Detail, Trace};
 use super::view::StationView;
-use crate::protocol::{Effect, Effects, Input, RouterSpec};
+use crate::protocol::{Effect, Effects, Input};
 use crate::types::{AdvertPriority, Family, InstanceKey, MonoTime, Version};
 use crate::wire::Draft;
 use ipnet::IpNet;
@@ -35,7 +37,7 @@ use std::time::Duration;
 pub struct WorldSetup {
     /// The seed that decides every random choice.
     pub seed: u64,
-    /// The families of the one virtual router that all stations run.
+    /// The families of every virtual router.
     pub families: Vec<Family>,
     /// The stations, in the order of their ports.
     pub stations: Vec<StationSetup>,
@@ -60,6 +62,16 @@ pub(super) enum WorldEvent {
     Act(Act),
 }
 
+impl WorldSetup {
+    /// Whether our nodes have a second router. All stations of such a world are ours.
+    pub(super) fn has_second_router(&self) -> bool {
+        self.stations.iter().any(|station| match station {
+            StationSetup::Ours(node) => node.second.is_some(),
+            StationSetup::Foreign(..) => false,
+        })
+    }
+}
+
 /// The whole simulated world.
 #[derive(Debug)]
 pub struct World {
@@ -72,7 +84,7 @@ pub struct World {
     pub(super) hosts: Hosts,
     queue: BTreeMap<(TrueTime, EventOrder, u64), WorldEvent>,
     sequence: u64,
-    pub(super) checker: Checker,
+    pub(super) checkers: Checkers,
     pub(super) trace: Trace,
     views: Vec<StationView>,
     /// For each station: the lowest port of its component.
@@ -85,7 +97,7 @@ impl World {
     /// A world in which no station runs yet: [`Act::Start`] starts a station.
     #[must_use]
     pub fn new(setup: WorldSetup) -> Self {
-        let checker = Checker::new(&setup);
+        let checkers = Checkers::new(&setup);
         let families = setup.families;
         let stations: Vec<Station> =
             setup.stations.into_iter().map(|station| Station::new(station, &families)).collect();
@@ -101,7 +113,7 @@ impl World {
             hosts: Hosts::new(setup.seed),
             queue: BTreeMap::new(),
             sequence: 0,
-            checker,
+            checkers,
             trace: Trace::new(setup.detail),
             views: Vec::new(),
             arrivals: Vec::new(),
@@ -127,16 +139,39 @@ impl World {
         &self.trace
     }
 
-    /// The checker, with what it has checked.
+    /// The checker of the first router, with what it has checked.
     #[must_use]
-    pub const fn checker(&self) -> &Checker {
-        &self.checker
+    pub fn checker(&self) -> &Checker {
+        self.checkers.of(RouterNumber::First)
+    }
+
+    /// The time from the last fault until the rules about the service apply to every router.
+    #[must_use]
+    pub fn settle(&self) -> Duration {
+        self.checkers.settle()
+    }
+
+    /// Applies the rules of rest to every router.
+    ///
+    /// # Errors
+    /// The [`Violation`].
+    pub fn judge_quiescence(&self) -> Result<(), Violation> {
+        for (number, views) in self.all_views() {
+            self.checkers.of(number).judge_quiescence(self.now, &views)?;
+        }
+        Ok(())
     }
 
     /// The families of the virtual router.
     #[must_use]
     pub fn families(&self) -> &[Family] {
         &self.families
+    }
+
+    /// Whether our nodes have a second router.
+    #[must_use]
+    pub fn has_second_router(&self) -> bool {
+        self.checkers.numbers().any(|number| number == RouterNumber::Second)
     }
 
     /// One of our nodes.
@@ -148,12 +183,23 @@ impl World {
         }
     }
 
-    /// Every station as the checker sees it.
+    /// Every station as the checker of the first router sees it.
     #[must_use]
     pub fn views(&self) -> Vec<StationView> {
+        self.views_of(RouterNumber::First)
+    }
+
+    /// Every station as the checker of this router sees it.
+    #[must_use]
+    pub fn views_of(&self, number: RouterNumber) -> Vec<StationView> {
         let mut views = Vec::new();
-        self.look(&mut views);
+        self.look(number, &mut views);
         views
+    }
+
+    /// Every station as each checker sees it.
+    pub(super) fn all_views(&self) -> Views {
+        self.checkers.numbers().map(|number| (number, self.views_of(number))).collect()
     }
 
     /// Adds an act to the script.
@@ -261,7 +307,7 @@ impl World {
         }
         match node.kernel.carry_out() {
             KernelOutcome::Held(result) => self.deliver(port, QueuedInput::AddressesHeld(result)),
-            KernelOutcome::Absent(key) => self.judge_release(port, key.family),
+            KernelOutcome::Absent(key) => self.judge_release(port, key),
             KernelOutcome::Nothing => Ok(()),
         }
     }
@@ -285,10 +331,10 @@ impl World {
             QueuedInput::Link(facts) => Input::Link(interface(), Some(facts)),
             QueuedInput::Check(name, result) => Input::CheckResult(name, result),
             QueuedInput::Command(id, command) => Input::Command(id, command),
-            QueuedInput::Configure(spec) => Input::Configure(vec![spec]),
+            QueuedInput::Configure(specs) => Input::Configure(specs),
             QueuedInput::Sockets(family, outcome) => Input::Sockets(interface(), family, outcome),
             QueuedInput::CheckRemoved(name) => Input::CheckRemoved(name),
-            QueuedInput::FinishCrashedRun(spec) => Input::FinishCrashedRun(vec![spec]),
+            QueuedInput::FinishCrashedRun(specs) => Input::FinishCrashedRun(specs),
             QueuedInput::AddressesTouched(key, removal) => match removal {
                 Removal::PutBack => Input::AddressesRestored { key, count: 1 },
                 Removal::Reinstalled => Input::AddressesReinstalled { key },
@@ -297,10 +343,7 @@ impl World {
                     Input::AddressesNotRestored { key, why }
                 }
             },
-            QueuedInput::SavedDemotion(demotion) => {
-                let name = self.node(port).map_or_else(super::node::name, |node| node.spec.name.clone());
-                Input::SavedDemotion(name, demotion)
-            }
+            QueuedInput::SavedDemotion(name, demotion) => Input::SavedDemotion(name, demotion),
             QueuedInput::Shutdown => Input::Shutdown,
         };
         self.feed(port, input)
@@ -330,47 +373,49 @@ impl World {
     pub(super) fn feed(&mut self, port: Port, input: Input<'_>) -> Result<(), Violation> {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let local = node.clock.read(self.now);
-        let mut kind = InputKind::of(&input);
-        if let Input::Configure(specs) = &input {
-            let before = node.core.running().chain(&node.given);
-            if !before.zip(specs.iter().cycle()).all(|(old, new)| keeps_its_state(old, new)) {
-                kind = InputKind::Replace;
-            } else if node.core.running().eq(specs) && node.given.iter().eq(specs) {
-                kind = InputKind::Unchanged;
-            }
-            node.given = specs.first().cloned();
-        }
+        let kinds = node.kinds_of(&input);
         let trace = &mut self.trace;
         trace.note(self.now, || format!("node {}: {}", port.0, describe::input(&input)));
         let mut effects = std::mem::take(&mut node.effects);
         effects.clear();
-        let before: NodeView = node.view.clone();
+        let before: Vec<NodeView> = node.routers.iter().map(|router| router.view.clone()).collect();
         node.core.handle(local, input.clone(), &mut effects);
         let snapshot = node.core.snapshot(local);
         let predicted = node.reference.follow(local, &input, &effects, &snapshot, node.core.next_deadline());
         let listening = node.listen(&effects);
         node.look(&snapshot);
         trace.note(self.now, || {
-            let states: Vec<_> = node.view.states.iter().map(|(_, state)| state.as_str()).collect();
-            let leaving = if node.view.handing_over { ", leaving" } else { "" };
-            format!("node {}:     {}{leaving}, next {:?}", port.0, states.join("/"), node.view.deadline)
+            let states = node.routers.iter().map(|router| {
+                let states: Vec<_> = router.view.states.iter().map(|(_, state)| state.as_str()).collect();
+                let leaving = if router.view.handing_over { ", leaving" } else { "" };
+                format!("{}{leaving}", states.join("/"))
+            });
+            let states: Vec<_> = states.collect();
+            format!("node {}:     {}, next {:?}", port.0, states.join("; "), node.deadline())
         });
         if let Err(difference) = predicted {
             let effects: Vec<_> = effects.iter().map(describe::effect).collect();
             let seen = format!("{} (effects: {effects:?})", difference.seen);
-            return Err(self.checker.violation(self.now, port, difference.rule, seen));
+            return Err(self.checkers.violation(self.now, port, difference.rule, seen));
         }
         if let Err(seen) = listening {
-            return Err(self.checker.violation(
+            return Err(self.checkers.violation(
                 self.now,
                 port,
                 "WatchAnnouncements and IgnoreAnnouncements alternate",
                 seen,
             ));
         }
-        let input_context = InputContext { now: self.now, port, local, kind, before: &before };
-        self.checker.judge_input(&input_context, node, &effects)?;
-        self.note_yield(port, &before);
+        for ((router, before), kind) in node.routers.iter().zip(&before).zip(kinds) {
+            let checker = self.checkers.of_mut(router.number);
+            let input_context = InputContext { now: self.now, port, local, kind, before };
+            if node.routers.len() == 1 {
+                checker.judge_input(&input_context, node, &effects)?;
+            } else {
+                checker.judge_input(&input_context, node, &router.own_effects(&effects))?;
+            }
+        }
+        self.note_yields(port, &before);
         let result = self.carry_out(port, &effects);
         self.reschedule(port);
         if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {
@@ -401,8 +446,10 @@ impl World {
                 }
                 Effect::Announce { key, .. } => {
                     let held = self.node(port).is_some_and(|node| node.holds(*key));
-                    self.checker.judge_announcement(self.now, port, *key, held)?;
-                    self.announce(port, key.family);
+                    self.checkers
+                        .of(RouterNumber::of(*key))
+                        .judge_announcement(self.now, port, *key, held)?;
+                    self.announce(port, *key);
                 }
                 Effect::WatchAnnouncements { .. }
                 | Effect::IgnoreAnnouncements { .. }
@@ -413,9 +460,9 @@ impl World {
                         node.answers.push((now, id, answer));
                     }
                 }
-                Effect::SaveDemotion { demotion, .. } => {
+                Effect::SaveDemotion { router, demotion } => {
                     if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {
-                        node.demotion.clone_from(demotion);
+                        node.save_demotion(router, demotion.clone());
                     }
                 }
                 Effect::Stopped => self.end_process(port),
@@ -440,18 +487,18 @@ impl World {
             node.run = Run::Down;
             node.socket.clear();
             node.queued_inputs.clear();
-            node.view = NodeView::NOTHING;
+            node.forget_views();
         }
     }
 
     fn reschedule(&mut self, port: Port) {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return };
         let waited = node.wake.map(|(deadline, _)| deadline);
-        if waited == node.view.deadline && waited.is_some() {
+        if waited == node.deadline() && waited.is_some() {
             return;
         }
         let late = self.rng.between(Duration::ZERO, self.lateness);
-        node.wake = node.view.deadline.map(|at| (at, node.clock.when(at).max(self.now) + late));
+        node.wake = node.deadline().map(|at| (at, node.clock.when(at).max(self.now) + late));
     }
 
     fn transmit(&mut self, port: Port, key: InstanceKey, draft: &Draft) -> Result<(), Violation> {
@@ -459,17 +506,17 @@ impl World {
         let (listed, _) = node.core.addresses(key);
         let listed: Vec<IpAddr> = listed.iter().map(IpNet::addr).collect();
         let packet = Packet::advertise(draft, listed.iter().copied())
-            .map_err(|error| self.checker.violation(self.now, port, "emit", error.to_string()))?;
-        self.checker.judge_codec(self.now, port, draft, &listed, &packet)?;
+            .map_err(|error| self.checkers.violation(self.now, port, "emit", error.to_string()))?;
+        self.checkers.of(RouterNumber::of(key)).judge_codec(self.now, port, draft, &listed, &packet)?;
         if node.closed_sockets.contains(&key.family) {
             return Ok(());
         }
         if node.unsendable.contains(&key.family) {
-            node.unsent.insert(key.family);
+            node.unsent.insert(key);
             let (priority, errno) = (draft.priority, Some(EPERM));
             return self.feed(port, Input::AdvertisementUnsent { key, priority, errno });
         }
-        let sent_again = node.unsent.remove(&key.family);
+        let sent_again = node.unsent.remove(&key);
         self.send(port, &packet);
         if sent_again {
             self.feed(port, Input::AdvertisementSentAgain(key))?;
@@ -484,7 +531,7 @@ impl World {
     ) {
         let Some((setup, (priority, interval))) = message else { return };
         self.trace.note(self.now, || format!("peer {}:     message {priority}, {interval}", port.0));
-        self.checker.note_foreign(self.now, port, priority);
+        self.checkers.of_mut(RouterNumber::First).note_foreign(self.now, port, priority);
         let family = Family::of(setup.source);
         let draft = Draft {
             version: Version::V3,
@@ -502,7 +549,7 @@ impl World {
         if let Some(Station::Foreign(instances)) = self.stations.get_mut(port.0)
             && instances.iter_mut().any(|m| Family::of(m.setup().source) == family && m.take_became_active())
         {
-            self.foreign_becomes_active(port, family);
+            self.foreign_becomes_active(port, key(family));
         }
     }
 
@@ -531,17 +578,19 @@ impl World {
 
     fn judge(&mut self) -> Result<(), Violation> {
         let mut views = std::mem::take(&mut self.views);
-        self.look(&mut views);
-        let result = self.checker.judge_world(self.now, &views);
+        let result = self.checkers.numbers().try_for_each(|number| {
+            self.look(number, &mut views);
+            self.checkers.of_mut(number).judge_world(self.now, &views)
+        });
         self.views = views;
         result
     }
 
-    fn look(&self, views: &mut Vec<StationView>) {
+    fn look(&self, number: RouterNumber, views: &mut Vec<StationView>) {
         views.clear();
         for (at, station) in self.stations.iter().enumerate() {
             let component = self.components.get(at).copied().unwrap_or(at);
-            views.push(station.view(Port(at), component, &self.families));
+            views.push(station.view(number, Port(at), component, &self.families));
         }
     }
 
@@ -563,9 +612,3 @@ impl World {
 
 /// The error that the kernel returns when a filter forbids sending.
 const EPERM: i32 = 1;
-
-/// Whether a router that runs with the configuration `old` continues with `new` and keeps all that
-/// it holds, whatever its checks report.
-fn keeps_its_state(old: &RouterSpec, new: &RouterSpec) -> bool {
-    (&old.name, &old.instances, &old.tracks) == (&new.name, &new.instances, &new.tracks)
-}

@@ -8,6 +8,7 @@ use vrrpd_core::protocol::{
 use vrrpd_core::sim::kernel::KernelBehaviour;
 use vrrpd_core::sim::lan::Conditions;
 use vrrpd_core::sim::node::{Host, NodeSetup, key};
+use vrrpd_core::sim::router::RouterNumber;
 use vrrpd_core::sim::script::Act;
 use vrrpd_core::sim::trace::{Detail, Trace};
 use vrrpd_core::sim::world::{StationSetup, World, WorldSetup};
@@ -109,8 +110,8 @@ impl Lab {
 
     /// Runs until the rules of quiescence must hold, and applies them.
     pub(crate) fn settle(&mut self) {
-        self.run(self.world.checker().settle());
-        let result = self.world.checker().judge_quiescence(self.world.now(), &self.world.views());
+        self.run(self.world.settle());
+        let result = self.world.judge_quiescence();
         self.expect(result);
     }
 
@@ -122,8 +123,12 @@ impl Lab {
 
     /// The stations that are Active in every family.
     pub(crate) fn actives(&self) -> Vec<usize> {
-        let mut actives: Vec<usize> =
-            self.world.views().iter().filter(|v| v.is_active()).map(|v| v.port.0).collect();
+        self.actives_of(RouterNumber::First)
+    }
+
+    pub(crate) fn actives_of(&self, number: RouterNumber) -> Vec<usize> {
+        let views = self.world.views_of(number);
+        let mut actives: Vec<usize> = views.iter().filter(|v| v.is_active()).map(|v| v.port.0).collect();
         actives.dedup();
         actives
     }

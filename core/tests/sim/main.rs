@@ -20,3 +20,4 @@ mod machine;
 mod random;
 mod reloads;
 mod second_opinion;
+mod two_routers;

@@ -34,7 +34,7 @@ fn random() {
     let from = number("SIM_FROM").unwrap_or(0);
     let until = from.saturating_add(number("SIM_SEEDS").unwrap_or(SEEDS));
     let next = AtomicU64::new(from);
-    let (mut steps, mut commands) = (0, 0);
+    let (mut steps, mut commands, mut second_routers) = (0, 0, 0);
     thread::scope(|scope| {
         let workers = thread::available_parallelism().map_or(1, usize::from);
         let workers: Vec<_> = (0..workers).map(|_| scope.spawn(|| work(&next, until))).collect();
@@ -42,10 +42,15 @@ fn random() {
             let tally = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             steps += tally.steps;
             commands += tally.commands;
+            second_routers += tally.second_routers;
         }
     });
-    println!("{} seeds, {steps} steps, {commands} commands on calm LANs", until - from);
-    assert!(steps > (until - from) * 50, "the worlds were too quiet to prove anything");
+    let seeds = until - from;
+    println!(
+        "{seeds} seeds ({second_routers} with second routers), {steps} steps, {commands} commands on calm LANs"
+    );
+    assert!(steps > seeds * 50, "the worlds were too quiet to prove anything");
+    assert!(seeds < 100 || second_routers > seeds / 10, "too few nodes had two routers");
 }
 
 #[test]
@@ -76,6 +81,7 @@ fn work(next: &AtomicU64, until: u64) -> Totals {
         let tally = one(seed);
         sum.steps += tally.steps;
         sum.commands += tally.commands;
+        sum.second_routers += tally.second_routers;
     }
 }
 

@@ -5,7 +5,7 @@ use crate::protocol::{Answer, DemoteOutcome, Effect, Effects, LastResort, StateN
 use crate::sim::clock::TrueTime;
 use crate::sim::input_context::{InputContext, InputKind, before_release, is_conflict, is_decision};
 use crate::sim::lan::Port;
-use crate::sim::node::{NodeView, SimNode, key};
+use crate::sim::node::{NodeView, SimNode};
 use crate::sim::packet::Packet;
 use crate::types::{InstanceKey, MonoTime};
 use crate::wire::{ChecksumFlavour, Draft};
@@ -51,7 +51,7 @@ impl Checker {
     ) -> Result<(), Violation> {
         let InputContext { now, port, local, kind, before } = *input_context;
         let fail = |rule, seen: String| Err(Violation { at: now, port: Some(port), rule, seen });
-        let after = node.view();
+        let after = node.view(self.number);
         if kind == InputKind::Deadline && after.deadline.is_some_and(|at| at <= local) {
             return fail(
                 "next_deadline() > now after a deadline",
@@ -109,7 +109,8 @@ impl Checker {
     ) -> Result<(), Violation> {
         let InputContext { now, port, before, kind, .. } = *input_context;
         let fail = |rule, seen: String| Err(Violation { at: now, port: Some(port), rule, seen });
-        let after = node.view();
+        let after = node.view(self.number);
+        let number = self.number;
         let Some(record) = self.records.get_mut(port.0) else { return Ok(()) };
         for effect in effects {
             match effect {
@@ -147,7 +148,7 @@ impl Checker {
                 }
                 Effect::Answer { answer: Answer::Demoted(results), .. } => {
                     for result in results {
-                        let serving = after.state(key(result.family)) == StateName::Active;
+                        let serving = after.state(number.key(result.family)) == StateName::Active;
                         let honest = match result.outcome {
                             DemoteOutcome::HandedOver { .. } | DemoteOutcome::Forced { .. } => !serving,
                             DemoteOutcome::Refused { .. } | DemoteOutcome::LastResort { .. } => {

@@ -41,7 +41,7 @@ impl Checker {
         effects: &Effects,
     ) -> Result<(), Violation> {
         let InputContext { now, port, kind, before, .. } = *input_context;
-        let after = node.view();
+        let after = node.view(self.number);
         let families = self.families.len() as u64;
         let Some(record) = self.records.get_mut(port.0) else { return Ok(()) };
         let rate = &mut record.rate;
@@ -57,7 +57,8 @@ impl Checker {
         if matches!(kind, InputKind::Configure | InputKind::Replace) || before.states != after.states {
             rate.allowed += 2 * families;
         }
-        let most = rate.most(now, node.spec().interval.period(), families);
+        let Some(router) = node.router(self.number) else { return Ok(()) };
+        let most = rate.most(now, router.spec.interval.period(), families);
         if rate.sent > most {
             let seen = format!("{} advertisements, at most {most}", rate.sent);
             return Err(Violation { at: now, port: Some(port), rule: "no advertisement storms", seen });
