@@ -37,7 +37,7 @@ pub(super) fn effect(effect: &Effect) -> String {
         Effect::HoldAddresses { key, epoch } => format!("hold {key} epoch {epoch}"),
         Effect::ReleaseAddresses { key, epoch } => format!("release {key} epoch {epoch}"),
         Effect::Advertise { source, priority, interval, .. } => {
-            format!("says {priority} every {interval} as {source}")
+            format!("sends {priority} every {interval} as {source}")
         }
         Effect::Announce { key, rounds } => format!("announces {key}, {rounds} rounds"),
         Effect::WatchAnnouncements { key } => format!("listens what others announce of {key}"),

@@ -144,15 +144,15 @@ impl Scenario {
         // all routers.
         let mixed =
             self.rng.chance(PerMille::new(300)) && (foreign == 0 || variant != PeerVariant::OwnInterval);
-        let ranks = self.ranks(count, foreign > 0);
+        let priorities = self.priorities(count, foreign > 0);
         let hosts = self.hosts(count);
-        let stations = ranks.into_iter().zip(hosts).enumerate().map(|(at, (rank, host))| {
+        let stations = priorities.into_iter().zip(hosts).enumerate().map(|(at, (priority, host))| {
             let factor = if mixed { self.rng.pick(&[1, 2, 3, 5], 1) } else { 1 };
             let interval = AdverInterval::from_centiseconds(base * factor).unwrap_or_default();
             if at < foreign {
-                StationSetup::Foreign(host, self.peer(host, rank, interval, variant))
+                StationSetup::Foreign(host, self.peer(host, priority, interval, variant))
             } else {
-                StationSetup::Ours(self.node(host, rank, interval))
+                StationSetup::Ours(self.node(host, priority, interval))
             }
         });
         let mut stations: Vec<StationSetup> = stations.collect();
@@ -193,22 +193,22 @@ impl Scenario {
     /// Draws the priorities; 255 belongs to the owner. Foreign routers treat the families
     /// separately, so a tie between them and our routers may never be resolved for both families:
     /// foreign routers get priorities of their own.
-    fn ranks(&mut self, count: usize, foreign: bool) -> Vec<u8> {
+    fn priorities(&mut self, count: usize, foreign: bool) -> Vec<u8> {
         let kind = if foreign { self.rng.below(2) } else { self.rng.below(4) };
-        let mut ranks: Vec<u8> = (1_u8..).map(|step| step * 40).take(count).collect();
+        let mut priorities: Vec<u8> = (1_u8..).map(|step| step * 40).take(count).collect();
         for at in 0..count {
-            ranks.swap(at, self.rng.index(count));
+            priorities.swap(at, self.rng.index(count));
         }
         match kind {
-            0 => ranks,
+            0 => priorities,
             1 => {
-                if let Some(first) = ranks.iter_mut().max() {
+                if let Some(first) = priorities.iter_mut().max() {
                     *first = 255;
                 }
-                ranks
+                priorities
             }
             2 => vec![100; count],
-            _ => ranks.iter().map(|_| self.rng.pick(&[99, 100, 200], 100)).collect(),
+            _ => priorities.iter().map(|_| self.rng.pick(&[99, 100, 200], 100)).collect(),
         }
     }
 
@@ -228,11 +228,11 @@ impl Scenario {
         if self.rng.chance(PerMille::new(250)) { Preempt::Forbid } else { Preempt::Allow }
     }
 
-    fn peer(&mut self, host: Host, rank: u8, interval: AdverInterval, variant: PeerVariant) -> PeerSetup {
+    fn peer(&mut self, host: Host, priority: u8, interval: AdverInterval, variant: PeerVariant) -> PeerSetup {
         PeerSetup {
             source: host.address(Family::Ipv4),
-            priority: AdvertPriority::from_wire(rank),
-            preempt: if rank == 255 { Preempt::Allow } else { self.preempt() },
+            priority: AdvertPriority::from_wire(priority),
+            preempt: if priority == 255 { Preempt::Allow } else { self.preempt() },
             interval,
             variant,
             checksum: self
@@ -241,8 +241,8 @@ impl Scenario {
         }
     }
 
-    fn node(&mut self, host: Host, rank: u8, interval: AdverInterval) -> NodeSetup {
-        let role = match Priority::new(rank) {
+    fn node(&mut self, host: Host, priority: u8, interval: AdverInterval) -> NodeSetup {
+        let role = match Priority::new(priority) {
             Ok(priority) => Role::Contender { priority, preempt: self.preempt() },
             Err(_) => Role::Owner,
         };

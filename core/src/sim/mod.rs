@@ -6,15 +6,15 @@
 //!
 //! * [`rng`], [`clock`], [`lan`], [`kernel`], [`packet`]: what surrounds a node
 //! * [`node`], [`router`], [`peer`]: our nodes, the routers of each of them, and routers of other
-//!   implementations; `hosts`: the hosts that
-//!   use the addresses
+//!   implementations; `hosts`: the hosts that use the addresses
 //! * [`reference`](mod@reference): what our own node must do and when, predicted from the
 //!   documents; `documents`: the numbers that the documents promise
 //! * [`lone_node`]: one node with several routers and interfaces, which is given every input in
 //!   every state
 //! * [`world`], [`script`]: all stations together, and what is done to them; `station`: one of them
-//! * [`checker`], [`bounds`], [`view`]: what must hold, and for how long it may be violated; `gaps`:
-//!   after which acts a gap in the service is allowed
+//! * [`checker`], [`bounds`], [`view`]: what must hold for one virtual router, and for how long it
+//!   may be violated; `checkers`: one checker for each; `gaps`: after which acts a gap in the service
+//!   is allowed
 //! * [`fault`]: the mix of faults that a seed stands for
 //! * [`trace`]: what to read when a rule does not hold
 

@@ -9,13 +9,14 @@ use super::node::{NodeView, interface};
 use crate::protocol::{Answer, Demotion, Effect, Effects, Input, Node, RouterSpec, Track};
 use crate::types::{AdverInterval, Family, InstanceKey, Role, RouterName, Vrid};
 use ipnet::IpNet;
+use std::sync::OnceLock;
 
 /// One of the routers of a node. The routers of all nodes with the same number are one virtual router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RouterNumber {
     /// The router that every station has.
     First,
-    /// The router that our nodes have besides in some worlds.
+    /// The router that our nodes have in addition in some worlds.
     Second,
 }
 
@@ -46,7 +47,7 @@ impl RouterNumber {
         };
         match Vrid::new(number) {
             Ok(vrid) => vrid,
-            Err(_) => unreachable!("it is a legal VRID"),
+            Err(_) => unreachable!("both numbers are legal VRIDs"),
         }
     }
 
@@ -59,7 +60,7 @@ impl RouterNumber {
         };
         match name.parse() {
             Ok(name) => name,
-            Err(_) => unreachable!("it is a legal name"),
+            Err(_) => unreachable!("both are legal names"),
         }
     }
 
@@ -72,13 +73,24 @@ impl RouterNumber {
     /// The virtual addresses of one family.
     #[must_use]
     pub fn addresses(self, family: Family) -> Vec<IpNet> {
-        let addresses: &[&str] = match (self, family) {
-            (Self::First, Family::Ipv4) => &["192.0.2.254/24"],
-            (Self::First, Family::Ipv6) => &["fe80::51/64", "2001:db8::51/64"],
-            (Self::Second, Family::Ipv4) => &["192.0.2.244/24"],
-            (Self::Second, Family::Ipv6) => &["fe80::52/64", "2001:db8::5:52/64"],
+        // They are parsed once, because every advertisement of a foreign router needs them.
+        static PARSED: OnceLock<[Vec<IpNet>; 4]> = OnceLock::new();
+        let [first_v4, first_v6, second_v4, second_v6] = PARSED.get_or_init(|| {
+            let parse = |texts: &[&str]| texts.iter().filter_map(|text| text.parse().ok()).collect();
+            [
+                parse(&["192.0.2.254/24"]),
+                parse(&["fe80::51/64", "2001:db8::51/64"]),
+                parse(&["192.0.2.244/24"]),
+                parse(&["fe80::52/64", "2001:db8::5:52/64"]),
+            ]
+        });
+        let addresses = match (self, family) {
+            (Self::First, Family::Ipv4) => first_v4,
+            (Self::First, Family::Ipv6) => first_v6,
+            (Self::Second, Family::Ipv4) => second_v4,
+            (Self::Second, Family::Ipv6) => second_v6,
         };
-        addresses.iter().filter_map(|address| address.parse().ok()).collect()
+        addresses.clone()
     }
 
     /// An address that a reload adds.

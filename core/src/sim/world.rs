@@ -571,9 +571,9 @@ impl World {
         self.arrivals = arrivals;
     }
 
-    pub(super) fn enqueue(&mut self, at: TrueTime, rank: EventOrder, event: WorldEvent) {
+    pub(super) fn enqueue(&mut self, at: TrueTime, order: EventOrder, event: WorldEvent) {
         self.sequence += 1;
-        self.queue.insert((at.max(self.now), rank, self.sequence), event);
+        self.queue.insert((at.max(self.now), order, self.sequence), event);
     }
 
     fn judge(&mut self) -> Result<(), Violation> {

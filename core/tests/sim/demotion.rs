@@ -200,7 +200,7 @@ fn an_owner_can_be_demoted_too() {
 }
 
 #[test]
-fn a_successor_with_a_slow_kernel_speaks_before_it_holds_but_serves_in_the_end() {
+fn a_successor_with_a_slow_kernel_advertises_before_it_holds_but_serves_in_the_end() {
     let mut lab = Lab::settled(V4, vec![node(200), node(100)]);
     // The kernel takes 5 to 50 ms for an address, which is more than the grace. The gap is not
     // longer than that.

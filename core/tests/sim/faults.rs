@@ -69,7 +69,7 @@ fn a_cut_between_switches_is_a_partition_that_heals() {
 /// *What has arrived is received before anything is decided*: packets that waited in the socket are
 /// read before anything is sent.
 #[test]
-fn an_active_that_was_not_scheduled_yields_before_it_speaks() {
+fn an_active_that_was_not_scheduled_yields_before_it_advertises() {
     for (families, nodes, cause) in [
         // The successor outranks the router, whatever the Preempt_Mode of the router is.
         (V4, vec![every(10, node(100)), every(10, node(100))], Cause::TieBreak),
@@ -94,8 +94,8 @@ fn an_active_that_was_not_scheduled_yields_before_it_speaks() {
         assert_eq!((lab.state(0), lab.instance(0).cause), (StateName::Backup, cause));
         // The last advertisement of a loser tells the winner that there were two; a sleeper that
         // would win sends none.
-        let last_word = u64::from(cause == Cause::TieBreak);
-        assert_eq!(lab.instance(0).counters.advertisement_sent, said + last_word);
+        let last_advertisement = u64::from(cause == Cause::TieBreak);
+        assert_eq!(lab.instance(0).counters.advertisement_sent, said + last_advertisement);
         lab.settle();
         assert_eq!(lab.actives(), [1]);
     }
@@ -175,7 +175,7 @@ fn damaged_packets_are_counted_and_obeyed_by_nobody() {
 /// What one family advertises makes the other router drop the addresses of both families, so the
 /// instance waits until the kernel holds both.
 #[test]
-fn a_preemption_speaks_when_both_families_are_installed() {
+fn a_preemption_advertises_when_both_families_are_installed() {
     let mut lab = Lab::new(BOTH, vec![node(100), node(200)]);
     lab.act(Act::Start(Port(0)));
     lab.run(secs(10));

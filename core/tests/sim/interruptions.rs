@@ -45,7 +45,7 @@ fn a_source_address_that_is_replaced_costs_nothing() {
 }
 
 #[test]
-fn whose_source_address_is_back_says_at_once_that_it_is_here() {
+fn a_router_whose_source_address_is_back_advertises_at_once() {
     let mut lab = Lab::settled(V4, vec![node(200), node(100)]);
     let said = |lab: &Lab| lab.instance(0).counters.advertisement_sent;
     lab.act(ABSENT);
@@ -73,7 +73,7 @@ fn a_link_that_is_down_for_a_moment_changes_nothing() {
 }
 
 #[test]
-fn who_is_alone_goes_on_after_an_interruption() {
+fn a_router_that_is_alone_goes_on_after_an_interruption() {
     for (away, back) in [(LOST, BACK), (ABSENT, PRESENT)] {
         let mut lab = Lab::settled(BOTH, vec![node(100)]);
         interrupted(&mut lab, &away, &back, ms(1900));

@@ -54,7 +54,7 @@ fn addresses_that_the_kernel_does_not_take_back_are_a_fault_and_are_tried_again(
 }
 
 #[test]
-fn an_active_whose_advertisements_are_not_sent_says_so_and_stays() {
+fn an_active_whose_advertisements_are_not_sent_reports_it_and_stays() {
     let mut lab = Lab::settled(V4, vec![every(10, node(200)), every(10, node(100))]);
     lab.act(Act::FaultsBegin);
     lab.act(Act::Transmission(V4_OF_0.0, V4_OF_0.1, Transmission::Fails));

@@ -13,19 +13,19 @@ const SEEDS: u64 = 400;
 /// Seeds that once broke a rule, and what was wrong. They prove less as the mix of faults changes;
 /// the scripted tests beside each fix prove it permanently.
 const REGRESSIONS: &[(u64, &str)] = &[
-    (47, "an owner that started spoke before it held the addresses"),
-    (52, "a hand-over that lingered past its patience spun for ever"),
+    (47, "an owner that started advertised before it held the addresses"),
+    (52, "a hand-over that waited for hosts longer than its patience never ended"),
     (90, "the first advertisement of one family made the other Active drop both"),
-    (182, "whoever starts alone finds no service"),
+    (182, "a router that starts alone finds no service"),
     (1409, "a start at the very end had no time to settle"),
     (1506, "three equal routers of two families yielded to one another in a circle"),
     (2286, "the same, while one of them stopped"),
-    (8136, "a stalled hand-over spoke once more and was gone"),
+    (8136, "a stalled hand-over advertised once more and was gone"),
     (14_963, "foreign routers serve one family each: that is not two Actives"),
     (17_794, "the same as 8136, with both families"),
-    (161_013, "who heard an Active before it started claimed as from nobody"),
-    (169_750, "the last advertisement of who yielded taught the Backups its own short interval"),
-    (170_391, "who left before its first advertisement spoke before it held the addresses"),
+    (161_013, "a router that heard an Active before it started took over as if there were none"),
+    (169_750, "the last advertisement of a router that yielded taught the Backups its own short interval"),
+    (170_391, "a router that left before its first advertisement sent it before it held the addresses"),
 ];
 
 #[test]

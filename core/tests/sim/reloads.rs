@@ -73,7 +73,7 @@ fn a_router_of_another_name_is_another_router() {
 }
 
 #[test]
-fn a_check_that_a_reload_adds_is_waited_for_by_who_serves() {
+fn a_check_that_a_reload_adds_is_waited_for_by_a_router_that_serves() {
     let mut lab = Lab::settled(V4, vec![node(200), node(100)]);
     let tracks = vec![Track::fault(CheckName("new".into()))];
     change(&mut lab, 0, Change::Tracks(tracks));
