@@ -7,7 +7,7 @@
 use super::checker::{Checker, Violation};
 use super::clock::TrueTime;
 use super::lan::{Integrity, Lan, Port};
-use super::node::{NodeView, Run, SimNode, interface, key};
+use super::node::{Run, SimNode, interface, key};
 use super::rng::Rng;
 use super::router::RouterNumber;
 use super::view::{StationView, in_family};
@@ -149,12 +149,12 @@ impl World {
 
     /// After an input: a station that was Active and is now Backup has yielded. If it is known to
     /// which station, and that station holds the addresses, the hosts are checked a little later.
-    pub(super) fn note_yields(&mut self, port: Port, before: &[NodeView]) {
+    pub(super) fn note_yields(&mut self, port: Port) {
         let Some(Station::Ours(node)) = self.stations.get(port.0) else { return };
         let mut yielded = Vec::new();
-        for (router, before) in node.routers.iter().zip(before) {
+        for router in &node.routers {
             let keys = self.families.iter().map(|family| router.number.key(*family));
-            let was = |key: &InstanceKey| before.state(*key) == StateName::Active;
+            let was = |key: &InstanceKey| router.before.state(*key) == StateName::Active;
             let is = |key: &InstanceKey| router.view.state(*key) == StateName::Backup;
             yielded.extend(keys.filter(|key| was(key) && is(key)));
         }

@@ -444,17 +444,17 @@ impl SimNode {
         Ok(())
     }
 
-    /// The kind of an input for each router. Notes the configuration.
-    pub(super) fn kinds_of(&mut self, input: &Input<'_>) -> Vec<InputKind> {
-        let core = &self.core;
-        let mut kinds: Vec<_> = self.routers.iter_mut().map(|router| router.kind_of(core, input)).collect();
+    /// Finds the kind of an input for each router. Notes the configuration.
+    pub(super) fn classify(&mut self, input: &Input<'_>) {
+        for router in &mut self.routers {
+            router.kind = router.kind_of(&self.core, input);
+        }
         // The deadline is that of the whole node.
-        if kinds.iter().any(|kind| *kind != InputKind::Unchanged) {
-            for kind in kinds.iter_mut().filter(|kind| **kind == InputKind::Unchanged) {
-                *kind = InputKind::Configure;
+        if self.routers.iter().any(|router| router.kind != InputKind::Unchanged) {
+            for router in self.routers.iter_mut().filter(|router| router.kind == InputKind::Unchanged) {
+                router.kind = InputKind::Configure;
             }
         }
-        kinds
     }
 
     /// A process begins.
@@ -488,7 +488,8 @@ impl SimNode {
     /// Looks at every router after an input.
     pub(super) fn look(&mut self, snapshot: &Snapshot) {
         let deadline = self.core.next_deadline();
-        for SimRouter { number, view, .. } in &mut self.routers {
+        for SimRouter { number, view, before, .. } in &mut self.routers {
+            std::mem::swap(view, before);
             let seen = snapshot.routers.iter().find(|router| router.spec.vrid == number.vrid());
             match seen {
                 Some(router) => view.look(router, &self.listening, deadline),

@@ -117,6 +117,10 @@ pub(super) struct SimRouter {
     /// still be leaving.
     pub(super) given: Option<RouterSpec>,
     pub(super) view: NodeView,
+    /// The view before the last input.
+    pub(super) before: NodeView,
+    /// The kind of the last input, as far as it concerns this router.
+    pub(super) kind: InputKind,
     /// The demotion that is saved on disk.
     pub(super) demotion: Option<Demotion>,
 }
@@ -124,7 +128,16 @@ pub(super) struct SimRouter {
 impl SimRouter {
     pub(super) fn new(number: RouterNumber, spec: RouterSpec) -> Self {
         let usual_spec = spec.clone();
-        Self { number, spec, usual_spec, given: None, view: NodeView::NOTHING, demotion: None }
+        Self {
+            number,
+            spec,
+            usual_spec,
+            given: None,
+            view: NodeView::NOTHING,
+            before: NodeView::NOTHING,
+            kind: InputKind::Other,
+            demotion: None,
+        }
     }
 
     /// A process begins, which was not given a configuration yet.

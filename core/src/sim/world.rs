@@ -13,9 +13,7 @@ use super::hosts::{AnnouncementEvent, Hosts};
 use super::input_context::InputContext;
 use super::kernel::{KernelOutcome, Wanted};
 use super::lan::{Arrival, Integrity, Lan, Port};
-use super::node::{
-    NodeView, Packets, QueuedInput, Removal, Run, SimNode, interface, key, virtual_addresses, vrid,
-};
+use super::node::{Packets, QueuedInput, Removal, Run, SimNode, interface, key, virtual_addresses, vrid};
 use super::packet::Packet;
 use super::peer::{PeerSetup, audible};
 use super::rng::Rng;
@@ -373,12 +371,11 @@ impl World {
     pub(super) fn feed(&mut self, port: Port, input: Input<'_>) -> Result<(), Violation> {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let local = node.clock.read(self.now);
-        let kinds = node.kinds_of(&input);
+        node.classify(&input);
         let trace = &mut self.trace;
         trace.note(self.now, || format!("node {}: {}", port.0, describe::input(&input)));
         let mut effects = std::mem::take(&mut node.effects);
         effects.clear();
-        let before: Vec<NodeView> = node.routers.iter().map(|router| router.view.clone()).collect();
         node.core.handle(local, input.clone(), &mut effects);
         let snapshot = node.core.snapshot(local);
         let predicted = node.reference.follow(local, &input, &effects, &snapshot, node.core.next_deadline());
@@ -406,8 +403,9 @@ impl World {
                 seen,
             ));
         }
-        for ((router, before), kind) in node.routers.iter().zip(&before).zip(kinds) {
+        for router in &node.routers {
             let checker = self.checkers.of_mut(router.number);
+            let (kind, before) = (router.kind, &router.before);
             let input_context = InputContext { now: self.now, port, local, kind, before };
             if node.routers.len() == 1 {
                 checker.judge_input(&input_context, node, &effects)?;
@@ -415,7 +413,7 @@ impl World {
                 checker.judge_input(&input_context, node, &router.own_effects(&effects))?;
             }
         }
-        self.note_yields(port, &before);
+        self.note_yields(port);
         let result = self.carry_out(port, &effects);
         self.reschedule(port);
         if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {
