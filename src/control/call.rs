@@ -1,17 +1,18 @@
-//! One call as the service sees it: who asks, with which arguments, and the errors it can get.
+//! One call as the service sees it: the caller, the arguments, and the errors that the caller can
+//! get.
 
 use super::varlink::encode_error;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-/// Who asks: the kernel's word (SO_PEERCRED), taken when it connected.
+/// The process that asks, as the kernel named it (SO_PEERCRED) when the connection was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Caller {
     pub uid: u32,
     pub pid: Option<i32>,
 }
 
-/// Why a call failed, for the one who asked.
+/// Why a call failed, as the caller is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum CallError {
     InterfaceNotFound(String),
@@ -26,7 +27,7 @@ pub(super) enum CallError {
 }
 
 impl CallError {
-    /// Its frame.
+    /// Encodes the error as one frame of a reply.
     pub(super) fn encode(&self) -> Vec<u8> {
         let name = self.name();
         match self {
@@ -60,7 +61,8 @@ impl CallError {
     }
 }
 
-/// The arguments of a call, taken one by one; what is left over was a mistake of the caller.
+/// The arguments of a call. The method takes one after the other; an argument that it did not take
+/// is a mistake of the caller.
 #[derive(Debug)]
 pub(super) struct CallArguments(Map<String, Value>);
 
@@ -69,18 +71,19 @@ impl CallArguments {
         Self(parameters)
     }
 
-    /// The argument of this name; absent and null are the same.
+    /// Takes the argument of this name. An absent argument and null are the same.
     pub(super) fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, CallError> {
         let value = self.0.remove(name).unwrap_or_default();
         serde_json::from_value(value).map_err(|_| CallError::InvalidParameter(name.to_owned()))
     }
 
-    /// The argument of this name, which must be there.
+    /// Takes the argument of this name, which must be there.
     pub(super) fn require<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, CallError> {
         self.take(name)?.ok_or_else(|| CallError::InvalidParameter(name.to_owned()))
     }
 
-    /// A misspelt `force` must not be ignored.
+    /// Refuses arguments that the method does not know, because a misspelt `force` must not be
+    /// ignored.
     pub(super) fn finish(self) -> Result<(), CallError> {
         match self.0.into_iter().next() {
             None => Ok(()),

@@ -1,31 +1,33 @@
-//! Log lines about changes that users ask for: one line a user and second, and then how many more there were.
+//! Log lines about changes that users ask for: one line for each user and second, and then a line
+//! with the number of further changes.
 //!
-//! Whoever may use the socket may ask as often as it is answered, which is thousands of times a second; the log is for
-//! those who read it. This file does not know what is asked.
+//! A member of the group may ask as often as the daemon answers, which is thousands of times a
+//! second, and would fill the log that others read. This file does not know what is asked.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A user who has a line gets no other for this time.
+/// The time in which a user who has got a line gets no other.
 const CALM: Duration = Duration::from_secs(1);
 
-/// The users who have a line of this second, and how often they have asked since. Bounded by the number of users.
+/// The users who have a line of this second, each with the number of changes since that line. There
+/// is one entry for each user, so the number of users is the bound.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ChangeLog(Arc<Mutex<BTreeMap<u32, u64>>>);
 
 /// Whether a change gets a line of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LogDecision {
-    /// It gets a line.
+    /// The change gets a line.
     Write,
-    /// It is counted, and the count gets a line.
+    /// The change is only counted; a later line has the count.
     Count,
 }
 
 impl ChangeLog {
-    /// A user asked for a change. Must be called on a tokio runtime with time.
+    /// Notes that a user asked for a change. Must be called on a tokio runtime with time.
     pub(super) fn record(&self, uid: u32) -> LogDecision {
         match self.lock().entry(uid) {
             Entry::Occupied(mut more) => {

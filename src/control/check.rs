@@ -1,33 +1,34 @@
-//! `vrrpctl check`: what is told of a configuration file that was read and resolved, while nothing else happens.
+//! `vrrpctl check`: the report on a configuration file that was read and resolved. Nothing is
+//! changed.
 
 use super::client::Exit;
 use super::message::{CheckDoc, FindingDoc, VERSION};
 use crate::config::report::{self, Style};
 use crate::config::{ConfigError, Finding, Resolved};
 
-/// Where the configuration is unless told otherwise.
+/// The configuration file of a machine whose operator names no other.
 pub const DEFAULT_CONFIG: &str = "/etc/vrrpd/vrrpd.toml";
 
-/// Whether warnings count.
+/// Whether a warning makes the command fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rigour {
-    /// No.
+    /// A file with warnings passes.
     Usual,
-    /// Yes.
+    /// A file with warnings fails.
     Strict,
 }
 
-/// What came of it.
+/// The result of checking one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
-    /// For programs.
+    /// The document of `--json`.
     pub document: CheckDoc,
-    /// For people: every finding with its line, then a summary.
+    /// The text for people: every finding with its line, then a summary.
     pub text: String,
 }
 
 impl Checked {
-    /// What the command exits with.
+    /// The exit code of the command.
     #[must_use]
     pub fn exit(&self, rigour: Rigour) -> Exit {
         let (valid, warned) = (self.document.valid, !self.document.warnings.is_empty());
@@ -39,7 +40,8 @@ impl Checked {
     }
 }
 
-/// The result for a file of this name with this text, of which `resolved` is the meaning or everything that is wrong.
+/// Builds the result for the file `file` with this `text`; `resolved` is the configuration that it
+/// describes, or everything that is wrong with it.
 #[must_use]
 pub fn checked(
     file: String,

@@ -1,8 +1,8 @@
 //! The `vrrpctl` side of the control socket: one call, its replies, and what they mean for the
 //! exit code.
 //!
-//! Plain blocking I/O: a command has one thing to wait for. No wait is without an end except that
-//! of a follower.
+//! Uses plain blocking I/O, because a command waits for one thing only. Every wait has a limit,
+//! except that of a command that follows events.
 
 use super::message::{
     DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, PromoteDoc, ReloadDoc, ShowDoc, StatusDoc, VERSION,
@@ -20,146 +20,147 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// For the connection and for answers that only read. A daemon that is well answers within milliseconds, and whoever
-/// asks one that is not wants to know.
+/// The limit of the connection, and of answers that only read. A healthy daemon answers within
+/// milliseconds, and an operator whose daemon hangs must learn it soon.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// For hand-overs and reloads: longer than the server's own patience.
+/// The limit of hand-overs and reloads, longer than the limit of the server.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(130);
-/// When a command that is not done deserves a word.
+/// The time after which a command that is still under way says so.
 const PROMPT: Duration = Duration::from_millis(300);
-/// Bytes of a reply: some 10,000 routers.
+/// The largest reply in bytes: that of some 10,000 routers.
 const REPLY_MAX: usize = 32 * 1024 * 1024;
 
 /// The exit codes of `vrrpctl`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Done.
+    /// The command did what it was asked.
     Done = 0,
-    /// Failed.
+    /// The command failed.
     Failed = 1,
-    /// Wrong usage, or a wrong configuration.
+    /// The command line or the configuration is wrong.
     Usage = 2,
     /// The daemon is not reachable.
     Unreachable = 3,
-    /// Refused, because it would harm the service.
+    /// The daemon refused, because the change would harm the service.
     Refused = 4,
-    /// Timed out.
+    /// The daemon did not answer in time.
     TimedOut = 5,
 }
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens.
+    /// No daemon listens on the socket.
     #[error("cannot reach vrrpd at {path}: {source}\nIs it running? See: systemctl status vrrpd", path = .path.display())]
     Unreachable {
-        /// The socket.
+        /// The path of the socket.
         path: PathBuf,
-        /// Why.
+        /// The error of the connection.
         source: io::Error,
     },
-    /// The socket's mode forbids it.
+    /// The mode of the socket does not allow this user to connect.
     #[error("not allowed to use {path}: become root, or a member of the group vrrpd", path = .path.display())]
     Forbidden {
-        /// The socket.
+        /// The path of the socket.
         path: PathBuf,
     },
     /// The daemon did not answer in time.
     #[error("{}", silent(.path, *.pid, *.waited))]
     TimedOut {
-        /// The socket.
+        /// The path of the socket.
         path: PathBuf,
         /// The process that listens there, if it let us connect.
         pid: Option<i32>,
-        /// For so long.
+        /// How long the client waited.
         waited: Duration,
     },
-    /// The connection ended without an answer.
+    /// The daemon ended the connection without an answer.
     #[error("vrrpd at {path} closed the connection without an answer; did it stop?", path = .path.display())]
     Closed {
-        /// The socket.
+        /// The path of the socket.
         path: PathBuf,
     },
-    /// The connection broke.
+    /// Reading or writing failed.
     #[error("the connection to vrrpd at {path} broke: {source}", path = .path.display())]
     Broken {
-        /// The socket.
+        /// The path of the socket.
         path: PathBuf,
-        /// How.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// What listens there is no vrrpd, or too different a release.
+    /// The process that listens there is not a vrrpd, or is of a release with another protocol.
     #[error("cannot understand the answer of {path}: {detail}", path = .path.display())]
     NotUnderstood {
-        /// The socket.
+        /// The path of the socket.
         path: PathBuf,
-        /// What was wrong.
+        /// The part that was not understood.
         detail: String,
     },
-    /// No such router.
+    /// The daemon has no router of this name.
     #[error("{}", unknown_router(.name, .known))]
     UnknownRouter {
-        /// The name.
+        /// The name that was asked for.
         name: String,
-        /// Those that exist.
+        /// The names of the routers that exist.
         known: Vec<String>,
     },
     /// The daemon cannot read its configuration.
     #[error("vrrpd cannot read {file}: {reason}; nothing was changed")]
     UnreadableConfiguration {
-        /// The file.
+        /// The path of the file.
         file: String,
-        /// Why.
+        /// The error that the daemon met.
         reason: String,
     },
-    /// The daemon ends.
+    /// The daemon is stopping.
     #[error("vrrpd is stopping and carries out nothing any more; a hook or a script may ignore this")]
     Stopping,
-    /// The daemon's own wait ended.
+    /// The daemon waited for the end of the command, and its limit passed.
     #[error("vrrpd did not finish in time; see: vrrpctl status")]
     NotFinished,
-    /// The daemon refused the call.
+    /// The daemon refused the call for another reason.
     #[error("vrrpd refused the call: {error} {parameters}")]
     Refused {
-        /// The varlink error.
+        /// The name of the varlink error.
         error: String,
-        /// Its parameters.
+        /// The parameters of the varlink error.
         parameters: Value,
     },
 }
 
-/// Which routers a command is about.
+/// The routers that a command is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
-    /// These.
+    /// The routers of these names.
     Names(Vec<String>),
-    /// All of this node.
+    /// All routers of the node.
     All,
 }
 
-/// What a demotion is to be.
+/// The demotion that an operator asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DemoteRequest<'a> {
-    /// The operator's words, may be empty.
+    /// The operator's reason; it may be empty.
     pub reason: &'a str,
-    /// How long it lasts; `None`: until it is promoted.
+    /// How long the demotion lasts; `None`: until the router is promoted.
     pub span: Option<Duration>,
-    /// Whether it still serves when nobody else does.
+    /// Whether the router still serves when no other router does.
     pub last_resort: LastResort,
-    /// Whether to release addresses that nobody takes over.
+    /// Whether to release addresses that no other router takes over.
     pub force: Force,
 }
 
-/// Which events somebody wants to see.
+/// The events that an operator wants to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventSelection<'a> {
-    /// The last so many.
+    /// How many of the latest events are wanted.
     pub last: usize,
-    /// Of these routers; none: of all, and of the node.
+    /// Only events of these routers are wanted; if there are no names, those of all routers and of
+    /// the node.
     pub names: &'a [String],
-    /// Of this severity or a greater one.
+    /// Only events of at least this severity are wanted.
     pub severity: Option<Severity>,
-    /// At this time or later.
+    /// Only events at this time or later are wanted.
     pub since: Option<Timestamp>,
 }
 
@@ -183,7 +184,7 @@ pub struct Client {
     stream: UnixStream,
     frames: FrameBuffer,
     path: PathBuf,
-    /// For the reply that is waited for.
+    /// How long the client waits for the present reply.
     patience: Duration,
 }
 
@@ -197,7 +198,7 @@ impl Client {
         Ok(Self { stream, frames: FrameBuffer::new(REPLY_MAX), path: path.to_owned(), patience: PATIENCE })
     }
 
-    /// The status of all routers, or of one.
+    /// Asks for the status of all routers, or of one.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -205,7 +206,7 @@ impl Client {
         self.call("Status", json!({ "name": name }), PATIENCE)
     }
 
-    /// Everything about one router.
+    /// Asks for everything about one router.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -213,7 +214,7 @@ impl Client {
         self.call("Show", json!({ "name": name }), PATIENCE)
     }
 
-    /// Takes routers out of service; calls `waiting` once if that does not end at once.
+    /// Takes routers out of service. Calls `waiting` once if that does not end at once.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -241,7 +242,7 @@ impl Client {
         self.understand(reply)
     }
 
-    /// Ends demotions.
+    /// Ends the demotions of routers.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -249,15 +250,16 @@ impl Client {
         self.call("Promote", Value::Object(selected(selection)), COMMAND_PATIENCE)
     }
 
-    /// Has the daemon read its configuration anew.
+    /// Has the daemon read its configuration again.
     ///
     /// # Errors
-    /// [`ClientError`]. A file with errors is none: the document has them.
+    /// [`ClientError`]. A file with errors is not a failure of the call: the document has the
+    /// errors.
     pub fn reload(&mut self, intent: ReloadMode) -> Result<ReloadDoc, ClientError> {
         self.call("Reload", json!({ "dry_run": intent == ReloadMode::DryRun }), COMMAND_PATIENCE)
     }
 
-    /// The last events that are wanted.
+    /// Asks for the latest events of those that are wanted.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -265,7 +267,8 @@ impl Client {
         self.call("Events", wanted.parameters(), PATIENCE)
     }
 
-    /// The last events that are wanted, and then those to come, until `each` breaks.
+    /// Asks for the latest events of those that are wanted, and then for new ones, until `each`
+    /// breaks.
     ///
     /// # Errors
     /// [`ClientError`]; [`ClientError::Closed`] when the daemon ends.
@@ -306,7 +309,8 @@ impl Client {
         };
         match self.stream.write_all(&encode_call(&call)) {
             Ok(()) => Ok(()),
-            // It may have told us why before it closed: read that.
+            // The daemon may have written the reason before it closed the connection, so the reply
+            // is read.
             Err(source) if source.kind() == ErrorKind::BrokenPipe => Ok(()),
             Err(source) => Err(self.broken(source)),
         }
@@ -369,11 +373,12 @@ enum Replies {
 }
 
 impl ClientError {
-    /// What `vrrpctl` exits with.
+    /// The exit code of `vrrpctl` for this error.
     #[must_use]
     pub const fn exit(&self) -> Exit {
         match self {
-            // The same whether a script asks a moment before the socket goes or a moment after.
+            // A daemon that stops counts as unreachable, so that a script gets the same exit code a
+            // moment before the socket goes and a moment after.
             Self::Unreachable { .. } | Self::Forbidden { .. } | Self::Stopping => Exit::Unreachable,
             Self::TimedOut { .. } | Self::NotFinished => Exit::TimedOut,
             Self::Closed { .. }
@@ -385,7 +390,7 @@ impl ClientError {
         }
     }
 
-    /// The document of the failure.
+    /// Builds the document of the failure for `--json`.
     #[must_use]
     pub fn document(&self) -> ErrorDoc {
         let kind = match self {
@@ -403,7 +408,7 @@ impl ClientError {
     }
 }
 
-/// Parameters are an object always.
+/// The parameters as an object. Parameters that are not an object become an empty one.
 fn object(parameters: Value) -> Map<String, Value> {
     match parameters {
         Value::Object(parameters) => parameters,
@@ -411,7 +416,8 @@ fn object(parameters: Value) -> Map<String, Value> {
     }
 }
 
-/// `UnixStream::connect` would wait for ever for a daemon that hangs with a full backlog.
+/// Connects without blocking, because `UnixStream::connect` would wait without a limit for a daemon
+/// that hangs with a full backlog.
 fn connect(path: &Path) -> io::Result<UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_write_timeout(Some(PATIENCE))?;
@@ -423,7 +429,7 @@ fn unreachable(path: PathBuf, source: io::Error) -> ClientError {
     if source.kind() == ErrorKind::PermissionDenied {
         ClientError::Forbidden { path }
     } else if source.kind() == ErrorKind::WouldBlock {
-        // The kernel's answer when the backlog stays full.
+        // A socket that does not block gets this answer of the kernel when the backlog is full.
         ClientError::TimedOut { path, pid: None, waited: PATIENCE }
     } else {
         ClientError::Unreachable { path, source }
@@ -455,7 +461,8 @@ fn remote(error: String, parameters: Value) -> ClientError {
     }
 }
 
-/// It is there: that is something else than a daemon that does not run.
+/// The sentence about a daemon that does not answer. It runs, which is another problem than a
+/// daemon that does not.
 fn silent(path: &Path, pid: Option<i32>, waited: Duration) -> String {
     let who = pid.map_or_else(|| "vrrpd".to_owned(), |pid| format!("vrrpd (process {pid})"));
     format!(
@@ -465,7 +472,8 @@ fn silent(path: &Path, pid: Option<i32>, waited: Duration) -> String {
     )
 }
 
-/// Names what exists, nearest first if that is a lot.
+/// The sentence about an unknown router. It names the routers that exist; if there are many, it
+/// names the most similar ones first.
 fn unknown_router(name: &str, known: &[String]) -> String {
     const NAMED: usize = 12;
     if known.is_empty() {

@@ -1,8 +1,9 @@
 //! One connection to the control socket.
 //!
-//! Owns the reading of calls, one after the other, and the patience with its peer: a call must be
-//! whole in time and within its size, a reply must be taken in time. Whoever is too slow, too large
-//! or talks nonsense is disconnected; nobody else notices.
+//! Reads calls one after the other, and limits how long the peer may take: a call must be complete
+//! in time and within its size, and the peer must take a reply in time. A peer that is too slow,
+//! sends too much or sends something else than calls is disconnected, and no other connection
+//! notices.
 
 use super::call::Caller;
 use super::server::Limits;
@@ -15,10 +16,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-/// Bytes read at once: a call has about 100.
+/// How many bytes are read at once. A call has about 100.
 const PIECE: usize = 512;
 
-/// One peer.
+/// One client that is connected.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub stream: UnixStream,
@@ -26,11 +27,11 @@ pub(super) struct Connection {
     pub caller: Caller,
     pub limits: Limits,
     pub service: Arc<Service>,
-    /// Whether it must not be disconnected in favour of a newcomer.
+    /// Whether the connection must not be ended to make room for a new one.
     pub engaged: Arc<AtomicBool>,
 }
 
-/// Why a connection was ended by us.
+/// Why the server ended a connection.
 #[derive(Debug, thiserror::Error)]
 enum DisconnectReason {
     #[error("no whole call in time")]
@@ -46,7 +47,7 @@ enum DisconnectReason {
 }
 
 impl Connection {
-    /// Serves until the peer goes away or is sent away.
+    /// Serves calls until the peer closes the connection or is disconnected.
     pub(super) async fn serve(mut self) {
         if let Err(ended) = self.calls().await {
             let Caller { uid, pid } = self.caller;
@@ -62,7 +63,8 @@ impl Connection {
             let call: Call = serde_json::from_slice(&frame)?;
             drop(frame);
             self.call(call).await?;
-            // Whoever sends calls without a pause would never be seen between two of them.
+            // Without this yield, a peer that sends calls without a pause would keep its slot: the
+            // other tasks could not end the connection between two calls.
             tokio::task::yield_now().await;
         }
         Ok(())
@@ -85,8 +87,8 @@ impl Connection {
         }
     }
 
-    /// Sends events until the peer goes away. What it sends meanwhile waits, up to the size of one
-    /// message.
+    /// Sends events until the peer closes the connection. Bytes that the peer sends meanwhile wait,
+    /// up to the size of one message.
     async fn follow(&mut self, mut following: Following) -> Result<(), DisconnectReason> {
         let first = following.first();
         self.write(&first).await?;
@@ -107,7 +109,7 @@ impl Connection {
         }
     }
 
-    /// The next call, as JSON; `None`: the peer has no more.
+    /// Reads the next call as JSON; `None`: the peer sends no more.
     async fn frame(&mut self) -> Result<Option<Vec<u8>>, DisconnectReason> {
         let mut piece = [0; PIECE];
         loop {

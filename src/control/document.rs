@@ -1,4 +1,4 @@
-//! From a snapshot of the protocol to documents of the JSON contract.
+//! Turns a snapshot of the protocol into documents of the JSON contract.
 //!
 //! Owns the conversion of time (the core's clock to wall clock) and of enums to their fixed names.
 
@@ -25,21 +25,21 @@ mod tracks;
 mod why;
 
 impl AgentSnapshot {
-    /// The wall-clock time of an instant of the core's clock. A step of the wall clock moves all
-    /// of them: the core's clock is the truth.
+    /// The wall-clock time of an instant of the core's clock. The core's clock decides how far two
+    /// instants lie apart, so a step of the wall clock moves all times of a document.
     #[must_use]
     pub fn wall_time(&self, instant: MonoTime) -> Stamp {
         let age = SignedDuration::try_from(self.snapshot.at.since(instant)).unwrap_or_default();
         Stamp(self.wall.checked_sub(age).unwrap_or(Timestamp::MIN))
     }
 
-    /// The router of this name.
+    /// Finds the router of this name.
     #[must_use]
     pub fn router(&self, name: &str) -> Option<&RouterSnapshot> {
         self.snapshot.routers.iter().find(|router| router.spec.name.as_str() == name)
     }
 
-    /// `status`, of all routers or of one.
+    /// Builds the document of `status`, of all routers or of one.
     #[must_use]
     pub fn status<'a>(&self, routers: impl IntoIterator<Item = &'a RouterSnapshot>) -> StatusDoc {
         let of =
@@ -52,7 +52,7 @@ impl AgentSnapshot {
         }
     }
 
-    /// `show`.
+    /// Builds the document of `show`.
     #[must_use]
     pub fn show(&self, router: &RouterSnapshot, events: Vec<EventDoc>) -> ShowDoc {
         let spec = &router.spec;
@@ -144,8 +144,8 @@ impl AgentSnapshot {
     }
 }
 
-/// One result of a demotion.
-/// `before`: the router as it was before that, at `published`.
+/// Builds the result of a demotion for one family. `before` is the router as it was before the
+/// demotion, at `published`.
 pub(super) fn demote_result(
     published: &AgentSnapshot,
     result: &InstanceResult,
@@ -255,7 +255,7 @@ fn addresses(spec: &RouterSpec, family: Family) -> (Vec<IpNet>, Vec<IpNet>) {
     instance.map(both).unwrap_or_default()
 }
 
-/// Every counter by name, zeros included, so that a reader need not guess what exists.
+/// Lists every counter by name. Zeros are included, so that a reader sees which counters exist.
 fn counters(counters: &Counters) -> CountersDoc {
     let Counters {
         active_transitions,
@@ -281,8 +281,9 @@ fn counters(counters: &Counters) -> CountersDoc {
         ("priority_zero_pkts_rcvd", priority_zero_pkts_rcvd),
         ("priority_zero_pkts_sent", priority_zero_pkts_sent),
         ("interval_errors", interval_errors),
-        // RFC 8347's name covers messages that were accepted and messages that were discarded for
-        // their addresses; this counter has both, so it goes last and wins over the reason.
+        // RFC 8347's name counts messages that were accepted and messages that were discarded
+        // because of their addresses. This counter has both, so it goes last and replaces the one
+        // of the reason.
         ("address_list_errors", address_list_errors),
         ("immediate_adverts_sent", immediate_adverts_sent),
         ("immediate_adverts_suppressed", immediate_adverts_suppressed),

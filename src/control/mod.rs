@@ -1,8 +1,9 @@
-//! How people and their tools see and steer the daemon: a varlink service on a Unix socket, its JSON documents, and the
-//! `vrrpctl` side of both.
+//! The control of the daemon by people and their tools: a varlink service on a Unix socket, its
+//! JSON documents, and the `vrrpctl` side of both.
 //!
-//! The server meets the rest of the daemon through an [`AgentHandle`](crate::agent::AgentHandle), never through its
-//! data. Documents are written and read by the same types. Must not know the threads of `runtime` or the log.
+//! The server reaches the rest of the daemon through an [`AgentHandle`](crate::agent::AgentHandle),
+//! never through its data. The same types write and read the documents. Must not know the threads
+//! of `runtime` or the log.
 
 mod call;
 mod change_log;

@@ -1,4 +1,4 @@
-//! `reload`: the document of the agent's answer.
+//! The document of `reload`, built from the agent's answer.
 //!
 //! Must not know how a configuration is carried out.
 
@@ -11,10 +11,10 @@ use crate::config::plan::{
 };
 
 impl ReloadReply {
-    /// The document of the answer.
+    /// Builds the document of the answer.
     ///
     /// # Errors
-    /// Why the file could not be read.
+    /// If the file could not be read: the reason.
     pub fn document(&self, node: String, mode: ReloadMode) -> Result<ReloadDoc, &str> {
         let blank = ReloadDoc {
             version: VERSION,
@@ -49,7 +49,7 @@ impl ReloadReply {
 }
 
 impl ReloadDoc {
-    /// Filled in for a file that is a configuration.
+    /// Builds the part of the document that only a valid file has.
     fn of(self, plan: &Plan, warnings: &[ConfigWarning], report: &str) -> Self {
         Self {
             valid: true,

@@ -1,7 +1,7 @@
 //! Documents as text for people.
 //!
-//! Pure: the age of a thing comes from the document's own time, the width of the terminal is an
-//! argument. What scripts read is `--json`; this may change.
+//! Pure: ages are counted from the time in the document, and the width of the terminal is an
+//! argument. Scripts read `--json`, so this text may change.
 
 mod reload;
 mod show;
@@ -21,7 +21,7 @@ use crate::words::{self, span};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// `demote`: one sentence per router, or per family where they differ.
+/// The text of `demote`: one sentence per router, or per family where the families differ.
 #[must_use]
 pub fn demote(document: &DemoteDoc) -> String {
     if document.results.is_empty() {
@@ -39,7 +39,7 @@ pub fn demote(document: &DemoteDoc) -> String {
     text
 }
 
-/// `promote`: one sentence per router.
+/// The text of `promote`: one sentence per router.
 #[must_use]
 pub fn promote(document: &PromoteDoc) -> String {
     if document.results.is_empty() {
@@ -62,7 +62,8 @@ pub fn promote(document: &PromoteDoc) -> String {
     text
 }
 
-/// `events`: one line each, its severity in front of what deserves a look.
+/// The text of `events`: one line each, which begins with the severity if the event needs
+/// attention.
 #[must_use]
 pub fn events(document: &EventsDoc) -> String {
     let mut text = String::new();
@@ -83,7 +84,7 @@ pub fn events(document: &EventsDoc) -> String {
 
 const NONE_CONFIGURED: &str = "No virtual router is configured.\n";
 
-/// What a demotion did to families of one router that fared alike.
+/// The sentence about a demotion, for families of one router that had the same outcome.
 fn demoted(families: &[DemoteResultDoc], document: &DemoteDoc) -> String {
     let Some(first) = families.first() else { return String::new() };
     let demotion = &document.demotion;
@@ -131,7 +132,8 @@ fn demoted(families: &[DemoteResultDoc], document: &DemoteDoc) -> String {
     }
 }
 
-/// A refusal says where to look, and that the way around it costs the service.
+/// The sentence about a refused demotion. It says what to look at, and that `--force` costs the
+/// service.
 fn refused(families: &[DemoteResultDoc]) -> String {
     let waited = waited(families);
     let heard = families.iter().filter_map(|family| family.last_heard).max_by_key(|heard| heard.time);
@@ -151,7 +153,7 @@ fn refused(families: &[DemoteResultDoc]) -> String {
     )
 }
 
-/// The addresses without their prefixes.
+/// The addresses without their prefix lengths.
 fn addresses(families: &[DemoteResultDoc]) -> String {
     let all = families.iter().flat_map(|family| &family.addresses).map(|net| net.addr().to_string());
     let all = all.collect::<Vec<_>>().join(", ");
@@ -165,7 +167,7 @@ fn end_in_full(demotion: &DemotedDoc, name: &str) -> String {
     }
 }
 
-/// When a demotion ends.
+/// The words for the end of a demotion.
 fn end(demotion: &DemotedDoc) -> String {
     match (&demotion.until, demotion.since.parse()) {
         (Some(until), Ok(now)) => format!("until {}", words::until(until, now)),
@@ -174,7 +176,7 @@ fn end(demotion: &DemotedDoc) -> String {
     }
 }
 
-/// What a demotion changed of the one it replaced.
+/// The words for what a demotion changed of the one that it replaced.
 fn changes(before: &DemotedDoc, now: &DemotedDoc) -> String {
     let mut changes = Vec::new();
     if before.until != now.until {
@@ -206,7 +208,7 @@ fn waited(families: &[DemoteResultDoc]) -> String {
     span(millis(families.iter().filter_map(|f| f.waited_ms).fold(0.0, f64::max)))
 }
 
-/// Milliseconds of a document; nonsense is zero.
+/// A duration of a document; a number that is not a duration is zero.
 fn millis(milliseconds: f64) -> Duration {
     Duration::try_from_secs_f64(milliseconds / 1e3).unwrap_or_default()
 }

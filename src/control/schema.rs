@@ -1,8 +1,9 @@
 //! The JSON Schemas of the documents, generated from their types.
 //!
-//! Owns what a type cannot say: the words that a text may be, the limits of a number, and the counters. It is built for
-//! tests and for the developers' command (`cargo xtask docs`, feature `schema`) only: the programs do not carry it.
-//! The schemas leave room for fields that a later release adds; the tests read them more strictly.
+//! Owns what a type cannot say: the words that a text may be, the limits of a number, and the
+//! counters. Only tests and the developers' command (`cargo xtask docs`, feature `schema`) build
+//! this file; the programs do not contain it. The schemas leave room for fields that a later
+//! release adds; the tests read them more strictly.
 
 use super::message::{
     CheckDoc, DemoteDoc, ErrorDoc, EventsDoc, PromoteDoc, ReloadDoc, ShowDoc, StatusDoc, VERSION,
@@ -14,7 +15,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
-/// The schema of every document: the name of its file in `docs/json-schema` without `.schema.json`, and the schema.
+/// Builds the schema of every document: the name of its file in `docs/json-schema` without
+/// `.schema.json`, and the schema.
 #[must_use]
 pub fn schemas() -> Vec<(&'static str, Value)> {
     vec![
@@ -32,7 +34,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
 /// The counters of a virtual router, as a type of their own for the schemas: a map in the documents.
 pub(super) struct Counters;
 
-/// Every counter and what it counts.
+/// Every counter, and what it counts.
 const COUNTERS: [(&str, &str); 25] = [
     ("active_transitions", "How often it became Active."),
     ("addr_count_errors", "Discarded messages: the message lists no address."),
@@ -156,7 +158,7 @@ const ERRORS: [&str; 10] = [
 ];
 const MAC: &str = "^([0-9a-f]{2}:){5}[0-9a-f]{2}$";
 
-/// What the schema says of fields beyond their types: the type, its fields, and what is added.
+/// The parts of the schema that types do not have: the type, its fields, and what is added to them.
 fn refinements() -> Vec<(&'static str, &'static [&'static str], Value)> {
     let events = EVENTS.into_iter().chain(["configuration_reloaded"]).collect::<Vec<_>>();
     let causes = CAUSES.into_iter().chain(["demote"]).collect::<Vec<_>>();
@@ -264,8 +266,9 @@ fn refine(definition: &mut Value, type_name: &str) {
     }
 }
 
-/// Makes the generated schema plain: no formats that no validator knows, one line a description, names of definitions as
-/// in the documents, and no null where a field is left out instead.
+/// Makes the generated schema plain: it has no formats that no validator knows, descriptions of one
+/// line, the names of definitions as in the documents, and no null where a field is left out
+/// instead.
 fn simplify(value: &mut Value) {
     match value {
         Value::Object(object) => {
@@ -310,7 +313,7 @@ fn simplify_object(object: &mut Map<String, Value>) {
     }
 }
 
-/// A field that is left out when it has no value is never null.
+/// Forbids null in a field that is left out when it has no value.
 fn never_null(property: &mut Map<String, Value>) {
     let Some(Value::Array(types)) = property.get("type") else { return };
     if let [one, null] = types.as_slice()
@@ -321,7 +324,7 @@ fn never_null(property: &mut Map<String, Value>) {
     }
 }
 
-/// `virtual_router` for `VirtualRouterDoc`.
+/// The name of a definition: `virtual_router` for `VirtualRouterDoc`.
 fn name_of(type_name: &str) -> String {
     let mut name = String::new();
     for c in type_name.trim_end_matches("Doc").chars() {
@@ -388,7 +391,7 @@ mod tests {
         }
     }
 
-    /// Every object and every field says what it is, in a sentence.
+    /// Every object and every field has a description, which is a sentence.
     #[test]
     fn every_field_is_described() {
         fn look(at: &str, value: &Value) {

@@ -1,9 +1,10 @@
 //! The control server: who may connect, and how many may be connected.
 //!
-//! One task serves each connection. When all slots are taken, a new connection replaces the oldest one that is neither
-//! changing something nor following events, so that no set of idle, slow or endlessly asking clients keeps an operator
-//! out. Connections that change or follow do not keep an operator out either: only so many of one user's keep their slots
-//! for it, and root has slots of its own.
+//! One task serves each connection. When all slots are taken, a new connection replaces the oldest
+//! one that neither changes something nor follows events, so that clients that are idle, slow or
+//! ask without end cannot keep an operator out. Connections that change or follow cannot keep an
+//! operator out either: a user has a limited number of such connections, and root has slots of its
+//! own.
 
 use super::call::{CallError, Caller};
 use super::connection::Connection;
@@ -20,28 +21,32 @@ use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
-/// Bounds of the server. With the defaults its memory stays under 66 × (64 KiB + one reply).
+/// The limits of the server. With the defaults its memory stays under 66 × (64 KiB + one reply).
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// How many connections there may be at the same time.
     pub connections: usize,
-    /// Followers of events among these; fewer than `connections`, because followers keep their slots.
+    /// How many of these connections may follow events. There must be fewer than `connections`,
+    /// because a connection that follows keeps its slot.
     pub followers: usize,
-    /// Connections of one user that keep their slots for changing something or following events.
+    /// How many connections of one user keep their slots because they change something or follow
+    /// events.
     pub engaged: usize,
-    /// Slots on top of `connections`, for the operator only.
+    /// How many slots the operator has in addition to `connections`.
     pub reserved: usize,
-    /// The user who is the operator. Nobody else takes the operator's slots, and the operator may always follow events.
+    /// The user who is the operator. No other user takes the operator's slots, and the operator may
+    /// always follow events.
     pub operator: u32,
-    /// Bytes of a call.
+    /// The largest call in bytes.
     pub message: usize,
-    /// From the connection, or the previous reply, to the last byte of a call.
+    /// The time from the connection, or the previous reply, to the last byte of a call.
     pub request: Duration,
-    /// From the first byte of a reply until the peer has taken it into its buffer.
+    /// The time from the first byte of a reply until the peer has taken all of it into its buffer.
     pub write: Duration,
-    /// For the daemon to hand out a snapshot.
+    /// How long the server waits for a snapshot of the daemon.
     pub snapshot: Duration,
-    /// For the daemon to carry out commands: longer than any hand-over.
+    /// How long the server waits until the daemon has carried out commands. It is longer than any
+    /// hand-over.
     pub command: Duration,
 }
 
@@ -62,7 +67,7 @@ impl Default for Limits {
     }
 }
 
-/// A control socket that listens, and is not served yet.
+/// A control socket that listens and is not served yet.
 #[derive(Debug)]
 pub struct Server {
     socket: ControlSocket,
@@ -70,19 +75,20 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `path`, mode 0660 and group [`GROUP`]. The file goes when the server is dropped.
+    /// Listens on `path`, with mode 0660 and the group [`GROUP`]. The file is removed when the
+    /// server is dropped.
     ///
     /// # Errors
-    /// [`BindError`], before anything is changed where another daemon lives.
+    /// [`BindError`]. Where another daemon runs, nothing has been changed.
     pub fn bind(path: &Path, limits: Limits) -> Result<Self, BindError> {
         Ok(Self { socket: bind(path, GROUP)?, limits })
     }
 
-    /// Serves until it is dropped, and then ends every connection. A call that is under way when
-    /// the daemon drops its request is answered with `Stopping`.
+    /// Serves until it is dropped, and then ends every connection. If the daemon stops while a call
+    /// is under way, the call is answered with `Stopping`.
     ///
     /// # Errors
-    /// If the runtime cannot watch the socket. Nothing that a client does ends it.
+    /// If the runtime cannot watch the socket. A client cannot cause this error.
     pub async fn run(self, agent: AgentHandle) -> std::io::Result<()> {
         let Self { socket, limits } = self;
         let listener = UnixListener::from_std(socket.listener.try_clone()?)?;
@@ -96,7 +102,8 @@ impl Server {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => connections.admit(stream),
                     Err(error) => {
-                        // Usually out of file descriptors: those who wait in the backlog can.
+                        // Usually the process has no file descriptor left. Connections in the
+                        // backlog wait until it has.
                         tracing::warn!(%error, "cannot accept a control connection");
                         tokio::time::sleep(Duration::from_millis(100)).await;
                     }
@@ -107,7 +114,7 @@ impl Server {
     }
 }
 
-/// The connections there are, oldest first.
+/// The present connections, oldest first.
 #[derive(Debug)]
 struct Connections {
     service: Arc<Service>,
@@ -128,7 +135,8 @@ impl Connections {
         let Ok(credentials) = stream.peer_cred() else { return };
         let uid = credentials.uid();
         if self.slots.len() >= self.slots_for(uid) && !self.make_room_for(uid) {
-            // Into an empty socket buffer: it is taken at once, or the peer does without.
+            // The socket buffer is empty, so the error is written at once; if it is not, the peer
+            // gets none.
             let _best_effort = stream.try_write(&CallError::TooManyConnections.encode());
             return;
         }
@@ -150,7 +158,8 @@ impl Connections {
         if uid == operator { connections + reserved } else { connections }
     }
 
-    /// Disconnects the oldest connection that may be replaced. Only the operator takes a slot from the operator.
+    /// Disconnects the oldest connection that may be replaced. Only the operator can replace a
+    /// connection of the operator.
     fn make_room_for(&mut self, uid: u32) -> bool {
         let operator = self.limits.operator;
         let may_go =
@@ -161,7 +170,8 @@ impl Connections {
         true
     }
 
-    /// The oldest that is engaged when as many older ones of its user are. What it asked for goes on without it.
+    /// Finds the oldest connection that keeps its slot although its user has too many of them. A
+    /// change that it asked for is carried out nevertheless.
     fn beyond_its_share(&self) -> Option<usize> {
         let Limits { engaged, operator, .. } = self.limits;
         let mut of_user: BTreeMap<u32, usize> = BTreeMap::new();

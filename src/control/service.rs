@@ -1,6 +1,6 @@
 //! The methods of `org.vrrpd.Control` and `org.varlink.service`.
 //!
-//! Owns what a call means; must not know sockets or framing of requests.
+//! Owns the meaning of a call. Must not know sockets or the framing of requests.
 
 use super::call::{CallArguments, CallError, Caller};
 use super::change_log::{ChangeLog, LogDecision};
@@ -27,20 +27,20 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
-/// Our interface in varlink's definition language.
+/// The interface in varlink's definition language.
 pub const INTERFACE_DESCRIPTION: &str = include_str!("org.vrrpd.Control.varlink");
 const SERVICE_DESCRIPTION: &str = include_str!("org.varlink.service.varlink");
 
-/// Events that `show` has.
+/// How many events `show` has.
 const EVENTS_SHOWN: usize = 10;
-/// Events that `Events` has unless told otherwise.
+/// How many events `Events` returns if the call does not say.
 const EVENTS_DEFAULT: usize = 20;
 
-/// How long a demotion may be told to last; longer is "until it is promoted".
+/// The span of a demotion that has an end; a longer demotion has none.
 pub const DEMOTION_SPAN: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 3600);
 
-/// The methods of our interface.
+/// The methods of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
     Status,
@@ -51,27 +51,27 @@ pub(super) enum Method {
     Reload,
 }
 
-/// What a call is answered with.
+/// The answer to a call.
 #[derive(Debug)]
 pub(super) enum Response {
-    /// One frame.
+    /// The answer is one frame.
     Reply(Vec<u8>),
-    /// Frames until the caller goes away.
+    /// The answer consists of frames until the caller closes the connection.
     Follow(Following),
 }
 
-/// A caller who follows events.
+/// A caller that follows events.
 #[derive(Debug)]
 pub(super) struct Following {
     node: String,
-    /// What it gets at once.
+    /// The events that the caller gets at once.
     past: Vec<Arc<EventRecord>>,
     follower: Follower,
-    /// The operator needs none.
+    /// The place among the followers. The operator needs none.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// Answers calls.
+/// Carries out calls and answers them.
 #[derive(Debug)]
 pub(super) struct Service {
     daemon: AgentHandle,
@@ -96,7 +96,8 @@ impl Method {
         }
     }
 
-    /// Whether it changes anything: then its connection is kept even if others want in.
+    /// Whether the method changes anything. If so, its connection keeps its slot even if others
+    /// wait for one.
     pub(super) const fn changes(self) -> bool {
         match self {
             Self::Demote | Self::Promote | Self::Reload => true,
@@ -104,7 +105,7 @@ impl Method {
         }
     }
 
-    /// The method of our interface that a call names.
+    /// The method of the interface that a call names.
     pub(super) fn of(call: &Call) -> Option<Self> {
         let name = call.method.strip_prefix("org.vrrpd.Control.")?;
         Self::ALL.into_iter().find(|method| method.name() == name)
@@ -289,7 +290,8 @@ impl Service {
         };
         let reloaded = timeout(self.limits.command, exchange).await.unwrap_or(Err(CallError::TimedOut))?;
         let node = self.snapshot().await?.node.clone();
-        // Tens of thousands of routers or errors: not on this thread.
+        // Encoding tens of thousands of routers or errors takes long, so it does not happen on this
+        // thread.
         let encoding = blocking::spawn(move || match reloaded.document(node, mode) {
             Ok(document) => Ok(encode_reply(&document, Continues::No)),
             Err(why) => {
@@ -300,7 +302,8 @@ impl Service {
         encoding.await.unwrap_or(Err(CallError::Stopping))
     }
 
-    /// However many of others follow, the operator can; his seats are his limit.
+    /// Starts following events. The operator always can, even if all places for followers are
+    /// taken; only the slots of the operator limit that.
     fn follow(
         &self,
         caller: Caller,
@@ -318,8 +321,8 @@ impl Service {
         Ok(Following { node: published.node.clone(), past, follower, _permit: permit })
     }
 
-    /// The routers that a command is about, each once, in the order in which they were named. All
-    /// are known before anything is done to the first.
+    /// Finds the routers that a command is about, each once, in the order in which they were named.
+    /// A command that names an unknown router changes none.
     async fn selected(
         &self,
         mut arguments: CallArguments,
@@ -342,7 +345,8 @@ impl Service {
         Ok((published, routers))
     }
 
-    /// Gives all commands to the daemon, then waits for all answers: they are carried out together.
+    /// Gives all commands to the daemon and then waits for all answers, so that the commands are
+    /// carried out at the same time.
     async fn command_all(
         &self,
         commands: impl Iterator<Item = Command>,
@@ -373,7 +377,7 @@ impl Service {
     }
 }
 
-/// What `Demote` is asked, but for its routers.
+/// The arguments of `Demote`, except for its routers.
 #[derive(Debug)]
 struct DemoteArguments {
     reason: String,
@@ -396,14 +400,14 @@ impl DemoteArguments {
         let last_resort =
             if arguments.take("last_resort")?.unwrap_or(false) { LastResort::Yes } else { LastResort::No };
         let force = if arguments.take("force")?.unwrap_or(false) { Force::Yes } else { Force::No };
-        // The one releases what the other keeps.
+        // The two exclude each other: `force` releases addresses that `last_resort` keeps.
         if (last_resort, force) == (LastResort::Yes, Force::Yes) {
             return invalid("force");
         }
         Ok(Self { reason, span, last_resort, force })
     }
 
-    /// The fact. Its end is on both clocks, from one reading of both.
+    /// Builds the demotion. Its end is known on both clocks, from one reading of both.
     fn demotion(self, published: &AgentSnapshot, by: String) -> Result<Demotion, CallError> {
         let Self { reason, span, last_resort, force: _ } = self;
         let at_wall = |span| {
@@ -420,20 +424,20 @@ impl DemoteArguments {
 }
 
 impl Following {
-    /// The frame of what it gets at once.
+    /// The frame of the events that the caller gets at once.
     pub(super) fn first(&mut self) -> Vec<u8> {
         let past = std::mem::take(&mut self.past);
         encode_reply(&events(self.node.clone(), 0, &past), Continues::Yes)
     }
 
-    /// The frame of what comes next; waits for it. Cancel-safe.
+    /// Waits for the next event and returns its frame. Cancel-safe.
     pub(super) async fn next(&mut self) -> Vec<u8> {
         let batch = self.follower.next().await;
         encode_reply(&events(self.node.clone(), batch.lost, &batch.records), Continues::Yes)
     }
 }
 
-/// `org.varlink.service`, and the errors for what is of neither interface.
+/// Answers a call of `org.varlink.service`, or of an interface that does not exist.
 fn about_itself(name: &str, mut arguments: CallArguments) -> Result<Vec<u8>, CallError> {
     match name {
         "org.varlink.service.GetInfo" => {
@@ -472,9 +476,9 @@ fn events(node: String, lost: u64, records: &[Arc<EventRecord>]) -> EventsDoc {
     EventsDoc { version: VERSION, node, lost, events }
 }
 
-/// Which events a call asks for.
+/// Reads which events a call asks for.
 fn wanted(published: &AgentSnapshot, mut arguments: CallArguments) -> Result<EventFilter, CallError> {
-    // One call has room for thousands of names: each counts once.
+    // One call has room for thousands of names, so a repeated name counts once.
     let names: BTreeSet<String> = arguments.take("names")?.unwrap_or_default();
     let least: Option<String> = arguments.take("severity")?;
     let since: Option<Timestamp> = arguments.take("since")?;
@@ -485,7 +489,7 @@ fn wanted(published: &AgentSnapshot, mut arguments: CallArguments) -> Result<Eve
     Ok(EventFilter { least, since, ..about(routers) })
 }
 
-/// Events of these routers, and of the checks that may move them.
+/// The filter for events of these routers, and of the checks that they track.
 fn about<'a>(routers: impl IntoIterator<Item = &'a RouterSnapshot>) -> EventFilter {
     let mut filter = EventFilter::default();
     for router in routers {
@@ -495,7 +499,7 @@ fn about<'a>(routers: impl IntoIterator<Item = &'a RouterSnapshot>) -> EventFilt
     filter
 }
 
-/// The first few of many.
+/// The names of the routers, shortened if there are many.
 fn named(routers: &[RouterName]) -> String {
     const NAMED: usize = 10;
     let names: Vec<_> = routers.iter().take(NAMED).map(RouterName::as_str).collect();
@@ -514,10 +518,10 @@ fn unknown(published: &AgentSnapshot, name: &str) -> CallError {
     CallError::UnknownRouter { name: name.to_owned(), known }
 }
 
-/// What a name service has to answer; a command does not wait for one that is down.
+/// How long a command waits for a name service, which may be down.
 const NAME_LIMIT: Duration = Duration::from_secs(1);
 
-/// Who asks: the user, and for root the one who logged in and became root.
+/// The name of the caller: the user, and for root also the user who logged in and became root.
 async fn operator(caller: Caller) -> String {
     let name = user_name(caller.uid).await;
     match caller.pid.filter(|_| caller.uid == 0).and_then(login_uid).filter(|login| *login != caller.uid) {
@@ -526,14 +530,16 @@ async fn operator(caller: Caller) -> String {
     }
 }
 
-/// The user who logged in, as the kernel remembers it over `sudo` and `su`; `None`: nobody did, or it cannot be seen, as
-/// under the unit of the package (`ProtectProc=invisible`).
+/// The user who logged in, which the kernel remembers across `sudo` and `su`. `None`: no user
+/// logged in, or the daemon cannot see it, as under the unit of the package
+/// (`ProtectProc=invisible`).
 fn login_uid(pid: i32) -> Option<u32> {
     let uid = std::fs::read_to_string(format!("/proc/{pid}/loginuid")).ok()?.trim().parse().ok()?;
     (uid != u32::MAX).then_some(uid)
 }
 
-/// The name of a user, or `uid 1000`. Names may come over the network (NSS): not on this thread.
+/// The name of a user, or `uid 1000`. Names may come over the network (NSS), so the look-up does
+/// not happen on this thread.
 async fn user_name(uid: u32) -> String {
     let looked_up = blocking::spawn(move || User::from_uid(Uid::from_raw(uid)));
     match timeout(NAME_LIMIT, looked_up).await {

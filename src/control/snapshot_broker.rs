@@ -1,7 +1,8 @@
-//! Snapshots for many clients, of which the protocol thread makes at most 50 a second.
+//! Snapshots for many clients. The protocol thread makes at most 50 of them a second.
 //!
-//! All clients that ask while one snapshot is being made share the next one, and there is a pause between two. So each answer
-//! was made after its question (a `status` after a `demote` shows the demotion), however many clients ask.
+//! Clients that ask while a snapshot is being made share the next one, and there is a pause between
+//! two snapshots. So each answer was made after its question (a `status` after a `demote` shows the
+//! demotion), however many clients ask.
 
 use crate::agent::{AgentSnapshot, Request};
 use crate::types::MonoTime;
@@ -13,43 +14,44 @@ use tokio::sync::{mpsc, oneshot};
 /// The pause between two snapshots.
 const DISTANCE: Duration = Duration::from_millis(20);
 
-/// Questions that may wait. There are fewer connections than that besides those of the operator, and each has one question;
-/// whoever finds the queue full waits in `send`.
+/// How many questions may wait. Each connection has one question, and there are fewer connections
+/// than that besides those of the operator; a client that finds the queue full waits in `send`.
 const WAITING: usize = 64;
 
-/// Clocks are read a moment apart, and the wall clock is slewed: differences below this are no
-/// step, and would only make "since" flicker.
+/// The largest difference between two readings that is not a step of the wall clock. The two clocks
+/// are read a moment apart, and the wall clock is slewed; without a tolerance, "since" would change
+/// from one answer to the next.
 const STEADY: SignedDuration = SignedDuration::from_millis(100);
 
 type Asker = oneshot::Sender<Arc<AgentSnapshot>>;
 
-/// Where to ask for a snapshot.
+/// The place to ask for a snapshot.
 #[derive(Debug, Clone)]
 pub(super) struct SnapshotSource {
     askers: mpsc::Sender<Asker>,
 }
 
-/// Takes the snapshots for all who wait; to be run by a task.
+/// Takes the snapshots for all who wait. A task runs it.
 #[derive(Debug)]
 pub(super) struct SnapshotBroker {
     askers: mpsc::Receiver<Asker>,
     requests: mpsc::Sender<Request>,
-    /// An instant on both clocks.
+    /// The same instant on both clocks.
     reference: Option<(MonoTime, Timestamp)>,
 }
 
-/// The daemon does not answer any more.
+/// The daemon has ended and answers no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Gone;
 
-/// Makes both ends.
+/// Creates both ends.
 pub(super) fn open(requests: mpsc::Sender<Request>) -> (SnapshotSource, SnapshotBroker) {
     let (sender, askers) = mpsc::channel(WAITING);
     (SnapshotSource { askers: sender }, SnapshotBroker { askers, requests, reference: None })
 }
 
 impl SnapshotSource {
-    /// A snapshot that is taken after this call.
+    /// Returns a snapshot that is taken after this call.
     pub(super) async fn snapshot(&self) -> Result<Arc<AgentSnapshot>, Gone> {
         let (asker, answer) = oneshot::channel();
         self.askers.send(asker).await.map_err(|_| Gone)?;
@@ -58,7 +60,7 @@ impl SnapshotSource {
 }
 
 impl SnapshotBroker {
-    /// Serves until the daemon is gone.
+    /// Serves until the daemon has ended.
     pub(super) async fn run(mut self) {
         while let Some(first) = self.askers.recv().await {
             let mut waiting = vec![first];
@@ -69,7 +71,7 @@ impl SnapshotBroker {
             if self.requests.send(Request::Snapshot { reply }).await.is_err() {
                 return;
             }
-            // On an error the askers are dropped, and learn it by that.
+            // On an error the senders are dropped, and the clients that wait on them see that.
             if let Ok(published) = answer.await {
                 let published = Arc::new(steady(&mut self.reference, published));
                 for asker in waiting {

@@ -1,8 +1,9 @@
 //! The file of the control socket.
 //!
-//! Owns who may connect (mode and group of the file), the replacement of a dead daemon's file, and the refusal of
-//! a live one's. Whoever owns the directory can put other files in the place of ours at any moment, so every
-//! file is held and then changed, never changed by its path; and root does not serve in the directory of somebody else.
+//! Decides who may connect (mode and group of the file), replaces the file of a daemon that has
+//! ended, and leaves that of a running one alone. The owner of the directory can put another file
+//! in place of ours at any moment, so every file is opened first and then changed through the
+//! descriptor, never through its path; and root does not serve in a directory of another user.
 
 use crate::kernel::blocking::run_within;
 use crate::kernel::plain_file;
@@ -20,69 +21,71 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Where the daemon listens unless told otherwise.
+/// The socket of a daemon that is told no other path.
 pub const DEFAULT_SOCKET: &str = "/run/vrrpd/control.sock";
 
 /// The group whose members may read and change.
 pub const GROUP: &str = "vrrpd";
 
-/// For the group, which may come over the network (NSS): a start does not wait for a name service that is down.
+/// How long a start waits for the look-up of the group, which may ask a name service that is down
+/// (NSS).
 const NAME_LIMIT: Duration = Duration::from_secs(2);
 
-/// Connections that wait to be accepted.
+/// How many connections may wait to be accepted.
 const BACKLOG: i32 = 64;
 
-/// Why the control socket cannot be had.
+/// Why the daemon cannot listen on the control socket.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Another daemon lives there.
+    /// Another daemon listens there.
     #[error("another vrrpd already listens on {path}; stop it, or give this one another --socket", path = .0.display())]
     InUse(PathBuf),
-    /// Somebody holds the lock and does not listen.
+    /// Another process holds the lock, and no process listens.
     #[error(
         "somebody holds the lock {path}, and nobody answers on the control socket: another vrrpd that starts or ends, or \
          another program. Find it with: fuser {path}", path = .0.display()
     )]
     Locked(PathBuf),
-    /// Something else is there.
+    /// The path is not a socket.
     #[error("{path} exists and is no socket; it is left alone", path = .0.display())]
     NotASocket(PathBuf),
-    /// Root would serve where somebody else can replace the socket.
+    /// Root would serve in a directory in which another user can replace the socket.
     #[error(
         "the directory {path} can be written by others than root ({why}), who could put their own socket in the place of \
          root's. Give it to root (chown root:root {path}; chmod go-w {path}), name another with --socket, or run vrrpd \
          as the owner of the directory", path = .directory.display()
     )]
     ForeignDirectory {
-        /// Of the socket.
+        /// The directory of the socket.
         directory: PathBuf,
-        /// Who can.
+        /// The user or group that can write the directory.
         why: String,
     },
-    /// What was bound is not what is there.
+    /// The file at the path is not the socket that was bound.
     #[error("somebody put another file in the place of {path} while it was made", path = .0.display())]
     Replaced(PathBuf),
-    /// The kernel refused.
+    /// The kernel refused an operation.
     #[error("cannot {doing} {path}", path = .path.display())]
     Io {
-        /// What it was about to do.
+        /// The operation.
         doing: &'static str,
-        /// To which file.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the kernel.
         #[source]
         source: io::Error,
     },
 }
 
-/// A listening control socket; its file is removed on drop.
+/// A control socket that listens. Its file is removed on drop.
 #[derive(Debug)]
 pub(super) struct ControlSocket {
     pub listener: UnixListener,
     _file: SocketFile,
 }
 
-/// Where the file of the socket is: the directory is held, so that it stays the one that was looked at.
+/// The path of the socket. Its directory is kept open, so that it stays the directory that was
+/// examined.
 #[derive(Debug)]
 struct SocketPath {
     path: PathBuf,
@@ -90,29 +93,30 @@ struct SocketPath {
     name: OsString,
 }
 
-/// Removes the file on drop, unless somebody has put another in its place; then lets go of the lock.
+/// Removes the file on drop, unless another file stands in its place, and then releases the lock.
 #[derive(Debug)]
 struct SocketFile {
     place: SocketPath,
-    /// Held, so that its number cannot become another file's.
+    /// The file is kept open, so that no other file can get its inode number.
     inode: OwnedFd,
     _lock: Flock<OwnedFd>,
 }
 
-/// The place of a daemon that is gone, kept free: none can start there while this is held.
+/// Proof that no daemon runs at a path. No daemon can start there while this value exists.
 #[derive(Debug)]
 pub struct Vacancy(#[expect(dead_code, reason = "held for its Drop")] Option<Flock<OwnedFd>>);
 
-/// Finds out whether a daemon lives at `path`. Nothing is created.
+/// Finds out whether a daemon runs at `path`. Nothing is created.
 ///
 /// # Errors
-/// [`BindError::InUse`]: it does. Anything else: there is no telling.
+/// [`BindError::InUse`] if a daemon runs there; any other error if that cannot be found out.
 pub fn vacancy(path: &Path) -> Result<Vacancy, BindError> {
     let lock = match SocketPath::open(path).and_then(|place| place.lock(OFlag::empty())) {
         Err(BindError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
         lock => Some(lock?),
     };
-    // Somebody may have removed the file of the lock.
+    // The file of the lock may have been removed although a daemon runs, so the socket is tried as
+    // well.
     match answers(path) {
         Ok(Answers::Yes) => Err(BindError::InUse(path.to_owned())),
         Ok(Answers::Nobody) | Err(_) => Ok(Vacancy(lock)),
@@ -121,8 +125,8 @@ pub fn vacancy(path: &Path) -> Result<Vacancy, BindError> {
 
 /// Listens on `path`, for the owner and the members of `group` only.
 ///
-/// There is no moment at which anybody else could connect: the file is born with mode 0600, and
-/// nobody is listened to before it has its group.
+/// Nobody else can connect at any moment: the file is created with mode 0600, and the socket does
+/// not listen before the file has its group.
 pub(super) fn bind(path: &Path, group: &str) -> Result<ControlSocket, BindError> {
     let failed = |doing| move |source| BindError::Io { doing, path: path.to_owned(), source };
     if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
@@ -134,8 +138,8 @@ pub(super) fn bind(path: &Path, group: &str) -> Result<ControlSocket, BindError>
     let lock = place.lock(OFlag::O_CREAT)?;
     place.remove_stale()?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed("create a socket for"))?;
-    // Linux gives the file the mode of the socket (unix(7)), so no umask is needed: that belongs
-    // to the whole process.
+    // Linux gives the file the mode of the socket (unix(7)), so the umask, which belongs to the
+    // whole process, need not change.
     fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR).map_err(|e| failed("set the mode of")(e.into()))?;
     let address = SockAddr::unix(path).map_err(failed("listen on"))?;
     socket.bind(&address).map_err(failed("listen on"))?;
@@ -156,8 +160,9 @@ impl SocketPath {
         Ok(Self { path: path.to_owned(), directory, name })
     }
 
-    /// Whoever can write the directory decides what is in the place of the socket. In one like /tmp nobody can
-    /// remove what is not his.
+    /// Refuses a directory that another user owns or can write, because that user decides which
+    /// file is in the place of the socket. A directory like /tmp is allowed: there a user can
+    /// remove only files of his own.
     fn refuse_that_of_somebody_else(&self, us: Uid) -> Result<(), BindError> {
         if !us.is_root() {
             return Ok(());
@@ -175,8 +180,8 @@ impl SocketPath {
         Err(BindError::ForeignDirectory { directory, why })
     }
 
-    /// One daemon a path: two that start at the same moment must not both find the file stale. The lock
-    /// ends with its holder, whatever ends it.
+    /// Takes the lock of the path, because two daemons that start at the same moment must not both
+    /// find a file of an ended daemon. The lock ends with its process, however the process ends.
     fn lock(&self, create: OFlag) -> Result<Flock<OwnedFd>, BindError> {
         let mut name = self.name.clone();
         name.push(".lock");
@@ -209,14 +214,15 @@ impl SocketPath {
             Ok(_) => {}
         }
         match answers(&self.path) {
-            // The lock is ours, so this is no vrrpd; but it lives.
+            // The lock is ours, so the process that listens is not a vrrpd. It runs nevertheless.
             Ok(Answers::Yes) => Err(BindError::InUse(self.path.clone())),
             Ok(Answers::Nobody) => self.remove().map_err(|errno| self.failed("remove the stale", errno)),
             Err(source) => Err(BindError::Io { doing: "connect to", path: self.path.clone(), source }),
         }
     }
 
-    /// The file that was bound a moment ago: nothing but a fresh socket of ours is taken for it.
+    /// Opens the file that was bound a moment ago. Any other file than a new socket of ours is
+    /// refused.
     fn hold_what_was_bound(&self) -> Result<OwnedFd, BindError> {
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let opened = openat(&self.directory, &*self.name, flags, Mode::empty());
@@ -239,14 +245,14 @@ impl SocketPath {
     }
 }
 
-/// Whether somebody listens.
+/// Whether a process listens on the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answers {
     Yes,
     Nobody,
 }
 
-/// Does not wait for somebody who listens and accepts nobody: he lives.
+/// Tries to connect without waiting. A process that listens and accepts no connection still runs.
 fn answers(path: &Path) -> io::Result<Answers> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
@@ -258,8 +264,8 @@ fn answers(path: &Path) -> io::Result<Answers> {
     }
 }
 
-/// Mode 0660 and the group. Where the group does not exist the file keeps the daemon's own; where
-/// it cannot be looked up or given, mode 0600.
+/// Gives the file mode 0660 and the group. If the group does not exist, the file keeps the group of
+/// the daemon; if it cannot be looked up or given, the file keeps mode 0600.
 fn admit(inode: &OwnedFd, group: &str) -> io::Result<()> {
     let name = group.to_owned();
     let found = run_within(NAME_LIMIT, move || Group::from_name(&name));
@@ -267,7 +273,7 @@ fn admit(inode: &OwnedFd, group: &str) -> io::Result<()> {
 }
 
 fn admit_members(inode: &OwnedFd, group: &str, found: io::Result<Option<Group>>) -> io::Result<()> {
-    // The kernel's name of what is held: no other file can have it.
+    // The path that the kernel gives to an open file cannot name another file.
     let held = PathBuf::from(format!("/proc/self/fd/{}", inode.as_raw_fd()));
     let open = || fs::set_permissions(&held, Permissions::from_mode(0o660));
     let members = match found {
@@ -281,7 +287,8 @@ fn admit_members(inode: &OwnedFd, group: &str, found: io::Result<Option<Group>>)
             return Ok(());
         }
     };
-    // As the group of a service it already is; and in its sandbox chown may be refused all the same.
+    // The file has the group already if the service runs with it; and in the sandbox of a service
+    // chown may be refused even so.
     if fstat(inode)?.st_gid == members.gid.as_raw() {
         return open();
     }

@@ -1,37 +1,37 @@
 //! Varlink on the wire (<https://varlink.org>): JSON objects, each ended by a NUL.
 //!
-//! Owns framing and the envelopes of calls and replies; pure, shared by server and client. Must
+//! Owns the framing, and the envelopes of calls and replies. Pure; server and client share it. Must
 //! not know any interface.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A call.
+/// A call of a method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Call {
-    /// `interface.Method`.
+    /// The full name of the method, `interface.Method`.
     pub method: String,
     /// The arguments by name.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub parameters: Map<String, Value>,
-    /// The caller takes several replies.
+    /// Whether the caller takes several replies.
     #[serde(default, skip_serializing_if = "is_false")]
     pub more: bool,
-    /// The caller wants no reply.
+    /// Whether the caller wants no reply.
     #[serde(default, skip_serializing_if = "is_false")]
     pub oneway: bool,
 }
 
-/// A reply, as read.
+/// A reply, as the client reads it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(super) struct Reply {
-    /// Results by name.
+    /// The results by name.
     #[serde(default)]
     pub parameters: Value,
-    /// More replies follow.
+    /// Whether more replies to the same call follow.
     #[serde(default)]
     pub continues: bool,
-    /// `interface.Error`: it failed, and `parameters` say how.
+    /// The full name of the error, `interface.Error`, if the call failed; `parameters` say how.
     #[serde(default)]
     pub error: Option<String>,
 }
@@ -56,22 +56,22 @@ struct ErrorOut<'a, T> {
     parameters: &'a T,
 }
 
-/// The frame of a call.
+/// Encodes a call as one frame.
 pub(super) fn encode_call(call: &Call) -> Vec<u8> {
     frame(call)
 }
 
-/// The frame of a reply.
+/// Encodes a reply as one frame.
 pub(super) fn encode_reply<T: Serialize>(parameters: &T, continues: Continues) -> Vec<u8> {
     frame(&ReplyOut { parameters, continues: continues == Continues::Yes })
 }
 
-/// The frame of an error.
+/// Encodes an error as one frame.
 pub(super) fn encode_error<T: Serialize>(error: &str, parameters: &T) -> Vec<u8> {
     frame(&ErrorOut { error, parameters })
 }
 
-/// JSON text has no NUL: the control character is escaped in strings.
+/// Encodes a message and its NUL. JSON text has no NUL of its own, because strings escape it.
 fn frame<T: Serialize>(message: &T) -> Vec<u8> {
     let mut bytes = serde_json::to_vec(message)
         .unwrap_or_else(|error| unreachable!("messages are structs and maps with text as keys: {error}"));
@@ -84,7 +84,7 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-/// Some clients send `"parameters": null` for none.
+/// Reads `"parameters": null`, which some clients send, as no parameters.
 fn null_is_empty<'de, D>(deserializer: D) -> Result<Map<String, Value>, D::Error>
 where
     D: serde::Deserializer<'de>,
@@ -92,11 +92,12 @@ where
     Option::<Map<String, Value>>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// Cuts a stream of bytes into frames. Holds at most its limit and the last piece that came in.
+/// Cuts a stream of bytes into frames. It holds at most its limit and the piece that came in last.
 #[derive(Debug)]
 pub struct FrameBuffer {
     bytes: Vec<u8>,
-    /// How many bytes of `bytes` are known to hold no NUL: no byte is looked at twice.
+    /// How many bytes at the beginning of `bytes` are known to have no NUL, so that no byte is
+    /// searched twice.
     scanned: usize,
     limit: usize,
 }
@@ -105,35 +106,35 @@ pub struct FrameBuffer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a message has more than {limit} bytes")]
 pub struct FrameTooLong {
-    /// The limit.
+    /// The limit in bytes.
     pub limit: usize,
 }
 
 impl FrameBuffer {
-    /// An empty buffer for frames of at most `limit` bytes without the NUL.
+    /// Creates an empty buffer for frames of at most `limit` bytes without the NUL.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
         Self { bytes: Vec::new(), scanned: 0, limit }
     }
 
-    /// Takes what was read.
+    /// Appends bytes that were read.
     pub fn extend(&mut self, piece: &[u8]) {
         self.bytes.extend_from_slice(piece);
     }
 
-    /// How many bytes wait here.
+    /// How many bytes the buffer holds.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether none waits here.
+    /// Whether the buffer holds no byte.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// Takes the first whole frame out, without its NUL; `None`: read on.
+    /// Takes the first complete frame out, without its NUL; `None`: more bytes must be read.
     ///
     /// # Errors
     /// [`FrameTooLong`] as soon as the limit is passed, whether or not a NUL follows.
@@ -189,7 +190,7 @@ mod tests {
     }
 
     proptest! {
-        /// However the stream is cut, the frames are the same.
+        /// The frames are the same, however the stream is cut.
         #[test]
         fn frames_do_not_depend_on_how_the_stream_is_cut(
             frames in prop::collection::vec(prop::collection::vec(1u8..=255, 0..20), 0..6),

@@ -1,15 +1,16 @@
-//! What an operator is told after `promote`: what this node does now, why, and what to run where if something else was
-//! wanted.
+//! The sentence of `promote`: what this node does now and why, and which command an operator who
+//! wanted something else runs, and on which node.
 
 use super::AgentSnapshot;
 use crate::protocol::{InstanceSnapshot, PeerSnapshot, RouterSnapshot, StateName};
 use crate::types::{Preempt, Role};
 
 impl AgentSnapshot {
-    /// A sentence without its subject, which is the router: "is Backup, because 192.0.2.10 has priority 150 …".
+    /// A sentence without its subject, which is the router: "is Backup, because 192.0.2.10 has
+    /// priority 150 …".
     #[must_use]
     pub fn outlook(&self, router: &RouterSnapshot) -> String {
-        // A router is Active or Backup in both families.
+        // The families of a router are Active or Backup together, so the first one speaks for all.
         let Some(lead) = router.instances.first() else { return "has no addresses".to_owned() };
         if !router.faults.is_empty() {
             return format!("is out of service here: {}", self.why(router, lead));
@@ -51,7 +52,7 @@ impl AgentSnapshot {
     }
 }
 
-/// Who is Active, as last heard.
+/// The peer that is Active, as this node last heard it.
 fn active(instance: &InstanceSnapshot) -> Option<&PeerSnapshot> {
     let active = instance.active?;
     instance.peers.iter().find(|peer| peer.address == active.address)

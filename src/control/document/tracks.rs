@@ -1,4 +1,4 @@
-//! What is watched on behalf of a router, as a document.
+//! The checks and interfaces that a router tracks, as a document.
 
 use crate::agent::{AgentSnapshot, CheckRun, CheckStatus, FailureKind, ProgramOutcome};
 use crate::control::message::{CheckRunDoc, CheckStatusDoc, TrackDoc};

@@ -1,5 +1,5 @@
-//! The warnings of `status` and `show`: what is wrong with this node, what is wrong with other routers,
-//! and that nobody serves.
+//! The warnings of `status` and `show`: faults of this node, faults of other routers, and a router
+//! that no node serves.
 
 use super::AgentSnapshot;
 use crate::agent::Severity;
@@ -9,7 +9,7 @@ use crate::types::MonoTime;
 use crate::words::{local_warning, peer_warning};
 
 impl AgentSnapshot {
-    /// The worst first.
+    /// Lists the warnings about one family, the worst first.
     pub(super) fn warnings(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> Vec<WarningDoc> {
         let peer_warnings = router.peer_warnings.iter().filter(|warning| warning.key == instance.key);
         let peer_warnings = peer_warnings.map(|warning| self.peer_warning(warning));
@@ -18,7 +18,7 @@ impl AgentSnapshot {
         let local_warnings = local_warnings.map(|(warning, since)| self.local_warning(warning, *since));
         let nobody_serving = self.nobody_serving(router, instance).into_iter();
         let mut warnings: Vec<_> = nobody_serving.chain(local_warnings).chain(peer_warnings).collect();
-        // An "error" sorts before a "warning".
+        // The names of severities sort as needed: an "error" comes before a "warning".
         warnings.sort_by(|a, b| a.severity.cmp(&b.severity));
         warnings
     }

@@ -1,4 +1,5 @@
-//! Why a router is as it is, for the column WHY: what keeps it out, then what it is doing, then what decided its state.
+//! The column WHY: the faults that keep a router out, then what it is doing, then what decided its
+//! state.
 
 use super::AgentSnapshot;
 use crate::protocol::{
@@ -26,7 +27,7 @@ impl AgentSnapshot {
         why
     }
 
-    /// `check nginx fails: exit code 7: connection refused`.
+    /// The words for one fault: `check nginx fails: exit code 7: connection refused`.
     fn fault(&self, fault: &Fault) -> String {
         let short = fault_in_short(fault);
         let failure = match fault {
@@ -54,7 +55,7 @@ impl AgentSnapshot {
         }
     }
 
-    /// `demoted: kernel update, until 12:34 UTC`.
+    /// The words for a demotion: `demoted: kernel update, until 12:34 UTC`.
     fn demotion(&self, demotion: &Demotion, state: StateName) -> String {
         let Demotion { until, last_resort, reason, .. } = demotion;
         let reason = Some(reason.clone()).filter(|reason| !reason.is_empty());

@@ -1,13 +1,13 @@
-//! The plan of a reload as text: what changes, then what does not.
+//! The text of `reload`: first what changes, then what does not.
 
 use super::super::message::{AgentChangeDoc, ChangeDoc, PlannedCheckDoc, PlannedRouterDoc, ReloadDoc};
 use super::printable;
 use std::fmt::Write as _;
 
-/// Columns of a terminal.
+/// The width of the text, in columns of a terminal.
 const WIDTH: usize = 80;
 
-/// `reload`: what was found in the file, the plan, and what came of it.
+/// The text of `reload`: the findings in the file, the plan, and whether the plan is carried out.
 #[must_use]
 pub fn reload(document: &ReloadDoc) -> String {
     let ReloadDoc { file, report, virtual_routers, checks, agent, .. } = document;
@@ -76,7 +76,7 @@ fn push(text: &mut String, line: &str, changes: &[ChangeDoc]) {
     }
 }
 
-/// The lines of one change.
+/// The lines about one key that changes.
 fn difference(change: &ChangeDoc) -> Vec<String> {
     let key = &change.key;
     if let (Some(from), Some(to)) = (&change.from, &change.to) {
@@ -100,7 +100,8 @@ fn difference(change: &ChangeDoc) -> Vec<String> {
     entries.iter().enumerate().map(|(at, entry)| format!("  {} {entry}", lead(at))).collect()
 }
 
-/// A sentence in as many lines as it needs, all but the first indented. No word is cut: a command may be copied.
+/// Breaks a sentence into as many lines as it needs, all but the first indented. Words are not cut,
+/// because an operator may want to copy a command.
 fn wrapped(sentence: &str) -> String {
     let (mut text, mut columns) = (String::new(), 0);
     for word in printable(sentence).split_whitespace() {
@@ -118,7 +119,7 @@ fn wrapped(sentence: &str) -> String {
     text + "\n"
 }
 
-/// What is longer has all of it in `--json`.
+/// Shortens a line to the width. `--json` has all of it.
 fn cut(line: &str) -> String {
     let line = printable(line);
     if line.chars().count() <= WIDTH {

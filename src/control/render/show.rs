@@ -1,4 +1,4 @@
-//! The page of `show`.
+//! The text of `show`.
 
 use super::table::{priority, since};
 use super::warnings::on_page;
@@ -10,7 +10,7 @@ use crate::words::Stamp;
 use crate::words::span;
 use std::fmt::Write as _;
 
-/// Everything about one router.
+/// The text of `show`: everything about one router.
 #[must_use]
 pub fn show(document: &ShowDoc) -> String {
     let mut page = Page::default();
@@ -45,7 +45,7 @@ pub fn show(document: &ShowDoc) -> String {
     page.text
 }
 
-/// Lines of a name and a value, under headings.
+/// Lines with a name and a value each, under headings.
 #[derive(Default)]
 struct Page {
     text: String,
@@ -113,7 +113,7 @@ fn announces(announce: &AnnounceDoc) -> String {
     text
 }
 
-/// `check haproxy: FAILING → priority -60, for 3m12s`.
+/// The line of one track: `check haproxy: FAILING → priority -60, for 3m12s`.
 fn tracked(track: &TrackDoc, now: Stamp) -> String {
     let effect = match (&*track.health, track.weight) {
         ("failing", None) => "FAILING → fault".to_owned(),
@@ -130,7 +130,8 @@ fn tracked(track: &TrackDoc, now: Stamp) -> String {
     format!("{} {}: {effect}{stands}", track.kind, track.name)
 }
 
-/// `exit code 3: backend pool empty; the last 195 failed (3 make it fail); took 12 ms; 4123 runs, every 1s`.
+/// The line of a check's runs: `exit code 3: backend pool empty; the last 195 failed (3 make it
+/// fail); took 12 ms; 4123 runs, every 1s`.
 fn runs(check: &CheckStatusDoc) -> String {
     let every = duration(check.interval_ms);
     let Some(last) = &check.last else { return format!("none yet; every {every}") };
@@ -151,7 +152,8 @@ fn runs(check: &CheckStatusDoc) -> String {
     text
 }
 
-/// `/etc/vrrpd/notify: passed in 12.3ms at 2026-11-22T10:00:00.123Z (active); 3 runs, 1 failed`.
+/// The line of one hook: `/etc/vrrpd/notify: passed in 12.3ms at 2026-11-22T10:00:00.123Z (active);
+/// 3 runs, 1 failed`.
 fn hook(hook: &HookDoc) -> String {
     let mut text = hook.command.join(" ");
     match &hook.last {
@@ -228,14 +230,14 @@ fn heard(peer: &PeerDoc) -> String {
     )
 }
 
-/// Those that are not zero: the page is for reading.
+/// Adds the counters that are not zero; `--json` has all of them.
 fn counters(page: &mut Page, counters: &CountersDoc) {
     for (name, count) in counters.iter().filter(|(_, count)| **count > 0) {
         page.row(name, &count.to_string());
     }
 }
 
-/// Exact, in the unit that reads best: `609.375ms`, `3.609375s`.
+/// A duration, exact, in the unit that reads best: `609.375ms`, `3.609375s`.
 fn duration(milliseconds: f64) -> String {
     format!("{:?}", millis(milliseconds))
 }

@@ -1,8 +1,9 @@
 //! The table of `status`.
 //!
-//! What a program reads has a row for each family and every column. What a terminal shows fits its width, in this order:
-//! families that agree share a row; INTERFACE goes where it is the same everywhere; reasons go on in the next line; and
-//! names are shortened only as far as they can still be told apart.
+//! The table for programs has a row for each family, and every column. The table for a terminal is
+//! made to fit its width, in this order: families that agree share a row; INTERFACE is left out
+//! where it is the same everywhere; reasons continue in the next line; and names are shortened only
+//! as far as they can still be told apart.
 
 use super::{NONE_CONFIGURED, printable};
 use crate::control::message::{StatusDoc, VirtualRouterDoc};
@@ -15,16 +16,17 @@ use std::time::Duration;
 /// How wide a line may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {
-    /// As wide as it gets: the reader is a program.
+    /// Lines may have any width, because the reader is a program.
     Unlimited,
-    /// A terminal's columns.
+    /// Lines may have as many columns as the terminal.
     Columns(usize),
 }
 
-/// Characters of a cell, whatever the daemon says: padding has an end (`std::fmt` panics at 65,536), and so have readers.
+/// How many characters a cell may have, whatever the daemon sends. Padding has a limit: `std::fmt`
+/// panics at 65,536.
 pub(super) const WIDEST: usize = 1000;
 
-/// Lines that a reason may take on a terminal.
+/// How many lines a reason may take on a terminal.
 const LINES: usize = 3;
 
 const COLUMNS: usize = 9;
@@ -39,7 +41,7 @@ const ACTIVE: usize = 6;
 const SINCE: usize = 7;
 const WHY: usize = 8;
 
-/// What a narrow terminal can do without, the first first.
+/// The columns that are left out on a narrow terminal, in this order.
 const DISPENSABLE: [usize; 5] = [INTERFACE, FAMILY, VRID, PRIORITY, SINCE];
 
 type Row = [String; COLUMNS];
@@ -77,13 +79,13 @@ pub(super) fn since(now: Stamp, since: Stamp) -> String {
     age(Duration::try_from(now.0.duration_since(since.0)).unwrap_or_default())
 }
 
-/// `150`, or `90 (150)` where it is not the configured one.
+/// The cell of a priority: `150`, or `90 (150)` where it is not the configured one.
 pub(super) fn priority(effective: u8, configured: u8) -> String {
     if effective == configured { effective.to_string() } else { format!("{effective} ({configured})") }
 }
 
-/// What an operator calls the state. RFC 9568 says Initialize to a router that is broken, to one that was taken out of
-/// service and to one that starts.
+/// The state in an operator's words. RFC 9568 calls a router Initialize if it is broken, if it was
+/// taken out of service, and if it starts.
 fn state(vr: &VirtualRouterDoc) -> &str {
     if vr.state != "initialize" {
         return &vr.state;
@@ -118,8 +120,8 @@ fn cells(vr: &VirtualRouterDoc, now: Stamp) -> Row {
     .map(|cell| cell.chars().take(WIDEST).collect())
 }
 
-/// One row for both families of a router that are in the same state for the same reason: that of the family that has
-/// a reason of its own.
+/// One row for both families of a router that are in the same state for the same reason. The reason
+/// comes from the family that has one of its own.
 fn agreed(router: &[VirtualRouterDoc], now: Stamp) -> Option<Row> {
     let [first, second] = router else { return None };
     let local = |vr: &VirtualRouterDoc| vr.active.map(|active| active.local);
@@ -146,7 +148,7 @@ fn columns(rows: &[Row], width: Width) -> Vec<(usize, usize)> {
     let Width::Columns(limit) = width else { return columns };
     let floors: Vec<usize> = columns.iter().map(|(at, width)| floor(rows, *at).min(*width)).collect();
     let floor = |at: usize| floors.get(at).copied().unwrap_or(0);
-    // One space between columns.
+    // There is one space between columns.
     let total = |widths: &mut dyn Iterator<Item = usize>| widths.map(|width| width + 1).sum::<usize>();
     for at in DISPENSABLE {
         let too_wide = match at {
@@ -158,7 +160,7 @@ fn columns(rows: &[Row], width: Width) -> Vec<(usize, usize)> {
             columns.retain(|(column, _)| *column != at);
         }
     }
-    // What is still too wide is taken from the column that has most to give, one character after the other.
+    // While the table is too wide, the column that can lose most loses a character.
     while total(&mut columns.iter().map(|(_, width)| *width)) > limit + 1 {
         let spare = |(at, width): &(usize, usize)| width.saturating_sub(floor(*at));
         let Some(widest) = columns.iter_mut().max_by_key(|column| spare(column)).filter(|c| spare(c) > 0)
@@ -170,12 +172,12 @@ fn columns(rows: &[Row], width: Width) -> Vec<(usize, usize)> {
     columns
 }
 
-/// How narrow a column may become: its cells must still be told apart.
+/// How narrow a column may become. Its cells must still be told apart.
 fn floor(rows: &[Row], at: usize) -> usize {
     let shortest = match at {
         NAME => 8,
         ACTIVE => 11,
-        // It goes on in the next line.
+        // A reason that is too long continues in the next line.
         WHY => return 20,
         _ => return usize::MAX,
     };
@@ -217,15 +219,15 @@ fn line(text: &mut String, cells: &Row, columns: &[(usize, usize)]) {
     }
 }
 
-/// A reason in lines of this width, at most [`LINES`]; what does not fit is cut at the end: a reason says most at its
-/// beginning.
+/// Breaks a reason into lines of this width, at most [`LINES`]. A longer reason is cut at the end,
+/// because its beginning says most.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut left = text;
     while !left.is_empty() && lines.len() + 1 < LINES && left.chars().count() > width {
         let end = left.char_indices().nth(width).map_or(left.len(), |(at, _)| at);
         let fits = left.get(..end).unwrap_or(left);
-        // The space after a word that fits exactly is where to break, too.
+        // The space after a word that fits exactly is a place to break, too.
         let breaks_here = left.get(end..).is_some_and(|after| after.starts_with(' '));
         let at = if breaks_here { end } else { fits.rfind(' ').filter(|at| *at > 0).unwrap_or(end) };
         lines.push(left.get(..at).unwrap_or_default().trim_end().to_owned());
@@ -244,7 +246,8 @@ fn cut_end(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Names and addresses of one site begin alike and differ at the end.
+/// Cuts characters out of the middle, because names and addresses of one site begin alike and
+/// differ at the end.
 fn cut_middle(text: &str, width: usize) -> String {
     let length = text.chars().count();
     if length <= width {

@@ -1,22 +1,23 @@
-//! What the daemon said, made fit for a terminal: whoever answers on the socket, no character of it moves a
-//! cursor, changes a title or turns text around. Documents stay what they are: this is for what is printed.
+//! Makes the text of the daemon safe for a terminal: no character of it moves a cursor, changes a
+//! title or reverses the direction of text, whichever process answers on the socket. Only printed
+//! text is changed, and documents are not.
 
 use std::fmt::Write as _;
 
-/// One line.
+/// Makes one line safe.
 #[must_use]
 pub(super) fn line(text: &str) -> String {
     text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// Lines for people; their ends stay.
+/// Makes lines safe for people to read, and keeps the ends of the lines.
 #[must_use]
 pub fn lines(text: &str) -> String {
     text.chars().map(|c| if steers(c) && c != '\n' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// The text of a JSON document: the same document, with escapes for what JSON allows to stand for itself. Outside of
-/// its strings there is nothing of that kind.
+/// Makes the text of a JSON document safe. The result is the same document, with escapes for
+/// characters that JSON allows unescaped. Such characters occur inside strings only.
 #[must_use]
 pub fn json(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -30,7 +31,8 @@ pub fn json(text: &str) -> String {
     escaped
 }
 
-/// Control characters (of C0 and C1), and those that change the direction of what is around them (Unicode UAX #9).
+/// Whether a character controls a terminal (C0 and C1), or changes the direction of the text around
+/// it (Unicode UAX #9).
 fn steers(c: char) -> bool {
     let turns =
         matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -1,13 +1,14 @@
-//! What deserves a look now, under the table of `status` and on the page of `show`.
+//! The warnings under the table of `status` and on the page of `show`.
 
 use super::printable;
 use super::table::{WIDEST, Width};
 use crate::control::message::{StatusDoc, WarningDoc};
 
-/// What a sentence that does not fit goes on with.
+/// The beginning of each further line of a sentence.
 const INDENT: &str = "  ";
 
-/// `! web-a: …` for each, in lines that fit. What both families of a router say alike is said once.
+/// The lines under the table, `! web-a: …` for each warning, in lines that fit the width. A warning
+/// that both families of a router have is printed once.
 #[must_use]
 pub(super) fn under_table(document: &StatusDoc, width: Width) -> String {
     let mut said: Vec<String> = Vec::new();
@@ -22,12 +23,12 @@ pub(super) fn under_table(document: &StatusDoc, width: Width) -> String {
     said.iter().map(|sentence| wrapped(sentence, width)).collect()
 }
 
-/// The same without the router's name.
+/// The same sentence without the name of the router.
 pub(super) fn on_page(warning: &WarningDoc) -> String {
     format!("since {}: {}", warning.since, warning.message)
 }
 
-/// Broken between words; a word that fits nowhere is cut.
+/// Breaks a sentence between words. A word that is longer than a line is cut.
 fn wrapped(sentence: &str, width: Width) -> String {
     let columns = match width {
         Width::Unlimited => WIDEST,

@@ -21,7 +21,8 @@ fn the_file_is_for_its_owner_and_group_and_goes_with_the_socket() {
 #[test]
 fn the_file_gets_the_group() {
     let (directory, path) = place();
-    // An ordinary user, and the root of a user namespace, can give a file to a group of its own only.
+    // An ordinary user, and the root of a user namespace, can give a file only to a group that the
+    // user is in.
     let probe = directory.path().join("probe");
     fs::write(&probe, "").unwrap();
     let any = nix::unistd::chown(&probe, None, Some(1.into())).is_ok();
@@ -32,7 +33,8 @@ fn the_file_gets_the_group() {
     assert_eq!((metadata.gid(), metadata.mode() & 0o7777), (gid.as_raw(), 0o660));
 }
 
-/// A name service that fails is no reason not to serve, as one that hangs is none.
+/// A name service that fails does not keep the daemon from serving, and neither does one that
+/// hangs.
 #[test]
 fn a_group_that_cannot_be_looked_up_leaves_the_socket_to_its_owner() {
     let directory = tempfile::tempdir().unwrap();
@@ -156,7 +158,8 @@ fn root_does_not_serve_where_others_can_write() {
     let refused = |us: Uid| SocketPath::open(&path).unwrap().refuse_that_of_somebody_else(us);
     let of = |mode| fs::set_permissions(parent, Permissions::from_mode(mode)).unwrap();
     of(0o777);
-    // The tests may run as anybody: for everybody but root the directory is somebody else's.
+    // The tests may run as any user. For every user but root, the directory belongs to another
+    // user.
     let said = refused(Uid::from_raw(0)).unwrap_err().to_string();
     assert!(said.contains(&format!("chown root:root {}", parent.display())), "{said}");
     assert!(refused(Uid::from_raw(1)).is_ok(), "an ordinary user has nothing to lose there");
