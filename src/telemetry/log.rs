@@ -1,9 +1,9 @@
 //! Log lines on standard error.
 //!
-//! Owns the set-up of `tracing` and the line of an event. Levels say who acts, those of events as
-//! [`Severity`] says: ERROR, somebody now; WARN, somebody during working hours; INFO explains what happened;
-//! DEBUG and TRACE are for those who debug the daemon. Nobody waits for whoever reads them: that is the
-//! [`Printer`]'s business.
+//! Owns the set-up of `tracing` and the line of an event. A level says how soon a person must act;
+//! [`Severity`] says it of events: ERROR, now; WARN, during working hours. INFO explains what
+//! happened. DEBUG and TRACE are for people who debug the daemon. No thread waits for the reader of
+//! the lines, because the [`Printer`] does.
 
 use super::printer::{Printer, Stream};
 use crate::agent::error::panic_message;
@@ -28,20 +28,20 @@ mod lines;
 
 pub use levels::{LEVEL_VARIABLE, LevelError, levels};
 
-/// Where the lines of events come from.
+/// The target of the lines of events.
 const EVENT_TARGET: &str = "vrrpd::event";
 
-/// `--log-format`.
+/// The form of log lines, which `--log-format` sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum LogFormat {
-    /// A line for people, with values as `key=value`.
+    /// Each line is text for people, with values as `key=value`.
     #[default]
     Text,
-    /// A JSON object a line.
+    /// Each line is a JSON object.
     Json,
 }
 
-/// Not a log format.
+/// The error about a text that does not name a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a log format is \"text\" or \"json\"")]
 pub struct LogFormatError;
@@ -58,17 +58,17 @@ impl FromStr for LogFormat {
     }
 }
 
-/// What prints on standard error from now on. Its lines about lost lines have the form of all others.
+/// Starts the printer for standard error. Its lines about lost lines have the form of all others.
 ///
 /// # Errors
-/// If its thread cannot be started.
+/// If the thread of the printer cannot be started.
 pub fn printer(format: LogFormat) -> io::Result<Printer> {
     let style = LineStyle::of(format);
     Printer::start("vrrpd-log", Stream::of(io::stderr())?, Box::new(move |lost| apology(style, lost)))
 }
 
-/// Starts logging at these levels. Panics are logged too: the standard library would
-/// wait for whoever reads standard error.
+/// Starts logging at these levels. Panics are logged too, because the standard library would wait
+/// for the reader of standard error.
 ///
 /// # Errors
 /// If logging was started before.
@@ -108,7 +108,7 @@ where
     }
 }
 
-/// The line that stands where lines are missing.
+/// The line that is written in place of lost lines.
 fn apology(style: LineStyle, lost: u64) -> Vec<u8> {
     let line = LineBuffer::default();
     let levels = Targets::new().with_default(LevelFilter::WARN);
@@ -119,7 +119,7 @@ fn apology(style: LineStyle, lost: u64) -> Vec<u8> {
     std::mem::take(&mut *line.lock())
 }
 
-/// One line in the making.
+/// The buffer in which one line is built.
 #[derive(Clone, Default)]
 struct LineBuffer(Arc<Mutex<Vec<u8>>>);
 
@@ -139,7 +139,8 @@ impl Write for LineBuffer {
     }
 }
 
-/// As the standard library tells it, with a backtrace if `RUST_BACKTRACE` asks for one.
+/// Logs a panic with the text of the standard library, and with a backtrace if `RUST_BACKTRACE`
+/// asks for one.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let (thread, place) = (thread.name(), panic.location().map(tracing::field::display));
@@ -162,8 +163,9 @@ fn log_doc(severity: Severity, doc: &EventDoc) {
     }
 }
 
-/// `tracing` wants the level and the names of all fields at compile time. A field without a value
-/// is left out of the line. A new field does not compile before it is logged.
+/// Writes one event at a level that is known at compile time, because `tracing` wants the level and
+/// the names of all fields then. A field without a value is left out of the line. A new field of an
+/// event does not compile before it is logged.
 macro_rules! line {
     ($level:expr, $doc:expr) => {{
         let EventDoc { seq, time: _, severity: _, kind, name, interface, family, vrid, details, text } = $doc;
@@ -249,12 +251,12 @@ macro_rules! line {
     }};
 }
 
-/// `nginx=-60 haproxy=-10`: a field is one value.
+/// The weights as one value, because a field has only one: `nginx=-60 haproxy=-10`.
 fn weighed(weights: &BTreeMap<Word, i32>) -> String {
     weights.iter().map(|(check, change)| format!("{check}={change}")).collect::<Vec<_>>().join(" ")
 }
 
-/// As hooks are told them.
+/// The addresses as one value, written as for hooks.
 fn listed(addresses: &[IpAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }

@@ -1,9 +1,9 @@
-//! Lines for a stream whose reader may have stopped: a journal that waits for its disk, a container's log driver, a
-//! pipe that nobody empties (docs/adr/0020).
+//! Prints lines to a stream whose reader may have stopped: a journal that waits for its disk, a
+//! container's log driver, a pipe that nobody empties (docs/adr/0020).
 //!
-//! Owns the queue between those who have something to say, none of whom ever waits, and the thread that writes and
-//! may wait for ever. What finds no room is lost and counted, and the count is written as soon as somebody reads
-//! again. Must not know what a line says.
+//! Owns the queue of lines, whose writers never wait, and the thread that writes to the stream and
+//! may wait without a limit. A line that finds no room is lost and counted, and the count is
+//! written as soon as the reader reads again. Must not know the contents of a line.
 
 use crate::kernel::capabilities;
 use nix::errno::Errno;
@@ -17,44 +17,46 @@ use std::thread;
 use std::time::Duration;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Octets that may wait, and as many again that the thread is writing: some 5,000 lines, ten seconds of the worst.
-/// The newest are lost, for the oldest tell how it began.
+/// How many octets may wait; the thread may be writing as many again. That is some 5,000 lines, ten
+/// seconds of the worst case. If there is no room, the newest lines are lost, because the oldest
+/// ones tell how the trouble began.
 const ROOM: usize = 1024 * 1024;
 
-/// How long the last lines may take when the process ends.
+/// How long the process waits at its end until the last lines are written.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Prints lines in their order, from any thread, and never waits. Clones share the stream.
 #[derive(Debug, Clone)]
 pub struct Printer(Arc<Shared>);
 
-/// Whether everything that was printed is written.
+/// Whether everything that was printed has been written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finish {
-    /// It is, as far as the stream took it.
+    /// Everything has been written, as far as the stream took it.
     Complete,
-    /// Nobody reads the rest.
+    /// The reader does not read the rest.
     GivenUp,
 }
 
-/// Tells in a line that so many were lost.
+/// Builds the line that says how many lines were lost.
 pub type Apology = Box<dyn Fn(u64) -> Vec<u8> + Send>;
 
 #[derive(Debug, Default)]
 struct Shared {
     queue: Mutex<PrintQueue>,
-    /// Something is in the queue.
+    /// Signals that the queue has text.
     filled: Condvar,
-    /// Everything is written.
+    /// Signals that everything has been written.
     idle: Condvar,
-    /// Lines lost since the start.
+    /// How many lines were lost since the start.
     lost: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct PrintQueue {
     waiting: Vec<u8>,
-    /// Lines lost since the thread last emptied the queue. All of them came after those that wait.
+    /// How many lines were lost since the thread last emptied the queue. All of them came after the
+    /// lines that wait.
     lost: u64,
     pen: Pen,
 }
@@ -75,17 +77,18 @@ impl Printer {
         let shared = Arc::<Shared>::default();
         let ours = Arc::clone(&shared);
         thread::Builder::new().name(name.to_owned()).spawn(move || {
-            // It lives as long as the process, and only writes.
+            // The thread lives as long as the process and only writes, so it needs no privilege.
             let _best_effort = capabilities::give_up_all();
             ours.write_to(stream, &apology);
         })?;
         Ok(Self(shared))
     }
 
-    /// Prints whole lines: all of them, or none if there is no room.
+    /// Prints whole lines: either all of them, or none if there is no room.
     pub fn print(&self, text: &[u8]) {
         let mut queue = self.0.lock();
-        // A short line must not slip in behind a long one that found no room: the count stands where the gap is.
+        // Once lines were lost, a short line must not follow a long one that found no room, because
+        // the count must stand where the gap is.
         if queue.lost > 0 || queue.waiting.len() + text.len() > ROOM {
             queue.lost += self.0.lose(text);
         } else {
@@ -94,13 +97,13 @@ impl Printer {
         self.0.filled.notify_one();
     }
 
-    /// Lines that were lost since the start.
+    /// Returns how many lines were lost since the start.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.0.lost.load(Ordering::Relaxed)
     }
 
-    /// Waits until everything is written, for `limit` at most.
+    /// Waits until everything has been written, for `limit` at most.
     pub fn finish(&self, limit: Duration) -> Finish {
         let owes = |queue: &mut PrintQueue| queue.is_filled() || queue.pen == Pen::Writing;
         let waited = self.0.idle.wait_timeout_while(self.0.lock(), limit, owes);
@@ -111,7 +114,7 @@ impl Printer {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, PrintQueue> {
-        // Octets and numbers: a panic elsewhere leaves none half written.
+        // A panic of another thread cannot leave octets and numbers half written.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -122,12 +125,12 @@ impl Shared {
         lines
     }
 
-    /// The thread.
+    /// Writes lines as they come; this is the body of the thread.
     fn write_to(&self, mut stream: impl Write, apology: &Apology) {
         let mut owed: u64 = 0;
         loop {
             let (text, lost) = self.take();
-            // One write a line, so that lines of several processes on one pipe do not mix.
+            // Each line is one write, so that lines of several processes on one pipe do not mix.
             for line in text.split_inclusive(|octet| *octet == b'\n') {
                 if stream.write_all(line).is_err() {
                     owed += self.lose(line);
@@ -145,7 +148,7 @@ impl Shared {
         }
     }
 
-    /// Waits for text, and takes all of it, with the count of what is missing behind it.
+    /// Waits for text and takes all of it, with the number of the lines that were lost after it.
     fn take(&self) -> (Vec<u8>, u64) {
         let empty = |queue: &mut PrintQueue| !queue.is_filled();
         let mut queue = self.filled.wait_while(self.lock(), empty).unwrap_or_else(PoisonError::into_inner);
@@ -179,15 +182,16 @@ impl<'a> MakeWriter<'a> for Printer {
     }
 }
 
-/// A standard stream, written to without the lock of the standard library: whoever else holds that may wait for ever.
+/// A standard stream that is written to without the lock of the standard library, because another
+/// thread that holds the lock may wait without a limit.
 #[derive(Debug)]
 pub struct Stream(File);
 
 impl Stream {
-    /// A second handle of `stream`.
+    /// Opens a second handle of `stream`.
     ///
     /// # Errors
-    /// If there are too many handles.
+    /// If the process has too many file descriptors.
     pub fn of(stream: impl AsFd) -> io::Result<Self> {
         Ok(Self(stream.as_fd().try_clone_to_owned()?.into()))
     }
@@ -197,7 +201,8 @@ impl Write for Stream {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         loop {
             match self.0.write(octets) {
-                // Whoever started us made it non-blocking, for a program that shares it.
+                // The process that started this one made the stream non-blocking, for a program
+                // that shares it.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => wait_for_room(&self.0)?,
                 written => return written,
             }

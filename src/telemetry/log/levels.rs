@@ -1,4 +1,4 @@
-//! What is logged: the environment variable.
+//! The environment variable that says what is logged.
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
@@ -14,7 +14,8 @@ const LEVELS: [(&str, LevelFilter); 6] = [
     ("trace", LevelFilter::TRACE),
 ];
 
-/// A word that is no level. `warning`, taken for the name of a part of the program, would silence everything.
+/// The text has a word that is not a level. Without this error, `warning` would be taken for the
+/// name of a part of the program, and nothing would be logged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{LEVEL_VARIABLE} has {0:?}, which is no log level. The levels are off, error, warn, info, debug and trace; a part of \
@@ -22,7 +23,7 @@ const LEVELS: [(&str, LevelFilter); 6] = [
 )]
 pub struct LevelError(String);
 
-/// The levels that the environment asks for; INFO if it asks for none.
+/// Reads the levels that the environment asks for. Without the variable the level is INFO.
 ///
 /// # Errors
 /// [`LevelError`].

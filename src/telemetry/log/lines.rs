@@ -1,7 +1,9 @@
-//! The form of a line for people: when, how bad, the sentence, and the values that the sentence does not have.
+//! The form of a line for people: the time, the level, the sentence, and the values that the
+//! sentence does not have.
 //!
-//! The sentence of an event (see `words`) has all its values; as fields they are for programs, in the JSON form. Whatever
-//! others wrote is printed without control characters: a terminal obeys them.
+//! The sentence of an event (see `words`) has all its values, so its fields are written in the JSON
+//! form only, which programs read. Text that others wrote is printed without control characters,
+//! because a terminal obeys them.
 
 use super::EVENT_TARGET;
 use std::fmt::{self, Write as _};
@@ -12,13 +14,13 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Who dates a line.
+/// Who adds the time to a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ForPeople {
-    /// We do.
+    /// The line has the time.
     Terminal,
-    /// The journal does. The line begins with its syslog level, `<4>`, so that `journalctl -p warning` works
-    /// (sd-daemon(3)).
+    /// The journal adds the time. The line begins with its syslog level, `<4>`, so that `journalctl
+    /// -p warning` works (sd-daemon(3)).
     Journal,
 }
 
@@ -66,7 +68,7 @@ struct Sentence<'w, 'a>(&'w mut Writer<'a>);
 impl Visit for Sentence<'_, '_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
-            // A line that cannot be made is no reason to end anything.
+            // A value that cannot be written is left out, because that must not end the daemon.
             let _ = write!(Printable(self.0), "{value:?}");
         }
     }

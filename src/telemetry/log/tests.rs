@@ -57,7 +57,7 @@ fn an_event_is_one_json_line_with_its_values_as_fields() {
     assert_eq!(line.get("peer"), None, "no value, no field");
 }
 
-/// A value of each field that the schema of events has.
+/// A document with a value for each field that the schema of events has.
 fn everything() -> serde_json::Value {
     let schema = include_str!("../../../docs/json-schema/events.schema.json");
     let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
@@ -90,11 +90,11 @@ fn every_field_of_an_event_is_in_its_json_line() {
     let line: serde_json::Value = serde_json::from_str(&text).unwrap();
     for (name, value) in event.as_object().unwrap() {
         let (name, value) = match name.as_str() {
-            // The line has its own.
+            // A log line has a time and a level of its own.
             "time" | "severity" => continue,
             "name" => ("router", value.clone()),
             "text" => ("message", value.clone()),
-            // A field is one value.
+            // A field is one value, so a list becomes a text.
             "addresses" => ("addresses", "192.0.2.50 2001:db8::50".into()),
             "weights" => ("weights", "haproxy=-60 nginx=5".into()),
             name => (name, value.clone()),

@@ -4,10 +4,10 @@ use nix::unistd::pipe;
 use std::io::{BufRead, BufReader, Read};
 
 const NO_TIME: Duration = Duration::from_millis(20);
-/// Generous: the machine may be busy.
+/// The limit of each test is generous, because the machine may be busy.
 const SOON: Duration = Duration::from_secs(10);
 
-/// A printer on a pipe of one page, and the end to read.
+/// A printer on a pipe of one page, and the end of the pipe to read from.
 fn on_a_pipe() -> (Printer, File) {
     let (reading, writing) = pipe().unwrap();
     fcntl(&writing, FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
@@ -15,7 +15,7 @@ fn on_a_pipe() -> (Printer, File) {
     (Printer::start("printer", Stream(writing.into()), apology).unwrap(), reading.into())
 }
 
-/// Everything that was printed to a pipe, once its printer has ended: it is read while `printer` finishes.
+/// Reads everything that was printed to a pipe while `printer` finishes.
 fn read_all(printer: Printer, reading: File) -> Vec<String> {
     let reader = thread::spawn(move || {
         let lines = BufReader::new(reading).lines().map(Result::unwrap);
@@ -40,12 +40,13 @@ fn lines_come_in_their_order_and_the_end_waits_for_them() {
 fn without_a_reader_nobody_waits_and_what_is_lost_is_said_where_it_is_missing() {
     let (printer, reading) = on_a_pipe();
     let line = |n: usize| format!("{n:07}{}\n", "x".repeat(1016));
-    // Twice the room and more: some are being written, some wait, the rest is lost.
+    // This is more than twice the room: some lines are being written, some wait, and the rest is
+    // lost.
     let printed = 3 * ROOM / 1024;
     for n in 0..printed {
         printer.print(line(n).as_bytes());
     }
-    // Never in front of the count, though it would find room.
+    // The short line must not come before the count, although there would be room for it.
     printer.print(b"short\n");
     assert_eq!(printer.finish(NO_TIME), Finish::GivenUp);
     let lost = printer.lost();
@@ -61,7 +62,7 @@ fn without_a_reader_nobody_waits_and_what_is_lost_is_said_where_it_is_missing() 
         }
     }
     assert_eq!(next, printed + 1, "every line was written or counted");
-    // Once before the thread ran at all, perhaps.
+    // The second time is possible if lines were lost before the thread ran at all.
     assert!((1..=2).contains(&said), "said {said} times that {lost} lines were lost");
 }
 
@@ -77,7 +78,7 @@ fn a_stream_that_does_not_block_loses_nothing() {
     assert_eq!(read_all(printer, reading.into()).len(), 512);
 }
 
-/// Fails until it is told not to, as a full disk does.
+/// A stream that fails until it is told not to, as a full disk does.
 struct FullDisk(std::sync::mpsc::Sender<Vec<u8>>, Arc<AtomicU64>);
 
 impl Write for FullDisk {
@@ -98,7 +99,7 @@ impl Write for FullDisk {
 #[test]
 fn what_could_not_be_written_is_said_when_it_can_be_again() {
     let (written_in, written) = std::sync::mpsc::channel();
-    // Two lines, and the apology for each.
+    // Two lines fail, and the line about the loss after each of them.
     let failures = Arc::new(AtomicU64::new(4));
     let apology: Apology = Box::new(|lost| format!("{lost} lost\n").into_bytes());
     let printer = Printer::start("printer", FullDisk(written_in, failures), apology).unwrap();
