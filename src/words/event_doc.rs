@@ -1,7 +1,7 @@
-//! An event as JSON: what `vrrpctl events --json` prints, what logs carry as fields.
+//! An event as JSON: `vrrpctl events --json` prints it, and log lines have its fields.
 //!
-//! Owns the names of kinds and fields, which are part of the JSON contract. Reading is lenient:
-//! a newer daemon's kinds and fields are no error for an older `vrrpctl`.
+//! Owns the names of kinds and fields, which are part of the JSON contract. Reading is lenient: an
+//! older `vrrpctl` accepts the kinds and fields of a newer daemon.
 
 use crate::agent::{AgentEventKind, EventRecord, HookOutcome, Severity};
 use crate::protocol::{EventKind, HastyMessage, Watched};
@@ -168,7 +168,7 @@ pub struct EventDetails {
 }
 
 impl EventDoc {
-    /// The document of a record.
+    /// Builds the document of a record.
     #[must_use]
     pub fn new(record: &EventRecord) -> Self {
         let event = &record.event;
@@ -205,7 +205,7 @@ impl<'de> Deserialize<'de> for Stamp {
     }
 }
 
-/// The stable name of a kind.
+/// The fixed name of a kind.
 const fn kind_name(kind: &AgentEventKind) -> &'static str {
     match kind {
         AgentEventKind::Protocol(kind) => protocol_kind_name(kind),
@@ -245,7 +245,7 @@ const fn protocol_kind_name(kind: &EventKind) -> &'static str {
     }
 }
 
-/// The values of an event, for fields of logs and JSON.
+/// The values of an event, for the fields of log lines and JSON.
 fn event_details(kind: &AgentEventKind) -> EventDetails {
     let none = EventDetails::default();
     match kind {

@@ -1,10 +1,11 @@
-//! What is wrong with what this node serves, and what the machine has of its own: in words, each with its remedy.
+//! The sentences about faults of this node, and about the addresses that the machine has of its
+//! own, each with its remedy.
 
 use crate::protocol::{ForeignAddresses, LocalWarning, Unsent};
 use crate::types::{Family, InterfaceName};
 use ipnet::IpNet;
 
-/// It begins.
+/// The sentence when a warning about this node begins.
 #[must_use]
 pub fn begins(concern: &LocalWarning) -> String {
     match concern {
@@ -35,7 +36,7 @@ pub fn begins(concern: &LocalWarning) -> String {
     }
 }
 
-/// What usually makes the kernel refuse a message, and where to look.
+/// The usual reason why the kernel refuses a message, and the place to look at.
 fn unsent(errno: i32, interface: &str) -> String {
     match errno {
         libc::EPERM | libc::EACCES => {
@@ -61,7 +62,7 @@ fn octets(family: Family, addresses: usize, needed: usize, mtu: u32, interface: 
     )
 }
 
-/// It is over.
+/// The sentence when a warning about this node ends.
 pub(super) fn ends(concern: &LocalWarning) -> String {
     match concern {
         LocalWarning::ForeignAddresses(ForeignAddresses { interface, first, .. }) => {
@@ -79,7 +80,7 @@ pub(super) fn ends(concern: &LocalWarning) -> String {
     }
 }
 
-/// What the machine has of its own, and what to do about it.
+/// The sentence about addresses that the machine has of its own, and their remedy.
 #[must_use]
 pub fn foreign_addresses(foreign: &ForeignAddresses) -> String {
     let ForeignAddresses { interface, first, others } = foreign;

@@ -1,8 +1,9 @@
 //! Events, causes and faults in words for people, and events as JSON ([`EventDoc`]).
 //!
-//! Log lines, the control service and hooks all tell an event in these words, so the words belong to none of them. The
-//! sentences may change from release to release; scripts read the fixed names of [`crate::protocol::Cause::as_str`] and
-//! its like, and the fields of [`EventDoc`], which are part of the JSON contract.
+//! Log lines, the control service and hooks all describe an event in these words, so the words
+//! stand on a floor below them. The sentences may change from release to release; scripts read the
+//! fixed names of [`crate::protocol::Cause::as_str`] and similar functions, and the fields of
+//! [`EventDoc`], which are part of the JSON contract.
 
 mod event_doc;
 pub mod local_warning;
@@ -21,7 +22,7 @@ use jiff::Timestamp;
 use std::time::Duration;
 use why::{fault_in_full, handover_cause, recovered, states};
 
-/// One line about an event: "moodle-a ipv4: backup → active, …".
+/// Describes an event in one line: "moodle-a ipv4: backup → active, …".
 #[must_use]
 pub fn event_line(event: &AgentEvent) -> String {
     let text = happening(event);
@@ -63,7 +64,7 @@ fn happening(event: &AgentEvent) -> String {
     }
 }
 
-/// An event of the core; `event` says which router and instance it is about.
+/// Describes an event of the core; `event` says which router and instance it is about.
 fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
     let family = event.key.map_or(Family::Ipv4, |key| key.family);
     match kind {
@@ -138,7 +139,7 @@ fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
         EventKind::PeerWarningRaised { peer, what } => peer_warning::sentence(*peer, what),
         EventKind::PeerWarningCleared { peer, what, after } => peer_warning::over(*peer, what, *after),
         EventKind::NobodyServes { nobody_serving, not_serving, addresses } => {
-            // The command that helps needs its name.
+            // The command that helps needs the router's name.
             let router = event.router.as_ref().map_or("NAME", |router| router.as_str());
             peer_warning::nobody_serves(router, addresses, nobody_serving, not_serving)
         }
@@ -153,7 +154,7 @@ fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
     }
 }
 
-/// What came of a hook, for a sentence that begins with the hook.
+/// Describes the end of a hook, for a sentence that begins with the hook.
 #[must_use]
 pub fn hook_outcome(outcome: &HookOutcome, took: Duration) -> String {
     match outcome {
@@ -172,7 +173,7 @@ const fn flavour_in_full(flavour: ChecksumFlavour) -> &'static str {
     }
 }
 
-/// How the JSON contract names a checksum flavour.
+/// The name of a checksum flavour in the JSON contract.
 #[must_use]
 pub const fn checksum(flavour: ChecksumFlavour) -> &'static str {
     match flavour {
@@ -217,8 +218,8 @@ pub fn age(duration: Duration) -> String {
     }
 }
 
-/// An instant to come, as short as it is clear: `12:34 UTC`, or with its date if it is another day. What
-/// is no time stays as it is.
+/// An instant to come, as short as is clear: `12:34 UTC`, or with its date on another day. A text
+/// that is not a time is returned as it is.
 #[must_use]
 pub fn until(then: &str, now: Timestamp) -> String {
     let Ok(then) = then.parse::<Timestamp>() else { return then.to_owned() };

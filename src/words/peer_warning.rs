@@ -1,11 +1,12 @@
-//! What stands against others, and that nobody serves: one sentence each, with the sender and what to do.
+//! The sentences about faults of other routers, and about a router that no node serves. Each names
+//! the sender and says what to do.
 
 use super::{fault_in_full, span};
 use crate::protocol::{NobodyServing, NotServing, PeerWarning};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Why one should look at a neighbour.
+/// The sentence when a warning about another router begins.
 #[must_use]
 pub fn sentence(peer: Option<IpAddr>, what: &PeerWarning) -> String {
     let peer = peer.map_or_else(|| "an unknown sender".to_owned(), |peer| peer.to_string());
@@ -61,7 +62,7 @@ pub fn sentence(peer: Option<IpAddr>, what: &PeerWarning) -> String {
     }
 }
 
-/// That it is over.
+/// The sentence when a warning about another router ends.
 #[must_use]
 pub fn over(peer: Option<IpAddr>, what: &PeerWarning, after: Duration) -> String {
     let peer = peer.map_or_else(|| "an unknown sender".to_owned(), |peer| peer.to_string());
@@ -77,7 +78,7 @@ pub fn over(peer: Option<IpAddr>, what: &PeerWarning, after: Duration) -> String
     }
 }
 
-/// That nobody serves, and the command that helps.
+/// The sentence about a router that no node serves, with the command that helps.
 #[must_use]
 pub fn nobody_serves(
     router: &str,
@@ -108,7 +109,7 @@ pub fn nobody_serves(
     format!("NOBODY SERVES {}: {since}, and {why}", list(addresses))
 }
 
-/// The first few.
+/// The first few of the addresses.
 fn list(addresses: &[IpAddr]) -> String {
     const SHOWN: usize = 3;
     let shown: Vec<_> = addresses.iter().take(SHOWN).map(ToString::to_string).collect();

@@ -194,7 +194,7 @@ fn protocol_kinds() -> Vec<EventKind> {
     ]
 }
 
-/// Every kind; those of checks stand where a check would be told.
+/// Every kind of event. The kinds of checks stand where an event of a check would be reported.
 fn kinds() -> Vec<AgentEventKind> {
     let mut before = protocol_kinds();
     let hand_over = before.iter().position(|kind| matches!(kind, EventKind::HandoverStarted(_)));
@@ -249,7 +249,7 @@ fn hook(hook: HookKind, outcome: HookOutcome) -> AgentEventKind {
     AgentEventKind::Hook { hook, state: StateName::Active, outcome, took: Duration::from_millis(12) }
 }
 
-/// A reload and a check are about no router.
+/// The router that an event is about. A reload and a check are about none.
 fn about(kind: &AgentEventKind) -> Option<crate::types::RouterName> {
     match kind {
         AgentEventKind::ConfigurationReloaded { .. } | AgentEventKind::Check { .. } => None,
@@ -309,7 +309,7 @@ fn an_event_of_a_newer_daemon_is_readable() {
     assert_eq!((&*doc.kind, &*doc.text), ("teleported", "a: teleported"));
 }
 
-/// What a transition may know: nothing, everything, and a peer that had been silent before.
+/// The details that a transition may have: none, all, and those of a peer that was silent before.
 fn details() -> [TransitionDetails; 3] {
     let peer = |ago| LastHeard {
         address: "192.0.2.11".parse().unwrap(),

@@ -1,14 +1,15 @@
-//! Why a virtual router is in its state, in a sentence and in a table cell.
+//! The reason for the state of a virtual router, for a sentence and for a table cell.
 //!
-//! The subject is named, with its address and its number: whoever reads this at night knows the other router by
-//! nothing else.
+//! Each text names the other router with its address and its priority, because a reader may know
+//! nothing else about it.
 
 use super::local_warning::foreign_addresses;
 use super::span;
 use crate::protocol::{Cause, Demotion, Fault, HandoverCause, LastHeard, StateName, TransitionDetails};
 use crate::types::{AdvertPriority, Family};
 
-/// The names of a transition: `BACKUP → ACTIVE`. What is called Initialize by RFC 9568 is named by what it means.
+/// The names of a transition: `BACKUP → ACTIVE`. Initialize of RFC 9568 is called by what it means
+/// here.
 pub(super) fn states(from: StateName, to: StateName, cause: Cause) -> String {
     let to = match (to, cause) {
         (StateName::Backup | StateName::Active, _) => upper(to),
@@ -43,7 +44,8 @@ const fn upper(state: StateName) -> &'static str {
     }
 }
 
-/// Why, for a sentence: "BACKUP → ACTIVE: *192.0.2.10 (priority 150) was last heard 3.6 s ago*".
+/// The reason for a sentence: "BACKUP → ACTIVE: *192.0.2.10 (priority 150) was last heard 3.6 s
+/// ago*".
 #[must_use]
 pub fn why_in_full(
     cause: Cause,
@@ -97,7 +99,7 @@ pub fn why_in_full(
     }
 }
 
-/// Why, for a table column.
+/// The reason for a table cell.
 #[must_use]
 pub fn why_in_short(cause: Cause, details: &TransitionDetails, family: Family) -> String {
     let TransitionDetails { peer, faults, .. } = details;
@@ -132,7 +134,7 @@ pub fn why_in_short(cause: Cause, details: &TransitionDetails, family: Family) -
     }
 }
 
-/// A fault for a table column.
+/// A fault for a table cell.
 #[must_use]
 pub fn fault_in_short(fault: &Fault) -> String {
     match fault {
@@ -198,7 +200,7 @@ pub(super) fn recovered(fault: &Fault) -> String {
     }
 }
 
-/// Why a hand-over was begun.
+/// Why a hand-over began.
 pub(super) const fn handover_cause(cause: HandoverCause) -> &'static str {
     match cause {
         HandoverCause::Demote => "an operator demotes this node",
@@ -208,7 +210,7 @@ pub(super) const fn handover_cause(cause: HandoverCause) -> &'static str {
     }
 }
 
-/// `demoted by alice: kernel update`.
+/// The words for a demotion: `demoted by alice: kernel update`.
 fn demoted(demotion: Option<&Demotion>) -> String {
     match demotion {
         None => "demoted".to_owned(),
@@ -232,7 +234,7 @@ const fn other(family: Family) -> &'static str {
     }
 }
 
-/// At a start nothing is broken: the first results are awaited.
+/// Whether a fault is only a result that is awaited, as at a start, when nothing is broken.
 fn is_pending(fault: &Fault) -> bool {
     matches!(fault, Fault::CheckPending(_))
 }
