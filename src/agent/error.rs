@@ -1,4 +1,5 @@
-//! How errors are told: an error with everything that led to it, on one line, and the message of a panic.
+//! The text of errors: an error with everything that led to it, on one line, and the message of a
+//! panic.
 
 use std::any::Any;
 use std::error::Error;

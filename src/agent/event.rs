@@ -1,5 +1,5 @@
-//! What the agent tells: the core's events, and those that the core does not know of, because it runs no check and no
-//! hook and reads no configuration.
+//! The events of the agent: those of the core, and those that the core does not know of, because it
+//! runs no check and no hook and reads no configuration.
 
 use crate::protocol::{CheckName, CheckResult, Event, EventKind, StateName};
 use crate::types::{InstanceKey, RouterName};
@@ -10,9 +10,9 @@ use std::time::Duration;
 pub struct AgentEvent {
     /// The router that the event is about; `None`: the whole node.
     pub router: Option<RouterName>,
-    /// The instance, where the event is about one family only.
+    /// The instance, if the event is about one family only.
     pub key: Option<InstanceKey>,
-    /// What happened.
+    /// The kind of the event, with its values.
     pub kind: AgentEventKind,
 }
 
@@ -36,18 +36,18 @@ impl From<Event> for AgentEvent {
     }
 }
 
-/// What happened.
+/// The kinds of events, each with its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AgentEventKind {
     /// An event of the core.
     Protocol(EventKind),
     /// A health check has its first result, or another result than before.
     Check {
-        /// The check.
+        /// The name of the check.
         check: CheckName,
         /// Its result, after rise and fall.
         result: CheckResult,
-        /// Whether another result stood before.
+        /// Whether the check had another result before.
         change: ResultChange,
         /// How many runs in a row gave this result.
         in_a_row: u32,
@@ -56,18 +56,18 @@ pub enum AgentEventKind {
     },
     /// A hook of the router ended, or will not run.
     Hook {
-        /// The hook.
+        /// The kind of the hook.
         hook: crate::config::HookKind,
         /// The state that the hook was told.
         state: StateName,
-        /// How it ended, or why it did not run.
+        /// The outcome of the run, or why there was none.
         outcome: HookOutcome,
-        /// How long it ran.
+        /// How long the hook ran.
         took: Duration,
     },
     /// The configuration was read again and is carried out.
     ConfigurationReloaded {
-        /// The operator, or `SIGHUP`.
+        /// The name of the operator, or `SIGHUP`.
         by: String,
         /// How many routers, checks and keys of `[agent]` differ.
         changes: usize,
@@ -89,23 +89,25 @@ pub enum ResultChange {
     Changed,
 }
 
-/// How a hook ended, or why it did not run.
+/// The outcome of a hook's run, or why it did not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HookOutcome {
-    /// It ended with exit code 0.
+    /// The hook ended with exit code 0.
     Passed,
-    /// It ended with another exit code or by a signal, or it could not be run: in words.
+    /// The hook ended with another exit code or by a signal, or it could not be run. The text says
+    /// which.
     Failed(String),
-    /// It did not end in time, and was killed: in words.
+    /// The hook did not end in time and was killed. The text says after how long.
     TimedOut(String),
-    /// It was killed, or never started, because the takeover that it was to prepare was called off.
+    /// The hook was killed, or never started, because the takeover that it was to prepare was
+    /// called off.
     Cancelled,
-    /// It never started: the state changed again while it waited for its turn.
+    /// The hook never started, because the state changed again while it waited for its turn.
     Superseded,
 }
 
 impl HookOutcome {
-    /// The name in the JSON contract.
+    /// The name of the outcome in the JSON contract.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -117,7 +119,7 @@ impl HookOutcome {
         }
     }
 
-    /// Why it failed, in words; `None` for the outcomes that explain themselves.
+    /// Why the hook failed, in words; `None` for the outcomes that explain themselves.
     #[must_use]
     pub fn why(&self) -> Option<&str> {
         match self {

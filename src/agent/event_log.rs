@@ -1,8 +1,9 @@
 //! The event log: the last events of this node, in memory, for `vrrpctl events` and `show`.
 //!
-//! Owns the ring and those who follow it. There is one buffer only: a follower reads the ring, at
-//! its own pace, by sequence number. One that falls behind by more than the ring learns how many
-//! events it lost; it can neither grow memory nor hold up the writer. Must not know sockets.
+//! Owns the ring of events, and the clients that follow it. There is one buffer only: a follower
+//! reads the ring at its own pace, by sequence number. A follower that falls behind by more than
+//! the ring learns how many events it lost; it can neither use more memory nor delay the writer.
+//! Must not know sockets.
 
 use super::event::{AgentEvent, AgentEventKind};
 use super::severity::Severity;
@@ -17,24 +18,25 @@ use tokio::sync::watch;
 /// One event, numbered and dated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRecord {
-    /// 1 for the first event since the daemon started; no gaps.
+    /// The number of the event: 1 for the first event since the daemon started, without gaps.
     pub seq: u64,
-    /// Wall-clock time.
+    /// The wall-clock time of the event.
     pub time: Timestamp,
-    /// What happened.
+    /// The event itself.
     pub event: AgentEvent,
 }
 
-/// Which events somebody wants to see. The default is all of them.
+/// The events that a client wants to see. The default is all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
-    /// Of these routers; none: of all, and of the node.
+    /// Only events of these routers are wanted; if there are none, those of all routers and of the
+    /// node.
     pub routers: BTreeSet<RouterName>,
-    /// Besides, of these checks.
+    /// Events of these checks are wanted as well.
     pub checks: BTreeSet<CheckName>,
-    /// Of this severity or a greater one.
+    /// Only events of at least this severity are wanted.
     pub least: Option<Severity>,
-    /// At this time or later.
+    /// Only events at this time or later are wanted.
     pub since: Option<Timestamp>,
 }
 
@@ -51,13 +53,13 @@ impl EventFilter {
     }
 }
 
-/// A bounded ring of [`EventRecord`]s. The oldest is dropped for the newest: what an operator
-/// debugs is recent, and the log has the rest.
+/// A bounded ring of [`EventRecord`]s. A new event replaces the oldest one, because an operator
+/// looks for what happened recently, and the log has the rest.
 #[derive(Debug)]
 pub struct EventLog {
     capacity: NonZeroUsize,
     ring: Mutex<Ring>,
-    /// The newest sequence number; wakes followers.
+    /// The newest sequence number. A change of it wakes the followers.
     newest: watch::Sender<u64>,
 }
 
@@ -70,9 +72,9 @@ struct Ring {
 /// Events that a follower has not seen, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// How many it missed before the first of `records`, because it was too slow.
+    /// How many events the follower missed before the first of `records`, because it was too slow.
     pub lost: u64,
-    /// At most [`Follower::BATCH`]; at least one, unless `lost` is more than 0.
+    /// The events: at most [`Follower::BATCH`], and at least one unless `lost` is more than 0.
     pub records: Vec<Arc<EventRecord>>,
 }
 
@@ -82,28 +84,29 @@ pub struct Follower {
     log: Arc<EventLog>,
     wanted: EventFilter,
     wake: watch::Receiver<u64>,
-    /// The sequence number it waits for.
+    /// The sequence number of the next event that the follower reads.
     next: u64,
 }
 
 impl EventLog {
-    /// How many events are kept, about 200 KiB when full: a flapping pair writes some ten a
-    /// minute, so this is the last hour of the worst day.
+    /// How many events are kept; a full log takes about 200 KiB. Two routers that change their
+    /// states all the time write some ten events a minute, so the log has the last hour of the
+    /// worst day.
     pub const CAPACITY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
-    /// An empty log of [`Self::CAPACITY`].
+    /// Creates an empty log of [`Self::CAPACITY`].
     #[must_use]
     pub fn new() -> Self {
         Self::with_capacity(Self::CAPACITY)
     }
 
-    /// An empty log that keeps `capacity` events. Memory is taken as events arrive.
+    /// Creates an empty log that keeps `capacity` events. It takes memory as events arrive.
     #[must_use]
     pub fn with_capacity(capacity: NonZeroUsize) -> Self {
         Self { capacity, ring: Mutex::default(), newest: watch::Sender::new(0) }
     }
 
-    /// Appends an event and wakes the followers. Never waits for them.
+    /// Appends an event and wakes the followers. It never waits for them.
     pub fn push(&self, time: Timestamp, event: AgentEvent) -> Arc<EventRecord> {
         let mut ring = self.ring();
         ring.newest += 1;
@@ -116,13 +119,14 @@ impl EventLog {
         record
     }
 
-    /// The last `count` events that are wanted, oldest first.
+    /// Returns the last `count` events that are wanted, oldest first.
     #[must_use]
     pub fn last_of(&self, count: usize, wanted: &EventFilter) -> Vec<Arc<EventRecord>> {
         self.ring().last_of(count, wanted)
     }
 
-    /// The last `count` events that are wanted, and a follower that continues exactly there.
+    /// Returns the last `count` events that are wanted, and a follower that continues exactly
+    /// there.
     #[must_use]
     pub fn follow(self: &Arc<Self>, count: usize, wanted: EventFilter) -> (Vec<Arc<EventRecord>>, Follower) {
         let ring = self.ring();
@@ -131,7 +135,8 @@ impl EventLog {
         (past, Follower { log, wanted, wake, next: ring.newest + 1 })
     }
 
-    /// A panic while the lock was held cannot leave the ring half written: use it all the same.
+    /// Locks the ring. A panic while the lock was held cannot have left the ring half written, so a
+    /// poisoned lock is used.
     fn ring(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -153,15 +158,15 @@ impl Ring {
 }
 
 impl Follower {
-    /// The most that one [`Batch`] holds, so that a reply built from it stays small.
+    /// The most events that one [`Batch`] holds, so that a reply built from it stays small.
     pub const BATCH: usize = 64;
 
-    /// Waits for events that are wanted and were not returned yet. Cancel-safe: nothing is taken before it
-    /// returns.
+    /// Waits for events that are wanted and were not returned yet. Cancel-safe: it takes nothing
+    /// before it returns.
     pub async fn next(&mut self) -> Batch {
         loop {
             while *self.wake.borrow_and_update() < self.next {
-                // The log holds the sender and `self` holds the log: it cannot be closed.
+                // The channel cannot be closed: the log holds the sender, and `self` holds the log.
                 let _open = self.wake.changed().await;
             }
             let batch = self.read();
@@ -171,7 +176,8 @@ impl Follower {
         }
     }
 
-    /// What is new. Whether the events that it missed were wanted, nobody knows.
+    /// Reads the new events. Events that were missed are counted whether they were wanted or not,
+    /// because they are gone.
     fn read(&mut self) -> Batch {
         let ring = self.log.ring();
         let unseen = ring.records.iter().filter(|r| r.seq >= self.next).take(Self::BATCH);

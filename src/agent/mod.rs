@@ -1,9 +1,10 @@
-//! The vocabulary that `control`, `runtime` and `telemetry` share, so that none of them has to name another.
+//! The vocabulary that `control`, `runtime` and `telemetry` share, so that none of them has to name
+//! another.
 //!
-//! It stands above the configuration and Linux, and below the three. Owns what is asked of the agent and what is
-//! answered ([`request`]), what the agent tells ([`event`], and the log of the last of it, [`event_log`]), how checks and
-//! hooks are doing ([`status`]), and how an error is told ([`error`]). It decides nothing: those who ask and those who
-//! answer do.
+//! It stands above the configuration and Linux, and below the three. It has the requests to the
+//! agent and their replies ([`request`]), the agent's events ([`event`]) and the log of the latest
+//! of them ([`event_log`]), the state of checks and hooks ([`status`]), and the text of errors
+//! ([`error`]). It decides nothing: the floors that ask and answer do.
 
 pub mod error;
 pub mod event;

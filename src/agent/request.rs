@@ -1,7 +1,7 @@
-//! What is asked of the agent, and what it answers.
+//! The requests to the agent, and its replies.
 //!
-//! Whoever asks holds an [`AgentHandle`]; the requests travel through bounded queues, in which senders wait for room. An
-//! answer that is dropped without a value means that the agent ends.
+//! A caller holds an [`AgentHandle`]. The requests travel through bounded queues, in which senders
+//! wait for room. If a reply is dropped without a value, the agent is stopping.
 
 use super::event_log::EventLog;
 use super::status::{CheckStatus, HookStatus};
@@ -14,19 +14,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
-/// A question or an order.
+/// A question to the agent, or a command for it.
 #[derive(Debug)]
 pub enum Request {
-    /// The state of everything.
+    /// Asks for the state of everything.
     Snapshot {
-        /// Where the answer goes.
+        /// The channel for the answer.
         reply: oneshot::Sender<AgentSnapshot>,
     },
-    /// A command of an operator; its answer may take seconds.
+    /// Gives a command of an operator. Its answer may take seconds.
     Command {
-        /// What to do.
+        /// The command itself.
         command: Command,
-        /// Where the answer goes.
+        /// The channel for the answer.
         reply: oneshot::Sender<CommandReply>,
     },
 }
@@ -34,46 +34,48 @@ pub enum Request {
 /// The answer to a command that was carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandReply {
-    /// The core's answer.
+    /// The answer of the core.
     pub answer: Answer,
-    /// Whether what must survive a restart is on the disk; `Err`: why not.
+    /// Whether everything that must survive a restart is on the disk; `Err`: why it is not.
     pub saved: Result<(), String>,
 }
 
-/// The state of the agent: the core's snapshot, with what the core does not know.
+/// The state of the agent: the core's snapshot, and what the core does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentSnapshot {
-    /// What the node calls itself.
+    /// The name that the node gives itself.
     pub node: String,
     /// The wall clock at `snapshot.at`.
     pub wall: Timestamp,
     /// The state of the core.
     pub snapshot: Snapshot,
-    /// How the hooks are doing, by router; only routers that have hooks.
+    /// The state of the hooks, by router. Routers without hooks are absent.
     pub hooks: BTreeMap<RouterName, Vec<HookStatus>>,
-    /// How the checks are doing.
+    /// The state of the checks.
     pub checks: BTreeMap<CheckName, CheckStatus>,
 }
 
-/// The way to the agent for whoever asks it.
+/// What a caller needs to reach the agent.
 #[derive(Debug, Clone)]
 pub struct AgentHandle {
-    /// Takes requests. A small bound is enough: a full queue makes askers wait, and nothing else.
+    /// Takes requests. A small bound is enough, because a full queue only makes callers wait.
     pub requests: mpsc::Sender<Request>,
-    /// Takes reloads, which are carried out one after the other; a full queue makes askers wait as well.
+    /// Takes reloads, which are carried out one after the other. A full queue makes callers wait as
+    /// well.
     pub reloads: mpsc::Sender<ReloadRequest>,
-    /// The last events, and those to come.
+    /// The latest events, and a way to follow the next ones.
     pub events: Arc<EventLog>,
 }
 
-/// The order to read the configuration again. One at a time: the next waits until this one is answered.
+/// The order to read the configuration again. Reloads are carried out one at a time: the next one
+/// waits until this one is answered.
 #[derive(Debug)]
 pub struct ReloadRequest {
     /// Whether the configuration is carried out.
     pub mode: ReloadMode,
-    /// Who asks.
+    /// The name of the operator, or `SIGHUP`.
     pub by: String,
-    /// Where the answer goes.
+    /// The channel for the answer.
     pub reply: oneshot::Sender<ReloadReply>,
 }
 
@@ -82,12 +84,12 @@ pub struct ReloadRequest {
 pub enum ReloadMode {
     /// The configuration is carried out.
     Apply,
-    /// What would change is told, and nothing changes.
+    /// The plan is made and told, and nothing changes.
     DryRun,
 }
 
 impl ReloadMode {
-    /// The words of the log.
+    /// The word for the mode in the log.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -100,42 +102,42 @@ impl ReloadMode {
 /// The answer to a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReloadReply {
-    /// The file that was read.
+    /// The path of the file that was read.
     pub file: String,
-    /// What the file held, and what followed from it.
+    /// What the file had in it, and what was done.
     pub outcome: ReloadOutcome,
 }
 
-/// What a reload found in the file.
+/// What a reload found in the file, and what was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReloadOutcome {
-    /// A configuration. It was carried out, if that was asked for.
+    /// The file is a configuration. It was carried out, if that was asked for.
     Accepted {
-        /// What it changes.
+        /// The changes against the running configuration.
         plan: Plan,
-        /// What is legal, but probably not meant.
+        /// The warnings: what is legal, but probably not meant.
         warnings: Vec<ConfigWarning>,
-        /// The warnings for people.
+        /// The warnings as text for people.
         report: String,
     },
-    /// A configuration that would harm this machine: nothing was changed.
+    /// The file is a configuration that would harm this machine, so nothing was changed.
     Refused {
-        /// What it would have changed.
+        /// The changes that it would have made.
         plan: Plan,
-        /// Why it was refused, each reason with its remedy.
+        /// The reasons of the refusal, each with its remedy.
         reasons: Vec<String>,
-        /// What is legal, but probably not meant.
+        /// The warnings: what is legal, but probably not meant.
         warnings: Vec<ConfigWarning>,
-        /// The warnings for people.
+        /// The warnings as text for people.
         report: String,
     },
-    /// A text that is not a configuration: nothing was changed.
+    /// The file is not a configuration, so nothing was changed.
     Invalid {
-        /// Its errors.
+        /// The errors in the file.
         errors: Vec<ConfigError>,
-        /// The errors for people.
+        /// The errors as text for people.
         report: String,
     },
-    /// The file could not be read, for this reason: nothing was changed.
+    /// The file could not be read, for this reason, so nothing was changed.
     Unreadable(String),
 }

@@ -1,24 +1,26 @@
-//! Who has to act on an event. The one place that decides it: the level of its log line, the column of
-//! `vrrpctl events` and the field of the JSON follow.
+//! How soon a person must act on an event. This file alone decides that; the level of a log line,
+//! the column of `vrrpctl events` and the field of the JSON follow it.
 
 use super::event::{AgentEventKind, HookOutcome};
 use crate::protocol::{Cause, CheckResult, EventKind, Fault, PeerWarning, StateName};
 use std::str::FromStr;
 
-/// How much an event matters. The greater one matters more.
+/// How much an event matters. A greater value matters more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Expected: an operator's doing, an ordinary start or stop, a planned move, something that is well again.
+    /// The event was expected: an operator's command, an ordinary start or stop, a planned move, a
+    /// recovery.
     Info,
-    /// To be looked at during working hours: an unplanned failover, a node that cannot serve, trouble that could become
-    /// an outage.
+    /// A person should look during working hours: an unplanned failover, a node that cannot serve,
+    /// a fault that could become an outage.
     Warning,
-    /// To be looked at now: nobody serves an address, or two routers do and neither gives way.
+    /// A person should look now: no node serves an address, or two routers do and neither gives
+    /// way.
     Error,
 }
 
 impl Severity {
-    /// As in the JSON contract.
+    /// The name of the severity in the JSON contract.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -50,7 +52,8 @@ impl Severity {
     #[must_use]
     pub fn of_protocol(kind: &EventKind) -> Self {
         match kind {
-            // It was Active, it was heard while we were Backup, and nobody took it out: no first election.
+            // This is a failover and not a first election: the other router was Active, it was
+            // heard while this node was Backup, and no operator took it out.
             EventKind::Transition {
                 to: StateName::Active, cause: Cause::ActiveDownTimer, details, ..
             } if details.was_heard_meanwhile() => Self::Warning,
@@ -81,7 +84,7 @@ impl Severity {
                 | Fault::Addresses(_),
             )
             | EventKind::LocalWarningRaised(_)
-            // Refused: this node goes on serving.
+            // The demotion was refused, so this node goes on serving.
             | EventKind::NobodyTookOver { released: false, .. }
             | EventKind::SuccessorSilent
             | EventKind::AddressesRestored { .. }
@@ -115,7 +118,7 @@ impl Severity {
     }
 }
 
-/// Not a severity.
+/// The error about a text that does not name a severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a severity is \"error\", \"warning\" or \"info\"")]
 pub struct SeverityError;
@@ -136,7 +139,7 @@ mod tests {
     use crate::types::AdvertPriority;
     use std::time::Duration;
 
-    /// To Active, with the last word of a peer heard this long before.
+    /// Builds a transition to Active, with a peer that was last heard this long before.
     fn becomes_active(cause: Cause, heard: Option<u64>) -> EventKind {
         let priority = AdvertPriority::from_wire(150);
         let peer = heard.map(|ago| LastHeard {
@@ -154,7 +157,8 @@ mod tests {
     fn an_unplanned_failover_is_a_warning_and_a_planned_one_is_not() {
         for (cause, heard, expected) in [
             (Cause::ActiveDownTimer, Some(3_600), Severity::Warning),
-            // It was last heard before this node took part: its end was told then.
+            // The peer was last heard before this node took part, so its end was reported at that
+            // time.
             (Cause::ActiveDownTimer, Some(60_001), Severity::Info),
             (Cause::ActiveDownTimer, None, Severity::Info),
             (Cause::PeerResigned, Some(40), Severity::Info),

@@ -1,4 +1,4 @@
-//! How the programs of the operator are doing: health checks, hooks, and how a run of one of them ended.
+//! The state of the operator's programs: health checks, hooks, and how a run of one of them ended.
 
 use super::event::HookOutcome;
 use crate::config::HookKind;
@@ -11,35 +11,36 @@ use std::time::Duration;
 /// How a run of a program ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProgramOutcome {
-    /// It ended with exit code 0.
+    /// The program ended with exit code 0.
     Passed,
-    /// It ended otherwise, or could not be run.
+    /// The program ended otherwise, or could not be run.
     Failed(ProgramFailure),
 }
 
 /// A run that failed, or could not be tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgramFailure {
-    /// What happened.
+    /// The kind of the failure.
     pub kind: FailureKind,
-    /// The first line that it wrote to standard error, else, of a check, to standard output, where plugins for
-    /// monitoring speak; cut to 200 octets, without control characters.
+    /// The first line of standard error; if a check wrote none, the first line of its standard
+    /// output, which plugins for monitoring use. It is cut to 200 octets and has no control
+    /// characters.
     pub said: Option<String>,
 }
 
-/// What happened to a run that failed.
+/// The kinds of failures.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FailureKind {
-    /// It ended with this code.
+    /// The program ended with this exit code.
     #[error("exit code {0}")]
     ExitCode(i32),
-    /// This signal ended it.
+    /// The program was ended by this signal.
     #[error("killed by {}", signal_name(*.0))]
     Signal(i32),
-    /// It did not end in time.
+    /// The program did not end within this time.
     #[error("timed out after {0:?}")]
     TimedOut(Duration),
-    /// It could not be started: the command says nothing about the service.
+    /// The program could not be started, for this reason. That says nothing about the service.
     #[error("could not run: {0}")]
     CouldNotRun(String),
     /// An earlier run timed out, and even SIGKILL has not ended it yet.
@@ -67,24 +68,24 @@ impl From<FailureKind> for ProgramFailure {
 pub struct CheckRule {
     /// The time from one start to the next.
     pub interval: Duration,
-    /// Runs in a row that must pass before the check passes.
+    /// How many runs in a row must pass before the check passes.
     pub rise: u8,
-    /// Runs in a row that must fail before the check fails.
+    /// How many runs in a row must fail before the check fails.
     pub fall: u8,
 }
 
-/// How one check is doing.
+/// The state of one check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CheckStatus {
     /// How often it runs, and how many runs in a row change its result.
     pub rule: CheckRule,
-    /// The result that stands; `None` before the first run has ended.
+    /// The present result; `None` before the first run has ended.
     pub result: Option<CheckResult>,
-    /// Since when this result stands.
+    /// The time since which the check has had this result.
     pub since: Option<Timestamp>,
     /// How the latest runs ended, and how many of them in a row.
     pub streak: Option<(CheckResult, u32)>,
-    /// Runs since it was configured.
+    /// How many runs have ended since the check was configured.
     pub runs: u64,
     /// The latest run.
     pub last: Option<CheckRun>,
@@ -93,54 +94,54 @@ pub struct CheckStatus {
 /// One run of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckRun {
-    /// The wall clock at its start.
+    /// The wall clock at the start of the run.
     pub time: Timestamp,
-    /// How long it took.
+    /// How long the run took.
     pub took: Duration,
-    /// How it ended.
+    /// How the run ended.
     pub outcome: ProgramOutcome,
 }
 
-/// How one hook of one router is doing.
+/// The state of one hook of one router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookStatus {
-    /// Which hook it is.
+    /// The kind of the hook.
     pub hook: HookKind,
     /// The program and its arguments.
     pub command: Vec<String>,
-    /// After this time it is killed.
+    /// The time after which the program is killed.
     pub timeout: Duration,
-    /// Whether it runs now.
+    /// Whether the program is running now.
     pub activity: HookActivity,
-    /// Runs that ended, however they did.
+    /// How many runs have ended, in whatever way.
     pub runs: u64,
-    /// The runs among these that failed or timed out.
+    /// How many of these runs failed or timed out.
     pub failures: u64,
-    /// Runs that were skipped or cancelled because the state changed again.
+    /// How many runs were skipped or cancelled because the state changed again.
     pub skipped: u64,
     /// The last run that ended.
     pub last: Option<HookRun>,
 }
 
-/// Whether a hook runs at the moment.
+/// Whether a hook is running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HookActivity {
-    /// It runs.
+    /// The program is running.
     Running,
-    /// It does not run.
+    /// The program is not running.
     Idle,
 }
 
 /// One run of a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookRun {
-    /// When it ended.
+    /// The wall clock at the end of the run.
     pub ended: Timestamp,
-    /// The state that it was told.
+    /// The state that the program was told.
     pub state: StateName,
-    /// How long it ran.
+    /// How long the program ran.
     pub took: Duration,
-    /// How it ended.
+    /// How the run ended.
     pub outcome: HookOutcome,
 }
 

@@ -23,7 +23,7 @@ fn seqs(records: &[Arc<EventRecord>]) -> Vec<u64> {
     records.iter().map(|r| r.seq).collect()
 }
 
-/// What `next` returns without waiting; `None` if it would wait.
+/// Polls `next` once; `None` if it would wait.
 fn poll_next(follower: &mut Follower) -> Option<Batch> {
     let mut future = std::pin::pin!(follower.next());
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
