@@ -85,8 +85,8 @@ fn told<T: Clone + Send + Sync + 'static>(mut answer: watch::Receiver<Option<T>>
     })
 }
 
-/// The user of checks that do not name one; `None` for the daemon's user. It is determined once: a
-/// name service that is down later must not change the user that a check runs as.
+/// The user of checks that do not name one; `None` for the daemon's user. It is determined once,
+/// because a name service that is down later must not change the user that a check runs as.
 pub(super) fn for_checks() -> Option<&'static str> {
     static FOUND: OnceLock<Option<&'static str>> = OnceLock::new();
     *FOUND.get_or_init(|| {

@@ -18,7 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Number of octets of a configuration at most: some 60,000 virtual routers. A larger file is not a
+/// The largest configuration in octets: that of some 60,000 virtual routers. A larger file is not a
 /// configuration.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
@@ -41,7 +41,7 @@ pub enum Purpose {
 /// The text of a configuration and its meaning.
 #[derive(Debug)]
 pub struct Candidate {
-    /// The text.
+    /// The text of the file.
     pub text: String,
     /// The configuration, or everything that is wrong with it.
     pub judged: Result<Resolved, Vec<ConfigError>>,
@@ -100,7 +100,7 @@ enum Look {
 
 /// The limit for one path; if it takes longer, the disk hangs.
 const LOOK: Duration = Duration::from_secs(1);
-/// Number of paths that may hang; after that the paths that were not examined yet count as hanging.
+/// How many paths may hang. After that, the paths that were not examined yet count as hanging.
 const HANGING: usize = 3;
 
 impl Looks {

@@ -1,4 +1,5 @@
-//! Whether a reload would list addresses that belong to the machine itself (docs/adr/0017).
+//! Finds out whether a reload would list addresses that belong to the machine itself
+//! (docs/adr/0017).
 //!
 //! Owns the comparison of two configurations with the addresses of this machine. At the start
 //! nothing is refused: there such an address is a fault of its router.

@@ -27,8 +27,8 @@ use tokio::net::UnixDatagram;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
-/// Number of phases that may wait while the service manager does not read. Reloads are never so
-/// frequent; when the queue is full, the newest phase is dropped with a warning.
+/// How many phases may wait while the service manager does not read. Reloads are never so frequent;
+/// when the queue is full, the newest phase is dropped with a warning.
 const WAITING: usize = 64;
 /// The time between two questions that events cause: a thousand routers that change their state
 /// cause one line, not a thousand.

@@ -39,7 +39,7 @@ pub(crate) const KILL_LIMIT: Duration = CALLED_OFF.saturating_add(GRACE).saturat
 /// How long to wait for the last output of a command that has ended. The output is in the pipe
 /// already; only a descendant that keeps the pipe open makes this time pass.
 const LAST_WORDS: Duration = Duration::from_millis(50);
-/// Number of octets of a line of output that are kept.
+/// How many octets of a line of output are kept.
 const LINE_KEPT: usize = 200;
 /// The `PATH` of every command. The daemon's own environment is not passed on, and may be empty.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -64,7 +64,7 @@ pub(super) struct Launch<'a> {
     pub(super) output: OutputMode,
 }
 
-/// The result of a start, and the sender that shows by being dropped that the start is over.
+/// The result of a start, and a sender that is dropped when the start is over.
 type Started = (Result<Attempt, FailureKind>, oneshot::Sender<Infallible>);
 
 /// Starts the commands of one check, or of the hooks of one router. The thread that starts a
@@ -81,7 +81,7 @@ pub(super) struct Starter {
 
 /// How long a cancelled start may take to be over.
 const CALLED_OFF: Duration = Duration::from_millis(500);
-/// Octets of stack of that thread; with locked memory all of them are used.
+/// The stack of that thread in octets. If memory is locked, all of them are used.
 const STACK: usize = 256 << 10;
 
 impl Starter {
@@ -300,7 +300,7 @@ impl<T: AsyncRead + Unpin> Listener<T> {
         Self { pipe, octets: Vec::new(), complete: false }
     }
 
-    /// Reads for ever, so that the command never waits for a reader.
+    /// Reads without an end, so that the command never waits for a reader.
     async fn hear(&mut self) -> Infallible {
         while self.read().await {}
         std::future::pending().await

@@ -28,10 +28,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-/// Number of reloads that may wait; the sender of another one waits until there is room.
+/// How many reloads may wait. The sender of another one waits until there is room.
 pub(crate) const RELOADS: usize = 16;
 
-/// Number of findings that are logged; a file can have tens of thousands.
+/// How many findings are logged, because a file can have tens of thousands.
 const LOGGED: usize = 20;
 
 /// The limit for reading and resolving a file; after this time its disk hangs.

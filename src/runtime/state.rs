@@ -25,14 +25,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const FILE: &str = "demotions.json";
-/// Name of the file that is written first and then replaces the file of demotions. After a crash it
-/// may be left over, and is then removed.
+/// The name of the file that is written first and then replaces the file of demotions. After a
+/// crash it may be left over, and is then removed.
 const DRAFT: &str = "demotions.json.new";
-/// A file that cannot be understood is renamed to this and the time.
+/// The beginning of the new name of a file that cannot be understood; the time follows.
 const ASIDE: &str = "demotions.json.corrupt-";
-/// Number of these files that are kept, the newest ones.
+/// How many of these files are kept. The newest ones stay.
 const ASIDE_KEPT: usize = 3;
-/// Number of octets that are read at most: some 10,000 demotions.
+/// How many octets are read at most: those of some 10,000 demotions.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
 /// Why the state directory cannot be used.
@@ -252,7 +252,7 @@ impl Store {
         Ok(aside)
     }
 
-    /// A directory of damaged files must not grow for ever.
+    /// Removes all but the newest files that were set aside, so that they do not fill the disk.
     fn prune(&self) {
         let Ok(entries) = fs::read_dir(&self.dir) else { return };
         let mut names: Vec<_> =

@@ -1,5 +1,5 @@
-//! Whether this machine is the one that a configuration is meant for: for `--check`, as warnings.
-//! What is missing now may exist later, so none of it is an error.
+//! Compares a configuration with this machine, for `--check`. The results are warnings and not
+//! errors, because what is missing now may exist later.
 
 use super::Looks;
 use crate::config::{ConfigWarning, Expectation, Expected, Finding, Place, Program, Resolved, Task};

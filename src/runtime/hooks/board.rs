@@ -1,4 +1,4 @@
-//! The last results of every hook, for the threads that show them. The lock is held for moments
+//! The latest results of every hook, for the threads that show them. The lock is held for moments
 //! only, and never by the protocol thread.
 
 use crate::agent::{HookActivity, HookOutcome, HookRun, HookStatus};

@@ -41,9 +41,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
-/// Number of [`WorkerEvent`]s that may wait for one worker. A worker reads them at once, so its
-/// queue is full only while the kernel does not run the main thread. Then the newest are lost and
-/// counted, and no sender waits.
+/// How many [`WorkerEvent`]s may wait for one worker. A worker reads them at once, so its queue is
+/// full only while the kernel does not run the main thread. Then the newest are lost and counted,
+/// and no sender waits.
 const NEWS: usize = 1024;
 
 /// The time that it takes to end a command that ignores SIGTERM, and a little more.
@@ -254,7 +254,7 @@ pub(crate) struct WorkerRoutes {
     lost: Arc<AtomicU64>,
 }
 
-/// The worker was not told.
+/// The worker's queue was full, so the event was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct NotTold;
 
@@ -267,8 +267,8 @@ impl WorkerRoutes {
             KeeperEvent::Held { key, outcome: Ok(()), .. } => {
                 self.forward(*key, WorkerEvent::Held(key.family))
             }
-            // `Err`: the removal is tried again for ever, and the error is logged. The service has
-            // moved all the same.
+            // An `Err` is not waited for: the removal is tried again until it succeeds, and the
+            // error is logged. Other routers serve the addresses meanwhile.
             KeeperEvent::Released { key, .. } => self.forward(*key, WorkerEvent::Released(key.family)),
             KeeperEvent::Stopped { .. } => {
                 for (key, router) in self.keys.iter() {

@@ -55,7 +55,8 @@ impl RouterIdentity {
     }
 }
 
-/// The text may contain what the kernel or a command wrote.
+/// Replaces the characters that would break a line, because the text may come from the kernel or
+/// from a command.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -2,9 +2,9 @@
 //!
 //! A started command ends by itself, by its time-out, or because its preparation is cancelled. In
 //! each case its whole process group has ended before the next command starts. (A command that
-//! hangs in the kernel is given up after the limit of [`Attempt::kill`], because it must not hold
-//! up the other hooks for ever. While the start of a command hangs, the other hooks of the router
-//! fail.)
+//! hangs in the kernel is given up after the limit of [`Attempt::kill`], because it must not delay
+//! the other hooks without a limit. While the start of a command hangs, the other hooks of the
+//! router fail.)
 
 use super::board::HookBoard;
 use super::queue::{Action, FamilyTransition, HookQueue, Job, WorkerEvent};
@@ -31,7 +31,7 @@ use tokio::time::{Instant, sleep, timeout};
 /// added to it.
 const ADDRESSES_TAKE: Duration = Duration::from_secs(5);
 
-/// What all workers must do.
+/// The order that all workers follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WorkerPhase {
     /// Run all hooks.
@@ -42,7 +42,7 @@ pub(super) enum WorkerPhase {
     Abandon,
 }
 
-/// The hooks that a worker must run, and for which router.
+/// The hooks that a worker runs, and their router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Assignment {
     pub(super) identity: RouterIdentity,
@@ -50,7 +50,7 @@ pub(super) struct Assignment {
     pub(super) start: Start,
 }
 
-/// From when on an assignment holds.
+/// The moment from which an assignment holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
     /// The assignment holds at once, because the router stays.
@@ -102,7 +102,7 @@ struct End {
     starter: Starter,
 }
 
-/// The command of a hook.
+/// The command of one hook, ready to run.
 struct HookCommand {
     command: Vec<String>,
     variables: Variables,

@@ -14,7 +14,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Manager {
     pub(super) socket: tokio::net::UnixDatagram,
-    /// The service manager ends an agent that does not send a sign of life for so long.
+    /// The time within which the service manager expects a sign of life; without one, it ends the
+    /// agent.
     pub(super) watchdog: Option<Duration>,
 }
 

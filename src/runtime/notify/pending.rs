@@ -14,7 +14,7 @@ pub(super) enum AgentPhase {
     Stopping { limit: Duration },
 }
 
-/// What is still to be told.
+/// The messages that are still to be sent.
 #[derive(Debug, Default)]
 pub(super) struct PendingNotices {
     ready: Due,

@@ -7,7 +7,7 @@
 use crate::protocol::{Fault, LastResort, RouterSnapshot, Snapshot, StateName};
 use std::collections::BTreeMap;
 
-/// Number of characters that fit into a line of `systemctl status`.
+/// How many characters fit into a line of `systemctl status`.
 const LONGEST: usize = 120;
 
 /// The most important fact about a router, in the order in which the facts are shown.

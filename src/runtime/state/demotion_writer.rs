@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-/// Number of messages that are handled at once, with one write for all of them.
+/// How many messages are handled at once, with one write for all of them.
 const BATCH: usize = 1024;
 const LIMITS: WriterLimits = WriterLimits { write: Duration::from_secs(2), retry: Duration::from_secs(30) };
 

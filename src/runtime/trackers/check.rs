@@ -40,7 +40,7 @@ pub(crate) struct CheckReport {
     pub(crate) result: CheckResult,
     /// Whether the check had another result before.
     pub(crate) change: ResultChange,
-    /// Number of runs in a row that gave this result.
+    /// How many runs in a row gave this result.
     pub(crate) in_a_row: u32,
     /// The run that decided it.
     pub(crate) outcome: ProgramOutcome,
