@@ -1,4 +1,4 @@
-//! The command: arguments in, text or JSON out, and an exit code.
+//! The program `vrrpctl`: reads its arguments, runs the command, and prints text or JSON.
 
 use serde::Serialize;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -16,7 +16,7 @@ use vrrpd::control::render::{self, Width, terminal};
 use vrrpd::runtime::candidate::{self, Candidate, Purpose};
 use vrrpd::runtime::clock::wall;
 
-/// Why a command did not do what it should, whether or not it spoke with the daemon.
+/// Why a command failed, with or without an answer of the daemon.
 #[derive(Debug, thiserror::Error)]
 enum CommandFailure {
     #[error(transparent)]
@@ -27,7 +27,7 @@ enum CommandFailure {
     Output(#[from] io::Error),
 }
 
-/// How the output is to be.
+/// The form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OutputFormat {
     Text,
@@ -92,7 +92,7 @@ fn run(cli: &Cli, output: OutputFormat) -> Result<Exit, CommandFailure> {
             let Candidate { text, judged } = candidate::load(file, Purpose::Check)
                 .map_err(|source| CommandFailure::Unreadable { path: file.clone(), source })?;
             let checked = checked(file.display().to_string(), &text, judged, style);
-            // With the colours of our own.
+            // The text has the colours of this program already, so it is not made safe again.
             output.write(&checked.document, |_| checked.text.clone())?;
             let rigour = if *strict { Rigour::Strict } else { Rigour::Usual };
             Ok(checked.exit(rigour))
@@ -100,7 +100,7 @@ fn run(cli: &Cli, output: OutputFormat) -> Result<Exit, CommandFailure> {
     }
 }
 
-/// Events as they come: lines of text, or one JSON document a line.
+/// Prints events as they come: lines of text, or one JSON document a line.
 fn follow(
     mut client: Client,
     wanted: &EventSelection<'_>,
@@ -124,7 +124,7 @@ fn selection(which: &Which) -> Selection {
 }
 
 impl OutputFormat {
-    /// What the daemon said.
+    /// Prints a document of the daemon, as text that is safe for a terminal or as JSON.
     fn print<T: Serialize>(self, document: &T, text: impl FnOnce(&T) -> String) -> io::Result<()> {
         self.write(document, |document| terminal::lines(&text(document)))
     }
@@ -138,17 +138,20 @@ impl OutputFormat {
     }
 }
 
-/// A reader that went away has seen enough (`vrrpctl status | head -1`): no failure of ours.
+/// Treats a reader that has closed the pipe (`vrrpctl status | head -1`) as success: it has what it
+/// wanted.
 fn unless_the_reader_left(error: io::Error) -> io::Result<()> {
     if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
 }
 
-/// One refusal makes the whole command refused: the service is not where the operator wants it.
+/// The exit code of a demotion. One refusal makes the whole command refused, because the operator
+/// has not got what was asked for.
 fn outcome(document: &DemoteDoc) -> Exit {
     if document.results.iter().any(|result| result.outcome == "refused") { Exit::Refused } else { Exit::Done }
 }
 
-/// On standard error, also beside JSON: whoever does not read that is told by `persisted`.
+/// Prints a warning on standard error, also beside JSON. A program that does not read standard
+/// error finds it in the document.
 fn warn(warning: Option<&str>) {
     if let Some(warning) = warning {
         let _best_effort = writeln!(io::stderr(), "vrrpctl: WARNING: {}", terminal::lines(warning));
@@ -161,7 +164,7 @@ fn tell_that_it_waits() {
     }
 }
 
-/// Says what went wrong on standard error, and as a document for those who asked for JSON.
+/// Prints the failure on standard error, and as a document if JSON was asked for.
 fn report(failure: &CommandFailure, output: OutputFormat) -> Exit {
     let (exit, document) = match failure {
         CommandFailure::Daemon(error) => (error.exit(), error.document()),
@@ -170,7 +173,7 @@ fn report(failure: &CommandFailure, output: OutputFormat) -> Exit {
             (Exit::Failed, ErrorDoc { version: VERSION, error })
         }
     };
-    // Where neither can be written, the exit code has to do.
+    // If neither can be written, the exit code is all that the caller gets.
     let _best_effort = writeln!(io::stderr(), "vrrpctl: {}", terminal::lines(&failure.to_string()));
     if output == OutputFormat::Json {
         let _best_effort = write(&pretty(&document));
@@ -178,7 +181,8 @@ fn report(failure: &CommandFailure, output: OutputFormat) -> Exit {
     exit
 }
 
-/// A terminal is as wide as `COLUMNS` says, else as it says itself, else 80; a program reads lines of any length.
+/// The width of the output. A terminal is as wide as `COLUMNS` says, else as the terminal says,
+/// else 80; a program reads lines of any length.
 fn width() -> Width {
     if !io::stdout().is_terminal() {
         return Width::Unlimited;
@@ -200,7 +204,7 @@ fn line<T: Serialize>(document: &T) -> String {
     terminal::json(&text) + "\n"
 }
 
-/// `println!` panics when the reader went away.
+/// Writes to standard output, because `println!` panics when the reader has closed the pipe.
 fn write(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;

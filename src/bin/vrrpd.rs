@@ -1,4 +1,4 @@
-//! The daemon: arguments, exit codes, and what is said when it cannot start.
+//! The program `vrrpd`: reads its arguments, starts the daemon, and says why it cannot start.
 
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
@@ -17,16 +17,17 @@ use vrrpd::runtime::candidate::{self, Candidate, Purpose};
 use vrrpd::telemetry::log;
 use vrrpd::telemetry::printer::{self, Printer, Stream};
 
-/// Nothing failed.
+/// The exit code when nothing failed.
 const DONE: u8 = 0;
-/// Something failed.
+/// The exit code when something failed.
 const FAILED: u8 = 1;
-/// The arguments or the configuration are wrong: nothing was started.
+/// The exit code when the arguments or the configuration are wrong, and nothing was started.
 const USAGE: u8 = 2;
 
-/// For a configuration on a disk that hangs, until the start is given up.
+/// How long a start waits for the configuration, whose disk may hang.
 const START_LIMIT: Duration = Duration::from_secs(10);
-/// Likewise, until the addresses are removed without a word.
+/// How long the clean-up waits for the configuration. After that it removes the addresses without
+/// handing over.
 const CLEAN_UP_LIMIT: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
     if arguments.check {
         return check(&arguments);
     }
-    // Before there is a second thread: threads inherit this too.
+    // This happens before there is a second thread, because threads inherit the privileges too.
     let withheld = capabilities::shed_inheritance().and_then(|()| capabilities::withhold_from_programs());
     let printer = match log::printer(arguments.log_format) {
         Ok(printer) => printer,
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    // From here on nothing waits for whoever reads standard error.
+    // From here on nothing waits for the reader of standard error.
     let stderr = Stderr(&printer);
     let code =
         if arguments.clean_up { clean_up(arguments, stderr) } else { serve(arguments, withheld, stderr) };
@@ -51,11 +52,12 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// For somebody who reads what it finds: nothing else is to be done, so it waits for its reader.
-/// It may come from a pipe; who runs it reads it again at a reload.
+/// Checks the configuration for a person or a script. It has nothing else to do, so it waits for
+/// its reader. The configuration may come from a pipe, because it is read once only.
 fn check(arguments: &DaemonArguments) -> ExitCode {
     let loaded = load(&arguments.config, Purpose::Check);
-    // `eprint!` and `println!` panic when the reader has gone (`vrrpd --check 2>&1 | head -1`). The exit code has to do.
+    // `eprint!` and `println!` panic when the reader has closed the pipe (`vrrpd --check 2>&1 |
+    // head -1`). The exit code still tells the result.
     let _best_effort = io::stderr().write_all(loaded.report.as_bytes());
     match loaded.config {
         Ok(_) if arguments.strict && loaded.warnings > 0 => ExitCode::from(FAILED),
@@ -63,7 +65,8 @@ fn check(arguments: &DaemonArguments) -> ExitCode {
             let _best_effort = writeln!(io::stdout(), "{}: valid", arguments.config.display());
             ExitCode::SUCCESS
         }
-        // As `vrrpctl check`: nothing is known of it.
+        // The exit code is the same as that of `vrrpctl check`: it is not known whether the file is
+        // right.
         Err(LoadFailure::Unreadable | LoadFailure::Late) => ExitCode::from(FAILED),
         Err(LoadFailure::Wrong) => ExitCode::from(USAGE),
     }
@@ -79,7 +82,8 @@ fn serve(arguments: DaemonArguments, withheld: io::Result<()>, stderr: Stderr<'_
     };
     let loaded = match load_within(START_LIMIT, &arguments.config, Purpose::Run) {
         Ok(loaded) => loaded,
-        // Another time its disk may answer: not the exit code of a configuration that is wrong.
+        // The disk may answer at another start, so this is not the exit code of a wrong
+        // configuration.
         Err(report) => {
             stderr.text(&report);
             return FAILED;
@@ -88,9 +92,9 @@ fn serve(arguments: DaemonArguments, withheld: io::Result<()>, stderr: Stderr<'_
     stderr.text(&loaded.report);
     let config = match loaded.config {
         Ok(config) => config,
-        // Another time the disk of what root would run may answer.
+        // The disk of a program that root would run may answer at another start.
         Err(LoadFailure::Late) => return FAILED,
-        // In both cases: the service manager must not try again and again.
+        // Both need an operator, so the service manager must not try again and again.
         Err(LoadFailure::Unreadable | LoadFailure::Wrong) => return USAGE,
     };
     if let Err(error) = log::init(arguments.log_format, levels, stderr.0) {
@@ -112,7 +116,8 @@ fn serve(arguments: DaemonArguments, withheld: io::Result<()>, stderr: Stderr<'_
     }
 }
 
-/// Without a configuration nobody can be told, but what was left behind must go.
+/// Removes what a crashed daemon left behind. Without a configuration no peer can be told, but the
+/// addresses must still go.
 fn clean_up(arguments: DaemonArguments, stderr: Stderr<'_>) -> u8 {
     let mut code = DONE;
     let config = || {
@@ -140,7 +145,7 @@ fn clean_up(arguments: DaemonArguments, stderr: Stderr<'_>) -> u8 {
     code
 }
 
-/// Prints on standard output; who does not read it in time is not waited for.
+/// Prints on standard output. A reader that does not read in time is not waited for.
 fn print(text: &str) -> io::Result<()> {
     let apology = |lost| format!("{lost} lines were lost\n").into_bytes();
     let printer = Printer::start("vrrpd-print", Stream::of(io::stdout())?, Box::new(apology))?;
@@ -149,7 +154,7 @@ fn print(text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Standard error.
+/// Standard error, written to through the printer.
 #[derive(Clone, Copy)]
 struct Stderr<'p>(&'p Printer);
 
@@ -164,7 +169,7 @@ impl Stderr<'_> {
     }
 }
 
-/// A configuration, or none, and what is to be said about the file.
+/// The configuration, if there is one, and the report on the file.
 struct Loaded {
     config: Result<Config, LoadFailure>,
     warnings: usize,
@@ -175,11 +180,11 @@ struct Loaded {
 /// Why there is no configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LoadFailure {
-    /// The file cannot be read, or is no text.
+    /// The file cannot be read, or is not text.
     Unreadable,
-    /// A disk does not answer, so that nothing is known to be wrong.
+    /// A disk does not answer, so it is not known whether anything is wrong.
     Late,
-    /// It has errors.
+    /// The file has errors.
     Wrong,
 }
 
@@ -189,17 +194,17 @@ impl Loaded {
     }
 }
 
-/// As [`load`], from a disk that may hang.
+/// Does the same as [`load`], from a disk that may hang.
 ///
 /// # Errors
-/// What to print if it does.
+/// The text to print if the disk does not answer within `limit`.
 fn load_within(limit: Duration, file: &Path, purpose: Purpose) -> Result<Loaded, String> {
     let path = file.to_owned();
     let loaded = run_within(limit, move || load(&path, purpose));
     loaded.map_err(|error| format!("vrrpd: cannot read the configuration {}: {error}\n", file.display()))
 }
 
-/// Reads the configuration, and reports all that is wrong with it at once.
+/// Reads the configuration, and reports everything that is wrong with it at once.
 fn load(file: &Path, purpose: Purpose) -> Loaded {
     let name = file.display().to_string();
     let Candidate { text, judged } = match candidate::load(file, purpose) {

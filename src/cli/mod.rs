@@ -1,7 +1,7 @@
-//! Floor 6: the command lines of both programs, as types.
+//! The command lines of both programs, as types.
 //!
-//! In the library and not in `src/bin`, so that man pages and completions are generated from the
-//! same definitions that parse (`tests/generated`). Must not know: what a command does.
+//! They are part of the library, so that man pages and completions are generated from the
+//! definitions that parse (`cargo xtask docs`). Must not know what a command does.
 
 pub mod vrrpctl;
 pub mod vrrpd;
@@ -13,14 +13,16 @@ use std::env::var_os;
 use std::ffi::OsStr;
 use std::io::IsTerminal;
 
-/// The arguments of this process; ends it, with a usage error or with help, if they are none.
+/// Parses the arguments of this process. If they are wrong or ask for help, it prints that and ends
+/// the process.
 #[must_use]
 pub fn arguments<P: Parser>() -> P {
     P::try_parse().unwrap_or_else(|error| without_wrong_tip(error).exit())
 }
 
-/// For an option that there is not, the parser suggests to pass it as a value; but no name of a router begins with a dash.
-/// Its other suggestions are right.
+/// Removes a suggestion that is wrong here. For an unknown option, the parser suggests to pass it
+/// as a value; but a router's name cannot begin with a dash. The parser's other suggestions are
+/// right.
 fn without_wrong_tip(mut error: Error) -> Error {
     if let Some(ContextValue::StyledStrs(mut tips)) = error.remove(ContextKind::Suggested) {
         tips.retain(|tip| !tip.to_string().contains("as a value"));
@@ -31,7 +33,8 @@ fn without_wrong_tip(mut error: Error) -> Error {
     error
 }
 
-/// Colours for a terminal that shows them, unless its user wants none (<https://no-color.org>).
+/// Whether the output has colours: only for a terminal whose user does not refuse them
+/// (<https://no-color.org>).
 #[must_use]
 pub fn style(stream: &impl IsTerminal) -> Style {
     if stream.is_terminal() {

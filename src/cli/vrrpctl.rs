@@ -1,7 +1,7 @@
 //! The command line of `vrrpctl`.
 //!
-//! What it says about itself is its man page too (`docs/man`), and what it accepts its completions:
-//! they are generated from these types. Must not know: what a command does.
+//! The man page (`docs/man`) and the completions are generated from these types. Must not know what
+//! a command does.
 
 use crate::agent::Severity;
 use crate::config::parse_duration;
@@ -115,7 +115,7 @@ pub enum ControlCommand {
     },
 }
 
-/// Which virtual routers a command is about: names, or all.
+/// The routers that a command is about: names, or all.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct Which {
@@ -127,17 +127,17 @@ pub struct Which {
     pub all: bool,
 }
 
-/// Where a look back begins.
+/// The time from which events are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Since {
-    /// At this time.
+    /// Events since this time.
     At(Timestamp),
-    /// This long ago.
+    /// Events since this long ago.
     Ago(Duration),
 }
 
 impl Since {
-    /// The same as a time.
+    /// The instant at which the wanted events begin.
     #[must_use]
     pub fn time(self, now: Timestamp) -> Timestamp {
         match self {
@@ -161,7 +161,7 @@ impl FromStr for Since {
     }
 }
 
-/// How long a demotion may last.
+/// Parses how long a demotion lasts.
 fn demotion_span(text: &str) -> Result<Duration, String> {
     let span = parse_duration(text).map_err(|error| format!("{error}; write it like 90s, 30m or 1d12h"))?;
     if DEMOTION_SPAN.contains(&span) { Ok(span) } else { Err("it must be from 1s to 366d".to_owned()) }

@@ -1,6 +1,6 @@
 //! The command line of `vrrpd`.
 //!
-//! What it says about itself is its man page too (`docs/man`), generated from these types.
+//! The man page (`docs/man`) is generated from these types.
 
 use crate::control::DEFAULT_SOCKET;
 use crate::control::check::DEFAULT_CONFIG;
