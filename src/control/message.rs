@@ -1,8 +1,9 @@
 //! The documents of the JSON contract: what `--json` prints and the control socket carries.
 //!
-//! Owns names and units. The schemas under `docs/json-schema/` are generated from these types (`control/schema.rs`), and
-//! the comments here are their descriptions, written for operators. Names of durations end in `_ms`: milliseconds as a
-//! number. Reading is lenient, so that `vrrpctl` of one release understands the daemon of the next.
+//! Owns names and units. The schemas under `docs/json-schema/` are generated from these types
+//! (`control/schema.rs`), and the comments here are their descriptions, written for operators.
+//! Names of durations end in `_ms`: milliseconds as a number. Reading is lenient, so that `vrrpctl`
+//! of one release understands the daemon of the next.
 
 use crate::types::MacAddr;
 use crate::words::{EventDoc, Stamp, Word};
@@ -14,7 +15,8 @@ use std::net::IpAddr;
 /// The version of all documents. Fields may be added under it; none changes or goes.
 pub const VERSION: u32 = 1;
 
-/// Counters by name: those of RFC 8347 with underscores, the reasons of discarded messages, and those of vrrpd.
+/// Counters by name: those of RFC 8347 with underscores, the reasons of discarded messages, and
+/// those of vrrpd.
 pub type CountersDoc = BTreeMap<Word, u64>;
 
 /// The answer to `status`.
@@ -56,8 +58,8 @@ pub struct VirtualRouterDoc {
     pub since: Stamp,
     /// Why it came into this state, as a fixed name.
     pub cause: Word,
-    /// Why it is in this state, for people: faults and a demotion come before the cause. The wording may
-    /// change.
+    /// Why it is in this state, for people: faults and a demotion come before the cause. The
+    /// wording may change.
     pub why: String,
     /// The reasons for which it does not take part, as names.
     pub faults: Vec<String>,
@@ -65,7 +67,8 @@ pub struct VirtualRouterDoc {
     pub demoted: Option<DemotedDoc>,
     /// Whether a hand-over to another router is under way.
     pub handing_over: bool,
-    /// What is wrong with other routers or with this node, and whether nobody serves. The worst comes first.
+    /// What is wrong with other routers or with this node, and whether nobody serves. The worst
+    /// comes first.
     #[serde(default)]
     pub warnings: Vec<WarningDoc>,
     /// The counters since the router was configured.
@@ -78,12 +81,13 @@ pub struct VirtualRouterDoc {
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct WarningDoc {
     /// What is wrong: `nobody_serves`; of this node `foreign_addresses`, `mtu_too_small`,
-    /// `source_of_own_connections` or `not_sent`; of another router one of the names of `suspicion` of an
-    /// event.
+    /// `source_of_own_connections` or `not_sent`; of another router one of the names of `suspicion`
+    /// of an event.
     pub kind: Word,
     /// How urgent it is: `warning` or `error`.
     pub severity: Word,
-    /// The router that the warning is about; null: it is about no other router, or its address is not known.
+    /// The router that the warning is about; null: it is about no other router, or its address is
+    /// not known.
     pub peer: Option<IpAddr>,
     /// The hardware address that the warning is about; null: it is about none.
     #[cfg_attr(any(test, feature = "schema"), schemars(with = "Option<String>"))]
@@ -158,13 +162,14 @@ pub struct ShowDoc {
     pub handing_over: bool,
     /// The checks and interfaces that the router tracks.
     pub tracks: Vec<TrackDoc>,
-    /// The commands that are run when the router takes over, moves or lets go, in the order in which they
-    /// come. An older daemon leaves this out.
+    /// The commands that are run when the router takes over, moves or lets go, in the order in
+    /// which they come. An older daemon leaves this out.
     #[serde(default)]
     pub hooks: Vec<HookDoc>,
     /// One entry for each family.
     pub instances: Vec<InstanceDoc>,
-    /// Messages on the interface that named no virtual router of this node, one entry for each family.
+    /// Messages on the interface that named no virtual router of this node, one entry for each
+    /// family.
     pub unattributed: Vec<UnattributedDoc>,
     /// The last ten events of the router, oldest first.
     pub events: Vec<EventDoc>,
@@ -178,8 +183,8 @@ pub struct ConfigurationDoc {
     pub role: Word,
     /// Whether it takes over from an Active of lower priority (Preempt_Mode).
     pub preempt: bool,
-    /// How long it waits after its start or its recovery before it takes over from an Active of lower
-    /// priority.
+    /// How long it waits after its start or its recovery before it takes over from an Active of
+    /// lower priority.
     pub preempt_delay_ms: f64,
     /// The time between two advertisements (Advertisement_Interval).
     pub advertise_interval_ms: f64,
@@ -191,7 +196,8 @@ pub struct ConfigurationDoc {
     pub link_local: Word,
     /// The source address of its advertisements; null: an address of the interface.
     pub source_address: Option<IpAddr>,
-    /// How often the addresses are announced by gratuitous ARP and unsolicited Neighbor Advertisements.
+    /// How often the addresses are announced by gratuitous ARP and unsolicited Neighbor
+    /// Advertisements.
     pub announce: AnnounceDoc,
 }
 
@@ -258,8 +264,8 @@ pub struct CheckRunDoc {
     pub exit_code: Option<i32>,
     /// How the run failed; null: it passed.
     pub failure: Option<String>,
-    /// The first line that the command wrote to standard error, or else to standard output; null: the run
-    /// passed, or wrote nothing.
+    /// The first line that the command wrote to standard error, or else to standard output; null:
+    /// the run passed, or wrote nothing.
     pub output: Option<String>,
 }
 
@@ -331,7 +337,8 @@ pub struct InstanceDoc {
     pub timers: TimersDoc,
     /// The other routers that were heard, the latest first.
     pub peers: Vec<PeerDoc>,
-    /// What is wrong with other routers or with this node, and whether nobody serves. The worst comes first.
+    /// What is wrong with other routers or with this node, and whether nobody serves. The worst
+    /// comes first.
     #[serde(default)]
     pub warnings: Vec<WarningDoc>,
     /// The counters since the router was configured.
@@ -349,7 +356,8 @@ pub struct TimersDoc {
     pub skew_time_ms: f64,
     /// Active_Down_Interval: how long the Active must be silent before this node takes over.
     pub active_down_interval_ms: f64,
-    /// The time from `time` of this document until this instance acts by itself; null: it waits for others.
+    /// The time from `time` of this document until this instance acts by itself; null: it waits for
+    /// others.
     pub next_in_ms: Option<f64>,
 }
 
@@ -389,12 +397,13 @@ pub struct DemoteDoc {
     pub version: u32,
     /// The name of the node that answers.
     pub node: String,
-    /// The demotion that was asked for. It is recorded for each router whose outcome is not `refused`.
+    /// The demotion that was asked for. It is recorded for each router whose outcome is not
+    /// `refused`.
     pub demotion: DemotedDoc,
     /// Whether all of it is on the disk, and so survives a restart.
     pub persisted: bool,
-    /// What the operator should worry about, for people; null: nothing. `vrrpctl` prints it on standard error
-    /// as well.
+    /// What the operator should worry about, for people; null: nothing. `vrrpctl` prints it on
+    /// standard error as well.
     pub warning: Option<String>,
     /// One entry for each router and family.
     pub results: Vec<DemoteResultDoc>,
@@ -409,17 +418,17 @@ pub struct DemoteResultDoc {
     /// The address family: `ipv4` or `ipv6`.
     pub family: Word,
     /// What happened. `handed_over`: another router serves. `was_backup`: this node did not serve.
-    /// `already_demoted`: nothing changed. `refused`: nobody took over and this node is still Active (exit
-    /// code 4). `last_resort`: nobody took over and this node serves on at priority 1. `forced`: nobody took
-    /// over and the addresses were released.
+    /// `already_demoted`: nothing changed. `refused`: nobody took over and this node is still
+    /// Active (exit code 4). `last_resort`: nobody took over and this node serves on at priority 1.
+    /// `forced`: nobody took over and the addresses were released.
     pub outcome: Word,
     /// The router that serves now; null unless `handed_over`.
     pub taken_over_by: Option<IpAddr>,
-    /// The time from the command to the first advertisement of the router that took over; null unless
-    /// `handed_over`.
+    /// The time from the command to the first advertisement of the router that took over; null
+    /// unless `handed_over`.
     pub handover_ms: Option<f64>,
-    /// How long this node waited for another router in vain; null unless `refused`, `last_resort` or
-    /// `forced`.
+    /// How long this node waited for another router in vain; null unless `refused`, `last_resort`
+    /// or `forced`.
     pub waited_ms: Option<f64>,
     /// The demotion that this one replaced; null: there was none.
     pub replaced: Option<DemotedDoc>,
@@ -454,8 +463,8 @@ pub struct PromoteDoc {
     pub node: String,
     /// Whether all of it is on the disk, and so survives a restart.
     pub persisted: bool,
-    /// What the operator should worry about, for people; null: nothing. `vrrpctl` prints it on standard error
-    /// as well.
+    /// What the operator should worry about, for people; null: nothing. `vrrpctl` prints it on
+    /// standard error as well.
     pub warning: Option<String>,
     /// One entry for each router.
     pub results: Vec<PromoteResultDoc>,
@@ -500,12 +509,13 @@ pub struct ReloadDoc {
     pub file: String,
     /// Whether the daemon was only asked what would change.
     pub dry_run: bool,
-    /// Whether the file is a valid configuration. If it is not, nothing was changed and the exit code is 2.
+    /// Whether the file is a valid configuration. If it is not, nothing was changed and the exit
+    /// code is 2.
     pub valid: bool,
     /// Whether the plan is carried out.
     pub applied: bool,
-    /// Why a valid file is not carried out: it would harm this machine. Each entry says how to remedy it.
-    /// Nothing was changed and the exit code is 4.
+    /// Why a valid file is not carried out: it would harm this machine. Each entry says how to
+    /// remedy it. Nothing was changed and the exit code is 4.
     #[serde(default)]
     pub refused: Vec<String>,
     /// Everything that is wrong with the file, in its order.
@@ -528,12 +538,13 @@ pub struct ReloadDoc {
 pub struct PlannedRouterDoc {
     /// The name of the router.
     pub name: Word,
-    /// The interface that it is to run on; of a router that is removed, the interface that it runs on.
+    /// The interface that it is to run on; of a router that is removed, the interface that it runs
+    /// on.
     pub interface: Word,
     /// The Virtual Router ID, likewise.
     pub vrid: u8,
-    /// What is done: `add`, `remove`, `retune` (it keeps its state and timers), `rebuild` (it hands over and
-    /// starts again) or `unchanged`.
+    /// What is done: `add`, `remove`, `retune` (it keeps its state and timers), `rebuild` (it hands
+    /// over and starts again) or `unchanged`.
     pub action: Word,
     /// What differs, for `retune` and `rebuild`.
     pub changes: Vec<ChangeDoc>,
@@ -545,8 +556,8 @@ pub struct PlannedRouterDoc {
 pub struct PlannedCheckDoc {
     /// The name of the check.
     pub name: Word,
-    /// What is done: `add`, `remove`, `restart` (its last result stands until the first run has ended) or
-    /// `unchanged`.
+    /// What is done: `add`, `remove`, `restart` (its last result stands until the first run has
+    /// ended) or `unchanged`.
     pub action: Word,
     /// What differs, for `restart`.
     pub changes: Vec<ChangeDoc>,
@@ -567,7 +578,8 @@ pub struct AgentChangeDoc {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ChangeDoc {
-    /// The key as in the configuration; `announce.delay` is the key `delay` of the table `announce`.
+    /// The key as in the configuration; `announce.delay` is the key `delay` of the table
+    /// `announce`.
     pub key: Word,
     /// The value before; null: the value is a list.
     pub from: Option<String>,
@@ -575,8 +587,8 @@ pub struct ChangeDoc {
     pub to: Option<String>,
     /// What was added to the list; null: the value is not a list.
     pub added: Option<Vec<String>>,
-    /// What was removed from the list; null: the value is not a list. If nothing was added and nothing
-    /// removed, the order differs.
+    /// What was removed from the list; null: the value is not a list. If nothing was added and
+    /// nothing removed, the order differs.
     pub removed: Option<Vec<String>>,
 }
 

@@ -31,7 +31,8 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// The counters of a virtual router, as a type of their own for the schemas: a map in the documents.
+/// The counters of a virtual router. They are a map in the documents, and a type of their own for
+/// the schemas.
 pub(super) struct Counters;
 
 /// Every counter, and what it counts.
