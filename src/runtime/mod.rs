@@ -3,7 +3,8 @@
 //! - `vrrp-protocol` ([`protocol_thread`]): sockets, timers and the core; never blocks.
 //! - `vrrp-addresses` (`kernel::keeper`): netlink batches and announcements.
 //! - the main thread (`daemon`): a tokio runtime with the netlink monitor, health checks, hooks, the
-//!   control socket, logs and signals; [`state`]: the file of demotions; [`notify`]: the service manager.
+//!   control socket, logs and signals; [`state`]: the file of demotions; [`notify`]: the service
+//!   manager.
 
 mod account;
 pub mod candidate;

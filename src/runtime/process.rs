@@ -153,8 +153,8 @@ pub(super) enum Life {
 }
 
 impl Launch<'_> {
-    /// Returns the function that starts the command, which may wait for a disk. That function must be
-    /// called on a tokio runtime with I/O.
+    /// Returns the function that starts the command, which may wait for a disk. That function must
+    /// be called on a tokio runtime with I/O.
     pub(super) fn prepare(
         self,
     ) -> Result<impl FnOnce() -> Result<Attempt, FailureKind> + Send + 'static, FailureKind> {

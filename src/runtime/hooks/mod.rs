@@ -254,7 +254,7 @@ pub(crate) struct WorkerRoutes {
     lost: Arc<AtomicU64>,
 }
 
-/// The worker's queue was full, so the event was lost.
+/// The worker could not be told: its queue is full, or it has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct NotTold;
 
@@ -267,8 +267,8 @@ impl WorkerRoutes {
             KeeperEvent::Held { key, outcome: Ok(()), .. } => {
                 self.forward(*key, WorkerEvent::Held(key.family))
             }
-            // An `Err` is not waited for: the removal is tried again until it succeeds, and the
-            // error is logged. Other routers serve the addresses meanwhile.
+            // A failed removal counts as well. It is tried again until it succeeds, and the error
+            // is logged; but this node does not serve the addresses any more.
             KeeperEvent::Released { key, .. } => self.forward(*key, WorkerEvent::Released(key.family)),
             KeeperEvent::Stopped { .. } => {
                 for (key, router) in self.keys.iter() {
