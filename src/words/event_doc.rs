@@ -29,7 +29,8 @@ pub struct EventDoc {
     pub seq: u64,
     /// When it happened.
     pub time: Stamp,
-    /// Who should act. `error`: look now. `warning`: look during working hours. `info`: this is expected.
+    /// Who should act. `error`: look now. `warning`: look during working hours. `info`: this is
+    /// expected.
     pub severity: Word,
     /// What happened, as a fixed name. It says which of the other fields are there.
     pub kind: Word,
@@ -71,32 +72,34 @@ pub struct EventDetails {
     /// `transition`, `priority_changed`: the effective priority of this node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
-    /// `transition`, `handed_over`, `dual_active`, `takeover_refuted`, `suspicious`, `suspicion_over`,
-    /// `nobody_serves`, `served_again`: the address of the other router.
+    /// `transition`, `handed_over`, `dual_active`, `takeover_refuted`, `suspicious`,
+    /// `suspicion_over`, `nobody_serves`, `served_again`: the address of the other router.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpAddr>,
-    /// `transition`, `dual_active`, `nobody_serves`: the priority of the other router; of one that resigned,
-    /// the priority before. `impersonated`: the priority in the message.
+    /// `transition`, `dual_active`, `nobody_serves`: the priority of the other router; of one that
+    /// resigned, the priority before. `impersonated`: the priority in the message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_priority: Option<u8>,
     /// `transition`: how long ago the other router was last heard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_age_ms: Option<f64>,
-    /// `transition`: how long the state before lasted. `suspicion_over`: how long the warning stood.
+    /// `transition`: how long the state before lasted. `suspicion_over`: how long the warning
+    /// stood.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lasted_ms: Option<f64>,
     /// `fault_raised`, `fault_cleared`: the fault, as in `faults` of the status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
-    /// `concern_raised`, `concern_cleared`: what is wrong with this node, but not a reason to let go.
+    /// `concern_raised`, `concern_cleared`: what is wrong with this node, but not a reason to let
+    /// go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concern: Option<String>,
     /// `mac_changed`: the hardware address before.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(any(test, feature = "schema"), schemars(with = "Option<String>"))]
     pub mac_before: Option<MacAddr>,
-    /// `mac_changed`: the hardware address after. `suspicious`, `suspicion_over`: of an `address_conflict`,
-    /// the hardware address that it is about.
+    /// `mac_changed`: the hardware address after. `suspicious`, `suspicion_over`: of an
+    /// `address_conflict`, the hardware address that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(any(test, feature = "schema"), schemars(with = "Option<String>"))]
     pub mac: Option<MacAddr>,
@@ -118,8 +121,8 @@ pub struct EventDetails {
     /// `check`: the new result, `passing` or `failing`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<Word>,
-    /// `priority_changed`: by how much each check changed the priority; absent: a demotion or a reload
-    /// changed it.
+    /// `priority_changed`: by how much each check changed the priority; absent: a demotion or a
+    /// reload changed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<BTreeMap<Word, i32>>,
     /// `check`: how many runs in a row led to the result. `addresses_restored`: how many addresses.
@@ -129,8 +132,8 @@ pub struct EventDetails {
     /// `check`: how it failed. `addresses_refused`: what the kernel said. `hook`: what went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// `suspicious`, `suspicion_over`: what is wrong with the other router: the reason of a discarded
-    /// message, or what does not fit this node.
+    /// `suspicious`, `suspicion_over`: what is wrong with the other router: the reason of a
+    /// discarded message, or what does not fit this node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspicion: Option<String>,
     /// `nobody_serves`: the addresses that nobody serves.
@@ -158,8 +161,8 @@ pub struct EventDetails {
     /// `hook`: the state that the command was told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<Word>,
-    /// `hook`: how the run ended: `passed`, `failed`, `timed_out`, `cancelled` (killed or not started) or
-    /// `superseded` (not started, because the state changed again).
+    /// `hook`: how the run ended: `passed`, `failed`, `timed_out`, `cancelled` (killed or not
+    /// started) or `superseded` (not started, because the state changed again).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Word>,
     /// `hook`: how long it ran; absent if it never started.

@@ -202,7 +202,8 @@ pub fn span(duration: Duration) -> String {
     }
 }
 
-/// An age in five characters, as exact as that allows: `12s`, `3m12s`, `42m`, `2h05m`, `17h`, `4d03h`.
+/// An age in five characters, as exact as that allows: `12s`, `3m12s`, `42m`, `2h05m`, `17h`,
+/// `4d03h`.
 #[must_use]
 pub fn age(duration: Duration) -> String {
     let seconds = duration.as_secs();
