@@ -67,8 +67,8 @@ pub enum ControlCommand {
     },
     /// Put demoted virtual routers back into service on this node
     ///
-    /// It ends a demotion and nothing else: a Backup that is not demoted stays Backup, and is told why. To move a
-    /// virtual router here, demote it where it is Active.
+    /// It ends a demotion and nothing else: a Backup that is not demoted stays Backup, and is told
+    /// why. To move a virtual router here, demote it where it is Active.
     Promote {
         /// Of which virtual routers.
         #[command(flatten)]
@@ -76,8 +76,9 @@ pub enum ControlCommand {
     },
     /// What happened, and why
     ///
-    /// Severities: error, somebody should look now (nobody serves an address, two routers do); warning, somebody
-    /// should look during working hours (an unplanned failover, a node that cannot serve); info, expected.
+    /// Severities: error, somebody should look now (nobody serves an address, two routers do);
+    /// warning, somebody should look during working hours (an unplanned failover, a node that
+    /// cannot serve); info, expected.
     Events {
         /// Only of these virtual routers
         #[arg(value_name = "NAME")]
@@ -85,7 +86,8 @@ pub enum ControlCommand {
         /// Show the last N
         #[arg(short = 'n', value_name = "N", default_value_t = 20)]
         last: usize,
-        /// Only since then: a time such as 2026-11-28T03:00:00Z, or an age such as 90s, 30m or 1d12h
+        /// Only since then: a time such as 2026-11-28T03:00:00Z, or an age such as 90s, 30m or
+        /// 1d12h
         #[arg(long, value_name = "TIME")]
         since: Option<Since>,
         /// Only of this severity or a greater one: error, warning or info

@@ -15,16 +15,20 @@ pub struct DaemonArguments {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
-    /// Check the configuration, say what is wrong with it, and exit: 0 valid, 1 it cannot be read, 2 it is wrong.
+    /// Check the configuration, say what is wrong with it, and exit: 0 valid, 1 it cannot be read,
+    /// 2 it is wrong.
     #[arg(long)]
     pub check: bool,
-    /// With --check: warnings count, too, those about this machine included; exit code 1 if there is one.
+    /// With --check: warnings count, too, those about this machine included; exit code 1 if there
+    /// is one.
     #[arg(long, requires = "check")]
     pub strict: bool,
-    /// After a crash: hand over and remove the addresses that a killed daemon left behind, and exit.
+    /// After a crash: hand over and remove the addresses that a killed daemon left behind, and
+    /// exit.
     ///
-    /// For ExecStopPost= in a unit. Does nothing while a daemon runs or if nothing is left: 0 done or
-    /// nothing to do, 1 failed, 2 the configuration is wrong (the addresses are removed all the same).
+    /// For ExecStopPost= in a unit. Does nothing while a daemon runs or if nothing is left: 0 done
+    /// or nothing to do, 1 failed, 2 the configuration is wrong (the addresses are removed all the
+    /// same).
     #[arg(long, conflicts_with = "check")]
     pub clean_up: bool,
     /// The control socket.
