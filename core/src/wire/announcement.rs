@@ -1,4 +1,5 @@
-//! Announcements: the frames that tell every host of a LAN at which MAC address an IP address now is.
+//! Announcements: the frames that tell every host of a LAN at which MAC address an IP address now
+//! is.
 //!
 //! IPv4 addresses are announced by gratuitous ARP ([`super::arp`]) and IPv6 addresses by
 //! unsolicited Neighbor Advertisements ([`super::ndp`]) (RFC 9568 §6.4.1, §6.4.2; errata 7947 and
@@ -9,8 +10,8 @@ use super::{Frame, arp, ndp};
 use crate::types::{Family, MacAddr};
 use std::net::IpAddr;
 
-/// The octets of a packet that [`Announcement::read`] needs at most: an ARP packet, or a Neighbor Advertisement with
-/// some options in front of the one that matters.
+/// How many octets of a packet [`Announcement::read`] needs at most: those of an ARP packet, or of
+/// a Neighbor Advertisement with some options before the one that is read.
 pub const LONGEST_ANNOUNCEMENT: usize = 128;
 
 /// The content of an announcement.
@@ -43,8 +44,9 @@ impl Announcement {
         }
     }
 
-    /// Reads what a socket for announcements of `family` delivers: an ARP packet without its Ethernet header, or an
-    /// ICMPv6 message without its IPv6 header. A packet that cannot be read announces nothing.
+    /// Reads what a socket for announcements of `family` delivers: an ARP packet without its
+    /// Ethernet header, or an ICMPv6 message without its IPv6 header. `None` if the packet cannot
+    /// be read or announces nothing.
     #[must_use]
     pub fn read(family: Family, packet: &[u8]) -> Option<Self> {
         match family {

@@ -10,8 +10,8 @@ use std::net::Ipv4Addr;
 /// The lengths of an Ethernet address and of an IPv4 address, as ARP states them.
 const ADDRESS_LENGTHS: (u8, u8) = (6, 4);
 
-/// A gratuitous ARP request: broadcast, sender and target protocol address are `address`, and both hardware addresses
-/// are `mac` (errata 7947 and 7949; receivers ignore the target's).
+/// A gratuitous ARP request: broadcast, sender and target protocol address are `address`, and both
+/// hardware addresses are `mac` (errata 7947 and 7949; receivers ignore the target's).
 // RFC9568-8.1.2-2
 pub(super) fn gratuitous_request(address: Ipv4Addr, mac: MacAddr) -> Frame {
     let length = MutableArpPacket::minimum_packet_size();

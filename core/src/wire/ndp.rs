@@ -27,8 +27,9 @@ const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 /// The Ethernet group address of ff02::1 (RFC 2464 §7).
 const ALL_NODES_MAC: MacAddr = MacAddr([0x33, 0x33, 0, 0, 0, 1]);
 
-/// An unsolicited Neighbor Advertisement to all nodes, from `address` itself, with the flags Router and Override and
-/// without Solicited, and with the Target Link-Layer Address option (RFC 9568 §6.4.2, RFC 4861 §7.2.6).
+/// An unsolicited Neighbor Advertisement to all nodes, from `address` itself, with the flags Router
+/// and Override and without Solicited, and with the Target Link-Layer Address option (RFC 9568
+/// §6.4.2, RFC 4861 §7.2.6).
 // RFC9568-8.2.2-1
 pub(super) fn unsolicited_advertisement(address: Ipv6Addr, mac: MacAddr) -> Frame {
     Frame::new(ALL_NODES_MAC, mac, EtherTypes::Ipv6, IPV6_PACKET, |octets| {
