@@ -1,5 +1,5 @@
-//! What developers run besides cargo: `cargo xtask docs` writes the generated documents, and `cargo xtask mutants` tests the
-//! tests of the core.
+//! The commands of the developers besides those of cargo: `cargo xtask docs` writes the generated
+//! documents, and `cargo xtask mutants` finds changes of the core that no test notices.
 
 mod docs;
 mod mutants;
@@ -38,7 +38,7 @@ fn main() -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The files that are not as they should be.
+/// The generated files whose committed text is not current.
 fn stale() -> Vec<File> {
     let documents = schemas().into_iter().map(|(name, schema)| {
         let path = format!("docs/json-schema/{name}.schema.json");

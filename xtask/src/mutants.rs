@@ -1,8 +1,10 @@
-//! Mutation tests of the core: cargo-mutants changes one expression after the other, and every change that no test
-//! notices is either a value that nobody states or one that makes no difference (docs/mutation-testing.md).
+//! Mutation tests of the core: cargo-mutants changes one expression after the other. A change that
+//! no test notices either changes a value that no test states, or makes no difference
+//! (docs/mutation-testing.md).
 //!
-//! Only tests that take seconds are run. The exhaustive model and the long simulation would take days for a thousand
-//! mutants, and their strength is the order of events, not values.
+//! Only tests that take seconds are run. The exhaustive model and the long simulation would take
+//! days for a thousand mutants, and they are good at finding wrong orders of events, not wrong
+//! values.
 
 use crate::docs::source_tree::root;
 use anyhow::{Context, bail};
@@ -12,7 +14,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-/// The version whose mutants docs/mutation-testing.md counts.
+/// The version of cargo-mutants whose mutants docs/mutation-testing.md counts.
 const VERSION: &str = "27.1.0";
 /// Seconds after which tests that take one or two do not end any more.
 const TEST_TIMEOUT: &str = "10";
@@ -60,13 +62,13 @@ impl Floor {
     }
 }
 
-/// What became of the mutants of one floor.
+/// The numbers of mutants of one floor, by result.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Tally {
     caught: usize,
-    /// The tests did not end: a mutant that is noticed.
+    /// Mutants with which the tests did not end. They count as noticed.
     timed_out: usize,
-    /// What the compiler refuses.
+    /// Mutants that the compiler refuses.
     unviable: usize,
     survivors: Vec<String>,
 }
@@ -180,7 +182,8 @@ fn try_pass(
     // What nobody debugs is built faster without.
     command.env("CARGO_PROFILE_DEV_DEBUG", "none");
     let status = command.status().context("cannot run cargo mutants")?;
-    // 0: all caught. 2: some were missed. 3: the tests of some did not end. Anything else is no result.
+    // The exit code is 0 if all mutants were caught, 2 if some were missed, and 3 if the tests of
+    // some did not end. With any other code there is no result.
     match status.code() {
         Some(0 | 2 | 3) => read_tally(&output.join("mutants.out")),
         Some(_) | None => bail!("cargo mutants failed in {}: {status}", floor.as_str()),

@@ -1,4 +1,4 @@
-//! Shell completions, from the types that parse the command lines.
+//! Writes shell completions from the types that parse the command lines.
 
 use super::File;
 use clap::{Command, CommandFactory};

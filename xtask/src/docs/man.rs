@@ -1,4 +1,4 @@
-//! Man pages: what the types of the command lines say, and what is written in `docs/man/src`.
+//! Writes the man pages from the types of the command lines and from `docs/man/src`.
 
 use super::roff::{escape, from_markdown};
 use super::{File, read};
@@ -40,7 +40,8 @@ fn head(name: &str, number: u8, about: &str) -> String {
     )
 }
 
-/// The page of a program, with the sections of `docs/man/src/NAME.md` behind its own.
+/// Builds the page of a program; the sections of `docs/man/src/NAME.md` follow those of the command
+/// line.
 fn page(mut command: Command, number: u8, about: &str) -> String {
     command.build();
     let name = command.get_name().to_owned();
@@ -68,7 +69,7 @@ fn page(mut command: Command, number: u8, about: &str) -> String {
     page + &from_markdown(&read(&format!("docs/man/src/{name}.md")))
 }
 
-/// Its options, but for those of every command, which stand under OPTIONS.
+/// The options of one command, except those of every command, which are listed under OPTIONS.
 fn subcommand(program: &str, command: &Command) -> String {
     let own = command.clone().mut_args(|arg| {
         let everywhere = arg.is_global_set() || arg.get_id() == "help";
@@ -86,7 +87,8 @@ fn subcommand(program: &str, command: &Command) -> String {
     )
 }
 
-/// The man pages. The reference of the configuration is the page of its file: nothing is written twice.
+/// Builds all man pages. The page of the configuration's file is made from its reference, so that
+/// nothing is written twice.
 pub(crate) fn files() -> Vec<File> {
     let daemon =
         page(cli::vrrpd::DaemonArguments::command().name("vrrpd"), 8, "a VRRP high-availability agent");

@@ -1,7 +1,9 @@
-//! What is generated from definitions in the source, and committed, so that a reader and a package need no generator.
+//! The files that are generated from definitions in the source. They are committed, so that a
+//! reader and a package need no generator.
 //!
-//! The tests of the package compare with the same code (`tests/generated`). The schemas of the JSON documents are not
-//! here: they need a feature that the package is not tested with (see `main.rs`).
+//! The tests of the package compare the committed files with the same code (`tests/generated`). The
+//! schemas of the JSON documents are not here, because they need a feature that the package is not
+//! tested with (see `main.rs`).
 #![allow(dead_code, reason = "the command and the tests use their parts of it")]
 
 mod completions;
@@ -16,22 +18,22 @@ pub(crate) mod source_tree;
 use source_tree::root;
 use std::{fs, io};
 
-/// A file that is generated.
+/// A generated file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct File {
-    /// Relative to the checkout.
+    /// The path of the file, relative to the checkout.
     pub(crate) path: String,
-    /// What it should hold.
+    /// The text that the file should have.
     pub(crate) text: String,
 }
 
 impl File {
-    /// A JSON document.
+    /// The file with this JSON document.
     pub(crate) fn json(path: &str, document: &serde_json::Value) -> Self {
         Self { path: path.to_owned(), text: format!("{document:#}\n") }
     }
 
-    /// Whether the committed file holds this text.
+    /// Whether the committed file has this text.
     pub(crate) fn is_current(&self) -> bool {
         fs::read_to_string(root().join(&self.path)).is_ok_and(|committed| committed == self.text)
     }
@@ -48,8 +50,8 @@ impl File {
     }
 }
 
-/// Every generated file but the schemas of the documents. The man page of the configuration is made of
-/// `docs/configuration.md`, which is written by hand.
+/// Builds every generated file except the schemas of the documents. The man page of the
+/// configuration is made from `docs/configuration.md`, which is written by hand.
 pub(crate) fn files() -> Vec<File> {
     let mut files = completions::files();
     files.extend(man::files());
@@ -62,7 +64,7 @@ pub(crate) fn files() -> Vec<File> {
     files
 }
 
-/// A file of the project.
+/// Reads a file of the project.
 pub(crate) fn read(path: &str) -> String {
     let path = root().join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -1,9 +1,9 @@
-//! `docs/configuration.md` as data: what each key means, for the JSON Schema.
+//! Reads from `docs/configuration.md` what each key means, for the JSON Schema.
 
 use super::read;
 use std::collections::BTreeMap;
 
-/// What the reference says about a key of a table; both named as in it.
+/// The meaning of each key by table and key, both named as in the reference.
 pub(crate) struct Reference(BTreeMap<(String, String), String>);
 
 impl Reference {
@@ -26,8 +26,8 @@ impl Reference {
         Self(rows)
     }
 
-    /// `[defaults]` lends the words of `[[virtual_router]]`; lists and tables of tables have none of
-    /// their own.
+    /// The description of a key. `[defaults]` has those of `[[virtual_router]]`; lists and tables
+    /// of tables have none.
     pub(crate) fn describe(&self, header: &str, key: &str) -> Option<String> {
         let header = match header {
             "[defaults]" => "[[virtual_router]]",
@@ -38,7 +38,7 @@ impl Reference {
     }
 }
 
-/// One paragraph of plain text.
+/// One paragraph of plain text about a key.
 fn sentence(kind: &str, default: &str, range: &str, meaning: &str) -> String {
     let mut text = meaning.trim_end_matches('.').to_owned();
     let first = text.get(..1).unwrap_or_default().to_uppercase();

@@ -1,6 +1,7 @@
-//! `docs/rfc9568.md` joined with the source: the document lists what RFC 9568 asks, and comments carry the IDs where it
-//! is obeyed and where it is shown. The columns *Obeyed in* and *Shown by* are written from the comments;
-//! `tests/requirements.rs` asks that nothing is missing.
+//! Joins `docs/rfc9568.md` with the source. The document lists what RFC 9568 requires, and comments
+//! with the IDs stand where a requirement is obeyed and where a test shows it. The columns *Obeyed
+//! in* and *Shown by* are written from the comments; `tests/requirements.rs` fails if one of them
+//! is missing.
 
 use super::source_tree::{SourceFile, files_below};
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) const DOCUMENT: &str = "docs/rfc9568.md";
 pub(crate) const NOTHING: &str = "–";
 
-/// What the document says of a requirement or a case.
+/// The status of a requirement or a case in the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
-    /// `met`: code and test must carry the tag.
+    /// `met`: code and a test must have the tag.
     Met,
-    /// `run`: a black-box case that a test must carry.
+    /// `run`: this is a black-box case, and a test must have its tag.
     Run,
-    /// `exception: …` or `owed: …`: a reason must follow.
+    /// `exception: …` or `owed: …`: a reason must follow, and no tag is required.
     Excused,
 }
 
@@ -28,14 +29,14 @@ pub(crate) struct Row {
     pub(crate) shown: String,
 }
 
-/// Which side of the join a tag stands on.
+/// Whether a tag stands in code or in a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Side {
     Code,
     Test,
 }
 
-/// ID to the places that carry it.
+/// The places of each ID.
 pub(crate) type Tags = BTreeMap<String, BTreeSet<(Side, String)>>;
 
 pub(crate) fn cells(line: &str) -> Vec<&str> {
@@ -67,7 +68,7 @@ pub(crate) fn status_of(id: &str, text: &str) -> Result<Status, String> {
     }
 }
 
-/// Reads one line of the document; `None` if it is no row of ours.
+/// Reads one line of the document; `None` if it is not a row of a table with IDs.
 pub(crate) fn row_of(line: &str) -> Option<Result<Row, String>> {
     let cells = cells(line);
     let id = *cells.first()?;
@@ -102,7 +103,8 @@ pub(crate) fn read_rows(document: &str) -> Result<Vec<Row>, Vec<String>> {
     if errors.is_empty() { Ok(rows) } else { Err(errors) }
 }
 
-/// The ID in a test's name: `fn rfc9568_6_4_2_8_priority_zero_arms_skew_time` is `RFC9568-6.4.2-8`.
+/// The ID in the name of a test: `fn rfc9568_6_4_2_8_priority_zero_arms_skew_time` has
+/// `RFC9568-6.4.2-8`.
 pub(crate) fn tag_of_name(line: &str) -> Option<String> {
     let (_, name) = line.split_once("fn rfc")?;
     let (rfc, sentence) = name.split_once('_')?;
@@ -112,7 +114,7 @@ pub(crate) fn tag_of_name(line: &str) -> Option<String> {
     Some(format!("RFC{rfc}-{}-{number}", section.join(".")))
 }
 
-/// The tags of one comment: requirement IDs anywhere in it, cases where it starts with them.
+/// The tags of one comment: requirement IDs anywhere in it, and cases at its beginning.
 pub(crate) fn tags_of_comment(comment: &str) -> Vec<&str> {
     let mut tags = Vec::new();
     for prefix in ["RFC9568-", "RFC3768-"] {
@@ -129,7 +131,7 @@ pub(crate) fn read_tags(files: &[SourceFile]) -> Tags {
         let tests_from = file.tests_from().unwrap_or(usize::MAX);
         for (at, line) in file.text.lines().enumerate() {
             let comment = line.find("//").and_then(|from| line.get(from..)).unwrap_or_default();
-            // The simulation's checker shows what the core obeys.
+            // The checker of the simulation shows what the core obeys, so it counts as a test.
             let shows = at + 1 >= tests_from || file.path.starts_with("core/src/sim/");
             let side = if shows { Side::Test } else { Side::Code };
             let here = tags_of_comment(comment).into_iter().map(str::to_owned).chain(tag_of_name(line));
@@ -143,19 +145,19 @@ pub(crate) fn read_tags(files: &[SourceFile]) -> Tags {
 
 pub(crate) fn tagged_files() -> Vec<SourceFile> {
     let mut files = files_below(&["core", "src", "tests"]);
-    // This file and the scanner speak of tags without obeying anything.
+    // These two files contain tags as examples only.
     files.retain(|file| file.path.ends_with(".rs") && file.path != "tests/requirements.rs");
     files
 }
 
-/// The files of one side, as a cell.
+/// The files of one side, as a cell of the table.
 pub(crate) fn cell(tags: &Tags, id: &str, side: Side) -> String {
     let places = tags.get(id).into_iter().flatten().filter(|(have, _)| *have == side);
     let names: Vec<String> = places.map(|(_, path)| format!("`{path}`")).collect();
     if names.is_empty() { NOTHING.to_owned() } else { names.join(" ") }
 }
 
-/// Rows that lack code or a test, each with what to do.
+/// The rows that lack code or a test, each with what to do about it.
 pub(crate) fn missing(rows: &[Row], tags: &Tags) -> Vec<String> {
     let mut missing = Vec::new();
     for Row { id, status, .. } in rows {
@@ -182,7 +184,7 @@ pub(crate) fn missing(rows: &[Row], tags: &Tags) -> Vec<String> {
     missing
 }
 
-/// Tags that no row has.
+/// The tags that are in no row.
 pub(crate) fn unknown(rows: &[Row], tags: &Tags) -> Vec<String> {
     let known: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let unknown = tags.iter().filter(|(id, _)| !known.contains(id.as_str()));
@@ -193,7 +195,7 @@ pub(crate) fn unknown(rows: &[Row], tags: &Tags) -> Vec<String> {
         .collect()
 }
 
-/// The document with both columns as the source has them.
+/// The document with both columns written from the source.
 pub(crate) fn joined(document: &str, tags: &Tags) -> String {
     let join_line = |line: &str| {
         let Some(Ok(row)) = row_of(line) else { return line.to_owned() };

@@ -1,12 +1,12 @@
-//! The Markdown of our documents as roff, for man pages: headings, paragraphs, lists, code and tables.
-//! A table becomes a list of paragraphs, because 80 columns have no room for seven.
+//! Turns the Markdown of the documents into roff for man pages: headings, paragraphs, lists, code
+//! and tables. A table becomes a list of paragraphs, because 80 columns have no room for seven.
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "what needs no markup of its own has none")]
 
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use std::fmt::Write;
 
-/// A document without its first heading.
+/// Turns a document into roff, without its first heading.
 pub(crate) fn from_markdown(markdown: &str) -> String {
     let mut page = Page::default();
     for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
@@ -15,12 +15,13 @@ pub(crate) fn from_markdown(markdown: &str) -> String {
     page.out
 }
 
-/// Plain text, safe anywhere in a line.
+/// Escapes plain text, so that it may stand anywhere in a line.
 pub(crate) fn escape(text: &str) -> String {
     text.replace('\\', "\\e").replace('-', "\\-").replace('\u{2019}', "\\(cq")
 }
 
-/// What is pasted: an apostrophe of plain text is shown as a quotation mark.
+/// Escapes code, which readers copy: without this, an apostrophe would be shown as a quotation
+/// mark.
 fn verbatim(code: &str) -> String {
     escape(code).replace('\'', "\\*(Aq")
 }
@@ -28,7 +29,7 @@ fn verbatim(code: &str) -> String {
 #[derive(Default)]
 struct Page {
     out: String,
-    /// The line under construction.
+    /// The line that is being built.
     line: String,
     in_code: bool,
     lists: usize,
@@ -105,7 +106,8 @@ impl Page {
         let _ = writeln!(self.out, "{request} \"{}\"", text.replace('"', "\\(dq"));
     }
 
-    /// The first cell is the term; the others follow under it, the last (the meaning) first.
+    /// Writes a row: the first cell is the term, and the others follow under it, the last one (the
+    /// meaning) first.
     fn table_row(&mut self) {
         let cells: Vec<_> = self.head.iter().zip(&self.row).collect();
         let Some(((_, term), rest)) = cells.split_first() else { return };
@@ -142,7 +144,7 @@ impl Page {
     }
 }
 
-/// A line that begins with a dot or an apostrophe is a request.
+/// Protects a line that begins with a dot or an apostrophe, which roff would take for a request.
 fn guarded(line: &str) -> String {
     if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line.to_owned() }
 }
