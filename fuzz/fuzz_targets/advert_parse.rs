@@ -1,4 +1,4 @@
-//! Input: an IP payload. Read as IPv4 and as IPv6, as it is and with its checksum made good.
+//! The input is an IP payload. It is read as IPv4 and as IPv6, unchanged and with a good checksum.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Input: an ARP packet as a packet socket delivers it, without its Ethernet header.
+//! The input is an ARP packet as a packet socket delivers it, without its Ethernet header.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Input: an IPv4 packet as a raw socket delivers it, and the same in an Ethernet frame.
+//! The input is an IPv4 packet as a raw socket delivers it; it is also read in an Ethernet frame.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

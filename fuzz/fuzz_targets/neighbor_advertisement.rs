@@ -1,4 +1,4 @@
-//! Input: an ICMPv6 message as a raw socket delivers it, without its IPv6 header.
+//! The input is an ICMPv6 message as a raw socket delivers it, without its IPv6 header.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! What the fuzz targets share: the properties of a message and of an announcement, and the way past a checksum.
+//! The parts that the fuzz targets share: the properties of messages and of announcements, and a
+//! good checksum for a message.
 
 use std::net::IpAddr;
 use vrrpd_core::types::{Family, Version};
@@ -11,15 +12,16 @@ pub const V4: Carrier = Carrier {
     ttl: 255,
 };
 
-/// Its IPv6 address.
+/// The carrier of a message from the same router over IPv6.
 pub const V6: Carrier = Carrier {
     source: IpAddr::V6(std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xa)),
     destination: Family::Ipv6.group(),
     ttl: 255,
 };
 
-/// A message that is accepted is written again as it was, but for the Reserve field (sent as 0) and
-/// the alias 0xFFFF of the checksum 0x0000; and what is written is read as the same advertisement.
+/// Checks that an accepted message is written again as it was, except for the Reserve field (sent
+/// as 0) and the alias 0xFFFF of the checksum 0x0000; and that the written message is read as the
+/// same advertisement.
 pub fn accepted_messages_survive(carrier: &Carrier, payload: &[u8]) {
     let Ok(heard) = parse(carrier, payload) else { return };
     let draft = Draft {
@@ -41,7 +43,7 @@ pub fn accepted_messages_survive(carrier: &Carrier, payload: &[u8]) {
     }
 }
 
-/// The same message with a good checksum: chance alone does not get past that check.
+/// Returns the same message with a good checksum, which random octets almost never have.
 #[must_use]
 pub fn with_good_checksum(carrier: &Carrier, payload: &[u8], flavour: ChecksumFlavour) -> Vec<u8> {
     let mut message = payload.to_vec();
@@ -73,7 +75,8 @@ pub fn with_good_checksum(carrier: &Carrier, payload: &[u8], flavour: ChecksumFl
     message
 }
 
-/// A packet that announces an address says the same when it is written again, and holds both addresses that were read.
+/// Checks that a packet that announces an address announces the same when it is written again, and
+/// that it contains both addresses that were read.
 pub fn an_announcement_survives(family: Family, packet: &[u8]) {
     let Some(said) = Announcement::read(family, packet) else { return };
     assert_eq!(Family::of(said.address), family);
