@@ -17,7 +17,8 @@ use std::time::Duration;
 use support::wait::now;
 use support::{Lab, Node, wait_for};
 
-/// Time from the start until only permanent work is left: elected, and announced twice (5 s apart).
+/// The time from the start until only permanent work is left: the Active is elected, and the
+/// address was announced twice (5 s apart).
 const SETTLING: Duration = Duration::from_secs(12);
 const WATCHED: Duration = Duration::from_secs(30);
 const ACTIVE: u8 = 200;
@@ -82,7 +83,7 @@ fn time(agent: &Rival) -> Duration {
     processor_time(agent.pid())
 }
 
-/// Number of virtual addresses that the node holds.
+/// The number of virtual addresses that the node holds.
 fn held(node: &Node) -> usize {
     node.addresses().iter().filter(|address| rivals::is_one_of_many(**address)).count()
 }

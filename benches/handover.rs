@@ -39,12 +39,12 @@ use support::{Config, Daemon, Lab, Prober, SOON, ms, wait_for};
 const INTERVAL_MS: u32 = 1000;
 const LEAVER: u8 = 200;
 const TAKER: u8 = 100;
-/// Enough runs that p99 means more than the worst of a few.
+/// The number of runs is large enough that p99 means more than the worst of a few.
 const RUNS: usize = 50;
-/// Number of pairs that are measured at a time.
+/// The number of pairs that are measured at a time.
 const JOBS: usize = 4;
 
-/// Held while addresses move on purpose.
+/// This lock is held while addresses move on purpose.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// What one job measures, and which peer it has.
@@ -215,7 +215,7 @@ fn measure_ours(way: Way, kind: Kind, runs: usize) -> Vec<Tally> {
     vec![left, returned]
 }
 
-/// The same for an implementation that can leave only by its orderly end.
+/// Does the same for an implementation that can leave only by its orderly end.
 fn measure_rival(kind: Kind, runs: usize) -> Tally {
     let mut tally = Tally::default();
     for _ in 0..runs {
@@ -331,7 +331,7 @@ impl Tally {
     }
 }
 
-/// A client that is answered already.
+/// Starts a client, and waits until it is answered.
 fn client(lab: &Lab, by: &str) -> Prober {
     let prober = Prober::start(lab.node("client"), ADDRESS, 1000);
     prober.wait_answer_of(lab.node(by));
@@ -345,8 +345,9 @@ fn leaves(advert: &Advert) -> bool {
         || Duration::from_millis(u64::from(advert.interval_cs) * 10) != ms(INTERVAL_MS.into())
 }
 
-/// Longer than the two intervals for which a leaving router doubts whether an advertisement of its
-/// peer was sent before the hand-over. A pair that has been up for a while is in this state.
+/// The time until a leaving router believes its peer. For two intervals it doubts whether an
+/// advertisement was sent before the hand-over. A pair that has been up for a while is in this
+/// state.
 const SETTLED: Duration = ms(2100);
 
 /// Waits until only the leaving router has advertised for that long.
