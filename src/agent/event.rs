@@ -1,6 +1,7 @@
 //! The events of the agent: those of the core, and those that the core does not know of, because it
 //! runs no check and no hook and reads no configuration.
 
+use super::named::named;
 use crate::protocol::{CheckName, CheckResult, Event, EventKind, StateName};
 use crate::types::{InstanceKey, RouterName};
 use std::time::Duration;
@@ -110,13 +111,7 @@ impl HookOutcome {
     /// The name of the outcome in the JSON contract.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Failed(_) => "failed",
-            Self::TimedOut(_) => "timed_out",
-            Self::Cancelled => "cancelled",
-            Self::Superseded => "superseded",
-        }
+        outcome_name(self)
     }
 
     /// Why the hook failed, in words; `None` for the outcomes that explain themselves.
@@ -127,4 +122,15 @@ impl HookOutcome {
             Self::Passed | Self::Cancelled | Self::Superseded => None,
         }
     }
+}
+
+named! {
+    /// The names of all outcomes in the JSON contract.
+    pub(crate) const HOOK_OUTCOMES;
+    fn outcome_name(HookOutcome);
+    HookOutcome::Passed => "passed",
+    HookOutcome::Failed(_) => "failed",
+    HookOutcome::TimedOut(_) => "timed_out",
+    HookOutcome::Cancelled => "cancelled",
+    HookOutcome::Superseded => "superseded",
 }

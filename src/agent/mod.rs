@@ -9,12 +9,16 @@
 pub mod error;
 pub mod event;
 pub mod event_log;
+mod named;
 pub mod request;
 pub mod severity;
 pub mod status;
 
+#[cfg(any(test, feature = "schema"))]
+pub(crate) use event::HOOK_OUTCOMES;
 pub use event::{AgentEvent, AgentEventKind, HookOutcome, ResultChange};
 pub use event_log::{EventFilter, EventLog, EventRecord, Follower};
+pub(crate) use named::named;
 pub use request::{
     AgentHandle, AgentSnapshot, CommandReply, ReloadMode, ReloadOutcome, ReloadReply, ReloadRequest, Request,
 };

@@ -9,7 +9,8 @@ use vrrpd::cli::vrrpctl::{Cli, ControlCommand, Which};
 use vrrpd::cli::{self, style};
 use vrrpd::control::check::{Rigour, checked};
 use vrrpd::control::client::{
-    Client, ClientError, DemoteRequest, EventSelection, Exit, Force, LastResort, ReloadMode, Selection,
+    Client, ClientError, DemoteRequest, EventSelection, Exit, Force, LOCAL_ERROR, LastResort, ReloadMode,
+    Selection,
 };
 use vrrpd::control::message::{DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, VERSION};
 use vrrpd::control::render::{self, Width, terminal};
@@ -169,7 +170,7 @@ fn report(failure: &CommandFailure, output: OutputFormat) -> Exit {
     let (exit, document) = match failure {
         CommandFailure::Daemon(error) => (error.exit(), error.document()),
         CommandFailure::Unreadable { .. } | CommandFailure::Output(_) => {
-            let error = ErrorDetailDoc { kind: "io".into(), message: failure.to_string() };
+            let error = ErrorDetailDoc { kind: LOCAL_ERROR.into(), message: failure.to_string() };
             (Exit::Failed, ErrorDoc { version: VERSION, error })
         }
     };

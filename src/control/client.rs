@@ -8,7 +8,7 @@ use super::message::{
     DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, PromoteDoc, ReloadDoc, ShowDoc, StatusDoc, VERSION,
 };
 use super::varlink::{Call, FrameBuffer, Reply, encode_call};
-use crate::agent::Severity;
+use crate::agent::{Severity, named};
 use jiff::Timestamp;
 use nix::sys::socket::{getsockopt, sockopt};
 use serde::de::DeserializeOwned;
@@ -393,19 +393,28 @@ impl ClientError {
     /// Builds the document of the failure for `--json`.
     #[must_use]
     pub fn document(&self) -> ErrorDoc {
-        let kind = match self {
-            Self::Unreachable { .. } => "unreachable",
-            Self::Forbidden { .. } => "forbidden",
-            Self::TimedOut { .. } | Self::NotFinished => "timed_out",
-            Self::Closed { .. } | Self::Broken { .. } => "connection_lost",
-            Self::NotUnderstood { .. } => "not_understood",
-            Self::UnknownRouter { .. } => "unknown_router",
-            Self::UnreadableConfiguration { .. } => "unreadable_configuration",
-            Self::Stopping => "stopping",
-            Self::Refused { .. } => "refused_call",
-        };
+        let kind = error_kind(self);
         ErrorDoc { version: VERSION, error: ErrorDetailDoc { kind: kind.into(), message: self.to_string() } }
     }
+}
+
+/// The kind of an error that was met without the daemon: a file or the output of the command.
+pub const LOCAL_ERROR: &str = "io";
+
+named! {
+    /// The fixed names of all kinds of errors but [`LOCAL_ERROR`].
+    pub(super) const ERROR_KINDS;
+    /// The fixed name of an error's kind.
+    fn error_kind(ClientError);
+    ClientError::Unreachable { .. } => "unreachable",
+    ClientError::Forbidden { .. } => "forbidden",
+    ClientError::TimedOut { .. } | ClientError::NotFinished => "timed_out",
+    ClientError::Closed { .. } | ClientError::Broken { .. } => "connection_lost",
+    ClientError::NotUnderstood { .. } => "not_understood",
+    ClientError::UnknownRouter { .. } => "unknown_router",
+    ClientError::UnreadableConfiguration { .. } => "unreadable_configuration",
+    ClientError::Stopping => "stopping",
+    ClientError::Refused { .. } => "refused_call",
 }
 
 /// The parameters as an object. Parameters that are not an object become an empty one.

@@ -9,7 +9,7 @@ use super::message::{
     InstanceDoc, LastHeardDoc, PeerDoc, PriorityDoc, ShowDoc, StatusDoc, TimersDoc, UnattributedDoc, VERSION,
     VirtualRouterDoc,
 };
-use crate::agent::{AgentSnapshot, HookActivity, HookRun, HookStatus};
+use crate::agent::{AgentSnapshot, HookActivity, HookRun, HookStatus, named};
 use crate::protocol::{
     ActiveRouter, ChecksumPolicy, Counters, DemoteOutcome, Demotion, InstanceResult, InstanceSnapshot,
     InstanceSpec, LastResort, LinkLocalRule, PeerSnapshot, RouterSnapshot, RouterSpec,
@@ -154,18 +154,17 @@ pub(super) fn demote_result(
     let instance = before.and_then(|router| router.instances.iter().find(|m| m.key.family == result.family));
     let last_heard = instance.and_then(|instance| instance.peers.first());
     let replaced = before.and_then(|router| router.demoted.as_ref());
-    let (outcome, taken_over_by, handover, waited) = match result.outcome {
-        DemoteOutcome::HandedOver { to, after } => ("handed_over", Some(to), Some(after), None),
-        DemoteOutcome::WasBackup => ("was_backup", None, None, None),
-        DemoteOutcome::AlreadyDemoted => ("already_demoted", None, None, None),
-        DemoteOutcome::Refused { after } => ("refused", None, None, Some(after)),
-        DemoteOutcome::LastResort { after } => ("last_resort", None, None, Some(after)),
-        DemoteOutcome::Forced { after } => ("forced", None, None, Some(after)),
+    let (taken_over_by, handover, waited) = match result.outcome {
+        DemoteOutcome::HandedOver { to, after } => (Some(to), Some(after), None),
+        DemoteOutcome::WasBackup | DemoteOutcome::AlreadyDemoted => (None, None, None),
+        DemoteOutcome::Refused { after }
+        | DemoteOutcome::LastResort { after }
+        | DemoteOutcome::Forced { after } => (None, None, Some(after)),
     };
     DemoteResultDoc {
         name: result.name.to_string().into(),
         family: result.family.as_str().into(),
-        outcome: outcome.into(),
+        outcome: demote_outcome(&result.outcome).into(),
         taken_over_by,
         handover_ms: handover.map(millis),
         waited_ms: waited.map(millis),
@@ -188,28 +187,18 @@ fn priority(router: &RouterSnapshot) -> PriorityDoc {
 }
 
 fn configuration(spec: &RouterSpec) -> ConfigurationDoc {
-    let (role, preempt) = match spec.role {
-        Role::Owner => ("owner", true),
-        Role::Contender { preempt: Preempt::Allow, .. } => ("contender", true),
-        Role::Contender { preempt: Preempt::Forbid, .. } => ("contender", false),
-    };
-    let checksum = match spec.checksum {
-        ChecksumPolicy::Auto => "auto",
-        ChecksumPolicy::Rfc9568 => "rfc9568",
-        ChecksumPolicy::Rfc5798 => "rfc5798",
-    };
-    let link_local = match spec.link_local {
-        LinkLocalRule::Require => "require",
-        LinkLocalRule::Lenient => "none",
+    let preempt = match spec.role {
+        Role::Owner | Role::Contender { preempt: Preempt::Allow, .. } => true,
+        Role::Contender { preempt: Preempt::Forbid, .. } => false,
     };
     ConfigurationDoc {
-        role: role.into(),
+        role: role(&spec.role).into(),
         preempt,
         preempt_delay_ms: millis(spec.preempt_delay),
         advertise_interval_ms: millis(spec.interval.period()),
         down_adverts: spec.down_adverts.get(),
-        checksum: checksum.into(),
-        link_local: link_local.into(),
+        checksum: checksum_policy(&spec.checksum).into(),
+        link_local: link_local(&spec.link_local).into(),
         source_address: spec.source_address,
         announce: AnnounceDoc {
             repeat: spec.announce.repeat.get(),
@@ -217,6 +206,43 @@ fn configuration(spec: &RouterSpec) -> ConfigurationDoc {
             refresh_ms: millis(spec.announce.refresh),
         },
     }
+}
+
+named! {
+    /// The names of all outcomes of a demotion.
+    pub(super) const DEMOTE_OUTCOMES;
+    fn demote_outcome(DemoteOutcome);
+    DemoteOutcome::HandedOver { .. } => "handed_over",
+    DemoteOutcome::WasBackup => "was_backup",
+    DemoteOutcome::AlreadyDemoted => "already_demoted",
+    DemoteOutcome::Refused { .. } => "refused",
+    DemoteOutcome::LastResort { .. } => "last_resort",
+    DemoteOutcome::Forced { .. } => "forced",
+}
+
+named! {
+    /// The names of all roles.
+    pub(super) const ROLES;
+    fn role(Role);
+    Role::Owner => "owner",
+    Role::Contender { .. } => "contender",
+}
+
+named! {
+    /// The names of all checksum settings.
+    pub(super) const CHECKSUM_POLICIES;
+    fn checksum_policy(ChecksumPolicy);
+    ChecksumPolicy::Auto => "auto",
+    ChecksumPolicy::Rfc9568 => "rfc9568",
+    ChecksumPolicy::Rfc5798 => "rfc5798",
+}
+
+named! {
+    /// The names of all settings about the first IPv6 address.
+    pub(super) const LINK_LOCAL_RULES;
+    fn link_local(LinkLocalRule);
+    LinkLocalRule::Require => "require",
+    LinkLocalRule::Lenient => "none",
 }
 
 pub(super) fn demoted(demotion: &Demotion) -> DemotedDoc {

@@ -4,7 +4,7 @@
 
 use super::check::finding;
 use super::message::{AgentChangeDoc, ChangeDoc, PlannedCheckDoc, PlannedRouterDoc, ReloadDoc, VERSION};
-use crate::agent::{ReloadMode, ReloadOutcome, ReloadReply};
+use crate::agent::{ReloadMode, ReloadOutcome, ReloadReply, named};
 use crate::config::ConfigWarning;
 use crate::config::plan::{
     AgentChange, Change, CheckPlan, CheckStep, Difference, Effective, Plan, RouterPlan, RouterStep,
@@ -64,42 +64,33 @@ impl ReloadDoc {
 }
 
 fn router(plan: &RouterPlan) -> PlannedRouterDoc {
-    let (action, changes) = match &plan.step {
-        RouterStep::Add => ("add", &[][..]),
-        RouterStep::Remove => ("remove", &[][..]),
-        RouterStep::Retune(changes) => ("retune", &changes[..]),
-        RouterStep::Rebuild(changes) => ("rebuild", &changes[..]),
-        RouterStep::Unchanged => ("unchanged", &[][..]),
+    let changes = match &plan.step {
+        RouterStep::Retune(changes) | RouterStep::Rebuild(changes) => &changes[..],
+        RouterStep::Add | RouterStep::Remove | RouterStep::Unchanged => &[],
     };
     PlannedRouterDoc {
         name: plan.name.to_string().into(),
         interface: plan.interface.to_string().into(),
         vrid: plan.vrid.get(),
-        action: action.into(),
+        action: router_action(&plan.step).into(),
         changes: changes.iter().map(change).collect(),
     }
 }
 
 fn check(plan: &CheckPlan) -> PlannedCheckDoc {
-    let (action, changes) = match &plan.step {
-        CheckStep::Add => ("add", &[][..]),
-        CheckStep::Remove => ("remove", &[][..]),
-        CheckStep::Restart(changes) => ("restart", &changes[..]),
-        CheckStep::Unchanged => ("unchanged", &[][..]),
+    let changes = match &plan.step {
+        CheckStep::Restart(changes) => &changes[..],
+        CheckStep::Add | CheckStep::Remove | CheckStep::Unchanged => &[],
     };
     PlannedCheckDoc {
         name: plan.name.0.to_string().into(),
-        action: action.into(),
+        action: check_action(&plan.step).into(),
         changes: changes.iter().map(change).collect(),
     }
 }
 
 fn agent(plan: &AgentChange) -> AgentChangeDoc {
-    let takes_effect = match plan.effective {
-        Effective::Now => "now",
-        Effective::Restart => "restart",
-    };
-    AgentChangeDoc { change: change(&plan.change), takes_effect: takes_effect.into() }
+    AgentChangeDoc { change: change(&plan.change), takes_effect: takes_effect(&plan.effective).into() }
 }
 
 fn change(change: &Change) -> ChangeDoc {
@@ -113,4 +104,33 @@ fn change(change: &Change) -> ChangeDoc {
             ChangeDoc { key, from: None, to: None, added, removed }
         }
     }
+}
+
+named! {
+    /// The names of everything that a reload can do to a router.
+    pub(super) const ROUTER_ACTIONS;
+    fn router_action(RouterStep);
+    RouterStep::Add => "add",
+    RouterStep::Remove => "remove",
+    RouterStep::Retune(_) => "retune",
+    RouterStep::Rebuild(_) => "rebuild",
+    RouterStep::Unchanged => "unchanged",
+}
+
+named! {
+    /// The names of everything that a reload can do to a check.
+    pub(super) const CHECK_ACTIONS;
+    fn check_action(CheckStep);
+    CheckStep::Add => "add",
+    CheckStep::Remove => "remove",
+    CheckStep::Restart(_) => "restart",
+    CheckStep::Unchanged => "unchanged",
+}
+
+named! {
+    /// The names of the moments at which a setting of the agent can take effect.
+    pub(super) const EFFECTS;
+    fn takes_effect(Effective);
+    Effective::Now => "now",
+    Effective::Restart => "restart",
 }

@@ -5,11 +5,18 @@
 //! this file; the programs do not contain it. The schemas leave room for fields that a later
 //! release adds; the tests read them more strictly.
 
+use super::client::{ERROR_KINDS, LOCAL_ERROR};
+use super::document::{CHECKSUM_POLICIES, DEMOTE_OUTCOMES, LINK_LOCAL_RULES, ROLES};
 use super::message::{
     CheckDoc, DemoteDoc, ErrorDoc, EventsDoc, PromoteDoc, ReloadDoc, ShowDoc, StatusDoc, VERSION,
 };
-use crate::wire::RejectReason;
-use crate::words::Stamp;
+use super::reload::{CHECK_ACTIONS, EFFECTS, ROUTER_ACTIONS};
+use crate::agent::{HOOK_OUTCOMES, Severity, named};
+use crate::config::HookKind;
+use crate::protocol::{Cause, CheckResult, HandoverCause, PeerWarning, StateName};
+use crate::types::Family;
+use crate::wire::{ChecksumFlavour, RejectReason};
+use crate::words::{self, EVENT_KINDS, Stamp};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
@@ -80,90 +87,59 @@ const COUNTERS: [(&str, &str); 25] = [
     ("vrid_errors", "Discarded messages: the VRID is 0, or one that is not configured here."),
 ];
 
-const FAMILIES: [&str; 2] = ["ipv4", "ipv6"];
-const STATES: [&str; 3] = ["initialize", "backup", "active"];
-const CHECKSUMS: [&str; 2] = ["rfc9568", "rfc5798"];
-const HOOKS: [&str; 3] = ["before_active", "on_transition", "after_release"];
-const CAUSES: [&str; 17] = [
-    "startup",
-    "owner_startup",
-    "active_down_timer",
-    "peer_resigned",
-    "preempted",
-    "higher_priority",
-    "tie_break",
-    "handed_over",
-    "fault",
-    "fault_cleared",
-    "demoted",
-    "promoted",
-    "demotion_expired",
-    "sibling",
-    "stalled",
-    "configuration",
-    "shutdown",
-];
-const EVENTS: [&str; 27] = [
-    "transition",
-    "fault_raised",
-    "fault_cleared",
-    "concern_raised",
-    "concern_cleared",
-    "mac_changed",
-    "priority_changed",
-    "check",
-    "handover_started",
-    "handed_over",
-    "nobody_took_over",
-    "demoted",
-    "promoted",
-    "demotion_expired",
-    "taker_silent",
-    "addresses_restored",
-    "addresses_refused",
-    "dual_active",
-    "takeover_refuted",
-    "impersonated",
-    "suspicious",
-    "suspicion_over",
-    "nobody_serves",
-    "served_again",
-    "stalled",
-    "checksum_follows",
-    "hook",
-];
-/// What may be wrong with another router, besides the reasons of a discarded message.
-const PEER_WARNINGS: [&str; 10] = [
-    "address_list_differs",
-    "addresses_lost",
-    "other_vrid",
-    "same_priority",
-    "also_active",
-    "interval_differs",
-    "interval_too_long",
-    "checksum_differs",
-    "owner_conflict",
-    "address_conflict",
-];
-const ERRORS: [&str; 10] = [
-    "unreachable",
-    "forbidden",
-    "timed_out",
-    "connection_lost",
-    "not_understood",
-    "unknown_router",
-    "unreadable_configuration",
-    "stopping",
-    "refused_call",
-    "io",
-];
+/// Lists all variants of an enum without fields. The match makes sure that none is missing.
+macro_rules! every {
+    ($type:ident: $($variant:ident),+ $(,)?) => {{
+        const _: fn($type) = |value| match value { $($type::$variant => (),)+ };
+        [$($type::$variant),+]
+    }};
+}
+
+named! {
+    /// The names of all warnings about another router. A warning about a discarded message is named
+    /// after its reason, so [`RejectReason::ALL`] has the names in place of `rejected`.
+    const PEER_WARNINGS;
+    fn peer_warning(PeerWarning);
+    PeerWarning::Rejected(_) => "rejected",
+    PeerWarning::AddressListDiffers { .. } => "address_list_differs",
+    PeerWarning::AddressesLost { .. } => "addresses_lost",
+    PeerWarning::OtherVrid { .. } => "other_vrid",
+    PeerWarning::SamePriority(_) => "same_priority",
+    PeerWarning::StaysActive(_) => "also_active",
+    PeerWarning::IntervalDiffers(_) => "interval_differs",
+    PeerWarning::IntervalTooLong { .. } => "interval_too_long",
+    PeerWarning::ChecksumDiffers => "checksum_differs",
+    PeerWarning::OwnerConflict => "owner_conflict",
+    PeerWarning::AddressConflict { .. } => "address_conflict",
+}
+const _: fn(&PeerWarning) -> &'static str = peer_warning;
+
 const MAC: &str = "^([0-9a-f]{2}:){5}[0-9a-f]{2}$";
 
 /// The parts of the schema that types do not have: the type, its fields, and what is added to them.
 fn refinements() -> Vec<(&'static str, &'static [&'static str], Value)> {
-    let events = EVENTS.into_iter().chain(["configuration_reloaded"]).collect::<Vec<_>>();
-    let causes = CAUSES.into_iter().chain(["demote"]).collect::<Vec<_>>();
-    let suspicions = RejectReason::ALL.map(RejectReason::as_str).into_iter().chain(PEER_WARNINGS);
+    let families = every!(Family: Ipv4, Ipv6).map(Family::as_str);
+    let states = every!(StateName: Initialize, Backup, Active).map(StateName::as_str);
+    let checksums = every!(ChecksumFlavour: Rfc9568, Rfc5798).map(words::checksum);
+    let hooks = every!(HookKind: BeforeActive, OnTransition, AfterRelease).map(HookKind::as_str);
+    let results = every!(CheckResult: Passing, Failing).map(words::check_result);
+    let severities = every!(Severity: Info, Warning, Error).map(Severity::as_str);
+    let causes = every!(
+        Cause: Startup, OwnerStartup, ActiveDownTimer, PeerResigned, Preempted, HigherPriority, TieBreak,
+        HandedOver, Fault, FaultCleared, Demoted, Promoted, DemotionExpired, Sibling, Stalled, Configuration,
+        Shutdown,
+    )
+    .map(Cause::as_str);
+    let handovers = every!(HandoverCause: Demote, Shutdown, Fault, Configuration).map(HandoverCause::as_str);
+    let handovers = handovers.into_iter().filter(|cause| !causes.contains(cause));
+    let causes_of_events: Vec<_> = causes.into_iter().chain(handovers).collect();
+    let peer_warnings = PEER_WARNINGS.iter().copied().filter(|warning| *warning != "rejected");
+    let rejected = RejectReason::ALL.map(RejectReason::as_str).into_iter();
+    let suspicions: Vec<_> = rejected.chain(peer_warnings).collect();
+    let errors: Vec<_> = ERROR_KINDS.iter().copied().chain([LOCAL_ERROR]).collect();
+    // A hook that was superseded did not run.
+    let run_outcomes: Vec<_> =
+        HOOK_OUTCOMES.iter().copied().filter(|outcome| *outcome != "superseded").collect();
     let word = |words: &[&str]| json!({ "enum": words });
     let from_one = json!({ "minimum": 1 });
     vec![
@@ -183,48 +159,44 @@ fn refinements() -> Vec<(&'static str, &'static [&'static str], Value)> {
         ("AnnounceDoc", &["repeat"], json!({ "minimum": 1, "maximum": 100 })),
         ("CheckStatusDoc", &["rise", "fall"], from_one.clone()),
         ("FindingDoc", &["line", "column"], from_one),
-        ("VirtualRouterDoc", &["family"], word(&FAMILIES)),
-        ("InstanceDoc", &["family"], word(&FAMILIES)),
-        ("UnattributedDoc", &["family"], word(&FAMILIES)),
-        ("DemoteResultDoc", &["family"], word(&FAMILIES)),
-        ("EventDoc", &["family"], word(&FAMILIES)),
-        ("VirtualRouterDoc", &["state"], word(&STATES)),
-        ("InstanceDoc", &["state"], word(&STATES)),
-        ("HookRunDoc", &["state"], word(&STATES)),
-        ("EventDoc", &["from", "to", "state"], word(&STATES)),
-        ("VirtualRouterDoc", &["cause"], word(&CAUSES)),
-        ("InstanceDoc", &["cause"], word(&CAUSES)),
-        ("EventDoc", &["cause"], word(&causes)),
-        ("InstanceDoc", &["checksum"], word(&CHECKSUMS)),
-        ("PeerDoc", &["checksum"], word(&CHECKSUMS)),
-        ("EventDoc", &["checksum"], word(&CHECKSUMS)),
-        ("ConfigurationDoc", &["checksum"], word(&["auto", "rfc9568", "rfc5798"])),
-        ("ConfigurationDoc", &["role"], word(&["owner", "contender"])),
-        ("ConfigurationDoc", &["link_local"], word(&["require", "none"])),
+        ("VirtualRouterDoc", &["family"], word(&families)),
+        ("InstanceDoc", &["family"], word(&families)),
+        ("UnattributedDoc", &["family"], word(&families)),
+        ("DemoteResultDoc", &["family"], word(&families)),
+        ("EventDoc", &["family"], word(&families)),
+        ("VirtualRouterDoc", &["state"], word(&states)),
+        ("InstanceDoc", &["state"], word(&states)),
+        ("HookRunDoc", &["state"], word(&states)),
+        ("EventDoc", &["from", "to", "state"], word(&states)),
+        ("VirtualRouterDoc", &["cause"], word(&causes)),
+        ("InstanceDoc", &["cause"], word(&causes)),
+        ("EventDoc", &["cause"], word(&causes_of_events)),
+        ("InstanceDoc", &["checksum"], word(&checksums)),
+        ("PeerDoc", &["checksum"], word(&checksums)),
+        ("EventDoc", &["checksum"], word(&checksums)),
+        ("ConfigurationDoc", &["checksum"], word(CHECKSUM_POLICIES)),
+        ("ConfigurationDoc", &["role"], word(ROLES)),
+        ("ConfigurationDoc", &["link_local"], word(LINK_LOCAL_RULES)),
         ("WarningDoc", &["severity"], word(&["warning", "error"])),
         ("WarningDoc", &["mac"], json!({ "pattern": MAC })),
         ("DemotedDoc", &["since", "until"], json!({ "format": "date-time" })),
         ("TrackDoc", &["kind"], word(&["check", "interface"])),
         ("TrackDoc", &["health"], word(&["passing", "failing", "pending"])),
-        ("CheckStatusDoc", &["latest"], word(&["passing", "failing"])),
-        ("HookDoc", &["hook"], word(&HOOKS)),
-        ("HookRunDoc", &["outcome"], word(&["passed", "failed", "timed_out", "cancelled"])),
-        (
-            "DemoteResultDoc",
-            &["outcome"],
-            word(&["handed_over", "was_backup", "already_demoted", "refused", "last_resort", "forced"]),
-        ),
+        ("CheckStatusDoc", &["latest"], word(&results)),
+        ("HookDoc", &["hook"], word(&hooks)),
+        ("HookRunDoc", &["outcome"], word(&run_outcomes)),
+        ("DemoteResultDoc", &["outcome"], word(DEMOTE_OUTCOMES)),
         ("PromoteResultDoc", &["outcome"], word(&["promoted", "was_not_demoted"])),
-        ("PlannedRouterDoc", &["action"], word(&["add", "remove", "retune", "rebuild", "unchanged"])),
-        ("PlannedCheckDoc", &["action"], word(&["add", "remove", "restart", "unchanged"])),
-        ("AgentChangeDoc", &["takes_effect"], word(&["now", "restart"])),
-        ("ErrorDetailDoc", &["kind"], word(&ERRORS)),
-        ("EventDoc", &["severity"], word(&["info", "warning", "error"])),
-        ("EventDoc", &["kind"], word(&events)),
-        ("EventDoc", &["health"], word(&["passing", "failing"])),
-        ("EventDoc", &["hook"], word(&HOOKS)),
-        ("EventDoc", &["outcome"], word(&["passed", "failed", "timed_out", "cancelled", "superseded"])),
-        ("EventDoc", &["suspicion"], word(&suspicions.collect::<Vec<_>>())),
+        ("PlannedRouterDoc", &["action"], word(ROUTER_ACTIONS)),
+        ("PlannedCheckDoc", &["action"], word(CHECK_ACTIONS)),
+        ("AgentChangeDoc", &["takes_effect"], word(EFFECTS)),
+        ("ErrorDetailDoc", &["kind"], word(&errors)),
+        ("EventDoc", &["severity"], word(&severities)),
+        ("EventDoc", &["kind"], word(EVENT_KINDS)),
+        ("EventDoc", &["health"], word(&results)),
+        ("EventDoc", &["hook"], word(&hooks)),
+        ("EventDoc", &["outcome"], word(HOOK_OUTCOMES)),
+        ("EventDoc", &["suspicion"], word(&suspicions)),
         ("EventDoc", &["mac", "mac_before"], json!({ "pattern": MAC })),
     ]
 }
@@ -378,6 +350,7 @@ impl JsonSchema for Stamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::{AdverInterval, AdvertPriority, MacAddr, Vrid};
 
     #[test]
     fn the_schemas_are_those_of_the_types() {
@@ -409,6 +382,27 @@ mod tests {
         for (name, schema) in schemas() {
             look(name, &schema);
         }
+    }
+
+    #[test]
+    fn the_names_of_peer_warnings_are_those_of_the_protocol() {
+        let (address, mac) = ("192.0.2.50".parse().unwrap(), MacAddr([2, 0, 0, 0, 0, 1]));
+        let (priority, interval) = (AdvertPriority::from_wire(100), AdverInterval::default());
+        let warnings = [
+            PeerWarning::AddressListDiffers { more: vec![], less: vec![] },
+            PeerWarning::AddressesLost { priority, lists: vec![], ours: vec![] },
+            PeerWarning::OtherVrid { address, theirs: Vrid::new(51).unwrap() },
+            PeerWarning::SamePriority(priority),
+            PeerWarning::StaysActive(priority),
+            PeerWarning::IntervalDiffers(interval),
+            PeerWarning::IntervalTooLong { said: interval, obeyed: interval },
+            PeerWarning::ChecksumDiffers,
+            PeerWarning::OwnerConflict,
+            PeerWarning::AddressConflict { address, mac },
+        ];
+        let names: Vec<_> = warnings.iter().map(PeerWarning::as_str).collect();
+        assert_eq!(names, PEER_WARNINGS[1..]);
+        assert!(warnings.iter().all(|warning| peer_warning(warning) == warning.as_str()));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Owns the names of kinds and fields, which are part of the JSON contract. Reading is lenient: an
 //! older `vrrpctl` accepts the kinds and fields of a newer daemon.
 
-use crate::agent::{AgentEventKind, EventRecord, HookOutcome, Severity};
+use crate::agent::{AgentEventKind, EventRecord, HookOutcome, Severity, named};
 use crate::protocol::{EventKind, HastyMessage, Watched};
 use crate::types::MacAddr;
 use crate::words;
@@ -208,44 +208,39 @@ impl<'de> Deserialize<'de> for Stamp {
     }
 }
 
-/// The fixed name of a kind.
-const fn kind_name(kind: &AgentEventKind) -> &'static str {
-    match kind {
-        AgentEventKind::Protocol(kind) => protocol_kind_name(kind),
-        AgentEventKind::Check { .. } => "check",
-        AgentEventKind::Hook { .. } => "hook",
-        AgentEventKind::ConfigurationReloaded { .. } => "configuration_reloaded",
-    }
-}
-
-const fn protocol_kind_name(kind: &EventKind) -> &'static str {
-    match kind {
-        EventKind::Transition { .. } => "transition",
-        EventKind::FaultRaised(_) => "fault_raised",
-        EventKind::FaultCleared(_) => "fault_cleared",
-        EventKind::LocalWarningRaised(_) => "concern_raised",
-        EventKind::MacChanged { .. } => "mac_changed",
-        EventKind::LocalWarningCleared(_) => "concern_cleared",
-        EventKind::PriorityChanged { .. } => "priority_changed",
-        EventKind::HandoverStarted(_) => "handover_started",
-        EventKind::HandedOver { .. } => "handed_over",
-        EventKind::NobodyTookOver { .. } => "nobody_took_over",
-        EventKind::Demoted { .. } => "demoted",
-        EventKind::Promoted => "promoted",
-        EventKind::DemotionExpired => "demotion_expired",
-        EventKind::SuccessorSilent => "taker_silent",
-        EventKind::AddressesRestored { .. } => "addresses_restored",
-        EventKind::AddressesRefused { .. } => "addresses_refused",
-        EventKind::DualActive { .. } => "dual_active",
-        EventKind::TakeoverRefuted { .. } => "takeover_refuted",
-        EventKind::Impersonated { .. } => "impersonated",
-        EventKind::PeerWarningRaised { .. } => "suspicious",
-        EventKind::PeerWarningCleared { .. } => "suspicion_over",
-        EventKind::NobodyServes { .. } => "nobody_serves",
-        EventKind::ServedAgain { .. } => "served_again",
-        EventKind::Stalled { .. } => "stalled",
-        EventKind::ChecksumFollows(_) => "checksum_follows",
-    }
+named! {
+    /// The fixed names of all kinds of events.
+    pub(crate) const EVENT_KINDS;
+    /// The fixed name of a kind.
+    fn kind_name(AgentEventKind);
+    AgentEventKind::Protocol(EventKind::Transition { .. }) => "transition",
+    AgentEventKind::Protocol(EventKind::FaultRaised(_)) => "fault_raised",
+    AgentEventKind::Protocol(EventKind::FaultCleared(_)) => "fault_cleared",
+    AgentEventKind::Protocol(EventKind::LocalWarningRaised(_)) => "concern_raised",
+    AgentEventKind::Protocol(EventKind::LocalWarningCleared(_)) => "concern_cleared",
+    AgentEventKind::Protocol(EventKind::MacChanged { .. }) => "mac_changed",
+    AgentEventKind::Protocol(EventKind::PriorityChanged { .. }) => "priority_changed",
+    AgentEventKind::Check { .. } => "check",
+    AgentEventKind::Protocol(EventKind::HandoverStarted(_)) => "handover_started",
+    AgentEventKind::Protocol(EventKind::HandedOver { .. }) => "handed_over",
+    AgentEventKind::Protocol(EventKind::NobodyTookOver { .. }) => "nobody_took_over",
+    AgentEventKind::Protocol(EventKind::Demoted { .. }) => "demoted",
+    AgentEventKind::Protocol(EventKind::Promoted) => "promoted",
+    AgentEventKind::Protocol(EventKind::DemotionExpired) => "demotion_expired",
+    AgentEventKind::Protocol(EventKind::SuccessorSilent) => "taker_silent",
+    AgentEventKind::Protocol(EventKind::AddressesRestored { .. }) => "addresses_restored",
+    AgentEventKind::Protocol(EventKind::AddressesRefused { .. }) => "addresses_refused",
+    AgentEventKind::Protocol(EventKind::DualActive { .. }) => "dual_active",
+    AgentEventKind::Protocol(EventKind::TakeoverRefuted { .. }) => "takeover_refuted",
+    AgentEventKind::Protocol(EventKind::Impersonated { .. }) => "impersonated",
+    AgentEventKind::Protocol(EventKind::PeerWarningRaised { .. }) => "suspicious",
+    AgentEventKind::Protocol(EventKind::PeerWarningCleared { .. }) => "suspicion_over",
+    AgentEventKind::Protocol(EventKind::NobodyServes { .. }) => "nobody_serves",
+    AgentEventKind::Protocol(EventKind::ServedAgain { .. }) => "served_again",
+    AgentEventKind::Protocol(EventKind::Stalled { .. }) => "stalled",
+    AgentEventKind::Protocol(EventKind::ChecksumFollows(_)) => "checksum_follows",
+    AgentEventKind::Hook { .. } => "hook",
+    AgentEventKind::ConfigurationReloaded { .. } => "configuration_reloaded",
 }
 
 /// The values of an event, for the fields of log lines and JSON.

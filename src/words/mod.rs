@@ -10,6 +10,8 @@ pub mod local_warning;
 pub mod peer_warning;
 mod why;
 
+#[cfg(any(test, feature = "schema"))]
+pub(crate) use event_doc::EVENT_KINDS;
 pub use event_doc::{EventDetails, EventDoc, Stamp, Word};
 pub use local_warning::foreign_addresses;
 pub use why::{fault_in_short, why_in_full, why_in_short};

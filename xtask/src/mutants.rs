@@ -18,7 +18,7 @@ use std::process::{Command, ExitCode};
 const VERSION: &str = "27.1.0";
 /// Seconds after which tests that take one or two do not end any more.
 const TEST_TIMEOUT: &str = "10";
-/// Below the checkout.
+/// The directory of the results, relative to the checkout.
 const OUTPUT: &str = "target/mutants";
 
 #[derive(Debug, clap::Args)]
@@ -177,7 +177,7 @@ fn try_pass(
         Pass::Further => drop(command.arg("--iterate")),
     }
     command.arg("--").args(tests);
-    // A short simulation.
+    // The number of seeds makes the simulation short.
     command.env("SIM_SEEDS", "40");
     // What nobody debugs is built faster without.
     command.env("CARGO_PROFILE_DEV_DEBUG", "none");
