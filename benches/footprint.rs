@@ -24,7 +24,7 @@ const WATCHED: Duration = Duration::from_secs(30);
 const ACTIVE: u8 = 200;
 const BACKUP: u8 = 100;
 
-/// What one agent used.
+/// The memory and the processor time of one agent.
 struct Used {
     /// Processor time in per cent of a core.
     processor: f64,

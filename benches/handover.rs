@@ -1,5 +1,5 @@
-//! What a client loses when the Active is taken out of service on purpose, and how long the
-//! hand-over takes.
+//! Measures what a client loses when the Active is taken out of service on purpose, and how long
+//! the hand-over takes.
 //!
 //! The interval is the default of one second, and a client sends 1,000 requests a second
 //! throughout. *Hand-over* is, from the kernel's timestamps at the switch, the time from the first
@@ -47,7 +47,7 @@ const JOBS: usize = 4;
 /// This lock is held while addresses move on purpose.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// What one job measures, and which peer it has.
+/// A measurement that one job makes, and its peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Job {
     /// We leave and come back.

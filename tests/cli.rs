@@ -151,7 +151,7 @@ fn a_reload_tells_the_plan_and_a_wrong_file_is_code_2() {
         }
     }
     let nothing = run(&daemon.socket, &["reload"]);
-    assert!(stdout(&nothing).contains("Nothing to change"), "{nothing:?}");
+    assert!(stdout(&nothing).contains("No changes"), "{nothing:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the measurements share: quantiles, tables, and what `/proc` shows of a process.
+//! The parts that the measurements share: quantiles, tables, and figures of a process from `/proc`.
 //!
 //! A bench prints tables in Markdown, ready for `docs/measurements.md`. `cargo bench --bench NAME
 //! -- [--runs N] [--jobs N] [WORD…]` measures only the rows whose label contains all the words, N

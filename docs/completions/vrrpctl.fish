@@ -55,8 +55,8 @@ complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -l all -d 'All 
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -l json -d 'Print JSON, for programs'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -s n -d 'Show the last N' -r
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -l since -d 'Only since then: a time such as 2026-11-28T03:00:00Z, or an age such as 90s, 30m or 1d12h' -r
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -l severity -d 'Only of this severity or a greater one: error, warning or info' -r
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -l since -d 'Only events since then: a time such as 2026-11-28T03:00:00Z, or an age such as 90s, 30m or 1d12h' -r
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -l severity -d 'Only events of this severity or a greater one: error, warning or info' -r
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -l socket -d 'The daemon\'s control socket' -r -F
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -s f -l follow -d 'Keep printing new events'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -l json -d 'Print JSON, for programs'
@@ -66,7 +66,7 @@ complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand reload" -l dry-run -d 'P
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand reload" -l json -d 'Print JSON, for programs'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand reload" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand check" -l socket -d 'The daemon\'s control socket' -r -F
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand check" -l strict -d 'Warnings count, too, those about this machine included; exit code 1 if there is one'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand check" -l strict -d 'Let warnings count as failures, also those about this machine: exit code 1 if there is one'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand check" -l json -d 'Print JSON, for programs'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand check" -s h -l help -d 'Print help'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "status" -d 'A table of all virtual routers, or of one'

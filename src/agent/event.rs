@@ -46,7 +46,7 @@ pub enum AgentEventKind {
     Check {
         /// The name of the check.
         check: CheckName,
-        /// Its result, after rise and fall.
+        /// The result of the check, after rise and fall.
         result: CheckResult,
         /// Whether the check had another result before.
         change: ResultChange,

@@ -104,11 +104,11 @@ impl ReloadMode {
 pub struct ReloadReply {
     /// The path of the file that was read.
     pub file: String,
-    /// What the file had in it, and what was done.
+    /// The contents of the file, and what was done.
     pub outcome: ReloadOutcome,
 }
 
-/// What a reload found in the file, and what was done.
+/// The contents of the file, and what was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReloadOutcome {
     /// The file is a configuration. It was carried out, if that was asked for.

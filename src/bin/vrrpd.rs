@@ -101,7 +101,8 @@ fn serve(arguments: DaemonArguments, withheld: io::Result<()>, stderr: Stderr<'_
         return stderr.failed(&format!("cannot start logging: {error}"));
     }
     if let Err(error) = withheld {
-        return stderr.failed(&format!("cannot keep from checks and hooks what is not for them: {error}"));
+        return stderr
+            .failed(&format!("cannot withhold the privileges of vrrpd from checks and hooks: {error}"));
     }
     let settings = Settings {
         config,
@@ -140,7 +141,7 @@ fn clean_up(arguments: DaemonArguments, stderr: Stderr<'_>) -> u8 {
     };
     let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
     if let Err(error) = print(&lines) {
-        return stderr.failed(&format!("cannot say what was done: {error}"));
+        return stderr.failed(&format!("cannot print what was done: {error}"));
     }
     code
 }

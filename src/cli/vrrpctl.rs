@@ -26,12 +26,12 @@ pub struct Cli {
     /// Print JSON, for programs
     #[arg(long, global = true)]
     pub json: bool,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: ControlCommand,
 }
 
-/// What to do.
+/// The commands of `vrrpctl`.
 #[derive(Debug, Subcommand)]
 pub enum ControlCommand {
     /// A table of all virtual routers, or of one
@@ -46,10 +46,10 @@ pub enum ControlCommand {
     },
     /// Take virtual routers out of service on this node, until they are promoted
     ///
-    /// Hands over, waits, and tells who took over. Where nobody does, the router stays active and
+    /// Hands over, waits, and tells which router took over. If none does, this one stays Active and
     /// the exit code is 4. A demotion survives restarts of the daemon and of the machine.
     Demote {
-        /// Of which virtual routers.
+        /// The virtual routers that the command is about.
         #[command(flatten)]
         which: Which,
         /// Why: shown by status, show and events
@@ -67,10 +67,10 @@ pub enum ControlCommand {
     },
     /// Put demoted virtual routers back into service on this node
     ///
-    /// It ends a demotion and nothing else: a Backup that is not demoted stays Backup, and is told
-    /// why. To move a virtual router here, demote it where it is Active.
+    /// Ends a demotion and does nothing else: a Backup that is not demoted stays Backup, and the
+    /// answer says why. To move a virtual router here, demote it where it is Active.
     Promote {
-        /// Of which virtual routers.
+        /// The virtual routers that the command is about.
         #[command(flatten)]
         which: Which,
     },
@@ -80,17 +80,17 @@ pub enum ControlCommand {
     /// warning, somebody should look during working hours (an unplanned failover, a node that
     /// cannot serve); info, expected.
     Events {
-        /// Only of these virtual routers
+        /// Only events of these virtual routers
         #[arg(value_name = "NAME")]
         names: Vec<String>,
         /// Show the last N
         #[arg(short = 'n', value_name = "N", default_value_t = 20)]
         last: usize,
-        /// Only since then: a time such as 2026-11-28T03:00:00Z, or an age such as 90s, 30m or
-        /// 1d12h
+        /// Only events since then: a time such as 2026-11-28T03:00:00Z, or an age such as 90s, 30m
+        /// or 1d12h
         #[arg(long, value_name = "TIME")]
         since: Option<Since>,
-        /// Only of this severity or a greater one: error, warning or info
+        /// Only events of this severity or a greater one: error, warning or info
         #[arg(long, value_name = "SEVERITY")]
         severity: Option<Severity>,
         /// Keep printing new events
@@ -111,7 +111,7 @@ pub enum ControlCommand {
         /// The configuration
         #[arg(default_value = DEFAULT_CONFIG)]
         file: PathBuf,
-        /// Warnings count, too, those about this machine included; exit code 1 if there is one
+        /// Let warnings count as failures, also those about this machine: exit code 1 if there is one
         #[arg(long)]
         strict: bool,
     },

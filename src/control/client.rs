@@ -113,7 +113,7 @@ pub enum ClientError {
         reason: String,
     },
     /// The daemon is stopping.
-    #[error("vrrpd is stopping and carries out nothing any more; a hook or a script may ignore this")]
+    #[error("vrrpd is stopping and accepts no more commands; a hook or a script may ignore this")]
     Stopping,
     /// The daemon waited for the end of the command, and its limit passed.
     #[error("vrrpd did not finish in time; see: vrrpctl status")]

@@ -34,13 +34,13 @@ pub(super) struct Connection {
 /// Why the server ended a connection.
 #[derive(Debug, thiserror::Error)]
 enum DisconnectReason {
-    #[error("no whole call in time")]
+    #[error("the call was not complete in time")]
     Silent,
-    #[error("it does not take its reply")]
+    #[error("the reply was not taken in time")]
     DoesNotRead,
     #[error(transparent)]
     TooLong(#[from] FrameTooLong),
-    #[error("its call is not varlink")]
+    #[error("the call is not varlink")]
     Nonsense(#[from] serde_json::Error),
     #[error("the connection broke")]
     Io(#[from] io::Error),

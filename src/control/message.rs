@@ -27,7 +27,7 @@ pub struct StatusDoc {
     pub version: u32,
     /// The name of the node that answers.
     pub node: String,
-    /// When this state was read.
+    /// The time at which this state was read.
     pub time: Stamp,
     /// One entry for each router and family, in the order of the names, IPv4 before IPv6.
     pub virtual_routers: Vec<VirtualRouterDoc>,
@@ -51,28 +51,29 @@ pub struct VirtualRouterDoc {
     pub priority: PriorityDoc,
     /// The router that is Active now; null: this node does not know of one.
     pub active: Option<ActiveDoc>,
-    /// The addresses that it advertises, with prefix length, in the order of the advertisement.
+    /// The addresses that the router advertises, with prefix length, in the order of the
+    /// advertisement.
     #[cfg_attr(any(test, feature = "schema"), schemars(with = "Vec<String>"))]
     pub addresses: Vec<IpNet>,
-    /// When it came into this state.
+    /// The time at which the router came into this state.
     pub since: Stamp,
-    /// Why it came into this state, as a fixed name.
+    /// The cause of this state, as a fixed name.
     pub cause: Word,
-    /// Why it is in this state, for people: faults and a demotion come before the cause. The
+    /// The reason for this state, for people: faults and a demotion come before the cause. The
     /// wording may change.
     pub why: String,
-    /// The reasons for which it does not take part, as names.
+    /// The faults for which the router does not take part, as names.
     pub faults: Vec<String>,
     /// The demotion by an operator; null: the router is not demoted.
     pub demoted: Option<DemotedDoc>,
     /// Whether a hand-over to another router is under way.
     pub handing_over: bool,
-    /// What is wrong with other routers or with this node, and whether nobody serves. The worst
-    /// comes first.
+    /// The warnings about other routers and about this node, and whether no router serves. The
+    /// worst comes first.
     #[serde(default)]
     pub warnings: Vec<WarningDoc>,
     /// The counters since the router was configured.
-    #[cfg_attr(any(test, feature = "schema"), schemars(with = "super::schema::Counters"))]
+    #[cfg_attr(any(test, feature = "schema"), schemars(with = "super::schema::CountersSchema"))]
     pub counters: CountersDoc,
 }
 
@@ -80,11 +81,11 @@ pub struct VirtualRouterDoc {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct WarningDoc {
-    /// What is wrong: `nobody_serves`; of this node `foreign_addresses`, `mtu_too_small`,
+    /// The kind of the warning: `nobody_serves`; of this node `foreign_addresses`, `mtu_too_small`,
     /// `source_of_own_connections` or `not_sent`; of another router one of the names of `suspicion`
     /// of an event.
     pub kind: Word,
-    /// How urgent it is: `warning` or `error`.
+    /// How urgent the warning is: `warning` or `error`.
     pub severity: Word,
     /// The router that the warning is about; null: it is about no other router, or its address is
     /// not known.
@@ -92,7 +93,7 @@ pub struct WarningDoc {
     /// The hardware address that the warning is about; null: it is about none.
     #[cfg_attr(any(test, feature = "schema"), schemars(with = "Option<String>"))]
     pub mac: Option<MacAddr>,
-    /// Since when this has been so.
+    /// The time since which this has been so.
     pub since: Stamp,
     /// One sentence for people. The wording may change.
     pub message: String,
@@ -114,7 +115,7 @@ pub struct PriorityDoc {
 pub struct ActiveDoc {
     /// The source address of its advertisements.
     pub address: IpAddr,
-    /// Whether it is this node.
+    /// Whether the router is this node.
     pub local: bool,
 }
 
@@ -122,13 +123,13 @@ pub struct ActiveDoc {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct DemotedDoc {
-    /// When the operator gave the command.
+    /// The time of the command.
     pub since: String,
-    /// When the demotion ends by itself; null: it ends with `promote` only.
+    /// The time at which the demotion ends by itself; null: it ends with `promote` only.
     pub until: Option<String>,
-    /// What the operator gave as the reason; it may be empty.
+    /// The reason that the operator gave; it may be empty.
     pub reason: String,
-    /// Who gave the command.
+    /// The name of the operator.
     pub by: String,
     /// Whether the router stays Backup at priority 1, to serve if nobody else does.
     pub last_resort: bool,
@@ -142,7 +143,7 @@ pub struct ShowDoc {
     pub version: u32,
     /// The name of the node that answers.
     pub node: String,
-    /// When this state was read.
+    /// The time at which this state was read.
     pub time: Stamp,
     /// The name of the router.
     pub name: Word,
@@ -154,7 +155,7 @@ pub struct ShowDoc {
     pub priority: PriorityDoc,
     /// The settings of the router.
     pub configuration: ConfigurationDoc,
-    /// The reasons for which it does not take part, as names.
+    /// The faults for which the router does not take part, as names.
     pub faults: Vec<String>,
     /// The demotion by an operator; null: the router is not demoted.
     pub demoted: Option<DemotedDoc>,
@@ -162,8 +163,8 @@ pub struct ShowDoc {
     pub handing_over: bool,
     /// The checks and interfaces that the router tracks.
     pub tracks: Vec<TrackDoc>,
-    /// The commands that are run when the router takes over, moves or lets go, in the order in
-    /// which they come. An older daemon leaves this out.
+    /// The commands that are run when the router takes over, changes its state or releases its
+    /// addresses, in the order in which they are run. An older daemon leaves this out.
     #[serde(default)]
     pub hooks: Vec<HookDoc>,
     /// One entry for each family.
@@ -181,16 +182,16 @@ pub struct ShowDoc {
 pub struct ConfigurationDoc {
     /// Whether the router owns its addresses: `owner` or `contender`.
     pub role: Word,
-    /// Whether it takes over from an Active of lower priority (Preempt_Mode).
+    /// Whether the router takes over from an Active of lower priority (Preempt_Mode).
     pub preempt: bool,
-    /// How long it waits after its start or its recovery before it takes over from an Active of
-    /// lower priority.
+    /// How long the router waits after its start or its recovery before it takes over from an
+    /// Active of lower priority.
     pub preempt_delay_ms: f64,
     /// The time between two advertisements (Advertisement_Interval).
     pub advertise_interval_ms: f64,
-    /// How many advertisements are missed before it takes over.
+    /// How many advertisements are missed before the router takes over.
     pub down_adverts: u8,
-    /// The checksum that it sends in IPv4: `auto`, `rfc9568` or `rfc5798`.
+    /// The checksum that the router sends in IPv4: `auto`, `rfc9568` or `rfc5798`.
     pub checksum: Word,
     /// Whether the first IPv6 address must be link-local: `require` or `none`.
     pub link_local: Word,
@@ -201,7 +202,7 @@ pub struct ConfigurationDoc {
     pub announce: AnnounceDoc,
 }
 
-/// When hosts are told where the addresses are.
+/// How often hosts are told where the addresses are.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct AnnounceDoc {
@@ -217,11 +218,11 @@ pub struct AnnounceDoc {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct TrackDoc {
-    /// What is tracked: `check` or `interface`.
+    /// The kind of the track: `check` or `interface`.
     pub kind: Word,
     /// The name of the check or of the interface.
     pub name: Word,
-    /// What is added to the priority; null: the router has a fault while this fails.
+    /// The number that is added to the priority; null: the router has a fault while this fails.
     pub weight: Option<i16>,
     /// The present result: `passing`, `failing` or `pending`.
     pub health: Word,
@@ -234,7 +235,7 @@ pub struct TrackDoc {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct CheckStatusDoc {
-    /// Since when its result has stood; null: it has no result yet.
+    /// The time since which the check has had its result; null: it has no result yet.
     pub since: Option<Stamp>,
     /// The time from one run to the next.
     pub interval_ms: f64,
@@ -244,11 +245,11 @@ pub struct CheckStatusDoc {
     pub fall: u8,
     /// How many runs have ended since the check was configured.
     pub runs: u64,
-    /// How the latest runs ended: `passing` or `failing`; null: none has ended yet.
+    /// The result of the latest runs: `passing` or `failing`; null: no run has ended yet.
     pub latest: Option<Word>,
-    /// How many of the latest runs ended alike.
+    /// How many of the latest runs had this result.
     pub in_a_row: u32,
-    /// The latest run; null: none has ended yet.
+    /// The latest run; null: no run has ended yet.
     pub last: Option<CheckRunDoc>,
 }
 
@@ -256,13 +257,13 @@ pub struct CheckStatusDoc {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct CheckRunDoc {
-    /// When the run started.
+    /// The time at which the run started.
     pub time: Stamp,
-    /// How long it ran.
+    /// How long the command ran.
     pub took_ms: f64,
     /// The exit code of the command; null: the run passed, or the command did not end by itself.
     pub exit_code: Option<i32>,
-    /// How the run failed; null: it passed.
+    /// The kind of the failure, in words; null: the run passed.
     pub failure: Option<String>,
     /// The first line that the command wrote to standard error, or else to standard output; null:
     /// the run passed, or wrote nothing.
@@ -273,7 +274,7 @@ pub struct CheckRunDoc {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct HookDoc {
-    /// When the command is run: `before_active`, `on_transition` or `after_release`.
+    /// The moment at which the command is run: `before_active`, `on_transition` or `after_release`.
     pub hook: Word,
     /// The program and its arguments.
     pub command: Vec<String>,
@@ -287,7 +288,7 @@ pub struct HookDoc {
     pub failures: u64,
     /// How many runs were left out or cancelled because the state changed again.
     pub skipped: u64,
-    /// The latest run; null: none has ended yet.
+    /// The latest run; null: no run has ended yet.
     pub last: Option<HookRunDoc>,
 }
 
@@ -295,15 +296,15 @@ pub struct HookDoc {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct HookRunDoc {
-    /// When the run ended.
+    /// The time at which the run ended.
     pub time: Stamp,
     /// The state that the command was told: `initialize`, `backup` or `active`.
     pub state: Word,
     /// How the run ended: `passed`, `failed`, `timed_out` or `cancelled`.
     pub outcome: Word,
-    /// What went wrong; null: nothing did.
+    /// The failure, in words; null: the run did not fail.
     pub error: Option<String>,
-    /// How long it ran.
+    /// How long the command ran.
     pub took_ms: f64,
 }
 
@@ -315,34 +316,35 @@ pub struct InstanceDoc {
     pub family: Word,
     /// The state of RFC 9568: `initialize`, `backup` or `active`.
     pub state: Word,
-    /// When it came into this state.
+    /// The time at which the router came into this state.
     pub since: Stamp,
-    /// Why it came into this state, as a fixed name.
+    /// The cause of this state, as a fixed name.
     pub cause: Word,
-    /// Why it is in this state, for people. The wording may change.
+    /// The reason for this state, for people. The wording may change.
     pub why: String,
     /// The router that is Active now; null: this node does not know of one.
     pub active: Option<ActiveDoc>,
-    /// The source address of the advertisements of this node; null: it has none.
+    /// The source address of the advertisements of this node; null: the node has none.
     pub source: Option<IpAddr>,
-    /// The addresses that it advertises, with prefix length, in the order of the advertisement.
+    /// The addresses that the router advertises, with prefix length, in the order of the
+    /// advertisement.
     #[cfg_attr(any(test, feature = "schema"), schemars(with = "Vec<String>"))]
     pub addresses: Vec<IpNet>,
-    /// The addresses that it holds while Active, but does not advertise.
+    /// The addresses that the router holds while it is Active, but does not advertise.
     #[cfg_attr(any(test, feature = "schema"), schemars(with = "Vec<String>"))]
     pub excluded_addresses: Vec<IpNet>,
-    /// The checksum that it sends: `rfc9568` or `rfc5798`.
+    /// The checksum that this node sends: `rfc9568` or `rfc5798`.
     pub checksum: Word,
     /// The intervals of the protocol and the next deadline.
     pub timers: TimersDoc,
     /// The other routers that were heard, the latest first.
     pub peers: Vec<PeerDoc>,
-    /// What is wrong with other routers or with this node, and whether nobody serves. The worst
-    /// comes first.
+    /// The warnings about other routers and about this node, and whether no router serves. The
+    /// worst comes first.
     #[serde(default)]
     pub warnings: Vec<WarningDoc>,
     /// The counters since the router was configured.
-    #[cfg_attr(any(test, feature = "schema"), schemars(with = "super::schema::Counters"))]
+    #[cfg_attr(any(test, feature = "schema"), schemars(with = "super::schema::CountersSchema"))]
     pub counters: CountersDoc,
 }
 
@@ -367,15 +369,15 @@ pub struct TimersDoc {
 pub struct PeerDoc {
     /// The source address of its advertisements.
     pub address: IpAddr,
-    /// The priority that it advertised.
+    /// The priority that the other router advertised.
     pub priority: u8,
-    /// The interval that it advertised.
+    /// The interval that the other router advertised.
     pub advertise_interval_ms: f64,
-    /// The checksum that it sent: `rfc9568` or `rfc5798`.
+    /// The checksum that the other router sent: `rfc9568` or `rfc5798`.
     pub checksum: Word,
-    /// When it was last heard.
+    /// The time at which the other router was last heard.
     pub heard: Stamp,
-    /// How long ago that was.
+    /// The time since then.
     pub age_ms: f64,
 }
 
@@ -402,14 +404,14 @@ pub struct DemoteDoc {
     pub demotion: DemotedDoc,
     /// Whether all of it is on the disk, and so survives a restart.
     pub persisted: bool,
-    /// What the operator should worry about, for people; null: nothing. `vrrpctl` prints it on
-    /// standard error as well.
+    /// A problem that the operator should know of, for people; null: there is none. `vrrpctl`
+    /// prints it on standard error as well.
     pub warning: Option<String>,
     /// One entry for each router and family.
     pub results: Vec<DemoteResultDoc>,
 }
 
-/// What a demotion did to one family of a router.
+/// The result of a demotion for one family of a router.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct DemoteResultDoc {
@@ -417,18 +419,18 @@ pub struct DemoteResultDoc {
     pub name: Word,
     /// The address family: `ipv4` or `ipv6`.
     pub family: Word,
-    /// What happened. `handed_over`: another router serves. `was_backup`: this node did not serve.
+    /// The outcome. `handed_over`: another router serves. `was_backup`: this node did not serve.
     /// `already_demoted`: nothing changed. `refused`: nobody took over and this node is still
-    /// Active (exit code 4). `last_resort`: nobody took over and this node serves on at priority 1.
-    /// `forced`: nobody took over and the addresses were released.
+    /// Active (exit code 4). `last_resort`: nobody took over and this node still serves, at
+    /// priority 1. `forced`: nobody took over and the addresses were released.
     pub outcome: Word,
     /// The router that serves now; null unless `handed_over`.
     pub taken_over_by: Option<IpAddr>,
     /// The time from the command to the first advertisement of the router that took over; null
     /// unless `handed_over`.
     pub handover_ms: Option<f64>,
-    /// How long this node waited for another router in vain; null unless `refused`, `last_resort`
-    /// or `forced`.
+    /// How long this node waited for another router without success; null unless `refused`,
+    /// `last_resort` or `forced`.
     pub waited_ms: Option<f64>,
     /// The demotion that this one replaced; null: there was none.
     pub replaced: Option<DemotedDoc>,
@@ -447,9 +449,9 @@ pub struct DemoteResultDoc {
 pub struct LastHeardDoc {
     /// The source address of its advertisements.
     pub address: IpAddr,
-    /// The priority that it advertised; of a router that resigned, the priority before.
+    /// The priority that the other router advertised; if it resigned, its priority before that.
     pub priority: u8,
-    /// When it was last heard.
+    /// The time at which the other router was last heard.
     pub time: Stamp,
 }
 
@@ -463,22 +465,22 @@ pub struct PromoteDoc {
     pub node: String,
     /// Whether all of it is on the disk, and so survives a restart.
     pub persisted: bool,
-    /// What the operator should worry about, for people; null: nothing. `vrrpctl` prints it on
-    /// standard error as well.
+    /// A problem that the operator should know of, for people; null: there is none. `vrrpctl`
+    /// prints it on standard error as well.
     pub warning: Option<String>,
     /// One entry for each router.
     pub results: Vec<PromoteResultDoc>,
 }
 
-/// What a promotion did to a router.
+/// The result of a promotion for a router.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct PromoteResultDoc {
     /// The name of the router.
     pub name: Word,
-    /// What happened: `promoted` or `was_not_demoted`.
+    /// The outcome: `promoted` or `was_not_demoted`.
     pub outcome: Word,
-    /// What the router does now and why, for people. The wording may change.
+    /// The state of the router now, and its reason, for people. The wording may change.
     #[serde(default)]
     pub outlook: String,
 }
@@ -518,9 +520,9 @@ pub struct ReloadDoc {
     /// remedy it. Nothing was changed and the exit code is 4.
     #[serde(default)]
     pub refused: Vec<String>,
-    /// Everything that is wrong with the file, in its order.
+    /// The errors in the file, in its order.
     pub errors: Vec<FindingDoc>,
-    /// What is allowed, but probably not meant.
+    /// The warnings: what is allowed, but probably not meant.
     pub warnings: Vec<FindingDoc>,
     /// Errors and warnings as `check` shows them, for people. The wording may change.
     pub report: String,
@@ -528,38 +530,39 @@ pub struct ReloadDoc {
     pub virtual_routers: Vec<PlannedRouterDoc>,
     /// Every check of the old and of the new configuration, in the order of the names.
     pub checks: Vec<PlannedCheckDoc>,
-    /// What changes in the table `[agent]`.
+    /// The changes in the table `[agent]`.
     pub agent: Vec<AgentChangeDoc>,
 }
 
-/// What a reload does to a router.
+/// The part of a reload that is about one router.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct PlannedRouterDoc {
     /// The name of the router.
     pub name: Word,
-    /// The interface that it is to run on; of a router that is removed, the interface that it runs
-    /// on.
+    /// The interface that the router is to run on; of a router that is removed, the interface that
+    /// it runs on.
     pub interface: Word,
-    /// The Virtual Router ID, likewise.
+    /// The Virtual Router ID that the router is to have; of a router that is removed, the one that
+    /// it has.
     pub vrid: u8,
-    /// What is done: `add`, `remove`, `retune` (it keeps its state and timers), `rebuild` (it hands
+    /// The action: `add`, `remove`, `retune` (it keeps its state and timers), `rebuild` (it hands
     /// over and starts again) or `unchanged`.
     pub action: Word,
-    /// What differs, for `retune` and `rebuild`.
+    /// The differences, for `retune` and `rebuild`.
     pub changes: Vec<ChangeDoc>,
 }
 
-/// What a reload does to a check.
+/// The part of a reload that is about one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct PlannedCheckDoc {
     /// The name of the check.
     pub name: Word,
-    /// What is done: `add`, `remove`, `restart` (its last result stands until the first run has
+    /// The action: `add`, `remove`, `restart` (its last result stands until the first run has
     /// ended) or `unchanged`.
     pub action: Word,
-    /// What differs, for `restart`.
+    /// The differences, for `restart`.
     pub changes: Vec<ChangeDoc>,
 }
 
@@ -567,10 +570,11 @@ pub struct PlannedCheckDoc {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct AgentChangeDoc {
-    /// What differs.
+    /// The difference.
     #[serde(flatten)]
     pub change: ChangeDoc,
-    /// When the new value takes effect: `now`, or at the next `restart` of the daemon.
+    /// The moment at which the new value takes effect: `now`, or at the next `restart` of the
+    /// daemon.
     pub takes_effect: Word,
 }
 
@@ -585,10 +589,10 @@ pub struct ChangeDoc {
     pub from: Option<String>,
     /// The value after; null: the value is a list.
     pub to: Option<String>,
-    /// What was added to the list; null: the value is not a list.
+    /// The values that were added to the list; null: the value is not a list.
     pub added: Option<Vec<String>>,
-    /// What was removed from the list; null: the value is not a list. If nothing was added and
-    /// nothing removed, the order differs.
+    /// The values that were removed from the list; null: the value is not a list. If nothing was
+    /// added and nothing removed, the order differs.
     pub removed: Option<Vec<String>>,
 }
 
@@ -600,11 +604,11 @@ pub struct CheckDoc {
     pub version: u32,
     /// The file that was read.
     pub file: String,
-    /// Whether a daemon would start with it.
+    /// Whether a daemon would start with this file.
     pub valid: bool,
-    /// Everything that is wrong with the file, in its order.
+    /// The errors in the file, in its order.
     pub errors: Vec<FindingDoc>,
-    /// What is allowed, but probably not meant.
+    /// The warnings: what is allowed, but probably not meant.
     pub warnings: Vec<FindingDoc>,
 }
 
@@ -616,9 +620,9 @@ pub struct FindingDoc {
     pub line: usize,
     /// The place in the line in characters, counted from 1.
     pub column: usize,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// What to write instead.
+    /// The remedy: what to write instead.
     pub help: String,
 }
 
@@ -628,16 +632,16 @@ pub struct FindingDoc {
 pub struct ErrorDoc {
     /// The version of this document. Fields may be added under it; none changes or goes.
     pub version: u32,
-    /// What went wrong.
+    /// The error.
     pub error: ErrorDetailDoc,
 }
 
-/// What went wrong.
+/// The error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ErrorDetailDoc {
     /// The kind of the error, as a fixed name.
     pub kind: Word,
-    /// What went wrong, for people. The wording may change.
+    /// The error, for people. The wording may change.
     pub message: String,
 }

@@ -191,7 +191,7 @@ fn changes(before: &DemotedDoc, now: &DemotedDoc) -> String {
     }
     match (before.last_resort, now.last_resort) {
         (false, true) => changes.push("it serves as the last resort now".to_owned()),
-        (true, false) => changes.push("it is no last resort any more".to_owned()),
+        (true, false) => changes.push("it is not a last resort any more".to_owned()),
         (true, true) | (false, false) => {}
     }
     if changes.is_empty() { "nothing changed".to_owned() } else { changes.join("; ") }

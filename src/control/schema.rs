@@ -40,7 +40,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
 
 /// The counters of a virtual router. They are a map in the documents, and a type of their own for
 /// the schemas.
-pub(super) struct Counters;
+pub(super) struct CountersSchema;
 
 /// Every counter, and what it counts.
 const COUNTERS: [(&str, &str); 25] = [
@@ -309,7 +309,7 @@ fn name_of(type_name: &str) -> String {
     name
 }
 
-impl JsonSchema for Counters {
+impl JsonSchema for CountersSchema {
     fn schema_name() -> Cow<'static, str> {
         "Counters".into()
     }

@@ -42,12 +42,12 @@ pub enum BindError {
     InUse(PathBuf),
     /// Another process holds the lock, and no process listens.
     #[error(
-        "somebody holds the lock {path}, and nobody answers on the control socket: another vrrpd that starts or ends, or \
-         another program. Find it with: fuser {path}", path = .0.display()
+        "another process holds the lock {path}, and no process answers on the control socket: a vrrpd that starts or \
+         stops, or another program. Find it with: fuser {path}", path = .0.display()
     )]
     Locked(PathBuf),
     /// The path is not a socket.
-    #[error("{path} exists and is no socket; it is left alone", path = .0.display())]
+    #[error("{path} exists and is not a socket; it is left alone", path = .0.display())]
     NotASocket(PathBuf),
     /// Root would serve in a directory in which another user can replace the socket.
     #[error(
@@ -62,7 +62,7 @@ pub enum BindError {
         why: String,
     },
     /// The file at the path is not the socket that was bound.
-    #[error("somebody put another file in the place of {path} while it was made", path = .0.display())]
+    #[error("another file was put in the place of {path} while the socket was created", path = .0.display())]
     Replaced(PathBuf),
     /// The kernel refused an operation.
     #[error("cannot {doing} {path}", path = .path.display())]
@@ -279,7 +279,10 @@ fn admit_members(inode: &OwnedFd, group: &str, found: io::Result<Option<Group>>)
     let members = match found {
         Ok(Some(members)) => members,
         Ok(None) => {
-            tracing::info!(group, "no such group: the control socket is for the daemon's own user and group");
+            tracing::info!(
+                group,
+                "this group does not exist: only the daemon's own user and group can use the control socket"
+            );
             return open();
         }
         Err(error) => {

@@ -81,7 +81,7 @@ fn is_under_way<T>(answer: &watch::Receiver<T>) -> bool {
 fn told<T: Clone + Send + Sync + 'static>(mut answer: watch::Receiver<Option<T>>) -> BlockingTask<T> {
     Box::pin(async move {
         let answer = answer.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
-        answer.ok_or_else(|| io::Error::other("nobody answers the same question of somebody else"))
+        answer.ok_or_else(|| io::Error::other("another look-up of the same user ended without an answer"))
     })
 }
 

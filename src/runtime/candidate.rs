@@ -80,8 +80,8 @@ pub fn needs_root(programs: &[Program]) -> bool {
     programs.iter().any(|program| identities.of(program) == Runner::Root)
 }
 
-/// What was found out about the paths of programs. A path on a disk that does not answer must not
-/// delay the rest.
+/// The results of the examination of programs' paths. A path on a disk that does not answer must
+/// not delay the rest.
 #[derive(Debug, Default)]
 struct Looks {
     seen: BTreeMap<(PathBuf, Runner), Look>,

@@ -45,7 +45,7 @@ impl Notifier {
             Ok(Some(manager)) => manager,
             Ok(None) => return Self(None),
             Err(error) => {
-                tracing::warn!(%error, "the service manager cannot be told anything");
+                tracing::warn!(%error, "no message can be sent to the service manager");
                 return Self(None);
             }
         };
@@ -88,7 +88,7 @@ impl Notifier {
         if let Some(tell) = &self.0
             && tell.try_send(news).is_err()
         {
-            tracing::warn!("the service manager does not read what it is told");
+            tracing::warn!("the service manager does not read its messages");
         }
     }
 }
@@ -150,7 +150,7 @@ impl NotifyTask {
 
     async fn say(&self, message: &str) {
         if let Err(error) = self.socket.send(message.as_bytes()).await {
-            tracing::warn!(%error, message, "the service manager was not told");
+            tracing::warn!(%error, message, "a message to the service manager was not sent");
         }
     }
 }

@@ -59,7 +59,7 @@ pub(crate) struct Reloader {
     pub(crate) lost: Arc<AtomicU64>,
 }
 
-/// What the task returns at its end.
+/// The result of the task at its end.
 #[derive(Debug)]
 pub(crate) struct Reloaded {
     /// The configuration that ran last.
@@ -142,7 +142,7 @@ impl Reloader {
                     by,
                     intent = mode.word(),
                     errors,
-                    "this is no configuration: nothing was changed"
+                    "the configuration has errors: nothing was changed"
                 );
             }
             ReloadOutcome::Unreadable(why) => {
@@ -269,7 +269,7 @@ async fn judge(candidate: Candidate, running: Arc<Config>) -> io::Result<Judged>
 /// is no reason: a conflict becomes a fault then.
 fn refusals(running: &Config, wanted: &Config) -> Vec<String> {
     foreign::refusals(running, wanted).unwrap_or_else(|error| {
-        tracing::warn!(%error, "cannot tell which addresses are this machine's own; the reload goes on");
+        tracing::warn!(%error, "cannot find out which addresses are this machine's own; the reload continues");
         Vec::new()
     })
 }

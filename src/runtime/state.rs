@@ -40,8 +40,8 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 pub(crate) enum StateError {
     /// Another daemon uses the directory. Two daemons would overwrite each other's demotions.
     #[error(
-        "somebody holds the state directory {path}: another vrrpd, whose demotions this one would overwrite, or another \
-         program (fuser {path} tells). This one ends and has touched nothing", path = .0.display()
+        "another process holds the state directory {path}: a vrrpd, whose demotions this one would overwrite, or another \
+         program (fuser {path} shows which). This one stops and has changed nothing", path = .0.display()
     )]
     InUse(PathBuf),
     /// The kernel refused.
@@ -71,7 +71,7 @@ enum FileContent {
     Unknown,
 }
 
-/// What an earlier run left behind.
+/// The demotions of an earlier run.
 #[derive(Debug, Default)]
 pub(crate) struct Recalled {
     /// The demotions that still hold, also of routers that are not configured.

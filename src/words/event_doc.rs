@@ -29,10 +29,10 @@ pub struct EventDoc {
     pub seq: u64,
     /// When it happened.
     pub time: Stamp,
-    /// Who should act. `error`: look now. `warning`: look during working hours. `info`: this is
-    /// expected.
+    /// How soon a person should act. `error`: look now. `warning`: look during working hours.
+    /// `info`: this is expected.
     pub severity: Word,
-    /// What happened, as a fixed name. It says which of the other fields are there.
+    /// The kind of the event, as a fixed name. It says which of the other fields are there.
     pub kind: Word,
     /// The router that the event is about; null: it is about the whole node.
     pub name: Option<Word>,
@@ -90,8 +90,8 @@ pub struct EventDetails {
     /// `fault_raised`, `fault_cleared`: the fault, as in `faults` of the status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
-    /// `concern_raised`, `concern_cleared`: what is wrong with this node, but not a reason to let
-    /// go.
+    /// `concern_raised`, `concern_cleared`: what is wrong with this node, although it keeps
+    /// the addresses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concern: Option<String>,
     /// `mac_changed`: the hardware address before.

@@ -12,8 +12,8 @@ pub fn begins(concern: &LocalWarning) -> String {
         LocalWarning::ForeignAddresses(foreign) => {
             let ForeignAddresses { interface, first, others } = foreign;
             format!(
-                "{} configured on {interface} by something else than vrrpd as well; this node serves on, but when it lets go \
-                 the address stays there: ip address delete {first} dev {interface}",
+                "{} configured on {interface} by something else than vrrpd as well; this node continues to serve, but when \
+                 vrrpd removes its addresses, this one stays: ip address delete {first} dev {interface}",
                 named(first, *others)
             )
         }
@@ -57,8 +57,8 @@ fn unsent(errno: i32, interface: &str) -> String {
 
 fn octets(family: Family, addresses: usize, needed: usize, mtu: u32, interface: InterfaceName) -> String {
     format!(
-        "an advertisement of {addresses} {family} addresses needs an MTU of {needed}, and {interface} has {mtu}: it goes out in \
-         fragments, which other routers refuse. Raise the MTU, or move addresses to `excluded_addresses` or another router"
+        "an advertisement of {addresses} {family} addresses needs an MTU of {needed}, and {interface} has {mtu}: it is sent in \
+         fragments, which other routers discard. Raise the MTU, or move addresses to `excluded_addresses` or another router"
     )
 }
 

@@ -117,17 +117,17 @@ fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
         }
         EventKind::TakeoverRefuted { by, silent, message, lasts } => {
             let because = match message {
-                HastyMessage::Resignation => "a message in its name had resigned".to_owned(),
+                HastyMessage::Resignation => "a message in its name was a resignation".to_owned(),
                 HastyMessage::Interval(interval) => {
                     format!(
-                        "a message in its name named an interval of {interval}, and then nothing came for {}",
+                        "a message in its name had an interval of {interval}, and no message followed for {}",
                         span(*silent)
                     )
                 }
             };
             format!(
-                "this node had taken over from {by}, which was there all the time: {because}. Somebody may forge \
-                 messages; for {} such words are believed only when {by} misses its next message",
+                "this node took over from {by}, which had not stopped: {because}. The message may be forged; for {} \
+                 such messages are believed only if {by} misses its next advertisement",
                 span(*lasts)
             )
         }

@@ -12,7 +12,7 @@ pub fn sentence(peer: Option<IpAddr>, what: &PeerWarning) -> String {
     let peer = peer.map_or_else(|| "an unknown sender".to_owned(), |peer| peer.to_string());
     match what {
         PeerWarning::Rejected(crate::wire::RejectReason::VersionErrors) => format!(
-            "{peer} speaks another version of VRRP than 3, so that neither of you hears the other and both may hold the \
+            "{peer} uses another version of VRRP than 3, so that neither router hears the other and both may hold the \
              addresses. keepalived: vrrp_version 3 in global_defs (version_errors)"
         ),
         PeerWarning::Rejected(reason) => format!("discarded a message of {peer} ({})", reason.as_str()),
@@ -28,7 +28,7 @@ pub fn sentence(peer: Option<IpAddr>, what: &PeerWarning) -> String {
             list(ours)
         ),
         PeerWarning::OtherVrid { address, theirs } => format!(
-            "{peer} advertises {address}, which is an address of this router, under VRID {theirs}: both of you may hold \
+            "{peer} advertises {address}, which is an address of this router, under VRID {theirs}: both nodes may hold \
              it. Give both nodes the same vrid ({what})"
         ),
         PeerWarning::SamePriority(priority) => format!(
@@ -44,12 +44,12 @@ pub fn sentence(peer: Option<IpAddr>, what: &PeerWarning) -> String {
              advertise_interval ({what})"
         ),
         PeerWarning::IntervalTooLong { said, obeyed } => format!(
-            "{peer} says that it advertises every {said}, more than this node believes: when it falls silent, this node \
-             waits as if it were {obeyed}. Give both the same advertise_interval ({what})"
+            "{peer} says that it advertises every {said}, which is longer than this node accepts: if {peer} stops, this \
+             node waits as if the interval were {obeyed}. Give both the same advertise_interval ({what})"
         ),
         PeerWarning::ChecksumDiffers => format!(
-            "{peer} computes its checksums in the other way than those whom this node follows, so it may not understand \
-             this node. Give all routers of this VRID the same checksum ({what})"
+            "{peer} sends another kind of checksum than the routers that this node follows, so it may discard the \
+             messages of this node. Give all routers of this VRID the same checksum ({what})"
         ),
         PeerWarning::OwnerConflict => format!(
             "{peer} claims to own the addresses that this node owns: only one node may have priority = \"owner\" ({what})"
@@ -98,7 +98,7 @@ pub fn nobody_serves(
         NotServing::Demoted => format!("this node is demoted. To serve here: vrrpctl promote {router}"),
         NotServing::Faults(faults) => {
             let faults: Vec<_> = faults.iter().map(fault_in_full).collect();
-            format!("this node cannot: {}. Mend that, or look at the other node", faults.join(", "))
+            format!("this node cannot: {}. Fix that, or look at the other node", faults.join(", "))
         }
         NotServing::Sibling => {
             "this node waits, because an Active is heard in its other family, and both families move \

@@ -320,7 +320,7 @@ fn a_second_demotion_says_what_it_changed() {
         (demoted(None, ""), first.clone(), "its reason is now: kernel update."),
         (first.clone(), demoted(None, ""), "its reason is gone (was: kernel update)."),
         (first.clone(), last_resort.clone(), "it serves as the last resort now."),
-        (last_resort, first, "it is no last resort any more."),
+        (last_resort, first, "it is not a last resort any more."),
     ];
     for (before, now, words) in cases {
         let mut document = demote(&[("web", "ipv4", "already_demoted")]);
@@ -433,8 +433,8 @@ fn a_dry_run_tells_the_same_and_that_it_did_nothing() {
     assert_eq!((&applied.virtual_routers, &applied.checks), (&tried.virtual_routers, &tried.checks));
     let plan = |document: &ReloadDoc| {
         let text = render::reload(document);
-        let (plan, verdict) = text.trim_end().rsplit_once('\n').unwrap();
-        (plan.to_owned(), verdict.to_owned())
+        let (plan, summary) = text.trim_end().rsplit_once('\n').unwrap();
+        (plan.to_owned(), summary.to_owned())
     };
     assert_eq!(plan(&applied).0, plan(&tried).0);
     assert_eq!(plan(&applied).1, "Reloaded /etc/vrrpd/vrrpd.toml.");
@@ -444,7 +444,7 @@ fn a_dry_run_tells_the_same_and_that_it_did_nothing() {
 #[test]
 fn a_reload_that_changes_nothing_says_so() {
     let expected = "4 virtual routers and 2 checks unchanged.\n\
-                    Nothing to change: /etc/vrrpd/vrrpd.toml is what runs.\n";
+                    No changes: /etc/vrrpd/vrrpd.toml is already in use.\n";
     for mode in [ReloadMode::Apply, ReloadMode::DryRun] {
         assert_eq!(render::reload(&reload(BEFORE, mode)), expected);
     }

@@ -292,7 +292,7 @@ fn a_check_that_is_added_to_an_active_router_does_not_interrupt_it() {
     assert_eq!(track(), "pending");
     assert_eq!(pair.fe0.instance("web", "ipv4")["faults"], json!([]));
     std::fs::write(dir.join("go"), "").expect("the check may end");
-    wait_for(SOON, "the first verdict", || track() == "passing");
+    wait_for(SOON, "the first result", || track() == "passing");
     // A check that is changed keeps its last result.
     let slower = Config::new().check("service", &command, &[("timeout", "\"50s\"")]).with(&tracked);
     assert_eq!(reloaded(&pair.fe0, &slower), pairs(&[("web", "unchanged")]));

@@ -25,7 +25,7 @@ fn a_second_daemon_ends_at_once_and_touches_nothing() {
     let other = lab.dir().join("other");
     let (other_socket, other_state) = (other.join("control.sock"), other.join("state"));
     let pid = format!("another vrrpd already runs in this network namespace (process {})", first.pid());
-    let holds = format!("somebody holds the state directory {}", state.display());
+    let holds = format!("another process holds the state directory {}", state.display());
     let listens = format!("another vrrpd already listens on {}", socket.display());
     let table = [
         // As in incident F10: a try-out with another socket.

@@ -243,9 +243,9 @@ fn hooks() -> Vec<HookStatus> {
 
 /// One that fails, one that passes but for its last run.
 fn checks() -> std::collections::BTreeMap<CheckName, CheckStatus> {
-    let status = |verdict, since: &str, streak, failure: Option<ProgramFailure>| CheckStatus {
+    let status = |result, since: &str, streak, failure: Option<ProgramFailure>| CheckStatus {
         rule: CheckRule { interval: Duration::from_secs(1), rise: 2, fall: 3 },
-        result: Some(verdict),
+        result: Some(result),
         since: Some(since.parse().unwrap()),
         streak: Some(streak),
         runs: 4123,

@@ -1,4 +1,4 @@
-//! What the kernel reports about an interface.
+//! The facts that the kernel reports about an interface.
 
 use super::{InterfaceName, MacAddr};
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,7 @@ use crate::types::{AdverInterval, AdvertPriority, Family, Version, Vrid};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// Which octets the checksum of a VRRPv3/IPv4 message covers.
+/// The octets that the checksum of a VRRPv3/IPv4 message covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ChecksumFlavour {
     /// The checksum covers the VRRP message only (RFC 9568 §5.2.8).

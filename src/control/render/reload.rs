@@ -36,12 +36,12 @@ pub fn reload(document: &ReloadDoc) -> String {
     }
     let changes = text.len() > report.len();
     text.push_str(&unchanged(virtual_routers, checks));
-    let verdict = match (changes, document.applied) {
-        (false, _) => format!("Nothing to change: {file} is what runs."),
+    let summary = match (changes, document.applied) {
+        (false, _) => format!("No changes: {file} is already in use."),
         (true, true) => format!("Reloaded {file}."),
         (true, false) => format!("Nothing was changed: a dry run of {file}."),
     };
-    text + &verdict + "\n"
+    text + &summary + "\n"
 }
 
 const UNCHANGED: &str = "unchanged";
@@ -52,7 +52,7 @@ fn router_line(router: &PlannedRouterDoc) -> String {
         "add" => format!("{name}: new, on {interface} with VRID {vrid}"),
         "remove" => format!("{name}: removed; hands over first"),
         "retune" => format!("{name}: changes and keeps its state"),
-        "rebuild" => format!("{name}: hands over, then starts anew"),
+        "rebuild" => format!("{name}: restarts; hands over first"),
         other => format!("{name}: {other}"),
     }
 }
@@ -60,9 +60,9 @@ fn router_line(router: &PlannedRouterDoc) -> String {
 fn check_line(check: &PlannedCheckDoc) -> String {
     let PlannedCheckDoc { name, action, .. } = check;
     match &**action {
-        "add" => format!("check {name}: new; what runs goes on until its first verdict"),
+        "add" => format!("check {name}: new; running routers are not affected until its first result"),
         "remove" => format!("check {name}: removed"),
-        "restart" => format!("check {name}: starts anew; its last verdict stands until then"),
+        "restart" => format!("check {name}: restarts; its last result counts until its first run has ended"),
         other => format!("check {name}: {other}"),
     }
 }

@@ -19,7 +19,7 @@ const HERE: &str = "on this machine: ";
 /// The user of the service that the package installs.
 const SERVICE: &str = "vrrpd";
 
-/// What the kernel reports about this machine.
+/// The facts that the kernel reports about this machine.
 #[derive(Debug, Default)]
 struct Machine {
     /// Index and name, in the order of the kernel.
@@ -149,7 +149,7 @@ fn of_program(program: &Program, looks: &Looks) -> Option<(String, String)> {
         }
         // Another user than the current one may be allowed to read it.
         Err(_) => None,
-        Ok(found) if !found.is_file() => Some((format!("{path} is no program"), help.to_owned())),
+        Ok(found) if !found.is_file() => Some((format!("{path} is not a program"), help.to_owned())),
         Ok(found) if found.permissions().mode() & 0o111 == 0 => {
             Some((format!("{path} may not be executed"), format!("chmod a+rx {path}")))
         }
@@ -285,7 +285,7 @@ mod tests {
         };
         for (command, user, said) in [
             ("/nowhere/check", "root", Some("there is no /nowhere/check")),
-            ("/etc", "root", Some("/etc is no program")),
+            ("/etc", "root", Some("/etc is not a program")),
             (file.to_str().unwrap(), "root", Some("may not be executed")),
             ("/bin/true", "nobody-of-that-name", Some("there is no user \"nobody-of-that-name\"")),
             ("/bin/true", "root", None),

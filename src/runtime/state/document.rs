@@ -37,7 +37,7 @@ pub(crate) enum Damage {
     Name(String),
     #[error("is damaged: {0} is in it twice")]
     Twice(RouterName),
-    #[error("is damaged: {text:?} of {name} is no time")]
+    #[error("is damaged: {text:?} of {name} is not a time")]
     Time { name: RouterName, text: String },
 }
 
@@ -50,7 +50,7 @@ impl From<serde_json::Error> for Damage {
 
 /// A demotion as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct SavedDemotion {
     since: Timestamp,
     until: Option<Timestamp>,
     line: DemotionEntry,
@@ -97,7 +97,7 @@ pub(super) fn text(demotions: &Demotions) -> String {
 }
 
 /// Reads the content of a file.
-pub(super) fn parse(text: &[u8]) -> Result<BTreeMap<RouterName, Entry>, Damage> {
+pub(super) fn parse(text: &[u8]) -> Result<BTreeMap<RouterName, SavedDemotion>, Damage> {
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > LARGEST {
         return Err(Damage::TooLarge);
     }
@@ -109,7 +109,7 @@ pub(super) fn parse(text: &[u8]) -> Result<BTreeMap<RouterName, Entry>, Damage> 
     let mut entries = BTreeMap::new();
     for line in document.demotions {
         let Ok(name) = line.name.parse::<RouterName>() else { return Err(Damage::Name(shown(&line.name))) };
-        let entry = Entry {
+        let entry = SavedDemotion {
             since: time(&name, &line.since)?,
             until: line.until.as_deref().map(|until| time(&name, until)).transpose()?,
             line,
@@ -122,10 +122,13 @@ pub(super) fn parse(text: &[u8]) -> Result<BTreeMap<RouterName, Entry>, Damage> 
 }
 
 /// Returns the demotions that hold at `now`, and the names of those whose time is up.
-pub(super) fn recall(entries: BTreeMap<RouterName, Entry>, now: Moment) -> (Demotions, Vec<RouterName>) {
+pub(super) fn recall(
+    entries: BTreeMap<RouterName, SavedDemotion>,
+    now: Moment,
+) -> (Demotions, Vec<RouterName>) {
     let (mut demotions, mut expired) = (Demotions::new(), Vec::new());
     for (name, entry) in entries {
-        let Entry { since, until, line } = entry;
+        let SavedDemotion { since, until, line } = entry;
         let left = until.map(|until| left(since, until, now.wall));
         if left == Some(None) {
             expired.push(name);

@@ -143,7 +143,7 @@ impl CheckBoard {
     /// Records that the task of a check has died: the check counts as failing from now on. `Some`:
     /// this result is new.
     fn bury(&self, check: CheckName, death: &JoinError) -> Option<CheckReport> {
-        let why = format!("this is a bug, please report it: nobody runs the check any more ({death})");
+        let why = format!("this is a bug, please report it: the check is not run any more ({death})");
         tracing::error!(check = %check.0, why, "the check counts as failing until it is changed or vrrpd restarts");
         let mut board = self.lock();
         let status = board.get_mut(&check)?;
@@ -182,7 +182,8 @@ struct Watcher {
     attempt: Option<Attempt>,
 }
 
-/// Runs a watcher, and reports a failure if its task dies: its last result must not stay for ever.
+/// Runs a watcher, and reports a failure if its task dies, because its last result must not count
+/// any longer.
 async fn outlived(watcher: Watcher, stopped: watch::Receiver<()>) {
     let (check, reports, board) = (watcher.spec.name.clone(), watcher.reports.clone(), watcher.board.clone());
     let still_wanted = stopped.clone();

@@ -130,7 +130,7 @@ async fn output_without_end_does_not_outlive_the_timeout() {
 }
 
 #[tokio::test]
-async fn a_descendant_that_keeps_stderr_open_does_not_hold_up_the_verdict() {
+async fn a_descendant_that_keeps_stderr_open_does_not_delay_the_result() {
     let room = TempDir::new().unwrap();
     let pid = room.path().join("pid");
     let script = format!("sleep 1000 & echo $! > {}; echo sad >&2; exit 1", pid.display());
@@ -165,7 +165,8 @@ async fn a_command_that_cannot_run_says_so_and_fails() {
     assert_eq!(first(nobody).await, (CheckResult::Failing, expected));
 }
 
-/// As root it runs as that user, with its group and no other; without the privilege it says so.
+/// As root, the check runs as that user, with the user's group and no other; without the privilege
+/// it reports that.
 #[tokio::test]
 async fn a_check_runs_as_its_user_or_says_why_not() {
     let user = nix::unistd::User::from_name("nobody").unwrap().expect("every system has nobody");
@@ -318,7 +319,7 @@ async fn missed_ticks_are_put_off_and_not_made_up_for() {
     let room = TempDir::new().unwrap();
     let slow = room.path().join("slow");
     let script = format!("test -e {0} && exit 0; touch {0}; sleep 0.9", slow.display());
-    let (checks, _verdicts) = start(&[CheckSpec { interval: millis(250), ..shell(&script) }]);
+    let (checks, _results) = start(&[CheckSpec { interval: millis(250), ..shell(&script) }]);
     let mut starts = Vec::new();
     until("three runs", || {
         if let Some(last) = status(&checks).last
@@ -379,7 +380,7 @@ async fn a_check_whose_watcher_died_counts_as_failing() {
 #[tokio::test]
 async fn a_run_that_cannot_be_killed_fails_every_interval_until_it_is_gone() {
     let hangs = ["/bin/sleep".to_owned(), "1000".to_owned()];
-    let (mut watcher, _verdicts) = watcher(shell("exit 0"));
+    let (mut watcher, _results) = watcher(shell("exit 0"));
     watcher.attempt = Some(attempt(&hangs));
     let unkillable = ProgramOutcome::Failed(FailureKind::Unkillable.into());
     assert_eq!(watcher.run_once().await, unkillable);
@@ -449,7 +450,7 @@ async fn a_new_list_leaves_unchanged_checks_alone() {
 }
 
 #[tokio::test]
-async fn a_full_queue_makes_checks_wait_and_loses_no_verdict() {
+async fn a_full_queue_makes_checks_wait_and_loses_no_result() {
     let (sender, mut reports) = mpsc::channel(1);
     let mut checks = Checks::new(sender);
     let room = TempDir::new().unwrap();

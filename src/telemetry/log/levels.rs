@@ -18,7 +18,7 @@ const LEVELS: [(&str, LevelFilter); 6] = [
 /// name of a part of the program, and nothing would be logged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{LEVEL_VARIABLE} has {0:?}, which is no log level. The levels are off, error, warn, info, debug and trace; a part of \
+    "{LEVEL_VARIABLE} has {0:?}, which is not a log level. The levels are off, error, warn, info, debug and trace; a part of \
      the program gets one of its own like this: {LEVEL_VARIABLE}=info,vrrpd::control=debug"
 )]
 pub struct LevelError(String);
@@ -88,6 +88,6 @@ mod tests {
             assert!(error.contains("off, error, warn, info, debug and trace"), "{text}: {error}");
         }
         let error = parse("info,verbose").unwrap_err().to_string();
-        assert!(error.starts_with("VRRPD_LOG has \"verbose\", which is no log level."), "{error}");
+        assert!(error.starts_with("VRRPD_LOG has \"verbose\", which is not a log level."), "{error}");
     }
 }

@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Who adds the time to a line.
+/// Which side adds the time to a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ForPeople {
     /// The line has the time.
