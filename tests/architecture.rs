@@ -2,6 +2,8 @@
 //! source. Every rule is a function from a file to complaints, and is fed a violation of its own to show
 //! that it would speak up.
 
+#[path = "architecture/one_meaning.rs"]
+mod one_meaning;
 #[path = "support/rust_source.rs"]
 mod rust_source;
 #[path = "support/source_tree.rs"]

@@ -65,16 +65,16 @@ pub(super) struct Launch<'a> {
 }
 
 /// The result of a start, and a sender that is dropped when the start is over.
-type Started = (Result<Attempt, FailureKind>, oneshot::Sender<Infallible>);
+type StartResult = (Result<Attempt, FailureKind>, oneshot::Sender<Infallible>);
 
 /// Starts the commands of one check, or of the hooks of one router. The thread that starts a
-/// program waits until the kernel has read the program, for ever if the disk does not answer. So
-/// another thread starts it, and there are never two such threads.
+/// program waits until the kernel has read the program, without a limit if the disk does not
+/// answer. So another thread starts it, and there are never two such threads.
 #[derive(Default)]
 pub(super) struct Starter {
     /// A start whose end was not awaited; when this is dropped, the process that it started is
     /// killed.
-    errand: Option<BlockingTask<Started>>,
+    errand: Option<BlockingTask<StartResult>>,
     /// This receiver is closed when the last start is over.
     under_way: Option<oneshot::Receiver<Infallible>>,
 }
@@ -184,7 +184,7 @@ impl Attempt {
         let leader = child.id().and_then(|id| i32::try_from(id).ok());
         let leader =
             leader.ok_or_else(|| FailureKind::CouldNotRun(format!("{program} has no process id")))?;
-        be_as_expendable_as_others(leader);
+        reset_oom_score(leader);
         let stderr = Listener::new(child.stderr.take());
         let stdout = Listener::new(child.stdout.take());
         Ok(Self { child, group: Pid::from_raw(leader), stderr, stdout, life: Life::Running })
@@ -271,7 +271,7 @@ impl Attempt {
 /// the kernel's out-of-memory killer. What the daemon starts must not inherit that: a check that
 /// uses too much memory would cause nginx to be killed. The kernel refuses this for another user's
 /// process, which does no harm.
-fn be_as_expendable_as_others(process: i32) {
+fn reset_oom_score(process: i32) {
     let shielded = std::fs::read_to_string("/proc/self/oom_score_adj").is_ok_and(|own| own.starts_with('-'));
     if shielded {
         let _ = std::fs::write(format!("/proc/{process}/oom_score_adj"), "0");

@@ -44,7 +44,7 @@ const WHY: usize = 8;
 /// The columns that are left out on a narrow terminal, in this order.
 const DISPENSABLE: [usize; 5] = [INTERFACE, FAMILY, VRID, PRIORITY, SINCE];
 
-type Row = [String; COLUMNS];
+type TableRow = [String; COLUMNS];
 
 /// The table of `status`.
 #[must_use]
@@ -53,7 +53,7 @@ pub fn status(document: &StatusDoc, width: Width) -> String {
         return NONE_CONFIGURED.to_owned();
     }
     let alone = |vr| vec![cells(vr, document.time)];
-    let rows: Vec<Row> = match width {
+    let rows: Vec<TableRow> = match width {
         Width::Unlimited => document.virtual_routers.iter().flat_map(alone).collect(),
         Width::Columns(_) => {
             let routers = document.virtual_routers.chunk_by(|a, b| a.name == b.name);
@@ -100,7 +100,7 @@ fn state(vr: &VirtualRouterDoc) -> &str {
     }
 }
 
-fn cells(vr: &VirtualRouterDoc, now: Stamp) -> Row {
+fn cells(vr: &VirtualRouterDoc, now: Stamp) -> TableRow {
     let active = match vr.active {
         Some(active) if active.local => "this node".to_owned(),
         Some(active) => active.address.to_string(),
@@ -122,7 +122,7 @@ fn cells(vr: &VirtualRouterDoc, now: Stamp) -> Row {
 
 /// One row for both families of a router that are in the same state for the same reason. The reason
 /// comes from the family that has one of its own.
-fn agreed(router: &[VirtualRouterDoc], now: Stamp) -> Option<Row> {
+fn agreed(router: &[VirtualRouterDoc], now: Stamp) -> Option<TableRow> {
     let [first, second] = router else { return None };
     let local = |vr: &VirtualRouterDoc| vr.active.map(|active| active.local);
     let told = if first.cause == "sibling" { second } else { first };
@@ -139,7 +139,7 @@ fn agreed(router: &[VirtualRouterDoc], now: Stamp) -> Option<Row> {
 }
 
 /// The columns that are shown, each with its width.
-fn columns(rows: &[Row], width: Width) -> Vec<(usize, usize)> {
+fn columns(rows: &[TableRow], width: Width) -> Vec<(usize, usize)> {
     let widest = |at: usize| {
         let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
         cells.chain(TITLES.get(at).map(|title| title.len())).max().unwrap_or(0)
@@ -173,7 +173,7 @@ fn columns(rows: &[Row], width: Width) -> Vec<(usize, usize)> {
 }
 
 /// How narrow a column may become. Its cells must still be told apart.
-fn floor(rows: &[Row], at: usize) -> usize {
+fn floor(rows: &[TableRow], at: usize) -> usize {
     let shortest = match at {
         NAME => 8,
         ACTIVE => 11,
@@ -196,7 +196,7 @@ fn floor(rows: &[Row], at: usize) -> usize {
     (first..longest).find(apart).unwrap_or(longest.max(first))
 }
 
-fn line(text: &mut String, cells: &Row, columns: &[(usize, usize)]) {
+fn line(text: &mut String, cells: &TableRow, columns: &[(usize, usize)]) {
     let mut line = String::new();
     let mut rest = Vec::new();
     for (at, width) in columns {

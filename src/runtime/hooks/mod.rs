@@ -25,7 +25,7 @@ pub(in crate::runtime) use gate::HookGate;
 
 use self::queue::WorkerEvent;
 use self::variables::RouterIdentity;
-use self::worker::{Assignment, HookWorker, Start, WorkerPhase};
+use self::worker::{Assignment, AssignmentStart, HookWorker, WorkerPhase};
 use crate::agent::AgentEvent;
 use crate::config::{Config, HookKind};
 use crate::kernel::keeper::KeeperEvent;
@@ -149,7 +149,7 @@ impl Hooks {
             let hooks = config.hooks.get(&spec.name).cloned().unwrap_or_default();
             self.board.open(&spec.name, &hooks);
             let stays = before.get(&spec.name).is_some_and(|before| before.is_same_instance(spec));
-            let start = if stays { Start::AtOnce } else { Start::WithTheRouter };
+            let start = if stays { AssignmentStart::AtOnce } else { AssignmentStart::WithTheRouter };
             let assignment = Assignment { identity: RouterIdentity::of(spec, node), hooks, start };
             match self.workers.get(&spec.name) {
                 Some(hand) => drop(hand.assignment.send_replace(assignment)),

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What happened to the router.
+/// An event that a worker must know of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum WorkerEvent {
     /// One family changed its state.
@@ -48,7 +48,7 @@ pub(super) struct FamilyTransition {
     pub(super) faults: Arc<str>,
 }
 
-/// What a hook is told of the transition that it runs for.
+/// The facts that a hook is told of the transition that it runs for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct HookFacts {
     pub(super) state: StateName,
@@ -71,7 +71,7 @@ pub(super) struct Job {
     pub(super) run: u64,
 }
 
-/// What the worker must do at once after an event.
+/// The action that the worker must take at once after an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
     /// End the running hook: its preparation is not needed any more.
@@ -123,12 +123,12 @@ pub(super) struct HookQueue {
 #[derive(Debug, Clone, Copy)]
 struct InstanceState {
     state: StateName,
-    addresses: Addresses,
+    addresses: AddressLocation,
 }
 
 /// Where the addresses of a family are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Addresses {
+enum AddressLocation {
     Elsewhere,
     Coming,
     Here,
@@ -142,7 +142,7 @@ impl HookQueue {
         patience: Duration,
         families: impl Iterator<Item = Family>,
     ) -> Self {
-        let idle = InstanceState { state: StateName::Initialize, addresses: Addresses::Elsewhere };
+        let idle = InstanceState { state: StateName::Initialize, addresses: AddressLocation::Elsewhere };
         Self {
             configured,
             patience,
@@ -178,14 +178,14 @@ impl HookQueue {
 
     /// Whether no address is installed or requested, and no hook for addresses waits.
     pub(super) fn is_released(&self) -> bool {
-        self.instances.values().all(|instance| instance.addresses == Addresses::Elsewhere)
+        self.instances.values().all(|instance| instance.addresses == AddressLocation::Elsewhere)
             && self.addresses.is_none()
     }
 
     /// Whether the router takes part in no family, and its hooks for that state have run.
     pub(super) fn is_idle(&self) -> bool {
         let idle = |instance: &InstanceState| {
-            instance.state == StateName::Initialize && instance.addresses == Addresses::Elsewhere
+            instance.state == StateName::Initialize && instance.addresses == AddressLocation::Elsewhere
         };
         self.instances.values().all(idle) && self.addresses.is_none() && self.transition.is_none()
     }
@@ -238,9 +238,9 @@ impl HookQueue {
             self.instances.iter().map(|(family, instance)| (*family, instance.addresses)).collect();
         for (family, addresses) in families {
             match addresses {
-                Addresses::Coming => self.arrived(family),
-                Addresses::Going => self.gone(family),
-                Addresses::Here | Addresses::Elsewhere => {}
+                AddressLocation::Coming => self.arrived(family),
+                AddressLocation::Going => self.gone(family),
+                AddressLocation::Here | AddressLocation::Elsewhere => {}
             }
         }
         self.settle();
@@ -263,11 +263,11 @@ impl HookQueue {
         let Some(instance) = self.instances.get_mut(&family) else { return };
         instance.state = to;
         match (from, to) {
-            (_, StateName::Active) => instance.addresses = Addresses::Coming,
-            (StateName::Active, _) => instance.addresses = Addresses::Going,
+            (_, StateName::Active) => instance.addresses = AddressLocation::Coming,
+            (StateName::Active, _) => instance.addresses = AddressLocation::Going,
             (StateName::Initialize | StateName::Backup, StateName::Initialize | StateName::Backup) => {}
         }
-        // Of the transitions of both families, hooks are told the one that has a cause of its own.
+        // Both families have transitions. Hooks are told the one that has a cause of its own.
         let told = |facts: &HookFacts| facts.state == to && facts.cause != Cause::Sibling;
         if self.unsettled.is_none() || !self.latest.as_ref().is_some_and(told) {
             self.latest = Some(HookFacts {
@@ -301,9 +301,9 @@ impl HookQueue {
     /// does not belong to the newest one.
     fn arrived(&mut self, family: Family) {
         if let Some(instance) = self.instances.get_mut(&family)
-            && instance.addresses == Addresses::Coming
+            && instance.addresses == AddressLocation::Coming
         {
-            instance.addresses = Addresses::Here;
+            instance.addresses = AddressLocation::Here;
         }
     }
 
@@ -311,10 +311,10 @@ impl HookQueue {
         let Some(instance) = self.instances.get_mut(&family) else { return };
         match instance.addresses {
             // If they count as installed, the keeper is ending, whatever the election wants.
-            Addresses::Going | Addresses::Here => instance.addresses = Addresses::Elsewhere,
-            Addresses::Coming | Addresses::Elsewhere => return,
+            AddressLocation::Going | AddressLocation::Here => instance.addresses = AddressLocation::Elsewhere,
+            AddressLocation::Coming | AddressLocation::Elsewhere => return,
         }
-        if self.instances.values().all(|instance| instance.addresses == Addresses::Elsewhere) {
+        if self.instances.values().all(|instance| instance.addresses == AddressLocation::Elsewhere) {
             self.release();
         }
     }
@@ -340,8 +340,8 @@ impl HookQueue {
     fn settle(&mut self) {
         let Some(facts) = self.latest.clone().filter(|_| self.unsettled.is_some()) else { return };
         let expected = match facts.state {
-            StateName::Active => Addresses::Here,
-            StateName::Initialize | StateName::Backup => Addresses::Elsewhere,
+            StateName::Active => AddressLocation::Here,
+            StateName::Initialize | StateName::Backup => AddressLocation::Elsewhere,
         };
         if self.instances.values().any(|m| m.state != facts.state || m.addresses != expected) {
             return;

@@ -1,4 +1,5 @@
-//! What a hook is told in `VRRPD_*` variables, which are part of the contract (docs/operations.md).
+//! The `VRRPD_*` variables, which tell a hook the facts. They are part of the contract
+//! (docs/operations.md).
 
 use super::queue::HookFacts;
 use crate::config::HookKind;

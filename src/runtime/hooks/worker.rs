@@ -47,12 +47,12 @@ pub(super) enum WorkerPhase {
 pub(super) struct Assignment {
     pub(super) identity: RouterIdentity,
     pub(super) hooks: RouterHooks,
-    pub(super) start: Start,
+    pub(super) start: AssignmentStart,
 }
 
 /// The moment from which an assignment holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Start {
+pub(super) enum AssignmentStart {
     /// The assignment holds at once, because the router stays.
     AtOnce,
     /// The assignment holds when the router is gone, because another router of the same name
@@ -87,15 +87,15 @@ enum NextAssignment {
 }
 
 /// A running hook.
-struct Run {
+struct RunningHook {
     job: Job,
     /// This sender is dropped in order to end the hook.
     cancel: Option<oneshot::Sender<()>>,
-    end: Pin<Box<dyn Future<Output = End> + Send>>,
+    end: Pin<Box<dyn Future<Output = EndedHook> + Send>>,
 }
 
 /// How a hook ended.
-struct End {
+struct EndedHook {
     outcome: HookOutcome,
     took: Duration,
     account: Option<Account>,
@@ -132,7 +132,7 @@ impl HookWorker {
         mut news: mpsc::Receiver<WorkerEvent>,
         mut stages: watch::Receiver<WorkerPhase>,
     ) {
-        let mut run: Option<Run> = None;
+        let mut run: Option<RunningHook> = None;
         loop {
             if run.is_none() {
                 let job = self.queue.next();
@@ -175,10 +175,10 @@ impl HookWorker {
     fn read_assignment(&mut self) {
         let assignment = self.assignments.borrow_and_update().clone();
         match assignment.start {
-            Start::WithTheRouter if !self.queue.is_idle() => {
+            AssignmentStart::WithTheRouter if !self.queue.is_idle() => {
                 self.next = NextAssignment::WithStart(assignment)
             }
-            Start::WithTheRouter | Start::AtOnce => self.take_up(assignment),
+            AssignmentStart::WithTheRouter | AssignmentStart::AtOnce => self.take_up(assignment),
         }
     }
 
@@ -202,7 +202,7 @@ impl HookWorker {
         (self.identity, self.hooks) = (identity, hooks);
     }
 
-    fn on_news(&mut self, news: WorkerEvent, run: &mut Option<Run>) {
+    fn on_news(&mut self, news: WorkerEvent, run: &mut Option<RunningHook>) {
         // The assignment was sent before this event.
         if self.assignments.has_changed().unwrap_or(false) {
             self.read_assignment();
@@ -225,7 +225,7 @@ impl HookWorker {
         }
     }
 
-    fn carry_out(&self, action: Action, run: &mut Option<Run>) {
+    fn carry_out(&self, action: Action, run: &mut Option<RunningHook>) {
         match action {
             Action::Kill => drop(run.as_mut().and_then(|run| run.cancel.take())),
             Action::Drop(job, why) => {
@@ -235,7 +235,7 @@ impl HookWorker {
         }
     }
 
-    async fn abandon(&mut self, run: &mut Option<Run>) {
+    async fn abandon(&mut self, run: &mut Option<RunningHook>) {
         for action in self.queue.clear() {
             self.carry_out(action, run);
         }
@@ -246,7 +246,7 @@ impl HookWorker {
         }
     }
 
-    fn start(&mut self, job: Job) -> Run {
+    fn start(&mut self, job: Job) -> RunningHook {
         let order = HookCommand {
             command: self.hooks.commands.get(&job.hook).cloned().unwrap_or_default(),
             variables: self.identity.variables(job.hook, &job.facts),
@@ -257,11 +257,11 @@ impl HookWorker {
         };
         self.board.started(&self.identity.router, job.hook);
         let (cancel, cancelled) = oneshot::channel();
-        Run { job, cancel: Some(cancel), end: Box::pin(order.carry_out(cancelled)) }
+        RunningHook { job, cancel: Some(cancel), end: Box::pin(order.carry_out(cancelled)) }
     }
 
-    fn conclude(&mut self, run: Option<Run>, end: End) {
-        let Some(Run { job, .. }) = run else { return };
+    fn conclude(&mut self, run: Option<RunningHook>, end: EndedHook) {
+        let Some(RunningHook { job, .. }) = run else { return };
         self.queue.ended();
         self.account = self.account.take().or(end.account);
         self.starter = end.starter;
@@ -269,7 +269,7 @@ impl HookWorker {
             HookKind::BeforeActive => (self.outlets.prepared)(&self.identity.router, job.run),
             HookKind::OnTransition | HookKind::AfterRelease => {}
         }
-        let End { outcome, took, .. } = end;
+        let EndedHook { outcome, took, .. } = end;
         let last = HookRun { ended: clock::wall(), state: job.facts.state, took, outcome: outcome.clone() };
         self.board.ended(&self.identity.router, job.hook, last);
         self.report(job, outcome, took);
@@ -291,7 +291,7 @@ fn patience(hooks: &RouterHooks) -> Duration {
 
 impl HookCommand {
     /// Runs the command until it ends.
-    async fn carry_out(mut self, cancelled: oneshot::Receiver<()>) -> End {
+    async fn carry_out(mut self, cancelled: oneshot::Receiver<()>) -> EndedHook {
         let started = Instant::now();
         let (mut attempt, mut account) = (None, self.account.clone());
         let outcome = tokio::select! {
@@ -305,7 +305,7 @@ impl HookCommand {
         if let Some(attempt) = &mut attempt {
             attempt.kill().await;
         }
-        End { outcome, took, account, starter: self.starter }
+        EndedHook { outcome, took, account, starter: self.starter }
     }
 
     async fn attempt(&mut self, attempt: &mut Option<Attempt>, account: &mut Option<Account>) -> HookOutcome {

@@ -17,16 +17,16 @@ pub(super) enum AgentPhase {
 /// The messages that are still to be sent.
 #[derive(Debug, Default)]
 pub(super) struct PendingNotices {
-    ready: Due,
-    alive: Due,
-    states: Due,
+    ready: MessageDue,
+    alive: MessageDue,
+    states: MessageDue,
     lifecycle: Lifecycle,
     /// The line of states that was sent last.
     told: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Due {
+enum MessageDue {
     #[default]
     No,
     Yes,
@@ -45,7 +45,7 @@ impl PendingNotices {
     pub(super) fn on_phase(&mut self, news: AgentPhase) -> Option<String> {
         match news {
             AgentPhase::Configured => {
-                self.ready = Due::Yes;
+                self.ready = MessageDue::Yes;
                 None
             }
             AgentPhase::Reloading { at } => {
@@ -67,7 +67,7 @@ impl PendingNotices {
     pub(super) fn on_beat(&mut self) -> Option<String> {
         match self.lifecycle {
             Lifecycle::Running => {
-                self.alive = Due::Yes;
+                self.alive = MessageDue::Yes;
                 None
             }
             Lifecycle::Stopping => Some(message(&["WATCHDOG=1"])),
@@ -76,12 +76,13 @@ impl PendingNotices {
 
     /// States may have changed.
     pub(super) fn on_event(&mut self) {
-        self.states = Due::Yes;
+        self.states = MessageDue::Yes;
     }
 
     /// Whether the protocol thread is to be asked.
     pub(super) fn wants_answer(&self) -> bool {
-        self.lifecycle == Lifecycle::Running && [self.ready, self.alive, self.states].contains(&Due::Yes)
+        self.lifecycle == Lifecycle::Running
+            && [self.ready, self.alive, self.states].contains(&MessageDue::Yes)
     }
 
     /// The protocol thread answered with its states.
@@ -91,13 +92,13 @@ impl PendingNotices {
             Lifecycle::Stopping => return None,
         }
         let mut lines = Vec::new();
-        if std::mem::take(&mut self.ready) == Due::Yes {
+        if std::mem::take(&mut self.ready) == MessageDue::Yes {
             lines.push("READY=1".to_owned());
         }
-        if std::mem::take(&mut self.alive) == Due::Yes {
+        if std::mem::take(&mut self.alive) == MessageDue::Yes {
             lines.push("WATCHDOG=1".to_owned());
         }
-        self.states = Due::No;
+        self.states = MessageDue::No;
         if self.told != line {
             line.clone_into(&mut self.told);
             lines.push(format!("STATUS={line}"));
