@@ -38,7 +38,7 @@ const KILL_TAKES: Duration = Duration::from_secs(1);
 pub(crate) const KILL_LIMIT: Duration = CALLED_OFF.saturating_add(GRACE).saturating_add(KILL_TAKES);
 /// How long to wait for the last output of a command that has ended. The output is in the pipe
 /// already; only a descendant that keeps the pipe open makes this time pass.
-const LAST_WORDS: Duration = Duration::from_millis(50);
+const LAST_OUTPUT: Duration = Duration::from_millis(50);
 /// How many octets of a line of output are kept.
 const LINE_KEPT: usize = 200;
 /// The `PATH` of every command. The daemon's own environment is not passed on, and may be empty.
@@ -74,7 +74,7 @@ type StartResult = (Result<Attempt, FailureKind>, oneshot::Sender<Infallible>);
 pub(super) struct Starter {
     /// A start whose end was not awaited; when this is dropped, the process that it started is
     /// killed.
-    errand: Option<BlockingTask<StartResult>>,
+    pending_start: Option<BlockingTask<StartResult>>,
     /// This receiver is closed when the last start is over.
     under_way: Option<oneshot::Receiver<Infallible>>,
 }
@@ -99,8 +99,8 @@ impl Starter {
     /// Ends a start that was cancelled: a process that it still starts is ended as any other, if it
     /// starts soon.
     pub(super) async fn call_off(&mut self) {
-        let Some(errand) = self.errand.take() else { return };
-        if let Ok(Ok((Ok(mut attempt), _))) = timeout(CALLED_OFF, errand).await {
+        let Some(pending_start) = self.pending_start.take() else { return };
+        if let Ok(Ok((Ok(mut attempt), _))) = timeout(CALLED_OFF, pending_start).await {
             attempt.kill().await;
         }
     }
@@ -111,7 +111,7 @@ impl Starter {
         limit: Duration,
     ) -> Result<Attempt, FailureKind> {
         // A cancelled start is over in a moment, and its process is killed.
-        self.errand = None;
+        self.pending_start = None;
         if let Some(earlier) = &mut self.under_way
             && timeout(KILL_TAKES.min(limit), earlier).await.is_err()
         {
@@ -120,14 +120,14 @@ impl Starter {
         let (end, under_way) = oneshot::channel::<Infallible>();
         self.under_way = Some(under_way);
         let runtime = Handle::current();
-        let errand = self.errand.insert(spawn_with_stack(STACK, move || {
+        let pending_start = self.pending_start.insert(spawn_with_stack(STACK, move || {
             let _context = runtime.enter();
             // The start is over when its result was received, or was dropped, which kills the
             // process.
             (start(), end)
         }));
-        let started = timeout(limit, errand).await;
-        self.errand = None;
+        let started = timeout(limit, pending_start).await;
+        self.pending_start = None;
         let started = started.map_err(|_| FailureKind::TimedOut(limit))?;
         started.map_err(|error| FailureKind::CouldNotRun(error.to_string()))?.0
     }
@@ -216,7 +216,7 @@ impl Attempt {
         let Some(kind) = kind else { return ProgramOutcome::Passed };
         if self.life == Life::Over {
             let Self { stderr, stdout, .. } = self;
-            let _ = timeout(LAST_WORDS, async { tokio::join!(stderr.complete(), stdout.complete()) }).await;
+            let _ = timeout(LAST_OUTPUT, async { tokio::join!(stderr.complete(), stdout.complete()) }).await;
         }
         let said = self.stderr.text().or_else(|| self.stdout.text());
         ProgramOutcome::Failed(ProgramFailure { kind, said })
@@ -419,7 +419,7 @@ mod tests {
             start()
         };
         let _cancelled = timeout(Duration::from_millis(1), starter.start_by(slow, LIMIT)).await.unwrap_err();
-        assert!(starter.errand.is_some());
+        assert!(starter.pending_start.is_some());
         let mut next = starter.start(launch(&command), LIMIT).await.unwrap();
         assert_eq!(next.outcome(LIMIT).await, ProgramOutcome::Passed);
     }

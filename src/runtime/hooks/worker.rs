@@ -139,7 +139,7 @@ impl HookWorker {
                 run = job.map(|job| self.start(job));
             }
             if self.queue.is_released() {
-                self.take_up_what_waited();
+                self.take_up_next();
             }
             self.busy.0.store(run.is_some() || !self.queue.is_idle(), Ordering::Relaxed);
             let phase = *stages.borrow_and_update();
@@ -183,7 +183,7 @@ impl HookWorker {
     }
 
     /// Takes the waiting assignment: the router that was leaving is gone.
-    fn take_up_what_waited(&mut self) {
+    fn take_up_next(&mut self) {
         match std::mem::replace(&mut self.next, NextAssignment::Nothing) {
             NextAssignment::WithRelease(assignment) => self.take_up(assignment),
             next @ (NextAssignment::Nothing | NextAssignment::WithStart(_)) => self.next = next,
@@ -217,7 +217,7 @@ impl HookWorker {
                 | NextAssignment::WithRelease(_)) => next,
             };
             if to == StateName::Active {
-                self.take_up_what_waited();
+                self.take_up_next();
             }
         }
         for action in self.queue.accept(clock::now(), clock::wall(), news) {

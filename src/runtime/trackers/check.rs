@@ -111,7 +111,7 @@ impl Checks {
             starter: Starter::default(),
             attempt: None,
         };
-        self.tasks.spawn(outlived(watcher, stopped));
+        self.tasks.spawn(run_watcher(watcher, stopped));
         self.running.insert(spec.name.clone(), RunningCheck { spec: spec.clone(), _stop: stop });
     }
 }
@@ -142,7 +142,7 @@ impl CheckBoard {
 
     /// Records that the task of a check has died: the check counts as failing from now on. `Some`:
     /// this result is new.
-    fn bury(&self, check: CheckName, death: &JoinError) -> Option<CheckReport> {
+    fn record_death(&self, check: CheckName, death: &JoinError) -> Option<CheckReport> {
         let why = format!("this is a bug, please report it: the check is not run any more ({death})");
         tracing::error!(check = %check.0, why, "the check counts as failing until it is changed or vrrpd restarts");
         let mut board = self.lock();
@@ -184,7 +184,7 @@ struct Watcher {
 
 /// Runs a watcher, and reports a failure if its task dies, because its last result must not count
 /// any longer.
-async fn outlived(watcher: Watcher, stopped: watch::Receiver<()>) {
+async fn run_watcher(watcher: Watcher, stopped: watch::Receiver<()>) {
     let (check, reports, board) = (watcher.spec.name.clone(), watcher.reports.clone(), watcher.board.clone());
     let still_wanted = stopped.clone();
     // The set has one task, which ends when the set is dropped.
@@ -193,7 +193,7 @@ async fn outlived(watcher: Watcher, stopped: watch::Receiver<()>) {
     if let Some(Err(death)) = task.join_next().await
         && death.is_panic()
         && still_wanted.has_changed().is_ok()
-        && let Some(report) = board.bury(check, &death)
+        && let Some(report) = board.record_death(check, &death)
     {
         // An error means that no thread receives reports any more.
         let _ = reports.send(report).await;

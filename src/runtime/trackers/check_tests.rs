@@ -370,7 +370,7 @@ async fn a_check_whose_watcher_died_counts_as_failing() {
         let board = watcher.board.clone();
         board.lock().get_mut(&spec.name).unwrap().result = before;
         let (_stop, stopped) = watch::channel(());
-        outlived(watcher, stopped).await;
+        run_watcher(watcher, stopped).await;
         let report = next(&mut reports).await;
         assert_eq!((report.result, report.change), (CheckResult::Failing, change));
         assert_eq!(board.snapshot()[&spec.name].result, Some(CheckResult::Failing));
