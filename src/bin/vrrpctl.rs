@@ -14,7 +14,7 @@ use vrrpd::control::client::{
 };
 use vrrpd::control::message::{DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, VERSION};
 use vrrpd::control::render::{self, Width, terminal};
-use vrrpd::runtime::candidate::{self, Candidate, Purpose};
+use vrrpd::runtime::candidate::{self, Candidate, LoadPurpose};
 use vrrpd::runtime::clock::wall;
 
 /// Why a command failed, with or without an answer of the daemon.
@@ -90,7 +90,7 @@ fn run(cli: &Cli, output: OutputFormat) -> Result<Exit, CommandFailure> {
         }
         ControlCommand::Check { file, strict } => {
             let style = style(&io::stdout());
-            let Candidate { text, judged } = candidate::load(file, Purpose::Check)
+            let Candidate { text, judged } = candidate::load(file, LoadPurpose::Check)
                 .map_err(|source| CommandFailure::Unreadable { path: file.clone(), source })?;
             let checked = checked(file.display().to_string(), &text, judged, style);
             // The text has the colours of this program already, so it is not made safe again.

@@ -13,7 +13,7 @@ use vrrpd::daemon::clean_up::{self, DaemonPaths};
 use vrrpd::daemon::{self, Settings};
 use vrrpd::kernel::blocking::run_within;
 use vrrpd::kernel::capabilities::{self, Powers};
-use vrrpd::runtime::candidate::{self, Candidate, Purpose};
+use vrrpd::runtime::candidate::{self, Candidate, LoadPurpose};
 use vrrpd::telemetry::log;
 use vrrpd::telemetry::printer::{self, Printer, Stream};
 
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 /// Checks the configuration for a person or a script. It has nothing else to do, so it waits for
 /// its reader. The configuration may come from a pipe, because it is read once only.
 fn check(arguments: &DaemonArguments) -> ExitCode {
-    let loaded = load(&arguments.config, Purpose::Check);
+    let loaded = load(&arguments.config, LoadPurpose::Check);
     // `eprint!` and `println!` panic when the reader has closed the pipe (`vrrpd --check 2>&1 |
     // head -1`). The exit code still tells the result.
     let _best_effort = io::stderr().write_all(loaded.report.as_bytes());
@@ -80,7 +80,7 @@ fn serve(arguments: DaemonArguments, withheld: io::Result<()>, stderr: Stderr<'_
             return USAGE;
         }
     };
-    let loaded = match load_within(START_LIMIT, &arguments.config, Purpose::Run) {
+    let loaded = match load_within(START_LIMIT, &arguments.config, LoadPurpose::Run) {
         Ok(loaded) => loaded,
         // The disk may answer at another start, so this is not the exit code of a wrong
         // configuration.
@@ -122,7 +122,7 @@ fn serve(arguments: DaemonArguments, withheld: io::Result<()>, stderr: Stderr<'_
 fn clean_up(arguments: DaemonArguments, stderr: Stderr<'_>) -> u8 {
     let mut code = DONE;
     let config = || {
-        let loaded = load_within(CLEAN_UP_LIMIT, &arguments.config, Purpose::CleanUp);
+        let loaded = load_within(CLEAN_UP_LIMIT, &arguments.config, LoadPurpose::CleanUp);
         let loaded = loaded.unwrap_or_else(|report| Loaded::none(LoadFailure::Late, report));
         stderr.text(&loaded.report);
         code = match &loaded.config {
@@ -199,14 +199,14 @@ impl Loaded {
 ///
 /// # Errors
 /// The text to print if the disk does not answer within `limit`.
-fn load_within(limit: Duration, file: &Path, purpose: Purpose) -> Result<Loaded, String> {
+fn load_within(limit: Duration, file: &Path, purpose: LoadPurpose) -> Result<Loaded, String> {
     let path = file.to_owned();
     let loaded = run_within(limit, move || load(&path, purpose));
     loaded.map_err(|error| format!("vrrpd: cannot read the configuration {}: {error}\n", file.display()))
 }
 
 /// Reads the configuration, and reports everything that is wrong with it at once.
-fn load(file: &Path, purpose: Purpose) -> Loaded {
+fn load(file: &Path, purpose: LoadPurpose) -> Loaded {
     let name = file.display().to_string();
     let Candidate { text, judged } = match candidate::load(file, purpose) {
         Ok(candidate) => candidate,
@@ -228,8 +228,8 @@ fn load(file: &Path, purpose: Purpose) -> Loaded {
         Err(errors) => {
             let report = report::text(&text, &errors, &[], style);
             let consequence = match purpose {
-                Purpose::Run => "; nothing was started",
-                Purpose::Check | Purpose::CleanUp => "",
+                LoadPurpose::Run => "; nothing was started",
+                LoadPurpose::Check | LoadPurpose::CleanUp => "",
             };
             let report = format!("{report}vrrpd: {}{consequence}\n", count(&errors));
             Loaded::none(LoadFailure::Wrong, report)

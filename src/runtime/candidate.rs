@@ -29,7 +29,7 @@ const INTERPRETERS: [&str; 13] = [
 
 /// The purpose that a configuration is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub enum LoadPurpose {
     /// The configuration is run, and read again at a reload: it must be a regular file.
     Run,
     /// The configuration is only checked: it may be a draft that comes from a pipe.
@@ -51,10 +51,10 @@ pub struct Candidate {
 ///
 /// # Errors
 /// If the file cannot be read, or is not a text of at most 16 MiB.
-pub fn load(file: &Path, purpose: Purpose) -> io::Result<Candidate> {
+pub fn load(file: &Path, purpose: LoadPurpose) -> io::Result<Candidate> {
     let accept = match purpose {
-        Purpose::Run | Purpose::CleanUp => Accept::Regular,
-        Purpose::Check => Accept::RegularOrPipe,
+        LoadPurpose::Run | LoadPurpose::CleanUp => Accept::Regular,
+        LoadPurpose::Check => Accept::RegularOrPipe,
     };
     // The path may be a link, because the administrator chose it.
     let octets = plain_file::read_octets(file, Links::Follow, accept, LARGEST)?;
@@ -62,13 +62,15 @@ pub fn load(file: &Path, purpose: Purpose) -> io::Result<Candidate> {
     let resolved = resolve(&text, &file.display().to_string());
     let mut looks = Looks::default();
     let judged = match (resolved, purpose) {
-        (Ok(resolved), Purpose::Run) => vet(file, purpose, resolved, &mut looks)?,
-        (Ok(resolved), Purpose::Check) => vet(file, purpose, resolved, &mut looks)?.map(|mut resolved| {
-            resolved.warnings.extend(machine::look(file, &resolved, &looks));
-            resolved.warnings.sort_by(|a, b| a.0.place.cmp(&b.0.place));
-            resolved
-        }),
-        (resolved, Purpose::Run | Purpose::Check | Purpose::CleanUp) => resolved,
+        (Ok(resolved), LoadPurpose::Run) => vet(file, purpose, resolved, &mut looks)?,
+        (Ok(resolved), LoadPurpose::Check) => {
+            vet(file, purpose, resolved, &mut looks)?.map(|mut resolved| {
+                resolved.warnings.extend(machine::look(file, &resolved, &looks));
+                resolved.warnings.sort_by(|a, b| a.0.place.cmp(&b.0.place));
+                resolved
+            })
+        }
+        (resolved, LoadPurpose::Run | LoadPurpose::Check | LoadPurpose::CleanUp) => resolved,
     };
     Ok(Candidate { text, judged })
 }
@@ -150,7 +152,7 @@ impl Looks {
 /// It is not known what root would run: the disk may answer another time.
 fn vet(
     file: &Path,
-    purpose: Purpose,
+    purpose: LoadPurpose,
     mut resolved: Resolved,
     looks: &mut Looks,
 ) -> io::Result<Result<Resolved, Vec<ConfigError>>> {
@@ -187,8 +189,8 @@ fn vet(
         let finding = of_the_file(file, &found);
         match (us, purpose) {
             // A configuration that passes a check must also start: an upgrade relies on it.
-            (0, Purpose::Run | Purpose::Check) => errors.push(ConfigError(finding)),
-            (_, Purpose::Run | Purpose::Check | Purpose::CleanUp) => {
+            (0, LoadPurpose::Run | LoadPurpose::Check) => errors.push(ConfigError(finding)),
+            (_, LoadPurpose::Run | LoadPurpose::Check | LoadPurpose::CleanUp) => {
                 resolved.warnings.push(ConfigWarning(finding))
             }
         }
@@ -337,7 +339,7 @@ mod tests {
         }
 
         /// Returns the findings about a configuration with these commands of a check and a hook.
-        fn findings(&self, check: &str, hook: &str, purpose: Purpose) -> Vec<String> {
+        fn findings(&self, check: &str, hook: &str, purpose: LoadPurpose) -> Vec<String> {
             let text = format!(
                 "[[check]]\nname = \"a\"\nuser = \"root\"\ncommand = {check}\n{ROUTER}track = [{{ check = \"a\" }}]\nhook_user = \"nobody\"\non_transition = {hook}\n"
             );
@@ -345,7 +347,7 @@ mod tests {
             self.judged(purpose)
         }
 
-        fn judged(&self, purpose: Purpose) -> Vec<String> {
+        fn judged(&self, purpose: LoadPurpose) -> Vec<String> {
             let candidate = load(Path::new(&self.path("vrrpd.toml")), purpose).unwrap();
             let line =
                 |kind: &str, finding: &Finding| format!("{kind} {}: {}", finding.place.line, finding.message);
@@ -366,7 +368,7 @@ mod tests {
     fn a_text_in_another_encoding_is_refused_with_its_place_and_the_way_out() {
         let place = TestDirectory::new();
         fs::write(place.path("vrrpd.toml"), b"a = 1\n# M\xfcller\n").unwrap();
-        let error = load(Path::new(&place.path("vrrpd.toml")), Purpose::Check).unwrap_err().to_string();
+        let error = load(Path::new(&place.path("vrrpd.toml")), LoadPurpose::Check).unwrap_err().to_string();
         assert!(error.starts_with("line 2, column 4: the octet 0xFC is not UTF-8."), "{error}");
         assert!(error.contains("iconv -f latin1 -t utf-8"), "{error}");
     }
@@ -374,7 +376,8 @@ mod tests {
     #[test]
     fn what_only_we_can_change_is_no_finding() {
         let place = TestDirectory::new();
-        let found = place.findings("[\"/bin/true\"]", &format!("[{:?}]", place.path("check")), Purpose::Run);
+        let found =
+            place.findings("[\"/bin/true\"]", &format!("[{:?}]", place.path("check")), LoadPurpose::Run);
         assert_eq!(found, Vec::<String>::new());
     }
 
@@ -383,7 +386,7 @@ mod tests {
         let place = TestDirectory::new();
         place.write("check", "#!/bin/sh\n", 0o777);
         let program = format!("[{:?}]", place.path("check"));
-        let found = place.findings(&program, "[]", Purpose::Run);
+        let found = place.findings(&program, "[]", LoadPurpose::Run);
         let open = place.path("check");
         assert_eq!(
             found,
@@ -391,7 +394,7 @@ mod tests {
                 "error 4: root would run {open}, which others can change: {open} can be written by everybody"
             )]
         );
-        let found = place.findings("[\"/bin/true\"]", &program, Purpose::Run);
+        let found = place.findings("[\"/bin/true\"]", &program, LoadPurpose::Run);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].starts_with("warning 13: user id "), "{found:?}");
     }
@@ -425,7 +428,7 @@ mod tests {
         fs::create_dir(&shared).unwrap();
         fs::set_permissions(&shared, Permissions::from_mode(0o1777)).unwrap();
         let missing = shared.join("check.sh").display().to_string();
-        let found = place.findings(&format!("[{missing:?}]"), "[]", Purpose::Run);
+        let found = place.findings(&format!("[{missing:?}]"), "[]", LoadPurpose::Run);
         let shared = shared.display();
         assert_eq!(
             found,
@@ -446,7 +449,7 @@ mod tests {
             (format!("[\"/bin/sh\", \"-c\", \"true {open}\"]"), 0),
             (format!("[\"/bin/cat\", {open:?}]"), 0),
         ] {
-            assert_eq!(place.findings(&command, "[]", Purpose::Run).len(), findings, "{command}");
+            assert_eq!(place.findings(&command, "[]", LoadPurpose::Run).len(), findings, "{command}");
         }
     }
 
@@ -455,7 +458,7 @@ mod tests {
         let place = TestDirectory::new();
         place.write("vrrpd.toml", ROUTER, 0o666);
         let kind = if geteuid().is_root() { "error 1: " } else { "warning 1: " };
-        for purpose in [Purpose::Run, Purpose::Check] {
+        for purpose in [LoadPurpose::Run, LoadPurpose::Check] {
             let found = place.judged(purpose);
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(found[0].starts_with(&format!("{kind}others can change this file")), "{found:?}");

@@ -6,7 +6,7 @@
 //! all: a file is read, resolved and planned before anything is touched, and the steps that carry
 //! it out cannot fail. This module must not know the control socket.
 
-use super::candidate::{self, Candidate, Purpose};
+use super::candidate::{self, Candidate, LoadPurpose};
 use super::foreign;
 use super::hooks::Hooks;
 use super::notify::Notifier;
@@ -228,7 +228,7 @@ pub(crate) fn node_name(config: &Config) -> String {
 /// Reads a file on another thread, because disks may hang and a large file takes a while.
 async fn load(file: &Path) -> io::Result<Candidate> {
     let path = file.to_owned();
-    let reading = spawn(move || candidate::load(&path, Purpose::Run));
+    let reading = spawn(move || candidate::load(&path, LoadPurpose::Run));
     match timeout(READING, reading).await {
         Ok(read) => read?,
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {READING:?}"))),
