@@ -12,12 +12,12 @@ use std::process::Command;
 use support::inject::{Forgery, Injector, Sum};
 use support::lab::ip;
 use support::{Lab, Node, SOON, wait_for, wait_some};
-use vrrpd::kernel::announcement_socket::{AnnouncementSocket, Watched};
+use vrrpd::kernel::announcement_socket::{AnnouncementFilter, AnnouncementSocket};
 use vrrpd::kernel::frame_socket::FrameSocket;
 use vrrpd::kernel::realtime::{MemoryLock, Scheduling, lock_memory, raise_thread};
 use vrrpd::kernel::socket_error::SocketError;
 use vrrpd::kernel::vrrp_socket::{
-    OutgoingMessages, ReceiveSocket, Received, Remaining, Route, TransmitSocket,
+    OutgoingMessages, ReceiveReport, ReceiveSocket, Remaining, Route, TransmitSocket,
 };
 use vrrpd::types::{Family, InterfaceName, MacAddr};
 use vrrpd::wire::{Announcement, Carrier};
@@ -84,7 +84,7 @@ struct Heard {
 impl Heard {
     fn listen(&mut self, socket: &mut ReceiveSocket) {
         let keep = &mut |carrier: Carrier, octets: &[u8]| self.messages.push((carrier, octets.to_vec()));
-        let received: Received = socket.receive(keep).unwrap();
+        let received: ReceiveReport = socket.receive(keep).unwrap();
         self.unreadable += received.unreadable;
         self.truncated += received.truncated;
         self.fragmented += received.fragmented;
@@ -360,7 +360,7 @@ fn a_flood_is_received_in_bounded_calls() {
     assert_eq!((first.delivered, first.remaining), (256, Remaining::Possibly));
     let second = hears.receive(&mut |_, _| ()).unwrap();
     assert_eq!((second.delivered, second.remaining), (45, Remaining::Nothing));
-    assert_eq!(hears.receive(&mut |_, _| ()).unwrap(), Received::default());
+    assert_eq!(hears.receive(&mut |_, _| ()).unwrap(), ReceiveReport::default());
 }
 
 #[test]
@@ -507,8 +507,8 @@ fn locking_memory_locks_it_or_leaves_no_trap() {
 fn an_empty_queue_is_not_an_error() {
     let lab = Lab::new(&["fe0"]);
     for family in FAMILIES {
-        let received: io::Result<Received> = receiver(lab.node("fe0"), family).receive(&mut |_, _| ());
-        assert_eq!(received.unwrap(), Received::default());
+        let received: io::Result<ReceiveReport> = receiver(lab.node("fe0"), family).receive(&mut |_, _| ());
+        assert_eq!(received.unwrap(), ReceiveReport::default());
     }
 }
 

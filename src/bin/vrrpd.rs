@@ -10,7 +10,7 @@ use vrrpd::cli::{self, style};
 use vrrpd::config::report;
 use vrrpd::config::{Config, ConfigError, Resolved};
 use vrrpd::daemon::clean_up::{self, DaemonPaths};
-use vrrpd::daemon::{self, Settings};
+use vrrpd::daemon::{self, DaemonSettings};
 use vrrpd::kernel::blocking::run_within;
 use vrrpd::kernel::capabilities::{self, Powers};
 use vrrpd::runtime::candidate::{self, Candidate, LoadPurpose};
@@ -104,7 +104,7 @@ fn serve(arguments: DaemonArguments, withheld: io::Result<()>, stderr: Stderr<'_
         return stderr
             .failed(&format!("cannot withhold the privileges of vrrpd from checks and hooks: {error}"));
     }
-    let settings = Settings {
+    let settings = DaemonSettings {
         config,
         powers: loaded.powers,
         config_file: arguments.config,

@@ -34,7 +34,7 @@ pub use encoding::{NotUtf8, decode};
 pub use hook_kind::HookKind;
 pub use json_schema::json_schema;
 pub use problem::{ConfigError, ConfigWarning, Finding, Place, Related};
-pub use resolve::{Expectation, Expected, Program, Resolved, Task, resolve};
+pub use resolve::{Assumption, Expectation, Program, Resolved, Task, resolve};
 pub use to_toml::to_toml;
 
 use crate::protocol::{CheckName, RouterSpec};

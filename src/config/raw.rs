@@ -6,7 +6,7 @@ use super::Realtime;
 use super::document::{Item, Key, Table, not_yet};
 use super::problem::Problems;
 use super::schema::{self, Schema};
-use super::value::{self, AddressList, RawLinkLocal, RawRole};
+use super::value::{self, RawAddresses, RawLinkLocal, RawRole};
 use crate::protocol::{CheckName, ChecksumPolicy};
 use crate::types::{AdverInterval, InterfaceName, Preempt, RouterName, Vrid};
 use std::net::IpAddr;
@@ -55,7 +55,7 @@ pub(super) struct RawRouter {
     pub(super) span: Range<usize>,
     pub(super) name: Key<RouterName>,
     pub(super) vrid: Key<Vrid>,
-    pub(super) addresses: Key<AddressList>,
+    pub(super) addresses: Key<RawAddresses>,
     pub(super) keys: RouterKeys,
 }
 
@@ -64,7 +64,7 @@ pub(super) struct RawRouter {
 pub(super) struct RouterKeys {
     pub(super) interface: Key<InterfaceName>,
     pub(super) role: Key<RawRole>,
-    pub(super) excluded: Key<AddressList>,
+    pub(super) excluded: Key<RawAddresses>,
     pub(super) link_local: Key<RawLinkLocal>,
     pub(super) interval: Key<AdverInterval>,
     pub(super) down_adverts: Key<NonZeroU8>,

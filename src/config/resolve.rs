@@ -20,7 +20,7 @@ use std::ops::Range;
 use toml::Spanned;
 use unique::Unique;
 
-pub use expectations::{Expectation, Expected};
+pub use expectations::{Assumption, Expectation};
 pub use programs::{Program, Task};
 
 /// A configuration, and what was found while reading it.

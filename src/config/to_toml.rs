@@ -31,18 +31,19 @@ pub fn to_toml(config: &Config) -> String {
         tables.push(router(spec, hooks.get(&spec.name)));
         tables.push(announce(&spec.announce));
     }
-    let written: Vec<_> = tables.iter().filter(|table| !table.values.is_empty()).map(Table::text).collect();
+    let written: Vec<_> =
+        tables.iter().filter(|table| !table.values.is_empty()).map(TomlTable::text).collect();
     written.join("\n")
 }
 
 /// The keys of one table that are written.
 #[derive(Debug)]
-struct Table {
+struct TomlTable {
     schema: &'static Schema,
     values: BTreeMap<&'static str, Value>,
 }
 
-impl Table {
+impl TomlTable {
     fn new(schema: &'static Schema) -> Self {
         Self { schema, values: BTreeMap::new() }
     }
@@ -79,9 +80,9 @@ impl Table {
     }
 }
 
-fn agent(agent: &Agent) -> Table {
+fn agent(agent: &Agent) -> TomlTable {
     let Agent { node_name, realtime } = agent;
-    Table::new(&AGENT).set_some("node_name", node_name.clone()).set_other(
+    TomlTable::new(&AGENT).set_some("node_name", node_name.clone()).set_other(
         "realtime",
         *realtime,
         Realtime::default(),
@@ -92,9 +93,9 @@ fn agent(agent: &Agent) -> Table {
     )
 }
 
-fn check(check: &CheckSpec) -> Table {
+fn check(check: &CheckSpec) -> TomlTable {
     let CheckSpec { name, command, interval, timeout, rise, fall, user } = check;
-    Table::new(&CHECK)
+    TomlTable::new(&CHECK)
         .set("name", &*name.0)
         .set("command", command.clone())
         .set_other("interval", *interval, CheckSpec::DEFAULT_INTERVAL, duration)
@@ -104,7 +105,7 @@ fn check(check: &CheckSpec) -> Table {
         .set_some("user", user.clone())
 }
 
-fn router(spec: &RouterSpec, hooks: Option<&RouterHooks>) -> Table {
+fn router(spec: &RouterSpec, hooks: Option<&RouterHooks>) -> TomlTable {
     let RouterSpec {
         name,
         interface,
@@ -124,7 +125,7 @@ fn router(spec: &RouterSpec, hooks: Option<&RouterHooks>) -> Table {
         announce: _,
     } = spec;
     let excluded = instances.iter().flat_map(|instance| &instance.excluded);
-    let table = Table::new(&ROUTER)
+    let table = TomlTable::new(&ROUTER)
         .set("name", name.as_str())
         .set("interface", interface.as_str())
         .set("vrid", i64::from(vrid.get()))
@@ -145,7 +146,7 @@ fn router(spec: &RouterSpec, hooks: Option<&RouterHooks>) -> Table {
 
 /// The priority is written in any case: the node with the highest one serves, and a router that
 /// has both families and no `priority` is warned about.
-fn role(table: Table, role: Role) -> Table {
+fn role(table: TomlTable, role: Role) -> TomlTable {
     match role {
         Role::Owner => table.set("priority", "owner"),
         Role::Contender { priority, preempt } => table.set("priority", i64::from(priority.get())).set_other(
@@ -163,7 +164,7 @@ fn role(table: Table, role: Role) -> Table {
 /// The addresses of all families. The link-local address with which the IPv6 addresses begin is
 /// left out if it is the one that is added to a list without any. Otherwise `link_local` has it,
 /// unless it is the only IPv6 address.
-fn addresses(table: Table, vrid: Vrid, rule: LinkLocalRule, instances: &[InstanceSpec]) -> Table {
+fn addresses(table: TomlTable, vrid: Vrid, rule: LinkLocalRule, instances: &[InstanceSpec]) -> TomlTable {
     let mut listed: Vec<IpNet> = Vec::new();
     let mut link_local = None;
     for instance in instances {
@@ -206,7 +207,7 @@ fn track(track: &Track) -> Value {
     Value::Table(entry)
 }
 
-fn hooks(table: Table, hooks: &RouterHooks) -> Table {
+fn hooks(table: TomlTable, hooks: &RouterHooks) -> TomlTable {
     let RouterHooks { commands, timeout, before_active_timeout, user } = hooks;
     commands
         .iter()
@@ -221,10 +222,10 @@ fn hooks(table: Table, hooks: &RouterHooks) -> Table {
         .set_some("hook_user", user.clone())
 }
 
-fn announce(announce: &AnnounceSpec) -> Table {
+fn announce(announce: &AnnounceSpec) -> TomlTable {
     let AnnounceSpec { repeat, delay, refresh } = *announce;
     let usual = AnnounceSpec::default();
-    Table::new(&ANNOUNCE)
+    TomlTable::new(&ANNOUNCE)
         .set_other("repeat", repeat, usual.repeat, |n| i64::from(n.get()))
         .set_other("delay", delay, usual.delay, duration)
         .set_other("refresh", refresh, usual.refresh, duration)

@@ -32,7 +32,7 @@ pub(super) enum RawLinkLocal {
 
 /// The value of `addresses`, as far as it could be read.
 #[derive(Debug, Clone)]
-pub(super) struct AddressList {
+pub(super) struct RawAddresses {
     pub(super) read: Vec<Spanned<IpNet>>,
     /// Whether all elements were read. Only then can missing addresses be reported.
     pub(super) completeness: Completeness,
@@ -250,13 +250,13 @@ pub(super) fn link_local(item: Item<'_>, problems: &mut Problems) -> Option<RawL
     net.map(RawLinkLocal::Address)
 }
 
-pub(super) fn addresses(item: Item<'_>, problems: &mut Problems) -> Option<AddressList> {
+pub(super) fn addresses(item: Item<'_>, problems: &mut Problems) -> Option<RawAddresses> {
     let example = for_example(item, "[\"192.0.2.50/24\"]");
     let Some(elements) = item.elements() else {
         item.refuse("a list of addresses", &example, problems);
         return None;
     };
-    let mut list = AddressList { read: Vec::new(), completeness: Completeness::Whole };
+    let mut list = RawAddresses { read: Vec::new(), completeness: Completeness::Whole };
     for element in elements {
         let read = match element.value.as_str() {
             Some(text) => net(element, text, problems),

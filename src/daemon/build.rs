@@ -5,7 +5,7 @@
 //! removes what an earlier run left behind. The task of the configuration configures the routers
 //! last, when the demotions of an earlier run are known and the facts of each interface were read.
 
-use super::Settings;
+use super::DaemonSettings;
 use super::dispatcher::Dispatcher;
 use super::error::{PROTOCOL, RunError, system};
 use super::run::{Inbox, RunningAgent, Tasks};
@@ -83,8 +83,8 @@ pub(super) struct StartedAgent {
 ///
 /// # Errors
 /// The first refusal. Nothing was started.
-pub(super) fn open(settings: Settings) -> Result<OpenedAgent, RunError> {
-    let Settings { config, powers, config_file, socket, state_dir } = settings;
+pub(super) fn open(settings: DaemonSettings) -> Result<OpenedAgent, RunError> {
+    let DaemonSettings { config, powers, config_file, socket, state_dir } = settings;
     let signals = ProcessSignals::open()?;
     // This comes before anything is touched: two daemons would remove each other's addresses.
     let namespace_lock = lock_namespace()?;

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 
 /// The configuration that the agent runs, and its paths.
 #[derive(Debug)]
-pub struct Settings {
+pub struct DaemonSettings {
     /// The configuration.
     pub config: Config,
     /// The privileges that root keeps.
@@ -47,7 +47,7 @@ pub struct Settings {
 ///
 /// # Errors
 /// [`RunError`]; no address is left behind in that case either.
-pub fn run(settings: Settings) -> Result<(), RunError> {
+pub fn run(settings: DaemonSettings) -> Result<(), RunError> {
     check_privileges()?;
     if let Some(release) = release::too_old() {
         return Err(RunError::Kernel(release));
@@ -68,7 +68,7 @@ fn check_privileges() -> Result<(), RunError> {
 }
 
 /// Runs the agent from its start to its end.
-async fn live(settings: Settings) -> Result<(), RunError> {
+async fn live(settings: DaemonSettings) -> Result<(), RunError> {
     let opened = build::open(settings)?;
     let build::StartedAgent { mut agent, mut signals, _namespace_lock } = build::start(opened)?;
     let outcome = run::run(&mut agent, &mut signals).await;

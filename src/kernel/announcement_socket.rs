@@ -27,7 +27,7 @@ const MOST: usize = 500;
 
 /// Which announcements a socket queues.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Watched {
+pub enum AnnouncementFilter {
     /// The socket queues no announcements.
     #[default]
     Nothing,
@@ -44,7 +44,7 @@ pub enum Watched {
 pub struct AnnouncementSocket {
     socket: Socket,
     family: Family,
-    watched: Watched,
+    watched: AnnouncementFilter,
 }
 
 impl AnnouncementSocket {
@@ -61,19 +61,19 @@ impl AnnouncementSocket {
         context.step("make a socket for announcements non-blocking", socket.set_nonblocking(true))?;
         // The buffer is enlarged because two thousand addresses are announced in one burst.
         context.step("enlarge the receive buffer for announcements", grow_buffer(&socket))?;
-        Ok(Self { socket, family, watched: Watched::Nothing })
+        Ok(Self { socket, family, watched: AnnouncementFilter::Nothing })
     }
 
     /// Queues these announcements from now on. Watching nothing also empties the queue.
     ///
     /// # Errors
     /// The kernel's error; the socket then queues what it queued before.
-    pub fn watch(&mut self, watched: Watched) -> io::Result<()> {
+    pub fn watch(&mut self, watched: AnnouncementFilter) -> io::Result<()> {
         if watched == self.watched {
             return Ok(());
         }
         filter::attach(&self.socket, &program(self.family, &watched))?;
-        if watched == Watched::Nothing {
+        if watched == AnnouncementFilter::Nothing {
             while self.receive(&mut |_| {})? == Remaining::Possibly {}
         }
         self.watched = watched;
@@ -110,25 +110,29 @@ impl AsFd for AnnouncementSocket {
     }
 }
 
-fn program(family: Family, watched: &Watched) -> Vec<Instruction> {
+fn program(family: Family, watched: &AnnouncementFilter) -> Vec<Instruction> {
     match (family, watched) {
-        (_, Watched::Nothing) => NOTHING.to_vec(),
-        (Family::Ipv4, Watched::Addresses(addresses)) if addresses.len() <= MOST => {
+        (_, AnnouncementFilter::Nothing) => NOTHING.to_vec(),
+        (Family::Ipv4, AnnouncementFilter::Addresses(addresses)) if addresses.len() <= MOST => {
             let ipv4 = addresses.iter().filter_map(|address| match address {
                 IpAddr::V4(address) => Some(*address),
                 IpAddr::V6(_) => None,
             });
             filter::arp_from(&ipv4.collect::<Vec<_>>())
         }
-        (Family::Ipv6, Watched::Addresses(addresses)) if addresses.len() <= MOST => {
+        (Family::Ipv6, AnnouncementFilter::Addresses(addresses)) if addresses.len() <= MOST => {
             let ipv6 = addresses.iter().filter_map(|address| match address {
                 IpAddr::V4(_) => None,
                 IpAddr::V6(address) => Some(*address),
             });
             filter::advertisement_of(&ipv6.collect::<Vec<_>>())
         }
-        (Family::Ipv4, Watched::Addresses(_) | Watched::Everything) => GRATUITOUS_ARP.to_vec(),
-        (Family::Ipv6, Watched::Addresses(_) | Watched::Everything) => UNSOLICITED_ADVERTISEMENT.to_vec(),
+        (Family::Ipv4, AnnouncementFilter::Addresses(_) | AnnouncementFilter::Everything) => {
+            GRATUITOUS_ARP.to_vec()
+        }
+        (Family::Ipv6, AnnouncementFilter::Addresses(_) | AnnouncementFilter::Everything) => {
+            UNSOLICITED_ADVERTISEMENT.to_vec()
+        }
     }
 }
 

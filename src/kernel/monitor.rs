@@ -75,13 +75,13 @@ pub enum MonitorError {
     Closed,
 }
 
-type RouteMessage = NetlinkMessage<RouteNetlinkMessage>;
+type Notification = NetlinkMessage<RouteNetlinkMessage>;
 
 /// The netlink socket with its subscriptions, and the table.
 pub struct Monitor {
     connection: Pin<Box<Connection<RouteNetlinkMessage>>>,
     handle: Handle,
-    messages: Pin<Box<dyn Stream<Item = RouteMessage> + Send>>,
+    messages: Pin<Box<dyn Stream<Item = Notification> + Send>>,
 }
 
 impl Monitor {
@@ -147,7 +147,7 @@ impl Monitor {
     #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; the rest is no notification")]
     async fn fold(
         &mut self,
-        first: RouteMessage,
+        first: Notification,
         table: &mut LinkTable,
         outbox: &mut Outbox,
         watched: &watch::Receiver<BTreeSet<InterfaceName>>,
@@ -178,7 +178,7 @@ impl Monitor {
         Ok(())
     }
 
-    async fn next(&mut self) -> Result<RouteMessage, MonitorError> {
+    async fn next(&mut self) -> Result<Notification, MonitorError> {
         tokio::select! {
             biased;
             message = self.messages.next() => message.ok_or(MonitorError::Closed),

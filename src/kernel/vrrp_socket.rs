@@ -17,7 +17,7 @@ mod transmit;
 
 pub use martian::MartianSocket;
 pub(super) use receive::grow_buffer;
-pub use receive::{ReceiveSocket, Received, Remaining};
+pub use receive::{ReceiveReport, ReceiveSocket, Remaining};
 pub use transmit::{OutgoingMessages, Route, TransmitSocket};
 
 use super::filter::{self, Instruction};

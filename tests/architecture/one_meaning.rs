@@ -16,83 +16,6 @@ fn is_pair_with_reference(files: &[&str]) -> bool {
         if protocol.starts_with("core/src/protocol/") && reference.starts_with("core/src/sim/reference/"))
 }
 
-/// The names that stand for several things and are to be renamed. The list may only become shorter.
-const TO_RENAME: &[(&str, &[&str])] = &[
-    ("AddressList", &["core/src/wire/advert.rs", "src/config/value.rs"]),
-    ("Addresses", &["core/src/protocol/instance/addresses.rs", "src/kernel/monitor/table.rs"]),
-    (
-        "Announcement",
-        &[
-            "core/src/protocol/instance/address_conflict.rs",
-            "core/src/wire/announcement.rs",
-            "src/kernel/keeper/message.rs",
-        ],
-    ),
-    ("Change", &["core/src/sim/script.rs", "src/config/plan.rs", "src/kernel/monitor/table.rs"]),
-    ("Difference", &["core/src/sim/reference/mod.rs", "src/config/plan.rs"]),
-    ("Draft", &["core/src/protocol/instance/sender.rs", "core/src/wire/advert.rs"]),
-    ("Expected", &["core/src/sim/reference/turn.rs", "src/config/resolve/expectations.rs"]),
-    ("Failure", &["core/src/sim/fault.rs", "core/src/sim/lone_node.rs"]),
-    (
-        "Finding",
-        &[
-            "core/src/protocol/instance/service_watch.rs",
-            "core/src/protocol/router/successor_watch.rs",
-            "src/config/problem.rs",
-        ],
-    ),
-    ("Guard", &["core/src/sim/reference/handover.rs", "src/kernel/keeper/guards.rs"]),
-    ("Heard", &["core/src/sim/reference/instance.rs", "src/runtime/protocol_thread/turn.rs"]),
-    ("Holding", &["core/src/protocol/instance/addresses.rs", "core/src/sim/peer.rs"]),
-    (
-        "Line",
-        &["core/src/protocol/instance/leaving.rs", "core/src/sim/documents.rs", "src/config/syntax/line.rs"],
-    ),
-    ("LinkState", &["core/src/protocol/router/tracking.rs", "src/kernel/netlink.rs"]),
-    (
-        "Lists",
-        &[
-            "core/src/protocol/instance.rs",
-            "core/src/sim/reference/instance.rs",
-            "src/config/resolve/addresses.rs",
-        ],
-    ),
-    ("Message", &["src/kernel/monitor.rs", "src/runtime/protocol_thread/mailbox.rs"]),
-    ("Next", &["core/src/sim/reference/router.rs", "src/kernel/writers.rs"]),
-    (
-        "Phase",
-        &[
-            "core/src/protocol/instance/active.rs",
-            "core/src/protocol/router/handover.rs",
-            "core/src/sim/reference/instance.rs",
-        ],
-    ),
-    ("Place", &["src/config/problem.rs", "src/kernel/ownership.rs"]),
-    (
-        "Rank",
-        &[
-            "core/src/protocol/instance/election.rs",
-            "core/src/sim/reference/instance.rs",
-            "src/kernel/address.rs",
-        ],
-    ),
-    ("Received", &["core/src/protocol/instance.rs", "src/kernel/vrrp_socket/receive.rs"]),
-    (
-        "Refusal",
-        &["core/src/protocol/router/refusal.rs", "src/kernel/frame_socket.rs", "src/kernel/netlink.rs"],
-    ),
-    ("Request", &["core/src/sim/kernel.rs", "src/agent/request.rs"]),
-    ("Run", &["core/src/protocol/instance/leaving.rs", "core/src/sim/lone_node.rs", "core/src/sim/node.rs"]),
-    ("Schedule", &["core/src/protocol/instance/announcing.rs", "core/src/protocol/node/schedule.rs"]),
-    ("Sender", &["core/src/protocol/instance/sender.rs", "src/runtime/protocol_thread/mailbox.rs"]),
-    ("Settings", &["core/src/sim/reference/instance.rs", "src/daemon/mod.rs"]),
-    ("Succession", &["core/src/protocol/instance/leaving.rs", "core/src/protocol/node/succession.rs"]),
-    ("Totals", &["core/src/sim/fault.rs", "core/src/sim/lone_node.rs"]),
-    ("Trust", &["core/src/protocol/instance/backup.rs", "src/kernel/confinement.rs"]),
-    ("Wanted", &["core/src/sim/kernel.rs", "core/src/sim/reference/router.rs", "src/kernel/ownership.rs"]),
-    ("Word", &["core/src/sim/reference/leave.rs", "src/words/event_doc.rs"]),
-];
-
 /// The name of the type that a line of code defines at the top of a file.
 fn defined_type(line: &str) -> Option<&str> {
     let line = line.strip_prefix("pub").map_or(line, |rest| match rest.strip_prefix('(') {
@@ -151,27 +74,18 @@ fn definitions(files: &[SourceFile]) -> BTreeMap<String, Vec<(String, usize)>> {
 }
 
 /// What is wrong with the names in these files.
-fn complaints(files: &[SourceFile], allowed: &[(&str, &[&str])]) -> Vec<String> {
+fn complaints(files: &[SourceFile]) -> Vec<String> {
     let definitions = definitions(files);
     let mut complaints = Vec::new();
     for (name, places) in &definitions {
         let paths: Vec<&str> = places.iter().map(|(path, _)| path.as_str()).collect();
-        let is_allowed =
-            is_pair_with_reference(&paths) || allowed.contains(&(name.as_str(), paths.as_slice()));
-        if places.len() > 1 && !is_allowed {
+        if places.len() > 1 && !is_pair_with_reference(&paths) {
             let places: Vec<_> = places.iter().map(|(path, line)| format!("  {path}:{line}")).collect();
             complaints.push(format!(
                 "`{name}` means {} things. Give each of them a name that says which one it is:\n{}",
                 places.len(),
                 places.join("\n")
             ));
-        }
-    }
-    for (name, files) in allowed {
-        let places = definitions.get(*name).map(Vec::as_slice).unwrap_or_default();
-        let paths: Vec<&str> = places.iter().map(|(path, _)| path.as_str()).collect();
-        if paths != *files && places.len() < 2 {
-            complaints.push(format!("`{name}` means one thing now: remove its row from TO_RENAME."));
         }
     }
     complaints
@@ -186,7 +100,7 @@ fn rust_sources() -> Vec<SourceFile> {
 
 #[test]
 fn one_name_means_one_thing() {
-    let complaints = complaints(&rust_sources(), TO_RENAME);
+    let complaints = complaints(&rust_sources());
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
 }
 
@@ -201,11 +115,9 @@ fn the_rule_sees_two_types_of_one_name() {
         "mod a {\n}\nstruct Place;\n\n#[cfg(test)]\nmod tests {\n}\n",
     ] {
         let files = [one.clone(), file("src/runtime/b.rs", other)];
-        let said = complaints(&files, &[]);
+        let said = complaints(&files);
         assert_eq!(said.len(), 1, "{other}");
         assert!(said.concat().contains("src/kernel/a.rs:1") && said.concat().contains("src/runtime/b.rs:"));
-        assert_eq!(complaints(&files, &[("Place", &["src/kernel/a.rs", "src/runtime/b.rs"])]).len(), 0);
-        assert_eq!(complaints(&files, &[("Place", &["src/kernel/a.rs", "src/runtime/c.rs"])]).len(), 1);
     }
     for other in [
         "struct Places;\nfn place() {}\n",
@@ -213,18 +125,14 @@ fn the_rule_sees_two_types_of_one_name() {
         "fn f() {\n    struct Place;\n}\n",
         "#[cfg(test)]\nmod tests {\n}\nstruct Place;\n",
     ] {
-        assert_eq!(complaints(&[one.clone(), file("src/runtime/b.rs", other)], &[]).len(), 0, "{other}");
+        assert_eq!(complaints(&[one.clone(), file("src/runtime/b.rs", other)]).len(), 0, "{other}");
     }
-    assert_eq!(
-        complaints(std::slice::from_ref(&one), &[("Place", &["src/kernel/a.rs", "src/b.rs"])]).len(),
-        1
-    );
 
     let reference = file("core/src/sim/reference/a.rs", "struct Place;\n");
     let protocol = file("core/src/protocol/a.rs", "struct Place;\n");
-    assert_eq!(complaints(&[protocol.clone(), reference.clone()], &[]).len(), 0);
-    assert_eq!(complaints(&[protocol, reference.clone(), one.clone()], &[]).len(), 1);
-    assert_eq!(complaints(&[reference, one.clone()], &[]).len(), 1);
+    assert_eq!(complaints(&[protocol.clone(), reference.clone()]).len(), 0);
+    assert_eq!(complaints(&[protocol, reference.clone(), one.clone()]).len(), 1);
+    assert_eq!(complaints(&[reference, one.clone()]).len(), 1);
 
     let parent = file(
         "src/runtime/b.rs",
@@ -232,8 +140,8 @@ fn the_rule_sees_two_types_of_one_name() {
     );
     for path in ["src/runtime/b_fake.rs", "src/runtime/b/other.rs", "src/runtime/tests.rs"] {
         let files = [one.clone(), parent.clone(), file(path, "struct Place;\n")];
-        assert_eq!(complaints(&files, &[]).len(), 0, "{path}");
+        assert_eq!(complaints(&files).len(), 0, "{path}");
     }
     let files = [one, parent, file("src/runtime/b/another.rs", "struct Place;\n")];
-    assert_eq!(complaints(&files, &[]).len(), 1);
+    assert_eq!(complaints(&files).len(), 1);
 }

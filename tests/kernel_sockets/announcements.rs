@@ -33,7 +33,7 @@ fn who_listens_hears_what_others_announce_and_nothing_else() {
         fe1_says.announce(theirs, &[early], 1);
         // The announcement has arrived when a later answer of the same neighbour has.
         ping(fe1, source(fe0, family));
-        socket.watch(Watched::Everything).unwrap();
+        socket.watch(AnnouncementFilter::Everything).unwrap();
         fe0_says.announce(ours, &[early], 1);
         // Requests and solicited answers, in both directions.
         fe0.ns.ip("neighbour flush dev eth0");
@@ -43,9 +43,9 @@ fn who_listens_hears_what_others_announce_and_nothing_else() {
         assert_eq!(announcements(&socket, last), [at(first), at(last)], "{family}");
 
         fe1_says.announce(theirs, &[early], 1);
-        socket.watch(Watched::Nothing).unwrap();
+        socket.watch(AnnouncementFilter::Nothing).unwrap();
         ping(fe1, source(fe0, family));
-        socket.watch(Watched::Everything).unwrap();
+        socket.watch(AnnouncementFilter::Everything).unwrap();
         fe1_says.announce(theirs, &[last], 1);
         assert_eq!(announcements(&socket, last), [at(last)], "{family}: what was queued is forgotten");
     }
@@ -63,13 +63,13 @@ fn who_listens_to_some_addresses_hears_whoever_speaks_from_them() {
     ] {
         let [other, first, last] = addresses;
         let mut socket = announcement_socket(fe0, family);
-        socket.watch(Watched::Addresses(BTreeSet::from([first, last]))).unwrap();
+        socket.watch(AnnouncementFilter::Addresses(BTreeSet::from([first, last]))).unwrap();
         frame_socket(fe1).announce(theirs, &[other, first, other, last], 1);
         let at = |address| Announcement { address, mac: theirs };
         assert_eq!(announcements(&socket, last), [at(first), at(last)], "{family}");
     }
     let mut socket = announcement_socket(fe0, Family::Ipv4);
-    socket.watch(Watched::Addresses(BTreeSet::from([ip("192.0.2.252")]))).unwrap();
+    socket.watch(AnnouncementFilter::Addresses(BTreeSet::from([ip("192.0.2.252")]))).unwrap();
     fe1.ns.ip("address add 192.0.2.252/24 dev eth0\nneighbour flush dev eth0");
     fe1.ns.run("ping", &["-c", "1", "-I", "192.0.2.252", &fe0.v4().to_string()]);
     assert_eq!(announcements(&socket, ip("192.0.2.252")).first().unwrap().mac, theirs);
@@ -84,7 +84,7 @@ fn who_listens_to_a_thousand_addresses_hears_what_is_announced() {
         (0..1000_u16).map(|n| Ipv4Addr::from(0x0a00_0000 + u32::from(n)).into()).collect();
     for count in [500, 1000] {
         let mut socket = announcement_socket(fe0, Family::Ipv4);
-        socket.watch(Watched::Addresses(addresses[..count].iter().copied().collect())).unwrap();
+        socket.watch(AnnouncementFilter::Addresses(addresses[..count].iter().copied().collect())).unwrap();
         frame_socket(fe1).announce(MacAddr(fe1.mac()), &addresses[..count], 1);
         assert_eq!(announcements(&socket, addresses[count - 1]).len(), count);
     }
@@ -96,7 +96,7 @@ fn a_gratuitous_reply_is_heard_as_well() {
     let lab = Lab::new(&["fe0", "fe1"]);
     let (fe0, fe1) = (lab.node("fe0"), lab.node("fe1"));
     let mut socket = announcement_socket(fe0, Family::Ipv4);
-    socket.watch(Watched::Everything).unwrap();
+    socket.watch(AnnouncementFilter::Everything).unwrap();
     let address = fe1.v4().to_string();
     for kind in ["-A", "-U"] {
         fe1.ns.run("arping", &[kind, "-c", "1", "-I", "eth0", &address]);
@@ -111,7 +111,7 @@ fn what_is_not_announced_to_all_hosts_of_this_lan_is_no_announcement() {
     let lab = Lab::new(&["fe0", "fe1"]);
     let (fe0, fe1) = (lab.node("fe0"), lab.node("fe1"));
     let mut socket = announcement_socket(fe0, Family::Ipv4);
-    socket.watch(Watched::Everything).unwrap();
+    socket.watch(AnnouncementFilter::Everything).unwrap();
     let frame = |address| {
         let frame = Announcement { address: ip(address), mac: MacAddr(fe1.mac()) }.frame();
         frame.as_bytes().to_vec()
@@ -139,7 +139,7 @@ fn a_burst_of_announcements_is_heard_in_full() {
     let lab = Lab::new(&["fe0", "fe1"]);
     let (fe0, fe1) = (lab.node("fe0"), lab.node("fe1"));
     let mut socket = announcement_socket(fe0, Family::Ipv4);
-    socket.watch(Watched::Everything).unwrap();
+    socket.watch(AnnouncementFilter::Everything).unwrap();
     let addresses: Vec<IpAddr> =
         (0..2000_u16).map(|n| Ipv4Addr::from(0x0a00_0000 + u32::from(n)).into()).collect();
     frame_socket(fe1).announce(MacAddr(fe1.mac()), &addresses, 1);

@@ -62,7 +62,7 @@ use addresses::AddressHolding;
 use backup::{Backup, Reaction, Trust};
 use hasty_takeover::Distrust;
 use peers::Peers;
-use sender::{Draft, Sender};
+use sender::{AdvertContent, AdvertSender};
 use serde::{Deserialize, Serialize};
 use service_watch::ServiceWatch;
 use state::State;
@@ -147,7 +147,7 @@ pub(in crate::protocol) struct Instance {
     cause: Cause,
     details: TransitionDetails,
     addresses: AddressHolding,
-    sender: Sender,
+    sender: AdvertSender,
     /// The router that is Active, as far as known; our own source if we are.
     active_router: Option<IpAddr>,
     /// Whether the Active that it obeys, or has yielded to, lists our addresses.
@@ -179,7 +179,7 @@ impl Instance {
             cause: Cause::Startup,
             details: TransitionDetails::default(),
             addresses: AddressHolding::new(key, spec.held().count(), epoch),
-            sender: Sender::new(key, spec.version, destinations),
+            sender: AdvertSender::new(key, spec.version, destinations),
             active_router: None,
             active_lists: Lists::Ours,
             peers: Peers::new(spec.version),
@@ -606,7 +606,7 @@ impl Instance {
         out: &mut Effects,
     ) {
         let checksum = self.transmit_flavour(policy.checksum);
-        self.sender.send(Draft { priority, interval, checksum }, &mut self.counters, out);
+        self.sender.send(AdvertContent { priority, interval, checksum }, &mut self.counters, out);
     }
 
     /// The next timer of its state, for those who look.

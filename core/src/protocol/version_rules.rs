@@ -35,14 +35,14 @@ enum SkewRule {
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::protocol) struct LeaveScript {
     /// Milliseconds after the beginning, in growing order, and what is said then.
-    lines: &'static [(u64, Line)],
+    lines: &'static [(u64, LeaveLine)],
     /// The interval in the lines that shorten.
     shortened: AdverInterval,
 }
 
 /// What one line of a leave script says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::protocol) enum Line {
+pub(in crate::protocol) enum LeaveLine {
     /// Our priority, with the shortest interval.
     Shorten,
     /// Priority 0.
@@ -69,33 +69,33 @@ const V3: VersionRules = VersionRules {
     skew: SkewRule::PartOfInterval,
     leave: LeaveScript {
         lines: &[
-            (0, Line::Shorten),
-            (2, Line::Shorten),
-            (4, Line::Shorten),
-            (6, Line::Resign),
-            (36, Line::Resign),
-            (96, Line::Resign),
-            (256, Line::Resign),
-            (1250, Line::Shorten),
-            (1252, Line::Shorten),
-            (1254, Line::Shorten),
-            (1256, Line::Resign),
+            (0, LeaveLine::Shorten),
+            (2, LeaveLine::Shorten),
+            (4, LeaveLine::Shorten),
+            (6, LeaveLine::Resign),
+            (36, LeaveLine::Resign),
+            (96, LeaveLine::Resign),
+            (256, LeaveLine::Resign),
+            (1250, LeaveLine::Shorten),
+            (1252, LeaveLine::Shorten),
+            (1254, LeaveLine::Shorten),
+            (1256, LeaveLine::Resign),
         ],
         shortened: AdverInterval::MIN,
     },
     leave_after_crash: LeaveScript {
         lines: &[
-            (0, Line::Shorten),
-            (2, Line::Shorten),
-            (4, Line::Shorten),
-            (6, Line::Resign),
-            (36, Line::Resign),
-            (66, Line::Shorten),
-            (68, Line::Shorten),
-            (70, Line::Shorten),
-            (72, Line::Resign),
-            (102, Line::Resign),
-            (256, Line::Resign),
+            (0, LeaveLine::Shorten),
+            (2, LeaveLine::Shorten),
+            (4, LeaveLine::Shorten),
+            (6, LeaveLine::Resign),
+            (36, LeaveLine::Resign),
+            (66, LeaveLine::Shorten),
+            (68, LeaveLine::Shorten),
+            (70, LeaveLine::Shorten),
+            (72, LeaveLine::Resign),
+            (102, LeaveLine::Resign),
+            (256, LeaveLine::Resign),
         ],
         shortened: AdverInterval::MIN,
     },
@@ -169,7 +169,7 @@ impl VersionRules {
 
 impl LeaveScript {
     /// The lines, with their time after the beginning in milliseconds.
-    pub(in crate::protocol) const fn lines(&self) -> &'static [(u64, Line)] {
+    pub(in crate::protocol) const fn lines(&self) -> &'static [(u64, LeaveLine)] {
         self.lines
     }
 
@@ -180,20 +180,20 @@ impl LeaveScript {
 
     /// When the first resignation is sent.
     pub(in crate::protocol) fn first_resignation(&self) -> Duration {
-        self.times(Line::Resign).next().unwrap_or_default()
+        self.times(LeaveLine::Resign).next().unwrap_or_default()
     }
 
     /// When the last resignation of the first round is sent.
     pub(in crate::protocol) fn first_round_ends(&self) -> Duration {
         let second = self.second_round_begins();
         let in_first = |at: &Duration| second.is_none_or(|second| *at < second);
-        self.times(Line::Resign).take_while(in_first).last().unwrap_or_default()
+        self.times(LeaveLine::Resign).take_while(in_first).last().unwrap_or_default()
     }
 
     /// When a second round begins, which shortens again.
     pub(in crate::protocol) fn second_round_begins(&self) -> Option<Duration> {
         let first = self.first_resignation();
-        self.times(Line::Shorten).find(|at| *at > first)
+        self.times(LeaveLine::Shorten).find(|at| *at > first)
     }
 
     /// When the last line is said.
@@ -201,7 +201,7 @@ impl LeaveScript {
         self.lines.last().map_or(Duration::ZERO, |(at, _)| Duration::from_millis(*at))
     }
 
-    fn times(&self, wanted: Line) -> impl Iterator<Item = Duration> {
+    fn times(&self, wanted: LeaveLine) -> impl Iterator<Item = Duration> {
         let lines = self.lines.iter().filter(move |(_, line)| *line == wanted);
         lines.map(|(at, _)| Duration::from_millis(*at))
     }
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_script_without_a_second_round_ends_with_its_first() {
-        let lines = &[(0, Line::Resign), (1000, Line::Resign)];
+        let lines = &[(0, LeaveLine::Resign), (1000, LeaveLine::Resign)];
         let script = LeaveScript { lines, shortened: AdverInterval::default() };
         assert_eq!(script.second_round_begins(), None);
         assert_eq!(script.first_resignation(), Duration::ZERO);

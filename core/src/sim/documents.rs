@@ -106,7 +106,7 @@ pub(super) const CROSSING: Duration = Duration::from_millis(20);
 
 /// One line of the script of a leaving router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum ScriptLine {
     /// The priority of the router, and the interval of 10 ms.
     Shorten,
     /// Priority 0.
@@ -114,33 +114,33 @@ pub(super) enum Line {
 }
 
 /// What a leaving router sends, in milliseconds after it began to leave (docs/adr/0009).
-pub(super) const LEAVING: [(u64, Line); 11] = [
-    (0, Line::Shorten),
-    (2, Line::Shorten),
-    (4, Line::Shorten),
-    (6, Line::Resign),
-    (36, Line::Resign),
-    (96, Line::Resign),
-    (256, Line::Resign),
-    (1250, Line::Shorten),
-    (1252, Line::Shorten),
-    (1254, Line::Shorten),
-    (1256, Line::Resign),
+pub(super) const LEAVING: [(u64, ScriptLine); 11] = [
+    (0, ScriptLine::Shorten),
+    (2, ScriptLine::Shorten),
+    (4, ScriptLine::Shorten),
+    (6, ScriptLine::Resign),
+    (36, ScriptLine::Resign),
+    (96, ScriptLine::Resign),
+    (256, ScriptLine::Resign),
+    (1250, ScriptLine::Shorten),
+    (1252, ScriptLine::Shorten),
+    (1254, ScriptLine::Shorten),
+    (1256, ScriptLine::Resign),
 ];
 
 /// What is sent for a run that crashed, 30 ms after a first resignation (docs/adr/0014).
-pub(super) const LEAVING_FOR_A_CRASHED_RUN: [(u64, Line); 11] = [
-    (0, Line::Shorten),
-    (2, Line::Shorten),
-    (4, Line::Shorten),
-    (6, Line::Resign),
-    (36, Line::Resign),
-    (66, Line::Shorten),
-    (68, Line::Shorten),
-    (70, Line::Shorten),
-    (72, Line::Resign),
-    (102, Line::Resign),
-    (256, Line::Resign),
+pub(super) const LEAVING_FOR_A_CRASHED_RUN: [(u64, ScriptLine); 11] = [
+    (0, ScriptLine::Shorten),
+    (2, ScriptLine::Shorten),
+    (4, ScriptLine::Shorten),
+    (6, ScriptLine::Resign),
+    (36, ScriptLine::Resign),
+    (66, ScriptLine::Shorten),
+    (68, ScriptLine::Shorten),
+    (70, ScriptLine::Shorten),
+    (72, ScriptLine::Resign),
+    (102, ScriptLine::Resign),
+    (256, ScriptLine::Resign),
 ];
 
 /// The first resignation for a run that crashed can be answered for this long (docs/adr/0014).

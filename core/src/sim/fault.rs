@@ -13,7 +13,7 @@ use super::node::{Host, NodeSetup, Packets, Removal};
 use super::peer::{PeerSetup, PeerVariant};
 use super::rng::{PerMille, Rng};
 use super::router::SecondRouter;
-use super::script::{Act, CarrierSignal, Change, Leftovers, Sockets, Source, Transmission};
+use super::script::{Act, CarrierSignal, Leftovers, Sockets, Source, SpecChange, Transmission};
 use super::trace::Detail;
 use super::world::{StationSetup, World, WorldSetup};
 use crate::protocol::{CheckName, CheckResult, ChecksumPolicy, Force, Track};
@@ -385,25 +385,25 @@ impl Scenario {
                     world.at(soon, Act::Reconfigure(port, change));
                     world.at(until, Act::Promote(port));
                 }
-                world.at(until, Act::Reconfigure(port, Change::Back));
+                world.at(until, Act::Reconfigure(port, SpecChange::Back));
             }
         }
     }
 
-    fn change(&mut self, world: &World, port: Port, families: &[Family]) -> Change {
+    fn change(&mut self, world: &World, port: Port, families: &[Family]) -> SpecChange {
         let check = || CheckName("nginx".into());
         let interval = world.node(port).map(|node| node.spec().interval).unwrap_or_default();
         match self.last.below(8) {
-            0 => Change::Interval(AdverInterval::from_centiseconds(1).unwrap_or(interval)),
-            1 => Change::PreemptDelay(interval.period() * self.last.pick(&[0, 1, 5], 1)),
-            2 => Change::Preempt(self.last.pick(&[Preempt::Allow, Preempt::Forbid], Preempt::Allow)),
-            3 => Change::Tracks(vec![Track::weighted(check(), self.last.pick(&[-90, 60, 254], 60))]),
-            4 => Change::Name("other".parse().unwrap_or_else(|_| super::node::name())),
-            5 => Change::MoreAddresses,
-            6 => Change::Tracks(vec![Track::fault(CheckName("new".into())), Track::fault(check())]),
+            0 => SpecChange::Interval(AdverInterval::from_centiseconds(1).unwrap_or(interval)),
+            1 => SpecChange::PreemptDelay(interval.period() * self.last.pick(&[0, 1, 5], 1)),
+            2 => SpecChange::Preempt(self.last.pick(&[Preempt::Allow, Preempt::Forbid], Preempt::Allow)),
+            3 => SpecChange::Tracks(vec![Track::weighted(check(), self.last.pick(&[-90, 60, 254], 60))]),
+            4 => SpecChange::Name("other".parse().unwrap_or_else(|_| super::node::name())),
+            5 => SpecChange::MoreAddresses,
+            6 => SpecChange::Tracks(vec![Track::fault(CheckName("new".into())), Track::fault(check())]),
             _ => {
                 let one = self.last.pick(families, Family::Ipv4);
-                Change::Families(vec![one])
+                SpecChange::Families(vec![one])
             }
         }
     }

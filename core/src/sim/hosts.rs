@@ -7,7 +7,7 @@
 use super::checker::{Checker, Violation};
 use super::clock::TrueTime;
 use super::lan::{Integrity, Lan, Port};
-use super::node::{Run, SimNode, interface, key};
+use super::node::{ProcessState, SimNode, interface, key};
 use super::rng::Rng;
 use super::router::RouterNumber;
 use super::view::{StationView, in_family};
@@ -271,7 +271,7 @@ impl World {
                     && view.component == component(views, host)
             });
             let Some(active) = active.filter(|active| active.port != station) else { continue };
-            let deposed = self.node(station).is_some_and(|node| node.run == Run::Up)
+            let deposed = self.node(station).is_some_and(|node| node.run == ProcessState::Up)
                 && component(views, station) == active.component
                 && checker.was_active_since_faults_ended(station);
             if deposed {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// What the kernel is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum WantedAddresses {
     /// The addresses are installed.
     Held,
     /// The addresses are not installed.
@@ -44,10 +44,10 @@ impl KernelBehaviour {
 }
 
 #[derive(Debug, Clone)]
-struct Request {
+struct KernelRequest {
     key: InstanceKey,
     epoch: u64,
-    wanted: Wanted,
+    wanted: WantedAddresses,
     granted: bool,
     done_at: TrueTime,
 }
@@ -55,7 +55,7 @@ struct Request {
 /// The addresses of one node.
 #[derive(Debug, Clone)]
 pub struct FakeKernel {
-    requests: VecDeque<Request>,
+    requests: VecDeque<KernelRequest>,
     held: BTreeSet<InstanceKey>,
     behaviour: KernelBehaviour,
 }
@@ -97,37 +97,37 @@ impl FakeKernel {
         now: TrueTime,
         key: InstanceKey,
         epoch: u64,
-        wanted: Wanted,
+        wanted: WantedAddresses,
         delay: Duration,
     ) -> TrueTime {
         let free_at = self.requests.back().map_or(now, |last| last.done_at.max(now));
         let done_at = free_at + delay;
         let granted = match wanted {
-            Wanted::Absent => true,
-            Wanted::Held => self.behaviour.refusals == 0,
+            WantedAddresses::Absent => true,
+            WantedAddresses::Held => self.behaviour.refusals == 0,
         };
         if !granted {
             self.behaviour.refusals -= 1;
         }
-        self.requests.push_back(Request { key, epoch, wanted, granted, done_at });
+        self.requests.push_back(KernelRequest { key, epoch, wanted, granted, done_at });
         done_at
     }
 
     /// Carries out the oldest request.
     pub fn carry_out(&mut self) -> KernelOutcome {
-        let Some(Request { key, epoch, wanted, granted, .. }) = self.requests.pop_front() else {
+        let Some(KernelRequest { key, epoch, wanted, granted, .. }) = self.requests.pop_front() else {
             return KernelOutcome::Nothing;
         };
         match (wanted, granted) {
-            (Wanted::Held, true) => {
+            (WantedAddresses::Held, true) => {
                 self.held.insert(key);
                 KernelOutcome::Held(HoldResult { key, epoch, outcome: Ok(()) })
             }
-            (Wanted::Held, false) => {
+            (WantedAddresses::Held, false) => {
                 KernelOutcome::Held(HoldResult { key, epoch, outcome: Err("RTNETLINK: busy".to_owned()) })
             }
-            (Wanted::Absent, _) if self.held.remove(&key) => KernelOutcome::Absent(key),
-            (Wanted::Absent, _) => KernelOutcome::Nothing,
+            (WantedAddresses::Absent, _) if self.held.remove(&key) => KernelOutcome::Absent(key),
+            (WantedAddresses::Absent, _) => KernelOutcome::Nothing,
         }
     }
 

@@ -10,7 +10,7 @@
 use super::describe;
 use super::node::Host;
 use super::packet::Packet;
-use super::reference::{Difference, Reference};
+use super::reference::{Mismatch, Reference};
 use super::rng::{PerMille, Rng};
 use crate::protocol::{
     AnnounceSpec, CheckName, CheckResult, ChecksumPolicy, Command, CommandId, Demotion, Effect, Effects,
@@ -34,7 +34,7 @@ const LINES: usize = 400;
 
 /// What was done in a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Totals {
+pub struct LoneNodeTotals {
     /// The number of inputs that the node was given.
     pub inputs: u64,
     /// The number of advertisements that the node sent.
@@ -43,9 +43,9 @@ pub struct Totals {
 
 /// A run in which the core and the reference differ.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub struct LoneNodeFailure {
     /// The difference between the core and the reference.
-    pub difference: Difference,
+    pub difference: Mismatch,
     /// The last inputs and effects, one a line.
     pub trace: String,
 }
@@ -53,8 +53,8 @@ pub struct Failure {
 /// Gives a node the inputs that `seed` stands for.
 ///
 /// # Errors
-/// [`Failure`] at the first difference.
-pub fn run(seed: u64) -> Result<Totals, Box<Failure>> {
+/// [`LoneNodeFailure`] at the first difference.
+pub fn run(seed: u64) -> Result<LoneNodeTotals, Box<LoneNodeFailure>> {
     run_replacing(seed, &mut |_| None)
 }
 
@@ -62,17 +62,17 @@ pub fn run(seed: u64) -> Result<Totals, Box<Failure>> {
 /// that is to go on in its place. The reference knows nothing of it.
 ///
 /// # Errors
-/// [`Failure`] at the first difference.
+/// [`LoneNodeFailure`] at the first difference.
 pub fn run_replacing(
     seed: u64,
     replace: &mut dyn FnMut(&Node) -> Option<Node>,
-) -> Result<Totals, Box<Failure>> {
-    let mut run = Run::new(seed, replace);
+) -> Result<LoneNodeTotals, Box<LoneNodeFailure>> {
+    let mut run = LoneNodeRun::new(seed, replace);
     match run.play() {
         Ok(()) => Ok(run.done),
         Err(difference) => {
             let trace = run.lines.iter().map(|line| format!("{line}\n")).collect();
-            Err(Box::new(Failure { difference, trace }))
+            Err(Box::new(LoneNodeFailure { difference, trace }))
         }
     }
 }
@@ -88,7 +88,7 @@ struct Neighbour {
     left: u32,
 }
 
-struct Run<'a> {
+struct LoneNodeRun<'a> {
     rng: Rng,
     core: Node,
     replace: &'a mut dyn FnMut(&Node) -> Option<Node>,
@@ -104,7 +104,7 @@ struct Run<'a> {
     /// The keys of the instances whose last advertisement could not be sent.
     unsent: Vec<InstanceKey>,
     lines: VecDeque<String>,
-    done: Totals,
+    done: LoneNodeTotals,
 }
 
 fn parse<T: std::str::FromStr>(text: &str) -> T {
@@ -144,7 +144,7 @@ fn link(index: u32) -> LinkFacts {
     }
 }
 
-impl<'a> Run<'a> {
+impl<'a> LoneNodeRun<'a> {
     fn new(seed: u64, replace: &'a mut dyn FnMut(&Node) -> Option<Node>) -> Self {
         let links = interfaces().into_iter().zip(2..).map(|(name, index)| (name, link(index))).collect();
         Self {
@@ -161,11 +161,11 @@ impl<'a> Run<'a> {
             commands: 0,
             unsent: Vec::new(),
             lines: VecDeque::new(),
-            done: Totals::default(),
+            done: LoneNodeTotals::default(),
         }
     }
 
-    fn play(&mut self) -> Result<(), Difference> {
+    fn play(&mut self) -> Result<(), Mismatch> {
         let names: [RouterName; 3] = [parse("a"), parse("b"), parse("c")];
         for name in names.iter().take(1 + self.rng.index(3)) {
             let spec = self.spec(name.clone());
@@ -197,7 +197,7 @@ impl<'a> Run<'a> {
 
     /// Plays the clean-up after a crash: the links, then the routers that were Active, then the
     /// end.
-    fn play_crashed_run(&mut self) -> Result<(), Difference> {
+    fn play_crashed_run(&mut self) -> Result<(), Mismatch> {
         for spec in &mut self.specs {
             spec.tracks.clear();
         }
@@ -219,7 +219,7 @@ impl<'a> Run<'a> {
 
     // The passing of time.
 
-    fn pass_time(&mut self) -> Result<(), Difference> {
+    fn pass_time(&mut self) -> Result<(), Mismatch> {
         let interval = self.specs.first().map_or(Duration::from_secs(1), |spec| spec.interval.period());
         let step = match self.rng.below(8) {
             0 => Duration::ZERO,
@@ -237,7 +237,7 @@ impl<'a> Run<'a> {
         self.run_until(self.now + step)
     }
 
-    fn run_until(&mut self, until: MonoTime) -> Result<(), Difference> {
+    fn run_until(&mut self, until: MonoTime) -> Result<(), Mismatch> {
         loop {
             let kernel = self.kernel.front().map(|(at, _)| *at);
             let advertisement = self.neighbours.iter().map(|one| one.next).min();
@@ -263,7 +263,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn regular_advertisement(&mut self) -> Result<(), Difference> {
+    fn regular_advertisement(&mut self) -> Result<(), Mismatch> {
         let due = self.neighbours.iter().enumerate().min_by_key(|(_, one)| one.next).map(|(at, _)| at);
         let Some(one) = due.and_then(|at| self.neighbours.get_mut(at)) else { return Ok(()) };
         one.left = one.left.saturating_sub(1);
@@ -275,7 +275,7 @@ impl<'a> Run<'a> {
 
     // The random inputs.
 
-    fn one_input(&mut self) -> Result<(), Difference> {
+    fn one_input(&mut self) -> Result<(), Mismatch> {
         match self.rng.below(34) {
             0..=7 => self.advertisement_heard(),
             8..=10 => self.begin_neighbour(),
@@ -292,12 +292,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn advertisement_heard(&mut self) -> Result<(), Difference> {
+    fn advertisement_heard(&mut self) -> Result<(), Mismatch> {
         let (interface, draft, addresses) = self.draw_advertisement();
         self.hear(interface, &draft, addresses)
     }
 
-    fn begin_neighbour(&mut self) -> Result<(), Difference> {
+    fn begin_neighbour(&mut self) -> Result<(), Mismatch> {
         let (interface, draft, addresses) = self.draw_advertisement();
         if draft.priority.is_resignation() || self.neighbours.len() >= 4 {
             self.neighbours.pop();
@@ -346,7 +346,7 @@ impl<'a> Run<'a> {
         interface: InterfaceName,
         draft: &Draft,
         addresses: Vec<IpAddr>,
-    ) -> Result<(), Difference> {
+    ) -> Result<(), Mismatch> {
         let Ok(packet) = Packet::advertise(draft, addresses.into_iter()) else { return Ok(()) };
         let packet = if self.rng.chance(PerMille::new(20)) { packet.damaged(&mut self.rng) } else { packet };
         let carrier = packet.carrier();
@@ -360,7 +360,7 @@ impl<'a> Run<'a> {
     }
 
     /// The node hears an announcement of all addresses of a family, or of one of them.
-    fn announcement_heard(&mut self) -> Result<(), Difference> {
+    fn announcement_heard(&mut self) -> Result<(), Mismatch> {
         let spec = self.pick_spec();
         let at = self.rng.index(spec.instances.len());
         let Some(instance) = spec.instances.get(at) else { return Ok(()) };
@@ -373,7 +373,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn link_changes(&mut self) -> Result<(), Difference> {
+    fn link_changes(&mut self) -> Result<(), Mismatch> {
         let name = self.pick_interface();
         let [first, _] = interfaces();
         let index = if name == first { 2 } else { 3 };
@@ -395,7 +395,7 @@ impl<'a> Run<'a> {
         self.feed(Input::Link(name, Some(facts)))
     }
 
-    fn sockets(&mut self) -> Result<(), Difference> {
+    fn sockets(&mut self) -> Result<(), Mismatch> {
         let family = self.rng.pick(&[Family::Ipv4, Family::Ipv6], Family::Ipv4);
         let fails = self.rng.chance(PerMille::new(400));
         let outcome = if fails { Err("permission denied".to_owned()) } else { Ok(()) };
@@ -403,7 +403,7 @@ impl<'a> Run<'a> {
         self.feed(Input::Sockets(name, family, outcome))
     }
 
-    fn check(&mut self) -> Result<(), Difference> {
+    fn check(&mut self) -> Result<(), Mismatch> {
         let [nginx, database] = checks();
         let check = if self.rng.chance(PerMille::new(500)) { nginx } else { database };
         match self.rng.below(10) {
@@ -413,7 +413,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn command(&mut self) -> Result<(), Difference> {
+    fn command(&mut self) -> Result<(), Mismatch> {
         self.commands += 1;
         let id = CommandId(self.commands);
         let router = self.pick_name();
@@ -440,7 +440,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn addresses_touched(&mut self) -> Result<(), Difference> {
+    fn addresses_touched(&mut self) -> Result<(), Mismatch> {
         let spec = self.pick_spec();
         let Some(key) = spec.keys().next() else { return Ok(()) };
         let input = match self.rng.below(3) {
@@ -452,7 +452,7 @@ impl<'a> Run<'a> {
     }
 
     /// The socket refuses what is sent in one family, or accepts it again.
-    fn unsent(&mut self) -> Result<(), Difference> {
+    fn unsent(&mut self) -> Result<(), Mismatch> {
         if let Some(key) = self.unsent.pop() {
             return self.feed(Input::AdvertisementSentAgain(key));
         }
@@ -468,7 +468,7 @@ impl<'a> Run<'a> {
 
     // The random configurations.
 
-    fn reload(&mut self) -> Result<(), Difference> {
+    fn reload(&mut self) -> Result<(), Mismatch> {
         let at = self.rng.index(self.specs.len());
         let Some(name) = self.specs.get(at).map(|spec| spec.name.clone()) else { return Ok(()) };
         let fresh = self.spec(name);
@@ -599,7 +599,7 @@ impl<'a> Run<'a> {
 
     // One step of the node.
 
-    fn feed(&mut self, input: Input<'_>) -> Result<(), Difference> {
+    fn feed(&mut self, input: Input<'_>) -> Result<(), Mismatch> {
         self.note(|| {
             // The trace of a world prints less of these two inputs, because its nodes have one
             // router each.
@@ -619,7 +619,7 @@ impl<'a> Run<'a> {
         self.follow(&input)
     }
 
-    fn follow(&mut self, input: &Input<'_>) -> Result<(), Difference> {
+    fn follow(&mut self, input: &Input<'_>) -> Result<(), Mismatch> {
         self.done.inputs += 1;
         let lines: Vec<String> = self.effects.iter().map(describe::effect).collect();
         for line in lines {

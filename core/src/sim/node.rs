@@ -113,7 +113,7 @@ impl NodeSetup {
 
 /// Whether the process of a node runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Run {
+pub enum ProcessState {
     /// The process does not run.
     Down,
     /// The process runs.
@@ -262,7 +262,7 @@ pub struct SimNode {
     pub(super) clock: Clock,
     pub(super) kernel: FakeKernel,
     pub(super) link: LinkFacts,
-    pub(super) run: Run,
+    pub(super) run: ProcessState,
     /// Counts the processes of this node: what belongs to an earlier process is void.
     pub(super) life: u32,
     pub(super) socket: VecDeque<Packet>,
@@ -318,7 +318,7 @@ impl SimNode {
                 ipv6_link_local: vec![host.ipv6()],
                 ..LinkFacts::default()
             },
-            run: Run::Down,
+            run: ProcessState::Down,
             life: 0,
             socket: VecDeque::new(),
             queued_inputs: VecDeque::new(),
@@ -381,7 +381,7 @@ impl SimNode {
 
     /// Whether the process of the node runs.
     #[must_use]
-    pub const fn run(&self) -> Run {
+    pub const fn run(&self) -> ProcessState {
         self.run
     }
 
@@ -463,7 +463,7 @@ impl SimNode {
         self.reference = Reference::new();
         self.listening.clear();
         self.life += 1;
-        self.run = Run::Up;
+        self.run = ProcessState::Up;
         self.wake = None;
         self.routers.iter_mut().for_each(SimRouter::begin);
     }

@@ -68,12 +68,12 @@ pub struct PeerInstance {
     setup: PeerSetup,
     state: PeerState,
     learned: AdverInterval,
-    holding: Holding,
+    holding: PeerHolding,
 }
 
 /// What a foreign router does about the addresses while it is Active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Holding {
+enum PeerHolding {
     /// Nothing, because the router is not Active.
     No,
     /// The router has just become Active.
@@ -87,7 +87,7 @@ impl PeerInstance {
     /// A router that does not run yet.
     #[must_use]
     pub const fn new(setup: PeerSetup) -> Self {
-        Self { setup, state: PeerState::Initialize, learned: setup.interval, holding: Holding::No }
+        Self { setup, state: PeerState::Initialize, learned: setup.interval, holding: PeerHolding::No }
     }
 
     /// The configuration of the router.
@@ -111,23 +111,23 @@ impl PeerInstance {
     /// Whether the router holds the addresses.
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.is_active() && self.holding == Holding::Yes
+        self.is_active() && self.holding == PeerHolding::Yes
     }
 
     /// Whether the router has become Active since the last call.
     pub fn take_became_active(&mut self) -> bool {
-        let became_active = self.holding == Holding::JustActive;
+        let became_active = self.holding == PeerHolding::JustActive;
         if became_active {
-            self.holding = Holding::Soon;
+            self.holding = PeerHolding::Soon;
         }
         became_active
     }
 
     /// The router installs the addresses if it still wants them. Returns whether it does.
     pub fn install(&mut self) -> bool {
-        let wanted = self.is_active() && self.holding == Holding::Soon;
+        let wanted = self.is_active() && self.holding == PeerHolding::Soon;
         if wanted {
-            self.holding = Holding::Yes;
+            self.holding = PeerHolding::Yes;
         }
         wanted
     }
@@ -155,7 +155,7 @@ impl PeerInstance {
     pub fn stop(&mut self) -> PeerMessage {
         let was_active = self.is_active();
         self.state = PeerState::Initialize;
-        self.holding = Holding::No;
+        self.holding = PeerHolding::No;
         if was_active { PeerMessage::Resignation } else { PeerMessage::Nothing }
     }
 
@@ -214,7 +214,7 @@ impl PeerInstance {
         if heard.priority > self.setup.priority || tie_lost {
             self.learn(heard.interval);
             self.state = PeerState::Backup(now + self.active_down_interval());
-            self.holding = Holding::No;
+            self.holding = PeerHolding::No;
             return PeerMessage::Nothing;
         }
         match self.setup.variant {
@@ -225,7 +225,7 @@ impl PeerInstance {
 
     fn promote(&mut self, now: MonoTime) -> PeerMessage {
         if !self.is_active() {
-            self.holding = Holding::JustActive;
+            self.holding = PeerHolding::JustActive;
         }
         self.state = PeerState::Active(now + self.setup.interval.period());
         PeerMessage::Advertisement

@@ -5,7 +5,7 @@ use super::checkers::Views;
 use super::gaps::Bridge;
 use super::kernel::KernelBehaviour;
 use super::lan::{Cable, Conditions, Echo, Path, Port};
-use super::node::{Packets, QueuedInput, Removal, Run, SimNode, instances};
+use super::node::{Packets, ProcessState, QueuedInput, Removal, SimNode, instances};
 use super::router::{RouterNumber, SimRouter};
 use super::world::{Station, World};
 use crate::protocol::{CheckResult, Command, CommandId, Demotion, Force, LastResort, RouterSpec, Track};
@@ -59,7 +59,7 @@ pub enum Sockets {
 
 /// What a reload changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum SpecChange {
     /// Advertisement_Interval.
     Interval(AdverInterval),
     /// Preempt_Mode of a contender.
@@ -104,7 +104,7 @@ pub enum Act {
     /// A reload that changes nothing.
     Reload(Port),
     /// A reload that changes something other than the role.
-    Reconfigure(Port, Change),
+    Reconfigure(Port, SpecChange),
     /// A check is not run any more, so it does not have a result.
     CheckRemoved(Port),
     /// Opens or closes the sockets of one family.
@@ -136,7 +136,7 @@ pub enum Act {
     FaultsBegin,
 }
 
-impl Change {
+impl SpecChange {
     fn apply(&self, router: &mut SimRouter) {
         let SimRouter { number, spec, usual_spec, .. } = router;
         match self {
@@ -254,7 +254,7 @@ impl World {
     fn start(&mut self, port: Port) -> Result<(), Violation> {
         let mut queued_inputs = Vec::new();
         match self.stations.get_mut(port.0) {
-            Some(Station::Ours(node)) if node.run == Run::Down => {
+            Some(Station::Ours(node)) if node.run == ProcessState::Down => {
                 node.kernel.clear();
                 node.begin();
                 for router in &node.routers {
@@ -316,7 +316,7 @@ impl World {
         match self.stations.get_mut(port.0) {
             Some(Station::Ours(node)) => {
                 node.life += 1;
-                node.run = Run::Down;
+                node.run = ProcessState::Down;
                 node.socket.clear();
                 node.queued_inputs.clear();
                 node.forget_views();
@@ -336,9 +336,9 @@ impl World {
 
     fn stall(&mut self, port: Port, packets: Packets) {
         if let Some(Station::Ours(node)) = self.stations.get_mut(port.0)
-            && node.run == Run::Up
+            && node.run == ProcessState::Up
         {
-            node.run = Run::Stalled(packets);
+            node.run = ProcessState::Stalled(packets);
         }
     }
 
@@ -346,10 +346,10 @@ impl World {
     /// deadlines.
     fn wake(&mut self, port: Port) -> Result<(), Violation> {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
-        if !matches!(node.run, Run::Stalled(_)) {
+        if !matches!(node.run, ProcessState::Stalled(_)) {
             return Ok(());
         }
-        node.run = Run::Up;
+        node.run = ProcessState::Up;
         let now = self.now;
         self.checkers.each().for_each(|checker| checker.woken(now, port));
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
@@ -357,7 +357,7 @@ impl World {
         let queued_inputs = std::mem::take(&mut node.queued_inputs);
         for packet in packets {
             // What the node hears may end its hand-over, and then the process ends too.
-            if self.node(port).is_some_and(|node| node.run == Run::Up) {
+            if self.node(port).is_some_and(|node| node.run == ProcessState::Up) {
                 self.feed_packet(port, &packet)?;
             }
         }
@@ -404,7 +404,7 @@ impl World {
 
     fn command(&mut self, port: Port, command: Command) -> Result<(), Violation> {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
-        if node.run == Run::Down {
+        if node.run == ProcessState::Down {
             return Ok(());
         }
         node.asked += 1;
@@ -442,7 +442,7 @@ impl World {
         self.deliver(port, QueuedInput::Configure(specs))
     }
 
-    fn reconfigure(&mut self, port: Port, change: Change) -> Result<(), Violation> {
+    fn reconfigure(&mut self, port: Port, change: SpecChange) -> Result<(), Violation> {
         self.checkers.priority_changed(self.now, port);
         self.checkers.allow_gap(self.now);
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
@@ -481,7 +481,7 @@ impl World {
             let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
             // A stalled process is not told in time, so its announcements until then are not an
             // error.
-            if !node.kernel.holds(key) || node.run != Run::Up {
+            if !node.kernel.holds(key) || node.run != ProcessState::Up {
                 continue;
             }
             match removal {
@@ -504,7 +504,7 @@ impl World {
         let was_active = |spec: &RouterSpec| spec.keys().all(|key| holds(&key));
         let (active, other): (Vec<_>, Vec<_>) = node.specs().into_iter().partition(was_active);
         let held_in_part = other.iter().any(|spec| spec.keys().any(|key| holds(&key)));
-        if node.run != Run::Down || active.is_empty() || held_in_part {
+        if node.run != ProcessState::Down || active.is_empty() || held_in_part {
             return Ok(());
         }
         node.kernel.forget_requests();
@@ -586,7 +586,7 @@ impl World {
                 node.unsendable.clear();
             }
             if self.node(port).is_some_and(changed) {
-                self.reconfigure(port, Change::Back)?;
+                self.reconfigure(port, SpecChange::Back)?;
             }
             self.wake(port)?;
             self.start(port)?;

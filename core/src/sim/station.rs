@@ -2,7 +2,7 @@
 
 use super::clock::TrueTime;
 use super::lan::Port;
-use super::node::{Host, NodeSetup, Run, SimNode};
+use super::node::{Host, NodeSetup, ProcessState, SimNode};
 use super::peer::{PeerInstance, PeerSetup};
 use super::router::RouterNumber;
 use super::view::{StationView, preempts};
@@ -43,8 +43,8 @@ impl Station {
     pub(super) fn wakes_at(&self) -> Option<TrueTime> {
         match self {
             Self::Ours(node) => match node.run {
-                Run::Up => node.wake.map(|(_, at)| at),
-                Run::Down | Run::Stalled(_) => None,
+                ProcessState::Up => node.wake.map(|(_, at)| at),
+                ProcessState::Down | ProcessState::Stalled(_) => None,
             },
             // The clocks of foreign routers are exact.
             Self::Foreign(instances) => instances
@@ -67,7 +67,7 @@ impl Station {
         };
         match self {
             Self::Ours(node) => {
-                let up = node.run == Run::Up;
+                let up = node.run == ProcessState::Up;
                 let seen = node.view(number);
                 let state = |family, wanted| seen.state(number.key(family)) == wanted;
                 StationView {

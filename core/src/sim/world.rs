@@ -11,9 +11,11 @@ use super::clock::TrueTime;
 use super::describe;
 use super::hosts::{AnnouncementEvent, Hosts};
 use super::input_context::InputContext;
-use super::kernel::{KernelOutcome, Wanted};
+use super::kernel::{KernelOutcome, WantedAddresses};
 use super::lan::{Arrival, Integrity, Lan, Port};
-use super::node::{Packets, QueuedInput, Removal, Run, SimNode, interface, key, virtual_addresses, vrid};
+use super::node::{
+    Packets, ProcessState, QueuedInput, Removal, SimNode, interface, key, virtual_addresses, vrid,
+};
 use super::packet::Packet;
 use super::peer::{PeerSetup, audible};
 use super::rng::Rng;
@@ -259,15 +261,17 @@ impl World {
     fn on_arrival(&mut self, port: Port, packet: Packet) -> Result<(), Violation> {
         match self.stations.get_mut(port.0) {
             Some(Station::Ours(node)) => match node.run {
-                Run::Down | Run::Stalled(Packets::Vanish) => Ok(()),
-                Run::Up | Run::Stalled(Packets::Wait) if node.closed_sockets.contains(&packet.family()) => {
+                ProcessState::Down | ProcessState::Stalled(Packets::Vanish) => Ok(()),
+                ProcessState::Up | ProcessState::Stalled(Packets::Wait)
+                    if node.closed_sockets.contains(&packet.family()) =>
+                {
                     Ok(())
                 }
-                Run::Stalled(Packets::Wait) => {
+                ProcessState::Stalled(Packets::Wait) => {
                     node.queue_packet(packet);
                     Ok(())
                 }
-                Run::Up => self.feed_packet(port, &packet),
+                ProcessState::Up => self.feed_packet(port, &packet),
             },
             Some(Station::Foreign(instances)) => {
                 let now = MonoTime::from_nanos(self.now.as_nanos());
@@ -314,12 +318,12 @@ impl World {
     pub(super) fn deliver(&mut self, port: Port, queued: QueuedInput) -> Result<(), Violation> {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         match node.run {
-            Run::Down => Ok(()),
-            Run::Stalled(_) => {
+            ProcessState::Down => Ok(()),
+            ProcessState::Stalled(_) => {
                 node.queued_inputs.push_back(queued);
                 Ok(())
             }
-            Run::Up => self.open(port, queued),
+            ProcessState::Up => self.open(port, queued),
         }
     }
 
@@ -426,9 +430,11 @@ impl World {
         for effect in effects {
             self.trace.note(self.now, || format!("node {}:     {}", port.0, describe::effect(effect)));
             match effect {
-                Effect::HoldAddresses { key, epoch } => self.ask_kernel(port, *key, *epoch, Wanted::Held),
+                Effect::HoldAddresses { key, epoch } => {
+                    self.ask_kernel(port, *key, *epoch, WantedAddresses::Held)
+                }
                 Effect::ReleaseAddresses { key, epoch } => {
-                    self.ask_kernel(port, *key, *epoch, Wanted::Absent)
+                    self.ask_kernel(port, *key, *epoch, WantedAddresses::Absent)
                 }
                 Effect::Advertise { key, version, source, destination, priority, interval, checksum } => {
                     let draft = Draft {
@@ -469,7 +475,7 @@ impl World {
         Ok(())
     }
 
-    fn ask_kernel(&mut self, port: Port, key: InstanceKey, epoch: u64, wanted: Wanted) {
+    fn ask_kernel(&mut self, port: Port, key: InstanceKey, epoch: u64, wanted: WantedAddresses) {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return };
         let behaviour = node.kernel.behaviour();
         let delay = self.rng.between(behaviour.least_delay, behaviour.most_delay);
@@ -482,7 +488,7 @@ impl World {
     /// reads its answers.
     fn end_process(&mut self, port: Port) {
         if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {
-            node.run = Run::Down;
+            node.run = ProcessState::Down;
             node.socket.clear();
             node.queued_inputs.clear();
             node.forget_views();

@@ -7,7 +7,7 @@ use crate::config::address::{family_name, is_link_local, virtual_link_local};
 use crate::config::document::Key;
 use crate::config::problem::Problems;
 use crate::config::raw::RawRouter;
-use crate::config::value::{AddressList, Completeness, RawLinkLocal};
+use crate::config::value::{Completeness, RawAddresses, RawLinkLocal};
 use crate::protocol::{InstanceSpec, LinkLocalRule};
 use crate::types::{Family, Version, Vrid};
 use ipnet::IpNet;
@@ -21,8 +21,8 @@ const MOST_ADDRESSES: usize = 255;
 const MOST_IPV6_AT_1500: usize = (1500 - 40 - 8) / 16;
 
 /// The keys that determine the addresses, with defaults applied.
-pub(super) struct Lists<'r> {
-    pub(super) excluded: &'r Key<AddressList>,
+pub(super) struct AddressLists<'r> {
+    pub(super) excluded: &'r Key<RawAddresses>,
     pub(super) link_local: &'r Key<RawLinkLocal>,
     pub(super) link: Link,
 }
@@ -38,7 +38,7 @@ pub(super) struct Instances {
 /// if other errors were reported; the result is `None` if the families cannot be determined.
 pub(super) fn resolve(
     raw: &RawRouter,
-    lists: &Lists<'_>,
+    lists: &AddressLists<'_>,
     unique: &mut Unique,
     problems: &mut Problems,
 ) -> Option<Instances> {
@@ -54,7 +54,7 @@ pub(super) fn resolve(
         // RFC9568-6.1-7
         problems.error(listed.span(), "a virtual router needs an address", format!("write {example}"));
     }
-    let of = |family: Family, list: &AddressList| -> Vec<IpNet> {
+    let of = |family: Family, list: &RawAddresses| -> Vec<IpNet> {
         let nets = list.read.iter().map(|net| *net.get_ref());
         nets.filter(|net| Family::of(net.addr()) == family).collect()
     };
@@ -103,9 +103,9 @@ fn own_link_local(raw: &RawRouter) -> Option<Range<usize>> {
 /// RFC9568-5.2.9-2.
 fn link_local_first(
     addresses: &mut Vec<IpNet>,
-    listed: &Spanned<AddressList>,
+    listed: &Spanned<RawAddresses>,
     vrid: Option<&Spanned<Vrid>>,
-    lists: &Lists<'_>,
+    lists: &AddressLists<'_>,
     unique: &mut Unique,
     problems: &mut Problems,
 ) -> LinkLocalRule {

@@ -17,12 +17,12 @@ pub struct Expectation {
     /// The octets of that text.
     pub span: Range<usize>,
     /// What is assumed.
-    pub what: Expected,
+    pub what: Assumption,
 }
 
 /// What a configuration can assume about the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expected {
+pub enum Assumption {
     /// The machine has an interface of this name.
     Interface(InterfaceName),
     /// The address is a virtual one, which the interface does not have permanently.
@@ -46,10 +46,10 @@ pub(super) fn list(raw: &RawConfig, lines: &Lines<'_>) -> Vec<Expectation> {
     located.collect()
 }
 
-fn of_router(router: &RawRouter, file: &RawConfig) -> Vec<(Range<usize>, Expected)> {
+fn of_router(router: &RawRouter, file: &RawConfig) -> Vec<(Range<usize>, Assumption)> {
     let (own, defaults) = (&router.keys, &file.defaults);
     let interface = own.interface.or(&defaults.interface).spanned();
-    let named = |name: &Spanned<InterfaceName>| (name.span(), Expected::Interface(*name.get_ref()));
+    let named = |name: &Spanned<InterfaceName>| (name.span(), Assumption::Interface(*name.get_ref()));
     let tracks = own.tracks.or(&defaults.tracks).spanned();
     let tracked = tracks.iter().flat_map(|list| list.get_ref()).filter_map(|track| match track {
         RawTrack::Interface(name) => Some(named(name)),
@@ -62,8 +62,9 @@ fn of_router(router: &RawRouter, file: &RawConfig) -> Vec<(Range<usize>, Expecte
     let nets = lists.into_iter().flatten().flat_map(|list| &list.get_ref().read);
     if let (Some(interface), false) = (interface, owner) {
         let interface = *interface.get_ref();
-        let virtual_address =
-            |net: &Spanned<IpNet>| (net.span(), Expected::VirtualAddress { interface, net: *net.get_ref() });
+        let virtual_address = |net: &Spanned<IpNet>| {
+            (net.span(), Assumption::VirtualAddress { interface, net: *net.get_ref() })
+        };
         found.extend(nets.map(virtual_address));
     }
     found

@@ -1,6 +1,6 @@
 //! One `[[virtual_router]]`, with the values of `[defaults]` where it has none.
 
-use super::addresses::{self, Instances, Lists};
+use super::addresses::{self, AddressLists, Instances};
 use super::unique::{Link, Unique};
 use super::{advice, hooks, required, tracks};
 use crate::config::RouterHooks;
@@ -33,7 +33,7 @@ pub(super) fn resolve(
     let interface = interface.map(|interface| *interface.get_ref());
     let vrid =
         required(&raw.vrid, "vrid", "vrid = the same number from 1 to 255 on all nodes", &raw.span, problems);
-    let lists = Lists {
+    let lists = AddressLists {
         excluded: own.excluded.or(&defaults.excluded),
         link_local: own.link_local.or(&defaults.link_local),
         link: interface.map_or(Link::Unknown(raw.span.start), Link::Of),

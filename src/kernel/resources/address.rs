@@ -17,7 +17,7 @@
 //! because the host answers for it. An address of ours with another prefix length is left from
 //! another configuration and is replaced, so that a reload can change a prefix.
 
-use super::{Desired, Difference, Operation, Resource};
+use super::{Desired, Operation, Resource, ResourceDifference};
 use crate::kernel::address::{AddressRank, ObservedAddress, Origin};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,7 +115,7 @@ impl fmt::Display for AddressOperation {
 /// Among the removals, secondaries come before primaries, the last listed first: then no removal
 /// sweeps another address that the list removes, nor promotes one that is removed next.
 #[must_use]
-pub(super) fn difference(claims: &AddressClaims, observed: &[ObservedAddress]) -> Difference {
+pub(super) fn difference(claims: &AddressClaims, observed: &[ObservedAddress]) -> ResourceDifference {
     let held = claims.0.iter().filter(|(_, claim)| claim.desired == Desired::Held);
     let mut missing: BTreeMap<(u32, IpAddr), IpNet> = held.map(|(at, claim)| (*at, claim.net)).collect();
     let mut removals = Vec::new();
@@ -132,7 +132,7 @@ pub(super) fn difference(claims: &AddressClaims, observed: &[ObservedAddress]) -
     removals.reverse();
     removals.sort_by_key(|address| address.rank == AddressRank::Primary);
     let additions = missing.into_iter().map(|((index, _), net)| AddressOperation::Add { index, net });
-    Difference {
+    ResourceDifference {
         removals: removals.into_iter().map(AddressOperation::Remove).map(Operation::from).collect(),
         additions: additions.map(Operation::from).collect(),
     }

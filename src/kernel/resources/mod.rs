@@ -137,14 +137,14 @@ impl fmt::Display for Operation {
 
 /// The changes after which the kernel has what it should have, in the order in which they are made.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Difference {
+pub struct ResourceDifference {
     /// Resources of ours that have to go.
     pub removals: Vec<Operation>,
     /// Resources that are missing.
     pub additions: Vec<Operation>,
 }
 
-impl Difference {
+impl ResourceDifference {
     /// All changes in their order.
     pub fn into_operations(self) -> impl Iterator<Item = Operation> {
         self.removals.into_iter().chain(self.additions)
@@ -154,6 +154,6 @@ impl Difference {
 /// Compares what should be there with what is there. The order between kinds is that of the
 /// documentation of this module.
 #[must_use]
-pub fn difference(claims: &Claims, observed: &Observed) -> Difference {
+pub fn difference(claims: &Claims, observed: &Observed) -> ResourceDifference {
     address::difference(&claims.addresses, &observed.addresses)
 }

@@ -39,7 +39,7 @@ const fn capacity(family: Family) -> usize {
 
 /// What happened in one call of [`ReceiveSocket::receive`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Received {
+pub struct ReceiveReport {
     /// Messages that were passed on.
     pub delivered: u32,
     /// Packets whose IP header could not be read, which are length errors.
@@ -109,8 +109,8 @@ impl ReceiveSocket {
     ///
     /// # Errors
     /// The kernel's error, if nothing was received before it; never `WouldBlock`.
-    pub fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<Received> {
-        let mut received = Received::default();
+    pub fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<ReceiveReport> {
+        let mut received = ReceiveReport::default();
         for round in 0..BATCHES {
             match self.receive_batch(each, &mut received) {
                 Ok(BATCH) => {}
@@ -129,7 +129,7 @@ impl ReceiveSocket {
     fn receive_batch(
         &mut self,
         each: &mut dyn FnMut(Carrier, &[u8]),
-        received: &mut Received,
+        received: &mut ReceiveReport,
     ) -> nix::Result<usize> {
         let fd = self.socket.as_raw_fd();
         match &mut self.ancillary {
@@ -240,7 +240,7 @@ fn batch<S: SockaddrLike + Copy>(
 fn sort<S>(
     packet: &RecvMsg<'_, '_, S>,
     octets: &[u8],
-    received: &mut Received,
+    received: &mut ReceiveReport,
     each: &mut dyn FnMut(Carrier, &[u8]),
     split: impl for<'p> Fn(&RecvMsg<'_, '_, S>, &'p [u8]) -> Option<(Carrier, &'p [u8])>,
 ) {

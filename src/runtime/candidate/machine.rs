@@ -2,7 +2,7 @@
 //! errors, because what is missing now may exist later.
 
 use super::Looks;
-use crate::config::{ConfigWarning, Expectation, Expected, Finding, Place, Program, Resolved, Task};
+use crate::config::{Assumption, ConfigWarning, Expectation, Finding, Place, Program, Resolved, Task};
 use crate::kernel::address::{ObservedAddress, Origin};
 use crate::kernel::netlink::Netlink;
 use crate::types::Family;
@@ -67,12 +67,14 @@ impl Machine {
     /// Returns what is wrong, and what to do; `resolve` finds an interface by any of its names.
     fn objection(
         &self,
-        expected: &Expected,
+        expected: &Assumption,
         resolve: impl Fn(&str) -> Option<u32>,
     ) -> Option<(String, String)> {
         match expected {
-            Expected::Interface(name) => self.of_interface(name.as_str(), resolve),
-            Expected::VirtualAddress { interface, net } => self.of_virtual_address(interface.as_str(), *net),
+            Assumption::Interface(name) => self.of_interface(name.as_str(), resolve),
+            Assumption::VirtualAddress { interface, net } => {
+                self.of_virtual_address(interface.as_str(), *net)
+            }
         }
     }
 

@@ -4,8 +4,8 @@
 //! The sockets themselves are behind [`EndpointSockets`]: those of the kernel ([`super::sockets`]), and scripted ones in
 //! tests.
 
-use crate::kernel::announcement_socket::Watched;
-use crate::kernel::vrrp_socket::{OutgoingMessages, Received, Remaining, Route};
+use crate::kernel::announcement_socket::AnnouncementFilter;
+use crate::kernel::vrrp_socket::{OutgoingMessages, ReceiveReport, Remaining, Route};
 use crate::protocol::Effect;
 use crate::types::{AdvertPriority, Family, InstanceKey, InterfaceName};
 use crate::wire::{self, Announcement, Carrier, Draft};
@@ -35,13 +35,13 @@ pub(super) trait EndpointSockets {
     /// The purpose for which they are open.
     fn purpose(&self) -> Purpose;
     /// Hands on the advertisements that have arrived, up to a bound.
-    fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<Received>;
+    fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<ReceiveReport>;
     /// Hands on the advertisements that came from addresses of this host, up to a bound.
     fn receive_from_own_addresses(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<Remaining>;
     /// Hands on the announcements that have arrived, up to a bound.
     fn receive_announcements(&mut self, each: &mut dyn FnMut(Announcement)) -> io::Result<Remaining>;
     /// From now on these announcements are heard, and no others.
-    fn filter_announcements(&mut self, watched: Watched);
+    fn filter_announcements(&mut self, watched: AnnouncementFilter);
     /// From now on advertisements from these addresses of this host are heard, and from no others.
     fn filter_own_addresses(&mut self, sources: BTreeSet<Ipv4Addr>);
     /// Tries every message; `failed` is told the place and the error of each that was not sent.
@@ -199,11 +199,11 @@ impl<S: EndpointSockets> Endpoint<S> {
         let Some(sockets) = &mut self.sockets else { return };
         let held = self.held.values().flatten().copied();
         sockets.filter_announcements(if !self.watchers.is_empty() {
-            Watched::Everything
+            AnnouncementFilter::Everything
         } else if self.held.is_empty() {
-            Watched::Nothing
+            AnnouncementFilter::Nothing
         } else {
-            Watched::Addresses(held.clone().collect())
+            AnnouncementFilter::Addresses(held.clone().collect())
         });
         let held = held.filter_map(|address| match address {
             IpAddr::V4(address) => Some(address),
@@ -213,8 +213,8 @@ impl<S: EndpointSockets> Endpoint<S> {
     }
 
     /// Hands on the advertisements that have arrived, up to the socket's bound.
-    pub(super) fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<Received> {
-        self.sockets.as_mut().map_or_else(|| Ok(Received::default()), |sockets| sockets.receive(each))
+    pub(super) fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<ReceiveReport> {
+        self.sockets.as_mut().map_or_else(|| Ok(ReceiveReport::default()), |sockets| sockets.receive(each))
     }
 
     /// Hands on the advertisements that came from addresses of this host, up to the socket's bound.

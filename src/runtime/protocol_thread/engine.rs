@@ -10,10 +10,10 @@ use super::endpoints::Endpoints;
 use super::mailbox::{Mailbox, Message, ThreadRequest};
 use super::node_runner::NodeRunner;
 use super::retry_queue::{Offer, RetryQueue};
-use super::turn::{self, Heard, TurnSteps};
+use super::turn::{self, RoundResult, TurnSteps};
 use crate::agent::AgentEvent;
 use crate::kernel::keeper::KeeperCommand;
-use crate::kernel::vrrp_socket::{Received, Remaining};
+use crate::kernel::vrrp_socket::{ReceiveReport, Remaining};
 use crate::protocol::{Effect, Input};
 use crate::runtime::hooks::HookGate;
 use crate::runtime::state::WriterMessage;
@@ -128,11 +128,11 @@ impl<I: ThreadIo> Engine<I> {
     /// # Errors
     /// The kernel refused to wait.
     pub(super) fn run(&mut self) -> io::Result<()> {
-        let mut heard = Heard::Nothing;
+        let mut heard = RoundResult::Nothing;
         while self.progress == Progress::Running {
             match heard {
-                Heard::Something => {} // There may be more.
-                Heard::Nothing => self.io.sleep_until(self.deadline())?,
+                RoundResult::Something => {} // There may be more.
+                RoundResult::Nothing => self.io.sleep_until(self.deadline())?,
             }
             heard = turn::turn(self);
         }
@@ -351,22 +351,22 @@ impl<I: ThreadIo> TurnSteps for Engine<I> {
     }
 
     /// Every socket that has something, and the mailbox.
-    fn hear(&mut self) -> Heard {
+    fn hear(&mut self) -> RoundResult {
         let mut ready = std::mem::take(&mut self.ready);
         self.io.poll(self.endpoints.len(), &mut ready);
-        let mut heard = Heard::Nothing;
+        let mut heard = RoundResult::Nothing;
         for source in &ready {
             match *source {
                 Ready::Mailbox => self.mailbox.clear_wakeup(),
                 Ready::Socket(place, kind) => {
-                    heard = Heard::Something;
+                    heard = RoundResult::Something;
                     self.receive(place, kind);
                 }
             }
         }
         self.ready = ready;
         while let Some(message) = self.mailbox.next() {
-            heard = Heard::Something;
+            heard = RoundResult::Something;
             self.on_message(self.io.now(), message);
         }
         heard
@@ -405,7 +405,7 @@ fn count_unreadable(
     runner: &mut NodeRunner,
     now: MonoTime,
     (interface, family): (InterfaceName, Family),
-    received: Received,
+    received: ReceiveReport,
 ) {
     let reject = Reject { reason: RejectReason::PacketLengthErrors, vrid: None };
     for _ in 0..received.unreadable + received.truncated + received.fragmented {

@@ -4,9 +4,9 @@
 use super::endpoint::{EndpointSockets, Purpose, SocketKind};
 use super::engine::{Ready, ThreadIo};
 use super::retry_queue::Offer;
-use crate::kernel::announcement_socket::Watched;
+use crate::kernel::announcement_socket::AnnouncementFilter;
 use crate::kernel::keeper::KeeperCommand;
-use crate::kernel::vrrp_socket::{OutgoingMessages, Received, Remaining, Route};
+use crate::kernel::vrrp_socket::{OutgoingMessages, ReceiveReport, Remaining, Route};
 use crate::protocol::RouterSpec;
 use crate::types::{Family, InterfaceName, LinkFacts, MacAddr, MonoTime};
 use crate::wire::{self, Announcement, Carrier};
@@ -36,7 +36,7 @@ pub(super) struct Host {
     pub(super) log: Vec<String>,
     /// Nothing is logged while the steady state is measured.
     pub(super) quiet: bool,
-    pub(super) announcement_filter: Watched,
+    pub(super) announcement_filter: AnnouncementFilter,
     pub(super) own_address_filter: BTreeSet<Ipv4Addr>,
 }
 
@@ -107,11 +107,11 @@ impl EndpointSockets for ScriptedSockets {
         self.purpose
     }
 
-    fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<Received> {
+    fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<ReceiveReport> {
         loop {
             // The host is free while the message is handed on.
             let next = self.host.0.borrow_mut().advertisements.pop_front();
-            let Some((carrier, octets)) = next else { return Ok(Received::default()) };
+            let Some((carrier, octets)) = next else { return Ok(ReceiveReport::default()) };
             each(carrier, &octets);
         }
     }
@@ -128,7 +128,7 @@ impl EndpointSockets for ScriptedSockets {
         }
     }
 
-    fn filter_announcements(&mut self, watched: Watched) {
+    fn filter_announcements(&mut self, watched: AnnouncementFilter) {
         self.host.write(|| "set filters".to_owned());
         self.host.0.borrow_mut().announcement_filter = watched;
     }

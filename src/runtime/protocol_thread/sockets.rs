@@ -1,10 +1,10 @@
 //! The kernel's sockets of one interface and family.
 
 use super::endpoint::{EndpointSockets, Purpose, SocketKind};
-use crate::kernel::announcement_socket::{AnnouncementSocket, Watched};
+use crate::kernel::announcement_socket::{AnnouncementFilter, AnnouncementSocket};
 use crate::kernel::socket_error::SocketError;
 use crate::kernel::vrrp_socket::{
-    MartianSocket, OutgoingMessages, ReceiveSocket, Received, Remaining, Route, TransmitSocket,
+    MartianSocket, OutgoingMessages, ReceiveReport, ReceiveSocket, Remaining, Route, TransmitSocket,
 };
 use crate::types::{Family, InterfaceName};
 use crate::wire::{Announcement, Carrier};
@@ -98,9 +98,9 @@ impl EndpointSockets for KernelSockets {
         }
     }
 
-    fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<Received> {
+    fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<ReceiveReport> {
         let sockets = self.advertisements.as_mut();
-        sockets.map_or_else(|| Ok(Received::default()), |sockets| sockets.receive.receive(each))
+        sockets.map_or_else(|| Ok(ReceiveReport::default()), |sockets| sockets.receive.receive(each))
     }
 
     fn receive_from_own_addresses(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<Remaining> {
@@ -112,7 +112,7 @@ impl EndpointSockets for KernelSockets {
         self.announcements.receive(each)
     }
 
-    fn filter_announcements(&mut self, watched: Watched) {
+    fn filter_announcements(&mut self, watched: AnnouncementFilter) {
         // If the kernel refuses, the socket hears what it heard before; the next change tries again. The core waits for
         // announcements for a bounded time, and ignores those that do not matter.
         let _ = self.announcements.watch(watched);

@@ -23,36 +23,36 @@ pub(super) trait TurnSteps {
     /// Reads the clock.
     fn now(&mut self) -> MonoTime;
     /// Takes in everything that waits, in sockets and in the mailbox, up to a bound.
-    fn hear(&mut self) -> Heard;
+    fn hear(&mut self) -> RoundResult;
     /// Does what is due at `now`, and carries out what follows from that and from what was heard.
     fn judge(&mut self, now: MonoTime);
 }
 
 /// What a round of listening met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum RoundResult {
     /// Nothing waited anywhere.
     Nothing,
     /// Something did.
     Something,
 }
 
-/// One turn. Says what the last round of listening met: after [`Heard::Something`] more may wait, so that there is
+/// One turn. Says what the last round of listening met: after [`RoundResult::Something`] more may wait, so that there is
 /// no time to sleep.
-pub(super) fn turn(steps: &mut impl TurnSteps) -> Heard {
+pub(super) fn turn(steps: &mut impl TurnSteps) -> RoundResult {
     for _ in 0..ROUNDS {
         let now = steps.now();
         match steps.hear() {
-            Heard::Something => {}
-            Heard::Nothing => {
+            RoundResult::Something => {}
+            RoundResult::Nothing => {
                 steps.judge(now);
-                return Heard::Nothing;
+                return RoundResult::Nothing;
             }
         }
     }
     let now = steps.now();
     steps.judge(now);
-    Heard::Something
+    RoundResult::Something
 }
 
 #[cfg(test)]
@@ -124,13 +124,13 @@ mod tests {
             self.clock
         }
 
-        fn hear(&mut self) -> Heard {
-            let mut met = Heard::Nothing;
+        fn hear(&mut self) -> RoundResult {
+            let mut met = RoundResult::Nothing;
             for at in 0..self.speaks.len() {
                 self.step();
                 while self.speaks[at] <= self.clock {
                     self.speaks[at] = self.speaks[at] + INTERVAL;
-                    met = Heard::Something;
+                    met = RoundResult::Something;
                     // The stamp comes later than the reading, perhaps much later.
                     self.step();
                     self.heard[at] = self.clock;
@@ -193,9 +193,9 @@ mod tests {
             MonoTime::from_nanos(self.now)
         }
 
-        fn hear(&mut self) -> Heard {
+        fn hear(&mut self) -> RoundResult {
             self.rounds += 1;
-            Heard::Something
+            RoundResult::Something
         }
 
         fn judge(&mut self, now: MonoTime) {
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_flood_keeps_nobody_from_judging() {
         let mut flood = Flood { now: 0, rounds: 0, judged: Vec::new() };
-        assert_eq!(turn(&mut flood), Heard::Something, "there may be more");
+        assert_eq!(turn(&mut flood), RoundResult::Something, "there may be more");
         assert_eq!((flood.rounds, &flood.judged[..]), (ROUNDS, &[5][..]));
     }
 }

@@ -16,7 +16,7 @@
 //! | [`Phase::Listening`] | installed | not for one interval: we were paused, and another router may rightly be Active |
 //! | [`Phase::Leaving`] | installed until hosts have switched | what the hand-over script says |
 
-use super::announcing::Schedule;
+use super::announcing::AnnouncementSchedule;
 use super::election::{PendingTieLoss, Rank, Tie};
 use super::hasty_takeover::HastyTakeover;
 use super::leaving::{Evidence, Leaving, Proof, Successor};
@@ -26,7 +26,7 @@ use super::{Instance, Lists, Policy, Received};
 use crate::protocol::effect::{Effect, Effects};
 use crate::protocol::event::Cause;
 use crate::protocol::timing::{Taking, claim_grace, coalescing_slack, immediate_gap};
-use crate::protocol::version_rules::Line;
+use crate::protocol::version_rules::LeaveLine;
 use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt, Version};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -53,7 +53,7 @@ pub(super) struct Active {
     /// From whom it took the addresses.
     taking: Taking,
     /// The rounds of announcements, from the moment at which the kernel holds the addresses.
-    announcements: Option<Schedule>,
+    announcements: Option<AnnouncementSchedule>,
     /// No advertisement that answers another Active is sent before this.
     answer_after: MonoTime,
     /// No answer to priority 0 is sent before this. What comes sooner is answered then.
@@ -334,11 +334,11 @@ impl Instance {
                 let idle = now + period.max(Duration::from_secs(1));
                 active.advertise_at = leaving.next_at().unwrap_or(idle);
                 match line {
-                    Some(Line::Shorten) => {
+                    Some(LeaveLine::Shorten) => {
                         let interval = self.leave_script().shortened();
                         self.advertise(policy.priority, interval, policy, out);
                     }
-                    Some(Line::Resign) => {
+                    Some(LeaveLine::Resign) => {
                         self.advertise(AdvertPriority::RESIGN, policy.interval, policy, out);
                     }
                     None => {}
@@ -677,7 +677,7 @@ impl Instance {
     // RFC9568-6.4.1-2, RFC9568-6.4.1-3, RFC9568-8.1.2-3, RFC9568-8.2.2-2
     fn begin_announcing(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
         let Some(active) = self.active_mut() else { return };
-        let (schedule, rounds) = Schedule::begin(now, policy.announce);
+        let (schedule, rounds) = AnnouncementSchedule::begin(now, policy.announce);
         active.announcements = Some(schedule);
         self.announce(now, rounds, out); // RFC9568-6.4.2-11, RFC9568-6.4.2-12
     }

@@ -22,13 +22,13 @@ const BETWEEN_DEFENCES: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct ConflictWatch {
     /// The first announcement that is not explained yet.
-    unexplained: Option<Announcement>,
+    unexplained: Option<UnexplainedAnnouncement>,
     /// When the addresses were last defended.
     defended: Option<MonoTime>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Announcement {
+struct UnexplainedAnnouncement {
     address: IpAddr,
     mac: MacAddr,
     at: MonoTime,
@@ -73,7 +73,7 @@ impl Instance {
             State::Backup(_) | State::Initialize => false,
         };
         if serving && self.conflict.unexplained.is_none() {
-            self.conflict.unexplained = Some(Announcement { address, mac, at: now });
+            self.conflict.unexplained = Some(UnexplainedAnnouncement { address, mac, at: now });
         }
     }
 

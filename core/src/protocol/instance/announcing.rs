@@ -28,7 +28,7 @@ const SPREAD: [Duration; 4] = [
 
 /// The announcements of an Active. The schedule begins when the kernel holds the addresses.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Schedule {
+pub(super) struct AnnouncementSchedule {
     second_at: Option<MonoTime>,
     refresh_at: Option<MonoTime>,
     /// Another Active was heard, and hosts may believe it: the next round for that.
@@ -68,7 +68,7 @@ impl Burst {
     }
 }
 
-impl Schedule {
+impl AnnouncementSchedule {
     /// The addresses are installed: the first round is due now.
     pub(super) fn begin(now: MonoTime, spec: AnnounceSpec) -> (Self, u8) {
         let after = |period: Duration| (!period.is_zero()).then(|| now + period);
@@ -145,7 +145,7 @@ mod tests {
     const START: MonoTime = MonoTime::from_nanos(7);
 
     /// Milliseconds at which a round is due, until `seconds` have passed.
-    fn rounds(schedule: &mut Schedule, spec: AnnounceSpec, seconds: u64) -> Vec<u128> {
+    fn rounds(schedule: &mut AnnouncementSchedule, spec: AnnounceSpec, seconds: u64) -> Vec<u128> {
         let mut seen = Vec::new();
         while let Some(at) = schedule.next().filter(|at| at.since(START).as_secs() < seconds) {
             assert_eq!(schedule.due(at - Duration::from_nanos(1), spec), None);
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn two_spread_bursts_and_then_one_round_each_refresh() {
         let spec = AnnounceSpec::default();
-        let (mut schedule, now) = Schedule::begin(START, spec);
+        let (mut schedule, now) = AnnouncementSchedule::begin(START, spec);
         assert_eq!(now, 1);
         let expected = [30, 100, 300, 1000, 5000, 5030, 5100, 5300, 6000, 65_000, 125_000];
         assert_eq!(rounds(&mut schedule, spec, 130), expected);
@@ -171,9 +171,9 @@ mod tests {
             delay: Duration::ZERO,
             refresh: Duration::ZERO,
         };
-        let (mut schedule, _) = Schedule::begin(START, repeat(8));
+        let (mut schedule, _) = AnnouncementSchedule::begin(START, repeat(8));
         assert_eq!(rounds(&mut schedule, repeat(8), 60), [30, 100, 300, 1000, 2000, 3000, 4000]);
-        let (mut schedule, _) = Schedule::begin(START, repeat(1));
+        let (mut schedule, _) = AnnouncementSchedule::begin(START, repeat(1));
         assert_eq!(rounds(&mut schedule, repeat(1), 60), [0_u128; 0]);
     }
 
@@ -183,7 +183,7 @@ mod tests {
     fn a_burst_has_the_rounds_that_were_configured_when_it_began() {
         let repeat =
             |n| AnnounceSpec { repeat: std::num::NonZeroU8::new(n).unwrap(), ..AnnounceSpec::default() };
-        let (mut schedule, _) = Schedule::begin(START, repeat(1));
+        let (mut schedule, _) = AnnouncementSchedule::begin(START, repeat(1));
         assert_eq!(schedule.due(START + Duration::from_millis(400), repeat(8)), None);
         assert_eq!(schedule.next(), Some(START + Duration::from_secs(5)), "the second burst");
     }
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn a_rival_right_after_an_announcement_is_answered_later_not_never() {
         let spec = one_round();
-        let (mut schedule, _) = Schedule::begin(START, spec);
+        let (mut schedule, _) = AnnouncementSchedule::begin(START, spec);
         let heard = START + Duration::from_millis(10);
         assert_eq!(schedule.contested(heard, 1), None);
         assert_eq!(schedule.next(), Some(START + CONTESTED_GAP));
@@ -211,7 +211,7 @@ mod tests {
     fn a_rival_that_is_heard_again_is_answered_within_the_gap_whatever_is_planned() {
         let spec = one_round();
         for millis in 31..1000 {
-            let (mut schedule, _) = Schedule::begin(START, spec);
+            let (mut schedule, _) = AnnouncementSchedule::begin(START, spec);
             let first = START + Duration::from_millis(100);
             assert_eq!(schedule.contested(first, 1), Some(1));
             assert_eq!(schedule.due(first + CONTESTED_GAP, spec), Some(1));
@@ -228,7 +228,7 @@ mod tests {
     fn contested_rounds_of_many_addresses_are_limited_by_frames() {
         let spec = one_round();
         for (width, frames_a_second) in [(1, 34), (15, 500), (254, 508), (2001, 500)] {
-            let (mut schedule, _) = Schedule::begin(START, spec);
+            let (mut schedule, _) = AnnouncementSchedule::begin(START, spec);
             let mut rounds = 0;
             // A rival that speaks every millisecond for a minute.
             for millis in 0..60_000 {

@@ -2,7 +2,7 @@
 //! with that is in [`super::sender`].
 
 use super::election::Rank;
-use super::sender::Sender;
+use super::sender::AdvertSender;
 use super::state::State;
 use super::{Instance, Lists, Policy, Received};
 use crate::protocol::spec::ChecksumPolicy;
@@ -68,7 +68,7 @@ impl Instance {
 
     /// The flavour of what we send.
     pub(super) fn transmit_flavour(&self, policy: ChecksumPolicy) -> ChecksumFlavour {
-        Sender::flavour(policy, self.open_flavour())
+        AdvertSender::flavour(policy, self.open_flavour())
     }
 
     /// The flavour where the configuration leaves it open: that of the peers, if there are any.

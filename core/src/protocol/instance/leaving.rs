@@ -12,7 +12,7 @@
 //! What is said is a script ([`VersionRules`]); when the hand-over ends is decided by the router
 //! (`router::handover`), because both families of a router let go together.
 
-use crate::protocol::version_rules::{LeaveScript, Line, VersionRules};
+use crate::protocol::version_rules::{LeaveLine, LeaveScript, VersionRules};
 use crate::types::{MonoTime, Version};
 use crate::wire::ChecksumFlavour;
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ pub(super) struct Leaving {
     resigned: Resigned,
     run: Run,
     proof: Proof,
-    succession: Succession,
+    succession: KnownSuccessor,
 }
 
 /// Whether priority 0 was sent, so that a router that speaks now may know that we leave.
@@ -64,7 +64,7 @@ enum Run {
 
 /// Whether another router serves now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Succession {
+enum KnownSuccessor {
     /// None was heard.
     Nobody,
     /// One was heard, which may not mean that it serves.
@@ -117,7 +117,7 @@ impl Leaving {
             resigned: Resigned::No,
             run: Run::This,
             proof,
-            succession: Succession::Nobody,
+            succession: KnownSuccessor::Nobody,
         }
     }
 
@@ -137,12 +137,12 @@ impl Leaving {
         }
     }
 
-    const fn lines(&self) -> &'static [(u64, Line)] {
+    const fn lines(&self) -> &'static [(u64, LeaveLine)] {
         self.script().lines()
     }
 
     /// The lines that were said.
-    fn said(&self) -> impl DoubleEndedIterator<Item = Line> {
+    fn said(&self) -> impl DoubleEndedIterator<Item = LeaveLine> {
         self.lines().iter().take(self.said).map(|(_, line)| *line)
     }
 
@@ -151,28 +151,28 @@ impl Leaving {
     }
 
     /// What is due at `now`, one line at a time.
-    pub(super) fn next_line(&mut self, now: MonoTime) -> Option<Line> {
-        if matches!(self.succession, Succession::Successor(_)) {
+    pub(super) fn next_line(&mut self, now: MonoTime) -> Option<LeaveLine> {
+        if matches!(self.succession, KnownSuccessor::Successor(_)) {
             return None;
         }
         if self.probe_at.is_some_and(|at| at <= now) {
             self.probe_at = None;
             self.resigned = Resigned::Yes;
-            return Some(Line::Resign);
+            return Some(LeaveLine::Resign);
         }
         let (at, _) = *self.lines().get(self.said)?;
         if self.due(at) > now {
             return None;
         }
-        if now.since(self.due(at)) >= STALLED && self.said().next_back() == Some(Line::Shorten) {
+        if now.since(self.due(at)) >= STALLED && self.said().next_back() == Some(LeaveLine::Shorten) {
             let unsaid = self.lines().get(self.said..).unwrap_or_default();
-            self.said += unsaid.iter().take_while(|(_, line)| *line == Line::Shorten).count();
+            self.said += unsaid.iter().take_while(|(_, line)| *line == LeaveLine::Shorten).count();
         }
         let (at, line) = *self.lines().get(self.said)?;
         self.said += 1;
         match line {
-            Line::Shorten => {}
-            Line::Resign => self.resigned = Resigned::Yes,
+            LeaveLine::Shorten => {}
+            LeaveLine::Resign => self.resigned = Resigned::Yes,
         }
         // A stall must not turn the rest of the script into a burst without gaps.
         self.began = self.began + now.since(self.due(at));
@@ -181,7 +181,7 @@ impl Leaving {
 
     /// When the next line is due.
     pub(super) fn next_at(&self) -> Option<MonoTime> {
-        if matches!(self.succession, Succession::Successor(_)) {
+        if matches!(self.succession, KnownSuccessor::Successor(_)) {
             return None;
         }
         let line = self.lines().get(self.said).map(|(at, _)| self.due(*at));
@@ -208,7 +208,7 @@ impl Leaving {
     /// Whether the second round has begun, which shortens after a resignation: a router that took over
     /// meanwhile, and was not heard, yields to that.
     pub(super) fn has_repeated(&self) -> bool {
-        self.said().skip_while(|line| *line == Line::Shorten).any(|line| line == Line::Shorten)
+        self.said().skip_while(|line| *line == LeaveLine::Shorten).any(|line| line == LeaveLine::Shorten)
     }
 
     /// Another router advertised with a nonzero priority after we resigned, or outranks us.
@@ -218,26 +218,26 @@ impl Leaving {
             Evidence::Doubtful => Unproven::MayBeOlder,
         };
         self.succession = match self.succession {
-            Succession::Successor(successor) => Succession::Successor(successor),
-            Succession::Nobody | Succession::Candidate { .. }
+            KnownSuccessor::Successor(successor) => KnownSuccessor::Successor(successor),
+            KnownSuccessor::Nobody | KnownSuccessor::Candidate { .. }
                 if evidence == Evidence::Fresh && self.proof == Proof::Waived =>
             {
-                Succession::Successor(Successor { address: from, heard: now })
+                KnownSuccessor::Successor(Successor { address: from, heard: now })
             }
-            Succession::Candidate { address, heard, unproven: first } if address == from => {
+            KnownSuccessor::Candidate { address, heard, unproven: first } if address == from => {
                 if now.since(heard) < CONFIRMED_AFTER {
                     return;
                 }
                 match first {
-                    Unproven::OneMessage => Succession::Successor(Successor { address, heard }),
-                    Unproven::MayBeOlder => Succession::Successor(Successor { address, heard: now }),
+                    Unproven::OneMessage => KnownSuccessor::Successor(Successor { address, heard }),
+                    Unproven::MayBeOlder => KnownSuccessor::Successor(Successor { address, heard: now }),
                 }
             }
-            Succession::Nobody | Succession::Candidate { .. } => {
+            KnownSuccessor::Nobody | KnownSuccessor::Candidate { .. } => {
                 // An Active that serves answers a resignation at once. A router that leaves, or that
                 // does not serve, does not.
                 self.probe_at = Some(now + CONFIRMED_AFTER);
-                Succession::Candidate { address: from, heard: now, unproven }
+                KnownSuccessor::Candidate { address: from, heard: now, unproven }
             }
         };
     }
@@ -246,12 +246,12 @@ impl Leaving {
     /// over did.
     pub(super) fn on_all_announced(&mut self) {
         self.succession = match self.succession {
-            Succession::Candidate { address, heard, unproven: Unproven::OneMessage } => {
-                Succession::Successor(Successor { address, heard })
+            KnownSuccessor::Candidate { address, heard, unproven: Unproven::OneMessage } => {
+                KnownSuccessor::Successor(Successor { address, heard })
             }
-            Succession::Candidate { unproven: Unproven::MayBeOlder, .. }
-            | Succession::Successor(_)
-            | Succession::Nobody => return,
+            KnownSuccessor::Candidate { unproven: Unproven::MayBeOlder, .. }
+            | KnownSuccessor::Successor(_)
+            | KnownSuccessor::Nobody => return,
         };
         self.probe_at = None;
     }
@@ -259,13 +259,14 @@ impl Leaving {
     /// `from` resigned as well: it does not serve any more.
     pub(super) fn on_resignation(&mut self, from: IpAddr) {
         match self.succession {
-            Succession::Successor(Successor { address, .. }) | Succession::Candidate { address, .. }
+            KnownSuccessor::Successor(Successor { address, .. })
+            | KnownSuccessor::Candidate { address, .. }
                 if address == from =>
             {
-                self.succession = Succession::Nobody;
+                self.succession = KnownSuccessor::Nobody;
                 self.probe_at = None;
             }
-            Succession::Successor(_) | Succession::Candidate { .. } | Succession::Nobody => {}
+            KnownSuccessor::Successor(_) | KnownSuccessor::Candidate { .. } | KnownSuccessor::Nobody => {}
         }
     }
 
@@ -283,11 +284,12 @@ impl Leaving {
     /// The router that serves now, as far as the demanded proof says.
     pub(super) const fn successor(&self) -> Option<Successor> {
         match (self.succession, self.proof) {
-            (Succession::Successor(successor), _) => Some(successor),
-            (Succession::Candidate { address, heard, unproven: Unproven::OneMessage }, Proof::Waived) => {
+            (KnownSuccessor::Successor(successor), _) => Some(successor),
+            (KnownSuccessor::Candidate { address, heard, unproven: Unproven::OneMessage }, Proof::Waived) => {
                 Some(Successor { address, heard })
             }
-            (Succession::Candidate { .. }, Proof::Demanded | Proof::Waived) | (Succession::Nobody, _) => None,
+            (KnownSuccessor::Candidate { .. }, Proof::Demanded | Proof::Waived)
+            | (KnownSuccessor::Nobody, _) => None,
         }
     }
 }

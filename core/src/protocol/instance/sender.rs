@@ -20,7 +20,7 @@ const REMEMBERED: usize = 6;
 
 /// The sending side of one instance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Sender {
+pub(super) struct AdvertSender {
     key: InstanceKey,
     version: Version,
     destinations: Destinations,
@@ -36,7 +36,7 @@ pub(super) struct Sender {
 
 /// One advertisement to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Draft {
+pub(super) struct AdvertContent {
     pub(super) priority: AdvertPriority,
     pub(super) interval: AdverInterval,
     pub(super) checksum: ChecksumFlavour,
@@ -63,7 +63,7 @@ impl SentAdvertisements {
     }
 }
 
-impl Sender {
+impl AdvertSender {
     pub(super) fn new(key: InstanceKey, version: Version, destinations: Destinations) -> Self {
         Self {
             key,
@@ -109,9 +109,9 @@ impl Sender {
 
     /// Sends one advertisement to every destination, and counts it once. Without a source address nothing can be sent: the
     /// router has a fault for that.
-    pub(super) fn send(&mut self, draft: Draft, counters: &mut Counters, out: &mut Effects) {
+    pub(super) fn send(&mut self, draft: AdvertContent, counters: &mut Counters, out: &mut Effects) {
         let Some(source) = self.source else { return };
-        let Draft { priority, interval, checksum } = draft;
+        let AdvertContent { priority, interval, checksum } = draft;
         counters.advertisement_sent += 1;
         if priority.is_resignation() {
             counters.priority_zero_pkts_sent += 1;

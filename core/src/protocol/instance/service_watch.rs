@@ -25,12 +25,12 @@ pub(super) struct ServiceWatch {
     /// The router that was heard last.
     last: Option<(IpAddr, AdvertPriority)>,
     interval: AdverInterval,
-    finding: Finding,
+    finding: ServiceFinding,
 }
 
 /// What is known of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Finding {
+enum ServiceFinding {
     /// A router may serve: one was heard a short while ago, or we have only just begun to listen.
     MayBeServed,
     /// No router serves, and that was reported.
@@ -83,7 +83,7 @@ impl ServiceWatch {
             since: now,
             last: None,
             interval: AdverInterval::MAX,
-            finding: Finding::CannotReceive,
+            finding: ServiceFinding::CannotReceive,
         }
     }
 
@@ -94,9 +94,17 @@ impl ServiceWatch {
         by: Option<(IpAddr, AdvertPriority)>,
         interval: AdverInterval,
     ) -> ServedAgain {
-        let reported =
-            matches!(self.finding, Finding::ReportedUnserved | Finding::CannotReceiveSinceReported);
-        *self = Self { version: self.version, since: now, last: by, interval, finding: Finding::MayBeServed };
+        let reported = matches!(
+            self.finding,
+            ServiceFinding::ReportedUnserved | ServiceFinding::CannotReceiveSinceReported
+        );
+        *self = Self {
+            version: self.version,
+            since: now,
+            last: by,
+            interval,
+            finding: ServiceFinding::MayBeServed,
+        };
         if reported { ServedAgain::Yes } else { ServedAgain::No }
     }
 
@@ -107,7 +115,7 @@ impl ServiceWatch {
     fn reported(&self, now: MonoTime) -> Option<NobodyServing> {
         let silent = now.since(self.since);
         let last = self.last.map(|(address, priority)| LastHeard { address, priority, ago: silent });
-        (self.finding == Finding::ReportedUnserved).then_some(NobodyServing { last, silent })
+        (self.finding == ServiceFinding::ReportedUnserved).then_some(NobodyServing { last, silent })
     }
 }
 
@@ -123,7 +131,7 @@ impl Instance {
 
     /// When it is to be reported that nobody serves.
     pub(in crate::protocol) fn silence_at(&self, policy: &Policy) -> Option<MonoTime> {
-        let waits = self.stands_by() && self.service.finding == Finding::MayBeServed;
+        let waits = self.stands_by() && self.service.finding == ServiceFinding::MayBeServed;
         waits.then(|| self.service.ends_at(policy))
     }
 
@@ -161,32 +169,36 @@ impl Instance {
                     ServedAgain::No => ServiceChange::None,
                 };
             }
-            (State::Initialize | State::Backup(_), Finding::MayBeServed, Reception::Fails) => {
+            (State::Initialize | State::Backup(_), ServiceFinding::MayBeServed, Reception::Fails) => {
                 self.active_router = None;
-                self.service.finding = Finding::CannotReceive;
+                self.service.finding = ServiceFinding::CannotReceive;
             }
-            (State::Initialize | State::Backup(_), Finding::ReportedUnserved, Reception::Fails) => {
+            (State::Initialize | State::Backup(_), ServiceFinding::ReportedUnserved, Reception::Fails) => {
                 self.active_router = None;
-                self.service.finding = Finding::CannotReceiveSinceReported;
+                self.service.finding = ServiceFinding::CannotReceiveSinceReported;
             }
-            (State::Initialize | State::Backup(_), Finding::CannotReceive, Reception::Works) => {
+            (State::Initialize | State::Backup(_), ServiceFinding::CannotReceive, Reception::Works) => {
                 let interval = policy.interval;
-                let finding = Finding::MayBeServed;
+                let finding = ServiceFinding::MayBeServed;
                 let version = self.version;
                 self.service = ServiceWatch { version, since: now, last: None, interval, finding };
             }
             // It is not reported again. A router that serves by now is heard soon.
-            (State::Initialize | State::Backup(_), Finding::CannotReceiveSinceReported, Reception::Works) => {
-                self.service.finding = Finding::ReportedUnserved;
+            (
+                State::Initialize | State::Backup(_),
+                ServiceFinding::CannotReceiveSinceReported,
+                Reception::Works,
+            ) => {
+                self.service.finding = ServiceFinding::ReportedUnserved;
             }
             (
                 State::Initialize | State::Backup(_),
-                Finding::CannotReceive | Finding::CannotReceiveSinceReported,
+                ServiceFinding::CannotReceive | ServiceFinding::CannotReceiveSinceReported,
                 Reception::Fails,
             )
             | (
                 State::Initialize | State::Backup(_),
-                Finding::MayBeServed | Finding::ReportedUnserved,
+                ServiceFinding::MayBeServed | ServiceFinding::ReportedUnserved,
                 Reception::Works,
             ) => {}
         }
@@ -197,7 +209,7 @@ impl Instance {
             return ServiceChange::None;
         }
         self.active_router = None;
-        self.service.finding = Finding::ReportedUnserved;
+        self.service.finding = ServiceFinding::ReportedUnserved;
         self.nobody_serving(now).map_or(ServiceChange::None, ServiceChange::Lost)
     }
 }

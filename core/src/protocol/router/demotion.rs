@@ -1,7 +1,7 @@
 //! What an operator may ask of a router, and how that is answered.
 
 use super::handover::{Finished, Handover};
-use super::successor_watch::Finding;
+use super::successor_watch::SuccessorFinding;
 use super::{FollowUp, Router};
 use crate::protocol::effect::{Answer, DemoteOutcome, Effect, Effects, InstanceResult};
 use crate::protocol::event::{Cause, EventKind, HandoverCause};
@@ -74,8 +74,8 @@ impl Router {
     /// The successor of a demoted router should have been heard by now.
     pub(super) fn on_successor_deadline(&mut self, now: MonoTime, out: &mut Effects) -> FollowUp {
         match self.successor_watch.as_mut().map(|watch| watch.on_deadline(now)) {
-            Some(Finding::Silent) => self.serve_as_last_resort(out),
-            Some(Finding::Confirmed | Finding::TooEarly) | None => FollowUp::Nothing,
+            Some(SuccessorFinding::Silent) => self.serve_as_last_resort(out),
+            Some(SuccessorFinding::Confirmed | SuccessorFinding::TooEarly) | None => FollowUp::Nothing,
         }
     }
 

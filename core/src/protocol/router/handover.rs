@@ -54,7 +54,7 @@ enum WithoutSuccessor {
 
 /// Where a hand-over is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum Phase {
+enum HandoverPhase {
     /// Backups are told the shortest interval. Nobody resigned yet.
     Shortening,
     /// Priority 0 was sent, and no router has taken over every instance yet.
@@ -246,14 +246,14 @@ impl Router {
     }
 
     /// Where the hand-over is that is under way.
-    fn handover_phase(&self) -> Phase {
+    fn handover_phase(&self) -> HandoverPhase {
         let successors: Option<Vec<Successor>> = self.active_instances().map(Instance::successor).collect();
         let switched = |instance: &Instance| Some(instance.switched_at(instance.successor()?.heard));
         let until = self.active_instances().filter_map(switched).max();
         match (successors, until) {
-            (Some(successors), Some(until)) => Phase::AwaitingHosts { successors, until },
-            _ if self.active_instances().any(Instance::has_resigned) => Phase::Resigning,
-            _ => Phase::Shortening,
+            (Some(successors), Some(until)) => HandoverPhase::AwaitingHosts { successors, until },
+            _ if self.active_instances().any(Instance::has_resigned) => HandoverPhase::Resigning,
+            _ => HandoverPhase::Shortening,
         }
     }
 
@@ -261,8 +261,8 @@ impl Router {
     pub(super) fn handover_ends_at(&self) -> Option<MonoTime> {
         let handover = self.handover.as_ref()?;
         Some(match self.handover_phase() {
-            Phase::Shortening | Phase::Resigning => handover.until,
-            Phase::AwaitingHosts { until, .. } => until,
+            HandoverPhase::Shortening | HandoverPhase::Resigning => handover.until,
+            HandoverPhase::AwaitingHosts { until, .. } => until,
         })
     }
 
@@ -270,9 +270,11 @@ impl Router {
     pub(super) fn settle_handover(&mut self, now: MonoTime, out: &mut Effects) -> FollowUp {
         let Some(handover) = &self.handover else { return FollowUp::Nothing };
         match (self.handover_phase(), handover.without_successor) {
-            (Phase::AwaitingHosts { until, .. }, _) if until > now => return FollowUp::Nothing,
-            (Phase::Shortening | Phase::Resigning, _) if handover.until > now => return FollowUp::Nothing,
-            (Phase::AwaitingHosts { successors, .. }, _) => {
+            (HandoverPhase::AwaitingHosts { until, .. }, _) if until > now => return FollowUp::Nothing,
+            (HandoverPhase::Shortening | HandoverPhase::Resigning, _) if handover.until > now => {
+                return FollowUp::Nothing;
+            }
+            (HandoverPhase::AwaitingHosts { successors, .. }, _) => {
                 // A successor that was Active before, behind a partition that has healed, tells our hosts
                 // when it hears this.
                 for instance in self.instances.iter_mut().filter(|instance| instance.leaves_hosts_behind()) {
@@ -280,13 +282,13 @@ impl Router {
                 }
                 self.release_all(now, Some(&successors), Cause::HandedOver, out);
             }
-            (Phase::Shortening | Phase::Resigning, WithoutSuccessor::LetGo) => {
+            (HandoverPhase::Shortening | HandoverPhase::Resigning, WithoutSuccessor::LetGo) => {
                 // A partition may have healed since our last advertisement: an Active that hears this one
                 // tells our hosts.
                 self.resign_all(out);
                 self.release_all(now, None, Cause::Demoted, out);
             }
-            (Phase::Shortening | Phase::Resigning, WithoutSuccessor::Stay) => {
+            (HandoverPhase::Shortening | HandoverPhase::Resigning, WithoutSuccessor::Stay) => {
                 let demotion = handover.demotion.as_ref();
                 if demotion.is_some_and(|demotion| demotion.last_resort == LastResort::Yes) {
                     self.set_priority(Priority::MIN.into(), Vec::new(), out);

@@ -4,7 +4,7 @@
 //! A rejected message touches no timer and no learned state (RFC9568-7.1-12).
 
 use super::peer_warnings::Lifetime;
-use super::successor_watch::Finding;
+use super::successor_watch::SuccessorFinding;
 use super::throttle::Topic;
 use super::{FollowUp, Router};
 use crate::protocol::effect::Effects;
@@ -48,7 +48,7 @@ impl Router {
             self.report(Some(key), EventKind::ServedAgain { by: Some(received.source) }, out);
         }
         if let Some(watch) = self.successor_watch.as_mut().filter(|_| received.lists == Lists::Ours)
-            && watch.on_advert(now, received.priority, received.interval) == Finding::Confirmed
+            && watch.on_advert(now, received.priority, received.interval) == SuccessorFinding::Confirmed
         {
             self.successor_watch = None;
         }

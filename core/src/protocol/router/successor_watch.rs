@@ -24,7 +24,7 @@ pub(super) struct SuccessorWatch {
 
 /// What the watch has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Finding {
+pub(super) enum SuccessorFinding {
     /// Nothing yet.
     TooEarly,
     /// The successor serves and stays.
@@ -52,25 +52,25 @@ impl SuccessorWatch {
         now: MonoTime,
         priority: AdvertPriority,
         interval: AdverInterval,
-    ) -> Finding {
+    ) -> SuccessorFinding {
         if priority.is_resignation() {
-            return Finding::TooEarly;
+            return SuccessorFinding::TooEarly;
         }
         let patience = longest_wait(self.version, self.down_adverts, self.interval.max(interval));
         self.silent_at = self.silent_at.max(now + patience);
         self.expected = self.expected.saturating_sub(1);
-        if self.expected == 0 { Finding::Confirmed } else { Finding::TooEarly }
+        if self.expected == 0 { SuccessorFinding::Confirmed } else { SuccessorFinding::TooEarly }
     }
 
     /// A deadline. If we were not run, we have not listened either, and listen once more.
-    pub(super) fn on_deadline(&mut self, now: MonoTime) -> Finding {
+    pub(super) fn on_deadline(&mut self, now: MonoTime) -> SuccessorFinding {
         if now.since(self.silent_at) > self.interval.period().max(OVERSLEPT) {
             self.silent_at = now + longest_wait(self.version, self.down_adverts, self.interval);
-            Finding::TooEarly
+            SuccessorFinding::TooEarly
         } else if self.silent_at <= now {
-            Finding::Silent
+            SuccessorFinding::Silent
         } else {
-            Finding::TooEarly
+            SuccessorFinding::TooEarly
         }
     }
 

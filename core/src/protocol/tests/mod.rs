@@ -4,7 +4,6 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 mod both_families;
-mod checkpoint;
 mod conflicts;
 mod crashed_run;
 mod demotion;

@@ -15,11 +15,11 @@ use std::net::IpAddr;
 /// The last request of a process to its kernel, for each key.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Requests {
-    last: BTreeMap<InstanceKey, Request>,
+    last: BTreeMap<InstanceKey, HoldRequest>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Request {
+struct HoldRequest {
     epoch: u64,
     held: bool,
 }
@@ -27,11 +27,11 @@ struct Request {
 impl Requests {
     /// The process finds these addresses held, and did not ask for them.
     pub(super) fn inherit(&mut self, keys: impl Iterator<Item = InstanceKey>) {
-        self.last.extend(keys.map(|key| (key, Request { epoch: 0, held: true })));
+        self.last.extend(keys.map(|key| (key, HoldRequest { epoch: 0, held: true })));
     }
 
     /// Notes a request, and returns the one before it.
-    fn note(&mut self, key: InstanceKey, request: Request) -> Request {
+    fn note(&mut self, key: InstanceKey, request: HoldRequest) -> HoldRequest {
         self.last.insert(key, request).unwrap_or_default()
     }
 
@@ -116,7 +116,7 @@ impl Checker {
             match effect {
                 Effect::HoldAddresses { key, epoch } | Effect::ReleaseAddresses { key, epoch } => {
                     let held = matches!(effect, Effect::HoldAddresses { .. });
-                    let last = record.requests.note(*key, Request { epoch: *epoch, held });
+                    let last = record.requests.note(*key, HoldRequest { epoch: *epoch, held });
                     // An instance that takes over again before it has let go asks for addresses
                     // that it holds.
                     let again = held && before.yielded(*key).is_some();

@@ -7,7 +7,7 @@ use super::turn::{Expected, Turn};
 use crate::protocol::{AnnounceSpec, StateName};
 use crate::sim::documents::{
     self, BETWEEN_ANSWERS_TO_RESIGNATION, BETWEEN_DEFENCES, CROSSING, EXPLAINS, HOSTS_FOLLOW_ANNOUNCEMENT,
-    LEAVES_BEFORE_ADVERTISING, Line, MARGIN, NOT_ANNOUNCED, OVERSLEPT, TakenFrom, active_down_interval,
+    LEAVES_BEFORE_ADVERTISING, MARGIN, NOT_ANNOUNCED, OVERSLEPT, ScriptLine, TakenFrom, active_down_interval,
     first_advertisement_waits, hosts_have_switched, not_overdue, skew_time,
 };
 use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime, Preempt};
@@ -559,8 +559,8 @@ impl Instance {
         // When every line of the script was sent, the instance has nothing to do.
         *next = leave.next().unwrap_or(turn.now + settings.interval.period().max(Duration::from_secs(1)));
         match line {
-            Some(Line::Shorten) => self.advertise(settings.priority, AdverInterval::MIN, turn),
-            Some(Line::Resign) => self.advertise(AdvertPriority::RESIGN, settings.interval, turn),
+            Some(ScriptLine::Shorten) => self.advertise(settings.priority, AdverInterval::MIN, turn),
+            Some(ScriptLine::Resign) => self.advertise(AdvertPriority::RESIGN, settings.interval, turn),
             None => {}
         }
     }

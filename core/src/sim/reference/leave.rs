@@ -2,7 +2,8 @@
 //! took over (docs/adr/0009, 0014, 0019).
 
 use crate::sim::documents::{
-    CRASHED_RUN_ASKS, GOES_ON_ADVERTISING, LEAVING, LEAVING_FOR_A_CRASHED_RUN, Line, STALLED_WHILE_SHORTENING,
+    CRASHED_RUN_ASKS, GOES_ON_ADVERTISING, LEAVING, LEAVING_FOR_A_CRASHED_RUN, STALLED_WHILE_SHORTENING,
+    ScriptLine,
 };
 use crate::types::MonoTime;
 use std::net::IpAddr;
@@ -36,13 +37,13 @@ enum OtherRouter {
 #[derive(Debug, Clone)]
 pub(super) struct Leave {
     began: MonoTime,
-    lines: &'static [(u64, Line)],
+    lines: &'static [(u64, ScriptLine)],
     sent: usize,
     /// When priority 0 is sent once more, so that the router that serves answers.
     ask_at: Option<MonoTime>,
     resigned: bool,
     shortened_again: bool,
-    last: Option<Line>,
+    last: Option<ScriptLine>,
     of_crashed_run: bool,
     without_successor: WithoutSuccessor,
     other: OtherRouter,
@@ -73,23 +74,23 @@ impl Leave {
         }
     }
 
-    fn line(&self) -> Option<(MonoTime, Line)> {
+    fn line(&self) -> Option<(MonoTime, ScriptLine)> {
         self.lines.get(self.sent).map(|(millis, line)| (self.began + Duration::from_millis(*millis), *line))
     }
 
     /// The line that is sent now, if one is due.
-    pub(super) fn next_line(&mut self, now: MonoTime) -> Option<Line> {
+    pub(super) fn next_line(&mut self, now: MonoTime) -> Option<ScriptLine> {
         if self.serves().is_some() {
             return None;
         }
         if self.ask_at.is_some_and(|at| at <= now) {
             self.ask_at = None;
             self.resigned = true;
-            return Some(Line::Resign);
+            return Some(ScriptLine::Resign);
         }
         let (mut at, mut line) = self.line().filter(|(at, _)| *at <= now)?;
-        if self.last == Some(Line::Shorten) && now.since(at) >= STALLED_WHILE_SHORTENING {
-            while line == Line::Shorten {
+        if self.last == Some(ScriptLine::Shorten) && now.since(at) >= STALLED_WHILE_SHORTENING {
+            while line == ScriptLine::Shorten {
                 self.sent += 1;
                 (at, line) = self.line()?;
             }
@@ -99,15 +100,15 @@ impl Leave {
         self.sent += 1;
         self.last = Some(line);
         match line {
-            Line::Shorten => self.shortened_again |= self.resigned_by_script(),
-            Line::Resign => self.resigned = true,
+            ScriptLine::Shorten => self.shortened_again |= self.resigned_by_script(),
+            ScriptLine::Resign => self.resigned = true,
         }
         Some(line)
     }
 
     fn resigned_by_script(&self) -> bool {
         let said = self.lines.get(..self.sent).unwrap_or_default();
-        said.iter().any(|(_, line)| *line == Line::Resign)
+        said.iter().any(|(_, line)| *line == ScriptLine::Resign)
     }
 
     pub(super) fn next(&self) -> Option<MonoTime> {

@@ -50,7 +50,7 @@ pub struct Reference {
 
 /// A difference between the core and the reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub struct Mismatch {
     /// The rule that the difference breaks.
     pub rule: &'static str,
     /// What was predicted, and what was seen.
@@ -68,7 +68,7 @@ impl Reference {
     /// effects, the state after the input, and when the core wants to be called again.
     ///
     /// # Errors
-    /// The first [`Difference`].
+    /// The first [`Mismatch`].
     pub fn follow(
         &mut self,
         now: MonoTime,
@@ -76,7 +76,7 @@ impl Reference {
         observed: &Effects,
         after: &Snapshot,
         wakes: Option<MonoTime>,
-    ) -> Result<(), Difference> {
+    ) -> Result<(), Mismatch> {
         let mut turn = Turn::new(now, observed, after);
         self.handle(input, &mut turn);
         if self.ends && !self.stopped && self.routers.iter().all(Router::is_gone) {
@@ -113,7 +113,7 @@ impl Reference {
         }
     }
 
-    fn compare_states(&self, snapshot: &Snapshot) -> Result<(), Difference> {
+    fn compare_states(&self, snapshot: &Snapshot) -> Result<(), Mismatch> {
         let names = snapshot.routers.iter().map(|router| &router.spec.name);
         if !names.eq(self.routers.iter().map(|router| &router.spec.name)) {
             let predicted: Vec<_> = self.routers.iter().map(|router| &router.spec.name).collect();
@@ -149,7 +149,7 @@ impl Reference {
 
     /// The core must want to be called by the time at which something is due. Its effects show that
     /// it does not act earlier.
-    fn compare_deadline(&self, wakes: Option<MonoTime>) -> Result<(), Difference> {
+    fn compare_deadline(&self, wakes: Option<MonoTime>) -> Result<(), Mismatch> {
         let due = self.routers.iter().filter_map(Router::due).min();
         match (due, wakes) {
             (Some(due), None) => differs("it wakes when something is due", &due, &"never"),
@@ -419,7 +419,7 @@ fn compare_effects(
     expected: &[(InstanceKey, Expected)],
     stopped: bool,
     observed: &Effects,
-) -> Result<(), Difference> {
+) -> Result<(), Mismatch> {
     if stopped != observed.contains(&Effect::Stopped) {
         return differs("it stops when everything is let go", &stopped, &!stopped);
     }
@@ -445,8 +445,8 @@ fn differs(
     rule: &'static str,
     predicted: &dyn std::fmt::Debug,
     seen: &dyn std::fmt::Debug,
-) -> Result<(), Difference> {
-    Err(Difference { rule, seen: format!("predicted {predicted:?}, seen {seen:?}") })
+) -> Result<(), Mismatch> {
+    Err(Mismatch { rule, seen: format!("predicted {predicted:?}, seen {seen:?}") })
 }
 
 /// Whether `source` is the broadcast address of a network that contains one of our addresses.
