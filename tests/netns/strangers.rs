@@ -136,6 +136,6 @@ fn strangers_are_named_with_what_to_do() {
     wait_for(SOON, "a line under the table", || {
         fe0.ctl_text(&["status"])
             .lines()
-            .any(|line| line.starts_with("! web: 192.0.2.12 speaks another version"))
+            .any(|line| line.starts_with("! web: 192.0.2.12 uses another version"))
     });
 }

@@ -388,6 +388,10 @@ impl Node {
             FollowUp::Evaluate { cause_if_started } => {
                 router.evaluate(now, &self.facts, cause_if_started, out);
             }
+            FollowUp::EvaluateAndMoveTogether { cause_if_started } => {
+                router.evaluate(now, &self.facts, cause_if_started, out);
+                router.move_together(now, out);
+            }
         }
         if !was_active && router.is_active() {
             router.update_local_warnings(now, &self.facts, out);

@@ -106,6 +106,11 @@ pub(in crate::protocol) enum FollowUp {
     Evaluate {
         cause_if_started: Cause,
     },
+    /// A hand-over was called off: as [`Self::Evaluate`], and if the router goes on, what one family did
+    /// during the hand-over the others do now.
+    EvaluateAndMoveTogether {
+        cause_if_started: Cause,
+    },
 }
 
 /// What keeps a router from running.
@@ -485,9 +490,10 @@ impl Router {
         let settled = self.settle(now, out);
         for deadline in Deadline::OF_ROUTER {
             if self.is_due(now, deadline)
-                && let FollowUp::Evaluate { cause_if_started } = self.on_router_deadline(now, deadline, out)
+                && let follow_up = self.on_router_deadline(now, deadline, out)
+                && follow_up != FollowUp::Nothing
             {
-                return FollowUp::Evaluate { cause_if_started };
+                return follow_up;
             }
         }
         settled

@@ -5,7 +5,7 @@ use super::{FollowUp, Router};
 use crate::protocol::effect::Effects;
 use crate::protocol::event::{Cause, StateName};
 use crate::protocol::instance::{Instance, Tie};
-use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime, Role};
+use crate::types::{AdvertPriority, InstanceKey, MonoTime, Role};
 
 impl Router {
     /// Nothing keeps the router from running: its instances start, if they do not run.
@@ -42,7 +42,10 @@ impl Router {
 
     /// The families yield together, or take over together. While a hand-over is under way, it alone
     /// decides when the router lets go; what one family did meanwhile, the others do at its end.
-    pub(super) fn move_together(&mut self, now: MonoTime, out: &mut Effects) {
+    pub(in crate::protocol) fn move_together(&mut self, now: MonoTime, out: &mut Effects) {
+        if self.handover.is_some() {
+            return;
+        }
         self.yield_together(now, out);
         if self.may_take_over() {
             self.take_over(now, out);
@@ -51,22 +54,16 @@ impl Router {
 
     /// If one family yielded to a router of our own pair, the other does as well. A stranger with our
     /// VRID serves none of our addresses: what it takes from one family, the other does not give up.
+    /// A router that has fallen silent since serves nothing either.
     fn yield_together(&mut self, now: MonoTime, out: &mut Effects) {
-        let Some((cause, learned)) = self.yielded() else { return };
+        let yielded = |instance: &Instance| {
+            let interval = instance.interval_of_obeyed_peer().filter(|_| !instance.is_ready_to_take_over());
+            Some((instance.cause(), interval?))
+        };
+        let Some((cause, learned)) = self.instances.iter().find_map(yielded) else { return };
         self.move_each(out, |instance, policy, out| {
             instance.is_active().then(|| instance.follow_other_family(now, policy, learned, cause, out))
         });
-    }
-
-    /// Whether one family yielded to a router of our own pair, so that the others must follow.
-    pub(super) fn must_yield(&self) -> bool {
-        self.yielded().is_some()
-    }
-
-    /// Why a family yielded to a router of our own pair, and the interval of that router.
-    fn yielded(&self) -> Option<(Cause, AdverInterval)> {
-        let yielded = |instance: &Instance| Some((instance.cause(), instance.interval_of_obeyed_peer()?));
-        self.instances.iter().find_map(yielded)
     }
 
     /// Whether Backups whose timer has fired take over: every family that is not Active is ready, or

@@ -57,7 +57,7 @@ impl Router {
         }
         let was_demoted = self.end_demotion(EventKind::Promoted, out) || under_way || joined.is_some();
         out.push(Effect::Answer { id, answer: Answer::Promoted { was_demoted } });
-        FollowUp::Evaluate { cause_if_started: Cause::Promoted }
+        FollowUp::EvaluateAndMoveTogether { cause_if_started: Cause::Promoted }
     }
 
     /// Ends the demotion. Returns whether there was one.

@@ -228,16 +228,13 @@ impl Router {
         }
     }
 
-    /// Calls a hand-over off: we serve on, and say so. If one family yielded meanwhile, the others
-    /// follow now, and neither routers nor hosts are told to believe in us for that moment.
+    /// Calls a hand-over off: we serve on, and say so. What follows is
+    /// [`FollowUp::EvaluateAndMoveTogether`].
     pub(super) fn call_off_handover(&mut self, now: MonoTime, out: &mut Effects) {
-        if !self.must_yield() {
-            for instance in &mut self.instances {
-                instance.cancel_leave(now, &self.policy, out);
-            }
+        for instance in &mut self.instances {
+            instance.cancel_leave(now, &self.policy, out);
         }
         self.finish_handover(now, None, out);
-        self.move_together(now, out);
     }
 
     /// The instances that are Active: all, but where a stranger has taken the VRID of one family.
@@ -299,7 +296,7 @@ impl Router {
         }
         // What stopped the router may be gone by now, and what did not stop it before may have come.
         let cause_if_started = if self.demoted.is_some() { Cause::Demoted } else { Cause::FaultCleared };
-        FollowUp::Evaluate { cause_if_started }
+        FollowUp::EvaluateAndMoveTogether { cause_if_started }
     }
 
     /// Every Active instance lets go. `cause` is that of a release without a hand-over.

@@ -220,10 +220,12 @@ fn a_hand_over_that_is_called_off_forgets_no_retained_addresses() {
 fn handing_over_while_ipv6_has_yielded() -> Rig {
     let mut rig = Rig::active(both());
     hear_stranger(&mut rig);
+    rig.run(ms(300)); // IPv6 has released its addresses.
     rig.demote(Force::No);
     rig.run(ms(3));
     rig.hear(advert("fe80::1", 200));
     assert_eq!(states(&rig), [StateName::Active, StateName::Backup], "the hand-over decides");
+    rig.out.clear();
     rig
 }
 
@@ -244,23 +246,61 @@ fn run_until_answered(rig: &mut Rig) {
     }
 }
 
+/// The hosts may send to us: the addresses stay until they have switched, and the other router is told
+/// that there were two.
+fn follows_at_once(rig: &mut Rig) {
+    assert_eq!(states(rig), [StateName::Backup; 2]);
+    assert_eq!(rig.instance(0).cause, Cause::Sibling);
+    let said = rig.said();
+    assert_eq!(said.last().map(String::as_str), Some("say 100/100cs"), "{said:?}");
+    assert!(!said.contains(&"release".to_owned()), "{said:?}");
+    rig.run(ms(300));
+    assert_eq!(rig.said(), ["release"]);
+}
+
 #[test]
 fn after_a_refused_demotion_a_family_follows_the_other_at_once() {
     let mut rig = handing_over_while_ipv6_has_yielded();
     run_until_answered(&mut rig);
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }, DemoteOutcome::Refused { .. }]));
-    assert_eq!(states(&rig), [StateName::Backup; 2]);
-    assert_eq!(rig.instance(0).cause, Cause::Sibling);
-    let said = rig.said();
-    assert!(!said.iter().any(|what| what.starts_with("announce")), "hosts find the other router: {said:?}");
+    follows_at_once(&mut rig);
 }
 
 #[test]
 fn after_a_demotion_that_is_called_off_a_family_follows_the_other_at_once() {
     let mut rig = handing_over_while_ipv6_has_yielded();
     rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
-    assert_eq!(states(&rig), [StateName::Backup; 2]);
-    assert_eq!(rig.instance(0).cause, Cause::Sibling);
+    follows_at_once(&mut rig);
+}
+
+/// The router to which IPv6 yielded resigns again while IPv4 hands over: then nobody serves, and nobody
+/// is followed.
+#[test]
+fn after_a_refused_demotion_no_family_follows_a_router_that_has_gone() {
+    let mut rig = handing_over_while_ipv6_has_yielded();
+    rig.run(ms(100));
+    rig.hear(advert("fe80::1", 0));
+    run_until_answered(&mut rig);
+    assert_eq!(states(&rig), [StateName::Active; 2]);
+}
+
+/// Something else stops the router while it hands over: then the end of the demotion starts nothing.
+#[test]
+fn after_a_demotion_that_is_called_off_a_faulty_router_takes_nothing_over() {
+    let check = CheckName("nginx".into());
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::fault(check.clone())], ..both() });
+    rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
+    rig.run(Duration::from_secs(20));
+    hear_stranger(&mut rig);
+    rig.run(Duration::from_secs(3));
+    rig.demote(Force::No);
+    rig.run(ms(1000));
+    rig.feed(Input::CheckResult(check, CheckResult::Failing));
+    rig.out.clear();
+    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    assert!(!rig.said().contains(&"hold".to_owned()));
+    rig.run(Duration::from_secs(2));
+    assert_eq!(states(&rig), [StateName::Initialize; 2]);
 }
 
 /// The stranger falls silent while IPv4 hands over.

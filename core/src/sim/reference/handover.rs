@@ -137,19 +137,15 @@ impl Router {
             }
             self.call_off(turn);
         }
-        Next::Evaluate(Start::Ordinary)
+        Next::EvaluateAndCouple(Start::Ordinary)
     }
 
-    /// The router stays, and says so. If one family yielded meanwhile, the other follows at once
-    /// instead.
+    /// The router stays, and says so.
     fn call_off(&mut self, turn: &mut Turn<'_>) {
-        if self.yielded().is_none() {
-            for instance in &mut self.instances {
-                instance.cancel_leave(&self.settings, turn);
-            }
+        for instance in &mut self.instances {
+            instance.cancel_leave(&self.settings, turn);
         }
         self.end_handover();
-        self.couple(turn);
     }
 
     /// Every Active instance lets go. `watches` says whether the successor is watched, and by which
@@ -199,7 +195,7 @@ impl Router {
             handover.demotion = None;
         }
         self.end_demotion();
-        Next::Evaluate(Start::Ordinary)
+        Next::EvaluateAndCouple(Start::Ordinary)
     }
 }
 

@@ -336,6 +336,10 @@ impl Reference {
         match act(router, turn) {
             Next::Nothing => {}
             Next::Evaluate(start) => router.evaluate(&self.facts, start, turn),
+            Next::EvaluateAndCouple(start) => {
+                router.evaluate(&self.facts, start, turn);
+                router.couple(turn);
+            }
         }
         if router.must_evaluate_again() {
             router.evaluate(&self.facts, Start::Ordinary, turn);

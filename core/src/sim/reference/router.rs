@@ -66,6 +66,8 @@ pub(super) struct Router {
 pub(super) enum Next {
     Nothing,
     Evaluate(Start),
+    /// If no hand-over is under way after the evaluation, what one family did the others do.
+    EvaluateAndCouple(Start),
 }
 
 fn addresses_of(spec: &RouterSpec, family: Family) -> BTreeSet<IpAddr> {
@@ -463,10 +465,10 @@ impl Router {
         Next::Nothing
     }
 
-    /// The family that yielded to a router of our own pair: the interval of that router, and why.
-    pub(super) fn yielded(&self) -> Option<(AdverInterval, BackupBecause)> {
+    /// The family that yielded to a router of our own pair, which is not overdue: its interval, and why.
+    fn yielded(&self) -> Option<(AdverInterval, BackupBecause)> {
         self.instances.iter().find_map(|instance| match &instance.state {
-            State::Backup(backup) if instance.lists == Lists::Ours => {
+            State::Backup(backup) if instance.lists == Lists::Ours && !instance.is_ready() => {
                 Some((backup.learned, instance.because))
             }
             State::Initialize | State::Backup(_) | State::Active(_) => None,
@@ -475,6 +477,9 @@ impl Router {
 
     /// One family follows the other, or both families take over together (docs/adr/0003).
     pub(super) fn couple(&mut self, turn: &mut Turn<'_>) {
+        if self.handover.is_some() {
+            return;
+        }
         let settings = self.settings;
         if let Some((learned, because)) = self.yielded() {
             for instance in &mut self.instances {
