@@ -9,7 +9,7 @@
 use crate::docs::source_tree::root;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -50,8 +50,9 @@ impl Floor {
         }
     }
 
-    /// The tests that know this floor and take seconds, in passes: a mutant that one pass catches is not
-    /// tried in the next. To build the simulation takes longer than all unit tests, and these catch most.
+    /// The arguments of `cargo test` for the tests of this floor that take seconds, in passes: a mutant
+    /// that one pass catches is not tried in the next. The simulation takes longer to build than all
+    /// unit tests, and these catch most.
     const fn passes(self) -> &'static [&'static [&'static str]] {
         match self {
             Self::Types | Self::Wire => {
@@ -60,34 +61,41 @@ impl Floor {
             Self::Protocol => &[&["--lib", "protocol::"], &["--test", "sim"]],
         }
     }
+
+    /// The same tests in one pass. The name of a module would choose tests in every program of tests.
+    const fn one_pass(self) -> &'static [&'static str] {
+        match self {
+            Self::Types | Self::Wire => &["--lib", "--test", "conformance_vectors", "--test", "vocabulary"],
+            Self::Protocol => &["--lib", "--test", "sim"],
+        }
+    }
 }
 
-/// The numbers of mutants of one floor, by result.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// The mutants of one floor, by result.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Tally {
-    caught: usize,
+    caught: BTreeSet<String>,
     /// Mutants with which the tests did not end. They count as noticed.
-    timed_out: usize,
+    timed_out: BTreeSet<String>,
     /// Mutants that the compiler refuses.
-    unviable: usize,
-    survivors: Vec<String>,
+    unviable: BTreeSet<String>,
+    survivors: BTreeSet<String>,
 }
 
 impl Tally {
-    /// The result of this pass and the next, which tried what this one did not catch.
+    /// The result of this pass and the next, which tried what this one did not catch. A mutant that one
+    /// pass noticed has not survived, whatever the other says.
     fn and_then(self, next: Self) -> Self {
-        Self {
-            caught: self.caught + next.caught,
-            timed_out: next.timed_out,
-            unviable: self.unviable + next.unviable,
-            survivors: next.survivors,
-        }
+        let caught = &self.caught | &next.caught;
+        let timed_out = &(&self.timed_out | &next.timed_out) - &caught;
+        let survivors = &next.survivors - &timed_out;
+        Self { unviable: &self.unviable | &next.unviable, caught, timed_out, survivors }
     }
 
     /// Of those that could be tested, the share that no test noticed, in percent.
     fn surviving(&self) -> f64 {
         let survivors = self.survivors.len();
-        let tested = self.caught + self.timed_out + survivors;
+        let tested = self.caught.len() + self.timed_out.len() + survivors;
         let of = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
         if tested == 0 { 0.0 } else { 100.0 * of(survivors) / of(tested) }
     }
@@ -121,24 +129,29 @@ fn require_cargo_mutants() -> anyhow::Result<()> {
 }
 
 fn try_mutants(floor: Floor, options: &Options) -> anyhow::Result<Tally> {
-    let output = root().join(OUTPUT).join(floor.as_str());
-    // What an earlier run caught must not count.
+    let name = options.shard.as_ref().map(|shard| format!("-{}", shard.replace('/', "-of-")));
+    let name = format!("{}{}", floor.as_str(), name.unwrap_or_default());
+    let output = root().join(OUTPUT).join(name);
+    // What an earlier run caught would not be tried again.
     if output.exists() {
         fs::remove_dir_all(&output).with_context(|| format!("cannot remove {}", output.display()))?;
     }
     fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
-    // A shard of what an earlier pass left would be another shard, so that a shard has one pass.
-    let all = floor.passes().concat();
-    let passes = if options.shard.is_some() { vec![all.as_slice()] } else { floor.passes().to_vec() };
-    let mut tally = Tally::default();
-    for (number, tests) in passes.into_iter().enumerate() {
-        let pass = try_pass(floor, options, &output, Pass::of(number), tests)?;
-        tally = tally.and_then(pass);
-        if tally.survivors.is_empty() {
-            break;
-        }
+    if options.shard.is_some() {
+        // A shard of what an earlier pass left would be another shard.
+        return try_pass(floor, options, &output, Pass::First, floor.one_pass());
     }
-    Ok(tally)
+    let mut tally: Option<Tally> = None;
+    for tests in floor.passes() {
+        let pass = if tally.is_none() { Pass::First } else { Pass::Further };
+        let next = try_pass(floor, options, &output, pass, tests)?;
+        let whole = tally.map_or(next.clone(), |before| before.and_then(next));
+        if whole.survivors.is_empty() {
+            return Ok(whole);
+        }
+        tally = Some(whole);
+    }
+    Ok(tally.unwrap_or_default())
 }
 
 /// Which mutants are tried.
@@ -148,12 +161,6 @@ enum Pass {
     First,
     /// Those that the passes before have not caught.
     Further,
-}
-
-impl Pass {
-    const fn of(number: usize) -> Self {
-        if number == 0 { Self::First } else { Self::Further }
-    }
 }
 
 fn try_pass(
@@ -194,12 +201,12 @@ fn read_tally(directory: &Path) -> anyhow::Result<Tally> {
     let lines = |name: &str| {
         let path = directory.join(name);
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        anyhow::Ok(text.lines().map(str::to_owned).collect::<Vec<_>>())
+        anyhow::Ok(text.lines().map(str::to_owned).collect::<BTreeSet<_>>())
     };
     Ok(Tally {
-        caught: lines("caught.txt")?.len(),
-        timed_out: lines("timeout.txt")?.len(),
-        unviable: lines("unviable.txt")?.len(),
+        caught: lines("caught.txt")?,
+        timed_out: lines("timeout.txt")?,
+        unviable: lines("unviable.txt")?,
         survivors: lines("missed.txt")?,
     })
 }
@@ -210,9 +217,9 @@ fn report(tallies: &BTreeMap<Floor, Tally>) -> String {
         text.push_str(&format!(
             "{:9} {:6} {:10} {:9} {:9}  ({:.1} %)\n",
             floor.as_str(),
-            tally.caught,
-            tally.timed_out,
-            tally.unviable,
+            tally.caught.len(),
+            tally.timed_out.len(),
+            tally.unviable.len(),
             tally.survivors.len(),
             tally.surviving()
         ));
@@ -227,18 +234,41 @@ fn report(tallies: &BTreeMap<Floor, Tally>) -> String {
 mod tests {
     use super::*;
 
+    fn names(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
     #[test]
-    fn a_mutant_that_a_later_pass_catches_has_not_survived() {
-        let first = Tally { caught: 7, timed_out: 1, unviable: 2, survivors: vec!["a".into(), "b".into()] };
-        let next = Tally { caught: 1, timed_out: 1, unviable: 0, survivors: vec!["b".into()] };
-        let whole = Tally::default().and_then(first).and_then(next);
-        assert_eq!(whole, Tally { caught: 8, timed_out: 1, unviable: 2, survivors: vec!["b".to_owned()] });
+    fn a_mutant_that_one_pass_notices_has_not_survived() {
+        let first = Tally {
+            caught: names(&["a"]),
+            timed_out: names(&["endless", "slow"]),
+            unviable: names(&["x"]),
+            survivors: names(&["b", "c"]),
+        };
+        // Those whose tests did not end are tried again.
+        let next =
+            Tally { caught: names(&["b", "slow"]), survivors: names(&["c", "endless"]), ..Tally::default() };
+        let whole = first.and_then(next);
+        assert_eq!(whole.caught, names(&["a", "b", "slow"]));
+        assert_eq!((whole.timed_out, whole.unviable), (names(&["endless"]), names(&["x"])));
+        assert_eq!(whole.survivors, names(&["c"]));
+    }
+
+    #[test]
+    fn one_pass_names_every_test_and_chooses_none_by_its_module() {
+        for floor in [Floor::Types, Floor::Wire, Floor::Protocol] {
+            let programs = floor.passes().concat().into_iter().filter(|argument| !argument.ends_with("::"));
+            assert!(programs.eq(floor.one_pass().iter().copied()), "{floor:?}");
+        }
     }
 
     #[test]
     fn the_share_is_that_of_the_mutants_that_could_be_tested() {
-        let survivors = vec!["core/src/wire/v3.rs:9:1: replace + with -".to_owned()];
-        let tally = Tally { caught: 18, timed_out: 1, unviable: 100, survivors };
+        let caught = (0..18).map(|number| number.to_string()).collect();
+        let unviable = (0..100).map(|number| number.to_string()).collect();
+        let survivors = names(&["core/src/wire/v3.rs:9:1: replace + with -"]);
+        let tally = Tally { caught, timed_out: names(&["endless"]), unviable, survivors };
         assert!((tally.surviving() - 5.0).abs() < 1e-9);
         assert!(Tally::default().surviving().abs() < 1e-9);
         let text = report(&BTreeMap::from([(Floor::Wire, tally)]));
