@@ -1,54 +1,72 @@
 //! The whole state of a node as plain data: for a daemon that is replaced while it runs, and must go on
 //! where its predecessor was, with every timer and everything that it knows of its peers.
 //!
-//! Every part of the state can be serialized, in any format that serde knows. Times are those of the
-//! boot clock, which goes on in the next process. What the core does not have, it does not save: the
-//! sockets, the addresses in the kernel and the inputs that wait are the caller's.
+//! A checkpoint is a [`CheckpointHeader`], and after it the [`Node`](super::Node) itself. Both can be
+//! serialized in every format of serde whose maps may have any key. What the core does not have, it
+//! does not save: the sockets, the addresses in the kernel, the inputs that wait, and effects that are
+//! not carried out yet are the caller's.
 //!
-//! The layout has a number. A checkpoint of another layout is refused, and its reader begins as after
-//! a crash ([`Input::FinishCrashedRun`](super::Input::FinishCrashedRun)). Nothing in the programs uses
-//! a checkpoint yet.
+//! The header is read and checked first, because a node of another layout cannot be read. Who must not
+//! read a checkpoint begins as after a crash
+//! ([`Input::FinishCrashedRun`](super::Input::FinishCrashedRun)). Nothing in the programs writes a
+//! checkpoint yet.
 
-use super::Node;
+use crate::types::MonoTime;
 use serde::{Deserialize, Serialize};
 
-/// The state of a node at one moment.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Checkpoint {
+/// What a reader has to know before it reads the node. This type does not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointHeader {
     layout: u32,
-    node: Node,
+    written: MonoTime,
 }
 
-/// A checkpoint of another version of this program.
+/// Why the node of a checkpoint must not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the checkpoint has layout {found}, and this program reads layout {expected} only")]
-pub struct UnknownLayout {
-    /// The layout that it has.
-    pub found: u32,
-    /// The layout that is read here.
-    pub expected: u32,
+pub enum CheckpointError {
+    /// Another version of this program wrote it.
+    #[error("the checkpoint has layout {0}, and this program reads layout {expected} only", expected = CheckpointHeader::LAYOUT)]
+    UnknownLayout(u32),
+    /// The clock has begun again since: the times in it mean nothing now.
+    #[error("the checkpoint is older than the last boot of this machine")]
+    OtherBoot,
 }
 
-impl Checkpoint {
-    /// The number of the layout. It grows when the serialized form changes.
+impl CheckpointHeader {
+    /// The number of the layout of a node. It grows when the serialized form changes.
     pub const LAYOUT: u32 = 1;
 
-    /// The state of `node` at this moment. Effects that it has asked for are not in it: they must be
-    /// carried out.
+    /// The header of a node that is written now.
     #[must_use]
-    pub fn of(node: &Node) -> Self {
-        Self { layout: Self::LAYOUT, node: node.clone() }
+    pub const fn new(now: MonoTime) -> Self {
+        Self { layout: Self::LAYOUT, written: now }
     }
 
-    /// The node, which goes on where it was.
+    /// Whether the node after this header can be read, and goes on at `now`.
     ///
     /// # Errors
-    /// [`UnknownLayout`].
-    pub fn restore(self) -> Result<Node, UnknownLayout> {
-        if self.layout == Self::LAYOUT {
-            Ok(self.node)
-        } else {
-            Err(UnknownLayout { found: self.layout, expected: Self::LAYOUT })
+    /// [`CheckpointError`].
+    pub fn check(self, now: MonoTime) -> Result<(), CheckpointError> {
+        if self.layout != Self::LAYOUT {
+            return Err(CheckpointError::UnknownLayout(self.layout));
         }
+        // The clock goes on while the machine sleeps, and begins at zero when it boots.
+        if now < self.written { Err(CheckpointError::OtherBoot) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_layout_of_this_boot_is_read() {
+        let at = MonoTime::from_nanos;
+        let header = CheckpointHeader::new(at(100));
+        assert_eq!((header.check(at(100)), header.check(at(101))), (Ok(()), Ok(())));
+        assert_eq!(header.check(at(99)), Err(CheckpointError::OtherBoot));
+        let other = CheckpointHeader { layout: CheckpointHeader::LAYOUT + 1, ..header };
+        let error = other.check(at(100)).unwrap_err();
+        assert_eq!(error.to_string(), "the checkpoint has layout 2, and this program reads layout 1 only");
     }
 }

@@ -51,7 +51,7 @@ use super::input::{Demotion, Fault};
 use super::snapshot::{ActiveRouter, InstanceSnapshot, TimerSnapshot};
 use super::spec::{AnnounceSpec, ChecksumPolicy, InstanceSpec};
 use super::timing::Taking;
-use super::version_rules::{LeaveScript, VersionRules};
+use super::version_rules::VersionRules;
 use crate::types::{
     AdverInterval, AdvertPriority, Destinations, InstanceKey, MacAddr, MonoTime, Preempt, Version,
 };
@@ -199,9 +199,9 @@ impl Instance {
         self.version
     }
 
-    /// What it says when it leaves.
-    pub(in crate::protocol) const fn leave_script(&self) -> &'static LeaveScript {
-        VersionRules::of(self.version).leave()
+    /// What its version prescribes.
+    pub(in crate::protocol) const fn rules(&self) -> &'static VersionRules {
+        VersionRules::of(self.version)
     }
 
     /// Its advertisements go there from now on.

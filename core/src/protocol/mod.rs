@@ -21,7 +21,7 @@ mod tests;
 pub mod timing;
 mod version_rules;
 
-pub use checkpoint::{Checkpoint, UnknownLayout};
+pub use checkpoint::{CheckpointError, CheckpointHeader};
 pub use counters::{Counters, LinkCounters};
 pub use effect::{Answer, DemoteOutcome, Effect, Effects, InstanceResult};
 pub use event::{

@@ -4,9 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// A version of the protocol.
 ///
-/// Only VRRPv3 exists here. Nothing above `wire` asks for the version: what one version prescribes and
-/// another does not is data (`protocol::VersionRules`), and the octets are written and read by one file
-/// of `wire` for each version.
+/// Only VRRPv3 exists here. The version is asked for in two places: `protocol::VersionRules` has what
+/// one version prescribes and another does not, and `wire` has a file for the octets of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub enum Version {
     /// VRRPv3 (RFC 9568), over IPv4 and IPv6.

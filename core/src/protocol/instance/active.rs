@@ -335,7 +335,7 @@ impl Instance {
                 active.advertise_at = leaving.next_at().unwrap_or(idle);
                 match line {
                     Some(LeaveLine::Shorten) => {
-                        let interval = self.leave_script().shortened();
+                        let interval = self.rules().shortened();
                         self.advertise(policy.priority, interval, policy, out);
                     }
                     Some(LeaveLine::Resign) => {
@@ -493,7 +493,7 @@ impl Instance {
         }
         let rank = self.rank(policy, received);
         let all_announced = self.addresses.all_announced();
-        let shortened = self.leave_script().shortened();
+        let shortened = self.rules().shortened();
         let Some(active) = self.active_mut() else { return };
         let Phase::Leaving(leaving) = &mut active.phase else { return };
         if received.priority.is_resignation() {

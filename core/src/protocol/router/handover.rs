@@ -191,7 +191,7 @@ impl Router {
 
     /// Begins to hand over, or makes a hand-over that is under way more pressing.
     pub(super) fn hand_over(&mut self, now: MonoTime, cause: HandoverCause, out: &mut Effects) {
-        let wanted = Handover::new(now, cause, self.policy.interval, self.slowest_leave_script());
+        let wanted = Handover::new(now, cause, self.policy.interval, self.longest_leave_script());
         if let Some(handover) = &mut self.handover {
             if handover.cause != cause {
                 handover.hurry(&wanted);
@@ -361,8 +361,10 @@ impl Router {
         self.instances.iter().map(Instance::version).max_by_key(wait).unwrap_or_default()
     }
 
-    /// What the instances of that version say when they leave.
-    pub(super) fn slowest_leave_script(&self) -> &'static LeaveScript {
-        VersionRules::of(self.slowest_version()).leave()
+    /// Of what its instances say when they leave, the script that ends last. What they say after a crash
+    /// ends sooner.
+    pub(super) fn longest_leave_script(&self) -> &'static LeaveScript {
+        let scripts = self.instances.iter().map(|instance| instance.rules().leave());
+        scripts.max_by_key(|script| script.ends()).unwrap_or(VersionRules::of(Version::default()).leave())
     }
 }

@@ -185,7 +185,7 @@ impl Router {
                 PeerWarning::IntervalDiffers(said)
             };
             // A router that hands over says a short interval as well: that is not worth a report.
-            let shortened = VersionRules::of(self.version(key.family)).leave().shortened();
+            let shortened = VersionRules::of(self.version(key.family)).shortened();
             if said != shortened {
                 self.warn_of_peer(now, key, peer, what, lifetime, out);
             }
