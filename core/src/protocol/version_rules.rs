@@ -36,7 +36,7 @@ enum SkewRule {
 /// What an Active says when it leaves, and when (docs/adr/0009).
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::protocol) struct LeaveScript {
-    /// Milliseconds after the beginning, in growing order, and what is said then.
+    /// Milliseconds after the beginning, each greater than the one before, and what is said then.
     lines: &'static [(u64, LeaveLine)],
 }
 
@@ -267,7 +267,7 @@ mod tests {
         let after_crash = VersionRules::of(Version::V3).leave_after_crash();
         assert!(after_crash.ends() <= script.ends(), "a hand-over after a crash has the patience of another");
         for script in [script, after_crash] {
-            assert!(script.lines().is_sorted_by_key(|(at, _)| *at));
+            assert!(script.lines().is_sorted_by(|(one, _), (next, _)| one < next), "one line at a time");
         }
     }
 
