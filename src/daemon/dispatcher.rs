@@ -63,7 +63,7 @@ impl Dispatcher {
     /// routers are configured.
     pub(super) fn restore_demotions(&self, recalled: Recalled, routers: &[RouterSpec]) {
         for trouble in recalled.problems {
-            tracing::error!(%trouble, "saved demotions could not be read: every router takes part, except those named below as still demoted");
+            tracing::error!(%trouble, "{}", trouble.consequence());
         }
         let configured = |name: &RouterName| routers.iter().any(|spec| spec.name == *name);
         // There may be any number of routers that are not configured, and the operator did not ask

@@ -85,9 +85,12 @@ pub(crate) struct Recalled {
 /// Why demotions may have been lost, or will be lost.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StateProblem {
-    /// The file cannot be read or written.
+    /// The file cannot be read.
     #[error("{0}")]
-    Unavailable(StateError),
+    Unread(StateError),
+    /// The file was read, and nothing can be written into its directory.
+    #[error("{0}")]
+    Unwritable(StateError),
     /// The file is damaged, or of another version.
     #[error("{path} {damage}; {}", aside(.set_aside), path = .path.display())]
     Damaged {
@@ -98,6 +101,21 @@ pub(crate) enum StateProblem {
         /// The path to which the file was renamed.
         set_aside: Result<PathBuf, StateError>,
     },
+}
+
+impl StateProblem {
+    /// What the problem means for the routers.
+    pub(crate) const fn consequence(&self) -> &'static str {
+        match self {
+            Self::Unread(_) => {
+                "saved demotions could not be read: every router takes part, even one that was demoted"
+            }
+            Self::Damaged { .. } => {
+                "saved demotions could not be understood: every router takes part, even one that was demoted"
+            }
+            Self::Unwritable(_) => "demotions cannot be saved: they will not survive a restart",
+        }
+    }
 }
 
 impl Store {
@@ -136,7 +154,7 @@ impl Store {
 
     /// Starts without what an earlier run wrote.
     fn without(dir: &Path, hangs: io::Error) -> (Self, Recalled) {
-        let trouble = StateProblem::Unavailable(failed("read", dir)(hangs));
+        let trouble = StateProblem::Unread(failed("read", dir)(hangs));
         (Self::unread(dir), Recalled { problems: vec![trouble], ..Recalled::default() })
     }
 
@@ -157,7 +175,7 @@ impl Store {
                 }
             },
             Err(error) => {
-                recalled.problems.push(StateProblem::Unavailable(error));
+                recalled.problems.push(StateProblem::Unread(error));
                 return recalled;
             }
         }
@@ -165,11 +183,14 @@ impl Store {
             self.file = FileContent::Known;
         }
         // A read-only file system is reported here, before an operator relies on it.
-        if let Err(errno) = access(&self.dir, AccessFlags::W_OK) {
-            let error = failed("write to", &self.dir)(errno.into());
-            recalled.problems.push(StateProblem::Unavailable(error));
-        }
+        recalled.problems.extend(self.unwritable(access(&self.dir, AccessFlags::W_OK)));
         recalled
+    }
+
+    /// The problem, if the kernel refuses this `access` to the directory.
+    fn unwritable(&self, access: nix::Result<()>) -> Option<StateProblem> {
+        let errno = access.err()?;
+        Some(StateProblem::Unwritable(failed("write to", &self.dir)(errno.into())))
     }
 
     /// Takes the directory of a daemon that is gone, and reads what it wrote. Nothing is created or

@@ -40,7 +40,7 @@ fn recalled(dir: &Path) -> Recalled {
 }
 
 fn said(recalled: &Recalled) -> String {
-    recalled.problems.iter().map(|trouble| format!("{trouble}\n")).collect()
+    recalled.problems.iter().map(|trouble| format!("{}: {trouble}\n", trouble.consequence())).collect()
 }
 
 #[test]
@@ -79,7 +79,9 @@ fn a_damaged_file_is_told_and_set_aside_and_three_of_them_are_kept() {
         let (mut store, found) = open(dir.path(), Moment { wall, ..now() });
         assert!(found.demotions.is_empty());
         assert!(
-            said(&found).contains("is damaged") && said(&found).contains("it is kept as"),
+            said(&found).starts_with("saved demotions could not be understood: every router takes part")
+                && said(&found).contains("is damaged")
+                && said(&found).contains("it is kept as"),
             "{}",
             said(&found)
         );
@@ -114,7 +116,9 @@ fn what_cannot_be_read_is_told_and_not_overwritten() {
     fs::create_dir(dir.path().join(FILE)).unwrap();
     fs::write(dir.path().join(FILE).join("precious"), "").unwrap();
     let (mut store, found) = open(dir.path(), now());
-    assert!(said(&found).contains("it is a directory"), "{}", said(&found));
+    let text = said(&found);
+    assert!(text.starts_with("saved demotions could not be read: every router takes part"), "{text}");
+    assert!(text.contains("it is a directory"), "{text}");
     store.save(&demotions("a"), now().wall).unwrap();
     let aside = "demotions.json.corrupt-20261123T120000Z";
     assert_eq!(names(dir.path()), [FILE, aside]);
@@ -140,6 +144,19 @@ fn a_directory_that_cannot_be_is_told_at_start_and_at_each_save() {
     store.save(&demotions("a"), now().wall).unwrap();
     drop(store);
     assert_eq!(recalled(&file.join("state")).demotions, demotions("a"));
+}
+
+/// As on a read-only file system: the demotions are read and hold, and new ones are lost. The answer of
+/// the kernel is given by hand, because root may write into every directory.
+#[test]
+fn a_directory_that_can_only_be_read_is_told_without_a_word_about_the_demotions_that_were_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path(), now());
+    assert!(store.unwritable(Ok(())).is_none());
+    let problem = store.unwritable(Err(Errno::EROFS)).unwrap();
+    assert_eq!(problem.consequence(), "demotions cannot be saved: they will not survive a restart");
+    let text = problem.to_string();
+    assert!(text.starts_with(&format!("cannot write to {}: Read-only", dir.path().display())), "{text}");
 }
 
 #[test]
@@ -220,7 +237,11 @@ fn a_disk_that_hangs_is_told_and_its_file_is_set_aside_when_it_answers() {
     let hangs = io::Error::new(ErrorKind::TimedOut, "no answer within 2s");
     let (mut store, found) = Store::without(dir.path(), hangs);
     assert!(found.demotions.is_empty());
-    assert_eq!(said(&found), format!("cannot read {}: no answer within 2s\n", dir.path().display()));
+    let expected = format!(
+        "saved demotions could not be read: every router takes part, even one that was demoted: cannot read {}: no answer within 2s\n",
+        dir.path().display()
+    );
+    assert_eq!(said(&found), expected);
     store.save(&demotions("of this run"), now().wall).unwrap();
     assert_eq!(names(dir.path()), [FILE, "demotions.json.corrupt-20261123T120000Z"]);
 }
