@@ -60,9 +60,9 @@ fn router_line(router: &PlannedRouterDoc) -> String {
 fn check_line(check: &PlannedCheckDoc) -> String {
     let PlannedCheckDoc { name, action, .. } = check;
     match &**action {
-        "add" => format!("check {name}: new; running routers are not affected until its first result"),
+        "add" => format!("check {name}: new; it counts from its first result"),
         "remove" => format!("check {name}: removed"),
-        "restart" => format!("check {name}: restarts; its last result counts until its first run has ended"),
+        "restart" => format!("check {name}: restarts; its last result counts until the next one"),
         other => format!("check {name}: {other}"),
     }
 }
