@@ -115,14 +115,14 @@ fn the_filters_follow_what_is_held_at_the_end_of_the_turn() {
     endpoint.update_filters();
     assert_eq!(host.log(), ["set filters"], "once");
     let held = [address("192.0.2.50"), address("192.0.2.51")];
-    assert_eq!(host.0.borrow().announcement_filter, AnnouncementFilter::Addresses(held.into()));
-    assert_eq!(host.0.borrow().own_address_filter.len(), 3);
+    assert_eq!(host.announcement_filter(2), AnnouncementFilter::Addresses(held.into()));
+    assert_eq!(host.own_address_filter(2).len(), 3);
     endpoint.release(key(52));
     endpoint.update_filters();
     assert_eq!(host.log(), [""; 0], "who held nothing changes nothing");
     endpoint.release(key(51));
     endpoint.update_filters();
-    assert_eq!(host.0.borrow().announcement_filter, AnnouncementFilter::Nothing);
+    assert_eq!(host.announcement_filter(2), AnnouncementFilter::Nothing);
 }
 
 #[test]
@@ -132,13 +132,13 @@ fn who_waits_for_announcements_hears_all_of_them_at_once_and_the_last_one_ends_i
     endpoint.watch_announcements(key(51));
     endpoint.watch_announcements(key(52));
     assert_eq!(host.log(), ["set filters"], "at once, and once for all who wait");
-    assert_eq!(host.0.borrow().announcement_filter, AnnouncementFilter::Everything);
+    assert_eq!(host.announcement_filter(2), AnnouncementFilter::Everything);
     endpoint.ignore_announcements(key(51));
     endpoint.update_filters();
-    assert_eq!(host.0.borrow().announcement_filter, AnnouncementFilter::Everything);
+    assert_eq!(host.announcement_filter(2), AnnouncementFilter::Everything);
     endpoint.ignore_announcements(key(52));
     endpoint.update_filters();
-    assert_eq!(host.0.borrow().announcement_filter, AnnouncementFilter::Nothing);
+    assert_eq!(host.announcement_filter(2), AnnouncementFilter::Nothing);
 }
 
 #[test]
@@ -148,10 +148,10 @@ fn sockets_that_are_opened_later_hear_what_the_ones_before_should_have() {
     endpoint.close();
     endpoint.hold(key(51), [address("192.0.2.50")].into_iter());
     endpoint.update_filters();
-    assert_eq!(host.0.borrow().announcement_filter, AnnouncementFilter::Nothing, "nobody hears");
+    assert_eq!(host.announcement_filter(2), AnnouncementFilter::Nothing, "nobody hears");
     endpoint.open(host.sockets(3));
     assert_eq!(
-        host.0.borrow().announcement_filter,
+        host.announcement_filter(3),
         AnnouncementFilter::Addresses([address("192.0.2.50")].into())
     );
 }

@@ -4,6 +4,7 @@ use super::super::mailbox::Sender;
 use super::super::scripted::{ScriptedHost, link, router};
 use super::*;
 use crate::agent::{AgentEventKind, CommandReply};
+use crate::kernel::announcement_socket::AnnouncementFilter;
 use crate::protocol::{
     Answer, Command, Demotion, EventKind, Fault, Force, HoldResult, LastResort, LocalWarning, RouterSpec,
     Snapshot, StateName,
@@ -336,9 +337,8 @@ fn a_router_that_left_the_configuration_keeps_its_sockets_until_it_is_gone() {
 fn our_own_announcements_are_not_taken_for_those_of_others() {
     let heard = |mac: MacAddr| {
         let mut scene = ThreadScene::active();
-        let address = "192.0.2.50".parse().unwrap();
         for _ in 0..10 {
-            scene.host.0.borrow_mut().announcements.push_back(Announcement { address, mac });
+            scene.host.hear_announcement(2, mac);
             scene.turn();
             scene.host.pass(millis(600));
         }
@@ -348,41 +348,95 @@ fn our_own_announcements_are_not_taken_for_those_of_others() {
     assert!(heard(MacAddr([2, 0, 0, 0, 0, 9])), "what this test waits for can happen");
 }
 
+/// eth0 and eth1 are there.
+fn with_two_interfaces() -> ThreadScene {
+    let scene = ThreadScene::new(EVENTS);
+    let other = LinkFacts { mac: Some(MacAddr([2, 0, 0, 0, 0, 3])), ..link(3) };
+    scene.send(Input::Link("eth0".parse().unwrap(), Some(link(2))));
+    scene.send(Input::Link("eth1".parse().unwrap(), Some(other)));
+    scene
+}
+
+/// web with this priority, which has its addresses on eth1.
+fn router_with_addresses_on_eth1(priority: u8) -> Vec<RouterSpec> {
+    let mut routers = router(priority);
+    routers.iter_mut().for_each(|spec| spec.address_interface = "eth1".parse().unwrap());
+    routers
+}
+
 #[test]
 fn announcements_are_heard_where_the_addresses_are() {
-    let mut scene = ThreadScene::new(EVENTS);
-    let eth1 = "eth1".parse().unwrap();
-    let other = LinkFacts { mac: Some(MacAddr([2, 0, 0, 0, 0, 3])), ..link(3) };
-    let elsewhere = |mut routers: Vec<RouterSpec>| {
-        routers.iter_mut().for_each(|spec| spec.address_interface = eth1);
-        routers
-    };
-    scene.send(Input::Link("eth0".parse().unwrap(), Some(link(2))));
-    scene.send(Input::Link(eth1, Some(other)));
-    scene.send(Input::Configure(elsewhere(router(100))));
+    let mut scene = with_two_interfaces();
+    scene.send(Input::Configure(router_with_addresses_on_eth1(100)));
     scene.turn();
     let log = scene.host.log();
     let opened: Vec<_> = log.iter().filter(|line| line.starts_with("open")).collect();
     assert_eq!(opened, ["open 0: eth0 2 ipv4", "open 1: eth1 3 ipv4, announcements only"]);
+    assert_eq!(scene.host.announcement_filter(3), AnnouncementFilter::Nothing);
     scene.turn_until(StateName::Active);
+    let held = AnnouncementFilter::Addresses(["192.0.2.50".parse().unwrap()].into());
+    assert_eq!(scene.host.announcement_filter(3), held);
     scene.kernel_holds_addresses(1);
     scene.turn();
     scene.events();
-    let heard = |scene: &mut ThreadScene, interface: InterfaceName| {
+    // The addresses of this node may be on another machine as well.
+    let stranger = MacAddr([2, 0, 0, 0, 0, 9]);
+    let warned = |scene: &mut ThreadScene, index: u32| {
         for _ in 0..10 {
-            let (address, mac) = ("192.0.2.50".parse().unwrap(), MacAddr([2, 0, 0, 0, 0, 9]));
-            scene.send(Input::AnnouncementHeard { interface, address, mac });
+            scene.host.hear_announcement(index, stranger);
             scene.turn();
             scene.host.pass(millis(600));
         }
         scene.events().iter().any(|kind| matches!(kind, EventKind::PeerWarningRaised { .. }))
     };
-    assert!(!heard(&mut scene, "eth0".parse().unwrap()));
-    assert!(heard(&mut scene, eth1));
-    // Instances that run on eth1 need more of its sockets.
-    let more =
-        RouterSpec { name: "more".parse().unwrap(), interface: eth1, ..elsewhere(router(90)).remove(0) };
-    scene.send(Input::Configure([elsewhere(router(100)), vec![more]].concat()));
+    assert!(!warned(&mut scene, 2));
+    assert!(warned(&mut scene, 3));
+}
+
+#[test]
+fn who_yields_hears_every_announcement_where_its_addresses_are_and_releases_them_on_one() {
+    let mut scene = with_two_interfaces();
+    scene.send(Input::Configure(router_with_addresses_on_eth1(100)));
+    scene.turn();
+    scene.turn_until(StateName::Active);
+    scene.kernel_holds_addresses(1);
+    scene.turn();
+    // An announcement that comes this late does not cross ours.
+    scene.host.pass(millis(100));
+    scene.hear("192.0.2.2", 200);
+    scene.turn();
+    assert_eq!(scene.state(), StateName::Backup);
+    let held = AnnouncementFilter::Addresses(["192.0.2.50".parse().unwrap()].into());
+    assert_eq!(scene.host.announcement_filter(2), held);
+    assert_eq!(scene.host.announcement_filter(3), AnnouncementFilter::Everything);
+    let successor = MacAddr([2, 0, 0, 0, 0, 9]);
+    let released = |scene: &mut ThreadScene, index: u32| {
+        scene.host.hear_announcement(index, successor);
+        for _ in 0..10 {
+            scene.turn();
+            scene.host.pass(millis(5));
+        }
+        scene.host.log().iter().any(|line| line.starts_with("release addresses"))
+    };
+    assert!(!released(&mut scene, 2), "its addresses are not on eth0");
+    assert_eq!(scene.host.announcement_filter(3), AnnouncementFilter::Everything);
+    assert!(released(&mut scene, 3));
+    for index in [2, 3] {
+        assert_eq!(scene.host.announcement_filter(index), AnnouncementFilter::Nothing, "{index}");
+    }
+}
+
+#[test]
+fn instances_that_run_where_others_have_addresses_need_more_of_its_sockets() {
+    let mut scene = with_two_interfaces();
+    scene.send(Input::Configure(router_with_addresses_on_eth1(100)));
+    scene.turn();
+    let more = RouterSpec {
+        name: "more".parse().unwrap(),
+        interface: "eth1".parse().unwrap(),
+        ..router_with_addresses_on_eth1(90).remove(0)
+    };
+    scene.send(Input::Configure([router_with_addresses_on_eth1(100), vec![more]].concat()));
     scene.turn();
     assert!(scene.host.log().contains(&"open 1: eth1 3 ipv4".to_owned()));
 }

@@ -11,7 +11,7 @@ use crate::protocol::RouterSpec;
 use crate::types::{Family, InterfaceName, LinkFacts, MacAddr, MonoTime};
 use crate::wire::{self, Announcement, Carrier};
 use std::cell::RefCell;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -23,7 +23,10 @@ pub(super) struct Host {
     pub(super) now: MonoTime,
     /// What waits in the sockets of the first endpoint.
     pub(super) advertisements: VecDeque<(Carrier, Vec<u8>)>,
-    pub(super) announcements: VecDeque<Announcement>,
+    /// What waits in the sockets of each interface, by its index.
+    pub(super) announcements: BTreeMap<u32, VecDeque<Announcement>>,
+    /// The place of the endpoint for which sockets were opened last, by the index of the interface.
+    places: BTreeMap<u32, usize>,
     /// Advertisements that are sent from here on fail with these errors; an empty list: they are sent.
     pub(super) send_errors: VecDeque<i32>,
     /// Sockets cannot be opened for this reason.
@@ -36,8 +39,9 @@ pub(super) struct Host {
     pub(super) log: Vec<String>,
     /// Nothing is logged while the steady state is measured.
     pub(super) quiet: bool,
-    pub(super) announcement_filter: AnnouncementFilter,
-    pub(super) own_address_filter: BTreeSet<Ipv4Addr>,
+    /// What the sockets of each interface hear, by its index.
+    announcement_filters: BTreeMap<u32, AnnouncementFilter>,
+    own_address_filters: BTreeMap<u32, BTreeSet<Ipv4Addr>>,
 }
 
 /// A host that is shared by the engine, its sockets and the test.
@@ -64,6 +68,22 @@ impl ScriptedHost {
         if !host.quiet {
             host.log.push(line());
         }
+    }
+
+    /// Which announcements the sockets of the interface with this index hear.
+    pub(super) fn announcement_filter(&self, index: u32) -> AnnouncementFilter {
+        self.0.borrow().announcement_filters.get(&index).cloned().unwrap_or_default()
+    }
+
+    /// From which addresses of this host the sockets of the interface with this index hear advertisements.
+    pub(super) fn own_address_filter(&self, index: u32) -> BTreeSet<Ipv4Addr> {
+        self.0.borrow().own_address_filters.get(&index).cloned().unwrap_or_default()
+    }
+
+    /// An announcement of 192.0.2.50 arrives at the interface with this index.
+    pub(super) fn hear_announcement(&self, index: u32, mac: MacAddr) {
+        let address = "192.0.2.50".parse().unwrap();
+        self.0.borrow_mut().announcements.entry(index).or_default().push_back(Announcement { address, mac });
     }
 
     /// An advertisement of another router arrives.
@@ -122,7 +142,8 @@ impl EndpointSockets for ScriptedSockets {
 
     fn receive_announcements(&mut self, each: &mut dyn FnMut(Announcement)) -> io::Result<Remaining> {
         loop {
-            let next = self.host.0.borrow_mut().announcements.pop_front();
+            let next =
+                self.host.0.borrow_mut().announcements.get_mut(&self.index).and_then(VecDeque::pop_front);
             let Some(announcement) = next else { return Ok(Remaining::Nothing) };
             each(announcement);
         }
@@ -130,11 +151,11 @@ impl EndpointSockets for ScriptedSockets {
 
     fn filter_announcements(&mut self, watched: AnnouncementFilter) {
         self.host.write(|| "set filters".to_owned());
-        self.host.0.borrow_mut().announcement_filter = watched;
+        self.host.0.borrow_mut().announcement_filters.insert(self.index, watched);
     }
 
     fn filter_own_addresses(&mut self, sources: BTreeSet<Ipv4Addr>) {
-        self.host.0.borrow_mut().own_address_filter = sources;
+        self.host.0.borrow_mut().own_address_filters.insert(self.index, sources);
     }
 
     fn send_batch(&mut self, messages: &OutgoingMessages, failed: &mut dyn FnMut(usize, io::Error)) {
@@ -163,8 +184,9 @@ impl ThreadIo for ScriptedHost {
         ready.extend(std::mem::take(&mut host.mail).then_some(Ready::Mailbox));
         let waits = !host.advertisements.is_empty();
         ready.extend(waits.then_some(Ready::Socket(0, SocketKind::Advertisements)));
-        let waits = !host.announcements.is_empty();
-        ready.extend(waits.then_some(Ready::Socket(0, SocketKind::Announcements)));
+        let waiting = host.announcements.iter().filter(|(_, announcements)| !announcements.is_empty());
+        let places = waiting.filter_map(|(index, _)| host.places.get(index));
+        ready.extend(places.map(|place| Ready::Socket(*place, SocketKind::Announcements)));
     }
 
     /// Lets time pass until the deadline; without one, nothing will ever happen again.
@@ -187,6 +209,7 @@ impl ThreadIo for ScriptedHost {
             Purpose::Announcements => ", announcements only",
         };
         self.write(|| format!("open {place}: {interface} {index} {family}{only}"));
+        self.0.borrow_mut().places.insert(index, place);
         let error = self.0.borrow().open_error;
         let sockets = || ScriptedSockets { purpose, ..self.sockets(index) };
         error.map_or_else(|| Ok(sockets()), |error| Err(error.to_owned()))
