@@ -17,9 +17,10 @@ use std::net::{IpAddr, Ipv4Addr};
 /// How often a message is tried again that a full queue refused.
 const RETRIES: usize = 3;
 
-/// What the sockets of an endpoint are for.
+/// What the sockets of an endpoint are for. The order is that of what the sockets can do: of two
+/// purposes, the greater one serves both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Purpose {
+pub(super) enum SocketPurpose {
     /// Instances that run on another interface have their addresses on this one. The announcements
     /// of others are heard here, and nothing else.
     Announcements,
@@ -33,7 +34,7 @@ pub(super) trait EndpointSockets {
     /// The index of the interface for which they are open.
     fn index(&self) -> u32;
     /// The purpose for which they are open.
-    fn purpose(&self) -> Purpose;
+    fn purpose(&self) -> SocketPurpose;
     /// Hands on the advertisements that have arrived, up to a bound.
     fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<ReceiveReport>;
     /// Hands on the advertisements that came from addresses of this host, up to a bound.
@@ -130,7 +131,7 @@ impl<S: EndpointSockets> Endpoint<S> {
     }
 
     /// Whether the sockets are open for this index of the interface and this purpose.
-    pub(super) fn is_open_for(&self, index: u32, purpose: Purpose) -> bool {
+    pub(super) fn is_open_for(&self, index: u32, purpose: SocketPurpose) -> bool {
         let fit = |sockets: &S| sockets.index() == index && sockets.purpose() == purpose;
         self.sockets.as_ref().is_some_and(fit)
     }

@@ -96,10 +96,11 @@ fn without_sockets_nothing_is_sent_and_the_kernel_was_not_asked() {
     endpoint.close();
     enqueue(&mut endpoint, 51, 100);
     assert_eq!(flush(&mut endpoint), [(51, unsent(100, None))]);
-    assert!(!endpoint.is_open_for(2, Purpose::Advertisements));
+    assert!(!endpoint.is_open_for(2, SocketPurpose::Advertisements));
     endpoint.open(host.sockets(3));
     assert!(
-        endpoint.is_open_for(3, Purpose::Advertisements) && !endpoint.is_open_for(2, Purpose::Advertisements)
+        endpoint.is_open_for(3, SocketPurpose::Advertisements)
+            && !endpoint.is_open_for(2, SocketPurpose::Advertisements)
     );
     assert_eq!(flush(&mut endpoint), [], "what was not sent is not kept");
 }
@@ -150,8 +151,5 @@ fn sockets_that_are_opened_later_hear_what_the_ones_before_should_have() {
     endpoint.update_filters();
     assert_eq!(host.announcement_filter(2), AnnouncementFilter::Nothing, "nobody hears");
     endpoint.open(host.sockets(3));
-    assert_eq!(
-        host.announcement_filter(3),
-        AnnouncementFilter::Addresses([address("192.0.2.50")].into())
-    );
+    assert_eq!(host.announcement_filter(3), AnnouncementFilter::Addresses([address("192.0.2.50")].into()));
 }

@@ -1,6 +1,6 @@
 //! All endpoints: which there are, which have to be open, and what is known of their interfaces.
 
-use super::endpoint::{Endpoint, EndpointSockets, Purpose, SendResult};
+use super::endpoint::{Endpoint, EndpointSockets, SendResult, SocketPurpose};
 use crate::kernel::vrrp_socket::Remaining;
 use crate::protocol::{Node, RouterSpec};
 use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, MonoTime};
@@ -17,7 +17,7 @@ const REOPEN: Duration = Duration::from_secs(1);
 pub(super) struct Endpoints<S> {
     endpoints: Vec<Endpoint<S>>,
     /// The interfaces and families that the configuration needs, and what for.
-    configured: BTreeMap<(InterfaceName, Family), Purpose>,
+    configured: BTreeMap<(InterfaceName, Family), SocketPurpose>,
     links: BTreeMap<InterfaceName, LinkFacts>,
     /// When the sockets have to be looked at again.
     reopen_at: Option<MonoTime>,
@@ -121,7 +121,7 @@ impl<S: EndpointSockets> Endpoints<S> {
         &mut self,
         now: MonoTime,
         node: &Node,
-        mut open: impl FnMut(usize, (InterfaceName, u32), Family, Purpose) -> Result<S, String>,
+        mut open: impl FnMut(usize, (InterfaceName, u32), Family, SocketPurpose) -> Result<S, String>,
         mut report: impl FnMut(InterfaceName, Family, Result<(), String>),
     ) {
         if self.reopen_at.is_none_or(|at| at > now) {
@@ -150,6 +150,10 @@ impl<S: EndpointSockets> Endpoints<S> {
             if outcome.is_err() {
                 self.reopen_at = Some(now + REOPEN);
             }
+            // Only instances that run on the interface have a fault when its sockets cannot be opened.
+            // If it only has addresses of others, their announcements are not heard until the sockets
+            // are opened: no address conflict is noticed, and a router that yields keeps its addresses
+            // for as long as it keeps them for a successor that does not announce.
             report(interface, family, outcome);
         }
     }
@@ -168,22 +172,24 @@ impl<S: EndpointSockets> Endpoints<S> {
 }
 
 /// The interfaces and families that these routers need, and what for.
-fn purposes<'a>(specs: impl Iterator<Item = &'a RouterSpec>) -> BTreeMap<(InterfaceName, Family), Purpose> {
+fn purposes<'a>(
+    specs: impl Iterator<Item = &'a RouterSpec>,
+) -> BTreeMap<(InterfaceName, Family), SocketPurpose> {
     let mut purposes = BTreeMap::new();
     for spec in specs {
         for key in spec.keys() {
-            need(&mut purposes, (key.interface, key.family), Purpose::Advertisements);
-            need(&mut purposes, (spec.address_interface, key.family), Purpose::Announcements);
+            need(&mut purposes, (key.interface, key.family), SocketPurpose::Advertisements);
+            need(&mut purposes, (spec.address_interface, key.family), SocketPurpose::Announcements);
         }
     }
     purposes
 }
 
-/// Adds a need. Sockets for advertisements also hear announcements.
+/// Adds a need. If there are two, the greater one serves both.
 fn need(
-    purposes: &mut BTreeMap<(InterfaceName, Family), Purpose>,
+    purposes: &mut BTreeMap<(InterfaceName, Family), SocketPurpose>,
     at: (InterfaceName, Family),
-    purpose: Purpose,
+    purpose: SocketPurpose,
 ) {
     let needed = purposes.entry(at).or_insert(purpose);
     *needed = purpose.max(*needed);

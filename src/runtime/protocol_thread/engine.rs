@@ -5,7 +5,7 @@
 
 use super::commands::PendingCommands;
 use super::declarations::Declarations;
-use super::endpoint::{Endpoint, EndpointSockets, Purpose, SendResult, SocketKind};
+use super::endpoint::{Endpoint, EndpointSockets, SendResult, SocketKind, SocketPurpose};
 use super::endpoints::Endpoints;
 use super::mailbox::{Mailbox, Message, ThreadRequest};
 use super::node_runner::NodeRunner;
@@ -50,7 +50,7 @@ pub(super) trait ThreadIo {
         place: usize,
         interface: (InterfaceName, u32),
         family: Family,
-        purpose: Purpose,
+        purpose: SocketPurpose,
     ) -> Result<Self::Sockets, String>;
     /// Hands a command to the address thread, without waiting.
     fn tell_keeper(&mut self, command: KeeperCommand) -> Offer<KeeperCommand>;

@@ -1,6 +1,6 @@
 //! The kernel's side of the protocol thread: the clock, epoll, the one timer, sockets, and the way to the address thread.
 
-use super::endpoint::{Purpose, SocketKind};
+use super::endpoint::{SocketKind, SocketPurpose};
 use super::engine::{Ready, ThreadIo};
 use super::mailbox::Mailbox;
 use super::retry_queue::Offer;
@@ -111,7 +111,7 @@ impl ThreadIo for KernelIo {
         place: usize,
         interface: (InterfaceName, u32),
         family: Family,
-        purpose: Purpose,
+        purpose: SocketPurpose,
     ) -> Result<KernelSockets, String> {
         KernelSockets::open(interface, family, purpose, &self.epoll, |kind| token(place, kind))
     }

@@ -1,7 +1,7 @@
 //! Sockets, a clock and an address thread for tests, all of which do what a script says, and a log of what was done with
 //! them in its order.
 
-use super::endpoint::{EndpointSockets, Purpose, SocketKind};
+use super::endpoint::{EndpointSockets, SocketKind, SocketPurpose};
 use super::engine::{Ready, ThreadIo};
 use super::retry_queue::Offer;
 use crate::kernel::announcement_socket::AnnouncementFilter;
@@ -50,7 +50,7 @@ pub(super) struct ScriptedHost(pub(super) Rc<RefCell<Host>>);
 
 impl ScriptedHost {
     pub(super) fn sockets(&self, index: u32) -> ScriptedSockets {
-        ScriptedSockets { host: self.clone(), index, purpose: Purpose::Advertisements }
+        ScriptedSockets { host: self.clone(), index, purpose: SocketPurpose::Advertisements }
     }
 
     /// What was done since the last time, in its order.
@@ -99,7 +99,7 @@ impl ScriptedHost {
 pub(super) struct ScriptedSockets {
     host: ScriptedHost,
     index: u32,
-    purpose: Purpose,
+    purpose: SocketPurpose,
 }
 
 impl ScriptedSockets {
@@ -123,7 +123,7 @@ impl EndpointSockets for ScriptedSockets {
         self.index
     }
 
-    fn purpose(&self) -> Purpose {
+    fn purpose(&self) -> SocketPurpose {
         self.purpose
     }
 
@@ -202,11 +202,11 @@ impl ThreadIo for ScriptedHost {
         place: usize,
         (interface, index): (InterfaceName, u32),
         family: Family,
-        purpose: Purpose,
+        purpose: SocketPurpose,
     ) -> Result<ScriptedSockets, String> {
         let only = match purpose {
-            Purpose::Advertisements => "",
-            Purpose::Announcements => ", announcements only",
+            SocketPurpose::Advertisements => "",
+            SocketPurpose::Announcements => ", announcements only",
         };
         self.write(|| format!("open {place}: {interface} {index} {family}{only}"));
         self.0.borrow_mut().places.insert(index, place);

@@ -1,6 +1,6 @@
 //! The kernel's sockets of one interface and family.
 
-use super::endpoint::{EndpointSockets, Purpose, SocketKind};
+use super::endpoint::{EndpointSockets, SocketKind, SocketPurpose};
 use crate::kernel::announcement_socket::{AnnouncementFilter, AnnouncementSocket};
 use crate::kernel::socket_error::SocketError;
 use crate::kernel::vrrp_socket::{
@@ -21,7 +21,7 @@ use std::os::fd::AsFd;
 pub(super) struct KernelSockets {
     index: u32,
     announcements: AnnouncementSocket,
-    /// `None` where no instance runs ([`Purpose::Announcements`]).
+    /// `None` where no instance runs ([`SocketPurpose::Announcements`]).
     advertisements: Option<AdvertisementSockets>,
 }
 
@@ -43,15 +43,15 @@ impl KernelSockets {
     pub(super) fn open(
         (interface, index): (InterfaceName, u32),
         family: Family,
-        purpose: Purpose,
+        purpose: SocketPurpose,
         epoll: &Epoll,
         token: impl Fn(SocketKind) -> u64,
     ) -> Result<Self, String> {
         let advertisements = match purpose {
-            Purpose::Advertisements => {
+            SocketPurpose::Advertisements => {
                 Some(AdvertisementSockets::open((interface, index), family, epoll, &token)?)
             }
-            Purpose::Announcements => None,
+            SocketPurpose::Announcements => None,
         };
         let announcements = AnnouncementSocket::open(interface, index, family).map_err(step_and_answer)?;
         watch(epoll, &announcements, token(SocketKind::Announcements))?;
@@ -91,10 +91,10 @@ impl EndpointSockets for KernelSockets {
         self.index
     }
 
-    fn purpose(&self) -> Purpose {
+    fn purpose(&self) -> SocketPurpose {
         match self.advertisements {
-            Some(_) => Purpose::Advertisements,
-            None => Purpose::Announcements,
+            Some(_) => SocketPurpose::Advertisements,
+            None => SocketPurpose::Announcements,
         }
     }
 
