@@ -101,15 +101,35 @@ impl KeptInstance {
         self.desired == Desired::Released && self.answer == AnswerState::Pending
     }
 
+    /// What this instance was declared with, and whether that must be there. All fields are named, so
+    /// that a new kind of resource is not forgotten here.
+    fn kept(&self) -> (&[IpNet], Desired) {
+        let Self {
+            addresses,
+            desired,
+            address_interface: _,
+            declaration: _,
+            epoch: _,
+            answer: _,
+            in_place: _,
+            index: _,
+            budget: _,
+            reported: _,
+        } = self;
+        (addresses, *desired)
+    }
+
     /// Everything that this instance keeps, on the interface with this index.
     pub(super) fn resources(&self, index: u32) -> impl Iterator<Item = Resource> {
-        self.addresses.iter().map(move |net| Resource::Address { index, address: net.addr() })
+        let (addresses, _) = self.kept();
+        addresses.iter().map(move |net| Resource::Address { index, address: net.addr() })
     }
 
     /// Adds what this instance wants, on the interface with this index.
     pub(super) fn claim(&self, index: u32, claims: &mut Claims) {
-        for net in &self.addresses {
-            claims.add_address(index, *net, self.desired);
+        let (addresses, desired) = self.kept();
+        for net in addresses {
+            claims.add_address(index, *net, desired);
         }
     }
 

@@ -6,8 +6,11 @@
 //! kind ([`address`]). It must not know netlink, names of interfaces, nor routers.
 //!
 //! There is one kind today. Another one (a route, a rule, a link, a filter set) is a file, a variant
-//! of [`Resource`] and of [`Operation`], and a field of [`Claims`] and of [`Observed`]; the compiler
-//! then lists every place that has to know the kind (docs/adr/0033).
+//! of [`Resource`] and of [`Operation`], and a field of [`Claims`], of [`Observed`] and of the
+//! instance in the ledger of the address thread (docs/adr/0033). The compiler then lists the places
+//! that match the enums or take these structs apart. It does not list the places that are about
+//! addresses only: they call [`Operation::address`], often as `filter_map(Operation::address)`, or
+//! read the field `addresses`.
 //!
 //! **Order.** All removals come before all additions, so that nothing that moves is there twice. A kind
 //! that needs another one (a route needs its source address, an address needs its link) is removed
@@ -84,14 +87,16 @@ impl Observed {
     /// The identities of everything that is there.
     #[must_use]
     pub fn resources(&self) -> BTreeSet<Resource> {
-        self.addresses.iter().map(address::resource).collect()
+        let Self { addresses } = self;
+        addresses.iter().map(address::resource).collect()
     }
 
     /// The part that this agent, or an earlier run of it, put there.
     #[must_use]
     pub fn ours(&self) -> Self {
-        let addresses = self.addresses.iter().filter(|address| address.origin == Origin::Ours);
-        Self { addresses: addresses.copied().collect() }
+        let Self { addresses } = self;
+        let ours = addresses.iter().filter(|address| address.origin == Origin::Ours);
+        Self { addresses: ours.copied().collect() }
     }
 }
 
@@ -155,5 +160,7 @@ impl ResourceDifference {
 /// documentation of this module.
 #[must_use]
 pub fn difference(claims: &Claims, observed: &Observed) -> ResourceDifference {
-    address::difference(&claims.addresses, &observed.addresses)
+    let Claims { addresses: claimed } = claims;
+    let Observed { addresses: present } = observed;
+    address::difference(claimed, present)
 }
