@@ -15,7 +15,7 @@ use super::{Agent, CheckSpec, Config, Realtime, RouterHooks, value};
 use crate::protocol::{
     AnnounceSpec, ChecksumPolicy, Consequence, InstanceSpec, LinkLocalRule, RouterSpec, Track,
 };
-use crate::types::{AdverInterval, Destinations, Family, Preempt, Role, Vrid};
+use crate::types::{AdverInterval, Destinations, Family, Preempt, Role, Version, Vrid};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -124,7 +124,7 @@ fn router(spec: &RouterSpec, hooks: Option<&RouterHooks>) -> TomlTable {
         tracks,
         announce: _,
     } = spec;
-    let excluded = instances.iter().flat_map(|instance| &instance.excluded);
+    let excluded = instances.iter().flat_map(|InstanceSpec { excluded, .. }| excluded);
     let table = TomlTable::new(&ROUTER)
         .set("name", name.as_str())
         .set("interface", interface.as_str())
@@ -167,8 +167,8 @@ fn role(table: TomlTable, role: Role) -> TomlTable {
 fn addresses(table: TomlTable, vrid: Vrid, rule: LinkLocalRule, instances: &[InstanceSpec]) -> TomlTable {
     let mut listed: Vec<IpNet> = Vec::new();
     let mut link_local = None;
-    for instance in instances {
-        match (instance.family, rule, instance.addresses.as_slice()) {
+    for InstanceSpec { family, version: Version::V3, addresses, excluded: _ } in instances {
+        match (family, rule, addresses.as_slice()) {
             (Family::Ipv6, LinkLocalRule::Require, [first, others @ ..]) if !others.is_empty() => {
                 let is_added =
                     *first == virtual_link_local(vrid) && !others.iter().any(|net| is_link_local(net.addr()));
