@@ -272,6 +272,8 @@ fn event_details(kind: &AgentEventKind) -> EventDetails {
 }
 
 fn protocol_details(kind: &EventKind) -> EventDetails {
+    // The contract has the bare name of a check, and only checks have weights. Something of another
+    // kind may have the same name, so it is to be called by its kind as well (`interface eth1`).
     let name = |watched: &Watched| watched.kind_and_name().1.to_owned().into();
     let none = EventDetails::default();
     match kind {
