@@ -439,8 +439,8 @@ fn forgive(operation: &Operation, refusal: KernelRefusal) -> Result<(), KernelRe
     }
 }
 
-/// A removal also finds its address gone when the interface disappeared, or when the removal of a
-/// primary swept it.
+/// A removal also finds its address gone when the interface disappeared, or when the kernel removed
+/// it together with a primary.
 fn forgive_address(operation: &AddressOperation, refusal: KernelRefusal) -> Result<(), KernelRefusal> {
     match (operation, refusal.errno) {
         (AddressOperation::Add { .. }, Errno::EEXIST)

@@ -126,7 +126,7 @@ impl Agent {
     }
 
     /// As in a container whose /proc/sys is read-only.
-    pub(crate) fn start_unguarded(host: &Host) -> Self {
+    pub(crate) fn start_without_promotion(host: &Host) -> Self {
         host.ns.sysctl("ipv4/conf/eth0/promote_secondaries", "0");
         let read_only = |_, _| Err(std::io::Error::from_raw_os_error(nix::libc::EROFS));
         Self::start_in(host, frame_announcer(), Box::new(read_only))
@@ -161,11 +161,11 @@ impl Agent {
         self.send(KeeperCommand::Declare { key, address_interface: key.interface, addresses });
     }
 
-    /// Waits until the keeper knows `eth0` too; then `Own` succeeds.
+    /// Waits until the keeper knows `eth0` too; then `Hold` succeeds.
     #[track_caller]
-    pub(crate) fn own(&self, key: InstanceKey, epoch: u64) {
+    pub(crate) fn hold(&self, key: InstanceKey, epoch: u64) {
         self.send(KeeperCommand::Hold { key, epoch });
-        let outcome = self.wait("an answer to Own", |event| match event {
+        let outcome = self.wait("an answer to Hold", |event| match event {
             KeeperEvent::Held { key: of, epoch: e, outcome } if (*of, *e) == (key, epoch) => {
                 Some(outcome.clone())
             }
@@ -175,7 +175,7 @@ impl Agent {
     }
 
     #[track_caller]
-    pub(crate) fn disown(&self, key: InstanceKey, epoch: u64) {
+    pub(crate) fn release(&self, key: InstanceKey, epoch: u64) {
         self.send(KeeperCommand::Release { key, epoch });
         self.wait_event(&KeeperEvent::Released { key, epoch, outcome: Ok(()) });
     }
@@ -271,7 +271,7 @@ impl Agent {
                 KeeperEvent::Held { key, outcome, .. } if *key == probe => Some(outcome.is_ok()),
                 _ => None,
             });
-            self.disown(probe, epoch + 1);
+            self.release(probe, epoch + 1);
             known.then_some(())
         });
         self.send(KeeperCommand::Forget { key: probe });
@@ -291,7 +291,7 @@ impl Agent {
                 KeeperEvent::Held { key, outcome, .. } if *key == probe => Some(outcome.is_err()),
                 _ => None,
             });
-            self.disown(probe, epoch + 1);
+            self.release(probe, epoch + 1);
             gone.then_some(())
         });
         self.send(KeeperCommand::Forget { key: probe });

@@ -44,18 +44,18 @@ fn owning_installs_releasing_removes_and_every_newest_epoch_is_answered_once() {
     agent.declare(v4, &["192.0.2.50/24", "192.0.2.51/24"]);
     agent.declare(v6, &["fe80::50/64", "2001:db8::50/64"]);
     agent.known(&host);
-    agent.own(v4, 1);
+    agent.hold(v4, 1);
     assert_eq!(host.ours(), ["192.0.2.50/24", "192.0.2.51/24"]);
-    agent.own(v6, 1);
+    agent.hold(v6, 1);
     assert_eq!(host.ours(), ["192.0.2.50/24", "192.0.2.51/24", "2001:db8::50/64", "fe80::50/64"]);
-    agent.disown(v4, 2);
+    agent.release(v4, 2);
     assert_eq!(host.ours(), ["2001:db8::50/64", "fe80::50/64"]);
     // A stale epoch changes nothing and is not answered.
     agent.send(KeeperCommand::Hold { key: v4, epoch: 1 });
     agent.send(KeeperCommand::Release { key: v6, epoch: 0 });
     assert_eq!(agent.told_so_far(), []);
     assert_eq!(host.ours(), ["2001:db8::50/64", "fe80::50/64"]);
-    agent.disown(v6, 2);
+    agent.release(v6, 2);
     assert_eq!(host.ours(), NOTHING);
     assert_eq!(host.foreign(), ["192.0.2.10/24"]);
 }
@@ -73,9 +73,9 @@ fn an_ipv6_address_is_owned_only_when_the_kernel_delivers_to_it() {
     let (index, address) = (host.index(ETH0), "2001:db8::50".parse().unwrap());
     assert!(!netlink.is_delivered(index, address).unwrap());
     for epoch in [1, 3, 5, 7, 9] {
-        agent.own(v6, epoch);
+        agent.hold(v6, epoch);
         assert!(netlink.is_delivered(index, address).unwrap(), "epoch {epoch}");
-        agent.disown(v6, epoch + 1);
+        agent.release(v6, epoch + 1);
         assert!(!netlink.is_delivered(index, address).unwrap());
     }
 }
@@ -88,12 +88,12 @@ fn an_address_that_two_routers_own_goes_with_the_last_of_them() {
     agent.declare(one, &["192.0.2.50/24"]);
     agent.declare(other, &["192.0.2.50/24", "192.0.2.52/24"]);
     agent.known(&host);
-    agent.own(one, 1);
-    agent.own(other, 1);
+    agent.hold(one, 1);
+    agent.hold(other, 1);
     assert_eq!(host.ours(), ["192.0.2.50/24", "192.0.2.52/24"]);
-    agent.disown(one, 2);
+    agent.release(one, 2);
     assert_eq!(host.ours(), ["192.0.2.50/24", "192.0.2.52/24"]);
-    agent.disown(other, 2);
+    agent.release(other, 2);
     assert_eq!(host.ours(), NOTHING);
     assert_eq!(agent.told_so_far(), []);
 }
@@ -105,7 +105,7 @@ fn a_reload_that_changes_addresses_changes_what_is_installed() {
     let v4 = key(Ipv4, 51);
     agent.declare(v4, &["192.0.2.50/32", "192.0.2.51/24"]);
     agent.known(&host);
-    agent.own(v4, 1);
+    agent.hold(v4, 1);
     agent.declare(v4, &["192.0.2.50/24", "192.0.2.52/24"]);
     assert_eq!(agent.told_so_far(), []);
     assert_eq!(host.ours(), ["192.0.2.50/24", "192.0.2.52/24"]);
@@ -153,7 +153,7 @@ fn an_announcement_tells_the_neighbours_where_an_address_is() {
     agent.declare(v6, &["2001:db8::50/64"]);
     agent.known(&host);
     for key in [v4, v6] {
-        agent.own(key, 1);
+        agent.hold(key, 1);
         agent.send(KeeperCommand::Announce { key, rounds: 1 });
     }
     wait_for(SOON, "the neighbour knows where the addresses are", || {
@@ -175,7 +175,7 @@ fn without_its_interface_owning_fails_and_releasing_succeeds() {
     agent.send(KeeperCommand::Hold { key: v4, epoch: 1 });
     let outcome = Err("interface eth0 does not exist".to_owned());
     agent.wait_event(&KeeperEvent::Held { key: v4, epoch: 1, outcome });
-    agent.disown(v4, 2);
+    agent.release(v4, 2);
     let nobody = key(Ipv4, 52);
     agent.send(KeeperCommand::Hold { key: nobody, epoch: 1 });
     let outcome = Err("eth0/52/ipv4 is not declared".to_owned());
@@ -189,7 +189,7 @@ fn ipv6_addresses_that_went_with_the_link_come_back_and_do_not_count_as_removed(
     let v6 = key(Ipv6, 51);
     agent.declare(v6, &["fe80::50/64", "2001:db8::50/64"]);
     agent.known(&host);
-    agent.own(v6, 1);
+    agent.hold(v6, 1);
     host.ns.ip("link set eth0 down");
     host.ns.ip("link set eth0 up");
     agent.wait("the addresses are back", |event| match event {
@@ -210,16 +210,16 @@ fn addresses_follow_an_interface_that_is_deleted_and_created_again() {
     agent.declare(v4, &["192.0.2.50/24"]);
     agent.declare(v6, &["2001:db8::50/64"]);
     agent.known(&host);
-    agent.own(v4, 1);
-    agent.own(v6, 1);
+    agent.hold(v4, 1);
+    agent.hold(v6, 1);
     host.ns.ip("link delete eth0");
     host.plug_in();
     for key in [v4, v6] {
         agent.wait_event(&KeeperEvent::Reinstalled { key, count: 1 });
     }
     assert_eq!(host.ours(), ["192.0.2.50/24", "2001:db8::50/64"]);
-    agent.disown(v4, 2);
-    agent.disown(v6, 2);
+    agent.release(v4, 2);
+    agent.release(v6, 2);
     assert_eq!(host.ours(), NOTHING);
 }
 
@@ -230,7 +230,7 @@ fn addresses_do_not_follow_an_interface_that_is_renamed() {
     let v4 = key(Ipv4, 51);
     agent.declare(v4, &["192.0.2.50/24"]);
     agent.known(&host);
-    agent.own(v4, 1);
+    agent.hold(v4, 1);
     host.ns.ip("link set eth0 name lan0");
     wait_for(SOON, "lan0 holds nothing of ours", || host.ours() == NOTHING);
     host.ns.ip("link set lan0 name eth0");
@@ -249,8 +249,8 @@ fn stopping_removes_everything_and_says_so() {
     agent.declare(v4, &["192.0.2.50/24"]);
     agent.declare(v6, &["2001:db8::50/64"]);
     agent.known(&host);
-    agent.own(v4, 1);
-    agent.own(v6, 1);
+    agent.hold(v4, 1);
+    agent.hold(v6, 1);
     agent.send(KeeperCommand::Stop);
     agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
     assert_eq!(host.ours(), NOTHING);
@@ -264,7 +264,7 @@ fn a_keeper_that_is_dropped_leaves_nothing_behind() {
     let v4 = key(Ipv4, 51);
     agent.declare(v4, &["192.0.2.50/24"]);
     agent.known(&host);
-    agent.own(v4, 1);
+    agent.hold(v4, 1);
     agent.stop();
     assert_eq!(host.ours(), NOTHING);
 }
@@ -278,10 +278,10 @@ fn removing_the_first_address_of_a_subnet_spares_the_others() {
     agent.declare(one, &["198.51.100.50/24"]);
     agent.declare(other, &["198.51.100.52/24"]);
     agent.known(&host);
-    agent.own(one, 1);
-    agent.own(other, 1);
+    agent.hold(one, 1);
+    agent.hold(other, 1);
     host.ns.ip("address add 198.51.100.10/24 dev eth0");
-    agent.disown(one, 2);
+    agent.release(one, 2);
     assert_eq!(host.ours(), ["198.51.100.52/24"]);
     assert_eq!(host.foreign(), ["192.0.2.10/24", "198.51.100.10/24"]);
     assert_eq!(agent.told_so_far(), []);
@@ -289,17 +289,17 @@ fn removing_the_first_address_of_a_subnet_spares_the_others() {
 
 /// In a container that may not set the sysctl, with an address that a DHCP client added after ours.
 #[test]
-fn what_the_kernel_sweeps_and_is_not_ours_comes_back_as_it_was() {
+fn what_the_kernel_removes_with_ours_comes_back_as_it_was() {
     let host = Host::new();
-    let agent = Agent::start_unguarded(&host);
+    let agent = Agent::start_without_promotion(&host);
     let (one, other) = (key(Ipv4, 51), key(Ipv4, 52));
     agent.declare(one, &["198.51.100.50/24"]);
     agent.declare(other, &["198.51.100.52/24"]);
     let why = "Read-only file system (os error 30)".to_owned();
     agent.wait_event(&KeeperEvent::PromotionNotSet { interface: "eth0".parse().unwrap(), why });
     agent.known(&host);
-    agent.own(one, 1);
-    agent.own(other, 1);
+    agent.hold(one, 1);
+    agent.hold(other, 1);
     // Without any other IPv4 address the interface would lose its routes as well.
     host.ns.ip(
         "address delete 192.0.2.10/24 dev eth0\n\

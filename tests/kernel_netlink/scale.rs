@@ -11,11 +11,11 @@ fn measure(family: Family, addresses: &[String]) {
     agent.declare(key, &list);
     agent.known(&host);
     let start = clock();
-    agent.own(key, 1);
+    agent.hold(key, 1);
     let installed = clock().since(start);
     assert_eq!(host.ours().len(), addresses.len());
     let start = clock();
-    agent.disown(key, 2);
+    agent.release(key, 2);
     let removed = clock().since(start);
     assert_eq!(host.ours().len(), 0);
     println!("{} {family} addresses: installed in {installed:?}, removed in {removed:?}", addresses.len());

@@ -12,8 +12,8 @@ fn an_address_that_another_program_removes_is_put_back_and_reported_once() {
     agent.declare(v4, &["192.0.2.50/24", "192.0.2.51/24"]);
     agent.declare(v6, &["2001:db8::50/64"]);
     agent.known(&host);
-    agent.own(v4, 1);
-    agent.own(v6, 1);
+    agent.hold(v4, 1);
+    agent.hold(v6, 1);
     host.ns.ip("address delete 192.0.2.50/24 dev eth0");
     agent.wait_event(&KeeperEvent::Restored { key: v4, count: 1 });
     assert_eq!(host.ours(), ["192.0.2.50/24", "192.0.2.51/24", "2001:db8::50/64"]);
@@ -58,7 +58,7 @@ fn repeated_removals_are_repaired_at_a_limited_rate() {
     let v4 = key(Ipv4, 51);
     agent.declare(v4, &["192.0.2.50/24"]);
     agent.known(&host);
-    agent.own(v4, 1);
+    agent.hold(v4, 1);
     let mut restored = 0;
     loop {
         host.ns.ip("address delete 192.0.2.50/24 dev eth0");
@@ -91,15 +91,15 @@ fn what_the_host_has_of_its_own_is_never_taken_away() {
     agent.known(&host);
     assert_eq!(host.foreign(), own, "while it is not owned");
     for key in [v4, v6] {
-        agent.own(key, 1);
-        agent.disown(key, 2);
+        agent.hold(key, 1);
+        agent.release(key, 2);
     }
     assert_eq!(
         (host.ours(), host.foreign()),
         (vec![], own.map(str::to_owned).into()),
         "when it was released"
     );
-    agent.own(v4, 3);
+    agent.hold(v4, 3);
     agent.send(KeeperCommand::Forget { key: v4 });
     agent.send(KeeperCommand::Stop);
     agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
@@ -113,21 +113,21 @@ fn an_address_that_another_program_adds_is_left_to_it() {
     let v4 = key(Ipv4, 51);
     agent.declare(v4, &["192.0.2.50/24"]);
     agent.known(&host);
-    agent.own(v4, 1);
+    agent.hold(v4, 1);
     // Both addresses are there: ours, and that of the other program.
     host.ns.ip("address add 192.0.2.50/32 dev eth0");
     agent.send(KeeperCommand::Reconcile);
     assert_eq!(agent.told_so_far(), []);
     assert_eq!(host.ours(), ["192.0.2.50/24"]);
-    agent.disown(v4, 2);
+    agent.release(v4, 2);
     assert_eq!((host.ours(), host.foreign().len()), (vec![], 2));
     // The other program removes its address again: then ours is installed when it is wanted.
     host.ns.ip("address delete 192.0.2.50/32 dev eth0");
-    agent.own(v4, 3);
+    agent.hold(v4, 3);
     assert_eq!((host.ours(), host.foreign().len()), (vec!["192.0.2.50/24".to_owned()], 1));
     // `replace` removes our mark from the address: now it belongs to the other program.
     host.ns.ip("address replace 192.0.2.50/24 dev eth0");
     assert_eq!(host.ours(), Vec::<String>::new());
-    agent.disown(v4, 4);
+    agent.release(v4, 4);
     assert_eq!(host.foreign(), ["192.0.2.10/24", "192.0.2.50/24"]);
 }

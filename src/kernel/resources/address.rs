@@ -112,8 +112,8 @@ impl fmt::Display for AddressOperation {
 
 /// The changes after which the `observed` addresses agree with the claims.
 ///
-/// Among the removals, secondaries come before primaries, the last listed first: then no removal
-/// sweeps another address that the list removes, nor promotes one that is removed next.
+/// Among the removals, secondaries come before primaries, the last listed first: then the kernel
+/// removes no other address of the list together with one, and promotes none that is removed next.
 #[must_use]
 pub(super) fn difference(claims: &AddressClaims, observed: &[ObservedAddress]) -> ResourceDifference {
     let held = claims.0.iter().filter(|(_, claim)| claim.desired == Desired::Held);

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Keeps back the `Own` of routers that have a `before_active` hook, and tells the workers what
+/// Keeps back the `Hold` of routers that have a `before_active` hook, and tells the workers what
 /// happens to their routers.
 #[derive(Debug, Default)]
 pub(crate) struct HookGate {
@@ -45,7 +45,7 @@ struct Preparation {
 enum PreparationState {
     /// No addresses are wanted.
     Idle,
-    /// The hook runs or waits for its turn. These `Own` commands are kept back, by epoch.
+    /// The hook runs or waits for its turn. These `Hold` commands are kept back, by epoch.
     Running { until: MonoTime, kept: BTreeMap<InstanceKey, u64> },
     /// The router is prepared for as long as one of these instances is wanted.
     Done(BTreeSet<InstanceKey>),

@@ -18,7 +18,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// A ledger with eth0 up and one contender for 192.0.2.50/24 and .51, which was told to own
+    /// A ledger with eth0 up and one contender for 192.0.2.50/24 and .51, which was told to hold
     /// them.
     fn holding() -> Self {
         let mut bench = Self::new();
