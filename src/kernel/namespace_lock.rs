@@ -83,7 +83,7 @@ impl NamespaceLock {
             }
             match process_with_name(name) {
                 Ok(process) => {
-                    let refusal = process.refusal();
+                    let refusal = process.refusal(name);
                     let released =
                         matches!(refusal, NamespaceLockError::Dead(_)).then(|| after_death(&address));
                     return released.flatten().map(Self).ok_or(refusal);
@@ -129,10 +129,10 @@ struct LockingProcess {
 }
 
 impl LockingProcess {
-    /// Why the name cannot be taken while this process has it. The process could be a daemon if it
+    /// Why this name cannot be taken while this process has it. The process could be a daemon if it
     /// belongs to root or to our own user, or has the capability to change addresses in a user
     /// namespace that is ours too.
-    fn refusal(self) -> NamespaceLockError {
+    fn refusal(self, name: &str) -> NamespaceLockError {
         let Self { pid, uid } = self;
         let believed = uid == 0 || uid == nix::unistd::geteuid().as_raw();
         if let Some(dead) = pid.filter(|pid| believed && has_died(*pid)) {
@@ -143,7 +143,7 @@ impl LockingProcess {
         }
         let who = in_parentheses(pid);
         NamespaceLockError::Unclear(format!(
-            "a process{who} of user id {uid}, which may not change addresses, has the abstract socket @{NAME}"
+            "a process{who} of user id {uid}, which may not change addresses, has the abstract socket @{name}"
         ))
     }
 }
@@ -251,18 +251,18 @@ mod tests {
         let mut child = std::process::Command::new("/bin/sleep").arg("1000").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let process = LockingProcess { pid: Some(pid), uid: 0 };
-        assert!(matches!(process.refusal(), NamespaceLockError::Taken(Some(_))));
+        assert!(matches!(process.refusal(NAME), NamespaceLockError::Taken(Some(_))));
         child.kill().unwrap();
         // Nothing collects its exit code yet, so it is a zombie, like the first thread of a process
         // whose other threads hang.
         let id = nix::sys::wait::Id::Pid(Pid::from_raw(pid));
         let flags = nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT;
         nix::sys::wait::waitid(id, flags).unwrap();
-        assert!(matches!(process.refusal(), NamespaceLockError::Dead(dead) if dead == pid));
+        assert!(matches!(process.refusal(NAME), NamespaceLockError::Dead(dead) if dead == pid));
         child.wait().unwrap();
-        assert!(matches!(process.refusal(), NamespaceLockError::Dead(dead) if dead == pid));
+        assert!(matches!(process.refusal(NAME), NamespaceLockError::Dead(dead) if dead == pid));
         let elsewhere = LockingProcess { pid: None, uid: 0 };
-        assert!(matches!(elsewhere.refusal(), NamespaceLockError::Taken(None)));
+        assert!(matches!(elsewhere.refusal(NAME), NamespaceLockError::Taken(None)));
     }
 
     #[test]
@@ -277,8 +277,12 @@ mod tests {
     #[test]
     fn an_ordinary_user_is_not_believed() {
         let nobody = LockingProcess { pid: None, uid: 65_534 };
-        assert!(matches!(nobody.refusal(), NamespaceLockError::Unclear(_)));
+        let refusal = nobody.refusal("vrrpd-other");
+        assert!(
+            matches!(&refusal, NamespaceLockError::Unclear(why) if why.ends_with("has the abstract socket @vrrpd-other")),
+            "{refusal:?}"
+        );
         let root = LockingProcess { pid: None, uid: 0 };
-        assert!(matches!(root.refusal(), NamespaceLockError::Taken(None)));
+        assert!(matches!(root.refusal(NAME), NamespaceLockError::Taken(None)));
     }
 }
