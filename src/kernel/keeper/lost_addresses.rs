@@ -71,7 +71,7 @@ impl LostAddresses {
         let mut report = RestoreReport::default();
         for (mut lost, outcome) in std::mem::take(&mut self.0).into_iter().zip(outcomes) {
             let Some(address) = ObservedAddress::decode(&lost.message) else { continue };
-            let reports = match outcome {
+            let restored = match outcome {
                 Ok(Restoration::WasThere) => None,
                 Ok(Restoration::Installed) => Some(Ok(())),
                 // The address disappeared with its interface.
@@ -85,7 +85,7 @@ impl LostAddresses {
                     continue;
                 }
             };
-            report.reports.extend(reports.map(|outcome| (address.index, address.net, outcome)));
+            report.reports.extend(restored.map(|outcome| (address.index, address.net, outcome)));
             report.stand_in_removals.extend(lost.stand_in_removal);
         }
         report
