@@ -24,6 +24,9 @@ mod outlook;
 mod tracks;
 mod why;
 
+#[cfg(any(test, feature = "schema"))]
+pub(super) use tracks::{HEALTHS, WATCHED_KINDS};
+
 impl AgentSnapshot {
     /// The wall-clock time of an instant of the core's clock. The core's clock decides how far two
     /// instants lie apart, so a step of the wall clock moves all times of a document.
@@ -218,6 +221,24 @@ named! {
     DemoteOutcome::Refused { .. } => "refused",
     DemoteOutcome::LastResort { .. } => "last_resort",
     DemoteOutcome::Forced { .. } => "forced",
+}
+
+/// What became of a promotion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PromoteOutcome {
+    /// The demotion was ended.
+    Promoted,
+    /// There was no demotion to end.
+    WasNotDemoted,
+}
+
+named! {
+    /// The names of all outcomes of a promotion.
+    pub(super) const PROMOTE_OUTCOMES;
+    /// The name of an outcome of a promotion.
+    pub(super) fn promote_outcome(PromoteOutcome);
+    PromoteOutcome::Promoted => "promoted",
+    PromoteOutcome::WasNotDemoted => "was_not_demoted",
 }
 
 named! {

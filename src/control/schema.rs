@@ -6,7 +6,9 @@
 //! release adds; the tests read them more strictly.
 
 use super::client::{ERROR_KINDS, LOCAL_ERROR};
-use super::document::{CHECKSUM_POLICIES, DEMOTE_OUTCOMES, LINK_LOCAL_RULES, ROLES};
+use super::document::{
+    CHECKSUM_POLICIES, DEMOTE_OUTCOMES, HEALTHS, LINK_LOCAL_RULES, PROMOTE_OUTCOMES, ROLES, WATCHED_KINDS,
+};
 use super::message::{
     CheckDoc, DemoteDoc, ErrorDoc, EventsDoc, PromoteDoc, ReloadDoc, ShowDoc, StatusDoc, VERSION,
 };
@@ -124,6 +126,9 @@ fn refinements() -> Vec<(&'static str, &'static [&'static str], Value)> {
     let hooks = every!(HookKind: BeforeActive, OnTransition, AfterRelease).map(HookKind::as_str);
     let results = every!(CheckResult: Passing, Failing).map(words::check_result);
     let severities = every!(Severity: Info, Warning, Error).map(Severity::as_str);
+    // What is only worth telling is an event and not a warning.
+    let warning_severities: Vec<_> =
+        severities.iter().copied().filter(|severity| *severity != Severity::Info.as_str()).collect();
     let causes = every!(
         Cause: Startup, OwnerStartup, ActiveDownTimer, PeerResigned, Preempted, HigherPriority, TieBreak,
         HandedOver, Fault, FaultCleared, Demoted, Promoted, DemotionExpired, Sibling, Stalled, Configuration,
@@ -177,16 +182,16 @@ fn refinements() -> Vec<(&'static str, &'static [&'static str], Value)> {
         ("ConfigurationDoc", &["checksum"], word(CHECKSUM_POLICIES)),
         ("ConfigurationDoc", &["role"], word(ROLES)),
         ("ConfigurationDoc", &["link_local"], word(LINK_LOCAL_RULES)),
-        ("WarningDoc", &["severity"], word(&["warning", "error"])),
+        ("WarningDoc", &["severity"], word(&warning_severities)),
         ("WarningDoc", &["mac"], json!({ "pattern": MAC })),
         ("DemotedDoc", &["since", "until"], json!({ "format": "date-time" })),
-        ("TrackDoc", &["kind"], word(&["check", "interface"])),
-        ("TrackDoc", &["health"], word(&["passing", "failing", "pending"])),
+        ("TrackDoc", &["kind"], word(WATCHED_KINDS)),
+        ("TrackDoc", &["health"], word(HEALTHS)),
         ("CheckStatusDoc", &["latest"], word(&results)),
         ("HookDoc", &["hook"], word(&hooks)),
         ("HookRunDoc", &["outcome"], word(&run_outcomes)),
         ("DemoteResultDoc", &["outcome"], word(DEMOTE_OUTCOMES)),
-        ("PromoteResultDoc", &["outcome"], word(&["promoted", "was_not_demoted"])),
+        ("PromoteResultDoc", &["outcome"], word(PROMOTE_OUTCOMES)),
         ("PlannedRouterDoc", &["action"], word(ROUTER_ACTIONS)),
         ("PlannedCheckDoc", &["action"], word(CHECK_ACTIONS)),
         ("AgentChangeDoc", &["takes_effect"], word(EFFECTS)),

@@ -4,7 +4,7 @@
 
 use super::call::{CallArguments, CallError, Caller};
 use super::change_log::{ChangeLog, LogDecision};
-use super::document::{demote_result, demoted};
+use super::document::{PromoteOutcome, demote_result, demoted, promote_outcome};
 use super::message::{DemoteDoc, EventsDoc, PromoteDoc, PromoteResultDoc, VERSION};
 use super::server::Limits;
 use super::snapshot_broker::{Gone, SnapshotSource};
@@ -246,14 +246,14 @@ impl Service {
         for (name, CommandReply { answer, saved }) in routers.iter().zip(self.command_all(commands).await?) {
             unsaved = unsaved.or(saved.err());
             let outcome = match answer {
-                Answer::Promoted { was_demoted: true } => "promoted",
-                Answer::Promoted { was_demoted: false } => "was_not_demoted",
+                Answer::Promoted { was_demoted: true } => PromoteOutcome::Promoted,
+                Answer::Promoted { was_demoted: false } => PromoteOutcome::WasNotDemoted,
                 Answer::UnknownRouter(name) => return Err(unknown(&published, name.as_str())),
                 Answer::Demoted(_) => unreachable!("a promotion is answered as one"),
             };
             results.push(PromoteResultDoc {
                 name: name.to_string().into(),
-                outcome: outcome.into(),
+                outcome: promote_outcome(&outcome).into(),
                 outlook: String::new(),
             });
         }

@@ -1,23 +1,18 @@
 //! The checks and interfaces that a router tracks, as a document.
 
-use crate::agent::{AgentSnapshot, CheckRun, CheckStatus, FailureKind, ProgramOutcome};
+use crate::agent::{AgentSnapshot, CheckRun, CheckStatus, FailureKind, ProgramOutcome, named};
 use crate::control::message::{CheckRunDoc, CheckStatusDoc, TrackDoc};
 use crate::protocol::{CheckName, Health, Track, Watched};
 use crate::words::{self, Stamp, millis};
 
 impl AgentSnapshot {
     pub(super) fn track(&self, track: &Track) -> TrackDoc {
-        let (kind, name) = track.watched.kind_and_name();
-        let health = match self.health(&track.watched) {
-            Some(Health::Passing) => "passing",
-            Some(Health::Failing(_)) => "failing",
-            Some(Health::Pending(_)) | None => "pending",
-        };
+        let (_, name) = track.watched.kind_and_name();
         TrackDoc {
-            kind: kind.into(),
+            kind: watched_kind(&track.watched).into(),
             name: name.to_owned().into(),
             weight: track.weight(),
-            health: health.into(),
+            health: self.health(&track.watched).map_or("pending", health_word).into(),
             check: track.watched.check().and_then(|name| self.checks.get(name)).map(status),
         }
     }
@@ -34,6 +29,23 @@ impl AgentSnapshot {
             ProgramOutcome::Failed(failure) => Some(failure.to_string()),
         }
     }
+}
+
+named! {
+    /// The names of all kinds of things that a router can track.
+    pub(in crate::control) const WATCHED_KINDS;
+    fn watched_kind(Watched);
+    Watched::Check(_) => "check",
+    Watched::Interface(_) => "interface",
+}
+
+named! {
+    /// The words for all kinds of health.
+    pub(in crate::control) const HEALTHS;
+    fn health_word(Health);
+    Health::Passing => "passing",
+    Health::Failing(_) => "failing",
+    Health::Pending(_) => "pending",
 }
 
 fn status(status: &CheckStatus) -> CheckStatusDoc {
