@@ -7,8 +7,8 @@ mod requirements;
 mod source_tree;
 
 use requirements::{
-    DOCUMENT, NOTHING, Row, Side, cell, cells, is_case, joined, missing, read_rows, read_tags, row_of,
-    tag_of_name, tagged_files, unknown,
+    DOCUMENT, NOTHING, RequirementRow, Side, cell, cells, is_case, joined, missing, read_rows, read_tags,
+    row_of, tag_of_name, tagged_files, unknown,
 };
 use source_tree::{SourceFile, root};
 use std::fs;
@@ -17,7 +17,7 @@ fn document() -> String {
     fs::read_to_string(root().join(DOCUMENT)).expect("the document is there")
 }
 
-fn rows() -> Vec<Row> {
+fn rows() -> Vec<RequirementRow> {
     read_rows(&document()).unwrap_or_else(|errors| panic!("\n{}\n", errors.join("\n")))
 }
 

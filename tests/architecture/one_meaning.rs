@@ -1,9 +1,9 @@
 //! One name means one thing in the whole tree: two types of one name in two files make a reader ask
 //! which of them is meant, and a search finds both.
 //!
-//! The rule is about the types that a file of the two libraries and of the programs defines at its
-//! top, whoever can see them. Types of tests are left out, because nobody has to tell them from
-//! others.
+//! The rule is about the types that a file of the two libraries, of the programs and of `xtask`
+//! defines at its top, whoever can see them. Types of tests are left out, because nobody has to tell
+//! them from others.
 
 use crate::rust_source::code_only;
 use crate::source_tree::{SourceFile, files_below};
@@ -92,7 +92,7 @@ fn complaints(files: &[SourceFile]) -> Vec<String> {
 }
 
 fn rust_sources() -> Vec<SourceFile> {
-    let mut files = files_below(&["core/src", "src"]);
+    let mut files = files_below(&["core/src", "src", "xtask/src"]);
     files.retain(|file| file.path.ends_with(".rs"));
     assert!(files.len() > 100, "only {} files found: the scan looks in the wrong place", files.len());
     files

@@ -15,11 +15,11 @@ use vrrpd::control::schema::schemas;
 #[command(bin_name = "cargo xtask")]
 struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: XtaskCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum XtaskCommand {
     /// Write man pages, shell completions, JSON Schemas and the tables of docs/rfc9568.md
     Docs {
         /// Write nothing, and fail if a file is not what would be written
@@ -32,9 +32,9 @@ enum Command {
 
 fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
-        Command::Docs { check: true } => check_docs().map(|()| ExitCode::SUCCESS),
-        Command::Docs { check: false } => write_docs().map(|()| ExitCode::SUCCESS),
-        Command::Mutants(options) => mutants::run(&options),
+        XtaskCommand::Docs { check: true } => check_docs().map(|()| ExitCode::SUCCESS),
+        XtaskCommand::Docs { check: false } => write_docs().map(|()| ExitCode::SUCCESS),
+        XtaskCommand::Mutants(options) => mutants::run(&options),
     }
 }
 

@@ -4,9 +4,9 @@ use super::read;
 use std::collections::BTreeMap;
 
 /// The meaning of each key by table and key, both named as in the reference.
-pub(crate) struct Reference(BTreeMap<(String, String), String>);
+pub(crate) struct KeyReference(BTreeMap<(String, String), String>);
 
-impl Reference {
+impl KeyReference {
     pub(crate) fn read() -> Self {
         let mut rows = BTreeMap::new();
         let mut heading = String::new();

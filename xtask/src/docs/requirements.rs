@@ -22,7 +22,7 @@ pub(crate) enum Status {
 
 /// One row of a table.
 #[derive(Debug, Clone)]
-pub(crate) struct Row {
+pub(crate) struct RequirementRow {
     pub(crate) id: String,
     pub(crate) status: Status,
     pub(crate) obeyed: String,
@@ -69,7 +69,7 @@ pub(crate) fn status_of(id: &str, text: &str) -> Result<Status, String> {
 }
 
 /// Reads one line of the document; `None` if it is not a row of a table with IDs.
-pub(crate) fn row_of(line: &str) -> Option<Result<Row, String>> {
+pub(crate) fn row_of(line: &str) -> Option<Result<RequirementRow, String>> {
     let cells = cells(line);
     let id = *cells.first()?;
     let case = is_case(id);
@@ -81,7 +81,7 @@ pub(crate) fn row_of(line: &str) -> Option<Result<Row, String>> {
         (true, [_, _, status, shown]) => (status, "", shown),
         _ => return Some(Err(format!("{DOCUMENT}: the row of {id} has {} cells", cells.len()))),
     };
-    Some(status_of(id, status).map(|status| Row {
+    Some(status_of(id, status).map(|status| RequirementRow {
         id: id.to_owned(),
         status,
         obeyed: obeyed.to_owned(),
@@ -89,7 +89,7 @@ pub(crate) fn row_of(line: &str) -> Option<Result<Row, String>> {
     }))
 }
 
-pub(crate) fn read_rows(document: &str) -> Result<Vec<Row>, Vec<String>> {
+pub(crate) fn read_rows(document: &str) -> Result<Vec<RequirementRow>, Vec<String>> {
     let mut rows = Vec::new();
     let mut errors = Vec::new();
     let mut seen = BTreeSet::new();
@@ -158,9 +158,9 @@ pub(crate) fn cell(tags: &Tags, id: &str, side: Side) -> String {
 }
 
 /// The rows that lack code or a test, each with what to do about it.
-pub(crate) fn missing(rows: &[Row], tags: &Tags) -> Vec<String> {
+pub(crate) fn missing(rows: &[RequirementRow], tags: &Tags) -> Vec<String> {
     let mut missing = Vec::new();
-    for Row { id, status, .. } in rows {
+    for RequirementRow { id, status, .. } in rows {
         let lacks = |side| cell(tags, id, side) == NOTHING;
         match status {
             Status::Met => {
@@ -185,7 +185,7 @@ pub(crate) fn missing(rows: &[Row], tags: &Tags) -> Vec<String> {
 }
 
 /// The tags that are in no row.
-pub(crate) fn unknown(rows: &[Row], tags: &Tags) -> Vec<String> {
+pub(crate) fn unknown(rows: &[RequirementRow], tags: &Tags) -> Vec<String> {
     let known: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let unknown = tags.iter().filter(|(id, _)| !known.contains(id.as_str()));
     unknown

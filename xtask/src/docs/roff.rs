@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 /// Turns a document into roff, without its first heading.
 pub(crate) fn from_markdown(markdown: &str) -> String {
-    let mut page = Page::default();
+    let mut page = ManPage::default();
     for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
         page.take(event);
     }
@@ -27,7 +27,7 @@ fn verbatim(code: &str) -> String {
 }
 
 #[derive(Default)]
-struct Page {
+struct ManPage {
     out: String,
     /// The line that is being built.
     line: String,
@@ -37,7 +37,7 @@ struct Page {
     row: Vec<String>,
 }
 
-impl Page {
+impl ManPage {
     fn take(&mut self, event: Event<'_>) {
         match event {
             Event::Start(tag) => self.start(tag),
