@@ -101,8 +101,8 @@ impl KeptInstance {
         self.desired == Desired::Released && self.answer == AnswerState::Pending
     }
 
-    /// What this instance was declared with, and whether that must be there. All fields are named, so
-    /// that a new kind of resource is not forgotten here.
+    /// What this instance was declared with, and whether that must be there. All fields are named,
+    /// so that a new kind of resource is not forgotten here.
     fn kept(&self) -> (&[IpNet], Desired) {
         let Self {
             addresses,

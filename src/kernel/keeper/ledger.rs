@@ -40,7 +40,8 @@ pub(super) enum Pace {
 pub(super) struct Ledger {
     routers: BTreeMap<InstanceKey, KeptInstance>,
     links: BTreeMap<InterfaceName, KeptLink>,
-    /// Due announcements, at most one for each command of one turn, so the queue of commands bounds them.
+    /// Due announcements, at most one for each command of one turn, so the queue of commands bounds
+    /// them.
     announcements: Vec<(InstanceKey, u8)>,
     need: Need,
     retry_at: Option<MonoTime>,

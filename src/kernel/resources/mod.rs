@@ -5,16 +5,16 @@
 //! between kinds. What a kind is, when it is added and when it is removed is in the file of the
 //! kind ([`address`]). It must not know netlink, names of interfaces, nor routers.
 //!
-//! There is one kind today. Another one (a route, a rule, a link, a filter set) is a file, a variant
-//! of [`Resource`] and of [`Operation`], and a field of [`Claims`], of [`Observed`] and of the
-//! instance in the ledger of the address thread (docs/adr/0033). The compiler then lists the places
-//! that match the enums or take these structs apart. It does not list the places that are about
-//! addresses only: they call [`Operation::address`], often as `filter_map(Operation::address)`, or
-//! read the field `addresses`.
+//! There is one kind today. Another one (a route, a rule, a link, a filter set) is a file, a
+//! variant of [`Resource`] and of [`Operation`], and a field of [`Claims`], of [`Observed`] and of
+//! the instance in the ledger of the address thread (docs/adr/0033). The compiler then lists the
+//! places that match the enums or take these structs apart. It does not list the places that are
+//! about addresses only: they call [`Operation::address`], often as
+//! `filter_map(Operation::address)`, or read the field `addresses`.
 //!
-//! **Order.** All removals come before all additions, so that nothing that moves is there twice. A kind
-//! that needs another one (a route needs its source address, an address needs its link) is removed
-//! before it and added after it.
+//! **Order.** All removals come before all additions, so that nothing that moves is there twice. A
+//! kind that needs another one (a route needs its source address, an address needs its link) is
+//! removed before it and added after it.
 
 pub mod address;
 

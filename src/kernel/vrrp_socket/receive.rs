@@ -31,7 +31,8 @@ const BATCHES: usize = 16;
 /// truncated and counted.
 const fn capacity(family: Family) -> usize {
     match family {
-        // An IPv4 header with options, 8 octets, 255 addresses; VRRPv2 adds 8 of authentication data.
+        // An IPv4 header with options, 8 octets, 255 addresses; VRRPv2 adds 8 of authentication
+        // data.
         Family::Ipv4 => 60 + 8 + 255 * 4 + 8,
         Family::Ipv6 => 8 + 255 * 16,
     }
@@ -197,7 +198,8 @@ impl AsRawFd for ReceiveSocket {
     }
 }
 
-/// SO_RCVBUFFORCE ignores the limit of ordinary processes; without the capability the limit applies.
+/// SO_RCVBUFFORCE ignores the limit of ordinary processes; without the capability the limit
+/// applies.
 pub(in crate::kernel) fn grow_buffer(socket: &Socket) -> io::Result<()> {
     match setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER) {
         Ok(()) => Ok(()),
@@ -245,8 +247,8 @@ fn sort<S>(
     split: impl for<'p> Fn(&RecvMsg<'_, '_, S>, &'p [u8]) -> Option<(Carrier, &'p [u8])>,
 ) {
     if packet.flags.contains(MsgFlags::MSG_CTRUNC) {
-        // The control messages that every packet has fill their room exactly. A message that did not
-        // fit is the size of the largest fragment, which only a reassembled packet has.
+        // The control messages that every packet has fill their room exactly. A message that did
+        // not fit is the size of the largest fragment, which only a reassembled packet has.
         // RFC9568-7.1-16
         received.fragmented += 1;
     } else if packet.flags.contains(MsgFlags::MSG_TRUNC) {

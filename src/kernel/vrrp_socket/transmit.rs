@@ -20,7 +20,8 @@ const SEND_BUFFER: usize = 1 << 20;
 // RFC9568-5.1.1.3-1, RFC9568-5.1.2.3-1
 const TTL: u32 = 255;
 
-/// DSCP CS6, internetwork control. RFC 9568 §2.5 asks for priority treatment; CS6 is what VRRP routers send.
+/// DSCP CS6, internetwork control. RFC 9568 §2.5 asks for priority treatment; CS6 is what VRRP
+/// routers send.
 // RFC9568-2.5-1
 const TRAFFIC_CLASS: u32 = 0xc0;
 
@@ -37,7 +38,8 @@ pub struct Route {
     pub destination: IpAddr,
 }
 
-/// Messages to be sent together: their octets back to back in a buffer that is used again and again.
+/// Messages to be sent together: their octets back to back in a buffer that is used again and
+/// again.
 #[derive(Debug, Default)]
 pub struct OutgoingMessages {
     octets: Vec<u8>,
@@ -123,14 +125,15 @@ impl TransmitSocket {
     ///
     /// # Errors
     /// The kernel's error: `WouldBlock` if the queue is full; `NetworkUnreachable` (IPv4) or
-    /// `InvalidInput` (IPv6) if the source is not, or no longer, ours or not yet usable; `NetworkDown` or
-    /// `NetworkUnreachable` if the interface is down. The message was not sent.
+    /// `InvalidInput` (IPv6) if the source is not, or no longer, ours or not yet usable;
+    /// `NetworkDown` or `NetworkUnreachable` if the interface is down. The message was not sent.
     pub fn send(&self, route: Route, message: &[u8]) -> io::Result<()> {
         self.send_run(route, std::iter::once(message)).map(drop)
     }
 
-    /// Sends many messages with few system calls, and returns how many were sent. Every message is tried;
-    /// `failed` is told the place and the error of each that was not sent. Allocates nothing.
+    /// Sends many messages with few system calls, and returns how many were sent. Every message is
+    /// tried; `failed` is told the place and the error of each that was not sent. Allocates
+    /// nothing.
     pub fn send_batch(&self, messages: &OutgoingMessages, failed: &mut dyn FnMut(usize, io::Error)) -> usize {
         let mut sent = 0;
         let mut next = 0;
@@ -151,8 +154,8 @@ impl TransmitSocket {
         sent
     }
 
-    /// Sends the longest prefix of `messages` (all of one route) that the kernel takes: at least one, or the
-    /// error that the first one met.
+    /// Sends the longest prefix of `messages` (all of one route) that the kernel takes: at least
+    /// one, or the error that the first one met.
     fn send_run<'a>(&self, route: Route, messages: impl Iterator<Item = &'a [u8]>) -> io::Result<usize> {
         let Route { source, destination } = route;
         if Family::of(source) != self.family || Family::of(destination) != self.family {
@@ -192,8 +195,8 @@ fn prepare_ipv6(context: Context, socket: &Socket) -> Result<(), SocketError> {
     context.step("send to the interface", socket.set_multicast_if_v6(context.index))
 }
 
-/// A destination, as the kernel takes it. For the IPv4 group it is enough that the socket is bound to
-/// the interface, without any route; for IPv6 the scope is given.
+/// A destination, as the kernel takes it. For the IPv4 group it is enough that the socket is bound
+/// to the interface, without any route; for IPv6 the scope is given.
 fn socket_address(destination: IpAddr, index: u32) -> SockAddr {
     SockAddr::from(match destination {
         IpAddr::V4(address) => SocketAddr::V4(SocketAddrV4::new(address, 0)),
@@ -201,7 +204,8 @@ fn socket_address(destination: IpAddr, index: u32) -> SockAddr {
     })
 }
 
-/// SO_SNDBUFFORCE ignores the limit of ordinary processes; without the capability the limit applies.
+/// SO_SNDBUFFORCE ignores the limit of ordinary processes; without the capability the limit
+/// applies.
 fn grow_buffer(socket: &Socket) -> io::Result<()> {
     match setsockopt(socket, sockopt::SndBufForce, &SEND_BUFFER) {
         Ok(()) => Ok(()),
@@ -215,8 +219,8 @@ const CONTROL_HEADER: usize = size_of::<usize>() + 8;
 /// Room for the larger control message, `struct in6_pktinfo` of 20 octets, padded.
 const CONTROL_ROOM: usize = CONTROL_HEADER + 24;
 
-/// The control message that chooses a packet's source: IP_PKTINFO (ip(7): interface index, source, destination)
-/// or IPV6_PKTINFO (RFC 3542 §6.2: source, interface index).
+/// The control message that chooses a packet's source: IP_PKTINFO (ip(7): interface index, source,
+/// destination) or IPV6_PKTINFO (RFC 3542 §6.2: source, interface index).
 fn packet_info(room: &mut [u8; CONTROL_ROOM], source: IpAddr, index: u32) -> &[u8] {
     let index = index.to_ne_bytes();
     let (level, kind) = match source {

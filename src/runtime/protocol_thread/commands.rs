@@ -7,7 +7,8 @@ use crate::types::RouterName;
 use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 
-/// Whom to answer. Bounded by the connections of the control socket, each of which waits for its answer.
+/// Whom to answer. Bounded by the connections of the control socket, each of which waits for its
+/// answer.
 #[derive(Debug, Default)]
 pub(super) struct PendingCommands {
     waiting: BTreeMap<CommandId, (RouterName, oneshot::Sender<CommandReply>)>,
@@ -24,7 +25,8 @@ impl PendingCommands {
         Input::Command(id, command)
     }
 
-    /// The answer of the core, on its way to whoever asked: it goes out when what it changed is on the disk.
+    /// The answer of the core, on its way to whoever asked: it goes out when what it changed is on
+    /// the disk.
     pub(super) fn finish(&mut self, id: CommandId, answer: Answer) -> Option<WriterMessage> {
         let (router, reply) = self.waiting.remove(&id)?;
         Some(WriterMessage::Answer { router, answer, reply })

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 /// The addresses of an instance and their interface.
 type Declared = (InterfaceName, Vec<IpNet>);
 
-/// The addresses of each instance as the address thread knows them, and the generation of the core at
-/// that time.
+/// The addresses of each instance as the address thread knows them, and the generation of the core
+/// at that time.
 #[derive(Debug, Default)]
 pub(super) struct Declarations {
     declared: BTreeMap<InstanceKey, Declared>,
@@ -18,8 +18,9 @@ pub(super) struct Declarations {
 }
 
 impl Declarations {
-    /// What the address thread has to be told so that it knows what runs; `None` if what runs has not changed. What runs
-    /// differs from what is configured: a router that leaves holds its addresses until it is gone.
+    /// What the address thread has to be told so that it knows what runs; `None` if what runs has
+    /// not changed. What runs differs from what is configured: a router that leaves holds its
+    /// addresses until it is gone.
     #[must_use]
     pub(super) fn update(&mut self, node: &Node) -> Option<Vec<KeeperCommand>> {
         if node.generation() == self.generation {
@@ -39,8 +40,8 @@ impl Declarations {
         Some(commands)
     }
 
-    /// The address thread was told what runs in another way: of a run that crashed it knows the addresses that are there,
-    /// which may be fewer than those that are configured.
+    /// The address thread was told what runs in another way: of a run that crashed it knows the
+    /// addresses that are there, which may be fewer than those that are configured.
     pub(super) const fn assume_known(&mut self, node: &Node) {
         self.generation = node.generation();
     }

@@ -1,8 +1,8 @@
-//! One interface and family, as the protocol thread sees it: whether its sockets are open, what they are to hear, and the
-//! messages of a turn that wait to be sent.
+//! One interface and family, as the protocol thread sees it: whether its sockets are open, what
+//! they are to hear, and the messages of a turn that wait to be sent.
 //!
-//! The sockets themselves are behind [`EndpointSockets`]: those of the kernel ([`super::sockets`]), and scripted ones in
-//! tests.
+//! The sockets themselves are behind [`EndpointSockets`]: those of the kernel ([`super::sockets`]),
+//! and scripted ones in tests.
 
 use crate::kernel::announcement_socket::AnnouncementFilter;
 use crate::kernel::vrrp_socket::{OutgoingMessages, ReceiveReport, Remaining, Route};
@@ -70,7 +70,8 @@ impl SocketKind {
 /// What became of an advertisement, where the core has to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SendResult {
-    /// An advertisement of this priority was not sent; the kernel's error number, if the kernel was asked.
+    /// An advertisement of this priority was not sent; the kernel's error number, if the kernel was
+    /// asked.
     Unsent(AdvertPriority, Option<i32>),
     /// An advertisement was sent after the one before was not.
     SentAgain,
@@ -84,7 +85,8 @@ pub(super) struct Endpoint<S> {
     sockets: Option<S>,
     /// The interface's own IPv4 addresses, from which nobody else should speak.
     own: Vec<Ipv4Addr>,
-    /// The addresses that instances hold: their owner may come back, and somebody else may have them as well.
+    /// The addresses that instances hold: their owner may come back, and somebody else may have
+    /// them as well.
     held: BTreeMap<InstanceKey, Vec<IpAddr>>,
     /// Instances that wait for others to announce their addresses.
     watchers: BTreeSet<InstanceKey>,
@@ -154,8 +156,8 @@ impl<S: EndpointSockets> Endpoint<S> {
         }
     }
 
-    /// `key` holds these addresses. For a moment the kernel does not have them yet; what is heard twice in that moment
-    /// changes nothing.
+    /// `key` holds these addresses. For a moment the kernel does not have them yet; what is heard
+    /// twice in that moment changes nothing.
     pub(super) fn hold(&mut self, key: InstanceKey, addresses: impl Iterator<Item = IpAddr>) {
         self.held.insert(key, addresses.collect());
         self.filters = Filters::Outdated;
@@ -168,8 +170,8 @@ impl<S: EndpointSockets> Endpoint<S> {
         }
     }
 
-    /// `key` waits for others to announce its addresses. The sockets hear announcements at once: others may answer what is
-    /// said in this turn.
+    /// `key` waits for others to announce its addresses. The sockets hear announcements at once:
+    /// others may answer what is said in this turn.
     pub(super) fn watch_announcements(&mut self, key: InstanceKey) {
         let first = self.watchers.is_empty();
         self.watchers.insert(key);
@@ -186,8 +188,8 @@ impl<S: EndpointSockets> Endpoint<S> {
         }
     }
 
-    /// Tells the kernel what is to be heard, if that has changed. To be called at the end of a turn, when everything urgent
-    /// is done.
+    /// Tells the kernel what is to be heard, if that has changed. To be called at the end of a
+    /// turn, when everything urgent is done.
     pub(super) fn update_filters(&mut self) {
         match self.filters {
             Filters::Current => {}
@@ -252,8 +254,9 @@ impl<S: EndpointSockets> Endpoint<S> {
         }
     }
 
-    /// Sends the advertisements that wait, in as few system calls as the kernel allows. `report` is told what the core has to
-    /// know. A message that a full queue refused is tried again at once. Allocates nothing while all are sent.
+    /// Sends the advertisements that wait, in as few system calls as the kernel allows. `report` is
+    /// told what the core has to know. A message that a full queue refused is tried again at once.
+    /// Allocates nothing while all are sent.
     pub(super) fn flush(&mut self, report: &mut dyn FnMut(InstanceKey, SendResult)) {
         if self.messages.is_empty() {
             return;

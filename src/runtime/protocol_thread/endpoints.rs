@@ -12,7 +12,8 @@ use std::time::Duration;
 /// Sockets that could not be opened are tried again after this time.
 const REOPEN: Duration = Duration::from_secs(1);
 
-/// The endpoints. One is never removed, so that its place can stand for it in the kernel's queue of ready sockets.
+/// The endpoints. One is never removed, so that its place can stand for it in the kernel's queue of
+/// ready sockets.
 #[derive(Debug)]
 pub(super) struct Endpoints<S> {
     endpoints: Vec<Endpoint<S>>,
@@ -59,8 +60,9 @@ impl<S: EndpointSockets> Endpoints<S> {
         self.endpoints.iter_mut()
     }
 
-    /// Hands on the announcements of others that have arrived at an endpoint, with its interface, up to the socket's bound.
-    /// Our own are left out: a switch may reflect them, and two interfaces may be on one LAN.
+    /// Hands on the announcements of others that have arrived at an endpoint, with its interface,
+    /// up to the socket's bound. Our own are left out: a switch may reflect them, and two
+    /// interfaces may be on one LAN.
     pub(super) fn receive_announcements(
         &mut self,
         place: usize,
@@ -87,7 +89,8 @@ impl<S: EndpointSockets> Endpoints<S> {
             Some(facts) => drop(self.links.insert(name, facts.clone())),
             None => {
                 self.links.remove(&name);
-                // The interface may be back in the same turn under the same index, and its sockets have lost their group.
+                // The interface may be back in the same turn under the same index, and its sockets
+                // have lost their group.
                 let gone = self.endpoints.iter_mut().filter(|endpoint| endpoint.interface() == name);
                 gone.for_each(Endpoint::close);
             }
@@ -113,8 +116,9 @@ impl<S: EndpointSockets> Endpoints<S> {
         self.reopen_at = Some(now);
     }
 
-    /// Opens, reopens and closes sockets so that they fit the interfaces of this moment. `open` opens the sockets of an
-    /// interface with this index for the endpoint at this place; `report` is told how that came out.
+    /// Opens, reopens and closes sockets so that they fit the interfaces of this moment. `open`
+    /// opens the sockets of an interface with this index for the endpoint at this place; `report`
+    /// is told how that came out.
     ///
     /// A router that left the configuration is heard and can speak until it is gone.
     pub(super) fn reopen(
@@ -150,10 +154,10 @@ impl<S: EndpointSockets> Endpoints<S> {
             if outcome.is_err() {
                 self.reopen_at = Some(now + REOPEN);
             }
-            // Only instances that run on the interface have a fault when its sockets cannot be opened.
-            // If it only has addresses of others, their announcements are not heard until the sockets
-            // are opened: no address conflict is noticed, and a router that yields keeps its addresses
-            // for as long as it keeps them for a successor that does not announce.
+            // Only instances that run on the interface have a fault when its sockets cannot be
+            // opened. If it only has addresses of others, their announcements are not heard until
+            // the sockets are opened: no address conflict is noticed, and a router that yields
+            // keeps its addresses as long as for a successor whose announcements cannot be heard.
             report(interface, family, outcome);
         }
     }

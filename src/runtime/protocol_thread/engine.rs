@@ -1,7 +1,8 @@
-//! What a turn of the protocol thread does, without the kernel: it hears sockets and mailbox, feeds the core, and carries
-//! out what the core decided, in its order.
+//! What a turn of the protocol thread does, without the kernel: it hears sockets and mailbox, feeds
+//! the core, and carries out what the core decided, in its order.
 //!
-//! What it needs of the kernel and of the address thread is [`ThreadIo`]: [`super::kernel_io`], and a scripted one in tests.
+//! What it needs of the kernel and of the address thread is [`ThreadIo`]: [`super::kernel_io`], and
+//! a scripted one in tests.
 
 use super::commands::PendingCommands;
 use super::declarations::Declarations;
@@ -27,8 +28,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-/// Calls of 256 packets each for one socket in one round of listening. In the rounds of a turn that is more than the
-/// socket's buffer holds: under a flood, too, what waited when the turn began has been heard before anything is judged.
+/// Calls of 256 packets each for one socket in one round of listening. In the rounds of a turn that
+/// is more than the socket's buffer holds: under a flood, too, what waited when the turn began has
+/// been heard before anything is judged.
 const CALLS: usize = 3;
 
 /// What a full queue had no room for is offered again after this time.
@@ -80,7 +82,8 @@ pub(super) struct Engine<I: ThreadIo> {
     gate: HookGate,
     /// For the address thread: bounded by what the core can decide while a netlink batch runs.
     to_keeper: RetryQueue<KeeperCommand>,
-    /// For the writer of demotions: bounded by the commands under way, of which the control server has a limit.
+    /// For the writer of demotions: bounded by the commands under way, of which the control server
+    /// has a limit.
     to_writer: RetryQueue<WriterMessage>,
     writer: mpsc::Sender<WriterMessage>,
     events: mpsc::Sender<AgentEvent>,
@@ -122,8 +125,8 @@ impl<I: ThreadIo> Engine<I> {
         }
     }
 
-    /// Turns until everything is released. Then the writer of demotions gets what it had no room for; there is time to wait
-    /// for it now.
+    /// Turns until everything is released. Then the writer of demotions gets what it had no room
+    /// for; there is time to wait for it now.
     ///
     /// # Errors
     /// The kernel refused to wait.
@@ -192,7 +195,8 @@ impl<I: ThreadIo> Engine<I> {
         }
     }
 
-    /// An input of another thread. Some of them concern the sockets as well, which then fit before the core decides.
+    /// An input of another thread. Some of them concern the sockets as well, which then fit before
+    /// the core decides.
     fn on_input(&mut self, now: MonoTime, input: Input<'static>) {
         if let Input::Link(name, facts) = &input {
             self.endpoints.on_link(now, *name, facts.as_ref());
@@ -308,8 +312,8 @@ impl<I: ThreadIo> Engine<I> {
         }
     }
 
-    /// The owner of an address that `key` will hold may advertise from it, which the kernel takes for our own; and
-    /// others may announce it where `key` has its addresses.
+    /// The owner of an address that `key` will hold may advertise from it, which the kernel takes
+    /// for our own; and others may announce it where `key` has its addresses.
     fn hear_owners_of(&mut self, key: InstanceKey) {
         let (advertised, excluded) = self.runner.node().addresses(key);
         let interfaces = [key.interface, self.runner.node().address_interface(key)];
@@ -321,7 +325,8 @@ impl<I: ThreadIo> Engine<I> {
         }
     }
 
-    /// Sends the advertisements that wait. What follows from one that was not sent is carried out in the next turn.
+    /// Sends the advertisements that wait. What follows from one that was not sent is carried out
+    /// in the next turn.
     fn flush(&mut self, now: MonoTime) {
         let Self { runner, endpoints, .. } = self;
         endpoints.flush(&mut |key, result| {
@@ -390,8 +395,8 @@ fn parsed(interface: InterfaceName, family: Family, carrier: Carrier, payload: &
     }
 }
 
-/// Reads what waits in a socket, as much as is read in one round. An error ends it: that the link is down (ENETDOWN) is
-/// told by the monitor as well, with more to say.
+/// Reads what waits in a socket, as much as is read in one round. An error ends it: that the link
+/// is down (ENETDOWN) is told by the monitor as well, with more to say.
 fn read_in_full(mut receive: impl FnMut() -> io::Result<Remaining>) {
     for _ in 0..CALLS {
         if !matches!(receive(), Ok(Remaining::Possibly)) {
@@ -400,7 +405,8 @@ fn read_in_full(mut receive: impl FnMut() -> io::Result<Remaining>) {
     }
 }
 
-/// Packets that could not be split into header and message are length errors of no particular instance.
+/// Packets that could not be split into header and message are length errors of no particular
+/// instance.
 fn count_unreadable(
     runner: &mut NodeRunner,
     now: MonoTime,

@@ -1,4 +1,5 @@
-//! Turns of the protocol thread on a scripted host: what it hears, decides and does, in which order.
+//! Turns of the protocol thread on a scripted host: what it hears, decides and does, in which
+//! order.
 
 use super::super::mailbox::Sender;
 use super::super::scripted::{ScriptedHost, link, router};

@@ -1,4 +1,5 @@
-//! The kernel's side of the protocol thread: the clock, epoll, the one timer, sockets, and the way to the address thread.
+//! The kernel's side of the protocol thread: the clock, epoll, the one timer, sockets, and the way
+//! to the address thread.
 
 use super::endpoint::{SocketKind, SocketPurpose};
 use super::engine::{Ready, ThreadIo};
@@ -80,7 +81,8 @@ impl ThreadIo for KernelIo {
             match self.epoll.wait(&mut self.events, EpollTimeout::ZERO) {
                 Ok(count) => break count,
                 Err(Errno::EINTR) => {}
-                // Epoll gave no error when the thread slept; if this one stays, the next sleep returns it.
+                // Epoll gave no error when the thread slept; if this one stays, the next sleep
+                // returns it.
                 Err(_) => break 0,
             }
         };
@@ -88,7 +90,8 @@ impl ThreadIo for KernelIo {
             match event.data() {
                 TIMER => {
                     self.armed = None;
-                    // Reading it makes it unreadable. What is due is found by looking. `EAGAIN` if it was set again.
+                    // Reading it makes it unreadable. What is due is found by looking. `EAGAIN` if
+                    // it was set again.
                     let _ = self.timer.wait();
                 }
                 MAILBOX => ready.push(Ready::Mailbox),
@@ -100,7 +103,8 @@ impl ThreadIo for KernelIo {
     fn sleep_until(&mut self, deadline: Option<MonoTime>) -> io::Result<()> {
         self.arm(deadline)?;
         match self.epoll.wait(&mut [EpollEvent::empty()], EpollTimeout::NONE) {
-            // `EINTR`: a signal, or the end of a stop. The turn that follows finds whatever is ready.
+            // `EINTR`: a signal, or the end of a stop. The turn that follows finds whatever is
+            // ready.
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(error) => Err(error.into()),
         }

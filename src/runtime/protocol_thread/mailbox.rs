@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use tokio::sync::oneshot;
 
-/// Messages that may wait. The protocol thread takes all of them at each turn, so that the queue fills only while that
-/// thread is not run; senders then wait, and they can afford to.
+/// Messages that may wait. The protocol thread takes all of them at each turn, so that the queue
+/// fills only while that thread is not run; senders then wait, and they can afford to.
 const CAPACITY: usize = 1024;
 
 /// What the other threads tell the protocol thread.
@@ -31,7 +31,8 @@ pub(crate) enum ThreadRequest {
     Command(Command, oneshot::Sender<CommandReply>),
     /// The state of the core as it is now.
     Snapshot(oneshot::Sender<Snapshot>),
-    /// From now on hooks are run by these workers. To be sent before the configuration that it belongs to.
+    /// From now on hooks are run by these workers. To be sent before the configuration that it
+    /// belongs to.
     RouteHooks(Box<HookRouting>),
     /// The `before_active` of this run of a router ended.
     BeforeActiveEnded(RouterName, u64),
@@ -92,8 +93,8 @@ impl Mailbox {
         Ok((Sender { messages: sender, wakeup: Arc::clone(&wakeup) }, Self { messages, wakeup }))
     }
 
-    /// Makes the eventfd unreadable until the next message; to be called before the messages are taken, so that none is
-    /// overlooked.
+    /// Makes the eventfd unreadable until the next message; to be called before the messages are
+    /// taken, so that none is overlooked.
     pub(super) fn clear_wakeup(&self) {
         let _ = self.wakeup.read();
     }

@@ -1,11 +1,12 @@
 //! The protocol thread: owns the core, its sockets and its one timer, and never blocks.
 //!
 //! - [`turn`] is the order of a turn: everything that waits is heard before a deadline is judged;
-//! - [`engine`] carries out a turn, without knowing the kernel: what it needs of it is [`engine::ThreadIo`];
+//! - [`engine`] carries out a turn, without knowing the kernel: what it needs of it is
+//!   [`engine::ThreadIo`];
 //! - [`node_runner`] is the one place where inputs enter the core;
 //! - [`endpoints`] and [`endpoint`] keep the books of the sockets, [`sockets`] are the kernel's;
-//! - [`commands`], [`declarations`] and [`retry_queue`] are what the engine remembers of operators, of the address thread
-//!   and of full queues;
+//! - [`commands`], [`declarations`] and [`retry_queue`] are what the engine remembers of operators,
+//!   of the address thread and of full queues;
 //! - [`mailbox`] is the way in, and [`kernel_io`] the kernel's side.
 //!
 //! The thread must not log, allocate without bound, touch files or wait for another thread.
@@ -42,7 +43,8 @@ pub(crate) struct ThreadOutlets {
     pub(crate) events: mpsc::Sender<AgentEvent>,
     /// How many events were dropped.
     pub(crate) lost: Arc<AtomicU64>,
-    /// What must survive a restart, and answers, in this order. When the queue is full, they are kept and offered again.
+    /// What must survive a restart, and answers, in this order. When the queue is full, they are
+    /// kept and offered again.
     pub(crate) to_writer: mpsc::Sender<WriterMessage>,
     /// Fires when everything is released after [`crate::protocol::Input::Shutdown`].
     pub(crate) stopped: oneshot::Sender<()>,
@@ -56,7 +58,8 @@ pub(crate) struct ProtocolThread {
 }
 
 impl ProtocolThread {
-    /// Opens what the thread needs. Sockets follow when it is told of interfaces and of a configuration.
+    /// Opens what the thread needs. Sockets follow when it is told of interfaces and of a
+    /// configuration.
     ///
     /// # Errors
     /// The kernel has no epoll or timer to give.

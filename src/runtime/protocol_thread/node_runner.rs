@@ -21,13 +21,14 @@ impl NodeRunner {
         &self.node
     }
 
-    /// The effects that wait, to be carried out in their order. Their room is given back with [`Self::reuse`].
+    /// The effects that wait, to be carried out in their order. Their room is given back with
+    /// [`Self::reuse`].
     pub(super) fn take_effects(&mut self) -> Effects {
         std::mem::take(&mut self.effects)
     }
 
-    /// Takes the room of effects that were carried out, so that a steady state allocates nothing. What was fed while they
-    /// were carried out has had effects too: these wait for the next turn.
+    /// Takes the room of effects that were carried out, so that a steady state allocates nothing.
+    /// What was fed while they were carried out has had effects too: these wait for the next turn.
     pub(super) fn reuse(&mut self, mut room: Vec<Effect>) {
         room.clear();
         room.append(&mut self.effects);

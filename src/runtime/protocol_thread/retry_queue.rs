@@ -1,7 +1,7 @@
 //! What a bounded queue had no room for: kept in order, and offered again.
 //!
-//! The protocol thread must not wait for those who read its queues. It keeps what they had no room for, and offers it
-//! again soon. What bounds the length is said where a queue is made.
+//! The protocol thread must not wait for those who read its queues. It keeps what they had no room
+//! for, and offers it again soon. What bounds the length is said where a queue is made.
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,5 @@
-//! Sockets, a clock and an address thread for tests, all of which do what a script says, and a log of what was done with
-//! them in its order.
+//! Sockets, a clock and an address thread for tests, all of which do what a script says, and a log
+//! of what was done with them in its order.
 
 use super::endpoint::{EndpointSockets, SocketKind, SocketPurpose};
 use super::engine::{Ready, ThreadIo};
@@ -27,7 +27,8 @@ pub(super) struct Host {
     pub(super) announcements: BTreeMap<u32, VecDeque<Announcement>>,
     /// The place of the endpoint for which sockets were opened last, by the index of the interface.
     places: BTreeMap<u32, usize>,
-    /// Advertisements that are sent from here on fail with these errors; an empty list: they are sent.
+    /// Advertisements that are sent from here on fail with these errors; an empty list: they are
+    /// sent.
     pub(super) send_errors: VecDeque<i32>,
     /// Sockets cannot be opened for this reason.
     pub(super) open_error: Option<&'static str>,
@@ -75,7 +76,8 @@ impl ScriptedHost {
         self.0.borrow().announcement_filters.get(&index).cloned().unwrap_or_default()
     }
 
-    /// From which addresses of this host the sockets of the interface with this index hear advertisements.
+    /// From which addresses of this host the sockets of the interface with this index hear
+    /// advertisements.
     pub(super) fn own_address_filter(&self, index: u32) -> BTreeSet<Ipv4Addr> {
         self.0.borrow().own_address_filters.get(&index).cloned().unwrap_or_default()
     }

@@ -25,18 +25,20 @@ pub(super) struct KernelSockets {
     advertisements: Option<AdvertisementSockets>,
 }
 
-/// One socket to receive advertisements, one to transmit them, and one for what the kernel takes for our
-/// own.
+/// One socket to receive advertisements, one to transmit them, and one for what the kernel takes
+/// for our own.
 #[derive(Debug)]
 struct AdvertisementSockets {
     receive: ReceiveSocket,
     transmit: TransmitSocket,
-    /// For packets from our own addresses, which the IPv4 kernel drops as martians; the IPv6 kernel delivers them.
+    /// For packets from our own addresses, which the IPv4 kernel drops as martians; the IPv6 kernel
+    /// delivers them.
     own_addresses: Option<MartianSocket>,
 }
 
 impl KernelSockets {
-    /// Opens the sockets for an interface with this index. Epoll tells of them with the tokens that `token` gives.
+    /// Opens the sockets for an interface with this index. Epoll tells of them with the tokens that
+    /// `token` gives.
     ///
     /// # Errors
     /// The step that failed, with the kernel's answer, on one line.
@@ -113,8 +115,9 @@ impl EndpointSockets for KernelSockets {
     }
 
     fn filter_announcements(&mut self, watched: AnnouncementFilter) {
-        // If the kernel refuses, the socket hears what it heard before; the next change tries again. The core waits for
-        // announcements for a bounded time, and ignores those that do not matter.
+        // If the kernel refuses, the socket hears what it heard before; the next change tries
+        // again. The core waits for announcements for a bounded time, and ignores those that do not
+        // matter.
         let _ = self.announcements.watch(watched);
     }
 

@@ -1,21 +1,24 @@
 //! The order of a turn of the protocol thread: hear before you judge, always.
 //!
-//! A process can be stopped anywhere: between two of its instructions, for seconds (SIGSTOP, a busy machine, a
-//! hypervisor). What its peers say meanwhile waits in its sockets. Two rules make every such stop harmless:
+//! A process can be stopped anywhere: between two of its instructions, for seconds (SIGSTOP, a busy
+//! machine, a hypervisor). What its peers say meanwhile waits in its sockets. Two rules make every
+//! such stop harmless:
 //!
-//! 1. Deadlines are judged by a clock that was read *before* everything that waits was heard. Whatever arrived until
-//!    then has been heard, so that a deadline which has passed by this clock has really passed in silence.
-//! 2. What is heard is stamped with a clock that is read *after* it was taken from its socket. No stamp is older than
-//!    the arrival, so that no deadline which follows from it is too early.
+//! 1. Deadlines are judged by a clock that was read *before* everything that waits was heard.
+//!    Whatever arrived until then has been heard, so that a deadline which has passed by this clock
+//!    has really passed in silence.
+//! 2. What is heard is stamped with a clock that is read *after* it was taken from its socket. No
+//!    stamp is older than the arrival, so that no deadline which follows from it is too early.
 //!
-//! Hence nothing is judged in a round that heard something: the clock is read again, and it is listened again, until
-//! nothing waits. Time then never steps back from what was heard to what is judged.
+//! Hence nothing is judged in a round that heard something: the clock is read again, and it is
+//! listened again, until nothing waits. Time then never steps back from what was heard to what is
+//! judged.
 
 use crate::types::MonoTime;
 
-/// Rounds of listening in one turn. Under a flood every round hears something; then it is judged all the same, and
-/// what has waited since the turn began has been heard by then ([`super::engine`] reads more in so many rounds than
-/// a socket's buffer holds).
+/// Rounds of listening in one turn. Under a flood every round hears something; then it is judged
+/// all the same, and what has waited since the turn began has been heard by then ([`super::engine`]
+/// reads more in so many rounds than a socket's buffer holds).
 const ROUNDS: usize = 4;
 
 /// What a turn is made of.
@@ -37,8 +40,8 @@ pub(super) enum RoundResult {
     Something,
 }
 
-/// One turn. Says what the last round of listening met: after [`RoundResult::Something`] more may wait, so that there is
-/// no time to sleep.
+/// One turn. Says what the last round of listening met: after [`RoundResult::Something`] more may
+/// wait, so that there is no time to sleep.
 pub(super) fn turn(steps: &mut impl TurnSteps) -> RoundResult {
     for _ in 0..ROUNDS {
         let now = steps.now();
@@ -67,7 +70,8 @@ mod tests {
     /// What each step of a turn takes.
     const STEP: Duration = Duration::from_micros(3);
 
-    /// A Backup that hears a living Active through several sockets, in a process that is stopped once.
+    /// A Backup that hears a living Active through several sockets, in a process that is stopped
+    /// once.
     struct Backup {
         clock: MonoTime,
         /// When the Active speaks next, by socket.
