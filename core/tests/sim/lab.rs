@@ -139,10 +139,16 @@ impl Lab {
         self.world.views().iter().filter(|v| v.holds[family]).map(|v| v.port.0).collect()
     }
 
+    /// What a node says of its first router.
     pub(crate) fn router(&self, at: usize) -> RouterSnapshot {
+        self.router_of(at, RouterNumber::First)
+    }
+
+    pub(crate) fn router_of(&self, at: usize, number: RouterNumber) -> RouterSnapshot {
         let node = self.world.node(Port(at)).unwrap();
         let now = node.clock().read(self.world.now());
-        node.core().snapshot(now).routers[0].clone()
+        let routers = node.core().snapshot(now).routers;
+        routers.into_iter().find(|router| router.spec.vrid == number.vrid()).unwrap()
     }
 
     pub(crate) fn instance(&self, at: usize) -> InstanceSnapshot {

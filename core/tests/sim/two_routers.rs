@@ -6,7 +6,7 @@ use vrrpd_core::sim::Port;
 use vrrpd_core::sim::node::{NodeSetup, Packets};
 use vrrpd_core::sim::router::{RouterNumber, SecondRouter};
 use vrrpd_core::sim::script::{Act, Leftovers};
-use vrrpd_core::types::{AdverInterval, Preempt, Priority, Role};
+use vrrpd_core::types::{AdverInterval, MonoTime, Preempt, Priority, Role};
 
 /// A node with these priorities in its first and in its second router.
 fn pair(first: u8, second: u8) -> NodeSetup {
@@ -58,12 +58,19 @@ fn the_clean_up_after_a_crash_hands_over_what_was_active() {
 #[test]
 fn a_stall_loses_the_router_that_was_active_and_disturbs_the_other_not_at_all() {
     let mut lab = sharing();
+    let second_since = |lab: &Lab| -> Vec<MonoTime> {
+        let second = lab.router_of(1, RouterNumber::Second);
+        second.instances.iter().map(|instance| instance.since).collect()
+    };
+    let before = second_since(&lab);
     lab.act(Act::Stall(Port(0), Packets::Wait));
     lab.run(secs(5));
-    assert_eq!(lab.actives_of(RouterNumber::Second), [1]);
+    assert_eq!(actives(&lab), [vec![1], vec![1]], "the other node took over the first router");
+    assert_eq!(second_since(&lab), before, "the second router went on");
     lab.act(Act::Wake(Port(0)));
     lab.settle();
     assert_eq!(actives(&lab), [vec![0], vec![1]]);
+    assert_eq!(second_since(&lab), before, "the second router went on");
 }
 
 #[test]
