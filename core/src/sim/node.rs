@@ -477,9 +477,7 @@ impl SimNode {
 
     /// Saves the demotion of a router, or that it is not demoted.
     pub(super) fn save_demotion(&mut self, name: &RouterName, demotion: Option<Demotion>) {
-        // The first router has another name after some reloads.
-        let number =
-            if *name == RouterNumber::Second.name() { RouterNumber::Second } else { RouterNumber::First };
+        let number = RouterNumber::named(name);
         if let Some(router) = self.routers.iter_mut().find(|router| router.number == number) {
             router.demotion = demotion;
         }

@@ -38,6 +38,12 @@ impl RouterNumber {
         if key.vrid == Self::Second.vrid() { Self::Second } else { Self::First }
     }
 
+    /// The number of the router to which a name belongs. The first router has another name after
+    /// some reloads, and the router of its former name may still be leaving.
+    pub(super) fn named(name: &RouterName) -> Self {
+        if *name == Self::Second.name() { Self::Second } else { Self::First }
+    }
+
     /// The VRID.
     #[must_use]
     pub fn vrid(self) -> Vrid {
@@ -170,9 +176,7 @@ impl SimRouter {
     /// What the core did for this router alone.
     pub(super) fn own_effects(&self, effects: &Effects) -> Effects {
         let is_own = |key: InstanceKey| RouterNumber::of(key) == self.number;
-        let is_named = |name: &RouterName| {
-            *name == self.spec.name || self.given.as_ref().is_some_and(|given| given.name == *name)
-        };
+        let is_named = |name: &RouterName| RouterNumber::named(name) == self.number;
         let concerns = |effect: &&Effect| match effect {
             Effect::HoldAddresses { key, .. }
             | Effect::ReleaseAddresses { key, .. }
@@ -200,4 +204,24 @@ impl SimRouter {
 /// it holds, whatever its checks report.
 fn is_retune(old: &RouterSpec, new: &RouterSpec) -> bool {
     (&old.name, &old.instances, &old.tracks) == (&new.name, &new.instances, &new.tracks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::node::{Host, NodeSetup, SimNode};
+    use super::*;
+    use crate::types::Preempt;
+
+    #[test]
+    fn what_concerns_a_router_that_leaves_under_its_former_name_belongs_to_the_first_router() {
+        let role =
+            || Role::Contender { priority: crate::types::Priority::clamped(100), preempt: Preempt::Allow };
+        let second = SecondRouter { role: role(), interval: AdverInterval::default(), tracks: Vec::new() };
+        let setup = NodeSetup { second: Some(second), ..NodeSetup::new(Host { v4: 1, v6: 1 }, role()) };
+        let node = SimNode::new(setup, &[Family::Ipv4]);
+        let saved = |name: &str| Effect::SaveDemotion { router: name.parse().unwrap(), demotion: None };
+        let effects: Effects = ["former", "web", "database"].map(saved).into_iter().collect();
+        let seen: Vec<Effects> = node.routers.iter().map(|router| router.own_effects(&effects)).collect();
+        assert_eq!(seen, [effects[..2].to_vec(), effects[2..].to_vec()]);
+    }
 }
