@@ -3,7 +3,6 @@
 //! A node holds state only; the world changes it.
 
 use super::clock::{Clock, TrueTime};
-use super::input_context::InputKind;
 use super::kernel::FakeKernel;
 use super::packet::Packet;
 use super::reference::Reference;
@@ -223,6 +222,11 @@ impl NodeView {
     /// Whether two views differ at most in what neighbours cause.
     pub(super) fn is_but_for_neighbours(&self, other: &Self) -> bool {
         *self == Self { other_addresses: self.other_addresses, ..other.clone() }
+    }
+
+    /// The same with the deadline of another view: the other router of the node may move it.
+    pub(super) fn with_deadline_of(&self, other: &Self) -> Self {
+        Self { deadline: other.deadline, ..self.clone() }
     }
 
     /// The state of one family.
@@ -448,12 +452,6 @@ impl SimNode {
     pub(super) fn classify(&mut self, input: &Input<'_>) {
         for router in &mut self.routers {
             router.kind = router.kind_of(&self.core, input);
-        }
-        // The deadline is that of the whole node.
-        if self.routers.iter().any(|router| router.kind != InputKind::Unchanged) {
-            for router in self.routers.iter_mut().filter(|router| router.kind == InputKind::Unchanged) {
-                router.kind = InputKind::Configure;
-            }
         }
     }
 

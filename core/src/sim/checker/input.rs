@@ -80,7 +80,11 @@ impl Checker {
         // A node that slept past a deadline has more to notice than this input.
         let overslept = before.deadline.is_some_and(|at| at <= local);
         // Warnings about a neighbour may expire in the meantime.
-        let same = || before.is_but_for_neighbours(after);
+        let same = || {
+            let other_changed = node.routers.iter().any(|router| router.kind != InputKind::Unchanged);
+            let before = if other_changed { before.with_deadline_of(after) } else { before.clone() };
+            before.is_but_for_neighbours(after)
+        };
         if kind == InputKind::Unchanged && !overslept && !(effects.is_empty() && same()) {
             return fail("an unchanged configuration is not noticed", became());
         }
