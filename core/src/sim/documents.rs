@@ -6,7 +6,16 @@
 //! well.
 
 use crate::types::{AdverInterval, AdvertPriority, Family};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
+
+/// The multicast group to which advertisements are sent (RFC 9568 §5.1.1.2, §5.1.2.2).
+pub(super) const fn group(family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18)),
+        Family::Ipv6 => IpAddr::V6(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12)),
+    }
+}
 
 /// Skew_Time = ((256 − Priority) × Active_Adver_Interval) / 256 (RFC 9568 §6.1), in nanoseconds.
 pub(super) fn skew_time(priority: AdvertPriority, learned: AdverInterval) -> Duration {

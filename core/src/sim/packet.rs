@@ -9,25 +9,26 @@ use std::net::IpAddr;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Packet {
     source: IpAddr,
+    destination: IpAddr,
     ttl: u8,
     message: Vec<u8>,
 }
 
 impl Packet {
-    /// The packet that a router sends for one advertisement: TTL 255, to the multicast group.
+    /// The packet that a router sends for one advertisement, with TTL 255.
     ///
     /// # Errors
     /// [`EmitError`], as [`wire::emit`].
     pub fn advertise(draft: &Draft, addresses: impl Iterator<Item = IpAddr>) -> Result<Self, EmitError> {
         let mut message = Vec::new();
         wire::emit(draft, addresses, &mut message)?;
-        Ok(Self { source: draft.source, ttl: 255, message })
+        Ok(Self { source: draft.source, destination: draft.destination, ttl: 255, message })
     }
 
     /// The IP header of the packet, as the receive checks see it.
     #[must_use]
     pub const fn carrier(&self) -> Carrier {
-        Carrier { source: self.source, destination: self.family().group(), ttl: self.ttl }
+        Carrier { source: self.source, destination: self.destination, ttl: self.ttl }
     }
 
     /// The address family of the packet.
@@ -66,21 +67,21 @@ impl Packet {
     /// The whole IP packet, for a capture.
     #[must_use]
     pub fn to_ip(&self) -> Vec<u8> {
-        let mut packet = match (self.source, self.family().group()) {
-            (IpAddr::V4(source), IpAddr::V4(group)) => {
+        let mut packet = match (self.source, self.destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let len = u16::try_from(20 + self.message.len()).unwrap_or(u16::MAX).to_be_bytes();
                 let mut header =
                     vec![0x45, 0xc0, len[0], len[1], 0, 0, 0x40, 0, self.ttl, wire::IP_PROTOCOL, 0, 0];
                 header.extend(source.octets());
-                header.extend(group.octets());
+                header.extend(destination.octets());
                 let sum = internet_checksum(&header).to_be_bytes();
                 header.splice(10..12, sum);
                 header
             }
-            (source, group) => {
+            (source, destination) => {
                 let len = u16::try_from(self.message.len()).unwrap_or(u16::MAX).to_be_bytes();
                 let mut header = vec![0x6c, 0, 0, 0, len[0], len[1], wire::IP_PROTOCOL, self.ttl];
-                for address in [source, group] {
+                for address in [source, destination] {
                     if let IpAddr::V6(address) = address {
                         header.extend(address.octets());
                     }

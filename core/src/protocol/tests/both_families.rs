@@ -315,3 +315,21 @@ fn after_a_refused_demotion_a_family_whose_timer_has_fired_takes_over_at_once() 
     run_until_answered(&mut rig);
     assert_eq!(states(&rig), [StateName::Active; 2]);
 }
+
+#[test]
+fn advertisements_are_of_version_3_and_go_to_the_group_of_their_family() {
+    let mut rig = Rig::new(both());
+    rig.until_state(StateName::Active);
+    let sent: Vec<(Family, Version, String)> = rig
+        .out
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Advertise { key, version, destination, .. } => {
+                Some((key.family, *version, destination.to_string()))
+            }
+            _ => None,
+        })
+        .collect();
+    let expected = [(Family::Ipv4, Version::V3, "224.0.0.18"), (Family::Ipv6, Version::V3, "ff02::12")];
+    assert_eq!(sent, expected.map(|(family, version, group)| (family, version, group.to_owned())));
+}

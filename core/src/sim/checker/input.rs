@@ -3,11 +3,12 @@
 use super::{Checker, Violation};
 use crate::protocol::{Answer, DemoteOutcome, Effect, Effects, LastResort, StateName};
 use crate::sim::clock::TrueTime;
+use crate::sim::documents;
 use crate::sim::input_context::{InputContext, InputKind, before_release, is_conflict, is_decision};
 use crate::sim::lan::Port;
 use crate::sim::node::{NodeView, SimNode};
 use crate::sim::packet::Packet;
-use crate::types::{InstanceKey, MonoTime};
+use crate::types::{InstanceKey, MonoTime, Version};
 use crate::wire::{ChecksumFlavour, Draft};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -148,6 +149,9 @@ impl Checker {
                     }
                     if *source != node.host.address(key.family) {
                         return fail("advertisements have our source address", format!("{effect:?}"));
+                    }
+                    if (*version, *destination) != (Version::V3, documents::group(key.family)) {
+                        return fail("advertisements go to the group, in version 3", format!("{effect:?}"));
                     }
                 }
                 Effect::Answer { answer: Answer::Demoted(results), .. } => {

@@ -10,7 +10,7 @@ use crate::sim::documents::{
     LEAVES_BEFORE_ADVERTISING, MARGIN, NOT_ANNOUNCED, OVERSLEPT, ScriptLine, TakenFrom, active_down_interval,
     first_advertisement_waits, hosts_have_switched, not_overdue, skew_time,
 };
-use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime, Preempt};
+use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime, Preempt, Version};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -271,7 +271,8 @@ impl Instance {
         self.said.retain(|said| *said != sent);
         self.said.push_front(sent);
         self.said.truncate(6);
-        turn.expect(self.key, Expected::Advertise { source, priority, interval });
+        let (version, destination) = (Version::V3, documents::group(self.key.family));
+        turn.expect(self.key, Expected::Advertise { version, source, destination, priority, interval });
     }
 
     fn watch(&mut self, turn: &mut Turn<'_>) {

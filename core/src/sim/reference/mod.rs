@@ -1,7 +1,7 @@
 //! A reference of our own node: RFC 9568 §6 and what vrrpd adds to it, written from the documents.
 //!
 //! The reference is given every input that the core is given, and predicts what the core does:
-//! which advertisement the core sends (source, priority, interval), when it asks for the addresses
+//! which advertisement the core sends (everything but its checksum), when it asks for the addresses
 //! and releases them, when it announces them and when it listens to announcements, which state each
 //! family is in, and by when the core must want to be called again. Every difference is a violation
 //! of the simulation.

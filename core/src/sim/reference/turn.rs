@@ -1,7 +1,7 @@
 //! One input of one node: what the reference expects after it, and what the core did.
 
 use crate::protocol::{Effect, Effects, Snapshot};
-use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime};
+use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime, Version};
 use std::net::IpAddr;
 
 /// What is predicted for one instance. Reports, answers and the checksum are not predicted.
@@ -9,7 +9,13 @@ use std::net::IpAddr;
 pub(super) enum Expected {
     Hold,
     Release,
-    Advertise { source: IpAddr, priority: AdvertPriority, interval: AdverInterval },
+    Advertise {
+        version: Version,
+        source: IpAddr,
+        destination: IpAddr,
+        priority: AdvertPriority,
+        interval: AdverInterval,
+    },
     Announce,
     Watch,
     Ignore,
@@ -20,9 +26,10 @@ pub(super) fn expected(effect: &Effect) -> Option<(InstanceKey, Expected)> {
     match effect {
         Effect::HoldAddresses { key, .. } => Some((*key, Expected::Hold)),
         Effect::ReleaseAddresses { key, .. } => Some((*key, Expected::Release)),
-        Effect::Advertise { key, source, priority, interval, .. } => {
-            let (source, priority, interval) = (*source, *priority, *interval);
-            Some((*key, Expected::Advertise { source, priority, interval }))
+        Effect::Advertise { key, version, source, destination, priority, interval, checksum: _ } => {
+            let (version, source, destination) = (*version, *source, *destination);
+            let (priority, interval) = (*priority, *interval);
+            Some((*key, Expected::Advertise { version, source, destination, priority, interval }))
         }
         Effect::Announce { key, .. } => Some((*key, Expected::Announce)),
         Effect::WatchAnnouncements { key } => Some((*key, Expected::Watch)),
