@@ -546,12 +546,14 @@ impl<'a> LoneNodeRun<'a> {
         };
         let [nginx, database] = checks();
         let other_interface = self.pick_interface();
-        let tracks = match self.rng.below(7) {
+        let tracks = match self.rng.below(9) {
             0 => vec![Track::fault(nginx)],
             1 => vec![Track::weighted(nginx, -60)],
             2 => vec![Track::weighted(database, 55)],
             3 => vec![Track::weighted(nginx, -30), Track::weighted(database, 20)],
             4 => vec![Track::fault(other_interface), Track::fault(database)],
+            5 => vec![Track::weighted(other_interface, -40)],
+            6 => vec![Track::weighted(other_interface, 25), Track::weighted(nginx, -70)],
             _ => Vec::new(),
         };
         let repeat = NonZeroU8::MIN.saturating_add(self.rng.pick(&[0, 4, 7], 4));
