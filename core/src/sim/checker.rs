@@ -102,7 +102,7 @@ impl Checker {
         }
     }
 
-    /// The bounds of this world.
+    /// The bounds of this virtual router.
     #[must_use]
     pub const fn bounds(&self) -> &Bounds {
         &self.bounds
@@ -114,7 +114,7 @@ impl Checker {
         self.settle
     }
 
-    /// How many times the whole world was checked.
+    /// How many times the whole world was checked by the rules of this virtual router.
     #[must_use]
     pub const fn checks(&self) -> u64 {
         self.checks

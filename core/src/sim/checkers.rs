@@ -54,6 +54,11 @@ impl Checkers {
         self.numbers().map(|number| self.of(number).settle()).max().unwrap_or_default()
     }
 
+    /// How many times the world was checked, by all checkers together.
+    pub(super) fn checks(&self) -> u64 {
+        self.numbers().map(|number| self.of(number).checks()).sum()
+    }
+
     /// The bounds of the first virtual router; what depends on the LAN and the kernels alone is the
     /// same for all.
     pub(super) const fn bounds(&self) -> &Bounds {

@@ -30,7 +30,7 @@ const SECOND_ROUTER: PerMille = PerMille::new(250);
 pub struct Totals {
     /// The number of steps of the world.
     pub steps: u64,
-    /// How many times the rules were applied.
+    /// How many times the rules were applied, counted for each virtual router.
     pub checks: u64,
     /// The number of commands that operators gave on the calm LAN.
     pub commands: u64,
@@ -55,7 +55,7 @@ pub fn run(seed: u64, detail: Detail) -> Result<Totals, Failure> {
     let (result, world) = play(seed, detail);
     match result {
         Ok(commands) => {
-            let (steps, checks) = (world.steps(), world.checker().checks());
+            let (steps, checks) = (world.steps(), world.checks());
             let second_routers = u64::from(world.has_second_router());
             Ok(Totals { steps, checks, commands, second_routers })
         }
