@@ -162,7 +162,7 @@ impl SimRouter {
         let Input::Configure(specs) = input else { return InputKind::of(input) };
         let running = || core.running().filter(|spec| spec.vrid == vrid);
         let new = || specs.iter().filter(|spec| spec.vrid == vrid);
-        let kind = if !running().chain(&self.given).zip(new().cycle()).all(|(old, new)| is_retune(old, new)) {
+        let kind = if !running().chain(&self.given).zip(new().cycle()).all(|(old, new)| keeps_all(old, new)) {
             InputKind::Replace
         } else if running().eq(new()) && self.given.iter().eq(new()) {
             InputKind::Unchanged
@@ -202,7 +202,7 @@ impl SimRouter {
 
 /// Whether a router that runs with the configuration `old` continues with `new` and keeps all that
 /// it holds, whatever its checks report.
-fn is_retune(old: &RouterSpec, new: &RouterSpec) -> bool {
+fn keeps_all(old: &RouterSpec, new: &RouterSpec) -> bool {
     (&old.name, &old.instances, &old.tracks) == (&new.name, &new.instances, &new.tracks)
 }
 

@@ -89,10 +89,10 @@ impl Checker {
         if kind == InputKind::Unchanged && !overslept && !(effects.is_empty() && same()) {
             return fail("an unchanged configuration is not noticed", became());
         }
-        let retuned = kind == InputKind::Configure && !before.states.is_empty();
+        let reconfigured = kind == InputKind::Configure && !before.states.is_empty();
         let moved = before.states != after.states || effects.iter().any(is_decision);
-        if retuned && before.eligible && moved {
-            return fail("a retune keeps the state", became());
+        if reconfigured && before.eligible && moved {
+            return fail("a reload that keeps the router keeps its state", became());
         }
         if self.has_settled(now) && effects.iter().any(is_conflict) {
             return fail("on a calm LAN nobody announces what another serves", became());
@@ -133,7 +133,7 @@ impl Checker {
                         );
                     }
                 }
-                Effect::Advertise { key, priority, source, .. } => {
+                Effect::Advertise { key, version, priority, source, destination, .. } => {
                     let was = before.state(*key) == StateName::Active;
                     let is = after.state(*key) == StateName::Active;
                     if priority.is_resignation() {
