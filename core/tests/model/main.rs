@@ -82,7 +82,7 @@ fn every_demotion_of_the_active_keeps_the_addresses_held() {
 
 /// The successor may send announcements that we cannot hear.
 #[test]
-fn a_demotion_beside_a_taker_that_is_not_heard_to_announce_keeps_the_addresses_held() {
+fn a_demotion_beside_a_successor_that_is_not_heard_to_announce_keeps_the_addresses_held() {
     let limits = Limits { depth: deep(40), ..Limits::HEALTHY };
     let mut cluster = Cluster::settled(V4, &[contender(200), contender(100)]);
     cluster.announcements = Announcements::NeverHeard;

@@ -69,7 +69,7 @@ fn a_backup_that_does_not_preempt_takes_over_as_well() {
 }
 
 #[test]
-fn a_demotion_without_a_taker_is_refused_and_nothing_is_let_go() {
+fn a_demotion_without_a_successor_is_refused_and_nothing_is_let_go() {
     let mut lab = Lab::settled(V4, vec![node(200)]);
     lab.demote(0);
     lab.run(secs(3));
@@ -79,7 +79,7 @@ fn a_demotion_without_a_taker_is_refused_and_nothing_is_let_go() {
 }
 
 #[test]
-fn a_forced_demotion_without_a_taker_lets_go() {
+fn a_forced_demotion_without_a_successor_lets_go() {
     let mut lab = Lab::settled(V4, vec![node(200)]);
     lab.act(Act::Demote(Port(0), Force::Yes));
     lab.run(secs(3));

@@ -324,7 +324,7 @@ impl Instance {
                 self.advertise(policy.priority, policy.interval, policy, out);
                 if contested {
                     // The other Active may hear this advertisement as the first one, and not every
-                    // router says a last word that would make us announce again.
+                    // router sends a last advertisement, which would make us announce again.
                     self.announce_again(now, out);
                 }
                 overslept.then_some(late)

@@ -1,8 +1,8 @@
 //! Addresses that somebody else announces while we serve them (RFC 5227 §2.4, docs/adr/0025).
 //!
-//! A machine that has one of them as its own takes hosts away from us without a word of VRRP, and so
-//! does a router that we do not hear. An operator is told, and hosts are told again where the address
-//! is.
+//! A machine that has one of them as its own takes hosts away from us and does not advertise at all,
+//! and a router that we do not hear does the same. An operator is told, and hosts are told again where
+//! the address is.
 
 use super::state::State;
 use super::{Instance, Policy};

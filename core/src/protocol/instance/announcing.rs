@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rival_right_after_an_announcement_is_answered_later_not_never() {
+    fn another_active_right_after_an_announcement_is_answered_later_not_never() {
         let spec = one_round();
         let (mut schedule, _) = AnnouncementSchedule::begin(START, spec);
         let heard = START + Duration::from_millis(10);
@@ -208,7 +208,7 @@ mod tests {
 
     /// What is planned for a second later keeps nothing earlier from being planned.
     #[test]
-    fn a_rival_that_is_heard_again_is_answered_within_the_gap_whatever_is_planned() {
+    fn another_active_that_is_heard_again_is_answered_within_the_gap_whatever_is_planned() {
         let spec = one_round();
         for millis in 31..1000 {
             let (mut schedule, _) = AnnouncementSchedule::begin(START, spec);
@@ -230,7 +230,7 @@ mod tests {
         for (width, frames_a_second) in [(1, 34), (15, 500), (254, 508), (2001, 500)] {
             let (mut schedule, _) = AnnouncementSchedule::begin(START, spec);
             let mut rounds = 0;
-            // A rival that speaks every millisecond for a minute.
+            // Another Active advertises every millisecond for a minute.
             for millis in 0..60_000 {
                 let now = START + Duration::from_millis(millis);
                 rounds += schedule.due(now, spec).map_or(0, usize::from);

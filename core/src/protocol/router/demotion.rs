@@ -99,7 +99,7 @@ impl Router {
         out: &mut Effects,
     ) {
         let Some(Finished { began, demotion, commands }) = self.take_finished() else { return };
-        // What counts is when the service was in other hands, not for how long we lingered.
+        // What counts is when another router served, and not for how long we kept the addresses after that.
         let taken = successors.and_then(|successors| successors.iter().map(|one| one.heard).max());
         let after = taken.unwrap_or(now).since(began);
         let released = !self.is_active();

@@ -76,7 +76,7 @@ fn a_family_that_yields_makes_the_other_yield_too() {
         assert_eq!(rig.instance(sibling).active, None, "who is Active there was not heard yet");
         rig.hear_announced(Family::Ipv4);
         rig.run(ms(20));
-        assert_eq!(rig.said(), ["release"], "hosts have turned in one family");
+        assert_eq!(rig.said(), ["release"], "hosts have switched in one family");
         rig.hear_announced(Family::Ipv6);
         rig.run(ms(80));
         assert_eq!(rig.said(), ["release"]);
@@ -115,12 +115,12 @@ fn a_hand_over_ends_when_both_are_taken() {
     rig.demote(Force::No);
     rig.run(ms(10));
     rig.hear(advert("192.0.2.1", 50));
-    assert_eq!(states(&rig), [StateName::Active; 2], "IPv6 has no taker yet");
+    assert_eq!(states(&rig), [StateName::Active; 2], "IPv6 has no successor yet");
     rig.run(ms(1));
     rig.hear(advert("fe80::1", 50));
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(21));
-    assert_eq!(states(&rig), [StateName::Active; 2], "hosts have not turned in IPv6");
+    assert_eq!(states(&rig), [StateName::Active; 2], "hosts have not switched in IPv6");
     rig.hear_announced(Family::Ipv6);
     rig.run(ms(80));
     assert_eq!(states(&rig), [StateName::Initialize; 2]);
@@ -187,9 +187,9 @@ fn without_a_source_address_in_any_family_it_releases_without_resigning() {
     assert_eq!(rig.said(), ["release", "release"]);
 }
 
-/// The rival advertises less often than an Active_Down_Interval of ours.
+/// The other Active advertises less often than an Active_Down_Interval of ours.
 #[test]
-fn a_tie_lost_in_ipv6_alone_counts_against_a_slow_rival_too() {
+fn a_tie_lost_in_ipv6_alone_counts_against_a_slow_active_too() {
     let mut rig = Rig::active(RouterSpec { interval: interval(10), ..both() });
     for _ in 0..2 {
         assert_eq!(states(&rig), [StateName::Active; 2]);

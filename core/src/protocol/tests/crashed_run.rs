@@ -35,7 +35,7 @@ fn backups_take_over_as_in_any_hand_over_and_the_addresses_stay_until_then() {
     rig.run(ms(5));
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(19));
-    assert_eq!(rig.said(), [""; 0], "hosts are still turning to the taker");
+    assert_eq!(rig.said(), [""; 0], "hosts are still switching to the successor");
     rig.run(ms(1));
     assert!(
         matches!(rig.events()[..], [.., EventKind::HandedOver { to, .. }] if to.to_string() == SUCCESSOR)

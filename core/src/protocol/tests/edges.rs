@@ -79,7 +79,7 @@ fn who_was_active_before_is_asked_again_and_who_was_not_has_taken_over() {
 }
 
 #[test]
-fn a_resignation_is_counted_and_ends_the_reign_of_its_sender_only() {
+fn a_resignation_is_counted_and_only_its_sender_is_not_the_active_any_more() {
     let mut rig = Rig::new(spec());
     rig.hear(advert(GREATER, 200));
     rig.hear(advert(PEER, 0));

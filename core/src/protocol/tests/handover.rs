@@ -22,7 +22,7 @@ fn a_demotion_shortens_resigns_and_holds_until_another_router_is_heard() {
     assert!(!released(&rig), "it may have spoken before it holds the address");
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(19));
-    assert!(!released(&rig), "hosts are still turning to the taker");
+    assert!(!released(&rig), "hosts are still switching to the successor");
     rig.run(ms(1));
     assert_eq!(rig.state(), StateName::Initialize);
     assert!(released(&rig));
@@ -169,7 +169,7 @@ fn a_second_round_that_is_begun_is_brought_to_an_end() {
 }
 
 #[test]
-fn patience_that_runs_out_while_we_linger_changes_nothing() {
+fn patience_that_runs_out_while_we_wait_for_hosts_changes_nothing() {
     let check = CheckName("nginx".into());
     let mut rig = Rig::new(RouterSpec { tracks: vec![Track::fault(check.clone())], ..spec() });
     rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
@@ -197,7 +197,7 @@ fn a_leaving_router_announces_nothing_until_it_withdraws_its_resignation() {
 }
 
 #[test]
-fn a_successor_that_leaves_while_we_linger_does_not_count() {
+fn a_successor_that_leaves_while_we_wait_for_hosts_does_not_count() {
     let mut rig = Rig::active(spec());
     rig.demote(Force::No);
     rig.run(ms(12));
@@ -266,7 +266,7 @@ fn an_unknown_name_is_answered() {
 
 /// T29.
 #[test]
-fn rfc9568_6_4_3_8_a_stop_hands_over_resigns_and_lets_go_even_without_a_taker() {
+fn rfc9568_6_4_3_8_a_stop_hands_over_resigns_and_lets_go_even_without_a_successor() {
     let mut rig = Rig::active(spec());
     rig.feed(Input::Shutdown);
     rig.run(ms(10));

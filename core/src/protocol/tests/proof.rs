@@ -110,7 +110,7 @@ fn a_router_that_releases_in_any_case_waits_for_one_message_only() {
     rig.run(ms(10));
     rig.hear(advert(PEER, 50));
     rig.run(ms(249));
-    assert!(!released(&rig), "hosts are turning");
+    assert!(!released(&rig), "hosts are still switching");
     rig.run(ms(1));
     assert!(released(&rig));
 }

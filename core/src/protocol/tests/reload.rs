@@ -46,7 +46,7 @@ fn an_unchanged_router_does_not_notice() {
 
 // RFC9568-6.1-9
 #[test]
-fn a_backup_that_is_retuned_keeps_its_timer_and_the_learned_interval() {
+fn a_backup_that_is_reconfigured_keeps_its_timer_and_the_learned_interval() {
     let mut rig = Rig::new(spec());
     rig.hear(Advert { centiseconds: 250, ..advert("192.0.2.1", 200) });
     rig.run(ms(900));
@@ -216,12 +216,12 @@ fn no_epoch_of_a_virtual_router_is_used_twice() {
 }
 
 #[test]
-fn routers_beside_one_that_goes_are_retuned_all_the_same() {
+fn routers_beside_one_that_goes_are_reconfigured_all_the_same() {
     let mut rig = Rig::new(spec());
     rig.feed(Input::Configure(vec![other(52), spec()]));
-    let retuned = RouterSpec { role: contender(77, Preempt::Allow), ..spec() };
+    let reconfigured = RouterSpec { role: contender(77, Preempt::Allow), ..spec() };
     // A Backup is removed at once, and the indices of the others shift.
-    rig.feed(Input::Configure(vec![retuned]));
+    rig.feed(Input::Configure(vec![reconfigured]));
     assert_eq!(rig.node.snapshot(rig.now).routers[0].effective.get(), 77);
 }
 

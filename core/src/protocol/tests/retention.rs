@@ -119,7 +119,7 @@ fn an_announcement_that_may_have_crossed_ours_does_not_count() {
     rig.run(ms(17));
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(22));
-    assert_eq!(rig.said(), ["say 100/100cs"], "only a last word");
+    assert_eq!(rig.said(), ["say 100/100cs"], "only a last advertisement");
     // The winner repeats its announcement after 30 ms.
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(20));

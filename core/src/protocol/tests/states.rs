@@ -330,11 +330,11 @@ fn rfc9568_6_4_2_6_a_backup_that_stops_says_nothing() {
 }
 
 #[test]
-fn a_rival_is_reported_and_the_addresses_are_announced_again() {
+fn another_active_is_reported_and_the_addresses_are_announced_again() {
     let mut rig = Rig::active(spec());
     rig.hear(advert("192.0.2.1", 50));
-    let rival = |kind: &EventKind| matches!(kind, EventKind::DualActive { .. });
-    assert!(rig.events().iter().any(rival));
+    let is_dual = |kind: &EventKind| matches!(kind, EventKind::DualActive { .. });
+    assert!(rig.events().iter().any(is_dual));
     assert_eq!(rig.said(), ["say 100/100cs", "announce 1"]);
 }
 
@@ -370,7 +370,7 @@ fn a_backup_that_overslept_listens_for_another_interval() {
 }
 
 #[test]
-fn rfc9568_6_1_9_a_retune_keeps_state_and_timers() {
+fn rfc9568_6_1_9_a_reload_that_keeps_the_router_keeps_state_and_timers() {
     let mut rig = Rig::active(spec());
     rig.feed(Input::Configure(vec![RouterSpec {
         role: contender(150, Preempt::Forbid),
