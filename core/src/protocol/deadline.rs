@@ -1,7 +1,7 @@
 //! Every deadline of the core, in one list.
 //!
-//! A deadline is a function of state and is stored nowhere else: [`super::router::Router::due`] says
-//! when each is due, `Router::on_deadline` what happens then. Both match this enum without a
+//! A deadline is a function of state and is stored nowhere else: [`super::router::Router::due`]
+//! says when each is due, `Router::on_deadline` what happens then. Both match this enum without a
 //! wildcard, so that a deadline cannot have the one and lack the other.
 
 use crate::types::MonoTime;
@@ -15,16 +15,16 @@ pub(in crate::protocol) enum Deadline {
     ReleaseRetained,
     /// Active_Down_Timer of a Backup (RFC 9568 §6.2).
     ActiveDown,
-    /// Adver_Timer of an Active (RFC 9568 §6.2): its next advertisement, and while it leaves the next
-    /// step of the hand-over script.
+    /// Adver_Timer of an Active (RFC 9568 §6.2): its next advertisement, and while it leaves the
+    /// next step of the hand-over script.
     Advertise,
     /// The next round of gratuitous ARP or unsolicited Neighbor Advertisements of an Active.
     Announce,
     /// An announcement of one of our addresses by somebody else was not explained by an
     /// advertisement: it is an address conflict.
     AddressConflict,
-    /// An instance that has no timer after which it serves has heard nobody serve for so long that an
-    /// operator must know.
+    /// An instance that has no timer after which it serves has heard nobody serve for so long that
+    /// an operator must know.
     ServiceSilence,
     /// The hand-over of a router ends: hosts have switched to the successor, or patience is over.
     HandoverEnd,
@@ -61,8 +61,8 @@ impl Deadline {
 pub(in crate::protocol) struct Due {
     /// It happens in any call from this moment on.
     pub(in crate::protocol) at: MonoTime,
-    /// The core asks to be called at this moment at the latest. Later than `at` where many instances
-    /// may share one system call.
+    /// The core asks to be called at this moment at the latest. Later than `at` where many
+    /// instances may share one system call.
     pub(in crate::protocol) latest: MonoTime,
 }
 

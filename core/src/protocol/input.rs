@@ -86,7 +86,8 @@ pub enum Input<'a> {
     /// Whether the sockets of an interface and family are open; `Err` says why they are not.
     /// Without this input they count as open.
     Sockets(InterfaceName, Family, Result<(), String>),
-    /// The socket refused an advertisement. It was counted as sent when it was decided, and was not sent.
+    /// The socket refused an advertisement. It was counted as sent when it was decided, and was not
+    /// sent.
     AdvertisementUnsent {
         /// The instance whose advertisement it was.
         key: InstanceKey,

@@ -1,9 +1,9 @@
 //! One instance: the state machine of RFC 9568 §6.4 for one VRID, one address family and one
 //! interface.
 //!
-//! An instance knows its timers, its peers, what it sends, and whether the kernel was told to hold its
-//! addresses. It does not know the other family, faults, demotions or the node: [`super::router`]
-//! decides when it starts, takes over, leaves and stops.
+//! An instance knows its timers, its peers, what it sends, and whether the kernel was told to hold
+//! its addresses. It does not know the other family, faults, demotions or the node:
+//! [`super::router`] decides when it starts, takes over, leaves and stops.
 //!
 //! Its mechanisms are the modules below, each with private fields. Two dimensions say what it is
 //! doing: the state ([`state::State`], with [`backup`] and [`active`]) and its addresses
@@ -307,8 +307,8 @@ impl Instance {
         self.details.clone()
     }
 
-    /// Startup of a router that does not own the addresses: Initialize to Backup, with our own interval
-    /// until we learn another (RFC 9568 §6.4.1).
+    /// Startup of a router that does not own the addresses: Initialize to Backup, with our own
+    /// interval until we learn another (RFC 9568 §6.4.1).
     pub(in crate::protocol) fn start(&mut self, now: MonoTime, policy: &Policy, cause: Cause) -> Moved {
         // RFC9568-6.4.1-4
         self.active_lists = Lists::Ours;
@@ -322,8 +322,9 @@ impl Instance {
 
     /// Active_Down_Timer has fired, or an owner starts: becomes Active.
     ///
-    /// The kernel is asked for the addresses first. The advertisement that makes another router drop
-    /// them follows the kernel's answer, or the end of the grace: make before break (docs/adr/0004).
+    /// The kernel is asked for the addresses first. The advertisement that makes another router
+    /// drop them follows the kernel's answer, or the end of the grace: make before break
+    /// (docs/adr/0004).
     pub(in crate::protocol) fn take_over(
         &mut self,
         now: MonoTime,
@@ -332,7 +333,8 @@ impl Instance {
         out: &mut Effects,
     ) -> Moved {
         let (taking, hasty) = match &self.state {
-            // An owner that starts has not listened: a router may be serving, as after a resignation.
+            // An owner that starts has not listened: a router may be serving, as after a
+            // resignation.
             State::Initialize => (Taking::FromLeaving, None),
             State::Backup(backup) => {
                 (backup.takes_from(now, policy, &self.peers), backup.hasty_takeover(now, policy, &self.peers))
@@ -355,8 +357,8 @@ impl Instance {
         }
     }
 
-    /// Becomes the Active that a crashed run was, leaving. The addresses are in place and hosts know
-    /// them: they are not asked for, only released in the end (docs/adr/0014).
+    /// Becomes the Active that a crashed run was, leaving. The addresses are in place and hosts
+    /// know them: they are not asked for, only released in the end (docs/adr/0014).
     pub(in crate::protocol) fn finish_crashed_run(&mut self, now: MonoTime, out: &mut Effects) -> Moved {
         self.addresses.adopt(out);
         self.enter(now, State::Active(Active::of_crashed_run(now, self.version)), Cause::Startup)
@@ -369,16 +371,16 @@ impl Instance {
         self.enter(now, State::Initialize, cause)
     }
 
-    /// Releases addresses that are retained: no host can be reached any more, and no announcement can
-    /// be heard.
+    /// Releases addresses that are retained: no host can be reached any more, and no announcement
+    /// can be heard.
     pub(in crate::protocol) fn release_retained(&mut self, out: &mut Effects) {
         if self.addresses() == Addresses::Retained {
             self.addresses.release(out);
         }
     }
 
-    /// Active to Backup. Sends nothing (RFC 9568 §6.4.3). If hosts may send to us, the addresses are
-    /// retained until they have switched: the other router may advertise before it holds them.
+    /// Active to Backup. Sends nothing (RFC 9568 §6.4.3). If hosts may send to us, the addresses
+    /// are retained until they have switched: the other router may advertise before it holds them.
     pub(in crate::protocol) fn yield_to(
         &mut self,
         now: MonoTime,
@@ -540,7 +542,8 @@ impl Instance {
         self.addresses.switched_at(served)
     }
 
-    /// When one of its own deadlines is due ([`Deadline::OF_INSTANCE`]); `None` for those of a router.
+    /// When one of its own deadlines is due ([`Deadline::OF_INSTANCE`]); `None` for those of a
+    /// router.
     pub(in crate::protocol) fn due(&self, deadline: Deadline, policy: &Policy) -> Option<Due> {
         let with_slack = |(at, slack)| Due::with_slack(at, slack);
         match (deadline, &self.state) {

@@ -1,8 +1,9 @@
 //! What is wrong with this node and yet is not a reason to let go of the service: reported when it
 //! begins and when it ends.
 //!
-//! Like faults, local warnings are a set that is evaluated from facts. What is a fault while this node
-//! does not serve may be a warning while it serves: nobody gains by giving up a service for it.
+//! Like faults, local warnings are a set that is evaluated from facts. What is a fault while this
+//! node does not serve may be a warning while it serves: nobody gains by giving up a service for
+//! it.
 
 use crate::types::{Family, InterfaceName};
 use ipnet::IpNet;
@@ -12,9 +13,11 @@ use std::fmt;
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum LocalWarning {
-    /// Addresses that this node serves are there by somebody else's doing too: they will stay when it lets go.
+    /// Addresses that this node serves are there by somebody else's doing too: they will stay when
+    /// it lets go.
     ForeignAddresses(ForeignAddresses),
-    /// The advertisement of a family does not fit: it goes in fragments, and receivers refuse those.
+    /// The advertisement of a family does not fit: it goes in fragments, and receivers refuse
+    /// those.
     MtuTooSmall {
         /// Where.
         interface: InterfaceName,
@@ -29,7 +32,8 @@ pub enum LocalWarning {
     },
     /// Connections of this machine itself leave from a virtual address, and break when it moves.
     Chosen(InterfaceName, IpNet),
-    /// What this node says does not leave the machine: others do not hear it, and take over beside it.
+    /// What this node says does not leave the machine: others do not hear it, and take over beside
+    /// it.
     Unsent(Unsent),
 }
 
@@ -68,8 +72,8 @@ pub struct Unsent {
     pub errno: i32,
 }
 
-/// Addresses of a router that somebody else than this agent put on its interface: the machine's own, or what
-/// another program left behind.
+/// Addresses of a router that somebody else than this agent put on its interface: the machine's
+/// own, or what another program left behind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ForeignAddresses {
     /// Where.

@@ -48,8 +48,8 @@ pub struct Node {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct RouterId(u32);
 
-/// Messages for foreign VRIDs are compared with our addresses at most this often, so that a flood of
-/// them costs little.
+/// Messages for foreign VRIDs are compared with our addresses at most this often, so that a flood
+/// of them costs little.
 const BETWEEN_COMPARISONS: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,8 +142,8 @@ impl Node {
         self.schedule.first()
     }
 
-    /// The addresses that `key` advertises, in order, then those that it only holds. For an instance
-    /// that is gone: as they were. Empty if it never was.
+    /// The addresses that `key` advertises, in order, then those that it only holds. For an
+    /// instance that is gone: as they were. Empty if it never was.
     #[must_use]
     pub fn addresses(&self, key: InstanceKey) -> (&[IpNet], &[IpNet]) {
         let router = self.by_key.get(&key).and_then(|id| self.routers.get(id));
@@ -167,8 +167,8 @@ impl Node {
         self.generation
     }
 
-    /// What runs: the configured routers. A router that waits until another is gone is not among them;
-    /// the other, which is leaving, is.
+    /// What runs: the configured routers. A router that waits until another is gone is not among
+    /// them; the other, which is leaving, is.
     pub fn running(&self) -> impl Iterator<Item = &RouterSpec> {
         self.routers.values().map(Router::spec)
     }
@@ -185,8 +185,8 @@ impl Node {
         Snapshot { at: now, routers, links: links.collect(), watched: watched.into_iter().map(of).collect() }
     }
 
-    /// The socket refused an advertisement of `key`. It was counted as sent when it was decided, and is
-    /// not. `errno`: the kernel's error number, if it was asked at all.
+    /// The socket refused an advertisement of `key`. It was counted as sent when it was decided,
+    /// and is not. `errno`: the kernel's error number, if it was asked at all.
     fn on_unsent(
         &mut self,
         now: MonoTime,
@@ -237,8 +237,8 @@ impl Node {
     }
 
     fn on_deadline(&mut self, now: MonoTime, out: &mut Effects) {
-        // A router may be due again at once (a hand-over that ends starts another router). Each step
-        // makes progress, so that this ends.
+        // A router may be due again at once (a hand-over that ends starts another router). Each
+        // step makes progress, so that this ends.
         while let Some(id) = self.schedule.due(now) {
             self.act_on(now, id, out, |router, out| router.on_deadline(now, out));
         }
@@ -342,8 +342,8 @@ impl Node {
         self.by_key.get(&key).and_then(|id| self.routers.get_mut(id))
     }
 
-    /// Evaluates the routers to which a fact matters that has changed. If one starts because of that,
-    /// this is the cause.
+    /// Evaluates the routers to which a fact matters that has changed. If one starts because of
+    /// that, this is the cause.
     fn evaluate_each(
         &mut self,
         now: MonoTime,

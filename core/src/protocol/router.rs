@@ -1,5 +1,5 @@
-//! One router: what the operator configured in one `[[virtual_router]]`, with an instance for each of
-//! its families. Its instances move together (docs/adr/0003).
+//! One router: what the operator configured in one `[[virtual_router]]`, with an instance for each
+//! of its families. Its instances move together (docs/adr/0003).
 //!
 //! From facts (links, checks, the kernel's refusals, a demotion) follow faults, and from faults
 //! whether the router runs. What each of its mechanisms does is in the modules below; the state
@@ -77,7 +77,8 @@ pub(in crate::protocol) struct Router {
     interruption: Option<Interruption>,
     /// What each thing that is tracked with a weight adds to the priority now.
     weights: BTreeMap<Watched, i32>,
-    /// Checks that a reload added and that have no result yet: they do not stop a router that serves.
+    /// Checks that a reload added and that have no result yet: they do not stop a router that
+    /// serves.
     unjudged_new_checks: BTreeSet<CheckName>,
     demoted: Option<Demotion>,
     handover: Option<Handover>,
@@ -106,8 +107,8 @@ pub(in crate::protocol) enum FollowUp {
     Evaluate {
         cause_if_started: Cause,
     },
-    /// A hand-over was called off: as [`Self::Evaluate`], and if the router goes on, what one family did
-    /// during the hand-over the others do now.
+    /// A hand-over was called off: as [`Self::Evaluate`], and if the router goes on, what one
+    /// family did during the hand-over the others do now.
     EvaluateAndMoveTogether {
         cause_if_started: Cause,
     },
@@ -178,7 +179,8 @@ impl Router {
         self.instances.iter().all(|instance| instance.state_name() == StateName::Initialize)
     }
 
-    /// Whether nothing more will come of it: it takes no part, and the kernel was told to hold nothing.
+    /// Whether nothing more will come of it: it takes no part, and the kernel was told to hold
+    /// nothing.
     pub(in crate::protocol) fn is_at_rest(&self) -> bool {
         self.is_idle() && self.instances.iter().all(|instance| instance.addresses() == Addresses::None)
     }
@@ -244,9 +246,9 @@ impl Router {
         if !self.is_active() {
             faults.retain(|fault| !tracking::follows_from_foreign_addresses(&self.spec, facts, fault));
         }
-        // What the kernel refused on a link that is dead, or gone, it may accept on the next: it is asked
-        // at once. A router that is Active without its addresses lets go first, however short the
-        // interruption is.
+        // What the kernel refused on a link that is dead, or gone, it may accept on the next: it is
+        // asked at once. A router that is Active without its addresses lets go first, however short
+        // the interruption is.
         if !self.is_active() && faults.iter().any(|fault| tracking::is_dead_link(&self.spec, fault)) {
             self.refusal = None;
         }
@@ -290,8 +292,8 @@ impl Router {
         self.faults.iter().any(|fault| tracking::is_dead_link(&self.spec, fault))
     }
 
-    /// Whether the router does something else now, so that facts mean something else: what was a warning
-    /// to a router that serves, and what was waited out, may be faults.
+    /// Whether the router does something else now, so that facts mean something else: what was a
+    /// warning to a router that serves, and what was waited out, may be faults.
     pub(in crate::protocol) fn must_evaluate_again(&self) -> bool {
         // A router that let go starts only with the results of its checks, new ones included.
         (self.is_idle() && !self.unjudged_new_checks.is_empty())
@@ -398,7 +400,8 @@ impl Router {
         }
     }
 
-    /// Takes another specification with the same interfaces, VRID and families. State and timers stay.
+    /// Takes another specification with the same interfaces, VRID and families. State and timers
+    /// stay.
     pub(in crate::protocol) fn reconfigure(&mut self, now: MonoTime, spec: RouterSpec, out: &mut Effects) {
         self.presence = Presence::Wanted;
         if spec == self.spec {
@@ -474,8 +477,8 @@ impl Router {
 
     /// Fires what is due.
     pub(in crate::protocol) fn on_deadline(&mut self, now: MonoTime, out: &mut Effects) -> FollowUp {
-        // A hand-over whose patience is over ends without another advertisement: after a pause, one with
-        // our priority would silence whoever took over, and be our last.
+        // A hand-over whose patience is over ends without another advertisement: after a pause, one
+        // with our priority would silence whoever took over, and be our last.
         if self.is_due(now, Deadline::HandoverEnd) {
             return self.settle(now, out);
         }
@@ -525,8 +528,8 @@ impl Router {
             Deadline::ReleaseRetained | Deadline::ActiveDown | Deadline::Advertise | Deadline::Announce => {
                 FollowUp::Nothing
             }
-            // `settle` ends a hand-over, `judge_conflicts` has judged, and `watch_service` looks after
-            // every input.
+            // `settle` ends a hand-over, `judge_conflicts` has judged, and `watch_service` looks
+            // after every input.
             Deadline::HandoverEnd | Deadline::AddressConflict | Deadline::ServiceSilence => FollowUp::Nothing,
         }
     }

@@ -82,8 +82,8 @@ impl RouterSpec {
 
     /// Whether a router that runs with `self` can go on with `other`, keeping its state and timers:
     /// both interfaces, the VRID, the families and their versions must be the same. Otherwise the
-    /// router releases its addresses, and another one starts in its place. The core acts on this, and
-    /// the plan of a reload shows it.
+    /// router releases its addresses, and another one starts in its place. The core acts on this,
+    /// and the plan of a reload shows it.
     ///
     /// The interface of the addresses counts although it is not in the key: addresses that are
     /// released and held again are never on two interfaces, and are announced from the new one.
@@ -155,9 +155,9 @@ pub struct Track {
     pub consequence: Consequence,
 }
 
-/// Something outside of a router whose [`Health`](super::Health) is watched. What the health of each
-/// kind follows from is said in one place, `router/tracking.rs`, and what each kind is called in
-/// one other, [`Watched::kind_and_name`].
+/// Something outside of a router whose [`Health`](super::Health) is watched. What the health of
+/// each kind follows from is said in one place, `router/tracking.rs`, and what each kind is called
+/// in one other, [`Watched::kind_and_name`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Watched {
     /// A health check.

@@ -234,8 +234,8 @@ pub(super) fn round(number: u32) -> Duration {
     }
 }
 
-/// An Active that hears another Active announces again at most this often: once per 30 ms, or once per
-/// 2 ms times the number of addresses where that is longer (docs/adr/0016: "the winner repeats
+/// An Active that hears another Active announces again at most this often: once per 30 ms, or once
+/// per 2 ms times the number of addresses where that is longer (docs/adr/0016: "the winner repeats
 /// itself after 30 ms").
 pub(super) fn between_contested(addresses: usize) -> Duration {
     let frames = Duration::from_millis(2) * u32::try_from(addresses).unwrap_or(u32::MAX);

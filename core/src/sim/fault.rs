@@ -164,8 +164,8 @@ impl Scenario {
     }
 
     /// Gives each node a second router. Its interval is one that all nodes share and its priorities
-    /// are unrelated to those of the first router, so that often one node is Active in one router and
-    /// another node in the other.
+    /// are unrelated to those of the first router, so that often one node is Active in one router
+    /// and another node in the other.
     fn add_second_routers(&mut self, stations: &mut [StationSetup]) {
         let factor = self.second.pick(&[1, 1, 2, 3], 1);
         let longest = stations.iter().map(|station| match station {

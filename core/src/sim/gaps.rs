@@ -1,5 +1,5 @@
-//! Which acts no router can bridge without a gap in the service, so that the rules about the service
-//! are suspended after them.
+//! Which acts no router can bridge without a gap in the service, so that the rules about the
+//! service are suspended after them.
 
 use super::checker::Checker;
 use super::checkers::Views;
@@ -25,9 +25,9 @@ impl World {
             let served = |home: &StationView| {
                 views.iter().any(|view| view.component == home.component && view.is_active())
             };
-            // A station with a shorter interval than that of the Active may also fire before it hears
-            // anything, and then does not wait for its kernel: RFC 9568 §6.4.1 lets it begin with its
-            // own interval.
+            // A station with a shorter interval than that of the Active may also fire before it
+            // hears anything, and then does not wait for its kernel: RFC 9568 §6.4.1 lets it begin
+            // with its own interval.
             if !views.iter().all(served) || !checker.bounds().one_interval_for_all() {
                 checker.allow_gap(self.now);
             }
@@ -52,9 +52,10 @@ impl World {
         for (number, views) in views {
             let Some(leaver) = views.iter().find(|view| view.port == port) else { continue };
             let checker = self.checkers.of_mut(*number);
-            // A router that does not learn the short interval takes over within its own Skew_Time. A
-            // stop waits for that time, computed from our interval; a fault does not. RFC 9568 §6.4.2
-            // lets a Backup of higher priority discard what an Active of lower priority advertises.
+            // A router that does not learn the short interval takes over within its own Skew_Time.
+            // A stop waits for that time, computed from our interval; a fault does not. RFC 9568
+            // §6.4.2 lets a Backup of higher priority discard what an Active of lower priority
+            // advertises.
             let patient = bridge == Bridge::AnyWilling && checker.bounds().one_interval_for_all();
             let obeys = |v: &StationView| obeys(v, leaver) && checker.hears_whole_leave(v.port, port);
             let successor = |v: &&StationView| v.port == port || patient || obeys(v);

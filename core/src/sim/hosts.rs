@@ -47,8 +47,8 @@ pub(super) enum AnnouncementEvent {
     HostsHaveSwitchedBack(InstanceKey, Port, TrueTime),
 }
 
-/// How soon hosts have found an Active that could not be heard, and is heard again, after the other Active
-/// yielded.
+/// How soon hosts have found an Active that could not be heard, and is heard again, after the other
+/// Active yielded.
 const HOSTS_SWITCH_BACK: Duration = Duration::from_millis(50);
 
 impl Hosts {

@@ -136,8 +136,8 @@ impl FakeKernel {
         self.held.remove(&key);
     }
 
-    /// Removes the addresses of every key that is not among these: the clean-up after a crash does not
-    /// know who they belong to.
+    /// Removes the addresses of every key that is not among these: the clean-up after a crash does
+    /// not know who they belong to.
     pub fn keep(&mut self, keys: &BTreeSet<InstanceKey>) {
         self.held.retain(|key| keys.contains(key));
     }

@@ -58,8 +58,8 @@ pub fn run(seed: u64) -> Result<LoneNodeTotals, Box<LoneNodeFailure>> {
     run_replacing(seed, &mut |_| None)
 }
 
-/// As [`run`], with a node that is replaced on its way: before each input, `replace` may give another
-/// that is to go on in its place. The reference knows nothing of it.
+/// As [`run`], with a node that is replaced on its way: before each input, `replace` may give
+/// another that is to go on in its place. The reference knows nothing of it.
 ///
 /// # Errors
 /// [`LoneNodeFailure`] at the first difference.

@@ -13,8 +13,8 @@
 //!   every state
 //! * [`world`], [`script`]: all stations together, and what is done to them; `station`: one of them
 //! * [`checker`], [`bounds`], [`view`]: what must hold for one virtual router, and for how long it
-//!   may be violated; `checkers`: one checker for each; `gaps`: after which acts a gap in the service
-//!   is allowed
+//!   may be violated; `checkers`: one checker for each; `gaps`: after which acts a gap in the
+//!   service is allowed
 //! * [`fault`]: the mix of faults that a seed stands for
 //! * [`trace`]: what to read when a rule does not hold
 

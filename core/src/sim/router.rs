@@ -1,8 +1,8 @@
-//! The routers of our nodes. Each node has the same ones: a first router, and in some worlds a second
-//! one on the same interface, with a VRID and addresses of its own.
+//! The routers of our nodes. Each node has the same ones: a first router, and in some worlds a
+//! second one on the same interface, with a VRID and addresses of its own.
 //!
-//! The second router is there so that what happens to a node (a stall, a crash, a reload, its clock,
-//! its kernel) meets two routers at once. The rules hold for each of them alone.
+//! The second router is there so that what happens to a node (a stall, a crash, a reload, its
+//! clock, its kernel) meets two routers at once. The rules hold for each of them alone.
 
 use super::input_context::InputKind;
 use super::node::{NodeView, interface};
@@ -11,7 +11,8 @@ use crate::types::{AdverInterval, Family, InstanceKey, Role, RouterName, Vrid};
 use ipnet::IpNet;
 use std::sync::OnceLock;
 
-/// One of the routers of a node. The routers of all nodes with the same number are one virtual router.
+/// One of the routers of a node. The routers of all nodes with the same number are one virtual
+/// router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RouterNumber {
     /// The router that every station has.

@@ -497,7 +497,8 @@ impl World {
         Ok(())
     }
 
-    /// Does what `vrrpd --clean-up` does: the links, then the routers that were Active, then the end.
+    /// Does what `vrrpd --clean-up` does: the links, then the routers that were Active, then the
+    /// end.
     fn finish_crashed_run(&mut self, port: Port) -> Result<(), Violation> {
         let Some(Station::Ours(node)) = self.stations.get_mut(port.0) else { return Ok(()) };
         let holds = |key: &InstanceKey| node.kernel.holds(*key);

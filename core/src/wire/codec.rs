@@ -4,8 +4,8 @@
 //! This module must not know what is configured. The protocol decides whether a VRID is ours,
 //! whether a message is our own and whether an IPv6 list starts with a link-local address.
 //!
-//! A second version is added here and in a file of its own: an arm in [`parse`] and one in [`emit`].
-//! The modules above see only another [`Advertisement`].
+//! A second version is added here and in a file of its own: an arm in [`parse`] and one in
+//! [`emit`]. The modules above see only another [`Advertisement`].
 
 use super::advert::{Advertisement, Carrier, Draft, EmitError, Reject, RejectReason};
 use super::v3;

@@ -35,11 +35,12 @@ use std::time::Duration;
 const HOSTS_FOLLOW_ANNOUNCEMENT: Duration = Duration::from_millis(3);
 
 /// An instance that leaves before its first advertisement gives the kernel this long to install the
-/// addresses. It is less than what the patience for a fault leaves beside the script and the Skew_Time
-/// of a successor.
+/// addresses. It is less than what the patience for a fault leaves beside the script and the
+/// Skew_Time of a successor.
 const INSTALL_WAIT_WHEN_LEAVING: Duration = Duration::from_millis(10);
 
-/// The shortest time between two answers to priority 0: shorter than any two of them in a hand-over.
+/// The shortest time between two answers to priority 0: shorter than any two of them in a
+/// hand-over.
 const RESIGNATION_ANSWER_GAP: Duration = Duration::from_millis(10);
 
 /// An instance in the Active state.
@@ -59,10 +60,11 @@ pub(super) struct Active {
     /// No answer to priority 0 is sent before this. What comes sooner is answered then.
     answer_resignation_after: MonoTime,
     pending_tie_loss: Option<PendingTieLoss>,
-    /// Until then an advertisement of the router that we preempted is expected, and is not reported.
+    /// Until then an advertisement of the router that we preempted is expected, and is not
+    /// reported.
     displaced_until: MonoTime,
-    /// Another Active was heard, whose next advertisement is not overdue before this: it may not hear
-    /// us yet.
+    /// Another Active was heard, whose next advertisement is not overdue before this: it may not
+    /// hear us yet.
     contested_until: MonoTime,
 }
 
@@ -71,8 +73,8 @@ pub(super) struct Active {
 enum Phase {
     /// The kernel is installing the addresses, and nothing was advertised yet.
     Installing,
-    /// The addresses are installed. Those of the other family are not yet, or hosts are switching to
-    /// us. Nothing was advertised yet.
+    /// The addresses are installed. Those of the other family are not yet, or hosts are switching
+    /// to us. Nothing was advertised yet.
     Ready,
     /// The normal phase: addresses installed, an advertisement each interval.
     Serving,
@@ -89,8 +91,8 @@ pub(in crate::protocol) enum Outcome {
     Nothing,
     /// The instance yielded.
     Moved(Moved),
-    /// The instance yielded to the router that it had replaced because of a message that was not that
-    /// router's. Such messages are distrusted for this long.
+    /// The instance yielded to the router that it had replaced because of a message that was not
+    /// that router's. Such messages are distrusted for this long.
     Refuted(Moved, HastyTakeover, Duration),
     /// Another router is Active too, and we go on.
     DualActive,
@@ -103,7 +105,8 @@ impl Active {
         Self { advertise_at, ..Self::begin(now, version, Phase::Installing, taking) }
     }
 
-    /// The Active that a crashed run was. It says nothing but that it leaves, and announces nothing.
+    /// The Active that a crashed run was. It says nothing but that it leaves, and announces
+    /// nothing.
     pub(super) fn of_crashed_run(now: MonoTime, version: Version) -> Self {
         let leaving = Phase::Leaving(Leaving::after_crash(now, version));
         Self::begin(now, version, leaving, Taking::FromNobody)
@@ -201,8 +204,8 @@ impl Active {
         now.since(self.advertise_at) > patience
     }
 
-    /// A router that took over while we were paused must not be displaced with Preempt_Mode False, so
-    /// we listen first.
+    /// A router that took over while we were paused must not be displaced with Preempt_Mode False,
+    /// so we listen first.
     fn listen(&mut self, now: MonoTime, policy: &Policy) {
         self.phase = Phase::Listening;
         self.advertise_at = now + policy.interval.period();
@@ -284,8 +287,8 @@ impl Instance {
         }
     }
 
-    /// Adver_Timer (RFC 9568 §6.4.3). Returns how long we were not run, if that is longer than others
-    /// wait.
+    /// Adver_Timer (RFC 9568 §6.4.3). Returns how long we were not run, if that is longer than
+    /// others wait.
     pub(super) fn on_adver_timer(
         &mut self,
         now: MonoTime,
@@ -425,8 +428,8 @@ impl Instance {
         refuted.map_or(Outcome::Moved(moved), |(hasty, lasts)| Outcome::Refuted(moved, hasty, lasts))
     }
 
-    /// The takeover that made this instance Active, if it was a mistake: `source`, which was replaced
-    /// and outranks us, goes on as if nothing had happened.
+    /// The takeover that made this instance Active, if it was a mistake: `source`, which was
+    /// replaced and outranks us, goes on as if nothing had happened.
     fn hasty_takeover_refuted_by(
         &self,
         now: MonoTime,
@@ -437,11 +440,11 @@ impl Instance {
         self.hasty.filter(|hasty| hasty.replaced == source && now.since(self.since) <= within)
     }
 
-    /// Priority 0: its sender serves no more, and Backups are about to take over unless they hear us
-    /// (RFC 9568 §6.4.3). What follows sooner than [`RESIGNATION_ANSWER_GAP`] is answered together, at
-    /// its end: a flood of forged resignations must not make us flood the LAN as well. Hosts that
-    /// believed in the sender are told where the addresses are: a partition may have kept our
-    /// announcements from them.
+    /// Priority 0: its sender serves no more, and Backups are about to take over unless they hear
+    /// us (RFC 9568 §6.4.3). What follows sooner than [`RESIGNATION_ANSWER_GAP`] is answered
+    /// together, at its end: a flood of forged resignations must not make us flood the LAN as well.
+    /// Hosts that believed in the sender are told where the addresses are: a partition may have
+    /// kept our announcements from them.
     fn answer_resignation(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
         let Some(active) = self.active_mut() else { return };
         active.phase = Phase::Serving;
@@ -457,14 +460,16 @@ impl Instance {
         self.advertise_and_announce(now, policy, out);
     }
 
-    /// A losing advertisement: answer at once, so that its sender yields (RFC 9568 §6.4.3), and tell
-    /// the LAN again where the addresses are. The Adver_Timer is left alone (RFC9568-6.4.3-15).
+    /// A losing advertisement: answer at once, so that its sender yields (RFC 9568 §6.4.3), and
+    /// tell the LAN again where the addresses are. The Adver_Timer is left alone
+    /// (RFC9568-6.4.3-15).
     fn answer_other_active(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
         let Some(active) = self.active_mut() else { return };
         if now < active.answer_after {
             // RFC9568-6.4.3-14
             self.counters.immediate_adverts_suppressed += 1;
-            // It may be the last advertisement of a router that has just heard us: hosts do not wait.
+            // It may be the last advertisement of a router that has just heard us: hosts do not
+            // wait.
             self.announce_again(now, out);
             return;
         }
@@ -473,8 +478,8 @@ impl Instance {
         self.advertise_and_announce(now, policy, out); // RFC9568-6.4.3-13
     }
 
-    /// Tells routers that we are Active, and hosts again where the addresses are, as often as that may
-    /// be.
+    /// Tells routers that we are Active, and hosts again where the addresses are, as often as that
+    /// may be.
     fn advertise_and_announce(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
         self.advertise(policy.priority, policy.interval, policy, out);
         self.announce_again(now, out);
@@ -500,8 +505,8 @@ impl Instance {
             leaving.on_resignation(received.source);
             return;
         }
-        // The shortest interval may be the sender's own, or one of the first advertisements of another
-        // router that leaves.
+        // The shortest interval may be the sender's own, or one of the first advertisements of
+        // another router that leaves.
         let doubtful = was_active == SenderBefore::Active
             || leaving.has_repeated()
             || received.said_interval == shortened;
@@ -522,9 +527,9 @@ impl Instance {
     }
 
     /// A message came from our own address. What we sent ourselves, a bridge has reflected
-    /// (RFC9568-7.1-15). What we did not send, another machine sends in our name, to make a Backup take
-    /// over beside us: the Backup hears us at once, which sets its timer again. Returns whether it was
-    /// another machine's.
+    /// (RFC9568-7.1-15). What we did not send, another machine sends in our name, to make a Backup
+    /// take over beside us: the Backup hears us at once, which sets its timer again. Returns
+    /// whether it was another machine's.
     pub(in crate::protocol) fn on_own_address_heard(
         &mut self,
         now: MonoTime,
@@ -538,15 +543,16 @@ impl Instance {
         }
         match active.phase {
             Phase::Serving => self.answer_resignation(now, policy, out),
-            // It has advertised nothing yet, or asks first who else is there, or wants to be replaced.
+            // It has advertised nothing yet, or asks first who else is there, or wants to be
+            // replaced.
             Phase::Installing | Phase::Ready | Phase::Listening | Phase::Leaving(_) => {}
         }
         Impersonation::Yes
     }
 
-    /// Begins to leave; the first line is said at once. An instance that has advertised nothing yet may
-    /// not hold all addresses yet either: what it says would make another router drop them, so that it
-    /// waits for the kernel a little.
+    /// Begins to leave; the first line is said at once. An instance that has advertised nothing yet
+    /// may not hold all addresses yet either: what it says would make another router drop them, so
+    /// that it waits for the kernel a little.
     pub(in crate::protocol) fn leave(
         &mut self,
         now: MonoTime,
@@ -576,8 +582,9 @@ impl Instance {
         }
     }
 
-    /// The leave came to nothing: tell at once that we are here, with the interval that Backups are to
-    /// learn again. An instance that has said nothing yet, and waits for the kernel, goes on waiting.
+    /// The leave came to nothing: tell at once that we are here, with the interval that Backups are
+    /// to learn again. An instance that has said nothing yet, and waits for the kernel, goes on
+    /// waiting.
     pub(in crate::protocol) fn cancel_leave(&mut self, now: MonoTime, policy: &Policy, out: &mut Effects) {
         if !self.is_active() {
             return;
@@ -610,11 +617,11 @@ impl Instance {
         }
     }
 
-    /// The last advertisement of an Active that yields: the winner may not know that there were two,
-    /// and only a losing advertisement makes it tell the hosts again where the addresses are.
+    /// The last advertisement of an Active that yields: the winner may not know that there were
+    /// two, and only a losing advertisement makes it tell the hosts again where the addresses are.
     ///
-    /// It carries the winner's interval: a Backup that obeys it would time out on ours, and the winner
-    /// may advertise less often.
+    /// It carries the winner's interval: a Backup that obeys it would time out on ours, and the
+    /// winner may advertise less often.
     pub(in crate::protocol) fn last_word(
         &mut self,
         policy: &Policy,
@@ -628,8 +635,8 @@ impl Instance {
         }
     }
 
-    /// Nothing could be sent for a moment, and now it can: routers are told that we are here, and hosts
-    /// as well, for the switch may have forgotten where they find us.
+    /// Nothing could be sent for a moment, and now it can: routers are told that we are here, and
+    /// hosts as well, for the switch may have forgotten where they find us.
     pub(in crate::protocol) fn advertise_after_interruption(
         &mut self,
         now: MonoTime,
@@ -715,8 +722,8 @@ impl Instance {
         }
     }
 
-    /// Hosts may believe another router: tell them again where the addresses are, as often as that may
-    /// be.
+    /// Hosts may believe another router: tell them again where the addresses are, as often as that
+    /// may be.
     pub(in crate::protocol) fn announce_again(&mut self, now: MonoTime, out: &mut Effects) {
         let count = self.addresses.count();
         let Some(active) = self.active_mut().filter(|active| active.announces()) else { return };

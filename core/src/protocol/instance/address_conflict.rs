@@ -1,8 +1,8 @@
 //! Addresses that somebody else announces while we serve them (RFC 5227 §2.4, docs/adr/0025).
 //!
-//! A machine that has one of them as its own takes hosts away from us and does not advertise at all,
-//! and a router that we do not hear does the same. An operator is told, and hosts are told again where
-//! the address is.
+//! A machine that has one of them as its own takes hosts away from us and does not advertise at
+//! all, and a router that we do not hear does the same. An operator is told, and hosts are told
+//! again where the address is.
 
 use super::state::State;
 use super::{Instance, Policy};
@@ -14,8 +14,8 @@ use std::time::Duration;
 /// Some routers that have just been heard give way after they have announced.
 const HEARD_BEFORE: Duration = Duration::from_millis(250);
 
-/// RFC 5227 §2.4 (DEFEND_INTERVAL): hosts are told again no more often, so that two machines that both
-/// do it do not flood the LAN.
+/// RFC 5227 §2.4 (DEFEND_INTERVAL): hosts are told again no more often, so that two machines that
+/// both do it do not flood the LAN.
 const BETWEEN_DEFENCES: Duration = Duration::from_secs(10);
 
 /// What an instance has seen announced by others while it serves.
@@ -57,10 +57,10 @@ impl ConflictWatch {
     }
 }
 
-/// How long an announcement may stay without an advertisement that explains it. Some routers announce
-/// addresses long before they are heard by VRRP: FRR over IPv6 advertises an interval later, and does
-/// not announce again if hosts were told otherwise meanwhile. A router that rightly takes over is
-/// heard by then.
+/// How long an announcement may stay without an advertisement that explains it. Some routers
+/// announce addresses long before they are heard by VRRP: FRR over IPv6 advertises an interval
+/// later, and does not announce again if hosts were told otherwise meanwhile. A router that rightly
+/// takes over is heard by then.
 fn explained_within(policy: &Policy) -> Duration {
     policy.interval.period() * u32::from(policy.down_adverts.get())
 }
@@ -77,16 +77,16 @@ impl Instance {
         }
     }
 
-    /// When an announcement is to be judged. An instance that is leaving, or asks first whether somebody
-    /// else is Active, claims nothing.
+    /// When an announcement is to be judged. An instance that is leaving, or asks first whether
+    /// somebody else is Active, claims nothing.
     pub(in crate::protocol) fn conflict_at(&self, policy: &Policy) -> Option<MonoTime> {
         let State::Active(active) = &self.state else { return None };
         let seen = self.conflict.unexplained.filter(|_| active.is_serving())?;
         Some(seen.at + explained_within(policy))
     }
 
-    /// Judges an announcement that is due. If no advertisement has explained it, it is a conflict: hosts
-    /// are told again where the address is.
+    /// Judges an announcement that is due. If no advertisement has explained it, it is a conflict:
+    /// hosts are told again where the address is.
     pub(in crate::protocol) fn judge_conflict(
         &mut self,
         now: MonoTime,

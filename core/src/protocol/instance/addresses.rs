@@ -11,8 +11,8 @@
 //! addresses at all. An Active that is replaced therefore retains them until it has heard each of
 //! them announced by somebody else, and a little longer.
 //!
-//! Every decision has an epoch. The kernel answers with the epoch of the decision, so that an answer
-//! to an older decision is told from one to the newest.
+//! Every decision has an epoch. The kernel answers with the epoch of the decision, so that an
+//! answer to an older decision is told from one to the newest.
 
 use crate::protocol::effect::{Effect, Effects};
 use crate::types::{Family, InstanceKey, MonoTime};
@@ -39,8 +39,8 @@ const UNHEARD_ANNOUNCEMENTS: Duration = Duration::from_millis(250);
 
 /// Two routers that took over at the same moment announce at the same moment, and which of them was
 /// last differs from host to host: what we have decided to announce leaves when the address thread
-/// gets to it, 7 ms later on a busy machine. An announcement that is heard so soon after our own does
-/// not count. The winner repeats its own 30 ms after the first.
+/// gets to it, 7 ms later on a busy machine. An announcement that is heard so soon after our own
+/// does not count. The winner repeats its own 30 ms after the first.
 const CROSSING: Duration = Duration::from_millis(20);
 
 /// What the kernel was told to do with the addresses of an instance.
@@ -54,7 +54,8 @@ pub(in crate::protocol) enum Addresses {
     Retained,
 }
 
-/// The addresses of one instance: what the kernel was told, and which of them others have announced.
+/// The addresses of one instance: what the kernel was told, and which of them others have
+/// announced.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct AddressHolding {
     key: InstanceKey,
@@ -169,8 +170,8 @@ impl AddressHolding {
         self.unwatch(out);
         self.holding = Holding::None;
         self.epoch += 1;
-        // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5: the kernel neither answers for nor accepts what it
-        // does not hold.
+        // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5: the kernel neither answers for nor
+        // accepts what it does not hold.
         out.push(Effect::ReleaseAddresses { key: self.key, epoch: self.epoch });
     }
 
@@ -197,7 +198,8 @@ impl AddressHolding {
         self.switch().map_or(served, |switch| switch.switched_at(served, self.key.family, self.count))
     }
 
-    /// Whether others have announced every address since we began to listen; `None`: we do not listen.
+    /// Whether others have announced every address since we began to listen; `None`: we do not
+    /// listen.
     pub(super) fn all_announced(&self) -> Option<bool> {
         self.switch().map(|switch| switch.is_complete(self.count))
     }

@@ -7,9 +7,9 @@ use crate::types::MonoTime;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// When another Active is heard, addresses are announced again at most this often, and once more this
-/// much later: the other's own announcements may still be on their way. An Active that could not be
-/// heard, and is heard again, has its hosts back after this at the latest.
+/// When another Active is heard, addresses are announced again at most this often, and once more
+/// this much later: the other's own announcements may still be on their way. An Active that could
+/// not be heard, and is heard again, has its hosts back after this at the latest.
 const CONTESTED_GAP: Duration = Duration::from_millis(30);
 /// And once more this long after the other Active was heard last.
 const CONTESTED_AGAIN: Duration = Duration::from_secs(1);
@@ -112,8 +112,8 @@ impl AnnouncementSchedule {
         None
     }
 
-    /// Another Active was heard, so hosts may believe it: a round of all `count` addresses now, or as
-    /// soon as the limited rate allows, whatever was planned for later, and others after it.
+    /// Another Active was heard, so hosts may believe it: a round of all `count` addresses now, or
+    /// as soon as the limited rate allows, whatever was planned for later, and others after it.
     pub(super) fn contested(&mut self, now: MonoTime, count: usize) -> Option<u8> {
         let gap = contested_gap(count);
         let allowed = self.last + gap;
@@ -177,8 +177,8 @@ mod tests {
         assert_eq!(rounds(&mut schedule, repeat(1), 60), [0_u128; 0]);
     }
 
-    /// A reload that asks for more rounds counts from the next burst: rounds of a burst that is over are not
-    /// sent after it.
+    /// A reload that asks for more rounds counts from the next burst: rounds of a burst that is
+    /// over are not sent after it.
     #[test]
     fn a_burst_has_the_rounds_that_were_configured_when_it_began() {
         let repeat =

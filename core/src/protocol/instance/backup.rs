@@ -130,8 +130,8 @@ impl Backup {
         trust: Trust,
     ) -> Reaction {
         if received.priority.is_resignation() {
-            // RFC9568-6.4.2-8, RFC9568-6.4.2-14: Skew_Time, and never longer than the timer still runs, so that
-            // repeated or forged resignations cannot postpone a takeover.
+            // RFC9568-6.4.2-8, RFC9568-6.4.2-14: Skew_Time, and never longer than the timer still
+            // runs, so that repeated or forged resignations cannot postpone a takeover.
             if let ActiveDownTimer::FiresAt(at) = self.timer {
                 let soon = now + policy.skew_time(self.version, self.learned);
                 let due = match trust {

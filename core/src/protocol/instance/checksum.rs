@@ -1,5 +1,5 @@
-//! From whom an instance learns how to compute checksums (docs/adr/0005, docs/adr/0019). What it does
-//! with that is in [`super::sender`].
+//! From whom an instance learns how to compute checksums (docs/adr/0005, docs/adr/0019). What it
+//! does with that is in [`super::sender`].
 
 use super::election::Rank;
 use super::sender::AdvertSender;
@@ -54,8 +54,8 @@ impl Instance {
                 Rank::Higher | Rank::TieLost => true,
                 Rank::TieWon | Rank::Lower => false,
             },
-            // We send nothing: what counts is which router serves when we send next. One advertisement
-            // of the lowest priority may be anybody's.
+            // We send nothing: what counts is which router serves when we send next. One
+            // advertisement of the lowest priority may be anybody's.
             State::Initialize | State::Backup(_) => {
                 let serves = !received.priority.is_resignation() && received.lists == Lists::Ours;
                 let known =

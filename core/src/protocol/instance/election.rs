@@ -20,8 +20,9 @@ pub(super) enum Rank {
     Lower,
 }
 
-/// When a lost tie counts. A router of two families yields with both, and addresses order differently
-/// in each: were every family's tie to count, equal routers could all yield to one another.
+/// When a lost tie counts. A router of two families yields with both, and addresses order
+/// differently in each: were every family's tie to count, equal routers could all yield to one
+/// another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::protocol) enum Tie {
     /// At once: this family decides.
@@ -38,8 +39,8 @@ pub(super) struct PendingTieLoss {
 }
 
 impl PendingTieLoss {
-    /// Notes a loss. Returns whether it counts: the tie has stood for `wait`. `theirs` is the interval
-    /// of the winner, which may advertise less often than we would wait.
+    /// Notes a loss. Returns whether it counts: the tie has stood for `wait`. `theirs` is the
+    /// interval of the winner, which may advertise less often than we would wait.
     pub(super) fn note(
         pending: &mut Option<Self>,
         now: MonoTime,
@@ -54,8 +55,8 @@ impl PendingTieLoss {
 }
 
 impl Instance {
-    /// Compares priorities, and on a tie source addresses, as unsigned integers in network byte order,
-    /// with the address that we put in our own advertisements.
+    /// Compares priorities, and on a tie source addresses, as unsigned integers in network byte
+    /// order, with the address that we put in our own advertisements.
     pub(super) fn rank(&self, policy: &Policy, received: &Received) -> Rank {
         match received.priority.cmp(&policy.priority) {
             Ordering::Greater => Rank::Higher,

@@ -2,19 +2,19 @@
 //! (docs/adr/0019).
 //!
 //! A Backup believes what a message says of the Active: that it resigns, or that it advertises more
-//! often from now on. RFC 9568 has no way to tell who sent it. The Active itself tells afterwards: it
-//! goes on advertising, and so refutes the takeover. From then on, for a while, the Backup distrusts
-//! such messages: it waits until the next regular advertisement of the Active is overdue. An Active
-//! that really leaves goes on serving for longer than that, so that no planned move loses its service
-//! by it.
+//! often from now on. RFC 9568 has no way to tell who sent it. The Active itself tells afterwards:
+//! it goes on advertising, and so refutes the takeover. From then on, for a while, the Backup
+//! distrusts such messages: it waits until the next regular advertisement of the Active is overdue.
+//! An Active that really leaves goes on serving for longer than that, so that no planned move loses
+//! its service by it.
 
 use crate::types::{AdverInterval, MonoTime};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// The first distrust lasts for so many of our intervals, and twice as long each time that it proved
-/// right.
+/// The first distrust lasts for so many of our intervals, and twice as long each time that it
+/// proved right.
 const SPAN: u32 = 10;
 const MOST_DOUBLINGS: u32 = 6;
 
@@ -25,8 +25,8 @@ pub(super) struct Distrust {
     doublings: u32,
 }
 
-/// A takeover before the Active had missed an advertisement that it used to send, because of something
-/// that was said in its name.
+/// A takeover before the Active had missed an advertisement that it used to send, because of
+/// something that was said in its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::protocol) struct HastyTakeover {
     /// The Active that was replaced.

@@ -1,13 +1,13 @@
-//! How an Active instance leaves without a gap: it shortens, resigns, and keeps serving until another
-//! router is heard (docs/adr/0009).
+//! How an Active instance leaves without a gap: it shortens, resigns, and keeps serving until
+//! another router is heard (docs/adr/0009).
 //!
 //! 1. *Shorten.* Advertisements with our usual priority and the shortest interval: Backups learn
 //!    Active_Adver_Interval = 10 ms (RFC 9568 §6.4.2), so that their Skew_Time is below 10 ms.
 //! 2. *Resign.* Priority 0: the Active_Down_Timer of each Backup becomes that Skew_Time. It is
 //!    repeated in case it was lost. An Active answers a repetition at once (§6.4.3), which shows a
 //!    successor whose first advertisement was lost.
-//! 3. *Serve on.* The addresses stay until the successor is heard, and until hosts have switched to it
-//!    ([`super::addresses`]).
+//! 3. *Serve on.* The addresses stay until the successor is heard, and until hosts have switched to
+//!    it ([`super::addresses`]).
 //!
 //! What is said is a script ([`VersionRules`]); when the hand-over ends is decided by the router
 //! (`router::handover`), because both families of a router let go together.
@@ -23,8 +23,8 @@ use std::time::Duration;
 pub(in crate::protocol) const PROBE_TIMEOUT: Duration = Duration::from_millis(30);
 
 /// Backups that heard a shortened advertisement take over three of the shortest interval later. An
-/// instance that was stalled between two of them resigns instead: another advertisement with our usual
-/// priority would make a successor step back that may already be there.
+/// instance that was stalled between two of them resigns instead: another advertisement with our
+/// usual priority would make a successor step back that may already be there.
 const STALLED: Duration = Duration::from_millis(10);
 
 /// A router whose message could be older than our resignation must still be advertising this much
@@ -103,7 +103,8 @@ pub(in crate::protocol) struct Successor {
 pub(super) enum Evidence {
     /// The sender did not advertise before: it took over because of our resignation.
     Fresh,
-    /// The sender may be leaving itself, or was Active before we resigned: wait for another message.
+    /// The sender may be leaving itself, or was Active before we resigned: wait for another
+    /// message.
     Doubtful,
 }
 
@@ -121,9 +122,9 @@ impl Leaving {
         }
     }
 
-    /// The leave of a crashed run. Another router may be Active already, and a shortened advertisement
-    /// would make it yield. So a resignation comes first: an Active answers it at once, and it harms
-    /// nobody.
+    /// The leave of a crashed run. Another router may be Active already, and a shortened
+    /// advertisement would make it yield. So a resignation comes first: an Active answers it at
+    /// once, and it harms nobody.
     pub(super) fn after_crash(now: MonoTime, version: Version) -> Self {
         let begins = now + PROBE_TIMEOUT;
         Self { probe_at: Some(now), run: Run::Crashed, ..Self::new(begins, version, Proof::Waived) }
@@ -197,7 +198,8 @@ impl Leaving {
         self.resigned == Resigned::Yes
     }
 
-    /// The checksum flavour to send with, where no peer was heard and the configuration leaves it open.
+    /// The checksum flavour to send with, where no peer was heard and the configuration leaves it
+    /// open.
     pub(super) fn flavour(&self, first: ChecksumFlavour) -> ChecksumFlavour {
         match (self.run, first) {
             (Run::Crashed, ChecksumFlavour::Rfc9568) if self.has_repeated() => ChecksumFlavour::Rfc5798,
@@ -205,8 +207,8 @@ impl Leaving {
         }
     }
 
-    /// Whether the second round has begun, which shortens after a resignation: a router that took over
-    /// meanwhile, and was not heard, yields to that.
+    /// Whether the second round has begun, which shortens after a resignation: a router that took
+    /// over meanwhile, and was not heard, yields to that.
     pub(super) fn has_repeated(&self) -> bool {
         self.said().skip_while(|line| *line == LeaveLine::Shorten).any(|line| line == LeaveLine::Shorten)
     }
@@ -234,8 +236,8 @@ impl Leaving {
                 }
             }
             KnownSuccessor::Nobody | KnownSuccessor::Candidate { .. } => {
-                // An Active that serves answers a resignation at once. A router that leaves, or that
-                // does not serve, does not.
+                // An Active that serves answers a resignation at once. A router that leaves, or
+                // that does not serve, does not.
                 self.probe_at = Some(now + CONFIRMED_AFTER);
                 KnownSuccessor::Candidate { address: from, heard: now, unproven }
             }
@@ -275,8 +277,8 @@ impl Leaving {
         self.proof = proof;
     }
 
-    /// Whether a crashed run is left. That leave begins with a resignation, which an Active that serves
-    /// has answered.
+    /// Whether a crashed run is left. That leave begins with a resignation, which an Active that
+    /// serves has answered.
     pub(super) fn is_after_crash(&self) -> bool {
         self.run == Run::Crashed
     }

@@ -1,10 +1,11 @@
-//! What an instance sends: its source address, the checksum flavour, and the memory of what it sent.
+//! What an instance sends: its source address, the checksum flavour, and the memory of what it
+//! sent.
 //!
 //! The checksum of VRRPv3 over IPv4 is computed in two ways in the field (docs/adr/0005). Where the
-//! configuration leaves it open, we send as our peers do (docs/adr/0019). A strict peer drops what it
-//! cannot verify and takes us for dead. So the router that teaches us is the first that is heard, and
-//! after that only an Active that we obey or yield to: no router that we outrank can make us
-//! unintelligible to those who understand us.
+//! configuration leaves it open, we send as our peers do (docs/adr/0019). A strict peer drops what
+//! it cannot verify and takes us for dead. So the router that teaches us is the first that is
+//! heard, and after that only an Active that we obey or yield to: no router that we outrank can
+//! make us unintelligible to those who understand us.
 
 use crate::protocol::counters::Counters;
 use crate::protocol::effect::{Effect, Effects};
@@ -14,8 +15,9 @@ use crate::wire::ChecksumFlavour;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// How many different advertisements are remembered. An instance does not have more: its own, the one
-/// with the shortest interval, its resignation, and one before a reload or a change of priority.
+/// How many different advertisements are remembered. An instance does not have more: its own, the
+/// one with the shortest interval, its resignation, and one before a reload or a change of
+/// priority.
 const REMEMBERED: usize = 6;
 
 /// The sending side of one instance.
@@ -42,7 +44,8 @@ pub(super) struct AdvertContent {
     pub(super) checksum: ChecksumFlavour,
 }
 
-/// The advertisements that were sent of late: each pair of priority and interval once, the last first.
+/// The advertisements that were sent of late: each pair of priority and interval once, the last
+/// first.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct SentAdvertisements([Option<(AdvertPriority, AdverInterval)>; REMEMBERED]);
 
@@ -107,8 +110,8 @@ impl AdvertSender {
         self.sent.contains(priority, interval)
     }
 
-    /// Sends one advertisement to every destination, and counts it once. Without a source address nothing can be sent: the
-    /// router has a fault for that.
+    /// Sends one advertisement to every destination, and counts it once. Without a source address
+    /// nothing can be sent: the router has a fault for that.
     pub(super) fn send(&mut self, draft: AdvertContent, counters: &mut Counters, out: &mut Effects) {
         let Some(source) = self.source else { return };
         let AdvertContent { priority, interval, checksum } = draft;

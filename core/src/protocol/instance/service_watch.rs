@@ -1,9 +1,9 @@
-//! Whether anybody serves the addresses of an instance, in whatever state we are: a router that is not
-//! heard is not named Active, and that nobody serves is reported.
+//! Whether anybody serves the addresses of an instance, in whatever state we are: a router that is
+//! not heard is not named Active, and that nobody serves is reported.
 //!
 //! A Backup has its Active_Down_Timer for this, and takes over. An instance that takes no part
-//! (because of a demotion or a fault), or waits for its other family, has no such timer: it listens as
-//! long as the last of all Backups would, and then an operator is told.
+//! (because of a demotion or a fault), or waits for its other family, has no such timer: it listens
+//! as long as the last of all Backups would, and then an operator is told.
 
 use super::state::State;
 use super::{Instance, Lists, Policy, Received, longest_wait};
@@ -135,8 +135,8 @@ impl Instance {
         waits.then(|| self.service.ends_at(policy))
     }
 
-    /// An advertisement: its sender serves, unless it resigns or lists other addresses. A router that
-    /// leaves says that it advertises often, and does not.
+    /// An advertisement: its sender serves, unless it resigns or lists other addresses. A router
+    /// that leaves says that it advertises often, and does not.
     pub(in crate::protocol) fn note_service(
         &mut self,
         now: MonoTime,

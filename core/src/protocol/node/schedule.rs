@@ -8,14 +8,16 @@ use std::collections::BTreeMap;
 /// At most one moment for each router.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Schedule {
-    /// Sorted. A vector and not a tree: a tree allocates when a moment moves from one of its nodes to another, and moments
-    /// move with each advertisement. What is moved in memory instead is 16 octets a router at most.
+    /// Sorted. A vector and not a tree: a tree allocates when a moment moves from one of its nodes
+    /// to another, and moments move with each advertisement. What is moved in memory instead is 16
+    /// octets a router at most.
     by_time: Vec<(MonoTime, RouterId)>,
     by_router: BTreeMap<RouterId, MonoTime>,
 }
 
 impl Schedule {
-    /// The router wants to be called then, or not at all, and not at the moment that was set before.
+    /// The router wants to be called then, or not at all, and not at the moment that was set
+    /// before.
     pub(super) fn set(&mut self, router: RouterId, at: Option<MonoTime>) {
         let before = self.by_router.get(&router).copied();
         if before == at {

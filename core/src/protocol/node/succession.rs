@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What is kept for routers that do not run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Succession {
-    /// Demotions of routers that are not configured: of an earlier run, or of an earlier configuration.
+    /// Demotions of routers that are not configured: of an earlier run, or of an earlier
+    /// configuration.
     saved_demotions: BTreeMap<RouterName, Demotion>,
     /// Configured routers whose name or keys another router still has, which is leaving.
     waiting: BTreeMap<RouterName, RouterSpec>,

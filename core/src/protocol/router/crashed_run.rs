@@ -1,9 +1,10 @@
-//! A run of vrrpd that crashed or was killed while it was Active: its successor finishes what it could
-//! not, and hands over (docs/adr/0014).
+//! A run of vrrpd that crashed or was killed while it was Active: its successor finishes what it
+//! could not, and hands over (docs/adr/0014).
 //!
 //! The addresses are still on the interface and the kernel still serves them, while every peer
-//! believes in an Active that will never advertise again. The router begins as that Active, leaving:
-//! what follows is the ordinary hand-over. It says nothing but that it leaves, and announces nothing.
+//! believes in an Active that will never advertise again. The router begins as that Active,
+//! leaving: what follows is the ordinary hand-over. It says nothing but that it leaves, and
+//! announces nothing.
 
 use super::handover::Handover;
 use super::{FollowUp, Router};

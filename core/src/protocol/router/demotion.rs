@@ -11,7 +11,8 @@ use crate::types::{Family, MonoTime};
 use std::time::Duration;
 
 impl Router {
-    /// Takes the router out of service on this node: an Active hands over first, a Backup just leaves.
+    /// Takes the router out of service on this node: an Active hands over first, a Backup just
+    /// leaves.
     pub(in crate::protocol) fn demote(
         &mut self,
         now: MonoTime,
@@ -49,8 +50,8 @@ impl Router {
         if under_way {
             self.call_off_handover(now, out);
         }
-        // A demotion that joined a hand-over for another cause: the hand-over goes on, and the demotion
-        // is not recorded.
+        // A demotion that joined a hand-over for another cause: the hand-over goes on, and the
+        // demotion is not recorded.
         let joined = self.handover.as_mut().and_then(|handover| handover.call_off_demotion(now));
         if let Some((commands, after)) = &joined {
             self.answer_demote(commands, |_| DemoteOutcome::Refused { after: *after }, out);
@@ -90,8 +91,8 @@ impl Router {
         FollowUp::Evaluate { cause_if_started: Cause::ActiveDownTimer }
     }
 
-    /// A hand-over is over: reports it, records the demotion if it succeeded, and answers the commands.
-    /// `successors`: the routers that took over every instance.
+    /// A hand-over is over: reports it, records the demotion if it succeeded, and answers the
+    /// commands. `successors`: the routers that took over every instance.
     pub(super) fn finish_handover(
         &mut self,
         now: MonoTime,
@@ -99,7 +100,8 @@ impl Router {
         out: &mut Effects,
     ) {
         let Some(Finished { began, demotion, commands }) = self.take_finished() else { return };
-        // What counts is when another router served, and not for how long we kept the addresses after that.
+        // What counts is when another router served, and not for how long we kept the addresses
+        // after that.
         let taken = successors.and_then(|successors| successors.iter().map(|one| one.heard).max());
         let after = taken.unwrap_or(now).since(began);
         let released = !self.is_active();

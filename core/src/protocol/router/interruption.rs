@@ -2,13 +2,13 @@
 //!
 //! An address that is replaced, an interface that is set down and up, a lease that is renewed, a
 //! network manager that applies its files: for some milliseconds nothing can be sent. Peers do not
-//! notice, because they wait for three intervals. So a router that runs waits as well, and lets go of
-//! nothing: the kernel goes on serving every host that still reaches it. When the interruption is over
-//! the router says at once that it is here, to its peers and to the hosts.
+//! notice, because they wait for three intervals. So a router that runs waits as well, and lets go
+//! of nothing: the kernel goes on serving every host that still reaches it. When the interruption
+//! is over the router says at once that it is here, to its peers and to the hosts.
 //!
-//! The wait ends before any Backup can have taken over. From then on the fault counts, and what cannot
-//! be sent is not sent. Only a deadline ends the wait: after a pause, the news that the interruption is
-//! over may still wait in the mailbox.
+//! The wait ends before any Backup can have taken over. From then on the fault counts, and what
+//! cannot be sent is not sent. Only a deadline ends the wait: after a pause, the news that the
+//! interruption is over may still wait in the mailbox.
 
 use super::Router;
 use super::tracking::{self, Impact, Persistence};
@@ -55,7 +55,8 @@ impl Interruption {
         self.until
     }
 
-    /// A deadline: everything that had arrived was heard. Returns whether the faults count from now on.
+    /// A deadline: everything that had arrived was heard. Returns whether the faults count from now
+    /// on.
     pub(super) fn ends(&mut self, now: MonoTime) -> bool {
         if self.until <= now {
             self.wait = Wait::Over;
@@ -65,9 +66,9 @@ impl Interruption {
 }
 
 impl Router {
-    /// Takes out of `faults` what may pass, if there is time to wait for that. A router that takes no
-    /// part waits for nothing. A router that is leaving does wait: a hand-over has a patience of its
-    /// own, and its successor may be heard when the interruption is over.
+    /// Takes out of `faults` what may pass, if there is time to wait for that. A router that takes
+    /// no part waits for nothing. A router that is leaving does wait: a hand-over has a patience of
+    /// its own, and its successor may be heard when the interruption is over.
     pub(super) fn wait_out(&mut self, now: MonoTime, faults: &mut BTreeSet<Fault>, out: &mut Effects) {
         let may_pass = |fault: &&Fault| Impact::of(&self.spec, fault).persistence == Persistence::MayPass;
         let passing: BTreeSet<Fault> = faults.iter().filter(may_pass).cloned().collect();
@@ -100,15 +101,16 @@ impl Router {
         }
     }
 
-    /// Whether the interruption must be evaluated again, because the router does something else now.
+    /// Whether the interruption must be evaluated again, because the router does something else
+    /// now.
     pub(super) fn has_outlived_its_interruption(&self) -> bool {
         let retained = |instance: &Instance| instance.addresses() == Addresses::Retained;
         let retains = || self.is_cut_off() && self.instances.iter().any(retained);
         self.interruption.is_some() && (self.is_idle() || retains())
     }
 
-    /// Whether a message from `source` is one that `key` sent before that address went away a moment
-    /// ago.
+    /// Whether a message from `source` is one that `key` sent before that address went away a
+    /// moment ago.
     pub(in crate::protocol) fn has_sent_from(&self, key: InstanceKey, source: IpAddr) -> bool {
         let sent = |instance: &Instance| instance.key() == key && instance.was_source(source);
         self.interruption.is_some() && self.instances.iter().any(sent)
@@ -125,8 +127,8 @@ impl Router {
         self.faults.iter().chain(self.interruption.iter().flat_map(|interruption| &interruption.faults))
     }
 
-    /// Backups wait for a number of intervals and their Skew_Time after our last advertisement, those
-    /// that hear one family only as well as others.
+    /// Backups wait for a number of intervals and their Skew_Time after our last advertisement,
+    /// those that hear one family only as well as others.
     fn waits_until(&self, now: MonoTime) -> MonoTime {
         let patience = self.policy.interval.period() * u32::from(self.policy.down_adverts.get());
         let advertised = self.instances.iter().filter_map(|instance| instance.advertised_at(&self.policy));

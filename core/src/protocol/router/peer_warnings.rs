@@ -1,8 +1,8 @@
 //! What is wrong with other routers now: reported when it begins and when it ends, and shown in
 //! between.
 //!
-//! The list is bounded, whatever strangers send. It wakes nobody: an end is noticed when the router is
-//! called for another reason, and a snapshot leaves out what is over.
+//! The list is bounded, whatever strangers send. It wakes nobody: an end is noticed when the router
+//! is called for another reason, and a snapshot leaves out what is over.
 
 use super::Router;
 use super::throttle::Topic;
@@ -29,7 +29,8 @@ pub struct StandingPeerWarning {
     pub since: MonoTime,
 }
 
-/// How long something must be so before it is reported, and how long it stands after it was last seen.
+/// How long something must be so before it is reported, and how long it stands after it was last
+/// seen.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lifetime {
     pub(super) report_after: Duration,
@@ -97,8 +98,8 @@ impl PeerWarnings {
         over.filter(|entry| entry.beginning == Beginning::Reported).collect()
     }
 
-    /// If there is no room for `what`, the oldest discarded message makes room: anybody can send those,
-    /// under any name.
+    /// If there is no room for `what`, the oldest discarded message makes room: anybody can send
+    /// those, under any name.
     fn make_room(&mut self, now: MonoTime, what: &PeerWarning) {
         let discarded = |what: &PeerWarning| matches!(what, PeerWarning::Rejected(_));
         if self.0.len() >= MOST

@@ -1,5 +1,5 @@
-//! The checks of a received message that need configuration (RFC 9568 §7.1), and the counters of all
-//! checks.
+//! The checks of a received message that need configuration (RFC 9568 §7.1), and the counters of
+//! all checks.
 //!
 //! A rejected message touches no timer and no learned state (RFC9568-7.1-12).
 
@@ -70,7 +70,8 @@ impl Router {
         self.settle(now, out)
     }
 
-    /// A message from our own address: a bridge has reflected it, or another machine sends in our name.
+    /// A message from our own address: a bridge has reflected it, or another machine sends in our
+    /// name.
     pub(in crate::protocol) fn on_own_address_heard(
         &mut self,
         now: MonoTime,
@@ -111,8 +112,8 @@ impl Router {
         self.warn_of_peer(now, key, peer, PeerWarning::Rejected(reason), lifetime, out);
     }
 
-    /// A router advertises addresses under a VRID that is not configured here. If one of them is ours,
-    /// that is wrong.
+    /// A router advertises addresses under a VRID that is not configured here. If one of them is
+    /// ours, that is wrong.
     pub(in crate::protocol) fn on_other_vrid(
         &mut self,
         now: MonoTime,
@@ -152,7 +153,8 @@ impl Router {
         }
     }
 
-    /// What differs from our settings is counted and reported, and obeyed all the same (RFC 9568 §7.1).
+    /// What differs from our settings is counted and reported, and obeyed all the same (RFC 9568
+    /// §7.1).
     fn compare_settings(
         &mut self,
         now: MonoTime,
@@ -203,8 +205,8 @@ impl Router {
         }
     }
 
-    /// Whether a list has the addresses that we advertise, in any order. The equal order is the usual
-    /// case, and costs one pass and no memory.
+    /// Whether a list has the addresses that we advertise, in any order. The equal order is the
+    /// usual case, and costs one pass and no memory.
     fn is_our_list(&self, family: Family, heard: &AddressList<'_>) -> bool {
         let Some(ours) = self.spec.instances.iter().find(|instance| instance.family == family) else {
             return true;
@@ -266,8 +268,8 @@ impl Router {
         }
     }
 
-    /// Another router is Active beside us. That happens for a moment. When it lasts, the LAN is split in
-    /// one direction, or the other router does not yield.
+    /// Another router is Active beside us. That happens for a moment. When it lasts, the LAN is
+    /// split in one direction, or the other router does not yield.
     fn report_dual_active(
         &mut self,
         now: MonoTime,
@@ -302,8 +304,8 @@ impl Router {
 /// So many addresses are named in an event.
 const MOST_NAMED: usize = 4;
 
-/// A discarded message does not say when the next one is due: it is taken to be as often as ours, and
-/// not more often than this.
+/// A discarded message does not say when the next one is due: it is taken to be as often as ours,
+/// and not more often than this.
 const REJECTED_LAPSES_AFTER: Duration = Duration::from_secs(10);
 
 /// A machine announces an address when it gets it, and later only with requests of its own.

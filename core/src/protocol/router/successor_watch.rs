@@ -1,8 +1,9 @@
 //! Whether the successor of a demoted router stays: a demotion must not end the service because the
 //! successor died at once, or never was.
 //!
-//! The watch is passive. It listens until the successor has been heard a few times, and is over then.
-//! Its patience is ours, because what the successor says of its interval may be as untrue as the rest.
+//! The watch is passive. It listens until the successor has been heard a few times, and is over
+//! then. Its patience is ours, because what the successor says of its interval may be as untrue as
+//! the rest.
 
 use crate::protocol::instance::longest_wait;
 use crate::protocol::timing::OVERSLEPT;
@@ -45,8 +46,8 @@ impl SuccessorWatch {
     }
 
     /// A router serves, and says that it advertises this often, as far as that is believed: it may
-    /// advertise less often than we did. A router that leaves in turn (with the shortest interval, and
-    /// priority 0) changes nothing: it goes when somebody takes over, or it falls silent.
+    /// advertise less often than we did. A router that leaves in turn (with the shortest interval,
+    /// and priority 0) changes nothing: it goes when somebody takes over, or it falls silent.
     pub(super) fn on_advert(
         &mut self,
         now: MonoTime,

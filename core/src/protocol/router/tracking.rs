@@ -128,8 +128,8 @@ pub(super) fn local_warnings(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Local
     warnings
 }
 
-/// Whether `fault` only follows from the fact that the machine's own addresses are listed as virtual
-/// ones: then that is reported, and this is not.
+/// Whether `fault` only follows from the fact that the machine's own addresses are listed as
+/// virtual ones: then that is reported, and this is not.
 pub(super) fn follows_from_foreign_addresses(spec: &RouterSpec, facts: &Facts, fault: &Fault) -> bool {
     let Fault::NoSourceAddress(name, family) = fault else { return false };
     // Addresses on another interface do not explain what this one lacks.
@@ -244,7 +244,8 @@ pub(super) enum Participation {
     LastResort,
 }
 
-/// The priority that is advertised: weights added, clamped to 1..=254; trackers cannot change the owner's.
+/// The priority that is advertised: weights added, clamped to 1..=254; trackers cannot change the
+/// owner's.
 pub(super) fn effective_priority(
     spec: &RouterSpec,
     facts: &Facts,
@@ -267,7 +268,8 @@ pub(super) fn effective_priority(
 
 /// The source address of advertisements: the configured one if the interface has it, else the
 /// first real address of the interface; never a virtual one, unless we own it (RFC 9568 §5.1.1.1,
-/// §5.1.2.1). `current` stays while it can: a tie must not change hands because an address was added.
+/// §5.1.2.1). `current` stays while it can: a tie must not change hands because an address was
+/// added.
 pub(super) fn source(
     spec: &RouterSpec,
     family: Family,
@@ -302,8 +304,8 @@ pub(super) fn source(
     }
 }
 
-/// Addresses of `spec` that are on the interface of its addresses and not ours. Those of an owner are the machine's own,
-/// and have to be there.
+/// Addresses of `spec` that are on the interface of its addresses and not ours. Those of an owner
+/// are the machine's own, and have to be there.
 fn foreign_addresses(spec: &RouterSpec, facts: &Facts) -> Option<ForeignAddresses> {
     match spec.role {
         Role::Owner => return None,

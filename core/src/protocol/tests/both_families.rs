@@ -215,8 +215,8 @@ fn a_hand_over_that_is_called_off_forgets_no_retained_addresses() {
     assert_eq!(rig.out.iter().filter(released).count(), 1, "the addresses of IPv6");
 }
 
-/// IPv4 hands over. Meanwhile a router of our pair takes the place of the stranger that had taken the
-/// VRID of IPv6, so that IPv6 obeys a router of our pair and IPv4 does not yet.
+/// IPv4 hands over. Meanwhile a router of our pair takes the place of the stranger that had taken
+/// the VRID of IPv6, so that IPv6 obeys a router of our pair and IPv4 does not yet.
 fn handing_over_while_ipv6_has_yielded() -> Rig {
     let mut rig = Rig::active(both());
     hear_stranger(&mut rig);
@@ -246,8 +246,8 @@ fn run_until_answered(rig: &mut Rig) {
     }
 }
 
-/// The hosts may send to us: the addresses stay until they have switched, and the other router is told
-/// that there were two.
+/// The hosts may send to us: the addresses stay until they have switched, and the other router is
+/// told that there were two.
 fn follows_at_once(rig: &mut Rig) {
     assert_eq!(states(rig), [StateName::Backup; 2]);
     assert_eq!(rig.instance(0).cause, Cause::Sibling);
@@ -273,8 +273,8 @@ fn after_a_demotion_that_is_called_off_a_family_follows_the_other_at_once() {
     follows_at_once(&mut rig);
 }
 
-/// The router to which IPv6 yielded resigns again while IPv4 hands over: then nobody serves, and nobody
-/// is followed.
+/// The router to which IPv6 yielded resigns again while IPv4 hands over: then nobody serves, and
+/// nobody is followed.
 #[test]
 fn after_a_refused_demotion_no_family_follows_a_router_that_has_gone() {
     let mut rig = handing_over_while_ipv6_has_yielded();
@@ -284,7 +284,8 @@ fn after_a_refused_demotion_no_family_follows_a_router_that_has_gone() {
     assert_eq!(states(&rig), [StateName::Active; 2]);
 }
 
-/// Something else stops the router while it hands over: then the end of the demotion starts nothing.
+/// Something else stops the router while it hands over: then the end of the demotion starts
+/// nothing.
 #[test]
 fn after_a_demotion_that_is_called_off_a_faulty_router_takes_nothing_over() {
     let check = CheckName("nginx".into());

@@ -57,7 +57,8 @@ fn a_source_address_that_appears_names_no_active_router() {
 }
 
 /// While we leave, the first advertisement of a router that was Active before may be older than our
-/// resignation: it is asked with another resignation. That of a router that was not is the takeover.
+/// resignation: it is asked with another resignation. That of a router that was not is the
+/// takeover.
 #[test]
 fn who_was_active_before_is_asked_again_and_who_was_not_has_taken_over() {
     for (priority, millis_ago, asked) in [

@@ -518,7 +518,8 @@ fn rfc9568_5_1_1_1_1_the_source_is_a_real_address_and_never_a_virtual_one() {
     assert_eq!(rig.instance(0).source, Some(US6.parse().unwrap()), "it stays while it can");
 }
 
-/// A Backup that hears an Active of priority 80, and a check that takes `weight` from its priority of 100.
+/// A Backup that hears an Active of priority 80, and a check that takes `weight` from its priority
+/// of 100.
 fn nine_ms_before_it_preempts(weight: i16) -> (Rig, CheckName) {
     let haproxy = CheckName("haproxy".into());
     let tracks = vec![Track::weighted(haproxy.clone(), weight)];

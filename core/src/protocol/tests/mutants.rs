@@ -1,4 +1,5 @@
-//! Values and edges that mutation testing has found to be stated by no test (docs/mutation-testing.md).
+//! Values and edges that mutation testing has found to be stated by no test
+//! (docs/mutation-testing.md).
 
 use super::*;
 
@@ -133,7 +134,8 @@ fn an_active_that_must_not_preempt_goes_on_after_a_pause_that_no_backup_noticed(
     assert_eq!(paused(us(3_611_000)), [""; 0]);
 }
 
-/// With fewer missed advertisements than usual, the Active was heard not long ago, and is dead all the same.
+/// With fewer missed advertisements than usual, the Active was heard not long ago, and is dead all
+/// the same.
 #[test]
 fn a_takeover_from_a_dead_active_does_not_wait_for_the_kernel() {
     for count in [2, 3] {
@@ -145,7 +147,8 @@ fn a_takeover_from_a_dead_active_does_not_wait_for_the_kernel() {
     }
 }
 
-/// An Active of lower priority that has died before it was preempted: half an interval late is on time.
+/// An Active of lower priority that has died before it was preempted: half an interval late is on
+/// time.
 #[test]
 fn an_active_that_is_half_an_interval_late_is_still_alive_and_not_later() {
     for (heard_before, said) in [(1490, vec!["hold"]), (1510, vec!["hold", "say 100/100cs"])] {
@@ -159,7 +162,8 @@ fn an_active_that_is_half_an_interval_late_is_still_alive_and_not_later() {
     }
 }
 
-/// The second round makes a successor step back that was not heard. Its message may be older than that.
+/// The second round makes a successor step back that was not heard. Its message may be older than
+/// that.
 #[test]
 fn a_successor_that_is_heard_after_the_second_round_must_go_on() {
     let mut rig = Rig::active(spec());

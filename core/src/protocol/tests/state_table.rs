@@ -1,9 +1,9 @@
-//! The state machine as a table: in each situation, for each input and each policy, what the instance
-//! becomes, what it does with its addresses, what it sends, and when it acts next.
+//! The state machine as a table: in each situation, for each input and each policy, what the
+//! instance becomes, what it does with its addresses, what it sends, and when it acts next.
 //!
-//! The table is a snapshot in `snapshots/`, to be read beside RFC 9568 §6.4. A change of it is a change
-//! of the protocol: `INSTA_UPDATE=always cargo test -p vrrpd-core --lib state_table` writes it, and the
-//! difference must be what was meant.
+//! The table is a snapshot in `snapshots/`, to be read beside RFC 9568 §6.4. A change of it is a
+//! change of the protocol: `INSTA_UPDATE=always cargo test -p vrrpd-core --lib state_table` writes
+//! it, and the difference must be what was meant.
 
 use super::*;
 use std::fmt::Write;

@@ -136,7 +136,8 @@ fn rfc9568_6_4_2_14_repeated_resignations_do_not_postpone_the_takeover() {
 }
 
 // T16: and with Preempt_Mode False it is obeyed.
-/// T15: a lower priority is not obeyed, so its Active is displaced; T16: unless Preempt_Mode is False.
+/// T15: a lower priority is not obeyed, so its Active is displaced; T16: unless Preempt_Mode is
+/// False.
 #[test]
 fn rfc9568_6_4_2_10_a_lower_priority_is_discarded_when_preempting() {
     let mut rig = Rig::new(spec());

@@ -150,7 +150,8 @@ fn any_number_of_strangers_makes_a_limited_number_of_events() {
     assert!(events < 120, "{events} events in ten seconds");
 }
 
-/// A stranger serves none of our addresses: a router that let go for it would leave them nobody_serving.
+/// A stranger serves none of our addresses: a router that let go for it would leave them
+/// nobody_serving.
 #[test]
 fn a_demotion_is_not_handed_over_to_a_stranger() {
     let mut rig = Rig::active(spec());

@@ -465,7 +465,8 @@ impl Router {
         Next::Nothing
     }
 
-    /// The family that yielded to a router of our own pair, which is not overdue: its interval, and why.
+    /// The family that yielded to a router of our own pair, which is not overdue: its interval, and
+    /// why.
     fn yielded(&self) -> Option<(AdverInterval, BackupBecause)> {
         self.instances.iter().find_map(|instance| match &instance.state {
             State::Backup(backup) if instance.lists == Lists::Ours && !instance.is_ready() => {
