@@ -5,7 +5,7 @@ use vrrpd_core::protocol::{CheckName, CheckResult, Force, Track};
 use vrrpd_core::sim::Port;
 use vrrpd_core::sim::node::{NodeSetup, Packets};
 use vrrpd_core::sim::router::{RouterNumber, SecondRouter};
-use vrrpd_core::sim::script::{Act, Leftovers};
+use vrrpd_core::sim::script::{Act, Leftovers, SpecChange};
 use vrrpd_core::types::{AdverInterval, MonoTime, Preempt, Priority, Role};
 
 /// A node with these priorities in its first and in its second router.
@@ -25,6 +25,12 @@ fn sharing() -> Lab {
 
 fn actives(lab: &Lab) -> [Vec<usize>; 2] {
     [RouterNumber::First, RouterNumber::Second].map(|number| lab.actives_of(number))
+}
+
+/// Since when the second router of a node is in its state, in each family.
+fn second_since(lab: &Lab, at: usize) -> Vec<MonoTime> {
+    let second = lab.router_of(at, RouterNumber::Second);
+    second.instances.iter().map(|instance| instance.since).collect()
 }
 
 #[test]
@@ -58,19 +64,15 @@ fn the_clean_up_after_a_crash_hands_over_what_was_active() {
 #[test]
 fn a_stall_loses_the_router_that_was_active_and_disturbs_the_other_not_at_all() {
     let mut lab = sharing();
-    let second_since = |lab: &Lab| -> Vec<MonoTime> {
-        let second = lab.router_of(1, RouterNumber::Second);
-        second.instances.iter().map(|instance| instance.since).collect()
-    };
-    let before = second_since(&lab);
+    let before = second_since(&lab, 1);
     lab.act(Act::Stall(Port(0), Packets::Wait));
     lab.run(secs(5));
     assert_eq!(actives(&lab), [vec![1], vec![1]], "the other node took over the first router");
-    assert_eq!(second_since(&lab), before, "the second router went on");
+    assert_eq!(second_since(&lab, 1), before, "the second router went on");
     lab.act(Act::Wake(Port(0)));
     lab.settle();
     assert_eq!(actives(&lab), [vec![0], vec![1]]);
-    assert_eq!(second_since(&lab), before, "the second router went on");
+    assert_eq!(second_since(&lab, 1), before, "the second router went on");
 }
 
 #[test]
@@ -82,4 +84,18 @@ fn a_check_of_one_router_moves_that_router_alone() {
     lab.act(Act::Check(Port(0), CheckResult::Failing));
     lab.run(secs(1));
     assert_eq!(actives(&lab), [vec![1], vec![0]]);
+}
+
+/// The checker compares all that can be seen of the second router before and after the reload.
+#[test]
+fn another_name_of_the_first_router_is_not_noticed_by_the_second() {
+    let mut lab = sharing();
+    let before = [0, 1].map(|at| second_since(&lab, at));
+    for at in [0, 1] {
+        lab.act(Act::Reconfigure(Port(at), SpecChange::Name("shop".parse().unwrap())));
+        lab.settle();
+        assert_eq!(lab.router(at).spec.name.as_str(), "shop");
+    }
+    assert_eq!([0, 1].map(|at| second_since(&lab, at)), before);
+    assert_eq!(actives(&lab), [vec![0], vec![1]]);
 }
