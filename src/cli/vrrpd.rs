@@ -19,8 +19,7 @@ pub struct DaemonArguments {
     /// 2 it is wrong.
     #[arg(long)]
     pub check: bool,
-    /// With --check: let warnings count as failures, also those about this machine: exit code 1 if
-    /// there is one.
+    /// With --check: let warnings count as failures (exit code 1), also those about this machine.
     #[arg(long, requires = "check")]
     pub strict: bool,
     /// After a crash: hand over and remove the addresses that a killed daemon left behind, and
