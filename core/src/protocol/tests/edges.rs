@@ -133,3 +133,32 @@ fn a_backup_does_not_care_who_announces_its_addresses() {
     serving.run(Duration::from_secs(4));
     assert!(warned(&serving).contains(&"address_conflict"), "{:?}", serving.events());
 }
+
+/// A Backup that was not run for longer than an interval listens once more. One that is late by an
+/// interval, or by 50 ms if that is longer, takes over.
+#[test]
+fn a_backup_that_is_late_by_one_interval_takes_over_and_one_that_is_later_listens() {
+    for (centiseconds, late) in [(100, Duration::from_secs(1)), (1, ms(50))] {
+        for (more, expected) in [(0, StateName::Active), (1, StateName::Backup)] {
+            let mut rig = Rig::new(RouterSpec { interval: interval(centiseconds), ..spec() });
+            rig.now = rig.node.next_deadline().unwrap() + late + Duration::from_nanos(more);
+            rig.feed(Input::Deadline);
+            assert_eq!(rig.state(), expected, "{centiseconds} cs, {more} ns more");
+        }
+    }
+}
+
+/// An Active that we were about to preempt is obeyed when our priority falls to its own, or below.
+#[test]
+fn an_active_of_the_priority_that_we_have_fallen_to_is_obeyed() {
+    for (theirs, waits) in [(41, true), (40, true), (39, false)] {
+        let check = CheckName("nginx".into());
+        let mut rig = Rig::new(RouterSpec { tracks: vec![Track::weighted(check.clone(), -60)], ..spec() });
+        rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
+        rig.run(Duration::from_secs(3));
+        rig.hear(advert(PEER, theirs));
+        let before = rig.node.next_deadline();
+        rig.feed(Input::CheckResult(check, CheckResult::Failing));
+        assert_eq!(rig.node.next_deadline() > before, waits, "priority {theirs}");
+    }
+}
