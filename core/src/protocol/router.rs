@@ -566,8 +566,8 @@ impl Router {
 
     /// The version that it speaks in one family.
     fn version(&self, family: Family) -> Version {
-        let mut instances = self.spec.instances.iter().filter(|instance| instance.family == family);
-        instances.next().map(|instance| instance.version).unwrap_or_default()
+        let of_family = self.instances.iter().find(|instance| instance.key().family == family);
+        of_family.map(Instance::version).unwrap_or_default()
     }
 
     fn instance_mut(&mut self, key: InstanceKey) -> Option<&mut Instance> {

@@ -12,7 +12,7 @@
 //! What is said is a script ([`VersionRules`]); when the hand-over ends is decided by the router
 //! (`router::handover`), because both families of a router let go together.
 
-use crate::protocol::version_rules::{LeaveLine, LeaveScript, VersionRules};
+use crate::protocol::version_rules::{LeaveLine, VersionRules};
 use crate::types::{MonoTime, Version};
 use crate::wire::ChecksumFlavour;
 use serde::{Deserialize, Serialize};
@@ -130,16 +130,13 @@ impl Leaving {
         Self { probe_at: Some(now), run: Run::Crashed, ..Self::new(begins, version, Proof::Waived) }
     }
 
-    const fn script(&self) -> &'static LeaveScript {
+    /// The script, with the time of each line after the beginning in milliseconds.
+    const fn lines(&self) -> &'static [(u64, LeaveLine)] {
         let rules = VersionRules::of(self.version);
         match self.run {
-            Run::This => rules.leave(),
-            Run::Crashed => rules.leave_after_crash(),
+            Run::This => rules.leave().lines(),
+            Run::Crashed => rules.leave_after_crash().lines(),
         }
-    }
-
-    const fn lines(&self) -> &'static [(u64, LeaveLine)] {
-        self.script().lines()
     }
 
     /// The lines that were said.
