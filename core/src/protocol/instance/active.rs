@@ -668,12 +668,6 @@ impl Instance {
         }
     }
 
-    /// Whether it leaves, and has sent priority 0.
-    pub(in crate::protocol) fn has_resigned(&self) -> bool {
-        let State::Active(active) = &self.state else { return false };
-        active.leaving().is_some_and(Leaving::has_resigned)
-    }
-
     /// Whether it leaves to a router that has not announced every address since it began to.
     pub(in crate::protocol) fn leaves_hosts_behind(&self) -> bool {
         let State::Active(active) = &self.state else { return false };

@@ -2,13 +2,14 @@
 //! (docs/adr/0009).
 //!
 //! ```text
-//!  Shortening ──▶ Resigning ──▶ AwaitingHosts ──▶ released
-//!      │              │
-//!      └──────────────┴── patience is over ──▶ released, or taken back
+//!  AwaitingSuccessor ──▶ AwaitingHosts ──▶ released
+//!          │
+//!          └── patience is over ──▶ released, or taken back
 //! ```
 //!
-//! What each instance says meanwhile is in `instance::leaving`. The phase is not stored: it follows
-//! from what the instances have said and heard ([`Router::handover_phase`]).
+//! What each instance says meanwhile, from the shortened interval to the resignations, is in
+//! `instance::leaving`. The phase is not stored: it follows from what the instances have heard
+//! ([`Router::handover_phase`]).
 
 use super::successor_watch::SuccessorWatch;
 use super::tracking::{self, Impact};
@@ -55,10 +56,8 @@ enum WithoutSuccessor {
 /// Where a hand-over is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum HandoverPhase {
-    /// Backups are told the shortest interval. Nobody resigned yet.
-    Shortening,
-    /// Priority 0 was sent, and no router has taken over every instance yet.
-    Resigning,
+    /// No router has taken over every instance yet.
+    AwaitingSuccessor,
     /// These routers have taken over every instance. The addresses stay until hosts have switched to
     /// them.
     AwaitingHosts { successors: Vec<Successor>, until: MonoTime },
@@ -249,8 +248,7 @@ impl Router {
         let until = self.active_instances().filter_map(switched).max();
         match (successors, until) {
             (Some(successors), Some(until)) => HandoverPhase::AwaitingHosts { successors, until },
-            _ if self.active_instances().any(Instance::has_resigned) => HandoverPhase::Resigning,
-            _ => HandoverPhase::Shortening,
+            _ => HandoverPhase::AwaitingSuccessor,
         }
     }
 
@@ -258,7 +256,7 @@ impl Router {
     pub(super) fn handover_ends_at(&self) -> Option<MonoTime> {
         let handover = self.handover.as_ref()?;
         Some(match self.handover_phase() {
-            HandoverPhase::Shortening | HandoverPhase::Resigning => handover.until,
+            HandoverPhase::AwaitingSuccessor => handover.until,
             HandoverPhase::AwaitingHosts { until, .. } => until,
         })
     }
@@ -268,7 +266,7 @@ impl Router {
         let Some(handover) = &self.handover else { return FollowUp::Nothing };
         match (self.handover_phase(), handover.without_successor) {
             (HandoverPhase::AwaitingHosts { until, .. }, _) if until > now => return FollowUp::Nothing,
-            (HandoverPhase::Shortening | HandoverPhase::Resigning, _) if handover.until > now => {
+            (HandoverPhase::AwaitingSuccessor, _) if handover.until > now => {
                 return FollowUp::Nothing;
             }
             (HandoverPhase::AwaitingHosts { successors, .. }, _) => {
@@ -279,13 +277,13 @@ impl Router {
                 }
                 self.release_all(now, Some(&successors), Cause::HandedOver, out);
             }
-            (HandoverPhase::Shortening | HandoverPhase::Resigning, WithoutSuccessor::LetGo) => {
+            (HandoverPhase::AwaitingSuccessor, WithoutSuccessor::LetGo) => {
                 // A partition may have healed since our last advertisement: an Active that hears this one
                 // tells our hosts.
                 self.resign_all(out);
                 self.release_all(now, None, Cause::Demoted, out);
             }
-            (HandoverPhase::Shortening | HandoverPhase::Resigning, WithoutSuccessor::Stay) => {
+            (HandoverPhase::AwaitingSuccessor, WithoutSuccessor::Stay) => {
                 let demotion = handover.demotion.as_ref();
                 if demotion.is_some_and(|demotion| demotion.last_resort == LastResort::Yes) {
                     self.set_priority(Priority::MIN.into(), Vec::new(), out);

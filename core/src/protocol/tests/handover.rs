@@ -374,3 +374,60 @@ fn a_fault_that_goes_while_nobody_takes_over_costs_no_service() {
     rig.run(ms(21));
     assert_eq!(rig.state(), StateName::Backup, "{:?}", rig.out);
 }
+
+/// The fault that comes back is no reason to begin the hand-over anew.
+#[test]
+fn a_fault_that_comes_back_while_the_router_leaves_does_not_prolong_the_hand_over() {
+    let check = CheckName("nginx".into());
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::fault(check.clone())], ..spec() });
+    rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
+    rig.until_state(StateName::Active);
+    for health in [CheckResult::Failing, CheckResult::Passing, CheckResult::Failing] {
+        rig.feed(Input::CheckResult(check.clone(), health));
+    }
+    assert!(rig.until_state(StateName::Initialize) < ms(50));
+}
+
+/// A demotion that finds no successor is refused; a router that stops lets go all the same.
+#[test]
+fn a_stop_during_a_demotion_ends_it_even_without_a_successor() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(ms(10));
+    rig.feed(Input::Shutdown);
+    rig.run(Duration::from_secs(3));
+    assert_eq!(rig.said().last().map(String::as_str), Some("stopped"));
+}
+
+/// A demotion wants proof of its successor. A router that releases in any case waits for one message.
+#[test]
+fn what_is_believed_changes_with_the_reason_for_which_a_router_leaves() {
+    let handed_over =
+        |rig: &Rig| rig.events().iter().any(|event| matches!(event, EventKind::HandedOver { .. }));
+    for (stops, believed) in [(true, true), (false, false)] {
+        let mut rig = Rig::active(spec());
+        rig.demote(Force::No);
+        rig.run(ms(8));
+        if stops {
+            rig.feed(Input::Shutdown);
+        }
+        rig.hear(advert(SUCCESSOR, 50));
+        rig.run(Duration::from_secs(3));
+        assert_eq!(handed_over(&rig), believed, "stops: {stops}, {:?}", rig.events());
+    }
+    // The fault goes while the router leaves for it: it will stay if nobody takes over.
+    for (goes, believed) in [(false, true), (true, false)] {
+        let check = CheckName("nginx".into());
+        let mut rig = Rig::new(RouterSpec { tracks: vec![Track::fault(check.clone())], ..spec() });
+        rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
+        rig.until_state(StateName::Active);
+        rig.feed(Input::CheckResult(check.clone(), CheckResult::Failing));
+        rig.run(ms(8));
+        if goes {
+            rig.feed(Input::CheckResult(check, CheckResult::Passing));
+        }
+        rig.hear(advert(SUCCESSOR, 50));
+        rig.run(Duration::from_secs(3));
+        assert_eq!(handed_over(&rig), believed, "goes: {goes}, {:?}", rig.events());
+    }
+}

@@ -100,6 +100,20 @@ fn a_demotion_says_who_and_why_and_its_end_by_itself_is_no_promotion() {
     assert_eq!((from, to, cause), expected, "nobody promoted it");
 }
 
+/// The demotion is recorded when its hand-over succeeds, which is after the transition.
+#[test]
+fn a_demotion_that_hands_over_says_who_and_why() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(ms(10));
+    rig.hear(advert("192.0.2.1", 50));
+    rig.hear_announced(Family::Ipv4);
+    rig.run(ms(20));
+    let (from, to, cause, details) = last_move(&rig);
+    assert_eq!((from, to, cause), (StateName::Active, StateName::Initialize, Cause::HandedOver));
+    assert_eq!(details.demotion, Some(demotion(LastResort::No, None)));
+}
+
 /// A router of lower priority that does not hear the Active advertises beside it, and is not the
 /// one that died.
 #[test]
