@@ -39,6 +39,13 @@ pub struct Violation {
     pub seen: String,
 }
 
+impl Violation {
+    /// What one station did wrong.
+    pub(super) fn by(port: Port, at: TrueTime, rule: &'static str, seen: impl Into<String>) -> Self {
+        Self { at, port: Some(port), rule, seen: seen.into() }
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "at {:?}", self.at)?;
@@ -174,16 +181,6 @@ impl Checker {
             self.last_resignation = Some(now);
             self.priority_changed(now, port);
         }
-    }
-
-    pub(super) fn violation(
-        &self,
-        at: TrueTime,
-        port: Port,
-        rule: &'static str,
-        seen: impl Into<String>,
-    ) -> Violation {
-        Violation { at, port: Some(port), rule, seen: seen.into() }
     }
 
     /// Whether the LAN has been healthy for long enough that the world has settled.

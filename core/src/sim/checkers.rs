@@ -1,7 +1,7 @@
 //! The checkers of a world: one for each virtual router.
 
 use super::bounds::Bounds;
-use super::checker::{Checker, Violation};
+use super::checker::Checker;
 use super::clock::TrueTime;
 use super::lan::Port;
 use super::router::RouterNumber;
@@ -79,16 +79,5 @@ impl Checkers {
 
     pub(super) fn refusals_happen(&mut self) {
         self.each().for_each(Checker::refusals_happen);
-    }
-
-    /// What one station did wrong, whichever router it is about.
-    pub(super) fn violation(
-        &self,
-        at: TrueTime,
-        port: Port,
-        rule: &'static str,
-        seen: impl Into<String>,
-    ) -> Violation {
-        self.first.violation(at, port, rule, seen)
     }
 }

@@ -534,12 +534,8 @@ fn judge_answers(world: &World, before: &[(u32, u64)]) -> Result<(), Violation> 
         for id in ids {
             let answers = node.answers().iter().filter(|(_, of, _)| of.0 == id).count();
             if answers != 1 {
-                return Err(Violation {
-                    at: world.now(),
-                    port: Some(Port(at)),
-                    rule: "every command is answered once",
-                    seen: format!("command {id}: {answers} answers"),
-                });
+                let seen = format!("command {id}: {answers} answers");
+                return Err(Violation::by(Port(at), world.now(), "every command is answered once", seen));
             }
         }
     }

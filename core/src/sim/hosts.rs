@@ -206,7 +206,7 @@ impl World {
         match self.hosts.beliefs(key).find(lost) {
             Some((host, _, _)) => {
                 let seen = format!("{key} at port {}, {} is Active", host.0, winner.0);
-                Err(checker.violation(self.now, port, "hosts switch back within 50 ms", seen))
+                Err(Violation::by(port, self.now, "hosts switch back within 50 ms", seen))
             }
             None => Ok(()),
         }
@@ -235,9 +235,9 @@ impl World {
             let successor = checker.successor(self.now, &views, port, family, since);
             if let Some(successor) = successor.filter(|_| beside) {
                 let seen = format!("{key} of station {}, which serves, at port {}", successor.port.0, host.0);
-                return Err(checker.violation(
-                    self.now,
+                return Err(Violation::by(
                     port,
+                    self.now,
                     "hosts switch before the addresses are released",
                     seen,
                 ));
@@ -276,12 +276,7 @@ impl World {
                 && checker.was_active_since_faults_ended(station);
             if deposed {
                 let seen = format!("{key} at port {}, {} is Active", host.0, active.port.0);
-                return Err(checker.violation(
-                    self.now,
-                    station,
-                    "at rest hosts have found the Active",
-                    seen,
-                ));
+                return Err(Violation::by(station, self.now, "at rest hosts have found the Active", seen));
             }
         }
         Ok(())

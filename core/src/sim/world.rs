@@ -397,12 +397,12 @@ impl World {
         if let Err(difference) = predicted {
             let effects: Vec<_> = effects.iter().map(describe::effect).collect();
             let seen = format!("{} (effects: {effects:?})", difference.seen);
-            return Err(self.checkers.violation(self.now, port, difference.rule, seen));
+            return Err(Violation::by(port, self.now, difference.rule, seen));
         }
         if let Err(seen) = listening {
-            return Err(self.checkers.violation(
-                self.now,
+            return Err(Violation::by(
                 port,
+                self.now,
                 "WatchAnnouncements and IgnoreAnnouncements alternate",
                 seen,
             ));
@@ -510,7 +510,7 @@ impl World {
         let (listed, _) = node.core.addresses(key);
         let listed: Vec<IpAddr> = listed.iter().map(IpNet::addr).collect();
         let packet = Packet::advertise(draft, listed.iter().copied())
-            .map_err(|error| self.checkers.violation(self.now, port, "emit", error.to_string()))?;
+            .map_err(|error| Violation::by(port, self.now, "emit", error.to_string()))?;
         self.checkers.of(RouterNumber::of(key)).judge_codec(self.now, port, draft, &listed, &packet)?;
         if node.closed_sockets.contains(&key.family) {
             return Ok(());

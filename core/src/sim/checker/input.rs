@@ -51,7 +51,7 @@ impl Checker {
         effects: &Effects,
     ) -> Result<(), Violation> {
         let InputContext { now, port, local, kind, before } = *input_context;
-        let fail = |rule, seen: String| Err(Violation { at: now, port: Some(port), rule, seen });
+        let fail = |rule, seen: String| Err(Violation::by(port, now, rule, seen));
         let after = node.view(self.number);
         if kind == InputKind::Deadline && after.deadline.is_some_and(|at| at <= local) {
             return fail(
@@ -113,7 +113,7 @@ impl Checker {
         effects: &Effects,
     ) -> Result<(), Violation> {
         let InputContext { now, port, before, kind, .. } = *input_context;
-        let fail = |rule, seen: String| Err(Violation { at: now, port: Some(port), rule, seen });
+        let fail = |rule, seen: String| Err(Violation::by(port, now, rule, seen));
         let after = node.view(self.number);
         let number = self.number;
         let Some(record) = self.records.get_mut(port.0) else { return Ok(()) };
@@ -201,7 +201,7 @@ impl Checker {
     /// its hand-over.
     fn judge_demoted(&self, now: TrueTime, port: Port, node: &NodeView) -> Result<(), Violation> {
         if node.demoted == Some(LastResort::No) && !node.handing_over && !node.all(StateName::Initialize) {
-            return Err(self.violation(now, port, "a demoted router takes no part", format!("{node:?}")));
+            return Err(Violation::by(port, now, "a demoted router takes no part", format!("{node:?}")));
         }
         Ok(())
     }
@@ -224,7 +224,7 @@ impl Checker {
         match node.states.iter().find(late) {
             Some((key, _)) => {
                 let seen = format!("{key} since {:?}, more than {most:?}", node.yielded(*key));
-                Err(self.violation(now, port, "addresses that are retained are released soon", seen))
+                Err(Violation::by(port, now, "addresses that are retained are released soon", seen))
             }
             None => Ok(()),
         }
@@ -239,7 +239,7 @@ impl Checker {
         match (record.leaving_since, self.healthy_since) {
             (Some(since), Some(calm)) if now.since(since.max(calm)) > most => {
                 let seen = format!("since {since:?}, more than {most:?}");
-                Err(Violation { at: now, port: Some(port), rule: "a hand-over ends", seen })
+                Err(Violation::by(port, now, "a hand-over ends", seen))
             }
             (Some(_) | None, _) => Ok(()),
         }
@@ -256,7 +256,7 @@ impl Checker {
         if held {
             return Ok(());
         }
-        Err(self.violation(now, port, "only held addresses are announced", key.to_string()))
+        Err(Violation::by(port, now, "only held addresses are announced", key.to_string()))
     }
 
     /// A message that is parsed gives what was sent.
@@ -279,11 +279,6 @@ impl Checker {
         if same {
             return Ok(());
         }
-        Err(self.violation(
-            now,
-            port,
-            "parse(emit(x)) == x",
-            format!("{draft:?} became {:?}", packet.parse()),
-        ))
+        Err(Violation::by(port, now, "parse(emit(x)) == x", format!("{draft:?} became {:?}", packet.parse())))
     }
 }

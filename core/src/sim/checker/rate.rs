@@ -61,7 +61,7 @@ impl Checker {
         let most = rate.most(now, router.spec.interval.period(), families);
         if rate.sent > most {
             let seen = format!("{} advertisements, at most {most}", rate.sent);
-            return Err(Violation { at: now, port: Some(port), rule: "no advertisement storms", seen });
+            return Err(Violation::by(port, now, "no advertisement storms", seen));
         }
         Ok(())
     }

@@ -84,7 +84,7 @@ impl Checker {
             });
             if let Some(displaced) = displaced.filter(|_| lasted(changed)) {
                 let seen = format!("priority {} beside {displaced:?}", new.priority);
-                return Err(self.violation(now, new.port, "no healthy Active is displaced", seen));
+                return Err(Violation::by(new.port, now, "no healthy Active is displaced", seen));
             }
         }
         Ok(())
