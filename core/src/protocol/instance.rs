@@ -479,11 +479,11 @@ impl Instance {
         if was_active { SenderBefore::Active } else { SenderBefore::NotActive }
     }
 
-    /// Our priority fell.
-    pub(in crate::protocol) fn on_priority_lowered(&mut self, policy: &Policy) {
+    /// Our priority may be another now.
+    pub(in crate::protocol) fn on_priority_evaluated(&mut self, policy: &Policy) {
         if let State::Backup(backup) = &mut self.state {
             let active = self.active_router.and_then(|active| self.peers.get(active));
-            backup.on_priority_lowered(policy, active);
+            backup.on_priority_evaluated(policy, active);
         }
     }
 

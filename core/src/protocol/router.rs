@@ -347,10 +347,8 @@ impl Router {
         if from != priority && from != AdvertPriority::RESIGN {
             self.report(None, EventKind::PriorityChanged { from, to: priority, weights }, out);
         }
-        if priority < from {
-            for instance in &mut self.instances {
-                instance.on_priority_lowered(&self.policy);
-            }
+        for instance in &mut self.instances {
+            instance.on_priority_evaluated(&self.policy);
         }
     }
 

@@ -183,9 +183,9 @@ impl Backup {
         None
     }
 
-    /// Our priority fell. An Active that we were about to preempt may outrank us now: its last
-    /// advertisement, which was discarded, is obeyed after all.
-    pub(super) fn on_priority_lowered(&mut self, policy: &Policy, active: Option<&PeerSnapshot>) {
+    /// Our priority may have fallen. An Active that we were about to preempt may outrank us now: its
+    /// last advertisement, which was discarded, is obeyed after all.
+    pub(super) fn on_priority_evaluated(&mut self, policy: &Policy, active: Option<&PeerSnapshot>) {
         let TakeoverReason::OutranksActive { heard, interval } = self.reason else { return };
         if active.is_none_or(|active| active.priority < policy.priority) {
             return;

@@ -227,3 +227,28 @@ fn a_promotion_withdraws_a_demotion_that_joined_a_stop() {
     assert_eq!(rig.outcomes().len(), 1, "the demotion is answered");
     assert_eq!(remembered(&rig), [], "and not recorded");
 }
+
+/// A router that serves as the last resort and is demoted again may be handing over at the moment
+/// at which its earlier demotion ends.
+#[test]
+fn a_demotion_does_not_end_in_the_middle_of_a_hand_over() {
+    let mut rig = Rig::active(spec());
+    let until = Until { at: rig.now + Duration::from_secs(60), text: "soon".into() };
+    let router: RouterName = "web".parse().unwrap();
+    let lasting = demotion(LastResort::Yes, Some(until));
+    let command = Command::Demote { router, demotion: lasting, force: Force::No };
+    rig.feed(Input::Command(CommandId(7), command));
+    rig.run(ms(59_990));
+    assert_eq!(rig.state(), StateName::Active, "nobody took over");
+    rig.out.clear();
+    rig.demote(Force::No);
+    rig.run(Duration::from_secs(5));
+    let ends =
+        |kind: &EventKind| matches!(kind, EventKind::NobodyTookOver { .. } | EventKind::DemotionExpired);
+    let ends: Vec<_> = rig.events().into_iter().filter(ends).collect();
+    assert!(
+        matches!(ends[..], [EventKind::NobodyTookOver { .. }, EventKind::DemotionExpired]),
+        "{:?}",
+        rig.events()
+    );
+}

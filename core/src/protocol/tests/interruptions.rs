@@ -29,6 +29,22 @@ fn a_timer_that_fires_during_an_interruption_counts_when_that_is_over() {
     assert_eq!(rig.state(), StateName::Active);
 }
 
+/// An Active that lives was not heard while the link was away, and is heard within an interval.
+#[test]
+fn a_backup_that_heard_nobody_for_a_moment_listens_for_an_interval() {
+    let mut rig = Rig::new(spec());
+    rig.hear(advert("192.0.2.200", 200));
+    rig.run(ms(3500));
+    rig.feed(Input::Link(interface(), Some(without_carrier())));
+    rig.run(ms(400));
+    rig.feed(Input::Link(interface(), Some(link())));
+    rig.run(ms(900));
+    assert_eq!(rig.state(), StateName::Backup);
+    rig.hear(advert("192.0.2.200", 200));
+    rig.run(ms(3600));
+    assert_eq!(rig.state(), StateName::Backup);
+}
+
 /// After a stall, other inputs may be handled before the input that ends the interruption.
 #[test]
 fn only_a_deadline_ends_the_patience_with_an_interruption() {
@@ -73,7 +89,7 @@ fn what_we_said_from_an_address_that_has_gone_is_our_own() {
     let mut rig = Rig::active(spec());
     rig.feed(Input::Link(interface(), Some(without_address())));
     rig.hear(advert(US, 100));
-    assert_eq!(rig.state(), StateName::Active);
+    assert_eq!((rig.state(), rig.instance(0).peers.len()), (StateName::Active, 0));
     // The address that was last put in our advertisements still decides a tie.
     rig.hear(advert("192.0.2.1", 100));
     assert_eq!(rig.state(), StateName::Active);

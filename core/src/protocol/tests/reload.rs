@@ -95,6 +95,18 @@ fn a_new_check_does_not_stop_a_router_that_runs_before_its_first_result() {
     assert!(rig.events().contains(&EventKind::HandoverStarted(HandoverCause::Fault)), "{:?}", rig.events());
 }
 
+/// Only the check that came with the reload is new, not the one that passes.
+#[test]
+fn a_new_check_beside_another_does_not_stop_a_router_that_runs() {
+    let mut rig = Rig::new(tracking(&["haproxy"]));
+    rig.feed(Input::CheckResult(check("haproxy"), CheckResult::Passing));
+    rig.until_state(StateName::Active);
+    rig.out.clear();
+    rig.feed(Input::Configure(vec![tracking(&["haproxy", "nginx"])]));
+    rig.run(Duration::from_secs(5));
+    assert_eq!((rig.state(), rig.events()), (StateName::Active, vec![]));
+}
+
 #[test]
 fn a_first_result_that_fails_is_a_fault() {
     let mut rig = Rig::active(spec());

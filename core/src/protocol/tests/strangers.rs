@@ -136,6 +136,19 @@ fn equal_priorities_and_our_address_under_another_vrid_are_reported() {
     assert_eq!(begun(&rig), [""; 0], "other virtual routers on a LAN are normal");
 }
 
+/// Advertisements of other virtual routers are many, and comparing them costs time: one in 50 ms is
+/// compared.
+#[test]
+fn our_address_under_another_vrid_is_looked_for_every_fifty_milliseconds() {
+    for (later, expected) in [(0, vec![]), (49, vec![]), (50, vec!["other_vrid"])] {
+        let mut rig = Rig::new(RouterSpec { vrid: Vrid::new(9).unwrap(), ..spec() });
+        stranger(&mut rig, 200);
+        rig.run(ms(later));
+        rig.hear(advert(STRANGER, 200));
+        assert_eq!(begun(&rig), expected, "{later} ms later");
+    }
+}
+
 /// Two thousand forged source addresses neither use more memory nor fill the event log.
 #[test]
 fn any_number_of_strangers_makes_a_limited_number_of_events() {
