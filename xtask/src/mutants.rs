@@ -20,6 +20,9 @@ const VERSION: &str = "27.1.0";
 const TEST_TIMEOUT: &str = "10";
 /// The directory of the results, relative to the checkout.
 const OUTPUT: &str = "target/mutants";
+/// The lists of mutants that cargo-mutants writes, one mutant a line.
+const CAUGHT: &str = "caught.txt";
+const TIMED_OUT: &str = "timeout.txt";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -93,13 +96,14 @@ struct Tally {
 }
 
 impl Tally {
-    /// The result of this pass and the next, which tried what this one did not catch. A mutant that one
-    /// pass noticed has not survived, whatever the other says.
+    /// The result of this pass and the next, which tried the survivors of this one only.
     fn and_then(self, next: Self) -> Self {
-        let caught = &self.caught | &next.caught;
-        let timed_out = &(&self.timed_out | &next.timed_out) - &caught;
-        let survivors = &next.survivors - &timed_out;
-        Self { unviable: &self.unviable | &next.unviable, caught, timed_out, survivors }
+        Self {
+            caught: &self.caught | &(&next.caught - &self.timed_out),
+            timed_out: &self.timed_out | &next.timed_out,
+            unviable: &self.unviable | &next.unviable,
+            survivors: next.survivors,
+        }
     }
 
     /// Of those that could be tested, the share that no test noticed, in percent.
@@ -169,7 +173,7 @@ fn try_mutants(floor: Floor, options: &Options) -> anyhow::Result<Tally> {
 enum Pass {
     /// All.
     First,
-    /// Those that the passes before have not caught.
+    /// Those that survived the passes before.
     Further,
 }
 
@@ -192,7 +196,10 @@ fn try_pass(
     }
     match pass {
         Pass::First => {}
-        Pass::Further => drop(command.arg("--iterate")),
+        Pass::Further => {
+            skip_timed_out(&output.join("mutants.out"))?;
+            command.arg("--iterate");
+        }
     }
     command.args(programs.iter().map(|program| format!("--cargo-arg={program}")));
     command.arg("--").args(filter);
@@ -209,18 +216,33 @@ fn try_pass(
     }
 }
 
+/// `--iterate` tries again whatever is not listed as caught. A mutant whose tests did not end has been
+/// noticed, and would cost another timeout.
+fn skip_timed_out(directory: &Path) -> anyhow::Result<()> {
+    let noticed: String = [TIMED_OUT, CAUGHT]
+        .into_iter()
+        .map(|name| read_list(directory, name))
+        .collect::<anyhow::Result<_>>()?;
+    let path = directory.join(CAUGHT);
+    fs::write(&path, noticed).with_context(|| format!("cannot write {}", path.display()))
+}
+
 fn read_tally(directory: &Path) -> anyhow::Result<Tally> {
     let lines = |name: &str| {
-        let path = directory.join(name);
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = read_list(directory, name)?;
         anyhow::Ok(text.lines().map(str::to_owned).collect::<BTreeSet<_>>())
     };
     Ok(Tally {
-        caught: lines("caught.txt")?,
-        timed_out: lines("timeout.txt")?,
+        caught: lines(CAUGHT)?,
+        timed_out: lines(TIMED_OUT)?,
         unviable: lines("unviable.txt")?,
         survivors: lines("missed.txt")?,
     })
+}
+
+fn read_list(directory: &Path, name: &str) -> anyhow::Result<String> {
+    let path = directory.join(name);
+    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 fn report(tallies: &BTreeMap<Floor, Tally>) -> String {
@@ -254,16 +276,20 @@ mod tests {
     fn a_mutant_that_one_pass_notices_has_not_survived() {
         let first = Tally {
             caught: names(&["a"]),
-            timed_out: names(&["endless", "slow"]),
+            timed_out: names(&["endless"]),
             unviable: names(&["x"]),
-            survivors: names(&["b", "c"]),
+            survivors: names(&["b", "c", "slow"]),
         };
-        // Those whose tests did not end are tried again.
-        let next =
-            Tally { caught: names(&["b", "slow"]), survivors: names(&["c", "endless"]), ..Tally::default() };
+        // The list of what is caught says also which mutants are not tried again.
+        let next = Tally {
+            caught: names(&["endless", "b"]),
+            timed_out: names(&["slow"]),
+            survivors: names(&["c"]),
+            ..Tally::default()
+        };
         let whole = first.and_then(next);
-        assert_eq!(whole.caught, names(&["a", "b", "slow"]));
-        assert_eq!((whole.timed_out, whole.unviable), (names(&["endless"]), names(&["x"])));
+        assert_eq!(whole.caught, names(&["a", "b"]));
+        assert_eq!((whole.timed_out, whole.unviable), (names(&["endless", "slow"]), names(&["x"])));
         assert_eq!(whole.survivors, names(&["c"]));
     }
 
