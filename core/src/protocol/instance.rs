@@ -258,11 +258,6 @@ impl Instance {
         }
     }
 
-    /// Whether it listens for announcements of others, to know when hosts have switched.
-    pub(in crate::protocol) const fn watches_announcements(&self) -> bool {
-        self.addresses.is_watching()
-    }
-
     /// Whether `address` was its source until that went away.
     pub(in crate::protocol) fn was_source(&self, address: IpAddr) -> bool {
         self.sender.was_source(address)

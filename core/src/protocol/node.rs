@@ -296,8 +296,8 @@ impl Node {
         mac: MacAddr,
         out: &mut Effects,
     ) {
-        let cares = |router: &Router| router.cares_for_announcement(interface, address);
-        let concerned = self.routers.iter().filter(|(_, router)| cares(router)).map(|(id, _)| *id);
+        let of_router = |router: &Router| router.has_address_on(interface, address);
+        let concerned = self.routers.iter().filter(|(_, router)| of_router(router)).map(|(id, _)| *id);
         for id in concerned.collect::<Vec<_>>() {
             self.act_on(now, id, out, |router, _| {
                 router.on_announced_by_other(now, address, mac);

@@ -532,16 +532,10 @@ impl Router {
         }
     }
 
-    /// Whether it matters that another station announces this address there.
-    pub(in crate::protocol) fn cares_for_announcement(
-        &self,
-        interface: InterfaceName,
-        address: IpAddr,
-    ) -> bool {
-        let cares = |instance: &Instance| instance.watches_announcements() || instance.is_active();
-        let mut instances = self.instances.iter().zip(&self.spec.instances);
-        self.spec.address_interface == interface
-            && instances.any(|(instance, spec)| cares(instance) && has_address(spec, address))
+    /// Whether its addresses are on `interface`, and `address` is one of them.
+    pub(in crate::protocol) fn has_address_on(&self, interface: InterfaceName, address: IpAddr) -> bool {
+        let mut instances = self.spec.instances.iter();
+        self.spec.address_interface == interface && instances.any(|spec| has_address(spec, address))
     }
 
     /// Another station announced an address.

@@ -232,15 +232,6 @@ impl AddressHolding {
         }
     }
 
-    /// Whether announcements of others are of interest for the switch of hosts.
-    pub(super) const fn is_watching(&self) -> bool {
-        match &self.holding {
-            Holding::Held { switch, .. } => switch.is_some(),
-            Holding::Retained { .. } => true,
-            Holding::None => false,
-        }
-    }
-
     /// We announce them now.
     pub(super) const fn on_announce(&mut self, now: MonoTime) {
         self.announced_at = Some(now);

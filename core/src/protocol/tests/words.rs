@@ -130,3 +130,10 @@ fn every_fault_has_a_name_of_its_own_and_a_text() {
     let texts: BTreeSet<String> = faults.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(texts.into_iter().collect::<Vec<_>>().join("\n"));
 }
+
+#[test]
+fn what_is_watched_is_named_as_in_the_configuration() {
+    let watched = [Watched::from(CheckName("nginx".into())), Watched::from(interface())];
+    assert_eq!(watched.each_ref().map(Watched::kind_and_name), [("check", "nginx"), ("interface", "eth0")]);
+    assert_eq!(watched.map(|watched| watched.to_string()), ["check nginx", "interface eth0"]);
+}
