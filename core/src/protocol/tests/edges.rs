@@ -162,3 +162,218 @@ fn an_active_of_the_priority_that_we_have_fallen_to_is_obeyed() {
         assert_eq!(rig.node.next_deadline() > before, waits, "priority {theirs}");
     }
 }
+
+/// What the router that we preempted says until it hears us is not reported.
+#[test]
+fn a_displaced_active_may_speak_for_one_interval() {
+    for (later, reported) in
+        [(Duration::from_secs(1) - Duration::from_nanos(1), 0), (Duration::from_secs(1), 1)]
+    {
+        let mut rig = Rig::new(spec());
+        for _ in 0..3 {
+            rig.run(ms(1000));
+            rig.hear(advert(PEER, 50));
+        }
+        rig.until_state(StateName::Active);
+        rig.said();
+        rig.run(ms(3));
+        assert_eq!(rig.spoken(), ["say 100/100cs"]);
+        rig.run(later);
+        rig.hear(advert(PEER, 50));
+        assert_eq!(rig.instance(0).counters.dual_active, reported, "{later:?}");
+    }
+}
+
+/// An Active that must not preempt listens first when others rightly believe that it is gone.
+#[test]
+fn a_pause_is_too_long_when_it_is_longer_than_others_wait() {
+    let others_wait = us(3_609_375);
+    for (more, listens) in [(0, false), (1, true)] {
+        let mut rig = Rig::active(RouterSpec { role: contender(100, Preempt::Forbid), ..spec() });
+        // An answer to priority 0 begins an interval now.
+        rig.hear(advert(PEER, 0));
+        rig.said();
+        rig.stall(Duration::from_secs(1) + others_wait + Duration::from_nanos(more));
+        rig.feed(Input::Deadline);
+        assert_eq!(rig.spoken().is_empty(), listens, "{more} ns more");
+    }
+}
+
+#[test]
+fn an_active_that_is_late_by_exactly_one_interval_advertises_once() {
+    let mut rig = Rig::active(spec());
+    rig.hear(advert(PEER, 0)); // The answer begins an interval.
+    rig.said();
+    rig.stall(Duration::from_secs(2));
+    rig.feed(Input::Deadline);
+    assert_eq!(rig.spoken(), ["say 100/100cs"]);
+}
+
+/// Another Active may hear our regular advertisement first, and may not send a last one. So long as
+/// its own next advertisement is not overdue, hosts are told with ours, and once more a second
+/// later.
+#[test]
+fn addresses_are_announced_with_each_advertisement_while_another_active_is_heard() {
+    let second = Duration::from_secs(1);
+    for (before, expected) in [(ms(300), [true, true, true, false]), (ms(500), [true, true, false, false])] {
+        let mut rig = Rig::active(spec());
+        while rig.spoken().is_empty() {
+            rig.run(rig.node.next_deadline().unwrap().since(rig.now));
+        }
+        rig.run(second - before);
+        rig.hear(advert(PEER, 50));
+        rig.run(before - us(1));
+        let announces = [(); 4].map(|()| {
+            rig.said();
+            rig.run(us(1));
+            let said = rig.said();
+            assert!(said.contains(&"say 100/100cs".to_owned()), "{said:?}");
+            rig.run(second - us(1));
+            said.contains(&"announce 1".to_owned())
+        });
+        assert_eq!(announces, expected, "heard {before:?} before");
+    }
+}
+
+/// What waited in the socket during a pause is handled before the deadline that has passed.
+#[test]
+fn an_active_that_must_not_preempt_notices_its_pause_when_it_hears_another() {
+    for (preempt, expected) in [(Preempt::Forbid, StateName::Backup), (Preempt::Allow, StateName::Active)] {
+        let mut rig = Rig::active(RouterSpec { role: contender(100, preempt), ..spec() });
+        rig.stall(Duration::from_secs(10));
+        rig.hear(advert(PEER, 50));
+        assert_eq!(rig.state(), expected);
+    }
+}
+
+/// A takeover because of a message in the Active's name is a mistake if the Active goes on.
+#[test]
+fn a_takeover_is_refuted_by_the_router_that_it_replaced_and_soon() {
+    for (source, later, refuted) in
+        [(GREATER, us(1_250_000), true), (GREATER, us(1_250_001), false), (PEER, ms(500), false)]
+    {
+        let mut rig = Rig::new(spec());
+        rig.hear(advert(GREATER, 200));
+        rig.run(ms(500));
+        rig.hear(advert(GREATER, 0));
+        rig.until_state(StateName::Active);
+        rig.run(later);
+        rig.hear(advert(source, 200));
+        let found = rig.events().iter().any(|kind| matches!(kind, EventKind::TakeoverRefuted { .. }));
+        assert_eq!(found, refuted, "{source} after {later:?}");
+    }
+}
+
+#[test]
+fn answers_that_are_not_sent_are_counted() {
+    let suppressed = |rig: &Rig| rig.instance(0).counters.immediate_adverts_suppressed;
+    let mut rig = Rig::active(spec());
+    for expected in [0, 1] {
+        rig.hear(advert(PEER, 0));
+        assert_eq!(suppressed(&rig), expected, "of answers to priority 0");
+    }
+    let mut rig = Rig::active(spec());
+    for (after, expected) in [(Duration::ZERO, 0), (us(249_999), 1), (us(1), 1)] {
+        rig.run(after);
+        rig.hear(advert(PEER, 50));
+        assert_eq!(suppressed(&rig), expected, "of answers to a lower priority");
+    }
+}
+
+/// Who hears the shortened interval only cannot know yet that we leave.
+#[test]
+fn a_lower_priority_before_the_resignation_is_not_a_successor_even_for_a_stop() {
+    let mut rig = Rig::active(spec());
+    rig.feed(Input::Shutdown);
+    rig.run(ms(3));
+    rig.hear(advert(PEER, 50));
+    rig.run(Duration::from_secs(3));
+    let nobody = |kind: &EventKind| matches!(kind, EventKind::NobodyTookOver { .. });
+    assert!(rig.events().iter().any(nobody), "{:?}", rig.events());
+}
+
+/// It displaces an Active that serves, so that it can wait for its own addresses.
+#[test]
+fn a_hand_over_that_is_called_off_before_the_addresses_are_held_waits_for_them_again() {
+    let mut rig = Rig::new(spec());
+    rig.kernel = Kernel::Silent;
+    for _ in 0..3 {
+        rig.run(ms(1000));
+        rig.hear(advert(PEER, 50));
+    }
+    rig.until_state(StateName::Active);
+    rig.demote(Force::No);
+    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.run(us(499_999));
+    assert_eq!(rig.spoken(), [""; 0]);
+    rig.run(us(1));
+    assert_eq!(rig.spoken(), ["say 100/100cs"]);
+}
+
+/// A successor that was Active before, behind a partition, has announced nothing lately: our last
+/// resignation makes it tell the hosts.
+#[test]
+fn hosts_that_nobody_told_are_told_when_the_successor_hears_us_once_more() {
+    for (announces, expected) in [(false, vec!["say 0/100cs", "release", "stopped"]), (true, vec![])] {
+        let mut rig = Rig::active(spec());
+        rig.feed(Input::Shutdown);
+        rig.run(ms(10));
+        rig.hear(advert(PEER, 50));
+        if announces {
+            rig.hear_announced(Family::Ipv4);
+        }
+        rig.run(us(249_999));
+        rig.said();
+        rig.run(us(1));
+        assert_eq!(rig.said(), expected);
+    }
+}
+
+/// An announcement of ours after the successor's would turn the hosts back to us.
+#[test]
+fn another_hardware_address_is_not_announced_by_who_leaves() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(ms(8));
+    rig.out.clear();
+    rig.feed(Input::Link(interface(), Some(LinkFacts { mac: Some(STRANGER_MAC), ..link() })));
+    assert_eq!(rig.out, []);
+}
+
+/// What others announced before we became Active was their right.
+#[test]
+fn an_announcement_before_a_fault_is_not_a_conflict_after_it() {
+    let mut rig = Rig::active(spec());
+    rig.hear_announced(Family::Ipv4);
+    rig.feed(Input::Link(interface(), None));
+    rig.feed(Input::Link(interface(), Some(link())));
+    rig.until_state(StateName::Active);
+    rig.run(Duration::from_secs(5));
+    assert!(!warned(&rig).contains(&"address_conflict"), "{:?}", rig.events());
+}
+
+/// Some routers that were just heard give way after they have announced.
+#[test]
+fn an_announcement_is_explained_by_a_router_that_was_heard_just_before_it() {
+    for (before, conflict) in [(ms(250), false), (ms(251), true)] {
+        let mut rig = Rig::active(spec());
+        rig.hear(advert(PEER, 50));
+        rig.run(before);
+        rig.hear_announced(Family::Ipv4);
+        rig.run(Duration::from_secs(5));
+        assert_eq!(warned(&rig).contains(&"address_conflict"), conflict, "{before:?}");
+    }
+}
+
+/// Another router must not be able to make us flood the LAN: 2 ms for each address.
+#[test]
+fn many_addresses_are_announced_again_less_often() {
+    let addresses: Vec<_> = (1..=50).map(|last| format!("192.0.2.{last}/24").parse().unwrap()).collect();
+    let instance = InstanceSpec { addresses, ..instance(Family::Ipv4) };
+    let mut rig = Rig::active(RouterSpec { instances: vec![instance], ..spec() });
+    for (after, announces) in [(Duration::ZERO, true), (us(99_999), false), (us(1), true)] {
+        rig.run(after);
+        rig.hear_octets(advert(GREATER, 50), &[192, 0, 2, 1], ChecksumFlavour::Rfc9568);
+        assert_eq!(rig.said().contains(&"announce 1".to_owned()), announces, "after {after:?} more");
+    }
+}
