@@ -249,11 +249,9 @@ impl Backup {
     /// From whom a takeover at `now` takes the addresses.
     pub(super) fn takes_from(&self, now: MonoTime, policy: &Policy, peers: &Peers) -> Taking {
         match self.reason {
-            TakeoverReason::OutranksActive { heard, interval } if is_on_time(now, heard, interval) => {
-                Taking::FromLive
-            }
             TakeoverReason::ActiveResigned => Taking::FromLeaving,
-            // A router that was heard before we started, with an interval longer than ours.
+            // The Active that is preempted, or a router that was heard before we started, with an
+            // interval longer than ours.
             TakeoverReason::ActiveSilent | TakeoverReason::OutranksActive { .. }
                 if peers.anybody_serves(now, policy.interval) =>
             {

@@ -67,3 +67,33 @@ impl Instance {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAIT: Duration = Duration::from_secs(1);
+
+    fn counts(heard_at: &[u64], theirs: AdverInterval) -> bool {
+        let mut pending = None;
+        let note = |millis: &u64| {
+            let now = MonoTime::ZERO + Duration::from_millis(*millis);
+            PendingTieLoss::note(&mut pending, now, WAIT, theirs)
+        };
+        heard_at.iter().map(note).last().unwrap()
+    }
+
+    #[test]
+    fn a_lost_tie_counts_when_it_has_stood_and_the_winner_was_heard_all_the_time() {
+        let second = AdverInterval::default();
+        assert!(!counts(&[0], second));
+        assert!(!counts(&[0, 999], second));
+        assert!(counts(&[0, 1000], second));
+        // Three intervals of the winner without a message begin anew.
+        assert!(counts(&[0, 2999], second));
+        assert!(!counts(&[0, 3000], second));
+        let short = AdverInterval::MIN;
+        assert!(!counts(&[0, 1000], short), "the wait is longer than three intervals");
+        assert!(counts(&[0, 999, 1998], short));
+    }
+}

@@ -377,3 +377,134 @@ fn many_addresses_are_announced_again_less_often() {
         assert_eq!(rig.said().contains(&"announce 1".to_owned()), announces, "after {after:?} more");
     }
 }
+
+/// A Backup that distrusts what hastens a takeover waits until the Active is late by a quarter of an
+/// interval, and by 200 ms at most.
+#[test]
+fn a_distrusted_resignation_waits_for_an_active_that_is_late() {
+    for (centiseconds, expected) in [(40, 306_093_750), (100, 1_006_093_750)] {
+        let alive = Advert { centiseconds, ..advert(GREATER, 200) };
+        let resigned = Advert { centiseconds, ..advert(GREATER, 0) };
+        let mut rig = Rig::new(RouterSpec { interval: interval(centiseconds), ..spec() });
+        rig.hear(alive);
+        rig.run(ms(100));
+        rig.hear(resigned);
+        rig.until_state(StateName::Active);
+        rig.hear(alive);
+        rig.run(ms(300));
+        rig.hear(alive);
+        rig.run(ms(200));
+        rig.hear(resigned);
+        let waited = rig.until_state(StateName::Active);
+        // An interval, 100 or 200 ms, and the Skew_Time at 10 ms; of that, 200 ms have passed.
+        assert_eq!(waited.as_nanos(), expected, "{centiseconds} cs");
+    }
+}
+
+/// Who is silent and who is preempted: the Active that was obeyed, by its last nonzero priority.
+#[test]
+fn an_active_is_preempted_only_if_we_outrank_the_one_that_we_obeyed() {
+    for (obeyed, then, beside, expected) in
+        [(100, None, Some(50), Cause::ActiveDownTimer), (200, Some(50), None, Cause::Preempted)]
+    {
+        let mut rig = Rig::new(spec());
+        rig.hear(advert(GREATER, obeyed));
+        while rig.state() == StateName::Backup {
+            rig.run(ms(500));
+            if let Some(lower) = then {
+                rig.hear(advert(GREATER, lower));
+            }
+            if let Some(lower) = beside {
+                rig.hear(advert(PEER, lower));
+            }
+        }
+        assert_eq!(rig.instance(0).cause, expected, "obeyed {obeyed}");
+    }
+}
+
+/// The checksum in which we send first when we become Active.
+fn first_checksum(heard: &[(&'static str, u8, ChecksumFlavour)]) -> Option<ChecksumFlavour> {
+    let mut rig = Rig::new(spec());
+    for (from, priority, flavour) in heard {
+        rig.hear_octets(advert(from, *priority), &[192, 0, 2, 254], *flavour);
+        rig.run(ms(100));
+    }
+    rig.out.clear();
+    rig.until_state(StateName::Active);
+    let flavour = |effect: &Effect| match effect {
+        Effect::Advertise { checksum, .. } => Some(*checksum),
+        _ => None,
+    };
+    rig.run(ms(500));
+    rig.out.iter().find_map(flavour)
+}
+
+#[test]
+fn a_backup_learns_the_checksum_of_those_that_it_will_speak_to() {
+    use ChecksumFlavour::{Rfc5798, Rfc9568};
+    for (heard, expected) in [
+        // The Active changes its own.
+        (vec![(PEER, 200, Rfc5798), (PEER, 200, Rfc9568)], Rfc9568),
+        // Another Active that we obey.
+        (vec![(PEER, 200, Rfc5798), (GREATER, 200, Rfc9568)], Rfc9568),
+        // The only other router, which we outrank.
+        (vec![(PEER, 50, Rfc5798), (PEER, 50, Rfc9568)], Rfc9568),
+        // One of two that we outrank.
+        (vec![(PEER, 50, Rfc5798), (GREATER, 50, Rfc9568)], Rfc5798),
+        (vec![(PEER, 50, Rfc5798), (GREATER, 50, Rfc9568), (GREATER, 50, Rfc9568)], Rfc5798),
+        // A resignation may be anybody's.
+        (vec![(PEER, 200, Rfc5798), (PEER, 0, Rfc9568)], Rfc5798),
+    ] {
+        assert_eq!(first_checksum(&heard), Some(expected), "{heard:?}");
+    }
+}
+
+#[test]
+fn another_checksum_that_we_follow_is_reported() {
+    let mut rig = Rig::new(spec());
+    for flavour in [ChecksumFlavour::Rfc9568, ChecksumFlavour::Rfc5798] {
+        rig.out.clear();
+        rig.hear_octets(advert(PEER, 200), &[192, 0, 2, 254], flavour);
+    }
+    assert!(rig.events().contains(&EventKind::ChecksumFollows(ChecksumFlavour::Rfc5798)), "{:?}", rig.out);
+}
+
+/// Backups have learned the shortest interval, whether the kernel holds our addresses or not.
+#[test]
+fn a_hand_over_that_is_called_off_after_its_first_message_takes_the_interval_back_at_once() {
+    let mut rig = Rig::new(spec());
+    rig.kernel = Kernel::Silent;
+    rig.until_state(StateName::Active);
+    rig.demote(Force::No);
+    assert_eq!(rig.spoken(), ["say 100/100cs", "say 100/1cs"]);
+    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    assert_eq!(rig.spoken(), ["say 100/100cs"]);
+}
+
+/// Two routers that say one message each prove nothing together.
+#[test]
+fn a_message_of_another_router_does_not_confirm_a_successor() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(ms(8));
+    rig.hear(advert(PEER, 50));
+    rig.run(ms(13));
+    rig.hear(advert(GREATER, 50));
+    rig.run(Duration::from_secs(3));
+    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]), "{:?}", rig.outcomes());
+}
+
+#[test]
+fn only_the_resignation_of_the_successor_makes_a_router_look_for_another() {
+    for (from, handed_over) in [(PEER, false), (GREATER, true)] {
+        let mut rig = Rig::active(spec());
+        rig.feed(Input::Shutdown);
+        rig.run(ms(10));
+        rig.hear(advert(PEER, 50));
+        rig.run(ms(5));
+        rig.hear(advert(from, 0));
+        rig.run(Duration::from_secs(3));
+        let found = rig.events().iter().any(|kind| matches!(kind, EventKind::HandedOver { .. }));
+        assert_eq!(found, handed_over, "{from}");
+    }
+}
