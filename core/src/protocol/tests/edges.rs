@@ -110,6 +110,7 @@ fn the_active_router_is_this_one_only_while_it_is_active_at_its_own_source() {
 fn the_generation_changes_with_what_runs_and_with_nothing_else() {
     let mut rig = Rig::new(spec());
     let begun = rig.node.generation();
+    assert_ne!(begun, Node::new().generation());
     rig.run(Duration::from_secs(20));
     rig.hear(advert(PEER, 50));
     assert_eq!(rig.node.generation(), begun);
@@ -118,6 +119,9 @@ fn the_generation_changes_with_what_runs_and_with_nothing_else() {
     assert_ne!(configured, begun);
     rig.feed(Input::Configure(vec![RouterSpec { vrid: Vrid::new(52).unwrap(), ..spec() }]));
     assert_ne!(rig.node.generation(), configured);
+    let mut after_a_crash = Node::new();
+    after_a_crash.handle(rig.now, Input::FinishCrashedRun(vec![spec()]), &mut Effects::new());
+    assert_ne!(after_a_crash.generation(), Node::new().generation());
 }
 
 /// What others announce concerns a router that leaves, or serves; a Backup does nothing with it.
@@ -506,5 +510,28 @@ fn only_the_resignation_of_the_successor_makes_a_router_look_for_another() {
         rig.run(Duration::from_secs(3));
         let found = rig.events().iter().any(|kind| matches!(kind, EventKind::HandedOver { .. }));
         assert_eq!(found, handed_over, "{from}");
+    }
+}
+
+#[test]
+fn resignations_that_are_sent_are_counted() {
+    let mut rig = Rig::active(spec());
+    rig.demote(Force::No);
+    rig.run(ms(40));
+    assert_eq!(rig.said().iter().filter(|word| *word == "say 0/100cs").count(), 2);
+    assert_eq!(rig.instance(0).counters.priority_zero_pkts_sent, 2);
+}
+
+/// A node that was not run for longer than an interval did not listen either.
+#[test]
+fn a_node_that_is_late_by_one_interval_tells_that_nobody_serves_and_one_that_is_later_listens() {
+    for (more, told) in [(0, true), (1, false)] {
+        let mut rig = Rig::new(spec());
+        rig.demote(Force::No);
+        rig.out.clear();
+        rig.now = rig.node.next_deadline().unwrap() + Duration::from_secs(1) + Duration::from_nanos(more);
+        rig.feed(Input::Deadline);
+        let found = rig.events().iter().any(|kind| matches!(kind, EventKind::NobodyServes { .. }));
+        assert_eq!(found, told, "{more} ns more");
     }
 }

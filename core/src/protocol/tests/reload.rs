@@ -256,3 +256,14 @@ fn an_agent_that_ends_takes_no_new_configuration() {
     assert!(rig.said().contains(&"stopped".to_owned()));
     assert_eq!(rig.state(), StateName::Initialize);
 }
+
+#[test]
+fn what_waits_for_the_place_of_another_router_does_not_start_when_the_agent_ends() {
+    let renamed = RouterSpec { name: "other".parse().unwrap(), ..spec() };
+    let mut rig = Rig::active(spec());
+    rig.feed(Input::Configure(vec![renamed]));
+    rig.feed(Input::Shutdown);
+    rig.run(Duration::from_secs(20));
+    assert_eq!(rig.said().last().map(String::as_str), Some("stopped"));
+    assert_eq!(names(&rig), ["web"], "it is at rest, and nothing takes its place");
+}

@@ -93,3 +93,12 @@ fn a_router_that_is_removed_leaves_the_others_as_they_are() {
     rig.run(Duration::from_secs(1));
     assert_eq!(rig.spoken().len(), 2, "one advertisement of each");
 }
+
+#[test]
+fn what_a_router_hears_reaches_it_after_another_was_removed() {
+    let specs = vec![named("a", 51, "eth0", Vec::new()), named("b", 52, "eth0", Vec::new())];
+    let mut rig = node(specs.clone());
+    rig.feed(Input::Configure(vec![specs[0].clone()]));
+    rig.hear(advert("192.0.2.9", 200));
+    assert_eq!(rig.instance(0).counters.advertisement_rcvd, 1);
+}
