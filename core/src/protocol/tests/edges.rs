@@ -522,6 +522,26 @@ fn resignations_that_are_sent_are_counted() {
     assert_eq!(rig.instance(0).counters.priority_zero_pkts_sent, 2);
 }
 
+/// The same of a demoted router whose successor is awaited.
+#[test]
+fn a_node_that_is_late_by_one_interval_serves_as_the_last_resort_and_one_that_is_later_listens() {
+    for (more, serves) in [(0, true), (1, false)] {
+        let mut rig = Rig::active(spec());
+        rig.demote(Force::No);
+        rig.run(ms(12));
+        rig.hear(advert(PEER, 50));
+        rig.hear_announced(Family::Ipv4);
+        rig.run(ms(20));
+        assert!(matches!(rig.outcomes()[..], [DemoteOutcome::HandedOver { .. }]));
+        rig.out.clear();
+        // The first deadline is that of the watch for the successor.
+        rig.now = rig.node.next_deadline().unwrap() + Duration::from_secs(1) + Duration::from_nanos(more);
+        rig.feed(Input::Deadline);
+        let silent = rig.events().contains(&EventKind::SuccessorSilent);
+        assert_eq!(silent, serves, "{more} ns more");
+    }
+}
+
 /// A node that was not run for longer than an interval did not listen either.
 #[test]
 fn a_node_that_is_late_by_one_interval_tells_that_nobody_serves_and_one_that_is_later_listens() {

@@ -107,6 +107,19 @@ fn a_router_that_yields_while_it_is_cut_off_keeps_nothing() {
     assert_eq!(rig.said().last().map(String::as_str), Some("release"));
 }
 
+/// Hosts still reach a router that has no address of its own for a moment.
+#[test]
+fn a_router_that_yields_while_it_cannot_send_keeps_its_addresses_until_hosts_have_switched() {
+    let mut rig = Rig::active(spec());
+    rig.feed(Input::Link(interface(), Some(without_address())));
+    rig.said();
+    rig.hear(advert("192.0.2.1", 200));
+    rig.run(ms(249));
+    assert_eq!((rig.state(), rig.said()), (StateName::Backup, vec![]));
+    rig.run(ms(1));
+    assert_eq!(rig.said(), ["release"]);
+}
+
 /// The delay before an interruption counts ends when the router stops serving for another reason:
 /// from then on the status shows both.
 #[test]

@@ -289,7 +289,10 @@ fn a_message_in_our_name_is_answered_at_once_and_reported() {
     rig.hear(Advert { centiseconds: 1, ..advert(US, 100) });
     let expected =
         EventKind::Impersonated { priority: AdvertPriority::from_wire(100), interval: interval(1) };
-    assert!(rig.events().contains(&expected));
+    for _ in 0..10 {
+        assert_eq!(rig.events().iter().filter(|event| **event == expected).count(), 1, "told once");
+        rig.hear(Advert { centiseconds: 1, ..advert(US, 100) });
+    }
 }
 
 /// After the Active has died, one packet does not decide the checksum flavour.

@@ -16,7 +16,10 @@ fn rfc9568_7_1_12_a_rejected_packet_moves_no_timer() {
             rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, source, reject });
         }
         assert_eq!(rig.node.next_deadline(), before);
-        assert_eq!(rig.instance(0).counters.rejected[&reason], 20);
+        let counters = rig.instance(0).counters;
+        assert_eq!(counters.rejected[&reason], 20);
+        let of_lists = if reason == RejectReason::AddressListErrors { 20 } else { 0 };
+        assert_eq!(counters.address_list_errors, of_lists, "{reason:?}");
         let suspicious = |kind: &&EventKind| matches!(kind, EventKind::PeerWarningRaised { .. });
         assert_eq!(rig.events().iter().filter(suspicious).count(), 1, "at a limited rate"); // RFC9568-7.1-11
     }
@@ -45,6 +48,19 @@ fn rfc9568_7_1_15_our_own_echo_is_no_peer() {
     assert!(!rig.said().iter().any(|word| word.starts_with("say")));
     assert_eq!(rig.instance(0).counters.rejected[&RejectReason::OwnPackets], 3);
     assert!(rig.instance(0).peers.is_empty());
+    assert_eq!(rig.events(), []);
+}
+
+/// In a network of two addresses each is that of a router (RFC 3021).
+#[test]
+fn a_network_of_two_addresses_has_no_broadcast_address() {
+    for (net, accepted) in [("192.0.2.254/31", 1), ("192.0.2.254/30", 0)] {
+        let addresses = vec![net.parse().unwrap()];
+        let instance = InstanceSpec { addresses, ..instance(Family::Ipv4) };
+        let mut rig = Rig::new(RouterSpec { instances: vec![instance], ..spec() });
+        rig.hear(advert("192.0.2.255", 200));
+        assert_eq!(rig.instance(0).counters.advertisement_rcvd, accepted, "{net}");
+    }
 }
 
 /// T41, T42: differences are counted, reported once, and the advertisement is obeyed nevertheless.

@@ -123,6 +123,12 @@ fn a_node_that_ends_tells_nothing() {
     rig.feed(Input::Shutdown);
     rig.run(Duration::from_secs(60));
     assert_eq!(told(&rig), [""; 0]);
+    // Nothing is due any more, but facts may change.
+    let mut rig = Rig::new(spec());
+    rig.feed(Input::Shutdown);
+    rig.run(ms(4200));
+    rig.feed(Input::Link(interface(), Some(LinkFacts { mtu: 1400, ..link() })));
+    assert_eq!(told(&rig), [""; 0]);
 }
 
 /// The leaving router announces an interval of 10 ms, and then waits for a successor that needs

@@ -149,13 +149,38 @@ fn our_address_under_another_vrid_is_looked_for_every_fifty_milliseconds() {
     }
 }
 
+/// Comparing costs time, so that only the first sixteen addresses of a foreign VRID are looked at.
+#[test]
+fn our_address_is_found_among_the_first_sixteen_of_another_vrid() {
+    for (others, expected) in [(15, vec!["other_vrid"]), (16, vec![])] {
+        let mut list: Vec<u8> = (1..=others).flat_map(|last| [198, 51, 100, last]).collect();
+        list.extend([192, 0, 2, 254]);
+        let mut rig = Rig::new(RouterSpec { vrid: Vrid::new(9).unwrap(), ..spec() });
+        rig.hear_octets(advert(STRANGER, 200), &list, ChecksumFlavour::Rfc9568);
+        assert_eq!(begun(&rig), expected, "after {others} others");
+    }
+}
+
+/// Four intervals of its sender, and a second.
+#[test]
+fn what_an_advertisement_shows_stands_until_the_next_ones_are_overdue() {
+    let mut rig = Rig::active(spec());
+    stranger(&mut rig, 50);
+    rig.run(ms(4999));
+    assert_eq!((standing(&rig), over(&rig)), (vec!["address_list_differs"], vec![]));
+    rig.run(ms(1));
+    assert_eq!(standing(&rig), [""; 0]);
+    rig.run(ms(1100));
+    assert_eq!(over(&rig), ["address_list_differs"]);
+}
+
 /// Two thousand forged source addresses neither use more memory nor fill the event log.
 #[test]
 fn any_number_of_strangers_makes_a_limited_number_of_events() {
     let mut rig = Rig::active(spec());
     for n in 0..2000_u16 {
         let from: &'static str = Box::leak(format!("10.0.{}.{}", n / 250, n % 250 + 1).into_boxed_str());
-        rig.hear(advert(from, 50));
+        rig.hear_octets(advert(from, 50), &FOREIGN, ChecksumFlavour::Rfc9568);
         rig.run(ms(5));
     }
     assert!(standing(&rig).len() <= 16);
