@@ -167,6 +167,10 @@ fn listing_the_only_address_of_the_interface_is_one_fault() {
     let mut rig = Rig::new(RouterSpec { instances: vec![instance], ..spec() });
     rig.feed(Input::Link(interface(), with_foreign(&[&us])));
     assert_eq!(faults(&rig), [format!("interface eth0 foreign address {us}")]);
+    // The addresses of the other family explain nothing.
+    let without_ipv6 = with_foreign(&[&us]).map(|facts| LinkFacts { ipv6_link_local: Vec::new(), ..facts });
+    rig.feed(Input::Link(interface(), without_ipv6));
+    assert_eq!(faults(&rig), [format!("interface eth0 foreign address {us}")]);
 }
 
 fn with(change: fn(&mut LinkFacts)) -> Option<LinkFacts> {
