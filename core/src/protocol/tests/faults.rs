@@ -459,6 +459,20 @@ fn a_tracked_interface_is_a_fault_while_it_is_down() {
     assert_eq!(faults(&rig), ["interface eth1 no carrier"]);
 }
 
+/// Other routers still hear an Active that has lost an uplink, so it hands over.
+#[test]
+fn a_tracked_interface_that_is_lost_is_not_a_dead_link() {
+    let uplink: InterfaceName = "eth1".parse().unwrap();
+    for lost in [None, with(|facts| facts.carrier = false)] {
+        let mut rig = Rig::new(RouterSpec { tracks: vec![Track::fault(uplink)], ..spec() });
+        rig.feed(Input::Link(uplink, Some(link())));
+        rig.until_state(StateName::Active);
+        rig.said();
+        rig.feed(Input::Link(uplink, lost));
+        assert_eq!(rig.said(), ["say 100/1cs"]);
+    }
+}
+
 #[test]
 fn two_faults_that_overlap_clear_when_the_last_one_does() {
     let (eth1, eth2): (InterfaceName, InterfaceName) = ("eth1".parse().unwrap(), "eth2".parse().unwrap());

@@ -80,14 +80,25 @@ fn a_faulty_node_says_what_is_to_be_mended() {
 /// A node that cannot receive knows neither that a router serves nor that none does.
 #[test]
 fn a_node_that_cannot_hear_names_nobody_and_reports_nothing() {
-    let mut rig = Rig::new(spec());
-    rig.hear(advert(PEER, 200));
-    rig.feed(Input::Link(interface(), Some(LinkFacts { carrier: false, ..link() })));
-    assert_eq!(active(&rig), None);
-    rig.run(Duration::from_secs(30));
-    assert_eq!(told(&rig), [""; 0]);
-    rig.feed(Input::Link(interface(), Some(link())));
-    assert_eq!(told(&rig), [""; 0], "it listens first");
+    let with_link = |facts| Input::Link(interface(), Some(facts));
+    let deaf = [
+        (with_link(LinkFacts { carrier: false, ..link() }), with_link(link())),
+        (with_link(LinkFacts { port_of: "br1".parse().ok(), ..link() }), with_link(link())),
+        (
+            Input::Sockets(interface(), Family::Ipv4, Err("no room".to_owned())),
+            Input::Sockets(interface(), Family::Ipv4, Ok(())),
+        ),
+    ];
+    for (begins, ends) in deaf {
+        let mut rig = Rig::new(spec());
+        rig.hear(advert(PEER, 200));
+        rig.feed(begins);
+        assert_eq!(active(&rig), None);
+        rig.run(Duration::from_secs(30));
+        assert_eq!(told(&rig), [""; 0]);
+        rig.feed(ends);
+        assert_eq!(told(&rig), [""; 0], "it listens first");
+    }
 }
 
 #[test]
