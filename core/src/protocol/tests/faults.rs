@@ -554,6 +554,11 @@ fn rfc9568_5_1_1_1_1_the_source_is_a_real_address_and_never_a_virtual_one() {
     rig.feed(Input::Link(interface(), Some(facts)));
     assert_eq!(rig.instance(0).source, other);
 
+    // It is the source in its own family.
+    let instances = vec![instance(Family::Ipv4), instance(Family::Ipv6)];
+    let rig = Rig::new(RouterSpec { source_address: Some(US.parse().unwrap()), instances, ..spec() });
+    assert_eq!([0, 1].map(|at| rig.instance(at).source), [US, US6].map(|source| source.parse().ok()));
+
     let mut rig = Rig::new(RouterSpec { instances: vec![instance(Family::Ipv6)], ..spec() });
     assert_eq!(rig.instance(0).source, Some(US6.parse().unwrap())); // RFC9568-5.1.2.1-1
     let mut facts = link();
