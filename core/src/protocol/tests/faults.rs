@@ -247,6 +247,11 @@ fn what_does_not_fit_and_what_is_chosen_are_concerns_of_who_serves() {
     rig.feed(Input::Link(interface(), chosen));
     assert_eq!(concerns(&rig), ["interface eth0 source 192.0.2.254/24 of own connections"]);
     assert_eq!((rig.state(), faults(&rig)), (StateName::Active, vec![]));
+    let mut rig = Rig::active(RouterSpec { instances: vec![instance(Family::Ipv6)], ..spec() });
+    rig.feed(Input::Link(interface(), with(|facts| facts.mtu = 79)));
+    assert_eq!(concerns(&rig), ["interface eth0 ipv6 advertisement 80 octets, MTU 79"]);
+    rig.feed(Input::Link(interface(), with(|facts| facts.mtu = 80)));
+    assert_eq!(concerns(&rig), [""; 0]);
     // A Backup sends nothing, so the warning about the MTU begins when it takes over.
     let mut rig = Rig::new(spec());
     rig.feed(Input::Link(interface(), with(|facts| facts.mtu = 31)));
