@@ -256,7 +256,10 @@ fn what_does_not_fit_and_what_is_chosen_are_concerns_of_who_serves() {
     let mut rig = Rig::new(spec());
     rig.feed(Input::Link(interface(), with(|facts| facts.mtu = 31)));
     assert_eq!((rig.state(), concerns(&rig)), (StateName::Backup, vec![]));
+    // It has not advertised yet: it preempts, and waits for the kernel.
     rig.kernel = Kernel::Silent;
+    rig.run(ms(3000));
+    rig.hear(advert("192.0.2.1", 50));
     rig.until_state(StateName::Active);
     assert_eq!(concerns(&rig).len(), 1);
 }
