@@ -41,10 +41,6 @@ impl Succession {
         self.departed.get(&key).map(|departed| &departed.instance)
     }
 
-    pub(super) fn clear_waiting(&mut self) {
-        self.waiting.clear();
-    }
-
     fn epoch(&self, key: InstanceKey) -> u64 {
         self.departed.get(&key).map_or(0, |departed| departed.epoch)
     }
@@ -135,10 +131,10 @@ impl Node {
         }
     }
 
-    /// The daemon stops: every router hands over and lets go, and none starts any more.
+    /// The daemon stops: every router hands over and lets go, and none starts any more. One that
+    /// was removed stays where it is when it is at rest, so that nothing takes its place.
     pub(super) fn shut_down(&mut self, now: MonoTime, out: &mut Effects) {
         self.ending = Ending::Underway;
-        self.succession.clear_waiting();
         for router in self.routers.values_mut() {
             router.shut_down();
         }
