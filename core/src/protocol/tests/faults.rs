@@ -247,6 +247,11 @@ fn what_does_not_fit_and_what_is_chosen_are_concerns_of_who_serves() {
     rig.feed(Input::Link(interface(), chosen));
     assert_eq!(concerns(&rig), ["interface eth0 source 192.0.2.254/24 of own connections"]);
     assert_eq!((rig.state(), faults(&rig)), (StateName::Active, vec![]));
+    let addresses = vec!["192.0.2.253/24".parse().unwrap(), "192.0.2.254/24".parse().unwrap()];
+    let two = InstanceSpec { addresses, ..instance(Family::Ipv4) };
+    let mut rig = Rig::active(RouterSpec { instances: vec![two], ..spec() });
+    rig.feed(Input::Link(interface(), with(|facts| facts.mtu = 35)));
+    assert_eq!(concerns(&rig), ["interface eth0 ipv4 advertisement 36 octets, MTU 35"]);
     let mut rig = Rig::active(RouterSpec { instances: vec![instance(Family::Ipv6)], ..spec() });
     rig.feed(Input::Link(interface(), with(|facts| facts.mtu = 79)));
     assert_eq!(concerns(&rig), ["interface eth0 ipv6 advertisement 80 octets, MTU 79"]);
