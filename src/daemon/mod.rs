@@ -26,6 +26,7 @@ use self::error::system;
 use crate::config::Config;
 use crate::kernel::capabilities::{self, Powers};
 use crate::kernel::release;
+use crate::runtime::spare_memory;
 use std::path::PathBuf;
 
 /// The configuration that the agent runs, and its paths.
@@ -71,6 +72,7 @@ fn check_privileges() -> Result<(), RunError> {
 async fn live(settings: DaemonSettings) -> Result<(), RunError> {
     let opened = build::open(settings)?;
     let build::StartedAgent { mut agent, mut signals, _namespace_lock } = build::start(opened)?;
+    spare_memory::give_back_soon();
     let outcome = run::run(&mut agent, &mut signals).await;
     let replace_protocol = async |config: &Config, keeper: &_| {
         if let Err(error) = clean_up::replace_protocol_thread(config, keeper).await {

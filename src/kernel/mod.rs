@@ -11,6 +11,7 @@ pub mod confinement;
 pub mod filter;
 pub mod frame_socket;
 pub mod keeper;
+pub mod memory;
 pub mod monitor;
 pub mod namespace_lock;
 pub mod netlink;

@@ -62,6 +62,15 @@ fn link_address(index: u32, protocol: libc::c_int) -> io::Result<SockAddr> {
     Ok(unsafe { SockAddr::new(storage, LENGTH) })
 }
 
+/// Gives free pages of the C library's heap back to the kernel (malloc_trim(3)). Other C libraries
+/// do that themselves.
+pub(super) fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes an integer; the C library locks each of its heaps while it works on it. Whether
+    // it found something is not of interest.
+    let _ = unsafe { libc::malloc_trim(0) };
+}
+
 /// Sets the policy and the real-time priority of the calling thread.
 pub(super) fn set_scheduler(policy: libc::c_int, priority: libc::c_int) -> io::Result<()> {
     let parameters = libc::sched_param { sched_priority: priority };

@@ -15,5 +15,6 @@ pub(crate) mod notify;
 pub(crate) mod process;
 pub(crate) mod protocol_thread;
 pub(crate) mod reload;
+pub(crate) mod spare_memory;
 pub(crate) mod state;
 pub(crate) mod trackers;

@@ -11,6 +11,7 @@ use super::foreign;
 use super::hooks::Hooks;
 use super::notify::Notifier;
 use super::protocol_thread::mailbox::{Sender, ThreadRequest};
+use super::spare_memory;
 use super::trackers::Checks;
 use crate::agent::{AgentEvent, AgentEventKind, ReloadMode, ReloadOutcome, ReloadReply, ReloadRequest};
 use crate::config::plan::{CheckStep, Plan, RouterStep};
@@ -183,6 +184,7 @@ impl Reloader {
             self.look_at(names).await;
             self.carry_out(config);
         }
+        spare_memory::give_back_soon();
         let kind = AgentEventKind::ConfigurationReloaded { by: by.to_owned(), changes: changes(plan) };
         if self.events.try_send(AgentEvent::of_node(kind)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
