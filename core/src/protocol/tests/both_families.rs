@@ -208,7 +208,7 @@ fn a_hand_over_that_is_called_off_forgets_no_retained_addresses() {
     rig.demote(Force::No);
     rig.run(ms(3));
     rig.said();
-    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.promote();
     assert_eq!(states(&rig), [StateName::Active, StateName::Backup]);
     rig.run(ms(250));
     let released = |effect: &&Effect| matches!(effect, Effect::ReleaseAddresses { .. });
@@ -269,7 +269,7 @@ fn after_a_refused_demotion_a_family_follows_the_other_at_once() {
 #[test]
 fn after_a_demotion_that_is_called_off_a_family_follows_the_other_at_once() {
     let mut rig = handing_over_while_ipv6_has_yielded();
-    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.promote();
     follows_at_once(&mut rig);
 }
 
@@ -298,7 +298,7 @@ fn after_a_demotion_that_is_called_off_a_faulty_router_takes_nothing_over() {
     rig.run(ms(1000));
     rig.feed(Input::CheckResult(check, CheckResult::Failing));
     rig.out.clear();
-    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.promote();
     assert!(!rig.said().contains(&"hold".to_owned()));
     rig.run(Duration::from_secs(2));
     assert_eq!(states(&rig), [StateName::Initialize; 2]);

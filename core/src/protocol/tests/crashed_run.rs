@@ -15,14 +15,6 @@ fn node_after_a_crash(spec: RouterSpec, link: LinkFacts) -> Rig {
     rig
 }
 
-fn flavours(rig: &Rig) -> Vec<ChecksumFlavour> {
-    let flavour = |effect: &Effect| match effect {
-        Effect::Advertise { checksum, .. } => Some(*checksum),
-        _ => None,
-    };
-    rig.out.iter().filter_map(flavour).collect()
-}
-
 #[test]
 fn backups_take_over_as_in_any_hand_over_and_the_addresses_stay_until_then() {
     let mut rig = node_after_a_crash(spec(), link());
@@ -87,12 +79,12 @@ fn the_second_round_speaks_to_those_who_understood_nothing_of_the_first() {
     use ChecksumFlavour::{Rfc5798, Rfc9568};
     let mut rig = node_after_a_crash(spec(), link());
     rig.run(Duration::from_secs(2));
-    assert_eq!(flavours(&rig), [&[Rfc9568; 6][..], &[Rfc5798; 7]].concat());
+    assert_eq!(rig.flavours(), [&[Rfc9568; 6][..], &[Rfc5798; 7]].concat());
 
     let fixed = RouterSpec { checksum: ChecksumPolicy::Rfc9568, ..spec() };
     let mut rig = node_after_a_crash(fixed, link());
     rig.run(Duration::from_secs(2));
-    assert_eq!(flavours(&rig), [Rfc9568; 13], "as configured");
+    assert_eq!(rig.flavours(), [Rfc9568; 13], "as configured");
 
     let mut rig = node_after_a_crash(spec(), link());
     // The peer resigns itself: it is not a successor, but its checksum flavour is known from now
@@ -100,5 +92,5 @@ fn the_second_round_speaks_to_those_who_understood_nothing_of_the_first() {
     rig.run(ms(1));
     rig.hear(advert(SUCCESSOR, 0));
     rig.run(Duration::from_secs(2));
-    assert_eq!(flavours(&rig), [Rfc9568; 13], "as the peer speaks");
+    assert_eq!(rig.flavours(), [Rfc9568; 13], "as the peer speaks");
 }

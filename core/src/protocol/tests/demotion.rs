@@ -8,11 +8,7 @@ const SUCCESSOR: &str = "192.0.2.1";
 fn handed_over(last_resort: LastResort) -> Rig {
     let mut rig = Rig::active(spec());
     rig.demote_as(Force::No, last_resort);
-    rig.run(ms(12));
-    rig.hear(advert(SUCCESSOR, 50));
-    rig.hear_announced(Family::Ipv4);
-    rig.run(ms(20));
-    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::HandedOver { .. }]));
+    rig.hand_over_to(SUCCESSOR);
     rig
 }
 
@@ -33,7 +29,7 @@ fn a_demotion_is_remembered_until_it_ends() {
     let mut rig = handed_over(LastResort::No);
     assert_eq!(remembered(&rig), [Some(LastResort::No)]);
     rig.out.clear();
-    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.promote();
     assert_eq!(remembered(&rig), [None]);
 }
 
@@ -130,7 +126,7 @@ fn the_last_resort_stays_backup_at_priority_1() {
     rig.out.clear();
     assert_eq!(rig.until_state(StateName::Active).as_micros(), 3_996_093);
     assert_eq!(rig.said()[1], "say 1/100cs");
-    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.promote();
     rig.out.clear();
     rig.run(ms(1002));
     assert_eq!(rig.spoken(), ["say 100/100cs"]);
@@ -220,7 +216,7 @@ fn a_promotion_withdraws_a_demotion_that_joined_a_stop() {
     rig.feed(Input::Shutdown);
     rig.run(ms(20));
     rig.demote(Force::No);
-    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.promote();
     let withdrawn = Effect::Answer { id: CommandId(8), answer: Answer::Promoted { was_demoted: true } };
     assert!(rig.out.contains(&withdrawn), "{:?}", rig.out);
     rig.run(Duration::from_secs(3));

@@ -5,14 +5,6 @@ use super::*;
 const PEER: &str = "192.0.2.9";
 const GREATER: &str = "192.0.2.200";
 
-fn warned(rig: &Rig) -> Vec<&'static str> {
-    let begun = |kind| match kind {
-        EventKind::PeerWarningRaised { what, .. } => Some(what.as_str()),
-        _ => None,
-    };
-    rig.events().into_iter().filter_map(begun).collect()
-}
-
 fn hear_foreign_list(rig: &mut Rig, from: &'static str, priority: u8) {
     rig.hear_octets(advert(from, priority), &[198, 51, 100, 1], ChecksumFlavour::Rfc9568);
 }
@@ -32,7 +24,7 @@ fn the_addresses_are_lost_to_a_stranger_that_is_obeyed_while_nobody_serves() {
             rig.hear(advert(PEER, 200));
         }
         hear_foreign_list(&mut rig, GREATER, theirs);
-        assert!(warned(&rig).contains(&expected), "{theirs}, served {served}: {:?}", warned(&rig));
+        assert!(rig.warned().contains(&expected), "{theirs}, served {served}: {:?}", rig.warned());
     }
 }
 
@@ -41,7 +33,7 @@ fn an_active_loses_its_addresses_to_a_higher_priority_only() {
     for (theirs, expected) in [(101, "addresses_lost"), (100, "address_list_differs")] {
         let mut rig = Rig::active(spec());
         hear_foreign_list(&mut rig, PEER, theirs);
-        assert!(warned(&rig).contains(&expected), "{theirs}: {:?}", warned(&rig));
+        assert!(rig.warned().contains(&expected), "{theirs}: {:?}", rig.warned());
     }
 }
 
@@ -135,7 +127,7 @@ fn a_backup_does_not_care_who_announces_its_addresses() {
     let mut serving = Rig::active(spec());
     serving.hear_announced(Family::Ipv4);
     serving.run(Duration::from_secs(4));
-    assert!(warned(&serving).contains(&"address_conflict"), "{:?}", serving.events());
+    assert!(serving.warned().contains(&"address_conflict"), "{:?}", serving.events());
 }
 
 /// A Backup that was not run for longer than an interval listens once more. One that is late by an
@@ -307,7 +299,7 @@ fn a_hand_over_that_is_called_off_before_the_addresses_are_held_waits_for_them_a
     }
     rig.until_state(StateName::Active);
     rig.demote(Force::No);
-    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.promote();
     rig.run(us(499_999));
     assert_eq!(rig.spoken(), [""; 0]);
     rig.run(us(1));
@@ -353,7 +345,7 @@ fn an_announcement_before_a_fault_is_not_a_conflict_after_it() {
     rig.feed(Input::Link(interface(), Some(link())));
     rig.until_state(StateName::Active);
     rig.run(Duration::from_secs(5));
-    assert!(!warned(&rig).contains(&"address_conflict"), "{:?}", rig.events());
+    assert!(!rig.warned().contains(&"address_conflict"), "{:?}", rig.events());
 }
 
 /// Some routers that were just heard give way after they have announced.
@@ -365,7 +357,7 @@ fn an_announcement_is_explained_by_a_router_that_was_heard_just_before_it() {
         rig.run(before);
         rig.hear_announced(Family::Ipv4);
         rig.run(Duration::from_secs(5));
-        assert_eq!(warned(&rig).contains(&"address_conflict"), conflict, "{before:?}");
+        assert_eq!(rig.warned().contains(&"address_conflict"), conflict, "{before:?}");
     }
 }
 
@@ -435,12 +427,8 @@ fn first_checksum(heard: &[(&'static str, u8, ChecksumFlavour)]) -> Option<Check
     }
     rig.out.clear();
     rig.until_state(StateName::Active);
-    let flavour = |effect: &Effect| match effect {
-        Effect::Advertise { checksum, .. } => Some(*checksum),
-        _ => None,
-    };
     rig.run(ms(500));
-    rig.out.iter().find_map(flavour)
+    rig.flavours().first().copied()
 }
 
 #[test]
@@ -481,7 +469,7 @@ fn a_hand_over_that_is_called_off_after_its_first_message_takes_the_interval_bac
     rig.until_state(StateName::Active);
     rig.demote(Force::No);
     assert_eq!(rig.spoken(), ["say 100/100cs", "say 100/1cs"]);
-    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.promote();
     assert_eq!(rig.spoken(), ["say 100/100cs"]);
 }
 
@@ -528,11 +516,7 @@ fn a_node_that_is_late_by_one_interval_serves_as_the_last_resort_and_one_that_is
     for (more, serves) in [(0, true), (1, false)] {
         let mut rig = Rig::active(spec());
         rig.demote(Force::No);
-        rig.run(ms(12));
-        rig.hear(advert(PEER, 50));
-        rig.hear_announced(Family::Ipv4);
-        rig.run(ms(20));
-        assert!(matches!(rig.outcomes()[..], [DemoteOutcome::HandedOver { .. }]));
+        rig.hand_over_to(PEER);
         rig.out.clear();
         // The first deadline is that of the watch for the successor.
         rig.now = rig.node.next_deadline().unwrap() + Duration::from_secs(1) + Duration::from_nanos(more);

@@ -630,7 +630,7 @@ fn what_is_not_sent_on_a_dead_link_or_before_a_demotion_is_forgotten() {
     assert_eq!(concerns(&rig).len(), 1);
     rig.demote(Force::Yes);
     rig.run(Duration::from_secs(5));
-    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.promote();
     rig.until_state(StateName::Active);
     assert_eq!(concerns(&rig), [""; 0], "until it has tried");
 }

@@ -4,10 +4,6 @@ use super::*;
 
 const SUCCESSOR: &str = "192.0.2.1";
 
-fn released(rig: &Rig) -> bool {
-    rig.out.iter().any(|effect| matches!(effect, Effect::ReleaseAddresses { .. }))
-}
-
 // RFC9568-6.4.3-18
 #[test]
 fn a_demotion_shortens_resigns_and_holds_until_another_router_is_heard() {
@@ -16,16 +12,16 @@ fn a_demotion_shortens_resigns_and_holds_until_another_router_is_heard() {
     rig.run(ms(7));
     assert_eq!(rig.said(), ["say 100/1cs", "say 100/1cs", "say 100/1cs", "say 0/100cs"]);
     rig.run(ms(8));
-    assert!(!released(&rig), "make before break");
+    assert!(!rig.released(), "make before break");
     rig.hear(advert(SUCCESSOR, 50));
     rig.run(ms(20));
-    assert!(!released(&rig), "it may have spoken before it holds the address");
+    assert!(!rig.released(), "it may have spoken before it holds the address");
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(19));
-    assert!(!released(&rig), "hosts are still switching to the successor");
+    assert!(!rig.released(), "hosts are still switching to the successor");
     rig.run(ms(1));
     assert_eq!(rig.state(), StateName::Initialize);
-    assert!(released(&rig));
+    assert!(rig.released());
     let [DemoteOutcome::HandedOver { to, after }] = rig.outcomes()[..] else {
         panic!("{:?}", rig.outcomes())
     };
@@ -42,7 +38,7 @@ fn without_a_successor_a_demotion_is_refused_and_the_interval_is_taken_back_at_o
     rig.demote(Force::No);
     rig.run(Duration::from_secs(2));
     assert_eq!(rig.state(), StateName::Active);
-    assert!(!released(&rig));
+    assert!(!rig.released());
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]));
     let said = rig.said();
     let last_resignation = said.iter().rposition(|word| word == "say 0/100cs").unwrap();
@@ -67,7 +63,7 @@ fn an_advertisement_from_before_the_resignation_is_not_a_successor() {
     rig.run(ms(3));
     rig.hear(advert(SUCCESSOR, 50));
     rig.run(ms(20));
-    assert!(!released(&rig));
+    assert!(!rig.released());
 }
 
 #[test]
@@ -82,7 +78,7 @@ fn a_router_that_leaves_as_well_is_not_a_successor() {
     rig.hear(Advert { centiseconds: 1, ..advert(SUCCESSOR, 0) });
     rig.run(Duration::from_secs(2));
     assert_eq!(rig.state(), StateName::Active);
-    assert!(!released(&rig));
+    assert!(!rig.released());
 }
 
 #[test]
@@ -93,12 +89,12 @@ fn a_successor_whose_own_interval_is_10_ms_is_believed_when_it_goes_on() {
     rig.hear(Advert { centiseconds: 1, ..advert(SUCCESSOR, 50) });
     rig.run(ms(10));
     rig.hear(Advert { centiseconds: 1, ..advert(SUCCESSOR, 50) });
-    assert!(!released(&rig));
+    assert!(!rig.released());
     rig.run(ms(10));
     rig.hear(Advert { centiseconds: 1, ..advert(SUCCESSOR, 50) });
     rig.hear_announced(Family::Ipv4);
     rig.run(ms(20));
-    assert!(released(&rig));
+    assert!(rig.released());
 }
 
 /// Two advertisements within the time that it takes to shorten the interval and to resign may both
@@ -113,7 +109,7 @@ fn a_doubtful_advertisement_repeated_at_once_and_then_silence_is_not_a_successor
         rig.run(ms(4));
     }
     rig.run(Duration::from_secs(2));
-    assert!(!released(&rig));
+    assert!(!rig.released());
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]));
 }
 
@@ -178,9 +174,9 @@ fn patience_that_runs_out_while_we_wait_for_hosts_changes_nothing() {
     rig.run(ms(30));
     rig.hear(advert(SUCCESSOR, 50));
     rig.run(ms(249));
-    assert!(!released(&rig));
+    assert!(!rig.released());
     rig.run(ms(1));
-    assert!(released(&rig));
+    assert!(rig.released());
 }
 
 #[test]
@@ -206,7 +202,7 @@ fn a_successor_that_leaves_while_we_wait_for_hosts_does_not_count() {
     rig.hear(advert(SUCCESSOR, 0));
     rig.run(Duration::from_secs(2));
     assert_eq!(rig.state(), StateName::Active);
-    assert!(!released(&rig));
+    assert!(!rig.released());
 }
 
 #[test]
@@ -233,7 +229,7 @@ fn a_promotion_ends_a_demotion_and_takes_part_again() {
     let mut rig = Rig::new(spec());
     rig.demote(Force::No);
     rig.out.clear();
-    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.promote();
     let answered = |effect: &Effect| {
         *effect == Effect::Answer { id: CommandId(8), answer: Answer::Promoted { was_demoted: true } }
     };
@@ -247,7 +243,7 @@ fn a_promotion_during_the_hand_over_takes_it_back() {
     rig.demote(Force::No);
     rig.run(ms(8));
     rig.out.clear();
-    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.promote();
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]));
     assert_eq!(rig.said(), ["say 100/100cs", "announce 1"]);
     assert_eq!(rig.state(), StateName::Active);
@@ -294,7 +290,7 @@ fn a_failing_check_costs_less_than_50_ms_even_without_a_successor() {
     rig.feed(Input::CheckResult(check, CheckResult::Failing));
     assert!(rig.until_state(StateName::Initialize) < ms(50));
     assert_eq!(rig.instance(0).cause, Cause::Fault);
-    assert!(released(&rig));
+    assert!(rig.released());
 }
 
 #[test]

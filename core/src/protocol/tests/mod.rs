@@ -234,6 +234,19 @@ impl Rig {
         self.feed(Input::Command(CommandId(7), Command::Demote { router, demotion, force }));
     }
 
+    fn promote(&mut self) {
+        self.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    }
+
+    /// After a demotion: `successor`, of priority 50, takes over, and hosts have switched to it.
+    fn hand_over_to(&mut self, successor: &'static str) {
+        self.run(ms(12));
+        self.hear(advert(successor, 50));
+        self.hear_announced(Family::Ipv4);
+        self.run(ms(20));
+        assert!(matches!(self.outcomes()[..], [DemoteOutcome::HandedOver { .. }]), "{:?}", self.outcomes());
+    }
+
     fn instance(&self, at: usize) -> InstanceSnapshot {
         self.node.snapshot(self.now).routers[0].instances[at].clone()
     }
@@ -282,6 +295,29 @@ impl Rig {
     /// The advertisements among the effects since the last call, in short form.
     fn spoken(&mut self) -> Vec<String> {
         self.said().into_iter().filter(|word| word.starts_with("say")).collect()
+    }
+
+    /// The checksums of the advertisements.
+    fn flavours(&self) -> Vec<ChecksumFlavour> {
+        let flavour = |effect: &Effect| match effect {
+            Effect::Advertise { checksum, .. } => Some(*checksum),
+            _ => None,
+        };
+        self.out.iter().filter_map(flavour).collect()
+    }
+
+    /// Whether the kernel is told to let the addresses go.
+    fn released(&self) -> bool {
+        self.out.iter().any(|effect| matches!(effect, Effect::ReleaseAddresses { .. }))
+    }
+
+    /// The names of the warnings about peers that begin.
+    fn warned(&self) -> Vec<&'static str> {
+        let begun = |kind| match kind {
+            EventKind::PeerWarningRaised { what, .. } => Some(what.as_str()),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(begun).collect()
     }
 
     fn events(&self) -> Vec<EventKind> {

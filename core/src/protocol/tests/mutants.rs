@@ -17,10 +17,6 @@ fn effective(rig: &Rig) -> u8 {
     rig.node.snapshot(rig.now).routers[0].effective.get()
 }
 
-fn promote(rig: &mut Rig) {
-    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
-}
-
 /// The kernel answers the last decision to hold the addresses, which it was silent about.
 fn hold(rig: &mut Rig) {
     let asked = rig.out.iter().rev().find_map(|effect| match effect {
@@ -35,11 +31,7 @@ fn hold(rig: &mut Rig) {
 fn demoted() -> Rig {
     let mut rig = Rig::active(spec());
     rig.demote(Force::No);
-    rig.run(ms(12));
-    rig.hear(advert(OTHER, 50));
-    rig.hear_announced(Family::Ipv4);
-    rig.run(ms(20));
-    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::HandedOver { .. }]));
+    rig.hand_over_to(OTHER);
     rig.out.clear();
     rig
 }
@@ -112,7 +104,7 @@ fn a_hand_over_that_is_called_off_before_its_first_message_announces_what_is_hel
     rig.demote(Force::No);
     hold(&mut rig);
     assert_eq!(rig.said(), ["hold"]);
-    promote(&mut rig);
+    rig.promote();
     assert_eq!(rig.said(), ["say 100/100cs", "announce 1"]);
 }
 

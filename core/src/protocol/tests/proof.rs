@@ -7,24 +7,12 @@ use crate::wire::{Reject, RejectReason};
 const STRANGER: &str = "192.0.2.200";
 const PEER: &str = "192.0.2.1";
 
-fn released(rig: &Rig) -> bool {
-    rig.out.iter().any(|effect| matches!(effect, Effect::ReleaseAddresses { .. }))
-}
-
 fn suspected(rig: &Rig) -> Vec<(Option<IpAddr>, PeerWarning)> {
     let suspicion = |kind| match kind {
         EventKind::PeerWarningRaised { peer, what } => Some((peer, what)),
         _ => None,
     };
     rig.events().into_iter().filter_map(suspicion).collect()
-}
-
-fn flavours(rig: &Rig) -> Vec<ChecksumFlavour> {
-    let flavour = |effect: &Effect| match effect {
-        Effect::Advertise { checksum, .. } => Some(*checksum),
-        _ => None,
-    };
-    rig.out.iter().filter_map(flavour).collect()
 }
 
 #[test]
@@ -66,7 +54,7 @@ fn a_demotion_does_not_believe_one_message_of_a_stranger() {
     rig.run(ms(7));
     rig.hear(Advert { centiseconds: 4095, ..advert(STRANGER, 254) });
     rig.run(Duration::from_secs(3));
-    assert!(!released(&rig), "it would serve nobody");
+    assert!(!rig.released(), "it would serve nobody");
     assert_eq!(rig.state(), StateName::Active);
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]), "{:?}", rig.outcomes());
 }
@@ -110,9 +98,9 @@ fn a_router_that_releases_in_any_case_waits_for_one_message_only() {
     rig.run(ms(10));
     rig.hear(advert(PEER, 50));
     rig.run(ms(249));
-    assert!(!released(&rig), "hosts are still switching");
+    assert!(!rig.released(), "hosts are still switching");
     rig.run(ms(1));
-    assert!(released(&rig));
+    assert!(rig.released());
 }
 
 /// The wait for a successor that was heard and then stopped advertising uses our own interval, not
@@ -143,14 +131,14 @@ fn an_active_follows_the_checksum_of_nobody_whom_it_outranks() {
         rig.hear_octets(advert(STRANGER, 0), &list, ChecksumFlavour::Rfc9568);
         rig.run(ms(250));
     }
-    let said = flavours(&rig);
+    let said = rig.flavours();
     assert!(said.len() > 5 && said.iter().all(|flavour| *flavour == ChecksumFlavour::Rfc5798), "{said:?}");
     let differs = (Some(STRANGER.parse().unwrap()), PeerWarning::ChecksumDiffers);
     assert_eq!(suspected(&rig)[0], differs);
     // A router that makes this one yield decides the checksum flavour of the last advertisement.
     rig.out.clear();
     rig.hear_octets(advert(STRANGER, 200), &list, ChecksumFlavour::Rfc9568);
-    assert_eq!((rig.state(), flavours(&rig)), (StateName::Backup, vec![ChecksumFlavour::Rfc9568]));
+    assert_eq!((rig.state(), rig.flavours()), (StateName::Backup, vec![ChecksumFlavour::Rfc9568]));
 }
 
 #[test]
@@ -165,7 +153,7 @@ fn a_backup_follows_the_checksum_of_the_active_that_it_obeys() {
     }
     rig.out.clear();
     rig.until_state(StateName::Active);
-    assert_eq!(flavours(&rig), [ChecksumFlavour::Rfc5798]);
+    assert_eq!(rig.flavours(), [ChecksumFlavour::Rfc5798]);
 }
 
 #[test]
@@ -309,6 +297,6 @@ fn a_backup_does_not_follow_the_checksum_of_one_message_of_the_lowest() {
         rig.hear_octets(advert(STRANGER, priority), &list, ChecksumFlavour::Rfc9568);
         rig.out.clear();
         rig.run(ms(1200));
-        assert_eq!(flavours(&rig).first(), Some(&ChecksumFlavour::Rfc5798), "priority {priority}");
+        assert_eq!(rig.flavours().first(), Some(&ChecksumFlavour::Rfc5798), "priority {priority}");
     }
 }

@@ -81,7 +81,7 @@ fn one_that_is_promoted_meanwhile_goes_on_letting_go() {
     let mut rig = router_that_yielded();
     rig.demote(Force::No);
     assert_eq!(rig.state(), StateName::Initialize);
-    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.promote();
     assert_eq!(rig.state(), StateName::Backup);
     rig.run(ms(250));
     assert_eq!(rig.said(), ["release"]);

@@ -60,7 +60,7 @@ fn addresses_that_were_released_without_a_successor_are_served_by_nobody() {
     rig.demote(Force::Yes);
     rig.run(Duration::from_secs(8));
     assert_eq!(told(&rig), ["lost - 4096"]);
-    rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+    rig.promote();
     rig.until_state(StateName::Active);
     assert_eq!(told(&rig)[1..], [format!("back {US}")]);
 }
@@ -177,7 +177,7 @@ fn a_silence_that_was_reported_has_an_end_though_the_link_was_away_in_between() 
         match ends {
             Some(peer) => rig.hear(advert(peer, 200)),
             None => {
-                rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+                rig.promote();
                 rig.until_state(StateName::Active);
             }
         }

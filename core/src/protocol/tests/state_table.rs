@@ -143,7 +143,7 @@ const HAPPENINGS: [Happening; 15] = [
     ("link down", |rig| rig.feed(Input::Link(interface(), Some(LinkFacts { up: false, ..link() })))),
     ("demote", |rig| rig.demote(Force::No)),
     ("promote", |rig| {
-        rig.feed(Input::Command(CommandId(8), Command::Promote { router: "web".parse().unwrap() }));
+        rig.promote();
     }),
     ("vrrpd stops", |rig| rig.feed(Input::Shutdown)),
 ];

@@ -105,10 +105,7 @@ fn a_demotion_says_who_and_why_and_its_end_by_itself_is_no_promotion() {
 fn a_demotion_that_hands_over_says_who_and_why() {
     let mut rig = Rig::active(spec());
     rig.demote(Force::No);
-    rig.run(ms(10));
-    rig.hear(advert("192.0.2.1", 50));
-    rig.hear_announced(Family::Ipv4);
-    rig.run(ms(20));
+    rig.hand_over_to("192.0.2.1");
     let (from, to, cause, details) = last_move(&rig);
     assert_eq!((from, to, cause), (StateName::Active, StateName::Initialize, Cause::HandedOver));
     assert_eq!(details.demotion, Some(demotion(LastResort::No, None)));
