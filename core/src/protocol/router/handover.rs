@@ -263,12 +263,11 @@ impl Router {
 
     /// Ends a hand-over that is due.
     pub(super) fn settle_handover(&mut self, now: MonoTime, out: &mut Effects) -> FollowUp {
+        if self.handover_ends_at().is_none_or(|end| end > now) {
+            return FollowUp::Nothing;
+        }
         let Some(handover) = &self.handover else { return FollowUp::Nothing };
         match (self.handover_phase(), handover.without_successor) {
-            (HandoverPhase::AwaitingHosts { until, .. }, _) if until > now => return FollowUp::Nothing,
-            (HandoverPhase::AwaitingSuccessor, _) if handover.until > now => {
-                return FollowUp::Nothing;
-            }
             (HandoverPhase::AwaitingHosts { successors, .. }, _) => {
                 // A successor that was Active before, behind a partition that has healed, tells our hosts
                 // when it hears this.
