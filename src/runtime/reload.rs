@@ -174,6 +174,8 @@ impl Reloader {
                 }
             },
         };
+        // What is refused, and what is only tried, was read as well.
+        spare_memory::give_back_soon();
         ReloadReply { file, outcome }
     }
 
@@ -184,7 +186,6 @@ impl Reloader {
             self.look_at(names).await;
             self.carry_out(config);
         }
-        spare_memory::give_back_soon();
         let kind = AgentEventKind::ConfigurationReloaded { by: by.to_owned(), changes: changes(plan) };
         if self.events.try_send(AgentEvent::of_node(kind)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
