@@ -14,7 +14,8 @@ pub fn give_back() {
     sys::trim_heap();
 }
 
-#[cfg(all(test, target_env = "gnu"))]
+#[cfg(test)]
+#[cfg(target_env = "gnu")]
 mod tests {
     use super::*;
     use std::fs;
