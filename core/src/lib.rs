@@ -8,8 +8,10 @@
 //! | 0 | [`types`] | the vocabulary of RFC 9568 as newtypes |
 //! | 1 | [`wire`] | octets to representations and back |
 //! | 2 | [`protocol`] | the state machine, elections, hand-overs and deadlines |
+//! | 2 | [`channel`] | what nodes tell one another beside VRRP
 //! | – | [`sim`] | many cores on a simulated LAN; uses floors 0 to 2 |
 
+pub mod channel;
 pub mod protocol;
 pub mod sim;
 pub mod types;

@@ -1,5 +1,6 @@
 //! Floor 1: translates octets to representations and back: VRRP (RFC 9568 §5), the packets that
-//! carry it, and the announcements of addresses by ARP and Neighbor Discovery.
+//! carry it, the announcements of addresses by ARP and Neighbor Discovery, and the messages that
+//! nodes exchange beside VRRP ([`channel`]).
 //!
 //! This module is pure, and nothing from the network can make it panic. Rejections are values. The
 //! formats other than VRRP are read and written with pnet's packet types
@@ -8,6 +9,7 @@
 mod advert;
 mod announcement;
 mod arp;
+pub mod channel;
 mod checksum;
 mod codec;
 mod ethernet;

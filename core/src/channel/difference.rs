@@ -1,0 +1,104 @@
+//! Settings that should be the same on all nodes: what differs is said once, and once more when it
+//! does not differ any more.
+
+use super::nodes::{HeardNode, Nodes};
+use super::values::{ChannelEffect, ChannelEvent, Difference, LocalNode};
+use crate::types::RouterName;
+use crate::wire::channel::{ReportedSettings, RouterReport};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// The most differences that are remembered and said.
+const MOST: usize = 1_024;
+
+/// The name of the other node, the router if the setting is one of a router, and the difference.
+type Finding = (String, Option<RouterName>, Difference);
+
+/// What was said to differ.
+#[derive(Debug, Default)]
+pub(super) struct Differences {
+    standing: BTreeSet<Finding>,
+}
+
+impl Differences {
+    /// Compares this node with all that are there. What differs from a node that is silent stays as
+    /// it was: its configuration is not known to have changed.
+    pub(super) fn update(&mut self, local: &LocalNode, nodes: &Nodes, out: &mut Vec<ChannelEffect>) {
+        let mut found = BTreeSet::new();
+        let mut present = BTreeSet::new();
+        for (_, node) in nodes.present() {
+            present.insert(&node.name);
+            compare(local, node, &mut found);
+        }
+        let absent = self.standing.iter().filter(|(node, ..)| !present.contains(node)).cloned();
+        found.extend(absent.collect::<Vec<_>>());
+        while found.len() > MOST {
+            found.pop_last();
+        }
+        for (node, router, what) in self.standing.difference(&found).cloned() {
+            out.push(ChannelEffect::Report(ChannelEvent::DiffersNoMore { router, node, what }));
+        }
+        for (node, router, what) in found.difference(&self.standing).cloned() {
+            out.push(ChannelEffect::Report(ChannelEvent::Differs { router, node, what }));
+        }
+        self.standing = found;
+    }
+
+    pub(super) fn standing(&self) -> Vec<Finding> {
+        self.standing.iter().cloned().collect()
+    }
+}
+
+fn compare(local: &LocalNode, node: &HeardNode, found: &mut BTreeSet<Finding>) {
+    if node.software != local.software {
+        let what = Difference::Software { here: local.software.clone(), there: node.software.clone() };
+        found.insert((node.name.clone(), None, what));
+    }
+    for (link, here) in &local.links {
+        let Some(there) = node.links.get(link) else { continue };
+        for ours in &here.routers {
+            let Ok(router) = ours.name.parse::<RouterName>() else { continue };
+            let mut add = |what| found.insert((node.name.clone(), Some(router.clone()), what));
+            match there.routers.get(&ours.vrid) {
+                Some(theirs) => settings(&ours.settings, &theirs.settings).into_iter().for_each(|what| {
+                    add(what);
+                }),
+                None => {
+                    let same_name = |theirs: &&RouterReport| theirs.name == ours.name;
+                    if let Some(theirs) = there.routers.values().find(same_name) {
+                        add(Difference::Vrid { here: ours.vrid, there: theirs.vrid });
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn settings(ours: &ReportedSettings, theirs: &ReportedSettings) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    if ours.version != theirs.version {
+        differences.push(Difference::Version { here: ours.version, there: theirs.version });
+    }
+    if ours.interval_ms != theirs.interval_ms {
+        let interval = |settings: &ReportedSettings| Duration::from_millis(settings.interval_ms.into());
+        differences.push(Difference::Interval { here: interval(ours), there: interval(theirs) });
+    }
+    if (ours.address_count, ours.address_digest) != (theirs.address_count, theirs.address_digest) {
+        differences.push(Difference::Addresses {
+            only_here: only(&ours.addresses, &theirs.addresses),
+            only_there: only(&theirs.addresses, &ours.addresses),
+        });
+    }
+    if (ours.check_count, &ours.checks) != (theirs.check_count, &theirs.checks) {
+        differences.push(Difference::Checks {
+            only_here: only(&ours.checks, &theirs.checks),
+            only_there: only(&theirs.checks, &ours.checks),
+        });
+    }
+    differences
+}
+
+/// What the first list has and the second has not.
+fn only<T: Clone + PartialEq>(first: &[T], second: &[T]) -> Vec<T> {
+    first.iter().filter(|value| !second.contains(value)).cloned().collect()
+}

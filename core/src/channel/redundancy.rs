@@ -1,0 +1,159 @@
+//! Whether anybody would take over a router, if the one that serves it failed now.
+
+use super::SILENT_AFTER;
+use super::nodes::{HeardNode, Nodes};
+use super::values::{ChannelEffect, ChannelEvent, ChannelLink, LocalNode, NodePresence, Redundancy, Standby};
+use crate::types::{MonoTime, RouterName};
+use crate::wire::channel::{ReportedState, RouterReport};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Redundancy counts as lost when it has been away for this long. While a router moves, the nodes
+/// hear of it one after the other.
+const LOST_AFTER: Duration = Duration::from_secs(2);
+
+/// The families of one router of this node, with the report of each.
+type Families<'a> = Vec<(ChannelLink, &'a RouterReport)>;
+
+/// What was said about the redundancy of each router that this node serves.
+#[derive(Debug, Default)]
+pub(super) struct RedundancyWatch {
+    /// `None`: nothing was judged yet.
+    routers: Option<BTreeMap<RouterName, Standing>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Redundant,
+    /// Nobody would take over since this time, and it was not said yet.
+    Missing(MonoTime),
+    /// It was said that nobody would take over.
+    Lost,
+}
+
+impl RedundancyWatch {
+    /// When something is to be said. `judged_at` is when all nodes have had the time to report.
+    pub(super) fn wakes_at(&self, judged_at: Option<MonoTime>) -> Option<MonoTime> {
+        let Some(routers) = &self.routers else { return judged_at };
+        let missing = routers.values().filter_map(|standing| match standing {
+            Standing::Missing(since) => Some(*since + LOST_AFTER),
+            Standing::Redundant | Standing::Lost => None,
+        });
+        missing.min()
+    }
+
+    /// Says what has changed for the routers that this node serves. Others say it for the rest.
+    pub(super) fn update(
+        &mut self,
+        now: MonoTime,
+        local: &LocalNode,
+        nodes: &Nodes,
+        out: &mut Vec<ChannelEffect>,
+    ) {
+        let routers = routers(local);
+        let known = self.routers.get_or_insert_default();
+        known.retain(|name, _| routers.contains_key(name));
+        for (name, families) in &routers {
+            let Redundancy { is_redundant, standbys } = of(now, families, nodes);
+            let before = known.get(name).copied().unwrap_or(Standing::Redundant);
+            let standing = match (before, is_redundant, is_active(families)) {
+                (Standing::Lost, true, true) => {
+                    let node = standbys.iter().find(|standby| standby.obstacle.is_none());
+                    out.extend(node.map(|standby| {
+                        let (router, node) = (name.clone(), standby.node.clone());
+                        ChannelEffect::Report(ChannelEvent::RedundancyBack { router, node })
+                    }));
+                    Standing::Redundant
+                }
+                (_, true, _) | (_, false, false) => Standing::Redundant,
+                (Standing::Lost, false, true) => Standing::Lost,
+                (Standing::Redundant, false, true) => Standing::Missing(now),
+                (Standing::Missing(since), false, true) if now.since(since) < LOST_AFTER => before,
+                (Standing::Missing(_), false, true) => {
+                    let why = why(now, standbys, nodes);
+                    let event = ChannelEvent::RedundancyLost { router: name.clone(), why };
+                    out.push(ChannelEffect::Report(event));
+                    Standing::Lost
+                }
+            };
+            known.insert(name.clone(), standing);
+        }
+    }
+}
+
+/// The redundancy of each router of this node.
+pub(super) fn of_all(now: MonoTime, local: &LocalNode, nodes: &Nodes) -> BTreeMap<RouterName, Redundancy> {
+    let routers = routers(local).into_iter();
+    routers.map(|(name, families)| (name, of(now, &families, nodes))).collect()
+}
+
+/// The routers of this node by name, each with its families.
+pub(super) fn routers(local: &LocalNode) -> BTreeMap<RouterName, Families<'_>> {
+    let mut routers: BTreeMap<RouterName, Families<'_>> = BTreeMap::new();
+    for (link, here) in &local.links {
+        for report in &here.routers {
+            if let Ok(name) = report.name.parse() {
+                routers.entry(name).or_default().push((*link, report));
+            }
+        }
+    }
+    routers
+}
+
+fn is_active(families: &Families<'_>) -> bool {
+    families.iter().any(|(_, report)| report.state == ReportedState::Active)
+}
+
+fn of(now: MonoTime, families: &Families<'_>, nodes: &Nodes) -> Redundancy {
+    let mut standbys: Vec<Standby> =
+        nodes.present().filter_map(|(_, node)| standby(now, families, node)).collect();
+    standbys.sort_by_key(|standby| (standby.obstacle.is_some(), Reverse(standby.priority)));
+    let is_ready_here = families.iter().all(|(_, report)| report.obstacle.is_none());
+    let is_redundant = if is_active(families) {
+        // A node that was Active a moment ago, and has not reported since, is Backup now.
+        standbys.iter().any(|standby| standby.obstacle.is_none())
+    } else {
+        is_ready_here || standbys.iter().any(|standby| standby.obstacle.is_none() && !standby.is_active)
+    };
+    Redundancy { is_redundant, standbys }
+}
+
+/// A node that has the router in any family. It takes over if it can do so in all of them.
+fn standby(now: MonoTime, families: &Families<'_>, node: &HeardNode) -> Option<Standby> {
+    let reports: Vec<Option<&RouterReport>> =
+        families.iter().map(|(link, report)| node.router(now, *link, report.vrid)).collect();
+    let first = reports.iter().flatten().next()?;
+    let missing = families.iter().zip(&reports).find(|(_, report)| report.is_none());
+    let obstacle = match missing {
+        Some(((link, _), _)) => Some(format!("it does not have this virtual router in {}", link.family)),
+        None => reports.iter().flatten().find_map(|report| report.obstacle.clone()),
+    };
+    Some(Standby {
+        node: node.name.clone(),
+        address: node.address()?,
+        priority: first.priority,
+        obstacle,
+        is_active: reports.iter().flatten().any(|report| report.state == ReportedState::Active),
+        heard: node.heard,
+    })
+}
+
+/// Every node that was heard, and why it would not take over.
+fn why(now: MonoTime, standbys: Vec<Standby>, nodes: &Nodes) -> Vec<(String, String)> {
+    let mut why: BTreeMap<String, String> = BTreeMap::new();
+    for node in nodes.iter() {
+        let reason = match node.presence {
+            NodePresence::Left => "vrrpd was stopped there".to_owned(),
+            NodePresence::Silent => {
+                format!("it has not been heard for {} s", now.since(node.heard).max(SILENT_AFTER).as_secs())
+            }
+            NodePresence::Present => "it does not have this virtual router".to_owned(),
+        };
+        why.entry(node.name.clone()).or_insert(reason);
+    }
+    for standby in standbys {
+        why.extend(standby.obstacle.map(|obstacle| (standby.node, obstacle)));
+    }
+    why.into_iter().collect()
+}
