@@ -8,6 +8,7 @@
 //! | 0 | [`types`] | the vocabulary of RFC 9568 as newtypes |
 //! | 1 | [`wire`] | bytes to representations and back |
 //! | 2 | [`protocol`] | the state machine, election, hand-over and deadlines: pure |
+//! | 2 | [`channel`] | what nodes tell one another beside VRRP: pure |
 //! | 3 | [`config`] | text to a checked configuration |
 //! | 4 | [`kernel`] | Linux: sockets, netlink |
 //! | 5 | [`agent`] | what is asked of the agent, what it answers and tells |
@@ -28,4 +29,4 @@ pub mod runtime;
 pub mod telemetry;
 pub mod words;
 
-pub use vrrpd_core::{protocol, sim, types, wire};
+pub use vrrpd_core::{channel, protocol, sim, types, wire};

@@ -13,18 +13,19 @@ use rust_source::{NamedPath, code_only, paths};
 use source_tree::{SourceFile, files_below};
 
 /// The floors, and what each may name of the crate besides itself.
-const FLOORS: [(&str, &[&str]); 13] = [
+const FLOORS: [(&str, &[&str]); 14] = [
     ("types", &[]),
     ("wire", &["types"]),
     ("protocol", &["types", "wire"]),
+    ("channel", &["types", "wire"]),
     ("sim", &["types", "wire", "protocol"]),
     ("config", &["types", "wire", "protocol"]),
     ("kernel", &["types", "wire"]),
-    ("agent", &["types", "wire", "protocol", "config", "kernel"]),
-    ("words", &["types", "wire", "protocol", "config", "agent"]),
+    ("agent", &["types", "wire", "protocol", "channel", "config", "kernel"]),
+    ("words", &["types", "wire", "protocol", "channel", "config", "agent"]),
     // The next three share the floors below them and do not name one another.
-    ("runtime", &["types", "wire", "protocol", "config", "kernel", "agent", "words"]),
-    ("control", &["types", "wire", "protocol", "config", "kernel", "agent", "words"]),
+    ("runtime", &["types", "wire", "protocol", "channel", "config", "kernel", "agent", "words"]),
+    ("control", &["types", "wire", "protocol", "channel", "config", "kernel", "agent", "words"]),
     ("telemetry", &["types", "wire", "protocol", "kernel", "agent", "words"]),
     (
         "daemon",
@@ -32,6 +33,7 @@ const FLOORS: [(&str, &[&str]); 13] = [
             "types",
             "wire",
             "protocol",
+            "channel",
             "config",
             "kernel",
             "agent",
@@ -45,7 +47,7 @@ const FLOORS: [(&str, &[&str]); 13] = [
 ];
 
 /// Floors that know no socket, clock, thread, file or log.
-const PURE: [&str; 4] = ["types", "wire", "protocol", "sim"];
+const PURE: [&str; 5] = ["types", "wire", "protocol", "channel", "sim"];
 
 /// What a pure floor may not name. `std::net` is allowed for its address types only.
 const IMPURE: [&str; 26] = [

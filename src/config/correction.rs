@@ -39,6 +39,7 @@ pub(super) fn rewritten(shape: Shape, words: &str) -> Option<String> {
         Shape::Interface => {
             words.parse::<crate::types::InterfaceName>().ok().filter(|_| plain(words)).map(|_| quoted(words))
         }
+        Shape::Path => is_path(words).then(|| quoted(words)),
         Shape::Word => (plain(words) && !words.starts_with('-')).then(|| quoted(words)),
         Shape::Choice(texts) => choice(texts, words),
         Shape::ChoiceOrAddress(texts) => choice(texts, words),
@@ -77,6 +78,7 @@ pub(super) fn nearest(shape: Shape, words: &str) -> Option<String> {
         | Shape::Only(_)
         | Shape::Name
         | Shape::Word
+        | Shape::Path
         | Shape::Interface
         | Shape::Choice(_)
         | Shape::ChoiceOrAddress(_)
@@ -105,6 +107,12 @@ fn bare(words: &str) -> &str {
 fn plain(words: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || "._-@+".contains(c);
     (1..=64).contains(&words.len()) && words.chars().all(legal)
+}
+
+/// Whether the text is an absolute path that needs no escapes in quotes.
+fn is_path(words: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "/._-@+".contains(c);
+    words.starts_with('/') && !words.ends_with('/') && words.chars().all(legal)
 }
 
 fn flag(words: &str) -> Option<bool> {

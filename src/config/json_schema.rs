@@ -68,6 +68,7 @@ fn of_shape(shape: Shape, describe: &dyn Fn(&str, &str) -> Option<String>) -> Ma
         Shape::Interval => duration("10ms to 40.95s"),
         Shape::Name => text("^[A-Za-z0-9._][A-Za-z0-9._-]{0,63}$"),
         Shape::Word => text("^[^-/:\"'\\\\\\s][^/:\"'\\\\\\s]{0,63}$"),
+        Shape::Path => text("^/.*[^/]$"),
         Shape::Interface => text("^[^/:\\s]{1,15}$"),
         Shape::Choice(texts) => json!({ "enum": texts }),
         Shape::ChoiceOrAddress(texts) => json!({ "anyOf": [{ "enum": texts }, text(ADDRESS)] }),

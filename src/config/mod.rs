@@ -40,6 +40,7 @@ pub use to_toml::to_toml;
 use crate::protocol::{CheckName, RouterSpec};
 use crate::types::RouterName;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A configuration. Every combination of values that it can have is legal.
@@ -63,6 +64,15 @@ pub struct Agent {
     pub node_name: Option<String>,
     /// Whether the protocol thread asks for real-time scheduling.
     pub realtime: Realtime,
+    /// The file with the key that the nodes share; `None`: the nodes exchange nothing but VRRP.
+    pub peer_key_file: Option<PathBuf>,
+    /// The UDP port on which the nodes talk to one another.
+    pub peer_port: u16,
+}
+
+impl Agent {
+    /// The port where none is configured.
+    pub const DEFAULT_PEER_PORT: u16 = 9651;
 }
 
 /// Whether the protocol thread asks for SCHED_FIFO and locked memory.

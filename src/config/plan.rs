@@ -14,6 +14,7 @@ use crate::types::{Destinations, InterfaceName, Preempt, Role, RouterName, Vrid}
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::path::PathBuf;
 
 /// What a reload does to everything that is configured, in the order of the names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -281,16 +282,22 @@ fn check(old: Option<&CheckSpec>, new: Option<&CheckSpec>) -> Option<CheckStep> 
 }
 
 fn agent_changes(old: &Agent, new: &Agent) -> Vec<AgentChange> {
-    let Agent { node_name, realtime } = new;
+    let Agent { node_name, realtime, peer_key_file, peer_port } = new;
     let name = |name: Option<&String>| name.cloned().unwrap_or_else(|| "the host name".to_owned());
     let real = |realtime| match realtime {
         Realtime::Off => "false",
         Realtime::On => "true",
     };
-    let now = value("node_name", name(old.node_name.as_ref()), name(node_name.as_ref()));
+    let file =
+        |file: Option<&PathBuf>| file.map_or_else(|| "none".to_owned(), |file| file.display().to_string());
+    let now = [
+        value("node_name", name(old.node_name.as_ref()), name(node_name.as_ref())),
+        value("peer_key_file", file(old.peer_key_file.as_ref()), file(peer_key_file.as_ref())),
+        value("peer_port", old.peer_port, peer_port),
+    ];
     let restart = value("realtime", real(old.realtime), real(*realtime));
     let with = |effective| move |change| AgentChange { change, effective };
-    now.map(with(Effective::Now)).into_iter().chain(restart.map(with(Effective::Restart))).collect()
+    now.into_iter().flatten().map(with(Effective::Now)).chain(restart.map(with(Effective::Restart))).collect()
 }
 
 fn value(key: &'static str, from: impl Display, to: impl Display) -> Option<Change> {

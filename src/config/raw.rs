@@ -2,16 +2,17 @@
 //! type and place. Defaults, and everything that concerns two keys at once, are handled by
 //! `resolve`.
 
-use super::Realtime;
 use super::document::{Item, Key, Table, not_yet};
 use super::problem::Problems;
 use super::schema::{self, Schema};
 use super::value::{self, RawAddresses, RawLinkLocal, RawRole};
+use super::{Agent, Realtime};
 use crate::protocol::{CheckName, ChecksumPolicy};
 use crate::types::{AdverInterval, InterfaceName, Preempt, RouterName, Vrid};
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeTable;
@@ -31,6 +32,8 @@ const SMALLEST: &str = "add at least:\n[[virtual_router]]\nname = \"web\"\ninter
 pub(super) struct RawConfig {
     pub(super) node_name: Key<String>,
     pub(super) realtime: Key<Realtime>,
+    pub(super) peer_key_file: Key<PathBuf>,
+    pub(super) peer_port: Key<u16>,
     pub(super) defaults: RouterKeys,
     pub(super) checks: Vec<RawCheck>,
     pub(super) routers: Vec<RawRouter>,
@@ -112,6 +115,10 @@ pub(super) fn read(root: &Spanned<DeTable<'_>>, problems: &mut Problems) -> RawC
     RawConfig {
         node_name: maybe(&agent, "node_name", problems, |i, p| value::word(i, "\"fe0\"", p)),
         realtime: maybe(&agent, "realtime", problems, realtime),
+        peer_key_file: maybe(&agent, "peer_key_file", problems, |i, p| {
+            value::path(i, "\"/etc/vrrpd/peer.key\"", p)
+        }),
+        peer_port: maybe(&agent, "peer_port", problems, peer_port),
         defaults: router_keys(&defaults, &schema::DEFAULTS_ANNOUNCE, problems),
         checks: checks.into_iter().map(|table| check(&table, problems)).collect(),
         routers: routers.into_iter().map(|table| router(table, problems)).collect(),
@@ -130,6 +137,11 @@ fn maybe<'d, T>(
 
 fn realtime(item: Item<'_>, problems: &mut Problems) -> Option<Realtime> {
     value::flag(item, problems).map(|on| if on { Realtime::On } else { Realtime::Off })
+}
+
+fn peer_port(item: Item<'_>, problems: &mut Problems) -> Option<u16> {
+    let port = value::number(item, 1..=i64::from(u16::MAX), i64::from(Agent::DEFAULT_PEER_PORT), problems)?;
+    u16::try_from(port).ok()
 }
 
 fn check(table: &Table<'_>, p: &mut Problems) -> RawCheck {

@@ -60,7 +60,7 @@ pub fn resolve(text: &str, file: &str) -> Result<Resolved, Vec<ConfigError>> {
 
 fn config(raw: &RawConfig, problems: &mut Problems) -> Option<Config> {
     let mut unique = Unique::default();
-    let agent = agent(raw);
+    let agent = agent(raw, problems);
     let checks: Vec<_> = raw.checks.iter().map(|raw| check(raw, &mut unique, problems)).collect();
     let routers: Vec<_> =
         raw.routers.iter().map(|own| router::resolve(own, raw, &mut unique, problems)).collect();
@@ -76,10 +76,17 @@ fn config(raw: &RawConfig, problems: &mut Problems) -> Option<Config> {
     })
 }
 
-fn agent(raw: &RawConfig) -> Option<Agent> {
+fn agent(raw: &RawConfig, problems: &mut Problems) -> Option<Agent> {
+    if let (Key::Absent, Some(port)) = (&raw.peer_key_file, raw.peer_port.spanned()) {
+        let message =
+            "`peer_port` has no effect without `peer_key_file`: the nodes do not talk to one another";
+        problems.warning(port.span(), message, "add peer_key_file = \"/etc/vrrpd/peer.key\"");
+    }
     Some(Agent {
         node_name: raw.node_name.optional()?,
         realtime: raw.realtime.or_default(Realtime::default())?,
+        peer_key_file: raw.peer_key_file.optional()?,
+        peer_port: raw.peer_port.or_default(Agent::DEFAULT_PEER_PORT)?,
     })
 }
 

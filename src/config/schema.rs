@@ -44,6 +44,8 @@ pub(super) enum Shape {
     Name,
     /// The name of a node or a user.
     Word,
+    /// The absolute path of a file.
+    Path,
     /// The name of an interface.
     Interface,
     /// One of these texts.
@@ -137,7 +139,13 @@ pub(super) const ROOT: Schema = Schema {
 /// The keys of `[agent]`.
 pub(super) const AGENT: Schema = Schema {
     header: "[agent]",
-    keys: &[now("node_name", Shape::Word), now("realtime", Shape::Flag), later("metrics", Off::Never)],
+    keys: &[
+        now("node_name", Shape::Word),
+        now("realtime", Shape::Flag),
+        now("peer_key_file", Shape::Path),
+        now("peer_port", number(1, 65_535)),
+        later("metrics", Off::Never),
+    ],
     except: &[],
     required: &[],
 };

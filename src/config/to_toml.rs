@@ -81,16 +81,17 @@ impl TomlTable {
 }
 
 fn agent(agent: &Agent) -> TomlTable {
-    let Agent { node_name, realtime } = agent;
-    TomlTable::new(&AGENT).set_some("node_name", node_name.clone()).set_other(
-        "realtime",
-        *realtime,
-        Realtime::default(),
-        |realtime| match realtime {
-            Realtime::Off => false,
-            Realtime::On => true,
-        },
-    )
+    let Agent { node_name, realtime, peer_key_file, peer_port } = agent;
+    let flag = |realtime| match realtime {
+        Realtime::Off => false,
+        Realtime::On => true,
+    };
+    let key_file = peer_key_file.as_ref().map(|file| file.display().to_string());
+    TomlTable::new(&AGENT)
+        .set_some("node_name", node_name.clone())
+        .set_other("realtime", *realtime, Realtime::default(), flag)
+        .set_some("peer_key_file", key_file)
+        .set_other("peer_port", *peer_port, Agent::DEFAULT_PEER_PORT, i64::from)
 }
 
 fn check(check: &CheckSpec) -> TomlTable {

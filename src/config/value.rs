@@ -12,6 +12,7 @@ use std::fmt::Display;
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
 
@@ -212,6 +213,17 @@ pub(super) fn word(item: Item<'_>, example: &str, problems: &mut Problems) -> Op
         return None;
     }
     Some(text.to_owned())
+}
+
+/// The absolute path of a file.
+pub(super) fn path(item: Item<'_>, example: &str, problems: &mut Problems) -> Option<PathBuf> {
+    let text = text(item, example, problems)?;
+    // The working directory of a daemon is nothing that a configuration could count on.
+    if !text.starts_with('/') || text.ends_with('/') || text.contains('\0') {
+        item.refuse("the absolute path of a file", &for_example(item, example), problems);
+        return None;
+    }
+    Some(PathBuf::from(text))
 }
 
 /// The text of a checksum policy, of which [`checksum`] makes the same policy.

@@ -7,6 +7,7 @@ pub mod address;
 pub mod announcement_socket;
 pub mod blocking;
 pub mod capabilities;
+pub mod channel_socket;
 pub mod confinement;
 pub mod filter;
 pub mod frame_socket;

@@ -2,7 +2,7 @@
 //! does not differ any more.
 
 use super::nodes::{HeardNode, Nodes};
-use super::values::{ChannelEffect, ChannelEvent, Difference, LocalNode};
+use super::values::{ChannelEffect, ChannelEvent, LocalNode, SettingDifference};
 use crate::types::RouterName;
 use crate::wire::channel::{ReportedSettings, RouterReport};
 use std::collections::BTreeSet;
@@ -12,12 +12,12 @@ use std::time::Duration;
 const MOST: usize = 1_024;
 
 /// The name of the other node, the router if the setting is one of a router, and the difference.
-type Finding = (String, Option<RouterName>, Difference);
+type FoundDifference = (String, Option<RouterName>, SettingDifference);
 
 /// What was said to differ.
 #[derive(Debug, Default)]
 pub(super) struct Differences {
-    standing: BTreeSet<Finding>,
+    standing: BTreeSet<FoundDifference>,
 }
 
 impl Differences {
@@ -44,14 +44,14 @@ impl Differences {
         self.standing = found;
     }
 
-    pub(super) fn standing(&self) -> Vec<Finding> {
+    pub(super) fn standing(&self) -> Vec<FoundDifference> {
         self.standing.iter().cloned().collect()
     }
 }
 
-fn compare(local: &LocalNode, node: &HeardNode, found: &mut BTreeSet<Finding>) {
+fn compare(local: &LocalNode, node: &HeardNode, found: &mut BTreeSet<FoundDifference>) {
     if node.software != local.software {
-        let what = Difference::Software { here: local.software.clone(), there: node.software.clone() };
+        let what = SettingDifference::Software { here: local.software.clone(), there: node.software.clone() };
         found.insert((node.name.clone(), None, what));
     }
     for (link, here) in &local.links {
@@ -66,7 +66,7 @@ fn compare(local: &LocalNode, node: &HeardNode, found: &mut BTreeSet<Finding>) {
                 None => {
                     let same_name = |theirs: &&RouterReport| theirs.name == ours.name;
                     if let Some(theirs) = there.routers.values().find(same_name) {
-                        add(Difference::Vrid { here: ours.vrid, there: theirs.vrid });
+                        add(SettingDifference::Vrid { here: ours.vrid, there: theirs.vrid });
                     }
                 }
             }
@@ -74,23 +74,23 @@ fn compare(local: &LocalNode, node: &HeardNode, found: &mut BTreeSet<Finding>) {
     }
 }
 
-fn settings(ours: &ReportedSettings, theirs: &ReportedSettings) -> Vec<Difference> {
+fn settings(ours: &ReportedSettings, theirs: &ReportedSettings) -> Vec<SettingDifference> {
     let mut differences = Vec::new();
     if ours.version != theirs.version {
-        differences.push(Difference::Version { here: ours.version, there: theirs.version });
+        differences.push(SettingDifference::Version { here: ours.version, there: theirs.version });
     }
     if ours.interval_ms != theirs.interval_ms {
         let interval = |settings: &ReportedSettings| Duration::from_millis(settings.interval_ms.into());
-        differences.push(Difference::Interval { here: interval(ours), there: interval(theirs) });
+        differences.push(SettingDifference::Interval { here: interval(ours), there: interval(theirs) });
     }
     if (ours.address_count, ours.address_digest) != (theirs.address_count, theirs.address_digest) {
-        differences.push(Difference::Addresses {
+        differences.push(SettingDifference::Addresses {
             only_here: only(&ours.addresses, &theirs.addresses),
             only_there: only(&theirs.addresses, &ours.addresses),
         });
     }
     if (ours.check_count, &ours.checks) != (theirs.check_count, &theirs.checks) {
-        differences.push(Difference::Checks {
+        differences.push(SettingDifference::Checks {
             only_here: only(&ours.checks, &theirs.checks),
             only_there: only(&theirs.checks, &ours.checks),
         });

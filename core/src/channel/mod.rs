@@ -25,8 +25,8 @@ mod take;
 mod values;
 
 pub use values::{
-    Afterwards, ChannelEffect, ChannelEvent, ChannelInput, ChannelLink, ChannelView, Difference,
-    HandoverRequest, LocalLink, LocalNode, NodePresence, NodeView, Redundancy, Standby, TakeOutcome,
+    Afterwards, ChannelEffect, ChannelEvent, ChannelInput, ChannelLink, ChannelView, HandoverRequest,
+    LocalLink, LocalNode, NodePresence, OtherNode, Redundancy, SettingDifference, Standby, TakeOutcome,
 };
 
 use crate::types::MonoTime;
@@ -67,12 +67,12 @@ pub struct Channel {
     differences: Differences,
     takes: Takes,
     strangers: BTreeMap<IpAddr, ChannelReject>,
-    left: Presence,
+    left: Attendance,
 }
 
 /// Whether this node still takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Presence {
+enum Attendance {
     Here,
     /// It said farewell.
     Left,
@@ -95,14 +95,14 @@ impl Channel {
             differences: Differences::default(),
             takes: Takes::default(),
             strangers: BTreeMap::new(),
-            left: Presence::Here,
+            left: Attendance::Here,
         }
     }
 
     /// When [`ChannelInput::Deadline`] should come next.
     #[must_use]
     pub fn wakes_at(&self) -> Option<MonoTime> {
-        if self.left == Presence::Left {
+        if self.left == Attendance::Left {
             return None;
         }
         let judged_at = self.listens_since.map(|since| since + SILENT_AFTER);
@@ -114,7 +114,7 @@ impl Channel {
     /// Takes one input. The effects are to be carried out in their order.
     pub fn handle(&mut self, now: MonoTime, input: ChannelInput<'_>) -> Vec<ChannelEffect> {
         let mut out = Vec::new();
-        if self.left == Presence::Left {
+        if self.left == Attendance::Left {
             return out;
         }
         match input {
@@ -138,7 +138,7 @@ impl Channel {
                 for link in self.local.links.keys().copied().collect::<Vec<_>>() {
                     self.send(link, None, None, ChannelMessage::Farewell, &mut out);
                 }
-                self.left = Presence::Left;
+                self.left = Attendance::Left;
                 return out;
             }
         }

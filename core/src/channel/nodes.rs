@@ -1,7 +1,7 @@
 //! The other nodes: what they said of themselves, and whether they are there.
 
 use super::SILENT_AFTER;
-use super::values::{ChannelEffect, ChannelEvent, ChannelLink, NodePresence, NodeView};
+use super::values::{ChannelEffect, ChannelEvent, ChannelLink, NodePresence, OtherNode};
 use crate::types::MonoTime;
 use crate::wire::channel::{ReportPage, RouterReport, SessionId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -180,10 +180,10 @@ impl Nodes {
         }
     }
 
-    pub(super) fn view(&self) -> Vec<NodeView> {
-        let mut nodes: Vec<NodeView> = self
+    pub(super) fn view(&self) -> Vec<OtherNode> {
+        let mut nodes: Vec<OtherNode> = self
             .iter()
-            .map(|node| NodeView {
+            .map(|node| OtherNode {
                 name: node.name.clone(),
                 software: node.software.clone(),
                 addresses: node.links.iter().map(|(link, heard)| (*link, heard.address)).collect(),

@@ -193,7 +193,7 @@ pub enum ChannelEvent {
         /// The name of the other node.
         node: String,
         /// The setting.
-        what: Difference,
+        what: SettingDifference,
     },
     /// A setting is the same again.
     DiffersNoMore {
@@ -202,7 +202,7 @@ pub enum ChannelEvent {
         /// The name of the other node.
         node: String,
         /// The setting.
-        what: Difference,
+        what: SettingDifference,
     },
     /// Another node has the name of this one, or two others have one name.
     NameShared {
@@ -222,7 +222,7 @@ pub enum ChannelEvent {
 
 /// A setting that should be the same on all nodes, and is not.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Difference {
+pub enum SettingDifference {
     /// The address lists.
     Addresses {
         /// Addresses that only this node has; of long lists only the first ones are known.
@@ -271,17 +271,17 @@ pub enum Difference {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChannelView {
     /// The other nodes, in the order of their names. Nodes that left are there for a while.
-    pub nodes: Vec<NodeView>,
+    pub nodes: Vec<OtherNode>,
     /// For each router of this node, who would take over. Routers are absent until the nodes have
     /// had the time to hear one another.
     pub routers: BTreeMap<RouterName, Redundancy>,
     /// The settings that differ now.
-    pub differences: Vec<(String, Option<RouterName>, Difference)>,
+    pub differences: Vec<(String, Option<RouterName>, SettingDifference)>,
 }
 
 /// Another node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeView {
+pub struct OtherNode {
     /// Its name.
     pub name: String,
     /// The version of vrrpd that it runs.

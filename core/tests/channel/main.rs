@@ -7,7 +7,7 @@ mod takes;
 use lan::{Lan, address, key_of, link, report, web};
 use std::net::IpAddr;
 use std::time::Duration;
-use vrrpd_core::channel::{Channel, ChannelEvent, ChannelInput, Difference, NodePresence};
+use vrrpd_core::channel::{Channel, ChannelEvent, ChannelInput, NodePresence, SettingDifference};
 use vrrpd_core::sim::rng::Rng;
 use vrrpd_core::types::Family;
 use vrrpd_core::wire::channel::{ChannelReject, ReportedState, SessionId, TakeAnswer};
@@ -164,7 +164,7 @@ fn what_differs_is_said_once_on_both_sides_and_again_when_it_is_mended() {
     });
     lan.run(10_000);
     let news = lan.news();
-    let of = |seen_by: usize| -> Vec<Difference> {
+    let of = |seen_by: usize| -> Vec<SettingDifference> {
         let mut of = Vec::new();
         for (node, event) in &news {
             if let ChannelEvent::Differs { router: Some(router), what, .. } = event
@@ -182,9 +182,9 @@ fn what_differs_is_said_once_on_both_sides_and_again_when_it_is_mended() {
     assert_eq!(
         of(0),
         [
-            Difference::Addresses { only_here: vec![a], only_there: vec![b] },
-            Difference::Interval { here: Duration::from_secs(1), there: Duration::from_millis(500) },
-            Difference::Checks {
+            SettingDifference::Addresses { only_here: vec![a], only_there: vec![b] },
+            SettingDifference::Interval { here: Duration::from_secs(1), there: Duration::from_millis(500) },
+            SettingDifference::Checks {
                 only_here: vec!["nginx".to_owned()],
                 only_there: vec!["haproxy".to_owned()]
             },
@@ -210,9 +210,12 @@ fn a_name_with_two_vrids_and_two_versions_of_vrrpd_are_told() {
     lan.run(100);
     let news = lan.news();
     let differs = |router, what| (0, ChannelEvent::Differs { router, node: "fe1".to_owned(), what });
-    assert!(news.contains(&differs(Some(web()), Difference::Vrid { here: 51, there: 52 })), "{news:?}");
+    assert!(
+        news.contains(&differs(Some(web()), SettingDifference::Vrid { here: 51, there: 52 })),
+        "{news:?}"
+    );
     let (here, there) = ("0.1.0".to_owned(), "0.2.0".to_owned());
-    assert!(news.contains(&differs(None, Difference::Software { here, there })), "{news:?}");
+    assert!(news.contains(&differs(None, SettingDifference::Software { here, there })), "{news:?}");
 }
 
 #[test]

@@ -36,6 +36,8 @@ const KEYS: &[&str] = &[
     "user",
     "node_name",
     "realtime",
+    "peer_key_file",
+    "peer_port",
     "nonsense",
     "\"\\u001b\"",
 ];

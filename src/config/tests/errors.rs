@@ -96,6 +96,17 @@ fn features_of_later_versions_are_refused_with_an_explanation() {
 }
 
 #[test]
+fn the_path_of_the_key_is_absolute_and_the_port_is_one() {
+    for path in ["peer.key", "/etc/vrrpd/", ""] {
+        let text = router_with(&format!("[agent]\npeer_key_file = \"{path}\""));
+        one(&text, &format!("\"{path}\""), "the absolute path of a file", "/etc/vrrpd/peer.key");
+    }
+    for port in ["0", "65536"] {
+        one(&router_with(&format!("[agent]\npeer_port = {port}")), port, "1 to 65535", "peer_port =");
+    }
+}
+
+#[test]
 fn what_is_off_may_be_written_though_it_could_not_be_on() {
     super::good(&router_with(
         "version = 3\naccept = true\nvirtual_mac = false\nunicast_peers = []\nroutes = []\nrules = []\n\

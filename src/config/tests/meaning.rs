@@ -18,10 +18,14 @@ fn ipv6(keys: &str) -> (Vec<String>, LinkLocalRule) {
     (instance.addresses.iter().map(ToString::to_string).collect(), router.link_local)
 }
 
+fn agent_of(name: Option<&str>, realtime: Realtime) -> Agent {
+    Agent { node_name: name.map(str::to_owned), realtime, peer_key_file: None, peer_port: 9651 }
+}
+
 #[test]
 fn a_minimal_router_has_the_defaults_of_rfc_9568() {
     let config = good(&router_with(""));
-    assert_eq!(config.agent, Agent { node_name: None, realtime: Realtime::Off });
+    assert_eq!(config.agent, agent_of(None, Realtime::Off));
     assert_eq!(config.checks, []);
     let router = &config.routers[0];
     assert_eq!(router.name.as_str(), "web");
@@ -65,7 +69,7 @@ fn every_key_of_a_router_reaches_the_core() {
 
 #[test]
 fn the_agent_and_the_checks_are_taken_as_written() {
-    let text = "[agent]\nnode_name = \"fe0\"\nrealtime = true\n\
+    let text = "[agent]\nnode_name = \"fe0\"\nrealtime = true\npeer_key_file = \"/etc/vrrpd/peer.key\"\npeer_port = 1\n\
                 [[check]]\nname = \"nginx\"\ncommand = [\"/bin/true\", \"\", \"a b\"]\ninterval = \"500ms\"\n\
                 timeout = \"200ms\"\nrise = 1\nfall = 255\nuser = \"vrrpd-check\"\n\
                 [[check]]\nname = \"slow\"\ncommand = [\"/bin/true\"]\ninterval = \"1h\"\n\
@@ -73,7 +77,14 @@ fn the_agent_and_the_checks_are_taken_as_written() {
     let tracks = "track = [{ check = \"nginx\" }, { check = \"slow\", weight = -253 }, \
                   { check = \"plain\", weight = 100 }]";
     let config = good(&format!("{text}{}", router_with(tracks)));
-    assert_eq!(config.agent, Agent { node_name: Some("fe0".into()), realtime: Realtime::On });
+    assert_eq!(
+        config.agent,
+        Agent {
+            peer_key_file: Some("/etc/vrrpd/peer.key".into()),
+            peer_port: 1,
+            ..agent_of(Some("fe0"), Realtime::On)
+        }
+    );
     let nginx = CheckSpec {
         name: CheckName("nginx".into()),
         command: vec!["/bin/true".into(), String::new(), "a b".into()],

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 const EVERYTHING: &str = r#"[agent]
 node_name = "fe0"
 realtime = true
+peer_key_file = "/etc/vrrpd/peer.key"
+peer_port = 9700
 
 [[check]]
 name = "nginx"

@@ -1,0 +1,201 @@
+//! The UDP sockets of the channel between nodes: one for each interface and family.
+//!
+//! Owns the kernel's side: a socket hears one interface only, joins VRRP's group there, sends with
+//! TTL or Hop Limit 255 and believes no datagram with another one, so that nobody beyond the link
+//! can send us anything. Must not know what is inside a datagram.
+
+use super::socket_error::{Context, SocketError};
+use crate::types::{Family, InterfaceName};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt, sockopt,
+};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::num::NonZeroU32;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+/// TTL and Hop Limit: a router would have lowered it (RFC 5082).
+const TTL: u32 = 255;
+/// Datagrams in one call of [`ChannelSocket::receive`]: a flood must not keep the caller from its
+/// other work.
+const AT_ONCE: usize = 32;
+/// Room for a datagram that is longer than any of ours, so that it is noticed.
+const ROOM: usize = 2048;
+
+/// A datagram that arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelDatagram {
+    /// Its source address.
+    pub source: IpAddr,
+    /// Its octets.
+    pub octets: Vec<u8>,
+}
+
+/// Sends and receives the datagrams of the channel on one interface in one family.
+#[derive(Debug)]
+pub struct ChannelSocket {
+    socket: Socket,
+    family: Family,
+    index: u32,
+    port: u16,
+}
+
+impl ChannelSocket {
+    /// Opens the socket and joins VRRP's group.
+    ///
+    /// # Errors
+    /// [`SocketError`], with the step that failed; `AddrInUse`: another program has the port.
+    pub fn open(
+        interface: InterfaceName,
+        index: u32,
+        family: Family,
+        port: u16,
+    ) -> Result<Self, SocketError> {
+        let context = Context { interface, index };
+        let domain = match family {
+            Family::Ipv4 => Domain::IPV4,
+            Family::Ipv6 => Domain::IPV6,
+        };
+        let opened = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP));
+        let socket = context.step("open a UDP socket", opened)?;
+        context.step("make a UDP socket non-blocking", socket.set_nonblocking(true))?;
+        // Before the port: sockets of different interfaces may have the same one.
+        let device = NonZeroU32::new(index);
+        let bound = match family {
+            Family::Ipv4 => socket.bind_device_by_index_v4(device),
+            Family::Ipv6 => socket.bind_device_by_index_v6(device),
+        };
+        context.step("bind a UDP socket to the interface", bound.and_then(|()| socket.device()))?;
+        let any = match family {
+            Family::Ipv4 => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+            Family::Ipv6 => {
+                context.step("keep IPv4 out of an IPv6 socket", socket.set_only_v6(true))?;
+                SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))
+            }
+        };
+        let prepared = match family {
+            Family::Ipv4 => prepare_ipv4(&socket, index),
+            Family::Ipv6 => prepare_ipv6(&socket, index),
+        };
+        context.step("prepare a UDP socket", prepared)?;
+        // Last: from here on datagrams are queued, and each must have its TTL with it.
+        context.step("bind a UDP socket to its port", socket.bind(&any.into()))?;
+        Ok(Self { socket, family, index, port })
+    }
+
+    /// The index of the interface. An interface that is created again has another one.
+    #[must_use]
+    pub const fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Sends a datagram from this address, to one node or to the group.
+    ///
+    /// # Errors
+    /// The kernel's error; the datagram was not sent.
+    pub fn send(&self, source: IpAddr, to: Option<IpAddr>, octets: &[u8]) -> io::Result<()> {
+        let destination = match to.unwrap_or(self.family.group()) {
+            IpAddr::V4(to) => SocketAddr::V4(SocketAddrV4::new(to, self.port)),
+            IpAddr::V6(to) => SocketAddr::V6(SocketAddrV6::new(to, self.port, 0, self.index)),
+        };
+        let index = i32::try_from(self.index).map_err(io::Error::other)?;
+        let ipv4;
+        let ipv6;
+        let control = match source {
+            IpAddr::V4(source) => {
+                ipv4 = libc::in_pktinfo {
+                    ipi_ifindex: index,
+                    ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(source.octets()) },
+                    ipi_addr: libc::in_addr { s_addr: 0 },
+                };
+                ControlMessage::Ipv4PacketInfo(&ipv4)
+            }
+            IpAddr::V6(source) => {
+                ipv6 = libc::in6_pktinfo {
+                    ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
+                    ipi6_ifindex: self.index,
+                };
+                ControlMessage::Ipv6PacketInfo(&ipv6)
+            }
+        };
+        let destination = SockaddrStorage::from(destination);
+        let pieces = [IoSlice::new(octets)];
+        sendmsg(self.socket.as_raw_fd(), &pieces, &[control], MsgFlags::MSG_DONTWAIT, Some(&destination))?;
+        Ok(())
+    }
+
+    /// Takes what is queued, at most 32 datagrams. Datagrams from beyond the link, and those that are
+    /// longer than any of ours, are left out.
+    ///
+    /// # Errors
+    /// The kernel's error, `WouldBlock` if nothing is queued.
+    pub fn receive(&self) -> io::Result<Vec<ChannelDatagram>> {
+        let mut taken = Vec::new();
+        for round in 0..AT_ONCE {
+            match self.receive_one() {
+                Ok(datagram) => taken.extend(datagram),
+                Err(error) if round == 0 => return Err(error),
+                // It comes again at the next call.
+                Err(_) => break,
+            }
+        }
+        Ok(taken)
+    }
+
+    fn receive_one(&self) -> io::Result<Option<ChannelDatagram>> {
+        let mut room = [0; ROOM];
+        let mut control = nix::cmsg_space!(libc::c_int);
+        let mut pieces = [IoSliceMut::new(&mut room)];
+        let descriptor = self.socket.as_raw_fd();
+        let received =
+            recvmsg::<SockaddrStorage>(descriptor, &mut pieces, Some(&mut control), MsgFlags::MSG_DONTWAIT)?;
+        let ttl = received.cmsgs()?.find_map(|control| match control {
+            ControlMessageOwned::Ipv4Ttl(ttl) | ControlMessageOwned::Ipv6HopLimit(ttl) => Some(ttl),
+            _ => None,
+        });
+        let source = received.address.as_ref().and_then(address);
+        let (length, cut) = (received.bytes, received.flags.contains(MsgFlags::MSG_TRUNC));
+        let ours = ttl == i32::try_from(TTL).ok() && !cut;
+        let octets = room.get(..length).filter(|_| ours);
+        Ok(source.zip(octets).map(|(source, octets)| ChannelDatagram { source, octets: octets.to_vec() }))
+    }
+}
+
+impl AsFd for ChannelSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for ChannelSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+fn prepare_ipv4(socket: &Socket, index: u32) -> io::Result<()> {
+    socket.set_multicast_all_v4(false)?;
+    socket.set_multicast_ttl_v4(TTL)?;
+    socket.set_ttl_v4(TTL)?;
+    socket.set_multicast_loop_v4(false)?;
+    setsockopt(socket, sockopt::Ipv4RecvTtl, &true)?;
+    let IpAddr::V4(group) = Family::Ipv4.group() else { unreachable!("the IPv4 group is an IPv4 address") };
+    socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(index))
+}
+
+fn prepare_ipv6(socket: &Socket, index: u32) -> io::Result<()> {
+    socket.set_multicast_all_v6(false)?;
+    socket.set_multicast_hops_v6(TTL)?;
+    socket.set_unicast_hops_v6(TTL)?;
+    socket.set_multicast_loop_v6(false)?;
+    socket.set_multicast_if_v6(index)?;
+    setsockopt(socket, sockopt::Ipv6RecvHopLimit, &true)?;
+    let IpAddr::V6(group) = Family::Ipv6.group() else { unreachable!("the IPv6 group is an IPv6 address") };
+    socket.join_multicast_v6(&group, index)
+}
+
+fn address(storage: &SockaddrStorage) -> Option<IpAddr> {
+    let ipv4 = storage.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+    ipv4.or_else(|| storage.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+}
