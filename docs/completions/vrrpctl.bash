@@ -40,6 +40,9 @@ _vrrpctl() {
             vrrpctl,status)
                 cmd="vrrpctl__subcmd__status"
                 ;;
+            vrrpctl,take)
+                cmd="vrrpctl__subcmd__take"
+                ;;
             vrrpctl__subcmd__help,check)
                 cmd="vrrpctl__subcmd__help__subcmd__check"
                 ;;
@@ -64,6 +67,9 @@ _vrrpctl() {
             vrrpctl__subcmd__help,status)
                 cmd="vrrpctl__subcmd__help__subcmd__status"
                 ;;
+            vrrpctl__subcmd__help,take)
+                cmd="vrrpctl__subcmd__help__subcmd__take"
+                ;;
             *)
                 ;;
         esac
@@ -71,7 +77,7 @@ _vrrpctl() {
 
     case "${cmd}" in
         vrrpctl)
-            opts="-h -V --socket --json --help --version status show demote promote events reload check help"
+            opts="-h -V --socket --json --help --version status show demote promote take events reload check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -163,7 +169,7 @@ _vrrpctl() {
             return 0
             ;;
         vrrpctl__subcmd__help)
-            opts="status show demote promote events reload check help"
+            opts="status show demote promote take events reload check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -288,6 +294,20 @@ _vrrpctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        vrrpctl__subcmd__help__subcmd__take)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         vrrpctl__subcmd__promote)
             opts="-h --all --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -343,6 +363,24 @@ _vrrpctl() {
             return 0
             ;;
         vrrpctl__subcmd__status)
+            opts="-h --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vrrpctl__subcmd__take)
             opts="-h --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

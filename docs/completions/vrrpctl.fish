@@ -32,6 +32,7 @@ complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "status" -d 'A table
 complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "show" -d 'Everything about one virtual router'
 complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "demote" -d 'Take virtual routers out of service on this node, until they are promoted'
 complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "promote" -d 'Put demoted virtual routers back into service on this node'
+complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "take" -d 'Become Active here: ask the node that is Active to hand over'
 complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "events" -d 'What happened, and why'
 complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "reload" -d 'Have the daemon read its configuration again'
 complete -c vrrpctl -n "__fish_vrrpctl_needs_command" -f -a "check" -d 'Check a configuration file, without a daemon'
@@ -54,6 +55,9 @@ complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -l socket -d 'T
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -l all -d 'All virtual routers of this node'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -l json -d 'Print JSON, for programs'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand promote" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand take" -l socket -d 'The daemon\'s control socket' -r -F
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand take" -l json -d 'Print JSON, for programs'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand take" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -s n -d 'Show the last N' -r
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -l since -d 'Only events since then: a time such as 2026-11-28T03:00:00Z, or an age such as 90s, 30m or 1d12h' -r
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand events" -l severity -d 'Only events of this severity or a greater one: error, warning or info' -r
@@ -69,11 +73,12 @@ complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand check" -l socket -d 'The
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand check" -l strict -d 'Let warnings count as failures, also those about this machine: exit code 1 if there is one'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand check" -l json -d 'Print JSON, for programs'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand check" -s h -l help -d 'Print help'
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "status" -d 'A table of all virtual routers, or of one'
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "show" -d 'Everything about one virtual router'
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "demote" -d 'Take virtual routers out of service on this node, until they are promoted'
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "promote" -d 'Put demoted virtual routers back into service on this node'
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "events" -d 'What happened, and why'
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "reload" -d 'Have the daemon read its configuration again'
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "check" -d 'Check a configuration file, without a daemon'
-complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote events reload check help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote take events reload check help" -f -a "status" -d 'A table of all virtual routers, or of one'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote take events reload check help" -f -a "show" -d 'Everything about one virtual router'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote take events reload check help" -f -a "demote" -d 'Take virtual routers out of service on this node, until they are promoted'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote take events reload check help" -f -a "promote" -d 'Put demoted virtual routers back into service on this node'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote take events reload check help" -f -a "take" -d 'Become Active here: ask the node that is Active to hand over'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote take events reload check help" -f -a "events" -d 'What happened, and why'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote take events reload check help" -f -a "reload" -d 'Have the daemon read its configuration again'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote take events reload check help" -f -a "check" -d 'Check a configuration file, without a daemon'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand help; and not __fish_seen_subcommand_from status show demote promote take events reload check help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

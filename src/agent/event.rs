@@ -2,6 +2,8 @@
 //! runs no check and no hook and reads no configuration.
 
 use super::named::named;
+use super::node_names::NodeNames;
+use crate::channel::ChannelEvent;
 use crate::protocol::{CheckName, CheckResult, Event, EventKind, StateName};
 use crate::types::{InstanceKey, RouterName};
 use std::time::Duration;
@@ -15,25 +17,28 @@ pub struct AgentEvent {
     pub key: Option<InstanceKey>,
     /// The kind of the event, with its values.
     pub kind: AgentEventKind,
+    /// The names of other nodes that were known when the event happened. Constructors leave them
+    /// empty, because those who report events do not know names; the dispatcher fills them in.
+    pub names: NodeNames,
 }
 
 impl AgentEvent {
     /// An event about the whole node.
     #[must_use]
-    pub const fn of_node(kind: AgentEventKind) -> Self {
-        Self { router: None, key: None, kind }
+    pub fn of_node(kind: AgentEventKind) -> Self {
+        Self { router: None, key: None, kind, names: NodeNames::default() }
     }
 
     /// An event about a router, whatever its families.
     #[must_use]
-    pub const fn of_router(router: RouterName, kind: AgentEventKind) -> Self {
-        Self { router: Some(router), key: None, kind }
+    pub fn of_router(router: RouterName, kind: AgentEventKind) -> Self {
+        Self { router: Some(router), key: None, kind, names: NodeNames::default() }
     }
 }
 
 impl From<Event> for AgentEvent {
     fn from(Event { router, key, kind }: Event) -> Self {
-        Self { router, key, kind: kind.into() }
+        Self { router, key, kind: kind.into(), names: NodeNames::default() }
     }
 }
 
@@ -66,6 +71,8 @@ pub enum AgentEventKind {
         /// How long the hook ran.
         took: Duration,
     },
+    /// What the nodes know of one another has changed.
+    Channel(ChannelEvent),
     /// The configuration was read again and is carried out.
     ConfigurationReloaded {
         /// The name of the operator, or `SIGHUP`.

@@ -3,8 +3,11 @@
 //! A caller holds an [`AgentHandle`]. The requests travel through bounded queues, in which senders
 //! wait for room. If a reply is dropped without a value, the agent is stopping.
 
+use super::channel_status::ChannelStatus;
 use super::event_log::EventLog;
+use super::node_names::NodeNames;
 use super::status::{CheckStatus, HookStatus};
+use crate::channel::TakeOutcome;
 use crate::config::plan::Plan;
 use crate::config::{ConfigError, ConfigWarning};
 use crate::protocol::{Answer, CheckName, Command, Snapshot};
@@ -29,6 +32,15 @@ pub enum Request {
         /// The channel for the answer.
         reply: oneshot::Sender<CommandReply>,
     },
+    /// Asks the node that is Active to hand over to this one. The answer may take seconds.
+    Take {
+        /// The router.
+        router: RouterName,
+        /// The name of the operator.
+        by: String,
+        /// The channel for the answer.
+        reply: oneshot::Sender<TakeOutcome>,
+    },
 }
 
 /// The answer to a command that was carried out.
@@ -45,6 +57,8 @@ pub struct CommandReply {
 pub struct AgentSnapshot {
     /// The name that the node gives itself.
     pub node: String,
+    /// The names of the other nodes, as far as they are known.
+    pub names: NodeNames,
     /// The wall clock at `snapshot.at`.
     pub wall: Timestamp,
     /// The state of the core.
@@ -53,6 +67,8 @@ pub struct AgentSnapshot {
     pub hooks: BTreeMap<RouterName, Vec<HookStatus>>,
     /// The state of the checks.
     pub checks: BTreeMap<CheckName, CheckStatus>,
+    /// What is known about the other nodes.
+    pub channel: ChannelStatus,
 }
 
 /// What a caller needs to reach the agent.

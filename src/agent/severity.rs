@@ -2,6 +2,7 @@
 //! the column of `vrrpctl events` and the field of the JSON follow it.
 
 use super::event::{AgentEventKind, HookOutcome};
+use crate::channel::{ChannelEvent, SettingDifference};
 use crate::protocol::{Cause, CheckResult, EventKind, Fault, PeerWarning, StateName};
 use std::str::FromStr;
 
@@ -35,6 +36,7 @@ impl Severity {
     pub fn of(kind: &AgentEventKind) -> Self {
         match kind {
             AgentEventKind::Protocol(kind) => Self::of_protocol(kind),
+            AgentEventKind::Channel(event) => Self::of_channel(event),
             AgentEventKind::Check { result: CheckResult::Passing, .. }
             | AgentEventKind::ConfigurationReloaded { .. }
             | AgentEventKind::Hook {
@@ -45,6 +47,32 @@ impl Severity {
             | AgentEventKind::Hook { outcome: HookOutcome::Failed(_) | HookOutcome::TimedOut(_), .. } => {
                 Self::Warning
             }
+        }
+    }
+
+    /// The severity of an event of the channel between nodes.
+    #[must_use]
+    pub fn of_channel(event: &ChannelEvent) -> Self {
+        match event {
+            ChannelEvent::NodeHeard { .. }
+            | ChannelEvent::NodeLeft { .. }
+            | ChannelEvent::RedundancyBack { .. }
+            | ChannelEvent::DiffersNoMore { .. }
+            // During an upgrade of one node after the other this is so for a while.
+            | ChannelEvent::Differs { what: SettingDifference::Software { .. }, .. } => Self::Info,
+            ChannelEvent::NodeSilent { .. }
+            | ChannelEvent::RedundancyLost { .. }
+            | ChannelEvent::Differs {
+                what:
+                    SettingDifference::Addresses { .. }
+                    | SettingDifference::Vrid { .. }
+                    | SettingDifference::Interval { .. }
+                    | SettingDifference::Version { .. }
+                    | SettingDifference::Checks { .. },
+                ..
+            }
+            | ChannelEvent::NameShared { .. }
+            | ChannelEvent::NotUnderstood { .. } => Self::Warning,
         }
     }
 

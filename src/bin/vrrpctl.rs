@@ -12,7 +12,7 @@ use vrrpd::control::client::{
     Client, ClientError, DemoteRequest, EventSelection, Exit, Force, LOCAL_ERROR, LastResort, ReloadMode,
     Selection,
 };
-use vrrpd::control::message::{DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, VERSION};
+use vrrpd::control::message::{DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, StatusDoc, VERSION};
 use vrrpd::control::render::{self, Width, terminal};
 use vrrpd::runtime::candidate::{self, Candidate, LoadPurpose};
 use vrrpd::runtime::clock::wall;
@@ -58,6 +58,9 @@ fn run(cli: &Cli, output: OutputFormat) -> Result<Exit, CommandFailure> {
             let last_resort = if *last_resort { LastResort::Yes } else { LastResort::No };
             let force = if *force { Force::Yes } else { Force::No };
             let order = DemoteRequest { reason, span: *span, last_resort, force };
+            if output == OutputFormat::Text && io::stderr().is_terminal() {
+                tell_who_takes_over(&connect()?.status(None)?, which);
+            }
             let document = connect()?.demote(&selection(which), &order, tell_that_it_waits)?;
             warn(document.warning.as_deref());
             output.print(&document, render::demote)?;
@@ -68,6 +71,15 @@ fn run(cli: &Cli, output: OutputFormat) -> Result<Exit, CommandFailure> {
             warn(document.warning.as_deref());
             output.print(&document, render::promote)?;
             Ok(Exit::Done)
+        }
+        ControlCommand::Take { name } => {
+            let document = connect()?.take(name)?;
+            output.print(&document, render::take)?;
+            Ok(match &*document.outcome {
+                "refused" => Exit::Refused,
+                "no_answer" => Exit::TimedOut,
+                _ => Exit::Done,
+            })
         }
         ControlCommand::Events { names, last, since, severity, follow: goes_on } => {
             let since = since.map(|since| since.time(wall()));
@@ -157,6 +169,13 @@ fn warn(warning: Option<&str>) {
     if let Some(warning) = warning {
         let _best_effort = writeln!(io::stderr(), "vrrpctl: WARNING: {}", terminal::lines(warning));
     }
+}
+
+/// Prints who will take over, as far as the nodes know one another.
+fn tell_who_takes_over(status: &StatusDoc, which: &Which) {
+    let selected = |name: &str| which.all || which.names.iter().any(|one| one == name);
+    let text = render::successors(status, &selected);
+    let _best_effort = write!(io::stderr(), "{}", terminal::lines(&text));
 }
 
 fn tell_that_it_waits() {

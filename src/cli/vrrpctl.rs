@@ -74,6 +74,15 @@ pub enum ControlCommand {
         #[command(flatten)]
         which: Which,
     },
+    /// Become Active here: ask the node that is Active to hand over
+    ///
+    /// Needs peer_key_file in [agent] on both nodes. The Active hands over without a gap, or refuses
+    /// and says why (exit code 4). If it has the higher priority and preempts, it stays Backup at
+    /// priority 1 afterwards, until it is promoted there.
+    Take {
+        /// A virtual router
+        name: String,
+    },
     /// What happened, and why
     ///
     /// Severities: error, somebody should look now (nobody serves an address, two routers do);

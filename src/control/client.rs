@@ -5,7 +5,8 @@
 //! except that of a command that follows events.
 
 use super::message::{
-    DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, PromoteDoc, ReloadDoc, ShowDoc, StatusDoc, VERSION,
+    DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, PromoteDoc, ReloadDoc, ShowDoc, StatusDoc, TakeDoc,
+    VERSION,
 };
 use super::varlink::{Call, FrameBuffer, Reply, encode_call};
 use crate::agent::{Severity, named};
@@ -248,6 +249,14 @@ impl Client {
     /// [`ClientError`].
     pub fn promote(&mut self, selection: &Selection) -> Result<PromoteDoc, ClientError> {
         self.call("Promote", Value::Object(selected(selection)), COMMAND_PATIENCE)
+    }
+
+    /// Has the Active hand over to this node.
+    ///
+    /// # Errors
+    /// [`ClientError`]. A refusal is not a failure of the call: the document has the reason.
+    pub fn take(&mut self, name: &str) -> Result<TakeDoc, ClientError> {
+        self.call("Take", json!({ "name": name }), COMMAND_PATIENCE)
     }
 
     /// Has the daemon read its configuration again.

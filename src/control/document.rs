@@ -6,10 +6,11 @@ mod warnings;
 
 use super::message::{
     ActiveDoc, AnnounceDoc, ConfigurationDoc, CountersDoc, DemoteResultDoc, DemotedDoc, HookDoc, HookRunDoc,
-    InstanceDoc, LastHeardDoc, PeerDoc, PriorityDoc, ShowDoc, StatusDoc, TimersDoc, UnattributedDoc, VERSION,
-    VirtualRouterDoc,
+    InstanceDoc, LastHeardDoc, PeerDoc, PriorityDoc, ShowDoc, StatusDoc, TakeDoc, TimersDoc, UnattributedDoc,
+    VERSION, VirtualRouterDoc,
 };
 use crate::agent::{AgentSnapshot, HookActivity, HookRun, HookStatus, named};
+use crate::channel::{Afterwards, TakeOutcome};
 use crate::protocol::{
     ActiveRouter, ChecksumPolicy, Counters, DemoteOutcome, Demotion, InstanceResult, InstanceSnapshot,
     InstanceSpec, LastResort, LinkLocalRule, PeerSnapshot, RouterSnapshot, RouterSpec,
@@ -19,11 +20,15 @@ use crate::wire::RejectReason;
 use crate::words::{self, EventDoc, Stamp, checksum, millis};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
+use std::net::IpAddr;
 
+mod nodes;
 mod outlook;
 mod tracks;
 mod why;
 
+#[cfg(any(test, feature = "schema"))]
+pub(super) use nodes::PRESENCES;
 #[cfg(any(test, feature = "schema"))]
 pub(super) use tracks::{HEALTHS, WATCHED_KINDS};
 
@@ -52,6 +57,8 @@ impl AgentSnapshot {
             node: self.node.clone(),
             time: Stamp(self.wall),
             virtual_routers: routers.into_iter().flat_map(of).collect(),
+            nodes: self.nodes(),
+            warnings: self.channel_warnings(),
         }
     }
 
@@ -71,6 +78,8 @@ impl AgentSnapshot {
             faults: router.faults.iter().map(ToString::to_string).collect(),
             demoted: router.demoted.as_ref().map(demoted),
             handing_over: router.handing_over,
+            redundant: self.redundancy(router).map(|redundancy| redundancy.is_redundant),
+            standbys: self.standbys(router),
             tracks: spec.tracks.iter().map(|track| self.track(track)).collect(),
             hooks: self.hooks.get(&spec.name).into_iter().flatten().map(hook).collect(),
             instances: router.instances.iter().map(|instance| self.instance(router, instance)).collect(),
@@ -87,7 +96,7 @@ impl AgentSnapshot {
             vrid: instance.key.vrid.get(),
             state: instance.state.as_str().into(),
             priority: priority(router),
-            active: instance.active.map(active),
+            active: instance.active.map(|router| self.active(router)),
             addresses: addresses(&router.spec, instance.key.family).0,
             since: self.wall_time(instance.since),
             cause: instance.cause.as_str().into(),
@@ -95,6 +104,8 @@ impl AgentSnapshot {
             faults: router.faults.iter().map(ToString::to_string).collect(),
             demoted: router.demoted.as_ref().map(demoted),
             handing_over: router.handing_over,
+            redundant: self.redundancy(router).map(|redundancy| redundancy.is_redundant),
+            standbys: self.standbys(router),
             warnings: self.warnings(router, instance),
             counters: counters(&instance.counters),
         }
@@ -108,8 +119,14 @@ impl AgentSnapshot {
             state: instance.state.as_str().into(),
             since: self.wall_time(instance.since),
             cause: instance.cause.as_str().into(),
-            why: words::why_in_full(instance.cause, &instance.details, router.effective, instance.key.family),
-            active: instance.active.map(active),
+            why: words::why_in_full(
+                &self.names,
+                instance.cause,
+                &instance.details,
+                router.effective,
+                instance.key.family,
+            ),
+            active: instance.active.map(|router| self.active(router)),
             source: instance.source,
             addresses,
             excluded_addresses,
@@ -126,9 +143,21 @@ impl AgentSnapshot {
         }
     }
 
+    fn active(&self, router: ActiveRouter) -> ActiveDoc {
+        let ActiveRouter { address, local } = router;
+        let node = if local { Some(self.node.clone()) } else { self.name_of(address) };
+        ActiveDoc { address, local, node }
+    }
+
+    /// Returns the name of another node, if it is known.
+    fn name_of(&self, address: IpAddr) -> Option<String> {
+        self.names.of(address).map(str::to_owned)
+    }
+
     fn peer(&self, peer: &PeerSnapshot) -> PeerDoc {
         PeerDoc {
             address: peer.address,
+            node: self.name_of(peer.address),
             priority: peer.priority.get(),
             advertise_interval_ms: millis(peer.interval.period()),
             checksum: checksum(peer.checksum).into(),
@@ -169,11 +198,13 @@ pub(super) fn demote_result(
         family: result.family.as_str().into(),
         outcome: demote_outcome(&result.outcome).into(),
         taken_over_by,
+        taken_over_by_node: taken_over_by.and_then(|taker| published.name_of(taker)),
         handover_ms: handover.map(millis),
         waited_ms: waited.map(millis),
         replaced: replaced.map(demoted),
         last_heard: last_heard.map(|peer| LastHeardDoc {
             address: peer.address,
+            node: published.name_of(peer.address),
             priority: peer.standing.get(),
             time: published.wall_time(peer.heard),
         }),
@@ -266,6 +297,44 @@ named! {
     LinkLocalRule::Lenient => "none",
 }
 
+/// Builds the document of `take`.
+pub(super) fn take_document(node: String, name: String, outcome: TakeOutcome) -> TakeDoc {
+    let document = TakeDoc {
+        version: VERSION,
+        node,
+        name: name.into(),
+        outcome: take_outcome(&outcome).into(),
+        taken_from: None,
+        taken_from_node: None,
+        handover_ms: None,
+        last_resort: None,
+        reason: None,
+    };
+    match outcome {
+        TakeOutcome::HandedOver { node, address, after, afterwards } => TakeDoc {
+            taken_from: Some(address),
+            taken_from_node: Some(node),
+            handover_ms: Some(millis(after)),
+            last_resort: Some(afterwards == Afterwards::LastResort),
+            ..document
+        },
+        TakeOutcome::Refused(why) => TakeDoc { reason: Some(why), ..document },
+        TakeOutcome::NoAnswer { node, waited } => {
+            let reason = format!("{node} did not answer within {}", words::span(waited));
+            TakeDoc { taken_from_node: Some(node), reason: Some(reason), ..document }
+        }
+    }
+}
+
+named! {
+    /// The names of all outcomes of `take`.
+    pub(super) const TAKE_OUTCOMES;
+    fn take_outcome(TakeOutcome);
+    TakeOutcome::HandedOver { .. } => "handed_over",
+    TakeOutcome::Refused(_) => "refused",
+    TakeOutcome::NoAnswer { .. } => "no_answer",
+}
+
 pub(super) fn demoted(demotion: &Demotion) -> DemotedDoc {
     let Demotion { since, until, last_resort, reason, by } = demotion.clone();
     let last_resort = last_resort == LastResort::Yes;
@@ -289,10 +358,6 @@ fn hook(status: &HookStatus) -> HookDoc {
             took_ms: millis(*took),
         }),
     }
-}
-
-fn active(router: ActiveRouter) -> ActiveDoc {
-    ActiveDoc { address: router.address, local: router.local }
 }
 
 fn addresses(spec: &RouterSpec, family: Family) -> (Vec<IpNet>, Vec<IpNet>) {

@@ -31,6 +31,50 @@ pub struct StatusDoc {
     pub time: Stamp,
     /// One entry for each router and family, in the order of the names, IPv4 before IPv6.
     pub virtual_routers: Vec<VirtualRouterDoc>,
+    /// The other nodes, in the order of their names; null: the nodes do not talk to one another
+    /// (`peer_key_file`).
+    #[serde(default)]
+    pub nodes: Option<Vec<NodeDoc>>,
+    /// The warnings about this node that are about no router of it.
+    #[serde(default)]
+    pub warnings: Vec<WarningDoc>,
+}
+
+/// Another node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+pub struct NodeDoc {
+    /// The name of the node.
+    pub name: String,
+    /// The addresses that it sends from.
+    pub addresses: Vec<IpAddr>,
+    /// Whether it is there: `present`, `silent` (it is not heard any more) or `left` (it said that
+    /// vrrpd stops).
+    pub presence: Word,
+    /// The time at which it was last heard.
+    pub heard: Stamp,
+    /// The version of vrrpd that it runs.
+    pub software: String,
+}
+
+/// Another node that has a router, and whether it would take over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+pub struct StandbyDoc {
+    /// The name of the node.
+    pub node: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// Whether it is Active.
+    pub active: bool,
+    /// The priority of its router after tracking.
+    pub priority: u8,
+    /// Why it would not take over, for people; null: it would, or it is Active.
+    pub obstacle: Option<String>,
+    /// The time at which it was last heard.
+    pub heard: Stamp,
+    /// The time since then.
+    pub age_ms: f64,
 }
 
 /// One family of one router, in brief.
@@ -68,6 +112,13 @@ pub struct VirtualRouterDoc {
     pub demoted: Option<DemotedDoc>,
     /// Whether a hand-over to another router is under way.
     pub handing_over: bool,
+    /// Whether a node would take over if the Active failed now; null: that is not known, because the
+    /// nodes do not talk to one another, or have not had the time to.
+    #[serde(default)]
+    pub redundant: Option<bool>,
+    /// The other nodes that have the router, those that would take over first.
+    #[serde(default)]
+    pub standbys: Vec<StandbyDoc>,
     /// The warnings about other routers and about this node, and whether no router serves. The
     /// worst comes first.
     #[serde(default)]
@@ -81,7 +132,8 @@ pub struct VirtualRouterDoc {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct WarningDoc {
-    /// The kind of the warning: `nobody_serves`; of this node `foreign_addresses`, `mtu_too_small`,
+    /// The kind of the warning: `nobody_serves`; `not_redundant` or `setting_differs`, from what the
+    /// nodes tell one another; `channel` if they cannot; of this node `foreign_addresses`, `mtu_too_small`,
     /// `source_of_own_connections` or `not_sent`; of another router one of the names of `suspicion`
     /// of an event.
     pub kind: Word,
@@ -90,6 +142,9 @@ pub struct WarningDoc {
     /// The router that the warning is about; null: it is about no other router, or its address is
     /// not known.
     pub peer: Option<IpAddr>,
+    /// The name of the node that `peer` is; null: it is not known.
+    #[serde(default)]
+    pub peer_node: Option<String>,
     /// The hardware address that the warning is about; null: it is about none.
     #[cfg_attr(any(test, feature = "schema"), schemars(with = "Option<String>"))]
     pub mac: Option<MacAddr>,
@@ -110,13 +165,16 @@ pub struct PriorityDoc {
 }
 
 /// The router that is Active.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ActiveDoc {
     /// The source address of its advertisements.
     pub address: IpAddr,
     /// Whether the router is this node.
     pub local: bool,
+    /// The name of the node; null: it is not known.
+    #[serde(default)]
+    pub node: Option<String>,
 }
 
 /// A demotion: an operator has taken the router out of service.
@@ -161,6 +219,13 @@ pub struct ShowDoc {
     pub demoted: Option<DemotedDoc>,
     /// Whether a hand-over to another router is under way.
     pub handing_over: bool,
+    /// Whether a node would take over if the Active failed now; null: that is not known, because the
+    /// nodes do not talk to one another, or have not had the time to.
+    #[serde(default)]
+    pub redundant: Option<bool>,
+    /// The other nodes that have the router, those that would take over first.
+    #[serde(default)]
+    pub standbys: Vec<StandbyDoc>,
     /// The checks and interfaces that the router tracks.
     pub tracks: Vec<TrackDoc>,
     /// The commands that are run when the router takes over, changes its state or releases its
@@ -369,6 +434,9 @@ pub struct TimersDoc {
 pub struct PeerDoc {
     /// The source address of its advertisements.
     pub address: IpAddr,
+    /// The name of the node; null: it is not known.
+    #[serde(default)]
+    pub node: Option<String>,
     /// The priority that the other router advertised.
     pub priority: u8,
     /// The interval that the other router advertised.
@@ -426,6 +494,9 @@ pub struct DemoteResultDoc {
     pub outcome: Word,
     /// The router that serves now; null unless `handed_over`.
     pub taken_over_by: Option<IpAddr>,
+    /// The name of the node that serves now; null: it is not known.
+    #[serde(default)]
+    pub taken_over_by_node: Option<String>,
     /// The time from the command to the first advertisement of the router that took over; null
     /// unless `handed_over`.
     pub handover_ms: Option<f64>,
@@ -444,11 +515,14 @@ pub struct DemoteResultDoc {
 }
 
 /// Another router, and when it was last heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct LastHeardDoc {
     /// The source address of its advertisements.
     pub address: IpAddr,
+    /// The name of the node; null: it is not known.
+    #[serde(default)]
+    pub node: Option<String>,
     /// The priority that the other router advertised; if it resigned, its priority before that.
     pub priority: u8,
     /// The time at which the other router was last heard.
@@ -483,6 +557,32 @@ pub struct PromoteResultDoc {
     /// The state of the router now, and its reason, for people. The wording may change.
     #[serde(default)]
     pub outlook: String,
+}
+
+/// The answer to `take`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+pub struct TakeDoc {
+    /// The version of this document. Fields may be added under it; none changes or goes.
+    pub version: u32,
+    /// The name of the node that answers.
+    pub node: String,
+    /// The name of the router.
+    pub name: Word,
+    /// The outcome. `handed_over`: this node serves now. `refused`: nothing was done (exit code 4).
+    /// `no_answer`: the Active was asked and did not answer (exit code 5).
+    pub outcome: Word,
+    /// The address of the node that handed over; null unless `handed_over`.
+    pub taken_from: Option<IpAddr>,
+    /// The name of the node that was asked; null: none was.
+    pub taken_from_node: Option<String>,
+    /// The time that the hand-over took; null unless `handed_over`.
+    pub handover_ms: Option<f64>,
+    /// Whether the node that handed over is demoted as the last resort now, because it would take
+    /// over again otherwise; null unless `handed_over`.
+    pub last_resort: Option<bool>,
+    /// The reason of `refused` or `no_answer`, for people; null unless one of these.
+    pub reason: Option<String>,
 }
 
 /// The answer to `events`; with `--follow` there is one such document in each line.

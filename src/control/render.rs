@@ -16,9 +16,11 @@ pub use table::{Width, status};
 use self::terminal::line as printable;
 use super::message::{
     DemoteDoc, DemoteResultDoc, DemotedDoc, EventsDoc, LastHeardDoc, PromoteDoc, PromoteResultDoc,
+    StandbyDoc, StatusDoc, TakeDoc,
 };
-use crate::words::{self, span};
+use crate::words::{self, NamedNode, span};
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The text of `demote`: one sentence per router, or per family where the families differ.
@@ -35,6 +37,36 @@ pub fn demote(document: &DemoteDoc) -> String {
             let family = if whole { String::new() } else { format!(" {}", first.family) };
             let _infallible = writeln!(text, "{}{family}: {}", first.name, demoted(alike, document));
         }
+    }
+    text
+}
+
+/// Who will take over the selected routers that this node serves, one sentence per router; nothing
+/// where the nodes do not know one another.
+#[must_use]
+pub fn successors(document: &StatusDoc, selected: &dyn Fn(&str) -> bool) -> String {
+    let mut text = String::new();
+    for router in document.virtual_routers.chunk_by(|a, b| a.name == b.name) {
+        let Some(served) = router.iter().find(|family| family.state == "active") else { continue };
+        if served.redundant.is_none() || !selected(&served.name) {
+            continue;
+        }
+        let ready = served.standbys.iter().find(|standby| standby.obstacle.is_none());
+        let outlook = match ready {
+            Some(StandbyDoc { node, address, priority, .. }) => {
+                format!("{} ({address}, priority {priority}) will take over", printable(node))
+            }
+            None => {
+                let why = served
+                    .standbys
+                    .iter()
+                    .filter_map(|standby| Some(format!("{}: {}", standby.node, standby.obstacle.as_ref()?)));
+                let why = why.collect::<Vec<_>>().join("; ");
+                let why = if why.is_empty() { "no other node is heard".to_owned() } else { why };
+                format!("by what is known now, nobody will take over ({})", printable(&why))
+            }
+        };
+        let _infallible = writeln!(text, "{}: {outlook}.", served.name);
     }
     text
 }
@@ -60,6 +92,34 @@ pub fn promote(document: &PromoteDoc) -> String {
         let _infallible = writeln!(text, "{sentence}");
     }
     text
+}
+
+/// The text of `take`: one sentence.
+#[must_use]
+pub fn take(document: &TakeDoc) -> String {
+    let TakeDoc { name, outcome, taken_from, taken_from_node, handover_ms, last_resort, reason, .. } =
+        document;
+    let reason = printable(reason.as_deref().unwrap_or("no reason was given"));
+    let asked = printable(taken_from_node.as_deref().unwrap_or("the Active"));
+    let sentence = match &**outcome {
+        "handed_over" => {
+            let from = taken_from.map_or_else(String::new, |address| format!(" ({address})"));
+            let after = span(millis(handover_ms.unwrap_or_default()));
+            let more = if *last_resort == Some(true) {
+                format!(
+                    " {asked} has the higher priority, so it stays Backup at priority 1 until you run there: vrrpctl \
+                     promote {name}"
+                )
+            } else {
+                String::new()
+            };
+            format!("now served here; {asked}{from} handed over ({after}).{more}")
+        }
+        "refused" => format!("NOT taken: {reason}."),
+        "no_answer" => format!("{reason}. It may hand over all the same; see: vrrpctl status {name}"),
+        other => format!("{other}."),
+    };
+    format!("{name}: {sentence}\n")
 }
 
 /// The text of `events`: one line each, which begins with the severity if the event needs
@@ -93,18 +153,20 @@ fn demoted(families: &[DemoteResultDoc], document: &DemoteDoc) -> String {
         "handed_over" => {
             let slowest = families.iter().filter_map(|f| f.handover_ms).fold(0.0, f64::max);
             let after = span(millis(slowest));
-            let takers = takers(families);
-            format!(
-                "now served by {takers} ({after}). This node holds none of its addresses and stays out {end}."
-            )
+            let takers = match takers(families) {
+                Takers::Nameless(takers) => format!("{takers} ({after})"),
+                // The addresses are in parentheses already.
+                Takers::Named(takers) => format!("{takers}, after {after}"),
+            };
+            format!("now served by {takers}. This node holds none of its addresses and stays out {end}.")
         }
         "was_backup" if demotion.last_resort => {
             format!("was not Active here; from now on it serves here only if nobody else does, {end}.")
         }
-        "was_backup" => match first.last_heard {
+        "was_backup" => match &first.last_heard {
             Some(active) => format!(
                 "was not Active here; now demoted {end}: this node will not take over if {} fails.",
-                active.address
+                printable(&named(active.node.as_deref(), active.address).to_string())
             ),
             None => format!(
                 "was not Active here; now demoted {end}. No other router was heard: does anybody serve {}?",
@@ -136,11 +198,12 @@ fn demoted(families: &[DemoteResultDoc], document: &DemoteDoc) -> String {
 /// service.
 fn refused(families: &[DemoteResultDoc]) -> String {
     let waited = waited(families);
-    let heard = families.iter().filter_map(|family| family.last_heard).max_by_key(|heard| heard.time);
+    let heard =
+        families.iter().filter_map(|family| family.last_heard.as_ref()).max_by_key(|heard| heard.time);
     let heard = match heard {
-        Some(LastHeardDoc { address, priority, time }) => format!(
-            "The last other router that was heard is {address} (priority {priority}), at {time}. Look there first: \
-             vrrpctl status"
+        Some(LastHeardDoc { address, node, priority, time }) => format!(
+            "The last other router that was heard is {}, at {time}. Look there first: vrrpctl status",
+            printable(&named(node.as_deref(), *address).with_priority(priority))
         ),
         None => "No other router was heard since vrrpd started: is it running on the other node, and do the firewalls let \
                  protocol 112 pass?"
@@ -197,11 +260,47 @@ fn changes(before: &DemotedDoc, now: &DemotedDoc) -> String {
     if changes.is_empty() { "nothing changed".to_owned() } else { changes.join("; ") }
 }
 
-fn takers(families: &[DemoteResultDoc]) -> String {
-    let mut takers: Vec<String> =
-        families.iter().filter_map(|f| f.taken_over_by).map(|address| address.to_string()).collect();
-    takers.dedup();
-    if takers.is_empty() { "another router".to_owned() } else { takers.join(" and ") }
+/// Those who took over, in words.
+enum Takers {
+    /// No name is known: `192.0.2.11 and fe80::11`.
+    Nameless(String),
+    /// At least one name is known: `fe1 (192.0.2.11, fe80::11)`.
+    Named(String),
+}
+
+/// Those who took over. A node is named once, with its addresses in all families.
+fn takers(families: &[DemoteResultDoc]) -> Takers {
+    let mut takers: Vec<(Option<&str>, Vec<IpAddr>)> = Vec::new();
+    for family in families {
+        let (node, Some(address)) = (family.taken_over_by_node.as_deref(), family.taken_over_by) else {
+            continue;
+        };
+        let known = takers
+            .iter_mut()
+            .find(|(taker, addresses)| *taker == node && (node.is_some() || addresses.contains(&address)));
+        match known {
+            Some((_, addresses)) if addresses.contains(&address) => {}
+            Some((_, addresses)) => addresses.push(address),
+            None => takers.push((node, vec![address])),
+        }
+    }
+    let words = |(node, addresses): &(Option<&str>, Vec<IpAddr>)| {
+        let addresses = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        node.map_or_else(|| addresses.clone(), |node| format!("{} ({addresses})", printable(node)))
+    };
+    let told = takers.iter().map(words).collect::<Vec<_>>().join(" and ");
+    if takers.iter().any(|(node, _)| node.is_some()) {
+        Takers::Named(told)
+    } else if told.is_empty() {
+        Takers::Nameless("another router".to_owned())
+    } else {
+        Takers::Nameless(told)
+    }
+}
+
+/// The node of a document, with its name if the document has one.
+const fn named(name: Option<&str>, address: IpAddr) -> NamedNode<'_> {
+    NamedNode { name, address }
 }
 
 fn waited(families: &[DemoteResultDoc]) -> String {

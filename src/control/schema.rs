@@ -7,10 +7,11 @@
 
 use super::client::{ERROR_KINDS, LOCAL_ERROR};
 use super::document::{
-    CHECKSUM_POLICIES, DEMOTE_OUTCOMES, HEALTHS, LINK_LOCAL_RULES, PROMOTE_OUTCOMES, ROLES, WATCHED_KINDS,
+    CHECKSUM_POLICIES, DEMOTE_OUTCOMES, HEALTHS, LINK_LOCAL_RULES, PRESENCES, PROMOTE_OUTCOMES, ROLES,
+    TAKE_OUTCOMES, WATCHED_KINDS,
 };
 use super::message::{
-    CheckDoc, DemoteDoc, ErrorDoc, EventsDoc, PromoteDoc, ReloadDoc, ShowDoc, StatusDoc, VERSION,
+    CheckDoc, DemoteDoc, ErrorDoc, EventsDoc, PromoteDoc, ReloadDoc, ShowDoc, StatusDoc, TakeDoc, VERSION,
 };
 use super::reload::{CHECK_ACTIONS, EFFECTS, ROUTER_ACTIONS};
 use crate::agent::{HOOK_OUTCOMES, Severity, named};
@@ -18,6 +19,7 @@ use crate::config::HookKind;
 use crate::protocol::{Cause, CheckResult, HandoverCause, PeerWarning, StateName};
 use crate::types::Family;
 use crate::wire::{ChecksumFlavour, RejectReason};
+use crate::words::channel::SETTINGS;
 use crate::words::{self, EVENT_KINDS, Stamp};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -35,6 +37,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("events", schema::<EventsDoc>("vrrpctl events --json; with --follow one such document a line")),
         ("promote", schema::<PromoteDoc>("vrrpctl promote --json")),
         ("reload", schema::<ReloadDoc>("vrrpctl reload --json")),
+        ("take", schema::<TakeDoc>("vrrpctl take NAME --json")),
         ("show", schema::<ShowDoc>("vrrpctl show NAME --json")),
         ("status", schema::<StatusDoc>("vrrpctl status --json")),
     ]
@@ -152,6 +155,7 @@ fn refinements() -> Vec<(&'static str, &'static [&'static str], Value)> {
         ("ShowDoc", &["version"], json!({ "const": VERSION })),
         ("DemoteDoc", &["version"], json!({ "const": VERSION })),
         ("PromoteDoc", &["version"], json!({ "const": VERSION })),
+        ("TakeDoc", &["version"], json!({ "const": VERSION })),
         ("EventsDoc", &["version"], json!({ "const": VERSION })),
         ("ReloadDoc", &["version"], json!({ "const": VERSION })),
         ("CheckDoc", &["version"], json!({ "const": VERSION })),
@@ -192,6 +196,8 @@ fn refinements() -> Vec<(&'static str, &'static [&'static str], Value)> {
         ("HookRunDoc", &["outcome"], word(&run_outcomes)),
         ("DemoteResultDoc", &["outcome"], word(DEMOTE_OUTCOMES)),
         ("PromoteResultDoc", &["outcome"], word(PROMOTE_OUTCOMES)),
+        ("NodeDoc", &["presence"], word(PRESENCES)),
+        ("TakeDoc", &["outcome"], word(TAKE_OUTCOMES)),
         ("PlannedRouterDoc", &["action"], word(ROUTER_ACTIONS)),
         ("PlannedCheckDoc", &["action"], word(CHECK_ACTIONS)),
         ("AgentChangeDoc", &["takes_effect"], word(EFFECTS)),
@@ -201,6 +207,7 @@ fn refinements() -> Vec<(&'static str, &'static [&'static str], Value)> {
         ("EventDoc", &["health"], word(&results)),
         ("EventDoc", &["hook"], word(&hooks)),
         ("EventDoc", &["outcome"], word(HOOK_OUTCOMES)),
+        ("EventDoc", &["setting"], word(SETTINGS)),
         ("EventDoc", &["suspicion"], word(&suspicions)),
         ("EventDoc", &["mac", "mac_before"], json!({ "pattern": MAC })),
     ]
@@ -414,7 +421,7 @@ mod tests {
     fn every_refinement_meets_its_type() {
         let texts: String = schemas().iter().map(|(_, schema)| schema.to_string()).collect();
         for (of, _, _) in refinements() {
-            let root = ["Status", "Show", "Demote", "Promote", "Events", "Reload", "Check", "Error"]
+            let root = ["Status", "Show", "Demote", "Promote", "Take", "Events", "Reload", "Check", "Error"]
                 .iter()
                 .any(|name| of == format!("{name}Doc"));
             assert!(root || texts.contains(&format!("#/$defs/{}\"", name_of(of))), "nothing is a {of}");

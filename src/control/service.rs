@@ -4,7 +4,7 @@
 
 use super::call::{CallArguments, CallError, Caller};
 use super::change_log::{ChangeLog, LogDecision};
-use super::document::{PromoteOutcome, demote_result, demoted, promote_outcome};
+use super::document::{PromoteOutcome, demote_result, demoted, promote_outcome, take_document};
 use super::message::{DemoteDoc, EventsDoc, PromoteDoc, PromoteResultDoc, VERSION};
 use super::server::Limits;
 use super::snapshot_broker::{Gone, SnapshotSource};
@@ -13,6 +13,7 @@ use crate::agent::{
     AgentHandle, AgentSnapshot, CommandReply, EventFilter, EventRecord, Follower, ReloadMode, ReloadRequest,
     Request, Severity,
 };
+use crate::channel::TakeOutcome;
 use crate::kernel::blocking;
 use crate::protocol::{Answer, Command, Demotion, Force, InstanceResult, LastResort, RouterSnapshot, Until};
 use crate::types::RouterName;
@@ -47,6 +48,7 @@ pub(super) enum Method {
     Show,
     Demote,
     Promote,
+    Take,
     Events,
     Reload,
 }
@@ -82,8 +84,8 @@ pub(super) struct Service {
 }
 
 impl Method {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Status, Self::Show, Self::Demote, Self::Promote, Self::Events, Self::Reload];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Status, Self::Show, Self::Demote, Self::Promote, Self::Take, Self::Events, Self::Reload];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -91,6 +93,7 @@ impl Method {
             Self::Show => "Show",
             Self::Demote => "Demote",
             Self::Promote => "Promote",
+            Self::Take => "Take",
             Self::Events => "Events",
             Self::Reload => "Reload",
         }
@@ -100,7 +103,7 @@ impl Method {
     /// wait for one.
     pub(super) const fn changes(self) -> bool {
         match self {
-            Self::Demote | Self::Promote | Self::Reload => true,
+            Self::Demote | Self::Promote | Self::Take | Self::Reload => true,
             Self::Status | Self::Show | Self::Events => false,
         }
     }
@@ -137,6 +140,7 @@ impl Service {
             }
             Some(Method::Demote) => self.demote(arguments, caller).await?,
             Some(Method::Promote) => self.promote(arguments, caller).await?,
+            Some(Method::Take) => self.take(arguments, caller).await?,
             Some(Method::Reload) => self.reload(arguments, caller).await?,
             Some(Method::Events) => {
                 let last = arguments.take("last")?.unwrap_or(EVENTS_DEFAULT);
@@ -268,6 +272,36 @@ impl Service {
         let node = published.node.clone();
         let document = PromoteDoc { version: VERSION, node, persisted, warning, results };
         Ok(encode_reply(&document, Continues::No))
+    }
+
+    async fn take(&self, mut arguments: CallArguments, caller: Caller) -> Result<Vec<u8>, CallError> {
+        let name: String = arguments.require("name")?;
+        arguments.finish()?;
+        let published = self.snapshot().await?;
+        let router = known(&published, &name)?;
+        let by = operator(caller).await;
+        match self.change_log.record(caller.uid) {
+            LogDecision::Write => {
+                let Caller { uid, pid } = caller;
+                tracing::info!(uid, pid, by, router = name, "asked to take");
+            }
+            LogDecision::Count => {}
+        }
+        let outcome = match &router.demoted {
+            Some(_) => TakeOutcome::Refused(format!("it is demoted here. Run first: vrrpctl promote {name}")),
+            None => self.take_from_active(router.spec.name.clone(), by).await?,
+        };
+        Ok(encode_reply(&take_document(published.node.clone(), name, outcome), Continues::No))
+    }
+
+    async fn take_from_active(&self, router: RouterName, by: String) -> Result<TakeOutcome, CallError> {
+        let (reply, answer) = oneshot::channel();
+        let exchange = async {
+            let request = Request::Take { router, by, reply };
+            self.daemon.requests.send(request).await.map_err(|_| CallError::Stopping)?;
+            answer.await.map_err(|_| CallError::Stopping)
+        };
+        timeout(self.limits.command, exchange).await.unwrap_or(Err(CallError::TimedOut))
     }
 
     async fn reload(&self, mut arguments: CallArguments, caller: Caller) -> Result<Vec<u8>, CallError> {

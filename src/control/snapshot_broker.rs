@@ -100,16 +100,19 @@ fn steady(reference: &mut Option<(MonoTime, Timestamp)>, mut published: AgentSna
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::NodeNames;
     use crate::protocol::Snapshot;
 
     fn published(at_ms: u64, wall_ms: i64) -> AgentSnapshot {
         let at = MonoTime::from_nanos(at_ms * 1_000_000);
         AgentSnapshot {
+            names: NodeNames::default(),
             node: "n".into(),
             wall: Timestamp::from_millisecond(wall_ms).unwrap(),
             snapshot: Snapshot { at, routers: vec![], links: vec![], watched: vec![] },
             hooks: std::collections::BTreeMap::new(),
             checks: std::collections::BTreeMap::new(),
+            channel: crate::agent::ChannelStatus::default(),
         }
     }
 

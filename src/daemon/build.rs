@@ -12,7 +12,7 @@ use super::run::{Inbox, RunningAgent, Tasks};
 use super::signals::ProcessSignals;
 use super::stop::StopParts;
 use crate::agent::error::panic_message;
-use crate::agent::{AgentHandle, EventLog};
+use crate::agent::{AgentHandle, EventLog, NodeNames};
 use crate::config::{Config, Realtime};
 use crate::control::{Limits, Server};
 use crate::kernel::capabilities::{self, Powers};
@@ -22,6 +22,7 @@ use crate::kernel::namespace_lock::{NamespaceLock, NamespaceLockError};
 use crate::kernel::realtime;
 use crate::kernel::sysctl::promote_secondaries;
 use crate::protocol::{HoldResult, Input};
+use crate::runtime::channel::{ChannelHandle, ChannelOutlets, ChannelSettings};
 use crate::runtime::clock;
 use crate::runtime::hooks::{self, Hooks, SharedRoutes};
 use crate::runtime::notify::Notifier;
@@ -117,11 +118,13 @@ pub(super) fn start(opened: OpenedAgent) -> Result<StartedAgent, RunError> {
     let (events_in, events) = mpsc::channel(QUEUE);
     let (notices_in, notices) = mpsc::channel(QUEUE);
     let lost = Arc::new(AtomicU64::new(0));
-    let hooks = Hooks::new(hooks::HookOutlets {
+    let (node_names_in, node_names) = watch::channel(NodeNames::default());
+    let outlets = hooks::HookOutlets {
         events: events_in.clone(),
         lost: Arc::clone(&lost),
         prepared: prepared_by(mail.clone()),
-    });
+    };
+    let hooks = Hooks::new(outlets, node_names.clone());
     let keeper = AddressKeeper::spawn(functions(mail.clone(), notices_in, hooks.shared_routes()))?;
     let keeper = Arc::new(keeper);
 
@@ -152,13 +155,23 @@ pub(super) fn start(opened: OpenedAgent) -> Result<StartedAgent, RunError> {
     let checks = Checks::new(reports_in);
     let (node_in, node) = watch::channel(node_name(&config));
     let looked_at = watch::Sender::new(BTreeSet::new());
+    let (settings_in, settings) = watch::channel(ChannelSettings::of(&config, &node_name(&config)));
+    let channel = ChannelHandle::start(ChannelOutlets {
+        settings,
+        mail: mail.clone(),
+        events: events_in.clone(),
+        lost: Arc::clone(&lost),
+        names: node_names_in,
+    });
     let dispatcher = Dispatcher {
         node,
+        names: node_names,
         reloads: reloads_in,
         looked_at: looked_at.clone(),
         checks: checks.board(),
         mail: mail.clone(),
         hooks: hooks.board(),
+        channel: channel.clone(),
         log,
         lost: Arc::clone(&lost),
         reported: 0.into(),
@@ -169,6 +182,7 @@ pub(super) fn start(opened: OpenedAgent) -> Result<StartedAgent, RunError> {
         file: config_file,
         running: Arc::new(config),
         node: node_in,
+        channel: settings_in,
         names: names_in,
         looked_at,
         checks,
@@ -185,7 +199,7 @@ pub(super) fn start(opened: OpenedAgent) -> Result<StartedAgent, RunError> {
         tasks: Tasks { protocol, monitor, reloader },
         dispatcher,
         keeper,
-        stop: StopParts { mail, notifier, end_reloads, stopped, finish_writer, writer, serving },
+        stop: StopParts { mail, channel, notifier, end_reloads, stopped, finish_writer, writer, serving },
     };
     Ok(StartedAgent { agent, signals, _namespace_lock: namespace_lock })
 }

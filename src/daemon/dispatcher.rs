@@ -4,12 +4,14 @@
 //! Nothing that the protocol must do on time passes through this module.
 
 use crate::agent::{
-    AgentEvent, AgentEventKind, AgentSnapshot, EventLog, ProgramOutcome, ReloadMode, ReloadRequest, Request,
+    AgentEvent, AgentEventKind, AgentSnapshot, EventLog, NodeNames, ProgramOutcome, ReloadMode,
+    ReloadRequest, Request,
 };
 use crate::kernel::keeper::{AddressKeeper, CommandRefused, KeeperCommand};
 use crate::kernel::monitor::MonitorEvent;
 use crate::kernel::other_name::other_name;
 use crate::protocol::{EventKind, Input, RouterSpec};
+use crate::runtime::channel::ChannelHandle;
 use crate::runtime::clock;
 use crate::runtime::hooks::HookBoard;
 use crate::runtime::protocol_thread::mailbox::{Sender, ThreadRequest};
@@ -38,11 +40,14 @@ impl KeeperHandle for Arc<AddressKeeper> {
 #[derive(Debug)]
 pub(super) struct Dispatcher {
     pub(super) node: watch::Receiver<String>,
+    /// The names of the other nodes.
+    pub(super) names: watch::Receiver<NodeNames>,
     pub(super) reloads: mpsc::Sender<ReloadRequest>,
     pub(super) looked_at: watch::Sender<BTreeSet<InterfaceName>>,
     pub(super) checks: CheckBoard,
     pub(super) mail: Sender,
     pub(super) hooks: HookBoard,
+    pub(super) channel: ChannelHandle,
     pub(super) log: Arc<EventLog>,
     pub(super) lost: Arc<AtomicU64>,
     /// Number of lost events that have been reported.
@@ -50,7 +55,17 @@ pub(super) struct Dispatcher {
 }
 
 impl Dispatcher {
+    /// Logs an event, with the names of the other nodes as they are known now.
     pub(super) fn on_event(&self, event: AgentEvent) {
+        match event.kind {
+            // What follows from the reports of other nodes changes nothing here.
+            AgentEventKind::Channel(_) => {}
+            AgentEventKind::Protocol(_)
+            | AgentEventKind::Check { .. }
+            | AgentEventKind::Hook { .. }
+            | AgentEventKind::ConfigurationReloaded { .. } => self.channel.look_again(),
+        }
+        let event = AgentEvent { names: self.names.borrow().clone(), ..event };
         log_event(&self.log.push(clock::wall(), event));
         let lost = self.lost.load(Ordering::Relaxed);
         let news = lost.saturating_sub(self.reported.swap(lost, Ordering::Relaxed));
@@ -105,17 +120,33 @@ impl Dispatcher {
         match request {
             Request::Snapshot { reply } => {
                 let (snapshot_in, snapshot) = oneshot::channel();
-                let (node, hooks, checks) =
-                    (self.node.borrow().clone(), self.hooks.clone(), self.checks.clone());
+                let (node, names) = (self.node.borrow().clone(), self.names.borrow().clone());
+                let (hooks, checks) = (self.hooks.clone(), self.checks.clone());
+                let channel = self.channel.clone();
                 // The dropped reply tells the server that the daemon ends.
                 if self.mail.send(ThreadRequest::Snapshot(snapshot_in)).is_ok() {
                     tokio::spawn(async move {
                         if let Ok(snapshot) = snapshot.await {
                             let (wall, hooks, checks) = (clock::wall(), hooks.snapshot(), checks.snapshot());
-                            let _ = reply.send(AgentSnapshot { node, wall, snapshot, hooks, checks });
+                            let channel = channel.status().await;
+                            let _ = reply.send(AgentSnapshot {
+                                node,
+                                names,
+                                wall,
+                                snapshot,
+                                hooks,
+                                checks,
+                                channel,
+                            });
                         }
                     });
                 }
+            }
+            Request::Take { router, by, reply } => {
+                let channel = self.channel.clone();
+                tokio::spawn(async move {
+                    let _ = reply.send(channel.take(router, by).await);
+                });
             }
             Request::Command { command, reply } => {
                 let _ = self.mail.send(ThreadRequest::Command(command, reply));

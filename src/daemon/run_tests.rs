@@ -2,7 +2,7 @@
 
 use super::super::test_agent::{End, OnStop, Outside, TestKeeper, TestSignals, agent};
 use super::*;
-use crate::agent::{AgentEventKind, EventFilter, ProgramOutcome, ReloadMode, ResultChange};
+use crate::agent::{AgentEventKind, EventFilter, NodeNames, ProgramOutcome, ReloadMode, ResultChange};
 use crate::protocol::{CheckName, CheckResult, EventKind, Input, Node};
 use crate::runtime::protocol_thread::mailbox::{Message, ThreadRequest};
 use crate::types::{LinkFacts, MonoTime};
@@ -81,6 +81,8 @@ async fn the_end_of_the_address_thread_ends_the_agent() {
 #[tokio::test]
 async fn a_question_goes_to_the_protocol_thread_and_comes_back_with_what_the_main_thread_knows() {
     let mut all = agent(OnStop::Stops);
+    let fe1 = "192.0.2.11".parse().unwrap();
+    all.2.names.send_replace(NodeNames::from_iter([(fe1, "fe1")]));
     let (reply, answer) = oneshot::channel();
     all.2.requests.send(Request::Snapshot { reply }).await.unwrap();
     run_until_signal(&mut all).await.unwrap();
@@ -91,6 +93,7 @@ async fn a_question_goes_to_the_protocol_thread_and_comes_back_with_what_the_mai
     reply.send(Node::new().snapshot(MonoTime::ZERO)).unwrap();
     let snapshot = answer.await.unwrap();
     assert_eq!(snapshot.node, "n1");
+    assert_eq!(snapshot.names.of(fe1), Some("fe1"));
     assert!(snapshot.checks.contains_key(&CheckName("nginx".into())), "its checks are known here");
 }
 
@@ -135,6 +138,21 @@ async fn an_interface_is_told_to_the_address_thread_and_to_the_protocol_thread_a
             .any(|m| matches!(m, Message::Input(Input::Link(name, Some(_))) if *name == eth0))
     );
     assert!(all.2.looked_at.borrow().contains(&eth0));
+}
+
+#[tokio::test]
+async fn an_event_has_the_names_that_were_known_when_it_happened() {
+    let (agent, _signals, outside) = agent(OnStop::Stops);
+    let fe1 = "192.0.2.11".parse().unwrap();
+    let taken_over = || EventKind::HandedOver { to: fe1, after: std::time::Duration::from_millis(18) };
+    for names in [&[][..], &[(fe1, "fe1")], &[(fe1, "fe2")]] {
+        outside.names.send_replace(names.iter().copied().collect());
+        let event = AgentEvent::of_router("web".parse().unwrap(), taken_over().into());
+        agent.dispatcher.on_event(event);
+    }
+    let records = outside.event_log.last_of(10, &EventFilter::default());
+    let names: Vec<_> = records.iter().map(|record| record.event.names.of(fe1)).collect();
+    assert_eq!(names, [None, Some("fe1"), Some("fe2")]);
 }
 
 #[tokio::test]

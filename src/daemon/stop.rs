@@ -10,6 +10,7 @@ use super::signals::Signals;
 use crate::config::Config;
 use crate::kernel::keeper::{CommandRefused, KeeperCommand, KeeperEvent};
 use crate::protocol::Input;
+use crate::runtime::channel::ChannelHandle;
 use crate::runtime::hooks::{self, Hooks};
 use crate::runtime::notify::Notifier;
 use crate::runtime::process::KILL_LIMIT;
@@ -24,6 +25,8 @@ use tokio::time::{sleep, timeout};
 
 /// The limit for hand-overs. It is longer than any hand-over of a stop (3 s).
 const HANDOVER_LIMIT: Duration = Duration::from_secs(5);
+/// The limit for telling the other nodes that this one stops.
+const FAREWELL_LIMIT: Duration = Duration::from_millis(200);
 /// The limit for the address thread. A netlink batch of thousands of addresses takes a second at
 /// most.
 const KEEPER_LIMIT: Duration = Duration::from_secs(10);
@@ -36,6 +39,7 @@ const WRITER_LIMIT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct StopParts {
     pub(super) mail: Sender,
+    pub(super) channel: ChannelHandle,
     pub(super) notifier: Notifier,
     /// Ends the task of the configuration.
     pub(super) end_reloads: oneshot::Sender<()>,
@@ -56,7 +60,7 @@ pub(super) async fn stop<K: KeeperHandle>(
     replace_protocol: impl AsyncFnOnce(&Config, &K),
 ) {
     let RunningAgent { mut inbox, tasks, dispatcher, keeper, stop } = agent;
-    let StopParts { mail, notifier, end_reloads, stopped, finish_writer, writer, serving } = stop;
+    let StopParts { mail, channel, notifier, end_reloads, stopped, finish_writer, writer, serving } = stop;
     notifier.stopping(limit());
     let _ = end_reloads.send(());
     // Whatever ended the agent: as long as the protocol thread lives, another router can take over
@@ -64,6 +68,8 @@ pub(super) async fn stop<K: KeeperHandle>(
     if mail.send(Input::Shutdown).is_ok() {
         hand_over(&mut inbox, &dispatcher, stopped, signals).await;
     }
+    // After the hand-over, so that the others know to the end which node is Active.
+    let _ = timeout(FAREWELL_LIMIT, channel.farewell()).await;
     // From now on no thread answers requests. Every client that waits for an answer, and every
     // client that asks from now on (a hook that runs vrrpctl), is told so at once.
     let Inbox { mut events, mut notices, requests, .. } = inbox;

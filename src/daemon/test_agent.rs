@@ -5,11 +5,12 @@ use super::dispatcher::{Dispatcher, KeeperHandle};
 use super::run::{Inbox, RunningAgent, Tasks};
 use super::signals::{SignalRequest, Signals};
 use super::stop::StopParts;
-use crate::agent::{AgentEvent, EventLog, ReloadRequest, Request};
+use crate::agent::{AgentEvent, EventLog, NodeNames, ReloadRequest, Request};
 use crate::config::{self, Config};
 use crate::kernel::keeper::{CommandRefused, KeeperCommand, KeeperEvent};
 use crate::kernel::monitor::{MonitorError, MonitorEvent};
 use crate::protocol::CheckName;
+use crate::runtime::channel::{ChannelHandle, ChannelOutlets, ChannelSettings};
 use crate::runtime::hooks::{HookOutlets, Hooks};
 use crate::runtime::notify::Notifier;
 use crate::runtime::protocol_thread::mailbox::{Mailbox, Message};
@@ -91,6 +92,7 @@ pub(super) struct Outside {
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) reports: mpsc::Sender<CheckReport>,
     pub(super) changes: mpsc::Sender<MonitorEvent>,
+    pub(super) names: watch::Sender<NodeNames>,
     pub(super) reloads: mpsc::Receiver<ReloadRequest>,
     pub(super) looked_at: watch::Receiver<BTreeSet<InterfaceName>>,
     pub(super) protocol_ended: oneshot::Sender<String>,
@@ -135,20 +137,28 @@ pub(super) fn agent(on_stop: OnStop) -> (RunningAgent<TestKeeper>, TestSignals, 
     let looked_at = watch::Sender::new(BTreeSet::new());
     let lost = Arc::default();
     let event_log = Arc::new(EventLog::new());
-    let hooks = Hooks::new(HookOutlets {
-        events: events_in.clone(),
-        lost: Arc::clone(&lost),
-        prepared: Arc::new(|_, _| {}),
-    });
+    let (names_in, names) = watch::channel(NodeNames::default());
+    let outlets =
+        HookOutlets { events: events_in.clone(), lost: Arc::clone(&lost), prepared: Arc::new(|_, _| {}) };
+    let hooks = Hooks::new(outlets, names.clone());
     let checks = Checks::new(reports_in.clone());
     checks.board().insert(CheckName("nginx".into()));
+    let channel = ChannelHandle::start(ChannelOutlets {
+        settings: watch::channel(ChannelSettings::of(&config(), "n1")).1,
+        mail: mail.clone(),
+        events: events_in.clone(),
+        lost: Arc::clone(&lost),
+        names: watch::channel(NodeNames::default()).0,
+    });
     let dispatcher = Dispatcher {
         node,
+        names,
         reloads: reloads_in,
         looked_at: looked_at.clone(),
         checks: checks.board(),
         mail: mail.clone(),
         hooks: hooks.board(),
+        channel: channel.clone(),
         log: Arc::clone(&event_log),
         lost,
         reported: 0.into(),
@@ -178,6 +188,7 @@ pub(super) fn agent(on_stop: OnStop) -> (RunningAgent<TestKeeper>, TestSignals, 
         keeper: TestKeeper { log: log.clone(), notices: notices_in, on_stop },
         stop: StopParts {
             mail,
+            channel,
             notifier: Notifier::without_manager(),
             end_reloads,
             stopped,
@@ -195,6 +206,7 @@ pub(super) fn agent(on_stop: OnStop) -> (RunningAgent<TestKeeper>, TestSignals, 
         requests: requests_in,
         reports: reports_in,
         changes: changes_in,
+        names: names_in,
         reloads,
         looked_at: looked_at.subscribe(),
         protocol_ended,

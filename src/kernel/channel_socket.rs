@@ -13,7 +13,9 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::num::NonZeroU32;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::AsRawFd;
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
 
 /// TTL and Hop Limit: a router would have lowered it (RFC 5082).
 const TTL: u32 = 255;
@@ -35,14 +37,14 @@ pub struct ChannelDatagram {
 /// Sends and receives the datagrams of the channel on one interface in one family.
 #[derive(Debug)]
 pub struct ChannelSocket {
-    socket: Socket,
+    socket: UdpSocket,
     family: Family,
     index: u32,
     port: u16,
 }
 
 impl ChannelSocket {
-    /// Opens the socket and joins VRRP's group.
+    /// Opens the socket and joins VRRP's group. To be called in a tokio runtime.
     ///
     /// # Errors
     /// [`SocketError`], with the step that failed; `AddrInUse`: another program has the port.
@@ -81,7 +83,16 @@ impl ChannelSocket {
         context.step("prepare a UDP socket", prepared)?;
         // Last: from here on datagrams are queued, and each must have its TTL with it.
         context.step("bind a UDP socket to its port", socket.bind(&any.into()))?;
+        let socket = context.step("watch a UDP socket", UdpSocket::from_std(socket.into()))?;
         Ok(Self { socket, family, index, port })
+    }
+
+    /// Waits until [`Self::receive`] may have something.
+    ///
+    /// # Errors
+    /// The runtime ends.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.socket.readable().await
     }
 
     /// The index of the interface. An interface that is created again has another one.
@@ -133,7 +144,7 @@ impl ChannelSocket {
     pub fn receive(&self) -> io::Result<Vec<ChannelDatagram>> {
         let mut taken = Vec::new();
         for round in 0..AT_ONCE {
-            match self.receive_one() {
+            match self.socket.try_io(Interest::READABLE, || self.receive_one()) {
                 Ok(datagram) => taken.extend(datagram),
                 Err(error) if round == 0 => return Err(error),
                 // It comes again at the next call.
@@ -159,18 +170,6 @@ impl ChannelSocket {
         let ours = ttl == i32::try_from(TTL).ok() && !cut;
         let octets = room.get(..length).filter(|_| ours);
         Ok(source.zip(octets).map(|(source, octets)| ChannelDatagram { source, octets: octets.to_vec() }))
-    }
-}
-
-impl AsFd for ChannelSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-impl AsRawFd for ChannelSocket {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
     }
 }
 

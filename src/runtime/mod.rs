@@ -8,6 +8,7 @@
 
 mod account;
 pub mod candidate;
+pub(crate) mod channel;
 pub mod clock;
 mod foreign;
 pub(crate) mod hooks;

@@ -7,6 +7,7 @@
 //! it out cannot fail. This module must not know the control socket.
 
 use super::candidate::{self, Candidate, LoadPurpose};
+use super::channel::ChannelSettings;
 use super::foreign;
 use super::hooks::Hooks;
 use super::notify::Notifier;
@@ -46,6 +47,8 @@ pub(crate) struct Reloader {
     pub(crate) running: Arc<Config>,
     /// The name of this node.
     pub(crate) node: watch::Sender<String>,
+    /// The settings of the channel between nodes, which reads the key again at each reload.
+    pub(crate) channel: watch::Sender<ChannelSettings>,
     /// The interfaces that the monitor watches.
     pub(crate) names: watch::Sender<BTreeSet<InterfaceName>>,
     /// The watched interfaces whose facts are known. The main thread adds each one when its facts
@@ -180,6 +183,7 @@ impl Reloader {
     }
 
     async fn apply(&mut self, config: Config, plan: &Plan, by: &str) {
+        self.channel.send_replace(ChannelSettings::of(&config, &node_name(&config)));
         if !plan.is_empty() {
             // The interfaces of the old configuration are needed until its routers are gone.
             let names = watched(&self.running.routers).into_iter().chain(watched(&config.routers)).collect();

@@ -2,6 +2,7 @@
 //! part of the monitor of the interfaces and of the protocol thread.
 
 use super::*;
+use crate::agent::NodeNames;
 use crate::config::resolve;
 use crate::protocol::CheckName;
 use crate::runtime::hooks::HookOutlets;
@@ -34,15 +35,15 @@ fn start(text: &str) -> Outside {
     let (node, _) = watch::channel(String::new());
     let (reports, _) = mpsc::channel(8);
     let lost = Arc::default();
-    let hooks = Hooks::new(HookOutlets {
-        events: events_in.clone(),
-        lost: Arc::clone(&lost),
-        prepared: Arc::new(|_, _| {}),
-    });
+    let outlets =
+        HookOutlets { events: events_in.clone(), lost: Arc::clone(&lost), prepared: Arc::new(|_, _| {}) };
+    let (_, node_names) = watch::channel(NodeNames::default());
+    let hooks = Hooks::new(outlets, node_names);
     let reloader = Reloader {
         file: file.path().to_owned(),
         running: Arc::new(resolve(text, "test.toml").unwrap().config),
         node,
+        channel: watch::Sender::new(ChannelSettings { node: "n1".to_owned(), key_file: None, port: 9651 }),
         names: names_in,
         looked_at: looked_at.clone(),
         checks: Checks::new(reports),

@@ -176,6 +176,7 @@ macro_rules! line {
             priority_before,
             priority,
             peer,
+            peer_node,
             peer_priority,
             peer_age_ms,
             lasted_ms,
@@ -203,6 +204,9 @@ macro_rules! line {
             state,
             outcome,
             took_ms,
+            node,
+            reasons,
+            setting,
         } = details;
         tracing::event!(
             target: EVENT_TARGET,
@@ -219,6 +223,7 @@ macro_rules! line {
             priority_before,
             priority,
             peer = peer.map(tracing::field::display),
+            peer_node = peer_node.as_deref(),
             peer_priority,
             peer_age_ms,
             lasted_ms,
@@ -246,6 +251,9 @@ macro_rules! line {
             state = state.as_deref(),
             outcome = outcome.as_deref(),
             took_ms,
+            node = node.as_deref(),
+            reasons = reasons.as_ref().map(explained),
+            setting = setting.as_deref(),
             "{text}"
         );
     }};
@@ -254,6 +262,11 @@ macro_rules! line {
 /// The weights as one value, because a field has only one: `nginx=-60 haproxy=-10`.
 fn weighed(weights: &BTreeMap<Word, i32>) -> String {
     weights.iter().map(|(check, change)| format!("{check}={change}")).collect::<Vec<_>>().join(" ")
+}
+
+/// The nodes and their reasons as one value: `fe1: check nginx fails; fe2: …`.
+fn explained(reasons: &BTreeMap<String, String>) -> String {
+    reasons.iter().map(|(node, why)| format!("{node}: {why}")).collect::<Vec<_>>().join("; ")
 }
 
 /// The addresses as one value, written as for hooks.

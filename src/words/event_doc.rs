@@ -4,6 +4,7 @@
 //! older `vrrpctl` accepts the kinds and fields of a newer daemon.
 
 use crate::agent::{AgentEventKind, EventRecord, HookOutcome, Severity, named};
+use crate::channel::ChannelEvent;
 use crate::protocol::{EventKind, HastyMessage, Watched};
 use crate::types::MacAddr;
 use crate::words;
@@ -74,8 +75,16 @@ pub struct EventDetails {
     pub priority: Option<u8>,
     /// `transition`, `handed_over`, `dual_active`, `takeover_refuted`, `suspicious`,
     /// `suspicion_over`, `nobody_serves`, `served_again`: the address of the other router.
+    /// `node_heard`, `node_silent`, `node_left`, `node_name_shared`, `channel_message_refused`: the
+    /// address of the other node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpAddr>,
+    /// `transition`, `handed_over`, `dual_active`, `takeover_refuted`, `suspicious`,
+    /// `suspicion_over`, `nobody_serves`, `served_again`, `node_heard`, `node_silent`, `node_left`,
+    /// `node_name_shared`, `channel_message_refused`: the name of the node that `peer` is; absent
+    /// where it was not known when the event happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_node: Option<String>,
     /// `transition`, `dual_active`, `nobody_serves`: the priority of the other router; of one that
     /// resigned, the priority before. `impersonated`: the priority in the message.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,6 +139,7 @@ pub struct EventDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
     /// `check`: how it failed. `addresses_refused`: what the kernel said. `hook`: what went wrong.
+    /// `channel_message_refused`: why a message between nodes was not understood.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// `suspicious`, `suspicion_over`: what is wrong with the other router: the reason of a
@@ -139,7 +149,8 @@ pub struct EventDetails {
     /// `nobody_serves`: the addresses that nobody serves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Vec<IpAddr>>,
-    /// `takeover_refuted`, `nobody_serves`: how long the Active had been silent.
+    /// `takeover_refuted`, `nobody_serves`: how long the Active had been silent. `node_silent`: how
+    /// long the node has been silent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_ms: Option<f64>,
     /// `takeover_refuted`, `impersonated`: the interval in the message; absent: the message was a
@@ -168,6 +179,17 @@ pub struct EventDetails {
     /// `hook`: how long it ran; absent if it never started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub took_ms: Option<f64>,
+    /// `node_heard`, `node_silent`, `node_left`, `redundancy_back`, `setting_differs`,
+    /// `setting_agrees`, `node_name_shared`: the name of the other node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// `redundancy_lost`: each other node, and why it would not take over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasons: Option<BTreeMap<String, String>>,
+    /// `setting_differs`, `setting_agrees`: the setting: `addresses`, `vrid`, `advertise_interval`,
+    /// `version`, `checks` or `software`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setting: Option<Word>,
 }
 
 impl EventDoc {
@@ -175,6 +197,8 @@ impl EventDoc {
     #[must_use]
     pub fn new(record: &EventRecord) -> Self {
         let event = &record.event;
+        let details = event_details(&event.kind);
+        let peer_node = details.peer.and_then(|peer| event.names.of(peer)).map(str::to_owned);
         Self {
             seq: record.seq,
             time: Stamp(record.time),
@@ -184,7 +208,7 @@ impl EventDoc {
             interface: event.key.map(|key| key.interface.to_string().into()),
             family: event.key.map(|key| key.family.as_str().into()),
             vrid: event.key.map(|key| key.vrid.get()),
-            details: event_details(&event.kind),
+            details: EventDetails { peer_node, ..details },
             text: words::event_line(event),
         }
     }
@@ -241,13 +265,24 @@ named! {
     AgentEventKind::Protocol(EventKind::ChecksumFollows(_)) => "checksum_follows",
     AgentEventKind::Hook { .. } => "hook",
     AgentEventKind::ConfigurationReloaded { .. } => "configuration_reloaded",
+    AgentEventKind::Channel(ChannelEvent::NodeHeard { .. }) => "node_heard",
+    AgentEventKind::Channel(ChannelEvent::NodeSilent { .. }) => "node_silent",
+    AgentEventKind::Channel(ChannelEvent::NodeLeft { .. }) => "node_left",
+    AgentEventKind::Channel(ChannelEvent::RedundancyLost { .. }) => "redundancy_lost",
+    AgentEventKind::Channel(ChannelEvent::RedundancyBack { .. }) => "redundancy_back",
+    AgentEventKind::Channel(ChannelEvent::Differs { .. }) => "setting_differs",
+    AgentEventKind::Channel(ChannelEvent::DiffersNoMore { .. }) => "setting_agrees",
+    AgentEventKind::Channel(ChannelEvent::NameShared { .. }) => "node_name_shared",
+    AgentEventKind::Channel(ChannelEvent::NotUnderstood { .. }) => "channel_message_refused",
 }
 
-/// The values of an event, for the fields of log lines and JSON.
+/// The values of an event, for the fields of log lines and JSON, without the name of the other
+/// node.
 fn event_details(kind: &AgentEventKind) -> EventDetails {
     let none = EventDetails::default();
     match kind {
         AgentEventKind::Protocol(kind) => protocol_details(kind),
+        AgentEventKind::Channel(event) => channel_details(event),
         AgentEventKind::Check { check, result, change: _, in_a_row, failure } => EventDetails {
             check: Some(check.0.to_string()),
             health: Some(words::check_result(*result).into()),
@@ -268,6 +303,37 @@ fn event_details(kind: &AgentEventKind) -> EventDetails {
             error: outcome.why().map(str::to_owned),
             ..none
         },
+    }
+}
+
+fn channel_details(event: &ChannelEvent) -> EventDetails {
+    let none = EventDetails::default();
+    match event {
+        ChannelEvent::NodeHeard { node, address } | ChannelEvent::NodeLeft { node, address } => {
+            EventDetails { node: Some(node.clone()), peer: Some(*address), ..none }
+        }
+        ChannelEvent::NodeSilent { node, address, silent } => EventDetails {
+            node: Some(node.clone()),
+            peer: Some(*address),
+            silent_ms: Some(words::millis(*silent)),
+            ..none
+        },
+        ChannelEvent::RedundancyLost { router: _, why } => {
+            EventDetails { reasons: Some(why.iter().cloned().collect()), ..none }
+        }
+        ChannelEvent::RedundancyBack { router: _, node } => EventDetails { node: Some(node.clone()), ..none },
+        ChannelEvent::Differs { router: _, node, what }
+        | ChannelEvent::DiffersNoMore { router: _, node, what } => EventDetails {
+            node: Some(node.clone()),
+            setting: Some(words::channel::setting_name(what).into()),
+            ..none
+        },
+        ChannelEvent::NameShared { node, address } => {
+            EventDetails { node: Some(node.clone()), peer: Some(*address), ..none }
+        }
+        ChannelEvent::NotUnderstood { address, why } => {
+            EventDetails { peer: Some(*address), error: Some(why.to_string()), ..none }
+        }
     }
 }
 

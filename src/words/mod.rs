@@ -5,8 +5,10 @@
 //! fixed names of [`crate::protocol::Cause::as_str`] and similar functions, and the fields of
 //! [`EventDoc`], which are part of the JSON contract.
 
+pub mod channel;
 mod event_doc;
 pub mod local_warning;
+mod named_node;
 pub mod peer_warning;
 mod why;
 
@@ -14,6 +16,7 @@ mod why;
 pub(crate) use event_doc::EVENT_KINDS;
 pub use event_doc::{EventDetails, EventDoc, Stamp, Word};
 pub use local_warning::foreign_addresses;
+pub use named_node::NamedNode;
 pub use why::{fault_in_short, why_in_full, why_in_short};
 
 use crate::agent::{AgentEvent, AgentEventKind, HookOutcome, ResultChange};
@@ -38,6 +41,7 @@ pub fn event_line(event: &AgentEvent) -> String {
 fn happening(event: &AgentEvent) -> String {
     match &event.kind {
         AgentEventKind::Protocol(kind) => protocol_event(event, kind),
+        AgentEventKind::Channel(kind) => channel::sentence(kind),
         AgentEventKind::ConfigurationReloaded { by, changes: 0 } => {
             format!("configuration reloaded by {by}: nothing changed")
         }
@@ -68,10 +72,12 @@ fn happening(event: &AgentEvent) -> String {
 
 /// Describes an event of the core; `event` says which router and instance it is about.
 fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
+    let names = &event.names;
+    let node = |address| NamedNode::of(names, address);
     let family = event.key.map_or(Family::Ipv4, |key| key.family);
     match kind {
         EventKind::Transition { from, to, cause, priority, details } => {
-            let because = why_in_full(*cause, details, *priority, family);
+            let because = why_in_full(names, *cause, details, *priority, family);
             format!("{}: {because}", states(*from, *to, *cause))
         }
         EventKind::FaultRaised(fault @ Fault::CheckPending(_)) => fault_in_full(fault),
@@ -91,7 +97,7 @@ fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
             format!("priority {from} → {to}{because}")
         }
         EventKind::HandoverStarted(cause) => format!("handing over: {}", handover_cause(*cause)),
-        EventKind::HandedOver { to, after } => format!("{to} took over after {}", span(*after)),
+        EventKind::HandedOver { to, after } => format!("{} took over after {}", node(*to), span(*after)),
         EventKind::NobodyTookOver { after, released: false } => {
             format!("nobody took over within {}; this node stays Active and goes on serving", span(*after))
         }
@@ -113,7 +119,8 @@ fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
         }
         EventKind::AddressesRefused { why } => format!("the kernel refused addresses: {why}"),
         EventKind::DualActive { peer, priority } => {
-            format!("{peer} (priority {priority}) is Active too: both hold the virtual addresses")
+            let peer = node(*peer).with_priority(priority);
+            format!("{peer} is Active too: both hold the virtual addresses")
         }
         EventKind::TakeoverRefuted { by, silent, message, lasts } => {
             let because = match message {
@@ -125,10 +132,12 @@ fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
                     )
                 }
             };
+            let by = node(*by);
             format!(
                 "this node took over from {by}, which had not stopped: {because}. The message may be forged; for {} \
-                 such messages are believed only if {by} misses its next advertisement",
-                span(*lasts)
+                 such messages are believed only if {} misses its next advertisement",
+                span(*lasts),
+                by.in_short()
             )
         }
         EventKind::Impersonated { priority, interval } => {
@@ -138,14 +147,14 @@ fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
                  forged, or a second machine with this address. Look for its MAC address: tcpdump -eni {interface} proto 112"
             )
         }
-        EventKind::PeerWarningRaised { peer, what } => peer_warning::sentence(*peer, what),
-        EventKind::PeerWarningCleared { peer, what, after } => peer_warning::over(*peer, what, *after),
+        EventKind::PeerWarningRaised { peer, what } => peer_warning::sentence(names, *peer, what),
+        EventKind::PeerWarningCleared { peer, what, after } => peer_warning::over(names, *peer, what, *after),
         EventKind::NobodyServes { nobody_serving, not_serving, addresses } => {
             // The command that helps needs the router's name.
             let router = event.router.as_ref().map_or("NAME", |router| router.as_str());
-            peer_warning::nobody_serves(router, addresses, nobody_serving, not_serving)
+            peer_warning::nobody_serves(names, router, addresses, nobody_serving, not_serving)
         }
-        EventKind::ServedAgain { by: Some(by) } => format!("{by} serves again"),
+        EventKind::ServedAgain { by: Some(by) } => format!("{} serves again", node(*by)),
         EventKind::ServedAgain { by: None } => "somebody serves again".to_owned(),
         EventKind::Stalled { late } => {
             format!("this machine was paused for {} (snapshot, live migration, overload?)", span(*late))

@@ -1,15 +1,21 @@
 //! The sentences about faults of other routers, and about a router that no node serves. Each names
 //! the sender and says what to do.
 
-use super::{fault_in_full, span};
+use super::{NamedNode, fault_in_full, span};
+use crate::agent::NodeNames;
 use crate::protocol::{NobodyServing, NotServing, PeerWarning};
+use crate::types::AdvertPriority;
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// The words for a sender whose address is not known.
+const UNKNOWN: &str = "an unknown sender";
+
 /// The sentence when a warning about another router begins.
 #[must_use]
-pub fn sentence(peer: Option<IpAddr>, what: &PeerWarning) -> String {
-    let peer = peer.map_or_else(|| "an unknown sender".to_owned(), |peer| peer.to_string());
+pub fn sentence(names: &NodeNames, peer: Option<IpAddr>, what: &PeerWarning) -> String {
+    let subject = WarningSubject::of(names, peer);
+    let peer = subject.in_full();
     match what {
         PeerWarning::Rejected(crate::wire::RejectReason::VersionErrors) => format!(
             "{peer} uses another version of VRRP than 3, so that neither router hears the other and both may hold the \
@@ -22,8 +28,9 @@ pub fn sentence(peer: Option<IpAddr>, what: &PeerWarning) -> String {
             signed(" -", less)
         ),
         PeerWarning::AddressesLost { priority, lists, ours } => format!(
-            "{peer} (priority {priority}) is Active for this VRID, but advertises {}, not {}: nobody serves these. \
+            "{} is Active for this VRID, but advertises {}, not {}: nobody serves these. \
              Give one of the two pairs another vrid ({what})",
+            subject.with_priority(*priority),
             list(lists),
             list(ours)
         ),
@@ -36,16 +43,18 @@ pub fn sentence(peer: Option<IpAddr>, what: &PeerWarning) -> String {
              different priorities ({what})"
         ),
         PeerWarning::StaysActive(priority) => format!(
-            "ALSO ACTIVE: {peer} (priority {priority}), which does not hear this node or does not give way. Look for a \
-             firewall that drops protocol 112 there, and for the cable ({what})"
+            "ALSO ACTIVE: {}, which does not hear this node or does not give way. Look for a firewall that drops \
+             protocol 112 there, and for the cable ({what})",
+            subject.with_priority(*priority)
         ),
         PeerWarning::IntervalDiffers(interval) => format!(
             "{peer} advertises every {interval}, not at the interval of this node. Give both the same \
              advertise_interval ({what})"
         ),
         PeerWarning::IntervalTooLong { said, obeyed } => format!(
-            "{peer} says that it advertises every {said}, which is longer than this node accepts: if {peer} stops, this \
-             node waits as if the interval were {obeyed}. Give both the same advertise_interval ({what})"
+            "{peer} says that it advertises every {said}, which is longer than this node accepts: if {} stops, this \
+             node waits as if the interval were {obeyed}. Give both the same advertise_interval ({what})",
+            subject.in_short()
         ),
         PeerWarning::ChecksumDiffers => format!(
             "{peer} sends another kind of checksum than the routers that this node follows, so it may discard the \
@@ -64,8 +73,8 @@ pub fn sentence(peer: Option<IpAddr>, what: &PeerWarning) -> String {
 
 /// The sentence when a warning about another router ends.
 #[must_use]
-pub fn over(peer: Option<IpAddr>, what: &PeerWarning, after: Duration) -> String {
-    let peer = peer.map_or_else(|| "an unknown sender".to_owned(), |peer| peer.to_string());
+pub fn over(names: &NodeNames, peer: Option<IpAddr>, what: &PeerWarning, after: Duration) -> String {
+    let peer = WarningSubject::of(names, peer).in_full();
     let after = span(after);
     if let PeerWarning::StaysActive(_) = what {
         format!("{peer} is not Active beside this node any more; that lasted {after} ({what})")
@@ -81,6 +90,7 @@ pub fn over(peer: Option<IpAddr>, what: &PeerWarning, after: Duration) -> String
 /// The sentence about a router that no node serves, with the command that helps.
 #[must_use]
 pub fn nobody_serves(
+    names: &NodeNames,
     router: &str,
     addresses: &[IpAddr],
     nobody_serving: &NobodyServing,
@@ -89,8 +99,8 @@ pub fn nobody_serves(
     let silent = span(nobody_serving.silent);
     let since = match nobody_serving.last {
         Some(last) => format!(
-            "the last Active, {} (priority {}), has been silent for {silent}",
-            last.address, last.priority
+            "the last Active, {}, has been silent for {silent}",
+            NamedNode::of(names, last.address).with_priority(last.priority)
         ),
         None => format!("no other router has been heard for {silent}"),
     };
@@ -107,6 +117,41 @@ pub fn nobody_serves(
         }
     };
     format!("NOBODY SERVES {}: {since}, and {why}", list(addresses))
+}
+
+/// The router that a warning is about, in words.
+#[derive(Clone, Copy)]
+enum WarningSubject<'a> {
+    Known(NamedNode<'a>),
+    /// The message did not say from which address it came.
+    Unknown,
+}
+
+impl<'a> WarningSubject<'a> {
+    fn of(names: &'a NodeNames, peer: Option<IpAddr>) -> Self {
+        peer.map_or(Self::Unknown, |peer| Self::Known(NamedNode::of(names, peer)))
+    }
+
+    fn in_full(self) -> String {
+        match self {
+            Self::Known(node) => node.to_string(),
+            Self::Unknown => UNKNOWN.to_owned(),
+        }
+    }
+
+    fn in_short(self) -> String {
+        match self {
+            Self::Known(node) => node.in_short(),
+            Self::Unknown => UNKNOWN.to_owned(),
+        }
+    }
+
+    fn with_priority(self, priority: AdvertPriority) -> String {
+        match self {
+            Self::Known(node) => node.with_priority(priority),
+            Self::Unknown => format!("{UNKNOWN} (priority {priority})"),
+        }
+    }
 }
 
 /// The first few of the addresses.

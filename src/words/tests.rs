@@ -1,5 +1,6 @@
 use super::*;
-use crate::agent::EventRecord;
+use crate::agent::{EventRecord, NodeNames};
+use crate::channel::{ChannelEvent, SettingDifference};
 use crate::config::HookKind;
 use crate::protocol::{
     Cause, CheckName, Demotion, ForeignAddresses, HandoverCause, LastHeard, LocalWarning, NobodyServing,
@@ -8,6 +9,7 @@ use crate::protocol::{
 use crate::types::MacAddr;
 use crate::types::{AdverInterval, AdvertPriority, InstanceKey, Vrid};
 use crate::wire::RejectReason;
+use crate::wire::channel::ChannelReject;
 use std::net::IpAddr;
 
 const CAUSES: [Cause; 17] = [
@@ -249,15 +251,42 @@ fn hook(hook: HookKind, outcome: HookOutcome) -> AgentEventKind {
     AgentEventKind::Hook { hook, state: StateName::Active, outcome, took: Duration::from_millis(12) }
 }
 
+/// What the nodes may find out about one another.
+fn about_nodes() -> Vec<AgentEventKind> {
+    let (router, node) = ("moodle-a".parse::<crate::types::RouterName>().unwrap(), || "fe1".to_owned());
+    let (address, silent) = ("192.0.2.11".parse().unwrap(), Duration::from_millis(4_100));
+    let (here, there) = (Duration::from_secs(1), Duration::from_millis(500));
+    let interval = SettingDifference::Interval { here, there };
+    let software = SettingDifference::Software { here: "0.1.0".to_owned(), there: "0.2.0".to_owned() };
+    let why = vec![("fe1".to_owned(), "check nginx fails".to_owned())];
+    [
+        ChannelEvent::NodeHeard { node: node(), address },
+        ChannelEvent::NodeSilent { node: node(), address, silent },
+        ChannelEvent::NodeLeft { node: node(), address },
+        ChannelEvent::RedundancyLost { router: router.clone(), why },
+        ChannelEvent::RedundancyLost { router: router.clone(), why: vec![] },
+        ChannelEvent::RedundancyBack { router: router.clone(), node: node() },
+        ChannelEvent::Differs { router: Some(router.clone()), node: node(), what: interval.clone() },
+        ChannelEvent::DiffersNoMore { router: Some(router), node: node(), what: interval },
+        ChannelEvent::Differs { router: None, node: node(), what: software },
+        ChannelEvent::NameShared { node: node(), address },
+        ChannelEvent::NotUnderstood { address, why: ChannelReject::Key },
+        ChannelEvent::NotUnderstood { address, why: ChannelReject::Format(2) },
+    ]
+    .map(AgentEventKind::Channel)
+    .into()
+}
+
 /// The router that an event is about. A reload and a check are about none.
 fn about(kind: &AgentEventKind) -> Option<crate::types::RouterName> {
     match kind {
         AgentEventKind::ConfigurationReloaded { .. } | AgentEventKind::Check { .. } => None,
         AgentEventKind::Protocol(_) | AgentEventKind::Hook { .. } => Some("moodle-a".parse().unwrap()),
+        AgentEventKind::Channel(event) => event.router().cloned(),
     }
 }
 
-fn docs() -> Vec<EventDoc> {
+fn docs(names: &NodeNames) -> Vec<EventDoc> {
     let key = InstanceKey {
         interface: "eth0".parse().unwrap(),
         family: Family::Ipv4,
@@ -266,20 +295,58 @@ fn docs() -> Vec<EventDoc> {
     let record = |(seq, kind)| EventRecord {
         seq,
         time: jiff::Timestamp::UNIX_EPOCH,
-        event: AgentEvent { router: about(&kind), key: about(&kind).is_some().then_some(key), kind },
+        event: AgentEvent {
+            router: about(&kind),
+            key: about(&kind).is_some().then_some(key),
+            kind,
+            names: names.clone(),
+        },
     };
-    (1..).zip(kinds()).map(|numbered| EventDoc::new(&record(numbered))).collect()
+    (1..)
+        .zip(kinds().into_iter().chain(about_nodes()))
+        .map(|numbered| EventDoc::new(&record(numbered)))
+        .collect()
 }
 
 #[test]
 fn every_event_has_a_line() {
-    let lines: Vec<_> = docs().into_iter().map(|doc| format!("{:7} {}", doc.severity, doc.text)).collect();
+    let lines: Vec<_> = docs(&NodeNames::default())
+        .into_iter()
+        .map(|doc| format!("{:7} {}", doc.severity, doc.text))
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+fn fe1() -> NodeNames {
+    NodeNames::from_iter([("192.0.2.11".parse().unwrap(), "fe1")])
+}
+
+#[test]
+fn a_line_has_the_name_of_the_other_node_if_it_is_known() {
+    let nameless = docs(&NodeNames::default());
+    let named = docs(&fe1());
+    let differ = nameless.iter().zip(&named).filter(|(nameless, named)| nameless.text != named.text);
+    let lines: Vec<_> = differ.map(|(_, named)| &*named.text).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
 
 #[test]
+fn an_event_has_the_name_of_its_peer_if_it_is_known() {
+    for (nameless, named) in docs(&NodeNames::default()).into_iter().zip(docs(&fe1())) {
+        assert_eq!(nameless.details.peer_node, None);
+        assert_eq!(named.details.peer_node.as_deref(), named.details.peer.map(|_| "fe1"), "{}", named.kind);
+        let details = EventDetails { peer_node: None, ..named.details };
+        assert_eq!(
+            EventDoc { details, text: nameless.text.clone(), ..named },
+            nameless,
+            "nothing else differs"
+        );
+    }
+}
+
+#[test]
 fn every_event_has_json_that_reads_back() {
-    let docs = docs();
+    let docs = docs(&NodeNames::default());
     let lines: Vec<_> = docs.iter().map(|doc| serde_json::to_string(doc).unwrap()).collect();
     for (line, doc) in lines.iter().zip(&docs) {
         assert_eq!(&serde_json::from_str::<EventDoc>(line).unwrap(), doc);
@@ -287,7 +354,7 @@ fn every_event_has_json_that_reads_back() {
     let schema = include_str!("../../docs/json-schema/events.schema.json");
     let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
     let general = ["seq", "time", "severity", "kind", "name", "interface", "family", "vrid", "text"];
-    for doc in &docs {
+    for doc in docs.iter().chain(&self::docs(&fe1())) {
         for (name, value) in serde_json::to_value(doc).unwrap().as_object().unwrap() {
             let documented = &schema["$defs"]["event"]["properties"][name];
             assert!(documented.is_object(), "the schema of events lacks {name}");
@@ -335,17 +402,32 @@ fn details() -> [TransitionDetails; 3] {
 
 #[test]
 fn every_cause_is_told_in_a_sentence_and_in_a_cell() {
+    insta::assert_snapshot!(causes(&NodeNames::default()).join("\n"));
+}
+
+#[test]
+fn a_cause_names_the_other_node_if_its_name_is_known() {
+    let nameless = causes(&NodeNames::default());
+    let named = causes(&fe1()).into_iter().filter(|line| !nameless.contains(line));
+    insta::assert_snapshot!(named.collect::<Vec<_>>().join("\n"));
+}
+
+/// A line for each cause and each of its details: the sentence and the cell.
+fn causes(names: &NodeNames) -> Vec<String> {
     let mut lines = Vec::new();
     for cause in CAUSES {
         for details in details() {
             let ours = AdvertPriority::from_wire(150);
             let (family, cause_name) = (Family::Ipv6, cause.as_str());
-            let sentence = why_in_full(cause, &details, ours, family);
-            lines.push(format!("{cause_name:17} {sentence}  |  {}", why_in_short(cause, &details, family)));
+            let sentence = why_in_full(names, cause, &details, ours, family);
+            lines.push(format!(
+                "{cause_name:17} {sentence}  |  {}",
+                why_in_short(names, cause, &details, family)
+            ));
         }
     }
     lines.dedup();
-    insta::assert_snapshot!(lines.join("\n"));
+    lines
 }
 
 #[test]

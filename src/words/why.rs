@@ -1,10 +1,11 @@
 //! The reason for the state of a virtual router, for a sentence and for a table cell.
 //!
-//! Each text names the other router with its address and its priority, because a reader may know
-//! nothing else about it.
+//! Each sentence names the other router with its name, its address and its priority, because a
+//! reader may know nothing else about it; a cell has its name, or else its address.
 
 use super::local_warning::foreign_addresses;
-use super::span;
+use super::{NamedNode, span};
+use crate::agent::NodeNames;
 use crate::protocol::{Cause, Demotion, Fault, HandoverCause, LastHeard, StateName, TransitionDetails};
 use crate::types::{AdvertPriority, Family};
 
@@ -48,12 +49,15 @@ const fn upper(state: StateName) -> &'static str {
 /// ago*".
 #[must_use]
 pub fn why_in_full(
+    names: &NodeNames,
     cause: Cause,
     details: &TransitionDetails,
     ours: AdvertPriority,
     family: Family,
 ) -> String {
     let TransitionDetails { peer, lasted, faults, demotion } = details;
+    let node = |peer: &LastHeard| NamedNode::of(names, peer.address);
+    let who = |peer: &LastHeard| node(peer).with_priority(peer.priority);
     match (cause, peer) {
         (Cause::Startup, _) => "vrrpd started".to_owned(),
         (Cause::OwnerStartup, _) => "vrrpd started, and this node owns the addresses".to_owned(),
@@ -67,19 +71,19 @@ pub fn why_in_full(
         (Cause::PeerResigned, Some(peer)) => format!("{} resigned", who(peer)),
         (Cause::PeerResigned, None) => "the Active resigned".to_owned(),
         (Cause::Preempted, Some(peer)) => {
-            format!("took over from {}, whose priority is lower ({ours} > {})", peer.address, peer.priority)
+            format!("took over from {}, whose priority is lower ({ours} > {})", node(peer), peer.priority)
         }
         (Cause::Preempted, None) => "the Active had a lower priority".to_owned(),
         (Cause::HigherPriority, Some(peer)) => {
-            format!("{} has a higher priority ({} > {ours})", peer.address, peer.priority)
+            format!("{} has a higher priority ({} > {ours})", node(peer), peer.priority)
         }
         (Cause::HigherPriority, None) => "another router has a higher priority".to_owned(),
         (Cause::TieBreak, Some(peer)) => {
-            format!("{} has the same priority ({}) and the higher address", peer.address, peer.priority)
+            format!("{} has the same priority ({}) and the higher address", node(peer), peer.priority)
         }
         (Cause::TieBreak, None) => "another router has the same priority and the higher address".to_owned(),
         (Cause::HandedOver, Some(peer)) => {
-            format!("handed over to {}, {}", peer.address, demoted(demotion.as_ref()))
+            format!("handed over to {}, {}", node(peer), demoted(demotion.as_ref()))
         }
         (Cause::HandedOver, None) => format!("handed over, {}", demoted(demotion.as_ref())),
         (Cause::Fault, _) if faults.is_empty() => "a fault".to_owned(),
@@ -101,8 +105,10 @@ pub fn why_in_full(
 
 /// The reason for a table cell.
 #[must_use]
-pub fn why_in_short(cause: Cause, details: &TransitionDetails, family: Family) -> String {
+pub fn why_in_short(names: &NodeNames, cause: Cause, details: &TransitionDetails, family: Family) -> String {
     let TransitionDetails { peer, faults, .. } = details;
+    let node = |peer: &LastHeard| NamedNode::of(names, peer.address);
+    let brief = |peer: &LastHeard| node(peer).in_short_with_priority(peer.priority);
     match (cause, peer) {
         (Cause::Startup, _) => "started".to_owned(),
         (Cause::OwnerStartup, _) => "owner of the addresses".to_owned(),
@@ -114,11 +120,16 @@ pub fn why_in_short(cause: Cause, details: &TransitionDetails, family: Family) -
         (Cause::PeerResigned, None) => "the Active handed over".to_owned(),
         (Cause::Preempted, Some(peer)) => format!("took over from {}", brief(peer)),
         (Cause::Preempted, None) => "took over: higher priority".to_owned(),
-        (Cause::HigherPriority, Some(peer)) => format!("{} has priority {}", peer.address, peer.priority),
+        (Cause::HigherPriority, Some(peer)) => {
+            format!("{} has priority {}", node(peer).in_short(), peer.priority)
+        }
         (Cause::HigherPriority, None) => "another router has a higher priority".to_owned(),
-        (Cause::TieBreak, Some(peer)) => format!("same priority; {} is the higher address", peer.address),
+        (Cause::TieBreak, Some(peer)) => match node(peer) {
+            NamedNode { name: Some(name), .. } => format!("same priority; {name} has the higher address"),
+            NamedNode { name: None, address } => format!("same priority; {address} is the higher address"),
+        },
         (Cause::TieBreak, None) => "same priority; another router has the higher address".to_owned(),
-        (Cause::HandedOver, Some(peer)) => format!("handed over to {}", peer.address),
+        (Cause::HandedOver, Some(peer)) => format!("handed over to {}", node(peer).in_short()),
         (Cause::HandedOver, None) => "handed over".to_owned(),
         (Cause::Fault, _) => "fault".to_owned(),
         (Cause::FaultCleared, _) if faults.iter().all(is_pending) => "ready".to_owned(),
@@ -217,14 +228,6 @@ fn demoted(demotion: Option<&Demotion>) -> String {
         Some(Demotion { by, reason, .. }) if reason.is_empty() => format!("demoted by {by}"),
         Some(Demotion { by, reason, .. }) => format!("demoted by {by}: {reason}"),
     }
-}
-
-fn who(peer: &LastHeard) -> String {
-    format!("{} (priority {})", peer.address, peer.priority)
-}
-
-fn brief(peer: &LastHeard) -> String {
-    format!("{} ({})", peer.address, peer.priority)
 }
 
 const fn other(family: Family) -> &'static str {

@@ -1,11 +1,11 @@
 //! Documents against their schemas, and what people see of them.
 
 use crate::rig::schema::{assert_conforms, violations};
-use crate::rig::{BEFORE, event, published, reloaded, took_over};
+use crate::rig::{BEFORE, event, published, published_with_names, reloaded, took_over};
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
-use vrrpd::agent::{AgentEventKind, EventFilter, EventLog, HookOutcome, ReloadMode};
+use vrrpd::agent::{AgentEventKind, AgentSnapshot, EventFilter, EventLog, HookOutcome, ReloadMode};
 use vrrpd::config::HookKind;
 use vrrpd::control::message::{
     DemoteDoc, DemoteResultDoc, DemotedDoc, EventsDoc, LastHeardDoc, PromoteDoc, PromoteResultDoc, ReloadDoc,
@@ -13,7 +13,8 @@ use vrrpd::control::message::{
 };
 use vrrpd::control::render::{self, Width};
 use vrrpd::protocol::{
-    Demotion, EventKind, Fault, Health, LastResort, PeerSnapshot, RouterSnapshot, StateName, Track, Until,
+    ActiveRouter, Demotion, EventKind, Fault, Health, LastHeard, LastResort, PeerSnapshot, RouterSnapshot,
+    StateName, Track, Until,
 };
 use vrrpd::types::{AdvertPriority, InterfaceName, Preempt, Priority, Role};
 use vrrpd::words::{EventDoc, Stamp};
@@ -68,11 +69,13 @@ fn demote(outcomes: &[(&str, &str, &str)]) -> DemoteDoc {
             "ipv4" => "192.0.2.11".parse().unwrap(),
             _ => "fe80::11".parse().unwrap(),
         }),
+        taken_over_by_node: None,
         handover_ms: (*outcome == "handed_over").then_some(18.3),
         waited_ms: matches!(*outcome, "refused" | "forced" | "last_resort").then_some(1609.0),
         replaced: None,
         last_heard: (*name != "alone").then(|| LastHeardDoc {
             address: "192.0.2.11".parse().unwrap(),
+            node: None,
             priority: 100,
             time: Stamp("2026-11-22T03:01:00.000Z".parse().unwrap()),
         }),
@@ -86,6 +89,17 @@ fn demote(outcomes: &[(&str, &str, &str)]) -> DemoteDoc {
         warning: None,
         results: outcomes.iter().map(result).collect(),
     }
+}
+
+/// The same document from a daemon that knows the names of the other nodes.
+fn named(mut document: DemoteDoc) -> DemoteDoc {
+    for result in &mut document.results {
+        result.taken_over_by_node = result.taken_over_by.map(|_| "fe1".to_owned());
+        if let Some(heard) = &mut result.last_heard {
+            heard.node = Some("fe1".to_owned());
+        }
+    }
+    document
 }
 
 fn json<T: Serialize>(document: &T) -> Value {
@@ -145,7 +159,10 @@ fn the_status_document_is_the_contract() {
     );
     let a = &routers[2];
     assert_eq!(a["priority"], serde_json::json!({ "configured": 150, "effective": 90 }));
-    assert_eq!(a["active"], serde_json::json!({ "address": "192.0.2.10", "local": true }));
+    assert_eq!(
+        a["active"],
+        serde_json::json!({ "address": "192.0.2.10", "local": true, "node": "frontend-0" })
+    );
     assert_eq!(a["addresses"], serde_json::json!(["192.0.2.50/24", "192.0.2.51/24"]));
     assert_eq!(a["since"], "2026-11-22T09:56:48.123Z", "192 s before");
     assert_eq!((&a["demoted"], &a["faults"]), (&Value::Null, &serde_json::json!([])));
@@ -154,6 +171,142 @@ fn the_status_document_is_the_contract() {
     assert_eq!(a["counters"]["ip_ttl_errors"], 0, "what never happened is there");
     assert_eq!(routers[0]["faults"], serde_json::json!(["interface eth1 no carrier", "check nginx"]));
     assert_eq!(routers[1]["priority"]["configured"], 255, "the owner");
+}
+
+#[test]
+fn documents_have_the_names_of_the_other_nodes() {
+    let published = published_with_names();
+    let status = json(&published.status(&published.snapshot.routers));
+    assert_conforms("status", &status);
+    let routers = &status["virtual_routers"];
+    assert_eq!(routers[0]["active"], Value::Null);
+    assert_eq!(routers[2]["active"]["node"], "frontend-0", "this node");
+    assert_eq!(routers[4]["active"]["node"], "fe1");
+    assert_eq!(routers[4]["warnings"][0]["peer_node"], "fe1");
+    assert_eq!(routers[0]["warnings"][0]["peer_node"], Value::Null, "nobody was heard");
+    assert_eq!(routers[4]["why"], "fe1 has priority 150");
+    let show = json(&published.show(published.router("moodle-a").unwrap(), Vec::new()));
+    assert_conforms("show", &show);
+    assert_eq!(show["instances"][0]["peers"][0]["node"], "fe1");
+    assert_eq!(show["instances"][0]["why"], "fe1 (192.0.2.11, priority 100) was last heard 3.6 s ago");
+    let nameless = json(&self::status());
+    assert_eq!(nameless["virtual_routers"][4]["active"]["node"], Value::Null);
+    assert_eq!(nameless["virtual_routers"][4]["warnings"][0]["peer_node"], Value::Null);
+    assert_conforms(
+        "demote",
+        &json(&named(demote(&[("a", "ipv4", "handed_over"), ("b", "ipv6", "refused")]))),
+    );
+}
+
+#[test]
+fn a_router_that_nobody_serves_has_the_name_of_its_last_active() {
+    let mut published = published_with_names();
+    let broken = published.snapshot.routers.iter_mut().find(|r| r.spec.name.as_str() == "broken").unwrap();
+    let last =
+        LastHeard { address: "192.0.2.11".parse().unwrap(), priority: priority(100), ago: Duration::ZERO };
+    broken.instances[0].nobody_serving.as_mut().unwrap().last = Some(last);
+    let document = published.status(published.router("broken"));
+    let warning = &document.virtual_routers[0].warnings[0];
+    assert_eq!((&*warning.kind, warning.peer_node.as_deref()), ("nobody_serves", Some("fe1")));
+    let since = "the last Active, fe1 (192.0.2.11, priority 100), has been silent for 15 s";
+    assert!(warning.message.contains(since), "{}", warning.message);
+}
+
+#[test]
+fn documents_of_a_daemon_without_names_are_readable() {
+    let without = |mut document: Value, fields: &[&str]| {
+        for field in fields {
+            let (parent, name) = field.rsplit_once('/').unwrap();
+            let gone = document.pointer_mut(parent).and_then(|parent| parent.as_object_mut()?.remove(name));
+            assert!(gone.is_some(), "{field}");
+        }
+        document
+    };
+    let fields = ["/virtual_routers/4/active/node", "/virtual_routers/4/warnings/0/peer_node"];
+    let document: StatusDoc = serde_json::from_value(without(json(&status()), &fields)).unwrap();
+    assert_eq!(json(&document), json(&status()));
+    let fields = ["/instances/0/peers/0/node"];
+    let document: ShowDoc = serde_json::from_value(without(json(&show()), &fields)).unwrap();
+    assert_eq!(json(&document), json(&show()));
+    let today = demote(&[("a", "ipv4", "handed_over")]);
+    let fields = ["/results/0/taken_over_by_node", "/results/0/last_heard/node"];
+    let document: DemoteDoc = serde_json::from_value(without(json(&today), &fields)).unwrap();
+    assert_eq!(document, today);
+}
+
+#[test]
+fn the_status_table_has_the_name_of_the_active() {
+    let published = published_with_names();
+    let document = published.status(&published.snapshot.routers);
+    let table = on_a_terminal(&document, 80).join("\n");
+    insta::assert_snapshot!(table);
+    let mut long = document;
+    let name = "the-second-frontend-of-the-learning-platform.example.org";
+    long.virtual_routers[4].active.as_mut().unwrap().node = Some(name.to_owned());
+    let lines = on_a_terminal(&long, 80);
+    assert!(lines.iter().any(|line| line.contains(" the-se…le.org ")), "{lines:#?}");
+    assert!(render::status(&long, Width::Unlimited).contains(name), "a program has the whole name");
+}
+
+#[test]
+fn families_that_two_nodes_serve_have_two_rows() {
+    let mut document = status();
+    document.virtual_routers.retain(|vr| vr.name == "moodle-a");
+    let mut nodes = |v4: Option<&str>, v6: Option<&str>| {
+        for (router, node) in document.virtual_routers.iter_mut().zip([v4, v6]) {
+            router.state = "backup".into();
+            let active = router.active.as_mut().unwrap();
+            (active.local, active.node) = (false, node.map(str::to_owned));
+        }
+        on_a_terminal(&document, 200).len() - 1
+    };
+    assert_eq!(nodes(Some("fe1"), Some("fe2")), 2);
+    assert_eq!(nodes(Some("fe1"), Some("fe1")), 1);
+    assert_eq!(nodes(Some("fe1"), None), 1);
+    assert_eq!(nodes(None, None), 1);
+}
+
+#[test]
+fn the_page_of_a_router_has_the_names_of_the_other_nodes() {
+    let mut published = published_with_names();
+    let a = published.snapshot.routers.iter_mut().find(|r| r.spec.name.as_str() == "moodle-a").unwrap();
+    let heard = a.instances[0].peers[0];
+    a.instances[0].active = Some(ActiveRouter { address: heard.address, local: false });
+    a.instances[0].peers.push(PeerSnapshot { priority: priority(0), ..heard });
+    a.instances[0].peers.push(PeerSnapshot { address: "192.0.2.12".parse().unwrap(), ..heard });
+    let page = render::show(&published.show(published.router("moodle-a").unwrap(), Vec::new()));
+    for row in [
+        "ipv4: active for 3m12s, fe1 (192.0.2.11, priority 100) was last heard 3.6 s ago (active_down_timer)\n",
+        "  active                   fe1 (192.0.2.11)\n",
+        "  heard                    fe1 (192.0.2.11) 195 s ago: priority 100, every 1s, checksum rfc5798\n",
+        "  heard                    fe1 (192.0.2.11) resigned 195 s ago\n",
+        "  heard                    192.0.2.12 195 s ago: priority 100, every 1s, checksum rfc5798\n",
+        "  active                   fe80::1c2d:3eff:fe4f:5a6b (this node)\n",
+    ] {
+        assert!(page.contains(row), "{row}{page}");
+    }
+}
+
+#[test]
+fn a_demotion_is_told_with_the_names_of_the_other_nodes() {
+    let document = named(demote(&[
+        ("moodle-a", "ipv4", "handed_over"),
+        ("moodle-b", "ipv4", "was_backup"),
+        ("both", "ipv4", "handed_over"),
+        ("both", "ipv6", "handed_over"),
+        ("lonely", "ipv4", "refused"),
+    ]));
+    insta::assert_snapshot!(render::demote(&document));
+    let mut apart = named(demote(&[("both", "ipv4", "handed_over"), ("both", "ipv6", "handed_over")]));
+    let mut takers = |v4: Option<&str>, v6: Option<&str>| {
+        apart.results[0].taken_over_by_node = v4.map(str::to_owned);
+        apart.results[1].taken_over_by_node = v6.map(str::to_owned);
+        let text = render::demote(&apart);
+        text.strip_prefix("both: now served by ").unwrap().split_once(". This").unwrap().0.to_owned()
+    };
+    assert_eq!(takers(Some("fe1"), Some("fe2")), "fe1 (192.0.2.11) and fe2 (fe80::11), after 18 ms");
+    assert_eq!(takers(Some("fe1"), None), "fe1 (192.0.2.11) and fe80::11, after 18 ms");
+    assert_eq!(takers(None, None), "192.0.2.11 and fe80::11 (18 ms)");
 }
 
 #[test]
@@ -535,8 +688,8 @@ fn the_interface_definition_and_the_schemas_name_the_same_fields() {
 
 #[test]
 fn after_a_promotion_an_operator_is_told_what_to_run_where() {
-    let outlook = |change: &dyn Fn(&mut RouterSnapshot)| {
-        let mut published = published();
+    let outlook_of = |published: AgentSnapshot, change: &dyn Fn(&mut RouterSnapshot)| {
+        let mut published = published;
         let mut router = published.router("moodle-b").unwrap().clone();
         let heard = published.router("moodle-a").unwrap().instances[0].peers[0];
         router.instances[0].peers = vec![PeerSnapshot { priority: priority(150), ..heard }];
@@ -544,6 +697,7 @@ fn after_a_promotion_an_operator_is_told_what_to_run_where() {
         published.snapshot.routers = vec![router];
         published.outlook(&published.snapshot.routers[0])
     };
+    let outlook = |change: &dyn Fn(&mut RouterSnapshot)| outlook_of(published(), change);
     let next = crate::rig::seconds(1000) + Duration::from_millis(3400);
     let move_it = "to move it here, run on 192.0.2.11: vrrpctl demote moodle-b";
     assert_eq!(
@@ -557,6 +711,16 @@ fn after_a_promotion_an_operator_is_told_what_to_run_where() {
     assert_eq!(
         outlook(&outranks),
         "is Backup, and takes over from 192.0.2.11 in about 3 s (priority 200 > 150)"
+    );
+    let named = |change: &dyn Fn(&mut RouterSnapshot)| outlook_of(published_with_names(), change);
+    assert_eq!(
+        named(&|_| {}),
+        "is Backup, because fe1 (192.0.2.11) has priority 150 and this node 100; to move it here, run on fe1: \
+         vrrpctl demote moodle-b"
+    );
+    assert_eq!(
+        named(&outranks),
+        "is Backup, and takes over from fe1 (192.0.2.11) in about 3 s (priority 200 > 150)"
     );
     assert_eq!(
         outlook(&|router| {
@@ -572,6 +736,15 @@ fn after_a_promotion_an_operator_is_told_what_to_run_where() {
                 Role::Contender { priority: Priority::new(200).unwrap(), preempt: Preempt::Forbid };
         }),
         format!("is Backup, and leaves it to 192.0.2.11 (preempt = false); {move_it}")
+    );
+    assert_eq!(
+        named(&|router| {
+            outranks(router);
+            router.spec.role =
+                Role::Contender { priority: Priority::new(200).unwrap(), preempt: Preempt::Forbid };
+        }),
+        "is Backup, and leaves it to fe1 (192.0.2.11), because preempt = false; to move it here, run on fe1: vrrpctl demote \
+         moodle-b"
     );
     assert_eq!(
         outlook(&|router| router.faults = vec![Fault::NoCarrier("eth0".parse().unwrap())]),

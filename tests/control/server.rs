@@ -153,6 +153,23 @@ fn a_demotion_records_who_when_and_why() {
 }
 
 #[test]
+fn a_demotion_names_the_node_that_took_over_and_the_one_that_was_heard() {
+    let daemon = Running::with_names();
+    let mut client = Client::connect(&daemon.socket).unwrap();
+    let document = client.demote(&names(&["moodle-a"]), &order(""), || ()).unwrap();
+    let [v4, v6] = <[_; 2]>::try_from(document.results).unwrap();
+    assert_eq!(
+        (v4.taken_over_by_node.as_deref(), v6.taken_over_by_node.as_deref()),
+        (Some("fe1"), Some("fe1"))
+    );
+    assert_eq!(v4.last_heard.unwrap().node.as_deref(), Some("fe1"));
+    let daemon = Running::start();
+    let mut client = Client::connect(&daemon.socket).unwrap();
+    let nameless = client.demote(&names(&["moodle-a"]), &order(""), || ()).unwrap().results.remove(0);
+    assert_eq!((nameless.taken_over_by_node, nameless.last_heard.unwrap().node), (None, None));
+}
+
+#[test]
 fn a_demotion_has_an_end_and_a_last_resort_if_told_so() {
     let daemon = Running::start();
     let mut client = Client::connect(&daemon.socket).unwrap();

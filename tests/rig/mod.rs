@@ -12,10 +12,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use vrrpd::agent::{
-    AgentEvent, AgentEventKind, AgentHandle, AgentSnapshot, CheckRule, CheckRun, CheckStatus, CommandReply,
-    EventLog, FailureKind, HookActivity, HookOutcome, HookRun, HookStatus, ProgramFailure, ProgramOutcome,
-    ReloadOutcome, ReloadReply, ReloadRequest, Request,
+    AgentEvent, AgentEventKind, AgentHandle, AgentSnapshot, ChannelStatus, CheckRule, CheckRun, CheckStatus,
+    CommandReply, EventLog, FailureKind, HookActivity, HookOutcome, HookRun, HookStatus, NodeNames,
+    ProgramFailure, ProgramOutcome, ReloadOutcome, ReloadReply, ReloadRequest, Request,
 };
+use vrrpd::channel::TakeOutcome;
 use vrrpd::config::HookKind;
 use vrrpd::config::plan::Plan;
 use vrrpd::config::{Resolved, report, resolve};
@@ -270,6 +271,8 @@ fn checks() -> std::collections::BTreeMap<CheckName, CheckStatus> {
 pub fn published() -> AgentSnapshot {
     AgentSnapshot {
         node: "frontend-0".into(),
+        channel: ChannelStatus::default(),
+        names: NodeNames::default(),
         wall: "2026-11-22T10:00:00.123456Z".parse().unwrap(),
         snapshot: Snapshot {
             at: seconds(1000),
@@ -298,13 +301,24 @@ pub fn published() -> AgentSnapshot {
     }
 }
 
+/// The same node, when the channel has told the names of the others.
+pub fn published_with_names() -> AgentSnapshot {
+    let names = [(ip("192.0.2.11"), "fe1"), (ip("fe80::11"), "fe1")];
+    AgentSnapshot { names: names.into_iter().collect(), ..published() }
+}
+
 pub fn event(router: &str, kind: impl Into<AgentEventKind>) -> AgentEvent {
     let key = InstanceKey {
         interface: "eth0".parse().unwrap(),
         family: Family::Ipv4,
         vrid: Vrid::new(51).unwrap(),
     };
-    AgentEvent { router: Some(router.parse().unwrap()), key: Some(key), kind: kind.into() }
+    AgentEvent {
+        router: Some(router.parse().unwrap()),
+        key: Some(key),
+        kind: kind.into(),
+        names: NodeNames::default(),
+    }
 }
 
 /// What runs before a reload.
@@ -386,6 +400,8 @@ struct Agent {
     waiting: Vec<(Command, oneshot::Sender<CommandReply>)>,
     /// What it says about the disk.
     saved: Result<(), String>,
+    /// What comes of the next requests to take a router.
+    takes_to_come: Arc<Mutex<VecDeque<TakeOutcome>>>,
 }
 
 impl Agent {
@@ -393,6 +409,10 @@ impl Agent {
         while let Some(request) = requests.recv().await {
             match request {
                 Request::Snapshot { reply } => drop(reply.send(self.published.clone())),
+                Request::Take { router, by, reply } => {
+                    let next = self.takes_to_come.lock().unwrap().pop_front();
+                    drop(reply.send(next.unwrap_or_else(|| panic!("{by} takes {router}"))));
+                }
                 Request::Command { command, reply } => {
                     self.waiting.push((command, reply));
                     self.commands.fetch_add(1, Ordering::Relaxed);
@@ -454,6 +474,8 @@ pub struct Running {
     pub commands: Arc<AtomicUsize>,
     /// What comes of the next reloads; then nothing changes.
     pub reloads_to_come: Arc<Mutex<VecDeque<ReloadReply>>>,
+    /// What comes of the next requests to take a router.
+    pub takes_to_come: Arc<Mutex<VecDeque<TakeOutcome>>>,
     directory: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -466,31 +488,38 @@ impl Running {
 
     /// With limits, and a daemon that answers commands only when `together` of them wait.
     pub fn with(limits: Limits, together: usize) -> Self {
-        Self::with_disk(limits, together, Ok(()))
+        Self::of(published(), limits, together, Ok(()))
     }
 
     /// Nothing that it is told survives a restart.
     pub fn with_a_full_disk() -> Self {
-        Self::with_disk(Limits::default(), 1, Err("the disk is full".to_owned()))
+        Self::of(published(), Limits::default(), 1, Err("the disk is full".to_owned()))
     }
 
-    fn with_disk(limits: Limits, together: usize, saved: Result<(), String>) -> Self {
+    /// It knows the names of the other nodes.
+    pub fn with_names() -> Self {
+        Self::of(published_with_names(), Limits::default(), 1, Ok(()))
+    }
+
+    fn of(published: AgentSnapshot, limits: Limits, together: usize, saved: Result<(), String>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("control.sock");
         let events = Arc::new(EventLog::new());
         let demotions = Arc::new(Mutex::new(Vec::new()));
         let commands = Arc::<AtomicUsize>::default();
+        let takes_to_come = Arc::<Mutex<VecDeque<TakeOutcome>>>::default();
         let (stop, stopped) = oneshot::channel();
         // Bound here, so that whoever connects next is served.
         let server = Server::bind(&socket, limits).unwrap();
         let agent = Agent {
-            published: published(),
+            published,
             demotions: Arc::clone(&demotions),
             demoted: BTreeSet::new(),
             together,
             commands: Arc::clone(&commands),
             waiting: Vec::new(),
             saved,
+            takes_to_come: Arc::clone(&takes_to_come),
         };
         let (requests, receiver) = mpsc::channel(4);
         let reloads_to_come = Arc::new(Mutex::new(VecDeque::new()));
@@ -519,6 +548,7 @@ impl Running {
             demotions,
             commands,
             reloads_to_come,
+            takes_to_come,
             directory,
             stop: Some(stop),
             thread: Some(thread),

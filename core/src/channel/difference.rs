@@ -2,10 +2,11 @@
 //! does not differ any more.
 
 use super::nodes::{HeardNode, Nodes};
-use super::values::{ChannelEffect, ChannelEvent, LocalNode, SettingDifference};
-use crate::types::RouterName;
+use super::values::{ChannelEffect, ChannelEvent, LocalNode, SettingDifference, StandingDifference};
+use crate::types::{MonoTime, RouterName};
 use crate::wire::channel::{ReportedSettings, RouterReport};
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The most differences that are remembered and said.
@@ -17,35 +18,55 @@ type FoundDifference = (String, Option<RouterName>, SettingDifference);
 /// What was said to differ.
 #[derive(Debug, Default)]
 pub(super) struct Differences {
-    standing: BTreeSet<FoundDifference>,
+    standing: BTreeMap<FoundDifference, MonoTime>,
 }
 
 impl Differences {
     /// Compares this node with all that are there. What differs from a node that is silent stays as
     /// it was: its configuration is not known to have changed.
-    pub(super) fn update(&mut self, local: &LocalNode, nodes: &Nodes, out: &mut Vec<ChannelEffect>) {
+    pub(super) fn update(
+        &mut self,
+        now: MonoTime,
+        local: &LocalNode,
+        nodes: &Nodes,
+        out: &mut Vec<ChannelEffect>,
+    ) {
         let mut found = BTreeSet::new();
         let mut present = BTreeSet::new();
         for (_, node) in nodes.present() {
             present.insert(&node.name);
             compare(local, node, &mut found);
         }
-        let absent = self.standing.iter().filter(|(node, ..)| !present.contains(node)).cloned();
-        found.extend(absent.collect::<Vec<_>>());
+        let absent = self.standing.keys().filter(|(node, ..)| !present.contains(node)).cloned();
+        found.extend(absent);
         while found.len() > MOST {
             found.pop_last();
         }
-        for (node, router, what) in self.standing.difference(&found).cloned() {
-            out.push(ChannelEffect::Report(ChannelEvent::DiffersNoMore { router, node, what }));
+        self.standing.retain(|one, _| {
+            let stands = found.contains(one);
+            if !stands {
+                let (node, router, what) = one.clone();
+                out.push(ChannelEffect::Report(ChannelEvent::DiffersNoMore { router, node, what }));
+            }
+            stands
+        });
+        for one in found {
+            if let Entry::Vacant(place) = self.standing.entry(one) {
+                let (node, router, what) = place.key().clone();
+                out.push(ChannelEffect::Report(ChannelEvent::Differs { router, node, what }));
+                place.insert(now);
+            }
         }
-        for (node, router, what) in found.difference(&self.standing).cloned() {
-            out.push(ChannelEffect::Report(ChannelEvent::Differs { router, node, what }));
-        }
-        self.standing = found;
     }
 
-    pub(super) fn standing(&self) -> Vec<FoundDifference> {
-        self.standing.iter().cloned().collect()
+    pub(super) fn standing(&self) -> Vec<StandingDifference> {
+        let one = |((node, router, what), since): (&FoundDifference, &MonoTime)| StandingDifference {
+            node: node.clone(),
+            router: router.clone(),
+            what: what.clone(),
+            since: *since,
+        };
+        self.standing.iter().map(one).collect()
     }
 }
 

@@ -26,7 +26,8 @@ mod values;
 
 pub use values::{
     Afterwards, ChannelEffect, ChannelEvent, ChannelInput, ChannelLink, ChannelView, HandoverRequest,
-    LocalLink, LocalNode, NodePresence, OtherNode, Redundancy, SettingDifference, Standby, TakeOutcome,
+    LocalLink, LocalNode, NodePresence, OtherNode, Redundancy, SettingDifference, Standby,
+    StandingDifference, TakeOutcome,
 };
 
 use crate::types::MonoTime;
@@ -34,7 +35,7 @@ use crate::wire::channel::{ChannelKey, ChannelMessage, ChannelReject, Envelope, 
 use difference::Differences;
 use nodes::{Nodes, ReportProgress};
 use redundancy::RedundancyWatch;
-use session::{Proof, Sessions, Worth};
+use session::{SessionProof, Sessions, Worth};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -161,7 +162,7 @@ impl Channel {
         ChannelView {
             nodes: self.nodes.view(),
             routers: if self.has_listened(now) {
-                redundancy::of_all(now, &self.local, &self.nodes)
+                self.redundancy.of_all(now, &self.local, &self.nodes)
             } else {
                 BTreeMap::new()
             },
@@ -184,7 +185,7 @@ impl Channel {
             self.listens_since = Some(now);
         }
         self.report_soon(now);
-        self.differences.update(&self.local, &self.nodes, out);
+        self.differences.update(now, &self.local, &self.nodes, out);
     }
 
     fn on_datagram(
@@ -218,8 +219,8 @@ impl Channel {
             }
             ChannelMessage::Response { number } if to == Some(own) => {
                 match self.sessions.prove(now, from, number, counter) {
-                    Proof::NewSession => self.report_soon(now),
-                    Proof::Nothing => {}
+                    SessionProof::NewSession => self.report_soon(now),
+                    SessionProof::Nothing => {}
                 }
             }
             ChannelMessage::Challenge { .. } | ChannelMessage::Response { .. } => {}
@@ -246,7 +247,7 @@ impl Channel {
             ChannelMessage::Report(page) => {
                 self.strangers.remove(&source);
                 match self.nodes.on_page(now, link, source, from, page, &self.local.name, out) {
-                    ReportProgress::Complete => self.differences.update(&self.local, &self.nodes, out),
+                    ReportProgress::Complete => self.differences.update(now, &self.local, &self.nodes, out),
                     ReportProgress::Partial => {}
                 }
             }

@@ -28,8 +28,8 @@ enum Standing {
     Redundant,
     /// Nobody would take over since this time, and it was not said yet.
     Missing(MonoTime),
-    /// It was said that nobody would take over.
-    Lost,
+    /// Nobody would take over since this time, and it was said.
+    Lost(MonoTime),
 }
 
 impl RedundancyWatch {
@@ -38,9 +38,28 @@ impl RedundancyWatch {
         let Some(routers) = &self.routers else { return judged_at };
         let missing = routers.values().filter_map(|standing| match standing {
             Standing::Missing(since) => Some(*since + LOST_AFTER),
-            Standing::Redundant | Standing::Lost => None,
+            Standing::Redundant | Standing::Lost(_) => None,
         });
         missing.min()
+    }
+
+    /// The redundancy of each router of this node.
+    pub(super) fn of_all(
+        &self,
+        now: MonoTime,
+        local: &LocalNode,
+        nodes: &Nodes,
+    ) -> BTreeMap<RouterName, Redundancy> {
+        let since = |name: &RouterName| match self.routers.as_ref().and_then(|routers| routers.get(name)) {
+            Some(Standing::Missing(since) | Standing::Lost(since)) => Some(*since),
+            Some(Standing::Redundant) | None => None,
+        };
+        let routers = routers(local).into_iter();
+        let of = |(name, families): (RouterName, Families<'_>)| {
+            let missing_since = since(&name);
+            (name, Redundancy { missing_since, ..of(now, &families, nodes) })
+        };
+        routers.map(of).collect()
     }
 
     /// Says what has changed for the routers that this node serves. Others say it for the rest.
@@ -55,10 +74,10 @@ impl RedundancyWatch {
         let known = self.routers.get_or_insert_default();
         known.retain(|name, _| routers.contains_key(name));
         for (name, families) in &routers {
-            let Redundancy { is_redundant, standbys } = of(now, families, nodes);
+            let Redundancy { is_redundant, standbys, why, missing_since: _ } = of(now, families, nodes);
             let before = known.get(name).copied().unwrap_or(Standing::Redundant);
             let standing = match (before, is_redundant, is_active(families)) {
-                (Standing::Lost, true, true) => {
+                (Standing::Lost(_), true, true) => {
                     let node = standbys.iter().find(|standby| standby.obstacle.is_none());
                     out.extend(node.map(|standby| {
                         let (router, node) = (name.clone(), standby.node.clone());
@@ -67,25 +86,18 @@ impl RedundancyWatch {
                     Standing::Redundant
                 }
                 (_, true, _) | (_, false, false) => Standing::Redundant,
-                (Standing::Lost, false, true) => Standing::Lost,
+                (Standing::Lost(_), false, true) => before,
                 (Standing::Redundant, false, true) => Standing::Missing(now),
                 (Standing::Missing(since), false, true) if now.since(since) < LOST_AFTER => before,
-                (Standing::Missing(_), false, true) => {
-                    let why = why(now, standbys, nodes);
+                (Standing::Missing(since), false, true) => {
                     let event = ChannelEvent::RedundancyLost { router: name.clone(), why };
                     out.push(ChannelEffect::Report(event));
-                    Standing::Lost
+                    Standing::Lost(since)
                 }
             };
             known.insert(name.clone(), standing);
         }
     }
-}
-
-/// The redundancy of each router of this node.
-pub(super) fn of_all(now: MonoTime, local: &LocalNode, nodes: &Nodes) -> BTreeMap<RouterName, Redundancy> {
-    let routers = routers(local).into_iter();
-    routers.map(|(name, families)| (name, of(now, &families, nodes))).collect()
 }
 
 /// The routers of this node by name, each with its families.
@@ -116,7 +128,8 @@ fn of(now: MonoTime, families: &Families<'_>, nodes: &Nodes) -> Redundancy {
     } else {
         is_ready_here || standbys.iter().any(|standby| standby.obstacle.is_none() && !standby.is_active)
     };
-    Redundancy { is_redundant, standbys }
+    let why = if is_redundant { Vec::new() } else { why(now, &standbys, nodes) };
+    Redundancy { is_redundant, standbys, why, missing_since: None }
 }
 
 /// A node that has the router in any family. It takes over if it can do so in all of them.
@@ -140,7 +153,7 @@ fn standby(now: MonoTime, families: &Families<'_>, node: &HeardNode) -> Option<S
 }
 
 /// Every node that was heard, and why it would not take over.
-fn why(now: MonoTime, standbys: Vec<Standby>, nodes: &Nodes) -> Vec<(String, String)> {
+fn why(now: MonoTime, standbys: &[Standby], nodes: &Nodes) -> Vec<(String, String)> {
     let mut why: BTreeMap<String, String> = BTreeMap::new();
     for node in nodes.iter() {
         let reason = match node.presence {
@@ -153,7 +166,7 @@ fn why(now: MonoTime, standbys: Vec<Standby>, nodes: &Nodes) -> Vec<(String, Str
         why.entry(node.name.clone()).or_insert(reason);
     }
     for standby in standbys {
-        why.extend(standby.obstacle.map(|obstacle| (standby.node, obstacle)));
+        why.extend(standby.obstacle.clone().map(|obstacle| (standby.node.clone(), obstacle)));
     }
     why.into_iter().collect()
 }

@@ -94,10 +94,16 @@ impl Sessions {
     }
 
     /// The answer to a challenge. Returns whether it proves a session that was not known.
-    pub(super) fn prove(&mut self, now: MonoTime, from: SessionId, number: u64, counter: u64) -> Proof {
+    pub(super) fn prove(
+        &mut self,
+        now: MonoTime,
+        from: SessionId,
+        number: u64,
+        counter: u64,
+    ) -> SessionProof {
         let open = self.challenged.get(&from).is_some_and(|challenge| challenge.number == number);
         if !open {
-            return Proof::Nothing;
+            return SessionProof::Nothing;
         }
         self.challenged.remove(&from);
         if self.known.len() >= MOST {
@@ -105,13 +111,13 @@ impl Sessions {
             oldest.map(|oldest| self.known.remove(&oldest));
         }
         self.known.insert(from, KnownSession { heard: now, window: ReplayWindow::from(counter) });
-        Proof::NewSession
+        SessionProof::NewSession
     }
 }
 
 /// What the answer to a challenge proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Proof {
+pub(super) enum SessionProof {
     /// The session runs now; it was not known before.
     NewSession,
     /// Nothing: nobody asked, or another number.
@@ -167,9 +173,13 @@ mod tests {
         assert_eq!(sessions.judge(at(0), FE1, 5), Worth::MustProve(1));
         assert_eq!(sessions.judge(at(499), FE1, 6), Worth::Unproven, "it was asked a moment ago");
         assert_eq!(sessions.judge(at(500), FE1, 7), Worth::MustProve(2), "the answer may have been lost");
-        assert_eq!(sessions.prove(at(501), FE1, 1, 8), Proof::Nothing, "an answer to an older question");
-        assert_eq!(sessions.prove(at(502), FE1, 2, 9), Proof::NewSession);
-        assert_eq!(sessions.prove(at(503), FE1, 2, 10), Proof::Nothing, "the same answer again");
+        assert_eq!(
+            sessions.prove(at(501), FE1, 1, 8),
+            SessionProof::Nothing,
+            "an answer to an older question"
+        );
+        assert_eq!(sessions.prove(at(502), FE1, 2, 9), SessionProof::NewSession);
+        assert_eq!(sessions.prove(at(503), FE1, 2, 10), SessionProof::Nothing, "the same answer again");
         assert_eq!(sessions.judge(at(504), FE1, 9), Worth::Repeated, "the answer itself");
         assert_eq!(sessions.judge(at(504), FE1, 8), Worth::Repeated, "from before the proof");
         assert_eq!(sessions.judge(at(505), FE1, 10), Worth::Fresh);
@@ -180,7 +190,7 @@ mod tests {
     fn a_session_that_is_silent_for_a_minute_must_prove_itself_again() {
         let mut sessions = Sessions::new(SessionId([9; 16]));
         assert_eq!(sessions.judge(at(0), FE1, 5), Worth::MustProve(1));
-        assert_eq!(sessions.prove(at(0), FE1, 1, 6), Proof::NewSession);
+        assert_eq!(sessions.prove(at(0), FE1, 1, 6), SessionProof::NewSession);
         assert_eq!(sessions.judge(at(59_999), FE1, 7), Worth::Fresh);
         assert_eq!(sessions.judge(at(119_999), FE1, 8), Worth::MustProve(2));
     }
@@ -197,7 +207,7 @@ mod tests {
         for n in 0..100_u8 {
             let (now, id) = (at(1_000 + u64::from(n) * 500), SessionId([100 + n; 16]));
             let Worth::MustProve(number) = sessions.judge(now, id, 1) else { panic!("no place for {n}") };
-            assert_eq!(sessions.prove(now, id, number, 2), Proof::NewSession);
+            assert_eq!(sessions.prove(now, id, number, 2), SessionProof::NewSession);
         }
         assert_eq!(sessions.known.len(), MOST);
         assert_eq!(sessions.judge(at(51_000), SessionId([199; 16]), 3), Worth::Fresh);

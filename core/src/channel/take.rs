@@ -7,7 +7,7 @@ use super::nodes::Nodes;
 use super::redundancy::routers;
 use super::values::{Afterwards, ChannelEffect, ChannelLink, HandoverRequest, LocalNode, TakeOutcome};
 use crate::types::{MonoTime, RouterName};
-use crate::wire::channel::{ChannelMessage, ReportedState, SessionId, TakeAnswer};
+use crate::wire::channel::{ChannelMessage, ReportedState, RouterReport, SessionId, TakeAnswer};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -172,7 +172,7 @@ impl Takes {
                 RequestState::HandingOver
             }
             Err(why) => {
-                let answer = TakeAnswer::refusal(why);
+                let answer = TakeAnswer::refusal(&why);
                 RequestState::Answered { answer, at: now, send: Sending::Due }
             }
         };
@@ -239,17 +239,28 @@ fn hand_over(
     by: &str,
     local: &LocalNode,
     nodes: &Nodes,
-) -> Result<ChannelEffect, &'static str> {
+) -> Result<ChannelEffect, String> {
     let here = local.links.get(&link).and_then(|here| here.routers.iter().find(|ours| ours.vrid == vrid));
     let ours = here.ok_or("it does not have this virtual router")?;
     if ours.state != ReportedState::Active {
-        return Err("it does not serve this virtual router any more");
+        return Err("it does not serve this virtual router any more".to_owned());
     }
     let router: RouterName = ours.name.parse().map_err(|_| "it does not have this virtual router")?;
     let node = nodes.get(request.from).ok_or("it has not heard a report of this node yet")?;
     let theirs = node.router(now, link, vrid).ok_or("it has not heard a report of this node yet")?;
     if theirs.obstacle.is_some() || theirs.state != ReportedState::Backup {
-        return Err("by the last report of this node, it could not serve this virtual router");
+        return Err("by the last report of this node, it could not serve this virtual router".to_owned());
+    }
+    // The Backup that wins the election takes over, whoever asked.
+    let rank = |address, report: &RouterReport| (report.priority, address);
+    let address = node.links.get(&link).map(|heard| heard.address);
+    let winner = nodes.present().filter_map(|(session, other)| {
+        let report = other.router(now, link, vrid).filter(|report| report.obstacle.is_none())?;
+        let heard = other.links.get(&link).map(|heard| heard.address);
+        (session != request.from).then_some((rank(heard, report), &other.name))
+    });
+    if let Some((_, winner)) = winner.max().filter(|(other, _)| *other > rank(address, theirs)) {
+        return Err(format!("{winner} would take over instead, because it comes first in the election"));
     }
     // A Backup that preempts and has the higher priority takes over again at once.
     let would_return = ours.preempts && ours.priority > theirs.priority;

@@ -220,6 +220,22 @@ pub enum ChannelEvent {
     },
 }
 
+impl ChannelEvent {
+    /// The router that the event is about; `None`: it is about a node.
+    #[must_use]
+    pub const fn router(&self) -> Option<&RouterName> {
+        match self {
+            Self::RedundancyLost { router, .. } | Self::RedundancyBack { router, .. } => Some(router),
+            Self::Differs { router, .. } | Self::DiffersNoMore { router, .. } => router.as_ref(),
+            Self::NodeHeard { .. }
+            | Self::NodeSilent { .. }
+            | Self::NodeLeft { .. }
+            | Self::NameShared { .. }
+            | Self::NotUnderstood { .. } => None,
+        }
+    }
+}
+
 /// A setting that should be the same on all nodes, and is not.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SettingDifference {
@@ -276,7 +292,20 @@ pub struct ChannelView {
     /// had the time to hear one another.
     pub routers: BTreeMap<RouterName, Redundancy>,
     /// The settings that differ now.
-    pub differences: Vec<(String, Option<RouterName>, SettingDifference)>,
+    pub differences: Vec<StandingDifference>,
+}
+
+/// A setting that differs now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingDifference {
+    /// The name of the other node.
+    pub node: String,
+    /// The router; `None`: the setting is one of the node.
+    pub router: Option<RouterName>,
+    /// The setting.
+    pub what: SettingDifference,
+    /// Since when this node knows.
+    pub since: MonoTime,
 }
 
 /// Another node.
@@ -310,6 +339,10 @@ pub enum NodePresence {
 pub struct Redundancy {
     /// Whether anybody would, if the Active failed now.
     pub is_redundant: bool,
+    /// Since when nobody would, if this node is Active.
+    pub missing_since: Option<MonoTime>,
+    /// If nobody would: each other node that was heard, and why it would not.
+    pub why: Vec<(String, String)>,
     /// The other nodes that have the router, the one that would take over first before the others.
     pub standbys: Vec<Standby>,
 }

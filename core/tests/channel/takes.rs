@@ -86,6 +86,25 @@ fn the_active_refuses_by_what_it_knows_itself() {
 }
 
 #[test]
+fn a_node_that_would_not_win_the_election_is_refused() {
+    let mut lan = Lan::of(&[Family::Ipv4], 3);
+    lan.run(5_000);
+    lan.input(2, ChannelInput::Take { id: 9, router: web(), by: "alice".to_owned() });
+    lan.run(100);
+    let why = "fe0 refuses: fe1 would take over instead, because it comes first in the election";
+    assert_eq!(lan.ended, [(2, 9, TakeOutcome::Refused(why.to_owned()))]);
+    lan.ended.clear();
+    // Of two with the same priority the one with the greater address wins.
+    lan.change(2, |report| report.priority = 150);
+    lan.run(100);
+    for (node, hands_over) in [(1, 0), (2, 1)] {
+        lan.input(node, ChannelInput::Take { id: 9, router: web(), by: "alice".to_owned() });
+        lan.run(100);
+        assert_eq!(lan.handovers.len(), hands_over, "fe{node}");
+    }
+}
+
+#[test]
 fn a_node_that_dies_while_it_is_asked_is_given_up() {
     let mut lan = pair();
     take(&mut lan, 1);

@@ -4,6 +4,7 @@
 use super::AgentSnapshot;
 use crate::protocol::{InstanceSnapshot, PeerSnapshot, RouterSnapshot, StateName};
 use crate::types::{Preempt, Role};
+use crate::words::NamedNode;
 
 impl AgentSnapshot {
     /// A sentence without its subject, which is the router: "is Backup, because 192.0.2.10 has
@@ -32,22 +33,27 @@ impl AgentSnapshot {
             return format!("is Backup; it takes over{in_time} unless another router is heard");
         };
         let (name, ours) = (&router.spec.name, router.effective);
-        let (address, theirs) = (active.address, active.priority);
-        let elsewhere = format!("to move it here, run on {address}: vrrpctl demote {name}");
+        let (node, theirs) = (NamedNode::of(&self.names, active.address), active.priority);
+        let elsewhere = format!("to move it here, run on {}: vrrpctl demote {name}", node.in_short());
         let preempts = match router.spec.role {
             Role::Owner | Role::Contender { preempt: Preempt::Allow, .. } => Preempt::Allow,
             Role::Contender { preempt: Preempt::Forbid, .. } => Preempt::Forbid,
         };
         match preempts {
             Preempt::Allow if ours > theirs => {
-                format!("is Backup, and takes over from {address}{in_time} (priority {ours} > {theirs})")
+                format!("is Backup, and takes over from {node}{in_time} (priority {ours} > {theirs})")
             }
             Preempt::Forbid if ours > theirs => {
-                format!("is Backup, and leaves it to {address} (preempt = false); {elsewhere}")
+                let why = match node.name {
+                    // The address is in parentheses already.
+                    Some(_) => ", because preempt = false",
+                    None => " (preempt = false)",
+                };
+                format!("is Backup, and leaves it to {node}{why}; {elsewhere}")
             }
-            Preempt::Allow | Preempt::Forbid => format!(
-                "is Backup, because {address} has priority {theirs} and this node {ours}; {elsewhere}"
-            ),
+            Preempt::Allow | Preempt::Forbid => {
+                format!("is Backup, because {node} has priority {theirs} and this node {ours}; {elsewhere}")
+            }
         }
     }
 }

@@ -17,7 +17,9 @@ impl AgentSnapshot {
             router.local_warnings.iter().filter(|(warning, _)| warning.family() == instance.key.family);
         let local_warnings = local_warnings.map(|(warning, since)| self.local_warning(warning, *since));
         let nobody_serving = self.nobody_serving(router, instance).into_iter();
-        let mut warnings: Vec<_> = nobody_serving.chain(local_warnings).chain(peer_warnings).collect();
+        let of_nodes = self.warnings_of_nodes(router, instance);
+        let mut warnings: Vec<_> =
+            nobody_serving.chain(local_warnings).chain(peer_warnings).chain(of_nodes).collect();
         // The names of severities sort as needed: an "error" comes before a "warning".
         warnings.sort_by(|a, b| a.severity.cmp(&b.severity));
         warnings
@@ -29,6 +31,7 @@ impl AgentSnapshot {
             kind: warning.as_str().into(),
             severity: Severity::of_protocol(&kind).as_str().into(),
             peer: None,
+            peer_node: None,
             mac: None,
             since: self.wall_time(since),
             message: local_warning::begins(warning),
@@ -44,9 +47,10 @@ impl AgentSnapshot {
             kind: what.as_str().into(),
             severity: Severity::of_protocol(&kind).as_str().into(),
             peer: *peer,
+            peer_node: peer.and_then(|peer| self.name_of(peer)),
             mac: what.mac(),
             since: self.wall_time(*since),
-            message: peer_warning::sentence(*peer, what),
+            message: peer_warning::sentence(&self.names, *peer, what),
         }
     }
 
@@ -55,13 +59,16 @@ impl AgentSnapshot {
         let specs = router.spec.instances.iter().filter(|spec| spec.family == instance.key.family);
         let addresses: Vec<_> =
             specs.flat_map(|spec| spec.addresses.iter().map(ipnet::IpNet::addr)).collect();
+        let last = nobody_serving.last.map(|last| last.address);
         Some(WarningDoc {
             kind: "nobody_serves".into(),
             severity: Severity::Error.as_str().into(),
-            peer: nobody_serving.last.map(|last| last.address),
+            peer: last,
+            peer_node: last.and_then(|last| self.name_of(last)),
             mac: None,
             since: self.wall_time(self.snapshot.at - nobody_serving.silent),
             message: peer_warning::nobody_serves(
+                &self.names,
                 router.spec.name.as_str(),
                 &addresses,
                 &nobody_serving,

@@ -19,7 +19,8 @@ impl AgentSnapshot {
         if router.handing_over {
             return "handing over".to_owned();
         }
-        let mut why = words::why_in_short(instance.cause, &instance.details, instance.key.family);
+        let mut why =
+            words::why_in_short(&self.names, instance.cause, &instance.details, instance.key.family);
         for lost in router.spec.tracks.iter().filter_map(|track| self.lost_weight(track)) {
             why.push_str("; ");
             why.push_str(&lost);

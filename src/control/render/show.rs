@@ -2,9 +2,10 @@
 
 use super::table::{priority, since};
 use super::warnings::on_page;
-use super::{millis, printable};
+use super::{millis, named, printable};
 use crate::control::message::{
-    ActiveDoc, AnnounceDoc, CheckStatusDoc, CountersDoc, HookDoc, InstanceDoc, PeerDoc, ShowDoc, TrackDoc,
+    ActiveDoc, AnnounceDoc, CheckStatusDoc, CountersDoc, HookDoc, InstanceDoc, PeerDoc, ShowDoc, StandbyDoc,
+    TrackDoc,
 };
 use crate::words::Stamp;
 use crate::words::span;
@@ -84,6 +85,23 @@ fn standing(page: &mut Page, document: &ShowDoc) {
     if document.handing_over {
         page.row("handing over", "yes");
     }
+    for standby in &document.standbys {
+        page.row("standby", &self::standby(standby));
+    }
+    if document.redundant == Some(false) {
+        page.row("redundant", "NO: nobody would take over if the Active failed now");
+    }
+}
+
+/// The line of another node: `fe1 (192.0.2.11, priority 100) would take over; heard 320 ms ago`.
+fn standby(standby: &StandbyDoc) -> String {
+    let StandbyDoc { node, address, active, priority, obstacle, heard: _, age_ms } = standby;
+    let does = match (active, obstacle) {
+        (true, _) => "is Active".to_owned(),
+        (false, None) => "would take over".to_owned(),
+        (false, Some(why)) => format!("would NOT take over: {why}"),
+    };
+    format!("{node} ({address}, priority {priority}) {does}; heard {} ago", span(millis(*age_ms)))
 }
 
 fn configuration(page: &mut Page, document: &ShowDoc) {
@@ -190,7 +208,7 @@ fn instance(page: &mut Page, instance: &InstanceDoc, now: Stamp) {
         instance.cause
     ));
     page.row("since", &instance.since.to_string());
-    page.row("active", &instance.active.map_or_else(|| "not known".to_owned(), active));
+    page.row("active", &instance.active.as_ref().map_or_else(|| "not known".to_owned(), active));
     let source = instance.source.map_or_else(|| "none".to_owned(), |source| source.to_string());
     page.row("sends from", &source);
     for address in &instance.addresses {
@@ -214,20 +232,19 @@ fn instance(page: &mut Page, instance: &InstanceDoc, now: Stamp) {
     counters(page, &instance.counters);
 }
 
-fn active(active: ActiveDoc) -> String {
-    if active.local { format!("{} (this node)", active.address) } else { active.address.to_string() }
+fn active(active: &ActiveDoc) -> String {
+    let ActiveDoc { address, local, node } = active;
+    if *local { format!("{address} (this node)") } else { named(node.as_deref(), *address).to_string() }
 }
 
 fn heard(peer: &PeerDoc) -> String {
     let ago = span(millis(peer.age_ms));
+    let node = named(peer.node.as_deref(), peer.address);
     if peer.priority == 0 {
-        return format!("{} resigned {ago} ago", peer.address);
+        return format!("{node} resigned {ago} ago");
     }
     let every = duration(peer.advertise_interval_ms);
-    format!(
-        "{} {ago} ago: priority {}, every {every}, checksum {}",
-        peer.address, peer.priority, peer.checksum
-    )
+    format!("{node} {ago} ago: priority {}, every {every}, checksum {}", peer.priority, peer.checksum)
 }
 
 /// Adds the counters that are not zero; `--json` has all of them.

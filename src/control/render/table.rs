@@ -5,12 +5,13 @@
 //! where it is the same everywhere; reasons continue in the next line; and names are shortened only
 //! as far as they can still be told apart.
 
-use super::{NONE_CONFIGURED, printable};
+use super::{NONE_CONFIGURED, named, printable};
 use crate::control::message::{StatusDoc, VirtualRouterDoc};
 use crate::words::Stamp;
 use crate::words::age;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// How wide a line may be.
@@ -101,9 +102,9 @@ fn state(vr: &VirtualRouterDoc) -> &str {
 }
 
 fn cells(vr: &VirtualRouterDoc, now: Stamp) -> TableRow {
-    let active = match vr.active {
+    let active = match &vr.active {
         Some(active) if active.local => "this node".to_owned(),
-        Some(active) => active.address.to_string(),
+        Some(active) => printable(&named(active.node.as_deref(), active.address).in_short()),
         None => "-".to_owned(),
     };
     [
@@ -120,16 +121,19 @@ fn cells(vr: &VirtualRouterDoc, now: Stamp) -> TableRow {
     .map(|cell| cell.chars().take(WIDEST).collect())
 }
 
-/// One row for both families of a router that are in the same state for the same reason. The reason
-/// comes from the family that has one of its own.
+/// One row for both families of a router that are in the same state for the same reason, and whose
+/// Active is not known to be two nodes. The reason comes from the family that has one of its own.
 fn agreed(router: &[VirtualRouterDoc], now: Stamp) -> Option<TableRow> {
     let [first, second] = router else { return None };
-    let local = |vr: &VirtualRouterDoc| vr.active.map(|active| active.local);
+    let local = |vr: &VirtualRouterDoc| vr.active.as_ref().map(|active| active.local);
+    let node = |vr: &VirtualRouterDoc| vr.active.as_ref().and_then(|active| active.node.clone());
+    let apart = node(first).zip(node(second)).is_some_and(|(first, second)| first != second);
     let told = if first.cause == "sibling" { second } else { first };
     let alike = first.state == second.state
         && first.vrid == second.vrid
         && first.interface == second.interface
         && local(first) == local(second)
+        && !apart
         && (second.cause == told.cause || second.cause == "sibling");
     let mut row = alike.then(|| cells(told, now))?;
     if let Some(family) = row.get_mut(FAMILY) {
@@ -172,7 +176,8 @@ fn columns(rows: &[TableRow], width: Width) -> Vec<(usize, usize)> {
     columns
 }
 
-/// How narrow a column may become. Its cells must still be told apart.
+/// How narrow a column may become. Its cells must still be told apart, and an IPv4 address is not
+/// cut.
 fn floor(rows: &[TableRow], at: usize) -> usize {
     let shortest = match at {
         NAME => 8,
@@ -185,7 +190,7 @@ fn floor(rows: &[TableRow], at: usize) -> usize {
     let longest = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
     let whole = cells
         .iter()
-        .filter(|cell| at == ACTIVE && !cell.contains(':'))
+        .filter(|cell| at == ACTIVE && cell.parse::<Ipv4Addr>().is_ok())
         .map(|cell| cell.chars().count())
         .max();
     let apart = |width: &usize| {

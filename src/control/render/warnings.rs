@@ -20,6 +20,9 @@ pub(super) fn under_table(document: &StatusDoc, width: Width) -> String {
             }
         }
     }
+    for warning in &document.warnings {
+        said.push(format!("! {}: {}", document.node, printable(&warning.message)));
+    }
     said.iter().map(|sentence| wrapped(sentence, width)).collect()
 }
 

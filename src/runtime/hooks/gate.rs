@@ -8,9 +8,8 @@
 use super::queue::{FamilyTransition, WorkerEvent};
 use super::{HookRouting, NotTold, WorkerRoutes};
 use crate::kernel::keeper::KeeperCommand;
-use crate::protocol::{Cause, Event, EventKind};
+use crate::protocol::{Event, EventKind};
 use crate::types::{InstanceKey, MonoTime, RouterName};
-use crate::words::why_in_full;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -133,17 +132,13 @@ impl HookGate {
         match &event.kind {
             EventKind::Transition { from, to, cause, priority, details } => {
                 let Some(key) = event.key else { return };
-                let faults: Vec<String> = details.faults.iter().map(ToString::to_string).collect();
-                let faults = if *cause == Cause::Fault { faults.join("; ") } else { String::new() };
                 let moved = FamilyTransition {
                     family: key.family,
                     from: *from,
                     to: *to,
                     cause: *cause,
                     priority: *priority,
-                    peer: details.peer.map(|peer| peer.address),
-                    reason: why_in_full(*cause, details, *priority, key.family).into(),
-                    faults: faults.into(),
+                    details: details.clone().into(),
                 };
                 self.waiting.push((router.clone(), WorkerEvent::Moved(moved)));
             }

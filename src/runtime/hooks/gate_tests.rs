@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::resolve;
-use crate::protocol::{StateName, TransitionDetails};
+use crate::protocol::{Cause, StateName, TransitionDetails};
 use crate::types::{AdvertPriority, Family};
 use std::sync::Arc;
 use tokio::sync::mpsc;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::agent::{AgentEventKind, HookOutcome};
 use crate::config::resolve;
-use crate::protocol::{Cause, StateName};
+use crate::protocol::{Cause, LastHeard, StateName, TransitionDetails};
 use crate::types::AdvertPriority;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -18,6 +18,7 @@ struct HookScene {
     events: mpsc::Receiver<AgentEvent>,
     prepared: Arc<Mutex<Vec<u64>>>,
     keys: Vec<InstanceKey>,
+    names: watch::Sender<NodeNames>,
 }
 
 impl HookScene {
@@ -39,10 +40,11 @@ impl HookScene {
             lost: Arc::default(),
             prepared: Arc::new(move |_, run| told.lock().unwrap().push(run)),
         };
-        let mut hooks = Hooks::new(outlets);
+        let names = watch::Sender::new(NodeNames::default());
+        let mut hooks = Hooks::new(outlets, names.subscribe());
         let _arrangement = hooks.apply(&config, "fe0");
         let keys = config.routers[0].instances.iter().map(|m| config.routers[0].key(m.family)).collect();
-        Self { room, hooks, events, prepared, keys }
+        Self { room, hooks, events, prepared, keys, names }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -51,7 +53,9 @@ impl HookScene {
 
     fn moves(&self, from: StateName, to: StateName, cause: Cause) {
         let priority = AdvertPriority::from_wire(150);
-        let peer = Some("192.0.2.11".parse().unwrap());
+        let address = "192.0.2.11".parse().unwrap();
+        let peer = Some(LastHeard { address, priority: AdvertPriority::from_wire(200), ago: Duration::ZERO });
+        let details = Arc::new(TransitionDetails { peer, ..TransitionDetails::default() });
         for key in &self.keys {
             let moved = queue::FamilyTransition {
                 family: key.family,
@@ -59,9 +63,7 @@ impl HookScene {
                 to,
                 cause,
                 priority,
-                peer,
-                reason: "why".into(),
-                faults: "".into(),
+                details: Arc::clone(&details),
             };
             self.tell(WorkerEvent::Moved(moved)).unwrap();
         }
@@ -150,14 +152,27 @@ async fn a_hook_is_told_what_happened_and_nothing_else() {
         "VRRPD_NAME=web",
         "VRRPD_NODE=fe0",
         "VRRPD_PEER=192.0.2.11",
+        "VRRPD_PEER_NODE=",
         "VRRPD_PREVIOUS_STATE=initialize",
         "VRRPD_PRIORITY=150",
-        "VRRPD_REASON=why",
+        "VRRPD_REASON=vrrpd started",
         "VRRPD_STATE=backup",
         &format!("VRRPD_TIME={time}"),
         "VRRPD_VRID=51",
     ];
     assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn a_hook_is_told_the_name_of_the_other_node() {
+    let mut scene = HookScene::new(
+        "on_transition = [\"/bin/sh\", \"-c\", \"echo $VRRPD_PEER_NODE: $VRRPD_REASON >ROOM/told\"]",
+    );
+    scene.names.send_replace(NodeNames::from_iter([("192.0.2.11".parse().unwrap(), "fe1")]));
+    scene.moves(StateName::Initialize, StateName::Backup, Cause::HigherPriority);
+    assert_eq!(scene.next().await.2, HookOutcome::Passed);
+    let told = content(&scene.path("told")).await;
+    assert_eq!(told, "fe1: fe1 (192.0.2.11) has a higher priority (200 > 150)");
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ pub(in crate::runtime) use gate::HookGate;
 use self::queue::WorkerEvent;
 use self::variables::RouterIdentity;
 use self::worker::{Assignment, AssignmentStart, HookWorker, WorkerPhase};
-use crate::agent::AgentEvent;
+use crate::agent::{AgentEvent, NodeNames};
 use crate::config::{Config, HookKind};
 use crate::kernel::keeper::KeeperEvent;
 use crate::protocol::RouterSpec;
@@ -72,6 +72,8 @@ impl fmt::Debug for HookOutlets {
 #[derive(Debug)]
 pub(crate) struct Hooks {
     outlets: HookOutlets,
+    /// The names of the other nodes, which hooks are told.
+    names: watch::Receiver<NodeNames>,
     board: HookBoard,
     workers: BTreeMap<RouterName, WorkerHandle>,
     /// The routers of the last configuration.
@@ -113,10 +115,11 @@ struct BusyFlag(Arc<AtomicBool>);
 
 impl Hooks {
     /// Begins without workers.
-    pub(crate) fn new(outlets: HookOutlets) -> Self {
+    pub(crate) fn new(outlets: HookOutlets, names: watch::Receiver<NodeNames>) -> Self {
         let routes = WorkerRoutes { lost: Arc::clone(&outlets.lost), ..WorkerRoutes::default() };
         Self {
             outlets,
+            names,
             board: HookBoard::default(),
             workers: BTreeMap::new(),
             routers: BTreeMap::new(),
@@ -177,7 +180,8 @@ impl Hooks {
         let (news, told) = mpsc::channel(NEWS);
         let (assignment, assigned) = watch::channel(assignment);
         let busy = BusyFlag::default();
-        let worker = HookWorker::new(assigned, self.outlets.clone(), self.board.clone(), busy.clone());
+        let (outlets, names, board) = (self.outlets.clone(), self.names.clone(), self.board.clone());
+        let worker = HookWorker::new(assigned, outlets, names, board, busy.clone());
         self.tasks.spawn(worker.live(told, self.phase.subscribe()));
         self.workers.insert(name, WorkerHandle { news, assignment, busy });
     }

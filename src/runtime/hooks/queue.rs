@@ -7,7 +7,7 @@
 
 use crate::agent::HookOutcome;
 use crate::config::HookKind;
-use crate::protocol::{Cause, StateName};
+use crate::protocol::{Cause, StateName, TransitionDetails};
 use crate::types::{AdvertPriority, Family, MonoTime};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,11 +41,7 @@ pub(super) struct FamilyTransition {
     pub(super) to: StateName,
     pub(super) cause: Cause,
     pub(super) priority: AdvertPriority,
-    pub(super) peer: Option<IpAddr>,
-    /// The reason as a sentence.
-    pub(super) reason: Arc<str>,
-    /// The faults that caused the transition.
-    pub(super) faults: Arc<str>,
+    pub(super) details: Arc<TransitionDetails>,
 }
 
 /// The facts that a hook is told of the transition that it runs for.
@@ -54,11 +50,13 @@ pub(super) struct HookFacts {
     pub(super) state: StateName,
     /// The settled state before this one, whether or not a hook was told of it.
     pub(super) previous: StateName,
+    /// The family whose transition is told.
+    pub(super) family: Family,
     pub(super) cause: Cause,
     pub(super) priority: AdvertPriority,
+    pub(super) details: Arc<TransitionDetails>,
+    /// The other router: the one of the details, or else the one that took over.
     pub(super) peer: Option<IpAddr>,
-    pub(super) reason: Arc<str>,
-    pub(super) faults: Arc<str>,
     pub(super) at: Timestamp,
 }
 
@@ -259,7 +257,7 @@ impl HookQueue {
     }
 
     fn on_move(&mut self, now: MonoTime, at: Timestamp, moved: FamilyTransition, actions: &mut Vec<Action>) {
-        let FamilyTransition { family, from, to, cause, priority, peer, reason, faults } = moved;
+        let FamilyTransition { family, from, to, cause, priority, details } = moved;
         let Some(instance) = self.instances.get_mut(&family) else { return };
         instance.state = to;
         match (from, to) {
@@ -273,11 +271,11 @@ impl HookQueue {
             self.latest = Some(HookFacts {
                 state: to,
                 previous: self.settled,
+                family,
                 cause,
                 priority,
-                peer,
-                reason,
-                faults,
+                peer: details.peer.map(|peer| peer.address),
+                details,
                 at,
             });
             self.unsettled = Some(now);
@@ -328,8 +326,7 @@ impl HookQueue {
             StateName::Initialize | StateName::Backup => HookFacts { previous: StateName::Active, ..facts },
             StateName::Active => {
                 let (state, cause) = (StateName::Initialize, Cause::Shutdown);
-                let reason = "vrrpd is stopping".into();
-                HookFacts { state, cause, previous: StateName::Active, reason, ..facts }
+                HookFacts { state, cause, previous: StateName::Active, ..facts }
             }
         };
         self.addresses = Some(Job { hook: HookKind::AfterRelease, facts, run: 0 });

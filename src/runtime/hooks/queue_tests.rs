@@ -2,6 +2,7 @@
 //! the output.
 
 use super::*;
+use crate::protocol::LastHeard;
 use Family::{Ipv4, Ipv6};
 use StateName::{Active, Backup, Initialize};
 
@@ -49,9 +50,7 @@ impl Script {
                 to,
                 cause,
                 priority,
-                peer: None,
-                reason: "why".into(),
-                faults: "".into(),
+                details: Arc::default(),
             }));
         }
         self
@@ -240,6 +239,8 @@ fn of_two_families_the_one_with_a_cause_of_its_own_is_told() {
 #[test]
 fn who_took_over_is_told_unless_a_peer_decided_it() {
     let [taker, winner]: [IpAddr; 2] = ["192.0.2.11".parse().unwrap(), "192.0.2.12".parse().unwrap()];
+    let heard =
+        |address| LastHeard { address, priority: AdvertPriority::from_wire(150), ago: Duration::ZERO };
     for (decided, told) in [(None, taker), (Some(winner), winner)] {
         let mut script = Script::new(&[HookKind::AfterRelease], &[Ipv4]);
         script.claims(&[Ipv4]).held(&[Ipv4]);
@@ -250,9 +251,7 @@ fn who_took_over_is_told_unless_a_peer_decided_it() {
             to: Initialize,
             cause,
             priority,
-            peer: decided,
-            reason: "why".into(),
-            faults: "".into(),
+            details: TransitionDetails { peer: decided.map(heard), ..TransitionDetails::default() }.into(),
         };
         script.tell(WorkerEvent::Moved(moved)).tell(WorkerEvent::TakenOverBy(taker));
         script.queue.accept(script.now, Timestamp::UNIX_EPOCH, WorkerEvent::Released(Ipv4));

@@ -2,13 +2,14 @@
 //! (docs/operations.md).
 
 use super::queue::HookFacts;
+use crate::agent::NodeNames;
 use crate::config::HookKind;
-use crate::protocol::RouterSpec;
+use crate::protocol::{Cause, RouterSpec};
 use crate::types::{InterfaceName, RouterName, Vrid};
-use crate::words::Stamp;
+use crate::words::{Stamp, why_in_full};
 
 /// The variables in the environment of a hook.
-pub(super) type Variables = [(&'static str, String); 15];
+pub(super) type Variables = [(&'static str, String); 16];
 
 /// The facts about a router that do not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,23 +36,45 @@ impl RouterIdentity {
     }
 
     /// All variables are always set; a variable whose value is not known is empty.
-    pub(super) fn variables(&self, hook: HookKind, facts: &HookFacts) -> Variables {
+    pub(super) fn variables(&self, hook: HookKind, facts: &HookFacts, names: &NodeNames) -> Variables {
+        let HookFacts { state, previous, family, cause, priority, details, peer, at } = facts;
+        let faults: Vec<String> = match cause {
+            Cause::Fault => details.faults.iter().map(ToString::to_string).collect(),
+            Cause::Startup
+            | Cause::OwnerStartup
+            | Cause::ActiveDownTimer
+            | Cause::PeerResigned
+            | Cause::Preempted
+            | Cause::HigherPriority
+            | Cause::TieBreak
+            | Cause::HandedOver
+            | Cause::FaultCleared
+            | Cause::Demoted
+            | Cause::Promoted
+            | Cause::DemotionExpired
+            | Cause::Sibling
+            | Cause::Stalled
+            | Cause::Configuration
+            | Cause::Shutdown => Vec::new(),
+        };
+        let reason = why_in_full(names, *cause, details, *priority, *family);
         [
             ("VRRPD_HOOK", hook.to_string()),
             ("VRRPD_NAME", self.router.to_string()),
             ("VRRPD_INTERFACE", self.interface.to_string()),
             ("VRRPD_VRID", self.vrid.to_string()),
-            ("VRRPD_STATE", facts.state.to_string()),
-            ("VRRPD_PREVIOUS_STATE", facts.previous.to_string()),
-            ("VRRPD_CAUSE", facts.cause.to_string()),
-            ("VRRPD_PRIORITY", facts.priority.to_string()),
+            ("VRRPD_STATE", state.to_string()),
+            ("VRRPD_PREVIOUS_STATE", previous.to_string()),
+            ("VRRPD_CAUSE", cause.to_string()),
+            ("VRRPD_PRIORITY", priority.to_string()),
             ("VRRPD_ADDRESSES", self.addresses.clone()),
             ("VRRPD_FAMILIES", joined(&self.families)),
-            ("VRRPD_REASON", one_line(&facts.reason)),
-            ("VRRPD_PEER", joined(facts.peer)),
-            ("VRRPD_FAULTS", one_line(&facts.faults)),
+            ("VRRPD_REASON", one_line(&reason)),
+            ("VRRPD_PEER", joined(*peer)),
+            ("VRRPD_PEER_NODE", joined(peer.and_then(|peer| names.of(peer)))),
+            ("VRRPD_FAULTS", one_line(&faults.join("; "))),
             ("VRRPD_NODE", self.node.clone()),
-            ("VRRPD_TIME", Stamp(facts.at).to_string()),
+            ("VRRPD_TIME", Stamp(*at).to_string()),
         ]
     }
 }

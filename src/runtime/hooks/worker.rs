@@ -11,7 +11,7 @@ use super::queue::{Action, FamilyTransition, HookQueue, Job, WorkerEvent};
 use super::variables::{RouterIdentity, Variables};
 use super::{BusyFlag, HookOutlets};
 use crate::agent::{
-    AgentEvent, AgentEventKind, FailureKind, HookOutcome, HookRun, ProgramFailure, ProgramOutcome,
+    AgentEvent, AgentEventKind, FailureKind, HookOutcome, HookRun, NodeNames, ProgramFailure, ProgramOutcome,
 };
 use crate::config::{HookKind, RouterHooks};
 use crate::kernel::confinement::Confinement;
@@ -66,6 +66,7 @@ pub(super) struct HookWorker {
     hooks: RouterHooks,
     queue: HookQueue,
     outlets: HookOutlets,
+    names: watch::Receiver<NodeNames>,
     board: HookBoard,
     /// The account is looked up until it is found once.
     account: Option<Account>,
@@ -116,6 +117,7 @@ impl HookWorker {
     pub(super) fn new(
         mut assignments: watch::Receiver<Assignment>,
         outlets: HookOutlets,
+        names: watch::Receiver<NodeNames>,
         board: HookBoard,
         busy: BusyFlag,
     ) -> Self {
@@ -123,7 +125,7 @@ impl HookWorker {
         let configured = hooks.commands.keys().copied().collect();
         let queue = HookQueue::new(configured, patience(&hooks), identity.families.iter().copied());
         let (account, starter, next) = (None, Starter::default(), NextAssignment::Nothing);
-        Self { identity, hooks, queue, outlets, board, account, starter, assignments, next, busy }
+        Self { identity, hooks, queue, outlets, names, board, account, starter, assignments, next, busy }
     }
 
     /// Runs the worker until it is told to end.
@@ -249,7 +251,7 @@ impl HookWorker {
     fn start(&mut self, job: Job) -> RunningHook {
         let order = HookCommand {
             command: self.hooks.commands.get(&job.hook).cloned().unwrap_or_default(),
-            variables: self.identity.variables(job.hook, &job.facts),
+            variables: self.identity.variables(job.hook, &job.facts, &self.names.borrow()),
             limit: self.hooks.timeout_of(job.hook),
             user: self.hooks.user.clone(),
             account: self.account.clone(),

@@ -3,7 +3,7 @@
 use super::manager::Manager;
 use super::pending::{AgentPhase, PendingNotices};
 use super::{Notifier, status};
-use crate::agent::{AgentHandle, AgentSnapshot, EventLog, Request};
+use crate::agent::{AgentHandle, AgentSnapshot, EventLog, NodeNames, Request};
 use crate::protocol::{Demotion, Fault, Input, LastResort, Node, Snapshot, StateName};
 use crate::runtime::clock;
 use crate::types::MonoTime;
@@ -163,11 +163,13 @@ fn give(request: Request) {
     let (node, snapshot) = ("fe0".to_owned(), snapshot(&["web"]));
     reply
         .send(AgentSnapshot {
+            names: NodeNames::default(),
             node,
             wall: clock::wall(),
             snapshot,
             hooks: BTreeMap::new(),
             checks: BTreeMap::new(),
+            channel: crate::agent::ChannelStatus::default(),
         })
         .unwrap();
 }

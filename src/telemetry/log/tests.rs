@@ -1,5 +1,5 @@
 use super::*;
-use crate::agent::AgentEvent;
+use crate::agent::{AgentEvent, NodeNames};
 use crate::protocol::{Cause, EventKind, Fault, StateName, TransitionDetails};
 use crate::types::{AdvertPriority, Family, InstanceKey, Vrid};
 use std::time::Duration;
@@ -11,7 +11,7 @@ fn record(kind: EventKind) -> EventRecord {
         vrid: Vrid::new(51).unwrap(),
     };
     let router = Some("moodle-a".parse().unwrap());
-    let event = AgentEvent { router, key: Some(key), kind: kind.into() };
+    let event = AgentEvent { router, key: Some(key), kind: kind.into(), names: NodeNames::default() };
     EventRecord { seq: 7, time: jiff::Timestamp::UNIX_EPOCH, event }
 }
 
@@ -57,6 +57,18 @@ fn an_event_is_one_json_line_with_its_values_as_fields() {
     assert_eq!(line.get("peer"), None, "no value, no field");
 }
 
+#[test]
+fn a_line_names_the_other_node_in_its_text_and_in_a_field() {
+    let address = "192.0.2.11".parse().unwrap();
+    let mut record = record(EventKind::HandedOver { to: address, after: Duration::from_millis(18) });
+    record.event.names = NodeNames::from_iter([(address, "fe1")]);
+    let records = [record];
+    let text = logged(LineStyle::Terminal, "info", &records);
+    assert!(text.ends_with(" INFO moodle-a ipv4: fe1 (192.0.2.11) took over after 18 ms\n"), "{text}");
+    let line: serde_json::Value = serde_json::from_str(&logged(LineStyle::Json, "info", &records)).unwrap();
+    assert_eq!((&line["peer"], &line["peer_node"]), (&"192.0.2.11".into(), &"fe1".into()));
+}
+
 /// A document with a value for each field that the schema of events has.
 fn everything() -> serde_json::Value {
     let schema = include_str!("../../../docs/json-schema/events.schema.json");
@@ -70,6 +82,7 @@ fn everything() -> serde_json::Value {
             ("mac_before", ..) => "02:00:00:00:00:01".into(),
             ("addresses", ..) => serde_json::json!(["192.0.2.50", "2001:db8::50"]),
             ("weights", ..) => serde_json::json!({ "haproxy": -60, "nginx": 5 }),
+            ("reasons", ..) => serde_json::json!({ "fe1": "check nginx fails", "fe2": "demoted" }),
             (_, _, Some(first)) => first.clone(),
             (_, Some("integer"), _) => 7.into(),
             (_, Some("number"), _) => 18.3.into(),
@@ -97,6 +110,7 @@ fn every_field_of_an_event_is_in_its_json_line() {
             // A field is one value, so a list becomes a text.
             "addresses" => ("addresses", "192.0.2.50 2001:db8::50".into()),
             "weights" => ("weights", "haproxy=-60 nginx=5".into()),
+            "reasons" => ("reasons", "fe1: check nginx fails; fe2: demoted".into()),
             name => (name, value.clone()),
         };
         assert_eq!(line[name], value, "{name}");

@@ -1,0 +1,128 @@
+//! The sockets of the channel: which are open, and what arrives on them.
+
+use crate::channel::{ChannelLink, LocalLink};
+use crate::kernel::channel_socket::{ChannelDatagram, ChannelSocket};
+use nix::net::if_::if_nametoindex;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Number of datagrams that may wait. Others are dropped, as a network drops them: everything is
+/// said again.
+pub(super) const DATAGRAMS: usize = 256;
+
+/// The sockets that are open.
+#[derive(Debug)]
+pub(super) struct Links {
+    port: u16,
+    arrived: mpsc::Sender<(ChannelLink, ChannelDatagram)>,
+    open: BTreeMap<ChannelLink, OpenLink>,
+    /// Why a socket is not open, or does not send. Each is logged when it begins.
+    problems: BTreeMap<ChannelLink, String>,
+}
+
+#[derive(Debug)]
+struct OpenLink {
+    socket: Arc<ChannelSocket>,
+    reader: JoinHandle<()>,
+}
+
+impl Drop for OpenLink {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl Links {
+    pub(super) const fn new(port: u16, arrived: mpsc::Sender<(ChannelLink, ChannelDatagram)>) -> Self {
+        Self { port, arrived, open: BTreeMap::new(), problems: BTreeMap::new() }
+    }
+
+    /// Opens what is missing and closes what is not needed. Interfaces come and go, so this is called
+    /// every second.
+    pub(super) fn update(&mut self, wanted: &BTreeMap<ChannelLink, LocalLink>) {
+        self.open.retain(|link, _| wanted.contains_key(link));
+        self.problems.retain(|link, _| wanted.contains_key(link));
+        for link in wanted.keys() {
+            let Ok(index) = if_nametoindex(link.interface.as_str()) else {
+                // That is a fault of the router, which is told there.
+                self.open.remove(link);
+                self.problems.remove(link);
+                continue;
+            };
+            if self.open.get(link).is_some_and(|open| open.socket.index() == index) {
+                continue;
+            }
+            self.open.remove(link);
+            match self.open(*link, index) {
+                Ok(open) => {
+                    self.open.insert(*link, open);
+                    self.problems.remove(link);
+                }
+                Err(why) => self.tell(*link, why),
+            }
+        }
+    }
+
+    /// Sends a datagram, or drops it: everything is said again.
+    pub(super) fn send(&mut self, link: ChannelLink, source: IpAddr, to: Option<IpAddr>, octets: &[u8]) {
+        let Some(open) = self.open.get(&link) else { return };
+        match open.socket.send(source, to, octets) {
+            Ok(()) => {
+                self.problems.remove(&link);
+            }
+            // A firewall of this machine. All other errors come and go with the link.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let port = self.port;
+                self.tell(link, format!("a firewall of this machine drops what is sent to UDP port {port}"));
+            }
+            Err(error) => tracing::debug!(%error, interface = %link.interface, "a report was not sent"),
+        }
+    }
+
+    /// What is wrong now, in words.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let text =
+            |(link, why): (&ChannelLink, &String)| format!("{} {}: {why}", link.interface, link.family);
+        self.problems.iter().map(text).collect()
+    }
+
+    fn tell(&mut self, link: ChannelLink, why: String) {
+        if self.problems.get(&link) != Some(&why) {
+            let (interface, family) = (link.interface, link.family);
+            tracing::warn!(%interface, %family, "the nodes cannot talk to one another here: {why}");
+            self.problems.insert(link, why);
+        }
+    }
+
+    fn open(&self, link: ChannelLink, index: u32) -> Result<OpenLink, String> {
+        let socket = ChannelSocket::open(link.interface, index, link.family, self.port).map_err(|error| {
+            let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+            format!("{error}{cause}")
+        })?;
+        let socket = Arc::new(socket);
+        let reader = tokio::spawn(read(link, Arc::clone(&socket), self.arrived.clone()));
+        Ok(OpenLink { socket, reader })
+    }
+}
+
+/// Passes on what arrives on one socket.
+async fn read(
+    link: ChannelLink,
+    socket: Arc<ChannelSocket>,
+    arrived: mpsc::Sender<(ChannelLink, ChannelDatagram)>,
+) {
+    while socket.readable().await.is_ok() {
+        // An error is one of the link (it is down), and is taken from the socket by this call.
+        for datagram in socket.receive().unwrap_or_default() {
+            // A full queue is a flood, or a machine that does not run us.
+            let _ = arrived.try_send((link, datagram));
+        }
+        // Others run between two batches of a flood.
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,428 @@
+//! The task of the channel between nodes: joins the pure [`Channel`] with its sockets, the clock,
+//! the file of the key and the protocol thread (docs/adr/0035).
+//!
+//! It runs on the main thread. Nothing that the protocol must do on time waits for it: if it
+//! hangs, elections go on, and the other nodes miss this one's reports. Without a key it does
+//! nothing.
+
+mod hand_over;
+mod key;
+mod links;
+mod local;
+
+use self::links::{DATAGRAMS, Links};
+use super::clock;
+use super::protocol_thread::mailbox::{Sender, ThreadRequest};
+use crate::agent::{AgentEvent, AgentEventKind, ChannelState, ChannelStatus, NodeNames};
+use crate::channel::{
+    Channel, ChannelEffect, ChannelEvent, ChannelInput, ChannelLink, HandoverRequest, LocalLink, LocalNode,
+    TakeOutcome,
+};
+use crate::config::Config;
+use crate::kernel::blocking;
+use crate::kernel::channel_socket::ChannelDatagram;
+use crate::types::{MonoTime, RouterName};
+use crate::wire::channel::{ChannelKey, SessionId, TakeAnswer};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::{sleep, timeout};
+
+/// Number of requests that may wait; senders wait when there is no room.
+const REQUESTS: usize = 16;
+/// The routers are looked at this long after something happened, so that many events at once cause
+/// one look.
+const CALM: Duration = Duration::from_millis(20);
+/// The sockets are looked at this often.
+const LOOK_AT_SOCKETS: Duration = Duration::from_secs(1);
+/// The routers are looked at this often even if nothing happened: another source address is no
+/// event.
+const LOOK_AT_ROUTERS: Duration = Duration::from_secs(10);
+/// The limit for reading the key; after this time its disk hangs.
+const READING: Duration = Duration::from_secs(5);
+
+/// The settings of the channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ChannelSettings {
+    /// The name of this node.
+    pub(crate) node: String,
+    /// The file of the key; `None`: there is no channel.
+    pub(crate) key_file: Option<PathBuf>,
+    /// The UDP port.
+    pub(crate) port: u16,
+}
+
+impl ChannelSettings {
+    pub(crate) fn of(config: &Config, node: &str) -> Self {
+        let (key_file, port) = (config.agent.peer_key_file.clone(), config.agent.peer_port);
+        Self { node: node.to_owned(), key_file, port }
+    }
+}
+
+/// What is asked of the task.
+#[derive(Debug)]
+enum ChannelRequest {
+    /// An operator wants a router to become Active here.
+    Take { router: RouterName, by: String, reply: oneshot::Sender<TakeOutcome> },
+    /// This node has handed over to another one, or has not.
+    HandedOver(HandoverRequest, TakeAnswer),
+    /// What is known about the other nodes.
+    Status(oneshot::Sender<ChannelStatus>),
+    /// This node stops; the sender is dropped when the others have been told.
+    Farewell(oneshot::Sender<()>),
+}
+
+/// The other end of the task.
+#[derive(Debug, Clone)]
+pub(crate) struct ChannelHandle {
+    requests: mpsc::Sender<ChannelRequest>,
+    changed: Arc<Notify>,
+}
+
+/// What the task needs of the rest of the agent.
+#[derive(Debug)]
+pub(crate) struct ChannelOutlets {
+    /// The settings, marked as changed at each reload.
+    pub(crate) settings: watch::Receiver<ChannelSettings>,
+    pub(crate) mail: Sender,
+    /// If the queue is full, an event is dropped and counted in `lost`.
+    pub(crate) events: mpsc::Sender<AgentEvent>,
+    pub(crate) lost: Arc<AtomicU64>,
+    /// The names of the other nodes.
+    pub(crate) names: watch::Sender<NodeNames>,
+}
+
+impl ChannelHandle {
+    /// Starts the task.
+    pub(crate) fn start(outlets: ChannelOutlets) -> Self {
+        let (requests_in, requests) = mpsc::channel(REQUESTS);
+        let changed = Arc::new(Notify::new());
+        let task = ChannelTask {
+            outlets,
+            requests,
+            requests_in: requests_in.downgrade(),
+            changed: Arc::clone(&changed),
+            broken: None,
+            takes: BTreeMap::new(),
+            next_take: 0,
+        };
+        tokio::spawn(task.run());
+        Self { requests: requests_in, changed }
+    }
+
+    /// Something about the routers of this node may have changed.
+    pub(crate) fn look_again(&self) {
+        self.changed.notify_one();
+    }
+
+    /// What is known about the other nodes.
+    pub(crate) async fn status(&self) -> ChannelStatus {
+        let (reply, status) = oneshot::channel();
+        match self.requests.send(ChannelRequest::Status(reply)).await {
+            Ok(()) => status.await.unwrap_or_default(),
+            Err(_) => ChannelStatus::default(),
+        }
+    }
+
+    /// Asks the Active to hand over to this node.
+    pub(crate) async fn take(&self, router: RouterName, by: String) -> TakeOutcome {
+        let (reply, outcome) = oneshot::channel();
+        let stopping = || TakeOutcome::Refused("vrrpd is stopping here".to_owned());
+        match self.requests.send(ChannelRequest::Take { router, by, reply }).await {
+            Ok(()) => outcome.await.unwrap_or_else(|_| stopping()),
+            Err(_) => stopping(),
+        }
+    }
+
+    /// Tells the other nodes that this one stops.
+    pub(crate) async fn farewell(&self) {
+        let (done_in, done) = oneshot::channel();
+        if self.requests.send(ChannelRequest::Farewell(done_in)).await.is_ok() {
+            let _ = done.await;
+        }
+    }
+}
+
+/// The task.
+#[derive(Debug)]
+struct ChannelTask {
+    outlets: ChannelOutlets,
+    requests: mpsc::Receiver<ChannelRequest>,
+    /// For hand-overs that are under way. It is weak, so that the task ends with its handles.
+    requests_in: mpsc::WeakSender<ChannelRequest>,
+    changed: Arc<Notify>,
+    /// Why there is no channel although one is configured.
+    broken: Option<String>,
+    takes: BTreeMap<u64, oneshot::Sender<TakeOutcome>>,
+    next_take: u64,
+}
+
+/// A channel with a key.
+struct OpenChannel {
+    settings: ChannelSettings,
+    key: ChannelKey,
+    channel: Channel,
+    links: Links,
+    /// What this node last said of itself.
+    local: BTreeMap<ChannelLink, LocalLink>,
+    /// When the sockets, and the routers, are looked at next.
+    sockets_at: MonoTime,
+    routers_at: MonoTime,
+}
+
+/// What the task does next.
+enum Turn {
+    Settings,
+    Request(ChannelRequest),
+    Datagram(ChannelLink, ChannelDatagram),
+    Look,
+    Deadline,
+    End,
+}
+
+impl ChannelTask {
+    async fn run(mut self) {
+        let (arrived_in, mut arrived) = mpsc::channel(DATAGRAMS);
+        let mut open = self.reopen(None, &arrived_in).await;
+        loop {
+            let wait = open.as_ref().map(|open| open.wakes_at().since(clock::now()));
+            match self.next_turn(&mut arrived, wait).await {
+                Turn::End => return,
+                Turn::Settings => open = self.reopen(open.take(), &arrived_in).await,
+                Turn::Request(request) => self.on_request(open.as_mut(), request),
+                Turn::Datagram(link, datagram) => {
+                    let ChannelDatagram { source, octets } = datagram;
+                    self.feed(open.as_mut(), ChannelInput::Received { link, source, octets: &octets });
+                }
+                Turn::Look => {
+                    if let Some(open) = open.as_mut() {
+                        open.routers_at = open.routers_at.min(clock::now() + CALM);
+                    }
+                }
+                Turn::Deadline => {}
+            }
+            if let Some(open) = open.as_mut() {
+                self.do_what_is_due(open).await;
+            }
+        }
+    }
+
+    /// Waits for the next thing to do.
+    async fn next_turn(
+        &mut self,
+        arrived: &mut mpsc::Receiver<(ChannelLink, ChannelDatagram)>,
+        wait: Option<Duration>,
+    ) -> Turn {
+        let deadline = async {
+            match wait {
+                Some(wait) => sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            changed = self.outlets.settings.changed() => match changed {
+                Ok(()) => Turn::Settings,
+                // The task of the configuration has ended: the agent stops, and says farewell.
+                Err(_) => match self.requests.recv().await {
+                    Some(request) => Turn::Request(request),
+                    None => Turn::End,
+                },
+            },
+            request = self.requests.recv() => request.map_or(Turn::End, Turn::Request),
+            Some((link, datagram)) = arrived.recv() => Turn::Datagram(link, datagram),
+            () = self.changed.notified() => Turn::Look,
+            () = deadline => Turn::Deadline,
+        }
+    }
+
+    /// Opens the channel as configured. It goes on if nothing has changed that matters; with another
+    /// key it begins a new session.
+    async fn reopen(
+        &mut self,
+        open: Option<OpenChannel>,
+        arrived: &mpsc::Sender<(ChannelLink, ChannelDatagram)>,
+    ) -> Option<OpenChannel> {
+        let settings = self.outlets.settings.borrow_and_update().clone();
+        self.broken = None;
+        let Some(file) = settings.key_file.clone() else {
+            self.outlets.names.send_replace(NodeNames::default());
+            return None;
+        };
+        let reading = blocking::spawn({
+            let file = file.clone();
+            move || key::read(&file)
+        });
+        let read = match timeout(READING, reading).await {
+            Ok(Ok(Ok(key))) => Ok(key),
+            Ok(Ok(Err(problem))) => Err(problem.to_string()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("its disk does not answer within {READING:?}")),
+        };
+        let file = file.display();
+        let opened = read.and_then(|key| match open {
+            Some(open) if open.key == key && open.settings.port == settings.port => {
+                Ok(OpenChannel { settings, routers_at: clock::now(), ..open })
+            }
+            Some(_) | None => {
+                let session = session().map_err(|error| format!("no random numbers: {error}"))?;
+                let channel = Channel::new(session, key.clone());
+                let links = Links::new(settings.port, arrived.clone());
+                let (local, now) = (BTreeMap::new(), clock::now());
+                Ok(OpenChannel { settings, key, channel, links, local, sockets_at: now, routers_at: now })
+            }
+        });
+        opened
+            .inspect_err(|why| {
+                tracing::error!("the nodes cannot talk to one another: peer_key_file {file}: {why}");
+                self.broken = Some(format!("peer_key_file {file}: {why}"));
+            })
+            .ok()
+    }
+
+    async fn do_what_is_due(&mut self, open: &mut OpenChannel) {
+        let now = clock::now();
+        if open.routers_at <= now {
+            open.routers_at = now + LOOK_AT_ROUTERS;
+            self.look_at_routers(open).await;
+        }
+        if open.sockets_at <= now {
+            open.sockets_at = now + LOOK_AT_SOCKETS;
+            open.links.update(&open.local);
+        }
+        if open.channel.wakes_at().is_some_and(|at| at <= clock::now()) {
+            self.feed(Some(open), ChannelInput::Deadline);
+        }
+    }
+
+    async fn look_at_routers(&mut self, open: &mut OpenChannel) {
+        let (reply, snapshot) = oneshot::channel();
+        if self.outlets.mail.send(ThreadRequest::Snapshot(reply)).is_err() {
+            return;
+        }
+        let Ok(snapshot) = snapshot.await else { return };
+        let local: LocalNode = local::local_node(&open.settings.node, &snapshot);
+        open.links.update(&local.links);
+        open.local.clone_from(&local.links);
+        self.feed(Some(open), ChannelInput::Local(local));
+    }
+
+    fn on_request(&mut self, open: Option<&mut OpenChannel>, request: ChannelRequest) {
+        match request {
+            ChannelRequest::Status(reply) => {
+                let _ = reply.send(self.status(open.as_deref()));
+            }
+            ChannelRequest::Take { router, by, reply } => {
+                if open.is_none() {
+                    let why = "the nodes do not know one another: this needs peer_key_file in [agent]";
+                    let _ = reply.send(TakeOutcome::Refused(why.to_owned()));
+                    return;
+                }
+                self.next_take += 1;
+                let id = self.next_take;
+                self.takes.insert(id, reply);
+                self.feed(open, ChannelInput::Take { id, router, by });
+            }
+            ChannelRequest::HandedOver(request, answer) => {
+                self.feed(open, ChannelInput::HandedOver(request, answer));
+            }
+            ChannelRequest::Farewell(_done) => self.feed(open, ChannelInput::Farewell),
+        }
+    }
+
+    /// Gives the channel an input and carries out what follows.
+    fn feed(&mut self, open: Option<&mut OpenChannel>, input: ChannelInput<'_>) {
+        let Some(open) = open else { return };
+        let mut reported = false;
+        for effect in open.channel.handle(clock::now(), input) {
+            match effect {
+                ChannelEffect::Send { link, to, octets } => {
+                    let source: Option<IpAddr> = open.local.get(&link).and_then(|here| here.source);
+                    if let Some(source) = source {
+                        open.links.send(link, source, to, &octets);
+                    }
+                }
+                ChannelEffect::Report(event) => {
+                    // The event itself is told with the names that are known with it.
+                    if !std::mem::replace(&mut reported, true) {
+                        self.publish_names(open);
+                    }
+                    self.report(event);
+                }
+                ChannelEffect::HandOver { request, router, by, afterwards } => {
+                    let (mail, requests) = (self.outlets.mail.clone(), self.requests_in.clone());
+                    tracing::info!(%router, by, "another node asks to take over");
+                    tokio::spawn(async move {
+                        let answer = hand_over::hand_over(&mail, router, by, afterwards).await;
+                        if let Some(requests) = requests.upgrade() {
+                            let _ = requests.send(ChannelRequest::HandedOver(request, answer)).await;
+                        }
+                    });
+                }
+                ChannelEffect::TakeEnded { id, outcome } => {
+                    if let Some(reply) = self.takes.remove(&id) {
+                        let _ = reply.send(outcome);
+                    }
+                }
+            }
+        }
+    }
+
+    fn report(&self, event: ChannelEvent) {
+        let router = event.router().cloned();
+        let kind = AgentEventKind::Channel(event);
+        let event = match router {
+            Some(router) => AgentEvent::of_router(router, kind),
+            None => AgentEvent::of_node(kind),
+        };
+        if self.outlets.events.try_send(event).is_err() {
+            self.outlets.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn publish_names(&self, open: &OpenChannel) {
+        let nodes = open.channel.view(clock::now()).nodes.into_iter();
+        let names = nodes.flat_map(|node| {
+            node.addresses.into_iter().map(move |(_, address)| (address, node.name.clone()))
+        });
+        let names: NodeNames = names.collect();
+        self.outlets.names.send_if_modified(|known| {
+            let changed = *known != names;
+            *known = names;
+            changed
+        });
+    }
+
+    fn status(&self, open: Option<&OpenChannel>) -> ChannelStatus {
+        match (open, &self.broken) {
+            (Some(open), _) => ChannelStatus {
+                state: ChannelState::On,
+                view: open.channel.view(clock::now()),
+                problems: open.links.problems(),
+            },
+            (None, Some(why)) => {
+                ChannelStatus { state: ChannelState::Broken(why.clone()), ..ChannelStatus::default() }
+            }
+            (None, None) => ChannelStatus::default(),
+        }
+    }
+}
+
+impl OpenChannel {
+    fn wakes_at(&self) -> MonoTime {
+        let own = self.sockets_at.min(self.routers_at);
+        self.channel.wakes_at().map_or(own, |at| at.min(own))
+    }
+}
+
+/// Random octets for the session.
+fn session() -> io::Result<SessionId> {
+    let mut octets = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut octets)?;
+    Ok(SessionId(octets))
+}
