@@ -161,10 +161,12 @@ impl ChannelSocket {
         let descriptor = self.socket.as_raw_fd();
         let received =
             recvmsg::<SockaddrStorage>(descriptor, &mut pieces, Some(&mut control), MsgFlags::MSG_DONTWAIT)?;
-        let ttl = received.cmsgs()?.find_map(|control| match control {
-            ControlMessageOwned::Ipv4Ttl(ttl) | ControlMessageOwned::Ipv6HopLimit(ttl) => Some(ttl),
-            _ => None,
-        });
+        let mut ttl = None;
+        for control in received.cmsgs()? {
+            if let ControlMessageOwned::Ipv4Ttl(told) | ControlMessageOwned::Ipv6HopLimit(told) = control {
+                ttl = Some(told);
+            }
+        }
         let source = received.address.as_ref().and_then(address);
         let (length, cut) = (received.bytes, received.flags.contains(MsgFlags::MSG_TRUNC));
         let ours = ttl == i32::try_from(TTL).ok() && !cut;

@@ -20,6 +20,7 @@ mod hostile;
 mod interfaces;
 mod interruptions;
 mod monitoring;
+mod nodes;
 mod operator;
 mod owner;
 mod privileges;

@@ -26,6 +26,15 @@ impl Config {
         Self::new().with(router)
     }
 
+    /// Sets keys of `[agent]`. To be called before anything else is added.
+    pub(crate) fn agent(mut self, keys: &[(&str, &str)]) -> Self {
+        self.text.push_str("[agent]\n");
+        for (key, value) in keys {
+            let _ = writeln!(self.text, "{key} = {value:?}");
+        }
+        self
+    }
+
     pub(crate) fn with(mut self, router: &Router) -> Self {
         self.text.push_str(&router.text());
         self

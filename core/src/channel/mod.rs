@@ -71,6 +71,14 @@ pub struct Channel {
     left: Attendance,
 }
 
+/// Where a message comes from.
+#[derive(Debug, Clone, Copy)]
+struct MessageSender {
+    link: ChannelLink,
+    source: IpAddr,
+    from: SessionId,
+}
+
 /// Whether this node still takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Attendance {
@@ -170,6 +178,12 @@ impl Channel {
         }
     }
 
+    /// The addresses of the other nodes, each with the name of its node.
+    pub fn names(&self) -> impl Iterator<Item = (IpAddr, &str)> {
+        let nodes = self.nodes.iter();
+        nodes.flat_map(|node| node.links.values().map(|link| (link.address, node.name.as_str())))
+    }
+
     /// Whether every node that is there has had the time to report.
     fn has_listened(&self, now: MonoTime) -> bool {
         self.listens_since.is_some_and(|since| now.since(since) >= SILENT_AFTER)
@@ -224,8 +238,11 @@ impl Channel {
                 }
             }
             ChannelMessage::Challenge { .. } | ChannelMessage::Response { .. } => {}
-            message => match self.sessions.judge(now, from, counter) {
-                Worth::Fresh => self.on_message(now, link, source, from, message, out),
+            message @ (ChannelMessage::Report(_)
+            | ChannelMessage::Farewell
+            | ChannelMessage::TakeRequest { .. }
+            | ChannelMessage::TakeAnswer { .. }) => match self.sessions.judge(now, from, counter) {
+                Worth::Fresh => self.on_message(now, MessageSender { link, source, from }, message, out),
                 Worth::MustProve(number) => {
                     self.send(link, Some(source), Some(from), ChannelMessage::Challenge { number }, out);
                 }
@@ -237,16 +254,15 @@ impl Channel {
     fn on_message(
         &mut self,
         now: MonoTime,
-        link: ChannelLink,
-        source: IpAddr,
-        from: SessionId,
+        sender: MessageSender,
         message: ChannelMessage,
         out: &mut Vec<ChannelEffect>,
     ) {
+        let MessageSender { link, source, from } = sender;
         match message {
             ChannelMessage::Report(page) => {
                 self.strangers.remove(&source);
-                match self.nodes.on_page(now, link, source, from, page, &self.local.name, out) {
+                match self.nodes.on_page(now, sender, page, &self.local.name, out) {
                     ReportProgress::Complete => self.differences.update(now, &self.local, &self.nodes, out),
                     ReportProgress::Partial => {}
                 }

@@ -1,7 +1,7 @@
 //! The other nodes: what they said of themselves, and whether they are there.
 
-use super::SILENT_AFTER;
 use super::values::{ChannelEffect, ChannelEvent, ChannelLink, NodePresence, OtherNode};
+use super::{MessageSender, SILENT_AFTER};
 use crate::types::MonoTime;
 use crate::wire::channel::{ReportPage, RouterReport, SessionId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,13 +95,12 @@ impl Nodes {
     pub(super) fn on_page(
         &mut self,
         now: MonoTime,
-        link: ChannelLink,
-        address: IpAddr,
-        from: SessionId,
+        sender: MessageSender,
         page: ReportPage,
         own_name: &str,
         out: &mut Vec<ChannelEffect>,
     ) -> ReportProgress {
+        let MessageSender { link, source: address, from } = sender;
         let ReportPage { generation, page, pages, node: name, software, routers } = page;
         if pages > MOST_PAGES {
             return ReportProgress::Partial;

@@ -1,6 +1,8 @@
 //! What nodes tell one another beside VRRP: several ends of the channel on a LAN with faults, and
 //! with somebody who records and replays.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
+
 mod lan;
 mod takes;
 

@@ -338,8 +338,10 @@ impl ChannelTask {
     /// Gives the channel an input and carries out what follows.
     fn feed(&mut self, open: Option<&mut OpenChannel>, input: ChannelInput<'_>) {
         let Some(open) = open else { return };
-        let mut reported = false;
-        for effect in open.channel.handle(clock::now(), input) {
+        let effects = open.channel.handle(clock::now(), input);
+        // Before the events, which are told with the names that are known with them.
+        self.publish_names(open);
+        for effect in effects {
             match effect {
                 ChannelEffect::Send { link, to, octets } => {
                     let source: Option<IpAddr> = open.local.get(&link).and_then(|here| here.source);
@@ -347,13 +349,7 @@ impl ChannelTask {
                         open.links.send(link, source, to, &octets);
                     }
                 }
-                ChannelEffect::Report(event) => {
-                    // The event itself is told with the names that are known with it.
-                    if !std::mem::replace(&mut reported, true) {
-                        self.publish_names(open);
-                    }
-                    self.report(event);
-                }
+                ChannelEffect::Report(event) => self.report(event),
                 ChannelEffect::HandOver { request, router, by, afterwards } => {
                     let (mail, requests) = (self.outlets.mail.clone(), self.requests_in.clone());
                     tracing::info!(%router, by, "another node asks to take over");
@@ -386,11 +382,7 @@ impl ChannelTask {
     }
 
     fn publish_names(&self, open: &OpenChannel) {
-        let nodes = open.channel.view(clock::now()).nodes.into_iter();
-        let names = nodes.flat_map(|node| {
-            node.addresses.into_iter().map(move |(_, address)| (address, node.name.clone()))
-        });
-        let names: NodeNames = names.collect();
+        let names: NodeNames = open.channel.names().collect();
         self.outlets.names.send_if_modified(|known| {
             let changed = *known != names;
             *known = names;
