@@ -76,7 +76,7 @@ pub enum ControlCommand {
     },
     /// Become Active here: ask the node that is Active to hand over
     ///
-    /// Needs peer_key_file in [agent] on both nodes. The Active hands over without a gap, or refuses
+    /// Needs `peer_key_file` in `[agent]` on both nodes. The Active hands over without a gap, or refuses
     /// and says why (exit code 4). If it has the higher priority and preempts, it stays Backup at
     /// priority 1 afterwards, until it is promoted there.
     Take {

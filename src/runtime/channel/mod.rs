@@ -7,10 +7,10 @@
 
 mod hand_over;
 mod key;
-mod links;
 mod local;
+mod sockets;
 
-use self::links::{DATAGRAMS, Links};
+use self::sockets::{ChannelSockets, DATAGRAMS};
 use super::clock;
 use super::protocol_thread::mailbox::{Sender, ThreadRequest};
 use crate::agent::{AgentEvent, AgentEventKind, ChannelState, ChannelStatus, NodeNames};
@@ -168,7 +168,7 @@ struct OpenChannel {
     settings: ChannelSettings,
     key: ChannelKey,
     channel: Channel,
-    links: Links,
+    sockets: ChannelSockets,
     /// What this node last said of itself.
     local: BTreeMap<ChannelLink, LocalLink>,
     /// When the sockets, and the routers, are looked at next.
@@ -177,7 +177,7 @@ struct OpenChannel {
 }
 
 /// What the task does next.
-enum Turn {
+enum NextStep {
     Settings,
     Request(ChannelRequest),
     Datagram(ChannelLink, ChannelDatagram),
@@ -192,20 +192,20 @@ impl ChannelTask {
         let mut open = self.reopen(None, &arrived_in).await;
         loop {
             let wait = open.as_ref().map(|open| open.wakes_at().since(clock::now()));
-            match self.next_turn(&mut arrived, wait).await {
-                Turn::End => return,
-                Turn::Settings => open = self.reopen(open.take(), &arrived_in).await,
-                Turn::Request(request) => self.on_request(open.as_mut(), request),
-                Turn::Datagram(link, datagram) => {
+            match self.next_step(&mut arrived, wait).await {
+                NextStep::End => return,
+                NextStep::Settings => open = self.reopen(open.take(), &arrived_in).await,
+                NextStep::Request(request) => self.on_request(open.as_mut(), request),
+                NextStep::Datagram(link, datagram) => {
                     let ChannelDatagram { source, octets } = datagram;
                     self.feed(open.as_mut(), ChannelInput::Received { link, source, octets: &octets });
                 }
-                Turn::Look => {
+                NextStep::Look => {
                     if let Some(open) = open.as_mut() {
                         open.routers_at = open.routers_at.min(clock::now() + CALM);
                     }
                 }
-                Turn::Deadline => {}
+                NextStep::Deadline => {}
             }
             if let Some(open) = open.as_mut() {
                 self.do_what_is_due(open).await;
@@ -214,11 +214,11 @@ impl ChannelTask {
     }
 
     /// Waits for the next thing to do.
-    async fn next_turn(
+    async fn next_step(
         &mut self,
         arrived: &mut mpsc::Receiver<(ChannelLink, ChannelDatagram)>,
         wait: Option<Duration>,
-    ) -> Turn {
+    ) -> NextStep {
         let deadline = async {
             match wait {
                 Some(wait) => sleep(wait).await,
@@ -227,17 +227,17 @@ impl ChannelTask {
         };
         tokio::select! {
             changed = self.outlets.settings.changed() => match changed {
-                Ok(()) => Turn::Settings,
+                Ok(()) => NextStep::Settings,
                 // The task of the configuration has ended: the agent stops, and says farewell.
                 Err(_) => match self.requests.recv().await {
-                    Some(request) => Turn::Request(request),
-                    None => Turn::End,
+                    Some(request) => NextStep::Request(request),
+                    None => NextStep::End,
                 },
             },
-            request = self.requests.recv() => request.map_or(Turn::End, Turn::Request),
-            Some((link, datagram)) = arrived.recv() => Turn::Datagram(link, datagram),
-            () = self.changed.notified() => Turn::Look,
-            () = deadline => Turn::Deadline,
+            request = self.requests.recv() => request.map_or(NextStep::End, NextStep::Request),
+            Some((link, datagram)) = arrived.recv() => NextStep::Datagram(link, datagram),
+            () = self.changed.notified() => NextStep::Look,
+            () = deadline => NextStep::Deadline,
         }
     }
 
@@ -272,9 +272,9 @@ impl ChannelTask {
             Some(_) | None => {
                 let session = session().map_err(|error| format!("no random numbers: {error}"))?;
                 let channel = Channel::new(session, key.clone());
-                let links = Links::new(settings.port, arrived.clone());
+                let sockets = ChannelSockets::new(settings.port, arrived.clone());
                 let (local, now) = (BTreeMap::new(), clock::now());
-                Ok(OpenChannel { settings, key, channel, links, local, sockets_at: now, routers_at: now })
+                Ok(OpenChannel { settings, key, channel, sockets, local, sockets_at: now, routers_at: now })
             }
         });
         opened
@@ -293,7 +293,7 @@ impl ChannelTask {
         }
         if open.sockets_at <= now {
             open.sockets_at = now + LOOK_AT_SOCKETS;
-            open.links.update(&open.local);
+            open.sockets.update(&open.local);
         }
         if open.channel.wakes_at().is_some_and(|at| at <= clock::now()) {
             self.feed(Some(open), ChannelInput::Deadline);
@@ -307,7 +307,7 @@ impl ChannelTask {
         }
         let Ok(snapshot) = snapshot.await else { return };
         let local: LocalNode = local::local_node(&open.settings.node, &snapshot);
-        open.links.update(&local.links);
+        open.sockets.update(&local.links);
         open.local.clone_from(&local.links);
         self.feed(Some(open), ChannelInput::Local(local));
     }
@@ -346,7 +346,7 @@ impl ChannelTask {
                 ChannelEffect::Send { link, to, octets } => {
                     let source: Option<IpAddr> = open.local.get(&link).and_then(|here| here.source);
                     if let Some(source) = source {
-                        open.links.send(link, source, to, &octets);
+                        open.sockets.send(link, source, to, &octets);
                     }
                 }
                 ChannelEffect::Report(event) => self.report(event),
@@ -395,7 +395,7 @@ impl ChannelTask {
             (Some(open), _) => ChannelStatus {
                 state: ChannelState::On,
                 view: open.channel.view(clock::now()),
-                problems: open.links.problems(),
+                problems: open.sockets.problems(),
             },
             (None, Some(why)) => {
                 ChannelStatus { state: ChannelState::Broken(why.clone()), ..ChannelStatus::default() }

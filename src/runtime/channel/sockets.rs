@@ -17,7 +17,7 @@ pub(super) const DATAGRAMS: usize = 256;
 
 /// The sockets that are open.
 #[derive(Debug)]
-pub(super) struct Links {
+pub(super) struct ChannelSockets {
     port: u16,
     arrived: mpsc::Sender<(ChannelLink, ChannelDatagram)>,
     open: BTreeMap<ChannelLink, OpenLink>,
@@ -37,7 +37,7 @@ impl Drop for OpenLink {
     }
 }
 
-impl Links {
+impl ChannelSockets {
     pub(super) const fn new(port: u16, arrived: mpsc::Sender<(ChannelLink, ChannelDatagram)>) -> Self {
         Self { port, arrived, open: BTreeMap::new(), problems: BTreeMap::new() }
     }
