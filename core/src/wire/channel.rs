@@ -146,9 +146,15 @@ impl Envelope {
         if octets.len() > CHANNEL_PAYLOAD_MAX - TAG {
             return Err(EnvelopeTooLong);
         }
-        let tag = key.mac(&octets).finalize().into_bytes();
-        octets.extend(tag);
-        Ok(octets)
+        Ok(Self::signed(key, &octets))
+    }
+
+    /// Appends the proof that the writer has the key to any octets. [`Self::seal`] does that with
+    /// its own; tests and fuzzing with others.
+    #[must_use]
+    pub fn signed(key: &ChannelKey, octets: &[u8]) -> Vec<u8> {
+        let tag = key.mac(octets).finalize().into_bytes();
+        [octets, tag.as_slice()].concat()
     }
 
     /// Reads a datagram. Nothing of it is believed before the key has been proven.
