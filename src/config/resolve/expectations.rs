@@ -7,6 +7,7 @@ use crate::config::value::RawRole;
 use crate::types::InterfaceName;
 use ipnet::IpNet;
 use std::ops::Range;
+use std::path::PathBuf;
 use toml::Spanned;
 
 /// One thing that the machine must have or must not have.
@@ -23,6 +24,8 @@ pub struct Expectation {
 /// What a configuration can assume about the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Assumption {
+    /// The machine has a file with a key that the nodes share.
+    KeyFile(PathBuf),
     /// The machine has an interface of this name.
     Interface(InterfaceName),
     /// The address is a virtual one, which the interface does not have permanently.
@@ -36,7 +39,10 @@ pub enum Assumption {
 
 /// The assumptions in the order of the text, each place once.
 pub(super) fn list(raw: &RawConfig, lines: &Lines<'_>) -> Vec<Expectation> {
-    let mut found: Vec<_> = raw.routers.iter().flat_map(|router| of_router(router, raw)).collect();
+    let key_file = raw.peer_key_file.spanned();
+    let key_file = key_file.map(|file| (file.span(), Assumption::KeyFile(file.get_ref().clone())));
+    let routers = raw.routers.iter().flat_map(|router| of_router(router, raw));
+    let mut found: Vec<_> = key_file.into_iter().chain(routers).collect();
     found.sort_by_key(|(span, _)| span.start);
     found.dedup();
     let located = found.into_iter().map(|(span, what)| {

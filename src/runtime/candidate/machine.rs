@@ -1,10 +1,12 @@
 //! Compares a configuration with this machine, for `--check`. The results are warnings and not
 //! errors, because what is missing now may exist later.
 
-use super::Looks;
+use super::{LOOK, Looks};
 use crate::config::{Assumption, ConfigWarning, Expectation, Finding, Place, Program, Resolved, Task};
 use crate::kernel::address::{ObservedAddress, Origin};
+use crate::kernel::blocking::run_within;
 use crate::kernel::netlink::Netlink;
+use crate::runtime::channel::key;
 use crate::types::Family;
 use ipnet::IpNet;
 use nix::net::if_::{if_nameindex, if_nametoindex};
@@ -71,6 +73,7 @@ impl Machine {
         resolve: impl Fn(&str) -> Option<u32>,
     ) -> Option<(String, String)> {
         match expected {
+            Assumption::KeyFile(path) => of_key_file(path),
             Assumption::Interface(name) => self.of_interface(name.as_str(), resolve),
             Assumption::VirtualAddress { interface, net } => {
                 self.of_virtual_address(interface.as_str(), *net)
@@ -128,6 +131,22 @@ fn link_local(net: IpNet) -> bool {
         IpNet::V4(_) => false,
         IpNet::V6(net) => net.addr().is_unicast_link_local(),
     }
+}
+
+/// Returns why the nodes would not know one another.
+fn of_key_file(path: &Path) -> Option<(String, String)> {
+    let read = run_within(LOOK, {
+        let path = path.to_owned();
+        move || key::read(&path)
+    });
+    let why = match read {
+        Ok(Ok(_)) => return None,
+        Ok(Err(problem)) => problem.to_string(),
+        Err(_) => "its disk does not answer".to_owned(),
+    };
+    let help = "the nodes exchange nothing but VRRP until it can be used: give all nodes the same file, which only \
+                root and the group vrrpd can read";
+    Some((format!("peer_key_file {}: {why}", path.display()), help.to_owned()))
 }
 
 fn of_program(program: &Program, looks: &Looks) -> Option<(String, String)> {
@@ -317,5 +336,16 @@ mod tests {
             assert_eq!(readable(&found, user + 1, group), member, "{mode:o}");
             assert_eq!(readable(&found, user + 1, group + 1), other, "{mode:o}");
         }
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_used_is_told_with_what_follows_from_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("peer.key");
+        let (message, help) = of_key_file(&path).unwrap();
+        assert!(message.contains("cannot be read") && help.contains("nothing but VRRP"), "{message}");
+        std::fs::write(&path, [b'k'; 32]).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(of_key_file(&path), None);
     }
 }

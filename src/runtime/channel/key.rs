@@ -12,7 +12,7 @@ const LARGEST: u64 = 1 << 20;
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum KeyProblem {
+pub(in crate::runtime) enum KeyProblem {
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] io::Error),
     #[error("everybody can read it, so that it is no secret. Run: chmod 640 {0}")]
@@ -23,7 +23,7 @@ pub(crate) enum KeyProblem {
 
 /// Reads a key. May block, as disks do. Line ends after the key do not belong to it, because
 /// editors add them.
-pub(crate) fn read(path: &Path) -> Result<ChannelKey, KeyProblem> {
+pub(in crate::runtime) fn read(path: &Path) -> Result<ChannelKey, KeyProblem> {
     let octets = plain_file::read_octets(path, Links::Follow, Accept::Regular, LARGEST)?;
     if fs::metadata(path)?.permissions().mode() & 0o007 != 0 {
         return Err(KeyProblem::Public(path.display().to_string()));

@@ -92,3 +92,112 @@ fn digest(addresses: &[IpAddr]) -> u64 {
     let octets = hash.finalize();
     octets.iter().take(8).fold(0, |digest, octet| digest << 8 | u64::from(*octet))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Demotion, Fault, Input, Node, RouterSpec};
+    use crate::types::{Family, LinkFacts, MonoTime};
+
+    const CONFIG: &str = "[[check]]\nname = \"nginx\"\ncommand = [\"/bin/true\"]\n[[virtual_router]]\nname = \"web\"\n\
+        interface = \"eth0\"\nvrid = 51\npriority = 150\npreempt = false\ntrack = [{ check = \"nginx\" }]\n\
+        addresses = [\"192.0.2.51/24\", \"192.0.2.50/24\", \"2001:db8::50/64\"]\n";
+
+    fn spec() -> RouterSpec {
+        crate::config::resolve(CONFIG, "test.toml").unwrap().config.routers.remove(0)
+    }
+
+    /// The snapshot of a node with this router, whose check has no result yet.
+    fn snapshot() -> Snapshot {
+        let (mut node, mut out) = (Node::new(), Vec::new());
+        let facts = LinkFacts {
+            index: 2,
+            mtu: 1500,
+            up: true,
+            carrier: true,
+            ipv4: vec!["192.0.2.10".parse().unwrap()],
+            ipv6_link_local: vec!["fe80::10".parse().unwrap()],
+            ..LinkFacts::default()
+        };
+        node.handle(MonoTime::ZERO, Input::Link("eth0".parse().unwrap(), Some(facts)), &mut out);
+        node.handle(MonoTime::ZERO, Input::Configure(vec![spec()]), &mut out);
+        node.snapshot(MonoTime::ZERO)
+    }
+
+    fn link(family: Family) -> ChannelLink {
+        ChannelLink { interface: "eth0".parse().unwrap(), family }
+    }
+
+    fn reported(change: impl Fn(&mut RouterSnapshot)) -> RouterReport {
+        let mut snapshot = snapshot();
+        snapshot.routers.iter_mut().for_each(change);
+        local_node("fe0", &snapshot).links[&link(Family::Ipv4)].routers[0].clone()
+    }
+
+    #[test]
+    fn a_node_reports_each_family_where_it_is_heard() {
+        let node = local_node("fe0", &snapshot());
+        assert_eq!((&*node.name, &*node.software), ("fe0", env!("CARGO_PKG_VERSION")));
+        let sources: Vec<_> = node.links.iter().map(|(link, here)| (link.family, here.source)).collect();
+        let source = |text: &str| Some(text.parse().unwrap());
+        assert_eq!(sources, [(Family::Ipv4, source("192.0.2.10")), (Family::Ipv6, source("fe80::10"))]);
+        let report = reported(|_| ());
+        assert_eq!((report.vrid, &*report.name, report.preempts), (51, "web", false));
+        let settings = report.settings;
+        assert_eq!((settings.version, settings.interval_ms), (3, 1_000));
+        let sorted: Vec<IpAddr> = ["192.0.2.50", "192.0.2.51"].map(|text| text.parse().unwrap()).into();
+        assert_eq!((settings.addresses, settings.address_count), (sorted, 2));
+        assert_eq!((settings.checks, settings.check_count), (vec!["nginx".to_owned()], 1));
+    }
+
+    #[test]
+    fn the_obstacle_is_the_one_that_an_operator_must_remove() {
+        let obstacle = |change: fn(&mut RouterSnapshot)| reported(change).obstacle;
+        assert_eq!(
+            obstacle(|_| ()).as_deref(),
+            Some("waiting for the first result of check nginx"),
+            "at a start"
+        );
+        let ready = |router: &mut RouterSnapshot, state| {
+            router.faults.clear();
+            router.instances.iter_mut().for_each(|instance| instance.state = state);
+        };
+        let demotion = |last_resort, reason: &str| Demotion {
+            since: String::new(),
+            until: None,
+            last_resort,
+            reason: reason.to_owned(),
+            by: "alice".to_owned(),
+        };
+        let of = |change: &dyn Fn(&mut RouterSnapshot)| reported(change).obstacle;
+        assert_eq!(of(&|router| ready(router, StateName::Backup)), None);
+        assert_eq!(of(&|router| ready(router, StateName::Active)), None);
+        let starts = of(&|router| ready(router, StateName::Initialize));
+        assert_eq!(starts.as_deref(), Some("it has not started yet"));
+        let leaves = of(&|router| {
+            ready(router, StateName::Active);
+            router.handing_over = true;
+        });
+        assert_eq!(leaves.as_deref(), Some("it hands over"));
+        let fails = of(&|router| {
+            ready(router, StateName::Initialize);
+            router.faults = vec![Fault::NoCarrier("eth0".parse().unwrap())];
+        });
+        assert_eq!(fails.as_deref(), Some("eth0 has no carrier"));
+        let demoted = of(&|router| router.demoted = Some(demotion(LastResort::No, "kernel update")));
+        assert_eq!(demoted.as_deref(), Some("demoted by alice: kernel update"));
+        let last_resort = of(&|router| {
+            ready(router, StateName::Backup);
+            router.demoted = Some(demotion(LastResort::Yes, ""));
+        });
+        assert_eq!(last_resort, None, "it serves if nobody else does");
+    }
+
+    #[test]
+    fn lists_that_differ_have_two_digests_however_long_they_are() {
+        let list = |last: u8| (0..=last).map(|n| IpAddr::from([192, 0, 2, n])).collect::<Vec<_>>();
+        assert_eq!(digest(&list(200)), digest(&list(200)));
+        assert_ne!(digest(&list(200)), digest(&list(201)));
+        assert_ne!(digest(&[]), digest(&list(0)));
+    }
+}

@@ -6,7 +6,7 @@
 //! nothing.
 
 mod hand_over;
-mod key;
+pub(in crate::runtime) mod key;
 mod local;
 mod sockets;
 
