@@ -9,6 +9,7 @@ pub mod blocking;
 pub mod capabilities;
 pub mod channel_socket;
 pub mod confinement;
+pub mod connection;
 pub mod filter;
 pub mod frame_socket;
 pub mod keeper;
