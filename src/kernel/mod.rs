@@ -17,6 +17,7 @@ pub mod memory;
 pub mod monitor;
 pub mod namespace_lock;
 pub mod netlink;
+pub mod nftables;
 pub mod other_name;
 pub mod plain_file;
 pub mod realtime;
