@@ -21,7 +21,7 @@ const PIECE: usize = 512;
 
 /// One client that is connected.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct ControlConnection {
     pub stream: UnixStream,
     pub frames: FrameBuffer,
     pub caller: Caller,
@@ -46,7 +46,7 @@ enum DisconnectReason {
     Io(#[from] io::Error),
 }
 
-impl Connection {
+impl ControlConnection {
     /// Serves calls until the peer closes the connection or is disconnected.
     pub(super) async fn serve(mut self) {
         if let Err(ended) = self.calls().await {

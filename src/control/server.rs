@@ -7,7 +7,7 @@
 //! own.
 
 use super::call::{CallError, Caller};
-use super::connection::Connection;
+use super::connection::ControlConnection;
 use super::service::Service;
 use super::snapshot_broker;
 use super::socket::{BindError, ControlSocket, GROUP, bind};
@@ -141,7 +141,7 @@ impl Connections {
             return;
         }
         let engaged = Arc::new(AtomicBool::new(false));
-        let connection = Connection {
+        let connection = ControlConnection {
             stream,
             frames: FrameBuffer::new(self.limits.message),
             caller: Caller { uid, pid: credentials.pid() },
