@@ -11,6 +11,7 @@ pub mod channel_socket;
 pub mod confinement;
 pub mod connection;
 pub mod filter;
+pub mod forwarding;
 pub mod frame_socket;
 pub mod keeper;
 pub mod memory;

@@ -19,7 +19,7 @@ use netlink_packet_core::{
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
-use netlink_packet_route::link::{LinkFlags, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage as RouteRequest, RouteType};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
@@ -248,6 +248,32 @@ impl Netlink {
             Ok(ControlFlow::Break(()))
         })?;
         Ok(state)
+    }
+
+    /// The name of the interface with this index, if there is one.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum; one attribute is asked for")]
+    pub fn link_name(&mut self, index: u32) -> Result<Option<String>, NetlinkError> {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        let sequence = self.enqueue(RouteNetlinkMessage::GetLink(message), NLM_F_REQUEST);
+        self.flush()?;
+        let mut name = None;
+        self.receive(|message| {
+            if message.header.sequence_number != sequence {
+                return Ok(ControlFlow::Continue(()));
+            }
+            if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) = message.payload {
+                name = link.attributes.into_iter().find_map(|attribute| match attribute {
+                    LinkAttribute::IfName(name) => Some(name),
+                    _ => None,
+                });
+            }
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(name)
     }
 
     /// Whether packets to `address` are delivered here, which they are if the kernel has a local

@@ -198,8 +198,8 @@ pub enum Expression<'r> {
         set: &'r str,
         /// The first register of the value.
         register: Register,
-        /// How long the element stays.
-        timeout: Duration,
+        /// How long the element stays, if not as long as the set says.
+        timeout: Option<Duration>,
     },
     /// Counts the packet.
     Count,
@@ -299,7 +299,9 @@ impl Expression<'_> {
                 data.text(1, set);
                 data.number(3, libc::NFT_DYNSET_OP_UPDATE.cast_unsigned());
                 data.number(4, register.number());
-                data.long_number(6, milliseconds(timeout));
+                if let Some(timeout) = timeout {
+                    data.long_number(6, milliseconds(timeout));
+                }
             }
             Self::Count => {}
             Self::Forward { device, neighbour, family } => {

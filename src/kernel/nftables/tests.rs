@@ -270,7 +270,7 @@ fn rules_are_written_as_nft_does_it() {
         equal(&[0x86, 0xdd]),
     ];
     rule.extend(load_connection());
-    let timeout = Duration::from_secs(10);
+    let timeout = Some(Duration::from_secs(10));
     rule.push(Expression::Update { set: "own", register: REGISTER_0, timeout });
     same(TableFamily::Netdev, |transaction| transaction.append_rule("in", &rule, ""), 0xc01, UPDATE_RULE);
 }
