@@ -10,6 +10,7 @@ pub mod capabilities;
 pub mod channel_socket;
 pub mod confinement;
 pub mod connection;
+pub mod connections;
 pub mod filter;
 pub mod forwarding;
 pub mod frame_socket;

@@ -478,7 +478,7 @@ fn forgive_address(operation: &AddressOperation, refusal: KernelRefusal) -> Resu
 /// Reads an NLMSG_ERROR, where code 0 is the acknowledgement. The attributes of an extended
 /// acknowledgement follow the header of the request; NETLINK_CAP_ACK leaves out the rest of the
 /// request.
-fn refusal(error: &ErrorMessage, flags: u16) -> Result<(), KernelRefusal> {
+pub(super) fn refusal(error: &ErrorMessage, flags: u16) -> Result<(), KernelRefusal> {
     let Some(code) = error.code else {
         return Ok(());
     };
