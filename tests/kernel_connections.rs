@@ -95,7 +95,7 @@ impl Pair {
             IpAddr::V6(address) if address.is_unicast_link_local() => {
                 SocketAddrV6::new(address, port, 0, index_of(&self.client, "eth0")).into()
             }
-            address => SocketAddr::new(address, port),
+            address @ (IpAddr::V4(_) | IpAddr::V6(_)) => SocketAddr::new(address, port),
         }
     }
 

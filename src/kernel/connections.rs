@@ -518,10 +518,11 @@ fn forgive(state: TcpState, refusal: KernelRefusal) -> Result<(), ConnectionsErr
 }
 
 fn refused(purpose: &'static str, refusal: KernelRefusal) -> ConnectionsError {
-    match refusal.errno {
-        // There is nobody who answers for TCP.
-        Errno::ENOENT => ConnectionsError::NoDiagnosis,
-        _ => ConnectionsError::Refused(purpose, refusal),
+    // There is nobody who answers for TCP.
+    if refusal.errno == Errno::ENOENT {
+        ConnectionsError::NoDiagnosis
+    } else {
+        ConnectionsError::Refused(purpose, refusal)
     }
 }
 

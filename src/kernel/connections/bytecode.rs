@@ -45,6 +45,14 @@ pub(super) fn program(family: Family, addresses: &[IpAddr]) -> Option<Vec<u8>> {
     Some(program.code).filter(|code| !code.is_empty())
 }
 
+/// AF_INET or AF_INET6.
+pub(super) const fn family_number(family: Family) -> u8 {
+    match family {
+        Family::Ipv4 => 2,
+        Family::Ipv6 => 10,
+    }
+}
+
 /// The local address that a socket of this family has for a connection to `address`, from the
 /// highest bit on.
 fn pattern(family: Family, address: IpAddr) -> Option<u128> {
@@ -112,15 +120,11 @@ impl Program {
     /// next operation follows.
     fn compare(&mut self, address: u128, bits: u32, otherwise: usize) {
         self.operation(INET_DIAG_BC_S_COND, condition_len(self.family), otherwise);
-        let (family, length) = match self.family {
-            Family::Ipv4 => (libc::AF_INET, 4),
-            Family::Ipv6 => (libc::AF_INET6, 16),
-        };
-        let octet = |value: u32| u8::try_from(value).unwrap_or(u8::MAX);
-        self.code.extend([octet(family.unsigned_abs()), octet(bits), 0, 0]);
+        let bits = u8::try_from(bits).unwrap_or(u8::MAX);
+        self.code.extend([family_number(self.family), bits, 0, 0]);
         const ANY_PORT: i32 = -1;
         self.code.extend(ANY_PORT.to_ne_bytes());
-        self.code.extend(address.to_be_bytes().iter().take(length));
+        self.code.extend(address.to_be_bytes().iter().take(self.family.address_len()));
     }
 
     fn operation(&mut self, code: u8, yes: u8, no: usize) {
@@ -160,7 +164,7 @@ mod tests {
         assert_eq!(at, code.len());
         for at in reached.iter().copied().filter(|at| *at < code.len()) {
             let operation = operation(code, at);
-            assert!(operation.no >= operation.yes.min(4) && operation.no % 4 == 0, "{at}");
+            assert!(operation.no >= operation.yes.min(4) && operation.no.is_multiple_of(4), "{at}");
             assert!(reached.contains(&(at + operation.no)), "{at} jumps to {}", at + operation.no);
         }
     }
@@ -176,17 +180,10 @@ mod tests {
                 INET_DIAG_BC_S_COND => {
                     compared += 1;
                     let (expected_family, bits) = (operation.argument[0], u32::from(operation.argument[1]));
-                    let expected_len = match family {
-                        Family::Ipv4 => 4,
-                        Family::Ipv6 => 16,
-                    };
-                    assert_eq!(
-                        i32::from(expected_family),
-                        if expected_len == 4 { libc::AF_INET } else { libc::AF_INET6 }
-                    );
+                    assert_eq!(expected_family, family_number(family));
                     assert_eq!(operation.argument[4..8], (-1_i32).to_ne_bytes());
                     let mut address = [0; 16];
-                    address[..expected_len].copy_from_slice(&operation.argument[8..]);
+                    address[..family.address_len()].copy_from_slice(&operation.argument[8..]);
                     (u128::from_be_bytes(address) ^ local).leading_zeros() >= bits
                 }
                 other => panic!("operation {other}"),
@@ -232,7 +229,7 @@ mod tests {
         let no = |octets: u16| octets.to_ne_bytes();
         let expected = [
             [7, 16, no(24)[0], no(24)[1]],
-            [libc::AF_INET as u8, 32, 0, 0],
+            [family_number(Family::Ipv4), 32, 0, 0],
             [0xff; 4],
             [192, 0, 2, 254],
             [1, 4, no(4)[0], no(4)[1]],

@@ -4,7 +4,7 @@
 //! This module is pure: it must not know netlink sockets. Their headers, acknowledgements and
 //! errors are those of `netlink-packet-core`.
 
-use super::bytecode;
+use super::bytecode::{self, family_number};
 use crate::kernel::connection::Connection;
 use crate::types::Family;
 use netlink_packet_core::{
@@ -204,18 +204,11 @@ fn destroy_request(socket: &ConnectionSocket) -> Vec<u8> {
 
 /// The first 8 octets of `struct inet_diag_req_v2`.
 fn request_head(family: Family, states: u32) -> Vec<u8> {
-    let family = match family {
-        Family::Ipv4 => AF_INET,
-        Family::Ipv6 => AF_INET6,
-    };
     let mut octets = Vec::with_capacity(REQUEST);
-    octets.extend([family, TCP, 0, 0]);
+    octets.extend([family_number(family), TCP, 0, 0]);
     octets.extend(states.to_ne_bytes());
     octets
 }
-
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
 
 /// An address as it stands in a message about a socket of this family.
 fn address_octets(family: Family, address: IpAddr) -> [u8; 16] {
@@ -238,12 +231,10 @@ fn socket(payload: &[u8]) -> Option<Option<ConnectionSocket>> {
     let interface = u32::from_ne_bytes(take(&mut rest)?);
     let cookie = u64::from_ne_bytes(take(&mut rest)?);
     let _expires_queues_user_and_inode: [u8; 20] = take(&mut rest)?;
-    let family = match family {
-        AF_INET => Family::Ipv4,
-        AF_INET6 => Family::Ipv6,
-        _ => return Some(None),
+    let family = [Family::Ipv4, Family::Ipv6].into_iter().find(|known| family_number(*known) == family);
+    let (Some(family), Some(state)) = (family, TcpState::of_number(state)) else {
+        return Some(None);
     };
-    let Some(state) = TcpState::of_number(state) else { return Some(None) };
     let connection = Connection {
         local: SocketAddr::new(address(family, local), local_port),
         remote: SocketAddr::new(address(family, remote), remote_port),
