@@ -34,6 +34,7 @@ pub use message::{ConnectionSocket, TcpState};
 
 use super::connection::Connection;
 use super::netlink::{BATCH, KernelRefusal, refusal};
+use super::wait_limit::WaitLimit;
 use crate::types::Family;
 use bytecode::MOST_ADDRESSES;
 use message::DiagMessage;
@@ -43,16 +44,11 @@ use netlink_packet_core::{
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use netlink_sys::{Socket, SocketAddr as NetlinkAddress};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{MsgFlags, recv};
-use nix::sys::time::TimeSpec;
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use socket2::SockRef;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::ControlFlow;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 /// How many connections a list has at most.
@@ -80,12 +76,9 @@ pub enum ConnectionsError {
     /// A request could not be sent.
     #[error("cannot ask the kernel about connections")]
     Send(#[source] io::Error),
-    /// An answer was lost, or cannot be received.
+    /// An answer was lost, cannot be received, or did not arrive in time.
     #[error("cannot receive what the kernel says about connections")]
     Receive(#[source] io::Error),
-    /// The kernel did not answer in time.
-    #[error("the kernel did not answer a question about connections within {0:?}")]
-    NoAnswer(Duration),
     /// The answer cannot be decoded; the text says why.
     #[error("cannot read what the kernel says about connections: {0}")]
     Decode(String),
@@ -158,7 +151,7 @@ impl ConnectionList {
 /// # Errors
 /// [`ConnectionsError`], if a list cannot be made.
 pub fn list(addresses: &[IpAddr], interface: u32) -> Result<ConnectionList, ConnectionsError> {
-    let deadline = Deadline::after(LIST_LIMIT)?;
+    let limit = WaitLimit::start(LIST_LIMIT).map_err(ConnectionsError::Timer)?;
     // Each address once, so that no socket is counted in two dumps.
     let addresses: Vec<IpAddr> = BTreeSet::from_iter(addresses).into_iter().copied().collect();
     let mut list = ConnectionList { sockets: Vec::new(), extent: ListExtent::Whole };
@@ -166,7 +159,7 @@ pub fn list(addresses: &[IpAddr], interface: u32) -> Result<ConnectionList, Conn
         for family in [Family::Ipv4, Family::Ipv6] {
             let room = MOST_CONNECTIONS.saturating_sub(list.sockets.len());
             if let Some(request) = DiagMessage::list(family, some) {
-                let dump = dump_until_whole(&request, interface, room, &deadline)?;
+                let dump = dump_until_whole(&request, interface, room, &limit)?;
                 list.sockets.extend(dump.sockets);
                 if dump.extent != ListExtent::Whole {
                     list.extent = dump.extent;
@@ -195,8 +188,8 @@ pub fn list(addresses: &[IpAddr], interface: u32) -> Result<ConnectionList, Conn
 /// [`ConnectionsError`], if the others were not ended, or it is not known whether they were. It is
 /// safe to call this again.
 pub fn destroy(sockets: &[ConnectionSocket]) -> Result<usize, ConnectionsError> {
-    let deadline = Deadline::after(DESTROY_LIMIT)?;
-    let mut channel = DiagChannel::open(&deadline)?;
+    let limit = WaitLimit::start(DESTROY_LIMIT).map_err(ConnectionsError::Timer)?;
+    let mut channel = DiagChannel::open(&limit)?;
     let mut ended = 0;
     for batch in sockets.chunks(BATCH) {
         ended += channel.destroy(batch)?;
@@ -242,11 +235,11 @@ fn dump_until_whole(
     request: &DiagMessage,
     interface: u32,
     room: usize,
-    deadline: &Deadline,
+    limit: &WaitLimit,
 ) -> Result<ConnectionList, ConnectionsError> {
     let attempt = || {
         let mut dump = SocketDump::new(interface, room);
-        DiagChannel::open(deadline)?.dump(request, &mut dump)?;
+        DiagChannel::open(limit)?.dump(request, &mut dump)?;
         Ok(dump.list)
     };
     let mut list = attempt()?;
@@ -259,53 +252,16 @@ fn dump_until_whole(
     Ok(list)
 }
 
-/// A moment that poll(2) can wait for. Nothing here reads a clock.
-struct Deadline {
-    timer: TimerFd,
-    limit: Duration,
-}
-
-impl Deadline {
-    fn after(limit: Duration) -> Result<Self, ConnectionsError> {
-        let start = || {
-            let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
-            let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
-            timer.set(Expiration::OneShot(TimeSpec::from_duration(limit)), TimerSetTimeFlags::empty())?;
-            Ok(timer)
-        };
-        let timer = start().map_err(|errno: Errno| ConnectionsError::Timer(errno.into()))?;
-        Ok(Self { timer, limit })
-    }
-
-    /// Waits until there is something to read.
-    fn wait_for(&self, readable: BorrowedFd<'_>) -> Result<(), ConnectionsError> {
-        let mut ready =
-            [PollFd::new(readable, PollFlags::POLLIN), PollFd::new(self.timer.as_fd(), PollFlags::POLLIN)];
-        loop {
-            match poll(&mut ready, PollTimeout::NONE) {
-                Ok(_) => break,
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(ConnectionsError::Receive(errno.into())),
-            }
-        }
-        let [_, timer] = ready;
-        match timer.any() {
-            Some(true) => Err(ConnectionsError::NoAnswer(self.limit)),
-            Some(false) | None => Ok(()),
-        }
-    }
-}
-
 /// A netlink socket, for one dump or for several batches of requests.
 struct DiagChannel<'a> {
     socket: Socket,
-    deadline: &'a Deadline,
+    limit: &'a WaitLimit,
     sequence: u32,
     incoming: Vec<u8>,
 }
 
 /// What a received datagram may be.
-enum Reception {
+enum DiagReception {
     /// A datagram with this length.
     Datagram(usize),
     /// The kernel had no room for an answer (ENOBUFS).
@@ -313,7 +269,7 @@ enum Reception {
 }
 
 impl<'a> DiagChannel<'a> {
-    fn open(deadline: &'a Deadline) -> Result<Self, ConnectionsError> {
+    fn open(limit: &'a WaitLimit) -> Result<Self, ConnectionsError> {
         let open = || {
             let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
             socket.bind_auto()?;
@@ -324,13 +280,13 @@ impl<'a> DiagChannel<'a> {
             Ok(socket)
         };
         let socket = open().map_err(ConnectionsError::Open)?;
-        Ok(Self { socket, deadline, sequence: 0, incoming: vec![0; DATAGRAM] })
+        Ok(Self { socket, limit, sequence: 0, incoming: vec![0; DATAGRAM] })
     }
 
     fn dump(&mut self, request: &DiagMessage, dump: &mut SocketDump) -> Result<(), ConnectionsError> {
         self.send([request.clone()], NLM_F_REQUEST | NLM_F_DUMP)?;
         loop {
-            let Reception::Datagram(length) = self.receive()? else {
+            let DiagReception::Datagram(length) = self.receive()? else {
                 dump.list.extent = ListExtent::Interrupted;
                 return Ok(());
             };
@@ -347,7 +303,7 @@ impl<'a> DiagChannel<'a> {
         self.send(batch.iter().copied().map(DiagMessage::Destroy), NLM_F_REQUEST | NLM_F_ACK)?;
         let mut answers = DestroyAnswers { first, batch, answered: 0, ended: 0 };
         while answers.answered < batch.len() {
-            let Reception::Datagram(length) = self.receive()? else {
+            let DiagReception::Datagram(length) = self.receive()? else {
                 return Err(ConnectionsError::Receive(Errno::ENOBUFS.into()));
             };
             answers.read(self.incoming.get(..length).unwrap_or_default())?;
@@ -377,19 +333,11 @@ impl<'a> DiagChannel<'a> {
         self.socket.send(&outgoing, 0).map(drop).map_err(ConnectionsError::Send)
     }
 
-    fn receive(&mut self) -> Result<Reception, ConnectionsError> {
-        loop {
-            self.deadline.wait_for(self.socket.as_fd())?;
-            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
-            match recv(self.socket.as_raw_fd(), &mut self.incoming, flags) {
-                Ok(length) if length > self.incoming.len() => {
-                    return Err(ConnectionsError::Decode(format!("a datagram of {length} octets")));
-                }
-                Ok(length) => return Ok(Reception::Datagram(length)),
-                Err(Errno::EINTR | Errno::EAGAIN) => {}
-                Err(Errno::ENOBUFS) => return Ok(Reception::Lost),
-                Err(errno) => return Err(ConnectionsError::Receive(errno.into())),
-            }
+    fn receive(&mut self) -> Result<DiagReception, ConnectionsError> {
+        match self.limit.receive(&self.socket, &mut self.incoming) {
+            Ok(length) => Ok(DiagReception::Datagram(length)),
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => Ok(DiagReception::Lost),
+            Err(error) => Err(ConnectionsError::Receive(error)),
         }
     }
 }
@@ -673,9 +621,10 @@ mod tests {
 
     #[test]
     fn a_kernel_that_does_not_answer_is_given_up() {
-        let deadline = Deadline::after(Duration::from_millis(10)).unwrap();
-        let given_up = DiagChannel::open(&deadline).unwrap().receive();
-        assert!(matches!(given_up, Err(ConnectionsError::NoAnswer(_))));
+        let limit = WaitLimit::start(Duration::from_millis(10)).unwrap();
+        let given_up = DiagChannel::open(&limit).unwrap().receive();
+        let Err(ConnectionsError::Receive(error)) = given_up else { panic!("there is no answer") };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     proptest! {

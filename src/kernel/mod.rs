@@ -29,4 +29,5 @@ pub mod socket_error;
 mod sys;
 pub mod sysctl;
 pub mod vrrp_socket;
+mod wait_limit;
 pub mod writers;
