@@ -18,6 +18,7 @@ pub mod keeper;
 pub mod memory;
 pub mod monitor;
 pub mod namespace_lock;
+pub mod neighbour;
 pub mod netlink;
 pub mod nftables;
 pub mod other_name;

@@ -14,5 +14,6 @@ mod batches;
 mod host;
 mod keeper;
 mod monitor;
+mod neighbours;
 mod scale;
 mod strangers;
