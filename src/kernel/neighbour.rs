@@ -77,16 +77,16 @@ pub fn resolve(index: u32, address: IpAddr, within: Duration) -> Result<MacAddr,
     let limit = channel.limit(within)?;
     loop {
         match channel.entry {
-            Entry::Known(mac) => return Ok(mac),
-            Entry::Failed => return Err(NeighbourError::NoAnswer(address)),
-            Entry::Unknown => channel.wait(&limit)?,
+            NeighbourEntry::Known(mac) => return Ok(mac),
+            NeighbourEntry::Failed => return Err(NeighbourError::NoAnswer(address)),
+            NeighbourEntry::Unknown => channel.wait(&limit)?,
         }
     }
 }
 
 /// What the kernel has said about the neighbour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Entry {
+enum NeighbourEntry {
     /// Nothing yet, or that it is looking for it.
     Unknown,
     /// The MAC address.
@@ -95,7 +95,7 @@ enum Entry {
     Failed,
 }
 
-impl Entry {
+impl NeighbourEntry {
     fn mac(self) -> Option<MacAddr> {
         match self {
             Self::Known(mac) => Some(mac),
@@ -141,7 +141,7 @@ struct NeighbourChannel {
     index: u32,
     address: IpAddr,
     sequence: u32,
-    entry: Entry,
+    entry: NeighbourEntry,
     incoming: Vec<u8>,
 }
 
@@ -157,7 +157,7 @@ impl NeighbourChannel {
         };
         let socket = open().map_err(|error| NeighbourError::Netlink(address, NetlinkError::Open(error)))?;
         let incoming = vec![0; DATAGRAM];
-        Ok(Self { socket, index, address, sequence: 0, entry: Entry::Unknown, incoming })
+        Ok(Self { socket, index, address, sequence: 0, entry: NeighbourEntry::Unknown, incoming })
     }
 
     fn error(&self, error: NetlinkError) -> NeighbourError {
@@ -190,8 +190,8 @@ impl NeighbourChannel {
         self.transact(message, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE)?
             .map_err(|refusal| NeighbourError::Refused(self.address, refusal))?;
         // An earlier attempt failed; that one has begun again.
-        if self.entry == Entry::Failed {
-            self.entry = Entry::Unknown;
+        if self.entry == NeighbourEntry::Failed {
+            self.entry = NeighbourEntry::Unknown;
         }
         Ok(())
     }
@@ -260,7 +260,7 @@ impl NeighbourChannel {
 fn read(
     datagram: &[u8],
     (index, address, sequence): (u32, IpAddr, u32),
-    entry: &mut Entry,
+    entry: &mut NeighbourEntry,
 ) -> Result<ControlFlow<Result<(), KernelRefusal>>, NetlinkError> {
     let undecodable = |error: netlink_packet_core::DecodeError| NetlinkError::Decode(error.to_string());
     let mut answer = ControlFlow::Continue(());
@@ -278,7 +278,7 @@ fn read(
             Err(_) => continue,
         };
         if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNeighbour(neighbour)) = &message.payload {
-            *entry = Entry::decode(neighbour, index, address).unwrap_or(*entry);
+            *entry = NeighbourEntry::decode(neighbour, index, address).unwrap_or(*entry);
         } else if let NetlinkPayload::Error(error) = &message.payload
             && is_answer
         {
@@ -312,8 +312,8 @@ mod tests {
         octets
     }
 
-    fn after(index: u32, address: &str, datagram: &[u8]) -> Entry {
-        let mut entry = Entry::Unknown;
+    fn after(index: u32, address: &str, datagram: &[u8]) -> NeighbourEntry {
+        let mut entry = NeighbourEntry::Unknown;
         let answer = read(datagram, (index, address.parse().unwrap(), 1), &mut entry).unwrap();
         assert!(answer.is_continue());
         entry
@@ -322,31 +322,34 @@ mod tests {
     #[test]
     fn an_entry_is_known_in_all_states_in_which_the_kernel_would_send_to_it() {
         let expected = [
-            (NeighbourState::None, Entry::Unknown),
-            (NeighbourState::Incomplete, Entry::Unknown),
-            (NeighbourState::Failed, Entry::Failed),
-            (NeighbourState::Reachable, Entry::Known(MAC)),
-            (NeighbourState::Stale, Entry::Known(MAC)),
-            (NeighbourState::Delay, Entry::Known(MAC)),
-            (NeighbourState::Probe, Entry::Known(MAC)),
-            (NeighbourState::Permanent, Entry::Known(MAC)),
-            (NeighbourState::Noarp, Entry::Known(MAC)),
+            (NeighbourState::None, NeighbourEntry::Unknown),
+            (NeighbourState::Incomplete, NeighbourEntry::Unknown),
+            (NeighbourState::Failed, NeighbourEntry::Failed),
+            (NeighbourState::Reachable, NeighbourEntry::Known(MAC)),
+            (NeighbourState::Stale, NeighbourEntry::Known(MAC)),
+            (NeighbourState::Delay, NeighbourEntry::Known(MAC)),
+            (NeighbourState::Probe, NeighbourEntry::Known(MAC)),
+            (NeighbourState::Permanent, NeighbourEntry::Known(MAC)),
+            (NeighbourState::Noarp, NeighbourEntry::Known(MAC)),
         ];
         for (state, expected) in expected {
             assert_eq!(after(3, "192.0.2.11", &entry(state, &MAC.0)), expected, "{state:?}");
         }
-        assert_eq!(after(3, "192.0.2.11", &entry(NeighbourState::Reachable, &[1, 2])), Entry::Unknown);
+        assert_eq!(
+            after(3, "192.0.2.11", &entry(NeighbourState::Reachable, &[1, 2])),
+            NeighbourEntry::Unknown
+        );
     }
 
     #[test]
     fn the_last_word_counts_and_others_do_not() {
         let known = entry(NeighbourState::Reachable, &MAC.0);
-        assert_eq!(after(4, "192.0.2.11", &known), Entry::Unknown);
-        assert_eq!(after(3, "192.0.2.12", &known), Entry::Unknown);
+        assert_eq!(after(4, "192.0.2.11", &known), NeighbourEntry::Unknown);
+        assert_eq!(after(3, "192.0.2.12", &known), NeighbourEntry::Unknown);
         let lost = [known.clone(), entry(NeighbourState::Failed, &[])].concat();
-        assert_eq!(after(3, "192.0.2.11", &lost), Entry::Failed);
+        assert_eq!(after(3, "192.0.2.11", &lost), NeighbourEntry::Failed);
         let found = [entry(NeighbourState::Incomplete, &[]), known].concat();
-        assert_eq!(after(3, "192.0.2.11", &found), Entry::Known(MAC));
+        assert_eq!(after(3, "192.0.2.11", &found), NeighbourEntry::Known(MAC));
     }
 
     proptest! {
@@ -364,7 +367,7 @@ mod tests {
                 datagram[at] = octet;
             }
             datagram.truncate(kept.index(datagram.len() + 1));
-            let mut entry = Entry::Unknown;
+            let mut entry = NeighbourEntry::Unknown;
             let _ = read(&datagram, (3, [192, 0, 2, 11].into(), 0), &mut entry);
         }
     }

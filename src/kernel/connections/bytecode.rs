@@ -40,7 +40,7 @@ pub(super) fn program(family: Family, addresses: &[IpAddr]) -> Option<Vec<u8>> {
     patterns.sort_unstable();
     patterns.dedup();
     let whole = tree_len(condition_len(family), patterns.len());
-    let mut program = Program { family, whole, code: Vec::with_capacity(whole) };
+    let mut program = FilterProgram { family, whole, code: Vec::with_capacity(whole) };
     program.tree(&patterns);
     Some(program.code).filter(|code| !code.is_empty())
 }
@@ -79,14 +79,14 @@ fn tree_len(condition: u8, addresses: usize) -> usize {
     addresses * (condition + usize::from(OPERATION)) + addresses.saturating_sub(1) * condition
 }
 
-struct Program {
+struct FilterProgram {
     family: Family,
     /// Length of the finished program.
     whole: usize,
     code: Vec<u8>,
 }
 
-impl Program {
+impl FilterProgram {
     /// Appends the tree for these addresses, which are sorted and all different.
     fn tree(&mut self, addresses: &[u128]) {
         let (Some(first), Some(last)) = (addresses.first(), addresses.last()) else {
