@@ -162,7 +162,11 @@ pub fn list(addresses: &[IpAddr], interface: u32) -> Result<ConnectionList, Conn
         for family in [Family::Ipv4, Family::Ipv6] {
             let room = MOST_CONNECTIONS.saturating_sub(list.sockets.len());
             if let Some(request) = DiagMessage::list(family, some) {
-                let dump = dump_until_whole(&request, interface, room, &limit)?;
+                let dump = until_whole(|| {
+                    let mut dump = SocketDump::new(interface, room);
+                    DiagChannel::open(&limit)?.dump(&request, &mut dump)?;
+                    Ok(dump.list)
+                })?;
                 list.sockets.extend(dump.sockets);
                 if dump.extent != ListExtent::Whole {
                     list.extent = dump.extent;
@@ -234,17 +238,10 @@ fn sorted(mut list: ConnectionList) -> ConnectionList {
     list
 }
 
-fn dump_until_whole(
-    request: &DiagMessage,
-    interface: u32,
-    room: usize,
-    limit: &WaitLimit,
+/// Makes a list, and makes it again if it was interrupted, [`DUMP_ATTEMPTS`] times at most.
+fn until_whole(
+    mut attempt: impl FnMut() -> Result<ConnectionList, ConnectionsError>,
 ) -> Result<ConnectionList, ConnectionsError> {
-    let attempt = || {
-        let mut dump = SocketDump::new(interface, room);
-        DiagChannel::open(limit)?.dump(request, &mut dump)?;
-        Ok(dump.list)
-    };
     let mut list = attempt()?;
     for _ in 1..DUMP_ATTEMPTS {
         if list.extent != ListExtent::Interrupted {
@@ -553,6 +550,23 @@ mod tests {
             let _ = read(&mut dump, &[listed("192.0.2.254", 0, 1), flagged].concat());
             assert_eq!(dump.list.extent, ListExtent::Interrupted);
         }
+    }
+
+    #[test]
+    fn an_interrupted_list_is_made_again_a_few_times() {
+        let attempts = |interrupted: usize| {
+            let mut made = 0;
+            let list = until_whole(|| {
+                made += 1;
+                let whole = made > interrupted;
+                let extent = if whole { ListExtent::Whole } else { ListExtent::Interrupted };
+                Ok(ConnectionList { sockets: Vec::new(), extent })
+            });
+            (made, list.unwrap().extent)
+        };
+        assert_eq!(attempts(0), (1, ListExtent::Whole));
+        assert_eq!(attempts(2), (3, ListExtent::Whole));
+        assert_eq!(attempts(9), (5, ListExtent::Interrupted));
     }
 
     #[test]
