@@ -13,6 +13,7 @@ use vrrpd::daemon::clean_up::{self, DaemonPaths};
 use vrrpd::daemon::{self, DaemonSettings};
 use vrrpd::kernel::blocking::run_within;
 use vrrpd::kernel::capabilities::{self, Powers};
+use vrrpd::kernel::keeper::DrainsAtStop;
 use vrrpd::runtime::candidate::{self, Candidate, LoadPurpose};
 use vrrpd::telemetry::log;
 use vrrpd::telemetry::printer::{self, Printer, Stream};
@@ -134,6 +135,7 @@ fn clean_up(arguments: DaemonArguments, stderr: Stderr<'_>) -> u8 {
     };
     let lines = match clean_up::run(
         &DaemonPaths { socket: arguments.socket, state_dir: arguments.state_dir },
+        DrainsAtStop::End,
         config,
     ) {
         Ok(lines) => lines,

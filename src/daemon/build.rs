@@ -20,7 +20,7 @@ use crate::kernel::keeper::{AddressKeeper, KeeperEvent, KeeperFunctions, frame_a
 use crate::kernel::monitor::{Monitor, RECEIVE_BUFFER};
 use crate::kernel::namespace_lock::{NamespaceLock, NamespaceLockError};
 use crate::kernel::realtime;
-use crate::kernel::sysctl::promote_secondaries;
+use crate::kernel::sysctl::{arp, promote_secondaries};
 use crate::protocol::{HoldResult, Input};
 use crate::runtime::channel::{ChannelHandle, ChannelOutlets, ChannelSettings};
 use crate::runtime::clock;
@@ -275,6 +275,7 @@ fn functions(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: SharedRout
         clock: Box::new(clock::now),
         announcer: frame_announcer(),
         promoter: Box::new(promote_secondaries),
+        arp: Box::new(arp),
         events: Box::new(move |event| {
             hooks.on_keeper(&event);
             let input = match event {
@@ -284,7 +285,8 @@ fn functions(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: SharedRout
                 KeeperEvent::Restored { key, count } => Input::AddressesRestored { key, count },
                 KeeperEvent::Reinstalled { key, .. } => Input::AddressesReinstalled { key },
                 KeeperEvent::NotRestored { key, why } => Input::AddressesNotRestored { key, why },
-                KeeperEvent::Released { .. }
+                KeeperEvent::Draining { .. }
+                | KeeperEvent::Released { .. }
                 | KeeperEvent::Contested { .. }
                 | KeeperEvent::StaleRemoved { .. }
                 | KeeperEvent::PromotionNotSet { .. }

@@ -12,13 +12,15 @@ use super::stop::tell_to_stop;
 use crate::agent::{AgentEvent, AgentEventKind};
 use crate::config::Config;
 use crate::control::{self, BindError};
-use crate::kernel::address::{ObservedAddress, Origin};
+use crate::kernel::address::{LOOPBACK, ObservedAddress, Origin};
 use crate::kernel::blocking::run_within;
-use crate::kernel::keeper::{AddressKeeper, KeeperCommand, KeeperEvent, KeeperFunctions, frame_announcer};
+use crate::kernel::keeper::{
+    AddressKeeper, DrainsAtStop, KeeperCommand, KeeperEvent, KeeperFunctions, frame_announcer,
+};
 use crate::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use crate::kernel::namespace_lock::{self, NamespaceLock, NamespaceLockError};
 use crate::kernel::netlink::{Netlink, NetlinkError};
-use crate::kernel::sysctl::promote_secondaries;
+use crate::kernel::sysctl::{arp, promote_secondaries};
 use crate::protocol::{EventKind, Input, LastResort, RouterSpec};
 use crate::runtime::clock;
 use crate::runtime::protocol_thread::mailbox::Mailbox;
@@ -86,10 +88,15 @@ pub enum CleanUpError {
 /// `config` is called only if something was left behind. It returns `None` if the configuration is
 /// wrong; then no peer can be told.
 ///
+/// Addresses on `lo` belong to a drain of the daemon that has ended. `drains` says whether it ends
+/// as well, together with the ARP guard, or goes on for the next daemon; without a configuration it
+/// ends, because it is not known whose addresses these are.
+///
 /// # Errors
 /// [`CleanUpError`].
 pub fn run(
     paths: &DaemonPaths,
+    drains: DrainsAtStop,
     config: impl FnOnce() -> Option<Config>,
 ) -> Result<Vec<String>, CleanUpError> {
     let mut netlink = Netlink::open()?;
@@ -136,7 +143,7 @@ pub fn run(
     super::check_privileges()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("start the event loop"))?;
-    let lines = runtime.block_on(release_leftovers(config(), &demotions, &left));
+    let lines = runtime.block_on(release_leftovers(config(), &demotions, &left, drains));
     runtime.shutdown_background();
     Ok(trouble.into_iter().chain(lines?).collect())
 }
@@ -210,28 +217,36 @@ async fn release_leftovers(
     config: Option<Config>,
     demotions: &Demotions,
     left: &[ObservedAddress],
+    drains: DrainsAtStop,
 ) -> Result<Vec<String>, CleanUpError> {
-    let (orphans, links) = match config {
-        None => (Vec::new(), BTreeMap::new()),
+    let (orphans, draining, links) = match config {
+        None => (Vec::new(), Vec::new(), BTreeMap::new()),
         Some(config) => {
             let links = links(used_interfaces(&config)).await?;
-            (orphans(&config, demotions, &links, left), links)
+            let draining = match drains {
+                DrainsAtStop::Keep => draining(&config, left),
+                DrainsAtStop::End => Vec::new(),
+            };
+            (orphans(&config, demotions, &links, left), draining, links)
         }
     };
+    let mut commands = known(&orphans, &links);
+    commands.extend(draining);
     let (notices_in, mut notices) = mpsc::channel(QUEUE);
     let functions = KeeperFunctions {
         clock: Box::new(clock::now),
         announcer: frame_announcer(),
         promoter: Box::new(promote_secondaries),
+        arp: Box::new(arp),
         // If the queue is full, only lines of the report are lost.
         events: Box::new(move |event| drop(notices_in.try_send(event))),
     };
-    let keeper = AddressKeeper::spawn_knowing(known(&orphans, &links), functions);
+    let keeper = AddressKeeper::spawn_knowing(commands, functions);
     let keeper = Arc::new(keeper.map_err(RunError::from)?);
     let events = if orphans.is_empty() { Vec::new() } else { hand_over(&orphans, &links, &keeper).await? };
     let mut lines: Vec<String> = orphans.iter().map(|orphan| line(orphan, &events)).collect();
     let stopped = async {
-        tell_to_stop(|command| keeper.send(command)).await.map_err(|ended| ended.to_string())?;
+        tell_to_stop(drains, |command| keeper.send(command)).await.map_err(|ended| ended.to_string())?;
         while let Some(notice) = notices.recv().await {
             match notice {
                 KeeperEvent::StaleRemoved { interface, addresses } => {
@@ -242,6 +257,7 @@ async fn release_leftovers(
                 }
                 KeeperEvent::Stopped { outcome } => return outcome,
                 KeeperEvent::Held { .. }
+                | KeeperEvent::Draining { .. }
                 | KeeperEvent::Released { .. }
                 | KeeperEvent::Restored { .. }
                 | KeeperEvent::Reinstalled { .. }
@@ -340,6 +356,28 @@ fn known(orphans: &[OrphanedRouter], links: &BTreeMap<InterfaceName, LinkFacts>)
                 addresses: addresses.clone(),
             });
             commands.push(KeeperCommand::Hold { key: *key, epoch: 0 });
+        }
+    }
+    commands
+}
+
+/// Returns what the keeper must know so that what drains goes on: the instances that have no address
+/// on an interface, and some on `lo`.
+fn draining(config: &Config, left: &[ObservedAddress]) -> Vec<KeeperCommand> {
+    let mut commands = Vec::new();
+    for spec in &config.routers {
+        for instance in &spec.instances {
+            let on = |is_on: fn(&ObservedAddress) -> bool| -> Vec<IpNet> {
+                let there: BTreeSet<_> = left.iter().filter(|a| is_on(a)).map(|a| a.net.addr()).collect();
+                instance.held().filter(|net| there.contains(&net.addr())).copied().collect()
+            };
+            let addresses = on(|address| address.index == LOOPBACK);
+            if addresses.is_empty() || !on(|address| address.index != LOOPBACK).is_empty() {
+                continue;
+            }
+            let (key, address_interface) = (spec.key(instance.family), spec.address_interface);
+            commands.push(KeeperCommand::Declare { key, address_interface, addresses });
+            commands.push(KeeperCommand::Drain { key, epoch: 0 });
         }
     }
     commands

@@ -35,6 +35,7 @@ pub(super) fn log_notice(notice: &KeeperEvent) {
             tracing::error!(why, "addresses may be left behind (vrrpd --clean-up removes them)");
         }
         KeeperEvent::Held { .. }
+        | KeeperEvent::Draining { .. }
         | KeeperEvent::Released { .. }
         | KeeperEvent::Restored { .. }
         | KeeperEvent::Reinstalled { .. }

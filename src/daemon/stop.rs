@@ -8,7 +8,7 @@ use super::notices::log_notice;
 use super::run::{Inbox, RunningAgent};
 use super::signals::Signals;
 use crate::config::Config;
-use crate::kernel::keeper::{CommandRefused, KeeperCommand, KeeperEvent};
+use crate::kernel::keeper::{CommandRefused, DrainsAtStop, KeeperCommand, KeeperEvent};
 use crate::protocol::Input;
 use crate::runtime::channel::ChannelHandle;
 use crate::runtime::hooks::{self, Hooks};
@@ -134,10 +134,11 @@ async fn hand_over(
     }
 }
 
-/// Makes the address thread remove every address, whatever the reason for the agent's end is.
+/// Makes the address thread remove every address, whatever the reason for the agent's end is. What
+/// drains stays: the next run goes on.
 async fn release_addresses(keeper: impl KeeperHandle, notices: &mut mpsc::Receiver<KeeperEvent>) {
     let stopped = async {
-        tell_to_stop(|command| keeper.send(command)).await?;
+        tell_to_stop(DrainsAtStop::Keep, |command| keeper.send(command)).await?;
         while let Some(notice) = notices.recv().await {
             log_notice(&notice);
             if matches!(notice, KeeperEvent::Stopped { .. }) {
@@ -168,10 +169,11 @@ pub(super) struct KeeperEnded;
 /// Makes the address thread remove everything and end. An address thread whose queue is full is
 /// alive, and waits for the kernel: the caller sets the limit.
 pub(super) async fn tell_to_stop(
+    drains: DrainsAtStop,
     send: impl Fn(KeeperCommand) -> Result<(), CommandRefused>,
 ) -> Result<(), KeeperEnded> {
     loop {
-        match send(KeeperCommand::Stop) {
+        match send(KeeperCommand::Stop(drains)) {
             Ok(()) => return Ok(()),
             Err(CommandRefused::Ended(_)) => return Err(KeeperEnded),
             Err(CommandRefused::Full(_)) => sleep(Duration::from_millis(10)).await,

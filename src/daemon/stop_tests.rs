@@ -34,7 +34,7 @@ async fn end(
     (took, log.lines(), outside)
 }
 
-const REST: [&str; 3] = ["configuration: ended", "keeper: Stop", "writer: finished"];
+const REST: [&str; 3] = ["configuration: ended", "keeper: Stop(Keep)", "writer: finished"];
 
 /// Waits until the protocol thread is told to end. Returns whether it was told.
 async fn until_shutdown(outside: &Outside) {
@@ -50,7 +50,7 @@ async fn routers_hand_over_before_addresses_are_released_and_the_disk_comes_last
         for _ in 0..50 {
             tokio::task::yield_now().await;
         }
-        assert!(!outside.log.lines().contains(&"keeper: Stop".to_owned()), "the hand-over goes on");
+        assert!(!outside.log.lines().contains(&"keeper: Stop(Keep)".to_owned()), "the hand-over goes on");
         outside.log.write("handed over");
         let Outside { stopped, .. } = outside;
         stopped.send(()).unwrap();
@@ -59,7 +59,7 @@ async fn routers_hand_over_before_addresses_are_released_and_the_disk_comes_last
     let (took, log, outside) = end(agent(OnStop::Stops), Ok(()), meanwhile).await;
     assert_eq!(
         log.iter().filter(|line| *line != "configuration: ended").collect::<Vec<_>>(),
-        ["handed over", "keeper: Stop", "writer: finished"]
+        ["handed over", "keeper: Stop(Keep)", "writer: finished"]
     );
     assert!(log.contains(&REST[0].to_owned()));
     assert!(outside.requests.is_closed(), "who asks from now on is told so");
@@ -173,7 +173,10 @@ async fn a_full_queue_is_not_the_end_of_the_address_thread() {
         tries.set(tries.get() + 1);
         if tries.get() > 2 { Ok(()) } else { Err(CommandRefused::Full(command)) }
     };
-    assert_eq!(tell_to_stop(full_twice).await, Ok(()));
+    assert_eq!(tell_to_stop(DrainsAtStop::End, full_twice).await, Ok(()));
     assert_eq!(tries.get(), 3);
-    assert_eq!(tell_to_stop(|command| Err(CommandRefused::Ended(command))).await, Err(KeeperEnded));
+    assert_eq!(
+        tell_to_stop(DrainsAtStop::End, |command| Err(CommandRefused::Ended(command))).await,
+        Err(KeeperEnded)
+    );
 }

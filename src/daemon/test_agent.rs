@@ -58,9 +58,9 @@ pub(super) struct TestKeeper {
 impl KeeperHandle for TestKeeper {
     fn send(&self, command: KeeperCommand) -> Result<(), CommandRefused> {
         match (&command, self.on_stop) {
-            (KeeperCommand::Stop, OnStop::IsFull) => return Err(CommandRefused::Full(command)),
-            (KeeperCommand::Stop, OnStop::HasEnded) => return Err(CommandRefused::Ended(command)),
-            (KeeperCommand::Stop, OnStop::Stops) => {
+            (KeeperCommand::Stop(_), OnStop::IsFull) => return Err(CommandRefused::Full(command)),
+            (KeeperCommand::Stop(_), OnStop::HasEnded) => return Err(CommandRefused::Ended(command)),
+            (KeeperCommand::Stop(_), OnStop::Stops) => {
                 self.notices.try_send(KeeperEvent::Stopped { outcome: Ok(()) }).unwrap();
             }
             (_, OnStop::Stops | OnStop::Hangs | OnStop::IsFull | OnStop::HasEnded) => {}

@@ -1,8 +1,9 @@
 //! One address of an interface, as the kernel lists it: from and to netlink messages.
 //!
-//! This module owns the encoding (which attributes an address of ours has) and the tag by which
-//! addresses of ours are recognized. It must not know sockets, nor why an address is wanted.
+//! This module owns the encoding (which attributes an address of ours has), the tag by which
+//! addresses of ours are recognized, and the note in the label of a draining address. It must not know sockets, nor why an address is wanted.
 
+use super::sysctl::ArpValues;
 use ipnet::IpNet;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{
@@ -13,6 +14,9 @@ use std::net::IpAddr;
 /// IFA_PROTO of the addresses that this agent installs: the protocol number 112. Kernels before
 /// 5.18 do not store it, and the agent does not start there ([`super::release`]).
 pub const TAG: u8 = 112;
+
+/// The index of `lo`, which is the same in every network namespace.
+pub const LOOPBACK: u32 = 1;
 
 /// An address as the kernel lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +35,39 @@ pub struct ObservedAddress {
     pub readiness: Readiness,
     /// How far the address is valid; [`AddressScope::Host`] never leaves the machine.
     pub scope: AddressScope,
+    /// What this agent noted in the label of an address on `lo`.
+    pub note: Option<ArpNote>,
+}
+
+/// What an interface had before its ARP guard was set. It is the label of the IPv4 addresses that
+/// drain: what the kernel keeps is found again after any crash, and cannot be older than the
+/// addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArpNote {
+    /// The index of the interface that has the guard.
+    pub interface: u32,
+    /// The values that the interface had before.
+    pub found: ArpValues,
+}
+
+impl ArpNote {
+    /// The label: `lo:` with the index in hexadecimal digits and the two values. A label has at most
+    /// 15 octets, and the longest of these has 14.
+    #[must_use]
+    pub fn label(self) -> String {
+        let Self { interface, found: ArpValues { ignore, announce } } = self;
+        format!("lo:{interface:x}:{ignore}{announce}")
+    }
+
+    /// Reads a label; `None` if it is another one.
+    #[must_use]
+    pub fn parse(label: &str) -> Option<Self> {
+        let (interface, values) = label.strip_prefix("lo:")?.split_once(':')?;
+        let mut digits = values.chars().map(|digit| digit.to_digit(10).and_then(|it| u8::try_from(it).ok()));
+        let found = ArpValues { ignore: digits.next()??, announce: digits.next()?? };
+        let note = Self { interface: u32::from_str_radix(interface, 16).ok()?, found };
+        digits.next().is_none().then_some(note)
+    }
 }
 
 /// Who installed an address, as its tag shows.
@@ -71,6 +108,7 @@ impl ObservedAddress {
         let mut address = None;
         let mut local = None;
         let mut origin = Origin::Foreign;
+        let mut note = None;
         let mut flags = AddressFlags::from_bits_retain(message.header.flags.bits().into());
         for attribute in &message.attributes {
             match attribute {
@@ -78,6 +116,7 @@ impl ObservedAddress {
                 AddressAttribute::Local(a) => local = Some(*a),
                 AddressAttribute::Flags(f) => flags = *f,
                 AddressAttribute::Protocol(p) if u8::from(*p) == TAG => origin = Origin::Ours,
+                AddressAttribute::Label(label) => note = ArpNote::parse(label),
                 _ => {}
             }
         }
@@ -92,6 +131,7 @@ impl ObservedAddress {
             rank: rank(own, flags),
             readiness: readiness(flags),
             scope: message.header.scope,
+            note: note.filter(|_| origin == Origin::Ours && message.header.index == LOOPBACK),
         })
     }
 
@@ -138,6 +178,27 @@ pub fn installation(index: u32, net: IpNet) -> AddressMessage {
     message
 }
 
+/// The message that puts a draining address on `lo`.
+///
+/// Connections that are open live on there, and the address is never chosen as the source of
+/// another one: an IPv4 address has the scope of the host, and an IPv6 address is deprecated. On
+/// `lo` no address is probed or defended. No route to it is added but the one that delivers.
+#[must_use]
+pub fn loopback_installation(address: IpAddr, note: Option<ArpNote>) -> AddressMessage {
+    let mut message = installation(LOOPBACK, IpNet::from(address));
+    message.attributes.retain(|attribute| !matches!(attribute, AddressAttribute::Flags(_)));
+    let flags = match address {
+        IpAddr::V4(_) => {
+            message.header.scope = AddressScope::Host;
+            message.attributes.extend(note.map(|note| AddressAttribute::Label(note.label())));
+            AddressFlags::Noprefixroute
+        }
+        IpAddr::V6(_) => AddressFlags::Nodad | AddressFlags::Noprefixroute,
+    };
+    message.attributes.push(AddressAttribute::Flags(flags));
+    message
+}
+
 fn message(index: u32, net: IpNet) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.family = match net {
@@ -166,5 +227,38 @@ fn readiness(flags: AddressFlags) -> Readiness {
         Readiness::Tentative
     } else {
         Readiness::Ready
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_read_from_the_label_that_it_makes() {
+        for (interface, ignore, announce, label) in
+            [(2, 0, 0, "lo:2:00"), (31, 1, 2, "lo:1f:12"), (u32::MAX, 8, 9, "lo:ffffffff:89")]
+        {
+            let note = ArpNote { interface, found: ArpValues { ignore, announce } };
+            assert_eq!(note.label(), label);
+            assert!(label.len() < 16, "IFNAMSIZ");
+            assert_eq!(ArpNote::parse(label), Some(note));
+        }
+        for other in ["lo", "lo:0", "lo:2:0", "lo:2:000", "lo:2:0x", "lo::00", "lo:x:00", "eth0:2:00"] {
+            assert_eq!(ArpNote::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn only_a_label_of_ours_on_lo_is_a_note() {
+        let note = ArpNote { interface: 2, found: ArpValues { ignore: 0, announce: 1 } };
+        let message = loopback_installation("192.0.2.50".parse().unwrap(), Some(note));
+        assert_eq!(ObservedAddress::decode(&message).unwrap().note, Some(note));
+        let mut elsewhere = message.clone();
+        elsewhere.header.index = 2;
+        assert_eq!(ObservedAddress::decode(&elsewhere).unwrap().note, None);
+        let mut foreign = message;
+        foreign.attributes.retain(|attribute| !matches!(attribute, AddressAttribute::Protocol(_)));
+        assert_eq!(ObservedAddress::decode(&foreign).unwrap().note, None);
     }
 }

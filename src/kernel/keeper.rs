@@ -2,9 +2,9 @@
 //!
 //! This module owns the thread `vrrp-addresses`, its netlink socket and its bounded queue. The
 //! thread is told what is configured ([`KeeperCommand::Declare`]), what the elections want
-//! ([`KeeperCommand::Hold`], [`KeeperCommand::Release`]) and that something may have changed
-//! ([`KeeperCommand::Reconcile`]). It compares all of that with what the kernel has
-//! ([`super::resources`]) and carries out the difference in one batch. It must not know the state
+//! ([`KeeperCommand::Hold`], [`KeeperCommand::Drain`], [`KeeperCommand::Release`]) and that something
+//! may have changed ([`KeeperCommand::Reconcile`]). It compares all of that with what the kernel has
+//! ([`super::resources`]) and carries out the difference step by step. It must not know the state
 //! machine: it carries out a desired state. Because it compares states, not notifications, it
 //! cannot mistake its own changes for those of another program.
 //!
@@ -25,19 +25,24 @@ mod message;
 mod promotions;
 
 pub use self::frames::frame_announcer;
-pub use self::message::{AnnouncementRequest, Announcer, KeeperCommand, KeeperEvent, Promoter};
+pub use self::message::{
+    AnnouncementRequest, Announcer, ArpControl, DrainsAtStop, KeeperCommand, KeeperEvent, Promoter,
+};
 
-use self::ledger::{Ledger, Pace, PassPlan, Refusals};
+use self::ledger::{Ledger, Pace, PassPlan};
 use self::lost_addresses::{LostAddresses, RemovalLosses};
 use self::promotions::Promotions;
-use super::netlink::{Netlink, NetlinkError};
+use super::address::{LOOPBACK, Origin};
+use super::netlink::{AdminState, KernelRefusal, Netlink, NetlinkError};
 use super::resources::address::{self, AddressOperation};
-use super::resources::{Observed, Operation};
-use super::sysctl::Promotion;
+use super::resources::arp_guard::{GuardOperation, is_guarded};
+use super::resources::{Claims, LoopbackState, Observed, Operation, Refusals, ResourceDifference};
+use super::sysctl::{ArpRequest, ArpState, Promotion};
 use crate::types::MonoTime;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -67,6 +72,8 @@ pub struct KeeperFunctions {
     pub announcer: Announcer,
     /// Sets `promote_secondaries` of an interface.
     pub promoter: Promoter,
+    /// Reads and sets the ARP parameters of an interface.
+    pub arp: ArpControl,
     /// Receives events; must not block.
     pub events: Box<dyn FnMut(KeeperEvent) + Send>,
 }
@@ -93,8 +100,8 @@ pub enum CommandRefused {
     Ended(KeeperCommand),
 }
 
-/// The thread of the keeper. Dropping this value, also in a panic, removes every address and waits
-/// for that.
+/// The thread of the keeper. Dropping this value, also in a panic, removes every address except
+/// those that drain, and waits for that.
 #[derive(Debug)]
 pub struct AddressKeeper {
     queue: Option<SyncSender<BoxedCommand>>,
@@ -149,7 +156,8 @@ impl AddressKeeper {
 }
 
 impl Drop for AddressKeeper {
-    /// Closes the queue, which has the same effect as [`KeeperCommand::Stop`].
+    /// Closes the queue, which has the same effect as [`KeeperCommand::Stop`] with
+    /// [`DrainsAtStop::Keep`]: whoever starts the agent again can still end what drains.
     fn drop(&mut self) {
         self.queue = None;
         if let Some(thread) = self.thread.take() {
@@ -172,7 +180,7 @@ struct KeeperThread {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum KeeperProgress {
     GoOn,
-    Stop,
+    Stop(DrainsAtStop),
 }
 
 impl KeeperThread {
@@ -181,8 +189,13 @@ impl KeeperThread {
             self.accept(command);
         }
         self.remove_stale();
-        while self.turn(commands) == KeeperProgress::GoOn {}
-        self.ledger.release_all();
+        let drains = loop {
+            match self.turn(commands) {
+                KeeperProgress::GoOn => {}
+                KeeperProgress::Stop(drains) => break drains,
+            }
+        };
+        self.ledger.release_all(drains);
         let mut outcome = self.pass(Pace::Unlimited);
         // What the kernel refused a moment ago may succeed now. There is no later attempt.
         for _ in 0..LAST_TRIES {
@@ -204,7 +217,8 @@ impl KeeperThread {
         // for ever.
         for _ in 0..QUEUE {
             match first.take().unwrap_or_else(|| waiting(commands)) {
-                Ok(KeeperCommand::Stop) | Err(Waiting::Closed) => return KeeperProgress::Stop,
+                Ok(KeeperCommand::Stop(drains)) => return KeeperProgress::Stop(drains),
+                Err(Waiting::Closed) => return KeeperProgress::Stop(DrainsAtStop::Keep),
                 Err(Waiting::Nothing) => break,
                 Ok(command) => self.accept(command),
             }
@@ -226,10 +240,14 @@ impl KeeperThread {
     }
 
     fn wait(&self, commands: &Receiver<BoxedCommand>) -> Result<KeeperCommand, Waiting> {
+        let now = (self.functions.clock)();
+        if self.ledger.wants_pass(now) {
+            // What was known at the start, or addresses that cannot drain.
+            return waiting(commands);
+        }
         let Some(retry_at) = self.ledger.retry_at() else {
             return commands.recv().map(|command| *command).map_err(|_| Waiting::Closed);
         };
-        let now = (self.functions.clock)();
         commands.recv_timeout(retry_at.since(now)).map(|command| *command).map_err(|e| match e {
             RecvTimeoutError::Timeout => Waiting::Nothing,
             RecvTimeoutError::Disconnected => Waiting::Closed,
@@ -261,22 +279,90 @@ impl KeeperThread {
             self.ledger.on_state(index, state);
         }
         let mut plan = self.ledger.plan(now, pace, &observed);
-        self.lost.keep_stand_ins(&mut plan.operations);
-        let mut refused = self.apply(&plan.operations)?;
+        let mut refused = self.carry_out_steps(&plan.claims, &mut plan.difference)?;
         if plan.may_remove_others() {
             observed = self.observe()?;
             let mut rest = plan.second_look(&observed);
-            self.lost.keep_stand_ins(&mut rest);
-            refused.extend(self.apply(&rest)?);
+            refused.extend(self.carry_out_steps(&plan.claims, &mut rest)?);
         }
         refused.extend(self.lost.refusals());
-        self.await_delivery(&plan.operations, &refused)?;
         Ok((plan, refused))
+    }
+
+    /// Carries out the steps of a difference in their order. Returns what was refused.
+    fn carry_out_steps(
+        &mut self,
+        claims: &Claims,
+        difference: &mut ResourceDifference,
+    ) -> Result<Refusals, NetlinkError> {
+        self.lost.keep_stand_ins(&mut difference.removals);
+        let mut refused = difference.impossible.clone();
+        self.set_guards(&difference.guards, &mut refused);
+        let additions = difference.due_loopback_additions(claims, &mut refused);
+        self.apply_on_loopback(&additions, &mut refused)?;
+        self.await_delivery(&additions, &refused)?;
+        let changes = difference.due_changes_of_interfaces(claims, &mut refused);
+        refused.extend(self.apply(&changes)?);
+        self.await_delivery(&changes, &refused)?;
+        let removals = difference.due_loopback_removals(claims, &mut refused);
+        self.apply_on_loopback(&removals, &mut refused)?;
+        let guards = difference.due_guard_removals(&mut refused);
+        self.restore_guards(&guards, &mut refused);
+        Ok(refused)
     }
 
     /// Lists what is in the kernel, of every kind.
     fn observe(&mut self) -> Result<Observed, NetlinkError> {
-        Ok(Observed { addresses: self.netlink.addresses()? })
+        let addresses = self.netlink.addresses()?;
+        let loopback = match self.ledger.drains() {
+            true if self.netlink.link_state(LOOPBACK)? != AdminState::Up => LoopbackState::Down,
+            true | false => LoopbackState::Up,
+        };
+        let interfaces = self.ledger.arp_interfaces(&addresses);
+        let arp = interfaces.into_iter().map(|index| (index, self.arp(index, ArpRequest::Read))).collect();
+        Ok(Observed { addresses, loopback, arp })
+    }
+
+    /// Reads or sets the ARP parameters of an interface.
+    fn arp(&mut self, index: u32, request: ArpRequest) -> Result<ArpState, String> {
+        let name = interface_name(index);
+        let interface = name.parse().map_err(|_| format!("{name} does not exist"))?;
+        (self.functions.arp)(interface, request).map_err(|error| match request {
+            ArpRequest::Read => format!("cannot read the ARP parameters of {name}: {error}"),
+            ArpRequest::Write(_) => format!("cannot set the ARP parameters of {name}: {error}"),
+        })
+    }
+
+    fn set_guards(&mut self, guards: &[GuardOperation], refused: &mut Refusals) {
+        for guard in guards {
+            let why = match self.arp(guard.index, ArpRequest::Write(guard.values)) {
+                Ok(state) if is_guarded(state) => continue,
+                Ok(_) => {
+                    format!("{}: another program changes the ARP parameters", interface_name(guard.index))
+                }
+                Err(why) => why,
+            };
+            refused.insert(guard.resource(), why);
+        }
+    }
+
+    fn restore_guards(&mut self, guards: &[GuardOperation], refused: &mut Refusals) {
+        for guard in guards {
+            if let Err(why) = self.arp(guard.index, ArpRequest::Write(guard.values)) {
+                refused.insert(guard.resource(), why);
+            }
+        }
+    }
+
+    /// Carries out changes on `lo`, where no address depends on another one.
+    fn apply_on_loopback(
+        &mut self,
+        operations: &[Operation],
+        refused: &mut Refusals,
+    ) -> Result<(), NetlinkError> {
+        let results = self.netlink.apply(operations)?;
+        refused.extend(refusals(operations, results));
+        Ok(())
     }
 
     /// Sets `promote_secondaries` on the interfaces that will have IPv4 addresses of ours, so that
@@ -295,7 +381,12 @@ impl KeeperThread {
         let done = operations.iter().rev().filter(|operation| !refused.contains_key(&operation.resource()));
         let added = done.filter_map(Operation::address).find_map(|operation| match operation {
             AddressOperation::Add { index, net: IpNet::V6(net) } => Some((*index, net.addr())),
-            AddressOperation::Add { .. } | AddressOperation::Remove(_) => None,
+            AddressOperation::AddToLoopback { address: IpAddr::V6(address), note: _ } => {
+                Some((LOOPBACK, *address))
+            }
+            AddressOperation::Add { .. }
+            | AddressOperation::AddToLoopback { .. }
+            | AddressOperation::Remove(_) => None,
         });
         let Some((index, address)) = added else { return Ok(()) };
         let start = (self.functions.clock)();
@@ -315,10 +406,7 @@ impl KeeperThread {
         self.netlink.apply(&stand_ins)?;
         let results = self.netlink.apply(operations)?;
         self.restore_lost()?;
-        let refused = operations.iter().zip(results).filter_map(|(operation, result)| {
-            result.err().map(|refusal| (operation.resource(), format!("{operation}: {refusal}")))
-        });
-        Ok(refused.collect())
+        Ok(refusals(operations, results))
     }
 
     /// The addresses of other programs that the kernel would remove together with these.
@@ -353,15 +441,16 @@ impl KeeperThread {
         let Ok(observed) = self.observe() else {
             return; // the first pass tries again, and reports
         };
-        let operations = self.ledger.stale(&observed);
-        let Ok(refused) = self.apply(&operations) else {
+        let mut stale = self.ledger.stale(&observed);
+        let Ok(refused) = self.carry_out_steps(&Claims::default(), &mut stale) else {
             return;
         };
         let mut removed: BTreeMap<u32, Vec<IpNet>> = BTreeMap::new();
-        let stale: BTreeSet<_> = operations.iter().map(Operation::resource).collect();
+        let operations = stale.removals.iter().chain(&stale.loopback_removals);
+        let gone: BTreeSet<_> =
+            operations.map(Operation::resource).filter(|resource| !refused.contains_key(resource)).collect();
         for address in &observed.addresses {
-            let resource = address::resource(address);
-            if stale.contains(&resource) && !refused.contains_key(&resource) {
+            if address.origin == Origin::Ours && gone.contains(&address::resource(address)) {
                 removed.entry(address.index).or_default().push(address.net);
             }
         }
@@ -404,6 +493,14 @@ fn waiting(commands: &Receiver<BoxedCommand>) -> Result<KeeperCommand, Waiting> 
         TryRecvError::Empty => Waiting::Nothing,
         TryRecvError::Disconnected => Waiting::Closed,
     })
+}
+
+/// What the kernel refused.
+fn refusals(operations: &[Operation], results: Vec<Result<(), KernelRefusal>>) -> Refusals {
+    let refused = operations.iter().zip(results).filter_map(|(operation, result)| {
+        result.err().map(|refusal| (operation.resource(), format!("{operation}: {refusal}")))
+    });
+    refused.collect()
 }
 
 fn interface_name(index: u32) -> String {

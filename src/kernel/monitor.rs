@@ -15,6 +15,7 @@ mod table;
 
 use self::outbox::{Outbox, QuietTime};
 use self::table::{LinkTable, TableChange};
+use super::address::LOOPBACK;
 use super::netlink::grow_receive_buffer;
 use crate::types::{InterfaceName, LinkFacts};
 use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
@@ -52,7 +53,7 @@ pub enum MonitorEvent {
     /// they are reported for every watched interface. An interface that went away and came back is
     /// reported as `None` first.
     Link(InterfaceName, Option<LinkFacts>),
-    /// Addresses of a watched interface changed.
+    /// Addresses of a watched interface changed, or of `lo`, where addresses drain.
     AddressesChanged,
     /// Notifications were lost and the table was read again: anything may have changed.
     Resync,
@@ -159,7 +160,9 @@ impl Monitor {
             match message.payload {
                 NetlinkPayload::InnerMessage(message) => match table.fold(&message) {
                     TableChange::Addresses(index) => {
-                        if table.name(index).is_some_and(|name| watched.borrow().contains(&name)) {
+                        let is_watched =
+                            || table.name(index).is_some_and(|name| watched.borrow().contains(&name));
+                        if index == LOOPBACK || is_watched() {
                             outbox.addresses_changed();
                         }
                     }

@@ -9,7 +9,7 @@
 //! the acknowledgements of a batch overflow the receive buffer, sends unacknowledged messages late,
 //! and does not read extended acknowledgements.
 
-use super::address::{ObservedAddress, installation};
+use super::address::{ObservedAddress, installation, loopback_installation};
 use super::resources::Operation;
 use super::resources::address::AddressOperation;
 use netlink_packet_core::{
@@ -447,11 +447,14 @@ fn request(operation: &Operation) -> (RouteNetlinkMessage, u16) {
 }
 
 fn address_request(operation: &AddressOperation) -> (RouteNetlinkMessage, u16) {
+    let new = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
     match operation {
-        AddressOperation::Add { index, net } => (
-            RouteNetlinkMessage::NewAddress(installation(*index, *net)),
-            NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
-        ),
+        AddressOperation::Add { index, net } => {
+            (RouteNetlinkMessage::NewAddress(installation(*index, *net)), new)
+        }
+        AddressOperation::AddToLoopback { address, note } => {
+            (RouteNetlinkMessage::NewAddress(loopback_installation(*address, *note)), new)
+        }
         AddressOperation::Remove(address) => {
             (RouteNetlinkMessage::DelAddress(address.removal()), NLM_F_REQUEST | NLM_F_ACK)
         }
@@ -469,9 +472,14 @@ fn forgive(operation: &Operation, refusal: KernelRefusal) -> Result<(), KernelRe
 /// it together with a primary.
 fn forgive_address(operation: &AddressOperation, refusal: KernelRefusal) -> Result<(), KernelRefusal> {
     match (operation, refusal.errno) {
-        (AddressOperation::Add { .. }, Errno::EEXIST)
+        (AddressOperation::Add { .. } | AddressOperation::AddToLoopback { .. }, Errno::EEXIST)
         | (AddressOperation::Remove(_), Errno::EADDRNOTAVAIL | Errno::ENODEV) => Ok(()),
-        (AddressOperation::Add { .. } | AddressOperation::Remove(_), _) => Err(refusal),
+        (
+            AddressOperation::Add { .. }
+            | AddressOperation::AddToLoopback { .. }
+            | AddressOperation::Remove(_),
+            _,
+        ) => Err(refusal),
     }
 }
 

@@ -24,6 +24,75 @@ pub enum Setting {
     Changed,
 }
 
+/// The parameters by which an interface decides for which addresses it answers ARP requests, and
+/// which address its own requests name as the sender. The values are single digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArpValues {
+    /// `arp_ignore`: with 1, only addresses of the interface itself are answered for.
+    pub ignore: u8,
+    /// `arp_announce`: with 2, requests name an address of the interface itself.
+    pub announce: u8,
+}
+
+/// The values of an interface and those of `all`; for each parameter the kernel obeys the greater
+/// one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArpState {
+    /// The values of the interface.
+    pub own: ArpValues,
+    /// The values of `all`.
+    pub all: ArpValues,
+}
+
+/// What is done to the parameters of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArpRequest {
+    /// Read them.
+    Read,
+    /// Set the values of the interface.
+    Write(ArpValues),
+}
+
+/// Sets or reads the ARP parameters of an interface, and returns them as they are afterwards.
+///
+/// # Errors
+/// The error of a file, with its name: for instance that `/proc/sys` is read-only in a container.
+pub fn arp(interface: InterfaceName, request: ArpRequest) -> io::Result<ArpState> {
+    arp_below(Path::new("/proc/sys/net/ipv4/conf"), interface, request)
+}
+
+fn arp_below(conf: &Path, interface: InterfaceName, request: ArpRequest) -> io::Result<ArpState> {
+    let named =
+        |path: &Path, error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let read = |whose: &str, parameter: &str| {
+        let path = conf.join(whose).join(parameter);
+        let text = fs::read_to_string(&path).map_err(|error| named(&path, error))?;
+        let digit = text.trim().parse::<u8>().ok().filter(|value| *value <= 9);
+        digit.ok_or_else(|| {
+            named(&path, io::Error::new(io::ErrorKind::InvalidData, "the value is not a known one"))
+        })
+    };
+    let values = |whose: &str| {
+        io::Result::Ok(ArpValues {
+            ignore: read(whose, "arp_ignore")?,
+            announce: read(whose, "arp_announce")?,
+        })
+    };
+    let state = || io::Result::Ok(ArpState { own: values(interface.as_str())?, all: values("all")? });
+    let before = state()?;
+    let ArpRequest::Write(wanted) = request else { return Ok(before) };
+    for (parameter, value, old) in [
+        ("arp_ignore", wanted.ignore, before.own.ignore),
+        ("arp_announce", wanted.announce, before.own.announce),
+    ] {
+        if value != old {
+            let path = conf.join(interface.as_str()).join(parameter);
+            fs::write(&path, value.to_string()).map_err(|error| named(&path, error))?;
+        }
+    }
+    state()
+}
+
 /// Sets whether the kernel promotes a secondary address when its primary is removed, instead of
 /// removing it too.
 ///
@@ -65,6 +134,28 @@ fn set(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arp_parameters_are_read_and_set_on_the_interface_only() {
+        let conf = tempfile::tempdir().unwrap();
+        for (name, ignore, announce) in [("all", "0", "1"), ("eth0", "0", "2"), ("odd", "10", "0")] {
+            let place = conf.path().join(name);
+            fs::create_dir(&place).unwrap();
+            fs::write(place.join("arp_ignore"), format!("{ignore}\n")).unwrap();
+            fs::write(place.join("arp_announce"), format!("{announce}\n")).unwrap();
+        }
+        let values = |ignore, announce| ArpValues { ignore, announce };
+        let ask = |name: &str, request| arp_below(conf.path(), name.parse().unwrap(), request);
+        let found = ask("eth0", ArpRequest::Read).unwrap();
+        assert_eq!(found, ArpState { own: values(0, 2), all: values(0, 1) });
+        let set = ask("eth0", ArpRequest::Write(values(1, 2))).unwrap();
+        assert_eq!(set, ArpState { own: values(1, 2), ..found });
+        assert_eq!(ask("eth0", ArpRequest::Read).unwrap(), set);
+        let unknown = ask("odd", ArpRequest::Read).unwrap_err().to_string();
+        assert!(unknown.ends_with("odd/arp_ignore: the value is not a known one"), "{unknown}");
+        let missing = ask("gone", ArpRequest::Read).unwrap_err().to_string();
+        assert!(missing.contains("gone/arp_ignore: No such file"), "{missing}");
+    }
 
     #[test]
     fn what_cannot_be_set_on_the_interface_may_be_set_for_all() {

@@ -83,6 +83,7 @@ mod tests {
             origin,
             rank: AddressRank::Primary,
             readiness: Readiness::Ready,
+            note: None,
             scope: AddressScope::Universe,
         }
     }

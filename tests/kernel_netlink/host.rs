@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use vrrpd::kernel::address::{ObservedAddress, Origin};
+use vrrpd::kernel::address::{LOOPBACK, ObservedAddress, Origin};
 use vrrpd::kernel::keeper::{
-    AddressKeeper, AnnouncementRequest, Announcer, KeeperCommand, KeeperEvent, KeeperFunctions, Promoter,
-    frame_announcer,
+    AddressKeeper, AnnouncementRequest, Announcer, ArpControl, KeeperCommand, KeeperEvent, KeeperFunctions,
+    Promoter, frame_announcer,
 };
 use vrrpd::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use vrrpd::kernel::netlink::Netlink;
-use vrrpd::kernel::sysctl::promote_secondaries;
+use vrrpd::kernel::sysctl::{ArpRequest, arp, promote_secondaries};
 use vrrpd::types::{Family, InstanceKey, InterfaceName, MonoTime, Vrid};
 
 pub(crate) const ETH0: &str = "eth0";
@@ -77,6 +77,21 @@ impl Host {
         self.netlink().addresses().unwrap()
     }
 
+    /// The addresses of ours on `lo`, as sorted text.
+    pub(crate) fn ours_on_lo(&self) -> Vec<String> {
+        let observed = self.observed();
+        let on_lo = observed.iter().filter(|a| a.origin == Origin::Ours && a.index == LOOPBACK);
+        let mut list: Vec<String> = on_lo.map(|a| a.net.to_string()).collect();
+        list.sort();
+        list
+    }
+
+    /// `arp_ignore` and `arp_announce` of `eth0`.
+    pub(crate) fn guard(&self) -> (u8, u8) {
+        let state = self.ns.enter(|| arp(interface(ETH0), ArpRequest::Read).unwrap());
+        (state.own.ignore, state.own.announce)
+    }
+
     /// The addresses of ours, as sorted text.
     pub(crate) fn ours(&self) -> Vec<String> {
         self.list(Origin::Ours)
@@ -122,26 +137,47 @@ impl Agent {
     }
 
     pub(crate) fn start_with(host: &Host, announcer: Announcer) -> Self {
-        Self::start_in(host, announcer, Box::new(promote_secondaries))
+        Self::start_in(host, Vec::new(), announcer, Box::new(promote_secondaries), Box::new(arp))
+    }
+
+    /// The next run of an agent, which knows these commands.
+    pub(crate) fn start_knowing(host: &Host, known: Vec<KeeperCommand>) -> Self {
+        Self::start_in(host, known, frame_announcer(), Box::new(promote_secondaries), Box::new(arp))
+    }
+
+    /// As in a container whose /proc/sys is read-only, except for `promote_secondaries`.
+    pub(crate) fn start_without_guard(host: &Host) -> Self {
+        let read_only: ArpControl = Box::new(|interface, request| match request {
+            ArpRequest::Read => arp(interface, request),
+            ArpRequest::Write(_) => Err(std::io::Error::from_raw_os_error(nix::libc::EROFS)),
+        });
+        Self::start_in(host, Vec::new(), frame_announcer(), Box::new(promote_secondaries), read_only)
     }
 
     /// As in a container whose /proc/sys is read-only.
     pub(crate) fn start_without_promotion(host: &Host) -> Self {
         host.ns.sysctl("ipv4/conf/eth0/promote_secondaries", "0");
         let read_only = |_, _| Err(std::io::Error::from_raw_os_error(nix::libc::EROFS));
-        Self::start_in(host, frame_announcer(), Box::new(read_only))
+        Self::start_in(host, Vec::new(), frame_announcer(), Box::new(read_only), Box::new(arp))
     }
 
-    fn start_in(host: &Host, announcer: Announcer, promoter: Promoter) -> Self {
+    fn start_in(
+        host: &Host,
+        known: Vec<KeeperCommand>,
+        announcer: Announcer,
+        promoter: Promoter,
+        arp: ArpControl,
+    ) -> Self {
         let (tell, events) = channel();
         let announced = Arc::default();
         let functions = KeeperFunctions {
             clock: Box::new(clock),
             announcer,
             promoter,
+            arp,
             events: Box::new(move |event| drop(tell.send(event))),
         };
-        let keeper = host.ns.enter(|| AddressKeeper::spawn(functions).unwrap());
+        let keeper = host.ns.enter(|| AddressKeeper::spawn_knowing(known, functions).unwrap());
         let keeper = Arc::new(Mutex::new(Some(keeper)));
         let (watching, watched) = watch::channel(BTreeSet::from([interface(ETH0)]));
         let forward = keeper.clone();
@@ -172,6 +208,12 @@ impl Agent {
             _ => None,
         });
         assert_eq!(outcome, Ok(()));
+    }
+
+    #[track_caller]
+    pub(crate) fn drain(&self, key: InstanceKey, epoch: u64) {
+        self.send(KeeperCommand::Drain { key, epoch });
+        self.wait_event(&KeeperEvent::Draining { key, epoch, outcome: Ok(()) });
     }
 
     #[track_caller]

@@ -2,7 +2,7 @@
 
 use crate::host::{Agent, ETH0, Host, key};
 use crate::support::{SOON, wait_for};
-use vrrpd::kernel::keeper::{KeeperCommand, KeeperEvent, frame_announcer};
+use vrrpd::kernel::keeper::{DrainsAtStop, KeeperCommand, KeeperEvent, frame_announcer};
 use vrrpd::kernel::resources::Operation;
 use vrrpd::kernel::resources::address::AddressOperation;
 use vrrpd::types::Family::{Ipv4, Ipv6};
@@ -251,7 +251,7 @@ fn stopping_removes_everything_and_says_so() {
     agent.known(&host);
     agent.hold(v4, 1);
     agent.hold(v6, 1);
-    agent.send(KeeperCommand::Stop);
+    agent.send(KeeperCommand::Stop(DrainsAtStop::Keep));
     agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
     assert_eq!(host.ours(), NOTHING);
     assert_eq!(host.foreign(), ["192.0.2.10/24"]);
@@ -339,7 +339,7 @@ fn what_the_kernel_removes_with_ours_comes_back_as_it_was() {
     ] {
         assert!(routes.contains(route), "{route}: {routes}");
     }
-    agent.send(KeeperCommand::Stop);
+    agent.send(KeeperCommand::Stop(DrainsAtStop::Keep));
     agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
     assert_eq!((host.ours(), host.foreign().len()), (vec![], 2));
 }
@@ -354,7 +354,7 @@ fn the_sysctl_that_was_set_is_given_back_at_the_end() {
     agent.declare(key(Ipv4, 51), &["198.51.100.50/24"]);
     agent.known(&host);
     assert_eq!(value(), "1", "as soon as there may be something to remove");
-    agent.send(KeeperCommand::Stop);
+    agent.send(KeeperCommand::Stop(DrainsAtStop::Keep));
     agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
     assert_eq!(value(), "0");
 }

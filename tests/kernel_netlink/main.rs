@@ -11,6 +11,7 @@
 mod support;
 
 mod batches;
+mod draining;
 mod host;
 mod keeper;
 mod monitor;

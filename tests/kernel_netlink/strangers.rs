@@ -1,7 +1,7 @@
 //! The keeper when other programs change the addresses.
 
 use crate::host::{Agent, Host, key};
-use vrrpd::kernel::keeper::{KeeperCommand, KeeperEvent};
+use vrrpd::kernel::keeper::{DrainsAtStop, KeeperCommand, KeeperEvent};
 use vrrpd::types::Family::{Ipv4, Ipv6};
 
 #[test]
@@ -101,7 +101,7 @@ fn what_the_host_has_of_its_own_is_never_taken_away() {
     );
     agent.hold(v4, 3);
     agent.send(KeeperCommand::Forget { key: v4 });
-    agent.send(KeeperCommand::Stop);
+    agent.send(KeeperCommand::Stop(DrainsAtStop::Keep));
     agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
     assert_eq!(host.foreign(), own, "at the end");
 }

@@ -2,13 +2,14 @@
 //! it. The code is pure.
 
 use super::budget::RepairBudget;
-use super::ledger::Refusals;
-use super::message::KeeperEvent;
+use super::message::{DrainsAtStop, KeeperEvent};
 use crate::kernel::netlink::AdminState;
-use crate::kernel::resources::{Claims, Desired, Resource};
+use crate::kernel::resources::address::can_drain;
+use crate::kernel::resources::{Claims, Desired, Refusals, Resource};
 use crate::types::{InstanceKey, InterfaceName, MacAddr, MonoTime};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// One declared instance.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(super) struct KeptInstance {
     pub(super) addresses: Vec<IpNet>,
     pub(super) declaration: Declaration,
     pub(super) desired: Desired,
+    /// What was wanted before the addresses had to drain: what is wanted again if they cannot.
+    before_drain: Desired,
     pub(super) epoch: u64,
     pub(super) answer: AnswerState,
     /// What was in the kernel after the last pass, and the index of the interface that it was on.
@@ -68,6 +71,15 @@ pub(super) enum LinkContinuity {
     Interrupted,
 }
 
+/// What an instance wants after a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settlement {
+    /// The same as before.
+    AsWanted,
+    /// Its addresses again, because they cannot drain.
+    HeldAgain,
+}
+
 /// What happened to the resources of one instance since the last pass.
 #[derive(Debug, Default)]
 pub(super) struct Repair {
@@ -87,6 +99,7 @@ impl KeptInstance {
             addresses: Vec::new(),
             declaration: Declaration::Declared,
             desired: Desired::Released,
+            before_drain: Desired::Released,
             epoch: 0,
             answer: AnswerState::Given,
             in_place: BTreeSet::new(),
@@ -101,12 +114,37 @@ impl KeptInstance {
         self.desired == Desired::Released && self.answer == AnswerState::Pending
     }
 
+    /// Takes a command of this epoch.
+    pub(super) fn want(&mut self, epoch: u64, desired: Desired) {
+        match (self.desired, desired) {
+            (Desired::Held | Desired::Released, Desired::Draining) => self.before_drain = self.desired,
+            (Desired::Draining, Desired::Draining) | (_, Desired::Held | Desired::Released) => {}
+        }
+        self.desired = desired;
+        self.epoch = epoch;
+        self.answer = AnswerState::Pending;
+    }
+
+    /// From now on nothing is wanted, and no command waits for an answer; a drain that has succeeded
+    /// goes on if `drains` says so.
+    pub(super) fn stop(&mut self, drains: DrainsAtStop) {
+        let has_succeeded = self.desired == Desired::Draining
+            && self.answer == AnswerState::Given
+            && !matches!(self.reported, Some(ReportedProblem::Refused(_)));
+        match drains {
+            DrainsAtStop::Keep if has_succeeded => {}
+            DrainsAtStop::Keep | DrainsAtStop::End => self.desired = Desired::Released,
+        }
+        self.answer = AnswerState::Given;
+    }
+
     /// What this instance was declared with, and whether that must be there. All fields are named,
     /// so that a new kind of resource is not forgotten here.
     fn kept(&self) -> (&[IpNet], Desired) {
         let Self {
             addresses,
             desired,
+            before_drain: _,
             address_interface: _,
             declaration: _,
             epoch: _,
@@ -119,25 +157,73 @@ impl KeptInstance {
         (addresses, *desired)
     }
 
-    /// Everything that this instance keeps, on the interface with this index.
-    pub(super) fn resources(&self, index: u32) -> impl Iterator<Item = Resource> {
-        let (addresses, _) = self.kept();
-        addresses.iter().map(move |net| Resource::Address { index, address: net.addr() })
+    /// Everything whose failure matters to this instance, on the interface with this index.
+    pub(super) fn resources(&self, index: Option<u32>) -> impl Iterator<Item = Resource> {
+        let (addresses, desired) = self.kept();
+        let on_interface = move |address| index.map(|index| Resource::Address { index, address });
+        let on_loopback = move |address| match desired {
+            Desired::Held => None,
+            Desired::Draining | Desired::Released => Some(Resource::on_loopback(address)),
+        };
+        let has_ipv4 = addresses.iter().any(|net| net.addr().is_ipv4());
+        let guard = index.filter(|_| has_ipv4).map(|index| Resource::ArpGuard { index });
+        let of_addresses = addresses.iter().map(IpNet::addr);
+        let addresses = of_addresses.flat_map(move |it| on_interface(it).into_iter().chain(on_loopback(it)));
+        let guard = match desired {
+            Desired::Held => None,
+            Desired::Draining | Desired::Released => guard,
+        };
+        guard.into_iter().chain(addresses)
     }
 
-    /// Adds what this instance wants, on the interface with this index.
-    pub(super) fn claim(&self, index: u32, claims: &mut Claims) {
+    /// The addresses that must be there, on the interface with this index or on `lo`.
+    fn wanted(&self, index: Option<u32>) -> impl Iterator<Item = Resource> {
+        let (addresses, desired) = self.kept();
+        addresses.iter().map(IpNet::addr).filter_map(move |address| match desired {
+            Desired::Held => index.map(|index| Resource::Address { index, address }),
+            Desired::Draining => can_drain(address).then_some(Resource::on_loopback(address)),
+            Desired::Released => None,
+        })
+    }
+
+    /// The addresses that are installed and can be announced, on the interface with this index.
+    pub(super) fn announceable(&self, index: u32) -> impl Iterator<Item = IpAddr> {
+        let addresses = self.addresses.iter().map(IpNet::addr);
+        addresses
+            .filter(move |address| self.in_place.contains(&Resource::Address { index, address: *address }))
+    }
+
+    /// Adds what this instance wants. While the interface does not exist, only what drains can be
+    /// there.
+    pub(super) fn claim(&self, index: Option<u32>, claims: &mut Claims) {
         let (addresses, desired) = self.kept();
         for net in addresses {
-            claims.add_address(index, *net, desired);
+            match (index, desired) {
+                (Some(index), _) => claims.add_address(index, *net, desired),
+                (None, Desired::Draining) => claims.add_draining(net.addr()),
+                (None, Desired::Held | Desired::Released) => {}
+            }
         }
     }
 
+    /// Forgets what was in place of addresses that are not declared any more.
+    pub(super) fn retain_declared(&mut self) {
+        let declared: BTreeSet<IpAddr> = self.addresses.iter().map(IpNet::addr).collect();
+        self.in_place
+            .retain(|resource| resource.address().is_some_and(|address| declared.contains(&address)));
+    }
+
     /// Compares what was there after the last pass with what is present now.
-    pub(super) fn losses(&self, link: &KeptLink, present: &BTreeSet<Resource>) -> Repair {
-        let in_place = self.in_place.iter().map(|resource| resource.on(link.index));
-        let lost = in_place.filter(|resource| !present.contains(resource)).collect();
-        let stayed = self.index == Some(link.index) && link.continuity == LinkContinuity::Continuous;
+    pub(super) fn losses(&self, link: Option<&KeptLink>, present: &BTreeSet<Resource>) -> Repair {
+        let now = |resource: &Resource| link.map_or(*resource, |link| resource.on(link.index));
+        let lost = self.in_place.iter().map(now).filter(|resource| !present.contains(resource)).collect();
+        let is_same =
+            |link: &KeptLink| self.index == Some(link.index) && link.continuity == LinkContinuity::Continuous;
+        let stayed = match self.desired {
+            // `lo` does not go away.
+            Desired::Draining => true,
+            Desired::Held | Desired::Released => link.is_some_and(is_same),
+        };
         if stayed {
             Repair { removed: lost, ..Repair::default() }
         } else {
@@ -145,6 +231,8 @@ impl KeptInstance {
         }
     }
 
+    /// Returns whether the plan of the next pass is another one, because addresses that cannot drain
+    /// are held again.
     pub(super) fn settle(
         &mut self,
         key: InstanceKey,
@@ -152,22 +240,19 @@ impl KeptInstance {
         repair: &Repair,
         refused: &Refusals,
         events: &mut Vec<KeeperEvent>,
-    ) {
-        let Some(index) = index else {
+    ) -> Settlement {
+        if index.is_none() && self.desired == Desired::Held {
             // The installed addresses disappeared with the interface. They are remembered until the
             // interface is back.
-            let outcome = match self.desired {
-                Desired::Held => Err(format!("interface {} does not exist", self.address_interface)),
-                Desired::Released => {
-                    self.in_place.clear();
-                    Ok(())
-                }
-            };
+            let outcome = Err(format!("interface {} does not exist", self.address_interface));
             events.extend(self.answer(key, outcome));
-            return;
-        };
-        let errors: Vec<&String> =
-            self.resources(index).filter_map(|resource| refused.get(&resource)).collect();
+            return Settlement::AsWanted;
+        }
+        let mut errors: Vec<&String> = Vec::new();
+        for resource in self.resources(index) {
+            // What depends on another resource is refused for the same reason.
+            errors.extend(refused.get(&resource).filter(|why| errors.last() != Some(why)));
+        }
         let outcome = match errors.as_slice() {
             [] => Ok(()),
             [why] => Err((*why).clone()),
@@ -175,20 +260,23 @@ impl KeptInstance {
         };
         match self.desired {
             // What is refused now, but was there before, still counts as missing.
-            Desired::Held => {
-                let before: BTreeSet<_> = self.in_place.iter().map(|resource| resource.on(index)).collect();
+            Desired::Held | Desired::Draining => {
+                let now = |resource: &Resource| index.map_or(*resource, |index| resource.on(index));
+                let before: BTreeSet<_> = self.in_place.iter().map(now).collect();
                 let stays =
                     |resource: &Resource| !refused.contains_key(resource) || before.contains(resource);
-                self.in_place = self.resources(index).filter(stays).collect();
-                self.index = Some(index);
+                self.in_place = self.wanted(index).filter(stays).collect();
+                self.index = index;
             }
             Desired::Released if outcome.is_ok() => self.in_place.clear(),
             Desired::Released => {}
         }
+        let before = self.desired;
         match self.answer(key, outcome.clone()) {
             Some(answer) => events.push(answer),
             None => self.report(key, repair, outcome, refused, events),
         }
+        if self.desired == before { Settlement::AsWanted } else { Settlement::HeldAgain }
     }
 
     /// Returns the answer to the newest epoch, if it has not been given yet.
@@ -200,6 +288,14 @@ impl KeptInstance {
         self.reported = outcome.clone().err().map(ReportedProblem::Refused);
         Some(match self.desired {
             Desired::Held => KeeperEvent::Held { key, epoch: self.epoch, outcome },
+            Desired::Draining => {
+                if outcome.is_err() && self.before_drain == Desired::Held {
+                    self.desired = Desired::Held;
+                    // What has moved already comes back, and was not removed by another program.
+                    self.in_place.clear();
+                }
+                KeeperEvent::Draining { key, epoch: self.epoch, outcome }
+            }
             Desired::Released => KeeperEvent::Released { key, epoch: self.epoch, outcome },
         })
     }

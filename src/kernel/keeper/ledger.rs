@@ -7,12 +7,15 @@
 //! know netlink or threads, nor how a resource of some kind is compared
 //! ([`crate::kernel::resources`]).
 
-use super::instance::{AnswerState, Declaration, KeptInstance, KeptLink, LinkContinuity, Repair};
-use super::message::{AnnouncementRequest, KeeperCommand, KeeperEvent};
-use crate::kernel::address::AddressRank;
+use super::instance::{AnswerState, Declaration, KeptInstance, KeptLink, LinkContinuity, Repair, Settlement};
+use super::message::{AnnouncementRequest, DrainsAtStop, KeeperCommand, KeeperEvent};
+use crate::kernel::address::{AddressRank, ObservedAddress};
 use crate::kernel::netlink::AdminState;
 use crate::kernel::resources::address::AddressOperation;
-use crate::kernel::resources::{Claims, Desired, Observed, Operation, Resource, difference};
+use crate::kernel::resources::{
+    Claims, Desired, Observed, Operation, Refusals, Resource, ResourceDifference, difference, stale,
+};
+use crate::kernel::sysctl::ArpValues;
 use crate::types::{InstanceKey, InterfaceName, LinkFacts, MonoTime};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,9 +26,6 @@ mod tests;
 
 /// Time after which a request that the kernel refused is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// What the kernel refused, with its error. The map is empty if everything succeeded.
-pub(super) type Refusals = BTreeMap<Resource, String>;
 
 /// Whether repairs have to wait for their budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub(super) struct Ledger {
     /// Due announcements, at most one for each command of one turn, so the queue of commands bounds
     /// them.
     announcements: Vec<(InstanceKey, u8)>,
+    /// What interfaces had before their ARP guard was set.
+    found: BTreeMap<u32, ArpValues>,
     need: Need,
     retry_at: Option<MonoTime>,
 }
@@ -55,11 +57,11 @@ enum Need {
     Pass,
 }
 
-/// The operations of one pass.
+/// The changes of one pass.
 #[derive(Debug)]
 pub(super) struct PassPlan {
-    pub(super) operations: Vec<Operation>,
-    claims: Claims,
+    pub(super) difference: ResourceDifference,
+    pub(super) claims: Claims,
     repairs: BTreeMap<InstanceKey, Repair>,
     /// What cannot be repaired yet.
     deferred: BTreeSet<Resource>,
@@ -85,6 +87,12 @@ impl Ledger {
                     return Some(KeeperEvent::Held { key, epoch, outcome });
                 }
             }
+            KeeperCommand::Drain { key, epoch } => {
+                if !self.want(key, epoch, Desired::Draining) {
+                    let outcome = Err(format!("{key} is not declared"));
+                    return Some(KeeperEvent::Draining { key, epoch, outcome });
+                }
+            }
             KeeperCommand::Release { key, epoch } => {
                 if !self.want(key, epoch, Desired::Released) {
                     return Some(KeeperEvent::Released { key, epoch, outcome: Ok(()) });
@@ -93,14 +101,27 @@ impl Ledger {
             KeeperCommand::Announce { key, rounds } => self.announcements.push((key, rounds)),
             KeeperCommand::Link(interface, facts) => self.link(interface, facts.as_deref()),
             KeeperCommand::Reconcile => self.need = Need::Pass,
-            KeeperCommand::Stop => {} // ends the thread, which then calls `release_all`
+            KeeperCommand::Stop(_) => {} // ends the thread, which then calls `release_all`
         }
         None
     }
 
     /// The removals of what an earlier run left behind and no router wants.
-    pub(super) fn stale(&self, observed: &Observed) -> Vec<Operation> {
-        difference(&self.claims(), &observed.ours()).removals
+    pub(super) fn stale(&self, observed: &Observed) -> ResourceDifference {
+        stale(&self.claims(), observed)
+    }
+
+    /// The interfaces whose ARP parameters matter: those that must have a guard, and those that an
+    /// earlier pass, or an earlier run, gave one.
+    pub(super) fn arp_interfaces(&self, addresses: &[ObservedAddress]) -> BTreeSet<u32> {
+        let noted = addresses.iter().filter_map(|address| address.note).map(|note| note.interface);
+        let claimed = if self.drains() { self.claims().guarded() } else { BTreeSet::new() };
+        claimed.into_iter().chain(self.found.keys().copied()).chain(noted).collect()
+    }
+
+    /// Whether addresses drain.
+    pub(super) fn drains(&self) -> bool {
+        self.routers.values().any(|router| router.desired == Desired::Draining)
     }
 
     pub(super) fn wants_pass(&self, now: MonoTime) -> bool {
@@ -111,11 +132,11 @@ impl Ledger {
         self.retry_at
     }
 
-    /// From now on no addresses are wanted, and no command waits for an answer.
-    pub(super) fn release_all(&mut self) {
+    /// From now on no addresses are wanted, except those that drain if `drains` says so, and no
+    /// command waits for an answer.
+    pub(super) fn release_all(&mut self, drains: DrainsAtStop) {
         for router in self.routers.values_mut() {
-            router.desired = Desired::Released;
-            router.answer = AnswerState::Given;
+            router.stop(drains);
         }
     }
 
@@ -147,14 +168,13 @@ impl Ledger {
     /// The difference, without what must wait.
     pub(super) fn plan(&mut self, now: MonoTime, pace: Pace, observed: &Observed) -> PassPlan {
         let claims = self.claims();
-        let mut operations: Vec<_> = difference(&claims, observed).into_operations().collect();
+        let mut difference = difference(&claims, observed);
+        self.found.clone_from(&difference.found);
         let mut repairs = self.repairs(observed);
         let mut deferred = BTreeSet::new();
         let mut urgent = BTreeSet::new();
         for (key, router) in &mut self.routers {
-            let Some(link) = self.links.get(&router.address_interface) else {
-                continue;
-            };
+            let index = self.links.get(&router.address_interface).map(|link| link.index);
             if let Some(repair) = repairs.get_mut(key).filter(|repair| !repair.removed.is_empty()) {
                 let contested = repair.removed.iter().copied();
                 match (pace, router.budget.spend(now)) {
@@ -166,13 +186,13 @@ impl Ledger {
                 }
             }
             if router.answer == AnswerState::Pending {
-                urgent.extend(router.resources(link.index));
+                urgent.extend(router.resources(index));
             }
         }
         // Instances may share a resource, which is installed if one of them need not wait.
         deferred.retain(|resource| !urgent.contains(resource));
-        operations.retain(|operation| !deferred.contains(&operation.resource()));
-        PassPlan { operations, claims, repairs, deferred }
+        difference.defer(&deferred);
+        PassPlan { difference, claims, repairs, deferred }
     }
 
     /// Determines the events after a plan was carried out. Returns `Err` if something is not as
@@ -185,17 +205,25 @@ impl Ledger {
         events: &mut Vec<KeeperEvent>,
     ) -> Result<(), String> {
         let nothing = Repair::default();
+        self.need = Need::Nothing;
         for (key, router) in &mut self.routers {
             let index = self.links.get(&router.address_interface).map(|link| link.index);
             let repair = plan.repairs.get(key).unwrap_or(&nothing);
-            router.settle(*key, index, repair, refused, events);
+            match router.settle(*key, index, repair, refused, events) {
+                Settlement::AsWanted => {}
+                Settlement::HeldAgain => self.need = Need::Pass,
+            }
         }
+        // A guard that could not be restored is tried again.
+        let guarded = plan.claims.guarded();
+        self.found.retain(|index, _| {
+            guarded.contains(index) || refused.contains_key(&Resource::ArpGuard { index: *index })
+        });
         self.routers
             .retain(|_, router| router.declaration == Declaration::Declared || router.awaits_release());
         for link in self.links.values_mut().filter(|link| link.state == AdminState::Up) {
             link.continuity = LinkContinuity::Continuous;
         }
-        self.need = Need::Nothing;
         let wait = plan.repairs.values().filter_map(|repair| repair.wait).min();
         let retry = (!refused.is_empty()).then_some(now + RETRY);
         self.retry_at = [wait, retry].into_iter().flatten().min();
@@ -228,12 +256,7 @@ impl Ledger {
         let router = self.routers.get(&key).filter(|router| router.desired == Desired::Held)?;
         let link =
             self.links.get(&router.address_interface).filter(|link| router.index == Some(link.index))?;
-        let in_place = router.resources(link.index).filter(|resource| router.in_place.contains(resource));
-        let addresses: Vec<_> = in_place
-            .map(|resource| match resource {
-                Resource::Address { index: _, address } => address,
-            })
-            .collect();
+        let addresses: Vec<_> = router.announceable(link.index).collect();
         (!addresses.is_empty()).then_some(AnnouncementRequest {
             key,
             interface: router.address_interface,
@@ -260,10 +283,7 @@ impl Ledger {
             router.index = None;
         }
         router.addresses = addresses;
-        if let Some(index) = router.index {
-            let declared: BTreeSet<_> = router.resources(index).collect();
-            router.in_place.retain(|resource| declared.contains(resource));
-        }
+        router.retain_declared();
         router.declaration = Declaration::Declared;
         self.need = Need::Pass;
     }
@@ -275,9 +295,7 @@ impl Ledger {
             return false;
         };
         if epoch >= router.epoch {
-            router.desired = desired;
-            router.epoch = epoch;
-            router.answer = AnswerState::Pending;
+            router.want(epoch, desired);
             self.need = Need::Pass;
         }
         true
@@ -315,10 +333,10 @@ impl Ledger {
     fn claims(&self) -> Claims {
         let mut claims = Claims::default();
         for router in self.routers.values() {
-            if let Some(link) = self.links.get(&router.address_interface) {
-                router.claim(link.index, &mut claims);
-            }
+            let index = self.links.get(&router.address_interface).map(|link| link.index);
+            router.claim(index, &mut claims);
         }
+        claims.remember(&self.found);
         claims
     }
 
@@ -330,14 +348,19 @@ impl Ledger {
             .filter_map(|router| Some((router, self.links.get(&router.address_interface)?)))
     }
 
-    /// Returns what other programs removed from instances that hold their addresses.
+    /// Returns what other programs removed from instances whose addresses are held or drain.
     fn repairs(&self, observed: &Observed) -> BTreeMap<InstanceKey, Repair> {
         let present = observed.resources();
-        let holding =
-            |router: &KeptInstance| router.desired == Desired::Held && router.answer == AnswerState::Given;
         let mut repairs = BTreeMap::new();
-        for (key, router) in self.routers.iter().filter(|(_, router)| holding(router)) {
-            if let Some(link) = self.links.get(&router.address_interface) {
+        for (key, router) in &self.routers {
+            let link = self.links.get(&router.address_interface);
+            let is_settled = router.answer == AnswerState::Given
+                && match router.desired {
+                    Desired::Held => link.is_some(),
+                    Desired::Draining => true,
+                    Desired::Released => false,
+                };
+            if is_settled {
                 repairs.insert(*key, router.losses(link, &present));
             }
         }
@@ -350,16 +373,17 @@ impl PassPlan {
     /// `promote_secondaries` cannot be set, the kernel also removes those of the same subnet.
     pub(super) fn may_remove_others(&self) -> bool {
         let holding = self.claims.holding_ipv4();
-        let changed = self.operations.iter().filter_map(Operation::address);
+        let changed = self.difference.removals.iter().filter_map(Operation::address);
         changed.filter_map(AddressOperation::removed).any(|address| {
             let is_primary = address.net.addr().is_ipv4() && address.rank == AddressRank::Primary;
             is_primary && holding.contains(&address.index)
         })
     }
 
-    /// The operations that remain after the plan was carried out.
-    pub(super) fn second_look(&self, observed: &Observed) -> Vec<Operation> {
-        let rest = difference(&self.claims, observed).into_operations();
-        rest.filter(|operation| !self.deferred.contains(&operation.resource())).collect()
+    /// The changes that remain after the plan was carried out.
+    pub(super) fn second_look(&self, observed: &Observed) -> ResourceDifference {
+        let mut rest = difference(&self.claims, observed);
+        rest.defer(&self.deferred);
+        rest
     }
 }

@@ -5,11 +5,10 @@
 //! removed, each of the others has a stand-in, which is the same address as a /32: packets to it
 //! are delivered and routes stay, until the address is back as it was.
 
-use super::ledger::Refusals;
 use crate::kernel::address::{AddressRank, ObservedAddress, Origin, Readiness};
 use crate::kernel::netlink::{KernelRefusal, Restoration};
-use crate::kernel::resources::Operation;
 use crate::kernel::resources::address::{self, AddressOperation};
+use crate::kernel::resources::{Operation, Refusals};
 use ipnet::IpNet;
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope,
@@ -170,6 +169,7 @@ fn stand_in(index: u32, net: IpNet) -> ObservedAddress {
         origin: Origin::Ours,
         rank: AddressRank::Primary,
         readiness: Readiness::Ready,
+        note: None,
         scope: AddressScope::Universe,
     }
 }

@@ -1,6 +1,6 @@
 //! The commands to the keeper, and its events.
 
-use crate::kernel::sysctl::{Promotion, Setting};
+use crate::kernel::sysctl::{ArpRequest, ArpState, Promotion, Setting};
 use crate::types::{InstanceKey, InterfaceName, LinkFacts, MacAddr};
 use ipnet::IpNet;
 use std::io;
@@ -31,8 +31,18 @@ pub enum KeeperCommand {
     Hold {
         /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// Grows with each `Hold` and `Release` of this instance. The newest one counts, and only
-        /// that one is answered.
+        /// Grows with each `Hold`, `Drain` and `Release` of this instance. The newest one counts,
+        /// and only that one is answered.
+        epoch: u64,
+    },
+    /// Desired: the addresses of the instance are on `lo` and not on the interface, and nobody is
+    /// told that they are here. Connections that are open live on, as long as somebody still sends
+    /// their packets here. Answered by [`KeeperEvent::Draining`]. Link-local addresses do not drain,
+    /// but are released.
+    Drain {
+        /// The instance that the addresses belong to.
+        key: InstanceKey,
+        /// As in `Hold`.
         epoch: u64,
     },
     /// Desired: the addresses of the instance are not installed. Answered by
@@ -55,7 +65,17 @@ pub enum KeeperCommand {
     /// Addresses may have changed, so compare them.
     Reconcile,
     /// Remove everything, report it ([`KeeperEvent::Stopped`]), and end.
-    Stop,
+    Stop(DrainsAtStop),
+}
+
+/// What becomes of the addresses that drain when the keeper stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DrainsAtStop {
+    /// They stay on `lo`, and the interface keeps its guard: the next run is told to go on. A drain
+    /// that has not succeeded ends.
+    Keep,
+    /// They are removed, too.
+    End,
 }
 
 /// An answer or a report of the keeper.
@@ -71,6 +91,16 @@ pub enum KeeperEvent {
         /// `Release`.
         outcome: Result<(), String>,
     },
+    /// The answer to [`KeeperCommand::Drain`].
+    Draining {
+        /// The instance that the addresses belong to.
+        key: InstanceKey,
+        /// The epoch of the `Drain` that is answered.
+        epoch: u64,
+        /// `Err`: the addresses cannot drain, and why. If they were held before, they are held
+        /// again, until the next command. Otherwise this is tried again until `Hold` or `Release`.
+        outcome: Result<(), String>,
+    },
     /// The answer to [`KeeperCommand::Release`].
     Released {
         /// The instance that the addresses belong to.
@@ -80,7 +110,7 @@ pub enum KeeperEvent {
         /// `Err`: some addresses could not be removed, and why. They are tried again.
         outcome: Result<(), String>,
     },
-    /// Another program removed addresses that are held; they are installed again.
+    /// Another program removed addresses that are held or drain; they are installed again.
     Restored {
         /// The instance that the addresses belong to.
         key: InstanceKey,
@@ -103,8 +133,8 @@ pub enum KeeperEvent {
         /// Number of addresses that are wrong now.
         count: usize,
     },
-    /// Held addresses are missing, and the kernel refuses to install them. This is tried again
-    /// every second.
+    /// Addresses that are held or drain are missing, and the kernel refuses to install them, or the
+    /// guard of their interface cannot be set. This is tried again every second.
     NotRestored {
         /// The instance that the addresses belong to.
         key: InstanceKey,
@@ -172,3 +202,6 @@ pub type Announcer = Box<dyn FnMut(&AnnouncementRequest) -> io::Result<()> + Sen
 
 /// Tells the kernel whether to promote the secondary addresses of an interface.
 pub type Promoter = Box<dyn FnMut(InterfaceName, Promotion) -> io::Result<Setting> + Send>;
+
+/// Reads or sets the ARP parameters of an interface.
+pub type ArpControl = Box<dyn FnMut(InterfaceName, ArpRequest) -> io::Result<ArpState> + Send>;

@@ -1,24 +1,35 @@
 //! Addresses: which should be where, compared with those that are there. Pure.
 //!
 //! This module owns the rules for adding and removing addresses (RFC 9568 §6.4.2: a Backup MUST NOT
-//! accept packets for the addresses, and therefore holds none of them). It must not know netlink,
-//! names of interfaces, nor routers.
+//! accept packets for the addresses, and therefore holds none of them; those that drain are the
+//! stated exception). It must not know netlink, names of interfaces, nor routers.
 //!
-//! | the address is | wanted | not wanted, configured | not configured |
-//! |---|---|---|---|
-//! | missing | add | – | – |
-//! | ours | keep | remove | remove: stale |
-//! | ours, other prefix length | replace | remove | remove: stale |
-//! | foreign | leave | leave | leave |
+//! | the address is on the interface | held | draining | released | not configured |
+//! |---|---|---|---|---|
+//! | missing | add | – | – | – |
+//! | ours | keep | remove, when it is on `lo` | remove | remove: stale |
+//! | ours, other prefix length | replace | remove, when it is on `lo` | remove | remove: stale |
+//! | foreign | leave | leave | leave | leave |
+//!
+//! | the address is on `lo` | draining on an interface | otherwise |
+//! |---|---|---|
+//! | missing | add | – |
+//! | ours | keep | remove, when it is where it is held |
+//! | ours, other prefix length | replace | the same |
+//! | foreign | leave: it serves as well | leave |
 //!
 //! **An address without our mark is never removed** (docs/adr/0017): it may be the address through
 //! which the operator is logged in. While such an address is there, a contender does not take part;
 //! `protocol::tracking` reports it. Whatever its prefix length, the address counts as present,
 //! because the host answers for it. An address of ours with another prefix length is left from
 //! another configuration and is replaced, so that a reload can change a prefix.
+//!
+//! **A link-local address does not drain**, and is released instead: the kernel delivers packets to
+//! it only through the interface that has it.
 
-use super::{Desired, Operation, Resource, ResourceDifference};
-use crate::kernel::address::{AddressRank, ObservedAddress, Origin};
+use super::{Desired, Resource, ResourceDifference};
+use crate::kernel::address::{AddressRank, ArpNote, LOOPBACK, ObservedAddress, Origin};
+use crate::kernel::sysctl::ArpValues;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -36,7 +47,8 @@ struct Claim {
 
 /// All claims to addresses, by the index of the interface and the address. Instances that list the
 /// same address on the same interface share one claim: the address is held while one of them holds
-/// it.
+/// it, and drains while one of the others drains it. A claim to drain on `lo` means that the address
+/// must be there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AddressClaims(BTreeMap<(u32, IpAddr), Claim>);
 
@@ -44,6 +56,10 @@ impl AddressClaims {
     /// Adds what one instance says about one address. If there are two prefix lengths, the one of
     /// the first holder counts.
     pub fn add(&mut self, index: u32, net: IpNet, desired: Desired) {
+        let desired = match desired {
+            Desired::Draining if !can_drain(net.addr()) => Desired::Released,
+            Desired::Released | Desired::Draining | Desired::Held => desired,
+        };
         let new = Claim { net, desired };
         let claim = self.0.entry((index, net.addr())).or_insert(new);
         if claim.desired < desired {
@@ -52,11 +68,64 @@ impl AddressClaims {
         }
     }
 
-    /// The interfaces on which IPv4 addresses must be held.
+    /// Adds an address that drains while its interface does not exist.
+    pub fn add_draining(&mut self, address: IpAddr) {
+        self.add(LOOPBACK, IpNet::from(address), Desired::Draining);
+    }
+
+    /// The interfaces on which IPv4 addresses must be held, or those on which they must drain.
     #[must_use]
-    pub fn holding_ipv4(&self) -> BTreeSet<u32> {
-        let held = self.0.iter().filter(|((_, a), claim)| a.is_ipv4() && claim.desired == Desired::Held);
-        held.map(|((index, _), _)| *index).collect()
+    pub fn on_interfaces_ipv4(&self, desired: Desired) -> BTreeSet<u32> {
+        let of_ipv4 =
+            self.0.iter().filter(|((_, address), claim)| address.is_ipv4() && claim.desired == desired);
+        let interfaces = of_ipv4.map(|((index, _), _)| *index);
+        interfaces.filter(|index| desired == Desired::Held || *index != LOOPBACK).collect()
+    }
+
+    /// What is wanted of an address on an interface.
+    #[must_use]
+    pub fn desired(&self, index: u32, address: IpAddr) -> Option<Desired> {
+        self.0.get(&(index, address)).map(|claim| claim.desired)
+    }
+
+    /// Whether an address must be held on any interface.
+    #[must_use]
+    pub fn is_held(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|((_, other), claim)| *other == address && claim.desired == Desired::Held)
+    }
+
+    /// The addresses that must be on `lo`; one that drains on several interfaces several times.
+    pub(super) fn draining(&self) -> impl Iterator<Item = IpAddr> {
+        let draining = self.0.iter().filter(|(_, claim)| claim.desired == Desired::Draining);
+        draining.map(|((_, address), _)| *address)
+    }
+
+    /// The claims, with those to `lo` that follow from them.
+    fn with_loopback(&self) -> Self {
+        let mut claims = self.clone();
+        for address in self.draining() {
+            claims.add_draining(address);
+        }
+        claims
+    }
+
+    /// The note for an IPv4 address on `lo`: what an interface on which it drains had before.
+    fn note(&self, address: IpAddr, found: &BTreeMap<u32, ArpValues>) -> Option<ArpNote> {
+        if address.is_ipv6() {
+            return None;
+        }
+        let drains = |index: u32| self.desired(index, address) == Some(Desired::Draining);
+        let of_it = found.iter().find(|(index, _)| **index != LOOPBACK && drains(**index));
+        of_it.map(|(index, found)| ArpNote { interface: *index, found: *found })
+    }
+}
+
+/// Whether packets to an address are delivered while it is on `lo`.
+#[must_use]
+pub const fn can_drain(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => true,
+        IpAddr::V6(address) => !address.is_unicast_link_local(),
     }
 }
 
@@ -72,6 +141,13 @@ pub enum AddressOperation {
         /// The address and the length of its prefix.
         net: IpNet,
     },
+    /// Put an address that drains on `lo`.
+    AddToLoopback {
+        /// The address.
+        address: IpAddr,
+        /// What its label says.
+        note: Option<ArpNote>,
+    },
 }
 
 impl AddressOperation {
@@ -81,6 +157,7 @@ impl AddressOperation {
         match self {
             Self::Remove(observed) => resource(observed),
             Self::Add { index, net } => Resource::Address { index: *index, address: net.addr() },
+            Self::AddToLoopback { address, note: _ } => Resource::on_loopback(*address),
         }
     }
 
@@ -89,7 +166,7 @@ impl AddressOperation {
     pub const fn removed(&self) -> Option<&ObservedAddress> {
         match self {
             Self::Remove(observed) => Some(observed),
-            Self::Add { .. } => None,
+            Self::Add { .. } | Self::AddToLoopback { .. } => None,
         }
     }
 }
@@ -104,24 +181,34 @@ pub fn resource(observed: &ObservedAddress) -> Resource {
 impl fmt::Display for AddressOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Remove(observed) if observed.index == LOOPBACK => {
+                write!(f, "cannot remove {} from lo", observed.net)
+            }
             Self::Remove(observed) => write!(f, "cannot remove {}", observed.net),
             Self::Add { net, .. } => write!(f, "cannot add {net}"),
+            Self::AddToLoopback { address, note: _ } => write!(f, "cannot add {address} to lo"),
         }
     }
 }
 
-/// The changes after which the `observed` addresses agree with the claims.
+/// The changes after which the `observed` addresses agree with the claims. `found` is what
+/// interfaces had before their ARP guard was set.
 ///
 /// Among the removals, secondaries come before primaries, the last listed first: then the kernel
 /// removes no other address of the list together with one, and promotes none that is removed next.
 #[must_use]
-pub(super) fn difference(claims: &AddressClaims, observed: &[ObservedAddress]) -> ResourceDifference {
-    let held = claims.0.iter().filter(|(_, claim)| claim.desired == Desired::Held);
-    let mut missing: BTreeMap<(u32, IpAddr), IpNet> = held.map(|(at, claim)| (*at, claim.net)).collect();
+pub(super) fn difference(
+    claims: &AddressClaims,
+    observed: &[ObservedAddress],
+    found: &BTreeMap<u32, ArpValues>,
+) -> ResourceDifference {
+    let everywhere = claims.with_loopback();
+    let wanted = everywhere.0.iter().filter(|((index, _), claim)| claim.must_be_on(*index));
+    let mut missing: BTreeMap<(u32, IpAddr), Claim> = wanted.map(|(at, claim)| (*at, *claim)).collect();
     let mut removals = Vec::new();
     for address in observed {
         let at = (address.index, address.net.addr());
-        match treatment(claims.0.get(&at), address) {
+        match treatment(everywhere.0.get(&at), address) {
             Treatment::Present => {
                 missing.remove(&at);
             }
@@ -131,10 +218,37 @@ pub(super) fn difference(claims: &AddressClaims, observed: &[ObservedAddress]) -
     }
     removals.reverse();
     removals.sort_by_key(|address| address.rank == AddressRank::Primary);
-    let additions = missing.into_iter().map(|((index, _), net)| AddressOperation::Add { index, net });
-    ResourceDifference {
-        removals: removals.into_iter().map(AddressOperation::Remove).map(Operation::from).collect(),
-        additions: additions.map(Operation::from).collect(),
+    let mut difference = ResourceDifference::default();
+    for removal in removals {
+        let list = match removal.index {
+            LOOPBACK => &mut difference.loopback_removals,
+            _ => &mut difference.removals,
+        };
+        list.push(AddressOperation::Remove(removal).into());
+    }
+    for ((index, address), claim) in missing {
+        match claim.desired {
+            Desired::Draining => {
+                let note = claims.note(address, found);
+                let addition = AddressOperation::AddToLoopback { address, note };
+                difference.loopback_additions.push(addition.into());
+            }
+            Desired::Held | Desired::Released => {
+                difference.additions.push(AddressOperation::Add { index, net: claim.net }.into());
+            }
+        }
+    }
+    difference
+}
+
+impl Claim {
+    /// Whether the address must be on the interface that the claim is about.
+    const fn must_be_on(&self, index: u32) -> bool {
+        match self.desired {
+            Desired::Held => true,
+            Desired::Draining => index == LOOPBACK,
+            Desired::Released => false,
+        }
     }
 }
 
@@ -148,18 +262,17 @@ enum Treatment {
     Leave,
 }
 
-/// The table in the documentation of this module.
+/// The tables in the documentation of this module.
 fn treatment(claim: Option<&Claim>, address: &ObservedAddress) -> Treatment {
-    match (address.origin, claim.map(|claim| claim.desired)) {
-        (Origin::Foreign, Some(Desired::Held)) => Treatment::Present,
-        (Origin::Foreign, Some(Desired::Released) | None) => Treatment::Leave,
-        (Origin::Ours, Some(Desired::Held))
-            if claim.is_some_and(|claim| claim.net.prefix_len() == address.net.prefix_len()) =>
-        {
+    let wanted = claim.filter(|claim| claim.must_be_on(address.index));
+    match (address.origin, wanted) {
+        (Origin::Foreign, Some(_)) => Treatment::Present,
+        (Origin::Foreign, None) => Treatment::Leave,
+        (Origin::Ours, Some(claim)) if claim.net.prefix_len() == address.net.prefix_len() => {
             Treatment::Present
         }
         // RFC9568-6.4.2-1, RFC9568-6.4.2-2, RFC9568-6.4.2-5: a node that does not hold an address
-        // neither answers for it nor accepts packets to it.
-        (Origin::Ours, Some(Desired::Held | Desired::Released) | None) => Treatment::Remove,
+        // neither answers for it nor accepts packets to it, unless the address drains.
+        (Origin::Ours, Some(_) | None) => Treatment::Remove,
     }
 }

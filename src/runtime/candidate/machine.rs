@@ -226,6 +226,7 @@ mod tests {
             origin,
             rank: AddressRank::Primary,
             readiness: Readiness::Ready,
+            note: None,
             scope: netlink_packet_route::address::AddressScope::Universe,
         }
     }

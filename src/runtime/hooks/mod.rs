@@ -280,6 +280,7 @@ impl WorkerRoutes {
                 }
             }
             KeeperEvent::Held { outcome: Err(_), .. }
+            | KeeperEvent::Draining { .. }
             | KeeperEvent::Restored { .. }
             | KeeperEvent::Reinstalled { .. }
             | KeeperEvent::Contested { .. }

@@ -229,9 +229,10 @@ impl ThreadIo for ScriptedHost {
             KeeperCommand::Declare { .. } => "declare".to_owned(),
             KeeperCommand::Forget { .. } => "forget".to_owned(),
             KeeperCommand::Hold { epoch, .. } => format!("hold addresses, epoch {epoch}"),
+            KeeperCommand::Drain { epoch, .. } => format!("drain addresses, epoch {epoch}"),
             KeeperCommand::Release { epoch, .. } => format!("release addresses, epoch {epoch}"),
             KeeperCommand::Announce { .. } => "announce".to_owned(),
-            KeeperCommand::Link(..) | KeeperCommand::Reconcile | KeeperCommand::Stop => {
+            KeeperCommand::Link(..) | KeeperCommand::Reconcile | KeeperCommand::Stop(_) => {
                 "unexpected".to_owned()
             }
         });

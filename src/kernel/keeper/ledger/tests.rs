@@ -1,7 +1,10 @@
 //! Tests of the ledger with a kernel of a few lines: epochs, answers, repairs and their pace.
 
 use super::*;
-use crate::kernel::address::{ObservedAddress, Origin, Readiness};
+use crate::kernel::address::{LOOPBACK, ObservedAddress, Origin, Readiness};
+use crate::kernel::resources::LoopbackState;
+use crate::kernel::resources::arp_guard::{GUARD, GuardOperation};
+use crate::kernel::sysctl::ArpState;
 use crate::types::{Family, Vrid};
 use netlink_packet_route::address::AddressScope;
 use std::net::IpAddr;
@@ -15,7 +18,14 @@ struct Bench {
     now: MonoTime,
     kernel: Vec<ObservedAddress>,
     refuse: BTreeSet<IpAddr>,
+    loopback: LoopbackState,
+    /// The ARP parameters that were set, and why they cannot be set.
+    arp: BTreeMap<u32, ArpValues>,
+    read_only: Option<&'static str>,
 }
+
+/// What an interface has as long as nobody sets it.
+const NO_GUARD: ArpValues = ArpValues { ignore: 0, announce: 0 };
 
 impl Bench {
     /// A ledger with eth0 up and one contender for 192.0.2.50/24 and .51, which was told to hold
@@ -33,6 +43,9 @@ impl Bench {
             now: MonoTime::ZERO,
             kernel: Vec::new(),
             refuse: BTreeSet::new(),
+            loopback: LoopbackState::Up,
+            arp: BTreeMap::new(),
+            read_only: None,
         };
         bench.say(KeeperCommand::Link(eth0(), Some(Box::new(facts(ETH0, true)))));
         bench.declare(51, &["192.0.2.50/24", "192.0.2.51/24"]);
@@ -62,20 +75,51 @@ impl Bench {
         let mut events = Vec::new();
         if self.ledger.wants_pass(self.now) {
             let plan = self.ledger.plan(self.now, Pace::Limited, &self.observed());
-            let refused = self.carry_out(&plan.operations);
+            let refused = self.carry_out(&plan);
             let _ = self.ledger.settle(self.now, &plan, &refused, &mut events);
         }
         events
     }
 
     fn observed(&self) -> Observed {
-        Observed { addresses: self.kernel.clone() }
+        let interfaces = self.ledger.arp_interfaces(&self.kernel).into_iter();
+        let state = |index| Ok(ArpState { own: self.arp_of(index), all: NO_GUARD });
+        let arp = interfaces.map(|index| (index, state(index))).collect();
+        Observed { addresses: self.kernel.clone(), loopback: self.loopback, arp }
     }
 
-    fn carry_out(&mut self, operations: &[Operation]) -> Refusals {
-        let mut refused = Refusals::new();
+    fn arp_of(&self, index: u32) -> ArpValues {
+        self.arp.get(&index).copied().unwrap_or(NO_GUARD)
+    }
+
+    /// Carries out the steps in their order.
+    fn carry_out(&mut self, plan: &PassPlan) -> Refusals {
+        let (difference, claims) = (&plan.difference, &plan.claims);
+        let mut refused = difference.impossible.clone();
+        self.set_guards(&difference.guards, &mut refused);
+        let additions = difference.due_loopback_additions(claims, &mut refused);
+        self.change(&additions, &mut refused);
+        let changes = difference.due_changes_of_interfaces(claims, &mut refused);
+        self.change(&changes, &mut refused);
+        let removals = difference.due_loopback_removals(claims, &mut refused);
+        self.change(&removals, &mut refused);
+        let guards = difference.due_guard_removals(&mut refused);
+        self.set_guards(&guards, &mut refused);
+        refused
+    }
+
+    fn set_guards(&mut self, guards: &[GuardOperation], refused: &mut Refusals) {
+        for guard in guards {
+            match self.read_only {
+                Some(why) => drop(refused.insert(guard.resource(), why.to_owned())),
+                None => drop(self.arp.insert(guard.index, guard.values)),
+            }
+        }
+    }
+
+    fn change(&mut self, operations: &[Operation], refused: &mut Refusals) {
         for operation in operations {
-            let Resource::Address { address, .. } = operation.resource();
+            let address = operation.resource().address().unwrap();
             match operation {
                 _ if self.refuse.contains(&address) => {
                     refused.insert(operation.resource(), format!("{operation}: no"));
@@ -86,9 +130,52 @@ impl Bench {
                 Operation::Address(AddressOperation::Add { index, net }) => {
                     self.kernel.push(seen(*index, *net, Origin::Ours));
                 }
+                Operation::Address(AddressOperation::AddToLoopback { address, note }) => {
+                    let copy = seen(LOOPBACK, IpNet::from(*address), Origin::Ours);
+                    self.kernel.push(ObservedAddress { note: *note, ..copy });
+                }
             }
         }
-        refused
+    }
+
+    fn drain(&mut self, vrid: u8, epoch: u64) {
+        self.say(KeeperCommand::Drain { key: key(vrid), epoch });
+    }
+
+    /// A ledger as [`Self::holding`], whose addresses drain since.
+    fn draining() -> Self {
+        let mut bench = Self::holding();
+        bench.drain(51, 2);
+        assert_eq!(bench.pass(), [drain_answer(2, Ok(()))]);
+        bench
+    }
+
+    /// The daemon is killed, and the next run knows what it was doing.
+    fn restart(&mut self, known: &[KeeperCommand]) {
+        self.ledger = Ledger::default();
+        self.say(KeeperCommand::Link(eth0(), Some(Box::new(facts(ETH0, true)))));
+        self.declare(51, &["192.0.2.50/24", "192.0.2.51/24"]);
+        for command in known {
+            self.say(command.clone());
+        }
+        let mut stale = self.ledger.stale(&self.observed());
+        let mut refused = Refusals::new();
+        stale.removals.append(&mut stale.loopback_removals);
+        self.change(&stale.removals, &mut refused);
+        self.set_guards(&stale.guard_removals, &mut refused);
+    }
+
+    /// The addresses with their interfaces, and whether eth0 is guarded.
+    fn places(&self) -> (Vec<String>, bool) {
+        let name = |index: u32| match index {
+            LOOPBACK => "lo",
+            ETH1 => "eth1",
+            _ => "eth0",
+        };
+        let mut places: Vec<_> =
+            self.kernel.iter().map(|a| format!("{} {}", a.net.addr(), name(a.index))).collect();
+        places.sort();
+        (places, self.arp_of(ETH0) == GUARD)
     }
 
     /// Another program removes an address, and the monitor reports it.
@@ -114,6 +201,7 @@ fn seen(index: u32, net: IpNet, origin: Origin) -> ObservedAddress {
         origin,
         rank: AddressRank::Primary,
         readiness: Readiness::Ready,
+        note: None,
         scope: AddressScope::Universe,
     }
 }
@@ -151,6 +239,22 @@ fn release_answer(epoch: u64) -> KeeperEvent {
     KeeperEvent::Released { key: key(51), epoch, outcome: Ok(()) }
 }
 
+fn drain_answer(epoch: u64, outcome: Result<(), String>) -> KeeperEvent {
+    KeeperEvent::Draining { key: key(51), epoch, outcome }
+}
+
+fn on_eth0() -> (Vec<String>, bool) {
+    (["192.0.2.50 eth0", "192.0.2.51 eth0"].map(str::to_owned).into(), false)
+}
+
+fn on_lo() -> (Vec<String>, bool) {
+    (["192.0.2.50 lo", "192.0.2.51 lo"].map(str::to_owned).into(), true)
+}
+
+fn nowhere() -> (Vec<String>, bool) {
+    (Vec::new(), false)
+}
+
 fn restored(count: usize) -> KeeperEvent {
     KeeperEvent::Restored { key: key(51), count }
 }
@@ -159,10 +263,11 @@ fn restored(count: usize) -> KeeperEvent {
 fn of_several_wishes_in_one_turn_the_newest_is_carried_out_and_answered() {
     let mut bench = Bench::new();
     for (epoch, wish) in
-        [(1, Desired::Held), (2, Desired::Released), (3, Desired::Held), (2, Desired::Released)]
+        [(1, Desired::Draining), (2, Desired::Released), (3, Desired::Held), (2, Desired::Draining)]
     {
         bench.say(match wish {
             Desired::Held => KeeperCommand::Hold { key: key(51), epoch },
+            Desired::Draining => KeeperCommand::Drain { key: key(51), epoch },
             Desired::Released => KeeperCommand::Release { key: key(51), epoch },
         });
     }
@@ -181,6 +286,9 @@ fn what_is_not_declared_is_answered_at_once() {
     let outcome = Err("eth0/52/ipv4 is not declared".to_owned());
     let answer = bench.ledger.accept(bench.now, KeeperCommand::Hold { key: key(52), epoch: 1 });
     assert_eq!(answer, Some(KeeperEvent::Held { key: key(52), epoch: 1, outcome }));
+    let outcome = Err("eth0/52/ipv4 is not declared".to_owned());
+    let answer = bench.ledger.accept(bench.now, KeeperCommand::Drain { key: key(52), epoch: 1 });
+    assert_eq!(answer, Some(KeeperEvent::Draining { key: key(52), epoch: 1, outcome }));
     let answer = bench.ledger.accept(bench.now, KeeperCommand::Release { key: key(52), epoch: 2 });
     assert_eq!(answer, Some(KeeperEvent::Released { key: key(52), epoch: 2, outcome: Ok(()) }));
 }
@@ -288,7 +396,7 @@ fn addresses_of_another_program_stay_whatever_is_wanted() {
     bench.say(KeeperCommand::Release { key: key(51), epoch: 2 });
     assert_eq!(bench.pass(), [release_answer(2)]);
     bench.say(KeeperCommand::Forget { key: key(51) });
-    bench.ledger.release_all();
+    bench.ledger.release_all(DrainsAtStop::Keep);
     assert_eq!(bench.pass(), []);
     assert_eq!(bench.held(), ["192.0.2.50/24"]);
 }
@@ -457,4 +565,297 @@ fn addresses_that_move_to_another_interface_leave_the_old_one() {
         bench.say(KeeperCommand::Reconcile);
         assert_eq!(bench.pass(), []);
     }
+}
+
+#[test]
+fn addresses_drain_and_are_held_again_or_released() {
+    for (command, answer, places) in [
+        (KeeperCommand::Hold { key: key(51), epoch: 3 }, hold_answer(3, Ok(())), on_eth0()),
+        (KeeperCommand::Release { key: key(51), epoch: 3 }, release_answer(3), nowhere()),
+    ] {
+        let mut bench = Bench::draining();
+        assert_eq!(bench.places(), on_lo());
+        bench.say(KeeperCommand::Reconcile);
+        assert_eq!(bench.pass(), []);
+        bench.say(command);
+        assert_eq!(bench.pass(), [answer]);
+        assert_eq!(bench.places(), places);
+        assert_eq!(bench.ledger.found, BTreeMap::new());
+        bench.say(KeeperCommand::Reconcile);
+        assert_eq!(bench.pass(), [], "nothing was removed by another program");
+    }
+}
+
+#[test]
+fn old_epochs_of_a_drain_change_nothing_and_of_several_the_newest_is_answered() {
+    let mut bench = Bench::draining();
+    bench.say(KeeperCommand::Hold { key: key(51), epoch: 1 });
+    bench.say(KeeperCommand::Release { key: key(51), epoch: 1 });
+    assert_eq!(bench.pass(), []);
+    bench.say(KeeperCommand::Hold { key: key(51), epoch: 3 });
+    bench.drain(51, 4);
+    bench.drain(51, 3);
+    assert_eq!(bench.pass(), [drain_answer(4, Ok(()))]);
+    assert_eq!(bench.places(), on_lo());
+}
+
+#[test]
+fn addresses_that_were_not_held_can_drain() {
+    let mut bench = Bench::new();
+    bench.drain(51, 1);
+    assert_eq!(bench.pass(), [drain_answer(1, Ok(()))]);
+    assert_eq!(bench.places(), on_lo());
+}
+
+#[test]
+fn what_drains_is_not_announced() {
+    let mut bench = Bench::draining();
+    bench.say(KeeperCommand::Announce { key: key(51), rounds: 3 });
+    assert_eq!(bench.ledger.announcements(), []);
+}
+
+/// Both refusals concern the whole instance. One address is not enough: the other comes back.
+#[test]
+fn addresses_that_cannot_drain_are_held_again_until_the_next_command() {
+    let cannot = |bench: &mut Bench, why: &str| {
+        bench.drain(51, 2);
+        assert_eq!(bench.pass(), [drain_answer(2, Err(why.to_owned()))]);
+        bench.refuse.clear();
+        bench.loopback = LoopbackState::Up;
+        bench.read_only = None;
+        assert!(bench.ledger.wants_pass(bench.now), "at once");
+        assert_eq!(bench.pass(), []);
+        assert_eq!(bench.places(), on_eth0(), "{why}");
+        bench.wait(RETRY);
+        bench.say(KeeperCommand::Reconcile);
+        assert_eq!(bench.pass(), []);
+        assert_eq!(bench.places(), on_eth0(), "{why}");
+        bench.strike("192.0.2.50");
+        assert_eq!(bench.pass(), [restored(1)]);
+        bench.drain(51, 3);
+        assert_eq!(bench.pass(), [drain_answer(3, Ok(()))]);
+        assert_eq!(bench.places(), on_lo());
+    };
+    let mut bench = Bench::holding();
+    bench.loopback = LoopbackState::Down;
+    cannot(&mut bench, "the interface lo is down");
+    let mut bench = Bench::holding();
+    bench.read_only = Some("read-only");
+    cannot(&mut bench, "read-only");
+    let mut bench = Bench::holding();
+    bench.refuse.insert("192.0.2.50".parse().unwrap());
+    cannot(&mut bench, "cannot add 192.0.2.50 to lo: no");
+    let mut bench = Bench::holding();
+    bench.drain(51, 2);
+    let mut events = Vec::new();
+    let _ = bench.ledger.fail(bench.now, "no answer", &mut events);
+    assert_eq!(events, [drain_answer(2, Err("no answer".to_owned()))]);
+    bench.wait(RETRY);
+    assert_eq!(bench.pass(), []);
+    assert_eq!(bench.places(), on_eth0());
+}
+
+#[test]
+fn a_drain_that_nothing_was_held_before_is_tried_again() {
+    let mut bench = Bench::new();
+    bench.loopback = LoopbackState::Down;
+    bench.drain(51, 1);
+    let why = "the interface lo is down".to_owned();
+    assert_eq!(bench.pass(), [drain_answer(1, Err(why))]);
+    bench.loopback = LoopbackState::Up;
+    bench.wait(RETRY);
+    assert_eq!(bench.pass(), []);
+    assert_eq!(bench.places(), on_lo());
+}
+
+#[test]
+fn a_way_back_that_the_kernel_refuses_leaves_the_addresses_on_lo_with_the_guard() {
+    let mut bench = Bench::draining();
+    bench.refuse = ["192.0.2.50", "192.0.2.51"].map(|a| a.parse().unwrap()).into();
+    bench.say(KeeperCommand::Hold { key: key(51), epoch: 3 });
+    let why = "cannot add 192.0.2.50/24: no (and 1 more)".to_owned();
+    assert_eq!(bench.pass(), [hold_answer(3, Err(why))]);
+    assert_eq!(bench.places(), on_lo());
+    bench.refuse.clear();
+    bench.wait(RETRY);
+    assert_eq!(bench.pass(), []);
+    assert_eq!(bench.places(), on_eth0());
+}
+
+#[test]
+fn the_guard_stays_until_the_last_drain_of_the_interface_ends_and_what_is_held_there_stays() {
+    let mut bench = Bench::draining();
+    bench.declare(52, &["192.0.2.60/24"]);
+    bench.declare(53, &["192.0.2.70/24"]);
+    bench.drain(52, 1);
+    bench.say(KeeperCommand::Hold { key: key(53), epoch: 1 });
+    bench.pass();
+    let places = |list: &[&str], guard| (list.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>(), guard);
+    let all = ["192.0.2.50 lo", "192.0.2.51 lo", "192.0.2.60 lo", "192.0.2.70 eth0"];
+    assert_eq!(bench.places(), places(&all, true));
+    bench.say(KeeperCommand::Release { key: key(51), epoch: 3 });
+    bench.pass();
+    assert_eq!(bench.places(), places(&["192.0.2.60 lo", "192.0.2.70 eth0"], true));
+    bench.say(KeeperCommand::Forget { key: key(52) });
+    bench.pass();
+    assert_eq!(bench.places(), places(&["192.0.2.70 eth0"], false));
+}
+
+#[test]
+fn an_address_that_another_instance_holds_drains_when_that_one_releases_it() {
+    let mut bench = Bench::holding();
+    bench.declare(52, &["192.0.2.50/24", "192.0.2.51/24"]);
+    bench.say(KeeperCommand::Hold { key: key(52), epoch: 1 });
+    bench.drain(51, 2);
+    assert!(bench.pass().contains(&drain_answer(2, Ok(()))));
+    assert_eq!(bench.places(), on_eth0());
+    bench.say(KeeperCommand::Release { key: key(52), epoch: 2 });
+    bench.pass();
+    assert_eq!(bench.places(), on_lo());
+}
+
+#[test]
+fn what_another_program_removes_from_lo_is_restored_with_its_label_within_the_budget() {
+    let mut bench = Bench::draining();
+    for _ in 0..10 {
+        bench.strike("192.0.2.50");
+        assert_eq!(bench.pass(), [restored(1)]);
+    }
+    assert!(bench.kernel.iter().all(|address| address.note.is_some_and(|note| note.found == NO_GUARD)));
+    bench.strike("192.0.2.50");
+    assert_eq!(bench.pass(), [KeeperEvent::Contested { key: key(51), count: 1 }]);
+    let due = bench.ledger.retry_at().expect("a retry");
+    bench.wait(due.since(bench.now));
+    assert_eq!(bench.pass(), [restored(1)]);
+    assert_eq!(bench.places(), on_lo());
+}
+
+#[test]
+fn a_guard_that_another_program_lowers_is_set_again_and_the_first_values_come_back() {
+    let mut bench = Bench::holding();
+    bench.arp.insert(ETH0, ArpValues { ignore: 0, announce: 1 });
+    bench.drain(51, 2);
+    bench.pass();
+    bench.arp.insert(ETH0, NO_GUARD);
+    bench.say(KeeperCommand::Reconcile);
+    assert_eq!(bench.pass(), []);
+    assert_eq!(bench.places(), on_lo());
+    bench.say(KeeperCommand::Release { key: key(51), epoch: 3 });
+    bench.pass();
+    assert_eq!(bench.arp_of(ETH0), ArpValues { ignore: 0, announce: 1 });
+}
+
+#[test]
+fn a_guard_that_cannot_be_restored_is_tried_again() {
+    let mut bench = Bench::draining();
+    bench.read_only = Some("no");
+    bench.say(KeeperCommand::Release { key: key(51), epoch: 3 });
+    let outcome = Err("no".to_owned());
+    assert_eq!(bench.pass(), [KeeperEvent::Released { key: key(51), epoch: 3, outcome }]);
+    assert_eq!(bench.places(), (vec![], true));
+    bench.read_only = None;
+    bench.wait(RETRY);
+    bench.pass();
+    assert_eq!(bench.places(), nowhere());
+}
+
+#[test]
+fn the_next_run_goes_on_with_a_drain_without_touching_anything() {
+    let mut bench = Bench::draining();
+    let before = bench.kernel.clone();
+    bench.restart(&[KeeperCommand::Drain { key: key(51), epoch: 1 }]);
+    assert_eq!(bench.kernel, before);
+    assert_eq!(bench.pass(), [drain_answer(1, Ok(()))]);
+    assert_eq!((bench.kernel.clone(), bench.places()), (before, on_lo()));
+    bench.say(KeeperCommand::Release { key: key(51), epoch: 2 });
+    assert_eq!(bench.pass(), [release_answer(2)]);
+    assert_eq!(bench.places(), nowhere(), "the label says what the interface had");
+}
+
+#[test]
+fn the_next_run_ends_a_drain_that_it_does_not_know() {
+    let mut bench = Bench::draining();
+    bench.restart(&[]);
+    assert_eq!(bench.places(), nowhere());
+    assert_eq!(bench.pass(), []);
+}
+
+#[test]
+fn the_next_run_takes_draining_addresses_back_without_a_gap() {
+    let mut bench = Bench::draining();
+    bench.restart(&[KeeperCommand::Hold { key: key(51), epoch: 1 }]);
+    assert_eq!(bench.places(), on_lo());
+    assert_eq!(bench.pass(), [hold_answer(1, Ok(()))]);
+    assert_eq!(bench.places(), on_eth0());
+}
+
+#[test]
+fn when_the_keeper_stops_a_drain_stays_or_ends_as_it_was_told() {
+    for (drains, places) in [(DrainsAtStop::Keep, on_lo()), (DrainsAtStop::End, nowhere())] {
+        let mut bench = Bench::draining();
+        bench.declare(52, &["192.0.2.60/24"]);
+        bench.say(KeeperCommand::Hold { key: key(52), epoch: 1 });
+        bench.pass();
+        bench.ledger.release_all(drains);
+        bench.say(KeeperCommand::Reconcile);
+        assert_eq!(bench.pass(), []);
+        assert_eq!(bench.places(), places);
+    }
+}
+
+#[test]
+fn a_drain_that_has_not_succeeded_ends_when_the_keeper_stops() {
+    let mut pending = Bench::holding();
+    pending.drain(51, 2);
+    let mut failed = Bench::new();
+    failed.kernel.push(seen(ETH0, "192.0.2.50/24".parse().unwrap(), Origin::Ours));
+    failed.read_only = Some("read-only");
+    failed.drain(51, 1);
+    assert_eq!(failed.pass(), [drain_answer(1, Err("read-only".to_owned()))]);
+    for mut bench in [pending, failed] {
+        bench.ledger.release_all(DrainsAtStop::Keep);
+        bench.say(KeeperCommand::Reconcile);
+        assert_eq!(bench.pass(), []);
+        assert_eq!(bench.places(), nowhere());
+    }
+}
+
+#[test]
+fn what_drains_stays_on_lo_without_its_interface_and_the_new_one_is_guarded() {
+    let mut bench = Bench::draining();
+    bench.say(KeeperCommand::Link(eth0(), None));
+    bench.arp.clear();
+    assert_eq!(bench.pass(), []);
+    assert_eq!(bench.places().0, on_lo().0);
+    bench.say(KeeperCommand::Link(eth0(), Some(Box::new(facts(7, true)))));
+    assert_eq!(bench.pass(), []);
+    assert_eq!((bench.places().0, bench.arp_of(7)), (on_lo().0, GUARD));
+    bench.strike("192.0.2.50");
+    assert_eq!(bench.pass(), [restored(1)]);
+    bench.say(KeeperCommand::Hold { key: key(51), epoch: 3 });
+    assert_eq!(bench.pass(), [hold_answer(3, Ok(()))]);
+    assert!(bench.kernel.iter().all(|address| address.index == 7));
+    assert_eq!(bench.arp_of(7), NO_GUARD);
+}
+
+#[test]
+fn a_drain_begins_without_its_interface_and_a_release_ends_it() {
+    let mut bench = Bench::draining();
+    bench.say(KeeperCommand::Link(eth0(), None));
+    bench.drain(51, 3);
+    assert_eq!(bench.pass(), [drain_answer(3, Ok(()))]);
+    bench.say(KeeperCommand::Release { key: key(51), epoch: 4 });
+    assert_eq!(bench.pass(), [release_answer(4)]);
+    assert_eq!(bench.places().0, Vec::<String>::new());
+}
+
+#[test]
+fn a_reload_changes_what_drains() {
+    let mut bench = Bench::draining();
+    bench.declare(51, &["192.0.2.51/24", "192.0.2.52/24"]);
+    assert_eq!(bench.pass(), []);
+    let places = ["192.0.2.51 lo", "192.0.2.52 lo"].map(str::to_owned);
+    assert_eq!(bench.places(), (places.into(), true));
+    bench.say(KeeperCommand::Reconcile);
+    assert_eq!(bench.pass(), []);
 }

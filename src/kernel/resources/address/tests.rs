@@ -1,6 +1,6 @@
 //! The rules cell by cell, and as a property.
 
-use super::super::{Claims, Observed};
+use super::super::{Claims, Observed, Operation};
 use super::*;
 use crate::kernel::address::Readiness;
 use netlink_packet_route::address::AddressScope;
@@ -20,6 +20,7 @@ fn seen(index: u32, text: &str, origin: Origin) -> ObservedAddress {
         origin,
         rank: AddressRank::Primary,
         readiness: Readiness::Ready,
+        note: None,
         scope: AddressScope::Universe,
     }
 }
@@ -40,22 +41,27 @@ fn remove(address: ObservedAddress) -> Operation {
     AddressOperation::Remove(address).into()
 }
 
-/// The operations for these claims and addresses, in their order.
+/// The operations for these claims and addresses, in their order, if none is refused.
 fn difference(claims: &Claims, addresses: &[ObservedAddress]) -> Vec<Operation> {
-    let observed = Observed { addresses: addresses.to_vec() };
-    super::super::difference(claims, &observed).into_operations().collect()
+    let observed = Observed { addresses: addresses.to_vec(), ..Observed::default() };
+    let difference = super::super::difference(claims, &observed);
+    let steps = [
+        difference.loopback_additions,
+        difference.removals,
+        difference.additions,
+        difference.loopback_removals,
+    ];
+    steps.concat()
 }
 
 fn address_of(operation: &Operation) -> IpAddr {
-    match operation.resource() {
-        Resource::Address { address, .. } => address,
-    }
+    operation.resource().address().unwrap()
 }
 
-/// Every cell of the table in the documentation of the module.
+/// Every cell of the first table in the documentation of the module.
 #[test]
 fn the_table_of_rules_holds() {
-    use Desired::{Held, Released};
+    use Desired::{Draining, Held, Released};
     use Origin::{Foreign, Ours};
     const VIP: &str = "192.0.2.50/24";
     const OTHER: &str = "192.0.2.50/32";
@@ -63,16 +69,21 @@ fn the_table_of_rules_holds() {
     #[rustfmt::skip]
     let table: &[Row] = &[
         (Some(Held),     None,                   "add"),
+        (Some(Draining), None,                   "lo"),
         (Some(Released), None,                   ""),
         (None,           None,                   ""),
         (Some(Held),     Some((VIP, Ours)),      ""),
+        (Some(Draining), Some((VIP, Ours)),      "lo remove"),
         (Some(Released), Some((VIP, Ours)),      "remove"),
         (None,           Some((VIP, Ours)),      "remove"),
         (Some(Held),     Some((OTHER, Ours)),    "remove add"),
+        (Some(Draining), Some((OTHER, Ours)),    "lo remove"),
         (Some(Released), Some((OTHER, Ours)),    "remove"),
         (None,           Some((OTHER, Ours)),    "remove"),
         (Some(Held),     Some((VIP, Foreign)),   ""),
         (Some(Held),     Some((OTHER, Foreign)), ""),
+        (Some(Draining), Some((VIP, Foreign)),   "lo"),
+        (Some(Draining), Some((OTHER, Foreign)), "lo"),
         (Some(Released), Some((VIP, Foreign)),   ""),
         (Some(Released), Some((OTHER, Foreign)), ""),
         (None,           Some((VIP, Foreign)),   ""),
@@ -81,22 +92,112 @@ fn the_table_of_rules_holds() {
     for (claim, present, expected) in table {
         let claims = claim.map_or_else(Claims::default, |desired| claims(&[(ETH0, VIP, desired)]));
         let observed: Vec<_> = present.iter().map(|(text, origin)| seen(ETH0, text, *origin)).collect();
-        let words: Vec<_> = difference(&claims, &observed)
-            .iter()
-            .filter_map(Operation::address)
-            .map(|operation| match operation {
-                AddressOperation::Remove(address) => {
-                    assert_eq!(Some(address), observed.first());
-                    "remove"
-                }
-                AddressOperation::Add { index, net: added } => {
-                    assert_eq!((*index, *added), (ETH0, net(VIP)));
-                    "add"
-                }
-            })
-            .collect();
-        assert_eq!(words.join(" "), *expected, "{claim:?} {present:?}");
+        assert_eq!(words(&difference(&claims, &observed), &observed), *expected, "{claim:?} {present:?}");
     }
+}
+
+/// Every cell of the second table. On the interface, the address is where it should be.
+#[test]
+fn the_table_of_rules_for_lo_holds() {
+    use Desired::{Draining, Held, Released};
+    use Origin::{Foreign, Ours};
+    const COPY: &str = "192.0.2.50/32";
+    const OTHER: &str = "192.0.2.50/24";
+    type Row = (Option<Desired>, Option<(&'static str, Origin)>, &'static str);
+    #[rustfmt::skip]
+    let table: &[Row] = &[
+        (Some(Draining), None,                   "lo"),
+        (Some(Draining), Some((COPY, Ours)),     ""),
+        (Some(Held),     Some((COPY, Ours)),     "remove"),
+        (Some(Released), Some((COPY, Ours)),     "remove"),
+        (None,           Some((COPY, Ours)),     "remove"),
+        (Some(Draining), Some((OTHER, Ours)),    "lo remove"),
+        (Some(Held),     Some((OTHER, Ours)),    "remove"),
+        (Some(Draining), Some((COPY, Foreign)),  ""),
+        (Some(Draining), Some((OTHER, Foreign)), ""),
+        (Some(Held),     Some((COPY, Foreign)),  ""),
+        (Some(Released), Some((COPY, Foreign)),  ""),
+        (None,           Some((COPY, Foreign)),  ""),
+    ];
+    for (claim, present, expected) in table {
+        let claims = claim.map_or_else(Claims::default, |desired| claims(&[(ETH0, OTHER, desired)]));
+        let mut observed: Vec<_> =
+            present.iter().map(|(text, origin)| seen(LOOPBACK, text, *origin)).collect();
+        if *claim == Some(Held) {
+            observed.push(seen(ETH0, OTHER, Ours));
+        }
+        assert_eq!(words(&difference(&claims, &observed), &observed), *expected, "{claim:?} {present:?}");
+    }
+}
+
+/// The operations in words; what is removed is among the first of `observed`.
+fn words(operations: &[Operation], observed: &[ObservedAddress]) -> String {
+    let words = operations.iter().filter_map(Operation::address).map(|operation| match operation {
+        AddressOperation::Remove(address) => {
+            assert_eq!(Some(address), observed.first());
+            "remove"
+        }
+        AddressOperation::Add { index, net: added } => {
+            assert_eq!((*index, *added), (ETH0, net("192.0.2.50/24")));
+            "add"
+        }
+        AddressOperation::AddToLoopback { address, note } => {
+            assert_eq!((*address, *note), (net("192.0.2.50/32").addr(), None));
+            "lo"
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn an_address_that_one_instance_holds_and_another_drains_is_held() {
+    for order in [[Desired::Held, Desired::Draining], [Desired::Draining, Desired::Held]] {
+        let shared = claims(&order.map(|desired| (ETH0, "192.0.2.50/24", desired)));
+        assert_eq!(difference(&shared, &[]), [add(ETH0, "192.0.2.50/24")]);
+        assert!(shared.guarded().is_empty());
+    }
+}
+
+#[test]
+fn an_address_that_one_instance_drains_and_another_releases_drains() {
+    let shared =
+        claims(&[(ETH0, "192.0.2.50/24", Desired::Released), (ETH0, "192.0.2.50/24", Desired::Draining)]);
+    let there = seen(ETH0, "192.0.2.50/24", Origin::Ours);
+    assert_eq!(difference(&shared, &[there]), [add_to_loopback("192.0.2.50"), remove(there)]);
+    assert_eq!(shared.guarded(), BTreeSet::from([ETH0]));
+}
+
+#[test]
+fn an_address_that_drains_on_two_interfaces_is_on_lo_once() {
+    let both =
+        claims(&[(ETH0, "192.0.2.50/24", Desired::Draining), (ETH1, "192.0.2.50/24", Desired::Draining)]);
+    assert_eq!(difference(&both, &[]), [add_to_loopback("192.0.2.50")]);
+    assert_eq!(both.guarded(), BTreeSet::from([ETH0, ETH1]));
+}
+
+#[test]
+fn a_link_local_address_is_released_instead_and_ipv6_needs_no_guard() {
+    let v6 =
+        claims(&[(ETH0, "fe80::50/64", Desired::Draining), (ETH0, "2001:db8::50/64", Desired::Draining)]);
+    let there = ["fe80::50/64", "2001:db8::50/64"].map(|net| seen(ETH0, net, Origin::Ours));
+    let removals = [remove(there[1]), remove(there[0])];
+    let expected = [vec![add_to_loopback("2001:db8::50")], removals.to_vec()].concat();
+    assert_eq!(difference(&v6, &there), expected);
+    assert!(v6.guarded().is_empty());
+}
+
+#[test]
+fn without_its_interface_an_address_stays_on_lo_and_no_guard_is_wanted() {
+    let mut claims = Claims::default();
+    for address in ["192.0.2.50", "fe80::50"] {
+        claims.add_draining(address.parse().unwrap());
+    }
+    assert_eq!(difference(&claims, &[]), [add_to_loopback("192.0.2.50")]);
+    assert!(claims.guarded().is_empty());
+}
+
+fn add_to_loopback(address: &str) -> Operation {
+    AddressOperation::AddToLoopback { address: address.parse().unwrap(), note: None }.into()
 }
 
 #[test]
@@ -125,12 +226,15 @@ fn the_prefix_of_the_holder_counts() {
 #[test]
 fn what_carries_no_mark_of_ours_is_never_removed() {
     let claimed = |desired| claims(&[(ETH0, "192.0.2.10/24", desired), (ETH0, "2001:db8::10/64", desired)]);
-    for claims in [Claims::default(), claimed(Desired::Held), claimed(Desired::Released)] {
+    let drains = claimed(Desired::Draining);
+    for claims in [Claims::default(), claimed(Desired::Held), drains, claimed(Desired::Released)] {
         for (v4, v6) in [("192.0.2.10/24", "2001:db8::10/64"), ("192.0.2.10/32", "2001:db8::10/128")] {
             for readiness in [Readiness::Ready, Readiness::Tentative, Readiness::Duplicate] {
                 let own =
                     [v4, v6].map(|net| ObservedAddress { readiness, ..seen(ETH0, net, Origin::Foreign) });
-                assert_eq!(difference(&claims, &own), []);
+                let operations = difference(&claims, &own);
+                let removed = operations.iter().filter_map(Operation::address);
+                assert_eq!(removed.filter_map(AddressOperation::removed).count(), 0);
             }
         }
     }
@@ -193,6 +297,14 @@ mod properties {
                     );
                     after.push(seen(*index, &net.to_string(), Origin::Ours));
                 }
+                AddressOperation::AddToLoopback { address, note: _ } => {
+                    let net = IpNet::from(*address);
+                    assert!(
+                        !after.iter().any(|a| a.index == LOOPBACK && a.net == net),
+                        "adds what is missing"
+                    );
+                    after.push(seen(LOOPBACK, &net.to_string(), Origin::Ours));
+                }
             }
         }
         after
@@ -204,14 +316,15 @@ mod properties {
     }
 
     fn any_claim() -> impl Strategy<Value = (u32, IpNet, Desired)> {
-        (1_u32..3, any_net(), prop_oneof![Just(Desired::Held), Just(Desired::Released)])
+        let desired = prop_oneof![Just(Desired::Held), Just(Desired::Draining), Just(Desired::Released)];
+        (2_u32..4, any_net(), desired)
     }
 
     proptest! {
         #[test]
         fn once_carried_out_nothing_is_left_to_do_and_strangers_are_untouched(
             list in prop::collection::vec(any_claim(), 0..8),
-            present in prop::collection::btree_set((1_u32..3, any_net(), any::<u8>()), 0..8),
+            present in prop::collection::btree_set((1_u32..4, any_net(), any::<u8>()), 0..8),
         ) {
             let mut claims = Claims::default();
             for (index, net, desired) in &list {
@@ -226,6 +339,12 @@ mod properties {
             }
             let after = carry_out(&observed, &difference(&claims, &observed));
             prop_assert_eq!(difference(&claims, &after), []);
+            for (index, net, _) in &list {
+                let wanted = claims.desired(*index, net.addr());
+                let is_on = |place: u32| after.iter().any(|a| a.index == place && a.net.addr() == net.addr());
+                prop_assert!(wanted != Some(Desired::Held) || is_on(*index));
+                prop_assert!(wanted != Some(Desired::Draining) || is_on(LOOPBACK));
+            }
             for address in observed.iter().filter(|a| a.origin == Origin::Foreign) {
                 prop_assert!(after.contains(address));
             }
