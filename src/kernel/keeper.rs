@@ -189,6 +189,8 @@ impl KeeperThread {
             self.accept(command);
         }
         self.remove_stale();
+        // A run that is stopped at once keeps what drains, too: what it knows has been done by then.
+        self.pass_if_wanted();
         let drains = loop {
             match self.turn(commands) {
                 KeeperProgress::GoOn => {}
@@ -223,13 +225,17 @@ impl KeeperThread {
                 Ok(command) => self.accept(command),
             }
         }
+        self.pass_if_wanted();
+        self.announce();
+        KeeperProgress::GoOn
+    }
+
+    fn pass_if_wanted(&mut self) {
         let now = (self.functions.clock)();
         if self.ledger.wants_pass(now) {
             // Failures are reported in events, or what failed is tried again.
             let _ = self.pass(Pace::Limited);
         }
-        self.announce();
-        KeeperProgress::GoOn
     }
 
     fn accept(&mut self, command: KeeperCommand) {
@@ -242,7 +248,7 @@ impl KeeperThread {
     fn wait(&self, commands: &Receiver<BoxedCommand>) -> Result<KeeperCommand, Waiting> {
         let now = (self.functions.clock)();
         if self.ledger.wants_pass(now) {
-            // What was known at the start, or addresses that cannot drain.
+            // Addresses that cannot drain are held again at once.
             return waiting(commands);
         }
         let Some(retry_at) = self.ledger.retry_at() else {
