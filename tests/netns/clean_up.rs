@@ -7,6 +7,12 @@ use super::{Pair, WEB, web};
 use nix::fcntl::{Flock, FlockArg};
 use std::path::Path;
 use std::time::Duration;
+use vrrpd::daemon::clean_up::{self, DaemonPaths};
+use vrrpd::kernel::address::ArpNote;
+use vrrpd::kernel::keeper::DrainsAtStop;
+use vrrpd::kernel::netlink::Netlink;
+use vrrpd::kernel::resources::address::AddressOperation;
+use vrrpd::kernel::sysctl::{ArpRequest, ArpValues, arp};
 
 /// The longest duration of a whole run.
 const BOUND: Duration = Duration::from_secs(3);
@@ -251,4 +257,62 @@ fn the_second_round_has_the_other_checksum() {
     let (first, second) = (Checksum::Message, Checksum::PseudoHeader);
     let rounds = [(0, first), (100, first), (0, first), (0, first), (100, second)];
     assert_eq!(said, [&rounds[..], &[(0, second); 4]].concat());
+}
+
+/// What the address thread of a killed daemon leaves of [`WEB`] while it drains.
+fn leave_draining(daemon: &mut Daemon) {
+    daemon.kill();
+    let node = daemon.node();
+    node.ns.sysctl("ipv4/conf/eth0/arp_ignore", "1");
+    node.ns.sysctl("ipv4/conf/eth0/arp_announce", "2");
+    node.ns.enter(|| {
+        let interface = nix::net::if_::if_nametoindex("eth0").unwrap();
+        let note = Some(ArpNote { interface, found: ArpValues { ignore: 0, announce: 1 } });
+        let copy = AddressOperation::AddToLoopback { address: WEB.parse().unwrap(), note };
+        assert_eq!(Netlink::open().unwrap().apply(&[copy.into()]).unwrap(), [Ok(())]);
+    });
+    assert!(node.ns.run("ip", &["address", "show", "dev", "lo"]).contains(WEB));
+}
+
+fn guard(daemon: &Daemon) -> (u8, u8) {
+    let eth0 = "eth0".parse().unwrap();
+    let ArpValues { ignore, announce } =
+        daemon.node().ns.enter(|| arp(eth0, ArpRequest::Read).unwrap()).own;
+    (ignore, announce)
+}
+
+#[test]
+fn a_drain_is_over_after_a_kill_and_its_guard_is_restored() {
+    let mut pair = Pair::new();
+    leave_draining(&mut pair.fe1);
+    assert_eq!(guard(&pair.fe1), (1, 2));
+    let (code, out, err, _) = pair.fe1.clean_up();
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert_eq!(out, "lo: removed 192.0.2.50/32, which an earlier run left behind\n");
+    assert!(!pair.fe1.node().ns.run("ip", &["address"]).contains(WEB));
+    assert_eq!(guard(&pair.fe1), (0, 1));
+    assert!(pair.fe0.is("web", "active"));
+}
+
+#[test]
+fn a_drain_goes_on_after_a_clean_up_that_is_told_so() {
+    let mut pair = Pair::new();
+    leave_draining(&mut pair.fe1);
+    let paths = DaemonPaths {
+        socket: pair.fe1.socket().to_owned(),
+        state_dir: pair.fe1.state_dir().to_owned(),
+    };
+    let text = std::fs::read_to_string(pair.fe1.config()).unwrap();
+    let clean_up = |drains, config: Option<vrrpd::config::Config>| {
+        pair.fe1.node().ns.enter(|| clean_up::run(&paths, drains, || config)).unwrap()
+    };
+    let config = || Some(vrrpd::config::resolve(&text, "test").unwrap().config);
+    let listed = || pair.fe1.node().ns.run("ip", &["-o", "address", "show", "dev", "lo"]);
+    let before = listed();
+    assert_eq!(clean_up(DrainsAtStop::Keep, config()), Vec::<String>::new());
+    assert_eq!((listed(), guard(&pair.fe1)), (before, (1, 2)));
+    // Without a configuration it is not known whose address this is.
+    let lines = ["lo: removed 192.0.2.50/32, which an earlier run left behind"];
+    assert_eq!(clean_up(DrainsAtStop::Keep, None), lines);
+    assert_eq!(guard(&pair.fe1), (0, 1));
 }

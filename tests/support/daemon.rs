@@ -252,6 +252,11 @@ impl Daemon {
         &self.place.config
     }
 
+    /// The directory of its state.
+    pub(crate) fn state_dir(&self) -> &std::path::Path {
+        &self.place.state
+    }
+
     /// The path of its control socket.
     pub(crate) fn socket(&self) -> &std::path::Path {
         &self.place.socket
