@@ -16,7 +16,7 @@ use crate::agent::{AgentHandle, EventLog, NodeNames};
 use crate::config::{Config, Realtime};
 use crate::control::{Limits, Server};
 use crate::kernel::capabilities::{self, Powers};
-use crate::kernel::keeper::{AddressKeeper, KeeperEvent, KeeperFunctions, frame_announcer};
+use crate::kernel::keeper::{AddressKeeper, KeeperEvent, KeeperFunctions, arp_table_writer, frame_announcer};
 use crate::kernel::monitor::{Monitor, RECEIVE_BUFFER};
 use crate::kernel::namespace_lock::{NamespaceLock, NamespaceLockError};
 use crate::kernel::realtime;
@@ -276,6 +276,7 @@ fn functions(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: SharedRout
         announcer: frame_announcer(),
         promoter: Box::new(promote_secondaries),
         arp: Box::new(arp),
+        arp_table: arp_table_writer(),
         events: Box::new(move |event| {
             hooks.on_keeper(&event);
             let input = match event {

@@ -15,7 +15,8 @@ use crate::control::{self, BindError};
 use crate::kernel::address::{LOOPBACK, ObservedAddress, Origin};
 use crate::kernel::blocking::run_within;
 use crate::kernel::keeper::{
-    AddressKeeper, DrainsAtStop, KeeperCommand, KeeperEvent, KeeperFunctions, frame_announcer,
+    AddressKeeper, DrainsAtStop, KeeperCommand, KeeperEvent, KeeperFunctions, arp_table_writer,
+    frame_announcer,
 };
 use crate::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use crate::kernel::namespace_lock::{self, NamespaceLock, NamespaceLockError};
@@ -238,6 +239,7 @@ async fn release_leftovers(
         announcer: frame_announcer(),
         promoter: Box::new(promote_secondaries),
         arp: Box::new(arp),
+        arp_table: arp_table_writer(),
         // If the queue is full, only lines of the report are lost.
         events: Box::new(move |event| drop(notices_in.try_send(event))),
     };

@@ -16,6 +16,7 @@
 //! There must be one agent in a network namespace, because the agent takes everything with its tag
 //! for its own.
 
+mod arp_table;
 mod budget;
 mod frames;
 mod instance;
@@ -24,9 +25,11 @@ mod lost_addresses;
 mod message;
 mod promotions;
 
+pub use self::arp_table::{ARP_TABLE, arp_table_writer};
 pub use self::frames::frame_announcer;
 pub use self::message::{
-    AnnouncementRequest, Announcer, ArpControl, DrainsAtStop, KeeperCommand, KeeperEvent, Promoter,
+    AnnouncementRequest, Announcer, ArpControl, ArpTableWriter, DrainsAtStop, KeeperCommand, KeeperEvent,
+    Promoter,
 };
 
 use self::ledger::{Ledger, Pace, PassPlan};
@@ -35,8 +38,8 @@ use self::promotions::Promotions;
 use super::address::{LOOPBACK, Origin};
 use super::netlink::{AdminState, KernelRefusal, Netlink, NetlinkError};
 use super::resources::address::{self, AddressOperation};
-use super::resources::arp_guard::{GuardOperation, is_guarded};
-use super::resources::{Claims, LoopbackState, Observed, Operation, Refusals, ResourceDifference};
+use super::resources::arp_guard::{ArpRewrites, ArpTable, GuardOperation, is_guarded, rewrites};
+use super::resources::{Claims, LoopbackState, Observed, Operation, Refusals, Resource, ResourceDifference};
 use super::sysctl::{ArpRequest, ArpState, Promotion};
 use crate::types::MonoTime;
 use ipnet::IpNet;
@@ -74,6 +77,8 @@ pub struct KeeperFunctions {
     pub promoter: Promoter,
     /// Reads and sets the ARP parameters of an interface.
     pub arp: ArpControl,
+    /// Guards ARP where those cannot be set.
+    pub arp_table: ArpTableWriter,
     /// Receives events; must not block.
     pub events: Box<dyn FnMut(KeeperEvent) + Send>,
 }
@@ -131,6 +136,7 @@ impl AddressKeeper {
             functions,
             ledger: Ledger::default(),
             promotions: Promotions::default(),
+            arp_table: ArpTable::default(),
             lost: LostAddresses::default(),
         };
         let thread = Builder::new()
@@ -172,6 +178,7 @@ struct KeeperThread {
     functions: KeeperFunctions,
     ledger: Ledger,
     promotions: Promotions,
+    arp_table: ArpTable,
     /// Addresses of other programs that our removals took away and that are not back yet.
     lost: LostAddresses,
 }
@@ -285,11 +292,11 @@ impl KeeperThread {
             self.ledger.on_state(index, state);
         }
         let mut plan = self.ledger.plan(now, pace, &observed);
-        let mut refused = self.carry_out_steps(&plan.claims, &mut plan.difference)?;
+        let mut refused = self.carry_out_steps(&plan.claims, &observed, &mut plan.difference)?;
         if plan.may_remove_others() {
             observed = self.observe()?;
             let mut rest = plan.second_look(&observed);
-            refused.extend(self.carry_out_steps(&plan.claims, &mut rest)?);
+            refused.extend(self.carry_out_steps(&plan.claims, &observed, &mut rest)?);
         }
         refused.extend(self.lost.refusals());
         Ok((plan, refused))
@@ -299,11 +306,12 @@ impl KeeperThread {
     fn carry_out_steps(
         &mut self,
         claims: &Claims,
+        observed: &Observed,
         difference: &mut ResourceDifference,
     ) -> Result<Refusals, NetlinkError> {
         self.lost.keep_stand_ins(&mut difference.removals);
         let mut refused = difference.impossible.clone();
-        self.set_guards(&difference.guards, &mut refused);
+        let rewrites = self.set_guards(&difference.guards, claims, observed, &mut refused);
         let additions = difference.due_loopback_additions(claims, &mut refused);
         self.apply_on_loopback(&additions, &mut refused)?;
         self.await_delivery(&additions, &refused)?;
@@ -314,6 +322,9 @@ impl KeeperThread {
         self.apply_on_loopback(&removals, &mut refused)?;
         let guards = difference.due_guard_removals(&mut refused);
         self.restore_guards(&guards, &mut refused);
+        if difference.left_on_loopback(&refused).is_none() {
+            self.reduce_table(&rewrites, &mut refused);
+        }
         Ok(refused)
     }
 
@@ -339,17 +350,56 @@ impl KeeperThread {
         })
     }
 
-    fn set_guards(&mut self, guards: &[GuardOperation], refused: &mut Refusals) {
+    /// Sets the guards of interfaces: their parameters, or if those cannot be set, the table. Returns
+    /// what the table is needed for.
+    fn set_guards(
+        &mut self,
+        guards: &[GuardOperation],
+        claims: &Claims,
+        observed: &Observed,
+        refused: &mut Refusals,
+    ) -> ArpRewrites {
+        let mut unset = BTreeMap::new();
         for guard in guards {
-            let why = match self.arp(guard.index, ArpRequest::Write(guard.values)) {
-                Ok(state) if is_guarded(state) => continue,
+            match self.arp(guard.index, ArpRequest::Write(guard.values)) {
+                Ok(state) if is_guarded(state) => {}
                 Ok(_) => {
-                    format!("{}: another program changes the ARP parameters", interface_name(guard.index))
+                    let name = interface_name(guard.index);
+                    let why = format!("another program changes the ARP parameters of {name}");
+                    refused.insert(guard.resource(), why);
                 }
-                Err(why) => why,
-            };
-            refused.insert(guard.resource(), why);
+                Err(why) => drop(unset.insert(guard.index, why)),
+            }
         }
+        let (rewrites, impossible) = rewrites(claims, &unset, &observed.addresses);
+        refused.extend(impossible);
+        if let Some(content) = self.arp_table.before_moves(&rewrites)
+            && let Err(why) = self.write_table(content)
+        {
+            let unguarded = unset
+                .iter()
+                .map(|(index, first)| (Resource::ArpGuard { index: *index }, format!("{first}; and {why}")));
+            refused.extend(unguarded);
+        }
+        rewrites
+    }
+
+    /// Leaves in the table what it is needed for.
+    fn reduce_table(&mut self, rewrites: &ArpRewrites, refused: &mut Refusals) {
+        let Some(content) = self.arp_table.after_moves(rewrites) else { return };
+        let Err(why) = self.write_table(content) else { return };
+        if self.arp_table == ArpTable::Unknown {
+            // Where there is no packet filter there is no table.
+            self.arp_table = ArpTable::Absent;
+        }
+        let guards = self.arp_table.interfaces().into_iter().map(|index| Resource::ArpGuard { index });
+        refused.extend(guards.map(|guard| (guard, why.clone())));
+    }
+
+    fn write_table(&mut self, content: ArpRewrites) -> Result<(), String> {
+        (self.functions.arp_table)(&content).map_err(|error| describe(&error))?;
+        self.arp_table.on_written(content);
+        Ok(())
     }
 
     fn restore_guards(&mut self, guards: &[GuardOperation], refused: &mut Refusals) {
@@ -447,8 +497,8 @@ impl KeeperThread {
         let Ok(observed) = self.observe() else {
             return; // the first pass tries again, and reports
         };
-        let mut stale = self.ledger.stale(&observed);
-        let Ok(refused) = self.carry_out_steps(&Claims::default(), &mut stale) else {
+        let stale = self.ledger.stale(&observed);
+        let Ok(refused) = self.carry_out_removals(&stale) else {
             return;
         };
         let mut removed: BTreeMap<u32, Vec<IpNet>> = BTreeMap::new();
@@ -463,6 +513,19 @@ impl KeeperThread {
         for (index, addresses) in removed {
             self.tell(KeeperEvent::StaleRemoved { interface: interface_name(index), addresses });
         }
+    }
+
+    /// Carries out a difference that consists of removals. If something drains, the first pass sees to
+    /// the table.
+    fn carry_out_removals(&mut self, stale: &ResourceDifference) -> Result<Refusals, NetlinkError> {
+        let mut refused = self.apply(&stale.removals)?;
+        self.apply_on_loopback(&stale.loopback_removals, &mut refused)?;
+        let guards = stale.due_guard_removals(&mut refused);
+        self.restore_guards(&guards, &mut refused);
+        if stale.left_on_loopback(&refused).is_none() && !self.ledger.drains() {
+            self.reduce_table(&ArpRewrites::new(), &mut refused);
+        }
+        Ok(refused)
     }
 
     /// Sends announcements after the pass, and only for addresses that are in place:
@@ -515,9 +578,9 @@ fn interface_name(index: u32) -> String {
 }
 
 /// An error and its causes in one line.
-fn describe(error: &NetlinkError) -> String {
+fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
+    let mut source = error.source();
     while let Some(cause) = source {
         text = format!("{text}: {cause}");
         source = cause.source();

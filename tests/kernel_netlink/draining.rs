@@ -1,7 +1,7 @@
 //! Addresses that drain: connections live on, nobody is told that the address is here, and whatever
 //! ends the drain leaves the host as it was.
 
-use crate::host::{Agent, ETH0, Host, interface, key};
+use crate::host::{Agent, ETH0, Functions, Host, interface, key};
 use crate::support::capture::Capture;
 use crate::support::frame::Frame;
 use crate::support::{SOON, wait_for, wait_some};
@@ -15,18 +15,30 @@ use pnet::packet::ip::IpNextHeaderProtocols;
 use pnet::packet::ipv6::Ipv6Packet;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use vrrpd::kernel::keeper::{DrainsAtStop, KeeperCommand, KeeperEvent};
+use vrrpd::kernel::keeper::{ARP_TABLE, ArpTableWriter, DrainsAtStop, KeeperCommand, KeeperEvent};
+use vrrpd::kernel::nftables::NftablesError;
 use vrrpd::kernel::sysctl::{ArpRequest, ArpValues, arp};
 use vrrpd::types::Family::{self, Ipv4, Ipv6};
 use vrrpd::types::{InstanceKey, LinkFacts};
 
 const NOTHING: [String; 0] = [];
 const PORT: u16 = 7;
+const GUARDS: [(Family, Guard); 3] =
+    [(Ipv4, Guard::Parameters), (Ipv4, Guard::Table), (Ipv6, Guard::Parameters)];
+
+/// What keeps the host silent in ARP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Guard {
+    Parameters,
+    /// `/proc/sys` is read-only.
+    Table,
+}
 
 /// The addresses of one family: the virtual one, that of the host, and that of the peer.
 struct Scene {
     host: Host,
     family: Family,
+    guard: Guard,
     /// The virtual address as it is configured, and as it is on `lo`.
     net: &'static str,
     on_lo: &'static str,
@@ -37,6 +49,10 @@ struct Scene {
 
 impl Scene {
     fn new(family: Family) -> Self {
+        Self::guarded_by(family, Guard::Parameters)
+    }
+
+    fn guarded_by(family: Family, guard: Guard) -> Self {
         let (net, on_lo, own, peer) = match family {
             Ipv4 => ("192.0.2.50/24", "192.0.2.50/32", "192.0.2.10", "192.0.2.99"),
             Ipv6 => ("2001:db8::50/64", "2001:db8::50/128", "2001:db8::10", "2001:db8::99"),
@@ -45,7 +61,7 @@ impl Scene {
         host.ns.ip("address add 2001:db8::10/64 dev eth0 nodad");
         host.far.ip("address add 192.0.2.99/24 dev eth0\naddress add 2001:db8::99/64 dev eth0 nodad");
         let vip = on_lo.split_once('/').unwrap().0.parse().unwrap();
-        Self { host, family, net, on_lo, vip, own: own.parse().unwrap(), peer: peer.parse().unwrap() }
+        Self { host, family, guard, net, on_lo, vip, own: own.parse().unwrap(), peer: peer.parse().unwrap() }
     }
 
     fn key(&self) -> InstanceKey {
@@ -54,9 +70,22 @@ impl Scene {
 
     /// An agent that holds the address.
     fn agent(&self) -> Agent {
-        let agent = Agent::start_knowing(&self.host, Vec::new());
+        let agent = Agent::start_in(&self.host, Vec::new(), self.functions());
         self.hold_with(&agent);
         agent
+    }
+
+    fn functions(&self) -> Functions {
+        match self.guard {
+            Guard::Parameters => Functions::of_the_daemon(),
+            Guard::Table => Functions::with_read_only_arp(),
+        }
+    }
+
+    /// The rules of the table, if there is one.
+    fn table(&self) -> String {
+        let shown = self.host.ns.run("nft", &["list", "ruleset"]);
+        shown.find(&format!("table arp {ARP_TABLE} ")).map_or(String::new(), |at| shown[at..].to_owned())
     }
 
     /// The next run, which knows the interface, the instance and what is wanted.
@@ -66,7 +95,7 @@ impl Scene {
         let facts = LinkFacts { index, up: true, carrier: true, ..LinkFacts::default() };
         let link = KeeperCommand::Link(interface(ETH0), Some(Box::new(facts)));
         let declare = KeeperCommand::Declare { key, address_interface: interface(ETH0), addresses };
-        Agent::start_knowing(&self.host, vec![link, declare, wanted])
+        Agent::start_in(&self.host, vec![link, declare, wanted], self.functions())
     }
 
     fn hold_with(&self, agent: &Agent) {
@@ -82,17 +111,26 @@ impl Scene {
             (self.host.ours(), self.host.ours_on_lo()),
             (vec![self.on_lo.to_owned()], self.host.ours())
         );
-        let guard = match self.family {
-            Ipv4 => (1, 2),
-            Ipv6 => (0, 0),
+        let guard = match (self.family, self.guard) {
+            (Ipv4, Guard::Parameters) => (1, 2),
+            (Ipv4, Guard::Table) | (Ipv6, _) => (0, 0),
         };
         assert_eq!(self.host.guard(), guard);
+        let table = self.table();
+        let has_table = table.contains("192.0.2.50") && table.contains("arp saddr ip set 192.0.2.10");
+        assert_eq!(has_table, (self.family, self.guard) == (Ipv4, Guard::Table), "{table}");
+    }
+
+    /// Nothing of ours is left.
+    #[track_caller]
+    fn assert_clean(&self) {
+        assert_eq!((self.host.ours(), self.host.guard(), self.table()), (vec![], (0, 0), String::new()));
     }
 
     #[track_caller]
     fn assert_held(&self) {
         assert_eq!((self.host.ours(), self.host.ours_on_lo().len()), (vec![self.net.to_owned()], 0));
-        assert_eq!(self.host.guard(), (0, 0));
+        assert_eq!((self.host.guard(), self.table()), ((0, 0), String::new()));
     }
 
     /// The peer goes on sending to the host, as one that has not turned.
@@ -160,7 +198,8 @@ fn claim(frame: &Frame, address: IpAddr) -> Option<String> {
             let advertisement = NeighborAdvertPacket::new(ip.payload())?;
             let is_one = advertisement.get_icmpv6_type() == Icmpv6Types::NeighborAdvert;
             let of_it = is_one && advertisement.get_target_addr().octets() == address.octets();
-            let solicits = ip.get_source().octets() == address.octets() && advertisement.get_icmpv6_type().0 == 135;
+            let solicits =
+                ip.get_source().octets() == address.octets() && advertisement.get_icmpv6_type().0 == 135;
             (of_it || solicits).then(|| format!("{:?}", advertisement.get_icmpv6_type()))
         }
         _ => None,
@@ -181,8 +220,8 @@ fn messages(host: &Host) -> Vec<AddressMessage> {
     messages
 }
 
-fn connections_live_on_and_nobody_is_told(family: Family) {
-    let scene = Scene::new(family);
+fn connections_live_on_and_nobody_is_told(scene: &Scene) {
+    let family = scene.family;
     let agent = scene.agent();
     let (listener, host) = (scene.listen(), &scene.host);
     scene.peer_knows_us();
@@ -237,13 +276,19 @@ fn connections_live_on_and_nobody_is_told(family: Family) {
 // RFC9568-6.4.2-1
 #[test]
 fn ipv4_connections_live_on_while_their_address_drains_and_nobody_is_told() {
-    connections_live_on_and_nobody_is_told(Ipv4);
+    connections_live_on_and_nobody_is_told(&Scene::new(Ipv4));
+}
+
+// RFC9568-6.4.2-1
+#[test]
+fn where_the_parameters_cannot_be_set_a_table_guards() {
+    connections_live_on_and_nobody_is_told(&Scene::guarded_by(Ipv4, Guard::Table));
 }
 
 // RFC9568-6.4.2-2
 #[test]
 fn ipv6_connections_live_on_while_their_address_drains_and_nobody_is_told() {
-    connections_live_on_and_nobody_is_told(Ipv6);
+    connections_live_on_and_nobody_is_told(&Scene::new(Ipv6));
 }
 
 #[test]
@@ -280,8 +325,8 @@ fn what_is_held_beside_a_drain_is_still_answered_for() {
 
 #[test]
 fn the_next_run_goes_on_and_touches_nothing() {
-    for family in [Ipv4, Ipv6] {
-        let scene = Scene::new(family);
+    for (family, guard) in GUARDS {
+        let scene = Scene::guarded_by(family, guard);
         let agent = scene.agent();
         let listener = scene.listen();
         scene.peer_knows_us();
@@ -301,19 +346,19 @@ fn the_next_run_goes_on_and_touches_nothing() {
         exchange(&connection);
         assert_eq!(agent.told_so_far(), []);
         agent.release(key, 2);
-        assert_eq!((scene.host.ours(), scene.host.guard()), (vec![], (0, 0)));
+        scene.assert_clean();
     }
 }
 
 #[test]
 fn a_keeper_that_is_told_so_or_does_not_know_the_drain_ends_it() {
-    for family in [Ipv4, Ipv6] {
-        let scene = Scene::new(family);
+    for (family, guard) in GUARDS {
+        let scene = Scene::guarded_by(family, guard);
         let agent = scene.agent();
         agent.drain(scene.key(), 2);
         agent.send(KeeperCommand::Stop(DrainsAtStop::End));
         agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
-        assert_eq!((scene.host.ours(), scene.host.guard()), (vec![], (0, 0)));
+        scene.assert_clean();
         drop(agent);
 
         let agent = scene.agent();
@@ -323,8 +368,29 @@ fn a_keeper_that_is_told_so_or_does_not_know_the_drain_ends_it() {
         let agent = Agent::start(&scene.host);
         let (on, net) = ("lo".to_owned(), scene.on_lo.parse().unwrap());
         assert_eq!(agent.told_so_far(), [KeeperEvent::StaleRemoved { interface: on, addresses: vec![net] }]);
-        assert_eq!((scene.host.ours(), scene.host.guard()), (vec![], (0, 0)));
+        scene.assert_clean();
     }
+}
+
+/// A firewall that is loaded again flushes the ruleset.
+#[test]
+fn a_table_that_another_program_removes_comes_back_and_shrinks_with_the_drains() {
+    let scene = Scene::guarded_by(Ipv4, Guard::Table);
+    let agent = scene.agent();
+    agent.drain(scene.key(), 2);
+    scene.host.ns.nft("flush ruleset");
+    agent.send(KeeperCommand::Reconcile);
+    assert_eq!(agent.told_so_far(), []);
+    scene.assert_drains();
+    let other = key(Ipv4, 52);
+    agent.declare(other, &["192.0.2.60/24"]);
+    agent.drain(other, 1);
+    assert!(scene.table().contains("192.0.2.50") && scene.table().contains("192.0.2.60"));
+    agent.release(other, 2);
+    assert!(!scene.table().contains("192.0.2.60"));
+    scene.assert_drains();
+    agent.release(scene.key(), 3);
+    scene.assert_clean();
 }
 
 /// The address that the next run holds again is missing at no moment: the connection stays.
@@ -358,10 +424,15 @@ fn a_drain_that_is_refused_leaves_the_address_held() {
         why
     };
     let scene = Scene::new(Ipv4);
-    let agent = Agent::start_without_guard(&scene.host);
+    let no_filter = || NftablesError::Open(std::io::Error::from_raw_os_error(nix::libc::EPROTONOSUPPORT));
+    let arp_table: ArpTableWriter = Box::new(move |_| Err(no_filter()));
+    let agent =
+        Agent::start_in(&scene.host, Vec::new(), Functions { arp_table, ..Functions::with_read_only_arp() });
     scene.hold_with(&agent);
-    let why = "cannot set the ARP parameters of eth0: Read-only file system (os error 30)";
-    assert_eq!(refused(&scene, &agent, 2), why);
+    let why = refused(&scene, &agent, 2);
+    let parts =
+        ["cannot set the ARP parameters of eth0: ", "Read-only file system", "; and cannot open a netfilter"];
+    assert!(parts.iter().all(|part| why.contains(part)), "{why}");
     drop(agent);
 
     let agent = scene.agent();
@@ -382,7 +453,7 @@ fn what_another_program_removes_from_lo_comes_back() {
         agent.wait_event(&KeeperEvent::Restored { key: scene.key(), count: 1 });
         scene.assert_drains();
         agent.release(scene.key(), 3);
-        assert_eq!((scene.host.ours(), scene.host.guard()), (vec![], (0, 0)));
+        scene.assert_clean();
     }
 }
 

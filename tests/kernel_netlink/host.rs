@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use vrrpd::kernel::address::{LOOPBACK, ObservedAddress, Origin};
 use vrrpd::kernel::keeper::{
-    AddressKeeper, AnnouncementRequest, Announcer, ArpControl, KeeperCommand, KeeperEvent, KeeperFunctions,
-    Promoter, frame_announcer,
+    AddressKeeper, AnnouncementRequest, Announcer, ArpControl, ArpTableWriter, KeeperCommand, KeeperEvent,
+    KeeperFunctions, Promoter, arp_table_writer, frame_announcer,
 };
 use vrrpd::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use vrrpd::kernel::netlink::Netlink;
@@ -114,6 +114,34 @@ impl Host {
     }
 }
 
+/// The functions of a keeper that differ between tests.
+pub(crate) struct Functions {
+    pub(crate) announcer: Announcer,
+    pub(crate) promoter: Promoter,
+    pub(crate) arp: ArpControl,
+    pub(crate) arp_table: ArpTableWriter,
+}
+
+impl Functions {
+    pub(crate) fn of_the_daemon() -> Self {
+        Self {
+            announcer: frame_announcer(),
+            promoter: Box::new(promote_secondaries),
+            arp: Box::new(arp),
+            arp_table: arp_table_writer(),
+        }
+    }
+
+    /// As in a container whose /proc/sys is read-only, as far as ARP is concerned.
+    pub(crate) fn with_read_only_arp() -> Self {
+        let read_only: ArpControl = Box::new(|interface, request| match request {
+            ArpRequest::Read => arp(interface, request),
+            ArpRequest::Write(_) => Err(std::io::Error::from_raw_os_error(nix::libc::EROFS)),
+        });
+        Self { arp: read_only, ..Self::of_the_daemon() }
+    }
+}
+
 /// A keeper and a monitor, connected.
 pub(crate) struct Agent {
     keeper: Arc<Mutex<Option<AddressKeeper>>>,
@@ -137,44 +165,27 @@ impl Agent {
     }
 
     pub(crate) fn start_with(host: &Host, announcer: Announcer) -> Self {
-        Self::start_in(host, Vec::new(), announcer, Box::new(promote_secondaries), Box::new(arp))
-    }
-
-    /// The next run of an agent, which knows these commands.
-    pub(crate) fn start_knowing(host: &Host, known: Vec<KeeperCommand>) -> Self {
-        Self::start_in(host, known, frame_announcer(), Box::new(promote_secondaries), Box::new(arp))
-    }
-
-    /// As in a container whose /proc/sys is read-only, except for `promote_secondaries`.
-    pub(crate) fn start_without_guard(host: &Host) -> Self {
-        let read_only: ArpControl = Box::new(|interface, request| match request {
-            ArpRequest::Read => arp(interface, request),
-            ArpRequest::Write(_) => Err(std::io::Error::from_raw_os_error(nix::libc::EROFS)),
-        });
-        Self::start_in(host, Vec::new(), frame_announcer(), Box::new(promote_secondaries), read_only)
+        Self::start_in(host, Vec::new(), Functions { announcer, ..Functions::of_the_daemon() })
     }
 
     /// As in a container whose /proc/sys is read-only.
     pub(crate) fn start_without_promotion(host: &Host) -> Self {
         host.ns.sysctl("ipv4/conf/eth0/promote_secondaries", "0");
-        let read_only = |_, _| Err(std::io::Error::from_raw_os_error(nix::libc::EROFS));
-        Self::start_in(host, Vec::new(), frame_announcer(), Box::new(read_only), Box::new(arp))
+        let promoter: Promoter = Box::new(|_, _| Err(std::io::Error::from_raw_os_error(nix::libc::EROFS)));
+        Self::start_in(host, Vec::new(), Functions { promoter, ..Functions::of_the_daemon() })
     }
 
-    fn start_in(
-        host: &Host,
-        known: Vec<KeeperCommand>,
-        announcer: Announcer,
-        promoter: Promoter,
-        arp: ArpControl,
-    ) -> Self {
+    /// An agent that knows these commands at its start.
+    pub(crate) fn start_in(host: &Host, known: Vec<KeeperCommand>, functions: Functions) -> Self {
         let (tell, events) = channel();
         let announced = Arc::default();
+        let Functions { announcer, promoter, arp, arp_table } = functions;
         let functions = KeeperFunctions {
             clock: Box::new(clock),
             announcer,
             promoter,
             arp,
+            arp_table,
             events: Box::new(move |event| drop(tell.send(event))),
         };
         let keeper = host.ns.enter(|| AddressKeeper::spawn_knowing(known, functions).unwrap());

@@ -276,8 +276,7 @@ fn leave_draining(daemon: &mut Daemon) {
 
 fn guard(daemon: &Daemon) -> (u8, u8) {
     let eth0 = "eth0".parse().unwrap();
-    let ArpValues { ignore, announce } =
-        daemon.node().ns.enter(|| arp(eth0, ArpRequest::Read).unwrap()).own;
+    let ArpValues { ignore, announce } = daemon.node().ns.enter(|| arp(eth0, ArpRequest::Read).unwrap()).own;
     (ignore, announce)
 }
 
@@ -298,10 +297,8 @@ fn a_drain_is_over_after_a_kill_and_its_guard_is_restored() {
 fn a_drain_goes_on_after_a_clean_up_that_is_told_so() {
     let mut pair = Pair::new();
     leave_draining(&mut pair.fe1);
-    let paths = DaemonPaths {
-        socket: pair.fe1.socket().to_owned(),
-        state_dir: pair.fe1.state_dir().to_owned(),
-    };
+    let paths =
+        DaemonPaths { socket: pair.fe1.socket().to_owned(), state_dir: pair.fe1.state_dir().to_owned() };
     let text = std::fs::read_to_string(pair.fe1.config()).unwrap();
     let clean_up = |drains, config: Option<vrrpd::config::Config>| {
         pair.fe1.node().ns.enter(|| clean_up::run(&paths, drains, || config)).unwrap()

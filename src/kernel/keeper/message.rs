@@ -1,5 +1,7 @@
 //! The commands to the keeper, and its events.
 
+use crate::kernel::nftables::NftablesError;
+use crate::kernel::resources::arp_guard::ArpRewrites;
 use crate::kernel::sysctl::{ArpRequest, ArpState, Promotion, Setting};
 use crate::types::{InstanceKey, InterfaceName, LinkFacts, MacAddr};
 use ipnet::IpNet;
@@ -205,3 +207,7 @@ pub type Promoter = Box<dyn FnMut(InterfaceName, Promotion) -> io::Result<Settin
 
 /// Reads or sets the ARP parameters of an interface.
 pub type ArpControl = Box<dyn FnMut(InterfaceName, ArpRequest) -> io::Result<ArpState> + Send>;
+
+/// Replaces the table that guards ARP where the parameters cannot be set; without content it is
+/// removed.
+pub type ArpTableWriter = Box<dyn FnMut(&ArpRewrites) -> Result<(), NftablesError> + Send>;

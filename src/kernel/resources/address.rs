@@ -100,6 +100,12 @@ impl AddressClaims {
         draining.map(|((_, address), _)| *address)
     }
 
+    /// The addresses that drain on an interface.
+    pub(super) fn draining_on(&self, index: u32) -> impl Iterator<Item = IpAddr> {
+        let of_it = self.0.iter().filter(move |((other, _), _)| *other == index);
+        of_it.filter(|(_, claim)| claim.desired == Desired::Draining).map(|((_, address), _)| *address)
+    }
+
     /// The claims, with those to `lo` that follow from them.
     fn with_loopback(&self) -> Self {
         let mut claims = self.clone();

@@ -17,10 +17,16 @@
 //! | yes | `all` has a value with which the kernel answers nevertheless | impossible |
 //! | no | as we set them, and something else was found | restore |
 //! | no | changed by somebody since | leave |
+//!
+//! Where the parameters cannot be set (a container whose `/proc/sys` is read-only), a table of the
+//! packet filter is the guard ([`ArpTable`]): it drops the replies that name a draining address as
+//! their sender, and has requests name an address of the interface instead.
 
-use super::{Refusals, Resource};
+use super::{Claims, Refusals, Resource};
+use crate::kernel::address::{ObservedAddress, Origin};
 use crate::kernel::sysctl::{ArpState, ArpValues};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The values that the guard sets.
 pub const GUARD: ArpValues = ArpValues { ignore: 1, announce: 2 };
@@ -132,11 +138,182 @@ fn restored(own: ArpValues, found: ArpValues) -> ArpValues {
     }
 }
 
+/// What the packet filter does for one draining address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ArpRewrite {
+    /// Index of the interface on which the address drains.
+    pub index: u32,
+    /// The draining address: replies that name it as their sender are dropped.
+    pub address: Ipv4Addr,
+    /// The address that requests name as their sender instead.
+    pub instead: Ipv4Addr,
+}
+
+/// The whole content of the table; without content there is no table.
+pub type ArpRewrites = BTreeSet<ArpRewrite>;
+
+/// The content of the table for the interfaces in `unset`, whose parameters cannot be set, and why.
+/// An interface without an address of its own has nothing that its requests could name.
+#[must_use]
+pub fn rewrites(
+    claims: &Claims,
+    unset: &BTreeMap<u32, String>,
+    addresses: &[ObservedAddress],
+) -> (ArpRewrites, Refusals) {
+    let (mut rewrites, mut refused) = (ArpRewrites::new(), Refusals::new());
+    for (index, why) in unset {
+        let mut own = addresses.iter().filter(|it| it.index == *index && it.origin == Origin::Foreign);
+        let Some(instead) = own.find_map(|it| ipv4(it.net.addr())) else {
+            let why = format!("{why}; and the interface has no IPv4 address of its own");
+            refused.insert(Resource::ArpGuard { index: *index }, why);
+            continue;
+        };
+        let draining = claims.draining_on(*index).filter_map(ipv4);
+        rewrites.extend(draining.map(|address| ArpRewrite { index: *index, address, instead }));
+    }
+    (rewrites, refused)
+}
+
+const fn ipv4(address: IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    }
+}
+
+/// What is known about the table. It outlives this agent, as the addresses on `lo` do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ArpTable {
+    /// An earlier run may have left one.
+    #[default]
+    Unknown,
+    /// There is none.
+    Absent,
+    /// There is one, with this content, unless another program has removed it.
+    Present(ArpRewrites),
+}
+
+impl ArpTable {
+    /// What to write before addresses move: what is wanted, and what is still needed until the
+    /// addresses that drained are off `lo`.
+    #[must_use]
+    pub fn before_moves(&self, wanted: &ArpRewrites) -> Option<ArpRewrites> {
+        let needed = match self {
+            Self::Present(present) => present | wanted,
+            Self::Unknown | Self::Absent => wanted.clone(),
+        };
+        (!wanted.is_empty()).then_some(needed)
+    }
+
+    /// What to write when addresses have moved. What an earlier run left is not needed any more: the
+    /// interfaces that need a guard have one by now.
+    #[must_use]
+    pub fn after_moves(&self, wanted: &ArpRewrites) -> Option<ArpRewrites> {
+        let differs = match self {
+            Self::Present(present) => present != wanted,
+            Self::Unknown => wanted.is_empty(),
+            Self::Absent => false,
+        };
+        differs.then(|| wanted.clone())
+    }
+
+    /// Takes the content that was written.
+    pub fn on_written(&mut self, content: ArpRewrites) {
+        *self = if content.is_empty() { Self::Absent } else { Self::Present(content) };
+    }
+
+    /// The interfaces that the table guards.
+    #[must_use]
+    pub fn interfaces(&self) -> BTreeSet<u32> {
+        match self {
+            Self::Present(present) => present.iter().map(|rewrite| rewrite.index).collect(),
+            Self::Unknown | Self::Absent => BTreeSet::new(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::Desired;
     use super::*;
+    use crate::kernel::address::{AddressRank, Readiness};
+    use netlink_packet_route::address::AddressScope;
 
     const ETH0: u32 = 2;
+
+    fn rewrite(address: &str) -> ArpRewrite {
+        ArpRewrite { index: ETH0, address: address.parse().unwrap(), instead: "192.0.2.10".parse().unwrap() }
+    }
+
+    fn claims(draining: &[&str]) -> Claims {
+        let mut claims = Claims::default();
+        for address in draining {
+            claims.add_address(ETH0, format!("{address}/24").parse().unwrap(), Desired::Draining);
+        }
+        claims.add_address(ETH0, "192.0.2.70/24".parse().unwrap(), Desired::Held);
+        claims
+    }
+
+    fn seen(index: u32, net: &str, origin: Origin) -> ObservedAddress {
+        ObservedAddress {
+            index,
+            net: net.parse().unwrap(),
+            peer: None,
+            origin,
+            rank: AddressRank::Primary,
+            readiness: Readiness::Ready,
+            note: None,
+            scope: AddressScope::Universe,
+        }
+    }
+
+    #[test]
+    fn requests_name_an_address_of_the_interface_and_without_one_there_is_no_guard() {
+        let claims = claims(&["192.0.2.50", "192.0.2.51"]);
+        let unset = BTreeMap::from([(ETH0, "read-only".to_owned())]);
+        let others = [
+            seen(3, "192.0.2.8/24", Origin::Foreign),
+            seen(ETH0, "2001:db8::10/64", Origin::Foreign),
+            seen(ETH0, "192.0.2.70/24", Origin::Ours),
+        ];
+        let own = [&others[..], &[seen(ETH0, "192.0.2.10/24", Origin::Foreign)]].concat();
+        let both = ["192.0.2.50", "192.0.2.51"].map(rewrite).into();
+        assert_eq!(rewrites(&claims, &unset, &own), (both, Refusals::new()));
+        let why = "read-only; and the interface has no IPv4 address of its own".to_owned();
+        let refused = Refusals::from([(Resource::ArpGuard { index: ETH0 }, why)]);
+        assert_eq!(rewrites(&claims, &unset, &others), (ArpRewrites::new(), refused));
+        assert_eq!(rewrites(&claims, &BTreeMap::new(), &own), (ArpRewrites::new(), Refusals::new()));
+    }
+
+    #[test]
+    fn the_table_has_the_old_and_the_new_while_addresses_move() {
+        let [one, other] = ["192.0.2.50", "192.0.2.51"].map(|address| ArpRewrites::from([rewrite(address)]));
+        let (nothing, both) = (ArpRewrites::new(), &one | &other);
+        let mut table = ArpTable::Absent;
+        assert_eq!((table.before_moves(&nothing), table.after_moves(&nothing)), (None, None));
+        assert_eq!(table.before_moves(&one), Some(one.clone()));
+        table.on_written(one.clone());
+        assert_eq!(table.interfaces(), BTreeSet::from([ETH0]));
+        // It is written in each pass, because another program may have removed it.
+        assert_eq!((table.before_moves(&one), table.after_moves(&one)), (Some(one), None));
+        assert_eq!(table.before_moves(&other), Some(both.clone()));
+        table.on_written(both);
+        assert_eq!(table.after_moves(&other), Some(other));
+        assert_eq!(
+            (table.before_moves(&nothing), table.after_moves(&nothing)),
+            (None, Some(nothing.clone()))
+        );
+        table.on_written(nothing);
+        assert_eq!(table, ArpTable::Absent);
+    }
+
+    #[test]
+    fn the_table_of_an_earlier_run_goes_unless_it_is_needed() {
+        let (nothing, one) = (ArpRewrites::new(), ArpRewrites::from([rewrite("192.0.2.50")]));
+        assert_eq!(ArpTable::Unknown.before_moves(&nothing), None);
+        assert_eq!(ArpTable::Unknown.after_moves(&nothing), Some(nothing));
+        assert_eq!(ArpTable::Unknown.before_moves(&one), Some(one));
+    }
 
     fn values(ignore: u8, announce: u8) -> ArpValues {
         ArpValues { ignore, announce }

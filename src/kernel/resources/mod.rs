@@ -138,6 +138,11 @@ impl Claims {
         self.addresses.on_interfaces_ipv4(Desired::Draining)
     }
 
+    /// The addresses that must drain on an interface.
+    pub fn draining_on(&self, index: u32) -> impl Iterator<Item = IpAddr> {
+        self.addresses.draining_on(index)
+    }
+
     /// What is wanted of an address on an interface.
     #[must_use]
     pub fn desired(&self, index: u32, address: IpAddr) -> Option<Desired> {
@@ -326,10 +331,17 @@ impl ResourceDifference {
     /// The guards that can be restored: none while an address that should not be on `lo` is there.
     #[must_use]
     pub fn due_guard_removals(&self, refused: &mut Refusals) -> Vec<GuardOperation> {
-        let stays = self.loopback_removals.iter().find_map(|it| refused.get(&it.resource())).cloned();
-        let Some(why) = stays else { return self.guard_removals.clone() };
+        let Some(why) = self.left_on_loopback(refused) else { return self.guard_removals.clone() };
         refused.extend(self.guard_removals.iter().map(|it| (it.resource(), why.clone())));
         Vec::new()
+    }
+}
+
+impl ResourceDifference {
+    /// Why an address that should not be on `lo` is still there, if one is.
+    #[must_use]
+    pub fn left_on_loopback(&self, refused: &Refusals) -> Option<String> {
+        self.loopback_removals.iter().find_map(|operation| refused.get(&operation.resource())).cloned()
     }
 }
 
