@@ -331,9 +331,10 @@ impl KeeperThread {
     /// Lists what is in the kernel, of every kind.
     fn observe(&mut self) -> Result<Observed, NetlinkError> {
         let addresses = self.netlink.addresses()?;
-        let loopback = match self.ledger.drains() {
-            true if self.netlink.link_state(LOOPBACK)? != AdminState::Up => LoopbackState::Down,
-            true | false => LoopbackState::Up,
+        let loopback = if self.ledger.drains() && self.netlink.link_state(LOOPBACK)? != AdminState::Up {
+            LoopbackState::Down
+        } else {
+            LoopbackState::Up
         };
         let interfaces = self.ledger.arp_interfaces(&addresses);
         let arp = interfaces.into_iter().map(|index| (index, self.arp(index, ArpRequest::Read))).collect();

@@ -19,7 +19,8 @@ pub(super) struct KeptInstance {
     pub(super) addresses: Vec<IpNet>,
     pub(super) declaration: Declaration,
     pub(super) desired: Desired,
-    /// What was wanted before the addresses had to drain: what is wanted again if they cannot.
+    /// What was wanted before the addresses had to drain: what is wanted again if they cannot. Once
+    /// they drain, nothing is.
     before_drain: Desired,
     pub(super) epoch: u64,
     pub(super) answer: AnswerState,
@@ -289,7 +290,11 @@ impl KeptInstance {
         Some(match self.desired {
             Desired::Held => KeeperEvent::Held { key, epoch: self.epoch, outcome },
             Desired::Draining => {
-                if outcome.is_err() && self.before_drain == Desired::Held {
+                if outcome.is_ok() {
+                    // From now on another node has the addresses: they do not come back by
+                    // themselves.
+                    self.before_drain = Desired::Draining;
+                } else if self.before_drain == Desired::Held {
                     self.desired = Desired::Held;
                     // What has moved already comes back, and was not removed by another program.
                     self.in_place.clear();

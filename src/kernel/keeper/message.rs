@@ -100,7 +100,8 @@ pub enum KeeperEvent {
         /// The epoch of the `Drain` that is answered.
         epoch: u64,
         /// `Err`: the addresses cannot drain, and why. If they were held before, they are held
-        /// again, until the next command. Otherwise this is tried again until `Hold` or `Release`.
+        /// again, until the next command. Otherwise (they drained already, or were not there) this
+        /// is tried again until `Hold` or `Release`.
         outcome: Result<(), String>,
     },
     /// The answer to [`KeeperCommand::Release`].

@@ -655,6 +655,24 @@ fn addresses_that_cannot_drain_are_held_again_until_the_next_command() {
     assert_eq!(bench.places(), on_eth0());
 }
 
+/// Another node has the addresses by then.
+#[test]
+fn addresses_that_drain_do_not_come_back_when_the_drain_is_asked_for_again_and_fails() {
+    let mut bench = Bench::draining();
+    bench.drain(51, 3);
+    let mut events = Vec::new();
+    let _ = bench.ledger.fail(bench.now, "no answer", &mut events);
+    assert_eq!(events, [drain_answer(3, Err("no answer".to_owned()))]);
+    bench.loopback = LoopbackState::Down;
+    bench.drain(51, 4);
+    let why = "the interface lo is down".to_owned();
+    assert_eq!(bench.pass(), [drain_answer(4, Err(why))]);
+    bench.loopback = LoopbackState::Up;
+    bench.wait(RETRY);
+    assert_eq!(bench.pass(), []);
+    assert_eq!(bench.places(), on_lo());
+}
+
 #[test]
 fn a_drain_that_nothing_was_held_before_is_tried_again() {
     let mut bench = Bench::new();
