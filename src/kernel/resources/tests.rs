@@ -121,7 +121,8 @@ fn a_drain_that_goes_on_changes_nothing() {
 /// What is refused, what is done, and what counts as refused.
 #[test]
 fn nothing_is_done_that_depends_on_what_failed() {
-    let table: [(Desired, Observed, Resource, &[String], &[Resource]); 6] = [
+    type Row<'r> = (Desired, Observed, Resource, &'r [String], &'r [Resource]);
+    let table: [Row<'_>; 6] = [
         (Desired::Draining, held(), GUARD_OF_ETH0, &[], &[ON_LO, ON_ETH0, GUARD_OF_ETH0]),
         (Desired::Draining, held(), ON_LO, &[guard(GUARD)], &[ON_LO, ON_ETH0]),
         (Desired::Draining, held(), ON_ETH0, &[guard(GUARD), "add 192.0.2.50 to lo".into()], &[ON_ETH0]),
