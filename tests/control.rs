@@ -7,6 +7,8 @@
 mod documents;
 #[path = "control/hostile.rs"]
 mod hostile;
+#[path = "control/nodes.rs"]
+mod nodes;
 #[path = "control/server.rs"]
 mod server;
 #[path = "control/wire.rs"]

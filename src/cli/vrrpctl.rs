@@ -68,7 +68,7 @@ pub enum ControlCommand {
     /// Put demoted virtual routers back into service on this node
     ///
     /// Ends a demotion and does nothing else: a Backup that is not demoted stays Backup, and the
-    /// answer says why. To move a virtual router here, demote it where it is Active.
+    /// answer says why. To move a virtual router here, take it, or demote it where it is Active.
     Promote {
         /// The virtual routers that the command is about.
         #[command(flatten)]

@@ -34,7 +34,13 @@ impl AgentSnapshot {
         };
         let (name, ours) = (&router.spec.name, router.effective);
         let (node, theirs) = (NamedNode::of(&self.names, active.address), active.priority);
-        let elsewhere = format!("to move it here, run on {}: vrrpctl demote {name}", node.in_short());
+        let knows_the_active =
+            self.redundancy(router).is_some_and(|it| it.standbys.iter().any(|other| other.is_active));
+        let elsewhere = if knows_the_active {
+            format!("to move it here: vrrpctl take {name}")
+        } else {
+            format!("to move it here, run on {}: vrrpctl demote {name}", node.in_short())
+        };
         let preempts = match router.spec.role {
             Role::Owner | Role::Contender { preempt: Preempt::Allow, .. } => Preempt::Allow,
             Role::Contender { preempt: Preempt::Forbid, .. } => Preempt::Forbid,
