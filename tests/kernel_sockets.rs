@@ -4,6 +4,8 @@
 
 #[path = "kernel_sockets/announcements.rs"]
 mod announcements;
+#[path = "kernel_sockets/channel.rs"]
+mod channel;
 mod support;
 
 use std::io;
