@@ -44,6 +44,9 @@ const LOOK_AT_SOCKETS: Duration = Duration::from_secs(1);
 /// The routers are looked at this often even if nothing happened: another source address is no
 /// event.
 const LOOK_AT_ROUTERS: Duration = Duration::from_secs(10);
+/// The limit for an answer about the other nodes. While the disk of the key hangs, the rest of the
+/// state is told without it.
+const ANSWER: Duration = Duration::from_millis(300);
 /// The limit for reading the key; after this time its disk hangs.
 const READING: Duration = Duration::from_secs(5);
 
@@ -124,9 +127,16 @@ impl ChannelHandle {
     /// What is known about the other nodes.
     pub(crate) async fn status(&self) -> ChannelStatus {
         let (reply, status) = oneshot::channel();
-        match self.requests.send(ChannelRequest::Status(reply)).await {
-            Ok(()) => status.await.unwrap_or_default(),
-            Err(_) => ChannelStatus::default(),
+        let exchange = async {
+            self.requests.send(ChannelRequest::Status(reply)).await.ok()?;
+            status.await.ok()
+        };
+        match timeout(ANSWER, exchange).await {
+            Ok(status) => status.unwrap_or_default(),
+            Err(_) => {
+                let state = ChannelState::Broken("the file of the key is still being read".to_owned());
+                ChannelStatus { state, ..ChannelStatus::default() }
+            }
         }
     }
 
@@ -270,6 +280,11 @@ impl ChannelTask {
                 Ok(OpenChannel { settings, routers_at: clock::now(), ..open })
             }
             Some(_) | None => {
+                for (_, reply) in std::mem::take(&mut self.takes) {
+                    let why =
+                        "the nodes do not know one another yet, because the key or the port has changed";
+                    let _ = reply.send(TakeOutcome::Refused(why.to_owned()));
+                }
                 let session = session().map_err(|error| format!("no random numbers: {error}"))?;
                 let channel = Channel::new(session, key.clone());
                 let sockets = ChannelSockets::new(settings.port, arrived.clone());
