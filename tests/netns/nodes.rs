@@ -9,7 +9,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
 /// How long nodes take to find out that nobody would take over.
-const FOUND_OUT: std::time::Duration = ms(9_000);
+pub(super) const FOUND_OUT: std::time::Duration = ms(9_000);
 
 /// Writes a key of which each octet is `octet`.
 fn write_key(lab: &Lab, node: &str, octet: u8) -> String {
@@ -20,7 +20,7 @@ fn write_key(lab: &Lab, node: &str, octet: u8) -> String {
 }
 
 /// A configuration with a name and a key.
-fn knowing(lab: &Lab, node: &str, router: &Router) -> Config {
+pub(super) fn knowing(lab: &Lab, node: &str, router: &Router) -> Config {
     let key = write_key(lab, node, b'k');
     Config::new().agent(&[("node_name", node), ("peer_key_file", &key)]).with(router)
 }
