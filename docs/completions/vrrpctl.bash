@@ -25,8 +25,14 @@ _vrrpctl() {
             vrrpctl,events)
                 cmd="vrrpctl__subcmd__events"
                 ;;
+            vrrpctl,health)
+                cmd="vrrpctl__subcmd__health"
+                ;;
             vrrpctl,help)
                 cmd="vrrpctl__subcmd__help"
+                ;;
+            vrrpctl,is-active)
+                cmd="vrrpctl__subcmd__is__subcmd__active"
                 ;;
             vrrpctl,promote)
                 cmd="vrrpctl__subcmd__promote"
@@ -43,6 +49,9 @@ _vrrpctl() {
             vrrpctl,take)
                 cmd="vrrpctl__subcmd__take"
                 ;;
+            vrrpctl,wait)
+                cmd="vrrpctl__subcmd__wait"
+                ;;
             vrrpctl__subcmd__help,check)
                 cmd="vrrpctl__subcmd__help__subcmd__check"
                 ;;
@@ -52,8 +61,14 @@ _vrrpctl() {
             vrrpctl__subcmd__help,events)
                 cmd="vrrpctl__subcmd__help__subcmd__events"
                 ;;
+            vrrpctl__subcmd__help,health)
+                cmd="vrrpctl__subcmd__help__subcmd__health"
+                ;;
             vrrpctl__subcmd__help,help)
                 cmd="vrrpctl__subcmd__help__subcmd__help"
+                ;;
+            vrrpctl__subcmd__help,is-active)
+                cmd="vrrpctl__subcmd__help__subcmd__is__subcmd__active"
                 ;;
             vrrpctl__subcmd__help,promote)
                 cmd="vrrpctl__subcmd__help__subcmd__promote"
@@ -70,6 +85,9 @@ _vrrpctl() {
             vrrpctl__subcmd__help,take)
                 cmd="vrrpctl__subcmd__help__subcmd__take"
                 ;;
+            vrrpctl__subcmd__help,wait)
+                cmd="vrrpctl__subcmd__help__subcmd__wait"
+                ;;
             *)
                 ;;
         esac
@@ -77,7 +95,7 @@ _vrrpctl() {
 
     case "${cmd}" in
         vrrpctl)
-            opts="-h -V --socket --json --help --version status show demote promote take events reload check help"
+            opts="-h -V --socket --json --help --version status show demote promote take events health is-active wait reload check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -168,8 +186,26 @@ _vrrpctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        vrrpctl__subcmd__health)
+            opts="-h --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         vrrpctl__subcmd__help)
-            opts="status show demote promote take events reload check help"
+            opts="status show demote promote take events health is-active wait reload check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -224,7 +260,35 @@ _vrrpctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        vrrpctl__subcmd__help__subcmd__health)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         vrrpctl__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vrrpctl__subcmd__help__subcmd__is__subcmd__active)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -301,6 +365,38 @@ _vrrpctl() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vrrpctl__subcmd__help__subcmd__wait)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vrrpctl__subcmd__is__subcmd__active)
+            opts="-h --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -387,6 +483,32 @@ _vrrpctl() {
                 return 0
             fi
             case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vrrpctl__subcmd__wait)
+            opts="-h --for --timeout --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --for)
+                    COMPREPLY=($(compgen -W "active backup settled" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

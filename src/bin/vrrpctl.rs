@@ -12,10 +12,12 @@ use vrrpd::control::client::{
     Client, ClientError, DemoteRequest, EventSelection, Exit, Force, LOCAL_ERROR, LastResort, ReloadMode,
     Selection,
 };
+use vrrpd::control::health::{HEALTH_UNKNOWN, NodeHealth};
 use vrrpd::control::message::{DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, StatusDoc, VERSION};
 use vrrpd::control::render::{self, Width, terminal};
+use vrrpd::control::wait::{Waited, is_active, state_line};
 use vrrpd::runtime::candidate::{self, Candidate, LoadPurpose};
-use vrrpd::runtime::clock::wall;
+use vrrpd::runtime::clock::{now, wall};
 
 /// Why a command failed, with or without an answer of the daemon.
 #[derive(Debug, thiserror::Error)]
@@ -38,21 +40,20 @@ enum OutputFormat {
 fn main() -> ExitCode {
     let cli: Cli = cli::arguments();
     let output = if cli.json { OutputFormat::Json } else { OutputFormat::Text };
-    let exit = run(&cli, output).unwrap_or_else(|failure| report(&failure, output));
-    ExitCode::from(exit as u8)
+    run(&cli, output).unwrap_or_else(|failure| report(&failure, output).into())
 }
 
-fn run(cli: &Cli, output: OutputFormat) -> Result<Exit, CommandFailure> {
+fn run(cli: &Cli, output: OutputFormat) -> Result<ExitCode, CommandFailure> {
     let connect = || Client::connect(&cli.socket);
     match &cli.command {
         ControlCommand::Status { name } => {
             let document = connect()?.status(name.as_deref())?;
             output.print(&document, |d| render::status(d, width()))?;
-            Ok(Exit::Done)
+            Ok(Exit::Done.into())
         }
         ControlCommand::Show { name } => {
             output.print(&connect()?.show(name)?, render::show)?;
-            Ok(Exit::Done)
+            Ok(Exit::Done.into())
         }
         ControlCommand::Demote { which, reason, span, last_resort, force } => {
             let last_resort = if *last_resort { LastResort::Yes } else { LastResort::No };
@@ -64,13 +65,13 @@ fn run(cli: &Cli, output: OutputFormat) -> Result<Exit, CommandFailure> {
             let document = connect()?.demote(&selection(which), &order, tell_that_it_waits)?;
             warn(document.warning.as_deref());
             output.print(&document, render::demote)?;
-            Ok(outcome(&document))
+            Ok(outcome(&document).into())
         }
         ControlCommand::Promote { which } => {
             let document = connect()?.promote(&selection(which))?;
             warn(document.warning.as_deref());
             output.print(&document, render::promote)?;
-            Ok(Exit::Done)
+            Ok(Exit::Done.into())
         }
         ControlCommand::Take { name } => {
             let document = connect()?.take(name)?;
@@ -79,7 +80,8 @@ fn run(cli: &Cli, output: OutputFormat) -> Result<Exit, CommandFailure> {
                 "refused" => Exit::Refused,
                 "no_answer" => Exit::TimedOut,
                 _ => Exit::Done,
-            })
+            }
+            .into())
         }
         ControlCommand::Events { names, last, since, severity, follow: goes_on } => {
             let since = since.map(|since| since.time(wall()));
@@ -88,7 +90,24 @@ fn run(cli: &Cli, output: OutputFormat) -> Result<Exit, CommandFailure> {
                 return follow(connect()?, &wanted, output);
             }
             output.print(&connect()?.events(&wanted)?, render::events)?;
-            Ok(Exit::Done)
+            Ok(Exit::Done.into())
+        }
+        ControlCommand::Health => Ok(health(cli, output)),
+        ControlCommand::IsActive { name } => {
+            let active = is_active(&connect()?.status(Some(name))?);
+            Ok(if active { Exit::Done } else { Exit::Failed }.into())
+        }
+        ControlCommand::Wait { name, goal, timeout } => {
+            let (document, exit) = match connect()?.wait(name, *goal, *timeout, now)? {
+                Waited::Reached(document) => (document, Exit::Done),
+                Waited::TimeIsOver(document) => {
+                    let _best_effort =
+                        writeln!(io::stderr(), "vrrpctl: {name} is not {goal} after {timeout:?}");
+                    (document, Exit::TimedOut)
+                }
+            };
+            output.print(&document, |document| state_line(document) + "\n")?;
+            Ok(exit.into())
         }
         ControlCommand::Reload { dry_run } => {
             let intent = if *dry_run { ReloadMode::DryRun } else { ReloadMode::Apply };
@@ -98,7 +117,8 @@ fn run(cli: &Cli, output: OutputFormat) -> Result<Exit, CommandFailure> {
                 (false, _) => Exit::Usage,
                 (true, false) => Exit::Refused,
                 (true, true) => Exit::Done,
-            })
+            }
+            .into())
         }
         ControlCommand::Check { file, strict } => {
             let style = style(&io::stdout());
@@ -108,9 +128,31 @@ fn run(cli: &Cli, output: OutputFormat) -> Result<Exit, CommandFailure> {
             // The text has the colours of this program already, so it is not made safe again.
             output.write(&checked.document, |_| checked.text.clone())?;
             let rigour = if *strict { Rigour::Strict } else { Rigour::Usual };
-            Ok(checked.exit(rigour))
+            Ok(checked.exit(rigour).into())
         }
     }
+}
+
+/// Judges this node for a monitoring system. Whatever goes wrong here makes the health unknown: the
+/// codes of other commands mean something else to a monitoring system.
+fn health(cli: &Cli, output: OutputFormat) -> ExitCode {
+    let judged = || -> Result<ExitCode, CommandFailure> {
+        let health = NodeHealth::of(&Client::connect(&cli.socket)?.status(None)?);
+        output.print(&health.document, render::health)?;
+        Ok(health.exit_code().into())
+    };
+    judged().unwrap_or_else(|failure| {
+        match output {
+            // A monitoring system reads standard output only.
+            OutputFormat::Text => {
+                let _best_effort = write(&render::health_unknown(&failure.to_string()));
+            }
+            OutputFormat::Json => {
+                report(&failure, output);
+            }
+        }
+        HEALTH_UNKNOWN.into()
+    })
 }
 
 /// Prints events as they come: lines of text, or one JSON document a line.
@@ -118,7 +160,7 @@ fn follow(
     mut client: Client,
     wanted: &EventSelection<'_>,
     output: OutputFormat,
-) -> Result<Exit, CommandFailure> {
+) -> Result<ExitCode, CommandFailure> {
     let mut written = Ok(());
     client.follow(wanted, |document: EventsDoc| {
         let text = match output {
@@ -129,7 +171,7 @@ fn follow(
         if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     written.or_else(unless_the_reader_left)?;
-    Ok(Exit::Done)
+    Ok(Exit::Done.into())
 }
 
 fn selection(which: &Which) -> Selection {

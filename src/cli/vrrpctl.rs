@@ -6,7 +6,9 @@
 use crate::agent::Severity;
 use crate::config::parse_duration;
 use crate::control::check::DEFAULT_CONFIG;
+use crate::control::wait::WaitGoal;
 use crate::control::{DEFAULT_SOCKET, DEMOTION_SPAN};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -16,7 +18,7 @@ use std::time::Duration;
 /// See and steer the virtual routers of this node.
 ///
 /// Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 daemon not reachable,
-/// 4 refused because it would harm the service, 5 timed out.
+/// 4 refused because it would harm the service, 5 timed out. The command health has codes of its own.
 #[derive(Debug, Parser)]
 #[command(name = "vrrpctl", version, max_term_width = 80)]
 pub struct Cli {
@@ -106,6 +108,35 @@ pub enum ControlCommand {
         #[arg(long, short)]
         follow: bool,
     },
+    /// Tell in one line how well this node is, for monitoring
+    ///
+    /// Exit codes, as monitoring plug-ins have them: 0 OK, 1 WARNING (a router is demoted, nobody would
+    /// take over a router that is Active here, or status has a warning), 2 CRITICAL (a router has a
+    /// fault, or status has an error), 3 UNKNOWN (the daemon cannot be asked). A router that is starting
+    /// is OK.
+    Health,
+    /// Tell by the exit code alone whether a virtual router is Active here
+    ///
+    /// Prints nothing. Exit codes: 0 every family of it is Active here; 1 not.
+    IsActive {
+        /// A virtual router
+        name: String,
+    },
+    /// Wait until a virtual router has settled, and print its state
+    ///
+    /// With --json this prints the document of status. If the time is over before that, the exit
+    /// code is 5.
+    Wait {
+        /// A virtual router
+        name: String,
+        /// What to wait for: that it is Active here, that it is Backup here, or that it is not starting,
+        /// hands nothing over, and knows an Active, here or elsewhere
+        #[arg(long = "for", value_name = "STATE", default_value = "settled", hide_possible_values = true, value_parser = goal())]
+        goal: WaitGoal,
+        /// How long to wait, such as 500ms, 30s or 5m
+        #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = wait_span)]
+        timeout: Duration,
+    },
     /// Have the daemon read its configuration again
     ///
     /// Prints what changes. All or nothing: a file with an error changes nothing, and the exit code
@@ -170,6 +201,16 @@ impl FromStr for Since {
                 .to_owned()
         })
     }
+}
+
+/// Parses what a script waits for. The shells complete its names.
+fn goal() -> impl TypedValueParser<Value = WaitGoal> {
+    PossibleValuesParser::new(WaitGoal::ALL.map(WaitGoal::as_str)).try_map(|name| name.parse::<WaitGoal>())
+}
+
+/// Parses how long a script waits.
+fn wait_span(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| format!("{error}; write it like 500ms, 30s or 5m"))
 }
 
 /// Parses how long a demotion lasts.

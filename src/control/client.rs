@@ -9,7 +9,9 @@ use super::message::{
     VERSION,
 };
 use super::varlink::{Call, FrameBuffer, Reply, encode_call};
+use super::wait::{WaitGoal, Waited};
 use crate::agent::{Severity, named};
+use crate::types::MonoTime;
 use jiff::Timestamp;
 use nix::sys::socket::{getsockopt, sockopt};
 use serde::de::DeserializeOwned;
@@ -19,6 +21,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// The limit of the connection, and of answers that only read. A healthy daemon answers within
@@ -28,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const COMMAND_PATIENCE: Duration = Duration::from_secs(130);
 /// The time after which a command that is still under way says so.
 const PROMPT: Duration = Duration::from_millis(300);
+/// How long [`Client::wait`] waits before it asks again.
+const PAUSE: Duration = Duration::from_millis(100);
 /// The largest reply in bytes: that of some 10,000 routers.
 const REPLY_MAX: usize = 32 * 1024 * 1024;
 
@@ -46,6 +51,12 @@ pub enum Exit {
     Refused = 4,
     /// The daemon did not answer in time.
     TimedOut = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
 }
 
 /// Why a call failed.
@@ -295,6 +306,48 @@ impl Client {
             }
             self.stream.set_read_timeout(None).map_err(|source| self.broken(source))?;
             reply = self.read_reply()?;
+        }
+    }
+
+    /// Waits until a router has reached a goal, or until the time is over. `now` reads a clock that
+    /// never steps.
+    ///
+    /// Asks for the status every 100 ms, and does not follow the events: that an Active elsewhere
+    /// was heard, or that a hand-over ended, is not always an event, and a question needs no care
+    /// for what happened before the first event came.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn wait(
+        &mut self,
+        name: &str,
+        goal: WaitGoal,
+        timeout: Duration,
+        now: impl Fn() -> MonoTime,
+    ) -> Result<Waited, ClientError> {
+        let begun = now();
+        loop {
+            let status = self.status(Some(name))?;
+            if goal.is_reached(&status) {
+                return Ok(Waited::Reached(status));
+            }
+            let left = timeout.saturating_sub(now().since(begun));
+            if left.is_zero() {
+                return Ok(Waited::TimeIsOver(status));
+            }
+            self.pause(left.min(PAUSE))?;
+        }
+    }
+
+    /// Lets time pass, and notices at once that the daemon ends.
+    fn pause(&mut self, span: Duration) -> Result<(), ClientError> {
+        match self.reply(span) {
+            Err(ClientError::TimedOut { .. }) => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Err(ClientError::NotUnderstood {
+                path: self.path.clone(),
+                detail: "it answers a question that was not asked".to_owned(),
+            }),
         }
     }
 

@@ -726,6 +726,34 @@ pub struct FindingDoc {
     pub help: String,
 }
 
+/// The answer to `health`: how well this node is, for monitoring.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+pub struct HealthDoc {
+    /// The version of this document. Fields may be added under it; none changes or goes.
+    pub version: u32,
+    /// The name of the node that answers.
+    pub node: String,
+    /// The level of the worst finding: `ok`, `warning` or `critical`.
+    pub level: Word,
+    /// One line for people, without the level. The wording may change.
+    pub summary: String,
+    /// Everything that is wrong, the worst first; empty if the level is `ok`.
+    pub findings: Vec<HealthFindingDoc>,
+}
+
+/// Something that is wrong with a router, or with the node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+pub struct HealthFindingDoc {
+    /// The name of the router; null: this is about the node.
+    pub name: Option<String>,
+    /// How urgent it is: `warning` or `critical`.
+    pub level: Word,
+    /// One sentence for people. The wording may change.
+    pub message: String,
+}
+
 /// The answer of any command that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]

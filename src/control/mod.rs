@@ -11,9 +11,11 @@ pub mod check;
 pub mod client;
 mod connection;
 mod document;
+pub mod health;
 pub mod message;
 mod reload;
 pub mod render;
+mod router_state;
 #[cfg(any(test, feature = "schema"))]
 pub mod schema;
 mod server;
@@ -21,6 +23,7 @@ mod service;
 mod snapshot_broker;
 mod socket;
 mod varlink;
+pub mod wait;
 
 pub use server::{Limits, Server};
 pub use service::{DEMOTION_SPAN, INTERFACE_DESCRIPTION};

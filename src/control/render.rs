@@ -15,7 +15,7 @@ pub use table::{Width, status};
 
 use self::terminal::line as printable;
 use super::message::{
-    DemoteDoc, DemoteResultDoc, DemotedDoc, EventsDoc, LastHeardDoc, PromoteDoc, PromoteResultDoc,
+    DemoteDoc, DemoteResultDoc, DemotedDoc, EventsDoc, HealthDoc, LastHeardDoc, PromoteDoc, PromoteResultDoc,
     StandbyDoc, StatusDoc, TakeDoc,
 };
 use crate::words::{self, NamedNode, span};
@@ -69,6 +69,25 @@ pub fn successors(document: &StatusDoc, selected: &dyn Fn(&str) -> bool) -> Stri
         let _infallible = writeln!(text, "{}: {outlook}.", served.name);
     }
     text
+}
+
+/// The line of `health`, as monitoring systems read it.
+#[must_use]
+pub fn health(document: &HealthDoc) -> String {
+    health_line(&document.level.to_uppercase(), &document.summary)
+}
+
+/// The line of `health` if the daemon cannot be asked.
+#[must_use]
+pub fn health_unknown(why: &str) -> String {
+    health_line("UNKNOWN", why)
+}
+
+/// Makes one line of a level and its reason. Monitoring systems take what follows a `|` for
+/// measurements, and the words of a check may have one.
+fn health_line(level: &str, why: &str) -> String {
+    let why = why.replace('\n', ". ").replace('|', "/");
+    format!("{level}: {}\n", printable(&why))
 }
 
 /// The text of `promote`: one sentence per router.

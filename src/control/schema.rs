@@ -10,8 +10,10 @@ use super::document::{
     CHECKSUM_POLICIES, DEMOTE_OUTCOMES, HEALTHS, LINK_LOCAL_RULES, PRESENCES, PROMOTE_OUTCOMES, ROLES,
     TAKE_OUTCOMES, WATCHED_KINDS,
 };
+use super::health::HEALTH_LEVELS;
 use super::message::{
-    CheckDoc, DemoteDoc, ErrorDoc, EventsDoc, PromoteDoc, ReloadDoc, ShowDoc, StatusDoc, TakeDoc, VERSION,
+    CheckDoc, DemoteDoc, ErrorDoc, EventsDoc, HealthDoc, PromoteDoc, ReloadDoc, ShowDoc, StatusDoc, TakeDoc,
+    VERSION,
 };
 use super::reload::{CHECK_ACTIONS, EFFECTS, ROUTER_ACTIONS};
 use crate::agent::{HOOK_OUTCOMES, Severity, named};
@@ -35,6 +37,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("demote", schema::<DemoteDoc>("vrrpctl demote --json")),
         ("error", schema::<ErrorDoc>("Any command that failed, with --json")),
         ("events", schema::<EventsDoc>("vrrpctl events --json; with --follow one such document a line")),
+        ("health", schema::<HealthDoc>("vrrpctl health --json")),
         ("promote", schema::<PromoteDoc>("vrrpctl promote --json")),
         ("reload", schema::<ReloadDoc>("vrrpctl reload --json")),
         ("take", schema::<TakeDoc>("vrrpctl take NAME --json")),
@@ -148,6 +151,8 @@ fn refinements() -> Vec<(&'static str, &'static [&'static str], Value)> {
     // A hook that was superseded did not run.
     let run_outcomes: Vec<_> =
         HOOK_OUTCOMES.iter().copied().filter(|outcome| *outcome != "superseded").collect();
+    // What is well is no finding.
+    let finding_levels: Vec<_> = HEALTH_LEVELS.iter().copied().filter(|level| *level != "ok").collect();
     let word = |words: &[&str]| json!({ "enum": words });
     let from_one = json!({ "minimum": 1 });
     vec![
@@ -159,6 +164,7 @@ fn refinements() -> Vec<(&'static str, &'static [&'static str], Value)> {
         ("EventsDoc", &["version"], json!({ "const": VERSION })),
         ("ReloadDoc", &["version"], json!({ "const": VERSION })),
         ("CheckDoc", &["version"], json!({ "const": VERSION })),
+        ("HealthDoc", &["version"], json!({ "const": VERSION })),
         ("ErrorDoc", &["version"], json!({ "const": VERSION })),
         ("ShowDoc", &["vrid"], from_one.clone()),
         ("VirtualRouterDoc", &["vrid"], from_one.clone()),
@@ -201,6 +207,8 @@ fn refinements() -> Vec<(&'static str, &'static [&'static str], Value)> {
         ("PlannedRouterDoc", &["action"], word(ROUTER_ACTIONS)),
         ("PlannedCheckDoc", &["action"], word(CHECK_ACTIONS)),
         ("AgentChangeDoc", &["takes_effect"], word(EFFECTS)),
+        ("HealthDoc", &["level"], word(HEALTH_LEVELS)),
+        ("HealthFindingDoc", &["level"], word(&finding_levels)),
         ("ErrorDetailDoc", &["kind"], word(&errors)),
         ("EventDoc", &["severity"], word(&severities)),
         ("EventDoc", &["kind"], word(EVENT_KINDS)),
@@ -421,9 +429,11 @@ mod tests {
     fn every_refinement_meets_its_type() {
         let texts: String = schemas().iter().map(|(_, schema)| schema.to_string()).collect();
         for (of, _, _) in refinements() {
-            let root = ["Status", "Show", "Demote", "Promote", "Take", "Events", "Reload", "Check", "Error"]
-                .iter()
-                .any(|name| of == format!("{name}Doc"));
+            let root = [
+                "Status", "Show", "Demote", "Promote", "Take", "Events", "Reload", "Check", "Health", "Error",
+            ]
+            .iter()
+            .any(|name| of == format!("{name}Doc"));
             assert!(root || texts.contains(&format!("#/$defs/{}\"", name_of(of))), "nothing is a {of}");
         }
     }
