@@ -48,8 +48,14 @@ const REPORT_PAUSE: Duration = Duration::from_millis(50);
 /// After this time without a report, a node counts as silent. Three reports in a row may be lost,
 /// or late because the machine is busy.
 pub const SILENT_AFTER: Duration = Duration::from_secs(4);
-/// The most senders of datagrams that are not believed, of which each is told once.
+/// The most events about datagrams that are not believed in the time of [`STRANGER_AGAIN`]. Anybody
+/// on the link can send such datagrams, from any address.
 const MOST_STRANGERS: usize = 16;
+/// After this time the same sender is told again for the same reason.
+const STRANGER_AGAIN: Duration = Duration::from_secs(3600);
+/// The most challenges that are answered in a second. A recorded challenge to this
+/// session can be sent again as often as somebody likes; a node that is not answered asks again.
+const MOST_RESPONSES: u32 = 64;
 
 /// This node's end of the channel.
 #[derive(Debug)]
@@ -67,7 +73,10 @@ pub struct Channel {
     redundancy: RedundancyWatch,
     differences: Differences,
     takes: Takes,
-    strangers: BTreeMap<IpAddr, ChannelReject>,
+    strangers: BTreeMap<(IpAddr, ChannelReject), MonoTime>,
+    /// Challenges that were answered since the last second began.
+    responses: u32,
+    responses_since: Option<MonoTime>,
     left: Attendance,
 }
 
@@ -104,6 +113,8 @@ impl Channel {
             differences: Differences::default(),
             takes: Takes::default(),
             strangers: BTreeMap::new(),
+            responses: 0,
+            responses_since: None,
             left: Attendance::Here,
         }
     }
@@ -216,7 +227,7 @@ impl Channel {
         let Envelope { from, to, counter, message } = match Envelope::open(&self.key, octets) {
             Ok(envelope) => envelope,
             Err(why) => {
-                self.on_stranger(source, why, out);
+                self.on_stranger(now, source, why, out);
                 return;
             }
         };
@@ -227,6 +238,9 @@ impl Channel {
         match message {
             // Whoever asks has the key, and asks this session. It may ask before we know it.
             ChannelMessage::Challenge { number } if to == Some(own) => {
+                if !self.may_respond(now) {
+                    return;
+                }
                 self.send(link, Some(source), Some(from), ChannelMessage::Response { number }, out);
                 // It does not know us yet, so it has not believed our last report.
                 self.report_soon(now);
@@ -261,7 +275,6 @@ impl Channel {
         let MessageSender { link, source, from } = sender;
         match message {
             ChannelMessage::Report(page) => {
-                self.strangers.remove(&source);
                 match self.nodes.on_page(now, sender, page, &self.local.name, out) {
                     ReportProgress::Complete => self.differences.update(now, &self.local, &self.nodes, out),
                     ReportProgress::Partial => {}
@@ -278,13 +291,30 @@ impl Channel {
         }
     }
 
-    /// Datagrams that are not believed are told once for each sender and reason.
-    fn on_stranger(&mut self, source: IpAddr, why: ChannelReject, out: &mut Vec<ChannelEffect>) {
-        let is_known = self.strangers.get(&source) == Some(&why);
-        if is_known || (self.strangers.len() >= MOST_STRANGERS && !self.strangers.contains_key(&source)) {
+    /// Whether one more challenge is answered in this second.
+    fn may_respond(&mut self, now: MonoTime) -> bool {
+        if self.responses_since.is_none_or(|since| now.since(since) >= REPORT_EVERY) {
+            (self.responses_since, self.responses) = (Some(now), 0);
+        }
+        self.responses = self.responses.saturating_add(1);
+        self.responses <= MOST_RESPONSES
+    }
+
+    /// Datagrams that are not believed are told once for each sender and reason. A report of the
+    /// sender does not change that, because anybody can write its address.
+    fn on_stranger(
+        &mut self,
+        now: MonoTime,
+        source: IpAddr,
+        why: ChannelReject,
+        out: &mut Vec<ChannelEffect>,
+    ) {
+        self.strangers.retain(|_, told| now.since(*told) < STRANGER_AGAIN);
+        let place = (source, why);
+        if self.strangers.contains_key(&place) || self.strangers.len() >= MOST_STRANGERS {
             return;
         }
-        self.strangers.insert(source, why);
+        self.strangers.insert(place, now);
         out.push(ChannelEffect::Report(ChannelEvent::NotUnderstood { address: source, why }));
     }
 

@@ -109,6 +109,11 @@ impl Nodes {
             self.make_room();
             self.forget_earlier_run(&name, link, address);
         }
+        // Datagrams overtake one another, above all those of two links. A session that has said
+        // farewell says nothing after it.
+        if self.by_session.get(&from).is_some_and(|node| node.presence == NodePresence::Left) {
+            return ReportProgress::Partial;
+        }
         let node = self.by_session.entry(from).or_insert_with(|| HeardNode {
             name: name.clone(),
             software: software.clone(),
@@ -131,6 +136,10 @@ impl Nodes {
             pages: BTreeMap::new(),
         });
         (heard.address, heard.heard) = (address, now);
+        // A later report has overtaken this one.
+        if generation < heard.generation {
+            return ReportProgress::Partial;
+        }
         if heard.generation != generation {
             heard.generation = generation;
             heard.pages.clear();

@@ -49,7 +49,9 @@ struct TheirRequest {
 
 #[derive(Debug)]
 enum RequestState {
-    HandingOver,
+    HandingOver {
+        router: RouterName,
+    },
     /// The answer, when it was given, and whether it is to be sent now.
     Answered {
         answer: TakeAnswer,
@@ -166,10 +168,20 @@ impl Takes {
             return; // It is repeated.
         }
         let Asked { link, address, vrid, by } = asked;
-        let state = match hand_over(now, request, link, vrid, &by, local, nodes) {
-            Ok(effect) => {
-                out.push(effect);
-                RequestState::HandingOver
+        // The second of two hand-overs would take the demotion of the first for an operator's.
+        let result = hand_over(now, request, link, vrid, &by, local, nodes).and_then(|handover| {
+            let is_under_way = self.theirs.values().any(|known| match &known.state {
+                RequestState::HandingOver { router } => *router == handover.router,
+                RequestState::Answered { .. } => false,
+            });
+            let why = "it is handing this virtual router over already, as another request asked";
+            if is_under_way { Err(why.to_owned()) } else { Ok(handover) }
+        });
+        let state = match result {
+            Ok(PermittedHandover { router, by, afterwards }) => {
+                let state = RequestState::HandingOver { router: router.clone() };
+                out.push(ChannelEffect::HandOver { request, router, by, afterwards });
+                state
             }
             Err(why) => {
                 let answer = TakeAnswer::refusal(&why);
@@ -203,7 +215,7 @@ impl Takes {
             true
         });
         self.theirs.retain(|request, known| match &mut known.state {
-            RequestState::HandingOver => true,
+            RequestState::HandingOver { .. } => true,
             RequestState::Answered { answer, at, send } => {
                 if *send == Sending::Due {
                     *send = Sending::Done;
@@ -222,12 +234,20 @@ impl Takes {
     pub(super) fn wakes_at(&self) -> Option<MonoTime> {
         let ours = self.ours.values().map(|request| request.repeat_at.min(request.since + PATIENCE));
         let theirs = self.theirs.values().filter_map(|known| match &known.state {
-            RequestState::HandingOver => None,
+            RequestState::HandingOver { .. } => None,
             RequestState::Answered { at, send: Sending::Due, .. } => Some(*at),
             RequestState::Answered { at, send: Sending::Done, .. } => Some(*at + REMEMBERED),
         });
         ours.chain(theirs).min()
     }
+}
+
+/// A hand-over that nothing speaks against.
+#[derive(Debug)]
+struct PermittedHandover {
+    router: RouterName,
+    by: String,
+    afterwards: Afterwards,
 }
 
 /// The hand-over that a request asks for, or why there is none.
@@ -239,7 +259,7 @@ fn hand_over(
     by: &str,
     local: &LocalNode,
     nodes: &Nodes,
-) -> Result<ChannelEffect, String> {
+) -> Result<PermittedHandover, String> {
     let here = local.links.get(&link).and_then(|here| here.routers.iter().find(|ours| ours.vrid == vrid));
     let ours = here.ok_or("it does not have this virtual router")?;
     if ours.state != ReportedState::Active {
@@ -266,5 +286,5 @@ fn hand_over(
     let would_return = ours.preempts && ours.priority > theirs.priority;
     let afterwards = if would_return { Afterwards::LastResort } else { Afterwards::Backup };
     let by = format!("{by} on {}", node.name);
-    Ok(ChannelEffect::HandOver { request, router, by, afterwards })
+    Ok(PermittedHandover { router, by, afterwards })
 }
