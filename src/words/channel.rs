@@ -16,7 +16,9 @@ pub fn sentence(event: &ChannelEvent) -> String {
              between the nodes drops what they tell one another",
             span(*silent)
         ),
-        ChannelEvent::NodeLeft { node, address } => format!("node {node} ({address}): vrrpd stops there"),
+        ChannelEvent::NodeLeft { node, address } => {
+            format!("node {node} ({address}) has left: vrrpd stops there, or has another key now")
+        }
         ChannelEvent::RedundancyLost { router: _, why } if why.is_empty() => {
             "NOT REDUNDANT: no other node is heard, so that nobody would take over".to_owned()
         }

@@ -218,6 +218,14 @@ fn a_key_that_cannot_be_used_stops_nothing_and_is_shown() {
     assert_eq!(pair.fe0.ctl(&["reload"]).code, 0);
     wait_for(FOUND_OUT, "redundant", || pair.fe0.instance("web", "ipv4")["redundant"] == true);
     assert_eq!(pair.fe0.ctl(&["status"]).json["warnings"], json!([]));
+    // A mistake at a reload takes nothing away: the key that was read before stays.
+    let path = pair.fe0.node().dir().join("peer.key");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(pair.fe0.ctl(&["reload"]).code, 0);
+    let warned =
+        |message: &Value| message.as_str().is_some_and(|text| text.contains("the earlier key stays in use"));
+    wait_for(SOON, "the warning", || warned(&pair.fe0.ctl(&["status"]).json["warnings"][0]["message"]));
+    assert_eq!(pair.fe0.instance("web", "ipv4")["redundant"], true);
 }
 
 #[test]

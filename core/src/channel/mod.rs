@@ -48,6 +48,8 @@ const REPORT_PAUSE: Duration = Duration::from_millis(50);
 /// After this time without a report, a node counts as silent. Three reports in a row may be lost,
 /// or late because the machine is busy.
 pub const SILENT_AFTER: Duration = Duration::from_secs(4);
+/// A deadline that is so late means that this node was paused.
+const LATE: Duration = Duration::from_secs(1);
 /// The most events about datagrams that are not believed in the time of [`STRANGER_AGAIN`]. Anybody
 /// on the link can send such datagrams, from any address.
 const MOST_STRANGERS: usize = 16;
@@ -136,6 +138,10 @@ impl Channel {
         let mut out = Vec::new();
         if self.left == Attendance::Left {
             return out;
+        }
+        // This node was not run: what the others said meanwhile waits in its sockets.
+        if self.wakes_at().is_some_and(|due| now.since(due) > LATE) {
+            self.nodes.excuse(now);
         }
         match input {
             ChannelInput::Deadline => {}

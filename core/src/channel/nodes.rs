@@ -86,6 +86,14 @@ impl Nodes {
         }
     }
 
+    /// This node could not hear: silence until now says nothing about the others.
+    pub(super) fn excuse(&mut self, now: MonoTime) {
+        for node in self.by_session.values_mut().filter(|node| node.presence == NodePresence::Present) {
+            node.heard = now;
+            node.links.values_mut().for_each(|link| link.heard = now);
+        }
+    }
+
     /// When a node that is there counts as silent.
     pub(super) fn wakes_at(&self) -> Option<MonoTime> {
         self.present().map(|(_, node)| node.heard + SILENT_AFTER).min()

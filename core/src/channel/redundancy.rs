@@ -157,7 +157,7 @@ fn why(now: MonoTime, standbys: &[Standby], nodes: &Nodes) -> Vec<(String, Strin
     let mut why: BTreeMap<String, String> = BTreeMap::new();
     for node in nodes.iter() {
         let reason = match node.presence {
-            NodePresence::Left => "vrrpd was stopped there".to_owned(),
+            NodePresence::Left => "it has left: vrrpd was stopped there, or has another key now".to_owned(),
             NodePresence::Silent => {
                 format!("it has not been heard for {} s", now.since(node.heard).max(SILENT_AFTER).as_secs())
             }

@@ -165,7 +165,7 @@ pub enum ChannelEvent {
         /// How long it has been silent.
         silent: Duration,
     },
-    /// Another node said that it stops.
+    /// Another node said that it stops, or that it will use another key.
     NodeLeft {
         /// Its name.
         node: String,

@@ -126,8 +126,24 @@ fn a_node_that_stops_says_so_and_nothing_after_it() {
     assert_eq!((lan.sent, lan.nodes[1].as_ref().unwrap().wakes_at()), (sent, None));
     lan.nodes[1] = None;
     lan.run(3_000);
-    let why = vec![("fe1".to_owned(), "vrrpd was stopped there".to_owned())];
+    let why =
+        vec![("fe1".to_owned(), "it has left: vrrpd was stopped there, or has another key now".to_owned())];
     assert_eq!(lan.news(), [(0, ChannelEvent::RedundancyLost { router: web(), why })]);
+}
+
+/// The machine is suspended, or the process stopped: what the others said waits in the sockets.
+#[test]
+fn a_node_that_was_paused_does_not_take_the_others_for_silent() {
+    let mut lan = pair();
+    let paused = lan.nodes[0].take();
+    lan.run(10_000);
+    lan.events.clear();
+    lan.nodes[0] = paused;
+    lan.input(0, ChannelInput::Deadline);
+    assert_eq!(lan.kinds(), []);
+    lan.run(3_000);
+    let of_fe0: Vec<_> = lan.kinds().into_iter().filter(|(node, _)| *node == 0).collect();
+    assert_eq!((of_fe0, lan.is_redundant(0)), (vec![], Some(true)));
 }
 
 #[test]

@@ -57,16 +57,18 @@ async fn command(mail: &Sender, command: Command) -> Option<Answer> {
     Some(answer)
 }
 
-/// What became of it: the slowest family counts, and one refusal is a refusal.
+/// What became of it: the slowest family counts, and one refusal is a refusal. A family that another
+/// node served already has not been in the way.
 fn answer(results: &[InstanceResult], afterwards: Afterwards) -> TakeAnswer {
     let mut longest = Duration::ZERO;
+    let was_idle = |outcome| matches!(outcome, DemoteOutcome::WasBackup | DemoteOutcome::AlreadyDemoted);
+    if results.iter().all(|result| was_idle(result.outcome)) {
+        return TakeAnswer::refusal("it does not serve this virtual router any more");
+    }
     for InstanceResult { outcome, .. } in results {
         match outcome {
             DemoteOutcome::HandedOver { to: _, after } => longest = longest.max(*after),
-            DemoteOutcome::WasBackup => {
-                return TakeAnswer::refusal("it does not serve this virtual router any more");
-            }
-            DemoteOutcome::AlreadyDemoted => {}
+            DemoteOutcome::WasBackup | DemoteOutcome::AlreadyDemoted => {}
             DemoteOutcome::Refused { after }
             | DemoteOutcome::LastResort { after }
             | DemoteOutcome::Forced { after } => {
@@ -132,7 +134,7 @@ mod tests {
                     commands.push(command);
                     reply.send(CommandReply { answer, saved: Ok(()) }).unwrap();
                 }
-                Some(other) => panic!("{other:?}"),
+                Some(other @ (Message::Input(_) | Message::Request(_))) => panic!("{other:?}"),
                 None => tokio::task::yield_now().await,
             }
         }
@@ -143,10 +145,23 @@ mod tests {
         DemoteOutcome::HandedOver { to: "192.0.2.11".parse().unwrap(), after: Duration::from_millis(12) }
     }
 
+    #[test]
+    fn a_family_that_another_node_served_already_is_no_refusal() {
+        let result = |family, outcome| InstanceResult { name: web(), family, outcome };
+        let was = |family| result(family, DemoteOutcome::WasBackup);
+        let split = [result(Family::Ipv4, done()), was(Family::Ipv6)];
+        let handed_over = TakeAnswer::HandedOver { micros: 12_000, demoted: false };
+        assert_eq!(answer(&split, Afterwards::Backup), handed_over);
+        for idle in [DemoteOutcome::WasBackup, DemoteOutcome::AlreadyDemoted] {
+            let neither = answer(&[was(Family::Ipv4), result(Family::Ipv6, idle)], Afterwards::Backup);
+            assert!(matches!(neither, TakeAnswer::Refused { .. }), "{neither:?}");
+        }
+    }
+
     fn demoted_by(command: &Command) -> (&str, &str) {
         match command {
             Command::Demote { demotion, force: Force::No, .. } => (&demotion.by, &demotion.reason),
-            other => panic!("{other:?}"),
+            Command::Demote { .. } | Command::Promote { .. } => panic!("{command:?}"),
         }
     }
 

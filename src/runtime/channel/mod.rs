@@ -255,13 +255,14 @@ impl ChannelTask {
     /// key it begins a new session.
     async fn reopen(
         &mut self,
-        open: Option<OpenChannel>,
+        mut open: Option<OpenChannel>,
         arrived: &mpsc::Sender<(ChannelLink, ChannelDatagram)>,
     ) -> Option<OpenChannel> {
         let settings = self.outlets.settings.borrow_and_update().clone();
         self.broken = None;
         let Some(file) = settings.key_file.clone() else {
-            self.outlets.names.send_replace(NodeNames::default());
+            self.feed(open.as_mut(), ChannelInput::Farewell);
+            self.forget_others("the channel between the nodes was switched off (peer_key_file)");
             return None;
         };
         let reading = blocking::spawn({
@@ -275,16 +276,15 @@ impl ChannelTask {
             Err(_) => Err(format!("its disk does not answer within {READING:?}")),
         };
         let file = file.display();
-        let opened = read.and_then(|key| match open {
+        let opened = read.and_then(|key| match open.take() {
             Some(open) if open.key == key && open.settings.port == settings.port => {
                 Ok(OpenChannel { settings, routers_at: clock::now(), ..open })
             }
-            Some(_) | None => {
-                for (_, reply) in std::mem::take(&mut self.takes) {
-                    let why =
-                        "the nodes do not know one another yet, because the key or the port has changed";
-                    let _ = reply.send(TakeOutcome::Refused(why.to_owned()));
-                }
+            mut before @ (Some(_) | None) => {
+                self.feed(before.as_mut(), ChannelInput::Farewell);
+                self.forget_others(
+                    "the nodes do not know one another yet, because the key or the port has changed",
+                );
                 let session = session().map_err(|error| format!("no random numbers: {error}"))?;
                 let channel = Channel::new(session, key.clone());
                 let sockets = ChannelSockets::new(settings.port, arrived.clone());
@@ -292,12 +292,24 @@ impl ChannelTask {
                 Ok(OpenChannel { settings, key, channel, sockets, local, sockets_at: now, routers_at: now })
             }
         });
-        opened
-            .inspect_err(|why| {
+        match opened {
+            Ok(opened) => Some(opened),
+            Err(why) => {
                 tracing::error!("the nodes cannot talk to one another: peer_key_file {file}: {why}");
-                self.broken = Some(format!("peer_key_file {file}: {why}"));
-            })
-            .ok()
+                let earlier = if open.is_some() { "; the earlier key stays in use" } else { "" };
+                self.broken = Some(format!("peer_key_file {file}: {why}{earlier}"));
+                open
+            }
+        }
+    }
+
+    /// The channel that the other nodes were known by has ended. Nobody would end the requests of
+    /// operators that wait for an answer from there.
+    fn forget_others(&mut self, why: &str) {
+        self.outlets.names.send_replace(NodeNames::default());
+        for (_, reply) in std::mem::take(&mut self.takes) {
+            let _ = reply.send(TakeOutcome::Refused(why.to_owned()));
+        }
     }
 
     async fn do_what_is_due(&mut self, open: &mut OpenChannel) {
@@ -410,7 +422,7 @@ impl ChannelTask {
             (Some(open), _) => ChannelStatus {
                 state: ChannelState::On,
                 view: open.channel.view(clock::now()),
-                problems: open.sockets.problems(),
+                problems: self.broken.iter().cloned().chain(open.sockets.problems()).collect(),
             },
             (None, Some(why)) => {
                 ChannelStatus { state: ChannelState::Broken(why.clone()), ..ChannelStatus::default() }
