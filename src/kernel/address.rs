@@ -39,6 +39,23 @@ pub struct ObservedAddress {
     pub note: Option<ArpNote>,
 }
 
+#[cfg(test)]
+impl ObservedAddress {
+    /// A primary address that is ready and valid everywhere, for tests that are about other things.
+    pub(crate) fn ready(index: u32, net: &str, origin: Origin) -> Self {
+        Self {
+            index,
+            net: net.parse().unwrap(),
+            peer: None,
+            origin,
+            rank: AddressRank::Primary,
+            readiness: Readiness::Ready,
+            note: None,
+            scope: AddressScope::Universe,
+        }
+    }
+}
+
 /// What an interface had before its ARP guard was set. It is the label of the IPv4 addresses that
 /// drain: what the kernel keeps is found again after any crash, and cannot be older than the
 /// addresses.

@@ -65,8 +65,6 @@ fn virtual_places(spec: &RouterSpec) -> impl Iterator<Item = (InterfaceName, IpA
 mod tests {
     use super::*;
     use crate::config::resolve;
-    use crate::kernel::address::{AddressRank, Readiness};
-    use netlink_packet_route::address::AddressScope;
 
     fn config(more: &str, addresses: &str) -> Config {
         let text = format!(
@@ -76,16 +74,7 @@ mod tests {
     }
 
     fn seen(net: &str, origin: Origin) -> ObservedAddress {
-        ObservedAddress {
-            index: 2,
-            net: net.parse().unwrap(),
-            peer: None,
-            origin,
-            rank: AddressRank::Primary,
-            readiness: Readiness::Ready,
-            note: None,
-            scope: AddressScope::Universe,
-        }
+        ObservedAddress::ready(2, net, origin)
     }
 
     fn refused(running: &Config, wanted: &Config, observed: &[ObservedAddress]) -> usize {

@@ -236,8 +236,6 @@ impl ArpTable {
 mod tests {
     use super::super::Desired;
     use super::*;
-    use crate::kernel::address::{AddressRank, Readiness};
-    use netlink_packet_route::address::AddressScope;
 
     const ETH0: u32 = 2;
 
@@ -255,16 +253,7 @@ mod tests {
     }
 
     fn seen(index: u32, net: &str, origin: Origin) -> ObservedAddress {
-        ObservedAddress {
-            index,
-            net: net.parse().unwrap(),
-            peer: None,
-            origin,
-            rank: AddressRank::Primary,
-            readiness: Readiness::Ready,
-            note: None,
-            scope: AddressScope::Universe,
-        }
+        ObservedAddress::ready(index, net, origin)
     }
 
     #[test]

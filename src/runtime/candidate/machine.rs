@@ -215,20 +215,10 @@ fn warning(place: Place, span: std::ops::Range<usize>, message: String, help: St
 mod tests {
     use super::*;
     use crate::config::resolve;
-    use crate::kernel::address::{AddressRank, Readiness};
     use std::os::unix::fs::PermissionsExt;
 
     fn observed(index: u32, net: &str, origin: Origin) -> ObservedAddress {
-        ObservedAddress {
-            index,
-            net: net.parse().unwrap(),
-            peer: None,
-            origin,
-            rank: AddressRank::Primary,
-            readiness: Readiness::Ready,
-            note: None,
-            scope: netlink_packet_route::address::AddressScope::Universe,
-        }
+        ObservedAddress::ready(index, net, origin)
     }
 
     fn machine() -> Machine {
