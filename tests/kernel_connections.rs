@@ -17,10 +17,10 @@ use support::namespace::Ns;
 use support::wait::now;
 use support::{SOON, wait_for};
 use vrrpd::kernel::capabilities;
-use vrrpd::kernel::connection::Connection;
 use vrrpd::kernel::connections::{
     self, ConnectionList, ConnectionSocket, ConnectionsError, ListExtent, TcpState,
 };
+use vrrpd::types::Connection;
 
 const VIRTUAL_IPV4: &str = "192.0.2.254";
 const VIRTUAL_IPV6: &str = "2001:db8::254";

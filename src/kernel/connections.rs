@@ -33,10 +33,9 @@ mod message;
 
 pub use message::{ConnectionSocket, TcpState};
 
-use super::connection::Connection;
 use super::netlink::{BATCH, KernelRefusal, refusal};
 use super::wait_limit::WaitLimit;
-use crate::types::Family;
+use crate::types::{Connection, Family};
 use bytecode::MOST_ADDRESSES;
 use message::DiagMessage;
 use netlink_packet_core::{

@@ -35,14 +35,13 @@ mod instance;
 
 pub use error::ForwardingError;
 
-use super::connection::Connection;
 use super::netlink::Netlink;
 use super::nftables::socket::BATCH_SIZE;
 use super::nftables::{
     ChainHook, Expression, HookPoint, KeyType, MetaKey, NewSet, NftablesError, NftablesSocket, REGISTER_0,
     SetContent, TableFamily, TableLifetime, Transaction, Verdict,
 };
-use crate::types::{Family, InstanceKey, InterfaceName, MacAddr, Vrid};
+use crate::types::{Connection, Family, InstanceKey, InterfaceName, MacAddr, Vrid};
 use element::ConnectionKey;
 use instance::{ArmedInstance, equal, load};
 use nix::errno::Errno;

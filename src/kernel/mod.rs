@@ -9,7 +9,6 @@ pub mod blocking;
 pub mod capabilities;
 pub mod channel_socket;
 pub mod confinement;
-pub mod connection;
 pub mod connections;
 pub mod filter;
 pub mod forwarding;

@@ -5,9 +5,8 @@ use crate::support::{SOON, Worker, ms};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::Ordering;
-use vrrpd::kernel::connection::Connection;
 use vrrpd::kernel::forwarding::ForwardingSettings;
-use vrrpd::types::Family;
+use vrrpd::types::{Connection, Family};
 
 /// Answers each octet with the name of the node, on an address.
 fn serve(scene: &Scene, name: &'static str) -> Worker {

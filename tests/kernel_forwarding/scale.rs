@@ -6,8 +6,8 @@ use crate::scene::{BOTH, Fate, Scene, settings};
 use crate::support::wait::now;
 use std::net::SocketAddr;
 use std::time::Duration;
-use vrrpd::kernel::connection::Connection;
 use vrrpd::kernel::forwarding::{ForwardingError, MAXIMUM_CONNECTIONS};
+use vrrpd::types::Connection;
 
 /// Connections from as many ports of as many clients as it takes.
 fn many(scene: &Scene, count: usize) -> Vec<Connection> {

@@ -7,9 +7,8 @@ use crate::support::{Lab, Node, SOON, wait_some};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
-use vrrpd::kernel::connection::Connection;
 use vrrpd::kernel::forwarding::{Arming, ForwardingSettings, ForwardingTable, Leaver};
-use vrrpd::types::{Family, InstanceKey, InterfaceName, MacAddr, Vrid};
+use vrrpd::types::{Connection, Family, InstanceKey, InterfaceName, MacAddr, Vrid};
 
 pub(crate) const BOTH: [Family; 2] = [Family::Ipv4, Family::Ipv6];
 

@@ -2,6 +2,7 @@
 //!
 //! This module depends neither on sockets, nor on a clock, nor on another floor.
 
+mod connection;
 mod destination;
 mod family;
 mod interval;
@@ -15,6 +16,7 @@ mod time;
 mod version;
 mod vrid;
 
+pub use connection::Connection;
 pub use destination::Destinations;
 pub use family::Family;
 pub use interval::{AdverInterval, AdverIntervalError};

@@ -5,8 +5,7 @@
 //! errors are those of `netlink-packet-core`.
 
 use super::bytecode::{self, family_number};
-use crate::kernel::connection::Connection;
-use crate::types::Family;
+use crate::types::{Connection, Family};
 use netlink_packet_core::{
     DecodeError, NetlinkDeserializable, NetlinkHeader, NetlinkPayload, NetlinkSerializable,
 };

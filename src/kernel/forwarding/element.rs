@@ -1,6 +1,6 @@
 //! A connection as a value of a set in the kernel.
 
-use crate::kernel::connection::Connection;
+use crate::types::Connection;
 use std::net::SocketAddr;
 
 /// Length in octets of an IPv4 and of an IPv6 connection.

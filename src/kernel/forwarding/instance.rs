@@ -5,13 +5,12 @@ use super::{
     Arming, ForwardingError, ForwardingSettings, ICMP_ERRORS, ICMPV6_ERRORS, Leaver, MAXIMUM_CONNECTIONS,
     MAXIMUM_LEAVERS,
 };
-use crate::kernel::connection::Connection;
 use crate::kernel::nftables::attribute::{all, find, long_number};
 use crate::kernel::nftables::{
     Comparison, Expression, HeaderBase, KeyType, Membership, MetaKey, NewSet, REGISTER_0, Register,
     SetContent, Transaction, Verdict,
 };
-use crate::types::{Family, InstanceKey, InterfaceName, MacAddr};
+use crate::types::{Connection, Family, InstanceKey, InterfaceName, MacAddr};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
