@@ -292,6 +292,7 @@ fn functions(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: SharedRout
                 | KeeperEvent::StaleRemoved { .. }
                 | KeeperEvent::PromotionNotSet { .. }
                 | KeeperEvent::ForeignReinstalled { .. }
+                | KeeperEvent::GuardRestored { .. }
                 | KeeperEvent::NotAnnounced { .. }
                 | KeeperEvent::Stopped { .. } => {
                     // If the queue is full, only log lines are lost.

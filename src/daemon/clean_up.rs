@@ -16,7 +16,7 @@ use crate::kernel::address::{LOOPBACK, ObservedAddress, Origin};
 use crate::kernel::blocking::run_within;
 use crate::kernel::keeper::{
     AddressKeeper, DrainsAtStop, KeeperCommand, KeeperEvent, KeeperFunctions, arp_table_writer,
-    frame_announcer,
+    earlier_drains_among, frame_announcer,
 };
 use crate::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use crate::kernel::namespace_lock::{self, NamespaceLock, NamespaceLockError};
@@ -267,6 +267,7 @@ async fn release_leftovers(
                 | KeeperEvent::Contested { .. }
                 | KeeperEvent::PromotionNotSet { .. }
                 | KeeperEvent::ForeignReinstalled { .. }
+                | KeeperEvent::GuardRestored { .. }
                 | KeeperEvent::NotAnnounced { .. } => {}
             }
         }
@@ -366,6 +367,7 @@ fn known(orphans: &[OrphanedRouter], links: &BTreeMap<InterfaceName, LinkFacts>)
 /// Returns what the keeper must know so that what drains goes on: the instances that have no address
 /// on an interface, and some on `lo`.
 fn draining(config: &Config, left: &[ObservedAddress]) -> Vec<KeeperCommand> {
+    let earlier = earlier_drains_among(left);
     let mut commands = Vec::new();
     for spec in &config.routers {
         for instance in &spec.instances {
@@ -378,8 +380,11 @@ fn draining(config: &Config, left: &[ObservedAddress]) -> Vec<KeeperCommand> {
                 continue;
             }
             let (key, address_interface) = (spec.key(instance.family), spec.address_interface);
+            let of_it =
+                earlier.iter().filter(|drain| addresses.iter().any(|net| net.addr() == drain.address));
+            let Some(lifetime) = of_it.map(|drain| drain.left).max() else { continue };
             commands.push(KeeperCommand::Declare { key, address_interface, addresses });
-            commands.push(KeeperCommand::Drain { key, epoch: 0 });
+            commands.push(KeeperCommand::Drain { key, epoch: 0, lifetime });
         }
     }
     commands

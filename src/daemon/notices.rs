@@ -11,6 +11,10 @@ pub(super) fn log_notice(notice: &KeeperEvent) {
         KeeperEvent::Contested { key, count } => tracing::warn!(
             %key, count, "another program keeps changing the virtual addresses, perhaps a network manager; vrrpd restores them once a second"
         ),
+        KeeperEvent::GuardRestored { interface } => tracing::warn!(
+            "another program changed net.ipv4.conf.{interface}.arp_ignore or arp_announce while addresses drain; vrrpd has set them \
+             again. Until then this node may have answered for an address that another node has"
+        ),
         KeeperEvent::StaleRemoved { interface, addresses } => {
             tracing::warn!(interface, ?addresses, "removed addresses that a previous run left behind");
         }

@@ -1,7 +1,8 @@
 //! One address of an interface, as the kernel lists it: from and to netlink messages.
 //!
 //! This module owns the encoding (which attributes an address of ours has), the tag by which
-//! addresses of ours are recognized, and the note in the label of a draining address. It must not know sockets, nor why an address is wanted.
+//! addresses of ours are recognized, and the note in the label of a draining
+//! address, and its lifetime in seconds. It must not know sockets, nor why an address is wanted.
 
 use super::sysctl::ArpValues;
 use ipnet::IpNet;
@@ -10,6 +11,7 @@ use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
 };
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// IFA_PROTO of the addresses that this agent installs: the protocol number 112. Kernels before
 /// 5.18 do not store it, and the agent does not start there ([`super::release`]).
@@ -37,6 +39,41 @@ pub struct ObservedAddress {
     pub scope: AddressScope,
     /// What this agent noted in the label of an address on `lo`.
     pub note: Option<ArpNote>,
+    /// How long an address that this agent put on `lo` still lasts, as the kernel says it: in whole
+    /// seconds, of which the last has begun. All other addresses count as unlimited.
+    pub lifetime: Lifetime,
+}
+
+/// How long an address lasts before the kernel removes it by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Until somebody removes it.
+    Unlimited,
+    /// For this time.
+    Limited(Duration),
+}
+
+impl Lifetime {
+    /// The kernel's number for an unlimited lifetime.
+    const FOREVER: u32 = u32::MAX;
+
+    const fn of_seconds(seconds: u32) -> Self {
+        match seconds {
+            Self::FOREVER => Self::Unlimited,
+            seconds => Self::Limited(Duration::from_secs(seconds as u64)),
+        }
+    }
+
+    /// Whole seconds that have not ended earlier. The kernel refuses an address that lasts for none.
+    fn seconds(self) -> u32 {
+        match self {
+            Self::Unlimited => Self::FOREVER,
+            Self::Limited(time) => {
+                let whole = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0));
+                u32::try_from(whole).unwrap_or(Self::FOREVER).clamp(1, Self::FOREVER - 1)
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -51,6 +88,7 @@ impl ObservedAddress {
             rank: AddressRank::Primary,
             readiness: Readiness::Ready,
             note: None,
+            lifetime: Lifetime::Unlimited,
             scope: AddressScope::Universe,
         }
     }
@@ -126,6 +164,7 @@ impl ObservedAddress {
         let mut local = None;
         let mut origin = Origin::Foreign;
         let mut note = None;
+        let mut lifetime = Lifetime::Unlimited;
         let mut flags = AddressFlags::from_bits_retain(message.header.flags.bits().into());
         for attribute in &message.attributes {
             match attribute {
@@ -134,12 +173,14 @@ impl ObservedAddress {
                 AddressAttribute::Flags(f) => flags = *f,
                 AddressAttribute::Protocol(p) if u8::from(*p) == TAG => origin = Origin::Ours,
                 AddressAttribute::Label(label) => note = ArpNote::parse(label),
+                AddressAttribute::CacheInfo(cache) => lifetime = Lifetime::of_seconds(cache.ifa_valid),
                 _ => {}
             }
         }
         // On point-to-point addresses IFA_ADDRESS is the far end and IFA_LOCAL is ours. On others
         // the two are equal (IPv4), or IFA_LOCAL is missing (IPv6).
         let own = local.or(address)?;
+        let drains = origin == Origin::Ours && message.header.index == LOOPBACK;
         Some(Self {
             index: message.header.index,
             net: IpNet::new(own, message.header.prefix_len).ok()?,
@@ -148,7 +189,8 @@ impl ObservedAddress {
             rank: rank(own, flags),
             readiness: readiness(flags),
             scope: message.header.scope,
-            note: note.filter(|_| origin == Origin::Ours && message.header.index == LOOPBACK),
+            note: note.filter(|_| drains),
+            lifetime: if drains { lifetime } else { Lifetime::Unlimited },
         })
     }
 
@@ -186,11 +228,9 @@ pub fn installation(index: u32, net: IpNet) -> AddressMessage {
         if v6.is_unicast_link_local() {
             message.header.scope = AddressScope::Link;
         }
-        let mut lifetime = CacheInfo::default();
-        lifetime.ifa_valid = u32::MAX;
         // RFC9568-7.4-2
         message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-        message.attributes.push(AddressAttribute::CacheInfo(lifetime));
+        message.attributes.push(lifetime_of(address, Lifetime::Unlimited));
     }
     message
 }
@@ -199,11 +239,15 @@ pub fn installation(index: u32, net: IpNet) -> AddressMessage {
 ///
 /// Connections that are open live on there, and the address is never chosen as the source of
 /// another one: an IPv4 address has the scope of the host, and an IPv6 address is deprecated. On
-/// `lo` no address is probed or defended. No route to it is added but the one that delivers.
+/// `lo` no address is probed or defended. No route to it is added but the one that delivers. The
+/// kernel removes the address after its lifetime, whatever has become of this agent.
 #[must_use]
-pub fn loopback_installation(address: IpAddr, note: Option<ArpNote>) -> AddressMessage {
+pub fn loopback_installation(address: IpAddr, note: Option<ArpNote>, lifetime: Lifetime) -> AddressMessage {
     let mut message = installation(LOOPBACK, IpNet::from(address));
-    message.attributes.retain(|attribute| !matches!(attribute, AddressAttribute::Flags(_)));
+    let is_replaced = |attribute: &AddressAttribute| {
+        matches!(attribute, AddressAttribute::Flags(_) | AddressAttribute::CacheInfo(_))
+    };
+    message.attributes.retain(|attribute| !is_replaced(attribute));
     let flags = match address {
         IpAddr::V4(_) => {
             message.header.scope = AddressScope::Host;
@@ -213,7 +257,20 @@ pub fn loopback_installation(address: IpAddr, note: Option<ArpNote>) -> AddressM
         IpAddr::V6(_) => AddressFlags::Nodad | AddressFlags::Noprefixroute,
     };
     message.attributes.push(AddressAttribute::Flags(flags));
+    message.attributes.push(lifetime_of(address, lifetime));
     message
+}
+
+/// An IPv6 address of ours is deprecated from the beginning. In IPv4 the kernel does not look at the
+/// preferred lifetime.
+fn lifetime_of(address: IpAddr, lifetime: Lifetime) -> AddressAttribute {
+    let mut cache = CacheInfo::default();
+    cache.ifa_valid = lifetime.seconds();
+    cache.ifa_preferred = match address {
+        IpAddr::V4(_) => cache.ifa_valid,
+        IpAddr::V6(_) => 0,
+    };
+    AddressAttribute::CacheInfo(cache)
 }
 
 fn message(index: u32, net: IpNet) -> AddressMessage {
@@ -269,7 +326,7 @@ mod tests {
     #[test]
     fn only_a_label_of_ours_on_lo_is_a_note() {
         let note = ArpNote { interface: 2, found: ArpValues { ignore: 0, announce: 1 } };
-        let message = loopback_installation("192.0.2.50".parse().unwrap(), Some(note));
+        let message = loopback_installation("192.0.2.50".parse().unwrap(), Some(note), Lifetime::Unlimited);
         assert_eq!(ObservedAddress::decode(&message).unwrap().note, Some(note));
         let mut elsewhere = message.clone();
         elsewhere.header.index = 2;
@@ -277,5 +334,37 @@ mod tests {
         let mut foreign = message;
         foreign.attributes.retain(|attribute| !matches!(attribute, AddressAttribute::Protocol(_)));
         assert_eq!(ObservedAddress::decode(&foreign).unwrap().note, None);
+    }
+
+    /// The kernel counts whole seconds: no address ends before its time.
+    #[test]
+    fn the_lifetime_of_an_address_on_lo_is_written_in_seconds_and_read_back() {
+        let millis = Duration::from_millis;
+        for (lifetime, seconds) in [
+            (Lifetime::Unlimited, u32::MAX),
+            (Lifetime::Limited(millis(0)), 1),
+            (Lifetime::Limited(millis(1)), 1),
+            (Lifetime::Limited(millis(1000)), 1),
+            (Lifetime::Limited(millis(1001)), 2),
+            (Lifetime::Limited(Duration::MAX), u32::MAX - 1),
+        ] {
+            for (address, preferred) in [("192.0.2.50", seconds), ("2001:db8::50", 0)] {
+                let message = loopback_installation(address.parse().unwrap(), None, lifetime);
+                let caches: Vec<_> = message
+                    .attributes
+                    .iter()
+                    .filter_map(|attribute| match attribute {
+                        AddressAttribute::CacheInfo(cache) => Some((cache.ifa_valid, cache.ifa_preferred)),
+                        _ => None,
+                    })
+                    .collect();
+                assert_eq!(caches, [(seconds, preferred)], "{lifetime:?} {address}");
+                let read = ObservedAddress::decode(&message).unwrap().lifetime;
+                assert_eq!(read, Lifetime::of_seconds(seconds));
+                let mut elsewhere = message.clone();
+                elsewhere.header.index = 2;
+                assert_eq!(ObservedAddress::decode(&elsewhere).unwrap().lifetime, Lifetime::Unlimited);
+            }
+        }
     }
 }

@@ -13,11 +13,15 @@
 //! one a second, so that two programs cannot undo each other's changes in a busy loop
 //! ([`KeeperEvent::Contested`]). Addresses that another program added are never removed.
 //!
+//! A drain outlives this agent: the addresses stay on `lo`, until the kernel removes them at the end of
+//! their lifetime. The next run learns from them what drained ([`earlier_drains`]).
+//!
 //! There must be one agent in a network namespace, because the agent takes everything with its tag
 //! for its own.
 
 mod arp_table;
 mod budget;
+mod earlier_drains;
 mod frames;
 mod instance;
 mod ledger;
@@ -26,6 +30,7 @@ mod message;
 mod promotions;
 
 pub use self::arp_table::{ARP_TABLE, arp_table_writer};
+pub use self::earlier_drains::{EarlierDrain, earlier_drains, earlier_drains_among};
 pub use self::frames::frame_announcer;
 pub use self::message::{
     AnnouncementRequest, Announcer, ArpControl, ArpTableWriter, DrainsAtStop, KeeperCommand, KeeperEvent,
@@ -37,6 +42,7 @@ use self::lost_addresses::{LostAddresses, RemovalLosses};
 use self::promotions::Promotions;
 use super::address::{LOOPBACK, Origin};
 use super::netlink::{AdminState, KernelRefusal, Netlink, NetlinkError};
+use super::nftables::NftablesError;
 use super::resources::address::{self, AddressOperation};
 use super::resources::arp_guard::{ArpRewrites, ArpTable, GuardOperation, is_guarded, rewrites};
 use super::resources::{Claims, LoopbackState, Observed, Operation, Refusals, Resource, ResourceDifference};
@@ -62,6 +68,11 @@ const DELIVERY_POLL: Duration = Duration::from_micros(200);
 /// How often the last removal is tried again, and after how long.
 const LAST_TRIES: u8 = 5;
 const LAST_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long the table that guards ARP lasts at most without being written again, and how much longer
+/// than the drains: an address must not outlive its guard.
+const LONGEST_DRAIN: Duration = Duration::from_secs(366 * 24 * 3600);
+const AFTER_DRAIN: Duration = Duration::from_secs(5);
 
 /// A command in the queue. It is allocated with all its slots: in boxes, they take 64 KiB and not
 /// half a mebibyte.
@@ -137,6 +148,7 @@ impl AddressKeeper {
             ledger: Ledger::default(),
             promotions: Promotions::default(),
             arp_table: ArpTable::default(),
+            guarded: BTreeSet::new(),
             lost: LostAddresses::default(),
         };
         let thread = Builder::new()
@@ -179,6 +191,8 @@ struct KeeperThread {
     ledger: Ledger,
     promotions: Promotions,
     arp_table: ArpTable,
+    /// The interfaces whose ARP parameters were those of a guard after the last pass.
+    guarded: BTreeSet<u32>,
     /// Addresses of other programs that our removals took away and that are not back yet.
     lost: LostAddresses,
 }
@@ -311,7 +325,7 @@ impl KeeperThread {
     ) -> Result<Refusals, NetlinkError> {
         self.lost.keep_stand_ins(&mut difference.removals);
         let mut refused = difference.impossible.clone();
-        let rewrites = self.set_guards(&difference.guards, claims, observed, &mut refused);
+        let rewrites = self.set_guards(difference, claims, observed, &mut refused);
         let additions = difference.due_loopback_additions(claims, &mut refused);
         self.apply_on_loopback(&additions, &mut refused)?;
         self.await_delivery(&additions, &refused)?;
@@ -323,7 +337,7 @@ impl KeeperThread {
         let guards = difference.due_guard_removals(&mut refused);
         self.restore_guards(&guards, &mut refused);
         if difference.left_on_loopback(&refused).is_none() {
-            self.reduce_table(&rewrites, &mut refused);
+            self.reduce_table(claims, observed, &rewrites, &mut refused);
         }
         Ok(refused)
     }
@@ -336,8 +350,9 @@ impl KeeperThread {
         } else {
             LoopbackState::Up
         };
-        let interfaces = self.ledger.arp_interfaces(&addresses);
-        let arp = interfaces.into_iter().map(|index| (index, self.arp(index, ArpRequest::Read))).collect();
+        let interfaces = self.ledger.arp_interfaces(&addresses).into_iter();
+        let there = interfaces.filter(|index| nix::net::if_::if_indextoname(*index).is_ok());
+        let arp = there.map(|index| (index, self.arp(index, ArpRequest::Read))).collect();
         Ok(Observed { addresses, loopback, arp })
     }
 
@@ -355,15 +370,20 @@ impl KeeperThread {
     /// what the table is needed for.
     fn set_guards(
         &mut self,
-        guards: &[GuardOperation],
+        difference: &ResourceDifference,
         claims: &Claims,
         observed: &Observed,
         refused: &mut Refusals,
     ) -> ArpRewrites {
-        let mut unset = BTreeMap::new();
-        for guard in guards {
+        let mut unset = difference.unreadable.clone();
+        for guard in &difference.guards {
             match self.arp(guard.index, ArpRequest::Write(guard.values)) {
-                Ok(state) if is_guarded(state) => {}
+                Ok(state) if is_guarded(state) => {
+                    if self.guarded.contains(&guard.index) {
+                        let interface = interface_name(guard.index);
+                        self.tell(KeeperEvent::GuardRestored { interface });
+                    }
+                }
                 Ok(_) => {
                     let name = interface_name(guard.index);
                     let why = format!("another program changes the ARP parameters of {name}");
@@ -372,11 +392,16 @@ impl KeeperThread {
                 Err(why) => drop(unset.insert(guard.index, why)),
             }
         }
+        let is_set = |index: &u32| {
+            !unset.contains_key(index) && !refused.contains_key(&Resource::ArpGuard { index: *index })
+        };
+        self.guarded = claims.guarded().into_iter().filter(is_set).collect();
         let (rewrites, impossible) = rewrites(claims, &unset, &observed.addresses);
         refused.extend(impossible);
         if let Some(content) = self.arp_table.before_moves(&rewrites)
-            && let Err(why) = self.write_table(content)
+            && let Err(error) = self.write_table(claims, content)
         {
+            let why = describe(&error);
             let unguarded = unset
                 .iter()
                 .map(|(index, first)| (Resource::ArpGuard { index: *index }, format!("{first}; and {why}")));
@@ -385,20 +410,39 @@ impl KeeperThread {
         rewrites
     }
 
-    /// Leaves in the table what it is needed for.
-    fn reduce_table(&mut self, rewrites: &ArpRewrites, refused: &mut Refusals) {
-        let Some(content) = self.arp_table.after_moves(rewrites) else { return };
-        let Err(why) = self.write_table(content) else { return };
-        if self.arp_table == ArpTable::Unknown {
-            // Where there is no packet filter there is no table.
-            self.arp_table = ArpTable::Absent;
+    /// Leaves in the table what it is needed for. The packet filter is not asked while nothing drains,
+    /// because that may load a module of the kernel: what an earlier run left in the table has ended
+    /// with its addresses.
+    fn reduce_table(
+        &mut self,
+        claims: &Claims,
+        observed: &Observed,
+        rewrites: &ArpRewrites,
+        refused: &mut Refusals,
+    ) {
+        let mut interfaces: BTreeSet<u32> = observed.notes().into_keys().collect();
+        interfaces.extend(claims.guarded());
+        if self.arp_table == ArpTable::Unknown && interfaces.is_empty() {
+            return;
         }
+        let Some(content) = self.arp_table.after_moves(rewrites) else { return };
+        let Err(error) = self.write_table(claims, content) else { return };
+        if self.arp_table == ArpTable::Unknown {
+            if error.has_no_packet_filter() {
+                // Where there is no packet filter there is no table.
+                self.arp_table = ArpTable::Absent;
+                return;
+            }
+            self.arp_table = ArpTable::NotDeleted(interfaces);
+        }
+        let why = describe(&error);
         let guards = self.arp_table.interfaces().into_iter().map(|index| Resource::ArpGuard { index });
         refused.extend(guards.map(|guard| (guard, why.clone())));
     }
 
-    fn write_table(&mut self, content: ArpRewrites) -> Result<(), String> {
-        (self.functions.arp_table)(&content).map_err(|error| describe(&error))?;
+    fn write_table(&mut self, claims: &Claims, content: ArpRewrites) -> Result<(), NftablesError> {
+        let lasts = claims.longest_drain().unwrap_or(LONGEST_DRAIN).min(LONGEST_DRAIN);
+        (self.functions.arp_table)(&content, lasts.saturating_add(AFTER_DRAIN))?;
         self.arp_table.on_written(content);
         Ok(())
     }
@@ -438,11 +482,12 @@ impl KeeperThread {
         let done = operations.iter().rev().filter(|operation| !refused.contains_key(&operation.resource()));
         let added = done.filter_map(Operation::address).find_map(|operation| match operation {
             AddressOperation::Add { index, net: IpNet::V6(net) } => Some((*index, net.addr())),
-            AddressOperation::AddToLoopback { address: IpAddr::V6(address), note: _ } => {
+            AddressOperation::AddToLoopback { address: IpAddr::V6(address), .. } => {
                 Some((LOOPBACK, *address))
             }
             AddressOperation::Add { .. }
             | AddressOperation::AddToLoopback { .. }
+            | AddressOperation::SetLifetime { .. }
             | AddressOperation::Remove(_) => None,
         });
         let Some((index, address)) = added else { return Ok(()) };
@@ -498,8 +543,9 @@ impl KeeperThread {
         let Ok(observed) = self.observe() else {
             return; // the first pass tries again, and reports
         };
-        let stale = self.ledger.stale(&observed);
-        let Ok(refused) = self.carry_out_removals(&stale) else {
+        let now = (self.functions.clock)();
+        let stale = self.ledger.stale(now, &observed);
+        let Ok(refused) = self.carry_out_removals(&stale, &observed) else {
             return;
         };
         let mut removed: BTreeMap<u32, Vec<IpNet>> = BTreeMap::new();
@@ -518,13 +564,17 @@ impl KeeperThread {
 
     /// Carries out a difference that consists of removals. If something drains, the first pass sees to
     /// the table.
-    fn carry_out_removals(&mut self, stale: &ResourceDifference) -> Result<Refusals, NetlinkError> {
+    fn carry_out_removals(
+        &mut self,
+        stale: &ResourceDifference,
+        observed: &Observed,
+    ) -> Result<Refusals, NetlinkError> {
         let mut refused = self.apply(&stale.removals)?;
         self.apply_on_loopback(&stale.loopback_removals, &mut refused)?;
         let guards = stale.due_guard_removals(&mut refused);
         self.restore_guards(&guards, &mut refused);
         if stale.left_on_loopback(&refused).is_none() && !self.ledger.drains() {
-            self.reduce_table(&ArpRewrites::new(), &mut refused);
+            self.reduce_table(&Claims::default(), observed, &ArpRewrites::new(), &mut refused);
         }
         Ok(refused)
     }

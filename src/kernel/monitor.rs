@@ -15,7 +15,7 @@ mod table;
 
 use self::outbox::{Outbox, QuietTime};
 use self::table::{LinkTable, TableChange};
-use super::address::LOOPBACK;
+use super::address::{LOOPBACK, Origin};
 use super::netlink::grow_receive_buffer;
 use crate::types::{InterfaceName, LinkFacts};
 use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
@@ -159,10 +159,11 @@ impl Monitor {
             let Some(message) = next else { break };
             match message.payload {
                 NetlinkPayload::InnerMessage(message) => match table.fold(&message) {
-                    TableChange::Addresses(index) => {
+                    TableChange::Addresses(index, origin) => {
                         let is_watched =
                             || table.name(index).is_some_and(|name| watched.borrow().contains(&name));
-                        if index == LOOPBACK || is_watched() {
+                        // On `lo` an address is ours as long as it drains.
+                        if (index == LOOPBACK && origin == Origin::Ours) || is_watched() {
                             outbox.addresses_changed();
                         }
                     }

@@ -13,8 +13,8 @@ use super::address::{ObservedAddress, installation, loopback_installation};
 use super::resources::Operation;
 use super::resources::address::AddressOperation;
 use netlink_packet_core::{
-    ErrorMessage, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkBuffer,
-    NetlinkMessage, NetlinkPayload, NlasIterator,
+    ErrorMessage, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
+    NetlinkBuffer, NetlinkMessage, NetlinkPayload, NlasIterator,
 };
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
@@ -452,8 +452,13 @@ fn address_request(operation: &AddressOperation) -> (RouteNetlinkMessage, u16) {
         AddressOperation::Add { index, net } => {
             (RouteNetlinkMessage::NewAddress(installation(*index, *net)), new)
         }
-        AddressOperation::AddToLoopback { address, note } => {
-            (RouteNetlinkMessage::NewAddress(loopback_installation(*address, *note)), new)
+        AddressOperation::AddToLoopback { address, note, lifetime } => {
+            (RouteNetlinkMessage::NewAddress(loopback_installation(*address, *note, *lifetime)), new)
+        }
+        AddressOperation::SetLifetime { address, note, lifetime } => {
+            // The kernel adds the address if it has gone meanwhile, whatever the flags say.
+            let message = loopback_installation(*address, *note, *lifetime);
+            (RouteNetlinkMessage::NewAddress(message), NLM_F_REQUEST | NLM_F_ACK | NLM_F_REPLACE)
         }
         AddressOperation::Remove(address) => {
             (RouteNetlinkMessage::DelAddress(address.removal()), NLM_F_REQUEST | NLM_F_ACK)
@@ -477,6 +482,7 @@ fn forgive_address(operation: &AddressOperation, refusal: KernelRefusal) -> Resu
         (
             AddressOperation::Add { .. }
             | AddressOperation::AddToLoopback { .. }
+            | AddressOperation::SetLifetime { .. }
             | AddressOperation::Remove(_),
             _,
         ) => Err(refusal),

@@ -1,8 +1,9 @@
 //! Writes the table of the packet filter that guards ARP where the parameters of interfaces cannot
 //! be set.
 //!
-//! The table has no owner: as the addresses on `lo`, it outlives a daemon that is killed. It is
-//! replaced as a whole in one transaction.
+//! The table has no owner: as the addresses on `lo`, it outlives a daemon that is killed. What it says
+//! about an address ends by a timeout, as the addresses do, so that it cannot silence an address that
+//! is held much later. It is replaced as a whole in one transaction.
 
 use super::message::ArpTableWriter;
 use crate::kernel::nftables::{
@@ -13,6 +14,7 @@ use crate::kernel::resources::arp_guard::ArpRewrites;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 /// The name of the table.
 pub const ARP_TABLE: &str = "vrrpd-drain";
@@ -24,10 +26,12 @@ const REPLY: [u8; 2] = [0, 2];
 /// of the keeper.
 #[must_use]
 pub fn arp_table_writer() -> ArpTableWriter {
-    Box::new(|content| NftablesSocket::open().and_then(|mut socket| write(&mut socket, content)))
+    Box::new(|content, lasts| {
+        NftablesSocket::open().and_then(|mut socket| write(&mut socket, content, lasts))
+    })
 }
 
-fn write(socket: &mut NftablesSocket, content: &ArpRewrites) -> Result<(), NftablesError> {
+fn write(socket: &mut NftablesSocket, content: &ArpRewrites, lasts: Duration) -> Result<(), NftablesError> {
     let mut transaction = Transaction::new(TableFamily::Arp, ARP_TABLE);
     if content.is_empty() {
         transaction.delete_table();
@@ -50,7 +54,7 @@ fn write(socket: &mut NftablesSocket, content: &ArpRewrites) -> Result<(), Nftab
         transaction.create_set(&NewSet {
             name: &set,
             key: KeyType::Ipv4Address,
-            content: SetContent::Values,
+            content: SetContent::TemporaryValues { timeout: lasts },
         });
         transaction.add_elements(&set, addresses);
         let octets = instead.octets();

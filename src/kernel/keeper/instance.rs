@@ -19,6 +19,8 @@ pub(super) struct KeptInstance {
     pub(super) addresses: Vec<IpNet>,
     pub(super) declaration: Declaration,
     pub(super) desired: Desired,
+    /// When a drain ends by itself. Matters only while the addresses drain.
+    pub(super) drains_until: MonoTime,
     /// What was wanted before the addresses had to drain: what is wanted again if they cannot. Once
     /// they drain, nothing is.
     before_drain: Desired,
@@ -100,6 +102,7 @@ impl KeptInstance {
             addresses: Vec::new(),
             declaration: Declaration::Declared,
             desired: Desired::Released,
+            drains_until: now,
             before_drain: Desired::Released,
             epoch: 0,
             answer: AnswerState::Given,
@@ -126,6 +129,19 @@ impl KeptInstance {
         self.answer = AnswerState::Pending;
     }
 
+    /// Ends a drain whose lifetime is over. One that has not been answered yet is tried once.
+    pub(super) fn expire(&mut self, now: MonoTime) {
+        if self.drains() && self.answer == AnswerState::Given && self.drains_until <= now {
+            self.desired = Desired::Released;
+            self.in_place.clear();
+            self.reported = None;
+        }
+    }
+
+    pub(super) fn drains(&self) -> bool {
+        self.desired == Desired::Draining
+    }
+
     /// From now on nothing is wanted, and no command waits for an answer; a drain that has succeeded
     /// goes on if `drains` says so.
     pub(super) fn stop(&mut self, drains: DrainsAtStop) {
@@ -145,6 +161,7 @@ impl KeptInstance {
         let Self {
             addresses,
             desired,
+            drains_until: _,
             before_drain: _,
             address_interface: _,
             declaration: _,
@@ -166,8 +183,7 @@ impl KeptInstance {
             Desired::Held => None,
             Desired::Draining | Desired::Released => Some(Resource::on_loopback(address)),
         };
-        let has_ipv4 = addresses.iter().any(|net| net.addr().is_ipv4());
-        let guard = index.filter(|_| has_ipv4).map(|index| Resource::ArpGuard { index });
+        let guard = index.filter(|_| self.has_ipv4()).map(|index| Resource::ArpGuard { index });
         let of_addresses = addresses.iter().map(IpNet::addr);
         let addresses = of_addresses.flat_map(move |it| on_interface(it).into_iter().chain(on_loopback(it)));
         let guard = match desired {
@@ -175,6 +191,10 @@ impl KeptInstance {
             Desired::Draining | Desired::Released => guard,
         };
         guard.into_iter().chain(addresses)
+    }
+
+    pub(super) fn has_ipv4(&self) -> bool {
+        self.addresses.iter().any(|net| net.addr().is_ipv4())
     }
 
     /// The addresses that must be there, on the interface with this index or on `lo`.
@@ -196,9 +216,12 @@ impl KeptInstance {
 
     /// Adds what this instance wants. While the interface does not exist, only what drains can be
     /// there.
-    pub(super) fn claim(&self, index: Option<u32>, claims: &mut Claims) {
+    pub(super) fn claim(&self, now: MonoTime, index: Option<u32>, claims: &mut Claims) {
         let (addresses, desired) = self.kept();
         for net in addresses {
+            if self.drains() {
+                claims.limit_drain(net.addr(), self.drains_until.since(now));
+            }
             match (index, desired) {
                 (Some(index), _) => claims.add_address(index, *net, desired),
                 (None, Desired::Draining) => claims.add_draining(net.addr()),

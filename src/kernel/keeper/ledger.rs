@@ -26,6 +26,8 @@ mod tests;
 
 /// Time after which a request that the kernel refused is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// The shortest time for which addresses drain.
+const SHORTEST_DRAIN: Duration = Duration::from_secs(1);
 
 /// Whether repairs have to wait for their budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,19 +84,20 @@ impl Ledger {
                 self.need = Need::Pass;
             }
             KeeperCommand::Hold { key, epoch } => {
-                if !self.want(key, epoch, Desired::Held) {
+                if !self.want(key, epoch, Desired::Held, now) {
                     let outcome = Err(format!("{key} is not declared"));
                     return Some(KeeperEvent::Held { key, epoch, outcome });
                 }
             }
-            KeeperCommand::Drain { key, epoch } => {
-                if !self.want(key, epoch, Desired::Draining) {
+            KeeperCommand::Drain { key, epoch, lifetime } => {
+                let until = now + lifetime.max(SHORTEST_DRAIN);
+                if !self.want(key, epoch, Desired::Draining, until) {
                     let outcome = Err(format!("{key} is not declared"));
                     return Some(KeeperEvent::Draining { key, epoch, outcome });
                 }
             }
             KeeperCommand::Release { key, epoch } => {
-                if !self.want(key, epoch, Desired::Released) {
+                if !self.want(key, epoch, Desired::Released, now) {
                     return Some(KeeperEvent::Released { key, epoch, outcome: Ok(()) });
                 }
             }
@@ -107,21 +110,22 @@ impl Ledger {
     }
 
     /// The removals of what an earlier run left behind and no router wants.
-    pub(super) fn stale(&self, observed: &Observed) -> ResourceDifference {
-        stale(&self.claims(), observed)
+    pub(super) fn stale(&self, now: MonoTime, observed: &Observed) -> ResourceDifference {
+        stale(&self.claims(now, observed), observed)
     }
 
     /// The interfaces whose ARP parameters matter: those that must have a guard, and those that an
     /// earlier pass, or an earlier run, gave one.
     pub(super) fn arp_interfaces(&self, addresses: &[ObservedAddress]) -> BTreeSet<u32> {
         let noted = addresses.iter().filter_map(|address| address.note).map(|note| note.interface);
-        let claimed = if self.drains() { self.claims().guarded() } else { BTreeSet::new() };
-        claimed.into_iter().chain(self.found.keys().copied()).chain(noted).collect()
+        let draining = self.routers.values().filter(|router| router.drains() && router.has_ipv4());
+        let claimed = draining.filter_map(|router| self.links.get(&router.address_interface));
+        claimed.map(|link| link.index).chain(self.found.keys().copied()).chain(noted).collect()
     }
 
     /// Whether addresses drain.
     pub(super) fn drains(&self) -> bool {
-        self.routers.values().any(|router| router.desired == Desired::Draining)
+        self.routers.values().any(KeptInstance::drains)
     }
 
     pub(super) fn wants_pass(&self, now: MonoTime) -> bool {
@@ -167,7 +171,8 @@ impl Ledger {
 
     /// The difference, without what must wait.
     pub(super) fn plan(&mut self, now: MonoTime, pace: Pace, observed: &Observed) -> PassPlan {
-        let claims = self.claims();
+        self.routers.values_mut().for_each(|router| router.expire(now));
+        let claims = self.claims(now, observed);
         let mut difference = difference(&claims, observed);
         self.found.clone_from(&difference.found);
         let mut repairs = self.repairs(observed);
@@ -226,7 +231,9 @@ impl Ledger {
         }
         let wait = plan.repairs.values().filter_map(|repair| repair.wait).min();
         let retry = (!refused.is_empty()).then_some(now + RETRY);
-        self.retry_at = [wait, retry].into_iter().flatten().min();
+        let draining = self.routers.values().filter(|router| router.drains());
+        let over = draining.map(|router| router.drains_until).min();
+        self.retry_at = [wait, retry, over].into_iter().flatten().min();
         refused.values().next().map_or(Ok(()), |why| Err(why.clone()))
     }
 
@@ -237,11 +244,17 @@ impl Ledger {
         why: &str,
         events: &mut Vec<KeeperEvent>,
     ) -> Result<(), String> {
-        for (key, router) in &mut self.routers {
-            events.extend(router.answer(*key, Err(why.to_owned())));
-        }
-        // The next pass waits, because the cause of the failure may last.
+        // The next pass waits, because the cause of the failure may last. But addresses that cannot
+        // drain, and may have moved in part, are held again at once; that pass is the only one that
+        // does not wait.
         self.need = Need::Nothing;
+        for (key, router) in &mut self.routers {
+            let before = router.desired;
+            events.extend(router.answer(*key, Err(why.to_owned())));
+            if router.desired != before {
+                self.need = Need::Pass;
+            }
+        }
         self.retry_at = Some(now + RETRY);
         Err(why.to_owned())
     }
@@ -288,14 +301,15 @@ impl Ledger {
         self.need = Need::Pass;
     }
 
-    /// Sets what an instance wants. Returns whether the instance is declared. An old epoch changes
+    /// Sets what an instance wants, and until when if that is to drain. Returns whether the instance is declared. An old epoch changes
     /// nothing.
-    fn want(&mut self, key: InstanceKey, epoch: u64, desired: Desired) -> bool {
+    fn want(&mut self, key: InstanceKey, epoch: u64, desired: Desired, until: MonoTime) -> bool {
         let Some(router) = self.routers.get_mut(&key) else {
             return false;
         };
         if epoch >= router.epoch {
             router.want(epoch, desired);
+            router.drains_until = until;
             self.need = Need::Pass;
         }
         true
@@ -324,18 +338,18 @@ impl Ledger {
     /// The interfaces that exist and on which a router with IPv4 addresses is declared. An IPv6
     /// instance may have IPv4 addresses that it does not advertise.
     pub(super) fn ipv4_links(&self) -> BTreeMap<InterfaceName, u32> {
-        let has_ipv4 = |router: &KeptInstance| router.addresses.iter().any(|net| net.addr().is_ipv4());
-        let routers = self.routers.values().filter(|router| has_ipv4(router));
+        let routers = self.routers.values().filter(|router| router.has_ipv4());
         let interfaces = routers.map(|router| router.address_interface);
         interfaces.filter_map(|interface| Some((interface, self.links.get(&interface)?.index))).collect()
     }
 
-    fn claims(&self) -> Claims {
+    fn claims(&self, now: MonoTime, observed: &Observed) -> Claims {
         let mut claims = Claims::default();
         for router in self.routers.values() {
             let index = self.links.get(&router.address_interface).map(|link| link.index);
-            router.claim(index, &mut claims);
+            router.claim(now, index, &mut claims);
         }
+        claims.add_noted(observed);
         claims.remember(&self.found);
         claims
     }

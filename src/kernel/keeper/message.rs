@@ -7,6 +7,7 @@ use crate::types::{InstanceKey, InterfaceName, LinkFacts, MacAddr};
 use ipnet::IpNet;
 use std::io;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// A command to the keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,12 +41,18 @@ pub enum KeeperCommand {
     /// Desired: the addresses of the instance are on `lo` and not on the interface, and nobody is
     /// told that they are here. Connections that are open live on, as long as somebody still sends
     /// their packets here. Answered by [`KeeperEvent::Draining`]. Link-local addresses do not drain,
-    /// but are released.
+    /// but are released. An address that another program has on an interface cannot drain.
+    ///
+    /// After `lifetime` the addresses are released, also if the agent has ended by then: the kernel
+    /// removes them from `lo` by itself, some seconds later. Nothing is reported then. Another
+    /// `Drain` with a newer epoch replaces the lifetime.
     Drain {
         /// The instance that the addresses belong to.
         key: InstanceKey,
         /// As in `Hold`.
         epoch: u64,
+        /// How long the addresses drain from now on, a second at least.
+        lifetime: Duration,
     },
     /// Desired: the addresses of the instance are not installed. Answered by
     /// [`KeeperEvent::Released`].
@@ -73,8 +80,8 @@ pub enum KeeperCommand {
 /// What becomes of the addresses that drain when the keeper stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DrainsAtStop {
-    /// They stay on `lo`, and the interface keeps its guard: the next run is told to go on. A drain
-    /// that has not succeeded ends.
+    /// They stay on `lo` for what is left of their lifetime, and the interface keeps its guard: the
+    /// next run is told to go on. A drain that has not succeeded ends.
     Keep,
     /// They are removed, too.
     End,
@@ -144,6 +151,12 @@ pub enum KeeperEvent {
         /// The kernel's error.
         why: String,
     },
+    /// Another program lowered the ARP parameters of an interface on which addresses drain, and they
+    /// are set again. Until then the host may have answered for these addresses.
+    GuardRestored {
+        /// Name of the interface.
+        interface: String,
+    },
     /// At start: addresses that an earlier run left behind were removed.
     StaleRemoved {
         /// Name of the interface that had the addresses.
@@ -210,5 +223,5 @@ pub type Promoter = Box<dyn FnMut(InterfaceName, Promotion) -> io::Result<Settin
 pub type ArpControl = Box<dyn FnMut(InterfaceName, ArpRequest) -> io::Result<ArpState> + Send>;
 
 /// Replaces the table that guards ARP where the parameters cannot be set; without content it is
-/// removed.
-pub type ArpTableWriter = Box<dyn FnMut(&ArpRewrites) -> Result<(), NftablesError> + Send>;
+/// removed. What it says about addresses ends after the given time, as they do.
+pub type ArpTableWriter = Box<dyn FnMut(&ArpRewrites, Duration) -> Result<(), NftablesError> + Send>;

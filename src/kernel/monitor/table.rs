@@ -34,7 +34,7 @@ pub(super) enum TableChange {
     Gone(InterfaceName),
     /// The addresses of the interface with this index, in a way that the keeper may want to undo:
     /// an address was removed, or one that is not ours appeared.
-    Addresses(u32),
+    Addresses(u32, Origin),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl LinkTable {
                 self.addresses.entry(address.index).or_default().insert(&address);
                 match address.origin {
                     Origin::Ours => TableChange::Nothing,
-                    Origin::Foreign => TableChange::Addresses(address.index),
+                    Origin::Foreign => TableChange::Addresses(address.index, Origin::Foreign),
                 }
             }
             RouteNetlinkMessage::DelAddress(address) => {
@@ -101,7 +101,7 @@ impl LinkTable {
                 if let Some(addresses) = self.addresses.get_mut(&address.index) {
                     addresses.remove(&address);
                 }
-                TableChange::Addresses(address.index)
+                TableChange::Addresses(address.index, address.origin)
             }
             _ => TableChange::Nothing,
         }

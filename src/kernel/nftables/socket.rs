@@ -4,7 +4,7 @@
 //! before `send` returns. So nothing here waits.
 
 use super::attribute::{find, text};
-use super::refusal::{NftablesRefusal, subject};
+use super::refusal::{NftablesRefusal, RefusedSubject, subject};
 use super::transaction::{
     NETFILTER_HEADER, NETLINK_HEADER, TableFamily, Transaction, elements_request, rules_request,
 };
@@ -52,6 +52,30 @@ pub enum NftablesError {
     /// The kernel refused it.
     #[error("the kernel refused {0}")]
     Refused(NftablesRefusal),
+}
+
+impl NftablesError {
+    /// Whether the kernel has no packet filter at all, so that there can be no table.
+    #[must_use]
+    pub fn has_no_packet_filter(&self) -> bool {
+        match self {
+            Self::Open(error) => error.raw_os_error() == Some(libc::EPROTONOSUPPORT),
+            // The kernel refuses the begin of a transaction for a subsystem that it does not have.
+            Self::Refused(refusal) => {
+                let missing =
+                    matches!(refusal.errno, Errno::EOPNOTSUPP | Errno::EINVAL | Errno::EAFNOSUPPORT);
+                let of_all = match &refusal.subject {
+                    RefusedSubject::Transaction | RefusedSubject::Table => true,
+                    RefusedSubject::Chain(_)
+                    | RefusedSubject::Rule { .. }
+                    | RefusedSubject::Set(_)
+                    | RefusedSubject::Element(_) => false,
+                };
+                missing && of_all
+            }
+            Self::Send(_) | Self::Receive(_) | Self::Decode(_) => false,
+        }
+    }
 }
 
 /// A netlink socket to nf_tables in the network namespace of the thread that opened it.

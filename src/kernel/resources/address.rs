@@ -16,6 +16,7 @@
 //! | missing | add | – |
 //! | ours | keep | remove, when it is where it is held |
 //! | ours, other prefix length | replace | the same |
+//! | ours, lasts too long or too short | set the lifetime | the same |
 //! | foreign | leave: it serves as well | leave |
 //!
 //! **An address without our mark is never removed** (docs/adr/0017): it may be the address through
@@ -24,16 +25,24 @@
 //! because the host answers for it. An address of ours with another prefix length is left from
 //! another configuration and is replaced, so that a reload can change a prefix.
 //!
+//! **An address that another program has on an interface does not drain**: the host would go on
+//! answering for it there. That is refused.
+//!
+//! **An address on `lo` lasts as long as its drain** ([`loopback_lifetime`]), so that the kernel removes
+//! it by itself if this agent never comes back.
+//!
 //! **A link-local address does not drain**, and is released instead: the kernel delivers packets to
 //! it only through the interface that has it.
 
 use super::{Desired, Resource, ResourceDifference};
-use crate::kernel::address::{AddressRank, ArpNote, LOOPBACK, ObservedAddress, Origin};
+use crate::kernel::address::{AddressRank, ArpNote, LOOPBACK, Lifetime, ObservedAddress, Origin};
 use crate::kernel::sysctl::ArpValues;
 use ipnet::IpNet;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 #[cfg(test)]
 mod tests;
@@ -94,6 +103,11 @@ impl AddressClaims {
         self.0.iter().any(|((_, other), claim)| *other == address && claim.desired == Desired::Held)
     }
 
+    /// Whether an address must drain on any interface.
+    pub(super) fn drains(&self, address: IpAddr) -> bool {
+        self.draining().any(|draining| draining == address)
+    }
+
     /// The addresses that must be on `lo`; one that drains on several interfaces several times.
     pub(super) fn draining(&self) -> impl Iterator<Item = IpAddr> {
         let draining = self.0.iter().filter(|(_, claim)| claim.desired == Desired::Draining);
@@ -107,10 +121,10 @@ impl AddressClaims {
     }
 
     /// The claims, with those to `lo` that follow from them.
-    fn with_loopback(&self) -> Self {
-        let mut claims = self.clone();
+    fn with_loopback(&self) -> Cow<'_, Self> {
+        let mut claims = Cow::Borrowed(self);
         for address in self.draining() {
-            claims.add_draining(address);
+            claims.to_mut().add_draining(address);
         }
         claims
     }
@@ -153,6 +167,17 @@ pub enum AddressOperation {
         address: IpAddr,
         /// What its label says.
         note: Option<ArpNote>,
+        /// How long it lasts there.
+        lifetime: Lifetime,
+    },
+    /// Change how long an address that drains lasts on `lo`.
+    SetLifetime {
+        /// The address.
+        address: IpAddr,
+        /// What its label says.
+        note: Option<ArpNote>,
+        /// How long it lasts from now on.
+        lifetime: Lifetime,
     },
 }
 
@@ -163,7 +188,9 @@ impl AddressOperation {
         match self {
             Self::Remove(observed) => resource(observed),
             Self::Add { index, net } => Resource::Address { index: *index, address: net.addr() },
-            Self::AddToLoopback { address, note: _ } => Resource::on_loopback(*address),
+            Self::AddToLoopback { address, .. } | Self::SetLifetime { address, .. } => {
+                Resource::on_loopback(*address)
+            }
         }
     }
 
@@ -172,7 +199,7 @@ impl AddressOperation {
     pub const fn removed(&self) -> Option<&ObservedAddress> {
         match self {
             Self::Remove(observed) => Some(observed),
-            Self::Add { .. } | Self::AddToLoopback { .. } => None,
+            Self::Add { .. } | Self::AddToLoopback { .. } | Self::SetLifetime { .. } => None,
         }
     }
 }
@@ -192,13 +219,49 @@ impl fmt::Display for AddressOperation {
             }
             Self::Remove(observed) => write!(f, "cannot remove {}", observed.net),
             Self::Add { net, .. } => write!(f, "cannot add {net}"),
-            Self::AddToLoopback { address, note: _ } => write!(f, "cannot add {address} to lo"),
+            Self::AddToLoopback { address, .. } => write!(f, "cannot add {address} to lo"),
+            Self::SetLifetime { address, .. } => {
+                write!(f, "cannot set how long {address} lasts on lo")
+            }
         }
     }
 }
 
+/// By how much an address on `lo` may last longer than its drain. The agent ends a drain in time, and
+/// the kernel only if there is no agent, so the kernel must be the later one; and it counts whole
+/// seconds, so that what it says is up to a second more than what is left.
+const LATEST_END: Duration = Duration::from_secs(4);
+/// How much longer than its drain an address lasts on `lo`, in the eyes of the next run. Together with
+/// the kernel's rounding this is in the middle of what [`lasts_as`] accepts.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// How long an address must last on `lo` if its drain has `left` to go.
+fn loopback_lifetime(left: Option<&Duration>) -> Lifetime {
+    left.map_or(Lifetime::Unlimited, |left| Lifetime::Limited(left.saturating_add(Duration::from_secs(1))))
+}
+
+/// Whether an address that lasts for `lifetime` on `lo` need not be changed if its drain has `left` to
+/// go.
+fn lasts_as(lifetime: Lifetime, left: Option<&Duration>) -> bool {
+    match (lifetime, left) {
+        (Lifetime::Unlimited, None) => true,
+        (Lifetime::Limited(lasts), Some(left)) => (*left..=left.saturating_add(LATEST_END)).contains(&lasts),
+        (Lifetime::Unlimited, Some(_)) | (Lifetime::Limited(_), None) => false,
+    }
+}
+
+/// How much a drain has left to go whose address lasts for `lifetime` on `lo`. A drain that goes on with
+/// this leaves the address as it is.
+#[must_use]
+pub fn left_of_drain(lifetime: Lifetime) -> Option<Duration> {
+    match lifetime {
+        Lifetime::Unlimited => None,
+        Lifetime::Limited(lasts) => Some(lasts.saturating_sub(MARGIN)),
+    }
+}
+
 /// The changes after which the `observed` addresses agree with the claims. `found` is what
-/// interfaces had before their ARP guard was set.
+/// interfaces had before their ARP guard was set, and `left` is what is left of drains.
 ///
 /// Among the removals, secondaries come before primaries, the last listed first: then the kernel
 /// removes no other address of the list together with one, and promotes none that is removed next.
@@ -207,7 +270,9 @@ pub(super) fn difference(
     claims: &AddressClaims,
     observed: &[ObservedAddress],
     found: &BTreeMap<u32, ArpValues>,
+    left: &BTreeMap<IpAddr, Duration>,
 ) -> ResourceDifference {
+    let mut difference = ResourceDifference::default();
     let everywhere = claims.with_loopback();
     let wanted = everywhere.0.iter().filter(|((index, _), claim)| claim.must_be_on(*index));
     let mut missing: BTreeMap<(u32, IpAddr), Claim> = wanted.map(|(at, claim)| (*at, *claim)).collect();
@@ -217,14 +282,25 @@ pub(super) fn difference(
         match treatment(everywhere.0.get(&at), address) {
             Treatment::Present => {
                 missing.remove(&at);
+                let left = left.get(&at.1);
+                let is_own_copy = address.index == LOOPBACK && address.origin == Origin::Ours;
+                if is_own_copy && !lasts_as(address.lifetime, left) {
+                    let lifetime = loopback_lifetime(left);
+                    let change =
+                        AddressOperation::SetLifetime { address: at.1, note: address.note, lifetime };
+                    difference.loopback_additions.push(change.into());
+                }
             }
             Treatment::Remove => removals.push(*address),
+            Treatment::Leave if everywhere.drains(at.1) => {
+                let why = "another program has the address on an interface, where the host answers for it";
+                difference.impossible.insert(Resource::on_loopback(at.1), why.to_owned());
+            }
             Treatment::Leave => {}
         }
     }
     removals.reverse();
     removals.sort_by_key(|address| address.rank == AddressRank::Primary);
-    let mut difference = ResourceDifference::default();
     for removal in removals {
         let list = match removal.index {
             LOOPBACK => &mut difference.loopback_removals,
@@ -236,7 +312,8 @@ pub(super) fn difference(
         match claim.desired {
             Desired::Draining => {
                 let note = claims.note(address, found);
-                let addition = AddressOperation::AddToLoopback { address, note };
+                let lifetime = loopback_lifetime(left.get(&address));
+                let addition = AddressOperation::AddToLoopback { address, note, lifetime };
                 difference.loopback_additions.push(addition.into());
             }
             Desired::Held | Desired::Released => {

@@ -14,11 +14,12 @@
 //! |---|---|---|
 //! | yes | too low | raise, and remember what was found |
 //! | yes | as needed, or stricter | keep |
+//! | yes | cannot be read | guard with the table, see below |
 //! | yes | `all` has a value with which the kernel answers nevertheless | impossible |
 //! | no | as we set them, and something else was found | restore |
 //! | no | changed by somebody since | leave |
 //!
-//! Where the parameters cannot be set (a container whose `/proc/sys` is read-only), a table of the
+//! Where the parameters cannot be read or set (a container whose `/proc/sys` is read-only or missing), a table of the
 //! packet filter is the guard ([`ArpTable`]): it drops the replies that name a draining address as
 //! their sender, and has requests name an address of the interface instead.
 
@@ -54,6 +55,8 @@ pub(super) struct GuardDifference {
     pub(super) additions: Vec<GuardOperation>,
     pub(super) removals: Vec<GuardOperation>,
     pub(super) impossible: Refusals,
+    /// Interfaces that must have a guard and whose parameters cannot be read, and why.
+    pub(super) unreadable: BTreeMap<u32, String>,
     /// What each interface had before its guard, as far as it is known.
     pub(super) found: BTreeMap<u32, ArpValues>,
 }
@@ -72,7 +75,10 @@ pub(super) fn difference(
         let state = match observed.get(index) {
             Some(Ok(state)) => *state,
             Some(Err(why)) => {
-                difference.impossible.insert(resource, why.clone());
+                difference.unreadable.insert(*index, why.clone());
+                // Nothing is set, so nothing is restored. The label of an address has to name the
+                // interface all the same: with the values of the guard it asks for no change.
+                difference.found.entry(*index).or_insert(GUARD);
                 continue;
             }
             None => {
@@ -187,6 +193,8 @@ pub enum ArpTable {
     /// An earlier run may have left one.
     #[default]
     Unknown,
+    /// An earlier run may have left one that guarded these interfaces, and it could not be deleted.
+    NotDeleted(BTreeSet<u32>),
     /// There is none.
     Absent,
     /// There is one, with this content, unless another program has removed it.
@@ -200,7 +208,7 @@ impl ArpTable {
     pub fn before_moves(&self, wanted: &ArpRewrites) -> Option<ArpRewrites> {
         let needed = match self {
             Self::Present(present) => present | wanted,
-            Self::Unknown | Self::Absent => wanted.clone(),
+            Self::Unknown | Self::NotDeleted(_) | Self::Absent => wanted.clone(),
         };
         (!wanted.is_empty()).then_some(needed)
     }
@@ -211,7 +219,7 @@ impl ArpTable {
     pub fn after_moves(&self, wanted: &ArpRewrites) -> Option<ArpRewrites> {
         let differs = match self {
             Self::Present(present) => present != wanted,
-            Self::Unknown => wanted.is_empty(),
+            Self::Unknown | Self::NotDeleted(_) => wanted.is_empty(),
             Self::Absent => false,
         };
         differs.then(|| wanted.clone())
@@ -222,11 +230,12 @@ impl ArpTable {
         *self = if content.is_empty() { Self::Absent } else { Self::Present(content) };
     }
 
-    /// The interfaces that the table guards.
+    /// The interfaces that the table guards, or may guard.
     #[must_use]
     pub fn interfaces(&self) -> BTreeSet<u32> {
         match self {
             Self::Present(present) => present.iter().map(|rewrite| rewrite.index).collect(),
+            Self::NotDeleted(interfaces) => interfaces.clone(),
             Self::Unknown | Self::Absent => BTreeSet::new(),
         }
     }
@@ -343,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_all_makes_impossible_or_cannot_be_read_is_said_and_nothing_is_written() {
+    fn what_all_makes_impossible_is_said_and_what_cannot_be_read_is_left_to_the_table() {
         for all in [values(5, 0), values(0, 3)] {
             let difference = compare(&[ETH0], None, ArpState { own: values(0, 0), all });
             assert!(difference.additions.is_empty());
@@ -352,9 +361,24 @@ mod tests {
             assert!(why.contains(&named), "{why}");
         }
         let unread = BTreeMap::from([(ETH0, Err("no such file".to_owned()))]);
-        let difference = difference(&BTreeSet::from([ETH0]), BTreeMap::new(), &unread);
-        assert_eq!(difference.impossible[&Resource::ArpGuard { index: ETH0 }], "no such file");
-        assert!(difference.additions.is_empty() && difference.found.is_empty());
+        let difference = super::difference(&BTreeSet::from([ETH0]), BTreeMap::new(), &unread);
+        assert_eq!(difference.unreadable, BTreeMap::from([(ETH0, "no such file".to_owned())]));
+        assert!(difference.additions.is_empty() && difference.impossible.is_empty());
+        let unread = BTreeMap::from([(ETH0, Err("no such file".to_owned()))]);
+        let over = super::difference(&BTreeSet::new(), difference.found, &unread);
+        assert!(over.removals.is_empty(), "nothing was set");
+    }
+
+    #[test]
+    fn a_table_that_could_not_be_deleted_is_asked_for_again_and_its_interfaces_are_known() {
+        let mut table = ArpTable::NotDeleted(BTreeSet::from([ETH0]));
+        assert_eq!(table.interfaces(), BTreeSet::from([ETH0]));
+        assert_eq!(table.after_moves(&ArpRewrites::new()), Some(ArpRewrites::new()));
+        assert_eq!(table.before_moves(&ArpRewrites::new()), None);
+        let wanted = ArpRewrites::from([rewrite("192.0.2.50")]);
+        assert_eq!(table.before_moves(&wanted), Some(wanted.clone()));
+        table.on_written(ArpRewrites::new());
+        assert_eq!((table.after_moves(&ArpRewrites::new()), table), (None, ArpTable::Absent));
     }
 
     /// What was found, what is there now, and what is written.

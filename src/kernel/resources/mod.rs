@@ -16,7 +16,7 @@
 //! (docs/adr/0037):
 //!
 //! 1. guards are set on interfaces;
-//! 2. draining addresses are added to `lo`;
+//! 2. draining addresses are added to `lo`, and last as long as their drain;
 //! 3. addresses are removed from interfaces, and then added to interfaces, so that nothing that moves
 //!    between interfaces is there twice;
 //! 4. addresses are removed from `lo`;
@@ -37,6 +37,7 @@ use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 #[cfg(test)]
 mod tests;
@@ -108,6 +109,8 @@ pub struct Claims {
     addresses: AddressClaims,
     /// What interfaces had before their ARP guard was set, as far as this run remembers.
     found: BTreeMap<u32, ArpValues>,
+    /// What is left of the drains of addresses. Where nothing is said, a drain is not limited.
+    left: BTreeMap<IpAddr, Duration>,
 }
 
 impl Claims {
@@ -119,6 +122,31 @@ impl Claims {
     /// Adds an address that drains while its interface does not exist.
     pub fn add_draining(&mut self, address: IpAddr) {
         self.addresses.add_draining(address);
+    }
+
+    /// Adds how long an address still drains. The longest counts.
+    pub fn limit_drain(&mut self, address: IpAddr, left: Duration) {
+        let longest = self.left.entry(address).or_insert(left);
+        *longest = left.max(*longest);
+    }
+
+    /// The longest of all drains.
+    #[must_use]
+    pub fn longest_drain(&self) -> Option<Duration> {
+        self.left.values().max().copied()
+    }
+
+    /// Adds what the labels of our addresses on `lo` say: as long as an address drains, the interface
+    /// that its label names must have its guard, also while nobody has said what the interface is
+    /// called now. A label that names an interface which does not exist any more says nothing.
+    pub fn add_noted(&mut self, observed: &Observed) {
+        for address in &observed.addresses {
+            let Some(note) = address.note else { continue };
+            let drains = self.addresses.drains(address.net.addr());
+            if drains && observed.arp.contains_key(&note.interface) {
+                self.addresses.add(note.interface, address.net, Desired::Draining);
+            }
+        }
     }
 
     /// Adds what interfaces had before their ARP guard was set.
@@ -249,6 +277,8 @@ impl fmt::Display for Operation {
 pub struct ResourceDifference {
     /// Guards that are missing.
     pub guards: Vec<GuardOperation>,
+    /// Interfaces that must have a guard and whose parameters cannot be read, and why.
+    pub unreadable: BTreeMap<u32, String>,
     /// Draining addresses that are missing on `lo`.
     pub loopback_additions: Vec<Operation>,
     /// Addresses of ours that have to go from interfaces.
@@ -270,6 +300,7 @@ impl ResourceDifference {
     pub fn defer(&mut self, deferred: &BTreeSet<Resource>) {
         let Self {
             guards: _,
+            unreadable: _,
             loopback_additions,
             removals,
             additions,
@@ -375,12 +406,12 @@ fn due(
 /// Compares what should be there with what is there.
 #[must_use]
 pub fn difference(claims: &Claims, observed: &Observed) -> ResourceDifference {
-    let Claims { addresses: claimed, found } = claims;
+    let Claims { addresses: claimed, found, left } = claims;
     let Observed { addresses: present, loopback, arp } = observed;
     let mut known = observed.notes();
     known.extend(found);
     let guards = arp_guard::difference(&claims.guarded(), known, arp);
-    let mut difference = address::difference(claimed, present, &guards.found);
+    let mut difference = address::difference(claimed, present, &guards.found, left);
     if *loopback == LoopbackState::Down {
         let draining = claimed.draining().map(Resource::on_loopback);
         difference
@@ -389,6 +420,7 @@ pub fn difference(claims: &Claims, observed: &Observed) -> ResourceDifference {
     }
     difference.impossible.extend(guards.impossible);
     difference.guards = guards.additions;
+    difference.unreadable = guards.unreadable;
     difference.guard_removals = guards.removals;
     difference.found = guards.found;
     difference

@@ -1,7 +1,7 @@
 //! The order of the steps, and what is not done when an earlier one fails.
 
 use super::*;
-use crate::kernel::address::{AddressRank, ArpNote, Readiness};
+use crate::kernel::address::{AddressRank, ArpNote, Lifetime, Readiness};
 use arp_guard::GUARD;
 use netlink_packet_route::address::AddressScope;
 
@@ -22,6 +22,7 @@ fn seen(index: u32, text: &str, note: Option<ArpNote>) -> ObservedAddress {
         rank: AddressRank::Primary,
         readiness: Readiness::Ready,
         note,
+        lifetime: Lifetime::Unlimited,
         scope: AddressScope::Universe,
     }
 }
@@ -96,7 +97,8 @@ fn a_drain_guards_then_adds_then_removes_and_the_label_notes_what_was_found() {
     assert_eq!(refused, Refusals::new());
     let note = Some(ArpNote { interface: ETH0, found: FOUND });
     let address = net(VIP).addr();
-    let expected = [Operation::from(AddressOperation::AddToLoopback { address, note })];
+    let lifetime = Lifetime::Unlimited;
+    let expected = [Operation::from(AddressOperation::AddToLoopback { address, note, lifetime })];
     assert_eq!(difference(&claims(Desired::Draining), &held()).loopback_additions, expected);
 }
 
@@ -184,4 +186,46 @@ fn what_a_drain_or_a_hold_will_move_is_not_stale() {
     }
     assert_eq!(stale(&claims(Desired::Released), &draining()).loopback_removals.len(), 1);
     assert_eq!(stale(&claims(Desired::Released), &held()).removals.len(), 1);
+}
+
+/// The interface is not known by its name: its facts come later, or it was renamed.
+#[test]
+fn the_interface_that_the_label_of_a_draining_address_names_keeps_its_guard() {
+    let noted = |observed: &Observed| {
+        let mut claims = Claims::default();
+        claims.add_draining(net(VIP).addr());
+        claims.add_noted(observed);
+        claims
+    };
+    let observed = draining();
+    assert_eq!(carry_out(&noted(&observed), &observed, &[]).0, Vec::<String>::new());
+    assert_eq!(stale(&noted(&observed), &observed), ResourceDifference::default());
+    // Another program has lowered it.
+    let lowered = Observed { arp: state(FOUND), ..draining() };
+    assert_eq!(carry_out(&noted(&lowered), &lowered, &[]).0, [guard(GUARD)]);
+    // Where the parameters cannot be set, the table is written for the address.
+    let unset = BTreeMap::from([(ETH0, "read-only".to_owned())]);
+    let own = ObservedAddress::ready(ETH0, "192.0.2.10/24", Origin::Foreign);
+    let (rewrites, _) = arp_guard::rewrites(&noted(&lowered), &unset, &[own]);
+    let addresses: Vec<_> = rewrites.iter().map(|rewrite| rewrite.address.to_string()).collect();
+    assert_eq!(addresses, ["192.0.2.50"]);
+    // The interface does not exist any more, so that its parameters are not read.
+    let gone = Observed { arp: BTreeMap::new(), ..draining() };
+    assert_eq!(noted(&gone).guarded(), BTreeSet::new());
+    // The address does not drain any more.
+    let mut released = Claims::default();
+    released.add_noted(&observed);
+    assert_eq!(released.guarded(), BTreeSet::new());
+}
+
+/// A container without `/proc/sys`: the table guards instead, and nothing is restored later.
+#[test]
+fn an_interface_whose_parameters_cannot_be_read_is_not_refused_here() {
+    let why = "cannot read the ARP parameters of eth0: no such file".to_owned();
+    let observed = Observed { arp: BTreeMap::from([(ETH0, Err(why.clone()))]), ..held() };
+    let difference = difference(&claims(Desired::Draining), &observed);
+    assert_eq!(difference.unreadable, BTreeMap::from([(ETH0, why)]));
+    assert_eq!((difference.impossible, difference.guards), (Refusals::new(), Vec::new()));
+    assert_eq!(difference.found, BTreeMap::from([(ETH0, GUARD)]));
+    assert_eq!(difference.loopback_additions.len(), 1);
 }

@@ -288,6 +288,7 @@ impl WorkerRoutes {
             | KeeperEvent::StaleRemoved { .. }
             | KeeperEvent::PromotionNotSet { .. }
             | KeeperEvent::ForeignReinstalled { .. }
+            | KeeperEvent::GuardRestored { .. }
             | KeeperEvent::NotAnnounced { .. } => {}
         }
     }

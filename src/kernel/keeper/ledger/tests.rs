@@ -1,7 +1,8 @@
 //! Tests of the ledger with a kernel of a few lines: epochs, answers, repairs and their pace.
 
 use super::*;
-use crate::kernel::address::{LOOPBACK, ObservedAddress, Origin, Readiness};
+use crate::kernel::address::{LOOPBACK, Lifetime, ObservedAddress, Origin, Readiness};
+use crate::kernel::keeper::earlier_drains::earlier_drains_among;
 use crate::kernel::resources::LoopbackState;
 use crate::kernel::resources::arp_guard::{GUARD, GuardOperation};
 use crate::kernel::sysctl::ArpState;
@@ -23,6 +24,9 @@ struct Bench {
     arp: BTreeMap<u32, ArpValues>,
     read_only: Option<&'static str>,
 }
+
+/// How long addresses drain where nothing else is said.
+const LIFETIME: Duration = Duration::from_secs(600);
 
 /// What an interface has as long as nobody sets it.
 const NO_GUARD: ArpValues = ArpValues { ignore: 0, announce: 0 };
@@ -66,8 +70,15 @@ impl Bench {
         assert_eq!(self.ledger.accept(self.now, command), None);
     }
 
+    /// Whole seconds, because the kernel counts lifetimes in them.
     fn wait(&mut self, time: Duration) {
         self.now = self.now + time;
+        for address in &mut self.kernel {
+            if let Lifetime::Limited(left) = &mut address.lifetime {
+                *left = left.saturating_sub(time);
+            }
+        }
+        self.kernel.retain(|address| address.lifetime != Lifetime::Limited(Duration::ZERO));
     }
 
     /// Makes one pass as the keeper does, unless no pass is due.
@@ -96,6 +107,8 @@ impl Bench {
     fn carry_out(&mut self, plan: &PassPlan) -> Refusals {
         let (difference, claims) = (&plan.difference, &plan.claims);
         let mut refused = difference.impossible.clone();
+        let unreadable = difference.unreadable.iter();
+        refused.extend(unreadable.map(|(index, why)| (Resource::ArpGuard { index: *index }, why.clone())));
         self.set_guards(&difference.guards, &mut refused);
         let additions = difference.due_loopback_additions(claims, &mut refused);
         self.change(&additions, &mut refused);
@@ -130,16 +143,35 @@ impl Bench {
                 Operation::Address(AddressOperation::Add { index, net }) => {
                     self.kernel.push(seen(*index, *net, Origin::Ours));
                 }
-                Operation::Address(AddressOperation::AddToLoopback { address, note }) => {
+                Operation::Address(AddressOperation::AddToLoopback { address, note, lifetime }) => {
                     let copy = seen(LOOPBACK, IpNet::from(*address), Origin::Ours);
-                    self.kernel.push(ObservedAddress { note: *note, ..copy });
+                    self.kernel.push(ObservedAddress { note: *note, lifetime: *lifetime, ..copy });
+                }
+                Operation::Address(AddressOperation::SetLifetime { address, note, lifetime }) => {
+                    let on_lo = |it: &&mut ObservedAddress| it.index == LOOPBACK && it.net.addr() == *address;
+                    let there = self.kernel.iter_mut().find(on_lo).expect("it is there");
+                    assert_eq!(there.note, *note);
+                    there.lifetime = *lifetime;
                 }
             }
         }
     }
 
     fn drain(&mut self, vrid: u8, epoch: u64) {
-        self.say(KeeperCommand::Drain { key: key(vrid), epoch });
+        self.drain_for(vrid, epoch, LIFETIME);
+    }
+
+    fn drain_for(&mut self, vrid: u8, epoch: u64, lifetime: Duration) {
+        self.say(KeeperCommand::Drain { key: key(vrid), epoch, lifetime });
+    }
+
+    /// The whole seconds that addresses still last.
+    fn lifetimes(&self) -> Vec<u64> {
+        let seconds = |it: &ObservedAddress| match it.lifetime {
+            Lifetime::Unlimited => 0,
+            Lifetime::Limited(left) => left.as_secs(),
+        };
+        self.kernel.iter().map(seconds).collect()
     }
 
     /// A ledger as [`Self::holding`], whose addresses drain since.
@@ -152,13 +184,18 @@ impl Bench {
 
     /// The daemon is killed, and the next run knows what it was doing.
     fn restart(&mut self, known: &[KeeperCommand]) {
+        let link = KeeperCommand::Link(eth0(), Some(Box::new(facts(ETH0, true))));
+        self.restart_without_link(&[&[link], known].concat());
+    }
+
+    /// The next run does not know its interface yet.
+    fn restart_without_link(&mut self, known: &[KeeperCommand]) {
         self.ledger = Ledger::default();
-        self.say(KeeperCommand::Link(eth0(), Some(Box::new(facts(ETH0, true)))));
         self.declare(51, &["192.0.2.50/24", "192.0.2.51/24"]);
         for command in known {
             self.say(command.clone());
         }
-        let mut stale = self.ledger.stale(&self.observed());
+        let mut stale = self.ledger.stale(self.now, &self.observed());
         let mut refused = Refusals::new();
         stale.removals.append(&mut stale.loopback_removals);
         self.change(&stale.removals, &mut refused);
@@ -202,6 +239,7 @@ fn seen(index: u32, net: IpNet, origin: Origin) -> ObservedAddress {
         rank: AddressRank::Primary,
         readiness: Readiness::Ready,
         note: None,
+        lifetime: Lifetime::Unlimited,
         scope: AddressScope::Universe,
     }
 }
@@ -267,7 +305,7 @@ fn of_several_wishes_in_one_turn_the_newest_is_carried_out_and_answered() {
     {
         bench.say(match wish {
             Desired::Held => KeeperCommand::Hold { key: key(51), epoch },
-            Desired::Draining => KeeperCommand::Drain { key: key(51), epoch },
+            Desired::Draining => KeeperCommand::Drain { key: key(51), epoch, lifetime: LIFETIME },
             Desired::Released => KeeperCommand::Release { key: key(51), epoch },
         });
     }
@@ -287,7 +325,8 @@ fn what_is_not_declared_is_answered_at_once() {
     let answer = bench.ledger.accept(bench.now, KeeperCommand::Hold { key: key(52), epoch: 1 });
     assert_eq!(answer, Some(KeeperEvent::Held { key: key(52), epoch: 1, outcome }));
     let outcome = Err("eth0/52/ipv4 is not declared".to_owned());
-    let answer = bench.ledger.accept(bench.now, KeeperCommand::Drain { key: key(52), epoch: 1 });
+    let answer =
+        bench.ledger.accept(bench.now, KeeperCommand::Drain { key: key(52), epoch: 1, lifetime: LIFETIME });
     assert_eq!(answer, Some(KeeperEvent::Draining { key: key(52), epoch: 1, outcome }));
     let answer = bench.ledger.accept(bench.now, KeeperCommand::Release { key: key(52), epoch: 2 });
     assert_eq!(answer, Some(KeeperEvent::Released { key: key(52), epoch: 2, outcome: Ok(()) }));
@@ -781,7 +820,7 @@ fn a_guard_that_cannot_be_restored_is_tried_again() {
 fn the_next_run_goes_on_with_a_drain_without_touching_anything() {
     let mut bench = Bench::draining();
     let before = bench.kernel.clone();
-    bench.restart(&[KeeperCommand::Drain { key: key(51), epoch: 1 }]);
+    bench.restart(&[KeeperCommand::Drain { key: key(51), epoch: 1, lifetime: LIFETIME }]);
     assert_eq!(bench.kernel, before);
     assert_eq!(bench.pass(), [drain_answer(1, Ok(()))]);
     assert_eq!((bench.kernel.clone(), bench.places()), (before, on_lo()));
@@ -876,4 +915,123 @@ fn a_reload_changes_what_drains() {
     assert_eq!(bench.places(), (places.into(), true));
     bench.say(KeeperCommand::Reconcile);
     assert_eq!(bench.pass(), []);
+}
+
+#[test]
+fn addresses_on_lo_last_as_long_as_their_drain_and_a_pass_does_not_renew_them() {
+    let mut bench = Bench::draining();
+    assert_eq!(bench.lifetimes(), [601, 601]);
+    for _ in 0..3 {
+        bench.wait(Duration::from_secs(100));
+        bench.say(KeeperCommand::Reconcile);
+        assert_eq!(bench.pass(), []);
+    }
+    assert_eq!(bench.lifetimes(), [301, 301]);
+    // What another program removes comes back for what is left.
+    bench.strike("192.0.2.50");
+    assert_eq!(bench.pass(), [restored(1)]);
+    assert_eq!(bench.lifetimes(), [301, 301]);
+}
+
+#[test]
+fn a_newer_drain_makes_the_lifetime_longer_or_shorter() {
+    let mut bench = Bench::draining();
+    bench.wait(Duration::from_secs(100));
+    for (epoch, lifetime) in [(3, 900), (4, 60), (5, 60)] {
+        bench.drain_for(51, epoch, Duration::from_secs(lifetime));
+        assert_eq!(bench.pass(), [drain_answer(epoch, Ok(()))]);
+        assert_eq!(bench.lifetimes(), [lifetime + 1; 2]);
+    }
+    bench.drain_for(51, 4, Duration::from_secs(900));
+    assert_eq!((bench.pass(), bench.lifetimes()), (vec![], vec![61, 61]), "the epoch is old");
+    bench.refuse.insert("192.0.2.50".parse().unwrap());
+    bench.drain_for(51, 6, Duration::from_secs(90));
+    let refused = "cannot set how long 192.0.2.50 lasts on lo: no".to_owned();
+    assert_eq!(bench.pass(), [drain_answer(6, Err(refused))]);
+    assert_eq!(bench.places(), on_lo(), "another node has the addresses: they do not come back");
+}
+
+#[test]
+fn at_the_end_of_its_lifetime_a_drain_ends_with_its_guard_and_nothing_comes_back() {
+    for kernel_is_first in [false, true] {
+        let mut bench = Bench::draining();
+        assert_eq!(bench.ledger.retry_at(), Some(bench.now + LIFETIME), "the keeper wakes up by itself");
+        bench.wait(LIFETIME - Duration::from_secs(1));
+        assert!(!bench.ledger.wants_pass(bench.now));
+        bench.wait(Duration::from_secs(if kernel_is_first { 2 } else { 1 }));
+        assert_eq!(bench.kernel.is_empty(), kernel_is_first);
+        assert_eq!(bench.pass(), []);
+        assert_eq!(bench.places(), nowhere());
+        assert_eq!((bench.ledger.retry_at(), bench.ledger.drains()), (None, false));
+    }
+}
+
+#[test]
+fn no_drain_is_so_short_that_it_is_not_answered() {
+    let mut bench = Bench::holding();
+    bench.drain_for(51, 2, Duration::ZERO);
+    assert_eq!(bench.pass(), [drain_answer(2, Ok(()))]);
+    assert_eq!(bench.places(), on_lo());
+    bench.wait(Duration::from_secs(1));
+    assert_eq!((bench.pass(), bench.places()), (vec![], nowhere()));
+}
+
+#[test]
+fn a_run_that_goes_on_with_what_is_left_does_not_touch_the_addresses() {
+    let mut bench = Bench::draining();
+    for _ in 0..5 {
+        bench.wait(Duration::from_secs(100));
+        let before = bench.kernel.clone();
+        let left: Vec<_> = earlier_drains_among(&before).iter().map(|drain| drain.left).collect();
+        bench.restart(&[KeeperCommand::Drain { key: key(51), epoch: 1, lifetime: left[0] }]);
+        assert_eq!(bench.pass(), [drain_answer(1, Ok(()))]);
+        assert_eq!((bench.kernel.clone(), bench.places()), (before, on_lo()));
+    }
+    assert_eq!(bench.lifetimes(), [101, 101]);
+}
+
+/// The label of the address says which interface has to be silent about it.
+#[test]
+fn the_guard_stays_while_the_next_run_does_not_know_the_interface() {
+    let mut bench = Bench::draining();
+    bench.restart_without_link(&[KeeperCommand::Drain { key: key(51), epoch: 1, lifetime: LIFETIME }]);
+    assert_eq!(bench.places(), on_lo());
+    assert_eq!(bench.pass(), [drain_answer(1, Ok(()))]);
+    assert_eq!(bench.places(), on_lo());
+    // Another program lowers it.
+    bench.arp.clear();
+    bench.say(KeeperCommand::Reconcile);
+    assert_eq!((bench.pass(), bench.places()), (vec![], on_lo()));
+    // The interface has got another name.
+    bench.say(KeeperCommand::Link(eth1(), Some(Box::new(facts(ETH0, true)))));
+    assert_eq!((bench.pass(), bench.places()), (vec![], on_lo()));
+    bench.say(KeeperCommand::Release { key: key(51), epoch: 2 });
+    assert_eq!((bench.pass(), bench.places()), (vec![release_answer(2)], nowhere()));
+}
+
+#[test]
+fn addresses_that_a_failed_pass_kept_from_draining_are_held_again_at_once() {
+    let mut bench = Bench::holding();
+    bench.drain(51, 2);
+    let mut events = Vec::new();
+    let _ = bench.ledger.fail(bench.now, "no answer", &mut events);
+    assert_eq!(events, [drain_answer(2, Err("no answer".to_owned()))]);
+    assert!(bench.ledger.wants_pass(bench.now), "the addresses may have moved in part");
+    let _ = bench.ledger.fail(bench.now, "no answer", &mut events);
+    assert!(!bench.ledger.wants_pass(bench.now), "only once");
+    bench.wait(RETRY);
+    assert_eq!((bench.pass(), bench.places()), (vec![], on_eth0()));
+}
+
+#[test]
+fn an_address_that_another_program_has_on_the_interface_does_not_drain() {
+    let mut bench = Bench::new();
+    bench.kernel.push(seen(ETH0, "192.0.2.50/24".parse().unwrap(), Origin::Foreign));
+    bench.say(KeeperCommand::Hold { key: key(51), epoch: 1 });
+    assert_eq!(bench.pass(), [hold_answer(1, Ok(()))]);
+    bench.drain(51, 2);
+    let why = "another program has the address on an interface, where the host answers for it";
+    assert_eq!(bench.pass(), [drain_answer(2, Err(why.to_owned()))]);
+    bench.pass();
+    assert_eq!(bench.places(), on_eth0());
 }

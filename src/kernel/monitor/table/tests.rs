@@ -225,6 +225,9 @@ fn only_what_the_keeper_may_want_to_undo_is_a_change_of_addresses() {
     let mut table = table(&[link(2, "eth0", UP)]);
     let ours = installation(2, "192.0.2.50/24".parse().unwrap());
     assert_eq!(table.fold(&RouteNetlinkMessage::NewAddress(ours.clone())), TableChange::Nothing);
-    assert_eq!(table.fold(&RouteNetlinkMessage::DelAddress(ours)), TableChange::Addresses(2));
-    assert_eq!(table.fold(&new_address(2, "192.0.2.50/24", NONE)), TableChange::Addresses(2));
+    assert_eq!(table.fold(&RouteNetlinkMessage::DelAddress(ours)), TableChange::Addresses(2, Origin::Ours));
+    assert_eq!(
+        table.fold(&new_address(2, "192.0.2.50/24", NONE)),
+        TableChange::Addresses(2, Origin::Foreign)
+    );
 }

@@ -21,6 +21,7 @@ fn seen(index: u32, text: &str, origin: Origin) -> ObservedAddress {
         rank: AddressRank::Primary,
         readiness: Readiness::Ready,
         note: None,
+        lifetime: Lifetime::Unlimited,
         scope: AddressScope::Universe,
     }
 }
@@ -141,10 +142,12 @@ fn words(operations: &[Operation], observed: &[ObservedAddress]) -> String {
             assert_eq!((*index, *added), (ETH0, net("192.0.2.50/24")));
             "add"
         }
-        AddressOperation::AddToLoopback { address, note } => {
-            assert_eq!((*address, *note), (net("192.0.2.50/32").addr(), None));
+        AddressOperation::AddToLoopback { address, note, lifetime } => {
+            let expected = (net("192.0.2.50/32").addr(), None, Lifetime::Unlimited);
+            assert_eq!((*address, *note, *lifetime), expected);
             "lo"
         }
+        AddressOperation::SetLifetime { .. } => "lifetime",
     });
     words.collect::<Vec<_>>().join(" ")
 }
@@ -197,7 +200,8 @@ fn without_its_interface_an_address_stays_on_lo_and_no_guard_is_wanted() {
 }
 
 fn add_to_loopback(address: &str) -> Operation {
-    AddressOperation::AddToLoopback { address: address.parse().unwrap(), note: None }.into()
+    let address = address.parse().unwrap();
+    AddressOperation::AddToLoopback { address, note: None, lifetime: Lifetime::Unlimited }.into()
 }
 
 #[test]
@@ -297,7 +301,8 @@ mod properties {
                     );
                     after.push(seen(*index, &net.to_string(), Origin::Ours));
                 }
-                AddressOperation::AddToLoopback { address, note: _ } => {
+                AddressOperation::AddToLoopback { address, .. }
+                | AddressOperation::SetLifetime { address, .. } => {
                     let net = IpNet::from(*address);
                     assert!(
                         !after.iter().any(|a| a.index == LOOPBACK && a.net == net),
@@ -350,4 +355,40 @@ mod properties {
             }
         }
     }
+}
+
+/// What the kernel says is up to a second more than what is left, and an address must not end before
+/// its drain.
+#[test]
+fn an_address_on_lo_lasts_as_long_as_its_drain_within_the_rounding_of_the_kernel() {
+    use Lifetime::{Limited, Unlimited};
+    let millis = Duration::from_millis;
+    let drain = |lefts: &[u64]| {
+        let mut claims = claims(&[(ETH0, "192.0.2.50/24", Desired::Draining)]);
+        lefts.iter().for_each(|left| claims.limit_drain(net("192.0.2.50/32").addr(), millis(*left)));
+        claims
+    };
+    let on_lo = |lifetime| ObservedAddress { lifetime, ..seen(LOOPBACK, "192.0.2.50/32", Origin::Ours) };
+    let (address, note) = (net("192.0.2.50/32").addr(), None);
+    let set = |lifetime| Operation::from(AddressOperation::SetLifetime { address, note, lifetime });
+    for (lefts, lasts, expected) in [
+        (&[60_500][..], Limited(millis(61_000)), None),
+        (&[60_500], Limited(millis(64_000)), None),
+        (&[60_500], Limited(millis(60_000)), Some(Limited(millis(61_500)))),
+        (&[60_500], Limited(millis(65_000)), Some(Limited(millis(61_500)))),
+        (&[60_500], Unlimited, Some(Limited(millis(61_500)))),
+        // The longest of several drains counts.
+        (&[1_000, 60_500], Limited(millis(61_000)), None),
+        (&[60_500, 1_000], Limited(millis(61_000)), None),
+        (&[], Limited(millis(61_000)), Some(Unlimited)),
+        (&[], Unlimited, None),
+    ] {
+        let expected: Vec<_> = expected.map(set).into_iter().collect();
+        assert_eq!(difference(&drain(lefts), &[on_lo(lasts)]), expected, "{lefts:?} {lasts:?}");
+    }
+    let foreign = ObservedAddress { origin: Origin::Foreign, ..on_lo(Unlimited) };
+    assert_eq!(difference(&drain(&[60_500]), &[foreign]), []);
+    let lifetime = Limited(millis(61_500));
+    let add = AddressOperation::AddToLoopback { address, note, lifetime };
+    assert_eq!(difference(&drain(&[60_500]), &[]), [add.into()]);
 }
