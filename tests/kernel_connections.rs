@@ -57,14 +57,9 @@ impl Pair {
         pair
     }
 
-    fn index(&self) -> u32 {
-        index_of(&self.server, "eth0")
-    }
-
     fn list(&self, addresses: &[&str]) -> ConnectionList {
-        let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
-        let index = self.index();
-        self.server.enter(|| connections::list(&addresses, index).unwrap())
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        self.server.enter(|| connections::list(&addresses).unwrap())
     }
 
     fn destroy(&self, sockets: &[ConnectionSocket]) -> usize {
@@ -176,10 +171,10 @@ fn connections_are_listed_by_their_local_address() {
         pair.connect(&both, VIRTUAL_IPV4),
         pair.connect(&ipv6, VIRTUAL_IPV6),
         pair.connect(&both, VIRTUAL_IPV6),
-        pair.connect(&both, VIRTUAL_LINK_LOCAL),
     ];
     // To other addresses of the same listeners.
     let _others = [
+        pair.connect(&both, VIRTUAL_LINK_LOCAL),
         pair.connect(&ipv4, "192.0.2.10"),
         pair.connect(&both, "192.0.2.10"),
         pair.connect(&both, "2001:db8::10"),
@@ -193,8 +188,9 @@ fn connections_are_listed_by_their_local_address() {
     };
     expect(&[VIRTUAL_IPV4, VIRTUAL_IPV6, VIRTUAL_LINK_LOCAL], &wanted);
     expect(&[VIRTUAL_IPV4], &wanted[..3]);
-    expect(&[VIRTUAL_IPV6], &wanted[3..5]);
-    expect(&[VIRTUAL_LINK_LOCAL], &wanted[5..]);
+    expect(&[VIRTUAL_IPV6], &wanted[3..]);
+    // A link-local address does not drain.
+    expect(&[VIRTUAL_LINK_LOCAL], &[]);
     // The same address twice, and addresses that nobody has.
     expect(&[VIRTUAL_IPV4, VIRTUAL_IPV4, "198.51.100.1", "2001:db8:1::1"], &wanted[..3]);
     expect(&["192.0.2.253", "192.0.2.255", "2001:db8::253"], &[]);
@@ -321,16 +317,15 @@ fn a_reset_is_told_to_the_client_and_to_the_program() {
         pair.connect(&ipv4, VIRTUAL_IPV4),
         pair.connect(&both, VIRTUAL_IPV4),
         pair.connect(&both, VIRTUAL_IPV6),
-        pair.connect(&both, VIRTUAL_LINK_LOCAL),
     ];
     let mut other = pair.connect(&both, "192.0.2.10");
-    let list = pair.list(&[VIRTUAL_IPV4, VIRTUAL_IPV6, VIRTUAL_LINK_LOCAL]);
-    assert_eq!(list.left(), 4);
-    assert_eq!(pair.destroy(&list.sockets), 4);
+    let list = pair.list(&[VIRTUAL_IPV4, VIRTUAL_IPV6]);
+    assert_eq!(list.left(), 3);
+    assert_eq!(pair.destroy(&list.sockets), 3);
     for open in &mut open {
         assert_eq!(open.failures(), RESET);
     }
-    assert_eq!(pair.list(&[VIRTUAL_IPV4, VIRTUAL_IPV6, VIRTUAL_LINK_LOCAL]).sockets, []);
+    assert_eq!(pair.list(&[VIRTUAL_IPV4, VIRTUAL_IPV6]).sockets, []);
     other.server.write_all(b"x").unwrap();
     assert_eq!(other.client.read(&mut [0]).unwrap(), 1);
     // They are gone already, and that is no error.
@@ -378,57 +373,50 @@ fn a_listener_survives_the_reset_of_connections_that_have_gone() {
 fn a_connection_is_listed_and_reset_wherever_its_address_is() {
     let pair = Pair::new();
     let listener = pair.listen("::");
-    let addresses = [VIRTUAL_IPV4, VIRTUAL_IPV6, VIRTUAL_LINK_LOCAL];
+    let addresses = [VIRTUAL_IPV4, VIRTUAL_IPV6];
     let mut open = addresses.map(|address| pair.connect(&listener, address));
     let expected: BTreeSet<Connection> = open.iter().map(Open::connection).collect();
     // As a node that drains does it.
     pair.server.ip("address add 192.0.2.254/32 dev lo scope host noprefixroute\n\
-         address add 2001:db8::254/128 dev lo nodad preferred_lft 0\n\
-         address add fe80::254/128 dev lo nodad preferred_lft 0");
+         address add 2001:db8::254/128 dev lo nodad preferred_lft 0");
     let delete = |from: &str| {
-        let whole = ["192.0.2.254/32", "2001:db8::254/128", "fe80::254/128"];
+        let whole = ["192.0.2.254/32", "2001:db8::254/128"];
         pair.server.ip(&whole.map(|address| format!("address delete {address} dev {from}")).join("\n"));
     };
     delete("eth0");
     assert_eq!(connections_of(&pair.list(&addresses)), expected);
-    // They work there, but for the link-local one: what arrives on eth0 does not belong to lo.
-    for open in &mut open[..2] {
+    for open in &mut open {
         open.client.write_all(b"x").unwrap();
         assert_eq!(open.server.read(&mut [0]).unwrap(), 1);
     }
     delete("lo");
     let list = pair.list(&addresses);
     assert_eq!(connections_of(&list), expected);
-    assert_eq!(pair.destroy(&list.sockets), 3);
+    assert_eq!(pair.destroy(&list.sockets), 2);
     for open in &mut open {
         assert_eq!(open.server.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionAborted);
     }
     assert_eq!(pair.list(&addresses).sockets, []);
 }
 
+/// A program on the host that uses the address itself keeps no drain open.
 #[test]
-fn a_link_local_address_of_another_interface_is_another_address() {
+fn clients_on_the_same_host_are_reset_with_the_others_and_do_not_count() {
     let pair = Pair::new();
-    pair.server.cable("eth1", &pair.client, "eth1");
-    pair.client.ip("link set eth1 addrgenmode none up\naddress add fe80::21/64 dev eth1 nodad");
-    pair.server.ip("link set eth1 addrgenmode none up\naddress add fe80::254/64 dev eth1 nodad");
     let listener = pair.listen("::");
-    let first = pair.connect(&listener, VIRTUAL_LINK_LOCAL);
-    let to = SocketAddrV6::new(
-        VIRTUAL_LINK_LOCAL.parse().unwrap(),
-        port(&listener),
-        0,
-        index_of(&pair.client, "eth1"),
-    );
-    let _second = pair.client.enter(|| connect(to.into()).unwrap());
-    let (_accepted, _) = listener.accept().unwrap();
-    let list = pair.list(&[VIRTUAL_LINK_LOCAL]);
-    assert_eq!(connections_of(&list), BTreeSet::from([first.connection()]));
-    assert_eq!(pair.destroy(&list.sockets), 1);
-    let eth1 = index_of(&pair.server, "eth1");
-    let others =
-        pair.server.enter(|| connections::list(&[VIRTUAL_LINK_LOCAL.parse().unwrap()], eth1).unwrap());
-    assert_eq!(others.left(), 1);
+    let far = pair.connect(&listener, VIRTUAL_IPV4);
+    let to = SocketAddr::new(VIRTUAL_IPV4.parse().unwrap(), port(&listener));
+    let mut near = pair.server.enter(|| connect(to).unwrap());
+    let _accepted = listener.accept().unwrap();
+    let list = pair.list(&[VIRTUAL_IPV4]);
+    assert_eq!(list.connections().collect::<Vec<_>>(), [far.connection()]);
+    assert_eq!(list.left(), 1);
+    let addresses = BTreeSet::from([VIRTUAL_IPV4.parse().unwrap()]);
+    assert_eq!(pair.server.enter(|| connections::own(&addresses).unwrap()), [far.connection()]);
+    pair.destroy(&list.sockets);
+    near.set_read_timeout(Some(SOON)).unwrap();
+    assert!(near.read(&mut [0]).is_err(), "it is reset, and does not hang");
+    assert_eq!(pair.list(&[VIRTUAL_IPV4]).sockets, []);
 }
 
 #[test]
@@ -436,16 +424,16 @@ fn what_is_missing_is_found_out_beforehand() {
     let pair = Pair::new();
     pair.server.enter(|| connections::probe().unwrap());
     // Listing takes no privilege, but a reset does.
-    let (listed, refused, probed) = pair.server.enter(|| {
+    let (listed, left, refused, probed) = pair.server.enter(|| {
         let listener = listen("127.0.0.1".parse().unwrap());
         let _client = connect(listener.local_addr().unwrap().as_socket().unwrap()).unwrap();
         capabilities::give_up_all().unwrap();
-        let list = connections::list(&["127.0.0.1".parse().unwrap()], 0).unwrap();
+        let list = connections::list(&BTreeSet::from([IpAddr::from([127, 0, 0, 1])])).unwrap();
         let refused = connections::destroy(&list.sockets).unwrap_err();
-        (list.left(), refused, connections::probe().unwrap_err())
+        (list.sockets.len(), list.left(), refused, connections::probe().unwrap_err())
     });
-    // Both ends of the connection have this address.
-    assert_eq!(listed, 2);
+    // Both ends of the connection have this address, and no client is elsewhere.
+    assert_eq!((listed, left), (2, 0));
     assert!(matches!(refused, ConnectionsError::NotPermitted), "{refused}");
     assert!(probed.to_string().contains("CAP_NET_ADMIN"), "{probed}");
     pair.server.ip("address delete 127.0.0.1/8 dev lo");
@@ -459,7 +447,7 @@ fn what_is_missing_is_found_out_beforehand() {
 /// connections are in CLOSE_WAIT.
 fn measure(count: usize, addresses: u8) -> Duration {
     let pair = Pair::new();
-    let addresses: Vec<IpAddr> = (1..=addresses).map(|n| IpAddr::from([198, 51, 100, n])).collect();
+    let addresses: BTreeSet<IpAddr> = (1..=addresses).map(|n| IpAddr::from([198, 51, 100, n])).collect();
     let adds: Vec<String> =
         addresses.iter().map(|address| format!("address add {address}/32 dev eth0")).collect();
     pair.server.ip(&adds.join("\n"));
@@ -473,9 +461,8 @@ fn measure(count: usize, addresses: u8) -> Duration {
         let clients = to.take(count).enumerate().map(|(at, to)| (at, connect(to).unwrap()));
         clients.filter_map(|(at, client)| (at < room).then_some(client)).collect()
     });
-    let index = pair.index();
     let (list, mut times, mut cpu_times) = pair.server.enter(|| {
-        let list = || connections::list(&addresses, index).unwrap();
+        let list = || connections::list(&addresses).unwrap();
         wait_for(SOON, "all are there", || list().left() == count);
         let once = |_| {
             let (start, start_of_cpu) = (now(), cpu_time());
@@ -502,7 +489,7 @@ fn measure(count: usize, addresses: u8) -> Duration {
         client.set_read_timeout(Some(SOON)).unwrap();
         assert_eq!(client.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
     }
-    assert_eq!(pair.server.enter(|| connections::list(&addresses, index).unwrap().sockets), []);
+    assert_eq!(pair.server.enter(|| connections::list(&addresses).unwrap().sockets), []);
     cpu_times[4]
 }
 

@@ -31,9 +31,11 @@
 mod bytecode;
 mod message;
 
-pub use message::{ConnectionSocket, TcpState};
+pub use message::{ClientPlace, ConnectionSocket, TcpState};
 
-use super::netlink::{BATCH, KernelRefusal, refusal};
+use super::netlink::{BATCH, KernelRefusal, Netlink, NetlinkError, refusal};
+use super::netlink_socket;
+use super::resources::address::can_drain;
 use super::wait_limit::WaitLimit;
 use crate::types::{Connection, Family};
 use bytecode::MOST_ADDRESSES;
@@ -41,8 +43,8 @@ use message::DiagMessage;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkMessage, NetlinkPayload,
 };
+use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
-use netlink_sys::{Socket, SocketAddr as NetlinkAddress};
 use nix::errno::Errno;
 use socket2::SockRef;
 use std::collections::BTreeSet;
@@ -51,11 +53,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// How many connections a list has at most.
-pub const MOST_CONNECTIONS: usize = 262_144;
+/// How many connections a list has at most, of all addresses together.
+pub const MOST_CONNECTIONS: usize = 1_048_576;
 /// How long one list may take. 10,000 connections take 20 ms, and 19,000 take 36 ms (2026, two
 /// virtual CPUs).
-pub const LIST_LIMIT: Duration = Duration::from_secs(3);
+pub const LIST_LIMIT: Duration = Duration::from_secs(5);
 /// How long it may take to end connections. Each takes about 12 µs, so that the most there can be
 /// take 3.2 s.
 pub const DESTROY_LIMIT: Duration = Duration::from_secs(10);
@@ -92,6 +94,9 @@ pub enum ConnectionsError {
     /// The kernel did not find the socket of the attempt.
     #[error("the kernel does not find a socket of this process by its address and port")]
     NotFound,
+    /// The addresses of this host cannot be listed, so that it is not known which clients are here.
+    #[error("cannot list the addresses of this host")]
+    Addresses(#[source] NetlinkError),
     /// The kernel lacks what a list needs.
     #[error(
         "this kernel does not list TCP connections: it has no module tcp_diag (CONFIG_INET_TCP_DIAG). \
@@ -114,9 +119,11 @@ pub enum ConnectionsError {
 pub enum ListExtent {
     /// The list has all connections.
     Whole,
-    /// There are more than [`MOST_CONNECTIONS`]; the others are not on the list.
+    /// There are more than [`MOST_CONNECTIONS`]; the others are not on the list. Such a list must only
+    /// be added to what is known, and must not replace it.
     Cut,
-    /// The kernel was interrupted at each attempt: some connections may be missing.
+    /// The kernel was interrupted at each attempt: some connections may be missing. Such a list must
+    /// only be added to what is known, and must not replace it.
     Interrupted,
 }
 
@@ -130,39 +137,91 @@ pub struct ConnectionList {
 }
 
 impl ConnectionList {
-    /// The connections, sorted and each of them once. These are what the successor has to forward.
+    /// The connections of clients elsewhere, sorted and each of them once. These are what the successor
+    /// has to forward.
     pub fn connections(&self) -> impl Iterator<Item = Connection> {
         let mut last = None;
-        let connections = self.sockets.iter().map(|socket| socket.connection);
+        let connections = self.of_clients_elsewhere().map(|socket| socket.connection);
         connections.filter(move |connection| last.replace(*connection) != Some(*connection))
     }
 
-    /// How many connections this node still has to serve: the drain ends when there are none.
+    /// How many connections of clients elsewhere this node still has to serve: the drain ends when there
+    /// are none.
     #[must_use]
     pub fn left(&self) -> usize {
-        self.sockets.iter().filter(|socket| socket.state.keeps_drain_open()).count()
+        self.of_clients_elsewhere().filter(|socket| socket.state.keeps_drain_open()).count()
+    }
+
+    /// How many clients have sent SYN and have not acknowledged the answer yet. A drain without any
+    /// connection goes on while there are some, because each of them is a connection a moment later.
+    #[must_use]
+    pub fn beginning(&self) -> usize {
+        self.of_clients_elsewhere().filter(|socket| socket.state == TcpState::SynReceived).count()
+    }
+
+    /// The part of the list that belongs to some of its addresses.
+    #[must_use]
+    pub fn of(&self, addresses: &BTreeSet<IpAddr>) -> Self {
+        let belongs = |socket: &&ConnectionSocket| addresses.contains(&socket.connection.local.ip());
+        Self { sockets: self.sockets.iter().filter(belongs).copied().collect(), extent: self.extent }
+    }
+
+    /// A connection of this host to itself does not pass the successor, and does not need the address to
+    /// drain: its packets go through `lo` as long as the address is there.
+    fn of_clients_elsewhere(&self) -> impl Iterator<Item = &ConnectionSocket> {
+        self.sockets.iter().filter(|socket| socket.client == ClientPlace::Elsewhere)
     }
 }
 
 /// Lists the connections whose local address is one of `addresses`, whichever interface has the
-/// address, or none: a socket lives on without it.
+/// address, or none: a socket lives on without it. All addresses that drain are to be asked for at
+/// once, because the kernel walks through all sockets of the host for each list (for each 256 addresses
+/// of a list). [`ConnectionList::of`] divides it.
 ///
-/// Of link-local addresses, those connections are listed that came through the interface with this
-/// index. Another interface can have the same address, for another virtual router.
+/// Link-local addresses do not drain, so their connections are left out.
 ///
 /// # Errors
 /// [`ConnectionsError`], if a list cannot be made.
-pub fn list(addresses: &[IpAddr], interface: u32) -> Result<ConnectionList, ConnectionsError> {
+pub fn list(addresses: &BTreeSet<IpAddr>) -> Result<ConnectionList, ConnectionsError> {
+    let addresses: Vec<IpAddr> = addresses.iter().copied().filter(|address| can_drain(*address)).collect();
+    let mut list = list_sockets(&addresses)?;
+    if !list.sockets.is_empty() {
+        let ours = Netlink::open().and_then(|mut netlink| netlink.addresses());
+        let ours = ours.map_err(ConnectionsError::Addresses)?;
+        let ours: BTreeSet<IpAddr> = ours.iter().map(|address| address.net.addr()).collect();
+        mark_local_clients(&mut list, &ours);
+    }
+    Ok(list)
+}
+
+/// The connections of this node to `addresses`, without those that have ended (TIME_WAIT): what the
+/// successor must know as its own when it is armed ([`super::forwarding::Arming::own`]).
+///
+/// # Errors
+/// [`ConnectionsError`], if a list cannot be made.
+pub fn own(addresses: &BTreeSet<IpAddr>) -> Result<Vec<Connection>, ConnectionsError> {
+    Ok(list(addresses)?.connections().collect())
+}
+
+fn mark_local_clients(list: &mut ConnectionList, ours: &BTreeSet<IpAddr>) {
+    for socket in &mut list.sockets {
+        let client = socket.connection.remote.ip();
+        // All of 127.0.0.0/8 is this host.
+        if client.is_loopback() || ours.contains(&client) {
+            socket.client = ClientPlace::ThisHost;
+        }
+    }
+}
+
+fn list_sockets(addresses: &[IpAddr]) -> Result<ConnectionList, ConnectionsError> {
     let limit = WaitLimit::start(LIST_LIMIT).map_err(ConnectionsError::Timer)?;
-    // Each address once, so that no socket is counted in two dumps.
-    let addresses: Vec<IpAddr> = BTreeSet::from_iter(addresses).into_iter().copied().collect();
     let mut list = ConnectionList { sockets: Vec::new(), extent: ListExtent::Whole };
     for some in addresses.chunks(MOST_ADDRESSES) {
         for family in [Family::Ipv4, Family::Ipv6] {
             let room = MOST_CONNECTIONS.saturating_sub(list.sockets.len());
             if let Some(request) = DiagMessage::list(family, some) {
                 let dump = until_whole(|| {
-                    let mut dump = SocketDump::new(interface, room);
+                    let mut dump = SocketDump::new(room);
                     DiagChannel::open(&limit)?.dump(&request, &mut dump)?;
                     Ok(dump.list)
                 })?;
@@ -204,13 +263,14 @@ pub fn destroy(sockets: &[ConnectionSocket]) -> Result<usize, ConnectionsError> 
 }
 
 /// Finds out whether connections can be listed and reset here, by doing both: the list of the
-/// connections to 127.0.0.1, and the end of a listener that this function opens for that.
+/// connections to an address of documentation, of which there are none, and the end of a listener that
+/// this function opens for that.
 ///
 /// # Errors
 /// [`ConnectionsError`]: what is missing.
 pub fn probe() -> Result<(), ConnectionsError> {
+    list(&BTreeSet::from([IpAddr::from([192, 0, 2, 1])]))?;
     let local = Ipv4Addr::LOCALHOST;
-    list(&[local.into()], 0)?;
     let listener = TcpListener::bind((local, 0)).map_err(ConnectionsError::Attempt)?;
     // The kernel finds a listener for the local address and port of a connection that it does not
     // know. It looks at the privilege of the caller only after it has found a socket.
@@ -222,6 +282,7 @@ pub fn probe() -> Result<(), ConnectionsError> {
         state: TcpState::Established,
         family: Family::Ipv4,
         interface: 0,
+        client: ClientPlace::Elsewhere,
         cookie: SockRef::from(&listener).cookie().map_err(ConnectionsError::Attempt)?,
     };
     match destroy(&[socket])? {
@@ -269,16 +330,7 @@ enum DiagReception {
 
 impl<'a> DiagChannel<'a> {
     fn open(limit: &'a WaitLimit) -> Result<Self, ConnectionsError> {
-        let open = || {
-            let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
-            socket.bind_auto()?;
-            // Connected to the kernel, a socket receives nothing from other processes.
-            socket.connect(&NetlinkAddress::new(0, 0))?;
-            socket.set_ext_ack(true)?;
-            socket.set_cap_ack(true)?;
-            Ok(socket)
-        };
-        let socket = open().map_err(ConnectionsError::Open)?;
+        let socket = netlink_socket::open(NETLINK_SOCK_DIAG).map_err(ConnectionsError::Open)?;
         Ok(Self { socket, limit, sequence: 0, incoming: vec![0; DATAGRAM] })
     }
 
@@ -362,15 +414,14 @@ fn each_message(
 
 /// The answers to a request for a list. Knows no socket.
 struct SocketDump {
-    interface: u32,
     room: usize,
     list: ConnectionList,
 }
 
 impl SocketDump {
-    fn new(interface: u32, room: usize) -> Self {
+    fn new(room: usize) -> Self {
         let list = ConnectionList { sockets: Vec::new(), extent: ListExtent::Whole };
-        Self { interface, room, list }
+        Self { room, list }
     }
 
     /// Reads a datagram, and says whether it was the last.
@@ -398,26 +449,12 @@ impl SocketDump {
     }
 
     fn take(&mut self, socket: ConnectionSocket) -> ControlFlow<()> {
-        let elsewhere = is_link_local(socket.connection.local.ip())
-            && socket.interface != 0
-            && socket.interface != self.interface;
-        if elsewhere {
-            return ControlFlow::Continue(());
-        }
         if self.list.sockets.len() >= self.room {
             self.list.extent = ListExtent::Cut;
             return ControlFlow::Break(());
         }
         self.list.sockets.push(socket);
         ControlFlow::Continue(())
-    }
-}
-
-/// IPv4 link-local addresses are not meant: the kernel does not bind their sockets to an interface.
-fn is_link_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(_) => false,
-        IpAddr::V6(address) => address.is_unicast_link_local(),
     }
 }
 
@@ -474,203 +511,4 @@ fn refused(purpose: &'static str, refusal: KernelRefusal) -> ConnectionsError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// A message of netlink: a header and a body.
-    fn message(message_type: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
-        let length = u32::try_from(16 + body.len()).unwrap();
-        let mut octets = length.to_ne_bytes().to_vec();
-        octets.extend(message_type.to_ne_bytes());
-        octets.extend(flags.to_ne_bytes());
-        octets.extend(sequence.to_ne_bytes());
-        octets.extend([0; 4]);
-        octets.extend(body);
-        octets.resize(octets.len().next_multiple_of(4), 0);
-        octets
-    }
-
-    const SOCKET: u16 = 20;
-    const ERROR: u16 = 2;
-    const DONE: u16 = 3;
-
-    /// What the kernel says about a socket in ESTABLISHED with this local address.
-    fn listed(local: &str, interface: u32, cookie: u32) -> Vec<u8> {
-        let local: IpAddr = local.parse().unwrap();
-        let (family, octets) = match local {
-            IpAddr::V4(address) => (2, [&address.octets()[..], &[0; 12]].concat()),
-            IpAddr::V6(address) => (10, address.octets().to_vec()),
-        };
-        let mut body = vec![family, 1, 0, 0, 0, 80, 0x9c, 0x40];
-        body.extend(octets);
-        body.extend([0; 16]);
-        body.extend(interface.to_ne_bytes());
-        body.extend(cookie.to_ne_bytes());
-        body.resize(72, 0);
-        message(SOCKET, 2, 1, &body)
-    }
-
-    /// An error of the kernel; 0 is an acknowledgement.
-    fn answer(sequence: u32, errno: i32) -> Vec<u8> {
-        let body = [&(-errno).to_ne_bytes()[..], &[0; 16]].concat();
-        message(ERROR, 0, sequence, &body)
-    }
-
-    fn read(dump: &mut SocketDump, datagram: &[u8]) -> ControlFlow<()> {
-        dump.read(datagram).unwrap()
-    }
-
-    #[test]
-    fn a_dump_ends_with_its_last_message() {
-        let mut dump = SocketDump::new(0, 10);
-        let datagram = [listed("192.0.2.254", 0, 1), listed("2001:db8::254", 0, 2)].concat();
-        assert!(read(&mut dump, &datagram).is_continue());
-        let end = [listed("192.0.2.254", 0, 3), message(DONE, 2, 1, &[0; 4])].concat();
-        assert!(read(&mut dump, &end).is_break());
-        assert_eq!((dump.list.sockets.len(), dump.list.extent), (3, ListExtent::Whole));
-    }
-
-    #[test]
-    fn a_list_that_is_too_long_is_cut_and_says_so() {
-        let datagram = [listed("192.0.2.254", 0, 1), listed("192.0.2.254", 0, 2)].concat();
-        let mut exact = SocketDump::new(0, 2);
-        assert!(read(&mut exact, &datagram).is_continue());
-        assert_eq!(exact.list.extent, ListExtent::Whole);
-        let mut dump = SocketDump::new(0, 1);
-        assert!(read(&mut dump, &datagram).is_break());
-        assert_eq!((dump.list.sockets.len(), dump.list.extent), (1, ListExtent::Cut));
-    }
-
-    #[test]
-    fn an_interrupted_dump_says_so() {
-        for flagged in [message(DONE, NLM_F_DUMP_INTR, 1, &[0; 4]), message(99, NLM_F_DUMP_INTR, 1, &[])] {
-            let mut dump = SocketDump::new(0, 10);
-            let _ = read(&mut dump, &[listed("192.0.2.254", 0, 1), flagged].concat());
-            assert_eq!(dump.list.extent, ListExtent::Interrupted);
-        }
-    }
-
-    #[test]
-    fn an_interrupted_list_is_made_again_a_few_times() {
-        let attempts = |interrupted: usize| {
-            let mut made = 0;
-            let list = until_whole(|| {
-                made += 1;
-                let whole = made > interrupted;
-                let extent = if whole { ListExtent::Whole } else { ListExtent::Interrupted };
-                Ok(ConnectionList { sockets: Vec::new(), extent })
-            });
-            (made, list.unwrap().extent)
-        };
-        assert_eq!(attempts(0), (1, ListExtent::Whole));
-        assert_eq!(attempts(2), (3, ListExtent::Whole));
-        assert_eq!(attempts(9), (5, ListExtent::Interrupted));
-    }
-
-    #[test]
-    fn a_link_local_address_is_that_of_one_interface() {
-        let mut dump = SocketDump::new(7, 10);
-        for (address, interface) in
-            [("fe80::1", 7), ("fe80::1", 8), ("fe80::1", 0), ("2001:db8::1", 8), ("192.0.2.1", 8)]
-        {
-            assert!(read(&mut dump, &listed(address, interface, interface)).is_continue());
-        }
-        let kept = dump.list.sockets.iter().map(|socket| socket.connection.local.ip().to_string());
-        assert_eq!(kept.collect::<Vec<_>>(), ["fe80::1", "fe80::1", "2001:db8::1", "192.0.2.1"]);
-    }
-
-    #[test]
-    fn a_socket_that_is_listed_twice_is_kept_once() {
-        let mut dump = SocketDump::new(0, 10);
-        let sockets = [("192.0.2.2", 4), ("192.0.2.1", 9), ("192.0.2.2", 4), ("192.0.2.2", 3)];
-        for (address, cookie) in sockets {
-            assert!(read(&mut dump, &listed(address, 0, cookie)).is_continue());
-        }
-        let list = sorted(dump.list);
-        assert_eq!(list.sockets.iter().map(|socket| socket.cookie).collect::<Vec<_>>(), [9, 3, 4]);
-        assert_eq!((list.connections().count(), list.left()), (2, 3));
-    }
-
-    #[test]
-    fn why_a_list_is_refused_is_said_in_words() {
-        let said = |octets: &[u8]| SocketDump::new(0, 10).read(octets).unwrap_err().to_string();
-        assert!(said(&answer(1, libc::ENOENT)).contains("CONFIG_INET_TCP_DIAG"));
-        assert_eq!(
-            said(&answer(1, libc::EPERM)),
-            "the kernel refuses to list connections: EPERM: Operation not permitted"
-        );
-        let failed = message(DONE, 2, 1, &(-libc::ENOMEM).to_ne_bytes());
-        assert!(said(&failed).contains("ENOMEM"), "{}", said(&failed));
-    }
-
-    /// What the answers to requests for sockets in these states mean.
-    fn ended(states: &[TcpState], errnos: &[i32]) -> Result<(usize, usize), String> {
-        let mut dump = SocketDump::new(0, 10);
-        let _ = read(&mut dump, &listed("192.0.2.254", 0, 1));
-        let batch: Vec<_> =
-            states.iter().map(|state| ConnectionSocket { state: *state, ..dump.list.sockets[0] }).collect();
-        let mut answers = DestroyAnswers { first: 5, batch: &batch, answered: 0, ended: 0 };
-        let datagram: Vec<u8> = (5..).zip(errnos).flat_map(|(at, errno)| answer(at, *errno)).collect();
-        answers.read(&datagram).map_err(|error| error.to_string())?;
-        Ok((answers.answered, answers.ended))
-    }
-
-    #[test]
-    fn a_socket_that_has_gone_counts_as_answered_and_not_as_ended() {
-        let two = [TcpState::Established, TcpState::SynReceived];
-        assert_eq!(ended(&two, &[0, 0]), Ok((2, 2)));
-        assert_eq!(ended(&two, &[libc::ENOENT, 0]), Ok((2, 1)));
-        assert_eq!(ended(&two, &[0]), Ok((1, 1)));
-        // The third answer belongs to no request.
-        assert_eq!(ended(&two, &[0, 0, 0]), Ok((2, 2)));
-        assert_eq!(ended(&[TcpState::FinWait2], &[libc::EOPNOTSUPP]), Ok((1, 0)));
-    }
-
-    #[test]
-    fn why_a_reset_is_refused_is_said_in_words() {
-        let said = |errno| ended(&[TcpState::Established], &[errno]).unwrap_err();
-        assert!(said(libc::EOPNOTSUPP).contains("CONFIG_INET_DIAG_DESTROY"));
-        assert!(said(libc::EPERM).contains("CAP_NET_ADMIN"));
-        assert_eq!(said(libc::EINVAL), "the kernel refuses to reset connections: EINVAL: Invalid argument");
-    }
-
-    #[test]
-    fn a_kernel_that_does_not_answer_is_given_up() {
-        let limit = WaitLimit::start(Duration::from_millis(10)).unwrap();
-        let given_up = DiagChannel::open(&limit).unwrap().receive();
-        let Err(ConnectionsError::Receive(error)) = given_up else { panic!("there is no answer") };
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn no_datagram_makes_reading_panic(
-            whole in prop::collection::vec(0_usize..5, 0..6),
-            noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
-            kept in any::<prop::sample::Index>(),
-        ) {
-            let parts = [
-                listed("192.0.2.254", 0, 1),
-                listed("2001:db8::1", 7, 2),
-                answer(5, libc::ENOENT),
-                message(DONE, 2, 1, &[0; 4]),
-                message(99, NLM_F_DUMP_INTR, 1, &[1, 2, 3]),
-            ];
-            let mut datagram: Vec<u8> = whole.iter().flat_map(|at| parts[*at].clone()).collect();
-            for (at, octet) in noise {
-                if !datagram.is_empty() {
-                    let at = at.index(datagram.len());
-                    datagram[at] = octet;
-                }
-            }
-            datagram.truncate(kept.index(datagram.len() + 1));
-            let mut dump = SocketDump::new(0, 3);
-            let _ = dump.read(&datagram);
-            let batch = dump.list.sockets;
-            let _ = DestroyAnswers { first: 5, batch: &batch, answered: 0, ended: 0 }.read(&datagram);
-        }
-    }
-}
+mod tests;

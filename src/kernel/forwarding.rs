@@ -1,4 +1,4 @@
-//! Forwards packets of strays to their leavers: the successor's half of draining.
+//! Forwards packets of connections of leavers: the successor's half of draining.
 //!
 //! A node that gave its addresses away (the leaver) goes on to serve the connections that it has.
 //! Their packets arrive at the node that has the addresses now (the successor), whose kernel sends
@@ -8,13 +8,14 @@
 //!
 //! 1. An ICMP error that quotes a packet of a listed connection goes to the leaver whose list it is.
 //! 2. A packet of a listed connection goes to that leaver, unless it comes from there.
-//! 3. A SYN to an address that is turning is noted in `own`: the connection that it begins is ours.
+//! 3. A SYN to an address that is switching is noted in `own`: the connection that it begins is ours.
 //! 4. Such a SYN is dropped if `own` is full. It is sent again after a second, and a connection that
 //!    nobody knows of would break.
-//! 5. Any other packet to an address that is turning goes to the node that was Active until now,
-//!    unless it comes from there or its connection is in `own`.
+//! 5. Any other packet to an address that is switching goes to the node that was Active until now,
+//!    unless it comes from there, or its connection is in `own` or in a set of those that were known
+//!    to be ours.
 //!
-//! An address is *turning* for the first seconds after the takeover, when hosts learn who has it now,
+//! An address is *switching* for the first seconds after the takeover, when hosts learn who has it now,
 //! and when connections exist that no list has yet. It ends to be so by a timeout in the kernel, even
 //! if this process hangs. A list is believed for some seconds as well. **A packet about which the
 //! rules know nothing goes where it would go without them**: to this host, which resets what it does
@@ -26,6 +27,9 @@
 //! lookup. All rules of an instance are written again at each change, and nothing in the kernel
 //! grows with the number of moves.
 //!
+//! An answer of the kernel can be lost, and then it is not known what is in the table. It is replaced by an
+//! empty one, and [`ForwardingTable::take_lost`] says which instances have to be armed again.
+//!
 //! This module must not know when to forward, or whom to believe. It does not block, but a list of
 //! many connections takes milliseconds: it must not be used on the protocol's thread.
 
@@ -36,7 +40,7 @@ mod instance;
 pub use error::ForwardingError;
 
 use super::netlink::Netlink;
-use super::nftables::socket::BATCH_SIZE;
+use super::nftables::socket::{BATCH_SIZE, Nftables};
 use super::nftables::{
     ChainHook, Expression, HookPoint, KeyType, MetaKey, NewSet, NftablesError, NftablesSocket, REGISTER_0,
     SetContent, TableFamily, TableLifetime, Transaction, Verdict,
@@ -53,6 +57,12 @@ use std::time::Duration;
 pub const TABLE: &str = "vrrpd_forwarding";
 /// The most connections that a list can have.
 pub const MAXIMUM_CONNECTIONS: usize = 262_144;
+/// The most connections that all lists together can have. The kernel needs about 300 octets for each.
+pub const MAXIMUM_LISTED: usize = 1_048_576;
+/// Room for connections that begin here, of all instances together, and what each has at least. The kernel
+/// needs 11 octets for each before there are any.
+const TOTAL_ROOM_FOR_OWN: u32 = 1_048_576;
+const LEAST_ROOM_FOR_OWN: u32 = 4_096;
 /// The most leavers that an instance can have at a time.
 pub const MAXIMUM_LEAVERS: usize = 8;
 /// Before conntrack (-200) and any firewall.
@@ -64,24 +74,26 @@ const ICMPV6_ERRORS: &str = "icmpv6_errors";
 /// How long things last in the kernel, and how many there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ForwardingSettings {
-    /// How long an address is turning after it was armed: past the last announcement to hosts that
+    /// How long an address is switching after it was armed: past the last announcement to hosts that
     /// may have missed the first ones.
-    pub turning: Duration,
-    /// How long a connection is known as our own after its SYN: longer than an address is turning.
-    pub own: Duration,
+    pub switching_time: Duration,
+    /// How long a connection is known as our own after its SYN, or after we were told of it: longer
+    /// than an address is switching.
+    pub own_lifetime: Duration,
     /// How long a list is believed that nobody renews, should this process not be able to end it.
-    pub list: Duration,
-    /// How many connections can begin here while an address is turning.
+    pub list_lifetime: Duration,
+    /// How many connections can begin here while an address is switching. The kernel allocates memory for
+    /// that, so that it is less for each instance if very many are armed.
     pub room_for_own: u32,
 }
 
 impl Default for ForwardingSettings {
     fn default() -> Self {
         Self {
-            turning: Duration::from_secs(6),
-            own: Duration::from_secs(10),
-            list: Duration::from_secs(15),
-            room_for_own: 262_144,
+            switching_time: Duration::from_secs(6),
+            own_lifetime: Duration::from_secs(10),
+            list_lifetime: Duration::from_secs(15),
+            room_for_own: 65_536,
         }
     }
 }
@@ -105,13 +117,13 @@ pub struct Arming {
     pub index: u32,
     /// The addresses of the instance.
     pub addresses: BTreeSet<IpAddr>,
-    /// Who was Active until now and still lives. The addresses turn from it to us; without it they do
-    /// not turn, and only listed connections are forwarded.
+    /// Who was Active until now and still lives. The addresses switch from it to us; without it they do
+    /// not, and only listed connections are forwarded.
     pub last: Option<Leaver>,
     /// Everybody who drains this instance; the last Active need not be among them.
     pub leavers: Vec<Leaver>,
-    /// Our own connections to the addresses, of the last time when we served them. They are never
-    /// sent to the last Active.
+    /// Our own connections to the addresses, of the last time when we served them, as far as they are
+    /// known already. They are never sent to the last Active.
     pub own: Vec<Connection>,
 }
 
@@ -133,14 +145,20 @@ pub struct ForwardedCount {
 /// The table, and what is armed in it.
 #[derive(Debug)]
 pub struct ForwardingTable {
-    socket: NftablesSocket,
+    socket: Box<dyn Nftables>,
+    open_socket: SocketOpener,
     links: Netlink,
     settings: ForwardingSettings,
     interfaces: BTreeMap<InterfaceName, HookedInterface>,
     instances: BTreeMap<InstanceKey, ArmedInstance>,
     names: NameNumbers,
     certainty: Certainty,
+    /// What was armed in a table that had to be replaced, and has not been reported.
+    lost: BTreeSet<InstanceKey>,
 }
+
+/// Opens a socket; another one in a test.
+type SocketOpener = fn() -> Result<Box<dyn Nftables>, NftablesError>;
 
 /// Numbers for names of chains and sets: none is given twice.
 #[derive(Debug, Default)]
@@ -149,7 +167,6 @@ struct NameNumbers(u32);
 /// An interface whose packets the table sees.
 #[derive(Debug, Clone, Copy)]
 struct HookedInterface {
-    index: u32,
     number: u32,
 }
 
@@ -168,14 +185,20 @@ impl ForwardingTable {
     /// # Errors
     /// [`ForwardingError`], which says what the kernel lacks or forbids.
     pub fn open(settings: ForwardingSettings) -> Result<Self, ForwardingError> {
+        Self::open_with(settings, || Ok(Box::new(NftablesSocket::open()?)))
+    }
+
+    fn open_with(settings: ForwardingSettings, open_socket: SocketOpener) -> Result<Self, ForwardingError> {
         let mut table = Self {
-            socket: NftablesSocket::open()?,
+            socket: open_socket()?,
+            open_socket,
             links: Netlink::open()?,
             settings,
             interfaces: BTreeMap::new(),
             instances: BTreeMap::new(),
             names: NameNumbers::default(),
             certainty: Certainty::Known,
+            lost: BTreeSet::new(),
         };
         table.create()?;
         table.probe()?;
@@ -183,31 +206,36 @@ impl ForwardingTable {
     }
 
     /// Forwards for an instance from now on. An instance that is armed already is armed again: its
-    /// addresses turn from now on, lists of leavers that it still has stay, and those of others end.
+    /// addresses switch from now on, lists of leavers that it still has stay, and those of others end.
+    /// Connections that began here, or that it was told are ours, stay ours.
+    ///
+    /// A list of our connections takes longer to make than arming may take. So whoever has none yet
+    /// arms without it, and says it with [`Self::add_own`] at once, also when an instance is armed
+    /// again: what was said at the last time ends [`ForwardingSettings::own_lifetime`] later.
     ///
     /// # Errors
-    /// [`ForwardingError`]; what was armed before still is.
+    /// [`ForwardingError`]; what was armed before still is, unless an answer of the kernel was lost
+    /// ([`Self::take_lost`]).
     pub fn arm(&mut self, key: InstanceKey, arming: &Arming) -> Result<(), ForwardingError> {
         instance::check(key, arming)?;
         self.check_interface(arming.interface, arming.index)?;
-        if self.certainty == Certainty::Unknown {
-            self.begin_again()?;
-        }
+        self.ensure_certainty()?;
         let hooked = self.interfaces.get(&arming.interface).copied();
         let number = hooked.map_or_else(|| self.names.next(), |hooked| hooked.number);
-        let hooked = HookedInterface { index: arming.index, number };
+        let hooked = HookedInterface { number };
 
         let old = self.instances.get(&key).cloned();
         let next = ArmedInstance::new(key, arming, old.as_ref(), || self.names.next());
         let own = next.keys_of(&arming.own);
+        let room = self.room_for_own();
         let mut transaction = begin();
-        next.create_own(&mut transaction, self.settings, own.len());
-        let outcome = self.fill(transaction, &next.own_set(), &own).and_then(|mut transaction| {
-            self.hook(&mut transaction, arming.interface, hooked);
+        next.create_known(&mut transaction, self.settings);
+        let outcome = self.fill(transaction, &next.known_set(), &own).and_then(|mut transaction| {
+            hook(&mut transaction, arming.interface, hooked);
             if let Some(old) = &old {
                 old.take_from_map(&mut transaction, self.map_of(old));
             }
-            next.create(&mut transaction, self.settings, old.as_ref());
+            next.create(&mut transaction, self.settings, room, old.as_ref());
             next.put_into_map(&mut transaction, &map_name(hooked, key.family));
             if let Some(old) = &old {
                 old.delete(&mut transaction, Some(&next));
@@ -217,14 +245,29 @@ impl ForwardingTable {
         if let Err(error) = outcome {
             // A long list of own connections may have been sent in several transactions.
             let mut transaction = begin();
-            transaction.delete_set(&next.own_set());
+            transaction.delete_set(&next.known_set());
             let _refused_if_not_there = self.commit(transaction);
             return Err(error);
         }
         let left = old.map(|old| old.interface).filter(|interface| *interface != arming.interface);
         self.interfaces.insert(arming.interface, hooked);
         self.instances.insert(key, next);
-        left.map_or(Ok(()), |interface| self.unhook_if_unused(interface))
+        self.lost.remove(&key);
+        // The instance is armed now. What fails here is tried again by the next change.
+        let _told_again = self.forward_to(arming.interface, arming.index);
+        if let Some(interface) = left {
+            let _stays_empty = self.unhook_if_unused(interface);
+        }
+        Ok(())
+    }
+
+    /// The instances that are not armed any more, because an answer of the kernel was lost. Each is
+    /// reported once. They have to be armed again, and their lists said again.
+    pub fn take_lost(&mut self) -> Vec<InstanceKey> {
+        if self.certainty == Certainty::Unknown {
+            self.forget_all();
+        }
+        std::mem::take(&mut self.lost).into_iter().collect()
     }
 
     /// Replaces the list of a leaver: packets of these connections go to it. No packet sees a part of
@@ -242,8 +285,14 @@ impl ForwardingTable {
         if connections.len() > MAXIMUM_CONNECTIONS {
             return Err(ForwardingError::TooManyConnections { count: connections.len() });
         }
+        self.ensure_certainty()?;
         let mut next = self.armed(key)?.clone();
         let keys = next.keys_of(connections);
+        let before = next.listed_by(leaver);
+        if before == 0 && keys.is_empty() && next.has_leaver(leaver) {
+            return Ok(0);
+        }
+        self.check_total(keys.len(), before)?;
         // A leaver has two sets. The list is written to the one that no rule asks, in as many
         // transactions as it takes, and then the rules change over. The set that they leave is not
         // emptied before the next list: a packet may be under way that asks it.
@@ -268,12 +317,17 @@ impl ForwardingTable {
         leaver: IpAddr,
         connections: &[Connection],
     ) -> Result<(), ForwardingError> {
+        self.ensure_certainty()?;
         let mut next = self.armed(key)?.clone();
         let keys = next.keys_of(connections);
         let (set, listed) = next.extend_list(leaver, keys.len())?;
         if listed > MAXIMUM_CONNECTIONS {
             return Err(ForwardingError::TooManyConnections { count: listed });
         }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.check_total(keys.len(), 0)?;
         let transaction = self.fill(begin(), &set, &keys)?;
         self.commit(transaction)?;
         self.instances.insert(key, next);
@@ -281,13 +335,20 @@ impl ForwardingTable {
     }
 
     /// Adds connections of ours that were not known when the instance was armed, while its addresses
-    /// turn.
+    /// switch.
     ///
     /// # Errors
     /// [`ForwardingError`]; some of the connections may have been added.
     pub fn add_own(&mut self, key: InstanceKey, connections: &[Connection]) -> Result<(), ForwardingError> {
+        if connections.len() > MAXIMUM_CONNECTIONS {
+            return Err(ForwardingError::TooManyConnections { count: connections.len() });
+        }
+        self.ensure_certainty()?;
         let instance = self.armed(key)?;
-        let (keys, set) = (instance.keys_of(connections), instance.own_set());
+        let (keys, set) = (instance.keys_of(connections), instance.known_set());
+        if keys.is_empty() {
+            return Ok(());
+        }
         let transaction = self.fill(begin(), &set, &keys)?;
         self.commit(transaction)
     }
@@ -298,6 +359,7 @@ impl ForwardingTable {
     /// # Errors
     /// [`ForwardingError`]; the list is what it was.
     pub fn flush(&mut self, key: InstanceKey, leaver: IpAddr) -> Result<(), ForwardingError> {
+        self.ensure_certainty()?;
         let mut next = self.armed(key)?.clone();
         let mut transaction = begin();
         next.flush(&mut transaction, leaver)?;
@@ -306,12 +368,13 @@ impl ForwardingTable {
         Ok(())
     }
 
-    /// Forwards nothing to this leaver any more. If it was the last Active, addresses do not turn any
+    /// Forwards nothing to this leaver any more. If it was the last Active, addresses do not switch any
     /// more.
     ///
     /// # Errors
     /// [`ForwardingError`]; everything is as it was.
     pub fn remove_leaver(&mut self, key: InstanceKey, leaver: IpAddr) -> Result<(), ForwardingError> {
+        self.ensure_certainty()?;
         let mut next = self.armed(key)?.clone();
         let mut transaction = begin();
         next.remove_leaver(&mut transaction, leaver)?;
@@ -326,6 +389,8 @@ impl ForwardingTable {
     /// [`ForwardingError`]; everything is as it was, or the instance is gone and only the empty chain
     /// of its interface is left.
     pub fn disarm(&mut self, key: InstanceKey) -> Result<(), ForwardingError> {
+        self.ensure_certainty()?;
+        self.lost.remove(&key);
         let Some(old) = self.instances.get(&key) else { return Ok(()) };
         let interface = old.interface;
         let mut transaction = begin();
@@ -340,18 +405,32 @@ impl ForwardingTable {
     /// former index. Does nothing if nothing is armed on it.
     ///
     /// # Errors
-    /// [`ForwardingError`]; everything is as it was.
+    /// [`ForwardingError`]; some of the instances may still name the former index. It is safe to call
+    /// this again.
     pub fn restore(&mut self, interface: InterfaceName, index: u32) -> Result<(), ForwardingError> {
+        self.ensure_certainty()?;
         let Some(hooked) = self.interfaces.get(&interface).copied() else { return Ok(()) };
         self.check_interface(interface, index)?;
-        let hooked = HookedInterface { index, ..hooked };
         let mut transaction = begin();
-        self.hook(&mut transaction, interface, hooked);
+        hook(&mut transaction, interface, hooked);
         self.commit(transaction)?;
-        self.interfaces.insert(interface, hooked);
-        self.instances.values_mut().filter(|instance| instance.interface == interface).for_each(|instance| {
-            instance.index = index;
-        });
+        self.forward_to(interface, index)
+    }
+
+    /// Has the rules of all instances of an interface name this index, in a transaction for each: there
+    /// may be a thousand, and one for all would be greater than a socket can send.
+    fn forward_to(&mut self, interface: InterfaceName, index: u32) -> Result<(), ForwardingError> {
+        let others = self.instances.values().filter(|it| it.interface == interface && it.index != index);
+        let others: Vec<InstanceKey> = others.map(|instance| instance.key).collect();
+        for key in others {
+            let mut transaction = begin();
+            let Some(instance) = self.instances.get(&key) else { continue };
+            instance.write_forwarding(&mut transaction, index);
+            self.commit(transaction)?;
+            if let Some(instance) = self.instances.get_mut(&key) {
+                instance.index = index;
+            }
+        }
         Ok(())
     }
 
@@ -365,16 +444,35 @@ impl ForwardingTable {
     /// # Errors
     /// [`ForwardingError`].
     pub fn counts(&mut self) -> Result<Vec<ForwardedCount>, ForwardingError> {
+        self.ensure_certainty()?;
+        if self.instances.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rules = self.socket.rules(TableFamily::Netdev, TABLE)?;
+        let counters: BTreeMap<String, (u64, u64)> =
+            rules.iter().filter_map(|rule| instance::read_counter(rule)).collect();
         let mut counts = Vec::new();
         for instance in self.instances.values() {
             for (leaver, chain, listed) in instance.leavers() {
-                let rules = self.socket.rules(TableFamily::Netdev, TABLE, &chain)?;
-                let counted = rules.iter().find_map(|rule| instance::read_counter(rule));
-                let (packets, octets) = counted.unwrap_or_default();
+                let (packets, octets) = counters.get(&chain).copied().unwrap_or_default();
                 counts.push(ForwardedCount { key: instance.key, leaver, packets, octets, listed });
             }
         }
         Ok(counts)
+    }
+
+    /// The room for connections that begin at one more instance.
+    fn room_for_own(&self) -> u32 {
+        let armed = u32::try_from(self.instances.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let share = TOTAL_ROOM_FOR_OWN / armed;
+        self.settings.room_for_own.min(share.max(LEAST_ROOM_FOR_OWN))
+    }
+
+    /// Refuses to list so many connections in place of so many others.
+    fn check_total(&self, added: usize, replaced: usize) -> Result<(), ForwardingError> {
+        let listed: usize = self.instances.values().map(ArmedInstance::listed).sum();
+        let count = listed.saturating_sub(replaced).saturating_add(added);
+        if count > MAXIMUM_LISTED { Err(ForwardingError::NoRoom { count }) } else { Ok(()) }
     }
 
     fn armed(&self, key: InstanceKey) -> Result<&ArmedInstance, ForwardingError> {
@@ -431,38 +529,6 @@ impl ForwardingTable {
             Some(name) if name == interface.as_str() => Ok(()),
             Some(_) | None => Err(ForwardingError::NoInterface { interface, index }),
         }
-    }
-
-    /// Makes the table see the packets of an interface. If the index is another one than before, all
-    /// rules are told.
-    fn hook(&self, transaction: &mut Transaction<'_>, interface: InterfaceName, hooked: HookedInterface) {
-        let chain = ingress_chain(hooked);
-        let point = HookPoint::Ingress { interface: interface.as_str() };
-        transaction.create_chain(&chain, Some(ChainHook { point, priority: PRIORITY }));
-        transaction.delete_rules(&chain);
-        // Frames to others arrive on an interface in promiscuous mode, and are nobody's here.
-        let to_others = [
-            Expression::LoadMeta { key: MetaKey::PacketType, to: REGISTER_0 },
-            instance::differs(&[0]),
-            Expression::Decide(Verdict::Accept),
-        ];
-        transaction.append_rule(&chain, &to_others, "frames to others");
-        for family in [Family::Ipv4, Family::Ipv6] {
-            let map = map_name(hooked, family);
-            let key = instance::address_type(family);
-            transaction.create_set(&NewSet { name: &map, key, content: SetContent::Verdicts });
-            let dispatch = [
-                Expression::LoadMeta { key: MetaKey::Protocol, to: REGISTER_0 },
-                equal(instance::ethernet_type(family)),
-                load(instance::destination(family)),
-                Expression::LookupVerdict { map: &map, register: REGISTER_0 },
-            ];
-            transaction.append_rule(&chain, &dispatch, "addresses of instances");
-        }
-        let others = self.instances.values().filter(|instance| instance.interface == interface);
-        others.filter(|instance| instance.index != hooked.index).for_each(|instance| {
-            instance.write_forwarding(transaction, hooked.index);
-        });
     }
 
     /// Removes the chain and the maps of an interface on which nothing is armed.
@@ -525,14 +591,25 @@ impl ForwardingTable {
         })
     }
 
-    /// Begins with a new, empty table, because it is not known what is in the old one.
-    fn begin_again(&mut self) -> Result<(), ForwardingError> {
+    /// Begins with a new, empty table if it is not known what is in the old one. Until that has
+    /// succeeded, the old one is not believed.
+    fn ensure_certainty(&mut self) -> Result<(), ForwardingError> {
+        match self.certainty {
+            Certainty::Known => return Ok(()),
+            Certainty::Unknown => {}
+        }
+        self.forget_all();
         // The old table ends with its socket.
-        self.socket = NftablesSocket::open()?;
-        self.interfaces.clear();
-        self.instances.clear();
+        self.socket = (self.open_socket)()?;
+        self.create()?;
         self.certainty = Certainty::Known;
-        self.create()
+        Ok(())
+    }
+
+    /// Nothing counts as armed any more.
+    fn forget_all(&mut self) {
+        self.interfaces.clear();
+        self.lost.extend(std::mem::take(&mut self.instances).into_keys());
     }
 }
 
@@ -547,6 +624,33 @@ fn begin() -> Transaction<'static> {
     Transaction::new(TableFamily::Netdev, TABLE)
 }
 
+/// Makes the table see the packets of an interface.
+fn hook(transaction: &mut Transaction<'_>, interface: InterfaceName, hooked: HookedInterface) {
+    let chain = ingress_chain(hooked);
+    let point = HookPoint::Ingress { interface: interface.as_str() };
+    transaction.create_chain(&chain, Some(ChainHook { point, priority: PRIORITY }));
+    transaction.delete_rules(&chain);
+    // Frames to others arrive on an interface in promiscuous mode, and are nobody's here.
+    let to_others = [
+        Expression::LoadMeta { key: MetaKey::PacketType, to: REGISTER_0 },
+        instance::differs(&[0]),
+        Expression::Decide(Verdict::Accept),
+    ];
+    transaction.append_rule(&chain, &to_others, "frames to others");
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let map = map_name(hooked, family);
+        let key = instance::address_type(family);
+        transaction.create_set(&NewSet { name: &map, key, content: SetContent::Verdicts });
+        let dispatch = [
+            Expression::LoadMeta { key: MetaKey::Protocol, to: REGISTER_0 },
+            equal(instance::ethernet_type(family)),
+            load(instance::destination(family)),
+            Expression::LookupVerdict { map: &map, register: REGISTER_0 },
+        ];
+        transaction.append_rule(&chain, &dispatch, "addresses of instances");
+    }
+}
+
 fn ingress_chain(hooked: HookedInterface) -> String {
     format!("ingress_{}", hooked.number)
 }
@@ -557,3 +661,6 @@ fn map_name(hooked: HookedInterface, family: Family) -> String {
         Family::Ipv6 => format!("ipv6_addresses_{}", hooked.number),
     }
 }
+
+#[cfg(test)]
+mod tests;

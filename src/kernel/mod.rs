@@ -19,6 +19,7 @@ pub mod monitor;
 pub mod namespace_lock;
 pub mod neighbour;
 pub mod netlink;
+mod netlink_socket;
 pub mod nftables;
 pub mod other_name;
 pub mod plain_file;

@@ -9,6 +9,7 @@
 //! blocks for a limited time.
 
 use super::netlink::{KernelRefusal, NetlinkError, refusal};
+use super::netlink_socket;
 use super::wait_limit::WaitLimit;
 use crate::types::MacAddr;
 use netlink_packet_core::{
@@ -18,8 +19,8 @@ use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
 use std::io;
 use std::net::IpAddr;
@@ -147,15 +148,8 @@ struct NeighbourChannel {
 
 impl NeighbourChannel {
     fn open(index: u32, address: IpAddr) -> Result<Self, NeighbourError> {
-        let open = || {
-            let mut socket = Socket::new(NETLINK_ROUTE)?;
-            socket.bind_auto()?;
-            socket.connect(&SocketAddr::new(0, 0))?;
-            socket.set_ext_ack(true)?;
-            socket.set_cap_ack(true)?;
-            Ok(socket)
-        };
-        let socket = open().map_err(|error| NeighbourError::Netlink(address, NetlinkError::Open(error)))?;
+        let socket = netlink_socket::open(NETLINK_ROUTE);
+        let socket = socket.map_err(|error| NeighbourError::Netlink(address, NetlinkError::Open(error)))?;
         let incoming = vec![0; DATAGRAM];
         Ok(Self { socket, index, address, sequence: 0, entry: NeighbourEntry::Unknown, incoming })
     }

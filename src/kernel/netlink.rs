@@ -10,6 +10,7 @@
 //! and does not read extended acknowledgements.
 
 use super::address::{ObservedAddress, installation, loopback_installation};
+use super::netlink_socket;
 use super::resources::Operation;
 use super::resources::address::AddressOperation;
 use netlink_packet_core::{
@@ -21,8 +22,8 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage as RouteRequest, RouteType};
+use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
@@ -127,11 +128,7 @@ impl Netlink {
     /// [`NetlinkError::Open`].
     pub fn open() -> Result<Self, NetlinkError> {
         let open = || {
-            let mut socket = Socket::new(NETLINK_ROUTE)?;
-            socket.bind_auto()?;
-            socket.connect(&SocketAddr::new(0, 0))?;
-            socket.set_ext_ack(true)?;
-            socket.set_cap_ack(true)?;
+            let socket = netlink_socket::open(NETLINK_ROUTE)?;
             socket.set_netlink_get_strict_chk(true)?;
             grow_receive_buffer(&socket, RECEIVE_BUFFER)?;
             setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::seconds(TIMEOUT_SECONDS))?;

@@ -112,10 +112,10 @@ fn an_icmp_error_goes_to_the_leaver_whose_connection_it_quotes() {
 }
 
 #[test]
-fn an_address_stops_turning_by_itself() {
+fn an_address_stops_switching_by_itself() {
     for family in BOTH {
         let scene = Scene::new(family);
-        let mut table = scene.table(ForwardingSettings { turning: ms(300), ..settings() });
+        let mut table = scene.table(ForwardingSettings { switching_time: ms(300), ..settings() });
         let (key, leaver) = (scene.key(1), scene.leaver("leaver").address);
         table.arm(key, &scene.arming(1, Some("leaver"), &[])).unwrap();
         table.replace(key, leaver, &[scene.connection(1, 1000)]).unwrap();
@@ -129,7 +129,7 @@ fn an_address_stops_turning_by_itself() {
 #[test]
 fn a_list_that_nobody_renews_ends_by_itself() {
     let scene = Scene::new(Family::Ipv4);
-    let mut table = scene.table(ForwardingSettings { list: ms(700), ..settings() });
+    let mut table = scene.table(ForwardingSettings { list_lifetime: ms(700), ..settings() });
     let (key, leaver) = (scene.key(1), scene.leaver("leaver").address);
     table.arm(key, &scene.arming(1, None, &["leaver"])).unwrap();
     let list = [scene.connection(1, 1000)];

@@ -33,11 +33,11 @@ pub(crate) enum Fate {
     Nothing,
 }
 
-/// Settings with which an address is turning until a test says otherwise.
+/// Settings with which an address is switching until a test says otherwise.
 pub(crate) fn settings() -> ForwardingSettings {
     ForwardingSettings {
-        turning: Duration::from_secs(600),
-        own: Duration::from_secs(600),
+        switching_time: Duration::from_secs(600),
+        own_lifetime: Duration::from_secs(600),
         ..Default::default()
     }
 }

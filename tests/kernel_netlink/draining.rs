@@ -1,7 +1,7 @@
 //! Addresses that drain: connections live on, nobody is told that the address is here, and whatever
 //! ends the drain leaves the host as it was.
 
-use crate::host::{Agent, ETH0, Functions, Host, interface, key};
+use crate::host::{Agent, ETH0, Functions, Host, LIFETIME, interface, key};
 use crate::support::capture::Capture;
 use crate::support::frame::Frame;
 use crate::support::{SOON, wait_for, wait_some};
@@ -15,7 +15,13 @@ use pnet::packet::ip::IpNextHeaderProtocols;
 use pnet::packet::ipv6::Ipv6Packet;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use vrrpd::kernel::keeper::{ARP_TABLE, ArpTableWriter, DrainsAtStop, KeeperCommand, KeeperEvent};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use vrrpd::kernel::address::Lifetime;
+use vrrpd::kernel::keeper::{
+    ARP_TABLE, ArpTableWriter, DrainsAtStop, KeeperCommand, KeeperEvent, arp_table_writer, earlier_drains,
+};
 use vrrpd::kernel::nftables::NftablesError;
 use vrrpd::kernel::sysctl::{ArpRequest, ArpValues, arp};
 use vrrpd::types::Family::{self, Ipv4, Ipv6};
@@ -206,8 +212,8 @@ fn claim(frame: &Frame, address: IpAddr) -> Option<String> {
     }
 }
 
-/// The addresses of ours with all that the kernel says about them, for instance when they were
-/// added.
+/// The addresses of ours with all that the kernel says about them, for instance when they were added
+/// and when their lifetime was set, but for what is left of it.
 fn messages(host: &Host) -> Vec<AddressMessage> {
     let mut messages = host.netlink().address_messages().unwrap();
     messages.retain(|message| {
@@ -217,7 +223,22 @@ fn messages(host: &Host) -> Vec<AddressMessage> {
             .any(|attribute| matches!(attribute, AddressAttribute::Protocol(p) if u8::from(*p) == 112))
     });
     assert!(!messages.is_empty());
+    for attribute in messages.iter_mut().flat_map(|message| &mut message.attributes) {
+        if let AddressAttribute::CacheInfo(cache) = attribute {
+            (cache.ifa_valid, cache.ifa_preferred) = (0, 0);
+        }
+    }
     messages
+}
+
+/// How many seconds the addresses of ours on `lo` last, as the kernel says it.
+fn lifetimes(host: &Host) -> Vec<u64> {
+    let ours = host.netlink().addresses().unwrap();
+    let limited = ours.iter().filter_map(|address| match address.lifetime {
+        Lifetime::Limited(left) => Some(left.as_secs()),
+        Lifetime::Unlimited => None,
+    });
+    limited.collect()
 }
 
 fn connections_live_on_and_nobody_is_told(scene: &Scene) {
@@ -238,8 +259,8 @@ fn connections_live_on_and_nobody_is_told(scene: &Scene) {
     wait_for(SOON, "the answer is captured", || !claims(std::time::Duration::ZERO).is_empty());
 
     scene.peer_knows_us();
-    agent.drain(scene.key(), 2);
     let since = capture.now();
+    agent.drain(scene.key(), 2);
     scene.assert_drains();
     exchange(&before);
     let during = scene.connect(&listener);
@@ -338,7 +359,11 @@ fn the_next_run_goes_on_and_touches_nothing() {
         let before = messages(&scene.host);
         drop(agent);
         let key = scene.key();
-        let agent = scene.start_knowing(KeeperCommand::Drain { key, epoch: 1 });
+        let left = scene.host.ns.enter(earlier_drains).unwrap();
+        assert_eq!(left.iter().map(|drain| drain.address).collect::<Vec<_>>(), [scene.vip]);
+        let lifetime = left[0].left;
+        assert!((590..=600).contains(&lifetime.as_secs()), "{lifetime:?}");
+        let agent = scene.start_knowing(KeeperCommand::Drain { key, epoch: 1, lifetime });
         agent.wait_event(&KeeperEvent::Draining { key, epoch: 1, outcome: Ok(()) });
         agent.known(&scene.host);
         scene.assert_drains();
@@ -414,7 +439,7 @@ fn the_next_run_takes_a_draining_address_back() {
 #[test]
 fn a_drain_that_is_refused_leaves_the_address_held() {
     let refused = |scene: &Scene, agent: &Agent, epoch| {
-        agent.send(KeeperCommand::Drain { key: scene.key(), epoch });
+        agent.send(KeeperCommand::Drain { key: scene.key(), epoch, lifetime: LIFETIME });
         let why = agent.wait("the answer", |event| match event {
             KeeperEvent::Draining { outcome: Err(why), .. } => Some(why.clone()),
             _ => None,
@@ -425,7 +450,7 @@ fn a_drain_that_is_refused_leaves_the_address_held() {
     };
     let scene = Scene::new(Ipv4);
     let no_filter = || NftablesError::Open(std::io::Error::from_raw_os_error(nix::libc::EPROTONOSUPPORT));
-    let arp_table: ArpTableWriter = Box::new(move |_| Err(no_filter()));
+    let arp_table: ArpTableWriter = Box::new(move |_, _| Err(no_filter()));
     let agent =
         Agent::start_in(&scene.host, Vec::new(), Functions { arp_table, ..Functions::with_read_only_arp() });
     scene.hold_with(&agent);
@@ -527,4 +552,181 @@ fn delivery_on_lo_is_not_mistaken_for_delivery_on_the_interface() {
         let (on_interface, on_lo) = (netlink.is_delivered(index, vip), netlink.is_delivered(1, vip));
         (!on_interface.unwrap() && on_lo.unwrap()).then_some(())
     });
+}
+
+/// The daemon is killed and never comes back.
+#[test]
+fn the_kernel_ends_a_drain_by_itself_that_nobody_ends() {
+    for (family, guard) in GUARDS {
+        let scene = Scene::guarded_by(family, guard);
+        let agent = scene.agent();
+        let key = scene.key();
+        agent.send(KeeperCommand::Drain { key, epoch: 2, lifetime: Duration::from_secs(1) });
+        agent.wait_event(&KeeperEvent::Draining { key, epoch: 2, outcome: Ok(()) });
+        scene.assert_drains();
+        drop(agent);
+        wait_for(SOON, "the kernel removes the address", || scene.host.ours().is_empty());
+        // The next run finds nothing that drains, and holds the address. What is left of a table has
+        // ended with the address.
+        let agent = Agent::start_in(&scene.host, Vec::new(), scene.functions());
+        agent.declare(key, &[scene.net]);
+        agent.known(&scene.host);
+        agent.hold(key, 1);
+        if guard == Guard::Table {
+            wait_for(SOON + Duration::from_secs(5), "the table has ended", || {
+                !scene.table().contains("192.0.2.50")
+            });
+        }
+        scene.peer_forgets_us();
+        exchange(&scene.connect(&scene.listen()));
+    }
+}
+
+#[test]
+fn a_newer_drain_changes_the_lifetime_and_passes_leave_it_alone() {
+    for family in [Ipv4, Ipv6] {
+        let scene = Scene::new(family);
+        let agent = scene.agent();
+        let key = scene.key();
+        for (epoch, seconds) in [(2, 600), (3, 30), (4, 900)] {
+            let lifetime = Duration::from_secs(seconds);
+            agent.send(KeeperCommand::Drain { key, epoch, lifetime });
+            agent.wait_event(&KeeperEvent::Draining { key, epoch, outcome: Ok(()) });
+            let lasts = lifetimes(&scene.host);
+            assert!(lasts.len() == 1 && (seconds..=seconds + 1).contains(&lasts[0]), "{lasts:?}");
+            scene.assert_drains();
+            let before = messages(&scene.host);
+            agent.send(KeeperCommand::Reconcile);
+            assert_eq!(agent.told_so_far(), []);
+            assert_eq!(messages(&scene.host), before);
+        }
+    }
+}
+
+#[test]
+fn the_keeper_ends_a_drain_whose_time_is_over() {
+    for (family, guard) in GUARDS {
+        let scene = Scene::guarded_by(family, guard);
+        let agent = scene.agent();
+        let key = scene.key();
+        agent.send(KeeperCommand::Drain { key, epoch: 2, lifetime: Duration::from_secs(1) });
+        agent.wait_event(&KeeperEvent::Draining { key, epoch: 2, outcome: Ok(()) });
+        wait_for(SOON, "the drain ends with its guard", || {
+            scene.host.ours().is_empty() && scene.host.guard() == (0, 0) && scene.table().is_empty()
+        });
+        assert_eq!(agent.told_so_far(), [], "nothing was removed by another program");
+    }
+}
+
+/// The facts of interfaces may come late, and an interface may have been renamed.
+#[test]
+fn the_next_run_keeps_the_guard_before_it_knows_the_interface() {
+    for guard in [Guard::Parameters, Guard::Table] {
+        let scene = Scene::guarded_by(Ipv4, guard);
+        let agent = scene.agent();
+        agent.drain(scene.key(), 2);
+        drop(agent);
+        let (key, addresses) = (scene.key(), vec![scene.net.parse().unwrap()]);
+        let before = messages(&scene.host);
+        let declare = KeeperCommand::Declare { key, address_interface: interface("late0"), addresses };
+        let drain = KeeperCommand::Drain { key, epoch: 1, lifetime: LIFETIME };
+        let agent = Agent::start_in(&scene.host, vec![declare, drain], scene.functions());
+        agent.wait_event(&KeeperEvent::Draining { key, epoch: 1, outcome: Ok(()) });
+        agent.send(KeeperCommand::Reconcile);
+        assert_eq!(agent.told_so_far(), []);
+        scene.assert_drains();
+        assert_eq!(messages(&scene.host), before);
+        agent.release(key, 2);
+        scene.assert_clean();
+    }
+}
+
+#[test]
+fn a_guard_that_another_program_lowers_is_set_again_and_reported() {
+    let scene = Scene::new(Ipv4);
+    let agent = scene.agent();
+    agent.drain(scene.key(), 2);
+    agent.send(KeeperCommand::Reconcile);
+    assert_eq!(agent.told_so_far(), []);
+    for round in 0..2 {
+        scene.host.ns.sysctl("ipv4/conf/eth0/arp_ignore", "0");
+        agent.send(KeeperCommand::Reconcile);
+        agent.wait_event(&KeeperEvent::GuardRestored { interface: ETH0.to_owned() });
+        scene.assert_drains();
+        assert_eq!(agent.told_so_far(), [], "{round}");
+    }
+}
+
+#[test]
+fn an_address_that_the_host_has_itself_does_not_drain() {
+    let scene = Scene::new(Ipv4);
+    scene.host.ns.ip("address add 192.0.2.50/24 dev eth0");
+    let agent = Agent::start_in(&scene.host, Vec::new(), scene.functions());
+    let key = scene.key();
+    agent.declare(key, &[scene.net]);
+    agent.known(&scene.host);
+    agent.hold(key, 1);
+    agent.send(KeeperCommand::Drain { key, epoch: 2, lifetime: LIFETIME });
+    let why = agent.wait("a refusal", |event| match event {
+        KeeperEvent::Draining { epoch: 2, outcome: Err(why), .. } => Some(why.clone()),
+        _ => None,
+    });
+    assert!(why.contains("another program has the address on an interface"), "{why}");
+    wait_for(SOON, "nothing is on lo", || scene.host.ours_on_lo().is_empty());
+    wait_for(SOON, "the guard is off", || scene.host.guard() == (0, 0));
+}
+
+/// The packet filter is a module that a host without a drain need not load.
+#[test]
+fn the_packet_filter_is_asked_only_when_something_drains_or_drained() {
+    let scene = Scene::new(Ipv4);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counting = || {
+        let (asked, mut write) = (asked.clone(), arp_table_writer());
+        let arp_table: ArpTableWriter = Box::new(move |content, lasts| {
+            asked.fetch_add(1, Ordering::SeqCst);
+            write(content, lasts)
+        });
+        Functions { arp_table, ..Functions::of_the_daemon() }
+    };
+    let asked = || asked.load(Ordering::SeqCst);
+    let agent = Agent::start_in(&scene.host, Vec::new(), counting());
+    scene.hold_with(&agent);
+    agent.release(scene.key(), 2);
+    drop(agent);
+    assert_eq!(asked(), 0);
+    let agent = Agent::start_in(&scene.host, Vec::new(), counting());
+    scene.hold_with(&agent);
+    agent.drain(scene.key(), 2);
+    drop(agent);
+    let before = asked();
+    // The next run does not know the drain, and ends it.
+    let agent = Agent::start_in(&scene.host, Vec::new(), counting());
+    agent.told_so_far();
+    scene.assert_clean();
+    assert_eq!(asked(), before + 1);
+}
+
+/// A run that cannot delete the table of an earlier one tries again.
+#[test]
+fn an_old_table_that_cannot_be_deleted_is_deleted_later() {
+    let scene = Scene::guarded_by(Ipv4, Guard::Table);
+    let agent = scene.agent();
+    agent.drain(scene.key(), 2);
+    drop(agent);
+    let (mut write, mut failures) = (arp_table_writer(), 2);
+    let arp_table: ArpTableWriter = Box::new(move |content, lasts| {
+        if failures > 0 {
+            failures -= 1;
+            return Err(NftablesError::Receive(std::io::Error::from_raw_os_error(nix::libc::ENOBUFS)));
+        }
+        write(content, lasts)
+    });
+    let agent =
+        Agent::start_in(&scene.host, Vec::new(), Functions { arp_table, ..Functions::with_read_only_arp() });
+    agent.told_so_far();
+    assert!(scene.table().contains("192.0.2.50"));
+    agent.send(KeeperCommand::Reconcile);
+    wait_for(SOON, "the table is deleted at last", || scene.table().is_empty());
+    scene.assert_clean();
 }

@@ -142,6 +142,9 @@ impl Functions {
     }
 }
 
+/// How long addresses drain where a test says nothing else.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(600);
+
 /// A keeper and a monitor, connected.
 pub(crate) struct Agent {
     keeper: Arc<Mutex<Option<AddressKeeper>>>,
@@ -223,7 +226,7 @@ impl Agent {
 
     #[track_caller]
     pub(crate) fn drain(&self, key: InstanceKey, epoch: u64) {
-        self.send(KeeperCommand::Drain { key, epoch });
+        self.send(KeeperCommand::Drain { key, epoch, lifetime: LIFETIME });
         self.wait_event(&KeeperEvent::Draining { key, epoch, outcome: Ok(()) });
     }
 

@@ -8,7 +8,7 @@ use nix::fcntl::{Flock, FlockArg};
 use std::path::Path;
 use std::time::Duration;
 use vrrpd::daemon::clean_up::{self, DaemonPaths};
-use vrrpd::kernel::address::ArpNote;
+use vrrpd::kernel::address::{ArpNote, Lifetime};
 use vrrpd::kernel::keeper::DrainsAtStop;
 use vrrpd::kernel::netlink::Netlink;
 use vrrpd::kernel::resources::address::AddressOperation;
@@ -268,7 +268,11 @@ fn leave_draining(daemon: &mut Daemon) {
     node.ns.enter(|| {
         let interface = nix::net::if_::if_nametoindex("eth0").unwrap();
         let note = Some(ArpNote { interface, found: ArpValues { ignore: 0, announce: 1 } });
-        let copy = AddressOperation::AddToLoopback { address: WEB.parse().unwrap(), note };
+        let copy = AddressOperation::AddToLoopback {
+            address: WEB.parse().unwrap(),
+            note,
+            lifetime: Lifetime::Limited(Duration::from_secs(600)),
+        };
         assert_eq!(Netlink::open().unwrap().apply(&[copy.into()]).unwrap(), [Ok(())]);
     });
     assert!(node.ns.run("ip", &["address", "show", "dev", "lo"]).contains(WEB));

@@ -84,6 +84,15 @@ impl TcpState {
     }
 }
 
+/// Where the client of a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientPlace {
+    /// On another host.
+    Elsewhere,
+    /// On this host: its packets do not pass the successor.
+    ThisHost,
+}
+
 /// The socket of a connection, as the kernel listed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionSocket {
@@ -91,6 +100,8 @@ pub struct ConnectionSocket {
     pub connection: Connection,
     /// The state at the time of the list.
     pub state: TcpState,
+    /// Where the client is.
+    pub client: ClientPlace,
     /// The family of the socket. An IPv6 socket can have an IPv4 connection.
     pub(super) family: Family,
     /// Index of the interface that the socket is bound to, or 0. The kernel binds every connection
@@ -238,7 +249,9 @@ fn socket(payload: &[u8]) -> Option<Option<ConnectionSocket>> {
         local: SocketAddr::new(address(family, local), local_port),
         remote: SocketAddr::new(address(family, remote), remote_port),
     };
-    Some(Some(ConnectionSocket { connection, state, family, interface, cookie }))
+    // The caller knows the addresses of this host.
+    let client = ClientPlace::Elsewhere;
+    Some(Some(ConnectionSocket { connection, state, client, family, interface, cookie }))
 }
 
 fn address(family: Family, octets: [u8; 16]) -> IpAddr {
@@ -292,6 +305,7 @@ mod tests {
                 remote: "192.0.2.20:40000".parse().unwrap(),
             },
             state: TcpState::Established,
+            client: ClientPlace::Elsewhere,
             family: Family::Ipv6,
             interface: 0,
             cookie: 0x3412,
@@ -369,7 +383,8 @@ mod tests {
                     SocketAddr::new(address, port)
                 };
                 let connection = Connection { local: end(local), remote: end(remote) };
-                ConnectionSocket { connection, state, family, interface, cookie }
+                let client = ClientPlace::Elsewhere;
+                ConnectionSocket { connection, state, client, family, interface, cookie }
             },
         )
     }

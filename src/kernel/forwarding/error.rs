@@ -1,6 +1,6 @@
-//! Why packets of strays cannot be forwarded, in terms that an operator understands.
+//! Why packets of connections of leavers cannot be forwarded, in terms that an operator understands.
 
-use super::{MAXIMUM_CONNECTIONS, MAXIMUM_LEAVERS, TABLE};
+use super::{MAXIMUM_CONNECTIONS, MAXIMUM_LEAVERS, MAXIMUM_LISTED, TABLE};
 use crate::kernel::netlink::NetlinkError;
 use crate::kernel::nftables::refusal::RefusedSubject;
 use crate::kernel::nftables::{NftablesError, NftablesRefusal};
@@ -20,9 +20,6 @@ pub enum ForwardingError {
          load the module nf_tables if it is one"
     )]
     NoNftables,
-    /// The kernel is too old.
-    #[error("the kernel has no nf_tables tables with an owner; Linux 5.12 is the first that has")]
-    NoOwner,
     /// The table is somebody else's.
     #[error(
         "another process has the nf_tables table \"netdev {TABLE}\"; is a second vrrpd running in this network \
@@ -73,6 +70,12 @@ pub enum ForwardingError {
         /// How many there are.
         count: usize,
     },
+    /// All lists together are too long.
+    #[error("{count} connections are more than the {MAXIMUM_LISTED} that all lists together can have")]
+    NoRoom {
+        /// How many there would be.
+        count: usize,
+    },
     /// There are too many leavers.
     #[error("{count} nodes drain, and packets can be forwarded to {MAXIMUM_LEAVERS} at a time")]
     TooManyLeavers {
@@ -115,7 +118,6 @@ fn explain(refusal: &NftablesRefusal) -> Option<ForwardingError> {
         }
         (RefusedSubject::Transaction, Errno::EINVAL) => Some(ForwardingError::NoNftables),
         (RefusedSubject::Table, Errno::EPERM | Errno::EEXIST) => Some(ForwardingError::TableTaken),
-        (RefusedSubject::Table, Errno::EINVAL) => Some(ForwardingError::NoOwner),
         (RefusedSubject::Chain(name), Errno::EOPNOTSUPP) if name.starts_with("ingress_") => {
             Some(ForwardingError::NoIngress)
         }
@@ -162,7 +164,6 @@ mod tests {
         words(RefusedSubject::Transaction, Errno::EOPNOTSUPP, "no nf_tables for");
         words(RefusedSubject::Transaction, Errno::EINVAL, "no nf_tables for");
         words(RefusedSubject::Table, Errno::EAFNOSUPPORT, "CONFIG_NF_TABLES_NETDEV");
-        words(RefusedSubject::Table, Errno::EINVAL, "Linux 5.12");
         words(RefusedSubject::Table, Errno::EPERM, "another process has");
         words(RefusedSubject::Table, Errno::EEXIST, "another process has");
         words(chain(), Errno::EOPNOTSUPP, "CONFIG_NETFILTER_INGRESS");

@@ -5,7 +5,7 @@ use super::{
     Arming, ForwardingError, ForwardingSettings, ICMP_ERRORS, ICMPV6_ERRORS, Leaver, MAXIMUM_CONNECTIONS,
     MAXIMUM_LEAVERS,
 };
-use crate::kernel::nftables::attribute::{all, find, long_number};
+use crate::kernel::nftables::attribute::{all, find, long_number, text};
 use crate::kernel::nftables::{
     Comparison, Expression, HeaderBase, KeyType, Membership, MetaKey, NewSet, REGISTER_0, Register,
     SetContent, Transaction, Verdict,
@@ -31,7 +31,17 @@ pub(super) struct ArmedInstance {
     addresses: BTreeSet<IpAddr>,
     last: Option<IpAddr>,
     leavers: BTreeMap<IpAddr, ArmedLeaver>,
+    /// The number of the set in which rules note connections that begin here. It stays when the
+    /// instance is armed again: what began after the first time is ours at the second one, too.
+    own: u32,
+    /// The numbers of the sets with connections of ours that we were told of, the newest first. Each
+    /// arming has a set of its own, because adding an element does not renew it, and keeps that of the
+    /// arming before, because the new one is empty at first.
+    known: Vec<u32>,
 }
+
+/// How many sets with known connections an instance has at most.
+const KNOWN_SETS: usize = 2;
 
 /// A leaver with its chain, which counts and forwards, and its two sets.
 #[derive(Debug, Clone)]
@@ -67,24 +77,26 @@ pub(super) fn check(key: InstanceKey, arming: &Arming) -> Result<(), ForwardingE
 }
 
 impl ArmedInstance {
-    /// The instance as it is armed now. It takes over the leavers of before that it still has.
+    /// The instance as it is armed now. It takes over its own connections, and of the leavers that it
+    /// still has their lists, whatever MAC or interface they have now.
     pub(super) fn new(
         key: InstanceKey,
         arming: &Arming,
         before: Option<&Self>,
         mut number: impl FnMut() -> u32,
     ) -> Self {
-        // The forwarding of a leaver is bound to an interface, and to the leaver's MAC.
-        let before = before.filter(|before| before.interface == arming.interface);
         let mut leavers = BTreeMap::new();
         for leaver in arming.leavers.iter().chain(&arming.last) {
             let known = before.and_then(|before| before.leavers.get(&leaver.address));
-            let armed = match known.filter(|known| known.leaver == *leaver) {
-                Some(known) => known.clone(),
+            let armed = match known {
+                Some(known) => ArmedLeaver { leaver: *leaver, ..known.clone() },
                 None => ArmedLeaver { leaver: *leaver, number: number(), in_force: Half::First, listed: 0 },
             };
             leavers.entry(leaver.address).or_insert(armed);
         }
+        let own = before.map_or_else(&mut number, |before| before.own);
+        let earlier = before.map(|before| before.known.as_slice()).unwrap_or_default();
+        let known = [number()].into_iter().chain(earlier.iter().copied()).take(KNOWN_SETS).collect();
         Self {
             key,
             interface: arming.interface,
@@ -93,6 +105,8 @@ impl ArmedInstance {
             addresses: arming.addresses.clone(),
             last: arming.last.map(|last| last.address),
             leavers,
+            own,
+            known,
         }
     }
 
@@ -102,42 +116,47 @@ impl ArmedInstance {
         ours.filter_map(ConnectionKey::new).collect()
     }
 
-    /// Creates the set of own connections, with room for so many that are known.
-    pub(super) fn create_own(
-        &self,
-        transaction: &mut Transaction<'_>,
-        settings: ForwardingSettings,
-        known: usize,
-    ) {
-        let known = u32::try_from(known).unwrap_or(u32::MAX);
-        let room = settings.room_for_own.saturating_add(known);
-        let content = SetContent::ValuesOfRules { timeout: settings.own, room };
-        transaction.create_set(&NewSet { name: &self.own_set(), key: self.connection_type(), content });
+    /// Creates the set of own connections that are known.
+    pub(super) fn create_known(&self, transaction: &mut Transaction<'_>, settings: ForwardingSettings) {
+        let content = SetContent::TemporaryValues { timeout: settings.own_lifetime };
+        transaction.create_set(&NewSet { name: &self.known_set(), key: self.connection_type(), content });
     }
 
-    /// Creates everything but the set of own connections and what `before` has already.
+    /// Creates everything but the set of known connections and what `before` has already. `room` is
+    /// for connections that begin here.
     pub(super) fn create(
         &self,
         transaction: &mut Transaction<'_>,
         settings: ForwardingSettings,
+        room: u32,
         before: Option<&Self>,
     ) {
-        let turning = self.turning_set();
-        let content = SetContent::TemporaryValues { timeout: settings.turning };
+        if before.is_none() {
+            let content = SetContent::ValuesOfRules { timeout: settings.own_lifetime, room };
+            transaction.create_set(&NewSet { name: &self.own_set(), key: self.connection_type(), content });
+        }
+        let switching = self.switching_set();
+        let content = SetContent::TemporaryValues { timeout: settings.switching_time };
         let key = address_type(self.key.family);
-        transaction.create_set(&NewSet { name: &turning, key, content });
+        transaction.create_set(&NewSet { name: &switching, key, content });
         if self.last.is_some() {
-            transaction.add_elements(&turning, self.addresses.iter().map(|address| octets(*address)));
+            transaction.add_elements(&switching, self.addresses.iter().map(|address| octets(*address)));
         }
         let is_new = |armed: &&ArmedLeaver| before.is_none_or(|before| !before.has_number(armed.number));
         for armed in self.leavers.values().filter(is_new) {
             for half in [Half::First, Half::Second] {
-                let content = SetContent::TemporaryValues { timeout: settings.list };
+                let content = SetContent::TemporaryValues { timeout: settings.list_lifetime };
                 let name = armed.set(half);
                 transaction.create_set(&NewSet { name: &name, key: self.connection_type(), content });
             }
             transaction.create_chain(&armed.chain(), None);
             self.write_forwarding_to(transaction, armed, self.index);
+        }
+        if before.is_some_and(|before| before.index != self.index) {
+            for armed in self.leavers.values().filter(|armed| !is_new(armed)) {
+                transaction.delete_rules(&armed.chain());
+                self.write_forwarding_to(transaction, armed, self.index);
+            }
         }
         transaction.create_chain(&self.chain(), None);
         self.append_rules(transaction);
@@ -175,8 +194,12 @@ impl ArmedInstance {
     /// Deletes everything that the instance has and `next` does not have.
     pub(super) fn delete(&self, transaction: &mut Transaction<'_>, next: Option<&Self>) {
         transaction.delete_chain(&self.chain());
-        transaction.delete_set(&self.turning_set());
-        transaction.delete_set(&self.own_set());
+        transaction.delete_set(&self.switching_set());
+        if next.is_none() {
+            transaction.delete_set(&self.own_set());
+        }
+        let ended = self.known.iter().filter(|known| next.is_none_or(|next| !next.known.contains(known)));
+        ended.for_each(|known| transaction.delete_set(&known_set(*known)));
         let ends = |armed: &&ArmedLeaver| next.is_none_or(|next| !next.has_number(armed.number));
         self.leavers.values().filter(ends).for_each(|armed| armed.delete(transaction));
     }
@@ -201,6 +224,20 @@ impl ArmedInstance {
         let armed = self.leaver(leaver)?;
         armed.listed = armed.listed.saturating_add(added);
         Ok((armed.set(armed.in_force), armed.listed))
+    }
+
+    /// How many connections are listed.
+    pub(super) fn listed(&self) -> usize {
+        self.leavers.values().map(|armed| armed.listed).sum()
+    }
+
+    pub(super) fn has_leaver(&self, leaver: IpAddr) -> bool {
+        self.leavers.contains_key(&leaver)
+    }
+
+    /// How many connections a leaver lists.
+    pub(super) fn listed_by(&self, leaver: IpAddr) -> usize {
+        self.leavers.get(&leaver).map_or(0, |armed| armed.listed)
     }
 
     /// Empties the list of a leaver.
@@ -255,12 +292,17 @@ impl ArmedInstance {
         format!("instance_{}", self.number)
     }
 
-    fn turning_set(&self) -> String {
-        format!("turning_{}", self.number)
+    fn switching_set(&self) -> String {
+        format!("switching_{}", self.number)
     }
 
-    pub(super) fn own_set(&self) -> String {
-        format!("own_{}", self.number)
+    fn own_set(&self) -> String {
+        format!("own_{}", self.own)
+    }
+
+    /// The set for connections of ours that become known now.
+    pub(super) fn known_set(&self) -> String {
+        known_set(self.known.first().copied().unwrap_or_default())
     }
 
     fn comment(&self, what: &str) -> String {
@@ -293,7 +335,7 @@ impl ArmedInstance {
             rule.extend([in_set(&set)]);
             rule.extend(not_from(&armed.leaver.mac));
             rule.push(Expression::Decide(Verdict::Goto(&target)));
-            let what = format!("errors about strays of {}", armed.leaver.address);
+            let what = format!("errors about connections of {}", armed.leaver.address);
             transaction.append_rule(&chain, &rule, &comment(&what));
         }
         for armed in self.leavers.values() {
@@ -303,21 +345,22 @@ impl ArmedInstance {
             rule.push(in_set(&set));
             rule.extend(not_from(&armed.leaver.mac));
             rule.push(Expression::Decide(Verdict::Goto(&target)));
-            let what = format!("strays of {}", armed.leaver.address);
+            let what = format!("connections of {}", armed.leaver.address);
             transaction.append_rule(&chain, &rule, &comment(&what));
         }
 
         let Some(last) = self.last.and_then(|last| self.leavers.get(&last)) else { return };
-        let (turning, own, target) = (self.turning_set(), self.own_set(), last.chain());
-        let to_turning = [load(destination(family)), in_set(&turning)];
-        let not_own = Expression::Lookup { set: &own, register: REGISTER_0, membership: Membership::NotIn };
+        let (switching, own, target) = (self.switching_set(), self.own_set(), last.chain());
+        let known: Vec<String> = self.known.iter().map(|known| known_set(*known)).collect();
+        let to_switching = [load(destination(family)), in_set(&switching)];
+        let not_own = not_in_set(&own);
         let mut begins = transport(family, &[TCP]).to_vec();
         begins.extend([
             load((HeaderBase::Transport, 13, 1)),
             Expression::Mask { register: REGISTER_0, mask: &[SYN_AND_ACK] },
             equal(&[SYN]),
         ]);
-        begins.extend(to_turning);
+        begins.extend(to_switching);
         begins.extend(connection(family));
 
         let mut rule = begins.clone();
@@ -329,9 +372,10 @@ impl ArmedInstance {
         transaction.append_rule(&chain, &rule, &comment("no room for another connection"));
 
         let mut rule = transport(family, &[TCP]).to_vec();
-        rule.extend(to_turning);
+        rule.extend(to_switching);
         rule.extend(connection(family));
         rule.push(not_own);
+        rule.extend(known.iter().map(|known| not_in_set(known)));
         rule.extend(not_from(&last.leaver.mac));
         rule.push(Expression::Decide(Verdict::Goto(&target)));
         transaction.append_rule(&chain, &rule, &comment("not listed yet"));
@@ -345,8 +389,8 @@ impl ArmedLeaver {
 
     fn set(&self, half: Half) -> String {
         match half {
-            Half::First => format!("strays_{}a", self.number),
-            Half::Second => format!("strays_{}b", self.number),
+            Half::First => format!("listed_{}a", self.number),
+            Half::Second => format!("listed_{}b", self.number),
         }
     }
 
@@ -357,8 +401,9 @@ impl ArmedLeaver {
     }
 }
 
-/// Packets and octets of the counter in a rule, which the kernel listed.
-pub(super) fn read_counter(rule: &[u8]) -> Option<(u64, u64)> {
+/// The chain of a rule that the kernel listed, and packets and octets of the counter in it.
+pub(super) fn read_counter(rule: &[u8]) -> Option<(String, (u64, u64))> {
+    const NFTA_RULE_CHAIN: u16 = 2;
     const NFTA_RULE_EXPRESSIONS: u16 = 4;
     const NFTA_EXPR_NAME: u16 = 1;
     const NFTA_EXPR_DATA: u16 = 2;
@@ -368,7 +413,8 @@ pub(super) fn read_counter(rule: &[u8]) -> Option<(u64, u64)> {
     let counter = expressions.find(|expression| find(expression, NFTA_EXPR_NAME) == Some(b"counter\0"))?;
     let data = find(counter, NFTA_EXPR_DATA)?;
     let number = |kind| find(data, kind).and_then(long_number);
-    Some((number(NFTA_COUNTER_PACKETS)?, number(NFTA_COUNTER_BYTES)?))
+    let counted = (number(NFTA_COUNTER_PACKETS)?, number(NFTA_COUNTER_BYTES)?);
+    Some((text(find(rule, NFTA_RULE_CHAIN)?), counted))
 }
 
 /// The type of addresses in sets.
@@ -415,6 +461,14 @@ pub(super) fn equal(value: &[u8]) -> Expression<'_> {
 /// Goes on if the first register has another value.
 pub(super) fn differs(value: &[u8]) -> Expression<'_> {
     Expression::Compare { comparison: Comparison::NotEqual, register: REGISTER_0, value }
+}
+
+fn known_set(number: u32) -> String {
+    format!("known_{number}")
+}
+
+fn not_in_set(set: &str) -> Expression<'_> {
+    Expression::Lookup { set, register: REGISTER_0, membership: Membership::NotIn }
 }
 
 fn in_set(set: &str) -> Expression<'_> {
@@ -519,115 +573,4 @@ impl AsRef<[u8]> for AddressOctets {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kernel::nftables::TableFamily;
-    use crate::types::Vrid;
-
-    fn interface(name: &str) -> InterfaceName {
-        name.parse().unwrap()
-    }
-
-    fn leaver(host: u8) -> Leaver {
-        Leaver { address: [192, 0, 2, host].into(), mac: MacAddr([2, 0, 0, 0, 0, host]) }
-    }
-
-    fn arming(last: Option<u8>, leavers: &[u8]) -> Arming {
-        Arming {
-            interface: interface("eth0"),
-            index: 2,
-            addresses: [[192, 0, 2, 100].into()].into(),
-            last: last.map(leaver),
-            leavers: leavers.iter().copied().map(leaver).collect(),
-            own: Vec::new(),
-        }
-    }
-
-    fn key() -> InstanceKey {
-        InstanceKey { interface: interface("eth0"), family: Family::Ipv4, vrid: Vrid::new(1).unwrap() }
-    }
-
-    /// An instance whose names begin behind `number`.
-    fn armed(arming: &Arming, before: Option<&ArmedInstance>, mut number: u32) -> ArmedInstance {
-        ArmedInstance::new(key(), arming, before, || {
-            number += 1;
-            number
-        })
-    }
-
-    fn sets(instance: &ArmedInstance) -> Vec<String> {
-        instance.leavers.values().map(|armed| armed.set(armed.in_force)).collect()
-    }
-
-    /// The octets of a transaction that this fills.
-    fn written(fill: impl FnOnce(&mut Transaction<'_>)) -> String {
-        let mut transaction = Transaction::new(TableFamily::Netdev, "t");
-        fill(&mut transaction);
-        format!("{transaction:?}")
-    }
-
-    #[test]
-    fn a_leaver_keeps_its_sets_while_it_drains_on_one_interface_with_one_mac() {
-        let mut first = armed(&arming(Some(11), &[12]), None, 0);
-        assert_eq!(sets(&first), ["strays_2a", "strays_1a"], "12 was named first");
-        assert_eq!(first.begin_list([192, 0, 2, 11].into(), 1).unwrap(), "strays_2b");
-
-        let again = armed(&arming(None, &[11]), Some(&first), 10);
-        assert_eq!(sets(&again), ["strays_2b"]);
-        assert_eq!(again.own_set(), "own_11");
-        let mut elsewhere = arming(None, &[11]);
-        elsewhere.interface = interface("eth1");
-        assert_eq!(sets(&armed(&elsewhere, Some(&first), 10)), ["strays_11a"]);
-        let mut another = arming(None, &[11]);
-        another.leavers[0].mac = MacAddr([2, 0, 0, 0, 0, 99]);
-        assert_eq!(sets(&armed(&another, Some(&first), 10)), ["strays_11a"]);
-    }
-
-    #[test]
-    fn lists_alternate_between_two_sets_and_additions_go_to_the_one_in_force() {
-        let mut instance = armed(&arming(None, &[11]), None, 0);
-        let leaver = [192, 0, 2, 11].into();
-        assert_eq!(instance.begin_list(leaver, 5).unwrap(), "strays_1b");
-        assert_eq!(instance.extend_list(leaver, 2).unwrap(), ("strays_1b".to_owned(), 7));
-        assert_eq!(instance.begin_list(leaver, 3).unwrap(), "strays_1a");
-        assert_eq!(instance.extend_list(leaver, 0).unwrap(), ("strays_1a".to_owned(), 3));
-        let stranger = [192, 0, 2, 12].into();
-        assert!(instance.begin_list(stranger, 1).is_err() && instance.extend_list(stranger, 1).is_err());
-    }
-
-    #[test]
-    fn rules_are_a_function_of_what_is_armed_and_not_of_its_history() {
-        let mut instance = armed(&arming(Some(11), &[12]), None, 0);
-        let before = written(|transaction| instance.write_rules(transaction));
-        for _ in 0..2 {
-            instance.begin_list([192, 0, 2, 11].into(), 1).unwrap();
-            instance.begin_list([192, 0, 2, 12].into(), 1).unwrap();
-        }
-        assert_eq!(written(|transaction| instance.write_rules(transaction)), before);
-        written(|transaction| instance.remove_leaver(transaction, [192, 0, 2, 11].into()).unwrap());
-        assert_eq!(instance.last, None, "nothing turns from who is not there");
-        assert_ne!(written(|transaction| instance.write_rules(transaction)), before);
-    }
-
-    #[test]
-    fn connections_to_other_addresses_and_of_other_families_are_left_out() {
-        let instance = armed(&arming(None, &[11]), None, 0);
-        let connection = |local: &str, remote: &str| Connection {
-            local: local.parse().unwrap(),
-            remote: remote.parse().unwrap(),
-        };
-        let all = [
-            connection("192.0.2.100:80", "198.51.100.1:1000"),
-            connection("192.0.2.101:80", "198.51.100.1:1000"),
-            connection("192.0.2.100:80", "[2001:db8::1]:1000"),
-            connection("[2001:db8::2]:80", "[2001:db8::1]:1000"),
-        ];
-        assert_eq!(instance.keys_of(&all).len(), 1);
-    }
-
-    #[test]
-    fn a_rule_without_a_counter_counts_nothing() {
-        assert_eq!(read_counter(&[]), None);
-        assert_eq!(read_counter(&[4, 0, 4, 0]), None);
-    }
-}
+mod tests;

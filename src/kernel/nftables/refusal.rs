@@ -85,11 +85,7 @@ pub(super) fn subject(transaction: &[u8], number: u32, at: Option<usize>) -> Ref
         RefusedSubject::Rule { chain: name(2), expression: at.and_then(|at| expression_at(message, at)) }
     } else if is(&[NftablesRequest::NewSet, NftablesRequest::DeleteSet]) {
         RefusedSubject::Set(name(2))
-    } else if is(&[
-        NftablesRequest::NewElements,
-        NftablesRequest::DeleteElements,
-        NftablesRequest::GetElements,
-    ]) {
+    } else if is(&[NftablesRequest::NewElements, NftablesRequest::DeleteElements]) {
         RefusedSubject::Element(name(2))
     } else {
         RefusedSubject::Transaction

@@ -5,14 +5,14 @@
 
 use super::attribute::{find, text};
 use super::refusal::{NftablesRefusal, RefusedSubject, subject};
-use super::transaction::{
-    NETFILTER_HEADER, NETLINK_HEADER, TableFamily, Transaction, elements_request, rules_request,
-};
+use super::transaction::{NETFILTER_HEADER, NETLINK_HEADER, TableFamily, Transaction, rules_request};
+use crate::kernel::netlink::grow_receive_buffer;
+use crate::kernel::netlink_socket;
 use netlink_packet_core::NetlinkBuffer;
+use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_NETFILTER;
-use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
-use nix::sys::socket::{setsockopt, sockopt};
+use std::fmt;
 use std::io;
 
 /// The most octets that a transaction should have. Every socket can send so much, whatever the machine's
@@ -86,6 +86,31 @@ pub struct NftablesSocket {
     incoming: Vec<u8>,
 }
 
+/// What carries out transactions: a socket, or something in its place in a test.
+pub trait Nftables: fmt::Debug + Send {
+    /// As [`NftablesSocket::commit`].
+    ///
+    /// # Errors
+    /// [`NftablesError`].
+    fn commit(&mut self, transaction: Transaction<'_>) -> Result<(), NftablesError>;
+
+    /// As [`NftablesSocket::rules`].
+    ///
+    /// # Errors
+    /// [`NftablesError`].
+    fn rules(&mut self, family: TableFamily, table: &str) -> Result<Vec<Vec<u8>>, NftablesError>;
+}
+
+impl Nftables for NftablesSocket {
+    fn commit(&mut self, transaction: Transaction<'_>) -> Result<(), NftablesError> {
+        NftablesSocket::commit(self, transaction)
+    }
+
+    fn rules(&mut self, family: TableFamily, table: &str) -> Result<Vec<Vec<u8>>, NftablesError> {
+        NftablesSocket::rules(self, family, table)
+    }
+}
+
 /// One answer of the kernel.
 struct KernelAnswer {
     number: u32,
@@ -101,14 +126,9 @@ impl NftablesSocket {
     /// [`NftablesError::Open`].
     pub fn open() -> Result<Self, NftablesError> {
         let open = || {
-            let mut socket = Socket::new(NETLINK_NETFILTER)?;
-            socket.bind_auto()?;
-            socket.connect(&SocketAddr::new(0, 0))?;
-            socket.set_ext_ack(true)?;
-            socket.set_cap_ack(true)?;
+            let socket = netlink_socket::open(NETLINK_NETFILTER)?;
             // Without CAP_NET_ADMIN in the first user namespace the size has a limit; it suffices.
-            setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)
-                .or_else(|_| setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER))?;
+            grow_receive_buffer(&socket, RECEIVE_BUFFER)?;
             Ok(socket)
         };
         let socket = open().map_err(NftablesError::Open)?;
@@ -147,30 +167,12 @@ impl NftablesSocket {
         }
     }
 
-    /// The rules of a chain, each as the attributes of its message.
+    /// The rules of a table, each as the attributes of its message.
     ///
     /// # Errors
-    /// [`NftablesError::Refused`] if there is no such chain.
-    pub fn rules(
-        &mut self,
-        family: TableFamily,
-        table: &str,
-        chain: &str,
-    ) -> Result<Vec<Vec<u8>>, NftablesError> {
-        self.list(|number| rules_request(family, table, chain, number))
-    }
-
-    /// The elements of a set, in messages of several elements each, as their attributes.
-    ///
-    /// # Errors
-    /// [`NftablesError::Refused`] if there is no such set.
-    pub fn elements(
-        &mut self,
-        family: TableFamily,
-        table: &str,
-        set: &str,
-    ) -> Result<Vec<Vec<u8>>, NftablesError> {
-        self.list(|number| elements_request(family, table, set, number))
+    /// [`NftablesError`].
+    pub fn rules(&mut self, family: TableFamily, table: &str) -> Result<Vec<Vec<u8>>, NftablesError> {
+        self.list(|number| rules_request(family, table, number))
     }
 
     fn list(&mut self, request: impl Fn(u32) -> Vec<u8>) -> Result<Vec<Vec<u8>>, NftablesError> {

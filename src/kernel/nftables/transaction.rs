@@ -30,7 +30,6 @@ pub(super) enum NftablesRequest {
     NewSet = 9,
     DeleteSet = 11,
     NewElements = 12,
-    GetElements = 13,
     DeleteElements = 14,
 }
 
@@ -178,6 +177,12 @@ impl<'t> Transaction<'t> {
         let mut transaction = Self { family, table, octets: Vec::new(), messages: 0 };
         transaction.frame(BATCH_BEGIN, NLM_F_REQUEST, 0, SUBSYSTEM >> 8, |_| {});
         transaction
+    }
+
+    /// The octets so far, whose messages are not numbered yet.
+    #[cfg(test)]
+    pub(crate) fn octets(&self) -> &[u8] {
+        &self.octets
     }
 
     /// Number of octets so far.
@@ -434,28 +439,13 @@ impl<'t> Transaction<'t> {
     }
 }
 
-/// A request for a list: the rules of a chain.
-pub(super) fn rules_request(family: TableFamily, table: &str, chain: &str, number: u32) -> Vec<u8> {
-    dump_request(NftablesRequest::GetRules, family, table, chain, number)
-}
-
-/// A request for a list: the elements of a set.
-pub(super) fn elements_request(family: TableFamily, table: &str, set: &str, number: u32) -> Vec<u8> {
-    dump_request(NftablesRequest::GetElements, family, table, set, number)
-}
-
-fn dump_request(
-    request: NftablesRequest,
-    family: TableFamily,
-    table: &str,
-    name: &str,
-    number: u32,
-) -> Vec<u8> {
+/// A request for a list: the rules of a table.
+pub(super) fn rules_request(family: TableFamily, table: &str, number: u32) -> Vec<u8> {
+    const NFTA_RULE_TABLE: u16 = 1;
     let mut octets = Vec::new();
-    let kind = (request.message_type(), NLM_F_REQUEST | NLM_F_DUMP);
+    let kind = (NftablesRequest::GetRules.message_type(), NLM_F_REQUEST | NLM_F_DUMP);
     append_message(&mut octets, kind, (family_number(family), 0), |message| {
-        message.text(1, table);
-        message.text(2, name);
+        message.text(NFTA_RULE_TABLE, table);
     });
     if let Some(sequence) = octets.get_mut(8..12) {
         sequence.copy_from_slice(&number.to_ne_bytes());
