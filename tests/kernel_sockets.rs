@@ -6,6 +6,8 @@
 mod announcements;
 #[path = "kernel_sockets/channel.rs"]
 mod channel;
+#[path = "kernel_sockets/probe.rs"]
+mod probe;
 mod support;
 
 use std::io;

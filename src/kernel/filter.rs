@@ -16,6 +16,7 @@
 //! kernel delivers whole datagrams only; those that it reassembled are recognized when they are
 //! received).
 
+use crate::wire::{PROBE_PORT, PROBE_SOURCE_IPV4, PROBE_SOURCE_IPV6};
 use socket2::SockFilter;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -51,6 +52,8 @@ const NETWORK: u32 = 0xfff0_0000;
 /// Whether the packet was sent to this host, to all or to a group (the kernel's `SKF_AD_OFF` +
 /// `SKF_AD_PKTTYPE`).
 const PACKET_TYPE: u32 = 0xffff_f004;
+/// The packet was sent to this host (the kernel's `PACKET_HOST`).
+const TO_HOST: u32 = 0;
 /// The packet was sent to all stations (the kernel's `PACKET_BROADCAST`).
 const TO_ALL: u32 = 1;
 /// The packet was sent to a group of stations (the kernel's `PACKET_MULTICAST`).
@@ -129,6 +132,63 @@ pub const UNSOLICITED_ADVERTISEMENT: [Instruction; 8] = [
     ret(WHOLE),
     ret(0),
 ];
+
+/// IPv4 probes that were sent to this host on our LAN: TCP from [`PROBE_SOURCE_IPV4`], both ports 9,
+/// RST and no other flag, without options and not in fragments.
+pub const PROBE_IPV4: [Instruction; 18] = [
+    load(LOAD_WORD, PACKET_TYPE),
+    equal(TO_HOST, 0, 15),
+    load(LOAD_WORD, VLAN_TAG),
+    Instruction { code: JUMP_ANY_BIT, if_true: 13, if_false: 0, operand: VLAN_NUMBER },
+    load(LOAD_OCTET, NETWORK), // version and length of the header
+    equal(0x45, 0, 11),
+    load(LOAD_HALF, NETWORK + 6), // more fragments, and the offset of this one
+    Instruction { code: JUMP_ANY_BIT, if_true: 9, if_false: 0, operand: 0x3fff },
+    load(LOAD_OCTET, NETWORK + 9), // protocol
+    equal(6, 0, 7),
+    load(LOAD_WORD, NETWORK + 12), // source address
+    equal(PROBE_SOURCE_IPV4.to_bits(), 0, 5),
+    load(LOAD_WORD, NETWORK + 20), // both ports
+    equal(PROBE_PORTS, 0, 3),
+    load(LOAD_HALF, NETWORK + 32), // length of the header of TCP, and flags
+    equal(RST_ONLY, 0, 1),
+    ret(WHOLE),
+    ret(0),
+];
+
+/// IPv6 probes that were sent to this host on our LAN: as [`PROBE_IPV4`], from [`PROBE_SOURCE_IPV6`].
+pub const PROBE_IPV6: [Instruction; 20] = [
+    load(LOAD_WORD, PACKET_TYPE),
+    equal(TO_HOST, 0, 17),
+    load(LOAD_WORD, VLAN_TAG),
+    Instruction { code: JUMP_ANY_BIT, if_true: 15, if_false: 0, operand: VLAN_NUMBER },
+    load(LOAD_OCTET, NETWORK + 6), // next header
+    equal(6, 0, 13),
+    load(LOAD_WORD, NETWORK + 8), // source address, first of four words
+    equal(word(PROBE_SOURCE_IPV6, 0), 0, 11),
+    load(LOAD_WORD, NETWORK + 12),
+    equal(word(PROBE_SOURCE_IPV6, 1), 0, 9),
+    load(LOAD_WORD, NETWORK + 16),
+    equal(word(PROBE_SOURCE_IPV6, 2), 0, 7),
+    load(LOAD_WORD, NETWORK + 20),
+    equal(word(PROBE_SOURCE_IPV6, 3), 0, 5),
+    load(LOAD_WORD, NETWORK + 40), // both ports
+    equal(PROBE_PORTS, 0, 3),
+    load(LOAD_HALF, NETWORK + 52), // length of the header of TCP, and flags
+    equal(RST_ONLY, 0, 1),
+    ret(WHOLE),
+    ret(0),
+];
+
+/// Both ports of a probe, as one word.
+const PROBE_PORTS: u32 = ((PROBE_PORT as u32) << 16) | PROBE_PORT as u32;
+/// A header of TCP without options (5 words), and of the flags only RST.
+const RST_ONLY: u32 = 0x5004;
+
+/// One of the four words of an address.
+const fn word(address: Ipv6Addr, at: u32) -> u32 {
+    (address.to_bits() >> (96 - 32 * at)) as u32
+}
 
 /// ARP, request or reply, that another station has sent to the whole of our LAN from one of these
 /// addresses. Hosts that know the address believe each such packet (RFC 5227 §2.4).

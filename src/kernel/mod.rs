@@ -23,6 +23,7 @@ mod netlink_socket;
 pub mod nftables;
 pub mod other_name;
 pub mod plain_file;
+pub mod probe_socket;
 pub mod realtime;
 pub mod release;
 pub mod resources;

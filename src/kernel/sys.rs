@@ -48,6 +48,11 @@ pub(super) fn ipv4_address(index: u32) -> io::Result<SockAddr> {
     link_address(index, libc::ETH_P_IP)
 }
 
+/// The link-layer address that means all IPv6 packets of an interface.
+pub(super) fn ipv6_address(index: u32) -> io::Result<SockAddr> {
+    link_address(index, libc::ETH_P_IPV6)
+}
+
 fn link_address(index: u32, protocol: libc::c_int) -> io::Result<SockAddr> {
     #[allow(clippy::cast_possible_truncation)] // twenty octets
     const LENGTH: socket2::socklen_t = size_of::<libc::sockaddr_ll>() as socket2::socklen_t;
