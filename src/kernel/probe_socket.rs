@@ -11,10 +11,9 @@ use super::sys;
 use crate::types::{Family, InterfaceName, MacAddr};
 use crate::wire::{read_probe, write_probe};
 use socket2::{Domain, Socket, Type};
-use std::io::{self, Read};
+use std::io;
 use std::net::IpAddr;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::UdpSocket;
 
 /// Probes in one call of [`ProbeSocket::receive`]: a flood must not keep the caller from its other
 /// work.
@@ -27,7 +26,9 @@ const BUFFER: usize = 64 << 10;
 /// Sends and receives the probes of one family on one interface.
 #[derive(Debug)]
 pub struct ProbeSocket {
-    receiver: AsyncFd<Socket>,
+    /// A packet socket. Tokio knows packet sockets only by this name; of its operations, `recv` is used,
+    /// which is the same for all sockets.
+    receiver: UdpSocket,
     sender: Socket,
     family: Family,
     index: u32,
@@ -41,8 +42,7 @@ impl ProbeSocket {
     pub fn open(interface: InterfaceName, index: u32, family: Family) -> Result<Self, SocketError> {
         let context = Context { interface, index };
         let receiver = open_receiver(context, family)?;
-        let receiver =
-            context.step("watch a packet socket", AsyncFd::with_interest(receiver, Interest::READABLE))?;
+        let receiver = context.step("watch a packet socket", UdpSocket::from_std(receiver.into()))?;
         // With protocol 0 the kernel never gives this socket a packet (packet(7)).
         let sender = Socket::new(Domain::PACKET, Type::RAW, None);
         let sender = context.step("open a packet socket for probes", sender)?;
@@ -57,7 +57,7 @@ impl ProbeSocket {
     /// # Errors
     /// The runtime ends.
     pub async fn readable(&self) -> io::Result<()> {
-        self.receiver.readable().await.map(drop)
+        self.receiver.readable().await
     }
 
     /// The index of the interface. An interface that is created again has another one.
@@ -85,7 +85,7 @@ impl ProbeSocket {
     pub fn receive(&self) -> io::Result<Vec<Vec<u8>>> {
         let mut taken = Vec::new();
         for round in 0..AT_ONCE {
-            match self.receiver.try_io(Interest::READABLE, |socket| self.receive_one(socket)) {
+            match self.receive_one() {
                 Ok(payload) => taken.extend(payload),
                 Err(error) if round == 0 => return Err(error),
                 // It comes again at the next call.
@@ -95,9 +95,9 @@ impl ProbeSocket {
         Ok(taken)
     }
 
-    fn receive_one(&self, mut socket: &Socket) -> io::Result<Option<Vec<u8>>> {
+    fn receive_one(&self) -> io::Result<Option<Vec<u8>>> {
         let mut room = [0; ROOM];
-        let length = socket.read(&mut room)?;
+        let length = self.receiver.try_recv(&mut room)?;
         Ok(room.get(..length).and_then(|packet| read_probe(self.family, packet)))
     }
 }
