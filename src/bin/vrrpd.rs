@@ -13,7 +13,6 @@ use vrrpd::daemon::clean_up::{self, DaemonPaths};
 use vrrpd::daemon::{self, DaemonSettings};
 use vrrpd::kernel::blocking::run_within;
 use vrrpd::kernel::capabilities::{self, Powers};
-use vrrpd::kernel::keeper::DrainsAtStop;
 use vrrpd::runtime::candidate::{self, Candidate, LoadPurpose};
 use vrrpd::telemetry::log;
 use vrrpd::telemetry::printer::{self, Printer, Stream};
@@ -135,7 +134,7 @@ fn clean_up(arguments: DaemonArguments, stderr: Stderr<'_>) -> u8 {
     };
     let lines = match clean_up::run(
         &DaemonPaths { socket: arguments.socket, state_dir: arguments.state_dir },
-        DrainsAtStop::End,
+        clean_up::drains_after(std::env::var_os("SERVICE_RESULT").as_deref()),
         config,
     ) {
         Ok(lines) => lines,

@@ -9,13 +9,15 @@
 
 use super::error::RunError;
 use super::stop::tell_to_stop;
+use crate::agent::error::error_chain;
 use crate::agent::{AgentEvent, AgentEventKind};
 use crate::config::Config;
 use crate::control::{self, BindError};
 use crate::kernel::address::{LOOPBACK, ObservedAddress, Origin};
 use crate::kernel::blocking::run_within;
+use crate::kernel::connections;
 use crate::kernel::keeper::{
-    AddressKeeper, DrainsAtStop, KeeperCommand, KeeperEvent, KeeperFunctions, arp_table_writer,
+    AddressKeeper, DrainsAtStop, EarlierDrain, KeeperCommand, KeeperEvent, KeeperFunctions, arp_table_writer,
     earlier_drains_among, frame_announcer,
 };
 use crate::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
@@ -27,10 +29,12 @@ use crate::runtime::clock;
 use crate::runtime::protocol_thread::mailbox::Mailbox;
 use crate::runtime::protocol_thread::{ProtocolThread, ThreadOutlets};
 use crate::runtime::state::{Demotions, Moment, StateError, Store};
-use crate::types::{InstanceKey, InterfaceName, LinkFacts};
+use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, Vrid};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,9 +93,10 @@ pub enum CleanUpError {
 /// `config` is called only if something was left behind. It returns `None` if the configuration is
 /// wrong; then no peer can be told.
 ///
-/// Addresses on `lo` belong to a drain of the daemon that has ended. `drains` says whether it ends
-/// as well, together with the ARP guard, or goes on for the next daemon; without a configuration it
-/// ends, because it is not known whose addresses these are.
+/// Addresses on `lo` belong to a drain of the daemon that has ended. `drains` ([`drains_after`]) says
+/// whether it goes on for the next daemon, at most until the kernel removes the addresses at the end of
+/// their lifetime, or ends as well: then the connections to them are reset, so that their clients know
+/// at once, and the addresses are removed together with the ARP guard.
 ///
 /// # Errors
 /// [`CleanUpError`].
@@ -101,7 +106,7 @@ pub fn run(
     config: impl FnOnce() -> Option<Config>,
 ) -> Result<Vec<String>, CleanUpError> {
     let mut netlink = Netlink::open()?;
-    if leftovers(&mut netlink)?.is_empty() {
+    if nothing_to_do(&leftovers(&mut netlink)?, drains) {
         return Ok(Vec::new());
     }
     let (_namespace, died) = match NamespaceLock::take() {
@@ -138,15 +143,19 @@ pub fn run(
     // The leftovers are listed once more: the daemon that held these locks may have ended only now,
     // in good order.
     let left = leftovers(&mut netlink)?;
-    if left.is_empty() {
+    if nothing_to_do(&left, drains) {
         return Ok(Vec::new());
     }
     super::check_privileges()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("start the event loop"))?;
+    let reset = match drains {
+        DrainsAtStop::Keep => None,
+        DrainsAtStop::End => reset_connections(&earlier_drains_among(&left)),
+    };
     let lines = runtime.block_on(release_leftovers(config(), &demotions, &left, drains));
     runtime.shutdown_background();
-    Ok(trouble.into_iter().chain(lines?).collect())
+    Ok(trouble.into_iter().chain(reset).chain(lines?).collect())
 }
 
 /// The state directory, locked.
@@ -207,6 +216,69 @@ fn leftovers(netlink: &mut Netlink) -> Result<Vec<ObservedAddress>, NetlinkError
     Ok(addresses)
 }
 
+/// What becomes of drains: if a service manager runs the clean-up after the daemon has ended, it starts
+/// another daemon, or the operator has stopped this one and knows what drains. Then they go on. Who runs
+/// it by hand wants nothing to be left.
+///
+/// systemd sets `SERVICE_RESULT` for `ExecStopPost=` only (systemd.exec(5)).
+#[must_use]
+pub fn drains_after(service_result: Option<&OsStr>) -> DrainsAtStop {
+    match service_result {
+        Some(_) => DrainsAtStop::Keep,
+        None => DrainsAtStop::End,
+    }
+}
+
+fn nothing_to_do(left: &[ObservedAddress], drains: DrainsAtStop) -> bool {
+    match drains {
+        DrainsAtStop::Keep => left.len() == kept(left).len(),
+        DrainsAtStop::End => left.is_empty(),
+    }
+}
+
+/// The drains that go on. An address that is on an interface as well had not moved, or had just come
+/// back, when the daemon ended: its router is handed over like any other.
+fn kept(left: &[ObservedAddress]) -> Vec<EarlierDrain> {
+    let elsewhere: BTreeSet<IpAddr> =
+        left.iter().filter(|address| address.index != LOOPBACK).map(|address| address.net.addr()).collect();
+    let mut drains = earlier_drains_among(left);
+    drains.retain(|drain| !elsewhere.contains(&drain.address));
+    drains
+}
+
+/// Returns what the keeper must know so that these drains go on: an instance for each address, because
+/// each has a lifetime of its own. Neither the configuration nor the names of interfaces matter for that:
+/// the label of an address says which interface has to keep its guard.
+fn going_on(drains: &[EarlierDrain]) -> Vec<KeeperCommand> {
+    let mut commands = Vec::new();
+    for (number, EarlierDrain { address, left }) in drains.iter().enumerate() {
+        let (Ok(interface), Ok(vrid)) = (format!("drain-{number}").parse(), Vrid::new(1)) else { continue };
+        let key = InstanceKey { interface, family: Family::of(*address), vrid };
+        let addresses = vec![IpNet::from(*address)];
+        commands.push(KeeperCommand::Declare { key, address_interface: interface, addresses });
+        commands.push(KeeperCommand::Drain { key, epoch: 0, lifetime: *left });
+    }
+    commands
+}
+
+/// Resets the connections to addresses whose drain ends now. Returns the line about it, if there is
+/// something to say. The addresses are removed whether this succeeds or not.
+fn reset_connections(drains: &[EarlierDrain]) -> Option<String> {
+    let addresses: BTreeSet<IpAddr> = drains.iter().map(|drain| drain.address).collect();
+    if addresses.is_empty() {
+        return None;
+    }
+    let reset = connections::list(&addresses).and_then(|list| connections::destroy(&list.sockets));
+    match reset {
+        Ok(0) => None,
+        Ok(1) => Some("lo: reset 1 connection to an address that drained".to_owned()),
+        Ok(count) => Some(format!("lo: reset {count} connections to addresses that drained")),
+        Err(error) => {
+            Some(format!("lo: connections to addresses that drained were not reset: {}", error_chain(&error)))
+        }
+    }
+}
+
 /// A router that died as Active.
 struct OrphanedRouter {
     spec: RouterSpec,
@@ -220,19 +292,18 @@ async fn release_leftovers(
     left: &[ObservedAddress],
     drains: DrainsAtStop,
 ) -> Result<Vec<String>, CleanUpError> {
-    let (orphans, draining, links) = match config {
-        None => (Vec::new(), Vec::new(), BTreeMap::new()),
+    let (orphans, links) = match config {
+        None => (Vec::new(), BTreeMap::new()),
         Some(config) => {
             let links = links(used_interfaces(&config)).await?;
-            let draining = match drains {
-                DrainsAtStop::Keep => draining(&config, left),
-                DrainsAtStop::End => Vec::new(),
-            };
-            (orphans(&config, demotions, &links, left), draining, links)
+            (orphans(&config, demotions, &links, left), links)
         }
     };
     let mut commands = known(&orphans, &links);
-    commands.extend(draining);
+    match drains {
+        DrainsAtStop::Keep => commands.extend(going_on(&kept(left))),
+        DrainsAtStop::End => {}
+    }
     let (notices_in, mut notices) = mpsc::channel(QUEUE);
     let functions = KeeperFunctions {
         clock: Box::new(clock::now),
@@ -364,32 +435,6 @@ fn known(orphans: &[OrphanedRouter], links: &BTreeMap<InterfaceName, LinkFacts>)
     commands
 }
 
-/// Returns what the keeper must know so that what drains goes on: the instances that have no address
-/// on an interface, and some on `lo`.
-fn draining(config: &Config, left: &[ObservedAddress]) -> Vec<KeeperCommand> {
-    let earlier = earlier_drains_among(left);
-    let mut commands = Vec::new();
-    for spec in &config.routers {
-        for instance in &spec.instances {
-            let on = |is_on: fn(&ObservedAddress) -> bool| -> Vec<IpNet> {
-                let there: BTreeSet<_> = left.iter().filter(|a| is_on(a)).map(|a| a.net.addr()).collect();
-                instance.held().filter(|net| there.contains(&net.addr())).copied().collect()
-            };
-            let addresses = on(|address| address.index == LOOPBACK);
-            if addresses.is_empty() || !on(|address| address.index != LOOPBACK).is_empty() {
-                continue;
-            }
-            let (key, address_interface) = (spec.key(instance.family), spec.address_interface);
-            let of_it =
-                earlier.iter().filter(|drain| addresses.iter().any(|net| net.addr() == drain.address));
-            let Some(lifetime) = of_it.map(|drain| drain.left).max() else { continue };
-            commands.push(KeeperCommand::Declare { key, address_interface, addresses });
-            commands.push(KeeperCommand::Drain { key, epoch: 0, lifetime });
-        }
-    }
-    commands
-}
-
 /// Lets the protocol thread leave in the place of the dead one. Returns what happened.
 async fn hand_over(
     orphans: &[OrphanedRouter],
@@ -457,4 +502,50 @@ fn named(addresses: &[IpNet]) -> String {
 
 fn system(step: &'static str) -> impl Fn(io::Error) -> CleanUpError {
     move |source| CleanUpError::Run(RunError::System { step, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::address::Lifetime;
+
+    fn ours(index: u32, net: &str, seconds: u64) -> ObservedAddress {
+        let lifetime = Lifetime::Limited(Duration::from_secs(seconds));
+        ObservedAddress { lifetime, ..ObservedAddress::ready(index, net, Origin::Ours) }
+    }
+
+    #[test]
+    fn drains_go_on_under_a_service_manager_and_end_by_hand() {
+        for result in ["success", "signal", ""] {
+            assert_eq!(drains_after(Some(OsStr::new(result))), DrainsAtStop::Keep);
+        }
+        assert_eq!(drains_after(None), DrainsAtStop::End);
+    }
+
+    /// Each address drains for what is left of its own lifetime.
+    #[test]
+    fn what_drains_goes_on_and_what_is_on_an_interface_as_well_is_handed_over() {
+        let drains = [ours(LOOPBACK, "192.0.2.50/32", 62), ours(LOOPBACK, "2001:db8::50/128", 32)];
+        assert!(nothing_to_do(&drains, DrainsAtStop::Keep) && !nothing_to_do(&drains, DrainsAtStop::End));
+        let told: Vec<_> = going_on(&kept(&drains))
+            .into_iter()
+            .filter_map(|command| match command {
+                KeeperCommand::Drain { key, lifetime, .. } => Some((key.to_string(), lifetime.as_secs())),
+                _ => None,
+            })
+            .collect();
+        let expected = [("drain-0/1/ipv4".to_owned(), 60), ("drain-1/1/ipv6".to_owned(), 30)];
+        assert_eq!(told, expected);
+
+        let moving =
+            [drains.as_slice(), &[ObservedAddress::ready(2, "192.0.2.50/24", Origin::Ours)]].concat();
+        assert!(!nothing_to_do(&moving, DrainsAtStop::Keep));
+        assert_eq!(
+            kept(&moving).iter().map(|drain| drain.address).collect::<Vec<_>>(),
+            [drains[1].net.addr()]
+        );
+        let unlimited = [ObservedAddress::ready(LOOPBACK, "192.0.2.50/32", Origin::Ours)];
+        assert!(!nothing_to_do(&unlimited, DrainsAtStop::Keep), "not of a drain");
+        assert!(nothing_to_do(&[], DrainsAtStop::End));
+    }
 }

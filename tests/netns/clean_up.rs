@@ -5,6 +5,8 @@ use super::support::{Config, Daemon, Lab, Prober, Report, ms, wait_for};
 use super::support::{Router, SOON};
 use super::{Pair, WEB, web};
 use nix::fcntl::{Flock, FlockArg};
+use std::io::{ErrorKind, Read};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 use vrrpd::daemon::clean_up::{self, DaemonPaths};
@@ -289,9 +291,22 @@ fn a_drain_is_over_after_a_kill_and_its_guard_is_restored() {
     let mut pair = Pair::new();
     leave_draining(&mut pair.fe1);
     assert_eq!(guard(&pair.fe1), (1, 2));
+    // A client that has not learnt yet who has the address now.
+    let [a, b, c, d, e, f] = pair.fe1.node().mac();
+    let (mac, client) = (format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"), pair.lab.node("client"));
+    client.ns.ip(&format!("neighbour replace {WEB} lladdr {mac} dev eth0 nud permanent"));
+    let listener = pair.fe1.node().ns.enter(|| TcpListener::bind((Ipv4Addr::UNSPECIFIED, 7)).unwrap());
+    let mut stream = client.ns.enter(|| TcpStream::connect((WEB, 7)).unwrap());
+    let _accepted = listener.accept().unwrap();
     let (code, out, err, _) = pair.fe1.clean_up();
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
-    assert_eq!(out, "lo: removed 192.0.2.50/32, which an earlier run left behind\n");
+    let lines = [
+        "lo: reset 1 connection to an address that drained\n",
+        "lo: removed 192.0.2.50/32, which an earlier run left behind\n",
+    ];
+    assert_eq!(out, lines.concat());
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
     assert!(!pair.fe1.node().ns.run("ip", &["address"]).contains(WEB));
     assert_eq!(guard(&pair.fe1), (0, 1));
     assert!(pair.fe0.is("web", "active"));
@@ -308,12 +323,18 @@ fn a_drain_goes_on_after_a_clean_up_that_is_told_so() {
         pair.fe1.node().ns.enter(|| clean_up::run(&paths, drains, || config)).unwrap()
     };
     let config = || Some(vrrpd::config::resolve(&text, "test").unwrap().config);
-    let listed = || pair.fe1.node().ns.run("ip", &["-o", "address", "show", "dev", "lo"]);
+    // Without the seconds that are left.
+    let listed = || {
+        let shown = pair.fe1.node().ns.run("ip", &["-o", "address", "show", "dev", "lo"]);
+        shown.split_whitespace().filter(|word| !word.ends_with("sec")).collect::<Vec<_>>().join(" ")
+    };
     let before = listed();
-    assert_eq!(clean_up(DrainsAtStop::Keep, config()), Vec::<String>::new());
-    assert_eq!((listed(), guard(&pair.fe1)), (before, (1, 2)));
-    // Without a configuration it is not known whose address this is.
+    // With and without a configuration.
+    for config in [config(), None] {
+        assert_eq!(clean_up(DrainsAtStop::Keep, config), Vec::<String>::new());
+        assert_eq!((listed(), guard(&pair.fe1)), (before.clone(), (1, 2)));
+    }
     let lines = ["lo: removed 192.0.2.50/32, which an earlier run left behind"];
-    assert_eq!(clean_up(DrainsAtStop::Keep, None), lines);
+    assert_eq!(clean_up(DrainsAtStop::End, config()), lines);
     assert_eq!(guard(&pair.fe1), (0, 1));
 }
