@@ -42,8 +42,8 @@ pub use error::ForwardingError;
 use super::netlink::Netlink;
 use super::nftables::socket::{BATCH_SIZE, Nftables};
 use super::nftables::{
-    ChainHook, Expression, HookPoint, KeyType, MetaKey, NewSet, NftablesError, NftablesSocket, REGISTER_0,
-    SetContent, TableFamily, TableLifetime, Transaction, Verdict,
+    ChainHook, Expression, HeaderBase, HookPoint, KeyType, MetaKey, NewSet, NftablesError, NftablesSocket,
+    REGISTER_0, SetContent, TableFamily, TableLifetime, Transaction, Verdict,
 };
 use crate::types::{Connection, Family, InstanceKey, InterfaceName, MacAddr, Vrid};
 use element::ConnectionKey;
@@ -637,6 +637,12 @@ fn hook(transaction: &mut Transaction<'_>, interface: InterfaceName, hooked: Hoo
         Expression::Decide(Verdict::Accept),
     ];
     transaction.append_rule(&chain, &to_others, "frames to others");
+    // Frames of a VLAN arrive here first, and then on the interface of the VLAN. Their tag is where others
+    // have the type.
+    for tag in [[0x81, 0x00], [0x88, 0xa8]] {
+        let tagged = [load((HeaderBase::Link, 12, 2)), equal(&tag), Expression::Decide(Verdict::Accept)];
+        transaction.append_rule(&chain, &tagged, "frames of VLANs");
+    }
     for family in [Family::Ipv4, Family::Ipv6] {
         let map = map_name(hooked, family);
         let key = instance::address_type(family);

@@ -180,3 +180,19 @@ fn frames_to_others_are_not_forwarded_by_an_interface_in_promiscuous_mode() {
     assert_eq!(scene.fate_at_mac(scene.connection(1, 1000), [2, 0, 0, 0, 1, 1]), Fate::Nothing);
     assert_eq!(scene.fate(scene.connection(1, 1000), ACK), Fate::Forwarded("leaver"));
 }
+
+/// The same addresses may be in use in a VLAN above the interface.
+#[test]
+fn a_frame_of_a_vlan_is_not_forwarded() {
+    for family in BOTH {
+        let scene = Scene::new(family);
+        let mut table = scene.table(settings());
+        table.arm(scene.key(1), &scene.arming(1, Some("leaver"), &[])).unwrap();
+        let leaver = scene.leaver("leaver").address;
+        table.replace(scene.key(1), leaver, &[scene.connection(1, 1000)]).unwrap();
+        for port in [1000, 1001] {
+            assert_eq!(scene.fate(scene.connection(1, port), ACK), Fate::Forwarded("leaver"));
+            assert_eq!(scene.fate_in_vlan(scene.connection(1, port), ACK), Fate::Nothing);
+        }
+    }
+}

@@ -175,10 +175,31 @@ impl Scene {
         self.fate_in(packet, macs, &self.client)
     }
 
+    /// What becomes of a segment of the client with the tag of a VLAN.
     #[track_caller]
-    fn fate_in(&self, packet: &[u8], (mac, to): ([u8; 6], [u8; 6]), injector: &Injector) -> Fate {
+    pub(crate) fn fate_in_vlan(&self, connection: Connection, flags: u8) -> Fate {
+        let macs = (self.lab.node("client").mac(), self.successor().mac());
+        let packet = Self::tcp(connection, flags);
+        let untagged = frame(macs.0, macs.1, &packet);
+        let tagged = [&untagged[..12], &[0x81, 0, 0, 5], &untagged[12..]].concat();
+        self.fate_of_frame(&tagged, &packet, macs, &self.client)
+    }
+
+    #[track_caller]
+    fn fate_in(&self, packet: &[u8], macs: ([u8; 6], [u8; 6]), injector: &Injector) -> Fate {
+        self.fate_of_frame(&frame(macs.0, macs.1, packet), packet, macs, injector)
+    }
+
+    #[track_caller]
+    fn fate_of_frame(
+        &self,
+        octets: &[u8],
+        packet: &[u8],
+        (mac, to): ([u8; 6], [u8; 6]),
+        injector: &Injector,
+    ) -> Fate {
         let since = self.lab.capture().now();
-        injector.send(&frame(mac, to, packet));
+        injector.send(octets);
         // Packets from one cable are handled in their order: when the answer to a second one is
         // there, everything that the first one causes is there, too.
         let port = self.markers.fetch_add(1, Ordering::Relaxed);

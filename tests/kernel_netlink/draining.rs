@@ -4,7 +4,8 @@
 use crate::host::{Agent, ETH0, Functions, Host, LIFETIME, interface, key};
 use crate::support::capture::Capture;
 use crate::support::frame::Frame;
-use crate::support::{SOON, wait_for, wait_some};
+use crate::support::wait::Ticker;
+use crate::support::{SOON, Worker, wait_for, wait_some};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use pnet::packet::Packet;
 use pnet::packet::arp::{ArpOperations, ArpPacket};
@@ -14,7 +15,7 @@ use pnet::packet::icmpv6::ndp::NeighborAdvertPacket;
 use pnet::packet::ip::IpNextHeaderProtocols;
 use pnet::packet::ipv6::Ipv6Packet;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -416,6 +417,57 @@ fn a_table_that_another_program_removes_comes_back_and_shrinks_with_the_drains()
     scene.assert_drains();
     agent.release(scene.key(), 3);
     scene.assert_clean();
+}
+
+/// A datagram each millisecond: one that arrives while the address is nowhere is lost.
+#[test]
+fn no_datagram_is_lost_while_an_address_moves() {
+    for (family, guard) in GUARDS {
+        let scene = Scene::guarded_by(family, guard);
+        let mut agent = scene.agent();
+        scene.peer_knows_us();
+        let any: IpAddr = match family {
+            Ipv4 => std::net::Ipv4Addr::UNSPECIFIED.into(),
+            Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let server = scene.host.ns.enter(|| UdpSocket::bind((any, PORT)).unwrap());
+        let client = scene.host.far.enter(|| UdpSocket::bind((scene.peer, 0)).unwrap());
+        server.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        let (sent, heard) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (counts_sent, counts_heard, to) = (sent.clone(), heard.clone(), SocketAddr::new(scene.vip, PORT));
+        let _hearing = Worker::start(move |stop| {
+            while !stop.load(Ordering::Relaxed) {
+                if server.recv(&mut [0; 8]).is_ok() {
+                    counts_heard.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        });
+        let sending = Worker::start(move |stop| {
+            let mut ticker = Ticker::new(Duration::from_millis(1));
+            while !stop.load(Ordering::Relaxed) {
+                client.send_to(b"x", to).unwrap();
+                counts_sent.fetch_add(1, Ordering::SeqCst);
+                ticker.tick();
+            }
+        });
+        let key = scene.key();
+        for round in 0..10 {
+            let before = sent.load(Ordering::SeqCst);
+            agent.drain(key, 2 + 2 * round);
+            wait_for(SOON, "datagrams during the drain", || sent.load(Ordering::SeqCst) > before + 5);
+            if round % 3 == 2 {
+                // The next run goes on, and its epochs are its own.
+                drop(agent);
+                agent = scene.start_knowing(KeeperCommand::Drain { key, epoch: 1, lifetime: LIFETIME });
+                agent.known(&scene.host);
+            }
+            agent.hold(key, 3 + 2 * round);
+        }
+        drop(sending);
+        let sent = sent.load(Ordering::SeqCst);
+        assert!(sent > 50, "{sent}");
+        wait_some(SOON, "all datagrams", || (heard.load(Ordering::SeqCst) == sent).then_some(()));
+    }
 }
 
 /// The address that the next run holds again is missing at no moment: the connection stays.
