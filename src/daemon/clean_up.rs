@@ -328,7 +328,7 @@ async fn release_leftovers(
                         named(&addresses)
                     ));
                 }
-                KeeperEvent::Stopped { outcome } => return outcome,
+                KeeperEvent::Stopped { outcome, .. } => return outcome,
                 KeeperEvent::Held { .. }
                 | KeeperEvent::Draining { .. }
                 | KeeperEvent::Released { .. }
@@ -507,10 +507,10 @@ fn system(step: &'static str) -> impl Fn(io::Error) -> CleanUpError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::address::Lifetime;
+    use crate::kernel::address::AddressLifetime;
 
     fn ours(index: u32, net: &str, seconds: u64) -> ObservedAddress {
-        let lifetime = Lifetime::Limited(Duration::from_secs(seconds));
+        let lifetime = AddressLifetime::Limited(Duration::from_secs(seconds));
         ObservedAddress { lifetime, ..ObservedAddress::ready(index, net, Origin::Ours) }
     }
 

@@ -35,7 +35,7 @@ pub(super) fn log_notice(notice: &KeeperEvent) {
         KeeperEvent::NotAnnounced { key, why } => {
             tracing::warn!(%key, why, "an announcement could not be sent")
         }
-        KeeperEvent::Stopped { outcome: Err(why) } => {
+        KeeperEvent::Stopped { outcome: Err(why), .. } => {
             tracing::error!(why, "addresses may be left behind (vrrpd --clean-up removes them)");
         }
         KeeperEvent::Held { .. }

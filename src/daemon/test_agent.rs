@@ -61,7 +61,9 @@ impl KeeperHandle for TestKeeper {
             (KeeperCommand::Stop(_), OnStop::IsFull) => return Err(CommandRefused::Full(command)),
             (KeeperCommand::Stop(_), OnStop::HasEnded) => return Err(CommandRefused::Ended(command)),
             (KeeperCommand::Stop(_), OnStop::Stops) => {
-                self.notices.try_send(KeeperEvent::Stopped { outcome: Ok(()) }).unwrap();
+                self.notices
+                    .try_send(KeeperEvent::Stopped { outcome: Ok(()), draining: BTreeSet::new() })
+                    .unwrap();
             }
             (_, OnStop::Stops | OnStop::Hangs | OnStop::IsFull | OnStop::HasEnded) => {}
         }

@@ -41,19 +41,19 @@ pub struct ObservedAddress {
     pub note: Option<ArpNote>,
     /// How long an address that this agent put on `lo` still lasts, as the kernel says it: in whole
     /// seconds, of which the last has begun. All other addresses count as unlimited.
-    pub lifetime: Lifetime,
+    pub lifetime: AddressLifetime,
 }
 
 /// How long an address lasts before the kernel removes it by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lifetime {
+pub enum AddressLifetime {
     /// Until somebody removes it.
     Unlimited,
     /// For this time.
     Limited(Duration),
 }
 
-impl Lifetime {
+impl AddressLifetime {
     /// The kernel's number for an unlimited lifetime.
     const FOREVER: u32 = u32::MAX;
 
@@ -88,7 +88,7 @@ impl ObservedAddress {
             rank: AddressRank::Primary,
             readiness: Readiness::Ready,
             note: None,
-            lifetime: Lifetime::Unlimited,
+            lifetime: AddressLifetime::Unlimited,
             scope: AddressScope::Universe,
         }
     }
@@ -164,7 +164,7 @@ impl ObservedAddress {
         let mut local = None;
         let mut origin = Origin::Foreign;
         let mut note = None;
-        let mut lifetime = Lifetime::Unlimited;
+        let mut lifetime = AddressLifetime::Unlimited;
         let mut flags = AddressFlags::from_bits_retain(message.header.flags.bits().into());
         for attribute in &message.attributes {
             match attribute {
@@ -173,7 +173,7 @@ impl ObservedAddress {
                 AddressAttribute::Flags(f) => flags = *f,
                 AddressAttribute::Protocol(p) if u8::from(*p) == TAG => origin = Origin::Ours,
                 AddressAttribute::Label(label) => note = ArpNote::parse(label),
-                AddressAttribute::CacheInfo(cache) => lifetime = Lifetime::of_seconds(cache.ifa_valid),
+                AddressAttribute::CacheInfo(cache) => lifetime = AddressLifetime::of_seconds(cache.ifa_valid),
                 _ => {}
             }
         }
@@ -190,7 +190,7 @@ impl ObservedAddress {
             readiness: readiness(flags),
             scope: message.header.scope,
             note: note.filter(|_| drains),
-            lifetime: if drains { lifetime } else { Lifetime::Unlimited },
+            lifetime: if drains { lifetime } else { AddressLifetime::Unlimited },
         })
     }
 
@@ -230,7 +230,7 @@ pub fn installation(index: u32, net: IpNet) -> AddressMessage {
         }
         // RFC9568-7.4-2
         message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-        message.attributes.push(lifetime_of(address, Lifetime::Unlimited));
+        message.attributes.push(lifetime_of(address, AddressLifetime::Unlimited));
     }
     message
 }
@@ -242,7 +242,11 @@ pub fn installation(index: u32, net: IpNet) -> AddressMessage {
 /// `lo` no address is probed or defended. No route to it is added but the one that delivers. The
 /// kernel removes the address after its lifetime, whatever has become of this agent.
 #[must_use]
-pub fn loopback_installation(address: IpAddr, note: Option<ArpNote>, lifetime: Lifetime) -> AddressMessage {
+pub fn loopback_installation(
+    address: IpAddr,
+    note: Option<ArpNote>,
+    lifetime: AddressLifetime,
+) -> AddressMessage {
     let mut message = installation(LOOPBACK, IpNet::from(address));
     let is_replaced = |attribute: &AddressAttribute| {
         matches!(attribute, AddressAttribute::Flags(_) | AddressAttribute::CacheInfo(_))
@@ -263,7 +267,7 @@ pub fn loopback_installation(address: IpAddr, note: Option<ArpNote>, lifetime: L
 
 /// An IPv6 address of ours is deprecated from the beginning. In IPv4 the kernel does not look at the
 /// preferred lifetime.
-fn lifetime_of(address: IpAddr, lifetime: Lifetime) -> AddressAttribute {
+fn lifetime_of(address: IpAddr, lifetime: AddressLifetime) -> AddressAttribute {
     let mut cache = CacheInfo::default();
     cache.ifa_valid = lifetime.seconds();
     cache.ifa_preferred = match address {
@@ -326,7 +330,8 @@ mod tests {
     #[test]
     fn only_a_label_of_ours_on_lo_is_a_note() {
         let note = ArpNote { interface: 2, found: ArpValues { ignore: 0, announce: 1 } };
-        let message = loopback_installation("192.0.2.50".parse().unwrap(), Some(note), Lifetime::Unlimited);
+        let message =
+            loopback_installation("192.0.2.50".parse().unwrap(), Some(note), AddressLifetime::Unlimited);
         assert_eq!(ObservedAddress::decode(&message).unwrap().note, Some(note));
         let mut elsewhere = message.clone();
         elsewhere.header.index = 2;
@@ -341,12 +346,12 @@ mod tests {
     fn the_lifetime_of_an_address_on_lo_is_written_in_seconds_and_read_back() {
         let millis = Duration::from_millis;
         for (lifetime, seconds) in [
-            (Lifetime::Unlimited, u32::MAX),
-            (Lifetime::Limited(millis(0)), 1),
-            (Lifetime::Limited(millis(1)), 1),
-            (Lifetime::Limited(millis(1000)), 1),
-            (Lifetime::Limited(millis(1001)), 2),
-            (Lifetime::Limited(Duration::MAX), u32::MAX - 1),
+            (AddressLifetime::Unlimited, u32::MAX),
+            (AddressLifetime::Limited(millis(0)), 1),
+            (AddressLifetime::Limited(millis(1)), 1),
+            (AddressLifetime::Limited(millis(1000)), 1),
+            (AddressLifetime::Limited(millis(1001)), 2),
+            (AddressLifetime::Limited(Duration::MAX), u32::MAX - 1),
         ] {
             for (address, preferred) in [("192.0.2.50", seconds), ("2001:db8::50", 0)] {
                 let message = loopback_installation(address.parse().unwrap(), None, lifetime);
@@ -360,10 +365,10 @@ mod tests {
                     .collect();
                 assert_eq!(caches, [(seconds, preferred)], "{lifetime:?} {address}");
                 let read = ObservedAddress::decode(&message).unwrap().lifetime;
-                assert_eq!(read, Lifetime::of_seconds(seconds));
+                assert_eq!(read, AddressLifetime::of_seconds(seconds));
                 let mut elsewhere = message.clone();
                 elsewhere.header.index = 2;
-                assert_eq!(ObservedAddress::decode(&elsewhere).unwrap().lifetime, Lifetime::Unlimited);
+                assert_eq!(ObservedAddress::decode(&elsewhere).unwrap().lifetime, AddressLifetime::Unlimited);
             }
         }
     }

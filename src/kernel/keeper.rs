@@ -229,7 +229,7 @@ impl KeeperThread {
             outcome = self.pass(Pace::Unlimited);
         }
         let _ = self.promotions.update(&BTreeMap::new(), &mut self.functions.promoter);
-        self.tell(KeeperEvent::Stopped { outcome });
+        self.tell(KeeperEvent::Stopped { outcome, draining: self.ledger.draining() });
     }
 
     /// Takes every waiting command, or waits for one; then one pass for all of them together, then

@@ -29,7 +29,7 @@ mod tests {
     #[test]
     fn a_socket_has_an_address_of_its_own_and_speaks_to_the_kernel_only() {
         for protocol in [NETLINK_ROUTE, NETLINK_SOCK_DIAG] {
-            let (mut first, mut second) = (open(protocol).unwrap(), open(protocol).unwrap());
+            let (first, second) = (open(protocol).unwrap(), open(protocol).unwrap());
             let mut own = SocketAddr::new(0, 0);
             first.get_address(&mut own).unwrap();
             assert_ne!(own.port_number(), 0);

@@ -14,12 +14,13 @@ use pnet::packet::icmpv6::Icmpv6Types;
 use pnet::packet::icmpv6::ndp::NeighborAdvertPacket;
 use pnet::packet::ip::IpNextHeaderProtocols;
 use pnet::packet::ipv6::Ipv6Packet;
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use vrrpd::kernel::address::Lifetime;
+use vrrpd::kernel::address::AddressLifetime;
 use vrrpd::kernel::keeper::{
     ARP_TABLE, ArpTableWriter, DrainsAtStop, KeeperCommand, KeeperEvent, arp_table_writer, earlier_drains,
 };
@@ -236,8 +237,8 @@ fn messages(host: &Host) -> Vec<AddressMessage> {
 fn lifetimes(host: &Host) -> Vec<u64> {
     let ours = host.netlink().addresses().unwrap();
     let limited = ours.iter().filter_map(|address| match address.lifetime {
-        Lifetime::Limited(left) => Some(left.as_secs()),
-        Lifetime::Unlimited => None,
+        AddressLifetime::Limited(left) => Some(left.as_secs()),
+        AddressLifetime::Unlimited => None,
     });
     limited.collect()
 }
@@ -355,7 +356,7 @@ fn the_next_run_goes_on_and_touches_nothing() {
         let connection = scene.connect(&listener);
         agent.drain(scene.key(), 2);
         agent.send(KeeperCommand::Stop(DrainsAtStop::Keep));
-        agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
+        agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()), draining: BTreeSet::from([scene.key()]) });
         scene.assert_drains();
         let before = messages(&scene.host);
         drop(agent);
@@ -383,7 +384,7 @@ fn a_keeper_that_is_told_so_or_does_not_know_the_drain_ends_it() {
         let agent = scene.agent();
         agent.drain(scene.key(), 2);
         agent.send(KeeperCommand::Stop(DrainsAtStop::End));
-        agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
+        agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()), draining: BTreeSet::new() });
         scene.assert_clean();
         drop(agent);
 

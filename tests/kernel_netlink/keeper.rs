@@ -2,6 +2,7 @@
 
 use crate::host::{Agent, ETH0, Host, key};
 use crate::support::{SOON, wait_for};
+use std::collections::BTreeSet;
 use vrrpd::kernel::keeper::{DrainsAtStop, KeeperCommand, KeeperEvent, frame_announcer};
 use vrrpd::kernel::resources::Operation;
 use vrrpd::kernel::resources::address::AddressOperation;
@@ -252,7 +253,7 @@ fn stopping_removes_everything_and_says_so() {
     agent.hold(v4, 1);
     agent.hold(v6, 1);
     agent.send(KeeperCommand::Stop(DrainsAtStop::Keep));
-    agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
+    agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()), draining: BTreeSet::new() });
     assert_eq!(host.ours(), NOTHING);
     assert_eq!(host.foreign(), ["192.0.2.10/24"]);
 }
@@ -340,7 +341,7 @@ fn what_the_kernel_removes_with_ours_comes_back_as_it_was() {
         assert!(routes.contains(route), "{route}: {routes}");
     }
     agent.send(KeeperCommand::Stop(DrainsAtStop::Keep));
-    agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
+    agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()), draining: BTreeSet::new() });
     assert_eq!((host.ours(), host.foreign().len()), (vec![], 2));
 }
 
@@ -355,6 +356,6 @@ fn the_sysctl_that_was_set_is_given_back_at_the_end() {
     agent.known(&host);
     assert_eq!(value(), "1", "as soon as there may be something to remove");
     agent.send(KeeperCommand::Stop(DrainsAtStop::Keep));
-    agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
+    agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()), draining: BTreeSet::new() });
     assert_eq!(value(), "0");
 }

@@ -1,6 +1,7 @@
 //! The keeper when other programs change the addresses.
 
 use crate::host::{Agent, Host, key};
+use std::collections::BTreeSet;
 use vrrpd::kernel::keeper::{DrainsAtStop, KeeperCommand, KeeperEvent};
 use vrrpd::types::Family::{Ipv4, Ipv6};
 
@@ -102,7 +103,7 @@ fn what_the_host_has_of_its_own_is_never_taken_away() {
     agent.hold(v4, 3);
     agent.send(KeeperCommand::Forget { key: v4 });
     agent.send(KeeperCommand::Stop(DrainsAtStop::Keep));
-    agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()) });
+    agent.wait_event(&KeeperEvent::Stopped { outcome: Ok(()), draining: BTreeSet::new() });
     assert_eq!(host.foreign(), own, "at the end");
 }
 

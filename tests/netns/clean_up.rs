@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 use vrrpd::daemon::clean_up::{self, DaemonPaths};
-use vrrpd::kernel::address::{ArpNote, Lifetime};
+use vrrpd::kernel::address::{AddressLifetime, ArpNote};
 use vrrpd::kernel::keeper::DrainsAtStop;
 use vrrpd::kernel::netlink::Netlink;
 use vrrpd::kernel::resources::address::AddressOperation;
@@ -273,7 +273,7 @@ fn leave_draining(daemon: &mut Daemon) {
         let copy = AddressOperation::AddToLoopback {
             address: WEB.parse().unwrap(),
             note,
-            lifetime: Lifetime::Limited(Duration::from_secs(600)),
+            lifetime: AddressLifetime::Limited(Duration::from_secs(600)),
         };
         assert_eq!(Netlink::open().unwrap().apply(&[copy.into()]).unwrap(), [Ok(())]);
     });

@@ -40,7 +40,7 @@ pub fn earlier_drains_among(addresses: &[ObservedAddress]) -> Vec<EarlierDrain> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::address::Lifetime;
+    use crate::kernel::address::AddressLifetime;
 
     #[test]
     fn only_limited_addresses_of_ours_on_lo_drain() {
@@ -49,15 +49,15 @@ mod tests {
             lifetime,
             ..ObservedAddress::ready(index, net, origin)
         };
-        let minute = Lifetime::Limited(seconds(60));
+        let minute = AddressLifetime::Limited(seconds(60));
         let addresses = [
             with(LOOPBACK, "192.0.2.50/32", Origin::Ours, minute),
             with(LOOPBACK, "192.0.2.51/32", Origin::Foreign, minute),
             with(2, "192.0.2.52/24", Origin::Ours, minute),
-            with(LOOPBACK, "192.0.2.53/32", Origin::Ours, Lifetime::Unlimited),
-            with(LOOPBACK, "2001:db8::50/128", Origin::Ours, Lifetime::Limited(seconds(3))),
+            with(LOOPBACK, "192.0.2.53/32", Origin::Ours, AddressLifetime::Unlimited),
+            with(LOOPBACK, "2001:db8::50/128", Origin::Ours, AddressLifetime::Limited(seconds(3))),
             // It ends as good as now.
-            with(LOOPBACK, "2001:db8::51/128", Origin::Ours, Lifetime::Limited(seconds(2))),
+            with(LOOPBACK, "2001:db8::51/128", Origin::Ours, AddressLifetime::Limited(seconds(2))),
         ];
         let found: Vec<_> =
             earlier_drains_among(&addresses).iter().map(|it| (it.address.to_string(), it.left)).collect();

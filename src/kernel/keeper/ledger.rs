@@ -128,6 +128,12 @@ impl Ledger {
         self.routers.values().any(KeptInstance::drains)
     }
 
+    /// The instances whose addresses drain.
+    pub(super) fn draining(&self) -> BTreeSet<InstanceKey> {
+        let draining = self.routers.iter().filter(|(_, router)| router.drains());
+        draining.map(|(key, _)| *key).collect()
+    }
+
     pub(super) fn wants_pass(&self, now: MonoTime) -> bool {
         self.need == Need::Pass || self.retry_at.is_some_and(|at| at <= now)
     }

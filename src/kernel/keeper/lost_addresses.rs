@@ -5,7 +5,7 @@
 //! removed, each of the others has a stand-in, which is the same address as a /32: packets to it
 //! are delivered and routes stay, until the address is back as it was.
 
-use crate::kernel::address::{AddressRank, Lifetime, ObservedAddress, Origin, Readiness};
+use crate::kernel::address::{AddressLifetime, AddressRank, ObservedAddress, Origin, Readiness};
 use crate::kernel::netlink::{KernelRefusal, Restoration};
 use crate::kernel::resources::address::{self, AddressOperation};
 use crate::kernel::resources::{Operation, Refusals};
@@ -170,7 +170,7 @@ fn stand_in(index: u32, net: IpNet) -> ObservedAddress {
         rank: AddressRank::Primary,
         readiness: Readiness::Ready,
         note: None,
-        lifetime: Lifetime::Unlimited,
+        lifetime: AddressLifetime::Unlimited,
         scope: AddressScope::Universe,
     }
 }

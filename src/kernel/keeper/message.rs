@@ -5,6 +5,7 @@ use crate::kernel::resources::arp_guard::ArpRewrites;
 use crate::kernel::sysctl::{ArpRequest, ArpState, Promotion, Setting};
 use crate::types::{InstanceKey, InterfaceName, LinkFacts, MacAddr};
 use ipnet::IpNet;
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -193,6 +194,8 @@ pub enum KeeperEvent {
     Stopped {
         /// `Err`: some addresses could not be removed, and why.
         outcome: Result<(), String>,
+        /// The instances whose addresses still drain: they are not free yet.
+        draining: BTreeSet<InstanceKey>,
     },
 }
 

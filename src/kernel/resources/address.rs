@@ -35,7 +35,7 @@
 //! it only through the interface that has it.
 
 use super::{Desired, Resource, ResourceDifference};
-use crate::kernel::address::{AddressRank, ArpNote, LOOPBACK, Lifetime, ObservedAddress, Origin};
+use crate::kernel::address::{AddressLifetime, AddressRank, ArpNote, LOOPBACK, ObservedAddress, Origin};
 use crate::kernel::sysctl::ArpValues;
 use ipnet::IpNet;
 use std::borrow::Cow;
@@ -168,7 +168,7 @@ pub enum AddressOperation {
         /// What its label says.
         note: Option<ArpNote>,
         /// How long it lasts there.
-        lifetime: Lifetime,
+        lifetime: AddressLifetime,
     },
     /// Change how long an address that drains lasts on `lo`.
     SetLifetime {
@@ -177,7 +177,7 @@ pub enum AddressOperation {
         /// What its label says.
         note: Option<ArpNote>,
         /// How long it lasts from now on.
-        lifetime: Lifetime,
+        lifetime: AddressLifetime,
     },
 }
 
@@ -236,27 +236,31 @@ const LATEST_END: Duration = Duration::from_secs(4);
 const MARGIN: Duration = Duration::from_secs(2);
 
 /// How long an address must last on `lo` if its drain has `left` to go.
-fn loopback_lifetime(left: Option<&Duration>) -> Lifetime {
-    left.map_or(Lifetime::Unlimited, |left| Lifetime::Limited(left.saturating_add(Duration::from_secs(1))))
+fn loopback_lifetime(left: Option<&Duration>) -> AddressLifetime {
+    left.map_or(AddressLifetime::Unlimited, |left| {
+        AddressLifetime::Limited(left.saturating_add(Duration::from_secs(1)))
+    })
 }
 
 /// Whether an address that lasts for `lifetime` on `lo` need not be changed if its drain has `left` to
 /// go.
-fn lasts_as(lifetime: Lifetime, left: Option<&Duration>) -> bool {
+fn lasts_as(lifetime: AddressLifetime, left: Option<&Duration>) -> bool {
     match (lifetime, left) {
-        (Lifetime::Unlimited, None) => true,
-        (Lifetime::Limited(lasts), Some(left)) => (*left..=left.saturating_add(LATEST_END)).contains(&lasts),
-        (Lifetime::Unlimited, Some(_)) | (Lifetime::Limited(_), None) => false,
+        (AddressLifetime::Unlimited, None) => true,
+        (AddressLifetime::Limited(lasts), Some(left)) => {
+            (*left..=left.saturating_add(LATEST_END)).contains(&lasts)
+        }
+        (AddressLifetime::Unlimited, Some(_)) | (AddressLifetime::Limited(_), None) => false,
     }
 }
 
 /// How much a drain has left to go whose address lasts for `lifetime` on `lo`. A drain that goes on with
 /// this leaves the address as it is.
 #[must_use]
-pub fn left_of_drain(lifetime: Lifetime) -> Option<Duration> {
+pub fn left_of_drain(lifetime: AddressLifetime) -> Option<Duration> {
     match lifetime {
-        Lifetime::Unlimited => None,
-        Lifetime::Limited(lasts) => Some(lasts.saturating_sub(MARGIN)),
+        AddressLifetime::Unlimited => None,
+        AddressLifetime::Limited(lasts) => Some(lasts.saturating_sub(MARGIN)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The order of the steps, and what is not done when an earlier one fails.
 
 use super::*;
-use crate::kernel::address::{AddressRank, ArpNote, Lifetime, Readiness};
+use crate::kernel::address::{AddressLifetime, AddressRank, ArpNote, Readiness};
 use arp_guard::GUARD;
 use netlink_packet_route::address::AddressScope;
 
@@ -22,7 +22,7 @@ fn seen(index: u32, text: &str, note: Option<ArpNote>) -> ObservedAddress {
         rank: AddressRank::Primary,
         readiness: Readiness::Ready,
         note,
-        lifetime: Lifetime::Unlimited,
+        lifetime: AddressLifetime::Unlimited,
         scope: AddressScope::Universe,
     }
 }
@@ -97,7 +97,7 @@ fn a_drain_guards_then_adds_then_removes_and_the_label_notes_what_was_found() {
     assert_eq!(refused, Refusals::new());
     let note = Some(ArpNote { interface: ETH0, found: FOUND });
     let address = net(VIP).addr();
-    let lifetime = Lifetime::Unlimited;
+    let lifetime = AddressLifetime::Unlimited;
     let expected = [Operation::from(AddressOperation::AddToLoopback { address, note, lifetime })];
     assert_eq!(difference(&claims(Desired::Draining), &held()).loopback_additions, expected);
 }

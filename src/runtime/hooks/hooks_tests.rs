@@ -5,6 +5,7 @@ use crate::agent::{AgentEventKind, HookOutcome};
 use crate::config::resolve;
 use crate::protocol::{Cause, LastHeard, StateName, TransitionDetails};
 use crate::types::AdvertPriority;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use tempfile::TempDir;
@@ -274,7 +275,10 @@ async fn the_end_waits_for_what_is_due_but_not_for_ever() {
     scene.held();
     let first = content(&scene.path("pid")).await;
     scene.moves(StateName::Active, StateName::Initialize, Cause::Shutdown);
-    scene.hooks.shared_routes().on_keeper(&KeeperEvent::Stopped { outcome: Ok(()) });
+    scene
+        .hooks
+        .shared_routes()
+        .on_keeper(&KeeperEvent::Stopped { outcome: Ok(()), draining: BTreeSet::new() });
     scene.hooks.finish(Duration::from_millis(100)).await;
     assert!(!alive(&first), "what runs is killed");
     let mut outcomes = Vec::new();
@@ -282,6 +286,23 @@ async fn the_end_waits_for_what_is_due_but_not_for_ever() {
         outcomes.push(scene.next().await.2);
     }
     assert_eq!(outcomes, [HookOutcome::Cancelled, HookOutcome::Cancelled, HookOutcome::Cancelled]);
+}
+
+/// Addresses that stay on `lo` are served on, so that nobody may be told that they are free.
+#[tokio::test]
+async fn the_end_does_not_release_what_still_drains() {
+    for (draining, released) in [(true, false), (false, true)] {
+        let mut scene =
+            HookScene::new("after_release = [\"/bin/sh\", \"-c\", \"echo $VRRPD_CAUSE >ROOM/released\"]");
+        scene.moves(StateName::Backup, StateName::Active, Cause::ActiveDownTimer);
+        scene.held();
+        scene.moves(StateName::Active, StateName::Initialize, Cause::Shutdown);
+        let draining = if draining { scene.keys.iter().copied().collect() } else { BTreeSet::new() };
+        let stopped = KeeperEvent::Stopped { outcome: Ok(()), draining };
+        scene.hooks.shared_routes().on_keeper(&stopped);
+        scene.hooks.finish(DEADLINE).await;
+        assert_eq!(scene.path("released").exists(), released);
+    }
 }
 
 #[tokio::test]

@@ -274,8 +274,9 @@ impl WorkerRoutes {
             // A failed removal counts as well. It is tried again until it succeeds, and the error
             // is logged; but this node does not serve the addresses any more.
             KeeperEvent::Released { key, .. } => self.forward(*key, WorkerEvent::Released(key.family)),
-            KeeperEvent::Stopped { .. } => {
-                for (key, router) in self.keys.iter() {
+            // What still drains is not free: its connections are served on.
+            KeeperEvent::Stopped { outcome: _, draining } => {
+                for (key, router) in self.keys.iter().filter(|(key, _)| !draining.contains(key)) {
                     self.tell_or_lose(router, WorkerEvent::Released(key.family));
                 }
             }

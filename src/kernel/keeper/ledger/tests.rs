@@ -1,7 +1,7 @@
 //! Tests of the ledger with a kernel of a few lines: epochs, answers, repairs and their pace.
 
 use super::*;
-use crate::kernel::address::{LOOPBACK, Lifetime, ObservedAddress, Origin, Readiness};
+use crate::kernel::address::{AddressLifetime, LOOPBACK, ObservedAddress, Origin, Readiness};
 use crate::kernel::keeper::earlier_drains::earlier_drains_among;
 use crate::kernel::resources::LoopbackState;
 use crate::kernel::resources::arp_guard::{GUARD, GuardOperation};
@@ -74,11 +74,11 @@ impl Bench {
     fn wait(&mut self, time: Duration) {
         self.now = self.now + time;
         for address in &mut self.kernel {
-            if let Lifetime::Limited(left) = &mut address.lifetime {
+            if let AddressLifetime::Limited(left) = &mut address.lifetime {
                 *left = left.saturating_sub(time);
             }
         }
-        self.kernel.retain(|address| address.lifetime != Lifetime::Limited(Duration::ZERO));
+        self.kernel.retain(|address| address.lifetime != AddressLifetime::Limited(Duration::ZERO));
     }
 
     /// Makes one pass as the keeper does, unless no pass is due.
@@ -168,8 +168,8 @@ impl Bench {
     /// The whole seconds that addresses still last.
     fn lifetimes(&self) -> Vec<u64> {
         let seconds = |it: &ObservedAddress| match it.lifetime {
-            Lifetime::Unlimited => 0,
-            Lifetime::Limited(left) => left.as_secs(),
+            AddressLifetime::Unlimited => 0,
+            AddressLifetime::Limited(left) => left.as_secs(),
         };
         self.kernel.iter().map(seconds).collect()
     }
@@ -239,7 +239,7 @@ fn seen(index: u32, net: IpNet, origin: Origin) -> ObservedAddress {
         rank: AddressRank::Primary,
         readiness: Readiness::Ready,
         note: None,
-        lifetime: Lifetime::Unlimited,
+        lifetime: AddressLifetime::Unlimited,
         scope: AddressScope::Universe,
     }
 }
@@ -857,6 +857,8 @@ fn when_the_keeper_stops_a_drain_stays_or_ends_as_it_was_told() {
         bench.say(KeeperCommand::Reconcile);
         assert_eq!(bench.pass(), []);
         assert_eq!(bench.places(), places);
+        let draining = if drains == DrainsAtStop::Keep { vec![key(51)] } else { vec![] };
+        assert_eq!(bench.ledger.draining(), draining.into_iter().collect());
     }
 }
 

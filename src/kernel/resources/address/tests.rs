@@ -21,7 +21,7 @@ fn seen(index: u32, text: &str, origin: Origin) -> ObservedAddress {
         rank: AddressRank::Primary,
         readiness: Readiness::Ready,
         note: None,
-        lifetime: Lifetime::Unlimited,
+        lifetime: AddressLifetime::Unlimited,
         scope: AddressScope::Universe,
     }
 }
@@ -143,7 +143,7 @@ fn words(operations: &[Operation], observed: &[ObservedAddress]) -> String {
             "add"
         }
         AddressOperation::AddToLoopback { address, note, lifetime } => {
-            let expected = (net("192.0.2.50/32").addr(), None, Lifetime::Unlimited);
+            let expected = (net("192.0.2.50/32").addr(), None, AddressLifetime::Unlimited);
             assert_eq!((*address, *note, *lifetime), expected);
             "lo"
         }
@@ -201,7 +201,7 @@ fn without_its_interface_an_address_stays_on_lo_and_no_guard_is_wanted() {
 
 fn add_to_loopback(address: &str) -> Operation {
     let address = address.parse().unwrap();
-    AddressOperation::AddToLoopback { address, note: None, lifetime: Lifetime::Unlimited }.into()
+    AddressOperation::AddToLoopback { address, note: None, lifetime: AddressLifetime::Unlimited }.into()
 }
 
 #[test]
@@ -361,7 +361,7 @@ mod properties {
 /// its drain.
 #[test]
 fn an_address_on_lo_lasts_as_long_as_its_drain_within_the_rounding_of_the_kernel() {
-    use Lifetime::{Limited, Unlimited};
+    use AddressLifetime::{Limited, Unlimited};
     let millis = Duration::from_millis;
     let drain = |lefts: &[u64]| {
         let mut claims = claims(&[(ETH0, "192.0.2.50/24", Desired::Draining)]);
