@@ -723,7 +723,7 @@ fn an_address_that_the_host_has_itself_does_not_drain() {
         KeeperEvent::Draining { epoch: 2, outcome: Err(why), .. } => Some(why.clone()),
         _ => None,
     });
-    assert!(why.contains("another program has the address on an interface"), "{why}");
+    assert!(why.contains("another program has the address on the interface"), "{why}");
     wait_for(SOON, "nothing is on lo", || scene.host.ours_on_lo().is_empty());
     wait_for(SOON, "the guard is off", || scene.host.guard() == (0, 0));
 }

@@ -42,7 +42,7 @@ pub enum KeeperCommand {
     /// Desired: the addresses of the instance are on `lo` and not on the interface, and nobody is
     /// told that they are here. Connections that are open live on, as long as somebody still sends
     /// their packets here. Answered by [`KeeperEvent::Draining`]. Link-local addresses do not drain,
-    /// but are released. An address that another program has on an interface cannot drain.
+    /// but are released. An address that another program has on the interface cannot drain.
     ///
     /// After `lifetime` the addresses are released, also if the agent has ended by then: the kernel
     /// removes them from `lo` by itself, some seconds later. Nothing is reported then. Another

@@ -25,7 +25,7 @@
 //! because the host answers for it. An address of ours with another prefix length is left from
 //! another configuration and is replaced, so that a reload can change a prefix.
 //!
-//! **An address that another program has on an interface does not drain**: the host would go on
+//! **An address that another program has on the interface does not drain**: the host would go on
 //! answering for it there. That is refused.
 //!
 //! **An address on `lo` lasts as long as its drain** ([`loopback_lifetime`]), so that the kernel removes
@@ -101,11 +101,6 @@ impl AddressClaims {
     #[must_use]
     pub fn is_held(&self, address: IpAddr) -> bool {
         self.0.iter().any(|((_, other), claim)| *other == address && claim.desired == Desired::Held)
-    }
-
-    /// Whether an address must drain on any interface.
-    pub(super) fn drains(&self, address: IpAddr) -> bool {
-        self.draining().any(|draining| draining == address)
     }
 
     /// The addresses that must be on `lo`; one that drains on several interfaces several times.
@@ -296,8 +291,8 @@ pub(super) fn difference(
                 }
             }
             Treatment::Remove => removals.push(*address),
-            Treatment::Leave if everywhere.drains(at.1) => {
-                let why = "another program has the address on an interface, where the host answers for it";
+            Treatment::Leave if everywhere.desired(at.0, at.1) == Some(Desired::Draining) => {
+                let why = "another program has the address on the interface, where the host answers for it";
                 difference.impossible.insert(Resource::on_loopback(at.1), why.to_owned());
             }
             Treatment::Leave => {}

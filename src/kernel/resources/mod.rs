@@ -140,9 +140,10 @@ impl Claims {
     /// that its label names must have its guard, also while nobody has said what the interface is
     /// called now. A label that names an interface which does not exist any more says nothing.
     pub fn add_noted(&mut self, observed: &Observed) {
+        let draining: BTreeSet<IpAddr> = self.addresses.draining().collect();
         for address in &observed.addresses {
             let Some(note) = address.note else { continue };
-            let drains = self.addresses.drains(address.net.addr());
+            let drains = draining.contains(&address.net.addr());
             if drains && observed.arp.contains_key(&note.interface) {
                 self.addresses.add(note.interface, address.net, Desired::Draining);
             }

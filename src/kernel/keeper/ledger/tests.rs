@@ -1032,7 +1032,7 @@ fn an_address_that_another_program_has_on_the_interface_does_not_drain() {
     bench.say(KeeperCommand::Hold { key: key(51), epoch: 1 });
     assert_eq!(bench.pass(), [hold_answer(1, Ok(()))]);
     bench.drain(51, 2);
-    let why = "another program has the address on an interface, where the host answers for it";
+    let why = "another program has the address on the interface, where the host answers for it";
     assert_eq!(bench.pass(), [drain_answer(2, Err(why.to_owned()))]);
     bench.pass();
     assert_eq!(bench.places(), on_eth0());
