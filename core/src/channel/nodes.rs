@@ -79,6 +79,11 @@ impl Nodes {
         self.by_session.get(&session).filter(|node| node.presence == NodePresence::Present)
     }
 
+    /// Whether a session was heard, and has not been forgotten.
+    pub(super) fn knows(&self, session: SessionId) -> bool {
+        self.by_session.contains_key(&session)
+    }
+
     /// Forgets what was heard on links that this node has no routers on any more.
     pub(super) fn keep_links(&mut self, keep: impl Fn(ChannelLink) -> bool) {
         for node in self.by_session.values_mut() {
@@ -108,7 +113,7 @@ impl Nodes {
         own_name: &str,
         out: &mut Vec<ChannelEffect>,
     ) -> ReportProgress {
-        let MessageSender { link, source: address, from } = sender;
+        let MessageSender { link, source: address, from, .. } = sender;
         let ReportPage { generation, page, pages, node: name, software, routers } = page;
         if pages > MOST_PAGES {
             return ReportProgress::Partial;

@@ -4,7 +4,7 @@ use super::SILENT_AFTER;
 use super::nodes::{HeardNode, Nodes};
 use super::values::{ChannelEffect, ChannelEvent, ChannelLink, LocalNode, NodePresence, Redundancy, Standby};
 use crate::types::{MonoTime, RouterName};
-use crate::wire::channel::{ReportedState, RouterReport};
+use crate::wire::channel::{ReportedState, RouterReport, SessionId};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use std::time::Duration;
 const LOST_AFTER: Duration = Duration::from_secs(2);
 
 /// The families of one router of this node, with the report of each.
-type Families<'a> = Vec<(ChannelLink, &'a RouterReport)>;
+pub(super) type Families<'a> = Vec<(ChannelLink, &'a RouterReport)>;
 
 /// What was said about the redundancy of each router that this node serves.
 #[derive(Debug, Default)]
@@ -76,7 +76,7 @@ impl RedundancyWatch {
         for (name, families) in &routers {
             let Redundancy { is_redundant, standbys, why, missing_since: _ } = of(now, families, nodes);
             let before = known.get(name).copied().unwrap_or(Standing::Redundant);
-            let standing = match (before, is_redundant, is_active(families)) {
+            let standing = match (before, is_redundant, serves(families)) {
                 (Standing::Lost(_), true, true) => {
                     let node = standbys.iter().find(|standby| standby.obstacle.is_none());
                     out.extend(node.map(|standby| {
@@ -113,7 +113,8 @@ pub(super) fn routers(local: &LocalNode) -> BTreeMap<RouterName, Families<'_>> {
     routers
 }
 
-fn is_active(families: &Families<'_>) -> bool {
+/// Whether this node is Active of the router in any family.
+pub(super) fn serves(families: &Families<'_>) -> bool {
     families.iter().any(|(_, report)| report.state == ReportedState::Active)
 }
 
@@ -122,7 +123,7 @@ fn of(now: MonoTime, families: &Families<'_>, nodes: &Nodes) -> Redundancy {
         nodes.present().filter_map(|(_, node)| standby(now, families, node)).collect();
     standbys.sort_by_key(|standby| (standby.obstacle.is_some(), Reverse(standby.priority)));
     let is_ready_here = families.iter().all(|(_, report)| report.obstacle.is_none());
-    let is_redundant = if is_active(families) {
+    let is_redundant = if serves(families) {
         // A node that was Active a moment ago, and has not reported since, is Backup now.
         standbys.iter().any(|standby| standby.obstacle.is_none())
     } else {
@@ -150,6 +151,27 @@ fn standby(now: MonoTime, families: &Families<'_>, node: &HeardNode) -> Option<S
         is_active: reports.iter().flatten().any(|report| report.state == ReportedState::Active),
         heard: node.heard,
     })
+}
+
+/// For each family of a router, the node that would take over from this one: of those that can do
+/// so in all families, the one that wins the election. Empty: nobody would.
+pub(super) fn successors<'a>(
+    now: MonoTime,
+    families: &Families<'_>,
+    nodes: &'a Nodes,
+) -> Vec<(ChannelLink, SessionId, &'a HeardNode)> {
+    let is_able =
+        |node: &HeardNode| standby(now, families, node).is_some_and(|standby| standby.obstacle.is_none());
+    let able: Vec<_> = nodes.present().filter(|(_, node)| is_able(node)).collect();
+    let first = |(link, ours): &(ChannelLink, &RouterReport)| {
+        let rank = |node: &HeardNode| {
+            let address = node.links.get(link).map(|heard| heard.address);
+            (node.router(now, *link, ours.vrid).map(|report| report.priority), address)
+        };
+        let winner = able.iter().max_by_key(|(_, node)| rank(node));
+        winner.map(|(session, node)| (*link, *session, *node))
+    };
+    families.iter().filter_map(first).collect()
 }
 
 /// Every node that was heard, and why it would not take over.

@@ -74,13 +74,19 @@ impl Sessions {
 
     /// Judges a message, and remembers that it was seen.
     pub(super) fn judge(&mut self, now: MonoTime, from: SessionId, counter: u64) -> Worth {
+        self.judge_known(now, from, counter).unwrap_or_else(|| self.challenge(now, from))
+    }
+
+    /// Judges a message that is not answered, whatever it is worth. `None`: its session is not
+    /// known.
+    pub(super) fn judge_known(&mut self, now: MonoTime, from: SessionId, counter: u64) -> Option<Worth> {
         self.known.retain(|_, session| now.since(session.heard) < FORGOTTEN_AFTER);
-        let Some(session) = self.known.get_mut(&from) else { return self.challenge(now, from) };
+        let session = self.known.get_mut(&from)?;
         if !session.window.is_new(counter) {
-            return Worth::Repeated;
+            return Some(Worth::Repeated);
         }
         session.heard = now;
-        Worth::Fresh
+        Some(Worth::Fresh)
     }
 
     fn challenge(&mut self, now: MonoTime, from: SessionId) -> Worth {

@@ -3,6 +3,7 @@
 //! The node that asks repeats its request until it is answered. The node that is asked hands over
 //! once, and gives every repetition the same answer.
 
+use super::OutgoingMessage;
 use super::nodes::Nodes;
 use super::redundancy::routers;
 use super::values::{Afterwards, ChannelEffect, ChannelLink, HandoverRequest, LocalNode, TakeOutcome};
@@ -34,7 +35,10 @@ pub(super) struct Takes {
 struct OurRequest {
     id: u64,
     node: String,
-    letter: Letter,
+    address: IpAddr,
+    /// The session that was asked.
+    asked: SessionId,
+    message: OutgoingMessage,
     since: MonoTime,
     repeat_at: MonoTime,
 }
@@ -75,15 +79,6 @@ pub(super) struct Asked {
     pub(super) by: String,
 }
 
-/// A message to one node.
-#[derive(Debug, Clone)]
-pub(super) struct Letter {
-    pub(super) link: ChannelLink,
-    pub(super) address: IpAddr,
-    pub(super) to: SessionId,
-    pub(super) message: ChannelMessage,
-}
-
 impl Takes {
     /// Begins to ask the Active for a router. `Err`: why nobody is asked.
     pub(super) fn begin(
@@ -118,8 +113,9 @@ impl Takes {
         )?;
         self.numbers += 1;
         let message = ChannelMessage::TakeRequest { number: self.numbers, vrid, by };
-        let letter = Letter { link, address, to, message };
-        let request = OurRequest { id, node: node.name.clone(), letter, since: now, repeat_at: now };
+        let message = OutgoingMessage { link, address: Some(address), to: Some(to), message };
+        let node = node.name.clone();
+        let request = OurRequest { id, node, address, asked: to, message, since: now, repeat_at: now };
         self.ours.insert(self.numbers, request);
         Ok(())
     }
@@ -132,14 +128,14 @@ impl Takes {
         answer: TakeAnswer,
         out: &mut Vec<ChannelEffect>,
     ) {
-        if self.ours.get(&number).is_none_or(|request| request.letter.to != from) {
+        if self.ours.get(&number).is_none_or(|request| request.asked != from) {
             return;
         }
-        let Some(OurRequest { id, node, letter, .. }) = self.ours.remove(&number) else { return };
+        let Some(OurRequest { id, node, address, .. }) = self.ours.remove(&number) else { return };
         let outcome = match answer {
             TakeAnswer::HandedOver { micros, demoted } => TakeOutcome::HandedOver {
                 node,
-                address: letter.address,
+                address,
                 after: Duration::from_micros(micros),
                 afterwards: if demoted { Afterwards::LastResort } else { Afterwards::Backup },
             },
@@ -199,8 +195,8 @@ impl Takes {
     }
 
     /// The messages that are due, and requests of ours that are given up.
-    pub(super) fn due(&mut self, now: MonoTime, out: &mut Vec<ChannelEffect>) -> Vec<Letter> {
-        let mut letters = Vec::new();
+    pub(super) fn due(&mut self, now: MonoTime, out: &mut Vec<ChannelEffect>) -> Vec<OutgoingMessage> {
+        let mut messages = Vec::new();
         self.ours.retain(|_, request| {
             let waited = now.since(request.since);
             if waited >= PATIENCE {
@@ -210,7 +206,7 @@ impl Takes {
             }
             if request.repeat_at <= now {
                 request.repeat_at = now + REPEAT;
-                letters.push(request.letter.clone());
+                messages.push(request.message.clone());
             }
             true
         });
@@ -222,12 +218,13 @@ impl Takes {
                     let number = request.number;
                     let message = ChannelMessage::TakeAnswer { number, answer: answer.clone() };
                     let TheirRequest { link, address, .. } = *known;
-                    letters.push(Letter { link, address, to: request.from, message });
+                    let (address, to) = (Some(address), Some(request.from));
+                    messages.push(OutgoingMessage { link, address, to, message });
                 }
                 now.since(*at) < REMEMBERED
             }
         });
-        letters
+        messages
     }
 
     /// When something is due.

@@ -1,6 +1,7 @@
 //! What goes into the channel and what comes out of it.
 
-use crate::types::{Family, InterfaceName, MonoTime, RouterName};
+use super::drain_values::{DrainAbilities, ForwardedConnections, LocalDrain};
+use crate::types::{Connection, Family, InterfaceName, MonoTime, RouterName};
 use crate::wire::channel::{ChannelReject, RouterReport, SessionId, TakeAnswer};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -24,6 +25,15 @@ pub struct LocalNode {
     pub software: String,
     /// The links that it has routers on.
     pub links: BTreeMap<ChannelLink, LocalLink>,
+    /// What the node can do for open connections.
+    pub abilities: DrainAbilities,
+}
+
+impl LocalNode {
+    /// The report of a router of this node.
+    pub(super) fn router(&self, link: ChannelLink, vrid: u8) -> Option<&RouterReport> {
+        self.links.get(&link)?.routers.iter().find(|ours| ours.vrid == vrid)
+    }
 }
 
 /// One link of this node.
@@ -64,6 +74,29 @@ pub enum ChannelInput<'a> {
     },
     /// What became of [`ChannelEffect::HandOver`].
     HandedOver(HandoverRequest, TakeAnswer),
+    /// All routers of this node that drain, by link and VRID. What was there before and is missing
+    /// here has ended.
+    Draining(BTreeMap<(ChannelLink, u8), LocalDrain>),
+    /// Open connections that this node still serves. They are sent to the node that is Active; if
+    /// none is known, nothing happens. What the recipient hears counts for some seconds, so a list
+    /// is repeated.
+    Connections {
+        /// The link.
+        link: ChannelLink,
+        /// The VRID.
+        vrid: u8,
+        /// The connections.
+        connections: &'a [Connection],
+    },
+    /// All that this node forwards, by link, VRID and address of the leaver.
+    Forwarding(BTreeMap<(ChannelLink, u8, IpAddr), ForwardedConnections>),
+    /// A probe frame has arrived.
+    ProbeHeard {
+        /// The link that it arrived on.
+        link: ChannelLink,
+        /// What it carried.
+        octets: &'a [u8],
+    },
     /// This node stops.
     Farewell,
 }
@@ -100,6 +133,37 @@ pub enum ChannelEffect {
         id: u64,
         /// The outcome.
         outcome: TakeOutcome,
+    },
+    /// Send a probe frame: a TCP segment with a foreign source address, to the hardware address of
+    /// this node. What arrives there is to come back as [`ChannelInput::ProbeHeard`].
+    SendProbe {
+        /// The link to send it on.
+        link: ChannelLink,
+        /// The address of the node.
+        to: IpAddr,
+        /// What it carries.
+        octets: Vec<u8>,
+    },
+    /// A leaver lists open connections that it serves. It repeats them while they are open.
+    Listed {
+        /// The link.
+        link: ChannelLink,
+        /// The VRID.
+        vrid: u8,
+        /// The address of the leaver.
+        leaver: IpAddr,
+        /// The connections. Whether their addresses belong to the router is for the caller to judge.
+        connections: Vec<Connection>,
+    },
+    /// A router of this node drains, and the node that is Active has not said for three seconds that
+    /// it forwards. It is said once of each Active.
+    ForwardingLost {
+        /// The link.
+        link: ChannelLink,
+        /// The VRID.
+        vrid: u8,
+        /// The name of the node that is Active.
+        node: String,
     },
 }
 

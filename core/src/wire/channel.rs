@@ -16,16 +16,19 @@
 //! node, is for [`crate::channel`] to judge from the sessions and the counter. The messages are not
 //! encrypted: what they say (states, addresses, names) VRRP says in public as well.
 //!
-//! Fields of CBOR have numbers, and a field that is not known is skipped. So a later version may
-//! add fields and messages; it must not give a number another meaning.
+//! Messages and their fields have numbers, and those that are not known are skipped. So a later
+//! version may add fields and messages; it must not give a number another meaning.
 
+mod chunk;
 mod message;
 
+pub use chunk::{ConnectionChunk, connection_chunks};
 pub use message::{
     ChannelMessage, ReportPage, ReportedSettings, ReportedState, RouterReport, TakeAnswer, pages,
 };
 
 use hmac::{Hmac, KeyInit, Mac};
+use minicbor::{CborLen, Decode, Decoder, Encode};
 use sha2::Sha256;
 use std::fmt;
 
@@ -41,12 +44,22 @@ const TAG: usize = 32;
 const BODY_MAX: usize = CHANNEL_PAYLOAD_MAX - HEADER - TAG;
 
 /// The run of a node: random octets that are new at each start.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(pub [u8; 16]);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, CborLen)]
+#[cbor(transparent)]
+pub struct SessionId(
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub [u8; 16],
+);
 
 impl SessionId {
     /// The place of the recipient in messages for everybody.
     const EVERYBODY: [u8; 16] = [0; 16];
+
+    /// Whether the octets name one session, and not everybody.
+    fn is_one_node(self) -> bool {
+        self.0 != Self::EVERYBODY
+    }
 }
 
 impl fmt::Debug for SessionId {
@@ -122,6 +135,10 @@ pub enum ChannelReject {
     /// The sender has the key, but what it wrote cannot be understood: it is of another version.
     #[error("its contents are not understood")]
     Contents,
+    /// The sender has the key, and the message is one that a later version has added. It is to be
+    /// skipped in silence.
+    #[error("it is message {0} of a later version")]
+    LaterMessage(u64),
 }
 
 /// A message is longer than a datagram may be.
@@ -169,6 +186,9 @@ impl Envelope {
         if format != FORMAT {
             return Err(ChannelReject::Format(format));
         }
+        if datagram.len() > CHANNEL_PAYLOAD_MAX {
+            return Err(ChannelReject::NotOurs);
+        }
         let (signed, tag) = datagram
             .len()
             .checked_sub(TAG)
@@ -180,7 +200,10 @@ impl Envelope {
         let (from, body) = body.split_first_chunk::<16>().ok_or(ChannelReject::Contents)?;
         let (to, body) = body.split_first_chunk::<16>().ok_or(ChannelReject::Contents)?;
         let (counter, body) = body.split_first_chunk::<8>().ok_or(ChannelReject::Contents)?;
-        let message: ChannelMessage = minicbor::decode(body).map_err(|_| ChannelReject::Contents)?;
+        let message: ChannelMessage = minicbor::decode(body).map_err(|_| match number(body) {
+            Some(number) if number > ChannelMessage::LAST_NUMBER => ChannelReject::LaterMessage(number),
+            Some(_) | None => ChannelReject::Contents,
+        })?;
         if !message.is_sound() {
             return Err(ChannelReject::Contents);
         }
@@ -191,6 +214,13 @@ impl Envelope {
             message,
         })
     }
+}
+
+/// The number of a message, whether it is known or not.
+fn number(body: &[u8]) -> Option<u64> {
+    let mut decoder = Decoder::new(body);
+    decoder.array().ok()?;
+    decoder.u64().ok()
 }
 
 #[cfg(test)]

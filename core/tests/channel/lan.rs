@@ -1,13 +1,14 @@
 //! Several nodes on a LAN that loses, delays and reorders datagrams.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use vrrpd_core::channel::{
-    Afterwards, Channel, ChannelEffect, ChannelEvent, ChannelInput, ChannelLink, ChannelView,
-    HandoverRequest, LocalLink, LocalNode, Redundancy, TakeOutcome,
+    Ability, Afterwards, Channel, ChannelEffect, ChannelEvent, ChannelInput, ChannelLink, ChannelView,
+    DrainAbilities, DrainView, ForwardedConnections, HandoverRequest, LocalDrain, LocalLink, LocalNode,
+    Redundancy, TakeOutcome,
 };
 use vrrpd_core::sim::rng::Rng;
-use vrrpd_core::types::{Family, MonoTime, RouterName};
+use vrrpd_core::types::{Connection, Family, MonoTime, RouterName};
 use vrrpd_core::wire::channel::{ChannelKey, ReportedSettings, ReportedState, RouterReport, SessionId};
 
 pub(crate) const MS: u64 = 1_000_000;
@@ -59,6 +60,15 @@ pub(crate) struct Datagram {
     /// `None`: everybody but the sender.
     pub(crate) to: Option<IpAddr>,
     pub(crate) octets: Vec<u8>,
+    pub(crate) carrier: Carrier,
+}
+
+/// How octets travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    Datagram,
+    /// In a frame whose source address is foreign.
+    ProbeFrame,
 }
 
 /// Nodes, what is under way between them, and what they did.
@@ -76,6 +86,11 @@ pub(crate) struct Lan {
     pub(crate) rng: Rng,
     /// Of a hundred datagrams, how many are lost.
     pub(crate) loss: u64,
+    /// The nodes whose frames with a foreign source address the network drops (port security).
+    pub(crate) guarded: BTreeSet<usize>,
+    /// What each node was told to be listed, by link, VRID and leaver.
+    pub(crate) listed: BTreeMap<(usize, ChannelLink, u8, IpAddr), BTreeSet<Connection>>,
+    pub(crate) forwarding_lost: Vec<(usize, ChannelLink, u8, String)>,
 }
 
 impl Lan {
@@ -92,6 +107,7 @@ impl Lan {
                 name: format!("fe{node}"),
                 software: "0.1.0".to_owned(),
                 links: families.iter().map(of_link).collect(),
+                abilities: DrainAbilities::default(),
             }
         });
         let mut lan = Self {
@@ -107,6 +123,9 @@ impl Lan {
             ended: Vec::new(),
             rng: Rng::new(1),
             loss: 0,
+            guarded: BTreeSet::new(),
+            listed: BTreeMap::new(),
+            forwarding_lost: Vec::new(),
         };
         for node in 0..count {
             lan.nodes.push(None);
@@ -141,7 +160,7 @@ impl Lan {
             match effect {
                 ChannelEffect::Send { link, to, octets } => {
                     let source = self.local[node].links[&link].source.unwrap();
-                    let datagram = Datagram { link, source, to, octets };
+                    let datagram = Datagram { link, source, to, octets, carrier: Carrier::Datagram };
                     self.recorded.push(datagram.clone());
                     self.send(datagram);
                 }
@@ -151,7 +170,25 @@ impl Lan {
                     self.handovers.push((node, request, afterwards));
                 }
                 ChannelEffect::TakeEnded { id, outcome } => self.ended.push((node, id, outcome)),
+                ChannelEffect::SendProbe { link, to, octets } => self.send_probe(node, link, to, octets),
+                ChannelEffect::Listed { link, vrid, leaver, connections } => {
+                    let lists = self.listed.entry((node, link, vrid, leaver)).or_default();
+                    lists.extend(connections);
+                }
+                ChannelEffect::ForwardingLost { link, vrid, node: active } => {
+                    self.forwarding_lost.push((node, link, vrid, active));
+                }
             }
+        }
+    }
+
+    fn send_probe(&mut self, node: usize, link: ChannelLink, to: IpAddr, octets: Vec<u8>) {
+        let source = self.local[node].links[&link].source.unwrap();
+        let carrier = Carrier::ProbeFrame;
+        let frame = Datagram { link, source, to: Some(to), octets, carrier };
+        self.recorded.push(frame.clone());
+        if !self.guarded.contains(&node) {
+            self.send(frame);
         }
     }
 
@@ -172,8 +209,12 @@ impl Lan {
                 None => own.is_some_and(|own| own != datagram.source),
             };
             if is_for_it {
-                let Datagram { link, source, ref octets, .. } = *datagram;
-                self.input(node, ChannelInput::Received { link, source, octets });
+                let Datagram { link, source, ref octets, carrier, .. } = *datagram;
+                let input = match carrier {
+                    Carrier::Datagram => ChannelInput::Received { link, source, octets },
+                    Carrier::ProbeFrame => ChannelInput::ProbeHeard { link, octets },
+                };
+                self.input(node, input);
             }
         }
     }
@@ -204,6 +245,45 @@ impl Lan {
             }
         }
         self.now = end;
+    }
+
+    /// All nodes keep connections, and pass on packets.
+    pub(crate) fn all_drain(&mut self) {
+        for node in 0..self.local.len() {
+            self.local[node].abilities = DrainAbilities { drains: Ability::Able, forwards: Ability::Able };
+            self.tell(node);
+        }
+    }
+
+    pub(crate) fn drains(&self, node: usize) -> DrainView {
+        DrainView::clone(self.nodes[node].as_ref().unwrap().drains())
+    }
+
+    pub(crate) fn outlook(&self, node: usize) -> Result<String, String> {
+        self.nodes[node].as_ref().unwrap().drain_outlook(MonoTime::from_nanos(self.now), &web())
+    }
+
+    /// The router drains on a node in these families, with so many connections left.
+    pub(crate) fn drain(&mut self, node: usize, families: &[Family], left: u32) {
+        let (since, until) = (MonoTime::ZERO, MonoTime::from_nanos(600_000 * MS));
+        let drain = LocalDrain { since, until, left, oldest: None };
+        let drains = families.iter().map(|family| ((link(*family), 51), drain)).collect();
+        self.input(node, ChannelInput::Draining(drains));
+    }
+
+    /// A node forwards for the leavers that it hears of.
+    pub(crate) fn forward(&mut self, node: usize) {
+        let view = self.drains(node);
+        let mut forwarding = BTreeMap::new();
+        for ((link, vrid), leavers) in view.leavers {
+            for leaver in leavers {
+                let listed = self.listed.get(&(node, link, vrid, leaver.address)).map_or(0, BTreeSet::len);
+                let listed = u32::try_from(listed).unwrap();
+                let forwarded = ForwardedConnections { listed, packets: 7 };
+                forwarding.insert((link, vrid, leaver.address), forwarded);
+            }
+        }
+        self.input(node, ChannelInput::Forwarding(forwarding));
     }
 
     pub(crate) fn view(&self, node: usize) -> ChannelView {

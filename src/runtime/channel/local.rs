@@ -1,6 +1,6 @@
 //! What this node says of itself, from a snapshot of the core. Pure.
 
-use crate::channel::{ChannelLink, LocalLink, LocalNode};
+use crate::channel::{ChannelLink, DrainAbilities, LocalLink, LocalNode};
 use crate::protocol::{InstanceSnapshot, LastResort, RouterSnapshot, Snapshot, StateName};
 use crate::types::{Preempt, Role, Version};
 use crate::wire::channel::{ReportedSettings, ReportedState, RouterReport};
@@ -20,7 +20,8 @@ pub(super) fn local_node(name: &str, snapshot: &Snapshot) -> LocalNode {
             here.routers.push(report(router, instance));
         }
     }
-    LocalNode { name: name.to_owned(), software: env!("CARGO_PKG_VERSION").to_owned(), links }
+    let abilities = DrainAbilities::default();
+    LocalNode { name: name.to_owned(), software: env!("CARGO_PKG_VERSION").to_owned(), links, abilities }
 }
 
 fn report(router: &RouterSnapshot, instance: &InstanceSnapshot) -> RouterReport {

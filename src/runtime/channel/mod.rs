@@ -392,6 +392,11 @@ impl ChannelTask {
                         let _ = reply.send(outcome);
                     }
                 }
+                // Probes are sent, and lists arrive, only where nodes say that they can drain and
+                // forward. No node says so yet (`local::local_node`), and none drains.
+                ChannelEffect::SendProbe { .. }
+                | ChannelEffect::Listed { .. }
+                | ChannelEffect::ForwardingLost { .. } => {}
             }
         }
     }

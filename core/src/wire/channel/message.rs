@@ -1,9 +1,10 @@
 //! What nodes tell one another, as CBOR.
 //!
-//! The numbers are the format: they must never be given another meaning. A reader skips fields that
-//! it does not know, and takes the default where a field is missing.
+//! The numbers are the format: they must never be given another meaning. A reader skips fields and
+//! messages that it does not know, and takes the default where a field is missing.
 
-use super::BODY_MAX;
+use super::chunk::ConnectionChunk;
+use super::{BODY_MAX, SessionId};
 use minicbor::{CborLen, Decode, Encode};
 use std::net::IpAddr;
 
@@ -55,6 +56,74 @@ pub enum ChannelMessage {
         /// The answer.
         #[n(1)]
         answer: TakeAnswer,
+    },
+    /// What the sender can do for open connections. It goes to everybody beside each report; a
+    /// node that can do nothing does not send it.
+    #[n(6)]
+    Drains {
+        /// Whether the sender goes on serving open connections after it has given the addresses
+        /// away.
+        #[n(0)]
+        drains: bool,
+        /// Whether the sender passes on packets of such connections after it has taken over.
+        #[n(1)]
+        forwards: bool,
+        /// The sessions whose probe frames have arrived at the sender on this link: their nodes
+        /// may pass on packets to the sender. At most [`Self::MOST_PROVEN`].
+        #[n(2)]
+        proven: Vec<SessionId>,
+    },
+    /// The octets of a probe frame. The message proves that a frame with a foreign source address
+    /// gets from its sender to its recipient; as a datagram it proves nothing.
+    #[n(7)]
+    Probe {
+        /// How many probes the sender has sent before this one.
+        #[n(0)]
+        number: u64,
+    },
+    /// The sender has given the addresses of a virtual router away, and still serves open
+    /// connections. It goes to everybody, each second and when something changes.
+    #[n(8)]
+    Draining {
+        /// The VRID, on the link that the message arrives on.
+        #[n(0)]
+        vrid: u8,
+        /// How many connections are left.
+        #[n(1)]
+        left: u32,
+        /// For how long the oldest of them has been open, in milliseconds, if that is known.
+        #[n(2)]
+        oldest_ms: Option<u64>,
+        /// For how long the sender has been draining, in milliseconds.
+        #[n(3)]
+        lasted_ms: u64,
+        /// After how long what is left will be reset, in milliseconds.
+        #[n(4)]
+        remaining_ms: u64,
+    },
+    /// The sender does not drain a virtual router any more. It goes to everybody, three times.
+    #[n(9)]
+    DrainEnded {
+        /// The VRID, on the link that the message arrives on.
+        #[n(0)]
+        vrid: u8,
+    },
+    /// Open connections that the sender still serves. It goes to the node that is Active.
+    #[n(10)]
+    Connections(#[n(0)] ConnectionChunk),
+    /// The sender passes on packets of open connections to the recipient. It goes to the recipient
+    /// each second.
+    #[n(11)]
+    Forwarding {
+        /// The VRID, on the link that the message arrives on.
+        #[n(0)]
+        vrid: u8,
+        /// How many connections of the recipient the sender knows.
+        #[n(1)]
+        listed: u32,
+        /// How many packets it has passed on.
+        #[n(2)]
+        packets: u64,
     },
 }
 
@@ -183,14 +252,26 @@ const NAME_MAX: usize = 64;
 const TEXT_MAX: usize = 240;
 
 impl ChannelMessage {
+    /// The most sessions that [`Self::Drains`] lists.
+    pub const MOST_PROVEN: usize = 32;
+    /// The greatest number of a message that this version knows. All numbers up to it are taken.
+    pub(super) const LAST_NUMBER: u64 = 11;
+
     /// Whether every value is one that a node of ours may send.
     pub(super) fn is_sound(&self) -> bool {
         match self {
-            Self::Challenge { .. } | Self::Response { .. } | Self::Farewell => true,
+            Self::Challenge { .. } | Self::Response { .. } | Self::Farewell | Self::Probe { .. } => true,
             Self::Report(page) => page.is_sound(),
             Self::TakeRequest { number: _, vrid, by } => *vrid > 0 && is_name(by),
             Self::TakeAnswer { answer: TakeAnswer::Refused { why }, .. } => is_text(why),
             Self::TakeAnswer { answer: TakeAnswer::HandedOver { .. }, .. } => true,
+            Self::Drains { drains: _, forwards: _, proven } => {
+                proven.len() <= Self::MOST_PROVEN && proven.iter().all(|session| session.is_one_node())
+            }
+            Self::Draining { vrid, .. } | Self::DrainEnded { vrid } | Self::Forwarding { vrid, .. } => {
+                *vrid > 0
+            }
+            Self::Connections(chunk) => chunk.is_sound(),
         }
     }
 }
@@ -276,11 +357,11 @@ pub fn pages(generation: u64, node: &str, software: &str, routers: &[RouterRepor
 /// The text without control characters, cut to a length in octets.
 pub(super) fn printable(text: &str, most: usize) -> String {
     let mut printable = String::new();
-    for letter in text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }) {
-        if printable.len() + letter.len_utf8() > most {
+    for character in text.chars().map(|one| if one.is_control() { ' ' } else { one }) {
+        if printable.len() + character.len_utf8() > most {
             break;
         }
-        printable.push(letter);
+        printable.push(character);
     }
     if printable.is_empty() { "-".to_owned() } else { printable }
 }
