@@ -45,3 +45,44 @@ impl Lists {
         if self.waiting.is_empty() { None } else { self.next }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Connection, Family};
+    use crate::wire::channel::connection_chunks;
+
+    const LINK: &str = "eth0";
+
+    /// As many chunks, each with an end of its own.
+    fn chunks(count: u16) -> Vec<ConnectionChunk> {
+        let local = |port| ([192, 0, 2, 50], port).into();
+        let connections: Vec<_> =
+            (1..=count).map(|port| Connection { local: local(port), remote: local(443) }).collect();
+        connection_chunks(51, &connections)
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_leaves_in_bursts() {
+        let link = ChannelLink { interface: LINK.parse().unwrap(), family: Family::Ipv4 };
+        let mut lists = Lists::default();
+        assert_eq!((lists.wakes_at(), lists.due(MonoTime::ZERO)), (None, vec![]));
+        lists.add(link, chunks(8_000));
+        lists.add(link, chunks(8_000));
+        assert_eq!(lists.waiting.len(), MOST);
+        let mut left = Vec::new();
+        let mut now = MonoTime::ZERO;
+        loop {
+            let burst = lists.due(now);
+            assert!(burst.len() == BURST || left.len() + burst.len() == MOST);
+            left.extend(burst);
+            assert_eq!(lists.due(now), [], "one burst at a time");
+            match lists.wakes_at() {
+                Some(next) => now = next,
+                None => break,
+            }
+        }
+        assert_eq!(now, MonoTime::ZERO + BURST_EVERY * 271);
+        assert_eq!(left[..8_000], chunks(8_000).into_iter().map(|chunk| (link, chunk)).collect::<Vec<_>>());
+    }
+}

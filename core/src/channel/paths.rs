@@ -16,11 +16,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// How often a probe is sent to a node that does not say that one has arrived.
-const PROBE_EVERY: Duration = Duration::from_secs(5);
-/// After this time without success, a probe is sent in [`PROBE_SELDOM`]. The network does not let
-/// it through, and somebody may mend that.
-const PROBE_OFTEN_FOR: Duration = Duration::from_secs(60);
+/// How often a probe is sent to a node that does not say that one has arrived, by how long it has
+/// not said so. At first it may not know this node yet. After a minute the network does not let
+/// probes through, and somebody may mend that.
+const PROBES: [(Duration, Duration); 2] =
+    [(Duration::from_secs(5), Duration::from_secs(1)), (Duration::from_secs(60), Duration::from_secs(5))];
 const PROBE_SELDOM: Duration = Duration::from_secs(60);
 /// How often a path is proven again.
 const PROVE_AGAIN: Duration = Duration::from_secs(3_600);
@@ -93,10 +93,10 @@ impl Probing {
         match (self.sent, self.standing) {
             (None, ProbeStanding::Missing(since)) => since,
             (None, ProbeStanding::Listed) => MonoTime::ZERO,
-            (Some(sent), ProbeStanding::Missing(since)) if sent.since(since) < PROBE_OFTEN_FOR => {
-                sent + PROBE_EVERY
+            (Some(sent), ProbeStanding::Missing(since)) => {
+                let often = PROBES.iter().find(|(until, _)| sent.since(since) < *until);
+                sent + often.map_or(PROBE_SELDOM, |(_, every)| *every)
             }
-            (Some(sent), ProbeStanding::Missing(_)) => sent + PROBE_SELDOM,
             (Some(sent), ProbeStanding::Listed) => sent + PROVE_AGAIN,
         }
     }
@@ -205,5 +205,116 @@ impl Paths {
     /// Whether a node says that frames with a foreign source address get there from this one.
     pub(super) fn is_proven_to(&self, link: ChannelLink, session: SessionId) -> bool {
         self.heard.get(&(link, session)).is_some_and(|heard| heard.said.lists_us)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DrainAbilities, LocalLink, Recipient};
+    use super::*;
+    use crate::types::Family;
+    use crate::wire::channel::pages;
+
+    const FE1: SessionId = SessionId([1; 16]);
+    const LISTS_US: SaidAbilities = SaidAbilities { drains: true, forwards: true, lists_us: true };
+    const MISSES_US: SaidAbilities = SaidAbilities { lists_us: false, ..LISTS_US };
+
+    /// This node, which can do everything, and its paths to fe1, which drains.
+    struct Pair {
+        link: ChannelLink,
+        local: LocalNode,
+        nodes: Nodes,
+        paths: Paths,
+        counter: u64,
+    }
+
+    impl Pair {
+        fn new() -> Self {
+            let link = ChannelLink { interface: "eth0".parse().unwrap(), family: Family::Ipv4 };
+            let here = LocalLink { source: Some([192, 0, 2, 10].into()), routers: vec![] };
+            let abilities = DrainAbilities { drains: Ability::Able, forwards: Ability::Able };
+            let local = LocalNode { links: [(link, here)].into(), abilities, ..LocalNode::default() };
+            let (nodes, paths) = (Nodes::default(), Paths::default());
+            let mut pair = Self { link, local, nodes, paths, counter: 0 };
+            let page = pages(1, "fe1", "0.1.0", &[]).remove(0);
+            let sender = pair.sender();
+            pair.nodes.on_page(MonoTime::ZERO, sender, page, "fe0", &mut Vec::new());
+            pair
+        }
+
+        fn sender(&mut self) -> MessageSender {
+            self.counter += 1;
+            let (source, recipient) = ([192, 0, 2, 11].into(), Recipient::Everybody);
+            MessageSender { link: self.link, source, from: FE1, counter: self.counter, recipient }
+        }
+
+        /// The seconds of this hour in which a probe is sent, while fe1 says this each second.
+        fn probes(&mut self, hour: u64, said: SaidAbilities) -> Vec<u64> {
+            let mut probes = Vec::new();
+            for second in 0..3_600 {
+                let now = MonoTime::ZERO + Duration::from_secs(hour * 3_600 + second);
+                let sender = self.sender();
+                self.paths.on_drains(now, sender, said);
+                if !self.paths.update(now, &self.local, &self.nodes).is_empty() {
+                    probes.push(second);
+                }
+                assert!(self.paths.wakes_at().is_some_and(|at| at > now));
+            }
+            probes
+        }
+    }
+
+    #[test]
+    fn a_path_is_tried_often_then_seldom_and_proven_again_each_hour() {
+        let mut pair = Pair::new();
+        let often = (0..5).chain((5..60).step_by(5));
+        let all: Vec<u64> = often.chain((60..3_600).step_by(60)).collect();
+        assert_eq!(pair.probes(0, MISSES_US), all);
+        // The last one was at 3,540 s.
+        assert_eq!(pair.probes(1, LISTS_US), [3_540]);
+        assert_eq!(pair.probes(2, LISTS_US), [3_540]);
+        assert_eq!(pair.probes(3, MISSES_US), all, "what was proven is not listed any more");
+    }
+
+    #[test]
+    fn one_of_two_proofs_may_be_lost() {
+        let mut pair = Pair::new();
+        let at = |seconds| MonoTime::ZERO + Duration::from_secs(seconds);
+        let (link, own) = (pair.link, pair.local.clone());
+        assert_eq!(pair.paths.on_probe(at(0), link, FE1), ProofNews::New);
+        for seconds in [3_600, 7_201, 7_259] {
+            pair.paths.update(at(seconds), &own, &pair.nodes);
+            assert!(pair.paths.is_proven_from(link, FE1), "at {seconds} s");
+        }
+        pair.paths.update(at(7_260), &own, &pair.nodes);
+        assert!(!pair.paths.is_proven_from(link, FE1));
+        assert_eq!(pair.paths.on_probe(at(7_300), link, FE1), ProofNews::New);
+        assert_eq!(pair.paths.on_probe(at(7_400), link, FE1), ProofNews::Renewed);
+        pair.paths.update(at(7_400 + 7_259), &own, &pair.nodes);
+        assert_eq!(pair.paths.proven(link), [FE1]);
+        // A session that is forgotten has no proof.
+        pair.paths.update(at(7_500), &own, &Nodes::default());
+        assert_eq!(pair.paths.proven(link), []);
+    }
+
+    #[test]
+    fn the_newest_proofs_are_listed() {
+        let mut pair = Pair::new();
+        for n in 0..40_u8 {
+            let now = MonoTime::ZERO + Duration::from_secs(n.into());
+            pair.paths.on_probe(now, pair.link, SessionId([n; 16]));
+        }
+        let newest: Vec<_> = (8..40).rev().map(|n| SessionId([n; 16])).collect();
+        assert_eq!(pair.paths.proven(pair.link), newest);
+    }
+
+    #[test]
+    fn what_was_overtaken_is_not_believed() {
+        let mut pair = Pair::new();
+        let (older, newer) = (pair.sender(), pair.sender());
+        pair.paths.on_drains(MonoTime::ZERO, newer, SaidAbilities { drains: false, ..LISTS_US });
+        pair.paths.on_drains(MonoTime::ZERO, older, LISTS_US);
+        assert!(!pair.paths.says_it_drains(pair.link, FE1));
+        assert!(pair.paths.says_it_forwards(pair.link, FE1) && pair.paths.is_proven_to(pair.link, FE1));
     }
 }

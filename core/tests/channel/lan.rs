@@ -97,7 +97,7 @@ impl Lan {
     pub(crate) fn of(families: &[Family], count: usize) -> Self {
         let local = (0..count).map(|node| {
             let state = if node == 0 { ReportedState::Active } else { ReportedState::Backup };
-            let priority = 200 - 50 * u8::try_from(node).unwrap();
+            let priority = 200_u8.saturating_sub(u8::try_from(50 * node).unwrap_or(u8::MAX));
             let routers = vec![report(state, priority)];
             let of_link = |family: &Family| {
                 let here = LocalLink { source: Some(address(node, *family)), routers: routers.clone() };

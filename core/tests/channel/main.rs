@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 
+mod drains;
 mod hostile;
 mod lan;
+mod paths;
 mod takes;
 
 use lan::{Lan, address, key_of, link, report, web};
