@@ -9,8 +9,8 @@ use super::nodes::{HeardNode, Nodes};
 use super::pace::Pace;
 use super::values::{ChannelEffect, ChannelLink, LocalNode};
 use super::{
-    DrainView, ForwardedBy, ForwardedConnections, HeardLeaver, LocalDrain, MessageSender, OutgoingMessage,
-    SILENT_AFTER,
+    Ability, DrainView, ForwardedBy, ForwardedConnections, HeardLeaver, LocalDrain, MessageSender,
+    OutgoingMessage, SILENT_AFTER,
 };
 use crate::types::{Connection, Family, MonoTime};
 use crate::wire::channel::{ChannelMessage, ConnectionChunk, ReportedState, SessionId};
@@ -21,6 +21,8 @@ use std::time::Duration;
 /// After this time without a message of a leaver, or of the node that forwards, it does not count
 /// any more. Two messages in a row may be lost.
 const LEAVER_SILENT_AFTER: Duration = Duration::from_secs(3);
+/// After this time between two reports of a node, it was paused, or the network was.
+const REPORT_GAP: Duration = Duration::from_millis(1_500);
 /// A node may list connections for this long after it was Active: its first list may overtake the
 /// message that says that it drains.
 const WAS_ACTIVE_FOR: Duration = Duration::from_secs(10);
@@ -113,6 +115,8 @@ enum LeaverPhase {
 #[derive(Debug)]
 struct ActiveSpell {
     since: MonoTime,
+    /// Since when its reports have come without a gap. A node that was paused needs a moment.
+    steady_since: MonoTime,
     last: MonoTime,
     phase: ActivePhase,
 }
@@ -129,6 +133,7 @@ struct ActiveNode<'a> {
     node: &'a HeardNode,
     address: IpAddr,
     since: MonoTime,
+    steady_since: MonoTime,
     /// When its last report arrived.
     reported: MonoTime,
 }
@@ -195,10 +200,13 @@ impl Drains {
             let theirs = node.router(now, link, ours.vrid);
             if theirs.is_some_and(|theirs| theirs.state == ReportedState::Active) {
                 let phase = ActivePhase::Lasts;
-                let spell = ActiveSpell { since: now, last: now, phase };
+                let spell = ActiveSpell { since: now, steady_since: now, last: now, phase };
                 let spell = self.actives.entry((link, ours.vrid, from)).or_insert(spell);
                 if spell.phase == ActivePhase::Over || now.since(spell.last) >= SILENT_AFTER {
                     spell.since = now;
+                }
+                if spell.since == now || now.since(spell.last) >= REPORT_GAP {
+                    spell.steady_since = now;
                 }
                 (spell.last, spell.phase) = (now, phase);
             } else if let Some(spell) = self.actives.get_mut(&(link, ours.vrid, from)) {
@@ -267,7 +275,7 @@ impl Drains {
     ) {
         let (link, from, vrid) = (sender.link, sender.from, chunk.vrid());
         let Some((_, leaver)) = place_of(nodes, link, from) else { return };
-        if local.router(link, vrid).is_none() {
+        if local.router(link, vrid).is_none() || local.abilities.forwards == Ability::Unable {
             return;
         }
         let was_active = self.actives.get(&(link, vrid, from));
@@ -344,7 +352,7 @@ impl Drains {
             let (link, vrid) = *place;
             let Some(active) = active(now, link, vrid, nodes, &self.actives) else { continue };
             let heard = own.forwarders.get(&active.session).map(|forwarder| forwarder.heard);
-            let expected = [Some(own.begun), Some(active.since), Some(self.excused), heard];
+            let expected = [Some(own.begun), Some(active.steady_since), Some(self.excused), heard];
             let last = expected.into_iter().flatten().max().unwrap_or(now);
             // Measured by its reports: a node that is silent altogether will be succeeded.
             let is_missing = active.reported.since(last) >= LEAVER_SILENT_AFTER;
@@ -487,8 +495,9 @@ fn active<'a>(
     let actives = nodes.present().filter_map(|(session, node)| {
         let report = node.router(now, link, vrid)?;
         let heard = node.links.get(&link).filter(|_| report.state == ReportedState::Active)?;
-        let since = spells.get(&(link, vrid, session))?.since;
-        Some(ActiveNode { session, node, address: heard.address, since, reported: heard.heard })
+        let ActiveSpell { since, steady_since, .. } = *spells.get(&(link, vrid, session))?;
+        let (address, reported) = (heard.address, heard.heard);
+        Some(ActiveNode { session, node, address, since, steady_since, reported })
     });
     actives.max_by_key(|active| active.since)
 }

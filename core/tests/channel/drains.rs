@@ -5,7 +5,7 @@ use super::lan::{Datagram, Lan, MS, address, key_of, link, report};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
-use vrrpd_core::channel::{ChannelInput, ForwardedBy, HeardLeaver, LocalDrain};
+use vrrpd_core::channel::{Ability, ChannelInput, ForwardedBy, HeardLeaver, LocalDrain};
 use vrrpd_core::sim::rng::Rng;
 use vrrpd_core::types::{Connection, Family, MonoTime};
 use vrrpd_core::wire::channel::{ChannelMessage, Envelope, ReportedState};
@@ -146,6 +146,16 @@ fn a_list_is_taken_from_a_leaver_and_from_who_was_active_a_moment_ago() {
     list(&mut lan, 0, 10);
     lan.run(100);
     assert_eq!(listed(&lan, 1), 10);
+    // This node cannot forward any more.
+    lan.listed.clear();
+    let abilities = lan.local[1].abilities;
+    lan.local[1].abilities.forwards = Ability::Unable;
+    lan.tell(1);
+    list(&mut lan, 0, 10);
+    lan.run(100);
+    assert_eq!(listed(&lan, 1), 0);
+    lan.local[1].abilities = abilities;
+    lan.tell(1);
     // Of a family that the link does not have, and of a router that this node does not have.
     lan.listed.clear();
     let local = "[2001:db8::50]:443".parse().unwrap();
@@ -325,6 +335,24 @@ fn an_active_that_dies_is_not_one_that_does_not_forward() {
     lan.run(1_000);
     pass(&mut lan, 10_000);
     assert_eq!((lan.forwarding_lost.clone(), forwarded_by(&lan, 0).is_some()), (vec![], true));
+}
+
+#[test]
+fn an_active_that_was_paused_gets_a_moment() {
+    for ms in [1_600, 2_500, 3_200, 3_900, 6_000] {
+        let mut lan = moved(2);
+        lan.run(100);
+        pass(&mut lan, 2_000);
+        let paused = lan.nodes[1].take();
+        lan.run(ms);
+        lan.nodes[1] = paused;
+        // Its reports come first.
+        lan.input(1, ChannelInput::Forwarding(BTreeMap::new()));
+        lan.run(1_000);
+        assert_eq!(lan.forwarding_lost, [], "after {ms} ms");
+        pass(&mut lan, 5_000);
+        assert_eq!(lan.forwarding_lost, [], "after {ms} ms");
+    }
 }
 
 /// The machine is suspended, or the process stopped: what the others said waits in the sockets.
