@@ -123,6 +123,36 @@ fn when_a_third_node_takes_over_it_is_sent_the_lists_of_all_leavers() {
 }
 
 #[test]
+fn of_two_nodes_that_say_they_are_active_the_later_one_is_sent_the_list() {
+    for (earlier, later) in [(1, 2), (2, 1)] {
+        let mut lan = moved(3);
+        for node in [earlier, later] {
+            move_to(&mut lan, node);
+            lan.run(1_500);
+        }
+        lan.change(earlier, |report| report.state = ReportedState::Active);
+        lan.change(later, |report| report.state = ReportedState::Backup);
+        lan.run(100);
+        lan.change(later, |report| report.state = ReportedState::Active);
+        lan.run(100);
+        list(&mut lan, 0, 10);
+        lan.run(100);
+        assert_eq!((listed(&lan, earlier), listed(&lan, later)), (0, 10), "fe{later}");
+    }
+}
+
+#[test]
+fn a_node_that_starts_hears_of_a_drain_before_a_second_is_over() {
+    let mut lan = moved(3);
+    lan.run(5_000);
+    for _ in 0..10 {
+        lan.start(1);
+        lan.run(1_100);
+        assert_eq!(names(&lan, 1), ["fe0"]);
+    }
+}
+
+#[test]
 fn a_list_is_taken_from_a_leaver_and_from_who_was_active_a_moment_ago() {
     let mut lan = Lan::of(&[V4], 3);
     lan.all_drain();

@@ -159,6 +159,44 @@ fn a_recorded_probe_proves_nothing() {
 }
 
 #[test]
+fn a_probe_counts_once_and_for_the_node_that_it_was_written_for() {
+    let mut lan = able(&[DRAINS, FORWARDS, DRAINS]);
+    lan.guarded.insert(1);
+    lan.run(1_000);
+    let (of_fe0, of_fe2): (Vec<_>, Vec<_>) =
+        probes(&mut lan, 1).into_iter().partition(|probe| probe.to == Some(address(0, Family::Ipv4)));
+    lan.input(0, ChannelInput::ProbeHeard { link: link(Family::Ipv4), octets: &of_fe2[0].octets });
+    assert_eq!(partners(&lan, 0), of(&[]));
+    lan.deliver(&of_fe0[0]);
+    assert_eq!(partners(&lan, 0), of(&[1]));
+    // What was proven on a link ends with the link.
+    let before = std::mem::take(&mut lan.local[0].links);
+    lan.tell(0);
+    lan.local[0].links = before;
+    lan.tell(0);
+    lan.run(1_200);
+    lan.deliver(&of_fe0[0]);
+    assert_eq!(partners(&lan, 0), of(&[]), "it has been seen");
+    let next = probes(&mut lan, 1).into_iter().rfind(|probe| probe.to == Some(address(0, Family::Ipv4)));
+    lan.deliver(&next.unwrap());
+    assert_eq!(partners(&lan, 0), of(&[1]));
+}
+
+#[test]
+fn a_node_that_does_not_drain_any_more_is_not_taken_over_from() {
+    let mut lan = able(&[DRAINS, FORWARDS]);
+    lan.run(1_000);
+    assert_eq!(relievable(&lan, 1), of(&[0]));
+    lan.local[0].abilities = FORWARDS;
+    lan.tell(0);
+    lan.run(100);
+    assert_eq!((relievable(&lan, 1), partners(&lan, 0)), (of(&[]), of(&[])));
+    lan.recorded.clear();
+    lan.run(3_600_000 / 60);
+    assert_eq!(probes(&mut lan, 1).len(), 0);
+}
+
+#[test]
 fn a_long_suspend_ends_no_proof() {
     let mut lan = able(&[DRAINS, FORWARDS]);
     lan.run(1_000);
