@@ -7,6 +7,8 @@
 mod documents;
 #[path = "control/hostile.rs"]
 mod hostile;
+#[path = "control/metrics.rs"]
+mod metrics;
 #[path = "control/nodes.rs"]
 mod nodes;
 #[path = "control/server.rs"]

@@ -69,6 +69,8 @@ pub struct AgentSnapshot {
     pub checks: BTreeMap<CheckName, CheckStatus>,
     /// What is known about the other nodes.
     pub channel: ChannelStatus,
+    /// Why the endpoint for monitoring does not listen although it is configured, in words.
+    pub metrics_problem: Option<String>,
 }
 
 /// What a caller needs to reach the agent.

@@ -104,12 +104,14 @@ fn serve(arguments: DaemonArguments, withheld: io::Result<()>, stderr: Stderr<'_
         return stderr
             .failed(&format!("cannot withhold the privileges of vrrpd from checks and hooks: {error}"));
     }
+    let printer = stderr.0.clone();
     let settings = DaemonSettings {
         config,
         powers: loaded.powers,
         config_file: arguments.config,
         socket: arguments.socket,
         state_dir: arguments.state_dir,
+        log_lines_dropped: Box::new(move || printer.lost()),
     };
     match daemon::run(settings) {
         Ok(()) => DONE,

@@ -10,6 +10,7 @@ use super::duration;
 use super::schema::Shape;
 use crate::types::AdverInterval;
 use ipnet::IpNet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ pub(super) fn rewritten(shape: Shape, words: &str) -> Option<String> {
             words.parse::<crate::types::InterfaceName>().ok().filter(|_| plain(words)).map(|_| quoted(words))
         }
         Shape::Path => is_path(words).then(|| quoted(words)),
+        Shape::Listener => listener(words).map(|address| quoted(&address.to_string())),
         Shape::Word => (plain(words) && !words.starts_with('-')).then(|| quoted(words)),
         Shape::Choice(texts) => choice(texts, words),
         Shape::ChoiceOrAddress(texts) => choice(texts, words),
@@ -79,6 +81,7 @@ pub(super) fn nearest(shape: Shape, words: &str) -> Option<String> {
         | Shape::Name
         | Shape::Word
         | Shape::Path
+        | Shape::Listener
         | Shape::Interface
         | Shape::Choice(_)
         | Shape::ChoiceOrAddress(_)
@@ -89,6 +92,30 @@ pub(super) fn nearest(shape: Shape, words: &str) -> Option<String> {
         | Shape::Table(_)
         | Shape::Tables(_) => None,
     }
+}
+
+/// An address and a port, of which a name for loopback, the address or the port may be missing.
+fn listener(words: &str) -> Option<SocketAddr> {
+    const USUAL_PORT: u16 = 9650;
+    let whole = || words.parse::<SocketAddr>().ok();
+    // `::1:9650` is an address as well, and probably not meant as one.
+    let without_brackets = || {
+        let (ip, port) = words.rsplit_once(':')?;
+        let (ip, port) = (ip.parse::<Ipv6Addr>().ok()?, port.parse::<u16>().ok()?);
+        (port >= 1024).then(|| (ip, port).into())
+    };
+    let alone = || words.trim_matches(['[', ']']).parse::<IpAddr>().ok().map(|ip| (ip, USUAL_PORT).into());
+    let of_loopback = || {
+        let port = words.strip_prefix("localhost").unwrap_or(words);
+        let port = port.strip_prefix(':').unwrap_or(port);
+        let port = if port.is_empty() && !words.is_empty() { USUAL_PORT } else { port.parse().ok()? };
+        Some((Ipv4Addr::LOCALHOST, port).into())
+    };
+    whole()
+        .or_else(without_brackets)
+        .or_else(alone)
+        .or_else(of_loopback)
+        .filter(|address: &SocketAddr| address.port() != 0)
 }
 
 /// A text as a TOML string, if it needs no escapes.

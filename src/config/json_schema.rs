@@ -69,6 +69,7 @@ fn of_shape(shape: Shape, describe: &dyn Fn(&str, &str) -> Option<String>) -> Ma
         Shape::Name => text("^[A-Za-z0-9._][A-Za-z0-9._-]{0,63}$"),
         Shape::Word => text("^[^-/:\"'\\\\\\s][^/:\"'\\\\\\s]{0,63}$"),
         Shape::Path => text("^/.*[^/]$"),
+        Shape::Listener => text(r"^([0-9.]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$"),
         Shape::Interface => text("^[^/:\\s]{1,15}$"),
         Shape::Choice(texts) => json!({ "enum": texts }),
         Shape::ChoiceOrAddress(texts) => json!({ "anyOf": [{ "enum": texts }, text(ADDRESS)] }),

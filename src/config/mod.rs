@@ -40,6 +40,7 @@ pub use to_toml::to_toml;
 use crate::protocol::{CheckName, RouterSpec};
 use crate::types::RouterName;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -68,6 +69,8 @@ pub struct Agent {
     pub peer_key_file: Option<PathBuf>,
     /// The UDP port on which the nodes talk to one another.
     pub peer_port: u16,
+    /// The address and port of the endpoint for monitoring; `None`: there is none.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Agent {

@@ -14,6 +14,7 @@ use crate::types::{Destinations, InterfaceName, Preempt, Role, RouterName, Vrid}
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// What a reload does to everything that is configured, in the order of the names.
@@ -282,7 +283,7 @@ fn check(old: Option<&CheckSpec>, new: Option<&CheckSpec>) -> Option<CheckStep> 
 }
 
 fn agent_changes(old: &Agent, new: &Agent) -> Vec<AgentChange> {
-    let Agent { node_name, realtime, peer_key_file, peer_port } = new;
+    let Agent { node_name, realtime, peer_key_file, peer_port, metrics } = new;
     let name = |name: Option<&String>| name.cloned().unwrap_or_else(|| "the host name".to_owned());
     let real = |realtime| match realtime {
         Realtime::Off => "false",
@@ -290,10 +291,13 @@ fn agent_changes(old: &Agent, new: &Agent) -> Vec<AgentChange> {
     };
     let file =
         |file: Option<&PathBuf>| file.map_or_else(|| "none".to_owned(), |file| file.display().to_string());
+    let listener =
+        |address: Option<SocketAddr>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());
     let now = [
         value("node_name", name(old.node_name.as_ref()), name(node_name.as_ref())),
         value("peer_key_file", file(old.peer_key_file.as_ref()), file(peer_key_file.as_ref())),
         value("peer_port", old.peer_port, peer_port),
+        value("metrics", listener(old.metrics), listener(*metrics)),
     ];
     let restart = value("realtime", real(old.realtime), real(*realtime));
     let with = |effective| move |change| AgentChange { change, effective };

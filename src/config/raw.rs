@@ -9,7 +9,7 @@ use super::value::{self, RawAddresses, RawLinkLocal, RawRole};
 use super::{Agent, Realtime};
 use crate::protocol::{CheckName, ChecksumPolicy};
 use crate::types::{AdverInterval, InterfaceName, Preempt, RouterName, Vrid};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -34,6 +34,7 @@ pub(super) struct RawConfig {
     pub(super) realtime: Key<Realtime>,
     pub(super) peer_key_file: Key<PathBuf>,
     pub(super) peer_port: Key<u16>,
+    pub(super) metrics: Key<SocketAddr>,
     pub(super) defaults: RouterKeys,
     pub(super) checks: Vec<RawCheck>,
     pub(super) routers: Vec<RawRouter>,
@@ -119,6 +120,7 @@ pub(super) fn read(root: &Spanned<DeTable<'_>>, problems: &mut Problems) -> RawC
             value::path(i, "\"/etc/vrrpd/peer.key\"", p)
         }),
         peer_port: maybe(&agent, "peer_port", problems, peer_port),
+        metrics: maybe(&agent, "metrics", problems, value::listener),
         defaults: router_keys(&defaults, &schema::DEFAULTS_ANNOUNCE, problems),
         checks: checks.into_iter().map(|table| check(&table, problems)).collect(),
         routers: routers.into_iter().map(|table| router(table, problems)).collect(),

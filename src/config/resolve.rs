@@ -82,12 +82,33 @@ fn agent(raw: &RawConfig, problems: &mut Problems) -> Option<Agent> {
             "`peer_port` has no effect without `peer_key_file`: the nodes do not talk to one another";
         problems.warning(port.span(), message, "add peer_key_file = \"/etc/vrrpd/peer.key\"");
     }
+    advise_on_metrics(raw, problems);
     Some(Agent {
         node_name: raw.node_name.optional()?,
         realtime: raw.realtime.or_default(Realtime::default())?,
         peer_key_file: raw.peer_key_file.optional()?,
         peer_port: raw.peer_port.or_default(Agent::DEFAULT_PEER_PORT)?,
+        metrics: raw.metrics.optional()?,
     })
+}
+
+/// Warns about an endpoint for monitoring that clients of the virtual addresses reach, and about
+/// one that can only be opened while this node serves.
+fn advise_on_metrics(raw: &RawConfig, problems: &mut Problems) {
+    let Some(metrics) = raw.metrics.spanned() else { return };
+    let (ip, port) = (metrics.get_ref().ip(), metrics.get_ref().port());
+    if ip.is_unspecified() {
+        let message =
+            "`metrics` answers on every address, the virtual ones too, and asks nobody for a password";
+        let help =
+            format!("write an address of this node that only monitoring reaches, or \"127.0.0.1:{port}\"");
+        problems.warning(metrics.span(), message, help);
+    }
+    let lists = raw.routers.iter().filter_map(|router| router.addresses.spanned());
+    if lists.flat_map(|list| &list.get_ref().read).any(|net| net.get_ref().addr() == ip) {
+        let message = format!("`metrics` is to listen on {ip}, which a node has only while it serves");
+        problems.warning(metrics.span(), message, "write an address that this node always has");
+    }
 }
 
 fn check(raw: &RawCheck, unique: &mut Unique, problems: &mut Problems) -> Option<CheckSpec> {

@@ -46,6 +46,8 @@ pub(super) enum Shape {
     Word,
     /// The absolute path of a file.
     Path,
+    /// An address of this machine and a TCP port.
+    Listener,
     /// The name of an interface.
     Interface,
     /// One of these texts.
@@ -144,7 +146,7 @@ pub(super) const AGENT: Schema = Schema {
         now("realtime", Shape::Flag),
         now("peer_key_file", Shape::Path),
         now("peer_port", number(1, 65_535)),
-        later("metrics", Off::Never),
+        now("metrics", Shape::Listener),
     ],
     except: &[],
     required: &[],

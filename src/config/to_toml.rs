@@ -81,7 +81,7 @@ impl TomlTable {
 }
 
 fn agent(agent: &Agent) -> TomlTable {
-    let Agent { node_name, realtime, peer_key_file, peer_port } = agent;
+    let Agent { node_name, realtime, peer_key_file, peer_port, metrics } = agent;
     let flag = |realtime| match realtime {
         Realtime::Off => false,
         Realtime::On => true,
@@ -92,6 +92,7 @@ fn agent(agent: &Agent) -> TomlTable {
         .set_other("realtime", *realtime, Realtime::default(), flag)
         .set_some("peer_key_file", key_file)
         .set_other("peer_port", *peer_port, Agent::DEFAULT_PEER_PORT, i64::from)
+        .set_some("metrics", metrics.map(|address| address.to_string()))
 }
 
 fn check(check: &CheckSpec) -> TomlTable {

@@ -9,7 +9,7 @@ use crate::protocol::{CheckName, ChecksumPolicy};
 use crate::types::{AdverInterval, InterfaceName, Preempt, Priority, RouterName, Vrid};
 use ipnet::IpNet;
 use std::fmt::Display;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -224,6 +224,20 @@ pub(super) fn path(item: Item<'_>, example: &str, problems: &mut Problems) -> Op
         return None;
     }
     Some(PathBuf::from(text))
+}
+
+/// An address of this machine and a TCP port. Names are not looked up: which address a name means
+/// may change while nobody looks.
+pub(super) fn listener(item: Item<'_>, problems: &mut Problems) -> Option<SocketAddr> {
+    let example = "\"127.0.0.1:9650\"";
+    let address = text(item, example, problems)?.parse::<SocketAddr>();
+    match address {
+        Ok(address) if address.port() != 0 => Some(address),
+        Ok(_) | Err(_) => {
+            item.refuse("an address and a port", &for_example(item, example), problems);
+            None
+        }
+    }
 }
 
 /// The text of a checksum policy, of which [`checksum`] makes the same policy.

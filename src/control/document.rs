@@ -58,7 +58,7 @@ impl AgentSnapshot {
             time: Stamp(self.wall),
             virtual_routers: routers.into_iter().flat_map(of).collect(),
             nodes: self.nodes(),
-            warnings: self.channel_warnings(),
+            warnings: self.warnings_of_node(),
         }
     }
 

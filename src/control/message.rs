@@ -133,7 +133,8 @@ pub struct VirtualRouterDoc {
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct WarningDoc {
     /// The kind of the warning: `nobody_serves`; `not_redundant` or `setting_differs`, from what the
-    /// nodes tell one another; `channel` if they cannot; of this node `foreign_addresses`, `mtu_too_small`,
+    /// nodes tell one another; `channel` if they cannot; `metrics` if the endpoint for monitoring cannot
+    /// listen; of this node `foreign_addresses`, `mtu_too_small`,
     /// `source_of_own_connections` or `not_sent`; of another router one of the names of `suspicion`
     /// of an event.
     pub kind: Word,

@@ -1,7 +1,7 @@
 //! The control of the daemon by people and their tools: a varlink service on a Unix socket, its
-//! JSON documents, and the `vrrpctl` side of both.
+//! JSON documents, the `vrrpctl` side of both, and the endpoint for monitoring over HTTP.
 //!
-//! The server reaches the rest of the daemon through an [`AgentHandle`](crate::agent::AgentHandle),
+//! The servers reach the rest of the daemon through an [`AgentHandle`](crate::agent::AgentHandle),
 //! never through its data. The same types write and read the documents. Must not know the threads
 //! of `runtime` or the log.
 
@@ -13,6 +13,7 @@ mod connection;
 mod document;
 pub mod health;
 pub mod message;
+pub mod metrics;
 mod reload;
 pub mod render;
 mod router_state;
@@ -27,5 +28,6 @@ pub mod wait;
 
 pub use server::{Limits, Server};
 pub use service::{DEMOTION_SPAN, INTERFACE_DESCRIPTION};
+pub use snapshot_broker::SnapshotSource;
 pub use socket::{BindError, DEFAULT_SOCKET, GROUP, Vacancy, vacancy};
 pub use varlink::{FrameBuffer, FrameTooLong};

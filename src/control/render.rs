@@ -11,7 +11,9 @@ mod warnings;
 
 pub use reload::reload;
 pub use show::show;
+pub(super) use table::status_cells;
 pub use table::{Width, status};
+pub(super) use warnings::status_warnings;
 
 use self::terminal::line as printable;
 use super::message::{

@@ -9,7 +9,7 @@
 use super::call::{CallError, Caller};
 use super::connection::ControlConnection;
 use super::service::Service;
-use super::snapshot_broker;
+use super::snapshot_broker::SnapshotSource;
 use super::socket::{BindError, ControlSocket, GROUP, bind};
 use super::varlink::FrameBuffer;
 use crate::agent::AgentHandle;
@@ -89,12 +89,9 @@ impl Server {
     ///
     /// # Errors
     /// If the runtime cannot watch the socket. A client cannot cause this error.
-    pub async fn run(self, agent: AgentHandle) -> std::io::Result<()> {
+    pub async fn run(self, agent: AgentHandle, snapshots: SnapshotSource) -> std::io::Result<()> {
         let Self { socket, limits } = self;
         let listener = UnixListener::from_std(socket.listener.try_clone()?)?;
-        let (snapshots, broker) = snapshot_broker::open(agent.requests.clone());
-        let mut background = JoinSet::new();
-        background.spawn(broker.run());
         let service = Arc::new(Service::new(agent, snapshots, limits));
         let mut connections = Connections { service, limits, slots: Vec::new(), tasks: JoinSet::new() };
         loop {

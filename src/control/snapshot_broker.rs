@@ -14,8 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 /// The pause between two snapshots.
 const DISTANCE: Duration = Duration::from_millis(20);
 
-/// How many questions may wait. Each connection has one question, and there are fewer connections
-/// than that besides those of the operator; a client that finds the queue full waits in `send`.
+/// How many questions may wait. Each connection, to the control socket or to the endpoint for
+/// monitoring, has one question; a client that finds the queue full waits in `send`.
 const WAITING: usize = 64;
 
 /// The largest difference between two readings that is not a step of the wall clock. The two clocks
@@ -25,15 +25,15 @@ const STEADY: SignedDuration = SignedDuration::from_millis(100);
 
 type Asker = oneshot::Sender<Arc<AgentSnapshot>>;
 
-/// The place to ask for a snapshot.
+/// The place to ask for a snapshot. The control server and the endpoint for monitoring share it.
 #[derive(Debug, Clone)]
-pub(super) struct SnapshotSource {
+pub struct SnapshotSource {
     askers: mpsc::Sender<Asker>,
 }
 
 /// Takes the snapshots for all who wait. A task runs it.
 #[derive(Debug)]
-pub(super) struct SnapshotBroker {
+struct SnapshotBroker {
     askers: mpsc::Receiver<Asker>,
     requests: mpsc::Sender<Request>,
     /// The same instant on both clocks.
@@ -45,12 +45,21 @@ pub(super) struct SnapshotBroker {
 pub(super) struct Gone;
 
 /// Creates both ends.
-pub(super) fn open(requests: mpsc::Sender<Request>) -> (SnapshotSource, SnapshotBroker) {
+fn open(requests: mpsc::Sender<Request>) -> (SnapshotSource, SnapshotBroker) {
     let (sender, askers) = mpsc::channel(WAITING);
     (SnapshotSource { askers: sender }, SnapshotBroker { askers, requests, reference: None })
 }
 
 impl SnapshotSource {
+    /// Starts the task that takes snapshots. It ends when nobody can ask it any more, or the agent
+    /// answers no more.
+    #[must_use]
+    pub fn start(requests: mpsc::Sender<Request>) -> Self {
+        let (source, broker) = open(requests);
+        tokio::spawn(broker.run());
+        source
+    }
+
     /// Returns a snapshot that is taken after this call.
     pub(super) async fn snapshot(&self) -> Result<Arc<AgentSnapshot>, Gone> {
         let (asker, answer) = oneshot::channel();
@@ -61,7 +70,7 @@ impl SnapshotSource {
 
 impl SnapshotBroker {
     /// Serves until the daemon has ended.
-    pub(super) async fn run(mut self) {
+    async fn run(mut self) {
         while let Some(first) = self.askers.recv().await {
             let mut waiting = vec![first];
             while let Ok(asker) = self.askers.try_recv() {
@@ -113,6 +122,7 @@ mod tests {
             hooks: std::collections::BTreeMap::new(),
             checks: std::collections::BTreeMap::new(),
             channel: crate::agent::ChannelStatus::default(),
+            metrics_problem: None,
         }
     }
 

@@ -14,7 +14,10 @@ use super::stop::StopParts;
 use crate::agent::error::panic_message;
 use crate::agent::{AgentHandle, EventLog, NodeNames};
 use crate::config::{Config, Realtime};
-use crate::control::{Limits, Server};
+use crate::control::metrics::{
+    EndpointLimits, EventCounter, LogLinesDropped, MetricsEndpoint, MetricsSources,
+};
+use crate::control::{Limits, Server, SnapshotSource};
 use crate::kernel::capabilities::{self, Powers};
 use crate::kernel::keeper::{AddressKeeper, KeeperEvent, KeeperFunctions, arp_table_writer, frame_announcer};
 use crate::kernel::monitor::{Monitor, RECEIVE_BUFFER};
@@ -68,6 +71,7 @@ pub(super) struct OpenedAgent {
     store: Store,
     recalled: Recalled,
     server: Server,
+    log_lines_dropped: LogLinesDropped,
     namespace_lock: Option<NamespaceLock>,
 }
 
@@ -85,7 +89,7 @@ pub(super) struct StartedAgent {
 /// # Errors
 /// The first refusal. Nothing was started.
 pub(super) fn open(settings: DaemonSettings) -> Result<OpenedAgent, RunError> {
-    let DaemonSettings { config, powers, config_file, socket, state_dir } = settings;
+    let DaemonSettings { config, powers, config_file, socket, state_dir, log_lines_dropped } = settings;
     let signals = ProcessSignals::open()?;
     // This comes before anything is touched: two daemons would remove each other's addresses.
     let namespace_lock = lock_namespace()?;
@@ -99,7 +103,17 @@ pub(super) fn open(settings: DaemonSettings) -> Result<OpenedAgent, RunError> {
     let opened = Store::open(&state_dir, now, STATE_LIMIT);
     let (store, recalled) = opened.map_err(|error| RunError::State(error.to_string()))?;
     let server = Server::bind(&socket, Limits::default())?;
-    Ok(OpenedAgent { config, config_file, socket, signals, store, recalled, server, namespace_lock })
+    Ok(OpenedAgent {
+        config,
+        config_file,
+        socket,
+        signals,
+        store,
+        recalled,
+        server,
+        log_lines_dropped,
+        namespace_lock,
+    })
 }
 
 /// Starts threads and tasks, and joins them with queues.
@@ -107,8 +121,17 @@ pub(super) fn open(settings: DaemonSettings) -> Result<OpenedAgent, RunError> {
 /// # Errors
 /// [`RunError`] if a thread cannot be started, or the kernel refuses netlink.
 pub(super) fn start(opened: OpenedAgent) -> Result<StartedAgent, RunError> {
-    let OpenedAgent { config, config_file, socket, signals, store, recalled, server, namespace_lock } =
-        opened;
+    let OpenedAgent {
+        config,
+        config_file,
+        socket,
+        signals,
+        store,
+        recalled,
+        server,
+        log_lines_dropped,
+        namespace_lock,
+    } = opened;
     if let Some(listener) =
         namespace_lock.as_ref().map(NamespaceLock::listener).transpose().map_err(system("share a socket"))?
     {
@@ -149,7 +172,14 @@ pub(super) fn start(opened: OpenedAgent) -> Result<StartedAgent, RunError> {
     let (reloads_in, reloads) = mpsc::channel(RELOADS);
     let agent = AgentHandle { requests: requests_in, reloads: reloads_in.clone(), events: Arc::clone(&log) };
     let notifier = Notifier::start(agent.clone());
-    let serving = tokio::spawn(server.run(agent));
+    let snapshots = SnapshotSource::start(agent.requests.clone());
+    let serving = tokio::spawn(server.run(agent, snapshots.clone()));
+    let counter = EventCounter::default();
+    let (metrics_in, metrics) = watch::channel(None);
+    let (problem_in, metrics_problem) = watch::channel(None);
+    let sources = MetricsSources { snapshots, events: counter.clone(), log_lines_dropped };
+    let endpoint = MetricsEndpoint::new(sources, EndpointLimits::default(), metrics, problem_in);
+    let monitoring = tokio::spawn(endpoint.run());
 
     let (reports_in, reports) = mpsc::channel(SMALL_QUEUE);
     let checks = Checks::new(reports_in);
@@ -173,6 +203,8 @@ pub(super) fn start(opened: OpenedAgent) -> Result<StartedAgent, RunError> {
         hooks: hooks.board(),
         channel: channel.clone(),
         log,
+        counter,
+        metrics_problem,
         lost: Arc::clone(&lost),
         reported: 0.into(),
     };
@@ -183,6 +215,7 @@ pub(super) fn start(opened: OpenedAgent) -> Result<StartedAgent, RunError> {
         running: Arc::new(config),
         node: node_in,
         channel: settings_in,
+        metrics: metrics_in,
         names: names_in,
         looked_at,
         checks,
@@ -199,7 +232,17 @@ pub(super) fn start(opened: OpenedAgent) -> Result<StartedAgent, RunError> {
         tasks: Tasks { protocol, monitor, reloader },
         dispatcher,
         keeper,
-        stop: StopParts { mail, channel, notifier, end_reloads, stopped, finish_writer, writer, serving },
+        stop: StopParts {
+            mail,
+            channel,
+            notifier,
+            end_reloads,
+            stopped,
+            finish_writer,
+            writer,
+            serving,
+            monitoring,
+        },
     };
     Ok(StartedAgent { agent, signals, _namespace_lock: namespace_lock })
 }

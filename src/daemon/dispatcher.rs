@@ -7,6 +7,7 @@ use crate::agent::{
     AgentEvent, AgentEventKind, AgentSnapshot, EventLog, NodeNames, ProgramOutcome, ReloadMode,
     ReloadRequest, Request,
 };
+use crate::control::metrics::EventCounter;
 use crate::kernel::keeper::{AddressKeeper, CommandRefused, KeeperCommand};
 use crate::kernel::monitor::MonitorEvent;
 use crate::kernel::other_name::other_name;
@@ -49,13 +50,17 @@ pub(super) struct Dispatcher {
     pub(super) hooks: HookBoard,
     pub(super) channel: ChannelHandle,
     pub(super) log: Arc<EventLog>,
+    /// Counts the events for the endpoint for monitoring.
+    pub(super) counter: EventCounter,
+    /// Why the endpoint for monitoring does not listen although it is configured.
+    pub(super) metrics_problem: watch::Receiver<Option<String>>,
     pub(super) lost: Arc<AtomicU64>,
     /// Number of lost events that have been reported.
     pub(super) reported: AtomicU64,
 }
 
 impl Dispatcher {
-    /// Logs an event, with the names of the other nodes as they are known now.
+    /// Counts and logs an event, with the names of the other nodes as they are known now.
     pub(super) fn on_event(&self, event: AgentEvent) {
         match event.kind {
             // What follows from the reports of other nodes changes nothing here.
@@ -66,6 +71,7 @@ impl Dispatcher {
             | AgentEventKind::ConfigurationReloaded { .. } => self.channel.look_again(),
         }
         let event = AgentEvent { names: self.names.borrow().clone(), ..event };
+        self.counter.count(&event);
         log_event(&self.log.push(clock::wall(), event));
         let lost = self.lost.load(Ordering::Relaxed);
         let news = lost.saturating_sub(self.reported.swap(lost, Ordering::Relaxed));
@@ -123,6 +129,7 @@ impl Dispatcher {
                 let (node, names) = (self.node.borrow().clone(), self.names.borrow().clone());
                 let (hooks, checks) = (self.hooks.clone(), self.checks.clone());
                 let channel = self.channel.clone();
+                let metrics_problem = self.metrics_problem.borrow().clone();
                 // The dropped reply tells the server that the daemon ends.
                 if self.mail.send(ThreadRequest::Snapshot(snapshot_in)).is_ok() {
                     tokio::spawn(async move {
@@ -137,6 +144,7 @@ impl Dispatcher {
                                 hooks,
                                 checks,
                                 channel,
+                                metrics_problem,
                             });
                         }
                     });

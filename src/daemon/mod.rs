@@ -24,13 +24,13 @@ pub use error::RunError;
 
 use self::error::system;
 use crate::config::Config;
+use crate::control::metrics::LogLinesDropped;
 use crate::kernel::capabilities::{self, Powers};
 use crate::kernel::release;
 use crate::runtime::spare_memory;
 use std::path::PathBuf;
 
-/// The configuration that the agent runs, and its paths.
-#[derive(Debug)]
+/// The configuration that the agent runs, its paths, and what it cannot know itself.
 pub struct DaemonSettings {
     /// The configuration.
     pub config: Config,
@@ -42,6 +42,8 @@ pub struct DaemonSettings {
     pub socket: PathBuf,
     /// The directory in which demotions are kept over a restart.
     pub state_dir: PathBuf,
+    /// Returns how many lines of the log were lost.
+    pub log_lines_dropped: LogLinesDropped,
 }
 
 /// Runs the agent until SIGTERM or SIGINT; then hands over, releases every address and returns.

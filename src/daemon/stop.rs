@@ -49,6 +49,8 @@ pub(super) struct StopParts {
     pub(super) finish_writer: oneshot::Sender<()>,
     pub(super) writer: JoinHandle<()>,
     pub(super) serving: JoinHandle<io::Result<()>>,
+    /// The endpoint for monitoring.
+    pub(super) monitoring: JoinHandle<()>,
 }
 
 /// Ends the agent, whatever the reason for its end is (`outcome`). If the protocol thread has died,
@@ -60,7 +62,17 @@ pub(super) async fn stop<K: KeeperHandle>(
     replace_protocol: impl AsyncFnOnce(&Config, &K),
 ) {
     let RunningAgent { mut inbox, tasks, dispatcher, keeper, stop } = agent;
-    let StopParts { mail, channel, notifier, end_reloads, stopped, finish_writer, writer, serving } = stop;
+    let StopParts {
+        mail,
+        channel,
+        notifier,
+        end_reloads,
+        stopped,
+        finish_writer,
+        writer,
+        serving,
+        monitoring,
+    } = stop;
     notifier.stopping(limit());
     let _ = end_reloads.send(());
     // Whatever ended the agent: as long as the protocol thread lives, another router can take over
@@ -100,6 +112,7 @@ pub(super) async fn stop<K: KeeperHandle>(
         tracing::error!(limit = ?WRITER_LIMIT, "the last demotions may not be saved");
     }
     serving.abort();
+    monitoring.abort();
     tracing::info!("stopped");
 }
 

@@ -7,6 +7,7 @@ use super::signals::{SignalRequest, Signals};
 use super::stop::StopParts;
 use crate::agent::{AgentEvent, EventLog, NodeNames, ReloadRequest, Request};
 use crate::config::{self, Config};
+use crate::control::metrics::EventCounter;
 use crate::kernel::keeper::{CommandRefused, KeeperCommand, KeeperEvent};
 use crate::kernel::monitor::{MonitorError, MonitorEvent};
 use crate::protocol::CheckName;
@@ -162,6 +163,8 @@ pub(super) fn agent(on_stop: OnStop) -> (RunningAgent<TestKeeper>, TestSignals, 
         hooks: hooks.board(),
         channel: channel.clone(),
         log: Arc::clone(&event_log),
+        counter: EventCounter::default(),
+        metrics_problem: watch::channel(None).1,
         lost,
         reported: 0.into(),
     };
@@ -197,6 +200,7 @@ pub(super) fn agent(on_stop: OnStop) -> (RunningAgent<TestKeeper>, TestSignals, 
             finish_writer,
             writer,
             serving: tokio::spawn(std::future::pending()),
+            monitoring: tokio::spawn(std::future::pending()),
         },
     };
     let outside = Outside {

@@ -23,6 +23,7 @@ use crate::protocol::{Input, RouterSpec};
 use crate::types::InterfaceName;
 use std::collections::BTreeSet;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,6 +50,8 @@ pub(crate) struct Reloader {
     pub(crate) node: watch::Sender<String>,
     /// The settings of the channel between nodes, which reads the key again at each reload.
     pub(crate) channel: watch::Sender<ChannelSettings>,
+    /// Where the endpoint for monitoring listens.
+    pub(crate) metrics: watch::Sender<Option<SocketAddr>>,
     /// The interfaces that the monitor watches.
     pub(crate) names: watch::Sender<BTreeSet<InterfaceName>>,
     /// The watched interfaces whose facts are known. The main thread adds each one when its facts
@@ -210,6 +213,10 @@ impl Reloader {
     fn carry_out(&mut self, config: Config) {
         let node = node_name(&config);
         self.node.send_replace(node.clone());
+        self.metrics.send_if_modified(|address| {
+            let before = std::mem::replace(address, config.agent.metrics);
+            before != config.agent.metrics
+        });
         let routing = self.hooks.apply(&config, &node);
         // If the protocol thread has ended, the agent ends as well.
         let _ = self.mail.send(ThreadRequest::RouteHooks(Box::new(routing)));

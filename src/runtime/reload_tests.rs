@@ -18,6 +18,7 @@ struct Outside {
     names: watch::Receiver<BTreeSet<InterfaceName>>,
     looked_at: watch::Sender<BTreeSet<InterfaceName>>,
     events: mpsc::Receiver<AgentEvent>,
+    metrics: watch::Receiver<Option<SocketAddr>>,
     requests: mpsc::Sender<ReloadRequest>,
     stop: oneshot::Sender<()>,
     task: tokio::task::JoinHandle<Reloaded>,
@@ -39,11 +40,13 @@ fn start(text: &str) -> Outside {
         HookOutlets { events: events_in.clone(), lost: Arc::clone(&lost), prepared: Arc::new(|_, _| {}) };
     let (_, node_names) = watch::channel(NodeNames::default());
     let hooks = Hooks::new(outlets, node_names);
+    let (metrics_in, metrics) = watch::channel(None);
     let reloader = Reloader {
         file: file.path().to_owned(),
         running: Arc::new(resolve(text, "test.toml").unwrap().config),
         node,
         channel: watch::Sender::new(ChannelSettings { node: "n1".to_owned(), key_file: None, port: 9651 }),
+        metrics: metrics_in,
         names: names_in,
         looked_at: looked_at.clone(),
         checks: Checks::new(reports),
@@ -56,7 +59,7 @@ fn start(text: &str) -> Outside {
     let (requests, requests_out) = mpsc::channel(8);
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(reloader.run(requests_out, stopped));
-    Outside { file, mailbox, names, looked_at, events, requests, stop, task }
+    Outside { file, mailbox, metrics, names, looked_at, events, requests, stop, task }
 }
 
 impl Outside {
@@ -123,6 +126,30 @@ async fn a_reload_is_carried_out_as_a_whole_and_told_with_the_number_of_changes(
     let event = outside.events.recv().await.unwrap();
     let reloaded = AgentEventKind::ConfigurationReloaded { by: "alice".to_owned(), changes: 2 };
     assert_eq!(event.kind, reloaded);
+}
+
+#[tokio::test]
+async fn the_endpoint_for_monitoring_follows_each_configuration_and_nothing_that_is_refused() {
+    let at = |address: &str| format!("[agent]\nmetrics = \"{address}\"\n{WEB}");
+    let mut outside = start(&at("127.0.0.1:9650"));
+    outside.look_at("eth0").await;
+    let _start = [outside.told().await, outside.told().await];
+    let told = |outside: &mut Outside| {
+        outside
+            .metrics
+            .has_changed()
+            .unwrap()
+            .then(|| outside.metrics.borrow_and_update().map(|at| at.port()))
+    };
+    assert_eq!(told(&mut outside), Some(Some(9650)));
+    outside.reload(&at("127.0.0.1:9651"), ReloadMode::DryRun).await;
+    outside.reload("[[virtual_router]]\n", ReloadMode::Apply).await;
+    outside.reload(&format!("{}priority = 90\n", at("127.0.0.1:9650")), ReloadMode::Apply).await;
+    assert_eq!(told(&mut outside), None);
+    outside.reload(&at("127.0.0.1:9651"), ReloadMode::Apply).await;
+    assert_eq!(told(&mut outside), Some(Some(9651)));
+    outside.reload(WEB, ReloadMode::Apply).await;
+    assert_eq!(told(&mut outside), Some(None));
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ fn name(name: &str) -> RouterName {
 }
 
 /// A node that serves `moodle-a`, for which `fe1` would take over, unless there is an obstacle.
-fn knowing(obstacle: Option<&str>) -> AgentSnapshot {
+pub fn knowing(obstacle: Option<&str>) -> AgentSnapshot {
     let why: Vec<_> = obstacle.map(|why| ("fe1".to_owned(), why.to_owned())).into_iter().collect();
     let redundancy = Redundancy {
         is_redundant: obstacle.is_none(),

@@ -1,9 +1,11 @@
-//! What monitoring systems and scripts ask: `vrrpctl health`, `is-active` and `wait`, and the plug-in
-//! for Icinga and Nagios, `config/check_vrrpd`.
+//! What monitoring systems and scripts ask: `vrrpctl health`, `is-active` and `wait`, the plug-in for
+//! Icinga and Nagios, `config/check_vrrpd`, and the endpoint for Prometheus.
 
 use super::nodes::{FOUND_OUT, knowing};
 use super::support::{Config, Daemon, Lab, SOON, wait_for, wait_some};
 use super::{Pair, web};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output};
 
 fn told(output: &Output) -> (i32, String) {
@@ -109,4 +111,53 @@ fn the_health_of_a_pair_knows_whether_the_other_node_would_take_over() {
     pair.fe0.terminate();
     wait_health(&pair.fe0, 3, "UNKNOWN: cannot reach vrrpd at ");
     assert_eq!(vrrpctl(&pair.fe0, &["is-active", "web"]), (3, String::new()));
+}
+
+/// The first line and the body of an answer over HTTP; `None`: nobody listens.
+fn fetch(daemon: &Daemon, port: u16, path: &str) -> Option<(String, String)> {
+    daemon.node().ns.enter(|| {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: fe0\r\n\r\n").ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        Some((head.lines().next()?.to_owned(), body.to_owned()))
+    })
+}
+
+#[test]
+fn an_endpoint_whose_address_is_taken_keeps_no_router_from_serving_and_a_reload_moves_it() {
+    let lab = Lab::new(&["fe0"]);
+    let node = lab.node("fe0");
+    let at = |port| Config::new().agent(&[("metrics", &format!("127.0.0.1:{port}"))]).with(&web(100));
+    let _taken = node.ns.enter(|| TcpListener::bind("127.0.0.1:9650").expect("a free port"));
+    let fe0 = Daemon::start(node, &at(9650));
+    fe0.wait_state("web", "active");
+    let warnings = |daemon: &Daemon| daemon.ctl(&["status"]).json["warnings"].clone();
+    wait_for(SOON, "the status has a warning", || warnings(&fe0)[0]["kind"] == "metrics");
+    let (code, line) = vrrpctl(&fe0, &["health"]);
+    assert!(code == 1 && line.contains("metrics are not served: cannot listen on 127.0.0.1:9650"), "{line}");
+
+    fe0.write_config(at(9651).text());
+    assert_eq!(fe0.ctl(&["reload"]).code, 0);
+    let (status, metrics) = wait_some(SOON, "it is served", || fetch(&fe0, 9651, "/metrics"));
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    let of_web = "name=\"web\",interface=\"eth0\",family=\"ipv4\",vrid=\"51\"";
+    for sample in [
+        format!("vrrpd_state{{{of_web},state=\"active\"}} 1"),
+        format!("vrrpd_transitions_total{{{of_web},to=\"active\",cause=\"active_down_timer\"}} 1"),
+        "vrrpd_log_lines_dropped_total 0".to_owned(),
+    ] {
+        assert!(metrics.lines().any(|line| line == sample), "no {sample} in\n{metrics}");
+    }
+    assert_eq!(
+        fetch(&fe0, 9651, "/health"),
+        Some(("HTTP/1.1 200 OK".to_owned(), "OK: web active\n".to_owned()))
+    );
+    assert_eq!(warnings(&fe0), serde_json::json!([]));
+    assert_eq!(fe0.counter("web", "ipv4", "active_transitions"), 1, "the router did not notice");
+
+    fe0.write_config(Config::of(&web(100)).text());
+    assert_eq!(fe0.ctl(&["reload"]).code, 0);
+    wait_for(SOON, "it is closed", || fetch(&fe0, 9651, "/metrics").is_none());
 }

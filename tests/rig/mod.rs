@@ -20,7 +20,7 @@ use vrrpd::channel::TakeOutcome;
 use vrrpd::config::HookKind;
 use vrrpd::config::plan::Plan;
 use vrrpd::config::{Resolved, report, resolve};
-use vrrpd::control::{Limits, Server};
+use vrrpd::control::{Limits, Server, SnapshotSource};
 use vrrpd::protocol::{
     ActiveRouter, AnnounceSpec, Answer, Cause, CheckName, CheckResult, ChecksumPolicy, Command, Counters,
     DemoteOutcome, Demotion, EventKind, Fault, Force, Health, InstanceResult, InstanceSnapshot, InstanceSpec,
@@ -298,6 +298,7 @@ pub fn published() -> AgentSnapshot {
         },
         hooks: [("moodle-a".parse().unwrap(), hooks())].into(),
         checks: checks(),
+        metrics_problem: None,
     }
 }
 
@@ -529,8 +530,9 @@ impl Running {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
+                let snapshots = SnapshotSource::start(daemon.requests.clone());
                 tokio::select! {
-                    ended = server.run(daemon) => ended.unwrap(),
+                    ended = server.run(daemon, snapshots) => ended.unwrap(),
                     () = agent.run(receiver) => (),
                     () = async {
                         while let Some(request) = asked.recv().await {

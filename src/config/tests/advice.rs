@@ -129,6 +129,23 @@ fn a_value_in_the_wrong_form_is_repeated_in_the_right_one() {
 }
 
 #[test]
+fn the_parts_of_an_endpoint_are_put_together() {
+    for (value, address) in [
+        ("9700", "127.0.0.1:9700"),
+        ("\":9700\"", "127.0.0.1:9700"),
+        ("\"localhost:9700\"", "127.0.0.1:9700"),
+        ("\"localhost\"", "127.0.0.1:9650"),
+        ("\"192.0.2.10\"", "192.0.2.10:9650"),
+        ("\"2001:db8::10\"", "[2001:db8::10]:9650"),
+        ("\"[2001:db8::10]\"", "[2001:db8::10]:9650"),
+        ("\"2001:db8::10:9700\"", "[2001:db8::10]:9700"),
+    ] {
+        let text = format!("[agent]\nmetrics = {value}\n{}", router_with(""));
+        obeyed(&text, &format!("write metrics = \"{address}\""));
+    }
+}
+
+#[test]
 fn no_example_stands_in_for_a_vrid() {
     for value in ["0", "300", "\"web\"", "true", "\"300\"", "-5"] {
         let found = errors(&instead_of("vrid", &format!("vrid = {value}")));
@@ -389,6 +406,10 @@ const WORDS: &[&str] = &[
     "192.0.2.50 192.0.2.50",
     "fe80::1",
     "fe80::1%eth0",
+    "9650",
+    "localhost:9650",
+    "127.0.0.1:9650",
+    "[::1]:0",
     "2001:db8::50/64",
     "/bin/true",
     "/bin/true -x 1",

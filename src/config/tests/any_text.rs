@@ -38,6 +38,7 @@ const KEYS: &[&str] = &[
     "realtime",
     "peer_key_file",
     "peer_port",
+    "metrics",
     "nonsense",
     "\"\\u001b\"",
 ];

@@ -81,7 +81,6 @@ fn features_of_later_versions_are_refused_with_an_explanation() {
         ("rules = [{ table = 100 }]", "rules"),
         ("track = [{ file = \"/run/weight\", weight = 1 }]", "file"),
         ("track = [{ process = \"haproxy\", min = 1 }]", "process"),
-        ("[agent]\nmetrics = \"127.0.0.1:9650\"", "metrics"),
         ("[[group]]\nname = \"frontend\"", "group"),
     ] {
         one(&router_with(keys), at, "is not supported by this version yet", "remove it");
@@ -104,6 +103,19 @@ fn the_path_of_the_key_is_absolute_and_the_port_is_one() {
     for port in ["0", "65536"] {
         one(&router_with(&format!("[agent]\npeer_port = {port}")), port, "1 to 65535", "peer_port =");
     }
+}
+
+#[test]
+fn the_endpoint_for_monitoring_has_an_address_and_a_port() {
+    for value in ["\"localhost:9650\"", "\"127.0.0.1\"", "\"127.0.0.1:0\"", "\"fe0:9650\"", "\"\""] {
+        one(
+            &router_with(&format!("[agent]\nmetrics = {value}")),
+            value,
+            "an address and a port",
+            "127.0.0.1:9650",
+        );
+    }
+    one(&router_with("[agent]\nmetrics = 9650"), "9650", "text in quotes", "127.0.0.1:9650");
 }
 
 #[test]

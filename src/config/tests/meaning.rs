@@ -19,7 +19,13 @@ fn ipv6(keys: &str) -> (Vec<String>, LinkLocalRule) {
 }
 
 fn agent_of(name: Option<&str>, realtime: Realtime) -> Agent {
-    Agent { node_name: name.map(str::to_owned), realtime, peer_key_file: None, peer_port: 9651 }
+    Agent {
+        node_name: name.map(str::to_owned),
+        realtime,
+        peer_key_file: None,
+        peer_port: 9651,
+        metrics: None,
+    }
 }
 
 #[test]
@@ -70,6 +76,7 @@ fn every_key_of_a_router_reaches_the_core() {
 #[test]
 fn the_agent_and_the_checks_are_taken_as_written() {
     let text = "[agent]\nnode_name = \"fe0\"\nrealtime = true\npeer_key_file = \"/etc/vrrpd/peer.key\"\npeer_port = 1\n\
+                metrics = \"[::1]:9650\"\n\
                 [[check]]\nname = \"nginx\"\ncommand = [\"/bin/true\", \"\", \"a b\"]\ninterval = \"500ms\"\n\
                 timeout = \"200ms\"\nrise = 1\nfall = 255\nuser = \"vrrpd-check\"\n\
                 [[check]]\nname = \"slow\"\ncommand = [\"/bin/true\"]\ninterval = \"1h\"\n\
@@ -82,6 +89,7 @@ fn the_agent_and_the_checks_are_taken_as_written() {
         Agent {
             peer_key_file: Some("/etc/vrrpd/peer.key".into()),
             peer_port: 1,
+            metrics: Some("[::1]:9650".parse().unwrap()),
             ..agent_of(Some("fe0"), Realtime::On)
         }
     );

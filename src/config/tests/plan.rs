@@ -169,6 +169,11 @@ fn a_plan_names_what_comes_and_goes_and_what_a_reload_cannot_do() {
             "node_name = \"fe0\"\npeer_key_file = \"/etc/vrrpd/peer.key\"\npeer_port = 9700",
             &["agent now, peer_key_file: none -> /etc/vrrpd/peer.key", "agent now, peer_port: 9651 -> 9700"],
         ),
+        (
+            "node_name = \"fe0\"",
+            "node_name = \"fe0\"\nmetrics = \"127.0.0.1:9650\"",
+            &["agent now, metrics: off -> 127.0.0.1:9650"],
+        ),
     ] {
         assert_eq!(told(&Plan::new(&good(BEFORE), &changed(from, to))), expected);
     }

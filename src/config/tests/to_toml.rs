@@ -13,6 +13,7 @@ node_name = "fe0"
 realtime = true
 peer_key_file = "/etc/vrrpd/peer.key"
 peer_port = 9700
+metrics = "[::1]:9650"
 
 [[check]]
 name = "nginx"

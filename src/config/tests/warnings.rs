@@ -55,8 +55,22 @@ fn what_is_probably_not_meant_is_said_once() {
             "\"3s\"",
             "longer than `interval`",
         ),
+        (
+            format!("[agent]\nmetrics = \"[::]:9650\"\n{}", router_with("")),
+            "\"[::]:9650\"",
+            "answers on every address",
+        ),
+        (
+            format!("[agent]\nmetrics = \"192.0.2.50:9650\"\n{}", router_with("")),
+            "\"192.0.2.50:9650\"",
+            "which a node has only while it serves",
+        ),
     ] {
         one(&text, at, message);
+    }
+    for address in ["127.0.0.1", "192.0.2.10", "[::1]"] {
+        let text = format!("[agent]\nmetrics = \"{address}:9650\"\n{}", router_with(""));
+        assert_eq!(warnings(&text), [], "{address}");
     }
     let (text, list) = v6(90);
     one(&text, &list, "91 IPv6 addresses need an MTU of 1504");

@@ -30,24 +30,28 @@ impl AgentSnapshot {
     }
 
     /// The warnings that are about no router.
-    pub(super) fn channel_warnings(&self) -> Vec<WarningDoc> {
+    pub(super) fn warnings_of_node(&self) -> Vec<WarningDoc> {
         let broken = match &self.channel.state {
             ChannelState::Broken(why) => Some(why.clone()),
             ChannelState::Off | ChannelState::On => None,
         };
         let problems = broken.into_iter().chain(self.channel.problems.iter().cloned());
-        let problems = problems.map(|why| WarningDoc {
-            kind: "channel".into(),
+        let problem = |kind: &'static str, message| WarningDoc {
+            kind: kind.into(),
             severity: Severity::Warning.as_str().into(),
             peer: None,
             peer_node: None,
             mac: None,
             since: self.wall_time(self.snapshot.at),
-            message: format!("the nodes cannot talk to one another: {why}"),
-        });
+            message,
+        };
+        let problems =
+            problems.map(|why| problem("channel", format!("the nodes cannot talk to one another: {why}")));
+        let metrics = self.metrics_problem.iter();
+        let metrics = metrics.map(|why| problem("metrics", format!("metrics are not served: {why}")));
         let differences = self.channel.view.differences.iter();
         let of_nodes = differences.filter(|standing| standing.router.is_none());
-        problems.chain(of_nodes.map(|standing| self.difference(standing))).collect()
+        problems.chain(metrics).chain(of_nodes.map(|standing| self.difference(standing))).collect()
     }
 
     /// The warnings about one router, from what other nodes say of it.

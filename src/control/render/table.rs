@@ -30,7 +30,7 @@ pub(super) const WIDEST: usize = 1000;
 /// How many lines a reason may take on a terminal.
 const LINES: usize = 3;
 
-const COLUMNS: usize = 9;
+pub(in crate::control) const COLUMNS: usize = 9;
 const TITLES: [&str; COLUMNS] =
     ["NAME", "INTERFACE", "VRID", "FAMILY", "STATE", "PRIORITY", "ACTIVE", "SINCE", "WHY"];
 const NAME: usize = 0;
@@ -45,7 +45,7 @@ const WHY: usize = 8;
 /// The columns that are left out on a narrow terminal, in this order.
 const DISPENSABLE: [usize; 5] = [INTERFACE, FAMILY, VRID, PRIORITY, SINCE];
 
-type TableRow = [String; COLUMNS];
+pub(in crate::control) type TableRow = [String; COLUMNS];
 
 /// The table of `status`.
 #[must_use]
@@ -73,6 +73,11 @@ pub fn status(document: &StatusDoc, width: Width) -> String {
     }
     text.push_str(&super::warnings::under_table(document, width));
     text
+}
+
+/// The titles and the rows of the table for programs, for a page that draws it in another way.
+pub(in crate::control) fn status_cells(document: &StatusDoc) -> ([&'static str; COLUMNS], Vec<TableRow>) {
+    (TITLES, document.virtual_routers.iter().map(|vr| cells(vr, document.time)).collect())
 }
 
 /// How long ago `since` was.

@@ -11,19 +11,24 @@ const INDENT: &str = "  ";
 /// that both families of a router have is printed once.
 #[must_use]
 pub(super) fn under_table(document: &StatusDoc, width: Width) -> String {
+    status_warnings(document).iter().map(|sentence| wrapped(&format!("! {sentence}"), width)).collect()
+}
+
+/// One sentence for each warning, with the name of the router or of the node before it.
+pub(in crate::control) fn status_warnings(document: &StatusDoc) -> Vec<String> {
     let mut said: Vec<String> = Vec::new();
     for router in &document.virtual_routers {
         for warning in &router.warnings {
-            let sentence = format!("! {}: {}", router.name, printable(&warning.message));
+            let sentence = format!("{}: {}", router.name, printable(&warning.message));
             if !said.contains(&sentence) {
                 said.push(sentence);
             }
         }
     }
     for warning in &document.warnings {
-        said.push(format!("! {}: {}", document.node, printable(&warning.message)));
+        said.push(format!("{}: {}", document.node, printable(&warning.message)));
     }
-    said.iter().map(|sentence| wrapped(sentence, width)).collect()
+    said
 }
 
 /// The same sentence without the name of the router.

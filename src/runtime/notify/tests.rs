@@ -170,6 +170,7 @@ fn give(request: Request) {
             hooks: BTreeMap::new(),
             checks: BTreeMap::new(),
             channel: crate::agent::ChannelStatus::default(),
+            metrics_problem: None,
         })
         .unwrap();
 }
