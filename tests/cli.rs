@@ -80,7 +80,7 @@ fn the_tip_about_an_option_that_there_is_not_is_right_or_is_not_given() {
     for (arguments, tip) in [
         (&["status", "--watch"][..], None),
         (&["show", "-x"], None),
-        (&["demote", "--now"], None),
+        (&["demote", "--zzz"], None),
         (&["status", "--jsn"], Some("'--json'")),
         (&["events", "--sinse", "5m"], Some("'--since'")),
         (&["stats"], Some("'status'")),

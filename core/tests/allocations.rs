@@ -60,6 +60,7 @@ fn node(routers: u8) -> (Node, MonoTime, Effects) {
         }],
         tracks: Vec::new(),
         announce: AnnounceSpec::default(),
+        drain: Duration::ZERO,
     };
     node.handle(now, Input::Link(interface(), Some(link)), &mut out);
     node.handle(now, Input::Configure((1..=routers).map(spec).collect()), &mut out);
@@ -81,11 +82,13 @@ fn tick(node: &mut Node, now: MonoTime, out: &mut Effects) -> usize {
     for at in 0..out.len() {
         match out[at] {
             Effect::Advertise { .. } => sent += 1,
-            Effect::HoldAddresses { key, epoch } => {
+            Effect::HoldAddresses { key, epoch, .. } => {
                 let held = HoldResult { key, epoch, outcome: Ok(()) };
                 node.handle(now, Input::AddressesHeld(held), out);
             }
             Effect::ReleaseAddresses { .. }
+            | Effect::DrainAddresses { .. }
+            | Effect::ResetConnections { .. }
             | Effect::Announce { .. }
             | Effect::WatchAnnouncements { .. }
             | Effect::IgnoreAnnouncements { .. }

@@ -131,7 +131,7 @@ _vrrpctl() {
             return 0
             ;;
         vrrpctl__subcmd__demote)
-            opts="-h --all --reason --for --last-resort --force --socket --json --help"
+            opts="-h --all --reason --for --last-resort --drain --no-wait --force --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -142,6 +142,10 @@ _vrrpctl() {
                     return 0
                     ;;
                 --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --drain)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

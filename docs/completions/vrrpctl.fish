@@ -48,9 +48,11 @@ complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand show" -l json -d 'Print 
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand show" -s h -l help -d 'Print help'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l reason -d 'Why: shown by status, show and events' -r
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l for -d 'How long, such as 90s, 30m or 1d12h; the demotion then ends by itself' -r
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l drain -d 'Keep open connections for so long, such as 90s, 10m or 1h, while the other node serves new ones; what is left then is reset (exit code 5). 0s: do not keep them. Default: as configured' -r
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l socket -d 'The daemon\'s control socket' -r -F
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l all -d 'All virtual routers of this node'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l last-resort -d 'Stay a Backup at priority 1: it serves if, and as long as, nobody else does'
+complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l no-wait -d 'Do not wait until the last open connection has ended'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l force -d 'Release the addresses even if nobody takes over: they are then served by nobody'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -l json -d 'Print JSON, for programs'
 complete -c vrrpctl -n "__fish_vrrpctl_using_subcommand demote" -s h -l help -d 'Print help (see more with \'--help\')'

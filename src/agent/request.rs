@@ -32,6 +32,13 @@ pub enum Request {
         /// The channel for the answer.
         reply: oneshot::Sender<CommandReply>,
     },
+    /// Asks whether the connections of a router could be left to the node that would take over.
+    DrainOutlook {
+        /// The router.
+        router: RouterName,
+        /// The channel for the answer: the name of that node, or why they could not.
+        reply: oneshot::Sender<Result<String, String>>,
+    },
     /// Asks the node that is Active to hand over to this one. The answer may take seconds.
     Take {
         /// The router.

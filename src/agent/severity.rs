@@ -3,7 +3,7 @@
 
 use super::event::{AgentEventKind, HookOutcome};
 use crate::channel::{ChannelEvent, SettingDifference};
-use crate::protocol::{Cause, CheckResult, EventKind, Fault, PeerWarning, StateName};
+use crate::protocol::{Cause, CheckResult, DrainEnd, EventKind, Fault, PeerWarning, StateName};
 use std::str::FromStr;
 
 /// How much an event matters. A greater value matters more.
@@ -93,6 +93,9 @@ impl Severity {
             | EventKind::PriorityChanged { .. }
             | EventKind::HandoverStarted(_)
             | EventKind::HandedOver { .. }
+            | EventKind::DrainBegun { .. }
+            | EventKind::DrainEnded { why: DrainEnd::Free | DrainEnd::ActiveAgain, .. }
+            | EventKind::DrainEnded { why: DrainEnd::Deadline, reset: Some(0), .. }
             | EventKind::Demoted { .. }
             | EventKind::Promoted
             | EventKind::DemotionExpired
@@ -115,6 +118,8 @@ impl Severity {
             // The demotion was refused, so this node goes on serving.
             | EventKind::NobodyTookOver { released: false, .. }
             | EventKind::SuccessorSilent
+            | EventKind::DrainEnded { why: DrainEnd::Deadline | DrainEnd::ForwardingLost, .. }
+            | EventKind::DrainRefused { .. }
             | EventKind::AddressesRestored { .. }
             | EventKind::AddressesRefused { .. }
             | EventKind::DualActive { .. }

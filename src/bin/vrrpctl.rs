@@ -1,10 +1,13 @@
 //! The program `vrrpctl`: reads its arguments, runs the command, and prints text or JSON.
 
+use jiff::Timestamp;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use vrrpd::cli::vrrpctl::{Cli, ControlCommand, Which};
 use vrrpd::cli::{self, style};
 use vrrpd::control::check::{Rigour, checked};
@@ -29,6 +32,9 @@ enum CommandFailure {
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
 }
+
+/// How often it is looked how far a drain is.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,17 +61,22 @@ fn run(cli: &Cli, output: OutputFormat) -> Result<ExitCode, CommandFailure> {
             output.print(&connect()?.show(name)?, render::show)?;
             Ok(Exit::Done.into())
         }
-        ControlCommand::Demote { which, reason, span, last_resort, force } => {
+        ControlCommand::Demote { which, reason, span, last_resort, force, drain, no_wait } => {
             let last_resort = if *last_resort { LastResort::Yes } else { LastResort::No };
             let force = if *force { Force::Yes } else { Force::No };
-            let order = DemoteRequest { reason, span: *span, last_resort, force };
+            let order = DemoteRequest { reason, span: *span, last_resort, force, drain: *drain };
             if output == OutputFormat::Text && io::stderr().is_terminal() {
                 tell_who_takes_over(&connect()?.status(None)?, which);
             }
+            let begun = wall();
             let document = connect()?.demote(&selection(which), &order, tell_that_it_waits)?;
             warn(document.warning.as_deref());
             output.print(&document, render::demote)?;
-            Ok(outcome(&document).into())
+            let exit = outcome(&document);
+            if *no_wait || !matches!(exit, Exit::Done) {
+                return Ok(exit.into());
+            }
+            Ok(drains_end(connect()?, which, begun, output)?.into())
         }
         ControlCommand::Promote { which } => {
             let document = connect()?.promote(&selection(which))?;
@@ -130,6 +141,50 @@ fn run(cli: &Cli, output: OutputFormat) -> Result<ExitCode, CommandFailure> {
             let rigour = if *strict { Rigour::Strict } else { Rigour::Usual };
             Ok(checked.exit(rigour).into())
         }
+    }
+}
+
+/// Waits until what drains has ended, and tells how far it is.
+fn drains_end(
+    mut client: Client,
+    which: &Which,
+    begun: Timestamp,
+    output: OutputFormat,
+) -> Result<Exit, CommandFailure> {
+    let selected = |name: &str| which.all || which.names.iter().any(|one| one == name);
+    let say = |text: &str| match output {
+        OutputFormat::Text => write(&terminal::lines(&format!("{text}\n"))).or_else(unless_the_reader_left),
+        // Whoever reads JSON has got its document, and gets the exit code.
+        OutputFormat::Json => Ok(()),
+    };
+    let mut said: BTreeMap<String, String> = BTreeMap::new();
+    let mut exit = Exit::Done;
+    loop {
+        let lines: BTreeMap<String, String> =
+            render::draining(&client.status(None)?, &selected).into_iter().collect();
+        for name in said.keys().filter(|name| !lines.contains_key(*name)).cloned().collect::<Vec<_>>() {
+            said.remove(&name);
+            let names = [name.clone()];
+            let wanted = EventSelection { last: 20, names: &names, severity: None, since: Some(begun) };
+            let (text, reset) = render::drained(&name, &client.events(&wanted)?.events);
+            say(&text)?;
+            if reset > 0 {
+                exit = Exit::TimedOut;
+            }
+        }
+        if lines.is_empty() {
+            return Ok(exit);
+        }
+        if said.is_empty() && io::stderr().is_terminal() {
+            eprintln!("Waiting for the open connections to end (Ctrl-C ends the waiting, and nothing else)…");
+        }
+        for (name, line) in lines {
+            if said.get(&name) != Some(&line) {
+                say(&line)?;
+                said.insert(name, line);
+            }
+        }
+        client.pause(LOOK_EVERY)?;
     }
 }
 

@@ -7,7 +7,7 @@ use crate::agent::Severity;
 use crate::config::parse_duration;
 use crate::control::check::DEFAULT_CONFIG;
 use crate::control::wait::WaitGoal;
-use crate::control::{DEFAULT_SOCKET, DEMOTION_SPAN};
+use crate::control::{DEFAULT_SOCKET, DEMOTION_SPAN, DRAIN_MOST};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
@@ -49,7 +49,9 @@ pub enum ControlCommand {
     /// Take virtual routers out of service on this node, until they are promoted
     ///
     /// Hands over, waits, and tells which router took over. If none does, this one stays Active and
-    /// the exit code is 4. A demotion survives restarts of the daemon and of the machine.
+    /// the exit code is 4. If open connections are kept (--drain, or drain in the configuration), waits
+    /// until the last of them has ended; Ctrl-C ends the waiting, and nothing else. A demotion survives
+    /// restarts of the daemon and of the machine.
     Demote {
         /// The virtual routers that the command is about.
         #[command(flatten)]
@@ -63,6 +65,15 @@ pub enum ControlCommand {
         /// Stay a Backup at priority 1: it serves if, and as long as, nobody else does
         #[arg(long)]
         last_resort: bool,
+        /// Keep open connections for so long, such as 90s, 10m or 1h, while the other node serves new
+        /// ones; what is left then is reset (exit code 5). 0s: do not keep them. Default: as configured
+        ///
+        /// For a router that drains already, this is counted from now.
+        #[arg(long, value_name = "DURATION", value_parser = drain_span)]
+        drain: Option<Duration>,
+        /// Do not wait until the last open connection has ended
+        #[arg(long)]
+        no_wait: bool,
         /// Release the addresses even if nobody takes over: they are then served by nobody
         #[arg(long, conflicts_with = "last_resort")]
         force: bool,
@@ -211,6 +222,12 @@ fn goal() -> impl TypedValueParser<Value = WaitGoal> {
 /// Parses how long a script waits.
 fn wait_span(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| format!("{error}; write it like 500ms, 30s or 5m"))
+}
+
+/// Parses how long open connections are kept.
+fn drain_span(text: &str) -> Result<Duration, String> {
+    let span = parse_duration(text).map_err(|error| format!("{error}; write it like 90s, 10m or 1h"))?;
+    if span <= DRAIN_MOST { Ok(span) } else { Err("it must be 24h at most".to_owned()) }
 }
 
 /// Parses how long a demotion lasts.

@@ -9,7 +9,9 @@ pub enum HookKind {
     BeforeActive,
     /// After a transition.
     OnTransition,
-    /// After the addresses are gone.
+    /// When other nodes serve the addresses, and open connections are still served here.
+    OnDrain,
+    /// After the addresses are gone, with all connections.
     AfterRelease,
 }
 
@@ -20,6 +22,7 @@ impl HookKind {
         match self {
             Self::BeforeActive => "before_active",
             Self::OnTransition => "on_transition",
+            Self::OnDrain => "on_drain",
             Self::AfterRelease => "after_release",
         }
     }

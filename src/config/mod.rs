@@ -162,7 +162,7 @@ impl RouterHooks {
     pub const fn timeout_of(&self, hook: HookKind) -> Duration {
         match hook {
             HookKind::BeforeActive => self.before_active_timeout,
-            HookKind::OnTransition | HookKind::AfterRelease => self.timeout,
+            HookKind::OnTransition | HookKind::OnDrain | HookKind::AfterRelease => self.timeout,
         }
     }
 }

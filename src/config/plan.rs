@@ -205,6 +205,7 @@ fn router_changes(old: &RouterSpec, new: &RouterSpec) -> Vec<Change> {
         instances,
         tracks,
         announce,
+        drain,
     } = new;
     let AnnounceSpec { repeat, delay, refresh } = announce;
     let source = |address: Option<std::net::IpAddr>| {
@@ -226,6 +227,7 @@ fn router_changes(old: &RouterSpec, new: &RouterSpec) -> Vec<Change> {
         value("preempt_delay", written(old.preempt_delay), written(*preempt_delay)),
         value("source_address", source(old.source_address), source(*source_address)),
         value("checksum", checksum_text(old.checksum), checksum_text(*checksum)),
+        value("drain", written(old.drain), written(*drain)),
         list("track", &tracked(&old.tracks), &tracked(tracks)),
         value("announce.repeat", before.repeat, repeat),
         value("announce.delay", written(before.delay), written(*delay)),
@@ -243,7 +245,7 @@ fn hook_changes(old: Option<&RouterHooks>, new: Option<&RouterHooks>) -> Vec<Cha
         let command = hooks.and_then(|hooks| hooks.commands.get(&kind));
         command.map_or_else(|| "none".to_owned(), |command| command.join(" "))
     };
-    let kinds = [HookKind::BeforeActive, HookKind::OnTransition, HookKind::AfterRelease];
+    let kinds = [HookKind::BeforeActive, HookKind::OnTransition, HookKind::OnDrain, HookKind::AfterRelease];
     let mut changes: Vec<_> = kinds
         .into_iter()
         .filter_map(|kind| value(kind.as_str(), command(old, kind), command(new, kind)))

@@ -74,6 +74,7 @@ pub(super) struct RouterKeys {
     pub(super) down_adverts: Key<NonZeroU8>,
     pub(super) preempt: Key<Preempt>,
     pub(super) preempt_delay: Key<Duration>,
+    pub(super) drain: Key<Duration>,
     pub(super) source_address: Key<IpAddr>,
     pub(super) checksum: Key<ChecksumPolicy>,
     pub(super) tracks: Key<Vec<RawTrack>>,
@@ -89,6 +90,7 @@ pub(super) struct RouterKeys {
 pub(super) struct HookKeys {
     pub(super) before_active: Key<Vec<String>>,
     pub(super) on_transition: Key<Vec<String>>,
+    pub(super) on_drain: Key<Vec<String>>,
     pub(super) after_release: Key<Vec<String>>,
     pub(super) timeout: Key<Duration>,
     pub(super) before_active_timeout: Key<Duration>,
@@ -192,6 +194,7 @@ fn router_keys(table: &Option<Table<'_>>, announce: &'static Schema, p: &mut Pro
         preempt_delay: maybe(table, "preempt_delay", p, |i, p| {
             value::duration(i, Duration::ZERO..=HOUR, "30s", p)
         }),
+        drain: maybe(table, "drain", p, |i, p| value::duration(i, Duration::ZERO..=DAY, "10m", p)),
         source_address: maybe(table, "source_address", p, value::source_address),
         checksum: maybe(table, "checksum", p, value::checksum),
         tracks: maybe(table, "track", p, tracks),
@@ -207,6 +210,7 @@ fn hook_keys(table: &Option<Table<'_>>, p: &mut Problems) -> HookKeys {
     HookKeys {
         before_active: maybe(table, "before_active", p, value::optional_command),
         on_transition: maybe(table, "on_transition", p, value::optional_command),
+        on_drain: maybe(table, "on_drain", p, value::optional_command),
         after_release: maybe(table, "after_release", p, value::optional_command),
         timeout: maybe(table, "hook_timeout", p, |i, p| value::duration(i, shortest..=HOUR, "10s", p)),
         before_active_timeout: maybe(table, "before_active_timeout", p, |i, p| {

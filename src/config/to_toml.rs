@@ -125,6 +125,7 @@ fn router(spec: &RouterSpec, hooks: Option<&RouterHooks>) -> TomlTable {
         instances,
         tracks,
         announce: _,
+        drain,
     } = spec;
     let excluded = instances.iter().flat_map(|InstanceSpec { excluded, .. }| excluded);
     let table = TomlTable::new(&ROUTER)
@@ -135,6 +136,7 @@ fn router(spec: &RouterSpec, hooks: Option<&RouterHooks>) -> TomlTable {
         .set_other("advertise_interval", interval.period(), AdverInterval::default().period(), duration)
         .set_other("down_adverts", *down_adverts, RouterSpec::DEFAULT_DOWN_ADVERTS, |n| i64::from(n.get()))
         .set_other("preempt_delay", *preempt_delay, Duration::ZERO, duration)
+        .set_other("drain", *drain, Duration::ZERO, duration)
         .set_some("source_address", source_address.map(|address| address.to_string()))
         .set_other("checksum", *checksum, ChecksumPolicy::default(), value::checksum_text)
         .set_other("track", tracks.iter().map(track).collect(), Vec::new(), Value::Array);

@@ -160,6 +160,8 @@ pub struct DemoteRequest<'a> {
     pub last_resort: LastResort,
     /// Whether to release addresses that no other router takes over.
     pub force: Force,
+    /// How long open connections are kept; `None`: as the router is configured.
+    pub drain: Option<Duration>,
 }
 
 /// The events that an operator wants to see.
@@ -236,13 +238,17 @@ impl Client {
         order: &DemoteRequest<'_>,
         waiting: impl FnOnce(),
     ) -> Result<DemoteDoc, ClientError> {
-        let DemoteRequest { reason, span, last_resort, force } = *order;
-        let span = span.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
+        let DemoteRequest { reason, span, last_resort, force, drain } = *order;
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let (span, drain) = (span.map(millis), drain.map(millis));
         let mut parameters = selected(selection);
         parameters.insert("reason".to_owned(), reason.into());
         parameters.insert("for_ms".to_owned(), span.into());
         parameters.insert("last_resort".to_owned(), (last_resort == LastResort::Yes).into());
         parameters.insert("force".to_owned(), (force == Force::Yes).into());
+        if drain.is_some() {
+            parameters.insert("drain_ms".to_owned(), drain.into());
+        }
         self.send("Demote", Value::Object(parameters), Replies::One)?;
         let reply = match self.reply(PROMPT) {
             Err(ClientError::TimedOut { .. }) => {
@@ -340,7 +346,10 @@ impl Client {
     }
 
     /// Lets time pass, and notices at once that the daemon ends.
-    fn pause(&mut self, span: Duration) -> Result<(), ClientError> {
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn pause(&mut self, span: Duration) -> Result<(), ClientError> {
         match self.reply(span) {
             Err(ClientError::TimedOut { .. }) => Ok(()),
             Err(error) => Err(error),

@@ -21,12 +21,16 @@ use crate::words::{self, EventDoc, Stamp, checksum, millis};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use std::net::IpAddr;
+use std::time::Duration;
 
+mod drains;
 mod nodes;
 mod outlook;
 mod tracks;
 mod why;
 
+#[cfg(any(test, feature = "schema"))]
+pub(super) use drains::WAYS;
 #[cfg(any(test, feature = "schema"))]
 pub(super) use nodes::PRESENCES;
 #[cfg(any(test, feature = "schema"))]
@@ -58,7 +62,7 @@ impl AgentSnapshot {
             time: Stamp(self.wall),
             virtual_routers: routers.into_iter().flat_map(of).collect(),
             nodes: self.nodes(),
-            warnings: self.warnings_of_node(),
+            warnings: self.warnings_of_node().into_iter().chain(self.drain_warnings()).collect(),
         }
     }
 
@@ -106,6 +110,9 @@ impl AgentSnapshot {
             handing_over: router.handing_over,
             redundant: self.redundancy(router).map(|redundancy| redundancy.is_redundant),
             standbys: self.standbys(router),
+            drain_partners: self.drain_partners(instance),
+            draining: self.draining(instance),
+            forwarding: self.forwarding(instance),
             warnings: self.warnings(router, instance),
             counters: counters(&instance.counters),
         }
@@ -197,6 +204,7 @@ pub(super) fn demote_result(
         name: result.name.to_string().into(),
         family: result.family.as_str().into(),
         outcome: demote_outcome(&result.outcome).into(),
+        refusal: None,
         taken_over_by,
         taken_over_by_node: taken_over_by.and_then(|taker| published.name_of(taker)),
         handover_ms: handover.map(millis),
@@ -210,6 +218,18 @@ pub(super) fn demote_result(
         }),
         addresses: before.map(|router| addresses(&router.spec, result.family).0).unwrap_or_default(),
     }
+}
+
+/// A demotion that is refused before anything moves.
+pub(super) fn refused_demotion(
+    published: &AgentSnapshot,
+    router: &RouterSnapshot,
+    family: Family,
+    why: &str,
+) -> DemoteResultDoc {
+    let (name, outcome) = (router.spec.name.clone(), DemoteOutcome::Refused { after: Duration::ZERO });
+    let result = demote_result(published, &InstanceResult { name, family, outcome }, Some(router));
+    DemoteResultDoc { refusal: Some(why.to_owned()), waited_ms: None, ..result }
 }
 
 fn priority(router: &RouterSnapshot) -> PriorityDoc {

@@ -77,6 +77,46 @@ pub struct StandbyDoc {
     pub age_ms: f64,
 }
 
+/// Connections that this node still serves although another node has the addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+pub struct DrainingDoc {
+    /// The time at which the other node took over; after a restart of vrrpd, the time of the
+    /// restart.
+    pub since: Stamp,
+    /// The time at which connections that are left then are reset.
+    pub until: Stamp,
+    /// How many connections are left; null: they were not counted yet.
+    pub left: Option<u32>,
+    /// The time since which the oldest of them has been known; null: none is left.
+    pub oldest: Option<Stamp>,
+    /// The address of the node that serves now; null: it is not known yet.
+    pub to: Option<IpAddr>,
+    /// The name of that node; null: it is not known.
+    pub to_node: Option<String>,
+    /// How their packets get here: `link`.
+    pub via: Word,
+}
+
+/// Packets that this node passes on to one that drains.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+pub struct ForwardingDoc {
+    /// The name of the node that drains.
+    #[serde(rename = "for")]
+    pub leaver: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// How many connections it has left, as it says.
+    pub connections: u32,
+    /// How many of its connections this node knows, with those that are about to end.
+    pub listed: u32,
+    /// How many packets were passed on since this node took over.
+    pub packets: u64,
+    /// The time at which connections that are left then are reset.
+    pub until: Stamp,
+}
+
 /// One family of one router, in brief.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
@@ -119,6 +159,17 @@ pub struct VirtualRouterDoc {
     /// The other nodes that have the router, those that would take over first.
     #[serde(default)]
     pub standbys: Vec<StandbyDoc>,
+    /// The nodes to which open connections could be left: they would pass on the packets, and the way
+    /// from them was tried.
+    #[serde(default)]
+    pub drain_partners: Vec<String>,
+    /// Connections that are served on although another node has the addresses; null: there is no
+    /// such thing.
+    #[serde(default)]
+    pub draining: Option<DrainingDoc>,
+    /// The nodes that drain, and whose packets this node passes on to them.
+    #[serde(default)]
+    pub forwarding: Vec<ForwardingDoc>,
     /// The warnings about other routers and about this node, and whether no router serves. The
     /// worst comes first.
     #[serde(default)]
@@ -133,8 +184,9 @@ pub struct VirtualRouterDoc {
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct WarningDoc {
     /// The kind of the warning: `nobody_serves`; `not_redundant` or `setting_differs`, from what the
-    /// nodes tell one another; `channel` if they cannot; `metrics` if the endpoint for monitoring cannot
-    /// listen; of this node `foreign_addresses`, `mtu_too_small`,
+    /// nodes tell one another; `channel` if they cannot; `draining` if open connections cannot be kept
+    /// or passed on; `metrics` if the endpoint for monitoring cannot listen; of this node
+    /// `foreign_addresses`, `mtu_too_small`,
     /// `source_of_own_connections` or `not_sent`; of another router one of the names of `suspicion`
     /// of an event.
     pub kind: Word,
@@ -340,7 +392,8 @@ pub struct CheckRunDoc {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct HookDoc {
-    /// The moment at which the command is run: `before_active`, `on_transition` or `after_release`.
+    /// The moment at which the command is run: `before_active`, `on_transition`,
+    /// `on_drain` or `after_release`.
     pub hook: Word,
     /// The program and its arguments.
     pub command: Vec<String>,
@@ -490,9 +543,12 @@ pub struct DemoteResultDoc {
     pub family: Word,
     /// The outcome. `handed_over`: another router serves. `was_backup`: this node did not serve.
     /// `already_demoted`: nothing changed. `refused`: nobody took over and this node is still
-    /// Active (exit code 4). `last_resort`: nobody took over and this node still serves, at
+    /// Active, or `refusal` says why nothing was tried (exit code 4). `last_resort`: nobody took over and this node still serves, at
     /// priority 1. `forced`: nobody took over and the addresses were released.
     pub outcome: Word,
+    /// Why it was refused before anything moved; null: it was tried, or was not refused.
+    #[serde(default)]
+    pub refusal: Option<String>,
     /// The router that serves now; null unless `handed_over`.
     pub taken_over_by: Option<IpAddr>,
     /// The name of the node that serves now; null: it is not known.

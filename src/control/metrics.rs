@@ -4,14 +4,14 @@
 //! It runs on the main thread, and answers from the same snapshots as the control socket. It only
 //! reads: nothing that is sent to it changes anything.
 
-mod answers;
 mod endpoint;
 mod event_counts;
 mod exposition;
 mod families;
 mod http;
+mod responder;
 mod status_page;
 
-pub use answers::{LogLinesDropped, MetricsSources};
 pub use endpoint::{EndpointLimits, MetricsEndpoint};
 pub use event_counts::EventCounter;
+pub use responder::{LogLinesDropped, MetricsSources};

@@ -27,7 +27,7 @@ mod varlink;
 pub mod wait;
 
 pub use server::{Limits, Server};
-pub use service::{DEMOTION_SPAN, INTERFACE_DESCRIPTION};
+pub use service::{DEMOTION_SPAN, DRAIN_MOST, INTERFACE_DESCRIPTION};
 pub use snapshot_broker::SnapshotSource;
 pub use socket::{BindError, DEFAULT_SOCKET, GROUP, Vacancy, vacancy};
 pub use varlink::{FrameBuffer, FrameTooLong};

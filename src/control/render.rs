@@ -20,7 +20,7 @@ use super::message::{
     DemoteDoc, DemoteResultDoc, DemotedDoc, EventsDoc, HealthDoc, LastHeardDoc, PromoteDoc, PromoteResultDoc,
     StandbyDoc, StatusDoc, TakeDoc,
 };
-use crate::words::{self, NamedNode, span};
+use crate::words::{self, EventDoc, NamedNode, Stamp, span};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -215,9 +215,71 @@ fn demoted(families: &[DemoteResultDoc], document: &DemoteDoc) -> String {
     }
 }
 
+/// The lines about drains that are under way, one for each router of a status that drains.
+#[must_use]
+pub fn draining(document: &StatusDoc, selected: &dyn Fn(&str) -> bool) -> Vec<(String, String)> {
+    let mut lines = Vec::new();
+    for router in document.virtual_routers.chunk_by(|a, b| a.name == b.name) {
+        let drains: Vec<_> = router.iter().filter_map(|family| family.draining.as_ref()).collect();
+        let (Some(first), Some(name)) = (drains.first(), router.first().map(|one| &one.name)) else {
+            continue;
+        };
+        if !selected(name) {
+            continue;
+        }
+        let until = drains.iter().map(|drain| drain.until.0).max().unwrap_or(first.until.0);
+        let until = words::until(&Stamp(until).to_string(), document.time.0);
+        let left: Option<u32> = drains.iter().map(|drain| drain.left).sum();
+        let left = match left {
+            Some(1) => "1 connection left".to_owned(),
+            Some(left) => format!("{left} connections left"),
+            None => "open connections are kept".to_owned(),
+        };
+        lines.push((name.to_string(), format!("{name}: {left}, until {until}.")));
+    }
+    lines
+}
+
+/// How the drains of a router ended, from its events: a sentence, and how many connections were
+/// reset.
+#[must_use]
+pub fn drained(name: &str, events: &[EventDoc]) -> (String, u64) {
+    let ends: Vec<&EventDoc> = events
+        .iter()
+        .filter(|event| {
+            ["drained", "drain_expired", "drain_lost", "drain_taken_back"].contains(&&*event.kind)
+        })
+        .collect();
+    let reset: u64 = ends.iter().map(|event| event.details.reset.unwrap_or(1)).sum();
+    let lasted = ends.iter().filter_map(|event| event.details.lasted_ms).fold(0.0, f64::max);
+    let after = span(millis(lasted));
+    let is = |kind: &str| ends.iter().any(|event| event.kind == kind);
+    let text = if is("drain_taken_back") {
+        format!("{name}: served here again after {after}, with the connections that were kept.")
+    } else if reset == 0 {
+        format!("{name}: free after {after}.")
+    } else {
+        let connections = if reset == 1 { "1 connection".to_owned() } else { format!("{reset} connections") };
+        let why = if is("drain_lost") {
+            "because the node that took over does not pass on their packets"
+        } else {
+            "at the deadline"
+        };
+        format!("{name}: free after {after}; {connections} reset {why}.")
+    };
+    (text, reset)
+}
+
 /// The sentence about a refused demotion. It says what to look at, and that `--force` costs the
 /// service.
 fn refused(families: &[DemoteResultDoc]) -> String {
+    if let Some(why) = families.iter().find_map(|family| family.refusal.as_ref()) {
+        return format!(
+            "NOT demoted, and nothing was moved: open connections would be cut: {}. (--drain 0s demotes without \
+             keeping them.)",
+            printable(why)
+        );
+    }
     let waited = waited(families);
     let heard =
         families.iter().filter_map(|family| family.last_heard.as_ref()).max_by_key(|heard| heard.time);

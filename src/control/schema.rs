@@ -8,7 +8,7 @@
 use super::client::{ERROR_KINDS, LOCAL_ERROR};
 use super::document::{
     CHECKSUM_POLICIES, DEMOTE_OUTCOMES, HEALTHS, LINK_LOCAL_RULES, PRESENCES, PROMOTE_OUTCOMES, ROLES,
-    TAKE_OUTCOMES, WATCHED_KINDS,
+    TAKE_OUTCOMES, WATCHED_KINDS, WAYS,
 };
 use super::health::HEALTH_LEVELS;
 use super::message::{
@@ -129,7 +129,7 @@ fn refinements() -> Vec<(&'static str, &'static [&'static str], Value)> {
     let families = every!(Family: Ipv4, Ipv6).map(Family::as_str);
     let states = every!(StateName: Initialize, Backup, Active).map(StateName::as_str);
     let checksums = every!(ChecksumFlavour: Rfc9568, Rfc5798).map(words::checksum);
-    let hooks = every!(HookKind: BeforeActive, OnTransition, AfterRelease).map(HookKind::as_str);
+    let hooks = every!(HookKind: BeforeActive, OnTransition, OnDrain, AfterRelease).map(HookKind::as_str);
     let results = every!(CheckResult: Passing, Failing).map(words::check_result);
     let severities = every!(Severity: Info, Warning, Error).map(Severity::as_str);
     // What is only worth telling is an event and not a warning.
@@ -203,6 +203,7 @@ fn refinements() -> Vec<(&'static str, &'static [&'static str], Value)> {
         ("DemoteResultDoc", &["outcome"], word(DEMOTE_OUTCOMES)),
         ("PromoteResultDoc", &["outcome"], word(PROMOTE_OUTCOMES)),
         ("NodeDoc", &["presence"], word(PRESENCES)),
+        ("DrainingDoc", &["via"], word(WAYS)),
         ("TakeDoc", &["outcome"], word(TAKE_OUTCOMES)),
         ("PlannedRouterDoc", &["action"], word(ROUTER_ACTIONS)),
         ("PlannedCheckDoc", &["action"], word(CHECK_ACTIONS)),

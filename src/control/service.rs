@@ -4,8 +4,10 @@
 
 use super::call::{CallArguments, CallError, Caller};
 use super::change_log::{ChangeLog, LogDecision};
-use super::document::{PromoteOutcome, demote_result, demoted, promote_outcome, take_document};
-use super::message::{DemoteDoc, EventsDoc, PromoteDoc, PromoteResultDoc, VERSION};
+use super::document::{
+    PromoteOutcome, demote_result, demoted, promote_outcome, refused_demotion, take_document,
+};
+use super::message::{DemoteDoc, DemoteResultDoc, EventsDoc, PromoteDoc, PromoteResultDoc, VERSION};
 use super::server::Limits;
 use super::snapshot_broker::{Gone, SnapshotSource};
 use super::varlink::{Call, Continues, encode_reply};
@@ -15,7 +17,9 @@ use crate::agent::{
 };
 use crate::channel::TakeOutcome;
 use crate::kernel::blocking;
-use crate::protocol::{Answer, Command, Demotion, Force, InstanceResult, LastResort, RouterSnapshot, Until};
+use crate::protocol::{
+    Answer, Command, Demotion, Force, InstanceResult, LastResort, RouterSnapshot, StateName, Until,
+};
 use crate::types::RouterName;
 use crate::words::{EventDoc, Stamp};
 use jiff::Timestamp;
@@ -38,6 +42,9 @@ const EVENTS_SHOWN: usize = 10;
 const EVENTS_DEFAULT: usize = 20;
 
 /// The span of a demotion that has an end; a longer demotion has none.
+/// The longest time for which open connections can be kept.
+pub const DRAIN_MOST: Duration = Duration::from_secs(86_400);
+/// How long a demotion can last.
 pub const DEMOTION_SPAN: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 3600);
 
@@ -176,13 +183,14 @@ impl Service {
 
     async fn demote(&self, mut arguments: CallArguments, caller: Caller) -> Result<Vec<u8>, CallError> {
         let order = DemoteArguments::take(&mut arguments)?;
-        let force = order.force;
+        let (force, drain) = (order.force, order.drain);
         let (published, routers) = self.selected(arguments).await?;
         let by = operator(caller).await;
         match self.change_log.record(caller.uid) {
             LogDecision::Write => {
                 let Caller { uid, pid } = caller;
-                let DemoteArguments { reason, span, last_resort, force } = &order;
+                let DemoteArguments { reason, span, last_resort, force, drain } = &order;
+                let drain = drain.map(tracing::field::debug);
                 let reason = (!reason.is_empty()).then_some(reason);
                 let span = span.map(tracing::field::debug);
                 let last_resort = (*last_resort == LastResort::Yes).then_some("yes");
@@ -197,13 +205,20 @@ impl Service {
                     r#for = span,
                     last_resort,
                     force,
+                    drain,
                     "asked to demote"
                 );
             }
             LogDecision::Count => {}
         }
         let demotion = order.demotion(&published, by)?;
-        let command = |router| Command::Demote { router, demotion: demotion.clone(), force };
+        // What the operator asks for is promised to the clients: it is refused before anything moves.
+        let is_demanded = drain.is_some_and(|drain| !drain.is_zero()) && force == Force::No;
+        let refused = if is_demanded { self.cannot_drain(&published, &routers).await? } else { Vec::new() };
+        if !refused.is_empty() {
+            return Ok(encode_reply(&demote_document(&published, &demotion, None, refused), Continues::No));
+        }
+        let command = |router| Command::Demote { router, demotion: demotion.clone(), force, drain };
         let (mut results, mut unsaved) = (Vec::new(), None);
         for CommandReply { answer, saved } in self.command_all(routers.into_iter().map(command)).await? {
             unsaved = unsaved.or(saved.err());
@@ -219,20 +234,43 @@ impl Service {
                 Answer::Promoted { .. } => unreachable!("a demotion is answered as one"),
             }
         }
-        let warning = unsaved.as_ref().map(|why| {
-            format!(
-                "this demotion is not saved: it will be forgotten when vrrpd or the machine restarts ({why})"
-            )
-        });
-        let document = DemoteDoc {
-            version: VERSION,
-            node: published.node.clone(),
-            demotion: demoted(&demotion),
-            persisted: unsaved.is_none(),
-            warning,
-            results,
-        };
+        let document = demote_document(&published, &demotion, unsaved.as_deref(), results);
         Ok(encode_reply(&document, Continues::No))
+    }
+
+    /// If the connections of one of these routers could not be left to the node that would take over,
+    /// the refusal of all of them.
+    async fn cannot_drain(
+        &self,
+        published: &AgentSnapshot,
+        routers: &[RouterName],
+    ) -> Result<Vec<DemoteResultDoc>, CallError> {
+        let mut outlooks = Vec::new();
+        for name in routers {
+            let router = known(published, name.as_str())?;
+            if router.instances.iter().any(|instance| instance.state == StateName::Active) {
+                if router.spec.drain.is_zero() {
+                    let why = "it keeps no connections: write drain = \"10m\" for it on all nodes";
+                    outlooks.push((router, Some(why.to_owned())));
+                    continue;
+                }
+                let (reply, outlook) = oneshot::channel();
+                let request = Request::DrainOutlook { router: name.clone(), reply };
+                self.daemon.requests.send(request).await.map_err(|_| CallError::Stopping)?;
+                outlooks.push((router, outlook.await.map_err(|_| CallError::Stopping)?.err()));
+            }
+        }
+        let Some(first) = outlooks.iter().find(|(_, why)| why.is_some()).map(|(router, _)| &router.spec.name)
+        else {
+            return Ok(Vec::new());
+        };
+        let others = format!("nothing was moved, because the connections of {first} cannot be kept");
+        let refusal = |(router, why): &(&RouterSnapshot, Option<String>)| {
+            let why = why.clone().unwrap_or_else(|| others.clone());
+            let families = router.instances.iter().map(|instance| instance.key.family);
+            families.map(|family| refused_demotion(published, router, family, &why)).collect::<Vec<_>>()
+        };
+        Ok(outlooks.iter().flat_map(refusal).collect())
     }
 
     async fn promote(&self, arguments: CallArguments, caller: Caller) -> Result<Vec<u8>, CallError> {
@@ -418,6 +456,27 @@ struct DemoteArguments {
     span: Option<Duration>,
     last_resort: LastResort,
     force: Force,
+    drain: Option<Duration>,
+}
+
+/// The answer to a demotion. `unsaved`: why it is not on the disk.
+fn demote_document(
+    published: &AgentSnapshot,
+    demotion: &Demotion,
+    unsaved: Option<&str>,
+    results: Vec<DemoteResultDoc>,
+) -> DemoteDoc {
+    let warning = unsaved.map(|why| {
+        format!("this demotion is not saved: it will be forgotten when vrrpd or the machine restarts ({why})")
+    });
+    DemoteDoc {
+        version: VERSION,
+        node: published.node.clone(),
+        demotion: demoted(demotion),
+        persisted: unsaved.is_none(),
+        warning,
+        results,
+    }
 }
 
 impl DemoteArguments {
@@ -438,12 +497,16 @@ impl DemoteArguments {
         if (last_resort, force) == (LastResort::Yes, Force::Yes) {
             return invalid("force");
         }
-        Ok(Self { reason, span, last_resort, force })
+        let drain = arguments.take("drain_ms")?.map(Duration::from_millis);
+        if drain.is_some_and(|drain| drain > DRAIN_MOST) {
+            return invalid("drain_ms");
+        }
+        Ok(Self { reason, span, last_resort, force, drain })
     }
 
     /// Builds the demotion. Its end is known on both clocks, from one reading of both.
     fn demotion(self, published: &AgentSnapshot, by: String) -> Result<Demotion, CallError> {
-        let Self { reason, span, last_resort, force: _ } = self;
+        let Self { reason, span, last_resort, force: _, drain: _ } = self;
         let at_wall = |span| {
             published.wall.checked_add(span).map_err(|_| CallError::InvalidParameter("for_ms".to_owned()))
         };

@@ -8,6 +8,7 @@
 use super::DaemonSettings;
 use super::dispatcher::Dispatcher;
 use super::error::{PROTOCOL, RunError, system};
+use super::resume::{ResumedDrain, resumed};
 use super::run::{Inbox, RunningAgent, Tasks};
 use super::signals::ProcessSignals;
 use super::stop::StopParts;
@@ -19,18 +20,22 @@ use crate::control::metrics::{
 };
 use crate::control::{Limits, Server, SnapshotSource};
 use crate::kernel::capabilities::{self, Powers};
-use crate::kernel::keeper::{AddressKeeper, KeeperEvent, KeeperFunctions, arp_table_writer, frame_announcer};
+use crate::kernel::keeper::{
+    AddressKeeper, KeeperCommand, KeeperEvent, KeeperFunctions, arp_table_writer, frame_announcer,
+};
 use crate::kernel::monitor::{Monitor, RECEIVE_BUFFER};
 use crate::kernel::namespace_lock::{NamespaceLock, NamespaceLockError};
+use crate::kernel::netlink::Netlink;
 use crate::kernel::realtime;
 use crate::kernel::sysctl::{arp, promote_secondaries};
-use crate::protocol::{HoldResult, Input};
+use crate::protocol::{DrainResult, HoldResult, Input};
 use crate::runtime::channel::{ChannelHandle, ChannelOutlets, ChannelSettings};
 use crate::runtime::clock;
+use crate::runtime::draining::{DrainQueues, ForwarderHandle};
 use crate::runtime::hooks::{self, Hooks, SharedRoutes};
 use crate::runtime::notify::Notifier;
 use crate::runtime::protocol_thread::mailbox::{Mailbox, Sender, ThreadRequest};
-use crate::runtime::protocol_thread::{ProtocolThread, ThreadOutlets};
+use crate::runtime::protocol_thread::{OUTLIVES, ProtocolThread, ThreadOutlets};
 use crate::runtime::reload::{RELOADS, Reloader, node_name};
 use crate::runtime::state::{DemotionWriter, Moment, Recalled, Store};
 use crate::runtime::trackers::Checks;
@@ -148,13 +153,22 @@ pub(super) fn start(opened: OpenedAgent) -> Result<StartedAgent, RunError> {
         prepared: prepared_by(mail.clone()),
     };
     let hooks = Hooks::new(outlets, node_names.clone());
-    let keeper = AddressKeeper::spawn(functions(mail.clone(), notices_in, hooks.shared_routes()))?;
+    let drains = earlier_drains(&config, &mail);
+    let functions = functions(mail.clone(), notices_in, hooks.shared_routes());
+    let keeper = AddressKeeper::spawn_knowing(drains, functions)?;
     let keeper = Arc::new(keeper);
 
     let (stopped_in, stopped) = oneshot::channel();
     let (to_writer, messages) = mpsc::channel(WRITER_QUEUE);
-    let outlets =
-        ThreadOutlets { events: events_in.clone(), lost: Arc::clone(&lost), to_writer, stopped: stopped_in };
+    let forwarder = ForwarderHandle::default();
+    let (drain_queues, drains) = DrainQueues::new(&forwarder);
+    let outlets = ThreadOutlets {
+        events: events_in.clone(),
+        lost: Arc::clone(&lost),
+        to_writer,
+        drains,
+        stopped: stopped_in,
+    };
     let thread =
         ProtocolThread::new(mailbox, Arc::clone(&keeper), outlets).map_err(system("start the protocol"))?;
     let protocol = spawn_protocol(thread, config.agent.realtime)?;
@@ -192,7 +206,12 @@ pub(super) fn start(opened: OpenedAgent) -> Result<StartedAgent, RunError> {
         events: events_in.clone(),
         lost: Arc::clone(&lost),
         names: node_names_in,
+        forwarder,
+        drains: drain_queues.statuses(),
     });
+    let keeper_of_leaver = Arc::clone(&keeper);
+    let reconcile = move || drop(keeper_of_leaver.send(KeeperCommand::Reconcile));
+    let leaver = drain_queues.start(mail.clone(), reconcile, channel.clone());
     let dispatcher = Dispatcher {
         node,
         names: node_names,
@@ -202,6 +221,7 @@ pub(super) fn start(opened: OpenedAgent) -> Result<StartedAgent, RunError> {
         mail: mail.clone(),
         hooks: hooks.board(),
         channel: channel.clone(),
+        leaver,
         log,
         counter,
         metrics_problem,
@@ -251,6 +271,25 @@ fn log_start(dispatcher: &Dispatcher, config: &Config, file: &std::path::Path, s
     let (node, routers) = (dispatcher.node.borrow().clone(), config.routers.len());
     let (version, file, socket) = (env!("CARGO_PKG_VERSION"), file.display(), socket.display());
     tracing::info!(version, node, %file, routers, %socket, "started");
+}
+
+/// What an earlier run left draining goes on: the address thread must know before it removes what
+/// nobody wants, and the core before the routers are configured.
+fn earlier_drains(config: &Config, mail: &Sender) -> Vec<KeeperCommand> {
+    let addresses = match Netlink::open().and_then(|mut netlink| netlink.addresses()) {
+        Ok(addresses) => addresses,
+        Err(error) => {
+            tracing::warn!(%error, "it is not known whether an earlier run was draining");
+            return Vec::new();
+        }
+    };
+    let mut commands = Vec::new();
+    for ResumedDrain { key, left, commands: of_it } in resumed(config, &addresses) {
+        let until = clock::now() + left.saturating_sub(OUTLIVES);
+        let _ = mail.send(Input::DrainOfEarlierRun { key, until });
+        commands.extend(of_it);
+    }
+    commands
 }
 
 /// Makes this the only daemon of the network namespace. If it is not known whether there is another
@@ -326,11 +365,13 @@ fn functions(mail: Sender, notices: mpsc::Sender<KeeperEvent>, hooks: SharedRout
                 KeeperEvent::Held { key, epoch, outcome } => {
                     Input::AddressesHeld(HoldResult { key, epoch, outcome })
                 }
+                KeeperEvent::Draining { key, epoch, outcome } => {
+                    Input::AddressesDraining(DrainResult { key, epoch, outcome })
+                }
                 KeeperEvent::Restored { key, count } => Input::AddressesRestored { key, count },
                 KeeperEvent::Reinstalled { key, .. } => Input::AddressesReinstalled { key },
                 KeeperEvent::NotRestored { key, why } => Input::AddressesNotRestored { key, why },
-                KeeperEvent::Draining { .. }
-                | KeeperEvent::Released { .. }
+                KeeperEvent::Released { .. }
                 | KeeperEvent::Contested { .. }
                 | KeeperEvent::StaleRemoved { .. }
                 | KeeperEvent::PromotionNotSet { .. }

@@ -26,6 +26,7 @@ use crate::kernel::netlink::{Netlink, NetlinkError};
 use crate::kernel::sysctl::{arp, promote_secondaries};
 use crate::protocol::{EventKind, Input, LastResort, RouterSpec};
 use crate::runtime::clock;
+use crate::runtime::draining::{DrainQueues, ForwarderHandle};
 use crate::runtime::protocol_thread::mailbox::Mailbox;
 use crate::runtime::protocol_thread::{ProtocolThread, ThreadOutlets};
 use crate::runtime::state::{Demotions, Moment, StateError, Store};
@@ -445,7 +446,10 @@ async fn hand_over(
     let (events_in, mut events) = mpsc::channel(QUEUE);
     let (stopped_in, stopped) = oneshot::channel();
     let (to_writer, _unread) = mpsc::channel(1);
-    let outlets = ThreadOutlets { events: events_in, lost: Arc::default(), to_writer, stopped: stopped_in };
+    // Nothing drains after a crash, and nobody passes anything on.
+    let (_unread, drains) = DrainQueues::new(&ForwarderHandle::default());
+    let outlets =
+        ThreadOutlets { events: events_in, lost: Arc::default(), to_writer, drains, stopped: stopped_in };
     let thread = ProtocolThread::new(mailbox, Arc::clone(keeper), outlets);
     let thread = thread.map_err(system("start the protocol"))?;
     let started = std::thread::Builder::new().name("vrrp-protocol".to_owned()).spawn(move || thread.run());
@@ -529,9 +533,9 @@ mod tests {
         assert!(nothing_to_do(&drains, DrainsAtStop::Keep) && !nothing_to_do(&drains, DrainsAtStop::End));
         let told: Vec<_> = going_on(&kept(&drains))
             .into_iter()
-            .filter_map(|command| match command {
-                KeeperCommand::Drain { key, lifetime, .. } => Some((key.to_string(), lifetime.as_secs())),
-                _ => None,
+            .filter_map(|command| {
+                let KeeperCommand::Drain { key, lifetime, .. } = command else { return None };
+                Some((key.to_string(), lifetime.as_secs()))
             })
             .collect();
         let expected = [("drain-0/1/ipv4".to_owned(), 60), ("drain-1/1/ipv6".to_owned(), 30)];

@@ -14,6 +14,7 @@ use crate::kernel::other_name::other_name;
 use crate::protocol::{EventKind, Input, RouterSpec};
 use crate::runtime::channel::ChannelHandle;
 use crate::runtime::clock;
+use crate::runtime::draining::LeaverHandle;
 use crate::runtime::hooks::HookBoard;
 use crate::runtime::protocol_thread::mailbox::{Sender, ThreadRequest};
 use crate::runtime::state::Recalled;
@@ -49,6 +50,7 @@ pub(super) struct Dispatcher {
     pub(super) mail: Sender,
     pub(super) hooks: HookBoard,
     pub(super) channel: ChannelHandle,
+    pub(super) leaver: LeaverHandle,
     pub(super) log: Arc<EventLog>,
     /// Counts the events for the endpoint for monitoring.
     pub(super) counter: EventCounter,
@@ -62,11 +64,16 @@ pub(super) struct Dispatcher {
 impl Dispatcher {
     /// Counts and logs an event, with the names of the other nodes as they are known now.
     pub(super) fn on_event(&self, event: AgentEvent) {
-        match event.kind {
+        match &event.kind {
             // What follows from the reports of other nodes changes nothing here.
             AgentEventKind::Channel(_) => {}
-            AgentEventKind::Protocol(_)
-            | AgentEventKind::Check { .. }
+            AgentEventKind::Protocol(kind) => {
+                self.channel.look_again();
+                if matches!(kind, EventKind::DrainBegun { .. } | EventKind::DrainEnded { .. }) {
+                    self.leaver.look_again();
+                }
+            }
+            AgentEventKind::Check { .. }
             | AgentEventKind::Hook { .. }
             | AgentEventKind::ConfigurationReloaded { .. } => self.channel.look_again(),
         }
@@ -149,6 +156,12 @@ impl Dispatcher {
                         }
                     });
                 }
+            }
+            Request::DrainOutlook { router, reply } => {
+                let channel = self.channel.clone();
+                tokio::spawn(async move {
+                    let _ = reply.send(channel.drain_outlook(router).await);
+                });
             }
             Request::Take { router, by, reply } => {
                 let channel = self.channel.clone();

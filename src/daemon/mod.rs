@@ -14,6 +14,7 @@ pub mod clean_up;
 mod dispatcher;
 mod error;
 mod notices;
+mod resume;
 mod run;
 mod signals;
 mod stop;

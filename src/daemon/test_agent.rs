@@ -12,6 +12,7 @@ use crate::kernel::keeper::{CommandRefused, KeeperCommand, KeeperEvent};
 use crate::kernel::monitor::{MonitorError, MonitorEvent};
 use crate::protocol::CheckName;
 use crate::runtime::channel::{ChannelHandle, ChannelOutlets, ChannelSettings};
+use crate::runtime::draining::{DrainQueues, ForwarderHandle};
 use crate::runtime::hooks::{HookOutlets, Hooks};
 use crate::runtime::notify::Notifier;
 use crate::runtime::protocol_thread::mailbox::{Mailbox, Message};
@@ -146,13 +147,18 @@ pub(super) fn agent(on_stop: OnStop) -> (RunningAgent<TestKeeper>, TestSignals, 
     let hooks = Hooks::new(outlets, names.clone());
     let checks = Checks::new(reports_in.clone());
     checks.board().insert(CheckName("nginx".into()));
+    let forwarder = ForwarderHandle::default();
+    let (drain_queues, _drains) = DrainQueues::new(&forwarder);
     let channel = ChannelHandle::start(ChannelOutlets {
         settings: watch::channel(ChannelSettings::of(&config(), "n1")).1,
         mail: mail.clone(),
         events: events_in.clone(),
         lost: Arc::clone(&lost),
         names: watch::channel(NodeNames::default()).0,
+        forwarder: forwarder.clone(),
+        drains: drain_queues.statuses(),
     });
+    let leaver = drain_queues.start(mail.clone(), || {}, channel.clone());
     let dispatcher = Dispatcher {
         node,
         names,
@@ -162,6 +168,7 @@ pub(super) fn agent(on_stop: OnStop) -> (RunningAgent<TestKeeper>, TestSignals, 
         mail: mail.clone(),
         hooks: hooks.board(),
         channel: channel.clone(),
+        leaver,
         log: Arc::clone(&event_log),
         counter: EventCounter::default(),
         metrics_problem: watch::channel(None).1,

@@ -358,9 +358,9 @@ mod tests {
                 let caches: Vec<_> = message
                     .attributes
                     .iter()
-                    .filter_map(|attribute| match attribute {
-                        AddressAttribute::CacheInfo(cache) => Some((cache.ifa_valid, cache.ifa_preferred)),
-                        _ => None,
+                    .filter_map(|attribute| {
+                        let AddressAttribute::CacheInfo(cache) = attribute else { return None };
+                        Some((cache.ifa_valid, cache.ifa_preferred))
                     })
                     .collect();
                 assert_eq!(caches, [(seconds, preferred)], "{lifetime:?} {address}");

@@ -165,13 +165,13 @@ pub const PROBE_IPV6: [Instruction; 20] = [
     load(LOAD_OCTET, NETWORK + 6), // next header
     equal(6, 0, 13),
     load(LOAD_WORD, NETWORK + 8), // source address, first of four words
-    equal(word(PROBE_SOURCE_IPV6, 0), 0, 11),
+    equal(PROBE_WORDS[0], 0, 11),
     load(LOAD_WORD, NETWORK + 12),
-    equal(word(PROBE_SOURCE_IPV6, 1), 0, 9),
+    equal(PROBE_WORDS[1], 0, 9),
     load(LOAD_WORD, NETWORK + 16),
-    equal(word(PROBE_SOURCE_IPV6, 2), 0, 7),
+    equal(PROBE_WORDS[2], 0, 7),
     load(LOAD_WORD, NETWORK + 20),
-    equal(word(PROBE_SOURCE_IPV6, 3), 0, 5),
+    equal(PROBE_WORDS[3], 0, 5),
     load(LOAD_WORD, NETWORK + 40), // both ports
     equal(PROBE_PORTS, 0, 3),
     load(LOAD_HALF, NETWORK + 52), // length of the header of TCP, and flags
@@ -185,10 +185,17 @@ const PROBE_PORTS: u32 = ((PROBE_PORT as u32) << 16) | PROBE_PORT as u32;
 /// A header of TCP without options (5 words), and of the flags only RST.
 const RST_ONLY: u32 = 0x5004;
 
-/// One of the four words of an address.
-const fn word(address: Ipv6Addr, at: u32) -> u32 {
-    (address.to_bits() >> (96 - 32 * at)) as u32
-}
+/// The four words of the source of IPv6 probes.
+const PROBE_WORDS: [u32; 4] = {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = PROBE_SOURCE_IPV6.octets();
+    let words = [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]];
+    [
+        u32::from_be_bytes(words[0]),
+        u32::from_be_bytes(words[1]),
+        u32::from_be_bytes(words[2]),
+        u32::from_be_bytes(words[3]),
+    ]
+};
 
 /// ARP, request or reply, that another station has sent to the whole of our LAN from one of these
 /// addresses. Hosts that know the address believe each such packet (RFC 5227 §2.4).

@@ -14,7 +14,7 @@
 //! ([`KeeperEvent::Contested`]). Addresses that another program added are never removed.
 //!
 //! A drain outlives this agent: the addresses stay on `lo`, until the kernel removes them at the end of
-//! their lifetime. The next run learns from them what drained ([`earlier_drains`]).
+//! their lifetime. The next run learns from them what drained ([`earlier_drains()`]).
 //!
 //! There must be one agent in a network namespace, because the agent takes everything with its tag
 //! for its own.

@@ -2,6 +2,8 @@
 //!
 //! - `vrrp-protocol` ([`protocol_thread`]): sockets, timers and the core; never blocks.
 //! - `vrrp-addresses` (`kernel::keeper`): netlink batches and announcements.
+//! - `vrrpd-forward` ([`draining`]): the rules by which packets of other nodes' connections are passed
+//!   on.
 //! - the main thread (`daemon`): a tokio runtime with the netlink monitor, health checks, hooks, the
 //!   control socket, logs and signals; [`state`]: the file of demotions; [`notify`]: the service
 //!   manager.
@@ -10,6 +12,7 @@ mod account;
 pub mod candidate;
 pub(crate) mod channel;
 pub mod clock;
+pub(crate) mod draining;
 mod foreign;
 pub(crate) mod hooks;
 pub(crate) mod notify;

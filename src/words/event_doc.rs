@@ -5,7 +5,7 @@
 
 use crate::agent::{AgentEventKind, EventRecord, HookOutcome, Severity, named};
 use crate::channel::ChannelEvent;
-use crate::protocol::{EventKind, HastyMessage, Watched};
+use crate::protocol::{DrainEnd, EventKind, HastyMessage, Watched};
 use crate::types::MacAddr;
 use crate::words;
 use jiff::Timestamp;
@@ -74,13 +74,14 @@ pub struct EventDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
     /// `transition`, `handed_over`, `dual_active`, `takeover_refuted`, `suspicious`,
-    /// `suspicion_over`, `nobody_serves`, `served_again`: the address of the other router.
+    /// `suspicion_over`, `nobody_serves`, `served_again`, `drain_begun`: the address of the other
+    /// router.
     /// `node_heard`, `node_silent`, `node_left`, `node_name_shared`, `channel_message_refused`: the
     /// address of the other node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpAddr>,
     /// `transition`, `handed_over`, `dual_active`, `takeover_refuted`, `suspicious`,
-    /// `suspicion_over`, `nobody_serves`, `served_again`, `node_heard`, `node_silent`, `node_left`,
+    /// `suspicion_over`, `nobody_serves`, `served_again`, `drain_begun`, `node_heard`, `node_silent`, `node_left`,
     /// `node_name_shared`, `channel_message_refused`: the name of the node that `peer` is; absent
     /// where it was not known when the event happened.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,7 +94,8 @@ pub struct EventDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_age_ms: Option<f64>,
     /// `transition`: how long the state before lasted. `suspicion_over`: how long the warning
-    /// stood.
+    /// stood. `drained`, `drain_expired`, `drain_lost`, `drain_taken_back`: how long the drain
+    /// lasted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lasted_ms: Option<f64>,
     /// `fault_raised`, `fault_cleared`: the fault, as in `faults` of the status.
@@ -138,7 +140,8 @@ pub struct EventDetails {
     /// `configuration_reloaded`: how many routers, checks and keys of `[agent]` differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// `check`: how it failed. `addresses_refused`: what the kernel said. `hook`: what went wrong.
+    /// `check`: how it failed. `addresses_refused`, `drain_refused`: what the kernel
+    /// said. `hook`: what went wrong.
     /// `channel_message_refused`: why a message between nodes was not understood.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -157,16 +160,21 @@ pub struct EventDetails {
     /// resignation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learned_ms: Option<f64>,
-    /// `takeover_refuted`: for how long such messages are doubted.
+    /// `takeover_refuted`: for how long such messages are doubted. `drain_begun`: how long
+    /// connections are kept at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lasts_ms: Option<f64>,
+    /// `drained`, `drain_expired`, `drain_lost`, `drain_taken_back`: how many connections were reset
+    /// at the end; absent: the kernel did not answer in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reset: Option<u64>,
     /// `stalled`: for how long the daemon was not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub late_ms: Option<f64>,
     /// `checksum_follows`: the checksum that is sent now, `rfc9568` or `rfc5798`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum: Option<Word>,
-    /// `hook`: which hook ran, `before_active`, `on_transition` or `after_release`.
+    /// `hook`: which hook ran, `before_active`, `on_transition`, `on_drain` or `after_release`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hook: Option<Word>,
     /// `hook`: the state that the command was told.
@@ -247,6 +255,12 @@ named! {
     AgentEventKind::Check { .. } => "check",
     AgentEventKind::Protocol(EventKind::HandoverStarted(_)) => "handover_started",
     AgentEventKind::Protocol(EventKind::HandedOver { .. }) => "handed_over",
+    AgentEventKind::Protocol(EventKind::DrainBegun { .. }) => "drain_begun",
+    AgentEventKind::Protocol(EventKind::DrainEnded { why: DrainEnd::Free, .. }) => "drained",
+    AgentEventKind::Protocol(EventKind::DrainEnded { why: DrainEnd::Deadline, .. }) => "drain_expired",
+    AgentEventKind::Protocol(EventKind::DrainEnded { why: DrainEnd::ForwardingLost, .. }) => "drain_lost",
+    AgentEventKind::Protocol(EventKind::DrainEnded { why: DrainEnd::ActiveAgain, .. }) => "drain_taken_back",
+    AgentEventKind::Protocol(EventKind::DrainRefused { .. }) => "drain_refused",
     AgentEventKind::Protocol(EventKind::NobodyTookOver { .. }) => "nobody_took_over",
     AgentEventKind::Protocol(EventKind::Demoted { .. }) => "demoted",
     AgentEventKind::Protocol(EventKind::Promoted) => "promoted",
@@ -374,6 +388,15 @@ fn protocol_details(kind: &EventKind) -> EventDetails {
         EventKind::HandedOver { to, after } => {
             EventDetails { peer: Some(*to), after_ms: Some(words::millis(*after)), ..none }
         }
+        EventKind::DrainBegun { to, lasts } => {
+            EventDetails { peer: *to, lasts_ms: Some(words::millis(*lasts)), ..none }
+        }
+        EventKind::DrainEnded { why: _, after, reset } => EventDetails {
+            lasted_ms: Some(words::millis(*after)),
+            reset: reset.map(|reset| u64::try_from(reset).unwrap_or(u64::MAX)),
+            ..none
+        },
+        EventKind::DrainRefused { why } => EventDetails { error: Some(why.clone()), ..none },
         EventKind::NobodyTookOver { after, released } => {
             EventDetails { after_ms: Some(words::millis(*after)), released: Some(*released), ..none }
         }

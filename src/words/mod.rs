@@ -20,7 +20,7 @@ pub use named_node::NamedNode;
 pub use why::{fault_in_short, why_in_full, why_in_short};
 
 use crate::agent::{AgentEvent, AgentEventKind, HookOutcome, ResultChange};
-use crate::protocol::{CheckResult, EventKind, Fault, HastyMessage};
+use crate::protocol::{CheckResult, DrainEnd, EventKind, Fault, HastyMessage};
 use crate::types::Family;
 use crate::wire::ChecksumFlavour;
 use jiff::Timestamp;
@@ -98,6 +98,21 @@ fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
         }
         EventKind::HandoverStarted(cause) => format!("handing over: {}", handover_cause(*cause)),
         EventKind::HandedOver { to, after } => format!("{} took over after {}", node(*to), span(*after)),
+        EventKind::DrainBegun { to: Some(to), lasts } => format!(
+            "open connections are kept for {} at most, while {} serves the addresses",
+            span(*lasts),
+            node(*to)
+        ),
+        EventKind::DrainBegun { to: None, lasts } => {
+            format!(
+                "open connections are kept for {} at most, while another node serves the addresses",
+                span(*lasts)
+            )
+        }
+        EventKind::DrainEnded { why, after, reset } => drain_end(*why, *after, *reset),
+        EventKind::DrainRefused { why } => {
+            format!("open connections are reset: the kernel does not let the addresses drain ({why})")
+        }
         EventKind::NobodyTookOver { after, released: false } => {
             format!("nobody took over within {}; this node stays Active and goes on serving", span(*after))
         }
@@ -161,6 +176,30 @@ fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
         }
         EventKind::ChecksumFollows(flavour) => {
             format!("a peer uses the {} checksum; using it too (harmless)", flavour_in_full(*flavour))
+        }
+    }
+}
+
+/// Describes the end of a drain.
+#[must_use]
+pub fn drain_end(why: DrainEnd, after: Duration, reset: Option<usize>) -> String {
+    let after = span(after);
+    let left = match reset {
+        Some(0) => "no connection was left".to_owned(),
+        Some(1) => "1 connection was reset".to_owned(),
+        Some(reset) => format!("{reset} connections were reset"),
+        None => "the kernel has not said how many connections were reset".to_owned(),
+    };
+    match why {
+        DrainEnd::Free => format!("free after {after}: the last connection has ended"),
+        DrainEnd::Deadline => format!("free after {after}, at the deadline: {left}"),
+        DrainEnd::ForwardingLost => {
+            format!(
+                "the node that serves the addresses does not pass on what belongs to this one: {left} after {after}"
+            )
+        }
+        DrainEnd::ActiveAgain => {
+            format!("the addresses are here again after {after}, with the connections that were kept")
         }
     }
 }

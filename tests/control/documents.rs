@@ -65,6 +65,7 @@ fn demote(outcomes: &[(&str, &str, &str)]) -> DemoteDoc {
         name: (*name).to_owned().into(),
         family: (*family).to_owned().into(),
         outcome: (*outcome).to_owned().into(),
+        refusal: None,
         taken_over_by: (*outcome == "handed_over").then(|| match *family {
             "ipv4" => "192.0.2.11".parse().unwrap(),
             _ => "fe80::11".parse().unwrap(),

@@ -2,19 +2,21 @@
 //! connects to it disturbs anybody else.
 
 use crate::nodes::knowing;
-use crate::rig::{event, published, took_over};
+use crate::rig::{event, published, seconds, took_over};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
-use vrrpd::agent::{AgentSnapshot, Request};
+use vrrpd::agent::{AgentSnapshot, ChannelState, ChannelStatus, Request};
+use vrrpd::channel::{ChannelLink, DrainView, ForwardedConnections, HeardLeaver, LocalDrain};
 use vrrpd::control::SnapshotSource;
 use vrrpd::control::health::NodeHealth;
 use vrrpd::control::metrics::{EndpointLimits, EventCounter, MetricsEndpoint, MetricsSources};
 use vrrpd::control::render;
-use vrrpd::protocol::EventKind;
+use vrrpd::protocol::{DrainSnapshot, EventKind, StateName};
+use vrrpd::types::{Family, InstanceKey};
 
 /// Longer than anything here takes, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -98,12 +100,17 @@ impl Drop for Endpoint {
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "a test that waits needs a clock")]
+fn now() -> Instant {
+    Instant::now()
+}
+
 /// Waits until a condition holds, without a pause between two looks.
 #[track_caller]
 fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = now() + PATIENCE;
     while !condition() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
+        assert!(now() < deadline, "not in time: {what}");
         std::thread::yield_now();
     }
 }
@@ -324,6 +331,63 @@ fn whether_a_node_would_take_over_is_told_where_the_nodes_know_one_another() {
     }
 }
 
+/// A node whose `moodle-b` drains, and which passes packets on to two others in the place of
+/// `moodle-a`.
+fn draining_and_forwarding() -> AgentSnapshot {
+    let mut snapshot = published();
+    let mut drains = BTreeMap::new();
+    let mut forwarded = BTreeMap::new();
+    let mut leavers = BTreeMap::new();
+    let (since, until) = (seconds(990), seconds(1050));
+    for router in &mut snapshot.snapshot.routers {
+        for instance in &mut router.instances {
+            match router.spec.name.as_str() {
+                "moodle-b" => {
+                    instance.draining = Some(DrainSnapshot { since, until, to: None, is_serving: true });
+                    drains.insert(instance.key, LocalDrain { since, until, left: 37, oldest: None });
+                }
+                "moodle-a" if instance.key.family == Family::Ipv4 => {
+                    instance.state = StateName::Active;
+                    let InstanceKey { interface, family, vrid } = instance.key;
+                    let heard = ["192.0.2.11", "192.0.2.12"].map(|address| HeardLeaver {
+                        node: "fe1".to_owned(),
+                        address: address.parse().unwrap(),
+                        left: 5,
+                        since,
+                        until,
+                        oldest: None,
+                        proven: true,
+                    });
+                    for (leaver, packets) in heard.iter().zip([1_200, 34]) {
+                        let counts = ForwardedConnections { listed: 5, packets };
+                        forwarded.insert((instance.key, leaver.address), counts);
+                    }
+                    leavers.insert((ChannelLink { interface, family }, vrid.get()), heard.to_vec());
+                }
+                _others => {}
+            }
+        }
+    }
+    let drain_view = DrainView { leavers, ..DrainView::default() };
+    let channel =
+        ChannelStatus { state: ChannelState::On, drain_view, drains, forwarded, ..ChannelStatus::default() };
+    AgentSnapshot { channel, ..snapshot }
+}
+
+#[test]
+fn connections_that_are_kept_and_packets_that_are_passed_on_are_counted() {
+    let endpoint = Endpoint::start(draining_and_forwarding());
+    let samples = parse(&endpoint.get("/metrics").body).unwrap();
+    let of = |family, labels: &[(&'static str, &'static str)]| values(&samples, family, labels);
+    let b = [("name", "moodle-b"), ("interface", "eth0"), ("family", "ipv4"), ("vrid", "52")];
+    assert_eq!(of("vrrpd_drain_connections", &b), [37.0]);
+    assert_eq!(of("vrrpd_drain_connections", &[]).len(), 1, "the others do not drain");
+    let a = [("name", "moodle-a"), ("interface", "eth0"), ("vrid", "51")];
+    let a = |family| [&a[..], &[("family", family)]].concat();
+    assert_eq!(of("vrrpd_forwarded_packets_total", &a("ipv4")), [1_234.0], "for both nodes");
+    assert_eq!(of("vrrpd_forwarded_packets_total", &a("ipv6")), [0.0]);
+}
+
 #[test]
 fn health_is_the_line_of_vrrpctl_and_only_a_critical_one_is_a_failure() {
     let line = |snapshot: &AgentSnapshot| {
@@ -430,7 +494,7 @@ fn who_does_not_finish_a_request_is_sent_away_in_time() {
     let limits = EndpointLimits { request: Duration::from_secs(1), ..EndpointLimits::default() };
     let endpoint = Endpoint::with(Some(published()), limits, free_address());
     let mut slow = connect(endpoint.address);
-    let start = Instant::now();
+    let start = now();
     // A header now and then would hold a connection for ever if each one bought time.
     slow.write_all(b"GET / HTTP/1.1\r\n").unwrap();
     slow.set_read_timeout(Some(Duration::from_millis(50))).unwrap();

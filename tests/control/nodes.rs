@@ -62,7 +62,10 @@ pub fn knowing(obstacle: Option<&str>) -> AgentSnapshot {
     {
         router.instances.iter_mut().for_each(|instance| instance.state = StateName::Active);
     }
-    AgentSnapshot { channel: ChannelStatus { state: ChannelState::On, view, problems }, ..published }
+    AgentSnapshot {
+        channel: ChannelStatus { state: ChannelState::On, view, problems, ..ChannelStatus::default() },
+        ..published
+    }
 }
 
 fn status(published: &AgentSnapshot) -> StatusDoc {

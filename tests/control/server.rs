@@ -13,7 +13,7 @@ fn names(names: &[&str]) -> Selection {
 }
 
 fn order(reason: &str) -> DemoteRequest<'_> {
-    DemoteRequest { reason, span: None, last_resort: LastResort::No, force: Force::No }
+    DemoteRequest { reason, span: None, last_resort: LastResort::No, force: Force::No, drain: None }
 }
 
 fn outcomes(reply: &Value) -> Vec<String> {

@@ -9,6 +9,7 @@ mod addresses;
 mod checking;
 mod clean_up;
 mod demotion;
+mod draining;
 mod election;
 mod failover;
 mod families;

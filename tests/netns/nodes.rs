@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 pub(super) const FOUND_OUT: std::time::Duration = ms(9_000);
 
 /// Writes a key of which each octet is `octet`.
-fn write_key(lab: &Lab, node: &str, octet: u8) -> String {
+pub(super) fn write_key(lab: &Lab, node: &str, octet: u8) -> String {
     let path = lab.node(node).dir().join("peer.key");
     std::fs::write(&path, [octet; 32]).unwrap();
     std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();

@@ -63,6 +63,7 @@ fn spec(name: &str, interface: &str, vrid: u8, priority: u8, instances: Vec<Inst
         instances,
         tracks: vec![],
         announce: AnnounceSpec::default(),
+        drain: Duration::ZERO,
     }
 }
 
@@ -101,6 +102,7 @@ fn instance(
         peers: vec![],
         counters: Counters::default(),
         checksum: ChecksumFlavour::Rfc9568,
+        draining: None,
     }
 }
 
@@ -414,6 +416,9 @@ impl Agent {
                     let next = self.takes_to_come.lock().unwrap().pop_front();
                     drop(reply.send(next.unwrap_or_else(|| panic!("{by} takes {router}"))));
                 }
+                Request::DrainOutlook { router, reply } => {
+                    drop(reply.send(Err(format!("nobody would take over {router} here"))));
+                }
                 Request::Command { command, reply } => {
                     self.waiting.push((command, reply));
                     self.commands.fetch_add(1, Ordering::Relaxed);
@@ -431,7 +436,7 @@ impl Agent {
     fn answer(&mut self, command: Command) -> Answer {
         match command {
             Command::Promote { router } => Answer::Promoted { was_demoted: self.demoted.remove(&router) },
-            Command::Demote { router, demotion, force } => {
+            Command::Demote { router, demotion, force, drain: _ } => {
                 self.demotions.lock().unwrap().push(demotion);
                 let again = !self.demoted.insert(router.clone());
                 let instances = self.published.router(router.as_str()).unwrap().instances.clone();

@@ -29,6 +29,7 @@ pub(crate) mod namespace;
 pub(crate) mod peers;
 pub(crate) mod prober;
 pub(crate) mod process;
+pub(crate) mod tcp;
 pub(crate) mod wait;
 pub(crate) mod worker;
 

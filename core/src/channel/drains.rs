@@ -6,7 +6,7 @@
 //! the same address, and goes on where it was.
 
 use super::nodes::{HeardNode, Nodes};
-use super::pace::Pace;
+use super::pace::ReportPace;
 use super::values::{ChannelEffect, ChannelLink, LocalNode};
 use super::{
     Ability, DrainView, ForwardedBy, ForwardedConnections, HeardLeaver, LocalDrain, MessageSender,
@@ -45,11 +45,11 @@ pub(super) struct Drains {
     ended: BTreeMap<RouterPlace, EndedDrain>,
     /// What this node forwards for each leaver.
     forwarding: BTreeMap<(ChannelLink, u8, IpAddr), ForwardedConnections>,
-    leavers: BTreeMap<(ChannelLink, u8, IpAddr), Leaver>,
+    leavers: BTreeMap<(ChannelLink, u8, IpAddr), KnownLeaver>,
     actives: BTreeMap<(ChannelLink, u8, SessionId), ActiveSpell>,
     /// When this node was last paused: what it has not heard before says nothing.
     excused: MonoTime,
-    pace: Pace,
+    pace: ReportPace,
 }
 
 #[derive(Debug)]
@@ -74,12 +74,12 @@ struct Forwarder {
     forwarded: ForwardedConnections,
     heard: MonoTime,
     counter: u64,
-    standing: Standing,
+    standing: ForwarderStanding,
 }
 
 /// Whether a node that says something each second still says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum ForwarderStanding {
     Heard,
     Silent,
 }
@@ -94,7 +94,7 @@ enum ForwardingWatch {
 
 /// Another node that drains a router.
 #[derive(Debug)]
-struct Leaver {
+struct KnownLeaver {
     session: SessionId,
     node: String,
     drain: LocalDrain,
@@ -245,7 +245,7 @@ impl Drains {
         };
         let drain = LocalDrain { since, until, ..drain };
         let (node, phase) = (node.name.clone(), LeaverPhase::Drains);
-        self.leavers.insert(place, Leaver { session: from, node, drain, heard: now, counter, phase });
+        self.leavers.insert(place, KnownLeaver { session: from, node, drain, heard: now, counter, phase });
     }
 
     /// A node says that it does not drain a router any more.
@@ -313,7 +313,7 @@ impl Drains {
         if own.forwarders.get(&from).is_some_and(|known| known.counter > counter) {
             return;
         }
-        let standing = Standing::Heard;
+        let standing = ForwarderStanding::Heard;
         own.forwarders.insert(from, Forwarder { address, forwarded, heard: now, counter, standing });
     }
 
@@ -346,7 +346,7 @@ impl Drains {
             own.forwarders.retain(|session, _| nodes.knows(*session));
             for forwarder in own.forwarders.values_mut() {
                 if now.since(forwarder.heard) >= LEAVER_SILENT_AFTER {
-                    forwarder.standing = Standing::Silent;
+                    forwarder.standing = ForwarderStanding::Silent;
                 }
             }
             let (link, vrid) = *place;
@@ -414,7 +414,7 @@ impl Drains {
     pub(super) fn wakes_at(&self) -> Option<MonoTime> {
         let leavers = self.leavers.values().map(|leaver| leaver.heard + LEAVER_SILENT_AFTER);
         let forwarders = self.own.values().flat_map(|own| own.forwarders.values());
-        let forwarders = forwarders.filter(|forwarder| forwarder.standing == Standing::Heard);
+        let forwarders = forwarders.filter(|forwarder| forwarder.standing == ForwarderStanding::Heard);
         let forwarders = forwarders.map(|forwarder| forwarder.heard + LEAVER_SILENT_AFTER);
         let ended = self.ended.values().map(|end| end.at);
         leavers.chain(forwarders).chain(ended).chain(self.pace.wakes_at()).min()
@@ -447,7 +447,7 @@ impl Drains {
         let mut forwarded_by = BTreeMap::new();
         for ((link, vrid), own) in &self.own {
             let active = active(now, *link, *vrid, nodes, &self.actives).map(|active| active.session);
-            let heard = own.forwarders.iter().filter(|(_, one)| one.standing == Standing::Heard);
+            let heard = own.forwarders.iter().filter(|(_, one)| one.standing == ForwarderStanding::Heard);
             let best = heard.max_by_key(|(session, one)| (Some(**session) == active, one.heard));
             if let Some((session, Forwarder { address, forwarded, .. })) = best {
                 let node = nodes.get(*session).map_or_else(|| address.to_string(), |node| node.name.clone());
@@ -468,7 +468,7 @@ impl Drains {
     /// Whether there is room for one more leaver of a router. Those that have ended make room.
     fn makes_room(&mut self, link: ChannelLink, vrid: u8) -> bool {
         let is_of = |place: &(ChannelLink, u8, IpAddr)| (place.0, place.1) == (link, vrid);
-        let is_full = |leavers: &BTreeMap<_, Leaver>| {
+        let is_full = |leavers: &BTreeMap<_, KnownLeaver>| {
             leavers.keys().filter(|place| is_of(place)).count() >= DrainView::MOST_LEAVERS
         };
         if is_full(&self.leavers) {

@@ -1,4 +1,4 @@
-//! Lists of open connections on their way to the node that is Active.
+//! WaitingLists of open connections on their way to the node that is Active.
 //!
 //! A list of 100,000 connections has some 550 messages. If they left at once, the socket of the
 //! recipient would overflow, each time at the same place, so that the end of the list would never
@@ -20,13 +20,13 @@ const MOST: usize = 8_704;
 
 /// The messages that wait.
 #[derive(Debug, Default)]
-pub(super) struct Lists {
+pub(super) struct WaitingLists {
     waiting: VecDeque<(ChannelLink, ConnectionChunk)>,
     /// The end of the pause after the last burst.
     next: Option<MonoTime>,
 }
 
-impl Lists {
+impl WaitingLists {
     pub(super) fn add(&mut self, link: ChannelLink, chunks: Vec<ConnectionChunk>) {
         let room = MOST.saturating_sub(self.waiting.len());
         self.waiting.extend(chunks.into_iter().take(room).map(|chunk| (link, chunk)));
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn what_waits_is_bounded_and_leaves_in_bursts() {
         let link = ChannelLink { interface: LINK.parse().unwrap(), family: Family::Ipv4 };
-        let mut lists = Lists::default();
+        let mut lists = WaitingLists::default();
         assert_eq!((lists.wakes_at(), lists.due(MonoTime::ZERO)), (None, vec![]));
         lists.add(link, chunks(8_000));
         lists.add(link, chunks(8_000));

@@ -50,9 +50,9 @@ use crate::wire::channel::{
 };
 use difference::Differences;
 use drains::Drains;
-use lists::Lists;
+use lists::WaitingLists;
 use nodes::{Nodes, ReportProgress};
-use pace::Pace;
+use pace::ReportPace;
 use paths::{DueProbe, Paths, ProofNews, SaidAbilities};
 use redundancy::RedundancyWatch;
 use session::{SessionProof, Sessions, Worth};
@@ -88,7 +88,7 @@ pub struct Channel {
     /// When the first routers were configured; since then the others can be heard.
     listens_since: Option<MonoTime>,
     generation: u64,
-    reports: Pace,
+    reports: ReportPace,
     /// What this node last said that it can do for open connections.
     said_abilities: DrainAbilities,
     sessions: Sessions,
@@ -98,7 +98,7 @@ pub struct Channel {
     takes: Takes,
     paths: Paths,
     drains: Drains,
-    lists: Lists,
+    lists: WaitingLists,
     drain_view: Arc<DrainView>,
     strangers: BTreeMap<(IpAddr, ChannelReject), MonoTime>,
     /// Challenges that were answered since the last second began.
@@ -157,7 +157,7 @@ impl Channel {
             local: LocalNode::default(),
             listens_since: None,
             generation: 0,
-            reports: Pace::default(),
+            reports: ReportPace::default(),
             said_abilities: DrainAbilities::default(),
             sessions: Sessions::new(session),
             nodes: Nodes::default(),
@@ -166,7 +166,7 @@ impl Channel {
             takes: Takes::default(),
             paths: Paths::default(),
             drains: Drains::default(),
-            lists: Lists::default(),
+            lists: WaitingLists::default(),
             drain_view: Arc::default(),
             strangers: BTreeMap::new(),
             responses: 0,

@@ -5,12 +5,12 @@ use crate::types::MonoTime;
 
 /// When something was said, and when it is to be said again.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct ReportPace {
     said: Option<MonoTime>,
     due: Option<MonoTime>,
 }
 
-impl Pace {
+impl ReportPace {
     /// Makes the next time now, or after the pause that is kept however often something changes.
     pub(super) fn soon(&mut self, now: MonoTime) {
         let earliest = self.said.map_or(now, |said| (said + REPORT_PAUSE).max(now));

@@ -28,17 +28,17 @@ const PROVE_AGAIN: Duration = Duration::from_secs(3_600);
 const PROOF_LASTS: Duration = Duration::from_secs(2 * 3_600 + 60);
 
 /// A session on a link.
-type Place = (ChannelLink, SessionId);
+type PathKey = (ChannelLink, SessionId);
 
 /// What nodes can do, and what was proven.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
     /// What the nodes that are there said.
-    heard: BTreeMap<Place, HeardAbilities>,
+    heard: BTreeMap<PathKey, HeardAbilities>,
     /// When the last probe frame of a session arrived here.
-    proofs: BTreeMap<Place, MonoTime>,
+    proofs: BTreeMap<PathKey, MonoTime>,
     /// The nodes that this node proves a path to.
-    probing: BTreeMap<Place, Probing>,
+    probing: BTreeMap<PathKey, Probing>,
     sent: u64,
 }
 

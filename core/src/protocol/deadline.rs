@@ -37,6 +37,8 @@ pub(in crate::protocol) enum Deadline {
     InterruptionEnd,
     /// The kernel refused the addresses of a router some time ago, and is asked again.
     RefusalRetry,
+    /// The drain of an instance ends: what is left is reset, and then the addresses go.
+    DrainEnd,
 }
 
 impl Deadline {
@@ -45,13 +47,14 @@ impl Deadline {
         [Self::ReleaseRetained, Self::ActiveDown, Self::Advertise, Self::Announce];
 
     /// Those on which the router acts, in the order in which they fire.
-    pub(in crate::protocol) const OF_ROUTER: [Self; 7] = [
+    pub(in crate::protocol) const OF_ROUTER: [Self; 8] = [
         Self::HandoverEnd,
         Self::AddressConflict,
         Self::DemotionEnd,
         Self::SuccessorSilent,
         Self::InterruptionEnd,
         Self::RefusalRetry,
+        Self::DrainEnd,
         Self::ServiceSilence,
     ];
 }

@@ -3,7 +3,7 @@
 
 use crate::protocol::event::Event;
 use crate::protocol::input::{CommandId, Demotion};
-use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, RouterName, Version};
+use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, RouterName, Version};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -16,8 +16,28 @@ pub enum Effect {
     HoldAddresses {
         /// The instance that the addresses belong to.
         key: InstanceKey,
-        /// Grows with each `HoldAddresses` and `ReleaseAddresses` of this instance.
+        /// Grows with each `HoldAddresses`, `DrainAddresses` and `ReleaseAddresses` of this
+        /// instance.
         epoch: u64,
+        /// The router that lives, and is relieved by this one: it resigned, or is preempted.
+        /// Packets of its connections may be passed on to it. `None`: nobody is relieved.
+        relieved: Option<IpAddr>,
+    },
+    /// From now on this node must not hold the addresses of `key`, and serves on the connections
+    /// that it has. The answer is [`super::Input::AddressesDraining`] with the same epoch.
+    DrainAddresses {
+        /// The instance that the addresses belong to.
+        key: InstanceKey,
+        /// As in `HoldAddresses`.
+        epoch: u64,
+        /// When the drain ends at the latest.
+        until: MonoTime,
+    },
+    /// Reset the connections of `key`, whose addresses drain. The answer is
+    /// [`super::Input::ConnectionsEnded`].
+    ResetConnections {
+        /// The instance that the addresses belong to.
+        key: InstanceKey,
     },
     /// From now on this node must not hold the addresses of `key`.
     ReleaseAddresses {

@@ -236,6 +236,29 @@ pub enum EventKind {
         /// The time from the start of the hand-over until then.
         after: Duration,
     },
+    /// The addresses were given away, and the connections that are open are served on.
+    DrainBegun {
+        /// The address of the router that took over, if it is known.
+        to: Option<IpAddr>,
+        /// How long the drain lasts at most.
+        lasts: Duration,
+    },
+    /// The drain is over.
+    DrainEnded {
+        /// Why it is over.
+        why: DrainEnd,
+        /// How long it lasted.
+        after: Duration,
+        /// How many connections were reset; `None`: that is not known, because the kernel did not
+        /// answer in time.
+        reset: Option<usize>,
+    },
+    /// The addresses were given away, and connections are reset, although they were to be kept: the
+    /// kernel refused.
+    DrainRefused {
+        /// The error of the kernel.
+        why: String,
+    },
     /// No router took over. The field `released` says what follows from this.
     NobodyTookOver {
         /// How long this router waited for a successor.
@@ -332,6 +355,20 @@ pub enum EventKind {
     },
     /// A peer uses this checksum flavour, and from now on this router uses it, too.
     ChecksumFollows(ChecksumFlavour),
+}
+
+/// Why a drain is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum DrainEnd {
+    /// The last connection has ended.
+    Free,
+    /// The time was up. An operator may have shortened it, and a change of the configuration ends
+    /// it.
+    Deadline,
+    /// The router that is Active now does not pass on what belongs to us.
+    ForwardingLost,
+    /// This router is Active again, and serves the connections as before.
+    ActiveAgain,
 }
 
 /// Why a router does not serve although no other router does.

@@ -7,8 +7,10 @@ use crate::types::{
 };
 use crate::wire::{Advertisement, Carrier, Reject};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// One input. `'a` is the receive buffer of a packet.
 #[derive(Debug, Clone)]
@@ -83,6 +85,33 @@ pub enum Input<'a> {
         /// The kernel's error.
         why: String,
     },
+    /// The kernel's answer to [`super::Effect::DrainAddresses`].
+    AddressesDraining(DrainResult),
+    /// For each instance, the addresses of the routers to which connections can be left: they pass
+    /// on what belongs to us, and it was proven that what they pass on arrives here. This input
+    /// replaces the one before.
+    DrainPartners(BTreeMap<InstanceKey, BTreeSet<IpAddr>>),
+    /// An instance of this key was draining when an earlier run ended, and still is. The caller
+    /// feeds it before the router is configured.
+    DrainOfEarlierRun {
+        /// The instance that the addresses belong to.
+        key: InstanceKey,
+        /// When the drain ends at the latest.
+        until: MonoTime,
+    },
+    /// An instance that drains has no connection any more.
+    ConnectionsEnded {
+        /// The instance that the addresses belong to.
+        key: InstanceKey,
+        /// How many connections were reset; 0: all of them ended by themselves.
+        reset: usize,
+    },
+    /// Nobody passes on what belongs to an instance that drains: the router that is Active now does
+    /// not.
+    ForwardingLost {
+        /// The instance that the addresses belong to.
+        key: InstanceKey,
+    },
     /// Whether the sockets of an interface and family are open; `Err` says why they are not.
     /// Without this input they count as open.
     Sockets(InterfaceName, Family, Result<(), String>),
@@ -122,6 +151,17 @@ pub struct HoldResult {
     pub outcome: Result<(), String>,
 }
 
+/// The kernel's answer to [`super::Effect::DrainAddresses`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DrainResult {
+    /// The instance that the addresses belong to.
+    pub key: InstanceKey,
+    /// The epoch of the `DrainAddresses` that is answered; an old epoch is ignored.
+    pub epoch: u64,
+    /// `Err`: the addresses cannot drain, and why. The kernel may still hold them.
+    pub outcome: Result<(), String>,
+}
+
 /// The result of a health check, after `rise` and `fall` have been applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CheckResult {
@@ -146,6 +186,9 @@ pub enum Command {
         demotion: Demotion,
         /// Whether the addresses are released even if no other router takes over.
         force: Force,
+        /// How long open connections are kept; `None`: as configured. For a router that drains
+        /// already, this is counted from now.
+        drain: Option<Duration>,
     },
     /// End the demotion of a router.
     Promote {

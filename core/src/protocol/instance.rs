@@ -22,6 +22,7 @@ mod addresses;
 mod announcing;
 mod backup;
 mod checksum;
+mod draining;
 mod election;
 mod hasty_takeover;
 mod leaving;
@@ -35,6 +36,7 @@ pub(in crate::protocol) use active::{HostsTold, Impersonation, Outcome};
 pub(in crate::protocol) use address_conflict::AddressConflict;
 pub(in crate::protocol) use addresses::Addresses;
 pub(in crate::protocol) use checksum::ChecksumLesson;
+pub(in crate::protocol) use draining::Drain;
 pub(in crate::protocol) use election::Tie;
 pub use hasty_takeover::HastyMessage;
 pub(in crate::protocol) use hasty_takeover::HastyTakeover;
@@ -46,7 +48,7 @@ pub(in crate::protocol) use transition::Moved;
 use super::counters::Counters;
 use super::deadline::{Deadline, Due};
 use super::effect::Effects;
-use super::event::{Cause, StateName, TransitionDetails};
+use super::event::{Cause, DrainEnd, StateName, TransitionDetails};
 use super::input::{Demotion, Fault};
 use super::snapshot::{ActiveRouter, InstanceSnapshot, TimerSnapshot};
 use super::spec::{AnnounceSpec, ChecksumPolicy, InstanceSpec};
@@ -87,6 +89,8 @@ pub(in crate::protocol) struct Policy {
     pub(in crate::protocol) checksum: ChecksumPolicy,
     /// A live Active of lower priority is obeyed until then.
     pub(in crate::protocol) preempt_after: MonoTime,
+    /// How long connections are kept after another router took over.
+    pub(in crate::protocol) drain: Duration,
 }
 
 impl Policy {
@@ -227,6 +231,11 @@ impl Instance {
         self.addresses.epoch()
     }
 
+    /// When it came into its state.
+    pub(in crate::protocol) const fn since(&self) -> MonoTime {
+        self.since
+    }
+
     /// Why it came into its state.
     pub(in crate::protocol) const fn cause(&self) -> Cause {
         self.cause
@@ -327,6 +336,7 @@ impl Instance {
         cause: Cause,
         out: &mut Effects,
     ) -> Moved {
+        let relieved = self.relieved_by_takeover(now, policy);
         let (taking, hasty) = match &self.state {
             // An owner that starts has not listened: a router may be serving, as after a
             // resignation.
@@ -338,10 +348,26 @@ impl Instance {
         };
         self.hasty = hasty;
         self.conflict.reset();
-        self.addresses.hold(out);
+        self.addresses.hold(relieved, out);
         self.counters.active_transitions += 1;
         self.active_router = self.sender.source();
         self.enter(now, State::Active(Active::new(now, self.version, policy, taking)), cause)
+    }
+
+    /// The router that a takeover relieves: it lives, and knows that it does not serve any more.
+    fn relieved_by_takeover(&self, now: MonoTime, policy: &Policy) -> Option<IpAddr> {
+        match &self.state {
+            State::Initialize => self.active_router.filter(|active| {
+                let peer = self.peers.get(*active);
+                peer.is_some_and(|peer| now.since(peer.heard) <= peer.interval.period() * 2)
+            }),
+            State::Backup(backup) => match backup.takes_from(now, policy, &self.peers) {
+                Taking::FromNobody => None,
+                Taking::FromLeaving => backup.resigned(),
+                Taking::FromLive => self.active_router.or(backup.obeyed()),
+            },
+            State::Active(_) => None,
+        }
     }
 
     /// Why a Backup whose timer has fired becomes Active.
@@ -359,10 +385,20 @@ impl Instance {
         self.enter(now, State::Active(Active::of_crashed_run(now, self.version)), Cause::Startup)
     }
 
-    /// Releases the addresses and takes no part any more.
-    pub(in crate::protocol) fn release(&mut self, now: MonoTime, cause: Cause, out: &mut Effects) -> Moved {
-        self.addresses.release(out);
+    /// Lets go of the addresses and takes no part any more. Connections that can be left to the
+    /// successor are kept for as long as `drain`.
+    pub(in crate::protocol) fn release(
+        &mut self,
+        now: MonoTime,
+        cause: Cause,
+        drain: Duration,
+        out: &mut Effects,
+    ) -> Moved {
         self.active_router = self.successor().map(|successor| successor.address);
+        match self.active_router {
+            Some(successor) => self.addresses.let_go(now, drain, Some(successor), out),
+            None => self.addresses.release(out),
+        }
         self.enter(now, State::Initialize, cause)
     }
 
@@ -490,11 +526,18 @@ impl Instance {
     }
 
     /// The address list changed to one of `count`: what is held must follow, without a transition.
-    pub(in crate::protocol) fn on_addresses_changed(&mut self, count: usize, out: &mut Effects) {
+    /// A drain ends, because it is about other addresses.
+    pub(in crate::protocol) fn on_addresses_changed(
+        &mut self,
+        now: MonoTime,
+        count: usize,
+        out: &mut Effects,
+    ) {
         self.addresses.resize(count);
+        self.reset_drain(now, DrainEnd::Deadline, out);
         if let State::Active(active) = &self.state {
             let leaves = active.leaving().is_some();
-            self.addresses.hold(out);
+            self.addresses.hold(None, out);
             if leaves {
                 self.addresses.watch(out);
             }
@@ -549,6 +592,7 @@ impl Instance {
             (Deadline::Announce, State::Active(active)) => active.announce_at(policy).map(with_slack),
             (Deadline::AddressConflict, _) => self.conflict_at(policy).map(Due::exactly),
             (Deadline::ServiceSilence, _) => self.silence_at(policy).map(Due::exactly),
+            (Deadline::DrainEnd, _) => self.drain().map(|drain| Due::exactly(drain.due())),
             (Deadline::ActiveDown | Deadline::Advertise | Deadline::Announce, _)
             | (
                 Deadline::HandoverEnd
@@ -574,7 +618,9 @@ impl Instance {
                 continue;
             }
             match (deadline, &mut self.state) {
-                (Deadline::ReleaseRetained, _) => self.addresses.release(out),
+                (Deadline::ReleaseRetained, _) => {
+                    self.addresses.let_go(now, policy.drain, self.active_router, out)
+                }
                 // RFC9568-6.4.2-15: sends nothing
                 (Deadline::ActiveDown, State::Backup(backup)) => stalled = backup.on_timer(now, policy),
                 (Deadline::Advertise, _) => stalled = self.on_adver_timer(now, policy, out),
@@ -587,7 +633,8 @@ impl Instance {
                     | Deadline::DemotionEnd
                     | Deadline::SuccessorSilent
                     | Deadline::InterruptionEnd
-                    | Deadline::RefusalRetry,
+                    | Deadline::RefusalRetry
+                    | Deadline::DrainEnd,
                     _,
                 ) => {}
             }
@@ -642,6 +689,7 @@ impl Instance {
             peers: self.peers.to_vec(),
             counters: self.counters.clone(),
             checksum: self.transmit_flavour(policy.checksum),
+            draining: self.drain().map(Drain::snapshot),
         }
     }
 }

@@ -25,17 +25,21 @@ pub use checkpoint::{CheckpointError, CheckpointHeader};
 pub use counters::{Counters, LinkCounters};
 pub use effect::{Answer, DemoteOutcome, Effect, Effects, InstanceResult};
 pub use event::{
-    Cause, Event, EventKind, HandoverCause, LastHeard, NotServing, PeerWarning, StateName, TransitionDetails,
+    Cause, DrainEnd, Event, EventKind, HandoverCause, LastHeard, NotServing, PeerWarning, StateName,
+    TransitionDetails,
 };
 pub use input::{
-    CheckResult, Command, CommandId, Demotion, Fault, Force, HoldResult, Input, LastResort, Until,
+    CheckResult, Command, CommandId, Demotion, DrainResult, Fault, Force, HoldResult, Input, LastResort,
+    Until,
 };
 pub use instance::HastyMessage;
 pub use instance::NobodyServing;
 pub use local_warning::{ForeignAddresses, LocalWarning, Unsent};
 pub use node::Node;
 pub use router::{Health, StandingPeerWarning};
-pub use snapshot::{ActiveRouter, InstanceSnapshot, PeerSnapshot, RouterSnapshot, Snapshot, TimerSnapshot};
+pub use snapshot::{
+    ActiveRouter, DrainSnapshot, InstanceSnapshot, PeerSnapshot, RouterSnapshot, Snapshot, TimerSnapshot,
+};
 pub use spec::{
     AnnounceSpec, CheckName, ChecksumPolicy, Consequence, InstanceSpec, LinkLocalRule, RouterSpec, Track,
     Watched,

@@ -84,6 +84,27 @@ impl Node {
             Input::AddressesHeld(result) => {
                 self.act_on_key(now, result.key, out, |router, out| router.on_hold_result(now, result, out));
             }
+            Input::AddressesDraining(result) => {
+                self.act_on_key(now, result.key, out, |router, out| {
+                    router.on_drain_result(now, result, out);
+                    FollowUp::Nothing
+                });
+            }
+            Input::DrainPartners(partners) => {
+                self.succession.set_drain_partners(partners);
+                for router in self.routers.values_mut() {
+                    router.set_drain_partners(|key| self.succession.drain_partners(key));
+                }
+            }
+            Input::DrainOfEarlierRun { key, until } => self.succession.save_drain(key, until),
+            Input::ConnectionsEnded { key, reset } => self.act_on_key(now, key, out, |router, out| {
+                router.on_connections_ended(now, key, reset, out);
+                FollowUp::Nothing
+            }),
+            Input::ForwardingLost { key } => self.act_on_key(now, key, out, |router, out| {
+                router.on_forwarding_lost(now, key, out);
+                FollowUp::Nothing
+            }),
             Input::AddressesRestored { key, count } => {
                 if let Some(router) = self.router_of(key) {
                     router.on_addresses_restored(now, key, count, out);
@@ -333,7 +354,9 @@ impl Node {
             return;
         };
         self.act_on(now, router, out, |router, out| match command {
-            Command::Demote { demotion, force, .. } => router.demote(now, id, demotion, force, out),
+            Command::Demote { demotion, force, drain, .. } => {
+                router.demote(now, id, demotion, force, drain, out)
+            }
             Command::Promote { .. } => router.promote(now, id, out),
         });
     }

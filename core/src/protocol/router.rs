@@ -12,6 +12,7 @@
 //! | [`handover`] | leaving without a gap, and how a hand-over ends |
 //! | [`successor_watch`] | whether the successor of a demoted router stays |
 //! | [`demotion`] | demote, promote, and their answers |
+//! | [`draining`] | connections that outlive a hand-over |
 //! | [`refusal`] | the kernel refused the addresses |
 //! | [`interruption`] | the link or the source address is away for a moment |
 //! | [`receive`] | the checks of a received message that need configuration |
@@ -21,6 +22,7 @@
 mod coupling;
 mod crashed_run;
 mod demotion;
+mod draining;
 mod handover;
 mod interruption;
 mod peer_warnings;
@@ -38,9 +40,9 @@ pub(in crate::protocol) use tracking::{Facts, UNSENT_IN_A_ROW, health, link_faul
 use super::counters::Counters;
 use super::deadline::{Deadline, Due};
 use super::effect::{Effect, Effects};
-use super::event::{Cause, Event, EventKind, HandoverCause};
+use super::event::{Cause, DrainEnd, Event, EventKind, HandoverCause};
 use super::input::{Demotion, Fault, LastResort};
-use super::instance::{Addresses, HostsTold, Instance, Moved, Policy};
+use super::instance::{Addresses, Drain, HostsTold, Instance, Moved, Policy};
 use super::local_warning::LocalWarning;
 use super::snapshot::RouterSnapshot;
 use super::spec::{CheckName, InstanceSpec, RouterSpec, Watched};
@@ -180,9 +182,14 @@ impl Router {
     }
 
     /// Whether nothing more will come of it: it takes no part, and the kernel was told to hold
-    /// nothing.
+    /// nothing. When the daemon stops, what drains may go on: the next run takes it over.
     pub(in crate::protocol) fn is_at_rest(&self) -> bool {
-        self.is_idle() && self.instances.iter().all(|instance| instance.addresses() == Addresses::None)
+        let is_done = |instance: &Instance| match instance.addresses() {
+            Addresses::None => true,
+            Addresses::Draining => self.presence == Presence::ShuttingDown,
+            Addresses::Held | Addresses::Retained => false,
+        };
+        self.is_idle() && self.instances.iter().all(is_done)
     }
 
     /// Whether it was removed, and is gone.
@@ -219,6 +226,9 @@ impl Router {
         self.update_local_warnings(now, facts, out);
         if self.has_dead_link() {
             self.successor_watch = None; // Whether any router serves cannot be heard.
+        }
+        if self.presence == Presence::Removed {
+            self.end_drains(now, out);
         }
         let was_active = self.is_active();
         match self.obstacle() {
@@ -417,7 +427,7 @@ impl Router {
         let changes = before.instances.iter().zip(&self.spec.instances);
         for (instance, (old, new)) in self.instances.iter_mut().zip(changes) {
             if old != new {
-                instance.on_addresses_changed(new.held().count(), out);
+                instance.on_addresses_changed(now, new.held().count(), out);
             }
             instance.set_destinations(self.spec.destinations);
             instance.on_interval_changed(now, &self.policy);
@@ -443,7 +453,8 @@ impl Router {
             | Deadline::ActiveDown
             | Deadline::Advertise
             | Deadline::Announce
-            | Deadline::AddressConflict => self.due_of_instances(deadline),
+            | Deadline::AddressConflict
+            | Deadline::DrainEnd => self.due_of_instances(deadline),
             Deadline::ServiceSilence if self.presence == Presence::Wanted => self.due_of_instances(deadline),
             Deadline::HandoverEnd => self.handover_ends_at().map(Due::exactly),
             // A hand-over decides first.
@@ -522,6 +533,10 @@ impl Router {
                 self.refusal = None;
                 FollowUp::Evaluate { cause_if_started: Cause::FaultCleared }
             }
+            Deadline::DrainEnd => {
+                self.on_drain_deadline(now, out);
+                FollowUp::Nothing
+            }
             // Each instance has fired its own.
             Deadline::ReleaseRetained | Deadline::ActiveDown | Deadline::Advertise | Deadline::Announce => {
                 FollowUp::Nothing
@@ -581,8 +596,15 @@ impl Router {
         for at in 0..self.instances.len() {
             let Some(instance) = self.instances.get_mut(at) else { continue };
             let key = instance.key();
-            if let Some(moved) = act(instance, &self.policy, out) {
-                self.report_transition(key, moved, out);
+            let drained_since = instance.drain().map(Drain::since);
+            let Some(moved) = act(instance, &self.policy, out) else { continue };
+            self.report_transition(key, moved, out);
+            let Some(instance) = self.instances.get(at).filter(|instance| instance.is_active()) else {
+                continue;
+            };
+            if let Some(since) = drained_since {
+                let (why, after) = (DrainEnd::ActiveAgain, instance.since().since(since));
+                self.report(Some(key), EventKind::DrainEnded { why, after, reset: Some(0) }, out);
             }
         }
     }
@@ -662,5 +684,6 @@ fn policy(spec: &RouterSpec, priority: AdvertPriority, now: MonoTime) -> Policy 
         announce: spec.announce,
         checksum: spec.checksum,
         preempt_after: now,
+        drain: spec.drain,
     }
 }

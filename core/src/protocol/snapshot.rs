@@ -78,6 +78,21 @@ pub struct InstanceSnapshot {
     pub counters: Counters,
     /// The checksum flavour that we send.
     pub checksum: ChecksumFlavour,
+    /// Set while connections are kept although another router has the addresses.
+    pub draining: Option<DrainSnapshot>,
+}
+
+/// The drain of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DrainSnapshot {
+    /// When it began; after a restart of vrrpd, the time of the restart.
+    pub since: MonoTime,
+    /// When it ends at the latest.
+    pub until: MonoTime,
+    /// The address of the router that took over, if it is known.
+    pub to: Option<IpAddr>,
+    /// Whether the kernel serves the connections already.
+    pub is_serving: bool,
 }
 
 /// The Active router of an instance.

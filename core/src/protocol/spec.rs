@@ -52,6 +52,9 @@ pub struct RouterSpec {
     pub tracks: Vec<Track>,
     /// How often gratuitous ARP and unsolicited NA are sent.
     pub announce: AnnounceSpec,
+    /// How long open connections are kept after another router took over as planned; with zero, not
+    /// at all.
+    pub drain: Duration,
 }
 
 impl RouterSpec {

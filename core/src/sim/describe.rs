@@ -16,6 +16,13 @@ pub(super) fn input(input: &Input<'_>) -> String {
         Input::AddressesHeld(held) => {
             format!("kernel: {} epoch {}: {:?}", held.key, held.epoch, held.outcome)
         }
+        Input::AddressesDraining(result) => {
+            format!("kernel: {} epoch {} drains: {:?}", result.key, result.epoch, result.outcome)
+        }
+        Input::DrainPartners(partners) => format!("connections can be left to {partners:?}"),
+        Input::DrainOfEarlierRun { key, until } => format!("{key} drained before, until {until:?}"),
+        Input::ConnectionsEnded { key, reset } => format!("{key} has no connection left, {reset} reset"),
+        Input::ForwardingLost { key } => format!("nobody forwards for {key}"),
         Input::AddressesReinstalled { .. } => "addresses are back with their link".to_owned(),
         Input::OtherName(name, real) => format!("{name} is another name of {real}"),
         Input::AddressesRestored { count, .. } => format!("{count} addresses restored"),
@@ -34,7 +41,12 @@ pub(super) fn input(input: &Input<'_>) -> String {
 
 pub(super) fn effect(effect: &Effect) -> String {
     match effect {
-        Effect::HoldAddresses { key, epoch } => format!("hold {key} epoch {epoch}"),
+        Effect::HoldAddresses { key, epoch, relieved: None } => format!("hold {key} epoch {epoch}"),
+        Effect::HoldAddresses { key, epoch, relieved: Some(relieved) } => {
+            format!("hold {key} epoch {epoch}, relieving {relieved}")
+        }
+        Effect::DrainAddresses { key, epoch, until } => format!("drain {key} epoch {epoch} until {until:?}"),
+        Effect::ResetConnections { key } => format!("reset the connections of {key}"),
         Effect::ReleaseAddresses { key, epoch } => format!("release {key} epoch {epoch}"),
         Effect::Advertise { source, priority, interval, .. } => {
             format!("sends {priority} every {interval} as {source}")

@@ -62,9 +62,14 @@ impl Hosts {
         of_it.map(|((host, _), (station, since))| (*host, *station, *since))
     }
 
+    /// Which station a host believes to have the addresses of an instance.
+    pub(super) fn belief(&self, host: Port, key: InstanceKey) -> Option<Port> {
+        self.beliefs.get(&(host, key)).map(|(station, _)| *station)
+    }
+
     /// A host believes an announcement. One that was sent earlier and arrives later is caused by a
     /// fault, and is ignored.
-    fn believe(&mut self, said: TrueTime, host: Port, key: InstanceKey, station: Port) {
+    pub(super) fn believe(&mut self, said: TrueTime, host: Port, key: InstanceKey, station: Port) {
         let belief = self.beliefs.entry((host, key)).or_insert((station, said));
         if belief.1 <= said {
             *belief = (station, said);

@@ -40,6 +40,11 @@ impl InputKind {
             Input::Link(..)
             | Input::AnnouncementHeard { .. }
             | Input::AddressesHeld(_)
+            | Input::AddressesDraining(_)
+            | Input::DrainPartners(_)
+            | Input::DrainOfEarlierRun { .. }
+            | Input::ConnectionsEnded { .. }
+            | Input::ForwardingLost { .. }
             | Input::AddressesRestored { .. }
             | Input::AddressesReinstalled { .. }
             | Input::OtherName(..)

@@ -1,9 +1,9 @@
 //! A kernel that holds addresses: it answers late and in order, and it sometimes refuses.
 
 use super::clock::TrueTime;
-use crate::protocol::HoldResult;
-use crate::types::InstanceKey;
-use std::collections::{BTreeSet, VecDeque};
+use crate::protocol::{DrainResult, HoldResult};
+use crate::types::{InstanceKey, MonoTime};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// What the kernel is asked for.
@@ -11,6 +11,9 @@ use std::time::Duration;
 pub enum WantedAddresses {
     /// The addresses are installed.
     Held,
+    /// The addresses are not installed, and the connections to them are served until then at the
+    /// latest.
+    Draining(MonoTime),
     /// The addresses are not installed.
     Absent,
 }
@@ -20,8 +23,19 @@ pub enum WantedAddresses {
 pub enum KernelOutcome {
     /// The kernel installed the addresses, or refused them.
     Held(HoldResult),
+    /// The kernel lets the addresses drain until then at the latest, or refused that.
+    Draining {
+        /// The answer.
+        result: DrainResult,
+        /// When the drain ends at the latest.
+        until: MonoTime,
+        /// Whether the addresses were installed until now.
+        was_held: bool,
+    },
     /// The addresses of this key were installed, and are removed.
     Absent(InstanceKey),
+    /// The addresses of this key drained, and do not any more.
+    Drained(InstanceKey),
     /// The kernel had nothing to do.
     Nothing,
 }
@@ -57,12 +71,22 @@ struct KernelRequest {
 pub struct FakeKernel {
     requests: VecDeque<KernelRequest>,
     held: BTreeSet<InstanceKey>,
+    /// What drains, and until when at the latest.
+    draining: BTreeMap<InstanceKey, MonoTime>,
+    /// This many drains will be refused.
+    drain_refusals: u8,
     behaviour: KernelBehaviour,
 }
 
 impl Default for FakeKernel {
     fn default() -> Self {
-        Self { requests: VecDeque::new(), held: BTreeSet::new(), behaviour: KernelBehaviour::HEALTHY }
+        Self {
+            requests: VecDeque::new(),
+            held: BTreeSet::new(),
+            draining: BTreeMap::new(),
+            drain_refusals: 0,
+            behaviour: KernelBehaviour::HEALTHY,
+        }
     }
 }
 
@@ -82,6 +106,35 @@ impl FakeKernel {
     #[must_use]
     pub fn holds(&self, key: InstanceKey) -> bool {
         self.held.contains(&key)
+    }
+
+    /// Whether the connections of `key` are served although the addresses are not held.
+    #[must_use]
+    pub fn drains(&self, key: InstanceKey) -> bool {
+        self.draining.contains_key(&key)
+    }
+
+    /// Whether packets to the addresses of `key` are accepted.
+    #[must_use]
+    pub fn accepts(&self, key: InstanceKey) -> bool {
+        self.holds(key) || self.drains(key)
+    }
+
+    /// What drains, and until when at the latest.
+    pub(super) fn all_draining(&self) -> impl Iterator<Item = (InstanceKey, MonoTime)> {
+        self.draining.iter().map(|(key, until)| (*key, *until))
+    }
+
+    /// The next drains are refused.
+    pub const fn refuse_drains(&mut self, count: u8) {
+        self.drain_refusals = count;
+    }
+
+    /// The lifetime of addresses that drain is over, unless it was changed meanwhile.
+    pub(super) fn end_lifetime(&mut self, key: InstanceKey, until: MonoTime) {
+        if self.draining.get(&key) == Some(&until) {
+            self.draining.remove(&key);
+        }
     }
 
     /// Whether no request is under way.
@@ -105,9 +158,14 @@ impl FakeKernel {
         let granted = match wanted {
             WantedAddresses::Absent => true,
             WantedAddresses::Held => self.behaviour.refusals == 0,
+            WantedAddresses::Draining(_) => self.drain_refusals == 0,
         };
         if !granted {
-            self.behaviour.refusals -= 1;
+            match wanted {
+                WantedAddresses::Absent => {}
+                WantedAddresses::Held => self.behaviour.refusals -= 1,
+                WantedAddresses::Draining(_) => self.drain_refusals -= 1,
+            }
         }
         self.requests.push_back(KernelRequest { key, epoch, wanted, granted, done_at });
         done_at
@@ -120,11 +178,33 @@ impl FakeKernel {
         };
         match (wanted, granted) {
             (WantedAddresses::Held, true) => {
+                self.draining.remove(&key);
                 self.held.insert(key);
                 KernelOutcome::Held(HoldResult { key, epoch, outcome: Ok(()) })
             }
             (WantedAddresses::Held, false) => {
                 KernelOutcome::Held(HoldResult { key, epoch, outcome: Err("RTNETLINK: busy".to_owned()) })
+            }
+            (WantedAddresses::Draining(until), true) => {
+                self.draining.insert(key, until);
+                let was_held = self.held.remove(&key);
+                KernelOutcome::Draining {
+                    result: DrainResult { key, epoch, outcome: Ok(()) },
+                    until,
+                    was_held,
+                }
+            }
+            // What drained already goes on to drain.
+            (WantedAddresses::Draining(until), false) => {
+                let outcome = Err("ARP cannot be guarded".to_owned());
+                KernelOutcome::Draining {
+                    result: DrainResult { key, epoch, outcome },
+                    until,
+                    was_held: false,
+                }
+            }
+            (WantedAddresses::Absent, _) if self.draining.remove(&key).is_some() => {
+                KernelOutcome::Drained(key)
             }
             (WantedAddresses::Absent, _) if self.held.remove(&key) => KernelOutcome::Absent(key),
             (WantedAddresses::Absent, _) => KernelOutcome::Nothing,
@@ -148,9 +228,15 @@ impl FakeKernel {
         self.requests.clear();
     }
 
-    /// Removes all addresses: the machine died, or a starting agent removed leftovers.
-    pub fn clear(&mut self) {
+    /// Removes all addresses that are held: a starting agent removes leftovers, except what drains.
+    pub fn remove_leftovers(&mut self) {
         self.requests.clear();
         self.held.clear();
+    }
+
+    /// The machine died.
+    pub fn clear(&mut self) {
+        self.remove_leftovers();
+        self.draining.clear();
     }
 }

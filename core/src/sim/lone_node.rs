@@ -421,7 +421,7 @@ impl<'a> LoneNodeRun<'a> {
             0 | 1 => {
                 let demotion = self.demotion();
                 let force = self.rng.pick(&[Force::No, Force::No, Force::Yes], Force::No);
-                Command::Demote { router, demotion, force }
+                Command::Demote { router, demotion, force, drain: None }
             }
             _ => Command::Promote { router },
         };
@@ -579,6 +579,7 @@ impl<'a> LoneNodeRun<'a> {
             instances: families.into_iter().map(instance).collect(),
             tracks,
             announce,
+            drain: Duration::ZERO,
         }
     }
 
@@ -632,7 +633,7 @@ impl<'a> LoneNodeRun<'a> {
         let followed = self.reference.follow(self.now, input, &self.effects, &after, wakes);
         for effect in &self.effects {
             match effect {
-                Effect::HoldAddresses { key, epoch } => {
+                Effect::HoldAddresses { key, epoch, relieved: _ } => {
                     let refused = self.rng.chance(PerMille::new(40));
                     let outcome = if refused { Err("busy".to_owned()) } else { Ok(()) };
                     let most = self.rng.pick(&[1, 1, 5, 30, 700], 1);
@@ -643,6 +644,8 @@ impl<'a> LoneNodeRun<'a> {
                 }
                 Effect::Advertise { .. } => self.done.advertisements += 1,
                 Effect::ReleaseAddresses { .. }
+                | Effect::DrainAddresses { .. }
+                | Effect::ResetConnections { .. }
                 | Effect::Announce { .. }
                 | Effect::WatchAnnouncements { .. }
                 | Effect::IgnoreAnnouncements { .. }

@@ -9,6 +9,8 @@
 //!   implementations; `hosts`: the hosts that use the addresses
 //! * [`reference`](mod@reference): what our own node must do and when, predicted from the
 //!   documents; `documents`: the numbers that the documents promise
+//! * [`connections`]: connections to the addresses, as tokens; `draining`: what moves do to them;
+//!   `forwarding`: the rules by which a successor passes their packets on
 //! * [`lone_node`]: one node with several routers and interfaces, which is given every input in
 //!   every state
 //! * [`world`], [`script`]: all stations together, and what is done to them; `station`: one of them
@@ -22,9 +24,12 @@ pub mod bounds;
 pub mod checker;
 mod checkers;
 pub mod clock;
+pub mod connections;
 mod describe;
 mod documents;
+mod draining;
 pub mod fault;
+mod forwarding;
 mod gaps;
 mod hosts;
 mod input_context;

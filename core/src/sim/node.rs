@@ -8,9 +8,9 @@ use super::packet::Packet;
 use super::reference::Reference;
 use super::router::{RouterNumber, SecondRouter, SimRouter};
 use crate::protocol::{
-    AnnounceSpec, Answer, CheckName, CheckResult, ChecksumPolicy, Command, CommandId, Demotion, Effect,
-    Effects, HoldResult, Input, InstanceSnapshot, InstanceSpec, LastResort, LinkLocalRule, Node, PeerWarning,
-    RouterSnapshot, RouterSpec, Snapshot, StateName, Track, Watched,
+    AnnounceSpec, Answer, CheckName, CheckResult, ChecksumPolicy, Command, CommandId, Demotion, DrainResult,
+    Effect, Effects, HoldResult, Input, InstanceSnapshot, InstanceSpec, LastResort, LinkLocalRule, Node,
+    PeerWarning, RouterSnapshot, RouterSpec, Snapshot, StateName, Track, Watched,
 };
 use crate::types::{
     AdverInterval, AdvertPriority, Destinations, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr,
@@ -81,6 +81,8 @@ pub struct NodeSetup {
     pub clock: Clock,
     /// The second router, if the nodes of the world have one.
     pub second: Option<SecondRouter>,
+    /// How long connections are kept after another router took over.
+    pub drain: Duration,
 }
 
 impl NodeSetup {
@@ -106,6 +108,7 @@ impl NodeSetup {
             tracks: Vec::new(),
             clock: Clock::EXACT,
             second: None,
+            drain: Duration::ZERO,
         }
     }
 }
@@ -143,6 +146,11 @@ pub(super) enum QueuedInput {
     AddressesTouched(InstanceKey, Removal),
     CheckRemoved(CheckName),
     FinishCrashedRun(Vec<RouterSpec>),
+    AddressesDraining(DrainResult),
+    DrainPartners(BTreeMap<InstanceKey, BTreeSet<IpAddr>>),
+    DrainOfEarlierRun(InstanceKey, MonoTime),
+    ConnectionsEnded(InstanceKey, usize),
+    ForwardingLost(InstanceKey),
     Shutdown,
 }
 
@@ -433,6 +441,8 @@ impl SimNode {
                 Effect::WatchAnnouncements { key } => !self.listening.insert(*key),
                 Effect::IgnoreAnnouncements { key } => !self.listening.remove(key),
                 Effect::HoldAddresses { .. }
+                | Effect::DrainAddresses { .. }
+                | Effect::ResetConnections { .. }
                 | Effect::ReleaseAddresses { .. }
                 | Effect::Advertise { .. }
                 | Effect::Announce { .. }
@@ -550,6 +560,7 @@ fn spec(setup: NodeSetup, families: &[Family]) -> RouterSpec {
         instances: instances(RouterNumber::First, families),
         tracks: setup.tracks,
         announce: AnnounceSpec::default(),
+        drain: setup.drain,
     }
 }
 

@@ -181,6 +181,8 @@ impl SimRouter {
         let concerns = |effect: &&Effect| match effect {
             Effect::HoldAddresses { key, .. }
             | Effect::ReleaseAddresses { key, .. }
+            | Effect::DrainAddresses { key, .. }
+            | Effect::ResetConnections { key }
             | Effect::Advertise { key, .. }
             | Effect::Announce { key, .. }
             | Effect::WatchAnnouncements { key }

@@ -93,6 +93,10 @@ pub enum Act {
     Wake(Port),
     /// `vrrpctl demote`.
     Demote(Port, Force),
+    /// `vrrpctl demote --drain`: connections are kept for this long.
+    DemoteDraining(Port, Duration),
+    /// The kernel of a station refuses so many drains.
+    RefuseDrains(Port, u8),
     /// An operator demotes the router to the last resort: it serves only when no other router does.
     LastResort(Port),
     /// `vrrpctl promote`.
@@ -196,8 +200,17 @@ impl World {
                 Ok(())
             }
             Act::Wake(port) => self.wake(port),
-            Act::Demote(port, force) => self.demote(&views, port, force, LastResort::No),
-            Act::LastResort(port) => self.demote(&views, port, Force::No, LastResort::Yes),
+            Act::Demote(port, force) => self.demote(&views, port, force, LastResort::No, None),
+            Act::DemoteDraining(port, drain) => {
+                self.demote(&views, port, Force::No, LastResort::No, Some(drain))
+            }
+            Act::RefuseDrains(port, count) => {
+                if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {
+                    node.kernel.refuse_drains(count);
+                }
+                Ok(())
+            }
+            Act::LastResort(port) => self.demote(&views, port, Force::No, LastResort::Yes, None),
             Act::Promote(port) => self.promote(&views, port),
             Act::Check(port, result) => self.check(&views, port, result),
             Act::ChangeRole(port, role) => self.change_role(&views, port, role),
@@ -253,10 +266,13 @@ impl World {
     /// the checks.
     fn start(&mut self, port: Port) -> Result<(), Violation> {
         let mut queued_inputs = Vec::new();
+        queued_inputs.extend(self.drain_partners(port).map(QueuedInput::DrainPartners));
         match self.stations.get_mut(port.0) {
             Some(Station::Ours(node)) if node.run == ProcessState::Down => {
-                node.kernel.clear();
+                node.kernel.remove_leftovers();
                 node.begin();
+                let drains = node.kernel.all_draining();
+                queued_inputs.extend(drains.map(|(key, until)| QueuedInput::DrainOfEarlierRun(key, until)));
                 for router in &node.routers {
                     let saved = router.demotion.clone();
                     let saved = saved.map(|it| QueuedInput::SavedDemotion(router.spec.name.clone(), it));
@@ -268,6 +284,7 @@ impl World {
                     node.checks.iter().map(|(name, result)| QueuedInput::Check(name.clone(), *result)),
                 );
                 self.checkers.process_changed(self.now, port);
+                self.connections.iter_mut().for_each(|connections| connections.process_began(port));
             }
             Some(Station::Foreign(instances)) => {
                 let now = MonoTime::from_nanos(self.now.as_nanos());
@@ -284,7 +301,7 @@ impl World {
                     self.send_foreign(port, message);
                 }
             }
-            Some(Station::Ours(_)) | None => {}
+            Some(Station::Ours(_)) | None => return Ok(()),
         }
         queued_inputs.into_iter().try_for_each(|queued| self.deliver(port, queued))
     }
@@ -323,6 +340,13 @@ impl World {
                 match leftovers {
                     Leftovers::Addresses => node.kernel.forget_requests(),
                     Leftovers::Nothing => node.kernel.clear(),
+                }
+                if let Some(connections) = &mut self.connections {
+                    connections.process_ended(self.now, port);
+                    match leftovers {
+                        Leftovers::Addresses => {}
+                        Leftovers::Nothing => connections.power_off(port),
+                    }
                 }
             }
             Some(Station::Foreign(instances)) => {
@@ -370,6 +394,7 @@ impl World {
         port: Port,
         force: Force,
         last_resort: LastResort,
+        drain: Option<Duration>,
     ) -> Result<(), Violation> {
         if force == Force::Yes {
             self.allow_gap_unless_bridged(views, port, Bridge::AnyWilling);
@@ -385,7 +410,7 @@ impl World {
         };
         self.names_of(port).into_iter().try_for_each(|router| {
             let demotion = demotion.clone();
-            self.command(port, Command::Demote { router, demotion, force })
+            self.command(port, Command::Demote { router, demotion, force, drain })
         })
     }
 

@@ -8,7 +8,9 @@
 use super::checker::Violation;
 use super::checkers::{Checkers, Views};
 use super::clock::TrueTime;
+use super::connections::SimConnections;
 use super::describe;
+use super::draining::ConnectionEvent;
 use super::hosts::{AnnouncementEvent, Hosts};
 use super::input_context::InputContext;
 use super::kernel::{KernelOutcome, WantedAddresses};
@@ -60,6 +62,7 @@ pub(super) enum WorldEvent {
     Announcement(Port, AnnouncementEvent),
     KernelDone(Port, u32),
     Act(Act),
+    Connections(ConnectionEvent),
 }
 
 impl WorldSetup {
@@ -82,6 +85,8 @@ pub struct World {
     pub(super) families: Vec<Family>,
     pub(super) lateness: Duration,
     pub(super) hosts: Hosts,
+    /// The connections of hosts, if they are simulated.
+    pub(super) connections: Option<Box<SimConnections>>,
     queue: BTreeMap<(TrueTime, EventOrder, u64), WorldEvent>,
     sequence: u64,
     pub(super) checkers: Checkers,
@@ -111,6 +116,7 @@ impl World {
             families,
             lateness: setup.lateness,
             hosts: Hosts::new(setup.seed),
+            connections: None,
             queue: BTreeMap::new(),
             sequence: 0,
             checkers,
@@ -253,6 +259,8 @@ impl World {
             Some(WorldEvent::Announcement(port, event)) => self.on_announcement_event(port, event)?,
             Some(WorldEvent::KernelDone(port, life)) => self.on_kernel_done(port, life)?,
             Some(WorldEvent::Act(act)) => return self.act(act),
+            // What becomes of a packet of a connection changes nothing that the other rules are about.
+            Some(WorldEvent::Connections(event)) => return self.on_connection_event(event),
             None => self.on_deadlines()?,
         }
         self.judge()
@@ -307,10 +315,18 @@ impl World {
         if node.life != life {
             return Ok(());
         }
-        match node.kernel.carry_out() {
+        let outcome = node.kernel.carry_out();
+        self.note_kernel_outcome(port, &outcome)?;
+        match outcome {
             KernelOutcome::Held(result) => self.deliver(port, QueuedInput::AddressesHeld(result)),
+            KernelOutcome::Draining { result, was_held, until: _ } => {
+                if was_held {
+                    self.judge_release(port, result.key)?;
+                }
+                self.deliver(port, QueuedInput::AddressesDraining(result))
+            }
             KernelOutcome::Absent(key) => self.judge_release(port, key),
-            KernelOutcome::Nothing => Ok(()),
+            KernelOutcome::Drained(_) | KernelOutcome::Nothing => Ok(()),
         }
     }
 
@@ -346,6 +362,11 @@ impl World {
                 }
             },
             QueuedInput::SavedDemotion(name, demotion) => Input::SavedDemotion(name, demotion),
+            QueuedInput::AddressesDraining(result) => Input::AddressesDraining(result),
+            QueuedInput::DrainPartners(partners) => Input::DrainPartners(partners),
+            QueuedInput::DrainOfEarlierRun(key, until) => Input::DrainOfEarlierRun { key, until },
+            QueuedInput::ConnectionsEnded(key, reset) => Input::ConnectionsEnded { key, reset },
+            QueuedInput::ForwardingLost(key) => Input::ForwardingLost { key },
             QueuedInput::Shutdown => Input::Shutdown,
         };
         self.feed(port, input)
@@ -418,6 +439,7 @@ impl World {
             }
         }
         self.note_yields(port);
+        self.note_drains(port, &snapshot);
         let result = self.carry_out(port, &effects);
         self.reschedule(port);
         if let Some(Station::Ours(node)) = self.stations.get_mut(port.0) {
@@ -430,9 +452,14 @@ impl World {
         for effect in effects {
             self.trace.note(self.now, || format!("node {}:     {}", port.0, describe::effect(effect)));
             match effect {
-                Effect::HoldAddresses { key, epoch } => {
+                Effect::HoldAddresses { key, epoch, relieved } => {
+                    self.note_relieved(port, *key, *epoch, *relieved);
                     self.ask_kernel(port, *key, *epoch, WantedAddresses::Held)
                 }
+                Effect::DrainAddresses { key, epoch, until } => {
+                    self.ask_kernel(port, *key, *epoch, WantedAddresses::Draining(*until))
+                }
+                Effect::ResetConnections { key } => self.reset_connections(port, *key),
                 Effect::ReleaseAddresses { key, epoch } => {
                     self.ask_kernel(port, *key, *epoch, WantedAddresses::Absent)
                 }
@@ -493,6 +520,8 @@ impl World {
             node.queued_inputs.clear();
             node.forget_views();
         }
+        let now = self.now;
+        self.connections.iter_mut().for_each(|connections| connections.process_ended(now, port));
     }
 
     fn reschedule(&mut self, port: Port) {

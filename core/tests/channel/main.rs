@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 
 mod drains;
+mod format;
 mod hostile;
 mod lan;
 mod paths;

@@ -130,7 +130,7 @@ impl Cluster {
             reason: String::new(),
             by: String::new(),
         };
-        let command = Command::Demote { router: name(), demotion, force: Force::No };
+        let command = Command::Demote { router: name(), demotion, force: Force::No, drain: None };
         self.feed(at, Input::Command(CommandId(1), command))
     }
 
@@ -317,13 +317,16 @@ impl Cluster {
     fn carry_out(&mut self, at: usize, before: &States, after: &States, effect: Effect) -> StepResult {
         let was = |states: &States, key| states.contains(&(key, StateName::Active));
         match effect {
-            Effect::HoldAddresses { key, epoch } => {
+            Effect::HoldAddresses { key, epoch, .. } => {
                 // An instance that takes over again before it has let go asks for addresses that it
                 // holds.
                 let again = before.contains(&(key, StateName::Backup));
                 self.request(at, key, epoch, true, again)
             }
-            Effect::ReleaseAddresses { key, epoch } => self.request(at, key, epoch, false, false),
+            Effect::ReleaseAddresses { key, epoch } | Effect::DrainAddresses { key, epoch, .. } => {
+                self.request(at, key, epoch, false, false)
+            }
+            Effect::ResetConnections { .. } => Ok(()),
             Effect::Advertise { key, version, source, destination, priority, interval, checksum } => {
                 // An instance that yields sends one last advertisement, while it still holds the
                 // addresses.

@@ -135,6 +135,7 @@ fn spec() -> RouterSpec {
         ],
         tracks: vec![Track::weighted(check(), -60), Track::fault(interface())],
         announce: AnnounceSpec::default(),
+        drain: Duration::ZERO,
     }
 }
 
@@ -180,7 +181,7 @@ impl Scene {
         self.out.clear();
         self.node.handle(self.now, input, &mut self.out);
         for effect in std::mem::take(&mut self.out) {
-            if let Effect::HoldAddresses { key, epoch } = effect {
+            if let Effect::HoldAddresses { key, epoch, .. } = effect {
                 self.feed(Input::AddressesHeld(HoldResult { key, epoch, outcome: Ok(()) }));
             }
         }
@@ -239,7 +240,7 @@ fn scenes() -> Vec<(&'static str, Node)> {
 
     let demote = |scene: &mut Scene| {
         let (router, demotion) = (spec().name, demotion(LastResort::No));
-        let command = Command::Demote { router, demotion, force: Force::No };
+        let command = Command::Demote { router, demotion, force: Force::No, drain: None };
         scene.feed(Input::Command(CommandId(7), command));
     };
     let mut leaving = Scene::active();
@@ -249,7 +250,7 @@ fn scenes() -> Vec<(&'static str, Node)> {
 
     let mut demoted = Scene::active();
     let (router, forced) = (spec().name, demotion(LastResort::No));
-    let command = Command::Demote { router, demotion: forced, force: Force::Yes };
+    let command = Command::Demote { router, demotion: forced, force: Force::Yes, drain: None };
     demoted.feed(Input::Command(CommandId(8), command));
     demoted.run(Duration::from_secs(3));
     demoted.feed(Input::Sockets(interface(), Family::Ipv6, Err("EPERM".into())));

@@ -10,6 +10,7 @@
 
 mod checkpoint;
 mod demotion;
+mod draining;
 mod election;
 mod faults;
 mod hosts;

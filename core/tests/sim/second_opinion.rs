@@ -62,7 +62,7 @@ impl Pair {
         while let Some(effect) = self.effects.get(at).cloned() {
             at += 1;
             match effect {
-                Effect::HoldAddresses { key, epoch } => {
+                Effect::HoldAddresses { key, epoch, .. } => {
                     let result = HoldResult { key, epoch, outcome: Ok(()) };
                     self.core.handle(self.now, Input::AddressesHeld(result), &mut self.effects);
                 }
@@ -71,6 +71,8 @@ impl Pair {
                     self.doubts |= matches!(event.kind, EventKind::TakeoverRefuted { .. });
                 }
                 Effect::ReleaseAddresses { .. }
+                | Effect::DrainAddresses { .. }
+                | Effect::ResetConnections { .. }
                 | Effect::Announce { .. }
                 | Effect::WatchAnnouncements { .. }
                 | Effect::IgnoreAnnouncements { .. }

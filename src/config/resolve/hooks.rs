@@ -16,6 +16,7 @@ pub(super) fn resolve(own: &HookKeys, defaults: &HookKeys) -> Option<Option<Rout
     let commands = [
         (HookKind::BeforeActive, own.before_active.or(&defaults.before_active).or_default(Vec::new())?),
         (HookKind::OnTransition, own.on_transition.or(&defaults.on_transition).or_default(Vec::new())?),
+        (HookKind::OnDrain, own.on_drain.or(&defaults.on_drain).or_default(Vec::new())?),
         (HookKind::AfterRelease, own.after_release.or(&defaults.after_release).or_default(Vec::new())?),
     ];
     let hooks = RouterHooks {

@@ -54,6 +54,7 @@ pub(super) fn list(raw: &RawConfig, lines: &Lines<'_>) -> Vec<Program> {
         let commands = [
             own.before_active.or(&defaults.before_active),
             own.on_transition.or(&defaults.on_transition),
+            own.on_drain.or(&defaults.on_drain),
             own.after_release.or(&defaults.after_release),
         ];
         commands.into_iter().filter_map(|command| program(Task::Hook, command, user)).collect::<Vec<_>>()

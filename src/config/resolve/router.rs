@@ -13,6 +13,7 @@ use crate::protocol::{AnnounceSpec, ChecksumPolicy, RouterSpec};
 use crate::types::{AdverInterval, Destinations, Family, Preempt, Priority, Role};
 use std::net::IpAddr;
 use std::num::NonZeroU8;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Resolves one router. Returns `None` only after an error was reported.
@@ -56,6 +57,7 @@ pub(super) fn resolve(
     };
     let timing = timing(own, defaults);
     let hooks = hooks::resolve(&own.hooks, &defaults.hooks);
+    let drain = drain(own, defaults, raw_role, &file.peer_key_file, problems);
     let (role, preempt_delay) = role?;
     let (interval, down_adverts, announce) = timing?;
     let Instances { instances, rule } = instances?;
@@ -76,6 +78,7 @@ pub(super) fn resolve(
         instances,
         tracks: tracked?,
         announce,
+        drain: drain?,
     };
     advice::on_router(raw, file, &spec, problems);
     let hooks = hooks?;
@@ -118,6 +121,35 @@ fn role(own: &RouterKeys, defaults: &RouterKeys, problems: &mut Problems) -> Opt
             Some((Role::Contender { priority, preempt }, delay))
         }
     }
+}
+
+/// How long connections are kept after a planned move. The nodes agree about it beside VRRP, and
+/// the addresses of an owner do not move: writing it in the owner's table is an error, inheriting it
+/// is not.
+fn drain(
+    own: &RouterKeys,
+    defaults: &RouterKeys,
+    role: &Key<RawRole>,
+    peer_key_file: &Key<PathBuf>,
+    problems: &mut Problems,
+) -> Option<Duration> {
+    let drain = own.drain.or(&defaults.drain).or_default(Duration::ZERO)?;
+    let owner = role.spanned().is_some_and(|role| *role.get_ref() == RawRole::Owner);
+    let set = own.drain.or(&defaults.drain).spanned().filter(|_| !drain.is_zero());
+    if owner {
+        if let Some(set) = own.drain.spanned().filter(|_| !drain.is_zero()) {
+            let message = "`drain` has no effect for an owner, whose addresses are its own";
+            problems.error(set.span(), message, "remove it, or write a priority from 1 to 254");
+        }
+        return Some(Duration::ZERO);
+    }
+    if let (Some(set), Key::Absent) = (set, peer_key_file) {
+        let message = "`drain` needs a key that the nodes share: they agree about connections beside VRRP";
+        let help = "add peer_key_file = \"/etc/vrrpd/peer.key\" to [agent], on all nodes";
+        problems.error(set.span(), message, help);
+        return None;
+    }
+    Some(drain)
 }
 
 /// The source address must belong to this node and to one of the router's families. It must not be

@@ -23,6 +23,7 @@ const KEYS: &[&str] = &[
     "down_adverts",
     "preempt",
     "preempt_delay",
+    "drain",
     "accept",
     "source_address",
     "checksum",

@@ -40,11 +40,13 @@ advertise_interval = "50ms"
 down_adverts = 5
 preempt = false
 preempt_delay = "1m30s"
+drain = "10m"
 source_address = "192.0.2.10"
 checksum = "rfc5798"
 track = [{ check = "nginx" }, { check = "haproxy", weight = -60 }, { interface = "eth1" }]
 on_transition = ["/etc/vrrpd/notify", "-v"]
 before_active = ["/bin/a"]
+on_drain = ["/bin/d"]
 after_release = ["/bin/b"]
 hook_timeout = "2s"
 before_active_timeout = "20ms"
@@ -306,13 +308,14 @@ fn hooks() -> impl Strategy<Value = String> {
     let keys = (
         key("before_active", command(), |command| command),
         key("on_transition", command(), |command| command),
+        key("on_drain", command(), |command| command),
         key("after_release", command(), |command| command),
         key("hook_timeout", 10..3_600_000_u64, milliseconds),
         key("before_active_timeout", 10..=10_000_u64, milliseconds),
         key("hook_user", "[a-z][a-z._-]{0,9}", |user| format!("\"{user}\"")),
     );
-    keys.prop_map(|(before, on, after, timeout, preparation, user)| {
-        [before, on, after, timeout, preparation, user].concat()
+    keys.prop_map(|(before, on, drain, after, timeout, preparation, user)| {
+        [before, on, drain, after, timeout, preparation, user].concat()
     })
 }
 

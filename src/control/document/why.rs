@@ -9,6 +9,12 @@ use crate::words::{self, fault_in_short};
 
 impl AgentSnapshot {
     pub(super) fn why(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> String {
+        let state = self.why_in_state(router, instance);
+        let draining = self.draining_in_short(instance).into_iter();
+        draining.chain([state]).chain(self.forwarding_in_short(instance)).collect::<Vec<_>>().join("; ")
+    }
+
+    fn why_in_state(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> String {
         if let Some(demotion) = &router.demoted {
             return self.demotion(demotion, instance.state);
         }

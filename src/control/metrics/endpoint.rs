@@ -4,8 +4,8 @@
 //! one, so that peers that are slow or never finish cannot keep Prometheus out. An address that
 //! cannot be listened on is reported and tried again; it never keeps a router from serving.
 
-use super::answers::{Answers, MetricsSources};
 use super::http::{HttpMethod, HttpResponse, read_request, write_response};
+use super::responder::{MetricsSources, Responder};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -48,7 +48,7 @@ impl Default for EndpointLimits {
 
 /// The endpoint for monitoring, which listens wherever it is told to.
 pub struct MetricsEndpoint {
-    answers: Arc<Answers>,
+    responder: Arc<Responder>,
     limits: EndpointLimits,
     /// The address; `None`: the endpoint is off.
     address: watch::Receiver<Option<SocketAddr>>,
@@ -65,7 +65,7 @@ impl MetricsEndpoint {
         address: watch::Receiver<Option<SocketAddr>>,
         problem: watch::Sender<Option<String>>,
     ) -> Self {
-        Self { answers: Arc::new(Answers::new(sources, limits.snapshot)), limits, address, problem }
+        Self { responder: Arc::new(Responder::new(sources, limits.snapshot)), limits, address, problem }
     }
 
     /// Serves until it is dropped, and then ends every connection.
@@ -109,7 +109,7 @@ impl MetricsEndpoint {
 
     /// Serves until another address is wanted. The connections end with this function.
     async fn serve(&mut self, listener: &TcpListener, address: SocketAddr) {
-        let mut connections = Connections { slots: VecDeque::new(), tasks: JoinSet::new() };
+        let mut connections = MetricsConnections { slots: VecDeque::new(), tasks: JoinSet::new() };
         loop {
             tokio::select! {
                 () = changed(&mut self.address) => {
@@ -120,11 +120,11 @@ impl MetricsEndpoint {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
                         connections.make_room(self.limits.connections);
-                        let serve = serve_one(stream, Arc::clone(&self.answers), self.limits);
+                        let serve = serve_one(stream, Arc::clone(&self.responder), self.limits);
                         connections.slots.push_back(connections.tasks.spawn(serve));
                     }
                     Err(error) => {
-                        // Usually the process has no file descriptor left. Connections in the
+                        // Usually the process has no file descriptor left. MetricsConnections in the
                         // backlog wait until it has.
                         tracing::warn!(%error, "cannot accept a connection to the metrics");
                         sleep(Duration::from_millis(100)).await;
@@ -145,12 +145,12 @@ async fn changed(address: &mut watch::Receiver<Option<SocketAddr>>) {
 
 /// The present connections, oldest first.
 #[derive(Debug)]
-struct Connections {
+struct MetricsConnections {
     slots: VecDeque<AbortHandle>,
     tasks: JoinSet<()>,
 }
 
-impl Connections {
+impl MetricsConnections {
     /// Disconnects the oldest connections until there is room for one more.
     fn make_room(&mut self, most: usize) {
         self.slots.retain(|slot| !slot.is_finished());
@@ -172,12 +172,12 @@ impl Connections {
 }
 
 /// Serves one request, and closes the connection.
-async fn serve_one(mut stream: TcpStream, answers: Arc<Answers>, limits: EndpointLimits) {
+async fn serve_one(mut stream: TcpStream, responder: Arc<Responder>, limits: EndpointLimits) {
     let Ok(Ok(Some(request))) = timeout(limits.request, read_request(&mut stream, limits.head)).await else {
         return; // The peer is too slow, or has gone.
     };
     let (method, response) = match request {
-        Ok(request) => (request.method, answers.answer(&request).await),
+        Ok(request) => (request.method, responder.answer(&request).await),
         Err(status) => (HttpMethod::Get, HttpResponse::of_status(status).into()),
     };
     write_response(stream, method, &response, limits.response).await;

@@ -75,6 +75,8 @@ const FAMILIES: &[MetricFamily] = &[
     counter("vrrpd_packet_errors_total", "Messages that were discarded, by the reason.", packet_errors),
     counter("vrrpd_announcements_total", "Rounds in which hosts were told where the addresses are.", announcements),
     counter("vrrpd_dual_active_total", "How often another Active was heard while this node was Active.", dual_active),
+    gauge("vrrpd_drain_connections", "Connections left of a router that drains after a planned move.", drain_connections),
+    counter("vrrpd_forwarded_packets_total", "Packets passed on to nodes that drain, since this node took over.", forwarded_packets),
     histogram("vrrpd_handover_seconds", "From the start of a hand-over until another router served.", handover_seconds),
     counter("vrrpd_log_lines_dropped_total", "Log lines that were lost because nobody read them.", log_lines_dropped),
 ];
@@ -203,6 +205,24 @@ fn announcements(measured: &Measured<'_>, samples: &mut Samples<'_>) {
 fn dual_active(measured: &Measured<'_>, samples: &mut Samples<'_>) {
     for MeasuredInstance { labels, instance, .. } in &measured.instances {
         samples.add(labels, instance.counters.dual_active);
+    }
+}
+
+/// Absent where nothing drains, and until the connections have been counted.
+fn drain_connections(measured: &Measured<'_>, samples: &mut Samples<'_>) {
+    for MeasuredInstance { labels, instance, .. } in &measured.instances {
+        if let Some(left) = measured.snapshot.draining(instance).and_then(|draining| draining.left) {
+            samples.add(labels, left);
+        }
+    }
+}
+
+/// Zeros are written, so that the first packet is an increase.
+fn forwarded_packets(measured: &Measured<'_>, samples: &mut Samples<'_>) {
+    for MeasuredInstance { labels, instance, .. } in &measured.instances {
+        let forwarding = measured.snapshot.forwarding(instance);
+        let packets: u64 = forwarding.iter().map(|forwarding| forwarding.packets).sum();
+        samples.add(labels, packets);
     }
 }
 

@@ -25,7 +25,7 @@ pub fn earlier_drains() -> Result<Vec<EarlierDrain>, NetlinkError> {
     Ok(earlier_drains_among(&Netlink::open()?.addresses()?))
 }
 
-/// As [`earlier_drains`], from addresses that are listed already. An address of ours on `lo` that is
+/// As [`earlier_drains()`], from addresses that are listed already. An address of ours on `lo` that is
 /// not limited does not belong to a drain.
 #[must_use]
 pub fn earlier_drains_among(addresses: &[ObservedAddress]) -> Vec<EarlierDrain> {

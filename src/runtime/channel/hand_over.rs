@@ -30,7 +30,7 @@ pub(super) async fn hand_over(
         by,
     });
     let afterwards = if is_demoted { Afterwards::LastResort } else { afterwards };
-    let demote = Command::Demote { router: router.clone(), demotion, force: Force::No };
+    let demote = Command::Demote { router: router.clone(), demotion, force: Force::No, drain: None };
     let Some(Answer::Demoted(results)) = command(mail, demote).await else {
         return TakeAnswer::refusal("vrrpd is stopping there");
     };

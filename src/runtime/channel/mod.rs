@@ -5,23 +5,29 @@
 //! hangs, elections go on, and the other nodes miss this one's reports. Without a key it does
 //! nothing.
 
+mod drains;
 mod hand_over;
 pub(in crate::runtime) mod key;
 mod local;
 mod sockets;
 
-use self::sockets::{ChannelSockets, DATAGRAMS};
+use self::drains::{ForwardingInstances, PartnersByInstance};
+use self::sockets::{ChannelArrival, ChannelSockets, DATAGRAMS};
 use super::clock;
+use super::draining::{
+    DrainStatuses, ForwardOrder, ForwarderHandle, ForwardingReport, ForwardingWanted, OrderResult,
+};
 use super::protocol_thread::mailbox::{Sender, ThreadRequest};
 use crate::agent::{AgentEvent, AgentEventKind, ChannelState, ChannelStatus, NodeNames};
 use crate::channel::{
-    Channel, ChannelEffect, ChannelEvent, ChannelInput, ChannelLink, HandoverRequest, LocalLink, LocalNode,
-    TakeOutcome,
+    Channel, ChannelEffect, ChannelEvent, ChannelInput, ChannelLink, DrainView, HandoverRequest, LocalLink,
+    LocalNode, TakeOutcome,
 };
 use crate::config::Config;
 use crate::kernel::blocking;
 use crate::kernel::channel_socket::ChannelDatagram;
-use crate::types::{MonoTime, RouterName};
+use crate::protocol::Input;
+use crate::types::{Connection, MonoTime, RouterName};
 use crate::wire::channel::{ChannelKey, SessionId, TakeAnswer};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -75,6 +81,11 @@ enum ChannelRequest {
     Take { router: RouterName, by: String, reply: oneshot::Sender<TakeOutcome> },
     /// This node has handed over to another one, or has not.
     HandedOver(HandoverRequest, TakeAnswer),
+    /// Open connections that this node still serves.
+    Connections(ChannelLink, u8, Vec<Connection>),
+    /// Whether the connections of a router of this node could be left to the node that would take
+    /// over now: its name, or why not.
+    DrainOutlook(RouterName, oneshot::Sender<Result<String, String>>),
     /// What is known about the other nodes.
     Status(oneshot::Sender<ChannelStatus>),
     /// This node stops; the sender is dropped when the others have been told.
@@ -99,6 +110,10 @@ pub(crate) struct ChannelOutlets {
     pub(crate) lost: Arc<AtomicU64>,
     /// The names of the other nodes.
     pub(crate) names: watch::Sender<NodeNames>,
+    /// The thread that passes on packets of other nodes' connections.
+    pub(crate) forwarder: ForwarderHandle,
+    /// What drains here.
+    pub(crate) drains: watch::Receiver<DrainStatuses>,
 }
 
 impl ChannelHandle {
@@ -106,8 +121,10 @@ impl ChannelHandle {
     pub(crate) fn start(outlets: ChannelOutlets) -> Self {
         let (requests_in, requests) = mpsc::channel(REQUESTS);
         let changed = Arc::new(Notify::new());
+        let forwarding = outlets.forwarder.report();
         let task = ChannelTask {
             outlets,
+            forwarding,
             requests,
             requests_in: requests_in.downgrade(),
             changed: Arc::clone(&changed),
@@ -150,6 +167,28 @@ impl ChannelHandle {
         }
     }
 
+    /// Sends open connections of an instance that drains to the node that is Active.
+    pub(in crate::runtime) async fn connections(
+        &self,
+        link: ChannelLink,
+        vrid: u8,
+        connections: Vec<Connection>,
+    ) {
+        let _ = self.requests.send(ChannelRequest::Connections(link, vrid, connections)).await;
+    }
+
+    /// Whether the connections of a router could be left to the node that would take over now: its
+    /// name, or why not.
+    pub(crate) async fn drain_outlook(&self, router: RouterName) -> Result<String, String> {
+        let (reply, outlook) = oneshot::channel();
+        let exchange = async {
+            self.requests.send(ChannelRequest::DrainOutlook(router, reply)).await.ok()?;
+            outlook.await.ok()
+        };
+        let unknown = || Err("vrrpd does not know the other nodes at this moment".to_owned());
+        timeout(ANSWER, exchange).await.ok().flatten().unwrap_or_else(unknown)
+    }
+
     /// Tells the other nodes that this one stops.
     pub(crate) async fn farewell(&self) {
         let (done_in, done) = oneshot::channel();
@@ -163,6 +202,8 @@ impl ChannelHandle {
 #[derive(Debug)]
 struct ChannelTask {
     outlets: ChannelOutlets,
+    /// What the forwarder can do, and what it does.
+    forwarding: watch::Receiver<ForwardingReport>,
     requests: mpsc::Receiver<ChannelRequest>,
     /// For hand-overs that are under way. It is weak, so that the task ends with its handles.
     requests_in: mpsc::WeakSender<ChannelRequest>,
@@ -181,6 +222,12 @@ struct OpenChannel {
     sockets: ChannelSockets,
     /// What this node last said of itself.
     local: BTreeMap<ChannelLink, LocalLink>,
+    /// What others were last told about draining.
+    instances: ForwardingInstances,
+    partners: PartnersByInstance,
+    wanted: ForwardingWanted,
+    wanted_is_told: bool,
+    drain_view: Arc<DrainView>,
     /// When the sockets, and the routers, are looked at next.
     sockets_at: MonoTime,
     routers_at: MonoTime,
@@ -190,7 +237,10 @@ struct OpenChannel {
 enum NextStep {
     Settings,
     Request(ChannelRequest),
-    Datagram(ChannelLink, ChannelDatagram),
+    Arrived(ChannelLink, ChannelArrival),
+    /// What drains here, or what is passed on, has changed.
+    Drains,
+    Forwarding,
     Look,
     Deadline,
     End,
@@ -206,9 +256,23 @@ impl ChannelTask {
                 NextStep::End => return,
                 NextStep::Settings => open = self.reopen(open.take(), &arrived_in).await,
                 NextStep::Request(request) => self.on_request(open.as_mut(), request),
-                NextStep::Datagram(link, datagram) => {
-                    let ChannelDatagram { source, octets } = datagram;
+                NextStep::Arrived(link, ChannelArrival::Datagram(ChannelDatagram { source, octets })) => {
                     self.feed(open.as_mut(), ChannelInput::Received { link, source, octets: &octets });
+                }
+                NextStep::Arrived(link, ChannelArrival::Probe(octets)) => {
+                    self.feed(open.as_mut(), ChannelInput::ProbeHeard { link, octets: &octets });
+                }
+                NextStep::Drains => {
+                    let local = drains::local_drains(&self.outlets.drains.borrow_and_update());
+                    self.feed(open.as_mut(), ChannelInput::Draining(local));
+                }
+                NextStep::Forwarding => {
+                    let forwarded = drains::forwarded(&self.forwarding.borrow_and_update());
+                    self.feed(open.as_mut(), ChannelInput::Forwarding(forwarded));
+                    // What this node can do may be known only now.
+                    if let Some(open) = open.as_mut() {
+                        open.routers_at = open.routers_at.min(clock::now() + CALM);
+                    }
                 }
                 NextStep::Look => {
                     if let Some(open) = open.as_mut() {
@@ -226,7 +290,7 @@ impl ChannelTask {
     /// Waits for the next thing to do.
     async fn next_step(
         &mut self,
-        arrived: &mut mpsc::Receiver<(ChannelLink, ChannelDatagram)>,
+        arrived: &mut mpsc::Receiver<(ChannelLink, ChannelArrival)>,
         wait: Option<Duration>,
     ) -> NextStep {
         let deadline = async {
@@ -245,7 +309,9 @@ impl ChannelTask {
                 },
             },
             request = self.requests.recv() => request.map_or(NextStep::End, NextStep::Request),
-            Some((link, datagram)) = arrived.recv() => NextStep::Datagram(link, datagram),
+            Some((link, arrival)) = arrived.recv() => NextStep::Arrived(link, arrival),
+            Ok(()) = self.outlets.drains.changed() => NextStep::Drains,
+            Ok(()) = self.forwarding.changed() => NextStep::Forwarding,
             () = self.changed.notified() => NextStep::Look,
             () = deadline => NextStep::Deadline,
         }
@@ -256,13 +322,15 @@ impl ChannelTask {
     async fn reopen(
         &mut self,
         mut open: Option<OpenChannel>,
-        arrived: &mpsc::Sender<(ChannelLink, ChannelDatagram)>,
+        arrived: &mpsc::Sender<(ChannelLink, ChannelArrival)>,
     ) -> Option<OpenChannel> {
         let settings = self.outlets.settings.borrow_and_update().clone();
         self.broken = None;
         let Some(file) = settings.key_file.clone() else {
-            self.feed(open.as_mut(), ChannelInput::Farewell);
-            self.forget_others("the channel between the nodes was switched off (peer_key_file)");
+            if open.is_some() {
+                self.feed(open.as_mut(), ChannelInput::Farewell);
+                self.forget_others("the channel between the nodes was switched off (peer_key_file)");
+            }
             return None;
         };
         let reading = blocking::spawn({
@@ -281,19 +349,39 @@ impl ChannelTask {
                 Ok(OpenChannel { settings, routers_at: clock::now(), ..open })
             }
             mut before @ (Some(_) | None) => {
-                self.feed(before.as_mut(), ChannelInput::Farewell);
-                self.forget_others(
-                    "the nodes do not know one another yet, because the key or the port has changed",
-                );
+                if before.is_some() {
+                    self.feed(before.as_mut(), ChannelInput::Farewell);
+                    self.forget_others(
+                        "the nodes do not know one another yet, because the key or the port has changed",
+                    );
+                }
                 let session = session().map_err(|error| format!("no random numbers: {error}"))?;
                 let channel = Channel::new(session, key.clone());
                 let sockets = ChannelSockets::new(settings.port, arrived.clone());
-                let (local, now) = (BTreeMap::new(), clock::now());
-                Ok(OpenChannel { settings, key, channel, sockets, local, sockets_at: now, routers_at: now })
+                let now = clock::now();
+                Ok(OpenChannel {
+                    settings,
+                    key,
+                    channel,
+                    sockets,
+                    local: BTreeMap::new(),
+                    instances: ForwardingInstances::new(),
+                    partners: PartnersByInstance::new(),
+                    wanted: ForwardingWanted::default(),
+                    wanted_is_told: false,
+                    drain_view: Arc::default(),
+                    sockets_at: now,
+                    routers_at: now,
+                })
             }
         });
         match opened {
-            Ok(opened) => Some(opened),
+            Ok(opened) => {
+                if let Err(error) = self.outlets.forwarder.start(&self.outlets.mail) {
+                    tracing::error!(%error, "packets of other nodes' connections cannot be passed on: no thread");
+                }
+                Some(opened)
+            }
             Err(why) => {
                 tracing::error!("the nodes cannot talk to one another: peer_key_file {file}: {why}");
                 let earlier = if open.is_some() { "; the earlier key stays in use" } else { "" };
@@ -307,6 +395,8 @@ impl ChannelTask {
     /// operators that wait for an answer from there.
     fn forget_others(&mut self, why: &str) {
         self.outlets.names.send_replace(NodeNames::default());
+        let _ = self.outlets.mail.send(Input::DrainPartners(PartnersByInstance::new()));
+        self.outlets.forwarder.order(ForwardOrder::Wanted(Box::default()));
         for (_, reply) in std::mem::take(&mut self.takes) {
             let _ = reply.send(TakeOutcome::Refused(why.to_owned()));
         }
@@ -333,7 +423,11 @@ impl ChannelTask {
             return;
         }
         let Ok(snapshot) = snapshot.await else { return };
-        let local: LocalNode = local::local_node(&open.settings.node, &snapshot);
+        let instances = drains::instances(&snapshot);
+        let abilities = drains::abilities(&self.forwarding.borrow(), &instances);
+        let local = LocalNode { abilities, ..local::local_node(&open.settings.node, &snapshot) };
+        open.instances = instances;
+        open.wanted_is_told = false;
         open.sockets.update(&local.links);
         open.local.clone_from(&local.links);
         self.feed(Some(open), ChannelInput::Local(local));
@@ -358,6 +452,14 @@ impl ChannelTask {
             ChannelRequest::HandedOver(request, answer) => {
                 self.feed(open, ChannelInput::HandedOver(request, answer));
             }
+            ChannelRequest::Connections(link, vrid, connections) => {
+                self.feed(open, ChannelInput::Connections { link, vrid, connections: &connections });
+            }
+            ChannelRequest::DrainOutlook(router, reply) => {
+                let unknown = "the nodes do not know one another: this needs peer_key_file in [agent]";
+                let outlook = open.map(|open| open.channel.drain_outlook(clock::now(), &router));
+                let _ = reply.send(outlook.unwrap_or_else(|| Err(unknown.to_owned())));
+            }
             ChannelRequest::Farewell(_done) => self.feed(open, ChannelInput::Farewell),
         }
     }
@@ -368,6 +470,7 @@ impl ChannelTask {
         let effects = open.channel.handle(clock::now(), input);
         // Before the events, which are told with the names that are known with them.
         self.publish_names(open);
+        self.publish_drains(open);
         for effect in effects {
             match effect {
                 ChannelEffect::Send { link, to, octets } => {
@@ -387,16 +490,24 @@ impl ChannelTask {
                         }
                     });
                 }
+                ChannelEffect::SendProbe { link, to, octets } => open.sockets.send_probe(link, to, octets),
+                ChannelEffect::Listed { link, vrid, leaver, connections } => {
+                    if let Some(key) = drains::key(link, vrid) {
+                        // What has no room is listed again.
+                        self.outlets.forwarder.order(ForwardOrder::Listed { key, leaver, connections });
+                    }
+                }
+                ChannelEffect::ForwardingLost { link, vrid, node } => {
+                    if let Some(key) = drains::key(link, vrid) {
+                        tracing::warn!(interface = %key.interface, family = %key.family, vrid, "{node} serves the addresses, and does not pass on what belongs to this node");
+                        let _ = self.outlets.mail.send(Input::ForwardingLost { key });
+                    }
+                }
                 ChannelEffect::TakeEnded { id, outcome } => {
                     if let Some(reply) = self.takes.remove(&id) {
                         let _ = reply.send(outcome);
                     }
                 }
-                // Probes are sent, and lists arrive, only where nodes say that they can drain and
-                // forward. No node says so yet (`local::local_node`), and none drains.
-                ChannelEffect::SendProbe { .. }
-                | ChannelEffect::Listed { .. }
-                | ChannelEffect::ForwardingLost { .. } => {}
             }
         }
     }
@@ -422,17 +533,47 @@ impl ChannelTask {
         });
     }
 
+    /// Tells the core and the forwarder what they must know, if it has changed.
+    fn publish_drains(&self, open: &mut OpenChannel) {
+        let view = Arc::clone(open.channel.drains());
+        if Arc::ptr_eq(&view, &open.drain_view) && open.wanted_is_told {
+            return;
+        }
+        open.drain_view = Arc::clone(&view);
+        let partners = drains::partners(&view);
+        if partners != open.partners {
+            open.partners.clone_from(&partners);
+            let _ = self.outlets.mail.send(Input::DrainPartners(partners));
+        }
+        let wanted = drains::wanted(&open.instances, &view, &open.wanted);
+        open.wanted_is_told = wanted == open.wanted || {
+            let order = ForwardOrder::Wanted(Box::new(wanted.clone()));
+            // Without room, it is told with the next input.
+            self.outlets.forwarder.order(order) == OrderResult::Yes
+        };
+        if open.wanted_is_told {
+            open.wanted = wanted;
+        }
+    }
+
     fn status(&self, open: Option<&OpenChannel>) -> ChannelStatus {
-        match (open, &self.broken) {
-            (Some(open), _) => ChannelStatus {
-                state: ChannelState::On,
-                view: open.channel.view(clock::now()),
-                problems: self.broken.iter().cloned().chain(open.sockets.problems()).collect(),
-            },
-            (None, Some(why)) => {
-                ChannelStatus { state: ChannelState::Broken(why.clone()), ..ChannelStatus::default() }
-            }
-            (None, None) => ChannelStatus::default(),
+        let Some(open) = open else {
+            let state = self.broken.clone().map_or(ChannelState::Off, ChannelState::Broken);
+            return ChannelStatus {
+                state,
+                drains: self.outlets.drains.borrow().clone(),
+                ..ChannelStatus::default()
+            };
+        };
+        let forwarding = self.forwarding.borrow();
+        ChannelStatus {
+            state: ChannelState::On,
+            view: open.channel.view(clock::now()),
+            problems: self.broken.iter().cloned().chain(open.sockets.problems()).collect(),
+            drain_view: DrainView::clone(open.channel.drains()),
+            drains: self.outlets.drains.borrow().clone(),
+            forwarded: forwarding.forwarded.clone(),
+            drain_problems: drains::problems(&forwarding),
         }
     }
 }

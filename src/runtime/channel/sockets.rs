@@ -1,13 +1,19 @@
 //! The sockets of the channel: which are open, and what arrives on them.
 
 use crate::channel::{ChannelLink, LocalLink};
+use crate::kernel::blocking;
 use crate::kernel::channel_socket::{ChannelDatagram, ChannelSocket};
+use crate::kernel::neighbour;
+use crate::kernel::probe_socket::ProbeSocket;
+use crate::types::{InterfaceName, MacAddr};
+use nix::ifaddrs::getifaddrs;
 use nix::net::if_::if_nametoindex;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -15,11 +21,22 @@ use tokio::task::JoinHandle;
 /// said again.
 pub(super) const DATAGRAMS: usize = 256;
 
+/// How long a node is looked for on the link before a probe frame is sent.
+const NEIGHBOUR_LIMIT: Duration = Duration::from_secs(1);
+
+/// What arrived on a link.
+#[derive(Debug)]
+pub(super) enum ChannelArrival {
+    Datagram(ChannelDatagram),
+    /// What a probe frame carried.
+    Probe(Vec<u8>),
+}
+
 /// The sockets that are open.
 #[derive(Debug)]
 pub(super) struct ChannelSockets {
     port: u16,
-    arrived: mpsc::Sender<(ChannelLink, ChannelDatagram)>,
+    arrived: mpsc::Sender<(ChannelLink, ChannelArrival)>,
     open: BTreeMap<ChannelLink, OpenLink>,
     /// Why a socket is not open, or does not send. Each is logged when it begins.
     problems: BTreeMap<ChannelLink, String>,
@@ -29,6 +46,14 @@ pub(super) struct ChannelSockets {
 struct OpenLink {
     socket: Arc<ChannelSocket>,
     reader: JoinHandle<()>,
+    /// `None`: the kernel refuses, so that nothing is proven, and nothing drains.
+    probes: Option<OpenProbes>,
+}
+
+#[derive(Debug)]
+struct OpenProbes {
+    socket: Arc<ProbeSocket>,
+    reader: JoinHandle<()>,
 }
 
 impl Drop for OpenLink {
@@ -37,8 +62,14 @@ impl Drop for OpenLink {
     }
 }
 
+impl Drop for OpenProbes {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
 impl ChannelSockets {
-    pub(super) const fn new(port: u16, arrived: mpsc::Sender<(ChannelLink, ChannelDatagram)>) -> Self {
+    pub(super) const fn new(port: u16, arrived: mpsc::Sender<(ChannelLink, ChannelArrival)>) -> Self {
         Self { port, arrived, open: BTreeMap::new(), problems: BTreeMap::new() }
     }
 
@@ -84,6 +115,23 @@ impl ChannelSockets {
         }
     }
 
+    /// Sends a probe frame to a node, or drops it: a node that has not seen one is sent another.
+    /// Finding the node on the link may take a moment, and is waited for elsewhere.
+    pub(super) fn send_probe(&self, link: ChannelLink, to: IpAddr, octets: Vec<u8>) {
+        let Some(probes) = self.open.get(&link).and_then(|open| open.probes.as_ref()) else { return };
+        let (socket, index) = (Arc::clone(&probes.socket), probes.socket.index());
+        tokio::spawn(async move {
+            let places = blocking::spawn(move || {
+                let here = own_mac(link.interface)?;
+                neighbour::resolve(index, to, NEIGHBOUR_LIMIT).ok().map(|there| (here, there))
+            });
+            let Ok(Some((here, there))) = places.await else { return };
+            if let Err(error) = socket.send(here, there, to, &octets) {
+                tracing::debug!(%error, interface = %link.interface, "a probe frame was not sent");
+            }
+        });
+    }
+
     /// What is wrong now, in words.
     pub(super) fn problems(&self) -> Vec<String> {
         let text =
@@ -106,7 +154,19 @@ impl ChannelSockets {
         })?;
         let socket = Arc::new(socket);
         let reader = tokio::spawn(read(link, Arc::clone(&socket), self.arrived.clone()));
-        Ok(OpenLink { socket, reader })
+        let probes = match ProbeSocket::open(link.interface, index, link.family) {
+            Ok(socket) => {
+                let socket = Arc::new(socket);
+                let reader = tokio::spawn(read_probes(link, Arc::clone(&socket), self.arrived.clone()));
+                Some(OpenProbes { socket, reader })
+            }
+            Err(error) => {
+                let (interface, family) = (link.interface, link.family);
+                tracing::warn!(%error, %interface, %family, "open connections cannot be kept here when another node takes over");
+                None
+            }
+        };
+        Ok(OpenLink { socket, reader, probes })
     }
 }
 
@@ -114,15 +174,35 @@ impl ChannelSockets {
 async fn read(
     link: ChannelLink,
     socket: Arc<ChannelSocket>,
-    arrived: mpsc::Sender<(ChannelLink, ChannelDatagram)>,
+    arrived: mpsc::Sender<(ChannelLink, ChannelArrival)>,
 ) {
     while socket.readable().await.is_ok() {
         // An error is one of the link (it is down), and is taken from the socket by this call.
         for datagram in socket.receive().unwrap_or_default() {
             // A full queue is a flood, or a machine that does not run us.
-            let _ = arrived.try_send((link, datagram));
+            let _ = arrived.try_send((link, ChannelArrival::Datagram(datagram)));
         }
         // Others run between two batches of a flood.
         tokio::task::yield_now().await;
     }
+}
+
+/// Passes on what probe frames carry.
+async fn read_probes(
+    link: ChannelLink,
+    socket: Arc<ProbeSocket>,
+    arrived: mpsc::Sender<(ChannelLink, ChannelArrival)>,
+) {
+    while socket.readable().await.is_ok() {
+        for octets in socket.receive().unwrap_or_default() {
+            let _ = arrived.try_send((link, ChannelArrival::Probe(octets)));
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The hardware address of an interface.
+fn own_mac(interface: InterfaceName) -> Option<MacAddr> {
+    let mut addresses = getifaddrs().ok()?.filter(|one| one.interface_name == interface.as_str());
+    addresses.find_map(|one| one.address?.as_link_addr()?.addr()).map(MacAddr)
 }

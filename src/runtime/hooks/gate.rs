@@ -152,6 +152,9 @@ impl HookGate {
             | EventKind::FaultCleared(_)
             | EventKind::PriorityChanged { .. }
             | EventKind::HandoverStarted(_)
+            | EventKind::DrainBegun { .. }
+            | EventKind::DrainEnded { .. }
+            | EventKind::DrainRefused { .. }
             | EventKind::NobodyTookOver { .. }
             | EventKind::Demoted { .. }
             | EventKind::Promoted

@@ -69,7 +69,7 @@ impl GateScene {
                 WorkerEvent::Moved(_) => "moved",
                 WorkerEvent::TakenOverBy(_) => "taken over",
                 WorkerEvent::Prepare { .. } => "prepare",
-                WorkerEvent::Held(_) | WorkerEvent::Released(_) => "keeper",
+                WorkerEvent::Held(_) | WorkerEvent::Draining(_) | WorkerEvent::Released(_) => "keeper",
             });
         }
         heard

@@ -2,7 +2,8 @@
 //!
 //! While a router becomes Active: `before_active`, the addresses are installed, `on_transition`
 //! (active). When it stops: the addresses are removed, `after_release`, `on_transition` (backup or
-//! initialize). One hook runs at a time for a configured router, whatever its families are; routers
+//! initialize). When open connections are kept: `on_drain`, `on_transition`, and `after_release` when
+//! the last of them has ended. One hook runs at a time for a configured router, whatever its families are; routers
 //! do not wait for each other.
 //!
 //! - [`gate`] runs on the protocol thread: it tells the worker of a router what happens, and keeps
@@ -274,6 +275,9 @@ impl WorkerRoutes {
             // A failed removal counts as well. It is tried again until it succeeds, and the error
             // is logged; but this node does not serve the addresses any more.
             KeeperEvent::Released { key, .. } => self.forward(*key, WorkerEvent::Released(key.family)),
+            KeeperEvent::Draining { key, outcome: Ok(()), .. } => {
+                self.forward(*key, WorkerEvent::Draining(key.family));
+            }
             // What still drains is not free: its connections are served on.
             KeeperEvent::Stopped { outcome: _, draining } => {
                 for (key, router) in self.keys.iter().filter(|(key, _)| !draining.contains(key)) {
@@ -281,7 +285,7 @@ impl WorkerRoutes {
                 }
             }
             KeeperEvent::Held { outcome: Err(_), .. }
-            | KeeperEvent::Draining { .. }
+            | KeeperEvent::Draining { outcome: Err(_), .. }
             | KeeperEvent::Restored { .. }
             | KeeperEvent::Reinstalled { .. }
             | KeeperEvent::Contested { .. }

@@ -1,8 +1,8 @@
 //! The order of one router's hooks. The code is pure: events and time are its input, jobs are its
 //! output.
 //!
-//! At most one job runs and at most two wait: the hook for the addresses (`before_active` or
-//! `after_release`), then the hook for the state that follows (`on_transition`). A newer state
+//! At most one job runs and at most two wait: the hook for the addresses (`before_active`, `on_drain`
+//! or `after_release`), then the hook for the state that follows (`on_transition`). A newer state
 //! makes waiting jobs stale. This module must not know processes.
 
 use crate::agent::HookOutcome;
@@ -29,6 +29,8 @@ pub(super) enum WorkerEvent {
     },
     /// The addresses of one family are installed.
     Held(Family),
+    /// The addresses of one family are with another node, and open connections are still served here.
+    Draining(Family),
     /// The addresses of one family are removed.
     Released(Family),
 }
@@ -112,7 +114,7 @@ pub(super) struct HookQueue {
     /// The state that `on_transition` was told last, or will be told next.
     told: Option<StateName>,
     running: Option<HookKind>,
-    /// The waiting `before_active` or `after_release`.
+    /// The waiting `before_active`, `on_drain` or `after_release`.
     addresses: Option<Job>,
     /// The waiting `on_transition`.
     transition: Option<Job>,
@@ -131,6 +133,8 @@ enum AddressLocation {
     Coming,
     Here,
     Going,
+    /// With another node; open connections are still served here.
+    Draining,
 }
 
 impl HookQueue {
@@ -176,8 +180,12 @@ impl HookQueue {
 
     /// Whether no address is installed or requested, and no hook for addresses waits.
     pub(super) fn is_released(&self) -> bool {
-        self.instances.values().all(|instance| instance.addresses == AddressLocation::Elsewhere)
-            && self.addresses.is_none()
+        // What drains when the agent stops goes on to drain.
+        let is_released = |instance: &InstanceState| match instance.addresses {
+            AddressLocation::Elsewhere | AddressLocation::Draining => true,
+            AddressLocation::Coming | AddressLocation::Here | AddressLocation::Going => false,
+        };
+        self.instances.values().all(is_released) && self.addresses.is_none()
     }
 
     /// Whether the router takes part in no family, and its hooks for that state have run.
@@ -206,6 +214,7 @@ impl HookQueue {
                 }
             }
             WorkerEvent::Held(family) => self.arrived(family),
+            WorkerEvent::Draining(family) => self.draining(family),
             WorkerEvent::Released(family) => self.gone(family),
         }
         self.settle();
@@ -238,7 +247,7 @@ impl HookQueue {
             match addresses {
                 AddressLocation::Coming => self.arrived(family),
                 AddressLocation::Going => self.gone(family),
-                AddressLocation::Here | AddressLocation::Elsewhere => {}
+                AddressLocation::Here | AddressLocation::Elsewhere | AddressLocation::Draining => {}
             }
         }
         self.settle();
@@ -309,17 +318,36 @@ impl HookQueue {
         let Some(instance) = self.instances.get_mut(&family) else { return };
         match instance.addresses {
             // If they count as installed, the keeper is ending, whatever the election wants.
-            AddressLocation::Going | AddressLocation::Here => instance.addresses = AddressLocation::Elsewhere,
+            AddressLocation::Going | AddressLocation::Here | AddressLocation::Draining => {
+                instance.addresses = AddressLocation::Elsewhere;
+            }
             AddressLocation::Coming | AddressLocation::Elsewhere => return,
         }
         if self.instances.values().all(|instance| instance.addresses == AddressLocation::Elsewhere) {
-            self.release();
+            self.queue_for_addresses(HookKind::AfterRelease);
         }
     }
 
-    fn release(&mut self) {
-        let Some(facts) = self.latest.clone().filter(|_| self.configured.contains(&HookKind::AfterRelease))
-        else {
+    /// Records that addresses are with another node, and that open connections are still served.
+    fn draining(&mut self, family: Family) {
+        let Some(instance) = self.instances.get_mut(&family) else { return };
+        match instance.addresses {
+            AddressLocation::Going | AddressLocation::Here => instance.addresses = AddressLocation::Draining,
+            // Another end of the drain was set, or the node takes over again.
+            AddressLocation::Draining | AddressLocation::Coming | AddressLocation::Elsewhere => return,
+        }
+        let is_away = |one: &InstanceState| match one.addresses {
+            AddressLocation::Draining | AddressLocation::Elsewhere => true,
+            AddressLocation::Coming | AddressLocation::Here | AddressLocation::Going => false,
+        };
+        if self.instances.values().all(is_away) {
+            self.queue_for_addresses(HookKind::OnDrain);
+        }
+    }
+
+    /// The addresses are away, or drain: the hook for that waits.
+    fn queue_for_addresses(&mut self, hook: HookKind) {
+        let Some(facts) = self.latest.clone().filter(|_| self.configured.contains(&hook)) else {
             return;
         };
         let facts = match facts.state {
@@ -329,18 +357,25 @@ impl HookQueue {
                 HookFacts { state, cause, previous: StateName::Active, ..facts }
             }
         };
-        self.addresses = Some(Job { hook: HookKind::AfterRelease, facts, run: 0 });
+        self.addresses = Some(Job { hook, facts, run: 0 });
     }
 
     /// Settles the state if all families are in the same state, and their addresses are installed
     /// or removed as it requires.
     fn settle(&mut self) {
         let Some(facts) = self.latest.clone().filter(|_| self.unsettled.is_some()) else { return };
-        let expected = match facts.state {
-            StateName::Active => AddressLocation::Here,
-            StateName::Initialize | StateName::Backup => AddressLocation::Elsewhere,
+        let is_settled = |one: &InstanceState| {
+            let fits = match (facts.state, one.addresses) {
+                (StateName::Active, AddressLocation::Here)
+                | (
+                    StateName::Initialize | StateName::Backup,
+                    AddressLocation::Elsewhere | AddressLocation::Draining,
+                ) => true,
+                (StateName::Active | StateName::Initialize | StateName::Backup, _) => false,
+            };
+            one.state == facts.state && fits
         };
-        if self.instances.values().any(|m| m.state != facts.state || m.addresses != expected) {
+        if !self.instances.values().all(is_settled) {
             return;
         }
         self.unsettled = None;

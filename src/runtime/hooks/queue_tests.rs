@@ -7,7 +7,8 @@ use Family::{Ipv4, Ipv6};
 use StateName::{Active, Backup, Initialize};
 
 const PATIENCE: Duration = Duration::from_secs(5);
-const ALL: [HookKind; 3] = [HookKind::BeforeActive, HookKind::OnTransition, HookKind::AfterRelease];
+const ALL: [HookKind; 4] =
+    [HookKind::BeforeActive, HookKind::OnTransition, HookKind::OnDrain, HookKind::AfterRelease];
 
 /// A queue, and a list of what it did.
 struct Script {
@@ -331,4 +332,49 @@ fn families_come_and_go() {
     assert!(!script.queue.is_idle(), "what is known of the one stays");
     script.queue.reconfigure(ALL.into(), PATIENCE, [Ipv6].into_iter());
     assert_eq!(script.queue.instances.len(), 1);
+}
+
+/// A router that has served, and whose addresses drain.
+fn draining(families: &[Family]) -> Script {
+    let mut script = Script::new(&ALL, families);
+    script.claims(families).held(families).ends().ends().said.clear();
+    script.yields(families);
+    for family in families {
+        script.tell(WorkerEvent::Draining(*family));
+    }
+    script
+}
+
+#[test]
+fn a_drain_has_a_hook_of_its_own_and_after_release_comes_when_it_is_over() {
+    let mut script = draining(&[Ipv4, Ipv6]);
+    script.said(&["on_drain active>backup"]).ends().said(&["on_transition active>backup"]).ends();
+    script.now = script.now + PATIENCE * 100;
+    script.queue.on_deadline(script.now);
+    script.start().said(&[]);
+    script.tell(WorkerEvent::Released(Ipv4)).said(&[]);
+    script.tell(WorkerEvent::Released(Ipv6)).said(&["after_release active>backup"]);
+}
+
+#[test]
+fn a_family_that_drains_and_one_that_does_not_have_one_hook() {
+    let mut script = Script::new(&ALL, &[Ipv4, Ipv6]);
+    script.claims(&[Ipv4, Ipv6]).held(&[Ipv4, Ipv6]).ends().ends().said.clear();
+    script.yields(&[Ipv4, Ipv6]).released(&[Ipv6]).said(&[]);
+    script.tell(WorkerEvent::Draining(Ipv4)).said(&["on_drain active>backup"]);
+}
+
+#[test]
+fn what_drains_when_the_agent_stops_is_not_free() {
+    let mut script = draining(&[Ipv4]);
+    script.ends().ends().said.clear();
+    assert!(script.queue.is_released(), "nothing is waited for");
+    script.said(&[]);
+}
+
+#[test]
+fn a_node_that_serves_again_has_not_been_free() {
+    let mut script = draining(&[Ipv4]);
+    script.ends().ends().said.clear();
+    script.claims(&[Ipv4]).said(&["before_active backup>active"]);
 }

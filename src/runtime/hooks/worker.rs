@@ -269,7 +269,7 @@ impl HookWorker {
         self.starter = end.starter;
         match job.hook {
             HookKind::BeforeActive => (self.outlets.prepared)(&self.identity.router, job.run),
-            HookKind::OnTransition | HookKind::AfterRelease => {}
+            HookKind::OnTransition | HookKind::OnDrain | HookKind::AfterRelease => {}
         }
         let EndedHook { outcome, took, .. } = end;
         let last = HookRun { ended: clock::wall(), state: job.facts.state, took, outcome: outcome.clone() };

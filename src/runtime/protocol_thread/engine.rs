@@ -4,6 +4,7 @@
 //! What it needs of the kernel and of the address thread is [`ThreadIo`]: [`super::kernel_io`], and
 //! a scripted one in tests.
 
+use super::arming::Armings;
 use super::commands::PendingCommands;
 use super::declarations::Declarations;
 use super::endpoint::{Endpoint, EndpointSockets, SendResult, SocketKind, SocketPurpose};
@@ -16,12 +17,14 @@ use crate::agent::AgentEvent;
 use crate::kernel::keeper::KeeperCommand;
 use crate::kernel::vrrp_socket::{ReceiveReport, Remaining};
 use crate::protocol::{Effect, Input};
+use crate::runtime::draining::OrderResult;
 use crate::runtime::hooks::HookGate;
 use crate::runtime::state::WriterMessage;
 use crate::types::{Family, InstanceKey, InterfaceName, MonoTime};
 use crate::wire::{self, Announcement, Carrier, Reject, RejectReason};
 use ipnet::IpNet;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -32,6 +35,10 @@ use tokio::sync::mpsc::error::TrySendError;
 /// is more than the socket's buffer holds: under a flood, too, what waited when the turn began has
 /// been heard before anything is judged.
 const CALLS: usize = 3;
+
+/// Addresses that drain outlive their drain by this time in the kernel, which removes them if this
+/// process does not live to do so. It is longer than the core's patience when connections are reset.
+pub(crate) const OUTLIVES: Duration = Duration::from_secs(20);
 
 /// What a full queue had no room for is offered again after this time.
 const REOFFER: Duration = Duration::from_millis(5);
@@ -54,6 +61,11 @@ pub(super) trait ThreadIo {
         family: Family,
         purpose: SocketPurpose,
     ) -> Result<Self::Sockets, String>;
+    /// Asks for the rules by which connections of a router that is relieved are passed on to it,
+    /// without waiting. The answer is [`ThreadRequest::Armed`].
+    fn ask_to_forward(&mut self, key: InstanceKey, epoch: u64, relieved: IpAddr) -> OrderResult;
+    /// Asks for connections to be reset, without waiting.
+    fn reset_connections(&mut self, key: InstanceKey);
     /// Hands a command to the address thread, without waiting.
     fn tell_keeper(&mut self, command: KeeperCommand) -> Offer<KeeperCommand>;
 }
@@ -80,6 +92,8 @@ pub(super) struct Engine<I: ThreadIo> {
     commands: PendingCommands,
     /// Keeps back addresses whose `before_active` has not ended.
     gate: HookGate,
+    /// Keeps back addresses for a moment whose connections may be another router's.
+    armings: Armings,
     /// For the address thread: bounded by what the core can decide while a netlink batch runs.
     to_keeper: RetryQueue<KeeperCommand>,
     /// For the writer of demotions: bounded by the commands under way, of which the control server
@@ -116,6 +130,7 @@ impl<I: ThreadIo> Engine<I> {
             declarations: Declarations::default(),
             commands: PendingCommands::default(),
             gate: HookGate::default(),
+            armings: Armings::default(),
             to_keeper: RetryQueue::new(),
             to_writer: RetryQueue::new(),
             writer,
@@ -149,8 +164,8 @@ impl<I: ThreadIo> Engine<I> {
     fn deadline(&self) -> Option<MonoTime> {
         let waiting = !self.to_keeper.is_empty() || !self.to_writer.is_empty();
         let reoffer = waiting.then(|| self.io.now() + REOFFER);
-        let next =
-            [self.runner.node().next_deadline(), self.gate.deadline(), self.endpoints.deadline(), reoffer];
+        let kept = [self.gate.deadline(), self.armings.deadline()].into_iter().flatten().min();
+        let next = [self.runner.node().next_deadline(), kept, self.endpoints.deadline(), reoffer];
         next.into_iter().flatten().min()
     }
 
@@ -222,10 +237,15 @@ impl<I: ThreadIo> Engine<I> {
                 // Whoever asked may be gone.
                 let _ = reply.send(self.runner.node().snapshot(now));
             }
-            ThreadRequest::RouteHooks(routing) => self.to_keeper.extend(self.gate.reroute(*routing)),
-            ThreadRequest::BeforeActiveEnded(router, run) => {
-                self.to_keeper.extend(self.gate.prepared(&router, run));
+            ThreadRequest::RouteHooks(routing) => {
+                let passed = self.gate.reroute(*routing);
+                self.pass_to_keeper(passed);
             }
+            ThreadRequest::BeforeActiveEnded(router, run) => {
+                let passed = self.gate.prepared(&router, run);
+                self.pass_to_keeper(passed);
+            }
+            ThreadRequest::Armed(key, epoch) => self.to_keeper.extend(self.armings.end(key, epoch)),
         }
     }
 
@@ -253,24 +273,41 @@ impl<I: ThreadIo> Engine<I> {
         self.runner.reuse(effects);
         self.declare(now);
         self.flush(now);
-        self.to_keeper.extend(self.gate.flush());
+        let passed = self.gate.flush();
+        self.pass_to_keeper(passed);
+    }
+
+    /// The addresses of these commands are prepared: they come, unless they wait for rules.
+    fn pass_to_keeper(&mut self, commands: impl IntoIterator<Item = KeeperCommand>) {
+        let Self { armings, to_keeper, .. } = self;
+        to_keeper.extend(commands.into_iter().filter_map(|command| armings.pass(command)));
     }
 
     fn carry_out_one(&mut self, now: MonoTime, effect: Effect) {
         match effect {
-            Effect::HoldAddresses { key, epoch } => {
+            Effect::HoldAddresses { key, epoch, relieved } => {
                 // A router that this one replaces has sent its last advertisement by then.
                 self.declare(now);
                 self.hear_owners_of(key);
-                self.to_keeper.extend(self.gate.hold(now, key, epoch));
+                self.armings.cancel(key);
+                if let Some(relieved) = relieved
+                    && self.io.ask_to_forward(key, epoch, relieved) == OrderResult::Yes
+                {
+                    self.armings.begin(now, key, epoch);
+                }
+                let passed = self.gate.hold(now, key, epoch);
+                self.pass_to_keeper(passed);
             }
             Effect::ReleaseAddresses { key, epoch } => {
-                // Our last advertisement leaves before the addresses do.
-                self.flush(now);
-                self.endpoints.iter_mut().for_each(|endpoint| endpoint.release(key));
-                self.gate.release(key);
+                self.let_go(now, key);
                 self.to_keeper.push(KeeperCommand::Release { key, epoch });
             }
+            Effect::DrainAddresses { key, epoch, until } => {
+                self.let_go(now, key);
+                let lifetime = until.since(now) + OUTLIVES;
+                self.to_keeper.push(KeeperCommand::Drain { key, epoch, lifetime });
+            }
+            Effect::ResetConnections { key } => self.io.reset_connections(key),
             Effect::Advertise { key, .. } => {
                 let (advertised, _) = self.runner.node().addresses(key);
                 if let Some(endpoint) = self.endpoints.of(key) {
@@ -302,6 +339,14 @@ impl<I: ThreadIo> Engine<I> {
             }
             Effect::Stopped => self.progress = Progress::Stopped,
         }
+    }
+
+    /// The addresses of an instance go. Our last advertisement leaves before they do.
+    fn let_go(&mut self, now: MonoTime, key: InstanceKey) {
+        self.flush(now);
+        self.endpoints.iter_mut().for_each(|endpoint| endpoint.release(key));
+        self.gate.release(key);
+        self.armings.cancel(key);
     }
 
     /// Tells the address thread what runs, if that has changed.
@@ -380,7 +425,9 @@ impl<I: ThreadIo> TurnSteps for Engine<I> {
     fn judge(&mut self, now: MonoTime) {
         self.runner.feed(now, Input::Deadline);
         self.reopen(now);
-        self.to_keeper.extend(self.gate.expire(now));
+        let prepared = self.gate.expire(now);
+        self.pass_to_keeper(prepared);
+        self.to_keeper.extend(self.armings.expire(now));
         self.carry_out(now);
         self.offer();
         self.endpoints.update_filters();

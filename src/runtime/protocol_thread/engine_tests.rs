@@ -132,7 +132,7 @@ impl ThreadScene {
             reason: String::new(),
             by: "alice".into(),
         };
-        let command = Command::Demote { router: web(), demotion, force: Force::Yes };
+        let command = Command::Demote { router: web(), demotion, force: Force::Yes, drain: None };
         self.send(ThreadRequest::Command(command, reply));
         answered
     }

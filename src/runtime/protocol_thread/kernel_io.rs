@@ -8,12 +8,14 @@ use super::retry_queue::Offer;
 use super::sockets::KernelSockets;
 use crate::kernel::keeper::{AddressKeeper, CommandRefused, KeeperCommand};
 use crate::runtime::clock;
-use crate::types::{Family, InterfaceName, MonoTime};
+use crate::runtime::draining::{DrainOutlet, OrderResult};
+use crate::types::{Family, InstanceKey, InterfaceName, MonoTime};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,17 +38,22 @@ pub(super) struct KernelIo {
     /// Room for everything that epoll may tell at once.
     events: Vec<EpollEvent>,
     keeper: Arc<AddressKeeper>,
+    drains: DrainOutlet,
 }
 
 impl KernelIo {
     /// Makes the timer, and watches the mailbox.
-    pub(super) fn new(mailbox: &Mailbox, keeper: Arc<AddressKeeper>) -> io::Result<Self> {
+    pub(super) fn new(
+        mailbox: &Mailbox,
+        keeper: Arc<AddressKeeper>,
+        drains: DrainOutlet,
+    ) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let timer =
             TimerFd::new(ClockId::CLOCK_BOOTTIME, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
         epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
         epoll.add(mailbox, EpollEvent::new(EpollFlags::EPOLLIN, MAILBOX))?;
-        Ok(Self { epoll, timer, armed: None, events: Vec::new(), keeper })
+        Ok(Self { epoll, timer, armed: None, events: Vec::new(), keeper, drains })
     }
 
     /// Sets the timer, if that changes it. A deadline that has passed fires at once.
@@ -118,6 +125,14 @@ impl ThreadIo for KernelIo {
         purpose: SocketPurpose,
     ) -> Result<KernelSockets, String> {
         KernelSockets::open(interface, family, purpose, &self.epoll, |kind| token(place, kind))
+    }
+
+    fn ask_to_forward(&mut self, key: InstanceKey, epoch: u64, relieved: IpAddr) -> OrderResult {
+        self.drains.take_over(key, epoch, relieved)
+    }
+
+    fn reset_connections(&mut self, key: InstanceKey) {
+        self.drains.reset_connections(key);
     }
 
     fn tell_keeper(&mut self, command: KeeperCommand) -> Offer<KeeperCommand> {

@@ -3,7 +3,7 @@
 use crate::agent::CommandReply;
 use crate::protocol::{Command, Input, Snapshot};
 use crate::runtime::hooks::HookRouting;
-use crate::types::RouterName;
+use crate::types::{InstanceKey, RouterName};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -36,6 +36,9 @@ pub(crate) enum ThreadRequest {
     RouteHooks(Box<HookRouting>),
     /// The `before_active` of this run of a router ended.
     BeforeActiveEnded(RouterName, u64),
+    /// The rules by which packets are passed on are written for this takeover, by its epoch, or
+    /// cannot be.
+    Armed(InstanceKey, u64),
 }
 
 impl From<Input<'static>> for Message {

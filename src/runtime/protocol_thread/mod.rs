@@ -5,12 +5,13 @@
 //!   [`engine::ThreadIo`];
 //! - [`node_runner`] is the one place where inputs enter the core;
 //! - [`endpoints`] and [`endpoint`] keep the books of the sockets, [`sockets`] are the kernel's;
-//! - [`commands`], [`declarations`] and [`retry_queue`] are what the engine remembers of operators,
-//!   of the address thread and of full queues;
+//! - [`commands`], [`declarations`], [`arming`] and [`retry_queue`] are what the engine remembers of
+//!   operators, of the address thread, of rules that are being written, and of full queues;
 //! - [`mailbox`] is the way in, and [`kernel_io`] the kernel's side.
 //!
 //! The thread must not log, allocate without bound, touch files or wait for another thread.
 
+mod arming;
 mod commands;
 mod declarations;
 mod endpoint;
@@ -25,9 +26,12 @@ mod scripted;
 mod sockets;
 mod turn;
 
+pub(crate) use self::arming::PATIENCE as ARMING_PATIENCE;
 use self::engine::Engine;
+pub(crate) use self::engine::OUTLIVES;
 use self::kernel_io::KernelIo;
 use self::mailbox::Mailbox;
+use super::draining::DrainOutlet;
 use super::state::WriterMessage;
 use crate::agent::AgentEvent;
 use crate::kernel::keeper::AddressKeeper;
@@ -46,6 +50,8 @@ pub(crate) struct ThreadOutlets {
     /// What must survive a restart, and answers, in this order. When the queue is full, they are
     /// kept and offered again.
     pub(crate) to_writer: mpsc::Sender<WriterMessage>,
+    /// What draining needs of others.
+    pub(crate) drains: DrainOutlet,
     /// Fires when everything is released after [`crate::protocol::Input::Shutdown`].
     pub(crate) stopped: oneshot::Sender<()>,
 }
@@ -68,8 +74,8 @@ impl ProtocolThread {
         keeper: Arc<AddressKeeper>,
         outlets: ThreadOutlets,
     ) -> io::Result<Self> {
-        let ThreadOutlets { events, lost, to_writer, stopped } = outlets;
-        let io = KernelIo::new(&mailbox, keeper)?;
+        let ThreadOutlets { events, lost, to_writer, drains, stopped } = outlets;
+        let io = KernelIo::new(&mailbox, keeper, drains)?;
         Ok(Self { engine: Engine::new(io, mailbox, events, lost, to_writer), stopped })
     }
 

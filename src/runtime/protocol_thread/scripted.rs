@@ -8,12 +8,13 @@ use crate::kernel::announcement_socket::AnnouncementFilter;
 use crate::kernel::keeper::KeeperCommand;
 use crate::kernel::vrrp_socket::{OutgoingMessages, ReceiveReport, Remaining, Route};
 use crate::protocol::RouterSpec;
-use crate::types::{Family, InterfaceName, LinkFacts, MacAddr, MonoTime};
+use crate::runtime::draining::OrderResult;
+use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime};
 use crate::wire::{self, Announcement, Carrier};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(super) struct Host {
     pub(super) open_error: Option<&'static str>,
     /// How many commands the address thread has room for; `None`: any number.
     pub(super) keeper_room: Option<usize>,
+    /// Whether there is a thread that writes rules.
+    pub(super) forwards: bool,
     /// The mailbox has a message, as far as the wake-up tells.
     pub(super) mail: bool,
     /// What was done, in its order.
@@ -215,6 +218,15 @@ impl ThreadIo for ScriptedHost {
         let error = self.0.borrow().open_error;
         let sockets = || ScriptedSockets { purpose, ..self.sockets(index) };
         error.map_or_else(|| Ok(sockets()), |error| Err(error.to_owned()))
+    }
+
+    fn ask_to_forward(&mut self, _key: InstanceKey, epoch: u64, relieved: IpAddr) -> OrderResult {
+        self.write(|| format!("forward to {relieved}, epoch {epoch}"));
+        if self.0.borrow().forwards { OrderResult::Yes } else { OrderResult::No }
+    }
+
+    fn reset_connections(&mut self, _key: InstanceKey) {
+        self.write(|| "reset connections".to_owned());
     }
 
     fn tell_keeper(&mut self, command: KeeperCommand) -> Offer<KeeperCommand> {

@@ -1,11 +1,11 @@
 //! Whether this node holds the addresses of an instance: the second dimension beside the state of
 //! RFC 9568 (docs/adr/0016).
 //!
-//! | state | none | held | retained |
-//! |---|---|---|---|
-//! | Initialize | at rest | – | after it stopped as a Backup that retained them |
-//! | Backup | at rest | – | after another router took over, until hosts have switched to it |
-//! | Active | – | always, and while it leaves | – |
+//! | state | none | held | retained | draining |
+//! |---|---|---|---|---|
+//! | Initialize | at rest | – | after it stopped as a Backup that retained them | after a hand-over that was planned |
+//! | Backup | at rest | – | after another router took over, until hosts have switched to it | after they have |
+//! | Active | – | always, and while it leaves | – | – |
 //!
 //! A router that serves now may speak before hosts know of it, and some speak before they hold the
 //! addresses at all. An Active that is replaced therefore retains them until it has heard each of
@@ -14,6 +14,7 @@
 //! Every decision has an epoch. The kernel answers with the epoch of the decision, so that an
 //! answer to an older decision is told from one to the newest.
 
+use super::draining::Drain;
 use crate::protocol::effect::{Effect, Effects};
 use crate::types::{Family, InstanceKey, MonoTime};
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,8 @@ pub(in crate::protocol) enum Addresses {
     Held,
     /// The kernel still holds them although another router is Active: hosts may not have switched.
     Retained,
+    /// The kernel serves the connections that they have, and nobody is told that they are here.
+    Draining,
 }
 
 /// The addresses of one instance: what the kernel was told, and which of them others have
@@ -66,6 +69,8 @@ pub(super) struct AddressHolding {
     holding: Holding,
     /// When we last announced them.
     announced_at: Option<MonoTime>,
+    /// The routers to which connections can be left.
+    partners: BTreeSet<IpAddr>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -81,6 +86,7 @@ enum Holding {
         since: MonoTime,
         switch: HostSwitch,
     },
+    Draining(Drain),
 }
 
 /// Whether the kernel has answered that it holds the addresses.
@@ -115,7 +121,8 @@ impl AddressHolding {
     /// Nothing is held. `epoch` is the last one that an earlier instance of this key used: its
     /// decisions may still be answered.
     pub(super) const fn new(key: InstanceKey, count: usize, epoch: u64) -> Self {
-        Self { key, count, epoch, holding: Holding::None, announced_at: None }
+        let partners = BTreeSet::new();
+        Self { key, count, epoch, holding: Holding::None, announced_at: None, partners }
     }
 
     /// The addresses of a crashed run are in place: they are held although nobody asked.
@@ -129,6 +136,7 @@ impl AddressHolding {
             Holding::None => Addresses::None,
             Holding::Held { .. } => Addresses::Held,
             Holding::Retained { .. } => Addresses::Retained,
+            Holding::Draining(_) => Addresses::Draining,
         }
     }
 
@@ -140,17 +148,17 @@ impl AddressHolding {
         self.epoch
     }
 
-    /// The kernel is to hold them.
-    pub(super) fn hold(&mut self, out: &mut Effects) {
+    /// The kernel is to hold them. `relieved`: the router that lives, and had them until now.
+    pub(super) fn hold(&mut self, relieved: Option<IpAddr>, out: &mut Effects) {
         let confirmation = match self.holding {
             Holding::Held { confirmation, .. } => confirmation,
-            Holding::None | Holding::Retained { .. } => Confirmation::Awaited,
+            Holding::None | Holding::Retained { .. } | Holding::Draining(_) => Confirmation::Awaited,
         };
         self.unwatch(out);
         self.holding = Holding::Held { confirmation, switch: None };
         self.epoch += 1;
         // RFC9568-6.4.3-2, RFC9568-6.4.3-6: the kernel joins, answers and accepts.
-        out.push(Effect::HoldAddresses { key: self.key, epoch: self.epoch });
+        out.push(Effect::HoldAddresses { key: self.key, epoch: self.epoch, relieved });
     }
 
     /// The kernel answered the newest decision: it holds them.
@@ -163,6 +171,62 @@ impl AddressHolding {
     /// Whether the kernel has ever confirmed since they are held.
     pub(super) const fn is_confirmed(&self) -> bool {
         matches!(self.holding, Holding::Held { confirmation: Confirmation::Received, .. })
+    }
+
+    /// Hosts have switched to the router `to`: connections are kept for as long as `lasts` if they
+    /// can be left to that router, else the addresses are released.
+    pub(super) fn let_go(&mut self, now: MonoTime, lasts: Duration, to: Option<IpAddr>, out: &mut Effects) {
+        // Whoever is not known yet is one of the others.
+        let is_partner = to.map_or(!self.partners.is_empty(), |to| self.partners.contains(&to));
+        if lasts.is_zero() || !is_partner {
+            self.release(out);
+        } else {
+            self.drain_addresses(now, lasts, to, out);
+        }
+    }
+
+    /// The kernel is to serve connections on, and to tell nobody of the addresses.
+    pub(super) fn drain_addresses(
+        &mut self,
+        now: MonoTime,
+        lasts: Duration,
+        to: Option<IpAddr>,
+        out: &mut Effects,
+    ) {
+        self.unwatch(out);
+        self.holding = Holding::Draining(Drain::begin(now, lasts, to));
+        self.renew_drain(out);
+    }
+
+    /// The drain has another end.
+    pub(super) fn renew_drain(&mut self, out: &mut Effects) {
+        if let Holding::Draining(drain) = &self.holding {
+            self.epoch += 1;
+            // RFC9568-6.4.2-1, RFC9568-6.4.2-2: the kernel does not answer for what drains. It does
+            // accept what the Active passes on, an exception to RFC9568-6.4.2-5.
+            let (key, epoch, until) = (self.key, self.epoch, drain.until());
+            out.push(Effect::DrainAddresses { key, epoch, until });
+        }
+    }
+
+    /// The drain that is under way.
+    pub(super) const fn drain(&self) -> Option<&Drain> {
+        match &self.holding {
+            Holding::Draining(drain) => Some(drain),
+            Holding::None | Holding::Held { .. } | Holding::Retained { .. } => None,
+        }
+    }
+
+    pub(super) const fn drain_mut(&mut self) -> Option<&mut Drain> {
+        match &mut self.holding {
+            Holding::Draining(drain) => Some(drain),
+            Holding::None | Holding::Held { .. } | Holding::Retained { .. } => None,
+        }
+    }
+
+    /// The routers to which connections can be left.
+    pub(super) fn set_partners(&mut self, partners: BTreeSet<IpAddr>) {
+        self.partners = partners;
     }
 
     /// The kernel is not to hold them any more.
@@ -189,7 +253,7 @@ impl AddressHolding {
             Holding::Retained { since, switch } => {
                 Some(switch.switched_at(*since, self.key.family, self.count))
             }
-            Holding::None | Holding::Held { .. } => None,
+            Holding::None | Holding::Held { .. } | Holding::Draining(_) => None,
         }
     }
 
@@ -225,7 +289,7 @@ impl AddressHolding {
                 self.holding = Holding::None;
                 true
             }
-            Holding::None => false,
+            Holding::None | Holding::Draining(_) => false,
         };
         if watched {
             out.push(Effect::IgnoreAnnouncements { key: self.key });
@@ -245,7 +309,7 @@ impl AddressHolding {
         let switch = match &mut self.holding {
             Holding::Held { switch, .. } => switch.as_mut(),
             Holding::Retained { switch, .. } => Some(switch),
-            Holding::None => None,
+            Holding::None | Holding::Draining(_) => None,
         };
         if let Some(switch) = switch
             && switch.announced.insert(address)
@@ -258,7 +322,7 @@ impl AddressHolding {
         match &self.holding {
             Holding::Held { switch, .. } => switch.as_ref(),
             Holding::Retained { switch, .. } => Some(switch),
-            Holding::None => None,
+            Holding::None | Holding::Draining(_) => None,
         }
     }
 }
@@ -275,7 +339,7 @@ mod tests {
 
     fn held(family: Family, count: usize) -> AddressHolding {
         let mut holding = AddressHolding::new(key(family), count, 0);
-        holding.hold(&mut Effects::new());
+        holding.hold(None, &mut Effects::new());
         holding.watch(&mut Effects::new());
         holding
     }
@@ -327,7 +391,7 @@ mod tests {
         let mut out = Effects::new();
         let mut holding = AddressHolding::new(key(Family::Ipv4), 1, 7);
         assert_eq!(holding.addresses(), Addresses::None);
-        holding.hold(&mut out);
+        holding.hold(None, &mut out);
         holding.confirm();
         assert!(holding.is_confirmed());
         holding.retain(SERVED, &mut out);
@@ -337,7 +401,7 @@ mod tests {
         assert_eq!(
             out,
             [
-                Effect::HoldAddresses { key, epoch: 8 },
+                Effect::HoldAddresses { key, epoch: 8, relieved: None },
                 Effect::WatchAnnouncements { key },
                 Effect::IgnoreAnnouncements { key },
                 Effect::ReleaseAddresses { key, epoch: 9 },

@@ -51,8 +51,8 @@ enum ActiveDownTimer {
 enum TakeoverReason {
     /// The Active has not been heard.
     ActiveSilent,
-    /// The Active resigned.
-    ActiveResigned,
+    /// The Active resigned: this router.
+    ActiveResigned(IpAddr),
     /// The Active has a lower priority than we have. It was heard last at this time, with this
     /// interval.
     OutranksActive { heard: MonoTime, interval: AdverInterval },
@@ -107,6 +107,15 @@ impl Backup {
         self.obeyed
     }
 
+    /// The router whose resignation it acts on. It need not be one that was obeyed: we may have
+    /// started when it was leaving already.
+    pub(super) const fn resigned(&self) -> Option<IpAddr> {
+        match self.reason {
+            TakeoverReason::ActiveResigned(by) => Some(by),
+            TakeoverReason::ActiveSilent | TakeoverReason::OutranksActive { .. } => None,
+        }
+    }
+
     /// Whether Active_Down_Timer has fired.
     pub(super) fn is_ready_to_take_over(&self) -> bool {
         self.timer == ActiveDownTimer::Fired
@@ -140,7 +149,7 @@ impl Backup {
                 };
                 self.timer = ActiveDownTimer::FiresAt(at.min(due));
             }
-            self.reason = TakeoverReason::ActiveResigned;
+            self.reason = TakeoverReason::ActiveResigned(received.source);
             return Reaction::NotedResignation;
         }
         let lower = received.priority < policy.priority;
@@ -236,7 +245,7 @@ impl Backup {
     ) -> Option<HastyTakeover> {
         let replaced = self.obeyed?;
         let message = match self.reason {
-            TakeoverReason::ActiveResigned => HastyMessage::Resignation,
+            TakeoverReason::ActiveResigned(_) => HastyMessage::Resignation,
             TakeoverReason::ActiveSilent if self.learned < policy.interval => {
                 HastyMessage::Interval(self.learned)
             }
@@ -249,7 +258,7 @@ impl Backup {
     /// From whom a takeover at `now` takes the addresses.
     pub(super) fn takes_from(&self, now: MonoTime, policy: &Policy, peers: &Peers) -> Taking {
         match self.reason {
-            TakeoverReason::ActiveResigned => Taking::FromLeaving,
+            TakeoverReason::ActiveResigned(_) => Taking::FromLeaving,
             // The Active that is preempted, or a router that was heard before we started, with an
             // interval longer than ours.
             TakeoverReason::ActiveSilent | TakeoverReason::OutranksActive { .. }
@@ -267,7 +276,7 @@ impl Backup {
         let obeyed = self.obeyed.and_then(|obeyed| peers.get(obeyed));
         match self.reason {
             TakeoverReason::ActiveSilent => Cause::ActiveDownTimer,
-            TakeoverReason::ActiveResigned => Cause::PeerResigned,
+            TakeoverReason::ActiveResigned(_) => Cause::PeerResigned,
             TakeoverReason::OutranksActive { heard, interval } => {
                 let outranked = obeyed.is_none_or(|peer| peer.standing < ours);
                 if outranked && is_on_time(now, heard, interval) {

@@ -9,6 +9,7 @@ use crate::protocol::spec::{InstanceSpec, RouterSpec};
 use crate::types::{InstanceKey, MonoTime, RouterName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// What is kept for routers that do not run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -20,6 +21,10 @@ pub(super) struct Succession {
     waiting: BTreeMap<RouterName, RouterSpec>,
     /// Instances that are gone: one entry for each key that was ever configured.
     departed: BTreeMap<InstanceKey, Departed>,
+    /// Drains of an earlier run, until their router is configured.
+    saved_drains: BTreeMap<InstanceKey, MonoTime>,
+    /// For each instance, the routers to which connections can be left.
+    drain_partners: BTreeMap<InstanceKey, BTreeSet<IpAddr>>,
 }
 
 /// What outlives an instance.
@@ -34,6 +39,20 @@ struct Departed {
 impl Succession {
     pub(super) fn save_demotion(&mut self, router: RouterName, demotion: Demotion) {
         self.saved_demotions.insert(router, demotion);
+    }
+
+    /// An earlier run was draining, until then at the latest.
+    pub(super) fn save_drain(&mut self, key: InstanceKey, until: MonoTime) {
+        self.saved_drains.insert(key, until);
+    }
+
+    pub(super) fn set_drain_partners(&mut self, partners: BTreeMap<InstanceKey, BTreeSet<IpAddr>>) {
+        self.drain_partners = partners;
+    }
+
+    /// The routers to which the connections of an instance can be left.
+    pub(super) fn drain_partners(&self, key: InstanceKey) -> BTreeSet<IpAddr> {
+        self.drain_partners.get(&key).cloned().unwrap_or_default()
     }
 
     /// The specification of an instance that is gone.
@@ -74,12 +93,12 @@ impl Node {
             }
         }
         self.succession.waiting = waiting;
-        self.admit(now);
+        self.admit(now, out);
         self.evaluate_each(now, cause, out, |_| true);
     }
 
     /// Configured routers that no other router is in the way of come to be. Returns them.
-    fn admit(&mut self, now: MonoTime) -> Vec<RouterId> {
+    fn admit(&mut self, now: MonoTime, out: &mut Effects) -> Vec<RouterId> {
         let keys: BTreeSet<InstanceKey> = self.routers.values().flat_map(Router::keys).collect();
         let names: BTreeSet<RouterName> = self.routers.values().map(|router| router.name().clone()).collect();
         let free = |spec: &RouterSpec| !names.contains(&spec.name) && !spec.keys().any(|k| keys.contains(&k));
@@ -87,12 +106,17 @@ impl Node {
             std::mem::take(&mut self.succession.waiting).into_iter().partition(|(_, spec)| free(spec));
         self.succession.waiting = waiting;
         self.generation += 1;
-        admitted.into_values().map(|spec| self.add(now, spec)).collect()
+        admitted.into_values().map(|spec| self.add(now, spec, out)).collect()
     }
 
-    fn add(&mut self, now: MonoTime, spec: RouterSpec) -> RouterId {
+    fn add(&mut self, now: MonoTime, spec: RouterSpec, out: &mut Effects) -> RouterId {
         let demoted = self.succession.saved_demotions.remove(&spec.name);
-        let router = Router::new(now, spec, demoted, |key| self.succession.epoch(key));
+        let mut router = Router::new(now, spec, demoted, |key| self.succession.epoch(key));
+        router.set_drain_partners(|key| self.succession.drain_partners(key));
+        router.resume_drains(now, |key| self.succession.saved_drains.get(&key).copied(), out);
+        for key in router.keys() {
+            self.succession.saved_drains.remove(&key);
+        }
         let id = RouterId(self.next_id);
         self.next_id += 1;
         self.by_key.extend(router.keys().map(|key| (key, id)));
@@ -105,7 +129,7 @@ impl Node {
     pub(super) fn finish_crashed_run(&mut self, now: MonoTime, specs: Vec<RouterSpec>, out: &mut Effects) {
         let specs: BTreeMap<_, _> = specs.into_iter().map(|spec| (spec.name.clone(), spec)).collect();
         self.generation += 1;
-        let routers: Vec<RouterId> = specs.into_values().map(|spec| self.add(now, spec)).collect();
+        let routers: Vec<RouterId> = specs.into_values().map(|spec| self.add(now, spec, out)).collect();
         for id in routers {
             self.act_on(now, id, out, |router, out| router.finish_crashed_run(now, out));
         }
@@ -125,7 +149,7 @@ impl Node {
                 self.succession.bury(router);
             }
         }
-        for id in self.admit(now) {
+        for id in self.admit(now, out) {
             let start = FollowUp::Evaluate { cause_if_started: Cause::Configuration };
             self.act_on(now, id, out, |_, _| start);
         }

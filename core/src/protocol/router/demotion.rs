@@ -19,16 +19,20 @@ impl Router {
         id: CommandId,
         demotion: Demotion,
         force: Force,
+        drain: Option<Duration>,
         out: &mut Effects,
     ) -> FollowUp {
         // Also a router that serves as the last resort.
         if self.is_active() {
             self.hand_over(now, HandoverCause::Demote, out);
             if let Some(handover) = &mut self.handover {
-                handover.join(id, demotion, force);
+                handover.join(id, demotion, force, drain);
             }
             self.demand_proof();
             return FollowUp::Nothing;
+        }
+        if let Some(lasts) = drain {
+            self.set_drain_end(now, lasts, out);
         }
         let outcome = match self.demoted {
             Some(_) => DemoteOutcome::AlreadyDemoted,

@@ -40,6 +40,8 @@ pub(super) struct Handover {
     without_successor: WithoutSuccessor,
     /// The demotion to record when it succeeds.
     demotion: Option<Demotion>,
+    /// How long connections are kept after it, if a command says so.
+    drain: Option<Duration>,
     /// The commands to answer when it ends.
     commands: Vec<CommandId>,
 }
@@ -96,7 +98,15 @@ impl Handover {
             HandoverCause::Fault => (script.first_resignation() + FAULT_PATIENCE, WithoutSuccessor::LetGo),
         };
         let until = now + patience;
-        Self { cause, began: now, until, without_successor, demotion: None, commands: Vec::new() }
+        Self {
+            cause,
+            began: now,
+            until,
+            without_successor,
+            demotion: None,
+            drain: None,
+            commands: Vec::new(),
+        }
     }
 
     /// The hand-over of a run that crashed. It first asks whether another router is Active.
@@ -107,6 +117,10 @@ impl Handover {
 
     pub(super) const fn cause(&self) -> HandoverCause {
         self.cause
+    }
+
+    pub(super) const fn drain(&self) -> Option<Duration> {
+        self.drain
     }
 
     pub(super) const fn demotion(&self) -> Option<&Demotion> {
@@ -133,9 +147,10 @@ impl Handover {
     }
 
     /// A command joins the hand-over.
-    pub(super) fn join(&mut self, id: CommandId, demotion: Demotion, force: Force) {
+    pub(super) fn join(&mut self, id: CommandId, demotion: Demotion, force: Force, drain: Option<Duration>) {
         self.commands.push(id);
         self.demotion = Some(demotion);
+        self.drain = drain;
         match force {
             Force::Yes => self.without_successor = WithoutSuccessor::LetGo,
             Force::No => {}
@@ -312,8 +327,9 @@ impl Router {
             (Some(HandoverCause::Configuration), _) => Cause::Configuration,
             (None, _) => cause,
         };
+        let drain = self.drain_after_handover(successors);
         self.move_each(out, |instance, _, out| {
-            instance.is_active().then(|| instance.release(now, cause, out))
+            instance.is_active().then(|| instance.release(now, cause, drain, out))
         });
         self.stop_backups(now, cause, out);
         if cause == Cause::HandedOver {

@@ -35,7 +35,7 @@ fn the_first_advertisement_waits_for_the_addresses_of_both_families() {
     rig.until_state(StateName::Active);
     let owned = |rig: &Rig| -> Vec<HoldResult> {
         let own = |effect: &Effect| match effect {
-            Effect::HoldAddresses { key, epoch } => {
+            Effect::HoldAddresses { key, epoch, .. } => {
                 Some(HoldResult { key: *key, epoch: *epoch, outcome: Ok(()) })
             }
             _ => None,

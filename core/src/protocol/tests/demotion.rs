@@ -71,7 +71,10 @@ fn a_demotion_ends_by_itself() {
     let until = Until { at: rig.now + Duration::from_secs(1800), text: "then".into() };
     let router = "web".parse().unwrap();
     let demotion = demotion(LastResort::No, Some(until));
-    rig.feed(Input::Command(CommandId(7), Command::Demote { router, demotion, force: Force::No }));
+    rig.feed(Input::Command(
+        CommandId(7),
+        Command::Demote { router, demotion, force: Force::No, drain: None },
+    ));
     rig.out.clear();
     rig.run(Duration::from_secs(1799));
     assert_eq!(rig.state(), StateName::Initialize);
@@ -232,7 +235,7 @@ fn a_demotion_does_not_end_in_the_middle_of_a_hand_over() {
     let until = Until { at: rig.now + Duration::from_secs(60), text: "soon".into() };
     let router: RouterName = "web".parse().unwrap();
     let lasting = demotion(LastResort::Yes, Some(until));
-    let command = Command::Demote { router, demotion: lasting, force: Force::No };
+    let command = Command::Demote { router, demotion: lasting, force: Force::No, drain: None };
     rig.feed(Input::Command(CommandId(7), command));
     rig.run(ms(59_990));
     assert_eq!(rig.state(), StateName::Active, "nobody took over");

@@ -7,6 +7,7 @@ mod both_families;
 mod conflicts;
 mod crashed_run;
 mod demotion;
+mod draining;
 mod edges;
 mod faults;
 mod handover;
@@ -86,6 +87,7 @@ fn spec() -> RouterSpec {
         instances: vec![instance(Family::Ipv4)],
         tracks: Vec::new(),
         announce: AnnounceSpec::default(),
+        drain: Duration::ZERO,
     }
 }
 
@@ -157,7 +159,7 @@ impl Rig {
         let owned: Vec<HoldResult> = self.out[from..]
             .iter()
             .filter_map(|effect| match effect {
-                Effect::HoldAddresses { key, epoch } => {
+                Effect::HoldAddresses { key, epoch, .. } => {
                     Some(HoldResult { key: *key, epoch: *epoch, outcome: Ok(()) })
                 }
                 _ => None,
@@ -231,7 +233,7 @@ impl Rig {
     fn demote_as(&mut self, force: Force, last_resort: LastResort) {
         let demotion = demotion(last_resort, None);
         let router = "web".parse().unwrap();
-        self.feed(Input::Command(CommandId(7), Command::Demote { router, demotion, force }));
+        self.feed(Input::Command(CommandId(7), Command::Demote { router, demotion, force, drain: None }));
     }
 
     fn promote(&mut self) {
@@ -276,6 +278,8 @@ impl Rig {
             .filter_map(|effect| match effect {
                 Effect::HoldAddresses { .. } => Some("hold".into()),
                 Effect::ReleaseAddresses { .. } => Some("release".into()),
+                Effect::DrainAddresses { .. } => Some("drain".into()),
+                Effect::ResetConnections { .. } => Some("reset connections".into()),
                 Effect::Advertise { priority, interval, .. } => {
                     Some(format!("say {priority}/{}cs", interval.centiseconds()))
                 }

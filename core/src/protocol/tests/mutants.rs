@@ -20,7 +20,7 @@ fn effective(rig: &Rig) -> u8 {
 /// The kernel answers the last decision to hold the addresses, which it was silent about.
 fn hold(rig: &mut Rig) {
     let asked = rig.out.iter().rev().find_map(|effect| match effect {
-        Effect::HoldAddresses { key, epoch } => Some((*key, *epoch)),
+        Effect::HoldAddresses { key, epoch, .. } => Some((*key, *epoch)),
         _ => None,
     });
     let (key, epoch) = asked.unwrap();

@@ -217,7 +217,8 @@ fn no_epoch_of_a_virtual_router_is_used_twice() {
         rig.feed(Input::Configure(specs));
         rig.run(Duration::from_secs(20));
         for effect in rig.out.drain(..) {
-            if let Effect::HoldAddresses { key, epoch } | Effect::ReleaseAddresses { key, epoch } = effect {
+            if let Effect::HoldAddresses { key, epoch, .. } | Effect::ReleaseAddresses { key, epoch } = effect
+            {
                 let newest = used.iter().filter(|(of, _)| *of == key).map(|(_, epoch)| *epoch).max();
                 assert!(newest < Some(epoch), "{key} {epoch} after {newest:?}");
                 used.insert((key, epoch));

@@ -90,7 +90,7 @@ fn a_demotion_says_who_and_why_and_its_end_by_itself_is_no_promotion() {
     let until = Until { at: rig.now + ms(60_000), text: "soon".into() };
     let demotion = demotion(LastResort::No, Some(until));
     let router = "web".parse().unwrap();
-    let order = Command::Demote { router, demotion: demotion.clone(), force: Force::No };
+    let order = Command::Demote { router, demotion: demotion.clone(), force: Force::No, drain: None };
     rig.feed(Input::Command(CommandId(7), order));
     let (.., cause, details) = last_move(&rig);
     assert_eq!((cause, details.demotion), (Cause::Demoted, Some(demotion)));

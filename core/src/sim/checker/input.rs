@@ -23,12 +23,14 @@ pub(super) struct Requests {
 struct HoldRequest {
     epoch: u64,
     held: bool,
+    /// Whether the connections that are open are served on.
+    drains: bool,
 }
 
 impl Requests {
     /// The process finds these addresses held, and did not ask for them.
     pub(super) fn inherit(&mut self, keys: impl Iterator<Item = InstanceKey>) {
-        self.last.extend(keys.map(|key| (key, HoldRequest { epoch: 0, held: true })));
+        self.last.extend(keys.map(|key| (key, HoldRequest { epoch: 0, held: true, drains: false })));
     }
 
     /// Notes a request, and returns the one before it.
@@ -119,14 +121,20 @@ impl Checker {
         let Some(record) = self.records.get_mut(port.0) else { return Ok(()) };
         for effect in effects {
             match effect {
-                Effect::HoldAddresses { key, epoch } | Effect::ReleaseAddresses { key, epoch } => {
+                Effect::HoldAddresses { key, epoch, relieved: _ }
+                | Effect::DrainAddresses { key, epoch, until: _ }
+                | Effect::ReleaseAddresses { key, epoch } => {
                     let held = matches!(effect, Effect::HoldAddresses { .. });
-                    let last = record.requests.note(*key, HoldRequest { epoch: *epoch, held });
+                    let drains = matches!(effect, Effect::DrainAddresses { .. });
+                    let last = record.requests.note(*key, HoldRequest { epoch: *epoch, held, drains });
+                    // What drains gets another deadline, and is released in the end. A process may
+                    // begin with what drained in an earlier one.
+                    let drained = !held && (last.drains || drains && last.epoch == 0);
                     // An instance that takes over again before it has let go asks for addresses
                     // that it holds.
                     let again = held && before.yielded(*key).is_some();
                     let readdressed = held && kind == InputKind::Replace;
-                    if *epoch <= last.epoch || (held == last.held && !again && !readdressed) {
+                    if *epoch <= last.epoch || (held == last.held && !again && !readdressed && !drained) {
                         return fail(
                             "addresses are held and released in turn, under growing epochs",
                             format!("{effect:?} after {last:?}"),
@@ -176,6 +184,7 @@ impl Checker {
                     }
                 }
                 Effect::Answer { .. }
+                | Effect::ResetConnections { .. }
                 | Effect::Announce { .. }
                 | Effect::WatchAnnouncements { .. }
                 | Effect::IgnoreAnnouncements { .. }

@@ -28,7 +28,7 @@ use crate::types::{Family, InstanceKey, MonoTime, RouterName};
 use facts::Facts;
 use ipnet::IpNet;
 use router::{Next, Router, Start, Wanted};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use turn::{Expected, Turn};
 
@@ -44,6 +44,8 @@ pub struct Reference {
     waiting: BTreeMap<RouterName, RouterSpec>,
     /// The epoch of the last request to the kernel for each key, as it was seen.
     epochs: BTreeMap<InstanceKey, u64>,
+    /// The instances whose connections are served on: whether and when that ends is not predicted.
+    draining: BTreeSet<InstanceKey>,
     ends: bool,
     stopped: bool,
 }
@@ -84,7 +86,7 @@ impl Reference {
             turn.stopped = true;
         }
         let Turn { expected, stopped, .. } = turn;
-        compare_effects(&expected, stopped, observed)?;
+        compare_effects(&expected, stopped, observed, &self.draining)?;
         self.note(now, observed);
         self.compare_states(after)?;
         self.compare_deadline(wakes)
@@ -94,8 +96,14 @@ impl Reference {
     fn note(&mut self, now: MonoTime, observed: &Effects) {
         for effect in observed {
             match effect {
-                Effect::HoldAddresses { key, epoch } | Effect::ReleaseAddresses { key, epoch } => {
+                Effect::HoldAddresses { key, epoch, relieved: _ }
+                | Effect::ReleaseAddresses { key, epoch } => {
                     self.epochs.insert(*key, *epoch);
+                    self.draining.remove(key);
+                }
+                Effect::DrainAddresses { key, epoch, until: _ } => {
+                    self.epochs.insert(*key, *epoch);
+                    self.draining.insert(*key);
                 }
                 Effect::Announce { key, .. } => {
                     if let Some(instance) = self.router(*key).and_then(|router| router.instance(*key)) {
@@ -103,6 +111,7 @@ impl Reference {
                     }
                 }
                 Effect::Advertise { .. }
+                | Effect::ResetConnections { .. }
                 | Effect::WatchAnnouncements { .. }
                 | Effect::IgnoreAnnouncements { .. }
                 | Effect::Report(_)
@@ -220,6 +229,12 @@ impl Reference {
                     Err(why) => router.refuse(why.clone(), turn),
                 });
             }
+            // Whether connections are kept makes no difference to the protocol.
+            Input::AddressesDraining(_)
+            | Input::DrainPartners(_)
+            | Input::ConnectionsEnded { .. }
+            | Input::ForwardingLost { .. } => {}
+            Input::DrainOfEarlierRun { key, .. } => drop(self.draining.insert(*key)),
             Input::AddressesNotRestored { key, why } => self.with(*key, turn, |router, turn| {
                 if router.is_active() { router.refuse(why.clone(), turn) } else { Next::Nothing }
             }),
@@ -423,11 +438,42 @@ fn compare_effects(
     expected: &[(InstanceKey, Expected)],
     stopped: bool,
     observed: &Effects,
+    draining: &BTreeSet<InstanceKey>,
 ) -> Result<(), Mismatch> {
     if stopped != observed.contains(&Effect::Stopped) {
         return differs("it stops when everything is let go", &stopped, &!stopped);
     }
-    let seen = observed.iter().filter_map(turn::expected);
+    let drains = |effect: &Effect| matches!(effect, Effect::DrainAddresses { .. });
+    if draining.is_empty() && !observed.iter().any(drains) {
+        return compare_in_order(expected, observed.iter().filter_map(turn::expected));
+    }
+    // For the protocol, what drains has been released.
+    let mut draining = draining.clone();
+    let is_new = |effect: &&Effect| match effect {
+        Effect::DrainAddresses { key, .. } => draining.insert(*key),
+        Effect::ReleaseAddresses { key, .. } => !draining.remove(key),
+        Effect::HoldAddresses { key, .. } => {
+            draining.remove(key);
+            true
+        }
+        Effect::ResetConnections { .. }
+        | Effect::Advertise { .. }
+        | Effect::Announce { .. }
+        | Effect::WatchAnnouncements { .. }
+        | Effect::IgnoreAnnouncements { .. }
+        | Effect::Report(_)
+        | Effect::Answer { .. }
+        | Effect::SaveDemotion { .. }
+        | Effect::Stopped => true,
+    };
+    let seen: Vec<&Effect> = observed.iter().filter(is_new).collect();
+    compare_in_order(expected, seen.into_iter().filter_map(turn::expected))
+}
+
+fn compare_in_order(
+    expected: &[(InstanceKey, Expected)],
+    seen: impl Iterator<Item = (InstanceKey, Expected)> + Clone,
+) -> Result<(), Mismatch> {
     // The usual case, which needs no memory: the order is the same for all instances.
     if seen.clone().eq(expected.iter().copied()) {
         return Ok(());

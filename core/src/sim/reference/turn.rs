@@ -25,7 +25,10 @@ pub(super) enum Expected {
 pub(super) fn expected(effect: &Effect) -> Option<(InstanceKey, Expected)> {
     match effect {
         Effect::HoldAddresses { key, .. } => Some((*key, Expected::Hold)),
-        Effect::ReleaseAddresses { key, .. } => Some((*key, Expected::Release)),
+        // Whether connections are kept makes no difference to the protocol.
+        Effect::ReleaseAddresses { key, .. } | Effect::DrainAddresses { key, .. } => {
+            Some((*key, Expected::Release))
+        }
         Effect::Advertise { key, version, source, destination, priority, interval, checksum: _ } => {
             let (version, source, destination) = (*version, *source, *destination);
             let (priority, interval) = (*priority, *interval);
@@ -34,7 +37,11 @@ pub(super) fn expected(effect: &Effect) -> Option<(InstanceKey, Expected)> {
         Effect::Announce { key, .. } => Some((*key, Expected::Announce)),
         Effect::WatchAnnouncements { key } => Some((*key, Expected::Watch)),
         Effect::IgnoreAnnouncements { key } => Some((*key, Expected::Ignore)),
-        Effect::Report(_) | Effect::Answer { .. } | Effect::SaveDemotion { .. } | Effect::Stopped => None,
+        Effect::ResetConnections { .. }
+        | Effect::Report(_)
+        | Effect::Answer { .. }
+        | Effect::SaveDemotion { .. }
+        | Effect::Stopped => None,
     }
 }
 

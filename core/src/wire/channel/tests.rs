@@ -242,58 +242,6 @@ fn a_field_and_a_message_of_a_later_version_do_no_harm() {
     assert_eq!(Envelope::open(&key(), &long), Err(ChannelReject::NotOurs));
 }
 
-/// The seeds of fuzzing are one of each message: their octets must never be read as anything else.
-#[test]
-fn the_fuzz_corpus_holds_every_message_and_its_octets_are_fixed() {
-    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/channel_message");
-    let settings = ReportedSettings {
-        version: 3,
-        interval_ms: 1_000,
-        addresses: vec!["192.0.2.50".parse().unwrap(), "2001:db8::50".parse().unwrap()],
-        address_count: 2,
-        address_digest: 0x0123_4567_89ab_cdef,
-        checks: vec!["nginx".to_owned()],
-        check_count: 1,
-    };
-    let obstacle = Some("check nginx fails".to_owned());
-    let report = RouterReport { name: "web".to_owned(), obstacle, settings, ..report(51) };
-    let ipv6: SocketAddr = "[2001:db8::50]:443".parse().unwrap();
-    let chunk = |local| connection_chunks(51, &[Connection { local, remote: local }; 2]).remove(0);
-    let messages = [
-        ("M00", ChannelMessage::Challenge { number: 5 }),
-        ("M01", ChannelMessage::Response { number: 5 }),
-        ("M02", ChannelMessage::Report(pages(7, "fe0", "0.1.0", &[report]).remove(0))),
-        ("M03", ChannelMessage::Farewell),
-        ("M04", ChannelMessage::TakeRequest { number: 3, vrid: 51, by: "alice".to_owned() }),
-        ("M05", ChannelMessage::TakeAnswer { number: 3, answer: TakeAnswer::refusal("demoted by alice") }),
-        ("M06", ChannelMessage::Drains { drains: true, forwards: false, proven: vec![SessionId([9; 16])] }),
-        ("M07", ChannelMessage::Probe { number: 300 }),
-        (
-            "M08",
-            ChannelMessage::Draining {
-                vrid: 51,
-                left: 37,
-                oldest_ms: Some(70_000),
-                lasted_ms: 1_500,
-                remaining_ms: 598_500,
-            },
-        ),
-        ("M09", ChannelMessage::DrainEnded { vrid: 51 }),
-        ("M10", ChannelMessage::Connections(chunk(LOCAL))),
-        ("M10-ipv6", ChannelMessage::Connections(chunk(ipv6))),
-        ("M11", ChannelMessage::Forwarding { vrid: 51, listed: 37, packets: 70_000 }),
-    ];
-    for (name, message) in messages {
-        let mut octets = envelope(message.clone()).seal(&key()).unwrap();
-        octets.truncate(octets.len() - TAG);
-        let file = corpus.join(format!("seed-{name}"));
-        let seed = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        assert_eq!(seed, octets, "{name}");
-        let read = Envelope::open(&key(), &Envelope::signed(&key(), &seed)).map(|opened| opened.message);
-        assert_eq!(read, Ok(message), "{name}");
-    }
-}
-
 /// What is in octets is fixed as well.
 #[test]
 fn the_octets_of_a_list_are_fixed() {

@@ -28,13 +28,13 @@ pub struct MetricsSources {
 
 /// The pages that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Page {
+enum MetricsPage {
     Metrics,
     Health,
     Status,
 }
 
-impl Page {
+impl MetricsPage {
     fn at(path: &str) -> Option<Self> {
         match path {
             "/metrics" => Some(Self::Metrics),
@@ -45,24 +45,31 @@ impl Page {
     }
 }
 
-/// Answers requests.
-pub(super) struct Answers {
+/// Responder requests.
+pub(super) struct Responder {
     sources: MetricsSources,
     /// How long a snapshot is waited for.
     patience: Duration,
     /// The latest answers while somebody still sends them. All who share a snapshot share the
     /// answer, so that many connections neither make it often nor hold it often.
-    latest: Mutex<BTreeMap<Page, (Weak<AgentSnapshot>, Weak<HttpResponse>)>>,
+    latest: Mutex<BTreeMap<MetricsPage, LatestAnswer>>,
 }
 
-impl Answers {
+/// An answer that somebody may still be sending.
+struct LatestAnswer {
+    /// The snapshot that it was made from.
+    snapshot: Weak<AgentSnapshot>,
+    response: Weak<HttpResponse>,
+}
+
+impl Responder {
     pub(super) fn new(sources: MetricsSources, patience: Duration) -> Self {
         Self { sources, patience, latest: Mutex::default() }
     }
 
-    /// Answers one request.
+    /// Responder one request.
     pub(super) async fn answer(&self, request: &HttpRequest) -> Arc<HttpResponse> {
-        let Some(page) = Page::at(&request.path) else {
+        let Some(page) = MetricsPage::at(&request.path) else {
             return HttpResponse::of_status(HttpStatus::NotFound).into();
         };
         match timeout(self.patience, self.sources.snapshots.snapshot()).await {
@@ -72,28 +79,30 @@ impl Answers {
         }
     }
 
-    fn shared(&self, page: Page, snapshot: &Arc<AgentSnapshot>) -> Arc<HttpResponse> {
+    fn shared(&self, page: MetricsPage, snapshot: &Arc<AgentSnapshot>) -> Arc<HttpResponse> {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         // A weak pointer keeps its place in memory, so another snapshot cannot be there.
-        let made = latest.get(&page).filter(|(of, _)| std::ptr::eq(of.as_ptr(), Arc::as_ptr(snapshot)));
-        if let Some(response) = made.and_then(|(_, response)| response.upgrade()) {
+        let made =
+            latest.get(&page).filter(|made| std::ptr::eq(made.snapshot.as_ptr(), Arc::as_ptr(snapshot)));
+        if let Some(response) = made.and_then(|made| made.response.upgrade()) {
             return response;
         }
         let response = Arc::new(self.make(page, snapshot));
-        latest.insert(page, (Arc::downgrade(snapshot), Arc::downgrade(&response)));
+        let made = LatestAnswer { snapshot: Arc::downgrade(snapshot), response: Arc::downgrade(&response) };
+        latest.insert(page, made);
         response
     }
 
-    fn make(&self, page: Page, snapshot: &AgentSnapshot) -> HttpResponse {
+    fn make(&self, page: MetricsPage, snapshot: &AgentSnapshot) -> HttpResponse {
         match page {
-            Page::Metrics => {
+            MetricsPage::Metrics => {
                 let routers = snapshot.snapshot.routers.iter();
                 let counts =
                     self.sources.events.of(&routers.map(|router| router.spec.name.clone()).collect());
                 let body = families::text(snapshot, &counts, (self.sources.log_lines_dropped)());
                 HttpResponse { status: HttpStatus::Ok, content_type: exposition::CONTENT_TYPE, body }
             }
-            Page::Health => {
+            MetricsPage::Health => {
                 let health = NodeHealth::of(&snapshot.status(&snapshot.snapshot.routers));
                 let status = match health.level {
                     // A demotion is a warning, and the node is well all the same.
@@ -102,7 +111,7 @@ impl Answers {
                 };
                 HttpResponse::plain(status, render::health(&health.document))
             }
-            Page::Status => {
+            MetricsPage::Status => {
                 let body = status_page::html(&snapshot.status(&snapshot.snapshot.routers));
                 HttpResponse { status: HttpStatus::Ok, content_type: status_page::CONTENT_TYPE, body }
             }

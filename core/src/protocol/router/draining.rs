@@ -1,0 +1,135 @@
+//! Connections that outlive a planned move: when an instance drains instead of releasing its
+//! addresses, and how its drain ends (docs/adr/0040).
+//!
+//! A router drains when it gave its addresses away although its service is good: an operator
+//! demoted it, or a better router took over. The router that has them now must be one to which
+//! connections can be left ([`crate::protocol::Input::DrainPartners`]). With a fault, or when vrrpd
+//! stops, it does not: then nobody could serve the connections.
+
+use super::Router;
+use crate::protocol::effect::Effects;
+use crate::protocol::event::{DrainEnd, EventKind, HandoverCause};
+use crate::protocol::input::DrainResult;
+use crate::protocol::instance::{Instance, Successor};
+use crate::types::{InstanceKey, MonoTime};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+impl Router {
+    /// Connections can be left to these routers.
+    pub(in crate::protocol) fn set_drain_partners(
+        &mut self,
+        partners: impl Fn(InstanceKey) -> BTreeSet<IpAddr>,
+    ) {
+        for instance in &mut self.instances {
+            let key = instance.key();
+            instance.set_drain_partners(partners(key));
+        }
+    }
+
+    /// An earlier run was draining: the drain goes on.
+    pub(in crate::protocol) fn resume_drains(
+        &mut self,
+        now: MonoTime,
+        until: impl Fn(InstanceKey) -> Option<MonoTime>,
+        out: &mut Effects,
+    ) {
+        for instance in &mut self.instances {
+            if let Some(until) = until(instance.key()) {
+                instance.resume_drain(now, until, out);
+            }
+        }
+    }
+
+    /// How long connections are kept after the hand-over that ends now.
+    pub(super) fn drain_after_handover(&self, successors: Option<&[Successor]>) -> Duration {
+        let handover = self.handover.as_ref().filter(|_| successors.is_some());
+        match handover.map(|handover| (handover.cause(), handover.drain())) {
+            Some((HandoverCause::Demote, drain)) => drain.unwrap_or(self.spec.drain),
+            Some((HandoverCause::Shutdown | HandoverCause::Fault | HandoverCause::Configuration, _))
+            | None => Duration::ZERO,
+        }
+    }
+
+    /// The kernel's answer to [`crate::protocol::Effect::DrainAddresses`].
+    pub(in crate::protocol) fn on_drain_result(
+        &mut self,
+        now: MonoTime,
+        result: DrainResult,
+        out: &mut Effects,
+    ) {
+        let DrainResult { key, epoch, outcome } = result;
+        let Some(instance) = self.instance_mut(key).filter(|instance| instance.epoch() == epoch) else {
+            return; // Stale: the decision changed meanwhile.
+        };
+        let event = match outcome {
+            Ok(()) => instance.on_draining().map(|drain| {
+                let (to, lasts) = (drain.to(), drain.until().since(now));
+                EventKind::DrainBegun { to, lasts }
+            }),
+            // The kernel holds the addresses again.
+            Err(why) => instance.refuse_drain(out).then_some(EventKind::DrainRefused { why }),
+        };
+        if let Some(event) = event {
+            self.report(Some(key), event, out);
+        }
+    }
+
+    /// An operator gives the drain that is under way another end.
+    pub(super) fn set_drain_end(&mut self, now: MonoTime, lasts: Duration, out: &mut Effects) {
+        for instance in &mut self.instances {
+            instance.set_drain_end(now, now + lasts, out);
+        }
+    }
+
+    /// Every drain ends now: the router is not wanted any more.
+    pub(super) fn end_drains(&mut self, now: MonoTime, out: &mut Effects) {
+        self.instances.iter_mut().for_each(|instance| instance.reset_drain(now, DrainEnd::Deadline, out));
+    }
+
+    /// The router that is Active now does not pass on what belongs to us.
+    pub(in crate::protocol) fn on_forwarding_lost(
+        &mut self,
+        now: MonoTime,
+        key: InstanceKey,
+        out: &mut Effects,
+    ) {
+        if let Some(instance) = self.instance_mut(key) {
+            instance.reset_drain(now, DrainEnd::ForwardingLost, out);
+        }
+    }
+
+    /// No connection is left.
+    pub(in crate::protocol) fn on_connections_ended(
+        &mut self,
+        now: MonoTime,
+        key: InstanceKey,
+        reset: usize,
+        out: &mut Effects,
+    ) {
+        self.finish_drain(now, key, Some(reset), out);
+    }
+
+    /// The time of a drain is up, or our patience with the kernel is.
+    pub(super) fn on_drain_deadline(&mut self, now: MonoTime, out: &mut Effects) {
+        let due = |instance: &&Instance| instance.drain().is_some_and(|drain| drain.due() <= now);
+        for key in self.instances.iter().filter(due).map(Instance::key).collect::<Vec<_>>() {
+            let Some(instance) = self.instance_mut(key) else { continue };
+            if instance.drain().is_some_and(|drain| drain.resets_for().is_some()) {
+                self.finish_drain(now, key, None, out);
+            } else {
+                instance.reset_drain(now, DrainEnd::Deadline, out);
+            }
+        }
+    }
+
+    fn finish_drain(&mut self, now: MonoTime, key: InstanceKey, reset: Option<usize>, out: &mut Effects) {
+        let Some(instance) = self.instance_mut(key) else { return };
+        let Some(drain) = instance.drain() else { return };
+        let why = drain.resets_for().unwrap_or(DrainEnd::Free);
+        let after = now.since(drain.since());
+        instance.release_drained(out);
+        self.report(Some(key), EventKind::DrainEnded { why, after, reset }, out);
+    }
+}

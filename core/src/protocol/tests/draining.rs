@@ -1,0 +1,324 @@
+//! Connections that outlive a planned move: when a router drains, and how that ends.
+
+use super::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+const PEER: &str = "192.0.2.200";
+const OTHER: &str = "192.0.2.201";
+const TEN_MINUTES: Duration = Duration::from_secs(600);
+
+fn key() -> InstanceKey {
+    spec().key(Family::Ipv4)
+}
+
+fn draining_spec() -> RouterSpec {
+    RouterSpec { drain: TEN_MINUTES, ..spec() }
+}
+
+fn partners(addresses: &[&str]) -> Input<'static> {
+    let addresses: BTreeSet<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
+    Input::DrainPartners(BTreeMap::from([(key(), addresses)]))
+}
+
+/// An Active to whose successor connections can be left.
+fn active(spec: RouterSpec) -> Rig {
+    let mut rig = Rig::active(spec);
+    rig.feed(partners(&[PEER]));
+    rig
+}
+
+impl Rig {
+    /// The kernel's answer to the newest `DrainAddresses`.
+    fn answer_drain(&mut self, outcome: Result<(), String>) {
+        let asked = self.out.iter().rev().find_map(|effect| match effect {
+            Effect::DrainAddresses { key, epoch, .. } => Some((*key, *epoch)),
+            _ => None,
+        });
+        let (key, epoch) = asked.expect("the addresses are to drain");
+        self.feed(Input::AddressesDraining(DrainResult { key, epoch, outcome }));
+    }
+
+    fn demote_draining(&mut self, drain: Option<Duration>) {
+        let demotion = demotion(LastResort::No, None);
+        let command = Command::Demote { router: "web".parse().unwrap(), demotion, force: Force::No, drain };
+        self.feed(Input::Command(CommandId(7), command));
+    }
+
+    /// It is demoted, the successor takes over, and the kernel answers.
+    fn drain_to_peer(&mut self, drain: Option<Duration>) {
+        self.demote_draining(drain);
+        self.hand_over_to(PEER);
+        self.answer_drain(Ok(()));
+    }
+
+    /// Time passes, and the successor advertises.
+    fn run_beside_peer(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while self.now < end {
+            self.run(end.since(self.now).min(Duration::from_secs(1)));
+            self.hear(advert(PEER, 50));
+        }
+    }
+
+    fn draining(&self) -> Option<DrainSnapshot> {
+        self.instance(0).draining
+    }
+
+    fn asks_for_reset(&self) -> bool {
+        self.out.iter().any(|effect| matches!(effect, Effect::ResetConnections { .. }))
+    }
+
+    /// How the drain ended, and how many connections were reset.
+    fn drain_end(&self) -> Option<(DrainEnd, Option<usize>)> {
+        self.events().into_iter().find_map(|kind| match kind {
+            EventKind::DrainEnded { why, reset, .. } => Some((why, reset)),
+            _ => None,
+        })
+    }
+}
+
+#[test]
+fn a_planned_hand_over_keeps_connections_until_the_last_has_ended() {
+    let mut rig = active(draining_spec());
+    rig.drain_to_peer(None);
+    assert!(!rig.released(), "{:?}", rig.out);
+    let drain = rig.draining().expect("it drains");
+    assert_eq!((drain.to, drain.until.since(drain.since)), (Some(PEER.parse().unwrap()), TEN_MINUTES));
+    let begun = rig.events().into_iter().any(|kind| matches!(kind, EventKind::DrainBegun { .. }));
+    assert!(begun, "{:?}", rig.events());
+    rig.out.clear();
+    rig.run_beside_peer(Duration::from_secs(60));
+    assert!(!rig.released());
+    rig.feed(Input::ConnectionsEnded { key: key(), reset: 0 });
+    assert!(rig.released());
+    assert!(!rig.asks_for_reset(), "nothing is left to reset");
+    assert_eq!(rig.drain_end(), Some((DrainEnd::Free, Some(0))));
+    assert_eq!(rig.draining(), None);
+}
+
+#[test]
+fn what_is_left_at_the_deadline_is_reset_before_the_addresses_go() {
+    let mut rig = active(draining_spec());
+    rig.drain_to_peer(None);
+    let until = rig.draining().unwrap().until;
+    rig.out.clear();
+    rig.run_beside_peer(until.since(rig.now) - ms(1));
+    assert!(!rig.asks_for_reset());
+    rig.run(ms(1));
+    assert!(rig.asks_for_reset() && !rig.released(), "{:?}", rig.out);
+    rig.feed(Input::ConnectionsEnded { key: key(), reset: 3 });
+    assert!(rig.released());
+    assert_eq!(rig.drain_end(), Some((DrainEnd::Deadline, Some(3))));
+}
+
+#[test]
+fn a_kernel_that_does_not_answer_cannot_keep_the_addresses() {
+    let mut rig = active(draining_spec());
+    rig.drain_to_peer(Some(Duration::from_secs(1)));
+    rig.out.clear();
+    rig.run_beside_peer(Duration::from_secs(14));
+    assert!(rig.asks_for_reset() && rig.released());
+    assert_eq!(rig.drain_end(), Some((DrainEnd::Deadline, None)), "the number is not known");
+    rig.feed(Input::ConnectionsEnded { key: key(), reset: 3 });
+    assert_eq!(rig.draining(), None, "an answer that is late means nothing");
+}
+
+#[test]
+fn nothing_drains_to_a_router_to_which_connections_cannot_be_left() {
+    let mut rig = Rig::active(draining_spec());
+    rig.feed(partners(&[OTHER]));
+    rig.demote_draining(None);
+    rig.hand_over_to(PEER);
+    assert!(rig.released());
+    assert_eq!(rig.draining(), None);
+}
+
+#[test]
+fn nothing_drains_unless_it_is_asked_for() {
+    let mut rig = active(spec());
+    rig.demote_draining(None);
+    rig.hand_over_to(PEER);
+    assert!(rig.released());
+    let mut rig = active(draining_spec());
+    rig.demote_draining(Some(Duration::ZERO));
+    rig.hand_over_to(PEER);
+    assert!(rig.released(), "the command says so");
+    let mut rig = active(spec());
+    rig.drain_to_peer(Some(ms(5000)));
+    let drain = rig.draining().unwrap();
+    assert_eq!(drain.until.since(drain.since), ms(5000));
+}
+
+#[test]
+fn a_fault_does_not_drain() {
+    let check = CheckName("nginx".into());
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::fault(check.clone())], ..draining_spec() });
+    rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
+    rig.run(Duration::from_secs(20));
+    rig.feed(partners(&[PEER]));
+    rig.out.clear();
+    rig.feed(Input::CheckResult(check, CheckResult::Failing));
+    rig.run(ms(12));
+    rig.hear(advert(PEER, 50));
+    rig.hear_announced(Family::Ipv4);
+    rig.run(ms(20));
+    assert!(rig.released(), "the service here is bad");
+    assert_eq!(rig.draining(), None);
+}
+
+#[test]
+fn a_router_that_yields_drains_when_hosts_have_switched() {
+    let mut rig = active(draining_spec());
+    rig.hear(advert(PEER, 200));
+    assert_eq!(rig.state(), StateName::Backup);
+    assert_eq!(rig.draining(), None, "hosts still send to us");
+    rig.hear_announced(Family::Ipv4);
+    rig.run(ms(20));
+    rig.answer_drain(Ok(()));
+    assert!(rig.draining().is_some() && !rig.released());
+    rig.out.clear();
+    // The Active dies, and we serve again, with the connections that we still have.
+    rig.run(Duration::from_secs(5));
+    assert_eq!(rig.state(), StateName::Active);
+    assert_eq!(rig.draining(), None);
+    assert_eq!(rig.drain_end(), Some((DrainEnd::ActiveAgain, Some(0))));
+    assert!(!rig.released() && !rig.asks_for_reset());
+}
+
+#[test]
+fn another_demotion_changes_the_deadline_and_a_promotion_leaves_it() {
+    let mut rig = active(draining_spec());
+    rig.drain_to_peer(None);
+    rig.out.clear();
+    rig.demote_draining(Some(ms(3000)));
+    let drain = rig.draining().unwrap();
+    assert_eq!(drain.until.since(rig.now), ms(3000));
+    assert!(rig.said().contains(&"drain".to_owned()), "the kernel must know the new end");
+    rig.promote();
+    assert!(rig.draining().is_some());
+    rig.demote_draining(None);
+    assert_eq!(rig.draining(), Some(drain), "without a time it is as before");
+    rig.out.clear();
+    rig.demote_draining(Some(Duration::ZERO));
+    assert!(rig.asks_for_reset());
+    rig.feed(Input::ConnectionsEnded { key: key(), reset: 2 });
+    assert!(rig.released());
+}
+
+#[test]
+fn connections_are_reset_if_nobody_forwards() {
+    let mut rig = active(draining_spec());
+    rig.drain_to_peer(None);
+    rig.out.clear();
+    rig.feed(Input::ForwardingLost { key: key() });
+    assert!(rig.asks_for_reset() && !rig.released());
+    rig.feed(Input::ConnectionsEnded { key: key(), reset: 1 });
+    assert_eq!(rig.drain_end(), Some((DrainEnd::ForwardingLost, Some(1))));
+}
+
+#[test]
+fn a_drain_that_the_kernel_refuses_ends_at_once() {
+    let mut rig = active(draining_spec());
+    rig.demote_draining(None);
+    rig.hand_over_to(PEER);
+    rig.answer_drain(Err("ARP cannot be guarded".to_owned()));
+    assert!(rig.released(), "the kernel holds them again until it is told");
+    assert_eq!(rig.draining(), None);
+    let refused = EventKind::DrainRefused { why: "ARP cannot be guarded".to_owned() };
+    assert!(rig.events().contains(&refused));
+}
+
+#[test]
+fn an_answer_to_an_older_decision_means_nothing() {
+    let mut rig = active(draining_spec());
+    rig.demote_draining(None);
+    rig.hand_over_to(PEER);
+    let old = rig.instance(0);
+    rig.feed(Input::AddressesDraining(DrainResult { key: key(), epoch: 1, outcome: Err("busy".to_owned()) }));
+    assert_eq!(rig.instance(0), old);
+}
+
+#[test]
+fn a_stop_leaves_a_drain_to_the_next_run_which_goes_on_with_it() {
+    let mut rig = active(draining_spec());
+    rig.drain_to_peer(None);
+    let until = rig.draining().unwrap().until;
+    rig.out.clear();
+    rig.feed(Input::Shutdown);
+    assert_eq!(rig.said(), ["stopped"], "the addresses go on to drain");
+
+    let mut next = Rig { node: Node::new(), now: rig.now, out: Effects::new(), kernel: Kernel::Prompt };
+    next.feed(Input::Link(interface(), Some(link())));
+    next.feed(Input::SavedDemotion("web".parse().unwrap(), demotion(LastResort::No, None)));
+    next.feed(Input::DrainOfEarlierRun { key: key(), until });
+    next.feed(Input::Configure(vec![draining_spec()]));
+    next.answer_drain(Ok(()));
+    assert_eq!(next.state(), StateName::Initialize, "it is demoted");
+    assert_eq!(next.draining().unwrap().until, until);
+    next.feed(Input::ConnectionsEnded { key: key(), reset: 0 });
+    assert!(next.released());
+}
+
+#[test]
+fn a_router_that_leaves_the_configuration_resets_and_is_gone() {
+    let mut rig = active(draining_spec());
+    rig.drain_to_peer(None);
+    rig.out.clear();
+    rig.feed(Input::Configure(Vec::new()));
+    assert!(rig.asks_for_reset() && !rig.released());
+    rig.feed(Input::ConnectionsEnded { key: key(), reset: 4 });
+    assert!(rig.released());
+    assert!(rig.node.snapshot(rig.now).routers.is_empty());
+}
+
+#[test]
+fn other_addresses_end_a_drain() {
+    let mut rig = active(draining_spec());
+    rig.drain_to_peer(None);
+    rig.out.clear();
+    let mut changed = draining_spec();
+    changed.instances[0].addresses.push("192.0.2.253/24".parse().unwrap());
+    rig.feed(Input::Configure(vec![changed]));
+    assert!(rig.asks_for_reset());
+}
+
+#[test]
+fn a_takeover_names_the_living_router_that_it_relieves() {
+    let relieved = |rig: &Rig| {
+        rig.out.iter().rev().find_map(|effect| match effect {
+            Effect::HoldAddresses { relieved, .. } => Some(*relieved),
+            _ => None,
+        })
+    };
+    let peer: IpAddr = PEER.parse().unwrap();
+    let backup = |priority| {
+        let mut rig = Rig::new(spec());
+        rig.run(ms(100));
+        rig.hear(advert(PEER, priority));
+        assert_eq!(rig.state(), StateName::Backup);
+        rig
+    };
+    let mut resigned = backup(150);
+    resigned.hear(advert(PEER, 0));
+    resigned.until_state(StateName::Active);
+    assert_eq!(relieved(&resigned), Some(Some(peer)), "it resigned");
+
+    // One that begins to listen when the other is leaving has obeyed nobody.
+    let mut late = Rig::new(spec());
+    late.run(ms(100));
+    late.hear(advert(PEER, 0));
+    late.until_state(StateName::Active);
+    assert_eq!(relieved(&late), Some(Some(peer)), "all that was heard of it is that it resigned");
+
+    let mut preempted = backup(50);
+    for _ in 0..6 {
+        preempted.run(ms(900));
+        preempted.hear(advert(PEER, 50));
+    }
+    assert_eq!(preempted.state(), StateName::Active);
+    assert_eq!(relieved(&preempted), Some(Some(peer)), "it has the lower priority");
+
+    let mut dead = backup(150);
+    dead.until_state(StateName::Active);
+    assert_eq!(relieved(&dead), Some(None), "it is silent");
+}

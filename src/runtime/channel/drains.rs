@@ -1,0 +1,122 @@
+//! What the channel knows about draining, as the core and the forwarder want it. Pure.
+
+use crate::channel::{Ability, ChannelLink, DrainAbilities, DrainView, ForwardedConnections, LocalDrain};
+use crate::protocol::{Snapshot, StateName};
+use crate::runtime::draining::{DrainStatuses, ForwardingInstance, ForwardingReport, ForwardingWanted};
+use crate::types::{Family, InstanceKey, Vrid};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// For each instance, the nodes to which its connections can be left.
+pub(super) type PartnersByInstance = BTreeMap<InstanceKey, BTreeSet<IpAddr>>;
+
+/// The instances of this node, as far as forwarding needs them.
+pub(super) type ForwardingInstances = BTreeMap<InstanceKey, ForwardingInstance>;
+
+/// The instances of a snapshot, without their leavers.
+pub(super) fn instances(snapshot: &Snapshot) -> ForwardingInstances {
+    let mut instances = ForwardingInstances::new();
+    for router in &snapshot.routers {
+        for instance in &router.instances {
+            let spec = router.spec.instances.iter().find(|spec| spec.family == instance.key.family);
+            let addresses = spec.into_iter().flat_map(|spec| spec.held()).map(ipnet::IpNet::addr);
+            // A host keeps its link-local addresses to itself, and the rules are of one family.
+            let of_family = |address: &IpAddr| Family::of(*address) == instance.key.family;
+            let addresses = addresses.filter(|address| of_family(address) && !is_link_local(*address));
+            let one = ForwardingInstance {
+                addresses: addresses.collect(),
+                is_active: instance.state == StateName::Active,
+                keeps: !router.spec.drain.is_zero(),
+                leavers: BTreeSet::new(),
+            };
+            instances.insert(instance.key, one);
+        }
+    }
+    instances
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+pub(super) fn partners(view: &DrainView) -> PartnersByInstance {
+    let partners = view.partners.iter();
+    partners.filter_map(|((link, vrid), nodes)| Some((key(*link, *vrid)?, nodes.clone()))).collect()
+}
+
+/// What the forwarder has to do, after what it did `before`. A leaver that has just started again has
+/// to prove the path again: what was passed on to it is passed on.
+pub(super) fn wanted(
+    instances: &ForwardingInstances,
+    view: &DrainView,
+    before: &ForwardingWanted,
+) -> ForwardingWanted {
+    let mut instances = instances.clone();
+    for ((link, vrid), leavers) in &view.leavers {
+        let instance = key(*link, *vrid).and_then(|key| instances.get_mut(&key));
+        if let Some(instance) = instance {
+            let was_leaver = |address: &IpAddr| {
+                let before = key(*link, *vrid).and_then(|key| before.instances.get(&key));
+                before.is_some_and(|before| before.leavers.contains(address))
+            };
+            let goes_on = leavers.iter().filter(|leaver| leaver.proven || was_leaver(&leaver.address));
+            instance.leavers = goes_on.map(|leaver| leaver.address).collect();
+        }
+    }
+    let relievable = view.relievable.iter();
+    let relievable = relievable.map(|(link, nodes)| ((link.interface, link.family), nodes.clone())).collect();
+    ForwardingWanted { instances, relievable }
+}
+
+/// What this node can do for open connections, if any router keeps some.
+pub(super) fn abilities(report: &ForwardingReport, instances: &ForwardingInstances) -> DrainAbilities {
+    let keeps = instances.values().any(|instance| instance.keeps);
+    let of = |tried: &Option<Result<(), String>>| match tried {
+        Some(Ok(())) if keeps => Ability::Able,
+        Some(Ok(()) | Err(_)) | None => Ability::Unable,
+    };
+    DrainAbilities { drains: of(&report.drains), forwards: of(&report.forwards) }
+}
+
+/// Why open connections cannot be kept or passed on here, in words.
+pub(super) fn problems(report: &ForwardingReport) -> Vec<String> {
+    let failed = |tried: &Option<Result<(), String>>| tried.clone().and_then(Result::err);
+    let drains = failed(&report.drains)
+        .map(|why| format!("open connections cannot be kept when another node takes over: {why}"));
+    let forwards = failed(&report.forwards)
+        .map(|why| format!("packets of other nodes' open connections cannot be passed on: {why}"));
+    let refused = report.problem.as_ref().map(|why| {
+        format!("packets of other nodes' open connections are not passed on at this moment: {why}")
+    });
+    [drains, forwards, refused].into_iter().flatten().collect()
+}
+
+/// What this node drains, as the channel wants it.
+pub(super) fn local_drains(statuses: &DrainStatuses) -> BTreeMap<(ChannelLink, u8), LocalDrain> {
+    statuses.iter().map(|(key, drain)| (place(*key), *drain)).collect()
+}
+
+/// What this node passes on, as the channel wants it.
+pub(super) fn forwarded(
+    report: &ForwardingReport,
+) -> BTreeMap<(ChannelLink, u8, IpAddr), ForwardedConnections> {
+    let forwarded = report.forwarded.iter();
+    forwarded
+        .map(|((key, leaver), count)| {
+            let (link, vrid) = place(*key);
+            ((link, vrid, *leaver), *count)
+        })
+        .collect()
+}
+
+pub(super) fn key(link: ChannelLink, vrid: u8) -> Option<InstanceKey> {
+    let ChannelLink { interface, family } = link;
+    Some(InstanceKey { interface, family, vrid: Vrid::new(vrid).ok()? })
+}
+
+fn place(key: InstanceKey) -> (ChannelLink, u8) {
+    (ChannelLink { interface: key.interface, family: key.family }, key.vrid.get())
+}

@@ -1,0 +1,419 @@
+//! The successor's half of draining: for which instances this node passes on packets, and to whom.
+//!
+//! What is wanted comes as a whole; what the kernel is told follows from the difference. The rules
+//! themselves are in [`crate::kernel::forwarding`], and so is what they do.
+//!
+//! | instance | is armed |
+//! |---|---|
+//! | takes over from a living router that drains | before its addresses are installed, with the seconds in which hosts switch |
+//! | is Active, and another node drains it | for that node, without those seconds |
+//! | is not Active any more | for [`KEPT_FOR`], because hosts still send to us |
+
+use super::listed::ListedConnections;
+use crate::channel::ForwardedConnections;
+use crate::kernel::forwarding::{Arming, ForwardedCount, ForwardingError, Leaver, MAXIMUM_CONNECTIONS};
+use crate::types::{Connection, Family, InstanceKey, InterfaceName, MacAddr, MonoTime};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// How long rules stay when the addresses have gone: until hosts have switched.
+const KEPT_FOR: Duration = Duration::from_secs(6);
+/// How long a router that was relieved has to say that it drains. One that does not drain would let
+/// clients hang that this node can tell at once.
+const AWAITED_FOR: Duration = Duration::from_secs(2);
+/// Of the list of an earlier drain of the same router, what is older than this does not count when it
+/// is relieved again: clients may have used the ports again since.
+const STILL_COUNTS: Duration = Duration::from_millis(1_300);
+/// What a router says of an earlier drain may arrive this long after it was relieved again.
+const SETTLES_AFTER: Duration = Duration::from_secs(1);
+/// How often the whole list is written to the kernel again, which renews it there.
+const REWRITE_EVERY: Duration = Duration::from_secs(5);
+/// How often the hardware address of a neighbour is asked for again.
+const NEIGHBOUR_AGAIN: Duration = Duration::from_secs(60);
+
+/// What the forwarder needs of the kernel.
+pub(super) trait ForwarderKernel {
+    /// The index of an interface, if there is such an interface.
+    fn index(&mut self, interface: InterfaceName) -> Option<u32>;
+    /// The hardware address of a neighbour. This may wait for the neighbour for a moment.
+    fn neighbour(&mut self, index: u32, address: IpAddr) -> Option<MacAddr>;
+    /// The connections of this node to these addresses.
+    fn own_connections(&mut self, addresses: &BTreeSet<IpAddr>) -> Vec<Connection>;
+    fn arm(&mut self, key: InstanceKey, arming: &Arming) -> Result<(), ForwardingError>;
+    fn add_own(&mut self, key: InstanceKey, connections: &[Connection]) -> Result<(), ForwardingError>;
+    fn add(
+        &mut self,
+        key: InstanceKey,
+        leaver: IpAddr,
+        connections: &[Connection],
+    ) -> Result<(), ForwardingError>;
+    fn replace(
+        &mut self,
+        key: InstanceKey,
+        leaver: IpAddr,
+        connections: &[Connection],
+    ) -> Result<(), ForwardingError>;
+    fn remove_leaver(&mut self, key: InstanceKey, leaver: IpAddr) -> Result<(), ForwardingError>;
+    fn disarm(&mut self, key: InstanceKey) -> Result<(), ForwardingError>;
+    fn restore(&mut self, interface: InterfaceName, index: u32) -> Result<(), ForwardingError>;
+    fn counts(&mut self) -> Result<Vec<ForwardedCount>, ForwardingError>;
+    /// The instances whose rules were lost with an answer of the kernel, since this was last asked.
+    fn take_lost(&mut self) -> Vec<InstanceKey>;
+}
+
+/// What is wanted, as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(in crate::runtime) struct ForwardingWanted {
+    /// The instances of this node.
+    pub(in crate::runtime) instances: BTreeMap<InstanceKey, ForwardingInstance>,
+    /// The routers from which this node may take over armed.
+    pub(in crate::runtime) relievable: BTreeMap<(InterfaceName, Family), BTreeSet<IpAddr>>,
+}
+
+/// One instance of this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::runtime) struct ForwardingInstance {
+    /// All its addresses.
+    pub(in crate::runtime) addresses: BTreeSet<IpAddr>,
+    /// Whether it is Active here.
+    pub(in crate::runtime) is_active: bool,
+    /// Whether connections are kept at all, by the configuration of this node. It is the same on all
+    /// nodes: a router that keeps nothing must not be sent packets that it would let hang.
+    pub(in crate::runtime) keeps: bool,
+    /// Who drains it, and gets packets from this node.
+    pub(in crate::runtime) leavers: BTreeSet<IpAddr>,
+}
+
+/// The forwarder.
+#[derive(Debug)]
+pub(super) struct PacketForwarder<K> {
+    kernel: K,
+    wanted: ForwardingWanted,
+    neighbours: BTreeMap<(u32, IpAddr), (MacAddr, MonoTime)>,
+    armed: BTreeMap<InstanceKey, InstanceRules>,
+    lists: BTreeMap<(InstanceKey, IpAddr), ListedConnections>,
+    rewritten: MonoTime,
+    /// What the kernel refused last, until it does not any more.
+    problem: Option<String>,
+}
+
+/// What the kernel was told for an instance.
+#[derive(Debug)]
+struct InstanceRules {
+    index: u32,
+    /// The router that was relieved.
+    relieved: Option<IpAddr>,
+    /// Whether that router has said that it drains. When it does not say so any more, it is gone.
+    has_drained: bool,
+    leavers: BTreeMap<IpAddr, MacAddr>,
+    since: MonoTime,
+    /// Since when it is not Active here.
+    inactive: Option<MonoTime>,
+}
+
+impl<K: ForwarderKernel> PacketForwarder<K> {
+    pub(super) fn new(now: MonoTime, kernel: K) -> Self {
+        Self {
+            kernel,
+            wanted: ForwardingWanted::default(),
+            neighbours: BTreeMap::new(),
+            armed: BTreeMap::new(),
+            lists: BTreeMap::new(),
+            rewritten: now,
+            problem: None,
+        }
+    }
+
+    /// What the kernel refuses now.
+    pub(super) fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+
+    /// This node takes over from a router that lives. If that is one that drains, its connections
+    /// are passed on to it when the addresses are installed. [`Self::after_takeover`] follows, when
+    /// the addresses need not wait any more.
+    pub(super) fn take_over(&mut self, now: MonoTime, key: InstanceKey, relieved: IpAddr) {
+        let place = (key.interface, key.family);
+        let keeps = self.wanted.instances.get(&key).is_some_and(|instance| instance.keeps);
+        if !keeps || self.wanted.relievable.get(&place).is_none_or(|nodes| !nodes.contains(&relieved)) {
+            return;
+        }
+        if let Some(list) = self.lists.get_mut(&(key, relieved)) {
+            list.forget_older(now, STILL_COUNTS);
+        }
+        if let Some(instance) = self.wanted.instances.get_mut(&key) {
+            instance.is_active = true;
+            let leavers = instance.leavers.iter().copied().chain([relieved]).collect();
+            self.arm(now, key, Some(relieved), &leavers);
+        }
+    }
+
+    /// The rest of a takeover: what began while the rules were written, and the lists that are known.
+    pub(super) fn after_takeover(&mut self, now: MonoTime, key: InstanceKey) {
+        let Some(leavers) =
+            self.armed.get(&key).map(|armed| armed.leavers.keys().copied().collect::<Vec<_>>())
+        else {
+            return;
+        };
+        if let Some(addresses) = self.wanted.instances.get(&key).map(|one| one.addresses.clone()) {
+            let own = self.kernel.own_connections(&addresses);
+            let outcome = self.kernel.add_own(key, &own);
+            self.note(outcome);
+        }
+        for leaver in leavers {
+            self.rewrite(now, key, leaver);
+        }
+    }
+
+    /// Something else is wanted. [`Self::follow`] acts on it.
+    pub(super) fn set_wanted(&mut self, wanted: ForwardingWanted) {
+        self.wanted = wanted;
+    }
+
+    /// A part of the list of a leaver.
+    pub(super) fn on_listed(
+        &mut self,
+        now: MonoTime,
+        key: InstanceKey,
+        leaver: IpAddr,
+        connections: &[Connection],
+    ) {
+        let Some(instance) = self.wanted.instances.get(&key) else { return };
+        let connections: Vec<Connection> = connections
+            .iter()
+            .filter(|connection| instance.addresses.contains(&connection.local.ip()))
+            .copied()
+            .collect();
+        let list = self.lists.entry((key, leaver)).or_default();
+        let new = list.note(now, &connections, MAXIMUM_CONNECTIONS);
+        if !new.is_empty() && self.is_armed_for(key, leaver) {
+            let outcome = self.kernel.add(key, leaver, &new);
+            self.note(outcome);
+        }
+    }
+
+    /// To be called each second. Returns what is passed on.
+    pub(super) fn on_second(
+        &mut self,
+        now: MonoTime,
+    ) -> BTreeMap<(InstanceKey, IpAddr), ForwardedConnections> {
+        for lost in self.kernel.take_lost() {
+            self.armed.remove(&lost);
+        }
+        self.follow(now);
+        if now.since(self.rewritten) >= REWRITE_EVERY {
+            self.rewritten = now;
+            for (key, leaver) in self.lists.keys().copied().collect::<Vec<_>>() {
+                self.rewrite(now, key, leaver);
+            }
+        }
+        if self.armed.is_empty() {
+            self.problem = None;
+            return BTreeMap::new();
+        }
+        match self.kernel.counts() {
+            Ok(counts) => counts.into_iter().map(|count| self.forwarded(count)).collect(),
+            Err(error) => {
+                self.note(Err(error));
+                BTreeMap::new()
+            }
+        }
+    }
+
+    fn forwarded(&self, count: ForwardedCount) -> ((InstanceKey, IpAddr), ForwardedConnections) {
+        let place = (count.key, count.leaver);
+        let listed = self.lists.get(&place).map_or(0, ListedConnections::len);
+        let listed = u32::try_from(listed).unwrap_or(u32::MAX);
+        (place, ForwardedConnections { listed, packets: count.packets })
+    }
+
+    fn is_armed_for(&self, key: InstanceKey, leaver: IpAddr) -> bool {
+        self.armed.get(&key).is_some_and(|armed| armed.leavers.contains_key(&leaver))
+    }
+
+    /// Makes the rules follow what is wanted.
+    pub(super) fn follow(&mut self, now: MonoTime) {
+        self.learn_neighbours(now);
+        for (key, instance) in self.wanted.instances.clone() {
+            self.follow_instance(now, key, &instance);
+        }
+        let gone: Vec<InstanceKey> =
+            self.armed.keys().filter(|key| !self.wanted.instances.contains_key(key)).copied().collect();
+        for key in gone {
+            self.disarm(key);
+        }
+        let (armed, wanted) = (&self.armed, &self.wanted);
+        // Lists of instances that are about to be armed are kept, too: they may come first.
+        self.lists.retain(|(key, leaver), list| {
+            let wants = wanted.instances.get(key).is_some_and(|instance| instance.leavers.contains(leaver));
+            let has = armed.get(key).is_some_and(|armed| armed.leavers.contains_key(leaver));
+            (wants || has) && !list.current(now).is_empty()
+        });
+    }
+
+    fn follow_instance(&mut self, now: MonoTime, key: InstanceKey, instance: &ForwardingInstance) {
+        let Some(armed) = self.armed.get_mut(&key) else {
+            if instance.is_active && !instance.leavers.is_empty() {
+                self.arm(now, key, None, &instance.leavers);
+                self.after_takeover(now, key);
+            }
+            return;
+        };
+        if !instance.is_active {
+            let inactive = *armed.inactive.get_or_insert(now);
+            if now.since(inactive) >= KEPT_FOR {
+                self.disarm(key);
+            }
+            return;
+        }
+        armed.inactive = None;
+        let is_settled = now.since(armed.since) >= SETTLES_AFTER;
+        armed.has_drained |=
+            is_settled && armed.relieved.is_some_and(|relieved| instance.leavers.contains(&relieved));
+        if let Some(index) = self.kernel.index(key.interface)
+            && index != armed.index
+        {
+            armed.index = index;
+            let outcome = self.kernel.restore(key.interface, index);
+            self.note(outcome);
+        }
+        let Some(armed) = self.armed.get(&key) else { return };
+        let is_awaited = now.since(armed.since) < AWAITED_FOR && !armed.has_drained;
+        let awaited = armed.relieved.filter(|_| is_awaited);
+        let leavers: BTreeSet<IpAddr> = instance.leavers.iter().copied().chain(awaited).collect();
+        let ended: Vec<IpAddr> =
+            armed.leavers.keys().filter(|leaver| !leavers.contains(leaver)).copied().collect();
+        let is_new = |leaver: &IpAddr| !armed.leavers.contains_key(leaver);
+        let has_new = leavers.iter().any(is_new) || self.has_moved(armed);
+        // While hosts switch, the router that was relieved still is the one that they switch from.
+        let relieved = armed.relieved.filter(|_| now.since(armed.since) < KEPT_FOR);
+        if has_new {
+            self.arm(now, key, relieved, &leavers);
+            self.after_takeover(now, key);
+            return;
+        }
+        for leaver in ended {
+            self.remove_leaver(key, leaver);
+        }
+        if self.armed.get(&key).is_some_and(|armed| armed.leavers.is_empty()) {
+            self.disarm(key);
+        }
+    }
+
+    /// Whether a leaver has another hardware address than the rules say.
+    fn has_moved(&self, armed: &InstanceRules) -> bool {
+        armed.leavers.iter().any(|(leaver, mac)| {
+            self.neighbours.get(&(armed.index, *leaver)).is_some_and(|(now, _)| now != mac)
+        })
+    }
+
+    fn arm(&mut self, now: MonoTime, key: InstanceKey, relieved: Option<IpAddr>, leavers: &BTreeSet<IpAddr>) {
+        let Some(index) = self.kernel.index(key.interface) else { return };
+        let Some(addresses) = self.wanted.instances.get(&key).map(|one| one.addresses.clone()) else {
+            return;
+        };
+        let mut known = BTreeMap::new();
+        for leaver in leavers {
+            known.extend(self.neighbour(now, index, *leaver).map(|mac| (*leaver, mac)));
+        }
+        if known.is_empty() || relieved.is_some_and(|relieved| !known.contains_key(&relieved)) {
+            return; // A packet without a way to go would be lost.
+        }
+        let as_leaver = |(address, mac): (&IpAddr, &MacAddr)| Leaver { address: *address, mac: *mac };
+        let arming = Arming {
+            interface: key.interface,
+            index,
+            own: self.kernel.own_connections(&addresses),
+            addresses,
+            last: relieved.and_then(|relieved| known.get_key_value(&relieved)).map(as_leaver),
+            leavers: known.iter().map(as_leaver).collect(),
+        };
+        if let Err(error) = self.kernel.arm(key, &arming) {
+            self.note(Err(error));
+            return;
+        }
+        self.problem = None;
+        let before = self.armed.remove(&key);
+        let since = before.filter(|_| relieved.is_none()).map_or(now, |before| before.since);
+        let armed =
+            InstanceRules { index, relieved, has_drained: false, leavers: known, since, inactive: None };
+        self.armed.insert(key, armed);
+    }
+
+    /// Writes the whole list of a leaver to the kernel.
+    fn rewrite(&mut self, now: MonoTime, key: InstanceKey, leaver: IpAddr) {
+        if !self.is_armed_for(key, leaver) {
+            return;
+        }
+        let Some(list) = self.lists.get_mut(&(key, leaver)) else { return };
+        let connections = list.current(now);
+        let outcome = self.kernel.replace(key, leaver, &connections);
+        self.note(outcome);
+    }
+
+    fn remove_leaver(&mut self, key: InstanceKey, leaver: IpAddr) {
+        let outcome = self.kernel.remove_leaver(key, leaver);
+        if outcome.is_ok()
+            && let Some(armed) = self.armed.get_mut(&key)
+        {
+            armed.leavers.remove(&leaver);
+            self.lists.remove(&(key, leaver));
+        }
+        self.note(outcome);
+    }
+
+    fn disarm(&mut self, key: InstanceKey) {
+        let outcome = self.kernel.disarm(key);
+        if outcome.is_ok() {
+            self.armed.remove(&key);
+        }
+        self.note(outcome);
+    }
+
+    /// Learns where the nodes are that this one may have to pass packets on to, before it has to.
+    fn learn_neighbours(&mut self, now: MonoTime) {
+        let relievable = self.wanted.relievable.iter();
+        let relievable =
+            relievable.flat_map(|((interface, _), nodes)| nodes.iter().map(|node| (*interface, *node)));
+        let leavers = self.wanted.instances.iter();
+        let leavers =
+            leavers.flat_map(|(key, one)| one.leavers.iter().map(|leaver| (key.interface, *leaver)));
+        let places: BTreeSet<(InterfaceName, IpAddr)> = relievable.chain(leavers).collect();
+        let mut kept = BTreeMap::new();
+        for (interface, address) in places {
+            let Some(index) = self.kernel.index(interface) else { continue };
+            if let Some(mac) = self.neighbour(now, index, address) {
+                let at = self.neighbours.get(&(index, address)).map_or(now, |(_, at)| *at);
+                kept.insert((index, address), (mac, at));
+            }
+        }
+        self.neighbours = kept;
+    }
+
+    fn neighbour(&mut self, now: MonoTime, index: u32, address: IpAddr) -> Option<MacAddr> {
+        let known = self.neighbours.get(&(index, address)).copied();
+        if let Some((mac, at)) = known
+            && now.since(at) < NEIGHBOUR_AGAIN
+        {
+            return Some(mac);
+        }
+        let mac = self.kernel.neighbour(index, address).or(known.map(|(mac, _)| mac))?;
+        self.neighbours.insert((index, address), (mac, now));
+        Some(mac)
+    }
+
+    fn note(&mut self, outcome: Result<(), ForwardingError>) {
+        if let Err(error) = outcome {
+            let text = error.to_string();
+            if self.problem.as_ref() != Some(&text) {
+                tracing::warn!("packets of another node's connections are not passed on: {text}");
+            }
+            self.problem = Some(text);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "forwarder_tests.rs"]
+mod tests;

@@ -1,0 +1,269 @@
+//! What the forwarder tells the kernel, on a kernel that writes it down.
+
+use super::*;
+use crate::types::Vrid;
+
+const START: MonoTime = MonoTime::from_nanos(1_000_000_000_000);
+const FE0: &str = "192.0.2.10";
+const FE2: &str = "192.0.2.12";
+
+#[derive(Debug, Default)]
+struct ScriptedKernel {
+    log: Vec<String>,
+    own: Vec<Connection>,
+    macs: BTreeMap<IpAddr, MacAddr>,
+    lost: Vec<InstanceKey>,
+    refuses: bool,
+}
+
+impl ScriptedKernel {
+    fn write(&mut self, line: String) -> Result<(), ForwardingError> {
+        if self.refuses {
+            return Err(ForwardingError::NotArmed(key()));
+        }
+        self.log.push(line);
+        Ok(())
+    }
+}
+
+impl ForwarderKernel for ScriptedKernel {
+    fn index(&mut self, _interface: InterfaceName) -> Option<u32> {
+        Some(2)
+    }
+
+    fn neighbour(&mut self, _index: u32, address: IpAddr) -> Option<MacAddr> {
+        self.macs.get(&address).copied()
+    }
+
+    fn own_connections(&mut self, _addresses: &BTreeSet<IpAddr>) -> Vec<Connection> {
+        self.own.clone()
+    }
+
+    fn arm(&mut self, _key: InstanceKey, arming: &Arming) -> Result<(), ForwardingError> {
+        let last = arming.last.map_or_else(|| "nobody".to_owned(), |last| last.address.to_string());
+        let leavers: Vec<String> = arming.leavers.iter().map(|one| one.address.to_string()).collect();
+        self.write(format!("arm, last {last}, leavers {}, own {}", leavers.join(" "), arming.own.len()))
+    }
+
+    fn add_own(&mut self, _key: InstanceKey, connections: &[Connection]) -> Result<(), ForwardingError> {
+        self.write(format!("own {}", connections.len()))
+    }
+
+    fn add(
+        &mut self,
+        _key: InstanceKey,
+        leaver: IpAddr,
+        connections: &[Connection],
+    ) -> Result<(), ForwardingError> {
+        self.write(format!("add {} of {leaver}", connections.len()))
+    }
+
+    fn replace(
+        &mut self,
+        _key: InstanceKey,
+        leaver: IpAddr,
+        connections: &[Connection],
+    ) -> Result<(), ForwardingError> {
+        self.write(format!("list {} of {leaver}", connections.len()))
+    }
+
+    fn remove_leaver(&mut self, _key: InstanceKey, leaver: IpAddr) -> Result<(), ForwardingError> {
+        self.write(format!("remove {leaver}"))
+    }
+
+    fn disarm(&mut self, _key: InstanceKey) -> Result<(), ForwardingError> {
+        self.write("disarm".to_owned())
+    }
+
+    fn restore(&mut self, _interface: InterfaceName, index: u32) -> Result<(), ForwardingError> {
+        self.write(format!("restore {index}"))
+    }
+
+    fn counts(&mut self) -> Result<Vec<ForwardedCount>, ForwardingError> {
+        let leaver = FE0.parse().unwrap();
+        Ok(vec![ForwardedCount { key: key(), leaver, packets: 7, octets: 700, listed: 1 }])
+    }
+
+    fn take_lost(&mut self) -> Vec<InstanceKey> {
+        std::mem::take(&mut self.lost)
+    }
+}
+
+fn key() -> InstanceKey {
+    InstanceKey { interface: "eth0".parse().unwrap(), family: Family::Ipv4, vrid: Vrid::new(51).unwrap() }
+}
+
+fn connection(port: u16) -> Connection {
+    Connection { local: "192.0.2.50:443".parse().unwrap(), remote: ([198, 51, 100, 7], port).into() }
+}
+
+fn addresses(addresses: &[&str]) -> BTreeSet<IpAddr> {
+    addresses.iter().map(|address| address.parse().unwrap()).collect()
+}
+
+/// An instance, Active here or not, that these nodes drain; from fe0 this node may take over armed.
+fn wanted(is_active: bool, leavers: &[&str]) -> ForwardingWanted {
+    let instance = ForwardingInstance {
+        addresses: addresses(&["192.0.2.50"]),
+        is_active,
+        keeps: true,
+        leavers: addresses(leavers),
+    };
+    ForwardingWanted {
+        instances: BTreeMap::from([(key(), instance)]),
+        relievable: BTreeMap::from([((key().interface, Family::Ipv4), addresses(&[FE0]))]),
+    }
+}
+
+fn forwarder() -> PacketForwarder<ScriptedKernel> {
+    let mac = |last| MacAddr([2, 0, 0, 0, 0, last]);
+    let macs = BTreeMap::from([(FE0.parse().unwrap(), mac(10)), (FE2.parse().unwrap(), mac(12))]);
+    let kernel = ScriptedKernel { macs, own: vec![connection(1)], ..ScriptedKernel::default() };
+    let mut forwarder = PacketForwarder::new(START, kernel);
+    forwarder.update(START, wanted(false, &[]));
+    forwarder
+}
+
+impl PacketForwarder<ScriptedKernel> {
+    fn update(&mut self, now: MonoTime, wanted: ForwardingWanted) {
+        self.set_wanted(wanted);
+        self.follow(now);
+    }
+
+    fn log(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.kernel.log)
+    }
+}
+
+fn after(seconds: u64) -> MonoTime {
+    START + Duration::from_secs(seconds)
+}
+
+#[test]
+fn a_takeover_from_a_node_that_drains_is_armed_with_its_own_connections() {
+    let mut forwarder = forwarder();
+    forwarder.take_over(START, key(), FE0.parse().unwrap());
+    assert_eq!(forwarder.log(), ["arm, last 192.0.2.10, leavers 192.0.2.10, own 1"]);
+    forwarder.after_takeover(START, key());
+    assert_eq!(forwarder.log(), ["own 1"], "what began meanwhile");
+    forwarder.on_listed(after(1), key(), FE0.parse().unwrap(), &[connection(2), connection(3)]);
+    assert_eq!(forwarder.log(), ["add 2 of 192.0.2.10"], "before it is said that it drains");
+    forwarder.update(after(1), wanted(true, &[FE0]));
+    assert!(forwarder.log().is_empty(), "it is armed already");
+}
+
+#[test]
+fn a_takeover_from_anybody_else_is_not_armed() {
+    let mut forwarder = forwarder();
+    forwarder.take_over(START, key(), FE2.parse().unwrap());
+    assert!(forwarder.log().is_empty(), "the path to it is not proven");
+    forwarder.wanted.instances.get_mut(&key()).unwrap().keeps = false;
+    forwarder.take_over(START, key(), FE0.parse().unwrap());
+    assert!(forwarder.log().is_empty(), "no connections are kept, so it would let clients hang");
+    forwarder.wanted.instances.get_mut(&key()).unwrap().keeps = true;
+    forwarder.kernel.macs.clear();
+    forwarder.neighbours.clear();
+    forwarder.take_over(START, key(), FE0.parse().unwrap());
+    assert!(forwarder.log().is_empty(), "nobody knows where it is");
+}
+
+#[test]
+fn a_list_is_added_to_at_once_and_written_again_after_a_while() {
+    let mut forwarder = forwarder();
+    forwarder.update(START, wanted(true, &[FE0]));
+    assert_eq!(forwarder.log(), ["arm, last nobody, leavers 192.0.2.10, own 1", "own 1"]);
+    let fe0 = FE0.parse().unwrap();
+    forwarder.on_listed(after(1), key(), fe0, &[connection(2), connection(3)]);
+    forwarder.on_listed(after(2), key(), fe0, &[connection(2)]);
+    assert_eq!(forwarder.log(), ["add 2 of 192.0.2.10"], "what is known is not added again");
+    let stranger = Connection { local: "192.0.2.99:443".parse().unwrap(), ..connection(4) };
+    forwarder.on_listed(after(2), key(), fe0, &[stranger]);
+    assert!(forwarder.log().is_empty(), "this address is not of the router");
+    let forwarded = forwarder.on_second(after(6));
+    assert_eq!(forwarder.log(), ["list 2 of 192.0.2.10"]);
+    assert_eq!(forwarded[&(key(), fe0)], ForwardedConnections { listed: 2, packets: 7 });
+    forwarder.on_second(after(13));
+    assert_eq!(forwarder.log(), ["list 1 of 192.0.2.10"], "one was not listed for 12 seconds");
+}
+
+#[test]
+fn a_leaver_that_has_ended_is_removed_and_the_last_one_disarms() {
+    let mut forwarder = forwarder();
+    forwarder.update(START, wanted(true, &[FE0, FE2]));
+    forwarder.log();
+    forwarder.update(after(1), wanted(true, &[FE2]));
+    assert_eq!(forwarder.log(), ["remove 192.0.2.10"]);
+    forwarder.update(after(2), wanted(true, &[]));
+    assert_eq!(forwarder.log(), ["remove 192.0.2.12", "disarm"]);
+}
+
+#[test]
+fn a_node_that_was_relieved_has_two_seconds_to_say_that_it_drains() {
+    let mut forwarder = forwarder();
+    forwarder.take_over(START, key(), FE0.parse().unwrap());
+    forwarder.log();
+    forwarder.update(after(1), wanted(true, &[]));
+    assert!(forwarder.log().is_empty());
+    forwarder.on_second(after(2));
+    assert_eq!(forwarder.log(), ["remove 192.0.2.10", "disarm"]);
+}
+
+#[test]
+fn rules_outlive_the_addresses_until_hosts_have_switched() {
+    let mut forwarder = forwarder();
+    forwarder.update(START, wanted(true, &[FE0]));
+    forwarder.log();
+    forwarder.update(after(1), wanted(false, &[FE0]));
+    forwarder.on_second(after(6));
+    assert!(forwarder.log().iter().all(|line| !line.starts_with("disarm")));
+    forwarder.on_second(after(7));
+    assert!(forwarder.log().contains(&"disarm".to_owned()));
+}
+
+#[test]
+fn another_hardware_address_arms_again() {
+    let mut forwarder = forwarder();
+    forwarder.update(START, wanted(true, &[FE0]));
+    forwarder.log();
+    forwarder.kernel.macs.insert(FE0.parse().unwrap(), MacAddr([2, 0, 0, 0, 0, 99]));
+    forwarder.on_second(after(59));
+    assert!(forwarder.log().iter().all(|line| !line.starts_with("arm")), "it is asked for each minute");
+    forwarder.on_second(after(60));
+    assert!(forwarder.log().iter().any(|line| line.starts_with("arm, last nobody")));
+}
+
+#[test]
+fn what_the_kernel_lost_is_armed_again() {
+    let mut forwarder = forwarder();
+    forwarder.update(START, wanted(true, &[FE0]));
+    forwarder.log();
+    forwarder.kernel.lost.push(key());
+    forwarder.on_second(after(1));
+    assert_eq!(forwarder.log(), ["arm, last nobody, leavers 192.0.2.10, own 1", "own 1"]);
+}
+
+#[test]
+fn a_refusal_is_told_until_it_is_over_and_tried_again() {
+    let mut forwarder = forwarder();
+    forwarder.kernel.refuses = true;
+    forwarder.update(START, wanted(true, &[FE0]));
+    assert!(forwarder.problem().is_some());
+    forwarder.kernel.refuses = false;
+    forwarder.on_second(after(1));
+    assert_eq!(forwarder.problem(), None);
+    assert_eq!(forwarder.log(), ["arm, last nobody, leavers 192.0.2.10, own 1", "own 1"]);
+}
+
+#[test]
+fn a_leaver_that_falls_silent_is_not_waited_for() {
+    let mut forwarder = forwarder();
+    forwarder.take_over(START, key(), FE0.parse().unwrap());
+    // The end of an earlier drain, which it says a moment too late, means nothing.
+    forwarder.update(START, wanted(true, &[FE0]));
+    forwarder.update(START, wanted(true, &[]));
+    forwarder.update(after(1), wanted(true, &[FE0]));
+    forwarder.on_listed(after(1), key(), FE0.parse().unwrap(), &[connection(2)]);
+    assert!(forwarder.log().iter().all(|line| !line.starts_with("remove")));
+    forwarder.update(after(4), wanted(true, &[]));
+    assert_eq!(forwarder.log(), ["remove 192.0.2.10", "disarm"], "its connections are to be reset");
+}
