@@ -2,7 +2,7 @@
 //!
 //! A bench prints tables in Markdown, ready for `docs/measurements.md`. `cargo bench --bench NAME
 //! -- [--runs N] [--jobs N] [WORD…]` measures only the rows whose label contains all the words, N
-//! times each.
+//! times each. The bench of draining has `--moves N` and `--rate N` in their place.
 
 #![allow(
     dead_code,
@@ -11,6 +11,7 @@
     reason = "each bench uses a part; in a bench a panic is the report"
 )]
 
+pub(crate) mod clients;
 pub(crate) mod machine;
 pub(crate) mod rivals;
 pub(crate) mod samples;
@@ -25,6 +26,8 @@ pub(crate) use table::Table;
 pub(crate) struct Request {
     runs: Option<usize>,
     jobs: Option<usize>,
+    moves: Option<usize>,
+    rate: Option<usize>,
     words: Vec<String>,
 }
 
@@ -37,7 +40,11 @@ impl Request {
             match argument.as_str() {
                 "--runs" => request.runs = Some(number(&argument, arguments.next())),
                 "--jobs" => request.jobs = Some(number(&argument, arguments.next())),
-                unknown if unknown.starts_with('-') => panic!("{unknown}: there are --runs N and --jobs N"),
+                "--moves" => request.moves = Some(number(&argument, arguments.next())),
+                "--rate" => request.rate = Some(number(&argument, arguments.next())),
+                unknown if unknown.starts_with('-') => {
+                    panic!("{unknown}: there are --runs N, --jobs N, --moves N and --rate N")
+                }
                 _ => request.words.push(argument),
             }
         }
@@ -52,6 +59,16 @@ impl Request {
     /// How often to measure.
     pub(crate) fn runs(&self, usual: usize) -> usize {
         self.runs.unwrap_or(usual)
+    }
+
+    /// How many moves to make in each row.
+    pub(crate) fn moves(&self, usual: usize) -> usize {
+        self.moves.unwrap_or(usual)
+    }
+
+    /// How many requests to send each second.
+    pub(crate) fn rate(&self, usual: usize) -> usize {
+        self.rate.unwrap_or(usual)
     }
 
     /// How many independent measurements run at a time.
