@@ -20,7 +20,8 @@ pub enum Effect {
         /// instance.
         epoch: u64,
         /// The router that lives, and is relieved by this one: it resigned, or is preempted.
-        /// Packets of its connections may be passed on to it. `None`: nobody is relieved.
+        /// Packets of its connections may be passed on to it. `None`: nobody is relieved, or this
+        /// router keeps no connections.
         relieved: Option<IpAddr>,
     },
     /// From now on this node must not hold the addresses of `key`, and serves on the connections

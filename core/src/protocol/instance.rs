@@ -89,7 +89,8 @@ pub(in crate::protocol) struct Policy {
     pub(in crate::protocol) checksum: ChecksumPolicy,
     /// A live Active of lower priority is obeyed until then.
     pub(in crate::protocol) preempt_after: MonoTime,
-    /// How long connections are kept after another router took over.
+    /// How long connections are kept after another router took over. Zero with a fault, and when the
+    /// router is not wanted any more.
     pub(in crate::protocol) drain: Duration,
 }
 
@@ -336,7 +337,9 @@ impl Instance {
         cause: Cause,
         out: &mut Effects,
     ) -> Moved {
-        let relieved = self.relieved_by_takeover(now, policy);
+        // A router that keeps no connections passes none on, and does not wait for that.
+        let keeps = !policy.drain.is_zero();
+        let relieved = self.relieved_by_takeover(now, policy).filter(|_| keeps);
         let (taking, hasty) = match &self.state {
             // An owner that starts has not listened: a router may be serving, as after a
             // resignation.

@@ -223,6 +223,7 @@ impl Router {
         self.unjudged_new_checks.retain(|check| !facts.checks.contains_key(check));
         let faults = self.evaluate_faults(now, facts, out);
         self.report_faults(faults, out);
+        self.policy.drain = self.configured_drain();
         self.update_local_warnings(now, facts, out);
         if self.has_dead_link() {
             self.successor_watch = None; // Whether any router serves cannot be heard.

@@ -6,7 +6,7 @@
 //! connections can be left ([`crate::protocol::Input::DrainPartners`]). With a fault, or when vrrpd
 //! stops, it does not: then nobody could serve the connections.
 
-use super::Router;
+use super::{Presence, Router};
 use crate::protocol::effect::Effects;
 use crate::protocol::event::{DrainEnd, EventKind, HandoverCause};
 use crate::protocol::input::DrainResult;
@@ -42,9 +42,20 @@ impl Router {
         }
     }
 
-    /// How long connections are kept after the hand-over that ends now.
+    /// Whether this node can serve connections on: its service is good, and it stays.
+    fn can_serve_on(&self) -> bool {
+        self.presence == Presence::Wanted && self.faults.is_empty()
+    }
+
+    /// How long connections are kept if the addresses go now, by the configuration.
+    pub(super) fn configured_drain(&self) -> Duration {
+        if self.can_serve_on() { self.spec.drain } else { Duration::ZERO }
+    }
+
+    /// How long connections are kept after the hand-over that ends now. A fault may have come since
+    /// it began.
     pub(super) fn drain_after_handover(&self, successors: Option<&[Successor]>) -> Duration {
-        let handover = self.handover.as_ref().filter(|_| successors.is_some());
+        let handover = self.handover.as_ref().filter(|_| successors.is_some() && self.can_serve_on());
         match handover.map(|handover| (handover.cause(), handover.drain())) {
             Some((HandoverCause::Demote, drain)) => drain.unwrap_or(self.spec.drain),
             Some((HandoverCause::Shutdown | HandoverCause::Fault | HandoverCause::Configuration, _))

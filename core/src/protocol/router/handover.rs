@@ -150,7 +150,8 @@ impl Handover {
     pub(super) fn join(&mut self, id: CommandId, demotion: Demotion, force: Force, drain: Option<Duration>) {
         self.commands.push(id);
         self.demotion = Some(demotion);
-        self.drain = drain;
+        // A command that names no time leaves the time of an earlier one.
+        self.drain = drain.or(self.drain);
         match force {
             Force::Yes => self.without_successor = WithoutSuccessor::LetGo,
             Force::No => {}

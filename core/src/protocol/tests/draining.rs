@@ -167,6 +167,55 @@ fn a_fault_does_not_drain() {
 }
 
 #[test]
+fn a_router_that_is_demoted_and_has_a_fault_before_it_has_left_does_not_drain() {
+    let check = CheckName("nginx".into());
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::fault(check.clone())], ..draining_spec() });
+    rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
+    rig.run(Duration::from_secs(20));
+    rig.feed(partners(&[PEER]));
+    rig.out.clear();
+    rig.demote_draining(Some(TEN_MINUTES));
+    rig.feed(Input::CheckResult(check, CheckResult::Failing));
+    rig.hand_over_to(PEER);
+    assert!(rig.released(), "the service here is bad");
+    assert_eq!(rig.draining(), None);
+}
+
+#[test]
+fn a_router_that_yields_and_is_not_wanted_any_more_does_not_drain() {
+    let mut rig = active(draining_spec());
+    rig.hear(advert(PEER, 200));
+    assert_eq!(rig.state(), StateName::Backup);
+    rig.feed(Input::Configure(Vec::new()));
+    rig.hear_announced(Family::Ipv4);
+    rig.run(ms(20));
+    assert!(rig.released(), "a router that replaces it would wait");
+    assert!(rig.node.snapshot(rig.now).routers.is_empty());
+
+    let mut rig = active(draining_spec());
+    rig.hear(advert(PEER, 200));
+    rig.feed(Input::Configure(Vec::new()));
+    rig.feed(Input::Configure(vec![draining_spec()]));
+    rig.hear_announced(Family::Ipv4);
+    rig.run(ms(20));
+    assert!(rig.draining().is_some() && !rig.released(), "it is wanted again");
+}
+
+#[test]
+fn a_second_demotion_without_a_time_leaves_the_time_of_the_first() {
+    let mut rig = active(draining_spec());
+    rig.demote_draining(Some(ms(5000)));
+    rig.demote_draining(None);
+    rig.run(ms(12));
+    rig.hear(advert(PEER, 50));
+    rig.hear_announced(Family::Ipv4);
+    rig.run(ms(20));
+    assert_eq!(rig.outcomes().len(), 2, "both are answered");
+    let drain = rig.draining().unwrap();
+    assert_eq!(drain.until.since(drain.since), ms(5000));
+}
+
+#[test]
 fn a_router_that_yields_drains_when_hosts_have_switched() {
     let mut rig = active(draining_spec());
     rig.hear(advert(PEER, 200));
@@ -292,7 +341,7 @@ fn a_takeover_names_the_living_router_that_it_relieves() {
     };
     let peer: IpAddr = PEER.parse().unwrap();
     let backup = |priority| {
-        let mut rig = Rig::new(spec());
+        let mut rig = Rig::new(draining_spec());
         rig.run(ms(100));
         rig.hear(advert(PEER, priority));
         assert_eq!(rig.state(), StateName::Backup);
@@ -304,7 +353,7 @@ fn a_takeover_names_the_living_router_that_it_relieves() {
     assert_eq!(relieved(&resigned), Some(Some(peer)), "it resigned");
 
     // One that begins to listen when the other is leaving has obeyed nobody.
-    let mut late = Rig::new(spec());
+    let mut late = Rig::new(draining_spec());
     late.run(ms(100));
     late.hear(advert(PEER, 0));
     late.until_state(StateName::Active);
@@ -321,4 +370,10 @@ fn a_takeover_names_the_living_router_that_it_relieves() {
     let mut dead = backup(150);
     dead.until_state(StateName::Active);
     assert_eq!(relieved(&dead), Some(None), "it is silent");
+
+    let mut keeps_none = Rig::new(spec());
+    keeps_none.run(ms(100));
+    keeps_none.hear(advert(PEER, 0));
+    keeps_none.until_state(StateName::Active);
+    assert_eq!(relieved(&keeps_none), Some(None), "no rules are to be waited for");
 }
