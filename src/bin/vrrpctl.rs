@@ -159,6 +159,7 @@ fn drains_end(
     };
     let mut said: BTreeMap<String, String> = BTreeMap::new();
     let mut exit = Exit::Done;
+    let mut is_first = true;
     loop {
         let lines: BTreeMap<String, String> =
             render::draining(&client.status(None)?, &selected).into_iter().collect();
@@ -166,15 +167,33 @@ fn drains_end(
             said.remove(&name);
             let names = [name.clone()];
             let wanted = EventSelection { last: 20, names: &names, severity: None, since: Some(begun) };
-            let (text, reset) = render::drained(&name, &client.events(&wanted)?.events);
+            let events = match client.events(&wanted) {
+                Ok(document) => document.events,
+                // It left the configuration meanwhile, and its events went with it.
+                Err(ClientError::UnknownRouter { .. }) => Vec::new(),
+                Err(error) => return Err(error.into()),
+            };
+            let (text, is_kept) = render::drained(&name, &events);
             say(&text)?;
-            if reset > 0 {
+            if !is_kept {
                 exit = Exit::TimedOut;
+            }
+        }
+        if lines.is_empty() && is_first {
+            // What the kernel refused at once is not seen to drain.
+            let wanted =
+                EventSelection { last: 200, names: &which.names, severity: None, since: Some(begun) };
+            for event in client.events(&wanted)?.events {
+                if let Some(name) = event.name.clone().filter(|_| event.kind == "drain_refused") {
+                    say(&render::drained(&name, &[event]).0)?;
+                    exit = Exit::TimedOut;
+                }
             }
         }
         if lines.is_empty() {
             return Ok(exit);
         }
+        is_first = false;
         if said.is_empty() && io::stderr().is_terminal() {
             eprintln!("Waiting for the open connections to end (Ctrl-C ends the waiting, and nothing else)…");
         }

@@ -240,34 +240,48 @@ pub fn draining(document: &StatusDoc, selected: &dyn Fn(&str) -> bool) -> Vec<(S
     lines
 }
 
-/// How the drains of a router ended, from its events: a sentence, and how many connections were
-/// reset.
+/// How the drains of a router ended, from its events: a sentence, and whether every connection was
+/// kept until its end.
 #[must_use]
-pub fn drained(name: &str, events: &[EventDoc]) -> (String, u64) {
-    let ends: Vec<&EventDoc> = events
-        .iter()
-        .filter(|event| {
-            ["drained", "drain_expired", "drain_lost", "drain_taken_back"].contains(&&*event.kind)
-        })
-        .collect();
-    let reset: u64 = ends.iter().map(|event| event.details.reset.unwrap_or(1)).sum();
+pub fn drained(name: &str, events: &[EventDoc]) -> (String, bool) {
+    let of_kinds = |kinds: &[&str]| -> Vec<&EventDoc> {
+        events.iter().filter(|event| kinds.contains(&&*event.kind)).collect()
+    };
+    if let Some(refused) = of_kinds(&["drain_refused"]).last() {
+        let why = refused.details.error.as_deref().unwrap_or("the kernel does not say why");
+        let why = printable(why);
+        let text = format!("{name}: free, but open connections could NOT be kept, and were cut: {why}");
+        return (text, false);
+    }
+    let ends = of_kinds(&["drained", "drain_expired", "drain_lost", "drain_taken_back"]);
+    if ends.is_empty() {
+        let text = format!(
+            "{name}: nothing is kept any more, and how that ended is not known. See: vrrpctl events {name}"
+        );
+        return (text, false);
+    }
+    let reset = ends.iter().map(|event| event.details.reset).sum::<Option<u64>>();
     let lasted = ends.iter().filter_map(|event| event.details.lasted_ms).fold(0.0, f64::max);
     let after = span(millis(lasted));
     let is = |kind: &str| ends.iter().any(|event| event.kind == kind);
-    let text = if is("drain_taken_back") {
-        format!("{name}: served here again after {after}, with the connections that were kept.")
-    } else if reset == 0 {
-        format!("{name}: free after {after}.")
-    } else {
-        let connections = if reset == 1 { "1 connection".to_owned() } else { format!("{reset} connections") };
-        let why = if is("drain_lost") {
-            "because the node that took over does not pass on their packets"
-        } else {
-            "at the deadline"
-        };
-        format!("{name}: free after {after}; {connections} reset {why}.")
+    if is("drain_taken_back") {
+        let text = format!("{name}: served here again after {after}, with the connections that were kept.");
+        return (text, reset == Some(0));
+    }
+    let connections = match reset {
+        Some(0) => return (format!("{name}: free after {after}."), true),
+        Some(1) => "1 connection reset".to_owned(),
+        Some(reset) => format!("{reset} connections reset"),
+        None => "an unknown number of connections reset".to_owned(),
     };
-    (text, reset)
+    let why = if is("drain_lost") {
+        " because the node that took over does not pass on their packets"
+    } else if is("drain_expired") {
+        " at the deadline"
+    } else {
+        ""
+    };
+    (format!("{name}: free after {after}; {connections}{why}."), false)
 }
 
 /// The sentence about a refused demotion. It says what to look at, and that `--force` costs the

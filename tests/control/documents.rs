@@ -756,3 +756,59 @@ fn after_a_promotion_an_operator_is_told_what_to_run_where() {
 fn priority(priority: u8) -> AdvertPriority {
     AdvertPriority::from_wire(priority)
 }
+
+#[test]
+fn the_end_of_a_drain_is_told_as_it_was() {
+    let event = |kind: &str, details: serde_json::Value| -> EventDoc {
+        let mut event = serde_json::json!({
+            "seq": 1, "time": "2026-01-01T00:00:00Z", "severity": "info", "kind": kind, "name": "web",
+            "text": "",
+        });
+        event.as_object_mut().unwrap().extend(details.as_object().unwrap().clone());
+        serde_json::from_value(event).unwrap()
+    };
+    let ended = |kind: &str, reset: Option<u64>| {
+        let mut details = serde_json::json!({ "lasted_ms": 4200.0 });
+        if let Some(reset) = reset {
+            details["reset"] = reset.into();
+        }
+        event(kind, details)
+    };
+    let refused = event("drain_refused", serde_json::json!({ "error": "ARP cannot be guarded" }));
+    for (events, text, is_kept) in [
+        (vec![ended("drained", Some(0))], "web: free after 4.2 s.", true),
+        (
+            vec![ended("drain_taken_back", Some(0))],
+            "web: served here again after 4.2 s, with the connections that were kept.",
+            true,
+        ),
+        (
+            vec![ended("drained", Some(0)), ended("drain_expired", Some(3))],
+            "web: free after 4.2 s; 3 connections reset at the deadline.",
+            false,
+        ),
+        (
+            vec![ended("drain_lost", Some(1))],
+            "web: free after 4.2 s; 1 connection reset because the node that took over does not pass on \
+             their packets.",
+            false,
+        ),
+        (
+            vec![ended("drain_expired", None)],
+            "web: free after 4.2 s; an unknown number of connections reset at the deadline.",
+            false,
+        ),
+        (
+            vec![refused],
+            "web: free, but open connections could NOT be kept, and were cut: ARP cannot be guarded",
+            false,
+        ),
+        (
+            Vec::new(),
+            "web: nothing is kept any more, and how that ended is not known. See: vrrpctl events web",
+            false,
+        ),
+    ] {
+        assert_eq!(render::drained("web", &events), (text.to_owned(), is_kept));
+    }
+}

@@ -54,6 +54,9 @@ pub(super) fn wanted(
     view: &DrainView,
     before: &ForwardingWanted,
 ) -> ForwardingWanted {
+    if !keeps(instances) {
+        return ForwardingWanted::default();
+    }
     let mut instances = instances.clone();
     for ((link, vrid), leavers) in &view.leavers {
         let instance = key(*link, *vrid).and_then(|key| instances.get_mut(&key));
@@ -71,9 +74,14 @@ pub(super) fn wanted(
     ForwardingWanted { instances, relievable }
 }
 
+/// Whether any router of this node keeps connections.
+pub(super) fn keeps(instances: &ForwardingInstances) -> bool {
+    instances.values().any(|instance| instance.keeps)
+}
+
 /// What this node can do for open connections, if any router keeps some.
 pub(super) fn abilities(report: &ForwardingReport, instances: &ForwardingInstances) -> DrainAbilities {
-    let keeps = instances.values().any(|instance| instance.keeps);
+    let keeps = keeps(instances);
     let of = |tried: &Option<Result<(), String>>| match tried {
         Some(Ok(())) if keeps => Ability::Able,
         Some(Ok(()) | Err(_)) | None => Ability::Unable,
@@ -81,8 +89,11 @@ pub(super) fn abilities(report: &ForwardingReport, instances: &ForwardingInstanc
     DrainAbilities { drains: of(&report.drains), forwards: of(&report.forwards) }
 }
 
-/// Why open connections cannot be kept or passed on here, in words.
-pub(super) fn problems(report: &ForwardingReport) -> Vec<String> {
+/// Why open connections cannot be kept or passed on here, in words, if any router keeps some.
+pub(super) fn problems(report: &ForwardingReport, instances: &ForwardingInstances) -> Vec<String> {
+    if !keeps(instances) {
+        return Vec::new();
+    }
     let failed = |tried: &Option<Result<(), String>>| tried.clone().and_then(Result::err);
     let drains = failed(&report.drains)
         .map(|why| format!("open connections cannot be kept when another node takes over: {why}"));

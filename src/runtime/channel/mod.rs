@@ -376,12 +376,7 @@ impl ChannelTask {
             }
         });
         match opened {
-            Ok(opened) => {
-                if let Err(error) = self.outlets.forwarder.start(&self.outlets.mail) {
-                    tracing::error!(%error, "packets of other nodes' connections cannot be passed on: no thread");
-                }
-                Some(opened)
-            }
+            Ok(opened) => Some(opened),
             Err(why) => {
                 tracing::error!("the nodes cannot talk to one another: peer_key_file {file}: {why}");
                 let earlier = if open.is_some() { "; the earlier key stays in use" } else { "" };
@@ -424,6 +419,12 @@ impl ChannelTask {
         }
         let Ok(snapshot) = snapshot.await else { return };
         let instances = drains::instances(&snapshot);
+        // A node that keeps no connections does not try what that needs of the kernel.
+        if drains::keeps(&instances)
+            && let Err(error) = self.outlets.forwarder.start(&self.outlets.mail)
+        {
+            tracing::error!(%error, "packets of other nodes' connections cannot be passed on: no thread");
+        }
         let abilities = drains::abilities(&self.forwarding.borrow(), &instances);
         let local = LocalNode { abilities, ..local::local_node(&open.settings.node, &snapshot) };
         open.instances = instances;
@@ -573,7 +574,7 @@ impl ChannelTask {
             drain_view: DrainView::clone(open.channel.drains()),
             drains: self.outlets.drains.borrow().clone(),
             forwarded: forwarding.forwarded.clone(),
-            drain_problems: drains::problems(&forwarding),
+            drain_problems: drains::problems(&forwarding, &open.instances),
         }
     }
 }

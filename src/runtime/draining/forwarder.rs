@@ -38,7 +38,9 @@ pub(super) trait ForwarderKernel {
     fn index(&mut self, interface: InterfaceName) -> Option<u32>;
     /// The hardware address of a neighbour. This may wait for the neighbour for a moment.
     fn neighbour(&mut self, index: u32, address: IpAddr) -> Option<MacAddr>;
-    /// The connections of this node to these addresses.
+    /// Whether any of these addresses is on this node, so that it can have connections to them.
+    fn holds(&mut self, addresses: &BTreeSet<IpAddr>) -> bool;
+    /// The connections of this node to these addresses. With many sockets this takes a while.
     fn own_connections(&mut self, addresses: &BTreeSet<IpAddr>) -> Vec<Connection>;
     fn arm(&mut self, key: InstanceKey, arming: &Arming) -> Result<(), ForwardingError>;
     fn add_own(&mut self, key: InstanceKey, connections: &[Connection]) -> Result<(), ForwardingError>;
@@ -320,11 +322,14 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         if known.is_empty() || relieved.is_some_and(|relieved| !known.contains_key(&relieved)) {
             return; // A packet without a way to go would be lost.
         }
+        // The addresses of a takeover wait for this, so it lists nothing in vain.
+        let own =
+            if self.kernel.holds(&addresses) { self.kernel.own_connections(&addresses) } else { Vec::new() };
         let as_leaver = |(address, mac): (&IpAddr, &MacAddr)| Leaver { address: *address, mac: *mac };
         let arming = Arming {
             interface: key.interface,
             index,
-            own: self.kernel.own_connections(&addresses),
+            own,
             addresses,
             last: relieved.and_then(|relieved| known.get_key_value(&relieved)).map(as_leaver),
             leavers: known.iter().map(as_leaver).collect(),

@@ -14,6 +14,7 @@ struct ScriptedKernel {
     macs: BTreeMap<IpAddr, MacAddr>,
     lost: Vec<InstanceKey>,
     refuses: bool,
+    holds: bool,
 }
 
 impl ScriptedKernel {
@@ -33,6 +34,10 @@ impl ForwarderKernel for ScriptedKernel {
 
     fn neighbour(&mut self, _index: u32, address: IpAddr) -> Option<MacAddr> {
         self.macs.get(&address).copied()
+    }
+
+    fn holds(&mut self, _addresses: &BTreeSet<IpAddr>) -> bool {
+        self.holds
     }
 
     fn own_connections(&mut self, _addresses: &BTreeSet<IpAddr>) -> Vec<Connection> {
@@ -118,7 +123,7 @@ fn wanted(is_active: bool, leavers: &[&str]) -> ForwardingWanted {
 fn forwarder() -> PacketForwarder<ScriptedKernel> {
     let mac = |last| MacAddr([2, 0, 0, 0, 0, last]);
     let macs = BTreeMap::from([(FE0.parse().unwrap(), mac(10)), (FE2.parse().unwrap(), mac(12))]);
-    let kernel = ScriptedKernel { macs, own: vec![connection(1)], ..ScriptedKernel::default() };
+    let kernel = ScriptedKernel { macs, own: vec![connection(1)], holds: true, ..ScriptedKernel::default() };
     let mut forwarder = PacketForwarder::new(START, kernel);
     forwarder.update(START, wanted(false, &[]));
     forwarder
@@ -150,6 +155,16 @@ fn a_takeover_from_a_node_that_drains_is_armed_with_its_own_connections() {
     assert_eq!(forwarder.log(), ["add 2 of 192.0.2.10"], "before it is said that it drains");
     forwarder.update(after(1), wanted(true, &[FE0]));
     assert!(forwarder.log().is_empty(), "it is armed already");
+}
+
+#[test]
+fn a_node_that_does_not_drain_lists_nothing_before_the_addresses_come() {
+    let mut forwarder = forwarder();
+    forwarder.kernel.holds = false;
+    forwarder.take_over(START, key(), FE0.parse().unwrap());
+    assert_eq!(forwarder.log(), ["arm, last 192.0.2.10, leavers 192.0.2.10, own 0"]);
+    forwarder.after_takeover(START, key());
+    assert_eq!(forwarder.log(), ["own 1"]);
 }
 
 #[test]

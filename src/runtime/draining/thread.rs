@@ -14,7 +14,7 @@ use crate::runtime::protocol_thread::mailbox::{Sender, ThreadRequest};
 use crate::types::{Connection, InstanceKey, InterfaceName, MacAddr, MonoTime};
 use nix::net::if_::if_nametoindex;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -158,6 +158,12 @@ impl ForwarderKernel for KernelRules {
 
     fn neighbour(&mut self, index: u32, address: IpAddr) -> Option<MacAddr> {
         neighbour::resolve(index, address, NEIGHBOUR_LIMIT).ok()
+    }
+
+    fn holds(&mut self, addresses: &BTreeSet<IpAddr>) -> bool {
+        // A socket can be bound to what is on this node. Where it can be bound to everything
+        // (net.ipv4.ip_nonlocal_bind), the list is made and is empty.
+        addresses.iter().any(|address| UdpSocket::bind((*address, 0)).is_ok())
     }
 
     fn own_connections(&mut self, addresses: &BTreeSet<IpAddr>) -> Vec<Connection> {

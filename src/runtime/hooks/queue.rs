@@ -316,6 +316,7 @@ impl HookQueue {
 
     fn gone(&mut self, family: Family) {
         let Some(instance) = self.instances.get_mut(&family) else { return };
+        let was_here = instance.addresses != AddressLocation::Draining;
         match instance.addresses {
             // If they count as installed, the keeper is ending, whatever the election wants.
             AddressLocation::Going | AddressLocation::Here | AddressLocation::Draining => {
@@ -325,6 +326,8 @@ impl HookQueue {
         }
         if self.instances.values().all(|instance| instance.addresses == AddressLocation::Elsewhere) {
             self.queue_for_addresses(HookKind::AfterRelease);
+        } else if was_here {
+            self.queue_on_drain();
         }
     }
 
@@ -336,6 +339,11 @@ impl HookQueue {
             // Another end of the drain was set, or the node takes over again.
             AddressLocation::Draining | AddressLocation::Coming | AddressLocation::Elsewhere => return,
         }
+        self.queue_on_drain();
+    }
+
+    /// The hook for a drain waits if no address is here any more, in whatever order the families went.
+    fn queue_on_drain(&mut self) {
         let is_away = |one: &InstanceState| match one.addresses {
             AddressLocation::Draining | AddressLocation::Elsewhere => true,
             AddressLocation::Coming | AddressLocation::Here | AddressLocation::Going => false,

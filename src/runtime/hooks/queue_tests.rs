@@ -362,6 +362,10 @@ fn a_family_that_drains_and_one_that_does_not_have_one_hook() {
     script.claims(&[Ipv4, Ipv6]).held(&[Ipv4, Ipv6]).ends().ends().said.clear();
     script.yields(&[Ipv4, Ipv6]).released(&[Ipv6]).said(&[]);
     script.tell(WorkerEvent::Draining(Ipv4)).said(&["on_drain active>backup"]);
+    let mut script = Script::new(&ALL, &[Ipv4, Ipv6]);
+    script.claims(&[Ipv4, Ipv6]).held(&[Ipv4, Ipv6]).ends().ends().said.clear();
+    script.yields(&[Ipv4, Ipv6]).tell(WorkerEvent::Draining(Ipv4)).said(&[]);
+    script.released(&[Ipv6]).said(&["on_drain active>backup"]);
 }
 
 #[test]
