@@ -1,13 +1,12 @@
 //! Tests of the ledger with a kernel of a few lines: epochs, answers, repairs and their pace.
 
 use super::*;
-use crate::kernel::address::{AddressLifetime, LOOPBACK, ObservedAddress, Origin, Readiness};
+use crate::kernel::address::{AddressLifetime, LOOPBACK, ObservedAddress, Origin};
 use crate::kernel::keeper::earlier_drains::earlier_drains_among;
 use crate::kernel::resources::LoopbackState;
 use crate::kernel::resources::arp_guard::{GUARD, GuardOperation};
 use crate::kernel::sysctl::ArpState;
 use crate::types::{Family, Vrid};
-use netlink_packet_route::address::AddressScope;
 use std::net::IpAddr;
 
 const ETH0: u32 = 2;
@@ -231,17 +230,7 @@ impl Bench {
 }
 
 fn seen(index: u32, net: IpNet, origin: Origin) -> ObservedAddress {
-    ObservedAddress {
-        index,
-        net,
-        peer: None,
-        origin,
-        rank: AddressRank::Primary,
-        readiness: Readiness::Ready,
-        note: None,
-        lifetime: AddressLifetime::Unlimited,
-        scope: AddressScope::Universe,
-    }
+    ObservedAddress::ready(index, &net.to_string(), origin)
 }
 
 fn eth0() -> InterfaceName {

@@ -3,7 +3,6 @@
 use super::super::{Claims, Observed, Operation};
 use super::*;
 use crate::kernel::address::Readiness;
-use netlink_packet_route::address::AddressScope;
 
 const ETH0: u32 = 2;
 const ETH1: u32 = 3;
@@ -13,17 +12,7 @@ fn net(text: &str) -> IpNet {
 }
 
 fn seen(index: u32, text: &str, origin: Origin) -> ObservedAddress {
-    ObservedAddress {
-        index,
-        net: net(text),
-        peer: None,
-        origin,
-        rank: AddressRank::Primary,
-        readiness: Readiness::Ready,
-        note: None,
-        lifetime: AddressLifetime::Unlimited,
-        scope: AddressScope::Universe,
-    }
+    ObservedAddress::ready(index, text, origin)
 }
 
 fn claims(list: &[(u32, &str, Desired)]) -> Claims {
