@@ -269,7 +269,7 @@ impl KeeperThread {
     fn wait(&self, commands: &Receiver<BoxedCommand>) -> Result<KeeperCommand, Waiting> {
         let now = (self.functions.clock)();
         if self.ledger.wants_pass(now) {
-            // Addresses that cannot drain are held again at once.
+            // Addresses that cannot drain go at once.
             return waiting(commands);
         }
         let Some(retry_at) = self.ledger.retry_at() else {

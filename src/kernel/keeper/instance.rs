@@ -17,13 +17,16 @@ pub(super) struct KeptInstance {
     /// The interface on which the addresses are installed and announced.
     pub(super) address_interface: InterfaceName,
     pub(super) addresses: Vec<IpNet>,
+    /// What was declared while the addresses drain. It counts when they do not any more: until
+    /// then the connections of the earlier addresses need these.
+    declared_later: Option<DeclaredAddresses>,
     pub(super) declaration: Declaration,
     pub(super) desired: Desired,
     /// When a drain ends by itself. Matters only while the addresses drain.
     pub(super) drains_until: MonoTime,
-    /// What was wanted before the addresses had to drain: what is wanted again if they cannot. Once
-    /// they drain, nothing is.
-    before_drain: Desired,
+    /// Whether the addresses have left the interface, to drain. A drain that the kernel refuses before
+    /// that is given up, because another node has the addresses; after that it is tried again.
+    drained: HasDrained,
     pub(super) epoch: u64,
     pub(super) answer: AnswerState,
     /// What was in the kernel after the last pass, and the index of the interface that it was on.
@@ -34,12 +37,26 @@ pub(super) struct KeptInstance {
     pub(super) reported: Option<ReportedProblem>,
 }
 
+/// Addresses and the interface that they belong on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct DeclaredAddresses {
+    pub(super) interface: InterfaceName,
+    pub(super) addresses: Vec<IpNet>,
+}
+
 /// Whether an instance is configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Declaration {
     Declared,
     /// The instance is dropped when the removal of its addresses has been reported.
     Forgotten,
+}
+
+/// Whether addresses have left the interface, to drain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HasDrained {
+    NotYet,
+    Yes,
 }
 
 /// Whether the newest epoch has been answered.
@@ -79,8 +96,8 @@ pub(super) enum LinkContinuity {
 pub(super) enum Settlement {
     /// The same as before.
     AsWanted,
-    /// Its addresses again, because they cannot drain.
-    HeldAgain,
+    /// No addresses, because they cannot drain.
+    NoAddresses,
 }
 
 /// What happened to the resources of one instance since the last pass.
@@ -100,10 +117,11 @@ impl KeptInstance {
         Self {
             address_interface,
             addresses: Vec::new(),
+            declared_later: None,
             declaration: Declaration::Declared,
             desired: Desired::Released,
             drains_until: now,
-            before_drain: Desired::Released,
+            drained: HasDrained::NotYet,
             epoch: 0,
             answer: AnswerState::Given,
             in_place: BTreeSet::new(),
@@ -121,12 +139,38 @@ impl KeptInstance {
     /// Takes a command of this epoch.
     pub(super) fn want(&mut self, epoch: u64, desired: Desired) {
         match (self.desired, desired) {
-            (Desired::Held | Desired::Released, Desired::Draining) => self.before_drain = self.desired,
+            (Desired::Held, Desired::Draining) => self.drained = HasDrained::NotYet,
+            (Desired::Released, Desired::Draining) => self.drained = HasDrained::Yes,
             (Desired::Draining, Desired::Draining) | (_, Desired::Held | Desired::Released) => {}
         }
         self.desired = desired;
         self.epoch = epoch;
         self.answer = AnswerState::Pending;
+        self.after_drain();
+    }
+
+    /// Takes other addresses, at once or after the drain that is under way.
+    pub(super) fn declare(&mut self, declared: DeclaredAddresses) {
+        self.declaration = Declaration::Declared;
+        self.declared_later = Some(declared);
+        self.after_drain();
+    }
+
+    /// What was declared counts, unless addresses drain.
+    fn after_drain(&mut self) {
+        if self.drains() {
+            return;
+        }
+        let Some(DeclaredAddresses { interface, addresses }) = self.declared_later.take() else { return };
+        if self.address_interface != interface {
+            // What was installed on the other interface is not claimed any more, so the next pass
+            // removes it. Here nothing is installed yet.
+            self.address_interface = interface;
+            self.in_place.clear();
+            self.index = None;
+        }
+        self.addresses = addresses;
+        self.retain_declared();
     }
 
     /// Ends a drain whose lifetime is over. One that has not been answered yet is tried once.
@@ -135,6 +179,7 @@ impl KeptInstance {
             self.desired = Desired::Released;
             self.in_place.clear();
             self.reported = None;
+            self.after_drain();
         }
     }
 
@@ -162,7 +207,8 @@ impl KeptInstance {
             addresses,
             desired,
             drains_until: _,
-            before_drain: _,
+            drained: _,
+            declared_later: _,
             address_interface: _,
             declaration: _,
             epoch: _,
@@ -231,7 +277,7 @@ impl KeptInstance {
     }
 
     /// Forgets what was in place of addresses that are not declared any more.
-    pub(super) fn retain_declared(&mut self) {
+    fn retain_declared(&mut self) {
         let declared: BTreeSet<IpAddr> = self.addresses.iter().map(IpNet::addr).collect();
         self.in_place
             .retain(|resource| resource.address().is_some_and(|address| declared.contains(&address)));
@@ -256,7 +302,7 @@ impl KeptInstance {
     }
 
     /// Returns whether the plan of the next pass is another one, because addresses that cannot drain
-    /// are held again.
+    /// have to go.
     pub(super) fn settle(
         &mut self,
         key: InstanceKey,
@@ -300,7 +346,7 @@ impl KeptInstance {
             Some(answer) => events.push(answer),
             None => self.report(key, repair, outcome, refused, events),
         }
-        if self.desired == before { Settlement::AsWanted } else { Settlement::HeldAgain }
+        if self.desired == before { Settlement::AsWanted } else { Settlement::NoAddresses }
     }
 
     /// Returns the answer to the newest epoch, if it has not been given yet.
@@ -314,13 +360,12 @@ impl KeptInstance {
             Desired::Held => KeeperEvent::Held { key, epoch: self.epoch, outcome },
             Desired::Draining => {
                 if outcome.is_ok() {
-                    // From now on another node has the addresses: they do not come back by
-                    // themselves.
-                    self.before_drain = Desired::Draining;
-                } else if self.before_drain == Desired::Held {
-                    self.desired = Desired::Held;
-                    // What has moved already comes back, and was not removed by another program.
+                    self.drained = HasDrained::Yes;
+                } else if self.drained == HasDrained::NotYet {
+                    // Another node has the addresses. What has moved to `lo` already goes, too.
+                    self.desired = Desired::Released;
                     self.in_place.clear();
+                    self.after_drain();
                 }
                 KeeperEvent::Draining { key, epoch: self.epoch, outcome }
             }

@@ -7,7 +7,9 @@
 //! know netlink or threads, nor how a resource of some kind is compared
 //! ([`crate::kernel::resources`]).
 
-use super::instance::{AnswerState, Declaration, KeptInstance, KeptLink, LinkContinuity, Repair, Settlement};
+use super::instance::{
+    AnswerState, Declaration, DeclaredAddresses, KeptInstance, KeptLink, LinkContinuity, Repair, Settlement,
+};
 use super::message::{AnnouncementRequest, DrainsAtStop, KeeperCommand, KeeperEvent};
 use crate::kernel::address::{AddressRank, ObservedAddress};
 use crate::kernel::netlink::AdminState;
@@ -222,7 +224,7 @@ impl Ledger {
             let repair = plan.repairs.get(key).unwrap_or(&nothing);
             match router.settle(*key, index, repair, refused, events) {
                 Settlement::AsWanted => {}
-                Settlement::HeldAgain => self.need = Need::Pass,
+                Settlement::NoAddresses => self.need = Need::Pass,
             }
         }
         // A guard that could not be restored is tried again.
@@ -251,7 +253,7 @@ impl Ledger {
         events: &mut Vec<KeeperEvent>,
     ) -> Result<(), String> {
         // The next pass waits, because the cause of the failure may last. But addresses that cannot
-        // drain, and may have moved in part, are held again at once; that pass is the only one that
+        // drain, and may have moved in part, have to go at once; that pass is the only one that
         // does not wait.
         self.need = Need::Nothing;
         for (key, router) in &mut self.routers {
@@ -294,16 +296,7 @@ impl Ledger {
         addresses: Vec<IpNet>,
     ) {
         let router = self.routers.entry(key).or_insert_with(|| KeptInstance::new(now, address_interface));
-        if router.address_interface != address_interface {
-            // What was installed on the other interface is not claimed any more, so the next pass
-            // removes it. Here nothing is installed yet.
-            router.address_interface = address_interface;
-            router.in_place.clear();
-            router.index = None;
-        }
-        router.addresses = addresses;
-        router.retain_declared();
-        router.declaration = Declaration::Declared;
+        router.declare(DeclaredAddresses { interface: address_interface, addresses });
         self.need = Need::Pass;
     }
 

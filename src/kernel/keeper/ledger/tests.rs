@@ -642,9 +642,10 @@ fn what_drains_is_not_announced() {
     assert_eq!(bench.ledger.announcements(), []);
 }
 
-/// Both refusals concern the whole instance. One address is not enough: the other comes back.
+/// Another node has them. Both refusals concern the whole instance: if one address cannot drain, none
+/// does.
 #[test]
-fn addresses_that_cannot_drain_are_held_again_until_the_next_command() {
+fn addresses_that_cannot_drain_go_until_the_next_command() {
     let cannot = |bench: &mut Bench, why: &str| {
         bench.drain(51, 2);
         assert_eq!(bench.pass(), [drain_answer(2, Err(why.to_owned()))]);
@@ -653,16 +654,15 @@ fn addresses_that_cannot_drain_are_held_again_until_the_next_command() {
         bench.read_only = None;
         assert!(bench.ledger.wants_pass(bench.now), "at once");
         assert_eq!(bench.pass(), []);
-        assert_eq!(bench.places(), on_eth0(), "{why}");
+        assert_eq!(bench.places(), nowhere(), "{why}");
         bench.wait(RETRY);
         bench.say(KeeperCommand::Reconcile);
         assert_eq!(bench.pass(), []);
-        assert_eq!(bench.places(), on_eth0(), "{why}");
-        bench.strike("192.0.2.50");
-        assert_eq!(bench.pass(), [restored(1)]);
-        bench.drain(51, 3);
-        assert_eq!(bench.pass(), [drain_answer(3, Ok(()))]);
-        assert_eq!(bench.places(), on_lo());
+        assert_eq!(bench.places(), nowhere(), "{why}");
+        bench.say(KeeperCommand::Release { key: key(51), epoch: 3 });
+        assert_eq!(bench.pass(), [release_answer(3)]);
+        bench.say(KeeperCommand::Hold { key: key(51), epoch: 4 });
+        assert_eq!((bench.pass(), bench.places()), (vec![hold_answer(4, Ok(()))], on_eth0()));
     };
     let mut bench = Bench::holding();
     bench.loopback = LoopbackState::Down;
@@ -680,7 +680,7 @@ fn addresses_that_cannot_drain_are_held_again_until_the_next_command() {
     assert_eq!(events, [drain_answer(2, Err("no answer".to_owned()))]);
     bench.wait(RETRY);
     assert_eq!(bench.pass(), []);
-    assert_eq!(bench.places(), on_eth0());
+    assert_eq!(bench.places(), nowhere());
 }
 
 /// Another node has the addresses by then.
@@ -898,17 +898,6 @@ fn a_drain_begins_without_its_interface_and_a_release_ends_it() {
 }
 
 #[test]
-fn a_reload_changes_what_drains() {
-    let mut bench = Bench::draining();
-    bench.declare(51, &["192.0.2.51/24", "192.0.2.52/24"]);
-    assert_eq!(bench.pass(), []);
-    let places = ["192.0.2.51 lo", "192.0.2.52 lo"].map(str::to_owned);
-    assert_eq!(bench.places(), (places.into(), true));
-    bench.say(KeeperCommand::Reconcile);
-    assert_eq!(bench.pass(), []);
-}
-
-#[test]
 fn addresses_on_lo_last_as_long_as_their_drain_and_a_pass_does_not_renew_them() {
     let mut bench = Bench::draining();
     assert_eq!(bench.lifetimes(), [601, 601]);
@@ -1001,7 +990,7 @@ fn the_guard_stays_while_the_next_run_does_not_know_the_interface() {
 }
 
 #[test]
-fn addresses_that_a_failed_pass_kept_from_draining_are_held_again_at_once() {
+fn addresses_that_a_failed_pass_kept_from_draining_go_at_once() {
     let mut bench = Bench::holding();
     bench.drain(51, 2);
     let mut events = Vec::new();
@@ -1011,7 +1000,39 @@ fn addresses_that_a_failed_pass_kept_from_draining_are_held_again_at_once() {
     let _ = bench.ledger.fail(bench.now, "no answer", &mut events);
     assert!(!bench.ledger.wants_pass(bench.now), "only once");
     bench.wait(RETRY);
-    assert_eq!((bench.pass(), bench.places()), (vec![], on_eth0()));
+    assert_eq!((bench.pass(), bench.places()), (vec![], nowhere()));
+}
+
+/// The connections that are open belong to the addresses of before.
+#[test]
+fn other_addresses_that_are_declared_count_when_the_drain_is_over() {
+    let declare = |bench: &mut Bench| {
+        bench.declare(51, &["192.0.2.60/24"]);
+        assert_eq!((bench.pass(), bench.places()), (vec![], on_lo()));
+        bench.drain(51, 3);
+        assert_eq!((bench.pass(), bench.places()), (vec![drain_answer(3, Ok(()))], on_lo()));
+    };
+    let mut bench = Bench::draining();
+    declare(&mut bench);
+    bench.say(KeeperCommand::Release { key: key(51), epoch: 4 });
+    assert_eq!((bench.pass(), bench.places()), (vec![release_answer(4)], nowhere()));
+    bench.say(KeeperCommand::Hold { key: key(51), epoch: 5 });
+    assert_eq!(bench.pass(), [hold_answer(5, Ok(()))]);
+    let on_other = bench.places();
+    assert!(on_other != nowhere() && on_other != on_eth0(), "{on_other:?}");
+    // The node takes over before the drain is over.
+    let mut bench = Bench::draining();
+    declare(&mut bench);
+    bench.say(KeeperCommand::Hold { key: key(51), epoch: 4 });
+    assert_eq!((bench.pass(), bench.places()), (vec![hold_answer(4, Ok(()))], on_other.clone()));
+    // The time of the drain is over, and nobody has said anything.
+    let mut bench = Bench::draining();
+    declare(&mut bench);
+    bench.wait(Duration::from_secs(100_000));
+    bench.pass();
+    assert_eq!(bench.places(), nowhere());
+    bench.say(KeeperCommand::Hold { key: key(51), epoch: 5 });
+    assert_eq!((bench.pass(), bench.places()), (vec![hold_answer(5, Ok(()))], on_other));
 }
 
 #[test]
@@ -1024,5 +1045,5 @@ fn an_address_that_another_program_has_on_the_interface_does_not_drain() {
     let why = "another program has the address on the interface, where the host answers for it";
     assert_eq!(bench.pass(), [drain_answer(2, Err(why.to_owned()))]);
     bench.pass();
-    assert_eq!(bench.places(), on_eth0());
+    assert_eq!(bench.places(), (["192.0.2.50 eth0".to_owned()].into(), false), "ours goes, theirs stays");
 }
