@@ -88,7 +88,7 @@ fn tick(node: &mut Node, now: MonoTime, out: &mut Effects) -> usize {
             }
             Effect::ReleaseAddresses { .. }
             | Effect::DrainAddresses { .. }
-            | Effect::ResetConnections { .. }
+            | Effect::ResetConnections(..)
             | Effect::Announce { .. }
             | Effect::WatchAnnouncements { .. }
             | Effect::IgnoreAnnouncements { .. }

@@ -94,6 +94,7 @@ impl Severity {
             | EventKind::HandoverStarted(_)
             | EventKind::HandedOver { .. }
             | EventKind::DrainBegun { .. }
+            | EventKind::DrainResumed { .. }
             | EventKind::DrainEnded { why: DrainEnd::Free | DrainEnd::ActiveAgain, .. }
             | EventKind::DrainEnded { why: DrainEnd::Deadline, reset: Some(0), .. }
             | EventKind::Demoted { .. }
@@ -120,6 +121,7 @@ impl Severity {
             | EventKind::SuccessorSilent
             | EventKind::DrainEnded { why: DrainEnd::Deadline | DrainEnd::ForwardingLost, .. }
             | EventKind::DrainRefused { .. }
+            | EventKind::DrainNotRenewed { .. }
             | EventKind::AddressesRestored { .. }
             | EventKind::AddressesRefused { .. }
             | EventKind::DualActive { .. }

@@ -69,7 +69,12 @@ impl Dispatcher {
             AgentEventKind::Channel(_) => {}
             AgentEventKind::Protocol(kind) => {
                 self.channel.look_again();
-                if matches!(kind, EventKind::DrainBegun { .. } | EventKind::DrainEnded { .. }) {
+                if matches!(
+                    kind,
+                    EventKind::DrainBegun { .. }
+                        | EventKind::DrainResumed { .. }
+                        | EventKind::DrainEnded { .. }
+                ) {
                     self.leaver.look_again();
                 }
             }

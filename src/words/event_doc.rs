@@ -140,9 +140,9 @@ pub struct EventDetails {
     /// `configuration_reloaded`: how many routers, checks and keys of `[agent]` differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// `check`: how it failed. `addresses_refused`, `drain_refused`: what the kernel
-    /// said. `hook`: what went wrong.
-    /// `channel_message_refused`: why a message between nodes was not understood.
+    /// `check`: how it failed. `addresses_refused`, `drain_refused`, `drain_not_renewed`: what the
+    /// kernel said. `hook`: what went wrong. `channel_message_refused`: why a message between nodes
+    /// was not understood.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// `suspicious`, `suspicion_over`: what is wrong with the other router: the reason of a
@@ -160,8 +160,8 @@ pub struct EventDetails {
     /// resignation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learned_ms: Option<f64>,
-    /// `takeover_refuted`: for how long such messages are doubted. `drain_begun`: how long
-    /// connections are kept at most.
+    /// `takeover_refuted`: for how long such messages are doubted. `drain_begun`, `drain_resumed`:
+    /// how long connections are kept at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lasts_ms: Option<f64>,
     /// `drained`, `drain_expired`, `drain_lost`, `drain_taken_back`: how many connections were reset
@@ -256,6 +256,8 @@ named! {
     AgentEventKind::Protocol(EventKind::HandoverStarted(_)) => "handover_started",
     AgentEventKind::Protocol(EventKind::HandedOver { .. }) => "handed_over",
     AgentEventKind::Protocol(EventKind::DrainBegun { .. }) => "drain_begun",
+    AgentEventKind::Protocol(EventKind::DrainResumed { .. }) => "drain_resumed",
+    AgentEventKind::Protocol(EventKind::DrainNotRenewed { .. }) => "drain_not_renewed",
     AgentEventKind::Protocol(EventKind::DrainEnded { why: DrainEnd::Free, .. }) => "drained",
     AgentEventKind::Protocol(EventKind::DrainEnded { why: DrainEnd::Deadline, .. }) => "drain_expired",
     AgentEventKind::Protocol(EventKind::DrainEnded { why: DrainEnd::ForwardingLost, .. }) => "drain_lost",
@@ -391,12 +393,15 @@ fn protocol_details(kind: &EventKind) -> EventDetails {
         EventKind::DrainBegun { to, lasts } => {
             EventDetails { peer: *to, lasts_ms: Some(words::millis(*lasts)), ..none }
         }
+        EventKind::DrainResumed { lasts } => EventDetails { lasts_ms: Some(words::millis(*lasts)), ..none },
         EventKind::DrainEnded { why: _, after, reset } => EventDetails {
             lasted_ms: Some(words::millis(*after)),
             reset: reset.map(|reset| u64::try_from(reset).unwrap_or(u64::MAX)),
             ..none
         },
-        EventKind::DrainRefused { why } => EventDetails { error: Some(why.clone()), ..none },
+        EventKind::DrainRefused { why } | EventKind::DrainNotRenewed { why } => {
+            EventDetails { error: Some(why.clone()), ..none }
+        }
         EventKind::NobodyTookOver { after, released } => {
             EventDetails { after_ms: Some(words::millis(*after)), released: Some(*released), ..none }
         }

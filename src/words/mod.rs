@@ -109,6 +109,15 @@ fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
                 span(*lasts)
             )
         }
+        EventKind::DrainResumed { lasts } => format!(
+            "open connections that were kept before vrrpd started again are kept on, for {} at most",
+            span(*lasts)
+        ),
+        EventKind::DrainNotRenewed { why } => {
+            format!(
+                "the kernel does not accept the new end of the time for open connections ({why}): this is tried again"
+            )
+        }
         EventKind::DrainEnded { why, after, reset } => drain_end(*why, *after, *reset),
         EventKind::DrainRefused { why } => {
             format!("open connections are reset: the kernel does not let the addresses drain ({why})")

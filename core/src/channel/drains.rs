@@ -23,6 +23,10 @@ use std::time::Duration;
 const LEAVER_SILENT_AFTER: Duration = Duration::from_secs(3);
 /// After this time between two reports of a node, it was paused, or the network was.
 const REPORT_GAP: Duration = Duration::from_millis(1_500);
+/// A leaver that hears of no Active waits for a successor for this long, and for as long as it may take
+/// Backups to miss advertisements. A node without the channel may be Active: nobody forwards then.
+const NO_ACTIVE_AFTER: Duration = Duration::from_secs(30);
+const MISSED_ADVERTISEMENTS: u32 = 4;
 /// A node may list connections for this long after it was Active: its first list may overtake the
 /// message that says that it drains.
 const WAS_ACTIVE_FOR: Duration = Duration::from_secs(10);
@@ -57,6 +61,8 @@ struct OwnDrain {
     drain: LocalDrain,
     /// When the channel learnt of it.
     begun: MonoTime,
+    /// When another node was last known to be Active.
+    succeeded: MonoTime,
     forwarders: BTreeMap<SessionId, Forwarder>,
     watch: ForwardingWatch,
 }
@@ -88,8 +94,8 @@ enum ForwarderStanding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ForwardingWatch {
     Expected,
-    /// It was said of this session.
-    Lost(SessionId),
+    /// It was said of this session; `None`: no node was Active.
+    Lost(Option<SessionId>),
 }
 
 /// Another node that drains a router.
@@ -150,11 +156,13 @@ impl Drains {
                 let LocalDrain { since, until, left, oldest: _ } = known.drain;
                 (since, until, left) != (drain.since, drain.until, drain.left)
             });
-            let own = match known {
+            // What was known of an earlier drain says nothing of this one.
+            let own = match known.filter(|known| known.drain.since == drain.since) {
                 Some(known) => OwnDrain { drain, ..known },
                 None => OwnDrain {
                     drain,
                     begun: now,
+                    succeeded: now,
                     forwarders: BTreeMap::new(),
                     watch: ForwardingWatch::Expected,
                 },
@@ -350,19 +358,29 @@ impl Drains {
                 }
             }
             let (link, vrid) = *place;
-            let Some(active) = active(now, link, vrid, nodes, &self.actives) else { continue };
-            let heard = own.forwarders.get(&active.session).map(|forwarder| forwarder.heard);
-            let expected = [Some(own.begun), Some(active.steady_since), Some(self.excused), heard];
-            let last = expected.into_iter().flatten().max().unwrap_or(now);
-            // Measured by its reports: a node that is silent altogether will be succeeded.
-            let is_missing = active.reported.since(last) >= LEAVER_SILENT_AFTER;
+            let active = active(now, link, vrid, nodes, &self.actives);
+            let is_missing = if let Some(active) = &active {
+                own.succeeded = now;
+                let heard = own.forwarders.get(&active.session).map(|forwarder| forwarder.heard);
+                let expected = [Some(own.begun), Some(active.steady_since), Some(self.excused), heard];
+                let last = expected.into_iter().flatten().max().unwrap_or(now);
+                // Measured by its reports: a node that is silent altogether will be succeeded.
+                active.reported.since(last) >= LEAVER_SILENT_AFTER
+            } else {
+                let ours = local.router(link, vrid);
+                let interval = ours.map_or(0, |ours| ours.settings.interval_ms);
+                let patience =
+                    NO_ACTIVE_AFTER + MISSED_ADVERTISEMENTS * Duration::from_millis(interval.into());
+                now.since(own.succeeded.max(self.excused)) >= patience
+            };
+            let session = active.as_ref().map(|active| active.session);
             own.watch = match own.watch {
                 _ if !is_missing => ForwardingWatch::Expected,
-                ForwardingWatch::Lost(session) if session == active.session => own.watch,
+                ForwardingWatch::Lost(known) if known == session => own.watch,
                 ForwardingWatch::Lost(_) | ForwardingWatch::Expected => {
-                    let node = active.node.name.clone();
-                    out.push(ChannelEffect::ForwardingLost { link, vrid, node });
-                    ForwardingWatch::Lost(active.session)
+                    let (since, node) = (own.drain.since, active.map(|active| active.node.name.clone()));
+                    out.push(ChannelEffect::ForwardingLost { link, vrid, since, node });
+                    ForwardingWatch::Lost(session)
                 }
             };
         }

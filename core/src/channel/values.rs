@@ -156,14 +156,16 @@ pub enum ChannelEffect {
         connections: Vec<Connection>,
     },
     /// A router of this node drains, and the node that is Active has not said for three seconds that
-    /// it forwards. It is said once of each Active.
+    /// it forwards, or no node has been Active for a long time. It is said once of each Active.
     ForwardingLost {
         /// The link.
         link: ChannelLink,
         /// The VRID.
         vrid: u8,
-        /// The name of the node that is Active.
-        node: String,
+        /// When the drain began ([`super::LocalDrain::since`]).
+        since: MonoTime,
+        /// The name of the node that is Active; `None`: none of the nodes that are heard is.
+        node: Option<String>,
     },
 }
 

@@ -2,7 +2,7 @@
 //! contract: hold the addresses, then advertise, then announce, then report.
 
 use crate::protocol::event::Event;
-use crate::protocol::input::{CommandId, Demotion};
+use crate::protocol::input::{CommandId, Demotion, DrainId};
 use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, RouterName, Version};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
@@ -34,12 +34,9 @@ pub enum Effect {
         /// When the drain ends at the latest.
         until: MonoTime,
     },
-    /// Reset the connections of `key`, whose addresses drain. The answer is
+    /// Reset the connections that are left of a drain, and none of a later one. The answer is
     /// [`super::Input::ConnectionsEnded`].
-    ResetConnections {
-        /// The instance that the addresses belong to.
-        key: InstanceKey,
-    },
+    ResetConnections(DrainId),
     /// From now on this node must not hold the addresses of `key`.
     ReleaseAddresses {
         /// The instance that the addresses belong to.

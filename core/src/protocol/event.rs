@@ -243,6 +243,11 @@ pub enum EventKind {
         /// How long the drain lasts at most.
         lasts: Duration,
     },
+    /// The drain of an earlier run goes on.
+    DrainResumed {
+        /// How long the drain lasts at most, from now on.
+        lasts: Duration,
+    },
     /// The drain is over.
     DrainEnded {
         /// Why it is over.
@@ -256,6 +261,12 @@ pub enum EventKind {
     /// The addresses were given away, and connections are reset, although they were to be kept: the
     /// kernel refused.
     DrainRefused {
+        /// The error of the kernel.
+        why: String,
+    },
+    /// The kernel has refused to let addresses that drain do so for another time. The addresses drain
+    /// on, and the attempt is repeated.
+    DrainNotRenewed {
         /// The error of the kernel.
         why: String,
     },

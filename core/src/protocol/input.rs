@@ -101,17 +101,14 @@ pub enum Input<'a> {
     },
     /// An instance that drains has no connection any more.
     ConnectionsEnded {
-        /// The instance that the addresses belong to.
-        key: InstanceKey,
+        /// Which drain that is said of.
+        drain: DrainId,
         /// How many connections were reset; 0: all of them ended by themselves.
         reset: usize,
     },
     /// Nobody passes on what belongs to an instance that drains: the router that is Active now does
     /// not.
-    ForwardingLost {
-        /// The instance that the addresses belong to.
-        key: InstanceKey,
-    },
+    ForwardingLost(DrainId),
     /// Whether the sockets of an interface and family are open; `Err` says why they are not.
     /// Without this input they count as open.
     Sockets(InterfaceName, Family, Result<(), String>),
@@ -149,6 +146,16 @@ pub struct HoldResult {
     pub epoch: u64,
     /// `Err`: the kernel did not install some of the addresses, and why.
     pub outcome: Result<(), String>,
+}
+
+/// One drain of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DrainId {
+    /// The instance that the addresses belong to.
+    pub key: InstanceKey,
+    /// When the drain began ([`super::DrainSnapshot::since`]). What concerns an earlier drain of the
+    /// instance does not concern this one.
+    pub since: MonoTime,
 }
 
 /// The kernel's answer to [`super::Effect::DrainAddresses`].

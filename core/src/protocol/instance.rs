@@ -36,7 +36,7 @@ pub(in crate::protocol) use active::{HostsTold, Impersonation, Outcome};
 pub(in crate::protocol) use address_conflict::AddressConflict;
 pub(in crate::protocol) use addresses::Addresses;
 pub(in crate::protocol) use checksum::ChecksumLesson;
-pub(in crate::protocol) use draining::Drain;
+pub(in crate::protocol) use draining::{Drain, DrainAnswer, DrainOrigin};
 pub(in crate::protocol) use election::Tie;
 pub use hasty_takeover::HastyMessage;
 pub(in crate::protocol) use hasty_takeover::HastyTakeover;

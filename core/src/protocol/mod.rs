@@ -29,8 +29,8 @@ pub use event::{
     TransitionDetails,
 };
 pub use input::{
-    CheckResult, Command, CommandId, Demotion, DrainResult, Fault, Force, HoldResult, Input, LastResort,
-    Until,
+    CheckResult, Command, CommandId, Demotion, DrainId, DrainResult, Fault, Force, HoldResult, Input,
+    LastResort, Until,
 };
 pub use instance::HastyMessage;
 pub use instance::NobodyServing;

@@ -97,12 +97,14 @@ impl Node {
                 }
             }
             Input::DrainOfEarlierRun { key, until } => self.succession.save_drain(key, until),
-            Input::ConnectionsEnded { key, reset } => self.act_on_key(now, key, out, |router, out| {
-                router.on_connections_ended(now, key, reset, out);
-                FollowUp::Nothing
-            }),
-            Input::ForwardingLost { key } => self.act_on_key(now, key, out, |router, out| {
-                router.on_forwarding_lost(now, key, out);
+            Input::ConnectionsEnded { drain, reset } => {
+                self.act_on_key(now, drain.key, out, |router, out| {
+                    router.on_connections_ended(now, drain, reset, out);
+                    FollowUp::Nothing
+                })
+            }
+            Input::ForwardingLost(drain) => self.act_on_key(now, drain.key, out, |router, out| {
+                router.on_forwarding_lost(now, drain, out);
                 FollowUp::Nothing
             }),
             Input::AddressesRestored { key, count } => {

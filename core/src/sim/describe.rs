@@ -1,6 +1,6 @@
 //! Inputs and effects, written as lines of a trace.
 
-use crate::protocol::{Effect, Input};
+use crate::protocol::{DrainId, Effect, Input};
 
 pub(super) fn input(input: &Input<'_>) -> String {
     match input {
@@ -21,8 +21,10 @@ pub(super) fn input(input: &Input<'_>) -> String {
         }
         Input::DrainPartners(partners) => format!("connections can be left to {partners:?}"),
         Input::DrainOfEarlierRun { key, until } => format!("{key} drained before, until {until:?}"),
-        Input::ConnectionsEnded { key, reset } => format!("{key} has no connection left, {reset} reset"),
-        Input::ForwardingLost { key } => format!("nobody forwards for {key}"),
+        Input::ConnectionsEnded { drain: DrainId { key, .. }, reset } => {
+            format!("{key} has no connection left, {reset} reset")
+        }
+        Input::ForwardingLost(DrainId { key, .. }) => format!("nobody forwards for {key}"),
         Input::AddressesReinstalled { .. } => "addresses are back with their link".to_owned(),
         Input::OtherName(name, real) => format!("{name} is another name of {real}"),
         Input::AddressesRestored { count, .. } => format!("{count} addresses restored"),
@@ -46,7 +48,7 @@ pub(super) fn effect(effect: &Effect) -> String {
             format!("hold {key} epoch {epoch}, relieving {relieved}")
         }
         Effect::DrainAddresses { key, epoch, until } => format!("drain {key} epoch {epoch} until {until:?}"),
-        Effect::ResetConnections { key } => format!("reset the connections of {key}"),
+        Effect::ResetConnections(DrainId { key, .. }) => format!("reset the connections of {key}"),
         Effect::ReleaseAddresses { key, epoch } => format!("release {key} epoch {epoch}"),
         Effect::Advertise { source, priority, interval, .. } => {
             format!("sends {priority} every {interval} as {source}")

@@ -24,7 +24,7 @@ use super::node::{ProcessState, QueuedInput};
 use super::rng::Rng;
 use super::router::RouterNumber;
 use super::world::{EventOrder, Station, World, WorldEvent};
-use crate::protocol::{Snapshot, StateName};
+use crate::protocol::{DrainId, Snapshot, StateName};
 use crate::types::{Family, InstanceKey, MonoTime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -70,9 +70,9 @@ pub(super) enum ConnectionEvent {
     /// A station hears that a leaver is one no longer.
     Ended { to: Port, leaver: Port, key: InstanceKey },
     /// The kernel of a station resets the connections, for the process with this number.
-    Resets(Port, InstanceKey, u32),
+    Resets(Port, DrainId, u32),
     /// The daemon has found that so many were reset.
-    WereReset(Port, InstanceKey, u32, usize),
+    WereReset(Port, DrainId, u32, usize),
     /// The lifetime of addresses that drain is over.
     LifetimeEnds(Port, InstanceKey, MonoTime),
 }
@@ -162,17 +162,17 @@ impl World {
                     rules.forget(leaver);
                 }
             }
-            ConnectionEvent::Resets(port, key, life) => {
+            ConnectionEvent::Resets(port, drain, life) => {
                 if self.node(port).is_some_and(|node| node.life == life) {
-                    let reset = connections.destroy(self.now, port, key);
+                    let reset = connections.destroy(self.now, port, drain.key);
                     let after = connections.rng.between(Duration::ZERO, Duration::from_millis(20));
-                    let event = ConnectionEvent::WereReset(port, key, life, reset);
+                    let event = ConnectionEvent::WereReset(port, drain, life, reset);
                     self.on_connections(self.now + after, event);
                 }
             }
-            ConnectionEvent::WereReset(port, key, life, reset) => {
+            ConnectionEvent::WereReset(port, drain, life, reset) => {
                 if self.node(port).is_some_and(|node| node.life == life) {
-                    inputs.push((port, QueuedInput::ConnectionsEnded(key, reset)));
+                    inputs.push((port, QueuedInput::ConnectionsEnded(drain, reset)));
                 }
             }
             ConnectionEvent::LifetimeEnds(port, key, until) => {
@@ -353,14 +353,23 @@ impl World {
         drain.empty_ticks = if own.is_empty() { drain.empty_ticks.saturating_add(1) } else { 0 };
         if drain.empty_ticks >= EMPTY_TICKS && !drain.told {
             drain.told = true;
-            return Some(QueuedInput::ConnectionsEnded(key, 0));
+            return Some(QueuedInput::ConnectionsEnded(self.drain_of_core(port, key)?, 0));
         }
         drain.told &= own.is_empty();
         if drain.lost_since.is_some_and(|since| now.since(since) >= NOT_FORWARDED) {
             drain.lost_since = None;
-            return Some(QueuedInput::ForwardingLost(key));
+            return Some(QueuedInput::ForwardingLost(self.drain_of_core(port, key)?));
         }
         None
+    }
+
+    /// The drain of an instance, as the core of a station knows it.
+    fn drain_of_core(&self, port: Port, key: InstanceKey) -> Option<DrainId> {
+        let node = self.node(port)?;
+        let snapshot = node.core().snapshot(node.clock().read(self.now));
+        let mut instances = snapshot.routers.into_iter().flat_map(|router| router.instances);
+        let drain = instances.find(|instance| instance.key == key)?.draining?;
+        Some(DrainId { key, since: drain.since })
     }
 
     // What the world tells.
@@ -382,11 +391,11 @@ impl World {
     }
 
     /// The core asked its kernel to reset the connections of an instance.
-    pub(super) fn reset_connections(&mut self, port: Port, key: InstanceKey) {
+    pub(super) fn reset_connections(&mut self, port: Port, drain: DrainId) {
         let Some(life) = self.node(port).map(|node| node.life) else { return };
         let Some(connections) = self.connections.as_mut() else { return };
         let after = connections.rng.between(Duration::ZERO, RESETTING);
-        self.on_connections(self.now + after, ConnectionEvent::Resets(port, key, life));
+        self.on_connections(self.now + after, ConnectionEvent::Resets(port, drain, life));
     }
 
     /// The kernel of a station has carried out a request about addresses.

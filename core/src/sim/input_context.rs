@@ -44,7 +44,7 @@ impl InputKind {
             | Input::DrainPartners(_)
             | Input::DrainOfEarlierRun { .. }
             | Input::ConnectionsEnded { .. }
-            | Input::ForwardingLost { .. }
+            | Input::ForwardingLost(..)
             | Input::AddressesRestored { .. }
             | Input::AddressesReinstalled { .. }
             | Input::OtherName(..)

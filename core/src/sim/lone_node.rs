@@ -645,7 +645,7 @@ impl<'a> LoneNodeRun<'a> {
                 Effect::Advertise { .. } => self.done.advertisements += 1,
                 Effect::ReleaseAddresses { .. }
                 | Effect::DrainAddresses { .. }
-                | Effect::ResetConnections { .. }
+                | Effect::ResetConnections(..)
                 | Effect::Announce { .. }
                 | Effect::WatchAnnouncements { .. }
                 | Effect::IgnoreAnnouncements { .. }

@@ -8,9 +8,9 @@ use super::packet::Packet;
 use super::reference::Reference;
 use super::router::{RouterNumber, SecondRouter, SimRouter};
 use crate::protocol::{
-    AnnounceSpec, Answer, CheckName, CheckResult, ChecksumPolicy, Command, CommandId, Demotion, DrainResult,
-    Effect, Effects, HoldResult, Input, InstanceSnapshot, InstanceSpec, LastResort, LinkLocalRule, Node,
-    PeerWarning, RouterSnapshot, RouterSpec, Snapshot, StateName, Track, Watched,
+    AnnounceSpec, Answer, CheckName, CheckResult, ChecksumPolicy, Command, CommandId, Demotion, DrainId,
+    DrainResult, Effect, Effects, HoldResult, Input, InstanceSnapshot, InstanceSpec, LastResort,
+    LinkLocalRule, Node, PeerWarning, RouterSnapshot, RouterSpec, Snapshot, StateName, Track, Watched,
 };
 use crate::types::{
     AdverInterval, AdvertPriority, Destinations, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr,
@@ -149,8 +149,8 @@ pub(super) enum QueuedInput {
     AddressesDraining(DrainResult),
     DrainPartners(BTreeMap<InstanceKey, BTreeSet<IpAddr>>),
     DrainOfEarlierRun(InstanceKey, MonoTime),
-    ConnectionsEnded(InstanceKey, usize),
-    ForwardingLost(InstanceKey),
+    ConnectionsEnded(DrainId, usize),
+    ForwardingLost(DrainId),
     Shutdown,
 }
 
@@ -442,7 +442,7 @@ impl SimNode {
                 Effect::IgnoreAnnouncements { key } => !self.listening.remove(key),
                 Effect::HoldAddresses { .. }
                 | Effect::DrainAddresses { .. }
-                | Effect::ResetConnections { .. }
+                | Effect::ResetConnections(..)
                 | Effect::ReleaseAddresses { .. }
                 | Effect::Advertise { .. }
                 | Effect::Announce { .. }

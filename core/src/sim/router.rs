@@ -6,7 +6,7 @@
 
 use super::input_context::InputKind;
 use super::node::{NodeView, interface};
-use crate::protocol::{Answer, Demotion, Effect, Effects, Input, Node, RouterSpec, Track};
+use crate::protocol::{Answer, Demotion, DrainId, Effect, Effects, Input, Node, RouterSpec, Track};
 use crate::types::{AdverInterval, Family, InstanceKey, Role, RouterName, Vrid};
 use ipnet::IpNet;
 use std::sync::OnceLock;
@@ -182,7 +182,7 @@ impl SimRouter {
             Effect::HoldAddresses { key, .. }
             | Effect::ReleaseAddresses { key, .. }
             | Effect::DrainAddresses { key, .. }
-            | Effect::ResetConnections { key }
+            | Effect::ResetConnections(DrainId { key, .. })
             | Effect::Advertise { key, .. }
             | Effect::Announce { key, .. }
             | Effect::WatchAnnouncements { key }

@@ -365,8 +365,8 @@ impl World {
             QueuedInput::AddressesDraining(result) => Input::AddressesDraining(result),
             QueuedInput::DrainPartners(partners) => Input::DrainPartners(partners),
             QueuedInput::DrainOfEarlierRun(key, until) => Input::DrainOfEarlierRun { key, until },
-            QueuedInput::ConnectionsEnded(key, reset) => Input::ConnectionsEnded { key, reset },
-            QueuedInput::ForwardingLost(key) => Input::ForwardingLost { key },
+            QueuedInput::ConnectionsEnded(drain, reset) => Input::ConnectionsEnded { drain, reset },
+            QueuedInput::ForwardingLost(drain) => Input::ForwardingLost(drain),
             QueuedInput::Shutdown => Input::Shutdown,
         };
         self.feed(port, input)
@@ -459,7 +459,7 @@ impl World {
                 Effect::DrainAddresses { key, epoch, until } => {
                     self.ask_kernel(port, *key, *epoch, WantedAddresses::Draining(*until))
                 }
-                Effect::ResetConnections { key } => self.reset_connections(port, *key),
+                Effect::ResetConnections(drain) => self.reset_connections(port, *drain),
                 Effect::ReleaseAddresses { key, epoch } => {
                     self.ask_kernel(port, *key, *epoch, WantedAddresses::Absent)
                 }

@@ -327,7 +327,7 @@ fn an_active_that_does_not_forward_is_told_once() {
     lan.run(2_900);
     assert_eq!(lan.forwarding_lost, []);
     lan.run(1_200);
-    let lost = |node: &str| (0, link(V4), 51, node.to_owned());
+    let lost = |node: &str| (0, link(V4), 51, Some(node.to_owned()));
     assert_eq!(lan.forwarding_lost, [lost("fe1")]);
     lan.run(60_000);
     assert_eq!(lan.forwarding_lost, [lost("fe1")], "once");
@@ -358,13 +358,28 @@ fn an_active_that_dies_is_not_one_that_does_not_forward() {
     lan.nodes[1] = None;
     lan.run(3_100);
     assert_eq!(forwarded_by(&lan, 0), None);
-    lan.run(60_000);
+    lan.run(26_000);
     assert_eq!(lan.forwarding_lost, [], "somebody will take over, and forward");
     // It comes back after a pause, and needs a moment.
     lan.start(1);
     lan.run(1_000);
     pass(&mut lan, 10_000);
     assert_eq!((lan.forwarding_lost.clone(), forwarded_by(&lan, 0).is_some()), (vec![], true));
+}
+
+/// A keepalived, say, or a node with another key.
+#[test]
+fn an_active_that_is_not_in_the_channel_does_not_forward() {
+    let mut lan = moved(2);
+    lan.run(100);
+    pass(&mut lan, 2_000);
+    lan.nodes[1] = None;
+    lan.run(32_000);
+    assert_eq!(lan.forwarding_lost, []);
+    lan.run(10_000);
+    assert_eq!(lan.forwarding_lost, [(0, link(V4), 51, None)]);
+    lan.run(60_000);
+    assert_eq!(lan.forwarding_lost.len(), 1, "once");
 }
 
 #[test]
@@ -399,7 +414,8 @@ fn a_node_that_was_paused_ends_nothing() {
             lan.run(2_000);
             let before = (names(&lan, 1 - node).len(), forwarded_by(&lan, 1 - node).is_some());
             assert_eq!(before, if node == 1 { (0, has_forwarded) } else { (1, false) });
-            lan.run(600_000);
+            // When no node is Active for longer, nobody is expected to forward any more.
+            lan.run(if node == 0 { 600_000 } else { 20_000 });
             lan.nodes[node] = paused;
             lan.input(node, ChannelInput::Deadline);
             assert_eq!(names(&lan, node), if node == 1 { vec!["fe0"] } else { vec![] });

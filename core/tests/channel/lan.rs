@@ -90,7 +90,7 @@ pub(crate) struct Lan {
     pub(crate) guarded: BTreeSet<usize>,
     /// What each node was told to be listed, by link, VRID and leaver.
     pub(crate) listed: BTreeMap<(usize, ChannelLink, u8, IpAddr), BTreeSet<Connection>>,
-    pub(crate) forwarding_lost: Vec<(usize, ChannelLink, u8, String)>,
+    pub(crate) forwarding_lost: Vec<(usize, ChannelLink, u8, Option<String>)>,
 }
 
 impl Lan {
@@ -175,7 +175,7 @@ impl Lan {
                     let lists = self.listed.entry((node, link, vrid, leaver)).or_default();
                     lists.extend(connections);
                 }
-                ChannelEffect::ForwardingLost { link, vrid, node: active } => {
+                ChannelEffect::ForwardingLost { link, vrid, since: _, node: active } => {
                     self.forwarding_lost.push((node, link, vrid, active));
                 }
             }

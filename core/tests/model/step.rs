@@ -326,7 +326,7 @@ impl Cluster {
             Effect::ReleaseAddresses { key, epoch } | Effect::DrainAddresses { key, epoch, .. } => {
                 self.request(at, key, epoch, false, false)
             }
-            Effect::ResetConnections { .. } => Ok(()),
+            Effect::ResetConnections(..) => Ok(()),
             Effect::Advertise { key, version, source, destination, priority, interval, checksum } => {
                 // An instance that yields sends one last advertisement, while it still holds the
                 // addresses.

@@ -72,7 +72,7 @@ impl Pair {
                 }
                 Effect::ReleaseAddresses { .. }
                 | Effect::DrainAddresses { .. }
-                | Effect::ResetConnections { .. }
+                | Effect::ResetConnections(..)
                 | Effect::Announce { .. }
                 | Effect::WatchAnnouncements { .. }
                 | Effect::IgnoreAnnouncements { .. }

@@ -1,11 +1,15 @@
 //! What the channel knows about draining, as the core and the forwarder want it. Pure.
 
 use crate::channel::{Ability, ChannelLink, DrainAbilities, DrainView, ForwardedConnections, LocalDrain};
-use crate::protocol::{Snapshot, StateName};
+use crate::protocol::{DrainId, Snapshot, StateName};
 use crate::runtime::draining::{DrainStatuses, ForwardingInstance, ForwardingReport, ForwardingWanted};
-use crate::types::{Family, InstanceKey, Vrid};
+use crate::types::{Family, InstanceKey, MonoTime, Vrid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
+
+/// How long a drain may be without a channel: after a start, the key has to be read.
+const LONELY_FOR: Duration = Duration::from_secs(8);
 
 /// For each instance, the nodes to which its connections can be left.
 pub(super) type PartnersByInstance = BTreeMap<InstanceKey, BTreeSet<IpAddr>>;
@@ -130,4 +134,66 @@ pub(super) fn key(link: ChannelLink, vrid: u8) -> Option<InstanceKey> {
 
 fn place(key: InstanceKey) -> (ChannelLink, u8) {
     (ChannelLink { interface: key.interface, family: key.family }, key.vrid.get())
+}
+
+/// The drains of a node without a channel.
+#[derive(Debug, Default)]
+pub(super) struct LonelyDrains {
+    /// When each is given up; `None`: it was.
+    end_at: BTreeMap<DrainId, Option<MonoTime>>,
+}
+
+impl LonelyDrains {
+    /// The drains that are given up now, each once.
+    pub(super) fn lost(&mut self, now: MonoTime, statuses: &DrainStatuses) -> Vec<DrainId> {
+        let drains = statuses.iter().map(|(key, drain)| DrainId { key: *key, since: drain.since });
+        let end_at = |drain| (drain, self.end_at.get(&drain).copied().unwrap_or(Some(now + LONELY_FOR)));
+        self.end_at = drains.map(end_at).collect();
+        let due = self.end_at.iter_mut().filter(|(_, at)| at.is_some_and(|at| at <= now));
+        due.map(|(drain, at)| {
+            *at = None;
+            *drain
+        })
+        .collect()
+    }
+
+    /// When the next one is given up.
+    pub(super) fn wakes_at(&self) -> Option<MonoTime> {
+        self.end_at.values().flatten().min().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drain(vrid: u8, since: u64) -> (InstanceKey, LocalDrain) {
+        let vrid = Vrid::new(vrid).unwrap();
+        let key = InstanceKey { interface: "eth0".parse().unwrap(), family: Family::Ipv4, vrid };
+        let since = MonoTime::from_nanos(since);
+        (key, LocalDrain { since, until: since + Duration::from_secs(600), left: 3, oldest: None })
+    }
+
+    #[test]
+    fn a_drain_without_a_channel_is_given_up_once() {
+        let (start, mut lonely) = (MonoTime::from_nanos(1), LonelyDrains::default());
+        assert_eq!(lonely.lost(start, &DrainStatuses::new()), []);
+        assert_eq!(lonely.wakes_at(), None);
+        let first = drain(51, 0);
+        assert_eq!(lonely.lost(start, &[first].into()), []);
+        let end = start + LONELY_FOR;
+        assert_eq!(lonely.wakes_at(), Some(end));
+        let second = drain(52, 7);
+        let later = start + Duration::from_secs(1);
+        assert_eq!(lonely.lost(later, &[first, second].into()), []);
+        let id = |(key, drain): (InstanceKey, LocalDrain)| DrainId { key, since: drain.since };
+        assert_eq!(lonely.lost(end, &[first, second].into()), [id(first)]);
+        assert_eq!(lonely.wakes_at(), Some(later + LONELY_FOR));
+        assert_eq!(lonely.lost(later + LONELY_FOR, &[first, second].into()), [id(second)]);
+        assert_eq!(lonely.wakes_at(), None);
+        // Another drain of the same router is another one.
+        let again = drain(51, 9);
+        assert_eq!(lonely.lost(later + LONELY_FOR, &[again].into()), []);
+        assert!(lonely.wakes_at().is_some());
+    }
 }

@@ -11,7 +11,7 @@ pub(in crate::runtime) mod key;
 mod local;
 mod sockets;
 
-use self::drains::{ForwardingInstances, PartnersByInstance};
+use self::drains::{ForwardingInstances, LonelyDrains, PartnersByInstance};
 use self::sockets::{ChannelArrival, ChannelSockets, DATAGRAMS};
 use super::clock;
 use super::draining::{
@@ -26,7 +26,7 @@ use crate::channel::{
 use crate::config::Config;
 use crate::kernel::blocking;
 use crate::kernel::channel_socket::ChannelDatagram;
-use crate::protocol::Input;
+use crate::protocol::{DrainId, Input};
 use crate::types::{Connection, MonoTime, RouterName};
 use crate::wire::channel::{ChannelKey, SessionId, TakeAnswer};
 use std::collections::BTreeMap;
@@ -129,6 +129,7 @@ impl ChannelHandle {
             requests_in: requests_in.downgrade(),
             changed: Arc::clone(&changed),
             broken: None,
+            lonely: LonelyDrains::default(),
             takes: BTreeMap::new(),
             next_take: 0,
         };
@@ -210,6 +211,8 @@ struct ChannelTask {
     changed: Arc<Notify>,
     /// Why there is no channel although one is configured.
     broken: Option<String>,
+    /// What drains here while there is no channel.
+    lonely: LonelyDrains,
     takes: BTreeMap<u64, oneshot::Sender<TakeOutcome>>,
     next_take: u64,
 }
@@ -251,7 +254,8 @@ impl ChannelTask {
         let (arrived_in, mut arrived) = mpsc::channel(DATAGRAMS);
         let mut open = self.reopen(None, &arrived_in).await;
         loop {
-            let wait = open.as_ref().map(|open| open.wakes_at().since(clock::now()));
+            let wakes_at = open.as_ref().map_or(self.lonely.wakes_at(), |open| Some(open.wakes_at()));
+            let wait = wakes_at.map(|at| at.since(clock::now()));
             match self.next_step(&mut arrived, wait).await {
                 NextStep::End => return,
                 NextStep::Settings => open = self.reopen(open.take(), &arrived_in).await,
@@ -281,9 +285,22 @@ impl ChannelTask {
                 }
                 NextStep::Deadline => {}
             }
-            if let Some(open) = open.as_mut() {
-                self.do_what_is_due(open).await;
+            match open.as_mut() {
+                Some(open) => {
+                    self.lonely = LonelyDrains::default();
+                    self.do_what_is_due(open).await;
+                }
+                None => self.end_lonely_drains(),
             }
+        }
+    }
+
+    /// Without a channel nobody can say that it passes on packets, and nobody does.
+    fn end_lonely_drains(&mut self) {
+        for drain in self.lonely.lost(clock::now(), &self.outlets.drains.borrow()) {
+            let DrainId { key, .. } = drain;
+            tracing::warn!(interface = %key.interface, family = %key.family, vrid = key.vrid.get(), "no node passes on what belongs to this node, because the nodes do not know one another");
+            let _ = self.outlets.mail.send(Input::ForwardingLost(drain));
         }
     }
 
@@ -359,6 +376,9 @@ impl ChannelTask {
                 let channel = Channel::new(session, key.clone());
                 let sockets = ChannelSockets::new(settings.port, arrived.clone());
                 let now = clock::now();
+                // The new channel does not know yet what drains here, and what is passed on.
+                self.outlets.drains.mark_changed();
+                self.forwarding.mark_changed();
                 Ok(OpenChannel {
                     settings,
                     key,
@@ -498,10 +518,16 @@ impl ChannelTask {
                         self.outlets.forwarder.order(ForwardOrder::Listed { key, leaver, connections });
                     }
                 }
-                ChannelEffect::ForwardingLost { link, vrid, node } => {
+                ChannelEffect::ForwardingLost { link, vrid, since, node } => {
                     if let Some(key) = drains::key(link, vrid) {
-                        tracing::warn!(interface = %key.interface, family = %key.family, vrid, "{node} serves the addresses, and does not pass on what belongs to this node");
-                        let _ = self.outlets.mail.send(Input::ForwardingLost { key });
+                        let words = match node {
+                            Some(node) => format!(
+                                "{node} serves the addresses, and does not pass on what belongs to this node"
+                            ),
+                            None => "none of the nodes that are heard serves the addresses".to_owned(),
+                        };
+                        tracing::warn!(interface = %key.interface, family = %key.family, vrid, "{words}");
+                        let _ = self.outlets.mail.send(Input::ForwardingLost(DrainId { key, since }));
                     }
                 }
                 ChannelEffect::TakeEnded { id, outcome } => {

@@ -8,7 +8,7 @@ use super::progress::DrainProgress;
 use crate::channel::{ChannelLink, LocalDrain};
 use crate::kernel::blocking;
 use crate::kernel::connections;
-use crate::protocol::{Input, Snapshot, StateName};
+use crate::protocol::{DrainId, Input, Snapshot, StateName};
 use crate::runtime::channel::ChannelHandle;
 use crate::runtime::clock;
 use crate::runtime::protocol_thread::mailbox::{Sender, ThreadRequest};
@@ -46,8 +46,8 @@ pub(super) struct LeaverTask {
     pub(super) channel: ChannelHandle,
     /// Something about the routers may have changed.
     pub(super) changed: Arc<Notify>,
-    /// The instances whose connections the core wants to be reset.
-    pub(super) resets: mpsc::Receiver<InstanceKey>,
+    /// The drains whose connections the core wants to be reset.
+    pub(super) resets: mpsc::Receiver<DrainId>,
     pub(super) statuses: watch::Sender<DrainStatuses>,
 }
 
@@ -85,7 +85,7 @@ impl LeaverTask {
             };
             tokio::select! {
                 reset = self.resets.recv() => match reset {
-                    Some(key) => self.reset(key, &drains).await,
+                    Some(drain) => self.reset(drain, &mut drains).await,
                     None => return,
                 },
                 () = self.changed.notified() => {
@@ -149,7 +149,10 @@ impl LeaverTask {
             let link = ChannelLink { interface: key.interface, family: key.family };
             self.channel.connections(link, key.vrid.get(), connections).await;
             if one.progress.is_over(now.since(one.since)) {
-                let _ = self.mail.send(Input::ConnectionsEnded { key: *key, reset: 0 });
+                let _ = self.mail.send(Input::ConnectionsEnded {
+                    drain: DrainId { key: *key, since: one.since },
+                    reset: 0,
+                });
             }
         }
         self.publish(drains);
@@ -170,30 +173,20 @@ impl LeaverTask {
         });
     }
 
-    /// Resets what is left of an instance.
-    async fn reset(&self, key: InstanceKey, drains: &BTreeMap<InstanceKey, DrainingInstance>) {
-        let Some(addresses) = drains.get(&key).map(|one| one.addresses.clone()) else {
-            // It has begun a moment ago.
-            return self.reset_unknown(key).await;
-        };
-        self.reset_addresses(key, addresses).await;
-    }
-
-    async fn reset_unknown(&self, key: InstanceKey) {
-        let mut drains = BTreeMap::new();
-        self.look(&mut drains).await;
-        let addresses = drains.remove(&key).map(|one: DrainingInstance| one.addresses);
-        self.reset_addresses(key, addresses.unwrap_or_default()).await;
-    }
-
-    async fn reset_addresses(&self, key: InstanceKey, addresses: BTreeSet<IpAddr>) {
+    /// Resets what is left of a drain.
+    async fn reset(&self, drain: DrainId, drains: &mut BTreeMap<InstanceKey, DrainingInstance>) {
+        // The addresses may be here again meanwhile, and have new connections.
+        self.look(drains).await;
+        let DrainId { key, since } = drain;
+        let meant = drains.get(&key).filter(|one| one.since == since && one.back.is_none());
+        let Some(addresses) = meant.map(|one| one.addresses.clone()) else { return };
         let reset = in_background(move || {
             let list = connections::list(&addresses)?;
             connections::destroy(&list.sockets)?;
             Ok(list.left())
         });
         match reset.await {
-            Ok(reset) => drop(self.mail.send(Input::ConnectionsEnded { key, reset })),
+            Ok(reset) => drop(self.mail.send(Input::ConnectionsEnded { drain, reset })),
             // The core does not wait for ever.
             Err(why) => tracing::warn!("open connections cannot be reset, and will hang: {why}"),
         }

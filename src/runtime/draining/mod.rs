@@ -26,6 +26,7 @@ use self::leaver::{LeaverTask, Reconcile};
 use super::channel::ChannelHandle;
 use super::clock;
 use super::protocol_thread::mailbox::Sender;
+use crate::protocol::DrainId;
 use crate::types::InstanceKey;
 use std::io;
 use std::net::IpAddr;
@@ -95,7 +96,7 @@ impl ForwarderHandle {
 #[derive(Debug)]
 pub(crate) struct DrainOutlet {
     forwarder: ForwarderHandle,
-    resets: mpsc::Sender<InstanceKey>,
+    resets: mpsc::Sender<DrainId>,
 }
 
 impl DrainOutlet {
@@ -110,10 +111,10 @@ impl DrainOutlet {
         self.forwarder.order(ForwardOrder::TakeOver { key, epoch, relieved, asked })
     }
 
-    /// Asks for the connections of an instance to be reset. If there is no room, the core waits in
+    /// Asks for the connections that are left of a drain to be reset. If there is no room, the core waits in
     /// vain, which has a limit.
-    pub(in crate::runtime) fn reset_connections(&self, key: InstanceKey) {
-        let _ = self.resets.try_send(key);
+    pub(in crate::runtime) fn reset_connections(&self, drain: DrainId) {
+        let _ = self.resets.try_send(drain);
     }
 }
 
@@ -133,7 +134,7 @@ impl LeaverHandle {
 /// The queues of draining, before the tasks that they join are started.
 #[derive(Debug)]
 pub(crate) struct DrainQueues {
-    resets: mpsc::Receiver<InstanceKey>,
+    resets: mpsc::Receiver<DrainId>,
     statuses: watch::Sender<DrainStatuses>,
 }
 

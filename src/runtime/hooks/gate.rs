@@ -155,6 +155,8 @@ impl HookGate {
             | EventKind::DrainBegun { .. }
             | EventKind::DrainEnded { .. }
             | EventKind::DrainRefused { .. }
+            | EventKind::DrainResumed { .. }
+            | EventKind::DrainNotRenewed { .. }
             | EventKind::NobodyTookOver { .. }
             | EventKind::Demoted { .. }
             | EventKind::Promoted

@@ -16,7 +16,7 @@ use super::turn::{self, RoundResult, TurnSteps};
 use crate::agent::AgentEvent;
 use crate::kernel::keeper::KeeperCommand;
 use crate::kernel::vrrp_socket::{ReceiveReport, Remaining};
-use crate::protocol::{Effect, Input};
+use crate::protocol::{DrainId, Effect, Input};
 use crate::runtime::draining::OrderResult;
 use crate::runtime::hooks::HookGate;
 use crate::runtime::state::WriterMessage;
@@ -65,7 +65,7 @@ pub(super) trait ThreadIo {
     /// without waiting. The answer is [`ThreadRequest::Armed`].
     fn ask_to_forward(&mut self, key: InstanceKey, epoch: u64, relieved: IpAddr) -> OrderResult;
     /// Asks for connections to be reset, without waiting.
-    fn reset_connections(&mut self, key: InstanceKey);
+    fn reset_connections(&mut self, drain: DrainId);
     /// Hands a command to the address thread, without waiting.
     fn tell_keeper(&mut self, command: KeeperCommand) -> Offer<KeeperCommand>;
 }
@@ -307,7 +307,7 @@ impl<I: ThreadIo> Engine<I> {
                 let lifetime = until.since(now) + OUTLIVES;
                 self.to_keeper.push(KeeperCommand::Drain { key, epoch, lifetime });
             }
-            Effect::ResetConnections { key } => self.io.reset_connections(key),
+            Effect::ResetConnections(drain) => self.io.reset_connections(drain),
             Effect::Advertise { key, .. } => {
                 let (advertised, _) = self.runner.node().addresses(key);
                 if let Some(endpoint) = self.endpoints.of(key) {

@@ -7,6 +7,7 @@ use super::mailbox::Mailbox;
 use super::retry_queue::Offer;
 use super::sockets::KernelSockets;
 use crate::kernel::keeper::{AddressKeeper, CommandRefused, KeeperCommand};
+use crate::protocol::DrainId;
 use crate::runtime::clock;
 use crate::runtime::draining::{DrainOutlet, OrderResult};
 use crate::types::{Family, InstanceKey, InterfaceName, MonoTime};
@@ -131,8 +132,8 @@ impl ThreadIo for KernelIo {
         self.drains.take_over(key, epoch, relieved)
     }
 
-    fn reset_connections(&mut self, key: InstanceKey) {
-        self.drains.reset_connections(key);
+    fn reset_connections(&mut self, drain: DrainId) {
+        self.drains.reset_connections(drain);
     }
 
     fn tell_keeper(&mut self, command: KeeperCommand) -> Offer<KeeperCommand> {

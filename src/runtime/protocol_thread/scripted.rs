@@ -7,7 +7,7 @@ use super::retry_queue::Offer;
 use crate::kernel::announcement_socket::AnnouncementFilter;
 use crate::kernel::keeper::KeeperCommand;
 use crate::kernel::vrrp_socket::{OutgoingMessages, ReceiveReport, Remaining, Route};
-use crate::protocol::RouterSpec;
+use crate::protocol::{DrainId, RouterSpec};
 use crate::runtime::draining::OrderResult;
 use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime};
 use crate::wire::{self, Announcement, Carrier};
@@ -225,7 +225,7 @@ impl ThreadIo for ScriptedHost {
         if self.0.borrow().forwards { OrderResult::Yes } else { OrderResult::No }
     }
 
-    fn reset_connections(&mut self, _key: InstanceKey) {
+    fn reset_connections(&mut self, _drain: DrainId) {
         self.write(|| "reset connections".to_owned());
     }
 

@@ -181,20 +181,14 @@ impl AddressHolding {
         if lasts.is_zero() || !is_partner {
             self.release(out);
         } else {
-            self.drain_addresses(now, lasts, to, out);
+            self.drain_addresses(Drain::begin(now, lasts, to), out);
         }
     }
 
     /// The kernel is to serve connections on, and to tell nobody of the addresses.
-    pub(super) fn drain_addresses(
-        &mut self,
-        now: MonoTime,
-        lasts: Duration,
-        to: Option<IpAddr>,
-        out: &mut Effects,
-    ) {
+    pub(super) fn drain_addresses(&mut self, drain: Drain, out: &mut Effects) {
         self.unwatch(out);
-        self.holding = Holding::Draining(Drain::begin(now, lasts, to));
+        self.holding = Holding::Draining(drain);
         self.renew_drain(out);
     }
 

@@ -15,6 +15,7 @@
 use super::Instance;
 use crate::protocol::effect::{Effect, Effects};
 use crate::protocol::event::DrainEnd;
+use crate::protocol::input::DrainId;
 use crate::protocol::snapshot::DrainSnapshot;
 use crate::types::MonoTime;
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,25 @@ pub(in crate::protocol) struct Drain {
     since: MonoTime,
     until: MonoTime,
     to: Option<IpAddr>,
+    origin: DrainOrigin,
     phase: DrainPhase,
+}
+
+/// Which run began a drain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::protocol) enum DrainOrigin {
+    ThisRun,
+    /// Its beginning was told then.
+    EarlierRun,
+}
+
+/// What an answer of the kernel says of a drain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::protocol) enum DrainAnswer {
+    /// The drain has begun, or cannot begin.
+    First,
+    /// It had begun before: the answer is to another end.
+    Later,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +66,18 @@ enum DrainPhase {
 impl Drain {
     /// The kernel is asked to let the addresses drain. `to`: the router that has them now.
     pub(super) fn begin(now: MonoTime, lasts: Duration, to: Option<IpAddr>) -> Self {
-        Self { since: now, until: now + lasts, to, phase: DrainPhase::Beginning }
+        let (origin, phase) = (DrainOrigin::ThisRun, DrainPhase::Beginning);
+        Self { since: now, until: now + lasts, to, origin, phase }
+    }
+
+    /// The drain of an earlier run goes on until then. Since when it lasts is not known any more.
+    pub(super) fn resume(now: MonoTime, until: MonoTime) -> Self {
+        let (origin, phase) = (DrainOrigin::EarlierRun, DrainPhase::Beginning);
+        Self { since: now, until, to: None, origin, phase }
+    }
+
+    pub(in crate::protocol) const fn origin(&self) -> DrainOrigin {
+        self.origin
     }
 
     pub(in crate::protocol) const fn since(&self) -> MonoTime {
@@ -62,13 +92,15 @@ impl Drain {
         self.until
     }
 
-    /// The kernel answered. Returns whether it was waited for.
-    pub(super) fn confirm(&mut self) -> bool {
-        let awaited = self.phase == DrainPhase::Beginning;
-        if awaited {
-            self.phase = DrainPhase::Serving;
+    /// The kernel lets the addresses drain.
+    fn confirm(&mut self) -> DrainAnswer {
+        match self.phase {
+            DrainPhase::Beginning => {
+                self.phase = DrainPhase::Serving;
+                DrainAnswer::First
+            }
+            DrainPhase::Serving | DrainPhase::Resetting { .. } => DrainAnswer::Later,
         }
-        awaited
     }
 
     /// The drain lasts until then, counted from now. Returns whether the connections are still
@@ -111,7 +143,7 @@ impl Drain {
     }
 
     pub(super) fn snapshot(&self) -> DrainSnapshot {
-        let Self { since, until, to, phase } = *self;
+        let Self { since, until, to, origin: _, phase } = *self;
         DrainSnapshot { since, until, to, is_serving: phase != DrainPhase::Beginning }
     }
 }
@@ -129,21 +161,25 @@ impl Instance {
 
     /// An earlier run was draining.
     pub(in crate::protocol) fn resume_drain(&mut self, now: MonoTime, until: MonoTime, out: &mut Effects) {
-        self.addresses.drain_addresses(now, until.since(now), None, out);
+        self.addresses.drain_addresses(Drain::resume(now, until), out);
     }
 
     /// The kernel lets the addresses drain. Returns the drain if that was waited for.
     pub(in crate::protocol) fn on_draining(&mut self) -> Option<&Drain> {
-        let awaited = self.addresses.drain_mut().is_some_and(Drain::confirm);
-        self.drain().filter(|_| awaited)
+        let answer = self.addresses.drain_mut().map(Drain::confirm);
+        self.drain().filter(|_| answer == Some(DrainAnswer::First))
     }
 
-    /// The kernel does not let the addresses drain, and may hold them: they are released. Returns
-    /// whether they were to drain.
-    pub(in crate::protocol) fn refuse_drain(&mut self, out: &mut Effects) -> bool {
-        let drains = self.drain().is_some();
-        self.release_drained(out);
-        drains
+    /// The kernel does not let the addresses drain. If it never did, they are released. If it is only
+    /// another end that the kernel refuses, the connections are served on. `None`: nothing drains.
+    pub(in crate::protocol) fn refuse_drain(&mut self, out: &mut Effects) -> Option<DrainAnswer> {
+        match self.drain()?.phase {
+            DrainPhase::Beginning => {
+                self.release_drained(out);
+                Some(DrainAnswer::First)
+            }
+            DrainPhase::Serving | DrainPhase::Resetting { .. } => Some(DrainAnswer::Later),
+        }
     }
 
     /// The drain that is under way ends at `until`, or now.
@@ -158,8 +194,11 @@ impl Instance {
 
     /// The connections that are left are reset, and then the addresses go.
     pub(in crate::protocol) fn reset_drain(&mut self, now: MonoTime, why: DrainEnd, out: &mut Effects) {
-        if self.addresses.drain_mut().is_some_and(|drain| drain.reset(now, why)) {
-            out.push(Effect::ResetConnections { key: self.key });
+        let key = self.key;
+        if let Some(drain) = self.addresses.drain_mut()
+            && drain.reset(now, why)
+        {
+            out.push(Effect::ResetConnections(DrainId { key, since: drain.since() }));
         }
     }
 

@@ -9,8 +9,8 @@
 use super::{Presence, Router};
 use crate::protocol::effect::Effects;
 use crate::protocol::event::{DrainEnd, EventKind, HandoverCause};
-use crate::protocol::input::DrainResult;
-use crate::protocol::instance::{Instance, Successor};
+use crate::protocol::input::{DrainId, DrainResult};
+use crate::protocol::instance::{DrainAnswer, DrainOrigin, Instance, Successor};
 use crate::types::{InstanceKey, MonoTime};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -77,10 +77,15 @@ impl Router {
         let event = match outcome {
             Ok(()) => instance.on_draining().map(|drain| {
                 let (to, lasts) = (drain.to(), drain.until().since(now));
-                EventKind::DrainBegun { to, lasts }
+                match drain.origin() {
+                    DrainOrigin::ThisRun => EventKind::DrainBegun { to, lasts },
+                    DrainOrigin::EarlierRun => EventKind::DrainResumed { lasts },
+                }
             }),
-            // The kernel holds the addresses again.
-            Err(why) => instance.refuse_drain(out).then_some(EventKind::DrainRefused { why }),
+            Err(why) => instance.refuse_drain(out).map(|answer| match answer {
+                DrainAnswer::First => EventKind::DrainRefused { why },
+                DrainAnswer::Later => EventKind::DrainNotRenewed { why },
+            }),
         };
         if let Some(event) = event {
             self.report(Some(key), event, out);
@@ -103,10 +108,10 @@ impl Router {
     pub(in crate::protocol) fn on_forwarding_lost(
         &mut self,
         now: MonoTime,
-        key: InstanceKey,
+        drain: DrainId,
         out: &mut Effects,
     ) {
-        if let Some(instance) = self.instance_mut(key) {
+        if let Some(instance) = self.draining_mut(drain) {
             instance.reset_drain(now, DrainEnd::ForwardingLost, out);
         }
     }
@@ -115,11 +120,20 @@ impl Router {
     pub(in crate::protocol) fn on_connections_ended(
         &mut self,
         now: MonoTime,
-        key: InstanceKey,
+        drain: DrainId,
         reset: usize,
         out: &mut Effects,
     ) {
-        self.finish_drain(now, key, Some(reset), out);
+        if self.draining_mut(drain).is_some() {
+            self.finish_drain(now, drain.key, Some(reset), out);
+        }
+    }
+
+    /// The instance of a drain, unless that is over.
+    fn draining_mut(&mut self, drain: DrainId) -> Option<&mut Instance> {
+        let DrainId { key, since } = drain;
+        let is_meant = |instance: &&mut Instance| instance.drain().is_some_and(|now| now.since() == since);
+        self.instance_mut(key).filter(is_meant)
     }
 
     /// The time of a drain is up, or our patience with the kernel is.

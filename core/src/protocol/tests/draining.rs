@@ -64,8 +64,18 @@ impl Rig {
         self.instance(0).draining
     }
 
+    /// The drain that is under way.
+    fn drain_id(&self) -> DrainId {
+        DrainId { key: key(), since: self.draining().expect("it drains").since }
+    }
+
+    /// No connection is left; so many were reset.
+    fn end_connections(&mut self, reset: usize) {
+        self.feed(Input::ConnectionsEnded { drain: self.drain_id(), reset });
+    }
+
     fn asks_for_reset(&self) -> bool {
-        self.out.iter().any(|effect| matches!(effect, Effect::ResetConnections { .. }))
+        self.out.iter().any(|effect| matches!(effect, Effect::ResetConnections(..)))
     }
 
     /// How the drain ended, and how many connections were reset.
@@ -89,7 +99,7 @@ fn a_planned_hand_over_keeps_connections_until_the_last_has_ended() {
     rig.out.clear();
     rig.run_beside_peer(Duration::from_secs(60));
     assert!(!rig.released());
-    rig.feed(Input::ConnectionsEnded { key: key(), reset: 0 });
+    rig.end_connections(0);
     assert!(rig.released());
     assert!(!rig.asks_for_reset(), "nothing is left to reset");
     assert_eq!(rig.drain_end(), Some((DrainEnd::Free, Some(0))));
@@ -106,7 +116,7 @@ fn what_is_left_at_the_deadline_is_reset_before_the_addresses_go() {
     assert!(!rig.asks_for_reset());
     rig.run(ms(1));
     assert!(rig.asks_for_reset() && !rig.released(), "{:?}", rig.out);
-    rig.feed(Input::ConnectionsEnded { key: key(), reset: 3 });
+    rig.end_connections(3);
     assert!(rig.released());
     assert_eq!(rig.drain_end(), Some((DrainEnd::Deadline, Some(3))));
 }
@@ -116,11 +126,31 @@ fn a_kernel_that_does_not_answer_cannot_keep_the_addresses() {
     let mut rig = active(draining_spec());
     rig.drain_to_peer(Some(Duration::from_secs(1)));
     rig.out.clear();
+    let drain = rig.drain_id();
     rig.run_beside_peer(Duration::from_secs(14));
     assert!(rig.asks_for_reset() && rig.released());
     assert_eq!(rig.drain_end(), Some((DrainEnd::Deadline, None)), "the number is not known");
-    rig.feed(Input::ConnectionsEnded { key: key(), reset: 3 });
+    rig.feed(Input::ConnectionsEnded { drain, reset: 3 });
     assert_eq!(rig.draining(), None, "an answer that is late means nothing");
+}
+
+#[test]
+fn what_is_said_of_an_earlier_drain_does_not_end_the_next_one() {
+    let mut rig = active(draining_spec());
+    rig.drain_to_peer(None);
+    let earlier = rig.drain_id();
+    rig.promote();
+    rig.feed(Input::ConnectionsEnded { drain: earlier, reset: 0 });
+    rig.run_beside_peer(ms(1));
+    rig.run(Duration::from_secs(5));
+    assert_eq!(rig.state(), StateName::Active, "the other one is gone");
+    rig.out.clear();
+    rig.drain_to_peer(None);
+    rig.out.clear();
+    rig.feed(Input::ConnectionsEnded { drain: earlier, reset: 3 });
+    rig.feed(Input::ForwardingLost(earlier));
+    assert!(!rig.released() && !rig.asks_for_reset(), "{:?}", rig.out);
+    assert!(rig.draining().is_some());
 }
 
 #[test]
@@ -250,7 +280,7 @@ fn another_demotion_changes_the_deadline_and_a_promotion_leaves_it() {
     rig.out.clear();
     rig.demote_draining(Some(Duration::ZERO));
     assert!(rig.asks_for_reset());
-    rig.feed(Input::ConnectionsEnded { key: key(), reset: 2 });
+    rig.end_connections(2);
     assert!(rig.released());
 }
 
@@ -259,9 +289,9 @@ fn connections_are_reset_if_nobody_forwards() {
     let mut rig = active(draining_spec());
     rig.drain_to_peer(None);
     rig.out.clear();
-    rig.feed(Input::ForwardingLost { key: key() });
+    rig.feed(Input::ForwardingLost(rig.drain_id()));
     assert!(rig.asks_for_reset() && !rig.released());
-    rig.feed(Input::ConnectionsEnded { key: key(), reset: 1 });
+    rig.end_connections(1);
     assert_eq!(rig.drain_end(), Some((DrainEnd::ForwardingLost, Some(1))));
 }
 
@@ -271,10 +301,26 @@ fn a_drain_that_the_kernel_refuses_ends_at_once() {
     rig.demote_draining(None);
     rig.hand_over_to(PEER);
     rig.answer_drain(Err("ARP cannot be guarded".to_owned()));
-    assert!(rig.released(), "the kernel holds them again until it is told");
+    assert!(rig.released(), "whatever the kernel has done with them");
     assert_eq!(rig.draining(), None);
     let refused = EventKind::DrainRefused { why: "ARP cannot be guarded".to_owned() };
     assert!(rig.events().contains(&refused));
+}
+
+#[test]
+fn a_drain_goes_on_although_the_kernel_refuses_another_end() {
+    let mut rig = active(draining_spec());
+    rig.drain_to_peer(None);
+    rig.out.clear();
+    rig.demote_draining(Some(ms(300_000)));
+    rig.answer_drain(Err("no memory".to_owned()));
+    assert!(!rig.released() && !rig.asks_for_reset(), "the address thread tries again: {:?}", rig.out);
+    assert!(rig.draining().is_some());
+    let refused = EventKind::DrainNotRenewed { why: "no memory".to_owned() };
+    assert_eq!(rig.events().last(), Some(&refused));
+    rig.out.clear();
+    rig.run_beside_peer(Duration::from_secs(300));
+    assert!(rig.asks_for_reset() && !rig.released());
 }
 
 #[test]
@@ -302,9 +348,13 @@ fn a_stop_leaves_a_drain_to_the_next_run_which_goes_on_with_it() {
     next.feed(Input::DrainOfEarlierRun { key: key(), until });
     next.feed(Input::Configure(vec![draining_spec()]));
     next.answer_drain(Ok(()));
+    let told = next.events().into_iter().any(|kind| matches!(kind, EventKind::DrainBegun { .. }));
+    assert!(!told, "the beginning was told by the earlier run");
+    let lasts = until.since(next.now);
+    assert!(next.events().contains(&EventKind::DrainResumed { lasts }), "{:?}", next.events());
     assert_eq!(next.state(), StateName::Initialize, "it is demoted");
     assert_eq!(next.draining().unwrap().until, until);
-    next.feed(Input::ConnectionsEnded { key: key(), reset: 0 });
+    next.end_connections(0);
     assert!(next.released());
 }
 
@@ -315,7 +365,7 @@ fn a_router_that_leaves_the_configuration_resets_and_is_gone() {
     rig.out.clear();
     rig.feed(Input::Configure(Vec::new()));
     assert!(rig.asks_for_reset() && !rig.released());
-    rig.feed(Input::ConnectionsEnded { key: key(), reset: 4 });
+    rig.end_connections(4);
     assert!(rig.released());
     assert!(rig.node.snapshot(rig.now).routers.is_empty());
 }

@@ -279,7 +279,7 @@ impl Rig {
                 Effect::HoldAddresses { .. } => Some("hold".into()),
                 Effect::ReleaseAddresses { .. } => Some("release".into()),
                 Effect::DrainAddresses { .. } => Some("drain".into()),
-                Effect::ResetConnections { .. } => Some("reset connections".into()),
+                Effect::ResetConnections(..) => Some("reset connections".into()),
                 Effect::Advertise { priority, interval, .. } => {
                     Some(format!("say {priority}/{}cs", interval.centiseconds()))
                 }

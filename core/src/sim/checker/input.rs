@@ -184,7 +184,7 @@ impl Checker {
                     }
                 }
                 Effect::Answer { .. }
-                | Effect::ResetConnections { .. }
+                | Effect::ResetConnections(..)
                 | Effect::Announce { .. }
                 | Effect::WatchAnnouncements { .. }
                 | Effect::IgnoreAnnouncements { .. }

@@ -111,7 +111,7 @@ impl Reference {
                     }
                 }
                 Effect::Advertise { .. }
-                | Effect::ResetConnections { .. }
+                | Effect::ResetConnections(..)
                 | Effect::WatchAnnouncements { .. }
                 | Effect::IgnoreAnnouncements { .. }
                 | Effect::Report(_)
@@ -233,7 +233,7 @@ impl Reference {
             Input::AddressesDraining(_)
             | Input::DrainPartners(_)
             | Input::ConnectionsEnded { .. }
-            | Input::ForwardingLost { .. } => {}
+            | Input::ForwardingLost(..) => {}
             Input::DrainOfEarlierRun { key, .. } => drop(self.draining.insert(*key)),
             Input::AddressesNotRestored { key, why } => self.with(*key, turn, |router, turn| {
                 if router.is_active() { router.refuse(why.clone(), turn) } else { Next::Nothing }
@@ -456,7 +456,7 @@ fn compare_effects(
             draining.remove(key);
             true
         }
-        Effect::ResetConnections { .. }
+        Effect::ResetConnections(..)
         | Effect::Advertise { .. }
         | Effect::Announce { .. }
         | Effect::WatchAnnouncements { .. }

@@ -37,7 +37,7 @@ pub(super) fn expected(effect: &Effect) -> Option<(InstanceKey, Expected)> {
         Effect::Announce { key, .. } => Some((*key, Expected::Announce)),
         Effect::WatchAnnouncements { key } => Some((*key, Expected::Watch)),
         Effect::IgnoreAnnouncements { key } => Some((*key, Expected::Ignore)),
-        Effect::ResetConnections { .. }
+        Effect::ResetConnections(..)
         | Effect::Report(_)
         | Effect::Answer { .. }
         | Effect::SaveDemotion { .. }
