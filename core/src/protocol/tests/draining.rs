@@ -60,6 +60,12 @@ impl Rig {
         }
     }
 
+    /// The other router announces the addresses, and hosts obey.
+    fn switch_hosts(&mut self) {
+        self.hear_announced(Family::Ipv4);
+        self.run(ms(20));
+    }
+
     fn draining(&self) -> Option<DrainSnapshot> {
         self.instance(0).draining
     }
@@ -190,8 +196,7 @@ fn a_fault_does_not_drain() {
     rig.feed(Input::CheckResult(check, CheckResult::Failing));
     rig.run(ms(12));
     rig.hear(advert(PEER, 50));
-    rig.hear_announced(Family::Ipv4);
-    rig.run(ms(20));
+    rig.switch_hosts();
     assert!(rig.released(), "the service here is bad");
     assert_eq!(rig.draining(), None);
 }
@@ -217,8 +222,7 @@ fn a_router_that_yields_and_is_not_wanted_any_more_does_not_drain() {
     rig.hear(advert(PEER, 200));
     assert_eq!(rig.state(), StateName::Backup);
     rig.feed(Input::Configure(Vec::new()));
-    rig.hear_announced(Family::Ipv4);
-    rig.run(ms(20));
+    rig.switch_hosts();
     assert!(rig.released(), "a router that replaces it would wait");
     assert!(rig.node.snapshot(rig.now).routers.is_empty());
 
@@ -226,8 +230,7 @@ fn a_router_that_yields_and_is_not_wanted_any_more_does_not_drain() {
     rig.hear(advert(PEER, 200));
     rig.feed(Input::Configure(Vec::new()));
     rig.feed(Input::Configure(vec![draining_spec()]));
-    rig.hear_announced(Family::Ipv4);
-    rig.run(ms(20));
+    rig.switch_hosts();
     assert!(rig.draining().is_some() && !rig.released(), "it is wanted again");
 }
 
@@ -238,8 +241,7 @@ fn a_second_demotion_without_a_time_leaves_the_time_of_the_first() {
     rig.demote_draining(None);
     rig.run(ms(12));
     rig.hear(advert(PEER, 50));
-    rig.hear_announced(Family::Ipv4);
-    rig.run(ms(20));
+    rig.switch_hosts();
     assert_eq!(rig.outcomes().len(), 2, "both are answered");
     let drain = rig.draining().unwrap();
     assert_eq!(drain.until.since(drain.since), ms(5000));
@@ -251,8 +253,7 @@ fn a_router_that_yields_drains_when_hosts_have_switched() {
     rig.hear(advert(PEER, 200));
     assert_eq!(rig.state(), StateName::Backup);
     assert_eq!(rig.draining(), None, "hosts still send to us");
-    rig.hear_announced(Family::Ipv4);
-    rig.run(ms(20));
+    rig.switch_hosts();
     rig.answer_drain(Ok(()));
     assert!(rig.draining().is_some() && !rig.released());
     rig.out.clear();
