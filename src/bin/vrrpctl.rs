@@ -16,7 +16,9 @@ use vrrpd::control::client::{
     Selection,
 };
 use vrrpd::control::health::{HEALTH_UNKNOWN, NodeHealth};
-use vrrpd::control::message::{DemoteDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, StatusDoc, VERSION};
+use vrrpd::control::message::{
+    DemoteDoc, DemoteResultDoc, ErrorDetailDoc, ErrorDoc, EventsDoc, StatusDoc, VERSION,
+};
 use vrrpd::control::render::{self, Width, terminal};
 use vrrpd::control::wait::{Waited, is_active, state_line};
 use vrrpd::runtime::candidate::{self, Candidate, LoadPurpose};
@@ -73,7 +75,9 @@ fn run(cli: &Cli, output: OutputFormat) -> Result<ExitCode, CommandFailure> {
             warn(document.warning.as_deref());
             output.print(&document, render::demote)?;
             let exit = outcome(&document);
-            if *no_wait || !matches!(exit, Exit::Done) {
+            // What has just been handed over says whether it drains; another router may do so already.
+            let may_drain = |one: &DemoteResultDoc| one.outcome != "handed_over" || one.kept_ms.is_some();
+            if *no_wait || !matches!(exit, Exit::Done) || !document.results.iter().any(may_drain) {
                 return Ok(exit.into());
             }
             Ok(drains_end(connect()?, which, begun, output)?.into())

@@ -193,12 +193,12 @@ pub(super) fn demote_result(
     let instance = before.and_then(|router| router.instances.iter().find(|m| m.key.family == result.family));
     let last_heard = instance.and_then(|instance| instance.peers.first());
     let replaced = before.and_then(|router| router.demoted.as_ref());
-    let (taken_over_by, handover, waited) = match result.outcome {
-        DemoteOutcome::HandedOver { to, after } => (Some(to), Some(after), None),
-        DemoteOutcome::WasBackup | DemoteOutcome::AlreadyDemoted => (None, None, None),
+    let (taken_over_by, handover, waited, kept) = match result.outcome {
+        DemoteOutcome::HandedOver { to, after, kept } => (Some(to), Some(after), None, kept),
+        DemoteOutcome::WasBackup | DemoteOutcome::AlreadyDemoted => (None, None, None, None),
         DemoteOutcome::Refused { after }
         | DemoteOutcome::LastResort { after }
-        | DemoteOutcome::Forced { after } => (None, None, Some(after)),
+        | DemoteOutcome::Forced { after } => (None, None, Some(after), None),
     };
     DemoteResultDoc {
         name: result.name.to_string().into(),
@@ -209,6 +209,7 @@ pub(super) fn demote_result(
         taken_over_by_node: taken_over_by.and_then(|taker| published.name_of(taker)),
         handover_ms: handover.map(millis),
         waited_ms: waited.map(millis),
+        kept_ms: kept.map(millis),
         replaced: replaced.map(demoted),
         last_heard: last_heard.map(|peer| LastHeardDoc {
             address: peer.address,

@@ -560,6 +560,10 @@ pub struct DemoteResultDoc {
     /// How long this node waited for another router without success; null unless `refused`,
     /// `last_resort` or `forced`.
     pub waited_ms: Option<f64>,
+    /// How long open connections are kept here at most; null: they are not kept, or the outcome is not
+    /// `handed_over`.
+    #[serde(default)]
+    pub kept_ms: Option<f64>,
     /// The demotion that this one replaced; null: there was none.
     pub replaced: Option<DemotedDoc>,
     /// The other router that was heard last before the command; null: none was heard.

@@ -179,7 +179,14 @@ fn demoted(families: &[DemoteResultDoc], document: &DemoteDoc) -> String {
                 // The addresses are in parentheses already.
                 Takers::Named(takers) => format!("{takers}, after {after}"),
             };
-            format!("now served by {takers}. This node holds none of its addresses and stays out {end}.")
+            let here = match families.iter().filter_map(|family| family.kept_ms).reduce(f64::max) {
+                Some(kept) => {
+                    let kept = span(millis(kept));
+                    format!("serves the connections that are open, for {kept} at most,")
+                }
+                None => "holds none of its addresses".to_owned(),
+            };
+            format!("now served by {takers}. This node {here} and stays out {end}.")
         }
         "was_backup" if demotion.last_resort => {
             format!("was not Active here; from now on it serves here only if nobody else does, {end}.")

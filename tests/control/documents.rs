@@ -72,6 +72,7 @@ fn demote(outcomes: &[(&str, &str, &str)]) -> DemoteDoc {
         }),
         taken_over_by_node: None,
         handover_ms: (*outcome == "handed_over").then_some(18.3),
+        kept_ms: None,
         waited_ms: matches!(*outcome, "refused" | "forced" | "last_resort").then_some(1609.0),
         replaced: None,
         last_heard: (*name != "alone").then(|| LastHeardDoc {
@@ -90,6 +91,15 @@ fn demote(outcomes: &[(&str, &str, &str)]) -> DemoteDoc {
         warning: None,
         results: outcomes.iter().map(result).collect(),
     }
+}
+
+#[test]
+fn a_demotion_says_that_open_connections_are_kept() {
+    let mut document = demote(&[("both", "ipv4", "handed_over"), ("both", "ipv6", "handed_over")]);
+    for (result, kept) in document.results.iter_mut().zip([599_800.0, 600_000.0]) {
+        result.kept_ms = Some(kept);
+    }
+    insta::assert_snapshot!(render::demote(&document));
 }
 
 /// The same document from a daemon that knows the names of the other nodes.

@@ -458,11 +458,13 @@ impl Agent {
 fn outcome(router: &RouterName, instance: &InstanceSnapshot, force: Force) -> DemoteOutcome {
     let after = Duration::from_millis(1609);
     match (router.as_str(), instance.key.family, force) {
-        ("moodle-a", Family::Ipv4, _) => {
-            DemoteOutcome::HandedOver { to: ip("192.0.2.11"), after: Duration::from_micros(17_250) }
-        }
+        ("moodle-a", Family::Ipv4, _) => DemoteOutcome::HandedOver {
+            to: ip("192.0.2.11"),
+            after: Duration::from_micros(17_250),
+            kept: None,
+        },
         ("moodle-a", Family::Ipv6, _) => {
-            DemoteOutcome::HandedOver { to: ip("fe80::11"), after: Duration::from_micros(18_300) }
+            DemoteOutcome::HandedOver { to: ip("fe80::11"), after: Duration::from_micros(18_300), kept: None }
         }
         ("lonely", _, Force::No) => DemoteOutcome::Refused { after },
         ("lonely", _, Force::Yes) => DemoteOutcome::Forced { after },

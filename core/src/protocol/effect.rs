@@ -139,6 +139,8 @@ pub enum DemoteOutcome {
         to: IpAddr,
         /// Time from the command to the successor's first advertisement.
         after: Duration,
+        /// How long open connections are kept here at most; `None`: they are not kept.
+        kept: Option<Duration>,
     },
     /// This family did not hold the addresses.
     WasBackup,

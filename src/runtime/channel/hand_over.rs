@@ -67,7 +67,7 @@ fn answer(results: &[InstanceResult], afterwards: Afterwards) -> TakeAnswer {
     }
     for InstanceResult { outcome, .. } in results {
         match outcome {
-            DemoteOutcome::HandedOver { to: _, after } => longest = longest.max(*after),
+            DemoteOutcome::HandedOver { to: _, after, kept: _ } => longest = longest.max(*after),
             DemoteOutcome::WasBackup | DemoteOutcome::AlreadyDemoted => {}
             DemoteOutcome::Refused { after }
             | DemoteOutcome::LastResort { after }
@@ -142,7 +142,11 @@ mod tests {
     }
 
     fn done() -> DemoteOutcome {
-        DemoteOutcome::HandedOver { to: "192.0.2.11".parse().unwrap(), after: Duration::from_millis(12) }
+        DemoteOutcome::HandedOver {
+            to: "192.0.2.11".parse().unwrap(),
+            after: Duration::from_millis(12),
+            kept: None,
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{FollowUp, Router};
 use crate::protocol::effect::{Answer, DemoteOutcome, Effect, Effects, InstanceResult};
 use crate::protocol::event::{Cause, EventKind, HandoverCause};
 use crate::protocol::input::{CommandId, Demotion, Force, LastResort};
-use crate::protocol::instance::Successor;
+use crate::protocol::instance::{Instance, Successor};
 use crate::types::{Family, MonoTime};
 use std::time::Duration;
 
@@ -130,7 +130,10 @@ impl Router {
             None => nobody,
             Some(successors) => {
                 let successor = successors.iter().find(|one| Family::of(one.address) == family);
-                successor.map_or(DemoteOutcome::WasBackup, |to| handed_over(*to, after))
+                let instance = self.instances.iter().find(|instance| instance.key().family == family);
+                let kept = instance.and_then(Instance::drain).map(|drain| drain.until().since(now));
+                let handed_over = |to: &Successor| DemoteOutcome::HandedOver { to: to.address, after, kept };
+                successor.map_or(DemoteOutcome::WasBackup, handed_over)
             }
         };
         self.answer_demote(&commands, outcome, out);
@@ -161,8 +164,4 @@ impl Router {
             out.push(Effect::Answer { id: *id, answer: Answer::Demoted(results.collect()) });
         }
     }
-}
-
-const fn handed_over(to: Successor, after: Duration) -> DemoteOutcome {
-    DemoteOutcome::HandedOver { to: to.address, after }
 }

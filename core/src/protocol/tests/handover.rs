@@ -22,7 +22,7 @@ fn a_demotion_shortens_resigns_and_holds_until_another_router_is_heard() {
     rig.run(ms(1));
     assert_eq!(rig.state(), StateName::Initialize);
     assert!(rig.released());
-    let [DemoteOutcome::HandedOver { to, after }] = rig.outcomes()[..] else {
+    let [DemoteOutcome::HandedOver { to, after, kept: None }] = rig.outcomes()[..] else {
         panic!("{:?}", rig.outcomes())
     };
     assert_eq!((to.to_string().as_str(), after), (SUCCESSOR, ms(15)));
