@@ -51,15 +51,17 @@ enum Scenario {
     Draining,
     NotDraining,
     Keepalived,
+    Frr,
     ThreeNodes,
     BehindRouter,
     Strict,
 }
 
-const SCENARIOS: [Scenario; 6] = [
+const SCENARIOS: [Scenario; 7] = [
     Scenario::Draining,
     Scenario::NotDraining,
     Scenario::Keepalived,
+    Scenario::Frr,
     Scenario::ThreeNodes,
     Scenario::BehindRouter,
     Scenario::Strict,
@@ -116,6 +118,7 @@ impl Scenario {
             Self::Draining => "vrrpd with draining",
             Self::NotDraining => "vrrpd without (drain 0s)",
             Self::Keepalived => "keepalived",
+            Self::Frr => "FRR",
             Self::ThreeNodes => "draining, three nodes in turn",
             Self::BehindRouter => "draining, the client is behind a router",
             Self::Strict => "draining, strict rp_filter, invalid is dropped",
@@ -127,7 +130,7 @@ impl Scenario {
             Self::Draining | Self::ThreeNodes | Self::BehindRouter | Self::Strict => {
                 Expectation::NothingIsCut
             }
-            Self::NotDraining | Self::Keepalived => Expectation::ConnectionsAreCut,
+            Self::NotDraining | Self::Keepalived | Self::Frr => Expectation::ConnectionsAreCut,
         }
     }
 
@@ -137,6 +140,7 @@ impl Scenario {
             Self::Draining => Cluster::start(&pair, "60s").measure(moves, rate),
             Self::NotDraining => Cluster::start(&pair, OFF).measure(moves, rate),
             Self::Keepalived => RivalPair::start(Kind::Keepalived).measure(moves, rate),
+            Self::Frr => RivalPair::start(Kind::Frr).measure(moves, rate),
             Self::ThreeNodes => Cluster::start(&["fe0", "fe1", "fe2"], "60s").measure(moves, rate),
             Self::BehindRouter => {
                 let lab = lab(&["fe0", "fe1", "router"]);
