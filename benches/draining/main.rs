@@ -12,8 +12,8 @@
 //! What became of the connections of each kind is on the standard error. *Hand-over* is what
 //! `vrrpctl demote` reports.
 //!
-//! The last measurement is another one: 20,000 connections that say nothing during a move, and one octet
-//! each after it.
+//! Two more measurements follow: 20,000 connections that say nothing during a move, and one octet each
+//! after it; and what the rules and the lists cost.
 //!
 //! A row with draining in which something is lost or cut is a failure. So is one without draining in
 //! which nothing is cut, because then the bench would not notice.
@@ -27,6 +27,7 @@ mod measure;
 mod support;
 
 mod cluster;
+mod costs;
 mod crowd;
 mod frontend;
 mod idle;
@@ -68,6 +69,7 @@ const SCENARIOS: [Scenario; 7] = [
 ];
 
 const IDLE_ROW: &str = "idle connections";
+const COSTS_ROW: &str = "costs of rules and lists";
 
 fn main() -> ExitCode {
     if crowd::runs_as_part() {
@@ -93,8 +95,12 @@ fn main() -> ExitCode {
             });
         }
     }
-    if request.wants(IDLE_ROW) {
-        note(&mut failures, IDLE_ROW, idle::measure_idle);
+    for (label, measure) in
+        [(IDLE_ROW, idle::measure_idle as fn() -> Vec<String>), (COSTS_ROW, costs::measure_costs)]
+    {
+        if request.wants(label) {
+            note(&mut failures, label, measure);
+        }
     }
     println!("\nLoad of this machine: {}.", machine::load());
     if failures.is_empty() {
