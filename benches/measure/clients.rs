@@ -32,25 +32,27 @@ impl BusyService {
     pub(crate) fn start(node: &Node, number: u8) -> Self {
         let node = node.clone();
         let worker = Worker::start(move |stop| {
-            node.ns.enter(|| until_stopped(stop, serve(number)));
+            node.ns.enter(|| until_stopped(stop, serve(PORT, number)));
         });
         Self { _worker: worker }
     }
 }
 
-async fn serve(number: u8) {
-    let listener = listener().expect("the port of the service");
+/// Answers each octet of each connection to a port with the number of the node.
+pub(crate) async fn serve(port: u16, number: u8) {
+    let listener = listener(port).expect("the port of the service");
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
         tokio::spawn(answer(stream, number));
     }
 }
 
-fn listener() -> io::Result<TcpListener> {
+/// Listens on a port, for both families and every address.
+pub(crate) fn listener(port: u16) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_only_v6(false)?;
     socket.set_reuse_address(true)?;
-    socket.bind(&SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), PORT).into())?;
+    socket.bind(&SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port).into())?;
     socket.listen(4096)?;
     socket.set_nonblocking(true)?;
     TcpListener::from_std(socket.into())
@@ -66,7 +68,7 @@ async fn answer(mut stream: TcpStream, number: u8) {
 }
 
 /// Runs a task until the thread is told to stop.
-fn until_stopped(stop: &AtomicBool, work: impl Future<Output = ()>) {
+pub(crate) fn until_stopped(stop: &AtomicBool, work: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let stopped = async {
         let mut looks = interval(ms(20));
@@ -94,6 +96,8 @@ pub(crate) struct BusyClient {
 pub(crate) struct LostRequest {
     pub(crate) began: Instant,
     pub(crate) ended: Instant,
+    /// The client's port, if there was a connection.
+    pub(crate) port: Option<u16>,
     pub(crate) why: String,
 }
 
@@ -149,7 +153,8 @@ async fn send(server: SocketAddr, rate: u32, log: &Arc<Mutex<RequestLog>>) {
         let log = Arc::clone(log);
         tokio::spawn(async move {
             let began = Instant::now();
-            let result = timeout(PATIENCE, ask(server)).await;
+            let mut port = None;
+            let result = timeout(PATIENCE, ask(server, &mut port)).await;
             let took = began.elapsed().saturating_sub(OPEN_FOR);
             let mut log = log.lock().unwrap();
             log.under_way -= 1;
@@ -162,13 +167,14 @@ async fn send(server: SocketAddr, rate: u32, log: &Arc<Mutex<RequestLog>>) {
                 Ok(Err(error)) => error.kind().to_string(),
                 Err(_patience) => "hung".to_owned(),
             };
-            log.lost.push(LostRequest { began, ended: Instant::now(), why });
+            log.lost.push(LostRequest { began, ended: Instant::now(), port, why });
         });
     }
 }
 
-async fn ask(server: SocketAddr) -> io::Result<()> {
+async fn ask(server: SocketAddr, port: &mut Option<u16>) -> io::Result<()> {
     let mut stream = TcpStream::connect(server).await?;
+    *port = Some(stream.local_addr()?.port());
     sleep(OPEN_FOR).await;
     stream.write_all(b"x").await?;
     match stream.read(&mut [0]).await? {

@@ -3,8 +3,9 @@
 //! fails.
 
 use super::lab::Node;
-use super::process::Process;
+use super::process::{Process, finish};
 use nix::unistd::Pid;
+use serde_json::Value;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,7 +28,7 @@ pub(crate) enum PeerPreempt {
 }
 
 impl PeerRouter {
-    /// VRID 51, preempting, with addresses of one family.
+    /// VRID 51, preempting. Only FRR can have addresses of both families here.
     pub(crate) fn new(priority: u8, interval_ms: u32, addresses: &[&'static str]) -> Self {
         Self { vrid: 51, priority, interval_ms, preempt: PeerPreempt::Yes, addresses: addresses.to_vec() }
     }
@@ -36,8 +37,9 @@ impl PeerRouter {
         Self { preempt: PeerPreempt::No, ..self }
     }
 
-    fn is_ipv6(&self) -> bool {
-        self.addresses[0].contains(':')
+    /// The addresses of one family.
+    fn of_family(&self, is_wanted: fn(&str) -> bool) -> impl Iterator<Item = &'static str> {
+        self.addresses.iter().copied().filter(move |address| is_wanted(address))
     }
 }
 
@@ -77,38 +79,65 @@ fn keepalived_config(router: &PeerRouter) -> String {
     text
 }
 
-/// FRR's zebra and vrrpd, with the macvlan that vrrpd expects to find.
+/// FRR's zebra and vrrpd, with the macvlans that vrrpd expects to find.
 pub(crate) struct Frr {
     vrrpd: Process,
-    /// Declared after vrrpd, so that it ends later, and vrrpd can still set the macvlan down.
+    /// Declared after vrrpd, so that it ends later, and vrrpd can still set the macvlans down.
     zebra: Process,
 }
 
 impl Frr {
+    /// The names of the macvlans for IPv4 and for IPv6.
+    pub(crate) const INTERFACES: [&str; 2] = ["vrrp4", "vrrp6"];
+
     pub(crate) fn start(node: &Node, router: &PeerRouter) -> Self {
         let dir = &frr_directory(node);
         // Otherwise eth0 answers ARP for what is configured on the macvlan, on a Backup too.
         node.ns.sysctl("ipv4/conf/all/arp_ignore", "1");
-        macvlan(node, router);
+        macvlans(node, router);
         let zebra_config = dir.join("zebra.conf");
         std::fs::write(&zebra_config, "hostname peer\n").expect("writing zebra.conf");
-        let vrrpd_config = dir.join("vrrpd.conf");
-        std::fs::write(&vrrpd_config, frr_config(router)).expect("writing vrrpd.conf");
+        std::fs::write(dir.join("vrrpd.conf"), frr_config(router)).expect("writing vrrpd.conf");
         let zebra = node.spawn("zebra", &mut frr_command("zebra", dir, &zebra_config));
         super::wait_for(super::SOON, "zebra listens", || dir.join("zserv.api").exists());
-        let vrrpd = node.spawn("frr-vrrpd", &mut frr_command("vrrpd", dir, &vrrpd_config));
-        Self { vrrpd, zebra }
+        Self { vrrpd: start_frr_router(node, dir), zebra }
     }
 
     pub(crate) fn vrrpd_pid(&self) -> Pid {
         self.vrrpd.pid()
     }
 
+    /// Whether it is Active for each family that it has addresses of.
+    pub(crate) fn is_active(&self, node: &Node) -> bool {
+        let mut command = Command::new("vtysh");
+        command.arg("--vty_socket").arg(node.dir().join("frr")).args(["-d", "vrrpd", "-c", "show vrrp json"]);
+        // Until vrrpd listens, there is no answer.
+        let (_, said, _) = finish(&node.ns, super::SOON, &mut command);
+        let said: Value = serde_json::from_str(&said).unwrap_or_default();
+        let families = ["v4", "v6"].iter().map(|family| &said[0][family]);
+        let mut serving = families.filter(|family| family["addresses"][0].is_string()).peekable();
+        serving.peek().is_some() && serving.all(|family| family["status"] == "Master")
+    }
+
     /// Ends vrrpd in an orderly way, in which it resigns.
     pub(crate) fn terminate(&mut self) {
-        self.vrrpd.terminate();
+        self.stop_router();
         self.zebra.terminate();
     }
+
+    /// As [`Frr::terminate`], but zebra goes on.
+    pub(crate) fn stop_router(&mut self) {
+        self.vrrpd.terminate();
+    }
+
+    /// Starts vrrpd after [`Frr::stop_router`], on the same node.
+    pub(crate) fn start_router_again(&mut self, node: &Node) {
+        self.vrrpd = start_frr_router(node, &node.dir().join("frr"));
+    }
+}
+
+fn start_frr_router(node: &Node, dir: &Path) -> Process {
+    node.spawn("frr-vrrpd", &mut frr_command("vrrpd", dir, &dir.join("vrrpd.conf")))
 }
 
 /// A directory in which FRR's own user may make its sockets.
@@ -131,22 +160,45 @@ fn frr_command(daemon: &str, dir: &Path, config: &Path) -> Command {
     command
 }
 
-/// Puts the virtual addresses on a macvlan with the virtual MAC address, by which vrrpd finds the
-/// macvlan.
-fn macvlan(node: &Node, router: &PeerRouter) {
-    let (family, mode) = if router.is_ipv6() { (2, "random") } else { (1, "none") };
+/// Puts the virtual addresses of each family on a macvlan with the virtual MAC address, by which vrrpd
+/// finds the macvlan.
+fn macvlans(node: &Node, router: &PeerRouter) {
     // Duplicate Address Detection would delay the first advertisement, and does not matter here.
     node.ns.sysctl("ipv6/conf/default/accept_dad", "0");
-    let mut lines = format!(
-        "link add vrrp0 link eth0 type macvlan mode bridge\n\
-         link set vrrp0 address 00:00:5e:00:{family:02x}:{:02x} addrgenmode {mode}\n",
-        router.vrid
-    );
-    for address in &router.addresses {
-        let _ = writeln!(lines, "address add {address} dev vrrp0");
+    let [v4, v6] = Frr::INTERFACES;
+    macvlan(node, v4, 1, "none", router.vrid, router.of_family(is_ipv4));
+    macvlan(node, v6, 2, "random", router.vrid, router.of_family(is_ipv6));
+}
+
+fn macvlan(
+    node: &Node,
+    name: &str,
+    family: u8,
+    mode: &str,
+    vrid: u8,
+    addresses: impl Iterator<Item = &'static str>,
+) {
+    let mut addresses = addresses.peekable();
+    if addresses.peek().is_none() {
+        return;
     }
-    lines.push_str("link set vrrp0 up\n");
+    let mut lines = format!(
+        "link add {name} link eth0 type macvlan mode bridge\n\
+         link set {name} address 00:00:5e:00:{family:02x}:{vrid:02x} addrgenmode {mode}\n"
+    );
+    for address in addresses {
+        let _ = writeln!(lines, "address add {address} dev {name}");
+    }
+    let _ = writeln!(lines, "link set {name} up");
     node.ns.ip(&lines);
+}
+
+fn is_ipv4(address: &str) -> bool {
+    !is_ipv6(address)
+}
+
+fn is_ipv6(address: &str) -> bool {
+    address.contains(':')
 }
 
 fn frr_config(router: &PeerRouter) -> String {
@@ -157,8 +209,8 @@ fn frr_config(router: &PeerRouter) -> String {
     if router.preempt == PeerPreempt::No {
         let _ = writeln!(text, " no vrrp {vrid} preempt");
     }
-    let family = if router.is_ipv6() { "ipv6" } else { "ip" };
     for address in &router.addresses {
+        let family = if is_ipv6(address) { "ipv6" } else { "ip" };
         let bare = address.split('/').next().unwrap_or(address);
         let _ = writeln!(text, " vrrp {vrid} {family} {bare}");
     }
