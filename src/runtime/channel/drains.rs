@@ -2,8 +2,10 @@
 
 use crate::channel::{Ability, ChannelLink, DrainAbilities, DrainView, ForwardedConnections, LocalDrain};
 use crate::protocol::{Snapshot, StateName};
-use crate::runtime::draining::{DrainStatuses, ForwardingInstance, ForwardingReport, ForwardingWanted};
-use crate::types::{Family, InstanceKey, Vrid};
+use crate::runtime::draining::{
+    DrainAddresses, DrainStatuses, ForwardingInstance, ForwardingReport, ForwardingWanted,
+};
+use crate::types::{InstanceKey, Vrid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -18,13 +20,8 @@ pub(super) fn instances(snapshot: &Snapshot) -> ForwardingInstances {
     let mut instances = ForwardingInstances::new();
     for router in &snapshot.routers {
         for instance in &router.instances {
-            let spec = router.spec.instances.iter().find(|spec| spec.family == instance.key.family);
-            let addresses = spec.into_iter().flat_map(|spec| spec.held()).map(ipnet::IpNet::addr);
-            // A host keeps its link-local addresses to itself, and the rules are of one family.
-            let of_family = |address: &IpAddr| Family::of(*address) == instance.key.family;
-            let addresses = addresses.filter(|address| of_family(address) && !is_link_local(*address));
             let one = ForwardingInstance {
-                addresses: addresses.collect(),
+                addresses: DrainAddresses::of(router, instance.key).passed_on,
                 is_active: instance.state == StateName::Active,
                 keeps: !router.spec.drain.is_zero(),
                 leavers: BTreeSet::new(),
@@ -33,13 +30,6 @@ pub(super) fn instances(snapshot: &Snapshot) -> ForwardingInstances {
         }
     }
     instances
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    }
 }
 
 pub(super) fn partners(view: &DrainView) -> PartnersByInstance {

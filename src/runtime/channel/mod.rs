@@ -136,6 +136,12 @@ impl ChannelHandle {
         Self { requests: requests_in, changed }
     }
 
+    /// A handle without a task.
+    #[cfg(test)]
+    pub(in crate::runtime) fn closed() -> Self {
+        Self { requests: mpsc::channel(1).0, changed: Arc::default() }
+    }
+
     /// Something about the routers of this node may have changed.
     pub(crate) fn look_again(&self) {
         self.changed.notify_one();

@@ -8,21 +8,25 @@
 //! | module | does |
 //! |---|---|
 //! | [`leaver`] | lists, counts and resets the connections of this node |
+//! | [`leaving`], [`drain_addresses`] | which instances and addresses of this node drain |
 //! | [`forwarder`] | decides for whom this node passes on packets |
 //! | [`thread`] | the thread of the forwarder |
 //! | [`listed`], [`progress`] | what a leaver has listed; how far a drain is |
 
+mod drain_addresses;
 mod forwarder;
 mod leaver;
+mod leaving;
 mod listed;
 mod progress;
 mod thread;
 
+pub(in crate::runtime) use drain_addresses::DrainAddresses;
 pub(in crate::runtime) use forwarder::{ForwardingInstance, ForwardingWanted};
 pub(crate) use leaver::DrainStatuses;
 pub(in crate::runtime) use thread::{ForwardOrder, ForwardingReport};
 
-use self::leaver::{LeaverTask, Reconcile};
+use self::leaver::{LeaverTask, ListingHealth, NamespaceSockets, Reconcile};
 use super::channel::ChannelHandle;
 use super::clock;
 use super::protocol_thread::mailbox::Sender;
@@ -163,11 +167,13 @@ impl DrainQueues {
         let handle = LeaverHandle { changed: Arc::clone(&changed) };
         let task = LeaverTask {
             mail,
+            kernel: Arc::new(NamespaceSockets),
             reconcile: Reconcile(Box::new(reconcile)),
             channel,
             changed,
             resets,
             statuses,
+            listing: ListingHealth::default(),
         };
         tokio::spawn(task.run());
         handle
