@@ -31,13 +31,21 @@ const SETTLES_AFTER: Duration = Duration::from_secs(1);
 const REWRITE_EVERY: Duration = Duration::from_secs(5);
 /// How often the hardware address of a neighbour is asked for again.
 const NEIGHBOUR_AGAIN: Duration = Duration::from_secs(60);
+/// How long a neighbour is waited for that may be there.
+const NEIGHBOUR_LIMIT: Duration = Duration::from_millis(100);
+/// How long one is waited for that has not answered a moment ago. The kernel goes on looking for it, and
+/// knows at the next attempt whether it has answered.
+const MISSING_LIMIT: Duration = Duration::from_millis(2);
+/// A takeover does not ask for a neighbour again that has not answered within this time. What is done
+/// each second asks for it.
+const MISSING_FOR: Duration = Duration::from_secs(3);
 
 /// What the forwarder needs of the kernel.
 pub(super) trait ForwarderKernel {
     /// The index of an interface, if there is such an interface.
     fn index(&mut self, interface: InterfaceName) -> Option<u32>;
-    /// The hardware address of a neighbour. This may wait for the neighbour for a moment.
-    fn neighbour(&mut self, index: u32, address: IpAddr) -> Option<MacAddr>;
+    /// The hardware address of a neighbour, which is waited for so long.
+    fn neighbour(&mut self, index: u32, address: IpAddr, within: Duration) -> Option<MacAddr>;
     /// Whether any of these addresses is on this node, so that it can have connections to them.
     fn holds(&mut self, addresses: &BTreeSet<IpAddr>) -> bool;
     /// The connections of this node to these addresses. With many sockets this takes a while.
@@ -93,6 +101,8 @@ pub(super) struct PacketForwarder<K> {
     kernel: K,
     wanted: ForwardingWanted,
     neighbours: BTreeMap<(u32, IpAddr), (MacAddr, MonoTime)>,
+    /// The neighbours that do not answer, and when they were last asked.
+    missing: BTreeMap<(u32, IpAddr), MonoTime>,
     armed: BTreeMap<InstanceKey, InstanceRules>,
     lists: BTreeMap<(InstanceKey, IpAddr), ListedConnections>,
     rewritten: MonoTime,
@@ -120,6 +130,7 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
             kernel,
             wanted: ForwardingWanted::default(),
             neighbours: BTreeMap::new(),
+            missing: BTreeMap::new(),
             armed: BTreeMap::new(),
             lists: BTreeMap::new(),
             rewritten: now,
@@ -286,7 +297,10 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         let leavers: BTreeSet<IpAddr> = instance.leavers.iter().copied().chain(awaited).collect();
         let ended: Vec<IpAddr> =
             armed.leavers.keys().filter(|leaver| !leavers.contains(leaver)).copied().collect();
-        let is_new = |leaver: &IpAddr| !armed.leavers.contains_key(leaver);
+        // Where a leaver is has to be known: nothing can be written for it before.
+        let is_new = |leaver: &IpAddr| {
+            !armed.leavers.contains_key(leaver) && self.neighbours.contains_key(&(armed.index, *leaver))
+        };
         let has_new = leavers.iter().any(is_new) || self.has_moved(armed);
         // While hosts switch, the router that was relieved still is the one that they switch from.
         let relieved = armed.relieved.filter(|_| now.since(armed.since) < KEPT_FOR);
@@ -317,6 +331,10 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         };
         let mut known = BTreeMap::new();
         for leaver in leavers {
+            let is_missing = |asked: &MonoTime| now.since(*asked) < MISSING_FOR;
+            if self.missing.get(&(index, *leaver)).is_some_and(is_missing) {
+                continue; // Addresses of a takeover wait for this: for each router, and in vain.
+            }
             known.extend(self.neighbour(now, index, *leaver).map(|mac| (*leaver, mac)));
         }
         if known.is_empty() || relieved.is_some_and(|relieved| !known.contains_key(&relieved)) {
@@ -385,15 +403,17 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         let leavers =
             leavers.flat_map(|(key, one)| one.leavers.iter().map(|leaver| (key.interface, *leaver)));
         let places: BTreeSet<(InterfaceName, IpAddr)> = relievable.chain(leavers).collect();
-        let mut kept = BTreeMap::new();
+        let (mut kept, mut missing) = (BTreeMap::new(), BTreeMap::new());
         for (interface, address) in places {
             let Some(index) = self.kernel.index(interface) else { continue };
             if let Some(mac) = self.neighbour(now, index, address) {
                 let at = self.neighbours.get(&(index, address)).map_or(now, |(_, at)| *at);
                 kept.insert((index, address), (mac, at));
+            } else {
+                missing.insert((index, address), now);
             }
         }
-        self.neighbours = kept;
+        (self.neighbours, self.missing) = (kept, missing);
     }
 
     fn neighbour(&mut self, now: MonoTime, index: u32, address: IpAddr) -> Option<MacAddr> {
@@ -403,7 +423,14 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         {
             return Some(mac);
         }
-        let mac = self.kernel.neighbour(index, address).or(known.map(|(mac, _)| mac))?;
+        let is_missing = self.missing.contains_key(&(index, address));
+        let within = if is_missing { MISSING_LIMIT } else { NEIGHBOUR_LIMIT };
+        let answered = self.kernel.neighbour(index, address, within);
+        let Some(mac) = answered.or(known.map(|(mac, _)| mac)) else {
+            self.missing.insert((index, address), now);
+            return None;
+        };
+        self.missing.remove(&(index, address));
         self.neighbours.insert((index, address), (mac, now));
         Some(mac)
     }

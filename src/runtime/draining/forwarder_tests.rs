@@ -12,6 +12,8 @@ struct ScriptedKernel {
     log: Vec<String>,
     own: Vec<Connection>,
     macs: BTreeMap<IpAddr, MacAddr>,
+    /// How long neighbours would have been waited for, in milliseconds.
+    waited: Vec<u128>,
     lost: Vec<InstanceKey>,
     refuses: bool,
     holds: bool,
@@ -32,7 +34,8 @@ impl ForwarderKernel for ScriptedKernel {
         Some(2)
     }
 
-    fn neighbour(&mut self, _index: u32, address: IpAddr) -> Option<MacAddr> {
+    fn neighbour(&mut self, _index: u32, address: IpAddr, within: Duration) -> Option<MacAddr> {
+        self.waited.push(within.as_millis());
         self.macs.get(&address).copied()
     }
 
@@ -180,6 +183,28 @@ fn a_takeover_from_anybody_else_is_not_armed() {
     forwarder.neighbours.clear();
     forwarder.take_over(START, key(), FE0.parse().unwrap());
     assert!(forwarder.log().is_empty(), "nobody knows where it is");
+}
+
+#[test]
+fn a_takeover_does_not_wait_for_a_neighbour_that_did_not_answer_a_moment_ago() {
+    let mut forwarder = forwarder();
+    let fe0: IpAddr = FE0.parse().unwrap();
+    let mac = forwarder.kernel.macs.remove(&fe0).unwrap();
+    (forwarder.neighbours, forwarder.kernel.waited) = (BTreeMap::new(), Vec::new());
+    // As many routers as are taken over at once.
+    for _ in 0..20 {
+        forwarder.take_over(START, key(), fe0);
+    }
+    assert_eq!(forwarder.kernel.waited, [100], "once for all of them");
+    forwarder.on_second(after(1));
+    forwarder.on_second(after(2));
+    assert_eq!(forwarder.kernel.waited, [100, 2, 2], "it is looked for, and holds up nothing");
+    forwarder.take_over(after(2), key(), fe0);
+    assert!(forwarder.log().is_empty());
+    forwarder.kernel.macs.insert(fe0, mac);
+    forwarder.on_second(after(3));
+    forwarder.take_over(after(3), key(), fe0);
+    assert_eq!(forwarder.log(), ["arm, last 192.0.2.10, leavers 192.0.2.10, own 1"], "it has appeared");
 }
 
 #[test]

@@ -23,8 +23,6 @@ use tokio::sync::watch;
 pub(super) const THREAD: &str = "vrrpd-forward";
 /// How many parts of lists may wait: two of the longest lists of IPv4.
 const LISTS: usize = 2_800;
-/// How long a neighbour is waited for.
-const NEIGHBOUR_LIMIT: Duration = Duration::from_millis(100);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What the thread is told.
@@ -156,8 +154,8 @@ impl ForwarderKernel for KernelRules {
         if_nametoindex(interface.as_str()).ok()
     }
 
-    fn neighbour(&mut self, index: u32, address: IpAddr) -> Option<MacAddr> {
-        neighbour::resolve(index, address, NEIGHBOUR_LIMIT).ok()
+    fn neighbour(&mut self, index: u32, address: IpAddr, within: Duration) -> Option<MacAddr> {
+        neighbour::resolve(index, address, within).ok()
     }
 
     fn holds(&mut self, addresses: &BTreeSet<IpAddr>) -> bool {
