@@ -11,7 +11,9 @@
 
 use super::listed::ListedConnections;
 use crate::channel::ForwardedConnections;
-use crate::kernel::forwarding::{Arming, ForwardedCount, ForwardingError, Leaver, MAXIMUM_CONNECTIONS};
+use crate::kernel::forwarding::{
+    Arming, EarlierOwn, ForwardedCount, ForwardingError, Leaver, MAXIMUM_CONNECTIONS,
+};
 use crate::types::{Connection, Family, InstanceKey, InterfaceName, MacAddr, MonoTime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -22,8 +24,8 @@ const KEPT_FOR: Duration = Duration::from_secs(6);
 /// How long a router that was relieved has to say that it drains. One that does not drain would let
 /// clients hang that this node can tell at once.
 const AWAITED_FOR: Duration = Duration::from_secs(2);
-/// Of the list of an earlier drain of the same router, what is older than this does not count when it
-/// is relieved again: clients may have used the ports again since.
+/// Of the lists that are known when a router is relieved, what is older than this does not count:
+/// clients may have used the ports again since, for connections with the router that is relieved.
 const STILL_COUNTS: Duration = Duration::from_millis(1_300);
 /// What a router says of an earlier drain may arrive this long after it was relieved again.
 const SETTLES_AFTER: Duration = Duration::from_secs(1);
@@ -152,13 +154,13 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         if !keeps || self.wanted.relievable.get(&place).is_none_or(|nodes| !nodes.contains(&relieved)) {
             return;
         }
-        if let Some(list) = self.lists.get_mut(&(key, relieved)) {
+        for (_, list) in self.lists.iter_mut().filter(|((of, _), _)| *of == key) {
             list.forget_older(now, STILL_COUNTS);
         }
         if let Some(instance) = self.wanted.instances.get_mut(&key) {
             instance.is_active = true;
             let leavers = instance.leavers.iter().copied().chain([relieved]).collect();
-            self.arm(now, key, Some(relieved), &leavers);
+            self.arm(now, key, Some(relieved), &leavers, EarlierOwn::Ends);
         }
     }
 
@@ -217,7 +219,9 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         self.follow(now);
         if now.since(self.rewritten) >= REWRITE_EVERY {
             self.rewritten = now;
-            for (key, leaver) in self.lists.keys().copied().collect::<Vec<_>>() {
+            let armed = self.armed.iter();
+            let places = armed.flat_map(|(key, one)| one.leavers.keys().map(move |leaver| (*key, *leaver)));
+            for (key, leaver) in places.collect::<Vec<_>>() {
                 self.rewrite(now, key, leaver);
             }
         }
@@ -268,7 +272,7 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
     fn follow_instance(&mut self, now: MonoTime, key: InstanceKey, instance: &ForwardingInstance) {
         let Some(armed) = self.armed.get_mut(&key) else {
             if instance.is_active && !instance.leavers.is_empty() {
-                self.arm(now, key, None, &instance.leavers);
+                self.arm(now, key, None, &instance.leavers, EarlierOwn::Ends);
                 self.after_takeover(now, key);
             }
             return;
@@ -280,7 +284,14 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
             }
             return;
         }
-        armed.inactive = None;
+        // A router that was not Active for less than this had only not been seen to be.
+        let was_elsewhere =
+            armed.inactive.take().is_some_and(|inactive| now.since(inactive) >= SETTLES_AFTER);
+        if was_elsewhere && !instance.leavers.is_empty() {
+            self.arm(now, key, None, &instance.leavers, EarlierOwn::Ends);
+            self.after_takeover(now, key);
+            return;
+        }
         let is_settled = now.since(armed.since) >= SETTLES_AFTER;
         armed.has_drained |=
             is_settled && armed.relieved.is_some_and(|relieved| instance.leavers.contains(&relieved));
@@ -305,7 +316,7 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         // While hosts switch, the router that was relieved still is the one that they switch from.
         let relieved = armed.relieved.filter(|_| now.since(armed.since) < KEPT_FOR);
         if has_new {
-            self.arm(now, key, relieved, &leavers);
+            self.arm(now, key, relieved, &leavers, EarlierOwn::Stays);
             self.after_takeover(now, key);
             return;
         }
@@ -324,7 +335,14 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         })
     }
 
-    fn arm(&mut self, now: MonoTime, key: InstanceKey, relieved: Option<IpAddr>, leavers: &BTreeSet<IpAddr>) {
+    fn arm(
+        &mut self,
+        now: MonoTime,
+        key: InstanceKey,
+        relieved: Option<IpAddr>,
+        leavers: &BTreeSet<IpAddr>,
+        earlier: EarlierOwn,
+    ) {
         let Some(index) = self.kernel.index(key.interface) else { return };
         let Some(addresses) = self.wanted.instances.get(&key).map(|one| one.addresses.clone()) else {
             return;
@@ -351,6 +369,7 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
             addresses,
             last: relieved.and_then(|relieved| known.get_key_value(&relieved)).map(as_leaver),
             leavers: known.iter().map(as_leaver).collect(),
+            earlier,
         };
         if let Err(error) = self.kernel.arm(key, &arming) {
             self.note(Err(error));
@@ -369,8 +388,9 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         if !self.is_armed_for(key, leaver) {
             return;
         }
-        let Some(list) = self.lists.get_mut(&(key, leaver)) else { return };
-        let connections = list.current(now);
+        // Who lists nothing any more has an empty list, in the kernel, too.
+        let list = self.lists.get_mut(&(key, leaver));
+        let connections = list.map(|list| list.current(now)).unwrap_or_default();
         let outcome = self.kernel.replace(key, leaver, &connections);
         self.note(outcome);
     }

@@ -12,6 +12,8 @@ struct ScriptedKernel {
     log: Vec<String>,
     own: Vec<Connection>,
     macs: BTreeMap<IpAddr, MacAddr>,
+    /// The length of the list of each leaver.
+    in_kernel: BTreeMap<IpAddr, usize>,
     /// How long neighbours would have been waited for, in milliseconds.
     waited: Vec<u128>,
     lost: Vec<InstanceKey>,
@@ -50,7 +52,12 @@ impl ForwarderKernel for ScriptedKernel {
     fn arm(&mut self, _key: InstanceKey, arming: &Arming) -> Result<(), ForwardingError> {
         let last = arming.last.map_or_else(|| "nobody".to_owned(), |last| last.address.to_string());
         let leavers: Vec<String> = arming.leavers.iter().map(|one| one.address.to_string()).collect();
-        self.write(format!("arm, last {last}, leavers {}, own {}", leavers.join(" "), arming.own.len()))
+        let earlier = match arming.earlier {
+            EarlierOwn::Stays => " and those before",
+            EarlierOwn::Ends => "",
+        };
+        let (leavers, own) = (leavers.join(" "), arming.own.len());
+        self.write(format!("arm, last {last}, leavers {leavers}, own {own}{earlier}"))
     }
 
     fn add_own(&mut self, _key: InstanceKey, connections: &[Connection]) -> Result<(), ForwardingError> {
@@ -63,6 +70,7 @@ impl ForwarderKernel for ScriptedKernel {
         leaver: IpAddr,
         connections: &[Connection],
     ) -> Result<(), ForwardingError> {
+        *self.in_kernel.entry(leaver).or_default() += connections.len();
         self.write(format!("add {} of {leaver}", connections.len()))
     }
 
@@ -72,7 +80,11 @@ impl ForwarderKernel for ScriptedKernel {
         leaver: IpAddr,
         connections: &[Connection],
     ) -> Result<(), ForwardingError> {
-        self.write(format!("list {} of {leaver}", connections.len()))
+        // As the kernel's table: what changes nothing is not sent.
+        match (self.in_kernel.insert(leaver, connections.len()), connections.len()) {
+            (None | Some(0), 0) => Ok(()),
+            (_, now) => self.write(format!("list {now} of {leaver}")),
+        }
     }
 
     fn remove_leaver(&mut self, _key: InstanceKey, leaver: IpAddr) -> Result<(), ForwardingError> {
@@ -258,6 +270,65 @@ fn rules_outlive_the_addresses_until_hosts_have_switched() {
     assert!(forwarder.log().iter().all(|line| !line.starts_with("disarm")));
     forwarder.on_second(after(7));
     assert!(forwarder.log().contains(&"disarm".to_owned()));
+}
+
+#[test]
+fn a_leaver_that_nobody_finds_on_the_link_does_not_arm_the_others_again_each_second() {
+    let mut forwarder = forwarder();
+    let mac = forwarder.kernel.macs.remove(&FE2.parse().unwrap()).unwrap();
+    forwarder.update(START, wanted(true, &[FE0, FE2]));
+    assert_eq!(forwarder.log(), ["arm, last nobody, leavers 192.0.2.10, own 1", "own 1"]);
+    for second in 1..4 {
+        forwarder.on_second(after(second));
+    }
+    assert!(forwarder.log().is_empty());
+    forwarder.kernel.macs.insert(FE2.parse().unwrap(), mac);
+    forwarder.on_second(after(4));
+    let both = "arm, last nobody, leavers 192.0.2.10 192.0.2.12, own 1 and those before";
+    assert_eq!(forwarder.log(), [both, "own 1"]);
+}
+
+#[test]
+fn a_router_that_was_elsewhere_for_a_while_does_not_know_its_own_connections_any_more() {
+    let mut forwarder = forwarder();
+    forwarder.update(START, wanted(true, &[FE0]));
+    forwarder.log();
+    forwarder.update(after(1), wanted(false, &[FE0]));
+    forwarder.update(after(1), wanted(true, &[FE0]));
+    assert!(forwarder.log().is_empty(), "what was seen late was not elsewhere");
+    forwarder.update(after(2), wanted(false, &[FE0]));
+    forwarder.update(after(4), wanted(true, &[FE0]));
+    assert_eq!(forwarder.log(), ["arm, last nobody, leavers 192.0.2.10, own 1", "own 1"]);
+    forwarder.update(after(5), wanted(true, &[FE0, FE2]));
+    let again = "arm, last nobody, leavers 192.0.2.10 192.0.2.12, own 1 and those before";
+    assert_eq!(forwarder.log(), [again, "own 1"], "one more leaver is no move");
+}
+
+#[test]
+fn a_takeover_believes_of_all_lists_only_what_was_listed_just_now() {
+    let mut forwarder = forwarder();
+    let (fe0, fe2): (IpAddr, IpAddr) = (FE0.parse().unwrap(), FE2.parse().unwrap());
+    forwarder.update(START, wanted(true, &[FE0, FE2]));
+    forwarder.on_listed(after(1), key(), fe0, &[connection(2)]);
+    forwarder.on_listed(after(1), key(), fe2, &[connection(3)]);
+    forwarder.on_listed(after(4), key(), fe2, &[connection(4)]);
+    forwarder.log();
+    forwarder.take_over(after(5), key(), fe0);
+    forwarder.after_takeover(after(5), key());
+    let armed = "arm, last 192.0.2.10, leavers 192.0.2.10 192.0.2.12, own 1";
+    assert_eq!(forwarder.log(), [armed, "own 1", "list 0 of 192.0.2.10", "list 1 of 192.0.2.12"]);
+}
+
+#[test]
+fn a_list_that_has_become_empty_is_emptied_in_the_kernel_too() {
+    let mut forwarder = forwarder();
+    forwarder.update(START, wanted(true, &[FE0]));
+    forwarder.on_listed(after(1), key(), FE0.parse().unwrap(), &[connection(2)]);
+    forwarder.log();
+    for second in 2..18 {
+        forwarder.on_second(after(second));
+    }
+    assert_eq!(forwarder.log().last().unwrap(), "list 0 of 192.0.2.10");
 }
 
 #[test]
