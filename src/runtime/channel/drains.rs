@@ -1,5 +1,6 @@
 //! What the channel knows about draining, as the core and the forwarder want it. Pure.
 
+use super::probes::ProbesWanted;
 use crate::channel::{Ability, ChannelLink, DrainAbilities, DrainView, ForwardedConnections, LocalDrain};
 use crate::protocol::{Snapshot, StateName};
 use crate::runtime::draining::{
@@ -69,6 +70,11 @@ pub(super) fn keeps(instances: &ForwardingInstances) -> bool {
     instances.values().any(|instance| instance.keeps)
 }
 
+/// Whether paths are to be proven. A node that keeps no connections has no sockets for that.
+pub(super) fn probes_wanted(instances: &ForwardingInstances) -> ProbesWanted {
+    if keeps(instances) { ProbesWanted::Yes } else { ProbesWanted::No }
+}
+
 /// What this node can do for open connections, if any router keeps some.
 pub(super) fn abilities(report: &ForwardingReport, instances: &ForwardingInstances) -> DrainAbilities {
     let keeps = keeps(instances);
@@ -120,4 +126,40 @@ pub(super) fn key(link: ChannelLink, vrid: u8) -> Option<InstanceKey> {
 
 fn place(key: InstanceKey) -> (ChannelLink, u8) {
     (ChannelLink { interface: key.interface, family: key.family }, key.vrid.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Input, Node};
+    use crate::types::MonoTime;
+
+    /// The instances of a node whose router has these lines.
+    fn of_router(lines: &str) -> ForwardingInstances {
+        let text = format!(
+            "[agent]\npeer_key_file = \"/etc/vrrpd/peer.key\"\n[[virtual_router]]\nname = \"web\"\n\
+             interface = \"eth0\"\nvrid = 51\n{lines}\n"
+        );
+        let (mut node, mut out) = (Node::new(), Vec::new());
+        let config = crate::config::resolve(&text, "test.toml").unwrap().config;
+        node.handle(MonoTime::ZERO, Input::Configure(config.routers), &mut out);
+        instances(&node.snapshot(MonoTime::ZERO))
+    }
+
+    #[test]
+    fn packets_are_passed_on_to_the_addresses_whose_connections_drain() {
+        let instances = of_router(
+            "addresses = [\"192.0.2.50/24\"]\nexcluded_addresses = [\"192.0.2.51/32\", \"2001:db8::51/128\"]",
+        );
+        let one = instances.into_values().next().unwrap();
+        let addresses: Vec<String> = one.addresses.iter().map(IpAddr::to_string).collect();
+        assert_eq!(addresses, ["192.0.2.50", "192.0.2.51"]);
+    }
+
+    #[test]
+    fn a_node_that_keeps_nothing_has_no_sockets_to_prove_paths() {
+        let addresses = "addresses = [\"192.0.2.50/24\"]";
+        assert_eq!(probes_wanted(&of_router(addresses)), ProbesWanted::No);
+        assert_eq!(probes_wanted(&of_router(&format!("drain = \"10m\"\n{addresses}"))), ProbesWanted::Yes);
+    }
 }

@@ -9,6 +9,7 @@ mod drains;
 mod hand_over;
 pub(in crate::runtime) mod key;
 mod local;
+mod probes;
 mod sockets;
 
 use self::drains::{ForwardingInstances, PartnersByInstance};
@@ -411,7 +412,7 @@ impl ChannelTask {
         }
         if open.sockets_at <= now {
             open.sockets_at = now + LOOK_AT_SOCKETS;
-            open.sockets.update(&open.local);
+            open.sockets.update(&open.local, drains::probes_wanted(&open.instances));
         }
         if open.channel.wakes_at().is_some_and(|at| at <= clock::now()) {
             self.feed(Some(open), ChannelInput::Deadline);
@@ -435,7 +436,7 @@ impl ChannelTask {
         let local = LocalNode { abilities, ..local::local_node(&open.settings.node, &snapshot) };
         open.instances = instances;
         open.wanted_is_told = false;
-        open.sockets.update(&local.links);
+        open.sockets.update(&local.links, drains::probes_wanted(&open.instances));
         open.local.clone_from(&local.links);
         self.feed(Some(open), ChannelInput::Local(local));
     }
@@ -580,7 +581,10 @@ impl ChannelTask {
             drain_view: DrainView::clone(open.channel.drains()),
             drains: self.outlets.drains.borrow().clone(),
             forwarded: forwarding.forwarded.clone(),
-            drain_problems: drains::problems(&forwarding, &open.instances),
+            drain_problems: drains::problems(&forwarding, &open.instances)
+                .into_iter()
+                .chain(open.sockets.probe_problems())
+                .collect(),
         }
     }
 }
