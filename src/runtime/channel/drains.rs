@@ -1,12 +1,14 @@
 //! What the channel knows about draining, as the core and the forwarder want it. Pure.
 
+use super::forwarder_watch::ForwardedByPlace;
 use super::probes::ProbesWanted;
-use crate::channel::{Ability, ChannelLink, DrainAbilities, DrainView, ForwardedConnections, LocalDrain};
+use crate::channel::{Ability, ChannelLink, DrainAbilities, DrainView, LocalDrain};
 use crate::protocol::{Snapshot, StateName};
 use crate::runtime::draining::{
     DrainAddresses, DrainStatuses, ForwardingInstance, ForwardingReport, ForwardingWanted,
 };
-use crate::types::{InstanceKey, Vrid};
+use crate::types::{InstanceKey, MonoTime, Vrid};
+use crate::words::Stamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -75,18 +77,29 @@ pub(super) fn probes_wanted(instances: &ForwardingInstances) -> ProbesWanted {
     if keeps(instances) { ProbesWanted::Yes } else { ProbesWanted::No }
 }
 
-/// What this node can do for open connections, if any router keeps some.
-pub(super) fn abilities(report: &ForwardingReport, instances: &ForwardingInstances) -> DrainAbilities {
+/// What this node can do for open connections, if any router keeps some. `silent`: since when the
+/// forwarder does not answer.
+pub(super) fn abilities(
+    report: &ForwardingReport,
+    silent: Option<MonoTime>,
+    instances: &ForwardingInstances,
+) -> DrainAbilities {
     let keeps = keeps(instances);
     let of = |tried: &Option<Result<(), String>>| match tried {
         Some(Ok(())) if keeps => Ability::Able,
         Some(Ok(()) | Err(_)) | None => Ability::Unable,
     };
-    DrainAbilities { drains: of(&report.drains), forwards: of(&report.forwards) }
+    let forwards = if silent.is_some() { Ability::Unable } else { of(&report.forwards) };
+    DrainAbilities { drains: of(&report.drains), forwards }
 }
 
 /// Why open connections cannot be kept or passed on here, in words, if any router keeps some.
-pub(super) fn problems(report: &ForwardingReport, instances: &ForwardingInstances) -> Vec<String> {
+/// `silent`: since when the forwarder does not answer.
+pub(super) fn problems(
+    report: &ForwardingReport,
+    silent: Option<Stamp>,
+    instances: &ForwardingInstances,
+) -> Vec<String> {
     if !keeps(instances) {
         return Vec::new();
     }
@@ -98,7 +111,13 @@ pub(super) fn problems(report: &ForwardingReport, instances: &ForwardingInstance
     let refused = report.problem.as_ref().map(|why| {
         format!("packets of other nodes' open connections are not passed on at this moment: {why}")
     });
-    [drains, forwards, refused].into_iter().flatten().collect()
+    let silent = silent.map(|since| {
+        format!(
+            "packets of other nodes' open connections are not passed on at this moment: the thread that does it \
+             does not answer since {since}"
+        )
+    });
+    [drains, forwards, refused, silent].into_iter().flatten().collect()
 }
 
 /// What this node drains, as the channel wants it.
@@ -107,9 +126,7 @@ pub(super) fn local_drains(statuses: &DrainStatuses) -> BTreeMap<(ChannelLink, u
 }
 
 /// What this node passes on, as the channel wants it.
-pub(super) fn forwarded(
-    report: &ForwardingReport,
-) -> BTreeMap<(ChannelLink, u8, IpAddr), ForwardedConnections> {
+pub(super) fn forwarded(report: &ForwardingReport) -> ForwardedByPlace {
     let forwarded = report.forwarded.iter();
     forwarded
         .map(|((key, leaver), count)| {
@@ -132,7 +149,6 @@ fn place(key: InstanceKey) -> (ChannelLink, u8) {
 mod tests {
     use super::*;
     use crate::protocol::{Input, Node};
-    use crate::types::MonoTime;
 
     /// The instances of a node whose router has these lines.
     fn of_router(lines: &str) -> ForwardingInstances {
@@ -154,6 +170,18 @@ mod tests {
         let one = instances.into_values().next().unwrap();
         let addresses: Vec<String> = one.addresses.iter().map(IpAddr::to_string).collect();
         assert_eq!(addresses, ["192.0.2.50", "192.0.2.51"]);
+    }
+
+    #[test]
+    fn a_forwarder_that_does_not_answer_is_a_problem_where_connections_are_kept() {
+        let addresses = "addresses = [\"192.0.2.50/24\"]";
+        let keeps = of_router(&format!("drain = \"10m\"\n{addresses}"));
+        let since = || Some(Stamp("2026-11-29T10:12:00Z".parse().unwrap()));
+        let report = ForwardingReport::default();
+        let problems = |instances| problems(&report, since(), instances);
+        let said = problems(&keeps);
+        assert!(said[0].contains("does not answer since 2026-11-29T10:12:00"), "{said:?}");
+        assert_eq!(problems(&of_router(addresses)), [""; 0]);
     }
 
     #[test]

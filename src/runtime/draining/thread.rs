@@ -2,6 +2,7 @@
 //! protocol thread nor the main thread may.
 
 use super::forwarder::{ForwarderKernel, ForwardingWanted, PacketForwarder};
+use super::pulse::ForwarderPulse;
 use crate::channel::ForwardedConnections;
 use crate::kernel::connections;
 use crate::kernel::forwarding::{
@@ -51,7 +52,12 @@ pub(in crate::runtime) struct ForwardingReport {
 }
 
 /// Runs until every sender of orders is gone.
-pub(super) fn run(orders: &Receiver<ForwardOrder>, mail: &Sender, report: &watch::Sender<ForwardingReport>) {
+pub(super) fn run(
+    orders: &Receiver<ForwardOrder>,
+    mail: &Sender,
+    pulse: &ForwarderPulse,
+    report: &watch::Sender<ForwardingReport>,
+) {
     let drains = connections::probe().map_err(|error| whole(&error));
     let table = ForwardingTable::open(ForwardingSettings::default()).map_err(|error| whole(&error));
     if let Err(why) = &drains {
@@ -68,6 +74,7 @@ pub(super) fn run(orders: &Receiver<ForwardOrder>, mail: &Sender, report: &watch
     let mut lists: VecDeque<(InstanceKey, IpAddr, Vec<Connection>)> = VecDeque::new();
     let mut second_at = clock::now() + SECOND;
     loop {
+        pulse.beat(clock::now());
         let wait = if lists.is_empty() { second_at.since(clock::now()) } else { Duration::ZERO };
         let mut next = match orders.recv_timeout(wait) {
             Ok(order) => Some(order),
@@ -82,6 +89,7 @@ pub(super) fn run(orders: &Receiver<ForwardOrder>, mail: &Sender, report: &watch
                 ForwardOrder::TakeOver { key, epoch, relieved, asked } => {
                     if let Some(forwarder) = &mut forwarder {
                         forwarder.take_over(clock::now(), key, relieved);
+                        pulse.beat(clock::now());
                         taken_over.push(key);
                     }
                     let _ = mail.send(ThreadRequest::Armed(key, epoch));
@@ -111,9 +119,11 @@ pub(super) fn run(orders: &Receiver<ForwardOrder>, mail: &Sender, report: &watch
         };
         for key in taken_over {
             forwarder.after_takeover(clock::now(), key);
+            pulse.beat(clock::now());
         }
         if is_changed {
             forwarder.follow(clock::now());
+            pulse.beat(clock::now());
         }
         if let Some((key, leaver, connections)) = lists.pop_front() {
             forwarder.on_listed(clock::now(), key, leaver, &connections);
