@@ -113,8 +113,8 @@ pub(super) fn problems(
     });
     let silent = silent.map(|since| {
         format!(
-            "packets of other nodes' open connections are not passed on at this moment: the thread that does it \
-             does not answer since {since}"
+            "packets of other nodes' open connections are not passed on at this moment: the thread that does \
+             it does not answer since {since}"
         )
     });
     [drains, forwards, refused, silent].into_iter().flatten().collect()

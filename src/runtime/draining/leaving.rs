@@ -37,8 +37,8 @@ pub(super) struct LeavingInstances {
 /// An instance that drains.
 #[derive(Debug)]
 struct LeavingInstance {
-    /// The addresses when the drain began. They stay the same until it ends: a reload does not take
-    /// connections out of a drain that would then hang.
+    /// The addresses when the drain began. They stay the same until it ends: if a reload changes them,
+    /// the connections that are then to be reset are those to the addresses before.
     addresses: DrainAddresses,
     /// When the drain began. Another drain of the same instance began at another time.
     since: MonoTime,

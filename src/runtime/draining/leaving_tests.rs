@@ -26,8 +26,8 @@ fn snapshot_of(web: &str, wiki: &str) -> Snapshot {
     node.snapshot(START)
 }
 
-const WEB: &str = "addresses = [\"192.0.2.50/24\"]\nexcluded_addresses = [\"192.0.2.51/32\", \"2001:db8::51/128\", \
-                   \"fe80::51/128\"]";
+const WEB: &str = "addresses = [\"192.0.2.50/24\"]\n\
+                   excluded_addresses = [\"192.0.2.51/32\", \"2001:db8::51/128\", \"fe80::51/128\"]";
 
 fn key(snapshot: &Snapshot, router: usize) -> InstanceKey {
     snapshot.routers[router].instances[0].key
