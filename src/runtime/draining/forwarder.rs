@@ -107,6 +107,8 @@ pub(super) struct PacketForwarder<K> {
     missing: BTreeMap<(u32, IpAddr), MonoTime>,
     armed: BTreeMap<InstanceKey, InstanceRules>,
     lists: BTreeMap<(InstanceKey, IpAddr), ListedConnections>,
+    /// The connections of this node to the addresses of instances that are being taken over.
+    own: BTreeMap<InstanceKey, Vec<Connection>>,
     rewritten: MonoTime,
     /// What the kernel refused last, until it does not any more.
     problem: Option<String>,
@@ -135,6 +137,7 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
             missing: BTreeMap::new(),
             armed: BTreeMap::new(),
             lists: BTreeMap::new(),
+            own: BTreeMap::new(),
             rewritten: now,
             problem: None,
         }
@@ -145,13 +148,29 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         self.problem.as_deref()
     }
 
+    /// Several instances are about to be taken over, each from this router. The connections of this
+    /// node are listed once for all of them: their addresses wait for it, and the kernel walks through
+    /// all sockets for each list. [`Self::take_over`] follows for each.
+    pub(super) fn prepare(&mut self, takeovers: &[(InstanceKey, IpAddr)]) {
+        let keys: Vec<InstanceKey> = takeovers
+            .iter()
+            .filter(|(key, from)| self.is_armed_from(*key, *from))
+            .map(|(key, _)| *key)
+            .collect();
+        let mut addresses = self.addresses_of(&keys);
+        // What this node does not have is not listed in vain.
+        addresses.retain(|_, addresses| self.kernel.holds(addresses));
+        self.own = self.list_own(&addresses);
+        for key in keys {
+            self.own.entry(key).or_default();
+        }
+    }
+
     /// This node takes over from a router that lives. If that is one that drains, its connections
-    /// are passed on to it when the addresses are installed. [`Self::after_takeover`] follows, when
+    /// are passed on to it when the addresses are installed. [`Self::after_takeovers`] follows, when
     /// the addresses need not wait any more.
     pub(super) fn take_over(&mut self, now: MonoTime, key: InstanceKey, relieved: IpAddr) {
-        let place = (key.interface, key.family);
-        let keeps = self.wanted.instances.get(&key).is_some_and(|instance| instance.keeps);
-        if !keeps || self.wanted.relievable.get(&place).is_none_or(|nodes| !nodes.contains(&relieved)) {
+        if !self.is_armed_from(key, relieved) {
             return;
         }
         for (_, list) in self.lists.iter_mut().filter(|((of, _), _)| *of == key) {
@@ -164,21 +183,56 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         }
     }
 
-    /// The rest of a takeover: what began while the rules were written, and the lists that are known.
-    pub(super) fn after_takeover(&mut self, now: MonoTime, key: InstanceKey) {
-        let Some(leavers) =
-            self.armed.get(&key).map(|armed| armed.leavers.keys().copied().collect::<Vec<_>>())
-        else {
-            return;
-        };
-        if let Some(addresses) = self.wanted.instances.get(&key).map(|one| one.addresses.clone()) {
-            let own = self.kernel.own_connections(&addresses);
+    /// Whether a takeover from this router is armed.
+    fn is_armed_from(&self, key: InstanceKey, relieved: IpAddr) -> bool {
+        let place = (key.interface, key.family);
+        let keeps = self.wanted.instances.get(&key).is_some_and(|instance| instance.keeps);
+        keeps && self.wanted.relievable.get(&place).is_some_and(|nodes| nodes.contains(&relieved))
+    }
+
+    /// The rest of takeovers: what began while the rules were written, and the lists that are known.
+    pub(super) fn after_takeovers(&mut self, now: MonoTime, keys: &[InstanceKey]) {
+        self.own.clear();
+        let keys: Vec<InstanceKey> =
+            keys.iter().filter(|key| self.armed.contains_key(key)).copied().collect();
+        let addresses = self.addresses_of(&keys);
+        for (key, own) in self.list_own(&addresses) {
             let outcome = self.kernel.add_own(key, &own);
             self.note(outcome);
         }
-        for leaver in leavers {
-            self.rewrite(now, key, leaver);
+        for key in keys {
+            let leavers = self.armed.get(&key).map(|armed| armed.leavers.keys().copied().collect::<Vec<_>>());
+            for leaver in leavers.unwrap_or_default() {
+                self.rewrite(now, key, leaver);
+            }
         }
+    }
+
+    fn addresses_of(&self, keys: &[InstanceKey]) -> BTreeMap<InstanceKey, BTreeSet<IpAddr>> {
+        let known = keys.iter().filter_map(|key| self.wanted.instances.get_key_value(key));
+        known.map(|(key, instance)| (*key, instance.addresses.clone())).collect()
+    }
+
+    /// The connections of this node to these addresses, in one list, by instance.
+    fn list_own(
+        &mut self,
+        addresses: &BTreeMap<InstanceKey, BTreeSet<IpAddr>>,
+    ) -> BTreeMap<InstanceKey, Vec<Connection>> {
+        let mut own: BTreeMap<InstanceKey, Vec<Connection>> = BTreeMap::new();
+        let all: BTreeSet<IpAddr> = addresses.values().flatten().copied().collect();
+        if all.is_empty() {
+            return own;
+        }
+        let mut owners: BTreeMap<IpAddr, Vec<InstanceKey>> = BTreeMap::new();
+        for (key, addresses) in addresses {
+            addresses.iter().for_each(|address| owners.entry(*address).or_default().push(*key));
+        }
+        for connection in self.kernel.own_connections(&all) {
+            for key in owners.get(&connection.local.ip()).into_iter().flatten() {
+                own.entry(*key).or_default().push(connection);
+            }
+        }
+        own
     }
 
     /// Something else is wanted. [`Self::follow`] acts on it.
@@ -273,7 +327,7 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         let Some(armed) = self.armed.get_mut(&key) else {
             if instance.is_active && !instance.leavers.is_empty() {
                 self.arm(now, key, None, &instance.leavers, EarlierOwn::Ends);
-                self.after_takeover(now, key);
+                self.after_takeovers(now, &[key]);
             }
             return;
         };
@@ -289,7 +343,7 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
             armed.inactive.take().is_some_and(|inactive| now.since(inactive) >= SETTLES_AFTER);
         if was_elsewhere && !instance.leavers.is_empty() {
             self.arm(now, key, None, &instance.leavers, EarlierOwn::Ends);
-            self.after_takeover(now, key);
+            self.after_takeovers(now, &[key]);
             return;
         }
         let is_settled = now.since(armed.since) >= SETTLES_AFTER;
@@ -317,7 +371,7 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         let relieved = armed.relieved.filter(|_| now.since(armed.since) < KEPT_FOR);
         if has_new {
             self.arm(now, key, relieved, &leavers, EarlierOwn::Stays);
-            self.after_takeover(now, key);
+            self.after_takeovers(now, &[key]);
             return;
         }
         for leaver in ended {
@@ -358,9 +412,10 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         if known.is_empty() || relieved.is_some_and(|relieved| !known.contains_key(&relieved)) {
             return; // A packet without a way to go would be lost.
         }
-        // The addresses of a takeover wait for this, so it lists nothing in vain.
-        let own =
-            if self.kernel.holds(&addresses) { self.kernel.own_connections(&addresses) } else { Vec::new() };
+        if !self.own.contains_key(&key) {
+            self.prepare_one(key, &addresses);
+        }
+        let own = self.own.remove(&key).unwrap_or_default();
         let as_leaver = |(address, mac): (&IpAddr, &MacAddr)| Leaver { address: *address, mac: *mac };
         let arming = Arming {
             interface: key.interface,
@@ -381,6 +436,13 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         let armed =
             InstanceRules { index, relieved, has_drained: false, leavers: known, since, inactive: None };
         self.armed.insert(key, armed);
+    }
+
+    fn prepare_one(&mut self, key: InstanceKey, addresses: &BTreeSet<IpAddr>) {
+        if self.kernel.holds(addresses) {
+            let own = self.list_own(&BTreeMap::from([(key, addresses.clone())]));
+            self.own.extend(own);
+        }
     }
 
     /// Writes the whole list of a leaver to the kernel.

@@ -12,6 +12,8 @@ struct ScriptedKernel {
     log: Vec<String>,
     own: Vec<Connection>,
     macs: BTreeMap<IpAddr, MacAddr>,
+    /// To how many addresses each list of own connections was.
+    listed_own: Vec<usize>,
     /// The length of the list of each leaver.
     in_kernel: BTreeMap<IpAddr, usize>,
     /// How long neighbours would have been waited for, in milliseconds.
@@ -45,7 +47,8 @@ impl ForwarderKernel for ScriptedKernel {
         self.holds
     }
 
-    fn own_connections(&mut self, _addresses: &BTreeSet<IpAddr>) -> Vec<Connection> {
+    fn own_connections(&mut self, addresses: &BTreeSet<IpAddr>) -> Vec<Connection> {
+        self.listed_own.push(addresses.len());
         self.own.clone()
     }
 
@@ -164,7 +167,7 @@ fn a_takeover_from_a_node_that_drains_is_armed_with_its_own_connections() {
     let mut forwarder = forwarder();
     forwarder.take_over(START, key(), FE0.parse().unwrap());
     assert_eq!(forwarder.log(), ["arm, last 192.0.2.10, leavers 192.0.2.10, own 1"]);
-    forwarder.after_takeover(START, key());
+    forwarder.after_takeovers(START, &[key()]);
     assert_eq!(forwarder.log(), ["own 1"], "what began meanwhile");
     forwarder.on_listed(after(1), key(), FE0.parse().unwrap(), &[connection(2), connection(3)]);
     assert_eq!(forwarder.log(), ["add 2 of 192.0.2.10"], "before it is said that it drains");
@@ -178,7 +181,7 @@ fn a_node_that_does_not_drain_lists_nothing_before_the_addresses_come() {
     forwarder.kernel.holds = false;
     forwarder.take_over(START, key(), FE0.parse().unwrap());
     assert_eq!(forwarder.log(), ["arm, last 192.0.2.10, leavers 192.0.2.10, own 0"]);
-    forwarder.after_takeover(START, key());
+    forwarder.after_takeovers(START, &[key()]);
     assert_eq!(forwarder.log(), ["own 1"]);
 }
 
@@ -195,6 +198,35 @@ fn a_takeover_from_anybody_else_is_not_armed() {
     forwarder.neighbours.clear();
     forwarder.take_over(START, key(), FE0.parse().unwrap());
     assert!(forwarder.log().is_empty(), "nobody knows where it is");
+}
+
+#[test]
+fn takeovers_that_wait_together_have_one_list_of_own_connections() {
+    let mut forwarder = forwarder();
+    let fe0: IpAddr = FE0.parse().unwrap();
+    let keys: Vec<InstanceKey> =
+        (1..=20).map(|vrid| InstanceKey { vrid: Vrid::new(vrid).unwrap(), ..key() }).collect();
+    let mut many = wanted(false, &[]);
+    for key in &keys {
+        let address = BTreeSet::from([IpAddr::from([192, 0, 2, 100 + key.vrid.get()])]);
+        let one = ForwardingInstance { addresses: address, ..many.instances[&self::key()].clone() };
+        many.instances.insert(*key, one);
+    }
+    forwarder.update(START, many);
+    let to = |host| Connection { local: ([192, 0, 2, host], 443).into(), ..connection(1) };
+    forwarder.kernel.own = vec![to(101), to(102), Connection { remote: connection(2).remote, ..to(102) }];
+    let takeovers: Vec<_> = keys.iter().map(|key| (*key, fe0)).collect();
+    forwarder.prepare(&takeovers);
+    for key in &keys {
+        forwarder.take_over(START, *key, fe0);
+    }
+    assert_eq!(forwarder.kernel.listed_own, [20], "to the addresses of all");
+    let armed = forwarder.log();
+    let own: Vec<&str> = armed.iter().filter_map(|line| line.rsplit(' ').next()).collect();
+    assert_eq!((&own[..3], own.len()), (["1", "2", "0"].as_slice(), 20), "each is told its own");
+    forwarder.after_takeovers(START, &keys);
+    assert_eq!(forwarder.kernel.listed_own, [20, 20]);
+    assert_eq!(forwarder.log(), ["own 1", "own 2"]);
 }
 
 #[test]
@@ -314,7 +346,7 @@ fn a_takeover_believes_of_all_lists_only_what_was_listed_just_now() {
     forwarder.on_listed(after(4), key(), fe2, &[connection(4)]);
     forwarder.log();
     forwarder.take_over(after(5), key(), fe0);
-    forwarder.after_takeover(after(5), key());
+    forwarder.after_takeovers(after(5), &[key()]);
     let armed = "arm, last 192.0.2.10, leavers 192.0.2.10 192.0.2.12, own 1";
     assert_eq!(forwarder.log(), [armed, "own 1", "list 0 of 192.0.2.10", "list 1 of 192.0.2.12"]);
 }

@@ -38,6 +38,14 @@ pub(in crate::runtime) enum ForwardOrder {
     Listed { key: InstanceKey, leaver: IpAddr, connections: Vec<Connection> },
 }
 
+/// A takeover whose addresses wait for their rules.
+struct WaitingTakeover {
+    key: InstanceKey,
+    epoch: u64,
+    relieved: IpAddr,
+    asked: MonoTime,
+}
+
 /// What the thread can do, and what it does.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::runtime) struct ForwardingReport {
@@ -82,23 +90,16 @@ pub(super) fn run(
             Err(RecvTimeoutError::Disconnected) => return,
         };
         // Addresses wait for their rules; everything else can wait for that.
-        let mut taken_over = Vec::new();
+        let (mut takeovers, mut taken_over) = (Vec::new(), Vec::new());
         let mut is_changed = false;
         while let Some(order) = next {
             match order {
                 ForwardOrder::TakeOver { key, epoch, relieved, asked } => {
-                    if let Some(forwarder) = &mut forwarder {
-                        forwarder.take_over(clock::now(), key, relieved);
-                        pulse.beat(clock::now());
-                        taken_over.push(key);
-                    }
-                    let _ = mail.send(ThreadRequest::Armed(key, epoch));
-                    let took = clock::now().since(asked);
-                    if took > ARMING_PATIENCE {
-                        tracing::warn!(interface = %key.interface, family = %key.family, vrid = key.vrid.get(), ?took, "the rules for connections of the node that was relieved came late: some may have been reset");
-                    }
+                    takeovers.push(WaitingTakeover { key, epoch, relieved, asked });
                 }
                 ForwardOrder::Wanted(wanted) => {
+                    // It was said after these.
+                    taken_over.extend(take_over(forwarder.as_mut(), takeovers.drain(..), mail, pulse));
                     if let Some(forwarder) = &mut forwarder {
                         forwarder.set_wanted(*wanted);
                         is_changed = true;
@@ -112,13 +113,14 @@ pub(super) fn run(
             }
             next = orders.try_recv().ok();
         }
+        taken_over.extend(take_over(forwarder.as_mut(), takeovers.drain(..), mail, pulse));
         let Some(forwarder) = &mut forwarder else {
             lists.clear();
             second_at = clock::now() + SECOND;
             continue;
         };
-        for key in taken_over {
-            forwarder.after_takeover(clock::now(), key);
+        if !taken_over.is_empty() {
+            forwarder.after_takeovers(clock::now(), &taken_over);
             pulse.beat(clock::now());
         }
         if is_changed {
@@ -139,6 +141,32 @@ pub(super) fn run(
             });
         }
     }
+}
+
+/// Arms takeovers, and says of each that its addresses need not wait any more. Returns the instances.
+fn take_over(
+    mut forwarder: Option<&mut PacketForwarder<KernelRules>>,
+    takeovers: impl Iterator<Item = WaitingTakeover>,
+    mail: &Sender,
+    pulse: &ForwarderPulse,
+) -> Vec<InstanceKey> {
+    let takeovers: Vec<WaitingTakeover> = takeovers.collect();
+    if let Some(forwarder) = forwarder.as_deref_mut() {
+        let places: Vec<_> = takeovers.iter().map(|takeover| (takeover.key, takeover.relieved)).collect();
+        forwarder.prepare(&places);
+    }
+    for WaitingTakeover { key, epoch, relieved, asked } in &takeovers {
+        if let Some(forwarder) = forwarder.as_deref_mut() {
+            forwarder.take_over(clock::now(), *key, *relieved);
+            pulse.beat(clock::now());
+        }
+        let _ = mail.send(ThreadRequest::Armed(*key, *epoch));
+        let took = clock::now().since(*asked);
+        if took > ARMING_PATIENCE {
+            tracing::warn!(interface = %key.interface, family = %key.family, vrid = key.vrid.get(), ?took, "the rules for connections of the node that was relieved came late: some may have been reset");
+        }
+    }
+    takeovers.into_iter().map(|takeover| takeover.key).collect()
 }
 
 /// An error with its causes.
