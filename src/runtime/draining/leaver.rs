@@ -4,7 +4,7 @@
 //! A task on the main thread. What it asks of the kernel takes milliseconds for thousands of
 //! connections, and is done on a thread of its own. [`LeavingInstances`] knows what drains.
 
-use super::leaving::{AddressesByInstance, LeavingInstances};
+use super::leaving::{AddressesByInstance, AskedResets, LeavingInstances};
 use super::progress::OpenConnections;
 use crate::channel::{ChannelLink, LocalDrain};
 use crate::kernel::blocking;
@@ -44,7 +44,8 @@ pub(super) struct LeaverTask {
     /// The instances whose connections the core wants to be reset.
     pub(super) resets: mpsc::Receiver<InstanceKey>,
     pub(super) statuses: watch::Sender<DrainStatuses>,
-    pub(super) listing: ListingHealth,
+    pub(super) listing: ToldTrouble,
+    pub(super) resetting: ToldTrouble,
 }
 
 /// What the task asks of the kernel. Both may take seconds.
@@ -76,26 +77,26 @@ impl Debug for Reconcile {
     }
 }
 
-/// Whether connections can be listed at this moment. Pure.
+/// Trouble with the kernel, as it was last told. Pure.
 #[derive(Debug, Default)]
-pub(super) struct ListingHealth {
+pub(super) struct ToldTrouble {
     trouble: Option<String>,
 }
 
-/// What an operator is told about listing, once.
+/// What an operator is told, once.
 #[derive(Debug, PartialEq, Eq)]
-enum ListingNews {
-    Fails(String),
-    WorksAgain,
+enum TroubleNews {
+    Begins(String),
+    IsOver,
 }
 
-impl ListingHealth {
-    /// Connections were listed, or were not because of this trouble.
-    fn note(&mut self, trouble: Option<String>) -> Option<ListingNews> {
+impl ToldTrouble {
+    /// Something was done, or was not because of this trouble.
+    fn note(&mut self, trouble: Option<String>) -> Option<TroubleNews> {
         let before = std::mem::replace(&mut self.trouble, trouble);
         match (before, &self.trouble) {
-            (before, Some(now)) => (before.as_ref() != Some(now)).then(|| ListingNews::Fails(now.clone())),
-            (Some(_), None) => Some(ListingNews::WorksAgain),
+            (before, Some(now)) => (before.as_ref() != Some(now)).then(|| TroubleNews::Begins(now.clone())),
+            (Some(_), None) => Some(TroubleNews::IsOver),
             (None, None) => None,
         }
     }
@@ -105,12 +106,14 @@ impl LeaverTask {
     pub(super) async fn run(mut self) {
         let mut leaving = LeavingInstances::default();
         let mut list_at = clock::now();
+        // What the kernel has refused to reset is tried again until the core gives it up.
+        let mut unreset = AskedResets::new();
         loop {
             tokio::select! {
                 reset = self.resets.recv() => match reset {
                     Some(key) => {
-                        let asked = self.all_asked(key);
-                        self.reset(&asked, &mut leaving).await;
+                        unreset.extend(self.all_asked(key));
+                        unreset = self.reset(unreset, &mut leaving).await;
                     }
                     None => return,
                 },
@@ -124,6 +127,9 @@ impl LeaverTask {
                 () = sleep(list_at.since(clock::now())) => {
                     // An operator may have given a drain another end.
                     self.look(&mut leaving).await;
+                    if !unreset.is_empty() {
+                        unreset = self.reset(unreset, &mut leaving).await;
+                    }
                     self.list(&mut leaving).await;
                     let now = clock::now();
                     list_at = now + leaving.pause(now);
@@ -133,10 +139,10 @@ impl LeaverTask {
     }
 
     /// This instance, and all others whose connections were asked to be reset meanwhile.
-    fn all_asked(&mut self, first: InstanceKey) -> BTreeSet<InstanceKey> {
-        let mut asked = BTreeSet::from([first]);
+    fn all_asked(&mut self, first: InstanceKey) -> AskedResets {
+        let mut asked = AskedResets::from([(first, None)]);
         while let Ok(key) = self.resets.try_recv() {
-            asked.insert(key);
+            asked.insert(key, None);
         }
         asked
     }
@@ -172,10 +178,10 @@ impl LeaverTask {
             Err(why) => (Vec::new(), Some(why)),
         };
         match self.listing.note(trouble) {
-            Some(ListingNews::Fails(why)) => tracing::warn!(
+            Some(TroubleNews::Begins(why)) => tracing::warn!(
                 "the open connections cannot be listed, and are not passed on to this node: {why}"
             ),
-            Some(ListingNews::WorksAgain) => tracing::info!("the open connections can be listed again"),
+            Some(TroubleNews::IsOver) => tracing::info!("the open connections can be listed again"),
             None => {}
         }
         let now = clock::now();
@@ -202,14 +208,15 @@ impl LeaverTask {
     }
 
     /// Resets what is left of these instances, all at once: the core waits for each of them from the
-    /// same moment on.
-    async fn reset(&self, asked: &BTreeSet<InstanceKey>, leaving: &mut LeavingInstances) {
+    /// same moment on. Returns those whose connections the kernel did not reset.
+    async fn reset(&mut self, asked: AskedResets, leaving: &mut LeavingInstances) -> AskedResets {
         // A router may be Active again since this was asked, with connections that have begun now.
         self.look(leaving).await;
-        let addresses = leaving.to_reset(asked);
-        if addresses.is_empty() {
-            return;
+        let asked = leaving.still_asked(&asked);
+        if asked.is_empty() {
+            return asked;
         }
+        let addresses = leaving.to_reset(&asked);
         let kernel = Arc::clone(&self.kernel);
         let reset = in_background(move || {
             let list = kernel.list(&union(&addresses))?;
@@ -217,15 +224,22 @@ impl LeaverTask {
             let lists = list.divided(&addresses).into_iter();
             Ok(lists.map(|(key, list)| (key, list.left())).collect::<Vec<_>>())
         });
-        match reset.await {
-            Ok(ended) => {
-                for (key, reset) in ended {
-                    let _ = self.mail.send(Input::ConnectionsEnded { key, reset });
-                }
+        let (ended, trouble) = match reset.await {
+            Ok(ended) => (ended, None),
+            Err(why) => (Vec::new(), Some(why)),
+        };
+        let is_done = trouble.is_none();
+        match self.resetting.note(trouble) {
+            Some(TroubleNews::Begins(why)) => {
+                tracing::warn!("open connections cannot be reset, and may hang: {why}; it is tried again");
             }
-            // The core does not wait for ever.
-            Err(why) => tracing::warn!("open connections cannot be reset, and will hang: {why}"),
+            Some(TroubleNews::IsOver) => tracing::info!("open connections can be reset again"),
+            None => {}
         }
+        for (key, reset) in ended {
+            let _ = self.mail.send(Input::ConnectionsEnded { key, reset });
+        }
+        if is_done { AskedResets::new() } else { asked }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::protocol::{DrainSnapshot, Node, Snapshot, StateName};
 use crate::runtime::protocol_thread::mailbox::{Mailbox, Message};
 use crate::types::{Connection, MonoTime};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::task::yield_now;
 
 /// A kernel with two connections to each address.
@@ -16,6 +16,8 @@ struct ScriptedSockets {
     listed: Mutex<Vec<usize>>,
     destroyed: Mutex<Vec<usize>>,
     cannot_list: AtomicBool,
+    /// How often connections cannot be ended.
+    refusals: AtomicUsize,
 }
 
 impl LeaverKernel for ScriptedSockets {
@@ -33,6 +35,10 @@ impl LeaverKernel for ScriptedSockets {
     }
 
     fn destroy(&self, sockets: &[ConnectionSocket]) -> Result<(), ConnectionsError> {
+        if self.refusals.load(Ordering::Relaxed) > 0 {
+            self.refusals.fetch_sub(1, Ordering::Relaxed);
+            return Err(ConnectionsError::NotPermitted);
+        }
         self.destroyed.lock().unwrap().push(sockets.len());
         Ok(())
     }
@@ -82,7 +88,8 @@ impl Stage {
             changed: Arc::clone(&changed),
             resets: resets_out,
             statuses: statuses_in,
-            listing: ListingHealth::default(),
+            listing: ToldTrouble::default(),
+            resetting: ToldTrouble::default(),
         };
         tokio::spawn(task.run());
         Self { mailbox, snapshot, kernel, resets, changed, statuses, ended: Vec::new() }
@@ -136,6 +143,18 @@ async fn a_router_that_is_active_again_is_not_reset() {
 }
 
 #[tokio::test]
+async fn what_the_kernel_refuses_to_reset_is_tried_again() {
+    let mut stage = Stage::new(2);
+    stage.kernel.refusals.store(2, Ordering::Relaxed);
+    for router in 0..2 {
+        stage.resets.send(stage.key(router)).await.unwrap();
+    }
+    stage.until(|stage| stage.ended.len() == 2).await;
+    assert_eq!(stage.ended, [(stage.key(0), 2), (stage.key(1), 2)]);
+    assert_eq!(*stage.kernel.destroyed.lock().unwrap(), [4]);
+}
+
+#[tokio::test]
 async fn a_drain_is_told_although_nothing_can_be_listed() {
     let mut stage = Stage::new(1);
     stage.kernel.cannot_list.store(true, Ordering::Relaxed);
@@ -147,13 +166,13 @@ async fn a_drain_is_told_although_nothing_can_be_listed() {
 }
 
 #[test]
-fn trouble_with_listing_is_told_when_it_begins_and_when_it_is_over() {
-    let mut health = ListingHealth::default();
-    let fails = |why: &str| Some(ListingNews::Fails(why.to_owned()));
+fn trouble_is_told_when_it_begins_and_when_it_is_over() {
+    let mut health = ToldTrouble::default();
+    let fails = |why: &str| Some(TroubleNews::Begins(why.to_owned()));
     assert_eq!(health.note(None), None);
     assert_eq!(health.note(Some("no module".to_owned())), fails("no module"));
     assert_eq!(health.note(Some("no module".to_owned())), None);
     assert_eq!(health.note(Some("no memory".to_owned())), fails("no memory"));
-    assert_eq!(health.note(None), Some(ListingNews::WorksAgain));
+    assert_eq!(health.note(None), Some(TroubleNews::IsOver));
     assert_eq!(health.note(None), None);
 }

@@ -25,6 +25,10 @@ const TOLD_AFTER: Duration = Duration::from_secs(2);
 /// Addresses of several instances.
 pub(super) type AddressesByInstance = BTreeMap<InstanceKey, BTreeSet<IpAddr>>;
 
+/// The instances whose connections are to be reset, each with the beginning of the drain that is
+/// meant, if that is known: another drain of the same instance keeps its connections.
+pub(super) type AskedResets = BTreeMap<InstanceKey, Option<MonoTime>>;
+
 /// All instances that drain.
 #[derive(Debug, Default)]
 pub(super) struct LeavingInstances {
@@ -96,9 +100,18 @@ impl LeavingInstances {
     }
 
     /// Of the instances whose connections were asked to be reset, those that still drain: whoever has
-    /// its addresses again keeps its connections. With the addresses.
-    pub(super) fn to_reset(&self, asked: &BTreeSet<InstanceKey>) -> AddressesByInstance {
-        let leaving = self.instances.iter().filter(|(key, one)| one.back.is_none() && asked.contains(key));
+    /// its addresses again keeps its connections. With the beginning of each drain.
+    pub(super) fn still_asked(&self, asked: &AskedResets) -> AskedResets {
+        let is_meant = |(key, one): &(&InstanceKey, &LeavingInstance)| {
+            let asked = asked.get(key);
+            one.back.is_none() && asked.is_some_and(|since| since.is_none_or(|since| since == one.since))
+        };
+        self.instances.iter().filter(is_meant).map(|(key, one)| (*key, Some(one.since))).collect()
+    }
+
+    /// The addresses to which connections are to be reset.
+    pub(super) fn to_reset(&self, asked: &AskedResets) -> AddressesByInstance {
+        let leaving = self.instances.iter().filter(|(key, _)| asked.contains_key(key));
         leaving.map(|(key, one)| (*key, self.without_served(&one.addresses.all))).collect()
     }
 

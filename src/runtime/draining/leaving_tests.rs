@@ -45,6 +45,11 @@ fn addresses(addresses: &[&str]) -> BTreeSet<IpAddr> {
     addresses.iter().map(|address| address.parse().unwrap()).collect()
 }
 
+/// Resets of whatever drain there is.
+fn asked(keys: &[InstanceKey]) -> AskedResets {
+    keys.iter().map(|key| (*key, None)).collect()
+}
+
 fn empty_list() -> OpenConnections {
     (&ConnectionList { sockets: Vec::new(), extent: ListExtent::Whole }).into()
 }
@@ -61,7 +66,7 @@ fn what_nobody_passes_on_is_not_waited_for_and_is_reset_with_the_rest() {
     assert_eq!(leaving.to_list(), BTreeMap::from([(web, listed)]));
     // A link-local address is released at once.
     let reset = addresses(&["192.0.2.50", "192.0.2.51", "2001:db8::51"]);
-    assert_eq!(leaving.to_reset(&[web].into()), BTreeMap::from([(web, reset)]));
+    assert_eq!(leaving.to_reset(&leaving.still_asked(&asked(&[web]))), BTreeMap::from([(web, reset)]));
 }
 
 #[test]
@@ -72,9 +77,9 @@ fn a_reload_in_the_middle_changes_the_next_drain_and_not_this_one() {
     set(&mut reloaded, 0, Some(START));
     let mut leaving = LeavingInstances::default();
     leaving.follow(START, &first);
-    let (listed, reset) = (leaving.to_list(), leaving.to_reset(&[web].into()));
+    let (listed, reset) = (leaving.to_list(), leaving.to_reset(&leaving.still_asked(&asked(&[web]))));
     leaving.follow(after(1), &reloaded);
-    assert_eq!((leaving.to_list(), leaving.to_reset(&[web].into())), (listed, reset));
+    assert_eq!((leaving.to_list(), leaving.to_reset(&leaving.still_asked(&asked(&[web])))), (listed, reset));
     set(&mut reloaded, 0, Some(after(9)));
     leaving.follow(after(9), &reloaded);
     assert_eq!(leaving.to_list(), BTreeMap::from([(web, addresses(&["192.0.2.70"]))]));
@@ -93,7 +98,10 @@ fn an_address_that_a_reload_gave_to_a_router_that_is_active_here_is_that_routers
     set(&mut reloaded, 1, None);
     leaving.follow(after(1), &reloaded);
     let own = BTreeMap::from([(web, addresses(&["192.0.2.50"]))]);
-    assert_eq!((leaving.to_list(), leaving.to_reset(&[web].into())), (own.clone(), own));
+    assert_eq!(
+        (leaving.to_list(), leaving.to_reset(&leaving.still_asked(&asked(&[web])))),
+        (own.clone(), own)
+    );
 }
 
 #[test]
@@ -104,11 +112,18 @@ fn who_is_active_again_keeps_its_connections_and_is_told_of_for_two_seconds() {
     set(&mut snapshot, 1, Some(START));
     let mut leaving = LeavingInstances::default();
     leaving.follow(START, &snapshot);
-    assert_eq!(leaving.to_reset(&[web, wiki].into()).len(), 2);
-    assert_eq!(leaving.to_reset(&[web].into()).len(), 1, "nobody asked for the other one");
+    assert_eq!(leaving.to_reset(&leaving.still_asked(&asked(&[web, wiki]))).len(), 2);
+    assert_eq!(
+        leaving.to_reset(&leaving.still_asked(&asked(&[web]))).len(),
+        1,
+        "nobody asked for the other one"
+    );
     set(&mut snapshot, 0, None);
     leaving.follow(after(1), &snapshot);
-    assert_eq!(leaving.to_reset(&[web, wiki].into()).into_keys().collect::<Vec<_>>(), [wiki]);
+    assert_eq!(
+        leaving.to_reset(&leaving.still_asked(&asked(&[web, wiki]))).into_keys().collect::<Vec<_>>(),
+        [wiki]
+    );
     assert_eq!(leaving.to_list().into_keys().collect::<Vec<_>>(), [wiki]);
     assert_eq!(leaving.statuses(after(1)).into_keys().collect::<Vec<_>>(), [web, wiki]);
     leaving.follow(after(3), &snapshot);
@@ -123,8 +138,11 @@ fn another_drain_of_the_same_router_begins_to_count_anew() {
     let mut leaving = LeavingInstances::default();
     leaving.follow(START, &snapshot);
     assert!(!leaving.on_list(after(1), web, &empty_list()), "one empty list is not enough");
+    let meant = leaving.still_asked(&asked(&[web]));
+    assert_eq!(meant, AskedResets::from([(web, Some(START))]));
     set(&mut snapshot, 0, Some(after(2)));
     leaving.follow(after(2), &snapshot);
+    assert_eq!(leaving.still_asked(&meant), AskedResets::new(), "the other one was to be reset");
     assert!(!leaving.on_list(after(9), web, &empty_list()), "nor is one of another drain");
     assert!(leaving.on_list(after(9), web, &empty_list()));
 }

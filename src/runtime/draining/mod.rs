@@ -27,7 +27,7 @@ pub(in crate::runtime) use forwarder::{ForwardingInstance, ForwardingWanted};
 pub(crate) use leaver::DrainStatuses;
 pub(in crate::runtime) use thread::{ForwardOrder, ForwardingReport};
 
-use self::leaver::{LeaverTask, ListingHealth, NamespaceSockets, Reconcile};
+use self::leaver::{LeaverTask, NamespaceSockets, Reconcile, ToldTrouble};
 use self::pulse::ForwarderPulse;
 use super::channel::ChannelHandle;
 use super::clock;
@@ -242,7 +242,8 @@ impl DrainQueues {
             changed,
             resets,
             statuses,
-            listing: ListingHealth::default(),
+            listing: ToldTrouble::default(),
+            resetting: ToldTrouble::default(),
         };
         tokio::spawn(task.run());
         handle
