@@ -6,14 +6,23 @@
 //! addresses of an armed instance where an interface receives them, before conntrack and before any
 //! firewall of the host, in this order:
 //!
-//! 1. An ICMP error that quotes a packet of a listed connection goes to the leaver whose list it is.
-//! 2. A packet of a listed connection goes to that leaver, unless it comes from there.
-//! 3. A SYN to an address that is switching is noted in `own`: the connection that it begins is ours.
-//! 4. Such a SYN is dropped if `own` is full. It is sent again after a second, and a connection that
-//!    nobody knows of would break.
+//! 1. An ICMP error that quotes a packet of a connection of ours is ours, and one that quotes a packet
+//!    of a listed connection goes to the leaver whose list it is.
+//! 2. A SYN is noted in `own`, and is for this host: the connection that it begins is ours. If `own` is
+//!    full, a SYN to an address that is switching is dropped. It is sent again after a second, and a
+//!    connection that nobody knows of would break.
+//! 3. A packet of a connection in `own`, or in a set of those that were known to be ours, is for this
+//!    host.
+//! 4. A packet of a listed connection goes to that leaver, unless it comes from there. If two leavers
+//!    list it, it goes to the one that was Active until now, and otherwise to the one with the lowest
+//!    address.
 //! 5. Any other packet to an address that is switching goes to the node that was Active until now,
-//!    unless it comes from there, or its connection is in `own` or in a set of those that were known
-//!    to be ours.
+//!    unless it comes from there.
+//!
+//! What is our own stands before the lists because clients use ports again: a client that begins a
+//! connection knows best that the one before it is over, and a list is older than that. For the same
+//! reason nothing counts as our own any more when the addresses come back from another node
+//! ([`EarlierOwn`]).
 //!
 //! An address is *switching* for the first seconds after the takeover, when hosts learn who has it now,
 //! and when connections exist that no list has yet. It ends to be so by a timeout in the kernel, even
@@ -78,7 +87,8 @@ pub struct ForwardingSettings {
     /// may have missed the first ones.
     pub switching_time: Duration,
     /// How long a connection is known as our own after its SYN, or after we were told of it: longer
-    /// than an address is switching.
+    /// than an address is switching, and as long as a list is believed that was under way when the
+    /// connection began.
     pub own_lifetime: Duration,
     /// How long a list is believed that nobody renews, should this process not be able to end it.
     pub list_lifetime: Duration,
@@ -91,7 +101,7 @@ impl Default for ForwardingSettings {
     fn default() -> Self {
         Self {
             switching_time: Duration::from_secs(6),
-            own_lifetime: Duration::from_secs(10),
+            own_lifetime: Duration::from_secs(15),
             list_lifetime: Duration::from_secs(15),
             room_for_own: 65_536,
         }
@@ -123,8 +133,20 @@ pub struct Arming {
     /// Everybody who drains this instance; the last Active need not be among them.
     pub leavers: Vec<Leaver>,
     /// Our own connections to the addresses, of the last time when we served them, as far as they are
-    /// known already. They are never sent to the last Active.
+    /// known already. They are never sent to a leaver.
     pub own: Vec<Connection>,
+    /// What becomes of the connections that counted as our own when the instance was armed before.
+    pub earlier: EarlierOwn,
+}
+
+/// What becomes of the connections that counted as our own when the instance was armed before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EarlierOwn {
+    /// They are our own: this node has had the addresses all the time.
+    Stays,
+    /// They are not, but for those that [`Arming::own`] names: another node has had the addresses since,
+    /// and clients may have used those ports again for connections with that node.
+    Ends,
 }
 
 /// What was forwarded to a leaver since it was armed, or since its interface came back.
@@ -207,7 +229,8 @@ impl ForwardingTable {
 
     /// Forwards for an instance from now on. An instance that is armed already is armed again: its
     /// addresses switch from now on, lists of leavers that it still has stay, and those of others end.
-    /// Connections that began here, or that it was told are ours, stay ours.
+    /// Connections that began here, or that it was told are ours, stay ours, unless the addresses were
+    /// elsewhere meanwhile ([`Arming::earlier`]).
     ///
     /// A list of our connections takes longer to make than arming may take. So whoever has none yet
     /// arms without it, and says it with [`Self::add_own`] at once, also when an instance is armed
@@ -516,6 +539,7 @@ impl ForwardingTable {
                 last: Some(Leaver { address: leaver, mac: MacAddr([2, 0, 0, 0, 0, 1]) }),
                 leavers: Vec::new(),
                 own: Vec::new(),
+                earlier: EarlierOwn::Stays,
             };
             self.arm(key, &arming)?;
             self.disarm(key)?;

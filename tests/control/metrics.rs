@@ -389,6 +389,30 @@ fn connections_that_are_kept_and_packets_that_are_passed_on_are_counted() {
 }
 
 #[test]
+fn a_node_to_which_the_path_is_not_proven_is_told_as_one_for_which_nothing_is_passed_on() {
+    let mut snapshot = draining_and_forwarding();
+    let [(_, leavers)] = &mut snapshot.channel.drain_view.leavers.iter_mut().collect::<Vec<_>>()[..] else {
+        panic!("one router has leavers");
+    };
+    let ipv4_of_a = |snapshot: &AgentSnapshot| {
+        let routers = snapshot.status(&snapshot.snapshot.routers).virtual_routers.into_iter();
+        let mut of_a = routers.filter(|one| &*one.name == "moodle-a" && &*one.family == "ipv4");
+        of_a.next().unwrap()
+    };
+    // One has started again, and packets are passed on to it as before.
+    leavers[0].proven = false;
+    let shown = ipv4_of_a(&snapshot);
+    assert_eq!(shown.forwarding.len(), 2);
+    assert!(shown.why.ends_with("; forwards 5 for fe1; forwards 5 for fe1"), "{}", shown.why);
+    snapshot.channel.forwarded.retain(|(_, leaver), _| *leaver != std::net::IpAddr::from([192, 0, 2, 11]));
+    let shown = ipv4_of_a(&snapshot);
+    let addresses: Vec<_> = shown.forwarding.iter().map(|one| one.address.to_string()).collect();
+    assert_eq!(addresses, ["192.0.2.12"]);
+    let why = "; forwards nothing for fe1: the path to it is not proven; forwards 5 for fe1";
+    assert!(shown.why.ends_with(why), "{}", shown.why);
+}
+
+#[test]
 fn health_is_the_line_of_vrrpctl_and_only_a_critical_one_is_a_failure() {
     let line = |snapshot: &AgentSnapshot| {
         let health = NodeHealth::of(&snapshot.status(&snapshot.snapshot.routers));

@@ -3,7 +3,9 @@
 use crate::packets::{ACK, SYN};
 use crate::scene::{BOTH, Fate, Scene, interface, settings};
 use crate::support::{SOON, ms, wait_for};
-use vrrpd::kernel::forwarding::{Arming, ForwardingError, ForwardingSettings, Leaver, MAXIMUM_LEAVERS};
+use vrrpd::kernel::forwarding::{
+    Arming, EarlierOwn, ForwardingError, ForwardingSettings, Leaver, MAXIMUM_LEAVERS,
+};
 use vrrpd::types::{Family, MacAddr};
 
 const HOOK: &str = "type filter hook ingress device";
@@ -23,7 +25,6 @@ fn the_table_reads_as_it_should() {
         "ip saddr . tcp sport . ip daddr . tcp dport @listed_",
         "ip daddr @switching_",
         "timeout 6s",
-        "timeout 10s",
         "timeout 15s",
         "size 65536",
     ];
@@ -32,10 +33,12 @@ fn the_table_reads_as_it_should() {
     }
     // In this order.
     let order = [
+        "errors about our own",
         "errors about connections of",
-        "connections of",
         "connections that begin",
         "no room",
+        "our own",
+        "connections of",
         "not listed yet",
     ];
     let chain = listing.split("chain instance_").nth(1).unwrap();
@@ -119,6 +122,28 @@ fn own_connections_stay_own_when_the_instance_is_armed_again() {
         assert_eq!(scene.fate(scene.connection(1, 1001), ACK), Fate::Forwarded("third"));
         table.add_own(key, &[scene.connection(1, 1001)]).unwrap();
         assert_eq!(scene.fate(scene.connection(1, 1001), ACK), Fate::Reset, "it is known from now on");
+    }
+}
+
+/// Another node has had the addresses, and clients may have used the ports again there.
+#[test]
+fn own_connections_are_forgotten_when_the_addresses_come_back_from_another_node() {
+    for family in BOTH {
+        let scene = Scene::new(family);
+        let mut table = scene.table(settings());
+        let key = scene.key(1);
+        let mut arming = scene.arming(1, Some("leaver"), &[]);
+        arming.own = vec![scene.connection(1, 998), scene.connection(1, 999)];
+        table.arm(key, &arming).unwrap();
+        assert_ne!(scene.fate(scene.connection(1, 1000), SYN), Fate::Forwarded("leaver"));
+        let mut back = Arming { earlier: EarlierOwn::Ends, ..scene.arming(1, Some("third"), &["leaver"]) };
+        back.own = vec![scene.connection(1, 999)];
+        table.arm(key, &back).unwrap();
+        assert_eq!(scene.fate(scene.connection(1, 1000), ACK), Fate::Forwarded("third"));
+        assert_eq!(scene.fate(scene.connection(1, 998), ACK), Fate::Forwarded("third"));
+        assert_eq!(scene.fate(scene.connection(1, 999), ACK), Fate::Reset, "this one is here");
+        table.disarm(key).unwrap();
+        assert!(!scene.listing().contains("own_"), "{}", scene.listing());
     }
 }
 

@@ -7,7 +7,7 @@ use crate::support::{Lab, Node, SOON, wait_some};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
-use vrrpd::kernel::forwarding::{Arming, ForwardingSettings, ForwardingTable, Leaver};
+use vrrpd::kernel::forwarding::{Arming, EarlierOwn, ForwardingSettings, ForwardingTable, Leaver};
 use vrrpd::types::{Connection, Family, InstanceKey, InterfaceName, MacAddr, Vrid};
 
 pub(crate) const BOTH: [Family; 2] = [Family::Ipv4, Family::Ipv6];
@@ -121,6 +121,7 @@ impl Scene {
             last: last.map(|name| self.leaver(name)),
             leavers: leavers.iter().map(|name| self.leaver(name)).collect(),
             own: Vec::new(),
+            earlier: EarlierOwn::Stays,
         }
     }
 

@@ -69,6 +69,7 @@ impl DrainingPair {
     fn drain_for(&self, time: &str) {
         let answer = self.fe0.ctl(&["demote", "web", "--drain", time, "--no-wait"]);
         assert_eq!(answer.code, 0, "{answer:?}");
+        assert!(answer.json["results"][0]["kept_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{answer:?}");
         self.fe1.wait_state("web", "active");
     }
 
@@ -221,6 +222,35 @@ fn the_connections_of_a_dead_leaver_are_reset_and_not_swallowed() {
     for one in long {
         let broken = one.close();
         assert!(broken.why.keys().all(|why| why.contains("reset")), "{broken:?}");
+    }
+}
+
+/// The clients of connections that cannot be served any more are told, and do not hang.
+#[test]
+fn connections_are_reset_when_a_reload_takes_away_what_they_need() {
+    let without_key = web(200).addresses(&["192.0.2.50/24", "2001:db8::50/64"]);
+    let without_key = Config::new().agent(&[("node_name", "fe0")]).with(&without_key);
+    let other = web(200).addresses(&["192.0.2.60/24", "2001:db8::60/64"]).key("drain", "\"60s\"");
+    for (what, with_other_addresses, end) in
+        [("the channel", false, "drain_lost"), ("its addresses", true, "drain_expired")]
+    {
+        let pair = DrainingPair::proven();
+        let long = [pair.open(WEB, 4), pair.open(WEB6, 4)];
+        pair.drain();
+        long.iter().for_each(LongConnections::wait_some_answers);
+        let changed =
+            if with_other_addresses { knowing(&pair.lab, "fe0", &other) } else { without_key.clone() };
+        pair.fe0.write_config(changed.text());
+        assert_eq!(pair.fe0.ctl(&["reload"]).code, 0, "without {what}");
+        let event = drain_end(&pair.fe0);
+        assert_eq!((&event["kind"], &event["reset"]), (&end.into(), &4.into()), "without {what}: {event}");
+        wait_for(RESET, "the clients know", || long.iter().all(|one| one.broken().count() == 4));
+        for one in long {
+            let broken = one.close();
+            assert!(broken.why.keys().all(|why| why.contains("reset")), "without {what}: {broken:?}");
+        }
+        let places = pair.lab.node("fe0").ns.run("ip", &["address", "show", "dev", "lo"]);
+        assert!(!places.contains("192.0.2.50") && !places.contains(WEB6), "{places}");
     }
 }
 

@@ -37,12 +37,22 @@ impl AgentSnapshot {
 
     /// What this node passes on for others.
     pub(in crate::control) fn forwarding(&self, instance: &InstanceSnapshot) -> Vec<ForwardingDoc> {
-        if instance.state != StateName::Active {
-            return Vec::new();
-        }
+        let served = self.leavers(instance).filter(|leaver| self.is_served(instance, leaver));
+        served.map(|leaver| self.forwarding_for(instance, leaver)).collect()
+    }
+
+    /// The other nodes that drain an instance that is Active here.
+    fn leavers(&self, instance: &InstanceSnapshot) -> impl Iterator<Item = &HeardLeaver> {
+        let is_active = instance.state == StateName::Active;
         let place = (link(instance), instance.key.vrid.get());
-        let leavers = self.channel.drain_view.leavers.get(&place);
-        leavers.into_iter().flatten().map(|leaver| self.forwarding_for(instance, leaver)).collect()
+        let leavers = self.channel.drain_view.leavers.get(&place).filter(|_| is_active);
+        leavers.into_iter().flatten()
+    }
+
+    /// Whether packets are passed on to a node that drains: once the path to it is proven. One that
+    /// has started again has to prove it anew, and is served meanwhile.
+    fn is_served(&self, instance: &InstanceSnapshot, leaver: &HeardLeaver) -> bool {
+        leaver.proven || self.channel.forwarded.contains_key(&(instance.key, leaver.address))
     }
 
     fn forwarding_for(&self, instance: &InstanceSnapshot, leaver: &HeardLeaver) -> ForwardingDoc {
@@ -65,10 +75,16 @@ impl AgentSnapshot {
         Some(format!("draining{left}, until {until}"))
     }
 
-    /// `forwards 37 for fe0`.
+    /// `forwards 37 for fe0`, or `forwards nothing for fe0: the path to it is not proven`.
     pub(super) fn forwarding_in_short(&self, instance: &InstanceSnapshot) -> Vec<String> {
-        let forwarding = self.forwarding(instance).into_iter();
-        forwarding.map(|one| format!("forwards {} for {}", one.connections, one.leaver)).collect()
+        let short = |leaver: &HeardLeaver| {
+            if self.is_served(instance, leaver) {
+                format!("forwards {} for {}", leaver.left, leaver.node)
+            } else {
+                format!("forwards nothing for {}: the path to it is not proven", leaver.node)
+            }
+        };
+        self.leavers(instance).map(short).collect()
     }
 
     /// Why open connections cannot be kept or passed on, if the nodes talk to one another.

@@ -111,6 +111,15 @@ pub struct ConnectionSocket {
     pub(super) cookie: u64,
 }
 
+#[cfg(test)]
+impl ConnectionSocket {
+    /// The socket of an established IPv4 connection of a client elsewhere.
+    pub(crate) fn established(connection: Connection, cookie: u64) -> Self {
+        let (state, client) = (TcpState::Established, ClientPlace::Elsewhere);
+        Self { connection, state, client, family: Family::Ipv4, interface: 0, cookie }
+    }
+}
+
 /// A message, as `netlink-packet-core` puts it behind a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DiagMessage {

@@ -120,12 +120,20 @@ fn clients_on_this_host_do_not_count_and_are_not_named_to_the_successor() {
 }
 
 #[test]
-fn a_list_is_divided_by_address_and_keeps_its_extent() {
+fn a_list_is_divided_among_the_owners_of_its_addresses_and_keeps_its_extent() {
     let list = ConnectionList { extent: ListExtent::Interrupted, ..four_of("192.0.2.20") };
-    for (addresses, left) in [(&["192.0.2.254"][..], 3), (&["192.0.2.253"], 1), (&["192.0.2.1"], 0)] {
-        let part = list.of(&addresses.iter().map(|address| address.parse().unwrap()).collect());
-        assert_eq!((part.left(), part.extent), (left, ListExtent::Interrupted));
-    }
+    let of = |addresses: &[&str]| addresses.iter().map(|address| address.parse().unwrap()).collect();
+    let owners = BTreeMap::from([
+        ("first", of(&["192.0.2.254"])),
+        ("second", of(&["192.0.2.253"])),
+        ("both", of(&["192.0.2.253", "192.0.2.254", "192.0.2.1"])),
+        ("neither", of(&["192.0.2.1"])),
+        ("nothing", of(&[])),
+    ]);
+    let left = |part: &ConnectionList| (part.left(), part.extent);
+    let parts: Vec<_> = list.divided(&owners).iter().map(|(owner, part)| (*owner, left(part))).collect();
+    let expected = [("both", 4), ("first", 3), ("neither", 0), ("nothing", 0), ("second", 1)];
+    assert_eq!(parts, expected.map(|(owner, left)| (owner, (left, ListExtent::Interrupted))));
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use super::element::ConnectionKey;
 use super::{
-    Arming, ForwardingError, ForwardingSettings, ICMP_ERRORS, ICMPV6_ERRORS, Leaver, MAXIMUM_CONNECTIONS,
-    MAXIMUM_LEAVERS,
+    Arming, EarlierOwn, ForwardingError, ForwardingSettings, ICMP_ERRORS, ICMPV6_ERRORS, Leaver,
+    MAXIMUM_CONNECTIONS, MAXIMUM_LEAVERS,
 };
 use crate::kernel::nftables::attribute::{all, find, long_number, text};
 use crate::kernel::nftables::{
@@ -32,11 +32,13 @@ pub(super) struct ArmedInstance {
     last: Option<IpAddr>,
     leavers: BTreeMap<IpAddr, ArmedLeaver>,
     /// The number of the set in which rules note connections that begin here. It stays when the
-    /// instance is armed again: what began after the first time is ours at the second one, too.
+    /// instance is armed again without having been away: what began after the first time is ours at the
+    /// second one, too.
     own: u32,
     /// The numbers of the sets with connections of ours that we were told of, the newest first. Each
     /// arming has a set of its own, because adding an element does not renew it, and keeps that of the
-    /// arming before, because the new one is empty at first.
+    /// arming before, because the new one is empty at first. When the addresses come back from another
+    /// router, it keeps none.
     known: Vec<u32>,
 }
 
@@ -77,8 +79,8 @@ pub(super) fn check(key: InstanceKey, arming: &Arming) -> Result<(), ForwardingE
 }
 
 impl ArmedInstance {
-    /// The instance as it is armed now. It takes over its own connections, and of the leavers that it
-    /// still has their lists, whatever MAC or interface they have now.
+    /// The instance as it is armed now. It takes over its own connections, if they still are its own, and
+    /// of the leavers that it still has their lists, whatever MAC or interface they have now.
     pub(super) fn new(
         key: InstanceKey,
         arming: &Arming,
@@ -94,8 +96,12 @@ impl ArmedInstance {
             };
             leavers.entry(leaver.address).or_insert(armed);
         }
-        let own = before.map_or_else(&mut number, |before| before.own);
-        let earlier = before.map(|before| before.known.as_slice()).unwrap_or_default();
+        let with_own = match arming.earlier {
+            EarlierOwn::Stays => before,
+            EarlierOwn::Ends => None,
+        };
+        let own = with_own.map_or_else(&mut number, |before| before.own);
+        let earlier = with_own.map(|before| before.known.as_slice()).unwrap_or_default();
         let known = [number()].into_iter().chain(earlier.iter().copied()).take(KNOWN_SETS).collect();
         Self {
             key,
@@ -131,7 +137,7 @@ impl ArmedInstance {
         room: u32,
         before: Option<&Self>,
     ) {
-        if before.is_none() {
+        if before.is_none_or(|before| before.own != self.own) {
             let content = SetContent::ValuesOfRules { timeout: settings.own_lifetime, room };
             transaction.create_set(&NewSet { name: &self.own_set(), key: self.connection_type(), content });
         }
@@ -195,7 +201,7 @@ impl ArmedInstance {
     pub(super) fn delete(&self, transaction: &mut Transaction<'_>, next: Option<&Self>) {
         transaction.delete_chain(&self.chain());
         transaction.delete_set(&self.switching_set());
-        if next.is_none() {
+        if next.is_none_or(|next| next.own != self.own) {
             transaction.delete_set(&self.own_set());
         }
         let ended = self.known.iter().filter(|known| next.is_none_or(|next| !next.known.contains(known)));
@@ -323,12 +329,31 @@ impl ArmedInstance {
         transaction.append_rule(&armed.chain(), &rule, &comment);
     }
 
+    /// The leavers in the order in which their lists are asked. A connection that two of them list goes
+    /// to the first: to the router that was Active until now, because what it has is the newest, and
+    /// otherwise to the one with the lowest address. That is always the same one, so that the packets of
+    /// a connection do not go to one and then to the other.
+    fn leavers_in_order(&self) -> impl Iterator<Item = &ArmedLeaver> {
+        let last = self.last.and_then(|last| self.leavers.get(&last));
+        let others = self.leavers.iter().filter(|(address, _)| Some(**address) != self.last);
+        last.into_iter().chain(others.map(|(_, armed)| armed))
+    }
+
     /// The rules in their order; see [the module](super) for what they are for.
     fn append_rules(&self, transaction: &mut Transaction<'_>) {
         let (chain, family) = (self.chain(), self.key.family);
         let comment = |what: &str| self.comment(what);
+        let own = self.own_set();
+        let known = self.known.iter().map(|known| known_set(*known));
+        let ours: Vec<String> = [own.clone()].into_iter().chain(known).collect();
 
-        for armed in self.leavers.values() {
+        for set in &ours {
+            let mut rule = icmp_error_about_tcp(family);
+            rule.extend(quoted_connection(family));
+            rule.extend([in_set(set), Expression::Decide(Verdict::Accept)]);
+            transaction.append_rule(&chain, &rule, &comment("errors about our own"));
+        }
+        for armed in self.leavers_in_order() {
             let (set, target) = (armed.set(armed.in_force), armed.chain());
             let mut rule = icmp_error_about_tcp(family);
             rule.extend(quoted_connection(family));
@@ -338,7 +363,35 @@ impl ArmedInstance {
             let what = format!("errors about connections of {}", armed.leaver.address);
             transaction.append_rule(&chain, &rule, &comment(&what));
         }
-        for armed in self.leavers.values() {
+
+        let switching = self.switching_set();
+        let to_switching = [load(destination(family)), in_set(&switching)];
+        let mut begins = transport(family, &[TCP]).to_vec();
+        begins.extend([
+            load((HeaderBase::Transport, 13, 1)),
+            Expression::Mask { register: REGISTER_0, mask: &[SYN_AND_ACK] },
+            equal(&[SYN]),
+        ]);
+        let mut rule = begins.clone();
+        rule.extend(connection(family));
+        rule.push(Expression::Update { set: &own, register: REGISTER_0, timeout: None });
+        rule.push(Expression::Decide(Verdict::Accept));
+        transaction.append_rule(&chain, &rule, &comment("connections that begin are ours"));
+
+        let last = self.last.and_then(|last| self.leavers.get(&last));
+        if last.is_some() {
+            let mut rule = begins;
+            rule.extend(to_switching);
+            rule.push(Expression::Decide(Verdict::Drop));
+            transaction.append_rule(&chain, &rule, &comment("no room for another connection"));
+        }
+        for set in &ours {
+            let mut rule = transport(family, &[TCP]).to_vec();
+            rule.extend(connection(family));
+            rule.extend([in_set(set), Expression::Decide(Verdict::Accept)]);
+            transaction.append_rule(&chain, &rule, &comment("our own"));
+        }
+        for armed in self.leavers_in_order() {
             let (set, target) = (armed.set(armed.in_force), armed.chain());
             let mut rule = transport(family, &[TCP]).to_vec();
             rule.extend(connection(family));
@@ -349,33 +402,10 @@ impl ArmedInstance {
             transaction.append_rule(&chain, &rule, &comment(&what));
         }
 
-        let Some(last) = self.last.and_then(|last| self.leavers.get(&last)) else { return };
-        let (switching, own, target) = (self.switching_set(), self.own_set(), last.chain());
-        let known: Vec<String> = self.known.iter().map(|known| known_set(*known)).collect();
-        let to_switching = [load(destination(family)), in_set(&switching)];
-        let not_own = not_in_set(&own);
-        let mut begins = transport(family, &[TCP]).to_vec();
-        begins.extend([
-            load((HeaderBase::Transport, 13, 1)),
-            Expression::Mask { register: REGISTER_0, mask: &[SYN_AND_ACK] },
-            equal(&[SYN]),
-        ]);
-        begins.extend(to_switching);
-        begins.extend(connection(family));
-
-        let mut rule = begins.clone();
-        rule.push(Expression::Update { set: &own, register: REGISTER_0, timeout: None });
-        transaction.append_rule(&chain, &rule, &comment("connections that begin are ours"));
-
-        let mut rule = begins;
-        rule.extend([not_own, Expression::Decide(Verdict::Drop)]);
-        transaction.append_rule(&chain, &rule, &comment("no room for another connection"));
-
+        let Some(last) = last else { return };
+        let target = last.chain();
         let mut rule = transport(family, &[TCP]).to_vec();
         rule.extend(to_switching);
-        rule.extend(connection(family));
-        rule.push(not_own);
-        rule.extend(known.iter().map(|known| not_in_set(known)));
         rule.extend(not_from(&last.leaver.mac));
         rule.push(Expression::Decide(Verdict::Goto(&target)));
         transaction.append_rule(&chain, &rule, &comment("not listed yet"));
@@ -465,10 +495,6 @@ pub(super) fn differs(value: &[u8]) -> Expression<'_> {
 
 fn known_set(number: u32) -> String {
     format!("known_{number}")
-}
-
-fn not_in_set(set: &str) -> Expression<'_> {
-    Expression::Lookup { set, register: REGISTER_0, membership: Membership::NotIn }
 }
 
 fn in_set(set: &str) -> Expression<'_> {

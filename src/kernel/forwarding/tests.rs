@@ -75,6 +75,7 @@ fn arming(vrid: u8) -> Arming {
         last: Some(Leaver { address: LEAVER, mac: MacAddr([2, 0, 0, 0, 0, 11]) }),
         leavers: Vec::new(),
         own: Vec::new(),
+        earlier: EarlierOwn::Stays,
     }
 }
 
@@ -184,4 +185,11 @@ fn the_room_for_own_connections_is_shared_when_many_are_armed() {
     assert_eq!(table.room_for_own(), TOTAL_ROOM_FOR_OWN / 101);
     table.settings.room_for_own = 5;
     assert_eq!(table.room_for_own(), 5);
+}
+
+/// A list that was under way when a port was used again must not take the connection away.
+#[test]
+fn what_is_our_own_is_known_as_long_as_a_list_is_believed() {
+    let settings = ForwardingSettings::default();
+    assert!(settings.own_lifetime >= settings.list_lifetime && settings.own_lifetime.as_secs() >= 15);
 }

@@ -1,9 +1,14 @@
 //! What the channel knows about draining, as the core and the forwarder want it. Pure.
 
-use crate::channel::{Ability, ChannelLink, DrainAbilities, DrainView, ForwardedConnections, LocalDrain};
+use super::forwarder_watch::ForwardedByPlace;
+use super::probes::ProbesWanted;
+use crate::channel::{Ability, ChannelLink, DrainAbilities, DrainView, LocalDrain};
 use crate::protocol::{DrainId, Snapshot, StateName};
-use crate::runtime::draining::{DrainStatuses, ForwardingInstance, ForwardingReport, ForwardingWanted};
-use crate::types::{Family, InstanceKey, MonoTime, Vrid};
+use crate::runtime::draining::{
+    DrainAddresses, DrainStatuses, ForwardingInstance, ForwardingReport, ForwardingWanted,
+};
+use crate::types::{InstanceKey, MonoTime, Vrid};
+use crate::words::Stamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -22,13 +27,8 @@ pub(super) fn instances(snapshot: &Snapshot) -> ForwardingInstances {
     let mut instances = ForwardingInstances::new();
     for router in &snapshot.routers {
         for instance in &router.instances {
-            let spec = router.spec.instances.iter().find(|spec| spec.family == instance.key.family);
-            let addresses = spec.into_iter().flat_map(|spec| spec.held()).map(ipnet::IpNet::addr);
-            // A host keeps its link-local addresses to itself, and the rules are of one family.
-            let of_family = |address: &IpAddr| Family::of(*address) == instance.key.family;
-            let addresses = addresses.filter(|address| of_family(address) && !is_link_local(*address));
             let one = ForwardingInstance {
-                addresses: addresses.collect(),
+                addresses: DrainAddresses::of(router, instance.key).passed_on,
                 is_active: instance.state == StateName::Active,
                 keeps: !router.spec.drain.is_zero(),
                 leavers: BTreeSet::new(),
@@ -37,13 +37,6 @@ pub(super) fn instances(snapshot: &Snapshot) -> ForwardingInstances {
         }
     }
     instances
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    }
 }
 
 pub(super) fn partners(view: &DrainView) -> PartnersByInstance {
@@ -83,18 +76,34 @@ pub(super) fn keeps(instances: &ForwardingInstances) -> bool {
     instances.values().any(|instance| instance.keeps)
 }
 
-/// What this node can do for open connections, if any router keeps some.
-pub(super) fn abilities(report: &ForwardingReport, instances: &ForwardingInstances) -> DrainAbilities {
+/// Whether paths are to be proven. A node that keeps no connections has no sockets for that.
+pub(super) fn probes_wanted(instances: &ForwardingInstances) -> ProbesWanted {
+    if keeps(instances) { ProbesWanted::Yes } else { ProbesWanted::No }
+}
+
+/// What this node can do for open connections, if any router keeps some. `silent`: since when the
+/// forwarder does not answer.
+pub(super) fn abilities(
+    report: &ForwardingReport,
+    silent: Option<MonoTime>,
+    instances: &ForwardingInstances,
+) -> DrainAbilities {
     let keeps = keeps(instances);
     let of = |tried: &Option<Result<(), String>>| match tried {
         Some(Ok(())) if keeps => Ability::Able,
         Some(Ok(()) | Err(_)) | None => Ability::Unable,
     };
-    DrainAbilities { drains: of(&report.drains), forwards: of(&report.forwards) }
+    let forwards = if silent.is_some() { Ability::Unable } else { of(&report.forwards) };
+    DrainAbilities { drains: of(&report.drains), forwards }
 }
 
 /// Why open connections cannot be kept or passed on here, in words, if any router keeps some.
-pub(super) fn problems(report: &ForwardingReport, instances: &ForwardingInstances) -> Vec<String> {
+/// `silent`: since when the forwarder does not answer.
+pub(super) fn problems(
+    report: &ForwardingReport,
+    silent: Option<Stamp>,
+    instances: &ForwardingInstances,
+) -> Vec<String> {
     if !keeps(instances) {
         return Vec::new();
     }
@@ -106,7 +115,13 @@ pub(super) fn problems(report: &ForwardingReport, instances: &ForwardingInstance
     let refused = report.problem.as_ref().map(|why| {
         format!("packets of other nodes' open connections are not passed on at this moment: {why}")
     });
-    [drains, forwards, refused].into_iter().flatten().collect()
+    let silent = silent.map(|since| {
+        format!(
+            "packets of other nodes' open connections are not passed on at this moment: the thread that does \
+             it does not answer since {since}"
+        )
+    });
+    [drains, forwards, refused, silent].into_iter().flatten().collect()
 }
 
 /// What this node drains, as the channel wants it.
@@ -115,9 +130,7 @@ pub(super) fn local_drains(statuses: &DrainStatuses) -> BTreeMap<(ChannelLink, u
 }
 
 /// What this node passes on, as the channel wants it.
-pub(super) fn forwarded(
-    report: &ForwardingReport,
-) -> BTreeMap<(ChannelLink, u8, IpAddr), ForwardedConnections> {
+pub(super) fn forwarded(report: &ForwardingReport) -> ForwardedByPlace {
     let forwarded = report.forwarded.iter();
     forwarded
         .map(|((key, leaver), count)| {
@@ -166,6 +179,49 @@ impl LonelyDrains {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::{Input, Node};
+    use crate::types::Family;
+
+    /// The instances of a node whose router has these lines.
+    fn of_router(lines: &str) -> ForwardingInstances {
+        let text = format!(
+            "[agent]\npeer_key_file = \"/etc/vrrpd/peer.key\"\n[[virtual_router]]\nname = \"web\"\n\
+             interface = \"eth0\"\nvrid = 51\n{lines}\n"
+        );
+        let (mut node, mut out) = (Node::new(), Vec::new());
+        let config = crate::config::resolve(&text, "test.toml").unwrap().config;
+        node.handle(MonoTime::ZERO, Input::Configure(config.routers), &mut out);
+        instances(&node.snapshot(MonoTime::ZERO))
+    }
+
+    #[test]
+    fn packets_are_passed_on_to_the_addresses_whose_connections_drain() {
+        let instances = of_router(
+            "addresses = [\"192.0.2.50/24\"]\nexcluded_addresses = [\"192.0.2.51/32\", \"2001:db8::51/128\"]",
+        );
+        let one = instances.into_values().next().unwrap();
+        let addresses: Vec<String> = one.addresses.iter().map(IpAddr::to_string).collect();
+        assert_eq!(addresses, ["192.0.2.50", "192.0.2.51"]);
+    }
+
+    #[test]
+    fn a_forwarder_that_does_not_answer_is_a_problem_where_connections_are_kept() {
+        let addresses = "addresses = [\"192.0.2.50/24\"]";
+        let keeps = of_router(&format!("drain = \"10m\"\n{addresses}"));
+        let since = || Some(Stamp("2026-11-29T10:12:00Z".parse().unwrap()));
+        let report = ForwardingReport::default();
+        let problems = |instances| problems(&report, since(), instances);
+        let said = problems(&keeps);
+        assert!(said[0].contains("does not answer since 2026-11-29T10:12:00"), "{said:?}");
+        assert_eq!(problems(&of_router(addresses)), [""; 0]);
+    }
+
+    #[test]
+    fn a_node_that_keeps_nothing_has_no_sockets_to_prove_paths() {
+        let addresses = "addresses = [\"192.0.2.50/24\"]";
+        assert_eq!(probes_wanted(&of_router(addresses)), ProbesWanted::No);
+        assert_eq!(probes_wanted(&of_router(&format!("drain = \"10m\"\n{addresses}"))), ProbesWanted::Yes);
+    }
 
     fn drain(vrid: u8, since: u64) -> (InstanceKey, LocalDrain) {
         let vrid = Vrid::new(vrid).unwrap();

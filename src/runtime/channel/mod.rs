@@ -6,16 +6,20 @@
 //! nothing.
 
 mod drains;
+mod forwarder_watch;
 mod hand_over;
 pub(in crate::runtime) mod key;
 mod local;
+mod probes;
 mod sockets;
 
 use self::drains::{ForwardingInstances, LonelyDrains, PartnersByInstance};
+use self::forwarder_watch::{AbilityNews, ForwarderWatch};
 use self::sockets::{ChannelArrival, ChannelSockets, DATAGRAMS};
 use super::clock;
 use super::draining::{
-    DrainStatuses, ForwardOrder, ForwarderHandle, ForwardingReport, ForwardingWanted, OrderResult,
+    DrainStatuses, ForwardOrder, ForwarderHandle, ForwarderStart, ForwardingReport, ForwardingWanted,
+    OrderResult,
 };
 use super::protocol_thread::mailbox::{Sender, ThreadRequest};
 use crate::agent::{AgentEvent, AgentEventKind, ChannelState, ChannelStatus, NodeNames};
@@ -29,6 +33,7 @@ use crate::kernel::channel_socket::ChannelDatagram;
 use crate::protocol::{DrainId, Input};
 use crate::types::{Connection, MonoTime, RouterName};
 use crate::wire::channel::{ChannelKey, SessionId, TakeAnswer};
+use crate::words::Stamp;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -137,6 +142,12 @@ impl ChannelHandle {
         Self { requests: requests_in, changed }
     }
 
+    /// A handle without a task.
+    #[cfg(test)]
+    pub(in crate::runtime) fn closed() -> Self {
+        Self { requests: mpsc::channel(1).0, changed: Arc::default() }
+    }
+
     /// Something about the routers of this node may have changed.
     pub(crate) fn look_again(&self) {
         self.changed.notify_one();
@@ -231,6 +242,7 @@ struct OpenChannel {
     wanted: ForwardingWanted,
     wanted_is_told: bool,
     drain_view: Arc<DrainView>,
+    forwarder: ForwarderWatch,
     /// When the sockets, and the routers, are looked at next.
     sockets_at: MonoTime,
     routers_at: MonoTime,
@@ -258,7 +270,11 @@ impl ChannelTask {
             let wait = wakes_at.map(|at| at.since(clock::now()));
             match self.next_step(&mut arrived, wait).await {
                 NextStep::End => return,
-                NextStep::Settings => open = self.reopen(open.take(), &arrived_in).await,
+                NextStep::Settings => {
+                    open = self.reopen(open.take(), &arrived_in).await;
+                    // A new channel has heard nothing of it.
+                    self.tell_drains(open.as_mut());
+                }
                 NextStep::Request(request) => self.on_request(open.as_mut(), request),
                 NextStep::Arrived(link, ChannelArrival::Datagram(ChannelDatagram { source, octets })) => {
                     self.feed(open.as_mut(), ChannelInput::Received { link, source, octets: &octets });
@@ -266,16 +282,10 @@ impl ChannelTask {
                 NextStep::Arrived(link, ChannelArrival::Probe(octets)) => {
                     self.feed(open.as_mut(), ChannelInput::ProbeHeard { link, octets: &octets });
                 }
-                NextStep::Drains => {
-                    let local = drains::local_drains(&self.outlets.drains.borrow_and_update());
-                    self.feed(open.as_mut(), ChannelInput::Draining(local));
-                }
+                NextStep::Drains => self.tell_drains(open.as_mut()),
                 NextStep::Forwarding => {
-                    let forwarded = drains::forwarded(&self.forwarding.borrow_and_update());
-                    self.feed(open.as_mut(), ChannelInput::Forwarding(forwarded));
-                    // What this node can do may be known only now.
                     if let Some(open) = open.as_mut() {
-                        open.routers_at = open.routers_at.min(clock::now() + CALM);
+                        self.look_at_forwarder(open);
                     }
                 }
                 NextStep::Look => {
@@ -376,9 +386,6 @@ impl ChannelTask {
                 let channel = Channel::new(session, key.clone());
                 let sockets = ChannelSockets::new(settings.port, arrived.clone());
                 let now = clock::now();
-                // The new channel does not know yet what drains here, and what is passed on.
-                self.outlets.drains.mark_changed();
-                self.forwarding.mark_changed();
                 Ok(OpenChannel {
                     settings,
                     key,
@@ -390,6 +397,7 @@ impl ChannelTask {
                     wanted: ForwardingWanted::default(),
                     wanted_is_told: false,
                     drain_view: Arc::default(),
+                    forwarder: ForwarderWatch::default(),
                     sockets_at: now,
                     routers_at: now,
                 })
@@ -417,6 +425,26 @@ impl ChannelTask {
         }
     }
 
+    /// Tells the other nodes what drains here.
+    fn tell_drains(&mut self, open: Option<&mut OpenChannel>) {
+        let local = drains::local_drains(&self.outlets.drains.borrow_and_update());
+        self.feed(open, ChannelInput::Draining(local));
+    }
+
+    /// Tells the other nodes what is passed on here. What this node can do may be known only now, or
+    /// have changed: then the routers are looked at.
+    fn look_at_forwarder(&mut self, open: &mut OpenChannel) {
+        let now = clock::now();
+        let silent = self.outlets.forwarder.silent_since(now);
+        let news = open.forwarder.look(&self.forwarding.borrow_and_update(), silent, &open.instances);
+        if news.abilities == AbilityNews::Changed {
+            open.routers_at = open.routers_at.min(now + CALM);
+        }
+        if let Some(forwarded) = news.forwarded {
+            self.feed(Some(open), ChannelInput::Forwarding(forwarded));
+        }
+    }
+
     async fn do_what_is_due(&mut self, open: &mut OpenChannel) {
         let now = clock::now();
         if open.routers_at <= now {
@@ -425,7 +453,9 @@ impl ChannelTask {
         }
         if open.sockets_at <= now {
             open.sockets_at = now + LOOK_AT_SOCKETS;
-            open.sockets.update(&open.local);
+            // It does not say itself that it is silent.
+            self.look_at_forwarder(open);
+            open.sockets.update(&open.local, drains::probes_wanted(&open.instances));
         }
         if open.channel.wakes_at().is_some_and(|at| at <= clock::now()) {
             self.feed(Some(open), ChannelInput::Deadline);
@@ -440,16 +470,23 @@ impl ChannelTask {
         let Ok(snapshot) = snapshot.await else { return };
         let instances = drains::instances(&snapshot);
         // A node that keeps no connections does not try what that needs of the kernel.
-        if drains::keeps(&instances)
-            && let Err(error) = self.outlets.forwarder.start(&self.outlets.mail)
-        {
-            tracing::error!(%error, "packets of other nodes' connections cannot be passed on: no thread");
+        if drains::keeps(&instances) {
+            match self.outlets.forwarder.start(&self.outlets.mail) {
+                // One that takes the place of another knows nothing.
+                Ok(ForwarderStart::Begun) => open.wanted = ForwardingWanted::default(),
+                Ok(ForwarderStart::Unchanged) => {}
+                Err(error) => {
+                    tracing::error!(%error, "packets of other nodes' connections cannot be passed on: no thread");
+                }
+            }
         }
-        let abilities = drains::abilities(&self.forwarding.borrow(), &instances);
+        let silent = self.outlets.forwarder.silent_since(clock::now());
+        let abilities = drains::abilities(&self.forwarding.borrow(), silent, &instances);
+        open.forwarder.told(abilities);
         let local = LocalNode { abilities, ..local::local_node(&open.settings.node, &snapshot) };
         open.instances = instances;
         open.wanted_is_told = false;
-        open.sockets.update(&local.links);
+        open.sockets.update(&local.links, drains::probes_wanted(&open.instances));
         open.local.clone_from(&local.links);
         self.feed(Some(open), ChannelInput::Local(local));
     }
@@ -593,6 +630,9 @@ impl ChannelTask {
             };
         };
         let forwarding = self.forwarding.borrow();
+        let now = clock::now();
+        let silent = self.outlets.forwarder.silent_since(now);
+        let silent = silent.map(|since| Stamp(clock::wall() - now.since(since)));
         ChannelStatus {
             state: ChannelState::On,
             view: open.channel.view(clock::now()),
@@ -600,7 +640,10 @@ impl ChannelTask {
             drain_view: DrainView::clone(open.channel.drains()),
             drains: self.outlets.drains.borrow().clone(),
             forwarded: forwarding.forwarded.clone(),
-            drain_problems: drains::problems(&forwarding, &open.instances),
+            drain_problems: drains::problems(&forwarding, silent, &open.instances)
+                .into_iter()
+                .chain(open.sockets.probe_problems())
+                .collect(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The sockets of the channel: which are open, and what arrives on them.
 
+use super::probes::{ProbeSockets, ProbesWanted};
 use crate::channel::{ChannelLink, LocalLink};
 use crate::kernel::blocking;
 use crate::kernel::channel_socket::{ChannelDatagram, ChannelSocket};
@@ -38,6 +39,8 @@ pub(super) struct ChannelSockets {
     port: u16,
     arrived: mpsc::Sender<(ChannelLink, ChannelArrival)>,
     open: BTreeMap<ChannelLink, OpenLink>,
+    /// Where the kernel refuses one, nothing is proven, and nothing drains.
+    probes: ProbeSockets<OpenProbes>,
     /// Why a socket is not open, or does not send. Each is logged when it begins.
     problems: BTreeMap<ChannelLink, String>,
 }
@@ -46,8 +49,6 @@ pub(super) struct ChannelSockets {
 struct OpenLink {
     socket: Arc<ChannelSocket>,
     reader: JoinHandle<()>,
-    /// `None`: the kernel refuses, so that nothing is proven, and nothing drains.
-    probes: Option<OpenProbes>,
 }
 
 #[derive(Debug)]
@@ -70,14 +71,15 @@ impl Drop for OpenProbes {
 
 impl ChannelSockets {
     pub(super) const fn new(port: u16, arrived: mpsc::Sender<(ChannelLink, ChannelArrival)>) -> Self {
-        Self { port, arrived, open: BTreeMap::new(), problems: BTreeMap::new() }
+        Self { port, arrived, open: BTreeMap::new(), probes: ProbeSockets::new(), problems: BTreeMap::new() }
     }
 
     /// Opens what is missing and closes what is not needed. Interfaces come and go, so this is called
     /// every second.
-    pub(super) fn update(&mut self, wanted: &BTreeMap<ChannelLink, LocalLink>) {
+    pub(super) fn update(&mut self, wanted: &BTreeMap<ChannelLink, LocalLink>, probes: ProbesWanted) {
         self.open.retain(|link, _| wanted.contains_key(link));
         self.problems.retain(|link, _| wanted.contains_key(link));
+        let mut present = BTreeMap::new();
         for link in wanted.keys() {
             let Ok(index) = if_nametoindex(link.interface.as_str()) else {
                 // That is a fault of the router, which is told there.
@@ -85,6 +87,7 @@ impl ChannelSockets {
                 self.problems.remove(link);
                 continue;
             };
+            present.insert(*link, index);
             if self.open.get(link).is_some_and(|open| open.socket.index() == index) {
                 continue;
             }
@@ -96,6 +99,26 @@ impl ChannelSockets {
                 }
                 Err(why) => self.tell(*link, why),
             }
+        }
+        self.update_probes(match probes {
+            ProbesWanted::Yes => present,
+            ProbesWanted::No => BTreeMap::new(),
+        });
+    }
+
+    fn update_probes(&mut self, links: BTreeMap<ChannelLink, u32>) {
+        let arrived = &self.arrived;
+        let news = self.probes.update(&links, |link, index| {
+            let socket = ProbeSocket::open(link.interface, index, link.family).map_err(|error| {
+                let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+                format!("{error}{cause}")
+            })?;
+            let socket = Arc::new(socket);
+            let reader = tokio::spawn(read_probes(link, Arc::clone(&socket), arrived.clone()));
+            Ok(OpenProbes { socket, reader })
+        });
+        for (link, why) in news {
+            tracing::warn!("{}", probe_problem(link, &why));
         }
     }
 
@@ -118,7 +141,7 @@ impl ChannelSockets {
     /// Sends a probe frame to a node, or drops it: a node that has not seen one is sent another.
     /// Finding the node on the link may take a moment, and is waited for elsewhere.
     pub(super) fn send_probe(&self, link: ChannelLink, to: IpAddr, octets: Vec<u8>) {
-        let Some(probes) = self.open.get(&link).and_then(|open| open.probes.as_ref()) else { return };
+        let Some(probes) = self.probes.get(link) else { return };
         let (socket, index) = (Arc::clone(&probes.socket), probes.socket.index());
         tokio::spawn(async move {
             let places = blocking::spawn(move || {
@@ -139,6 +162,11 @@ impl ChannelSockets {
         self.problems.iter().map(text).collect()
     }
 
+    /// Why no probe frames are sent and heard, in words.
+    pub(super) fn probe_problems(&self) -> Vec<String> {
+        self.probes.problems().map(|(link, why)| probe_problem(link, why)).collect()
+    }
+
     fn tell(&mut self, link: ChannelLink, why: String) {
         if self.problems.get(&link) != Some(&why) {
             let (interface, family) = (link.interface, link.family);
@@ -154,20 +182,12 @@ impl ChannelSockets {
         })?;
         let socket = Arc::new(socket);
         let reader = tokio::spawn(read(link, Arc::clone(&socket), self.arrived.clone()));
-        let probes = match ProbeSocket::open(link.interface, index, link.family) {
-            Ok(socket) => {
-                let socket = Arc::new(socket);
-                let reader = tokio::spawn(read_probes(link, Arc::clone(&socket), self.arrived.clone()));
-                Some(OpenProbes { socket, reader })
-            }
-            Err(error) => {
-                let (interface, family) = (link.interface, link.family);
-                tracing::warn!(%error, %interface, %family, "open connections cannot be kept here when another node takes over");
-                None
-            }
-        };
-        Ok(OpenLink { socket, reader, probes })
+        Ok(OpenLink { socket, reader })
     }
+}
+
+fn probe_problem(ChannelLink { interface, family }: ChannelLink, why: &str) -> String {
+    format!("open connections cannot be kept on {interface} ({family}) when another node takes over: {why}")
 }
 
 /// Passes on what arrives on one socket.

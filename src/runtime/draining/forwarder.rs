@@ -11,7 +11,9 @@
 
 use super::listed::ListedConnections;
 use crate::channel::ForwardedConnections;
-use crate::kernel::forwarding::{Arming, ForwardedCount, ForwardingError, Leaver, MAXIMUM_CONNECTIONS};
+use crate::kernel::forwarding::{
+    Arming, EarlierOwn, ForwardedCount, ForwardingError, Leaver, MAXIMUM_CONNECTIONS,
+};
 use crate::types::{Connection, Family, InstanceKey, InterfaceName, MacAddr, MonoTime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -22,8 +24,8 @@ const KEPT_FOR: Duration = Duration::from_secs(6);
 /// How long a router that was relieved has to say that it drains. One that does not drain would let
 /// clients hang that this node can tell at once.
 const AWAITED_FOR: Duration = Duration::from_secs(2);
-/// Of the list of an earlier drain of the same router, what is older than this does not count when it
-/// is relieved again: clients may have used the ports again since.
+/// Of the lists that are known when a router is relieved, what is older than this does not count:
+/// clients may have used the ports again since, for connections with the router that is relieved.
 const STILL_COUNTS: Duration = Duration::from_millis(1_300);
 /// What a router says of an earlier drain may arrive this long after it was relieved again.
 const SETTLES_AFTER: Duration = Duration::from_secs(1);
@@ -31,13 +33,21 @@ const SETTLES_AFTER: Duration = Duration::from_secs(1);
 const REWRITE_EVERY: Duration = Duration::from_secs(5);
 /// How often the hardware address of a neighbour is asked for again.
 const NEIGHBOUR_AGAIN: Duration = Duration::from_secs(60);
+/// How long a neighbour is waited for that may be there.
+const NEIGHBOUR_LIMIT: Duration = Duration::from_millis(100);
+/// How long one is waited for that has not answered a moment ago. The kernel goes on looking for it, and
+/// knows at the next attempt whether it has answered.
+const MISSING_LIMIT: Duration = Duration::from_millis(2);
+/// A takeover does not ask for a neighbour again that has not answered within this time. What is done
+/// each second asks for it.
+const MISSING_FOR: Duration = Duration::from_secs(3);
 
 /// What the forwarder needs of the kernel.
 pub(super) trait ForwarderKernel {
     /// The index of an interface, if there is such an interface.
     fn index(&mut self, interface: InterfaceName) -> Option<u32>;
-    /// The hardware address of a neighbour. This may wait for the neighbour for a moment.
-    fn neighbour(&mut self, index: u32, address: IpAddr) -> Option<MacAddr>;
+    /// The hardware address of a neighbour, which is waited for so long.
+    fn neighbour(&mut self, index: u32, address: IpAddr, within: Duration) -> Option<MacAddr>;
     /// Whether any of these addresses is on this node, so that it can have connections to them.
     fn holds(&mut self, addresses: &BTreeSet<IpAddr>) -> bool;
     /// The connections of this node to these addresses. With many sockets this takes a while.
@@ -93,8 +103,12 @@ pub(super) struct PacketForwarder<K> {
     kernel: K,
     wanted: ForwardingWanted,
     neighbours: BTreeMap<(u32, IpAddr), (MacAddr, MonoTime)>,
+    /// The neighbours that do not answer, and when they were last asked.
+    missing: BTreeMap<(u32, IpAddr), MonoTime>,
     armed: BTreeMap<InstanceKey, InstanceRules>,
     lists: BTreeMap<(InstanceKey, IpAddr), ListedConnections>,
+    /// The connections of this node to the addresses of instances that are being taken over.
+    own: BTreeMap<InstanceKey, Vec<Connection>>,
     rewritten: MonoTime,
     /// What the kernel refused last, until it does not any more.
     problem: Option<String>,
@@ -120,8 +134,10 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
             kernel,
             wanted: ForwardingWanted::default(),
             neighbours: BTreeMap::new(),
+            missing: BTreeMap::new(),
             armed: BTreeMap::new(),
             lists: BTreeMap::new(),
+            own: BTreeMap::new(),
             rewritten: now,
             problem: None,
         }
@@ -132,40 +148,91 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         self.problem.as_deref()
     }
 
+    /// Several instances are about to be taken over, each from this router. The connections of this
+    /// node are listed once for all of them: their addresses wait for it, and the kernel walks through
+    /// all sockets for each list. [`Self::take_over`] follows for each.
+    pub(super) fn prepare(&mut self, takeovers: &[(InstanceKey, IpAddr)]) {
+        let keys: Vec<InstanceKey> = takeovers
+            .iter()
+            .filter(|(key, from)| self.is_armed_from(*key, *from))
+            .map(|(key, _)| *key)
+            .collect();
+        let mut addresses = self.addresses_of(&keys);
+        // What this node does not have is not listed in vain.
+        addresses.retain(|_, addresses| self.kernel.holds(addresses));
+        self.own = self.list_own(&addresses);
+        for key in keys {
+            self.own.entry(key).or_default();
+        }
+    }
+
     /// This node takes over from a router that lives. If that is one that drains, its connections
-    /// are passed on to it when the addresses are installed. [`Self::after_takeover`] follows, when
+    /// are passed on to it when the addresses are installed. [`Self::after_takeovers`] follows, when
     /// the addresses need not wait any more.
     pub(super) fn take_over(&mut self, now: MonoTime, key: InstanceKey, relieved: IpAddr) {
-        let place = (key.interface, key.family);
-        let keeps = self.wanted.instances.get(&key).is_some_and(|instance| instance.keeps);
-        if !keeps || self.wanted.relievable.get(&place).is_none_or(|nodes| !nodes.contains(&relieved)) {
+        if !self.is_armed_from(key, relieved) {
             return;
         }
-        if let Some(list) = self.lists.get_mut(&(key, relieved)) {
+        for (_, list) in self.lists.iter_mut().filter(|((of, _), _)| *of == key) {
             list.forget_older(now, STILL_COUNTS);
         }
         if let Some(instance) = self.wanted.instances.get_mut(&key) {
             instance.is_active = true;
             let leavers = instance.leavers.iter().copied().chain([relieved]).collect();
-            self.arm(now, key, Some(relieved), &leavers);
+            self.arm(now, key, Some(relieved), &leavers, EarlierOwn::Ends);
         }
     }
 
-    /// The rest of a takeover: what began while the rules were written, and the lists that are known.
-    pub(super) fn after_takeover(&mut self, now: MonoTime, key: InstanceKey) {
-        let Some(leavers) =
-            self.armed.get(&key).map(|armed| armed.leavers.keys().copied().collect::<Vec<_>>())
-        else {
-            return;
-        };
-        if let Some(addresses) = self.wanted.instances.get(&key).map(|one| one.addresses.clone()) {
-            let own = self.kernel.own_connections(&addresses);
+    /// Whether a takeover from this router is armed.
+    fn is_armed_from(&self, key: InstanceKey, relieved: IpAddr) -> bool {
+        let place = (key.interface, key.family);
+        let keeps = self.wanted.instances.get(&key).is_some_and(|instance| instance.keeps);
+        keeps && self.wanted.relievable.get(&place).is_some_and(|nodes| nodes.contains(&relieved))
+    }
+
+    /// The rest of takeovers: what began while the rules were written, and the lists that are known.
+    pub(super) fn after_takeovers(&mut self, now: MonoTime, keys: &[InstanceKey]) {
+        self.own.clear();
+        let keys: Vec<InstanceKey> =
+            keys.iter().filter(|key| self.armed.contains_key(key)).copied().collect();
+        let addresses = self.addresses_of(&keys);
+        for (key, own) in self.list_own(&addresses) {
             let outcome = self.kernel.add_own(key, &own);
             self.note(outcome);
         }
-        for leaver in leavers {
-            self.rewrite(now, key, leaver);
+        for key in keys {
+            let leavers = self.armed.get(&key).map(|armed| armed.leavers.keys().copied().collect::<Vec<_>>());
+            for leaver in leavers.unwrap_or_default() {
+                self.rewrite(now, key, leaver);
+            }
         }
+    }
+
+    fn addresses_of(&self, keys: &[InstanceKey]) -> BTreeMap<InstanceKey, BTreeSet<IpAddr>> {
+        let known = keys.iter().filter_map(|key| self.wanted.instances.get_key_value(key));
+        known.map(|(key, instance)| (*key, instance.addresses.clone())).collect()
+    }
+
+    /// The connections of this node to these addresses, in one list, by instance.
+    fn list_own(
+        &mut self,
+        addresses: &BTreeMap<InstanceKey, BTreeSet<IpAddr>>,
+    ) -> BTreeMap<InstanceKey, Vec<Connection>> {
+        let mut own: BTreeMap<InstanceKey, Vec<Connection>> = BTreeMap::new();
+        let all: BTreeSet<IpAddr> = addresses.values().flatten().copied().collect();
+        if all.is_empty() {
+            return own;
+        }
+        let mut owners: BTreeMap<IpAddr, Vec<InstanceKey>> = BTreeMap::new();
+        for (key, addresses) in addresses {
+            addresses.iter().for_each(|address| owners.entry(*address).or_default().push(*key));
+        }
+        for connection in self.kernel.own_connections(&all) {
+            for key in owners.get(&connection.local.ip()).into_iter().flatten() {
+                own.entry(*key).or_default().push(connection);
+            }
+        }
+        own
     }
 
     /// Something else is wanted. [`Self::follow`] acts on it.
@@ -206,7 +273,9 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         self.follow(now);
         if now.since(self.rewritten) >= REWRITE_EVERY {
             self.rewritten = now;
-            for (key, leaver) in self.lists.keys().copied().collect::<Vec<_>>() {
+            let armed = self.armed.iter();
+            let places = armed.flat_map(|(key, one)| one.leavers.keys().map(move |leaver| (*key, *leaver)));
+            for (key, leaver) in places.collect::<Vec<_>>() {
                 self.rewrite(now, key, leaver);
             }
         }
@@ -257,8 +326,8 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
     fn follow_instance(&mut self, now: MonoTime, key: InstanceKey, instance: &ForwardingInstance) {
         let Some(armed) = self.armed.get_mut(&key) else {
             if instance.is_active && !instance.leavers.is_empty() {
-                self.arm(now, key, None, &instance.leavers);
-                self.after_takeover(now, key);
+                self.arm(now, key, None, &instance.leavers, EarlierOwn::Ends);
+                self.after_takeovers(now, &[key]);
             }
             return;
         };
@@ -269,7 +338,14 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
             }
             return;
         }
-        armed.inactive = None;
+        // A router that was not Active for less than this had only not been seen to be.
+        let was_elsewhere =
+            armed.inactive.take().is_some_and(|inactive| now.since(inactive) >= SETTLES_AFTER);
+        if was_elsewhere && !instance.leavers.is_empty() {
+            self.arm(now, key, None, &instance.leavers, EarlierOwn::Ends);
+            self.after_takeovers(now, &[key]);
+            return;
+        }
         let is_settled = now.since(armed.since) >= SETTLES_AFTER;
         armed.has_drained |=
             is_settled && armed.relieved.is_some_and(|relieved| instance.leavers.contains(&relieved));
@@ -286,13 +362,16 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         let leavers: BTreeSet<IpAddr> = instance.leavers.iter().copied().chain(awaited).collect();
         let ended: Vec<IpAddr> =
             armed.leavers.keys().filter(|leaver| !leavers.contains(leaver)).copied().collect();
-        let is_new = |leaver: &IpAddr| !armed.leavers.contains_key(leaver);
+        // Where a leaver is has to be known: nothing can be written for it before.
+        let is_new = |leaver: &IpAddr| {
+            !armed.leavers.contains_key(leaver) && self.neighbours.contains_key(&(armed.index, *leaver))
+        };
         let has_new = leavers.iter().any(is_new) || self.has_moved(armed);
         // While hosts switch, the router that was relieved still is the one that they switch from.
         let relieved = armed.relieved.filter(|_| now.since(armed.since) < KEPT_FOR);
         if has_new {
-            self.arm(now, key, relieved, &leavers);
-            self.after_takeover(now, key);
+            self.arm(now, key, relieved, &leavers, EarlierOwn::Stays);
+            self.after_takeovers(now, &[key]);
             return;
         }
         for leaver in ended {
@@ -310,21 +389,33 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         })
     }
 
-    fn arm(&mut self, now: MonoTime, key: InstanceKey, relieved: Option<IpAddr>, leavers: &BTreeSet<IpAddr>) {
+    fn arm(
+        &mut self,
+        now: MonoTime,
+        key: InstanceKey,
+        relieved: Option<IpAddr>,
+        leavers: &BTreeSet<IpAddr>,
+        earlier: EarlierOwn,
+    ) {
         let Some(index) = self.kernel.index(key.interface) else { return };
         let Some(addresses) = self.wanted.instances.get(&key).map(|one| one.addresses.clone()) else {
             return;
         };
         let mut known = BTreeMap::new();
         for leaver in leavers {
+            let is_missing = |asked: &MonoTime| now.since(*asked) < MISSING_FOR;
+            if self.missing.get(&(index, *leaver)).is_some_and(is_missing) {
+                continue; // Addresses of a takeover wait for this: for each router, and in vain.
+            }
             known.extend(self.neighbour(now, index, *leaver).map(|mac| (*leaver, mac)));
         }
         if known.is_empty() || relieved.is_some_and(|relieved| !known.contains_key(&relieved)) {
             return; // A packet without a way to go would be lost.
         }
-        // The addresses of a takeover wait for this, so it lists nothing in vain.
-        let own =
-            if self.kernel.holds(&addresses) { self.kernel.own_connections(&addresses) } else { Vec::new() };
+        if !self.own.contains_key(&key) {
+            self.prepare_one(key, &addresses);
+        }
+        let own = self.own.remove(&key).unwrap_or_default();
         let as_leaver = |(address, mac): (&IpAddr, &MacAddr)| Leaver { address: *address, mac: *mac };
         let arming = Arming {
             interface: key.interface,
@@ -333,6 +424,7 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
             addresses,
             last: relieved.and_then(|relieved| known.get_key_value(&relieved)).map(as_leaver),
             leavers: known.iter().map(as_leaver).collect(),
+            earlier,
         };
         if let Err(error) = self.kernel.arm(key, &arming) {
             self.note(Err(error));
@@ -346,13 +438,21 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         self.armed.insert(key, armed);
     }
 
+    fn prepare_one(&mut self, key: InstanceKey, addresses: &BTreeSet<IpAddr>) {
+        if self.kernel.holds(addresses) {
+            let own = self.list_own(&BTreeMap::from([(key, addresses.clone())]));
+            self.own.extend(own);
+        }
+    }
+
     /// Writes the whole list of a leaver to the kernel.
     fn rewrite(&mut self, now: MonoTime, key: InstanceKey, leaver: IpAddr) {
         if !self.is_armed_for(key, leaver) {
             return;
         }
-        let Some(list) = self.lists.get_mut(&(key, leaver)) else { return };
-        let connections = list.current(now);
+        // Who lists nothing any more has an empty list, in the kernel, too.
+        let list = self.lists.get_mut(&(key, leaver));
+        let connections = list.map(|list| list.current(now)).unwrap_or_default();
         let outcome = self.kernel.replace(key, leaver, &connections);
         self.note(outcome);
     }
@@ -385,15 +485,17 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         let leavers =
             leavers.flat_map(|(key, one)| one.leavers.iter().map(|leaver| (key.interface, *leaver)));
         let places: BTreeSet<(InterfaceName, IpAddr)> = relievable.chain(leavers).collect();
-        let mut kept = BTreeMap::new();
+        let (mut kept, mut missing) = (BTreeMap::new(), BTreeMap::new());
         for (interface, address) in places {
             let Some(index) = self.kernel.index(interface) else { continue };
             if let Some(mac) = self.neighbour(now, index, address) {
                 let at = self.neighbours.get(&(index, address)).map_or(now, |(_, at)| *at);
                 kept.insert((index, address), (mac, at));
+            } else {
+                missing.insert((index, address), now);
             }
         }
-        self.neighbours = kept;
+        (self.neighbours, self.missing) = (kept, missing);
     }
 
     fn neighbour(&mut self, now: MonoTime, index: u32, address: IpAddr) -> Option<MacAddr> {
@@ -403,7 +505,14 @@ impl<K: ForwarderKernel> PacketForwarder<K> {
         {
             return Some(mac);
         }
-        let mac = self.kernel.neighbour(index, address).or(known.map(|(mac, _)| mac))?;
+        let is_missing = self.missing.contains_key(&(index, address));
+        let within = if is_missing { MISSING_LIMIT } else { NEIGHBOUR_LIMIT };
+        let answered = self.kernel.neighbour(index, address, within);
+        let Some(mac) = answered.or(known.map(|(mac, _)| mac)) else {
+            self.missing.insert((index, address), now);
+            return None;
+        };
+        self.missing.remove(&(index, address));
         self.neighbours.insert((index, address), (mac, now));
         Some(mac)
     }

@@ -2,32 +2,26 @@
 //! none is left, and resets the rest at the end.
 //!
 //! A task on the main thread. What it asks of the kernel takes milliseconds for thousands of
-//! connections, and is done on a thread of its own.
+//! connections, and is done on a thread of its own. [`LeavingInstances`] knows what drains.
 
-use super::progress::DrainProgress;
+use super::leaving::{AddressesByInstance, AskedResets, LeavingInstances};
+use super::progress::OpenConnections;
 use crate::channel::{ChannelLink, LocalDrain};
 use crate::kernel::blocking;
-use crate::kernel::connections;
-use crate::protocol::{DrainId, Input, Snapshot, StateName};
+use crate::kernel::connections::{self, ConnectionList, ConnectionSocket, ConnectionsError};
+use crate::protocol::{DrainId, Input};
 use crate::runtime::channel::ChannelHandle;
 use crate::runtime::clock;
 use crate::runtime::protocol_thread::mailbox::{Sender, ThreadRequest};
-use crate::types::{Connection, InstanceKey, MonoTime};
+use crate::types::InstanceKey;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-/// How often connections are listed at first, when new ones may still begin here.
-const LIST_OFTEN: Duration = Duration::from_millis(250);
-/// Hosts have switched after this time.
-const OFTEN_FOR: Duration = Duration::from_secs(6);
-/// How often they are listed later.
-const LIST: Duration = Duration::from_secs(1);
-/// The other nodes are told so long after the addresses came back that nothing drains here any more.
-const TOLD_AFTER: Duration = Duration::from_secs(2);
 /// The state of the routers is read this long after something happened, so that many events at once
 /// cause one look.
 const CALM: Duration = Duration::from_millis(5);
@@ -41,6 +35,7 @@ pub(crate) type DrainStatuses = BTreeMap<InstanceKey, LocalDrain>;
 #[derive(Debug)]
 pub(super) struct LeaverTask {
     pub(super) mail: Sender,
+    pub(super) kernel: Arc<dyn LeaverKernel>,
     /// Has the address thread compare what is there with what is wanted.
     pub(super) reconcile: Reconcile,
     pub(super) channel: ChannelHandle,
@@ -49,123 +44,162 @@ pub(super) struct LeaverTask {
     /// The drains whose connections the core wants to be reset.
     pub(super) resets: mpsc::Receiver<DrainId>,
     pub(super) statuses: watch::Sender<DrainStatuses>,
+    pub(super) listing: ToldTrouble,
+    pub(super) resetting: ToldTrouble,
+}
+
+/// What the task asks of the kernel. Both may take seconds.
+pub(super) trait LeaverKernel: Debug + Send + Sync {
+    fn list(&self, addresses: &BTreeSet<IpAddr>) -> Result<ConnectionList, ConnectionsError>;
+    fn destroy(&self, sockets: &[ConnectionSocket]) -> Result<(), ConnectionsError>;
+}
+
+/// The sockets of this network namespace.
+#[derive(Debug)]
+pub(super) struct NamespaceSockets;
+
+impl LeaverKernel for NamespaceSockets {
+    fn list(&self, addresses: &BTreeSet<IpAddr>) -> Result<ConnectionList, ConnectionsError> {
+        connections::list(addresses)
+    }
+
+    fn destroy(&self, sockets: &[ConnectionSocket]) -> Result<(), ConnectionsError> {
+        connections::destroy(sockets).map(drop)
+    }
 }
 
 /// Has the address thread compare what is there with what is wanted.
 pub(super) struct Reconcile(pub(super) Box<dyn Fn() + Send + Sync>);
 
-impl std::fmt::Debug for Reconcile {
+impl Debug for Reconcile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Reconcile")
     }
 }
 
-/// An instance that drains.
-#[derive(Debug)]
-struct DrainingInstance {
-    addresses: BTreeSet<IpAddr>,
-    since: MonoTime,
-    until: MonoTime,
-    progress: DrainProgress,
-    /// Set when the addresses are here again: hosts may not have switched yet, and the other node
-    /// passes on what they send until it hears that the drain is over.
-    back: Option<MonoTime>,
+/// Trouble with the kernel, as it was last told. Pure.
+#[derive(Debug, Default)]
+pub(super) struct ToldTrouble {
+    trouble: Option<String>,
+}
+
+/// What an operator is told, once.
+#[derive(Debug, PartialEq, Eq)]
+enum TroubleNews {
+    Begins(String),
+    IsOver,
+}
+
+impl ToldTrouble {
+    /// Something was done, or was not because of this trouble.
+    fn note(&mut self, trouble: Option<String>) -> Option<TroubleNews> {
+        let before = std::mem::replace(&mut self.trouble, trouble);
+        match (before, &self.trouble) {
+            (before, Some(now)) => (before.as_ref() != Some(now)).then(|| TroubleNews::Begins(now.clone())),
+            (Some(_), None) => Some(TroubleNews::IsOver),
+            (None, None) => None,
+        }
+    }
 }
 
 impl LeaverTask {
     pub(super) async fn run(mut self) {
-        let mut drains: BTreeMap<InstanceKey, DrainingInstance> = BTreeMap::new();
-        let mut list_at: Option<MonoTime> = None;
+        let mut leaving = LeavingInstances::default();
+        let mut list_at = clock::now();
+        // What the kernel has refused to reset is tried again until the core gives it up.
+        let mut unreset = AskedResets::new();
         loop {
-            let wait = async {
-                match list_at {
-                    Some(at) => sleep(at.since(clock::now())).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 reset = self.resets.recv() => match reset {
-                    Some(drain) => self.reset(drain, &mut drains).await,
+                    Some(drain) => {
+                        unreset.extend(self.all_asked(drain));
+                        unreset = self.reset(unreset, &mut leaving).await;
+                    }
                     None => return,
                 },
                 () = self.changed.notified() => {
                     sleep(CALM).await;
-                    self.look(&mut drains).await;
-                    let now = clock::now();
-                    list_at = (!drains.is_empty()).then(|| list_at.unwrap_or(now).min(now));
+                    self.look(&mut leaving).await;
+                    if !leaving.is_empty() {
+                        list_at = list_at.min(clock::now());
+                    }
                 }
-                () = wait => {
+                () = sleep(list_at.since(clock::now())) => {
                     // An operator may have given a drain another end.
-                    self.look(&mut drains).await;
-                    self.list(&mut drains).await;
+                    self.look(&mut leaving).await;
+                    if !unreset.is_empty() {
+                        unreset = self.reset(unreset, &mut leaving).await;
+                    }
+                    self.list(&mut leaving).await;
                     let now = clock::now();
-                    let next = drains.values().map(|one| now + pause(now, one.since)).min();
-                    list_at = next;
+                    list_at = now + leaving.pause(now);
                 }
             }
         }
     }
 
+    /// This drain, and all others whose connections were asked to be reset meanwhile.
+    fn all_asked(&mut self, first: DrainId) -> AskedResets {
+        let mut asked = AskedResets::from([first]);
+        while let Ok(drain) = self.resets.try_recv() {
+            asked.insert(drain);
+        }
+        asked
+    }
+
     /// Which instances drain now.
-    async fn look(&self, drains: &mut BTreeMap<InstanceKey, DrainingInstance>) {
+    async fn look(&self, leaving: &mut LeavingInstances) {
         let (reply, snapshot) = oneshot::channel();
         if self.mail.send(ThreadRequest::Snapshot(reply)).is_err() {
             return;
         }
         let Ok(snapshot) = snapshot.await else { return };
-        let before = std::mem::take(drains);
-        *drains = draining(clock::now(), &snapshot, before);
-        if drains.is_empty() {
-            self.publish(drains);
+        leaving.follow(clock::now(), &snapshot);
+        if leaving.is_empty() {
+            self.publish(leaving);
         }
     }
 
     /// Lists the connections of everything that drains.
-    async fn list(&self, drains: &mut BTreeMap<InstanceKey, DrainingInstance>) {
-        if drains.is_empty() {
+    async fn list(&mut self, leaving: &mut LeavingInstances) {
+        if leaving.is_empty() {
             return;
         }
         // Somebody may have changed what keeps ARP silent.
         (self.reconcile.0)();
-        let addresses: BTreeSet<IpAddr> =
-            drains.values().flat_map(|one| one.addresses.iter().copied()).collect();
-        let list = match in_background(move || connections::list(&addresses)).await {
-            Ok(list) => list,
-            Err(why) => {
-                tracing::warn!(
-                    "the open connections cannot be listed, and are not passed on to this node: {why}"
-                );
-                return;
-            }
+        let (kernel, addresses) = (Arc::clone(&self.kernel), leaving.to_list());
+        let lists = in_background(move || {
+            let list = kernel.list(&union(&addresses))?;
+            let lists = list.divided(&addresses).into_iter();
+            Ok(lists.map(|(key, list)| (key, OpenConnections::from(&list))).collect::<Vec<_>>())
+        });
+        let (lists, trouble) = match lists.await {
+            Ok(lists) => (lists, None),
+            Err(why) => (Vec::new(), Some(why)),
         };
+        match self.listing.note(trouble) {
+            Some(TroubleNews::Begins(why)) => tracing::warn!(
+                "the open connections cannot be listed, and are not passed on to this node: {why}"
+            ),
+            Some(TroubleNews::IsOver) => tracing::info!("the open connections can be listed again"),
+            None => {}
+        }
         let now = clock::now();
-        for (key, one) in drains.iter_mut() {
-            let own = list.of(&one.addresses);
-            if one.back.is_some() {
-                continue;
-            }
-            one.progress.on_list(now, &own);
-            let connections: Vec<Connection> = own.connections().collect();
+        for (key, list) in lists {
+            let over = leaving.on_list(now, key, &list);
             let link = ChannelLink { interface: key.interface, family: key.family };
-            self.channel.connections(link, key.vrid.get(), connections).await;
-            if one.progress.is_over(now.since(one.since)) {
-                let _ = self.mail.send(Input::ConnectionsEnded {
-                    drain: DrainId { key: *key, since: one.since },
-                    reset: 0,
-                });
+            self.channel.connections(link, key.vrid.get(), list.connections).await;
+            if let Some(drain) = over {
+                let _ = self.mail.send(Input::ConnectionsEnded { drain, reset: 0 });
             }
         }
-        self.publish(drains);
+        // That something drains is true whether or not it could be listed.
+        self.publish(leaving);
     }
 
     /// Tells the other nodes, and those who show it.
-    fn publish(&self, drains: &BTreeMap<InstanceKey, DrainingInstance>) {
-        let now = clock::now();
-        let status = |(key, one): (&InstanceKey, &DrainingInstance)| {
-            let (left, oldest) = (one.progress.left(), one.progress.oldest(now));
-            (*key, LocalDrain { since: one.since, until: one.until, left, oldest })
-        };
-        let statuses: DrainStatuses = drains.iter().map(status).collect();
+    fn publish(&self, leaving: &LeavingInstances) {
+        let statuses = leaving.statuses(clock::now());
         self.statuses.send_if_modified(|before| {
             let is_other = *before != statuses;
             *before = statuses;
@@ -173,33 +207,52 @@ impl LeaverTask {
         });
     }
 
-    /// Resets what is left of a drain.
-    async fn reset(&self, drain: DrainId, drains: &mut BTreeMap<InstanceKey, DrainingInstance>) {
-        // The addresses may be here again meanwhile, and have new connections.
-        self.look(drains).await;
-        let DrainId { key, since } = drain;
-        let meant = drains.get(&key).filter(|one| one.since == since && one.back.is_none());
-        let Some(addresses) = meant.map(|one| one.addresses.clone()) else { return };
-        let reset = in_background(move || {
-            let list = connections::list(&addresses)?;
-            connections::destroy(&list.sockets)?;
-            Ok(list.left())
-        });
-        match reset.await {
-            Ok(reset) => drop(self.mail.send(Input::ConnectionsEnded { drain, reset })),
-            // The core does not wait for ever.
-            Err(why) => tracing::warn!("open connections cannot be reset, and will hang: {why}"),
+    /// Resets what is left of these drains, all at once: the core waits for each of them from the
+    /// same moment on. Returns those whose connections the kernel did not reset.
+    async fn reset(&mut self, asked: AskedResets, leaving: &mut LeavingInstances) -> AskedResets {
+        // A router may be Active again since this was asked, with connections that have begun now.
+        self.look(leaving).await;
+        let asked = leaving.still_asked(&asked);
+        if asked.is_empty() {
+            return asked;
         }
+        let addresses = leaving.to_reset(&asked);
+        let kernel = Arc::clone(&self.kernel);
+        let reset = in_background(move || {
+            let list = kernel.list(&union(&addresses))?;
+            kernel.destroy(&list.sockets)?;
+            let lists = list.divided(&addresses).into_iter();
+            Ok(lists.map(|(key, list)| (key, list.left())).collect::<Vec<_>>())
+        });
+        let (ended, trouble) = match reset.await {
+            Ok(ended) => (ended, None),
+            Err(why) => (Vec::new(), Some(why)),
+        };
+        let is_done = trouble.is_none();
+        match self.resetting.note(trouble) {
+            Some(TroubleNews::Begins(why)) => {
+                tracing::warn!("open connections cannot be reset, and may hang: {why}; it is tried again");
+            }
+            Some(TroubleNews::IsOver) => tracing::info!("open connections can be reset again"),
+            None => {}
+        }
+        for (key, reset) in ended {
+            for drain in asked.iter().filter(|drain| drain.key == key).copied() {
+                let _ = self.mail.send(Input::ConnectionsEnded { drain, reset });
+            }
+        }
+        if is_done { AskedResets::new() } else { asked }
     }
 }
 
-fn pause(now: MonoTime, since: MonoTime) -> Duration {
-    if now.since(since) < OFTEN_FOR { LIST_OFTEN } else { LIST }
+/// The addresses of all instances.
+fn union(addresses: &AddressesByInstance) -> BTreeSet<IpAddr> {
+    addresses.values().flatten().copied().collect()
 }
 
 /// Runs something that waits for the kernel on a thread of its own.
 async fn in_background<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, connections::ConnectionsError> + Send + 'static,
+    work: impl FnOnce() -> Result<T, ConnectionsError> + Send + 'static,
 ) -> Result<T, String> {
     match timeout(KERNEL_LIMIT, blocking::spawn(work)).await {
         Ok(Ok(Ok(done))) => Ok(done),
@@ -209,33 +262,6 @@ async fn in_background<T: Send + 'static>(
     }
 }
 
-/// What drains by a snapshot. What drained before goes on to be counted.
-fn draining(
-    now: MonoTime,
-    snapshot: &Snapshot,
-    mut before: BTreeMap<InstanceKey, DrainingInstance>,
-) -> BTreeMap<InstanceKey, DrainingInstance> {
-    let mut drains = BTreeMap::new();
-    for router in &snapshot.routers {
-        for instance in &router.instances {
-            let before = before.remove(&instance.key);
-            let Some(drain) = instance.draining.filter(|drain| drain.is_serving) else {
-                let is_back = instance.state == StateName::Active;
-                if let Some(mut one) = before.filter(|_| is_back) {
-                    let back = *one.back.get_or_insert(now);
-                    if now.since(back) < TOLD_AFTER {
-                        drains.insert(instance.key, one);
-                    }
-                }
-                continue;
-            };
-            let spec = router.spec.instances.iter().find(|spec| spec.family == instance.key.family);
-            let addresses = spec.into_iter().flat_map(|spec| spec.held()).map(ipnet::IpNet::addr).collect();
-            let progress = before.map(|one| one.progress).unwrap_or_default();
-            let (since, until) = (drain.since, drain.until);
-            let one = DrainingInstance { addresses, since, until, progress, back: None };
-            drains.insert(instance.key, one);
-        }
-    }
-    drains
-}
+#[cfg(test)]
+#[path = "leaver_tests.rs"]
+mod tests;

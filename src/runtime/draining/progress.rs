@@ -14,6 +14,27 @@ const LEAST: Duration = Duration::from_secs(6);
 /// moment, while its request becomes a socket.
 const EMPTY_LISTS: u8 = 2;
 
+/// What a list says of one instance.
+#[derive(Debug)]
+pub(super) struct OpenConnections {
+    /// The connections of clients elsewhere.
+    pub(super) connections: Vec<Connection>,
+    /// How many of them this node still has to serve.
+    pub(super) left: usize,
+    /// Whether a connection may be missing, or begins at this moment.
+    may_lack_some: bool,
+}
+
+impl From<&ConnectionList> for OpenConnections {
+    fn from(list: &ConnectionList) -> Self {
+        Self {
+            connections: list.connections().collect(),
+            left: list.left(),
+            may_lack_some: list.extent != ListExtent::Whole || list.beginning() != 0,
+        }
+    }
+}
+
 /// The progress of one drain.
 #[derive(Debug, Default)]
 pub(super) struct DrainProgress {
@@ -24,13 +45,13 @@ pub(super) struct DrainProgress {
 }
 
 impl DrainProgress {
-    pub(super) fn on_list(&mut self, now: MonoTime, list: &ConnectionList) {
-        self.left = list.left();
-        let is_empty = self.left == 0 && list.extent == ListExtent::Whole && list.beginning() == 0;
+    pub(super) fn on_list(&mut self, now: MonoTime, list: &OpenConnections) {
+        self.left = list.left;
+        let is_empty = self.left == 0 && !list.may_lack_some;
         self.empty = if is_empty { self.empty.saturating_add(1) } else { 0 };
         let before = std::mem::take(&mut self.first_listed);
-        let ages = list.connections().take(MOST_AGES);
-        self.first_listed = ages.map(|one| (one, before.get(&one).copied().unwrap_or(now))).collect();
+        let ages = list.connections.iter().take(MOST_AGES);
+        self.first_listed = ages.map(|one| (*one, before.get(one).copied().unwrap_or(now))).collect();
     }
 
     /// Whether no connection is left, and none can begin here any more. `lasted`: how long the drain
@@ -54,8 +75,8 @@ impl DrainProgress {
 mod tests {
     use super::*;
 
-    fn list(extent: ListExtent) -> ConnectionList {
-        ConnectionList { sockets: Vec::new(), extent }
+    fn list(extent: ListExtent) -> OpenConnections {
+        (&ConnectionList { sockets: Vec::new(), extent }).into()
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! protocol thread nor the main thread may.
 
 use super::forwarder::{ForwarderKernel, ForwardingWanted, PacketForwarder};
+use super::pulse::ForwarderPulse;
 use crate::channel::ForwardedConnections;
 use crate::kernel::connections;
 use crate::kernel::forwarding::{
@@ -23,8 +24,6 @@ use tokio::sync::watch;
 pub(super) const THREAD: &str = "vrrpd-forward";
 /// How many parts of lists may wait: two of the longest lists of IPv4.
 const LISTS: usize = 2_800;
-/// How long a neighbour is waited for.
-const NEIGHBOUR_LIMIT: Duration = Duration::from_millis(100);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What the thread is told.
@@ -37,6 +36,14 @@ pub(in crate::runtime) enum ForwardOrder {
     Wanted(Box<ForwardingWanted>),
     /// A part of a list.
     Listed { key: InstanceKey, leaver: IpAddr, connections: Vec<Connection> },
+}
+
+/// A takeover whose addresses wait for their rules.
+struct WaitingTakeover {
+    key: InstanceKey,
+    epoch: u64,
+    relieved: IpAddr,
+    asked: MonoTime,
 }
 
 /// What the thread can do, and what it does.
@@ -53,7 +60,12 @@ pub(in crate::runtime) struct ForwardingReport {
 }
 
 /// Runs until every sender of orders is gone.
-pub(super) fn run(orders: &Receiver<ForwardOrder>, mail: &Sender, report: &watch::Sender<ForwardingReport>) {
+pub(super) fn run(
+    orders: &Receiver<ForwardOrder>,
+    mail: &Sender,
+    pulse: &ForwarderPulse,
+    report: &watch::Sender<ForwardingReport>,
+) {
     let drains = connections::probe().map_err(|error| whole(&error));
     let table = ForwardingTable::open(ForwardingSettings::default()).map_err(|error| whole(&error));
     if let Err(why) = &drains {
@@ -70,6 +82,7 @@ pub(super) fn run(orders: &Receiver<ForwardOrder>, mail: &Sender, report: &watch
     let mut lists: VecDeque<(InstanceKey, IpAddr, Vec<Connection>)> = VecDeque::new();
     let mut second_at = clock::now() + SECOND;
     loop {
+        pulse.beat(clock::now());
         let wait = if lists.is_empty() { second_at.since(clock::now()) } else { Duration::ZERO };
         let mut next = match orders.recv_timeout(wait) {
             Ok(order) => Some(order),
@@ -77,22 +90,16 @@ pub(super) fn run(orders: &Receiver<ForwardOrder>, mail: &Sender, report: &watch
             Err(RecvTimeoutError::Disconnected) => return,
         };
         // Addresses wait for their rules; everything else can wait for that.
-        let mut taken_over = Vec::new();
+        let (mut takeovers, mut taken_over) = (Vec::new(), Vec::new());
         let mut is_changed = false;
         while let Some(order) = next {
             match order {
                 ForwardOrder::TakeOver { key, epoch, relieved, asked } => {
-                    if let Some(forwarder) = &mut forwarder {
-                        forwarder.take_over(clock::now(), key, relieved);
-                        taken_over.push(key);
-                    }
-                    let _ = mail.send(ThreadRequest::Armed(key, epoch));
-                    let took = clock::now().since(asked);
-                    if took > ARMING_PATIENCE {
-                        tracing::warn!(interface = %key.interface, family = %key.family, vrid = key.vrid.get(), ?took, "the rules for connections of the node that was relieved came late: some may have been reset");
-                    }
+                    takeovers.push(WaitingTakeover { key, epoch, relieved, asked });
                 }
                 ForwardOrder::Wanted(wanted) => {
+                    // It was said after these.
+                    taken_over.extend(take_over(forwarder.as_mut(), takeovers.drain(..), mail, pulse));
                     if let Some(forwarder) = &mut forwarder {
                         forwarder.set_wanted(*wanted);
                         is_changed = true;
@@ -106,16 +113,19 @@ pub(super) fn run(orders: &Receiver<ForwardOrder>, mail: &Sender, report: &watch
             }
             next = orders.try_recv().ok();
         }
+        taken_over.extend(take_over(forwarder.as_mut(), takeovers.drain(..), mail, pulse));
         let Some(forwarder) = &mut forwarder else {
             lists.clear();
             second_at = clock::now() + SECOND;
             continue;
         };
-        for key in taken_over {
-            forwarder.after_takeover(clock::now(), key);
+        if !taken_over.is_empty() {
+            forwarder.after_takeovers(clock::now(), &taken_over);
+            pulse.beat(clock::now());
         }
         if is_changed {
             forwarder.follow(clock::now());
+            pulse.beat(clock::now());
         }
         if let Some((key, leaver, connections)) = lists.pop_front() {
             forwarder.on_listed(clock::now(), key, leaver, &connections);
@@ -131,6 +141,32 @@ pub(super) fn run(orders: &Receiver<ForwardOrder>, mail: &Sender, report: &watch
             });
         }
     }
+}
+
+/// Arms takeovers, and says of each that its addresses need not wait any more. Returns the instances.
+fn take_over(
+    mut forwarder: Option<&mut PacketForwarder<KernelRules>>,
+    takeovers: impl Iterator<Item = WaitingTakeover>,
+    mail: &Sender,
+    pulse: &ForwarderPulse,
+) -> Vec<InstanceKey> {
+    let takeovers: Vec<WaitingTakeover> = takeovers.collect();
+    if let Some(forwarder) = forwarder.as_deref_mut() {
+        let places: Vec<_> = takeovers.iter().map(|takeover| (takeover.key, takeover.relieved)).collect();
+        forwarder.prepare(&places);
+    }
+    for WaitingTakeover { key, epoch, relieved, asked } in &takeovers {
+        if let Some(forwarder) = forwarder.as_deref_mut() {
+            forwarder.take_over(clock::now(), *key, *relieved);
+            pulse.beat(clock::now());
+        }
+        let _ = mail.send(ThreadRequest::Armed(*key, *epoch));
+        let took = clock::now().since(*asked);
+        if took > ARMING_PATIENCE {
+            tracing::warn!(interface = %key.interface, family = %key.family, vrid = key.vrid.get(), ?took, "the rules for connections of the node that was relieved came late: some may have been reset");
+        }
+    }
+    takeovers.into_iter().map(|takeover| takeover.key).collect()
 }
 
 /// An error with its causes.
@@ -156,8 +192,8 @@ impl ForwarderKernel for KernelRules {
         if_nametoindex(interface.as_str()).ok()
     }
 
-    fn neighbour(&mut self, index: u32, address: IpAddr) -> Option<MacAddr> {
-        neighbour::resolve(index, address, NEIGHBOUR_LIMIT).ok()
+    fn neighbour(&mut self, index: u32, address: IpAddr, within: Duration) -> Option<MacAddr> {
+        neighbour::resolve(index, address, within).ok()
     }
 
     fn holds(&mut self, addresses: &BTreeSet<IpAddr>) -> bool {

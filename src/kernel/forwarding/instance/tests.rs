@@ -20,6 +20,7 @@ fn arming(last: Option<u8>, leavers: &[u8]) -> Arming {
         last: last.map(leaver),
         leavers: leavers.iter().copied().map(leaver).collect(),
         own: Vec::new(),
+        earlier: EarlierOwn::Stays,
     }
 }
 
@@ -94,6 +95,52 @@ fn own_connections_stay_when_an_instance_is_armed_again() {
     assert!(names.contains("known_3") && !names.contains("known_12") && !names.contains("own_2"), "{names}");
     let names = deleted(&third, None);
     assert!(names.contains("known_22") && names.contains("known_12") && names.contains("own_2"), "{names}");
+}
+
+/// Another router has had the addresses: clients may have used the ports again there.
+#[test]
+fn own_connections_end_when_the_addresses_were_elsewhere() {
+    let first = armed(&arming(Some(11), &[]), None, 0);
+    let second = armed(&arming(Some(11), &[]), Some(&first), 10);
+    let taken_back = Arming { earlier: EarlierOwn::Ends, ..arming(Some(12), &[11]) };
+    let third = armed(&taken_back, Some(&second), 20);
+    assert_eq!(third.leavers[&IpAddr::from([192, 0, 2, 11])].number, 1, "its list stays");
+    assert_eq!((third.own, third.known.as_slice()), (22, [23].as_slice()));
+    let mut transaction = Transaction::new(TableFamily::Netdev, "t");
+    second.delete(&mut transaction, Some(&third));
+    let names = named(&transaction);
+    assert!(["own_2", "known_3", "known_11"].iter().all(|set| names.contains(set)), "{names}");
+    let mut transaction = Transaction::new(TableFamily::Netdev, "t");
+    third.create(&mut transaction, ForwardingSettings::default(), 100, Some(&second));
+    assert!(named(&transaction).contains("own_22"), "{}", named(&transaction));
+}
+
+/// A connection that two leavers list goes to one of them, always the same.
+#[test]
+fn the_router_that_was_active_until_now_is_asked_first_and_then_the_lowest_address() {
+    let order = |instance: &ArmedInstance| -> Vec<String> {
+        instance.leavers_in_order().map(|armed| armed.leaver.address.to_string()).collect()
+    };
+    let with_last = armed(&arming(Some(12), &[13, 11, 12]), None, 0);
+    assert_eq!(order(&with_last), ["192.0.2.12", "192.0.2.11", "192.0.2.13"]);
+    let without = armed(&arming(None, &[13, 11, 12]), None, 0);
+    assert_eq!(order(&without), ["192.0.2.11", "192.0.2.12", "192.0.2.13"]);
+    let mut transaction = Transaction::new(TableFamily::Netdev, "t");
+    with_last.write_rules(&mut transaction);
+    let rules = named(&transaction);
+    let order = [
+        "errors about our own",
+        "errors about connections of 192.0.2.12",
+        "errors about connections of 192.0.2.11",
+        "connections that begin are ours",
+        "no room for another connection",
+        ": our own",
+        ": connections of 192.0.2.12",
+        ": connections of 192.0.2.11",
+        "not listed yet",
+    ];
+    let places: Vec<_> = order.iter().map(|rule| rules.find(rule)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}");
 }
 
 #[test]
