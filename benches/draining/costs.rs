@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use vrrpd::kernel::connections;
-use vrrpd::kernel::forwarding::{Arming, ForwardingSettings, ForwardingTable, Leaver};
+use vrrpd::kernel::forwarding::{Arming, EarlierOwn, ForwardingSettings, ForwardingTable, Leaver};
 use vrrpd::types::{Connection, Family, InstanceKey, MacAddr, Vrid};
 
 /// How often the rules of each family are written.
@@ -293,6 +293,7 @@ fn arming(lab: &Lab, taker: &Node, family: Family) -> Arming {
         last: Some(leaver),
         leavers: vec![leaver],
         own: Vec::new(),
+        earlier: EarlierOwn::Stays,
     }
 }
 

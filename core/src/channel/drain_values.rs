@@ -51,7 +51,7 @@ pub struct ForwardedConnections {
     pub packets: u64,
 }
 
-/// What is known about draining. VRIDs are those of this node's routers; addresses are those that
+/// What is known about draining, and about the next hand-over. VRIDs are those of this node's routers; addresses are those that
 /// nodes report from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DrainView {
@@ -62,6 +62,9 @@ pub struct DrainView {
     /// The nodes that this node would forward to if it took over from them: they say that they
     /// drain, and that a frame with a foreign source address has arrived from this node.
     pub relievable: BTreeMap<ChannelLink, BTreeSet<IpAddr>>,
+    /// For each router of this node, how many other Backups would win the election against it. A router
+    /// for which there are none is absent.
+    pub better_backups: BTreeMap<(ChannelLink, u8), u8>,
     /// For each router, the other nodes that drain it, in the order of their addresses. At most
     /// [`DrainView::MOST_LEAVERS`].
     pub leavers: BTreeMap<(ChannelLink, u8), Vec<HeardLeaver>>,

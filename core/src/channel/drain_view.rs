@@ -3,7 +3,7 @@
 use super::drains::Drains;
 use super::nodes::Nodes;
 use super::paths::Paths;
-use super::redundancy::{routers, serves, successors};
+use super::redundancy::{better_backups, routers, serves, successors};
 use super::values::LocalNode;
 use super::{Ability, DrainView, HeardLeaver};
 use crate::types::{MonoTime, RouterName};
@@ -20,6 +20,12 @@ pub(super) fn view(
     for (place, session, leaver) in drains.leavers() {
         let proven = paths.is_proven_to(place.0, session);
         view.leavers.entry(place).or_default().push(HeardLeaver { proven, ..leaver });
+    }
+    for families in routers(local).into_values() {
+        let ahead = better_backups(now, &families, local, nodes);
+        if ahead > 0 {
+            view.better_backups.extend(families.iter().map(|(link, ours)| ((*link, ours.vrid), ahead)));
+        }
     }
     for (link, here) in &local.links {
         for (session, node) in nodes.present() {

@@ -174,6 +174,24 @@ pub(super) fn successors<'a>(
     families.iter().filter_map(first).collect()
 }
 
+/// How many Backups would win the election against this node, and can take over in all families of
+/// the router. Of equal priorities the higher address wins.
+pub(super) fn better_backups(now: MonoTime, families: &Families<'_>, local: &LocalNode, nodes: &Nodes) -> u8 {
+    let is_better = |node: &HeardNode| {
+        let ready = standby(now, families, node);
+        let is_ready = ready.is_some_and(|standby| standby.obstacle.is_none() && !standby.is_active);
+        is_ready
+            && families.iter().all(|(link, ours)| {
+                let theirs = node.router(now, *link, ours.vrid).map(|report| report.priority);
+                let their_address = node.links.get(link).map(|heard| heard.address);
+                let our_address = local.links.get(link).and_then(|here| here.source);
+                (theirs, their_address) > (Some(ours.priority), our_address)
+            })
+    };
+    let better = nodes.present().filter(|(_, node)| is_better(node)).count();
+    u8::try_from(better).unwrap_or(u8::MAX)
+}
+
 /// Every node that was heard, and why it would not take over.
 fn why(now: MonoTime, standbys: &[Standby], nodes: &Nodes) -> Vec<(String, String)> {
     let mut why: BTreeMap<String, String> = BTreeMap::new();

@@ -91,6 +91,9 @@ pub enum Input<'a> {
     /// on what belongs to us, and it was proven that what they pass on arrives here. This input
     /// replaces the one before.
     DrainPartners(BTreeMap<InstanceKey, BTreeSet<IpAddr>>),
+    /// For each instance, how many other Backups would win the election against it, by what the nodes
+    /// say of themselves. Instances that are absent have none. This input replaces the one before.
+    BetterBackups(BTreeMap<InstanceKey, u8>),
     /// An instance of this key was draining when an earlier run ended, and still is. The caller
     /// feeds it before the router is configured.
     DrainOfEarlierRun {

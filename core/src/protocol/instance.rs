@@ -52,7 +52,7 @@ use super::event::{Cause, DrainEnd, StateName, TransitionDetails};
 use super::input::{Demotion, Fault};
 use super::snapshot::{ActiveRouter, InstanceSnapshot, TimerSnapshot};
 use super::spec::{AnnounceSpec, ChecksumPolicy, InstanceSpec};
-use super::timing::Taking;
+use super::timing::{Taking, better_first};
 use super::version_rules::VersionRules;
 use crate::types::{
     AdverInterval, AdvertPriority, Destinations, InstanceKey, MacAddr, MonoTime, Preempt, Version,
@@ -92,6 +92,8 @@ pub(in crate::protocol) struct Policy {
     /// How long connections are kept after another router took over. Zero with a fault, and when the
     /// router is not wanted any more.
     pub(in crate::protocol) drain: Duration,
+    /// How many other Backups would take over before this one, as far as that is known.
+    pub(in crate::protocol) ahead: u8,
 }
 
 impl Policy {
@@ -102,11 +104,21 @@ impl Policy {
         learned: AdverInterval,
     ) -> Duration {
         VersionRules::of(version).active_down_interval(self.down_adverts, self.priority, learned)
+            + self.wait_for_better(version, learned)
     }
 
     /// Skew_Time of an instance that has learned `learned`.
     fn skew_time(&self, version: Version, learned: AdverInterval) -> Duration {
-        VersionRules::of(version).skew_time(self.priority, learned)
+        VersionRules::of(version).skew_time(self.priority, learned) + self.wait_for_better(version, learned)
+    }
+
+    /// How much longer a Backup waits during a hand-over, so that those take over that would win the
+    /// election. With the interval that a leaving router says, Skew_Times differ by some milliseconds,
+    /// which is less than a machine may be late: two routers would be Active, and clients would be sent
+    /// to the wrong one (docs/adr/0041).
+    fn wait_for_better(&self, version: Version, learned: AdverInterval) -> Duration {
+        let is_leaving = learned == VersionRules::of(version).shortened() && learned < self.interval;
+        if is_leaving { better_first(self.ahead) } else { Duration::ZERO }
     }
 }
 
@@ -365,7 +377,8 @@ impl Instance {
                 peer.is_some_and(|peer| now.since(peer.heard) <= peer.interval.period() * 2)
             }),
             State::Backup(backup) => match backup.takes_from(now, policy, &self.peers) {
-                Taking::FromNobody => None,
+                // It said that it leaves, and its resignation is late, or was lost.
+                Taking::FromNobody => backup.leaving(policy),
                 Taking::FromLeaving => backup.resigned(),
                 Taking::FromLive => self.active_router.or(backup.obeyed()),
             },

@@ -96,6 +96,12 @@ impl Node {
                     router.set_drain_partners(|key| self.succession.drain_partners(key));
                 }
             }
+            Input::BetterBackups(ahead) => {
+                self.succession.set_better_backups(ahead);
+                for router in self.routers.values_mut() {
+                    router.set_better_backups(|key| self.succession.better_backups(key));
+                }
+            }
             Input::DrainOfEarlierRun { key, until } => self.succession.save_drain(key, until),
             Input::ConnectionsEnded { drain, reset } => {
                 self.act_on_key(now, drain.key, out, |router, out| {

@@ -422,9 +422,9 @@ impl Router {
             let is_new = |check: &&CheckName| !before.tracked_checks().any(|old| old == *check);
             self.unjudged_new_checks.extend(self.spec.tracked_checks().filter(is_new).cloned());
         }
-        let Policy { priority, preempt_after, .. } = self.policy;
+        let Policy { priority, preempt_after, ahead, .. } = self.policy;
         // RFC9568-6.1-9
-        self.policy = Policy { preempt_after, ..policy(&self.spec, priority, now) };
+        self.policy = Policy { preempt_after, ahead, ..policy(&self.spec, priority, now) };
         let changes = before.instances.iter().zip(&self.spec.instances);
         for (instance, (old, new)) in self.instances.iter_mut().zip(changes) {
             if old != new {
@@ -686,5 +686,6 @@ fn policy(spec: &RouterSpec, priority: AdvertPriority, now: MonoTime) -> Policy 
         checksum: spec.checksum,
         preempt_after: now,
         drain: spec.drain,
+        ahead: 0,
     }
 }

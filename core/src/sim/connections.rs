@@ -179,6 +179,8 @@ pub(super) struct SimConnections {
     /// From whom addresses are taken over, until the kernel has them.
     pub(super) relieved: BTreeMap<(Port, InstanceKey, u64), Port>,
     pub(super) drains: BTreeMap<(Port, InstanceKey), SimDrain>,
+    /// What each station was last told of better Backups.
+    pub(super) better_backups: BTreeMap<Port, BTreeMap<InstanceKey, u8>>,
     drain_number: u64,
     /// Since when the process of a station is down.
     pub(super) down: BTreeMap<Port, TrueTime>,
@@ -233,6 +235,7 @@ impl SimConnections {
             rules: BTreeMap::new(),
             armed: BTreeMap::new(),
             relieved: BTreeMap::new(),
+            better_backups: BTreeMap::new(),
             drains: BTreeMap::new(),
             drain_number: 0,
             down: BTreeMap::new(),

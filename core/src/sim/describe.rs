@@ -19,6 +19,7 @@ pub(super) fn input(input: &Input<'_>) -> String {
         Input::AddressesDraining(result) => {
             format!("kernel: {} epoch {} drains: {:?}", result.key, result.epoch, result.outcome)
         }
+        Input::BetterBackups(ahead) => format!("better Backups: {ahead:?}"),
         Input::DrainPartners(partners) => format!("connections can be left to {partners:?}"),
         Input::DrainOfEarlierRun { key, until } => format!("{key} drained before, until {until:?}"),
         Input::ConnectionsEnded { drain: DrainId { key, .. }, reset } => {

@@ -23,6 +23,17 @@ pub(super) fn skew_time(priority: AdvertPriority, learned: AdverInterval) -> Dur
     Duration::from_nanos((256 - u64::from(priority.get())) * nanos / 256)
 }
 
+/// How much longer a Backup waits in a hand-over for each better one, three of them at most
+/// (docs/failover.md, "Formulas").
+pub(super) fn order_of_backups(ahead: u8) -> Duration {
+    Duration::from_millis(match ahead {
+        0 => 0,
+        1 => 80,
+        2 => 160,
+        3.. => 240,
+    })
+}
+
 /// Active_Down_Interval = 3 × Active_Adver_Interval + Skew_Time (RFC 9568 §6.1); `down_adverts`
 /// stands for the 3 (docs/failover.md, "Formulas").
 pub(super) fn active_down_interval(

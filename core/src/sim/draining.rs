@@ -469,6 +469,45 @@ impl World {
         self.connections = Some(connections);
     }
 
+    /// Each station learns which others would win the election against it: what it knows before the
+    /// next act.
+    pub(super) fn tell_better_backups(&mut self) -> Result<(), Violation> {
+        for port in (0..self.stations.len()).map(Port) {
+            let Some(ahead) = self.better_backups(port) else { continue };
+            let Some(connections) = &mut self.connections else { continue };
+            if connections.better_backups.insert(port, ahead.clone()).as_ref() != Some(&ahead) {
+                self.deliver(port, QueuedInput::BetterBackups(ahead))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// For each instance of a station that runs, how many Backups would win the election against it.
+    /// Stations know that of one another where they can leave connections to one another.
+    fn better_backups(&self, port: Port) -> Option<BTreeMap<InstanceKey, u8>> {
+        let connections = self.connections.as_ref()?;
+        self.node(port).filter(|node| node.run == ProcessState::Up)?;
+        if connections.setup.partners == Partners::None {
+            return None;
+        }
+        let mut better = BTreeMap::new();
+        for number in self.checkers.numbers() {
+            let ready = |other: &Port| {
+                let node = self.node(*other).filter(|node| node.run == ProcessState::Up)?;
+                let view = node.view(number);
+                let is_backup = view.states.iter().all(|(_, state)| *state == StateName::Backup);
+                (view.eligible && is_backup).then_some(view.priority)
+            };
+            let ours = self.node(port)?.view(number).priority;
+            let stations = (0..self.stations.len()).map(Port);
+            let others = stations.filter(|other| *other != port && self.reaches(*other, port));
+            let ahead = others.filter(|other| ready(other).is_some_and(|theirs| theirs > ours)).count();
+            let ahead = u8::try_from(ahead).unwrap_or(u8::MAX);
+            better.extend(self.families.iter().map(|family| (number.key(*family), ahead)));
+        }
+        Some(better)
+    }
+
     /// To which routers a station can leave its connections.
     pub(super) fn drain_partners(&self, port: Port) -> Option<BTreeMap<InstanceKey, BTreeSet<IpAddr>>> {
         let connections = self.connections.as_ref()?;

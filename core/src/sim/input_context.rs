@@ -41,6 +41,7 @@ impl InputKind {
             | Input::AnnouncementHeard { .. }
             | Input::AddressesHeld(_)
             | Input::AddressesDraining(_)
+            | Input::BetterBackups(_)
             | Input::DrainPartners(_)
             | Input::DrainOfEarlierRun { .. }
             | Input::ConnectionsEnded { .. }

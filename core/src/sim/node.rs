@@ -147,6 +147,7 @@ pub(super) enum QueuedInput {
     CheckRemoved(CheckName),
     FinishCrashedRun(Vec<RouterSpec>),
     AddressesDraining(DrainResult),
+    BetterBackups(BTreeMap<InstanceKey, u8>),
     DrainPartners(BTreeMap<InstanceKey, BTreeSet<IpAddr>>),
     DrainOfEarlierRun(InstanceKey, MonoTime),
     ConnectionsEnded(DrainId, usize),

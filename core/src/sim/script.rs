@@ -182,6 +182,7 @@ fn mirrored(role: Role) -> Role {
 
 impl World {
     pub(super) fn carry_out_act(&mut self, act: Act) -> Result<(), Violation> {
+        self.tell_better_backups()?;
         let views = self.all_views();
         match act {
             Act::Start(port) => {

@@ -363,6 +363,7 @@ impl World {
             },
             QueuedInput::SavedDemotion(name, demotion) => Input::SavedDemotion(name, demotion),
             QueuedInput::AddressesDraining(result) => Input::AddressesDraining(result),
+            QueuedInput::BetterBackups(ahead) => Input::BetterBackups(ahead),
             QueuedInput::DrainPartners(partners) => Input::DrainPartners(partners),
             QueuedInput::DrainOfEarlierRun(key, until) => Input::DrainOfEarlierRun { key, until },
             QueuedInput::ConnectionsEnded(drain, reset) => Input::ConnectionsEnded { drain, reset },

@@ -54,6 +54,33 @@ fn the_node_that_forwards_proves_the_path_to_the_node_that_drains() {
     assert_eq!(lan.outlook(0), Ok("fe1".to_owned()));
 }
 
+/// Of three nodes the first is Active, and the second is the better one of the others.
+#[test]
+fn a_backup_knows_how_many_would_win_the_election_against_it() {
+    let mut lan = Lan::of(&[Family::Ipv4], 3);
+    let ahead = |lan: &Lan| {
+        let place = (link(Family::Ipv4), 51);
+        [1, 2].map(|node| match &lan.nodes[node] {
+            Some(_) => lan.drains(node).better_backups.get(&place).copied().unwrap_or_default(),
+            None => 0,
+        })
+    };
+    lan.run(5_000);
+    assert_eq!(ahead(&lan), [0, 1], "the priority decides, and the Active is not one of them");
+    lan.change(2, |report| report.priority = 150);
+    lan.run(200);
+    assert_eq!(ahead(&lan), [1, 0], "of equal priorities the address decides");
+    lan.change(2, |report| report.obstacle = Some("check nginx fails".to_owned()));
+    lan.run(200);
+    assert_eq!(ahead(&lan), [0, 0], "it would not take over");
+    lan.change(2, |report| report.obstacle = None);
+    lan.run(200);
+    assert_eq!(ahead(&lan), [1, 0]);
+    lan.nodes[2] = None;
+    lan.run(5_000);
+    assert_eq!(ahead(&lan)[0], 0, "it is silent");
+}
+
 #[test]
 fn nodes_that_can_do_nothing_say_nothing_about_it() {
     let mut lan = able(&[DrainAbilities::default(), DrainAbilities::default()]);

@@ -85,7 +85,7 @@ fn without_partners_the_same_moves_reset_connections() {
 
 #[test]
 fn three_stations_in_a_ring_reset_nothing() {
-    for (families, pause) in [(V4, 900), (V6, 900), (BOTH, 100), (BOTH, 4000)] {
+    for (families, pause) in [(V4, 900), (V6, 900), (BOTH, 300), (BOTH, 4000)] {
         let mut lab = settled(families, &[200, 150, 100], PLANNED);
         for round in 0..2 {
             // A to B, B to C, and back to A, each before hosts' first packets have settled.

@@ -44,6 +44,12 @@ pub(super) fn partners(view: &DrainView) -> PartnersByInstance {
     partners.filter_map(|((link, vrid), nodes)| Some((key(*link, *vrid)?, nodes.clone()))).collect()
 }
 
+/// For each instance, how many other Backups would win the election against it.
+pub(super) fn better_backups(view: &DrainView) -> BTreeMap<InstanceKey, u8> {
+    let ahead = view.better_backups.iter();
+    ahead.filter_map(|((link, vrid), ahead)| Some((key(*link, *vrid)?, *ahead))).collect()
+}
+
 /// What the forwarder has to do, after what it did `before`. A leaver that has just started again has
 /// to prove the path again: what was passed on to it is passed on.
 pub(super) fn wanted(

@@ -31,7 +31,7 @@ use crate::config::Config;
 use crate::kernel::blocking;
 use crate::kernel::channel_socket::ChannelDatagram;
 use crate::protocol::{DrainId, Input};
-use crate::types::{Connection, MonoTime, RouterName};
+use crate::types::{Connection, InstanceKey, MonoTime, RouterName};
 use crate::wire::channel::{ChannelKey, SessionId, TakeAnswer};
 use crate::words::Stamp;
 use std::collections::BTreeMap;
@@ -239,6 +239,7 @@ struct OpenChannel {
     /// What others were last told about draining.
     instances: ForwardingInstances,
     partners: PartnersByInstance,
+    better_backups: BTreeMap<InstanceKey, u8>,
     wanted: ForwardingWanted,
     wanted_is_told: bool,
     drain_view: Arc<DrainView>,
@@ -394,6 +395,7 @@ impl ChannelTask {
                     local: BTreeMap::new(),
                     instances: ForwardingInstances::new(),
                     partners: PartnersByInstance::new(),
+                    better_backups: BTreeMap::new(),
                     wanted: ForwardingWanted::default(),
                     wanted_is_told: false,
                     drain_view: Arc::default(),
@@ -419,6 +421,7 @@ impl ChannelTask {
     fn forget_others(&mut self, why: &str) {
         self.outlets.names.send_replace(NodeNames::default());
         let _ = self.outlets.mail.send(Input::DrainPartners(PartnersByInstance::new()));
+        let _ = self.outlets.mail.send(Input::BetterBackups(BTreeMap::new()));
         self.outlets.forwarder.order(ForwardOrder::Wanted(Box::default()));
         for (_, reply) in std::mem::take(&mut self.takes) {
             let _ = reply.send(TakeOutcome::Refused(why.to_owned()));
@@ -608,6 +611,11 @@ impl ChannelTask {
         if partners != open.partners {
             open.partners.clone_from(&partners);
             let _ = self.outlets.mail.send(Input::DrainPartners(partners));
+        }
+        let better = drains::better_backups(&view);
+        if better != open.better_backups {
+            open.better_backups.clone_from(&better);
+            let _ = self.outlets.mail.send(Input::BetterBackups(better));
         }
         let wanted = drains::wanted(&open.instances, &view, &open.wanted);
         open.wanted_is_told = wanted == open.wanted || {

@@ -13,6 +13,7 @@ use super::{Policy, Received};
 use crate::protocol::event::Cause;
 use crate::protocol::snapshot::PeerSnapshot;
 use crate::protocol::timing::{OVERSLEPT, Taking};
+use crate::protocol::version_rules::VersionRules;
 use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt, Version};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -114,6 +115,12 @@ impl Backup {
             TakeoverReason::ActiveResigned(by) => Some(by),
             TakeoverReason::ActiveSilent | TakeoverReason::OutranksActive { .. } => None,
         }
+    }
+
+    /// The Active whose last advertisement had the interval of a hand-over, which is shorter than ours.
+    pub(super) fn leaving(&self, policy: &Policy) -> Option<IpAddr> {
+        let is_shortened = self.learned == VersionRules::of(self.version).shortened();
+        self.obeyed.filter(|_| is_shortened && self.learned < policy.interval)
     }
 
     /// Whether Active_Down_Timer has fired.

@@ -25,6 +25,7 @@ pub(super) struct Succession {
     saved_drains: BTreeMap<InstanceKey, MonoTime>,
     /// For each instance, the routers to which connections can be left.
     drain_partners: BTreeMap<InstanceKey, BTreeSet<IpAddr>>,
+    better_backups: BTreeMap<InstanceKey, u8>,
 }
 
 /// What outlives an instance.
@@ -53,6 +54,15 @@ impl Succession {
     /// The routers to which the connections of an instance can be left.
     pub(super) fn drain_partners(&self, key: InstanceKey) -> BTreeSet<IpAddr> {
         self.drain_partners.get(&key).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn set_better_backups(&mut self, ahead: BTreeMap<InstanceKey, u8>) {
+        self.better_backups = ahead;
+    }
+
+    /// How many other Backups would win the election against an instance.
+    pub(super) fn better_backups(&self, key: InstanceKey) -> u8 {
+        self.better_backups.get(&key).copied().unwrap_or_default()
     }
 
     /// The specification of an instance that is gone.
@@ -113,6 +123,7 @@ impl Node {
         let demoted = self.succession.saved_demotions.remove(&spec.name);
         let mut router = Router::new(now, spec, demoted, |key| self.succession.epoch(key));
         router.set_drain_partners(|key| self.succession.drain_partners(key));
+        router.set_better_backups(|key| self.succession.better_backups(key));
         router.resume_drains(now, |key| self.succession.saved_drains.get(&key).copied(), out);
         for key in router.keys() {
             self.succession.saved_drains.remove(&key);

@@ -28,6 +28,12 @@ impl Router {
         }
     }
 
+    /// So many other Backups would win the election. The families take over together, so that the most
+    /// of them counts for all.
+    pub(in crate::protocol) fn set_better_backups(&mut self, ahead: impl Fn(InstanceKey) -> u8) {
+        self.policy.ahead = self.instances.iter().map(|one| ahead(one.key())).max().unwrap_or_default();
+    }
+
     /// An earlier run was draining: the drain goes on.
     pub(in crate::protocol) fn resume_drains(
         &mut self,

@@ -410,6 +410,12 @@ fn a_takeover_names_the_living_router_that_it_relieves() {
     late.until_state(StateName::Active);
     assert_eq!(relieved(&late), Some(Some(peer)), "all that was heard of it is that it resigned");
 
+    // Its resignation is lost, or late.
+    let mut shortened = backup(150);
+    shortened.hear(Advert { from: PEER, priority: 150, centiseconds: 1 });
+    shortened.until_state(StateName::Active);
+    assert_eq!(relieved(&shortened), Some(Some(peer)), "it has said that it leaves");
+
     let mut preempted = backup(50);
     for _ in 0..6 {
         preempted.run(ms(900));
@@ -427,4 +433,33 @@ fn a_takeover_names_the_living_router_that_it_relieves() {
     keeps_none.hear(advert(PEER, 0));
     keeps_none.until_state(StateName::Active);
     assert_eq!(relieved(&keeps_none), Some(None), "no rules are to be waited for");
+}
+
+/// Skew_Times of 10 ms differ by less than a machine may be late.
+#[test]
+fn in_a_hand_over_a_backup_lets_better_ones_go_first() {
+    let waits = |ahead: u8, said: &[Advert]| {
+        let mut rig = Rig::new(draining_spec());
+        rig.feed(Input::BetterBackups(BTreeMap::from([(key(), ahead)])));
+        rig.run(ms(100));
+        rig.hear(advert(PEER, 150));
+        for advert in said {
+            rig.hear(*advert);
+        }
+        let before = rig.now;
+        rig.until_state(StateName::Active);
+        rig.now.since(before)
+    };
+    let shortened = Advert { from: PEER, priority: 150, centiseconds: 1 };
+    let leaves = [shortened, advert(PEER, 0)];
+    for said in [&leaves[..], &leaves[..1]] {
+        let alone = waits(0, said);
+        assert_eq!(waits(1, said), alone + ms(80));
+        assert_eq!(waits(2, said), alone + ms(160));
+        assert_eq!(waits(9, said), alone + ms(240), "the Active serves for 356 ms");
+    }
+    // When the Active dies, or leaves at its usual pace, the times are those of the RFC.
+    for said in [&[][..], &[advert(PEER, 0)]] {
+        assert_eq!(waits(3, said), waits(0, said));
+    }
 }

@@ -25,11 +25,26 @@ pub(super) struct Settings {
     pub(super) announce: AnnounceSpec,
     /// Until this time a live Active of lower priority is obeyed (`preempt_delay`).
     pub(super) preempt_after: MonoTime,
+    /// How many other Backups would win the election.
+    pub(super) ahead: u8,
 }
 
 impl Settings {
     pub(super) fn active_down_interval(&self, learned: AdverInterval) -> Duration {
-        active_down_interval(self.down_adverts, self.priority, learned)
+        active_down_interval(self.down_adverts, self.priority, learned) + self.order(learned)
+    }
+
+    fn skew_time(&self, learned: AdverInterval) -> Duration {
+        skew_time(self.priority, learned) + self.order(learned)
+    }
+
+    /// Those that would win the election are first in a hand-over (docs/failover.md).
+    fn order(&self, learned: AdverInterval) -> Duration {
+        if learned == AdverInterval::MIN && self.interval > learned {
+            documents::order_of_backups(self.ahead)
+        } else {
+            Duration::ZERO
+        }
     }
 }
 
@@ -718,7 +733,7 @@ impl Instance {
         let period = backup.learned.period();
         // A Backup that was not run has not listened: a living Active is heard within one interval.
         backup.down = (now.since(at) > period.max(OVERSLEPT))
-            .then(|| now + period + skew_time(settings.priority, backup.learned));
+            .then(|| now + period + settings.skew_time(backup.learned));
     }
 
     fn overslept(active: &Active, settings: &Settings, now: MonoTime) -> bool {
@@ -1058,7 +1073,7 @@ impl Instance {
         match &mut self.state {
             State::Initialize => {}
             State::Backup(backup) => {
-                let soon = now + backup.learned.period() + skew_time(settings.priority, backup.learned);
+                let soon = now + backup.learned.period() + settings.skew_time(backup.learned);
                 backup.down = Some(match (backup.down, could_hear) {
                     (Some(at), true) => at,
                     (None, true) => now,
@@ -1131,7 +1146,7 @@ impl Instance {
 impl Backup {
     fn on_resignation(&mut self, settings: &Settings, doubts: bool, now: MonoTime) {
         if let Some(at) = self.down {
-            let skew = now + skew_time(settings.priority, self.learned);
+            let skew = now + settings.skew_time(self.learned);
             let due = if doubts { skew.max(self.overdue(settings)) } else { skew };
             // The timer never gets longer than the time that it has left.
             self.down = Some(at.min(due));
@@ -1163,7 +1178,7 @@ impl Backup {
         self.regular
             + settings.interval.period()
             + documents::overdue_by(settings.interval)
-            + skew_time(settings.priority, AdverInterval::MIN)
+            + settings.skew_time(AdverInterval::MIN)
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Reference {
     epochs: BTreeMap<InstanceKey, u64>,
     /// The instances whose connections are served on: whether and when that ends is not predicted.
     draining: BTreeSet<InstanceKey>,
+    /// How many other Backups would win the election against each instance.
+    better_backups: BTreeMap<InstanceKey, u8>,
     ends: bool,
     stopped: bool,
 }
@@ -234,6 +236,10 @@ impl Reference {
             | Input::DrainPartners(_)
             | Input::ConnectionsEnded { .. }
             | Input::ForwardingLost(..) => {}
+            Input::BetterBackups(ahead) => {
+                self.better_backups.clone_from(ahead);
+                self.routers.iter_mut().for_each(|router| router.set_better_backups(ahead));
+            }
             Input::DrainOfEarlierRun { key, .. } => drop(self.draining.insert(*key)),
             Input::AddressesNotRestored { key, why } => self.with(*key, turn, |router, turn| {
                 if router.is_active() { router.refuse(why.clone(), turn) } else { Next::Nothing }
@@ -399,7 +405,9 @@ impl Reference {
                 self.waiting.insert(name, spec);
             } else {
                 let demoted = self.remembered.remove(&name);
-                self.routers.push(Router::new(now, spec, demoted));
+                let mut router = Router::new(now, spec, demoted);
+                router.set_better_backups(&self.better_backups);
+                self.routers.push(router);
                 admitted.push(name);
             }
         }

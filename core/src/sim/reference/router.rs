@@ -10,7 +10,7 @@ use crate::sim::documents::{INTERRUPTION_ENDS, REFUSED_AGAIN};
 use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, Preempt, Role};
 use crate::wire::AddressList;
 use ipnet::IpNet;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ fn addresses_of(spec: &RouterSpec, family: Family) -> BTreeSet<IpAddr> {
     of_family.flat_map(|instance| instance.held().map(IpNet::addr)).collect()
 }
 
-fn settings(spec: &RouterSpec, priority: AdvertPriority, preempt_after: MonoTime) -> Settings {
+fn settings(spec: &RouterSpec, priority: AdvertPriority, preempt_after: MonoTime, ahead: u8) -> Settings {
     let preempt = match spec.role {
         Role::Owner => Preempt::Allow,
         Role::Contender { preempt, .. } => preempt,
@@ -87,14 +87,21 @@ fn settings(spec: &RouterSpec, priority: AdvertPriority, preempt_after: MonoTime
         down_adverts: u32::from(spec.down_adverts.get()),
         announce: spec.announce,
         preempt_after,
+        ahead,
     }
 }
 
 impl Router {
+    /// The most of its instances counts, because they take over together.
+    pub(super) fn set_better_backups(&mut self, ahead: &BTreeMap<InstanceKey, u8>) {
+        let keys = self.spec.instances.iter().map(|one| self.spec.key(one.family));
+        self.settings.ahead = keys.filter_map(|key| ahead.get(&key).copied()).max().unwrap_or(0);
+    }
+
     pub(super) fn new(now: MonoTime, spec: RouterSpec, demoted: Option<Demotion>) -> Self {
         let instance = |family| Instance::new(spec.key(family), now, addresses_of(&spec, family));
         Self {
-            settings: settings(&spec, AdvertPriority::RESIGN, now),
+            settings: settings(&spec, AdvertPriority::RESIGN, now, 0),
             instances: spec.instances.iter().map(|one| instance(one.family)).collect(),
             spec,
             faults: BTreeSet::new(),
@@ -389,7 +396,8 @@ impl Router {
             let new: Vec<_> = checks(&self.spec).difference(&checks(&before)).cloned().collect();
             self.awaited_checks.extend(new);
         }
-        self.settings = settings(&self.spec, self.settings.priority, self.settings.preempt_after);
+        self.settings =
+            settings(&self.spec, self.settings.priority, self.settings.preempt_after, self.settings.ahead);
         let changed: Vec<bool> =
             before.instances.iter().zip(&self.spec.instances).map(|(old, new)| old != new).collect();
         for (instance, changed) in self.instances.iter_mut().zip(changed) {
