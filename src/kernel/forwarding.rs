@@ -6,23 +6,22 @@
 //! addresses of an armed instance where an interface receives them, before conntrack and before any
 //! firewall of the host, in this order:
 //!
-//! 1. An ICMP error that quotes a packet of a connection of ours is ours, and one that quotes a packet
-//!    of a listed connection goes to the leaver whose list it is.
-//! 2. A SYN is noted in `own`, and is for this host: the connection that it begins is ours. If `own` is
+//! 1. A SYN is noted in `own`, and is for this host: the connection that it begins is ours. If `own` is
 //!    full, a SYN to an address that is switching is dropped. It is sent again after a second, and a
 //!    connection that nobody knows of would break.
-//! 3. A packet of a connection in `own`, or in a set of those that were known to be ours, is for this
-//!    host.
-//! 4. A packet of a listed connection goes to that leaver, unless it comes from there. If two leavers
+//! 2. A packet of a listed connection goes to that leaver, unless it comes from there. If two leavers
 //!    list it, it goes to the one that was Active until now, and otherwise to the one with the lowest
 //!    address.
-//! 5. Any other packet to an address that is switching goes to the node that was Active until now,
-//!    unless it comes from there.
+//! 3. A packet to an address that is switching goes to the node that was Active until now, unless it
+//!    comes from there.
+//! 4. Any other packet is for this host.
+//! 5. An ICMP error that quotes a packet of a listed connection goes to the leaver whose list it is.
 //!
-//! What is our own stands before the lists because clients use ports again: a client that begins a
-//! connection knows best that the one before it is over, and a list is older than that. For the same
-//! reason nothing counts as our own any more when the addresses come back from another node
-//! ([`EarlierOwn`]).
+//! No packet goes elsewhere whose connection is in `own`, or in a set of those that were known to be
+//! ours: clients use ports again, and a client that begins a connection knows best that the one before
+//! it is over, while a list is older than that. For the same reason nothing counts as our own any more
+//! when the addresses come back from another node ([`EarlierOwn`]). The sets of what is ours are asked
+//! last, because most packets are in no list: they cost one look for each leaver.
 //!
 //! An address is *switching* for the first seconds after the takeover, when hosts learn who has it now,
 //! and when connections exist that no list has yet. It ends to be so by a timeout in the kernel, even

@@ -33,13 +33,12 @@ fn the_table_reads_as_it_should() {
     }
     // In this order.
     let order = [
-        "errors about our own",
-        "errors about connections of",
         "connections that begin",
         "no room",
-        "our own",
         "connections of",
         "not listed yet",
+        "our own",
+        "errors about connections of",
     ];
     let chain = listing.split("chain instance_").nth(1).unwrap();
     let places: Vec<_> = order.iter().map(|rule| chain.find(&format!("eth0/1/ipv4: {rule}"))).collect();

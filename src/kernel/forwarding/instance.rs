@@ -340,29 +340,16 @@ impl ArmedInstance {
     }
 
     /// The rules in their order; see [the module](super) for what they are for.
+    ///
+    /// Most packets are of this node's own connections, so these are decided soon: in no list, and not
+    /// to an address that is switching. Whether a connection is known to be our own is asked last, in
+    /// the rule that would pass the packet on.
     fn append_rules(&self, transaction: &mut Transaction<'_>) {
         let (chain, family) = (self.chain(), self.key.family);
         let comment = |what: &str| self.comment(what);
         let own = self.own_set();
         let known = self.known.iter().map(|known| known_set(*known));
         let ours: Vec<String> = [own.clone()].into_iter().chain(known).collect();
-
-        for set in &ours {
-            let mut rule = icmp_error_about_tcp(family);
-            rule.extend(quoted_connection(family));
-            rule.extend([in_set(set), Expression::Decide(Verdict::Accept)]);
-            transaction.append_rule(&chain, &rule, &comment("errors about our own"));
-        }
-        for armed in self.leavers_in_order() {
-            let (set, target) = (armed.set(armed.in_force), armed.chain());
-            let mut rule = icmp_error_about_tcp(family);
-            rule.extend(quoted_connection(family));
-            rule.extend([in_set(&set)]);
-            rule.extend(not_from(&armed.leaver.mac));
-            rule.push(Expression::Decide(Verdict::Goto(&target)));
-            let what = format!("errors about connections of {}", armed.leaver.address);
-            transaction.append_rule(&chain, &rule, &comment(&what));
-        }
 
         let switching = self.switching_set();
         let to_switching = [load(destination(family)), in_set(&switching)];
@@ -385,30 +372,42 @@ impl ArmedInstance {
             rule.push(Expression::Decide(Verdict::Drop));
             transaction.append_rule(&chain, &rule, &comment("no room for another connection"));
         }
-        for set in &ours {
-            let mut rule = transport(family, &[TCP]).to_vec();
-            rule.extend(connection(family));
-            rule.extend([in_set(set), Expression::Decide(Verdict::Accept)]);
-            transaction.append_rule(&chain, &rule, &comment("our own"));
-        }
         for armed in self.leavers_in_order() {
             let (set, target) = (armed.set(armed.in_force), armed.chain());
             let mut rule = transport(family, &[TCP]).to_vec();
             rule.extend(connection(family));
             rule.push(in_set(&set));
+            rule.extend(in_none_of(&ours));
             rule.extend(not_from(&armed.leaver.mac));
             rule.push(Expression::Decide(Verdict::Goto(&target)));
             let what = format!("connections of {}", armed.leaver.address);
             transaction.append_rule(&chain, &rule, &comment(&what));
         }
-
-        let Some(last) = last else { return };
-        let target = last.chain();
+        if let Some(last) = last {
+            let target = last.chain();
+            let mut rule = transport(family, &[TCP]).to_vec();
+            rule.extend(to_switching);
+            rule.extend(connection(family));
+            rule.extend(in_none_of(&ours));
+            rule.extend(not_from(&last.leaver.mac));
+            rule.push(Expression::Decide(Verdict::Goto(&target)));
+            transaction.append_rule(&chain, &rule, &comment("not listed yet"));
+        }
         let mut rule = transport(family, &[TCP]).to_vec();
-        rule.extend(to_switching);
-        rule.extend(not_from(&last.leaver.mac));
-        rule.push(Expression::Decide(Verdict::Goto(&target)));
-        transaction.append_rule(&chain, &rule, &comment("not listed yet"));
+        rule.push(Expression::Decide(Verdict::Accept));
+        transaction.append_rule(&chain, &rule, &comment("our own"));
+
+        for armed in self.leavers_in_order() {
+            let (set, target) = (armed.set(armed.in_force), armed.chain());
+            let mut rule = icmp_error_about_tcp(family);
+            rule.extend(quoted_connection(family));
+            rule.push(in_set(&set));
+            rule.extend(in_none_of(&ours));
+            rule.extend(not_from(&armed.leaver.mac));
+            rule.push(Expression::Decide(Verdict::Goto(&target)));
+            let what = format!("errors about connections of {}", armed.leaver.address);
+            transaction.append_rule(&chain, &rule, &comment(&what));
+        }
     }
 }
 
@@ -499,6 +498,12 @@ fn known_set(number: u32) -> String {
 
 fn in_set(set: &str) -> Expression<'_> {
     Expression::Lookup { set, register: REGISTER_0, membership: Membership::In }
+}
+
+/// Goes on if the connection that was loaded last is in none of these sets.
+fn in_none_of(sets: &[String]) -> impl Iterator<Item = Expression<'_>> {
+    let membership = Membership::NotIn;
+    sets.iter().map(move |set| Expression::Lookup { set, register: REGISTER_0, membership })
 }
 
 /// Goes on if the packet is of this family and transport protocol. The map has asked for the family

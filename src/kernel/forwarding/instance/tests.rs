@@ -129,15 +129,14 @@ fn the_router_that_was_active_until_now_is_asked_first_and_then_the_lowest_addre
     with_last.write_rules(&mut transaction);
     let rules = named(&transaction);
     let order = [
-        "errors about our own",
-        "errors about connections of 192.0.2.12",
-        "errors about connections of 192.0.2.11",
         "connections that begin are ours",
         "no room for another connection",
-        ": our own",
         ": connections of 192.0.2.12",
         ": connections of 192.0.2.11",
         "not listed yet",
+        ": our own",
+        "errors about connections of 192.0.2.12",
+        "errors about connections of 192.0.2.11",
     ];
     let places: Vec<_> = order.iter().map(|rule| rules.find(rule)).collect();
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}");
