@@ -34,7 +34,7 @@ pub enum CheckpointError {
 
 impl CheckpointHeader {
     /// The number of the layout of a node. It grows when the serialized form changes.
-    pub const LAYOUT: u32 = 2;
+    pub const LAYOUT: u32 = 3;
 
     /// The header of a node that is written now.
     #[must_use]
