@@ -67,6 +67,6 @@ mod tests {
         assert_eq!(header.check(at(99)), Err(CheckpointError::OtherBoot));
         let other = CheckpointHeader { layout: CheckpointHeader::LAYOUT + 1, ..header };
         let error = other.check(at(100)).unwrap_err();
-        assert_eq!(error.to_string(), "the checkpoint has layout 3, and this program reads layout 2 only");
+        assert_eq!(error.to_string(), "the checkpoint has layout 4, and this program reads layout 3 only");
     }
 }
