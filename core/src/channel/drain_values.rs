@@ -51,8 +51,8 @@ pub struct ForwardedConnections {
     pub packets: u64,
 }
 
-/// What is known about draining, and about the next hand-over. VRIDs are those of this node's routers; addresses are those that
-/// nodes report from.
+/// What is known about draining, and about the next hand-over. VRIDs are those of this node's routers;
+/// addresses are those that nodes report from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DrainView {
     /// For each router that this node could drain: the nodes that would forward to this one if they

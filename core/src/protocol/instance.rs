@@ -117,8 +117,13 @@ impl Policy {
     /// which is less than a machine may be late: two routers would be Active, and clients would be sent
     /// to the wrong one (docs/adr/0041).
     fn wait_for_better(&self, version: Version, learned: AdverInterval) -> Duration {
-        let is_leaving = learned == VersionRules::of(version).shortened() && learned < self.interval;
-        if is_leaving { better_first(self.ahead) } else { Duration::ZERO }
+        if self.is_of_leaving(version, learned) { better_first(self.ahead) } else { Duration::ZERO }
+    }
+
+    /// Whether an Active whose advertisements have this interval leaves: it is that of a hand-over, and
+    /// shorter than ours.
+    fn is_of_leaving(&self, version: Version, learned: AdverInterval) -> bool {
+        learned == VersionRules::of(version).shortened() && learned < self.interval
     }
 }
 

@@ -13,7 +13,6 @@ use super::{Policy, Received};
 use crate::protocol::event::Cause;
 use crate::protocol::snapshot::PeerSnapshot;
 use crate::protocol::timing::{OVERSLEPT, Taking};
-use crate::protocol::version_rules::VersionRules;
 use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt, Version};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -117,10 +116,9 @@ impl Backup {
         }
     }
 
-    /// The Active whose last advertisement had the interval of a hand-over, which is shorter than ours.
+    /// The Active, if it has said that it leaves.
     pub(super) fn leaving(&self, policy: &Policy) -> Option<IpAddr> {
-        let is_shortened = self.learned == VersionRules::of(self.version).shortened();
-        self.obeyed.filter(|_| is_shortened && self.learned < policy.interval)
+        self.obeyed.filter(|_| policy.is_of_leaving(self.version, self.learned))
     }
 
     /// Whether Active_Down_Timer has fired.
