@@ -130,6 +130,10 @@ impl Severity {
             | EventKind::PeerWarningRaised {
                 what:
                     PeerWarning::Rejected(_)
+                    | PeerWarning::OtherVersion { .. }
+                    | PeerWarning::AuthenticationDiffers(_)
+                    | PeerWarning::IntervalRefused { .. }
+                    | PeerWarning::AddressListRefused { .. }
                     | PeerWarning::AddressListDiffers { .. }
                     | PeerWarning::OtherVrid { .. }
                     | PeerWarning::SamePriority(_)

@@ -285,7 +285,7 @@ impl Node {
         let Some(id) = self.by_key.get(&key).copied() else {
             // RFC9568-7.1-6
             self.on_other_vrid(now, carrier, interface, advertisement, out);
-            let reject = Reject { reason: RejectReason::VridErrors, vrid: Some(key.vrid) };
+            let reject = Reject { reason: RejectReason::VridErrors, vrid: Some(key.vrid), version: None };
             return self.on_rejected(now, (interface, key.family), Some(carrier.source), reject, out);
         };
         let is_own = self.facts.is_own(interface, carrier.source);
@@ -347,7 +347,7 @@ impl Node {
         if let Some(key) = key
             && let Some(router) = self.router_of(key)
         {
-            router.on_rejected(now, key, source, reject.reason, out);
+            router.on_unreadable(now, key, source, reject, out);
             return;
         }
         let counters = self.unattributed.entry((interface, family)).or_default();

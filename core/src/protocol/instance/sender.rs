@@ -9,8 +9,8 @@
 
 use crate::protocol::counters::Counters;
 use crate::protocol::effect::{Effect, Effects};
-use crate::protocol::spec::ChecksumPolicy;
-use crate::types::{AdverInterval, AdvertPriority, Destinations, InstanceKey, Version};
+use crate::protocol::spec::{ChecksumPolicy, InstanceSpec};
+use crate::types::{AdverInterval, AdvertPriority, Authentication, Destinations, InstanceKey, Version};
 use crate::wire::ChecksumFlavour;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -25,6 +25,7 @@ const REMEMBERED: usize = 6;
 pub(super) struct AdvertSender {
     key: InstanceKey,
     version: Version,
+    authentication: Authentication,
     destinations: Destinations,
     /// Our primary address, which is the source of our advertisements.
     source: Option<IpAddr>,
@@ -67,10 +68,11 @@ impl SentAdvertisements {
 }
 
 impl AdvertSender {
-    pub(super) fn new(key: InstanceKey, version: Version, destinations: Destinations) -> Self {
+    pub(super) fn new(key: InstanceKey, spec: &InstanceSpec, destinations: Destinations) -> Self {
         Self {
             key,
-            version,
+            version: spec.version,
+            authentication: spec.authentication,
             destinations,
             source: None,
             former_source: None,
@@ -81,6 +83,10 @@ impl AdvertSender {
 
     pub(super) const fn set_destinations(&mut self, destinations: Destinations) {
         self.destinations = destinations;
+    }
+
+    pub(super) const fn set_version(&mut self, version: Version, authentication: Authentication) {
+        (self.version, self.authentication) = (version, authentication);
     }
 
     pub(super) const fn source(&self) -> Option<IpAddr> {
@@ -121,7 +127,7 @@ impl AdvertSender {
         }
         self.sent.note(priority, interval);
         // RFC9568-7.2-1
-        let Self { key, version, .. } = *self;
+        let Self { key, version, authentication, .. } = *self;
         out.extend(self.destinations.addresses(key.family).map(|destination| Effect::Advertise {
             key,
             version,
@@ -129,6 +135,7 @@ impl AdvertSender {
             destination,
             priority,
             interval,
+            authentication,
             checksum,
         }));
     }
