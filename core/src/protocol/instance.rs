@@ -713,6 +713,8 @@ impl Instance {
         });
         InstanceSnapshot {
             key: self.key,
+            version: self.version,
+            authentication: self.sender.authentication(),
             state: self.state.name(),
             since: self.since,
             cause: self.cause,

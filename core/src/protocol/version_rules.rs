@@ -244,6 +244,13 @@ impl VersionRules {
         }
     }
 
+    /// Skew_Time of a Backup with `priority` in a hand-over, with our own interval where nothing shorter
+    /// is said.
+    #[must_use]
+    pub fn skew_in_handover(&self, priority: AdvertPriority, ours: AdverInterval) -> Duration {
+        self.skew_time(priority, self.shortened.unwrap_or(ours))
+    }
+
     /// How much longer than the script it takes until the slowest Backup takes over that has heard all
     /// of it.
     ///
