@@ -323,3 +323,21 @@ fn a_router_of_both_families_waits_for_the_slower_version() {
         [DemoteOutcome::HandedOver { .. }, DemoteOutcome::HandedOver { .. }]
     ));
 }
+
+/// RFC3768-7.1-2, RFC3768-6.1-2: the interval that IPv6 has learned means nothing in VRRPv2, which
+/// could not even write it into a message.
+#[test]
+fn a_family_of_version_2_that_follows_the_other_keeps_its_own_interval() {
+    let instances = vec![version2().instances.remove(0), instance(Family::Ipv6)];
+    let mut rig = Rig::active(RouterSpec { instances, ..spec() });
+    rig.hear(Advert { centiseconds: 1, ..advert("fe80::1", 200) });
+    let said = rig.out.iter().filter_map(|effect| match effect {
+        Effect::Advertise { key, interval, .. } => Some((key.family, *interval)),
+        _ => None,
+    });
+    let second = AdverInterval::default();
+    assert_eq!(said.collect::<Vec<_>>(), [(Family::Ipv6, AdverInterval::MIN), (Family::Ipv4, second)]);
+    let timers = rig.instance(0).timers;
+    assert_eq!(rig.instance(0).state, StateName::Backup);
+    assert_eq!((timers.active_adver_interval, timers.active_down_interval), (second, us(3_609_375)));
+}
