@@ -229,6 +229,19 @@ impl VersionRules {
         }
     }
 
+    /// The interval of a family that follows another one, which has learned `theirs`.
+    pub(in crate::protocol) const fn followed_interval(
+        &self,
+        ours: AdverInterval,
+        theirs: AdverInterval,
+    ) -> AdverInterval {
+        match self.interval {
+            IntervalRule::Learned => theirs,
+            // RFC3768-7.1-2, RFC3768-6.4.2-1
+            IntervalRule::MustMatch => ours,
+        }
+    }
+
     /// Skew_Time of a router with `priority` that has learned `active`:
     /// ((256 − Priority) × Active_Adver_Interval) / 256, and in VRRPv2 (256 − Priority) / 256 seconds.
     ///
