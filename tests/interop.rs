@@ -6,6 +6,10 @@
 #[path = "interop/moving.rs"]
 mod moving;
 mod support;
+#[path = "../core/tests/vectors/mod.rs"]
+mod vectors;
+#[path = "interop/version2.rs"]
+mod version2;
 
 use std::time::Duration;
 use support::frame::Checksum;
