@@ -24,13 +24,13 @@ use crate::kernel::monitor::{Monitor, MonitorEvent, RECEIVE_BUFFER};
 use crate::kernel::namespace_lock::{self, NamespaceLock, NamespaceLockError};
 use crate::kernel::netlink::{Netlink, NetlinkError};
 use crate::kernel::sysctl::{arp, promote_secondaries};
-use crate::protocol::{EventKind, Input, LastResort, RouterSpec};
+use crate::protocol::{EventKind, Input, LastResort, RouterSpec, VersionRules};
 use crate::runtime::clock;
 use crate::runtime::draining::{DrainQueues, ForwarderHandle};
 use crate::runtime::protocol_thread::mailbox::Mailbox;
 use crate::runtime::protocol_thread::{ProtocolThread, ThreadOutlets};
 use crate::runtime::state::{Demotions, Moment, StateError, Store};
-use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, Version, Vrid};
+use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, Vrid};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -47,9 +47,6 @@ const LINKS_LIMIT: Duration = Duration::from_millis(300);
 /// The limit for the hand-overs. At an interval of one second a hand-over ends earlier, whichever
 /// router takes over. Together with the other limits this is 3 s, because a service manager waits.
 const HANDOVER_LIMIT: Duration = Duration::from_millis(1700);
-/// The limit for the hand-overs if one of them is in version 2. A Backup that heard the second round of
-/// resignations only, which ends after 1.26 s, takes over up to one second later (RFC 3768 §6.1).
-const HANDOVER_LIMIT_OF_VERSION_2: Duration = Duration::from_millis(2600);
 const KEEPER_LIMIT: Duration = Duration::from_secs(1);
 /// The limit for reading the demotions. If the disk hangs, this time is added to the other limits.
 const STATE_LIMIT: Duration = Duration::from_secs(1);
@@ -439,14 +436,12 @@ fn known(orphans: &[OrphanedRouter], links: &BTreeMap<InterfaceName, LinkFacts>)
     commands
 }
 
-/// How long the hand-overs of these routers may take.
+/// How long the hand-overs of these routers may take: in VRRPv2 a Backup that heard only the end of what
+/// is said while leaving has its whole Skew_Time before it.
 fn handover_limit(orphans: &[OrphanedRouter]) -> Duration {
-    let mut instances = orphans.iter().flat_map(|orphan| &orphan.spec.instances);
-    if instances.any(|instance| instance.version == Version::V2) {
-        HANDOVER_LIMIT_OF_VERSION_2
-    } else {
-        HANDOVER_LIMIT
-    }
+    let instances = orphans.iter().flat_map(|orphan| &orphan.spec.instances);
+    let takeover = instances.map(|instance| VersionRules::of(instance.version).takeover_lasts()).max();
+    HANDOVER_LIMIT + takeover.unwrap_or_default()
 }
 
 /// Lets the protocol thread leave in the place of the dead one. Returns what happened.

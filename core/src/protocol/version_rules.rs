@@ -270,7 +270,8 @@ impl VersionRules {
     /// With a shortened interval that is a few milliseconds, which those who wait have to spare. Where
     /// nothing can be shortened it is the longest Skew_Time, and a little more: a Backup that distrusts
     /// the resignation waits until the next advertisement is overdue.
-    pub(in crate::protocol) const fn takeover_lasts(&self) -> Duration {
+    #[must_use]
+    pub const fn takeover_lasts(&self) -> Duration {
         match self.skew {
             SkewRule::PartOfInterval => Duration::ZERO,
             SkewRule::PartOfSecond => Duration::from_millis(1100),
