@@ -373,7 +373,7 @@ impl Router {
                     (Authentication::None | Authentication::Password(_), _) => false,
                 };
                 let listed: BTreeSet<IpAddr> = advertisement.addresses.iter().collect();
-                let same_list = usize::from(advertisement.addresses.len()) == ours.addresses.len()
+                let same_list = advertisement.addresses.len() == ours.addresses.len()
                     && listed == ours.addresses.iter().map(IpNet::addr).collect();
                 let from_owner = advertisement.priority.get() == 255;
                 !authentic || advertisement.interval != self.spec.interval || !same_list && !from_owner
