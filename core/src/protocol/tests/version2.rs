@@ -378,3 +378,23 @@ fn a_forced_demotion_lets_go_although_the_fault_has_gone_for_which_the_router_le
     assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Forced { .. }]), "{:?}", rig.outcomes());
     assert_eq!(rig.state(), StateName::Initialize);
 }
+
+/// RFC3768-7.1-1, RFC3768-7.1-2: the checks come in the order of the text.
+#[test]
+fn a_message_that_differs_in_password_and_interval_counts_as_the_password() {
+    let mut rig = Rig::new(with(password("secret")));
+    hear(&mut rig, Heard { authentication: authenticated("public"), seconds: 3, ..ALIKE });
+    assert_eq!(rig.instance(0).counters.rejected.get(&RejectReason::AuthFailures), Some(&1));
+    assert_eq!(rig.instance(0).counters.interval_errors, 0);
+}
+
+/// At 2 s the Skew_Times of the versions differ: 1.22 s in version 3, and 0.61 s in version 2.
+#[test]
+fn a_backup_that_a_reload_moves_to_version_2_has_its_skew_time() {
+    let two = AdverInterval::from_seconds(2).unwrap();
+    let mut rig = Rig::new(RouterSpec { interval: two, ..spec() });
+    rig.feed(Input::Configure(vec![RouterSpec { interval: two, ..version2() }]));
+    hear(&mut rig, Heard { seconds: 2, ..ALIKE });
+    hear(&mut rig, Heard { seconds: 2, priority: 0, ..ALIKE });
+    assert_eq!(rig.until_state(StateName::Active), us(609_375));
+}

@@ -392,10 +392,17 @@ impl Instance {
             let interval = documents::believed(self.version, peer.interval, settings.interval);
             !peer.priority.is_resignation() && now.since(peer.heard) <= not_overdue(interval)
         };
+        // In VRRPv2 others advertise as often as we do, also after a reload (RFC 3768 §7.1).
+        let expected = |interval| match self.version {
+            Version::V2 => settings.interval,
+            Version::V3 => interval,
+        };
         let from = match &self.state {
             State::Initialize => TakenFrom::Resigned,
             State::Backup(backup) => match backup.seen {
-                Seen::Lower(heard, interval) if now.since(heard) <= not_overdue(interval) => TakenFrom::Live,
+                Seen::Lower(heard, interval) if now.since(heard) <= not_overdue(expected(interval)) => {
+                    TakenFrom::Live
+                }
                 Seen::Resignation => TakenFrom::Resigned,
                 Seen::Lower(..) | Seen::Silence if self.peers.iter().any(served) => TakenFrom::Live,
                 Seen::Lower(..) | Seen::Silence => TakenFrom::Nobody,
