@@ -108,6 +108,7 @@ impl Severity {
                 | Fault::InterfaceDown(_)
                 | Fault::NoCarrier(_)
                 | Fault::NoSourceAddress(..)
+                | Fault::NoUnicastPeer(..)
                 | Fault::Port(..)
                 | Fault::OtherName(..)
                 | Fault::ForeignAddresses(_)

@@ -21,6 +21,14 @@ pub fn sentence(names: &NodeNames, peer: Option<IpAddr>, what: &PeerWarning) -> 
             "{peer} uses another version of VRRP than 3, so that neither router hears the other and both may hold the \
              addresses. keepalived: vrrp_version 3 in global_defs (version_errors)"
         ),
+        PeerWarning::Rejected(crate::wire::RejectReason::UnknownSenders) => format!(
+            "discarded an advertisement of {peer}, which is in neither `unicast_peers` nor `accept_from` here. If it is a \
+             node of this router, add it; if not, let a firewall keep it away (unknown_senders)"
+        ),
+        PeerWarning::Rejected(crate::wire::RejectReason::BadDestination) => format!(
+            "discarded a message of {peer}, which was sent to the multicast group while this node has `unicast_peers`, or to \
+             this node while it has none. Give all nodes the same `unicast_peers` (bad_destination)"
+        ),
         PeerWarning::Rejected(reason) => format!("discarded a message of {peer} ({})", reason.as_str()),
         PeerWarning::AddressListDiffers { more, less } => format!(
             "{peer} advertises other addresses than this node:{}{}. Give all routers of this VRID the same list ({what})",

@@ -139,6 +139,14 @@ fn protocol_kinds() -> Vec<EventKind> {
         EventKind::PeerWarningRaised { peer: Some(peer), what: too_long.clone() },
         EventKind::PeerWarningRaised {
             peer: Some(peer),
+            what: PeerWarning::Rejected(RejectReason::UnknownSenders),
+        },
+        EventKind::PeerWarningRaised {
+            peer: Some(peer),
+            what: PeerWarning::Rejected(RejectReason::BadDestination),
+        },
+        EventKind::PeerWarningRaised {
+            peer: Some(peer),
             what: PeerWarning::Rejected(RejectReason::VersionErrors),
         },
         EventKind::PeerWarningRaised {
@@ -220,7 +228,12 @@ fn kinds() -> Vec<AgentEventKind> {
 }
 
 fn unsent() -> Unsent {
-    Unsent { interface: "eth0".parse().unwrap(), family: Family::Ipv4, errno: libc::EPERM }
+    Unsent {
+        interface: "eth0".parse().unwrap(),
+        family: Family::Ipv4,
+        destination: Family::Ipv4.group(),
+        errno: libc::EPERM,
+    }
 }
 
 fn mtu() -> LocalWarning {

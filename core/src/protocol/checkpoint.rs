@@ -34,7 +34,7 @@ pub enum CheckpointError {
 
 impl CheckpointHeader {
     /// The number of the layout of a node. It grows when the serialized form changes.
-    pub const LAYOUT: u32 = 3;
+    pub const LAYOUT: u32 = 4;
 
     /// The header of a node that is written now.
     #[must_use]
@@ -67,6 +67,6 @@ mod tests {
         assert_eq!(header.check(at(99)), Err(CheckpointError::OtherBoot));
         let other = CheckpointHeader { layout: CheckpointHeader::LAYOUT + 1, ..header };
         let error = other.check(at(100)).unwrap_err();
-        assert_eq!(error.to_string(), "the checkpoint has layout 4, and this program reads layout 3 only");
+        assert_eq!(error.to_string(), "the checkpoint has layout 5, and this program reads layout 4 only");
     }
 }

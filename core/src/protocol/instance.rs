@@ -54,9 +54,7 @@ use super::snapshot::{ActiveRouter, InstanceSnapshot, TimerSnapshot};
 use super::spec::{AnnounceSpec, ChecksumPolicy, InstanceSpec};
 use super::timing::{Taking, better_first};
 use super::version_rules::VersionRules;
-use crate::types::{
-    AdverInterval, AdvertPriority, Destinations, InstanceKey, MacAddr, MonoTime, Preempt, Version,
-};
+use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MacAddr, MonoTime, Preempt, Version};
 use crate::wire::ChecksumFlavour;
 use active::{Active, SenderBefore};
 use address_conflict::ConflictWatch;
@@ -186,13 +184,7 @@ pub(in crate::protocol) struct Instance {
 impl Instance {
     /// An instance in Initialize. `epoch` is the last one of this key: what
     /// an earlier instance asked of the kernel may still be answered.
-    pub(in crate::protocol) fn new(
-        key: InstanceKey,
-        now: MonoTime,
-        epoch: u64,
-        spec: &InstanceSpec,
-        destinations: Destinations,
-    ) -> Self {
+    pub(in crate::protocol) fn new(key: InstanceKey, now: MonoTime, epoch: u64, spec: &InstanceSpec) -> Self {
         Self {
             key,
             version: spec.version,
@@ -201,7 +193,7 @@ impl Instance {
             cause: Cause::Startup,
             details: TransitionDetails::default(),
             addresses: AddressHolding::new(key, spec.held().count(), epoch),
-            sender: AdvertSender::new(key, spec.version, destinations),
+            sender: AdvertSender::new(key, spec.version),
             active_router: None,
             active_lists: Lists::Ours,
             peers: Peers::new(spec.version),
@@ -227,7 +219,7 @@ impl Instance {
     }
 
     /// Its advertisements go there from now on.
-    pub(in crate::protocol) const fn set_destinations(&mut self, destinations: Destinations) {
+    pub(in crate::protocol) fn set_destinations(&mut self, destinations: Vec<IpAddr>) {
         self.sender.set_destinations(destinations);
     }
 
@@ -261,6 +253,11 @@ impl Instance {
 
     pub(in crate::protocol) const fn source(&self) -> Option<IpAddr> {
         self.sender.source()
+    }
+
+    /// The socket refused an advertisement to `destination`.
+    pub(in crate::protocol) fn on_unsent(&mut self, destination: IpAddr, priority: AdvertPriority) {
+        self.sender.on_unsent(destination, priority, &mut self.counters);
     }
 
     pub(in crate::protocol) const fn counters_mut(&mut self) -> &mut Counters {
@@ -494,7 +491,7 @@ impl Instance {
             self.counters.priority_zero_pkts_rcvd += 1;
         }
         let before = self.sender_before(now, received.source);
-        self.peers.note(now, received);
+        self.peers.note(now, received, self.sender.destinations().len());
         match &mut self.state {
             State::Initialize => {
                 // RFC9568-6.4.1-5: it takes no part, and only remembers which router is Active.
@@ -701,6 +698,7 @@ impl Instance {
             active,
             nobody_serving: self.nobody_serving(now),
             source: self.sender.source(),
+            destinations: self.sender.destinations().to_vec(),
             timers: TimerSnapshot {
                 active_adver_interval: learned,
                 skew_time: policy.skew_time(self.version, learned),

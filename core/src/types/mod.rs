@@ -17,7 +17,7 @@ mod version;
 mod vrid;
 
 pub use connection::Connection;
-pub use destination::Destinations;
+pub use destination::{Destinations, UnicastPeers};
 pub use family::Family;
 pub use interval::{AdverInterval, AdverIntervalError};
 pub use key::InstanceKey;

@@ -15,7 +15,7 @@ pub enum ChecksumFlavour {
 }
 
 /// The facts of the IP header of a message that the receive checks need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Carrier {
     /// IP source address.
     pub source: IpAddr,
@@ -25,7 +25,7 @@ pub struct Carrier {
     pub ttl: u8,
 }
 
-/// An ADVERTISEMENT that passed every check that needs no configuration.
+/// An ADVERTISEMENT that passed every check that needs no configuration. Its carrier was not checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Advertisement<'a> {
     /// Virtual Router ID.
@@ -133,7 +133,7 @@ pub enum EmitError {
 /// names are those of RFC 8347 if it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum RejectReason {
-    /// TTL or Hop Limit is not 255.
+    /// TTL or Hop Limit is not 255, or is below `min_ttl` with unicast.
     IpTtlErrors,
     /// The message is shorter or longer than its own fields say.
     PacketLengthErrors,
@@ -151,18 +151,20 @@ pub enum RejectReason {
     IntervalZero,
     /// The first address of an IPv6 message is not link-local (errata 8300).
     AddressListErrors,
-    /// The message was not sent to the VRRP group.
+    /// The message was not sent to the VRRP group or, with unicast, not to an address of this node.
     BadDestination,
     /// The source address cannot be that of a router: it is not unicast, or it is IPv6 and not
-    /// link-local.
+    /// link-local although the message was sent to the group.
     BadSource,
+    /// The sender is not one of `unicast_peers`, or not one of `accept_from`.
+    UnknownSenders,
     /// The message is a reflected copy of our own advertisement.
     OwnPackets,
 }
 
 impl RejectReason {
     /// All reasons, in the order in which they are shown.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::IpTtlErrors,
         Self::PacketLengthErrors,
         Self::VersionErrors,
@@ -174,6 +176,7 @@ impl RejectReason {
         Self::AddressListErrors,
         Self::BadDestination,
         Self::BadSource,
+        Self::UnknownSenders,
         Self::OwnPackets,
     ];
 
@@ -192,6 +195,7 @@ impl RejectReason {
             Self::AddressListErrors => "address_list_errors",
             Self::BadDestination => "bad_destination",
             Self::BadSource => "bad_source",
+            Self::UnknownSenders => "unknown_senders",
             Self::OwnPackets => "own_packets",
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! A rejected message touches no timer and no learned state (RFC9568-7.1-12).
 
+use super::carrier::accepts;
 use super::peer_warnings::Lifetime;
 use super::successor_watch::SuccessorFinding;
 use super::throttle::Topic;
@@ -31,6 +32,10 @@ impl Router {
         advertisement: &Advertisement<'_>,
         out: &mut Effects,
     ) -> FollowUp {
+        if !accepts(&self.spec, carrier.source) {
+            self.on_rejected(now, key, Some(carrier.source), RejectReason::UnknownSenders, out);
+            return FollowUp::Nothing;
+        }
         let foreign_first = key.family == Family::Ipv6 && !advertisement.addresses.first_is_link_local();
         if foreign_first && self.spec.link_local == LinkLocalRule::Require {
             // RFC9568-5.2.9-3 (errata 8300)
@@ -90,6 +95,18 @@ impl Router {
         }
         // RFC9568-7.1-15
         self.on_rejected(now, key, Some(source), RejectReason::OwnPackets, out);
+    }
+
+    /// The socket refused an advertisement to `destination`.
+    pub(in crate::protocol) fn on_unsent(
+        &mut self,
+        key: InstanceKey,
+        destination: IpAddr,
+        priority: AdvertPriority,
+    ) {
+        if let Some(instance) = self.instance_mut(key) {
+            instance.on_unsent(destination, priority);
+        }
     }
 
     /// A message that was discarded, and named one of our instances.
