@@ -10,8 +10,8 @@ use vrrpd_core::protocol::{
     RouterSpec, StateName,
 };
 use vrrpd_core::types::{
-    AdverInterval, AdvertPriority, Destinations, Family, InterfaceName, LinkFacts, MacAddr, MonoTime,
-    Preempt, Priority, Role, Version, Vrid,
+    AdverInterval, AdvertPriority, Authentication, Destinations, Family, InterfaceName, LinkFacts, MacAddr,
+    MonoTime, Preempt, Priority, Role, Version, Vrid,
 };
 use vrrpd_core::wire::{self, Carrier, ChecksumFlavour, Draft};
 
@@ -56,6 +56,7 @@ fn node(routers: u8) -> (Node, MonoTime, Effects) {
         instances: vec![InstanceSpec {
             family: Family::Ipv4,
             version: Version::V3,
+            authentication: Authentication::None,
             addresses: vec![address(vrid)],
             excluded: Vec::new(),
         }],
@@ -135,6 +136,7 @@ fn a_backup_that_hears_its_active_allocates_nothing() {
                 vrid: Vrid::new(vrid).unwrap(),
                 priority: AdvertPriority::from_wire(200),
                 interval: AdverInterval::from_centiseconds(100).unwrap(),
+                authentication: Authentication::None,
                 checksum: ChecksumFlavour::Rfc9568,
             };
             let mut octets = Vec::new();

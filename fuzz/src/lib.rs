@@ -2,7 +2,7 @@
 //! good checksum for a message.
 
 use std::net::IpAddr;
-use vrrpd_core::types::{Family, Version};
+use vrrpd_core::types::{Authentication, Family, Version};
 use vrrpd_core::wire::channel::{ChannelKey, Envelope};
 use vrrpd_core::wire::{Announcement, Carrier, ChecksumFlavour, Draft, emit, parse};
 
@@ -32,7 +32,7 @@ pub fn accepted_messages_survive(carrier: &Carrier, payload: &[u8]) {
         vrid: heard.vrid,
         priority: heard.priority,
         interval: heard.interval,
-        checksum: heard.checksum,
+        authentication: Authentication::None, checksum: heard.checksum,
     };
     let mut written = Vec::new();
     emit(&draft, heard.addresses.iter(), &mut written).expect("an accepted list can be sent");

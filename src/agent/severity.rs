@@ -131,6 +131,10 @@ impl Severity {
             | EventKind::PeerWarningRaised {
                 what:
                     PeerWarning::Rejected(_)
+                    | PeerWarning::OtherVersion { .. }
+                    | PeerWarning::AuthenticationDiffers(_)
+                    | PeerWarning::IntervalRefused { .. }
+                    | PeerWarning::AddressListRefused { .. }
                     | PeerWarning::AddressListDiffers { .. }
                     | PeerWarning::OtherVrid { .. }
                     | PeerWarning::SamePriority(_)

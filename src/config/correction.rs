@@ -45,6 +45,7 @@ pub(super) fn rewritten(shape: Shape, words: &str) -> Option<String> {
         Shape::Word => (plain(words) && !words.starts_with('-')).then(|| quoted(words)),
         Shape::Choice(texts) => choice(texts, words),
         Shape::ChoiceOrAddress(texts) => choice(texts, words),
+        Shape::Password => words.parse::<crate::types::AuthPassword>().ok().map(|_| quoted(words)),
         Shape::Address => {
             let address = words.split('/').next().unwrap_or_default();
             address::parse_bare(address).ok().map(|_| quoted(address))
@@ -80,6 +81,7 @@ pub(super) fn nearest(shape: Shape, words: &str) -> Option<String> {
         Shape::Flag
         | Shape::Only(_)
         | Shape::Name
+        | Shape::Password
         | Shape::Word
         | Shape::Path
         | Shape::Listener
@@ -205,8 +207,9 @@ fn units(words: &str) -> Option<String> {
     Some(out)
 }
 
+/// Whether every version has such an interval, or VRRPv3 alone: which one the router speaks is not known.
 fn is_interval(duration: Duration) -> bool {
-    AdverInterval::from_duration(duration).is_ok()
+    AdverInterval::from_duration(duration).is_ok_and(|interval| interval <= AdverInterval::MAX)
 }
 
 fn clamped(duration: Duration, range: &RangeInclusive<Duration>) -> Duration {

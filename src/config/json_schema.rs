@@ -65,9 +65,10 @@ fn of_shape(shape: Shape, describe: &dyn Fn(&str, &str) -> Option<String>) -> Ma
             json!({ "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 254 }, { "const": "owner" }] })
         }
         Shape::Duration { least, most } => duration(&format!("{least} to {most}")),
-        Shape::Interval => duration("10ms to 40.95s"),
+        Shape::Interval => duration("10ms to 40.95s; in VRRPv2 1s to 255s, whole seconds"),
         Shape::Name => text("^[A-Za-z0-9._][A-Za-z0-9._-]{0,63}$"),
         Shape::Word => text("^[^-/:\"'\\\\\\s][^/:\"'\\\\\\s]{0,63}$"),
+        Shape::Password => text("^.{1,8}$"),
         Shape::Path => text("^/.*[^/]$"),
         Shape::Listener => text(r"^([0-9.]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$"),
         Shape::Interface => text("^[^/:\\s]{1,15}$"),

@@ -32,8 +32,8 @@ pub(super) enum Example {
 
 use Example::{Described, Sample};
 
-const NO_PASSWORD: &str = "remove it: VRRPv3 has no authentication. Let the firewall accept \
-                           protocol 112 from the other nodes only";
+const PASSWORD: &str = "remove it: VRRPv3 has no authentication. VRRPv2 has: write version = 2, and as password \
+                        the first 8 octets of auth_pass";
 const LATER: &str = "remove it: not supported by this version yet";
 const HOOK: &str = "on_transition = [\"/etc/vrrpd/notify\"]; VRRPD_STATE has the new state";
 const IPVS: &str = "remove it: vrrpd moves addresses and balances no load (IPVS). haproxy and nginx do \
@@ -68,7 +68,7 @@ pub(super) const WORDS: &[(&str, Replacement)] = &[
     ("static_rules", Advice("remove it: the system's own network configuration does that")),
     // global_defs
     ("router_id", Key("node_name", Sample("\"fe0\""))),
-    ("vrrp_version", Key("version", Sample("3"))),
+    ("vrrp_version", Key("version", Sample("2"))),
     ("script_user", Advice("write `user` in each [[check]] and `hook_user` in each [[virtual_router]]")),
     ("enable_script_security", Advice(DEFAULT)),
     ("dynamic_interfaces", Advice(DEFAULT)),
@@ -95,9 +95,9 @@ pub(super) const WORDS: &[(&str, Replacement)] = &[
     ("nopreempt", Line("preempt = false")),
     ("no_accept", Advice("remove it: this version answers on the addresses always")),
     ("state", Advice("remove it: `priority` decides who is preferred")),
-    ("authentication", Advice(NO_PASSWORD)),
-    ("auth_type", Advice(NO_PASSWORD)),
-    ("auth_pass", Advice(NO_PASSWORD)),
+    ("authentication", Advice(PASSWORD)),
+    ("auth_type", Advice(PASSWORD)),
+    ("auth_pass", Key("password", Sample("\"secret\""))),
     ("unicast_peer", Key("unicast_peers", Sample("[\"192.0.2.11\"]"))),
     (
         "unicast_ttl",

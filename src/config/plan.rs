@@ -220,6 +220,8 @@ fn router_changes(old: &RouterSpec, new: &RouterSpec) -> Vec<Change> {
     [
         value("interface", old.interface, interface),
         value("vrid", old.vrid, vrid),
+        value("version", old.version().number(), new.version().number()),
+        secret("password", old.password(), new.password()),
         value("priority", rank(old.role), rank(*role)),
         list("addresses", &old_addresses, &addresses),
         list("excluded_addresses", &old_excluded, &excluded),
@@ -315,6 +317,16 @@ fn agent_changes(old: &Agent, new: &Agent) -> Vec<AgentChange> {
 fn value(key: &'static str, from: impl Display, to: impl Display) -> Option<Change> {
     let (from, to) = (from.to_string(), to.to_string());
     (from != to).then_some(Change { key, difference: Difference::Value { from, to } })
+}
+
+/// A value that is not shown, because everybody may read a plan.
+fn secret<T: PartialEq>(key: &'static str, from: Option<T>, to: Option<T>) -> Option<Change> {
+    let shown = |secret: &Option<T>, set: &str| match secret {
+        Some(_) => set.to_owned(),
+        None => "none".to_owned(),
+    };
+    let (old, new) = (shown(&from, "the old one"), shown(&to, "the new one"));
+    (from != to).then_some(Change { key, difference: Difference::Value { from: old, to: new } })
 }
 
 fn list(key: &'static str, from: &[String], to: &[String]) -> Option<Change> {

@@ -8,7 +8,7 @@ use super::schema::{self, Schema};
 use super::value::{self, RawAddresses, RawLinkLocal, RawRole};
 use super::{Agent, Realtime};
 use crate::protocol::{CheckName, ChecksumPolicy};
-use crate::types::{AdverInterval, InterfaceName, Preempt, RouterName, Vrid};
+use crate::types::{AdverInterval, AuthPassword, InterfaceName, Preempt, RouterName, Version, Vrid};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
 use std::ops::Range;
@@ -67,6 +67,8 @@ pub(super) struct RawRouter {
 #[derive(Debug)]
 pub(super) struct RouterKeys {
     pub(super) interface: Key<InterfaceName>,
+    pub(super) version: Key<Version>,
+    pub(super) password: Key<AuthPassword>,
     pub(super) role: Key<RawRole>,
     pub(super) excluded: Key<RawAddresses>,
     pub(super) link_local: Key<RawLinkLocal>,
@@ -183,11 +185,12 @@ fn router(table: Table<'_>, p: &mut Problems) -> RawRouter {
 }
 
 fn router_keys(table: &Option<Table<'_>>, announce: &'static Schema, p: &mut Problems) -> RouterKeys {
-    maybe(table, "version", p, version);
     maybe(table, "accept", p, accept);
     let announce = table.as_ref().and_then(|table| table.table("announce", announce, p));
     RouterKeys {
         interface: maybe(table, "interface", p, value::interface),
+        version: maybe(table, "version", p, version),
+        password: maybe(table, "password", p, value::password),
         role: maybe(table, "priority", p, value::role),
         excluded: maybe(table, "excluded_addresses", p, value::addresses),
         link_local: maybe(table, "link_local", p, value::link_local),
@@ -236,15 +239,10 @@ fn refresh(item: Item<'_>, problems: &mut Problems) -> Option<Duration> {
     Some(period)
 }
 
-/// The VRRP version, which can only be 3 in this version of vrrpd.
-fn version(item: Item<'_>, problems: &mut Problems) -> Option<()> {
-    match value::number(item, 2..=3, 3, problems)? {
-        3 => Some(()),
-        _ => {
-            not_yet(item.span(), "`version = 2`", "remove it: 3 is the default", problems);
-            None
-        }
-    }
+/// The version of VRRP.
+fn version(item: Item<'_>, problems: &mut Problems) -> Option<Version> {
+    let number = value::number(item, 2..=3, 3, problems)?;
+    u8::try_from(number).ok().and_then(Version::of_number)
 }
 
 /// Accept_Mode (RFC 9568 §6.1), which can only be true in this version of vrrpd.

@@ -11,6 +11,7 @@ mod programs;
 mod router;
 mod tracks;
 mod unique;
+mod versions;
 
 use super::document::Key;
 use super::problem::{ConfigError, ConfigWarning, Lines, Problems};

@@ -38,7 +38,8 @@ pub(super) enum Shape {
     Priority,
     /// A duration from `least` to `most`, written as text.
     Duration { least: &'static str, most: &'static str },
-    /// Advertisement_Interval: 10 ms to 40.95 s in steps of 10 ms, written as text.
+    /// Advertisement_Interval: 10 ms to 40.95 s in steps of 10 ms, in VRRPv2 1 s to 255 s in whole
+    /// seconds; written as text.
     Interval,
     /// The name of a router or a check.
     Name,
@@ -54,6 +55,8 @@ pub(super) enum Shape {
     Choice(&'static [&'static str]),
     /// One of these texts, or an address.
     ChoiceOrAddress(&'static [&'static str]),
+    /// The password of VRRPv2: 1 to 8 octets.
+    Password,
     /// An address without a prefix.
     Address,
     /// At least this number of addresses with a prefix.
@@ -179,7 +182,7 @@ pub(super) const ROUTER: Schema = Schema {
         now("name", Shape::Name),
         now("interface", Shape::Interface),
         now("vrid", number(1, 255)),
-        now("version", number(3, 3)),
+        now("version", number(2, 3)),
         now("priority", Shape::Priority),
         now("addresses", Shape::Addresses { least: 1 }),
         now("excluded_addresses", Shape::Addresses { least: 0 }),
@@ -196,7 +199,7 @@ pub(super) const ROUTER: Schema = Schema {
         now("accept_from", Shape::Hosts),
         now("source_address", Shape::Address),
         now("checksum", Shape::Choice(&["auto", "rfc9568", "rfc5798"])),
-        later("password", Off::Never),
+        now("password", Shape::Password),
         now("track", Shape::Tables(&TRACK)),
         later("routes", Off::Empty),
         later("rules", Off::Empty),

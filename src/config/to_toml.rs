@@ -15,7 +15,9 @@ use super::{Agent, CheckSpec, Config, Realtime, RouterHooks, value};
 use crate::protocol::{
     AnnounceSpec, ChecksumPolicy, Consequence, InstanceSpec, LinkLocalRule, RouterSpec, Track,
 };
-use crate::types::{AdverInterval, Destinations, Family, Preempt, Role, UnicastPeers, Version, Vrid};
+use crate::types::{
+    AdverInterval, AuthPassword, Destinations, Family, Preempt, Role, UnicastPeers, Version, Vrid,
+};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -139,6 +141,8 @@ fn router(spec: &RouterSpec, hooks: Option<&RouterHooks>) -> TomlTable {
         .set("name", name.as_str())
         .set("interface", interface.as_str())
         .set("vrid", i64::from(vrid.get()))
+        .set_other("version", spec.version(), Version::default(), |version| i64::from(version.number()))
+        .set_some("password", spec.password().map(AuthPassword::to_text))
         .set_other("excluded_addresses", texts(excluded), Vec::new(), Value::Array)
         .set_other("advertise_interval", interval.period(), AdverInterval::default().period(), duration)
         .set_other("down_adverts", *down_adverts, RouterSpec::DEFAULT_DOWN_ADVERTS, |n| i64::from(n.get()))
@@ -181,7 +185,7 @@ fn role(table: TomlTable, role: Role) -> TomlTable {
 fn addresses(table: TomlTable, vrid: Vrid, rule: LinkLocalRule, instances: &[InstanceSpec]) -> TomlTable {
     let mut listed: Vec<IpNet> = Vec::new();
     let mut link_local = None;
-    for InstanceSpec { family, version: Version::V3, addresses, excluded: _ } in instances {
+    for InstanceSpec { family, addresses, version: _, authentication: _, excluded: _ } in instances {
         match (family, rule, addresses.as_slice()) {
             (Family::Ipv6, LinkLocalRule::Require, [first, others @ ..]) if !others.is_empty() => {
                 let is_added =

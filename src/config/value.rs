@@ -6,7 +6,9 @@ use super::document::Item;
 use super::duration;
 use super::problem::{Problems, shown};
 use crate::protocol::{CheckName, ChecksumPolicy};
-use crate::types::{AdverInterval, InterfaceName, Preempt, Priority, RouterName, Vrid};
+use crate::types::{
+    AdverInterval, AuthPassword, AuthPasswordError, InterfaceName, Preempt, Priority, RouterName, Vrid,
+};
 use ipnet::IpNet;
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
@@ -151,10 +153,36 @@ pub(super) fn duration(
     None
 }
 
+/// The password of VRRPv2 (RFC 2338 §5.3.6). keepalived cuts a longer one without a word, so the advice
+/// has what it makes of it.
+pub(super) fn password(item: Item<'_>, problems: &mut Problems) -> Option<AuthPassword> {
+    let example = "for example password = \"secret\", the same on all nodes";
+    let text = text(item, "\"secret\"", problems)?;
+    match text.parse() {
+        Ok(password) => Some(password),
+        Err(AuthPasswordError::TooLong) => {
+            let cut = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= AuthPassword::LEN).last();
+            let cut = text.get(..cut.unwrap_or_default()).unwrap_or_default();
+            let help = format!("write \"{}\": keepalived cuts the same password to that", shown(cut));
+            problems.error(item.span(), AuthPasswordError::TooLong.to_string(), help);
+            None
+        }
+        Err(error @ (AuthPasswordError::Empty | AuthPasswordError::Nul)) => {
+            problems.error(item.span(), error.to_string(), format!("write {example}"));
+            None
+        }
+    }
+}
+
+/// Advertisement_Interval. Whether the router speaks a version that has such a long one is known later.
 pub(super) fn adver_interval(item: Item<'_>, problems: &mut Problems) -> Option<AdverInterval> {
-    let longest = Duration::from_millis(40_950);
-    let read = duration(item, AdverInterval::MIN.period()..=longest, "1s", problems)?;
-    let interval = AdverInterval::from_duration(read).ok();
+    let interval = |read| AdverInterval::from_duration(read).ok();
+    let of_v2 = item.value.as_str().and_then(|text| duration::parse(text).ok()).and_then(interval);
+    if of_v2.is_some_and(|interval| interval > AdverInterval::MAX) {
+        return of_v2;
+    }
+    let read = duration(item, AdverInterval::MIN.period()..=AdverInterval::MAX.period(), "1s", problems)?;
+    let interval = interval(read);
     if interval.is_none() {
         let write = item.legal_form().unwrap_or_else(|| for_example(item, "\"1s\""));
         item.refuse("a multiple of \"10ms\"", &write, problems);

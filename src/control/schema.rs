@@ -51,7 +51,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
 pub(super) struct CountersSchema;
 
 /// Every counter, and what it counts.
-const COUNTERS: [(&str, &str); 26] = [
+const COUNTERS: [(&str, &str); 29] = [
     ("active_transitions", "How often it became Active."),
     ("addr_count_errors", "Discarded messages: the message lists no address."),
     (
@@ -101,7 +101,10 @@ const COUNTERS: [(&str, &str); 26] = [
         "unknown_senders",
         "Discarded messages: the sender is not one of `unicast_peers`, or not one of `accept_from`.",
     ),
-    ("version_errors", "Discarded messages: the message is not VRRPv3."),
+    ("version_errors", "Discarded messages: the version is not the one that is configured."),
+    ("invalid_auth_type", "Discarded messages of VRRPv2: the Auth Type does not exist."),
+    ("auth_type_mismatch", "Discarded messages of VRRPv2: the Auth Type is not the one that is configured."),
+    ("auth_failures", "Discarded messages of VRRPv2: the password is not the one that is configured."),
     ("vrid_errors", "Discarded messages: the VRID is 0, or one that is not configured here."),
 ];
 
@@ -119,6 +122,10 @@ named! {
     const PEER_WARNINGS;
     fn peer_warning(PeerWarning);
     PeerWarning::Rejected(_) => "rejected",
+    PeerWarning::OtherVersion { .. } => "other_version",
+    PeerWarning::AuthenticationDiffers(_) => "authentication_differs",
+    PeerWarning::IntervalRefused { .. } => "interval_refused",
+    PeerWarning::AddressListRefused { .. } => "address_list_refused",
     PeerWarning::AddressListDiffers { .. } => "address_list_differs",
     PeerWarning::AddressesLost { .. } => "addresses_lost",
     PeerWarning::OtherVrid { .. } => "other_vrid",
@@ -381,7 +388,8 @@ impl JsonSchema for Stamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{AdverInterval, AdvertPriority, MacAddr, Vrid};
+    use crate::protocol::AuthenticationMismatch;
+    use crate::types::{AdverInterval, AdvertPriority, MacAddr, Version, Vrid};
 
     #[test]
     fn the_schemas_are_those_of_the_types() {
@@ -420,6 +428,10 @@ mod tests {
         let (address, mac) = ("192.0.2.50".parse().unwrap(), MacAddr([2, 0, 0, 0, 0, 1]));
         let (priority, interval) = (AdvertPriority::from_wire(100), AdverInterval::default());
         let warnings = [
+            PeerWarning::OtherVersion { theirs: Version::V2, ours: Version::V3 },
+            PeerWarning::AuthenticationDiffers(AuthenticationMismatch::OnlyHere),
+            PeerWarning::IntervalRefused { theirs: interval, ours: interval },
+            PeerWarning::AddressListRefused { more: vec![], less: vec![] },
             PeerWarning::AddressListDiffers { more: vec![], less: vec![] },
             PeerWarning::AddressesLost { priority, lists: vec![], ours: vec![] },
             PeerWarning::OtherVrid { address, theirs: Vrid::new(51).unwrap() },

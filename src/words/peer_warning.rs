@@ -3,7 +3,7 @@
 
 use super::{NamedNode, fault_in_full, span};
 use crate::agent::NodeNames;
-use crate::protocol::{NobodyServing, NotServing, PeerWarning};
+use crate::protocol::{AuthenticationMismatch, NobodyServing, NotServing, PeerWarning};
 use crate::types::AdvertPriority;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,10 +17,6 @@ pub fn sentence(names: &NodeNames, peer: Option<IpAddr>, what: &PeerWarning) -> 
     let subject = WarningSubject::of(names, peer);
     let peer = subject.in_full();
     match what {
-        PeerWarning::Rejected(crate::wire::RejectReason::VersionErrors) => format!(
-            "{peer} uses another version of VRRP than 3, so that neither router hears the other and both may hold the \
-             addresses. keepalived: vrrp_version 3 in global_defs (version_errors)"
-        ),
         PeerWarning::Rejected(crate::wire::RejectReason::UnknownSenders) => format!(
             "discarded an advertisement of {peer}, which is in neither `unicast_peers` nor `accept_from` here. If it is a \
              node of this router, add it; if not, let a firewall keep it away (unknown_senders)"
@@ -30,6 +26,33 @@ pub fn sentence(names: &NodeNames, peer: Option<IpAddr>, what: &PeerWarning) -> 
              this node while it has none. Give all nodes the same `unicast_peers` (bad_destination)"
         ),
         PeerWarning::Rejected(reason) => format!("discarded a message of {peer} ({})", reason.as_str()),
+        PeerWarning::OtherVersion { theirs, ours } => format!(
+            "{peer} speaks {theirs}, and this router speaks {ours}, so that neither hears the other and both may hold \
+             the addresses. Give both the same version ({what})"
+        ),
+        PeerWarning::AuthenticationDiffers(mismatch) => {
+            let how = match mismatch {
+                AuthenticationMismatch::OtherPassword => "another password than this router",
+                AuthenticationMismatch::OnlyHere => "no password, and this router has one",
+                AuthenticationMismatch::OnlyThere => "a password, and this router has none",
+                AuthenticationMismatch::IpsecThere => "auth_type AH, which vrrpd does not speak",
+            };
+            format!(
+                "{peer} uses {how}, so that neither hears the other and both may hold the addresses. If it is a node of \
+                 this router, give both the same password; if it is not, somebody else shares this VRID: give this \
+                 router another vrid ({what})"
+            )
+        }
+        PeerWarning::IntervalRefused { theirs, ours } => format!(
+            "{peer} advertises every {theirs}, and this router every {ours}. VRRPv2 discards such messages, so that \
+             neither hears the other and both may hold the addresses. Give both the same advertise_interval ({what})"
+        ),
+        PeerWarning::AddressListRefused { more, less } => format!(
+            "{peer} advertises other addresses than this node:{}{}. VRRPv2 discards such messages, so that neither \
+             hears the other and both may hold the addresses. Give all routers of this VRID the same list ({what})",
+            signed(" +", more),
+            signed(" -", less)
+        ),
         PeerWarning::AddressListDiffers { more, less } => format!(
             "{peer} advertises other addresses than this node:{}{}. Give all routers of this VRID the same list ({what})",
             signed(" +", more),

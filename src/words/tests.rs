@@ -3,11 +3,11 @@ use crate::agent::{EventRecord, NodeNames};
 use crate::channel::{ChannelEvent, SettingDifference};
 use crate::config::HookKind;
 use crate::protocol::{
-    Cause, CheckName, Demotion, ForeignAddresses, HandoverCause, LastHeard, LocalWarning, NobodyServing,
-    NotServing, PeerWarning, StateName, TransitionDetails, Unsent,
+    AuthenticationMismatch, Cause, CheckName, Demotion, ForeignAddresses, HandoverCause, LastHeard,
+    LocalWarning, NobodyServing, NotServing, PeerWarning, StateName, TransitionDetails, Unsent,
 };
 use crate::types::MacAddr;
-use crate::types::{AdverInterval, AdvertPriority, InstanceKey, Vrid};
+use crate::types::{AdverInterval, AdvertPriority, InstanceKey, Version, Vrid};
 use crate::wire::RejectReason;
 use crate::wire::channel::ChannelReject;
 use std::net::IpAddr;
@@ -147,7 +147,34 @@ fn protocol_kinds() -> Vec<EventKind> {
         },
         EventKind::PeerWarningRaised {
             peer: Some(peer),
-            what: PeerWarning::Rejected(RejectReason::VersionErrors),
+            what: PeerWarning::OtherVersion { theirs: Version::V2, ours: Version::V3 },
+        },
+        EventKind::PeerWarningRaised {
+            peer: Some(peer),
+            what: PeerWarning::AuthenticationDiffers(AuthenticationMismatch::OtherPassword),
+        },
+        EventKind::PeerWarningRaised {
+            peer: Some(peer),
+            what: PeerWarning::AuthenticationDiffers(AuthenticationMismatch::OnlyHere),
+        },
+        EventKind::PeerWarningRaised {
+            peer: Some(peer),
+            what: PeerWarning::AuthenticationDiffers(AuthenticationMismatch::OnlyThere),
+        },
+        EventKind::PeerWarningRaised {
+            peer: Some(peer),
+            what: PeerWarning::AuthenticationDiffers(AuthenticationMismatch::IpsecThere),
+        },
+        EventKind::PeerWarningRaised {
+            peer: Some(peer),
+            what: PeerWarning::IntervalRefused {
+                theirs: AdverInterval::from_seconds(3).unwrap(),
+                ours: AdverInterval::default(),
+            },
+        },
+        EventKind::PeerWarningRaised {
+            peer: Some(peer),
+            what: PeerWarning::AddressListRefused { more: vec![peer], less: vec![other] },
         },
         EventKind::PeerWarningRaised {
             peer: Some(peer),

@@ -29,8 +29,8 @@ use vrrpd::protocol::{
     TransitionDetails, Watched,
 };
 use vrrpd::types::{
-    AdverInterval, AdvertPriority, Destinations, Family, InstanceKey, MonoTime, Preempt, Priority, Role,
-    RouterName, Version, Vrid,
+    AdverInterval, AdvertPriority, Authentication, Destinations, Family, InstanceKey, MonoTime, Preempt,
+    Priority, Role, RouterName, Version, Vrid,
 };
 use vrrpd::wire::{ChecksumFlavour, RejectReason};
 
@@ -72,6 +72,7 @@ fn holds(addresses: &[&str]) -> InstanceSpec {
     let addresses: Vec<ipnet::IpNet> = addresses.iter().map(|a| a.parse().unwrap()).collect();
     InstanceSpec {
         family: Family::of(addresses[0].addr()),
+        authentication: Authentication::None,
         version: Version::V3,
         addresses,
         excluded: vec![],

@@ -3,7 +3,9 @@
 
 use crate::protocol::event::Event;
 use crate::protocol::input::{CommandId, Demotion, DrainId};
-use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, RouterName, Version};
+use crate::types::{
+    AdverInterval, AdvertPriority, Authentication, Family, InstanceKey, MonoTime, RouterName, Version,
+};
 use crate::wire::ChecksumFlavour;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -58,6 +60,8 @@ pub enum Effect {
         priority: AdvertPriority,
         /// Max Advertise Interval field of the advertisement.
         interval: AdverInterval,
+        /// Authentication of the advertisement (VRRPv2; ignored for VRRPv3).
+        authentication: Authentication,
         /// Checksum flavour (IPv4; ignored for IPv6).
         checksum: ChecksumFlavour,
     },

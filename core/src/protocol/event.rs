@@ -5,8 +5,11 @@ use crate::protocol::input::{Demotion, Fault};
 use crate::protocol::instance::{HastyMessage, NobodyServing};
 use crate::protocol::local_warning::LocalWarning;
 use crate::protocol::spec::Watched;
-use crate::types::{AdverInterval, AdvertPriority, InstanceKey, InterfaceName, MacAddr, RouterName, Vrid};
-use crate::wire::{ChecksumFlavour, RejectReason};
+use crate::types::{
+    AdverInterval, AdvertPriority, Authentication, InstanceKey, InterfaceName, MacAddr, RouterName, Version,
+    Vrid,
+};
+use crate::wire::{ChecksumFlavour, HeardAuthentication, RejectReason};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
@@ -393,11 +396,71 @@ pub enum NotServing {
     Sibling,
 }
 
+/// How the authentication of a peer differs from ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum AuthenticationMismatch {
+    /// Both have a password, and the passwords differ.
+    OtherPassword,
+    /// Only this router has a password.
+    OnlyHere,
+    /// Only the peer has a password.
+    OnlyThere,
+    /// The peer uses an IPsec Authentication Header.
+    IpsecThere,
+}
+
+impl AuthenticationMismatch {
+    /// How what was heard differs from what is configured here, if it does.
+    #[must_use]
+    pub fn of(ours: Authentication, heard: HeardAuthentication) -> Option<Self> {
+        match (ours, heard) {
+            (Authentication::None, HeardAuthentication::Readable(Authentication::None)) => None,
+            (
+                Authentication::Password(ours),
+                HeardAuthentication::Readable(Authentication::Password(theirs)),
+            ) => (ours != theirs).then_some(Self::OtherPassword),
+            (Authentication::Password(_), HeardAuthentication::Readable(Authentication::None)) => {
+                Some(Self::OnlyHere)
+            }
+            (Authentication::None, HeardAuthentication::Readable(Authentication::Password(_))) => {
+                Some(Self::OnlyThere)
+            }
+            (Authentication::None | Authentication::Password(_), HeardAuthentication::IpsecHeader) => {
+                Some(Self::IpsecThere)
+            }
+        }
+    }
+}
+
 /// What is wrong with a peer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PeerWarning {
     /// A message of the peer was discarded.
     Rejected(RejectReason),
+    /// The peer speaks another version of VRRP, and its messages are discarded.
+    OtherVersion {
+        /// The version of the peer.
+        theirs: Version,
+        /// The version of this router.
+        ours: Version,
+    },
+    /// The messages of the peer have another authentication than ours, and are discarded (VRRPv2).
+    AuthenticationDiffers(AuthenticationMismatch),
+    /// The advertisement interval of the peer differs from ours, and its messages are discarded
+    /// (VRRPv2).
+    IntervalRefused {
+        /// The interval of the peer.
+        theirs: AdverInterval,
+        /// The interval of this router.
+        ours: AdverInterval,
+    },
+    /// The address list of the peer differs from ours, and its messages are discarded (VRRPv2).
+    AddressListRefused {
+        /// The addresses that only the peer lists.
+        more: Vec<IpAddr>,
+        /// The addresses that only this router lists.
+        less: Vec<IpAddr>,
+    },
     /// The address list of the peer differs from ours. The message is accepted all the same.
     AddressListDiffers {
         /// The addresses that only the peer lists.
@@ -458,6 +521,10 @@ impl PeerWarning {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Rejected(reason) => reason.as_str(),
+            Self::OtherVersion { .. } => "other_version",
+            Self::AuthenticationDiffers(_) => "authentication_differs",
+            Self::IntervalRefused { .. } => "interval_refused",
+            Self::AddressListRefused { .. } => "address_list_refused",
             Self::AddressListDiffers { .. } => "address_list_differs",
             Self::AddressesLost { .. } => "addresses_lost",
             Self::OtherVrid { .. } => "other_vrid",
@@ -478,6 +545,10 @@ impl PeerWarning {
         match self {
             Self::AddressConflict { mac, .. } => Some(*mac),
             Self::Rejected(_)
+            | Self::OtherVersion { .. }
+            | Self::AuthenticationDiffers(_)
+            | Self::IntervalRefused { .. }
+            | Self::AddressListRefused { .. }
             | Self::AddressListDiffers { .. }
             | Self::AddressesLost { .. }
             | Self::OtherVrid { .. }
@@ -487,6 +558,28 @@ impl PeerWarning {
             | Self::IntervalTooLong { .. }
             | Self::ChecksumDiffers
             | Self::OwnerConflict => None,
+        }
+    }
+
+    /// Whether the messages of the peer are discarded. Anybody can send such messages, under any name.
+    #[must_use]
+    pub const fn is_about_discarded(&self) -> bool {
+        match self {
+            Self::Rejected(_)
+            | Self::OtherVersion { .. }
+            | Self::AuthenticationDiffers(_)
+            | Self::IntervalRefused { .. }
+            | Self::AddressListRefused { .. } => true,
+            Self::AddressListDiffers { .. }
+            | Self::AddressesLost { .. }
+            | Self::OtherVrid { .. }
+            | Self::SamePriority(_)
+            | Self::StaysActive(_)
+            | Self::IntervalDiffers(_)
+            | Self::IntervalTooLong { .. }
+            | Self::ChecksumDiffers
+            | Self::OwnerConflict
+            | Self::AddressConflict { .. } => false,
         }
     }
 

@@ -54,7 +54,9 @@ use super::snapshot::{ActiveRouter, InstanceSnapshot, TimerSnapshot};
 use super::spec::{AnnounceSpec, ChecksumPolicy, InstanceSpec};
 use super::timing::{Taking, better_first};
 use super::version_rules::VersionRules;
-use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MacAddr, MonoTime, Preempt, Version};
+use crate::types::{
+    AdverInterval, AdvertPriority, Authentication, InstanceKey, MacAddr, MonoTime, Preempt, Version,
+};
 use crate::wire::ChecksumFlavour;
 use active::{Active, SenderBefore};
 use address_conflict::ConflictWatch;
@@ -121,7 +123,7 @@ impl Policy {
     /// Whether an Active whose advertisements have this interval leaves: it is that of a hand-over, and
     /// shorter than ours.
     fn is_of_leaving(&self, version: Version, learned: AdverInterval) -> bool {
-        learned == VersionRules::of(version).shortened() && learned < self.interval
+        VersionRules::of(version).shortened() == Some(learned) && learned < self.interval
     }
 }
 
@@ -193,7 +195,7 @@ impl Instance {
             cause: Cause::Startup,
             details: TransitionDetails::default(),
             addresses: AddressHolding::new(key, spec.held().count(), epoch),
-            sender: AdvertSender::new(key, spec.version),
+            sender: AdvertSender::new(key, spec),
             active_router: None,
             active_lists: Lists::Ours,
             peers: Peers::new(spec.version),
@@ -221,6 +223,24 @@ impl Instance {
     /// Its advertisements go there from now on.
     pub(in crate::protocol) fn set_destinations(&mut self, destinations: Vec<IpAddr>) {
         self.sender.set_destinations(destinations);
+    }
+
+    /// It speaks another version, or with another password, from now on. A hand-over that is under way
+    /// ends by the rules with which it began.
+    pub(in crate::protocol) const fn set_version(
+        &mut self,
+        version: Version,
+        authentication: Authentication,
+    ) {
+        self.version = version;
+        self.sender.set_version(version, authentication);
+        self.peers.set_version(version);
+        self.service.set_version(version);
+        match &mut self.state {
+            State::Initialize => {}
+            State::Backup(backup) => backup.set_version(version),
+            State::Active(active) => active.set_version(version),
+        }
     }
 
     pub(in crate::protocol) const fn state_name(&self) -> StateName {

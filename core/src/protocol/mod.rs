@@ -25,8 +25,8 @@ pub use checkpoint::{CheckpointError, CheckpointHeader};
 pub use counters::{Counters, LinkCounters};
 pub use effect::{Answer, DemoteOutcome, Effect, Effects, InstanceResult};
 pub use event::{
-    Cause, DrainEnd, Event, EventKind, HandoverCause, LastHeard, NotServing, PeerWarning, StateName,
-    TransitionDetails,
+    AuthenticationMismatch, Cause, DrainEnd, Event, EventKind, HandoverCause, LastHeard, NotServing,
+    PeerWarning, StateName, TransitionDetails,
 };
 pub use input::{
     CheckResult, Command, CommandId, Demotion, DrainId, DrainResult, Fault, Force, HoldResult, Input,

@@ -78,7 +78,8 @@ impl Node {
             Input::Rejected { interface, family, carrier, reject } => {
                 // The IP header is judged before what it carries.
                 let carried = carrier.and_then(|it| self.examine(interface, &it, reject.vrid).err());
-                let reject = Reject { reason: carried.unwrap_or(reject.reason), ..reject };
+                let badly = |reason| Reject { reason, version: None, ..reject };
+                let reject = carried.map_or(reject, badly);
                 self.on_rejected(now, (interface, family), carrier.map(|it| it.source), reject, out);
             }
             Input::AnnouncementHeard { interface, address, mac } => {
@@ -288,13 +289,13 @@ impl Node {
     ) {
         let key = InstanceKey { interface, family: Family::of(carrier.source), vrid: advertisement.vrid };
         if let Err(reason) = self.examine(interface, &carrier, Some(key.vrid)) {
-            let reject = Reject { reason, vrid: Some(key.vrid) };
+            let reject = Reject { reason, vrid: Some(key.vrid), version: None };
             return self.on_rejected(now, (interface, key.family), Some(carrier.source), reject, out);
         }
         let Some(id) = self.by_key.get(&key).copied() else {
             // RFC9568-7.1-6
             self.on_other_vrid(now, carrier, interface, advertisement, out);
-            let reject = Reject { reason: RejectReason::VridErrors, vrid: Some(key.vrid) };
+            let reject = Reject { reason: RejectReason::VridErrors, vrid: Some(key.vrid), version: None };
             return self.on_rejected(now, (interface, key.family), Some(carrier.source), reject, out);
         };
         let is_own = self.facts.is_own(interface, carrier.source);
@@ -376,7 +377,7 @@ impl Node {
         if let Some(key) = key
             && let Some(router) = self.router_of(key)
         {
-            router.on_rejected(now, key, source, reject.reason, out);
+            router.on_unreadable(now, key, source, reject, out);
             return;
         }
         let counters = self.unattributed.entry((interface, family)).or_default();

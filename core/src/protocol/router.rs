@@ -432,9 +432,10 @@ impl Router {
         self.policy = Policy { preempt_after, ahead, ..policy(&self.spec, priority, now) };
         let changes = before.instances.iter().zip(&self.spec.instances);
         for (instance, (old, new)) in self.instances.iter_mut().zip(changes) {
-            if old != new {
+            if (&old.addresses, &old.excluded) != (&new.addresses, &new.excluded) {
                 instance.on_addresses_changed(now, new.held().count(), out);
             }
+            instance.set_version(new.version, new.authentication);
             instance.on_interval_changed(now, &self.policy);
         }
     }

@@ -3,7 +3,8 @@
 //! legal.
 
 use crate::types::{
-    AdverInterval, Destinations, Family, InstanceKey, InterfaceName, Role, RouterName, Version, Vrid,
+    AdverInterval, AuthPassword, Authentication, Destinations, Family, InstanceKey, InterfaceName, Role,
+    RouterName, Version, Vrid,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,21 @@ impl RouterSpec {
     /// Skew_Time (RFC 9568 §6.1).
     pub const DEFAULT_DOWN_ADVERTS: NonZeroU8 = NonZeroU8::MIN.saturating_add(2);
 
+    /// The version that was asked for: an IPv6 instance beside one of VRRPv2 speaks VRRPv3.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.instances.iter().map(|instance| instance.version).min().unwrap_or_default()
+    }
+
+    /// The password of the instance that has one.
+    #[must_use]
+    pub fn password(&self) -> Option<AuthPassword> {
+        self.instances.iter().find_map(|instance| match instance.authentication {
+            Authentication::None => None,
+            Authentication::Password(password) => Some(password),
+        })
+    }
+
     /// The health checks that the router tracks.
     pub fn tracked_checks(&self) -> impl Iterator<Item = &CheckName> {
         self.tracks.iter().filter_map(|track| track.watched.check())
@@ -86,19 +102,18 @@ impl RouterSpec {
     }
 
     /// Whether a router that runs with `self` can go on with `other`, keeping its state and timers:
-    /// both interfaces, the VRID, the families and their versions must be the same. Otherwise the
-    /// router releases its addresses, and another one starts in its place. The core acts on this,
-    /// and the plan of a reload shows it.
+    /// both interfaces, the VRID and the families must be the same. Otherwise the router releases its
+    /// addresses, and another one starts in its place. The core acts on this, and the plan of a reload
+    /// shows it.
+    ///
+    /// The version may be another: an Active goes on serving, so that a pair can be moved from VRRPv2 to
+    /// VRRPv3 one node after the other (docs/adr/0043).
     ///
     /// The interface of the addresses counts although it is not in the key: addresses that are
     /// released and held again are never on two interfaces, and are announced from the new one.
     #[must_use]
     pub fn is_same_instance(&self, other: &Self) -> bool {
-        let versions =
-            |spec: &Self| spec.instances.iter().map(|instance| instance.version).collect::<Vec<_>>();
-        self.keys().eq(other.keys())
-            && self.address_interface == other.address_interface
-            && versions(self) == versions(other)
+        self.keys().eq(other.keys()) && self.address_interface == other.address_interface
     }
 }
 
@@ -107,8 +122,10 @@ impl RouterSpec {
 pub struct InstanceSpec {
     /// The family of every address in `addresses`.
     pub family: Family,
-    /// The version of VRRP that the instance speaks.
+    /// The version of VRRP that the instance speaks. VRRPv2 is for IPv4 only.
     pub version: Version,
+    /// How its messages prove that they belong to it. VRRPv3 has no authentication.
+    pub authentication: Authentication,
     /// IPvX_Addresses in the order in which they are advertised, 1..=255; for IPv6, the link-local
     /// one comes first unless [`LinkLocalRule::Lenient`].
     pub addresses: Vec<IpNet>,

@@ -1,8 +1,5 @@
 //! What one version of VRRP prescribes and another does not, as data. The state machine acts on these
 //! values; [`VersionRules::of`] is the one place that asks which version it is.
-//!
-//! VRRPv3 is the only version so far. A second one is another [`VersionRules`], with a variant in each
-//! enum here where it differs.
 
 use crate::types::{AdverInterval, AdvertPriority, Version};
 use std::num::NonZeroU8;
@@ -12,9 +9,11 @@ use std::time::Duration;
 #[derive(Debug, PartialEq, Eq)]
 pub struct VersionRules {
     interval: IntervalRule,
+    list: ListRule,
+    owner: OwnerRule,
     skew: SkewRule,
-    /// The interval that an Active says which leaves ([`LeaveLine::Shorten`]).
-    shortened: AdverInterval,
+    /// The interval that an Active says which leaves ([`LeaveLine::Shorten`]), if Backups learn it.
+    shortened: Option<AdverInterval>,
     leave: LeaveScript,
     leave_after_crash: LeaveScript,
 }
@@ -24,6 +23,26 @@ pub struct VersionRules {
 enum IntervalRule {
     /// It learns the interval, and waits as long as the Active wants it to (RFC 9568 §6.4.2).
     Learned,
+    /// It has its own interval, and discards messages with another (RFC 3768 §7.1).
+    MustMatch,
+}
+
+/// What becomes of an advertisement with another address list than ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ListRule {
+    /// It is obeyed all the same (RFC 9568 §7.1).
+    MayDiffer,
+    /// It is discarded, unless it is the owner's (RFC 3768 §7.1).
+    MustMatchUnlessOwners,
+}
+
+/// What an owner that serves makes of the advertisements of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OwnerRule {
+    /// It gives them to its state machine (RFC 9568 §7.1, errata 8298).
+    Listens,
+    /// It discards them (RFC 3768 §7.1).
+    Ignores,
 }
 
 /// What Skew_Time is a part of.
@@ -31,6 +50,8 @@ enum IntervalRule {
 enum SkewRule {
     /// Of Active_Adver_Interval (RFC 9568 §6.1).
     PartOfInterval,
+    /// Of one second, whatever the interval is (RFC 3768 §6.1).
+    PartOfSecond,
 }
 
 /// What an Active says when it leaves, and when (docs/adr/0009).
@@ -38,6 +59,9 @@ enum SkewRule {
 pub(in crate::protocol) struct LeaveScript {
     /// Milliseconds after the beginning, each greater than the one before, and what is said then.
     lines: &'static [(u64, LeaveLine)],
+    /// Where in `lines` the second round begins, for Backups that heard nothing of the first; without
+    /// one, behind the last line.
+    second_round: usize,
 }
 
 /// What one line of a leave script says.
@@ -66,8 +90,10 @@ pub(in crate::protocol) enum LeaveLine {
 /// second, or has been heard.
 const V3: VersionRules = VersionRules {
     interval: IntervalRule::Learned,
+    list: ListRule::MayDiffer,
+    owner: OwnerRule::Listens,
     skew: SkewRule::PartOfInterval,
-    shortened: AdverInterval::MIN,
+    shortened: Some(AdverInterval::MIN),
     leave: LeaveScript {
         lines: &[
             (0, LeaveLine::Shorten),
@@ -82,6 +108,7 @@ const V3: VersionRules = VersionRules {
             (1254, LeaveLine::Shorten),
             (1256, LeaveLine::Resign),
         ],
+        second_round: 7,
     },
     leave_after_crash: LeaveScript {
         lines: &[
@@ -97,7 +124,38 @@ const V3: VersionRules = VersionRules {
             (102, LeaveLine::Resign),
             (256, LeaveLine::Resign),
         ],
+        second_round: 5,
     },
+};
+
+/// RFC 3768.
+///
+/// Nothing can be shortened: a Backup that hears the resignation takes over its Skew_Time later, which
+/// is up to one second and the same for every interval. Three resignations survive the loss of two. They
+/// are close to one another, because a Backup of another make begins its Skew_Time anew with each.
+///
+/// The second round comes when the slowest Backup that heard the first has fired. A successor that was
+/// not heard answers it at once (RFC 3768 §6.4.3), and a Backup that heard nothing of the first round
+/// gets its Skew_Time once more.
+const V2: VersionRules = VersionRules {
+    interval: IntervalRule::MustMatch,
+    list: ListRule::MustMatchUnlessOwners,
+    owner: OwnerRule::Ignores,
+    skew: SkewRule::PartOfSecond,
+    shortened: None,
+    leave: V2_LEAVE,
+    leave_after_crash: V2_LEAVE,
+};
+
+const V2_LEAVE: LeaveScript = LeaveScript {
+    lines: &[
+        (0, LeaveLine::Resign),
+        (10, LeaveLine::Resign),
+        (30, LeaveLine::Resign),
+        (1250, LeaveLine::Resign),
+        (1260, LeaveLine::Resign),
+    ],
+    second_round: 3,
 };
 
 impl VersionRules {
@@ -105,12 +163,37 @@ impl VersionRules {
     #[must_use]
     pub const fn of(version: Version) -> &'static Self {
         match version {
+            Version::V2 => &V2,
             Version::V3 => &V3,
         }
     }
 
-    /// The interval that an Active says which leaves.
-    pub(in crate::protocol) const fn shortened(&self) -> AdverInterval {
+    /// Whether a router with `ours` obeys advertisements that say another interval.
+    pub(in crate::protocol) fn obeys_interval(&self, ours: AdverInterval, said: AdverInterval) -> bool {
+        match self.interval {
+            IntervalRule::Learned => true,
+            IntervalRule::MustMatch => said == ours,
+        }
+    }
+
+    /// Whether an advertisement of this priority is obeyed although it lists other addresses than ours.
+    pub(in crate::protocol) fn obeys_other_list(&self, priority: AdvertPriority) -> bool {
+        match self.list {
+            ListRule::MayDiffer => true,
+            ListRule::MustMatchUnlessOwners => priority == AdvertPriority::OWNER,
+        }
+    }
+
+    /// Whether a router of this priority that serves discards what others advertise.
+    pub(in crate::protocol) fn ignores_others(&self, priority: AdvertPriority) -> bool {
+        match self.owner {
+            OwnerRule::Listens => false,
+            OwnerRule::Ignores => priority == AdvertPriority::OWNER,
+        }
+    }
+
+    /// The interval that an Active says which leaves, if Backups learn it.
+    pub(in crate::protocol) const fn shortened(&self) -> Option<AdverInterval> {
         self.shortened
     }
 
@@ -141,11 +224,13 @@ impl VersionRules {
                 let longest = ours.centiseconds().saturating_mul(10).max(300);
                 said.min(AdverInterval::from_centiseconds(longest).unwrap_or(AdverInterval::MAX))
             }
+            // RFC3768-6.4.2-1
+            IntervalRule::MustMatch => ours,
         }
     }
 
     /// Skew_Time of a router with `priority` that has learned `active`:
-    /// ((256 − Priority) × Active_Adver_Interval) / 256.
+    /// ((256 − Priority) × Active_Adver_Interval) / 256, and in VRRPv2 (256 − Priority) / 256 seconds.
     ///
     /// The unit is nanoseconds, because in whole centiseconds every Skew_Time at 10 ms would be 0, and
     /// all Backups would take over at the same time.
@@ -154,6 +239,21 @@ impl VersionRules {
         match self.skew {
             // RFC9568-6.1-3
             SkewRule::PartOfInterval => active.period() * (256 - u32::from(priority.get())) / 256,
+            // RFC3768-6.1-1
+            SkewRule::PartOfSecond => Duration::from_secs(1) * (256 - u32::from(priority.get())) / 256,
+        }
+    }
+
+    /// How much longer than the script it takes until the slowest Backup takes over that has heard all
+    /// of it.
+    ///
+    /// With a shortened interval that is a few milliseconds, which those who wait have to spare. Where
+    /// nothing can be shortened it is the longest Skew_Time, and a little more: a Backup that distrusts
+    /// the resignation waits until the next advertisement is overdue.
+    pub(in crate::protocol) const fn takeover_lasts(&self) -> Duration {
+        match self.skew {
+            SkewRule::PartOfInterval => Duration::ZERO,
+            SkewRule::PartOfSecond => Duration::from_millis(1100),
         }
     }
 
@@ -166,7 +266,7 @@ impl VersionRules {
         priority: AdvertPriority,
         active: AdverInterval,
     ) -> Duration {
-        // RFC9568-6.1-4
+        // RFC9568-6.1-4, RFC3768-6.1-2
         active.period() * u32::from(down_adverts.get()) + self.skew_time(priority, active)
     }
 }
@@ -184,15 +284,13 @@ impl LeaveScript {
 
     /// When the last resignation of the first round is sent.
     pub(in crate::protocol) fn first_round_ends(&self) -> Duration {
-        let second = self.second_round_begins();
-        let in_first = |at: &Duration| second.is_none_or(|second| *at < second);
-        self.times(LeaveLine::Resign).take_while(in_first).last().unwrap_or_default()
+        let first = self.lines.get(..self.second_round).unwrap_or_default();
+        first.last().map_or(Duration::ZERO, |(at, _)| Duration::from_millis(*at))
     }
 
-    /// When a second round begins, which shortens again.
+    /// When a second round begins.
     pub(in crate::protocol) fn second_round_begins(&self) -> Option<Duration> {
-        let first = self.first_resignation();
-        self.times(LeaveLine::Shorten).find(|at| *at > first)
+        self.lines.get(self.second_round).map(|(at, _)| Duration::from_millis(*at))
     }
 
     /// When the last line is said.
@@ -235,6 +333,40 @@ mod tests {
         }
     }
 
+    /// The worked examples of the specification for an interval of 1 s: priority, then Skew_Time and
+    /// Master_Down_Interval in µs.
+    #[test]
+    fn rfc3768_6_1_1_skew_time_does_not_depend_on_the_interval() {
+        for (value, skew, down) in [
+            (50, 804_687, 3_804_687),
+            (100, 609_375, 3_609_375),
+            (200, 218_750, 3_218_750),
+            (254, 7_812, 3_007_812),
+            (255, 3_906, 3_003_906),
+        ] {
+            let priority = AdvertPriority::from_wire(value);
+            for (seconds, more) in [(1, 0), (5, 12_000_000), (200, 597_000_000)] {
+                let interval = AdverInterval::from_seconds(seconds).unwrap();
+                assert_eq!(V2.skew_time(priority, interval).as_micros(), skew, "{value} at {seconds} s");
+                let three = NonZeroU8::new(3).unwrap();
+                let computed = V2.active_down_interval(three, priority, interval);
+                assert_eq!(computed.as_micros(), down + more, "{value} at {seconds} s"); // RFC3768-6.1-2
+            }
+        }
+    }
+
+    #[test]
+    fn a_router_of_version_2_obeys_its_own_interval_and_list_only_and_an_owner_nobody() {
+        let second = interval(100);
+        assert!(V2.obeys_interval(second, second) && !V2.obeys_interval(second, interval(200)));
+        assert!(V3.obeys_interval(second, interval(200)));
+        // RFC3768-6.4.2-1
+        assert_eq!(V2.believed_interval(second, interval(200)), second, "nothing is learned");
+        let [backup, owner] = [254, 255].map(AdvertPriority::from_wire);
+        assert!(V2.obeys_other_list(owner) && !V2.obeys_other_list(backup) && V3.obeys_other_list(backup));
+        assert!(V2.ignores_others(owner) && !V2.ignores_others(backup) && !V3.ignores_others(owner));
+    }
+
     #[test]
     fn what_is_learned_has_a_bound() {
         for (ours, longest) in
@@ -264,9 +396,14 @@ mod tests {
         assert_eq!(script.first_round_ends(), ms(256));
         assert_eq!(script.second_round_begins(), Some(ms(1250)));
         assert_eq!(script.ends(), ms(1256));
+        let script_of_v2 = VersionRules::of(Version::V2).leave();
+        assert_eq!(script_of_v2.first_resignation(), ms(0));
+        assert_eq!(script_of_v2.first_round_ends(), ms(30));
+        assert_eq!(script_of_v2.second_round_begins(), Some(ms(1250)));
+        assert_eq!(script_of_v2.ends(), ms(1260));
         let after_crash = VersionRules::of(Version::V3).leave_after_crash();
         assert!(after_crash.ends() <= script.ends(), "a hand-over after a crash has the patience of another");
-        for script in [script, after_crash] {
+        for script in [script, after_crash, script_of_v2] {
             assert!(script.lines().is_sorted_by(|(one, _), (next, _)| one < next), "one line at a time");
         }
     }
@@ -274,7 +411,7 @@ mod tests {
     #[test]
     fn a_script_without_a_second_round_ends_with_its_first() {
         let lines = &[(0, LeaveLine::Resign), (1000, LeaveLine::Resign)];
-        let script = LeaveScript { lines };
+        let script = LeaveScript { lines, second_round: 2 };
         assert_eq!(script.second_round_begins(), None);
         assert_eq!(script.first_resignation(), Duration::ZERO);
         assert_eq!(script.first_round_ends(), Duration::from_secs(1));

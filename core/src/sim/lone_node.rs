@@ -17,8 +17,8 @@ use crate::protocol::{
     Force, HoldResult, Input, InstanceSpec, LastResort, LinkLocalRule, Node, RouterSpec, Track, Until,
 };
 use crate::types::{
-    AdverInterval, AdvertPriority, Destinations, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr,
-    MonoTime, Preempt, Priority, Role, RouterName, Version, Vrid,
+    AdverInterval, AdvertPriority, Authentication, Destinations, Family, InstanceKey, InterfaceName,
+    LinkFacts, MacAddr, MonoTime, Preempt, Priority, Role, RouterName, Version, Vrid,
 };
 use crate::wire::{ChecksumFlavour, Draft};
 use ipnet::IpNet;
@@ -333,7 +333,9 @@ impl<'a> LoneNodeRun<'a> {
         let checksum = ChecksumFlavour::Rfc9568;
         let priority = AdvertPriority::from_wire(priority);
         let (version, destination) = (Version::V3, family.group());
-        let draft = Draft { version, source, destination, vrid, priority, interval, checksum };
+        let authentication = Authentication::None;
+        let draft =
+            Draft { version, source, destination, vrid, priority, interval, authentication, checksum };
         let listed = spec.instances.iter().find(|instance| instance.family == family);
         let listed = listed.map_or_else(|| addresses(family, 1, 1), |instance| instance.addresses.clone());
         let strangers = self.rng.chance(PerMille::new(120));
@@ -541,6 +543,7 @@ impl<'a> LoneNodeRun<'a> {
         let instance = |family: Family| InstanceSpec {
             family,
             version: Version::V3,
+            authentication: Authentication::None,
             addresses: addresses(family, vrid.get(), 1),
             excluded: Vec::new(),
         };

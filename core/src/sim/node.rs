@@ -13,8 +13,8 @@ use crate::protocol::{
     LinkLocalRule, Node, PeerWarning, RouterSnapshot, RouterSpec, Snapshot, StateName, Track, Watched,
 };
 use crate::types::{
-    AdverInterval, AdvertPriority, Destinations, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr,
-    MonoTime, Role, RouterName, Version, Vrid,
+    AdverInterval, AdvertPriority, Authentication, Destinations, Family, InstanceKey, InterfaceName,
+    LinkFacts, MacAddr, MonoTime, Role, RouterName, Version, Vrid,
 };
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -571,6 +571,7 @@ pub(super) fn instances(number: RouterNumber, families: &[Family]) -> Vec<Instan
     let instance = |family: &Family| InstanceSpec {
         family: *family,
         version: Version::V3,
+        authentication: Authentication::None,
         addresses: number.addresses(*family),
         excluded: Vec::new(),
     };

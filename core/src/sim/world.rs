@@ -27,7 +27,7 @@ pub use super::station::{Station, StationSetup};
 use super::trace::{Detail, Trace};
 use super::view::StationView;
 use crate::protocol::{Effect, Effects, Input};
-use crate::types::{AdvertPriority, Family, InstanceKey, MonoTime, Version};
+use crate::types::{AdvertPriority, Authentication, Family, InstanceKey, MonoTime, Version};
 use crate::wire::Draft;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -464,7 +464,16 @@ impl World {
                 Effect::ReleaseAddresses { key, epoch } => {
                     self.ask_kernel(port, *key, *epoch, WantedAddresses::Absent)
                 }
-                Effect::Advertise { key, version, source, destination, priority, interval, checksum } => {
+                Effect::Advertise {
+                    key,
+                    version,
+                    source,
+                    destination,
+                    priority,
+                    interval,
+                    authentication,
+                    checksum,
+                } => {
                     let draft = Draft {
                         version: *version,
                         source: *source,
@@ -472,6 +481,7 @@ impl World {
                         vrid: key.vrid,
                         priority: *priority,
                         interval: *interval,
+                        authentication: *authentication,
                         checksum: *checksum,
                     };
                     self.transmit(port, *key, &draft)?;
@@ -574,6 +584,7 @@ impl World {
             vrid: vrid(),
             priority,
             interval,
+            authentication: Authentication::None,
             checksum: setup.checksum,
         };
         let addresses = virtual_addresses(family).into_iter().map(|net| net.addr());

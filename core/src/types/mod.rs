@@ -2,6 +2,7 @@
 //!
 //! This module depends neither on sockets, nor on a clock, nor on another floor.
 
+mod authentication;
 mod connection;
 mod destination;
 mod family;
@@ -16,6 +17,7 @@ mod time;
 mod version;
 mod vrid;
 
+pub use authentication::{AuthPassword, AuthPasswordError, Authentication};
 pub use connection::Connection;
 pub use destination::{Destinations, UnicastPeers};
 pub use family::Family;

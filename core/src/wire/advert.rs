@@ -1,6 +1,6 @@
 //! The representation of an ADVERTISEMENT, which is the same for every version (RFC 9568 §5.2).
 
-use crate::types::{AdverInterval, AdvertPriority, Family, Version, Vrid};
+use crate::types::{AdverInterval, AdvertPriority, Authentication, Family, Version, Vrid};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -28,16 +28,30 @@ pub struct Carrier {
 /// An ADVERTISEMENT that passed every check that needs no configuration. Its carrier was not checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Advertisement<'a> {
+    /// The version in which it was written.
+    pub version: Version,
     /// Virtual Router ID.
     pub vrid: Vrid,
     /// Priority: 0 resigns, 255 is the owner.
     pub priority: AdvertPriority,
-    /// Max Advertise Interval.
+    /// Max Advertise Interval; Adver Int in VRRPv2.
     pub interval: AdverInterval,
     /// The addresses of the virtual router, at least one.
     pub addresses: AddressList<'a>,
-    /// The flavour of its checksum. Always [`ChecksumFlavour::Rfc9568`] for IPv6.
+    /// How the message says that it belongs to the virtual router. VRRPv3 has no such field, and is
+    /// always without authentication.
+    pub authentication: HeardAuthentication,
+    /// The flavour of its checksum. Always [`ChecksumFlavour::Rfc9568`] for IPv6 and for VRRPv2.
     pub checksum: ChecksumFlavour,
+}
+
+/// The authentication of a message that was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeardAuthentication {
+    /// This authentication, which may be none.
+    Readable(Authentication),
+    /// An IPsec Authentication Header (Auth Type 2 of RFC 2338), which is not spoken here.
+    IpsecHeader,
 }
 
 /// The address list of a received message, as the octets of the message, so that receiving
@@ -101,15 +115,17 @@ pub struct Draft {
     pub vrid: Vrid,
     /// Priority.
     pub priority: AdvertPriority,
-    /// Max Advertise Interval.
+    /// Max Advertise Interval; Adver Int in VRRPv2, where it is a number of whole seconds.
     pub interval: AdverInterval,
-    /// The flavour of the checksum of an IPv4 message. IPv6 has only one, so this field does not
-    /// matter there.
+    /// The authentication of a VRRPv2 message. VRRPv3 has none, so this field does not matter there.
+    pub authentication: Authentication,
+    /// The flavour of the checksum of a VRRPv3 message over IPv4. Others have only one, so this field
+    /// does not matter there.
     pub checksum: ChecksumFlavour,
 }
 
-/// Why a list of addresses cannot be advertised. `config` refuses such lists, so this error when
-/// sending is a bug of the caller.
+/// Why something cannot be advertised. `config` refuses it, so this error when sending is a bug of the
+/// caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EmitError {
     /// The list is empty, but IPvX Addr Count is 1..=255 (RFC 9568 §5.2.5).
@@ -127,17 +143,33 @@ pub enum EmitError {
         /// The source address of the message.
         source_address: IpAddr,
     },
+    /// The version has no messages of this family: VRRPv2 is for IPv4 only (RFC 3768 §1).
+    #[error("a message of {version} from {source_address}")]
+    NoSuchFamily {
+        /// The version of the message.
+        version: Version,
+        /// The source address of the message.
+        source_address: IpAddr,
+    },
+    /// The field of the version has no such interval: VRRPv2 has whole seconds, VRRPv3 at most 40.95 s.
+    #[error("{version} has no interval of {interval}")]
+    NoSuchInterval {
+        /// The version of the message.
+        version: Version,
+        /// The interval that was to be said.
+        interval: AdverInterval,
+    },
 }
 
 /// Why a message was discarded before it reached a virtual router. Each reason has a counter; the
-/// names are those of RFC 8347 if it has one.
+/// names are those of RFC 8347 if it has one, or of the MIB of VRRPv2 (RFC 2787).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum RejectReason {
     /// TTL or Hop Limit is not 255, or is below `min_ttl` with unicast.
     IpTtlErrors,
     /// The message is shorter or longer than its own fields say.
     PacketLengthErrors,
-    /// The version is not VRRPv3 (or not the configured version).
+    /// The version is not the one that is configured, or none that exists.
     VersionErrors,
     /// Type is not ADVERTISEMENT.
     InvalidTypePktsRcvd,
@@ -147,10 +179,19 @@ pub enum RejectReason {
     VridErrors,
     /// IPvX Addr Count is 0 (errata 8299).
     AddrCountErrors,
-    /// Max Advertise Interval is 0 (errata 8301).
+    /// Max Advertise Interval, or Adver Int, is 0 (errata 8301).
     IntervalZero,
-    /// The first address of an IPv6 message is not link-local (errata 8300).
+    /// The first address of an IPv6 message is not link-local (errata 8300), or a VRRPv2 message lists
+    /// other addresses than are configured here (RFC 3768 §7.1).
     AddressListErrors,
+    /// The interval of a VRRPv2 message is not the one that is configured here (RFC 3768 §7.1).
+    IntervalErrors,
+    /// The Auth Type of a VRRPv2 message is none that exists.
+    InvalidAuthType,
+    /// The Auth Type of a VRRPv2 message is not the one that is configured here.
+    AuthTypeMismatch,
+    /// The password of a VRRPv2 message is not the one that is configured here.
+    AuthFailures,
     /// The message was not sent to the VRRP group or, with unicast, not to an address of this node.
     BadDestination,
     /// The source address cannot be that of a router: it is not unicast, or it is IPv6 and not
@@ -164,7 +205,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// All reasons, in the order in which they are shown.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::IpTtlErrors,
         Self::PacketLengthErrors,
         Self::VersionErrors,
@@ -174,6 +215,10 @@ impl RejectReason {
         Self::AddrCountErrors,
         Self::IntervalZero,
         Self::AddressListErrors,
+        Self::IntervalErrors,
+        Self::InvalidAuthType,
+        Self::AuthTypeMismatch,
+        Self::AuthFailures,
         Self::BadDestination,
         Self::BadSource,
         Self::UnknownSenders,
@@ -193,6 +238,10 @@ impl RejectReason {
             Self::AddrCountErrors => "addr_count_errors",
             Self::IntervalZero => "interval_zero",
             Self::AddressListErrors => "address_list_errors",
+            Self::IntervalErrors => "interval_errors",
+            Self::InvalidAuthType => "invalid_auth_type",
+            Self::AuthTypeMismatch => "auth_type_mismatch",
+            Self::AuthFailures => "auth_failures",
             Self::BadDestination => "bad_destination",
             Self::BadSource => "bad_source",
             Self::UnknownSenders => "unknown_senders",
@@ -208,4 +257,7 @@ pub struct Reject {
     pub reason: RejectReason,
     /// The VRID octet, if the message was long enough to have one and it is not 0.
     pub vrid: Option<Vrid>,
+    /// The version in which it was written, if that exists and the check that failed is not one of those
+    /// before it.
+    pub version: Option<Version>,
 }

@@ -5,12 +5,12 @@
 //! carries a message is acceptable, whether a VRID is ours, whether a message is our own and whether
 //! an IPv6 list starts with a link-local address.
 //!
-//! A second version is added here and in a file of its own: an arm in [`parse`] and one in
-//! [`emit`]. The modules above see only another [`Advertisement`].
+//! Each version has an arm in [`parse`] and one in [`emit`], and a file of its own. The modules above
+//! see an [`Advertisement`], whatever its version is.
 
 use super::advert::{Advertisement, Carrier, Draft, EmitError, Reject, RejectReason};
-use super::v3;
-use crate::types::{Version, Vrid};
+use super::{v2, v3};
+use crate::types::{Family, Version, Vrid};
 use std::net::IpAddr;
 
 /// Octets before the address list, in every version.
@@ -41,7 +41,9 @@ pub(super) const ADVERTISEMENT: u8 = 1;
 /// [`Reject`]: the caller counts the message, which must not have any other effect.
 pub fn parse<'a>(carrier: &Carrier, payload: &'a [u8]) -> Result<Advertisement<'a>, Reject> {
     // RFC9568-7.1-10
-    examine(carrier, payload).map_err(|reason| Reject { reason, vrid: claimed_vrid(payload) })
+    let vrid = claimed_vrid(payload);
+    let version = payload.first().and_then(|octet| Version::of_number(octet >> 4));
+    examine(carrier, payload).map_err(|reason| Reject { reason, vrid, version })
 }
 
 /// Writes `draft` with `addresses` in their order into `out`, replacing its content. Writing to the
@@ -55,6 +57,7 @@ pub fn emit(
     out: &mut Vec<u8>,
 ) -> Result<(), EmitError> {
     let written = match draft.version {
+        Version::V2 => v2::emit(draft, addresses, out),
         Version::V3 => v3::emit(draft, addresses, out),
     };
     if written.is_err() {
@@ -78,12 +81,51 @@ fn examine<'a>(carrier: &Carrier, payload: &'a [u8]) -> Result<Advertisement<'a>
     };
     let [version_and_type, ..] = *message;
     // RFC9568-7.1-2
-    match version_and_type >> 4 {
-        v3::VERSION => {
+    match (Version::of_number(version_and_type >> 4), Family::of(carrier.destination)) {
+        // RFC 3768 §1: VRRPv2 is for IPv4 only.
+        (Some(Version::V2), Family::Ipv4) => {
+            is_advertisement(version_and_type)?;
+            v2::parse(message, payload)
+        }
+        (Some(Version::V3), _) => {
             is_advertisement(version_and_type)?;
             v3::parse(carrier, message, payload)
         }
-        _ => Err(RejectReason::VersionErrors),
+        (Some(Version::V2), Family::Ipv6) | (None, _) => Err(RejectReason::VersionErrors),
+    }
+}
+
+/// Appends the addresses to a message that has its fixed part already, and writes their count into
+/// that. All are of the family of `source`.
+pub(super) fn push_addresses(
+    source: IpAddr,
+    addresses: impl IntoIterator<Item = IpAddr>,
+    out: &mut Vec<u8>,
+) -> Result<(), EmitError> {
+    let mut count = 0_u8;
+    for address in addresses {
+        // RFC9568-5.2.5-1, RFC9568-5.2.9-4
+        count = count.checked_add(1).ok_or(EmitError::TooManyAddresses)?;
+        match (Family::of(source), address) {
+            (Family::Ipv4, IpAddr::V4(address)) => out.extend(address.octets()),
+            (Family::Ipv6, IpAddr::V6(address)) => out.extend(address.octets()),
+            (Family::Ipv4, IpAddr::V6(_)) | (Family::Ipv6, IpAddr::V4(_)) => {
+                // RFC9568-5.2.9-1
+                return Err(EmitError::WrongFamily { address, source_address: source });
+            }
+        }
+    }
+    if count == 0 {
+        return Err(EmitError::NoAddress);
+    }
+    put(out, 3, &[count]);
+    Ok(())
+}
+
+/// Overwrites octets for which room was left before.
+pub(super) fn put(out: &mut [u8], at: usize, octets: &[u8]) {
+    for (place, octet) in out.iter_mut().skip(at).zip(octets) {
+        *place = *octet;
     }
 }
 

@@ -22,7 +22,7 @@ const MINIMAL_HEADER: usize = Ipv4Packet::minimum_packet_size();
 /// # Errors
 /// [`RejectReason::PacketLengthErrors`] if the octets are not one whole IPv4 packet.
 pub fn split_ipv4(packet: &[u8]) -> Result<(Carrier, &[u8]), Reject> {
-    let incomplete = Reject { reason: RejectReason::PacketLengthErrors, vrid: None };
+    let incomplete = Reject { reason: RejectReason::PacketLengthErrors, vrid: None, version: None };
     let ipv4 = Ipv4Packet::new(packet).ok_or(incomplete)?;
     let header_len = header_len(&ipv4);
     let more_fragments = ipv4.get_flags() & Ipv4Flags::MoreFragments != 0;
@@ -47,7 +47,7 @@ pub fn split_ipv4(packet: &[u8]) -> Result<(Carrier, &[u8]), Reject> {
 /// # Errors
 /// [`RejectReason::PacketLengthErrors`] if the octets are not one whole and intact IPv4 packet.
 pub fn split_ipv4_frame(frame: &[u8]) -> Result<(Carrier, &[u8]), Reject> {
-    let damaged = Reject { reason: RejectReason::PacketLengthErrors, vrid: None };
+    let damaged = Reject { reason: RejectReason::PacketLengthErrors, vrid: None, version: None };
     let packet = frame.get(ETHERNET_HEADER..).ok_or(damaged)?;
     let ipv4 = Ipv4Packet::new(packet).ok_or(damaged)?;
     let header = packet.get(..header_len(&ipv4)).ok_or(damaged)?;

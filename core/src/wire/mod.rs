@@ -16,6 +16,7 @@ mod ethernet;
 mod ipv4;
 mod ndp;
 mod probe;
+mod v2;
 mod v3;
 
 #[cfg(test)]
@@ -24,7 +25,8 @@ mod announcement_tests;
 mod tests;
 
 pub use advert::{
-    AddressList, Advertisement, Carrier, ChecksumFlavour, Draft, EmitError, Reject, RejectReason,
+    AddressList, Advertisement, Carrier, ChecksumFlavour, Draft, EmitError, HeardAuthentication, Reject,
+    RejectReason,
 };
 pub use announcement::{Announcement, LONGEST_ANNOUNCEMENT};
 pub use codec::{emit, parse};

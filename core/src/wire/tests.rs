@@ -1,8 +1,9 @@
 //! The codec is tested against its own contract. Messages that other implementations wrote are in
 //! `tests/conformance_vectors.rs`.
 
+use super::checksum::Sum;
 use super::*;
-use crate::types::{AdverInterval, AdvertPriority, Family, Version, Vrid};
+use crate::types::{AdverInterval, AdvertPriority, AuthPassword, Authentication, Family, Version, Vrid};
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -22,6 +23,7 @@ fn draft(source: IpAddr, checksum: ChecksumFlavour) -> Draft {
         vrid: Vrid::new(51).unwrap(),
         priority: AdvertPriority::from_wire(100),
         interval: AdverInterval::default(),
+        authentication: Authentication::None,
         checksum,
     }
 }
@@ -69,23 +71,144 @@ fn every_length_but_the_right_one_is_refused() {
 
 // T63, RFC9568-7.1-2, RFC9568-7.1-3, RFC9568-5.2.1-1, RFC9568-5.2.2-1
 #[test]
-fn every_version_and_type_but_ours_is_refused() {
+fn every_other_version_and_type_is_refused() {
     for first in 0..=255 {
         let message = repaired(|m| m[0] = first);
         let expected = match (first >> 4, first & 0x0f) {
             (3, 1) => continue,
-            (3, _) => RejectReason::InvalidTypePktsRcvd,
+            (2, 1) => RejectReason::PacketLengthErrors, // It lacks the Authentication Data.
+            (2 | 3, _) => RejectReason::InvalidTypePktsRcvd,
             (_, _) => RejectReason::VersionErrors,
         };
         assert_eq!(reason(&V4, &message), expected, "{first:#04x}");
+        let reject = parse(&V4, &message).unwrap_err();
+        assert_eq!(reject.version, Version::of_number(first >> 4), "{first:#04x}");
     }
+}
+
+/// RFC 3768 §1: VRRPv2 is for IPv4 only.
+#[test]
+fn a_message_of_version_2_over_ipv6_is_refused() {
+    let carrier =
+        Carrier { source: "fe80::a".parse().unwrap(), destination: "ff02::12".parse().unwrap(), ttl: 255 };
+    let mut message = repaired_v2(|_| ());
+    message[0] = 0x21;
+    assert_eq!(reason(&carrier, &message), RejectReason::VersionErrors);
+    let draft = draft_v2(Authentication::None);
+    let draft = Draft { source: carrier.source, destination: carrier.destination, ..draft };
+    let refused = emit(&draft, [IpAddr::from([192, 0, 2, 254])], &mut Vec::new());
+    assert!(matches!(refused, Err(EmitError::NoSuchFamily { version: Version::V2, .. })), "{refused:?}");
+}
+
+fn draft_v2(authentication: Authentication) -> Draft {
+    Draft { version: Version::V2, authentication, ..draft(V4.source, ChecksumFlavour::Rfc9568) }
+}
+
+/// A VRRPv2 message of VRID 51 with priority 100, one second and one address, changed, with a checksum
+/// that is right again.
+fn repaired_v2(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut message = vec![0x21, 51, 100, 1, 0, 1, 0, 0, 192, 0, 2, 254, 0, 0, 0, 0, 0, 0, 0, 0];
+    change(&mut message);
+    let sum = Sum::new().octets(&message).checksum();
+    message[6..8].copy_from_slice(&sum.to_be_bytes());
+    message
+}
+
+// RFC3768-7.1-5, RFC3768-7.1-6, RFC3768-5.3.8-1, RFC3768-7.1-1
+/// A message that fails every check, repaired from the front: each repair uncovers the next reason.
+#[test]
+fn the_checks_of_version_2_come_in_the_order_of_its_rfc() {
+    let mut message = vec![0x41, 0, 100, 0, 3, 0, 0xff, 0];
+    let mut reasons = Vec::new();
+    let repairs: [fn(&mut Vec<u8>); 8] = [
+        |m| m[0] = 0x22,
+        |m| m[0] = 0x21,
+        |m| m.extend([0; 8]),
+        |m| *m = repaired_v2(|good| *good = vec![0x21, 0, 100, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        |m| *m = repaired_v2(|good| *good = vec![0x21, 51, 100, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        |m| *m = repaired_v2(|good| good[4..6].copy_from_slice(&[3, 0])),
+        |m| *m = repaired_v2(|good| good[4..6].copy_from_slice(&[3, 1])),
+        |m| *m = repaired_v2(|_| ()),
+    ];
+    for repair in repairs {
+        reasons.push(reason(&V4, &message));
+        repair(&mut message);
+    }
+    let advertisement = parse(&V4, &message).unwrap();
+    assert_eq!((advertisement.version, advertisement.interval), (Version::V2, AdverInterval::default()));
+    assert_eq!(
+        reasons,
+        [
+            RejectReason::VersionErrors,
+            RejectReason::InvalidTypePktsRcvd,
+            RejectReason::PacketLengthErrors,
+            RejectReason::ChecksumErrors,
+            RejectReason::VridErrors,
+            RejectReason::AddrCountErrors,
+            RejectReason::IntervalZero,
+            RejectReason::InvalidAuthType,
+        ]
+    );
+}
+
+// RFC3768-7.1-6
+#[test]
+fn a_message_of_version_2_has_exactly_the_octets_of_its_count_and_eight_more() {
+    for more in 1..=9 {
+        let longer = repaired_v2(|message| message.extend(vec![0; more]));
+        assert_eq!(reason(&V4, &longer), RejectReason::PacketLengthErrors, "{more} more");
+        let shorter = repaired_v2(|message| message.truncate(20 - more));
+        assert_eq!(reason(&V4, &shorter), RejectReason::PacketLengthErrors, "{more} fewer");
+    }
+}
+
+// RFC3768-5.3.10-1
+#[test]
+fn the_authentication_of_a_message_of_version_2_is_what_its_type_says() {
+    let password = AuthPassword::from_octets(*b"secret\0\0");
+    let heard = |auth_type, data: &[u8; 8]| {
+        let message = repaired_v2(|message| {
+            message[4] = auth_type;
+            message[12..].copy_from_slice(data);
+        });
+        parse(&V4, &message).unwrap().authentication
+    };
+    let readable = HeardAuthentication::Readable;
+    assert_eq!(heard(0, b"\0\0\0\0\0\0\0\0"), readable(Authentication::None));
+    assert_eq!(heard(0, b"anything"), readable(Authentication::None), "ignored on receipt");
+    assert_eq!(heard(1, b"secret\0\0"), readable(Authentication::Password(password)));
+    assert_eq!(heard(2, b"\0\0\0\0\0\0\0\0"), HeardAuthentication::IpsecHeader);
+}
+
+// RFC3768-5.3.8-1, RFC3768-5.3-1, RFC3768-5.3.10-1
+#[test]
+fn a_message_of_version_2_is_written_with_its_password_and_whole_seconds() {
+    let address = [IpAddr::from([192, 0, 2, 254])];
+    let mut out = Vec::new();
+    emit(&draft_v2(Authentication::None), address, &mut out).unwrap();
+    assert_eq!(out, repaired_v2(|_| ()));
+    let password = AuthPassword::from_octets(*b"secret\0\0");
+    emit(&draft_v2(Authentication::Password(password)), address, &mut out).unwrap();
+    assert_eq!(out[4], 1);
+    assert_eq!(out[12..], *b"secret\0\0");
+    let long = AdverInterval::from_seconds(200).unwrap();
+    emit(&Draft { interval: long, ..draft_v2(Authentication::None) }, address, &mut out).unwrap();
+    assert_eq!(out[5], 200);
+    let half =
+        Draft { interval: AdverInterval::from_centiseconds(50).unwrap(), ..draft_v2(Authentication::None) };
+    let refused = EmitError::NoSuchInterval { version: Version::V2, interval: half.interval };
+    assert_eq!(emit(&half, address, &mut out), Err(refused));
+    assert!(out.is_empty());
+    let in_v3 = Draft { version: Version::V3, interval: long, ..draft_v2(Authentication::None) };
+    let refused = EmitError::NoSuchInterval { version: Version::V3, interval: long };
+    assert_eq!(emit(&in_v3, address, &mut out), Err(refused));
 }
 
 // RFC9568-7.1-10, RFC9568-7.1-5, RFC9568-5.2.5-2, RFC9568-5.2.7-2
 /// A message that fails every check, repaired from the front: each repair uncovers the next reason.
 #[test]
 fn the_checks_come_in_the_order_of_the_rfc() {
-    let mut message = vec![0x22, 0, 100, 0, 0xf0, 0];
+    let mut message = vec![0x42, 0, 100, 0, 0xf0, 0];
     let mut reasons = Vec::new();
     let repairs: [fn(&mut Vec<u8>); 8] = [
         |m| m.extend([0xde, 0xad, 0, 0, 0, 0]),
@@ -277,7 +400,7 @@ fn what_is_not_one_whole_ipv4_packet_is_refused() {
         ("nothing", vec![]),
         ("a cut header", whole[..19].to_vec()),
     ] {
-        let expected = Reject { reason: RejectReason::PacketLengthErrors, vrid: None };
+        let expected = Reject { reason: RejectReason::PacketLengthErrors, vrid: None, version: None };
         assert_eq!(split_ipv4(&packet), Err(expected), "{what}");
     }
     let header_only = ipv4_packet(5, 20, 0);
@@ -308,7 +431,7 @@ fn a_frame_is_its_carrier_and_its_message() {
 /// A packet socket delivers frames from below IP, where the kernel has verified nothing.
 #[test]
 fn a_frame_that_the_kernel_would_drop_is_refused() {
-    let refused = Reject { reason: RejectReason::PacketLengthErrors, vrid: None };
+    let refused = Reject { reason: RejectReason::PacketLengthErrors, vrid: None, version: None };
     for damaged in [14, 16, 22, 24, 26, 30] {
         let mut frame = owners_frame();
         frame[damaged] ^= 1;
@@ -358,7 +481,7 @@ proptest! {
             vrid: Vrid::new(vrid).unwrap(),
             priority: AdvertPriority::from_wire(priority),
             interval: AdverInterval::from_centiseconds(centiseconds).unwrap(),
-            checksum: flavour,
+            authentication: Authentication::None, checksum: flavour,
         };
         let mut out = Vec::new();
         emit(&sent, addresses.iter().copied(), &mut out).unwrap();

@@ -15,14 +15,14 @@
 //! The message does not contain its length, which follows from the count and the family of the
 //! carrier.
 
-use super::advert::{AddressList, Advertisement, Carrier, ChecksumFlavour, Draft, EmitError, RejectReason};
+use super::advert::{
+    AddressList, Advertisement, Carrier, ChecksumFlavour, Draft, EmitError, HeardAuthentication, RejectReason,
+};
 use super::checksum::Sum;
-use super::codec::ADVERTISEMENT;
-use crate::types::{AdverInterval, AdvertPriority, Family, Vrid};
+use super::codec::{ADVERTISEMENT, push_addresses, put};
+use crate::types::{AdverInterval, AdvertPriority, Authentication, Family, Version, Vrid};
 use std::net::IpAddr;
 
-/// The Version field (RFC 9568 §5.2.1).
-pub(super) const VERSION: u8 = 3;
 /// Octets 4 and 5 without the Reserve field, which is ignored on receipt (RFC 9568 §5.2.6). FRR 8.4
 /// reads the Reserve field as part of the interval, and then stays silent for minutes.
 const INTERVAL_MASK: u16 = 0x0fff;
@@ -58,10 +58,12 @@ pub(super) fn parse<'a>(
     let interval = u16::from_be_bytes([interval_high, interval_low]) & INTERVAL_MASK;
     let interval = AdverInterval::from_centiseconds(interval).map_err(|_| RejectReason::IntervalZero)?;
     Ok(Advertisement {
+        version: Version::V3,
         vrid,
         priority: AdvertPriority::from_wire(priority),
         interval,
         addresses: AddressList::new(family, octets),
+        authentication: HeardAuthentication::Readable(Authentication::None),
         checksum,
     })
 }
@@ -72,31 +74,17 @@ pub(super) fn emit(
     addresses: impl IntoIterator<Item = IpAddr>,
     out: &mut Vec<u8>,
 ) -> Result<(), EmitError> {
-    let family = Family::of(draft.source);
+    if draft.interval > AdverInterval::MAX {
+        return Err(EmitError::NoSuchInterval { version: Version::V3, interval: draft.interval });
+    }
     let [interval_high, interval_low] = draft.interval.centiseconds().to_be_bytes();
     // RFC9568-5.2.1-1, RFC9568-5.2.2-1
-    let first = VERSION << 4 | ADVERTISEMENT;
+    let first = Version::V3.number() << 4 | ADVERTISEMENT;
     out.clear();
     // The count and the checksum are written when they are known; Reserve is 0 (RFC 9568 §5.2.6).
     // RFC9568-5.2.6-1
     out.extend([first, draft.vrid.get(), draft.priority.get(), 0, interval_high, interval_low, 0, 0]);
-    let mut count = 0_u8;
-    for address in addresses {
-        // RFC9568-5.2.5-1, RFC9568-5.2.9-4
-        count = count.checked_add(1).ok_or(EmitError::TooManyAddresses)?;
-        match (family, address) {
-            (Family::Ipv4, IpAddr::V4(address)) => out.extend(address.octets()),
-            (Family::Ipv6, IpAddr::V6(address)) => out.extend(address.octets()),
-            (Family::Ipv4, IpAddr::V6(_)) | (Family::Ipv6, IpAddr::V4(_)) => {
-                // RFC9568-5.2.9-1
-                return Err(EmitError::WrongFamily { address, source_address: draft.source });
-            }
-        }
-    }
-    if count == 0 {
-        return Err(EmitError::NoAddress);
-    }
-    put(out, 3, &[count]);
+    push_addresses(draft.source, addresses, out)?;
     let sum = sum(draft.checksum, draft.source, draft.destination, out);
     put(out, 6, &sum.checksum().to_be_bytes());
     Ok(())
@@ -125,12 +113,5 @@ fn sum(flavour: ChecksumFlavour, source: IpAddr, destination: IpAddr, message: &
         | (Family::Ipv6, ChecksumFlavour::Rfc9568 | ChecksumFlavour::Rfc5798) => {
             sum.pseudo_header(source, destination, message.len())
         }
-    }
-}
-
-/// Overwrites octets for which room was left before.
-fn put(out: &mut [u8], at: usize, octets: &[u8]) {
-    for (place, octet) in out.iter_mut().skip(at).zip(octets) {
-        *place = *octet;
     }
 }

@@ -327,7 +327,16 @@ impl Cluster {
                 self.request(at, key, epoch, false, false)
             }
             Effect::ResetConnections(..) => Ok(()),
-            Effect::Advertise { key, version, source, destination, priority, interval, checksum } => {
+            Effect::Advertise {
+                key,
+                version,
+                source,
+                destination,
+                priority,
+                interval,
+                authentication,
+                checksum,
+            } => {
                 // An instance that yields sends one last advertisement, while it still holds the
                 // addresses.
                 let wanted = self.stations[at].epochs.iter().any(|(of, _, hold)| *of == key && *hold);
@@ -340,7 +349,16 @@ impl Cluster {
                     return Err(format!("node {at} says {priority} and is {before:?}, then {after:?}"));
                 }
                 let vrid = key.vrid;
-                let draft = Draft { version, source, destination, vrid, priority, interval, checksum };
+                let draft = Draft {
+                    version,
+                    source,
+                    destination,
+                    vrid,
+                    priority,
+                    interval,
+                    authentication,
+                    checksum,
+                };
                 let addresses = virtual_addresses(key.family).into_iter().map(|net| net.addr());
                 let packet = Packet::advertise(&draft, addresses).map_err(|error| error.to_string())?;
                 let others = (0..self.stations.len()).filter(|to| *to != at);

@@ -8,10 +8,12 @@ use vrrpd_core::protocol::{
 };
 use vrrpd_core::sim::lone_node::run_replacing;
 use vrrpd_core::types::{
-    AdverInterval, AdvertPriority, Destinations, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr,
-    MonoTime, Preempt, Priority, Role, Version, Vrid,
+    AdverInterval, AdvertPriority, Authentication, Destinations, Family, InstanceKey, InterfaceName,
+    LinkFacts, MacAddr, MonoTime, Preempt, Priority, Role, Version, Vrid,
 };
-use vrrpd_core::wire::{AddressList, Advertisement, Carrier, ChecksumFlavour, Reject, RejectReason};
+use vrrpd_core::wire::{
+    AddressList, Advertisement, Carrier, ChecksumFlavour, HeardAuthentication, Reject, RejectReason,
+};
 
 const SEEDS: u64 = 12;
 
@@ -113,6 +115,7 @@ fn spec() -> RouterSpec {
     let instance = |family, addresses: &[&str]| InstanceSpec {
         family,
         version: Version::V3,
+        authentication: Authentication::None,
         addresses: addresses.iter().map(|net| net.parse().unwrap()).collect(),
         excluded: Vec::new(),
     };
@@ -202,10 +205,12 @@ impl Scene {
         let source = source.parse().unwrap();
         let carrier = Carrier { source, destination: Family::Ipv4.group(), ttl: 255 };
         let advertisement = Advertisement {
+            version: Version::V3,
             vrid: Vrid::new(vrid).unwrap(),
             priority: AdvertPriority::from_wire(priority),
             interval: AdverInterval::default(),
             addresses: AddressList::new(Family::Ipv4, &[192, 0, 2, 254]),
+            authentication: HeardAuthentication::Readable(Authentication::None),
             checksum: ChecksumFlavour::Rfc9568,
         };
         self.feed(Input::Received { interface: interface(), carrier, advertisement });
@@ -230,7 +235,7 @@ fn scenes() -> Vec<(&'static str, Node)> {
     backup.hear("192.0.2.2", 51, 100);
     backup.hear("192.0.2.2", 51, 0);
     backup.hear("192.0.2.2", 9, 100);
-    let reject = Reject { reason: RejectReason::ChecksumErrors, vrid: Some(spec().vrid) };
+    let reject = Reject { reason: RejectReason::ChecksumErrors, vrid: Some(spec().vrid), version: None };
     let (source, family) = ("192.0.2.7".parse().unwrap(), Family::Ipv4);
     let carrier = Some(Carrier { source, destination: family.group(), ttl: 255 });
     backup.feed(Input::Rejected { interface: interface(), family, carrier, reject });

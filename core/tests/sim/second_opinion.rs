@@ -14,7 +14,9 @@ use vrrpd_core::sim::node::{Host, NodeSetup, SimNode, interface, virtual_address
 use vrrpd_core::sim::packet::Packet;
 use vrrpd_core::sim::peer::{PeerInstance, PeerSetup, PeerState, PeerVariant};
 use vrrpd_core::sim::rng::{PerMille, Rng};
-use vrrpd_core::types::{AdverInterval, AdvertPriority, Family, MonoTime, Preempt, Priority, Role, Version};
+use vrrpd_core::types::{
+    AdverInterval, AdvertPriority, Authentication, Family, MonoTime, Preempt, Priority, Role, Version,
+};
 use vrrpd_core::wire::{ChecksumFlavour, Draft};
 
 const HOST: Host = Host { v4: 100, v6: 100 };
@@ -136,6 +138,7 @@ fn packet(rng: &mut Rng, own: u8) -> Packet {
         vrid: vrid(),
         priority: AdvertPriority::from_wire(priority),
         interval,
+        authentication: Authentication::None,
         checksum: ChecksumFlavour::Rfc9568,
     };
     Packet::advertise(&draft, virtual_addresses(Family::Ipv4).into_iter().map(|net| net.addr())).unwrap()
@@ -181,6 +184,7 @@ fn would_lengthen(pair: &Pair) -> bool {
         vrid: vrid(),
         priority: AdvertPriority::RESIGN,
         interval: AdverInterval::default(),
+        authentication: Authentication::None,
         checksum: ChecksumFlavour::Rfc9568,
     };
     let addresses = virtual_addresses(Family::Ipv4).into_iter().map(|net| net.addr());

@@ -52,6 +52,11 @@ impl Vector {
         format!("{}{form}", self.id)
     }
 
+    /// Whether the message is one of VRRPv2.
+    pub fn is_of_version_2(&self) -> bool {
+        self.message.starts_with('2')
+    }
+
     pub fn octets(&self) -> Vec<u8> {
         from_hex(self.message)
     }
@@ -167,15 +172,15 @@ pub const VECTORS: &[Vector] = &[
     // IPv6, priority 200
     Vector { id: "P26", form: Form::M, source: "fe80::a", message: "3133c8020064da53fe80000000000000000000000000005120010db80051000000000000000000fe", verdict: accepts(51, 200, 100, V6) },
     // VRRPv2, priority 100, 1 s
-    Vector { id: "P30", form: Form::M, source: "192.0.2.1", message: "213364010001b7cbc00002fe0000000000000000", verdict: rejects("version_errors") },
+    Vector { id: "P30", form: Form::M, source: "192.0.2.1", message: "213364010001b7cbc00002fe0000000000000000", verdict: accepts(51, 100, 100, &["192.0.2.254"]) },
     // VRRPv2, a resignation
-    Vector { id: "P31", form: Form::M, source: "192.0.2.1", message: "2133000100011bccc00002fe0000000000000000", verdict: rejects("version_errors") },
+    Vector { id: "P31", form: Form::M, source: "192.0.2.1", message: "2133000100011bccc00002fe0000000000000000", verdict: accepts(51, 0, 100, &["192.0.2.254"]) },
     // VRRPv2, 3 s
-    Vector { id: "P32", form: Form::M, source: "192.0.2.1", message: "2133c801000353c9c00002fe0000000000000000", verdict: rejects("version_errors") },
+    Vector { id: "P32", form: Form::M, source: "192.0.2.1", message: "2133c801000353c9c00002fe0000000000000000", verdict: accepts(51, 200, 300, &["192.0.2.254"]) },
     // VRRPv2, authentication 1
-    Vector { id: "P33", form: Form::M, source: "192.0.2.1", message: "2133c8010101167fc00002fe7365637265740000", verdict: rejects("version_errors") },
+    Vector { id: "P33", form: Form::M, source: "192.0.2.1", message: "2133c8010101167fc00002fe7365637265740000", verdict: accepts(51, 200, 100, &["192.0.2.254"]) },
     // VRRPv2, two addresses
-    Vector { id: "P34", form: Form::M, source: "192.0.2.1", message: "2133c802000190ccc00002fec00002fd0000000000000000", verdict: rejects("version_errors") },
+    Vector { id: "P34", form: Form::M, source: "192.0.2.1", message: "2133c802000190ccc00002fec00002fd0000000000000000", verdict: accepts(51, 200, 100, &["192.0.2.254", "192.0.2.253"]) },
     // VRRPv2, the owner, two addresses
-    Vector { id: "P35", form: Form::M, source: "192.0.2.1", message: "2133ff02000159ccc00002fec00002fd0000000000000000", verdict: rejects("version_errors") },
+    Vector { id: "P35", form: Form::M, source: "192.0.2.1", message: "2133ff02000159ccc00002fec00002fd0000000000000000", verdict: accepts(51, 255, 100, &["192.0.2.254", "192.0.2.253"]) },
 ];

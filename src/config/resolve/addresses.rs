@@ -9,7 +9,7 @@ use crate::config::problem::Problems;
 use crate::config::raw::RawRouter;
 use crate::config::value::{Completeness, RawAddresses, RawLinkLocal};
 use crate::protocol::{InstanceSpec, LinkLocalRule};
-use crate::types::{Family, Version, Vrid};
+use crate::types::{Authentication, Family, Version, Vrid};
 use ipnet::IpNet;
 use std::ops::Range;
 use toml::Spanned;
@@ -71,7 +71,13 @@ pub(super) fn resolve(
         if addresses.is_empty() {
             orphans.extend(excluded_here);
         } else {
-            instances.push(InstanceSpec { family, version: Version::V3, addresses, excluded: excluded_here });
+            instances.push(InstanceSpec {
+                family,
+                version: Version::V3,
+                authentication: Authentication::None,
+                addresses,
+                excluded: excluded_here,
+            });
         }
     }
     // Addresses of a family without an instance are installed and removed together with those of

@@ -2,7 +2,7 @@
 
 use super::addresses::{self, AddressLists, Instances};
 use super::unique::{Link, Unique};
-use super::{advice, hooks, peers, required, tracks};
+use super::{advice, hooks, peers, required, tracks, versions};
 use crate::config::RouterHooks;
 use crate::config::address::{family_name, is_link_local};
 use crate::config::document::Key;
@@ -39,7 +39,7 @@ pub(super) fn resolve(
         link_local: own.link_local.or(&defaults.link_local),
         link: interface.map_or(Link::Unknown(raw.span.start), Link::Of),
     };
-    let instances = addresses::resolve(raw, &lists, unique, problems);
+    let mut instances = addresses::resolve(raw, &lists, unique, problems);
     let families: Vec<_> = instances.iter().flat_map(|m| &m.instances).map(|m| m.family).collect();
     if let (Some(interface), Some(vrid)) = (interface, &vrid) {
         unique.instance(interface, vrid, &families, problems);
@@ -58,6 +58,15 @@ pub(super) fn resolve(
         }
     };
     let timing = timing(own, defaults);
+    let spoken = instances.as_mut().and_then(|instances| {
+        versions::resolve(
+            own,
+            defaults,
+            &mut instances.instances,
+            timing.as_ref().map(|(i, ..)| *i),
+            problems,
+        )
+    });
     let hooks = hooks::resolve(&own.hooks, &defaults.hooks);
     let drain = drain(own, defaults, raw_role, &file.peer_key_file, problems);
     let (role, preempt_delay) = role?;
@@ -65,6 +74,7 @@ pub(super) fn resolve(
     let Instances { instances, rule } = instances?;
     let interface = interface?;
     let peers = peers?;
+    spoken?;
     let spec = RouterSpec {
         name: name?.into_inner(),
         interface,

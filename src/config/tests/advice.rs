@@ -225,7 +225,7 @@ fn what_keepalived_calls_it_comes_before_the_nearest_name() {
         ("version", "vrrp_version = 3", "write version = 3"),
         ("state", "state = \"MASTER\"", "remove it: `priority` decides"),
         ("auth", "auth_type = \"PASS\"", "remove it: VRRPv3 has no authentication"),
-        ("auth", "auth_pass = \"secret\"", "VRRPv3 has no authentication"),
+        ("version", "version = 2\nauth_pass = \"secret\"", "write password = \"secret\""),
         ("vmac", "use_vmac = true", "remove it: this version uses the MAC address of the interface"),
         ("smtp", "smtp_alert = true", "remove it: vrrpd sends no mail"),
         ("routes", "virtual_routes = []", "`on_transition` can set routes"),

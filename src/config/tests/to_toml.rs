@@ -67,6 +67,16 @@ priority = "owner"
 addresses = ["2001:db8:1::50/64", "fe80::9/64"]
 link_local = "none"
 accept_from = ["fe80::8"]
+
+[[virtual_router]]
+name = "old"
+interface = "eth2"
+vrid = 53
+version = 2
+priority = 100
+addresses = ["198.51.100.50/32"]
+advertise_interval = "3m20s"
+password = 's"cret'
 "#;
 
 /// Writes a configuration and reads the text again; returns the text.

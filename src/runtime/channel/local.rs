@@ -2,7 +2,7 @@
 
 use crate::channel::{ChannelLink, DrainAbilities, LocalLink, LocalNode};
 use crate::protocol::{InstanceSnapshot, LastResort, RouterSnapshot, Snapshot, StateName};
-use crate::types::{Preempt, Role, Version};
+use crate::types::{Preempt, Role};
 use crate::wire::channel::{ReportedSettings, ReportedState, RouterReport};
 use crate::words::fault_in_short;
 use sha2::{Digest, Sha256};
@@ -71,9 +71,7 @@ fn settings(router: &RouterSnapshot, instance: &InstanceSnapshot) -> ReportedSet
     checks.dedup();
     let count = |length: usize| u16::try_from(length).unwrap_or(u16::MAX);
     ReportedSettings {
-        version: match of_family.map(|spec| spec.version).unwrap_or_default() {
-            Version::V3 => 3,
-        },
+        version: of_family.map(|spec| spec.version).unwrap_or_default().number(),
         interval_ms: u32::try_from(router.spec.interval.period().as_millis()).unwrap_or(u32::MAX),
         address_count: count(addresses.len()),
         address_digest: digest(&addresses),

@@ -269,11 +269,22 @@ impl<S: EndpointSockets> Endpoint<S> {
 
     /// Builds an advertisement, to be sent with the next [`Self::flush`].
     pub(super) fn enqueue(&mut self, effect: &Effect, addresses: &[IpNet]) {
-        let Effect::Advertise { key, version, source, destination, priority, interval, checksum } = *effect
+        let Effect::Advertise {
+            key,
+            version,
+            source,
+            destination,
+            priority,
+            interval,
+            authentication,
+            checksum,
+        } = *effect
         else {
             return;
         };
-        let draft = Draft { version, source, destination, vrid: key.vrid, priority, interval, checksum };
+        let vrid = key.vrid;
+        let draft =
+            Draft { version, source, destination, vrid, priority, interval, authentication, checksum };
         match wire::emit(&draft, addresses.iter().map(IpNet::addr), &mut self.draft) {
             Ok(()) => {
                 self.messages.push(Route { source, destination }, &self.draft);

@@ -2,7 +2,7 @@
 
 use super::super::scripted::ScriptedHost;
 use super::*;
-use crate::types::{AdverInterval, Family, Version, Vrid};
+use crate::types::{AdverInterval, Authentication, Family, Version, Vrid};
 use crate::wire::ChecksumFlavour;
 
 const EPERM: i32 = libc::EPERM;
@@ -30,6 +30,7 @@ fn enqueue<S: EndpointSockets>(endpoint: &mut Endpoint<S>, vrid: u8, priority: u
         destination: Family::Ipv4.group(),
         priority: AdvertPriority::from_wire(priority),
         interval: AdverInterval::from_centiseconds(100).unwrap(),
+        authentication: Authentication::None,
         checksum: ChecksumFlavour::Rfc9568,
     };
     endpoint.enqueue(&effect, &["192.0.2.50/24".parse().unwrap()]);

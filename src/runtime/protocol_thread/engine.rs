@@ -462,7 +462,7 @@ fn count_unreadable(
     (interface, family): (InterfaceName, Family),
     received: ReceiveReport,
 ) {
-    let reject = Reject { reason: RejectReason::PacketLengthErrors, vrid: None };
+    let reject = Reject { reason: RejectReason::PacketLengthErrors, vrid: None, version: None };
     for _ in 0..received.unreadable + received.truncated + received.fragmented {
         runner.feed(now, Input::Rejected { interface, family, carrier: None, reject });
     }

@@ -11,7 +11,9 @@ use crate::protocol::{
     Answer, Command, Demotion, EventKind, Fault, Force, HoldResult, LastResort, LocalWarning, RouterSpec,
     Snapshot, StateName,
 };
-use crate::types::{AdverInterval, AdvertPriority, Family, LinkFacts, MacAddr, RouterName, Version, Vrid};
+use crate::types::{
+    AdverInterval, AdvertPriority, Authentication, Family, LinkFacts, MacAddr, RouterName, Version, Vrid,
+};
 use crate::wire::{ChecksumFlavour, Draft};
 use tokio::sync::oneshot;
 
@@ -117,6 +119,7 @@ impl ThreadScene {
             vrid: Vrid::new(51).unwrap(),
             priority: AdvertPriority::from_wire(priority),
             interval: AdverInterval::from_centiseconds(100).unwrap(),
+            authentication: Authentication::None,
             checksum: ChecksumFlavour::Rfc9568,
         };
         let mut octets = Vec::new();

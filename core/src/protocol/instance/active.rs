@@ -128,6 +128,10 @@ impl Active {
         }
     }
 
+    pub(super) const fn set_version(&mut self, version: Version) {
+        self.version = version;
+    }
+
     /// When the Adver_Timer fires, and how much later would do.
     pub(super) fn advertise_at(&self, policy: &Policy) -> (MonoTime, Duration) {
         let slack = match self.phase {
@@ -338,7 +342,7 @@ impl Instance {
                 active.advertise_at = leaving.next_at().unwrap_or(idle);
                 match line {
                     Some(LeaveLine::Shorten) => {
-                        let interval = self.rules().shortened();
+                        let interval = self.rules().shortened().unwrap_or(policy.interval);
                         self.advertise(policy.priority, interval, policy, out);
                     }
                     Some(LeaveLine::Resign) => {
@@ -360,6 +364,9 @@ impl Instance {
         tie: Tie,
         out: &mut Effects,
     ) -> Outcome {
+        if self.rules().ignores_others(policy.priority) {
+            return Outcome::Nothing; // RFC3768-7.1-4
+        }
         let rank = self.rank(policy, received);
         let Some(active) = self.active_mut() else { return Outcome::Nothing };
         if received.priority.is_resignation() {
@@ -509,7 +516,7 @@ impl Instance {
         // another router that leaves.
         let doubtful = was_active == SenderBefore::Active
             || leaving.has_repeated()
-            || received.said_interval == shortened;
+            || shortened == Some(received.said_interval);
         let evidence = if doubtful { Evidence::Doubtful } else { Evidence::Fresh };
         match rank {
             Rank::Higher | Rank::TieLost => leaving.on_advert(now, received.source, evidence),

@@ -97,6 +97,10 @@ impl Backup {
         }
     }
 
+    pub(super) const fn set_version(&mut self, version: Version) {
+        self.version = version;
+    }
+
     /// Active_Adver_Interval.
     pub(super) const fn learned(&self) -> AdverInterval {
         self.learned

@@ -25,6 +25,10 @@ impl Peers {
         Self { version, heard: Vec::new() }
     }
 
+    pub(super) const fn set_version(&mut self, version: Version) {
+        self.version = version;
+    }
+
     pub(super) fn note(&mut self, now: MonoTime, received: &Received, configured: usize) {
         let Received { source: address, priority, said_interval: interval, checksum, .. } = *received;
         let known = self.get(address).map(|peer| peer.standing);

@@ -9,8 +9,8 @@
 
 use crate::protocol::counters::Counters;
 use crate::protocol::effect::{Effect, Effects};
-use crate::protocol::spec::ChecksumPolicy;
-use crate::types::{AdverInterval, AdvertPriority, InstanceKey, Version};
+use crate::protocol::spec::{ChecksumPolicy, InstanceSpec};
+use crate::types::{AdverInterval, AdvertPriority, Authentication, InstanceKey, Version};
 use crate::wire::ChecksumFlavour;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -25,6 +25,7 @@ const REMEMBERED: usize = 6;
 pub(super) struct AdvertSender {
     key: InstanceKey,
     version: Version,
+    authentication: Authentication,
     /// The group, or the other nodes; empty if there is none, and never the group instead.
     destinations: Vec<IpAddr>,
     /// Of the advertisement that the socket answers for: the copies that were refused so far, and
@@ -71,10 +72,11 @@ impl SentAdvertisements {
 }
 
 impl AdvertSender {
-    pub(super) fn new(key: InstanceKey, version: Version) -> Self {
+    pub(super) fn new(key: InstanceKey, spec: &InstanceSpec) -> Self {
         Self {
             key,
-            version,
+            version: spec.version,
+            authentication: spec.authentication,
             destinations: Vec::new(),
             refused: (0, None),
             source: None,
@@ -90,6 +92,10 @@ impl AdvertSender {
 
     pub(super) fn destinations(&self) -> &[IpAddr] {
         &self.destinations
+    }
+
+    pub(super) const fn set_version(&mut self, version: Version, authentication: Authentication) {
+        (self.version, self.authentication) = (version, authentication);
     }
 
     pub(super) const fn source(&self) -> Option<IpAddr> {
@@ -130,7 +136,7 @@ impl AdvertSender {
         }
         self.sent.note(priority, interval);
         // RFC9568-7.2-1
-        let Self { key, version, .. } = *self;
+        let Self { key, version, authentication, .. } = *self;
         out.extend(self.destinations.iter().map(|destination| Effect::Advertise {
             key,
             version,
@@ -138,6 +144,7 @@ impl AdvertSender {
             destination: *destination,
             priority,
             interval,
+            authentication,
             checksum,
         }));
     }

@@ -87,6 +87,10 @@ impl ServiceWatch {
         }
     }
 
+    pub(super) const fn set_version(&mut self, version: Version) {
+        self.version = version;
+    }
+
     /// A router serves: another, or we did until now.
     fn on_served(
         &mut self,

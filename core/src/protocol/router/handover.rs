@@ -18,14 +18,15 @@ use crate::protocol::effect::Effects;
 use crate::protocol::event::{Cause, EventKind, HandoverCause};
 use crate::protocol::input::{CommandId, Demotion, Fault, Force, LastResort};
 use crate::protocol::instance::{Instance, PROBE_TIMEOUT, Proof, Successor, longest_wait};
-use crate::protocol::version_rules::{LeaveScript, VersionRules};
+use crate::protocol::version_rules::VersionRules;
 use crate::types::{AdverInterval, MonoTime, Priority, Version};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// On top of the longest Skew_Time: scheduling, and the way there and back.
 const MARGIN: Duration = Duration::from_millis(100);
-/// A fault waits for the short Skew_Time (less than 10 ms) and the way there and back, not longer.
+/// A fault waits for the shortest Skew_Time that there can be, and for the way there and back, not
+/// longer.
 const FAULT_PATIENCE: Duration = Duration::from_millis(30);
 /// A stop must end, whatever the interval.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
@@ -83,19 +84,23 @@ impl WithoutSuccessor {
 }
 
 impl Handover {
-    /// `script` is what the instances say that take longest.
-    fn new(now: MonoTime, cause: HandoverCause, interval: AdverInterval, script: &LeaveScript) -> Self {
-        let mut skew = script.first_round_ends() + interval.period() + MARGIN;
+    /// `rules` are those of the instances that take longest.
+    fn new(now: MonoTime, cause: HandoverCause, interval: AdverInterval, rules: &VersionRules) -> Self {
+        let (script, takeover) = (rules.leave(), rules.takeover_lasts() + MARGIN);
+        let mut skew = script.first_round_ends() + interval.period() + takeover;
         if script.second_round_begins().is_some_and(|second| skew > second) {
             // A round that is begun is brought to an end.
-            skew = skew.max(script.ends() + MARGIN);
+            skew = skew.max(script.ends() + takeover);
         }
         let (patience, without_successor) = match cause {
             HandoverCause::Demote => (skew, WithoutSuccessor::Stay),
             HandoverCause::Shutdown | HandoverCause::Configuration => {
                 (skew.min(STOP_PATIENCE), WithoutSuccessor::LetGo)
             }
-            HandoverCause::Fault => (script.first_resignation() + FAULT_PATIENCE, WithoutSuccessor::LetGo),
+            HandoverCause::Fault => {
+                let patience = script.first_resignation() + rules.takeover_lasts() + FAULT_PATIENCE;
+                (patience, WithoutSuccessor::LetGo)
+            }
         };
         let until = now + patience;
         Self {
@@ -110,8 +115,8 @@ impl Handover {
     }
 
     /// The hand-over of a run that crashed. It first asks whether another router is Active.
-    pub(super) fn of_crashed_run(now: MonoTime, interval: AdverInterval, script: &LeaveScript) -> Self {
-        let handover = Self::new(now, HandoverCause::Shutdown, interval, script);
+    pub(super) fn of_crashed_run(now: MonoTime, interval: AdverInterval, rules: &VersionRules) -> Self {
+        let handover = Self::new(now, HandoverCause::Shutdown, interval, rules);
         Self { until: handover.until + PROBE_TIMEOUT, ..handover }
     }
 
@@ -206,7 +211,7 @@ impl Router {
 
     /// Begins to hand over, or makes a hand-over that is under way more pressing.
     pub(super) fn hand_over(&mut self, now: MonoTime, cause: HandoverCause, out: &mut Effects) {
-        let wanted = Handover::new(now, cause, self.policy.interval, self.longest_leave_script());
+        let wanted = Handover::new(now, cause, self.policy.interval, self.slowest_rules());
         if let Some(handover) = &mut self.handover {
             if handover.cause != cause {
                 handover.hurry(&wanted);
@@ -375,10 +380,11 @@ impl Router {
         self.instances.iter().map(Instance::version).max_by_key(wait).unwrap_or_default()
     }
 
-    /// Of what its instances say when they leave, the script that ends last. What they say after a crash
-    /// ends sooner.
-    pub(super) fn longest_leave_script(&self) -> &'static LeaveScript {
-        let scripts = self.instances.iter().map(|instance| instance.rules().leave());
-        scripts.max_by_key(|script| script.ends()).unwrap_or(VersionRules::of(Version::default()).leave())
+    /// Of the rules of its instances, those by which a hand-over takes longest. What they say after a
+    /// crash ends sooner.
+    pub(super) fn slowest_rules(&self) -> &'static VersionRules {
+        let rules = self.instances.iter().map(Instance::rules);
+        let slowest = rules.max_by_key(|rules| rules.leave().ends() + rules.takeover_lasts());
+        slowest.unwrap_or(VersionRules::of(Version::default()))
     }
 }

@@ -101,10 +101,9 @@ impl PeerWarnings {
     /// If there is no room for `what`, the oldest discarded message makes room: anybody can send
     /// those, under any name.
     fn make_room(&mut self, now: MonoTime, what: &PeerWarning) {
-        let discarded = |what: &PeerWarning| matches!(what, PeerWarning::Rejected(_));
         if self.0.len() >= MOST
-            && !discarded(what)
-            && let Some(oldest) = self.0.iter_mut().find(|entry| discarded(&entry.warning.what))
+            && !what.is_about_discarded()
+            && let Some(oldest) = self.0.iter_mut().find(|entry| entry.warning.what.is_about_discarded())
         {
             oldest.until = now;
         }

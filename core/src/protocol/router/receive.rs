@@ -9,14 +9,14 @@ use super::successor_watch::SuccessorFinding;
 use super::throttle::Topic;
 use super::{FollowUp, Router};
 use crate::protocol::effect::Effects;
-use crate::protocol::event::{EventKind, PeerWarning};
+use crate::protocol::event::{AuthenticationMismatch, EventKind, PeerWarning};
 use crate::protocol::instance::{
     AddressConflict, ChecksumLesson, HastyTakeover, Impersonation, Lists, Outcome, Received, ServedAgain,
 };
 use crate::protocol::spec::LinkLocalRule;
 use crate::protocol::version_rules::VersionRules;
 use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, Role};
-use crate::wire::{AddressList, Advertisement, Carrier, RejectReason};
+use crate::wire::{AddressList, Advertisement, Carrier, Reject, RejectReason};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -44,6 +44,10 @@ impl Router {
         }
         if self.is_broadcast(carrier.source) {
             self.on_rejected(now, key, Some(carrier.source), RejectReason::BadSource, out);
+            return FollowUp::Nothing;
+        }
+        if let Some((reason, what)) = self.refusal(key, advertisement) {
+            self.discard(now, key, Some(carrier.source), reason, what, out);
             return FollowUp::Nothing;
         }
         let received = self.received(carrier.source, advertisement);
@@ -109,6 +113,26 @@ impl Router {
         }
     }
 
+    /// A message that could not be read, and named one of our instances. The version is checked first
+    /// (RFC 9568 §7.1): what is wrong with a message of another version is not ours to judge.
+    pub(in crate::protocol) fn on_unreadable(
+        &mut self,
+        now: MonoTime,
+        key: InstanceKey,
+        peer: Option<IpAddr>,
+        reject: Reject,
+        out: &mut Effects,
+    ) {
+        let ours = self.version(key.family);
+        match reject.version {
+            Some(theirs) if theirs != ours => {
+                let what = PeerWarning::OtherVersion { theirs, ours };
+                self.discard(now, key, peer, RejectReason::VersionErrors, what, out);
+            }
+            Some(_) | None => self.on_rejected(now, key, peer, reject.reason, out),
+        }
+    }
+
     /// A message that was discarded, and named one of our instances.
     pub(in crate::protocol) fn on_rejected(
         &mut self,
@@ -118,15 +142,85 @@ impl Router {
         reason: RejectReason,
         out: &mut Effects,
     ) {
+        self.discard(now, key, peer, reason, PeerWarning::Rejected(reason), out);
+    }
+
+    /// Counts a message that was discarded, and warns of its sender.
+    fn discard(
+        &mut self,
+        now: MonoTime,
+        key: InstanceKey,
+        peer: Option<IpAddr>,
+        reason: RejectReason,
+        what: PeerWarning,
+        out: &mut Effects,
+    ) {
         if let Some(counters) = self.counters_mut(key) {
             *counters.rejected.entry(reason).or_default() += 1;
-            if reason == RejectReason::AddressListErrors {
-                counters.address_list_errors += 1;
+            match reason {
+                RejectReason::AddressListErrors => counters.address_list_errors += 1,
+                RejectReason::IntervalErrors => counters.interval_errors += 1,
+                RejectReason::IpTtlErrors
+                | RejectReason::PacketLengthErrors
+                | RejectReason::VersionErrors
+                | RejectReason::InvalidTypePktsRcvd
+                | RejectReason::ChecksumErrors
+                | RejectReason::VridErrors
+                | RejectReason::AddrCountErrors
+                | RejectReason::IntervalZero
+                | RejectReason::InvalidAuthType
+                | RejectReason::AuthTypeMismatch
+                | RejectReason::AuthFailures
+                | RejectReason::BadDestination
+                | RejectReason::BadSource
+                | RejectReason::UnknownSenders
+                | RejectReason::OwnPackets => {}
             }
         }
         let lifetime = until_overdue(self.spec.interval, Duration::ZERO);
         let lifetime = Lifetime { lapse_after: lifetime.lapse_after.max(REJECTED_LAPSES_AFTER), ..lifetime };
-        self.warn_of_peer(now, key, peer, PeerWarning::Rejected(reason), lifetime, out);
+        self.warn_of_peer(now, key, peer, what, lifetime, out);
+    }
+
+    /// Whether a message for one of our instances is discarded because of what is configured here: the
+    /// checks of RFC 3768 §7.1 that VRRPv3 does not have, in the order of the text, and the version.
+    fn refusal(
+        &self,
+        key: InstanceKey,
+        advertisement: &Advertisement<'_>,
+    ) -> Option<(RejectReason, PeerWarning)> {
+        let spec = self.spec.instances.iter().find(|instance| instance.family == key.family)?;
+        let rules = VersionRules::of(spec.version);
+        // RFC9568-7.1-2, RFC3768-7.1-5
+        if advertisement.version != spec.version {
+            let (theirs, ours) = (advertisement.version, spec.version);
+            return Some((RejectReason::VersionErrors, PeerWarning::OtherVersion { theirs, ours }));
+        }
+        // RFC3768-7.1-1
+        if let Some(mismatch) = AuthenticationMismatch::of(spec.authentication, advertisement.authentication)
+        {
+            let reason = match mismatch {
+                AuthenticationMismatch::OtherPassword => RejectReason::AuthFailures,
+                AuthenticationMismatch::OnlyHere
+                | AuthenticationMismatch::OnlyThere
+                | AuthenticationMismatch::IpsecThere => RejectReason::AuthTypeMismatch,
+            };
+            return Some((reason, PeerWarning::AuthenticationDiffers(mismatch)));
+        }
+        let (theirs, ours) = (advertisement.interval, self.spec.interval);
+        // RFC3768-7.1-2
+        if !rules.obeys_interval(ours, theirs) {
+            return Some((RejectReason::IntervalErrors, PeerWarning::IntervalRefused { theirs, ours }));
+        }
+        // RFC3768-7.1-3
+        if !rules.obeys_other_list(advertisement.priority)
+            && !self.is_our_list(key.family, &advertisement.addresses)
+        {
+            let (more, less) = self.list_difference(key.family, &advertisement.addresses);
+            let what = PeerWarning::AddressListRefused { more, less };
+            return Some((RejectReason::AddressListErrors, what));
+        }
+        None
     }
 
     /// A router advertises addresses under a VRID that is not configured here. If one of them is
@@ -205,7 +299,7 @@ impl Router {
             };
             // A router that hands over says a short interval as well: that is not worth a report.
             let shortened = VersionRules::of(self.version(key.family)).shortened();
-            if said != shortened {
+            if Some(said) != shortened {
                 self.warn_of_peer(now, key, peer, what, lifetime, out);
             }
         }
@@ -252,14 +346,19 @@ impl Router {
                 ours: ours.into_iter().take(MOST_NAMED).collect(),
             },
             Lists::Foreign | Lists::Ours => {
-                let theirs: BTreeSet<IpAddr> = addresses.iter().collect();
-                let ours: BTreeSet<IpAddr> = ours.into_iter().collect();
-                PeerWarning::AddressListDiffers {
-                    more: theirs.difference(&ours).take(MOST_NAMED).copied().collect(),
-                    less: ours.difference(&theirs).take(MOST_NAMED).copied().collect(),
-                }
+                let (more, less) = self.list_difference(key.family, addresses);
+                PeerWarning::AddressListDiffers { more, less }
             }
         }
+    }
+
+    /// Some of the addresses that only the other list has, and some that only ours has.
+    fn list_difference(&self, family: Family, heard: &AddressList<'_>) -> (Vec<IpAddr>, Vec<IpAddr>) {
+        let theirs: BTreeSet<IpAddr> = heard.iter().collect();
+        let ours: BTreeSet<IpAddr> = self.advertised_addresses(family).into_iter().collect();
+        let named =
+            |these: &BTreeSet<IpAddr>, others| these.difference(others).take(MOST_NAMED).copied().collect();
+        (named(&theirs, &ours), named(&ours, &theirs))
     }
 
     fn report_lesson(

@@ -162,8 +162,13 @@ fn an_owner_needs_the_machines_own_addresses() {
 fn listing_the_only_address_of_the_interface_is_one_fault() {
     let us = format!("{US}/24");
     let addresses = vec![us.parse().unwrap()];
-    let instance =
-        InstanceSpec { family: Family::Ipv4, version: Version::V3, addresses, excluded: Vec::new() };
+    let instance = InstanceSpec {
+        family: Family::Ipv4,
+        version: Version::V3,
+        authentication: Authentication::None,
+        addresses,
+        excluded: Vec::new(),
+    };
     let mut rig = Rig::new(RouterSpec { instances: vec![instance], ..spec() });
     rig.feed(Input::Link(interface(), with_foreign(&[&us])));
     assert_eq!(faults(&rig), [format!("interface eth0 foreign address {us}")]);

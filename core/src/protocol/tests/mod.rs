@@ -24,11 +24,12 @@ mod states;
 mod strangers;
 mod transition_details;
 mod unicast;
+mod version2;
 mod words;
 
 use super::*;
 use crate::types::*;
-use crate::wire::{AddressList, Advertisement, Carrier, ChecksumFlavour};
+use crate::wire::{AddressList, Advertisement, Carrier, ChecksumFlavour, HeardAuthentication};
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
@@ -67,7 +68,13 @@ fn instance(family: Family) -> InstanceSpec {
         Family::Ipv4 => vec!["192.0.2.254/24".parse().unwrap()],
         Family::Ipv6 => vec!["fe80::51/64".parse().unwrap(), "2001:db8:51::fe/64".parse().unwrap()],
     };
-    InstanceSpec { family, version: Version::V3, addresses, excluded: Vec::new() }
+    InstanceSpec {
+        family,
+        version: Version::V3,
+        authentication: Authentication::None,
+        addresses,
+        excluded: Vec::new(),
+    }
 }
 
 /// VRID 51, priority 100, 1 s, one IPv4 address; as in the black-box cases.
@@ -213,10 +220,12 @@ impl Rig {
         let family = Family::of(source);
         let carrier = to_group(source);
         let advertisement = Advertisement {
+            version: Version::V3,
             vrid: Vrid::new(51).unwrap(),
             priority: AdvertPriority::from_wire(advert.priority),
             interval: interval(advert.centiseconds),
             addresses: AddressList::new(family, octets),
+            authentication: HeardAuthentication::Readable(Authentication::None),
             checksum,
         };
         self.feed(Input::Received { interface: interface(), carrier, advertisement });
@@ -311,7 +320,7 @@ impl Rig {
     /// The checksums of the advertisements.
     fn flavours(&self) -> Vec<ChecksumFlavour> {
         let flavour = |effect: &Effect| match effect {
-            Effect::Advertise { checksum, .. } => Some(*checksum),
+            Effect::Advertise { authentication: Authentication::None, checksum, .. } => Some(*checksum),
             _ => None,
         };
         self.out.iter().filter_map(flavour).collect()

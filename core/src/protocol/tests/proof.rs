@@ -160,7 +160,8 @@ fn a_backup_follows_the_checksum_of_the_active_that_it_obeys() {
 fn the_sender_of_a_rejected_message_is_named() {
     let mut rig = Rig::new(spec());
     let source: IpAddr = STRANGER.parse().unwrap();
-    let reject = Reject { reason: RejectReason::ChecksumErrors, vrid: Some(Vrid::new(51).unwrap()) };
+    let reject =
+        Reject { reason: RejectReason::ChecksumErrors, vrid: Some(Vrid::new(51).unwrap()), version: None };
     let carrier = Some(to_group(source));
     rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, carrier, reject });
     assert_eq!(suspected(&rig), [(Some(source), PeerWarning::Rejected(RejectReason::ChecksumErrors))]);

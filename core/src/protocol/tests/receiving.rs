@@ -11,7 +11,7 @@ fn rfc9568_7_1_12_a_rejected_packet_moves_no_timer() {
         rig.run(ms(700));
         let before = rig.node.next_deadline();
         for _ in 0..20 {
-            let reject = Reject { reason, vrid: Some(Vrid::new(51).unwrap()) };
+            let reject = Reject { reason, vrid: Some(Vrid::new(51).unwrap()), version: None };
             let carrier = Some(to_group("192.0.2.1".parse().unwrap()));
             rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, carrier, reject });
         }

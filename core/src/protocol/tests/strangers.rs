@@ -240,7 +240,11 @@ fn discarded_messages_neither_hide_a_split_brain_nor_stay_for_ever() {
     let mut rig = Rig::active(spec());
     let discarded = |rig: &mut Rig, n: u8| {
         let carrier = Some(to_group(IpAddr::from([10, 0, 0, n])));
-        let reject = Reject { reason: RejectReason::ChecksumErrors, vrid: Some(Vrid::new(51).unwrap()) };
+        let reject = Reject {
+            reason: RejectReason::ChecksumErrors,
+            vrid: Some(Vrid::new(51).unwrap()),
+            version: None,
+        };
         rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, carrier, reject });
     };
     for n in 0..16 {

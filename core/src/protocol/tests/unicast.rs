@@ -30,6 +30,8 @@ fn destinations(rig: &mut Rig) -> Vec<String> {
 fn arrives(rig: &mut Rig, (source, destination, ttl): (&str, &str, u8), priority: u8) {
     let carrier = Carrier { source: source.parse().unwrap(), destination: destination.parse().unwrap(), ttl };
     let advertisement = Advertisement {
+        version: Version::V3,
+        authentication: HeardAuthentication::Readable(Authentication::None),
         vrid: Vrid::new(51).unwrap(),
         priority: AdvertPriority::from_wire(priority),
         interval: interval(100),
@@ -123,7 +125,7 @@ fn the_ip_header_is_judged_before_what_it_carries() {
     let header = |destination: &str, ttl| {
         Some(Carrier { source: FIRST.parse().unwrap(), destination: destination.parse().unwrap(), ttl })
     };
-    let reject = Reject { reason: RejectReason::ChecksumErrors, vrid: Vrid::new(51).ok() };
+    let reject = Reject { reason: RejectReason::ChecksumErrors, vrid: Vrid::new(51).ok(), version: None };
     for carrier in [header("224.0.0.18", 255), header(US, 1), header(US, 255), None] {
         rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, carrier, reject });
     }

@@ -29,7 +29,16 @@ pub(super) fn expected(effect: &Effect) -> Option<(InstanceKey, Expected)> {
         Effect::ReleaseAddresses { key, .. } | Effect::DrainAddresses { key, .. } => {
             Some((*key, Expected::Release))
         }
-        Effect::Advertise { key, version, source, destination, priority, interval, checksum: _ } => {
+        Effect::Advertise {
+            key,
+            version,
+            source,
+            destination,
+            priority,
+            interval,
+            authentication: _,
+            checksum: _,
+        } => {
             let (version, source, destination) = (*version, *source, *destination);
             let (priority, interval) = (*priority, *interval);
             Some((*key, Expected::Advertise { version, source, destination, priority, interval }))
