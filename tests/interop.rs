@@ -6,6 +6,8 @@
 #[path = "interop/moving.rs"]
 mod moving;
 mod support;
+#[path = "interop/unicast.rs"]
+mod unicast;
 
 use std::time::Duration;
 use support::frame::Checksum;

@@ -102,7 +102,8 @@ impl Severity {
             | EventKind::DemotionExpired
             | EventKind::ChecksumFollows(_)
             | EventKind::PeerWarningCleared { .. }
-            | EventKind::ServedAgain { .. } => Self::Info,
+            | EventKind::ServedAgain { .. }
+            | EventKind::PeerHeard { .. } => Self::Info,
             EventKind::FaultRaised(
                 Fault::InterfaceMissing(_)
                 | Fault::InterfaceDown(_)
@@ -117,6 +118,7 @@ impl Severity {
                 | Fault::Addresses(_),
             )
             | EventKind::LocalWarningRaised(_)
+            | EventKind::NoPeerHeard { .. }
             // The demotion was refused, so this node goes on serving.
             | EventKind::NobodyTookOver { released: false, .. }
             | EventKind::SuccessorSilent

@@ -143,6 +143,10 @@ fn protocol_kinds() -> Vec<EventKind> {
         },
         EventKind::PeerWarningRaised {
             peer: Some(peer),
+            what: PeerWarning::Rejected(RejectReason::IpTtlErrors),
+        },
+        EventKind::PeerWarningRaised {
+            peer: Some(peer),
             what: PeerWarning::Rejected(RejectReason::BadDestination),
         },
         EventKind::PeerWarningRaised {
@@ -220,6 +224,8 @@ fn protocol_kinds() -> Vec<EventKind> {
             addresses: vec![other],
         },
         EventKind::ServedAgain { by: Some(peer) },
+        EventKind::NoPeerHeard { peers: vec![peer, other], after: Duration::from_secs(11) },
+        EventKind::PeerHeard { peer },
         EventKind::PeerWarningRaised { peer: Some(peer), what: PeerWarning::ChecksumDiffers },
         EventKind::PeerWarningRaised { peer: Some(peer), what: PeerWarning::OwnerConflict },
         EventKind::PeerWarningRaised {

@@ -1,5 +1,6 @@
 //! Nodes that are listed instead of a multicast group, and senders that are listed beside it.
 
+use super::nodes::{FOUND_OUT, knowing};
 use super::support::capture::Capture;
 use super::support::inject::{Forgery, Injector};
 use super::support::lab::{Way, ip};
@@ -169,4 +170,50 @@ fn reachability_in_one_direction_is_noticed_by_the_node_that_hears_the_other() {
     assert!(pair.fe0.is("web", "active"), "it outranks the other");
     pair.lab.lose_no_more(fe1, Way::ToNode);
     pair.fe1.wait_state("web", "backup");
+}
+
+/// Protocol 112 is dropped in both directions: both serve, and both say what that looks like.
+#[test]
+fn that_no_node_was_ever_heard_is_an_event_and_every_node_is_shown() {
+    let lab = Lab::new(&["fe0", "fe1"]);
+    for node in ["fe0", "fe1"] {
+        lab.lose(lab.node(node), Way::FromNode, 100);
+    }
+    let fe0 = Daemon::start(lab.node("fe0"), &Config::of(&unicast(200)));
+    let fe1 = Daemon::start(lab.node("fe1"), &Config::of(&unicast(100)));
+    for (daemon, other) in [(&fe0, "192.0.2.11"), (&fe1, "192.0.2.10")] {
+        let event = daemon.wait_event("nobody was heard", |event| event["kind"] == "no_peer_heard");
+        assert_eq!(event["addresses"], serde_json::json!([other]));
+        let page = daemon.ctl_text(&["show", "web"]);
+        assert!(page.contains("never heard") && page.contains(other), "{page}");
+    }
+    for node in ["fe0", "fe1"] {
+        lab.lose_no_more(lab.node(node), Way::FromNode);
+    }
+    fe1.wait_event("fe0 is heard", |event| event["kind"] == "peer_heard");
+    fe1.wait_state("web", "backup");
+    let instance = &fe1.ctl(&["show", "web"]).json["instances"][0];
+    assert_eq!(
+        (&instance["unheard_peers"], &instance["peers"][0]["address"]),
+        (&"[]".parse().unwrap(), &"192.0.2.10".into())
+    );
+}
+
+/// The reports of the nodes to one another go the same way as advertisements, and `take` works.
+#[test]
+fn nodes_that_are_listed_know_one_another_without_the_group() {
+    let lab = Lab::new(&["fe0", "fe1", "client"]);
+    let (first, second) = (knowing(&lab, "fe0", &both(200)), knowing(&lab, "fe1", &both(100)));
+    let pair = Pair::on(lab, &first, &second);
+    for daemon in [&pair.fe0, &pair.fe1] {
+        wait_for(FOUND_OUT, "the nodes know each other", || {
+            ["ipv4", "ipv6"].iter().all(|family| daemon.instance("web", family)["redundant"] == true)
+        });
+    }
+    let answer = pair.fe1.ctl(&["take", "web"]);
+    assert_eq!(answer.code, 0, "{answer:?}");
+    pair.fe1.wait_state("web", "active");
+    let reports = pair.lab.capture().datagrams(ms(0));
+    let ours: Vec<_> = reports.iter().filter(|one| one.destination_port == 9651).collect();
+    assert!(!ours.is_empty() && ours.iter().all(|one| !one.destination.is_multicast()), "{ours:?}");
 }

@@ -31,6 +31,7 @@ mod sender;
 mod service_watch;
 mod state;
 mod transition;
+mod unheard_peers;
 
 pub(in crate::protocol) use active::{HostsTold, Impersonation, Outcome};
 pub(in crate::protocol) use address_conflict::AddressConflict;
@@ -44,6 +45,7 @@ pub(in crate::protocol) use leaving::{PROBE_TIMEOUT, Proof, Successor};
 pub use service_watch::NobodyServing;
 pub(in crate::protocol) use service_watch::{Reception, ServedAgain, ServiceChange};
 pub(in crate::protocol) use transition::Moved;
+pub(in crate::protocol) use unheard_peers::PeersChange;
 
 use super::counters::Counters;
 use super::deadline::{Deadline, Due};
@@ -71,6 +73,7 @@ use state::State;
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
+use unheard_peers::PeersFinding;
 
 /// What the operator and tracking want of an instance now.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -175,6 +178,7 @@ pub(in crate::protocol) struct Instance {
     /// Whether the Active that it obeys, or has yielded to, lists our addresses.
     active_lists: Lists,
     peers: Peers,
+    unheard: PeersFinding,
     counters: Counters,
     /// Whether it last became Active sooner than the Active's own pace would have it.
     hasty: Option<HastyTakeover>,
@@ -199,6 +203,7 @@ impl Instance {
             active_router: None,
             active_lists: Lists::Ours,
             peers: Peers::new(spec.version),
+            unheard: PeersFinding::default(),
             counters: Counters::default(),
             hasty: None,
             distrust: Distrust::default(),
@@ -630,6 +635,7 @@ impl Instance {
             (Deadline::Announce, State::Active(active)) => active.announce_at(policy).map(with_slack),
             (Deadline::AddressConflict, _) => self.conflict_at(policy).map(Due::exactly),
             (Deadline::ServiceSilence, _) => self.silence_at(policy).map(Due::exactly),
+            (Deadline::PeersUnheard, _) => self.unheard_at(policy).map(Due::exactly),
             (Deadline::DrainEnd, _) => self.drain().map(|drain| Due::exactly(drain.due())),
             (Deadline::ActiveDown | Deadline::Advertise | Deadline::Announce, _)
             | (
@@ -672,6 +678,7 @@ impl Instance {
                     | Deadline::SuccessorSilent
                     | Deadline::InterruptionEnd
                     | Deadline::RefusalRetry
+                    | Deadline::PeersUnheard
                     | Deadline::DrainEnd,
                     _,
                 ) => {}

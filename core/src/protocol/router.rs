@@ -460,6 +460,7 @@ impl Router {
             | Deadline::Advertise
             | Deadline::Announce
             | Deadline::AddressConflict
+            | Deadline::PeersUnheard
             | Deadline::DrainEnd => self.due_of_instances(deadline),
             Deadline::ServiceSilence if self.presence == Presence::Wanted => self.due_of_instances(deadline),
             Deadline::HandoverEnd => self.handover_ends_at().map(Due::exactly),
@@ -549,7 +550,10 @@ impl Router {
             }
             // `settle` ends a hand-over, `judge_conflicts` has judged, and `watch_service` looks
             // after every input.
-            Deadline::HandoverEnd | Deadline::AddressConflict | Deadline::ServiceSilence => FollowUp::Nothing,
+            Deadline::HandoverEnd
+            | Deadline::AddressConflict
+            | Deadline::ServiceSilence
+            | Deadline::PeersUnheard => FollowUp::Nothing,
         }
     }
 

@@ -288,3 +288,47 @@ fn every_listed_node_that_was_heard_is_remembered() {
     }
     assert_eq!(rig.instance(0).peers.len(), 12);
 }
+
+fn peers_events(rig: &mut Rig) -> Vec<EventKind> {
+    let of_peers =
+        |kind: &EventKind| matches!(kind, EventKind::NoPeerHeard { .. } | EventKind::PeerHeard { .. });
+    let events = rig.events().into_iter().filter(of_peers).collect();
+    rig.out.clear();
+    events
+}
+
+#[test]
+fn that_no_node_was_ever_heard_is_told_once_and_so_is_its_end() {
+    let mut rig = Rig::new(unicast(&[FIRST, US, SECOND]));
+    rig.until_state(StateName::Active);
+    // Active_Down_Interval with priority 100: three intervals and 156/256 of one.
+    let down = rig.instance(0).timers.active_down_interval;
+    rig.run(down * 3 - ms(1));
+    assert_eq!(peers_events(&mut rig), []);
+    rig.run(ms(1));
+    let told = EventKind::NoPeerHeard { peers: addresses(&[FIRST, SECOND]), after: down * 3 };
+    assert_eq!(peers_events(&mut rig), [told]);
+    rig.run(down * 10);
+    assert_eq!(peers_events(&mut rig), [], "it is told once");
+    arrives(&mut rig, (SECOND, US, 255), 50);
+    assert_eq!(peers_events(&mut rig), [EventKind::PeerHeard { peer: SECOND.parse().unwrap() }]);
+    rig.run(down * 10);
+    assert_eq!(peers_events(&mut rig), []);
+}
+
+#[test]
+fn a_node_that_was_heard_before_may_be_silent_and_with_multicast_nobody_is_expected() {
+    let mut heard = Rig::new(unicast(&[FIRST]));
+    arrives(&mut heard, (FIRST, US, 255), 200);
+    heard.until_state(StateName::Active);
+    let mut multicast = Rig::active(spec());
+    for rig in [&mut heard, &mut multicast] {
+        rig.run(Duration::from_secs(60));
+        assert_eq!(peers_events(rig), []);
+    }
+    let mut stranger = Rig::active(unicast(&[FIRST]));
+    arrives(&mut stranger, (SECOND, US, 255), 200);
+    stranger.out.clear();
+    stranger.run(Duration::from_secs(60));
+    assert_eq!(peers_events(&mut stranger).len(), 0, "it was told before the stranger spoke");
+}
