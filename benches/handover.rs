@@ -126,7 +126,9 @@ fn all_jobs() -> Vec<Job> {
     let ours = [Way::Demote, Way::Stop, Way::Check]
         .into_iter()
         .flat_map(|way| kinds.map(|kind| Job::Ours(way, kind)));
-    ours.chain([Kind::Keepalived, Kind::Frr].map(Job::Rival)).collect()
+    // In VRRPv2 every way to leave begins with the same resignations.
+    let version2 = [Kind::Vrrpd2, Kind::Keepalived2].map(|kind| Job::Ours(Way::Demote, kind));
+    ours.chain(version2).chain([Kind::Keepalived, Kind::Frr].map(Job::Rival)).collect()
 }
 
 /// Measures several pairs at a time, each on a LAN of its own, because most of a run is waiting.
@@ -204,7 +206,7 @@ fn measure_ours(way: Way, kind: Kind, runs: usize) -> Vec<Tally> {
     lab.capture().wait_advert(SOON, "taker", ms(0), |_| true);
     let alive = lab.node("leaver").dir().join("alive");
     std::fs::write(&alive, "").expect("the service is alive");
-    let mut us = Daemon::start(lab.node("leaver"), &configuration(way, &alive));
+    let mut us = Daemon::start(lab.node("leaver"), &configuration(way, kind, &alive));
     us.wait_state("web", "active");
     let (mut left, mut returned) = (Tally::default(), Tally::default());
     for _ in 0..runs {
@@ -233,8 +235,8 @@ fn measure_rival(kind: Kind, runs: usize) -> Tally {
     tally
 }
 
-fn configuration(way: Way, alive: &Path) -> Config {
-    let router = ours(LEAVER, INTERVAL_MS);
+fn configuration(way: Way, kind: Kind, alive: &Path) -> Config {
+    let router = kind.beside_it(ours(LEAVER, INTERVAL_MS));
     match way {
         Way::Demote | Way::Stop => Config::of(&router),
         Way::Check => {

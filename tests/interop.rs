@@ -8,6 +8,10 @@ mod moving;
 mod support;
 #[path = "interop/unicast.rs"]
 mod unicast;
+#[path = "../core/tests/vectors/mod.rs"]
+mod vectors;
+#[path = "interop/version2.rs"]
+mod version2;
 
 use std::time::Duration;
 use support::frame::Checksum;

@@ -19,7 +19,14 @@ pub(crate) enum Kind {
     Keepalived,
     KeepalivedNopreempt,
     Frr,
+    /// vrrpd in VRRPv2, with a password.
+    Vrrpd2,
+    /// keepalived in VRRPv2, which is its default, with a password.
+    Keepalived2,
 }
+
+/// The password of the pairs in VRRPv2.
+const PASSWORD: &str = "secret";
 
 /// A running implementation, which ends with its handle.
 pub(crate) enum Rival {
@@ -33,10 +40,23 @@ impl Kind {
     pub(crate) fn start(self, node: &Node, priority: u8, interval_ms: u32) -> Rival {
         let peer = PeerRouter::new(priority, interval_ms, ADDRESSES);
         match self {
-            Self::Vrrpd => Rival::Vrrpd(Daemon::start(node, &Config::of(&ours(priority, interval_ms)))),
+            Self::Vrrpd | Self::Vrrpd2 => {
+                Rival::Vrrpd(Daemon::start(node, &Config::of(&self.beside_it(ours(priority, interval_ms)))))
+            }
+            Self::Keepalived2 => Rival::Keepalived(keepalived(node, &peer.version2(Some(PASSWORD)))),
             Self::Keepalived => Rival::Keepalived(keepalived(node, &peer)),
             Self::KeepalivedNopreempt => Rival::Keepalived(keepalived(node, &peer.nopreempt())),
             Self::Frr => Rival::Frr(Frr::start(node, &peer)),
+        }
+    }
+
+    /// Our router, with the version that this implementation speaks.
+    pub(crate) fn beside_it(self, ours: Router) -> Router {
+        match self {
+            Self::Vrrpd2 | Self::Keepalived2 => {
+                ours.key("version", "2").key("password", &format!("{PASSWORD:?}"))
+            }
+            Self::Vrrpd | Self::Keepalived | Self::KeepalivedNopreempt | Self::Frr => ours,
         }
     }
 }
@@ -68,6 +88,8 @@ impl Display for Kind {
             Self::Keepalived => "keepalived",
             Self::KeepalivedNopreempt => "keepalived, nopreempt",
             Self::Frr => "FRR",
+            Self::Vrrpd2 => "vrrpd, VRRPv2",
+            Self::Keepalived2 => "keepalived, VRRPv2",
         })
     }
 }
@@ -93,8 +115,8 @@ pub(crate) fn start_many(kind: Kind, node: &Node, count: u8, priority: u8, inter
             let text: String = (1..=count).map(instance).collect();
             Rival::Keepalived(keepalived_with(node, &(keepalived_head() + &text)))
         }
-        Kind::KeepalivedNopreempt | Kind::Frr => {
-            unreachable!("FRR wants an interface for each: not measured")
+        Kind::KeepalivedNopreempt | Kind::Frr | Kind::Vrrpd2 | Kind::Keepalived2 => {
+            unreachable!("FRR wants an interface for each, and another version costs the same: not measured")
         }
     }
 }
@@ -116,7 +138,9 @@ pub(crate) fn start_large(kind: Kind, node: &Node, advertised: &[String], exclud
             let instance = keepalived_instance(51, 200, 100, advertised, excluded);
             Rival::Keepalived(keepalived_with(node, &(keepalived_head() + &instance)))
         }
-        Kind::KeepalivedNopreempt | Kind::Frr => unreachable!("FRR has no excluded addresses"),
+        Kind::KeepalivedNopreempt | Kind::Frr | Kind::Vrrpd2 | Kind::Keepalived2 => {
+            unreachable!("FRR has no excluded addresses, and another version costs the same")
+        }
     }
 }
 

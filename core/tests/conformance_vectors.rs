@@ -4,7 +4,7 @@
 mod vectors;
 
 use std::net::IpAddr;
-use vectors::{F01, F20, Form, G01, N01, VECTORS, Vector, Verdict, from_hex, vector};
+use vectors::{CAPTURED, F01, F20, Form, G01, N01, VECTORS, Vector, Verdict, from_hex, vector};
 use vrrpd_core::types::{AdverInterval, AdvertPriority, Authentication, Family, MacAddr, Version, Vrid};
 use vrrpd_core::wire::{
     Advertisement, Announcement, Carrier, ChecksumFlavour, Draft, HeardAuthentication, Reject, emit, parse,
@@ -75,7 +75,7 @@ fn every_vector_is_read_as_the_table_says() {
 #[test]
 fn the_table_has_every_vector_in_every_form() {
     let forms = |form| VECTORS.iter().filter(|v| v.form == form).map(|v| v.id).collect::<Vec<_>>();
-    assert_eq!(forms(Form::M).len(), 31, "P01..P18, P20..P26, P30..P35");
+    assert_eq!(forms(Form::M).len(), 37, "P01..P18, P20..P26, P30..P35, P40..P45");
     assert_eq!(forms(Form::P), forms(Form::M)[..18], "P01..P18");
 }
 
@@ -132,6 +132,19 @@ fn the_frame_f01_carries_p01_with_and_without_padding() {
         assert_eq!(carrier, carrier_of(p01), "padding {padding}");
         assert_eq!(payload, p01.octets(), "padding {padding}");
         assert!(parse(&carrier, payload).is_ok(), "padding {padding}");
+    }
+}
+
+/// What a raw socket delivers of the frames that keepalived and FRR sent.
+#[test]
+fn the_captured_frames_carry_their_vectors() {
+    let captured: Vec<_> = CAPTURED.iter().map(|captured| captured.id).collect();
+    assert_eq!(captured, ["P40", "P41", "P42", "P43", "P44", "P45"]);
+    for captured in CAPTURED {
+        let (vector, frame) = (vector(captured.id, Form::M), from_hex(captured.frame));
+        let (carrier, payload) = split_ipv4(&frame[14..]).unwrap();
+        assert_eq!(carrier, carrier_of(vector), "{captured:?}");
+        assert_eq!(payload, vector.octets(), "{captured:?}");
     }
 }
 

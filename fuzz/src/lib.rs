@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use vrrpd_core::types::{Authentication, Family, Version};
 use vrrpd_core::wire::channel::{ChannelKey, Envelope};
-use vrrpd_core::wire::{Announcement, Carrier, ChecksumFlavour, Draft, emit, parse};
+use vrrpd_core::wire::{Announcement, Carrier, ChecksumFlavour, Draft, HeardAuthentication, emit, parse};
 
 /// The carrier of a message from the router that the seed corpus comes from.
 pub const V4: Carrier = Carrier {
@@ -20,28 +20,45 @@ pub const V6: Carrier = Carrier {
     ttl: 255,
 };
 
-/// Checks that an accepted message is written again as it was, except for the Reserve field (sent
-/// as 0) and the alias 0xFFFF of the checksum 0x0000; and that the written message is read as the
-/// same advertisement.
+/// Checks that an accepted message is written again as it was, in its version and with its password,
+/// and that the written message is read as the same advertisement. What is written differs where a
+/// receiver ignores what it says: the Reserve field of VRRPv3 and the Authentication Data of Auth Type
+/// 0 (both sent as 0), and the alias 0xFFFF of the checksum 0x0000. A message behind an IPsec header is
+/// never written.
 pub fn accepted_messages_survive(carrier: &Carrier, payload: &[u8]) {
     let Ok(heard) = parse(carrier, payload) else { return };
+    let HeardAuthentication::Readable(authentication) = heard.authentication else { return };
     let draft = Draft {
-        version: Version::V3,
+        version: heard.version,
         source: carrier.source,
         destination: carrier.destination,
         vrid: heard.vrid,
         priority: heard.priority,
         interval: heard.interval,
-        authentication: Authentication::None, checksum: heard.checksum,
+        authentication,
+        checksum: heard.checksum,
     };
     let mut written = Vec::new();
     emit(&draft, heard.addresses.iter(), &mut written).expect("an accepted list can be sent");
     assert_eq!(parse(carrier, &written), Ok(heard));
-    let reserve = payload[4] & 0xf0;
+    let ignored = match (heard.version, authentication) {
+        (Version::V3, _) => payload[4] & 0xf0 != 0,
+        (Version::V2, Authentication::None) => !payload.ends_with(&[0; 8]),
+        (Version::V2, Authentication::Password(_)) => false,
+    };
     let alias = payload[6..8] == [0xff, 0xff];
-    if reserve == 0 && !alias {
+    if !ignored && !alias {
         assert_eq!(written, payload);
     }
+}
+
+/// Returns the same message as one of VRRPv2 with a password, which random octets almost never are.
+#[must_use]
+pub fn with_password(payload: &[u8]) -> Vec<u8> {
+    let mut message = payload.to_vec();
+    let Some(fixed) = message.get_mut(..5) else { return message };
+    (fixed[0], fixed[4]) = (0x21, 1);
+    message
 }
 
 /// Returns the same message with a good checksum, which random octets almost never have.

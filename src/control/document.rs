@@ -13,9 +13,9 @@ use crate::agent::{AgentSnapshot, HookActivity, HookRun, HookStatus, named};
 use crate::channel::{Afterwards, TakeOutcome};
 use crate::protocol::{
     ActiveRouter, ChecksumPolicy, Counters, DemoteOutcome, Demotion, InstanceResult, InstanceSnapshot,
-    InstanceSpec, LastResort, LinkLocalRule, PeerSnapshot, RouterSnapshot, RouterSpec,
+    InstanceSpec, LastResort, LinkLocalRule, PeerSnapshot, RouterSnapshot, RouterSpec, VersionRules,
 };
-use crate::types::{Family, InterfaceName, MonoTime, Preempt, Role};
+use crate::types::{AdvertPriority, Family, InterfaceName, MonoTime, Preempt, Role};
 use crate::wire::RejectReason;
 use crate::words::{self, EventDoc, Stamp, checksum, millis};
 use ipnet::IpNet;
@@ -98,6 +98,7 @@ impl AgentSnapshot {
             interface: instance.key.interface.to_string().into(),
             family: instance.key.family.as_str().into(),
             vrid: instance.key.vrid.get(),
+            vrrp_version: instance.version.number(),
             state: instance.state.as_str().into(),
             priority: priority(router),
             active: instance.active.map(|router| self.active(router)),
@@ -108,6 +109,7 @@ impl AgentSnapshot {
             faults: router.faults.iter().map(ToString::to_string).collect(),
             demoted: router.demoted.as_ref().map(demoted),
             handing_over: router.handing_over,
+            handover_up_to_ms: self.handover_up_to(router, instance),
             redundant: self.redundancy(router).map(|redundancy| redundancy.is_redundant),
             standbys: self.standbys(router),
             drain_partners: self.drain_partners(instance),
@@ -118,11 +120,23 @@ impl AgentSnapshot {
         }
     }
 
+    /// How long a planned hand-over would take, in milliseconds.
+    fn handover_up_to(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> f64 {
+        let standbys = self.standbys(router);
+        let first = standbys.iter().find(|standby| standby.obstacle.is_none() && !standby.active);
+        let priority =
+            first.map_or(AdvertPriority::LOWEST, |first| AdvertPriority::from_wire(first.priority));
+        let rules = VersionRules::of(instance.version);
+        millis(rules.skew_in_handover(priority, router.spec.interval))
+    }
+
     fn instance(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> InstanceDoc {
         let (addresses, excluded_addresses) = addresses(&router.spec, instance.key.family);
         let timers = instance.timers;
         InstanceDoc {
             family: instance.key.family.as_str().into(),
+            vrrp_version: instance.version.number(),
+            authentication: instance.authentication.as_str().into(),
             state: instance.state.as_str().into(),
             since: self.wall_time(instance.since),
             cause: instance.cause.as_str().into(),

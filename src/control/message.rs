@@ -5,7 +5,7 @@
 //! Names of durations end in `_ms`: milliseconds as a number. Reading is lenient, so that `vrrpctl`
 //! of one release understands the daemon of the next.
 
-use crate::types::MacAddr;
+use crate::types::{Authentication, MacAddr, Version};
 use crate::words::{EventDoc, Stamp, Word};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,16 @@ pub struct NodeDoc {
     pub heard: Stamp,
     /// The version of vrrpd that it runs.
     pub software: String,
+}
+
+/// What a daemon speaks that does not say it, because it is older.
+const fn usual_version() -> u8 {
+    Version::V3.number()
+}
+
+/// What a daemon uses that does not say it, because it is older.
+fn usual_authentication() -> Word {
+    Authentication::None.as_str().into()
 }
 
 /// Another node that has a router, and whether it would take over.
@@ -129,6 +139,9 @@ pub struct VirtualRouterDoc {
     pub family: Word,
     /// The Virtual Router ID.
     pub vrid: u8,
+    /// The version of VRRP that it speaks: 2 or 3.
+    #[serde(default = "usual_version")]
+    pub vrrp_version: u8,
     /// The state of RFC 9568: `initialize`, `backup` or `active`.
     pub state: Word,
     /// The priorities of the router.
@@ -152,6 +165,11 @@ pub struct VirtualRouterDoc {
     pub demoted: Option<DemotedDoc>,
     /// Whether a hand-over to another router is under way.
     pub handing_over: bool,
+    /// How long a planned hand-over would take: the Skew_Time of the node that would take over, and of
+    /// the lowest priority if that node is not known. In VRRPv3 a few milliseconds, in VRRPv2 up to a
+    /// second. This node serves meanwhile.
+    #[serde(default)]
+    pub handover_up_to_ms: f64,
     /// Whether a node would take over if the Active failed now; null: that is not known, because the
     /// nodes do not talk to one another, or have not had the time to.
     #[serde(default)]
@@ -433,6 +451,12 @@ pub struct HookRunDoc {
 pub struct InstanceDoc {
     /// The address family: `ipv4` or `ipv6`.
     pub family: Word,
+    /// The version of VRRP that it speaks: 2 or 3.
+    #[serde(default = "usual_version")]
+    pub vrrp_version: u8,
+    /// The authentication of its messages: `none` or `password` (VRRPv2 only).
+    #[serde(default = "usual_authentication")]
+    pub authentication: Word,
     /// The state of RFC 9568: `initialize`, `backup` or `active`.
     pub state: Word,
     /// The time at which the router came into this state.

@@ -43,20 +43,37 @@ pub fn demote(document: &DemoteDoc) -> String {
     text
 }
 
-/// Who will take over the selected routers that this node serves, one sentence per router; nothing
-/// where the nodes do not know one another.
+/// A hand-over that takes longer than this, in milliseconds, is worth a word beforehand.
+const NOTICEABLE_MS: f64 = 100.0;
+
+/// Who will take over the selected routers that this node serves, and how long that may take, one
+/// sentence per router; nothing where the nodes do not know one another and it takes no time.
 #[must_use]
 pub fn successors(document: &StatusDoc, selected: &dyn Fn(&str) -> bool) -> String {
     let mut text = String::new();
     for router in document.virtual_routers.chunk_by(|a, b| a.name == b.name) {
         let Some(served) = router.iter().find(|family| family.state == "active") else { continue };
-        if served.redundant.is_none() || !selected(&served.name) {
+        if !selected(&served.name) {
+            continue;
+        }
+        let longest = router.iter().map(|family| family.handover_up_to_ms).fold(0.0, f64::max);
+        let slow = (longest >= NOTICEABLE_MS).then(|| span(millis(longest)));
+        if served.redundant.is_none() {
+            if let Some(slow) = slow {
+                let _infallible = writeln!(
+                    text,
+                    "{}: VRRPv{} lets another router take over after up to {slow}; this node serves until then.",
+                    served.name, served.vrrp_version
+                );
+            }
             continue;
         }
         let ready = served.standbys.iter().find(|standby| standby.obstacle.is_none());
         let outlook = match ready {
             Some(StandbyDoc { node, address, priority, .. }) => {
-                format!("{} ({address}, priority {priority}) will take over", printable(node))
+                let after = slow
+                    .map_or_else(String::new, |slow| format!(" within {slow}; this node serves until then"));
+                format!("{} ({address}, priority {priority}) will take over{after}", printable(node))
             }
             None => {
                 let why = served

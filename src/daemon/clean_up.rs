@@ -30,7 +30,7 @@ use crate::runtime::draining::{DrainQueues, ForwarderHandle};
 use crate::runtime::protocol_thread::mailbox::Mailbox;
 use crate::runtime::protocol_thread::{ProtocolThread, ThreadOutlets};
 use crate::runtime::state::{Demotions, Moment, StateError, Store};
-use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, Vrid};
+use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, Version, Vrid};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -47,6 +47,9 @@ const LINKS_LIMIT: Duration = Duration::from_millis(300);
 /// The limit for the hand-overs. At an interval of one second a hand-over ends earlier, whichever
 /// router takes over. Together with the other limits this is 3 s, because a service manager waits.
 const HANDOVER_LIMIT: Duration = Duration::from_millis(1700);
+/// The limit for the hand-overs if one of them is in version 2. A Backup that heard the second round of
+/// resignations only, which ends after 1.26 s, takes over up to one second later (RFC 3768 §6.1).
+const HANDOVER_LIMIT_OF_VERSION_2: Duration = Duration::from_millis(2600);
 const KEEPER_LIMIT: Duration = Duration::from_secs(1);
 /// The limit for reading the demotions. If the disk hangs, this time is added to the other limits.
 const STATE_LIMIT: Duration = Duration::from_secs(1);
@@ -436,6 +439,16 @@ fn known(orphans: &[OrphanedRouter], links: &BTreeMap<InterfaceName, LinkFacts>)
     commands
 }
 
+/// How long the hand-overs of these routers may take.
+fn handover_limit(orphans: &[OrphanedRouter]) -> Duration {
+    let mut instances = orphans.iter().flat_map(|orphan| &orphan.spec.instances);
+    if instances.any(|instance| instance.version == Version::V2) {
+        HANDOVER_LIMIT_OF_VERSION_2
+    } else {
+        HANDOVER_LIMIT
+    }
+}
+
 /// Lets the protocol thread leave in the place of the dead one. Returns what happened.
 async fn hand_over(
     orphans: &[OrphanedRouter],
@@ -460,7 +473,7 @@ async fn hand_over(
     let _ = mail.send(Input::FinishCrashedRun(orphans.iter().map(|orphan| orphan.spec.clone()).collect()));
     let _ = mail.send(Input::Shutdown);
     // The addresses are released now, whether the hand-over ended in time or not.
-    let _late = timeout(HANDOVER_LIMIT, stopped).await;
+    let _late = timeout(handover_limit(orphans), stopped).await;
     let mut happened = Vec::new();
     while let Ok(event) = events.try_recv() {
         happened.push(event);

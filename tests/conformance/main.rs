@@ -15,6 +15,7 @@ mod crowd;
 mod owner;
 mod receiving;
 mod sending;
+mod version2;
 
 use std::net::IpAddr;
 use std::time::Duration;

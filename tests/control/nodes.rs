@@ -13,7 +13,7 @@ use vrrpd::control::client::Client;
 use vrrpd::control::message::{ShowDoc, StatusDoc};
 use vrrpd::control::render::{self, Width};
 use vrrpd::protocol::StateName;
-use vrrpd::types::{Family, RouterName};
+use vrrpd::types::{Family, RouterName, Version};
 
 fn fe1(obstacle: Option<&str>) -> Standby {
     Standby {
@@ -149,6 +149,28 @@ fn a_demotion_is_announced_with_who_will_take_over() {
     );
     assert_eq!(render::successors(&status(&knowing(None)), &|name| name == "moodle-b"), "");
     assert_eq!(render::successors(&status(&published()), &all), "", "the nodes do not know one another");
+}
+
+/// RFC 3768 has nothing that could be shortened.
+#[test]
+fn a_demotion_in_version_2_is_announced_with_how_long_it_may_take() {
+    let told = |mut published: AgentSnapshot| {
+        for router in &mut published.snapshot.routers {
+            router.instances[0].version = Version::V2;
+        }
+        let document = status(&published);
+        assert_conforms("status", &serde_json::to_value(&document).unwrap());
+        render::successors(&document, &|name| name == "moodle-a")
+    };
+    assert_eq!(
+        told(knowing(None)),
+        "moodle-a: fe1 (192.0.2.11, priority 100) will take over within 609 ms; this node serves until then.\n"
+    );
+    assert_eq!(
+        told(published()),
+        "moodle-a: VRRPv2 lets another router take over after up to 996 ms; this node serves until then.\n",
+        "the nodes do not know one another"
+    );
 }
 
 #[test]

@@ -88,6 +88,8 @@ fn instance(
 ) -> InstanceSnapshot {
     InstanceSnapshot {
         key: spec.key(family),
+        version: Version::V3,
+        authentication: Authentication::None,
         state,
         since: seconds(since),
         cause,

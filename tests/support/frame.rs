@@ -36,7 +36,7 @@ pub(crate) struct Advert {
     pub(crate) version: u8,
     pub(crate) vrid: u8,
     pub(crate) priority: u8,
-    /// In version 3, centiseconds as sent.
+    /// In centiseconds. Version 2 sends whole seconds.
     pub(crate) interval_cs: u16,
     pub(crate) checksum: Checksum,
     pub(crate) addresses: Vec<IpAddr>,
@@ -98,7 +98,10 @@ impl Frame {
             version: head[0] >> 4,
             vrid: head[1],
             priority: head[2],
-            interval_cs: u16::from_be_bytes([head[4] & 0x0f, head[5]]),
+            interval_cs: match head[0] >> 4 {
+                2 => u16::from(head[5]) * 100,
+                _ => u16::from_be_bytes([head[4] & 0x0f, head[5]]),
+            },
             checksum: judge(source, destination, &message),
             addresses: addresses.collect(),
             message: message.clone(),

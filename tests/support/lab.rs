@@ -166,7 +166,9 @@ impl Lab {
     /// shows them.
     pub(crate) fn lose_adverts_of(&self, node: &Node, percent: u8) {
         let port = node.port();
-        let drop = |header: &str| format!("{header} 112 numgen random mod 100 < {percent} drop");
+        // nft refuses a comparison that is always true.
+        let some = if percent < 100 { format!("numgen random mod 100 < {percent}") } else { String::new() };
+        let drop = |header: &str| format!("{header} 112 {some} drop");
         self.switch.nft(&format!(
             "table netdev {port} {{\nchain in {{\ntype filter hook ingress device \"{port}\" priority 0\n{}\n{}\n}}\n}}\n",
             drop("ip protocol"),

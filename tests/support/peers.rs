@@ -17,7 +17,16 @@ pub(crate) struct PeerRouter {
     pub(crate) priority: u8,
     pub(crate) interval_ms: u32,
     pub(crate) preempt: PeerPreempt,
+    pub(crate) version: PeerVersion,
     pub(crate) addresses: Vec<&'static str>,
+}
+
+/// The version of VRRP that a peer speaks in IPv4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PeerVersion {
+    V3,
+    /// VRRPv2, with a password or without one. FRR has no passwords.
+    V2(Option<&'static str>),
 }
 
 /// The Preempt_Mode of a peer.
@@ -28,9 +37,15 @@ pub(crate) enum PeerPreempt {
 }
 
 impl PeerRouter {
-    /// VRID 51, preempting. Only FRR can have addresses of both families here.
+    /// VRID 51, preempting, in version 3. Only FRR can have addresses of both families here.
     pub(crate) fn new(priority: u8, interval_ms: u32, addresses: &[&'static str]) -> Self {
-        Self { vrid: 51, priority, interval_ms, preempt: PeerPreempt::Yes, addresses: addresses.to_vec() }
+        let (preempt, version) = (PeerPreempt::Yes, PeerVersion::V3);
+        Self { vrid: 51, priority, interval_ms, preempt, version, addresses: addresses.to_vec() }
+    }
+
+    /// In version 2, with this password if there is one.
+    pub(crate) fn version2(self, password: Option<&'static str>) -> Self {
+        Self { version: PeerVersion::V2(password), ..self }
     }
 
     pub(crate) fn nopreempt(self) -> Self {
@@ -40,6 +55,15 @@ impl PeerRouter {
     /// The addresses of one family.
     fn of_family(&self, is_wanted: fn(&str) -> bool) -> impl Iterator<Item = &'static str> {
         self.addresses.iter().copied().filter(move |address| is_wanted(address))
+    }
+}
+
+impl PeerVersion {
+    const fn number(self) -> u8 {
+        match self {
+            Self::V3 => 3,
+            Self::V2(_) => 2,
+        }
     }
 }
 
@@ -76,8 +100,9 @@ fn start_keepalived(node: &Node, text: &str, options: &[&str]) -> Process {
 }
 
 fn keepalived_config(router: &PeerRouter) -> String {
-    let mut text = String::from(
-        "global_defs {\n  vrrp_version 3\n}\nvrrp_instance peer {\n  state BACKUP\n  interface eth0\n",
+    let version = router.version.number();
+    let mut text = format!(
+        "global_defs {{\n  vrrp_version {version}\n}}\nvrrp_instance peer {{\n  state BACKUP\n  interface eth0\n"
     );
     let interval = f64::from(router.interval_ms) / 1000.0;
     let _ = writeln!(text, "  virtual_router_id {}\n  priority {}", router.vrid, router.priority);
@@ -85,8 +110,16 @@ fn keepalived_config(router: &PeerRouter) -> String {
     if router.preempt == PeerPreempt::No {
         text.push_str("  nopreempt\n");
     }
+    if let PeerVersion::V2(Some(password)) = router.version {
+        text.push_str(&keepalived_password(password));
+    }
     let _ = writeln!(text, "  virtual_ipaddress {{\n    {}\n  }}\n}}", router.addresses.join("\n    "));
     text
+}
+
+/// The part of an instance of keepalived that gives it a password.
+pub(crate) fn keepalived_password(password: &str) -> String {
+    format!("  authentication {{\n    auth_type PASS\n    auth_pass {password}\n  }}\n")
 }
 
 /// FRR's zebra and vrrpd, with the macvlans that vrrpd expects to find.
@@ -213,7 +246,9 @@ fn is_ipv6(address: &str) -> bool {
 
 fn frr_config(router: &PeerRouter) -> String {
     let vrid = router.vrid;
-    let mut text = format!("hostname peer\ndebug vrrp protocol\ninterface eth0\n vrrp {vrid} version 3\n");
+    let version = router.version.number();
+    let mut text =
+        format!("hostname peer\ndebug vrrp protocol\ninterface eth0\n vrrp {vrid} version {version}\n");
     let _ = writeln!(text, " vrrp {vrid} priority {}", router.priority);
     let _ = writeln!(text, " vrrp {vrid} advertisement-interval {}", router.interval_ms);
     if router.preempt == PeerPreempt::No {

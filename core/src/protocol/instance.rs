@@ -482,6 +482,9 @@ impl Instance {
         out: &mut Effects,
     ) -> Moved {
         self.active_router = None;
+        // A version that learns no interval speaks with its own and waits for its own, whatever the
+        // other family has learned (RFC 3768 §7.1, §6.1).
+        let learned = self.rules().followed_interval(policy.interval, learned);
         if cause != Cause::Stalled {
             self.last_word(policy, learned, out);
         }
@@ -718,6 +721,8 @@ impl Instance {
         });
         InstanceSnapshot {
             key: self.key,
+            version: self.version,
+            authentication: self.sender.authentication(),
             state: self.state.name(),
             since: self.since,
             cause: self.cause,

@@ -8,7 +8,9 @@ use crate::protocol::instance::NobodyServing;
 use crate::protocol::local_warning::LocalWarning;
 use crate::protocol::router::{Health, StandingPeerWarning};
 use crate::protocol::spec::{RouterSpec, Watched};
-use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, InterfaceName, MonoTime};
+use crate::types::{
+    AdverInterval, AdvertPriority, Authentication, Family, InstanceKey, InterfaceName, MonoTime, Version,
+};
 use crate::wire::ChecksumFlavour;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -56,6 +58,10 @@ pub struct RouterSnapshot {
 pub struct InstanceSnapshot {
     /// Interface, family and VRID.
     pub key: InstanceKey,
+    /// The version of VRRP that the instance speaks.
+    pub version: Version,
+    /// How its messages prove that they belong to it.
+    pub authentication: Authentication,
     /// State of RFC 9568's state machine.
     pub state: StateName,
     /// When the instance came into this state.

@@ -229,6 +229,19 @@ impl VersionRules {
         }
     }
 
+    /// The interval of a family that follows another one, which has learned `theirs`.
+    pub(in crate::protocol) const fn followed_interval(
+        &self,
+        ours: AdverInterval,
+        theirs: AdverInterval,
+    ) -> AdverInterval {
+        match self.interval {
+            IntervalRule::Learned => theirs,
+            // RFC3768-7.1-2, RFC3768-6.4.2-1
+            IntervalRule::MustMatch => ours,
+        }
+    }
+
     /// Skew_Time of a router with `priority` that has learned `active`:
     /// ((256 − Priority) × Active_Adver_Interval) / 256, and in VRRPv2 (256 − Priority) / 256 seconds.
     ///
@@ -242,6 +255,13 @@ impl VersionRules {
             // RFC3768-6.1-1
             SkewRule::PartOfSecond => Duration::from_secs(1) * (256 - u32::from(priority.get())) / 256,
         }
+    }
+
+    /// Skew_Time of a Backup with `priority` in a hand-over, with our own interval where nothing shorter
+    /// is said.
+    #[must_use]
+    pub fn skew_in_handover(&self, priority: AdvertPriority, ours: AdverInterval) -> Duration {
+        self.skew_time(priority, self.shortened.unwrap_or(ours))
     }
 
     /// How much longer than the script it takes until the slowest Backup takes over that has heard all

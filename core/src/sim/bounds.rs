@@ -10,7 +10,7 @@ use super::kernel::KernelBehaviour;
 use super::lan::Conditions;
 use super::router::RouterNumber;
 use super::world::{StationSetup, WorldSetup};
-use crate::types::{AdverInterval, Family};
+use crate::types::{AdverInterval, Family, Version};
 use std::time::Duration;
 
 /// How long an Active waits at most for hosts to switch to another router that was heard. Either
@@ -37,6 +37,8 @@ pub struct Bounds {
     lateness: Duration,
     /// How many routers of a node share its kernel.
     routers: u32,
+    /// VRRPv2 if any station speaks it.
+    slowest: Version,
 }
 
 impl Bounds {
@@ -62,6 +64,7 @@ impl Bounds {
             preempt_delay: setup.stations.iter().map(preempt_delay).max().unwrap_or_default(),
             lateness: setup.lateness,
             routers: if setup.has_second_router() { 2 } else { 1 },
+            slowest: if setup.speaks_version_2() { Version::V2 } else { Version::V3 },
         }
     }
 
@@ -69,6 +72,15 @@ impl Bounds {
     #[must_use]
     pub const fn interval(&self) -> Duration {
         self.interval
+    }
+
+    /// Whether any station speaks VRRPv2.
+    #[must_use]
+    pub const fn speaks_version_2(&self) -> bool {
+        match self.slowest {
+            Version::V2 => true,
+            Version::V3 => false,
+        }
     }
 
     /// Whether a leaving router waits for the Skew_Time of any Backup: the leaving router computes
@@ -99,7 +111,8 @@ impl Bounds {
     /// successor that did not learn the short interval, and the margin.
     #[must_use]
     pub fn handover(&self) -> Duration {
-        slow(documents::longest_wait_for_successor(self.interval) + hosts_switch()) + self.reaction()
+        slow(documents::longest_wait_for_successor(self.slowest, self.interval) + hosts_switch())
+            + self.reaction()
     }
 
     /// The longest time that an Active that yielded keeps the addresses.

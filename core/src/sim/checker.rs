@@ -76,6 +76,16 @@ struct Record {
     priority_changed: TrueTime,
 }
 
+/// Whether stations that do not understand one another are on one LAN, where each group has an Active
+/// of its own and hosts hear both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Strangers {
+    /// All stations that reach one another understand one another.
+    Apart,
+    /// Some speak another version, with another password, or with settings that must match.
+    OnTheLan,
+}
+
 /// Checks one virtual router at every step of a world.
 #[derive(Debug)]
 pub struct Checker {
@@ -89,6 +99,7 @@ pub struct Checker {
     dual_since: Option<TrueTime>,
     /// When any station sent priority 0 for the last time.
     last_resignation: Option<TrueTime>,
+    strangers: Strangers,
     checks: u64,
 }
 
@@ -105,6 +116,7 @@ impl Checker {
             gap_allowed_until: TrueTime::ZERO,
             dual_since: None,
             last_resignation: None,
+            strangers: Strangers::Apart,
             checks: 0,
         }
     }
@@ -136,6 +148,10 @@ impl Checker {
     pub(super) const fn faults_begin(&mut self) {
         self.healthy_since = None;
         self.dual_since = None;
+    }
+
+    pub(super) const fn set_strangers(&mut self, strangers: Strangers) {
+        self.strangers = strangers;
     }
 
     /// The kernel refused a request, so everything takes longer.

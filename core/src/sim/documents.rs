@@ -5,7 +5,7 @@
 //! simulation fail, and a developer who changes it on purpose changes the document and this file as
 //! well.
 
-use crate::types::{AdverInterval, AdvertPriority, Family};
+use crate::types::{AdverInterval, AdvertPriority, Family, Version};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -17,9 +17,13 @@ pub(super) const fn group(family: Family) -> IpAddr {
     }
 }
 
-/// Skew_Time = ((256 − Priority) × Active_Adver_Interval) / 256 (RFC 9568 §6.1), in nanoseconds.
-pub(super) fn skew_time(priority: AdvertPriority, learned: AdverInterval) -> Duration {
-    let nanos = u64::from(learned.centiseconds()) * 10_000_000;
+/// Skew_Time in nanoseconds: ((256 − Priority) × Active_Adver_Interval) / 256 (RFC 9568 §6.1), and in
+/// VRRPv2 ((256 − Priority) / 256) seconds (RFC 3768 §6.1).
+pub(super) fn skew_time(version: Version, priority: AdvertPriority, learned: AdverInterval) -> Duration {
+    let nanos = match version {
+        Version::V2 => 1_000_000_000,
+        Version::V3 => u64::from(learned.centiseconds()) * 10_000_000,
+    };
     Duration::from_nanos((256 - u64::from(priority.get())) * nanos / 256)
 }
 
@@ -35,17 +39,25 @@ pub(super) fn order_of_backups(ahead: u8) -> Duration {
 }
 
 /// Active_Down_Interval = 3 × Active_Adver_Interval + Skew_Time (RFC 9568 §6.1); `down_adverts`
-/// stands for the 3 (docs/failover.md, "Formulas").
+/// stands for the 3 (docs/failover.md, "Formulas"). Master_Down_Interval of RFC 3768 §6.1 is the same
+/// with the Skew_Time of VRRPv2.
 pub(super) fn active_down_interval(
+    version: Version,
     down_adverts: u32,
     priority: AdvertPriority,
     learned: AdverInterval,
 ) -> Duration {
-    learned.period() * down_adverts + skew_time(priority, learned)
+    learned.period() * down_adverts + skew_time(version, priority, learned)
 }
 
-/// A learned interval has a bound: ten times our own interval, and 3 s at least (docs/adr/0019).
-pub(super) fn believed(said: AdverInterval, ours: AdverInterval) -> AdverInterval {
+/// A learned interval has a bound: ten times our own interval, and 3 s at least (docs/adr/0019). A
+/// router of VRRPv2 learns nothing: its Master_Down_Interval is computed from its own interval (RFC
+/// 3768 §6.1).
+pub(super) fn believed(version: Version, said: AdverInterval, ours: AdverInterval) -> AdverInterval {
+    match version {
+        Version::V2 => return ours,
+        Version::V3 => {}
+    }
     let bound = (u32::from(ours.centiseconds()) * 10).max(300);
     if u32::from(said.centiseconds()) <= bound {
         return said;
@@ -148,6 +160,16 @@ pub(super) const LEAVING: [(u64, ScriptLine); 11] = [
     (1256, ScriptLine::Resign),
 ];
 
+/// What a leaving router of VRRPv2 sends (docs/adr/0043): three resignations within 30 ms, and another
+/// two after 1.25 s. It is the same for a run that crashed.
+pub(super) const LEAVING_IN_VERSION_2: [(u64, ScriptLine); 5] = [
+    (0, ScriptLine::Resign),
+    (10, ScriptLine::Resign),
+    (30, ScriptLine::Resign),
+    (1250, ScriptLine::Resign),
+    (1260, ScriptLine::Resign),
+];
+
 /// What is sent for a run that crashed, 30 ms after a first resignation (docs/adr/0014).
 pub(super) const LEAVING_FOR_A_CRASHED_RUN: [(u64, ScriptLine); 11] = [
     (0, ScriptLine::Shorten),
@@ -182,28 +204,56 @@ pub(super) const LEAVES_BEFORE_ADVERTISING: Duration = Duration::from_millis(10)
 const FIRST_ROUND: Duration = Duration::from_millis(256);
 const SECOND_ROUND_BEGINS: Duration = Duration::from_millis(1250);
 const SECOND_ROUND_ENDS: Duration = Duration::from_millis(1256);
+/// The same ends in VRRPv2 (docs/adr/0043).
+const FIRST_ROUND_OF_VERSION_2: Duration = Duration::from_millis(30);
+const SECOND_ROUND_OF_VERSION_2_ENDS: Duration = Duration::from_millis(1260);
+
+/// The longest Skew_Time of VRRPv2, whatever the interval is, and a tenth of a second (docs/vrrpv2.md:
+/// "up to a second").
+const TAKEOVER_IN_VERSION_2: Duration = Duration::from_millis(1100);
 
 /// How long a planned leave waits for a successor: the first round, the longest Skew_Time and a
 /// margin of 100 ms. A second round that was begun is finished (docs/adr/0009).
-pub(super) fn waits_for_successor(interval: AdverInterval) -> Duration {
-    let first_round = FIRST_ROUND + interval.period() + MARGIN;
-    if first_round <= SECOND_ROUND_BEGINS {
-        first_round
-    } else {
-        longest_wait_for_successor(interval.period())
+///
+/// In VRRPv2 no Skew_Time is shorter because of what was said, so that the first round is followed by
+/// an interval, for those who distrust, and by the longest Skew_Time; and the second round, which is
+/// always begun, by the longest Skew_Time as well (docs/vrrpv2.md: 2.46 s at intervals of 1 s).
+pub(super) fn waits_for_successor(slowest: Version, interval: AdverInterval) -> Duration {
+    match slowest {
+        Version::V2 => longest_wait_for_successor(slowest, interval.period()),
+        Version::V3 => {
+            let first_round = FIRST_ROUND + interval.period() + MARGIN;
+            if first_round <= SECOND_ROUND_BEGINS {
+                first_round
+            } else {
+                longest_wait_for_successor(slowest, interval.period())
+            }
+        }
     }
 }
 
 /// The same time if the interval is not known: a second round may be under way.
-pub(super) fn longest_wait_for_successor(interval: Duration) -> Duration {
-    (FIRST_ROUND + interval + MARGIN).max(SECOND_ROUND_ENDS + MARGIN)
+pub(super) fn longest_wait_for_successor(slowest: Version, interval: Duration) -> Duration {
+    match slowest {
+        Version::V2 => {
+            let first = FIRST_ROUND_OF_VERSION_2 + interval;
+            first.max(SECOND_ROUND_OF_VERSION_2_ENDS) + TAKEOVER_IN_VERSION_2 + MARGIN
+        }
+        Version::V3 => (FIRST_ROUND + interval + MARGIN).max(SECOND_ROUND_ENDS + MARGIN),
+    }
+}
+
+/// A router that leaves because of a fault waits this long for a successor: 36 ms (docs/adr/0009). In
+/// VRRPv2 it serves on for the Skew_Time of the slowest successor (docs/adr/0043).
+pub(super) fn fault_waits(slowest: Version) -> Duration {
+    match slowest {
+        Version::V2 => TAKEOVER_IN_VERSION_2 + Duration::from_millis(30),
+        Version::V3 => Duration::from_millis(36),
+    }
 }
 
 /// A stop must end within this time (docs/adr/0009).
 pub(super) const STOP_ENDS: Duration = Duration::from_secs(3);
-
-/// A router that leaves because of a fault waits this long for a successor (docs/adr/0009).
-pub(super) const FAULT_WAITS: Duration = Duration::from_millis(36);
 
 /// The time for scheduling and for the way there and back. It is added to the longest Skew_Time,
 /// and to an Active_Down_Interval where one family cannot send that it leaves (docs/adr/0009).

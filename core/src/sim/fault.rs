@@ -14,16 +14,23 @@ use super::peer::{PeerSetup, PeerVariant};
 use super::rng::{PerMille, Rng};
 use super::router::SecondRouter;
 use super::script::{Act, CarrierSignal, Leftovers, Sockets, Source, SpecChange, Transmission};
+use super::speech::Speech;
 use super::trace::Detail;
 use super::world::{StationSetup, World, WorldSetup};
 use crate::protocol::{CheckName, CheckResult, ChecksumPolicy, Force, Track};
-use crate::types::{AdverInterval, AdvertPriority, Family, MonoTime, Preempt, Priority, Role};
+use crate::types::{
+    AdverInterval, AdvertPriority, AuthPassword, Authentication, Family, MonoTime, Preempt, Priority, Role,
+    Version,
+};
 use crate::wire::ChecksumFlavour;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
 /// How often all nodes of a world have a second router.
 const SECOND_ROUTER: PerMille = PerMille::new(250);
+
+/// How often the stations of a world with IPv4 speak VRRPv2 there.
+const VERSION_2: PerMille = PerMille::new(180);
 
 /// What was done in a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,6 +43,8 @@ pub struct Totals {
     pub commands: u64,
     /// Whether the nodes had a second router: 1, or 0.
     pub second_routers: u64,
+    /// Whether the stations spoke VRRPv2: 1, or 0.
+    pub version_2: u64,
 }
 
 /// A run that broke a rule, with the world at that moment.
@@ -57,7 +66,8 @@ pub fn run(seed: u64, detail: Detail) -> Result<Totals, Failure> {
         Ok(commands) => {
             let (steps, checks) = (world.steps(), world.checks());
             let second_routers = u64::from(world.has_second_router());
-            Ok(Totals { steps, checks, commands, second_routers })
+            let version_2 = u64::from(world.speaks_version_2());
+            Ok(Totals { steps, checks, commands, second_routers, version_2 })
         }
         Err(violation) => Err(Failure { violation, world }),
     }
@@ -77,6 +87,7 @@ fn play(seed: u64, detail: Detail) -> (Result<u64, Violation>, Box<World>) {
         later: Rng::new(!seed),
         last: Rng::new(seed.rotate_left(32) ^ 0x5eed),
         second: Rng::new(seed.rotate_left(16) ^ 0x0073_6563_6f6e_6464),
+        versions: Rng::new(seed.rotate_left(48) ^ 0x7665_7273_696f_6e73),
     };
     let setup = draw.world(detail);
     let span = setup.stations.iter().map(interval_of).max().unwrap_or_default();
@@ -94,6 +105,8 @@ struct Scenario {
     last: Rng,
     /// The generator for the second routers, for the same reason.
     second: Rng,
+    /// The generator for what belongs to VRRPv2, for the same reason.
+    versions: Rng,
 }
 
 impl Scenario {
@@ -156,11 +169,51 @@ impl Scenario {
             }
         });
         let mut stations: Vec<StationSetup> = stations.collect();
+        if families.contains(&Family::Ipv4) && self.versions.chance(VERSION_2) {
+            self.speak_version_2(&mut stations);
+        }
         if foreign == 0 && self.second.chance(SECOND_ROUTER) {
             self.add_second_routers(&mut stations);
         }
         let lateness = Duration::from_micros(self.rng.pick(&[0, 20, 200], 0));
         WorldSetup { seed: self.rng.next_u64(), families, stations, lateness, detail }
+    }
+
+    /// Makes all stations speak VRRPv2 in IPv4. The interval is one of whole seconds that all share, as
+    /// RFC 3768 demands; times that are counted in intervals keep their number.
+    fn speak_version_2(&mut self, stations: &mut [StationSetup]) {
+        let interval = AdverInterval::from_seconds(self.versions.pick(&[1, 1, 1, 2], 1)).unwrap_or_default();
+        let authentication = self.authentication();
+        for station in stations {
+            match station {
+                StationSetup::Ours(node) => {
+                    let intervals = node.preempt_delay.as_nanos() / node.interval.period().as_nanos();
+                    node.preempt_delay = interval.period() * u32::try_from(intervals).unwrap_or(0);
+                    node.interval = interval;
+                    node.speech = Speech { version: Version::V2, authentication };
+                }
+                StationSetup::Foreign(_, peer) => {
+                    peer.interval = interval;
+                    peer.variant = PeerVariant::Rfc3768(authentication);
+                }
+            }
+        }
+    }
+
+    fn authentication(&mut self) -> Authentication {
+        let password = |octets: &[u8; 8]| Authentication::Password(AuthPassword::from_octets(*octets));
+        let all = [Authentication::None, password(b"secret\0\0"), password(b"eight888")];
+        self.versions.pick(&all, Authentication::None)
+    }
+
+    /// A reload that changes the version, the password or the interval of a node of VRRPv2: until it is
+    /// taken back, the node and the others do not understand one another.
+    fn change_speech(&mut self) -> SpecChange {
+        match self.versions.below(4) {
+            0 | 1 => SpecChange::Speech(Speech::default()),
+            2 => SpecChange::Speech(Speech { version: Version::V2, authentication: self.authentication() }),
+            _ => SpecChange::Interval(AdverInterval::from_seconds(3).unwrap_or_default()),
+        }
     }
 
     /// Gives each node a second router. Its interval is one that all nodes share and its priorities
@@ -393,7 +446,11 @@ impl Scenario {
     fn change(&mut self, world: &World, port: Port, families: &[Family]) -> SpecChange {
         let check = || CheckName("nginx".into());
         let interval = world.node(port).map(|node| node.spec().interval).unwrap_or_default();
+        let speaks_version_2 = world.node(port).is_some_and(|node| node.speaks_version_2());
         match self.last.below(8) {
+            // VRRPv2 has no interval of 10 ms (RFC 3768 §5.3.7).
+            0 if speaks_version_2 => self.change_speech(),
+            1 if speaks_version_2 && self.versions.chance(PerMille::new(700)) => self.change_speech(),
             0 => SpecChange::Interval(AdverInterval::from_centiseconds(1).unwrap_or(interval)),
             1 => SpecChange::PreemptDelay(interval.period() * self.last.pick(&[0, 1, 5], 1)),
             2 => SpecChange::Preempt(self.last.pick(&[Preempt::Allow, Preempt::Forbid], Preempt::Allow)),

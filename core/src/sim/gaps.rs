@@ -56,7 +56,10 @@ impl World {
             // A stop waits for that time, computed from our interval; a fault does not. RFC 9568
             // §6.4.2 lets a Backup of higher priority discard what an Active of lower priority
             // advertises.
-            let patient = bridge == Bridge::AnyWilling && checker.bounds().one_interval_for_all();
+            // In VRRPv2 nothing is shortened, and everybody takes over within a Skew_Time: so a fault
+            // waits for that as well.
+            let waits = bridge == Bridge::AnyWilling || checker.bounds().speaks_version_2();
+            let patient = waits && checker.bounds().one_interval_for_all();
             let obeys = |v: &StationView| obeys(v, leaver) && checker.hears_whole_leave(v.port, port);
             let successor = |v: &&StationView| v.port == port || patient || obeys(v);
             let successors: Vec<StationView> = views.iter().filter(successor).cloned().collect();

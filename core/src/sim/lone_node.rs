@@ -29,6 +29,8 @@ use std::time::Duration;
 
 /// How many inputs are drawn in one run; deadlines and answers of the kernel are added to them.
 const INPUTS: usize = 300;
+/// How often a router speaks VRRPv2 in IPv4.
+const VERSION_2: PerMille = PerMille::new(250);
 /// How many lines are kept to explain a failure.
 const LINES: usize = 400;
 
@@ -317,23 +319,28 @@ impl<'a> LoneNodeRun<'a> {
         } else {
             Host { v4: last, v6: u16::from(last) }.address(family)
         };
-        let ours = match spec.role {
+        let own_priority = match spec.role {
             Role::Owner => 255,
             Role::Contender { priority, .. } => priority.get(),
         };
-        let priority = self.rng.pick(&[0, 0, 1, 50, 90, 150, 200, 255, ours, ours], 100);
-        let regular = spec.interval;
-        let interval = match self.rng.below(8) {
-            0 => AdverInterval::MIN,
-            1 => AdverInterval::MAX,
-            2 => AdverInterval::from_centiseconds(30).unwrap_or_default(),
-            _ => regular,
+        let priority = self.rng.pick(&[0, 0, 1, 50, 90, 150, 200, 255, own_priority, own_priority], 100);
+        let ours = spec.instances.iter().find(|instance| instance.family == family);
+        let (version, authentication) = self.spoken(family, ours);
+        let unusual = match version {
+            Version::V2 => {
+                [1, 200, 2].map(|seconds| AdverInterval::from_seconds(seconds).unwrap_or_default())
+            }
+            Version::V3 => {
+                let longer = AdverInterval::from_centiseconds(30).unwrap_or_default();
+                [AdverInterval::MIN, AdverInterval::MAX, longer]
+            }
         };
+        let regular = self.rng.chance(PerMille::new(625));
+        let interval = if regular { spec.interval } else { self.rng.pick(&unusual, spec.interval) };
         let vrid = if self.rng.chance(PerMille::new(40)) { vrid(99) } else { spec.vrid };
         let checksum = ChecksumFlavour::Rfc9568;
         let priority = AdvertPriority::from_wire(priority);
-        let (version, destination) = (Version::V3, family.group());
-        let authentication = Authentication::None;
+        let destination = family.group();
         let draft =
             Draft { version, source, destination, vrid, priority, interval, authentication, checksum };
         let listed = spec.instances.iter().find(|instance| instance.family == family);
@@ -341,6 +348,31 @@ impl<'a> LoneNodeRun<'a> {
         let strangers = self.rng.chance(PerMille::new(120));
         let listed = if strangers { addresses(family, 9, 2) } else { listed };
         (spec.interface, draft, listed.iter().map(IpNet::addr).collect())
+    }
+
+    /// The version and the authentication of a message: mostly those of `ours`, so that it is obeyed.
+    fn spoken(&mut self, family: Family, ours: Option<&InstanceSpec>) -> (Version, Authentication) {
+        let alike = ours.map(|ours| (ours.version, ours.authentication)).unwrap_or_default();
+        match self.rng.below(16) {
+            0 => match family {
+                Family::Ipv4 => (Version::V2, alike.1),
+                Family::Ipv6 => alike,
+            },
+            1 => (Version::V3, Authentication::None),
+            2 => (alike.0, self.authentication(alike.0)),
+            _ => alike,
+        }
+    }
+
+    /// None in VRRPv3, and in VRRPv2 none or one of two passwords.
+    fn authentication(&mut self, version: Version) -> Authentication {
+        let password = |text: &str| Authentication::Password(parse(text));
+        match version {
+            Version::V3 => Authentication::None,
+            Version::V2 => self
+                .rng
+                .pick(&[Authentication::None, password("secret"), password("public")], Authentication::None),
+        }
     }
 
     fn hear(
@@ -476,7 +508,7 @@ impl<'a> LoneNodeRun<'a> {
         let fresh = self.spec(name);
         let other: RouterName = parse(self.rng.pick(&["a", "b", "c", "d"], "d"));
         let is_free = self.specs.iter().all(|spec| spec.name != other);
-        let kind = self.rng.below(14);
+        let kind = self.rng.below(15);
         let several = self.specs.len() > 1;
         let Some(spec) = self.specs.get_mut(at) else { return Ok(()) };
         match kind {
@@ -504,13 +536,31 @@ impl<'a> LoneNodeRun<'a> {
                 spec.interface = fresh.interface;
                 spec.address_interface = fresh.address_interface;
             }
+            14 => {
+                // A reload that changes the version, the password, or both.
+                let fresh = fresh.instances.iter().find(|instance| instance.family == Family::Ipv4);
+                let other = fresh.map(|fresh| (fresh.version, fresh.authentication)).unwrap_or_default();
+                let v4 = spec.instances.iter_mut().filter(|instance| instance.family == Family::Ipv4);
+                v4.for_each(|instance| (instance.version, instance.authentication) = other);
+            }
             11 if is_free => spec.name = other,
             12 if is_free => self.specs.push(RouterSpec { name: other, ..fresh }),
             13 if several => drop(self.specs.remove(at)),
             _ => *spec = fresh,
         }
         self.part_identities();
+        self.keep_whole_seconds();
         self.feed(Input::Configure(self.specs.clone()))
+    }
+
+    /// VRRPv2 has whole seconds only (RFC 3768 §5.3.7), which a reload of the configuration checks.
+    fn keep_whole_seconds(&mut self) {
+        for spec in &mut self.specs {
+            let speaks_v2 = spec.instances.iter().any(|instance| instance.version == Version::V2);
+            if speaks_v2 && spec.interval.whole_seconds().is_none() {
+                spec.interval = AdverInterval::default();
+            }
+        }
     }
 
     /// Makes sure that no two routers have the same key; equal VRIDs on two interfaces stay.
@@ -539,13 +589,20 @@ impl<'a> LoneNodeRun<'a> {
             1 => vec![Family::Ipv6],
             _ => vec![Family::Ipv4, Family::Ipv6],
         };
-        let interval = AdverInterval::from_centiseconds(centiseconds).unwrap_or_default();
-        let instance = |family: Family| InstanceSpec {
-            family,
-            version: Version::V3,
-            authentication: Authentication::None,
-            addresses: addresses(family, vrid.get(), 1),
-            excluded: Vec::new(),
+        let version = if self.rng.chance(VERSION_2) { Version::V2 } else { Version::V3 };
+        let authentication = self.authentication(version);
+        let interval = match version {
+            Version::V2 => AdverInterval::from_seconds(self.rng.pick(&[1, 1, 2, 5], 1)).unwrap_or_default(),
+            Version::V3 => AdverInterval::from_centiseconds(centiseconds).unwrap_or_default(),
+        };
+        let instance = |family: Family| {
+            // IPv6 has VRRPv3 only.
+            let (version, authentication) = match family {
+                Family::Ipv4 => (version, authentication),
+                Family::Ipv6 => (Version::V3, Authentication::None),
+            };
+            let addresses = addresses(family, vrid.get(), 1);
+            InstanceSpec { family, version, authentication, addresses, excluded: Vec::new() }
         };
         let [nginx, database] = checks();
         let other_interface = self.pick_interface();

@@ -9,6 +9,7 @@
 //!   implementations; `hosts`: the hosts that use the addresses
 //! * [`reference`](mod@reference): what our own node must do and when, predicted from the
 //!   documents; `documents`: the numbers that the documents promise
+//! * [`speech`]: which version and password the stations speak, and so which of them hear one another
 //! * [`connections`]: connections to the addresses, as tokens; `draining`: what moves do to them;
 //!   `forwarding`: the rules by which a successor passes their packets on
 //! * [`lone_node`]: one node with several routers and interfaces, which is given every input in
@@ -43,6 +44,7 @@ pub mod reference;
 pub mod rng;
 pub mod router;
 pub mod script;
+pub mod speech;
 mod station;
 pub mod trace;
 pub mod view;

@@ -7,14 +7,15 @@ use super::kernel::FakeKernel;
 use super::packet::Packet;
 use super::reference::Reference;
 use super::router::{RouterNumber, SecondRouter, SimRouter};
+use super::speech::Speech;
 use crate::protocol::{
     AnnounceSpec, Answer, CheckName, CheckResult, ChecksumPolicy, Command, CommandId, Demotion, DrainId,
     DrainResult, Effect, Effects, HoldResult, Input, InstanceSnapshot, InstanceSpec, LastResort,
     LinkLocalRule, Node, PeerWarning, RouterSnapshot, RouterSpec, Snapshot, StateName, Track, Watched,
 };
 use crate::types::{
-    AdverInterval, AdvertPriority, Authentication, Destinations, Family, InstanceKey, InterfaceName,
-    LinkFacts, MacAddr, MonoTime, Role, RouterName, Version, Vrid,
+    AdverInterval, AdvertPriority, Destinations, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr,
+    MonoTime, Role, RouterName, Version, Vrid,
 };
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -83,6 +84,8 @@ pub struct NodeSetup {
     pub second: Option<SecondRouter>,
     /// How long connections are kept after another router took over.
     pub drain: Duration,
+    /// What the node speaks in IPv4.
+    pub speech: Speech,
 }
 
 impl NodeSetup {
@@ -95,7 +98,7 @@ impl NodeSetup {
         }
     }
 
-    /// A contender with an interval of one second and an exact clock.
+    /// A contender of VRRPv3 with an interval of one second and an exact clock.
     #[must_use]
     pub fn new(host: Host, role: Role) -> Self {
         Self {
@@ -109,6 +112,7 @@ impl NodeSetup {
             clock: Clock::EXACT,
             second: None,
             drain: Duration::ZERO,
+            speech: Speech::default(),
         }
     }
 }
@@ -306,14 +310,15 @@ impl SimNode {
             Watched::Interface(_) => None,
         });
         let checks = checks.collect();
-        let first = SimRouter::new(RouterNumber::First, spec(setup, families));
+        let speech = setup.speech;
+        let first = SimRouter::new(RouterNumber::First, spec(setup, families), speech);
         let second = second.map(|SecondRouter { role, interval, tracks }| {
             let number = RouterNumber::Second;
-            let instances = instances(number, families);
+            let instances = instances(number, families, speech);
             let (name, vrid) = (number.name(), number.vrid());
             let spec =
                 RouterSpec { name, vrid, role, interval, tracks, instances, ..first.usual_spec.clone() };
-            SimRouter::new(number, spec)
+            SimRouter::new(number, spec, speech)
         });
         Self {
             core: Node::new(),
@@ -346,6 +351,12 @@ impl SimNode {
             unsendable: BTreeSet::new(),
             unsent: BTreeSet::new(),
         }
+    }
+
+    /// Whether the node was set up to speak VRRPv2 in IPv4.
+    #[must_use]
+    pub fn speaks_version_2(&self) -> bool {
+        self.routers.iter().any(|router| router.speech.version == Version::V2)
     }
 
     /// The configuration of the first router.
@@ -559,7 +570,7 @@ fn spec(setup: NodeSetup, families: &[Family]) -> RouterSpec {
         source_address: None,
         destinations: Destinations::Multicast,
         accept_from: Vec::new(),
-        instances: instances(RouterNumber::First, families),
+        instances: instances(RouterNumber::First, families, setup.speech),
         tracks: setup.tracks,
         announce: AnnounceSpec::default(),
         drain: setup.drain,
@@ -567,13 +578,11 @@ fn spec(setup: NodeSetup, families: &[Family]) -> RouterSpec {
 }
 
 /// The instances of a router with its usual addresses.
-pub(super) fn instances(number: RouterNumber, families: &[Family]) -> Vec<InstanceSpec> {
-    let instance = |family: &Family| InstanceSpec {
-        family: *family,
-        version: Version::V3,
-        authentication: Authentication::None,
-        addresses: number.addresses(*family),
-        excluded: Vec::new(),
+pub(super) fn instances(number: RouterNumber, families: &[Family], speech: Speech) -> Vec<InstanceSpec> {
+    let instance = |family: &Family| {
+        let Speech { version, authentication } = speech.of(*family);
+        let addresses = number.addresses(*family);
+        InstanceSpec { family: *family, version, authentication, addresses, excluded: Vec::new() }
     };
     families.iter().map(instance).collect()
 }

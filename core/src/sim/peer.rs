@@ -1,11 +1,15 @@
 //! Routers of other implementations: small, by the RFC, and with habits that differ from ours.
 //!
-//! [`PeerInstance`] implements RFC 9568 §6.4 for one virtual router. It is written from the text of
+//! [`PeerInstance`] implements RFC 9568 §6.4 for one virtual router, or RFC 3768 §6.4 (VRRPv2). It is written from the text of
 //! the RFC and not from `protocol`, so it is an independent check as well as a neighbour.
 
 use super::packet::Packet;
-use crate::types::{AdverInterval, AdvertPriority, MonoTime, Preempt};
-use crate::wire::{Advertisement, ChecksumFlavour};
+use super::router::RouterNumber;
+use super::speech::Speech;
+use crate::types::{AdverInterval, AdvertPriority, Authentication, Family, MonoTime, Preempt, Version};
+use crate::wire::{Advertisement, ChecksumFlavour, HeardAuthentication};
+use ipnet::IpNet;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -21,6 +25,11 @@ pub enum PeerVariant {
     /// The router computes Skew_Time in whole centiseconds, and does not answer an advertisement
     /// that loses, as RFC 5798 says.
     WholeCentiseconds,
+    /// The router speaks VRRPv2, and does exactly what RFC 3768 says: Skew_Time is a part of one
+    /// second and begins anew with each priority 0, nothing is learned, messages with another interval,
+    /// password or list are discarded, and so are those that lose, without an answer. Its addresses go
+    /// at once. In IPv6 it does what RFC 9568 says.
+    Rfc3768(Authentication),
 }
 
 /// The configuration of one foreign virtual router.
@@ -38,6 +47,29 @@ pub struct PeerSetup {
     pub variant: PeerVariant,
     /// How the router computes the checksum of IPv4 messages.
     pub checksum: ChecksumFlavour,
+}
+
+impl PeerSetup {
+    /// The same router in one family, with its source address there.
+    #[must_use]
+    pub const fn in_family(self, family: Family, source: IpAddr) -> Self {
+        let variant = match (self.variant, family) {
+            (PeerVariant::Rfc3768(_), Family::Ipv6) => PeerVariant::Rfc9568,
+            (variant, Family::Ipv4 | Family::Ipv6) => variant,
+        };
+        Self { source, variant, ..self }
+    }
+
+    /// What the router speaks.
+    #[must_use]
+    pub fn speech(&self) -> Speech {
+        match self.variant {
+            PeerVariant::Rfc9568 | PeerVariant::OwnInterval | PeerVariant::WholeCentiseconds => {
+                Speech::default()
+            }
+            PeerVariant::Rfc3768(authentication) => Speech { version: Version::V2, authentication },
+        }
+    }
 }
 
 /// The state of a foreign router, with the timer of that state.
@@ -206,6 +238,9 @@ impl PeerInstance {
         source: IpAddr,
         heard: &Advertisement<'_>,
     ) -> PeerMessage {
+        if self.ignores_others() {
+            return PeerMessage::Nothing;
+        }
         if heard.priority.is_resignation() {
             self.state = PeerState::Active(now + self.setup.interval.period());
             return PeerMessage::Advertisement;
@@ -219,8 +254,34 @@ impl PeerInstance {
         }
         match self.setup.variant {
             PeerVariant::Rfc9568 | PeerVariant::OwnInterval => PeerMessage::Advertisement,
-            PeerVariant::WholeCentiseconds => PeerMessage::Nothing,
+            PeerVariant::WholeCentiseconds | PeerVariant::Rfc3768(_) => PeerMessage::Nothing,
         }
+    }
+
+    /// An owner of VRRPv2 that serves discards what others advertise (RFC 3768 §7.1).
+    fn ignores_others(&self) -> bool {
+        match self.setup.variant {
+            PeerVariant::Rfc9568 | PeerVariant::OwnInterval | PeerVariant::WholeCentiseconds => false,
+            PeerVariant::Rfc3768(_) => self.setup.priority == AdvertPriority::OWNER,
+        }
+    }
+
+    /// Whether a message passes the receive checks that need the configuration (RFC 9568 §7.1, RFC 3768
+    /// §7.1).
+    fn accepts(&self, heard: &Advertisement<'_>) -> bool {
+        let Speech { version, authentication } = self.setup.speech();
+        let authentic = heard.authentication == HeardAuthentication::Readable(authentication);
+        let matches = match version {
+            Version::V3 => true,
+            Version::V2 => {
+                let ours = RouterNumber::First.addresses(Family::of(self.setup.source));
+                let ours: BTreeSet<IpAddr> = ours.iter().map(IpNet::addr).collect();
+                let same_list = heard.addresses.iter().collect::<BTreeSet<_>>() == ours;
+                heard.interval == self.setup.interval
+                    && (same_list || heard.priority == AdvertPriority::OWNER)
+            }
+        };
+        heard.version == version && authentic && matches
     }
 
     fn promote(&mut self, now: MonoTime) -> PeerMessage {
@@ -234,7 +295,7 @@ impl PeerInstance {
     fn learn(&mut self, interval: AdverInterval) {
         match self.setup.variant {
             PeerVariant::Rfc9568 | PeerVariant::WholeCentiseconds => self.learned = interval,
-            PeerVariant::OwnInterval => {}
+            PeerVariant::OwnInterval | PeerVariant::Rfc3768(_) => {}
         }
     }
 
@@ -246,6 +307,7 @@ impl PeerInstance {
                 let centiseconds = below_owner * u32::from(self.learned.centiseconds()) / 256;
                 Duration::from_millis(10) * centiseconds
             }
+            PeerVariant::Rfc3768(_) => Duration::from_secs(1) * below_owner / 256,
         }
     }
 
@@ -254,9 +316,10 @@ impl PeerInstance {
     }
 }
 
-/// What a [`Packet`] means to a foreign router: its own message, reflected to it, means nothing.
+/// What a [`Packet`] means to a foreign router: its own message, reflected to it, means nothing, and
+/// neither does one that the router discards.
 #[must_use]
 pub fn audible<'a>(instance: &PeerInstance, packet: &'a Packet) -> Option<Advertisement<'a>> {
     let source = packet.carrier().source;
-    packet.parse().ok().filter(|_| source != instance.setup.source)
+    packet.parse().ok().filter(|heard| source != instance.setup.source && instance.accepts(heard))
 }

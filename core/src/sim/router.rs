@@ -6,6 +6,7 @@
 
 use super::input_context::InputKind;
 use super::node::{NodeView, interface};
+use super::speech::Speech;
 use crate::protocol::{Answer, Demotion, DrainId, Effect, Effects, Input, Node, RouterSpec, Track};
 use crate::types::{AdverInterval, Family, InstanceKey, Role, RouterName, Vrid};
 use ipnet::IpNet;
@@ -130,10 +131,12 @@ pub(super) struct SimRouter {
     pub(super) kind: InputKind,
     /// The demotion that is saved on disk.
     pub(super) demotion: Option<Demotion>,
+    /// What the router speaks in IPv4, when it has IPv4.
+    pub(super) speech: Speech,
 }
 
 impl SimRouter {
-    pub(super) fn new(number: RouterNumber, spec: RouterSpec) -> Self {
+    pub(super) fn new(number: RouterNumber, spec: RouterSpec, speech: Speech) -> Self {
         let usual_spec = spec.clone();
         Self {
             number,
@@ -144,6 +147,7 @@ impl SimRouter {
             before: NodeView::NOTHING,
             kind: InputKind::Other,
             demotion: None,
+            speech,
         }
     }
 

@@ -7,6 +7,7 @@ use super::kernel::KernelBehaviour;
 use super::lan::{Cable, Conditions, Echo, Path, Port};
 use super::node::{Packets, ProcessState, QueuedInput, Removal, SimNode, instances};
 use super::router::{RouterNumber, SimRouter};
+use super::speech::Speech;
 use super::world::{Station, World};
 use crate::protocol::{CheckResult, Command, CommandId, Demotion, Force, LastResort, RouterSpec, Track};
 use crate::types::{AdverInterval, Family, InstanceKey, MonoTime, Preempt, Priority, Role, RouterName};
@@ -70,6 +71,8 @@ pub enum SpecChange {
     Families(Vec<Family>),
     /// One more address in each family.
     MoreAddresses,
+    /// What is spoken in IPv4.
+    Speech(Speech),
     /// The tracked checks.
     Tracks(Vec<Track>),
     /// The name of the router.
@@ -142,7 +145,7 @@ pub enum Act {
 
 impl SpecChange {
     fn apply(&self, router: &mut SimRouter) {
-        let SimRouter { number, spec, usual_spec, .. } = router;
+        let SimRouter { number, spec, usual_spec, speech, .. } = router;
         match self {
             Self::Interval(interval) => spec.interval = *interval,
             Self::PreemptDelay(delay) => spec.preempt_delay = *delay,
@@ -158,7 +161,13 @@ impl SpecChange {
                     *preempt = *wanted;
                 }
             }
-            Self::Families(families) => spec.instances = instances(*number, families),
+            Self::Families(families) => spec.instances = instances(*number, families, *speech),
+            Self::Speech(speech) => {
+                for instance in &mut spec.instances {
+                    let Speech { version, authentication } = speech.of(instance.family);
+                    (instance.version, instance.authentication) = (version, authentication);
+                }
+            }
             Self::MoreAddresses => {
                 for instance in &mut spec.instances {
                     instance.addresses.extend(number.more_addresses(instance.family));
@@ -480,6 +489,7 @@ impl World {
             }
         }
         let specs = node.specs();
+        self.find_components();
         self.deliver(port, QueuedInput::Configure(specs))
     }
 

@@ -5,6 +5,7 @@ use super::lan::Port;
 use super::node::{Host, NodeSetup, ProcessState, SimNode};
 use super::peer::{PeerInstance, PeerSetup};
 use super::router::RouterNumber;
+use super::speech::Dialect;
 use super::view::{StationView, preempts};
 use crate::protocol::StateName;
 use crate::types::{AdvertPriority, Family, MonoTime, Preempt};
@@ -34,8 +35,20 @@ impl Station {
             StationSetup::Ours(setup) => Self::Ours(Box::new(SimNode::new(setup, families))),
             StationSetup::Foreign(host, setup) => {
                 let instance =
-                    |family: &Family| PeerInstance::new(PeerSetup { source: host.address(*family), ..setup });
+                    |family: &Family| PeerInstance::new(setup.in_family(*family, host.address(*family)));
                 Self::Foreign(families.iter().map(instance).collect())
+            }
+        }
+    }
+
+    /// What the station speaks in IPv4, and hears.
+    pub(super) fn dialect(&self) -> Option<Dialect> {
+        match self {
+            Self::Ours(node) => Some(Dialect::of_router(node.spec())),
+            Self::Foreign(instances) => {
+                let v4 = instances.iter().map(PeerInstance::setup).find(|setup| setup.source.is_ipv4())?;
+                let addresses = RouterNumber::First.addresses(Family::Ipv4);
+                Some(Dialect::new(v4.speech(), v4.interval, &addresses))
             }
         }
     }

@@ -5,7 +5,7 @@
 //! *what has arrived is received before anything is decided*. After each step the checker looks at
 //! everything.
 
-use super::checker::Violation;
+use super::checker::{Strangers, Violation};
 use super::checkers::{Checkers, Views};
 use super::clock::TrueTime;
 use super::connections::SimConnections;
@@ -23,11 +23,12 @@ use super::peer::{PeerSetup, audible};
 use super::rng::Rng;
 use super::router::RouterNumber;
 use super::script::Act;
+use super::speech::Dialect;
 pub use super::station::{Station, StationSetup};
 use super::trace::{Detail, Trace};
 use super::view::StationView;
 use crate::protocol::{Effect, Effects, Input};
-use crate::types::{AdvertPriority, Authentication, Family, InstanceKey, MonoTime, Version};
+use crate::types::{AdvertPriority, Family, InstanceKey, MonoTime, Version};
 use crate::wire::Draft;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -66,6 +67,16 @@ pub(super) enum WorldEvent {
 }
 
 impl WorldSetup {
+    /// Whether any station speaks VRRPv2. A router of IPv6 alone does not.
+    pub(super) fn speaks_version_2(&self) -> bool {
+        let speech = |station: &StationSetup| match station {
+            StationSetup::Ours(node) => node.speech,
+            StationSetup::Foreign(_, peer) => peer.speech(),
+        };
+        let in_v4 = self.families.contains(&Family::Ipv4);
+        in_v4 && self.stations.iter().any(|station| speech(station).version == Version::V2)
+    }
+
     /// Whether our nodes have a second router. All stations of such a world are ours.
     pub(super) fn has_second_router(&self) -> bool {
         self.stations.iter().any(|station| match station {
@@ -106,12 +117,11 @@ impl World {
         let families = setup.families;
         let stations: Vec<Station> =
             setup.stations.into_iter().map(|station| Station::new(station, &families)).collect();
-        Self {
+        let mut world = Self {
             now: TrueTime::ZERO,
             rng: Rng::new(setup.seed),
             lan: Lan::new(stations.len()),
-            // Every station hears every other station.
-            components: vec![0; stations.len()],
+            components: Vec::new(),
             stations,
             families,
             lateness: setup.lateness,
@@ -124,7 +134,9 @@ impl World {
             views: Vec::new(),
             arrivals: Vec::new(),
             steps: 0,
-        }
+        };
+        world.find_components();
+        world
     }
 
     /// The time of the observer.
@@ -178,6 +190,12 @@ impl World {
     #[must_use]
     pub fn has_second_router(&self) -> bool {
         self.checkers.numbers().any(|number| number == RouterNumber::Second)
+    }
+
+    /// Whether any station was set up to speak VRRPv2.
+    #[must_use]
+    pub fn speaks_version_2(&self) -> bool {
+        self.checkers.bounds().speaks_version_2()
     }
 
     /// One of our nodes.
@@ -576,15 +594,15 @@ impl World {
         let Some((setup, (priority, interval))) = message else { return };
         self.trace.note(self.now, || format!("peer {}:     message {priority}, {interval}", port.0));
         self.checkers.of_mut(RouterNumber::First).note_foreign(self.now, port, priority);
-        let family = Family::of(setup.source);
+        let (family, speech) = (Family::of(setup.source), setup.speech());
         let draft = Draft {
-            version: Version::V3,
+            version: speech.version,
             source: setup.source,
             destination: family.group(),
             vrid: vrid(),
             priority,
             interval,
-            authentication: Authentication::None,
+            authentication: speech.authentication,
             checksum: setup.checksum,
         };
         let addresses = virtual_addresses(family).into_iter().map(|net| net.addr());
@@ -639,15 +657,23 @@ impl World {
         }
     }
 
-    /// Finds the components after every change of the LAN: which stations hear each other, in both
-    /// directions.
+    /// Finds the components after every change of the LAN or of what stations speak: which stations
+    /// hear and understand each other, in both directions.
     pub(super) fn find_components(&mut self) {
         self.components.clear();
+        let dialects: Vec<Option<Dialect>> = self.stations.iter().map(Station::dialect).collect();
+        let (mut strangers, has_v4) = (Strangers::Apart, self.families.contains(&Family::Ipv4));
         for at in 0..self.stations.len() {
-            let other = (0..at).find(|other| self.both_ways(Port(*other), Port(at)));
+            let near = |other: &usize| self.both_ways(Port(*other), Port(at));
+            let understood = |other: &usize| !has_v4 || dialects.get(*other) == dialects.get(at);
+            if (0..at).any(|other| near(&other) && !understood(&other)) {
+                strangers = Strangers::OnTheLan;
+            }
+            let other = (0..at).find(|other| near(other) && understood(other));
             let component = other.and_then(|other| self.components.get(other).copied());
             self.components.push(component.unwrap_or(at));
         }
+        self.checkers.each().for_each(|checker| checker.set_strangers(strangers));
     }
 
     fn both_ways(&self, a: Port, b: Port) -> bool {

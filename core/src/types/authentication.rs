@@ -16,6 +16,17 @@ pub enum Authentication {
     Password(AuthPassword),
 }
 
+impl Authentication {
+    /// The name of the authentication in the JSON contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Password(_) => "password",
+        }
+    }
+}
+
 /// The Authentication Data of Auth Type 1: eight octets, of which a shorter password leaves the last
 /// ones zero.
 ///

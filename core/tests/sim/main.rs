@@ -22,3 +22,4 @@ mod random;
 mod reloads;
 mod second_opinion;
 mod two_routers;
+mod version2;

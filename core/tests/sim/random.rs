@@ -34,7 +34,7 @@ fn random() {
     let from = number("SIM_FROM").unwrap_or(0);
     let until = from.saturating_add(number("SIM_SEEDS").unwrap_or(SEEDS));
     let next = AtomicU64::new(from);
-    let (mut steps, mut commands, mut second_routers) = (0, 0, 0);
+    let (mut steps, mut commands, mut second_routers, mut version_2) = (0, 0, 0, 0);
     thread::scope(|scope| {
         let workers = thread::available_parallelism().map_or(1, usize::from);
         let workers: Vec<_> = (0..workers).map(|_| scope.spawn(|| work(&next, until))).collect();
@@ -43,14 +43,17 @@ fn random() {
             steps += tally.steps;
             commands += tally.commands;
             second_routers += tally.second_routers;
+            version_2 += tally.version_2;
         }
     });
     let seeds = until - from;
     println!(
-        "{seeds} seeds ({second_routers} with second routers), {steps} steps, {commands} commands on calm LANs"
+        "{seeds} seeds ({second_routers} with second routers, {version_2} in VRRPv2), {steps} steps, \
+         {commands} commands on calm LANs"
     );
     assert!(steps > seeds * 50, "the worlds were too quiet to prove anything");
     assert!(seeds < 100 || second_routers > seeds / 10, "too few nodes had two routers");
+    assert!(seeds < 100 || version_2 > seeds / 20, "too few worlds spoke VRRPv2");
 }
 
 #[test]
@@ -82,6 +85,7 @@ fn work(next: &AtomicU64, until: u64) -> Totals {
         sum.steps += tally.steps;
         sum.commands += tally.commands;
         sum.second_routers += tally.second_routers;
+        sum.version_2 += tally.version_2;
     }
 }
 

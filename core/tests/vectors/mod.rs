@@ -1,6 +1,6 @@
 //! Messages and frames with known contents, computed twice and independently of this code (with a
-//! program of our own and with scapy 2.8.0; tshark 4.0.17 confirmed them). The table is plain data,
-//! for every test that injects or reads packets.
+//! program of our own and with scapy 2.8.0; tshark 4.0.17 confirmed them); P40 to P45 were captured from
+//! other implementations. The table is plain data, for every test that injects or reads packets.
 //!
 //! Where a vector does not say otherwise: VRID 51, and virtual address 192.0.2.254 from 192.0.2.1,
 //! or fe80::51 and 2001:db8:51::fe from fe80::a.
@@ -89,6 +89,7 @@ pub const N01: &str = "33330000000100005e00023386dd6000000000203aff20010db800510
                        fe020100005e000233";
 
 const V254: &[&str] = &["192.0.2.254"];
+const V254_253: &[&str] = &["192.0.2.254", "192.0.2.253"];
 const V6: &[&str] = &["fe80::51", "2001:db8:51::fe"];
 
 const fn accepts(vrid: u8, priority: u8, centiseconds: u16, addresses: &'static [&'static str]) -> Verdict {
@@ -183,4 +184,39 @@ pub const VECTORS: &[Vector] = &[
     Vector { id: "P34", form: Form::M, source: "192.0.2.1", message: "2133c802000190ccc00002fec00002fd0000000000000000", verdict: accepts(51, 200, 100, &["192.0.2.254", "192.0.2.253"]) },
     // VRRPv2, the owner, two addresses
     Vector { id: "P35", form: Form::M, source: "192.0.2.1", message: "2133ff02000159ccc00002fec00002fd0000000000000000", verdict: accepts(51, 255, 100, &["192.0.2.254", "192.0.2.253"]) },
+    // VRRPv2, as keepalived 2.2.7 sent it
+    Vector { id: "P40", form: Form::M, source: "192.0.2.1", message: "21339601000185cbc00002fe0000000000000000", verdict: accepts(51, 150, 100, V254) },
+    // VRRPv2, a resignation of keepalived 2.2.7
+    Vector { id: "P41", form: Form::M, source: "192.0.2.1", message: "2133000100011bccc00002fe0000000000000000", verdict: accepts(51, 0, 100, V254) },
+    // VRRPv2, as keepalived 2.2.7 sent it with the password "secret"
+    Vector { id: "P42", form: Form::M, source: "192.0.2.1", message: "2133960201018580c00002fec00002fd7365637265740000", verdict: accepts(51, 150, 100, V254_253) },
+    // VRRPv2, a resignation of keepalived 2.2.7 with the password "secret"
+    Vector { id: "P43", form: Form::M, source: "192.0.2.1", message: "2133000201011b81c00002fec00002fd7365637265740000", verdict: accepts(51, 0, 100, V254_253) },
+    // VRRPv2, as FRR 8.4.4 sent it
+    Vector { id: "P44", form: Form::M, source: "192.0.2.1", message: "21339601000185cbc00002fe0000000000000000", verdict: accepts(51, 150, 100, V254) },
+    // VRRPv2, a resignation of FRR 8.4.4
+    Vector { id: "P45", form: Form::M, source: "192.0.2.1", message: "2133000100011bccc00002fe0000000000000000", verdict: accepts(51, 0, 100, V254) },
+];
+
+/// A frame that another implementation sent.
+#[derive(Debug, Clone, Copy)]
+pub struct CapturedFrame {
+    /// The vector that it carries.
+    pub id: &'static str,
+    /// Who sent it.
+    pub by: &'static str,
+    /// The whole frame in hexadecimal.
+    pub frame: &'static str,
+}
+
+/// Frames of VRRPv2, captured in a network namespace on 2026-11-29 from the packages of Debian 12:
+/// priority 150 and one second, then their orderly end.
+#[rustfmt::skip]
+pub const CAPTURED: &[CapturedFrame] = &[
+    CapturedFrame { id: "P40", by: "keepalived 2.2.7", frame: "01005e00001202000000000a080045c0002800010000ff701891c0000201e000001221339601000185cbc00002fe0000000000000000" },
+    CapturedFrame { id: "P41", by: "keepalived 2.2.7", frame: "01005e00001202000000000a080045c0002800040000ff70188ec0000201e00000122133000100011bccc00002fe0000000000000000" },
+    CapturedFrame { id: "P42", by: "keepalived 2.2.7", frame: "01005e00001202000000000a080045c0002c00010000ff70188dc0000201e00000122133960201018580c00002fec00002fd7365637265740000" },
+    CapturedFrame { id: "P43", by: "keepalived 2.2.7", frame: "01005e00001202000000000a080045c0002c00040000ff70188ac0000201e00000122133000201011b81c00002fec00002fd7365637265740000" },
+    CapturedFrame { id: "P44", by: "FRR 8.4.4", frame: "01005e00001200005e000133080045c000283fe04000ff7098b1c0000201e000001221339601000185cbc00002fe0000000000000000" },
+    CapturedFrame { id: "P45", by: "FRR 8.4.4", frame: "01005e00001200005e000133080045c0002843134000ff70957ec0000201e00000122133000100011bccc00002fe0000000000000000" },
 ];

@@ -56,7 +56,9 @@ pub(super) fn resolve(
                 "`advertise_interval` is a duration from \"10ms\" to \"40.95s\" in VRRPv3, not \"{}\"",
                 duration::text(interval.period())
             );
-            problems.error(key.span(), message, "write advertise_interval = \"40.95s\"");
+            // Beside VRRPv2 it must be a number of whole seconds as well.
+            let longest = if speaks_v2 { "40s" } else { "40.95s" };
+            problems.error(key.span(), message, format!("write advertise_interval = \"{longest}\""));
         }
     }
     (problems.error_count() == before).then_some(())

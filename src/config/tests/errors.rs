@@ -1,6 +1,7 @@
 //! Each kind of error once: the one finding, the text that it points at, and the advice.
 
-use super::{ROUTER, errors, router_with};
+use super::{ROUTER, errors, good, router_with};
+use crate::types::Version;
 
 /// Expects exactly one error in a text: what it points at, a part of its message, and a part of its
 /// help.
@@ -77,6 +78,22 @@ fn each_bad_value_of_a_router_is_refused_with_what_to_write() {
     ] {
         one(&router_with(keys), at, message, help);
     }
+}
+
+/// IPv6 beside VRRPv2 speaks VRRPv3, and needs an interval that both have.
+#[test]
+fn versions_that_do_not_fit_the_families_are_refused() {
+    let of = |addresses: &str, keys: &str| format!("{ROUTER}addresses = [{addresses}]\n{keys}\n");
+    let both = of("\"192.0.2.50\", \"2001:db8::50\"", "version = 2\nadvertise_interval = \"41s\"");
+    one(&both, "\"41s\"", "to \"40.95s\" in VRRPv3", "= \"40s\"");
+    let only = of("\"2001:db8::50\"", "version = 2");
+    one(&only, "2", "is for IPv4 only", "remove it");
+    let inherited = format!("[defaults]\nversion = 2\npassword = \"secret\"\n{}", of("\"2001:db8::50\"", ""));
+    assert_eq!(good(&inherited).routers[0].version(), Version::V3);
+    let overruled = format!("{inherited}version = 3");
+    assert_eq!(good(&overruled).routers[0].password(), None);
+    let forgotten = format!("[defaults]\npassword = \"secret\"\n{}", of("\"192.0.2.50\"", ""));
+    one(&forgotten, "\"secret\"", "needs `version = 2`", "remove it");
 }
 
 #[test]

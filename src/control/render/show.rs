@@ -208,6 +208,12 @@ fn instance(page: &mut Page, instance: &InstanceDoc, now: Stamp) {
         instance.cause
     ));
     page.row("since", &instance.since.to_string());
+    let with = if instance.authentication == "none" {
+        String::new()
+    } else {
+        format!(" with a {}", instance.authentication)
+    };
+    page.row("speaks", &format!("VRRPv{}{with}", instance.vrrp_version));
     page.row("active", &instance.active.as_ref().map_or_else(|| "not known".to_owned(), active));
     let source = instance.source.map_or_else(|| "none".to_owned(), |source| source.to_string());
     page.row("sends from", &source);

@@ -365,7 +365,8 @@ impl Instance {
         out: &mut Effects,
     ) -> Outcome {
         if self.rules().ignores_others(policy.priority) {
-            return Outcome::Nothing; // RFC3768-7.1-4
+            self.on_ignored(now, received, out); // RFC3768-7.1-4
+            return Outcome::Nothing;
         }
         let rank = self.rank(policy, received);
         let Some(active) = self.active_mut() else { return Outcome::Nothing };
@@ -412,6 +413,22 @@ impl Instance {
                 self.counters.dual_active += 1;
                 Outcome::DualActive
             }
+        }
+    }
+
+    /// A message that an owner discards. Hosts have heard its sender nevertheless, and may believe it, so
+    /// they are told again where the addresses are, as in VRRPv3; nothing is advertised. Two owners would
+    /// turn the hosts back and forth.
+    fn on_ignored(&mut self, now: MonoTime, received: &Received, out: &mut Effects) {
+        let Some(active) = self.active_mut() else { return };
+        match active.phase {
+            Phase::Serving if received.priority != AdvertPriority::OWNER => {
+                if !received.priority.is_resignation() && !active.expects_displaced(now) {
+                    active.contested_until = now + received.interval.period() * 3 / 2;
+                }
+                self.announce_again(now, out);
+            }
+            Phase::Serving | Phase::Installing | Phase::Ready | Phase::Listening | Phase::Leaving(_) => {}
         }
     }
 

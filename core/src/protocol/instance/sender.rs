@@ -98,6 +98,10 @@ impl AdvertSender {
         (self.version, self.authentication) = (version, authentication);
     }
 
+    pub(super) const fn authentication(&self) -> Authentication {
+        self.authentication
+    }
+
     pub(super) const fn source(&self) -> Option<IpAddr> {
         self.source
     }

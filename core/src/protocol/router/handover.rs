@@ -54,6 +54,8 @@ enum WithoutSuccessor {
     Stay,
     /// Let go all the same.
     LetGo,
+    /// Let go because an operator forced it, even if the fault has gone for which the router leaves.
+    Forced,
 }
 
 /// Where a hand-over is.
@@ -78,7 +80,15 @@ impl WithoutSuccessor {
     const fn proof(self) -> Proof {
         match self {
             Self::Stay => Proof::Demanded,
-            Self::LetGo => Proof::Waived,
+            Self::LetGo | Self::Forced => Proof::Waived,
+        }
+    }
+
+    /// The router has a fault, or has none any more; what an operator forced stays.
+    const fn unless_forced(self, otherwise: Self) -> Self {
+        match self {
+            Self::Forced => Self::Forced,
+            Self::Stay | Self::LetGo => otherwise,
         }
     }
 }
@@ -147,7 +157,7 @@ impl Handover {
     fn hurry(&mut self, pressing: &Self) {
         self.until = self.until.min(pressing.until);
         if pressing.without_successor == WithoutSuccessor::LetGo {
-            self.without_successor = WithoutSuccessor::LetGo;
+            self.without_successor = self.without_successor.unless_forced(WithoutSuccessor::LetGo);
         }
     }
 
@@ -158,7 +168,7 @@ impl Handover {
         // A command that names no time leaves the time of an earlier one.
         self.drain = drain.or(self.drain);
         match force {
-            Force::Yes => self.without_successor = WithoutSuccessor::LetGo,
+            Force::Yes => self.without_successor = WithoutSuccessor::Forced,
             Force::No => {}
         }
     }
@@ -167,6 +177,9 @@ impl Handover {
     /// the hand-over began; `None` if no demotion joined.
     pub(super) fn call_off_demotion(&mut self, now: MonoTime) -> Option<(Vec<CommandId>, Duration)> {
         self.demotion.take()?;
+        if self.without_successor == WithoutSuccessor::Forced {
+            self.without_successor = WithoutSuccessor::LetGo;
+        }
         Some((std::mem::take(&mut self.commands), now.since(self.began)))
     }
 }
@@ -216,7 +229,9 @@ impl Router {
             if handover.cause != cause {
                 handover.hurry(&wanted);
             } else if cause == HandoverCause::Fault {
-                handover.without_successor = WithoutSuccessor::LetGo; // The fault had gone meanwhile.
+                // The fault had gone meanwhile.
+                handover.without_successor =
+                    handover.without_successor.unless_forced(WithoutSuccessor::LetGo);
             }
         } else {
             let proof = wanted.without_successor.proof();
@@ -234,7 +249,7 @@ impl Router {
     pub(super) fn stay_if_nobody_takes_over(&mut self) {
         let leaves_for_fault = |handover: &&mut Handover| handover.cause == HandoverCause::Fault;
         if let Some(handover) = self.handover.as_mut().filter(leaves_for_fault) {
-            handover.without_successor = WithoutSuccessor::Stay;
+            handover.without_successor = handover.without_successor.unless_forced(WithoutSuccessor::Stay);
             self.demand_proof();
         }
     }
@@ -297,7 +312,7 @@ impl Router {
                 }
                 self.release_all(now, Some(&successors), Cause::HandedOver, out);
             }
-            (HandoverPhase::AwaitingSuccessor, WithoutSuccessor::LetGo) => {
+            (HandoverPhase::AwaitingSuccessor, WithoutSuccessor::LetGo | WithoutSuccessor::Forced) => {
                 // A partition may have healed since our last advertisement: an Active that hears this one
                 // tells our hosts.
                 self.resign_all(out);

@@ -323,3 +323,58 @@ fn a_router_of_both_families_waits_for_the_slower_version() {
         [DemoteOutcome::HandedOver { .. }, DemoteOutcome::HandedOver { .. }]
     ));
 }
+
+/// RFC3768-7.1-2, RFC3768-6.1-2: the interval that IPv6 has learned means nothing in VRRPv2, which
+/// could not even write it into a message.
+#[test]
+fn a_family_of_version_2_that_follows_the_other_keeps_its_own_interval() {
+    let instances = vec![version2().instances.remove(0), instance(Family::Ipv6)];
+    let mut rig = Rig::active(RouterSpec { instances, ..spec() });
+    rig.hear(Advert { centiseconds: 1, ..advert("fe80::1", 200) });
+    let said = rig.out.iter().filter_map(|effect| match effect {
+        Effect::Advertise { key, interval, .. } => Some((key.family, *interval)),
+        _ => None,
+    });
+    let second = AdverInterval::default();
+    assert_eq!(said.collect::<Vec<_>>(), [(Family::Ipv6, AdverInterval::MIN), (Family::Ipv4, second)]);
+    let timers = rig.instance(0).timers;
+    assert_eq!(rig.instance(0).state, StateName::Backup);
+    assert_eq!((timers.active_adver_interval, timers.active_down_interval), (second, us(3_609_375)));
+}
+
+/// The Active that yields to the owner has told the hosts before that the addresses are there.
+#[test]
+fn an_owner_that_ignores_others_tells_the_hosts_where_the_addresses_are() {
+    let announced = |priority: u8| {
+        let mut rig = Rig::active(RouterSpec { role: Role::Owner, ..version2() });
+        rig.run(Duration::from_secs(3));
+        rig.out.clear();
+        hear(&mut rig, Heard { priority, ..ALIKE });
+        let rounds = rig.out.iter().filter(|effect| matches!(effect, Effect::Announce { .. })).count();
+        (rounds, rig.spoken())
+    };
+    for priority in [0, 1, 254] {
+        assert_eq!(announced(priority).0, 1, "{priority}");
+    }
+    assert_eq!(announced(255).0, 0, "two owners would turn the hosts back and forth");
+    assert!(announced(200).1.iter().all(|line| !line.starts_with("say")), "nothing is advertised");
+}
+
+/// The fault for which the router leaves goes, so that it would stay; but an operator forced it to let go
+/// meanwhile, and whatever is evaluated then does not change that. In VRRPv3 it is the same, within 36 ms.
+#[test]
+fn a_forced_demotion_lets_go_although_the_fault_has_gone_for_which_the_router_leaves() {
+    let check = CheckName("nginx".into());
+    let mut rig = Rig::new(RouterSpec { tracks: vec![Track::fault(check.clone())], ..version2() });
+    rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
+    rig.run(Duration::from_secs(5));
+    rig.feed(Input::CheckResult(check.clone(), CheckResult::Failing));
+    rig.run(ms(100));
+    rig.feed(Input::CheckResult(check.clone(), CheckResult::Passing));
+    rig.demote(Force::Yes);
+    rig.feed(Input::CheckResult(check.clone(), CheckResult::Failing));
+    rig.feed(Input::CheckResult(check, CheckResult::Passing));
+    rig.run(Duration::from_secs(2));
+    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Forced { .. }]), "{:?}", rig.outcomes());
+    assert_eq!(rig.state(), StateName::Initialize);
+}

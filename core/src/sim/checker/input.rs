@@ -1,6 +1,6 @@
 //! The rules about one input of one node: what the core may do because of it.
 
-use super::{Checker, Violation};
+use super::{Checker, Strangers, Violation};
 use crate::protocol::{Answer, DemoteOutcome, Effect, Effects, LastResort, StateName};
 use crate::sim::clock::TrueTime;
 use crate::sim::documents;
@@ -8,8 +8,8 @@ use crate::sim::input_context::{InputContext, InputKind, before_release, is_conf
 use crate::sim::lan::Port;
 use crate::sim::node::{NodeView, SimNode};
 use crate::sim::packet::Packet;
-use crate::types::{InstanceKey, MonoTime, Version};
-use crate::wire::{ChecksumFlavour, Draft};
+use crate::types::{Family, InstanceKey, MonoTime, Version};
+use crate::wire::{ChecksumFlavour, Draft, HeardAuthentication};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -96,7 +96,8 @@ impl Checker {
         if reconfigured && before.eligible && moved {
             return fail("a reload that keeps the router keeps its state", became());
         }
-        if self.has_settled(now) && effects.iter().any(is_conflict) {
+        let alone = self.strangers == Strangers::Apart;
+        if alone && self.has_settled(now) && effects.iter().any(is_conflict) {
             return fail("on a calm LAN nobody announces what another serves", became());
         }
         self.judge_effects(input_context, node, effects)?;
@@ -141,7 +142,7 @@ impl Checker {
                         );
                     }
                 }
-                Effect::Advertise { key, version, priority, source, destination, .. } => {
+                Effect::Advertise { key, version, priority, source, destination, interval, .. } => {
                     let was = before.state(*key) == StateName::Active;
                     let is = after.state(*key) == StateName::Active;
                     if priority.is_resignation() {
@@ -158,8 +159,14 @@ impl Checker {
                     if *source != node.host.address(key.family) {
                         return fail("advertisements have our source address", format!("{effect:?}"));
                     }
-                    if (*version, *destination) != (Version::V3, documents::group(key.family)) {
-                        return fail("advertisements go to the group, in version 3", format!("{effect:?}"));
+                    // The reference predicts which version is spoken in IPv4, and with which password.
+                    let spoken = match key.family {
+                        Family::Ipv4 => *version == Version::V3 || interval.whole_seconds().is_some(),
+                        Family::Ipv6 => *version == Version::V3,
+                    };
+                    if !spoken || *destination != documents::group(key.family) {
+                        let rule = "advertisements go to the group, in a version that has them";
+                        return fail(rule, format!("{effect:?}"));
                     }
                 }
                 Effect::Answer { answer: Answer::Demoted(results), .. } => {
@@ -282,6 +289,8 @@ impl Checker {
             // forms.
             let flavour = read.checksum == draft.checksum || read.checksum == ChecksumFlavour::Rfc9568;
             flavour
+                && read.version == draft.version
+                && read.authentication == HeardAuthentication::Readable(draft.authentication)
                 && (read.vrid, read.priority, read.interval) == (draft.vrid, draft.priority, draft.interval)
                 && read.addresses.iter().eq(listed.iter().copied())
         });

@@ -6,9 +6,9 @@ use super::router::{Next, Router, Start};
 use super::turn::Turn;
 use crate::protocol::{Demotion, Force, LastResort};
 use crate::sim::documents::{
-    CRASHED_RUN_ASKS, FAULT_WAITS, MARGIN, OVERSLEPT, STOP_ENDS, active_down_interval, waits_for_successor,
+    CRASHED_RUN_ASKS, MARGIN, OVERSLEPT, STOP_ENDS, active_down_interval, fault_waits, waits_for_successor,
 };
-use crate::types::{AdverInterval, AdvertPriority, MonoTime};
+use crate::types::{AdverInterval, AdvertPriority, MonoTime, Version};
 use std::time::Duration;
 
 /// Why a router leaves.
@@ -26,18 +26,21 @@ pub(super) struct Handover {
     until: MonoTime,
     without_successor: WithoutSuccessor,
     demotion: Option<Demotion>,
+    /// Whether an operator forced the demotion: then it is of no matter that a fault has gone.
+    force: Force,
 }
 
 impl Handover {
-    fn new(now: MonoTime, reason: Reason, interval: AdverInterval) -> Self {
+    /// `slowest` is version 2 if any family speaks it, since the families leave together.
+    fn new(now: MonoTime, reason: Reason, interval: AdverInterval, slowest: Version) -> Self {
         let (wait, without_successor) = match reason {
-            Reason::Demotion => (waits_for_successor(interval), WithoutSuccessor::Stay),
+            Reason::Demotion => (waits_for_successor(slowest, interval), WithoutSuccessor::Stay),
             Reason::Shutdown | Reason::Configuration => {
-                (waits_for_successor(interval).min(STOP_ENDS), WithoutSuccessor::LetGo)
+                (waits_for_successor(slowest, interval).min(STOP_ENDS), WithoutSuccessor::LetGo)
             }
-            Reason::Fault => (FAULT_WAITS, WithoutSuccessor::LetGo),
+            Reason::Fault => (fault_waits(slowest), WithoutSuccessor::LetGo),
         };
-        Self { reason, until: now + wait, without_successor, demotion: None }
+        Self { reason, until: now + wait, without_successor, demotion: None, force: Force::No }
     }
 
     /// Nothing can be sent in one family: there the timers of the other routers decide.
@@ -53,7 +56,7 @@ impl Handover {
 
 impl Router {
     pub(super) fn hand_over(&mut self, reason: Reason, turn: &mut Turn<'_>) {
-        let fresh = Handover::new(turn.now, reason, self.settings.interval);
+        let fresh = Handover::new(turn.now, reason, self.settings.interval, self.slowest_version());
         match &mut self.handover {
             None => {
                 for instance in &mut self.instances {
@@ -85,7 +88,8 @@ impl Router {
 
     /// The fault is gone: if nobody took over, the router stays.
     pub(super) fn stay_if_nobody_takes_over(&mut self) {
-        if let Some(handover) = self.handover.as_mut().filter(|it| it.reason == Reason::Fault) {
+        let unforced = |it: &&mut Handover| it.reason == Reason::Fault && it.force == Force::No;
+        if let Some(handover) = self.handover.as_mut().filter(unforced) {
             handover.without_successor = WithoutSuccessor::Stay;
             self.apply_without_successor();
         }
@@ -95,7 +99,8 @@ impl Router {
         for instance in &mut self.instances {
             instance.begin_as_crashed_run(turn);
         }
-        let handover = Handover::new(turn.now, Reason::Shutdown, self.settings.interval);
+        let slowest = self.slowest_version();
+        let handover = Handover::new(turn.now, Reason::Shutdown, self.settings.interval, slowest);
         self.handover = Some(Handover { until: handover.until + CRASHED_RUN_ASKS, ..handover });
     }
 
@@ -158,7 +163,9 @@ impl Router {
             instance.stop_backup(turn);
         }
         if let Some(interval) = watches {
-            self.successor_watch = Some(SuccessorWatch::new(turn.now, interval, self.settings.down_adverts));
+            let version = self.slowest_backups(interval);
+            let watch = SuccessorWatch::new(turn.now, version, interval, self.settings.down_adverts);
+            self.successor_watch = Some(watch);
         }
         self.end_handover();
     }
@@ -180,6 +187,7 @@ impl Router {
         if let Some(handover) = &mut self.handover {
             handover.demotion = Some(demotion);
             if force == Force::Yes {
+                handover.force = Force::Yes;
                 handover.without_successor = WithoutSuccessor::LetGo;
             }
         }
@@ -193,6 +201,7 @@ impl Router {
         }
         if let Some(handover) = &mut self.handover {
             handover.demotion = None;
+            handover.force = Force::No;
         }
         self.end_demotion();
         Next::EvaluateAndCouple(Start::Ordinary)
@@ -209,15 +218,16 @@ fn serving_since(instance: &Instance) -> Option<MonoTime> {
 #[derive(Debug, Clone)]
 pub(super) struct SuccessorWatch {
     silent_at: MonoTime,
+    version: Version,
     interval: AdverInterval,
     down_adverts: u32,
     awaited: u32,
 }
 
 impl SuccessorWatch {
-    fn new(now: MonoTime, interval: AdverInterval, down_adverts: u32) -> Self {
-        let patience = active_down_interval(down_adverts, AdvertPriority::LOWEST, interval);
-        Self { silent_at: now + patience, interval, down_adverts, awaited: down_adverts }
+    fn new(now: MonoTime, version: Version, interval: AdverInterval, down_adverts: u32) -> Self {
+        let patience = active_down_interval(version, down_adverts, AdvertPriority::LOWEST, interval);
+        Self { silent_at: now + patience, version, interval, down_adverts, awaited: down_adverts }
     }
 
     pub(super) const fn silent_at(&self) -> MonoTime {
@@ -229,7 +239,8 @@ impl SuccessorWatch {
             return;
         }
         let interval = self.interval.max(heard.interval);
-        let patience = active_down_interval(self.down_adverts, AdvertPriority::LOWEST, interval);
+        let patience =
+            active_down_interval(self.version, self.down_adverts, AdvertPriority::LOWEST, interval);
         self.silent_at = self.silent_at.max(now + patience);
         self.awaited = self.awaited.saturating_sub(1);
     }
@@ -242,7 +253,7 @@ impl SuccessorWatch {
     /// listens once more.
     pub(super) fn finds_silence(&mut self, now: MonoTime) -> bool {
         if now.since(self.silent_at) > self.interval.period().max(OVERSLEPT) {
-            let again = Self::new(now, self.interval, self.down_adverts);
+            let again = Self::new(now, self.version, self.interval, self.down_adverts);
             self.silent_at = again.silent_at;
             return false;
         }

@@ -10,7 +10,7 @@ use crate::sim::documents::{
     LEAVES_BEFORE_ADVERTISING, MARGIN, NOT_ANNOUNCED, OVERSLEPT, ScriptLine, TakenFrom, active_down_interval,
     first_advertisement_waits, hosts_have_switched, not_overdue, skew_time,
 };
-use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime, Preempt, Version};
+use crate::types::{AdverInterval, AdvertPriority, Authentication, InstanceKey, MonoTime, Preempt, Version};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -30,20 +30,23 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub(super) fn active_down_interval(&self, learned: AdverInterval) -> Duration {
-        active_down_interval(self.down_adverts, self.priority, learned) + self.order(learned)
+    pub(super) fn active_down_interval(&self, version: Version, learned: AdverInterval) -> Duration {
+        active_down_interval(version, self.down_adverts, self.priority, learned)
+            + self.order(version, learned)
     }
 
-    fn skew_time(&self, learned: AdverInterval) -> Duration {
-        skew_time(self.priority, learned) + self.order(learned)
+    fn skew_time(&self, version: Version, learned: AdverInterval) -> Duration {
+        skew_time(version, self.priority, learned) + self.order(version, learned)
     }
 
-    /// Those that would win the election are first in a hand-over (docs/failover.md).
-    fn order(&self, learned: AdverInterval) -> Duration {
-        if learned == AdverInterval::MIN && self.interval > learned {
-            documents::order_of_backups(self.ahead)
-        } else {
-            Duration::ZERO
+    /// Those that would win the election are first in a hand-over (docs/failover.md). In VRRPv2 they are
+    /// first because of their Skew_Time.
+    fn order(&self, version: Version, learned: AdverInterval) -> Duration {
+        match version {
+            Version::V3 if learned == AdverInterval::MIN && self.interval > learned => {
+                documents::order_of_backups(self.ahead)
+            }
+            Version::V2 | Version::V3 => Duration::ZERO,
         }
     }
 }
@@ -178,6 +181,8 @@ enum Rank {
 #[derive(Debug, Clone)]
 pub(super) struct Instance {
     pub(super) key: InstanceKey,
+    pub(super) version: Version,
+    pub(super) authentication: Authentication,
     pub(super) addresses: BTreeSet<IpAddr>,
     pub(super) state: State,
     pub(super) since: MonoTime,
@@ -203,9 +208,17 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    pub(super) fn new(key: InstanceKey, now: MonoTime, addresses: BTreeSet<IpAddr>) -> Self {
+    pub(super) fn new(
+        key: InstanceKey,
+        now: MonoTime,
+        version: Version,
+        authentication: Authentication,
+        addresses: BTreeSet<IpAddr>,
+    ) -> Self {
         Self {
             key,
+            version,
+            authentication,
             addresses,
             state: State::Initialize,
             since: now,
@@ -286,8 +299,10 @@ impl Instance {
         self.said.retain(|said| *said != sent);
         self.said.push_front(sent);
         self.said.truncate(6);
-        let (version, destination) = (Version::V3, documents::group(self.key.family));
-        turn.expect(self.key, Expected::Advertise { version, source, destination, priority, interval });
+        let Self { version, authentication, .. } = *self;
+        let destination = documents::group(self.key.family);
+        let sent = Expected::Advertise { version, source, destination, priority, interval, authentication };
+        turn.expect(self.key, sent);
     }
 
     fn watch(&mut self, turn: &mut Turn<'_>) {
@@ -361,7 +376,7 @@ impl Instance {
     fn enter_backup(&mut self, settings: &Settings, learned: AdverInterval, turn: &Turn<'_>) {
         let learned = if self.doubts(turn.now) { learned.max(settings.interval) } else { learned };
         let backup = Backup {
-            down: Some(turn.now + settings.active_down_interval(learned)),
+            down: Some(turn.now + settings.active_down_interval(self.version, learned)),
             learned,
             seen: Seen::Silence,
             obeyed: self.believed_active,
@@ -374,7 +389,7 @@ impl Instance {
     pub(super) fn take_over(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         let now = turn.now;
         let served = |peer: &Peer| {
-            let interval = documents::believed(peer.interval, settings.interval);
+            let interval = documents::believed(self.version, peer.interval, settings.interval);
             !peer.priority.is_resignation() && now.since(peer.heard) <= not_overdue(interval)
         };
         let from = match &self.state {
@@ -422,7 +437,7 @@ impl Instance {
         let now = turn.now;
         let active = Active {
             next: now,
-            phase: Phase::Leaves(Leave::of_crashed_run(now)),
+            phase: Phase::Leaves(Leave::of_crashed_run(now, self.version)),
             taken_from: TakenFrom::Nobody,
             held: true,
             announcing: None,
@@ -485,6 +500,12 @@ impl Instance {
             return;
         }
         self.believed_active = None;
+        // Nothing is learned in VRRPv2, and messages with another interval are discarded (RFC 3768
+        // §7.1): the interval that the other family has learned means nothing here.
+        let learned = match self.version {
+            Version::V2 => settings.interval,
+            Version::V3 => learned,
+        };
         if because == BackupBecause::Other {
             self.send_last_advertisement(settings, learned, turn);
         }
@@ -514,7 +535,7 @@ impl Instance {
             Phase::AwaitsKernel | Phase::Holds => active.next.min(turn.now + LEAVES_BEFORE_ADVERTISING),
             Phase::Serves | Phase::Listens | Phase::Leaves(_) => turn.now,
         };
-        active.phase = Phase::Leaves(Leave::new(began, without_successor));
+        active.phase = Phase::Leaves(Leave::new(began, self.version, without_successor));
         active.announcing = None;
         active.next = began;
         if began <= turn.now {
@@ -575,7 +596,14 @@ impl Instance {
         // When every line of the script was sent, the instance has nothing to do.
         *next = leave.next().unwrap_or(turn.now + settings.interval.period().max(Duration::from_secs(1)));
         match line {
-            Some(ScriptLine::Shorten) => self.advertise(settings.priority, AdverInterval::MIN, turn),
+            Some(ScriptLine::Shorten) => {
+                // A reload may have changed the version since: VRRPv2 has nothing to shorten.
+                let interval = match self.version {
+                    Version::V2 => settings.interval,
+                    Version::V3 => AdverInterval::MIN,
+                };
+                self.advertise(settings.priority, interval, turn);
+            }
             Some(ScriptLine::Resign) => self.advertise(AdvertPriority::RESIGN, settings.interval, turn),
             None => {}
         }
@@ -733,11 +761,11 @@ impl Instance {
         let period = backup.learned.period();
         // A Backup that was not run has not listened: a living Active is heard within one interval.
         backup.down = (now.since(at) > period.max(OVERSLEPT))
-            .then(|| now + period + settings.skew_time(backup.learned));
+            .then(|| now + period + settings.skew_time(self.version, backup.learned));
     }
 
-    fn overslept(active: &Active, settings: &Settings, now: MonoTime) -> bool {
-        now.since(active.next) > settings.active_down_interval(settings.interval)
+    fn overslept(version: Version, active: &Active, settings: &Settings, now: MonoTime) -> bool {
+        now.since(active.next) > settings.active_down_interval(version, settings.interval)
     }
 
     /// Adver_Timer (RFC 9568 §6.4.3), or the timer that replaces it before the first advertisement
@@ -768,7 +796,8 @@ impl Instance {
                 if !must && !woke {
                     return;
                 }
-                if settings.preempt == Preempt::Forbid && Self::overslept(active, settings, now) {
+                if settings.preempt == Preempt::Forbid && Self::overslept(self.version, active, settings, now)
+                {
                     active.phase = Phase::Listens;
                     active.next = now + period;
                     return;
@@ -877,14 +906,14 @@ impl Instance {
             }
             State::Backup(backup) => {
                 if heard.priority.is_resignation() {
-                    backup.on_resignation(settings, doubts, now);
+                    backup.on_resignation(self.version, settings, doubts, now);
                     if self.believed_active == Some(heard.source) {
                         self.believed_active = None;
                     }
                     return;
                 }
                 self.believed_active = Some(heard.source);
-                if backup.on_advert(settings, heard, doubts, now) {
+                if backup.on_advert(self.version, settings, heard, doubts, now) {
                     self.lists = heard.lists;
                 }
             }
@@ -903,6 +932,21 @@ impl Instance {
         turn: &mut Turn<'_>,
     ) {
         let now = turn.now;
+        match self.version {
+            // An owner that serves discards what others advertise (RFC 3768 §7.1). Hosts are told all the
+            // same, because they may believe the other router (docs/adr/0043).
+            Version::V2 if settings.priority == AdvertPriority::OWNER => {
+                let State::Active(active) = &mut self.state else { return };
+                if heard.priority.get() == 255 || !matches!(active.phase, Phase::Serves) {
+                    return;
+                }
+                if !heard.priority.is_resignation() && now >= active.displaced_until {
+                    active.contested_until = now + not_overdue(heard.interval);
+                }
+                return self.contest(turn);
+            }
+            Version::V2 | Version::V3 => {}
+        }
         let rank = self.rank(settings, heard);
         let State::Active(active) = &mut self.state else { return };
         if heard.priority.is_resignation() {
@@ -917,7 +961,7 @@ impl Instance {
         }
         if matches!(active.phase, Phase::Serves)
             && settings.preempt == Preempt::Forbid
-            && Self::overslept(active, settings, now)
+            && Self::overslept(self.version, active, settings, now)
         {
             active.phase = Phase::Listens;
             active.next = now + settings.interval.period();
@@ -1003,7 +1047,9 @@ impl Instance {
             leave.on_resignation(heard.source);
             return;
         }
-        let old = was_active || leave.has_shortened_again() || heard.said == AdverInterval::MIN;
+        let old = was_active
+            || leave.has_shortened_again()
+            || self.version == Version::V3 && heard.said == AdverInterval::MIN;
         let evidence = if old { Evidence::MayBeOld } else { Evidence::New };
         let knows_that_we_leave = match rank {
             Rank::Higher | Rank::TieLost => true,
@@ -1039,7 +1085,7 @@ impl Instance {
         if believed.is_none_or(|priority| priority < settings.priority) {
             return;
         }
-        let down = heard + settings.active_down_interval(interval);
+        let down = heard + settings.active_down_interval(self.version, interval);
         backup.down = Some(backup.down.map_or(down, |at| at.max(down)));
         backup.learned = interval;
         backup.seen = Seen::Silence;
@@ -1073,7 +1119,8 @@ impl Instance {
         match &mut self.state {
             State::Initialize => {}
             State::Backup(backup) => {
-                let soon = now + backup.learned.period() + settings.skew_time(backup.learned);
+                let skew = settings.skew_time(self.version, backup.learned);
+                let soon = now + backup.learned.period() + skew;
                 backup.down = Some(match (backup.down, could_hear) {
                     (Some(at), true) => at,
                     (None, true) => now,
@@ -1129,7 +1176,7 @@ impl Instance {
         let stands_by = self.is_idle() || self.is_ready();
         let interval = self.silence.interval;
         let ends = self.silence.since
-            + active_down_interval(settings.down_adverts, AdvertPriority::LOWEST, interval)
+            + active_down_interval(self.version, settings.down_adverts, AdvertPriority::LOWEST, interval)
             + MARGIN;
         if !stands_by || self.silence.stage != SilenceStage::Listening || ends > now {
             return;
@@ -1144,10 +1191,10 @@ impl Instance {
 }
 
 impl Backup {
-    fn on_resignation(&mut self, settings: &Settings, doubts: bool, now: MonoTime) {
+    fn on_resignation(&mut self, version: Version, settings: &Settings, doubts: bool, now: MonoTime) {
         if let Some(at) = self.down {
-            let skew = now + settings.skew_time(self.learned);
-            let due = if doubts { skew.max(self.overdue(settings)) } else { skew };
+            let skew = now + settings.skew_time(version, self.learned);
+            let due = if doubts { skew.max(self.overdue(version, settings)) } else { skew };
             // The timer never gets longer than the time that it has left.
             self.down = Some(at.min(due));
         }
@@ -1155,7 +1202,14 @@ impl Backup {
     }
 
     /// Returns whether the Backup obeys the advertisement.
-    fn on_advert(&mut self, settings: &Settings, heard: &Heard, doubts: bool, now: MonoTime) -> bool {
+    fn on_advert(
+        &mut self,
+        version: Version,
+        settings: &Settings,
+        heard: &Heard,
+        doubts: bool,
+        now: MonoTime,
+    ) -> bool {
         let may_preempt = settings.preempt == Preempt::Allow && now >= settings.preempt_after;
         if heard.priority < settings.priority && may_preempt {
             self.seen = Seen::Lower(now, heard.interval);
@@ -1166,19 +1220,19 @@ impl Backup {
         self.seen = Seen::Silence;
         if doubts && heard.interval < settings.interval {
             self.learned = settings.interval;
-            self.down = Some(self.overdue(settings));
+            self.down = Some(self.overdue(version, settings));
         } else {
             self.learned = heard.interval;
-            self.down = Some(now + settings.active_down_interval(heard.interval));
+            self.down = Some(now + settings.active_down_interval(version, heard.interval));
         }
         true
     }
 
-    fn overdue(&self, settings: &Settings) -> MonoTime {
+    fn overdue(&self, version: Version, settings: &Settings) -> MonoTime {
         self.regular
             + settings.interval.period()
             + documents::overdue_by(settings.interval)
-            + settings.skew_time(AdverInterval::MIN)
+            + settings.skew_time(version, AdverInterval::MIN)
     }
 }
 

@@ -2,10 +2,10 @@
 //! took over (docs/adr/0009, 0014, 0019).
 
 use crate::sim::documents::{
-    CRASHED_RUN_ASKS, GOES_ON_ADVERTISING, LEAVING, LEAVING_FOR_A_CRASHED_RUN, STALLED_WHILE_SHORTENING,
-    ScriptLine,
+    CRASHED_RUN_ASKS, GOES_ON_ADVERTISING, LEAVING, LEAVING_FOR_A_CRASHED_RUN, LEAVING_IN_VERSION_2,
+    STALLED_WHILE_SHORTENING, ScriptLine,
 };
-use crate::types::MonoTime;
+use crate::types::{MonoTime, Version};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -50,10 +50,14 @@ pub(super) struct Leave {
 }
 
 impl Leave {
-    pub(super) const fn new(began: MonoTime, without_successor: WithoutSuccessor) -> Self {
+    /// The version is that of now: a reload does not change what is sent.
+    pub(super) const fn new(began: MonoTime, version: Version, without_successor: WithoutSuccessor) -> Self {
         Self {
             began,
-            lines: &LEAVING,
+            lines: match version {
+                Version::V2 => &LEAVING_IN_VERSION_2,
+                Version::V3 => &LEAVING,
+            },
             sent: 0,
             ask_at: None,
             resigned: false,
@@ -65,12 +69,15 @@ impl Leave {
         }
     }
 
-    pub(super) fn of_crashed_run(now: MonoTime) -> Self {
+    pub(super) fn of_crashed_run(now: MonoTime, version: Version) -> Self {
         Self {
-            lines: &LEAVING_FOR_A_CRASHED_RUN,
+            lines: match version {
+                Version::V2 => &LEAVING_IN_VERSION_2,
+                Version::V3 => &LEAVING_FOR_A_CRASHED_RUN,
+            },
             ask_at: Some(now),
             of_crashed_run: true,
-            ..Self::new(now + CRASHED_RUN_ASKS, WithoutSuccessor::LetGo)
+            ..Self::new(now + CRASHED_RUN_ASKS, version, WithoutSuccessor::LetGo)
         }
     }
 

@@ -1,4 +1,5 @@
-//! A reference of our own node: RFC 9568 §6 and what vrrpd adds to it, written from the documents.
+//! A reference of our own node: RFC 9568 §6, RFC 3768 where a family speaks VRRPv2, and what vrrpd adds
+//! to them, written from the documents.
 //!
 //! The reference is given every input that the core is given, and predicts what the core does:
 //! which advertisement the core sends (everything but its checksum), when it asks for the addresses
@@ -202,6 +203,9 @@ impl Reference {
                     let rejected = family == Family::Ipv6 && strict && !link_local;
                     let stranger = !is_expected(&router.spec, carrier.source);
                     if stranger || rejected || is_broadcast(&router.spec, carrier.source) {
+                        return Next::Nothing;
+                    }
+                    if router.discards(family, advertisement) {
                         return Next::Nothing;
                     }
                     router.on_advert(key, &heard, turn)

@@ -5,10 +5,12 @@ use super::handover::{Handover, Reason, SuccessorWatch};
 use super::instance::{BackupBecause, Heard, Instance, Lists, Settings, State};
 use super::leave::WithoutSuccessor;
 use super::turn::Turn;
-use crate::protocol::{CheckName, Demotion, Fault, LastResort, RouterSpec};
-use crate::sim::documents::{INTERRUPTION_ENDS, REFUSED_AGAIN};
-use crate::types::{AdverInterval, AdvertPriority, Family, InstanceKey, MonoTime, Preempt, Role};
-use crate::wire::AddressList;
+use crate::protocol::{CheckName, Demotion, Fault, InstanceSpec, LastResort, RouterSpec};
+use crate::sim::documents::{self, INTERRUPTION_ENDS, REFUSED_AGAIN};
+use crate::types::{
+    AdverInterval, AdvertPriority, Authentication, Family, InstanceKey, MonoTime, Preempt, Role, Version,
+};
+use crate::wire::{AddressList, Advertisement, HeardAuthentication};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -99,10 +101,13 @@ impl Router {
     }
 
     pub(super) fn new(now: MonoTime, spec: RouterSpec, demoted: Option<Demotion>) -> Self {
-        let instance = |family| Instance::new(spec.key(family), now, addresses_of(&spec, family));
+        let instance = |one: &InstanceSpec| {
+            let addresses = addresses_of(&spec, one.family);
+            Instance::new(spec.key(one.family), now, one.version, one.authentication, addresses)
+        };
         Self {
             settings: settings(&spec, AdvertPriority::RESIGN, now, 0),
-            instances: spec.instances.iter().map(|one| instance(one.family)).collect(),
+            instances: spec.instances.iter().map(instance).collect(),
             spec,
             faults: BTreeSet::new(),
             interruption: None,
@@ -256,7 +261,7 @@ impl Router {
             let begins = self.handover.is_none();
             self.hand_over(reason, turn);
             if begins && unable_to_send > 0 {
-                let wait = self.settings.active_down_interval(self.settings.interval);
+                let wait = self.slowest_active_down();
                 if let Some(handover) = &mut self.handover {
                     handover.wait_for_families_that_cannot_send(wait, turn.now);
                 }
@@ -342,15 +347,64 @@ impl Router {
         let mut ours = ours.flat_map(|it| it.addresses.iter().map(IpNet::addr));
         let shared = ours.any(|ours| listed.iter().any(|one| one == ours));
         let lists = if shared { Lists::Ours } else { Lists::Others };
-        let interval = crate::sim::documents::believed(said, self.spec.interval);
+        let family = Family::of(source);
+        let spoken = self.spec.instances.iter().find(|one| one.family == family).map(|one| one.version);
+        let interval = documents::believed(spoken.unwrap_or_default(), said, self.spec.interval);
         Heard { source, priority, said, interval, lists }
+    }
+
+    /// Whether the router discards a message because of what is configured here. Every router
+    /// discards another version (RFC 9568 §7.1, RFC 3768 §7.1); a router of VRRPv2 discards another
+    /// authentication and another interval, and the list of anybody but the owner if it has other
+    /// addresses (RFC 3768 §7.1).
+    pub(super) fn discards(&self, family: Family, advertisement: &Advertisement<'_>) -> bool {
+        let Some(ours) = self.spec.instances.iter().find(|one| one.family == family) else { return true };
+        if advertisement.version != ours.version {
+            return true;
+        }
+        match ours.version {
+            Version::V3 => false,
+            Version::V2 => {
+                let authentic = match (&ours.authentication, &advertisement.authentication) {
+                    (Authentication::None, HeardAuthentication::Readable(Authentication::None)) => true,
+                    (
+                        Authentication::Password(ours),
+                        HeardAuthentication::Readable(Authentication::Password(theirs)),
+                    ) => ours.octets() == theirs.octets(),
+                    (Authentication::None | Authentication::Password(_), _) => false,
+                };
+                let listed: BTreeSet<IpAddr> = advertisement.addresses.iter().collect();
+                let same_list = usize::from(advertisement.addresses.len()) == ours.addresses.len()
+                    && listed == ours.addresses.iter().map(IpNet::addr).collect();
+                let from_owner = advertisement.priority.get() == 255;
+                !authentic || advertisement.interval != self.spec.interval || !same_list && !from_owner
+            }
+        }
+    }
+
+    /// VRRPv2 if any family speaks it: a hand-over takes longest there.
+    pub(super) fn slowest_version(&self) -> Version {
+        let speaks_version_2 = self.instances.iter().any(|one| one.version == Version::V2);
+        if speaks_version_2 { Version::V2 } else { Version::V3 }
+    }
+
+    /// Of the versions of its families, the one in which a Backup of the lowest priority waits longest.
+    pub(super) fn slowest_backups(&self, interval: AdverInterval) -> Version {
+        let waits = |version| documents::skew_time(version, AdvertPriority::LOWEST, interval);
+        self.instances.iter().map(|one| one.version).max_by_key(|version| waits(*version)).unwrap_or_default()
+    }
+
+    /// Of its families, the longest Active_Down_Interval with its own interval.
+    fn slowest_active_down(&self) -> Duration {
+        let waits = |one: &Instance| self.settings.active_down_interval(one.version, self.settings.interval);
+        self.instances.iter().map(waits).max().unwrap_or_default()
     }
 
     /// IPv4 decides a tie. In IPv6 a lost tie counts only after it has stood for an
     /// Active_Down_Interval (docs/adr/0003).
     fn tie_waits(&self, key: InstanceKey) -> Option<Duration> {
         let decides = self.instances.first().is_none_or(|first| first.key == key);
-        (!decides).then(|| self.settings.active_down_interval(self.settings.interval))
+        (!decides).then(|| self.slowest_active_down())
     }
 
     pub(super) fn on_advert(&mut self, key: InstanceKey, heard: &Heard, turn: &mut Turn<'_>) -> Next {
@@ -399,10 +453,11 @@ impl Router {
         }
         self.settings =
             settings(&self.spec, self.settings.priority, self.settings.preempt_after, self.settings.ahead);
-        let changed: Vec<bool> =
-            before.instances.iter().zip(&self.spec.instances).map(|(old, new)| old != new).collect();
-        for (instance, changed) in self.instances.iter_mut().zip(changed) {
-            if changed {
+        let pairs = before.instances.iter().zip(&self.spec.instances);
+        for (instance, (old, new)) in self.instances.iter_mut().zip(pairs) {
+            // Another version or password changes what is sent and heard, and not what is held.
+            (instance.version, instance.authentication) = (new.version, new.authentication);
+            if (&old.addresses, &old.excluded) != (&new.addresses, &new.excluded) {
                 instance.on_addresses_changed(addresses_of(&self.spec, instance.key.family), turn);
             }
             instance.reconfigure(&self.settings, turn.now);

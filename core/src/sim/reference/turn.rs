@@ -1,7 +1,7 @@
 //! One input of one node: what the reference expects after it, and what the core did.
 
 use crate::protocol::{Effect, Effects, Snapshot};
-use crate::types::{AdverInterval, AdvertPriority, InstanceKey, MonoTime, Version};
+use crate::types::{AdverInterval, AdvertPriority, Authentication, InstanceKey, MonoTime, Version};
 use std::net::IpAddr;
 
 /// What is predicted for one instance. Reports, answers and the checksum are not predicted.
@@ -15,6 +15,7 @@ pub(super) enum Expected {
         destination: IpAddr,
         priority: AdvertPriority,
         interval: AdverInterval,
+        authentication: Authentication,
     },
     Announce,
     Watch,
@@ -36,12 +37,14 @@ pub(super) fn expected(effect: &Effect) -> Option<(InstanceKey, Expected)> {
             destination,
             priority,
             interval,
-            authentication: _,
+            authentication,
             checksum: _,
         } => {
             let (version, source, destination) = (*version, *source, *destination);
-            let (priority, interval) = (*priority, *interval);
-            Some((*key, Expected::Advertise { version, source, destination, priority, interval }))
+            let (priority, interval, authentication) = (*priority, *interval, *authentication);
+            let sent =
+                Expected::Advertise { version, source, destination, priority, interval, authentication };
+            Some((*key, sent))
         }
         Effect::Announce { key, .. } => Some((*key, Expected::Announce)),
         Effect::WatchAnnouncements { key } => Some((*key, Expected::Watch)),
