@@ -6,6 +6,8 @@
 #[path = "interop/moving.rs"]
 mod moving;
 mod support;
+#[path = "interop/unicast.rs"]
+mod unicast;
 #[path = "../core/tests/vectors/mod.rs"]
 mod vectors;
 #[path = "interop/version2.rs"]

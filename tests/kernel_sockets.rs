@@ -21,7 +21,7 @@ use vrrpd::kernel::frame_socket::FrameSocket;
 use vrrpd::kernel::realtime::{MemoryLock, Scheduling, lock_memory, raise_thread};
 use vrrpd::kernel::socket_error::SocketError;
 use vrrpd::kernel::vrrp_socket::{
-    OutgoingMessages, ReceiveReport, ReceiveSocket, Remaining, Route, TransmitSocket,
+    Addressee, OutgoingMessages, ReceiveReport, ReceiveSocket, Remaining, Route, TransmitSocket,
 };
 use vrrpd::types::{Family, InterfaceName, MacAddr};
 use vrrpd::wire::{Announcement, Carrier};
@@ -42,7 +42,7 @@ fn index(node: &Node) -> u32 {
 
 fn receiver(node: &Node, family: Family) -> ReceiveSocket {
     let index = index(node);
-    node.ns.enter(|| ReceiveSocket::open(eth0(), index, family).unwrap())
+    node.ns.enter(|| ReceiveSocket::open(eth0(), index, family, Addressee::Group).unwrap())
 }
 
 fn to_group(source: IpAddr) -> Route {
@@ -372,7 +372,7 @@ fn an_interface_that_is_gone_is_named() {
     let lab = Lab::new(&["fe0"]);
     lab.node("fe0").ns.enter(|| {
         for family in FAMILIES {
-            let receive = ReceiveSocket::open(eth0(), 4_000_000, family).unwrap_err();
+            let receive = ReceiveSocket::open(eth0(), 4_000_000, family, Addressee::Group).unwrap_err();
             assert!(matches!(receive, SocketError::Gone { index: 4_000_000, .. }), "{receive:?}");
             assert!(receive.to_string().starts_with("eth0: cannot "), "{receive}");
             let transmit = TransmitSocket::open(eth0(), 4_000_000, family).unwrap_err();
@@ -387,7 +387,7 @@ fn an_interface_that_is_gone_is_named() {
 fn a_missing_capability_is_named_with_its_remedy() {
     if std::env::var_os("VRRPD_TEST_UNPRIVILEGED").is_some() {
         for family in FAMILIES {
-            println!("{}", ReceiveSocket::open(eth0(), 1, family).unwrap_err());
+            println!("{}", ReceiveSocket::open(eth0(), 1, family, Addressee::Group).unwrap_err());
             println!("{}", TransmitSocket::open(eth0(), 1, family).unwrap_err());
         }
         println!("{}", FrameSocket::open(eth0(), 1).unwrap_err());

@@ -108,8 +108,8 @@ fn a_million_random_payloads_are_counted_and_change_nothing() {
                 Input::Received { interface: interface(), carrier, advertisement }
             }
             Err(reject) => {
-                let source = Some(carrier.source);
-                Input::Rejected { interface: interface(), family: Family::of(carrier.source), source, reject }
+                let family = Family::of(carrier.source);
+                Input::Rejected { interface: interface(), family, carrier: Some(carrier), reject }
             }
         };
         router.handle(now, input, &mut effects);

@@ -52,6 +52,7 @@ fn node(routers: u8) -> (Node, MonoTime, Effects) {
         link_local: LinkLocalRule::Require,
         source_address: None,
         destinations: Destinations::Multicast,
+        accept_from: Vec::new(),
         instances: vec![InstanceSpec {
             family: Family::Ipv4,
             version: Version::V3,

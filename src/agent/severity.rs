@@ -102,12 +102,14 @@ impl Severity {
             | EventKind::DemotionExpired
             | EventKind::ChecksumFollows(_)
             | EventKind::PeerWarningCleared { .. }
-            | EventKind::ServedAgain { .. } => Self::Info,
+            | EventKind::ServedAgain { .. }
+            | EventKind::PeerHeard { .. } => Self::Info,
             EventKind::FaultRaised(
                 Fault::InterfaceMissing(_)
                 | Fault::InterfaceDown(_)
                 | Fault::NoCarrier(_)
                 | Fault::NoSourceAddress(..)
+                | Fault::NoUnicastPeer(..)
                 | Fault::Port(..)
                 | Fault::OtherName(..)
                 | Fault::ForeignAddresses(_)
@@ -116,6 +118,7 @@ impl Severity {
                 | Fault::Addresses(_),
             )
             | EventKind::LocalWarningRaised(_)
+            | EventKind::NoPeerHeard { .. }
             // The demotion was refused, so this node goes on serving.
             | EventKind::NobodyTookOver { released: false, .. }
             | EventKind::SuccessorSilent

@@ -51,6 +51,7 @@ pub(super) fn rewritten(shape: Shape, words: &str) -> Option<String> {
             address::parse_bare(address).ok().map(|_| quoted(address))
         }
         Shape::Addresses { .. } => addresses(words),
+        Shape::Hosts => hosts(words),
         Shape::Command | Shape::OptionalCommand => command(words),
         Shape::Table(_) | Shape::Tables(_) => None,
     }
@@ -89,6 +90,7 @@ pub(super) fn nearest(shape: Shape, words: &str) -> Option<String> {
         | Shape::ChoiceOrAddress(_)
         | Shape::Address
         | Shape::Addresses { .. }
+        | Shape::Hosts
         | Shape::Command
         | Shape::OptionalCommand
         | Shape::Table(_)
@@ -228,6 +230,18 @@ fn addresses(words: &str) -> Option<String> {
     let nets = nets.filter(|nets| (1..=8).contains(&nets.len()))?;
     let distinct: std::collections::BTreeSet<_> = nets.iter().map(IpNet::addr).collect();
     (distinct.len() == nets.len()).then(|| list(listed))
+}
+
+/// Addresses without prefixes: a prefix that somebody wrote has no meaning here.
+fn hosts(words: &str) -> Option<String> {
+    let inside = words.trim_start_matches('[').trim_end_matches(']');
+    let separators = |c: char| c == ',' || c == ';' || c.is_whitespace();
+    let listed = inside.split(separators).map(bare).filter(|word| !word.is_empty());
+    let listed = listed.map(|word| word.split('/').next().unwrap_or_default());
+    let hosts: Option<Vec<IpAddr>> = listed.clone().map(|word| address::parse_bare(word).ok()).collect();
+    let hosts = hosts.filter(|hosts| (1..=8).contains(&hosts.len()))?;
+    let distinct: std::collections::BTreeSet<_> = hosts.iter().collect();
+    (distinct.len() == hosts.len()).then(|| list(listed))
 }
 
 /// A command line without quotes or shell operators, written as a list.

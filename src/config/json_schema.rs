@@ -76,6 +76,7 @@ fn of_shape(shape: Shape, describe: &dyn Fn(&str, &str) -> Option<String>) -> Ma
         Shape::ChoiceOrAddress(texts) => json!({ "anyOf": [{ "enum": texts }, text(ADDRESS)] }),
         Shape::Address => text(ADDRESS),
         Shape::Addresses { least } => json!({ "type": "array", "items": text(ADDRESS), "minItems": least }),
+        Shape::Hosts => json!({ "type": "array", "items": text(ADDRESS) }),
         Shape::Command => command(1),
         Shape::OptionalCommand => command(0),
         Shape::Table(inner) => Value::Object(table(inner, describe)),

@@ -98,8 +98,11 @@ pub(super) const WORDS: &[(&str, Replacement)] = &[
     ("authentication", Advice(PASSWORD)),
     ("auth_type", Advice(PASSWORD)),
     ("auth_pass", Key("password", Sample("\"secret\""))),
-    ("unicast_peer", Advice("remove it: this version speaks multicast only")),
-    ("unicast_ttl", Advice("remove it: this version speaks multicast only")),
+    ("unicast_peer", Key("unicast_peers", Sample("[\"192.0.2.11\"]"))),
+    (
+        "unicast_ttl",
+        Advice("remove it: vrrpd sends with TTL 255. If a peer is behind a router, write `min_ttl` there"),
+    ),
     ("mcast_dst_ip", Advice("remove it: 224.0.0.18 and ff02::12 are the only groups of VRRP")),
     ("use_vmac", Advice("remove it: this version uses the MAC address of the interface only")),
     ("use_vmac_addr", Advice("remove it: this version uses the MAC address of the interface only")),

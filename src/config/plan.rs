@@ -10,11 +10,12 @@ use super::duration::text as written;
 use super::value::checksum_text;
 use super::{Agent, CheckSpec, Config, HookKind, Realtime, RouterHooks};
 use crate::protocol::{AnnounceSpec, CheckName, Consequence, InstanceSpec, LinkLocalRule, RouterSpec, Track};
-use crate::types::{Destinations, InterfaceName, Preempt, Role, RouterName, Vrid};
+use crate::types::{Destinations, InterfaceName, Preempt, Role, RouterName, UnicastPeers, Vrid};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 /// What a reload does to everything that is configured, in the order of the names.
@@ -200,8 +201,8 @@ fn router_changes(old: &RouterSpec, new: &RouterSpec) -> Vec<Change> {
         checksum,
         link_local,
         source_address,
-        // No key chooses anything else.
-        destinations: Destinations::Multicast,
+        destinations,
+        accept_from,
         instances,
         tracks,
         announce,
@@ -211,6 +212,8 @@ fn router_changes(old: &RouterSpec, new: &RouterSpec) -> Vec<Change> {
     let source = |address: Option<std::net::IpAddr>| {
         address.map_or_else(|| "the first of the interface".to_owned(), |address| address.to_string())
     };
+    let (peers, min_ttl) = nodes(destinations);
+    let (old_peers, old_min_ttl) = nodes(&old.destinations);
     let (addresses, excluded) = lists(instances);
     let (old_addresses, old_excluded) = lists(&old.instances);
     let before = &old.announce;
@@ -228,6 +231,9 @@ fn router_changes(old: &RouterSpec, new: &RouterSpec) -> Vec<Change> {
         value("preempt", preempt(old.role), preempt(*role)),
         value("preempt_delay", written(old.preempt_delay), written(*preempt_delay)),
         value("source_address", source(old.source_address), source(*source_address)),
+        list("unicast_peers", &old_peers, &peers),
+        value("min_ttl", old_min_ttl, min_ttl),
+        list("accept_from", &hosts(&old.accept_from), &hosts(accept_from)),
         value("checksum", checksum_text(old.checksum), checksum_text(*checksum)),
         value("drain", written(old.drain), written(*drain)),
         list("track", &tracked(&old.tracks), &tracked(tracks)),
@@ -336,6 +342,18 @@ fn lists(instances: &[InstanceSpec]) -> (Vec<String>, Vec<String>) {
     let text =
         |of: fn(&InstanceSpec) -> &[IpNet]| instances.iter().flat_map(of).map(IpNet::to_string).collect();
     (text(|instance| &instance.addresses), text(|instance| &instance.excluded))
+}
+
+/// The nodes that are listed, and the least TTL that their advertisements may have.
+fn nodes(destinations: &Destinations) -> (Vec<String>, NonZeroU8) {
+    match destinations {
+        Destinations::Multicast => (Vec::new(), NonZeroU8::MAX),
+        Destinations::Unicast(UnicastPeers { addresses, min_ttl }) => (hosts(addresses), *min_ttl),
+    }
+}
+
+fn hosts(addresses: &[IpAddr]) -> Vec<String> {
+    addresses.iter().map(IpAddr::to_string).collect()
 }
 
 fn tracked(tracks: &[Track]) -> Vec<String> {

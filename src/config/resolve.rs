@@ -6,6 +6,7 @@ mod addresses;
 mod advice;
 mod expectations;
 mod hooks;
+mod peers;
 mod programs;
 mod router;
 mod tracks;

@@ -61,6 +61,8 @@ pub(super) enum Shape {
     Address,
     /// At least this number of addresses with a prefix.
     Addresses { least: u64 },
+    /// Addresses of nodes, without a prefix.
+    Hosts,
     /// A program with its absolute path, and its arguments.
     Command,
     /// As [`Self::Command`], or an empty list.
@@ -192,7 +194,9 @@ pub(super) const ROUTER: Schema = Schema {
         now("accept", Shape::Only(true)),
         now("drain", duration("0s", "24h")),
         later("virtual_mac", Off::False),
-        later("unicast_peers", Off::Empty),
+        now("unicast_peers", Shape::Hosts),
+        now("min_ttl", number(1, 255)),
+        now("accept_from", Shape::Hosts),
         now("source_address", Shape::Address),
         now("checksum", Shape::Choice(&["auto", "rfc9568", "rfc5798"])),
         now("password", Shape::Password),

@@ -15,9 +15,13 @@ use super::{Agent, CheckSpec, Config, Realtime, RouterHooks, value};
 use crate::protocol::{
     AnnounceSpec, ChecksumPolicy, Consequence, InstanceSpec, LinkLocalRule, RouterSpec, Track,
 };
-use crate::types::{AdverInterval, AuthPassword, Destinations, Family, Preempt, Role, Version, Vrid};
+use crate::types::{
+    AdverInterval, AuthPassword, Destinations, Family, Preempt, Role, UnicastPeers, Version, Vrid,
+};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::num::NonZeroU8;
 use std::time::Duration;
 use toml::Value;
 
@@ -119,7 +123,8 @@ fn router(spec: &RouterSpec, hooks: Option<&RouterHooks>) -> TomlTable {
         checksum,
         link_local,
         source_address,
-        destinations: Destinations::Multicast,
+        destinations,
+        accept_from,
         // No key says another than `interface`.
         address_interface: _,
         instances,
@@ -127,6 +132,10 @@ fn router(spec: &RouterSpec, hooks: Option<&RouterHooks>) -> TomlTable {
         announce: _,
         drain,
     } = spec;
+    let (peers, min_ttl) = match destinations {
+        Destinations::Multicast => (&[][..], NonZeroU8::MAX),
+        Destinations::Unicast(UnicastPeers { addresses, min_ttl }) => (addresses.as_slice(), *min_ttl),
+    };
     let excluded = instances.iter().flat_map(|InstanceSpec { excluded, .. }| excluded);
     let table = TomlTable::new(&ROUTER)
         .set("name", name.as_str())
@@ -140,6 +149,9 @@ fn router(spec: &RouterSpec, hooks: Option<&RouterHooks>) -> TomlTable {
         .set_other("preempt_delay", *preempt_delay, Duration::ZERO, duration)
         .set_other("drain", *drain, Duration::ZERO, duration)
         .set_some("source_address", source_address.map(|address| address.to_string()))
+        .set_other("unicast_peers", hosts(peers), Vec::new(), Value::Array)
+        .set_other("min_ttl", min_ttl, NonZeroU8::MAX, |ttl| i64::from(ttl.get()))
+        .set_other("accept_from", hosts(accept_from), Vec::new(), Value::Array)
         .set_other("checksum", *checksum, ChecksumPolicy::default(), value::checksum_text)
         .set_other("track", tracks.iter().map(track).collect(), Vec::new(), Value::Array);
     let table = role(table, *own_role);
@@ -197,6 +209,10 @@ fn addresses(table: TomlTable, vrid: Vrid, rule: LinkLocalRule, instances: &[Ins
 /// address, and a list may not have `fe80::/64`.
 fn link_local_text(net: IpNet) -> String {
     if net.prefix_len() == 64 { net.addr().to_string() } else { net.to_string() }
+}
+
+fn hosts(addresses: &[IpAddr]) -> Vec<Value> {
+    addresses.iter().map(|address| Value::from(address.to_string())).collect()
 }
 
 fn texts<'n>(nets: impl IntoIterator<Item = &'n IpNet>) -> Vec<Value> {

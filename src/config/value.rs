@@ -341,6 +341,26 @@ pub(super) fn source_address(item: Item<'_>, problems: &mut Problems) -> Option<
         .ok()
 }
 
+/// Addresses of nodes, without a prefix.
+pub(super) fn hosts(item: Item<'_>, problems: &mut Problems) -> Option<Vec<Spanned<IpAddr>>> {
+    let example = for_example(item, "[\"192.0.2.11\"]");
+    let Some(elements) = item.elements() else {
+        let write = item.own_form().unwrap_or_else(|| example.clone());
+        item.refuse("a list of addresses", &write, problems);
+        return None;
+    };
+    let before = problems.error_count();
+    let mut hosts = Vec::new();
+    for element in elements {
+        match element.value.as_str().map(address::parse_bare) {
+            Some(Ok(address)) => hosts.push(Spanned::new(element.span(), address)),
+            Some(Err(error)) => drop(problems.error(element.span(), error.message, error.help)),
+            None => element.refuse("a list of addresses in quotes", &example, problems),
+        }
+    }
+    (problems.error_count() == before).then_some(hosts)
+}
+
 /// A program with its absolute path, and its arguments.
 pub(super) fn command(item: Item<'_>, problems: &mut Problems) -> Option<Vec<String>> {
     let example = format!("for example {}", command_example(item.key));

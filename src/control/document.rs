@@ -159,6 +159,7 @@ impl AgentSnapshot {
                 next_in_ms: timers.next.map(|next| millis(next.since(self.snapshot.at))),
             },
             peers: instance.peers.iter().map(|peer| self.peer(peer)).collect(),
+            unheard_peers: unheard(instance),
             warnings: self.warnings(router, instance),
             counters: counters(&instance.counters),
         }
@@ -442,4 +443,11 @@ fn counters(counters: &Counters) -> CountersDoc {
     ];
     let reasons = RejectReason::ALL.map(|reason| (reason.as_str(), rejected.get(&reason).unwrap_or(&0)));
     reasons.into_iter().chain(named).map(|(name, count)| (name.into(), *count)).collect()
+}
+
+/// The nodes that are listed, and were never heard.
+fn unheard(instance: &InstanceSnapshot) -> Vec<IpAddr> {
+    let heard = |address: &IpAddr| instance.peers.iter().any(|peer| peer.address == *address);
+    let listed = instance.destinations.iter().filter(|address| !address.is_multicast());
+    listed.filter(|address| !heard(address)).copied().collect()
 }

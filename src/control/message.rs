@@ -482,6 +482,9 @@ pub struct InstanceDoc {
     pub timers: TimersDoc,
     /// The other routers that were heard, the latest first.
     pub peers: Vec<PeerDoc>,
+    /// The nodes in `unicast_peers` that were never heard. A node is heard only while it is Active.
+    #[serde(default)]
+    pub unheard_peers: Vec<IpAddr>,
     /// The warnings about other routers and about this node, and whether no router serves. The
     /// worst comes first.
     #[serde(default)]

@@ -51,7 +51,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
 pub(super) struct CountersSchema;
 
 /// Every counter, and what it counts.
-const COUNTERS: [(&str, &str); 28] = [
+const COUNTERS: [(&str, &str); 29] = [
     ("active_transitions", "How often it became Active."),
     ("addr_count_errors", "Discarded messages: the message lists no address."),
     (
@@ -62,7 +62,10 @@ const COUNTERS: [(&str, &str); 28] = [
     ("advertisement_rcvd", "Advertisements that were heard."),
     ("advertisement_sent", "Advertisements that were sent, of any priority."),
     ("announcements", "Rounds of gratuitous ARP or of unsolicited Neighbor Advertisements."),
-    ("bad_destination", "Discarded messages: the message was not sent to the group of VRRP."),
+    (
+        "bad_destination",
+        "Discarded messages: the message was not sent to the group of VRRP, or with `unicast_peers` not to this node.",
+    ),
     ("bad_source", "Discarded messages: the source cannot be a router."),
     ("checksum_errors", "Discarded messages: the checksum is neither that of RFC 9568 nor that of RFC 5798."),
     ("checksum_legacy_accepted", "Advertisements that were heard with the checksum of RFC 5798."),
@@ -80,7 +83,7 @@ const COUNTERS: [(&str, &str); 28] = [
     ("invalid_type_pkts_rcvd", "Discarded messages: the message is not an advertisement."),
     (
         "ip_ttl_errors",
-        "Discarded messages: TTL or Hop Limit is not 255, so that they may come from another link.",
+        "Discarded messages: TTL or Hop Limit is not 255 (or less than `min_ttl`), so that they may come from another link.",
     ),
     (
         "own_packets",
@@ -90,7 +93,14 @@ const COUNTERS: [(&str, &str); 28] = [
     ("packet_length_errors", "Discarded messages: the message is shorter or longer than its own fields say."),
     ("priority_zero_pkts_rcvd", "Resignations that were heard."),
     ("priority_zero_pkts_sent", "Resignations that were sent."),
-    ("tx_errors", "Advertisements that the kernel did not send."),
+    (
+        "tx_errors",
+        "Advertisements that the kernel did not send; with `unicast_peers` counted for each of them.",
+    ),
+    (
+        "unknown_senders",
+        "Discarded messages: the sender is not one of `unicast_peers`, or not one of `accept_from`.",
+    ),
     ("version_errors", "Discarded messages: the version is not the one that is configured."),
     ("invalid_auth_type", "Discarded messages of VRRPv2: the Auth Type does not exist."),
     ("auth_type_mismatch", "Discarded messages of VRRPv2: the Auth Type is not the one that is configured."),

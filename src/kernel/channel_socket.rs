@@ -38,7 +38,6 @@ pub struct ChannelDatagram {
 #[derive(Debug)]
 pub struct ChannelSocket {
     socket: UdpSocket,
-    family: Family,
     index: u32,
     port: u16,
 }
@@ -84,7 +83,7 @@ impl ChannelSocket {
         // Last: from here on datagrams are queued, and each must have its TTL with it.
         context.step("bind a UDP socket to its port", socket.bind(&any.into()))?;
         let socket = context.step("watch a UDP socket", UdpSocket::from_std(socket.into()))?;
-        Ok(Self { socket, family, index, port })
+        Ok(Self { socket, index, port })
     }
 
     /// Waits until [`Self::receive`] may have something.
@@ -105,8 +104,8 @@ impl ChannelSocket {
     ///
     /// # Errors
     /// The kernel's error; the datagram was not sent.
-    pub fn send(&self, source: IpAddr, to: Option<IpAddr>, octets: &[u8]) -> io::Result<()> {
-        let destination = match to.unwrap_or(self.family.group()) {
+    pub fn send(&self, source: IpAddr, to: IpAddr, octets: &[u8]) -> io::Result<()> {
+        let destination = match to {
             IpAddr::V4(to) => SocketAddr::V4(SocketAddrV4::new(to, self.port)),
             IpAddr::V6(to) => SocketAddr::V6(SocketAddrV6::new(to, self.port, 0, self.index)),
         };

@@ -1,8 +1,9 @@
 //! The kernel filters in front of our raw sockets: classic BPF programs, as data.
 //!
 //! A raw socket of protocol 112 receives every such packet that the host accepts, on any address.
-//! Only those sent to the VRRP group are meant for us (RFC 9568 §5.1.1.2, §5.1.2.2); the others
-//! must not take room in the queue. The filter is the only place where a packet may be dropped
+//! Only those sent to the VRRP group are meant for us (RFC 9568 §5.1.1.2, §5.1.2.2), or those sent
+//! to this host alone where routers run whose nodes are listed; the others must not take room in
+//! the queue. The filter is the only place where a packet may be dropped
 //! uncounted, and therefore it checks nothing else: a packet with a wrong TTL, version, type,
 //! length or checksum must reach the counters (RFC 8347), and so must a VRID that is not configured
 //! here (`vrid-errors`).
@@ -40,6 +41,8 @@ const LOAD_OCTET: u16 = 0x30;
 const KEEP: u16 = 0x07;
 /// Compare the loaded value with the operand and jump.
 const JUMP_EQUAL: u16 = 0x15;
+/// Compare the loaded value with the operand, and jump if it is not less.
+const JUMP_AT_LEAST: u16 = 0x35;
 /// Compare the loaded value with the one that was kept and jump.
 const JUMP_EQUAL_KEPT: u16 = 0x1d;
 /// Jump if the loaded value has any bit of the operand.
@@ -73,6 +76,52 @@ pub const NOTHING: [Instruction; 1] = [ret(0)];
 pub const IPV4_GROUP: [Instruction; 4] = [
     load(LOAD_WORD, 16), // destination address
     equal(0xe000_0012, 0, 1),
+    ret(WHOLE),
+    ret(0),
+];
+
+/// IPv4: the destination address is no group. As only what is sent to this host arrives at all, it
+/// is an address of this host, or the address of all hosts of a network, which is counted.
+pub const IPV4_HOST: [Instruction; 4] = [
+    load(LOAD_WORD, 16), // destination address
+    Instruction { code: JUMP_AT_LEAST, if_true: 1, if_false: 0, operand: 0xe000_0000 },
+    ret(WHOLE),
+    ret(0),
+];
+
+/// IPv4: as [`IPV4_GROUP`] and [`IPV4_HOST`].
+pub const IPV4_BOTH: [Instruction; 5] = [
+    load(LOAD_WORD, 16), // destination address
+    equal(0xe000_0012, 1, 0),
+    Instruction { code: JUMP_AT_LEAST, if_true: 1, if_false: 0, operand: 0xe000_0000 },
+    ret(WHOLE),
+    ret(0),
+];
+
+/// IPv6: the destination address is no group, and the message follows the IPv6 header directly.
+pub const IPV6_HOST: [Instruction; 6] = [
+    load(LOAD_OCTET, NETWORK + 6), // next header
+    equal(112, 0, 3),
+    load(LOAD_OCTET, NETWORK + 24), // destination address, first octet
+    equal(0xff, 1, 0),
+    ret(WHOLE),
+    ret(0),
+];
+
+/// IPv6: as [`IPV6_GROUP`] and [`IPV6_HOST`].
+pub const IPV6_BOTH: [Instruction; 14] = [
+    load(LOAD_OCTET, NETWORK + 6), // next header
+    equal(112, 0, 11),
+    load(LOAD_OCTET, NETWORK + 24), // destination address, first octet
+    equal(0xff, 0, 8),
+    load(LOAD_WORD, NETWORK + 24), // destination address, first of four words
+    equal(0xff02_0000, 0, 7),
+    load(LOAD_WORD, NETWORK + 28),
+    equal(0, 0, 5),
+    load(LOAD_WORD, NETWORK + 32),
+    equal(0, 0, 3),
+    load(LOAD_WORD, NETWORK + 36),
+    equal(0x12, 0, 1),
     ret(WHOLE),
     ret(0),
 ];

@@ -87,8 +87,14 @@ impl FrameSocket {
     ) {
         let mut next = 0;
         while next < count {
-            let rest = frames.iter().skip(next).flatten().map(Frame::as_bytes);
-            match sys::send_many(&self.socket, None, &[], rest) {
+            let rest = frames.iter().skip(next).flatten();
+            // The socket is bound to where they go.
+            let rest = rest.map(|frame| sys::AddressedMessage {
+                destination: None,
+                control: &[],
+                octets: frame.as_bytes(),
+            });
+            match sys::send_many(&self.socket, rest) {
                 Ok(sent) => {
                     announced.sent += sent;
                     next += sent;

@@ -228,9 +228,17 @@ pub(super) fn set_capabilities(kept: u64) -> io::Result<()> {
 /// The most messages that one [`send_many`] takes.
 pub(super) const SEND_MANY: usize = 64;
 
+/// One message, with where it goes (`None`: to the destination that the socket is bound to) and its
+/// control messages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AddressedMessage<'a> {
+    pub(super) destination: Option<&'a SockAddr>,
+    pub(super) control: &'a [u8],
+    pub(super) octets: &'a [u8],
+}
+
 /// sendmmsg(2), without blocking: sends as many of the first `messages` as the kernel takes, at
-/// most [`SEND_MANY`], to one destination (`None`: the one that the socket is bound to), with one
-/// sequence of control messages. Returns how many were sent: at least one, if there was any.
+/// most [`SEND_MANY`]. Returns how many were sent: at least one, if there was any.
 ///
 /// nix has such a function, which does not allocate either, but its results read addresses that
 /// were never set.
@@ -239,9 +247,7 @@ pub(super) const SEND_MANY: usize = 64;
 /// The error for the first message.
 pub(super) fn send_many<'a>(
     socket: &impl AsFd,
-    destination: Option<&SockAddr>,
-    control: &[u8],
-    messages: impl Iterator<Item = &'a [u8]>,
+    messages: impl Iterator<Item = AddressedMessage<'a>>,
 ) -> io::Result<usize> {
     let mut slices = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; SEND_MANY];
     // SAFETY: mmsghdr is a plain C structure, and all zeros is valid for it (null pointers with
@@ -249,7 +255,8 @@ pub(super) fn send_many<'a>(
     let mut headers: [libc::mmsghdr; SEND_MANY] = unsafe { std::mem::zeroed() };
     let mut count: libc::c_uint = 0;
     for ((message, slice), header) in messages.zip(&mut slices).zip(&mut headers) {
-        *slice = libc::iovec { iov_base: message.as_ptr().cast_mut().cast(), iov_len: message.len() };
+        let AddressedMessage { destination, control, octets } = message;
+        *slice = libc::iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() };
         header.msg_hdr.msg_iov = slice;
         header.msg_hdr.msg_iovlen = 1;
         header.msg_hdr.msg_control = control.as_ptr().cast_mut().cast();
@@ -262,9 +269,9 @@ pub(super) fn send_many<'a>(
     }
     let fd = socket.as_fd().as_raw_fd();
     loop {
-        // SAFETY: the first `count` headers point to octets of `messages`, `control` and
-        // `destination`, which are borrowed until the call returns, and to `slices`; the kernel
-        // only reads them, whatever the pointers' mutability says, and writes `msg_len`.
+        // SAFETY: the first `count` headers point to what `messages` borrow for longer than this
+        // call, and to `slices`; the kernel only reads that, whatever the pointers' mutability says,
+        // and writes `msg_len`.
         let outcome = unsafe {
             libc::sendmmsg(fd, headers.as_mut_ptr(), count, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
         };

@@ -6,8 +6,8 @@
 //! For IPv4 a third socket receives what the kernel keeps from the first: advertisements from our
 //! own addresses ([`martian`]).
 //!
-//! There are two sockets because they need opposite things: the receiver is filtered to the group
-//! and asks for ancillary data; the sender must never queue a packet that nobody reads. Both are
+//! There are two sockets because they need opposite things: the receiver is filtered to the group,
+//! or to what is sent to this host, and asks for ancillary data; the sender must never queue a packet that nobody reads. Both are
 //! bound to an interface by index: an interface that is created again has a new index, and its
 //! sockets must be opened again.
 
@@ -17,7 +17,7 @@ mod transmit;
 
 pub use martian::MartianSocket;
 pub(super) use receive::grow_buffer;
-pub use receive::{ReceiveReport, ReceiveSocket, Remaining};
+pub use receive::{Addressee, ReceiveReport, ReceiveSocket, Remaining};
 pub use transmit::{OutgoingMessages, Route, TransmitSocket};
 
 use super::filter::{self, Instruction};

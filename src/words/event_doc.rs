@@ -74,14 +74,15 @@ pub struct EventDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
     /// `transition`, `handed_over`, `dual_active`, `takeover_refuted`, `suspicious`,
-    /// `suspicion_over`, `nobody_serves`, `served_again`, `drain_begun`: the address of the other
-    /// router.
+    /// `suspicion_over`, `nobody_serves`, `served_again`, `peer_heard`, `drain_begun`: the address of
+    /// the other router.
     /// `node_heard`, `node_silent`, `node_left`, `node_name_shared`, `channel_message_refused`: the
     /// address of the other node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpAddr>,
     /// `transition`, `handed_over`, `dual_active`, `takeover_refuted`, `suspicious`,
-    /// `suspicion_over`, `nobody_serves`, `served_again`, `drain_begun`, `node_heard`, `node_silent`, `node_left`,
+    /// `suspicion_over`, `nobody_serves`, `served_again`, `peer_heard`, `drain_begun`, `node_heard`,
+    /// `node_silent`, `node_left`,
     /// `node_name_shared`, `channel_message_refused`: the name of the node that `peer` is; absent
     /// where it was not known when the event happened.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,11 +150,12 @@ pub struct EventDetails {
     /// discarded message, or what does not fit this node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspicion: Option<String>,
-    /// `nobody_serves`: the addresses that nobody serves.
+    /// `nobody_serves`: the addresses that nobody serves. `no_peer_heard`: the nodes in `unicast_peers`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Vec<IpAddr>>,
     /// `takeover_refuted`, `nobody_serves`: how long the Active had been silent. `node_silent`: how
     /// long the node has been silent.
+    /// `no_peer_heard`: how long this node has served without hearing any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_ms: Option<f64>,
     /// `takeover_refuted`, `impersonated`: the interval in the message; absent: the message was a
@@ -277,6 +279,8 @@ named! {
     AgentEventKind::Protocol(EventKind::PeerWarningCleared { .. }) => "suspicion_over",
     AgentEventKind::Protocol(EventKind::NobodyServes { .. }) => "nobody_serves",
     AgentEventKind::Protocol(EventKind::ServedAgain { .. }) => "served_again",
+    AgentEventKind::Protocol(EventKind::NoPeerHeard { .. }) => "no_peer_heard",
+    AgentEventKind::Protocol(EventKind::PeerHeard { .. }) => "peer_heard",
     AgentEventKind::Protocol(EventKind::Stalled { .. }) => "stalled",
     AgentEventKind::Protocol(EventKind::ChecksumFollows(_)) => "checksum_follows",
     AgentEventKind::Hook { .. } => "hook",
@@ -449,6 +453,10 @@ fn protocol_details(kind: &EventKind) -> EventDetails {
             ..none
         },
         EventKind::ServedAgain { by } => EventDetails { peer: *by, ..none },
+        EventKind::NoPeerHeard { peers, after } => {
+            EventDetails { addresses: Some(peers.clone()), silent_ms: Some(words::millis(*after)), ..none }
+        }
+        EventKind::PeerHeard { peer } => EventDetails { peer: Some(*peer), ..none },
         EventKind::Stalled { late } => EventDetails { late_ms: Some(words::millis(*late)), ..none },
         EventKind::ChecksumFollows(flavour) => {
             EventDetails { checksum: Some(words::checksum(*flavour).into()), ..none }

@@ -4,6 +4,7 @@
 use crate::protocol::{ForeignAddresses, LocalWarning, Unsent};
 use crate::types::{Family, InterfaceName};
 use ipnet::IpNet;
+use std::net::IpAddr;
 
 /// The sentence when a warning about this node begins.
 #[must_use]
@@ -25,19 +26,25 @@ pub fn begins(concern: &LocalWarning) -> String {
              network there. List it as {}/32, or with the prefix length of the machine's own address and after it",
             net.addr()
         ),
-        LocalWarning::Unsent(Unsent { interface, family, errno }) => {
+        LocalWarning::Unsent(Unsent { interface, family, destination, errno }) => {
             let error = std::io::Error::from_raw_os_error(*errno);
-            let remedy = unsent(*errno, &interface.to_string());
-            format!(
-                "advertisements do not leave {interface} in {family}: {error}; the other routers do not hear this node and take \
-                 over beside it. {remedy}"
-            )
+            let remedy = unsent(*errno, &interface.to_string(), *destination);
+            let (to, deaf) = match whom(*family, *destination) {
+                None => (String::new(), "the other routers do not hear this node and take over beside it"),
+                Some(to) => (to, "that node does not hear this one and takes over beside it"),
+            };
+            format!("advertisements{to} do not leave {interface} in {family}: {error}; {deaf}. {remedy}")
         }
     }
 }
 
+/// The one node that is not sent to, unless it is all of the group.
+fn whom(family: Family, destination: IpAddr) -> Option<String> {
+    (destination != family.group()).then(|| format!(" to {destination}"))
+}
+
 /// The usual reason why the kernel refuses a message, and the place to look at.
-fn unsent(errno: i32, interface: &str) -> String {
+fn unsent(errno: i32, interface: &str, to: IpAddr) -> String {
     match errno {
         libc::EPERM | libc::EACCES => {
             "A firewall on this machine drops them: accept protocol 112 in its output chain (nft list ruleset)".to_owned()
@@ -47,6 +54,9 @@ fn unsent(errno: i32, interface: &str) -> String {
         }
         libc::EMSGSIZE => {
             format!("They are longer than the interface's MTU: ip link show dev {interface}")
+        }
+        libc::ENETUNREACH | libc::EHOSTUNREACH if !to.is_multicast() => {
+            format!("There is no route to it: ip route get {to} oif {interface}")
         }
         libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EADDRNOTAVAIL | libc::EINVAL => {
             format!("The source address cannot be used now: ip address show dev {interface}")
@@ -74,8 +84,11 @@ pub(super) fn ends(concern: &LocalWarning) -> String {
         LocalWarning::Chosen(interface, net) => {
             format!("connections of this machine itself do not leave {interface} from {net} any more")
         }
-        LocalWarning::Unsent(Unsent { interface, family, .. }) => {
-            format!("advertisements leave {interface} in {family} again, or this node is not Active any more")
+        LocalWarning::Unsent(Unsent { interface, family, destination, .. }) => {
+            let to = whom(*family, *destination).unwrap_or_default();
+            format!(
+                "advertisements{to} leave {interface} in {family} again, or this node is not Active any more"
+            )
         }
     }
 }

@@ -180,6 +180,10 @@ fn protocol_event(event: &AgentEvent, kind: &EventKind) -> String {
         }
         EventKind::ServedAgain { by: Some(by) } => format!("{} serves again", node(*by)),
         EventKind::ServedAgain { by: None } => "somebody serves again".to_owned(),
+        EventKind::NoPeerHeard { peers, after } => peer_warning::no_peer_heard(peers, *after),
+        EventKind::PeerHeard { peer } => {
+            format!("{} is heard: advertisements arrive here from it", node(*peer))
+        }
         EventKind::Stalled { late } => {
             format!("this machine was paused for {} (snapshot, live migration, overload?)", span(*late))
         }

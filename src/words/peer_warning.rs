@@ -17,6 +17,18 @@ pub fn sentence(names: &NodeNames, peer: Option<IpAddr>, what: &PeerWarning) -> 
     let subject = WarningSubject::of(names, peer);
     let peer = subject.in_full();
     match what {
+        PeerWarning::Rejected(crate::wire::RejectReason::UnknownSenders) => format!(
+            "discarded an advertisement of {peer}, which is in neither `unicast_peers` nor `accept_from` here. If it is a \
+             node of this router, add it; if not, let a firewall keep it away (unknown_senders)"
+        ),
+        PeerWarning::Rejected(crate::wire::RejectReason::BadDestination) => format!(
+            "discarded a message of {peer}, which was sent to the multicast group while this node has `unicast_peers`, or to \
+             this node while it has none. Give all nodes the same `unicast_peers` (bad_destination)"
+        ),
+        PeerWarning::Rejected(crate::wire::RejectReason::IpTtlErrors) => format!(
+            "discarded a message of {peer}, whose TTL says that it was routed. With `unicast_peers` behind a router, write \
+             `min_ttl`; a keepalived sends to IPv6 peers with 64, unless it has unicast_ttl 255 (ip_ttl_errors)"
+        ),
         PeerWarning::Rejected(reason) => format!("discarded a message of {peer} ({})", reason.as_str()),
         PeerWarning::OtherVersion { theirs, ours } => format!(
             "{peer} speaks {theirs}, and this router speaks {ours}, so that neither hears the other and both may hold \
@@ -140,6 +152,18 @@ pub fn nobody_serves(
         }
     };
     format!("NOBODY SERVES {}: {since}, and {why}", list(addresses))
+}
+
+/// The sentence about listed nodes of which none was ever heard.
+pub(super) fn no_peer_heard(peers: &[IpAddr], after: Duration) -> String {
+    format!(
+        "this node serves for {}, and no node of `unicast_peers` was ever heard ({}). A Backup is silent, so this may be as \
+         it should be; or what the others send is dropped on its way, and both serve. Look there whether they are Active \
+         too (vrrpctl status); then at the firewalls of both machines and of the cloud (security group), which must pass \
+         protocol 112, and whether this node's address is in their `unicast_peers`",
+        span(after),
+        list(peers)
+    )
 }
 
 /// The router that a warning is about, in words.

@@ -139,6 +139,18 @@ fn protocol_kinds() -> Vec<EventKind> {
         EventKind::PeerWarningRaised { peer: Some(peer), what: too_long.clone() },
         EventKind::PeerWarningRaised {
             peer: Some(peer),
+            what: PeerWarning::Rejected(RejectReason::UnknownSenders),
+        },
+        EventKind::PeerWarningRaised {
+            peer: Some(peer),
+            what: PeerWarning::Rejected(RejectReason::IpTtlErrors),
+        },
+        EventKind::PeerWarningRaised {
+            peer: Some(peer),
+            what: PeerWarning::Rejected(RejectReason::BadDestination),
+        },
+        EventKind::PeerWarningRaised {
+            peer: Some(peer),
             what: PeerWarning::OtherVersion { theirs: Version::V2, ours: Version::V3 },
         },
         EventKind::PeerWarningRaised {
@@ -212,6 +224,8 @@ fn protocol_kinds() -> Vec<EventKind> {
             addresses: vec![other],
         },
         EventKind::ServedAgain { by: Some(peer) },
+        EventKind::NoPeerHeard { peers: vec![peer, other], after: Duration::from_secs(11) },
+        EventKind::PeerHeard { peer },
         EventKind::PeerWarningRaised { peer: Some(peer), what: PeerWarning::ChecksumDiffers },
         EventKind::PeerWarningRaised { peer: Some(peer), what: PeerWarning::OwnerConflict },
         EventKind::PeerWarningRaised {
@@ -247,7 +261,12 @@ fn kinds() -> Vec<AgentEventKind> {
 }
 
 fn unsent() -> Unsent {
-    Unsent { interface: "eth0".parse().unwrap(), family: Family::Ipv4, errno: libc::EPERM }
+    Unsent {
+        interface: "eth0".parse().unwrap(),
+        family: Family::Ipv4,
+        destination: Family::Ipv4.group(),
+        errno: libc::EPERM,
+    }
 }
 
 fn mtu() -> LocalWarning {

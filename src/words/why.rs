@@ -155,7 +155,8 @@ pub fn fault_in_short(fault: &Fault) -> String {
         Fault::Port(name, controller) => format!("{name} is a port of {controller}"),
         Fault::OtherName(name, real) => format!("{name} is another name of {real}"),
         Fault::NoSourceAddress(name, Family::Ipv4) => format!("{name} has no IPv4 address"),
-        Fault::NoSourceAddress(name, Family::Ipv6) => format!("{name} has no IPv6 link-local address"),
+        Fault::NoSourceAddress(name, Family::Ipv6) => format!("{name} has no IPv6 address to send from"),
+        Fault::NoUnicastPeer(_, family) => format!("unicast_peers has no other {family} node"),
         Fault::ForeignAddresses(foreign) => format!("{} is not vrrpd's", foreign.first.addr()),
         Fault::Sockets(name, family, _) => format!("{name} has no {family} socket"),
         Fault::Check(name) => format!("check {} fails", name.0),
@@ -181,8 +182,14 @@ pub(super) fn fault_in_full(fault: &Fault) -> String {
             format!("interface {name} has no IPv4 address to send from")
         }
         Fault::NoSourceAddress(name, Family::Ipv6) => {
-            format!("interface {name} has no IPv6 link-local address to send from")
+            format!(
+                "interface {name} has no IPv6 address to send from: link-local, or global if `unicast_peers` are"
+            )
         }
+        Fault::NoUnicastPeer(_, family) => format!(
+            "every {family} address in `unicast_peers` is this node's own, so that it has nobody to send to: add the \
+             addresses of the other nodes"
+        ),
         Fault::ForeignAddresses(foreign) => foreign_addresses(foreign),
         Fault::Sockets(name, family, why) => format!("no {family} socket on {name}: {why}"),
         Fault::Check(name) => format!("check {} fails", name.0),
@@ -201,8 +208,9 @@ pub(super) fn recovered(fault: &Fault) -> String {
         Fault::OtherName(name, real) => format!("{name} is not another name of {real} any more"),
         Fault::NoSourceAddress(name, Family::Ipv4) => format!("interface {name} has an IPv4 address again"),
         Fault::NoSourceAddress(name, Family::Ipv6) => {
-            format!("interface {name} has an IPv6 link-local address again")
+            format!("interface {name} has an IPv6 address to send from again")
         }
+        Fault::NoUnicastPeer(_, family) => format!("`unicast_peers` has another {family} node again"),
         Fault::ForeignAddresses(foreign) => format!("{} is free for vrrpd again", foreign.first.addr()),
         Fault::Sockets(name, family, _) => format!("the {family} socket on {name} works again"),
         Fault::Check(name) => format!("check {} passes again", name.0),

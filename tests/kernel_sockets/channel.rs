@@ -52,8 +52,8 @@ fn a_datagram_to_the_group_and_one_to_a_node_arrive_with_their_source() {
             let hears = open(fe1, family);
             on(fe0, async || {
                 let says = open(fe0, family);
-                says.send(source(fe0, family), None, b"to all").unwrap();
-                says.send(source(fe0, family), Some(source(fe1, family)), b"to one").unwrap();
+                says.send(source(fe0, family), family.group(), b"to all").unwrap();
+                says.send(source(fe0, family), source(fe1, family), b"to one").unwrap();
             });
             let mut heard = received(&hears).await;
             while heard.len() < 2 {

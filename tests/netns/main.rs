@@ -32,6 +32,7 @@ mod stopped;
 mod stopping;
 mod strangers;
 mod turning;
+mod unicast;
 mod unread;
 
 use support::prober::Responder;

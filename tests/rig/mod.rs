@@ -60,6 +60,7 @@ fn spec(name: &str, interface: &str, vrid: u8, priority: u8, instances: Vec<Inst
         link_local: LinkLocalRule::Require,
         source_address: None,
         destinations: Destinations::Multicast,
+        accept_from: Vec::new(),
         instances,
         tracks: vec![],
         announce: AnnounceSpec::default(),
@@ -96,6 +97,7 @@ fn instance(
         active: None,
         nobody_serving: None,
         source: None,
+        destinations: spec.destinations.addresses(family, |_| false),
         timers: TimerSnapshot {
             active_adver_interval: AdverInterval::default(),
             skew_time: Duration::from_micros(414_062),

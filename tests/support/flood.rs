@@ -123,7 +123,7 @@ pub(crate) fn counted(daemon: &Daemon, router: &str) -> u64 {
 
 /// The reasons for rejecting an IPv4 message. `address_list_errors` is not among them, because such
 /// messages are accepted and counted as accepted too.
-const REASONS: [&str; 11] = [
+const REASONS: [&str; 12] = [
     "ip_ttl_errors",
     "packet_length_errors",
     "version_errors",
@@ -134,6 +134,7 @@ const REASONS: [&str; 11] = [
     "interval_zero",
     "bad_destination",
     "bad_source",
+    "unknown_senders",
     "own_packets",
 ];
 

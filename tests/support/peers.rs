@@ -78,6 +78,16 @@ pub(crate) fn keepalived_with(node: &Node, text: &str) -> Process {
     start_keepalived(node, text, &[])
 }
 
+/// Starts keepalived with VRRP only, between two listed nodes: from `source` to `peer`.
+pub(crate) fn keepalived_unicast(node: &Node, router: &PeerRouter, source: &str, peer: &str) -> Process {
+    let text = keepalived_config(router);
+    // In IPv6 keepalived sends with the kernel's Hop Limit of 64 unless it is told otherwise.
+    let nodes =
+        format!("  unicast_ttl 255\n  unicast_src_ip {source}\n  unicast_peer {{\n    {peer}\n  }}\n");
+    let text = text.replace("  virtual_ipaddress", &format!("{nodes}  virtual_ipaddress"));
+    start_keepalived(node, &text, &["--log-detail"])
+}
+
 fn start_keepalived(node: &Node, text: &str, options: &[&str]) -> Process {
     let dir = node.dir();
     let config = dir.join("keepalived.conf");

@@ -525,7 +525,7 @@ impl Channel {
         // What has become impossible is said once; then the others forget it.
         let says_abilities = abilities != can_do_nothing || self.said_abilities != can_do_nothing;
         self.said_abilities = abilities;
-        for (link, LocalLink { source: _, routers }) in links {
+        for (link, LocalLink { source: _, destinations: _, routers }) in links {
             for page in pages(self.generation, &name, &software, &routers) {
                 self.send(OutgoingMessage::to_everybody(link, ChannelMessage::Report(page)), out);
             }

@@ -214,6 +214,7 @@ mod tests {
     use super::*;
     use crate::types::Family;
     use crate::wire::channel::pages;
+    use std::collections::BTreeSet;
 
     const FE1: SessionId = SessionId([1; 16]);
     const LISTS_US: SaidAbilities = SaidAbilities { drains: true, forwards: true, lists_us: true };
@@ -231,7 +232,11 @@ mod tests {
     impl Pair {
         fn new() -> Self {
             let link = ChannelLink { interface: "eth0".parse().unwrap(), family: Family::Ipv4 };
-            let here = LocalLink { source: Some([192, 0, 2, 10].into()), routers: vec![] };
+            let here = LocalLink {
+                source: Some([192, 0, 2, 10].into()),
+                destinations: BTreeSet::new(),
+                routers: vec![],
+            };
             let abilities = DrainAbilities { drains: Ability::Able, forwards: Ability::Able };
             let local = LocalNode { links: [(link, here)].into(), abilities, ..LocalNode::default() };
             let (nodes, paths) = (Nodes::default(), Paths::default());

@@ -3,7 +3,7 @@
 use super::drain_values::{DrainAbilities, ForwardedConnections, LocalDrain};
 use crate::types::{Connection, Family, InterfaceName, MonoTime, RouterName};
 use crate::wire::channel::{ChannelReject, RouterReport, SessionId, TakeAnswer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ pub struct LocalLink {
     /// The address that advertisements are sent from; `None`: the interface has none now, so that
     /// nothing can be sent.
     pub source: Option<IpAddr>,
+    /// Where what all nodes are told is sent: the group, or each node that is listed.
+    pub destinations: BTreeSet<IpAddr>,
     /// The routers of this node on the link.
     pub routers: Vec<RouterReport>,
 }

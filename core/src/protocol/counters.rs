@@ -35,16 +35,15 @@ pub struct Counters {
     pub dual_active: u64,
     /// Rounds of gratuitous ARP or unsolicited NA that were ordered.
     pub announcements: u64,
-    /// Advertisements that the socket refused to send.
+    /// Advertisements that the socket refused to send, with unicast counted for each peer.
     pub tx_errors: u64,
     /// Discarded messages by reason, if they named this instance.
     pub rejected: BTreeMap<RejectReason, u64>,
 }
 
 impl Counters {
-    /// An advertisement is counted when the core orders it. This one was not sent after all.
+    /// An advertisement is counted when the core orders it. This one was sent to nobody after all.
     pub(super) const fn on_unsent(&mut self, priority: AdvertPriority) {
-        self.tx_errors += 1;
         self.advertisement_sent = self.advertisement_sent.saturating_sub(1);
         if priority.is_resignation() {
             self.priority_zero_pkts_sent = self.priority_zero_pkts_sent.saturating_sub(1);

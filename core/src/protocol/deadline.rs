@@ -26,6 +26,8 @@ pub(in crate::protocol) enum Deadline {
     /// An instance that has no timer after which it serves has heard nobody serve for so long that
     /// an operator must know.
     ServiceSilence,
+    /// An instance whose nodes are listed serves for long, and has never heard any of them.
+    PeersUnheard,
     /// The hand-over of a router ends: hosts have switched to the successor, or patience is over.
     HandoverEnd,
     /// The demotion of a router ends, because the operator gave it a time.
@@ -47,7 +49,7 @@ impl Deadline {
         [Self::ReleaseRetained, Self::ActiveDown, Self::Advertise, Self::Announce];
 
     /// Those on which the router acts, in the order in which they fire.
-    pub(in crate::protocol) const OF_ROUTER: [Self; 8] = [
+    pub(in crate::protocol) const OF_ROUTER: [Self; 9] = [
         Self::HandoverEnd,
         Self::AddressConflict,
         Self::DemotionEnd,
@@ -56,6 +58,7 @@ impl Deadline {
         Self::RefusalRetry,
         Self::DrainEnd,
         Self::ServiceSilence,
+        Self::PeersUnheard,
     ];
 }
 

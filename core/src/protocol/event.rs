@@ -362,6 +362,19 @@ pub enum EventKind {
         /// The address of the router that serves, if it is another one.
         by: Option<IpAddr>,
     },
+    /// This node serves for some time, and has never heard any of the nodes that are listed in
+    /// `unicast_peers`.
+    NoPeerHeard {
+        /// The other nodes.
+        peers: Vec<IpAddr>,
+        /// How long this node has served without hearing any.
+        after: Duration,
+    },
+    /// After it was reported that no node of the list was ever heard, one was.
+    PeerHeard {
+        /// The address of that node.
+        peer: IpAddr,
+    },
     /// The kernel did not run this process in time.
     Stalled {
         /// How late the process is.

@@ -40,8 +40,8 @@ pub enum Input<'a> {
         interface: InterfaceName,
         /// The family of its IP header.
         family: Family,
-        /// The source address in its IP header, if there was one to read.
-        source: Option<IpAddr>,
+        /// Its IP header, if there was one to read.
+        carrier: Option<Carrier>,
         /// Why `wire` rejected the message.
         reject: Reject,
     },
@@ -120,13 +120,16 @@ pub enum Input<'a> {
     AdvertisementUnsent {
         /// The instance whose advertisement it was.
         key: InstanceKey,
+        /// Where it was to be sent.
+        destination: IpAddr,
         /// The priority in the advertisement.
         priority: AdvertPriority,
         /// The kernel's error number; `None`: there was no socket to ask.
         errno: Option<i32>,
     },
-    /// The socket took an advertisement of this instance after it had refused the one before.
-    AdvertisementSentAgain(InstanceKey),
+    /// The socket took an advertisement of this instance to this destination after it had refused
+    /// the one before.
+    AdvertisementSentAgain(InstanceKey, IpAddr),
     /// A health check has this result, after `rise` and `fall`.
     CheckResult(CheckName, CheckResult),
     /// A health check is not run any more: its last result does not count from now on.
@@ -273,6 +276,9 @@ pub enum Fault {
     OtherName(InterfaceName, InterfaceName),
     /// The interface has no usable source address of this family.
     NoSourceAddress(InterfaceName, Family),
+    /// Every address of this family among `unicast_peers` is this node's own: there is nobody to
+    /// send to.
+    NoUnicastPeer(InterfaceName, Family),
     /// The router's addresses are on the interface although this agent did not install them. Only
     /// the Active may hold them, and this agent does not remove what it did not install. While the
     /// router serves, this is a [`super::LocalWarning`].
@@ -297,6 +303,7 @@ impl fmt::Display for Fault {
             Self::NoSourceAddress(name, Family::Ipv6) => {
                 write!(f, "interface {name} no IPv6 link-local address")
             }
+            Self::NoUnicastPeer(name, family) => write!(f, "interface {name} no other {family} node"),
             Self::Port(name, controller) => write!(f, "interface {name} port of {controller}"),
             Self::OtherName(name, real) => write!(f, "interface {name} other name of {real}"),
             Self::ForeignAddresses(foreign) => foreign.fmt(f),

@@ -31,6 +31,7 @@ mod sender;
 mod service_watch;
 mod state;
 mod transition;
+mod unheard_peers;
 
 pub(in crate::protocol) use active::{HostsTold, Impersonation, Outcome};
 pub(in crate::protocol) use address_conflict::AddressConflict;
@@ -44,6 +45,7 @@ pub(in crate::protocol) use leaving::{PROBE_TIMEOUT, Proof, Successor};
 pub use service_watch::NobodyServing;
 pub(in crate::protocol) use service_watch::{Reception, ServedAgain, ServiceChange};
 pub(in crate::protocol) use transition::Moved;
+pub(in crate::protocol) use unheard_peers::PeersChange;
 
 use super::counters::Counters;
 use super::deadline::{Deadline, Due};
@@ -55,8 +57,7 @@ use super::spec::{AnnounceSpec, ChecksumPolicy, InstanceSpec};
 use super::timing::{Taking, better_first};
 use super::version_rules::VersionRules;
 use crate::types::{
-    AdverInterval, AdvertPriority, Authentication, Destinations, InstanceKey, MacAddr, MonoTime, Preempt,
-    Version,
+    AdverInterval, AdvertPriority, Authentication, InstanceKey, MacAddr, MonoTime, Preempt, Version,
 };
 use crate::wire::ChecksumFlavour;
 use active::{Active, SenderBefore};
@@ -72,6 +73,7 @@ use state::State;
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
+use unheard_peers::PeersFinding;
 
 /// What the operator and tracking want of an instance now.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -176,6 +178,7 @@ pub(in crate::protocol) struct Instance {
     /// Whether the Active that it obeys, or has yielded to, lists our addresses.
     active_lists: Lists,
     peers: Peers,
+    unheard: PeersFinding,
     counters: Counters,
     /// Whether it last became Active sooner than the Active's own pace would have it.
     hasty: Option<HastyTakeover>,
@@ -187,13 +190,7 @@ pub(in crate::protocol) struct Instance {
 impl Instance {
     /// An instance in Initialize. `epoch` is the last one of this key: what
     /// an earlier instance asked of the kernel may still be answered.
-    pub(in crate::protocol) fn new(
-        key: InstanceKey,
-        now: MonoTime,
-        epoch: u64,
-        spec: &InstanceSpec,
-        destinations: Destinations,
-    ) -> Self {
+    pub(in crate::protocol) fn new(key: InstanceKey, now: MonoTime, epoch: u64, spec: &InstanceSpec) -> Self {
         Self {
             key,
             version: spec.version,
@@ -202,10 +199,11 @@ impl Instance {
             cause: Cause::Startup,
             details: TransitionDetails::default(),
             addresses: AddressHolding::new(key, spec.held().count(), epoch),
-            sender: AdvertSender::new(key, spec, destinations),
+            sender: AdvertSender::new(key, spec),
             active_router: None,
             active_lists: Lists::Ours,
             peers: Peers::new(spec.version),
+            unheard: PeersFinding::default(),
             counters: Counters::default(),
             hasty: None,
             distrust: Distrust::default(),
@@ -228,7 +226,7 @@ impl Instance {
     }
 
     /// Its advertisements go there from now on.
-    pub(in crate::protocol) const fn set_destinations(&mut self, destinations: Destinations) {
+    pub(in crate::protocol) fn set_destinations(&mut self, destinations: Vec<IpAddr>) {
         self.sender.set_destinations(destinations);
     }
 
@@ -280,6 +278,11 @@ impl Instance {
 
     pub(in crate::protocol) const fn source(&self) -> Option<IpAddr> {
         self.sender.source()
+    }
+
+    /// The socket refused an advertisement to `destination`.
+    pub(in crate::protocol) fn on_unsent(&mut self, destination: IpAddr, priority: AdvertPriority) {
+        self.sender.on_unsent(destination, priority, &mut self.counters);
     }
 
     pub(in crate::protocol) const fn counters_mut(&mut self) -> &mut Counters {
@@ -516,7 +519,7 @@ impl Instance {
             self.counters.priority_zero_pkts_rcvd += 1;
         }
         let before = self.sender_before(now, received.source);
-        self.peers.note(now, received);
+        self.peers.note(now, received, self.sender.destinations().len());
         match &mut self.state {
             State::Initialize => {
                 // RFC9568-6.4.1-5: it takes no part, and only remembers which router is Active.
@@ -635,6 +638,7 @@ impl Instance {
             (Deadline::Announce, State::Active(active)) => active.announce_at(policy).map(with_slack),
             (Deadline::AddressConflict, _) => self.conflict_at(policy).map(Due::exactly),
             (Deadline::ServiceSilence, _) => self.silence_at(policy).map(Due::exactly),
+            (Deadline::PeersUnheard, _) => self.unheard_at(policy).map(Due::exactly),
             (Deadline::DrainEnd, _) => self.drain().map(|drain| Due::exactly(drain.due())),
             (Deadline::ActiveDown | Deadline::Advertise | Deadline::Announce, _)
             | (
@@ -677,6 +681,7 @@ impl Instance {
                     | Deadline::SuccessorSilent
                     | Deadline::InterruptionEnd
                     | Deadline::RefusalRetry
+                    | Deadline::PeersUnheard
                     | Deadline::DrainEnd,
                     _,
                 ) => {}
@@ -725,6 +730,7 @@ impl Instance {
             active,
             nobody_serving: self.nobody_serving(now),
             source: self.sender.source(),
+            destinations: self.sender.destinations().to_vec(),
             timers: TimerSnapshot {
                 active_adver_interval: learned,
                 skew_time: policy.skew_time(self.version, learned),

@@ -9,6 +9,7 @@ use crate::types::{Family, InterfaceName};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::net::IpAddr;
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -68,6 +69,8 @@ pub struct Unsent {
     pub interface: InterfaceName,
     /// Of which family.
     pub family: Family,
+    /// To whom: the group, or one node.
+    pub destination: IpAddr,
     /// The kernel's error number.
     pub errno: i32,
 }
@@ -94,8 +97,10 @@ impl fmt::Display for LocalWarning {
             Self::Chosen(interface, net) => {
                 write!(f, "interface {interface} source {net} of own connections")
             }
-            Self::Unsent(Unsent { interface, family, errno }) => {
-                write!(f, "interface {interface} {family} advertisements not sent: errno {errno}")
+            Self::Unsent(Unsent { interface, family, destination, errno }) => {
+                let to =
+                    if *destination == family.group() { String::new() } else { format!(" to {destination}") };
+                write!(f, "interface {interface} {family} advertisements{to} not sent: errno {errno}")
             }
         }
     }

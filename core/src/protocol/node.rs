@@ -8,10 +8,10 @@ use super::counters::LinkCounters;
 use super::effect::{Answer, Effect, Effects};
 use super::event::Cause;
 use super::input::{Command, CommandId, Input};
-use super::router::{Facts, FollowUp, Router, UNSENT_IN_A_ROW, health, link_fault};
+use super::router::{CarrierRule, Facts, FollowUp, Router, UNSENT_IN_A_ROW, health, link_fault};
 use super::snapshot::Snapshot;
 use super::spec::{CheckName, RouterSpec, Watched};
-use crate::types::{AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime};
+use crate::types::{AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime, Vrid};
 use crate::wire::{Advertisement, Carrier, Reject, RejectReason};
 use ipnet::IpNet;
 use schedule::Schedule;
@@ -75,8 +75,12 @@ impl Node {
             Input::Received { interface, carrier, advertisement } => {
                 self.on_received(now, interface, carrier, &advertisement, out);
             }
-            Input::Rejected { interface, family, source, reject } => {
-                self.on_rejected(now, (interface, family), source, reject, out);
+            Input::Rejected { interface, family, carrier, reject } => {
+                // The IP header is judged before what it carries.
+                let carried = carrier.and_then(|it| self.examine(interface, &it, reject.vrid).err());
+                let badly = |reason| Reject { reason, version: None, ..reject };
+                let reject = carried.map_or(reject, badly);
+                self.on_rejected(now, (interface, family), carrier.map(|it| it.source), reject, out);
             }
             Input::AnnouncementHeard { interface, address, mac } => {
                 self.on_announced_by_other(now, interface, address, mac, out);
@@ -143,10 +147,12 @@ impl Node {
                 }
                 self.evaluate_each(now, Cause::FaultCleared, out, |spec| spec.interface == name);
             }
-            Input::AdvertisementUnsent { key, priority, errno } => {
-                self.on_unsent(now, key, priority, errno, out);
+            Input::AdvertisementUnsent { key, destination, priority, errno } => {
+                self.on_unsent(now, (key, destination), priority, errno, out);
             }
-            Input::AdvertisementSentAgain(key) => self.on_sent_again(now, key, out),
+            Input::AdvertisementSentAgain(key, destination) => {
+                self.on_sent_again(now, (key, destination), out);
+            }
             Input::CheckResult(name, result) => {
                 self.facts.checks.insert(name.clone(), result);
                 self.evaluate_each(now, Cause::FaultCleared, out, |spec| depends_on_check(spec, &name));
@@ -219,20 +225,20 @@ impl Node {
     fn on_unsent(
         &mut self,
         now: MonoTime,
-        key: InstanceKey,
+        (key, destination): (InstanceKey, IpAddr),
         priority: AdvertPriority,
         errno: Option<i32>,
         out: &mut Effects,
     ) {
-        if let Some(counters) = self.router_of(key).and_then(|router| router.counters_mut(key)) {
-            counters.on_unsent(priority);
+        if let Some(router) = self.router_of(key) {
+            router.on_unsent(key, destination, priority);
         }
         let Some(errno) = errno.filter(|_| self.by_key.contains_key(&key)) else { return };
         // A link that is away is reported already.
         if link_fault(key.interface, &self.facts).is_some() {
             return;
         }
-        let (count, last) = self.facts.unsent.entry(key).or_insert((0, errno));
+        let (count, last) = self.facts.unsent.entry((key, destination)).or_insert((0, errno));
         *count = count.saturating_add(1);
         if *count == UNSENT_IN_A_ROW || *last != errno {
             *last = errno;
@@ -241,9 +247,9 @@ impl Node {
     }
 
     /// The socket accepted an advertisement of `key` again.
-    fn on_sent_again(&mut self, now: MonoTime, key: InstanceKey, out: &mut Effects) {
-        if self.facts.unsent.remove(&key).is_some() {
-            self.act_on_key(now, key, out, |_, _| EVALUATE);
+    fn on_sent_again(&mut self, now: MonoTime, to: (InstanceKey, IpAddr), out: &mut Effects) {
+        if self.facts.unsent.remove(&to).is_some() {
+            self.act_on_key(now, to.0, out, |_, _| EVALUATE);
         }
     }
 
@@ -282,6 +288,10 @@ impl Node {
         out: &mut Effects,
     ) {
         let key = InstanceKey { interface, family: Family::of(carrier.source), vrid: advertisement.vrid };
+        if let Err(reason) = self.examine(interface, &carrier, Some(key.vrid)) {
+            let reject = Reject { reason, vrid: Some(key.vrid), version: None };
+            return self.on_rejected(now, (interface, key.family), Some(carrier.source), reject, out);
+        }
         let Some(id) = self.by_key.get(&key).copied() else {
             // RFC9568-7.1-6
             self.on_other_vrid(now, carrier, interface, advertisement, out);
@@ -297,6 +307,26 @@ impl Node {
                 router.on_advert(now, key, carrier, advertisement, out)
             }
         });
+    }
+
+    /// Checks the IP header of a message that names `vrid`, if it names any. A message for no router
+    /// of this node is judged as those are that arrive as it did.
+    fn examine(
+        &self,
+        interface: InterfaceName,
+        carrier: &Carrier,
+        vrid: Option<Vrid>,
+    ) -> Result<(), RejectReason> {
+        let family = Family::of(carrier.destination);
+        let meant = vrid.and_then(|vrid| self.by_key.get(&InstanceKey { interface, family, vrid }));
+        let meant = meant.and_then(|id| self.routers.get(id)).map(Router::spec);
+        let here = || self.running().filter(|spec| spec.interface == interface);
+        let meant = meant.or_else(|| {
+            let to_group = carrier.destination == family.group();
+            here().find(|spec| spec.destinations.unicast().is_some() != to_group)
+        });
+        let rule = meant.map_or(CarrierRule::MULTICAST, |spec| CarrierRule::of(&spec.destinations));
+        rule.examine(carrier, |address| self.facts.is_own(interface, address))
     }
 
     /// Another router may have our addresses under another VRID.
@@ -451,7 +481,7 @@ const EVALUATE: FollowUp = FollowUp::Evaluate { cause_if_started: Cause::FaultCl
 fn forget_unsent(facts: &mut Facts, router: &Router) {
     if !facts.unsent.is_empty() && !router.is_active() {
         for key in router.keys() {
-            facts.unsent.remove(&key);
+            facts.unsent.retain(|(of, _), _| *of != key);
         }
     }
 }

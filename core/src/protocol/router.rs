@@ -15,10 +15,12 @@
 //! | [`draining`] | connections that outlive a hand-over |
 //! | [`refusal`] | the kernel refused the addresses |
 //! | [`interruption`] | the link or the source address is away for a moment |
-//! | [`receive`] | the checks of a received message that need configuration |
+//! | [`carrier`] | the checks of the IP header, and of the sender |
+//! | [`receive`] | the other checks of a received message that need configuration |
 //! | [`peer_warnings`] | what is wrong with other routers |
 //! | [`crashed_run`] | finishing the hand-over of a run that crashed |
 
+mod carrier;
 mod coupling;
 mod crashed_run;
 mod demotion;
@@ -33,6 +35,7 @@ mod successor_watch;
 mod throttle;
 mod tracking;
 
+pub(in crate::protocol) use carrier::CarrierRule;
 pub use peer_warnings::StandingPeerWarning;
 pub use tracking::Health;
 pub(in crate::protocol) use tracking::{Facts, UNSENT_IN_A_ROW, health, link_fault};
@@ -134,7 +137,7 @@ impl Router {
     ) -> Self {
         let instances = spec.instances.iter().map(|instance| {
             let key = spec.key(instance.family);
-            Instance::new(key, now, epoch(key), instance, spec.destinations)
+            Instance::new(key, now, epoch(key), instance)
         });
         Self {
             instances: instances.collect(),
@@ -214,6 +217,7 @@ impl Router {
         for instance in &mut self.instances {
             let (family, current) = (instance.key().family, instance.source());
             instance.set_source(tracking::source(&self.spec, family, facts, current));
+            instance.set_destinations(tracking::destinations(&self.spec, family, facts));
         }
         self.evaluate_priority(facts, out);
         // A router that starts waits for the results; one that runs goes on until they come.
@@ -293,6 +297,7 @@ impl Router {
             | Fault::Port(..)
             | Fault::OtherName(..)
             | Fault::NoSourceAddress(..)
+            | Fault::NoUnicastPeer(..)
             | Fault::Sockets(..)
             | Fault::Check(_)
             | Fault::Addresses(_) => false,
@@ -431,7 +436,6 @@ impl Router {
                 instance.on_addresses_changed(now, new.held().count(), out);
             }
             instance.set_version(new.version, new.authentication);
-            instance.set_destinations(self.spec.destinations);
             instance.on_interval_changed(now, &self.policy);
         }
     }
@@ -456,6 +460,7 @@ impl Router {
             | Deadline::Advertise
             | Deadline::Announce
             | Deadline::AddressConflict
+            | Deadline::PeersUnheard
             | Deadline::DrainEnd => self.due_of_instances(deadline),
             Deadline::ServiceSilence if self.presence == Presence::Wanted => self.due_of_instances(deadline),
             Deadline::HandoverEnd => self.handover_ends_at().map(Due::exactly),
@@ -545,7 +550,10 @@ impl Router {
             }
             // `settle` ends a hand-over, `judge_conflicts` has judged, and `watch_service` looks
             // after every input.
-            Deadline::HandoverEnd | Deadline::AddressConflict | Deadline::ServiceSilence => FollowUp::Nothing,
+            Deadline::HandoverEnd
+            | Deadline::AddressConflict
+            | Deadline::ServiceSilence
+            | Deadline::PeersUnheard => FollowUp::Nothing,
         }
     }
 

@@ -76,6 +76,8 @@ pub struct InstanceSnapshot {
     pub nobody_serving: Option<NobodyServing>,
     /// Our source address, if the interface has one.
     pub source: Option<IpAddr>,
+    /// Where our advertisements are sent: the group, or the other nodes.
+    pub destinations: Vec<IpAddr>,
     /// The timers that run, and the values that they are computed from.
     pub timers: TimerSnapshot,
     /// Other routers that were heard, the most recently heard first.

@@ -45,8 +45,10 @@ pub struct RouterSpec {
     /// Source address of advertisements. It must be on the interface, and serves the instance of
     /// its own family only.
     pub source_address: Option<IpAddr>,
-    /// Where advertisements are sent.
+    /// Where advertisements are sent, and with unicast also from whom they are accepted.
     pub destinations: Destinations,
+    /// The only senders whose advertisements are accepted; empty: anybody's are.
+    pub accept_from: Vec<IpAddr>,
     /// One or two instances of different families, IPv4 before IPv6.
     pub instances: Vec<InstanceSpec>,
     /// What may make the router faulty or change its priority.

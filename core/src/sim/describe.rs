@@ -31,8 +31,10 @@ pub(super) fn input(input: &Input<'_>) -> String {
         Input::AddressesRestored { count, .. } => format!("{count} addresses restored"),
         Input::AddressesNotRestored { why, .. } => format!("addresses gone: {why}"),
         Input::Sockets(_, family, outcome) => format!("sockets of {family}: {outcome:?}"),
-        Input::AdvertisementUnsent { key, errno, .. } => format!("could not send for {key}: {errno:?}"),
-        Input::AdvertisementSentAgain(key) => format!("sends again for {key}"),
+        Input::AdvertisementUnsent { key, destination, errno, .. } => {
+            format!("could not send for {key} to {destination}: {errno:?}")
+        }
+        Input::AdvertisementSentAgain(key, to) => format!("sends again for {key} to {to}"),
         Input::CheckResult(name, result) => format!("check {}: {result:?}", name.0),
         Input::CheckRemoved(name) => format!("check {} is gone", name.0),
         Input::SavedDemotion(router, _) => format!("{router} was demoted before"),

@@ -52,7 +52,7 @@ impl InputKind {
             | Input::AddressesNotRestored { .. }
             | Input::Sockets(..)
             | Input::AdvertisementUnsent { .. }
-            | Input::AdvertisementSentAgain(_)
+            | Input::AdvertisementSentAgain(..)
             | Input::SavedDemotion(..)
             | Input::CheckResult(..)
             | Input::CheckRemoved(_)

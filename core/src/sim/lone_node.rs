@@ -387,7 +387,7 @@ impl<'a> LoneNodeRun<'a> {
         let input = match packet.parse() {
             Ok(advertisement) => Input::Received { interface, carrier, advertisement },
             Err(reject) => {
-                Input::Rejected { interface, family: packet.family(), source: Some(carrier.source), reject }
+                Input::Rejected { interface, family: packet.family(), carrier: Some(carrier), reject }
             }
         };
         self.feed(input)
@@ -488,14 +488,14 @@ impl<'a> LoneNodeRun<'a> {
     /// The socket refuses what is sent in one family, or accepts it again.
     fn unsent(&mut self) -> Result<(), Mismatch> {
         if let Some(key) = self.unsent.pop() {
-            return self.feed(Input::AdvertisementSentAgain(key));
+            return self.feed(Input::AdvertisementSentAgain(key, key.family.group()));
         }
         let spec = self.pick_spec();
         let Some(key) = spec.keys().next() else { return Ok(()) };
         self.unsent.push(key);
         for _ in 0..1 + self.rng.below(3) {
-            let (priority, errno) = (AdvertPriority::LOWEST, Some(1));
-            self.feed(Input::AdvertisementUnsent { key, priority, errno })?;
+            let (destination, priority, errno) = (key.family.group(), AdvertPriority::LOWEST, Some(1));
+            self.feed(Input::AdvertisementUnsent { key, destination, priority, errno })?;
         }
         Ok(())
     }
@@ -636,6 +636,7 @@ impl<'a> LoneNodeRun<'a> {
                 .pick(&[LinkLocalRule::Require, LinkLocalRule::Lenient], LinkLocalRule::Require),
             source_address: None,
             destinations: Destinations::Multicast,
+            accept_from: Vec::new(),
             instances: families.into_iter().map(instance).collect(),
             tracks,
             announce,

@@ -275,7 +275,7 @@ pub struct SimNode {
     /// The families in which nothing can be sent.
     pub(super) unsendable: BTreeSet<Family>,
     /// The instances whose last advertisement was not sent.
-    pub(super) unsent: BTreeSet<InstanceKey>,
+    pub(super) unsent: BTreeSet<(InstanceKey, IpAddr)>,
     pub(super) clock: Clock,
     pub(super) kernel: FakeKernel,
     pub(super) link: LinkFacts,
@@ -569,6 +569,7 @@ fn spec(setup: NodeSetup, families: &[Family]) -> RouterSpec {
         link_local: LinkLocalRule::Require,
         source_address: None,
         destinations: Destinations::Multicast,
+        accept_from: Vec::new(),
         instances: instances(RouterNumber::First, families, setup.speech),
         tracks: setup.tracks,
         announce: AnnounceSpec::default(),

@@ -321,7 +321,7 @@ impl World {
             Err(reject) => Input::Rejected {
                 interface: interface(),
                 family: packet.family(),
-                source: Some(packet.carrier().source),
+                carrier: Some(packet.carrier()),
                 reject,
             },
         };
@@ -574,14 +574,14 @@ impl World {
             return Ok(());
         }
         if node.unsendable.contains(&key.family) {
-            node.unsent.insert(key);
-            let (priority, errno) = (draft.priority, Some(EPERM));
-            return self.feed(port, Input::AdvertisementUnsent { key, priority, errno });
+            node.unsent.insert((key, draft.destination));
+            let (destination, priority, errno) = (draft.destination, draft.priority, Some(EPERM));
+            return self.feed(port, Input::AdvertisementUnsent { key, destination, priority, errno });
         }
-        let sent_again = node.unsent.remove(&key);
+        let sent_again = node.unsent.remove(&(key, draft.destination));
         self.send(port, &packet);
         if sent_again {
-            self.feed(port, Input::AdvertisementSentAgain(key))?;
+            self.feed(port, Input::AdvertisementSentAgain(key, draft.destination))?;
         }
         Ok(())
     }

@@ -25,6 +25,9 @@ pub struct LinkFacts {
     /// IPv6 link-local addresses that may be a source of advertisements: neither tentative nor
     /// installed by us.
     pub ipv6_link_local: Vec<Ipv6Addr>,
+    /// Other IPv6 addresses that may be a source of unicast advertisements: neither tentative nor
+    /// installed by us.
+    pub ipv6_global: Vec<Ipv6Addr>,
     /// Every address that was not installed by this agent, usable or not, with its prefix length
     /// (the shortest, if there are several).
     pub foreign: BTreeMap<IpAddr, u8>,
@@ -35,4 +38,17 @@ pub struct LinkFacts {
     /// The bridge or bond that this interface is a port of. Packets that arrive here are passed to
     /// that interface, so that no socket on this one receives them.
     pub port_of: Option<InterfaceName>,
+}
+
+impl LinkFacts {
+    /// Whether `address` is one of this interface's own, from which this node may speak.
+    #[must_use]
+    pub fn has(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => self.ipv4.contains(&address),
+            IpAddr::V6(address) => {
+                self.ipv6_link_local.contains(&address) || self.ipv6_global.contains(&address)
+            }
+        }
+    }
 }

@@ -19,7 +19,7 @@ mod vrid;
 
 pub use authentication::{AuthPassword, AuthPasswordError, Authentication};
 pub use connection::Connection;
-pub use destination::Destinations;
+pub use destination::{Destinations, UnicastPeers};
 pub use family::Family;
 pub use interval::{AdverInterval, AdverIntervalError};
 pub use key::InstanceKey;

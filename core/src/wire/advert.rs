@@ -15,7 +15,7 @@ pub enum ChecksumFlavour {
 }
 
 /// The facts of the IP header of a message that the receive checks need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Carrier {
     /// IP source address.
     pub source: IpAddr,
@@ -25,7 +25,7 @@ pub struct Carrier {
     pub ttl: u8,
 }
 
-/// An ADVERTISEMENT that passed every check that needs no configuration.
+/// An ADVERTISEMENT that passed every check that needs no configuration. Its carrier was not checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Advertisement<'a> {
     /// The version in which it was written.
@@ -165,7 +165,7 @@ pub enum EmitError {
 /// names are those of RFC 8347 if it has one, or of the MIB of VRRPv2 (RFC 2787).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum RejectReason {
-    /// TTL or Hop Limit is not 255.
+    /// TTL or Hop Limit is not 255, or is below `min_ttl` with unicast.
     IpTtlErrors,
     /// The message is shorter or longer than its own fields say.
     PacketLengthErrors,
@@ -192,18 +192,20 @@ pub enum RejectReason {
     AuthTypeMismatch,
     /// The password of a VRRPv2 message is not the one that is configured here.
     AuthFailures,
-    /// The message was not sent to the VRRP group.
+    /// The message was not sent to the VRRP group or, with unicast, not to an address of this node.
     BadDestination,
     /// The source address cannot be that of a router: it is not unicast, or it is IPv6 and not
-    /// link-local.
+    /// link-local although the message was sent to the group.
     BadSource,
+    /// The sender is not one of `unicast_peers`, or not one of `accept_from`.
+    UnknownSenders,
     /// The message is a reflected copy of our own advertisement.
     OwnPackets,
 }
 
 impl RejectReason {
     /// All reasons, in the order in which they are shown.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::IpTtlErrors,
         Self::PacketLengthErrors,
         Self::VersionErrors,
@@ -219,6 +221,7 @@ impl RejectReason {
         Self::AuthFailures,
         Self::BadDestination,
         Self::BadSource,
+        Self::UnknownSenders,
         Self::OwnPackets,
     ];
 
@@ -241,6 +244,7 @@ impl RejectReason {
             Self::AuthFailures => "auth_failures",
             Self::BadDestination => "bad_destination",
             Self::BadSource => "bad_source",
+            Self::UnknownSenders => "unknown_senders",
             Self::OwnPackets => "own_packets",
         }
     }

@@ -1,8 +1,9 @@
 //! Reading and writing ADVERTISEMENTs: the checks that every version shares, and the only switch
 //! on the version.
 //!
-//! This module must not know what is configured. The protocol decides whether a VRID is ours,
-//! whether a message is our own and whether an IPv6 list starts with a link-local address.
+//! This module must not know what is configured. The protocol decides whether the IP header that
+//! carries a message is acceptable, whether a VRID is ours, whether a message is our own and whether
+//! an IPv6 list starts with a link-local address.
 //!
 //! Each version has an arm in [`parse`] and one in [`emit`], and a file of its own. The modules above
 //! see an [`Advertisement`], whatever its version is.
@@ -20,7 +21,8 @@ pub(super) const ADVERTISEMENT: u8 = 1;
 /// Reads the payload of an IP packet of protocol 112: `payload` has the length that the IP header
 /// says, without padding of the link.
 ///
-/// The checks are made in the order of RFC 9568 §7.1; the first check that fails gives the reason.
+/// The checks are made in the order of RFC 9568 §7.1, from the version on; the first check that
+/// fails gives the reason. Those of the IP header come before them and need the configuration.
 ///
 /// ```
 /// use vrrpd_core::wire::{Carrier, RejectReason, parse};
@@ -32,8 +34,7 @@ pub(super) const ADVERTISEMENT: u8 = 1;
 /// let message = [0x31, 51, 100, 1, 0, 100, 0xa7, 0x68, 192, 0, 2, 254];
 /// let advertisement = parse(&carrier, &message).unwrap();
 /// assert_eq!(advertisement.priority.get(), 100);
-/// let routed = Carrier { ttl: 254, ..carrier };
-/// assert_eq!(parse(&routed, &message).unwrap_err().reason, RejectReason::IpTtlErrors);
+/// assert_eq!(parse(&carrier, &message[..8]).unwrap_err().reason, RejectReason::PacketLengthErrors);
 /// ```
 ///
 /// # Errors
@@ -41,7 +42,6 @@ pub(super) const ADVERTISEMENT: u8 = 1;
 pub fn parse<'a>(carrier: &Carrier, payload: &'a [u8]) -> Result<Advertisement<'a>, Reject> {
     // RFC9568-7.1-10
     let vrid = claimed_vrid(payload);
-    examine_carrier(carrier).map_err(|reason| Reject { reason, vrid, version: None })?;
     let version = payload.first().and_then(|octet| Version::of_number(octet >> 4));
     examine(carrier, payload).map_err(|reason| Reject { reason, vrid, version })
 }
@@ -136,37 +136,4 @@ fn is_advertisement(version_and_type: u8) -> Result<(), RejectReason> {
         return Err(RejectReason::InvalidTypePktsRcvd);
     }
     Ok(())
-}
-
-/// RFC 9568 §5.1: checks the IP header that carries a message of this protocol.
-fn examine_carrier(carrier: &Carrier) -> Result<(), RejectReason> {
-    let family = Family::of(carrier.destination);
-    // RFC9568-7.1-14
-    if carrier.destination != family.group() {
-        return Err(RejectReason::BadDestination);
-    }
-    if !may_be_router(family, carrier.source) {
-        return Err(RejectReason::BadSource);
-    }
-    // GTSM: every router that forwards a packet lowers this value.
-    // RFC9568-7.1-1
-    if carrier.ttl != 255 {
-        return Err(RejectReason::IpTtlErrors);
-    }
-    Ok(())
-}
-
-/// RFC 9568 §5.1.1.1, §5.1.2.1. Other receivers would accept such a source address, and the
-/// tie-break would compare it.
-fn may_be_router(family: Family, source: IpAddr) -> bool {
-    match (family, source) {
-        (Family::Ipv4, IpAddr::V4(source)) => {
-            // RFC 1122 §3.2.1.3, RFC 6890: "this network", loopback, groups and reserved addresses,
-            // the limited broadcast address included.
-            let [first, ..] = source.octets();
-            !matches!(first, 0 | 127 | 224..)
-        }
-        (Family::Ipv6, IpAddr::V6(source)) => source.is_unicast_link_local(),
-        (Family::Ipv4, IpAddr::V6(_)) | (Family::Ipv6, IpAddr::V4(_)) => false,
-    }
 }

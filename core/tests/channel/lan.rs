@@ -100,7 +100,11 @@ impl Lan {
             let priority = 200_u8.saturating_sub(u8::try_from(50 * node).unwrap_or(u8::MAX));
             let routers = vec![report(state, priority)];
             let of_link = |family: &Family| {
-                let here = LocalLink { source: Some(address(node, *family)), routers: routers.clone() };
+                let here = LocalLink {
+                    source: Some(address(node, *family)),
+                    destinations: [family.group()].into(),
+                    routers: routers.clone(),
+                };
                 (link(*family), here)
             };
             LocalNode {

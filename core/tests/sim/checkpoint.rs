@@ -132,6 +132,7 @@ fn spec() -> RouterSpec {
         link_local: LinkLocalRule::Require,
         source_address: None,
         destinations: Destinations::Multicast,
+        accept_from: Vec::new(),
         instances: vec![
             instance(Family::Ipv4, &["192.0.2.254/24"]),
             instance(Family::Ipv6, &["fe80::51/64", "2001:db8:51::fe/64"]),
@@ -235,8 +236,9 @@ fn scenes() -> Vec<(&'static str, Node)> {
     backup.hear("192.0.2.2", 51, 0);
     backup.hear("192.0.2.2", 9, 100);
     let reject = Reject { reason: RejectReason::ChecksumErrors, vrid: Some(spec().vrid), version: None };
-    let source = Some("192.0.2.7".parse().unwrap());
-    backup.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, source, reject });
+    let (source, family) = ("192.0.2.7".parse().unwrap(), Family::Ipv4);
+    let carrier = Some(Carrier { source, destination: family.group(), ttl: 255 });
+    backup.feed(Input::Rejected { interface: interface(), family, carrier, reject });
     backup.feed(Input::SavedDemotion("other".parse().unwrap(), demotion(LastResort::Yes)));
     backup.feed(Input::OtherName("eth7".parse().unwrap(), interface()));
 
@@ -278,7 +280,8 @@ fn scenes() -> Vec<(&'static str, Node)> {
     let mut interrupted = Scene::active();
     for _ in 0..2 {
         let (key, priority) = (Scene::key(Family::Ipv4), AdvertPriority::from_wire(100));
-        interrupted.feed(Input::AdvertisementUnsent { key, priority, errno: Some(105) });
+        let destination = Family::Ipv4.group();
+        interrupted.feed(Input::AdvertisementUnsent { key, destination, priority, errno: Some(105) });
     }
     interrupted.feed(Input::Link(interface(), Some(LinkFacts { carrier: false, ..link() })));
 

@@ -2,7 +2,7 @@
 
 use super::addresses::{self, AddressLists, Instances};
 use super::unique::{Link, Unique};
-use super::{advice, hooks, required, tracks, versions};
+use super::{advice, hooks, peers, required, tracks, versions};
 use crate::config::RouterHooks;
 use crate::config::address::{family_name, is_link_local};
 use crate::config::document::Key;
@@ -10,7 +10,7 @@ use crate::config::problem::Problems;
 use crate::config::raw::{RawConfig, RawRouter, RouterKeys};
 use crate::config::value::RawRole;
 use crate::protocol::{AnnounceSpec, ChecksumPolicy, RouterSpec};
-use crate::types::{AdverInterval, Destinations, Family, Preempt, Priority, Role};
+use crate::types::{AdverInterval, Family, Preempt, Priority, Role, UnicastPeers};
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
@@ -46,7 +46,9 @@ pub(super) fn resolve(
     }
     let raw_role = own.role.or(&defaults.role);
     let role = role(own, defaults, problems);
-    let source_address = source_address(own, defaults, instances.as_ref(), raw_role, problems);
+    let peers = peers::resolve(raw, file, instances.as_ref(), problems);
+    let unicast = peers.as_ref().and_then(|peers| peers.destinations.unicast());
+    let source_address = source_address(own, defaults, instances.as_ref(), (raw_role, unicast), problems);
     let tracked = match own.tracks.or(&defaults.tracks) {
         Key::Absent => Some(Vec::new()),
         Key::Wrong => None,
@@ -71,6 +73,7 @@ pub(super) fn resolve(
     let (interval, down_adverts, announce) = timing?;
     let Instances { instances, rule } = instances?;
     let interface = interface?;
+    let peers = peers?;
     spoken?;
     let spec = RouterSpec {
         name: name?.into_inner(),
@@ -84,7 +87,8 @@ pub(super) fn resolve(
         checksum: own.checksum.or(&defaults.checksum).or_default(ChecksumPolicy::default())?,
         link_local: rule,
         source_address: source_address?,
-        destinations: Destinations::Multicast,
+        destinations: peers.destinations,
+        accept_from: peers.accept_from,
         instances,
         tracks: tracked?,
         announce,
@@ -168,7 +172,7 @@ fn source_address(
     own: &RouterKeys,
     defaults: &RouterKeys,
     instances: Option<&Instances>,
-    role: &Key<RawRole>,
+    (role, unicast): (&Key<RawRole>, Option<&UnicastPeers>),
     problems: &mut Problems,
 ) -> Option<Option<IpAddr>> {
     let key = own.source_address.or(&defaults.source_address);
@@ -181,9 +185,19 @@ fn source_address(
         problems.error(source.span(), message, "write one of the other family, or remove it");
         return None;
     };
-    // RFC 9568 §5.1.2.1: the source of an IPv6 advertisement is link-local.
-    if address.is_ipv6() && !is_link_local(address) {
-        let message = "`source_address` must be link-local for IPv6";
+    // RFC 9568 §5.1.2.1: the source of an IPv6 advertisement is link-local. Nodes that are listed are
+    // sent to from an address of the kind that they have.
+    let near = unicast.is_none_or(UnicastPeers::are_link_local);
+    if address.is_ipv6() && !near && is_link_local(address) {
+        let message = "`source_address` is link-local, and the IPv6 addresses of `unicast_peers` are not";
+        problems.error(source.span(), message, "write another address of the interface, or remove it");
+        return None;
+    }
+    if address.is_ipv6() && near && !is_link_local(address) {
+        let message = match unicast {
+            None => "`source_address` must be link-local for IPv6",
+            Some(_) => "`source_address` must be link-local, as the IPv6 addresses of `unicast_peers` are",
+        };
         problems.error(
             source.span(),
             message,
@@ -193,7 +207,7 @@ fn source_address(
     }
     let mut moving = instance.held();
     let owner = role.spanned().is_some_and(|role| *role.get_ref() == RawRole::Owner);
-    if !owner && moving.any(|net| net.addr() == address) {
+    if !(owner && unicast.is_none()) && moving.any(|net| net.addr() == address) {
         let message = "`source_address` is one of the virtual addresses, which move";
         problems.error(source.span(), message, "write an address that stays on the interface, or remove it");
         return None;

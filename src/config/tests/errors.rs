@@ -101,7 +101,6 @@ fn features_of_later_versions_are_refused_with_an_explanation() {
     for (keys, at) in [
         ("virtual_mac = true", "virtual_mac"),
         ("virtual_mac = \"yes\"", "virtual_mac"),
-        ("unicast_peers = [\"192.0.2.11\"]", "unicast_peers"),
         ("routes = [{ to = \"198.51.100.0/24\" }]", "routes"),
         ("rules = [{ table = 100 }]", "rules"),
         ("track = [{ file = \"/run/weight\", weight = 1 }]", "file"),
@@ -117,6 +116,150 @@ fn features_of_later_versions_are_refused_with_an_explanation() {
     one(&tcp, "tcp", "is not supported by this version yet", "write command = [\"/usr/bin/nc\"");
     let http = tcp.replace("tcp", "http");
     one(&http, "http", "is not supported by this version yet", "write command = [\"/usr/bin/curl\"");
+}
+
+/// A router with addresses of both families.
+const DUAL: &str = "[[virtual_router]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 51\npriority = 150\n\
+    addresses = [\"192.0.2.50/24\", \"2001:db8::50/64\"]\n";
+
+#[test]
+fn a_list_of_nodes_has_other_nodes_each_once_and_of_each_family() {
+    let dual = |keys: &str| format!("{DUAL}{keys}\n");
+    let both = "unicast_peers = [\"192.0.2.11\", \"2001:db8::11\"]\n";
+    super::good(&dual(both));
+    super::good(&dual("accept_from = [\"192.0.2.11\", \"fe80::11\"]"));
+    super::good(&dual(
+        "unicast_peers = [\"192.0.2.10\", \"192.0.2.11\", \"fe80::11\"]\nsource_address = \"192.0.2.10\"",
+    ));
+    super::good(&dual(&format!("{both}source_address = \"2001:db8::10\"")));
+    for (text, at, message, help) in [
+        (
+            router_with("unicast_peers = \"192.0.2.11\""),
+            "\"192.0.2.11\"",
+            "a list of addresses",
+            "[\"192.0.2.11\"]",
+        ),
+        (router_with("unicast_peers = [11]"), "11", "a list of addresses", "[\"192.0.2.11\"]"),
+        (
+            router_with("unicast_peers = [\"192.0.2.11/24\"]"),
+            "\"192.0.2.11/24\"",
+            "a prefix",
+            "\"192.0.2.11\"",
+        ),
+        (router_with("unicast_peers = [\"fe1\"]"), "\"fe1\"", "not an IP address", "write"),
+        (
+            router_with("unicast_peers = [\"224.0.0.18\"]"),
+            "\"224.0.0.18\"",
+            "a multicast address",
+            "one host",
+        ),
+        (router_with("unicast_peers = [\"127.0.0.1\"]"), "\"127.0.0.1\"", "a loopback address", "one host"),
+        (
+            router_with("unicast_peers = [\"255.255.255.255\"]"),
+            "\"255.255.255.255\"",
+            "broadcast",
+            "one host",
+        ),
+        (router_with("unicast_peers = [\"0.0.0.0\"]"), "\"0.0.0.0\"", "unspecified", "one host"),
+        (
+            router_with("unicast_peers = [\"192.0.2.255\"]"),
+            "\"192.0.2.255\"",
+            "the broadcast address of 192.0.2.0/24",
+            "has always",
+        ),
+        (
+            router_with("unicast_peers = [\"192.0.2.50\"]"),
+            "\"192.0.2.50\"",
+            "a virtual address",
+            "has always",
+        ),
+        (
+            router_with("unicast_peers = [\"192.0.2.11\", \"192.0.2.11\"]"),
+            "\"192.0.2.11\"",
+            "listed twice",
+            "remove it",
+        ),
+        (
+            router_with("unicast_peers = [\"192.0.2.11\", \"2001:db8::11\"]"),
+            "\"2001:db8::11\"",
+            "this router has no IPv6 address",
+            "remove it",
+        ),
+        (
+            dual("unicast_peers = [\"192.0.2.11\"]"),
+            "[\"192.0.2.11\"]",
+            "has no IPv6 address, and this router has IPv6 addresses",
+            "add the IPv6 addresses",
+        ),
+        (
+            dual("unicast_peers = [\"192.0.2.11\", \"2001:db8::11\", \"fe80::12\"]"),
+            "[\"192.0.2.11\", \"2001:db8::11\", \"fe80::12\"]",
+            "link-local and others that are not",
+            "the same kind",
+        ),
+        (
+            router_with("unicast_peers = [\"192.0.2.10\"]\nsource_address = \"192.0.2.10\""),
+            "\"192.0.2.10\"",
+            "no IPv4 address but this node's own",
+            "the other nodes",
+        ),
+        (
+            dual(&format!("{both}source_address = \"fe80::10\"")),
+            "\"fe80::10\"",
+            "is link-local, and the IPv6 addresses of `unicast_peers` are not",
+            "another address",
+        ),
+        (
+            dual("unicast_peers = [\"192.0.2.11\", \"fe80::11\"]\nsource_address = \"2001:db8::10\""),
+            "\"2001:db8::10\"",
+            "must be link-local, as the IPv6 addresses of `unicast_peers` are",
+            "fe80::/10",
+        ),
+        (router_with("min_ttl = 64"), "64", "has no effect without `unicast_peers`", "unicast_peers ="),
+        (router_with("unicast_peers = [\"192.0.2.11\"]\nmin_ttl = 0"), "0", "1 to 255", "min_ttl ="),
+        (
+            router_with("unicast_peers = [\"192.0.2.11\"]\naccept_from = [\"192.0.2.11\"]"),
+            "[\"192.0.2.11\"]",
+            "has no effect beside `unicast_peers`",
+            "remove it",
+        ),
+        (
+            dual("accept_from = [\"192.0.2.11\"]"),
+            "[\"192.0.2.11\"]",
+            "`accept_from` has no IPv6 address",
+            "add the IPv6 addresses",
+        ),
+        (
+            dual("accept_from = [\"192.0.2.11\", \"2001:db8::11\"]"),
+            "\"2001:db8::11\"",
+            "come from link-local addresses",
+            "fe80::/10",
+        ),
+    ] {
+        one(&text, at, message, help);
+    }
+    let many: Vec<String> = (1..=33).map(|n| format!("\"198.51.100.{n}\"")).collect();
+    let many = format!("[{}]", many.join(", "));
+    one(
+        &router_with(&format!("unicast_peers = {many}")),
+        &many,
+        "33 peers are more than the 32",
+        "leave out",
+    );
+}
+
+/// What `[defaults]` lists is for several routers, of which one may have one family only.
+#[test]
+fn a_list_of_nodes_in_defaults_is_used_as_far_as_a_router_needs_it() {
+    let defaults =
+        "[defaults]\nunicast_peers = [\"192.0.2.11\", \"2001:db8::11\"]\naccept_from = [\"192.0.2.9\"]\n";
+    let config = super::good(&format!("{defaults}{}", router_with("")));
+    let peers = config.routers[0].destinations.unicast().unwrap();
+    assert_eq!(peers.addresses, ["192.0.2.11".parse::<std::net::IpAddr>().unwrap()]);
+    assert!(config.routers[0].accept_from.is_empty());
+    let without = super::good(&format!("{defaults}{}", router_with("unicast_peers = []")));
+    assert_eq!(without.routers[0].destinations.unicast(), None);
+    assert_eq!(without.routers[0].accept_from.len(), 1);
 }
 
 #[test]
@@ -146,7 +289,7 @@ fn the_endpoint_for_monitoring_has_an_address_and_a_port() {
 #[test]
 fn what_is_off_may_be_written_though_it_could_not_be_on() {
     super::good(&router_with(
-        "version = 3\naccept = true\nvirtual_mac = false\nunicast_peers = []\nroutes = []\nrules = []\n\
+        "version = 3\naccept = true\nvirtual_mac = false\nunicast_peers = []\naccept_from = []\nroutes = []\nrules = []\n\
          on_transition = []\nbefore_active = []\nafter_release = []",
     ));
 }

@@ -96,6 +96,12 @@ fn a_plan_names_each_key_that_changes_and_nothing_else() {
         ),
         (
             line,
+            "priority = 150\nunicast_peers = [\"192.0.2.11\"]\nmin_ttl = 64",
+            "web retuned, unicast_peers: +192.0.2.11; min_ttl: 255 -> 64",
+        ),
+        (line, "priority = 150\naccept_from = [\"192.0.2.11\"]", "web retuned, accept_from: +192.0.2.11"),
+        (
+            line,
             "priority = 150\nexcluded_addresses = [\"192.0.2.60/24\"]",
             "web retuned, excluded_addresses: +192.0.2.60/24",
         ),

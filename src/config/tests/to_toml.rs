@@ -41,6 +41,8 @@ down_adverts = 5
 preempt = false
 preempt_delay = "1m30s"
 drain = "10m"
+unicast_peers = ["192.0.2.10", "192.0.2.11", "2001:db8::11"]
+min_ttl = 64
 source_address = "192.0.2.10"
 checksum = "rfc5798"
 track = [{ check = "nginx" }, { check = "haproxy", weight = -60 }, { interface = "eth1" }]
@@ -64,6 +66,7 @@ vrid = 52
 priority = "owner"
 addresses = ["2001:db8:1::50/64", "fe80::9/64"]
 link_local = "none"
+accept_from = ["fe80::8"]
 
 [[virtual_router]]
 name = "old"
@@ -280,11 +283,18 @@ fn election() -> impl Strategy<Value = String> {
         key("advertise_interval", 1..=4095_u64, |n| milliseconds(10 * n)),
         key("down_adverts", 1..=255_u8, number),
         one_of(&["", "source_address = \"192.0.2.10\"", "source_address = \"fe80::10\""]),
+        one_of(&[
+            "",
+            "unicast_peers = [\"192.0.2.11\"]",
+            "unicast_peers = [\"fe80::11\", \"192.0.2.10\", \"192.0.2.11\"]\nmin_ttl = 1",
+            "unicast_peers = [\"2001:db8::11\", \"192.0.2.12\"]",
+            "accept_from = [\"192.0.2.11\", \"fe80::11\"]",
+        ]),
         one_of(&["", "checksum = \"auto\"", "checksum = \"rfc9568\"", "checksum = \"rfc5798\""]),
         one_of(&["", "track = [{ check = \"c\" }]", "track = [{ interface = \"eth1\" }, { check = \"c\" }]"]),
     );
-    keys.prop_map(|(role, interval, down, source, checksum, track)| {
-        [role, interval, down, source, checksum, track].concat()
+    keys.prop_map(|(role, interval, down, source, peers, checksum, track)| {
+        [role, interval, down, source, peers, checksum, track].concat()
     })
 }
 
@@ -345,11 +355,14 @@ proptest! {
         let text = format!("{check}{ROUTER}{election}{delay}{addresses}{announcements}{hooks}");
         match resolve(&text, "any.toml") {
             Ok(resolved) => drop(written(&resolved.config)),
-            // The source address may be of a family that the router does not have, and a link-local
-            // address may be there without another IPv6 address.
+            // The source address may be of a family that the router does not have, a link-local
+            // address may be there without another IPv6 address, and the nodes that are listed must
+            // be of its families.
             Err(errors) => prop_assert!(
-                errors.iter().all(|error| error.0.message.contains("source_address")
-                    || error.0.message.contains("link_local")),
+                errors.iter().all(|error| {
+                    let keys = ["source_address", "link_local", "unicast_peers", "accept_from"];
+                    keys.iter().any(|key| error.0.message.contains(key))
+                }),
                 "{errors:#?}\n{text}"
             ),
         }

@@ -23,6 +23,11 @@ fn what_is_probably_not_meant_is_said_once() {
         (router_with(CHECK), "\"ok\"", "no virtual router tracks the check \"ok\""),
         (router_with("advertise_interval = \"10ms\""), "\"10ms\"", "at an interval of 10ms, a busy machine"),
         (router_with("down_adverts = 1"), "1", "one lost packet"),
+        (
+            router_with("unicast_peers = [\"192.0.2.11\"]\nmin_ttl = 254"),
+            "254",
+            "a host that is not on this link can send advertisements in a peer's name",
+        ),
         (router_with("preempt = false\npreempt_delay = \"5s\""), "\"5s\"", "has no effect"),
         (
             router_with("preempt = false\ntrack = [{ check = \"ok\", weight = -5 }]") + CHECK,

@@ -45,6 +45,7 @@ impl AgentSnapshot {
             | Fault::Port(..)
             | Fault::OtherName(..)
             | Fault::NoSourceAddress(..)
+            | Fault::NoUnicastPeer(..)
             | Fault::ForeignAddresses(_)
             | Fault::Sockets(..)
             | Fault::CheckPending(_)

@@ -232,6 +232,9 @@ fn instance(page: &mut Page, instance: &InstanceDoc, now: Stamp) {
     for peer in &instance.peers {
         page.row("heard", &heard(peer));
     }
+    for peer in &instance.unheard_peers {
+        page.row("never heard", &peer.to_string());
+    }
     for warning in &instance.warnings {
         page.row(&warning.severity.to_uppercase(), &on_page(warning));
     }

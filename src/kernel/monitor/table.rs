@@ -52,9 +52,10 @@ struct LinkEntry {
 struct InterfaceAddresses {
     /// Addresses that may be a source: neither ours nor unusable.
     ipv4: Vec<Ipv4Source>,
-    /// As `ipv4`. The set is sorted, so that the same addresses are the same facts whatever came
+    /// As `ipv4`. The sets are sorted, so that the same addresses are the same facts whatever came
     /// before.
     ipv6_link_local: BTreeSet<Ipv6Addr>,
+    ipv6_global: BTreeSet<Ipv6Addr>,
     /// All addresses that are not ours.
     foreign: BTreeSet<IpNet>,
     /// The addresses of ours that are the first of their IPv4 network.
@@ -122,6 +123,7 @@ impl LinkTable {
             carrier: link.flags.contains(LinkFlags::Running),
             ipv4: addresses.ipv4.iter().map(|source| source.address).collect(),
             ipv6_link_local: addresses.ipv6_link_local.iter().copied().collect(),
+            ipv6_global: addresses.ipv6_global.iter().copied().collect(),
             chosen: addresses.chosen(),
             port_of: link.controller.and_then(|controller| self.name(controller)),
             // The shortest prefix comes last, so that it is the one that stays in the map.
@@ -219,14 +221,14 @@ impl InterfaceAddresses {
                     self.ipv4.insert(self.place_of(source), source);
                 }
             }
-            IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+            IpAddr::V6(v6) => {
+                let of_scope = self.of_scope(v6);
                 if may_be_source {
-                    self.ipv6_link_local.insert(v6);
+                    of_scope.insert(v6);
                 } else {
-                    self.ipv6_link_local.remove(&v6);
+                    of_scope.remove(&v6);
                 }
             }
-            IpAddr::V6(_) => {}
         }
     }
 
@@ -243,9 +245,14 @@ impl InterfaceAddresses {
                 self.ipv4.retain(|source| (source.address, source.prefix_len) != (v4, prefix_len));
             }
             IpAddr::V6(v6) => {
-                self.ipv6_link_local.remove(&v6);
+                self.of_scope(v6).remove(&v6);
             }
         }
+    }
+
+    /// The sources among which an address is, or would be.
+    const fn of_scope(&mut self, address: Ipv6Addr) -> &mut BTreeSet<Ipv6Addr> {
+        if address.is_unicast_link_local() { &mut self.ipv6_link_local } else { &mut self.ipv6_global }
     }
 
     /// The position at which the kernel lists a new address: a secondary comes last; a primary

@@ -1,7 +1,9 @@
 //! Receiving: a packet becomes a [`Carrier`] and the octets of a message.
 
 use super::open_raw;
-use crate::kernel::filter::{IPV4_GROUP, IPV6_GROUP};
+use crate::kernel::filter::{
+    self, IPV4_BOTH, IPV4_GROUP, IPV4_HOST, IPV6_BOTH, IPV6_GROUP, IPV6_HOST, Instruction,
+};
 use crate::kernel::socket_error::{Context, SocketError};
 use crate::kernel::sys::{self, Headers};
 use crate::types::{Family, InterfaceName};
@@ -64,10 +66,57 @@ pub enum Remaining {
     Possibly,
 }
 
-/// Receives the packets of the group in one family on one interface.
+/// To whom packets must be sent so that a socket receives them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressee {
+    /// To the group, which is joined.
+    Group,
+    /// To this host alone.
+    Host,
+    /// To either.
+    Both,
+}
+
+impl Addressee {
+    /// What serves both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        if self == other { self } else { Self::Both }
+    }
+
+    const fn program(self, family: Family) -> &'static [Instruction] {
+        match (family, self) {
+            (Family::Ipv4, Self::Group) => &IPV4_GROUP,
+            (Family::Ipv4, Self::Host) => &IPV4_HOST,
+            (Family::Ipv4, Self::Both) => &IPV4_BOTH,
+            (Family::Ipv6, Self::Group) => &IPV6_GROUP,
+            (Family::Ipv6, Self::Host) => &IPV6_HOST,
+            (Family::Ipv6, Self::Both) => &IPV6_BOTH,
+        }
+    }
+
+    const fn membership(self) -> GroupMembership {
+        match self {
+            Self::Group | Self::Both => GroupMembership::Joined,
+            Self::Host => GroupMembership::None,
+        }
+    }
+}
+
+/// Whether the socket is a member of the group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GroupMembership {
+    Joined,
+    None,
+}
+
+/// Receives the packets of one family on one interface.
 #[derive(Debug)]
 pub struct ReceiveSocket {
     socket: Socket,
+    context: Context,
+    family: Family,
+    membership: GroupMembership,
     buffer: Box<[u8]>,
     ancillary: Ancillary,
 }
@@ -81,19 +130,21 @@ enum Ancillary {
 }
 
 impl ReceiveSocket {
-    /// Opens the socket and joins the group (224.0.0.18 or ff02::12).
+    /// Opens the socket and, if it is to hear the group (224.0.0.18 or ff02::12), joins it.
     ///
     /// Joining sends an IGMP or MLD report, so that snooping switches forward the group (RFC 9568
     /// §5.1).
     ///
     /// # Errors
     /// [`SocketError`], with the step that failed.
-    pub fn open(interface: InterfaceName, index: u32, family: Family) -> Result<Self, SocketError> {
+    pub fn open(
+        interface: InterfaceName,
+        index: u32,
+        family: Family,
+        addressee: Addressee,
+    ) -> Result<Self, SocketError> {
         let context = Context { interface, index };
-        let socket = match family {
-            Family::Ipv4 => open_raw(context, family, &IPV4_GROUP)?,
-            Family::Ipv6 => open_raw(context, family, &IPV6_GROUP)?,
-        };
+        let socket = open_raw(context, family, addressee.program(family))?;
         let grown = grow_buffer(&socket);
         context.step("enlarge the receive buffer", grown)?;
         let ancillary = match family {
@@ -101,7 +152,47 @@ impl ReceiveSocket {
             Family::Ipv6 => Self::prepare_ipv6(context, &socket)?,
         };
         let buffer = vec![0; BATCH * capacity(family)].into_boxed_slice();
-        Ok(Self { socket, buffer, ancillary })
+        let membership = GroupMembership::None;
+        let mut opened = Self { socket, context, family, membership, buffer, ancillary };
+        opened.join_or_leave(addressee.membership())?;
+        Ok(opened)
+    }
+
+    /// From now on hears what is sent to others. What is heard before and after is not interrupted.
+    ///
+    /// # Errors
+    /// [`SocketError`], with the step that failed; the socket may hear less than before.
+    pub fn hear(&mut self, addressee: Addressee) -> Result<(), SocketError> {
+        let attached = filter::attach(&self.socket, addressee.program(self.family));
+        self.context.step("attach a filter to a raw socket", attached)?;
+        self.join_or_leave(addressee.membership())
+    }
+
+    fn join_or_leave(&mut self, wanted: GroupMembership) -> Result<(), SocketError> {
+        if wanted == self.membership {
+            return Ok(());
+        }
+        let interface = InterfaceIndexOrAddress::Index(self.context.index);
+        // RFC9568-7.2-5
+        match (self.family.group(), wanted) {
+            (IpAddr::V4(group), GroupMembership::Joined) => {
+                self.context.step("join 224.0.0.18", self.socket.join_multicast_v4_n(&group, &interface))?;
+            }
+            (IpAddr::V4(group), GroupMembership::None) => {
+                self.context
+                    .step("leave 224.0.0.18", self.socket.leave_multicast_v4_n(&group, &interface))?;
+            }
+            (IpAddr::V6(group), GroupMembership::Joined) => {
+                let joined = self.socket.join_multicast_v6(&group, self.context.index);
+                self.context.step("join ff02::12", joined)?;
+            }
+            (IpAddr::V6(group), GroupMembership::None) => {
+                let left = self.socket.leave_multicast_v6(&group, self.context.index);
+                self.context.step("leave ff02::12", left)?;
+            }
+        }
+        self.membership = wanted;
+        Ok(())
     }
 
     /// Passes every queued message to `each`, in the order of arrival, for at most 256 packets.
@@ -154,13 +245,7 @@ impl ReceiveSocket {
         context.step("restrict a raw socket to the groups it joined", only_joined)?;
         let told = sys::set_int_option(socket, libc::IPPROTO_IP, libc::IP_RECVFRAGSIZE, 1);
         context.step("ask for the size of fragments", told)?;
-        let interface = InterfaceIndexOrAddress::Index(context.index);
         discard_queued(socket);
-        let IpAddr::V4(group) = Family::Ipv4.group() else {
-            unreachable!("the IPv4 group is an IPv4 address")
-        };
-        // RFC9568-7.2-5
-        context.step("join 224.0.0.18", socket.join_multicast_v4_n(&group, &interface))?;
         Ok(Ancillary::Ipv4(Headers::new(BATCH, None)))
     }
 
@@ -176,11 +261,6 @@ impl ReceiveSocket {
         let told = sys::set_int_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVFRAGSIZE, 1);
         context.step("ask for the size of fragments", told)?;
         discard_queued(socket);
-        let IpAddr::V6(group) = Family::Ipv6.group() else {
-            unreachable!("the IPv6 group is an IPv6 address")
-        };
-        // RFC9568-7.2-5
-        context.step("join ff02::12", socket.join_multicast_v6(&group, context.index))?;
         let control = nix::cmsg_space!(libc::in6_pktinfo, libc::c_int);
         Ok(Ancillary::Ipv6(Headers::new(BATCH, Some(control))))
     }

@@ -3,7 +3,7 @@
 use super::open_raw;
 use crate::kernel::filter::NOTHING;
 use crate::kernel::socket_error::{Context, SocketError};
-use crate::kernel::sys::{self, SEND_MANY};
+use crate::kernel::sys::{self, AddressedMessage, SEND_MANY};
 use crate::types::{Family, InterfaceName};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{SockAddr, Socket};
@@ -128,7 +128,7 @@ impl TransmitSocket {
     /// `InvalidInput` (IPv6) if the source is not, or no longer, ours or not yet usable;
     /// `NetworkDown` or `NetworkUnreachable` if the interface is down. The message was not sent.
     pub fn send(&self, route: Route, message: &[u8]) -> io::Result<()> {
-        self.send_run(route, std::iter::once(message)).map(drop)
+        self.send_run(std::iter::once((route, message))).map(drop)
     }
 
     /// Sends many messages with few system calls, and returns how many were sent. Every message is
@@ -137,10 +137,8 @@ impl TransmitSocket {
     pub fn send_batch(&self, messages: &OutgoingMessages, failed: &mut dyn FnMut(usize, io::Error)) -> usize {
         let mut sent = 0;
         let mut next = 0;
-        while let Some((route, _)) = messages.get(next) {
-            // One system call has one route; routers of one interface mostly share it.
-            let same = messages.from(next).take(SEND_MANY).take_while(|(other, _)| *other == route);
-            match self.send_run(route, same.map(|(_, message)| message)) {
+        while next < messages.len() {
+            match self.send_run(messages.from(next)) {
                 Ok(count) => {
                     sent += count;
                     next += count;
@@ -154,17 +152,27 @@ impl TransmitSocket {
         sent
     }
 
-    /// Sends the longest prefix of `messages` (all of one route) that the kernel takes: at least
-    /// one, or the error that the first one met.
-    fn send_run<'a>(&self, route: Route, messages: impl Iterator<Item = &'a [u8]>) -> io::Result<usize> {
-        let Route { source, destination } = route;
-        if Family::of(source) != self.family || Family::of(destination) != self.family {
-            return Err(io::Error::from_raw_os_error(libc::EAFNOSUPPORT));
+    /// Sends the longest prefix of `messages` that the kernel takes in one system call: at least one,
+    /// or the error that the first one met. Each has its own route: those to several nodes are sent
+    /// together as well.
+    fn send_run<'a>(&self, messages: impl Iterator<Item = (Route, &'a [u8])>) -> io::Result<usize> {
+        let mut routes = [const { None }; SEND_MANY];
+        let of_family = |Route { source, destination }: Route| {
+            Family::of(source) == self.family && Family::of(destination) == self.family
+        };
+        for (count, ((route, message), place)) in messages.zip(&mut routes).enumerate() {
+            match (of_family(route), count) {
+                (true, _) => *place = Some((KernelRoute::new(route, self.index), message)),
+                (false, 0) => return Err(io::Error::from_raw_os_error(libc::EAFNOSUPPORT)),
+                (false, _) => break,
+            }
         }
-        let mut room = [0; CONTROL_ROOM];
-        let control = packet_info(&mut room, source, self.index);
-        let destination = socket_address(destination, self.index);
-        sys::send_many(&self.socket, Some(&destination), control, messages)
+        let addressed = routes.iter().flatten().map(|(place, message)| AddressedMessage {
+            destination: Some(&place.destination),
+            control: place.control(),
+            octets: message,
+        });
+        sys::send_many(&self.socket, addressed)
     }
 }
 
@@ -182,6 +190,7 @@ impl AsRawFd for TransmitSocket {
 
 fn prepare_ipv4(context: Context, socket: &Socket) -> Result<(), SocketError> {
     context.step("set the TTL to 255", socket.set_multicast_ttl_v4(TTL))?;
+    context.step("set the TTL of unicast to 255", socket.set_ttl_v4(TTL))?;
     // RFC9568-7.2-3
     context.step("stop our packets from looping back", socket.set_multicast_loop_v4(false))?;
     context.step("set the traffic class", socket.set_tos_v4(TRAFFIC_CLASS))
@@ -189,6 +198,7 @@ fn prepare_ipv4(context: Context, socket: &Socket) -> Result<(), SocketError> {
 
 fn prepare_ipv6(context: Context, socket: &Socket) -> Result<(), SocketError> {
     context.step("set the hop limit to 255", socket.set_multicast_hops_v6(TTL))?;
+    context.step("set the hop limit of unicast to 255", socket.set_unicast_hops_v6(TTL))?;
     // RFC9568-7.2-3
     context.step("stop our packets from looping back", socket.set_multicast_loop_v6(false))?;
     context.step("set the traffic class", socket.set_tclass_v6(TRAFFIC_CLASS))?;
@@ -218,6 +228,25 @@ const CONTROL_HEADER: usize = size_of::<usize>() + 8;
 
 /// Room for the larger control message, `struct in6_pktinfo` of 20 octets, padded.
 const CONTROL_ROOM: usize = CONTROL_HEADER + 24;
+
+/// The route of one message, as the kernel takes it.
+struct KernelRoute {
+    destination: SockAddr,
+    room: [u8; CONTROL_ROOM],
+    length: usize,
+}
+
+impl KernelRoute {
+    fn new(Route { source, destination }: Route, index: u32) -> Self {
+        let mut room = [0; CONTROL_ROOM];
+        let length = packet_info(&mut room, source, index).len();
+        Self { destination: socket_address(destination, index), room, length }
+    }
+
+    fn control(&self) -> &[u8] {
+        self.room.get(..self.length).unwrap_or_default()
+    }
+}
 
 /// The control message that chooses a packet's source: IP_PKTINFO (ip(7): interface index, source,
 /// destination) or IPV6_PKTINFO (RFC 3542 §6.2: source, interface index).

@@ -6,7 +6,7 @@ use crate::types::{Preempt, Role};
 use crate::wire::channel::{ReportedSettings, ReportedState, RouterReport};
 use crate::words::fault_in_short;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// The report of this node.
@@ -15,8 +15,13 @@ pub(super) fn local_node(name: &str, snapshot: &Snapshot) -> LocalNode {
     for router in &snapshot.routers {
         for instance in &router.instances {
             let link = ChannelLink { interface: instance.key.interface, family: instance.key.family };
-            let here = links.entry(link).or_insert(LocalLink { source: None, routers: Vec::new() });
+            let here = links.entry(link).or_insert_with(|| LocalLink {
+                source: None,
+                destinations: BTreeSet::new(),
+                routers: Vec::new(),
+            });
             here.source = here.source.or(instance.source);
+            here.destinations.extend(&instance.destinations);
             here.routers.push(report(router, instance));
         }
     }

@@ -535,8 +535,10 @@ impl ChannelTask {
         for effect in effects {
             match effect {
                 ChannelEffect::Send { link, to, octets } => {
-                    let source: Option<IpAddr> = open.local.get(&link).and_then(|here| here.source);
-                    if let Some(source) = source {
+                    let Some(here) = open.local.get(&link) else { continue };
+                    let Some(source) = here.source else { continue };
+                    let everybody: Vec<IpAddr> = here.destinations.iter().copied().collect();
+                    for to in to.map_or(everybody, |to| vec![to]) {
                         open.sockets.send(link, source, to, &octets);
                     }
                 }

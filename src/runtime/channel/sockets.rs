@@ -123,7 +123,7 @@ impl ChannelSockets {
     }
 
     /// Sends a datagram, or drops it: everything is said again.
-    pub(super) fn send(&mut self, link: ChannelLink, source: IpAddr, to: Option<IpAddr>, octets: &[u8]) {
+    pub(super) fn send(&mut self, link: ChannelLink, source: IpAddr, to: IpAddr, octets: &[u8]) {
         let Some(open) = self.open.get(&link) else { return };
         match open.socket.send(source, to, octets) {
             Ok(()) => {

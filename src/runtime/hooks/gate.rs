@@ -171,6 +171,8 @@ impl HookGate {
             | EventKind::PeerWarningCleared { .. }
             | EventKind::NobodyServes { .. }
             | EventKind::ServedAgain { .. }
+            | EventKind::NoPeerHeard { .. }
+            | EventKind::PeerHeard { .. }
             | EventKind::Stalled { .. }
             | EventKind::ChecksumFollows(_) => {}
         }

@@ -5,7 +5,7 @@
 //! and scripted ones in tests.
 
 use crate::kernel::announcement_socket::AnnouncementFilter;
-use crate::kernel::vrrp_socket::{OutgoingMessages, ReceiveReport, Remaining, Route};
+use crate::kernel::vrrp_socket::{Addressee, OutgoingMessages, ReceiveReport, Remaining, Route};
 use crate::protocol::Effect;
 use crate::types::{AdvertPriority, Family, InstanceKey, InterfaceName};
 use crate::wire::{self, Announcement, Carrier, Draft};
@@ -17,16 +17,27 @@ use std::net::{IpAddr, Ipv4Addr};
 /// How often a message is tried again that a full queue refused.
 const RETRIES: usize = 3;
 
-/// What the sockets of an endpoint are for. The order is that of what the sockets can do: of two
-/// purposes, the greater one serves both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What the sockets of an endpoint are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SocketPurpose {
     /// Instances that run on another interface have their addresses on this one. The announcements
     /// of others are heard here, and nothing else.
     Announcements,
     /// Instances run on this interface: advertisements are sent and received, and announcements are
     /// heard as well.
-    Advertisements,
+    Advertisements(Addressee),
+}
+
+impl SocketPurpose {
+    /// The purpose that serves both.
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Advertisements(one), Self::Advertisements(other)) => Self::Advertisements(one.and(other)),
+            (Self::Advertisements(one), Self::Announcements)
+            | (Self::Announcements, Self::Advertisements(one)) => Self::Advertisements(one),
+            (Self::Announcements, Self::Announcements) => Self::Announcements,
+        }
+    }
 }
 
 /// What the sockets of an endpoint can do.
@@ -35,6 +46,8 @@ pub(super) trait EndpointSockets {
     fn index(&self) -> u32;
     /// The purpose for which they are open.
     fn purpose(&self) -> SocketPurpose;
+    /// From now on they are for this purpose, without a gap in what is heard, or stay as they are.
+    fn adapt(&mut self, purpose: SocketPurpose) -> Adapted;
     /// Hands on the advertisements that have arrived, up to a bound.
     fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<ReceiveReport>;
     /// Hands on the advertisements that came from addresses of this host, up to a bound.
@@ -67,6 +80,14 @@ impl SocketKind {
     pub(super) const ALL: [Self; 3] = [Self::Advertisements, Self::OwnAddresses, Self::Announcements];
 }
 
+/// Whether sockets serve another purpose now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Adapted {
+    Yes,
+    /// Others have to be opened.
+    No,
+}
+
 /// What became of an advertisement, where the core has to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SendResult {
@@ -91,11 +112,11 @@ pub(super) struct Endpoint<S> {
     /// Instances that wait for others to announce their addresses.
     watchers: BTreeSet<InstanceKey>,
     filters: Filters,
-    /// Instances whose last advertisement was not sent.
-    failing: BTreeSet<InstanceKey>,
+    /// Instances whose last advertisement was not sent, and to whom.
+    failing: BTreeSet<(InstanceKey, IpAddr)>,
     /// The advertisements of this turn, and whose they are.
     messages: OutgoingMessages,
-    senders: Vec<(InstanceKey, AdvertPriority)>,
+    senders: Vec<(InstanceKey, IpAddr, AdvertPriority)>,
     /// Room for the message that is being built.
     draft: Vec<u8>,
 }
@@ -136,6 +157,14 @@ impl<S: EndpointSockets> Endpoint<S> {
     pub(super) fn is_open_for(&self, index: u32, purpose: SocketPurpose) -> bool {
         let fit = |sockets: &S| sockets.index() == index && sockets.purpose() == purpose;
         self.sockets.as_ref().is_some_and(fit)
+    }
+
+    /// Whether sockets that are open for this index serve this purpose from now on.
+    pub(super) fn adapt(&mut self, index: u32, purpose: SocketPurpose) -> Adapted {
+        match &mut self.sockets {
+            Some(sockets) if sockets.index() == index => sockets.adapt(purpose),
+            Some(_) | None => Adapted::No,
+        }
     }
 
     pub(super) fn close(&mut self) {
@@ -259,16 +288,17 @@ impl<S: EndpointSockets> Endpoint<S> {
         match wire::emit(&draft, addresses.iter().map(IpNet::addr), &mut self.draft) {
             Ok(()) => {
                 self.messages.push(Route { source, destination }, &self.draft);
-                self.senders.push((key, priority));
+                self.senders.push((key, destination, priority));
             }
             Err(error) => unreachable!("config refuses what cannot be advertised: {error}"),
         }
     }
 
     /// Sends the advertisements that wait, in as few system calls as the kernel allows. `report` is
-    /// told what the core has to know. A message that a full queue refused is tried again at once.
+    /// told what the core has to know. A message that a full queue refused is tried again at once;
+    /// one that is refused for one node keeps none from the others.
     /// Allocates nothing while all are sent.
-    pub(super) fn flush(&mut self, report: &mut dyn FnMut(InstanceKey, SendResult)) {
+    pub(super) fn flush(&mut self, report: &mut dyn FnMut(InstanceKey, IpAddr, SendResult)) {
         if self.messages.is_empty() {
             return;
         }
@@ -287,13 +317,13 @@ impl<S: EndpointSockets> Endpoint<S> {
             }
             None => refused.extend((0..self.messages.len()).map(|at| (at, None))),
         }
-        for (at, (key, priority)) in self.senders.iter().enumerate() {
+        for (at, (key, to, priority)) in self.senders.iter().enumerate() {
             match refused.get(&at) {
                 Some(errno) => {
-                    self.failing.insert(*key);
-                    report(*key, SendResult::Unsent(*priority, *errno));
+                    self.failing.insert((*key, *to));
+                    report(*key, *to, SendResult::Unsent(*priority, *errno));
                 }
-                None if self.failing.remove(key) => report(*key, SendResult::SentAgain),
+                None if self.failing.remove(&(*key, *to)) => report(*key, *to, SendResult::SentAgain),
                 None => {}
             }
         }

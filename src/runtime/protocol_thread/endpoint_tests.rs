@@ -38,7 +38,7 @@ fn enqueue<S: EndpointSockets>(endpoint: &mut Endpoint<S>, vrid: u8, priority: u
 
 fn flush<S: EndpointSockets>(endpoint: &mut Endpoint<S>) -> Vec<(u8, SendResult)> {
     let mut results = Vec::new();
-    endpoint.flush(&mut |key, result| results.push((key.vrid.get(), result)));
+    endpoint.flush(&mut |key, _, result| results.push((key.vrid.get(), result)));
     results
 }
 
@@ -97,11 +97,11 @@ fn without_sockets_nothing_is_sent_and_the_kernel_was_not_asked() {
     endpoint.close();
     enqueue(&mut endpoint, 51, 100);
     assert_eq!(flush(&mut endpoint), [(51, unsent(100, None))]);
-    assert!(!endpoint.is_open_for(2, SocketPurpose::Advertisements));
+    assert!(!endpoint.is_open_for(2, SocketPurpose::Advertisements(Addressee::Group)));
     endpoint.open(host.sockets(3));
     assert!(
-        endpoint.is_open_for(3, SocketPurpose::Advertisements)
-            && !endpoint.is_open_for(2, SocketPurpose::Advertisements)
+        endpoint.is_open_for(3, SocketPurpose::Advertisements(Addressee::Group))
+            && !endpoint.is_open_for(2, SocketPurpose::Advertisements(Addressee::Group))
     );
     assert_eq!(flush(&mut endpoint), [], "what was not sent is not kept");
 }

@@ -1,12 +1,13 @@
 //! All endpoints: which there are, which have to be open, and what is known of their interfaces.
 
-use super::endpoint::{Endpoint, EndpointSockets, SendResult, SocketPurpose};
-use crate::kernel::vrrp_socket::Remaining;
+use super::endpoint::{Adapted, Endpoint, EndpointSockets, SendResult, SocketPurpose};
+use crate::kernel::vrrp_socket::{Addressee, Remaining};
 use crate::protocol::{Node, RouterSpec};
-use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, MonoTime};
+use crate::types::{Destinations, Family, InstanceKey, InterfaceName, LinkFacts, MonoTime};
 use crate::wire::Announcement;
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Sockets that could not be opened are tried again after this time.
@@ -144,7 +145,10 @@ impl<S: EndpointSockets> Endpoints<S> {
                 continue;
             };
             endpoint.set_own_addresses(&facts.ipv4);
-            if endpoint.is_open_for(facts.index, *purpose) {
+            // Routers that run here do not notice that another one hears something else.
+            if endpoint.is_open_for(facts.index, *purpose)
+                || endpoint.adapt(facts.index, *purpose) == Adapted::Yes
+            {
                 continue;
             }
             // The old sockets go first: the new ones may have their addresses and groups.
@@ -163,7 +167,7 @@ impl<S: EndpointSockets> Endpoints<S> {
     }
 
     /// Sends what waits at every endpoint.
-    pub(super) fn flush(&mut self, report: &mut dyn FnMut(InstanceKey, SendResult)) {
+    pub(super) fn flush(&mut self, report: &mut dyn FnMut(InstanceKey, IpAddr, SendResult)) {
         for endpoint in &mut self.endpoints {
             endpoint.flush(report);
         }
@@ -181,20 +185,24 @@ fn purposes<'a>(
 ) -> BTreeMap<(InterfaceName, Family), SocketPurpose> {
     let mut purposes = BTreeMap::new();
     for spec in specs {
+        let addressee = match &spec.destinations {
+            Destinations::Multicast => Addressee::Group,
+            Destinations::Unicast(_) => Addressee::Host,
+        };
         for key in spec.keys() {
-            need(&mut purposes, (key.interface, key.family), SocketPurpose::Advertisements);
+            need(&mut purposes, (key.interface, key.family), SocketPurpose::Advertisements(addressee));
             need(&mut purposes, (spec.address_interface, key.family), SocketPurpose::Announcements);
         }
     }
     purposes
 }
 
-/// Adds a need. If there are two, the greater one serves both.
+/// Adds a need.
 fn need(
     purposes: &mut BTreeMap<(InterfaceName, Family), SocketPurpose>,
     at: (InterfaceName, Family),
     purpose: SocketPurpose,
 ) {
     let needed = purposes.entry(at).or_insert(purpose);
-    *needed = purpose.max(*needed);
+    *needed = purpose.and(*needed);
 }

@@ -374,10 +374,12 @@ impl<I: ThreadIo> Engine<I> {
     /// in the next turn.
     fn flush(&mut self, now: MonoTime) {
         let Self { runner, endpoints, .. } = self;
-        endpoints.flush(&mut |key, result| {
+        endpoints.flush(&mut |key, destination, result| {
             let input = match result {
-                SendResult::Unsent(priority, errno) => Input::AdvertisementUnsent { key, priority, errno },
-                SendResult::SentAgain => Input::AdvertisementSentAgain(key),
+                SendResult::Unsent(priority, errno) => {
+                    Input::AdvertisementUnsent { key, destination, priority, errno }
+                }
+                SendResult::SentAgain => Input::AdvertisementSentAgain(key, destination),
             };
             runner.feed(now, input);
         });
@@ -438,7 +440,7 @@ impl<I: ThreadIo> TurnSteps for Engine<I> {
 fn parsed(interface: InterfaceName, family: Family, carrier: Carrier, payload: &[u8]) -> Input<'_> {
     match wire::parse(&carrier, payload) {
         Ok(advertisement) => Input::Received { interface, carrier, advertisement },
-        Err(reject) => Input::Rejected { interface, family, source: Some(carrier.source), reject },
+        Err(reject) => Input::Rejected { interface, family, carrier: Some(carrier), reject },
     }
 }
 
@@ -462,7 +464,7 @@ fn count_unreadable(
 ) {
     let reject = Reject { reason: RejectReason::PacketLengthErrors, vrid: None, version: None };
     for _ in 0..received.unreadable + received.truncated + received.fragmented {
-        runner.feed(now, Input::Rejected { interface, family, source: None, reject });
+        runner.feed(now, Input::Rejected { interface, family, carrier: None, reject });
     }
 }
 

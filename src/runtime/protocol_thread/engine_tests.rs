@@ -6,6 +6,7 @@ use super::super::scripted::{ScriptedHost, link, router};
 use super::*;
 use crate::agent::{AgentEventKind, CommandReply};
 use crate::kernel::announcement_socket::AnnouncementFilter;
+use crate::kernel::vrrp_socket::Addressee;
 use crate::protocol::{
     Answer, Command, Demotion, EventKind, Fault, Force, HoldResult, LastResort, LocalWarning, RouterSpec,
     Snapshot, StateName,
@@ -322,7 +323,7 @@ fn an_interface_that_was_away_for_a_moment_gets_new_sockets_even_under_its_old_i
 fn a_router_that_left_the_configuration_keeps_its_sockets_until_it_is_gone() {
     let mut scene = ThreadScene::active();
     let endpoint_is_open = |scene: &mut ThreadScene| {
-        scene.engine.endpoints.at(0).unwrap().is_open_for(2, SocketPurpose::Advertisements)
+        scene.engine.endpoints.at(0).unwrap().is_open_for(2, SocketPurpose::Advertisements(Addressee::Group))
     };
     scene.send(Input::Configure(Vec::new()));
     scene.turn();

@@ -1,12 +1,12 @@
 //! Sockets, a clock and an address thread for tests, all of which do what a script says, and a log
 //! of what was done with them in its order.
 
-use super::endpoint::{EndpointSockets, SocketKind, SocketPurpose};
+use super::endpoint::{Adapted, EndpointSockets, SocketKind, SocketPurpose};
 use super::engine::{Ready, ThreadIo};
 use super::retry_queue::Offer;
 use crate::kernel::announcement_socket::AnnouncementFilter;
 use crate::kernel::keeper::KeeperCommand;
-use crate::kernel::vrrp_socket::{OutgoingMessages, ReceiveReport, Remaining, Route};
+use crate::kernel::vrrp_socket::{Addressee, OutgoingMessages, ReceiveReport, Remaining, Route};
 use crate::protocol::{DrainId, RouterSpec};
 use crate::runtime::draining::OrderResult;
 use crate::types::{Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime};
@@ -54,7 +54,11 @@ pub(super) struct ScriptedHost(pub(super) Rc<RefCell<Host>>);
 
 impl ScriptedHost {
     pub(super) fn sockets(&self, index: u32) -> ScriptedSockets {
-        ScriptedSockets { host: self.clone(), index, purpose: SocketPurpose::Advertisements }
+        ScriptedSockets {
+            host: self.clone(),
+            index,
+            purpose: SocketPurpose::Advertisements(Addressee::Group),
+        }
     }
 
     /// What was done since the last time, in its order.
@@ -130,6 +134,17 @@ impl EndpointSockets for ScriptedSockets {
 
     fn purpose(&self) -> SocketPurpose {
         self.purpose
+    }
+
+    fn adapt(&mut self, purpose: SocketPurpose) -> Adapted {
+        match (self.purpose, purpose) {
+            (SocketPurpose::Advertisements(_), SocketPurpose::Advertisements(addressee)) => {
+                self.host.write(|| format!("hear {addressee:?}"));
+                self.purpose = purpose;
+                Adapted::Yes
+            }
+            (SocketPurpose::Announcements, _) | (_, SocketPurpose::Announcements) => Adapted::No,
+        }
     }
 
     fn receive(&mut self, each: &mut dyn FnMut(Carrier, &[u8])) -> io::Result<ReceiveReport> {
@@ -210,7 +225,9 @@ impl ThreadIo for ScriptedHost {
         purpose: SocketPurpose,
     ) -> Result<ScriptedSockets, String> {
         let only = match purpose {
-            SocketPurpose::Advertisements => "",
+            SocketPurpose::Advertisements(Addressee::Group) => "",
+            SocketPurpose::Advertisements(Addressee::Host) => ", to this host",
+            SocketPurpose::Advertisements(Addressee::Both) => ", to the group and to this host",
             SocketPurpose::Announcements => ", announcements only",
         };
         self.write(|| format!("open {place}: {interface} {index} {family}{only}"));

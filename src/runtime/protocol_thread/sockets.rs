@@ -1,10 +1,11 @@
 //! The kernel's sockets of one interface and family.
 
-use super::endpoint::{EndpointSockets, SocketKind, SocketPurpose};
+use super::endpoint::{Adapted, EndpointSockets, SocketKind, SocketPurpose};
 use crate::kernel::announcement_socket::{AnnouncementFilter, AnnouncementSocket};
 use crate::kernel::socket_error::SocketError;
 use crate::kernel::vrrp_socket::{
-    MartianSocket, OutgoingMessages, ReceiveReport, ReceiveSocket, Remaining, Route, TransmitSocket,
+    Addressee, MartianSocket, OutgoingMessages, ReceiveReport, ReceiveSocket, Remaining, Route,
+    TransmitSocket,
 };
 use crate::types::{Family, InterfaceName};
 use crate::wire::{Announcement, Carrier};
@@ -29,6 +30,7 @@ pub(super) struct KernelSockets {
 /// for our own.
 #[derive(Debug)]
 struct AdvertisementSockets {
+    addressee: Addressee,
     receive: ReceiveSocket,
     transmit: TransmitSocket,
     /// For packets from our own addresses, which the IPv4 kernel drops as martians; the IPv6 kernel
@@ -50,8 +52,8 @@ impl KernelSockets {
         token: impl Fn(SocketKind) -> u64,
     ) -> Result<Self, String> {
         let advertisements = match purpose {
-            SocketPurpose::Advertisements => {
-                Some(AdvertisementSockets::open((interface, index), family, epoll, &token)?)
+            SocketPurpose::Advertisements(addressee) => {
+                Some(AdvertisementSockets::open((interface, index), family, addressee, epoll, &token)?)
             }
             SocketPurpose::Announcements => None,
         };
@@ -65,10 +67,11 @@ impl AdvertisementSockets {
     fn open(
         (interface, index): (InterfaceName, u32),
         family: Family,
+        addressee: Addressee,
         epoll: &Epoll,
         token: impl Fn(SocketKind) -> u64,
     ) -> Result<Self, String> {
-        let receive = ReceiveSocket::open(interface, index, family).map_err(step_and_answer)?;
+        let receive = ReceiveSocket::open(interface, index, family, addressee).map_err(step_and_answer)?;
         let transmit = TransmitSocket::open(interface, index, family).map_err(step_and_answer)?;
         let own_addresses = match family {
             Family::Ipv4 => Some(MartianSocket::open(interface, index).map_err(step_and_answer)?),
@@ -78,7 +81,7 @@ impl AdvertisementSockets {
         if let Some(own_addresses) = &own_addresses {
             watch(epoll, own_addresses, token(SocketKind::OwnAddresses))?;
         }
-        Ok(Self { receive, transmit, own_addresses })
+        Ok(Self { addressee, receive, transmit, own_addresses })
     }
 }
 
@@ -94,9 +97,23 @@ impl EndpointSockets for KernelSockets {
     }
 
     fn purpose(&self) -> SocketPurpose {
-        match self.advertisements {
-            Some(_) => SocketPurpose::Advertisements,
+        match &self.advertisements {
+            Some(sockets) => SocketPurpose::Advertisements(sockets.addressee),
             None => SocketPurpose::Announcements,
+        }
+    }
+
+    fn adapt(&mut self, purpose: SocketPurpose) -> Adapted {
+        match (&mut self.advertisements, purpose) {
+            (Some(sockets), SocketPurpose::Advertisements(addressee)) => {
+                // If the kernel refuses, it says why when others are opened.
+                if sockets.receive.hear(addressee).is_err() {
+                    return Adapted::No;
+                }
+                sockets.addressee = addressee;
+                Adapted::Yes
+            }
+            (Some(_) | None, _) => Adapted::No,
         }
     }
 

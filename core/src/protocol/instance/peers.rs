@@ -7,8 +7,8 @@ use crate::types::{AdverInterval, MonoTime, Version};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// The most that are remembered; the one not heard for longest makes room. A LAN has a handful, and
-/// forged sources must not grow our memory.
+/// The most that are remembered, unless more are configured; the one not heard for longest makes
+/// room. A LAN has a handful, and forged sources must not grow our memory.
 const MOST: usize = 8;
 
 /// The peers of one instance.
@@ -29,7 +29,7 @@ impl Peers {
         self.version = version;
     }
 
-    pub(super) fn note(&mut self, now: MonoTime, received: &Received) {
+    pub(super) fn note(&mut self, now: MonoTime, received: &Received, configured: usize) {
         let Received { source: address, priority, said_interval: interval, checksum, .. } = *received;
         let known = self.get(address).map(|peer| peer.standing);
         let standing = known.filter(|_| priority.is_resignation()).unwrap_or(priority);
@@ -41,7 +41,7 @@ impl Peers {
                 }
             }
             None => {
-                self.heard.truncate(MOST - 1);
+                self.heard.truncate(MOST.max(configured) - 1);
                 self.heard.insert(0, latest);
             }
         }

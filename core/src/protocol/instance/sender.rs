@@ -1,5 +1,5 @@
-//! What an instance sends: its source address, the checksum flavour, and the memory of what it
-//! sent.
+//! What an instance sends: its source address, its destinations, the checksum flavour, and the
+//! memory of what it sent.
 //!
 //! The checksum of VRRPv3 over IPv4 is computed in two ways in the field (docs/adr/0005). Where the
 //! configuration leaves it open, we send as our peers do (docs/adr/0019). A strict peer drops what
@@ -10,7 +10,7 @@
 use crate::protocol::counters::Counters;
 use crate::protocol::effect::{Effect, Effects};
 use crate::protocol::spec::{ChecksumPolicy, InstanceSpec};
-use crate::types::{AdverInterval, AdvertPriority, Authentication, Destinations, InstanceKey, Version};
+use crate::types::{AdverInterval, AdvertPriority, Authentication, InstanceKey, Version};
 use crate::wire::ChecksumFlavour;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -26,7 +26,11 @@ pub(super) struct AdvertSender {
     key: InstanceKey,
     version: Version,
     authentication: Authentication,
-    destinations: Destinations,
+    /// The group, or the other nodes; empty if there is none, and never the group instead.
+    destinations: Vec<IpAddr>,
+    /// Of the advertisement that the socket answers for: the copies that were refused so far, and
+    /// the place of the last of them.
+    refused: (usize, Option<usize>),
     /// Our primary address, which is the source of our advertisements.
     source: Option<IpAddr>,
     /// The source address before it went away, while there is none: what we sent from it may come
@@ -68,12 +72,13 @@ impl SentAdvertisements {
 }
 
 impl AdvertSender {
-    pub(super) fn new(key: InstanceKey, spec: &InstanceSpec, destinations: Destinations) -> Self {
+    pub(super) fn new(key: InstanceKey, spec: &InstanceSpec) -> Self {
         Self {
             key,
             version: spec.version,
             authentication: spec.authentication,
-            destinations,
+            destinations: Vec::new(),
+            refused: (0, None),
             source: None,
             former_source: None,
             learned: None,
@@ -81,8 +86,12 @@ impl AdvertSender {
         }
     }
 
-    pub(super) const fn set_destinations(&mut self, destinations: Destinations) {
+    pub(super) fn set_destinations(&mut self, destinations: Vec<IpAddr>) {
         self.destinations = destinations;
+    }
+
+    pub(super) fn destinations(&self) -> &[IpAddr] {
+        &self.destinations
     }
 
     pub(super) const fn set_version(&mut self, version: Version, authentication: Authentication) {
@@ -120,10 +129,10 @@ impl AdvertSender {
         self.sent.contains(priority, interval)
     }
 
-    /// Sends one advertisement to every destination, and counts it once. Without a source address
-    /// nothing can be sent: the router has a fault for that.
+    /// Sends one advertisement to every destination, and counts it once. Without a source address,
+    /// or without a destination, nothing can be sent: the router has a fault for that.
     pub(super) fn send(&mut self, draft: AdvertContent, counters: &mut Counters, out: &mut Effects) {
-        let Some(source) = self.source else { return };
+        let Some(source) = self.source.filter(|_| !self.destinations.is_empty()) else { return };
         let AdvertContent { priority, interval, checksum } = draft;
         counters.advertisement_sent += 1;
         if priority.is_resignation() {
@@ -132,16 +141,37 @@ impl AdvertSender {
         self.sent.note(priority, interval);
         // RFC9568-7.2-1
         let Self { key, version, authentication, .. } = *self;
-        out.extend(self.destinations.addresses(key.family).map(|destination| Effect::Advertise {
+        out.extend(self.destinations.iter().map(|destination| Effect::Advertise {
             key,
             version,
             source,
-            destination,
+            destination: *destination,
             priority,
             interval,
             authentication,
             checksum,
         }));
+    }
+
+    /// The socket refused the copy of an advertisement that was for `destination`. The advertisement
+    /// was counted as sent when it was decided; if no copy was sent, it is not. Copies are refused in
+    /// the order of the destinations, so that a place that is not behind the last one begins another
+    /// advertisement.
+    pub(super) fn on_unsent(
+        &mut self,
+        destination: IpAddr,
+        priority: AdvertPriority,
+        counters: &mut Counters,
+    ) {
+        counters.tx_errors += 1;
+        let place = self.destinations.iter().position(|known| *known == destination);
+        let (count, last) = self.refused;
+        let count = if place > last { count + 1 } else { 1 };
+        self.refused = (count, place);
+        if count == self.destinations.len() {
+            self.refused = (0, None);
+            counters.on_unsent(priority);
+        }
     }
 
     /// The flavour of a peer from which we learn.

@@ -3,6 +3,7 @@
 //!
 //! A rejected message touches no timer and no learned state (RFC9568-7.1-12).
 
+use super::carrier::accepts;
 use super::peer_warnings::Lifetime;
 use super::successor_watch::SuccessorFinding;
 use super::throttle::Topic;
@@ -31,6 +32,10 @@ impl Router {
         advertisement: &Advertisement<'_>,
         out: &mut Effects,
     ) -> FollowUp {
+        if !accepts(&self.spec, carrier.source) {
+            self.on_rejected(now, key, Some(carrier.source), RejectReason::UnknownSenders, out);
+            return FollowUp::Nothing;
+        }
         let foreign_first = key.family == Family::Ipv6 && !advertisement.addresses.first_is_link_local();
         if foreign_first && self.spec.link_local == LinkLocalRule::Require {
             // RFC9568-5.2.9-3 (errata 8300)
@@ -96,6 +101,18 @@ impl Router {
         self.on_rejected(now, key, Some(source), RejectReason::OwnPackets, out);
     }
 
+    /// The socket refused an advertisement to `destination`.
+    pub(in crate::protocol) fn on_unsent(
+        &mut self,
+        key: InstanceKey,
+        destination: IpAddr,
+        priority: AdvertPriority,
+    ) {
+        if let Some(instance) = self.instance_mut(key) {
+            instance.on_unsent(destination, priority);
+        }
+    }
+
     /// A message that could not be read, and named one of our instances. The version is checked first
     /// (RFC 9568 §7.1): what is wrong with a message of another version is not ours to judge.
     pub(in crate::protocol) fn on_unreadable(
@@ -156,6 +173,7 @@ impl Router {
                 | RejectReason::AuthFailures
                 | RejectReason::BadDestination
                 | RejectReason::BadSource
+                | RejectReason::UnknownSenders
                 | RejectReason::OwnPackets => {}
             }
         }

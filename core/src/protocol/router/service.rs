@@ -1,12 +1,12 @@
 //! Whether anybody serves the addresses of a router, as it is reported: when nobody does, and when
-//! somebody does again.
+//! somebody does again. And whether anybody is heard, where it is known who should be.
 
 use super::tracking::Impact;
 use super::{Presence, Router};
 use crate::protocol::effect::Effects;
 use crate::protocol::event::{EventKind, NotServing};
 use crate::protocol::input::{Fault, LastResort};
-use crate::protocol::instance::{Reception, ServiceChange};
+use crate::protocol::instance::{PeersChange, Reception, ServiceChange};
 use crate::types::{Family, MonoTime};
 
 impl Router {
@@ -16,6 +16,15 @@ impl Router {
         for at in 0..self.instances.len() {
             let Some(key) = self.instances.get(at).map(|instance| instance.key()) else { continue };
             let reception = self.reception(key.family);
+            let Some(instance) = self.instances.get_mut(at) else { continue };
+            let heard = match instance.watch_peers(now, &policy) {
+                PeersChange::None => None,
+                PeersChange::NeverHeard(peers, after) => Some(EventKind::NoPeerHeard { peers, after }),
+                PeersChange::HeardAtLast(peer) => Some(EventKind::PeerHeard { peer }),
+            };
+            if let Some(kind) = heard {
+                self.report(Some(key), kind, out);
+            }
             let Some(instance) = self.instances.get_mut(at) else { continue };
             let kind = match instance.watch_service(now, &policy, reception) {
                 ServiceChange::None => continue,

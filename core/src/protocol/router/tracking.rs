@@ -21,8 +21,8 @@ pub(in crate::protocol) struct Facts {
     pub(in crate::protocol) other_names: BTreeMap<InterfaceName, InterfaceName>,
     /// Why the sockets of an interface and a family are not open.
     pub(in crate::protocol) socket_errors: BTreeMap<(InterfaceName, Family), String>,
-    /// How many advertisements in a row were not sent, and the last error number.
-    pub(in crate::protocol) unsent: BTreeMap<InstanceKey, (u32, i32)>,
+    /// How many advertisements in a row were not sent to a destination, and the last error number.
+    pub(in crate::protocol) unsent: BTreeMap<(InstanceKey, IpAddr), (u32, i32)>,
 }
 
 /// So many advertisements in a row that are not sent are not an accident. That a link goes down is
@@ -32,10 +32,12 @@ pub(in crate::protocol) const UNSENT_IN_A_ROW: u32 = 2;
 impl Facts {
     /// Whether `address` is one of our own on this interface: then a packet from it is our echo.
     pub(in crate::protocol) fn is_own(&self, interface: InterfaceName, address: IpAddr) -> bool {
-        self.links.get(&interface).is_some_and(|link| match address {
-            IpAddr::V4(address) => link.ipv4.contains(&address),
-            IpAddr::V6(address) => link.ipv6_link_local.contains(&address),
-        })
+        self.links.get(&interface).is_some_and(|link| link.has(address))
+    }
+
+    /// Whether `address` is one of this machine's own, on any interface.
+    fn is_of_this_node(&self, address: IpAddr) -> bool {
+        self.links.values().any(|link| link.has(address) || link.foreign.contains_key(&address))
     }
 }
 
@@ -46,13 +48,14 @@ pub(super) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Fault> {
     match link_fault(spec.interface, facts) {
         Some(fault) => drop(faults.insert(fault)),
         // Without the link there are no addresses either; one reason is enough.
-        None => faults.extend(
-            spec.instances
-                .iter()
-                // RFC9568-5.1.1.1-2
-                .filter(|instance| source(spec, instance.family, facts, None).is_none())
-                .map(|instance| Fault::NoSourceAddress(spec.interface, instance.family)),
-        ),
+        None => faults.extend(spec.instances.iter().filter_map(|InstanceSpec { family, .. }| {
+            // RFC9568-5.1.1.1-2
+            if source(spec, *family, facts, None).is_none() {
+                return Some(Fault::NoSourceAddress(spec.interface, *family));
+            }
+            let alone = destinations(spec, *family, facts).is_empty();
+            alone.then_some(Fault::NoUnicastPeer(spec.interface, *family))
+        })),
     }
     let controller = facts.links.get(&spec.interface).and_then(|link| link.port_of);
     faults.extend(controller.map(|controller| Fault::Port(spec.interface, controller)));
@@ -105,10 +108,13 @@ pub(in crate::protocol) fn health(watched: &Watched, facts: &Facts) -> Health {
 /// Everything that is wrong with what `spec` serves, and is not a reason to let go of it.
 pub(super) fn local_warnings(spec: &RouterSpec, facts: &Facts) -> BTreeSet<LocalWarning> {
     let linked = spec.instances.iter().filter(|_| link_fault(spec.interface, facts).is_none());
-    let unsent = linked.filter_map(|instance| {
-        let (count, errno) = facts.unsent.get(&spec.key(instance.family)).copied()?;
-        let unsent = Unsent { interface: spec.interface, family: instance.family, errno };
-        (count >= UNSENT_IN_A_ROW).then_some(LocalWarning::Unsent(unsent))
+    let unsent = linked.flat_map(|InstanceSpec { family, .. }| {
+        let (interface, key) = (spec.interface, spec.key(*family));
+        let of_instance = facts.unsent.iter().filter(move |((of, _), _)| *of == key);
+        of_instance.filter_map(move |((_, destination), (count, errno))| {
+            let unsent = Unsent { interface, family: *family, destination: *destination, errno: *errno };
+            (*count >= UNSENT_IN_A_ROW).then_some(LocalWarning::Unsent(unsent))
+        })
     });
     let mut warnings: BTreeSet<_> = foreign_addresses(spec, facts)
         .map(LocalWarning::ForeignAddresses)
@@ -211,9 +217,11 @@ impl Impact {
                 Self { sending: Affected::One(*family), receiving: Affected::One(*family), ..none }
             }
             Fault::Port(..) => Self { receiving: Affected::All, ..none },
-            // Another interface that is tracked, and what has nothing to do with packets.
+            // Another interface that is tracked, and what has nothing to do with packets, or with
+            // nobody to send them to.
             Fault::InterfaceMissing(_)
             | Fault::OtherName(..)
+            | Fault::NoUnicastPeer(..)
             | Fault::InterfaceDown(_)
             | Fault::NoCarrier(_)
             | Fault::ForeignAddresses(_)
@@ -266,10 +274,20 @@ pub(super) fn effective_priority(
     }
 }
 
+/// Where the advertisements of one family are sent: to the group, or to the nodes that are listed,
+/// without this one. Empty if this node is the only one.
+pub(super) fn destinations(spec: &RouterSpec, family: Family, facts: &Facts) -> Vec<IpAddr> {
+    spec.destinations.addresses(family, |address| facts.is_of_this_node(address))
+}
+
 /// The source address of advertisements: the configured one if the interface has it, else the
 /// first real address of the interface; never a virtual one, unless we own it (RFC 9568 §5.1.1.1,
 /// §5.1.2.1). `current` stays while it can: a tie must not change hands because an address was
 /// added.
+///
+/// With unicast, the others know this node by the address under which it is listed, if it is listed.
+/// An owner does not speak from a virtual address there: whoever serves it in its place is reached
+/// by it.
 pub(super) fn source(
     spec: &RouterSpec,
     family: Family,
@@ -277,9 +295,10 @@ pub(super) fn source(
     current: Option<IpAddr>,
 ) -> Option<IpAddr> {
     let link = facts.links.get(&spec.interface)?;
-    let real = |address: &IpAddr| match spec.role {
-        Role::Owner => true,
-        Role::Contender { .. } => {
+    let peers = spec.destinations.unicast();
+    let real = |address: &IpAddr| match (spec.role, peers) {
+        (Role::Owner, None) => true,
+        (Role::Owner, Some(_)) | (Role::Contender { .. }, _) => {
             !spec.instances.iter().flat_map(|instance| instance.held()).any(|net| net.addr() == *address)
         }
     };
@@ -288,19 +307,21 @@ pub(super) fn source(
         Some(_) | None => true,
     };
     let usable = |address: &IpAddr| real(address) && wanted(address);
+    let listed = |address: &IpAddr| peers.is_some_and(|peers| peers.addresses.contains(address));
     let first = |candidates: &mut dyn Iterator<Item = IpAddr>| {
-        let mut best = None;
-        for candidate in candidates.filter(usable) {
-            if Some(candidate) == current {
-                return current;
-            }
-            best = best.or(Some(candidate));
-        }
-        best
+        // The best is listed, then the current one, then the first.
+        let rank = |address: &IpAddr| (!listed(address), Some(*address) != current);
+        candidates.filter(usable).min_by_key(rank)
     };
     match family {
         Family::Ipv4 => first(&mut link.ipv4.iter().copied().map(IpAddr::V4)), // RFC9568-5.1.1.1-1
-        Family::Ipv6 => first(&mut link.ipv6_link_local.iter().copied().map(IpAddr::V6)), // RFC9568-5.1.2.1-1
+        Family::Ipv6 => {
+            let of_scope = match peers.filter(|peers| !peers.are_link_local()) {
+                None => &link.ipv6_link_local, // RFC9568-5.1.2.1-1
+                Some(_) => &link.ipv6_global,
+            };
+            first(&mut of_scope.iter().copied().map(IpAddr::V6))
+        }
     }
 }
 

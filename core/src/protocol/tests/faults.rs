@@ -336,7 +336,8 @@ fn an_interruption_that_lasts_counts_before_a_backup_can_have_taken_over() {
 }
 
 fn refused(key: InstanceKey, errno: i32) -> Input<'static> {
-    Input::AdvertisementUnsent { key, priority: AdvertPriority::from_wire(100), errno: Some(errno) }
+    let (destination, priority) = (key.family.group(), AdvertPriority::from_wire(100));
+    Input::AdvertisementUnsent { key, destination, priority, errno: Some(errno) }
 }
 
 /// One that is not sent may be an accident; two in a row are told, and so is the end.
@@ -349,7 +350,12 @@ fn what_cannot_be_sent_is_a_concern_and_is_not_counted_as_sent() {
     rig.feed(refused(key, eperm));
     assert_eq!((rig.events(), concerns(&rig)), (vec![], vec![]));
     rig.feed(refused(key, eperm));
-    let unsent = Unsent { interface: interface(), family: Family::Ipv4, errno: eperm };
+    let unsent = Unsent {
+        interface: interface(),
+        family: Family::Ipv4,
+        destination: Family::Ipv4.group(),
+        errno: eperm,
+    };
     assert_eq!(rig.events(), [EventKind::LocalWarningRaised(LocalWarning::Unsent(unsent))]);
     assert_eq!((rig.state(), concerns(&rig).len()), (StateName::Active, 1));
     rig.out.clear();
@@ -357,7 +363,7 @@ fn what_cannot_be_sent_is_a_concern_and_is_not_counted_as_sent() {
     assert_eq!(rig.events(), [], "it is told once");
     let counters = rig.instance(0).counters;
     assert_eq!((counters.tx_errors, counters.advertisement_sent), (3, sent - 3));
-    rig.feed(Input::AdvertisementSentAgain(key));
+    rig.feed(Input::AdvertisementSentAgain(key, key.family.group()));
     assert_eq!(rig.events(), [EventKind::LocalWarningCleared(LocalWarning::Unsent(unsent))]);
 }
 

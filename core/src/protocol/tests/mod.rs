@@ -23,6 +23,7 @@ mod state_table;
 mod states;
 mod strangers;
 mod transition_details;
+mod unicast;
 mod version2;
 mod words;
 
@@ -91,6 +92,7 @@ fn spec() -> RouterSpec {
         link_local: LinkLocalRule::Require,
         source_address: None,
         destinations: Destinations::Multicast,
+        accept_from: Vec::new(),
         instances: vec![instance(Family::Ipv4)],
         tracks: Vec::new(),
         announce: AnnounceSpec::default(),
@@ -109,6 +111,11 @@ fn link() -> LinkFacts {
         ipv6_link_local: vec![US6.parse().unwrap()],
         ..LinkFacts::default()
     }
+}
+
+/// The IP header of a message from `source` to the group.
+const fn to_group(source: IpAddr) -> Carrier {
+    Carrier { source, destination: Family::of(source).group(), ttl: 255 }
 }
 
 /// An advertisement of a peer, reduced to the fields that these tests vary.
@@ -211,7 +218,7 @@ impl Rig {
     fn hear_octets(&mut self, advert: Advert, octets: &[u8], checksum: ChecksumFlavour) {
         let source: IpAddr = advert.from.parse().unwrap();
         let family = Family::of(source);
-        let carrier = Carrier { source, destination: family.group(), ttl: 255 };
+        let carrier = to_group(source);
         let advertisement = Advertisement {
             version: Version::V3,
             vrid: Vrid::new(51).unwrap(),

@@ -162,7 +162,8 @@ fn the_sender_of_a_rejected_message_is_named() {
     let source: IpAddr = STRANGER.parse().unwrap();
     let reject =
         Reject { reason: RejectReason::ChecksumErrors, vrid: Some(Vrid::new(51).unwrap()), version: None };
-    rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, source: Some(source), reject });
+    let carrier = Some(to_group(source));
+    rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, carrier, reject });
     assert_eq!(suspected(&rig), [(Some(source), PeerWarning::Rejected(RejectReason::ChecksumErrors))]);
 }
 

@@ -12,8 +12,8 @@ fn rfc9568_7_1_12_a_rejected_packet_moves_no_timer() {
         let before = rig.node.next_deadline();
         for _ in 0..20 {
             let reject = Reject { reason, vrid: Some(Vrid::new(51).unwrap()), version: None };
-            let source = Some("192.0.2.1".parse().unwrap());
-            rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, source, reject });
+            let carrier = Some(to_group("192.0.2.1".parse().unwrap()));
+            rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, carrier, reject });
         }
         assert_eq!(rig.node.next_deadline(), before);
         let counters = rig.instance(0).counters;

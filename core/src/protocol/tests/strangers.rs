@@ -239,13 +239,13 @@ fn a_split_brain_that_begins_again_is_reported_again_when_it_lasts() {
 fn discarded_messages_neither_hide_a_split_brain_nor_stay_for_ever() {
     let mut rig = Rig::active(spec());
     let discarded = |rig: &mut Rig, n: u8| {
-        let source = Some(IpAddr::from([10, 0, 0, n]));
+        let carrier = Some(to_group(IpAddr::from([10, 0, 0, n])));
         let reject = Reject {
             reason: RejectReason::ChecksumErrors,
             vrid: Some(Vrid::new(51).unwrap()),
             version: None,
         };
-        rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, source, reject });
+        rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, carrier, reject });
     };
     for n in 0..16 {
         discarded(&mut rig, n);

@@ -185,8 +185,8 @@ fn a_router_of_version_3_names_a_peer_that_speaks_version_2() {
         vrid: Some(Vrid::new(51).unwrap()),
         version: Some(Version::V2),
     };
-    let source = Some("192.0.2.1".parse().unwrap());
-    rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, source, reject });
+    let carrier = Some(to_group("192.0.2.1".parse().unwrap()));
+    rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, carrier, reject });
     let rejected = rig.instance(0).counters.rejected;
     assert_eq!(rejected.get(&RejectReason::VersionErrors), Some(&2));
     assert_eq!(rejected.get(&RejectReason::PacketLengthErrors), None);

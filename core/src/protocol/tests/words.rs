@@ -97,7 +97,7 @@ fn every_warning_of_this_node_has_its_name_its_family_and_its_text() {
             "interface eth0 source fe80::51/64 of own connections",
         ),
         (
-            LocalWarning::Unsent(Unsent { interface, family, errno: 101 }),
+            LocalWarning::Unsent(Unsent { interface, family, destination: family.group(), errno: 101 }),
             "not_sent",
             family,
             "interface eth0 ipv6 advertisements not sent: errno 101",

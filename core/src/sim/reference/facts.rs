@@ -2,7 +2,8 @@
 //! part, the priority, the source address (docs/failover.md, docs/configuration.md).
 
 use crate::protocol::{CheckName, CheckResult, Consequence, Fault, RouterSpec, Watched};
-use crate::types::{AdvertPriority, Family, InterfaceName, LinkFacts, Role};
+use crate::types::{AdvertPriority, Destinations, Family, InterfaceName, LinkFacts, Role};
+use crate::wire::Carrier;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -20,8 +21,38 @@ impl Facts {
         let Some(link) = self.links.get(&interface) else { return false };
         match address {
             IpAddr::V4(address) => link.ipv4.contains(&address),
-            IpAddr::V6(address) => link.ipv6_link_local.contains(&address),
+            IpAddr::V6(address) => {
+                link.ipv6_link_local.contains(&address) || link.ipv6_global.contains(&address)
+            }
         }
+    }
+
+    /// Whether the IP header of a message is one that the router may believe: to the group from the
+    /// link itself or, between nodes that list one another, to an address of this node from no
+    /// farther than configured.
+    pub(super) fn arrived_well(&self, spec: &RouterSpec, carrier: &Carrier) -> bool {
+        let far = 255 - i32::from(carrier.ttl);
+        match &spec.destinations {
+            Destinations::Multicast => {
+                let unicast_source = match carrier.source {
+                    IpAddr::V4(source) => !source.is_multicast() && !source.is_loopback(),
+                    IpAddr::V6(source) => source.is_unicast_link_local(),
+                };
+                carrier.destination.is_multicast() && unicast_source && far == 0
+            }
+            Destinations::Unicast(peers) => {
+                self.is_own(spec.interface, carrier.destination)
+                    && far <= 255 - i32::from(peers.min_ttl.get())
+            }
+        }
+    }
+
+    /// The other nodes in the list of a router; the group for one without a list.
+    fn recipients(&self, spec: &RouterSpec, family: Family) -> BTreeSet<IpAddr> {
+        let Destinations::Unicast(peers) = &spec.destinations else { return [family.group()].into() };
+        let of_family = peers.addresses.iter().filter(|peer| Family::of(**peer) == family);
+        let others = of_family.filter(|peer| self.links.keys().all(|link| !self.is_own(*link, **peer)));
+        others.copied().collect()
     }
 
     fn link_fault(&self, interface: InterfaceName) -> Option<Fault> {
@@ -40,8 +71,12 @@ impl Facts {
         if let Some(fault) = self.link_fault(spec.interface) {
             faults.insert(fault);
         } else {
-            for family in families().filter(|family| self.source(spec, *family, None).is_none()) {
-                faults.insert(Fault::NoSourceAddress(spec.interface, family));
+            for family in families() {
+                if self.source(spec, family, None).is_none() {
+                    faults.insert(Fault::NoSourceAddress(spec.interface, family));
+                } else if self.recipients(spec, family).is_empty() {
+                    faults.insert(Fault::NoUnicastPeer(spec.interface, family));
+                }
             }
         }
         if let Some(controller) = self.links.get(&spec.interface).and_then(|link| link.port_of) {
@@ -93,7 +128,8 @@ impl Facts {
     }
 
     /// Our source address in one family: the current one while the interface has it, else the first
-    /// address that is not virtual (RFC 9568 §5.1.1.1, §5.1.2.1).
+    /// address that is not virtual (RFC 9568 §5.1.1.1, §5.1.2.1). With a list of nodes, an address
+    /// in it comes before all others.
     pub(super) fn source(
         &self,
         spec: &RouterSpec,
@@ -101,19 +137,38 @@ impl Facts {
         current: Option<IpAddr>,
     ) -> Option<IpAddr> {
         let link = self.links.get(&spec.interface)?;
-        let candidates: Vec<IpAddr> = match family {
+        let list = match &spec.destinations {
+            Destinations::Multicast => &[][..],
+            Destinations::Unicast(peers) => &peers.addresses,
+        };
+        let global =
+            list.iter().any(|peer| matches!(peer, IpAddr::V6(peer) if !peer.is_unicast_link_local()));
+        let mut candidates: Vec<IpAddr> = match family {
             Family::Ipv4 => link.ipv4.iter().copied().map(IpAddr::V4).collect(),
+            Family::Ipv6 if global => link.ipv6_global.iter().copied().map(IpAddr::V6).collect(),
             Family::Ipv6 => link.ipv6_link_local.iter().copied().map(IpAddr::V6).collect(),
         };
         let is_virtual = |address: &IpAddr| {
-            spec.role != Role::Owner
+            (spec.role != Role::Owner || !list.is_empty())
                 && spec.instances.iter().any(|instance| instance.held().any(|net| net.addr() == *address))
         };
         let configured = spec.source_address.filter(|source| Family::of(*source) == family);
         let usable =
             |address: &&IpAddr| !is_virtual(address) && configured.is_none_or(|one| one == **address);
+        if candidates.iter().any(|address| usable(&address) && list.contains(address)) {
+            candidates.retain(|address| list.contains(address));
+        }
         let kept = candidates.iter().filter(usable).find(|address| Some(**address) == current);
         kept.or_else(|| candidates.iter().find(usable)).copied()
+    }
+}
+
+/// Whether the configuration lets us listen to this router.
+pub(super) fn is_expected(spec: &RouterSpec, sender: IpAddr) -> bool {
+    let strange = |list: &[IpAddr]| !list.is_empty() && !list.contains(&sender);
+    match &spec.destinations {
+        Destinations::Multicast => !strange(&spec.accept_from),
+        Destinations::Unicast(peers) => !strange(&peers.addresses) && !strange(&spec.accept_from),
     }
 }
 
@@ -126,6 +181,7 @@ pub(super) fn cuts_off(spec: &RouterSpec, fault: &Fault) -> bool {
         | Fault::OtherName(name, _) => *name == spec.interface,
         Fault::Port(..)
         | Fault::NoSourceAddress(..)
+        | Fault::NoUnicastPeer(..)
         | Fault::ForeignAddresses(_)
         | Fault::Sockets(..)
         | Fault::Check(_)
@@ -143,6 +199,7 @@ pub(super) fn may_pass(spec: &RouterSpec, fault: &Fault) -> bool {
         }
         Fault::InterfaceMissing(_)
         | Fault::OtherName(..)
+        | Fault::NoUnicastPeer(..)
         | Fault::Port(..)
         | Fault::ForeignAddresses(_)
         | Fault::Sockets(..)
@@ -160,6 +217,7 @@ pub(super) fn prevents_sending(spec: &RouterSpec, fault: &Fault, family: Family)
         | Fault::InterfaceDown(_)
         | Fault::NoCarrier(_)
         | Fault::OtherName(..)
+        | Fault::NoUnicastPeer(..)
         | Fault::Port(..)
         | Fault::ForeignAddresses(_)
         | Fault::Check(_)
@@ -178,6 +236,7 @@ pub(super) fn prevents_receiving(spec: &RouterSpec, fault: &Fault, family: Famil
         | Fault::NoCarrier(_)
         | Fault::OtherName(..)
         | Fault::NoSourceAddress(..)
+        | Fault::NoUnicastPeer(..)
         | Fault::ForeignAddresses(_)
         | Fault::Check(_)
         | Fault::CheckPending(_)

@@ -26,7 +26,7 @@ mod turn;
 
 use crate::protocol::{Command, Demotion, Effect, Effects, Input, LinkLocalRule, RouterSpec, Snapshot};
 use crate::types::{Family, InstanceKey, MonoTime, RouterName};
-use facts::Facts;
+use facts::{Facts, is_expected};
 use ipnet::IpNet;
 use router::{Next, Router, Start, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
@@ -185,6 +185,11 @@ impl Reference {
                 let own = self.facts.is_own(*interface, carrier.source);
                 let (priority, interval) = (advertisement.priority, advertisement.interval);
                 let link_local = advertisement.addresses.first_is_link_local();
+                let meant =
+                    self.routers.iter().find(|router| router.instances.iter().any(|it| it.key == key));
+                if !meant.is_some_and(|router| self.facts.arrived_well(&router.spec, carrier)) {
+                    return;
+                }
                 self.with(key, turn, |router, turn| {
                     let heard = router.heard(carrier.source, priority, interval, &advertisement.addresses);
                     if own || router.has_sent_from(key, carrier.source) {
@@ -196,7 +201,8 @@ impl Reference {
                     }
                     let strict = router.spec.link_local == LinkLocalRule::Require;
                     let rejected = family == Family::Ipv6 && strict && !link_local;
-                    if rejected || is_broadcast(&router.spec, carrier.source) {
+                    let stranger = !is_expected(&router.spec, carrier.source);
+                    if stranger || rejected || is_broadcast(&router.spec, carrier.source) {
                         return Next::Nothing;
                     }
                     if router.discards(family, advertisement) {
@@ -311,7 +317,7 @@ impl Reference {
             // simulated.
             Input::Rejected { .. }
             | Input::AdvertisementUnsent { .. }
-            | Input::AdvertisementSentAgain(_)
+            | Input::AdvertisementSentAgain(..)
             | Input::OtherName(..) => {}
         }
     }

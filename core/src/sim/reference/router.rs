@@ -171,6 +171,7 @@ impl Router {
             | Fault::OtherName(..)
             | Fault::Port(..)
             | Fault::NoSourceAddress(..)
+            | Fault::NoUnicastPeer(..)
             | Fault::ForeignAddresses(_)
             | Fault::Sockets(..)
             | Fault::Check(_)
